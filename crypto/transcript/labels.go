@@ -1,0 +1,129 @@
+package transcript
+
+// A Label is a domain tag, "ostraka/1/<protocol>/<step>". All stand in the table below:
+// a test fails on duplicates and on labels that are prefixes of others.
+type Label uint16
+
+const (
+	EngineEcho Label = iota + 1
+
+	SessionSetup
+	SessionSetupHash
+	SessionJoin
+	SessionID
+	SessionKey
+	SessionEnvelope
+	SessionSeed
+
+	ShareProof
+
+	KeygenCommit
+	KeygenProof
+	KeygenShareHash
+	KeygenChainCode
+	KeygenConfirm
+	KeygenConfirmProof
+
+	PairID
+	PairSeedCommit
+	PairSeed
+	ZeroShare
+
+	BaseOTPoint
+	BaseOTKey
+	TreeNode
+	TreeLeaf
+	TreeProof
+	TreeCheck
+	ExtensionSeed
+	ExtensionChi
+	ExtensionColumns
+	RVOLEGadget
+	RVOLETheta
+	RVOLEMu
+
+	EpochRecord
+	EpochPrivateRecord
+	EpochPrep
+	EpochCert
+	EpochFinal
+	EpochFinalProof
+	EpochFinalCert
+	EpochTestDigest
+	EpochDrop
+
+	DKLsCommit
+
+	KeyID
+	IdentityParty
+
+	NodeDecision
+	NodeHello
+	SealData
+	EngineSeed
+	LinkFrame
+	StatementHash
+)
+
+var labels = [...]string{
+	EngineEcho: "ostraka/1/engine/echo",
+
+	SessionSetup:     "ostraka/1/session/setup",
+	SessionSetupHash: "ostraka/1/session/hash-of-setup",
+	SessionJoin:      "ostraka/1/session/join",
+	SessionID:        "ostraka/1/session/id",
+	SessionKey:       "ostraka/1/session/key",
+	SessionEnvelope:  "ostraka/1/session/envelope",
+	SessionSeed:      "ostraka/1/session/seed",
+
+	ShareProof: "ostraka/1/share/proof",
+
+	KeygenCommit:       "ostraka/1/keygen/commit",
+	KeygenProof:        "ostraka/1/keygen/proof",
+	KeygenShareHash:    "ostraka/1/keygen/share-hash",
+	KeygenChainCode:    "ostraka/1/keygen/chain-code",
+	KeygenConfirm:      "ostraka/1/keygen/signature-of-output",
+	KeygenConfirmProof: "ostraka/1/keygen/output-proof",
+
+	PairID:         "ostraka/1/pair/id",
+	PairSeedCommit: "ostraka/1/pair/zero-commit",
+	PairSeed:       "ostraka/1/pair/seed",
+	ZeroShare:      "ostraka/1/pair/zero-share",
+
+	BaseOTPoint:      "ostraka/1/ot/base-point",
+	BaseOTKey:        "ostraka/1/ot/base-key",
+	TreeNode:         "ostraka/1/ot/tree-node",
+	TreeLeaf:         "ostraka/1/ot/tree-leaf",
+	TreeProof:        "ostraka/1/ot/tree-proof",
+	TreeCheck:        "ostraka/1/ot/tree-check",
+	ExtensionSeed:    "ostraka/1/ot/extension-seed",
+	ExtensionChi:     "ostraka/1/ot/extension-chi",
+	ExtensionColumns: "ostraka/1/ot/extension-columns",
+	RVOLEGadget:      "ostraka/1/ot/rvole-gadget",
+	RVOLETheta:       "ostraka/1/ot/rvole-theta",
+	RVOLEMu:          "ostraka/1/ot/rvole-mu",
+
+	EpochRecord:        "ostraka/1/epoch/record",
+	EpochPrivateRecord: "ostraka/1/epoch/partial-record",
+	EpochPrep:          "ostraka/1/epoch/prep",
+	EpochCert:          "ostraka/1/epoch/cert",
+	EpochFinal:         "ostraka/1/epoch/signed-final",
+	EpochFinalProof:    "ostraka/1/epoch/proof-of-share",
+	EpochFinalCert:     "ostraka/1/epoch/all-final",
+	EpochTestDigest:    "ostraka/1/epoch/test-digest",
+	EpochDrop:          "ostraka/1/epoch/drop",
+
+	DKLsCommit: "ostraka/1/dkls/commit",
+
+	KeyID:         "ostraka/1/vault/key-id",
+	IdentityParty: "ostraka/1/identity/party",
+
+	NodeDecision:  "ostraka/1/node/decision",
+	NodeHello:     "ostraka/1/node/hello",
+	SealData:      "ostraka/1/node/seal",
+	EngineSeed:    "ostraka/1/node/engine-seed",
+	LinkFrame:     "ostraka/1/node/link-frame",
+	StatementHash: "ostraka/1/node/statement",
+}
+
+func (l Label) String() string { return labels[l] }
