@@ -1,0 +1,43 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	ErrNotFound = errors.New("no such record")
+	ErrConflict = errors.New("record has changed")
+	ErrUnknown  = errors.New("outcome unknown: the batch may or may not have been written")
+	ErrFull     = errors.New("disk full: nothing was written")
+	ErrCorrupt  = errors.New("stored data is damaged")
+	ErrInvalid  = errors.New("request breaks a bound of the store")
+	ErrClosed   = errors.New("store is closed")
+	ErrLocked   = errors.New("store is in use by another process")
+)
+
+// A ConflictError names the first condition that did not hold. Nothing was written.
+// errors.Is(err, ErrConflict) holds.
+type ConflictError struct{ Key string }
+
+func (e *ConflictError) Error() string        { return fmt.Sprintf("record %q has changed", e.Key) }
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
+
+// A CorruptError names the record whose stored bytes are not what was written. The
+// store neither repairs nor removes it. errors.Is(err, ErrCorrupt) holds.
+type CorruptError struct {
+	Key string // of the record; of a file or page, if the damage lies outside records
+	Err error  // what was wrong
+}
+
+func (e *CorruptError) Error() string        { return fmt.Sprintf("record %q is damaged: %v", e.Key, e.Err) }
+func (e *CorruptError) Is(target error) bool { return target == ErrCorrupt }
+func (e *CorruptError) Unwrap() error        { return e.Err }
+
+// An InvalidError is the caller's own misuse. errors.Is(err, ErrInvalid) holds.
+type InvalidError struct{ Reason string }
+
+func (e *InvalidError) Error() string        { return "request breaks a bound of the store: " + e.Reason }
+func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
+
+func invalid(format string, args ...any) error { return &InvalidError{fmt.Sprintf(format, args...)} }
