@@ -16,6 +16,7 @@ const (
 	SessionSeed
 
 	ShareProof
+	ShareNonce
 
 	KeygenCommit
 	KeygenProof
@@ -77,6 +78,7 @@ var labels = [...]string{
 	SessionSeed:      "ostraka/1/session/seed",
 
 	ShareProof: "ostraka/1/share/proof",
+	ShareNonce: "ostraka/1/share/nonce",
 
 	KeygenCommit:       "ostraka/1/keygen/commit",
 	KeygenProof:        "ostraka/1/keygen/proof",
