@@ -158,6 +158,9 @@ func (s *Session[R]) Guard() []Token {
 	return slices.Clone(s.expect.Guard)
 }
 
+// Self is the party whose side this is.
+func (s *Session[R]) Self() PartyID { return s.self }
+
 // Round is the round whose messages are awaited; 0 before Start.
 func (s *Session[R]) Round() uint8 { return s.round }
 
