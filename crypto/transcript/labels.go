@@ -64,6 +64,11 @@ const (
 	EngineSeed
 	LinkFrame
 	StatementHash
+
+	StoreFrame
+	SealRow
+	SealWrap
+	SealKeyFile
 )
 
 var labels = [...]string{
@@ -126,6 +131,11 @@ var labels = [...]string{
 	EngineSeed:    "ostraka/1/node/engine-seed",
 	LinkFrame:     "ostraka/1/node/link-frame",
 	StatementHash: "ostraka/1/node/statement",
+
+	StoreFrame:  "ostraka/1/store/frame",
+	SealRow:     "ostraka/1/seal/row",
+	SealWrap:    "ostraka/1/seal/wrapped-data-key",
+	SealKeyFile: "ostraka/1/seal/key-file",
 }
 
 func (l Label) String() string { return labels[l] }
