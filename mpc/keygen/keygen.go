@@ -1,0 +1,179 @@
+package keygen
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/share"
+	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/session"
+)
+
+// Message kinds. Round 1: KindCommit. Round 2: KindOpening, KindShare. Round 3: KindConfirm.
+const (
+	KindCommit  engine.Kind = 0x10 // broadcast: Cᵢ
+	KindOpening engine.Kind = 0x11 // broadcast: Aᵢ, Kᵢ, zᵢ, ccᵢ, ρᵢ, hᵢⱼ
+	KindShare   engine.Kind = 0x12 // direct: fᵢ(xⱼ), blindᵢⱼ
+	KindConfirm engine.Kind = 0x13 // broadcast: signature and proof over the output
+)
+
+const hashSize = 32
+
+// Params are what one party needs to take part.
+type Params struct {
+	Session   engine.SessionID
+	Group     group.Group
+	Self      session.Party
+	Parties   []session.Party // by index; self included
+	Threshold int             // t: 2…n shares are needed to sign
+	Sign      session.Signer
+	Rand      io.Reader
+}
+
+// Output is what a party holds after keygen.
+type Output struct {
+	Share     group.Scalar                   // sᵢ: secret
+	Public    group.Point                    // X
+	Publics   map[engine.PartyID]group.Point // Xⱼ of every party
+	ChainCode [32]byte                       // cc
+	Echo      engine.Transcript              // T₃: after the last round
+}
+
+// Start is the first stage. It panics on parameters that session.Setup.Validate refuses.
+func Start(p Params) engine.Stage[Output] {
+	if p.Threshold < 2 || p.Threshold > len(p.Parties) {
+		panic(fmt.Sprintf("keygen: threshold %d of %d parties", p.Threshold, len(p.Parties)))
+	}
+	return &deal{run: &run{Params: p, peers: map[engine.PartyID]*peer{}}}
+}
+
+// run is what one party's session remembers from round to round.
+type run struct {
+	Params
+	poly      share.Polynomial // fᵢ
+	commit    share.Commitment // Aᵢ
+	nonce     *share.Nonce     // κᵢ
+	chainCode [32]byte         // ccᵢ
+	salt      [32]byte         // ρᵢ
+	blinds    map[engine.PartyID][]byte
+	echo1     engine.Transcript // T₁
+	peers     map[engine.PartyID]*peer
+}
+
+// peer is what we heard from another party.
+type peer struct {
+	session.Party
+	commitment []byte // Cⱼ
+	opening    *opening
+	share      group.Scalar // fⱼ(xᵢ)
+	blind      []byte
+}
+
+func (r *run) others() (ids []engine.PartyID) {
+	for _, p := range r.Parties {
+		if p.ID != r.Self.ID {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
+}
+
+// commitHash is Cᵢ = H(sid, i, Aᵢ, Kᵢ, ccᵢ, ρᵢ).
+func (r *run) commitHash(of engine.PartyID, o *opening) [32]byte {
+	return transcript.New(transcript.KeygenCommit).Bytes(r.Session[:]).Bytes(of[:]).
+		Points(o.commit...).Points(o.nonce).Bytes(o.chainCode[:]).Bytes(o.salt[:]).Sum256()
+}
+
+// challenge is eᵢ = H_q(sid, T₁, i, Aᵢ, Kᵢ).
+func (r *run) challenge(of engine.PartyID, commit share.Commitment, nonce group.Point) group.Scalar {
+	return transcript.New(transcript.KeygenProof).Bytes(r.Session[:]).Bytes(r.echo1[:]).Bytes(of[:]).
+		Points(commit...).Points(nonce).Scalar(r.Group)
+}
+
+// shareHash is hᵢⱼ = H(sid, i, j, fᵢ(xⱼ), blindᵢⱼ).
+func shareHash(id engine.SessionID, from, to engine.PartyID, s group.Scalar, blind []byte) [32]byte {
+	return transcript.New(transcript.KeygenShareHash).Bytes(id[:]).Bytes(from[:]).Bytes(to[:]).
+		Bytes(s.Bytes()).Bytes(blind).Sum256()
+}
+
+// deal is round 1: sample and commit.
+type deal struct{ *run }
+
+func (*deal) Expect() engine.Expect                            { return engine.Expect{} }
+func (*deal) Accept(engine.Kind, engine.PartyID, []byte) error { return nil }
+func (s *deal) Finish(engine.Transcript) (engine.Outcome[Output], error) {
+	var none engine.Outcome[Output]
+	// 1.1 R1: fᵢ of degree t−1, Aᵢ, ccᵢ, ρᵢ, κᵢ, Kᵢ.
+	var err error
+	if s.poly, err = share.Sample(s.Group, s.Threshold, nil, s.Rand); err != nil {
+		return none, fmt.Errorf("keygen: sample polynomial: %w", err)
+	}
+	s.commit = s.poly.Commit()
+	if s.nonce, err = share.NewNonce(transcript.KeygenProof, s.Session[:], s.poly.Constant(), s.Rand); err != nil {
+		return none, fmt.Errorf("keygen: draw proof nonce: %w", err)
+	}
+	for _, b := range [][]byte{s.chainCode[:], s.salt[:]} {
+		if _, err := io.ReadFull(s.Rand, b); err != nil {
+			return none, fmt.Errorf("keygen: read entropy: %w", err)
+		}
+	}
+	c := s.commitHash(s.Self.ID, s.ownOpening())
+	return engine.Outcome[Output]{
+		Send: []engine.Out{{Kind: KindCommit, Body: c[:]}},
+		Next: &open{s.run},
+	}, nil
+}
+
+// ownOpening is our opening without proof and share hashes.
+func (r *run) ownOpening() *opening {
+	return &opening{commit: r.commit, nonce: r.nonce.Commitment(), chainCode: r.chainCode, salt: r.salt}
+}
+
+// open is round 2: after all commitments, open ours and deal.
+type open struct{ *run }
+
+func (s *open) Expect() engine.Expect {
+	return engine.Expect{Wants: []engine.Want{{Kind: KindCommit, From: s.others(), MaxBody: hashSize}}}
+}
+
+func (s *open) Accept(_ engine.Kind, from engine.PartyID, body []byte) error {
+	if len(body) != hashSize {
+		return engine.Blamed("keygen: commitment", from, fmt.Errorf("has %d bytes, not %d", len(body), hashSize))
+	}
+	for _, p := range s.Parties {
+		if p.ID == from {
+			s.peers[from] = &peer{Party: p, commitment: body}
+		}
+	}
+	return nil
+}
+
+func (s *open) Finish(t engine.Transcript) (engine.Outcome[Output], error) {
+	s.echo1 = t
+	o := s.ownOpening()
+	var out engine.Outcome[Output]
+	var err error
+	// zᵢ = κᵢ + eᵢ·aᵢ₀
+	if o.proof, err = s.nonce.Respond(s.challenge(s.Self.ID, o.commit, o.nonce), s.poly.Constant()); err != nil {
+		return out, fmt.Errorf("keygen: prove our contribution: %w", err)
+	}
+	s.blinds = map[engine.PartyID][]byte{}
+	var direct []engine.Out
+	for _, p := range s.Parties {
+		if p.ID == s.Self.ID {
+			continue
+		}
+		blind := make([]byte, hashSize)
+		if _, err := io.ReadFull(s.Rand, blind); err != nil {
+			return out, fmt.Errorf("keygen: read entropy: %w", err)
+		}
+		value := s.poly.Eval(p.Index)
+		o.hashes = append(o.hashes, shareHash(s.Session, s.Self.ID, p.ID, value, blind))
+		direct = append(direct, engine.Out{Kind: KindShare, To: p.ID, Body: append(value.Bytes(), blind...)})
+	}
+	out.Send = append(direct, engine.Out{Kind: KindOpening, Body: o.encode()})
+	out.Next = &confirm{s.run}
+	return out, nil
+}

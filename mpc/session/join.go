@@ -1,0 +1,190 @@
+package session
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/mpc/engine"
+)
+
+// Standing is where a party stands in a key's life: its current epoch.
+type Standing struct {
+	Epoch     uint64   // e; 0 also while there is none
+	Record    [32]byte // eh; zero while there is none
+	FinalCert [32]byte // SHA-256 of the certificate; zero while there is none
+}
+
+// A Join is a party's answer to a Setup.
+type Join struct {
+	Setup     [32]byte
+	From      engine.PartyID
+	Nonce     [32]byte
+	Ephemeral [32]byte // X25519 public key
+	Standing  Standing
+}
+
+const (
+	fieldJoinSetup transcript.Tag = iota + 1
+	fieldJoinFrom
+	fieldJoinNonce
+	fieldJoinEphemeral
+	fieldJoinEpoch
+	fieldJoinRecord
+	fieldJoinFinalCert
+)
+
+// Encode is the canonical form that is signed, and hashed into the session id.
+func (j *Join) Encode() []byte {
+	var e transcript.Encoder
+	e.Bytes(fieldJoinSetup, j.Setup[:]).Bytes(fieldJoinFrom, j.From[:]).Bytes(fieldJoinNonce, j.Nonce[:])
+	e.Bytes(fieldJoinEphemeral, j.Ephemeral[:]).Uint(fieldJoinEpoch, j.Standing.Epoch)
+	return e.Bytes(fieldJoinRecord, j.Standing.Record[:]).Bytes(fieldJoinFinalCert, j.Standing.FinalCert[:]).Sum()
+}
+
+// DecodeJoin reads the canonical form.
+func DecodeJoin(b []byte) (*Join, error) {
+	d, j := transcript.NewDecoder(b), &Join{}
+	copy(j.Setup[:], d.Fixed(fieldJoinSetup, 32))
+	copy(j.From[:], d.Fixed(fieldJoinFrom, len(j.From)))
+	copy(j.Nonce[:], d.Fixed(fieldJoinNonce, 32))
+	copy(j.Ephemeral[:], d.Fixed(fieldJoinEphemeral, 32))
+	j.Standing.Epoch = d.Uint(fieldJoinEpoch, 1<<62)
+	copy(j.Standing.Record[:], d.Fixed(fieldJoinRecord, 32))
+	copy(j.Standing.FinalCert[:], d.Fixed(fieldJoinFinalCert, 32))
+	if err := d.Done(); err != nil {
+		return nil, fmt.Errorf("decode join: %w", err)
+	}
+	return j, nil
+}
+
+// JoinSetup reads which Setup a join frame answers, without believing it: for dispatch.
+func JoinSetup(frame []byte) ([32]byte, error) {
+	body, _, err := unseal(frameJoin, frame)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	j, err := DecodeJoin(body)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	return j.Setup, nil
+}
+
+// StandingError says that a party stands in another epoch than the one we expect. It is
+// normal lag: the session ends, and the side behind is sent the final certificate.
+type StandingError struct {
+	From        engine.PartyID
+	Theirs, Our Standing
+}
+
+func (e *StandingError) Error() string {
+	return fmt.Sprintf("join: party %v stands in epoch %d (record %x), we in %d (%x)",
+		e.From, e.Theirs.Epoch, e.Theirs.Record[:6], e.Our.Epoch, e.Our.Record[:6])
+}
+
+// ErrDifferentJoin marks a second, different Join by one party for one Setup: evidence of
+// equivocation. The first one stands.
+var ErrDifferentJoin = errors.New("a second, different join")
+
+// Joining collects the Joins of one Setup.
+type Joining struct {
+	setup     *Setup
+	hash      [32]byte
+	self      engine.PartyID
+	standing  Standing
+	ephemeral *ecdh.PrivateKey
+	sign      Signer
+	joins     map[engine.PartyID][]byte // canonical bodies
+	keys      map[engine.PartyID]*ecdh.PublicKey
+}
+
+// NewJoin answers a Setup: it draws our nonce and ephemeral key and returns the frame to
+// send to all parties. What our standing is, the caller reads from its own store.
+func NewJoin(s *Setup, self engine.PartyID, standing Standing, rand io.Reader, sign Signer) (*Joining, []byte, error) {
+	if _, ok := s.Party(self); !ok {
+		return nil, nil, errors.New("join: we are not a party of this setup")
+	}
+	var coins [64]byte
+	if _, err := io.ReadFull(rand, coins[:]); err != nil {
+		return nil, nil, fmt.Errorf("join: read entropy: %w", err)
+	}
+	// The private key is 32 uniform bytes; X25519 clamps them.
+	ephemeral, err := ecdh.X25519().NewPrivateKey(coins[32:])
+	if err != nil {
+		return nil, nil, fmt.Errorf("join: make an ephemeral key: %w", err)
+	}
+	j := &Join{Setup: s.Hash(), From: self, Nonce: [32]byte(coins[:32]), Standing: standing}
+	copy(j.Ephemeral[:], ephemeral.PublicKey().Bytes())
+	clear(coins[:])
+	body := j.Encode()
+	joining := &Joining{
+		setup: s, hash: j.Setup, self: self, standing: standing, ephemeral: ephemeral, sign: sign,
+		joins: map[engine.PartyID][]byte{self: body}, keys: map[engine.PartyID]*ecdh.PublicKey{},
+	}
+	return joining, sealed(frameJoin, body, sign(transcript.New(transcript.SessionJoin).Bytes(body))), nil
+}
+
+// Add takes another party's join frame.
+func (g *Joining) Add(frame []byte) error {
+	body, sig, err := unseal(frameJoin, frame)
+	if err != nil {
+		return err
+	}
+	j, err := DecodeJoin(body)
+	if err != nil {
+		return err
+	}
+	from, ok := g.setup.Party(j.From)
+	switch {
+	case j.Setup != g.hash:
+		return errors.New("join: answers another setup")
+	case !ok || j.From == g.self:
+		return fmt.Errorf("%w: join by %v, who has no other seat in this session", ErrInauthentic, j.From)
+	case !Verify(from.Identity, transcript.New(transcript.SessionJoin).Bytes(body), sig):
+		return fmt.Errorf("%w: join is not signed by %v", ErrInauthentic, j.From)
+	}
+	if first, ok := g.joins[j.From]; ok {
+		if !bytes.Equal(first, body) {
+			return fmt.Errorf("%w by %v", ErrDifferentJoin, j.From)
+		}
+		return nil
+	}
+	if j.Standing != g.standing {
+		return &StandingError{From: j.From, Theirs: j.Standing, Our: g.standing}
+	}
+	key, err := ecdh.X25519().NewPublicKey(j.Ephemeral[:])
+	if err != nil {
+		return fmt.Errorf("join: ephemeral key of %v: %w", j.From, err)
+	}
+	g.joins[j.From], g.keys[j.From] = bytes.Clone(body), key
+	return nil
+}
+
+// Missing are the parties whose Join has not come, in index order.
+func (g *Joining) Missing() (ids []engine.PartyID) {
+	for _, p := range g.setup.Parties {
+		if _, ok := g.joins[p.ID]; !ok {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
+}
+
+// Complete derives the session id and the channel once all Joins are there. The Joining
+// must not be used afterwards.
+func (g *Joining) Complete() (*Channel, error) {
+	if m := g.Missing(); len(m) > 0 {
+		return nil, fmt.Errorf("join: %d parties have not joined", len(m))
+	}
+	h := transcript.New(transcript.SessionID).Bytes(g.setup.Encode())
+	bodies := make([][]byte, len(g.setup.Parties))
+	for i, p := range g.setup.Parties {
+		bodies[i] = g.joins[p.ID]
+	}
+	id := engine.SessionID(h.List(bodies...).Sum256())
+	return newChannel(g, id)
+}
