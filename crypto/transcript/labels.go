@@ -60,6 +60,8 @@ const (
 
 	NodeDecision
 	NodeHello
+	NodeKeyChoice
+	KeyChoiceSalt
 	SealData
 	EngineSeed
 	LinkFrame
@@ -127,6 +129,8 @@ var labels = [...]string{
 
 	NodeDecision:  "ostraka/1/node/decision",
 	NodeHello:     "ostraka/1/node/hello",
+	NodeKeyChoice: "ostraka/1/node/key-choice",
+	KeyChoiceSalt: "ostraka/1/node/salt-of-key-choice",
 	SealData:      "ostraka/1/node/seal",
 	EngineSeed:    "ostraka/1/node/engine-seed",
 	LinkFrame:     "ostraka/1/node/link-frame",

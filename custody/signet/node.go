@@ -1,0 +1,58 @@
+package signet
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+
+	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// ErrNodeSignature is returned by VerifyNode when the signature is not the node's.
+var ErrNodeSignature = errors.New("signature is not by this node's identity key over these bytes")
+
+// nodeTree is what a node's identity key signs for a statement: a tree under the
+// kind's own label. A node signs only the kinds that it decides itself.
+func nodeTree(s statement.Statement) ([]byte, error) {
+	var label transcript.Label
+	switch s.Kind() {
+	case statement.Decision:
+		label = transcript.NodeDecision
+	case statement.Hello:
+		label = transcript.NodeHello
+	case statement.Key:
+		label = transcript.NodeKeyChoice
+	default:
+		return nil, fmt.Errorf("a node does not sign statements of kind %q", s.Kind())
+	}
+	return transcript.New(label).Bytes(s.Bytes()).Tree(), nil
+}
+
+// SignNode signs a decision, hello or key statement with the node's identity key: 64
+// bytes of Ed25519.
+func SignNode(identity ed25519.PrivateKey, s statement.Statement) ([]byte, error) {
+	if len(identity) != ed25519.PrivateKeySize {
+		return nil, fmt.Errorf("identity key has %d bytes, not %d", len(identity), ed25519.PrivateKeySize)
+	}
+	tree, err := nodeTree(s)
+	if err != nil {
+		return nil, err
+	}
+	return ed25519.Sign(identity, tree), nil
+}
+
+// VerifyNode checks what SignNode made against the identity key of the roster.
+func VerifyNode(identity ed25519.PublicKey, s statement.Statement, sig []byte) error {
+	if err := CheckIdentity(identity); err != nil {
+		return err
+	}
+	tree, err := nodeTree(s)
+	if err != nil {
+		return err
+	}
+	if !ed25519.Verify(identity, tree, sig) {
+		return fmt.Errorf("%s statement %s: %w", s.Kind(), s.ID().Short(), ErrNodeSignature)
+	}
+	return nil
+}

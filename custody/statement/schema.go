@@ -1,0 +1,227 @@
+package statement
+
+// Kind names what a statement says. It stands in line 1 and, for people's signatures,
+// in the namespace "<kind>@ostraka/v1".
+type Kind string
+
+const (
+	Roster   Kind = "roster"   // a circle's operators: charter version 0
+	Vault    Kind = "vault"    // a vault's committee, people and limits
+	Account  Kind = "account"  // a department's account below a vault
+	Intent   Kind = "intent"   // asks for a signature
+	Decision Kind = "decision" // one node's own ALLOW or DENY on an intent
+	Hello    Kind = "hello"    // a person's answer to a node's challenge
+	Key      Kind = "key"      // a vault's choice of one key
+	Cancel   Kind = "cancel"   // takes an intent back
+)
+
+// Type says which texts a field's value may be.
+type Type string
+
+const (
+	Text  Type = "text"  // 1 to Max bytes: UTF-8 in NFC, graphic characters and single ASCII spaces between
+	Label Type = "label" // 1 to Max of a–z, 0–9, "-", "_", "."; begins with a letter or digit
+	Hex   Type = "hex"   // Min to Max bytes, two lower-case digits each
+	Uint  Type = "uint"  // decimal, Min to Max, no leading zero
+	Time  Type = "time"  // RFC 3339, UTC, whole seconds, "2026-01-31T12:00:00Z"
+	SSH   Type = "ssh"   // SSH public key "<type> <base64>" without comment, at most Max bytes
+	Chain Type = "chain" // CAIP-2 chain id such as "eip155:1"
+	Path  Type = "path"  // "m" and Min to Max non-hardened BIP32 levels: "m/0/3/7"
+	Word  Type = "word"  // one of Words
+)
+
+// A Spec describes one field of a kind. All names of a kind are distinct, so that the
+// next line's name alone says which field it is.
+type Spec struct {
+	Name     string
+	Type     Type
+	Min, Max uint64   // of the value: see Type
+	Words    []string // for Word
+	Least    int      // how often the field stands at least; 0 means it may be absent
+	Most     int      // and at most; above 1 it is a list, which repeats the name
+	Block    []Spec   // fields that follow each occurrence of this one and belong to it
+	Doc      string   // unit and meaning, for the spec page
+}
+
+// Bounds shared by several fields.
+const (
+	MaxBytes       = 256 << 10 // of a statement
+	MaxTransaction = 120_000   // bytes of an unsigned transaction
+	MaxOperators   = 16
+	MaxPeople      = 64 // initiators, or approvers, of a vault
+	MaxKeys        = 8  // of one person
+	MaxFacts       = 64
+	MaxExpiry      = 7 * 24 * 3600 // seconds that an intent may live
+	maxLabel       = 64
+	maxKeyLine     = 2048
+)
+
+const maxInt = 1<<63 - 1
+
+func text(name string, max uint64, doc string) Spec {
+	return Spec{Name: name, Type: Text, Min: 1, Max: max, Least: 1, Most: 1, Doc: doc}
+}
+
+func label(name, doc string) Spec {
+	return Spec{Name: name, Type: Label, Min: 1, Max: maxLabel, Least: 1, Most: 1, Doc: doc}
+}
+
+func hexOf(name string, n uint64, doc string) Spec {
+	return Spec{Name: name, Type: Hex, Min: n, Max: n, Least: 1, Most: 1, Doc: doc}
+}
+
+func number(name string, min, max uint64, doc string) Spec {
+	return Spec{Name: name, Type: Uint, Min: min, Max: max, Least: 1, Most: 1, Doc: doc}
+}
+
+func moment(name, doc string) Spec {
+	return Spec{Name: name, Type: Time, Least: 1, Most: 1, Doc: doc}
+}
+
+func sshKey(name, doc string) Spec {
+	return Spec{Name: name, Type: SSH, Min: 1, Max: maxKeyLine, Least: 1, Most: 1, Doc: doc}
+}
+
+func chain(name, doc string) Spec {
+	return Spec{Name: name, Type: Chain, Min: 5, Max: 41, Least: 1, Most: 1, Doc: doc}
+}
+
+func path(name string, levels uint64, doc string) Spec {
+	return Spec{Name: name, Type: Path, Min: levels, Max: levels, Least: 1, Most: 1, Doc: doc}
+}
+
+func word(name, doc string, words ...string) Spec {
+	return Spec{Name: name, Type: Word, Words: words, Least: 1, Most: 1, Doc: doc}
+}
+
+func (s Spec) times(least, most int) Spec { s.Least, s.Most = least, most; return s }
+func (s Spec) optional() Spec             { return s.times(0, 1) }
+func (s Spec) with(block ...Spec) Spec    { s.Block = block; return s }
+
+// salt ends every statement.
+var salt = hexOf("salt", 32, "random bytes: the id hides the content")
+
+// Kinds lists every kind, in the order of the spec page.
+var Kinds = []Kind{Roster, Vault, Account, Intent, Decision, Hello, Key, Cancel}
+
+// Fields is the one table of all kinds; the salt follows by itself.
+func Fields(k Kind) []Spec {
+	switch k {
+	case Roster:
+		return rosterFields
+	case Vault:
+		return vaultFields
+	case Account:
+		return accountFields
+	case Intent:
+		return intentFields
+	case Decision:
+		return decisionFields
+	case Hello:
+		return helloFields
+	case Key:
+		return keyFields
+	case Cancel:
+		return cancelFields
+	}
+	return nil
+}
+
+var rosterFields = []Spec{
+	text("circle", 64, "name of the circle"),
+	number("version", 0, 0, "version of the charter; a roster is version 0"),
+	moment("created", "when it was made"),
+	label("operator", "in ascending order").times(2, MaxOperators).with(
+		text("entity", 128, "legal entity"),
+		hexOf("identity", 32, "the node's Ed25519 identity key"),
+		text("address", 262, "host:port of the node's link"),
+		sshKey("officer", "key of a person who signs for the operator, in ascending order").times(1, MaxKeys),
+	),
+}
+
+var vaultFields = []Spec{
+	hexOf("charter", 32, "id of the charter that it stands under"),
+	label("name", "unique in the circle"),
+	word("tier", "", "cold", "warm", "hot"),
+	word("suite", "", "ecdsa-secp256k1"),
+	number("threshold", 2, MaxOperators, "operators needed to sign, at most the committee"),
+	label("member", "operator of the committee, in ascending order").times(2, MaxOperators),
+	label("initiator", "person who may propose, in ascending order").times(1, MaxPeople).with(
+		sshKey("initiator-key", "in ascending order").times(1, MaxKeys),
+	),
+	label("approver", "person who may approve, in ascending order").times(1, MaxPeople).with(
+		sshKey("approver-key", "in ascending order").times(1, MaxKeys),
+	),
+	number("quorum", 1, MaxPeople, "approvers needed, each counted once"),
+	word("initiator-approves", "whether who proposed may count among the approvers", "yes", "no"),
+	chain("chain", "chain that the vault may sign for, in ascending order").times(1, 64),
+	number("expiry", 60, MaxExpiry, "seconds that an intent lives unless it says otherwise"),
+	moment("created", "when it was made"),
+}
+
+var accountFields = []Spec{
+	hexOf("charter", 32, "id of the charter"),
+	hexOf("vault", 32, "id of the vault statement"),
+	label("department", "named branch of the vault"),
+	label("account", "name of the account within it"),
+	path("path", 2, "department and account below the vault's root"),
+	moment("created", "when it was made"),
+}
+
+var intentFields = []Spec{
+	hexOf("charter", 32, "id of the charter"),
+	hexOf("vault", 32, "id of the vault statement"),
+	hexOf("key", 32, "keyID of the vault's key"),
+	hexOf("epoch", 32, "hash of the key's current epoch record"),
+	path("path", 3, "department, account and index below the vault's root"),
+	text("address", 128, "the sender, as the chain writes it"),
+	chain("chain", "where the transaction is valid"),
+	word("purpose", "what the signature is for", "transaction"),
+	{Name: "transaction", Type: Hex, Min: 1, Max: MaxTransaction, Least: 1, Most: 1, Doc: "the full unsigned transaction"},
+	text("memo", 512, "the initiator's own words").optional(),
+	hexOf("replaces", 32, "id of the intent that this one replaces").optional(),
+	label("initiator", "who proposes"),
+	moment("created", "when it was made"),
+	moment("expires", "from then on nothing is approved or signed; at most 7 days after created"),
+}
+
+var decisionFields = []Spec{
+	hexOf("charter", 32, "id of the charter"),
+	hexOf("vault", 32, "id of the vault statement"),
+	hexOf("intent", 32, "id of the intent"),
+	label("operator", "whose node decided"),
+	word("verdict", "", "allow", "deny"),
+	label("rule", "the rule that decided"),
+	text("reason", 1024, "what the rule found").optional(),
+	label("approved-by", "approver counted, in ascending order").times(0, MaxPeople),
+	text("fact", 2048, "`<name> <value>`: what this node itself decoded, in the decoder's order").times(0, MaxFacts),
+	moment("created", "when it was decided"),
+}
+
+var helloFields = []Spec{
+	hexOf("charter", 32, "id of the charter"),
+	hexOf("identity", 32, "identity key of the node that asked: another cannot use the answer"),
+	hexOf("challenge", 32, "the node's own random bytes"),
+	sshKey("person", "key of the person who answers"),
+	moment("created", "when it was made"),
+}
+
+var keyFields = []Spec{
+	hexOf("charter", 32, "id of the charter"),
+	hexOf("vault", 32, "id of the vault statement"),
+	hexOf("key", 32, "keyID"),
+	number("attempt", 0, maxInt, "number of the key generation"),
+	word("suite", "", "ecdsa-secp256k1"),
+	hexOf("public-key", 33, "compressed point"),
+	hexOf("epoch", 32, "hash of the epoch record"),
+	hexOf("certificate", 32, "SHA-256 of the final certificate"),
+}
+
+var cancelFields = []Spec{
+	hexOf("charter", 32, "id of the charter"),
+	hexOf("vault", 32, "id of the vault statement"),
+	hexOf("intent", 32, "id of the intent"),
+	label("initiator", "who proposed it"),
+	text("reason", 512, "").optional(),
+	moment("created", "when it was made"),
+}
