@@ -1,7 +1,9 @@
 package secp256k1
 
 import (
+	"encoding/binary"
 	"fmt"
+	"runtime"
 
 	voi "gitlab.com/yawning/secp256k1-voi"
 
@@ -9,28 +11,30 @@ import (
 	"github.com/ostraka/ostraka/crypto/secret"
 )
 
-// A Scalar is an integer modulo q. The zero value is 0. It prints as "[secret]".
-type Scalar struct{ s voi.Scalar }
+// A Scalar is an integer modulo q, below q. The zero value is 0. It prints as "[secret]".
+//
+// It is not voi's: OT extension turns thousands of strings of bytes into scalars for each
+// signature, which costs more in Montgomery form than all its products.
+type Scalar struct{ l limbs }
 
 var _ group.Scalar = (*Scalar)(nil)
 
 // NewScalar is v.
-func NewScalar(v uint64) *Scalar { return &Scalar{*voi.NewScalarFromUint64(v)} }
+func NewScalar(v uint64) *Scalar { return &Scalar{limbs{v}} }
 
 // ReduceScalar is 48 big-endian bytes modulo q; another length panics.
-func ReduceScalar(wide []byte) *Scalar {
-	if len(wide) != WideSize {
-		panic(fmt.Sprintf("secp256k1: %d bytes to reduce, not %d", len(wide), WideSize))
+func ReduceScalar(b []byte) *Scalar {
+	if len(b) != WideSize {
+		panic(fmt.Sprintf("secp256k1: %d bytes to reduce, not %d", len(b), WideSize))
 	}
-	// wide = h·2^256 + l
-	var high [32]byte
-	copy(high[16:], wide[:16])
-	var h, l, shift Scalar
-	h.SetReduced(&high)
-	l.SetReduced((*[32]byte)(wide[16:]))
-	shift.SetReduced(&[32]byte{15: 1, 16: 0x45, 0x51, 0x23, 0x19, 0x50, 0xb7, 0x5f, 0xc4, 0x40, 0x2d, 0xa1, 0x73, 0x2f, 0xc9, 0xbe, 0xbf})
-	l.AddProduct(&h, &shift)
-	return &l
+	var w wide
+	for i := range WideSize / 8 {
+		w[i] = binary.BigEndian.Uint64(b[WideSize-8*(i+1):])
+	}
+	s := new(Scalar)
+	s.l.reduce(&w)
+	clear(w[:])
+	return s
 }
 
 // Add is s + o.
@@ -69,87 +73,109 @@ func (s *Scalar) Invert() group.Scalar {
 }
 
 // IsZero reports whether s is 0.
-func (s *Scalar) IsZero() bool { return s.s.IsZero() == 1 }
+func (s *Scalar) IsZero() bool { return s.l[0]|s.l[1]|s.l[2]|s.l[3] == 0 }
 
 // Equal reports whether s is o.
-func (s *Scalar) Equal(o group.Scalar) bool { return s.s.Equal(&o.(*Scalar).s) == 1 }
+func (s *Scalar) Equal(o group.Scalar) bool {
+	l := &o.(*Scalar).l
+	return (s.l[0]^l[0])|(s.l[1]^l[1])|(s.l[2]^l[2])|(s.l[3]^l[3]) == 0
+}
 
 // IsHigh reports whether s > (q−1)/2: such an s is not allowed in a signature (BIP 62, EIP 2).
-func (s *Scalar) IsHigh() bool { return s.s.IsGreaterThanHalfN() == 1 }
+func (s *Scalar) IsHigh() bool { return s.l.aboveHalf() == 1 }
 
 // Bytes is s in 32 bytes, big-endian.
 func (s *Scalar) Bytes() []byte {
 	b := make([]byte, group.ScalarSize)
-	s.PutBytes(b)
+	s.l.putBytes(b)
 	return b
 }
 
 // Wipe sets s to 0.
-func (s *Scalar) Wipe() { s.s.Zero() }
+func (s *Scalar) Wipe() {
+	clear(s.l[:])
+	runtime.KeepAlive(s)
+}
 
 // Group is Group{}.
 func (s *Scalar) Group() group.Group { return Group{} }
 
 // Set sets s to a.
-func (s *Scalar) Set(a *Scalar) { s.s.Set(&a.s) }
+func (s *Scalar) Set(a *Scalar) { s.l = a.l }
 
 // SetSum sets s to a + b.
-func (s *Scalar) SetSum(a, b *Scalar) { s.s.Add(&a.s, &b.s) }
+func (s *Scalar) SetSum(a, b *Scalar) { s.l.add(&a.l, &b.l) }
 
 // SetDifference sets s to a − b.
-func (s *Scalar) SetDifference(a, b *Scalar) { s.s.Subtract(&a.s, &b.s) }
+func (s *Scalar) SetDifference(a, b *Scalar) { s.l.sub(&a.l, &b.l) }
 
 // SetProduct sets s to a·b.
-func (s *Scalar) SetProduct(a, b *Scalar) { s.s.Multiply(&a.s, &b.s) }
+func (s *Scalar) SetProduct(a, b *Scalar) {
+	var w wide
+	w.addProduct(&a.l, &b.l)
+	s.l.reduce(&w)
+}
 
 // AddProduct adds a·b to s.
 func (s *Scalar) AddProduct(a, b *Scalar) {
-	var ab voi.Scalar
-	ab.Multiply(&a.s, &b.s)
-	s.s.Add(&s.s, &ab)
+	w := wide{s.l[0], s.l[1], s.l[2], s.l[3]}
+	w.addProduct(&a.l, &b.l)
+	s.l.reduce(&w)
 }
 
-// SetNegative sets s to −a.
-func (s *Scalar) SetNegative(a *Scalar) { s.s.Negate(&a.s) }
-
-// SetInverse sets s to 1/a, and to 0 if a is 0.
-func (s *Scalar) SetInverse(a *Scalar) { s.s.Invert(&a.s) }
-
-// Select sets s to a if bit is 0, and to b if bit is 1.
-func (s *Scalar) Select(a, b *Scalar, bit uint64) { s.s.ConditionalSelect(&a.s, &b.s, bit&1) }
-
-// NegateIf sets s to −s if bit is 1.
-func (s *Scalar) NegateIf(bit uint64) {
-	var n voi.Scalar
-	n.Negate(&s.s)
-	s.s.ConditionalSelect(&s.s, &n, bit&1)
-}
-
-// SetReduced sets s to 32 big-endian bytes modulo q. Uniform bytes give a bias of
-// 2^-127; use it only where a specification says that this is enough.
-func (s *Scalar) SetReduced(b *[32]byte) { s.s.SetBytes(b) }
-
-// SetCanonical sets s to 32 big-endian bytes. For a value ≥ q it sets s to 0 and returns false.
-func (s *Scalar) SetCanonical(b *[32]byte) bool {
-	_, reduced := s.s.SetBytes(b)
-	s.s.ConditionalSelect(&s.s, voi.NewScalar(), reduced)
-	return reduced == 0
-}
-
-// PutBytes writes s into the first 32 bytes of dst, big-endian.
-func (s *Scalar) PutBytes(dst []byte) { copy(dst[:32:32], s.s.Bytes()) }
-
-// SetInnerProduct sets s to Σ aᵢ·bᵢ. Vectors of different lengths panic.
+// SetInnerProduct sets s to Σ aᵢ·bᵢ, reduced once. Vectors of different lengths panic.
 func (s *Scalar) SetInnerProduct(a, b []Scalar) {
 	if len(a) != len(b) {
 		panic(fmt.Sprintf("secp256k1: inner product of %d and %d scalars", len(a), len(b)))
 	}
-	var sum Scalar
+	var w wide
 	for i := range a {
-		sum.AddProduct(&a[i], &b[i])
+		w.addProduct(&a[i].l, &b[i].l)
 	}
-	s.Set(&sum)
+	s.l.reduce(&w)
 }
+
+// SetNegative sets s to −a.
+func (s *Scalar) SetNegative(a *Scalar) { s.l.sub(&limbs{}, &a.l) }
+
+// SetInverse sets s to 1/a, and to 0 if a is 0.
+func (s *Scalar) SetInverse(a *Scalar) {
+	v := a.voi()
+	v.Invert(v)
+	b := v.Bytes()
+	s.l = fromBytes((*[32]byte)(b))
+	secret.Wipe(b)
+	v.Zero()
+}
+
+// Select sets s to a if the lowest bit of bit is 0, and to b if it is 1.
+func (s *Scalar) Select(a, b *Scalar, bit uint64) { s.l.selectLimbs(&a.l, &b.l, bit&1) }
+
+// NegateIf sets s to −s if the lowest bit of bit is 1.
+func (s *Scalar) NegateIf(bit uint64) {
+	var n limbs
+	n.sub(&n, &s.l)
+	s.l.selectLimbs(&s.l, &n, bit&1)
+}
+
+// SetReduced sets s to 32 big-endian bytes modulo q. Uniform bytes give a bias of
+// 2^-127; use it only where a specification says that this is enough.
+func (s *Scalar) SetReduced(b *[32]byte) {
+	s.l = fromBytes(b)
+	s.l.subtractQ(0)
+}
+
+// SetCanonical sets s to 32 big-endian bytes. For a value ≥ q it sets s to 0 and returns
+// false. It takes the same time for both.
+func (s *Scalar) SetCanonical(b *[32]byte) bool {
+	s.l = fromBytes(b)
+	above := s.l.subtractQ(0)
+	s.l.selectLimbs(&s.l, &limbs{}, above)
+	return above == 0
+}
+
+// PutBytes writes s into the first 32 bytes of dst, big-endian.
+func (s *Scalar) PutBytes(dst []byte) { s.l.putBytes(dst) }
 
 // WipeAll sets every scalar of v to 0.
 func WipeAll(v []Scalar) {
@@ -171,4 +197,10 @@ func (Scalar) GoString() string { return secret.Redacted }
 func (Scalar) MarshalText() ([]byte, error) { return []byte(secret.Redacted), nil }
 
 // voi is a copy as the curve arithmetic takes it.
-func (s *Scalar) voi() *voi.Scalar { return voi.NewScalarFrom(&s.s) }
+func (s *Scalar) voi() *voi.Scalar {
+	var b [32]byte
+	s.l.putBytes(b[:])
+	v, _ := voi.NewScalarFromBytes(&b)
+	clear(b[:])
+	return v
+}

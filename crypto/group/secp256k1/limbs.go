@@ -1,0 +1,211 @@
+package secp256k1
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// limbs is an integer below 2^256 in four 64-bit limbs, the least first. Nothing in this
+// file branches or indexes on a value.
+type limbs [4]uint64
+
+// q = 2^256 − c. c has 129 bits: 2^128 + c1·2^64 + c0.
+const (
+	q0 = 0xbfd25e8cd0364141
+	q1 = 0xbaaedce6af48a03b
+	q2 = 0xfffffffffffffffe
+	q3 = 0xffffffffffffffff
+
+	c0 = 0x402da1732fc9bebf
+	c1 = 0x4551231950b75fc4
+)
+
+// half is (q − 1)/2.
+var half = limbs{0xdfe92f46681b20a0, 0x5d576e7357a4501d, 0xffffffffffffffff, 0x7fffffffffffffff}
+
+func fromBytes(b *[32]byte) limbs {
+	return limbs{
+		binary.BigEndian.Uint64(b[24:]), binary.BigEndian.Uint64(b[16:]),
+		binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[:]),
+	}
+}
+
+func (l *limbs) putBytes(b []byte) {
+	_ = b[31]
+	binary.BigEndian.PutUint64(b[24:], l[0])
+	binary.BigEndian.PutUint64(b[16:], l[1])
+	binary.BigEndian.PutUint64(b[8:], l[2])
+	binary.BigEndian.PutUint64(b, l[3])
+}
+
+// selectLimbs sets l to a if bit is 0, and to b if bit is 1.
+func (l *limbs) selectLimbs(a, b *limbs, bit uint64) {
+	m := -bit
+	l[0] = a[0] ^ m&(a[0]^b[0])
+	l[1] = a[1] ^ m&(a[1]^b[1])
+	l[2] = a[2] ^ m&(a[2]^b[2])
+	l[3] = a[3] ^ m&(a[3]^b[3])
+}
+
+// subtractQ replaces carry·2^256 + l, below 2q, by its residue. It returns 1 if it subtracted q.
+func (l *limbs) subtractQ(carry uint64) uint64 {
+	var d limbs
+	var borrow uint64
+	d[0], borrow = bits.Sub64(l[0], q0, 0)
+	d[1], borrow = bits.Sub64(l[1], q1, borrow)
+	d[2], borrow = bits.Sub64(l[2], q2, borrow)
+	d[3], borrow = bits.Sub64(l[3], q3, borrow)
+	_, borrow = bits.Sub64(carry, 0, borrow)
+	l.selectLimbs(&d, l, borrow)
+	return 1 - borrow
+}
+
+// add sets l to a + b mod q, for a, b < q.
+func (l *limbs) add(a, b *limbs) {
+	var carry uint64
+	l[0], carry = bits.Add64(a[0], b[0], 0)
+	l[1], carry = bits.Add64(a[1], b[1], carry)
+	l[2], carry = bits.Add64(a[2], b[2], carry)
+	l[3], carry = bits.Add64(a[3], b[3], carry)
+	l.subtractQ(carry)
+}
+
+// sub sets l to a − b mod q, for a, b < q.
+func (l *limbs) sub(a, b *limbs) {
+	var borrow, carry uint64
+	l[0], borrow = bits.Sub64(a[0], b[0], 0)
+	l[1], borrow = bits.Sub64(a[1], b[1], borrow)
+	l[2], borrow = bits.Sub64(a[2], b[2], borrow)
+	l[3], borrow = bits.Sub64(a[3], b[3], borrow)
+	m := -borrow
+	l[0], carry = bits.Add64(l[0], m&q0, 0)
+	l[1], carry = bits.Add64(l[1], m&q1, carry)
+	l[2], carry = bits.Add64(l[2], m&q2, carry)
+	l[3], _ = bits.Add64(l[3], m&q3, carry)
+}
+
+// aboveHalf is 1 if l > (q − 1)/2.
+func (l *limbs) aboveHalf() uint64 {
+	_, borrow := bits.Sub64(half[0], l[0], 0)
+	_, borrow = bits.Sub64(half[1], l[1], borrow)
+	_, borrow = bits.Sub64(half[2], l[2], borrow)
+	_, borrow = bits.Sub64(half[3], l[3], borrow)
+	return borrow
+}
+
+// wide is an integer below 2^576: the sum of up to 2^64 products of limbs.
+type wide [9]uint64
+
+// mulAdd is a·b + c + d, which is below 2^128.
+func mulAdd(a, b, c, d uint64) (hi, lo uint64) {
+	hi, lo = bits.Mul64(a, b)
+	var carry uint64
+	lo, carry = bits.Add64(lo, c, 0)
+	hi += carry
+	lo, carry = bits.Add64(lo, d, 0)
+	hi += carry
+	return hi, lo
+}
+
+// addProduct adds a·b, not reduced.
+func (w *wide) addProduct(a, b *limbs) {
+	var p0, p1, p2, p3, p4, p5, p6, p7, h, carry uint64
+	a0, a1, a2, a3 := a[0], a[1], a[2], a[3]
+
+	m := b[0]
+	h, p0 = bits.Mul64(a0, m)
+	h, p1 = mulAdd(a1, m, h, 0)
+	h, p2 = mulAdd(a2, m, h, 0)
+	p4, p3 = mulAdd(a3, m, h, 0)
+
+	m = b[1]
+	h, p1 = mulAdd(a0, m, p1, 0)
+	h, p2 = mulAdd(a1, m, p2, h)
+	h, p3 = mulAdd(a2, m, p3, h)
+	p5, p4 = mulAdd(a3, m, p4, h)
+
+	m = b[2]
+	h, p2 = mulAdd(a0, m, p2, 0)
+	h, p3 = mulAdd(a1, m, p3, h)
+	h, p4 = mulAdd(a2, m, p4, h)
+	p6, p5 = mulAdd(a3, m, p5, h)
+
+	m = b[3]
+	h, p3 = mulAdd(a0, m, p3, 0)
+	h, p4 = mulAdd(a1, m, p4, h)
+	h, p5 = mulAdd(a2, m, p5, h)
+	p7, p6 = mulAdd(a3, m, p6, h)
+
+	w[0], carry = bits.Add64(w[0], p0, 0)
+	w[1], carry = bits.Add64(w[1], p1, carry)
+	w[2], carry = bits.Add64(w[2], p2, carry)
+	w[3], carry = bits.Add64(w[3], p3, carry)
+	w[4], carry = bits.Add64(w[4], p4, carry)
+	w[5], carry = bits.Add64(w[5], p5, carry)
+	w[6], carry = bits.Add64(w[6], p6, carry)
+	w[7], carry = bits.Add64(w[7], p7, carry)
+	w[8] += carry
+}
+
+// reduce sets l to w mod q. Since 2^256 ≡ c, a fold replaces h·2^256 + r by h·c + r. The
+// integer is below 2^576, then 2^449, 2^321, 2^257 and 2^256 < 2q.
+func (l *limbs) reduce(w *wide) {
+	// First fold: h has five limbs. r = w[0..3] + h·c.
+	h0, h1, h2, h3, h4 := w[4], w[5], w[6], w[7], w[8]
+	var r [8]uint64
+	var k, carry uint64
+	k, r[0] = mulAdd(h0, c0, w[0], 0)
+	k, r[1] = mulAdd(h1, c0, w[1], k)
+	k, r[2] = mulAdd(h2, c0, w[2], k)
+	k, r[3] = mulAdd(h3, c0, w[3], k)
+	r[5], r[4] = mulAdd(h4, c0, k, 0)
+	k, r[1] = mulAdd(h0, c1, r[1], 0)
+	k, r[2] = mulAdd(h1, c1, r[2], k)
+	k, r[3] = mulAdd(h2, c1, r[3], k)
+	k, r[4] = mulAdd(h3, c1, r[4], k)
+	r[6], r[5] = mulAdd(h4, c1, r[5], k)
+	r[2], carry = bits.Add64(r[2], h0, 0)
+	r[3], carry = bits.Add64(r[3], h1, carry)
+	r[4], carry = bits.Add64(r[4], h2, carry)
+	r[5], carry = bits.Add64(r[5], h3, carry)
+	r[6], carry = bits.Add64(r[6], h4, carry)
+	r[7] = carry
+
+	// Second fold: h has four limbs, the last 0 or 1.
+	h0, h1, h2, h3 = r[4], r[5], r[6], r[7]
+	var t0, t1, t2, t3, t4, t5 uint64
+	k, t0 = mulAdd(h0, c0, r[0], 0)
+	k, t1 = mulAdd(h1, c0, r[1], k)
+	k, t2 = mulAdd(h2, c0, r[2], k)
+	t4, t3 = mulAdd(h3, c0, r[3], k)
+	k, t1 = mulAdd(h0, c1, t1, 0)
+	k, t2 = mulAdd(h1, c1, t2, k)
+	k, t3 = mulAdd(h2, c1, t3, k)
+	t5, t4 = mulAdd(h3, c1, t4, k)
+	t2, carry = bits.Add64(t2, h0, 0)
+	t3, carry = bits.Add64(t3, h1, carry)
+	t4, carry = bits.Add64(t4, h2, carry)
+	t5, _ = bits.Add64(t5, h3, carry)
+
+	// Third fold: h has two limbs, the last 0 or 1.
+	var top uint64
+	k, t0 = mulAdd(t4, c0, t0, 0)
+	k, t1 = mulAdd(t5, c0, t1, k)
+	t2, carry = bits.Add64(t2, k, 0)
+	t3, top = bits.Add64(t3, 0, carry)
+	k, t1 = mulAdd(t4, c1, t1, 0)
+	k, t2 = mulAdd(t5, c1, t2, k)
+	t3, carry = bits.Add64(t3, k, 0)
+	top += carry
+	t2, carry = bits.Add64(t2, t4, 0)
+	t3, carry = bits.Add64(t3, t5, carry)
+	top += carry
+
+	// Last fold: top is 0 or 1, and with 1 the rest is below 2^195, so that c fits.
+	m := -top
+	l[0], carry = bits.Add64(t0, m&c0, 0)
+	l[1], carry = bits.Add64(t1, m&c1, carry)
+	l[2], carry = bits.Add64(t2, m&1, carry)
+	l[3], _ = bits.Add64(t3, 0, carry)
+	l.subtractQ(0)
+}
