@@ -96,6 +96,19 @@ func (l *limbs) aboveHalf() uint64 {
 // wide is an integer below 2^576: the sum of up to 2^64 products of limbs.
 type wide [9]uint64
 
+// add adds l, taken as zero if bit is 0.
+func (w *wide) add(l *limbs, bit uint64) {
+	m := -bit
+	var carry uint64
+	w[0], carry = bits.Add64(w[0], m&l[0], 0)
+	w[1], carry = bits.Add64(w[1], m&l[1], carry)
+	w[2], carry = bits.Add64(w[2], m&l[2], carry)
+	w[3], carry = bits.Add64(w[3], m&l[3], carry)
+	for i := 4; i < len(w); i++ {
+		w[i], carry = bits.Add64(w[i], 0, carry)
+	}
+}
+
 // mulAdd is a·b + c + d, which is below 2^128.
 func mulAdd(a, b, c, d uint64) (hi, lo uint64) {
 	hi, lo = bits.Mul64(a, b)
@@ -107,6 +120,13 @@ func mulAdd(a, b, c, d uint64) (hi, lo uint64) {
 	return hi, lo
 }
 
+// mulAdd1 is a·b + c, which is below 2^128.
+func mulAdd1(a, b, c uint64) (hi, lo uint64) {
+	hi, lo = bits.Mul64(a, b)
+	lo, carry := bits.Add64(lo, c, 0)
+	return hi + carry, lo
+}
+
 // addProduct adds a·b, not reduced.
 func (w *wide) addProduct(a, b *limbs) {
 	var p0, p1, p2, p3, p4, p5, p6, p7, h, carry uint64
@@ -114,24 +134,24 @@ func (w *wide) addProduct(a, b *limbs) {
 
 	m := b[0]
 	h, p0 = bits.Mul64(a0, m)
-	h, p1 = mulAdd(a1, m, h, 0)
-	h, p2 = mulAdd(a2, m, h, 0)
-	p4, p3 = mulAdd(a3, m, h, 0)
+	h, p1 = mulAdd1(a1, m, h)
+	h, p2 = mulAdd1(a2, m, h)
+	p4, p3 = mulAdd1(a3, m, h)
 
 	m = b[1]
-	h, p1 = mulAdd(a0, m, p1, 0)
+	h, p1 = mulAdd1(a0, m, p1)
 	h, p2 = mulAdd(a1, m, p2, h)
 	h, p3 = mulAdd(a2, m, p3, h)
 	p5, p4 = mulAdd(a3, m, p4, h)
 
 	m = b[2]
-	h, p2 = mulAdd(a0, m, p2, 0)
+	h, p2 = mulAdd1(a0, m, p2)
 	h, p3 = mulAdd(a1, m, p3, h)
 	h, p4 = mulAdd(a2, m, p4, h)
 	p6, p5 = mulAdd(a3, m, p5, h)
 
 	m = b[3]
-	h, p3 = mulAdd(a0, m, p3, 0)
+	h, p3 = mulAdd1(a0, m, p3)
 	h, p4 = mulAdd(a1, m, p4, h)
 	h, p5 = mulAdd(a2, m, p5, h)
 	p7, p6 = mulAdd(a3, m, p6, h)
@@ -152,33 +172,32 @@ func (w *wide) addProduct(a, b *limbs) {
 func (l *limbs) reduce(w *wide) {
 	// First fold: h has five limbs. r = w[0..3] + h·c.
 	h0, h1, h2, h3, h4 := w[4], w[5], w[6], w[7], w[8]
-	var r [8]uint64
-	var k, carry uint64
-	k, r[0] = mulAdd(h0, c0, w[0], 0)
-	k, r[1] = mulAdd(h1, c0, w[1], k)
-	k, r[2] = mulAdd(h2, c0, w[2], k)
-	k, r[3] = mulAdd(h3, c0, w[3], k)
-	r[5], r[4] = mulAdd(h4, c0, k, 0)
-	k, r[1] = mulAdd(h0, c1, r[1], 0)
-	k, r[2] = mulAdd(h1, c1, r[2], k)
-	k, r[3] = mulAdd(h2, c1, r[3], k)
-	k, r[4] = mulAdd(h3, c1, r[4], k)
-	r[6], r[5] = mulAdd(h4, c1, r[5], k)
-	r[2], carry = bits.Add64(r[2], h0, 0)
-	r[3], carry = bits.Add64(r[3], h1, carry)
-	r[4], carry = bits.Add64(r[4], h2, carry)
-	r[5], carry = bits.Add64(r[5], h3, carry)
-	r[6], carry = bits.Add64(r[6], h4, carry)
-	r[7] = carry
+	var r0, r1, r2, r3, r4, r5, r6, r7, k, carry uint64
+	k, r0 = mulAdd1(h0, c0, w[0])
+	k, r1 = mulAdd(h1, c0, w[1], k)
+	k, r2 = mulAdd(h2, c0, w[2], k)
+	k, r3 = mulAdd(h3, c0, w[3], k)
+	r5, r4 = mulAdd1(h4, c0, k)
+	k, r1 = mulAdd1(h0, c1, r1)
+	k, r2 = mulAdd(h1, c1, r2, k)
+	k, r3 = mulAdd(h2, c1, r3, k)
+	k, r4 = mulAdd(h3, c1, r4, k)
+	r6, r5 = mulAdd(h4, c1, r5, k)
+	r2, carry = bits.Add64(r2, h0, 0)
+	r3, carry = bits.Add64(r3, h1, carry)
+	r4, carry = bits.Add64(r4, h2, carry)
+	r5, carry = bits.Add64(r5, h3, carry)
+	r6, carry = bits.Add64(r6, h4, carry)
+	r7 = carry
 
 	// Second fold: h has four limbs, the last 0 or 1.
-	h0, h1, h2, h3 = r[4], r[5], r[6], r[7]
+	h0, h1, h2, h3 = r4, r5, r6, r7
 	var t0, t1, t2, t3, t4, t5 uint64
-	k, t0 = mulAdd(h0, c0, r[0], 0)
-	k, t1 = mulAdd(h1, c0, r[1], k)
-	k, t2 = mulAdd(h2, c0, r[2], k)
-	t4, t3 = mulAdd(h3, c0, r[3], k)
-	k, t1 = mulAdd(h0, c1, t1, 0)
+	k, t0 = mulAdd1(h0, c0, r0)
+	k, t1 = mulAdd(h1, c0, r1, k)
+	k, t2 = mulAdd(h2, c0, r2, k)
+	t4, t3 = mulAdd(h3, c0, r3, k)
+	k, t1 = mulAdd1(h0, c1, t1)
 	k, t2 = mulAdd(h1, c1, t2, k)
 	k, t3 = mulAdd(h2, c1, t3, k)
 	t5, t4 = mulAdd(h3, c1, t4, k)
@@ -189,11 +208,11 @@ func (l *limbs) reduce(w *wide) {
 
 	// Third fold: h has two limbs, the last 0 or 1.
 	var top uint64
-	k, t0 = mulAdd(t4, c0, t0, 0)
+	k, t0 = mulAdd1(t4, c0, t0)
 	k, t1 = mulAdd(t5, c0, t1, k)
 	t2, carry = bits.Add64(t2, k, 0)
 	t3, top = bits.Add64(t3, 0, carry)
-	k, t1 = mulAdd(t4, c1, t1, 0)
+	k, t1 = mulAdd1(t4, c1, t1)
 	k, t2 = mulAdd(t5, c1, t2, k)
 	t3, carry = bits.Add64(t3, k, 0)
 	top += carry

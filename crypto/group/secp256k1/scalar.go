@@ -135,6 +135,31 @@ func (s *Scalar) SetInnerProduct(a, b []Scalar) {
 	s.l.reduce(&w)
 }
 
+// A Sum adds up to 2^63 scalars and products without reducing them; the zero value is 0.
+// It is for sums whose terms do not stand in two vectors. It prints as "[secret]".
+type Sum struct{ w wide }
+
+// Add adds a.
+func (u *Sum) Add(a *Scalar) { u.w.add(&a.l, 1) }
+
+// AddIf adds a if the lowest bit of bit is 1, and 0 otherwise.
+func (u *Sum) AddIf(a *Scalar, bit uint64) { u.w.add(&a.l, bit&1) }
+
+// AddProduct adds a·b.
+func (u *Sum) AddProduct(a, b *Scalar) { u.w.addProduct(&a.l, &b.l) }
+
+// Wipe sets the sum to 0.
+func (u *Sum) Wipe() {
+	clear(u.w[:])
+	runtime.KeepAlive(u)
+}
+
+// Format redacts under every verb.
+func (Sum) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(secret.Redacted)) }
+
+// SetReducedSum sets s to what u has added up, modulo q.
+func (s *Scalar) SetReducedSum(u *Sum) { s.l.reduce(&u.w) }
+
 // SetNegative sets s to −a.
 func (s *Scalar) SetNegative(a *Scalar) { s.l.sub(&limbs{}, &a.l) }
 

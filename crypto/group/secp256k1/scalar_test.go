@@ -209,6 +209,35 @@ func TestInnerProduct(t *testing.T) {
 	mustPanic(t, "vectors of different lengths", func() { s.SetInnerProduct(a, a[1:]) })
 }
 
+func TestSum(t *testing.T) {
+	var u Sum
+	want := new(big.Int)
+	all := samples(300)
+	for i, a := range all {
+		b := all[len(all)-1-i]
+		u.Add(fromBig(t, a))
+		u.AddIf(fromBig(t, b), uint64(i))
+		u.AddProduct(fromBig(t, a), fromBig(t, b))
+		want.Add(want, a).Add(want, new(big.Int).Mul(a, b))
+		if i%2 == 1 {
+			want.Add(want, b)
+		}
+		var s Scalar
+		s.SetReducedSum(&u)
+		checkBig(t, fmt.Sprintf("sum after %d", i), &s, want)
+	}
+	// A carry through every limb.
+	w := wide{1<<64 - 1, 1<<64 - 1, 1<<64 - 1, 1<<64 - 1, 1<<64 - 1, 1<<64 - 1, 1<<64 - 1, 1<<64 - 1}
+	w.add(&limbs{1}, 1)
+	if w != (wide{8: 1}) {
+		t.Errorf("2^512 − 1 + 1 is %x", w)
+	}
+	u.Wipe()
+	if u.w != (wide{}) || fmt.Sprintf("%x", u) != secret.Redacted {
+		t.Error("a wiped sum is not zero, or prints")
+	}
+}
+
 // reduce takes every integer below 2^576, also such as no sum of products reaches.
 func TestReduceWide(t *testing.T) {
 	check := func(w wide) {
