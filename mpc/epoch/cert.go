@@ -1,0 +1,261 @@
+package epoch
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/share"
+	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/session"
+)
+
+// PREP says: the record and my secrets of it are durable here, read back and checked.
+func prepTree(eh Hash) *transcript.Hash {
+	return transcript.New(transcript.EpochPrep).Bytes(eh[:])
+}
+
+// SignPrep makes a member's PREP, 64 bytes.
+func SignPrep(eh Hash, sign session.Signer) []byte { return sign(prepTree(eh)) }
+
+// CheckPrep verifies a member's PREP.
+func CheckPrep(r *Record, from engine.PartyID, sig []byte) error {
+	m, ok := r.Member(from)
+	if !ok {
+		return fmt.Errorf("prep: %v is not a member of the record", from)
+	}
+	if !session.Verify(m.Identity, prepTree(r.Hash()), sig) {
+		return fmt.Errorf("prep: signature of %v over record %v fails", from, r.Hash())
+	}
+	return nil
+}
+
+// A Cert is PREP from all members: anybody can check it against the record. It moves
+// nobody; it permits the test signature and FINAL.
+type Cert struct {
+	Record Hash
+	Preps  [][]byte // 64 bytes each, in the order of the record's members
+}
+
+const (
+	fieldCertRecord transcript.Tag = iota + 1
+	fieldCertPreps
+)
+
+// Encode is the canonical form.
+func (c *Cert) Encode() []byte {
+	var e transcript.Encoder
+	e.Bytes(fieldCertRecord, c.Record[:])
+	return e.List(fieldCertPreps, len(c.Preps), func(i int, e *transcript.Encoder) { e.Bytes(1, c.Preps[i]) }).Sum()
+}
+
+// DecodeCert reads the canonical form. Check says whether it holds.
+func DecodeCert(b []byte) (*Cert, error) {
+	d, c := transcript.NewDecoder(b), &Cert{}
+	copy(c.Record[:], d.Fixed(fieldCertRecord, 32))
+	d.List(fieldCertPreps, 2, session.MaxParties, func(_ int, d *transcript.Decoder) {
+		c.Preps = append(c.Preps, bytes.Clone(d.Fixed(1, ed25519.SignatureSize)))
+	})
+	if err := d.Done(); err != nil {
+		return nil, fmt.Errorf("decode certificate: %w", err)
+	}
+	return c, nil
+}
+
+// Hash is H(Cert).
+func (c *Cert) Hash() [32]byte {
+	return transcript.New(transcript.EpochCert).Bytes(c.Encode()).Sum256()
+}
+
+// Check verifies the certificate against its record: PREP from every member.
+func (c *Cert) Check(r *Record) error {
+	if c.Record != r.Hash() || len(c.Preps) != len(r.Members) {
+		return fmt.Errorf("certificate: is not for record %v with %d members", r.Hash(), len(r.Members))
+	}
+	for i, m := range r.Members {
+		if err := CheckPrep(r, m.ID, c.Preps[i]); err != nil {
+			return fmt.Errorf("certificate: %w", err)
+		}
+	}
+	return nil
+}
+
+// A Final says: certificate, share and test result are durable here, and this proves that
+// I hold my share.
+type Final struct {
+	Record    Hash
+	From      engine.PartyID
+	Cert      [32]byte // H(Cert)
+	Proof     []byte   // Schnorr proof of sᵢ against Xᵢ, bound to the three fields above
+	Signature []byte
+}
+
+const (
+	fieldFinalRecord transcript.Tag = iota + 1
+	fieldFinalFrom
+	fieldFinalCert
+	fieldFinalProof
+	fieldFinalSignature
+)
+
+func (f *Final) context() []byte {
+	return transcript.New(transcript.EpochFinalProof).Bytes(f.Record[:]).Bytes(f.From[:]).Bytes(f.Cert[:]).Tree()
+}
+
+func (f *Final) tree() *transcript.Hash {
+	return transcript.New(transcript.EpochFinal).Bytes(f.Record[:]).Bytes(f.From[:]).Bytes(f.Cert[:]).Bytes(f.Proof)
+}
+
+// MakeFinal proves and signs. s is the share as read back from storage. The caller keeps
+// the result durably before it sends it: two different FINALs of one party for one record
+// would stand against it.
+func MakeFinal(r *Record, c *Cert, self engine.PartyID, s group.Scalar, rand io.Reader, sign session.Signer) (*Final, error) {
+	m, ok := r.Member(self)
+	if !ok {
+		return nil, errors.New("final: we are not a member of the record")
+	}
+	f := &Final{Record: r.Hash(), From: self, Cert: c.Hash()}
+	proof, err := share.Prove(transcript.EpochFinalProof, f.context(), s, m.Public, rand)
+	if err != nil {
+		return nil, fmt.Errorf("final: prove our share: %w", err)
+	}
+	f.Proof = proof.Bytes()
+	f.Signature = sign(f.tree())
+	return f, nil
+}
+
+// Encode is the canonical form.
+func (f *Final) Encode() []byte {
+	var e transcript.Encoder
+	e.Bytes(fieldFinalRecord, f.Record[:]).Bytes(fieldFinalFrom, f.From[:]).Bytes(fieldFinalCert, f.Cert[:])
+	return e.Bytes(fieldFinalProof, f.Proof).Bytes(fieldFinalSignature, f.Signature).Sum()
+}
+
+// DecodeFinal reads the canonical form. Check says whether it holds.
+func DecodeFinal(b []byte) (*Final, error) {
+	d, f := transcript.NewDecoder(b), &Final{}
+	copy(f.Record[:], d.Fixed(fieldFinalRecord, 32))
+	copy(f.From[:], d.Fixed(fieldFinalFrom, len(f.From)))
+	copy(f.Cert[:], d.Fixed(fieldFinalCert, 32))
+	f.Proof = bytes.Clone(d.Bytes(fieldFinalProof, 128))
+	f.Signature = bytes.Clone(d.Fixed(fieldFinalSignature, ed25519.SignatureSize))
+	if err := d.Done(); err != nil {
+		return nil, fmt.Errorf("decode final: %w", err)
+	}
+	return f, nil
+}
+
+// Check verifies signature and proof against the record and its certificate.
+func (f *Final) Check(r *Record, cert [32]byte) error {
+	m, ok := r.Member(f.From)
+	switch {
+	case !ok:
+		return fmt.Errorf("final: %v is not a member of the record", f.From)
+	case f.Record != r.Hash() || f.Cert != cert:
+		return fmt.Errorf("final of %v: is not for record %v and its certificate", f.From, r.Hash())
+	case !session.Verify(m.Identity, f.tree(), f.Signature):
+		return fmt.Errorf("final of %v: signature fails", f.From)
+	}
+	proof, err := share.DecodeProof(r.Public.Group(), f.Proof)
+	if err == nil {
+		err = proof.Verify(transcript.EpochFinalProof, f.context(), m.Public)
+	}
+	if err != nil {
+		return fmt.Errorf("final of %v: %w", f.From, err)
+	}
+	return nil
+}
+
+// A FinalCert is FINAL from all members: it alone moves its holders to the record, and
+// carries all that a stranger needs to check it.
+type FinalCert struct {
+	Record *Record
+	Cert   *Cert
+	Finals []*Final // in the order of the record's members
+}
+
+const (
+	fieldAllRecord transcript.Tag = iota + 1
+	fieldAllCert
+	fieldAllFinals
+)
+
+// MaxFinalCert bounds the encoded form, in bytes.
+const MaxFinalCert = 32 << 10
+
+// Encode is the canonical form.
+func (f *FinalCert) Encode() []byte {
+	var e transcript.Encoder
+	e.Bytes(fieldAllRecord, f.Record.Encode()).Bytes(fieldAllCert, f.Cert.Encode())
+	return e.List(fieldAllFinals, len(f.Finals), func(i int, e *transcript.Encoder) { e.Bytes(1, f.Finals[i].Encode()) }).Sum()
+}
+
+// Sum is SHA-256 of the encoded form, as Joins carry it.
+func (f *FinalCert) Sum() [32]byte { return sha256.Sum256(f.Encode()) }
+
+// DecodeFinalCert reads the canonical form and verifies everything in it. Whether the key
+// is one that the caller enrolled is the caller's check.
+func DecodeFinalCert(b []byte) (*FinalCert, error) {
+	if len(b) > MaxFinalCert {
+		return nil, fmt.Errorf("decode final certificate: has %d bytes, at most %d are allowed", len(b), MaxFinalCert)
+	}
+	d, f := transcript.NewDecoder(b), &FinalCert{}
+	record, cert := d.Bytes(fieldAllRecord, MaxFinalCert), d.Bytes(fieldAllCert, MaxFinalCert)
+	d.List(fieldAllFinals, 2, session.MaxParties, func(_ int, d *transcript.Decoder) {
+		raw := d.Bytes(1, 1024)
+		if d.Err() != nil {
+			return
+		}
+		final, err := DecodeFinal(raw)
+		if err != nil {
+			d.Fail(1, err)
+			return
+		}
+		f.Finals = append(f.Finals, final)
+	})
+	err := d.Done()
+	if err == nil {
+		f.Record, err = Decode(record)
+	}
+	if err == nil {
+		f.Cert, err = DecodeCert(cert)
+	}
+	if err == nil {
+		err = f.check()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("decode final certificate: %w", err)
+	}
+	return f, nil
+}
+
+func (f *FinalCert) check() error {
+	if err := f.Cert.Check(f.Record); err != nil {
+		return err
+	}
+	if len(f.Finals) != len(f.Record.Members) {
+		return fmt.Errorf("%d FINALs for %d members", len(f.Finals), len(f.Record.Members))
+	}
+	hash := f.Cert.Hash()
+	for i, m := range f.Record.Members {
+		if f.Finals[i].From != m.ID {
+			return fmt.Errorf("FINAL %d is of %v, not of %v", i, f.Finals[i].From, m.ID)
+		}
+		if err := f.Finals[i].Check(f.Record, hash); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestDigest is what the test session of a pending record signs: it means nothing on any
+// chain, and depends on the session, so nobody chooses it.
+func TestDigest(r *Record, sid engine.SessionID) [32]byte {
+	eh := r.Hash()
+	return transcript.New(transcript.EpochTestDigest).Bytes(r.KeyID[:]).Bytes(eh[:]).Bytes(sid[:]).Sum256()
+}
