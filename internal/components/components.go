@@ -1,0 +1,81 @@
+// Package components knows the real nodes that tests talk to: which versions are pinned,
+// where they lie in the repository's cache, and what to do when one is missing.
+// The command internal/components/fetch fills the cache.
+package components
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// A Component is one pinned program.
+type Component struct {
+	Name    string
+	Version string
+	NPM     string            // npm package that carries it, empty if Go builds it
+	Go      string            // Go package that builds it, empty if npm carries it
+	SHA256  map[string]string // of the program, by platform such as linux-amd64
+}
+
+// Anvil is an Ethereum development node.
+var Anvil = Component{
+	Name: "anvil", Version: "1.7.1", NPM: "@foundry-rs/anvil",
+	SHA256: map[string]string{
+		"linux-amd64": "10c1c727d6c1de973aeb160e59875b9a9a23464d6e74149ee8abb30b3500311b",
+	},
+}
+
+// Geth is go-ethereum, in the two versions whose --dev chains stand for the rules of today
+// and of the coming fork: with both, a gas number that is hard-coded shows.
+var Geth = []Component{
+	{Name: "geth", Version: "1.17.0", Go: "github.com/ethereum/go-ethereum/cmd/geth"},
+	{Name: "geth", Version: "1.17.8", Go: "github.com/ethereum/go-ethereum/cmd/geth"},
+}
+
+// Platform is the running machine's, as npm packages name it.
+func Platform() string { return runtime.GOOS + "-" + runtime.GOARCH }
+
+// Dir returns where the component lies under the repository's root.
+func (c Component) Dir(root string) string {
+	return filepath.Join(root, ".cache", c.Name+"-"+c.Version)
+}
+
+// Binary returns the program's path under the repository's root.
+func (c Component) Binary(root string) string {
+	return filepath.Join(c.Dir(root), "bin", c.Name)
+}
+
+// Find returns the program's path, or an error that says how to get it.
+func (c Component) Find() (string, error) {
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	path := c.Binary(root)
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%s %s is not at %s: run make test, or make deps, which fetches it", c.Name, c.Version, path)
+	}
+	return path, nil
+}
+
+// Root returns the repository's root: the nearest folder at or above the current one whose
+// go.mod is this module's.
+func Root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the repository's root: %w", err)
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(mod), "module github.com/ostraka/ostraka\n") {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("find the repository's root: no go.mod of this module at or above the current folder")
+		}
+	}
+}
