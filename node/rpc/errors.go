@@ -1,0 +1,103 @@
+package rpc
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"strings"
+	"unicode"
+
+	"github.com/ostraka/ostraka/chain/evm"
+)
+
+// An EndpointError says that an endpoint gave no usable answer: the environment's fault.
+type EndpointError struct {
+	Endpoint string // scheme and host, never credentials, path or query
+	Method   string
+	Next     string // what to do
+	Err      error
+}
+
+func (e *EndpointError) Error() string {
+	return fmt.Sprintf("call %s at %s: %v; %s", e.Method, e.Endpoint, e.Err, e.Next)
+}
+
+// Unwrap returns the cause.
+func (e *EndpointError) Unwrap() error { return e.Err }
+
+// A CallError is the refusal of a chain's node.
+type CallError struct {
+	Endpoint string // scheme and host
+	Method   string
+	Code     int
+	Message  string          // printable, at most 300 characters
+	Data     json.RawMessage // such as a contract's revert data; may be nil
+}
+
+func (e *CallError) Error() string {
+	return fmt.Sprintf("call %s at %s: refused with code %d: %s", e.Method, e.Endpoint, e.Code, e.Message)
+}
+
+// A Field is what a Mismatch is about.
+type Field string
+
+// The facts that Check compares.
+const (
+	FieldChainID Field = "chain id"
+	FieldNonce   Field = "nonce"
+	FieldFeeCap  Field = "fee cap"
+	FieldBalance Field = "balance"
+	FieldToken   Field = "token balance"
+)
+
+// A Mismatch says that a transaction does not fit the chain as this node's endpoint sees it.
+type Mismatch struct {
+	Field    Field
+	Expected string
+	Found    string
+	Next     string // what to do
+}
+
+func (e *Mismatch) Error() string {
+	return fmt.Sprintf("%s: expected %s, found %s; %s", e.Field, e.Expected, e.Found, e.Next)
+}
+
+// A Rejected error says that the chain's node did not take a signed transaction and does
+// not know it either.
+type Rejected struct {
+	Hash evm.Hash
+	Err  *CallError
+	Why  error // Mismatches found by asking the chain; nil if nothing explains it
+}
+
+func (e *Rejected) Error() string {
+	if e.Why != nil {
+		return fmt.Sprintf("broadcast %s: %v (%v)", e.Hash, e.Why, e.Err)
+	}
+	return fmt.Sprintf("broadcast %s: %v", e.Hash, e.Err)
+}
+
+// Unwrap returns the refusal and its explanation.
+func (e *Rejected) Unwrap() []error {
+	if e.Why == nil {
+		return []error{e.Err}
+	}
+	return []error{e.Err, e.Why}
+}
+
+// printable cuts a stranger's text to what may stand in an error: a terminal's control
+// sequences must not.
+func printable(text string) string {
+	clean := strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+	if runes := []rune(clean); len(runes) > 300 {
+		return string(runes[:300]) + "…"
+	}
+	return clean
+}
+
+func wei(x *big.Int) string { return x.String() + " wei" }

@@ -1,0 +1,175 @@
+package rpc
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"strings"
+
+	"github.com/ostraka/ostraka/chain/evm"
+)
+
+// quantity is JSON-RPC's 0x… number of at most 256 bits.
+type quantity struct{ big.Int }
+
+func (q *quantity) UnmarshalJSON(b []byte) error {
+	var text string
+	if err := json.Unmarshal(b, &text); err != nil {
+		return err
+	}
+	digits, ok := strings.CutPrefix(text, "0x")
+	if !ok || digits == "" || len(digits) > 64 || strings.Trim(digits, "0123456789abcdefABCDEF") != "" {
+		return fmt.Errorf("quantity %.80q: want 0x and 1 to 64 hexadecimal digits", text)
+	}
+	q.SetString(digits, 16)
+	return nil
+}
+
+// blob is JSON-RPC's 0x… bytes.
+type blob []byte
+
+func (d *blob) UnmarshalJSON(b []byte) error {
+	var text string
+	if err := json.Unmarshal(b, &text); err != nil {
+		return err
+	}
+	digits, ok := strings.CutPrefix(text, "0x")
+	if !ok {
+		return fmt.Errorf("data %.80q: want 0x", text)
+	}
+	decoded, err := hex.DecodeString(digits)
+	*d = decoded
+	return err
+}
+
+func hexNumber(x *big.Int) string { return "0x" + x.Text(16) }
+func hexBytes(b []byte) string    { return "0x" + hex.EncodeToString(b) }
+
+// number calls a method whose result is one quantity.
+func (c *EVM) number(ctx context.Context, method string, params ...any) (*big.Int, error) {
+	var q quantity
+	if err := c.call(ctx, &q, method, params...); err != nil {
+		return nil, err
+	}
+	return &q.Int, nil
+}
+
+// number64 is number for quantities below 2⁶⁴.
+func (c *EVM) number64(ctx context.Context, method string, params ...any) (uint64, error) {
+	x, err := c.number(ctx, method, params...)
+	if err != nil {
+		return 0, err
+	}
+	if !x.IsUint64() {
+		return 0, c.broken(method, "answered with %v, which is above 2⁶⁴−1", x)
+	}
+	return x.Uint64(), nil
+}
+
+// ChainID returns the chain's EIP-155 id.
+func (c *EVM) ChainID(ctx context.Context) (uint64, error) { return c.number64(ctx, "eth_chainId") }
+
+// BlockNumber returns the height of the latest block.
+func (c *EVM) BlockNumber(ctx context.Context) (uint64, error) {
+	return c.number64(ctx, "eth_blockNumber")
+}
+
+// PendingNonce returns the next nonce of an account, after all that waits in the pool.
+func (c *EVM) PendingNonce(ctx context.Context, account evm.Address) (uint64, error) {
+	return c.number64(ctx, "eth_getTransactionCount", account, "pending")
+}
+
+// MinedNonce returns the next nonce of an account, after the latest block.
+func (c *EVM) MinedNonce(ctx context.Context, account evm.Address) (uint64, error) {
+	return c.number64(ctx, "eth_getTransactionCount", account, "latest")
+}
+
+// Balance returns an account's wei after the latest block.
+func (c *EVM) Balance(ctx context.Context, account evm.Address) (*big.Int, error) {
+	return c.number(ctx, "eth_getBalance", account, "latest")
+}
+
+// Message is a call that is simulated: nothing is signed or sent. Nil values are left out.
+type Message struct {
+	From, To evm.Address
+	Value    *big.Int
+	Data     []byte
+}
+
+func (m Message) params() map[string]any {
+	p := map[string]any{"from": m.From, "to": m.To}
+	if m.Value != nil {
+		p["value"] = hexNumber(m.Value)
+	}
+	if m.Data != nil {
+		p["data"] = hexBytes(m.Data)
+	}
+	return p
+}
+
+// Call simulates a message on the latest block and returns what it returns.
+func (c *EVM) Call(ctx context.Context, m Message) ([]byte, error) {
+	var b blob
+	err := c.call(ctx, &b, "eth_call", m.params(), "latest")
+	return b, err
+}
+
+// EstimateGas returns the gas that the message would use on the latest block. A message
+// that would revert is a *CallError.
+func (c *EVM) EstimateGas(ctx context.Context, m Message) (uint64, error) {
+	return c.number64(ctx, "eth_estimateGas", m.params())
+}
+
+// Selectors of ERC-20: the first four bytes of Keccak-256 of the signatures.
+var (
+	balanceOfSelector = []byte{0x70, 0xa0, 0x82, 0x31} // balanceOf(address)
+	decimalsSelector  = []byte{0x31, 0x3c, 0xe5, 0x67} // decimals()
+)
+
+// TokenBalance returns how much of an ERC-20 token an account holds, in its smallest unit.
+func (c *EVM) TokenBalance(ctx context.Context, token, account evm.Address) (*big.Int, error) {
+	data := append(append(make([]byte, 0, 36), balanceOfSelector...), make([]byte, 12)...)
+	return c.tokenWord(ctx, token, append(data, account[:]...))
+}
+
+// TokenDecimals returns how many decimal places of a whole token its smallest unit is.
+func (c *EVM) TokenDecimals(ctx context.Context, token evm.Address) (uint8, error) {
+	x, err := c.tokenWord(ctx, token, decimalsSelector)
+	if err != nil {
+		return 0, err
+	}
+	if !x.IsUint64() || x.Uint64() > 255 {
+		return 0, fmt.Errorf("token %s: decimals() is %v, above 255", token, x)
+	}
+	return uint8(x.Uint64()), nil
+}
+
+// tokenWord reads one 32-byte word from a token. An address without code returns nothing.
+func (c *EVM) tokenWord(ctx context.Context, token evm.Address, data []byte) (*big.Int, error) {
+	b, err := c.Call(ctx, Message{To: token, Data: data})
+	if err != nil {
+		return nil, fmt.Errorf("read token %s: %w", token, err)
+	}
+	if len(b) != 32 {
+		return nil, fmt.Errorf("read token %s: it answers with %d bytes, not 32: it is no ERC-20 contract on this chain", token, len(b))
+	}
+	return new(big.Int).SetBytes(b), nil
+}
+
+// Accounts returns the addresses whose keys the chain's node holds itself: only
+// development nodes have such.
+func (c *EVM) Accounts(ctx context.Context) ([]evm.Address, error) {
+	var accounts []evm.Address
+	err := c.call(ctx, &accounts, "eth_accounts")
+	return accounts, err
+}
+
+// SendTransaction makes the chain's node sign and send with a key of its own. It serves
+// the demonstration's faucet and nothing else.
+func (c *EVM) SendTransaction(ctx context.Context, m Message) (evm.Hash, error) {
+	var h evm.Hash
+	err := c.call(ctx, &h, "eth_sendTransaction", m.params())
+	return h, err
+}
