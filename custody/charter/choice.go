@@ -1,0 +1,75 @@
+package charter
+
+import (
+	"fmt"
+
+	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// A KeyChoice names the one key that a vault publishes (spec/epoch): every node of the
+// committee signs the same bytes with its identity key.
+type KeyChoice struct {
+	Charter     statement.ID
+	Vault       statement.ID
+	Key         [32]byte // keyID
+	Attempt     uint64   // number of the key generation
+	Suite       string
+	PublicKey   [33]byte // compressed secp256k1 point
+	Epoch       [32]byte // eh, hash of the epoch record
+	Certificate [32]byte // SHA-256 of the final certificate
+}
+
+// Statement writes the choice. It has no time and its salt follows from its content, so
+// that every node builds the same bytes by itself; the certificate's hash, which no
+// outsider can guess, makes the id hide the rest.
+func (c KeyChoice) Statement() (statement.Statement, error) {
+	salt := transcript.New(transcript.KeyChoiceSalt).
+		Bytes(c.Vault[:]).Bytes(c.Key[:]).Bytes(c.Epoch[:]).Bytes(c.Certificate[:]).Sum256()
+	var b statement.Block
+	b = b.AddID("charter", c.Charter).AddID("vault", c.Vault).AddHex("key", c.Key[:])
+	b = b.AddUint("attempt", c.Attempt).Add("suite", c.Suite).AddHex("public-key", c.PublicKey[:])
+	b = b.AddHex("epoch", c.Epoch[:]).AddHex("certificate", c.Certificate[:])
+	return statement.Build(statement.Key, b, salt)
+}
+
+// KeyChoiceOf gives a key statement its meaning. A salt that does not follow from the
+// content is refused: two statements could make one choice.
+func KeyChoiceOf(s statement.Statement) (KeyChoice, error) {
+	if err := s.Require(statement.Key); err != nil {
+		return KeyChoice{}, err
+	}
+	f := s.Fields()
+	c := KeyChoice{
+		Charter: f.ID("charter"), Vault: f.ID("vault"), Key: f.ID("key"),
+		Attempt: f.Uint("attempt"), Suite: f.Get("suite"), PublicKey: [33]byte(f.Hex("public-key")),
+		Epoch: f.ID("epoch"), Certificate: f.ID("certificate"),
+	}
+	again, err := c.Statement()
+	if err != nil {
+		return KeyChoice{}, err
+	}
+	if again.ID() != s.ID() {
+		return KeyChoice{}, fmt.Errorf("key statement %s: its salt does not follow from its content", s.ID().Short())
+	}
+	return c, nil
+}
+
+// VerifyKeyChoice checks that the node of every operator of the vault's committee
+// signed the choice. sigs holds 64 bytes per operator.
+func VerifyKeyChoice(s statement.Statement, v Vault, r Roster, sigs map[string][]byte) error {
+	if _, err := KeyChoiceOf(s); err != nil {
+		return err
+	}
+	for _, name := range v.Committee {
+		o, ok := r.Operator(name)
+		if !ok {
+			return fmt.Errorf("key statement %s: %s is no operator of circle %q", s.ID().Short(), name, r.Circle)
+		}
+		if err := signet.VerifyNode(o.Identity, s, sigs[name]); err != nil {
+			return fmt.Errorf("operator %s: %w", name, err)
+		}
+	}
+	return nil
+}
