@@ -7,7 +7,8 @@
 // seed and messages give the same bytes.
 //
 // The host carries effects out in this order: Burn and Save durably, then Send, then
-// Result. Effects returned beside an error are still carried out first.
+// Result. Effects returned beside an error are still carried out first. A stage that
+// judges pairs waits for the host's locks: see Guard and Judge. spec/engine is normative.
 package engine
 
 import "fmt"
@@ -25,8 +26,8 @@ type SessionID [32]byte
 
 func (s SessionID) String() string { return fmt.Sprintf("%x", s[:6]) }
 
-// Transcript is T_r: T_0 is the session id, T_r = H(T_{r-1} ‖ all broadcast bodies of
-// round r in party order).
+// Transcript is T_r: T_0 is the session id, T_r = H(T_{r-1}, r, all broadcasts of
+// round r in party order): spec/engine 3.
 type Transcript [32]byte
 
 // Kind names one kind of message within a protocol. Protocol rooms list theirs; the

@@ -49,6 +49,7 @@ type Party[R any] struct {
 	Sent     []engine.Msg
 	Judged   int // how often Judge was called
 	Crashed  bool
+	early    []Flight // kept by the host until the session is a round further
 }
 
 // Fault is the fault that ended the party's session, or nil.
@@ -90,7 +91,9 @@ func (c *Cluster[R]) Start(p *Party[R]) {
 	c.carry(p, eff, err)
 }
 
-// Deliver takes flight i out of the queue and gives it to its receiver.
+// Deliver takes flight i out of the queue and gives it to its receiver. What the session
+// refuses as too early comes again when the session is a round further, as a link that
+// repeats unacknowledged messages would have it.
 func (c *Cluster[R]) Deliver(i int) {
 	f := c.Queue[i]
 	c.Queue = slices.Delete(c.Queue, i, i+1)
@@ -98,8 +101,17 @@ func (c *Cluster[R]) Deliver(i int) {
 	if p == nil || p.Crashed || p.Session.Finished() {
 		return
 	}
+	round := p.Session.Round()
 	eff, err := p.Session.Step(f.Msg)
+	if errors.Is(err, engine.ErrEarly) {
+		p.early = append(p.early, f)
+		return
+	}
 	c.carry(p, eff, err)
+	if p.Session.Round() != round {
+		c.Queue = append(c.Queue, p.early...)
+		p.early = nil
+	}
 }
 
 // carry does what a host does: effects first, then the error, then a judgement if due.

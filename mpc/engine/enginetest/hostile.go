@@ -95,12 +95,12 @@ func Corrupt[R any](first engine.Stage[R], edit func(round uint8, out []engine.O
 	return &corrupt[R]{first, 1, edit}
 }
 
-// CorruptBody makes a corrupt party that alters the bodies of one kind; the zero
-// receiver selects all receivers, a broadcast's receiver is engine.Everyone.
+// CorruptBody makes a corrupt party that alters the bodies of one kind: to one receiver,
+// or for engine.Everyone to all, broadcast or direct.
 func CorruptBody[R any](first engine.Stage[R], kind engine.Kind, to engine.PartyID, edit func(body []byte) []byte) engine.Stage[R] {
 	return Corrupt(first, func(_ uint8, out []engine.Out) []engine.Out {
 		for i, o := range out {
-			if o.Kind == kind && (to == engine.PartyID{} || to == o.To) {
+			if o.Kind == kind && (to == engine.Everyone || to == o.To) {
 				out[i].Body = edit(slices.Clone(o.Body))
 			}
 		}
