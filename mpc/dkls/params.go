@@ -1,0 +1,139 @@
+package dkls
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/group/secp256k1"
+	"github.com/ostraka/ostraka/crypto/share"
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/pair"
+	"github.com/ostraka/ostraka/mpc/session"
+)
+
+// Params are what one signer needs. All but Self, Share, Pairs and Rand must be equal
+// at all signers; the session id digests them.
+type Params struct {
+	Session   engine.SessionID
+	KeyID     [32]byte
+	Self      session.Party
+	Signers   []session.Party // S: by index, ascending, at least Threshold, self included once
+	Threshold int             // t
+	Share     group.Scalar    // sᵢ: stays the caller's to wipe
+	Publics   map[engine.PartyID]group.Point
+	Public    group.Point  // X
+	Tweak     group.Scalar // e: added to the key; nil for 0
+	Child     group.Point  // X + e·G: the key that the signature verifies under
+	Digest    [32]byte     // m: derived by this party from the full transaction
+	Pairs     map[engine.PartyID]*pair.State
+	Rand      io.Reader // coins of this session alone (session.Coins)
+}
+
+// A Signature is (r, s) with s ≤ (q−1)/2, both 32 bytes, big-endian. It verified under
+// Child, by code other than what made it, before it became a value of this type.
+type Signature struct {
+	R, S       [32]byte
+	RecoveryID uint8 // 0…3: bit 0 is the parity of R's y after low-s, bit 1 is x(R) ≥ q
+}
+
+// Sign is the first of four stages (spec/dkls-sign 2). The error is our own misuse:
+// parameters that do not fit each other.
+func Sign(p Params) (engine.Stage[Signature], error) {
+	s, err := newSigner(p)
+	if err != nil {
+		return nil, &engine.Misuse{Doing: "prepare to sign", Err: err}
+	}
+	return &commit{s}, nil
+}
+
+func newSigner(p Params) (*signer, error) {
+	if err := p.checkSigners(); err != nil {
+		return nil, err
+	}
+	s := &signer{Params: p}
+	if err := s.checkKey(); err != nil {
+		return nil, err
+	}
+	s.digest.SetReduced(&p.Digest)
+	for _, q := range p.Signers {
+		if q.ID == p.Self.ID {
+			continue
+		}
+		state := p.Pairs[q.ID]
+		if state == nil || state.Leaves == nil || state.Punctured == nil {
+			return nil, fmt.Errorf("no pair state with party %v", q.ID)
+		}
+		s.peers = append(s.peers, &peer{Party: q, state: state})
+	}
+	return s, nil
+}
+
+// checkSigners holds the signer list to protocols.md 0.2 (TOB-SILA-15).
+func (p *Params) checkSigners() error {
+	self := 0
+	for i, q := range p.Signers {
+		switch {
+		case q.ID == engine.Everyone || q.Index == 0 || i > 0 && q.Index <= p.Signers[i-1].Index:
+			return fmt.Errorf("signers are not by ascending index at party %v", q.ID)
+		case q.ID == p.Self.ID && q.Index != p.Self.Index:
+			return fmt.Errorf("our index is %d in the list, %d in Self", q.Index, p.Self.Index)
+		case q.ID == p.Self.ID:
+			self++
+		}
+	}
+	switch {
+	case self != 1:
+		return fmt.Errorf("we are %d times among the signers", self)
+	case p.Threshold < 2 || len(p.Signers) < p.Threshold:
+		return fmt.Errorf("%d signers for threshold %d", len(p.Signers), p.Threshold)
+	case p.Session == engine.SessionID{}:
+		return errors.New("the session id is zero")
+	case p.Rand == nil:
+		return errors.New("no source of randomness")
+	}
+	return nil
+}
+
+// checkKey holds share, public shares, key, tweak and child key to each other: what a
+// stale or mixed-up store would otherwise make everybody's alarm.
+func (s *signer) checkKey() error {
+	var ok [3]bool
+	s.share, ok[0] = s.Share.(*secp256k1.Scalar)
+	s.public, ok[1] = s.Public.(*secp256k1.Point)
+	s.childKey, ok[2] = s.Child.(*secp256k1.Point)
+	if ok != [3]bool{true, true, true} || s.public.IsIdentity() || s.childKey.IsIdentity() {
+		return errors.New("share, key or child key is missing or not of secp256k1")
+	}
+	if s.Tweak != nil {
+		e, ok := s.Tweak.(*secp256k1.Scalar)
+		if !ok {
+			return errors.New("tweak is not of secp256k1")
+		}
+		s.tweak.Set(e)
+	}
+	if !s.public.Add(secp256k1.BaseMul(&s.tweak)).Equal(s.childKey) {
+		return errors.New("child key is not the key shifted by the tweak")
+	}
+	set := make([]share.Index, len(s.Signers))
+	points := make([]group.Point, len(s.Signers))
+	for i, q := range s.Signers {
+		x, ok := s.Publics[q.ID].(*secp256k1.Point)
+		if !ok {
+			return fmt.Errorf("no public share of party %v", q.ID)
+		}
+		set[i], points[i] = q.Index, x
+	}
+	x, err := share.InterpolatePoints(secp256k1.Group{}, set, points)
+	if err != nil {
+		return err
+	}
+	if !x.Equal(s.public) {
+		return errors.New("public shares do not give the key")
+	}
+	if !secp256k1.BaseMul(s.share).Equal(s.Publics[s.Self.ID]) {
+		return errors.New("our share does not match our public share")
+	}
+	return nil
+}
