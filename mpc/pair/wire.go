@@ -24,6 +24,8 @@ const (
 	ChoiceSize = ot.ChoiceSize + commitSize
 	AnswerSize = ot.AnswerSize + SeedSize + saltSize
 
+	// Kinds is the largest number of messages that one party sends another in one round.
+	Kinds = 1
 	// MaxBody is the largest body of this protocol in bytes.
 	MaxBody = AnswerSize
 )

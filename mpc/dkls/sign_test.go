@@ -1,0 +1,55 @@
+package dkls
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"testing"
+
+	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/group/secp256k1"
+	"github.com/ostraka/ostraka/mpc/engine/enginetest"
+)
+
+// subsets are all sets of t or more of n positions.
+func subsets(t, n int) (all [][]int) {
+	for mask := range 1 << n {
+		var set []int
+		for i := range n {
+			if mask>>i&1 == 1 {
+				set = append(set, i)
+			}
+		}
+		if len(set) >= t {
+			all = append(all, set)
+		}
+	}
+	return all
+}
+
+func TestEverySignerSetSigns(t *testing.T) {
+	for _, c := range []struct{ t, n int }{{2, 2}, {2, 3}, {3, 3}, {3, 5}} {
+		d := newDeal(t, c.t, c.n)
+		for k, set := range subsets(c.t, c.n) {
+			t.Run(fmt.Sprintf("%d of %d by %v", c.t, c.n, set), func(t *testing.T) {
+				var tweak group.Scalar
+				if k%2 == 1 {
+					tweak = secp256k1.NewScalar(uint64(k) << 40)
+				}
+				digest := sha256.Sum256(fmt.Append(nil, set))
+				all := d.params(set, digest, tweak)
+				results, err := enginetest.Run(enginetest.Options{Seed: uint64(k)}, honest(t, all)...).Results()
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, sig := range results {
+					if sig != results[0] {
+						t.Errorf("signer %d has another signature", i)
+					}
+					if err := sig.verify(all[i].Child.(*secp256k1.Point), digest); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+}
