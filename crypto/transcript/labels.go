@@ -36,9 +36,7 @@ const (
 	TreeLeaf
 	TreeProof
 	TreeCheck
-	ExtensionSeed
 	ExtensionChi
-	ExtensionColumns
 	RVOLEGadget
 	RVOLETheta
 	RVOLEMu
@@ -99,18 +97,16 @@ var labels = [...]string{
 	PairSeed:       "ostraka/1/pair/seed",
 	ZeroShare:      "ostraka/1/pair/zero-share",
 
-	BaseOTPoint:      "ostraka/1/ot/base-point",
-	BaseOTKey:        "ostraka/1/ot/base-key",
-	TreeNode:         "ostraka/1/ot/tree-node",
-	TreeLeaf:         "ostraka/1/ot/tree-leaf",
-	TreeProof:        "ostraka/1/ot/tree-proof",
-	TreeCheck:        "ostraka/1/ot/tree-check",
-	ExtensionSeed:    "ostraka/1/ot/extension-seed",
-	ExtensionChi:     "ostraka/1/ot/extension-chi",
-	ExtensionColumns: "ostraka/1/ot/extension-columns",
-	RVOLEGadget:      "ostraka/1/ot/rvole-gadget",
-	RVOLETheta:       "ostraka/1/ot/rvole-theta",
-	RVOLEMu:          "ostraka/1/ot/rvole-mu",
+	BaseOTPoint:  "ostraka/1/ot/base-point",
+	BaseOTKey:    "ostraka/1/ot/base-key",
+	TreeNode:     "ostraka/1/ot/tree-node",
+	TreeLeaf:     "ostraka/1/ot/tree-leaf",
+	TreeProof:    "ostraka/1/ot/tree-proof",
+	TreeCheck:    "ostraka/1/ot/tree-check",
+	ExtensionChi: "ostraka/1/ot/extension-chi",
+	RVOLEGadget:  "ostraka/1/ot/rvole-gadget",
+	RVOLETheta:   "ostraka/1/ot/rvole-theta",
+	RVOLEMu:      "ostraka/1/ot/rvole-mu",
 
 	EpochRecord:        "ostraka/1/epoch/record",
 	EpochPrivateRecord: "ostraka/1/epoch/partial-record",
