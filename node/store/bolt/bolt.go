@@ -1,0 +1,330 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/ostraka/ostraka/internal/failpoint"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+const (
+	dataFile    = "store.db"
+	newFile     = "store.db.new"
+	reserveFile = "reserve"
+	lockFile    = "lock"
+
+	// DefaultReserve is room for some thousand deny, freeze and veto entries, in bytes.
+	DefaultReserve = 8 << 20
+
+	queueLen = 1024 // batches that wait for the committer
+)
+
+// All records lie in one bucket. Keys of records begin with recordTag; stateKey comes
+// after all of them, so that every record has a successor.
+var (
+	bucketName = []byte("ostraka")
+	stateKey   = []byte("s")
+)
+
+const recordTag = "r"
+
+// Options of Open. The zero value is the default.
+type Options struct {
+	Reserve int64 // bytes kept for batches with Reserve; 0: DefaultReserve
+}
+
+// A Store is an open folder.
+type Store struct {
+	dir  string
+	db   *bbolt.DB
+	file *os.File // store.db, to allocate space in
+	lock *os.File
+	disk disk
+
+	state atomic.Pointer[state] // as last committed
+
+	mu     sync.RWMutex // held for reading while a batch is handed over
+	closed bool
+	queue  chan *pending
+	done   chan struct{} // closed when the committer has ended
+
+	failed atomic.Pointer[error]
+	groups atomic.Uint64 // transactions written
+
+	hold chan struct{} // tests: the committer takes one before each group, if not nil
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the folder, creating it (0700) if its parent exists. Errors: ErrLocked if
+// another process has it; *store.CorruptError if anything in it is damaged; a plain
+// error if others may read it or it lies on a network file system.
+func Open(dir string, o Options) (_ *Store, err error) {
+	if o.Reserve == 0 {
+		o.Reserve = DefaultReserve
+	}
+	if err := makeDir(dir); err != nil {
+		return nil, err
+	}
+	if err := refuseNetwork(dir); err != nil {
+		return nil, err
+	}
+	s := &Store{dir: dir, queue: make(chan *pending, queueLen), done: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			s.release()
+		}
+	}()
+	if s.lock, err = takeLock(dir); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, dataFile)
+	if err := create(dir); err != nil {
+		return nil, fmt.Errorf("create store %s: %w", path, err)
+	}
+	if s.file, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if err := refuseReaders(s.file); err != nil {
+		return nil, err
+	}
+	st, err := verify(s.file, path)
+	if err != nil {
+		return nil, err
+	}
+	s.state.Store(&st)
+	if s.db, err = openBolt(path); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", path, err)
+	}
+	if s.disk, err = newDisk(dir, s.file, o.Reserve); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", path, err)
+	}
+	go s.run()
+	return s, nil
+}
+
+func openBolt(path string) (*bbolt.DB, error) {
+	return bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout:        time.Second,
+		NoSync:         false,
+		NoGrowSync:     false,
+		NoFreelistSync: true,
+		FreelistType:   bbolt.FreelistMapType,
+		NoStatistics:   true,
+	})
+}
+
+// create makes an empty store under another name and renames it when it is durable, so
+// that store.db is whole or absent. The caller holds the lock.
+func create(dir string) error {
+	path, tmp := filepath.Join(dir, dataFile), filepath.Join(dir, newFile)
+	if _, err := os.Lstat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // what a crash left
+	}
+	failpoint.Hit("bolt/create/before")
+	db, err := openBolt(tmp)
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucket(bucketName)
+		if err != nil {
+			return err
+		}
+		return b.Put(stateKey, (state{}).frame())
+	})
+	if err := errors.Join(err, db.Sync(), db.Close()); err != nil {
+		return err
+	}
+	failpoint.Hit("bolt/create/written")
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	failpoint.Hit("bolt/create/renamed")
+	if err := syncDir(dir); err != nil {
+		return err
+	}
+	failpoint.Hit("bolt/create/done")
+	return nil
+}
+
+// Get implements store.Store.
+func (s *Store) Get(ctx context.Context, key string) (it store.Item, err error) {
+	if err := store.CheckGet(key); err != nil {
+		return it, err
+	}
+	err = s.view(ctx, func(b *bbolt.Bucket) error {
+		r, err := lookup(b, key)
+		if err != nil {
+			return err
+		}
+		if r.revision == 0 {
+			return store.ErrNotFound
+		}
+		it = store.Item{Key: key, Value: append([]byte{}, r.value...), Revision: r.revision}
+		return nil
+	})
+	return it, err
+}
+
+// Range implements store.Store.
+func (s *Store) Range(ctx context.Context, prefix, after string, limit int) (page []store.Item, err error) {
+	if err := store.CheckRange(prefix, after, limit); err != nil {
+		return nil, err
+	}
+	err = s.view(ctx, func(b *bbolt.Bucket) error {
+		c := b.Cursor()
+		k, v := c.Seek([]byte(recordTag + max(prefix, after)))
+		if after != "" && string(k) == recordTag+after {
+			k, v = c.Next()
+		}
+		last := after
+		for ; len(page) < limit; k, v = c.Next() {
+			key, isRecord := strings.CutPrefix(string(k), recordTag)
+			if !isRecord || !strings.HasPrefix(key, prefix) {
+				break
+			}
+			if key <= last {
+				return &store.CorruptError{Key: key, Err: fmt.Errorf("stands after %q", last)}
+			}
+			value, rev, err := store.Unframe(key, v)
+			if err != nil {
+				return err
+			}
+			page = append(page, store.Item{Key: key, Value: append([]byte{}, value...), Revision: rev})
+			last = key
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return page, nil
+}
+
+// A record as it lies in the file; value is valid as long as the transaction.
+type record struct {
+	value    []byte
+	revision uint64 // 0: there is none
+	sum      uint64 // its checksum as a number
+}
+
+// lookup finds a record. A miss is believed only if the records on both sides of the
+// gap are sound and in order: a flipped bit in the key sought, or in a key on the way
+// to it, would else make a burn flag vanish.
+func lookup(b *bbolt.Bucket, key string) (r record, err error) {
+	full := recordTag + key
+	c := b.Cursor()
+	k, v := c.Seek([]byte(full))
+	if string(k) == full {
+		if r.value, r.revision, err = store.Unframe(key, v); err != nil {
+			return record{}, err
+		}
+		r.sum = sumOf(v)
+		return r, nil
+	}
+	if err := soundNeighbour(k, v, func(k string) bool { return k > full }); err != nil {
+		return record{}, err
+	}
+	if k, v = c.Prev(); k != nil {
+		return record{}, soundNeighbour(k, v, func(k string) bool { return k < full })
+	}
+	return record{}, nil
+}
+
+func soundNeighbour(k, v []byte, inOrder func(string) bool) error {
+	key := strings.TrimPrefix(string(k), recordTag)
+	if !inOrder(string(k)) {
+		return &store.CorruptError{Key: key, Err: errors.New("stands in the wrong place, or the last record is gone")}
+	}
+	if bytes.Equal(k, stateKey) {
+		_, err := parseState(v)
+		return err
+	}
+	_, _, err := store.Unframe(key, v)
+	return err
+}
+
+// view runs f in a read transaction.
+func (s *Store) view(ctx context.Context, f func(*bbolt.Bucket) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.RLock() // Close waits for readers
+	defer s.mu.RUnlock()
+	if err := s.usable(); err != nil {
+		return err
+	}
+	return guard(s.dir, func() error {
+		tx, err := s.db.Begin(false)
+		if err != nil {
+			return fmt.Errorf("read store %s: %w", s.dir, err)
+		}
+		defer func() { _ = tx.Rollback() }() // a reader's rollback only releases
+		b := tx.Bucket(bucketName)
+		if b == nil {
+			return &store.CorruptError{Key: filepath.Join(s.dir, dataFile), Err: errors.New("has no records at all")}
+		}
+		return f(b)
+	})
+}
+
+// usable is nil while the store takes calls. The caller holds mu.
+func (s *Store) usable() error {
+	if e := s.failed.Load(); e != nil {
+		return *e
+	}
+	if s.closed {
+		return store.ErrClosed
+	}
+	return nil
+}
+
+// Close implements store.Store. After a fatal error it returns that error, and the lock
+// stays held until the process ends: what the kernel still shows of the file may not
+// be on the disk, so nothing in this process may open it again.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	was := s.closed
+	s.closed = true
+	if !was {
+		close(s.queue)
+	}
+	s.mu.Unlock()
+	<-s.done
+	if e := s.failed.Load(); e != nil {
+		return *e
+	}
+	if was {
+		return nil
+	}
+	return s.release()
+}
+
+func (s *Store) release() error {
+	var errs []error
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	for _, f := range []*os.File{s.disk.reserve, s.file, s.lock} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
