@@ -230,7 +230,7 @@ func TestParsePublicKeyRefuses(t *testing.T) {
 		"prefix 04 on 33": with(good, 0, 4), "prefix 05 on 33": with(good, 0, 5), "prefix 06 on 65": with(full, 0, 6),
 		"prefix 07 on 65": with(full, 0, 7), "prefix 02 on 65": with(full, 0, 2),
 		"off the curve": with(full, 64, full[64]^1), "x of no point": unhex(t, "02"+fmt.Sprintf("%064x", 5)),
-		"x = p": unhex(t, "02"+p), "x = p+1": unhex(t, "02"+p[:63]+"0"),
+		"x = p": unhex(t, "02"+p), "x = p+1": unhex(t, "02"+p[:62]+"30"),
 	} {
 		if _, err := ParsePublicKey(b); err == nil {
 			t.Errorf("%s: accepted", name)
