@@ -22,7 +22,7 @@ type chooser struct {
 	phi      []byte // φ
 }
 
-// newChooser draws c and all exponents. Masny–Rindal Fig. 6 (receiver), spec/ot 2.1.
+// newChooser draws c and all exponents. Masny–Rindal Fig. 8 (receiver), spec/ot 2.1.
 func newChooser(id PairID, rand io.Reader) (*chooser, error) {
 	c := &chooser{id: id, phi: make([]byte, ChoiceSize)}
 	// TOB-BRON-2: choice bits come fresh for every peer.
@@ -91,7 +91,7 @@ func (c *chooser) wipe() {
 	}
 }
 
-// answerBase is the base-OT sender: M, and both keys of every instance. Masny–Rindal Fig. 6
+// answerBase is the base-OT sender: M, and both keys of every instance. Masny–Rindal Fig. 8
 // (sender), spec/ot 2.2.
 func answerBase(id PairID, rand io.Reader, phi, m []byte) (*[columns][2]key, error) {
 	if err := decodeAll("φ", phi); err != nil {

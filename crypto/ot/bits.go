@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
+	"hash"
 
 	"github.com/ostraka/ostraka/crypto/secret"
 )
@@ -18,11 +19,19 @@ const (
 
 // A matrix is the 544×128 bit matrix of one extension, first by columns, then by rows.
 type matrix struct {
-	leaf [leaves * stride]byte // r_{i,x} of one tree
-	half [leaves / 2 * stride]byte
-	col  [columns * stride]byte
-	row  [rowsPad * keyLen]byte
-	seed [keyLen + len(PairID{})]byte // leaf ‖ psid
+	leaf   [leaves * stride]byte // r_{i,x} of one tree
+	half   [leaves / 2 * stride]byte
+	col    [columns * stride]byte
+	row    [rowsPad * keyLen]byte
+	digest hash.Hash
+	seed   [keyLen + len(PairID{})]byte // leaf ‖ psid
+	key    [sha256.Size]byte
+}
+
+func newMatrix(id PairID) *matrix {
+	m := &matrix{digest: sha256.New()}
+	copy(m.seed[keyLen:], id[:])
+	return m
 }
 
 func (m *matrix) wipe() { *m = matrix{} }
@@ -34,8 +43,10 @@ var counters = [stride / aes.BlockSize][aes.BlockSize]byte{{15: 0}, {15: 1}, {15
 // session enters through a hash, never by XOR on the leaf.
 func (m *matrix) expand(x int, leaf *key) {
 	copy(m.seed[:], leaf[:])
-	k := sha256.Sum256(m.seed[:])
-	c, err := aes.NewCipher(k[:aes.BlockSize])
+	m.digest.Reset()
+	m.digest.Write(m.seed[:])
+	m.digest.Sum(m.key[:0])
+	c, err := aes.NewCipher(m.key[:aes.BlockSize])
 	if err != nil {
 		panic("ot: AES refuses a key of 16 bytes")
 	}
@@ -43,7 +54,6 @@ func (m *matrix) expand(x int, leaf *key) {
 	for b := range counters {
 		c.Encrypt(out[b*aes.BlockSize:], counters[b][:])
 	}
-	secret.Wipe(k[:])
 }
 
 // fold sets the four columns of tree i to ⊕_{x: bit b of x = 1} r_x and leaves ⊕_x r_x

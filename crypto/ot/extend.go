@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
+	"hash"
 	"io"
 
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
@@ -39,15 +40,14 @@ type Sender struct {
 }
 
 // Extend draws β as B and makes the extension message for A, ExtensionSize bytes. id must never
-// have been extended before. SoftSpokenOT Fig. 8 and 10 (receiver), spec/ot 4.1 to 4.3.
+// have been extended before. SoftSpokenOT Fig. 7 and 8, DKLs23 §5.1, spec/ot 4.1 to 4.3.
 func Extend(id PairID, l *Leaves, rand io.Reader) (*Receiver, []byte, error) {
 	r := &Receiver{id: id}
 	if err := read(rand, r.beta[:], "β"); err != nil {
 		return nil, nil, err
 	}
-	m := new(matrix)
+	m := newMatrix(id)
 	defer m.wipe()
-	copy(m.seed[keyLen:], id[:])
 	msg := make([]byte, ExtensionSize)
 	for i := range trees {
 		for x := range leaves {
@@ -77,9 +77,8 @@ func Check(id PairID, p *Punctured, extension []byte) (*Sender, error) {
 	if err := checkLen("extension", extension, ExtensionSize); err != nil {
 		return nil, err
 	}
-	m := new(matrix)
+	m := newMatrix(id)
 	defer m.wipe()
-	copy(m.seed[keyLen:], id[:])
 	for i := range trees {
 		// Place 0 is the punctured leaf: its coefficient in every w is zero.
 		clear(m.leaf[:stride])
@@ -156,14 +155,15 @@ func (s *Sender) Wipe() {
 	secret.Wipe(s.row[:])
 }
 
-// pads computes row pads of one session. It reuses one input block.
+// pads computes row pads of one session. It reuses one hash and its buffers.
 type pads struct {
-	in [len(PairID{}) + 2 + 1 + keyLen]byte
+	hash hash.Hash
+	in   [len(PairID{}) + 2 + 1 + keyLen]byte
+	out  [sha256.Size]byte
 }
 
-// newPads starts the pads of psid.
 func newPads(id PairID) *pads {
-	p := new(pads)
+	p := &pads{hash: sha256.New()}
 	copy(p.in[:], id[:])
 	return p
 }
@@ -174,6 +174,14 @@ func (p *pads) pad(s *secp256k1.Scalar, j, col int, row []byte) {
 	binary.BigEndian.PutUint16(p.in[32:], uint16(j))
 	p.in[34] = byte(col)
 	copy(p.in[35:], row)
-	h := sha256.Sum256(p.in[:])
-	s.SetReduced(&h)
+	p.hash.Reset()
+	p.hash.Write(p.in[:])
+	p.hash.Sum(p.out[:0])
+	s.SetReduced(&p.out)
+}
+
+func (p *pads) wipe() {
+	p.hash.Reset()
+	secret.Wipe(p.in[:])
+	secret.Wipe(p.out[:])
 }

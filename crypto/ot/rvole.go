@@ -39,14 +39,14 @@ var gadget = func() *vector {
 }()
 
 // innerBits is ⟨g, β⟩: every g_j is added, or zero in its place.
-func innerBits(beta []byte) (sum secp256k1.Scalar) {
-	var zero, t secp256k1.Scalar
+func innerBits(beta []byte) (b secp256k1.Scalar) {
+	var sum secp256k1.Sum
 	for j := range gadget {
-		t.Select(&zero, &gadget[j], uint64(bit(beta, j)))
-		sum.SetSum(&sum, &t)
+		sum.AddIf(&gadget[j], uint64(bit(beta, j)))
 	}
-	t.Wipe()
-	return sum
+	b.SetReducedSum(&sum)
+	sum.Wipe()
+	return b
 }
 
 // Multiply is A's part of the multiplication: inputs a₁ and a₂, outputs c with
@@ -95,6 +95,7 @@ func withCheck(a *[inputs]secp256k1.Scalar, rand io.Reader) (in [width]secp256k1
 // correct sets alpha to the pads α⁰ and writes ã_{j,k} = α⁰ − α¹ + in_k into msg.
 func (s *Sender) correct(alpha *table, in *[width]secp256k1.Scalar, msg []byte) {
 	p := newPads(s.id)
+	defer p.wipe()
 	var other key
 	var t secp256k1.Scalar
 	for j := range payload {
@@ -108,7 +109,6 @@ func (s *Sender) correct(alpha *table, in *[width]secp256k1.Scalar, msg []byte) 
 			t.PutBytes(msg[(j*width+k)*scalarLen:])
 		}
 	}
-	secret.Wipe(p.in[:])
 	secret.Wipe(other[:])
 	t.Wipe()
 }
@@ -148,7 +148,7 @@ func (r *Receiver) Finish(sid [32]byte, msg []byte) (d [inputs]secp256k1.Scalar,
 // open sets dot to ḋ_{j,k} = pad + β_j·ã_{j,k}.
 func (r *Receiver) open(dot *table, msg []byte) error {
 	p := newPads(r.id)
-	defer secret.Wipe(p.in[:])
+	defer p.wipe()
 	var zero, t secp256k1.Scalar
 	defer t.Wipe()
 	for j := range payload {
@@ -176,25 +176,30 @@ func (id PairID) theta(sid [32]byte, corrections []byte) (theta [inputs]secp256k
 }
 
 // mu is H(tag, psid, sid, SHA-256 of all t_{j,3} + θ₁t_{j,1} + θ₂t_{j,2} − β_j·η̂). A passes
-// no beta: its pads α⁰ belong to β = 0.
+// β = nil: its pads α⁰ belong to β = 0.
 func (id PairID) mu(sid [32]byte, t *table, theta *[inputs]secp256k1.Scalar, beta []byte, eta *secp256k1.Scalar) []byte {
 	buf := make([]byte, payload*scalarLen)
-	var sum, zero, e secp256k1.Scalar
+	var sum secp256k1.Sum
+	var minusEta, m secp256k1.Scalar
+	if beta != nil {
+		minusEta.SetNegative(eta)
+	}
 	for j := range payload {
-		sum.Set(&t[inputs][j])
+		sum.Wipe()
+		sum.Add(&t[inputs][j])
 		for k := range theta {
 			sum.AddProduct(&theta[k], &t[k][j])
 		}
 		if beta != nil {
-			e.Select(&zero, eta, uint64(bit(beta, j)))
-			sum.SetDifference(&sum, &e)
+			sum.AddIf(&minusEta, uint64(bit(beta, j)))
 		}
-		sum.PutBytes(buf[j*scalarLen:])
+		m.SetReducedSum(&sum)
+		m.PutBytes(buf[j*scalarLen:])
 	}
 	digest := sha256.Sum256(buf)
 	secret.Wipe(buf)
 	sum.Wipe()
-	e.Wipe()
+	m.Wipe()
 	h := transcript.New(transcript.RVOLEMu).Bytes(id[:]).Bytes(sid[:]).Bytes(digest[:]).Sum256()
 	return h[:]
 }
