@@ -56,15 +56,14 @@ func KeyChoiceOf(s statement.Statement) (KeyChoice, error) {
 	return c, nil
 }
 
-// VerifyKeyChoice checks that the choice is for the vault whose statement has this id,
-// and that the node of every operator of its committee signed it. sigs holds 64 bytes
-// per operator.
-func VerifyKeyChoice(s statement.Statement, vault statement.ID, v Vault, r Roster, sigs map[string][]byte) error {
+// VerifyKeyChoice checks that the choice is for this vault and that the node of every
+// operator of its committee signed it. sigs holds 64 bytes per operator.
+func VerifyKeyChoice(s statement.Statement, v Vault, r Roster, sigs map[string][]byte) error {
 	c, err := KeyChoiceOf(s)
 	if err != nil {
 		return err
 	}
-	if c.Vault != vault || c.Charter != v.Charter || c.Suite != v.Suite {
+	if c.Vault != v.ID || c.Charter != v.Charter || c.Suite != v.Suite {
 		return fmt.Errorf("key statement %s: vault, charter or suite is not that of vault %s", s.ID().Short(), v.Name)
 	}
 	for _, name := range v.Committee {

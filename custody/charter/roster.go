@@ -23,6 +23,7 @@ type Operator struct {
 
 // A Roster lists a circle's operators: charter version 0.
 type Roster struct {
+	ID        statement.ID // of its statement; zero in a draft
 	Circle    string
 	Created   time.Time
 	Operators []Operator // 2 to 16, ascending by name
@@ -50,7 +51,7 @@ func RosterOf(s statement.Statement) (Roster, error) {
 		return Roster{}, err
 	}
 	f := s.Fields()
-	r := Roster{Circle: f.Get("circle"), Created: f.Time("created")}
+	r := Roster{ID: s.ID(), Circle: f.Get("circle"), Created: f.Time("created")}
 	for _, o := range f.Each("operator") {
 		officers, err := readKeys(o.Block, "officer")
 		if err != nil {

@@ -29,6 +29,7 @@ type Person struct {
 
 // A Vault is a set of root keys with one committee, one threshold, one tier.
 type Vault struct {
+	ID                statement.ID // of its statement; zero in a draft
 	Charter           statement.ID // the roster, or later charter, that it stands under
 	Name              string       // label
 	Tier              string       // TierCold, TierWarm or TierHot
@@ -78,7 +79,7 @@ func VaultOf(s statement.Statement) (Vault, error) {
 	}
 	f := s.Fields()
 	v := Vault{
-		Charter: f.ID("charter"), Name: f.Get("name"), Tier: f.Get("tier"), Suite: f.Get("suite"),
+		ID: s.ID(), Charter: f.ID("charter"), Name: f.Get("name"), Tier: f.Get("tier"), Suite: f.Get("suite"),
 		Threshold: int(f.Uint("threshold")), Committee: f.All("member"),
 		Quorum: int(f.Uint("quorum")), InitiatorApproves: f.Get("initiator-approves") == "yes",
 		Chains: f.All("chain"), Expiry: time.Duration(f.Uint("expiry")) * time.Second, Created: f.Time("created"),
@@ -187,11 +188,10 @@ func (v Vault) checkReachable() error {
 	return nil
 }
 
-// CheckCharter checks the vault against the roster that it stands under: id is that of
-// the roster's statement.
-func (v Vault) CheckCharter(id statement.ID, r Roster) error {
-	if v.Charter != id {
-		return fmt.Errorf("vault %s: charter: it stands under %s, the circle's is %s", v.Name, v.Charter.Short(), id.Short())
+// CheckCharter checks the vault against the roster that it stands under.
+func (v Vault) CheckCharter(r Roster) error {
+	if v.Charter != r.ID {
+		return fmt.Errorf("vault %s: charter: it stands under %s, the circle's is %s", v.Name, v.Charter.Short(), r.ID.Short())
 	}
 	for _, name := range v.Committee {
 		if _, ok := r.Operator(name); !ok {

@@ -23,7 +23,6 @@ type Fact struct {
 // intent's own words or from another node.
 type Facts struct {
 	Charter statement.ID // in force here
-	Vault   statement.ID // of the vault statement that v was read from
 	Key     [32]byte     // keyID that the vault published
 	Epoch   [32]byte     // eh of the current epoch record
 	Address string       // derived from the key at the intent's path
@@ -77,7 +76,7 @@ func Decide(s statement.Statement, v charter.Vault, votes []Vote, f Facts, now t
 		reason func() string // why it fails, "" if it holds
 	}{
 		{RuleCharter, func() string { return differs(it.Charter.String(), f.Charter.String()) }},
-		{RuleVault, func() string { return differs(it.Vault.String(), f.Vault.String()) }},
+		{RuleVault, func() string { return words(it.checkVault(v)) }},
 		{RuleKey, func() string { return differs(statement.ID(it.Key).String(), statement.ID(f.Key).String()) }},
 		// Signatures collected before a refresh or reshare must not serve after it.
 		{RuleEpoch, func() string { return differs(statement.ID(it.Epoch).String(), statement.ID(f.Epoch).String()) }},
@@ -158,9 +157,9 @@ type Decision struct {
 }
 
 // NewDecision states a ruling, Allow or Deny, as the operator's node publishes it.
-func NewDecision(s statement.Statement, operator string, r Ruling, f Facts, now time.Time) Decision {
+func NewDecision(s statement.Statement, v charter.Vault, operator string, r Ruling, f Facts, now time.Time) Decision {
 	return Decision{
-		Charter: f.Charter, Vault: f.Vault, Intent: s.ID(), Operator: operator,
+		Charter: f.Charter, Vault: v.ID, Intent: s.ID(), Operator: operator,
 		Verdict: r.Verdict, Rule: r.Rule, Reason: r.Reason, Approved: r.Tally.Approved,
 		Facts: f.Decoded, Created: now,
 	}
@@ -246,8 +245,8 @@ func VerifyDecision(s statement.Statement, sig []byte, v charter.Vault, r charte
 	if !ok || !slices.Contains(v.Committee, d.Operator) {
 		return Decision{}, fmt.Errorf("decision %s: operator %s is not in the committee of vault %s", s.ID().Short(), d.Operator, v.Name)
 	}
-	if d.Charter != v.Charter {
-		return Decision{}, fmt.Errorf("decision %s: it is under charter %s, the vault under %s", s.ID().Short(), d.Charter.Short(), v.Charter.Short())
+	if d.Vault != v.ID || d.Charter != v.Charter {
+		return Decision{}, fmt.Errorf("decision %s: %w: it names vault %s under charter %s", s.ID().Short(), ErrOtherVault, d.Vault.Short(), d.Charter.Short())
 	}
 	if err := signet.VerifyNode(ed25519.PublicKey(o.Identity), s, sig); err != nil {
 		return Decision{}, fmt.Errorf("operator %s: %w", d.Operator, err)

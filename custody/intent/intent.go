@@ -108,16 +108,23 @@ func (it Intent) CheckTime(now time.Time) error {
 	return nil
 }
 
+// checkVault refuses an intent for another vault than v, or under another charter.
+func (it Intent) checkVault(v charter.Vault) error {
+	if it.Vault != v.ID || it.Charter != v.Charter {
+		return fmt.Errorf("%w: it names vault %s under charter %s", ErrOtherVault, it.Vault.Short(), it.Charter.Short())
+	}
+	return nil
+}
+
 // VerifyProposal checks that the person whom the intent names as its initiator is one
-// of the vault's and signed its bytes ("intent@ostraka/v1"). vault is the id of v's
-// statement.
-func VerifyProposal(s statement.Statement, armored []byte, vault statement.ID, v charter.Vault, now time.Time) (Intent, error) {
+// of the vault's and signed its bytes ("intent@ostraka/v1").
+func VerifyProposal(s statement.Statement, armored []byte, v charter.Vault, now time.Time) (Intent, error) {
 	it, err := Of(s)
 	if err != nil {
 		return Intent{}, err
 	}
-	if it.Vault != vault || it.Charter != v.Charter {
-		return Intent{}, fmt.Errorf("intent %s: %w: it names vault %s under charter %s", s.ID().Short(), ErrOtherVault, it.Vault.Short(), it.Charter.Short())
+	if err := it.checkVault(v); err != nil {
+		return Intent{}, fmt.Errorf("intent %s: %w", s.ID().Short(), err)
 	}
 	if err := it.CheckTime(now); err != nil {
 		return Intent{}, fmt.Errorf("intent %s: %w", s.ID().Short(), err)

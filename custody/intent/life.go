@@ -43,6 +43,9 @@ func New(s statement.Statement, v charter.Vault, now time.Time) (Life, error) {
 	if err != nil {
 		return Life{}, err
 	}
+	if err := it.checkVault(v); err != nil {
+		return Life{}, fmt.Errorf("intent %s: %w", s.ID().Short(), err)
+	}
 	return Life{id: s.ID(), it: it, vault: v, changed: now.UTC().Truncate(time.Second)}, nil
 }
 

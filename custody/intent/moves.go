@@ -99,5 +99,5 @@ var moves = [numStates][numColumns]move{
 	Replaced: {nClosed, nClosed, mNote, nClosed, nClosed, nClosed, nSession, mOverride,
 		mKnown, mKnown, nInBlock, nInBlock, mKnown, mReorg, mReplace},
 	Failed: {nBurned, nBurned, mNote, nBurned, nBurned, nBurned, nSession, mOverride,
-		mKnown, mKnown, mKnown, mKnown, nInBlock, mReorg, mReplace},
+		mKnown, mKnown, mKnown, mKnown, mKnown, mReorg, mReplace},
 }

@@ -165,7 +165,7 @@ var (
 	ErrUnsigned      = errors.New("no signature of it is known")
 	ErrUnconfirmed   = errors.New("it stands in no block")
 	ErrNotBroadcast  = errors.New("it was not broadcast")
-	ErrInBlock       = errors.New("it stands in a block that was not thrown out")
+	ErrInBlock       = errors.New("a block that was not thrown out holds it or what replaced it")
 	ErrContradiction = errors.New("the operator has published a differing decision")
 	ErrForeign       = errors.New("it belongs to another intent")
 	ErrOutsider      = errors.New("the operator is not in the vault's committee")

@@ -39,8 +39,8 @@ func verifyVote(s statement.Statement, v charter.Vault, verb signet.Verb, armore
 	if err != nil {
 		return Vote{}, err
 	}
-	if it.Charter != v.Charter {
-		return Vote{}, fmt.Errorf("%w: it names charter %s", ErrOtherVault, it.Charter.Short())
+	if err := it.checkVault(v); err != nil {
+		return Vote{}, err
 	}
 	if err := it.CheckTime(now); err != nil {
 		return Vote{}, err
@@ -155,6 +155,9 @@ func VerifyCancel(cancel, intent statement.Statement, v charter.Vault, armored [
 	}
 	if c.Initiator != it.Initiator {
 		return Cancellation{}, fmt.Errorf("cancel %s: %w of this intent: %s", cancel.ID().Short(), ErrNoInitiator, c.Initiator)
+	}
+	if err := it.checkVault(v); err != nil {
+		return Cancellation{}, fmt.Errorf("cancel %s: %w", cancel.ID().Short(), err)
 	}
 	return c, verifyInitiator(cancel, armored, c.Initiator, v)
 }
