@@ -1,0 +1,60 @@
+package session
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// KindFault is the kind of rows that keep faults: fault/<setup>/<hash>.
+const KindFault = "fault"
+
+const (
+	fieldFaultCheck transcript.Tag = iota + 1
+	fieldFaultClass
+	fieldFaultStrength
+	fieldFaultRound
+	fieldFaultAccused
+	fieldFaultEvidence
+)
+
+// maxEvidence bounds what one fault keeps, in bytes.
+const maxEvidence = 512 << 10
+
+// encodeFault keeps what happened and the signed envelopes that show it. A complaint's own
+// body stands in for an envelope: it reveals a share that its dealer made worthless.
+func encodeFault(f *engine.Fault) []byte {
+	var e transcript.Encoder
+	e.String(fieldFaultCheck, f.Check).Uint(fieldFaultClass, uint64(f.Class)).Uint(fieldFaultStrength, uint64(f.Strength))
+	e.Uint(fieldFaultRound, uint64(f.Round))
+	e.List(fieldFaultAccused, len(f.Accused), func(i int, e *transcript.Encoder) { e.Bytes(1, f.Accused[i][:]) })
+	var signed [][]byte
+	size := 0
+	for _, m := range f.Evidence {
+		if size += len(m.Signed); len(m.Signed) > 0 && size <= maxEvidence {
+			signed = append(signed, m.Signed)
+		}
+	}
+	return e.List(fieldFaultEvidence, len(signed), func(i int, e *transcript.Encoder) { e.Bytes(1, signed[i]) }).Sum()
+}
+
+func faultEntry(now time.Time, r *run, f *engine.Fault) journal.Entry {
+	row := encodeFault(f)
+	id := sha256.Sum256(row)
+	return journal.Entry{
+		Batch:  store.Batch{Put: []store.Entry{{Key: store.Key(KindFault, store.ID(r.hash[:]), store.ID(id[:8])), Value: row}}},
+		Leaves: []tlog.Leaf{{Kind: tlog.KindFault, Time: now, ID: id}},
+	}
+}
+
+func sortedLinks(m map[engine.PartyID]*orphanage) []engine.PartyID {
+	return slices.SortedFunc(maps.Keys(m), func(a, b engine.PartyID) int { return bytes.Compare(a[:], b[:]) })
+}

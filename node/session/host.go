@@ -1,0 +1,315 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/mpc/ceremony"
+	"github.com/ostraka/ostraka/mpc/engine"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/journal"
+)
+
+// Bounds of what unfinished sessions may hold.
+const (
+	maxSessions = 1024
+	keepDone    = 256 // finished sessions that `session list` still shows
+)
+
+// A Task is one node's part in one admitted session.
+type Task struct {
+	Standing mpc.Standing
+	Hedge    secret.Bytes  // our share, or empty: goes into the session's coins
+	Timeout  time.Duration // from our Join on
+	Title    string        // for people: "sign intent 1a2b3c4d of vault treasury"
+
+	// Admit is written durably together with the mark that this setup was seen, before our
+	// Join leaves.
+	Admit journal.Entry
+	// Begin makes the machine once all have joined.
+	Begin func(ceremony.Seat) (Machine, error)
+	// Save turns a machine's records into an entry: sealed, under their keys.
+	Save func([]engine.Record) (journal.Entry, error)
+	// Done is told how the session ended: err is nil after a result. sentLast says that our
+	// last message may have left, so that an abort means "possibly signed". It must not block.
+	Done func(now time.Time, err error, sentLast bool)
+}
+
+// Config is what a Host works with.
+type Config struct {
+	Self    engine.PartyID
+	Sign    mpc.Signer
+	Journal *journal.Journal
+	Send    func(to engine.PartyID, frame []byte) // must not block
+	Rand    io.Reader                             // safe for concurrent use
+	Log     *slog.Logger
+	// Admit decides whether we take part in a Setup: policy and our own records. It must not
+	// believe anything in the Setup.
+	Admit func(ctx context.Context, now time.Time, s *mpc.Setup) (*Task, error)
+	// Fatal ends the process: a burn flag could not be made durable.
+	Fatal func(error)
+}
+
+// Host runs sessions.
+type Host struct {
+	cfg Config
+
+	mu      sync.Mutex
+	joining map[[32]byte]*run         // by hash of setup
+	running map[engine.SessionID]*run // by session id
+	done    []Status                  // the youngest last
+	orphans orphans
+	pairs   pairs
+}
+
+// NewHost makes a host. Burn flags are read from the journal's store.
+func NewHost(ctx context.Context, cfg Config) (*Host, error) {
+	h := &Host{cfg: cfg, joining: map[[32]byte]*run{}, running: map[engine.SessionID]*run{}, orphans: newOrphans()}
+	if err := h.pairs.load(ctx, cfg.Journal.Store()); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// ErrRefused wraps why we take no part in a session.
+var ErrRefused = errors.New("session refused")
+
+// Open starts a session as its opener: it signs the Setup, answers it itself, and sends
+// both to all parties.
+func (h *Host) Open(ctx context.Context, now time.Time, s *mpc.Setup) error {
+	s.Opener = h.cfg.Self
+	if _, err := io.ReadFull(h.cfg.Rand, s.Nonce[:]); err != nil {
+		return fmt.Errorf("open session: read entropy: %w", err)
+	}
+	frame, err := mpc.SealSetup(s, h.cfg.Sign)
+	if err != nil {
+		return fmt.Errorf("open session: %w", err)
+	}
+	r, join, err := h.admit(ctx, now, s)
+	if err != nil {
+		return err
+	}
+	for _, p := range s.Parties {
+		if p.ID != h.cfg.Self {
+			h.cfg.Send(p.ID, frame)
+			h.cfg.Send(p.ID, join)
+		}
+	}
+	h.revive(ctx, now, r)
+	return nil
+}
+
+// admit makes the setup ours: policy, then the seen mark and the admission durably, then
+// the Join, which the caller sends.
+func (h *Host) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*run, []byte, error) {
+	if err := s.Current(now); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	task, err := h.cfg.Admit(ctx, now, s)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	hash := s.Hash()
+	h.mu.Lock()
+	full := len(h.joining)+len(h.running) >= maxSessions
+	h.mu.Unlock()
+	if full {
+		return nil, nil, fmt.Errorf("%w: %d sessions are open here: wait for some to end", ErrRefused, maxSessions)
+	}
+	if err := h.markSeen(ctx, s, hash, task.Admit); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	joining, join, err := mpc.NewJoin(s, h.cfg.Self, task.Standing, h.cfg.Rand, h.cfg.Sign)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &run{host: h, setup: s, hash: hash, task: task, joining: joining, started: now, deadline: now.Add(task.Timeout)}
+	h.mu.Lock()
+	h.joining[hash] = r
+	h.mu.Unlock()
+	return r, join, nil
+}
+
+// Deliver takes a session frame that arrived over the link of a peer. What does not
+// authenticate is dropped; the error is for the log only.
+func (h *Host) Deliver(ctx context.Context, now time.Time, link engine.PartyID, frame []byte) error {
+	t, err := mpc.TypeOf(frame)
+	if err != nil {
+		return err
+	}
+	switch t {
+	case mpc.SetupFrame:
+		return h.takeSetup(ctx, now, frame)
+	case mpc.JoinFrame:
+		return h.takeJoin(ctx, now, link, frame)
+	default:
+		return h.takeMessage(ctx, now, link, frame)
+	}
+}
+
+func (h *Host) takeSetup(ctx context.Context, now time.Time, frame []byte) error {
+	s, err := mpc.OpenSetup(frame)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	_, known := h.joining[s.Hash()]
+	h.mu.Unlock()
+	if known {
+		return nil // the link repeated it
+	}
+	r, join, err := h.admit(ctx, now, s)
+	if err != nil {
+		return err
+	}
+	for _, p := range s.Parties {
+		if p.ID != h.cfg.Self {
+			h.cfg.Send(p.ID, join)
+		}
+	}
+	h.revive(ctx, now, r)
+	return nil
+}
+
+// revive hands a new session what came before it.
+func (h *Host) revive(ctx context.Context, now time.Time, r *run) {
+	h.mu.Lock()
+	early := h.orphans.take(r.hash)
+	h.mu.Unlock()
+	for _, f := range early {
+		if err := r.join(ctx, now, f); err != nil {
+			h.cfg.Log.Warn("join dropped", "session", r.name(), "error", err)
+		}
+	}
+}
+
+func (h *Host) takeJoin(ctx context.Context, now time.Time, link engine.PartyID, frame []byte) error {
+	hash, err := mpc.JoinSetup(frame)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	r := h.joining[hash]
+	if r == nil {
+		h.orphans.keep(now, link, hash, frame)
+	}
+	h.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	return r.join(ctx, now, frame)
+}
+
+func (h *Host) takeMessage(ctx context.Context, now time.Time, link engine.PartyID, frame []byte) error {
+	env, err := mpc.ReadEnvelope(frame)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	r := h.running[env.Session]
+	if r == nil {
+		h.orphans.keep(now, link, env.Session, frame)
+	}
+	h.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	return r.take(ctx, now, frame)
+}
+
+// Tick ends sessions whose time is over, and forgets early frames that nobody claimed.
+func (h *Host) Tick(ctx context.Context, now time.Time) {
+	h.mu.Lock()
+	h.orphans.expire(now)
+	late := []*run{}
+	for _, r := range h.all() {
+		if now.After(r.deadline) {
+			late = append(late, r)
+		}
+	}
+	h.mu.Unlock()
+	for _, r := range late {
+		r.expire(ctx, now)
+	}
+}
+
+// Busy reports whether a session whose setup satisfies f is open.
+func (h *Host) Busy(f func(*mpc.Setup) bool) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.ContainsFunc(h.all(), func(r *run) bool { return f(r.setup) })
+}
+
+// all lists the open sessions, each once, in an order that does not depend on the map's.
+func (h *Host) all() []*run {
+	rs := slices.Collect(maps.Values(h.joining))
+	for _, r := range h.running {
+		if h.joining[r.hash] == nil {
+			rs = append(rs, r)
+		}
+	}
+	slices.SortFunc(rs, func(a, b *run) int { return slices.Compare(a.hash[:], b.hash[:]) })
+	return rs
+}
+
+// Status is what people see of a session.
+type Status struct {
+	Setup    [32]byte
+	Session  engine.SessionID // zero while parties join
+	Protocol string
+	Title    string
+	Parties  []engine.PartyID
+	Opener   engine.PartyID
+	Round    uint8
+	Waiting  []engine.PartyID // whom we wait for; nobody is accused of being silent
+	Started  time.Time
+	Deadline time.Time
+	Ended    time.Time // zero while it runs
+	Err      error     // why it ended without a result
+}
+
+// Sessions lists open and lately ended sessions, the open ones first.
+func (h *Host) Sessions() []Status {
+	h.mu.Lock()
+	open := h.all()
+	done := slices.Clone(h.done)
+	h.mu.Unlock()
+	var out []Status
+	for _, r := range open {
+		out = append(out, r.status())
+	}
+	slices.Reverse(done)
+	return append(out, done...)
+}
+
+// Close ends all sessions: signing never resumes.
+func (h *Host) Close(ctx context.Context, now time.Time) {
+	h.mu.Lock()
+	open := h.all()
+	h.mu.Unlock()
+	for _, r := range open {
+		r.stop(ctx, now, &engine.Fault{Check: "node is stopping", Class: engine.Transient})
+	}
+}
+
+// forget drops an ended session from the tables.
+func (h *Host) forget(r *run, s Status) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.joining, r.hash)
+	if r.channel != nil {
+		delete(h.running, r.channel.Session())
+	}
+	h.done = append(h.done, s)
+	if len(h.done) > keepDone {
+		h.done = slices.Delete(h.done, 0, len(h.done)-keepDone)
+	}
+}

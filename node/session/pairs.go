@@ -1,0 +1,166 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ostraka/ostraka/mpc/engine"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// pairs holds one lock and one burn flag per pair (key, peer).
+type pairs struct {
+	mu    sync.Mutex
+	locks map[engine.Token]*sync.Mutex
+	flags map[engine.Token]bool
+}
+
+// load reads the flags: a burn survives restarts.
+func (p *pairs) load(ctx context.Context, s store.Store) error {
+	p.locks, p.flags = map[engine.Token]*sync.Mutex{}, map[engine.Token]bool{}
+	prefix := store.Prefix(store.KindBurn)
+	for after := ""; ; {
+		items, err := s.Range(ctx, prefix, after, store.MaxLimit)
+		if err != nil {
+			return fmt.Errorf("read burned pairs: %w", err)
+		}
+		for _, it := range items {
+			t, err := parseBurn(strings.TrimPrefix(it.Key, prefix))
+			if err != nil {
+				return fmt.Errorf("read burned pairs: row %q: %w", it.Key, err)
+			}
+			p.flags[t], after = true, it.Key
+		}
+		if len(items) < store.MaxLimit {
+			return nil
+		}
+	}
+}
+
+func parseBurn(s string) (t engine.Token, err error) {
+	key, peer, _ := strings.Cut(s, "/")
+	k, err1 := hex.DecodeString(key)
+	q, err2 := hex.DecodeString(peer)
+	if err1 != nil || err2 != nil || len(k) != len(t.Key) || len(q) != len(t.Peer) {
+		return t, fmt.Errorf("is not <key id>/<party>")
+	}
+	return engine.Token{Key: [32]byte(k), Peer: engine.PartyID(q)}, nil
+}
+
+// lock takes the locks of these pairs in sorted order.
+func (p *pairs) lock(tokens []engine.Token) (unlock func()) {
+	tokens = slices.Clone(tokens)
+	slices.SortFunc(tokens, compare)
+	tokens = slices.Compact(tokens)
+	var held []*sync.Mutex
+	for _, t := range tokens {
+		p.mu.Lock()
+		l := p.locks[t]
+		if l == nil {
+			l = &sync.Mutex{}
+			p.locks[t] = l
+		}
+		p.mu.Unlock()
+		l.Lock()
+		held = append(held, l)
+	}
+	return func() {
+		for _, l := range held {
+			l.Unlock()
+		}
+	}
+}
+
+func compare(a, b engine.Token) int {
+	if c := bytes.Compare(a.Key[:], b.Key[:]); c != 0 {
+		return c
+	}
+	return bytes.Compare(a.Peer[:], b.Peer[:])
+}
+
+// burned finds the first burned pair.
+func (p *pairs) burned(tokens []engine.Token) (engine.Token, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, t := range tokens {
+		if p.flags[t] {
+			return t, true
+		}
+	}
+	return engine.Token{}, false
+}
+
+func (p *pairs) set(tokens []engine.Token) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, t := range tokens {
+		p.flags[t] = true
+	}
+}
+
+// Burned lists the burned peers of a key.
+func (h *Host) Burned(key [32]byte) (peers []engine.PartyID) {
+	h.pairs.mu.Lock()
+	defer h.pairs.mu.Unlock()
+	for t := range h.pairs.flags {
+		if t.Key == key {
+			peers = append(peers, t.Peer)
+		}
+	}
+	slices.SortFunc(peers, func(a, b engine.PartyID) int { return bytes.Compare(a[:], b[:]) })
+	return peers
+}
+
+// CheckPairs refuses to begin with a burned pair.
+func (h *Host) CheckPairs(s *mpc.Setup) error {
+	for _, p := range s.Parties {
+		if t, burned := h.pairs.burned([]engine.Token{{Key: s.KeyID, Peer: p.ID}}); burned {
+			return &BurnedError{Token: t}
+		}
+	}
+	return nil
+}
+
+// burnRow is the durable flag: which session burned the pair, and when.
+func burnRow(t engine.Token, setup [32]byte, now time.Time) store.Entry {
+	value := fmt.Sprintf("%s %x", now.UTC().Format(time.RFC3339), setup)
+	return store.Entry{Key: store.BurnKey(t.Key[:], t.Peer[:]), Value: []byte(value)}
+}
+
+// markSeen makes the admission durable together with the mark that this setup was seen: a
+// replayed Setup is refused until it has run out (TOB-SILA-9).
+func (h *Host) markSeen(ctx context.Context, s *mpc.Setup, hash [32]byte, e journal.Entry) error {
+	key := store.SeenKey(uint64(s.NotAfter.Unix()), hash[:])
+	e.If = append(slices.Clone(e.If), store.Absent(key))
+	e.Put = append(slices.Clone(e.Put), store.Entry{Key: key, Value: []byte(s.Protocol)})
+	return h.cfg.Journal.Write(ctx, e)
+}
+
+// ForgetSeen deletes marks of setups that ran out.
+func (h *Host) ForgetSeen(ctx context.Context, now time.Time) error {
+	st := h.cfg.Journal.Store()
+	items, err := st.Range(ctx, store.Prefix(store.KindSeen), "", store.MaxWrites)
+	if err != nil {
+		return fmt.Errorf("read seen setups: %w", err)
+	}
+	// A mark is kept for a day longer: clocks may be set back.
+	end := store.Prefix(store.KindSeen, store.Number(uint64(now.Add(-24*time.Hour).Unix())))
+	var e journal.Entry
+	for _, it := range items {
+		if it.Key < end {
+			e.Delete = append(e.Delete, it.Key)
+		}
+	}
+	if len(e.Delete) == 0 {
+		return nil
+	}
+	return h.cfg.Journal.Write(ctx, e)
+}

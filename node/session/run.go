@@ -1,0 +1,361 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/internal/failpoint"
+	"github.com/ostraka/ostraka/mpc/ceremony"
+	"github.com/ostraka/ostraka/mpc/engine"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/journal"
+)
+
+// A run is one session on this node: joining, then running, then ended.
+type run struct {
+	host     *Host
+	setup    *mpc.Setup
+	hash     [32]byte
+	task     *Task
+	started  time.Time
+	deadline time.Time
+
+	mu       sync.Mutex
+	joining  *mpc.Joining // until all have joined
+	channel  *mpc.Channel // from then on
+	machine  Machine
+	sentLast bool
+	ended    bool
+}
+
+func (r *run) name() string {
+	if r.channel != nil {
+		return r.channel.Session().String()
+	}
+	return fmt.Sprintf("%x", r.hash[:6])
+}
+
+func (r *run) status() Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.statusLocked()
+}
+
+func (r *run) statusLocked() Status {
+	s := Status{
+		Setup: r.hash, Protocol: r.setup.Protocol, Title: r.task.Title, Parties: r.setup.IDs(), Opener: r.setup.Opener,
+		Started: r.started, Deadline: r.deadline,
+	}
+	if r.channel != nil {
+		s.Session = r.channel.Session()
+	}
+	switch {
+	case r.ended:
+	case r.machine == nil:
+		s.Waiting = r.joining.Missing()
+	default:
+		s.Round, s.Waiting = r.machine.Round(), r.machine.Waiting()
+	}
+	return s
+}
+
+// join takes one Join; the last one starts the machine.
+func (r *run) join(ctx context.Context, now time.Time, frame []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended || r.machine != nil {
+		return nil
+	}
+	if err := r.joining.Add(frame); err != nil {
+		var behind *mpc.StandingError
+		if errors.As(err, &behind) {
+			r.end(ctx, now, fmt.Errorf("%w: one of us lags behind and is being sent the final certificate", err))
+		}
+		return err
+	}
+	if len(r.joining.Missing()) > 0 {
+		return nil
+	}
+	if err := r.begin(ctx, now); err != nil {
+		r.end(ctx, now, err)
+		return err
+	}
+	return nil
+}
+
+// begin makes channel, coins and machine, and takes the messages that came early.
+func (r *run) begin(ctx context.Context, now time.Time) error {
+	channel, err := r.joining.Complete()
+	if err != nil {
+		return err
+	}
+	coins, err := mpc.Coins(r.host.cfg.Rand, r.task.Hedge.Expose(), channel.Session(), r.setup.Payload)
+	r.task.Hedge.Wipe()
+	if err != nil {
+		return err
+	}
+	r.channel = channel
+	r.machine, err = r.task.Begin(ceremony.Seat{
+		Session: channel.Session(), Setup: r.setup, Self: r.host.cfg.Self, Sign: r.host.cfg.Sign, Rand: coins,
+	})
+	if err != nil {
+		return err
+	}
+	r.host.mu.Lock()
+	r.host.running[channel.Session()] = r
+	early := r.host.orphans.take(channel.Session())
+	r.host.mu.Unlock()
+	eff, err := r.machine.Start()
+	if r.carryOut(ctx, now, eff, err) {
+		return nil
+	}
+	for _, f := range early {
+		if err := r.step(ctx, now, f); err != nil {
+			r.host.cfg.Log.Warn("message dropped", "session", r.name(), "error", err)
+		}
+	}
+	return nil
+}
+
+func (r *run) take(ctx context.Context, now time.Time, frame []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.step(ctx, now, frame)
+}
+
+// step opens one frame and steps the machine. An error means that the frame was dropped.
+func (r *run) step(ctx context.Context, now time.Time, frame []byte) error {
+	if r.ended {
+		return nil
+	}
+	// After a pause of the process the deadline may be past: nothing stale is sent.
+	if now.After(r.deadline) {
+		r.end(ctx, now, r.overdue())
+		return nil
+	}
+	m, err := r.channel.Open(frame)
+	if err != nil {
+		return err
+	}
+	eff, err := r.machine.Step(m)
+	var rejected *engine.Rejected
+	if errors.As(err, &rejected) {
+		r.keepEvidence(ctx, now, rejected)
+		return err
+	}
+	if r.carryOut(ctx, now, eff, err) {
+		return nil
+	}
+	for len(r.machine.Guard()) > 0 {
+		if r.judge(ctx, now) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// judge makes a verdict on pairs, one at a time per pair: locks in sorted order, flags read
+// again, verdict, burn durable, messages sent, locks released.
+func (r *run) judge(ctx context.Context, now time.Time) (ended bool) {
+	guard := r.machine.Guard()
+	unlock := r.host.pairs.lock(guard)
+	defer unlock()
+	if t, burned := r.host.pairs.burned(guard); burned {
+		r.end(ctx, now, &BurnedError{Token: t})
+		return true
+	}
+	eff, err := r.machine.Judge()
+	return r.carryOut(ctx, now, eff, err)
+}
+
+// BurnedError refuses work with a pair that failed a check before.
+type BurnedError struct{ Token engine.Token }
+
+func (e *BurnedError) Error() string {
+	return fmt.Sprintf("the pair with party %v is burned for key %x: a check on it failed before; run `ostraka vault refresh` with the operators' approval",
+		e.Token.Peer, e.Token.Key[:6])
+}
+
+// carryOut does what the machine asks, in order, and reports whether the session ended.
+// Burn and Save come first even beside an error.
+func (r *run) carryOut(ctx context.Context, now time.Time, eff Effects, err error) (ended bool) {
+	if len(eff.Burn) > 0 {
+		r.burn(ctx, now, eff.Burn)
+	}
+	if len(eff.Save) > 0 {
+		failpoint.Hit("session-before-save")
+		if saveErr := r.save(ctx, eff.Save); saveErr != nil {
+			r.end(ctx, now, errors.Join(saveErr, err))
+			return true
+		}
+		failpoint.Hit("session-after-save")
+	}
+	if err != nil {
+		r.end(ctx, now, err)
+		return true
+	}
+	if sendErr := r.send(eff.Send); sendErr != nil {
+		r.end(ctx, now, sendErr)
+		return true
+	}
+	if eff.Finish == nil {
+		return false
+	}
+	failpoint.Hit("session-before-result")
+	resErr := eff.Finish(ctx, now)
+	failpoint.Hit("session-after-result")
+	r.end(ctx, now, resErr)
+	return true
+}
+
+// burn sets the flags in memory, then durably. A flag that cannot be kept ends the
+// process: the pair would be used again.
+func (r *run) burn(ctx context.Context, now time.Time, tokens []engine.Token) {
+	r.host.pairs.set(tokens)
+	failpoint.Hit("session-before-burn")
+	var e journal.Entry
+	for _, t := range tokens {
+		e.Put = append(e.Put, burnRow(t, r.hash, now))
+		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindBurn, Time: now, ID: sha256.Sum256(append(t.Key[:], t.Peer[:]...))})
+	}
+	e.Reserve = true
+	if err := r.host.cfg.Journal.Write(context.WithoutCancel(ctx), e); err != nil {
+		r.host.cfg.Fatal(fmt.Errorf("keep the burn of %d pairs: %w", len(tokens), err))
+	}
+	failpoint.Hit("session-after-burn")
+	for _, t := range tokens {
+		r.host.cfg.Log.Error("pair burned", "peer", t.Peer, "key", fmt.Sprintf("%x", t.Key[:6]), "session", r.name())
+	}
+	r.host.cancelPairs(ctx, now, tokens, r)
+}
+
+func (r *run) save(ctx context.Context, rows []engine.Record) error {
+	e, err := r.task.Save(rows)
+	if err != nil {
+		return fmt.Errorf("seal what session %s must keep: %w", r.name(), err)
+	}
+	if err := r.host.cfg.Journal.Write(ctx, e); err != nil {
+		return fmt.Errorf("keep what session %s must keep: %w", r.name(), err)
+	}
+	return nil
+}
+
+// send seals and sends. All is sealed before anything leaves.
+func (r *run) send(msgs []engine.Msg) error {
+	frames := make([][]byte, len(msgs))
+	for i, m := range msgs {
+		var err error
+		if frames[i], err = r.channel.Seal(m); err != nil {
+			return err
+		}
+	}
+	if len(frames) > 0 && r.machine.Last() {
+		r.sentLast = true
+	}
+	failpoint.Hit("session-before-send")
+	for i, m := range msgs {
+		for _, p := range r.setup.Parties {
+			if p.ID != r.host.cfg.Self && (m.To == engine.Everyone || m.To == p.ID) {
+				r.host.cfg.Send(p.ID, frames[i])
+			}
+		}
+	}
+	failpoint.Hit("session-after-send")
+	return nil
+}
+
+// keepEvidence logs that a party sent two different messages for one slot.
+func (r *run) keepEvidence(ctx context.Context, now time.Time, rej *engine.Rejected) {
+	if rej.Proof == nil {
+		return
+	}
+	if err := r.host.cfg.Journal.Write(ctx, faultEntry(now, r, rej.Proof)); err != nil {
+		r.host.cfg.Log.Error("evidence not kept", "session", r.name(), "error", err)
+	}
+}
+
+func (r *run) overdue() error {
+	s := r.statusLocked()
+	return &engine.Fault{Session: s.Session, Round: s.Round, Check: "deadline", Class: engine.Transient, Err: &SilentError{s.Waiting}}
+}
+
+// SilentError names whom a session waited for when its time was over.
+type SilentError struct{ Waiting []engine.PartyID }
+
+func (e *SilentError) Error() string {
+	return fmt.Sprintf("nothing came from %v in time: check that their nodes run and are reachable, then try again", e.Waiting)
+}
+
+func (r *run) expire(ctx context.Context, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended && now.After(r.deadline) {
+		r.end(ctx, now, r.overdue())
+	}
+}
+
+func (r *run) stop(ctx context.Context, now time.Time, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended {
+		r.end(ctx, now, err)
+	}
+}
+
+// end is the only way out: it keeps the fault, wipes, and tells the task.
+func (r *run) end(ctx context.Context, now time.Time, err error) {
+	s := r.statusLocked()
+	s.Ended, s.Err = now, err
+	r.ended = true
+	r.task.Hedge.Wipe()
+	if r.channel != nil {
+		r.channel.Wipe()
+	}
+	var fault *engine.Fault
+	if errors.As(err, &fault) && fault.Class != engine.Transient {
+		if logErr := r.host.cfg.Journal.Write(context.WithoutCancel(ctx), faultEntry(now, r, fault)); logErr != nil {
+			r.host.cfg.Log.Error("fault not kept", "session", r.name(), "error", logErr)
+		}
+	}
+	r.host.forget(r, s)
+	level := r.host.cfg.Log.Info
+	if err != nil {
+		level = r.host.cfg.Log.Warn
+	}
+	level("session ended", "session", r.name(), "protocol", r.setup.Protocol, "what", r.task.Title, "error", err)
+	if r.task.Done != nil {
+		r.task.Done(now, err, r.sentLast)
+	}
+}
+
+// cancelPairs ends all other sessions in flight that use a burned pair.
+func (h *Host) cancelPairs(ctx context.Context, now time.Time, tokens []engine.Token, but *run) {
+	h.mu.Lock()
+	open := h.all()
+	h.mu.Unlock()
+	for _, o := range open {
+		if o == but || o.setup.Protocol == ceremony.ProtocolKeygen {
+			continue
+		}
+		i := slices.IndexFunc(tokens, func(t engine.Token) bool {
+			_, in := o.setup.Party(t.Peer)
+			return in && t.Key == o.setup.KeyID
+		})
+		if i >= 0 {
+			// The session may be waiting for the very locks that we hold: it reads the flag
+			// again once it has them, and ends there.
+			if o.mu.TryLock() {
+				if !o.ended {
+					o.end(ctx, now, &BurnedError{Token: tokens[i]})
+				}
+				o.mu.Unlock()
+			}
+		}
+	}
+}
