@@ -1,0 +1,31 @@
+package sim
+
+import "fmt"
+
+// A Function is I3 and I10: what may be used once has one use, over all incarnations. A
+// nonce has one message; an intent has one meaning.
+type Function struct {
+	Title string
+	Of    func(e Event) (key, value string, ok bool)
+	seen  map[string]string
+}
+
+func (c *Function) Name() string   { return c.Title }
+func (*Function) End(*World) error { return nil }
+func (c *Function) See(w *World, e Event) error {
+	if !w.Honest(e.Node) {
+		return nil
+	}
+	key, value, ok := c.Of(e)
+	if !ok {
+		return nil
+	}
+	if old, twice := c.seen[key]; twice && old != value {
+		return fmt.Errorf("%x stands for %x and for %x", key, old, value)
+	}
+	if c.seen == nil {
+		c.seen = map[string]string{}
+	}
+	c.seen[key] = value
+	return nil
+}

@@ -1,0 +1,30 @@
+package sim
+
+import "fmt"
+
+// Limit is I9: what an honest node lets pass in a window stays within the limit.
+type Limit struct {
+	Max   int64
+	Of    func(e Event) (window string, amount int64, ok bool)
+	spent map[string]int64
+}
+
+func (*Limit) Name() string     { return "I9 ledger" }
+func (*Limit) End(*World) error { return nil }
+func (c *Limit) See(w *World, e Event) error {
+	if !w.Honest(e.Node) {
+		return nil
+	}
+	window, amount, ok := c.Of(e)
+	if !ok {
+		return nil
+	}
+	if c.spent == nil {
+		c.spent = map[string]int64{}
+	}
+	at := fmt.Sprintf("%d %s", e.Node, window)
+	if c.spent[at] += amount; c.spent[at] > c.Max {
+		return fmt.Errorf("lets %d pass in window %q, %d is the limit", c.spent[at], window, c.Max)
+	}
+	return nil
+}
