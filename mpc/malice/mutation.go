@@ -235,6 +235,14 @@ func strings() []value {
 	}, replayed()...)
 }
 
+// Replays put a whole body that was right elsewhere in this one's place.
+func (m Message) Replays(want Result) []Mutation {
+	return []Mutation{
+		{m, "", "another party's", want, func(_ []byte, seen Seen) []byte { return bytes.Clone(seen.Other) }},
+		{m, "", "of an earlier session", want, func(_ []byte, seen Seen) []byte { return bytes.Clone(seen.Earlier) }},
+	}
+}
+
 // Lengths are mutations of the whole body's length: shorter ones are blamed, longer ones
 // never reach the protocol.
 func (m Message) Lengths() []Mutation {
