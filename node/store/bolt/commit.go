@@ -49,6 +49,10 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) (uint64, error) {
 	if err := s.enqueue(ctx, p); err != nil {
 		return 0, err
 	}
+	return await(ctx, p)
+}
+
+func await(ctx context.Context, p *pending) (uint64, error) {
 	select {
 	case r := <-p.reply:
 		return r.revision, r.err
@@ -260,7 +264,7 @@ func apply(tx *bbolt.Tx, st state, group []*pending) ([]result, state, error) {
 		}
 		if len(p.batch.Put)+len(p.batch.Delete) > 0 {
 			st.revision++
-			if err := put(b, &st, p.batch, old); err != nil {
+			if err := replace(b, &st, p.batch, old); err != nil {
 				return nil, st, err
 			}
 		}
@@ -300,7 +304,7 @@ func judge(b *bbolt.Bucket, batch store.Batch) (old []uint64, err error) {
 	return old, nil
 }
 
-func put(b *bbolt.Bucket, st *state, batch store.Batch, old []uint64) error {
+func replace(b *bbolt.Bucket, st *state, batch store.Batch, old []uint64) error {
 	for _, sum := range old {
 		*st = st.remove(sum)
 	}

@@ -29,11 +29,13 @@ type disk struct {
 	reserve   *os.File
 	held      int64 // bytes of the reserve that have space
 	want      int64
+
+	allocate func(f *os.File, from, to int64) error // a test may be stingy
 }
 
 // newDisk takes stock. A full disk is no error: the store must open to deny and veto.
 func newDisk(dir string, file *os.File, want int64) (d disk, err error) {
-	d = disk{file: file, want: want}
+	d = disk{file: file, want: want, allocate: allocate}
 	d.reserve, err = os.OpenFile(filepath.Join(dir, reserveFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return d, err
@@ -55,7 +57,7 @@ func newDisk(dir string, file *os.File, want int64) (d disk, err error) {
 	if err != nil {
 		return d, err
 	}
-	if err := allocate(file, 0, size.Size()); err == nil {
+	if err := d.allocate(file, 0, size.Size()); err == nil {
 		d.allocated = size.Size()
 	} else if !isFull(err) {
 		return d, fmt.Errorf("allocate space: %w", err)
@@ -77,7 +79,7 @@ func (d *disk) ensure(size int64, bytes, writes int, reserve bool) error {
 		}
 		target += growStep
 	}
-	if err := grow(d.file, d.allocated, target); err != nil {
+	if err := d.grow(d.file, d.allocated, target); err != nil {
 		return err
 	}
 	d.allocated = target
@@ -90,7 +92,7 @@ func (d *disk) refill() error {
 	if d.held >= d.want {
 		return nil
 	}
-	if err := grow(d.reserve, d.held, d.want); err != nil {
+	if err := d.grow(d.reserve, d.held, d.want); err != nil {
 		return err
 	}
 	d.held = d.want
@@ -113,8 +115,8 @@ func (d *disk) spend() (bool, error) {
 }
 
 // grow allocates and syncs; its error is ErrFull or fatal.
-func grow(f *os.File, from, to int64) error {
-	if err := allocate(f, from, to); isFull(err) {
+func (d *disk) grow(f *os.File, from, to int64) error {
+	if err := d.allocate(f, from, to); isFull(err) {
 		return store.ErrFull
 	} else if err != nil {
 		return fmt.Errorf("allocate space for %s: %w", f.Name(), err)
