@@ -1,0 +1,177 @@
+package seal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/crypto/transcript"
+)
+
+const (
+	// KeySize is the length of a data key in bytes.
+	KeySize = chacha20poly1305.KeySize
+
+	// MaxPlain is the largest row, in bytes.
+	MaxPlain = 1 << 20
+
+	// Overhead is what sealing adds to a row: version, nonce and tag, in bytes.
+	Overhead = 1 + chacha20poly1305.NonceSizeX + chacha20poly1305.Overhead
+
+	version = 1
+
+	maxLabelPart = 512
+)
+
+// ErrSealed means that a sealed value does not open: it was changed, or sealed under
+// another label or data key.
+var ErrSealed = errors.New("sealed value does not open under this label and key")
+
+// A Label says what a sealed value is. It is authenticated, not stored. Each part has at
+// most 512 bytes.
+type Label struct {
+	Key      []byte // key id; empty for what belongs to no key
+	Epoch    []byte // eh, the hash of the epoch record; empty for what belongs to no epoch
+	Operator []byte // identity of the node's operator
+	Row      string // name of the row, for instance its store key
+}
+
+// Data is the label as associated data: the tree of domain, version, key, epoch,
+// operator and row, and then whatever else a provider binds.
+func (l Label) Data(domain transcript.Label, more ...[]byte) ([]byte, error) {
+	for name, n := range map[string]int{"key": len(l.Key), "epoch": len(l.Epoch), "operator": len(l.Operator), "row": len(l.Row)} {
+		if n > maxLabelPart {
+			return nil, fmt.Errorf("label's %s has %d bytes, at most %d are allowed", name, n, maxLabelPart)
+		}
+	}
+	h := transcript.New(domain).Uint(version).Bytes(l.Key).Bytes(l.Epoch).Bytes(l.Operator).Bytes([]byte(l.Row))
+	return h.List(more...).Tree(), nil
+}
+
+// A Sealer seals rows.
+type Sealer interface {
+	// Seal encrypts plain, at most MaxPlain bytes, under label. Two calls never give
+	// the same bytes.
+	Seal(label Label, plain []byte) ([]byte, error)
+
+	// Open decrypts what Seal made under an equal label; ErrSealed if it does not open.
+	Open(label Label, sealed []byte) (secret.Bytes, error)
+}
+
+// A KEK wraps data keys. Its methods may be called at the same time, and may ask a
+// device, a service or another process.
+type KEK interface {
+	// Name is the provider's name in the key file: a-z, 0-9 and "-".
+	Name() string
+
+	// Wrap encrypts a data key of KeySize bytes under label, to at most MaxWrapped bytes.
+	Wrap(ctx context.Context, dek secret.Bytes, label Label) ([]byte, error)
+
+	// Unwrap reverses Wrap. Wrapped comes from a file that others may have written.
+	Unwrap(ctx context.Context, wrapped []byte, label Label) (secret.Bytes, error)
+}
+
+// A Box seals with one data key. It redacts itself where it is printed.
+type Box struct {
+	mu   sync.Mutex // guards rand
+	rand io.Reader
+	dek  secret.Bytes
+}
+
+var _ Sealer = (*Box)(nil)
+
+// NewBox makes a box of a data key, which it takes over; rand gives nonces.
+func NewBox(dek secret.Bytes, rand io.Reader) (*Box, error) {
+	if dek.Len() != KeySize {
+		return nil, fmt.Errorf("data key has %d bytes, not %d", dek.Len(), KeySize)
+	}
+	return &Box{rand: rand, dek: dek}, nil
+}
+
+// NewKey draws a data key.
+func NewKey(rand io.Reader) (secret.Bytes, error) {
+	b := make([]byte, KeySize)
+	if _, err := io.ReadFull(rand, b); err != nil {
+		return secret.Bytes{}, fmt.Errorf("draw data key: %w", err)
+	}
+	return secret.New(b), nil
+}
+
+// Seal implements Sealer: version (1 byte, 1) ‖ nonce (24, random) ‖ ciphertext ‖ tag (16).
+func (b *Box) Seal(label Label, plain []byte) ([]byte, error) {
+	if len(plain) > MaxPlain {
+		return nil, fmt.Errorf("seal %q: row has %d bytes, at most %d are allowed", label.Row, len(plain), MaxPlain)
+	}
+	data, err := label.Data(transcript.SealRow)
+	if err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out, err := Encrypt(b.rand, b.dek, data, plain)
+	if err != nil {
+		return nil, fmt.Errorf("seal %q: %w", label.Row, err)
+	}
+	return out, nil
+}
+
+// Open implements Sealer.
+func (b *Box) Open(label Label, sealed []byte) (secret.Bytes, error) {
+	data, err := label.Data(transcript.SealRow)
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("open: %w", err)
+	}
+	plain, err := Decrypt(b.dek, data, sealed, MaxPlain)
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("open %q: %w", label.Row, err)
+	}
+	return plain, nil
+}
+
+// Wipe overwrites the data key; the box opens nothing afterwards. No other call may run.
+func (b *Box) Wipe() { b.dek.Wipe() }
+
+// Format redacts under every verb: fmt does not ask unexported fields.
+func (b *Box) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, secret.Redacted) }
+
+// Encrypt is XChaCha20-Poly1305 for providers whose key (32 bytes) is in memory:
+// version ‖ nonce ‖ ciphertext ‖ tag, with data authenticated.
+func Encrypt(rand io.Reader, key secret.Bytes, data, plain []byte) ([]byte, error) {
+	aead, err := chacha20poly1305.NewX(key.Expose())
+	if err != nil {
+		return nil, err
+	}
+	const head = 1 + chacha20poly1305.NonceSizeX
+	out := make([]byte, head, head+len(plain)+chacha20poly1305.Overhead)
+	out[0] = version
+	if _, err := io.ReadFull(rand, out[1:]); err != nil {
+		return nil, fmt.Errorf("draw nonce: %w", err)
+	}
+	return aead.Seal(out, out[1:head], plain, data), nil
+}
+
+// Decrypt reverses Encrypt for plaintexts of at most max bytes; ErrSealed if it does
+// not open.
+func Decrypt(key secret.Bytes, data, sealed []byte, max int) (secret.Bytes, error) {
+	if len(sealed) < Overhead || len(sealed) > Overhead+max {
+		return secret.Bytes{}, fmt.Errorf("sealed value has %d bytes, %d to %d are allowed", len(sealed), Overhead, Overhead+max)
+	}
+	if sealed[0] != version {
+		return secret.Bytes{}, fmt.Errorf("sealed value has version %d, this program knows %d", sealed[0], version)
+	}
+	aead, err := chacha20poly1305.NewX(key.Expose())
+	if err != nil {
+		return secret.Bytes{}, err
+	}
+	const head = 1 + chacha20poly1305.NonceSizeX
+	plain, err := aead.Open(nil, sealed[1:head], sealed[head:], data)
+	if err != nil {
+		return secret.Bytes{}, ErrSealed
+	}
+	return secret.New(plain), nil
+}
