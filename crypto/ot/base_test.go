@@ -2,10 +2,13 @@ package ot
 
 import (
 	"bytes"
+	"crypto/sha512"
 	"errors"
 	"math"
 	"math/bits"
 	"testing"
+
+	"github.com/gtank/ristretto255"
 )
 
 func baseCase(t *testing.T, name string) (c *Chooser, m []byte, keys *[columns][2]key) {
@@ -194,6 +197,43 @@ func TestSlotsDoNotShowTheChoice(t *testing.T) {
 	for j := range 256 {
 		if z := math.Abs(float64(ones[0][j]-ones[1][j])) / math.Sqrt(n/2); z > 5 {
 			t.Errorf("bit %d is set %d times in chosen slots and %d times in others", j, ones[0][j], ones[1][j])
+		}
+	}
+}
+
+// The formulas of spec/ot 2, written out once more over the library itself.
+func TestBaseTransferFormulas(t *testing.T) {
+	c, m, keys := baseCase(t, "formulas")
+	id, phi := c.base.id, c.base.phi
+	for _, i := range []int{0, 1, columns - 1} {
+		v := int(bit(c.base.choice[:], i))
+		element := func(b []byte) *ristretto255.Element {
+			e := ristretto255.NewElement()
+			if err := e.Decode(b); err != nil {
+				t.Fatal(err)
+			}
+			return e
+		}
+		var b ristretto255.Scalar
+		if err := b.Decode(c.base.exponent[i].Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		phi0, phi1 := phi[64*i:64*i+32], phi[64*i+32:64*i+64]
+		mine, other := phi0, phi1
+		if v == 1 {
+			mine, other = phi1, phi0
+		}
+		uniform := sha512.Sum512(refTree("base-point", id[:], i, v, other))
+		p := ristretto255.NewElement().FromUniformBytes(uniform[:])
+		p.Add(p, element(mine))
+		if p.Equal(ristretto255.NewElement().ScalarBaseMult(&b)) != 1 {
+			t.Errorf("instance %d: φ_c + H(…) is not b·G", i)
+		}
+		chosen := m[64*i+32*v : 64*i+32*v+32]
+		shared := ristretto255.NewElement().ScalarMult(&b, element(chosen)).Encode(nil)
+		want := refHash("base-key", id[:], i, v, phi0, phi1, chosen, shared)[:16]
+		if !bytes.Equal(keys[i][v][:], want) {
+			t.Errorf("instance %d: key_c differs from the formula", i)
 		}
 	}
 }
