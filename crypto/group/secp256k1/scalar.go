@@ -15,6 +15,9 @@ import (
 //
 // It is not voi's: OT extension turns thousands of strings of bytes into scalars for each
 // signature, which costs more in Montgomery form than all its products.
+//
+// Package fmt does not ask a struct's unexported fields for their methods: a struct that
+// keeps a Scalar by value must redact itself.
 type Scalar struct{ l limbs }
 
 var _ group.Scalar = (*Scalar)(nil)
