@@ -1,10 +1,13 @@
 package ceremony
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 
+	"github.com/ostraka/ostraka/crypto/share"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
 	"github.com/ostraka/ostraka/mpc/keygen"
@@ -103,4 +106,14 @@ func prepare(s Seat, r *epoch.Record, out *keygen.Output, pairs map[engine.Party
 			return engine.Outcome[Prepared]{Result: &Prepared{Record: r, Cert: c}}, nil
 		}},
 	}
+}
+
+// Seats orders the parties of epoch 0 by id and gives them the indices 1…n.
+func Seats(parties []session.Party) []session.Party {
+	seats := slices.Clone(parties)
+	slices.SortFunc(seats, func(a, b session.Party) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	for i := range seats {
+		seats[i].Index = share.Index(i + 1)
+	}
+	return seats
 }
