@@ -1,0 +1,432 @@
+package seal
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/crypto/transcript"
+)
+
+var (
+	ctx   = context.Background()
+	label = Label{Key: []byte("key"), Epoch: []byte("eh"), Operator: []byte("op"), Row: "share/1"}
+)
+
+// plainKEK wraps under a key in memory.
+type plainKEK struct {
+	name string
+	key  secret.Bytes
+}
+
+func newKEK(name string) plainKEK {
+	h := sha256.Sum256([]byte(name))
+	return plainKEK{name, secret.New(h[:])}
+}
+
+var errWrongKEK = errors.New("wrong key of the provider")
+
+func (k plainKEK) Name() string { return strings.TrimRight(k.name, "'") }
+
+func (k plainKEK) Wrap(_ context.Context, dek secret.Bytes, l Label) ([]byte, error) {
+	data, err := l.Data(transcript.SealWrap)
+	if err != nil {
+		return nil, err
+	}
+	return Encrypt(rand.Reader, k.key, data, dek.Expose())
+}
+
+func (k plainKEK) Unwrap(_ context.Context, b []byte, l Label) (secret.Bytes, error) {
+	data, err := l.Data(transcript.SealWrap)
+	if err != nil {
+		return secret.Bytes{}, err
+	}
+	dek, err := Decrypt(k.key, data, b, KeySize)
+	if errors.Is(err, ErrSealed) {
+		err = errWrongKEK
+	}
+	return dek, err
+}
+
+func box(t testing.TB) *Box {
+	t.Helper()
+	dek, err := NewKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := NewBox(dek, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestSealOpen(t *testing.T) {
+	b := box(t)
+	for _, n := range []int{0, 1, 32, 8 << 10, MaxPlain} {
+		plain := bytes.Repeat([]byte{7}, n)
+		sealed, err := b.Seal(label, plain)
+		if err != nil || len(sealed) != n+Overhead {
+			t.Fatalf("%d bytes: %d sealed, %v", n, len(sealed), err)
+		}
+		got, err := b.Open(label, sealed)
+		if err != nil || !bytes.Equal(got.Expose(), plain) {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+		again, err := b.Seal(label, plain)
+		if err != nil || bytes.Equal(again, sealed) {
+			t.Errorf("%d bytes: sealed twice to the same bytes, %v", n, err)
+		}
+	}
+	if _, err := b.Seal(label, make([]byte, MaxPlain+1)); err == nil {
+		t.Error("a row over the bound was sealed")
+	}
+}
+
+// Swapped rows, an old epoch's share, another operator's file, another key's row.
+func TestOtherLabelsDoNotOpen(t *testing.T) {
+	b := box(t)
+	sealed, err := b.Seal(label, []byte("share"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(f func(*Label)) Label { l := label; f(&l); return l }
+	for name, l := range map[string]Label{
+		"other key":      change(func(l *Label) { l.Key = []byte("kez") }),
+		"other epoch":    change(func(l *Label) { l.Epoch = []byte("eg") }),
+		"no epoch":       change(func(l *Label) { l.Epoch = nil }),
+		"other operator": change(func(l *Label) { l.Operator = []byte("oq") }),
+		"other row":      change(func(l *Label) { l.Row = "share/2" }),
+		"parts move":     change(func(l *Label) { l.Key, l.Epoch = []byte("keye"), []byte("h") }),
+		"parts swapped":  change(func(l *Label) { l.Key, l.Epoch = l.Epoch, l.Key }),
+		"empty":          {},
+	} {
+		if _, err := b.Open(l, sealed); !errors.Is(err, ErrSealed) {
+			t.Errorf("%s: %v, want ErrSealed", name, err)
+		}
+	}
+	if _, err := box(t).Open(label, sealed); !errors.Is(err, ErrSealed) {
+		t.Errorf("other data key: %v, want ErrSealed", err)
+	}
+	long := strings.Repeat("x", maxLabelPart+1)
+	for _, l := range []Label{{Key: []byte(long)}, {Epoch: []byte(long)}, {Operator: []byte(long)}, {Row: long}} {
+		if _, err := b.Seal(l, nil); err == nil {
+			t.Error("a label over the bound was taken")
+		}
+	}
+}
+
+func TestEveryBitIsAuthenticated(t *testing.T) {
+	b := box(t)
+	sealed, err := b.Seal(label, []byte("sixteen bytes ab"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range len(sealed) * 8 {
+		bad := bytes.Clone(sealed)
+		bad[i/8] ^= 1 << (i % 8)
+		if _, err := b.Open(label, bad); err == nil {
+			t.Errorf("bit %d changed and it opens", i)
+		}
+	}
+	for n := range sealed {
+		if _, err := b.Open(label, sealed[:n]); err == nil {
+			t.Errorf("opens when cut to %d bytes", n)
+		}
+	}
+	if _, err := b.Open(label, append(sealed, 0)); err == nil {
+		t.Error("opens with a byte too many")
+	}
+}
+
+// failing gives n bytes and then an error.
+type failing struct{ n int }
+
+func (f *failing) Read(p []byte) (int, error) {
+	if f.n < len(p) {
+		return 0, errors.New("no entropy")
+	}
+	f.n -= len(p)
+	return len(p), nil
+}
+
+func TestNoEntropyNoOutput(t *testing.T) {
+	if k, err := NewKey(&failing{16}); err == nil || k.Len() != 0 {
+		t.Errorf("data key of %d bytes, %v", k.Len(), err)
+	}
+	b, err := NewBox(secret.New(make([]byte, KeySize)), &failing{8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := b.Seal(label, []byte("x")); err == nil || out != nil {
+		t.Errorf("sealed %x, %v", out, err)
+	}
+	if _, err := NewBox(secret.New(make([]byte, 16)), rand.Reader); err == nil {
+		t.Error("a short data key was taken")
+	}
+}
+
+func TestRedaction(t *testing.T) {
+	dek := bytes.Repeat([]byte{0xA7}, KeySize)
+	b, err := NewBox(secret.Copy(dek), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type holder struct{ B *Box }
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q", "%d"} {
+		for _, v := range []any{b, holder{b}} {
+			out := fmt.Sprintf(verb, v)
+			for _, form := range []string{"a7a7", "A7A7", "167 167", string(dek[:4])} {
+				if strings.Contains(out, form) {
+					t.Errorf("%s of %T prints the data key: %s", verb, v, out)
+				}
+			}
+		}
+	}
+	js, err := json.Marshal(holder{b})
+	if err != nil || strings.Contains(string(js), "p6en") {
+		t.Errorf("JSON %s, %v", js, err)
+	}
+	b.Wipe()
+	if !bytes.Equal(b.dek.Expose(), make([]byte, KeySize)) {
+		t.Error("data key is there after Wipe")
+	}
+}
+
+func TestKeyFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	a, other := newKEK("a"), newKEK("a'")
+	b, err := CreateFile(ctx, path, a, label, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := b.Seal(label, []byte("identity seed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := CreateFile(ctx, path, a, label, rand.Reader); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("create over an existing file: %v", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	opens := func(k KEK, want error) {
+		t.Helper()
+		b, err := OpenFile(ctx, path, k, label, rand.Reader)
+		if !errors.Is(err, want) || err != nil && want == nil {
+			t.Fatalf("open: %v, want %v", err, want)
+		}
+		if err != nil {
+			return
+		}
+		if got, err := b.Open(label, sealed); err != nil || string(got.Expose()) != "identity seed" {
+			t.Errorf("row after opening: %v", err)
+		}
+	}
+	opens(a, nil)
+	opens(other, errWrongKEK)
+	if err := RekeyFile(ctx, path, other, a, label); !errors.Is(err, errWrongKEK) {
+		t.Errorf("rekey with the wrong provider: %v", err)
+	}
+	if err := os.WriteFile(path+".new", []byte("what a crash left"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := RekeyFile(ctx, path, a, other, label); err != nil {
+		t.Fatal(err)
+	}
+	opens(a, errWrongKEK)
+	opens(other, nil)
+	if _, err := os.Lstat(path + ".new"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("left behind: %v", err)
+	}
+	if _, err := OpenFile(ctx, path, newKEK("tpm"), label, rand.Reader); err == nil || !strings.Contains(err.Error(), "needs provider a, not tpm") {
+		t.Errorf("another provider: %v", err)
+	}
+	l := label
+	l.Operator = []byte("someone else")
+	if _, err := OpenFile(ctx, path, other, l, rand.Reader); err == nil {
+		t.Error("another operator's key file opens")
+	}
+}
+
+// forgetful wraps what it can never unwrap.
+type forgetful struct{ plainKEK }
+
+func (forgetful) Unwrap(context.Context, []byte, Label) (secret.Bytes, error) {
+	return secret.New(make([]byte, KeySize)), nil
+}
+
+func TestRekeyReadsBackFirst(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	a := newKEK("a")
+	if _, err := CreateFile(ctx, path, a, label, rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	if err := RekeyFile(ctx, path, a, forgetful{newKEK("b")}, label); err == nil {
+		t.Error("rekeyed to a provider that loses the key")
+	}
+	if _, err := OpenFile(ctx, path, a, label, rand.Reader); err != nil {
+		t.Errorf("the old file is gone: %v", err)
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(entries) != 1 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
+
+func TestKeyFileModes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	if _, err := CreateFile(ctx, path, newKEK("a"), label, rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []os.FileMode{0o640, 0o604, 0o620, 0o602, 0o644} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenFile(ctx, path, newKEK("a"), label, rand.Reader); !errors.Is(err, ErrReadable) {
+			t.Errorf("mode %o: %v, want ErrReadable", mode, err)
+		}
+	}
+	if _, err := OpenFile(ctx, filepath.Dir(path), newKEK("a"), label, rand.Reader); err == nil {
+		t.Error("a folder was opened")
+	}
+	if _, err := OpenFile(ctx, path+".none", newKEK("a"), label, rand.Reader); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+}
+
+func TestKeyFileDamage(t *testing.T) {
+	whole, err := encodeFile("a", []byte("wrapped bytes"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range whole {
+		bad := bytes.Clone(whole)
+		bad[i] ^= 1
+		if _, _, err := decodeFile(bad); err == nil {
+			t.Errorf("byte %d changed and it decodes:\n%s", i, bad)
+		}
+	}
+	for name, b := range map[string]string{
+		"empty":        "",
+		"null":         "null",
+		"unknown name": strings.Replace(string(whole), "{", `{"x":1,`, 1),
+		"twice":        strings.Replace(string(whole), "{", `{"version":1,`, 1),
+		"other case":   strings.Replace(string(whole), `"wrapped"`, `"Wrapped"`, 1),
+		"no last line": strings.TrimSuffix(string(whole), "\n"),
+		"two":          string(whole) + string(whole),
+	} {
+		if _, _, err := decodeFile([]byte(b)); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v, want ErrDamaged", name, err)
+		}
+	}
+	newer := strings.Replace(string(whole), `"version": 1`, `"version": 2`, 1)
+	if _, _, err := decodeFile([]byte(newer)); err == nil || errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "version 2") {
+		t.Errorf("newer version: %v", err)
+	}
+}
+
+func TestAllNeedsEvery(t *testing.T) {
+	a, b, c := newKEK("a"), newKEK("b"), newKEK("c")
+	both := func(k ...KEK) KEK {
+		t.Helper()
+		all, err := All(rand.Reader, k...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	path := filepath.Join(t.TempDir(), "key")
+	made, err := CreateFile(ctx, path, both(a, b, c), label, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := OpenFile(ctx, path, both(a, b, c), label, rand.Reader)
+	if err != nil || !opened.dek.Equal(made.dek) {
+		t.Fatalf("all three: %v", err)
+	}
+	for i := range 3 {
+		keks := []KEK{a, b, c}
+		keks[i] = newKEK(keks[i].Name() + "'")
+		if _, err := OpenFile(ctx, path, both(keks...), label, rand.Reader); !errors.Is(err, errWrongKEK) || !strings.Contains(err.Error(), fmt.Sprintf("provider %d", i+1)) {
+			t.Errorf("without provider %d: %v", i+1, err)
+		}
+	}
+	for _, keks := range [][]KEK{{a, b}, {b, a, c}} {
+		if _, err := OpenFile(ctx, path, both(keks...), label, rand.Reader); err == nil {
+			t.Errorf("%s opens a file of a+b+c", both(keks...).Name())
+		}
+	}
+	for _, keks := range [][]KEK{nil, {a}, {a, a, a, a, a}} {
+		if _, err := All(rand.Reader, keks...); err == nil {
+			t.Errorf("%d providers were taken", len(keks))
+		}
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	b := box(f)
+	sealed, err := b.Seal(label, []byte("plain"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(sealed)
+	f.Add(sealed[:Overhead])
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		got, err := b.Open(label, in)
+		if (err == nil) != bytes.Equal(in, sealed) || err == nil && string(got.Expose()) != "plain" {
+			t.Errorf("opened %x: %v", in, err)
+		}
+	})
+}
+
+func FuzzKeyFile(f *testing.F) {
+	for _, w := range []string{"", "wrapped"} {
+		b, err := encodeFile("passphrase+tpm", []byte(w))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Add([]byte(`{"format":"ostraka key file","version":1}`))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		provider, wrapped, err := decodeFile(in)
+		if err != nil {
+			return
+		}
+		if out, err := encodeFile(provider, wrapped); err != nil || !bytes.Equal(out, in) {
+			t.Errorf("decode then encode changed %q to %q (%v)", in, out, err)
+		}
+	})
+}
+
+func FuzzPieces(f *testing.F) {
+	k, err := All(rand.Reader, newKEK("a"), newKEK("b"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	dek := secret.New(make([]byte, KeySize))
+	good, err := k.Wrap(ctx, dek, label)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(good[:20])
+	f.Fuzz(func(t *testing.T, in []byte) {
+		got, err := k.Unwrap(ctx, in, label)
+		if (err == nil) != bytes.Equal(in, good) || err == nil && !got.Equal(dek) {
+			t.Errorf("unwrapped %x: %v", in, err)
+		}
+	})
+}
