@@ -31,6 +31,10 @@ func (s *commit) Finish(engine.Transcript) (out engine.Outcome[Signature], err e
 		s.wipe()
 		return out, fmt.Errorf("draw nonce: %w", err)
 	}
+	return s.announce()
+}
+
+func (s *commit) announce() (out engine.Outcome[Signature], err error) {
 	com := s.own.commitment(s.Session, s.Self)
 	out.Send = append(out.Send, engine.Out{Kind: KindCommit, Body: com[:]})
 	for _, p := range s.peers {

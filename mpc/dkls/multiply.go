@@ -23,12 +23,13 @@ func (s *multiply) Expect() engine.Expect {
 func (s *multiply) Accept(kind engine.Kind, from engine.PartyID, body []byte) error {
 	p := s.peer(from)
 	if kind == KindCommit {
-		copy(p.commitment[:], newReader("commitment", body, CommitSize).bytes(CommitSize))
-		return newReader("commitment", body, CommitSize).err
+		r := newReader("commitment", body, CommitSize)
+		copy(p.commitment[:], r.bytes(CommitSize))
+		return s.refuse(r.err)
 	}
 	r := newReader("extension", body, ExtensionSize)
 	p.extension = r.bytes(ExtensionSize)
-	return r.err
+	return s.refuse(r.err)
 }
 
 // Finish: DKLs23 protocol 3.6 steps 5 and 6, protocols.md 2.3 and 2.5 R2, spec/dkls-sign

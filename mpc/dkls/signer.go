@@ -95,6 +95,14 @@ func (s *signer) abort(faults []*engine.Fault) (out engine.Outcome[Signature], e
 	return out, engine.Merge(faults...)
 }
 
+// refuse wipes when a message does not decode: the engine ends the session then.
+func (s *signer) refuse(err error) error {
+	if err != nil {
+		s.wipe()
+	}
+	return err
+}
+
 // wipe overwrites every secret of the session but the caller's own.
 func (s *signer) wipe() {
 	s.tweak.Wipe()

@@ -22,10 +22,10 @@ func (s *verify) Accept(kind engine.Kind, from engine.PartyID, body []byte) (err
 	p := s.peer(from)
 	if kind == KindOpening {
 		p.opening, err = decodeOpening(body)
-		return err
+	} else {
+		p.product, err = decodeProduct(body)
 	}
-	p.product, err = decodeProduct(body)
-	return err
+	return s.refuse(err)
 }
 
 // Finish: DKLs23 protocol 3.6 steps 7 to 9, protocols.md 2.5 R3, spec/dkls-sign 2.3. The

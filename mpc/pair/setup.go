@@ -83,6 +83,14 @@ func (s *setup) wipe() {
 	}
 }
 
+// refuse discards when a message does not decode: the engine ends the session then.
+func (s *setup) refuse(err error) error {
+	if err != nil {
+		s.discard()
+	}
+	return err
+}
+
 // discard destroys the result too.
 func (s *setup) discard() {
 	s.wipe()
@@ -161,7 +169,7 @@ func (s *reply) Expect() engine.Expect { return s.want(KindChoice, ChoiceSize) }
 
 func (s *reply) Accept(_ engine.Kind, from engine.PartyID, body []byte) (err error) {
 	s.peer(from).heard, err = decodeChoice(body)
-	return err
+	return s.refuse(err)
 }
 
 // Finish: protocols.md 2.2 (B's message), spec/pair 2.2. To each peer the answer, we as
@@ -198,7 +206,7 @@ func (s *settle) Expect() engine.Expect { return s.want(KindAnswer, AnswerSize) 
 
 func (s *settle) Accept(_ engine.Kind, from engine.PartyID, body []byte) (err error) {
 	s.peer(from).answer, err = decodeAnswer(body)
-	return err
+	return s.refuse(err)
 }
 
 // Finish: protocols.md 2.2 (checks) and 2.6, spec/pair 2.3 to 2.5. All peers are judged
