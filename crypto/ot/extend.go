@@ -181,7 +181,7 @@ func (p *pads) pad(s *secp256k1.Scalar, j, col int, row []byte) {
 }
 
 func (p *pads) wipe() {
-	p.hash.Reset()
+	wipeHash(p.hash)
 	secret.Wipe(p.in[:])
 	secret.Wipe(p.out[:])
 }

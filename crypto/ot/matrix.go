@@ -34,7 +34,17 @@ func newMatrix(id PairID) *matrix {
 	return m
 }
 
-func (m *matrix) wipe() { *m = matrix{} }
+func (m *matrix) wipe() {
+	wipeHash(m.digest)
+	*m = matrix{}
+}
+
+// wipeHash overwrites what h keeps of the last input: its buffer and its state.
+func wipeHash(h hash.Hash) {
+	h.Reset()
+	h.Write(make([]byte, h.BlockSize()-1))
+	h.Reset()
+}
 
 // counters are the first blocks of AES-CTR with IV 0.
 var counters = [stride / aes.BlockSize][aes.BlockSize]byte{{15: 0}, {15: 1}, {15: 2}, {15: 3}, {15: 4}}
