@@ -127,44 +127,72 @@ func mulAdd1(a, b, c uint64) (hi, lo uint64) {
 	return hi + carry, lo
 }
 
-// addProduct adds a·b, not reduced.
+// addProduct adds a·b, not reduced: one row for each limb of b, its low halves and its high
+// halves in one chain of carries each.
 func (w *wide) addProduct(a, b *limbs) {
-	var p0, p1, p2, p3, p4, p5, p6, p7, h, carry uint64
+	var p0, p1, p2, p3, p4, p5, p6, p7, h0, h1, h2, h3, l0, l1, l2, l3, c uint64
 	a0, a1, a2, a3 := a[0], a[1], a[2], a[3]
 
-	m := b[0]
-	h, p0 = bits.Mul64(a0, m)
-	h, p1 = mulAdd1(a1, m, h)
-	h, p2 = mulAdd1(a2, m, h)
-	p4, p3 = mulAdd1(a3, m, h)
+	p1, p0 = bits.Mul64(a0, b[0])
+	p2, l1 = bits.Mul64(a1, b[0])
+	p3, l2 = bits.Mul64(a2, b[0])
+	p4, l3 = bits.Mul64(a3, b[0])
+	p1, c = bits.Add64(p1, l1, 0)
+	p2, c = bits.Add64(p2, l2, c)
+	p3, c = bits.Add64(p3, l3, c)
+	p4, _ = bits.Add64(p4, 0, c)
 
-	m = b[1]
-	h, p1 = mulAdd1(a0, m, p1)
-	h, p2 = mulAdd(a1, m, p2, h)
-	h, p3 = mulAdd(a2, m, p3, h)
-	p5, p4 = mulAdd(a3, m, p4, h)
+	h0, l0 = bits.Mul64(a0, b[1])
+	h1, l1 = bits.Mul64(a1, b[1])
+	h2, l2 = bits.Mul64(a2, b[1])
+	h3, l3 = bits.Mul64(a3, b[1])
+	p1, c = bits.Add64(p1, l0, 0)
+	p2, c = bits.Add64(p2, l1, c)
+	p3, c = bits.Add64(p3, l2, c)
+	p4, c = bits.Add64(p4, l3, c)
+	p5 = c
+	p2, c = bits.Add64(p2, h0, 0)
+	p3, c = bits.Add64(p3, h1, c)
+	p4, c = bits.Add64(p4, h2, c)
+	p5, _ = bits.Add64(p5, h3, c)
 
-	m = b[2]
-	h, p2 = mulAdd1(a0, m, p2)
-	h, p3 = mulAdd(a1, m, p3, h)
-	h, p4 = mulAdd(a2, m, p4, h)
-	p6, p5 = mulAdd(a3, m, p5, h)
+	h0, l0 = bits.Mul64(a0, b[2])
+	h1, l1 = bits.Mul64(a1, b[2])
+	h2, l2 = bits.Mul64(a2, b[2])
+	h3, l3 = bits.Mul64(a3, b[2])
+	p2, c = bits.Add64(p2, l0, 0)
+	p3, c = bits.Add64(p3, l1, c)
+	p4, c = bits.Add64(p4, l2, c)
+	p5, c = bits.Add64(p5, l3, c)
+	p6 = c
+	p3, c = bits.Add64(p3, h0, 0)
+	p4, c = bits.Add64(p4, h1, c)
+	p5, c = bits.Add64(p5, h2, c)
+	p6, _ = bits.Add64(p6, h3, c)
 
-	m = b[3]
-	h, p3 = mulAdd1(a0, m, p3)
-	h, p4 = mulAdd(a1, m, p4, h)
-	h, p5 = mulAdd(a2, m, p5, h)
-	p7, p6 = mulAdd(a3, m, p6, h)
+	h0, l0 = bits.Mul64(a0, b[3])
+	h1, l1 = bits.Mul64(a1, b[3])
+	h2, l2 = bits.Mul64(a2, b[3])
+	h3, l3 = bits.Mul64(a3, b[3])
+	p3, c = bits.Add64(p3, l0, 0)
+	p4, c = bits.Add64(p4, l1, c)
+	p5, c = bits.Add64(p5, l2, c)
+	p6, c = bits.Add64(p6, l3, c)
+	p7 = c
+	p4, c = bits.Add64(p4, h0, 0)
+	p5, c = bits.Add64(p5, h1, c)
+	p6, c = bits.Add64(p6, h2, c)
+	p7, _ = bits.Add64(p7, h3, c)
 
-	w[0], carry = bits.Add64(w[0], p0, 0)
-	w[1], carry = bits.Add64(w[1], p1, carry)
-	w[2], carry = bits.Add64(w[2], p2, carry)
-	w[3], carry = bits.Add64(w[3], p3, carry)
-	w[4], carry = bits.Add64(w[4], p4, carry)
-	w[5], carry = bits.Add64(w[5], p5, carry)
-	w[6], carry = bits.Add64(w[6], p6, carry)
-	w[7], carry = bits.Add64(w[7], p7, carry)
-	w[8] += carry
+	w[0], c = bits.Add64(w[0], p0, 0)
+	w[1], c = bits.Add64(w[1], p1, c)
+	w[2], c = bits.Add64(w[2], p2, c)
+	w[3], c = bits.Add64(w[3], p3, c)
+	w[4], c = bits.Add64(w[4], p4, c)
+	w[5], c = bits.Add64(w[5], p5, c)
+	w[6], c = bits.Add64(w[6], p6, c)
+	w[7], c = bits.Add64(w[7], p7, c)
+	w[8] += c
 }
 
 // reduce sets l to w mod q. Since 2^256 ≡ c, a fold replaces h·2^256 + r by h·c + r. The
