@@ -34,3 +34,9 @@ type Checker interface {
 	See(*World, Event) error
 	End(*World) error
 }
+
+// at is a name as one node uses it.
+type at struct {
+	node int
+	name string
+}

@@ -8,7 +8,7 @@ import (
 // Append is I8: records under a prefix are written once, and never changed or deleted.
 type Append struct {
 	Prefix string
-	seen   map[string]string
+	seen   map[at]string
 }
 
 func (*Append) Name() string     { return "I8 append-only log" }
@@ -26,14 +26,14 @@ func (c *Append) See(w *World, e Event) error {
 		if !strings.HasPrefix(p.Key, c.Prefix) {
 			continue
 		}
-		at := fmt.Sprintf("%d %s", e.Node, p.Key)
-		if old, twice := c.seen[at]; twice && old != string(p.Value) {
+		here := at{e.Node, p.Key}
+		if old, twice := c.seen[here]; twice && old != string(p.Value) {
 			return fmt.Errorf("changes %q", p.Key)
 		}
 		if c.seen == nil {
-			c.seen = map[string]string{}
+			c.seen = map[at]string{}
 		}
-		c.seen[at] = string(p.Value)
+		c.seen[here] = string(p.Value)
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ import "fmt"
 type Limit struct {
 	Max   int64
 	Of    func(e Event) (window string, amount int64, ok bool)
-	spent map[string]int64
+	spent map[at]int64
 }
 
 func (*Limit) Name() string     { return "I9 ledger" }
@@ -20,11 +20,11 @@ func (c *Limit) See(w *World, e Event) error {
 		return nil
 	}
 	if c.spent == nil {
-		c.spent = map[string]int64{}
+		c.spent = map[at]int64{}
 	}
-	at := fmt.Sprintf("%d %s", e.Node, window)
-	if c.spent[at] += amount; c.spent[at] > c.Max {
-		return fmt.Errorf("lets %d pass in window %q, %d is the limit", c.spent[at], window, c.Max)
+	here := at{e.Node, window}
+	if c.spent[here] += amount; c.spent[here] > c.Max {
+		return fmt.Errorf("lets %d pass in window %q, %d is the limit", c.spent[here], window, c.Max)
 	}
 	return nil
 }

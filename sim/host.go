@@ -40,7 +40,11 @@ func (h *host) clock() time.Time { return Epoch.Add(h.w.now + h.skew) }
 
 // start makes a new incarnation over the disk.
 func (h *host) start() {
-	if h.alive {
+	switch {
+	case h.alive:
+		return
+	case h.w.now < h.pause:
+		h.w.After(h.pause-h.w.now, h.start)
 		return
 	}
 	h.life++
@@ -59,6 +63,11 @@ func (h *host) start() {
 			if lives() {
 				h.w.see(Event{What: Sent, Node: h.id, Peer: to, Frame: frame})
 				h.w.send(h.id, to, frame)
+			}
+		},
+		Stop: func() {
+			if lives() {
+				h.dying, h.trap.until = true, h.w.now+time.Second
 			}
 		},
 		Tell: func(fact any) {
@@ -99,7 +108,7 @@ func (h *host) crash(restart time.Duration) {
 	if !h.alive {
 		return
 	}
-	h.alive, h.dying, h.trap = false, false, trap{}
+	h.alive, h.dying, h.trap, h.pause = false, false, trap{}, 0
 	h.node.Crash()
 	h.disk.crash()
 	h.w.see(Event{What: Crashed, Node: h.id})

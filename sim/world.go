@@ -36,6 +36,7 @@ type Env struct {
 	Rand  io.Reader // differs for each node and incarnation
 	Now   func() time.Time
 	Send  func(to int, frame []byte)
+	Stop  func()         // ends its own process; it is started again a second later
 	Tell  func(fact any) // what checkers should know; no node may depend on it
 }
 
@@ -97,7 +98,7 @@ type World struct {
 }
 
 // interval is how often a node's Tick is called, on the world's clock.
-const interval = 250 * time.Millisecond
+const interval = 500 * time.Millisecond
 
 // Run simulates.
 func Run(o Options, s Scenario) Report {
