@@ -21,6 +21,7 @@ const (
 	maxPerPeer   = 4  // connections of one pinned identity
 	maxStreams   = 4  // HTTP/2 streams of one connection
 	http2Buffer  = 1 << 20
+	warnBurst    = 10
 )
 
 // inbound is a connection that came through the port.
@@ -64,8 +65,8 @@ type door struct {
 	pending   crowd
 	strangers crowd
 	peers     map[identity]map[*inbound]bool
-	warned    time.Time // last warning about a stranger
-	unwarned  int       // warnings left out since
+	warnings  allowance // one a second
+	unwarned  int       // left out since the last one
 }
 
 func newDoor(l *Link, ln net.Listener) *door {
@@ -180,7 +181,7 @@ func (d *door) handshake(in *inbound) {
 	}
 	if err == nil && id == d.link.self {
 		d.link.stats.ownIdentity.Add(1)
-		err = errors.New("it holds this node's own identity key: a second process runs with the key, or a peer's address leads back here")
+		err = errors.New("it holds this node's own identity key: find the second process that runs with it and stop one")
 	}
 	if err == nil {
 		err = d.sort(in, id)
@@ -295,17 +296,18 @@ func (d *door) pendingCount() int {
 	return len(d.pending.list)
 }
 
-// warn logs what an unauthenticated or unpinned node did, at most once a second: a flood must not fill the disk.
+// warn logs what an unauthenticated or unpinned node did, at most a few times a second: a flood must not fill the disk.
 func (d *door) warn(what string, in *inbound, reason string) {
 	now := time.Now()
 	d.mu.Lock()
-	if now.Sub(d.warned) < time.Second {
+	if d.warnings.fill(now, warnBurst, time.Second) < 1 {
 		d.unwarned++
 		d.mu.Unlock()
 		return
 	}
+	d.warnings.left--
 	left := d.unwarned
-	d.warned, d.unwarned = now, 0
+	d.unwarned = 0
 	d.mu.Unlock()
 	d.link.log.Warn(what, "remote", in.remote, "reason", reason, "more_not_shown", left)
 }

@@ -68,6 +68,7 @@ type pair struct {
 	lastErr  string
 	errAt    time.Time
 	twin     string
+	twins    int // times that twin was noted
 	twinAt   time.Time
 }
 
@@ -196,8 +197,13 @@ func (p *pair) adopt(s *stream) error {
 		}
 		old := p.standing
 		if old == nil || p.yields(old, s) {
+			twins := p.twins
 			err := p.install(s)
+			twins = p.twins - twins
 			p.mu.Unlock()
+			if twins > 0 {
+				p.logTwin()
+			}
 			if err == nil && old != nil {
 				old.end(errReplaced)
 			}
@@ -233,16 +239,24 @@ func (p *pair) yields(old, s *stream) bool {
 // sawTwin notes that two processes with the peer's identity answered at the same time.
 func (p *pair) sawTwin(a, b Incarnation) error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.noteTwin(a, b)
-	return errors.New(p.twin)
+	err := errors.New(p.twin)
+	p.mu.Unlock()
+	p.logTwin()
+	return err
 }
 
+// noteTwin fills what Status shows. p.mu is held.
 func (p *pair) noteTwin(a, b Incarnation) {
 	p.twin = fmt.Sprintf("two processes run with the identity %s (incarnations %s and %s): its operator must stop one of them",
 		Fingerprint(p.id[:]), a, b)
 	p.twinAt = p.link.cfg.Now().UTC()
-	p.link.log.Error("twin", "peer", p.peer.Name, "reason", p.twin)
+	p.twins++
+}
+
+func (p *pair) logTwin() {
+	s := p.status()
+	p.link.log.Error("twin", "peer", s.Peer.Name, "reason", s.Twin)
 }
 
 // install takes over what the hello says. p.mu is held.
@@ -253,13 +267,12 @@ func (p *pair) install(s *stream) error {
 			return err
 		}
 	}
-	next := heard{born: h.born, last: h.base - 1}
+	next := heard{born: h.born}
 	if old := p.find(h.born); old != nil {
 		next = *old
 	}
-	if h.base > next.last+1 {
-		return faultf("hello: frames from %d on, %d was the last heard", h.base, next.last)
-	}
+	// Frames below base are gone: a life of this node that is not ours acknowledged them.
+	next.last = max(next.last, h.base-1)
 	if p.now.born != h.born {
 		if p.find(h.born) != nil {
 			// It spoke, another one spoke after it, and now it lives: neither is the other's restart.
@@ -268,8 +281,8 @@ func (p *pair) install(s *stream) error {
 		if (p.now.born != Incarnation{}) {
 			p.retire(p.now, h.born)
 		}
-		p.now = next
 	}
+	p.now = next
 	p.standing, s.next, s.ackSent = s, p.acked+1, p.now.last
 	p.counters.Connects++
 	p.since = p.link.cfg.Now().UTC()

@@ -64,7 +64,7 @@ func (l *Link) enter() bool {
 	return true
 }
 
-// serveStream is the answering half of spec/link 3.1: the peer's hello, ours, ready, adopt.
+// serveStream is the answering half of spec/link 3.1: the peer's hello, ours, its ready, adopt, our ready.
 func (l *Link) serveStream(ctx context.Context, wire *connect.BidiStream[wrapperspb.BytesValue, wrapperspb.BytesValue]) error {
 	in := ctx.Value(inboundKey{}).(*inbound)
 	p := l.pairOf(in.id[:])
@@ -82,7 +82,7 @@ func (l *Link) serveStream(ctx context.Context, wire *connect.BidiStream[wrapper
 	if err == nil {
 		err = s.run()
 	}
-	p.fail("disconnected", fmt.Errorf("from %s: %w", in.remote, err))
+	p.fail("disconnected", fmt.Errorf("from %s: %w", addressOf(in.remote), err))
 	if errors.Is(err, errDuplicate) {
 		return connect.NewError(connect.CodeAlreadyExists, err)
 	}
@@ -100,19 +100,20 @@ func (p *pair) greetSecond(wire messages, in *inbound) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := wire.Send(&wrapperspb.BytesValue{Value: p.greet(h.attempt).encode()}); err != nil {
-		return nil, wireError(err)
-	}
-	if b, err = receive(wire); err != nil {
+	if err := put(wire, p.greet(h.attempt).encode()); err != nil {
 		return nil, err
 	}
 	// Only a live process can be ready: a hello may have lain in a buffer while its sender died.
-	if m, err := decodeMessage(b); err != nil || m.kind != kindReady {
-		return nil, faultf("hello: no ready after it")
+	if err := receiveReady(wire); err != nil {
+		return nil, err
 	}
 	timer.Stop()
 	s := newStream(p, wire, in, false, h)
 	if err := p.adopt(s); err != nil {
+		return nil, err
+	}
+	if err := put(wire, message{kind: kindReady}.append(nil)); err != nil {
+		s.end(err)
 		return nil, err
 	}
 	return s, nil

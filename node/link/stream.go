@@ -20,12 +20,12 @@ const (
 	streamPath = "/ostraka.link.v1.Link/Stream"
 	knockPath  = "/ostraka.link.v1.Link/Knock"
 
-	maxPongs    = 16        // answers owed to the peer
-	maxPings    = 16        // answers the peer owes
-	ackAtOnce   = 256 << 10 // so many unacknowledged bytes do not wait for a frame to ride on
-	readMax     = maxMessage + 16
-	linger      = time.Second // an ending stream may still say why
-	maxReason   = 300         // bytes of a peer's error text that are shown
+	maxPongs  = 16        // answers owed to the peer
+	maxPings  = 16        // answers the peer owes
+	ackAtOnce = 256 << 10 // so many unacknowledged bytes do not wait for a frame to ride on
+	readMax   = maxMessage + 16
+	linger    = time.Second // an ending stream may still say why
+	maxReason = 300         // bytes of a peer's error text that are shown
 )
 
 // messages is what the two directions of Connect have in common.
@@ -450,12 +450,12 @@ func (p *pair) dialFailed(err error) {
 	p.fail("dial", err)
 }
 
-// greetFirst is the dialler's half of spec/link 3.1: hello, the peer's hello, adopt, ready.
+// greetFirst is the dialler's half of spec/link 3.1: hello, the peer's hello, ready, the peer's ready, adopt.
 func (p *pair) greetFirst(wire messages, raw net.Conn, attempt uint64) (*stream, error) {
 	timer := time.AfterFunc(p.link.wait.hello+p.link.wait.probe, func() { raw.Close() })
 	defer timer.Stop()
-	if err := wire.Send(&wrapperspb.BytesValue{Value: p.greet(attempt).encode()}); err != nil && !errors.Is(err, io.EOF) {
-		return nil, wireError(err)
+	if err := put(wire, p.greet(attempt).encode()); err != nil {
+		return nil, err
 	}
 	b, err := receive(wire)
 	if err != nil {
@@ -468,16 +468,36 @@ func (p *pair) greetFirst(wire messages, raw net.Conn, attempt uint64) (*stream,
 	if h.attempt != attempt {
 		return nil, faultf("hello: answers dial %d, this is %d", h.attempt, attempt)
 	}
+	if err := put(wire, message{kind: kindReady}.append(nil)); err != nil {
+		return nil, err
+	}
+	if err := receiveReady(wire); err != nil {
+		return nil, err
+	}
 	s := newStream(p, wire, raw, true, h)
 	if err := p.adopt(s); err != nil {
 		return nil, err
 	}
-	if err := wire.Send(&wrapperspb.BytesValue{Value: message{kind: kindReady}.append(nil)}); err != nil {
-		err = wireError(err)
-		s.end(err)
-		return nil, err
-	}
 	return s, nil
+}
+
+func receiveReady(wire messages) error {
+	b, err := receive(wire)
+	if err != nil {
+		return err
+	}
+	if m, err := decodeMessage(b); err != nil || m.kind != kindReady {
+		return faultf("hello: no ready after it")
+	}
+	return nil
+}
+
+// put sends one message. Connect reports a stream that the peer has ended as io.EOF; the next receive says why.
+func put(wire messages, b []byte) error {
+	if err := wire.Send(&wrapperspb.BytesValue{Value: b}); err != nil && !errors.Is(err, io.EOF) {
+		return wireError(err)
+	}
+	return nil
 }
 
 // transportOver is an HTTP/2 client over one connection that stands already.
