@@ -76,13 +76,12 @@ func (d *Disk) crash() {
 	if d.synced < len(d.log) {
 		d.rewind(d.synced)
 	}
-	d.synced = len(d.log)
 }
 
 // rewind makes the disk what it was after n batches, as a restored backup does. It is
 // closed meanwhile.
 func (d *Disk) rewind(n int) {
-	d.log = d.log[:n]
+	d.log, d.synced = d.log[:n], n
 	d.disk = memory.NewDisk()
 	s, err := d.disk.Open()
 	for _, b := range d.log {

@@ -30,6 +30,9 @@ const (
 	Pause                        // Node stops and goes on
 	ClockJump                    // Node's clock is Amount milliseconds off
 	kinds
+	// Restore is never drawn: it needs a node that knows its own rollback. Node crashes at
+	// From and starts at Until over a backup of its disk, Amount batches old.
+	Restore
 )
 
 // Anyone as Peer or Node of a link's fault is every node and the client.
@@ -61,7 +64,7 @@ func (f Fault) touches(from, to int) bool {
 // plan puts those faults into the queue that happen at a moment.
 func (w *World) plan(f Fault) {
 	switch f.Kind {
-	case Crash, CrashCommit, Pause, ClockJump:
+	case Crash, CrashCommit, Pause, ClockJump, Restore:
 	default:
 		return
 	}
@@ -70,6 +73,9 @@ func (w *World) plan(f Fault) {
 		switch f.Kind {
 		case Crash:
 			h.crash(f.Until)
+		case Restore:
+			h.crash(f.Until)
+			h.disk.rewind(max(0, len(h.disk.log)-f.Amount))
 		case CrashCommit:
 			h.trap = trap{h.count + 1 + f.Amount/2, f.Amount%2 == 1, f.Until}
 		case Pause:
@@ -102,6 +108,8 @@ func Draw(seed uint64, mode Mode) Options {
 			o.Healthy |= 1 << i
 		}
 		o.Length = 5 * time.Minute
+		// A link that loses some of everything for ever is healthy: who repeats nothing is stuck.
+		o.Faults = append(o.Faults, Fault{Kind: Drop, Node: Anyone, Peer: Anyone, Until: Forever, Amount: r.IntN(40)})
 		for _, i := range all[o.Threshold:] {
 			if len(all)-o.Threshold < o.Threshold && r.IntN(3) == 0 {
 				o.Corrupt |= 1 << i
