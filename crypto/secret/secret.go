@@ -15,26 +15,33 @@ import (
 // Redacted is what every secret prints instead of its value.
 const Redacted = "[secret]"
 
-// Bytes is a secret byte string. The zero value is empty.
-type Bytes struct{ b []byte }
+// Bytes is a secret byte string. The zero value is empty. It holds a function, because fmt
+// prints the unexported fields of a struct without asking their methods: it follows even a
+// pointer under a wrong verb, but of a function it shows the address only.
+type Bytes struct{ get func() []byte }
 
 // New takes ownership of b: the caller must not use it afterwards.
-func New(b []byte) Bytes { return Bytes{b} }
+func New(b []byte) Bytes { return Bytes{func() []byte { return b }} }
 
 // Copy makes a secret from a copy of b.
-func Copy(b []byte) Bytes { return Bytes{append([]byte(nil), b...)} }
+func Copy(b []byte) Bytes { return New(append([]byte(nil), b...)) }
 
 // Expose returns the bytes themselves, not a copy.
-func (s Bytes) Expose() []byte { return s.b }
+func (s Bytes) Expose() []byte {
+	if s.get == nil {
+		return nil
+	}
+	return s.get()
+}
 
 // Len is the number of bytes.
-func (s Bytes) Len() int { return len(s.b) }
+func (s Bytes) Len() int { return len(s.Expose()) }
 
 // Equal compares in constant time for equal lengths.
-func (s Bytes) Equal(o Bytes) bool { return subtle.ConstantTimeCompare(s.b, o.b) == 1 }
+func (s Bytes) Equal(o Bytes) bool { return subtle.ConstantTimeCompare(s.Expose(), o.Expose()) == 1 }
 
 // Wipe overwrites the bytes with zero.
-func (s Bytes) Wipe() { Wipe(s.b) }
+func (s Bytes) Wipe() { Wipe(s.Expose()) }
 
 func (Bytes) String() string   { return Redacted }
 func (Bytes) GoString() string { return Redacted }

@@ -134,3 +134,16 @@ func TestEqual(t *testing.T) {
 		t.Error("a differing last byte is equal")
 	}
 }
+
+// fmt cannot call methods on unexported fields.
+func TestRedactsInUnexportedFields(t *testing.T) {
+	v := struct{ s Bytes }{New([]byte("secret!!"))}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%s", "%d"} {
+		out := fmt.Sprintf(verb, v) + fmt.Sprintf(verb, &v)
+		for _, leak := range []string{"secret!!", "7365637265742121", "115 101 99", "0x73, 0x65"} {
+			if strings.Contains(out, leak) {
+				t.Errorf("%s prints %s", verb, out)
+			}
+		}
+	}
+}
