@@ -55,7 +55,11 @@ func ParseKey(line string) (Key, error) {
 // NewKey accepts a key of the kinds listed at Key.
 func NewKey(pub ssh.PublicKey) (Key, error) {
 	switch pub.Type() {
-	case ssh.KeyAlgoED25519, ssh.KeyAlgoSKED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoSKECDSA256:
+	case ssh.KeyAlgoECDSA256, ssh.KeyAlgoSKECDSA256:
+	case ssh.KeyAlgoED25519, ssh.KeyAlgoSKED25519:
+		if err := checkEd25519(pub); err != nil {
+			return Key{}, err
+		}
 	case ssh.KeyAlgoRSA:
 		if err := checkRSA(pub); err != nil {
 			return Key{}, err
@@ -64,6 +68,18 @@ func NewKey(pub ssh.PublicKey) (Key, error) {
 		return Key{}, fmt.Errorf("SSH key type %s is not accepted: use ed25519, sk-ed25519, ecdsa-p256, sk-ecdsa-p256, or RSA of %d bits or more", pub.Type(), minRSA)
 	}
 	return Key{line: strings.TrimSuffix(string(ssh.MarshalAuthorizedKey(pub)), "\n"), pub: pub}, nil
+}
+
+func checkEd25519(pub ssh.PublicKey) error {
+	wrapped, ok := pub.(ssh.CryptoPublicKey)
+	if !ok {
+		return fmt.Errorf("SSH key of type %s does not show its point", pub.Type())
+	}
+	key, ok := wrapped.CryptoPublicKey().(ed25519.PublicKey)
+	if !ok {
+		return fmt.Errorf("SSH key of type %s holds another key", pub.Type())
+	}
+	return CheckIdentity(key)
 }
 
 func checkRSA(pub ssh.PublicKey) error {
@@ -120,19 +136,19 @@ func fromHex(s string) (out [32]byte) {
 }
 
 // CheckIdentity refuses an Ed25519 public key of other than 32 bytes, of small order
-// (one signature would serve for many messages), or not in its one encoding.
+// (anybody could sign under it), or not in its one encoding.
 func CheckIdentity(pub ed25519.PublicKey) error {
 	if len(pub) != ed25519.PublicKeySize {
-		return fmt.Errorf("identity key has %d bytes, not %d", len(pub), ed25519.PublicKeySize)
+		return fmt.Errorf("Ed25519 key has %d bytes, not %d", len(pub), ed25519.PublicKeySize)
 	}
 	y := [32]byte(pub)
 	y[31] &= 0x7f
 	if slices.Contains(smallOrder, y) {
-		return errors.New("identity key is a point of small order")
+		return errors.New("Ed25519 key is a point of small order")
 	}
 	// y ≥ p = 2²⁵⁵ − 19: a second encoding of a key already in the roster.
 	if y[31] == 0x7f && y[0] >= 0xed && !slices.ContainsFunc(y[1:31], func(b byte) bool { return b != 0xff }) {
-		return errors.New("identity key is not in canonical form")
+		return errors.New("Ed25519 key is not in canonical form")
 	}
 	return nil
 }
