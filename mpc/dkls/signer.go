@@ -30,6 +30,8 @@ type signer struct {
 	rx     secp256k1.Scalar // r = x(R) mod q
 	large  bool             // x(R) ≥ q
 	ownSum sum
+
+	refused bool // a message did not decode
 }
 
 // A peer is one other signer j and what we share with it in this session.
@@ -95,9 +97,11 @@ func (s *signer) abort(faults []*engine.Fault) (out engine.Outcome[Signature], e
 	return out, engine.Merge(faults...)
 }
 
-// refuse wipes when a message does not decode: the engine ends the session then.
+// refuse wipes when a message does not decode, and after each that still follows: the
+// engine ends the session when all are read.
 func (s *signer) refuse(err error) error {
-	if err != nil {
+	s.refused = s.refused || err != nil
+	if s.refused {
 		s.wipe()
 	}
 	return err

@@ -29,6 +29,7 @@ type Field struct {
 	Count  int    // values; 0 is 1
 	Stride int    // bytes from one value to the next; 0 is Size
 	Want   Result // of a value that is well formed and wrong
+	Or     Result // the other possible result, where it depends on the victim's secrets; else 0
 }
 
 func (f Field) count() int { return max(f.Count, 1) }

@@ -20,8 +20,12 @@ type Mutation struct {
 	Field   string // "" for the whole message
 	Name    string
 	Want    Result
+	Or      Result                              // another allowed result, or 0
 	Edit    func(body []byte, seen Seen) []byte // body is the caller's to give away
 }
+
+// Allows reports whether the mutation may come to this.
+func (m Mutation) Allows(r Result) bool { return r == m.Want || m.Or != 0 && r == m.Or }
 
 func (m Mutation) String() string {
 	if m.Field == "" {
@@ -78,15 +82,15 @@ func places(f Field, depth Depth) []int {
 }
 
 func (m Message) mutation(f Field, k int, v value) Mutation {
-	want := f.Want
+	want, or := f.Want, f.Or
 	if v.malformed {
-		want = Blame
+		want, or = Blame, 0
 	}
 	name := v.name
 	if f.count() > 1 {
 		name = fmt.Sprintf("%s at %d", v.name, k)
 	}
-	return Mutation{m, f.Name, name, want, func(body []byte, seen Seen) []byte {
+	return Mutation{m, f.Name, name, want, or, func(body []byte, seen Seen) []byte {
 		own := f.slot(body, k)
 		copy(own, v.make(bytes.Clone(own), f.slot(seen.Other, k), f.slot(seen.Earlier, k)))
 		return body
@@ -95,7 +99,7 @@ func (m Message) mutation(f Field, k int, v value) Mutation {
 
 // reordered exchanges the first two values of a list.
 func (m Message) reordered(f Field) Mutation {
-	return Mutation{m, f.Name, "reordered", f.Want, func(body []byte, _ Seen) []byte {
+	return Mutation{m, f.Name, "reordered", f.Want, f.Or, func(body []byte, _ Seen) []byte {
 		a, b := f.slot(body, 0), f.slot(body, 1)
 		tmp := bytes.Clone(a)
 		copy(a, b)
@@ -106,7 +110,7 @@ func (m Message) reordered(f Field) Mutation {
 
 // duplicated puts the first value of a list in the second's place.
 func (m Message) duplicated(f Field) Mutation {
-	return Mutation{m, f.Name, "duplicated", f.Want, func(body []byte, _ Seen) []byte {
+	return Mutation{m, f.Name, "duplicated", f.Want, f.Or, func(body []byte, _ Seen) []byte {
 		copy(f.slot(body, 1), f.slot(body, 0))
 		return body
 	}}
@@ -238,8 +242,8 @@ func strings() []value {
 // Replays put a whole body that was right elsewhere in this one's place.
 func (m Message) Replays(want Result) []Mutation {
 	return []Mutation{
-		{m, "", "another party's", want, func(_ []byte, seen Seen) []byte { return bytes.Clone(seen.Other) }},
-		{m, "", "of an earlier session", want, func(_ []byte, seen Seen) []byte { return bytes.Clone(seen.Earlier) }},
+		{m, "", "another party's", want, 0, func(_ []byte, seen Seen) []byte { return bytes.Clone(seen.Other) }},
+		{m, "", "of an earlier session", want, 0, func(_ []byte, seen Seen) []byte { return bytes.Clone(seen.Earlier) }},
 	}
 }
 
@@ -247,7 +251,7 @@ func (m Message) Replays(want Result) []Mutation {
 // never reach the protocol.
 func (m Message) Lengths() []Mutation {
 	whole := func(name string, want Result, edit func(b []byte) []byte) Mutation {
-		return Mutation{m, "", name, want, func(b []byte, _ Seen) []byte { return edit(b) }}
+		return Mutation{m, "", name, want, 0, func(b []byte, _ Seen) []byte { return edit(b) }}
 	}
 	return []Mutation{
 		whole("empty", Blame, func([]byte) []byte { return nil }),
