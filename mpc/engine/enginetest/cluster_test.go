@@ -15,7 +15,7 @@ type hello struct {
 	heard []byte
 }
 
-func (h *hello) Expect() engine.Expect                             { return engine.Expect{} }
+func (h *hello) Expect() engine.Expect                            { return engine.Expect{} }
 func (h *hello) Accept(engine.Kind, engine.PartyID, []byte) error { return nil }
 func (h *hello) Finish(engine.Transcript) (engine.Outcome[string], error) {
 	return engine.Outcome[string]{Send: []engine.Out{{Kind: 1, Body: []byte{h.self}}}, Next: (*listen)(h)}, nil
