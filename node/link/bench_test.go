@@ -94,7 +94,9 @@ func BenchmarkOverhead(b *testing.B) {
 				}
 				<-arrived
 			}
-			p.set(func(p *proxy) { b.ReportMetric(float64(p.count-before)/float64(b.N)-float64(size), "extra-bytes/frame") })
+			p.set(func(p *proxy) {
+				b.ReportMetric(float64(p.count-before)/float64(b.N)-float64(size), "extra-bytes/frame")
+			})
 		})
 	}
 }

@@ -80,7 +80,7 @@ func newDoor(l *Link, ln net.Listener) *door {
 	protocols.SetHTTP2(true)
 	d.server = &http.Server{
 		Handler:        l.handler(),
-		TLSConfig:      d.tls,
+		TLSConfig:      serverTLS(l.cert), // its own copy: the server changes it
 		Protocols:      &protocols,
 		HTTP2:          http2Config(l.wait),
 		MaxHeaderBytes: 8 << 10,

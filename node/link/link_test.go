@@ -42,7 +42,9 @@ func TestThreeNodesDeliverInOrder(t *testing.T) {
 			if n == other {
 				continue
 			}
-			eventually(t, "all is acknowledged", func() bool { return n.about(other.name).QueuedFrames == 0 })
+			eventually(t, "all is acknowledged both ways", func() bool {
+				return n.about(other.name).QueuedFrames+other.about(n.name).QueuedFrames == 0
+			})
 			s := n.about(other.name)
 			if !s.Connected || s.Version != version || s.Peer.Name != other.name || s.Faults != 0 || s.QueuedBytes != 0 {
 				t.Errorf("%s about %s: %+v", n.name, other.name, s)

@@ -45,7 +45,6 @@ type stream struct {
 	wake chan struct{} // there is something to write
 	done chan struct{} // closed by end
 	once sync.Once
-	err  error // set before done is closed
 
 	// Of the reader alone.
 	assembler assembler
@@ -56,6 +55,7 @@ type stream struct {
 	buffer  []byte
 
 	// Guarded by pair.mu.
+	err      error // why it ended; final once done is closed
 	adopted  time.Time
 	progress bool   // a frame went through, in either direction
 	next     uint64 // the next frame to begin
@@ -95,8 +95,8 @@ func (s *stream) finish(err error) {
 			s.pair.standing = nil
 			s.pair.since = s.pair.link.cfg.Now().UTC()
 		}
-		s.pair.mu.Unlock()
 		s.err = err
+		s.pair.mu.Unlock()
 		close(s.done)
 	})
 }
