@@ -26,7 +26,18 @@ type deal struct {
 	pairs   []map[engine.PartyID]*pair.State
 }
 
+var deals = map[[2]int]*deal{}
+
+// newDeal deals once for each t and n: deals are only read.
 func newDeal(tb testing.TB, t, n int) *deal {
+	tb.Helper()
+	if deals[[2]int{t, n}] == nil {
+		deals[[2]int{t, n}] = makeDeal(tb, t, n)
+	}
+	return deals[[2]int{t, n}]
+}
+
+func makeDeal(tb testing.TB, t, n int) *deal {
 	tb.Helper()
 	g, r := secp256k1.Group{}, enginetest.Reader(uint64(100*n+t))
 	poly, err := share.Sample(g, t, nil, r)
