@@ -392,6 +392,46 @@ func TestQueueBounds(t *testing.T) {
 	eventually(t, "there is room again", func() bool { return a.Send(publicOf("b"), body) == nil })
 }
 
+// A receiver that stands still holds back frames, not the connection: HTTP/2 pings are answered below it.
+func TestSlowReceiveKeepsTheConnection(t *testing.T) {
+	soon := timed(func(w *timing) { w.idle = 100 * time.Millisecond })
+	a := start(t, "a", soon)
+	hold := make(chan struct{})
+	var b *node
+	b = start(t, "b", soon, configured(func(c *Config) {
+		c.Peers = []Peer{a.peer()}
+		c.Receive = func(from ed25519.PublicKey, frame []byte) { <-hold; b.receive(from, frame) }
+	}))
+	a.SetPeers([]Peer{guest("b")})
+	connected(t, a, b)
+	var want []string
+	for range 100 { // more than all buffers between the two take
+		want = append(want, strings.Repeat("x", 100<<10))
+		a.send(t, "b", want[0])
+	}
+	time.Sleep(5 * 2 * 100 * time.Millisecond) // five times as long as a dead connection would live
+	close(hold)
+	wantFrames(t, b, "a", want)
+	if x, y := a.about("b").Connects, b.about("a").Connects; x != 1 || y != 1 {
+		t.Errorf("%d and %d connects, want 1", x, y)
+	}
+}
+
+// A pinned peer that comes and goes does not fill the log.
+func TestLogIsBounded(t *testing.T) {
+	a := start(t, "a", peersOf(guest("b")))
+	p := a.pairOf(publicOf("b"))
+	for i := range 1000 {
+		p.fail("disconnected", faultf("reason %d", i))
+	}
+	if n := strings.Count(a.log.String(), "level=WARN"); n < warnBurst || n > 100 {
+		t.Errorf("%d warnings for 1000 faults", n)
+	}
+	if f := a.about("b").Faults; f != 1000 {
+		t.Errorf("%d faults counted", f)
+	}
+}
+
 func TestShutdown(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for range 3 {

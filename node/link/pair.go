@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -70,6 +71,7 @@ type pair struct {
 	twin     string
 	twins    int // times that twin was noted
 	twinAt   time.Time
+	lines    allowance // of log lines
 }
 
 func newPair(l *Link, id identity, peer Peer) *pair {
@@ -255,8 +257,7 @@ func (p *pair) noteTwin(a, b Incarnation) {
 }
 
 func (p *pair) logTwin() {
-	s := p.status()
-	p.link.log.Error("twin", "peer", s.Peer.Name, "reason", s.Twin)
+	p.say(slog.LevelError, "twin", "reason", p.status().Twin)
 }
 
 // install takes over what the hello says. p.mu is held.
@@ -401,7 +402,7 @@ func (p *pair) isStanding() bool {
 // fail notes why a dial or a stream ended.
 func (p *pair) fail(what string, err error) {
 	if errors.Is(err, errDuplicate) || errors.Is(err, errReplaced) || p.ctx.Err() != nil {
-		p.link.log.Debug(what, "peer", p.name(), "reason", err.Error())
+		p.say(slog.LevelDebug, what, "reason", err.Error())
 		return
 	}
 	var f *fault
@@ -414,14 +415,24 @@ func (p *pair) fail(what string, err error) {
 	p.mu.Unlock()
 	// A peer that stays away fails the same way for hours: one line says it.
 	if !repeated {
-		p.link.log.Warn(what, "peer", p.name(), "identity", Fingerprint(p.id[:]), "reason", err.Error())
+		p.say(slog.LevelWarn, what, "reason", err.Error())
 	}
 }
 
-func (p *pair) name() string {
+// say logs about this pair, and falls silent above Debug while the peer gives cause too often: even a pinned
+// peer must not fill the disk.
+func (p *pair) say(level slog.Level, what string, args ...any) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.peer.Name
+	name := p.peer.Name
+	switch {
+	case level <= slog.LevelDebug:
+	case p.lines.fill(time.Now(), warnBurst, time.Second) < 1:
+		level = slog.LevelDebug
+	default:
+		p.lines.left--
+	}
+	p.mu.Unlock()
+	p.link.log.Log(context.Background(), level, what, append([]any{"peer", name, "identity", Fingerprint(p.id[:])}, args...)...)
 }
 
 func (p *pair) status() Status {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -124,7 +125,7 @@ func (s *stream) run() error {
 	s.pair.mu.Lock()
 	s.adopted = time.Now()
 	s.pair.mu.Unlock()
-	s.pair.link.log.Info("connected", "peer", s.pair.name(), "dialled", s.dialled, "incarnation", s.hello.born.String())
+	s.pair.say(slog.LevelInfo, "connected", "dialled", s.dialled, "incarnation", s.hello.born.String())
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
