@@ -284,6 +284,24 @@ func (s *Store) view(ctx context.Context, f func(*bbolt.Bucket) error) error {
 	})
 }
 
+// Verify reads every record of the open store and holds them against the state record,
+// as Open does; a node runs it daily. It returns *store.CorruptError on damage.
+func (s *Store) Verify(ctx context.Context) error {
+	return s.view(ctx, func(b *bbolt.Bucket) error {
+		var t tally
+		err := b.ForEach(func(k, v []byte) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return t.take(k, v)
+		})
+		if err == nil {
+			_, err = t.compare()
+		}
+		return named(err, filepath.Join(s.dir, dataFile))
+	})
+}
+
 // usable is nil while the store takes calls. The caller holds mu.
 func (s *Store) usable() error {
 	if e := s.failed.Load(); e != nil {

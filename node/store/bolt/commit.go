@@ -187,12 +187,7 @@ func (s *Store) write(group []*pending, reserve bool) (results []result, full er
 		_ = tx.Rollback()
 		return results, nil
 	}
-	bytes, writes := 0, 0
-	for _, p := range group {
-		bytes += putBytes(p.batch)
-		writes += len(p.batch.Put) + len(p.batch.Delete)
-	}
-	if err := s.disk.ensure(tx.Size(), bytes, writes, reserve); err != nil {
+	if err := s.makeRoom(tx.Size(), group, reserve); err != nil {
 		_ = tx.Rollback()
 		if errors.Is(err, store.ErrFull) {
 			return same(group, store.ErrFull), store.ErrFull
@@ -210,6 +205,22 @@ func (s *Store) write(group []*pending, reserve bool) (results []result, full er
 	s.state.Store(&next)
 	s.groups.Add(1)
 	return results, nil
+}
+
+// makeRoom allocates space for the group. Batches that only delete are tried without:
+// they make room, and mostly fit into pages that are free.
+func (s *Store) makeRoom(size int64, group []*pending, reserve bool) error {
+	bytes, puts, writes := 0, 0, 0
+	for _, p := range group {
+		bytes += putBytes(p.batch)
+		puts += len(p.batch.Put)
+		writes += len(p.batch.Put) + len(p.batch.Delete)
+	}
+	err := s.disk.ensure(size, bytes, writes, reserve)
+	if puts == 0 && errors.Is(err, store.ErrFull) {
+		return nil
+	}
+	return err
 }
 
 // noSpace tells whether a transaction ended because a write found no space. An fsync

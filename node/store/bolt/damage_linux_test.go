@@ -116,8 +116,14 @@ func TestRotUnderAnOpenStore(t *testing.T) {
 			if bytes.Equal(b, rotten) {
 				t.Fatal("nothing to change")
 			}
+			if err := s.Verify(ctx); err != nil {
+				t.Fatalf("verify before: %v", err)
+			}
 			if _, err := s.file.WriteAt(rotten, 0); err != nil { // bbolt's mapping shows it at once
 				t.Fatal(err)
+			}
+			if err := s.Verify(ctx); !errors.Is(err, store.ErrCorrupt) {
+				t.Errorf("verify: %v, want ErrCorrupt", err)
 			}
 			_, getErr := s.Get(ctx, "burn/b")
 			_, ifErr := s.Commit(ctx, store.Batch{If: []store.Cond{store.Absent("burn/b")}, Put: []store.Entry{{Key: "x"}}})

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"os"
-	"strings"
 
 	"github.com/ostraka/ostraka/node/store"
 )
@@ -52,43 +51,16 @@ type pageReader struct {
 
 // verify reads the whole store: structure, every record, and the state record against
 // all of them. The caller holds the lock, and bbolt is not open.
-func verify(f *os.File, path string) (state, error) {
-	var st, found state
-	hasState := false
+func verify(f *os.File, path string) (st state, err error) {
+	var t tally
 	r, err := readMetas(f)
 	if err == nil {
-		err = r.records(func(k, v []byte) error {
-			if bytes.Equal(k, stateKey) {
-				hasState = true
-				st, err = parseState(v)
-				return err
-			}
-			key, ok := strings.CutPrefix(string(k), recordTag)
-			if !ok {
-				return fmt.Errorf("key %q is no record's", k)
-			}
-			_, rev, err := store.Unframe(key, v)
-			if err != nil {
-				return err
-			}
-			found.revision = max(found.revision, rev)
-			found = found.add(sumOf(v))
-			return nil
-		})
+		err = r.records(t.take)
 	}
-	switch {
-	case errors.Is(err, store.ErrCorrupt):
-		return st, err
-	case err == nil && !hasState:
-		err = errors.New("the state record is gone")
-	case err == nil && (found.count != st.count || found.sum != st.sum || found.revision > st.revision):
-		err = fmt.Errorf("holds %d records with sum %x up to revision %d, should hold %d with sum %x up to %d",
-			found.count, found.sum, found.revision, st.count, st.sum, st.revision)
+	if err == nil {
+		st, err = t.compare()
 	}
-	if err != nil {
-		return st, &store.CorruptError{Key: path, Err: err}
-	}
-	return st, nil
+	return st, named(err, path)
 }
 
 // readMetas reads both meta pages. bbolt takes the older one silently when the newer

@@ -1,9 +1,13 @@
 package bolt
 
 import (
+	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 
 	"github.com/ostraka/ostraka/node/store"
 )
@@ -54,6 +58,52 @@ func parseState(frame []byte) (state, error) {
 		return state{}, &store.CorruptError{Key: string(stateKey), Err: fmt.Errorf("has %d bytes, not 24", len(v))}
 	}
 	return state{binary.BigEndian.Uint64(v), binary.BigEndian.Uint64(v[8:]), binary.BigEndian.Uint64(v[16:])}, nil
+}
+
+// A tally reads all pairs of the bucket and compares the records with what the state
+// record says of them.
+type tally struct {
+	found, said state
+	hasState    bool
+}
+
+func (t *tally) take(k, v []byte) (err error) {
+	if bytes.Equal(k, stateKey) {
+		t.hasState = true
+		t.said, err = parseState(v)
+		return err
+	}
+	key, ok := strings.CutPrefix(string(k), recordTag)
+	if !ok {
+		return fmt.Errorf("key %q is no record's", k)
+	}
+	_, rev, err := store.Unframe(key, v)
+	if err != nil {
+		return err
+	}
+	t.found.revision = max(t.found.revision, rev)
+	t.found = t.found.add(sumOf(v))
+	return nil
+}
+
+func (t *tally) compare() (state, error) {
+	f, s := t.found, t.said
+	if !t.hasState {
+		return s, errors.New("the state record is gone")
+	}
+	if f.count != s.count || f.sum != s.sum || f.revision > s.revision {
+		return s, fmt.Errorf("holds %d records with sum %x up to revision %d, should hold %d with sum %x up to %d",
+			f.count, f.sum, f.revision, s.count, s.sum, s.revision)
+	}
+	return s, nil
+}
+
+// named makes damage that has no record's name the file's.
+func named(err error, path string) error {
+	if err == nil || errors.Is(err, store.ErrCorrupt) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &store.CorruptError{Key: path, Err: err}
 }
 
 // guard turns a panic of bbolt over pages that went bad after Open, or a fault in the

@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) {
 			}
 			return disks[dir].Open()
 		},
-		Unknown: func(s store.Store, written bool) {
+		Unknown: func(s store.Store, written bool) bool {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, d := range disks {
@@ -38,6 +38,7 @@ func TestConformance(t *testing.T) {
 					return memory.UnknownLost
 				})
 			}
+			return true
 		},
 	})
 }
