@@ -96,12 +96,18 @@ func (l Life) Undecided() []string {
 	return out
 }
 
-// Alarm says in words that a signature appeared where none could be, "" if all is well.
+// Alarm says in words why the known signature should not exist, "" if all is well. A
+// decision that arrives late may end it.
 func (l Life) Alarm() string {
-	if l.overrode == Proposed {
+	switch allowed := l.count(Allow); {
+	case l.hash == "":
 		return ""
+	case l.overrode == Denied:
+		return fmt.Sprintf("intent %s is signed, and was denied here before", l.id.Short())
+	case allowed < l.vault.Threshold:
+		return fmt.Sprintf("intent %s is signed, and %d operators are known to allow it; it needs %d", l.id.Short(), allowed, l.vault.Threshold)
 	}
-	return fmt.Sprintf("intent %s was %s here when a signature of it appeared", l.id.Short(), l.overrode)
+	return ""
 }
 
 // CheckSign says whether this operator's node may take part in a session now: the
@@ -265,9 +271,9 @@ func sign(l *Life, e Event, _ time.Time) error {
 }
 
 // override follows reality where this node had closed the intent: a signature that
-// exists is signed, whatever was decided here. The alarm stays.
+// exists is signed, whatever was decided here.
 func override(l *Life, e Event, now time.Time) error {
-	was, known := l.state, l.hash != "" || l.unknown
+	was, known := l.state, l.hash != ""
 	if err := sign(l, e, now); err != nil {
 		return err
 	}

@@ -1,0 +1,489 @@
+package intent
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// story gives the events of these tests, all about one intent.
+type story struct {
+	t testing.TB
+	v charter.Vault
+	s statement.Statement
+}
+
+func newStory(t testing.TB) story {
+	v := vault(t)
+	return story{t, v, stated(t, v)}
+}
+
+func (st story) life() Life { return must(New(st.s, st.v, noon))(st.t) }
+
+func (st story) approve(name string) Event {
+	return Answer{vote(st.t, st.s, st.v, signet.Approve, name)}
+}
+
+func (st story) reject(name string) Event {
+	return Answer{vote(st.t, st.s, st.v, signet.Reject, name)}
+}
+
+// after applies events, none of which may be refused.
+func (st story) after(events ...Event) Life {
+	st.t.Helper()
+	l := st.life()
+	for _, e := range events {
+		now := noon.Add(time.Hour)
+		if _, ok := e.(Expire); ok {
+			now = noon.Add(24 * time.Hour)
+		}
+		next, err := l.Apply(e, now)
+		if err != nil {
+			st.t.Fatalf("after %s: %v", columnNames[e.column()], err)
+		}
+		l = next
+	}
+	return l
+}
+
+var (
+	yesAcme, yesBolt = Decided{"acme", Allow}, Decided{"bolt", Allow}
+	noAcme, noBolt   = Decided{"acme", Deny}, Decided{"bolt", Deny}
+	session          = SessionStarted{[32]byte{1}, []string{"bolt", "acme"}}
+	silent           = SessionFailed{Session: [32]byte{1}, Class: Transient}
+	unsure           = SessionFailed{Session: [32]byte{1}, Class: Transient, PossiblySigned: true}
+	made             = SignatureMade{"0xhash"}
+	inBlock          = WasConfirmed{Height: 7, Block: "0xblock"}
+	undone           = WasConfirmed{Height: 7, Block: "0xblock", Reverted: true}
+)
+
+// lives has one life for every state, two where a state may hold a signature or not.
+func (st story) lives() []struct {
+	name string
+	life Life
+} {
+	toSigned := []Event{yesAcme, yesBolt, session, made}
+	with := func(more ...Event) Life { return st.after(slices.Concat(toSigned, more)...) }
+	return []struct {
+		name string
+		life Life
+	}{
+		{"proposed", st.life()},
+		{"approving", st.after(st.approve("alice"))},
+		{"allowed", st.after(yesAcme, yesBolt)},
+		{"signing", st.after(yesAcme, yesBolt, session)},
+		{"signed", with()},
+		{"broadcast", with(WasBroadcast{})},
+		{"seen", with(WasBroadcast{}, WasSeen{})},
+		{"confirmed", with(inBlock)},
+		{"final", with(inBlock, BecameFinal{})},
+		{"denied", st.after(noAcme, noBolt)},
+		{"expired", st.after(Expire{})},
+		{"cancelled", st.after(Cancel{})},
+		{"replaced", st.after(WasReplaced{"0xother"})},
+		{"replaced, signed", with(WasReplaced{"0xother"})},
+		{"dropped", with(WasBroadcast{}, WasDropped{})},
+		{"reorged", with(inBlock, WasReorged{})},
+		{"failed", st.after(yesAcme, yesBolt, session, SessionFailed{Session: [32]byte{1}, Class: Blame})},
+		{"failed, unknown", st.after(yesAcme, yesBolt, session, unsure)},
+		{"failed, reverted", with(undone, BecameFinal{})},
+	}
+}
+
+// events has one event for every column, in order.
+func (st story) events() []Event {
+	return []Event{
+		st.approve("bob"), st.reject("bob"), Decided{"cora", Allow}, Cancel{}, Expire{}, session, silent, made,
+		WasBroadcast{}, WasSeen{}, inBlock, BecameFinal{}, WasDropped{}, WasReorged{}, WasReplaced{"0xthird"},
+	}
+}
+
+// The whole machine, state × event: what the code says it does, and what it does.
+func TestMoves(t *testing.T) {
+	st := newStory(t)
+	var b strings.Builder
+	seen := map[State]bool{}
+	for _, row := range st.lives() {
+		if !strings.HasPrefix(row.name, row.life.State().String()) {
+			t.Fatalf("%s is %s", row.name, row.life.State())
+		}
+		seen[row.life.State()] = true
+		fmt.Fprintf(&b, "%s\n", row.name)
+		for i, e := range st.events() {
+			if e.column() != column(i) {
+				t.Fatalf("event %d is %s", i, columnNames[e.column()])
+			}
+			m := moves[row.life.State()][i]
+			if m.do == nil {
+				t.Fatalf("%s × %s is not specified", row.name, columnNames[i])
+			}
+			now := noon.Add(time.Hour)
+			if e == (Expire{}) {
+				now = noon.Add(24 * time.Hour)
+			}
+			before := row.life.Bytes()
+			next, err := row.life.Apply(e, now)
+			result := next.State().String()
+			if err != nil {
+				result = "refused: " + refusal(err)
+				if !bytes.Equal(next.Bytes(), before) {
+					t.Errorf("%s × %s is refused and changes the life", row.name, columnNames[i])
+				}
+			}
+			if !bytes.Equal(row.life.Bytes(), before) {
+				t.Errorf("%s × %s changed its receiver", row.name, columnNames[i])
+			}
+			fmt.Fprintf(&b, "\t%-10s %-16s %s\n", columnNames[i], m.name, result)
+		}
+	}
+	if len(seen) != numStates {
+		t.Errorf("%d of %d states are shown", len(seen), numStates)
+	}
+	snapshot(t, "moves.txt", []byte(b.String()))
+}
+
+// refusal is the typed error under a refusal: every refusal must have one.
+func refusal(err error) string {
+	for _, e := range []error{
+		ErrClosed, ErrBurned, ErrAlive, ErrTooLate, ErrNotAllowed, ErrSessionRuns, ErrNoSession, ErrAlreadySigned,
+		ErrUnsigned, ErrUnconfirmed, ErrNotBroadcast, ErrInBlock, ErrExpired, ErrDuplicate,
+	} {
+		if errors.Is(err, e) {
+			return e.Error()
+		}
+	}
+	return "an error without type"
+}
+
+func TestRefusalsInDetail(t *testing.T) {
+	st := newStory(t)
+	foreign := vote(t, st.s, st.v, signet.Approve, "bob")
+	foreign.Intent[0]++
+	stranger, own := foreign, vote(t, st.s, st.v, signet.Approve, "bob")
+	stranger.Intent, stranger.Person = st.s.ID(), "mallory"
+	forged := own
+	forged.Person = "carol"
+	allowed := st.after(yesAcme, yesBolt)
+	later := noon.Add(24 * time.Hour)
+	starts := func(names ...string) Event { return SessionStarted{[32]byte{1}, names} }
+	for _, c := range []struct {
+		name  string
+		life  Life
+		event Event
+		now   time.Time
+		want  error
+	}{
+		{"approval of another intent", st.life(), Answer{foreign}, noon, ErrForeign},
+		{"approval by a stranger", st.life(), Answer{stranger}, noon, ErrStranger},
+		{"approval with another's key", st.life(), Answer{forged}, noon, ErrStranger},
+		{"approval too late", st.life(), st.approve("bob"), later, ErrExpired},
+		{"approval too early", st.life(), st.approve("bob"), noon.Add(-time.Hour), ErrFuture},
+		{"approval twice", st.after(st.approve("bob")), st.approve("bob"), noon, ErrDuplicate},
+		{"approval after rejection", st.after(st.reject("bob")), st.approve("bob"), noon, ErrDuplicate},
+		{"rejection twice", st.after(st.reject("bob")), st.reject("bob"), noon, ErrDuplicate},
+		{"decision by an outsider", st.life(), Decided{"dune", Allow}, noon, ErrOutsider},
+		{"decision turned", st.after(yesAcme), noAcme, noon, ErrContradiction},
+		{"decision turned late", st.after(yesAcme, yesBolt, session), noAcme, noon, ErrContradiction},
+		{"no decision", st.life(), Decided{"acme", Wait}, noon, ErrMalformed},
+		{"expire too early", st.life(), Expire{}, later.Add(-time.Second), ErrAlive},
+		{"session too late", allowed, session, later, ErrExpired},
+		{"session of one", allowed, starts("acme"), noon, ErrSigners},
+		{"session of one, twice", allowed, starts("acme", "acme"), noon, ErrSigners},
+		{"session with an outsider", allowed, starts("acme", "dune"), noon, ErrSigners},
+		{"session with one who has not allowed", allowed, starts("acme", "cora"), noon, ErrNotAllowed},
+		{"another session failed", st.after(yesAcme, yesBolt, session), SessionFailed{Session: [32]byte{2}}, noon, ErrNoSession},
+		{"another signature", st.after(yesAcme, yesBolt, session, made), SignatureMade{"0xother"}, noon, ErrOtherHash},
+		{"signature without hash", allowed, SignatureMade{""}, noon, ErrMalformed},
+		{"block without hash", st.after(made), WasConfirmed{Height: 1}, noon, ErrMalformed},
+		{"two blocks", st.after(made, inBlock), WasConfirmed{Height: 8, Block: "0xother"}, noon, ErrInBlock},
+		{"replaced by nothing", st.life(), WasReplaced{}, noon, ErrMalformed},
+		{"reverted, replaced", st.after(made, undone, BecameFinal{}), WasReplaced{"0xother"}, noon, ErrInBlock},
+	} {
+		if _, err := c.life.Apply(c.event, c.now); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+	own2 := vault(t, func(v *charter.Vault) { v.InitiatorApproves = true })
+	s := stated(t, own2, func(it *Intent) { it.Initiator = "alice" })
+	v := vote(t, s, own2, signet.Approve, "alice")
+	strict := must(New(s, own2, noon))(t)
+	strict.vault.InitiatorApproves = false
+	if _, err := strict.Apply(Answer{v}, noon); !errors.Is(err, ErrOwnProposal) {
+		t.Errorf("own proposal: %v", err)
+	}
+	if _, err := New(s, st.v, noon); !errors.Is(err, ErrOtherVault) {
+		t.Errorf("other vault: %v", err)
+	}
+}
+
+// t ALLOWs allow and more than n − t DENYs deny, for all committees up to 16.
+func TestWeigh(t *testing.T) {
+	for n := 2; n <= 16; n++ {
+		var names []string
+		for i := range n {
+			names = append(names, fmt.Sprintf("op-%02d", i))
+		}
+		for threshold := 2; threshold <= n; threshold++ {
+			v := vault(t, func(v *charter.Vault) { v.Committee, v.Threshold = names, threshold })
+			s := stated(t, v)
+			for _, verdict := range []Verdict{Allow, Deny} {
+				need, want := threshold, Allowed
+				if verdict == Deny {
+					need, want = n-threshold+1, Denied
+				}
+				l := must(New(s, v, noon))(t)
+				for i := range need {
+					if l.State() != Proposed || len(l.Undecided()) != n-i {
+						t.Fatalf("%d of %d: %s after %d %s", threshold, n, l.State(), i, verdict)
+					}
+					l = must(l.Apply(Decided{names[i], verdict}, noon))(t)
+				}
+				if l.State() != want {
+					t.Errorf("%d of %d: %s after %d %s", threshold, n, l.State(), need, verdict)
+				}
+			}
+		}
+	}
+}
+
+func TestTakeBack(t *testing.T) {
+	st := newStory(t)
+	allowed := []Event{st.approve("bob"), st.approve("carol"), yesAcme, yesBolt}
+	if l := st.after(append(allowed, st.reject("bob"))...); l.State() != Denied {
+		t.Errorf("quorum broken, yet %s", l.State())
+	}
+	if l := st.after(append(allowed, st.approve("alice"), st.reject("bob"))...); l.State() != Allowed {
+		t.Errorf("quorum held, yet %s", l.State())
+	}
+	// A node that heard decisions before approvals counts both.
+	if l := st.after(yesAcme, yesBolt, st.approve("bob"), st.approve("carol")); l.State() != Allowed || l.Tally().Need != 0 {
+		t.Errorf("late approvals: %s, %+v", l.State(), l.Tally())
+	}
+	if l := st.after(yesAcme, yesBolt, st.reject("bob"), st.reject("carol")); l.State() != Denied {
+		t.Errorf("hopeless, yet %s", l.State())
+	}
+}
+
+func TestAttempts(t *testing.T) {
+	st := newStory(t)
+	l := st.after(yesAcme, yesBolt)
+	for i := 1; i < MaxAttempts; i++ {
+		l = must(must(l.Apply(session, noon))(t).Apply(silent, noon))(t)
+		if l.State() != Allowed || l.Attempts() != i {
+			t.Fatalf("after %d sessions: %s", i, l.State())
+		}
+	}
+	l = must(must(l.Apply(session, noon))(t).Apply(silent, noon))(t)
+	if l.State() != Failed {
+		t.Errorf("after %d sessions: %s", l.Attempts(), l.State())
+	}
+	if l := must(st.after(yesAcme, yesBolt, session).Apply(silent, noon.Add(24*time.Hour)))(t); l.State() != Expired {
+		t.Errorf("failed after its time: %s", l.State())
+	}
+	for _, class := range []FailureClass{Unattributed, Blame, BurnPair} {
+		if l := st.after(yesAcme, yesBolt, session, SessionFailed{Session: session.Session, Class: class}); l.State() != Failed || l.PossiblySigned() {
+			t.Errorf("class %d: %s", class, l.State())
+		}
+	}
+}
+
+func TestAlarm(t *testing.T) {
+	st := newStory(t)
+	for _, row := range st.lives() {
+		l := must(row.life.Apply(made, noon))(t)
+		few := row.life.count(Allow) < st.v.Threshold
+		if (l.Alarm() != "") != few || l.Hash() != "0xhash" {
+			t.Errorf("%s: alarm %q, hash %q", row.name, l.Alarm(), l.Hash())
+		}
+	}
+	// This node was away: the ALLOWs arrive after the signature.
+	l := st.after(Expire{}, made)
+	if !strings.Contains(l.Alarm(), "0 operators") {
+		t.Errorf("no ALLOW known: alarm %q", l.Alarm())
+	}
+	l = must(must(l.Apply(yesAcme, noon))(t).Apply(yesBolt, noon))(t)
+	if l.Alarm() != "" || l.State() != Signed {
+		t.Errorf("all ALLOWs known: %s, alarm %q", l.State(), l.Alarm())
+	}
+	// An approver took back what the quorum needs, and it was signed all the same.
+	l = st.after(st.approve("bob"), st.approve("carol"), yesAcme, yesBolt, st.reject("bob"), made)
+	if !strings.Contains(l.Alarm(), "denied here before") {
+		t.Errorf("denied and signed: alarm %q", l.Alarm())
+	}
+	if l := st.after(yesAcme, yesBolt, session, unsure); !l.PossiblySigned() {
+		t.Error("an unknown outcome counts as unsigned")
+	}
+}
+
+func TestCheckSign(t *testing.T) {
+	st := newStory(t)
+	allowed := st.after(yesAcme, yesBolt)
+	if err := allowed.CheckSign("acme", noon); err != nil {
+		t.Error(err)
+	}
+	if err := allowed.CheckSign("cora", noon); !errors.Is(err, ErrNotAllowed) {
+		t.Errorf("cora has not allowed: %v", err)
+	}
+	if err := allowed.CheckSign("acme", noon.Add(24*time.Hour)); !errors.Is(err, ErrExpired) {
+		t.Errorf("expired: %v", err)
+	}
+	if err := st.after(yesAcme).CheckSign("acme", noon); !errors.Is(err, ErrNotAllowed) {
+		t.Errorf("one of two: %v", err)
+	}
+}
+
+func TestLifeAccessors(t *testing.T) {
+	st := newStory(t)
+	l := st.after(st.approve("bob"), yesAcme, yesBolt, session, made, WasBroadcast{}, inBlock)
+	h, b := l.Block()
+	if l.ID() != st.s.ID() || l.Intent().Initiator != "dora" || l.Session() != session.Session || h != 7 || b != "0xblock" ||
+		!slices.Equal(l.Signers(), []string{"acme", "bolt"}) || l.Verdict("acme") != Allow || !slices.Equal(l.Undecided(), []string{"cora"}) ||
+		len(l.Votes()) != 1 || l.Reverted() || !l.Changed().Equal(noon.Add(time.Hour)) {
+		t.Errorf("life reads as %+v", l)
+	}
+	if l := st.after(made, WasReplaced{"0xother"}); l.ReplacedBy() != "0xother" {
+		t.Errorf("replaced by %q", l.ReplacedBy())
+	}
+	l = must(l.Apply(WasReorged{}, noon))(t)
+	if h, b := l.Block(); h != 0 || b != "" {
+		t.Errorf("after a reorg it stands in %d %s", h, b)
+	}
+	if State(200).String() != "unknown" {
+		t.Error("a state without name has one")
+	}
+}
+
+func TestLifeCodec(t *testing.T) {
+	st := newStory(t)
+	for _, row := range st.lives() {
+		got := must(DecodeLife(row.life.Bytes(), st.s, st.v))(t)
+		if !bytes.Equal(got.Bytes(), row.life.Bytes()) || got.State() != row.life.State() {
+			t.Errorf("%s: decoded it differs", row.name)
+		}
+		for i, e := range st.events() {
+			a, err1 := row.life.Apply(e, noon.Add(time.Hour))
+			b, err2 := got.Apply(e, noon.Add(time.Hour))
+			if (err1 == nil) != (err2 == nil) || !bytes.Equal(a.Bytes(), b.Bytes()) {
+				t.Errorf("%s: decoded it takes %s otherwise", row.name, columnNames[i])
+			}
+		}
+	}
+	l := st.after(st.approve("bob"), st.reject("carol"), yesAcme, yesBolt, session, made, inBlock)
+	l.votes[0].Flags = signet.Flags{SecurityKey: true, Present: true, Verified: true, Counter: 9}
+	got := must(DecodeLife(l.Bytes(), st.s, st.v))(t)
+	if !reflect.DeepEqual(got, l) {
+		t.Errorf("decoded %+v\nwant %+v", got, l)
+	}
+	snapshot(t, "life.hex", fmt.Appendf(nil, "%x\n", l.Bytes()))
+}
+
+func TestDecodeLifeRefuses(t *testing.T) {
+	st := newStory(t)
+	l := st.after(st.approve("bob"), yesAcme, yesBolt, session, made, inBlock)
+	b := l.Bytes()
+	change := func(f func(*Life)) []byte {
+		bad := must(DecodeLife(b, st.s, st.v))(t)
+		f(&bad)
+		return bad.Bytes()
+	}
+	for name, in := range map[string][]byte{
+		"empty": nil, "cut": b[:len(b)-1], "longer": append(bytes.Clone(b), 0),
+		"other intent": change(func(l *Life) { l.id[0]++ }),
+		"state":        change(func(l *Life) { l.state = numStates }),
+		"overrode":     change(func(l *Life) { l.overrode = numStates }),
+		"attempts":     change(func(l *Life) { l.attempts = MaxAttempts + 1 }),
+		"verb":         change(func(l *Life) { l.votes[0].Verb = "intent" }),
+		"person":       change(func(l *Life) { l.votes[0].Person = "Bob" }),
+		"key":          change(func(l *Life) { l.votes[0].Key = signet.Key{} }),
+		"verdict":      change(func(l *Life) { l.decisions["acme"] = "maybe" }),
+		"operator":     change(func(l *Life) { l.decisions["Acme"] = Allow }),
+		"signer":       change(func(l *Life) { l.signers[0] = "" }),
+		"hash":         change(func(l *Life) { l.hash = "a\nb" }),
+		"block":        change(func(l *Life) { l.block = strings.Repeat("x", maxName+1) }),
+		"decisions":    bytes.Replace(b, []byte("\x00\x04acme\x00\x02"), []byte("\x00\x04zeta\x00\x02"), 1),
+	} {
+		if name == "decisions" && bytes.Equal(in, b) {
+			in = bytes.Replace(b, []byte("acme"), []byte("zeta"), 1)
+		}
+		if _, err := DecodeLife(in, st.s, st.v); err == nil {
+			t.Errorf("%s: decoded", name)
+		}
+	}
+}
+
+func FuzzDecodeLife(f *testing.F) {
+	st := newStory(f)
+	for _, row := range st.lives() {
+		f.Add(row.life.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		l, err := DecodeLife(in, st.s, st.v)
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(l.Bytes(), in) {
+			t.Fatal("decode then encode changed it")
+		}
+	})
+}
+
+// FuzzRead gives meaning to every statement that has the right form.
+func FuzzRead(f *testing.F) {
+	st := newStory(f)
+	f.Add(st.s.Bytes())
+	f.Add(must(decided(f, st.v).Statement(salt))(f).Bytes())
+	f.Add(must(Cancellation{Charter: st.v.Charter, Vault: st.v.ID, Intent: st.s.ID(), Initiator: "dora", Created: noon}.Statement(salt))(f).Bytes())
+	f.Fuzz(func(t *testing.T, in []byte) {
+		s, err := statement.Parse(in)
+		if err != nil {
+			return
+		}
+		var again statement.Statement
+		if it, err1 := Of(s); err1 == nil {
+			again, err = it.Statement(s.Salt())
+		} else if c, err1 := CancellationOf(s); err1 == nil {
+			again, err = c.Statement(s.Salt())
+		} else {
+			return
+		}
+		if err != nil || again.ID() != s.ID() {
+			t.Fatalf("read and written again it differs: %v", err)
+		}
+	})
+}
+
+// FuzzMoves plays random events: a life never panics, and never signs without t ALLOWs.
+func FuzzMoves(f *testing.F) {
+	st := newStory(f)
+	events := slices.Concat(st.events(), []Event{
+		yesAcme, yesBolt, noAcme, noBolt, st.approve("alice"), st.reject("alice"), st.approve("carol"), st.reject("carol"), unsure, undone,
+	})
+	born := st.life()
+	f.Add([]byte{15, 16, 5, 6, 5, 7, 8, 9, 10, 13, 11})
+	f.Add([]byte{17, 18, 7, 10, 11})
+	f.Fuzz(func(t *testing.T, plays []byte) {
+		l := born
+		for _, p := range plays[:min(len(plays), 64)] {
+			next, err := l.Apply(events[int(p)%len(events)], noon.Add(time.Duration(p>>5)*4*time.Hour))
+			if err == nil && next.State() == Signing && l.State() != Signing && next.count(Allow) < st.v.Threshold {
+				t.Fatal("a session began without t ALLOWs")
+			}
+			if next.State() > Signing && next.State() < Denied && next.Hash() == "" {
+				t.Fatalf("%s without a signature", next.State())
+			}
+			if l.Hash() != "" && next.Hash() != l.Hash() {
+				t.Fatal("a signature was forgotten")
+			}
+			l = next
+		}
+	})
+}
