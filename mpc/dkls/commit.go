@@ -21,10 +21,10 @@ func (*commit) Accept(kind engine.Kind, _ engine.PartyID, _ []byte) error {
 	return &engine.Misuse{Doing: "sign", Err: fmt.Errorf("kind %#x comes before round 1", uint8(kind))}
 }
 
-// Finish: DKLs23 protocol 3.6 steps 1 to 4, protocols.md 2.5 R1, spec/dkls-sign 2.1.
+// Finish: DKLs23 protocol 3.6 steps 4 to 6, protocols.md 2.5 R1, spec/dkls-sign 2.1.
 // Broadcast comᵢ; to each j the extension of our oblivious transfers, which fixes χᵢⱼ.
 //
-// DEVIATION: comᵢ is to (Rᵢ, pkᵢ), where DKLs23 commits to Rᵢ alone. Together with T_1,
+// DEVIATION: comᵢ is to (Rᵢ, pkᵢ), where DKLs23 commits to Rᵢ alone. Together with T₁,
 // which round 2 echoes, it pins both for all receivers before any secret-dependent output.
 func (s *commit) Finish(engine.Transcript) (out engine.Outcome[Signature], err error) {
 	if err := s.draw(); err != nil {

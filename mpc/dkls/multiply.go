@@ -32,7 +32,7 @@ func (s *multiply) Accept(kind engine.Kind, from engine.PartyID, body []byte) er
 	return s.refuse(r.err)
 }
 
-// Finish: DKLs23 protocol 3.6 steps 5 and 6, protocols.md 2.3 and 2.5 R2, spec/dkls-sign
+// Finish: DKLs23 protocol 3.6 step 7, protocols.md 2.3 and 2.5 R2, spec/dkls-sign
 // 2.2. All verdicts come before anything is released: no part of round 2 leaves, to
 // anyone, unless every peer's extension passed.
 func (s *multiply) Finish(engine.Transcript) (out engine.Outcome[Signature], err error) {

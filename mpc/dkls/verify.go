@@ -28,11 +28,11 @@ func (s *verify) Accept(kind engine.Kind, from engine.PartyID, body []byte) (err
 	return s.refuse(err)
 }
 
-// Finish: DKLs23 protocol 3.6 steps 7 to 9, protocols.md 2.5 R3, spec/dkls-sign 2.3. The
-// engine compared T_1, step 1a, before it accepted a body.
+// Finish: DKLs23 protocol 3.6 steps 8 and 9, protocols.md 2.5 R3, spec/dkls-sign 2.3. The
+// engine compared T₁, check 1a, before it accepted a body.
 func (s *verify) Finish(engine.Transcript) (out engine.Outcome[Signature], err error) {
 	var faults []*engine.Fault
-	for _, p := range s.peers { // step 1b: a nonce or key share chosen after ours was seen
+	for _, p := range s.peers { // check 1b: a nonce or key share chosen after ours was seen
 		if !p.opening.opens(p.commitment, s.Session, p.Party) {
 			f := engine.Blamed("dkls: opening", p.ID, errors.New("does not match the commitment"))
 			f.Strength = engine.Proved // both are broadcasts
@@ -42,7 +42,7 @@ func (s *verify) Finish(engine.Transcript) (out engine.Outcome[Signature], err e
 	if len(faults) > 0 {
 		return s.abort(faults)
 	}
-	for _, p := range s.peers { // steps 2 to 4, of all peers before any verdict is released
+	for _, p := range s.peers { // checks 2 to 4, of all peers before any verdict is released
 		if f := s.judge(p); f != nil {
 			faults = append(faults, f)
 		}
@@ -50,7 +50,7 @@ func (s *verify) Finish(engine.Transcript) (out engine.Outcome[Signature], err e
 	if len(faults) > 0 {
 		return s.abort(faults)
 	}
-	if f := s.combine(); f != nil { // steps 5 and 6
+	if f := s.combine(); f != nil { // checks 5 and 6
 		return s.abort([]*engine.Fault{f})
 	}
 	s.ownSum = s.partial()
@@ -63,11 +63,11 @@ func (s *verify) Finish(engine.Transcript) (out engine.Outcome[Signature], err e
 // judge makes the checks on what j multiplied.
 func (s *signer) judge(p *peer) *engine.Fault {
 	var err error
-	// step 2: ã, η̂ or μ that do not belong together ask for bits of β
+	// check 2: ã, η̂ or μ that do not belong together ask for bits of β
 	if p.d, err = p.receiver.Finish(s.Session, p.product.rvole); err != nil {
 		return judged("dkls: multiplication", p, err)
 	}
-	// steps 3 and 4: inputs to the multiplication other than the committed rⱼ and skⱼ
+	// checks 3 and 4: inputs to the multiplication other than the committed rⱼ and skⱼ
 	okR := s.consistent(p, p.opening.r, &p.d[0], p.product.gammaU)
 	okPK := s.consistent(p, p.opening.pk, &p.d[1], p.product.gammaV)
 	switch {
@@ -90,11 +90,11 @@ func (s *signer) combine() *engine.Fault {
 	for _, p := range s.peers {
 		key, nonce = key.Add(p.opening.pk), nonce.Add(p.opening.r)
 	}
-	// step 5: a stale or wrong share, or a wrong tweak, of somebody
+	// check 5: a stale or wrong share, or a wrong tweak, of somebody
 	if !key.Equal(s.childKey) {
 		return engine.Nobody("dkls: key shares", errors.New("they do not add up to the key"))
 	}
-	// step 6: parties that cancel each other's nonces
+	// check 6: parties that cancel each other's nonces
 	if nonce.IsIdentity() {
 		return engine.Nobody("dkls: nonce", errors.New("R is the identity"))
 	}
