@@ -425,7 +425,7 @@ func FuzzPieces(f *testing.F) {
 	f.Add(good[:20])
 	f.Fuzz(func(t *testing.T, in []byte) {
 		got, err := k.Unwrap(ctx, in, label)
-		if (err == nil) != bytes.Equal(in, good) || err == nil && !got.Equal(dek) {
+		if err == nil && !got.Equal(dek) { // each fuzzing process wraps anew under the same keys
 			t.Errorf("unwrapped %x: %v", in, err)
 		}
 	})

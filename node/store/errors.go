@@ -13,6 +13,7 @@ var (
 	ErrCorrupt  = errors.New("stored data is damaged")
 	ErrInvalid  = errors.New("request breaks a bound of the store")
 	ErrClosed   = errors.New("store is closed")
+	ErrVersion  = errors.New("store has a format that this program does not know")
 	ErrLocked   = errors.New("store is in use by another process")
 )
 

@@ -108,6 +108,45 @@ func TestLostMetaWrite(t *testing.T) {
 	}
 }
 
+func TestReserveFollowsOption(t *testing.T) {
+	dir := t.TempDir() + "/s"
+	for _, want := range []int64{256 << 10, 64 << 10, 512 << 10} {
+		s, err := Open(dir, Options{Reserve: want})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(filepath.Join(dir, reserveFile)); err != nil || info.Size() != want || s.disk.held != want {
+			t.Errorf("reserve has %d bytes, holds %d, %v; want %d", info.Size(), s.disk.held, err, want)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Bytes of the state record: a change here breaks every store in the field.
+func TestStateRecord(t *testing.T) {
+	st := state{revision: 5, count: 3, sum: 1<<63 + 7}
+	frame := st.frame()
+	const want = "0000000000000005" + "0000000000000003" + "8000000000000007"
+	if got := fmt.Sprintf("%x", frame[store.FrameSize:]); got != want {
+		t.Errorf("state is %s, want %s", got, want)
+	}
+	if got, err := parseState(frame); err != nil || got != st {
+		t.Errorf("parsed %+v, %v", got, err)
+	}
+	newer := store.Frame(string(stateKey), formatVersion+1, frame[store.FrameSize:])
+	if _, err := parseState(newer); !errors.Is(err, store.ErrVersion) || errors.Is(named(err, "file"), store.ErrCorrupt) {
+		t.Errorf("newer format: %v, want it named", err)
+	}
+	short := store.Frame(string(stateKey), formatVersion, frame[store.FrameSize:store.FrameSize+23])
+	for name, b := range map[string][]byte{"short": short, "another key's": store.Frame("t", formatVersion, frame[store.FrameSize:]), "empty": nil} {
+		if _, err := parseState(b); !errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("%s: %v, want ErrCorrupt", name, err)
+		}
+	}
+}
+
 type model map[string]string
 
 func (m model) check(t *testing.T, dir, what string) {

@@ -52,7 +52,7 @@ func parseState(frame []byte) (state, error) {
 		return state{}, err
 	}
 	if version != formatVersion {
-		return state{}, fmt.Errorf("store has format %d, this program knows %d", version, formatVersion)
+		return state{}, fmt.Errorf("%w: format %d, not %d", store.ErrVersion, version, formatVersion)
 	}
 	if len(v) != 24 {
 		return state{}, &store.CorruptError{Key: string(stateKey), Err: fmt.Errorf("has %d bytes, not 24", len(v))}
@@ -100,7 +100,7 @@ func (t *tally) compare() (state, error) {
 
 // named makes damage that has no record's name the file's.
 func named(err error, path string) error {
-	if err == nil || errors.Is(err, store.ErrCorrupt) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrVersion) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return &store.CorruptError{Key: path, Err: err}
