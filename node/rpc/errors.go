@@ -47,7 +47,7 @@ const (
 	FieldNonce   Field = "nonce"
 	FieldFeeCap  Field = "fee cap"
 	FieldBalance Field = "balance"
-	FieldToken   Field = "token balance"
+	FieldToken   Field = "token"
 )
 
 // A Mismatch says that a transaction does not fit the chain as this node's endpoint sees it.

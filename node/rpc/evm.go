@@ -27,6 +27,21 @@ func (q *quantity) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// quantity64 is a quantity below 2⁶⁴.
+type quantity64 uint64
+
+func (q *quantity64) UnmarshalJSON(b []byte) error {
+	var x quantity
+	if err := x.UnmarshalJSON(b); err != nil {
+		return err
+	}
+	if !x.IsUint64() {
+		return fmt.Errorf("quantity %v is above 2⁶⁴−1", &x.Int)
+	}
+	*q = quantity64(x.Uint64())
+	return nil
+}
+
 // blob is JSON-RPC's 0x… bytes.
 type blob []byte
 
@@ -58,14 +73,9 @@ func (c *EVM) number(ctx context.Context, method string, params ...any) (*big.In
 
 // number64 is number for quantities below 2⁶⁴.
 func (c *EVM) number64(ctx context.Context, method string, params ...any) (uint64, error) {
-	x, err := c.number(ctx, method, params...)
-	if err != nil {
-		return 0, err
-	}
-	if !x.IsUint64() {
-		return 0, c.broken(method, "answered with %v, which is above 2⁶⁴−1", x)
-	}
-	return x.Uint64(), nil
+	var q quantity64
+	err := c.call(ctx, &q, method, params...)
+	return uint64(q), err
 }
 
 // ChainID returns the chain's EIP-155 id.
@@ -153,7 +163,10 @@ func (c *EVM) tokenWord(ctx context.Context, token evm.Address, data []byte) (*b
 		return nil, fmt.Errorf("read token %s: %w", token, err)
 	}
 	if len(b) != 32 {
-		return nil, fmt.Errorf("read token %s: it answers with %d bytes, not 32: it is no ERC-20 contract on this chain", token, len(b))
+		return nil, &Mismatch{
+			Field: FieldToken, Expected: fmt.Sprintf("an ERC-20 contract at %s", token),
+			Found: fmt.Sprintf("an answer of %d bytes, not 32", len(b)), Next: "check the token's address and its chain",
+		}
 	}
 	return new(big.Int).SetBytes(b), nil
 }

@@ -95,8 +95,8 @@ func (c *EVM) TransactionByHash(ctx context.Context, hash evm.Hash) (tx Known, f
 	var r *struct {
 		Hash  evm.Hash    `json:"hash"`
 		From  evm.Address `json:"from"`
-		Nonce quantity    `json:"nonce"`
-		Block *quantity   `json:"blockNumber"`
+		Nonce quantity64  `json:"nonce"`
+		Block *quantity64 `json:"blockNumber"`
 	}
 	found, err = c.lookup(ctx, &r, method, hash)
 	if err != nil || !found || r == nil {
@@ -105,12 +105,7 @@ func (c *EVM) TransactionByHash(ctx context.Context, hash evm.Hash) (tx Known, f
 	if r.Hash != hash {
 		return Known{}, false, c.broken(method, "answered with transaction %s for %s", r.Hash, hash)
 	}
-	tx = Known{Hash: hash, From: r.From, Nonce: r.Nonce.Uint64()}
-	if r.Block != nil {
-		height := r.Block.Uint64()
-		tx.Block = &height
-	}
-	return tx, true, nil
+	return Known{Hash: hash, From: r.From, Nonce: uint64(r.Nonce), Block: (*uint64)(r.Block)}, true, nil
 }
 
 // A Receipt is the outcome of a transaction that stands in a block.
@@ -128,12 +123,12 @@ type Receipt struct {
 func (c *EVM) Receipt(ctx context.Context, hash evm.Hash) (receipt Receipt, found bool, err error) {
 	const method = "eth_getTransactionReceipt"
 	var r *struct {
-		Hash      evm.Hash  `json:"transactionHash"`
-		Block     *quantity `json:"blockNumber"`
-		BlockHash evm.Hash  `json:"blockHash"`
-		Status    *quantity `json:"status"`
-		GasUsed   quantity  `json:"gasUsed"`
-		GasPrice  *quantity `json:"effectiveGasPrice"`
+		Hash      evm.Hash    `json:"transactionHash"`
+		Block     *quantity64 `json:"blockNumber"`
+		BlockHash evm.Hash    `json:"blockHash"`
+		Status    *quantity64 `json:"status"`
+		GasUsed   quantity64  `json:"gasUsed"`
+		GasPrice  *quantity   `json:"effectiveGasPrice"`
 	}
 	found, err = c.lookup(ctx, &r, method, hash)
 	if err != nil || !found || r == nil || r.Block == nil {
@@ -146,8 +141,8 @@ func (c *EVM) Receipt(ctx context.Context, hash evm.Hash) (receipt Receipt, foun
 		return Receipt{}, false, c.broken(method, "answered with a receipt without status")
 	}
 	receipt = Receipt{
-		Hash: hash, Block: r.Block.Uint64(), BlockHash: r.BlockHash,
-		Success: r.Status.Uint64() == 1, GasUsed: r.GasUsed.Uint64(),
+		Hash: hash, Block: uint64(*r.Block), BlockHash: r.BlockHash,
+		Success: *r.Status == 1, GasUsed: uint64(r.GasUsed),
 	}
 	if r.GasPrice != nil {
 		receipt.GasPrice = &r.GasPrice.Int

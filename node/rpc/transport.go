@@ -87,7 +87,7 @@ type response struct {
 	} `json:"error"`
 }
 
-// call calls a method and decodes its result. result may be nil.
+// call calls a method and decodes its result. Only a *json.RawMessage takes a null.
 func (c *EVM) call(ctx context.Context, result any, method string, params ...any) error {
 	if params == nil {
 		params = []any{}
@@ -117,8 +117,8 @@ func (c *EVM) call(ctx context.Context, result any, method string, params ...any
 	if string(r.ID) != fmt.Sprint(id) {
 		return c.broken(method, "answered to another request than ours")
 	}
-	if result == nil {
-		return nil
+	if _, raw := result.(*json.RawMessage); string(r.Result) == "null" && !raw {
+		return c.broken(method, "answered with null")
 	}
 	if err := json.Unmarshal(r.Result, result); err != nil {
 		return c.broken(method, "answered with another type than the method has: %s", printable(err.Error()))
@@ -153,6 +153,9 @@ func (c *EVM) unreachable(method string, err error) error {
 	var inURL *url.Error
 	if errors.As(err, &inURL) {
 		err = inURL.Err
+	}
+	if errors.Is(err, context.Canceled) { // our own doing, not the endpoint's
+		return fmt.Errorf("call %s at %s: %w", method, c.name, err)
 	}
 	return &EndpointError{
 		Endpoint: c.name, Method: method, Err: err,

@@ -24,8 +24,11 @@ type Node struct {
 	cmd *exec.Cmd
 }
 
-// startLimit is how long anvil may take until it listens.
-const startLimit = 30 * time.Second
+// How long anvil may take until it listens, and until it mined a transaction.
+const (
+	startLimit = 30 * time.Second
+	mineLimit  = 30 * time.Second
+)
 
 // Start starts anvil on a free port of the loopback interface and stops it when the test
 // ends. args are added to its command line. A missing binary fails the test.
@@ -139,4 +142,27 @@ func (n *Node) SetBalance(t testing.TB, address, wei string) {
 func (n *Node) Mine(t testing.TB, blocks int) {
 	t.Helper()
 	n.Call(t, nil, "anvil_mine", fmt.Sprintf("0x%x", blocks))
+}
+
+type receipt struct{ Status, ContractAddress string }
+
+// send sends a transaction from an unlocked account and waits until it is mined. Anvil
+// answers with the hash before it has mined.
+func (n *Node) send(t testing.TB, transaction map[string]string) receipt {
+	t.Helper()
+	var hash string
+	n.Call(t, &hash, "eth_sendTransaction", transaction)
+	for limit := time.Now().Add(mineLimit); time.Now().Before(limit); time.Sleep(2 * time.Millisecond) {
+		var r *receipt
+		n.Call(t, &r, "eth_getTransactionReceipt", hash)
+		if r == nil {
+			continue
+		}
+		if r.Status != "0x1" {
+			t.Fatalf("anvil: transaction %s was reverted", hash)
+		}
+		return *r
+	}
+	t.Fatalf("anvil: transaction %s is not mined after %s", hash, mineLimit)
+	return receipt{}
 }

@@ -25,22 +25,16 @@ func (n *Node) DeployToken(t testing.TB, supply *big.Int) string {
 		t.Fatalf("assemble token.easm: %v", err)
 	}
 	code = append(code, supply.FillBytes(make([]byte, 32))...)
-	var hash string
-	n.Call(t, &hash, "eth_sendTransaction", map[string]string{
+	receipt := n.send(t, map[string]string{
 		"from": n.Accounts(t)[0], "data": "0x" + hex.EncodeToString(code), "gas": "0x100000",
 	})
-	var receipt struct{ Status, ContractAddress string }
-	n.Call(t, &receipt, "eth_getTransactionReceipt", hash)
-	if receipt.Status != "0x1" {
-		t.Fatalf("deploy token: status %q", receipt.Status)
-	}
 	return receipt.ContractAddress
 }
 
 // GiveToken sends amount of the token from the first unlocked account.
 func (n *Node) GiveToken(t testing.TB, token, to string, amount *big.Int) {
 	t.Helper()
-	n.Call(t, nil, "eth_sendTransaction", map[string]string{
+	n.send(t, map[string]string{
 		"from": n.Accounts(t)[0], "to": token,
 		"data": fmt.Sprintf("0xa9059cbb%064s%064x", strings.ToLower(strings.TrimPrefix(to, "0x")), amount),
 	})
