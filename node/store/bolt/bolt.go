@@ -70,7 +70,8 @@ var _ store.Store = (*Store)(nil)
 
 // Open opens the folder, creating it (0700) if its parent exists. Errors: ErrLocked if
 // another process has it; *store.CorruptError if anything in it is damaged;
-// store.ErrVersion if a newer program made it; a plain error if others may read it or it lies on a network file system.
+// store.ErrVersion if a newer program made it; a plain error if others may read it or it
+// lies on a network file system.
 func Open(dir string, o Options) (_ *Store, err error) {
 	if o.Reserve == 0 {
 		o.Reserve = DefaultReserve
