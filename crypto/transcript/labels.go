@@ -49,7 +49,7 @@ const (
 	EpochFinalProof
 	EpochFinalCert
 	EpochTestDigest
-	EpochDrop
+	EpochAlive
 
 	DKLsCommit
 
@@ -116,7 +116,7 @@ var labels = [...]string{
 	EpochFinalProof:    "ostraka/1/epoch/proof-of-share",
 	EpochFinalCert:     "ostraka/1/epoch/all-final",
 	EpochTestDigest:    "ostraka/1/epoch/test-digest",
-	EpochDrop:          "ostraka/1/epoch/drop",
+	EpochAlive:         "ostraka/1/epoch/alive",
 
 	DKLsCommit: "ostraka/1/dkls/commit",
 

@@ -31,6 +31,7 @@ const (
 	KindDrop      = "drop"   // a pending record was given up
 	KindSigned    = "signed" // a signature came out
 	KindChain     = "chain"  // a transaction's life on its chain went on
+	KindAlive     = "alive"  // a share proved itself
 	KindAlarm     = "alarm"
 )
 

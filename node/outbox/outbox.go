@@ -244,3 +244,6 @@ func (o *Outbox) Wake(p Peer) {
 		it.next, it.tries = time.Time{}, 0
 	}
 }
+
+// ErrLater says that a note stands on something that is not here yet.
+var ErrLater = errors.New("not yet")

@@ -37,10 +37,13 @@ type Task struct {
 	// Begin makes the machine once all have joined.
 	Begin func(ceremony.Seat) (Machine, error)
 	// Save turns a machine's records into an entry: sealed, under their keys.
-	Save func([]engine.Record) (journal.Entry, error)
+	Save func(now time.Time, rows []engine.Record) (journal.Entry, error)
+	// Saved reads back what Save wrote, before anything that depends on it leaves. May be nil.
+	Saved func(ctx context.Context) error
 	// Done is told how the session ended: err is nil after a result. sentLast says that our
-	// last message may have left, so that an abort means "possibly signed". It must not block.
-	Done func(now time.Time, err error, sentLast bool)
+	// last message may have left, so that an abort means "possibly signed". It is called once,
+	// under the session's lock: it must not call the Host.
+	Done func(ctx context.Context, now time.Time, err error, sentLast bool)
 }
 
 // Config is what a Host works with.
@@ -223,6 +226,16 @@ func (h *Host) takeMessage(ctx context.Context, now time.Time, link engine.Party
 		return nil
 	}
 	return r.take(ctx, now, frame)
+}
+
+// Declined takes a peer's word, over its own link, that it will not join a session of ours.
+func (h *Host) Declined(ctx context.Context, now time.Time, by engine.PartyID, setup [32]byte, reason string) {
+	h.mu.Lock()
+	r := h.joining[setup]
+	h.mu.Unlock()
+	if r != nil {
+		r.declined(ctx, now, by, reason)
+	}
 }
 
 // Tick ends sessions whose time is over, and forgets early frames that nobody claimed.

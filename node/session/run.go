@@ -190,7 +190,7 @@ func (r *run) carryOut(ctx context.Context, now time.Time, eff Effects, err erro
 	}
 	if len(eff.Save) > 0 {
 		failpoint.Hit("session-before-save")
-		if saveErr := r.save(ctx, eff.Save); saveErr != nil {
+		if saveErr := r.save(ctx, now, eff.Save); saveErr != nil {
 			r.end(ctx, now, errors.Join(saveErr, err))
 			return true
 		}
@@ -235,13 +235,19 @@ func (r *run) burn(ctx context.Context, now time.Time, tokens []engine.Token) {
 	r.host.cancelPairs(ctx, now, tokens, r)
 }
 
-func (r *run) save(ctx context.Context, rows []engine.Record) error {
-	e, err := r.task.Save(rows)
+func (r *run) save(ctx context.Context, now time.Time, rows []engine.Record) error {
+	e, err := r.task.Save(now, rows)
 	if err != nil {
 		return fmt.Errorf("seal what session %s must keep: %w", r.name(), err)
 	}
 	if err := r.host.cfg.Journal.Write(ctx, e); err != nil {
 		return fmt.Errorf("keep what session %s must keep: %w", r.name(), err)
+	}
+	if r.task.Saved == nil {
+		return nil
+	}
+	if err := r.task.Saved(ctx); err != nil {
+		return fmt.Errorf("read back what session %s kept: %w", r.name(), err)
 	}
 	return nil
 }
@@ -300,6 +306,23 @@ func (r *run) expire(ctx context.Context, now time.Time) {
 	}
 }
 
+// declined ends a session that a party refused to join.
+func (r *run) declined(ctx context.Context, now time.Time, by engine.PartyID, reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, in := r.setup.Party(by); in && !r.ended && r.machine == nil {
+		r.end(ctx, now, &engine.Fault{Check: "join", Class: engine.Transient, Err: &DeclinedError{by, reason}})
+	}
+}
+
+// DeclinedError says that a party refused to join, in its own words.
+type DeclinedError struct {
+	By     engine.PartyID
+	Reason string
+}
+
+func (e *DeclinedError) Error() string { return fmt.Sprintf("party %v declined: %s", e.By, e.Reason) }
+
 func (r *run) stop(ctx context.Context, now time.Time, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -330,7 +353,7 @@ func (r *run) end(ctx context.Context, now time.Time, err error) {
 	}
 	level("session ended", "session", r.name(), "protocol", r.setup.Protocol, "what", r.task.Title, "error", err)
 	if r.task.Done != nil {
-		r.task.Done(now, err, r.sentLast)
+		r.task.Done(context.WithoutCancel(ctx), now, err, r.sentLast)
 	}
 }
 

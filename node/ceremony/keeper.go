@@ -1,0 +1,241 @@
+package ceremony
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/statement"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/epoch"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/seal"
+)
+
+// Notes of this room.
+const (
+	NoteCert      outbox.Kind = 0x10 // record, certificate
+	NoteFinal     outbox.Kind = 0x11 // FINAL
+	NoteFinalCert outbox.Kind = 0x12 // final certificate
+	NoteChoice    outbox.Kind = 0x13 // key statement, operator, node signature
+)
+
+const (
+	keygenTimeout = 2 * time.Minute
+	testTimeout   = 30 * time.Second
+	setupLife     = 5 * time.Minute  // clocks may differ by that much
+	turn          = 5 * time.Second  // the next node may open after that
+	retry         = 10 * time.Second // after an attempt failed
+	pendingLife   = time.Minute      // a record without certificate is given up after that
+)
+
+// Config is what a Keeper works with.
+type Config struct {
+	Self     engine.PartyID
+	Operator string
+	Identity ed25519.PrivateKey
+	Journal  *journal.Journal
+	Sealer   seal.Sealer
+	Rand     io.Reader
+	Log      *slog.Logger
+	// Post makes an entry and a note of our own durable together, and sends the note.
+	Post func(ctx context.Context, now time.Time, e journal.Entry, n outbox.Note) error
+	// Reachable says whether a peer's link stands.
+	Reachable func(engine.PartyID) bool
+}
+
+// Keeper keeps the keys of all vaults.
+type Keeper struct {
+	cfg  Config
+	sign mpc.Signer
+
+	mu     sync.Mutex
+	vaults map[statement.ID]*vault
+	keys   map[[32]byte]*vault // by key id, of every attempt that we saw
+}
+
+// vault is one vault's way to its key.
+type vault struct {
+	charter.Vault
+	roster  charter.Roster
+	parties []mpc.Party // seats 1…n
+	names   map[engine.PartyID]string
+	attempt uint64      // the last one that we joined or opened
+	keyID   [32]byte    // of that attempt
+	book    *epoch.Book // of that attempt
+	finals  map[engine.PartyID]*epoch.Final
+	choice  statement.Statement // the key statement, once we signed one
+	signed  map[string][]byte   // operator → node signature over it
+	since   time.Time           // when the vault, or the present step, became ours to move
+	next    time.Time           // not before this
+	lastErr error               // why the last attempt failed
+	proofs  map[engine.PartyID]time.Time
+}
+
+// New makes a keeper without vaults; Add brings them back.
+func New(cfg Config) *Keeper {
+	return &Keeper{cfg: cfg, sign: mpc.NewSigner(cfg.Identity), vaults: map[statement.ID]*vault{}, keys: map[[32]byte]*vault{}}
+}
+
+// Add takes a vault that all operators of its committee accepted, and reads what the store
+// holds of its key.
+func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, r charter.Roster) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.vaults[v.ID] != nil {
+		return nil
+	}
+	w := &vault{Vault: v, roster: r, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, since: now}
+	var seats []mpc.Party
+	for _, name := range v.Committee {
+		o, ok := r.Operator(name)
+		if !ok {
+			return fmt.Errorf("vault %s: operator %s is not in the roster", v.Name, name)
+		}
+		p := mpc.Party{ID: mpc.IDOf(o.Identity), Identity: o.Identity}
+		w.names[p.ID], seats = name, append(seats, p)
+	}
+	w.parties = protocol.Seats(seats)
+	if err := k.load(ctx, w); err != nil {
+		return fmt.Errorf("vault %s: %w", v.Name, err)
+	}
+	k.vaults[v.ID] = w
+	return nil
+}
+
+// reset begins the books of an attempt.
+func (k *Keeper) reset(w *vault, attempt uint64) {
+	w.attempt, w.book, w.finals = attempt, epoch.NewBook(), map[engine.PartyID]*epoch.Final{}
+	if attempt > 0 {
+		w.keyID = epoch.KeyID(w.ID, w.Suite, attempt)
+		k.keys[w.keyID] = w
+	}
+}
+
+// ErrNoKey says that a vault has no published key yet.
+var ErrNoKey = errors.New("the vault has no published key yet")
+
+// View is what others may know of a vault's key.
+type View struct {
+	Vault    charter.Vault
+	Roster   charter.Roster
+	Parties  []mpc.Party
+	Names    map[engine.PartyID]string
+	Attempt  uint64
+	Step     string // for people: what it waits for
+	Waiting  []string
+	LastErr  string
+	Current  *epoch.FinalCert // nil until it is published
+	Choice   statement.Statement
+	ChoiceBy map[string][]byte
+	Proofs   map[engine.PartyID]time.Time // when each share was last proved
+}
+
+// Vault shows one vault.
+func (k *Keeper) Vault(id statement.ID) (View, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w := k.vaults[id]
+	if w == nil {
+		return View{}, false
+	}
+	return k.view(w), true
+}
+
+// Vaults shows all vaults, by name.
+func (k *Keeper) Vaults() []View {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var out []View
+	for _, w := range k.vaults {
+		out = append(out, k.view(w))
+	}
+	slices.SortFunc(out, func(a, b View) int {
+		if c := bytes.Compare([]byte(a.Vault.Name), []byte(b.Vault.Name)); c != 0 {
+			return c
+		}
+		return bytes.Compare(a.Vault.ID[:], b.Vault.ID[:])
+	})
+	return out
+}
+
+func (k *Keeper) view(w *vault) View {
+	v := View{
+		Vault: w.Vault, Roster: w.roster, Parties: slices.Clone(w.parties), Names: maps.Clone(w.names), Attempt: w.attempt,
+		Choice: w.choice, ChoiceBy: maps.Clone(w.signed), Proofs: maps.Clone(w.proofs),
+	}
+	if w.lastErr != nil {
+		v.LastErr = w.lastErr.Error()
+	}
+	if w.published() {
+		v.Step, v.Current = "ready", w.book.Current()
+		return v
+	}
+	v.Step, v.Waiting = w.step()
+	return v
+}
+
+// published says whether the vault gives out addresses: one final certificate, chosen by
+// all nodes of the committee.
+func (w *vault) published() bool {
+	return w.book != nil && w.book.Current() != nil && !w.choice.IsZero() && len(w.signed) == len(w.parties)
+}
+
+// step says what the key's making waits for.
+func (w *vault) step() (string, []string) {
+	missing := func(has func(engine.PartyID) bool) (names []string) {
+		for _, p := range w.parties {
+			if !has(p.ID) {
+				names = append(names, w.names[p.ID])
+			}
+		}
+		return names
+	}
+	pending := w.book.Pending()
+	switch {
+	case w.book.Current() != nil:
+		return "publishing", missing(func(id engine.PartyID) bool { return w.signed[w.names[id]] != nil })
+	case len(pending) == 0:
+		return "keygen", nil
+	case pending[0].Cert == nil:
+		return "certificate", nil
+	case !pending[0].Tested:
+		return "test signature", nil
+	default:
+		return "FINAL", missing(func(id engine.PartyID) bool { return w.finals[id] != nil })
+	}
+}
+
+// Keys loads our secrets of a vault's key in force, for one session. The caller wipes them.
+func (k *Keeper) Keys(ctx context.Context, keyID [32]byte, eh epoch.Hash) (*protocol.Keys, error) {
+	k.mu.Lock()
+	w := k.keys[keyID]
+	var r *epoch.Record
+	if w != nil && w.keyID == keyID && w.published() && w.book.Current().Record.Hash() == eh {
+		r = w.book.Current().Record
+	}
+	k.mu.Unlock()
+	if r == nil {
+		return nil, fmt.Errorf("load key %x, record %v: %w", keyID[:6], eh, ErrNoKey)
+	}
+	return k.loadKeys(ctx, r)
+}
+
+// Standing is what our Join says of a key in force.
+func Standing(f *epoch.FinalCert) mpc.Standing {
+	return mpc.Standing{Epoch: f.Record.Epoch, Record: f.Record.Hash(), FinalCert: f.Sum()}
+}
+
+func memberID(identity ed25519.PublicKey) engine.PartyID { return mpc.IDOf(identity) }

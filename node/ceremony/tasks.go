@@ -1,0 +1,250 @@
+package ceremony
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ostraka/ostraka/evidence/tlog"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
+	"github.com/ostraka/ostraka/mpc/dkls"
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/epoch"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/session"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// Admit decides whether we take part in a keygen or test session. It believes nothing in
+// the Setup: key id, roster, threshold and suite follow from the vault that our officer
+// accepted, the record from our own store.
+func (k *Keeper) Admit(_ context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch s.Protocol {
+	case protocol.ProtocolKeygen:
+		return k.admitKeygen(now, s)
+	case protocol.ProtocolTest:
+		return k.admitTest(s)
+	}
+	return nil, fmt.Errorf("protocol %q is not known here", s.Protocol)
+}
+
+// maxAhead bounds how many attempts a Setup may skip: we may have been away.
+const maxAhead = 16
+
+// find looks for the vault and attempt that a key id belongs to.
+func (k *Keeper) find(key [32]byte) (*vault, uint64) {
+	for _, w := range k.vaults {
+		for a := w.attempt; a <= w.attempt+maxAhead; a++ {
+			if a > 0 && epoch.KeyID(w.ID, w.Suite, a) == key {
+				return w, a
+			}
+		}
+	}
+	return nil, 0
+}
+
+func sameParties(a, b []mpc.Party) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].ID != b[i].ID || a[i].Index != b[i].Index || !bytes.Equal(a[i].Identity, b[i].Identity) {
+			return false
+		}
+	}
+	return true
+}
+
+func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error) {
+	w, attempt := k.find(s.KeyID)
+	switch {
+	case w == nil:
+		return nil, fmt.Errorf("key %x belongs to no vault that this node's officer accepted, or to an old attempt", s.KeyID[:6])
+	case attempt <= w.attempt:
+		return nil, fmt.Errorf("vault %s: attempt %d is over", w.Name, attempt)
+	case s.Suite != w.Suite || s.Threshold != w.Threshold || !sameParties(s.Parties, w.parties) || s.Epoch != [32]byte{}:
+		return nil, fmt.Errorf("vault %s: the setup's suite, threshold, committee or epoch is not the vault's", w.Name)
+	case w.book.Current() != nil:
+		return nil, fmt.Errorf("vault %s has a key", w.Name)
+	}
+	// Give up what the last attempt prepared, so that no two attempts come into force.
+	var e journal.Entry
+	for _, p := range w.book.Pending() {
+		if p.Final != nil {
+			return nil, fmt.Errorf("vault %s: our FINAL of attempt %d is signed: it may be in force elsewhere", w.Name, w.attempt)
+		}
+		e.Add(k.dropEntry(now, w, p.Record.Hash()))
+	}
+	e.Put = append(e.Put, store.Entry{Key: store.Key(kindAttempt, store.ID(w.ID[:])), Value: binary.BigEndian.AppendUint64(nil, attempt)})
+	e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindSession, Time: now, Vault: w.ID, ID: s.Hash()})
+	k.reset(w, attempt)
+	return k.keygenTask(w, s, e), nil
+}
+
+// dropEntry gives a record up for ever: its mark, and its secrets gone.
+func (k *Keeper) dropEntry(now time.Time, w *vault, eh epoch.Hash) journal.Entry {
+	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: tlog.KindDrop, Time: now, Vault: w.ID, ID: eh}}}
+	e.Put = []store.Entry{{Key: store.Key(kindGone, store.ID(w.keyID[:]), store.ID(eh[:])), Value: []byte{byte(epoch.Dropped)}}}
+	e.Delete = append(e.Delete, epochKey(w.keyID, eh, protocol.RowShare))
+	for _, p := range w.parties {
+		if p.ID != k.cfg.Self {
+			e.Delete = append(e.Delete, epochKey(w.keyID, eh, protocol.RowPair(p.ID)))
+		}
+	}
+	return e
+}
+
+func (k *Keeper) keygenTask(w *vault, s *mpc.Setup, admit journal.Entry) *session.Task {
+	var saved *epoch.Record
+	return &session.Task{
+		Timeout: keygenTimeout, Title: fmt.Sprintf("keygen of vault %s, attempt %d", w.Name, w.attempt), Admit: admit,
+		Begin: func(seat protocol.Seat) (session.Machine, error) {
+			stage, err := protocol.Keygen(seat)
+			if err != nil {
+				return nil, err
+			}
+			es, err := protocol.Engine(seat, stage)
+			if err != nil {
+				return nil, err
+			}
+			return session.NewMachine(es, 0, func(ctx context.Context, now time.Time, p *protocol.Prepared) error {
+				return k.certified(ctx, now, p)
+			}), nil
+		},
+		Save: func(now time.Time, rows []engine.Record) (journal.Entry, error) {
+			for _, r := range rows {
+				if r.Name == protocol.RowRecord {
+					var err error
+					if saved, err = epoch.Decode(r.Value); err != nil {
+						return journal.Entry{}, err
+					}
+				}
+			}
+			if saved == nil {
+				return journal.Entry{}, errors.New("keygen keeps no record")
+			}
+			_, e, err := k.keep(s.KeyID, rows)
+			e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindRecord, Time: now, Vault: w.ID, ID: saved.Hash()})
+			return e, err
+		},
+		Saved: func(ctx context.Context) error {
+			keys, err := k.loadKeys(ctx, saved)
+			if err != nil {
+				return err
+			}
+			keys.Wipe()
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			if w.keyID != s.KeyID {
+				return fmt.Errorf("attempt %x was given up meanwhile", s.KeyID[:6])
+			}
+			return w.book.Prepare(saved)
+		},
+		Done: func(_ context.Context, now time.Time, err error, _ bool) { k.ended(w, s, now, err) },
+	}
+}
+
+// ended notes how a session ended, and when to try again.
+func (k *Keeper) ended(w *vault, s *mpc.Setup, now time.Time, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if w.keyID != s.KeyID {
+		return
+	}
+	w.lastErr, w.since = err, now
+	if err != nil {
+		w.next = now.Add(retry)
+	}
+}
+
+// certified keeps the certificate of a record that we prepared, and passes it on: a member
+// that crashed before it saw all PREPs finds it here.
+func (k *Keeper) certified(ctx context.Context, now time.Time, p *protocol.Prepared) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w := k.keys[p.Record.KeyID]
+	if w == nil || w.keyID != p.Record.KeyID {
+		return errors.New("the attempt was given up meanwhile")
+	}
+	if err := w.book.Certify(p.Cert); err != nil {
+		return err
+	}
+	n := outbox.Note{Kind: NoteCert, Fields: [][]byte{p.Record.Encode(), p.Cert.Encode()}}
+	return k.cfg.Post(ctx, now, k.certEntry(now, w, p.Cert), n)
+}
+
+func (k *Keeper) certEntry(now time.Time, w *vault, c *epoch.Cert) journal.Entry {
+	return journal.Entry{
+		Batch:  store.Batch{Put: []store.Entry{{Key: epochKey(w.keyID, c.Record, rowCert), Value: c.Encode()}}},
+		Leaves: []tlog.Leaf{{Kind: tlog.KindCert, Time: now, Vault: w.ID, ID: c.Hash()}},
+	}
+}
+
+func (k *Keeper) admitTest(s *mpc.Setup) (*session.Task, error) {
+	w := k.keys[s.KeyID]
+	if w == nil || w.keyID != s.KeyID {
+		return nil, fmt.Errorf("key %x is of no attempt that stands here", s.KeyID[:6])
+	}
+	for _, p := range w.book.Pending() {
+		if p.Record.Hash() != epoch.Hash(s.Epoch) {
+			continue
+		}
+		if p.Cert == nil {
+			return nil, fmt.Errorf("vault %s: record %v is not certified here yet", w.Name, p.Record.Hash())
+		}
+		if !sameParties(s.Parties, p.Record.Parties()) {
+			return nil, fmt.Errorf("vault %s: a test needs all members of record %v", w.Name, p.Record.Hash())
+		}
+		return k.testTask(w, p.Record, s), nil
+	}
+	return nil, fmt.Errorf("vault %s: record %x is not pending here", w.Name, s.Epoch[:6])
+}
+
+func (k *Keeper) testTask(w *vault, r *epoch.Record, s *mpc.Setup) *session.Task {
+	var keys *protocol.Keys
+	return &session.Task{
+		Timeout: testTimeout, Title: fmt.Sprintf("test signature of vault %s", w.Name),
+		Begin: func(seat protocol.Seat) (session.Machine, error) {
+			var err error
+			if keys, err = k.loadKeys(context.Background(), r); err != nil {
+				return nil, err
+			}
+			stage, err := protocol.Test(seat, keys)
+			if err != nil {
+				return nil, err
+			}
+			es, err := protocol.Engine(seat, stage)
+			if err != nil {
+				return nil, err
+			}
+			return session.NewMachine(es, protocol.SignRounds, func(ctx context.Context, now time.Time, _ *dkls.Signature) error {
+				return k.tested(ctx, w, r.Hash())
+			}), nil
+		},
+		Done: func(_ context.Context, now time.Time, err error, _ bool) {
+			if keys != nil {
+				keys.Wipe()
+			}
+			k.ended(w, s, now, err)
+		},
+	}
+}
+
+// tested keeps that the test signature over all shares and pairs succeeded.
+func (k *Keeper) tested(ctx context.Context, w *vault, eh epoch.Hash) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := w.book.Tested(eh); err != nil {
+		return err
+	}
+	return k.cfg.Journal.Write(ctx, journal.Entry{
+		Batch: store.Batch{Put: []store.Entry{{Key: epochKey(w.keyID, eh, rowTested), Value: []byte{1}}}},
+	})
+}

@@ -1,0 +1,236 @@
+package ceremony
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/epoch"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// Tick moves every vault's key one step where it is ours to move, and returns the sessions
+// that this node should open now. busy says whether a session of this key is open here.
+func (k *Keeper) Tick(ctx context.Context, now time.Time, busy func(key [32]byte) bool) (open []*mpc.Setup) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, id := range slices.SortedFunc(maps.Keys(k.vaults), func(a, b statement.ID) int { return slices.Compare(a[:], b[:]) }) {
+		w := k.vaults[id]
+		s, err := k.move(ctx, now, w, busy)
+		if err != nil {
+			w.lastErr = err
+			k.cfg.Log.Error("vault's key does not move on", "vault", w.Name, "error", err)
+		}
+		if s != nil {
+			open = append(open, s)
+		}
+	}
+	return open
+}
+
+func (k *Keeper) move(ctx context.Context, now time.Time, w *vault, busy func([32]byte) bool) (*mpc.Setup, error) {
+	if w.published() || busy(w.keyID) {
+		return nil, nil
+	}
+	if w.book.Current() != nil {
+		return nil, k.choose(ctx, now, w)
+	}
+	pending := w.book.Pending()
+	if len(pending) == 0 {
+		if !k.mayOpen(now, w) {
+			return nil, nil
+		}
+		return w.setup(now, protocol.ProtocolKeygen, epoch.KeyID(w.ID, w.Suite, w.attempt+1), epoch.Hash{}), nil
+	}
+	p := pending[0]
+	switch eh := p.Record.Hash(); {
+	case p.Cert == nil && now.Sub(w.since) > pendingLife:
+		w.since = now
+		return nil, k.drop(ctx, now, w, eh)
+	case p.Cert == nil:
+		return nil, nil
+	case !p.Tested && k.mayOpen(now, w):
+		return w.setup(now, protocol.ProtocolTest, w.keyID, eh), nil
+	case !p.Tested:
+		return nil, nil
+	case p.Final == nil:
+		return nil, k.final(ctx, now, w, p)
+	}
+	return nil, k.assemble(ctx, now, w)
+}
+
+// mayOpen says whether it is our turn: all members are there, the lowest index opens at
+// once, each next one 5 s later.
+func (k *Keeper) mayOpen(now time.Time, w *vault) bool {
+	rank := 0
+	for i, p := range w.parties {
+		switch {
+		case p.ID == k.cfg.Self:
+			rank = i
+		case !k.cfg.Reachable(p.ID):
+			w.since = now
+			return false
+		}
+	}
+	return !now.Before(w.next) && !now.Before(w.since.Add(time.Duration(rank)*turn))
+}
+
+func (w *vault) setup(now time.Time, protocolName string, key [32]byte, eh epoch.Hash) *mpc.Setup {
+	return &mpc.Setup{
+		Protocol: protocolName, Suite: w.Suite, KeyID: key, Epoch: eh, Threshold: w.Threshold,
+		Parties: w.parties, NotAfter: now.Add(setupLife).UTC().Truncate(time.Second),
+	}
+}
+
+func (k *Keeper) drop(ctx context.Context, now time.Time, w *vault, eh epoch.Hash) error {
+	if err := k.cfg.Journal.Write(ctx, k.dropEntry(now, w, eh)); err != nil {
+		return err
+	}
+	return w.book.Drop(eh)
+}
+
+// final proves our share, as read back from storage, and says FINAL (protocols.md 1.5
+// step 4). It is durable before it is sent: there is one FINAL of ours per record.
+func (k *Keeper) final(ctx context.Context, now time.Time, w *vault, p *epoch.Pending) error {
+	if _, err := w.book.MayFinal(p.Record.Hash()); err != nil {
+		return err
+	}
+	keys, err := k.loadKeys(ctx, p.Record)
+	if err != nil {
+		return err
+	}
+	defer keys.Wipe()
+	f, err := epoch.MakeFinal(p.Record, p.Cert, k.cfg.Self, keys.Share, k.cfg.Rand, k.sign)
+	if err != nil {
+		return err
+	}
+	if err := k.cfg.Post(ctx, now, k.finalEntry(now, w, f), outbox.Note{Kind: NoteFinal, Fields: [][]byte{f.Encode()}}); err != nil {
+		return err
+	}
+	p.Final, w.finals[f.From], w.proofs[f.From] = f, f, now
+	return k.assemble(ctx, now, w)
+}
+
+func (k *Keeper) finalEntry(now time.Time, w *vault, f *epoch.Final) journal.Entry {
+	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: tlog.KindFinal, Time: now, Vault: w.ID, ID: f.Record}}}
+	e.Put = []store.Entry{
+		{Key: store.Key(kindFinal, store.ID(w.keyID[:]), store.ID(f.From[:])), Value: f.Encode()},
+		provedRow(w.keyID, f.From, now),
+	}
+	return e
+}
+
+// assemble makes the final certificate once all FINALs are there: only it moves us.
+func (k *Keeper) assemble(ctx context.Context, now time.Time, w *vault) error {
+	pending := w.book.Pending()
+	if len(pending) == 0 || pending[0].Cert == nil {
+		return nil
+	}
+	f := &epoch.FinalCert{Record: pending[0].Record, Cert: pending[0].Cert}
+	for _, m := range f.Record.Members {
+		final := w.finals[m.ID]
+		if final == nil || final.Record != f.Record.Hash() {
+			return nil
+		}
+		f.Finals = append(f.Finals, final)
+	}
+	checked, err := epoch.DecodeFinalCert(f.Encode())
+	if err != nil {
+		return err
+	}
+	if err := k.cfg.Post(ctx, now, k.currentEntry(now, w, checked), outbox.Note{Kind: NoteFinalCert, Fields: [][]byte{checked.Encode()}}); err != nil {
+		return err
+	}
+	w.book.Adopt(checked)
+	return k.choose(ctx, now, w)
+}
+
+func (k *Keeper) currentEntry(now time.Time, w *vault, f *epoch.FinalCert) journal.Entry {
+	return journal.Entry{
+		Batch:  store.Batch{Put: []store.Entry{{Key: store.Key(kindCurrent, store.ID(w.keyID[:])), Value: f.Encode()}}},
+		Leaves: []tlog.Leaf{{Kind: tlog.KindFinalCert, Time: now, Vault: w.ID, ID: f.Sum()}},
+	}
+}
+
+// choose signs, once, that this key is the one that the vault publishes.
+func (k *Keeper) choose(ctx context.Context, now time.Time, w *vault) error {
+	if w.signed[k.cfg.Operator] != nil {
+		return nil
+	}
+	s, err := w.wanted()
+	if err != nil {
+		return err
+	}
+	sig, err := signet.SignNode(k.cfg.Identity, s)
+	if err != nil {
+		return err
+	}
+	n := outbox.Note{Kind: NoteChoice, Fields: [][]byte{s.Bytes(), []byte(k.cfg.Operator), sig}}
+	if err := k.cfg.Post(ctx, now, k.choiceEntry(now, w, s, k.cfg.Operator, sig), n); err != nil {
+		return err
+	}
+	w.choice, w.signed[k.cfg.Operator] = s, sig
+	return nil
+}
+
+// wanted is the key statement that follows from what is in force here.
+func (w *vault) wanted() (statement.Statement, error) {
+	f := w.book.Current()
+	return charter.KeyChoice{
+		Charter: w.Charter, Vault: w.ID, Key: w.keyID, Attempt: w.attempt, Suite: w.Suite,
+		PublicKey: [33]byte(f.Record.Public.Bytes()), Epoch: f.Record.Hash(), Certificate: f.Sum(),
+	}.Statement()
+}
+
+func (k *Keeper) choiceEntry(now time.Time, w *vault, s statement.Statement, operator string, sig []byte) journal.Entry {
+	return journal.Entry{
+		Batch: store.Batch{Put: []store.Entry{{
+			Key: store.Key(kindChoice, store.ID(w.ID[:]), store.Name(operator)), Value: append(slices.Clone(sig), s.Bytes()...),
+		}}},
+		Leaves: []tlog.Leaf{{Kind: tlog.KindSignature, Time: now, Vault: w.ID, ID: s.ID()}},
+	}
+}
+
+// Stale lists the operators whose share has not proved itself within a day.
+func (v View) Stale(now time.Time) (names []string) {
+	for _, p := range v.Parties {
+		if now.Sub(v.Proofs[p.ID]) > 24*time.Hour {
+			names = append(names, v.Names[p.ID])
+		}
+	}
+	return names
+}
+
+// ProveAll asks every member to prove its share now.
+func (k *Keeper) ProveAll(ctx context.Context, now time.Time, id statement.ID) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w := k.vaults[id]
+	if w == nil || !w.published() {
+		return ErrNoKey
+	}
+	var challenge [32]byte
+	if _, err := k.cfg.Rand.Read(challenge[:]); err != nil {
+		return fmt.Errorf("draw a challenge: %w", err)
+	}
+	n := outbox.Note{Kind: NoteChallenge, Fields: [][]byte{w.keyID[:], challenge[:]}}
+	if err := k.cfg.Post(ctx, now, journal.Entry{}, n); err != nil {
+		return err
+	}
+	return k.prove(ctx, now, w, challenge)
+}
+
+func (w *vault) member(id engine.PartyID) bool {
+	return slices.ContainsFunc(w.parties, func(p mpc.Party) bool { return p.ID == id })
+}
