@@ -57,12 +57,16 @@ func newDisk(dir string, file *os.File, want int64) (d disk, err error) {
 	if err != nil {
 		return d, err
 	}
-	if err := d.allocate(file, 0, size.Size()); err == nil {
+	switch err := d.allocate(file, 0, size.Size()); {
+	case err == nil:
 		d.allocated = size.Size()
-	} else if !isFull(err) {
+	case !isFull(err):
 		return d, fmt.Errorf("allocate space: %w", err)
 	}
-	return d, syncDir(dir)
+	if held.Size() == 0 { // the file may be new
+		err = syncDir(dir)
+	}
+	return d, err
 }
 
 // ensure makes room for a transaction that grew the file to size and writes so many
