@@ -35,9 +35,9 @@ func TestSignRefusesParametersThatDoNotFit(t *testing.T) {
 		"child key is missing":                 func(p *Params) { p.Child = g.Identity() },
 		"tweak is not of secp256k1":            func(p *Params) { p.Tweak = ristretto255.Group{}.Scalar(1) },
 		"child key is not the key shifted":     func(p *Params) { p.Tweak = g.Scalar(1) },
-		"no public share of party":             func(p *Params) { delete(p.Publics, p.Signers[1].ID) },
-		"public shares do not give the key":    func(p *Params) { p.Publics[p.Signers[1].ID] = g.Generator() },
+		"share, public share, key":             func(p *Params) { delete(p.Publics, p.Self.ID) },
 		"our share does not match our public":  func(p *Params) { p.Share = p.Share.Add(g.Scalar(1)) },
+		"share does not match our public shar": func(p *Params) { p.Publics[p.Self.ID] = g.Generator() },
 		"no pair state with party 03000000":    func(p *Params) { delete(p.Pairs, p.Signers[2].ID) },
 		"prepare to sign: no pair state with ": func(p *Params) { p.Pairs = nil },
 	} {
