@@ -24,8 +24,8 @@ const (
 	hashLen   = 32                  // proofs and digests
 	inputs    = 2                   // ℓ: products per multiplication
 	width     = inputs + 1          // ℓ+ρ: with the check column
-	scalarLen = 32                  //
-	slots     = 2 * columns         // points in φ and in M
+	scalarLen = 32
+	slots     = 2 * columns // points in φ and in M
 	corrLen   = (treeDepth - 1) * 2 * keyLen
 	treeLen   = corrLen + 2*hashLen // corrections, t̃, s̃
 )
