@@ -30,8 +30,17 @@ type fixture struct {
 
 func start(t *testing.T, args ...string) *fixture {
 	t.Helper()
-	f := &fixture{node: anvil.Start(t, args...)}
+	f := plainKey(t)
+	f.node = anvil.Start(t, args...)
 	f.client = dial(t, f.node.URL, rpc.Options{})
+	f.node.SetBalance(t, f.from.String(), ether)
+	return f
+}
+
+// plainKey is a fixture without a node.
+func plainKey(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{}
 	var err error
 	if f.key, err = crypto.ToECDSA(bytes.Repeat([]byte{0x46}, 32)); err != nil {
 		t.Fatal(err)
@@ -39,7 +48,6 @@ func start(t *testing.T, args ...string) *fixture {
 	if f.from, err = evm.AddressOf(crypto.CompressPubkey(&f.key.PublicKey)); err != nil {
 		t.Fatal(err)
 	}
-	f.node.SetBalance(t, f.from.String(), ether)
 	return f
 }
 

@@ -176,18 +176,21 @@ func (c *EVM) lookup(ctx context.Context, result any, method string, hash evm.Ha
 // endpoint that fails meanwhile is asked again. When ctx ends, the error says how far it
 // was.
 func (c *EVM) Wait(ctx context.Context, hash evm.Hash, confirmations uint64, tick <-chan time.Time) (Receipt, error) {
+	seen := errors.New("the endpoint has not answered yet")
 	for {
 		receipt, depth, err := c.depth(ctx, hash)
 		if err == nil && depth > 0 && depth >= confirmations {
 			return receipt, nil
 		}
+		if ctx.Err() == nil { // a poll that was cut short says nothing
+			seen = err
+			if err == nil {
+				seen = fmt.Errorf("it has %d of %d confirmations", depth, confirmations)
+			}
+		}
 		select {
 		case <-tick:
 		case <-ctx.Done():
-			seen := fmt.Errorf("it has %d of %d confirmations", depth, confirmations)
-			if err != nil {
-				seen = err
-			}
 			return Receipt{}, fmt.Errorf("wait for %s: %w: %w", hash, ctx.Err(), seen)
 		}
 	}

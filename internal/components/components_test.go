@@ -1,0 +1,48 @@
+package components_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ostraka/ostraka/internal/components"
+)
+
+func TestFind(t *testing.T) {
+	root := t.TempDir()
+	nested := filepath.Join(root, "test", "chains") // a module of its own inside the repository
+	if err := os.MkdirAll(nested, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(root, "go.mod"), "module github.com/ostraka/ostraka\n")
+	write(t, filepath.Join(nested, "go.mod"), "module github.com/ostraka/ostraka/test/chains\n")
+	t.Chdir(nested)
+
+	_, err := components.Anvil.Find()
+	for _, part := range []string{"anvil 1.7.1", "run make test", "make deps", root} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("missing component: %v, want %q", err, part)
+		}
+	}
+	want := filepath.Join(root, ".cache", "anvil-1.7.1", "bin", "anvil")
+	if err := os.MkdirAll(filepath.Dir(want), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, want, "")
+	if path, err := components.Anvil.Find(); err != nil || path != want {
+		t.Errorf("found %s, %v; want %s", path, err, want)
+	}
+
+	t.Chdir(t.TempDir())
+	if _, err := components.Anvil.Find(); err == nil || !strings.Contains(err.Error(), "repository's root") {
+		t.Errorf("outside the repository: %v", err)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
