@@ -211,6 +211,31 @@ func TestWrongShareIsUnattributed(t *testing.T) {
 	}
 }
 
+// Signers who disagree on what they sign, in a session whose id does not show it, get
+// nothing, and nobody is named.
+func TestDisagreementIsUnattributed(t *testing.T) {
+	g := secp256k1.Group{}
+	for check, change := range map[string]func(*Params){
+		"dkls: signature": func(p *Params) { p.Digest[0] ^= 1 },
+		"dkls: key shares": func(p *Params) {
+			p.Tweak = g.Scalar(5)
+			p.Child = p.Public.Add(g.BaseMul(p.Tweak))
+		},
+	} {
+		all := newDeal(t, 2, 3).params([]int{0, 2}, [32]byte{1}, nil)
+		change(&all[0])
+		c := enginetest.Run(enginetest.Options{}, honest(t, all)...)
+		if f := c.Parties[1].Fault(); f == nil || f.Class != engine.Unattributed || f.Check != check {
+			t.Errorf("%s: ended with %v", check, c.Parties[1].Err)
+		}
+		for i, p := range c.Parties {
+			if f := p.Fault(); p.Result != nil || len(p.Burned) > 0 || f != nil && len(f.Accused) > 0 {
+				t.Errorf("%s: party %d has %v, %v", check, i, p.Result, p.Err)
+			}
+		}
+	}
+}
+
 // protocols.md 7, row 18: nonces that cancel.
 func TestCancellingNoncesEndTheSession(t *testing.T) {
 	all := newDeal(t, 2, 2).params([]int{0, 1}, [32]byte{1}, nil)

@@ -38,6 +38,11 @@ type Signature struct {
 	RecoveryID uint8 // 0…3: bit 0 is the parity of R's y after low-s, bit 1 is x(R) ≥ q
 }
 
+// String is r, s and the recovery id in hex. Signatures are public.
+func (sig Signature) String() string {
+	return fmt.Sprintf("%x %x %d", sig.R, sig.S, sig.RecoveryID)
+}
+
 // Sign is the first of four stages (spec/dkls-sign 2). The error is our own misuse:
 // parameters that do not fit each other.
 func Sign(p Params) (engine.Stage[Signature], error) {
