@@ -125,20 +125,29 @@ func (h *Host) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*run, []
 	full := len(h.joining)+len(h.running) >= maxSessions
 	h.mu.Unlock()
 	if full {
-		return nil, nil, fmt.Errorf("%w: %d sessions are open here: wait for some to end", ErrRefused, maxSessions)
+		return nil, nil, h.abandon(ctx, now, task, fmt.Errorf("%d sessions are open here: wait for some to end", maxSessions))
 	}
 	if err := h.markSeen(ctx, s, hash, task.Admit); err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrRefused, err)
+		return nil, nil, h.abandon(ctx, now, task, err)
 	}
 	joining, join, err := mpc.NewJoin(s, h.cfg.Self, task.Standing, h.cfg.Rand, h.cfg.Sign)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, h.abandon(ctx, now, task, err)
 	}
 	r := &run{host: h, setup: s, hash: hash, task: task, joining: joining, started: now, deadline: now.Add(task.Timeout)}
 	h.mu.Lock()
 	h.joining[hash] = r
 	h.mu.Unlock()
 	return r, join, nil
+}
+
+// abandon tells an admitted task that nothing came of it.
+func (h *Host) abandon(ctx context.Context, now time.Time, t *Task, cause error) error {
+	t.Hedge.Wipe()
+	if t.Done != nil {
+		t.Done(context.WithoutCancel(ctx), now, &engine.Fault{Check: "admission", Class: engine.Transient, Err: cause}, false)
+	}
+	return fmt.Errorf("%w: %w", ErrRefused, cause)
 }
 
 // Deliver takes a session frame that arrived over the link of a peer. What does not

@@ -1,0 +1,143 @@
+package decide
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/statement"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/epoch"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/ceremony"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+)
+
+// Notes of this room.
+const (
+	NoteProposal outbox.Kind = 0x20 // intent, initiator's signature
+	NoteVote     outbox.Kind = 0x21 // intent id, verb, signature
+	NoteDecision outbox.Kind = 0x22 // decision, node signature
+	NoteCancel   outbox.Kind = 0x23 // cancellation, initiator's signature
+	NoteSigned   outbox.Kind = 0x24 // intent id, raw signed transaction
+)
+
+// Takes says whether a note is this room's.
+func Takes(k outbox.Kind) bool { return k >= NoteProposal && k <= NoteSigned }
+
+// Config is what a Desk works with.
+type Config struct {
+	Self     engine.PartyID
+	Operator string
+	Identity ed25519.PrivateKey
+	Journal  *journal.Journal
+	Rand     io.Reader
+	Log      *slog.Logger
+	Post     func(ctx context.Context, now time.Time, e journal.Entry, n outbox.Note) error
+	// Vault and Keys come from the room that keeps keys.
+	Vault func(statement.ID) (ceremony.View, bool)
+	Keys  func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
+	// CheckPairs refuses a setup with a burned pair.
+	CheckPairs func(*mpc.Setup) error
+	Reachable  func(engine.PartyID) bool
+	// Check compares a decoded transaction with the chain as this node's own endpoint sees
+	// it. checked is false when no endpoint is configured for the chain. Mismatches are
+	// returned as why; err is trouble with the endpoint.
+	Check func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+}
+
+// RuleState is the rule that a node's own view of the chain decides: nonce, balance, fees.
+const RuleState = "state"
+
+// A Desk rules on intents.
+type Desk struct {
+	cfg Config
+
+	mu    sync.Mutex
+	files map[statement.ID]*file
+}
+
+// file is one intent and all that is known of it.
+type file struct {
+	mu        sync.Mutex
+	stmt      statement.Statement
+	proposal  []byte // the initiator's signature
+	life      intent.Life
+	votes     []ballot
+	decisions map[string]ruling // by operator
+	tx        *evm.Transaction  // nil if it could not be decoded
+	from      evm.Address
+	raw       []byte // the signed transaction
+	waits     string // why this node has not decided, beyond missing approvals
+	lastErr   string // how the last session ended
+	allowedAt time.Time
+	next      time.Time // no session before this
+}
+
+type ballot struct {
+	vote    intent.Vote
+	armored []byte
+}
+
+type ruling struct {
+	decision intent.Decision
+	stmt     statement.Statement
+	sig      []byte
+}
+
+// New makes a desk; Load brings its files back.
+func New(cfg Config) *Desk { return &Desk{cfg: cfg, files: map[statement.ID]*file{}} }
+
+// ErrUnknown says that no such intent is here.
+var ErrUnknown = errors.New("no such intent is known to this node")
+
+func (d *Desk) file(id statement.ID) (*file, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if f := d.files[id]; f != nil {
+		return f, nil
+	}
+	return nil, fmt.Errorf("intent %s: %w", id.Short(), ErrUnknown)
+}
+
+// all lists the files, the oldest first.
+func (d *Desk) all() []*file {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	fs := make([]*file, 0, len(d.files))
+	for _, f := range d.files {
+		fs = append(fs, f)
+	}
+	slices.SortFunc(fs, func(a, b *file) int {
+		x, y := a.stmt.Get("created"), b.stmt.Get("created")
+		if x != y {
+			return bytes.Compare([]byte(x), []byte(y))
+		}
+		i, j := a.stmt.ID(), b.stmt.ID()
+		return bytes.Compare(i[:], j[:])
+	})
+	return fs
+}
+
+// vaultOf is the vault that an intent names, if its key is published.
+func (d *Desk) vaultOf(it intent.Intent) (ceremony.View, error) {
+	v, ok := d.cfg.Vault(it.Vault)
+	if !ok {
+		return v, fmt.Errorf("%w: vault %s is not known to this node", outbox.ErrLater, it.Vault.Short())
+	}
+	if v.Current == nil {
+		return v, fmt.Errorf("%w: vault %s: %w", outbox.ErrLater, v.Vault.Name, ceremony.ErrNoKey)
+	}
+	return v, nil
+}

@@ -1,0 +1,173 @@
+package decide
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// Rows of this room (spec/store).
+const (
+	kindIntent   = "intent"   // intent/<id>: the life
+	kindProposal = "proposal" // proposal/<id>: statement and the initiator's signature
+	kindVote     = "vote"     // vote/<id>/<number>: verb and signature
+	kindDecision = "decision" // decision/<id>/<operator>: node signature ‖ statement
+	kindRaw      = "raw"      // raw/<id>: the signed transaction
+)
+
+func intentKey(id statement.ID) string   { return store.Key(kindIntent, store.ID(id[:])) }
+func proposalKey(id statement.ID) string { return store.Key(kindProposal, store.ID(id[:])) }
+func rawKey(id statement.ID) string      { return store.Key(kindRaw, store.ID(id[:])) }
+func voteKey(id statement.ID, n int) string {
+	return store.Key(kindVote, store.ID(id[:]), store.Number(uint64(n)))
+}
+func decisionKey(id statement.ID, operator string) string {
+	return store.Key(kindDecision, store.ID(id[:]), store.Name(operator))
+}
+
+const (
+	fieldFirst transcript.Tag = iota + 1
+	fieldSecond
+)
+
+func encodeTwo(a, b []byte) []byte {
+	var e transcript.Encoder
+	return e.Bytes(fieldFirst, a).Bytes(fieldSecond, b).Sum()
+}
+
+func decodeTwo(raw []byte) (a, b []byte, err error) {
+	d := transcript.NewDecoder(raw)
+	a, b = d.Bytes(fieldFirst, transcript.MaxLen), d.Bytes(fieldSecond, transcript.MaxLen)
+	return a, b, d.Done()
+}
+
+func encodeProposal(s statement.Statement, armored []byte) []byte {
+	return encodeTwo(s.Bytes(), armored)
+}
+func encodeVote(verb signet.Verb, armored []byte) []byte { return encodeTwo([]byte(verb), armored) }
+
+// Load reads all files back. Sessions that ran when the node stopped are over: signing never
+// resumes, and whether our last message left is not known, so it is taken to have left.
+func (d *Desk) Load(ctx context.Context, now time.Time) error {
+	st := d.cfg.Journal.Store()
+	prefix := store.Prefix(kindProposal)
+	for after := ""; ; {
+		items, err := st.Range(ctx, prefix, after, store.MaxLimit)
+		if err != nil {
+			return fmt.Errorf("read intents: %w", err)
+		}
+		for _, it := range items {
+			if err := d.load(ctx, now, it.Value); err != nil {
+				return fmt.Errorf("read intent %s: %w", strings.TrimPrefix(it.Key, prefix), err)
+			}
+			after = it.Key
+		}
+		if len(items) < store.MaxLimit {
+			return nil
+		}
+	}
+}
+
+func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
+	raw, armored, err := decodeTwo(row)
+	if err != nil {
+		return err
+	}
+	s, err := statement.ParseKind(raw, statement.Intent)
+	if err != nil {
+		return err
+	}
+	it, err := intent.Of(s)
+	if err != nil {
+		return err
+	}
+	v, ok := d.cfg.Vault(it.Vault)
+	if !ok {
+		return fmt.Errorf("vault %s is not known", it.Vault.Short())
+	}
+	st := d.cfg.Journal.Store()
+	row2, err := st.Get(ctx, intentKey(s.ID()))
+	if err != nil {
+		return err
+	}
+	f := &file{stmt: s, proposal: armored, decisions: map[string]ruling{}, allowedAt: now}
+	if f.life, err = intent.DecodeLife(row2.Value, s, v.Vault); err != nil {
+		return err
+	}
+	if err := d.loadVotes(ctx, f); err != nil {
+		return err
+	}
+	if err := d.loadDecisions(ctx, f); err != nil {
+		return err
+	}
+	if it, err := st.Get(ctx, rawKey(s.ID())); err == nil {
+		f.raw = it.Value
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if v.Current != nil {
+		f.decode(v)
+	}
+	d.mu.Lock()
+	d.files[s.ID()] = f
+	d.mu.Unlock()
+	if f.life.State() == intent.Signing {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return d.fail(ctx, now, f, f.life.Session(), errRestarted, true)
+	}
+	return nil
+}
+
+var errRestarted = errors.New("the node was restarted while the session ran")
+
+func (d *Desk) loadVotes(ctx context.Context, f *file) error {
+	id := f.stmt.ID()
+	items, err := d.cfg.Journal.Store().Range(ctx, store.Prefix(kindVote, store.ID(id[:])), "", store.MaxLimit)
+	if err != nil {
+		return err
+	}
+	votes := f.life.Votes()
+	if len(votes) != len(items) {
+		return fmt.Errorf("%d votes are counted, %d are kept", len(votes), len(items))
+	}
+	for i, it := range items {
+		_, armored, err := decodeTwo(it.Value)
+		if err != nil {
+			return err
+		}
+		f.votes = append(f.votes, ballot{votes[i], armored})
+	}
+	return nil
+}
+
+func (d *Desk) loadDecisions(ctx context.Context, f *file) error {
+	id := f.stmt.ID()
+	items, err := d.cfg.Journal.Store().Range(ctx, store.Prefix(kindDecision, store.ID(id[:])), "", store.MaxLimit)
+	if err != nil {
+		return err
+	}
+	for _, it := range items {
+		if len(it.Value) < 64 {
+			return fmt.Errorf("decision row %q is too short", it.Key)
+		}
+		s, err := statement.ParseKind(it.Value[64:], statement.Decision)
+		if err != nil {
+			return err
+		}
+		dec, err := intent.DecisionOf(s)
+		if err != nil {
+			return err
+		}
+		f.decisions[dec.Operator] = ruling{dec, s, it.Value[:64]}
+	}
+	return nil
+}

@@ -1,0 +1,243 @@
+package decide
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
+	"github.com/ostraka/ostraka/mpc/dkls"
+	"github.com/ostraka/ostraka/mpc/engine"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/ceremony"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/session"
+)
+
+const (
+	signTimeout = 20 * time.Second
+	setupLife   = 5 * time.Minute // clocks may differ by that much
+	turn        = 5 * time.Second // the next node may open after that
+	retry       = 2 * time.Second // after a session failed, doubled each time
+)
+
+// Tick expires intents, decides where an endpoint was in the way, and returns the signing
+// sessions that this node should open now.
+func (d *Desk) Tick(ctx context.Context, now time.Time) (open []*mpc.Setup) {
+	for _, f := range d.all() {
+		f.mu.Lock()
+		s, err := d.move(ctx, now, f)
+		f.mu.Unlock()
+		if err != nil {
+			d.cfg.Log.Error("intent does not move on", "intent", f.stmt.ID().Short(), "error", err)
+		}
+		if s != nil {
+			open = append(open, s)
+		}
+	}
+	return open
+}
+
+func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, error) {
+	switch f.life.State() {
+	case intent.Proposed, intent.Approving, intent.Allowed:
+	default:
+		return nil, nil
+	}
+	if !now.Before(f.life.Intent().Expires) {
+		next, err := f.life.Apply(intent.Expire{}, now)
+		if err == nil {
+			err = d.cfg.Journal.Write(ctx, f.moved(next, now, tlog.KindChain, f.stmt.ID()))
+		}
+		if err == nil {
+			f.life = next
+		}
+		return nil, err
+	}
+	if f.waits != "" && d.mayDecide(f) {
+		if err := d.decide(ctx, now, f); err != nil {
+			return nil, err
+		}
+	}
+	if f.life.State() == intent.Allowed {
+		return d.plan(now, f)
+	}
+	return nil, nil
+}
+
+// plan says whether it is our turn to open the signing session: the signers are the t
+// lowest-index reachable nodes with ALLOW, the lowest opens, each next one 5 s later.
+func (d *Desk) plan(now time.Time, f *file) (*mpc.Setup, error) {
+	it := f.life.Intent()
+	v, err := d.vaultOf(it)
+	if err != nil || now.Before(f.next) || f.tx == nil {
+		return nil, err
+	}
+	signers := d.signers(v, f)
+	rank := slices.IndexFunc(signers, func(p mpc.Party) bool { return p.ID == d.cfg.Self })
+	if len(signers) < v.Vault.Threshold || rank < 0 || now.Before(f.allowedAt.Add(time.Duration(rank)*turn)) {
+		return nil, nil
+	}
+	r := v.Current.Record
+	req := protocol.Request{Purpose: it.Purpose, Intent: f.stmt.ID(), Path: it.Path[:], Digest: f.tx.Digest()}
+	return &mpc.Setup{
+		Protocol: protocol.ProtocolSign, Suite: r.Suite, KeyID: r.KeyID, Epoch: r.Hash(), Threshold: r.Threshold,
+		Parties: signers, Payload: req.Encode(), NotAfter: now.Add(setupLife).UTC().Truncate(time.Second),
+	}, nil
+}
+
+func (d *Desk) signers(v ceremony.View, f *file) (out []mpc.Party) {
+	for _, p := range v.Parties {
+		there := p.ID == d.cfg.Self || d.cfg.Reachable(p.ID)
+		if there && f.life.Verdict(v.Names[p.ID]) == intent.Allow && len(out) < v.Vault.Threshold {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Admit decides whether we take part in a signing session. The digest is derived again from
+// the transaction that this node decoded; the record is our own.
+func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
+	req, err := protocol.DecodeRequest(s.Payload)
+	if err != nil {
+		return nil, err
+	}
+	f, err := d.file(req.Intent)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	it := f.life.Intent()
+	v, err := d.vaultOf(it)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.life.CheckSign(d.cfg.Operator, now); err != nil {
+		return nil, err
+	}
+	if f.tx == nil {
+		return nil, errNotDecoded
+	}
+	if req.Digest != f.tx.Digest() || req.Purpose != it.Purpose || !slices.Equal([]uint32(req.Path), it.Path[:]) {
+		return nil, fmt.Errorf("intent %s: the setup's digest, path or purpose is not what this node decoded", f.stmt.ID().Short())
+	}
+	r := v.Current.Record
+	if err := protocol.CheckSigners(protocol.Seat{Setup: s, Self: d.cfg.Self}, r); err != nil {
+		return nil, err
+	}
+	if err := d.cfg.CheckPairs(s); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, p := range s.Parties {
+		names = append(names, v.Names[p.ID])
+	}
+	hash := s.Hash()
+	next, err := f.life.Apply(intent.SessionStarted{Session: hash, Signers: names}, now)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := d.cfg.Keys(ctx, r.KeyID, r.Hash())
+	if err != nil {
+		return nil, err
+	}
+	f.life, f.lastErr = next, ""
+	return d.task(f, v, hash, keys, f.moved(next, now, tlog.KindSession, hash)), nil
+}
+
+func (d *Desk) task(f *file, v ceremony.View, hash [32]byte, keys *protocol.Keys, admit journal.Entry) *session.Task {
+	return &session.Task{
+		Standing: ceremony.Standing(v.Current), Hedge: secret.New(keys.Share.Bytes()), Timeout: signTimeout,
+		Title: fmt.Sprintf("sign intent %s of vault %s", f.stmt.ID().Short(), v.Vault.Name), Admit: admit,
+		Begin: func(seat protocol.Seat) (session.Machine, error) {
+			stage, err := protocol.Sign(seat, keys)
+			if err != nil {
+				return nil, err
+			}
+			es, err := protocol.Engine(seat, stage)
+			if err != nil {
+				return nil, err
+			}
+			return session.NewMachine(es, protocol.SignRounds, func(ctx context.Context, now time.Time, sig *dkls.Signature) error {
+				return d.release(ctx, now, f, sig)
+			}), nil
+		},
+		Done: func(ctx context.Context, now time.Time, err error, sentLast bool) {
+			keys.Wipe()
+			if err == nil {
+				return
+			}
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if failErr := d.fail(ctx, now, f, hash, err, sentLast); failErr != nil {
+				d.cfg.Log.Error("failed session not noted", "intent", f.stmt.ID().Short(), "error", failErr)
+			}
+		},
+	}
+}
+
+// release makes a signature durable, then gives it to everyone. It was verified by the
+// protocol; Assemble verifies it again by recovering the sender.
+func (d *Desk) release(ctx context.Context, now time.Time, f *file, sig *dkls.Signature) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	signed, err := f.tx.Assemble(f.from, sig.R, sig.S, sig.RecoveryID)
+	if err != nil {
+		return err
+	}
+	id := f.stmt.ID()
+	n := outbox.Note{Kind: NoteSigned, Fields: [][]byte{id[:], signed.Raw}}
+	return d.sign(now, f, signed.Raw, func(e journal.Entry) error { return d.cfg.Post(ctx, now, e, n) })
+}
+
+// fail notes a session that ended without a signature here. After our last message left,
+// others may hold one: the intent is not tried again.
+func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, cause error, sentLast bool) error {
+	if f.raw != nil {
+		return nil // another party's signature came first
+	}
+	ev := intent.SessionFailed{Session: hash, Class: classOf(cause), PossiblySigned: sentLast}
+	next, err := f.life.Apply(ev, now)
+	if err != nil {
+		return err
+	}
+	if err := d.cfg.Journal.Write(ctx, f.moved(next, now, tlog.KindFault, hash)); err != nil {
+		return err
+	}
+	f.life, f.lastErr = next, cause.Error()
+	f.next = now.Add(retry << min(next.Attempts(), 5))
+	return nil
+}
+
+// classOf is how a session failed, in the intent's terms. Refusals and lag before the
+// protocol began are transient; a burned pair and everything unknown are not.
+func classOf(err error) intent.FailureClass {
+	var fault *engine.Fault
+	var burned *session.BurnedError
+	var behind *mpc.StandingError
+	switch {
+	case errors.As(err, &burned):
+		return intent.BurnPair
+	case errors.As(err, &behind), errors.Is(err, errRestarted):
+		return intent.Transient
+	case !errors.As(err, &fault):
+		return intent.Unattributed
+	}
+	switch fault.Class {
+	case engine.Transient:
+		return intent.Transient
+	case engine.Blame:
+		return intent.Blame
+	case engine.BurnPair:
+		return intent.BurnPair
+	}
+	return intent.Unattributed
+}

@@ -1,0 +1,341 @@
+package decide
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// writer makes an entry durable together with the note that it belongs to.
+type writer = func(journal.Entry) error
+
+var fieldCount = map[outbox.Kind]int{NoteProposal: 2, NoteVote: 3, NoteDecision: 2, NoteCancel: 2, NoteSigned: 2}
+
+// Take checks a note, whether it came from a peer or from a person at this node's door, and
+// rules again on its intent.
+func (d *Desk) Take(ctx context.Context, now time.Time, n outbox.Note, write writer) error {
+	if want := fieldCount[n.Kind]; len(n.Fields) != want {
+		return fmt.Errorf("note of kind %#x has %d fields, not %d", uint8(n.Kind), len(n.Fields), want)
+	}
+	f := n.Fields
+	switch n.Kind {
+	case NoteProposal:
+		return d.propose(ctx, now, f[0], f[1], write)
+	case NoteVote:
+		return d.vote(ctx, now, f[0], signet.Verb(f[1]), f[2], write)
+	case NoteDecision:
+		return d.decision(now, f[0], f[1], write)
+	case NoteCancel:
+		return d.cancel(now, f[0], f[1], write)
+	default:
+		return d.signed(now, f[0], f[1], write)
+	}
+}
+
+func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, write writer) error {
+	s, err := statement.ParseKind(raw, statement.Intent)
+	if err != nil {
+		return err
+	}
+	it, err := intent.Of(s)
+	if err != nil {
+		return err
+	}
+	v, err := d.vaultOf(it)
+	if err != nil {
+		return err
+	}
+	if _, err := intent.VerifyProposal(s, armored, v.Vault, now); err != nil {
+		return err
+	}
+	life, err := intent.New(s, v.Vault, now)
+	if err != nil {
+		return err
+	}
+	f := &file{stmt: s, proposal: armored, life: life, decisions: map[string]ruling{}}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d.mu.Lock()
+	_, known := d.files[s.ID()]
+	if !known {
+		d.files[s.ID()] = f
+	}
+	d.mu.Unlock()
+	if known {
+		return write(journal.Entry{}) // the same intent with another valid signature
+	}
+	e := f.entry(now, tlog.KindStatement, s.ID())
+	e.Put = append(e.Put, store.Entry{Key: proposalKey(s.ID()), Value: encodeProposal(s, armored)})
+	if err := write(e); err != nil {
+		d.mu.Lock()
+		delete(d.files, s.ID())
+		d.mu.Unlock()
+		return err
+	}
+	return d.decide(ctx, now, f)
+}
+
+func (d *Desk) fileOf(raw []byte) (*file, error) {
+	if len(raw) != 32 {
+		return nil, fmt.Errorf("intent id has %d bytes, not 32", len(raw))
+	}
+	f, err := d.file(statement.ID(raw))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", outbox.ErrLater, err)
+	}
+	return f, nil
+}
+
+func (d *Desk) vote(ctx context.Context, now time.Time, id []byte, verb signet.Verb, armored []byte, write writer) error {
+	f, err := d.fileOf(id)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, err := d.vaultOf(f.life.Intent())
+	if err != nil {
+		return err
+	}
+	vote, err := intent.VerifyVote(f.stmt, v.Vault, verb, armored, now)
+	if err != nil {
+		return err
+	}
+	next, err := f.life.Apply(intent.Answer{Vote: vote}, now)
+	if err != nil {
+		return err
+	}
+	votes := append(slices.Clone(f.votes), ballot{vote, armored})
+	e := f.moved(next, now, tlog.KindSignature, sha256.Sum256(armored))
+	e.Put = append(e.Put, store.Entry{Key: voteKey(f.stmt.ID(), len(votes)), Value: encodeVote(verb, armored)})
+	if err := write(e); err != nil {
+		return err
+	}
+	f.life, f.votes = next, votes
+	return d.decide(ctx, now, f)
+}
+
+// decide publishes our verdict as soon as there is one.
+func (d *Desk) decide(ctx context.Context, now time.Time, f *file) error {
+	if !d.mayDecide(f) {
+		return nil
+	}
+	r, facts, err := d.rule(ctx, now, f)
+	if err != nil || r.Verdict == intent.Wait {
+		return err
+	}
+	var salt statement.Salt
+	if _, err := d.cfg.Rand.Read(salt[:]); err != nil {
+		return fmt.Errorf("decide on intent %s: draw a salt: %w", f.stmt.ID().Short(), err)
+	}
+	v, err := d.vaultOf(f.life.Intent())
+	if err != nil {
+		return err
+	}
+	dec := intent.NewDecision(f.stmt, v.Vault, d.cfg.Operator, r, facts, now)
+	s, err := dec.Statement(salt)
+	if err != nil {
+		return err
+	}
+	sig, err := signet.SignNode(d.cfg.Identity, s)
+	if err != nil {
+		return err
+	}
+	n := outbox.Note{Kind: NoteDecision, Fields: [][]byte{s.Bytes(), sig}}
+	return d.enter(now, f, ruling{dec, s, sig}, func(e journal.Entry) error { return d.cfg.Post(ctx, now, e, n) })
+}
+
+// enter adds a verified decision to a file.
+func (d *Desk) enter(now time.Time, f *file, r ruling, write writer) error {
+	next, err := f.life.Apply(intent.Decided{Operator: r.decision.Operator, Verdict: r.decision.Verdict}, now)
+	if err != nil {
+		return err
+	}
+	e := f.moved(next, now, tlog.KindDecision, r.stmt.ID())
+	e.Reserve = r.decision.Verdict == intent.Deny
+	e.Put = append(e.Put, store.Entry{Key: decisionKey(f.stmt.ID(), r.decision.Operator), Value: append(slices.Clone(r.sig), r.stmt.Bytes()...)})
+	if other := f.disagrees(r.decision); other != "" {
+		d.cfg.Log.Error("nodes decoded differently", "intent", f.stmt.ID().Short(), "what", other)
+		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindAlarm, Time: now, Vault: f.life.Intent().Vault, ID: r.stmt.ID()})
+	}
+	if err := write(e); err != nil {
+		return err
+	}
+	if f.life.State() != intent.Allowed && next.State() == intent.Allowed {
+		f.allowedAt = now
+	}
+	f.life, f.decisions[r.decision.Operator] = next, r
+	return nil
+}
+
+// disagrees finds a node whose decoded facts differ from these.
+func (f *file) disagrees(x intent.Decision) string {
+	for _, r := range f.decisions {
+		if r.decision.Operator != x.Operator {
+			if what := intent.DifferentFacts(r.decision, x); what != "" {
+				return what
+			}
+		}
+	}
+	return ""
+}
+
+func (d *Desk) decision(now time.Time, raw, sig []byte, write writer) error {
+	s, err := statement.ParseKind(raw, statement.Decision)
+	if err != nil {
+		return err
+	}
+	id := s.Fields().ID("intent")
+	f, err := d.fileOf(id[:])
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, err := d.vaultOf(f.life.Intent())
+	if err != nil {
+		return err
+	}
+	dec, err := intent.VerifyDecision(s, sig, v.Vault, v.Roster)
+	if err != nil {
+		return err
+	}
+	if dec.Operator == d.cfg.Operator {
+		if own, ok := f.decisions[dec.Operator]; ok && own.stmt.ID() == s.ID() {
+			return write(journal.Entry{})
+		}
+		return fmt.Errorf("decision %s: is signed with this node's key but is not this node's: a clone runs somewhere", s.ID().Short())
+	}
+	if old, ok := f.decisions[dec.Operator]; ok && old.stmt.ID() != s.ID() && old.decision.Verdict == dec.Verdict {
+		return fmt.Errorf("decision %s: %s decided before, in other bytes", s.ID().Short(), dec.Operator)
+	}
+	return d.enter(now, f, ruling{dec, s, sig}, write)
+}
+
+func (d *Desk) cancel(now time.Time, raw, armored []byte, write writer) error {
+	s, err := statement.ParseKind(raw, statement.Cancel)
+	if err != nil {
+		return err
+	}
+	id := s.Fields().ID("intent")
+	f, err := d.fileOf(id[:])
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, err := d.vaultOf(f.life.Intent())
+	if err != nil {
+		return err
+	}
+	if _, err := intent.VerifyCancel(s, f.stmt, v.Vault, armored); err != nil {
+		return err
+	}
+	next, err := f.life.Apply(intent.Cancel{}, now)
+	if err != nil {
+		return err
+	}
+	e := f.moved(next, now, tlog.KindStatement, s.ID())
+	e.Reserve = true
+	if err := write(e); err != nil {
+		return err
+	}
+	f.life = next
+	return nil
+}
+
+// signed takes a signature that others made: it verifies by itself.
+func (d *Desk) signed(now time.Time, id, raw []byte, write writer) error {
+	f, err := d.fileOf(id)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return d.sign(now, f, raw, write)
+}
+
+// sign adds a signed transaction to a file: it must be this very transaction, signed by the
+// vault's key at the intent's path.
+func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
+	s, err := evm.ParseSigned(raw)
+	if err != nil {
+		return err
+	}
+	if f.tx == nil {
+		v, err := d.vaultOf(f.life.Intent())
+		if err != nil {
+			return err
+		}
+		if f.decode(v); f.tx == nil {
+			return errNotDecoded
+		}
+	}
+	if s.Transaction.Digest() != f.tx.Digest() || s.From != f.from {
+		return fmt.Errorf("signed transaction %s is not that of intent %s", s.Hash, f.stmt.ID().Short())
+	}
+	if f.raw != nil {
+		return write(journal.Entry{})
+	}
+	next, err := f.life.Apply(intent.SignatureMade{Hash: s.Hash.String()}, now)
+	if err != nil {
+		return err
+	}
+	e := f.moved(next, now, tlog.KindSigned, s.Hash)
+	e.Put = append(e.Put, store.Entry{Key: rawKey(f.stmt.ID()), Value: raw})
+	if next.Alarm() != "" {
+		d.cfg.Log.Error("signature of a closed intent", "what", next.Alarm())
+		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindAlarm, Time: now, Vault: next.Intent().Vault, ID: s.Hash})
+	}
+	if err := write(e); err != nil {
+		return err
+	}
+	f.life, f.raw = next, raw
+	return nil
+}
+
+// OnChain takes news of a signed transaction from this node's own endpoint.
+func (d *Desk) OnChain(ctx context.Context, now time.Time, id statement.ID, ev intent.Event) error {
+	f, err := d.file(id)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	next, err := f.life.Apply(ev, now)
+	if err != nil {
+		return err
+	}
+	if next.State() == f.life.State() {
+		return nil
+	}
+	if err := d.cfg.Journal.Write(ctx, f.moved(next, now, tlog.KindChain, id)); err != nil {
+		return err
+	}
+	f.life = next
+	return nil
+}
+
+// entry is a file's row and a leaf.
+func (f *file) entry(now time.Time, kind string, id [32]byte) journal.Entry {
+	return f.moved(f.life, now, kind, id)
+}
+
+// moved is the row of a file whose life went on, and the leaf that tells of it.
+func (f *file) moved(next intent.Life, now time.Time, kind string, id [32]byte) journal.Entry {
+	return journal.Entry{
+		Batch:  store.Batch{Put: []store.Entry{{Key: intentKey(f.stmt.ID()), Value: next.Bytes()}}},
+		Leaves: []tlog.Leaf{{Kind: kind, Time: now, Vault: next.Intent().Vault, ID: id}},
+	}
+}
