@@ -66,6 +66,14 @@ func Keygen(s Seat) (engine.Stage[Prepared], error) {
 	case !ok || s.Setup.Protocol != ProtocolKeygen || s.Setup.Epoch != [32]byte{} || len(s.Setup.Payload) != 0:
 		return nil, fmt.Errorf("keygen: setup of protocol %q does not start a key", s.Setup.Protocol)
 	}
+	if err := session.CheckRoster(s.Setup.Parties, s.Setup.Threshold); err != nil {
+		return nil, fmt.Errorf("keygen: %w", err)
+	}
+	for i, p := range Seats(s.Setup.Parties) {
+		if q := s.Setup.Parties[i]; q.ID != p.ID || q.Index != p.Index {
+			return nil, fmt.Errorf("keygen: party %v has index %d: epoch 0 numbers its parties from 1 by id", q.ID, q.Index)
+		}
+	}
 	key := keygen.Start(keygen.Params{
 		Session: s.Session, Group: g, Self: self, Parties: s.Setup.Parties,
 		Threshold: s.Setup.Threshold, Sign: s.Sign, Rand: s.Rand,

@@ -84,10 +84,12 @@ func Load(r *epoch.Record, self engine.PartyID, row func(name string) (secret.By
 		return nil, err
 	}
 	g := r.Public.Group()
-	if k.Share, err = g.DecodeScalar(raw.Expose()); err != nil {
+	k.Share, err = g.DecodeScalar(raw.Expose())
+	raw.Wipe()
+	if err != nil {
+		// The decoder's words could carry the value.
 		return nil, errors.New("load share: the row is not a canonical scalar")
 	}
-	raw.Wipe()
 	m, ok := r.Member(self)
 	if !ok || !g.BaseMul(k.Share).Equal(m.Public) {
 		k.Wipe()

@@ -1,6 +1,7 @@
 package epoch
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,6 +33,26 @@ const (
 	Dropped Departure = iota + 1 // before our FINAL: we shall never sign it
 	Erased                       // a higher FinalCert replaced it
 )
+
+// sameKey reports whether two records are of one key: a new epoch changes nothing of these.
+func sameKey(x, y *Record) bool {
+	return x.KeyID == y.KeyID && x.Suite == y.Suite && x.Public.Equal(y.Public) && x.ChainCode == y.ChainCode
+}
+
+// ours reports whether a record is of the key of this book, so far as the book knows one.
+// All members of a record prove that they hold shares of its X. So strangers who make up a
+// record of our key id cannot move us: they would have to know the key itself.
+func (b *Book) ours(r *Record) bool {
+	if b.current != nil {
+		return sameKey(b.current.Record, r)
+	}
+	for _, p := range b.pending {
+		if sameKey(p.Record, r) {
+			return true
+		}
+	}
+	return len(b.pending) == 0
+}
 
 // NewBook is the book of a key of which nothing is known.
 func NewBook() *Book {
@@ -68,6 +89,8 @@ func (b *Book) Prepare(r *Record) error {
 	switch {
 	case b.gone[eh] != 0:
 		return fmt.Errorf("prepare record %v: it was given up before", eh)
+	case b.current != nil && !sameKey(b.current.Record, r):
+		return fmt.Errorf("prepare record %v: it is of another key than what is current here", eh)
 	case r.Prev != parent || r.Epoch != epoch:
 		return fmt.Errorf("prepare record %v: epoch %d is no child of what is current here", eh, r.Epoch)
 	case b.pending[eh] == nil && len(b.pending) >= MaxPending:
@@ -138,14 +161,19 @@ func (b *Book) Drop(eh Hash) error {
 }
 
 // Adopt takes a checked FinalCert. It returns the records whose secrets must be erased now:
-// exactly those lower than f. Nothing happens if f is not higher than what is current; of
-// two certificates of one record the one with the lower hash stands, so that all agree.
+// exactly those lower than f, in the order of their hashes. Nothing happens if f is not higher
+// than what is current, or of another key than the book's; of two certificates of one record the one
+// with the lower hash stands, so that all agree. While the book is empty, it is the caller who
+// knows whether the key is one that it enrolled.
 func (b *Book) Adopt(f *FinalCert) (erase []Hash, moved bool) {
 	eh := f.Record.Hash()
+	if !b.ours(f.Record) {
+		return nil, false
+	}
 	if b.current != nil {
 		if b.current.Record.Hash() == eh {
 			mine, other := b.current.Sum(), f.Sum()
-			if slices.Compare(other[:], mine[:]) < 0 {
+			if bytes.Compare(other[:], mine[:]) < 0 {
 				b.current = f
 				return nil, true
 			}
@@ -167,5 +195,6 @@ func (b *Book) Adopt(f *FinalCert) (erase []Hash, moved bool) {
 			delete(b.pending, h)
 		}
 	}
+	slices.SortFunc(erase, func(x, y Hash) int { return bytes.Compare(x[:], y[:]) })
 	return erase, true
 }

@@ -119,6 +119,9 @@ func MakeFinal(r *Record, c *Cert, self engine.PartyID, s group.Scalar, rand io.
 	if !ok {
 		return nil, errors.New("final: we are not a member of the record")
 	}
+	if !r.Public.Group().BaseMul(s).Equal(m.Public) {
+		return nil, fmt.Errorf("final: the share does not match our public share in record %v", r.Hash())
+	}
 	f := &Final{Record: r.Hash(), From: self, Cert: c.Hash()}
 	proof, err := share.Prove(transcript.EpochFinalProof, f.context(), s, m.Public, rand)
 	if err != nil {

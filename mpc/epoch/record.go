@@ -157,22 +157,21 @@ func Decode(b []byte) (*Record, error) {
 	return r, nil
 }
 
-// Validate checks the record against itself: a proper roster, and public shares that lie on
-// one polynomial of degree t−1 with value X at 0.
+// Validate checks the record against itself: a proper roster, a parent in every epoch but
+// the first, and public shares that lie on one polynomial of degree t−1 with value X at 0.
 func (r *Record) Validate() error {
-	s := session.Setup{Protocol: "record", Threshold: r.Threshold, Parties: r.Parties()}
-	if len(s.Parties) > 0 {
-		s.Opener = s.Parties[0].ID
-	}
-	if err := s.Validate(); err != nil {
+	if err := session.CheckRoster(r.Parties(), r.Threshold); err != nil {
 		return fmt.Errorf("epoch record: %w", err)
 	}
-	points := make([]group.Point, len(r.Members))
+	if (r.Epoch == 0) != (r.Prev == Hash{}) {
+		return fmt.Errorf("epoch record: epoch %d with parent %v: the first epoch alone has none", r.Epoch, r.Prev)
+	}
+	points, at := make([]group.Point, len(r.Members)), make([]share.Index, len(r.Members))
 	for i, m := range r.Members {
-		points[i] = m.Public
+		points[i], at[i] = m.Public, m.Index
 	}
 	// A forged record could otherwise deceive a single new member (protocols.md 1.2).
-	if err := share.CheckPublicShares(r.Public.Group(), r.Public, s.Indices(), points, r.Threshold); err != nil {
+	if err := share.CheckPublicShares(r.Public.Group(), r.Public, at, points, r.Threshold); err != nil {
 		return fmt.Errorf("epoch record: %w", err)
 	}
 	return nil

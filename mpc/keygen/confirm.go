@@ -27,12 +27,12 @@ func (s *confirm) Accept(kind engine.Kind, from engine.PartyID, body []byte) (er
 	p := s.peers[from]
 	if kind == KindOpening {
 		if p.opening, err = decodeOpening(s.Group, s.Threshold, len(s.Parties), body); err != nil {
-			return engine.Blamed("keygen: opening", from, err)
+			return s.refuse("keygen: opening", from, err)
 		}
 		return nil
 	}
 	if p.share, p.blind, err = decodeShare(s.Group, body); err != nil {
-		return engine.Blamed("keygen: share", from, err)
+		return s.refuse("keygen: share", from, err)
 	}
 	return nil
 }
@@ -49,32 +49,30 @@ func (s *confirm) check(p *peer) *engine.Fault {
 		return engine.Blamed("keygen: proof", p.ID, errors.New("of knowledge of the contribution fails"))
 	}
 	// hⱼᵢ opens: only then can we show a bad share to others.
-	if shareHash(s.Session, p.ID, s.Self.ID, p.share, p.blind) != o.hashes[s.hashPosition(p.ID)] {
+	if shareHash(s.Session, p.ID, s.Self.ID, p.share, p.blind) != o.hashes[hashPosition(s.Parties, p.ID, s.Self.ID)] {
 		return engine.Blamed("keygen: share hash", p.ID, errors.New("does not match the share sent to us"))
 	}
 	// fⱼ(xᵢ)·G = Σₖ xᵢᵏ·Aⱼₖ.
 	if !onPolynomial(s.Group, p.share, o, s.Self) {
 		f := engine.Blamed("keygen: share", p.ID, errors.New("does not lie on the committed polynomial"))
-		f.Evidence = []engine.Msg{{
-			Session: s.Session, Round: 3, Kind: KindComplaint, From: s.Self.ID, Body: append(p.share.Bytes(), p.blind...),
-		}}
+		// The engine adds what we hold of the dealer: Proves reads its opening and its share.
 		f.Strength = engine.Proved
 		return f
 	}
 	return nil
 }
 
-// hashPosition is where our hash stands in a dealer's list, which leaves the dealer out.
-func (s *run) hashPosition(dealer engine.PartyID) (k int) {
-	for _, q := range s.Parties {
-		if q.ID == s.Self.ID {
-			return k
+// hashPosition is where a receiver's hash stands in a dealer's list, which leaves the dealer out.
+func hashPosition(all []session.Party, dealer, receiver engine.PartyID) (k int) {
+	for _, q := range all {
+		if q.ID == receiver {
+			break
 		}
 		if q.ID != dealer {
 			k++
 		}
 	}
-	panic("keygen: we are not a party")
+	return k
 }
 
 func (s *confirm) Finish(t engine.Transcript) (engine.Outcome[Output], error) {
@@ -86,28 +84,39 @@ func (s *confirm) Finish(t engine.Transcript) (engine.Outcome[Output], error) {
 		}
 	}
 	if len(faults) > 0 {
+		s.wipe()
 		return none, engine.Merge(faults...)
 	}
 	out := s.add()
-	if out.Public.IsIdentity() {
-		return none, engine.Nobody("keygen: public key", errors.New("the contributions cancel out"))
-	}
-	for id, x := range out.Publics {
-		if x.IsIdentity() {
-			return none, engine.Nobody("keygen: public share", fmt.Errorf("of %v is zero", id))
-		}
+	s.wipe()
+	if err := out.check(); err != nil {
+		out.Share.Wipe()
+		return none, err
 	}
 	digest := outputHash(s.Session, t, out)
 	sig := s.Sign(digest)
-	proof, err := share.Prove(transcript.KeygenConfirmProof, digest.Tree(), out.Share, out.Publics[s.Self.ID], s.Rand)
+	proof, err := share.Prove(transcript.KeygenConfirmProof, proofContext(digest, s.Self.ID), out.Share, out.Publics[s.Self.ID], s.Rand)
 	if err != nil {
+		out.Share.Wipe()
 		return none, fmt.Errorf("keygen: prove our share: %w", err)
 	}
-	s.wipe()
 	return engine.Outcome[Output]{
 		Send: []engine.Out{{Kind: KindConfirm, Body: append(sig, proof.Bytes()...)}},
 		Next: &agree{run: s.run, out: out, digest: digest},
 	}, nil
+}
+
+// check refuses a key or a public share that is zero.
+func (out *Output) check() error {
+	if out.Public.IsIdentity() {
+		return engine.Nobody("keygen: public key", errors.New("the contributions cancel out"))
+	}
+	for _, x := range out.Publics {
+		if x.IsIdentity() {
+			return engine.Nobody("keygen: public share", errors.New("is zero"))
+		}
+	}
+	return nil
 }
 
 // add is 1.1's output: sᵢ = Σⱼ fⱼ(xᵢ), X = Σⱼ Aⱼ₀, Xₖ = (Σⱼ Aⱼ)(xₖ), cc.
@@ -121,7 +130,9 @@ func (s *confirm) add() *Output {
 			continue
 		}
 		from := s.peers[p.ID]
-		sum, total = sum.Add(from.opening.commit), total.Add(from.share)
+		next := total.Add(from.share)
+		total.Wipe()
+		sum, total = sum.Add(from.opening.commit), next
 		codes[i] = from.opening.chainCode[:]
 	}
 	out := &Output{Share: total, Public: sum[0], Publics: map[engine.PartyID]group.Point{}, ChainCode: cc.List(codes...).Sum256()}
@@ -129,14 +140,6 @@ func (s *confirm) add() *Output {
 		out.Publics[p.ID] = sum.Eval(p.Index)
 	}
 	return out
-}
-
-func (r *run) wipe() {
-	r.poly.Wipe()
-	r.nonce.Wipe()
-	for _, p := range r.peers {
-		p.share.Wipe()
-	}
 }
 
 // outputHash covers the whole public output, chain code included (TOB-SILA-7):
@@ -155,6 +158,11 @@ func outputHash(id engine.SessionID, t2 engine.Transcript, out *Output) *transcr
 	return h
 }
 
+// proofContext binds the proof of a share to the output and to its prover (TOB-BRON-9, -18).
+func proofContext(output *transcript.Hash, prover engine.PartyID) []byte {
+	return transcript.New(transcript.KeygenConfirmProof).Bytes(output.Tree()).Bytes(prover[:]).Tree()
+}
+
 // agree waits for everybody's confirmation: n of n, or no key.
 type agree struct {
 	*run
@@ -169,21 +177,27 @@ func (s *agree) Expect() engine.Expect {
 }
 
 func (s *agree) Accept(_ engine.Kind, from engine.PartyID, body []byte) error {
-	if len(body) != s.size() {
-		return engine.Blamed("keygen: confirmation", from, fmt.Errorf("has %d bytes, not %d", len(body), s.size()))
-	}
-	p := s.peers[from]
-	if !session.Verify(p.Identity, s.digest, body[:ed25519.SignatureSize]) {
-		return engine.Blamed("keygen: confirmation", from, errors.New("does not sign the output that the echoed broadcasts give"))
-	}
-	proof, err := share.DecodeProof(s.Group, body[ed25519.SignatureSize:])
-	if err != nil {
-		return engine.Blamed("keygen: confirmation", from, err)
-	}
-	if err := proof.Verify(transcript.KeygenConfirmProof, s.digest.Tree(), s.out.Publics[from]); err != nil {
+	if err := s.check(from, body); err != nil {
+		s.out.Share.Wipe()
 		return engine.Blamed("keygen: confirmation", from, err)
 	}
 	return nil
+}
+
+// check holds a confirmation to our own output: all agree on the broadcasts that give it, so
+// another one is a lie (TOB-SILA-7), and without the proof a member could lack its share.
+func (s *agree) check(from engine.PartyID, body []byte) error {
+	if len(body) != s.size() {
+		return fmt.Errorf("has %d bytes, not %d", len(body), s.size())
+	}
+	if !session.Verify(s.peers[from].Identity, s.digest, body[:ed25519.SignatureSize]) {
+		return errors.New("does not sign the output that the echoed broadcasts give")
+	}
+	proof, err := share.DecodeProof(s.Group, body[ed25519.SignatureSize:])
+	if err != nil {
+		return err
+	}
+	return proof.Verify(transcript.KeygenConfirmProof, proofContext(s.digest, from), s.out.Publics[from])
 }
 
 func (s *agree) Finish(t engine.Transcript) (engine.Outcome[Output], error) {

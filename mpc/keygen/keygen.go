@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/crypto/share"
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -52,12 +53,11 @@ func Start(p Params) engine.Stage[Output] {
 // run is what one party's session remembers from round to round.
 type run struct {
 	Params
-	poly      share.Polynomial // fᵢ
-	commit    share.Commitment // Aᵢ
-	nonce     *share.Nonce     // κᵢ
-	chainCode [32]byte         // ccᵢ
-	salt      [32]byte         // ρᵢ
-	blinds    map[engine.PartyID][]byte
+	poly      share.Polynomial  // fᵢ
+	commit    share.Commitment  // Aᵢ
+	nonce     *share.Nonce      // κᵢ
+	chainCode [32]byte          // ccᵢ
+	salt      [32]byte          // ρᵢ
 	echo1     engine.Transcript // T₁
 	peers     map[engine.PartyID]*peer
 }
@@ -69,6 +69,28 @@ type peer struct {
 	opening    *opening
 	share      group.Scalar // fⱼ(xᵢ)
 	blind      []byte
+}
+
+// Format redacts under every verb.
+func (*run) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(secret.Redacted)) }
+
+// wipe forgets all that is not part of the output.
+func (r *run) wipe() {
+	r.poly.Wipe()
+	if r.nonce != nil {
+		r.nonce.Wipe()
+	}
+	for _, p := range r.peers {
+		if p.share != nil {
+			p.share.Wipe()
+		}
+	}
+}
+
+// refuse wipes when a message does not decode: the engine ends the session then.
+func (r *run) refuse(check string, from engine.PartyID, err error) error {
+	r.wipe()
+	return engine.Blamed(check, from, err)
 }
 
 func (r *run) others() (ids []engine.PartyID) {
@@ -111,11 +133,15 @@ func (s *deal) Finish(engine.Transcript) (engine.Outcome[Output], error) {
 		return none, fmt.Errorf("keygen: sample polynomial: %w", err)
 	}
 	s.commit = s.poly.Commit()
-	if s.nonce, err = share.NewNonce(transcript.KeygenProof, s.Session[:], s.poly.Constant(), s.Rand); err != nil {
+	a0 := s.poly.Constant()
+	defer a0.Wipe()
+	if s.nonce, err = share.NewNonce(transcript.KeygenProof, s.Session[:], a0, s.Rand); err != nil {
+		s.wipe()
 		return none, fmt.Errorf("keygen: draw proof nonce: %w", err)
 	}
 	for _, b := range [][]byte{s.chainCode[:], s.salt[:]} {
 		if _, err := io.ReadFull(s.Rand, b); err != nil {
+			s.wipe()
 			return none, fmt.Errorf("keygen: read entropy: %w", err)
 		}
 	}
@@ -140,7 +166,7 @@ func (s *open) Expect() engine.Expect {
 
 func (s *open) Accept(_ engine.Kind, from engine.PartyID, body []byte) error {
 	if len(body) != hashSize {
-		return engine.Blamed("keygen: commitment", from, fmt.Errorf("has %d bytes, not %d", len(body), hashSize))
+		return s.refuse("keygen: commitment", from, fmt.Errorf("has %d bytes, not %d", len(body), hashSize))
 	}
 	for _, p := range s.Parties {
 		if p.ID == from {
@@ -154,12 +180,14 @@ func (s *open) Finish(t engine.Transcript) (engine.Outcome[Output], error) {
 	s.echo1 = t
 	o := s.ownOpening()
 	var out engine.Outcome[Output]
+	a0 := s.poly.Constant()
+	defer a0.Wipe()
 	var err error
 	// zᵢ = κᵢ + eᵢ·aᵢ₀
-	if o.proof, err = s.nonce.Respond(s.challenge(s.Self.ID, o.commit, o.nonce), s.poly.Constant()); err != nil {
+	if o.proof, err = s.nonce.Respond(s.challenge(s.Self.ID, o.commit, o.nonce), a0); err != nil {
+		s.wipe()
 		return out, fmt.Errorf("keygen: prove our contribution: %w", err)
 	}
-	s.blinds = map[engine.PartyID][]byte{}
 	var direct []engine.Out
 	for _, p := range s.Parties {
 		if p.ID == s.Self.ID {
@@ -167,11 +195,13 @@ func (s *open) Finish(t engine.Transcript) (engine.Outcome[Output], error) {
 		}
 		blind := make([]byte, hashSize)
 		if _, err := io.ReadFull(s.Rand, blind); err != nil {
+			s.wipe()
 			return out, fmt.Errorf("keygen: read entropy: %w", err)
 		}
 		value := s.poly.Eval(p.Index)
 		o.hashes = append(o.hashes, shareHash(s.Session, s.Self.ID, p.ID, value, blind))
 		direct = append(direct, engine.Out{Kind: KindShare, To: p.ID, Body: append(value.Bytes(), blind...)})
+		value.Wipe()
 	}
 	out.Send = append(direct, engine.Out{Kind: KindOpening, Body: o.encode()})
 	out.Next = &confirm{s.run}

@@ -36,6 +36,11 @@ type slot struct {
 	kind  engine.Kind
 }
 
+// Format redacts under every verb.
+func (*Channel) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(secret.Redacted)) }
+
+var errWiped = errors.New("the session's channel keys are wiped")
+
 // Session is the session id.
 func (c *Channel) Session() engine.SessionID { return c.id }
 
@@ -44,12 +49,9 @@ func newChannel(g *Joining, id engine.SessionID) (*Channel, error) {
 		setup: g.setup, id: id, self: g.self, sign: g.sign,
 		send: map[engine.PartyID]cipher.AEAD{}, recv: map[engine.PartyID]cipher.AEAD{}, sealed: map[slot]bool{},
 	}
-	for peer, key := range g.keys {
-		// crypto/ecdh refuses peers whose key is of low order: the shared secret would be zero.
-		dh, err := g.ephemeral.ECDH(key)
-		if err != nil {
-			return nil, fmt.Errorf("join: ephemeral key of %v: %w", peer, err)
-		}
+	g.ephemeral = nil
+	for peer, dh := range g.shared {
+		var err error
 		c.send[peer], err = pairKey(dh, id, g.self, peer)
 		if err == nil {
 			c.recv[peer], err = pairKey(dh, id, peer, g.self)
@@ -59,7 +61,7 @@ func newChannel(g *Joining, id engine.SessionID) (*Channel, error) {
 			return nil, err
 		}
 	}
-	g.ephemeral = nil
+	clear(g.shared)
 	return c, nil
 }
 
@@ -111,7 +113,10 @@ func signedMessage(header, body []byte) *transcript.Hash {
 // Seal makes the frame of one of our own messages. Each (receiver, round, kind) can be
 // sealed once: to send again, send the stored bytes again.
 func (c *Channel) Seal(m engine.Msg) ([]byte, error) {
-	if m.Session != c.id || m.From != c.self {
+	switch {
+	case c.send == nil:
+		return nil, fmt.Errorf("seal: %w", errWiped)
+	case m.Session != c.id || m.From != c.self:
 		return nil, errors.New("seal: the message is not ours or of another session")
 	}
 	s := slot{m.To, m.Round, m.Kind}
@@ -136,6 +141,9 @@ func (c *Channel) Seal(m engine.Msg) ([]byte, error) {
 
 // Open authenticates and decrypts a frame of another party. An error means: drop it.
 func (c *Channel) Open(frame []byte) (engine.Msg, error) {
+	if c.recv == nil {
+		return engine.Msg{}, fmt.Errorf("open: %w", errWiped)
+	}
 	env, err := ReadEnvelope(frame)
 	if err != nil {
 		return engine.Msg{}, err
@@ -168,8 +176,9 @@ func (c *Channel) Open(frame []byte) (engine.Msg, error) {
 	return m, nil
 }
 
-// Wipe forgets the channel's keys as far as Go lets us: the AEADs are dropped.
-func (c *Channel) Wipe() { clear(c.send); clear(c.recv) }
+// Wipe forgets the channel's keys as far as Go lets us: the AEADs are dropped. Nothing is
+// sealed or opened afterwards.
+func (c *Channel) Wipe() { c.send, c.recv = nil, nil }
 
 // An Envelope is a message frame as anybody can read it: evidence for third parties.
 type Envelope struct {
@@ -217,10 +226,19 @@ func (e *Envelope) SignedBy(key []byte) bool {
 }
 
 // Equivocated reports whether two frames convince anybody that the holder of an identity
-// key sent two different messages for one slot.
+// key sent two different messages for one slot: two bodies to one receiver, or one to
+// everybody and one to a single party.
 func Equivocated(key []byte, a, b []byte) bool {
 	x, errX := ReadEnvelope(a)
 	y, errY := ReadEnvelope(b)
-	return errX == nil && errY == nil && bytes.Equal(x.header, y.header) && !bytes.Equal(x.Body, y.Body) &&
-		x.SignedBy(key) && y.SignedBy(key)
+	if errX != nil || errY != nil || !x.SignedBy(key) || !y.SignedBy(key) {
+		return false
+	}
+	if x.Session != y.Session || x.Protocol != y.Protocol || x.Round != y.Round || x.Kind != y.Kind || x.From != y.From {
+		return false
+	}
+	if x.To != y.To {
+		return x.To == engine.Everyone || y.To == engine.Everyone // direct messages to two parties may differ
+	}
+	return !bytes.Equal(x.Body, y.Body)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/mpc/engine"
 )
@@ -99,8 +100,11 @@ type Joining struct {
 	ephemeral *ecdh.PrivateKey
 	sign      Signer
 	joins     map[engine.PartyID][]byte // canonical bodies
-	keys      map[engine.PartyID]*ecdh.PublicKey
+	shared    map[engine.PartyID][]byte // secret: the Diffie–Hellman value with each peer
 }
+
+// Format redacts under every verb.
+func (*Joining) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(secret.Redacted)) }
 
 // NewJoin answers a Setup: it draws our nonce and ephemeral key and returns the frame to
 // send to all parties. What our standing is, the caller reads from its own store.
@@ -123,13 +127,17 @@ func NewJoin(s *Setup, self engine.PartyID, standing Standing, rand io.Reader, s
 	body := j.Encode()
 	joining := &Joining{
 		setup: s, hash: j.Setup, self: self, standing: standing, ephemeral: ephemeral, sign: sign,
-		joins: map[engine.PartyID][]byte{self: body}, keys: map[engine.PartyID]*ecdh.PublicKey{},
+		joins: map[engine.PartyID][]byte{self: body}, shared: map[engine.PartyID][]byte{},
 	}
 	return joining, sealed(frameJoin, body, sign(transcript.New(transcript.SessionJoin).Bytes(body))), nil
 }
 
-// Add takes another party's join frame.
+// Add takes another party's join frame. An error means: drop it; after a *StandingError the
+// session ends.
 func (g *Joining) Add(frame []byte) error {
+	if g.ephemeral == nil {
+		return errCompleted
+	}
 	body, sig, err := unseal(frameJoin, frame)
 	if err != nil {
 		return err
@@ -160,9 +168,16 @@ func (g *Joining) Add(frame []byte) error {
 	if err != nil {
 		return fmt.Errorf("join: ephemeral key of %v: %w", j.From, err)
 	}
-	g.joins[j.From], g.keys[j.From] = bytes.Clone(body), key
+	// A key of low order would make the shared value zero for everybody: crypto/ecdh refuses.
+	dh, err := g.ephemeral.ECDH(key)
+	if err != nil {
+		return fmt.Errorf("join: ephemeral key of %v: %w", j.From, err)
+	}
+	g.joins[j.From], g.shared[j.From] = bytes.Clone(body), dh
 	return nil
 }
+
+var errCompleted = errors.New("join: the session id was made before")
 
 // Missing are the parties whose Join has not come, in index order.
 func (g *Joining) Missing() (ids []engine.PartyID) {
@@ -177,6 +192,9 @@ func (g *Joining) Missing() (ids []engine.PartyID) {
 // Complete derives the session id and the channel once all Joins are there. The Joining
 // must not be used afterwards.
 func (g *Joining) Complete() (*Channel, error) {
+	if g.ephemeral == nil {
+		return nil, errCompleted
+	}
 	if m := g.Missing(); len(m) > 0 {
 		return nil, fmt.Errorf("join: %d parties have not joined", len(m))
 	}

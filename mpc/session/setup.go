@@ -22,6 +22,9 @@ const (
 	MaxPayload = 64 << 10
 	// MaxLife bounds how far in the future NotAfter may lie.
 	MaxLife = time.Hour
+
+	maxName = 32      // bytes of protocol and suite
+	maxTime = 1 << 40 // of NotAfter, seconds since 1970
 )
 
 // A Signer signs a hash tree with the party's Ed25519 identity key. Identity keys sign
@@ -121,7 +124,7 @@ func DecodeSetup(b []byte) (*Setup, error) {
 	if v := d.Uint(fieldVersion, 1<<32); d.Err() == nil && v != Version {
 		return nil, &VersionError{Got: v}
 	}
-	s.Protocol, s.Suite = d.String(fieldProtocol, 32), d.String(fieldSuite, 32)
+	s.Protocol, s.Suite = d.String(fieldProtocol, maxName), d.String(fieldSuite, maxName)
 	copy(s.KeyID[:], d.Fixed(fieldKeyID, 32))
 	copy(s.Epoch[:], d.Fixed(fieldEpoch, 32))
 	s.Threshold = int(d.Uint(fieldThreshold, MaxParties))
@@ -129,7 +132,7 @@ func DecodeSetup(b []byte) (*Setup, error) {
 	s.Payload = bytes.Clone(d.Bytes(fieldPayload, MaxPayload))
 	copy(s.Opener[:], d.Fixed(fieldOpener, len(s.Opener)))
 	copy(s.Nonce[:], d.Fixed(fieldNonce, 32))
-	s.NotAfter = time.Unix(int64(d.Uint(fieldNotAfter, 1<<40)), 0).UTC()
+	s.NotAfter = time.Unix(int64(d.Uint(fieldNotAfter, maxTime)), 0).UTC()
 	if err := d.Done(); err != nil {
 		return nil, fmt.Errorf("decode setup: %w", err)
 	}
@@ -146,36 +149,58 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("wire version %d is not spoken here (we speak %d): update the older of the two nodes", e.Got, Version)
 }
 
-// Validate checks the Setup against itself: threshold, distinct parties, order, opener.
+// Validate checks the Setup against itself: sizes, threshold, distinct parties, order, opener.
 func (s *Setup) Validate() error {
-	if n := len(s.Parties); n < 2 || n > MaxParties {
-		return fmt.Errorf("setup: %d parties, 2 to %d are allowed", n, MaxParties)
+	if err := s.checkSizes(); err != nil {
+		return err
 	}
-	// TOB-SILA-15: fewer signers than the threshold, or one counted twice.
-	if s.Threshold < 2 || s.Threshold > len(s.Parties) {
-		return fmt.Errorf("setup: threshold %d with %d parties", s.Threshold, len(s.Parties))
-	}
-	for i, p := range s.Parties {
-		if p.ID == engine.Everyone {
-			return errors.New("setup: a party has no id")
-		}
-		if p.Index == 0 || i > 0 && p.Index <= s.Parties[i-1].Index {
-			return fmt.Errorf("setup: indices are not ascending from 1 at party %v", p.ID)
-		}
-		if len(p.Identity) != ed25519.PublicKeySize {
-			return fmt.Errorf("setup: identity key of party %v has %d bytes", p.ID, len(p.Identity))
-		}
-		for _, q := range s.Parties[:i] {
-			if p.ID == q.ID || bytes.Equal(p.Identity, q.Identity) {
-				return fmt.Errorf("setup: party %v stands twice", p.ID)
-			}
-		}
+	if err := CheckRoster(s.Parties, s.Threshold); err != nil {
+		return fmt.Errorf("setup: %w", err)
 	}
 	if _, ok := s.Party(s.Opener); !ok {
 		return errors.New("setup: the opener is not a party")
 	}
-	if s.NotAfter.Nanosecond() != 0 {
-		return errors.New("setup: not-after is not in whole seconds")
+	return nil
+}
+
+// CheckRoster accepts 2 to MaxParties distinct parties by ascending index, and a threshold
+// from 2 to their number.
+func CheckRoster(parties []Party, threshold int) error {
+	if n := len(parties); n < 2 || n > MaxParties {
+		return fmt.Errorf("%d parties, 2 to %d are allowed", n, MaxParties)
+	}
+	// TOB-SILA-15: fewer signers than the threshold, or one counted twice.
+	if threshold < 2 || threshold > len(parties) {
+		return fmt.Errorf("threshold %d with %d parties", threshold, len(parties))
+	}
+	for i, p := range parties {
+		if p.ID == engine.Everyone {
+			return errors.New("a party has no id")
+		}
+		if p.Index == 0 || i > 0 && p.Index <= parties[i-1].Index {
+			return fmt.Errorf("indices are not ascending from 1 at party %v", p.ID)
+		}
+		if len(p.Identity) != ed25519.PublicKeySize {
+			return fmt.Errorf("identity key of party %v has %d bytes, not %d", p.ID, len(p.Identity), ed25519.PublicKeySize)
+		}
+		for _, q := range parties[:i] {
+			if p.ID == q.ID || bytes.Equal(p.Identity, q.Identity) {
+				return fmt.Errorf("party %v stands twice", p.ID)
+			}
+		}
+	}
+	return nil
+}
+
+// checkSizes refuses what has no encoding that DecodeSetup takes.
+func (s *Setup) checkSizes() error {
+	switch at := s.NotAfter.Unix(); {
+	case len(s.Protocol) == 0 || len(s.Protocol) > maxName || len(s.Suite) > maxName:
+		return fmt.Errorf("setup: protocol of %d bytes and suite of %d, at most %d are allowed", len(s.Protocol), len(s.Suite), maxName)
+	case len(s.Payload) > MaxPayload:
+		return fmt.Errorf("setup: payload has %d bytes, at most %d are allowed", len(s.Payload), MaxPayload)
+	case at < 0 || at > maxTime || s.NotAfter.Nanosecond() != 0:
+		return errors.New("setup: not-after is not in whole seconds since 1970, below 2⁴⁰")
 	}
 	return nil
 }
