@@ -53,3 +53,20 @@ func TestEverySignerSetSigns(t *testing.T) {
 		}
 	}
 }
+
+// Pair states are read-only between refreshes: sessions may use them at the same time.
+func TestParallelSessionsShareStates(t *testing.T) {
+	d := newDeal(t, 2, 3)
+	for k := range 8 {
+		t.Run(fmt.Sprint(k), func(t *testing.T) {
+			t.Parallel()
+			all := d.params([]int{0, 1, 2}, sha256.Sum256([]byte{byte(k)}), nil)
+			for i := range all {
+				all[i].Session[9], all[i].Rand = byte(k), enginetest.Reader(uint64(100*k+i))
+			}
+			if _, results := lockstep(t, honest(t, all)); len(results) != 3 {
+				t.Errorf("%d results", len(results))
+			}
+		})
+	}
+}
