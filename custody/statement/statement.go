@@ -19,6 +19,9 @@ func (id ID) String() string { return hex.EncodeToString(id[:]) }
 // Short is enough of an id to tell statements apart on a screen.
 func (id ID) Short() string { return hex.EncodeToString(id[:4]) }
 
+// IsZero says whether it names nothing.
+func (id ID) IsZero() bool { return id == ID{} }
+
 // ParseID reads 64 lower-case hex digits.
 func ParseID(s string) (ID, error) {
 	var id ID

@@ -88,3 +88,15 @@ func (d *Desk) mayDecide(f *file) bool {
 }
 
 var errNotDecoded = errors.New("this node has not decoded the transaction")
+
+// PublicKey derives the public key of a vault at a path, compressed.
+func PublicKey(v ceremony.View, path hd.Path) ([]byte, error) {
+	if v.Current == nil {
+		return nil, ceremony.ErrNoKey
+	}
+	child, _, err := protocol.Child(v.Current.Record, path)
+	if err != nil {
+		return nil, err
+	}
+	return child.Bytes(), nil
+}

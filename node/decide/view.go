@@ -1,0 +1,132 @@
+package decide
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// View is what people see of an intent at this node.
+type View struct {
+	Statement statement.Statement
+	Intent    intent.Intent
+	Proposal  []byte // the initiator's signature
+	State     intent.State
+	Changed   time.Time
+	Votes     []Ballot
+	Decisions []Decision
+	Undecided []string
+	Missing   string   // which approvals are missing
+	Waits     string   // why this node has not decided, beyond approvals
+	LastErr   string   // how the last session ended
+	Awaited   []string // operators that signing waits for
+	Raw       []byte
+	Hash      string
+	Height    uint64
+	Reverted  bool
+	Possibly  bool
+	Alarm     string
+}
+
+// A Ballot is a person's answer.
+type Ballot struct {
+	Person string
+	Verb   signet.Verb
+	Armor  []byte
+}
+
+// A Decision is a node's signed decision.
+type Decision struct {
+	intent.Decision
+	Statement statement.Statement
+	Signature []byte
+}
+
+// Show gives one intent.
+func (d *Desk) Show(id statement.ID) (View, error) {
+	f, err := d.file(id)
+	if err != nil {
+		return View{}, err
+	}
+	return d.show(f), nil
+}
+
+// List gives all intents, the oldest first.
+func (d *Desk) List() (out []View) {
+	for _, f := range d.all() {
+		out = append(out, d.show(f))
+	}
+	return out
+}
+
+func (d *Desk) show(f *file) View {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l := f.life
+	v := View{
+		Statement: f.stmt, Intent: l.Intent(), Proposal: f.proposal, State: l.State(), Changed: l.Changed(),
+		Undecided: l.Undecided(), Missing: l.Tally().Missing(), Waits: f.waits, LastErr: f.lastErr,
+		Raw: f.raw, Hash: l.Hash(), Reverted: l.Reverted(), Possibly: l.PossiblySigned(), Alarm: l.Alarm(),
+	}
+	v.Height, _ = l.Block()
+	for _, b := range f.votes {
+		v.Votes = append(v.Votes, Ballot{b.vote.Person, b.vote.Verb, b.armored})
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.decisions)) {
+		r := f.decisions[name]
+		v.Decisions = append(v.Decisions, Decision{r.decision, r.stmt, r.sig})
+	}
+	v.Awaited = d.awaited(f)
+	return v
+}
+
+// awaited names the operators without whom signing cannot begin: those not decided, and
+// those whose link is down.
+func (d *Desk) awaited(f *file) (names []string) {
+	switch f.life.State() {
+	case intent.Proposed, intent.Approving, intent.Allowed, intent.Signing:
+	default:
+		return nil
+	}
+	v, ok := d.cfg.Vault(f.life.Intent().Vault)
+	if !ok || len(d.signers(v, f)) >= v.Vault.Threshold {
+		return nil
+	}
+	for _, p := range v.Parties {
+		down := p.ID != d.cfg.Self && !d.cfg.Reachable(p.ID)
+		if down || f.life.State() == intent.Allowed && f.life.Verdict(v.Names[p.ID]) != intent.Allow {
+			names = append(names, v.Names[p.ID])
+		}
+	}
+	return names
+}
+
+// Sent is a signed transaction that has not reached its end.
+type Sent struct {
+	ID    statement.ID
+	Chain string
+	From  evm.Address
+	Raw   []byte
+	Hash  string
+	State intent.State
+}
+
+// OnTheWay lists the signed transactions that are to be followed on their chains.
+func (d *Desk) OnTheWay() (out []Sent) {
+	for _, f := range d.all() {
+		f.mu.Lock()
+		switch s := f.life.State(); s {
+		case intent.Signed, intent.Broadcast, intent.Seen, intent.Confirmed, intent.Reorged, intent.Dropped:
+			if f.raw != nil {
+				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Chain, f.from, f.raw, f.life.Hash(), s})
+			}
+		}
+		f.mu.Unlock()
+	}
+	return out
+}
