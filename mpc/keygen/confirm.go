@@ -34,6 +34,9 @@ func (s *confirm) Accept(kind engine.Kind, from engine.PartyID, body []byte) (er
 	if p.share, p.blind, err = decodeShare(s.Group, body); err != nil {
 		return s.refuse("keygen: share", from, err)
 	}
+	if s.wiped { // another message of this round was refused
+		p.share.Wipe()
+	}
 	return nil
 }
 

@@ -1,8 +1,10 @@
 package keygen
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/secret"
@@ -42,12 +44,23 @@ type Output struct {
 	Echo      engine.Transcript              // T₃: after the last round
 }
 
-// Start is the first stage. It panics on parameters that session.Setup.Validate refuses.
+// Start is the first of four stages: polynomials and commitments; openings and shares; checks
+// and confirmations; agreement. Parameters that do not fit are *engine.Misuse when the session starts.
 func Start(p Params) engine.Stage[Output] {
-	if p.Threshold < 2 || p.Threshold > len(p.Parties) {
-		panic(fmt.Sprintf("keygen: threshold %d of %d parties", p.Threshold, len(p.Parties)))
-	}
 	return &deal{run: &run{Params: p, peers: map[engine.PartyID]*peer{}}}
+}
+
+func (p Params) check() error {
+	i := slices.IndexFunc(p.Parties, func(q session.Party) bool { return q.ID == p.Self.ID })
+	switch {
+	case p.Session == engine.SessionID{}:
+		return errors.New("the session id is zero")
+	case p.Group == nil || p.Sign == nil || p.Rand == nil:
+		return errors.New("no group, signer or source of randomness")
+	case i < 0 || p.Parties[i].Index != p.Self.Index:
+		return errors.New("we are not in the list of parties, or at another index")
+	}
+	return session.CheckRoster(p.Parties, p.Threshold)
 }
 
 // run is what one party's session remembers from round to round.
@@ -60,6 +73,7 @@ type run struct {
 	salt      [32]byte          // ρᵢ
 	echo1     engine.Transcript // T₁
 	peers     map[engine.PartyID]*peer
+	wiped     bool
 }
 
 // peer is what we heard from another party.
@@ -76,6 +90,7 @@ func (*run) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(secret.Redacted)
 
 // wipe forgets all that is not part of the output.
 func (r *run) wipe() {
+	r.wiped = true
 	r.poly.Wipe()
 	if r.nonce != nil {
 		r.nonce.Wipe()
@@ -127,6 +142,9 @@ func (*deal) Expect() engine.Expect                            { return engine.E
 func (*deal) Accept(engine.Kind, engine.PartyID, []byte) error { return nil }
 func (s *deal) Finish(engine.Transcript) (engine.Outcome[Output], error) {
 	var none engine.Outcome[Output]
+	if err := s.check(); err != nil {
+		return none, &engine.Misuse{Doing: "generate key", Err: err}
+	}
 	// 1.1 R1: fᵢ of degree t−1, Aᵢ, ccᵢ, ρᵢ, κᵢ, Kᵢ.
 	var err error
 	if s.poly, err = share.Sample(s.Group, s.Threshold, nil, s.Rand); err != nil {
