@@ -99,6 +99,20 @@ func (r Roster) Validate() error {
 	return nil
 }
 
+// Validate checks one operator's own fields, as a roster would.
+func (o Operator) Validate() error {
+	if err := statement.CheckLabel(o.Name); err != nil {
+		return fmt.Errorf("operator: name: %w", err)
+	}
+	if err := statement.CheckText(o.Entity, 256); err != nil || o.Entity == "" {
+		return fmt.Errorf("operator %s: entity: %q is not 1 to 256 bytes of text", o.Name, o.Entity)
+	}
+	if err := o.validate(); err != nil {
+		return fmt.Errorf("operator %s: %w", o.Name, err)
+	}
+	return nil
+}
+
 func (o Operator) validate() error {
 	if err := signet.CheckIdentity(o.Identity); err != nil {
 		return fmt.Errorf("identity: %w", err)

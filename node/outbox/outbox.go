@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/store"
 )
@@ -78,7 +79,7 @@ const (
 )
 
 // A Peer is a node of the circle, by its party id's bytes.
-type Peer = [16]byte
+type Peer = engine.PartyID
 
 const (
 	kindOutbox = "outbox" // outbox/<peer>/<note>: a note that this peer lacks

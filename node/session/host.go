@@ -286,6 +286,7 @@ func (h *Host) all() []*run {
 type Status struct {
 	Setup    [32]byte
 	Session  engine.SessionID // zero while parties join
+	Key      [32]byte         // key id
 	Protocol string
 	Title    string
 	Parties  []engine.PartyID

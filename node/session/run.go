@@ -49,7 +49,7 @@ func (r *run) status() Status {
 
 func (r *run) statusLocked() Status {
 	s := Status{
-		Setup: r.hash, Protocol: r.setup.Protocol, Title: r.task.Title, Parties: r.setup.IDs(), Opener: r.setup.Opener,
+		Setup: r.hash, Key: r.setup.KeyID, Protocol: r.setup.Protocol, Title: r.task.Title, Parties: r.setup.IDs(), Opener: r.setup.Opener,
 		Started: r.started, Deadline: r.deadline,
 	}
 	if r.channel != nil {

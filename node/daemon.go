@@ -1,0 +1,334 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/node/link"
+	"github.com/ostraka/ostraka/node/rpc"
+	"github.com/ostraka/ostraka/node/seal/passphrase"
+	"github.com/ostraka/ostraka/node/wallet"
+)
+
+// Daemon is a node at work: its core, its link, its clock and its chain endpoints.
+//
+// Goroutines: the link calls deliver, one peer at a time each; session frames go to a pool
+// of workers, all else is handled at once, so notes keep their order and a Setup never
+// overtakes the decisions it stands on. One goroutine ticks, one follows transactions.
+type Daemon struct {
+	*Node
+	Settings  Settings
+	Link      *link.Link
+	Endpoints map[string]*rpc.EVM
+	Started   time.Time
+
+	log  *slog.Logger
+	fail chan error
+	work [workers]chan func()
+}
+
+const (
+	workers     = 8
+	tickEvery   = 200 * time.Millisecond
+	followEvery = time.Second
+	houseEvery  = time.Hour
+)
+
+// Addresses are where a running node listens.
+type Addresses struct {
+	Link, People, Metrics, Socket string
+}
+
+// A Serve starts the node's interfaces on these listeners and returns how to stop them.
+// The api room gives it, since it builds on this one.
+type Serve func(d *Daemon, people net.Listener, socket net.Listener) (stop func(context.Context) error, err error)
+
+// Option changes how Run works.
+type Option func(*options)
+
+type options struct {
+	ready func(Addresses)
+	serve Serve
+	pass  []passphrase.Option
+}
+
+// Ready is called once the node listens.
+func Ready(f func(Addresses)) Option { return func(o *options) { o.ready = f } }
+
+// WithServe gives the interfaces.
+func WithServe(s Serve) Option { return func(o *options) { o.serve = s } }
+
+// WithPassphraseOptions changes the provider's cost: tests alone lower it.
+func WithPassphraseOptions(p ...passphrase.Option) Option {
+	return func(o *options) { o.pass = p }
+}
+
+// Version is the build's module version, or "devel".
+func Version() string {
+	if bi, ok := debug.ReadBuildInfo(); ok && bi.Main.Version != "" && bi.Main.Version != "(devel)" {
+		return bi.Main.Version
+	}
+	return "devel"
+}
+
+// Run opens the data folder and works until ctx ends; then it stops gracefully.
+func Run(ctx context.Context, dir string, pass secret.Bytes, log *slog.Logger, opts ...Option) error {
+	var o options
+	for _, f := range opts {
+		f(&o)
+	}
+	u, err := unlock(ctx, dir, pass, rand.Reader, o.pass...)
+	if err != nil {
+		return err
+	}
+	defer u.box.Wipe()
+	defer func() {
+		if err := u.store.Close(); err != nil {
+			log.Error("store not closed cleanly", "error", err)
+		}
+	}()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	d := &Daemon{Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), log: log, fail: make(chan error, 1)}
+	for chain, url := range u.settings.RPC {
+		if d.Endpoints[chain], err = rpc.NewEVM(url, rpc.Options{}); err != nil {
+			return err
+		}
+	}
+	if err := d.open(ctx, u); err != nil {
+		return err
+	}
+	defer d.Link.Close()
+	return d.run(ctx, dir, o)
+}
+
+// open makes the core and its link.
+func (d *Daemon) open(ctx context.Context, u *unlocked) (err error) {
+	d.Link, err = link.New(link.Config{
+		Key: u.identity, Listen: u.settings.Link, Log: d.log,
+		Receive: func(from ed25519.PublicKey, frame []byte) { d.receive(ctx, from, frame) },
+		Knock: func(ctx context.Context, _ string, from ed25519.PublicKey, body []byte) ([]byte, error) {
+			return d.Circle.Admit(ctx, time.Now(), from, body)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	d.Node, err = New(ctx, time.Now(), Config{
+		Own: u.own, Identity: u.identity, Store: u.store, Sealer: u.box, Rand: rand.Reader, Log: d.log,
+		Send: func(to ed25519.PublicKey, frame []byte) {
+			if err := d.Link.Send(to, frame); err != nil {
+				d.log.Warn("frame not sent", "to", link.Fingerprint(to), "error", err)
+			}
+		},
+		Reachable: d.reachableKey, SetPeers: d.pin,
+		Knock: func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error) {
+			return link.Knock(ctx, u.identity, addr, key, body)
+		},
+		Check: d.check,
+		Fatal: func(err error) {
+			d.log.Error("the node must stop", "error", err)
+			select {
+			case d.fail <- err:
+			default:
+			}
+			// Nothing that depends on the lost record may leave: end at once.
+			os.Exit(1)
+		},
+	})
+	if err != nil {
+		d.Link.Close()
+	}
+	return err
+}
+
+func (d *Daemon) pin(ops []charter.Operator) {
+	peers := make([]link.Peer, len(ops))
+	for i, o := range ops {
+		peers[i] = link.Peer{Key: o.Identity, Addr: o.Address, Name: o.Name}
+	}
+	d.Link.SetPeers(peers)
+}
+
+func (d *Daemon) reachableKey(key ed25519.PublicKey) bool {
+	for _, s := range d.Link.Status() {
+		if s.Connected && key.Equal(s.Peer.Key) {
+			return true
+		}
+	}
+	return false
+}
+
+// check asks this node's own endpoint, if there is one for the transaction's chain.
+func (d *Daemon) check(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error) {
+	c := d.Endpoints[fmt.Sprintf("eip155:%d", f.ChainID)]
+	if c == nil {
+		return false, "", nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	err = c.Check(ctx, from, f, rpc.Limits{})
+	var mismatch *rpc.Mismatch
+	if errors.As(err, &mismatch) {
+		return true, err.Error(), nil
+	}
+	return true, "", err
+}
+
+// receive takes a frame of a peer. Session frames go to the workers: those of one session
+// may overtake one another, which the host is made for.
+func (d *Daemon) receive(ctx context.Context, from ed25519.PublicKey, frame []byte) {
+	if !Session(frame) || frame[0] == 1 {
+		d.Deliver(ctx, time.Now(), from, frame)
+		return
+	}
+	n := len(frame)
+	lane := int(frame[n-1]) % workers // the signature's last byte: as good as random
+	select {
+	case d.work[lane] <- func() { d.Deliver(ctx, time.Now(), from, frame) }:
+	case <-ctx.Done():
+	}
+}
+
+func (d *Daemon) run(ctx context.Context, dir string, o options) error {
+	people, err := net.Listen("tcp", d.Settings.People)
+	if err != nil {
+		return fmt.Errorf("listen for people at %s: %w: choose another port in %s, or stop what uses it", d.Settings.People, err, settingsName)
+	}
+	defer people.Close()
+	socketPath := filepath.Join(dir, SocketName)
+	socket, err := listenSocket(socketPath)
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+	var wg sync.WaitGroup
+	inner, stopInner := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopInner()
+	for i := range d.work {
+		d.work[i] = make(chan func(), 256)
+		wg.Go(func() { d.labour(inner, d.work[i]) })
+	}
+	metrics, err := d.serveMetrics()
+	if err != nil {
+		return err
+	}
+	if metrics != nil {
+		defer metrics.Close()
+	}
+	stopAPI := func(context.Context) error { return nil }
+	if o.serve != nil {
+		if stopAPI, err = o.serve(d, people, socket); err != nil {
+			return err
+		}
+	}
+	linkDone := make(chan error, 1)
+	go func() { linkDone <- d.Link.Run(inner) }()
+	wg.Go(func() { every(inner, tickEvery, func(now time.Time) { d.Tick(inner, now) }) })
+	follower := &wallet.Follower{Desk: d.Desk, Endpoints: d.Endpoints, Log: d.log}
+	wg.Go(func() { every(inner, followEvery, func(now time.Time) { follower.Step(inner, now) }) })
+	wg.Go(func() {
+		every(inner, houseEvery, func(now time.Time) {
+			if err := d.Housekeep(inner, now); err != nil {
+				d.log.Error("housekeeping", "error", err)
+			}
+		})
+	})
+	if o.ready != nil {
+		a := Addresses{Link: d.Link.Addr(), People: people.Addr().String(), Socket: socketPath}
+		if metrics != nil {
+			a.Metrics = metrics.Addr
+		}
+		o.ready(a)
+	}
+	d.log.Info("node runs", "operator", d.Settings.Operator, "link", d.Link.Addr(), "people", people.Addr().String())
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-linkDone:
+		linkDone <- nil
+	case err = <-d.fail:
+	}
+	d.log.Info("node stops")
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	apiErr := stopAPI(last)
+	d.Node.Close(last, time.Now())
+	stopInner()
+	<-linkDone
+	wg.Wait()
+	return errors.Join(err, apiErr)
+}
+
+func (d *Daemon) labour(ctx context.Context, jobs <-chan func()) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case job := <-jobs:
+			job()
+		}
+	}
+}
+
+func every(ctx context.Context, step time.Duration, do func(time.Time)) {
+	t := time.NewTicker(step)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			do(time.Now())
+		}
+	}
+}
+
+// listenSocket opens the operator's socket for this user alone. A socket that nobody
+// answers on is left from a node that was killed.
+func listenSocket(path string) (net.Listener, error) {
+	if c, err := net.Dial("unix", path); err == nil {
+		c.Close()
+		return nil, fmt.Errorf("listen at %s: another node uses this data folder: stop it first", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove the old socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("close the socket to other users: %w", err)
+	}
+	return l, nil
+}
+
+// serveMetrics opens /healthz and /metrics on loopback.
+func (d *Daemon) serveMetrics() (*http.Server, error) {
+	if d.Settings.Metrics == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", d.Settings.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("listen for metrics at %s: %w", d.Settings.Metrics, err)
+	}
+	s := &http.Server{Addr: l.Addr().String(), Handler: d.metrics(), ReadHeaderTimeout: 5 * time.Second}
+	go s.Serve(l) //nolint:errcheck // ends when the server is closed
+	return s, nil
+}

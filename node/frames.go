@@ -1,0 +1,208 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/mpc/engine"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/ceremony"
+	"github.com/ostraka/ostraka/node/circle"
+	"github.com/ostraka/ostraka/node/decide"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/session"
+	"github.com/ostraka/ostraka/node/store"
+	"github.com/ostraka/ostraka/node/wallet"
+)
+
+// Frames between nodes begin with one byte. 1 to 3 are sessions' (mpc/session).
+const (
+	frameNote    = 16 // an encoded note
+	frameVerdict = 17 // note id ‖ verdict
+	frameDecline = 18 // setup hash, reason
+)
+
+// Deliver takes one frame of a peer's link, in the order in which the peer sent it. What
+// does not authenticate or make sense is dropped and logged; it never ends the link.
+func (n *Node) Deliver(ctx context.Context, now time.Time, from ed25519.PublicKey, frame []byte) {
+	link := mpc.IDOf(from)
+	if _, ok := n.peer(link); !ok || len(frame) == 0 {
+		n.cfg.Log.Warn("frame dropped", "from", link, "error", ErrStranger)
+		return
+	}
+	if err := n.deliver(ctx, now, link, frame); err != nil {
+		n.cfg.Log.Warn("frame dropped", "from", n.Name(link), "type", frame[0], "error", err)
+	}
+}
+
+func (n *Node) deliver(ctx context.Context, now time.Time, link engine.PartyID, frame []byte) error {
+	switch frame[0] {
+	case frameNote:
+		return n.note(ctx, now, link, frame[1:])
+	case frameVerdict:
+		if len(frame) != 1+32+1 || frame[33] < byte(outbox.Taken) || frame[33] > byte(outbox.Refused) {
+			return fmt.Errorf("decode verdict: %d bytes", len(frame))
+		}
+		n.Outbox.Settle(link, outbox.ID(frame[1:33]), outbox.Verdict(frame[33]))
+		return nil
+	case frameDecline:
+		hash, reason, err := decodeDecline(frame[1:])
+		if err != nil {
+			return err
+		}
+		n.Sessions.Declined(ctx, now, link, hash, reason)
+		return nil
+	}
+	err := n.Sessions.Deliver(ctx, now, link, frame)
+	var behind *mpc.StandingError
+	if errors.As(err, &behind) {
+		n.help(behind.From, frame)
+	}
+	if errors.Is(err, session.ErrRefused) {
+		n.decline(link, frame, err)
+	}
+	return err
+}
+
+// Session says whether a frame belongs to a session: such frames may be handled beside one
+// another, all others in order.
+func Session(frame []byte) bool { return len(frame) > 0 && frame[0] < frameNote }
+
+// help sends the final certificate to a peer that lags behind.
+func (n *Node) help(peer engine.PartyID, joinFrame []byte) {
+	hash, err := mpc.JoinSetup(joinFrame)
+	if err != nil {
+		return
+	}
+	for _, s := range n.Sessions.Sessions() {
+		if s.Setup != hash {
+			continue
+		}
+		if note, ok := n.Keeper.FinalCert(s.Key); ok {
+			n.send(peer, append([]byte{frameNote}, note.Encode()...))
+		}
+	}
+}
+
+const (
+	fieldDeclineSetup transcript.Tag = iota + 1
+	fieldDeclineReason
+)
+
+// decline tells an opener why we take no part. The reason is for people.
+func (n *Node) decline(link engine.PartyID, frame []byte, cause error) {
+	s, err := mpc.OpenSetup(frame)
+	if err != nil || s.Opener != link {
+		return
+	}
+	hash := s.Hash()
+	reason := cause.Error()
+	var e transcript.Encoder
+	e.Bytes(fieldDeclineSetup, hash[:]).String(fieldDeclineReason, reason[:min(len(reason), 512)])
+	n.send(link, append([]byte{frameDecline}, e.Sum()...))
+}
+
+func decodeDecline(b []byte) (hash [32]byte, reason string, err error) {
+	d := transcript.NewDecoder(b)
+	copy(hash[:], d.Fixed(fieldDeclineSetup, 32))
+	reason = d.String(fieldDeclineReason, 512)
+	if err := d.Done(); err != nil {
+		return hash, "", fmt.Errorf("decode decline: %w", err)
+	}
+	return hash, reason, nil
+}
+
+// note takes a peer's note and answers it.
+func (n *Node) note(ctx context.Context, now time.Time, link engine.PartyID, raw []byte) error {
+	note, err := outbox.Decode(raw)
+	if err != nil {
+		return err
+	}
+	id := note.ID()
+	n.Outbox.Settle(link, id, outbox.Taken) // who shows a note has it
+	verdict, err := n.take(ctx, now, link, note)
+	if errors.Is(err, errKnown) {
+		err = nil
+	}
+	if verdict != 0 {
+		n.send(link, append(append([]byte{frameVerdict}, id[:]...), byte(verdict)))
+	}
+	return err
+}
+
+var errKnown = errors.New("the note was taken before")
+
+// take checks a note and makes it durable, with rows for all other peers, and passes it on.
+// The verdict 0 means: no answer, the store is in trouble.
+func (n *Node) take(ctx context.Context, now time.Time, from engine.PartyID, note outbox.Note) (outbox.Verdict, error) {
+	known, err := n.Outbox.Has(ctx, note.ID())
+	if err != nil {
+		return 0, err
+	}
+	if known {
+		return outbox.Taken, errKnown
+	}
+	to := n.Peers()
+	to = slices.DeleteFunc(to, func(p engine.PartyID) bool { return p == from })
+	wrote := false
+	write := func(e journal.Entry) error {
+		if wrote {
+			return errors.New("a note's entry is written once")
+		}
+		e.Add(n.Outbox.Rows(note, to))
+		if err := n.Journal.Write(ctx, e); err != nil {
+			return err
+		}
+		wrote = true
+		n.Outbox.Post(now, note, to)
+		return nil
+	}
+	err = n.route(ctx, now, note, write)
+	var conflict *store.ConflictError
+	switch {
+	case wrote && err != nil:
+		// The note is taken; what followed from it is our own trouble.
+		n.cfg.Log.Error("after taking a note", "kind", note.Kind, "error", err)
+		return outbox.Taken, nil
+	case err == nil:
+		return outbox.Taken, nil
+	case errors.As(err, &conflict):
+		return outbox.Taken, errKnown // the same note came by another way meanwhile
+	case errors.Is(err, outbox.ErrLater):
+		return outbox.Later, err
+	case errors.Is(err, journal.ErrUnlogged), errors.Is(err, store.ErrUnknown), errors.Is(err, store.ErrFull), errors.Is(err, store.ErrClosed):
+		return 0, err
+	}
+	return outbox.Refused, err
+}
+
+func (n *Node) route(ctx context.Context, now time.Time, note outbox.Note, write func(journal.Entry) error) error {
+	switch k := note.Kind; {
+	case ceremony.Takes(k):
+		return n.Keeper.Take(ctx, now, note, write)
+	case decide.Takes(k):
+		return n.Desk.Take(ctx, now, note, write)
+	case circle.Takes(k):
+		return n.Circle.Take(ctx, now, note, write)
+	case wallet.Takes(k):
+		return n.Accounts.Take(ctx, now, note, write)
+	}
+	return fmt.Errorf("note of kind %#x is not known to this version", uint8(note.Kind))
+}
+
+// post makes an entry and a note of our own durable together, and sends the note.
+func (n *Node) post(ctx context.Context, now time.Time, e journal.Entry, note outbox.Note) error {
+	to := n.Peers()
+	e.Add(n.Outbox.Rows(note, to))
+	if err := n.Journal.Write(ctx, e); err != nil {
+		return err
+	}
+	n.Outbox.Post(now, note, to)
+	return nil
+}

@@ -1,0 +1,110 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	mpc "github.com/ostraka/ostraka/mpc/session"
+)
+
+// collector reads the node's state when it is asked; it keeps none of its own. Nothing here
+// names a person, an amount or a key.
+type collector struct {
+	d *Daemon
+
+	connected, queued, outbox, skew *prometheus.Desc
+	sessions, intents, logSize      *prometheus.Desc
+	burned, vaults, frames          *prometheus.Desc
+}
+
+func (d *Daemon) metrics() http.Handler {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("ostraka_"+name, help, labels, nil)
+	}
+	c := &collector{
+		d:         d,
+		connected: desc("peer_connected", "1 while the link to the peer stands", "peer"),
+		queued:    desc("peer_queued_bytes", "unacknowledged bytes held for the peer", "peer"),
+		outbox:    desc("peer_outbox_notes", "notes that the peer lacks", "peer"),
+		skew:      desc("peer_clock_skew_seconds", "the peer's clock minus ours", "peer"),
+		frames:    desc("peer_frames_total", "frames by direction", "peer", "direction"),
+		sessions:  desc("sessions_open", "open protocol sessions", "protocol"),
+		intents:   desc("intents", "intents by state", "state"),
+		logSize:   desc("log_entries", "leaves in the log"),
+		burned:    desc("pairs_burned", "burned pairs, over all keys"),
+		vaults:    desc("vaults", "vaults by state", "state"),
+	}
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(c)
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		defer cancel()
+		if _, err := d.Journal.Head(ctx); err != nil {
+			http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	return mux
+}
+
+func (c *collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	for _, s := range c.d.Link.Status() {
+		name := s.Peer.Name
+		gauge(c.connected, bool01(s.Connected), name)
+		gauge(c.queued, float64(s.QueuedBytes), name)
+		gauge(c.outbox, float64(c.d.Outbox.Waiting(mpc.IDOf(s.Peer.Key))), name)
+		if s.SkewKnown {
+			gauge(c.skew, s.Skew.Seconds(), name)
+		}
+		ch <- prometheus.MustNewConstMetric(c.frames, prometheus.CounterValue, float64(s.FramesSent), name, "sent")
+		ch <- prometheus.MustNewConstMetric(c.frames, prometheus.CounterValue, float64(s.FramesReceived), name, "received")
+	}
+	open, states, burned, vaults := map[string]int{}, map[string]int{}, 0, map[string]int{}
+	for _, s := range c.d.Sessions.Sessions() {
+		if s.Ended.IsZero() {
+			open[s.Protocol]++
+		}
+	}
+	for _, v := range c.d.Desk.List() {
+		states[v.State.String()]++
+	}
+	for _, v := range c.d.Keeper.Vaults() {
+		vaults[v.Step]++
+		if v.Current != nil {
+			burned += len(c.d.Sessions.Burned(v.Current.Record.KeyID))
+		}
+	}
+	for k, n := range open {
+		gauge(c.sessions, float64(n), k)
+	}
+	for k, n := range states {
+		gauge(c.intents, float64(n), k)
+	}
+	for k, n := range vaults {
+		gauge(c.vaults, float64(n), k)
+	}
+	gauge(c.burned, float64(burned))
+	if h, err := c.d.Journal.Head(context.Background()); err == nil {
+		gauge(c.logSize, float64(h.Size))
+	}
+}
+
+func bool01(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,219 @@
+// Package node is the daemon: it wires the rooms below it, and is the only place where
+// engine, store, link, clock and entropy meet.
+//
+// Node is the core: it takes frames and the time, and answers through Send; it starts no
+// goroutine and reads no clock, so the simulator can run it. Daemon (daemon.go) gives it a
+// data folder, links, a clock and interfaces.
+package node
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/mpc/engine"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/ceremony"
+	"github.com/ostraka/ostraka/node/circle"
+	"github.com/ostraka/ostraka/node/decide"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/session"
+	"github.com/ostraka/ostraka/node/store"
+	"github.com/ostraka/ostraka/node/wallet"
+
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
+)
+
+// Config is what a Node works with.
+type Config struct {
+	Own      charter.Operator
+	Identity ed25519.PrivateKey
+	Store    store.Store
+	Sealer   seal.Sealer
+	Rand     io.Reader // safe for concurrent use
+	Log      *slog.Logger
+
+	Send      func(to ed25519.PublicKey, frame []byte) // queues; must not block
+	Reachable func(ed25519.PublicKey) bool             // the link to this peer stands
+	SetPeers  func([]charter.Operator)                 // whom to pin
+	Knock     func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error)
+	Check     func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	Fatal     func(error) // ends the process: what must be durable could not be made so
+}
+
+// Node is one operator's node.
+type Node struct {
+	cfg  Config
+	self engine.PartyID
+
+	Journal  *journal.Journal
+	Sessions *session.Host
+	Keeper   *ceremony.Keeper
+	Desk     *decide.Desk
+	Circle   *circle.Circle
+	Accounts *wallet.Accounts
+	Outbox   *outbox.Outbox
+
+	mu    sync.Mutex // guards peers
+	peers map[engine.PartyID]charter.Operator
+}
+
+// New opens a node over its store. Sessions that ran before are over.
+func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
+	n := &Node{cfg: cfg, self: mpc.IDOf(cfg.Own.Identity), peers: map[engine.PartyID]charter.Operator{}}
+	var err error
+	if n.Journal, err = journal.Open(ctx, cfg.Store); err != nil {
+		return nil, err
+	}
+	if n.Outbox, err = outbox.Open(ctx, n.Journal, func(p outbox.Peer, raw []byte) { n.send(p, append([]byte{frameNote}, raw...)) }); err != nil {
+		return nil, err
+	}
+	n.Keeper = ceremony.New(ceremony.Config{
+		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Sealer: cfg.Sealer,
+		Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Reachable: n.reachable,
+	})
+	n.Accounts = &wallet.Accounts{Journal: n.Journal, Vault: n.Keeper.Vault, Log: cfg.Log}
+	n.Sessions, err = session.NewHost(ctx, session.Config{
+		Self: n.self, Sign: mpc.NewSigner(cfg.Identity), Journal: n.Journal, Send: n.send, Rand: cfg.Rand,
+		Log: cfg.Log, Admit: n.admit, Fatal: cfg.Fatal,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.Desk = decide.New(decide.Config{
+		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
+		Post: n.post, Vault: n.Keeper.Vault, Keys: n.Keeper.Keys, CheckPairs: n.Sessions.CheckPairs,
+		Reachable: n.reachable, Check: cfg.Check,
+	})
+	n.Circle, err = circle.Open(ctx, now, circle.Config{
+		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
+		OnPeers: n.setPeers, OnVault: n.Keeper.Add,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return n, n.Desk.Load(ctx, now)
+}
+
+// Self is this node's party id.
+func (n *Node) Self() engine.PartyID { return n.self }
+
+// Operator is this node's operator.
+func (n *Node) Operator() charter.Operator { return n.cfg.Own }
+
+func (n *Node) setPeers(ops []charter.Operator) {
+	n.mu.Lock()
+	clear(n.peers)
+	for _, o := range ops {
+		n.peers[mpc.IDOf(o.Identity)] = o
+	}
+	n.mu.Unlock()
+	n.cfg.SetPeers(ops)
+}
+
+// peer finds who a party is, among the pinned.
+func (n *Node) peer(id engine.PartyID) (charter.Operator, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	o, ok := n.peers[id]
+	return o, ok
+}
+
+// Peers lists the pinned operators' party ids in a fixed order.
+func (n *Node) Peers() (ids []engine.PartyID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for id := range n.peers {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b engine.PartyID) int { return bytes.Compare(a[:], b[:]) })
+	return ids
+}
+
+// Name is how people call a party.
+func (n *Node) Name(id engine.PartyID) string {
+	if id == n.self {
+		return n.cfg.Own.Name
+	}
+	if o, ok := n.peer(id); ok {
+		return o.Name
+	}
+	return id.String()
+}
+
+func (n *Node) send(to engine.PartyID, frame []byte) {
+	if o, ok := n.peer(to); ok {
+		n.cfg.Send(o.Identity, frame)
+	}
+}
+
+func (n *Node) reachable(id engine.PartyID) bool {
+	o, ok := n.peer(id)
+	return ok && n.cfg.Reachable(o.Identity)
+}
+
+// admit hands a Setup to the room that knows its protocol.
+func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
+	if s.Protocol == protocol.ProtocolSign {
+		return n.Desk.Admit(ctx, now, s)
+	}
+	return n.Keeper.Admit(ctx, now, s)
+}
+
+// Tick moves everything on that waits for time: call it a few times a second.
+func (n *Node) Tick(ctx context.Context, now time.Time) {
+	n.Sessions.Tick(ctx, now)
+	if err := n.Outbox.Tick(ctx, now, n.reachable); err != nil {
+		n.cfg.Log.Error("outbox", "error", err)
+	}
+	setups := n.Keeper.Tick(ctx, now, func(key [32]byte) bool {
+		return n.Sessions.Busy(func(s *mpc.Setup) bool { return s.KeyID == key && s.Protocol != protocol.ProtocolSign })
+	})
+	n.open(ctx, now, append(setups, n.Desk.Tick(ctx, now)...))
+}
+
+func (n *Node) open(ctx context.Context, now time.Time, setups []*mpc.Setup) {
+	for _, s := range setups {
+		if err := n.Sessions.Open(ctx, now, s); err != nil {
+			n.cfg.Log.Warn("session not opened", "protocol", s.Protocol, "error", err)
+		}
+	}
+}
+
+// Housekeep does what is due once in a while.
+func (n *Node) Housekeep(ctx context.Context, now time.Time) error {
+	return n.Sessions.ForgetSeen(ctx, now)
+}
+
+// Close ends all sessions.
+func (n *Node) Close(ctx context.Context, now time.Time) { n.Sessions.Close(ctx, now) }
+
+// ErrStranger says that a frame came from a node that is not pinned.
+var ErrStranger = errors.New("frame of a node that is not a peer")
+
+// Submit takes a statement or vote from a person at this node's door: the same checks as
+// for a peer's note, and the same durability.
+func (n *Node) Submit(ctx context.Context, now time.Time, note outbox.Note) (known bool, err error) {
+	if !decide.Takes(note.Kind) && !wallet.Takes(note.Kind) || note.Kind == decide.NoteDecision || note.Kind == decide.NoteSigned {
+		return false, fmt.Errorf("people do not send notes of kind %#x", uint8(note.Kind))
+	}
+	verdict, err := n.take(ctx, now, engine.Everyone, note)
+	if verdict == outbox.Taken && err == nil {
+		return false, nil
+	}
+	if errors.Is(err, errKnown) {
+		return true, nil
+	}
+	return false, err
+}

@@ -1,0 +1,234 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/node/rpc"
+	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/seal/passphrase"
+	"github.com/ostraka/ostraka/node/store"
+	"github.com/ostraka/ostraka/node/store/bolt"
+)
+
+// Files of a data folder. The store has a folder of its own.
+const (
+	settingsName = "node.json"
+	keyFileName  = "key.json"      // the wrapped data key
+	identityName = "identity.json" // the node's identity: public part, and the sealed seed
+	storeName    = "store"
+	SocketName   = "operator.sock" // the operator's own interface
+)
+
+// Settings are what an operator says of its node, in node.json.
+type Settings struct {
+	Operator  string            `json:"operator"`            // label
+	Entity    string            `json:"entity"`              // legal entity
+	Link      string            `json:"link"`                // host:port to listen on for other nodes
+	Advertise string            `json:"advertise,omitempty"` // host:port that other nodes dial; Link if empty
+	People    string            `json:"people"`              // host:port of the people's interface
+	Metrics   string            `json:"metrics,omitempty"`   // loopback host:port of /healthz and /metrics; empty: off
+	Officers  []string          `json:"officers"`            // SSH public key lines
+	RPC       map[string]string `json:"rpc,omitempty"`       // chain "eip155:1" → endpoint URL
+}
+
+// own makes the roster entry of these settings.
+func (s Settings) own(identity ed25519.PublicKey) (charter.Operator, error) {
+	o := charter.Operator{Name: s.Operator, Entity: s.Entity, Identity: identity, Address: s.Advertise}
+	if o.Address == "" {
+		o.Address = s.Link
+	}
+	for _, line := range s.Officers {
+		k, err := signet.ParseKey(line)
+		if err != nil {
+			return o, fmt.Errorf("settings: officer: %w", err)
+		}
+		o.Officers = append(o.Officers, k)
+	}
+	if err := o.Validate(); err != nil {
+		return o, fmt.Errorf("settings: %w", err)
+	}
+	return o, nil
+}
+
+func (s Settings) check() error {
+	for name, addr := range map[string]string{"link": s.Link, "people": s.People} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("settings: %s: %q is not host:port", name, addr)
+		}
+	}
+	if s.Metrics != "" {
+		host, _, err := net.SplitHostPort(s.Metrics)
+		if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return fmt.Errorf("settings: metrics: %q is not a loopback host:port", s.Metrics)
+		}
+	}
+	for chain, url := range s.RPC {
+		if _, err := rpc.NewEVM(url, rpc.Options{}); err != nil {
+			return fmt.Errorf("settings: rpc %s: %w", chain, err)
+		}
+	}
+	return nil
+}
+
+// ReadSettings reads node.json of a data folder, strictly.
+func ReadSettings(dir string) (Settings, error) {
+	var s Settings
+	raw, err := os.ReadFile(filepath.Join(dir, settingsName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, fmt.Errorf("%s holds no node: run `ostraka node init --dir %s` first", dir, dir)
+	}
+	if err != nil {
+		return s, fmt.Errorf("read settings: %w", err)
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return s, fmt.Errorf("read settings %s: %w", filepath.Join(dir, settingsName), err)
+	}
+	return s, s.check()
+}
+
+// sealedIdentity is the file that holds the identity key.
+type sealedIdentity struct {
+	Public string `json:"public"` // Ed25519, hex
+	Sealed []byte `json:"sealed"` // the seed, under the data key
+}
+
+func identityLabel() seal.Label { return seal.Label{Row: "identity"} }
+
+// fileLabel is the label of the data key itself.
+func fileLabel() seal.Label { return seal.Label{Row: "node"} }
+
+// Init makes a data folder: settings, a data key wrapped by the passphrase, a fresh identity
+// sealed under it, and an empty store. The folder must not hold a node.
+func Init(ctx context.Context, dir string, s Settings, pass secret.Bytes, rand io.Reader, opts ...passphrase.Option) (ed25519.PublicKey, error) {
+	if _, err := os.Lstat(filepath.Join(dir, settingsName)); err == nil {
+		return nil, fmt.Errorf("%s holds a node already", dir)
+	}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	seed := make([]byte, ed25519.SeedSize)
+	defer secret.Wipe(seed)
+	if _, err := io.ReadFull(rand, seed); err != nil {
+		return nil, fmt.Errorf("draw an identity: %w", err)
+	}
+	public := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
+	if _, err := s.own(public); err != nil {
+		return nil, err
+	}
+	kek, err := passphrase.New(pass, rand, opts...)
+	if err != nil {
+		return nil, err
+	}
+	box, err := seal.CreateFile(ctx, filepath.Join(dir, keyFileName), kek, fileLabel(), rand)
+	if err != nil {
+		return nil, err
+	}
+	defer box.Wipe()
+	sealed, err := box.Seal(identityLabel(), seed)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeJSON(filepath.Join(dir, identityName), sealedIdentity{fmt.Sprintf("%x", public), sealed}); err != nil {
+		return nil, err
+	}
+	st, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := st.Close(); err != nil {
+		return nil, err
+	}
+	// The settings come last: a folder without them is no node, and init may be run again.
+	return public, writeJSON(filepath.Join(dir, settingsName), s)
+}
+
+func writeJSON(path string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = f.Write(append(raw, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// unlocked is an opened data folder.
+type unlocked struct {
+	settings Settings
+	own      charter.Operator
+	identity ed25519.PrivateKey
+	box      *seal.Box
+	store    store.Store
+}
+
+func unlock(ctx context.Context, dir string, pass secret.Bytes, rand io.Reader, opts ...passphrase.Option) (u *unlocked, err error) {
+	u = &unlocked{}
+	if u.settings, err = ReadSettings(dir); err != nil {
+		return nil, err
+	}
+	kek, err := passphrase.New(pass, rand, opts...)
+	if err != nil {
+		return nil, err
+	}
+	if u.box, err = seal.OpenFile(ctx, filepath.Join(dir, keyFileName), kek, fileLabel(), rand); err != nil {
+		if errors.Is(err, passphrase.ErrPassphrase) {
+			return nil, fmt.Errorf("unlock %s: %w: check the passphrase and try again", dir, err)
+		}
+		return nil, err
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, identityName))
+	if err != nil {
+		return nil, fmt.Errorf("read identity: %w", err)
+	}
+	var id sealedIdentity
+	if err := json.Unmarshal(raw, &id); err != nil {
+		return nil, fmt.Errorf("read identity: %w", err)
+	}
+	seed, err := u.box.Open(identityLabel(), id.Sealed)
+	if err != nil || seed.Len() != ed25519.SeedSize {
+		return nil, fmt.Errorf("open identity: %w", errors.Join(err))
+	}
+	u.identity = ed25519.NewKeyFromSeed(seed.Expose())
+	seed.Wipe()
+	public := u.identity.Public().(ed25519.PublicKey)
+	if fmt.Sprintf("%x", public) != id.Public {
+		return nil, errors.New("open identity: the sealed key is not the one that the file names")
+	}
+	if u.own, err = u.settings.own(public); err != nil {
+		return nil, err
+	}
+	if u.store, err = bolt.Open(filepath.Join(dir, storeName), bolt.Options{}); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
