@@ -1,0 +1,252 @@
+package arch
+
+import (
+	"go/ast"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The table of house.md, "Who may import whom": a room, and the rooms that its code (not its
+// tests) may import. A room that is not here, nor below one that is, is not part of the architecture
+// yet: put it here first. A name with /… means the room and all below it.
+var may = map[string][]string{
+	"crypto/secret":                      {},
+	"crypto/group":                       {},
+	"crypto/group/secp256k1":             {"crypto/secret", "crypto/group"},
+	"crypto/group/ristretto255":          {"crypto/secret", "crypto/group"},
+	"crypto/group/secp256k1/independent": {}, // another's code, to check ours with
+	"crypto/transcript":                  {"crypto/secret", "crypto/group"},
+	"crypto/share":                       below("crypto/transcript"),
+	"crypto/ot":                          below("crypto/share"),
+	"crypto/pve":                         below("crypto/share"),
+	"crypto/hd":                          below("crypto/share"),
+	"crypto/slip39":                      below("crypto/share"),
+
+	"mpc/engine":            {},
+	"mpc/engine/enginetest": {"mpc/engine"},
+	"mpc/malice":            {"crypto/group", "mpc/engine"},
+	"mpc/session":           {"crypto/…", "mpc/engine"},
+	"mpc/pair":              {"crypto/…", "mpc/engine", "mpc/session"},
+	"mpc/guard":             {"crypto/…", "mpc/engine", "mpc/session"},
+	"mpc/epoch":             {"crypto/…", "mpc/engine", "mpc/session", "mpc/pair"},
+	"mpc/keygen":            {"crypto/…", "mpc/engine", "mpc/session"},
+	"mpc/reshare":           {"crypto/…", "mpc/engine", "mpc/session"},
+	"mpc/dkls":              {"crypto/…", "mpc/engine", "mpc/session", "mpc/pair"},
+	"mpc/frost":             {"crypto/…", "mpc/engine", "mpc/session"},
+	"mpc/ceremony": {
+		"crypto/…", "mpc/engine", "mpc/session", "mpc/pair", "mpc/guard", "mpc/epoch",
+		"mpc/keygen", "mpc/reshare", "mpc/dkls", "mpc/frost",
+	},
+
+	"custody/statement": {"crypto/…"},
+	"custody/signet":    {"crypto/…", "custody/statement"},
+	"custody/charter":   {"crypto/…", "custody/statement", "custody/signet"},
+	"evidence/tlog":     {"crypto/…", "custody/statement", "custody/signet"},
+	"custody/control":   custody(),
+	"custody/policy":    custody("chain/…"),
+	"custody/ledger":    custody(),
+	"custody/intent":    custody(),
+	"custody/sos":       custody(),
+	"custody/backup":    custody(),
+	"evidence/attest":   {"crypto/…"},
+	"evidence/verify":   {"crypto/…", "custody/…", "evidence/…", "mpc/epoch", "chain/…"},
+	"chain":             {"crypto/…", "chain/…"},
+
+	// These know bytes, never mpc.
+	"node/store": {"crypto/…", "node/store/…", "internal/failpoint"},
+	"node/seal":  {"crypto/…", "node/seal/…", "internal/failpoint"},
+	"node/link":  {"crypto/…", "node/link/…", "internal/failpoint"},
+	"node/rpc":   {"crypto/…", "chain/…", "node/rpc/…", "internal/failpoint"},
+	"node/quote": {"crypto/…", "evidence/attest", "node/quote/…", "internal/failpoint"},
+
+	"node": {"crypto/…", "mpc/…", "custody/…", "evidence/…", "chain/…", "node/…", "internal/failpoint"},
+
+	"api":     outside("api/…"),
+	"client":  outside("api/…", "client/…"),
+	"console": outside("api/…", "client/…", "console/…"),
+	"cmd":     outside("api/…", "client/…", "console/…", "cmd/…", "sim/…", "internal/…"),
+	"sim":     outside("sim/…"),
+
+	"internal/arch":       {},
+	"internal/failpoint":  {},
+	"internal/cputime":    {},
+	"internal/testrun":    {"internal/components/…"},
+	"internal/deps":       {},
+	"internal/components": {"internal/components/…"},
+	"internal":            {"internal/…"}, // tools for tests and builds
+}
+
+// below are crypto's rooms up to one, in their order.
+func below(last string) []string {
+	order := []string{"crypto/secret", "crypto/group/…", "crypto/transcript", "crypto/share"}
+	return order[:slices.Index(order, last)+1]
+}
+
+func custody(more ...string) []string {
+	return append([]string{"crypto/…", "custody/statement", "custody/signet", "custody/charter", "evidence/tlog"}, more...)
+}
+
+func outside(more ...string) []string {
+	return append([]string{"crypto/…", "mpc/…", "custody/…", "evidence/…", "chain/…", "node/…", "internal/failpoint"}, more...)
+}
+
+// forTests are rooms that only tests import.
+var forTests = []string{"mpc/malice", "mpc/engine/enginetest", "node/store/storetest", "internal/arch"}
+
+// rule finds the entry of a room: its own, or that of the nearest folder above it.
+func rule(room string) (string, bool) {
+	for at := room; at != "."; {
+		if _, ok := may[at]; ok {
+			return at, true
+		}
+		i := strings.LastIndexByte(at, '/')
+		if i < 0 {
+			break
+		}
+		at = at[:i]
+	}
+	return "", false
+}
+
+// allowed says whether code of one room may import another.
+func allowed(from, to string) bool {
+	entry, ok := rule(from)
+	if !ok || slices.Contains(forTests, to) && !under(from, "sim") {
+		return false
+	}
+	return slices.ContainsFunc(may[entry], func(p string) bool {
+		folder, all := strings.CutSuffix(p, "/…")
+		return to == folder || all && under(to, folder)
+	})
+}
+
+func TestWhoImportsWhom(t *testing.T) {
+	for _, f := range files(t) {
+		if _, ok := rule(f.room); !ok {
+			t.Errorf("%s: room %s is not part of the architecture", f.path, f.room)
+			continue
+		}
+		ours, _ := f.imports()
+		for _, to := range ours {
+			if !allowed(f.room, to) {
+				t.Errorf("%s: %s must not import %s", f.path, f.room, to)
+			}
+		}
+	}
+}
+
+// The table says no to what house.md forbids in words.
+func TestTheTableRefuses(t *testing.T) {
+	for _, c := range [][2]string{
+		{"crypto/share", "mpc/engine"}, {"crypto/secret", "crypto/group"}, {"crypto/group", "crypto/transcript"},
+		{"crypto/ot", "crypto/hd"}, {"crypto/group/secp256k1/independent", "crypto/group/secp256k1"},
+		{"mpc/engine", "crypto/transcript"}, {"mpc/session", "mpc/epoch"}, {"mpc/keygen", "mpc/dkls"}, {"mpc/dkls", "mpc/keygen"},
+		{"mpc/reshare", "mpc/keygen"}, {"mpc/frost", "mpc/dkls"}, {"mpc/keygen", "mpc/pair"}, {"mpc/pair", "mpc/dkls"},
+		{"mpc/epoch", "mpc/ceremony"}, {"mpc/ceremony", "node/session"}, {"mpc/ceremony", "mpc/engine/enginetest"},
+		{"evidence/tlog", "custody/charter"}, {"evidence/tlog", "chain/evm"}, {"custody/statement", "custody/charter"},
+		{"custody/charter", "custody/intent"}, {"custody/policy", "mpc/engine"}, {"evidence/verify", "mpc/keygen"},
+		{"node/store/bolt", "mpc/engine"}, {"node/seal", "mpc/session"}, {"node/link", "mpc/session"}, {"node/rpc", "mpc/engine"},
+		{"node/session", "api/ostraka/v1"}, {"node/session", "sim"}, {"api", "client"}, {"client", "console"}, {"console", "cmd/ostraka"},
+		{"node", "sim"}, {"chain/evm", "custody/statement"}, {"crypto/utils", "crypto/group"}, {"other", "crypto/group"},
+	} {
+		if allowed(c[0], c[1]) {
+			t.Errorf("%s may import %s", c[0], c[1])
+		}
+	}
+	for _, c := range [][2]string{
+		{"mpc/ceremony", "mpc/dkls"}, {"mpc/epoch", "mpc/pair"}, {"mpc/dkls", "crypto/group/secp256k1/independent"},
+		{"evidence/verify", "mpc/epoch"}, {"custody/policy", "chain/evm"}, {"cmd/ostraka", "sim"}, {"node/store/etcd", "node/store"},
+	} {
+		if !allowed(c[0], c[1]) {
+			t.Errorf("%s may not import %s", c[0], c[1])
+		}
+	}
+}
+
+var pure = []string{"crypto", "mpc", "custody", "evidence", "chain"}
+
+func isPure(room string) bool {
+	return slices.ContainsFunc(pure, func(p string) bool { return under(room, p) })
+}
+
+// worldly are packages whose use makes a room depend on more than its arguments.
+var worldly = []string{
+	"net", "os", "context", "sync", "crypto/rand", "log", "database", "testing", "syscall", "plugin", "runtime/debug", "embed",
+	"golang.org/x/sys/unix",
+}
+
+func isWorldly(p string) bool {
+	return slices.ContainsFunc(worldly, func(w string) bool { return under(p, w) })
+}
+
+// clock are the functions of package time that read it or wait for it.
+var clock = []string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Tick", "NewTimer", "NewTicker"}
+
+func TestPureRooms(t *testing.T) {
+	seen := 0
+	for _, f := range files(t) {
+		if !isPure(f.room) {
+			continue
+		}
+		seen++
+		_, others := f.imports()
+		for _, p := range others {
+			if isWorldly(p) {
+				t.Errorf("%s: a pure room imports %s: clock, entropy and all else come in as arguments", f.path, p)
+			}
+		}
+		if !slices.Contains(others, "time") {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains(clock, s.Sel.Name) {
+				t.Errorf("%s: a pure room uses time.%s", positions.Position(s.Pos()), s.Sel.Name)
+			}
+			return true
+		})
+	}
+	if seen == 0 {
+		t.Error("no pure room was seen")
+	}
+}
+
+// reached is what crypto and mpc reach through Go's own packages though they import none of
+// it, and why that cannot be helped. Nothing else of the world is in reach.
+var reached = map[string]string{
+	"crypto/rand": "crypto/ecdh and crypto/ed25519 offer to draw keys; we hand them ours",
+	"os":          "fmt prints to files, and math/big and encoding/hex use fmt",
+	"sync":        "fmt, crypto/sha256 and reflect keep caches",
+	"sync/atomic": "as sync",
+	"syscall":     "as os",
+	"embed":       "a dependency holds its precomputed tables so",
+}
+
+// Nothing in crypto or mpc reaches the network, a log or a database through any dependency.
+func TestReach(t *testing.T) {
+	list := exec.Command("go", "list", "-deps", module+"/crypto/...", module+"/mpc/...")
+	list.Dir = root
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, module+"/mpc/ceremony") {
+		t.Fatal("go list does not know mpc/ceremony")
+	}
+	for _, d := range deps {
+		if isWorldly(d) && reached[d] == "" {
+			t.Errorf("crypto or mpc reaches %s", d)
+		}
+	}
+	for d := range reached {
+		if !slices.Contains(deps, d) {
+			t.Errorf("%s is not reached any more: take it off the list", d)
+		}
+	}
+}
