@@ -1,0 +1,85 @@
+# Ostraka: what people type. `make help` lists it.
+#
+# Only Go is needed to build. Tests also want the tools in TOOLS and a pinned anvil, which is
+# fetched into .cache; `make test` says what is missing, or installs it when run as root.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory --no-builtin-rules
+
+# What ships links no C; tests run the same.
+export CGO_ENABLED := 0
+
+FUZZTIME ?= 5s
+TARGET   ?=
+BENCH    ?= ./mpc/... ./crypto/... ./node/...
+
+GOFILES = find . -name '*.go' -not -path './.cache/*' -not -path './bin/*'
+
+# program:Debian package
+TOOLS := ssh-keygen:openssh-client ssh-agent:openssh-client
+
+.PHONY: help build test nightly bench fuzz lint deps tools go cover clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: go ## bin/ostraka, static and reproducible
+	@mkdir -p bin
+	go build -trimpath -o bin/ ./cmd/...
+
+test: deps lint ## all tests, six fuzz targets, a real anvil (15 minutes at most)
+	@go run ./internal/testrun test -fuzztime $(FUZZTIME)
+
+nightly: deps lint ## long tests, race detector, all fuzz targets, geth (60 minutes at most)
+	@go run ./internal/components/fetch nightly
+	@go run ./internal/testrun nightly -fuzztime $(FUZZTIME)
+
+fuzz: go ## every fuzz target for FUZZTIME (5s), or those that TARGET matches
+	@go run ./internal/testrun fuzz -fuzztime $(FUZZTIME) -match '$(TARGET)'
+
+bench: go ## benchmarks of BENCH (./mpc/... ./crypto/... ./node/...)
+	go test -run '^$$' -bench . $(BENCH)
+
+lint: go ## gofmt and go vet
+	@echo "gofmt"
+	@bad=$$($(GOFILES) -print0 | xargs -0 gofmt -l); if [ -n "$$bad" ]; then printf 'not formatted, run gofmt -w:\n%s\n' "$$bad" >&2; exit 1; fi
+	@echo "go vet"
+	@go vet ./...
+	@echo "go vet -tags failpoint,nightly"
+	@go vet -tags failpoint,nightly ./...
+
+cover: go ## statement coverage, by function, in .cache/cover.txt
+	@mkdir -p .cache
+	go test -count=1 -coverpkg=./... -coverprofile=.cache/cover.out ./...
+	@go tool cover -func=.cache/cover.out > .cache/cover.txt
+	@tail -n 1 .cache/cover.txt
+
+deps: tools ## what tests need: Debian packages (as root) and the pinned anvil
+	@go run ./internal/components/fetch
+
+# tools installs missing programs as root on Debian; otherwise it says what to install.
+# npm is wanted only while anvil is not in the cache.
+tools: go
+	@missing=""; \
+	wanted="$(TOOLS)"; \
+	compgen -G '.cache/anvil-*/bin/anvil' > /dev/null || wanted="$$wanted npm:npm"; \
+	for tool in $$wanted; do \
+		command -v "$${tool%%:*}" > /dev/null || case " $$missing " in *" $${tool#*:} "*) ;; *) missing="$$missing $${tool#*:}" ;; esac; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		echo "installing:$$missing"; \
+		apt-get update -qq < /dev/null; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing < /dev/null; \
+	else \
+		echo "Tests need Debian packages that are not installed. As root, run: apt-get install$$missing" >&2; \
+		exit 1; \
+	fi
+
+go:
+	@command -v go > /dev/null || { echo "Go 1.26 or later is not installed: see https://go.dev/doc/install" >&2; exit 1; }
+
+clean: ## remove bin; the cache of components in .cache stays
+	rm -rf bin

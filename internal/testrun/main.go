@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	t := &tally{out: os.Stdout}
+	if err := run(ctx, t, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "testrun:", err)
+		t.failed = append(t.failed, "testrun itself: "+err.Error())
+	}
+	fmt.Print(t.summary())
+	if !t.ok() {
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, t *tally, args []string) error {
+	if len(args) == 0 {
+		return errors.New("usage: testrun test|nightly|fuzz [-fuzztime 5s] [-match REGEXP]")
+	}
+	flags := flag.NewFlagSet("testrun", flag.ContinueOnError)
+	fuzztime := flags.String("fuzztime", "5s", "time for each fuzz target")
+	match := flags.String("match", "", "fuzz only targets whose package.Name matches")
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	pattern, err := regexp.Compile(*match)
+	if err != nil {
+		return fmt.Errorf("read -match: %w", err)
+	}
+	switch args[0] {
+	case "test":
+		return test(ctx, t, *fuzztime)
+	case "nightly":
+		return nightly(ctx, t, *fuzztime)
+	case "fuzz":
+		return fuzzAll(ctx, t, *fuzztime, pattern)
+	}
+	return fmt.Errorf("no such run: %q; there are test, nightly and fuzz", args[0])
+}
+
+// Tests of one package run at most this long. The longest stories set it.
+const (
+	testTimeout    = "10m"
+	nightlyTimeout = "45m"
+)
+
+// test is what make test runs: all tests as they ship, then those that only the build tag
+// failpoint has, then six fuzz targets, other ones each day.
+func test(ctx context.Context, t *tally, fuzztime string) error {
+	if err := t.goTest(ctx, "-timeout", testTimeout, "./..."); err != nil {
+		return err
+	}
+	if err := t.onlyTagged(ctx, "failpoint", testTimeout); err != nil {
+		return err
+	}
+	targets, err := fuzzTargets(ctx)
+	if err != nil {
+		return err
+	}
+	return t.fuzz(ctx, fuzztime, rotate(targets, 6, time.Now().UTC().YearDay()))
+}
+
+// nightly is what make nightly runs: with both tags, a test that has a long form runs in it.
+func nightly(ctx context.Context, t *tally, fuzztime string) error {
+	if err := t.goTest(ctx, "-timeout", nightlyTimeout, "-tags", "nightly,failpoint", "./..."); err != nil {
+		return err
+	}
+	if err := t.goTest(ctx, "-timeout", nightlyTimeout, "-race", "./node/...", "./mpc/engine/...", "./mpc/session/..."); err != nil {
+		return err
+	}
+	return fuzzAll(ctx, t, fuzztime, regexp.MustCompile(""))
+}
+
+func fuzzAll(ctx context.Context, t *tally, fuzztime string, match *regexp.Regexp) error {
+	targets, err := fuzzTargets(ctx)
+	if err != nil {
+		return err
+	}
+	targets = slices.DeleteFunc(targets, func(x target) bool { return !match.MatchString(x.pkg + "." + x.name) })
+	if len(targets) == 0 {
+		return errors.New("no fuzz target matches")
+	}
+	return t.fuzz(ctx, fuzztime, targets)
+}
+
+// goTest runs go test, never from its cache, and takes its events.
+func (t *tally) goTest(ctx context.Context, args ...string) error {
+	cmd := command(ctx, append([]string{"test", "-json", "-count=1"}, args...)...)
+	cmd.Stderr = os.Stderr
+	if slices.Contains(args, "-race") {
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=1") // the race detector is C
+	}
+	events, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start go test: %w", err)
+	}
+	before := len(t.failed)
+	if err := t.read(events); err != nil {
+		return err
+	}
+	if err := cmd.Wait(); err != nil && len(t.failed) == before {
+		return fmt.Errorf("go test %s: %w", strings.Join(args, " "), err)
+	}
+	return ctx.Err()
+}
+
+// onlyTagged runs the tests that exist under a build tag alone.
+func (t *tally) onlyTagged(ctx context.Context, tag, timeout string) error {
+	packages, err := taggedPackages(ctx, tag)
+	if err != nil {
+		return err
+	}
+	for _, pkg := range packages {
+		plain, err := list(ctx, "^Test", pkg)
+		if err != nil {
+			return err
+		}
+		tagged, err := list(ctx, "^Test", "-tags", tag, pkg)
+		if err != nil {
+			return err
+		}
+		only := slices.DeleteFunc(tagged, func(x target) bool { return slices.Contains(plain, x) })
+		if len(only) == 0 {
+			continue
+		}
+		var names []string
+		for _, x := range only {
+			names = append(names, x.name)
+		}
+		run := "^(" + strings.Join(names, "|") + ")$"
+		if err := t.goTest(ctx, "-timeout", timeout, "-tags", tag, "-run", run, pkg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// taggedPackages are those whose test files differ under the tag.
+func taggedPackages(ctx context.Context, tag string) ([]string, error) {
+	const form = "{{.ImportPath}} {{.TestGoFiles}} {{.XTestGoFiles}}"
+	plain, err := output(ctx, "list", "-f", form, "./...")
+	if err != nil {
+		return nil, err
+	}
+	tagged, err := output(ctx, "list", "-tags", tag, "-f", form, "./...")
+	if err != nil {
+		return nil, err
+	}
+	var packages []string
+	same := strings.Split(plain, "\n")
+	for _, line := range strings.Split(tagged, "\n") {
+		if !slices.Contains(same, line) {
+			pkg, _, _ := strings.Cut(line, " ")
+			packages = append(packages, pkg)
+		}
+	}
+	return packages, nil
+}
+
+// A target is one test or fuzz target of one package.
+type target struct{ pkg, name string }
+
+// list names the tests that match.
+func list(ctx context.Context, match string, args ...string) ([]target, error) {
+	out, err := output(ctx, append([]string{"test", "-json", "-list", match}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	return listed(out), nil
+}
+
+// listed reads the events of go test -json -list.
+func listed(out string) []target {
+	var targets []target
+	for _, e := range events(out) {
+		name := strings.TrimSuffix(e.Output, "\n")
+		if e.Action == "output" && isTest.MatchString(name) {
+			targets = append(targets, target{e.Package, name})
+		}
+	}
+	slices.SortFunc(targets, func(a, b target) int {
+		return cmp.Or(cmp.Compare(a.pkg, b.pkg), cmp.Compare(a.name, b.name))
+	})
+	return targets
+}
+
+var isTest = regexp.MustCompile(`^(Test|Fuzz)[^\s]*$`)
+
+// command is go with an orderly end: on cancellation it gets an interrupt, so that its
+// children, which may be nodes, end with it.
+func command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 20 * time.Second
+	return cmd
+}
+
+func output(ctx context.Context, args ...string) (string, error) {
+	var out, complaint bytes.Buffer
+	cmd := command(ctx, args...)
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		_, _ = io.Copy(os.Stderr, &complaint)
+		for _, e := range events(out.String()) {
+			fmt.Fprint(os.Stderr, e.Output)
+		}
+		return "", fmt.Errorf("go %s: %w", strings.Join(args, " "), err)
+	}
+	return out.String(), nil
+}
