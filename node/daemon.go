@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
@@ -35,6 +36,7 @@ type Daemon struct {
 	Link      *link.Link
 	Endpoints map[string]*rpc.EVM
 	Started   time.Time
+	Key       crypto.Signer // the identity
 
 	log  *slog.Logger
 	fail chan error
@@ -118,6 +120,7 @@ func Run(ctx context.Context, dir string, pass secret.Bytes, log *slog.Logger, o
 
 // open makes the core and its link.
 func (d *Daemon) open(ctx context.Context, u *unlocked) (err error) {
+	d.Key = u.identity
 	d.Link, err = link.New(link.Config{
 		Key: u.identity, Listen: u.settings.Link, Log: d.log,
 		Receive: func(from ed25519.PublicKey, frame []byte) { d.receive(ctx, from, frame) },

@@ -134,7 +134,8 @@ type View struct {
 	Parties  []mpc.Party
 	Names    map[engine.PartyID]string
 	Attempt  uint64
-	Step     string // for people: what it waits for
+	KeyID    [32]byte // of that attempt
+	Step     string   // for people: what it waits for
 	Waiting  []string
 	LastErr  string
 	Current  *epoch.FinalCert // nil until it is published
@@ -173,7 +174,7 @@ func (k *Keeper) Vaults() []View {
 
 func (k *Keeper) view(w *vault) View {
 	v := View{
-		Vault: w.Vault, Roster: w.roster, Parties: slices.Clone(w.parties), Names: maps.Clone(w.names), Attempt: w.attempt,
+		Vault: w.Vault, Roster: w.roster, Parties: slices.Clone(w.parties), Names: maps.Clone(w.names), Attempt: w.attempt, KeyID: w.keyID,
 		Choice: w.choice, ChoiceBy: maps.Clone(w.signed), Proofs: maps.Clone(w.proofs),
 	}
 	if w.lastErr != nil {

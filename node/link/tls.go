@@ -121,3 +121,13 @@ func dial(ctx context.Context, cert tls.Certificate, addr string, want ed25519.P
 	}
 	return conn, nil
 }
+
+// ServerTLS is for a server that shows the identity and asks callers for no certificate: the people's interface.
+// Callers pin the identity, as peers do.
+func ServerTLS(key crypto.Signer) (*tls.Config, error) {
+	_, cert, err := selfSigned(key)
+	if err != nil {
+		return nil, err
+	}
+	return baseTLS(cert), nil
+}

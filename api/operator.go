@@ -1,0 +1,202 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"connectrpc.com/connect"
+
+	pb "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node"
+)
+
+// operator serves an operator's own interface. Whoever can open the socket is the operator.
+type operator struct {
+	*views
+	quit context.CancelFunc
+}
+
+func everyVault(charter.Vault) bool { return true }
+
+func (o *operator) Vaults(context.Context, *connect.Request[pb.VaultsRequest]) (*connect.Response[pb.VaultsResponse], error) {
+	out, err := o.vaults(everyVault)
+	if err != nil {
+		return nil, internal("list vaults", err)
+	}
+	return connect.NewResponse(out), nil
+}
+
+func (o *operator) Intents(_ context.Context, r *connect.Request[pb.IntentsRequest]) (*connect.Response[pb.IntentsResponse], error) {
+	return connect.NewResponse(o.intents(r.Msg.Vault, func(statement.ID) bool { return true })), nil
+}
+
+func (o *operator) Intent(_ context.Context, r *connect.Request[pb.IntentRequest]) (*connect.Response[pb.IntentResponse], error) {
+	id, err := idOf(r.Msg.Id, "intent id")
+	if err != nil {
+		return nil, err
+	}
+	x, err := o.d.Desk.Show(id)
+	if err != nil {
+		return nil, fail(err)
+	}
+	return connect.NewResponse(&pb.IntentResponse{Intent: o.intent(x)}), nil
+}
+
+func (o *operator) Sessions(context.Context, *connect.Request[pb.SessionsRequest]) (*connect.Response[pb.SessionsResponse], error) {
+	return connect.NewResponse(o.sessions(func([32]byte) bool { return true })), nil
+}
+
+func (o *operator) Invite(ctx context.Context, r *connect.Request[pb.InviteRequest]) (*connect.Response[pb.InviteResponse], error) {
+	hours := r.Msg.Hours
+	if hours == 0 {
+		hours = 24
+	}
+	i, err := o.d.Circle.Invite(ctx, time.Now(), time.Duration(hours)*time.Hour)
+	if err != nil {
+		return nil, fail(err)
+	}
+	return connect.NewResponse(&pb.InviteResponse{Line: i.Line(), Expires: stamp(i.Expires)}), nil
+}
+
+func (o *operator) Join(ctx context.Context, r *connect.Request[pb.JoinRequest]) (*connect.Response[pb.JoinResponse], error) {
+	by, err := o.d.Circle.Join(ctx, time.Now(), r.Msg.Line)
+	if err != nil {
+		return nil, fail(err)
+	}
+	return connect.NewResponse(&pb.JoinResponse{Operator: by.Name, Identity: by.Identity}), nil
+}
+
+func (o *operator) PrepareRoster(_ context.Context, r *connect.Request[pb.PrepareRosterRequest]) (*connect.Response[pb.PrepareResponse], error) {
+	a, fresh, err := o.d.Circle.PrepareRoster(time.Now(), r.Msg.Circle)
+	if err != nil {
+		return nil, connect.NewError(connect.CodeFailedPrecondition, err)
+	}
+	return prepared(a, fresh), nil
+}
+
+func (o *operator) PrepareVault(_ context.Context, r *connect.Request[pb.PrepareVaultRequest]) (*connect.Response[pb.PrepareResponse], error) {
+	a, fresh, err := o.d.Circle.PrepareVault(time.Now(), r.Msg.File)
+	if err != nil {
+		return nil, fail(err)
+	}
+	return prepared(a, fresh), nil
+}
+
+func prepared(a charter.Accepted, fresh bool) *connect.Response[pb.PrepareResponse] {
+	return connect.NewResponse(&pb.PrepareResponse{Statement: a.Statement.Bytes(), Fresh: fresh, Accepted: sortedKeys(a.Signatures)})
+}
+
+func (o *operator) Accept(ctx context.Context, r *connect.Request[pb.AcceptRequest]) (*connect.Response[pb.AcceptResponse], error) {
+	a, missing, err := o.d.Circle.Accept(ctx, time.Now(), r.Msg.Statement, r.Msg.Signature)
+	if err != nil {
+		return nil, fail(err)
+	}
+	return connect.NewResponse(&pb.AcceptResponse{Id: idBytes(a.Statement.ID()), Missing: missing}), nil
+}
+
+func (o *operator) Stop(context.Context, *connect.Request[pb.StopRequest]) (*connect.Response[pb.StopResponse], error) {
+	// The answer leaves first: shutting down waits for calls under way.
+	time.AfterFunc(50*time.Millisecond, o.quit)
+	return connect.NewResponse(&pb.StopResponse{}), nil
+}
+
+func (o *operator) Status(ctx context.Context, _ *connect.Request[pb.StatusRequest]) (*connect.Response[pb.StatusResponse], error) {
+	own := o.d.Operator()
+	out := &pb.StatusResponse{
+		Operator: own.Name, Identity: own.Identity, Version: node.Version(), Started: stamp(o.d.Started),
+		Link: o.d.Link.Addr(), People: o.d.Settings.People, Invited: o.d.Circle.Draft(),
+	}
+	if a, r, ok := o.d.Circle.Charter(); ok {
+		out.Charter, out.Circle = idBytes(a.Statement.ID()), r.Circle
+	}
+	for _, s := range o.d.Link.Status() {
+		p := &pb.Peer{
+			Operator: s.Peer.Name, Identity: s.Peer.Key, Address: s.Peer.Addr, Connected: s.Connected, Since: stamp(s.Since),
+			LastHeard: stamp(s.LastHeard), RoundTripMs: s.RoundTrip.Seconds() * 1e3, SkewMs: s.Skew.Seconds() * 1e3, SkewKnown: s.SkewKnown,
+			QueuedFrames: uint32(s.QueuedFrames), LastError: s.LastError, Twin: s.Twin, Outbox: uint32(o.d.Outbox.Waiting(session.IDOf(s.Peer.Key))),
+		}
+		out.Peers = append(out.Peers, p)
+	}
+	for _, v := range o.d.Keeper.Vaults() {
+		for _, peer := range o.d.Sessions.Burned(v.KeyID) {
+			out.Burned = append(out.Burned, &pb.Burn{Key: v.KeyID[:], Peer: o.d.Name(peer)})
+		}
+	}
+	for _, chain := range sortedKeys(o.d.Endpoints) {
+		out.Endpoints = append(out.Endpoints, chain+" "+o.d.Endpoints[chain].Endpoint())
+	}
+	head, err := o.d.Journal.Head(ctx)
+	if err == nil {
+		out.LogSize, out.LogRoot = uint64(head.Size), head.Root[:]
+	}
+	out.Checks = o.checks(ctx, out, err)
+	return connect.NewResponse(out), nil
+}
+
+// maxSkew is how far two nodes' clocks may differ before sessions are refused.
+const maxSkew = 4 * time.Minute
+
+// checks are what doctor looks at.
+func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr error) (out []*pb.Check) {
+	add := func(name, state, what, next string) {
+		out = append(out, &pb.Check{Name: name, State: state, What: what, Next: next})
+	}
+	if logErr != nil {
+		add("log", "fail", logErr.Error(), "stop the node and restore its store from a replica; do not repair it by hand")
+	} else {
+		add("log", "ok", fmt.Sprintf("%d entries", s.LogSize), "")
+	}
+	if len(s.Charter) == 0 {
+		add("charter", "warn", "no charter is in force", "invite operators, let them join, then run `ostraka operator accept` on every node")
+	} else {
+		add("charter", "ok", "circle "+s.Circle, "")
+	}
+	for _, p := range s.Peers {
+		switch skew := time.Duration(p.SkewMs * float64(time.Millisecond)); {
+		case p.Twin != "":
+			add("peer "+p.Operator, "fail", p.Twin, "find the second node that runs with this identity and stop it")
+		case !p.Connected:
+			add("peer "+p.Operator, "fail", "not connected: "+p.LastError, "check that the node runs, and its address "+p.Address)
+		case p.SkewKnown && skew.Abs() > maxSkew:
+			add("peer "+p.Operator, "fail", fmt.Sprintf("its clock differs from ours by %s", skew.Round(time.Second)), "set both clocks")
+		default:
+			add("peer "+p.Operator, "ok", "connected", "")
+		}
+	}
+	for _, b := range s.Burned {
+		add("pair with "+b.Peer, "fail", "burned: a check on what the two nodes share failed", "find out why, then refresh the vault with the operators' approval")
+	}
+	o.checkVaults(add)
+	for _, chain := range sortedKeys(o.d.Endpoints) {
+		c, cancel := context.WithTimeout(ctx, 3*time.Second)
+		if _, err := o.d.Endpoints[chain].BlockNumber(c); err != nil {
+			add("endpoint "+chain, "fail", err.Error(), "check the endpoint in node.json")
+		} else {
+			add("endpoint "+chain, "ok", o.d.Endpoints[chain].Endpoint(), "")
+		}
+		cancel()
+	}
+	return out
+}
+
+func (o *operator) checkVaults(add func(name, state, what, next string)) {
+	for _, v := range o.d.Keeper.Vaults() {
+		name := "vault " + v.Vault.Name
+		switch stale := v.Stale(time.Now()); {
+		case v.Current == nil:
+			what := "its key waits for: " + v.Step
+			if v.LastErr != "" {
+				what += "; last attempt: " + v.LastErr
+			}
+			add(name, "warn", what, "all nodes of its committee must be up; the nodes try again by themselves")
+		case len(stale) > 0:
+			add(name, "warn", fmt.Sprintf("shares not proved within a day: %v", stale), "ask for an address: the shares then prove themselves")
+		default:
+			add(name, "ok", "ready", "")
+		}
+	}
+}

@@ -1,0 +1,332 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/http"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	pb "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/decide"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/wallet"
+)
+
+// people serves what people reach over the network.
+type people struct {
+	*views
+	tokens *tokens
+}
+
+func newPeople(v *views) *people { return &people{v, newTokens()} }
+
+func (p *people) Hello(_ context.Context, _ *connect.Request[pb.HelloRequest]) (*connect.Response[pb.HelloResponse], error) {
+	now := time.Now()
+	c := p.tokens.challenge(now)
+	out := &pb.HelloResponse{
+		Operator: p.d.Operator().Name, Identity: p.d.Operator().Identity, Challenge: c[:], Time: stamp(now), Version: node.Version(),
+	}
+	if a, _, ok := p.d.Circle.Charter(); ok {
+		out.Charter = idBytes(a.Statement.ID())
+	}
+	return connect.NewResponse(out), nil
+}
+
+// Token gives a read token to whoever the charter or a vault lists.
+func (p *people) Token(_ context.Context, r *connect.Request[pb.TokenRequest]) (*connect.Response[pb.TokenResponse], error) {
+	now := time.Now()
+	a, _, ok := p.d.Circle.Charter()
+	if !ok {
+		return nil, connect.NewError(connect.CodeUnavailable, errors.New("there is no charter yet"))
+	}
+	s, err := statement.ParseKind(r.Msg.Statement, statement.Hello)
+	if err != nil {
+		return nil, fail(err)
+	}
+	challenge := s.Fields().ID("challenge")
+	if err := p.tokens.spend(now, challenge); err != nil {
+		return nil, fail(err)
+	}
+	h, err := charter.VerifyHello(s, r.Msg.Signature, a.Statement.ID(), p.d.Operator().Identity, challenge, now)
+	if err != nil {
+		return nil, fail(err)
+	}
+	if !p.known(h.Person) {
+		return nil, connect.NewError(connect.CodePermissionDenied, fmt.Errorf("key %s belongs to nobody in this circle", h.Person.Fingerprint()))
+	}
+	token, until := p.tokens.issue(now, h.Person)
+	return connect.NewResponse(&pb.TokenResponse{Token: token, Expires: stamp(until)}), nil
+}
+
+// known says whether a key is an officer's or belongs to a person of any vault.
+func (p *people) known(k signet.Key) bool {
+	for _, a := range p.d.Circle.Vaults() {
+		if v, err := charter.VaultOf(a.Statement); err == nil && p.mayRead(k, v) {
+			return true
+		}
+	}
+	return p.officer(k)
+}
+
+func (p *people) officer(k signet.Key) bool {
+	_, r, _ := p.d.Circle.Charter()
+	for _, o := range r.Operators {
+		for _, x := range o.Officers {
+			if x.Equal(k) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mayRead says whether a key may see a vault: one of its people, or an officer of its
+// committee.
+func (p *people) mayRead(k signet.Key, v charter.Vault) bool {
+	if _, err := v.Who(k); err == nil {
+		return true
+	}
+	_, r, _ := p.d.Circle.Charter()
+	for _, name := range v.Committee {
+		o, _ := r.Operator(name)
+		for _, x := range o.Officers {
+			if x.Equal(k) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// reader is what the bearer of a request's token may see.
+func (p *people) reader(h http.Header) (func(statement.ID) bool, func(charter.Vault) bool, error) {
+	k, err := p.tokens.who(time.Now(), h.Get("Authorization"))
+	if err != nil {
+		return nil, nil, connect.NewError(connect.CodeUnauthenticated, err)
+	}
+	may := func(v charter.Vault) bool { return p.mayRead(k, v) }
+	return func(id statement.ID) bool {
+		v, ok := p.d.Keeper.Vault(id)
+		return ok && may(v.Vault)
+	}, may, nil
+}
+
+// readVault checks a request that names one vault.
+func (p *people) readVault(h http.Header, raw []byte) (statement.ID, error) {
+	may, _, err := p.reader(h)
+	if err != nil {
+		return statement.ID{}, err
+	}
+	id, err := idOf(raw, "vault id")
+	if err == nil && !may(id) {
+		err = connect.NewError(connect.CodeNotFound, errors.New("no such vault is known to this node, or it is not yours to see"))
+	}
+	return id, err
+}
+
+func (p *people) Submit(ctx context.Context, r *connect.Request[pb.SubmitRequest]) (*connect.Response[pb.SubmitResponse], error) {
+	n, id, err := noteOf(r.Msg)
+	if err != nil {
+		return nil, fail(err)
+	}
+	known, err := p.d.Submit(ctx, time.Now(), n)
+	if err != nil {
+		return nil, fail(err)
+	}
+	return connect.NewResponse(&pb.SubmitResponse{Id: id, Known: known}), nil
+}
+
+// noteOf makes the note of what a person submits.
+func noteOf(r *pb.SubmitRequest) (n outbox.Note, id []byte, err error) {
+	if v := r.GetVote(); v != nil {
+		return outbox.Note{Kind: decide.NoteVote, Fields: [][]byte{v.Intent, []byte(v.Verb), v.Signature}}, v.Intent, nil
+	}
+	s := r.GetSigned()
+	if s == nil {
+		return n, nil, errors.New("the request holds neither a statement nor a vote")
+	}
+	parsed, err := statement.Parse(s.Statement)
+	if err != nil {
+		return n, nil, err
+	}
+	kinds := map[statement.Kind]outbox.Kind{
+		statement.Intent: decide.NoteProposal, statement.Cancel: decide.NoteCancel, statement.Account: wallet.NoteAccount,
+	}
+	k, ok := kinds[parsed.Kind()]
+	if !ok {
+		return n, nil, fmt.Errorf("people do not submit statements of kind %q here", parsed.Kind())
+	}
+	return outbox.Note{Kind: k, Fields: [][]byte{s.Statement, s.Signature}}, idBytes(parsed.ID()), nil
+}
+
+func (p *people) Charter(_ context.Context, _ *connect.Request[pb.CharterRequest]) (*connect.Response[pb.CharterResponse], error) {
+	a, _, ok := p.d.Circle.Charter()
+	if !ok {
+		return nil, connect.NewError(connect.CodeUnavailable, errors.New("there is no charter yet"))
+	}
+	out := &pb.CharterResponse{Statement: a.Statement.Bytes()}
+	for _, name := range sortedKeys(a.Signatures) {
+		out.Acceptances = append(out.Acceptances, &pb.Signed{Signature: a.Signatures[name]})
+	}
+	return connect.NewResponse(out), nil
+}
+
+func (p *people) Vaults(_ context.Context, r *connect.Request[pb.VaultsRequest]) (*connect.Response[pb.VaultsResponse], error) {
+	_, may, err := p.reader(r.Header())
+	if err != nil {
+		return nil, err
+	}
+	out, err := p.vaults(may)
+	if err != nil {
+		return nil, internal("list vaults", err)
+	}
+	return connect.NewResponse(out), nil
+}
+
+func (p *people) Accounts(ctx context.Context, r *connect.Request[pb.AccountsRequest]) (*connect.Response[pb.AccountsResponse], error) {
+	id, err := p.readVault(r.Header(), r.Msg.Vault)
+	if err != nil {
+		return nil, err
+	}
+	all, err := p.d.Accounts.List(ctx, id)
+	if err != nil {
+		return nil, internal("list accounts", err)
+	}
+	out := &pb.AccountsResponse{}
+	for _, a := range all {
+		out.Accounts = append(out.Accounts, &pb.Account{
+			Vault: r.Msg.Vault, Department: a.Department, Name: a.Name, Path: statement.FormatPath(a.Path[:]...),
+			Statement: a.Statement.Bytes(), Addresses: uint32(a.Addresses),
+		})
+	}
+	return connect.NewResponse(out), nil
+}
+
+func (p *people) NewAddress(ctx context.Context, r *connect.Request[pb.NewAddressRequest]) (*connect.Response[pb.NewAddressResponse], error) {
+	id, err := p.readVault(r.Header(), r.Msg.Vault)
+	if err != nil {
+		return nil, err
+	}
+	stale, err := p.proven(ctx, id)
+	if err != nil {
+		return nil, fail(err)
+	}
+	if len(stale) > 0 {
+		return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf(
+			"no address is given out: the shares of %s have not proved themselves within a day; bring their nodes back and try again", strings.Join(stale, ", ")))
+	}
+	a, err := p.d.Accounts.New(ctx, time.Now(), id, r.Msg.Department, r.Msg.Account)
+	if err != nil {
+		return nil, fail(err)
+	}
+	return connect.NewResponse(&pb.NewAddressResponse{Address: address(a)}), nil
+}
+
+func (p *people) Addresses(ctx context.Context, r *connect.Request[pb.AddressesRequest]) (*connect.Response[pb.AddressesResponse], error) {
+	id, err := p.readVault(r.Header(), r.Msg.Vault)
+	if err != nil {
+		return nil, err
+	}
+	all, err := p.d.Accounts.Addresses(ctx, id, r.Msg.Department, r.Msg.Account)
+	if err != nil {
+		return nil, fail(err)
+	}
+	out := &pb.AddressesResponse{}
+	for _, a := range all {
+		out.Addresses = append(out.Addresses, address(a))
+	}
+	return connect.NewResponse(out), nil
+}
+
+func (p *people) Intents(_ context.Context, r *connect.Request[pb.IntentsRequest]) (*connect.Response[pb.IntentsResponse], error) {
+	may, _, err := p.reader(r.Header())
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(p.intents(r.Msg.Vault, may)), nil
+}
+
+func (p *people) Intent(_ context.Context, r *connect.Request[pb.IntentRequest]) (*connect.Response[pb.IntentResponse], error) {
+	may, _, err := p.reader(r.Header())
+	if err != nil {
+		return nil, err
+	}
+	id, err := idOf(r.Msg.Id, "intent id")
+	if err != nil {
+		return nil, err
+	}
+	x, err := p.d.Desk.Show(id)
+	if err == nil && !may(x.Intent.Vault) {
+		err = fmt.Errorf("intent %s: %w", id.Short(), decide.ErrUnknown)
+	}
+	if err != nil {
+		return nil, fail(err)
+	}
+	return connect.NewResponse(&pb.IntentResponse{Intent: p.intent(x)}), nil
+}
+
+// Quote completes a request for a transfer at this node's own endpoint.
+func (p *people) Quote(ctx context.Context, r *connect.Request[pb.QuoteRequest]) (*connect.Response[pb.QuoteResponse], error) {
+	if _, _, err := p.reader(r.Header()); err != nil {
+		return nil, err
+	}
+	c := p.d.Endpoints[r.Msg.Chain]
+	if c == nil {
+		return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf("this node has no endpoint for chain %q: give nonce, gas and fees yourself", r.Msg.Chain))
+	}
+	from, err1 := evm.ParseAddress(r.Msg.From)
+	to, err2 := evm.ParseAddress(r.Msg.To)
+	amount, ok := new(big.Int).SetString(r.Msg.Amount, 10)
+	if err1 != nil || err2 != nil || !ok {
+		return nil, fail(errors.Join(err1, err2, errors.New("from, to and amount are needed")))
+	}
+	req := evm.Request{To: to, Amount: amount}
+	out := &pb.QuoteResponse{Endpoint: c.Endpoint()}
+	if r.Msg.Token != "" {
+		token, err := evm.ParseAddress(r.Msg.Token)
+		if err != nil {
+			return nil, fail(err)
+		}
+		req.Token = &token
+		decimals, err := c.TokenDecimals(ctx, token)
+		if err != nil {
+			return nil, connect.NewError(connect.CodeUnavailable, err)
+		}
+		out.Decimals = uint32(decimals)
+	}
+	full, err := c.Complete(ctx, from, req)
+	if err != nil {
+		return nil, connect.NewError(connect.CodeUnavailable, err)
+	}
+	balance, err := c.Balance(ctx, from)
+	if err != nil {
+		return nil, connect.NewError(connect.CodeUnavailable, err)
+	}
+	out.Nonce, out.Gas, out.Balance = full.Nonce, full.Gas, balance.String()
+	out.FeeCap, out.TipCap = full.FeeCap.String(), full.TipCap.String()
+	return connect.NewResponse(out), nil
+}
+
+func (p *people) Sessions(_ context.Context, r *connect.Request[pb.SessionsRequest]) (*connect.Response[pb.SessionsResponse], error) {
+	may, _, err := p.reader(r.Header())
+	if err != nil {
+		return nil, err
+	}
+	keys := map[[32]byte]bool{}
+	for _, v := range p.d.Keeper.Vaults() {
+		if may(v.Vault.ID) {
+			keys[v.KeyID] = true
+		}
+	}
+	return connect.NewResponse(p.sessions(func(k [32]byte) bool { return keys[k] })), nil
+}
