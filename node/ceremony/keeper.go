@@ -97,7 +97,7 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, r char
 	if k.vaults[v.ID] != nil {
 		return nil
 	}
-	w := &vault{Vault: v, roster: r, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, since: now}
+	w := &vault{Vault: v, roster: r, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, since: now}
 	var seats []mpc.Party
 	for _, name := range v.Committee {
 		o, ok := r.Operator(name)

@@ -224,7 +224,6 @@ func (k *Keeper) loadChoice(ctx context.Context, w *vault) error {
 }
 
 func (k *Keeper) loadProofs(ctx context.Context, w *vault) error {
-	w.proofs = map[engine.PartyID]time.Time{}
 	for _, p := range w.parties {
 		it, err := k.cfg.Journal.Store().Get(ctx, provedKey(w.keyID, p.ID))
 		if errors.Is(err, store.ErrNotFound) {
