@@ -400,6 +400,7 @@ func TestNodeDownThenUp(t *testing.T) {
 	if v.State == intent.Signed || len(v.Awaited) != 1 || v.Awaited[0] != "operator-2" {
 		t.Fatalf("state %s, awaited %v; want the third operator named", v.State, v.Awaited)
 	}
+	w.hosts[2].disk.Crash()
 	w.start(w.hosts[2]) // a restart: nothing but its disk is left
 	w.run("signed everywhere", func() bool { return w.all(func(h *host) bool { return w.state(h, s.ID()) == intent.Signed }) })
 }
