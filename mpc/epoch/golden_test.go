@@ -1,0 +1,53 @@
+package epoch
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/ostraka/ostraka/mpc/engine"
+)
+
+var update = flag.Bool("update", false, "write testdata/golden.txt from this implementation")
+
+// Byte snapshots of every stored and sent type and of every hash.
+func TestGolden(t *testing.T) {
+	var out bytes.Buffer
+	put := func(name string, b []byte) { fmt.Fprintf(&out, "%s %x\n", name, b) }
+	w := newWorld(t)
+	root := w.record(1, 1, 2, three, nil, 0)
+	child := w.record(1, 2, 3, []int{0, 1, 2, 5}, root, 4)
+	child.Guardians, child.Backups = [32]byte{7}, [32]byte{8}
+	for i, r := range []*Record{root, child} {
+		eh, peh := r.Hash(), r.PartialHash()
+		put(fmt.Sprintf("record-%d", i), r.Encode())
+		put(fmt.Sprintf("eh-%d", i), eh[:])
+		put(fmt.Sprintf("peh-%d", i), peh[:])
+	}
+	f := w.finalCert(root, 1)
+	h, sum, id, digest := f.Cert.Hash(), f.Sum(), KeyID([32]byte{1}, SuiteECDSA, 1), TestDigest(root, engine.SessionID{1})
+	put("cert", f.Cert.Encode())
+	put("cert-hash", h[:])
+	put("final", f.Finals[0].Encode())
+	put("final-cert", f.Encode())
+	put("final-cert-sum", sum[:])
+	put("key-id", id[:])
+	put("test-digest", digest[:])
+
+	file := filepath.Join("testdata", "golden.txt")
+	if *update {
+		if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(out.Bytes(), want) {
+		t.Errorf("snapshots differ\ngot:\n%s", out.Bytes())
+	}
+}
