@@ -1,0 +1,472 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/crypto/hd"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// A Case is one intent with all that the answering nodes show of it. Signatures were verified
+// here, the transaction was decoded here.
+type Case struct {
+	Vault     Vault
+	Statement statement.Statement
+	Intent    intent.Intent
+	Facts     []intent.Fact // what this program decoded
+	Unclear   string        // why it could not be decoded; then Facts are empty
+	Tx        *evm.Transaction
+	Votes     []Ballot   // ascending by person
+	Decisions []Decision // ascending by operator
+	Signed    *evm.Signed
+	Views     []View   // by node
+	Alarms    []string // what must not be: show them before anything else
+}
+
+// ID is the intent's id.
+func (c *Case) ID() statement.ID { return c.Statement.ID() }
+
+// A Ballot is a verified vote.
+type Ballot struct {
+	Person string
+	Verb   signet.Verb
+	Nodes  []string // that count it
+}
+
+// A Decision is an operator's verified decision.
+type Decision struct {
+	intent.Decision
+	ID statement.ID
+}
+
+// A View is what one node says of the intent beyond what can be verified.
+type View struct {
+	Node           string
+	State          string
+	Changed        string
+	Undecided      []string
+	Missing        string
+	Waits          string
+	LastError      string
+	Awaited        []string
+	Hash           string
+	Height         uint64
+	Reverted       bool
+	Alarm          string
+	PossiblySigned bool
+}
+
+// ReadCase checks one node's copy of an intent.
+func ReadCase(node string, vaults []Vault, m *v1.Intent) (*Case, error) {
+	c, err := readCase(node, vaults, m)
+	if err != nil {
+		return nil, &VerifyError{node, fmt.Errorf("intent %x: %w", m.Id, err)}
+	}
+	return c, nil
+}
+
+func readCase(node string, vaults []Vault, m *v1.Intent) (*Case, error) {
+	s, err := statement.ParseKind(m.Statement, statement.Intent)
+	if err != nil {
+		return nil, err
+	}
+	if id := s.ID(); !bytes.Equal(id[:], m.Id) {
+		return nil, fmt.Errorf("its statement's id is %s", id)
+	}
+	it, err := intent.Of(s)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(vaults, func(v Vault) bool { return v.ID == it.Vault })
+	if i < 0 {
+		return nil, fmt.Errorf("it is for vault %s, which you do not see", it.Vault.Short())
+	}
+	c := &Case{Vault: vaults[i], Statement: s, Intent: it}
+	p, ok := c.Vault.Initiator(it.Initiator)
+	if !ok {
+		return nil, fmt.Errorf("%q is no initiator of vault %s", it.Initiator, c.Vault.Name)
+	}
+	// The signature of old intents must be shown too, so time is not looked at.
+	if _, err := signet.Verify(m.ProposalSignature, signet.Makes(statement.Intent), s.Bytes(), p.Keys); err != nil {
+		return nil, fmt.Errorf("signature of %s: %w", it.Initiator, err)
+	}
+	c.decode()
+	if err := c.readVotes(node, m.Votes); err != nil {
+		return nil, err
+	}
+	if err := c.readDecisions(m.Decisions); err != nil {
+		return nil, err
+	}
+	if len(m.Raw) > 0 {
+		if c.Signed, err = c.readSigned(m.Raw); err != nil {
+			return nil, err
+		}
+	}
+	c.Views = []View{{
+		Node: node, State: m.State, Changed: m.Changed, Undecided: m.Undecided, Missing: m.Missing, Waits: m.Waits,
+		LastError: m.LastError, Awaited: m.Awaited, Hash: m.Hash, Height: m.Height, Reverted: m.Reverted, Alarm: m.Alarm,
+		PossiblySigned: m.PossiblySigned,
+	}}
+	return c, nil
+}
+
+// decode reads the transaction as every node does, and checks chain and sender.
+func (c *Case) decode() {
+	tx, err := evm.Decode(c.Intent.Transaction)
+	if err != nil {
+		c.Unclear = err.Error()
+		return
+	}
+	f := tx.Facts()
+	from, _, err := c.Vault.Address(hd.Path(c.Intent.Path[:]))
+	switch chain := "eip155:" + strconv.FormatUint(f.ChainID, 10); {
+	case err != nil:
+		c.Unclear = fmt.Sprintf("the sender's address: %v", err)
+	case from.String() != c.Intent.Address:
+		c.Unclear = fmt.Sprintf("it names the sender %s, and the vault's key gives %s at %s", c.Intent.Address, from, statement.FormatPath(c.Intent.Path[:]...))
+	case chain != c.Intent.Chain:
+		c.Unclear = fmt.Sprintf("it names chain %s, and its transaction is valid on %s", c.Intent.Chain, chain)
+	}
+	if c.Unclear != "" {
+		return
+	}
+	c.Tx = tx
+	for _, l := range f.Lines() {
+		c.Facts = append(c.Facts, intent.Fact{Name: l.Name, Value: l.Value})
+	}
+}
+
+func (c *Case) readVotes(node string, votes []*v1.Ballot) error {
+	for _, b := range votes {
+		p, ok := c.Vault.Approver(b.Person)
+		if !ok {
+			return fmt.Errorf("%q is no approver of vault %s", b.Person, c.Vault.Name)
+		}
+		verb := signet.Verb(b.Verb)
+		if verb != signet.Approve && verb != signet.Reject {
+			return fmt.Errorf("vote of %s: verb %.20q", b.Person, b.Verb)
+		}
+		if _, err := signet.Verify(b.Signature, verb, c.Statement.Bytes(), p.Keys); err != nil {
+			return fmt.Errorf("vote of %s: %w", b.Person, err)
+		}
+		c.Votes = append(c.Votes, Ballot{b.Person, verb, []string{node}})
+	}
+	return nil
+}
+
+func (c *Case) readDecisions(decisions []*v1.Decision) error {
+	for _, m := range decisions {
+		s, err := statement.ParseKind(m.Statement, statement.Decision)
+		if err != nil {
+			return err
+		}
+		d, err := intent.VerifyDecision(s, m.Signature, c.Vault.Vault, c.Vault.Roster)
+		if err == nil && d.Intent != c.ID() {
+			err = errors.New("it is about another intent")
+		}
+		if err != nil {
+			return fmt.Errorf("decision of %s: %w", m.Operator, err)
+		}
+		c.Decisions = append(c.Decisions, Decision{d, s.ID()})
+	}
+	return nil
+}
+
+func (c *Case) readSigned(raw []byte) (*evm.Signed, error) {
+	signed, err := evm.ParseSigned(raw)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("signed transaction: %w", err)
+	case c.Tx == nil:
+		return nil, fmt.Errorf("a transaction is signed that cannot be decoded: %s", c.Unclear)
+	case signed.Transaction.Digest() != c.Tx.Digest():
+		return nil, errors.New("the signed transaction is not the intent's")
+	case signed.From.String() != c.Intent.Address:
+		return nil, fmt.Errorf("it is signed by %s, not by %s", signed.From, c.Intent.Address)
+	}
+	return signed, nil
+}
+
+// MergeCases puts the copies of one intent together and raises alarms where they contradict.
+func MergeCases(copies []*Case) (*Case, error) {
+	var texts []Copy
+	for _, c := range copies {
+		texts = append(texts, Copy{c.Views[0].Node, c.Statement.Bytes()})
+	}
+	if err := Compare("the intent's bytes", texts); err != nil {
+		return nil, err
+	}
+	out := *copies[0]
+	out.Votes, out.Decisions, out.Views = nil, nil, nil
+	for _, c := range copies {
+		out.merge(c)
+	}
+	slices.SortFunc(out.Votes, func(a, b Ballot) int { return strings.Compare(a.Person, b.Person) })
+	slices.SortFunc(out.Decisions, func(a, b Decision) int { return strings.Compare(a.Operator, b.Operator) })
+	out.compareFacts()
+	return &out, nil
+}
+
+func (c *Case) merge(o *Case) {
+	for _, b := range o.Votes {
+		i := slices.IndexFunc(c.Votes, func(x Ballot) bool { return x.Person == b.Person && x.Verb == b.Verb })
+		if i < 0 {
+			c.Votes = append(c.Votes, b)
+			continue
+		}
+		c.Votes[i].Nodes = append(c.Votes[i].Nodes, b.Nodes...)
+	}
+	for _, d := range o.Decisions {
+		i := slices.IndexFunc(c.Decisions, func(x Decision) bool { return x.Operator == d.Operator })
+		if i < 0 {
+			c.Decisions = append(c.Decisions, d)
+		} else if c.Decisions[i].ID != d.ID {
+			c.alarm("operator %s signed two decisions: %s, and %s to node %s", d.Operator, c.Decisions[i].Verdict, d.Verdict, o.Views[0].Node)
+		}
+	}
+	for _, v := range o.Views {
+		if v.Alarm != "" {
+			c.alarm("node %s: %s", v.Node, v.Alarm)
+		}
+	}
+	c.Views = append(c.Views, o.Views...)
+	if c.Signed == nil {
+		c.Signed = o.Signed
+	}
+}
+
+func (c *Case) alarm(format string, args ...any) {
+	c.Alarms = append(c.Alarms, fmt.Sprintf(format, args...))
+}
+
+// compareFacts lays every node's decoded facts beside our own.
+func (c *Case) compareFacts() {
+	own := intent.Decision{Operator: "this program", Facts: c.Facts}
+	for _, d := range c.Decisions {
+		if c.Tx == nil || len(d.Facts) == 0 {
+			continue // it could not be decoded, and the decision says so
+		}
+		if what := intent.DifferentFacts(own, d.Decision); what != "" {
+			c.alarm("operator %s decoded the transaction differently: %s", d.Operator, what)
+		}
+	}
+}
+
+// Order of states in which a signature exists.
+var afterSigning = []string{"signed", "broadcast", "seen", "reorged", "dropped", "replaced", "confirmed", "final", "failed"}
+
+var beforeSigning = []string{"proposed", "approving", "allowed", "signing", "expired", "cancelled", "denied", "replaced", "failed"}
+
+// State is the circle's view: what is proved first, then what most nodes say.
+func (c *Case) State() string {
+	if c.Signed != nil {
+		best := 0
+		for _, v := range c.Views {
+			best = max(best, slices.Index(afterSigning, v.State))
+		}
+		return afterSigning[best]
+	}
+	count := map[string]int{}
+	for _, v := range c.Views {
+		count[v.State]++
+	}
+	best := ""
+	for _, s := range beforeSigning {
+		if count[s] > count[best] {
+			best = s
+		}
+	}
+	return best
+}
+
+// Closed says that the intent will never be signed, as far as the answering nodes know.
+func (c *Case) Closed() bool {
+	return c.Signed == nil && slices.Contains([]string{"expired", "cancelled", "denied", "replaced", "failed"}, c.State())
+}
+
+// Missing says which approvals the quorum lacks, from the votes verified here.
+func (c *Case) Missing() intent.Tally {
+	var votes []intent.Vote
+	for _, b := range c.Votes {
+		votes = append(votes, intent.Vote{Intent: c.ID(), Person: b.Person, Verb: b.Verb})
+	}
+	return intent.Count(c.ID(), c.Intent.Initiator, c.Vault.Vault, votes)
+}
+
+// Decision finds an operator's decision.
+func (c *Case) Decision(operator string) (Decision, bool) {
+	i := slices.IndexFunc(c.Decisions, func(d Decision) bool { return d.Operator == operator })
+	if i < 0 {
+		return Decision{}, false
+	}
+	return c.Decisions[i], true
+}
+
+// Awaited are the operators that signing waits for, in words of the nodes.
+func (c *Case) Awaited() (out []string) {
+	for _, v := range c.Views {
+		out = append(out, v.Awaited...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Case reads one intent at every node. vaults are those that Vaults returned.
+func (c *Circle) Case(ctx context.Context, vaults []Vault, id statement.ID) (*Case, []Failure, error) {
+	answers := Ask(ctx, c, func(ctx context.Context, m *Member) (*Case, error) {
+		res, err := m.Intent(ctx, connect.NewRequest(&v1.IntentRequest{Id: id[:]}))
+		if err != nil {
+			return nil, err
+		}
+		if res.Msg.Intent == nil || !bytes.Equal(res.Msg.Intent.Id, id[:]) {
+			return nil, &VerifyError{m.Name, errors.New("it answers with another intent")}
+		}
+		return ReadCase(m.Name, vaults, res.Msg.Intent)
+	})
+	good, err := answers.Need("read intent "+id.Short(), 1)
+	if err != nil {
+		return nil, answers.Failures(), err
+	}
+	var copies []*Case
+	for _, a := range good {
+		copies = append(copies, a.Value)
+	}
+	out, err := MergeCases(copies)
+	return out, answers.Failures(), err
+}
+
+// Cases lists intents, the newest last. A zero vault means all.
+func (c *Circle) Cases(ctx context.Context, vaults []Vault, vault statement.ID) ([]*Case, []Failure, error) {
+	req := &v1.IntentsRequest{}
+	if vault != (statement.ID{}) {
+		req.Vault = vault[:]
+	}
+	answers := Ask(ctx, c, func(ctx context.Context, m *Member) ([]*Case, error) {
+		res, err := m.Intents(ctx, connect.NewRequest(req))
+		if err != nil {
+			return nil, err
+		}
+		return ReadCases(m.Name, vaults, res.Msg.Intents)
+	})
+	good, err := answers.Need("list intents", 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, err := CollectCases(good)
+	return out, answers.Failures(), err
+}
+
+// ReadCases checks one node's list.
+func ReadCases(node string, vaults []Vault, list []*v1.Intent) ([]*Case, error) {
+	var out []*Case
+	for _, i := range list {
+		one, err := ReadCase(node, vaults, i)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+// CollectCases merges lists by intent.
+func CollectCases(lists Answers[[]*Case]) ([]*Case, error) {
+	copies := map[statement.ID][]*Case{}
+	for _, a := range lists {
+		for _, c := range a.Value {
+			copies[c.ID()] = append(copies[c.ID()], c)
+		}
+	}
+	var out []*Case
+	for _, same := range copies {
+		one, err := MergeCases(same)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, one)
+	}
+	slices.SortFunc(out, func(a, b *Case) int {
+		if n := a.Intent.Created.Compare(b.Intent.Created); n != 0 {
+			return n
+		}
+		return strings.Compare(a.ID().String(), b.ID().String())
+	})
+	return out, nil
+}
+
+// FindCase finds an intent by its id, or by 8 or more digits that the id begins with.
+func FindCase(all []*Case, id string) (*Case, error) {
+	if len(id) < 8 {
+		return nil, fmt.Errorf("intent %q: give 8 or more digits of its id", id)
+	}
+	var fit []*Case
+	for _, c := range all {
+		if strings.HasPrefix(c.ID().String(), id) {
+			fit = append(fit, c)
+		}
+	}
+	switch len(fit) {
+	case 1:
+		return fit[0], nil
+	case 0:
+		return nil, fmt.Errorf("intent %q: %w", id, ErrUnknown)
+	}
+	return nil, fmt.Errorf("intent %q: %d ids begin so: give more digits", id, len(fit))
+}
+
+// Taken is what a node did with something submitted.
+type Taken struct {
+	Known bool // it had it before
+}
+
+// Submit hands a signed statement or a vote to every node.
+func (c *Circle) Submit(ctx context.Context, req *v1.SubmitRequest) Answers[Taken] {
+	return Ask(ctx, c, func(ctx context.Context, m *Member) (Taken, error) {
+		res, err := m.Submit(ctx, connect.NewRequest(req))
+		if err != nil {
+			return Taken{}, err
+		}
+		return Taken{res.Msg.Known}, nil
+	})
+}
+
+// SubmitStatement signs a statement as the circle's person and hands it to every node.
+func (c *Circle) SubmitStatement(ctx context.Context, s statement.Statement) (Answers[Taken], error) {
+	if c.signer == nil {
+		return nil, ErrNoKey
+	}
+	sig, err := c.signer.Sign(signet.Makes(s.Kind()), s.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	return c.Submit(ctx, &v1.SubmitRequest{What: &v1.SubmitRequest_Signed{Signed: &v1.Signed{Statement: s.Bytes(), Signature: sig}}}), nil
+}
+
+// Vote signs the intent's own bytes and hands the vote to every node.
+func (c *Circle) Vote(ctx context.Context, s statement.Statement, verb signet.Verb) (Answers[Taken], error) {
+	if c.signer == nil {
+		return nil, ErrNoKey
+	}
+	sig, err := c.signer.Sign(verb, s.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	id := s.ID()
+	return c.Submit(ctx, &v1.SubmitRequest{What: &v1.SubmitRequest_Vote{Vote: &v1.Vote{Intent: id[:], Verb: string(verb), Signature: sig}}}), nil
+}
+
+// Whole seconds: statements hold no less.
+func Now() time.Time { return time.Now().UTC().Truncate(time.Second) }

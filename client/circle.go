@@ -1,0 +1,211 @@
+package client
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/api/ostraka/v1/ostrakav1connect"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// maxAnswer bounds what is read of one answer, in bytes.
+const maxAnswer = 16 << 20
+
+// callTimeout bounds one call to one node.
+const callTimeout = 10 * time.Second
+
+// A Member is one node of a circle.
+type Member struct {
+	Node
+	ostrakav1connect.PeopleClient
+}
+
+// A Circle is the nodes of one context, each behind its pinned identity.
+type Circle struct {
+	Name    string
+	Members []*Member
+	signer  *Signer
+
+	transports []*http.Transport
+
+	mu     sync.Mutex
+	roster *charter.Roster // once it was compared
+}
+
+// Dial makes a circle. It connects when it is asked something. signer may be nil: then only
+// what is public can be read.
+func Dial(c Context, signer *Signer, cache Cache) *Circle {
+	out := &Circle{Name: c.Name, signer: signer}
+	for _, n := range c.Nodes {
+		t := transport(n)
+		h, url := &http.Client{Transport: t}, "https://"+n.Address
+		b := &bearer{node: n, signer: signer, cache: cache}
+		b.bare = ostrakav1connect.NewPeopleClient(h, url, connect.WithReadMaxBytes(maxAnswer))
+		people := ostrakav1connect.NewPeopleClient(h, url, connect.WithReadMaxBytes(maxAnswer),
+			connect.WithInterceptors(connect.UnaryInterceptorFunc(b.intercept)))
+		out.Members = append(out.Members, &Member{n, people})
+		out.transports = append(out.transports, t)
+	}
+	return out
+}
+
+// Close ends idle connections.
+func (c *Circle) Close() {
+	for _, t := range c.transports {
+		t.CloseIdleConnections()
+	}
+}
+
+// Signer is the person who asks, or nil.
+func (c *Circle) Signer() *Signer { return c.signer }
+
+// An Answer is what one node said.
+type Answer[T any] struct {
+	Node  string
+	Value T
+	Err   error
+}
+
+// Answers are of all nodes, in the order of the context.
+type Answers[T any] []Answer[T]
+
+// Ask calls every node at once.
+func Ask[T any](ctx context.Context, c *Circle, call func(context.Context, *Member) (T, error)) Answers[T] {
+	return AskFor(ctx, c, callTimeout, call)
+}
+
+// AskFor is Ask with another bound of the time that one node may take.
+func AskFor[T any](ctx context.Context, c *Circle, limit time.Duration, call func(context.Context, *Member) (T, error)) Answers[T] {
+	out := make(Answers[T], len(c.Members))
+	var wg sync.WaitGroup
+	for i, m := range c.Members {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
+			out[i].Node = m.Name
+			out[i].Value, out[i].Err = call(ctx, m)
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+// Good are the answers without error.
+func (a Answers[T]) Good() (good Answers[T]) {
+	for _, x := range a {
+		if x.Err == nil {
+			good = append(good, x)
+		}
+	}
+	return good
+}
+
+// Failures are the others.
+func (a Answers[T]) Failures() (out []Failure) {
+	for _, x := range a {
+		if x.Err != nil {
+			out = append(out, Failure{x.Node, x.Err})
+		}
+	}
+	return out
+}
+
+// Need returns the good answers, or a *NodesError if there are fewer than least. An answer
+// that does not hold is an error whatever the others say.
+func (a Answers[T]) Need(what string, least int) (Answers[T], error) {
+	for _, f := range a.Failures() {
+		if Classify(f.Err) == Unverified {
+			return nil, &NodesError{what, least, []Failure{f}}
+		}
+	}
+	good := a.Good()
+	if len(good) < least {
+		return nil, &NodesError{what, least, a.Failures()}
+	}
+	return good, nil
+}
+
+// Charter returns the roster that all nodes show, with every operator's acceptance verified.
+// Each pinned node must be an operator's.
+func (c *Circle) Charter(ctx context.Context) (charter.Roster, []Failure, error) {
+	answers := Ask(ctx, c, func(ctx context.Context, m *Member) (charter.Roster, error) {
+		res, err := m.Charter(ctx, connect.NewRequest(&v1.CharterRequest{}))
+		if err != nil {
+			return charter.Roster{}, err
+		}
+		r, err := readCharter(res.Msg)
+		if err == nil && operatorOf(r, m.Identity) == "" {
+			err = errors.New("the roster does not hold its own identity")
+		}
+		if err != nil {
+			err = &VerifyError{m.Name, err}
+		}
+		return r, err
+	})
+	good, err := answers.Need("read the charter", 1)
+	if err != nil {
+		return charter.Roster{}, nil, err
+	}
+	var copies []Copy
+	for _, a := range good {
+		copies = append(copies, Copy{a.Node, []byte(a.Value.ID.String())})
+	}
+	if err := Compare("the charter", copies); err != nil {
+		return charter.Roster{}, nil, err
+	}
+	c.mu.Lock()
+	c.roster = &good[0].Value
+	c.mu.Unlock()
+	return good[0].Value, answers.Failures(), nil
+}
+
+// Operator is the name by which the roster calls a node of the context; the node's own name
+// before the roster is known.
+func (c *Circle) Operator(node string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.Members {
+		if m.Name == node && c.roster != nil {
+			if name := operatorOf(*c.roster, m.Identity); name != "" {
+				return name
+			}
+		}
+	}
+	return node
+}
+
+func operatorOf(r charter.Roster, identity ed25519.PublicKey) string {
+	for _, o := range r.Operators {
+		if o.Identity.Equal(identity) {
+			return o.Name
+		}
+	}
+	return ""
+}
+
+func readCharter(msg *v1.CharterResponse) (charter.Roster, error) {
+	s, err := statement.ParseKind(msg.Statement, statement.Roster)
+	if err != nil {
+		return charter.Roster{}, err
+	}
+	r, err := charter.RosterOf(s)
+	if err != nil {
+		return r, err
+	}
+	accepted := charter.Accepted{Statement: s}
+	for _, a := range msg.Acceptances {
+		if accepted, _, err = accepted.Add(r.Acceptors(), a.Signature); err != nil {
+			return r, fmt.Errorf("roster %s: %w", s.ID().Short(), err)
+		}
+	}
+	return r, accepted.Verify(r.Acceptors())
+}

@@ -1,0 +1,127 @@
+package client
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+
+	"github.com/ostraka/ostraka/custody/signet"
+)
+
+// A Signer signs as a person with one SSH key, in this process or in an agent.
+type Signer struct {
+	key    signet.Key
+	signer ssh.Signer
+}
+
+// NewSigner accepts the keys that statements accept.
+func NewSigner(s ssh.Signer) (*Signer, error) {
+	key, err := signet.NewKey(s.PublicKey())
+	if err != nil {
+		return nil, err
+	}
+	return &Signer{key, s}, nil
+}
+
+// Key is the public key.
+func (s *Signer) Key() signet.Key { return s.key }
+
+// Sign makes an armored SSHSIG for one verb.
+func (s *Signer) Sign(verb signet.Verb, message []byte) ([]byte, error) {
+	return signet.Sign(rand.Reader, s.signer, verb, message)
+}
+
+// ErrNoKey says that there is no key to sign with, or that several might be meant.
+var ErrNoKey = errors.New("no key to sign with")
+
+// maxKeyFile bounds a private key file, in bytes.
+const maxKeyFile = 64 << 10
+
+// KeyFile reads a private key, or a public one whose private part an agent holds. ask gives
+// the passphrase of an encrypted key; it is not called for others.
+func KeyFile(path string, ask func() ([]byte, error)) (*Signer, error) {
+	raw, err := readBounded(path, maxKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("read key: %w", err)
+	}
+	defer clear(raw)
+	if !bytes.Contains(raw, []byte("PRIVATE KEY-----")) {
+		key, err := signet.ParseKey(string(raw))
+		if err != nil {
+			return nil, fmt.Errorf("read key %s: it holds neither a private nor a public SSH key: %w", path, err)
+		}
+		return AgentKey(&key)
+	}
+	s, err := ssh.ParsePrivateKey(raw)
+	var locked *ssh.PassphraseMissingError
+	if errors.As(err, &locked) {
+		pass, askErr := ask()
+		if askErr != nil {
+			return nil, fmt.Errorf("read key %s: it is encrypted: %w", path, askErr)
+		}
+		defer clear(pass)
+		s, err = ssh.ParsePrivateKeyWithPassphrase(raw, pass)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read key %s: %w", path, err)
+	}
+	return NewSigner(s)
+}
+
+func readBounded(path string, most int64) ([]byte, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if info.Size() > most {
+		return nil, fmt.Errorf("%s has %d bytes, at most %d are allowed", path, info.Size(), most)
+	}
+	return os.ReadFile(path)
+}
+
+// AgentKey takes a key from the agent at $SSH_AUTH_SOCK: the one asked for, or for nil the only
+// one there.
+func AgentKey(want *signet.Key) (*Signer, error) {
+	socket := os.Getenv("SSH_AUTH_SOCK")
+	if socket == "" {
+		return nil, fmt.Errorf("%w: no ssh-agent runs ($SSH_AUTH_SOCK is empty)", ErrNoKey)
+	}
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return nil, fmt.Errorf("%w: reach the ssh-agent: %w", ErrNoKey, err)
+	}
+	signers, err := agent.NewClient(conn).Signers() // they keep the connection, until the command ends
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("%w: ask the ssh-agent: %w", ErrNoKey, err)
+	}
+	var fit []*Signer
+	var names []string
+	for _, s := range signers {
+		one, err := NewSigner(s)
+		if err != nil || want != nil && !want.Equal(one.key) {
+			continue // a key of a kind that statements do not accept
+		}
+		if !slices.ContainsFunc(fit, func(o *Signer) bool { return o.key.Equal(one.key) }) {
+			fit, names = append(fit, one), append(names, one.key.Fingerprint())
+		}
+	}
+	switch {
+	case len(fit) == 1:
+		return fit[0], nil
+	case want != nil:
+		err = fmt.Errorf("%w: the ssh-agent does not hold %s", ErrNoKey, want.Fingerprint())
+	case len(fit) == 0:
+		err = fmt.Errorf("%w: the ssh-agent holds none that may stand in a vault", ErrNoKey)
+	default:
+		err = fmt.Errorf("%w: the ssh-agent holds several (%s)", ErrNoKey, strings.Join(names, ", "))
+	}
+	conn.Close()
+	return nil, err
+}

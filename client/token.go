@@ -1,0 +1,181 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/api/ostraka/v1/ostrakav1connect"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// A Cache keeps tokens in a folder, one file per node and person, so that two commands at once
+// do not disturb each other. The zero value keeps nothing.
+type Cache struct{ Dir string }
+
+// early is how long before its end a token is no longer used.
+const early = time.Minute
+
+type cached struct {
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires"`
+}
+
+func (c Cache) path(node ed25519.PublicKey, person signet.Key) string {
+	sum := sha256.Sum256(append(bytes.Clone(node), person.String()...))
+	return filepath.Join(c.Dir, hex.EncodeToString(sum[:16])+".json")
+}
+
+// Get returns a token that is good for a while yet, or "".
+func (c Cache) Get(node ed25519.PublicKey, person signet.Key, now time.Time) string {
+	if c.Dir == "" {
+		return ""
+	}
+	raw, err := os.ReadFile(c.path(node, person))
+	var t cached
+	if err != nil || json.Unmarshal(raw, &t) != nil || !now.Add(early).Before(t.Expires) {
+		return "" // a cache: what cannot be read is asked for again
+	}
+	return t.Token
+}
+
+// Put keeps a token.
+func (c Cache) Put(node ed25519.PublicKey, person signet.Key, token string, expires time.Time) error {
+	if c.Dir == "" {
+		return nil
+	}
+	raw, err := json.Marshal(cached{token, expires.UTC()})
+	if err == nil {
+		err = writePrivate(c.path(node, person), raw)
+	}
+	if err != nil {
+		return fmt.Errorf("keep the token: %w", err)
+	}
+	return nil
+}
+
+// Forget drops a token that its node does not take any more.
+func (c Cache) Forget(node ed25519.PublicKey, person signet.Key) {
+	if c.Dir != "" {
+		os.Remove(c.path(node, person))
+	}
+}
+
+// bearer puts the person's token on every call that needs one, and asks for a new one when the
+// node does not know it.
+type bearer struct {
+	node   Node
+	signer *Signer // nil: only what is public
+	cache  Cache
+	bare   ostrakav1connect.PeopleClient // without tokens
+
+	mu    sync.Mutex
+	token string
+}
+
+// public are the calls that take no token (spec/people 3).
+var public = map[string]bool{
+	ostrakav1connect.PeopleHelloProcedure: true, ostrakav1connect.PeopleTokenProcedure: true,
+	ostrakav1connect.PeopleSubmitProcedure: true, ostrakav1connect.PeopleCharterProcedure: true,
+}
+
+func (b *bearer) intercept(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		if public[req.Spec().Procedure] {
+			return next(ctx, req)
+		}
+		for again := false; ; again = true {
+			token, err := b.get(ctx, again)
+			if err != nil {
+				return nil, err
+			}
+			req.Header().Set("Authorization", "Bearer "+token)
+			res, err := next(ctx, req)
+			if again || connect.CodeOf(err) != connect.CodeUnauthenticated || err == nil {
+				return res, err
+			}
+		}
+	}
+}
+
+// get returns the token at hand, or a new one if there is none or renew says so.
+func (b *bearer) get(ctx context.Context, renew bool) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.signer == nil {
+		return "", fmt.Errorf("log in at node %s: %w", b.node.Name, ErrNoKey)
+	}
+	if renew {
+		b.token = ""
+		b.cache.Forget(b.node.Identity, b.signer.Key())
+	}
+	if b.token == "" {
+		b.token = b.cache.Get(b.node.Identity, b.signer.Key(), time.Now())
+	}
+	if b.token != "" {
+		return b.token, nil
+	}
+	token, expires, err := login(ctx, b.bare, b.node, b.signer)
+	if err != nil {
+		return "", err
+	}
+	b.token = token
+	return token, b.cache.Put(b.node.Identity, b.signer.Key(), token, expires)
+}
+
+// login answers the node's challenge with a signed hello (spec/people 4).
+func login(ctx context.Context, people ostrakav1connect.PeopleClient, n Node, s *Signer) (token string, expires time.Time, err error) {
+	hello, err := people.Hello(ctx, connect.NewRequest(&v1.HelloRequest{}))
+	if err != nil {
+		return "", expires, err
+	}
+	h := hello.Msg
+	switch {
+	case !bytes.Equal(h.Identity, n.Identity):
+		return "", expires, &VerifyError{n.Name, errors.New("its hello names another identity")}
+	case len(h.Charter) != 32:
+		return "", expires, connect.NewError(connect.CodeUnavailable, fmt.Errorf("node %s has no charter yet: its operators must accept a roster first (`ostraka operator accept`)", n.Name))
+	case len(h.Challenge) != 32:
+		return "", expires, &VerifyError{n.Name, fmt.Errorf("its challenge has %d bytes, not 32", len(h.Challenge))}
+	}
+	stmt, err := charter.Hello{
+		Charter: statement.ID(h.Charter), Identity: n.Identity, Challenge: [32]byte(h.Challenge), Person: s.Key(), Created: time.Now(),
+	}.Statement(NewSalt())
+	if err != nil {
+		return "", expires, err
+	}
+	sig, err := s.Sign(signet.Makes(statement.Hello), stmt.Bytes())
+	if err != nil {
+		return "", expires, err
+	}
+	res, err := people.Token(ctx, connect.NewRequest(&v1.TokenRequest{Statement: stmt.Bytes(), Signature: sig}))
+	if err != nil {
+		return "", expires, err
+	}
+	expires, err = time.Parse(time.RFC3339, res.Msg.Expires)
+	if err != nil {
+		return "", expires, &VerifyError{n.Name, fmt.Errorf("the token's end: %w", err)}
+	}
+	return res.Msg.Token, expires, nil
+}
+
+// NewSalt draws a statement's salt.
+func NewSalt() (s statement.Salt) {
+	rand.Read(s[:]) //nolint:errcheck // never fails
+	return s
+}

@@ -1,0 +1,463 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/crypto/group/secp256k1"
+	"github.com/ostraka/ostraka/crypto/hd"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/mpc/ceremony"
+	"github.com/ostraka/ostraka/mpc/epoch"
+)
+
+// Ready is the state of a vault that gives out addresses and signs.
+const Ready = "ready"
+
+// A Vault is a vault as all answering nodes show it, checked here: its statement by its id, its
+// key by the final certificate, whose members must be the committee's nodes.
+type Vault struct {
+	charter.Vault
+	Roster    charter.Roster
+	Statement statement.Statement
+	State     string        // Ready, or what the least advanced node waits for
+	Waiting   []string      // operators
+	LastError string        // why the last attempt at its key failed
+	Record    *epoch.Record // nil until the key is published
+	Proved    map[string]time.Time
+	Accepted  map[string]bool // operators whose officer signed; all once the key is being made
+	Nodes     []string        // that know the vault
+}
+
+// PublicKey is the root key, compressed (33 bytes), or nil.
+func (v Vault) PublicKey() []byte {
+	if v.Record == nil {
+		return nil
+	}
+	return v.Record.Public.Bytes()
+}
+
+// XPub is the root key with its chain code, or "".
+func (v Vault) XPub() (string, error) {
+	if v.Record == nil {
+		return "", nil
+	}
+	x, ok := v.Record.Public.(*secp256k1.Point)
+	if !ok {
+		return "", fmt.Errorf("vault %s: suite %s has no extended public key", v.Name, v.Suite)
+	}
+	root, err := hd.Root(x, v.Record.ChainCode)
+	if err != nil {
+		return "", err
+	}
+	return root.XPub(hd.Mainnet), nil
+}
+
+// Address derives the address at a path below the root, by itself.
+func (v Vault) Address(path hd.Path) (evm.Address, []byte, error) {
+	if v.Record == nil {
+		return evm.Address{}, nil, fmt.Errorf("vault %s has no key yet", v.Name)
+	}
+	child, _, err := ceremony.Child(v.Record, path)
+	if err != nil {
+		return evm.Address{}, nil, err
+	}
+	a, err := evm.AddressOf(child.Bytes())
+	return a, child.Bytes(), err
+}
+
+// ReadVaults gives meaning to one node's answer and checks all that can be checked.
+func ReadVaults(node string, r charter.Roster, list []*v1.Vault) ([]Vault, error) {
+	var out []Vault
+	for _, m := range list {
+		v, err := readVault(r, m)
+		if err != nil {
+			return nil, &VerifyError{node, fmt.Errorf("vault %.64q: %w", m.Name, err)}
+		}
+		v.Nodes = []string{node}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+func readVault(r charter.Roster, m *v1.Vault) (Vault, error) {
+	s, err := statement.ParseKind(m.Statement, statement.Vault)
+	if err != nil {
+		return Vault{}, err
+	}
+	if id := s.ID(); !bytes.Equal(id[:], m.Id) {
+		return Vault{}, fmt.Errorf("its statement's id is %s, not %x", id.Short(), m.Id)
+	}
+	spec, err := charter.VaultOf(s)
+	if err == nil {
+		err = spec.CheckCharter(r)
+	}
+	if err != nil {
+		return Vault{}, err
+	}
+	v := Vault{
+		Vault: spec, Roster: r, Statement: s, State: m.State, Waiting: m.Waiting, LastError: m.LastError,
+		Proved: map[string]time.Time{}, Accepted: map[string]bool{},
+	}
+	for _, x := range m.Members {
+		v.Accepted[x.Operator] = x.Accepted
+		if t, err := time.Parse(time.RFC3339, x.Proved); err == nil {
+			v.Proved[x.Operator] = t
+		}
+	}
+	if len(m.FinalCertificate) > 0 {
+		v.Record, err = v.readKey(m)
+	} else if m.State == Ready {
+		err = errors.New("it is said to be ready, and shows no final certificate")
+	}
+	return v, err
+}
+
+// readKey believes nothing but the final certificate: every member of the committee, and
+// nobody else, has proved a share of this key and confirmed this record.
+func (v Vault) readKey(m *v1.Vault) (*epoch.Record, error) {
+	f, err := epoch.DecodeFinalCert(m.FinalCertificate)
+	if err != nil {
+		return nil, err
+	}
+	rec := f.Record
+	eh := rec.Hash()
+	switch {
+	case rec.KeyID != epoch.KeyID(v.ID, v.Suite, rec.Attempt):
+		return nil, errors.New("its key is another vault's")
+	case rec.Threshold != v.Threshold || rec.Suite != v.Suite || len(rec.Members) != len(v.Committee):
+		return nil, errors.New("its key has another threshold, suite or number of shares than the vault's statement")
+	case !bytes.Equal(m.PublicKey, rec.Public.Bytes()) || !bytes.Equal(m.Key, rec.KeyID[:]) || !bytes.Equal(m.Epoch, eh[:]):
+		return nil, errors.New("public key, key id or epoch are not those of its final certificate")
+	}
+	for _, name := range v.Committee {
+		o, _ := v.Roster.Operator(name)
+		if !slices.ContainsFunc(rec.Members, func(m epoch.Member) bool { return bytes.Equal(m.Identity, o.Identity) }) {
+			return nil, fmt.Errorf("operator %s holds no share of its key", name)
+		}
+	}
+	return rec, nil
+}
+
+// MergeVaults compares what nodes show. A vault is ready when every answering node of it says so.
+func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
+	byID := map[statement.ID]*Vault{}
+	keys := map[statement.ID][]Copy{}
+	names := map[string][]Copy{}
+	for _, a := range answers {
+		for _, v := range a.Value {
+			if v.Record != nil {
+				eh := v.Record.Hash()
+				keys[v.ID] = append(keys[v.ID], Copy{a.Node, eh[:]})
+			}
+			names[v.Name] = append(names[v.Name], Copy{a.Node, []byte(v.ID.String())})
+			old := byID[v.ID]
+			if old == nil {
+				byID[v.ID] = &v
+				continue
+			}
+			old.merge(v)
+		}
+	}
+	var out []Vault
+	for id, v := range byID {
+		if err := Compare("the key of vault "+v.Name, keys[id]); err != nil {
+			return nil, err
+		}
+		out = append(out, *v)
+	}
+	for name, copies := range names {
+		if err := Compare("vault "+name, copies); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(out, func(a, b Vault) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// merge adds another node's view of the same vault.
+func (v *Vault) merge(o Vault) {
+	v.Nodes = append(v.Nodes, o.Nodes...)
+	if o.State != Ready {
+		v.State = o.State
+	}
+	for _, w := range o.Waiting {
+		if !slices.Contains(v.Waiting, w) {
+			v.Waiting = append(v.Waiting, w)
+		}
+	}
+	if v.LastError == "" {
+		v.LastError = o.LastError
+	}
+	if v.Record == nil {
+		v.Record = o.Record
+	}
+	for name, t := range o.Proved {
+		// The oldest proof counts: a node that saw none asks for one.
+		if old, ok := v.Proved[name]; !ok || t.Before(old) {
+			v.Proved[name] = t
+		}
+	}
+	for name, ok := range o.Accepted {
+		v.Accepted[name] = v.Accepted[name] || ok
+	}
+}
+
+// Vaults lists the person's vaults, compared over all nodes that answer.
+func (c *Circle) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
+	r, _, err := c.Charter(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	answers := Ask(ctx, c, func(ctx context.Context, m *Member) ([]Vault, error) {
+		res, err := m.Vaults(ctx, connect.NewRequest(&v1.VaultsRequest{}))
+		if err != nil {
+			return nil, err
+		}
+		return ReadVaults(m.Name, r, res.Msg.Vaults)
+	})
+	good, err := answers.Need("list vaults", 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, err := MergeVaults(good)
+	return out, answers.Failures(), err
+}
+
+// ErrUnknown says that no node that answered knows the thing.
+var ErrUnknown = errors.New("no node that answered knows it")
+
+// Vault finds one vault by its name, or by the beginning of its id.
+func (c *Circle) Vault(ctx context.Context, name string) (Vault, []Failure, error) {
+	all, down, err := c.Vaults(ctx)
+	if err != nil {
+		return Vault{}, down, err
+	}
+	v, err := FindVault(all, name)
+	return v, down, err
+}
+
+// FindVault finds one vault by its name, or by 8 or more digits that its id begins with.
+func FindVault(all []Vault, name string) (Vault, error) {
+	var fit []Vault
+	var names []string
+	for _, v := range all {
+		if v.Name == name {
+			return v, nil
+		}
+		if len(name) >= 8 && strings.HasPrefix(v.ID.String(), name) {
+			fit = append(fit, v)
+		}
+		names = append(names, v.Name)
+	}
+	if len(fit) == 1 {
+		return fit[0], nil
+	}
+	return Vault{}, fmt.Errorf("vault %q: %w; yours are: %s", name, ErrUnknown, strings.Join(names, ", "))
+}
+
+// An Account is one of a vault's accounts, as the nodes show it.
+type Account struct {
+	charter.Account
+	ID        statement.ID
+	Addresses map[string]int // node → given out so far
+}
+
+// Given is the most that any node has given out.
+func (a Account) Given() (most int) {
+	for _, n := range a.Addresses {
+		most = max(most, n)
+	}
+	return most
+}
+
+// Accounts lists a vault's accounts. The nodes must agree on what a name means.
+func (c *Circle) Accounts(ctx context.Context, v Vault) ([]Account, []Failure, error) {
+	answers := Ask(ctx, c, func(ctx context.Context, m *Member) ([]Account, error) {
+		res, err := m.Accounts(ctx, connect.NewRequest(&v1.AccountsRequest{Vault: v.ID[:]}))
+		if err != nil {
+			return nil, err
+		}
+		return readAccounts(m.Name, v, res.Msg.Accounts)
+	})
+	good, err := answers.Need("list accounts of vault "+v.Name, 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	names := map[string][]Copy{}
+	all := map[statement.ID]*Account{}
+	for _, a := range good {
+		for _, x := range a.Value {
+			name := x.Department + "/" + x.Name
+			names[name] = append(names[name], Copy{a.Node, []byte(statement.FormatPath(x.Path[:]...) + " by statement " + x.ID.Short())})
+			if all[x.ID] == nil {
+				all[x.ID] = &x
+			}
+			all[x.ID].Addresses[a.Node] = x.Addresses[a.Node]
+		}
+	}
+	for name, copies := range names {
+		if err := Compare("account "+name, copies); err != nil {
+			return nil, nil, err
+		}
+	}
+	var out []Account
+	for _, x := range all {
+		out = append(out, *x)
+	}
+	slices.SortFunc(out, func(a, b Account) int { return slices.Compare(a.Path[:], b.Path[:]) })
+	return out, answers.Failures(), nil
+}
+
+func readAccounts(node string, v Vault, list []*v1.Account) ([]Account, error) {
+	var out []Account
+	for _, m := range list {
+		s, err := statement.ParseKind(m.Statement, statement.Account)
+		if err != nil {
+			return nil, &VerifyError{node, err}
+		}
+		a, err := charter.AccountOf(s)
+		if err == nil && (a.Vault != v.ID || a.Department != m.Department || a.Name != m.Name) {
+			err = fmt.Errorf("account %s is shown as %s/%s of vault %s", s.ID().Short(), m.Department, m.Name, v.Name)
+		}
+		if err != nil {
+			return nil, &VerifyError{node, err}
+		}
+		out = append(out, Account{a, s.ID(), map[string]int{node: int(m.Addresses)}})
+	}
+	return out, nil
+}
+
+// An Address is one that nodes gave out and that was derived here from the vault's key.
+type Address struct {
+	Path      hd.Path
+	Address   evm.Address
+	PublicKey []byte   // compressed
+	Nodes     []string // that have given it out
+}
+
+// checkAddress compares what a node says with what follows from the key.
+func checkAddress(node string, v Vault, a Account, index uint32, m *v1.Address) (Address, error) {
+	path := hd.Path{a.Path[0], a.Path[1], index}
+	own, key, err := v.Address(path)
+	if err != nil {
+		return Address{}, err
+	}
+	if m.Path != path.String() || m.Address != own.String() || !bytes.Equal(m.PublicKey, key) {
+		what := fmt.Sprintf("the address at %s", path)
+		return Address{}, Compare(what, []Copy{{node, []byte(m.Path + " " + m.Address)}, {"the vault's key", []byte(path.String() + " " + own.String())}})
+	}
+	return Address{path, own, key, []string{node}}, nil
+}
+
+// Addresses lists what nodes gave out of an account, each derived here too.
+func (c *Circle) Addresses(ctx context.Context, v Vault, a Account) ([]Address, []Failure, error) {
+	answers := Ask(ctx, c, func(ctx context.Context, m *Member) ([]Address, error) {
+		res, err := m.Addresses(ctx, connect.NewRequest(&v1.AddressesRequest{Vault: v.ID[:], Department: a.Department, Account: a.Name}))
+		if err != nil {
+			return nil, err
+		}
+		var out []Address
+		for i, x := range res.Msg.Addresses {
+			one, err := checkAddress(m.Name, v, a, uint32(i), x)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, one)
+		}
+		return out, nil
+	})
+	good, err := answers.Need("list addresses of "+a.Department+"/"+a.Name, 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	var out []Address
+	for _, x := range good {
+		for i, one := range x.Value {
+			if i == len(out) {
+				out = append(out, one)
+				continue
+			}
+			out[i].Nodes = append(out[i].Nodes, x.Node)
+		}
+	}
+	return out, answers.Failures(), nil
+}
+
+// addressTimeout leaves nodes the time to prove their shares first.
+const addressTimeout = 25 * time.Second
+
+// maxCatchUp bounds how many addresses a node is asked for that others gave out already.
+const maxCatchUp = 1000
+
+// NewAddress asks every node for the address after the last one that any node gave out; a node
+// that was away gives out first what it missed. least answers are needed.
+func (c *Circle) NewAddress(ctx context.Context, v Vault, a Account, least int) (Address, []Failure, error) {
+	index := uint32(a.Given())
+	answers := AskFor(ctx, c, addressTimeout, func(ctx context.Context, m *Member) (Address, error) {
+		from := uint32(a.Addresses[m.Name])
+		if index-from > maxCatchUp {
+			return Address{}, fmt.Errorf("it is %d addresses behind the others: ask again to let it catch up", index-from)
+		}
+		for at := from; ; at++ {
+			res, err := m.NewAddress(ctx, connect.NewRequest(&v1.NewAddressRequest{Vault: v.ID[:], Department: a.Department, Account: a.Name}))
+			if err != nil {
+				return Address{}, err
+			}
+			if res.Msg.Address == nil {
+				return Address{}, &VerifyError{m.Name, errors.New("its answer holds no address")}
+			}
+			if got := pathOf(a, res.Msg.Address.Path); got > int64(at) {
+				return Address{}, connect.NewError(connect.CodeUnavailable, fmt.Errorf("somebody else was given address %d at the same moment: ask again", at))
+			}
+			one, err := checkAddress(m.Name, v, a, at, res.Msg.Address)
+			if err != nil || at == index {
+				return one, err
+			}
+		}
+	})
+	good, err := answers.Need(fmt.Sprintf("give out address %d of %s/%s", index, a.Department, a.Name), least)
+	if err != nil {
+		return Address{}, nil, err
+	}
+	out := good[0].Value
+	for _, x := range good[1:] {
+		out.Nodes = append(out.Nodes, x.Node)
+	}
+	return out, answers.Failures(), nil
+}
+
+// pathOf is the index of an address below its account, or -1 if the path is another's.
+func pathOf(a Account, path string) int64 {
+	p, err := hd.ParsePath(path)
+	if err != nil || len(p) != 3 || p[0] != a.Path[0] || p[1] != a.Path[1] {
+		return -1
+	}
+	return int64(p[2])
+}
+
+// FindAccount finds "department/name".
+func FindAccount(all []Account, name string) (Account, error) {
+	var names []string
+	for _, a := range all {
+		if a.Department+"/"+a.Name == name {
+			return a, nil
+		}
+		names = append(names, a.Department+"/"+a.Name)
+	}
+	if len(names) == 0 {
+		return Account{}, fmt.Errorf("account %q: %w: the vault has no account yet", name, ErrUnknown)
+	}
+	return Account{}, fmt.Errorf("account %q: %w; there are: %s", name, ErrUnknown, strings.Join(names, ", "))
+}
+
