@@ -82,6 +82,7 @@ type vault struct {
 	next    time.Time           // not before this
 	lastErr error               // why the last attempt failed
 	proofs  map[engine.PartyID]time.Time
+	checks  map[engine.PartyID]int // failed pair set-ups
 }
 
 // New makes a keeper without vaults; Add brings them back.
@@ -97,7 +98,7 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, r char
 	if k.vaults[v.ID] != nil {
 		return nil
 	}
-	w := &vault{Vault: v, roster: r, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, since: now}
+	w := &vault{Vault: v, roster: r, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, since: now}
 	var seats []mpc.Party
 	for _, name := range v.Committee {
 		o, ok := r.Operator(name)

@@ -27,6 +27,7 @@ const (
 	kindGone    = "gone"    // gone/<key>/<eh>: given up (1) or erased (2), for ever
 	kindFinal   = "final"   // final/<key>/<party>: a member's FINAL
 	kindProved  = "proved"  // proved/<key>/<party>: when the share was last proved, Unix time, 8 bytes
+	kindChecks  = "checks"  // checks/<vault>/<party>: failed pair set-ups, 1 byte
 	kindChoice  = "choice"  // choice/<vault>/<operator>: signature ‖ key statement
 
 	rowCert   = "cert"
@@ -225,6 +226,11 @@ func (k *Keeper) loadChoice(ctx context.Context, w *vault) error {
 
 func (k *Keeper) loadProofs(ctx context.Context, w *vault) error {
 	for _, p := range w.parties {
+		if it, err := k.cfg.Journal.Store().Get(ctx, checksKey(w.ID, p.ID)); err == nil && len(it.Value) == 1 {
+			w.checks[p.ID] = int(it.Value[0])
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return fmt.Errorf("read failed set-ups: %w", err)
+		}
 		it, err := k.cfg.Journal.Store().Get(ctx, provedKey(w.keyID, p.ID))
 		if errors.Is(err, store.ErrNotFound) {
 			continue

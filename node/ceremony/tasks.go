@@ -13,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/dkls"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/mpc/pair"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -73,6 +74,9 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 		return nil, fmt.Errorf("vault %s: the setup's suite, threshold, committee or epoch is not the vault's", w.Name)
 	case w.book.Current() != nil:
 		return nil, fmt.Errorf("vault %s has a key", w.Name)
+	}
+	if err := w.blamed(); err != nil {
+		return nil, err
 	}
 	// Give up what the last attempt prepared, so that no two attempts come into force.
 	var e journal.Entry
@@ -147,21 +151,63 @@ func (k *Keeper) keygenTask(w *vault, s *mpc.Setup, admit journal.Entry) *sessio
 			}
 			return w.book.Prepare(saved)
 		},
-		Done: func(_ context.Context, now time.Time, err error, _ bool) { k.ended(w, s, now, err) },
+		Done: func(ctx context.Context, now time.Time, err error, _ bool) { k.ended(ctx, w, s, now, err) },
 	}
 }
 
-// ended notes how a session ended, and when to try again.
-func (k *Keeper) ended(w *vault, s *mpc.Setup, now time.Time, err error) {
+// ended notes how a session ended, and when to try again. A test that failed by anybody's
+// fault gives the attempt up: its shares or pairs are not good.
+func (k *Keeper) ended(ctx context.Context, w *vault, s *mpc.Setup, now time.Time, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if w.keyID != s.KeyID {
 		return
 	}
 	w.lastErr, w.since = err, now
-	if err != nil {
-		w.next = now.Add(retry)
+	if err == nil {
+		return
 	}
+	w.next = now.Add(retry)
+	var checks *pair.CheckFailed
+	if errors.As(err, &checks) {
+		k.countChecks(ctx, w, checks.Peers)
+	}
+	var fault *engine.Fault
+	if s.Protocol == protocol.ProtocolTest && errors.As(err, &fault) && fault.Class != engine.Transient {
+		if dropErr := k.drop(ctx, now, w, epoch.Hash(s.Epoch)); dropErr != nil {
+			k.cfg.Log.Error("record not given up", "vault", w.Name, "error", dropErr)
+		}
+	}
+}
+
+// maxChecks is how often a pair's set-up may fail with one peer: the failures tell a liar
+// about base OT choices, so the third is held against it (protocols.md 2.2).
+const maxChecks = 3
+
+func checksKey(vault [32]byte, peer engine.PartyID) string {
+	return store.Key(kindChecks, store.ID(vault[:]), store.ID(peer[:]))
+}
+
+// countChecks counts failed set-ups with these peers, durably.
+func (k *Keeper) countChecks(ctx context.Context, w *vault, peers []engine.PartyID) {
+	var e journal.Entry
+	for _, p := range peers {
+		w.checks[p]++
+		e.Put = append(e.Put, store.Entry{Key: checksKey(w.ID, p), Value: []byte{byte(min(w.checks[p], 255))}})
+	}
+	if err := k.cfg.Journal.Write(ctx, e); err != nil {
+		k.cfg.Log.Error("failed set-ups not counted", "vault", w.Name, "error", err)
+	}
+}
+
+// blamed names a peer with whom set-up failed too often.
+func (w *vault) blamed() error {
+	for _, p := range w.parties {
+		if w.checks[p.ID] >= maxChecks {
+			return fmt.Errorf("vault %s: pair set-up with %s failed %d times: it is to blame; make the vault anew without it, or once its operator has found the cause", w.Name, w.names[p.ID], w.checks[p.ID])
+		}
+	}
+	return nil
 }
 
 // certified keeps the certificate of a record that we prepared, and passes it on: a member
@@ -228,11 +274,11 @@ func (k *Keeper) testTask(w *vault, r *epoch.Record, s *mpc.Setup) *session.Task
 				return k.tested(ctx, w, r.Hash())
 			}), nil
 		},
-		Done: func(_ context.Context, now time.Time, err error, _ bool) {
+		Done: func(ctx context.Context, now time.Time, err error, _ bool) {
 			if keys != nil {
 				keys.Wipe()
 			}
-			k.ended(w, s, now, err)
+			k.ended(ctx, w, s, now, err)
 		},
 	}
 }

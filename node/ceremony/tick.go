@@ -48,6 +48,10 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *vault, busy func([3
 	}
 	pending := w.book.Pending()
 	if len(pending) == 0 {
+		if err := w.blamed(); err != nil {
+			w.lastErr = err
+			return nil, nil
+		}
 		if !k.mayOpen(now, w) {
 			return nil, nil
 		}

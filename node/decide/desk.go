@@ -48,9 +48,9 @@ type Config struct {
 	// Vault and Keys come from the room that keeps keys.
 	Vault func(statement.ID) (ceremony.View, bool)
 	Keys  func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
-	// CheckPairs refuses a setup with a burned pair.
-	CheckPairs func(*mpc.Setup) error
-	Reachable  func(engine.PartyID) bool
+	// Fit refuses a setup with a burned pair, a quarantined party or a failing key.
+	Fit       func(context.Context, time.Time, *mpc.Setup) error
+	Reachable func(engine.PartyID) bool
 	// Check compares a decoded transaction with the chain as this node's own endpoint sees
 	// it. checked is false when no endpoint is configured for the chain. Mismatches are
 	// returned as why; err is trouble with the endpoint.

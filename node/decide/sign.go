@@ -133,7 +133,7 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	if err := protocol.CheckSigners(protocol.Seat{Setup: s, Self: d.cfg.Self}, r); err != nil {
 		return nil, err
 	}
-	if err := d.cfg.CheckPairs(s); err != nil {
+	if err := d.cfg.Fit(ctx, now, s); err != nil {
 		return nil, err
 	}
 	var names []string

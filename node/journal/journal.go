@@ -1,9 +1,11 @@
 // Package journal is the node's only writer: what happened and the state that follows from
-// it stand in one store transaction, or neither stands (product.md, trust rules 4 and 5).
+// it stand in one store transaction, or neither stands (product.md, trust rules 4 and 5;
+// spec/log).
 //
-// Locks: queue guards what waits to be written; whoever finds no leader leads, writes all
-// that waits in one batch, and wakes the others. head belongs to the leader. A caller alone
-// never waits for a goroutine, so the simulator may drive a journal step by step.
+// Locks: queue guards what waits to be written. Whoever finds no leader leads: it writes what
+// waits in one batch, its own entry first, and hands the lead to the first that came
+// meanwhile. The fields from head on belong to the leader. A caller alone never waits for a
+// goroutine, so the simulator may drive a journal step by step.
 package journal
 
 import (
@@ -11,7 +13,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -23,6 +24,8 @@ const (
 	kindLeaf = "log-leaf" // log-leaf/<number>: the leaf
 	kindHash = "log-hash" // log-hash/<index>: a node of the tree
 	keyHead  = "log-head" // size ‖ root
+
+	maxSize = 1 << 48 // leaves
 )
 
 // An Entry is one change of state and the leaves that tell of it.
@@ -43,7 +46,7 @@ type Journal struct {
 
 	queue sync.Mutex
 	wait  []*write
-	leads bool
+	led   bool // somebody leads
 
 	head   tlog.Head           // of the leader
 	rev    uint64              // revision of the head's row
@@ -52,10 +55,11 @@ type Journal struct {
 }
 
 type write struct {
-	ctx  context.Context
-	e    Entry
-	done chan struct{}
-	err  error
+	ctx   context.Context
+	e     Entry
+	woken chan struct{} // closed when the entry is dealt with, or it is our turn to lead
+	leads bool
+	err   error
 }
 
 // ErrUnlogged says that the log cannot be written, so nothing may be done.
@@ -73,7 +77,7 @@ func Open(ctx context.Context, s store.Store) (*Journal, error) {
 // Store gives the store for reading. Writing past the journal is a bug.
 func (j *Journal) Store() store.Store { return j.store }
 
-// Head is the log's size and root as last written.
+// Head is the log's size and root as last written; tlog.Empty before the first leaf.
 func (j *Journal) Head(ctx context.Context) (tlog.Head, error) {
 	h, _, err := j.storedHead(ctx)
 	return h, err
@@ -88,20 +92,26 @@ func (j *Journal) Leaf(ctx context.Context, n int64) (tlog.Leaf, error) {
 	return tlog.Decode(it.Value)
 }
 
+// load takes the stored head for ours. The hashes that it is made of must give its root.
 func (j *Journal) load(ctx context.Context) error {
 	h, rev, err := j.storedHead(ctx)
 	if err != nil {
 		return err
 	}
 	j.recent = map[int64]tlog.Hash{}
-	if h.Size > 0 {
-		got, err := tlog.Root(h.Size, j.reader(ctx))
-		if err != nil {
-			return err
-		}
-		if got != h {
-			return fmt.Errorf("log: the stored hashes give root %v at size %d, the head says %v: restore from a replica, do not repair by hand", got.Root, h.Size, h.Root)
-		}
+	got, err := tlog.Root(h.Size, j.reader(ctx))
+	if err != nil {
+		return err
+	}
+	if got != h {
+		return fmt.Errorf("log: the stored hashes give root %v at size %d, the head says %v: restore from a replica, do not repair by hand", got.Root, h.Size, h.Root)
+	}
+	// A head set back would let a second history grow over the first.
+	switch _, err := j.store.Get(ctx, leafKey(h.Size)); {
+	case err == nil:
+		return fmt.Errorf("log: leaf %d lies past the head's size: restore from a replica, do not repair by hand", h.Size)
+	case !errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("read log leaf %d: %w", h.Size, err)
 	}
 	j.head, j.rev, j.broken = h, rev, nil
 	return nil
@@ -110,15 +120,19 @@ func (j *Journal) load(ctx context.Context) error {
 func (j *Journal) storedHead(ctx context.Context) (tlog.Head, uint64, error) {
 	it, err := j.store.Get(ctx, keyHead)
 	if errors.Is(err, store.ErrNotFound) {
-		return tlog.Head{}, 0, nil
+		return tlog.Empty, 0, nil
 	}
 	if err != nil {
 		return tlog.Head{}, 0, fmt.Errorf("read the log's head: %w", err)
 	}
 	if len(it.Value) != 8+len(tlog.Hash{}) {
-		return tlog.Head{}, 0, fmt.Errorf("read the log's head: has %d bytes", len(it.Value))
+		return tlog.Head{}, 0, fmt.Errorf("read the log's head: has %d bytes, not %d", len(it.Value), 8+len(tlog.Hash{}))
 	}
-	return tlog.Head{Size: int64(binary.BigEndian.Uint64(it.Value)), Root: tlog.Hash(it.Value[8:])}, it.Revision, nil
+	size := binary.BigEndian.Uint64(it.Value)
+	if size == 0 || size > maxSize {
+		return tlog.Head{}, 0, fmt.Errorf("read the log's head: size %d is not 1 to 2⁴⁸", size)
+	}
+	return tlog.Head{Size: int64(size), Root: tlog.Hash(it.Value[8:])}, it.Revision, nil
 }
 
 // reader reads stored hashes, the freshest from memory.
@@ -146,178 +160,3 @@ func (j *Journal) reader(ctx context.Context) tlog.Reader {
 
 func leafKey(n int64) string { return store.Key(kindLeaf, store.Number(uint64(n))) }
 func hashKey(n int64) string { return store.Key(kindHash, store.Number(uint64(n))) }
-
-// Write makes an entry durable, or returns an error with nothing written. After
-// store.ErrUnknown it may have been written; one-time tokens in it count as spent.
-func (j *Journal) Write(ctx context.Context, e Entry) error {
-	w := &write{ctx: ctx, e: e, done: make(chan struct{})}
-	j.queue.Lock()
-	j.wait = append(j.wait, w)
-	if j.leads {
-		j.queue.Unlock()
-		<-w.done
-		return w.err
-	}
-	j.leads = true
-	for len(j.wait) > 0 {
-		group := take(&j.wait)
-		j.queue.Unlock()
-		j.commit(group)
-		for _, g := range group {
-			close(g.done)
-		}
-		j.queue.Lock()
-	}
-	j.leads = false
-	j.queue.Unlock()
-	return w.err
-}
-
-// maxGroup bounds what is written at once: each leaf adds a row, about two hashes, and
-// its entry's own rows.
-const maxGroup = 60
-
-// take cuts the longest front of the queue that fits one batch.
-func take(queue *[]*write) []*write {
-	n, rows := 0, 0
-	for _, w := range *queue {
-		rows += len(w.e.Put) + len(w.e.Delete) + len(w.e.If) + 4*len(w.e.Leaves)
-		if n > 0 && (rows > maxGroup || touches((*queue)[:n], w)) {
-			break
-		}
-		n++
-	}
-	group := slices.Clone((*queue)[:n])
-	*queue = slices.Delete(*queue, 0, n)
-	return group
-}
-
-// touches reports whether an entry shares a key with one of the group: it must then see
-// what that one wrote.
-func touches(group []*write, w *write) bool {
-	keys := map[string]bool{}
-	for _, k := range w.keys() {
-		keys[k] = true
-	}
-	for _, g := range group {
-		for _, k := range g.keys() {
-			if keys[k] {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func (w *write) keys() (ks []string) {
-	for _, c := range w.e.If {
-		ks = append(ks, c.Key)
-	}
-	for _, p := range w.e.Put {
-		ks = append(ks, p.Key)
-	}
-	return append(ks, w.e.Delete...)
-}
-
-// commit writes a group at once; if any of it is refused, each of it alone.
-func (j *Journal) commit(group []*write) {
-	var all Entry
-	for _, w := range group {
-		all.Add(w.e)
-	}
-	err := j.append(group[0].ctx, all)
-	if err != nil && len(group) > 1 && !errors.Is(err, store.ErrUnknown) {
-		for _, w := range group {
-			w.err = j.append(w.ctx, w.e)
-		}
-		return
-	}
-	for _, w := range group {
-		w.err = err
-	}
-}
-
-// append writes one entry with its leaves, the tree's new hashes and its new head.
-func (j *Journal) append(ctx context.Context, e Entry) error {
-	if j.broken != nil {
-		if err := j.load(ctx); err != nil {
-			return fmt.Errorf("%w: %w", ErrUnlogged, err)
-		}
-	}
-	if len(e.Leaves) == 0 {
-		_, err := j.store.Commit(ctx, e.Batch)
-		return err
-	}
-	b, head, fresh, err := j.grow(ctx, e)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnlogged, err)
-	}
-	rev, err := j.store.Commit(ctx, b)
-	var conflict *store.ConflictError
-	switch {
-	case err == nil:
-		j.head, j.rev = head, rev
-		j.remember(fresh)
-		return nil
-	case errors.Is(err, store.ErrUnknown), errors.As(err, &conflict) && conflict.Key == keyHead:
-		j.broken = err
-	}
-	return err
-}
-
-// grow adds an entry's leaves to a copy of the tree.
-func (j *Journal) grow(ctx context.Context, e Entry) (b store.Batch, head tlog.Head, fresh map[int64]tlog.Hash, err error) {
-	b = store.Batch{
-		If: append(slices.Clone(e.If), store.Cond{Key: keyHead, Revision: j.rev}), Put: slices.Clone(e.Put),
-		Delete: e.Delete, Reserve: e.Reserve,
-	}
-	fresh = map[int64]tlog.Hash{}
-	stored := j.reader(ctx)
-	both := tlog.ReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		out := make([]tlog.Hash, len(indexes))
-		for i, x := range indexes {
-			h, ok := fresh[x]
-			if !ok {
-				old, err := stored.ReadHashes([]int64{x})
-				if err != nil {
-					return nil, err
-				}
-				h = old[0]
-			}
-			out[i] = h
-		}
-		return out, nil
-	})
-	size := j.head.Size
-	for _, leaf := range e.Leaves {
-		raw := leaf.Encode()
-		first, hashes, err := tlog.Append(size, raw, both)
-		if err != nil {
-			return b, head, nil, err
-		}
-		b.Put = append(b.Put, store.Entry{Key: leafKey(size), Value: raw})
-		for i, h := range hashes {
-			x := first + int64(i)
-			fresh[x] = h
-			b.Put = append(b.Put, store.Entry{Key: hashKey(x), Value: bytes32(h)})
-		}
-		size++
-	}
-	if head, err = tlog.Root(size, both); err != nil {
-		return b, head, nil, err
-	}
-	b.Put = append(b.Put, store.Entry{Key: keyHead, Value: append(binary.BigEndian.AppendUint64(nil, uint64(size)), head.Root[:]...)})
-	return b, head, fresh, nil
-}
-
-func bytes32(h tlog.Hash) []byte { return slices.Clone(h[:]) }
-
-// remember keeps the hashes that appends are likely to read again, and not too many.
-func (j *Journal) remember(fresh map[int64]tlog.Hash) {
-	if len(j.recent) > 4096 {
-		clear(j.recent)
-	}
-	for x, h := range fresh {
-		j.recent[x] = h
-	}
-}

@@ -4,7 +4,7 @@
 // note passes it on, so no single node can hide it (spec/notes).
 //
 // The outbox knows bytes and peers, not what notes mean. All methods may be called at the
-// same time; mu guards the table.
+// same time: mu guards the tables, tick is held by the one Tick that runs.
 package outbox
 
 import (
@@ -14,8 +14,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,8 +27,12 @@ import (
 // A Kind says what a note carries. The node's table gives the meanings.
 type Kind uint8
 
-// MaxNote bounds a note's body, in bytes.
-const MaxNote = 1 << 20
+// Bounds of a note. The store takes a batch of 1 MiB, in which the note stands twice: as it
+// is sent, and as what follows from it.
+const (
+	MaxNote   = 384 << 10 // bytes, encoded
+	maxFields = 8
+)
 
 // A Note is one thing that all peers must come to hold.
 type Note struct {
@@ -58,9 +60,12 @@ func (n Note) ID() ID { return sha256.Sum256(n.Encode()) }
 
 // Decode reads the canonical form.
 func Decode(b []byte) (Note, error) {
+	if len(b) > MaxNote {
+		return Note{}, fmt.Errorf("decode note: %d bytes, at most %d are allowed", len(b), MaxNote)
+	}
 	d, n := transcript.NewDecoder(b), Note{}
 	n.Kind = Kind(d.Uint(fieldKind, 255))
-	d.List(fieldFields, 0, 8, func(_ int, d *transcript.Decoder) {
+	d.List(fieldFields, 0, maxFields, func(_ int, d *transcript.Decoder) {
 		n.Fields = append(n.Fields, bytes.Clone(d.Bytes(1, MaxNote)))
 	})
 	if err := d.Done(); err != nil {
@@ -82,13 +87,18 @@ const (
 type Peer = engine.PartyID
 
 const (
-	kindOutbox = "outbox" // outbox/<peer>/<note>: a note that this peer lacks
-	kindNoted  = "noted"  // noted/<note>: taken before
+	kindOutbox = "outbox" // outbox/<peer>/<note>: this peer lacks it; empty
+	kindNote   = "note"   // note/<note>: its bytes, as long as a peer lacks it
+	kindNoted  = "noted"  // noted/<note>: taken before, for ever
 )
 
 const (
 	resendAfter = 3 * time.Second
 	resendMost  = 5 * time.Minute
+
+	// What one Tick sends a peer at most: a peer that was away for long is not flooded.
+	burstNotes = 256
+	burstBytes = 1 << 20
 )
 
 // Outbox holds what is on its way.
@@ -96,20 +106,27 @@ type Outbox struct {
 	journal *journal.Journal
 	send    func(Peer, []byte) // hands a note's bytes to the link; must not block
 
+	tick sync.Mutex
+
 	mu    sync.Mutex
 	peers map[Peer]map[ID]*item
-	gone  []string // rows to delete: acknowledged
+	rows  map[ID]int // how many peers' rows a note has in the store
+	gone  []row      // rows to delete: acknowledged
+}
+
+type row struct {
+	peer Peer
+	note ID
 }
 
 type item struct {
-	raw   []byte
 	next  time.Time // when it is sent again
 	tries int
 }
 
 // Open reads what was on its way when the node stopped.
 func Open(ctx context.Context, j *journal.Journal, send func(Peer, []byte)) (*Outbox, error) {
-	o := &Outbox{journal: j, send: send, peers: map[Peer]map[ID]*item{}}
+	o := &Outbox{journal: j, send: send, peers: map[Peer]map[ID]*item{}, rows: map[ID]int{}}
 	prefix := store.Prefix(kindOutbox)
 	for after := ""; ; {
 		items, err := j.Store().Range(ctx, prefix, after, store.MaxLimit)
@@ -117,12 +134,11 @@ func Open(ctx context.Context, j *journal.Journal, send func(Peer, []byte)) (*Ou
 			return nil, fmt.Errorf("read outbox: %w", err)
 		}
 		for _, it := range items {
-			peer, _, _ := strings.Cut(strings.TrimPrefix(it.Key, prefix), "/")
-			raw, err := hex.DecodeString(peer)
-			if err != nil || len(raw) != len(Peer{}) {
-				return nil, fmt.Errorf("read outbox: row %q names no peer", it.Key)
+			r, err := parseRow(strings.TrimPrefix(it.Key, prefix))
+			if err != nil {
+				return nil, fmt.Errorf("read outbox: row %q: %w", it.Key, err)
 			}
-			o.add(Peer(raw), sha256.Sum256(it.Value), it.Value)
+			o.add(r, time.Time{})
 			after = it.Key
 		}
 		if len(items) < store.MaxLimit {
@@ -131,17 +147,29 @@ func Open(ctx context.Context, j *journal.Journal, send func(Peer, []byte)) (*Ou
 	}
 }
 
-func (o *Outbox) add(p Peer, id ID, raw []byte) {
-	if o.peers[p] == nil {
-		o.peers[p] = map[ID]*item{}
+func parseRow(s string) (r row, err error) {
+	peer, note, _ := strings.Cut(s, "/")
+	p, err1 := hex.DecodeString(peer)
+	n, err2 := hex.DecodeString(note)
+	if err1 != nil || err2 != nil || len(p) != len(r.peer) || len(n) != len(r.note) {
+		return r, errors.New("is not <party>/<note>")
 	}
-	if o.peers[p][id] == nil {
-		o.peers[p][id] = &item{raw: raw}
+	return row{Peer(p), ID(n)}, nil
+}
+
+func (o *Outbox) add(r row, next time.Time) {
+	if o.peers[r.peer] == nil {
+		o.peers[r.peer] = map[ID]*item{}
+	}
+	if o.peers[r.peer][r.note] == nil {
+		o.peers[r.peer][r.note] = &item{next: next}
+		o.rows[r.note]++
 	}
 }
 
-func rowKey(p Peer, id ID) string { return store.Key(kindOutbox, store.ID(p[:]), store.ID(id[:])) }
-func notedKey(id ID) string       { return store.Key(kindNoted, store.ID(id[:])) }
+func (r row) key() string   { return store.Key(kindOutbox, store.ID(r.peer[:]), store.ID(r.note[:])) }
+func noteKey(id ID) string  { return store.Key(kindNote, store.ID(id[:])) }
+func notedKey(id ID) string { return store.Key(kindNoted, store.ID(id[:])) }
 
 // Has reports whether a note was taken before.
 func (o *Outbox) Has(ctx context.Context, id ID) (bool, error) {
@@ -153,15 +181,19 @@ func (o *Outbox) Has(ctx context.Context, id ID) (bool, error) {
 }
 
 // Rows are what makes a note durable: the caller writes them in the transaction that takes
-// or makes the note, then calls Post.
+// or makes the note, then calls Post. A conflict on them means that the note was taken
+// before.
 func (o *Outbox) Rows(n Note, to []Peer) journal.Entry {
-	id, raw := n.ID(), n.Encode()
+	id := n.ID()
 	e := journal.Entry{Batch: store.Batch{
 		If:  []store.Cond{store.Absent(notedKey(id))},
 		Put: []store.Entry{{Key: notedKey(id), Value: []byte{1}}},
 	}}
+	if len(to) > 0 {
+		e.Put = append(e.Put, store.Entry{Key: noteKey(id), Value: n.Encode()})
+	}
 	for _, p := range to {
-		e.Put = append(e.Put, store.Entry{Key: rowKey(p, id), Value: raw})
+		e.Put = append(e.Put, store.Entry{Key: row{p, id}.key()})
 	}
 	return e
 }
@@ -171,8 +203,7 @@ func (o *Outbox) Post(now time.Time, n Note, to []Peer) {
 	id, raw := n.ID(), n.Encode()
 	o.mu.Lock()
 	for _, p := range to {
-		o.add(p, id, raw)
-		o.peers[p][id].next = now.Add(resendAfter)
+		o.add(row{p, id}, now.Add(resendAfter))
 	}
 	o.mu.Unlock()
 	for _, p := range to {
@@ -182,14 +213,16 @@ func (o *Outbox) Post(now time.Time, n Note, to []Peer) {
 
 // Settle notes a peer's answer, or that the peer showed the note itself.
 func (o *Outbox) Settle(p Peer, id ID, v Verdict) {
-	if v == Later {
-		return
-	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if _, ok := o.peers[p][id]; ok {
+	it := o.peers[p][id]
+	switch {
+	case it == nil:
+	case v == Later:
+		it.tries = min(it.tries, 1) // it answers: what is missing there may come at any time
+	case v == Taken || v == Refused:
 		delete(o.peers[p], id)
-		o.gone = append(o.gone, rowKey(p, id))
+		o.gone = append(o.gone, row{p, id})
 	}
 }
 
@@ -198,43 +231,6 @@ func (o *Outbox) Waiting(p Peer) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.peers[p])
-}
-
-// Tick sends again what was not answered, and deletes the rows of what was.
-func (o *Outbox) Tick(ctx context.Context, now time.Time, reachable func(Peer) bool) error {
-	type parcel struct {
-		to  Peer
-		raw []byte
-	}
-	var due []parcel
-	o.mu.Lock()
-	for _, p := range slices.SortedFunc(maps.Keys(o.peers), func(a, b Peer) int { return bytes.Compare(a[:], b[:]) }) {
-		if !reachable(p) {
-			continue
-		}
-		for _, id := range slices.SortedFunc(maps.Keys(o.peers[p]), func(a, b ID) int { return bytes.Compare(a[:], b[:]) }) {
-			if it := o.peers[p][id]; !now.Before(it.next) {
-				it.tries++
-				it.next = now.Add(min(resendAfter<<min(it.tries, 10), resendMost))
-				due = append(due, parcel{p, it.raw})
-			}
-		}
-	}
-	gone := o.gone[:min(len(o.gone), store.MaxWrites)]
-	o.mu.Unlock()
-	for _, d := range due {
-		o.send(d.to, d.raw)
-	}
-	if len(gone) == 0 {
-		return nil
-	}
-	if err := o.journal.Write(ctx, journal.Entry{Batch: store.Batch{Delete: gone}}); err != nil {
-		return fmt.Errorf("clear outbox: %w", err)
-	}
-	o.mu.Lock()
-	o.gone = slices.Delete(o.gone, 0, len(gone))
-	o.mu.Unlock()
-	return nil
 }
 
 // Wake makes everything for a peer due at once: its link came up.

@@ -49,10 +49,12 @@ func encodeFault(f *engine.Fault) []byte {
 func faultEntry(now time.Time, r *run, f *engine.Fault) journal.Entry {
 	row := encodeFault(f)
 	id := sha256.Sum256(row)
-	return journal.Entry{
-		Batch:  store.Batch{Put: []store.Entry{{Key: store.Key(KindFault, store.ID(r.hash[:]), store.ID(id[:8])), Value: row}}},
+	e := journal.Entry{
+		Batch:  sanction(now, r.setup.KeyID, f),
 		Leaves: []tlog.Leaf{{Kind: tlog.KindFault, Time: now, ID: id}},
 	}
+	e.Put = append(e.Put, store.Entry{Key: store.Key(KindFault, store.ID(r.hash[:]), store.ID(id[:8])), Value: row})
+	return e
 }
 
 func sortedLinks(m map[engine.PartyID]*orphanage) []engine.PartyID {

@@ -119,16 +119,6 @@ func (h *Host) Burned(key [32]byte) (peers []engine.PartyID) {
 	return peers
 }
 
-// CheckPairs refuses to begin with a burned pair.
-func (h *Host) CheckPairs(s *mpc.Setup) error {
-	for _, p := range s.Parties {
-		if t, burned := h.pairs.burned([]engine.Token{{Key: s.KeyID, Peer: p.ID}}); burned {
-			return &BurnedError{Token: t}
-		}
-	}
-	return nil
-}
-
 // burnRow is the durable flag: which session burned the pair, and when.
 func burnRow(t engine.Token, setup [32]byte, now time.Time) store.Entry {
 	value := fmt.Sprintf("%s %x", now.UTC().Format(time.RFC3339), setup)

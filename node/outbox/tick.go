@@ -1,0 +1,118 @@
+package outbox
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// Tick sends again what was not answered, and deletes the rows of what was. Of two at the
+// same time the second does nothing.
+func (o *Outbox) Tick(ctx context.Context, now time.Time, reachable func(Peer) bool) error {
+	if !o.tick.TryLock() {
+		return nil
+	}
+	defer o.tick.Unlock()
+	if err := o.resend(ctx, now, reachable); err != nil {
+		return err
+	}
+	return o.clear(ctx)
+}
+
+func (o *Outbox) resend(ctx context.Context, now time.Time, reachable func(Peer) bool) error {
+	o.mu.Lock()
+	peers := slices.Collect(maps.Keys(o.peers))
+	o.mu.Unlock()
+	slices.SortFunc(peers, func(a, b Peer) int { return bytes.Compare(a[:], b[:]) })
+	bodies := map[ID][]byte{} // notes that several peers lack are read once
+	for _, p := range peers {
+		if !reachable(p) {
+			continue
+		}
+		size := 0
+		for _, id := range o.due(now, p) {
+			raw := bodies[id]
+			if raw == nil {
+				it, err := o.journal.Store().Get(ctx, noteKey(id))
+				if err != nil {
+					return fmt.Errorf("resend note %x: %w", id[:6], err)
+				}
+				raw = it.Value
+				bodies[id] = raw
+			}
+			if size += len(raw); size > burstBytes && size > len(raw) {
+				break
+			}
+			o.tried(now, p, id)
+			o.send(p, raw)
+		}
+	}
+	return nil
+}
+
+// due lists what is to be sent again, the longest waiting first.
+func (o *Outbox) due(now time.Time, p Peer) []ID {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	items := o.peers[p]
+	var ids []ID
+	for id, it := range items {
+		// A clock that was set back must not make notes wait for it.
+		if wait := it.next.Sub(now); wait <= 0 || wait > 2*resendMost {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, func(a, b ID) int {
+		return cmp.Or(items[a].next.Compare(items[b].next), bytes.Compare(a[:], b[:]))
+	})
+	return ids[:min(len(ids), burstNotes)]
+}
+
+func (o *Outbox) tried(now time.Time, p Peer, id ID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if it := o.peers[p][id]; it != nil {
+		it.tries++
+		it.next = now.Add(min(resendAfter<<min(it.tries, 10), resendMost))
+	}
+}
+
+// clear deletes the rows of answered notes; with a note's last row go its bytes.
+func (o *Outbox) clear(ctx context.Context) error {
+	o.mu.Lock()
+	gone := slices.Clone(o.gone[:min(len(o.gone), store.MaxWrites/2)])
+	var e journal.Entry
+	left := map[ID]int{}
+	for _, r := range gone {
+		e.Delete = append(e.Delete, r.key())
+		if _, seen := left[r.note]; !seen {
+			left[r.note] = o.rows[r.note]
+		}
+		if left[r.note]--; left[r.note] == 0 {
+			e.Delete = append(e.Delete, noteKey(r.note))
+		}
+	}
+	o.mu.Unlock()
+	if len(gone) == 0 {
+		return nil
+	}
+	if err := o.journal.Write(ctx, e); err != nil {
+		return fmt.Errorf("clear outbox: %w", err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.gone = slices.Delete(o.gone, 0, len(gone))
+	for _, r := range gone {
+		if o.rows[r.note]--; o.rows[r.note] == 0 {
+			delete(o.rows, r.note)
+		}
+	}
+	return nil
+}

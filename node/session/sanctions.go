@@ -1,0 +1,100 @@
+package session
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ostraka/ostraka/mpc/engine"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// Rows that faults leave behind (protocols.md 0.3).
+const (
+	kindQuarantine   = "quarantine"   // quarantine/<key>/<party>: it broke the protocol of this key
+	kindUnattributed = "unattributed" // unattributed/<key>/<Unix nanoseconds>: a session that nobody can be named for
+)
+
+const (
+	unattributedMost = 3 // per key
+	unattributedSpan = time.Hour
+)
+
+// sanction is what a fault leaves behind, to be written with it: a party that broke the
+// protocol is quarantined for the key; a session that failed without a culprit counts.
+func sanction(now time.Time, key [32]byte, f *engine.Fault) (b store.Batch) {
+	switch f.Class {
+	case engine.Blame:
+		for _, id := range f.Accused {
+			b.Put = append(b.Put, store.Entry{Key: store.Key(kindQuarantine, store.ID(key[:]), store.ID(id[:])), Value: []byte(f.Check)})
+		}
+	case engine.Unattributed:
+		at := binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))
+		b.Put = append(b.Put, store.Entry{Key: store.Key(kindUnattributed, store.ID(key[:]), store.Number(uint64(now.UnixNano()))), Value: at})
+	}
+	return b
+}
+
+// QuarantineError refuses work with a party that broke the protocol of this key.
+type QuarantineError struct {
+	Party engine.PartyID
+	Check string
+}
+
+func (e *QuarantineError) Error() string {
+	return fmt.Sprintf("party %v is quarantined for this key: it failed the check %q; its operator must find out why, and the key be reshared without it", e.Party, e.Check)
+}
+
+// ErrTooManyFailures refuses a key whose sessions keep failing without a culprit: each
+// failure could teach a liar something.
+var ErrTooManyFailures = errors.New("too many sessions of this key failed within an hour without anybody to name: find out which node holds a wrong share (`ostraka doctor` on each), then wait for the hour to pass")
+
+// Fit refuses a Setup with a burned pair, a quarantined party, or too many unexplained
+// failures of its key.
+func (h *Host) Fit(ctx context.Context, now time.Time, s *mpc.Setup) error {
+	for _, p := range s.Parties {
+		if t, burned := h.pairs.burned([]engine.Token{{Key: s.KeyID, Peer: p.ID}}); burned {
+			return &BurnedError{Token: t}
+		}
+	}
+	st := h.cfg.Journal.Store()
+	prefix := store.Prefix(kindQuarantine, store.ID(s.KeyID[:]))
+	items, err := st.Range(ctx, prefix, "", store.MaxLimit)
+	if err != nil {
+		return fmt.Errorf("read quarantined parties: %w", err)
+	}
+	for _, it := range items {
+		for _, p := range s.Parties {
+			if strings.TrimPrefix(it.Key, prefix) == string(store.ID(p.ID[:])) {
+				return &QuarantineError{p.ID, string(it.Value)}
+			}
+		}
+	}
+	since := store.Prefix(kindUnattributed, store.ID(s.KeyID[:])) + string(store.Number(uint64(now.Add(-unattributedSpan).UnixNano())))
+	items, err = st.Range(ctx, store.Prefix(kindUnattributed, store.ID(s.KeyID[:])), since, unattributedMost)
+	if err != nil {
+		return fmt.Errorf("read failures of key: %w", err)
+	}
+	if len(items) >= unattributedMost {
+		return ErrTooManyFailures
+	}
+	return nil
+}
+
+// Quarantined lists the parties quarantined for a key.
+func (h *Host) Quarantined(ctx context.Context, key [32]byte) (ids []engine.PartyID, err error) {
+	prefix := store.Prefix(kindQuarantine, store.ID(key[:]))
+	items, err := h.cfg.Journal.Store().Range(ctx, prefix, "", store.MaxLimit)
+	for _, it := range items {
+		t, perr := parseBurn(string(store.ID(key[:])) + "/" + strings.TrimPrefix(it.Key, prefix))
+		if perr != nil {
+			return nil, fmt.Errorf("read quarantined parties: row %q: %w", it.Key, perr)
+		}
+		ids = append(ids, t.Peer)
+	}
+	return ids, err
+}
