@@ -16,7 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/node/link"
@@ -142,7 +141,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked) (err error) {
 		Knock: func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error) {
 			return link.Knock(ctx, u.identity, addr, key, body)
 		},
-		Check: d.check,
+		Check: (&checker{endpoints: d.Endpoints, answers: map[question]*answer{}}).check,
 		Fatal: func(err error) {
 			d.log.Error("the node must stop", "error", err)
 			select {
@@ -174,22 +173,6 @@ func (d *Daemon) reachableKey(key ed25519.PublicKey) bool {
 		}
 	}
 	return false
-}
-
-// check asks this node's own endpoint, if there is one for the transaction's chain.
-func (d *Daemon) check(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error) {
-	c := d.Endpoints[fmt.Sprintf("eip155:%d", f.ChainID)]
-	if c == nil {
-		return false, "", nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	err = c.Check(ctx, from, f, rpc.Limits{})
-	var mismatch *rpc.Mismatch
-	if errors.As(err, &mismatch) {
-		return true, err.Error(), nil
-	}
-	return true, "", err
 }
 
 // receive takes a frame of a peer. Session frames go to the workers: those of one session

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,10 +21,7 @@ func (o *Outbox) Tick(ctx context.Context, now time.Time, reachable func(Peer) b
 		return nil
 	}
 	defer o.tick.Unlock()
-	if err := o.resend(ctx, now, reachable); err != nil {
-		return err
-	}
-	return o.clear(ctx)
+	return errors.Join(o.resend(ctx, now, reachable), o.clear(ctx))
 }
 
 func (o *Outbox) resend(ctx context.Context, now time.Time, reachable func(Peer) bool) error {
@@ -32,6 +30,7 @@ func (o *Outbox) resend(ctx context.Context, now time.Time, reachable func(Peer)
 	o.mu.Unlock()
 	slices.SortFunc(peers, func(a, b Peer) int { return bytes.Compare(a[:], b[:]) })
 	bodies := map[ID][]byte{} // notes that several peers lack are read once
+	var failed error
 	for _, p := range peers {
 		if !reachable(p) {
 			continue
@@ -42,7 +41,8 @@ func (o *Outbox) resend(ctx context.Context, now time.Time, reachable func(Peer)
 			if raw == nil {
 				it, err := o.journal.Store().Get(ctx, noteKey(id))
 				if err != nil {
-					return fmt.Errorf("resend note %x: %w", id[:6], err)
+					failed = fmt.Errorf("resend note %x: %w", id[:6], err)
+					continue
 				}
 				raw = it.Value
 				bodies[id] = raw
@@ -54,7 +54,7 @@ func (o *Outbox) resend(ctx context.Context, now time.Time, reachable func(Peer)
 			o.send(p, raw)
 		}
 	}
-	return nil
+	return failed
 }
 
 // due lists what is to be sent again, the longest waiting first.

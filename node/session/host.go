@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/internal/failpoint"
 	"github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
@@ -55,9 +56,11 @@ type Config struct {
 	Rand    io.Reader                             // safe for concurrent use
 	Log     *slog.Logger
 	// Admit decides whether we take part in a Setup: policy and our own records. It must not
-	// believe anything in the Setup.
+	// believe anything in the Setup. It is asked once for each Setup, restarts included, and
+	// only for Setups that name us.
 	Admit func(ctx context.Context, now time.Time, s *mpc.Setup) (*Task, error)
-	// Fatal ends the process: a burn flag could not be made durable.
+	// Fatal ends the process: a burn flag could not be made durable. Should it return, the host
+	// begins nothing more.
 	Fatal func(error)
 }
 
@@ -65,17 +68,24 @@ type Config struct {
 type Host struct {
 	cfg Config
 
-	mu      sync.Mutex
-	joining map[[32]byte]*run         // by hash of setup
-	running map[engine.SessionID]*run // by session id
-	done    []Status                  // the youngest last
-	orphans orphans
-	pairs   pairs
+	mu        sync.Mutex
+	closed    bool
+	admitting map[[32]byte]bool         // by hash of setup: being decided on
+	open      map[[32]byte]*run         // by hash of setup
+	running   map[engine.SessionID]*run // those of open that run, by session id
+	done      []Status                  // the youngest last
+	over      over
+	orphans   orphans
+
+	pairs pairs
 }
 
 // NewHost makes a host. Burn flags are read from the journal's store.
 func NewHost(ctx context.Context, cfg Config) (*Host, error) {
-	h := &Host{cfg: cfg, joining: map[[32]byte]*run{}, running: map[engine.SessionID]*run{}, orphans: newOrphans()}
+	h := &Host{
+		cfg: cfg, admitting: map[[32]byte]bool{}, open: map[[32]byte]*run{}, running: map[engine.SessionID]*run{},
+		over: newOver(), orphans: newOrphans(),
+	}
 	if err := h.pairs.load(ctx, cfg.Journal.Store()); err != nil {
 		return nil, err
 	}
@@ -110,35 +120,69 @@ func (h *Host) Open(ctx context.Context, now time.Time, s *mpc.Setup) error {
 	return nil
 }
 
+// errKnown says that a setup is open here or being decided on: the link repeated it.
+var errKnown = errors.New("the setup came before")
+
 // admit makes the setup ours: policy, then the seen mark and the admission durably, then
-// the Join, which the caller sends.
+// the Join, which the caller sends. Nothing asks policy twice about one Setup: a replay, even
+// one of long ago, must not move an intent (TOB-SILA-9).
 func (h *Host) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*run, []byte, error) {
 	if err := s.Current(now); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	task, err := h.cfg.Admit(ctx, now, s)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	if _, in := s.Party(h.cfg.Self); !in {
+		return nil, nil, fmt.Errorf("%w: we are not among its parties", ErrRefused)
 	}
 	hash := s.Hash()
-	h.mu.Lock()
-	full := len(h.joining)+len(h.running) >= maxSessions
-	h.mu.Unlock()
-	if full {
-		return nil, nil, h.abandon(ctx, now, task, fmt.Errorf("%d sessions are open here: wait for some to end", maxSessions))
+	if err := h.reserve(hash); err != nil {
+		return nil, nil, err
 	}
+	r, join, err := h.decide(ctx, now, s, hash)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.admitting, hash)
+	if err != nil {
+		h.over.add(hash)
+		return nil, nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	h.open[hash] = r
+	return r, join, nil
+}
+
+// reserve keeps a place among the open sessions for this setup.
+func (h *Host) reserve(hash [32]byte) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.closed:
+		return fmt.Errorf("%w: this node is stopping", ErrRefused)
+	case h.admitting[hash] || h.open[hash] != nil:
+		return errKnown
+	case len(h.admitting)+len(h.open) >= maxSessions:
+		return fmt.Errorf("%w: %d sessions are open here: wait for some to end", ErrRefused, maxSessions)
+	}
+	h.admitting[hash] = true
+	return nil
+}
+
+func (h *Host) decide(ctx context.Context, now time.Time, s *mpc.Setup, hash [32]byte) (*run, []byte, error) {
+	if err := h.unseen(ctx, s, hash); err != nil {
+		return nil, nil, err
+	}
+	task, err := h.cfg.Admit(ctx, now, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	failpoint.Hit("session-before-join")
 	if err := h.markSeen(ctx, s, hash, task.Admit); err != nil {
 		return nil, nil, h.abandon(ctx, now, task, err)
 	}
+	failpoint.Hit("session-after-join")
 	joining, join, err := mpc.NewJoin(s, h.cfg.Self, task.Standing, h.cfg.Rand, h.cfg.Sign)
 	if err != nil {
 		return nil, nil, h.abandon(ctx, now, task, err)
 	}
-	r := &run{host: h, setup: s, hash: hash, task: task, joining: joining, started: now, deadline: now.Add(task.Timeout)}
-	h.mu.Lock()
-	h.joining[hash] = r
-	h.mu.Unlock()
-	return r, join, nil
+	return newRun(h, s, hash, task, joining, now), join, nil
 }
 
 // abandon tells an admitted task that nothing came of it.
@@ -147,11 +191,13 @@ func (h *Host) abandon(ctx context.Context, now time.Time, t *Task, cause error)
 	if t.Done != nil {
 		t.Done(context.WithoutCancel(ctx), now, &engine.Fault{Check: "admission", Class: engine.Transient, Err: cause}, false)
 	}
-	return fmt.Errorf("%w: %w", ErrRefused, cause)
+	return cause
 }
 
 // Deliver takes a session frame that arrived over the link of a peer. What does not
-// authenticate is dropped; the error is for the log only.
+// authenticate is dropped. Errors are for the log; but an ErrRefused is for the opener, and
+// after a *mpc.StandingError its sender may need the final certificate. The frame must not be
+// changed afterwards.
 func (h *Host) Deliver(ctx context.Context, now time.Time, link engine.PartyID, frame []byte) error {
 	t, err := mpc.TypeOf(frame)
 	if err != nil {
@@ -172,13 +218,10 @@ func (h *Host) takeSetup(ctx context.Context, now time.Time, frame []byte) error
 	if err != nil {
 		return err
 	}
-	h.mu.Lock()
-	_, known := h.joining[s.Hash()]
-	h.mu.Unlock()
-	if known {
-		return nil // the link repeated it
-	}
 	r, join, err := h.admit(ctx, now, s)
+	if errors.Is(err, errKnown) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -198,7 +241,7 @@ func (h *Host) revive(ctx context.Context, now time.Time, r *run) {
 	h.mu.Unlock()
 	for _, f := range early {
 		if err := r.join(ctx, now, f); err != nil {
-			h.cfg.Log.Warn("join dropped", "session", r.name(), "error", err)
+			h.cfg.Log.Warn("join dropped", "setup", fmt.Sprintf("%x", r.hash[:6]), "error", err)
 		}
 	}
 }
@@ -209,8 +252,8 @@ func (h *Host) takeJoin(ctx context.Context, now time.Time, link engine.PartyID,
 		return err
 	}
 	h.mu.Lock()
-	r := h.joining[hash]
-	if r == nil {
+	r := h.open[hash]
+	if r == nil && !h.over.has(hash) {
 		h.orphans.keep(now, link, hash, frame)
 	}
 	h.mu.Unlock()
@@ -227,7 +270,7 @@ func (h *Host) takeMessage(ctx context.Context, now time.Time, link engine.Party
 	}
 	h.mu.Lock()
 	r := h.running[env.Session]
-	if r == nil {
+	if r == nil && !h.over.has(env.Session) {
 		h.orphans.keep(now, link, env.Session, frame)
 	}
 	h.mu.Unlock()
@@ -240,26 +283,26 @@ func (h *Host) takeMessage(ctx context.Context, now time.Time, link engine.Party
 // Declined takes a peer's word, over its own link, that it will not join a session of ours.
 func (h *Host) Declined(ctx context.Context, now time.Time, by engine.PartyID, setup [32]byte, reason string) {
 	h.mu.Lock()
-	r := h.joining[setup]
+	r := h.open[setup]
 	h.mu.Unlock()
 	if r != nil {
 		r.declined(ctx, now, by, reason)
 	}
 }
 
-// Tick ends sessions whose time is over, and forgets early frames that nobody claimed.
+// Tick ends sessions whose time is over or whose pairs burned, and forgets early frames that
+// nobody claimed.
 func (h *Host) Tick(ctx context.Context, now time.Time) {
 	h.mu.Lock()
 	h.orphans.expire(now)
-	late := []*run{}
-	for _, r := range h.all() {
-		if now.After(r.deadline) {
-			late = append(late, r)
-		}
-	}
+	open := h.all()
 	h.mu.Unlock()
-	for _, r := range late {
-		r.expire(ctx, now)
+	for _, r := range open {
+		if _, burned := h.pairs.burned(r.pairs); burned || now.After(r.deadline) {
+			r.mu.Lock()
+			r.overdue(ctx, now)
+			r.mu.Unlock()
+		}
 	}
 }
 
@@ -270,16 +313,9 @@ func (h *Host) Busy(f func(*mpc.Setup) bool) bool {
 	return slices.ContainsFunc(h.all(), func(r *run) bool { return f(r.setup) })
 }
 
-// all lists the open sessions, each once, in an order that does not depend on the map's.
+// all lists the open sessions in an order that does not depend on the map's.
 func (h *Host) all() []*run {
-	rs := slices.Collect(maps.Values(h.joining))
-	for _, r := range h.running {
-		if h.joining[r.hash] == nil {
-			rs = append(rs, r)
-		}
-	}
-	slices.SortFunc(rs, func(a, b *run) int { return slices.Compare(a.hash[:], b.hash[:]) })
-	return rs
+	return slices.SortedFunc(maps.Values(h.open), func(a, b *run) int { return slices.Compare(a.hash[:], b.hash[:]) })
 }
 
 // Status is what people see of a session.
@@ -296,7 +332,7 @@ type Status struct {
 	Started  time.Time
 	Deadline time.Time
 	Ended    time.Time // zero while it runs
-	Err      error     // why it ended without a result
+	Err      error     // why it ended without a result; a fault's evidence stands in its row alone
 }
 
 // Sessions lists open and lately ended sessions, the open ones first.
@@ -313,9 +349,10 @@ func (h *Host) Sessions() []Status {
 	return append(out, done...)
 }
 
-// Close ends all sessions: signing never resumes.
+// Close ends all sessions and begins no others: signing never resumes.
 func (h *Host) Close(ctx context.Context, now time.Time) {
 	h.mu.Lock()
+	h.closed = true
 	open := h.all()
 	h.mu.Unlock()
 	for _, r := range open {
@@ -327,9 +364,11 @@ func (h *Host) Close(ctx context.Context, now time.Time) {
 func (h *Host) forget(r *run, s Status) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.joining, r.hash)
+	delete(h.open, r.hash)
+	h.over.add(r.hash)
 	if r.channel != nil {
 		delete(h.running, r.channel.Session())
+		h.over.add(r.channel.Session())
 	}
 	h.done = append(h.done, s)
 	if len(h.done) > keepDone {

@@ -11,6 +11,8 @@ const (
 	orphanBytes = 8 << 20
 	orphanCount = 4096
 	orphanLife  = time.Minute
+
+	maxOver = 8192 // ended sessions whose late frames are known as such
 )
 
 // orphans keeps frames for sessions that may start here soon: joins by setup hash, messages
@@ -32,15 +34,17 @@ type orphan struct {
 
 func newOrphans() orphans { return orphans{map[engine.PartyID]*orphanage{}} }
 
-// keep stores a frame unless the link's bound is reached: the newest are refused.
+// keep stores a frame; beyond the link's bound its oldest go.
 func (o *orphans) keep(now time.Time, link engine.PartyID, of [32]byte, frame []byte) {
 	l := o.links[link]
 	if l == nil {
 		l = &orphanage{}
 		o.links[link] = l
 	}
-	if l.bytes+len(frame) > orphanBytes || len(l.frames) >= orphanCount {
-		return
+	for len(l.frames) > 0 && (l.bytes+len(frame) > orphanBytes || len(l.frames) >= orphanCount) {
+		l.bytes -= len(l.frames[0].frame)
+		l.frames[0] = orphan{}
+		l.frames = l.frames[1:]
 	}
 	l.frames = append(l.frames, orphan{of, frame, now})
 	l.bytes += len(frame)
@@ -60,8 +64,11 @@ func (o *orphans) take(of [32]byte) (frames [][]byte) {
 }
 
 func (o *orphans) expire(now time.Time) {
-	for _, l := range o.links {
-		l.filter(func(x orphan) bool { return now.Sub(x.since) < orphanLife })
+	for link, l := range o.links {
+		l.filter(func(x orphan) bool { return now.Sub(x.since).Abs() < orphanLife })
+		if len(l.frames) == 0 {
+			delete(o.links, link)
+		}
 	}
 }
 
@@ -76,4 +83,30 @@ func (l *orphanage) filter(keep func(orphan) bool) {
 	}
 	clear(l.frames[len(kept):])
 	l.frames = kept
+}
+
+// over remembers setups and sessions that ended or were refused here: what comes late for
+// them must not take the place of what comes early for others.
+type over struct {
+	set  map[[32]byte]bool
+	ring [][32]byte
+	next int
+}
+
+func newOver() over { return over{set: map[[32]byte]bool{}} }
+
+func (o *over) has(id [32]byte) bool { return o.set[id] }
+
+func (o *over) add(id [32]byte) {
+	switch {
+	case o.set[id]:
+		return
+	case len(o.ring) < maxOver:
+		o.ring = append(o.ring, id)
+	default:
+		delete(o.set, o.ring[o.next])
+		o.ring[o.next] = id
+		o.next = (o.next + 1) % maxOver
+	}
+	o.set[id] = true
 }

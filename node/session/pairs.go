@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -125,6 +126,20 @@ func burnRow(t engine.Token, setup [32]byte, now time.Time) store.Entry {
 	return store.Entry{Key: store.BurnKey(t.Key[:], t.Peer[:]), Value: []byte(value)}
 }
 
+// unseen refuses a setup that was admitted before, by this process or an earlier one.
+func (h *Host) unseen(ctx context.Context, s *mpc.Setup, hash [32]byte) error {
+	_, err := h.cfg.Journal.Store().Get(ctx, store.SeenKey(uint64(s.NotAfter.Unix()), hash[:]))
+	switch {
+	case err == nil:
+		return errSeen
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	}
+	return fmt.Errorf("read seen setups: %w", err)
+}
+
+var errSeen = errors.New("this setup was answered before: it is a replay, or this node was restarted")
+
 // markSeen makes the admission durable together with the mark that this setup was seen: a
 // replayed Setup is refused until it has run out (TOB-SILA-9).
 func (h *Host) markSeen(ctx context.Context, s *mpc.Setup, hash [32]byte, e journal.Entry) error {
@@ -134,23 +149,29 @@ func (h *Host) markSeen(ctx context.Context, s *mpc.Setup, hash [32]byte, e jour
 	return h.cfg.Journal.Write(ctx, e)
 }
 
+// seenLonger is how long marks are kept after their setups ran out: clocks may be set back.
+const seenLonger = 24 * time.Hour
+
 // ForgetSeen deletes marks of setups that ran out.
 func (h *Host) ForgetSeen(ctx context.Context, now time.Time) error {
-	st := h.cfg.Journal.Store()
-	items, err := st.Range(ctx, store.Prefix(store.KindSeen), "", store.MaxWrites)
-	if err != nil {
-		return fmt.Errorf("read seen setups: %w", err)
-	}
-	// A mark is kept for a day longer: clocks may be set back.
-	end := store.Prefix(store.KindSeen, store.Number(uint64(now.Add(-24*time.Hour).Unix())))
-	var e journal.Entry
-	for _, it := range items {
-		if it.Key < end {
-			e.Delete = append(e.Delete, it.Key)
+	// Keys begin with not-after, so the expired stand at the front.
+	end := store.Prefix(store.KindSeen, store.Number(uint64(max(0, now.Add(-seenLonger).Unix()))))
+	for {
+		items, err := h.cfg.Journal.Store().Range(ctx, store.Prefix(store.KindSeen), "", store.MaxWrites)
+		if err != nil {
+			return fmt.Errorf("read seen setups: %w", err)
+		}
+		var e journal.Entry
+		for _, it := range items {
+			if it.Key < end {
+				e.Delete = append(e.Delete, it.Key)
+			}
+		}
+		if len(e.Delete) == 0 {
+			return nil
+		}
+		if err := h.cfg.Journal.Write(ctx, e); err != nil {
+			return fmt.Errorf("forget seen setups: %w", err)
 		}
 	}
-	if len(e.Delete) == 0 {
-		return nil
-	}
-	return h.cfg.Journal.Write(ctx, e)
 }

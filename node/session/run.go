@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/internal/failpoint"
@@ -22,6 +24,7 @@ type run struct {
 	host     *Host
 	setup    *mpc.Setup
 	hash     [32]byte
+	pairs    []engine.Token // that the session uses: none of a key that it makes
 	task     *Task
 	started  time.Time
 	deadline time.Time
@@ -30,8 +33,22 @@ type run struct {
 	joining  *mpc.Joining // until all have joined
 	channel  *mpc.Channel // from then on
 	machine  Machine
+	proved   map[engine.PartyID]bool // whose equivocation is kept
 	sentLast bool
 	ended    bool
+}
+
+func newRun(h *Host, s *mpc.Setup, hash [32]byte, t *Task, joining *mpc.Joining, now time.Time) *run {
+	r := &run{
+		host: h, setup: s, hash: hash, task: t, joining: joining, started: now, deadline: now.Add(t.Timeout),
+		proved: map[engine.PartyID]bool{},
+	}
+	for _, p := range s.Parties {
+		if p.ID != h.cfg.Self && s.Protocol != ceremony.ProtocolKeygen {
+			r.pairs = append(r.pairs, engine.Token{Key: s.KeyID, Peer: p.ID})
+		}
+	}
+	return r
 }
 
 func (r *run) name() string {
@@ -69,7 +86,7 @@ func (r *run) statusLocked() Status {
 func (r *run) join(ctx context.Context, now time.Time, frame []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ended || r.machine != nil {
+	if r.ended || r.machine != nil || r.overdue(ctx, now) {
 		return nil
 	}
 	if err := r.joining.Add(frame); err != nil {
@@ -95,12 +112,12 @@ func (r *run) begin(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	r.channel = channel
 	coins, err := mpc.Coins(r.host.cfg.Rand, r.task.Hedge.Expose(), channel.Session(), r.setup.Payload)
 	r.task.Hedge.Wipe()
 	if err != nil {
 		return err
 	}
-	r.channel = channel
 	r.machine, err = r.task.Begin(ceremony.Seat{
 		Session: channel.Session(), Setup: r.setup, Self: r.host.cfg.Self, Sign: r.host.cfg.Sign, Rand: coins,
 	})
@@ -112,7 +129,7 @@ func (r *run) begin(ctx context.Context, now time.Time) error {
 	early := r.host.orphans.take(channel.Session())
 	r.host.mu.Unlock()
 	eff, err := r.machine.Start()
-	if r.carryOut(ctx, now, eff, err) {
+	if r.settle(ctx, now, eff, err) {
 		return nil
 	}
 	for _, f := range early {
@@ -131,12 +148,7 @@ func (r *run) take(ctx context.Context, now time.Time, frame []byte) error {
 
 // step opens one frame and steps the machine. An error means that the frame was dropped.
 func (r *run) step(ctx context.Context, now time.Time, frame []byte) error {
-	if r.ended {
-		return nil
-	}
-	// After a pause of the process the deadline may be past: nothing stale is sent.
-	if now.After(r.deadline) {
-		r.end(ctx, now, r.overdue())
+	if r.ended || r.overdue(ctx, now) {
 		return nil
 	}
 	m, err := r.channel.Open(frame)
@@ -149,21 +161,63 @@ func (r *run) step(ctx context.Context, now time.Time, frame []byte) error {
 		r.keepEvidence(ctx, now, rejected)
 		return err
 	}
-	if r.carryOut(ctx, now, eff, err) {
-		return nil
+	r.settle(ctx, now, eff, err)
+	return nil
+}
+
+// settle carries effects out, and makes all judgements that are due.
+func (r *run) settle(ctx context.Context, now time.Time, eff Effects, err error) (ended bool) {
+	if r.offer(ctx, now, eff, err) {
+		return true
 	}
 	for len(r.machine.Guard()) > 0 {
 		if r.judge(ctx, now) {
-			return nil
+			return true
 		}
 	}
-	return nil
+	return false
+}
+
+// offer carries out the effects of a step that judged no pair. What leaves, leaves under the
+// pairs' locks with their flags read again (protocols.md 2.5): else a burn could fall between.
+func (r *run) offer(ctx context.Context, now time.Time, eff Effects, err error) (ended bool) {
+	if len(eff.Send) > 0 {
+		unlock := r.host.pairs.lock(r.pairs)
+		defer unlock()
+		if r.burnt(ctx, now) {
+			return true
+		}
+	}
+	return r.carryOut(ctx, now, eff, err)
+}
+
+// burnt ends the session if one of its pairs is burned.
+func (r *run) burnt(ctx context.Context, now time.Time) bool {
+	t, burned := r.host.pairs.burned(r.pairs)
+	if burned {
+		r.end(ctx, now, &BurnedError{Token: t})
+	}
+	return burned
+}
+
+// overdue ends the session if one of its pairs is burned, or its time is over: after a pause
+// of the process nothing stale is sent.
+func (r *run) overdue(ctx context.Context, now time.Time) bool {
+	if r.ended || r.burnt(ctx, now) {
+		return true
+	}
+	if !now.After(r.deadline) {
+		return false
+	}
+	s := r.statusLocked()
+	r.end(ctx, now, &engine.Fault{Session: s.Session, Round: s.Round, Check: "deadline", Class: engine.Transient, Err: &SilentError{s.Waiting}})
+	return true
 }
 
 // judge makes a verdict on pairs, one at a time per pair: locks in sorted order, flags read
 // again, verdict, burn durable, messages sent, locks released.
 func (r *run) judge(ctx context.Context, now time.Time) (ended bool) {
-	guard := r.machine.Guard()
+	guard := append(r.machine.Guard(), r.pairs...)
 	unlock := r.host.pairs.lock(guard)
 	defer unlock()
 	if t, burned := r.host.pairs.burned(guard); burned {
@@ -186,7 +240,10 @@ func (e *BurnedError) Error() string {
 // Burn and Save come first even beside an error.
 func (r *run) carryOut(ctx context.Context, now time.Time, eff Effects, err error) (ended bool) {
 	if len(eff.Burn) > 0 {
-		r.burn(ctx, now, eff.Burn)
+		if burnErr := r.burn(ctx, now, eff.Burn); burnErr != nil {
+			r.end(ctx, now, errors.Join(burnErr, err))
+			return true
+		}
 	}
 	if len(eff.Save) > 0 {
 		failpoint.Hit("session-before-save")
@@ -216,7 +273,7 @@ func (r *run) carryOut(ctx context.Context, now time.Time, eff Effects, err erro
 
 // burn sets the flags in memory, then durably. A flag that cannot be kept ends the
 // process: the pair would be used again.
-func (r *run) burn(ctx context.Context, now time.Time, tokens []engine.Token) {
+func (r *run) burn(ctx context.Context, now time.Time, tokens []engine.Token) error {
 	r.host.pairs.set(tokens)
 	failpoint.Hit("session-before-burn")
 	var e journal.Entry
@@ -226,13 +283,17 @@ func (r *run) burn(ctx context.Context, now time.Time, tokens []engine.Token) {
 	}
 	e.Reserve = true
 	if err := r.host.cfg.Journal.Write(context.WithoutCancel(ctx), e); err != nil {
-		r.host.cfg.Fatal(fmt.Errorf("keep the burn of %d pairs: %w", len(tokens), err))
+		err = fmt.Errorf("keep the burn of %d pairs: %w", len(tokens), err)
+		r.host.shut()
+		r.host.cfg.Fatal(err)
+		return err
 	}
 	failpoint.Hit("session-after-burn")
 	for _, t := range tokens {
 		r.host.cfg.Log.Error("pair burned", "peer", t.Peer, "key", fmt.Sprintf("%x", t.Key[:6]), "session", r.name())
 	}
 	r.host.cancelPairs(ctx, now, tokens, r)
+	return nil
 }
 
 func (r *run) save(ctx context.Context, now time.Time, rows []engine.Record) error {
@@ -276,19 +337,16 @@ func (r *run) send(msgs []engine.Msg) error {
 	return nil
 }
 
-// keepEvidence logs that a party sent two different messages for one slot.
+// keepEvidence logs that a party sent two different messages for one slot: once for each
+// party, or the log would grow as fast as it can send.
 func (r *run) keepEvidence(ctx context.Context, now time.Time, rej *engine.Rejected) {
-	if rej.Proof == nil {
+	if rej.Proof == nil || r.proved[rej.From] {
 		return
 	}
+	r.proved[rej.From] = true
 	if err := r.host.cfg.Journal.Write(ctx, faultEntry(now, r, rej.Proof)); err != nil {
 		r.host.cfg.Log.Error("evidence not kept", "session", r.name(), "error", err)
 	}
-}
-
-func (r *run) overdue() error {
-	s := r.statusLocked()
-	return &engine.Fault{Session: s.Session, Round: s.Round, Check: "deadline", Class: engine.Transient, Err: &SilentError{s.Waiting}}
 }
 
 // SilentError names whom a session waited for when its time was over.
@@ -298,21 +356,26 @@ func (e *SilentError) Error() string {
 	return fmt.Sprintf("nothing came from %v in time: check that their nodes run and are reachable, then try again", e.Waiting)
 }
 
-func (r *run) expire(ctx context.Context, now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.ended && now.After(r.deadline) {
-		r.end(ctx, now, r.overdue())
-	}
-}
-
 // declined ends a session that a party refused to join.
 func (r *run) declined(ctx context.Context, now time.Time, by engine.PartyID, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, in := r.setup.Party(by); in && !r.ended && r.machine == nil {
-		r.end(ctx, now, &engine.Fault{Check: "join", Class: engine.Transient, Err: &DeclinedError{by, reason}})
+		r.end(ctx, now, &engine.Fault{Check: "join", Class: engine.Transient, Err: &DeclinedError{by, printable(reason)}})
 	}
+}
+
+// maxReason bounds what is kept of a party's words, in bytes.
+const maxReason = 512
+
+// printable makes a peer's words safe for a terminal.
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) {
+			return c
+		}
+		return '?'
+	}, s[:min(len(s), maxReason)])
 }
 
 // DeclinedError says that a party refused to join, in its own words.
@@ -335,7 +398,7 @@ func (r *run) stop(ctx context.Context, now time.Time, err error) {
 func (r *run) end(ctx context.Context, now time.Time, err error) {
 	s := r.statusLocked()
 	s.Ended, s.Err = now, err
-	r.ended = true
+	r.ended, r.joining = true, nil
 	r.task.Hedge.Wipe()
 	if r.channel != nil {
 		r.channel.Wipe()
@@ -345,6 +408,7 @@ func (r *run) end(ctx context.Context, now time.Time, err error) {
 		if logErr := r.host.cfg.Journal.Write(context.WithoutCancel(ctx), faultEntry(now, r, fault)); logErr != nil {
 			r.host.cfg.Log.Error("fault not kept", "session", r.name(), "error", logErr)
 		}
+		fault.Evidence = nil // it is kept in its row, and would fill the memory
 	}
 	r.host.forget(r, s)
 	level := r.host.cfg.Log.Info
@@ -363,22 +427,21 @@ func (h *Host) cancelPairs(ctx context.Context, now time.Time, tokens []engine.T
 	open := h.all()
 	h.mu.Unlock()
 	for _, o := range open {
-		if o == but || o.setup.Protocol == ceremony.ProtocolKeygen {
+		if o == but || !slices.ContainsFunc(tokens, func(t engine.Token) bool { return slices.Contains(o.pairs, t) }) {
 			continue
 		}
-		i := slices.IndexFunc(tokens, func(t engine.Token) bool {
-			_, in := o.setup.Party(t.Peer)
-			return in && t.Key == o.setup.KeyID
-		})
-		if i >= 0 {
-			// The session may be waiting for the very locks that we hold: it reads the flag
-			// again once it has them, and ends there.
-			if o.mu.TryLock() {
-				if !o.ended {
-					o.end(ctx, now, &BurnedError{Token: tokens[i]})
-				}
-				o.mu.Unlock()
-			}
+		// Who holds the session may be waiting for the very locks that we hold. It reads the
+		// flags again before it sends, and ends there; if it does nothing more, Tick ends it.
+		if o.mu.TryLock() {
+			o.overdue(ctx, now)
+			o.mu.Unlock()
 		}
 	}
+}
+
+// shut begins nothing more.
+func (h *Host) shut() {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
 }
