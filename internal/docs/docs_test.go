@@ -145,3 +145,12 @@ func TestDependenciesAreExplained(t *testing.T) {
 		t.Errorf("go.mod has\n%q\nDEPENDENCIES.md explains\n%q", direct, explained)
 	}
 }
+
+func TestSpecIndex(t *testing.T) {
+	index := read(t, "spec/README.md")
+	for _, page := range pages(t) {
+		if name, isSpec := strings.CutPrefix(page, "spec/"); isSpec && name != "README.md" && !strings.Contains(index, "]("+name+")") {
+			t.Errorf("spec/README.md does not list %s", name)
+		}
+	}
+}
