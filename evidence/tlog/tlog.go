@@ -8,6 +8,8 @@
 package tlog
 
 import (
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,8 +39,8 @@ const (
 
 // A Leaf is one entry.
 type Leaf struct {
-	Kind  string    // at most 32 bytes
-	Time  time.Time // whole seconds, UTC, of the node's own clock
+	Kind  string    // 1 to 32 bytes
+	Time  time.Time // whole seconds, UTC, of the node's own clock; 1970 to 2⁴⁰ s later
 	Vault [32]byte  // vault statement's id, or zero
 	ID    [32]byte  // of the statement, or the hash of what the kind names
 }
@@ -60,7 +62,9 @@ func (l Leaf) Encode() []byte {
 // Decode reads the canonical form.
 func Decode(b []byte) (Leaf, error) {
 	d, l := transcript.NewDecoder(b), Leaf{}
-	l.Kind = d.String(fieldKind, 32)
+	if l.Kind = d.String(fieldKind, 32); l.Kind == "" {
+		d.Fail(fieldKind, errors.New("a leaf has a kind"))
+	}
 	l.Time = time.Unix(int64(d.Uint(fieldTime, 1<<40)), 0).UTC()
 	copy(l.Vault[:], d.Fixed(fieldVault, 32))
 	copy(l.ID[:], d.Fixed(fieldID, 32))
@@ -73,11 +77,14 @@ func Decode(b []byte) (Leaf, error) {
 // A Hash is a node of the tree.
 type Hash = tlog.Hash
 
-// A Head is the tree's size and root. The empty tree has size 0 and the hash of nothing.
+// A Head is the tree's size and root.
 type Head struct {
 	Size int64
 	Root Hash
 }
+
+// Empty is the head of the tree without leaves: its root is SHA-256 of nothing.
+var Empty = Head{Root: sha256.Sum256(nil)}
 
 // Reader gives stored hashes by their index (StoredHashIndex of x/mod's tlog).
 type Reader = tlog.HashReader
@@ -85,7 +92,10 @@ type Reader = tlog.HashReader
 // ReaderFunc makes a Reader of a function.
 type ReaderFunc = tlog.HashReaderFunc
 
-// Append computes what a new leaf adds: the hashes to be stored from index First on.
+// StoredHashes is how many hashes a tree of this size stores: index numbers go up to it.
+func StoredHashes(size int64) int64 { return tlog.StoredHashCount(size) }
+
+// Append computes what a new leaf adds: the hashes to be stored from index first on.
 func Append(size int64, leaf []byte, old Reader) (first int64, hashes []Hash, err error) {
 	hashes, err = tlog.StoredHashes(size, leaf, old)
 	if err != nil {
