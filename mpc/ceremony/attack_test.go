@@ -19,6 +19,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/epoch"
 	"github.com/ostraka/ostraka/mpc/keygen"
 	"github.com/ostraka/ostraka/mpc/malice"
+	"github.com/ostraka/ostraka/mpc/pair"
 	"github.com/ostraka/ostraka/mpc/session"
 )
 
@@ -392,6 +393,22 @@ func TestKeysWipe(t *testing.T) {
 }
 
 var errNone = errors.New("none")
+
+// A colluder's blame must not hide a failed tree check, or nobody counts it.
+func TestFailedTreeCheckIsCountedBesideBlame(t *testing.T) {
+	p, q := enginetest.IDs(2)[0], enginetest.IDs(2)[1]
+	failed := engine.Nobody("pair: tree check", &pair.CheckFailed{Peers: []engine.PartyID{q}})
+	for _, err := range []error{merge(engine.Blamed("keygen: share", p, errNone), failed), merge(failed, engine.Blamed("keygen: share", p, nil))} {
+		var f *engine.Fault
+		var check *pair.CheckFailed
+		if !errors.As(err, &f) || f.Class != engine.Blame || !slices.Equal(f.Accused, []engine.PartyID{p}) {
+			t.Errorf("came to %v", err)
+		}
+		if !errors.As(err, &check) || !slices.Equal(check.Peers, []engine.PartyID{q}) {
+			t.Errorf("%v: nobody is counted", err)
+		}
+	}
+}
 
 func TestMergeKeepsOurOwnTroubleFirst(t *testing.T) {
 	if merge(nil, nil) != nil || !errors.Is(merge(errNone, nil), errNone) || !errors.Is(merge(nil, errNone), errNone) {

@@ -75,7 +75,8 @@ func finish[R, S any](s engine.Stage[S], t engine.Transcript, out *engine.Outcom
 }
 
 // merge keeps faults together, so that all culprits of a round are named; what is not a
-// fault goes first, since it is our own trouble.
+// fault goes first, since it is our own trouble. The weaker fault's reason stays within the
+// stronger: a failed tree check must be counted, whatever else came beside it (spec/pair 2.4).
 func merge(a, b error) error {
 	var fa, fb *engine.Fault
 	switch {
@@ -88,7 +89,13 @@ func merge(a, b error) error {
 	case !errors.As(b, &fb):
 		return b
 	}
-	return engine.Merge(fa, fb)
+	m := engine.Merge(fa, fb)
+	for _, f := range []*engine.Fault{fa, fb} {
+		if f.Class != m.Class {
+			m.Err = errors.Join(m.Err, f.Err)
+		}
+	}
+	return m
 }
 
 // then continues one protocol with another in the round in which the first results.
