@@ -1,0 +1,258 @@
+package nodetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"time"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/decide"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/wallet"
+)
+
+// People of every vault that a World makes.
+const Initiator = "ines"
+
+// Approvers of every vault; both must approve.
+var Approvers = []string{"abel", "bea"}
+
+// Found makes the circle: invitations, joins, acceptances by every officer. What a crash
+// undoes, people do again.
+func (w *World) Found() {
+	w.T.Helper()
+	ctx := context.Background()
+	first := w.Hosts[0]
+	for _, h := range w.Hosts[1:] {
+		w.Run("join", func() (joined bool) {
+			var line string
+			w.Act(first, func() {
+				if i, err := first.Circle.Invite(ctx, w.Clock(first), time.Hour); err == nil {
+					line = i.Line()
+				}
+			})
+			w.Act(h, func() {
+				_, err := h.Circle.Join(ctx, w.Clock(h), line)
+				joined = err == nil
+			})
+			return joined
+		})
+	}
+	for i, h := range w.Hosts {
+		name := ""
+		if i == 0 {
+			name = "test circle"
+		}
+		w.Run("roster signed", func() (signed bool) {
+			w.Act(h, func() {
+				a, _, err := h.Circle.PrepareRoster(w.Clock(h), name)
+				if err == nil {
+					_, _, err = h.Circle.Accept(ctx, w.Clock(h), a.Statement.Bytes(), h.Officer.Makes(w.T, a.Statement))
+				}
+				_, _, founded := h.Circle.Charter()
+				signed = err == nil || founded
+			})
+			return signed
+		})
+	}
+	w.Run("charter in force everywhere", func() bool {
+		return w.All(func(h *Host) bool { _, _, ok := h.Circle.Charter(); return ok })
+	})
+}
+
+// VaultFile is the file of a vault of all hosts.
+func (w *World) VaultFile(name string, threshold int) string {
+	file := fmt.Sprintf("name: %s\ntier: warm\nsuite: ecdsa-secp256k1\nthreshold: %d\ncommittee:\n", name, threshold)
+	for _, h := range w.Hosts {
+		file += "  - " + h.Own.Name + "\n"
+	}
+	file += fmt.Sprintf("initiators:\n  - name: %s\n    keys:\n      - %q\napprovers:\n", Initiator, NewPerson(w.T, Initiator).Key.String())
+	for _, a := range Approvers {
+		file += fmt.Sprintf("  - name: %s\n    keys:\n      - %q\n", a, NewPerson(w.T, a).Key.String())
+	}
+	return file + "quorum: 2\ninitiator-approves: false\nchains:\n  - \"eip155:1\"\nexpiry: 3600\n"
+}
+
+// Vault has every officer accept a vault file, and waits until all nodes publish its key.
+func (w *World) Vault(threshold int) statement.ID {
+	w.T.Helper()
+	id := w.AcceptVault(w.VaultFile("treasury", threshold))
+	w.Run("the vault's key is published", func() bool { return w.Published(id) })
+	return id
+}
+
+// AcceptVault has every officer accept a vault file.
+func (w *World) AcceptVault(file string) (id statement.ID) {
+	w.T.Helper()
+	for i, h := range w.Hosts {
+		w.Run("vault accepted by "+h.Own.Name, func() (accepted bool) {
+			w.Act(h, func() {
+				a, fresh, err := h.Circle.PrepareVault(w.Clock(h), []byte(file))
+				if err != nil {
+					w.T.Fatal(err)
+				}
+				if i > 0 && fresh {
+					return // the first officer's statement is still on its way
+				}
+				id = a.Statement.ID()
+				_, _, err = h.Circle.Accept(context.Background(), w.Clock(h), a.Statement.Bytes(), h.Officer.Makes(w.T, a.Statement))
+				accepted = err == nil
+			})
+			return accepted
+		})
+	}
+	return id
+}
+
+// Published says whether all nodes publish a vault's key.
+func (w *World) Published(id statement.ID) bool {
+	return w.All(func(h *Host) bool { v, ok := h.Keeper.Vault(id); return ok && v.Current != nil })
+}
+
+// Account makes the account ops/main and its first address, which all nodes must derive alike.
+func (w *World) Account(vault statement.ID) (addr wallet.Address) {
+	w.T.Helper()
+	w.Run("account taken", func() bool { _, err := w.Submit(w.AccountNote(vault, "main", 1)); return err == nil })
+	for i, h := range w.Hosts {
+		var a wallet.Address
+		w.Run("account known to "+h.Own.Name, func() (known bool) {
+			w.Act(h, func() {
+				var err error
+				a, err = h.Accounts.New(context.Background(), w.Clock(h), vault, "ops", "main")
+				known = err == nil
+			})
+			return known
+		})
+		// A crash after an address was given out: people asked for the next one.
+		if given, err := h.Accounts.Addresses(context.Background(), vault, "ops", "main"); err == nil {
+			a = given[0]
+		}
+		if i > 0 && a.Address != addr.Address {
+			w.T.Fatalf("%s derives %s, the first node %s", h.Own.Name, a.Address, addr.Address)
+		}
+		addr = a
+	}
+	return addr
+}
+
+// AccountNote is an account of department ops, made by the initiator.
+func (w *World) AccountNote(vault statement.ID, name string, number uint32) outbox.Note {
+	w.T.Helper()
+	c, _, _ := w.Hosts[0].Circle.Charter()
+	s, err := charter.Account{
+		Charter: c.Statement.ID(), Vault: vault, Department: "ops", Name: name, Path: [2]uint32{0, number}, Created: w.Now.Truncate(time.Second),
+	}.Statement(w.Salt())
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return outbox.Note{Kind: wallet.NoteAccount, Fields: [][]byte{s.Bytes(), NewPerson(w.T, Initiator).Makes(w.T, s)}}
+}
+
+// Salt draws a statement's salt.
+func (w *World) Salt() (s statement.Salt) {
+	if _, err := w.Rand.Read(s[:]); err != nil {
+		w.T.Fatal(err)
+	}
+	return s
+}
+
+// Submit gives a note to every node that is up, as people's contexts do. It is an error if no
+// node takes it; known says that the first that did knew it.
+func (w *World) Submit(n outbox.Note) (known bool, err error) {
+	err = errNobody
+	for _, h := range w.Hosts {
+		w.Act(h, func() {
+			k, e := h.Submit(context.Background(), w.Clock(h), n)
+			if e == nil && err != nil {
+				known, err = k, nil
+			} else if err != nil {
+				err = errors.Join(err, e)
+			}
+		})
+	}
+	return known, err
+}
+
+// Intent is a transfer of one ether that all nodes allow once it is approved.
+func (w *World) Intent(vault statement.ID, from wallet.Address, nonce uint64) intent.Intent {
+	w.T.Helper()
+	v, _ := w.Hosts[0].Keeper.Vault(vault)
+	to, err := evm.ParseAddress("0x" + strings.Repeat("00", 16) + "deadbeef")
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	raw, err := evm.Build(evm.Request{
+		Kind: evm.Dynamic, ChainID: 1, Nonce: nonce, Gas: 21000, FeeCap: big.NewInt(30e9), TipCap: big.NewInt(1e9), To: to, Amount: big.NewInt(1e18),
+	})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	created := w.Now.Truncate(time.Second)
+	return intent.Intent{
+		Charter: v.Vault.Charter, Vault: vault, Key: v.Current.Record.KeyID, Epoch: v.Current.Record.Hash(),
+		Path: [3]uint32(from.Path), Address: from.Address.String(), Chain: "eip155:1", Purpose: intent.PurposeTransaction,
+		Transaction: raw, Memo: "rent", Initiator: Initiator, Created: created, Expires: created.Add(time.Hour),
+	}
+}
+
+// Proposal signs an intent as its initiator.
+func (w *World) Proposal(it intent.Intent) (statement.Statement, outbox.Note) {
+	w.T.Helper()
+	s, err := it.Statement(w.Salt())
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return s, outbox.Note{Kind: decide.NoteProposal, Fields: [][]byte{s.Bytes(), NewPerson(w.T, it.Initiator).Makes(w.T, s)}}
+}
+
+// Vote is a person's answer to an intent.
+func (w *World) Vote(s statement.Statement, person string, verb signet.Verb) outbox.Note {
+	w.T.Helper()
+	id := s.ID()
+	return outbox.Note{Kind: decide.NoteVote, Fields: [][]byte{id[:], []byte(verb), NewPerson(w.T, person).Sign(w.T, verb, s.Bytes())}}
+}
+
+// Propose submits a transfer, again and again until a node has it.
+func (w *World) Propose(vault statement.ID, from wallet.Address, nonce uint64) statement.Statement {
+	w.T.Helper()
+	s, n := w.Proposal(w.Intent(vault, from, nonce))
+	w.Run("proposal taken", func() bool { _, err := w.Submit(n); return err == nil })
+	return s
+}
+
+// Approve has all approvers approve.
+func (w *World) Approve(s statement.Statement) {
+	w.T.Helper()
+	for _, a := range Approvers {
+		n := w.Vote(s, a, signet.Approve)
+		w.Run("approval taken", func() bool { _, err := w.Submit(n); return err == nil })
+	}
+}
+
+// State is an intent's state at a host; Proposed also where it is not known.
+func (w *World) State(h *Host, id statement.ID) intent.State {
+	if v, err := h.Desk.Show(id); err == nil {
+		return v.State
+	}
+	return intent.Proposed
+}
+
+// Signed says whether all hosts hold an intent's signature.
+func (w *World) Signed(s statement.Statement) bool {
+	return w.All(func(h *Host) bool { return w.State(h, s.ID()) == intent.Signed })
+}
+
+// Ready is a circle of n nodes with a t-of-n vault and one address.
+func Ready(w *World, threshold int) (statement.ID, wallet.Address) {
+	w.T.Helper()
+	w.Found()
+	id := w.Vault(threshold)
+	return id, w.Account(id)
+}

@@ -1,0 +1,335 @@
+package nodetest
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/crypto/share"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/statement"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/epoch"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/ceremony"
+	"github.com/ostraka/ostraka/node/decide"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// First bytes of frames that are no session's (spec/node 2).
+const (
+	FrameNote    = 16
+	FrameVerdict = 17
+	FrameDecline = 18
+)
+
+// A Watch fails the test when
+//
+//   - a note, a Join or a session's message leaves before what it stands on is durable;
+//   - a node joins a signing session without its own durable ALLOW (I2);
+//   - a session goes on after its node was restarted;
+//   - a node signs two FINALs of one record, two key choices of one vault, or two decisions
+//     on one intent;
+//   - a signature leaves that is not of the intent's own transaction by the vault's key, or
+//     one intent is signed twice (I1, I10);
+//   - two keys of one vault are published;
+//   - a record is in force anywhere, and fewer than all its members can load a share that is
+//     consistent with it and with the key (I4).
+type Watch struct {
+	w *World
+
+	mu       sync.Mutex
+	setups   map[[32]byte]*mpc.Setup
+	sessions map[string]int    // host and session → life
+	said     map[string][]byte // what may be said once → its bytes
+	dirty    bool
+	certs    map[string]*epoch.FinalCert
+	Finals   int // FINALs that were seen
+	Joins    int
+}
+
+func newWatch(w *World) *Watch {
+	return &Watch{
+		w: w, setups: map[[32]byte]*mpc.Setup{}, sessions: map[string]int{}, said: map[string][]byte{}, certs: map[string]*epoch.FinalCert{},
+	}
+}
+
+func (x *Watch) wrong(format string, args ...any) {
+	x.w.T.Errorf("watch: "+format, args...)
+}
+
+// once notes that something was said; it may never be said otherwise.
+func (x *Watch) once(what string, b []byte) {
+	if old, ok := x.said[what]; ok && !bytes.Equal(old, b) {
+		x.wrong("%s: a second, different one", what)
+	}
+	x.said[what] = bytes.Clone(b)
+}
+
+func (x *Watch) wrote(b store.Batch) {
+	for _, e := range b.Put {
+		x.touched(e.Key)
+	}
+	for _, k := range b.Delete {
+		x.touched(k)
+	}
+}
+
+func (x *Watch) touched(key string) {
+	for _, p := range []string{"epoch/", "gone/", "current/", "choice/"} {
+		if strings.HasPrefix(key, p) {
+			x.mu.Lock()
+			x.dirty = true
+			x.mu.Unlock()
+		}
+	}
+}
+
+// sent looks at a frame as it leaves.
+func (x *Watch) sent(p Parcel) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(p.Frame) > 0 && p.Frame[0] == FrameNote {
+		x.note(p)
+		return
+	}
+	switch t, err := mpc.TypeOf(p.Frame); {
+	case err != nil:
+	case t == mpc.SetupFrame:
+		if s, err := mpc.OpenSetup(p.Frame); err == nil {
+			x.setups[s.Hash()] = s
+		}
+	case t == mpc.JoinFrame:
+		x.join(p)
+	default:
+		env, err := mpc.ReadEnvelope(p.Frame)
+		if err != nil {
+			x.wrong("%s sends a message that does not decode: %v", p.From.Own.Name, err)
+			return
+		}
+		at := p.From.Own.Name + env.Session.String()
+		if life, ok := x.sessions[at]; ok && life != p.Life {
+			x.wrong("%s goes on with session %v after a restart", p.From.Own.Name, env.Session)
+		}
+		x.sessions[at] = p.Life
+	}
+}
+
+func (x *Watch) durable(h *Host, key string) bool {
+	for _, it := range x.w.Rows(h, key) {
+		if it.Key == key {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *Watch) join(p Parcel) {
+	x.Joins++
+	hash, err := mpc.JoinSetup(p.Frame)
+	s := x.setups[hash]
+	if err != nil || s == nil {
+		x.wrong("%s sends a join of no setup", p.From.Own.Name)
+		return
+	}
+	if !x.durable(p.From, store.SeenKey(uint64(s.NotAfter.Unix()), hash[:])) {
+		x.wrong("%s joins a session that is not marked as seen", p.From.Own.Name)
+	}
+	if s.Protocol != protocol.ProtocolSign {
+		return
+	}
+	req, err := protocol.DecodeRequest(s.Payload)
+	if err != nil {
+		x.wrong("%s joins a request that does not decode: %v", p.From.Own.Name, err)
+		return
+	}
+	d, ok := x.decision(p.From, req.Intent, p.From.Own.Name)
+	if !ok || d.Verdict != intent.Allow {
+		x.wrong("%s joins the signing of intent %x without its own ALLOW", p.From.Own.Name, req.Intent[:6])
+	}
+	if it, ok := x.intent(p.From, req.Intent); ok {
+		if tx, err := evm.Decode(it.Transaction); err != nil || tx.Digest() != req.Digest {
+			x.wrong("%s joins the signing of another digest than intent %x has", p.From.Own.Name, req.Intent[:6])
+		}
+	}
+}
+
+// decision reads an operator's decision from a host's disk.
+func (x *Watch) decision(h *Host, id statement.ID, operator string) (intent.Decision, bool) {
+	for _, it := range x.w.Rows(h, store.Key("decision", store.ID(id[:]), store.Name(operator))) {
+		if s, err := statement.ParseKind(it.Value[64:], statement.Decision); err == nil {
+			d, err := intent.DecisionOf(s)
+			return d, err == nil
+		}
+	}
+	return intent.Decision{}, false
+}
+
+// intent reads an intent from a host's disk.
+func (x *Watch) intent(h *Host, id statement.ID) (intent.Intent, bool) {
+	for _, it := range x.w.Rows(h, store.Key("proposal", store.ID(id[:]))) {
+		at := bytes.Index(it.Value, []byte("ostraka/1 intent\n"))
+		end := bytes.Index(it.Value, []byte("\nsalt: ")) + len("\nsalt: ") + 64 + 1
+		if at < 0 || end < at {
+			continue
+		}
+		if s, err := statement.ParseKind(it.Value[at:end], statement.Intent); err == nil {
+			in, err := intent.Of(s)
+			return in, err == nil
+		}
+	}
+	return intent.Intent{}, false
+}
+
+func (x *Watch) note(p Parcel) {
+	n, err := outbox.Decode(p.Frame[1:])
+	if err != nil {
+		x.wrong("%s sends a note that does not decode: %v", p.From.Own.Name, err)
+		return
+	}
+	id := n.ID()
+	// A lagging peer is helped with the certificate in force, which is a row of its own.
+	if n.Kind != ceremony.NoteFinalCert && !x.durable(p.From, store.Key("noted", store.ID(id[:]))) {
+		x.wrong("%s sends a note of kind %#x that it has not made durable", p.From.Own.Name, uint8(n.Kind))
+	}
+	switch n.Kind {
+	case ceremony.NoteFinal:
+		if f, err := epoch.DecodeFinal(n.Fields[0]); err == nil {
+			x.Finals++
+			x.once(fmt.Sprintf("FINAL of %v by %v", f.Record, f.From), n.Fields[0])
+		}
+	case ceremony.NoteChoice:
+		if s, err := statement.ParseKind(n.Fields[0], statement.Key); err == nil {
+			x.once(fmt.Sprintf("key choice of vault %s by %s", s.Get("vault"), n.Fields[1]), n.Fields[0])
+		}
+	case decide.NoteDecision:
+		if s, err := statement.ParseKind(n.Fields[0], statement.Decision); err == nil {
+			x.once(fmt.Sprintf("decision on %s by %s", s.Get("intent"), s.Get("operator")), n.Fields[0])
+		}
+	case decide.NoteSigned:
+		x.signature(p.From, statement.ID(n.Fields[0]), n.Fields[1])
+	}
+}
+
+// signature holds what leaves to the intent as the sender's own disk has it.
+func (x *Watch) signature(h *Host, id statement.ID, raw []byte) {
+	x.once(fmt.Sprintf("signature of intent %s", id.Short()), raw)
+	it, ok := x.intent(h, id)
+	if !ok {
+		x.wrong("%s sends a signature of an intent that it does not hold", h.Own.Name)
+		return
+	}
+	want, err1 := evm.Decode(it.Transaction)
+	got, err2 := evm.ParseSigned(raw)
+	if err1 != nil || err2 != nil || want.Digest() != got.Transaction.Digest() || got.From.String() != it.Address {
+		x.wrong("%s sends a signature that is not of intent %s by its address: %v %v", h.Own.Name, id.Short(), err1, err2)
+	}
+}
+
+// look reads the disks, if records or certificates changed since the last time.
+func (x *Watch) look() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.dirty {
+		return
+	}
+	x.dirty = false
+	for _, h := range x.w.Hosts {
+		for _, it := range x.w.Rows(h, store.Prefix("current")) {
+			f := x.certs[string(it.Value)]
+			if f == nil {
+				var err error
+				if f, err = epoch.DecodeFinalCert(it.Value); err != nil {
+					x.wrong("%s holds a final certificate that does not hold: %v", h.Own.Name, err)
+					continue
+				}
+				x.certs[string(it.Value)] = f
+			}
+			x.alive(f.Record)
+		}
+		if !h.Up {
+			continue
+		}
+		for _, v := range h.Keeper.Vaults() {
+			if v.Current != nil {
+				x.once("published key of vault "+v.Vault.ID.Short(), v.Current.Record.Public.Bytes())
+			}
+		}
+	}
+	x.choices()
+}
+
+// choices holds all disks' key choices against one another.
+func (x *Watch) choices() {
+	for _, h := range x.w.Hosts {
+		for _, it := range x.w.Rows(h, store.Prefix("choice")) {
+			s, err := statement.ParseKind(it.Value[64:], statement.Key)
+			if err == nil {
+				_, err = charter.KeyChoiceOf(s)
+			}
+			if err != nil {
+				x.wrong("%s holds a key choice that does not decode: %v", h.Own.Name, err)
+				continue
+			}
+			x.once("key that vault "+s.Get("vault")+" publishes", []byte(s.Get("key")))
+		}
+	}
+}
+
+// alive checks that every member of a record in force can load its share, and that any
+// threshold of them makes up the key.
+func (x *Watch) alive(r *epoch.Record) {
+	shares := map[share.Index]group.Scalar{}
+	for _, m := range r.Members {
+		h := x.w.Find(m.Identity)
+		keys, err := x.w.Keys(h, r)
+		if err != nil {
+			x.wrong("record %v is in force, and %s cannot load its share: %v", r.Hash(), h.Own.Name, err)
+			continue
+		}
+		shares[m.Index] = keys.Share
+	}
+	if len(shares) < r.Threshold {
+		x.wrong("record %v is in force, and %d of %d shares are left", r.Hash(), len(shares), r.Threshold)
+		return
+	}
+	var points []share.Index
+	var values []group.Scalar
+	for _, m := range r.Members {
+		if shares[m.Index] != nil && len(points) < r.Threshold {
+			points, values = append(points, m.Index), append(values, shares[m.Index])
+		}
+	}
+	g := r.Public.Group()
+	sum, err := share.Interpolate(g, points, values)
+	if err != nil || !g.BaseMul(sum).Equal(r.Public) {
+		x.wrong("record %v: the members' shares do not make up its key: %v", r.Hash(), err)
+	}
+}
+
+// Keys loads a member's secrets of a record from its disk.
+func (w *World) Keys(h *Host, r *epoch.Record) (*protocol.Keys, error) {
+	self, eh := mpc.IDOf(h.Own.Identity), r.Hash()
+	return protocol.Load(r, self, func(row string) (secret.Bytes, error) {
+		key := store.Key("epoch", store.ID(r.KeyID[:]), store.ID(eh[:]), store.Name(row))
+		for _, it := range w.Rows(h, key) {
+			if it.Key == key {
+				return h.Box.Open(Label(self, r.KeyID, eh, row), it.Value)
+			}
+		}
+		return secret.Bytes{}, fmt.Errorf("row %s is missing", row)
+	})
+}
+
+// Label is what a sealed row of a record stands under.
+func Label(self engine.PartyID, key [32]byte, eh epoch.Hash, row string) seal.Label {
+	return seal.Label{Key: key[:], Epoch: eh[:], Operator: self[:], Row: row}
+}

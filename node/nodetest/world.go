@@ -1,0 +1,404 @@
+package nodetest
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/store"
+	"github.com/ostraka/ostraka/node/store/memory"
+)
+
+// Host is one node of the circle.
+type Host struct {
+	*node.Node
+	Disk    *memory.Disk
+	Key     ed25519.PrivateKey
+	Own     charter.Operator
+	Officer Person
+	Box     *seal.Box
+	DEK     []byte // what the box seals with
+	Rand    *Entropy
+	Up      bool
+	Life    int           // counts starts
+	Commits int           // batches that were given to its store, in all lives
+	Skew    time.Duration // its clock minus the world's
+
+	store *memory.Store
+	back  time.Time // when a crashed node starts again
+}
+
+// A Parcel is one frame on its way.
+type Parcel struct {
+	From, To *Host
+	Frame    []byte
+	Life     int // of the sender
+}
+
+// A Fate is what becomes of a batch.
+type Fate uint8
+
+// Fates.
+const (
+	Live        Fate = iota
+	CrashBefore      // the node dies, nothing is written
+	CrashAfter       // the batch is durable, and the node dies before it acts on it
+)
+
+// World is a circle of nodes.
+type World struct {
+	T     testing.TB
+	Hosts []*Host
+	Queue []Parcel
+	Now   time.Time
+	Log   *bytes.Buffer
+	Watch *Watch
+	Rand  *Entropy // of people
+
+	// Check stands for the nodes' own chain endpoints; nil: none is configured.
+	Check func(h *Host, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	// Fate decides over each batch; nil: all live. n counts the host's batches, from 1.
+	Fate func(h *Host, n int, b store.Batch) Fate
+	// Pass is asked for what arrives instead of a frame; nil: the frame itself.
+	Pass func(Parcel) []Parcel
+	// Send takes frames instead of the queue.
+	Send func(Parcel)
+	// Downtime is how long a crashed node stays away.
+	Downtime time.Duration
+	// Fatal counts nodes that ended because something could not be made durable.
+	Fatal int
+
+	mu sync.Mutex // guards Queue
+}
+
+// New makes n nodes that know nothing of one another.
+func New(t testing.TB, n int) *World {
+	t.Helper()
+	w := &World{
+		T: t, Now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Log: &bytes.Buffer{}, Rand: NewEntropy("people"), Downtime: time.Second,
+	}
+	w.Watch = newWatch(w)
+	for i := range n {
+		w.add(i)
+	}
+	for _, h := range w.Hosts {
+		w.Start(h)
+	}
+	return w
+}
+
+func (w *World) add(i int) {
+	w.T.Helper()
+	seed := sha256.Sum256(fmt.Appendf(nil, "node %d", i))
+	h := &Host{
+		Disk: memory.NewDisk(), Key: ed25519.NewKeyFromSeed(seed[:]), Officer: NewPerson(w.T, fmt.Sprintf("officer-%d", i)),
+		Rand: NewEntropy(fmt.Sprintf("node %d", i)),
+	}
+	h.Own = charter.Operator{
+		Name: fmt.Sprintf("operator-%d", i), Entity: fmt.Sprintf("Operator %d Ltd", i), Identity: h.Key.Public().(ed25519.PublicKey),
+		Address: fmt.Sprintf("node-%d.example:7000", i), Officers: []signet.Key{h.Officer.Key},
+	}
+	dek, err := seal.NewKey(h.Rand)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	h.DEK = bytes.Clone(dek.Expose())
+	if h.Box, err = seal.NewBox(dek, h.Rand); err != nil {
+		w.T.Fatal(err)
+	}
+	w.Hosts = append(w.Hosts, h)
+}
+
+// Find gives the host with an identity; nil if there is none.
+func (w *World) Find(key ed25519.PublicKey) *Host {
+	i := slices.IndexFunc(w.Hosts, func(h *Host) bool { return key.Equal(h.Own.Identity) })
+	if i < 0 {
+		return nil
+	}
+	return w.Hosts[i]
+}
+
+// Clock is a host's own time.
+func (w *World) Clock(h *Host) time.Time { return w.Now.Add(h.Skew) }
+
+// Start opens a host's disk and starts its node. A node that crashes while it starts stays down for a while.
+func (w *World) Start(h *Host) {
+	w.T.Helper()
+	st, err := h.Disk.Open()
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	h.store, h.Up = st, true
+	h.Life++
+	life := h.Life
+	w.Act(h, func() {
+		h.Node, err = node.New(context.Background(), w.Clock(h), node.Config{
+			Own: h.Own, Identity: h.Key, Store: guarded{st, w, h, life}, Sealer: h.Box, Rand: h.Rand,
+			Log: slog.New(slog.NewTextHandler(w, nil)).With("node", h.Own.Name),
+			Send: func(to ed25519.PublicKey, frame []byte) {
+				if o := w.Find(to); o != nil && h.Up && h.Life == life {
+					w.post(Parcel{h, o, frame, life})
+				}
+			},
+			Reachable: func(k ed25519.PublicKey) bool { o := w.Find(k); return o != nil && o.Up },
+			SetPeers:  func([]charter.Operator) {},
+			Knock: func(ctx context.Context, _ string, key ed25519.PublicKey, body []byte) ([]byte, error) {
+				return w.knock(ctx, h, key, body)
+			},
+			Check: func(_ context.Context, from evm.Address, f evm.Facts) (bool, string, error) {
+				if w.Check == nil {
+					return false, "", nil
+				}
+				return w.Check(h, from, f)
+			},
+			Fatal: func(error) {
+				w.Fatal++
+				panic(crash{h, life})
+			},
+		})
+		if err != nil {
+			w.T.Fatalf("start %s: %v", h.Own.Name, err)
+		}
+	})
+}
+
+// Write takes log lines.
+func (w *World) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Log.Write(b)
+}
+
+func (w *World) post(p Parcel) {
+	w.Watch.sent(p)
+	if w.Send != nil {
+		w.Send(p)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.Queue = append(w.Queue, p)
+}
+
+var errNobody = errors.New("nobody answers")
+
+func (w *World) knock(ctx context.Context, from *Host, key ed25519.PublicKey, body []byte) (answer []byte, err error) {
+	o := w.Find(key)
+	if o == nil || !o.Up {
+		return nil, errNobody
+	}
+	err = errNobody
+	w.Act(o, func() { answer, err = o.Circle.Admit(ctx, w.Clock(o), from.Own.Identity, body) })
+	return answer, err
+}
+
+// crash ends a node's life where its store decides so.
+type crash struct {
+	h    *Host
+	life int
+}
+
+// guarded is a node's store: it may end the node before or after a batch is durable.
+type guarded struct {
+	*memory.Store
+	w    *World
+	h    *Host
+	life int
+}
+
+func (g guarded) Commit(ctx context.Context, b store.Batch) (uint64, error) {
+	fate := Live
+	if len(b.Put)+len(b.Delete) > 0 {
+		g.w.mu.Lock()
+		g.h.Commits++
+		n := g.h.Commits
+		g.w.mu.Unlock()
+		if g.w.Fate != nil {
+			fate = g.w.Fate(g.h, n, b)
+		}
+	}
+	if fate == CrashBefore {
+		panic(crash{g.h, g.life})
+	}
+	rev, err := g.Store.Commit(ctx, b)
+	if err == nil {
+		g.w.Watch.wrote(b)
+	}
+	if fate == CrashAfter && err == nil {
+		panic(crash{g.h, g.life})
+	}
+	return rev, err
+}
+
+// Act does something on a host. It reports whether the host lived through it.
+func (w *World) Act(h *Host, do func()) (lived bool) {
+	if !h.Up {
+		return false
+	}
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case crash:
+			w.Crash(r.h)
+		default:
+			panic(r)
+		}
+	}()
+	do()
+	return true
+}
+
+// Crash kills a host: what it has not made durable is gone, and so are its frames on the way.
+// It starts again after Downtime, unless that is negative.
+func (w *World) Crash(h *Host) {
+	h.Disk.Crash()
+	h.Up, h.store = false, nil
+	if h.back = w.Now.Add(w.Downtime); w.Downtime < 0 {
+		h.back = time.Time{}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.Queue = slices.DeleteFunc(w.Queue, func(p Parcel) bool { return p.From == h || p.To == h })
+}
+
+// Deliver hands over all frames that wait, and those that follow from them.
+func (w *World) Deliver() (n int) {
+	for len(w.Queue) > 0 {
+		p := w.Queue[0]
+		w.Queue = w.Queue[1:]
+		n++
+		arrive := []Parcel{p}
+		if w.Pass != nil {
+			arrive = w.Pass(p)
+		}
+		for _, p := range arrive {
+			w.Act(p.To, func() { p.To.Deliver(context.Background(), w.Clock(p.To), p.From.Own.Identity, p.Frame) })
+			w.Watch.look()
+		}
+	}
+	return n
+}
+
+// Step lets a moment pass.
+func (w *World) Step(d time.Duration) {
+	w.Now = w.Now.Add(d)
+	for _, h := range w.Hosts {
+		if !h.Up && !h.back.IsZero() && !w.Now.Before(h.back) {
+			w.Start(h)
+		}
+		w.Act(h, func() { h.Tick(context.Background(), w.Clock(h)) })
+		w.Watch.look()
+	}
+}
+
+// Patience bounds how long Run waits, in the world's time.
+const Patience = 20 * time.Minute
+
+// Run delivers and ticks until cond holds.
+func (w *World) Run(what string, cond func() bool) {
+	w.T.Helper()
+	if !w.Try(Patience, cond) {
+		w.T.Fatalf("%s: does not happen; log:\n%s", what, w.Tail())
+	}
+}
+
+// Try is Run that may fail.
+func (w *World) Try(patience time.Duration, cond func() bool) bool {
+	w.T.Helper()
+	for end := w.Now.Add(patience); !cond(); {
+		busy := w.Deliver() > 0
+		if cond() {
+			return true
+		}
+		if w.Now.After(end) || w.T.Failed() {
+			return false
+		}
+		if busy {
+			w.Step(200 * time.Millisecond)
+		} else {
+			w.Step(time.Second)
+		}
+	}
+	return true
+}
+
+// Tail is the end of the log.
+func (w *World) Tail() string {
+	s := w.Log.String()
+	return s[max(0, len(s)-6000):]
+}
+
+// All says whether something holds on every host, each of which must be up.
+func (w *World) All(f func(*Host) bool) bool {
+	return !slices.ContainsFunc(w.Hosts, func(h *Host) bool { return !h.Up || !f(h) })
+}
+
+// Rows reads a host's disk, whether its node runs or not.
+func (w *World) Rows(h *Host, prefix string) (out []store.Item) {
+	w.T.Helper()
+	st := h.store
+	if st == nil {
+		var err error
+		if st, err = h.Disk.Open(); err != nil {
+			w.T.Fatal(err)
+		}
+		defer st.Close()
+	}
+	for after := ""; ; after = out[len(out)-1].Key {
+		items, err := st.Range(context.Background(), prefix, after, store.MaxLimit)
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		if out = append(out, items...); len(items) < store.MaxLimit {
+			return out
+		}
+	}
+}
+
+// Clone makes a second world of what the hosts have on their disks. Its entropy is another:
+// nothing that the first world draws is drawn again.
+func (w *World) Clone(t testing.TB, seed string) *World {
+	t.Helper()
+	c := &World{T: t, Now: w.Now, Log: &bytes.Buffer{}, Rand: NewEntropy("people " + seed), Downtime: w.Downtime}
+	c.Watch = newWatch(c)
+	for _, h := range w.Hosts {
+		o := &Host{Disk: memory.NewDisk(), Key: h.Key, Own: h.Own, Officer: h.Officer, Box: h.Box, DEK: h.DEK, Rand: NewEntropy(h.Own.Name + seed)}
+		copyDisk(t, o.Disk, w.Rows(h, ""))
+		c.Hosts = append(c.Hosts, o)
+	}
+	for _, h := range c.Hosts {
+		c.Start(h)
+	}
+	return c
+}
+
+func copyDisk(t testing.TB, d *memory.Disk, items []store.Item) {
+	t.Helper()
+	st, err := d.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	for chunk := range slices.Chunk(items, 16) {
+		var b store.Batch
+		for _, it := range chunk {
+			b.Put = append(b.Put, store.Entry{Key: it.Key, Value: it.Value})
+		}
+		if _, err := st.Commit(context.Background(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
