@@ -43,6 +43,7 @@ func (c *Case) ID() statement.ID { return c.Statement.ID() }
 type Ballot struct {
 	Person string
 	Verb   signet.Verb
+	Key    signet.Key
 	Nodes  []string // that count it
 }
 
@@ -159,10 +160,11 @@ func (c *Case) readVotes(node string, votes []*v1.Ballot) error {
 		if verb != signet.Approve && verb != signet.Reject {
 			return fmt.Errorf("vote of %s: verb %.20q", b.Person, b.Verb)
 		}
-		if _, err := signet.Verify(b.Signature, verb, c.Statement.Bytes(), p.Keys); err != nil {
+		signer, err := signet.Verify(b.Signature, verb, c.Statement.Bytes(), p.Keys)
+		if err != nil {
 			return fmt.Errorf("vote of %s: %w", b.Person, err)
 		}
-		c.Votes = append(c.Votes, Ballot{b.Person, verb, []string{node}})
+		c.Votes = append(c.Votes, Ballot{b.Person, verb, signer.Key, []string{node}})
 	}
 	return nil
 }
@@ -297,11 +299,11 @@ func (c *Case) Closed() bool {
 	return c.Signed == nil && slices.Contains([]string{"expired", "cancelled", "denied", "replaced", "failed"}, c.State())
 }
 
-// Missing says which approvals the quorum lacks, from the votes verified here.
-func (c *Case) Missing() intent.Tally {
+// Tally counts the votes that were verified here.
+func (c *Case) Tally() intent.Tally {
 	var votes []intent.Vote
 	for _, b := range c.Votes {
-		votes = append(votes, intent.Vote{Intent: c.ID(), Person: b.Person, Verb: b.Verb})
+		votes = append(votes, intent.Vote{Intent: c.ID(), Person: b.Person, Verb: b.Verb, Key: b.Key})
 	}
 	return intent.Count(c.ID(), c.Intent.Initiator, c.Vault.Vault, votes)
 }
@@ -468,5 +470,5 @@ func (c *Circle) Vote(ctx context.Context, s statement.Statement, verb signet.Ve
 	return c.Submit(ctx, &v1.SubmitRequest{What: &v1.SubmitRequest_Vote{Vote: &v1.Vote{Intent: id[:], Verb: string(verb), Signature: sig}}}), nil
 }
 
-// Whole seconds: statements hold no less.
+// Now is the present in whole seconds, UTC: statements hold no less.
 func Now() time.Time { return time.Now().UTC().Truncate(time.Second) }

@@ -26,9 +26,21 @@ func Classify(err error) Class {
 		identity   *IdentityError
 		unverified *VerifyError
 		nodes      *NodesError
+		refused    *RefusedError
+		closed     *ClosedError
+		alarm      *AlarmError
+		absent     *AbsentError
 		answer     *connect.Error
 	)
 	switch {
+	case errors.As(err, &alarm):
+		return Unverified
+	case errors.As(err, &refused):
+		return Refused
+	case errors.As(err, &closed):
+		return closed.class()
+	case errors.As(err, &absent):
+		return NotReady
 	case errors.As(err, &difference), errors.As(err, &identity), errors.As(err, &unverified):
 		return Unverified
 	case errors.As(err, &nodes):
@@ -140,4 +152,12 @@ func (e *NodesError) Nodes() []string {
 		out = append(out, f.Node)
 	}
 	return out
+}
+
+// class: a session that failed for good is trouble; the rest was refused.
+func (e *ClosedError) class() Class {
+	if e.Case.State() == "failed" {
+		return Failed
+	}
+	return Refused
 }

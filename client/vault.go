@@ -460,4 +460,3 @@ func FindAccount(all []Account, name string) (Account, error) {
 	}
 	return Account{}, fmt.Errorf("account %q: %w; there are: %s", name, ErrUnknown, strings.Join(names, ", "))
 }
-

@@ -1,0 +1,333 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/crypto/hd"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// A Transfer is what a person asks to be signed. Numbers that are nil are asked of the nodes.
+type Transfer struct {
+	Vault   Vault
+	Account Account
+	Index   uint32 // of the sender's address
+	Chain   string // CAIP-2, one of the vault's
+	To      evm.Address
+	Token   *evm.Address // nil: the chain's own coin
+	Amount  *big.Int     // smallest unit
+	Legacy  bool
+	Nonce   *uint64
+	Gas     *uint64
+	FeeCap  *big.Int // wei per gas; the gas price of a legacy transaction
+	TipCap  *big.Int
+	Memo    string
+	Life    time.Duration // zero: the vault's
+}
+
+// Path is where the sender's key stands below the vault's root.
+func (t Transfer) Path() hd.Path { return hd.Path{t.Account.Path[0], t.Account.Path[1], t.Index} }
+
+// A Quote is what two nodes or more read from the chain, each at its own endpoint.
+type Quote struct {
+	Nonce, Gas     uint64
+	FeeCap, TipCap *big.Int
+	Balance        *big.Int
+	Decimals       uint8
+	Nodes          []string
+}
+
+// apart is how many times larger one node's fee or gas may be than another's: chains move
+// between two answers, and a liar could otherwise make the vault pay anything.
+const apart = 4
+
+// Quote asks every node, needs two answers, and compares them. Of gas and fees it takes the
+// larger.
+func (c *Circle) Quote(ctx context.Context, chain string, from, to evm.Address, amount *big.Int, token *evm.Address) (Quote, error) {
+	req := &v1.QuoteRequest{Chain: chain, From: from.String(), To: to.String(), Amount: amount.String()}
+	if token != nil {
+		req.Token = token.String()
+	}
+	answers := Ask(ctx, c, func(ctx context.Context, m *Member) (Quote, error) {
+		res, err := m.Quote(ctx, connect.NewRequest(req))
+		if err != nil {
+			return Quote{}, err
+		}
+		return readQuote(m.Name, res.Msg)
+	})
+	good, err := answers.Need("read nonce, gas and fees from the chain at two nodes", 2)
+	if err != nil {
+		return Quote{}, err
+	}
+	var nonces, decimals []Copy
+	out := good[0].Value
+	for _, a := range good {
+		q := a.Value
+		nonces = append(nonces, Copy{a.Node, []byte(strconv.FormatUint(q.Nonce, 10))})
+		decimals = append(decimals, Copy{a.Node, []byte(strconv.Itoa(int(q.Decimals)))})
+		out.Gas = max(out.Gas, q.Gas)
+		out.FeeCap, out.TipCap = larger(out.FeeCap, q.FeeCap), larger(out.TipCap, q.TipCap)
+	}
+	err = errors.Join(Compare("the sender's nonce on "+chain, nonces), Compare("the token's decimals", decimals))
+	for _, a := range good {
+		q := a.Value
+		if tooFar(new(big.Int).SetUint64(q.Gas), new(big.Int).SetUint64(out.Gas)) || tooFar(q.FeeCap, out.FeeCap) {
+			err = errors.Join(err, &Difference{
+				What: "gas and fees on " + chain, Groups: [][]string{{a.Node}, {"another"}},
+				Shown: []string{fmt.Sprintf("gas %d, fee cap %v", q.Gas, q.FeeCap), fmt.Sprintf("gas %d, fee cap %v", out.Gas, out.FeeCap)},
+			})
+		}
+	}
+	out.Nodes = nil
+	for _, a := range good {
+		out.Nodes = append(out.Nodes, a.Node)
+	}
+	return out, err
+}
+
+func larger(a, b *big.Int) *big.Int {
+	if a.Cmp(b) < 0 {
+		return b
+	}
+	return a
+}
+
+func tooFar(small, large *big.Int) bool {
+	return new(big.Int).Mul(small, big.NewInt(apart)).Cmp(large) < 0
+}
+
+func readQuote(node string, m *v1.QuoteResponse) (Quote, error) {
+	q := Quote{Nonce: m.Nonce, Gas: m.Gas, Decimals: uint8(m.Decimals)}
+	for _, f := range []struct {
+		name, text string
+		to         **big.Int
+	}{{"fee cap", m.FeeCap, &q.FeeCap}, {"tip cap", m.TipCap, &q.TipCap}, {"balance", m.Balance, &q.Balance}} {
+		n, ok := new(big.Int).SetString(f.text, 10)
+		if !ok || n.Sign() < 0 || n.BitLen() > 256 {
+			return q, &VerifyError{node, fmt.Errorf("%s %.90q is no number", f.name, f.text)}
+		}
+		*f.to = n
+	}
+	if m.Decimals > 255 {
+		return q, &VerifyError{node, fmt.Errorf("the token has %d decimals", m.Decimals)}
+	}
+	return q, nil
+}
+
+// complete asks the nodes for the numbers that the person left open.
+func (c *Circle) complete(ctx context.Context, t Transfer, from evm.Address) (evm.Request, error) {
+	r := evm.Request{Token: t.Token, To: t.To, Amount: t.Amount, FeeCap: t.FeeCap, TipCap: t.TipCap}
+	if t.Legacy {
+		r.Kind = evm.Legacy
+	}
+	number, ok := strings.CutPrefix(t.Chain, "eip155:")
+	var err error
+	if r.ChainID, err = strconv.ParseUint(number, 10, 64); err != nil || !ok {
+		return r, fmt.Errorf("chain %q: transactions of this chain cannot be built here: want eip155:NUMBER", t.Chain)
+	}
+	if t.Nonce != nil && t.Gas != nil && t.FeeCap != nil && (t.Legacy || t.TipCap != nil) {
+		r.Nonce, r.Gas = *t.Nonce, *t.Gas
+		return r, nil
+	}
+	q, err := c.Quote(ctx, t.Chain, from, t.To, t.Amount, t.Token)
+	if err != nil {
+		return r, err
+	}
+	r.Nonce, r.Gas = q.Nonce, q.Gas
+	if t.Nonce != nil {
+		r.Nonce = *t.Nonce
+	}
+	if t.Gas != nil {
+		r.Gas = *t.Gas
+	}
+	if r.FeeCap == nil {
+		r.FeeCap = q.FeeCap
+	}
+	if r.TipCap == nil && !t.Legacy {
+		r.TipCap = q.TipCap
+		if r.TipCap.Cmp(r.FeeCap) > 0 {
+			r.TipCap = r.FeeCap
+		}
+	}
+	return r, nil
+}
+
+// Prepare makes the intent's statement, with a fresh salt; nothing is signed yet.
+func (c *Circle) Prepare(ctx context.Context, t Transfer) (statement.Statement, error) {
+	v := t.Vault
+	if v.Record == nil || v.State != Ready {
+		return statement.Statement{}, connect.NewError(connect.CodeUnavailable, fmt.Errorf("vault %s is not ready: %s", v.Name, v.State))
+	}
+	if c.signer == nil {
+		return statement.Statement{}, ErrNoKey
+	}
+	person, err := v.initiator(c.signer)
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	if !slices.Contains(v.Chains, t.Chain) {
+		return statement.Statement{}, &RefusedError{fmt.Sprintf("vault %s does not sign for chain %s; it does for %s", v.Name, t.Chain, strings.Join(v.Chains, ", "))}
+	}
+	if int(t.Index) >= t.Account.Given() {
+		return statement.Statement{}, fmt.Errorf("address %d of account %s/%s was not given out: ask for it with `ostraka address new` first", t.Index, t.Account.Department, t.Account.Name)
+	}
+	from, _, err := v.Address(t.Path())
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	r, err := c.complete(ctx, t, from)
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	unsigned, err := evm.Build(r)
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	life := t.Life
+	if life == 0 {
+		life = v.Expiry
+	}
+	now := Now()
+	return intent.Intent{
+		Charter: v.Charter, Vault: v.ID, Key: v.Record.KeyID, Epoch: v.Record.Hash(), Path: [3]uint32(t.Path()), Address: from.String(),
+		Chain: t.Chain, Purpose: intent.PurposeTransaction, Transaction: unsigned, Memo: t.Memo, Initiator: person,
+		Created: now, Expires: now.Add(life),
+	}.Statement(NewSalt())
+}
+
+// An AbsentError says that so few operators are there that the vault cannot sign.
+type AbsentError struct {
+	Vault     string
+	Threshold int
+	Parties   int
+	Absent    []string
+	Why       string
+}
+
+func (e *AbsentError) Error() string {
+	return fmt.Sprintf("vault %s needs %d of its %d operators to sign, and %s %s", e.Vault, e.Threshold, e.Parties, strings.Join(e.Absent, ", "), e.Why)
+}
+
+// A ClosedError says that an intent ended without a signature.
+type ClosedError struct{ Case *Case }
+
+func (e *ClosedError) Error() string {
+	parts := []string{fmt.Sprintf("intent %s is %s", e.Case.ID().Short(), e.Case.State())}
+	for _, d := range e.Case.Decisions {
+		if d.Verdict == intent.Deny {
+			parts = append(parts, fmt.Sprintf("%s denies by rule %s: %s", d.Operator, d.Rule, d.Reason))
+		}
+	}
+	for _, v := range e.Case.Views {
+		if v.LastError != "" {
+			parts = append(parts, fmt.Sprintf("%s: last session: %s", v.Node, v.LastError))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// An AlarmError says that nodes contradict one another about an intent.
+type AlarmError struct{ Case *Case }
+
+func (e *AlarmError) Error() string {
+	return fmt.Sprintf("intent %s: %s", e.Case.ID().Short(), strings.Join(e.Case.Alarms, "; "))
+}
+
+// How long too few operators are borne before Follow gives up, and how long operators that
+// the others wait for.
+const (
+	absentPatience  = 8 * time.Second
+	awaitedPatience = 15 * time.Second
+)
+
+// Follow asks every node about an intent again and again until done says so. It ends before
+// with a *ClosedError, an *AlarmError, or an *AbsentError when t operators cannot be reached.
+// tell is called with what each round found.
+func (c *Circle) Follow(ctx context.Context, vaults []Vault, id statement.ID, every time.Duration, done func(*Case) bool, tell func(*Case, []Failure)) (*Case, error) {
+	var last *Case
+	watch := watch{circle: c}
+	for {
+		one, failed, err := c.Case(ctx, vaults, id)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return last, ctx.Err()
+		case err != nil && Classify(err) == Unverified:
+			return last, err
+		case err == nil:
+			last = one
+			tell(one, failed)
+			if len(one.Alarms) > 0 {
+				return one, &AlarmError{one}
+			}
+			if done(one) {
+				return one, nil
+			}
+			if one.Closed() {
+				return one, &ClosedError{one}
+			}
+		}
+		if last != nil {
+			if err := watch.look(time.Now(), last, failed); err != nil {
+				return last, err
+			}
+		} else if err != nil && !Down(err) && Classify(err) != NotReady {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return last, ctx.Err()
+		case <-time.After(every):
+		}
+	}
+}
+
+// watch remembers since when operators are away.
+type watch struct {
+	circle          *Circle
+	absent, awaited time.Time // zero: enough are there
+}
+
+func (w *watch) look(now time.Time, c *Case, failed []Failure) error {
+	committee := c.Vault.Committee
+	need := func(missing []string) bool { return len(committee)-len(missing) < c.Vault.Threshold }
+	var absent []string
+	for _, f := range failed {
+		if name := w.circle.Operator(f.Node); slices.Contains(committee, name) && Down(f.Err) {
+			absent = append(absent, name)
+		}
+	}
+	slices.Sort(absent)
+	awaited := c.Awaited()
+	out := &AbsentError{Vault: c.Vault.Name, Threshold: c.Vault.Threshold, Parties: len(committee)}
+	switch {
+	case !need(absent):
+		w.absent = time.Time{}
+	case w.absent.IsZero():
+		w.absent = now
+	case now.Sub(w.absent) >= absentPatience:
+		out.Absent, out.Why = absent, "cannot be reached"
+		return out
+	}
+	switch {
+	case c.Signed != nil || c.Tally().Need > 0 || !need(awaited):
+		w.awaited = time.Time{}
+	case w.awaited.IsZero():
+		w.awaited = now
+	case now.Sub(w.awaited) >= awaitedPatience:
+		out.Absent, out.Why = awaited, "is awaited by the others"
+		return out
+	}
+	return nil
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+func (a *app) accountCommand() *cobra.Command {
+	c := &cobra.Command{Use: "account", Short: "Accounts of a vault's departments"}
+	c.AddCommand(a.accountCreateCommand(), a.accountListCommand())
+	return c
+}
+
+func (a *app) addressCommand() *cobra.Command {
+	c := &cobra.Command{Use: "address", Short: "Addresses of an account"}
+	c.AddCommand(a.addressNewCommand(), a.addressListCommand())
+	return c
+}
+
+type accountDocument struct {
+	Vault     string `json:"vault"`
+	Account   string `json:"account"` // department/name
+	Path      string `json:"path"`
+	ID        string `json:"id"`
+	Addresses int    `json:"addresses"`
+}
+
+func accountOf(v client.Vault, x client.Account) accountDocument {
+	return accountDocument{v.Name, x.Department + "/" + x.Name, statement.FormatPath(x.Path[:]...), x.ID.String(), x.Given()}
+}
+
+// inVault does something with one vault of the circle.
+func (a *app) inVault(ctx context.Context, name string, do func(context.Context, *client.Circle, client.Vault) error) error {
+	c, err := a.circle()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	v, failed, err := c.Vault(ctx, name)
+	if err != nil {
+		return err
+	}
+	a.down(failed)
+	return do(ctx, c, v)
+}
+
+func (a *app) accountListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "list VAULT", Short: "List a vault's accounts", Args: exactly("VAULT"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := a.within(cmd.Context(), 30*time.Second)
+			defer cancel()
+			return a.inVault(ctx, args[0], func(ctx context.Context, c *client.Circle, v client.Vault) error {
+				all, failed, err := c.Accounts(ctx, v)
+				if err != nil {
+					return err
+				}
+				doc := struct {
+					Accounts []accountDocument `json:"accounts"`
+					Failed   []failureDocument `json:"failed"`
+				}{[]accountDocument{}, failuresOf(failed)}
+				for _, x := range all {
+					doc.Accounts = append(doc.Accounts, accountOf(v, x))
+				}
+				return a.show(doc, func(w io.Writer) {
+					if len(all) == 0 {
+						fmt.Fprintf(w, "Vault %s has no account yet.\nNext: `ostraka account create --vault %s DEPARTMENT/ACCOUNT`.\n", v.Name, v.Name)
+					}
+					for _, x := range doc.Accounts {
+						fmt.Fprintf(w, "%-24s %-10s %d addresses\n", x.Account, x.Path, x.Addresses)
+					}
+				})
+			})
+		},
+	}
+}
+
+func (a *app) accountCreateCommand() *cobra.Command {
+	var vault string
+	c := &cobra.Command{
+		Use: "create --vault VAULT DEPARTMENT/ACCOUNT", Short: "Make an account, as an initiator of the vault", Args: exactly("DEPARTMENT/ACCOUNT"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			department, name, ok := strings.Cut(args[0], "/")
+			if !ok || statement.CheckLabel(department) != nil || statement.CheckLabel(name) != nil {
+				return usage("account %q: want DEPARTMENT/ACCOUNT, each of a-z, 0-9, -, _ and .", args[0])
+			}
+			if vault == "" {
+				return usage("give the vault with --vault")
+			}
+			ctx, cancel := a.within(cmd.Context(), 30*time.Second)
+			defer cancel()
+			return a.inVault(ctx, vault, func(ctx context.Context, c *client.Circle, v client.Vault) error {
+				return a.createAccount(ctx, c, v, department, name)
+			})
+		},
+	}
+	c.Flags().StringVar(&vault, "vault", "", "vault, by name or id (required)")
+	return c
+}
+
+func (a *app) createAccount(ctx context.Context, c *client.Circle, v client.Vault, department, name string) error {
+	x, taken, err := client.CreateAccount(ctx, c, v, department, name)
+	if err != nil {
+		return err
+	}
+	a.down(taken.Failures())
+	d := accountOf(v, x)
+	return a.show(d, func(w io.Writer) {
+		fmt.Fprintf(w, "Account %s of vault %s at %s.\n\nNext: `ostraka address new %s %s`.\n", d.Account, d.Vault, d.Path, d.Vault, d.Account)
+	})
+}
+
+type addressDocument struct {
+	Vault     string   `json:"vault"`
+	Account   string   `json:"account"`
+	Path      string   `json:"path"`
+	Address   string   `json:"address"`
+	PublicKey string   `json:"public_key"`
+	Nodes     []string `json:"nodes"`
+}
+
+func addressOf(v client.Vault, x client.Account, d client.Address) addressDocument {
+	return addressDocument{v.Name, x.Department + "/" + x.Name, d.Path.String(), d.Address.String(), fmt.Sprintf("%x", d.PublicKey), d.Nodes}
+}
+
+func (a *app) inAccount(ctx context.Context, args []string, do func(context.Context, *client.Circle, client.Vault, client.Account) error) error {
+	return a.inVault(ctx, args[0], func(ctx context.Context, c *client.Circle, v client.Vault) error {
+		all, _, err := c.Accounts(ctx, v)
+		if err != nil {
+			return err
+		}
+		x, err := client.FindAccount(all, args[1])
+		if err != nil {
+			return &problem{codeError, err, fmt.Sprintf("`ostraka account list %s` shows the accounts; `ostraka account create --vault %s %s` makes this one", v.Name, v.Name, args[1])}
+		}
+		return do(ctx, c, v, x)
+	})
+}
+
+func (a *app) addressNewCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "new VAULT DEPARTMENT/ACCOUNT", Short: "Give out the account's next address", Args: exactly("VAULT", "DEPARTMENT/ACCOUNT"),
+		Long: "Asks every node for the account's next address, derives it here too, and compares. Nodes give out an address\n" +
+			"only when every share of the vault's key has proved itself within a day; otherwise the shares prove themselves first.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := a.within(cmd.Context(), time.Minute)
+			defer cancel()
+			return a.inAccount(ctx, args, func(ctx context.Context, c *client.Circle, v client.Vault, x client.Account) error {
+				one, failed, err := c.NewAddress(ctx, v, x, min(2, len(c.Members)))
+				if err != nil {
+					return err
+				}
+				a.down(failed)
+				d := addressOf(v, x, one)
+				return a.show(d, func(w io.Writer) {
+					fmt.Fprintln(w, d.Address)
+					a.say("%s of %s in vault %s, the same at %s and derived here from the vault's key.", d.Path, d.Account, d.Vault, strings.Join(d.Nodes, ", "))
+				})
+			})
+		},
+	}
+}
+
+func (a *app) addressListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "list VAULT DEPARTMENT/ACCOUNT", Short: "List an account's addresses", Args: exactly("VAULT", "DEPARTMENT/ACCOUNT"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := a.within(cmd.Context(), 30*time.Second)
+			defer cancel()
+			return a.inAccount(ctx, args, func(ctx context.Context, c *client.Circle, v client.Vault, x client.Account) error {
+				all, failed, err := c.Addresses(ctx, v, x)
+				if err != nil {
+					return err
+				}
+				a.down(failed)
+				doc := struct {
+					Addresses []addressDocument `json:"addresses"`
+				}{[]addressDocument{}}
+				for _, one := range all {
+					doc.Addresses = append(doc.Addresses, addressOf(v, x, one))
+				}
+				return a.show(doc, func(w io.Writer) {
+					for _, d := range doc.Addresses {
+						fmt.Fprintf(w, "%-12s %s\n", d.Path, d.Address)
+					}
+				})
+			})
+		},
+	}
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/ostraka/ostraka/client"
+)
+
+// app is one run of the program: its global flags and its three streams.
+type app struct {
+	json    bool
+	context string
+	key     string
+	timeout time.Duration
+	dir     string
+
+	in       io.Reader
+	out, err io.Writer
+	printed  bool // the one JSON document was written
+}
+
+// run does one command and returns the exit code.
+func run(args []string, in io.Reader, out, errs io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{in: in, out: out, err: errs}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errs)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return codeDone
+	}
+	return a.fail(cmd, err)
+}
+
+// fail tells what happened and what to do next.
+func (a *app) fail(cmd *cobra.Command, err error) int {
+	p := explain(err)
+	if p.code == codeUsage && p.next == "" {
+		p.next = fmt.Sprintf("see `%s --help`", cmd.CommandPath())
+	}
+	fmt.Fprintf(a.err, "ostraka: %s\n", p.err)
+	if p.next != "" {
+		fmt.Fprintf(a.err, "  next: %s\n", p.next)
+	}
+	if a.json && !a.printed {
+		a.printed = true
+		writeDocument(a.out, struct {
+			Error errorDocument `json:"error"`
+		}{errorDocument{p.code, p.err.Error(), p.next}})
+	}
+	return p.code
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ostraka",
+		Short: "Self-hosted custody in which no one can own the wallet",
+		Long: "Ostraka is self-hosted MPC custody: every operator runs a node and holds a share, none can sign alone,\n" +
+			"and people ask every node and compare the answers.\n\nStart with `ostraka demo`: three operators on this machine.",
+		SilenceErrors: true, SilenceUsage: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	f := root.PersistentFlags()
+	f.BoolVar(&a.json, "json", false, "print one JSON document on stdout, and nothing else there")
+	f.StringVar(&a.context, "context", "", "circle of nodes to talk to, of the contexts file (default: the current one)")
+	f.StringVar(&a.key, "key", os.Getenv("OSTRAKA_KEY"), "SSH key to sign with: a private key file, or a public one whose key the ssh-agent holds (default: $OSTRAKA_KEY, else the agent's only key)")
+	f.DurationVar(&a.timeout, "timeout", 0, "give up waiting after so long (default: what suits the command)")
+	f.StringVar(&a.dir, "dir", defaultDir(), "data folder of the operator's own node")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
+	root.AddCommand(a.nodeCommand(), a.contextCommand(), a.operatorCommand(), a.vaultCommand(), a.accountCommand(),
+		a.addressCommand(), a.txCommand(), a.sessionCommand(), a.doctorCommand(), a.demoCommand(), a.benchCommand(), a.versionCommand())
+	for _, c := range root.Commands() {
+		strict(c)
+	}
+	return root
+}
+
+// strict makes a group with an unknown or missing command a mistake of usage.
+func strict(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		strict(sub)
+	}
+	if c.HasSubCommands() && c.RunE == nil {
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(c *cobra.Command, args []string) error {
+			var names []string
+			for _, sub := range c.Commands() {
+				names = append(names, sub.Name())
+			}
+			if len(args) == 0 {
+				return usage("`%s` needs a command: %s", c.CommandPath(), strings.Join(names, ", "))
+			}
+			return usage("`%s` has no command %q; it has: %s", c.CommandPath(), args[0], strings.Join(names, ", "))
+		}
+	}
+}
+
+func defaultDir() string {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ".ostraka"
+	}
+	return filepath.Join(home, ".ostraka")
+}
+
+// exactly wants so many arguments, by name.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != len(names) {
+			return usage("%d arguments were given; this takes %d: %s", len(args), len(names), strings.Join(names, " "))
+		}
+		return nil
+	}
+}
+
+func none(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("unexpected argument %q", args[0])
+	}
+	return nil
+}
+
+// show prints the result: as the one JSON document, or as text.
+func (a *app) show(doc any, text func(w io.Writer)) error {
+	if !a.json {
+		text(a.out)
+		return nil
+	}
+	a.printed = true
+	return writeDocument(a.out, doc)
+}
+
+func writeDocument(w io.Writer, doc any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(doc)
+}
+
+// say tells people something beside the result.
+func (a *app) say(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
+
+// down names the nodes that did not answer.
+func (a *app) down(failures []client.Failure) {
+	for _, f := range failures {
+		a.say("note: node %s %s", f.Node, f.Reason())
+	}
+}
+
+// terminal says whether somebody watches stderr.
+func (a *app) terminal() bool {
+	f, ok := a.err.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// progress writes over one line of a terminal; elsewhere it is silent.
+func (a *app) progress(format string, args ...any) {
+	if a.terminal() {
+		fmt.Fprintf(a.err, "\r\x1b[K"+format, args...)
+	}
+}
+
+func (a *app) progressEnds() {
+	if a.terminal() {
+		fmt.Fprint(a.err, "\r\x1b[K")
+	}
+}
+
+// within bounds a command's waiting.
+func (a *app) within(ctx context.Context, suits time.Duration) (context.Context, context.CancelFunc) {
+	if a.timeout > 0 {
+		suits = a.timeout
+	}
+	return context.WithTimeout(ctx, suits)
+}
+
+// circle dials the nodes of the chosen context as the person with the key.
+func (a *app) circle() (*client.Circle, error) {
+	path, err := client.ContextsPath()
+	if err != nil {
+		return nil, err
+	}
+	all, err := client.LoadContexts(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := all.Get(a.context)
+	if err != nil {
+		return nil, &problem{codeError, err, "name the nodes you talk to: `ostraka context add NAME HOST:PORT IDENTITY`"}
+	}
+	s, err := a.signer()
+	if err != nil {
+		return nil, err
+	}
+	return client.Dial(c, s, client.Cache{Dir: filepath.Join(filepath.Dir(path), "tokens")}), nil
+}
+
+// signer is the person's key.
+func (a *app) signer() (*client.Signer, error) {
+	if a.key == "" {
+		return client.AgentKey(nil)
+	}
+	return client.KeyFile(a.key, func() ([]byte, error) { return a.askSecret("Passphrase of " + a.key + ": ") })
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/client"
+)
+
+func (a *app) contextCommand() *cobra.Command {
+	c := &cobra.Command{Use: "context", Short: "The nodes you talk to, with pinned identities"}
+	c.AddCommand(a.contextAddCommand(), a.contextUseCommand(), a.contextListCommand())
+	return c
+}
+
+type contextsDocument struct {
+	File     string            `json:"file"`
+	Current  string            `json:"current"`
+	Contexts []contextDocument `json:"contexts"`
+}
+
+type contextDocument struct {
+	Name  string         `json:"name"`
+	Nodes []nodeDocument `json:"nodes"`
+}
+
+type nodeDocument struct {
+	Name     string `json:"name"`
+	Address  string `json:"address"`
+	Identity string `json:"identity"`
+}
+
+// edit changes the contexts file and shows what it holds then.
+func (a *app) edit(change func(client.Contexts) (client.Contexts, error)) error {
+	path, err := client.ContextsPath()
+	if err != nil {
+		return err
+	}
+	all, err := client.LoadContexts(path)
+	if err != nil {
+		return err
+	}
+	if change != nil {
+		if all, err = change(all); err != nil {
+			return err
+		}
+		if err := all.Save(path); err != nil {
+			return err
+		}
+	}
+	return a.showContexts(path, all)
+}
+
+func (a *app) showContexts(path string, all client.Contexts) error {
+	d := contextsDocument{File: path, Current: all.Current, Contexts: []contextDocument{}}
+	for _, x := range all.All {
+		one := contextDocument{Name: x.Name}
+		for _, n := range x.Nodes {
+			one.Nodes = append(one.Nodes, nodeDocument{n.Name, n.Address, client.FormatIdentity(n.Identity)})
+		}
+		d.Contexts = append(d.Contexts, one)
+	}
+	return a.show(d, func(w io.Writer) {
+		if len(d.Contexts) == 0 {
+			fmt.Fprintf(w, "No nodes are known yet (%s).\nNext: `ostraka context add NAME HOST:PORT IDENTITY` for every node of your circle.\n", path)
+		}
+		for _, x := range d.Contexts {
+			mark := " "
+			if x.Name == d.Current {
+				mark = "*"
+			}
+			fmt.Fprintf(w, "%s %s\n", mark, x.Name)
+			for _, n := range x.Nodes {
+				fmt.Fprintf(w, "    %-12s %-22s %s\n", n.Name, n.Address, n.Identity)
+			}
+		}
+	})
+}
+
+func (a *app) contextAddCommand() *cobra.Command {
+	var replace bool
+	c := &cobra.Command{
+		Use: "add NAME ADDRESS IDENTITY", Short: "Add a node to the current context, or to that of --context", Args: exactly("NAME", "ADDRESS", "IDENTITY"),
+		Long: "Adds a node. NAME is the operator's name, ADDRESS the host:port of its people's interface, IDENTITY what\n" +
+			"`ostraka node status` shows there. Compare the identity by telephone: it is all that says who answers.",
+		RunE: func(_ *cobra.Command, args []string) error {
+			identity, err := client.ParseIdentity(args[2])
+			if err != nil {
+				return usage("%w", err)
+			}
+			return a.edit(func(all client.Contexts) (client.Contexts, error) {
+				name := a.context
+				if name == "" {
+					name = all.Current
+				}
+				if name == "" {
+					name = "default"
+				}
+				all, err := all.Add(name, client.Node{Name: args[0], Address: args[1], Identity: identity}, replace)
+				if err != nil {
+					return all, &problem{codeError, err, "compare the node's address and identity with its operator by telephone; --replace takes the new ones"}
+				}
+				return all, nil
+			})
+		},
+	}
+	c.Flags().BoolVar(&replace, "replace", false, "replace the address and identity of a node of this name")
+	return c
+}
+
+func (a *app) contextUseCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "use CONTEXT", Short: "Make a context the current one", Args: exactly("CONTEXT"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return a.edit(func(all client.Contexts) (client.Contexts, error) {
+				all, err := all.Use(args[0])
+				if err != nil {
+					return all, &problem{codeError, err, "`ostraka context list` shows the contexts"}
+				}
+				return all, nil
+			})
+		},
+	}
+}
+
+func (a *app) contextListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List contexts and their nodes", Args: none,
+		RunE: func(*cobra.Command, []string) error { return a.edit(nil) },
+	}
+}

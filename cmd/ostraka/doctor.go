@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor", Short: "Look at the operator's own node, and say what to do", Args: none,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, cancel := a.within(c.Context(), 30*time.Second)
+			defer cancel()
+			s, err := a.status(ctx)
+			if err != nil {
+				return err
+			}
+			var failing []string
+			for _, x := range s.Checks {
+				if x.State == "fail" {
+					failing = append(failing, x.Name)
+				}
+			}
+			doc := struct {
+				Operator string          `json:"operator"`
+				Healthy  bool            `json:"healthy"`
+				Checks   []checkDocument `json:"checks"`
+			}{s.Operator, len(failing) == 0, s.Checks}
+			err = a.show(doc, func(w io.Writer) {
+				for _, x := range s.Checks {
+					fmt.Fprintf(w, "%-5s %-20s %s\n", x.State, x.Name, x.What)
+					if x.Next != "" && x.State != "ok" {
+						fmt.Fprintf(w, "      next: %s\n", x.Next)
+					}
+				}
+			})
+			if err == nil && len(failing) > 0 {
+				err = notReady("do what stands under each of them", "%d checks fail: %s", len(failing), strings.Join(failing, ", "))
+			}
+			return err
+		},
+	}
+}

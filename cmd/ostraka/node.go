@@ -1,0 +1,333 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/api"
+	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node"
+)
+
+func (a *app) nodeCommand() *cobra.Command {
+	c := &cobra.Command{Use: "node", Short: "An operator's own node"}
+	c.AddCommand(a.nodeInitCommand(), a.nodeRunCommand(), a.nodeStatusCommand(), a.nodeStopCommand())
+	return c
+}
+
+type nodeInitDocument struct {
+	Operator string `json:"operator"`
+	Identity string `json:"identity"`
+	Dir      string `json:"dir"`
+	Link     string `json:"link"`
+	People   string `json:"people"`
+}
+
+func (a *app) nodeInitCommand() *cobra.Command {
+	var s node.Settings
+	var officers, rpcs []string
+	var passFile string
+	c := &cobra.Command{
+		Use: "init", Short: "Make a data folder with a fresh identity", Args: none,
+		Example: "  ostraka node init --operator acme --entity \"Acme Ltd\" --officer ~/.ssh/id_ed25519.pub --advertise acme.example:7700",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := completeSettings(&s, officers, rpcs); err != nil {
+				return err
+			}
+			pass, err := a.passphrase(passFile, true)
+			if err != nil {
+				return err
+			}
+			identity, err := node.Init(c.Context(), a.dir, s, pass, rand.Reader)
+			if err != nil {
+				return err
+			}
+			doc := nodeInitDocument{s.Operator, client.FormatIdentity(identity), a.dir, s.Link, s.People}
+			return a.show(doc, func(w io.Writer) {
+				fmt.Fprintf(w, "Node of %s made in %s.\nIdentity: %s\n\nNext: keep the passphrase safe, it opens the shares; then run `ostraka node run --dir %s`.\n",
+					doc.Operator, doc.Dir, doc.Identity, doc.Dir)
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&s.Operator, "operator", "", "the operator's name in the circle: a-z, 0-9, -, _, . (required)")
+	f.StringVar(&s.Entity, "entity", "", "the operator's legal entity (required)")
+	f.StringVar(&s.Link, "link", "127.0.0.1:7700", "host:port to listen on for other nodes")
+	f.StringVar(&s.Advertise, "advertise", "", "host:port that other nodes dial (default: that of --link)")
+	f.StringVar(&s.People, "people", "127.0.0.1:7701", "host:port of the people's interface")
+	f.StringVar(&s.Metrics, "metrics", "", "loopback host:port of /healthz and /metrics (default: off)")
+	f.StringArrayVar(&officers, "officer", nil, "public SSH key of a person who signs for the operator: a file, or the line itself (required; may be repeated)")
+	f.StringArrayVar(&rpcs, "rpc", nil, "this node's own endpoint of a chain, as eip155:1=https://… (may be repeated)")
+	f.StringVar(&passFile, "passphrase-file", "", "file with the passphrase, mode 0600 (default: $"+passphraseVariable+", else it is asked for)")
+	return c
+}
+
+// completeSettings checks what people type, so that errors name the flag.
+func completeSettings(s *node.Settings, officers, rpcs []string) error {
+	if err := statement.CheckLabel(s.Operator); err != nil {
+		return usage("--operator: %w", err)
+	}
+	if err := statement.CheckText(s.Entity, 128); err != nil {
+		return usage("--entity: %w", err)
+	}
+	if len(officers) == 0 {
+		return usage("--officer: give at least one public SSH key")
+	}
+	for _, o := range officers {
+		line := o
+		if raw, err := os.ReadFile(o); err == nil {
+			line = string(raw)
+		} else if !strings.Contains(o, " ") {
+			return usage("--officer %s: %w", o, err)
+		}
+		key, err := signet.ParseKey(line)
+		if err != nil {
+			return usage("--officer: %w", err)
+		}
+		s.Officers = append(s.Officers, key.String())
+	}
+	for _, r := range rpcs {
+		chain, url, ok := strings.Cut(r, "=")
+		if !ok || statement.CheckChain(chain) != nil {
+			return usage("--rpc: want CHAIN=URL such as eip155:1=https://…")
+		}
+		if s.RPC == nil {
+			s.RPC = map[string]string{}
+		}
+		s.RPC[chain] = url
+	}
+	return nil
+}
+
+func (a *app) nodeRunCommand() *cobra.Command {
+	var passFile, level, format string
+	c := &cobra.Command{
+		Use: "run", Short: "Run the node until it is stopped", Args: none,
+		RunE: func(c *cobra.Command, _ []string) error {
+			log, err := a.logger(level, format)
+			if err != nil {
+				return err
+			}
+			pass, err := a.passphrase(passFile, false)
+			if err != nil {
+				return err
+			}
+			ctx, quit := context.WithCancel(c.Context())
+			defer quit()
+			ready := func(at node.Addresses) {
+				a.say("node runs: link %s, people %s, operator's socket %s", at.Link, at.People, at.Socket)
+			}
+			err = node.Run(ctx, a.dir, pass, log, node.Ready(ready), node.WithServe(api.Serve(quit, log)))
+			if errors.Is(err, syscall.EADDRINUSE) {
+				return &problem{codeError, err, "stop what uses the port, or choose another one in " + a.dir + "/node.json"}
+			}
+			return err
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&passFile, "passphrase-file", "", "file with the passphrase, mode 0600 (default: $"+passphraseVariable+", else it is asked for)")
+	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&format, "log-format", "text", "text or json, to stderr")
+	return c
+}
+
+func (a *app) logger(level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, usage("--log-level: %q is not debug, info, warn or error", level)
+	}
+	o := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(a.err, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(a.err, o)), nil
+	}
+	return nil, usage("--log-format: %q is not text or json", format)
+}
+
+// operatorError explains a node that cannot be reached over its socket.
+func (a *app) operatorError(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return notReady("start it with `ostraka node run --dir "+a.dir+"`, or name another folder with --dir", "no node runs in %s", a.dir)
+	}
+	return err
+}
+
+func (a *app) nodeStopCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "stop", Short: "Stop the running node gracefully", Args: none,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, cancel := a.within(c.Context(), 30*time.Second)
+			defer cancel()
+			if _, err := client.Operator(a.dir).Stop(ctx, connect.NewRequest(&v1.StopRequest{})); err != nil {
+				return a.operatorError(err)
+			}
+			return a.show(struct {
+				Stopped bool `json:"stopped"`
+			}{true}, func(w io.Writer) { fmt.Fprintln(w, "The node stops.") })
+		},
+	}
+}
+
+type statusDocument struct {
+	Operator  string          `json:"operator"`
+	Identity  string          `json:"identity"`
+	Version   string          `json:"version"`
+	Started   string          `json:"started"`
+	Link      string          `json:"link"`
+	People    string          `json:"people"`
+	Circle    string          `json:"circle"`
+	Charter   string          `json:"charter"`
+	Invited   []string        `json:"invited"`
+	Peers     []peerDocument  `json:"peers"`
+	LogSize   uint64          `json:"log_size"`
+	LogRoot   string          `json:"log_root"`
+	Burned    []burnDocument  `json:"burned"`
+	Endpoints []string        `json:"endpoints"`
+	Checks    []checkDocument `json:"checks"`
+}
+
+type peerDocument struct {
+	Operator    string   `json:"operator"`
+	Identity    string   `json:"identity"`
+	Address     string   `json:"address"`
+	Connected   bool     `json:"connected"`
+	Since       string   `json:"since,omitempty"`
+	LastHeard   string   `json:"last_heard,omitempty"`
+	RoundTripMS float64  `json:"round_trip_ms"`
+	SkewMS      *float64 `json:"skew_ms"` // null: not known
+	Outbox      uint32   `json:"outbox"`
+	LastError   string   `json:"last_error,omitempty"`
+}
+
+type burnDocument struct {
+	Key  string `json:"key"`
+	Peer string `json:"peer"`
+}
+
+type checkDocument struct {
+	Name  string `json:"name"`
+	State string `json:"state"`
+	What  string `json:"what"`
+	Next  string `json:"next,omitempty"`
+}
+
+// list makes an empty list of none, so that JSON never holds null for it.
+func list[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+func statusOf(m *v1.StatusResponse) statusDocument {
+	d := statusDocument{
+		Operator: m.Operator, Identity: client.FormatIdentity(m.Identity), Version: m.Version, Started: m.Started, Link: m.Link, People: m.People,
+		Circle: m.Circle, Charter: fmt.Sprintf("%x", m.Charter), Invited: list(m.Invited), Peers: []peerDocument{}, LogSize: m.LogSize,
+		LogRoot: fmt.Sprintf("%x", m.LogRoot), Burned: []burnDocument{}, Endpoints: list(m.Endpoints), Checks: checksOf(m.Checks),
+	}
+	for _, p := range m.Peers {
+		one := peerDocument{
+			Operator: p.Operator, Identity: client.FormatIdentity(p.Identity), Address: p.Address, Connected: p.Connected, Since: p.Since,
+			LastHeard: p.LastHeard, RoundTripMS: p.RoundTripMs, Outbox: p.Outbox, LastError: p.LastError,
+		}
+		if p.SkewKnown {
+			one.SkewMS = &p.SkewMs
+		}
+		d.Peers = append(d.Peers, one)
+	}
+	for _, b := range m.Burned {
+		d.Burned = append(d.Burned, burnDocument{fmt.Sprintf("%x", b.Key), b.Peer})
+	}
+	return d
+}
+
+func checksOf(checks []*v1.Check) []checkDocument {
+	out := []checkDocument{}
+	for _, c := range checks {
+		out = append(out, checkDocument{c.Name, c.State, c.What, c.Next})
+	}
+	return out
+}
+
+func (a *app) status(ctx context.Context) (statusDocument, error) {
+	res, err := client.Operator(a.dir).Status(ctx, connect.NewRequest(&v1.StatusRequest{}))
+	if err != nil {
+		return statusDocument{}, a.operatorError(err)
+	}
+	if len(res.Msg.Identity) != ed25519.PublicKeySize {
+		return statusDocument{}, errors.New("the node answers without an identity")
+	}
+	return statusOf(res.Msg), nil
+}
+
+func (a *app) nodeStatusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Show the running node: identity, peers, log, chains", Args: none,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, cancel := a.within(c.Context(), 15*time.Second)
+			defer cancel()
+			d, err := a.status(ctx)
+			if err != nil {
+				return err
+			}
+			return a.show(d, d.print)
+		},
+	}
+}
+
+func (d statusDocument) print(w io.Writer) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row("operator", "%s", d.Operator)
+	row("identity", "%s", d.Identity)
+	row("version", "%s, up since %s", d.Version, d.Started)
+	row("link", "%s", d.Link)
+	row("people", "%s", d.People)
+	if d.Circle != "" {
+		row("circle", "%s, charter %.8s", d.Circle, d.Charter)
+	} else {
+		row("circle", "none yet")
+	}
+	for _, name := range d.Invited {
+		row("joined", "%s, not in the charter yet", name)
+	}
+	row("log", "%d entries, root %.8s", d.LogSize, d.LogRoot)
+	for _, e := range d.Endpoints {
+		row("chain", "%s", e)
+	}
+	for _, p := range d.Peers {
+		state := "not connected: " + p.LastError
+		if p.Connected {
+			state = fmt.Sprintf("connected, %.1f ms", p.RoundTripMS)
+		}
+		row("peer "+p.Operator, "%s at %s", state, p.Address)
+	}
+	for _, b := range d.Burned {
+		row("burned", "pair with %s for key %.8s", b.Peer, b.Key)
+	}
+	_ = t.Flush()
+}
+
+// names of a map, ascending.
+func names[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"connectrpc.com/connect"
+
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/node/seal/passphrase"
+)
+
+// Exit codes.
+const (
+	codeDone       = 0
+	codeError      = 1
+	codeUsage      = 2
+	codeRefused    = 3 // by policy, rules or the state of an intent
+	codeUnverified = 4 // what was shown does not hold
+	codeNotReady   = 5 // too few nodes, or they wait for something
+)
+
+// A problem is an error with its exit code and what to do next.
+type problem struct {
+	code int
+	err  error
+	next string
+}
+
+func (p *problem) Error() string { return p.err.Error() }
+func (p *problem) Unwrap() error { return p.err }
+
+type errorDocument struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+	Next    string `json:"next,omitempty"`
+}
+
+func usage(format string, args ...any) error {
+	return &problem{code: codeUsage, err: fmt.Errorf(format, args...)}
+}
+
+func refused(next, format string, args ...any) error {
+	return &problem{codeRefused, fmt.Errorf(format, args...), next}
+}
+
+func notReady(next, format string, args ...any) error {
+	return &problem{codeNotReady, fmt.Errorf(format, args...), next}
+}
+
+func unverified(next, format string, args ...any) error {
+	return &problem{codeUnverified, fmt.Errorf(format, args...), next}
+}
+
+var classCodes = map[client.Class]int{
+	client.Failed: codeError, client.Refused: codeRefused, client.Unverified: codeUnverified, client.NotReady: codeNotReady,
+}
+
+// explain finds the exit code of an error, and the next step where the error does not say it.
+func explain(err error) *problem {
+	var p *problem
+	if errors.As(err, &p) {
+		return &problem{p.code, plain(err), p.next}
+	}
+	if strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "required flag") {
+		return &problem{codeUsage, err, ""}
+	}
+	out := &problem{classCodes[client.Classify(err)], plain(err), ""}
+	var identity *client.IdentityError
+	var difference *client.Difference
+	var nodes *client.NodesError
+	switch {
+	case errors.Is(err, context.Canceled):
+		out.code, out.err, out.next = codeError, errors.New("interrupted"), "run the command again: nothing that was submitted is lost"
+	case errors.Is(err, passphrase.ErrPassphrase):
+		out.next = "check the passphrase file, or type it again: nothing was changed"
+	case errors.As(err, &identity):
+		out.next = "ask the operator by telephone which identity its node has; sign nothing until it is clear"
+	case errors.As(err, &difference):
+		out.next = "sign nothing; tell the operators named here and compare the copies with them"
+	case errors.Is(err, client.ErrNoKey):
+		out.next = "give --key FILE, or add the key to the ssh-agent with `ssh-add`"
+	case errors.Is(err, client.ErrUnknown):
+		out.next = "check the name, and with `ostraka context list` that you talk to the right circle"
+	case errors.Is(err, intent.ErrExpired):
+		out.next = "propose the transaction anew"
+	case errors.As(err, &nodes) && out.code == codeNotReady && len(nodes.Failures) > 0:
+		out.next = fmt.Sprintf("bring back %s, or check the addresses with `ostraka context list`, and try again", strings.Join(slices.Sorted(slices.Values(nodes.Nodes())), ", "))
+	case out.code == codeUnverified:
+		out.next = "sign nothing; tell the operator of the node named here"
+	case out.code == codeNotReady:
+		out.next = "try again in a while; `ostraka doctor` shows what an operator's node waits for"
+	case out.code == codeRefused:
+		out.next = "`ostraka tx explain ID` shows each node's rule and reason"
+	}
+	return out
+}
+
+// plain takes the transport's code word off a node's answer.
+func plain(err error) error {
+	var answer *connect.Error
+	if errors.As(err, &answer) {
+		return errors.New(strings.Replace(err.Error(), answer.Error(), client.Failure{Err: answer}.Reason(), 1))
+	}
+	return err
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/ostraka/ostraka/crypto/secret"
+)
+
+const (
+	passphraseVariable = "OSTRAKA_PASSPHRASE_FILE"
+	maxPassphrase      = 4 << 10 // bytes
+	minPassphrase      = 8       // characters, when one is made
+)
+
+// askSecret reads a line from the terminal without showing it.
+func (a *app) askSecret(prompt string) ([]byte, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return nil, errors.New("there is no terminal to ask on")
+	}
+	defer tty.Close()
+	fmt.Fprint(tty, prompt)
+	b, err := term.ReadPassword(int(tty.Fd()))
+	fmt.Fprintln(tty)
+	return b, err
+}
+
+// passphrase is the node's, from a file or the terminal. It is never an argument, which others
+// can list, nor the value of a variable, which children inherit. twice asks again: a slip at
+// init would lock the operator out.
+func (a *app) passphrase(file string, twice bool) (secret.Bytes, error) {
+	if file == "" {
+		file = os.Getenv(passphraseVariable)
+	}
+	if file != "" {
+		return passphraseFile(file)
+	}
+	noTerminal := func(err error) error {
+		return &problem{codeUsage, fmt.Errorf("read the passphrase: %w", err), "give --passphrase-file FILE, or set $" + passphraseVariable}
+	}
+	first, err := a.askSecret("Passphrase of the node: ")
+	if err != nil {
+		return secret.Bytes{}, noTerminal(err)
+	}
+	if twice {
+		second, err := a.askSecret("Again: ")
+		if err != nil {
+			return secret.Bytes{}, noTerminal(err)
+		}
+		defer clear(second)
+		if !bytes.Equal(first, second) {
+			clear(first)
+			return secret.Bytes{}, usage("the two passphrases differ")
+		}
+	}
+	return normal(first, twice)
+}
+
+// passphraseFile reads a file of one line that no other user may read.
+func passphraseFile(path string) (secret.Bytes, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("read the passphrase: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return secret.Bytes{}, &problem{codeError, fmt.Errorf("passphrase file %s is open to other users", path), "run `chmod 600 " + path + "`"}
+	}
+	if info.Size() > maxPassphrase {
+		return secret.Bytes{}, fmt.Errorf("passphrase file %s has %d bytes, at most %d are allowed", path, info.Size(), maxPassphrase)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("read the passphrase: %w", err)
+	}
+	line := bytes.TrimRight(raw, "\r\n")
+	if bytes.ContainsAny(line, "\r\n") {
+		clear(raw)
+		return secret.Bytes{}, fmt.Errorf("passphrase file %s holds more than one line", path)
+	}
+	return normal(line, false)
+}
+
+// normal brings what people type to one form (NFC) and takes it over.
+func normal(raw []byte, made bool) (secret.Bytes, error) {
+	defer clear(raw)
+	if len(raw) == 0 {
+		return secret.Bytes{}, usage("the passphrase is empty")
+	}
+	if n := len(bytes.Runes(raw)); made && n < minPassphrase {
+		return secret.Bytes{}, usage("the passphrase has %d characters, at least %d are needed", n, minPassphrase)
+	}
+	return secret.Copy(norm.NFC.Bytes(raw)), nil
+}
+
+// confirm asks before something is signed. Without --yes and without a terminal it refuses.
+func (a *app) confirm(yes bool, question string) error {
+	if yes {
+		return nil
+	}
+	f, ok := a.in.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return usage("nobody is at the terminal to confirm: read what is shown, then give --yes")
+	}
+	fmt.Fprintf(a.err, "%s Type yes: ", question)
+	line, err := bufio.NewReader(a.in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if strings.TrimSpace(line) != "yes" {
+		return &problem{codeError, errors.New("not confirmed: nothing was signed"), ""}
+	}
+	return nil
+}

@@ -1,0 +1,302 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// proposal is what `tx propose` was told.
+type proposal struct {
+	vault, account, to, token, amount, unit, chain string
+	nonce, gas, feeCap, tipCap                     string
+	legacy                                         bool
+	memo                                           string
+	expires                                        time.Duration
+	noWait                                         bool
+	until                                          string
+}
+
+func (a *app) proposeCommand() *cobra.Command {
+	var p proposal
+	c := &cobra.Command{
+		Use: "propose", Short: "Propose a transfer, as an initiator of the vault", Args: none,
+		Example: "  ostraka tx propose --vault treasury --account ops/main --to 0x… --amount 0.1",
+		Long: "Builds the full transaction, signs the intent with your key, hands it to every node, and follows it until it is\n" +
+			"signed or denied. Nonce, gas and fees that are not given are read by two nodes from the chain and compared.",
+		RunE: func(c *cobra.Command, _ []string) error { return a.propose(c.Context(), p) },
+	}
+	var wait bool
+	f := c.Flags()
+	f.StringVar(&p.vault, "vault", "", "vault, by name or id (required)")
+	f.StringVar(&p.account, "account", "", "sender: DEPARTMENT/ACCOUNT, or DEPARTMENT/ACCOUNT/INDEX (required)")
+	f.StringVar(&p.to, "to", "", "who receives (required)")
+	f.StringVar(&p.amount, "amount", "", "how much, in whole units unless --unit says otherwise (required)")
+	f.StringVar(&p.unit, "unit", "", "eth (whole coins), wei (smallest unit, of a token too), token (whole tokens)")
+	f.StringVar(&p.token, "token", "", "ERC-20 contract (default: the chain's own coin)")
+	f.StringVar(&p.chain, "chain", "", "chain, as eip155:1 (default: the vault's only one)")
+	f.StringVar(&p.nonce, "nonce", "", "the sender's nonce")
+	f.StringVar(&p.gas, "gas", "", "gas limit")
+	f.StringVar(&p.feeCap, "fee-cap", "", "most wei per gas; with --legacy the gas price")
+	f.StringVar(&p.tipCap, "tip-cap", "", "wei per gas for the block's producer")
+	f.BoolVar(&p.legacy, "legacy", false, "build a legacy (EIP-155) transaction")
+	f.StringVar(&p.memo, "memo", "", "why, for the approvers")
+	f.DurationVar(&p.expires, "expires", 0, "how long it may be approved and signed (default: the vault's)")
+	f.BoolVar(&wait, "wait", true, "follow it until it is signed or denied")
+	f.BoolVar(&p.noWait, "no-wait", false, "only hand it to the nodes")
+	f.StringVar(&p.until, "until", "signed", "what --wait waits for: signed, confirmed or final")
+	c.PreRun = func(*cobra.Command, []string) { p.noWait = p.noWait || !wait }
+	return c
+}
+
+func (p proposal) check() error {
+	for _, f := range []struct{ name, value string }{{"vault", p.vault}, {"account", p.account}, {"to", p.to}, {"amount", p.amount}} {
+		if f.value == "" {
+			return usage("give --%s", f.name)
+		}
+	}
+	if p.chain != "" && statement.CheckChain(p.chain) != nil {
+		return usage("--chain %q: want a chain id such as eip155:1", p.chain)
+	}
+	switch p.unit {
+	case "", "wei":
+	case "eth":
+		if p.token != "" {
+			return usage("--unit eth does not go with --token: use token or wei")
+		}
+	case "token":
+		if p.token == "" {
+			return usage("--unit token needs --token")
+		}
+	default:
+		return usage("--unit %q is not eth, wei or token", p.unit)
+	}
+	if p.until != "signed" && p.until != "confirmed" && p.until != "final" {
+		return usage("--until %q is not signed, confirmed or final", p.until)
+	}
+	return nil
+}
+
+// proposeTimeout is how long approvals are waited for.
+const proposeTimeout = 30 * time.Minute
+
+func (a *app) propose(ctx context.Context, p proposal) error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	ctx, cancel := a.within(ctx, proposeTimeout)
+	defer cancel()
+	return a.inVault(ctx, p.vault, func(ctx context.Context, c *client.Circle, v client.Vault) error {
+		t, err := p.transfer(ctx, c, v)
+		if err != nil {
+			return err
+		}
+		s, err := c.Prepare(ctx, t)
+		if err != nil {
+			return explainQuote(err)
+		}
+		taken, err := c.SubmitStatement(ctx, s)
+		if err != nil {
+			return err
+		}
+		if _, err := taken.Need("propose", 1); err != nil {
+			return err
+		}
+		a.down(taken.Failures())
+		a.say("Proposed: intent %s", s.ID())
+		vaults := []client.Vault{v}
+		if p.noWait {
+			one, failed, err := c.Case(ctx, vaults, s.ID())
+			if err != nil {
+				return err
+			}
+			return a.showCase(one, failed)
+		}
+		return a.follow(ctx, c, vaults, s.ID(), p.until)
+	})
+}
+
+// explainQuote says which flags replace what the nodes cannot read.
+func explainQuote(err error) error {
+	var nodes *client.NodesError
+	if errors.As(err, &nodes) && client.Classify(err) == client.NotReady {
+		return notReady("bring the nodes' endpoints back, or give --nonce, --gas, --fee-cap and --tip-cap yourself", "%w", err)
+	}
+	return err
+}
+
+// transfer gives what was typed its meaning in this vault.
+func (p proposal) transfer(ctx context.Context, c *client.Circle, v client.Vault) (t client.Transfer, err error) {
+	t = client.Transfer{Vault: v, Chain: p.chain, Legacy: p.legacy, Memo: p.memo, Life: p.expires.Truncate(time.Second)}
+	if t.Chain == "" {
+		if len(v.Chains) != 1 {
+			return t, usage("vault %s signs for several chains: give --chain, one of %s", v.Name, strings.Join(v.Chains, ", "))
+		}
+		t.Chain = v.Chains[0]
+	}
+	parts := strings.Split(p.account, "/")
+	if len(parts) < 2 || len(parts) > 3 {
+		return t, usage("--account %q: want DEPARTMENT/ACCOUNT or DEPARTMENT/ACCOUNT/INDEX", p.account)
+	}
+	if len(parts) == 3 {
+		n, err := strconv.ParseUint(parts[2], 10, 31)
+		if err != nil {
+			return t, usage("--account %q: %q is no address's index", p.account, parts[2])
+		}
+		t.Index = uint32(n)
+	}
+	if t.To, err = evm.ParseAddress(p.to); err != nil {
+		return t, usage("--to: %w", err)
+	}
+	if p.token != "" {
+		token, err := evm.ParseAddress(p.token)
+		if err != nil {
+			return t, usage("--token: %w", err)
+		}
+		t.Token = &token
+	}
+	if err := p.numbers(&t); err != nil {
+		return t, err
+	}
+	all, _, err := c.Accounts(ctx, v)
+	if err != nil {
+		return t, err
+	}
+	if t.Account, err = client.FindAccount(all, parts[0]+"/"+parts[1]); err != nil {
+		return t, err
+	}
+	t.Amount, err = p.value(ctx, c, t)
+	return t, err
+}
+
+// numbers reads those that the person gave.
+func (p proposal) numbers(t *client.Transfer) error {
+	for _, f := range []struct {
+		flag, text string
+		to         **uint64
+	}{{"nonce", p.nonce, &t.Nonce}, {"gas", p.gas, &t.Gas}} {
+		if f.text == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(f.text, 10, 64)
+		if err != nil {
+			return usage("--%s %q is no number", f.flag, f.text)
+		}
+		*f.to = &n
+	}
+	for _, f := range []struct {
+		flag, text string
+		to         **big.Int
+	}{{"fee-cap", p.feeCap, &t.FeeCap}, {"tip-cap", p.tipCap, &t.TipCap}} {
+		if f.text == "" {
+			continue
+		}
+		n, err := evm.ParseUnits(f.text, 0)
+		if err != nil {
+			return usage("--%s: %w", f.flag, err)
+		}
+		*f.to = n
+	}
+	return nil
+}
+
+// value is the amount in the smallest unit. A token's decimals are read by two nodes.
+func (p proposal) value(ctx context.Context, c *client.Circle, t client.Transfer) (*big.Int, error) {
+	decimals := uint8(evm.EtherDecimals)
+	switch {
+	case p.unit == "wei":
+		decimals = 0
+	case t.Token != nil:
+		from, _, err := t.Vault.Address(t.Path())
+		if err != nil {
+			return nil, err
+		}
+		q, err := c.Quote(ctx, t.Chain, from, t.To, new(big.Int), t.Token)
+		if err != nil {
+			return nil, fmt.Errorf("read the token's decimals: %w", explainQuote(err))
+		}
+		decimals = q.Decimals
+	}
+	n, err := evm.ParseUnits(p.amount, decimals)
+	if err != nil {
+		return nil, usage("--amount: %w", err)
+	}
+	return n, nil
+}
+
+// follow shows progress until the intent is signed, and the outcome.
+func (a *app) follow(ctx context.Context, c *client.Circle, vaults []client.Vault, id statement.ID, until string) error {
+	var failed []client.Failure
+	one, err := c.Follow(ctx, vaults, id, 250*time.Millisecond, func(x *client.Case) bool { return reached(x, until) },
+		func(x *client.Case, down []client.Failure) {
+			failed = down
+			t := x.Tally()
+			switch {
+			case x.Signed != nil:
+				a.progress("%s", x.State())
+			case t.Need > 0:
+				a.progress("%s: %d more of %s must approve", x.State(), t.Need, strings.Join(t.Awaited, ", "))
+			case len(x.Awaited()) > 0:
+				a.progress("%s: waits for %s", x.State(), strings.Join(x.Awaited(), ", "))
+			default:
+				a.progress("%s", x.State())
+			}
+		})
+	a.progressEnds()
+	if one != nil {
+		if showErr := a.showCase(one, failed); showErr != nil {
+			return showErr
+		}
+	}
+	return followed(id, one, err)
+}
+
+// reached says whether the intent came as far as the person wants.
+func reached(c *client.Case, until string) bool {
+	switch state := c.State(); {
+	case c.Signed == nil:
+		return false
+	case until == "signed", state == "final", state == "failed", state == "replaced":
+		return true
+	default:
+		return until == "confirmed" && state == "confirmed"
+	}
+}
+
+// followed gives the end of following its exit code.
+func followed(id statement.ID, c *client.Case, err error) error {
+	var absent *client.AbsentError
+	switch {
+	case errors.As(err, &absent):
+		return notReady(fmt.Sprintf("the intent stays with the nodes: bring back %s, and it is signed as soon as its approvals are there; `ostraka tx show %.8s` follows it",
+			strings.Join(absent.Absent, ", "), id.String()), "%w", err)
+	case errors.Is(err, context.DeadlineExceeded) && c != nil && c.Tally().Need > 0:
+		t := c.Tally()
+		return notReady(fmt.Sprintf("they run `ostraka tx approve %.8s`", id.String()), "intent %s still waits for %d approvals of %s", id.Short(), t.Need, strings.Join(t.Awaited, ", "))
+	case errors.Is(err, context.DeadlineExceeded):
+		return notReady(fmt.Sprintf("`ostraka tx explain %.8s` shows what it waits for", id.String()), "intent %s was not signed in time", id.Short())
+	case err != nil:
+		return err
+	case c.State() == "failed" || c.State() == "replaced":
+		return &problem{codeError, fmt.Errorf("transaction %s is %s on the chain", c.Signed.Hash, c.State()), "look the transaction up on the chain"}
+	}
+	return nil
+}
+
+func (a *app) showCase(c *client.Case, failed []client.Failure) error {
+	return a.show(txOf(c, failed), func(w io.Writer) {
+		printFacts(w, c)
+		printState(w, c)
+	})
+}

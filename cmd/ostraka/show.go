@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+func (a *app) txListCommand() *cobra.Command {
+	var vault string
+	c := &cobra.Command{Use: "list", Short: "List intents, the newest last", Args: none}
+	c.Flags().StringVar(&vault, "vault", "", "only those of this vault")
+	local := localFlag(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		ctx, cancel := a.within(cmd.Context(), 30*time.Second)
+		defer cancel()
+		r, end, err := a.reader(ctx, *local)
+		if err != nil {
+			return err
+		}
+		defer end()
+		vaults, _, err := r.Vaults(ctx)
+		if err != nil {
+			return err
+		}
+		var of statement.ID
+		if vault != "" {
+			v, err := client.FindVault(vaults, vault)
+			if err != nil {
+				return err
+			}
+			of = v.ID
+		}
+		all, failed, err := r.Cases(ctx, vaults, of)
+		if err != nil {
+			return err
+		}
+		a.down(failed)
+		doc := struct {
+			Intents []txDocument      `json:"intents"`
+			Failed  []failureDocument `json:"failed"`
+		}{[]txDocument{}, failuresOf(failed)}
+		for _, one := range all {
+			doc.Intents = append(doc.Intents, txOf(one, nil))
+		}
+		return a.show(doc, func(w io.Writer) { printCases(w, all) })
+	}
+	return c
+}
+
+func printCases(w io.Writer, all []*client.Case) {
+	if len(all) == 0 {
+		fmt.Fprintln(w, "You see no intent here.")
+	}
+	for _, c := range all {
+		what := "cannot be decoded"
+		if c.Tx != nil {
+			lines := humane(c.Tx.Facts())
+			what = ""
+			for _, l := range lines {
+				if l.Name == "amount" || l.Name == "to" {
+					what += " " + l.Name + " " + l.Value
+				}
+			}
+		}
+		mark := ""
+		if len(c.Alarms) > 0 {
+			mark = "  ALARM: " + c.Alarms[0]
+		}
+		fmt.Fprintf(w, "%.8s  %-10s %-12s %s %s%s\n", c.ID(), c.State(), c.Vault.Name, statement.FormatTime(c.Intent.Created), strings.TrimSpace(what), mark)
+	}
+}
+
+// oneCase runs a command that shows one intent.
+func (a *app) oneCase(ctx context.Context, local bool, id string, text func(io.Writer, *client.Case)) error {
+	ctx, cancel := a.within(ctx, 30*time.Second)
+	defer cancel()
+	r, end, err := a.reader(ctx, local)
+	if err != nil {
+		return err
+	}
+	defer end()
+	_, one, failed, err := findCase(ctx, r, id)
+	if err != nil {
+		return err
+	}
+	a.down(failed)
+	if err := a.show(txOf(one, failed), func(w io.Writer) { text(w, one) }); err != nil {
+		return err
+	}
+	if len(one.Alarms) > 0 {
+		return &client.AlarmError{Case: one}
+	}
+	return nil
+}
+
+func (a *app) txShowCommand() *cobra.Command {
+	c := &cobra.Command{Use: "show ID", Short: "Show an intent: what it does and how far it is", Args: exactly("ID")}
+	local := localFlag(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.oneCase(cmd.Context(), *local, args[0], func(w io.Writer, one *client.Case) {
+			printFacts(w, one)
+			printState(w, one)
+			if one.Signed != nil {
+				fmt.Fprintf(w, "Raw: 0x%x\n", one.Signed.Raw)
+			}
+		})
+	}
+	return c
+}
+
+func (a *app) txExplainCommand() *cobra.Command {
+	c := &cobra.Command{Use: "explain ID", Short: "Explain an intent: each node's decision, rule and decoded facts; what is missing; who is awaited", Args: exactly("ID")}
+	local := localFlag(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.oneCase(cmd.Context(), *local, args[0], func(w io.Writer, one *client.Case) {
+			printFacts(w, one)
+			printState(w, one)
+			for _, d := range one.Decisions {
+				fmt.Fprintf(w, "\n%s decided %s at %s, by rule %s", d.Operator, d.Verdict, statement.FormatTime(d.Created), d.Rule)
+				if d.Reason != "" {
+					fmt.Fprintf(w, ": %s", d.Reason)
+				}
+				fmt.Fprintln(w, "\n  it decoded:")
+				for _, f := range d.Facts {
+					fmt.Fprintf(w, "    %-14s %s\n", f.Name, f.Value)
+				}
+			}
+			fmt.Fprintln(w)
+			for _, v := range one.Views {
+				fmt.Fprintf(w, "node %s: %s since %s", v.Node, v.State, v.Changed)
+				if v.Waits != "" {
+					fmt.Fprintf(w, "; waits: %s", v.Waits)
+				}
+				if len(v.Awaited) > 0 {
+					fmt.Fprintf(w, "; awaits %s", strings.Join(v.Awaited, ", "))
+				}
+				if v.LastError != "" {
+					fmt.Fprintf(w, "; last session: %s", v.LastError)
+				}
+				if v.PossiblySigned {
+					fmt.Fprint(w, "; others may hold a signature")
+				}
+				fmt.Fprintln(w)
+			}
+		})
+	}
+	return c
+}

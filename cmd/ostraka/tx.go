@@ -1,0 +1,220 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math/big"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+func (a *app) txCommand() *cobra.Command {
+	c := &cobra.Command{Use: "tx", Short: "Transactions: propose, approve, follow"}
+	c.AddCommand(a.proposeCommand(), a.voteCommand(signet.Approve), a.voteCommand(signet.Reject), a.cancelCommand(),
+		a.txListCommand(), a.txShowCommand(), a.txExplainCommand())
+	return c
+}
+
+// txDocument is an intent with all that the nodes show of it.
+type txDocument struct {
+	ID        string             `json:"id"`
+	State     string             `json:"state"`
+	Alarms    []string           `json:"alarms"`
+	Vault     string             `json:"vault"`
+	Path      string             `json:"path"`
+	Address   string             `json:"address"`
+	Chain     string             `json:"chain"`
+	Initiator string             `json:"initiator"`
+	Memo      string             `json:"memo"`
+	Created   string             `json:"created"`
+	Expires   string             `json:"expires"`
+	Facts     []factDocument     `json:"facts"`
+	Unclear   string             `json:"unclear,omitempty"`
+	Approvals approvalsDocument  `json:"approvals"`
+	Decisions []decisionDocument `json:"decisions"`
+	Awaited   []string           `json:"awaited"`
+	Signed    *signedDocument    `json:"signed"`
+	Nodes     []viewDocument     `json:"nodes"`
+	Failed    []failureDocument  `json:"failed"`
+	Statement string             `json:"statement"`
+}
+
+type factDocument struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+type approvalsDocument struct {
+	Quorum   int      `json:"quorum"`
+	Approved []string `json:"approved"`
+	Rejected []string `json:"rejected"`
+	Missing  int      `json:"missing"`
+	Awaited  []string `json:"awaited"`
+}
+
+type decisionDocument struct {
+	Operator string         `json:"operator"`
+	Verdict  string         `json:"verdict"` // allow, deny, or empty: not decided
+	Rule     string         `json:"rule"`
+	Reason   string         `json:"reason"`
+	Created  string         `json:"created,omitempty"`
+	Facts    []factDocument `json:"facts"`
+}
+
+type signedDocument struct {
+	Raw  string `json:"raw"`
+	Hash string `json:"hash"`
+	From string `json:"from"`
+	R    string `json:"r"`
+	S    string `json:"s"`
+	V    uint8  `json:"v"` // parity of R's y: 0 or 1
+}
+
+type viewDocument struct {
+	Node           string   `json:"node"`
+	State          string   `json:"state"`
+	Changed        string   `json:"changed"`
+	Undecided      []string `json:"undecided"`
+	Waits          string   `json:"waits,omitempty"`
+	LastError      string   `json:"last_error,omitempty"`
+	Awaited        []string `json:"awaited"`
+	Height         uint64   `json:"height,omitempty"`
+	Reverted       bool     `json:"reverted"`
+	PossiblySigned bool     `json:"possibly_signed"`
+}
+
+func factsOf(facts []intent.Fact) []factDocument {
+	out := []factDocument{}
+	for _, f := range facts {
+		out = append(out, factDocument{f.Name, f.Value})
+	}
+	return out
+}
+
+func signedOf(s *evm.Signed) *signedDocument {
+	if s == nil {
+		return nil
+	}
+	return &signedDocument{fmt.Sprintf("0x%x", s.Raw), s.Hash.String(), s.From.String(), fmt.Sprintf("0x%x", s.R), fmt.Sprintf("0x%x", s.S), s.RecID}
+}
+
+func txOf(c *client.Case, failed []client.Failure) txDocument {
+	it, t := c.Intent, c.Tally()
+	d := txDocument{
+		ID: c.ID().String(), State: c.State(), Alarms: list(c.Alarms), Vault: c.Vault.Name, Path: statement.FormatPath(it.Path[:]...),
+		Address: it.Address, Chain: it.Chain, Initiator: it.Initiator, Memo: it.Memo, Created: statement.FormatTime(it.Created),
+		Expires: statement.FormatTime(it.Expires), Facts: factsOf(c.Facts), Unclear: c.Unclear,
+		Approvals: approvalsDocument{c.Vault.Quorum, list(t.Approved), list(t.Rejected), t.Need, list(t.Awaited)},
+		Awaited:   list(c.Awaited()), Signed: signedOf(c.Signed), Failed: failuresOf(failed), Statement: c.Statement.Text(),
+	}
+	for _, name := range c.Vault.Committee {
+		one := decisionDocument{Operator: name, Facts: []factDocument{}}
+		if x, ok := c.Decision(name); ok {
+			one = decisionDocument{name, string(x.Verdict), x.Rule, x.Reason, statement.FormatTime(x.Created), factsOf(x.Facts)}
+		}
+		d.Decisions = append(d.Decisions, one)
+	}
+	for _, v := range c.Views {
+		d.Nodes = append(d.Nodes, viewDocument{
+			v.Node, v.State, v.Changed, list(v.Undecided), v.Waits, v.LastError, list(v.Awaited), v.Height, v.Reverted, v.PossiblySigned,
+		})
+	}
+	return d
+}
+
+// printFacts shows what this program itself decoded.
+func printFacts(w io.Writer, c *client.Case) {
+	for _, x := range c.Alarms {
+		fmt.Fprintf(w, "ALARM: %s\n", x)
+	}
+	it := c.Intent
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(t, "  %s\t%s\n", name, fmt.Sprintf(format, args...))
+	}
+	fmt.Fprintf(t, "Intent %s\n", c.ID())
+	row("vault", "%s", c.Vault.Name)
+	row("proposed by", "%s at %s", it.Initiator, statement.FormatTime(it.Created))
+	row("expires", "%s", statement.FormatTime(it.Expires))
+	if it.Memo != "" {
+		row("memo", "%s", it.Memo)
+	}
+	row("from", "%s (%s)", it.Address, statement.FormatPath(it.Path[:]...))
+	row("chain", "%s", it.Chain)
+	if c.Tx == nil {
+		row("transaction", "CANNOT BE DECODED: %s", c.Unclear)
+	} else {
+		for _, l := range humane(c.Tx.Facts()) {
+			row(l.Name, "%s", l.Value)
+		}
+	}
+	_ = t.Flush()
+}
+
+// humane writes facts for reading: the chain's own coin in whole units too.
+func humane(f evm.Facts) []evm.Line {
+	coin := func(wei *big.Int) string {
+		return fmt.Sprintf("%s coins (%s wei)", evm.FormatUnits(wei, evm.EtherDecimals), wei)
+	}
+	out := []evm.Line{{Name: "does", Value: string(f.Operation)}}
+	if f.Token == nil {
+		out = append(out, evm.Line{Name: "amount", Value: coin(f.Amount)})
+	} else {
+		out = append(out, evm.Line{Name: "token", Value: f.Token.String()}, evm.Line{Name: "amount", Value: f.Amount.String() + " of the token's smallest unit"})
+	}
+	return append(out,
+		evm.Line{Name: "to", Value: f.Destination.String()},
+		evm.Line{Name: "nonce", Value: fmt.Sprint(f.Nonce)},
+		evm.Line{Name: "fee", Value: fmt.Sprintf("at most %s: %d gas at %s wei", coin(f.MaxFee), f.Gas, f.FeeCap)},
+	)
+}
+
+// printState shows who decided what, and who is awaited.
+func printState(w io.Writer, c *client.Case) {
+	fmt.Fprintf(w, "State: %s\n", c.State())
+	t := c.Tally()
+	fmt.Fprintf(w, "Approvals: %d of %d", len(t.Approved), c.Vault.Quorum)
+	if len(t.Approved) > 0 {
+		fmt.Fprintf(w, " (%s)", strings.Join(t.Approved, ", "))
+	}
+	if t.Need > 0 {
+		fmt.Fprintf(w, "; %d more of %s must approve", t.Need, strings.Join(t.Awaited, ", "))
+	}
+	if len(t.Rejected) > 0 {
+		fmt.Fprintf(w, "; rejected by %s", strings.Join(t.Rejected, ", "))
+	}
+	fmt.Fprintln(w)
+	for _, name := range c.Vault.Committee {
+		d, ok := c.Decision(name)
+		switch {
+		case !ok:
+			fmt.Fprintf(w, "  %-12s has not decided\n", name)
+		case d.Verdict == intent.Deny:
+			fmt.Fprintf(w, "  %-12s DENY by rule %s: %s\n", name, d.Rule, d.Reason)
+		default:
+			fmt.Fprintf(w, "  %-12s ALLOW by rule %s\n", name, d.Rule)
+		}
+	}
+	if awaited := c.Awaited(); len(awaited) > 0 && c.Signed == nil {
+		fmt.Fprintf(w, "Awaited: %s\n", strings.Join(awaited, ", "))
+	}
+	if c.Signed != nil {
+		fmt.Fprintf(w, "Signed: %s\n", c.Signed.Hash)
+	}
+	for _, v := range c.Views {
+		switch {
+		case v.Height > 0 && v.Reverted:
+			fmt.Fprintf(w, "  %s: REVERTED in block %d\n", v.Node, v.Height)
+		case v.Height > 0:
+			fmt.Fprintf(w, "  %s: in block %d\n", v.Node, v.Height)
+		}
+	}
+}

@@ -1,0 +1,301 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+func (a *app) vaultCommand() *cobra.Command {
+	c := &cobra.Command{Use: "vault", Short: "Vaults: keys with one committee and one threshold"}
+	c.AddCommand(a.vaultCreateCommand(), a.vaultListCommand(), a.vaultShowCommand())
+	return c
+}
+
+// reader asks every node of the context, or only the operator's own.
+func (a *app) reader(ctx context.Context, local bool) (client.Reader, func(), error) {
+	if local {
+		own, err := client.OpenOwn(ctx, a.dir)
+		if err != nil {
+			return nil, nil, a.operatorError(err)
+		}
+		return own, func() {}, nil
+	}
+	c, err := a.circle()
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, c.Close, nil
+}
+
+func localFlag(c *cobra.Command) *bool {
+	return c.Flags().Bool("local", false, "ask only the operator's own node (--dir), over its socket")
+}
+
+type vaultDocument struct {
+	ID         string           `json:"id"`
+	Name       string           `json:"name"`
+	Tier       string           `json:"tier"`
+	Suite      string           `json:"suite"`
+	Threshold  int              `json:"threshold"`
+	Parties    int              `json:"parties"`
+	Quorum     int              `json:"quorum"`
+	Chains     []string         `json:"chains"`
+	Initiators []string         `json:"initiators"`
+	Approvers  []string         `json:"approvers"`
+	State      string           `json:"state"`
+	Waiting    []string         `json:"waiting"`
+	LastError  string           `json:"last_error,omitempty"`
+	Members    []memberDocument `json:"members"`
+	PublicKey  string           `json:"public_key"`
+	XPub       string           `json:"xpub"`
+	Key        string           `json:"key"`
+	Epoch      string           `json:"epoch"`
+	Nodes      []string         `json:"nodes"`
+	Statement  string           `json:"statement"`
+}
+
+type memberDocument struct {
+	Operator string `json:"operator"`
+	Accepted bool   `json:"accepted"`
+	Proved   string `json:"proved,omitempty"`
+}
+
+func vaultOf(v client.Vault) (vaultDocument, error) {
+	xpub, err := v.XPub()
+	if err != nil {
+		return vaultDocument{}, err
+	}
+	d := vaultDocument{
+		ID: v.ID.String(), Name: v.Name, Tier: v.Tier, Suite: v.Suite, Threshold: v.Threshold, Parties: len(v.Committee), Quorum: v.Quorum,
+		Chains: v.Chains, Initiators: people(v.Initiators), Approvers: people(v.Approvers), State: v.State, Waiting: list(v.Waiting),
+		LastError: v.LastError, PublicKey: fmt.Sprintf("%x", v.PublicKey()), XPub: xpub, Nodes: v.Nodes, Statement: v.Statement.Text(),
+	}
+	if v.Record != nil {
+		eh := v.Record.Hash()
+		d.Key, d.Epoch = fmt.Sprintf("%x", v.Record.KeyID), fmt.Sprintf("%x", eh[:])
+	}
+	for _, name := range v.Committee {
+		m := memberDocument{Operator: name, Accepted: v.Accepted[name]}
+		if t, ok := v.Proved[name]; ok {
+			m.Proved = statement.FormatTime(t)
+		}
+		d.Members = append(d.Members, m)
+	}
+	return d, nil
+}
+
+func people(list []charter.Person) (out []string) {
+	for _, p := range list {
+		out = append(out, p.Name)
+	}
+	return out
+}
+
+func (d vaultDocument) print(w io.Writer) {
+	fmt.Fprintf(w, "Vault %s (%s, %d-of-%d, %s)\n", d.Name, d.Tier, d.Threshold, d.Parties, d.Suite)
+	fmt.Fprintf(w, "  state       %s\n", d.State)
+	if len(d.Waiting) > 0 {
+		fmt.Fprintf(w, "  waits for   %s\n", strings.Join(d.Waiting, ", "))
+	}
+	if d.LastError != "" {
+		fmt.Fprintf(w, "  last error  %s\n", d.LastError)
+	}
+	fmt.Fprintf(w, "  id          %s\n", d.ID)
+	if d.PublicKey != "" {
+		fmt.Fprintf(w, "  public key  %s\n  xpub        %s\n", d.PublicKey, d.XPub)
+	}
+	fmt.Fprintf(w, "  chains      %s\n  initiators  %s\n  approvers   %s (%d needed)\n",
+		strings.Join(d.Chains, ", "), strings.Join(d.Initiators, ", "), strings.Join(d.Approvers, ", "), d.Quorum)
+	for _, m := range d.Members {
+		state := "has not accepted"
+		switch {
+		case m.Proved != "":
+			state = "share proved " + m.Proved
+		case m.Accepted:
+			state = "accepted"
+		}
+		fmt.Fprintf(w, "  operator    %-12s %s\n", m.Operator, state)
+	}
+}
+
+type vaultsDocument struct {
+	Vaults []vaultDocument   `json:"vaults"`
+	Failed []failureDocument `json:"failed"`
+}
+
+// failureDocument is a node that did not answer or refused.
+type failureDocument struct {
+	Node   string `json:"node"`
+	Reason string `json:"reason"`
+}
+
+func failuresOf(fs []client.Failure) []failureDocument {
+	out := []failureDocument{}
+	for _, f := range fs {
+		out = append(out, failureDocument{f.Node, f.Reason()})
+	}
+	return out
+}
+
+func (a *app) vaultListCommand() *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "List your vaults", Args: none}
+	local := localFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		ctx, cancel := a.within(c.Context(), 30*time.Second)
+		defer cancel()
+		r, end, err := a.reader(ctx, *local)
+		if err != nil {
+			return err
+		}
+		defer end()
+		all, failed, err := r.Vaults(ctx)
+		if err != nil {
+			return err
+		}
+		a.down(failed)
+		d := vaultsDocument{[]vaultDocument{}, failuresOf(failed)}
+		for _, v := range all {
+			one, err := vaultOf(v)
+			if err != nil {
+				return err
+			}
+			d.Vaults = append(d.Vaults, one)
+		}
+		return a.show(d, func(w io.Writer) {
+			if len(d.Vaults) == 0 {
+				fmt.Fprintln(w, "You see no vault here.")
+			}
+			for _, v := range d.Vaults {
+				fmt.Fprintf(w, "%-16s %d-of-%d  %-5s %-14s %.8s  %s\n", v.Name, v.Threshold, v.Parties, v.Tier, v.State, v.ID, v.PublicKey)
+			}
+		})
+	}
+	return c
+}
+
+func (a *app) vaultShowCommand() *cobra.Command {
+	c := &cobra.Command{Use: "show VAULT", Short: "Show a vault, by name or id", Args: exactly("VAULT")}
+	local := localFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		ctx, cancel := a.within(c.Context(), 30*time.Second)
+		defer cancel()
+		r, end, err := a.reader(ctx, *local)
+		if err != nil {
+			return err
+		}
+		defer end()
+		all, failed, err := r.Vaults(ctx)
+		if err != nil {
+			return err
+		}
+		a.down(failed)
+		v, err := client.FindVault(all, args[0])
+		if err != nil {
+			return err
+		}
+		d, err := vaultOf(v)
+		if err != nil {
+			return err
+		}
+		return a.show(d, d.print)
+	}
+	return c
+}
+
+func (a *app) vaultCreateCommand() *cobra.Command {
+	var file string
+	var yes, wait bool
+	c := &cobra.Command{
+		Use: "create -f FILE", Short: "Sign a vault as this operator's officer; every operator of its committee does so on its own node", Args: none,
+		Long: "Reads the operator's own copy of the vault's file, shows the statement and signs it. When an officer of every\n" +
+			"operator of the committee has signed the same, the nodes make the key. spec/people describes the file.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if file == "" {
+				return usage("give the vault's file with -f FILE")
+			}
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				return fmt.Errorf("read the vault's file: %w", err)
+			}
+			ctx, cancel := a.within(c.Context(), 10*time.Minute)
+			defer cancel()
+			return a.createVault(ctx, raw, yes, wait)
+		},
+	}
+	c.Flags().StringVarP(&file, "file", "f", "", "the vault's file (YAML)")
+	c.Flags().BoolVar(&yes, "yes", false, "sign without asking")
+	c.Flags().BoolVar(&wait, "wait", false, "wait until the vault is ready")
+	return c
+}
+
+func (a *app) createVault(ctx context.Context, file []byte, yes, wait bool) error {
+	res, err := client.Operator(a.dir).PrepareVault(ctx, connect.NewRequest(&v1.PrepareVaultRequest{File: file}))
+	if err != nil {
+		return a.operatorError(err)
+	}
+	doc, err := a.accept(ctx, res.Msg, statement.Vault, yes, func(w io.Writer, s statement.Statement) error {
+		fmt.Fprintf(w, "Vault statement, id %s\n", s.ID())
+		for _, line := range strings.Split(strings.TrimSpace(s.Text()), "\n") {
+			fmt.Fprintf(w, "  %s\n", line)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if wait {
+		if err := a.awaitVault(ctx, doc.ID); err != nil {
+			return err
+		}
+	}
+	return a.show(doc, func(w io.Writer) {
+		switch {
+		case wait:
+			fmt.Fprintf(w, "Vault %.8s is ready.\n\nNext: an initiator runs `ostraka account create --vault NAME DEPARTMENT/ACCOUNT`.\n", doc.ID)
+		case len(doc.Missing) == 0:
+			fmt.Fprintf(w, "Vault %.8s is accepted by every operator of its committee: the nodes make its key.\n\nNext: `ostraka vault list --local` shows when it is ready.\n", doc.ID)
+		default:
+			fmt.Fprintf(w, "Vault %.8s signed. Still to sign: %s\n\nNext: they run `ostraka vault create -f FILE` with a file that says the same.\n", doc.ID, strings.Join(doc.Missing, ", "))
+		}
+	})
+}
+
+// awaitVault follows the making of a key at the operator's own node.
+func (a *app) awaitVault(ctx context.Context, id string) error {
+	defer a.progressEnds()
+	for last := ""; ; {
+		res, err := client.Operator(a.dir).Vaults(ctx, connect.NewRequest(&v1.VaultsRequest{}))
+		if err == nil {
+			for _, v := range res.Msg.Vaults {
+				if fmt.Sprintf("%x", v.Id) != id {
+					continue
+				}
+				if v.State == client.Ready {
+					return nil
+				}
+				last = v.State
+				if len(v.Waiting) > 0 {
+					last += ", waits for " + strings.Join(v.Waiting, ", ")
+				}
+				a.progress("vault %s: %s", v.Name, last)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return notReady("the nodes go on by themselves: `ostraka vault list --local` shows how far they are", "vault %.8s is not ready yet: %s", id, last)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}

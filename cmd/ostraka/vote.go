@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// findCase reads one intent at every node; id may be the beginning of one.
+func findCase(ctx context.Context, r client.Reader, id string) ([]client.Vault, *client.Case, []client.Failure, error) {
+	vaults, _, err := r.Vaults(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if full, err := statement.ParseID(id); err == nil {
+		one, failed, err := r.Case(ctx, vaults, full)
+		return vaults, one, failed, err
+	}
+	all, failed, err := r.Cases(ctx, vaults, statement.ID{})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	one, err := client.FindCase(all, id)
+	return vaults, one, failed, err
+}
+
+type voteDocument struct {
+	ID     string            `json:"id"`
+	Verb   string            `json:"verb"`
+	Person string            `json:"person"`
+	Taken  []string          `json:"taken"` // nodes that took it
+	Failed []failureDocument `json:"failed"`
+	State  string            `json:"state"`
+}
+
+var voteHelp = map[signet.Verb]string{
+	signet.Approve: "Approve an intent, after decoding it here and comparing the copies of two nodes",
+	signet.Reject:  "Reject an intent",
+}
+
+func (a *app) voteCommand(verb signet.Verb) *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use: string(verb) + " ID", Short: voteHelp[verb], Args: exactly("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := a.within(cmd.Context(), 5*time.Minute)
+			defer cancel()
+			return a.vote(ctx, verb, args[0], yes)
+		},
+	}
+	c.Flags().BoolVar(&yes, "yes", false, "sign without asking")
+	return c
+}
+
+func (a *app) vote(ctx context.Context, verb signet.Verb, id string, yes bool) error {
+	c, err := a.circle()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, one, failed, err := findCase(ctx, c, id)
+	if err != nil {
+		return err
+	}
+	a.down(failed)
+	if err := a.examine(c, one, verb); err != nil {
+		return err
+	}
+	person, err := one.Vault.Who(c.Signer().Key())
+	if err != nil {
+		return refused("use the key that the vault lists for you (`ostraka vault show "+one.Vault.Name+"`)", "%w", err)
+	}
+	if err := a.confirm(yes, fmt.Sprintf("%s as %s?", strings.ToUpper(string(verb[:1]))+string(verb[1:]), person)); err != nil {
+		return err
+	}
+	taken, err := c.Vote(ctx, one.Statement, verb)
+	if err != nil {
+		return err
+	}
+	good, err := taken.Need(fmt.Sprintf("%s intent %s", verb, one.ID().Short()), 1)
+	if err != nil {
+		return err
+	}
+	d := voteDocument{one.ID().String(), string(verb), person, nil, failuresOf(taken.Failures()), one.State()}
+	for _, x := range good {
+		d.Taken = append(d.Taken, x.Node)
+	}
+	if next, _, err := c.Case(ctx, []client.Vault{one.Vault}, one.ID()); err == nil {
+		d.State = next.State()
+	}
+	return a.show(d, func(w io.Writer) {
+		done := map[signet.Verb]string{signet.Approve: "approved", signet.Reject: "rejected"}[verb]
+		fmt.Fprintf(w, "Intent %.8s %s as %s at %s. State: %s\n", d.ID, done, d.Person, strings.Join(d.Taken, ", "), d.State)
+		a.down(taken.Failures())
+	})
+}
+
+// examine shows what would be signed and refuses to sign what nobody can judge. Approving
+// needs the copies of two nodes; rejecting is always possible.
+func (a *app) examine(c *client.Circle, one *client.Case, verb signet.Verb) error {
+	printFacts(a.err, one)
+	if verb == signet.Reject {
+		return nil
+	}
+	var nodes []string
+	for _, v := range one.Views {
+		nodes = append(nodes, v.Node)
+	}
+	switch {
+	case len(one.Alarms) > 0:
+		return &client.AlarmError{Case: one}
+	case one.Tx == nil:
+		return unverified("reject it, and ask "+one.Intent.Initiator+" what it should be", "intent %s cannot be decoded: %s", one.ID().Short(), one.Unclear)
+	case len(nodes) < 2:
+		return notReady("add the circle's other nodes with `ostraka context add`, or wait until they answer", "only %s shows intent %s; approving compares the copies of two nodes", strings.Join(nodes, ", "), one.ID().Short())
+	case one.Closed():
+		return refused("propose it anew", "intent %s is %s", one.ID().Short(), one.State())
+	}
+	if err := one.Intent.CheckTime(time.Now()); err != nil {
+		return refused("propose it anew", "intent %s: %w", one.ID().Short(), err)
+	}
+	a.say("The copies of %s are the same, byte for byte.", strings.Join(nodes, " and "))
+	return nil
+}
+
+func (a *app) cancelCommand() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use: "cancel ID", Short: "Take back an intent that you proposed, before it is signed", Args: exactly("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := a.within(cmd.Context(), time.Minute)
+			defer cancel()
+			return a.cancel(ctx, args[0], reason)
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why, for the others")
+	return c
+}
+
+func (a *app) cancel(ctx context.Context, id, reason string) error {
+	c, err := a.circle()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, one, failed, err := findCase(ctx, c, id)
+	if err != nil {
+		return err
+	}
+	a.down(failed)
+	s, err := intent.Cancellation{
+		Charter: one.Intent.Charter, Vault: one.Intent.Vault, Intent: one.ID(), Initiator: one.Intent.Initiator, Reason: reason, Created: client.Now(),
+	}.Statement(client.NewSalt())
+	if err != nil {
+		return err
+	}
+	taken, err := c.SubmitStatement(ctx, s)
+	if err != nil {
+		return err
+	}
+	good, err := taken.Need("cancel intent "+one.ID().Short(), 1)
+	if err != nil {
+		return err
+	}
+	d := voteDocument{one.ID().String(), "cancel", one.Intent.Initiator, nil, failuresOf(taken.Failures()), "cancelled"}
+	for _, x := range good {
+		d.Taken = append(d.Taken, x.Node)
+	}
+	return a.show(d, func(w io.Writer) {
+		fmt.Fprintf(w, "Intent %.8s taken back at %s.\n", d.ID, strings.Join(d.Taken, ", "))
+		a.down(taken.Failures())
+	})
+}
