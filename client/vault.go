@@ -133,7 +133,7 @@ func (v Vault) readKey(m *v1.Vault) (*epoch.Record, error) {
 	rec := f.Record
 	eh := rec.Hash()
 	switch {
-	case rec.KeyID != epoch.KeyID(v.ID, v.Suite, rec.Attempt):
+	case !v.owns(rec.KeyID):
 		return nil, errors.New("its key is another vault's")
 	case rec.Threshold != v.Threshold || rec.Suite != v.Suite || len(rec.Members) != len(v.Committee):
 		return nil, errors.New("its key has another threshold, suite or number of shares than the vault's statement")
@@ -147,6 +147,20 @@ func (v Vault) readKey(m *v1.Vault) (*epoch.Record, error) {
 		}
 	}
 	return rec, nil
+}
+
+// maxAttempts bounds how many key generations of one vault are looked for.
+const maxAttempts = 4096
+
+// owns says whether a key id is that of one of the vault's key generations, which are numbered
+// from 1.
+func (v Vault) owns(key [32]byte) bool {
+	for attempt := uint64(1); attempt <= maxAttempts; attempt++ {
+		if epoch.KeyID(v.ID, v.Suite, attempt) == key {
+			return true
+		}
+	}
+	return false
 }
 
 // MergeVaults compares what nodes show. A vault is ready when every answering node of it says so.
