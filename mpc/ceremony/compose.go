@@ -16,9 +16,10 @@ type two[A, B any] struct {
 // beside runs two protocols in the same rounds: their messages travel together, and no
 // message of either leaves unless both finished the round before.
 type beside[A, B any] struct {
-	a engine.Stage[A] // nil once a result is there
-	b engine.Stage[B]
-	r two[A, B]
+	a      engine.Stage[A] // nil once a result is there
+	b      engine.Stage[B]
+	r      two[A, B]
+	forget func(two[A, B]) // wipes a result that waited in vain; nil if results hold no secret
 }
 
 func (s *beside[A, B]) Expect() engine.Expect {
@@ -45,10 +46,11 @@ func (s *beside[A, B]) Accept(kind engine.Kind, from engine.PartyID, body []byte
 
 func (s *beside[A, B]) Finish(t engine.Transcript) (engine.Outcome[two[A, B]], error) {
 	var out engine.Outcome[two[A, B]]
-	next := &beside[A, B]{r: s.r}
+	next := &beside[A, B]{r: s.r, forget: s.forget}
 	errA := finish(s.a, t, &out, &next.a, &next.r.a)
 	errB := finish(s.b, t, &out, &next.b, &next.r.b)
 	if err := merge(errA, errB); err != nil {
+		next.Wipe()
 		out.Send = nil
 		return out, err
 	}
@@ -58,6 +60,21 @@ func (s *beside[A, B]) Finish(t engine.Transcript) (engine.Outcome[two[A, B]], e
 		out.Next = next
 	}
 	return out, nil
+}
+
+// Wipe is engine.Wiper: it destroys both sides, and a result that waited for the other.
+func (s *beside[A, B]) Wipe() {
+	wipe(s.a)
+	wipe(s.b)
+	if s.forget != nil {
+		s.forget(s.r)
+	}
+}
+
+func wipe[R any](s engine.Stage[R]) {
+	if w, ok := s.(engine.Wiper); ok {
+		w.Wipe()
+	}
 }
 
 // finish ends one side's round and adds what it leaves to the common outcome.
@@ -103,6 +120,9 @@ type then[A, R any] struct {
 	s    engine.Stage[A]
 	with func(*A) (engine.Outcome[R], error)
 }
+
+// Wipe is engine.Wiper.
+func (s *then[A, R]) Wipe() { wipe(s.s) }
 
 func (s *then[A, R]) Expect() engine.Expect { return s.s.Expect() }
 

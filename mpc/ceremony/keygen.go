@@ -79,10 +79,22 @@ func Keygen(s Seat) (engine.Stage[Prepared], error) {
 		Threshold: s.Setup.Threshold, Sign: s.Sign, Rand: s.Rand,
 	})
 	pairs := pair.Setup(pair.Params{Session: s.Session, Self: self, Parties: s.Setup.Parties, Rand: s.Rand})
-	both := &beside[keygen.Output, map[engine.PartyID]*pair.State]{a: key, b: pairs}
+	both := &beside[keygen.Output, map[engine.PartyID]*pair.State]{a: key, b: pairs, forget: forget}
 	return &then[two[keygen.Output, map[engine.PartyID]*pair.State], Prepared]{both, func(r *two[keygen.Output, map[engine.PartyID]*pair.State]) (engine.Outcome[Prepared], error) {
 		return prepare(s, genesis(s.Setup, r.a), r.a, *r.b), nil
 	}}, nil
+}
+
+// forget wipes what one side of keygen made when the other side, or a later round, failed.
+func forget(r two[keygen.Output, map[engine.PartyID]*pair.State]) {
+	if r.a != nil {
+		r.a.Wipe()
+	}
+	if r.b != nil {
+		for _, p := range *r.b {
+			p.Wipe()
+		}
+	}
 }
 
 // genesis is the record of epoch 0.

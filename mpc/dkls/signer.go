@@ -107,6 +107,9 @@ func (s *signer) refuse(err error) error {
 	return err
 }
 
+// Wipe is engine.Wiper: every stage shares the one signer.
+func (s *signer) Wipe() { s.wipe() }
+
 // wipe overwrites every secret of the session but the caller's own.
 func (s *signer) wipe() {
 	s.tweak.Wipe()

@@ -87,6 +87,12 @@ type Stage[R any] interface {
 	Finish(t Transcript) (Outcome[R], error)
 }
 
+// A Wiper is a stage that holds secrets. The engine calls Wipe on the current stage when the
+// session ends by an error of any kind, a disputed transcript among them, and when the host
+// abandons it; not after a result, which is the caller's. Wipe may be called more than once, and
+// on a stage whose own Finish wiped already. Nothing else is called on the stage afterwards.
+type Wiper interface{ Wipe() }
+
 // Out is a message that a stage wants sent.
 type Out struct {
 	Kind Kind

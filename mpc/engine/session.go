@@ -20,7 +20,7 @@ const (
 //
 // The host calls Start once, then Step for each authenticated message. When Guard is
 // not empty it locks those pairs in that order, reads their flags again, calls Judge,
-// makes Burn durable and unlocks. Time is the host's: to give up, it drops the session.
+// makes Burn durable and unlocks. Time is the host's: to give up, it calls Abandon.
 type Session[R any] struct {
 	params Params
 	self   PartyID
@@ -74,13 +74,15 @@ func (p Params) check(self PartyID) error {
 // Start finishes the first stage and returns the messages of round 1.
 func (s *Session[R]) Start() (Effects[R], error) {
 	const doing = "start session"
-	if s.begun {
+	switch {
+	case s.begun:
 		return Effects[R]{}, &Misuse{doing, ErrStarted}
+	case s.stage == nil:
+		return Effects[R]{}, &Misuse{doing, ErrFinished}
 	}
 	s.begun = true
 	if e := s.stage.Expect(); len(e.Wants) > 0 || len(e.Guard) > 0 {
-		s.stage = nil
-		return Effects[R]{}, misuse(doing, "the first stage wants %d messages and guards %d pairs", len(e.Wants), len(e.Guard))
+		return Effects[R]{}, s.end(misuse(doing, "the first stage wants %d messages and guards %d pairs", len(e.Wants), len(e.Guard)))
 	}
 	var eff Effects[R]
 	out, err := s.stage.Finish(s.t)
@@ -127,7 +129,17 @@ func (s *Session[R]) Judge() (Effects[R], error) {
 	return eff, err
 }
 
-// Finished reports whether a result or an error ended the session.
+// Abandon ends a session that the host gives up: out of time, or one of its pairs was
+// burned elsewhere. The stage is wiped; Heard still has the evidence. A session that
+// ended before stays as it is.
+func (s *Session[R]) Abandon() {
+	if s.stage != nil {
+		wipe(s.stage)
+		s.stage, s.own = nil, nil
+	}
+}
+
+// Finished reports whether a result, an error or Abandon ended the session.
 func (s *Session[R]) Finished() bool { return s.stage == nil }
 
 // Waiting names the parties of whom a message of this round is missing, in the order of
@@ -272,7 +284,13 @@ func (s *Session[R]) dispute() *Fault {
 	}
 	f := Nobody("engine: transcripts differ", nil)
 	f.Session, f.Round = s.params.Session, s.round
-	f.Evidence = append(slices.Clone(s.inbox.past), heard...)
+	// Broadcasts alone: they are what parties may differ on, and what may be shown around.
+	f.Evidence = slices.Clone(s.inbox.past)
+	for _, m := range heard {
+		if m.To == Everyone {
+			f.Evidence = append(f.Evidence, m)
+		}
+	}
 	return f
 }
 
@@ -310,6 +328,7 @@ func (s *Session[R]) advance(eff *Effects[R], out Outcome[R], err error) error {
 	eff.Burn = append(eff.Burn, out.Burn...)
 	eff.Save = append(eff.Save, out.Save...)
 	if err != nil {
+		wipe(out.Next)
 		var f *Fault
 		if errors.As(err, &f) {
 			return s.end(s.fault(eff, f))
@@ -317,6 +336,7 @@ func (s *Session[R]) advance(eff *Effects[R], out Outcome[R], err error) error {
 		return s.end(fmt.Errorf("finish round %d: %w", s.round, err))
 	}
 	if err := s.checkOutcome(out); err != nil {
+		wipe(out.Next)
 		return s.end(err)
 	}
 	s.turn()
@@ -364,8 +384,18 @@ func (s *Session[R]) enter(stage Stage[R]) error {
 	return nil
 }
 
-// end finishes the session and forgets the stage with its secrets.
+// end finishes the session. With an error, what the stage holds is of no use any more.
 func (s *Session[R]) end(err error) error {
+	if err != nil {
+		wipe(s.stage)
+	}
 	s.stage, s.own = nil, nil
 	return err
+}
+
+// wipe destroys a stage's secrets, if it has any.
+func wipe[R any](stage Stage[R]) {
+	if w, ok := stage.(Wiper); ok {
+		w.Wipe()
+	}
 }

@@ -173,6 +173,12 @@ type agree struct {
 	digest *transcript.Hash
 }
 
+// Wipe is engine.Wiper: the share came to nothing.
+func (s *agree) Wipe() {
+	s.run.wipe()
+	s.out.Wipe()
+}
+
 func (s *agree) size() int { return ed25519.SignatureSize + share.ProofSize(s.Group) }
 
 func (s *agree) Expect() engine.Expect {

@@ -44,6 +44,9 @@ type Output struct {
 	Echo      engine.Transcript              // T₃: after the last round
 }
 
+// Wipe forgets the share.
+func (out *Output) Wipe() { out.Share.Wipe() }
+
 // Start is the first of four stages: polynomials and commitments; openings and shares; checks
 // and confirmations; agreement. Parameters that do not fit are *engine.Misuse when the session starts.
 func Start(p Params) engine.Stage[Output] {
@@ -87,6 +90,9 @@ type peer struct {
 
 // Format redacts under every verb.
 func (*run) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(secret.Redacted)) }
+
+// Wipe is engine.Wiper.
+func (r *run) Wipe() { r.wipe() }
 
 // wipe forgets all that is not part of the output.
 func (r *run) wipe() {

@@ -28,6 +28,6 @@
 // # What the caller must destroy
 //
 // Every State when its epoch ends or its pair is burned (State.Wipe), in the store too; what
-// Encode returns, once it is sealed. A session that fails wipes what it made. One that is
-// abandoned keeps its choice bits in memory until they are collected.
+// Encode returns, once it is sealed. A session that fails wipes what it made, and so does
+// one that the host abandons: every stage is an engine.Wiper.
 package pair

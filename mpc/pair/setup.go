@@ -91,6 +91,9 @@ func (s *setup) refuse(err error) error {
 	return err
 }
 
+// Wipe is engine.Wiper: every stage shares the one set-up.
+func (s *setup) Wipe() { s.discard() }
+
 // discard destroys the result too.
 func (s *setup) discard() {
 	s.wipe()

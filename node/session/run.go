@@ -403,6 +403,9 @@ func (r *run) end(ctx context.Context, now time.Time, err error) {
 	if r.channel != nil {
 		r.channel.Wipe()
 	}
+	if m, ok := r.machine.(interface{ Abandon() }); ok { // wipes the stage, unless its session ended
+		m.Abandon()
+	}
 	var fault *engine.Fault
 	if errors.As(err, &fault) && fault.Class != engine.Transient {
 		if logErr := r.host.cfg.Journal.Write(context.WithoutCancel(ctx), faultEntry(now, r, fault)); logErr != nil {
