@@ -467,7 +467,32 @@ func (c *Circle) Vote(ctx context.Context, s statement.Statement, verb signet.Ve
 		return nil, err
 	}
 	id := s.ID()
-	return c.Submit(ctx, &v1.SubmitRequest{What: &v1.SubmitRequest_Vote{Vote: &v1.Vote{Intent: id[:], Verb: string(verb), Signature: sig}}}), nil
+	answers := c.Submit(ctx, &v1.SubmitRequest{What: &v1.SubmitRequest_Vote{Vote: &v1.Vote{Intent: id[:], Verb: string(verb), Signature: sig}}})
+	// A node to which another was faster to pass the vote on refuses it as a repetition.
+	for i, a := range answers {
+		if a.Err != nil && Classify(a.Err) == Refused && c.counts(ctx, c.Members[i], id, verb, sig) {
+			answers[i] = Answer[Taken]{Node: a.Node, Value: Taken{Known: true}}
+		}
+	}
+	return answers, nil
+}
+
+// counts says whether a node counts this very vote.
+func (c *Circle) counts(ctx context.Context, m *Member, id statement.ID, verb signet.Verb, sig []byte) bool {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := m.Intent(ctx, connect.NewRequest(&v1.IntentRequest{Id: id[:]}))
+	if err != nil || res.Msg.Intent == nil {
+		return false
+	}
+	return slices.ContainsFunc(res.Msg.Intent.Votes, func(b *v1.Ballot) bool {
+		return b.Verb == string(verb) && bytes.Equal(bytes.TrimSpace(b.Signature), bytes.TrimSpace(sig))
+	})
+}
+
+// Voted says whether a person has given this answer already.
+func (c *Case) Voted(person string, verb signet.Verb) bool {
+	return slices.ContainsFunc(c.Votes, func(b Ballot) bool { return b.Person == person && b.Verb == verb })
 }
 
 // Now is the present in whole seconds, UTC: statements hold no less.

@@ -79,6 +79,9 @@ func (a *app) vote(ctx context.Context, verb signet.Verb, id string, yes bool) e
 	if err != nil {
 		return refused("use the key that the vault lists for you (`ostraka vault show "+one.Vault.Name+"`)", "%w", err)
 	}
+	if one.Voted(person, verb) {
+		return refused(fmt.Sprintf("nothing is left to do for you; `ostraka tx explain %.8s` shows who is awaited", one.ID().String()), "intent %s: the answer of %s is already counted: %s", one.ID().Short(), person, verb)
+	}
 	if err := a.confirm(yes, fmt.Sprintf("%s as %s?", strings.ToUpper(string(verb[:1]))+string(verb[1:]), person)); err != nil {
 		return err
 	}
