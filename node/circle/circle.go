@@ -349,7 +349,11 @@ func (c *Circle) accept(ctx context.Context, now time.Time, s statement.Statemen
 	next, operator, err := a.Add(by, armored)
 	switch {
 	case errors.Is(err, charter.ErrAlreadyAccepted):
-		return a, a.Missing(by), write(journal.Entry{})
+		// Said twice, by an officer who saw no answer, or in another signature.
+		if err := write(journal.Entry{}); !errors.Is(err, store.ErrConflict) {
+			return a, a.Missing(by), err
+		}
+		return a, a.Missing(by), nil
 	case err != nil:
 		return a, nil, err
 	case must != "" && operator != must:

@@ -79,6 +79,7 @@ type file struct {
 	tx        *evm.Transaction  // nil if it could not be decoded
 	from      evm.Address
 	raw       []byte // the signed transaction
+	due       bool   // this node must rule again: it was restarted, or could not publish
 	waits     string // why this node has not decided, beyond missing approvals
 	lastErr   string // how the last session ended
 	allowedAt time.Time

@@ -98,7 +98,7 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 	if err != nil {
 		return err
 	}
-	f := &file{stmt: s, proposal: armored, decisions: map[string]ruling{}, allowedAt: now}
+	f := &file{stmt: s, proposal: armored, decisions: map[string]ruling{}, allowedAt: now, due: true}
 	if f.life, err = intent.DecodeLife(row2.Value, s, v.Vault); err != nil {
 		return err
 	}

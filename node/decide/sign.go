@@ -60,7 +60,7 @@ func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 		}
 		return nil, err
 	}
-	if f.waits != "" && d.mayDecide(f) {
+	if (f.due || f.waits != "") && d.mayDecide(f) {
 		if err := d.decide(ctx, now, f); err != nil {
 			return nil, err
 		}

@@ -126,8 +126,15 @@ func (d *Desk) vote(ctx context.Context, now time.Time, id []byte, verb signet.V
 	return d.decide(ctx, now, f)
 }
 
-// decide publishes our verdict as soon as there is one.
+// decide publishes our verdict as soon as there is one. After an error it is due again at the
+// next tick.
 func (d *Desk) decide(ctx context.Context, now time.Time, f *file) error {
+	err := d.publish(ctx, now, f)
+	f.due = err != nil
+	return err
+}
+
+func (d *Desk) publish(ctx context.Context, now time.Time, f *file) error {
 	if !d.mayDecide(f) {
 		return nil
 	}

@@ -76,6 +76,8 @@ type World struct {
 	Pass func(Parcel) []Parcel
 	// Send takes frames instead of the queue.
 	Send func(Parcel)
+	// KeepSent lets frames arrive that a node sent before it crashed.
+	KeepSent bool
 	// Downtime is how long a crashed node stays away.
 	Downtime time.Duration
 	// Fatal counts nodes that ended because something could not be made durable.
@@ -261,7 +263,8 @@ func (w *World) Act(h *Host, do func()) (lived bool) {
 	return true
 }
 
-// Crash kills a host: what it has not made durable is gone, and so are its frames on the way.
+// Crash kills a host: what it has not made durable is gone, and so are the frames on their way
+// to it and, unless KeepSent says otherwise, from it.
 // It starts again after Downtime, unless that is negative.
 func (w *World) Crash(h *Host) {
 	h.Disk.Crash()
@@ -271,7 +274,7 @@ func (w *World) Crash(h *Host) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.Queue = slices.DeleteFunc(w.Queue, func(p Parcel) bool { return p.From == h || p.To == h })
+	w.Queue = slices.DeleteFunc(w.Queue, func(p Parcel) bool { return p.From == h && !w.KeepSent || p.To == h })
 }
 
 // Deliver hands over all frames that wait, and those that follow from them.

@@ -1,0 +1,7 @@
+//go:build !nightly
+
+package node_test
+
+func pick(all []blow, n int) []blow { return rotate(all, n) }
+
+const storms = 16
