@@ -118,9 +118,18 @@ type NodesError struct {
 }
 
 func (e *NodesError) Error() string {
-	parts := make([]string, len(e.Failures))
-	for i, f := range e.Failures {
-		parts[i] = f.Node + ": " + f.Reason()
+	var reasons []string
+	nodes := map[string][]string{}
+	for _, f := range e.Failures {
+		r := f.Reason()
+		if nodes[r] == nil {
+			reasons = append(reasons, r)
+		}
+		nodes[r] = append(nodes[r], f.Node)
+	}
+	parts := make([]string, len(reasons))
+	for i, r := range reasons {
+		parts[i] = strings.Join(nodes[r], ", ") + ": " + r
 	}
 	if len(parts) == 0 {
 		return fmt.Sprintf("%s: needs the answers of %d nodes, and the context holds fewer", e.What, e.Need)

@@ -73,6 +73,7 @@ func explain(err error) *problem {
 	var identity *client.IdentityError
 	var difference *client.Difference
 	var nodes *client.NodesError
+	var rules *client.RefusedError
 	switch {
 	case errors.Is(err, context.Canceled):
 		out.code, out.err, out.next = codeError, errors.New("interrupted"), "run the command again: nothing that was submitted is lost"
@@ -82,6 +83,8 @@ func explain(err error) *problem {
 		out.next = "ask the operator by telephone which identity its node has; sign nothing until it is clear"
 	case errors.As(err, &difference):
 		out.next = "sign nothing; tell the operators named here and compare the copies with them"
+	case errors.As(err, &rules):
+		out.next = "`ostraka vault show NAME` shows what the vault allows, and whom"
 	case errors.Is(err, client.ErrNoKey):
 		out.next = "give --key FILE, or add the key to the ssh-agent with `ssh-add`"
 	case errors.Is(err, client.ErrUnknown):

@@ -79,6 +79,9 @@ func (a *app) vote(ctx context.Context, verb signet.Verb, id string, yes bool) e
 	if err != nil {
 		return refused("use the key that the vault lists for you (`ostraka vault show "+one.Vault.Name+"`)", "%w", err)
 	}
+	if _, ok := one.Vault.Approver(person); !ok {
+		return refused("ask one of its approvers", "%s is no approver of vault %s", person, one.Vault.Name)
+	}
 	if one.Voted(person, verb) {
 		return refused(fmt.Sprintf("nothing is left to do for you; `ostraka tx explain %.8s` shows who is awaited", one.ID().String()), "intent %s: the answer of %s is already counted: %s", one.ID().Short(), person, verb)
 	}
@@ -131,7 +134,7 @@ func (a *app) examine(c *client.Circle, one *client.Case, verb signet.Verb) erro
 	if err := one.Intent.CheckTime(time.Now()); err != nil {
 		return refused("propose it anew", "intent %s: %w", one.ID().Short(), err)
 	}
-	a.say("The copies of %s are the same, byte for byte.", strings.Join(nodes, " and "))
+	a.say("The copies of %s are the same, byte for byte.", strings.Join(nodes, ", "))
 	return nil
 }
 
