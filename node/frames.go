@@ -23,9 +23,10 @@ import (
 
 // Frames between nodes begin with one byte. 1 to 3 are sessions' (mpc/session).
 const (
-	frameNote    = 16 // an encoded note
-	frameVerdict = 17 // note id ‖ verdict
-	frameDecline = 18 // setup hash, reason
+	frameNote      = 16 // an encoded note
+	frameVerdict   = 17 // note id ‖ verdict
+	frameDecline   = 18 // setup hash, reason
+	frameChallenge = 19 // key id ‖ challenge: prove your share of this key now
 )
 
 // Deliver takes one frame of a peer's link, in the order in which the peer sent it. What
@@ -58,6 +59,11 @@ func (n *Node) deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 		}
 		n.Sessions.Declined(ctx, now, link, hash, reason)
 		return nil
+	case frameChallenge:
+		if len(frame) != 1+32+32 {
+			return fmt.Errorf("decode challenge: %d bytes", len(frame))
+		}
+		return n.Keeper.TakeChallenge(ctx, now, [32]byte(frame[1:33]), [32]byte(frame[33:]))
 	}
 	err := n.Sessions.Deliver(ctx, now, link, frame)
 	var behind *mpc.StandingError
@@ -87,6 +93,13 @@ func (n *Node) help(peer engine.PartyID, joinFrame []byte) {
 		if note, ok := n.Keeper.FinalCert(s.Key); ok {
 			n.send(peer, append([]byte{frameNote}, note.Encode()...))
 		}
+	}
+}
+
+// challenge asks all peers to prove their shares of a key.
+func (n *Node) challenge(key, challenge [32]byte) {
+	for _, p := range n.Peers() {
+		n.send(p, append(append([]byte{frameChallenge}, key[:]...), challenge[:]...))
 	}
 }
 
@@ -170,7 +183,7 @@ func (n *Node) take(ctx context.Context, now time.Time, from engine.PartyID, not
 		// The note is taken; what followed from it is our own trouble.
 		n.cfg.Log.Error("after taking a note", "kind", note.Kind, "error", err)
 		return outbox.Taken, nil
-	case err == nil:
+	case err == nil, errors.Is(err, outbox.ErrOld):
 		return outbox.Taken, nil
 	case errors.As(err, &conflict):
 		return outbox.Taken, errKnown // the same note came by another way meanwhile
@@ -201,6 +214,11 @@ func (n *Node) post(ctx context.Context, now time.Time, e journal.Entry, note ou
 	to := n.Peers()
 	e.Add(n.Outbox.Rows(note, to))
 	if err := n.Journal.Write(ctx, e); err != nil {
+		if errors.Is(err, store.ErrUnknown) {
+			// Made again it would have other bytes, and both might come out: we would seem to
+			// say two things. What is durable is read back after a restart.
+			n.cfg.Fatal(fmt.Errorf("whether a statement of our own is durable is not known: %w", err))
+		}
 		return err
 	}
 	n.Outbox.Post(now, note, to)

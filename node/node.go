@@ -82,6 +82,8 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	n.Keeper = ceremony.New(ceremony.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Sealer: cfg.Sealer,
 		Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Reachable: n.reachable,
+		Fit:       func(ctx context.Context, now time.Time, s *mpc.Setup) error { return n.Sessions.Fit(ctx, now, s) },
+		Challenge: n.challenge,
 	})
 	n.Accounts = &wallet.Accounts{Journal: n.Journal, Vault: n.Keeper.Vault, Log: cfg.Log}
 	n.Sessions, err = session.NewHost(ctx, session.Config{

@@ -28,6 +28,7 @@ const (
 	KindBurn      = "burn"      // a pair was burned
 	KindRecord    = "record"    // an epoch record was prepared
 	KindCert      = "cert"      // … certified
+	KindTested    = "tested"    // … tried by a test signature
 	KindFinal     = "final"     // this node said FINAL
 	KindFinalCert = "final-cert"
 	KindDrop      = "drop"   // a pending record was given up

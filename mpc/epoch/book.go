@@ -146,14 +146,22 @@ func (b *Book) MayFinal(eh Hash) (*Pending, error) {
 	return p, nil
 }
 
-// Drop gives a pending record up for ever, unless its FINAL was signed.
-func (b *Book) Drop(eh Hash) error {
+// MayDrop says whether a record may be given up: it is pending, and we did not say FINAL.
+func (b *Book) MayDrop(eh Hash) error {
 	p := b.pending[eh]
 	if p == nil {
 		return fmt.Errorf("drop record %v: it is not pending here", eh)
 	}
 	if p.Final != nil {
 		return fmt.Errorf("drop record %v: our FINAL is signed, it may be in force elsewhere", eh)
+	}
+	return nil
+}
+
+// Drop gives a pending record up for ever, unless its FINAL was signed.
+func (b *Book) Drop(eh Hash) error {
+	if err := b.MayDrop(eh); err != nil {
+		return err
 	}
 	delete(b.pending, eh)
 	b.gone[eh] = Dropped
@@ -162,23 +170,14 @@ func (b *Book) Drop(eh Hash) error {
 
 // Adopt takes a checked FinalCert. It returns the records whose secrets must be erased now:
 // exactly those lower than f, in the order of their hashes. Nothing happens if f is not higher
-// than what is current, or of another key than the book's; of two certificates of one record the one
-// with the lower hash stands, so that all agree. While the book is empty, it is the caller who
-// knows whether the key is one that it enrolled.
+// than what is current, or of another key than the book's. While the book is empty, it is the
+// caller who knows whether the key is one that it enrolled.
 func (b *Book) Adopt(f *FinalCert) (erase []Hash, moved bool) {
 	eh := f.Record.Hash()
 	if !b.ours(f.Record) {
 		return nil, false
 	}
 	if b.current != nil {
-		if b.current.Record.Hash() == eh {
-			mine, other := b.current.Sum(), f.Sum()
-			if bytes.Compare(other[:], mine[:]) < 0 {
-				b.current = f
-				return nil, true
-			}
-			return nil, false
-		}
 		if !f.Record.Higher(b.current.Record) {
 			return nil, false
 		}

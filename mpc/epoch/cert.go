@@ -3,7 +3,6 @@ package epoch
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -68,8 +67,12 @@ func DecodeCert(b []byte) (*Cert, error) {
 }
 
 // Hash is H(Cert).
+//
+// DEVIATION: it covers the record, not the signatures: a member could sign PREP twice, in
+// two forms, and honest members who hold different ones could never put their FINALs
+// together.
 func (c *Cert) Hash() [32]byte {
-	return transcript.New(transcript.EpochCert).Bytes(c.Encode()).Sum256()
+	return transcript.New(transcript.EpochCert).Bytes(c.Record[:]).Sum256()
 }
 
 // Check verifies the certificate against its record: PREP from every member.
@@ -198,8 +201,14 @@ func (f *FinalCert) Encode() []byte {
 	return e.List(fieldAllFinals, len(f.Finals), func(i int, e *transcript.Encoder) { e.Bytes(1, f.Finals[i].Encode()) }).Sum()
 }
 
-// Sum is SHA-256 of the encoded form, as Joins carry it.
-func (f *FinalCert) Sum() [32]byte { return sha256.Sum256(f.Encode()) }
+// Sum names the certificate in Joins and key choices.
+//
+// DEVIATION: it covers the record, not the FINALs, for the same reason as Cert.Hash: that
+// all members said FINAL of this record is one fact, whichever bytes show it.
+func (f *FinalCert) Sum() [32]byte {
+	eh := f.Record.Hash()
+	return transcript.New(transcript.EpochFinalCert).Bytes(eh[:]).Sum256()
+}
 
 // DecodeFinalCert reads the canonical form and verifies everything in it. Whether the key
 // is one that the caller enrolled is the caller's check.

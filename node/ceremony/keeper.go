@@ -38,6 +38,7 @@ const (
 	setupLife     = 5 * time.Minute  // clocks may differ by that much
 	turn          = 5 * time.Second  // the next node may open after that
 	retry         = 10 * time.Second // after an attempt failed
+	finalPatience = 3 * time.Minute  // for the FINALs of others; then a new attempt begins beside
 	pendingLife   = time.Minute      // a record without certificate is given up after that
 )
 
@@ -54,6 +55,10 @@ type Config struct {
 	Post func(ctx context.Context, now time.Time, e journal.Entry, n outbox.Note) error
 	// Reachable says whether a peer's link stands.
 	Reachable func(engine.PartyID) bool
+	// Fit refuses a setup with a burned pair, a quarantined party or a failing key.
+	Fit func(context.Context, time.Time, *mpc.Setup) error
+	// Challenge sends a challenge to all peers, directly.
+	Challenge func(key, challenge [32]byte)
 }
 
 // Keeper keeps the keys of all vaults.
@@ -69,20 +74,37 @@ type Keeper struct {
 // vault is one vault's way to its key.
 type vault struct {
 	charter.Vault
-	roster  charter.Roster
-	parties []mpc.Party // seats 1…n
-	names   map[engine.PartyID]string
-	attempt uint64      // the last one that we joined or opened
-	keyID   [32]byte    // of that attempt
-	book    *epoch.Book // of that attempt
-	finals  map[engine.PartyID]*epoch.Final
-	choice  statement.Statement // the key statement, once we signed one
-	signed  map[string][]byte   // operator → node signature over it
-	since   time.Time           // when the vault, or the present step, became ours to move
-	next    time.Time           // not before this
-	lastErr error               // why the last attempt failed
-	proofs  map[engine.PartyID]time.Time
-	checks  map[engine.PartyID]int // failed pair set-ups
+	roster   charter.Roster
+	parties  []mpc.Party // seats 1…n
+	names    map[engine.PartyID]string
+	*attempt                       // the one in force, else the last one that we joined or opened
+	attempts map[[32]byte]*attempt // all that we hold anything of, by key id
+	joining  bool                  // an attempt was admitted and is not durable yet
+	choice   statement.Statement   // the key statement, once somebody signed one
+	signed   map[string][]byte     // operator → node signature over it
+	since    time.Time             // when the present step became ours to move
+	next     time.Time             // not before this
+	lastErr  error                 // why the last attempt failed
+	proofs   map[engine.PartyID]time.Time
+	checks   map[engine.PartyID]int // failed pair set-ups
+	asked    map[[32]byte]time.Time // challenges of ours
+	proved   time.Time              // when we last answered one
+}
+
+// attempt is one key generation: a key id of its own, and the epochs of that key.
+type attempt struct {
+	number uint64 // 0: none yet
+	keyID  [32]byte
+	book   *epoch.Book
+	finals map[engine.PartyID]*epoch.Final
+}
+
+func newAttempt(w *vault, number uint64) *attempt {
+	a := &attempt{number: number, book: epoch.NewBook(), finals: map[engine.PartyID]*epoch.Final{}}
+	if number > 0 {
+		a.keyID = epoch.KeyID(w.ID, w.Suite, number)
+	}
+	return a
 }
 
 // New makes a keeper without vaults; Add brings them back.
@@ -98,7 +120,7 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, r char
 	if k.vaults[v.ID] != nil {
 		return nil
 	}
-	w := &vault{Vault: v, roster: r, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, since: now}
+	w := &vault{Vault: v, roster: r, attempts: map[[32]byte]*attempt{}, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, since: now}
 	var seats []mpc.Party
 	for _, name := range v.Committee {
 		o, ok := r.Operator(name)
@@ -116,12 +138,12 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, r char
 	return nil
 }
 
-// reset begins the books of an attempt.
-func (k *Keeper) reset(w *vault, attempt uint64) {
-	w.attempt, w.book, w.finals = attempt, epoch.NewBook(), map[engine.PartyID]*epoch.Final{}
-	if attempt > 0 {
-		w.keyID = epoch.KeyID(w.ID, w.Suite, attempt)
-		k.keys[w.keyID] = w
+// begin makes an attempt the present one. Older ones stay as they are: what we said FINAL of
+// may still come into force.
+func (k *Keeper) begin(w *vault, a *attempt) {
+	w.attempt = a
+	if a.number > 0 {
+		w.attempts[a.keyID], k.keys[a.keyID] = a, w
 	}
 }
 
@@ -175,7 +197,7 @@ func (k *Keeper) Vaults() []View {
 
 func (k *Keeper) view(w *vault) View {
 	v := View{
-		Vault: w.Vault, Roster: w.roster, Parties: slices.Clone(w.parties), Names: maps.Clone(w.names), Attempt: w.attempt, KeyID: w.keyID,
+		Vault: w.Vault, Roster: w.roster, Parties: slices.Clone(w.parties), Names: maps.Clone(w.names), Attempt: w.number, KeyID: w.keyID,
 		Choice: w.choice, ChoiceBy: maps.Clone(w.signed), Proofs: maps.Clone(w.proofs),
 	}
 	if w.lastErr != nil {
@@ -192,7 +214,7 @@ func (k *Keeper) view(w *vault) View {
 // published says whether the vault gives out addresses: one final certificate, chosen by
 // all nodes of the committee.
 func (w *vault) published() bool {
-	return w.book != nil && w.book.Current() != nil && !w.choice.IsZero() && len(w.signed) == len(w.parties)
+	return w.book.Current() != nil && !w.choice.IsZero() && len(w.signed) == len(w.parties)
 }
 
 // step says what the key's making waits for.

@@ -23,14 +23,13 @@ import (
 
 // More notes of this room: proofs that a share still lives.
 const (
-	NoteChallenge outbox.Kind = 0x14 // key id, challenge
-	NoteProof     outbox.Kind = 0x15 // key id, eh, party, challenge, Unix time, proof, signature
+	NoteProof outbox.Kind = 0x14 // key id, eh, party, challenge, Unix time, proof, signature
 )
 
 // Takes says whether a note is this room's.
 func Takes(k outbox.Kind) bool { return k >= NoteCert && k <= NoteProof }
 
-var fieldCount = map[outbox.Kind]int{NoteCert: 2, NoteFinal: 1, NoteFinalCert: 1, NoteChoice: 3, NoteChallenge: 2, NoteProof: 7}
+var fieldCount = map[outbox.Kind]int{NoteCert: 2, NoteFinal: 1, NoteFinalCert: 1, NoteChoice: 3, NoteProof: 7}
 
 // Take checks a peer's note; write makes its entry durable together with the note. Errors
 // that wrap outbox.ErrLater mean that it may be taken later.
@@ -50,25 +49,22 @@ func (k *Keeper) Take(ctx context.Context, now time.Time, n outbox.Note, write f
 		return k.takeFinalCert(ctx, now, f[0], write)
 	case NoteChoice:
 		return k.takeChoice(now, f[0], string(f[1]), f[2], write)
-	case NoteChallenge:
-		return k.takeChallenge(ctx, now, f[0], f[1], write)
 	default:
 		return k.takeProof(now, f, write)
 	}
 }
 
-// of finds the vault of a key, which must be of its present attempt.
-func (k *Keeper) of(key []byte) (*vault, error) {
+// of finds the vault and attempt of a key.
+func (k *Keeper) of(key []byte) (*vault, *attempt, error) {
 	if len(key) != 32 {
-		return nil, fmt.Errorf("key id has %d bytes", len(key))
+		return nil, nil, fmt.Errorf("key id has %d bytes", len(key))
 	}
 	if w := k.keys[[32]byte(key)]; w != nil {
-		if w.keyID != [32]byte(key) {
-			return nil, fmt.Errorf("key %x is of an attempt that was given up here", key[:6])
+		if a := w.attempts[[32]byte(key)]; a != nil {
+			return w, a, nil
 		}
-		return w, nil
 	}
-	return nil, fmt.Errorf("%w: key %x is not known here", outbox.ErrLater, key[:6])
+	return nil, nil, fmt.Errorf("%w: key %x is not known here", outbox.ErrLater, key[:6])
 }
 
 func (k *Keeper) takeCert(now time.Time, record, cert []byte, write func(journal.Entry) error) error {
@@ -80,31 +76,31 @@ func (k *Keeper) takeCert(now time.Time, record, cert []byte, write func(journal
 	if err != nil {
 		return err
 	}
-	w, err := k.of(r.KeyID[:])
+	w, a, err := k.of(r.KeyID[:])
 	if err != nil {
 		return err
 	}
-	if cur := w.book.Current(); cur != nil && cur.Record.Hash() == r.Hash() {
-		return write(journal.Entry{}) // late news
+	if cur := a.book.Current(); cur != nil && cur.Record.Hash() == r.Hash() {
+		return outbox.ErrOld
 	}
-	for _, p := range w.book.Pending() {
+	for _, p := range a.book.Pending() {
 		if p.Record.Hash() != r.Hash() {
 			continue
 		}
 		if p.Cert != nil {
-			return write(journal.Entry{})
+			return outbox.ErrOld
 		}
 		if err := c.Check(p.Record); err != nil {
 			return err
 		}
-		if err := write(k.certEntry(now, w, c)); err != nil {
+		if err := write(k.certEntry(now, w, a, c)); err != nil {
 			return err
 		}
-		return w.book.Certify(c)
+		return a.book.Certify(c)
 	}
 	// PREP is signed after the record is durable, so a certificate without our record is
 	// none of ours: we gave it up, or the session still runs here.
-	if _, gone := w.book.Gone(r.Hash()); gone {
+	if _, gone := a.book.Gone(r.Hash()); gone || a != w.attempt {
 		return fmt.Errorf("record %v was given up here", r.Hash())
 	}
 	return fmt.Errorf("%w: record %v is not prepared here", outbox.ErrLater, r.Hash())
@@ -115,44 +111,47 @@ func (k *Keeper) takeFinal(ctx context.Context, now time.Time, raw []byte, write
 	if err != nil {
 		return err
 	}
-	w, p := k.pending(f.Record)
-	if w == nil {
-		if k.isCurrent(f.Record) {
-			return write(journal.Entry{})
-		}
+	w, a, p := k.pending(f.Record)
+	switch {
+	case w == nil && k.isCurrent(f.Record):
+		return outbox.ErrOld
+	case w == nil:
 		return fmt.Errorf("%w: record %v is not pending here", outbox.ErrLater, f.Record)
-	}
-	if p.Cert == nil {
+	case p.Cert == nil:
 		return fmt.Errorf("%w: record %v is not certified here", outbox.ErrLater, f.Record)
 	}
 	if err := f.Check(p.Record, p.Cert.Hash()); err != nil {
 		return err
 	}
-	if old := w.finals[f.From]; old != nil && !bytes.Equal(old.Encode(), raw) {
-		return fmt.Errorf("party %v said FINAL of record %v before, in other bytes", f.From, f.Record)
+	if old := a.finals[f.From]; old != nil && old.Record == f.Record {
+		return outbox.ErrOld // one is enough, in whatever bytes
 	}
-	if err := write(k.finalEntry(now, w, f)); err != nil {
+	if err := write(k.finalEntry(now, w, a, f)); err != nil {
 		return err
 	}
-	w.finals[f.From], w.proofs[f.From] = f, now
-	return k.assemble(ctx, now, w)
+	a.finals[f.From], w.proofs[f.From] = f, now
+	return k.assemble(ctx, now, w, a)
 }
 
-func (k *Keeper) pending(eh epoch.Hash) (*vault, *epoch.Pending) {
+func (k *Keeper) pending(eh epoch.Hash) (*vault, *attempt, *epoch.Pending) {
 	for _, w := range k.vaults {
-		for _, p := range w.book.Pending() {
-			if p.Record.Hash() == eh {
-				return w, p
+		for _, a := range w.attempts {
+			for _, p := range a.book.Pending() {
+				if p.Record.Hash() == eh {
+					return w, a, p
+				}
 			}
 		}
 	}
-	return nil, nil
+	return nil, nil, nil
 }
 
 func (k *Keeper) isCurrent(eh epoch.Hash) bool {
 	for _, w := range k.vaults {
-		if c := w.book.Current(); c != nil && c.Record.Hash() == eh {
-			return true
+		for _, a := range w.attempts {
+			if c := a.book.Current(); c != nil && c.Record.Hash() == eh {
+				return true
+			}
 		}
 	}
 	return false
@@ -163,7 +162,7 @@ func (k *Keeper) takeFinalCert(ctx context.Context, now time.Time, raw []byte, w
 	if err != nil {
 		return err
 	}
-	w, err := k.of(f.Record.KeyID[:])
+	w, a, err := k.of(f.Record.KeyID[:])
 	if err != nil {
 		return err
 	}
@@ -171,14 +170,7 @@ func (k *Keeper) takeFinalCert(ctx context.Context, now time.Time, raw []byte, w
 	if !sameParties(r.Parties(), w.parties) || r.Threshold != w.Threshold || r.Suite != w.Suite || r.Epoch != 0 {
 		return fmt.Errorf("final certificate of vault %s: committee, threshold or suite is not the vault's", w.Name)
 	}
-	if cur := w.book.Current(); cur != nil && cur.Sum() == f.Sum() {
-		return write(journal.Entry{})
-	}
-	if err := write(k.currentEntry(now, w, f)); err != nil {
-		return err
-	}
-	w.book.Adopt(f)
-	return k.choose(ctx, now, w)
+	return k.adopt(ctx, now, w, a, f, write)
 }
 
 func (k *Keeper) takeChoice(now time.Time, raw []byte, operator string, sig []byte, write func(journal.Entry) error) error {
@@ -190,14 +182,14 @@ func (k *Keeper) takeChoice(now time.Time, raw []byte, operator string, sig []by
 	if err != nil {
 		return err
 	}
-	w, err := k.of(c.Key[:])
+	w, a, err := k.of(c.Key[:])
 	if err != nil {
 		return err
 	}
-	if w.book.Current() == nil {
+	if a.book.Current() == nil {
 		return fmt.Errorf("%w: vault %s has no final certificate here yet", outbox.ErrLater, w.Name)
 	}
-	want, err := w.wanted()
+	want, err := w.wanted(a)
 	if err != nil {
 		return err
 	}
@@ -211,9 +203,16 @@ func (k *Keeper) takeChoice(now time.Time, raw []byte, operator string, sig []by
 	if err := signet.VerifyNode(o.Identity, s, sig); err != nil {
 		return err
 	}
+	switch {
+	case !w.choice.IsZero() && w.choice.ID() != s.ID():
+		return fmt.Errorf("vault %s: operator %s chose key %x, others chose another: the vault cannot come into force; make it anew under another name", w.Name, operator, c.Key[:6])
+	case w.signed[operator] != nil:
+		return outbox.ErrOld
+	}
 	if err := write(k.choiceEntry(now, w, s, operator, sig)); err != nil {
 		return err
 	}
+	w.attempt = a
 	w.choice, w.signed[operator] = s, sig
 	return nil
 }
@@ -262,24 +261,23 @@ func provedRow(key [32]byte, p engine.PartyID, now time.Time) store.Entry {
 // minProofGap bounds how often challenges make us prove a share.
 const minProofGap = 5 * time.Second
 
-func (k *Keeper) takeChallenge(ctx context.Context, now time.Time, key, challenge []byte, write func(journal.Entry) error) error {
-	w, err := k.of(key)
+// TakeChallenge answers a peer's challenge, which comes directly and leaves no trace, with
+// the proof of our share.
+func (k *Keeper) TakeChallenge(ctx context.Context, now time.Time, key, challenge [32]byte) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w, a, err := k.of(key[:])
 	if err != nil {
 		return err
 	}
-	if len(challenge) != 32 {
-		return fmt.Errorf("challenge has %d bytes, not 32", len(challenge))
+	if !w.published() || a != w.attempt {
+		return fmt.Errorf("vault %s: %w", w.Name, ErrNoKey)
 	}
-	if w.book.Current() == nil {
-		return fmt.Errorf("%w: vault %s has no key here yet", outbox.ErrLater, w.Name)
+	if now.Sub(w.proved) < minProofGap {
+		return fmt.Errorf("vault %s: the share was proved a moment ago", w.Name)
 	}
-	if err := write(journal.Entry{}); err != nil {
-		return err
-	}
-	if now.Sub(w.proofs[k.cfg.Self]) < minProofGap {
-		return nil
-	}
-	return k.prove(ctx, now, w, [32]byte(challenge))
+	w.proved = now
+	return k.prove(ctx, now, w, challenge)
 }
 
 // proofSkew is how far a proof's time may lie from our clock.
@@ -287,14 +285,14 @@ const proofSkew = 10 * time.Minute
 
 func (k *Keeper) takeProof(now time.Time, f [][]byte, write func(journal.Entry) error) error {
 	key, eh, party, challenge, at, proof, sig := f[0], f[1], f[2], f[3], f[4], f[5], f[6]
-	w, err := k.of(key)
+	w, a, err := k.of(key)
 	if err != nil {
 		return err
 	}
-	if w.book.Current() == nil {
+	if a.book.Current() == nil {
 		return fmt.Errorf("%w: vault %s has no key here yet", outbox.ErrLater, w.Name)
 	}
-	r := w.book.Current().Record
+	r := a.book.Current().Record
 	if h := r.Hash(); !bytes.Equal(eh, h[:]) || len(party) != 16 || len(challenge) != 32 || len(at) != 8 || len(sig) != ed25519.SignatureSize {
 		return fmt.Errorf("proof of a share of vault %s: another record, or a field of the wrong length", w.Name)
 	}
@@ -303,9 +301,9 @@ func (k *Keeper) takeProof(now time.Time, f [][]byte, write func(journal.Entry) 
 	if !ok || !ed25519.Verify(m.Identity, tree.Tree(), sig) {
 		return fmt.Errorf("proof of a share of vault %s: not signed by a member", w.Name)
 	}
-	if t := time.Unix(int64(binary.BigEndian.Uint64(at)), 0); t.Sub(now).Abs() > proofSkew {
-		// Durable notes may come late: an old proof is no fault, it proves nothing new.
-		return write(journal.Entry{})
+	asked, ours := w.asked[[32]byte(challenge)]
+	if !ours || now.Sub(asked) > proofSkew {
+		return outbox.ErrOld // it answers another node, or comes too late: it proves nothing to us
 	}
 	p, err := share.DecodeProof(r.Public.Group(), proof)
 	if err == nil {
@@ -326,8 +324,8 @@ func (k *Keeper) takeProof(now time.Time, f [][]byte, write func(journal.Entry) 
 func (k *Keeper) FinalCert(key [32]byte) (outbox.Note, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if w := k.keys[key]; w != nil && w.keyID == key && w.book.Current() != nil {
-		return outbox.Note{Kind: NoteFinalCert, Fields: [][]byte{w.book.Current().Encode()}}, true
+	if _, a, err := k.of(key[:]); err == nil && a.book.Current() != nil {
+		return outbox.Note{Kind: NoteFinalCert, Fields: [][]byte{a.book.Current().Encode()}}, true
 	}
 	return outbox.Note{}, false
 }

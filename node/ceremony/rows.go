@@ -25,7 +25,7 @@ const (
 	kindEpoch   = "epoch"   // epoch/<key>/<eh>/<row>: what a ceremony keeps; secret rows are sealed
 	kindCurrent = "current" // current/<key>: final certificate in force
 	kindGone    = "gone"    // gone/<key>/<eh>: given up (1) or erased (2), for ever
-	kindFinal   = "final"   // final/<key>/<party>: a member's FINAL
+	kindFinal   = "final"   // final/<key>/<eh>/<party>: a member's FINAL
 	kindProved  = "proved"  // proved/<key>/<party>: when the share was last proved, Unix time, 8 bytes
 	kindChecks  = "checks"  // checks/<vault>/<party>: failed pair set-ups, 1 byte
 	kindChoice  = "choice"  // choice/<vault>/<operator>: signature ‖ key statement
@@ -82,38 +82,47 @@ func (k *Keeper) loadKeys(ctx context.Context, r *epoch.Record) (*protocol.Keys,
 	})
 }
 
-// load reads back a vault's attempt, records, certificates, FINALs and choice.
+// load reads back a vault's attempts, and which of them is in force.
 func (k *Keeper) load(ctx context.Context, w *vault) error {
-	st := k.cfg.Journal.Store()
-	it, err := st.Get(ctx, store.Key(kindAttempt, store.ID(w.ID[:])))
+	clear(w.attempts)
+	k.begin(w, newAttempt(w, 0))
+	it, err := k.cfg.Journal.Store().Get(ctx, store.Key(kindAttempt, store.ID(w.ID[:])))
 	if errors.Is(err, store.ErrNotFound) {
-		k.reset(w, 0)
 		return nil
 	}
 	if err != nil || len(it.Value) != 8 {
 		return fmt.Errorf("read the number of its key generation: %w", errors.Join(err))
 	}
 	last := binary.BigEndian.Uint64(it.Value)
-	for a := uint64(1); a <= last; a++ {
-		k.reset(w, a)
+	for n := uint64(1); n <= last; n++ {
+		a := newAttempt(w, n)
+		if err := k.loadAttempt(ctx, w, a); err != nil {
+			return fmt.Errorf("attempt %d: %w", n, err)
+		}
+		if w.book.Current() == nil {
+			k.begin(w, a)
+		} else {
+			w.attempts[a.keyID], k.keys[a.keyID] = a, w
+		}
 	}
-	if err := k.loadCurrent(ctx, w); err != nil {
+	if err := k.loadChoice(ctx, w); err != nil {
 		return err
 	}
-	if err := k.loadRecords(ctx, w); err != nil {
-		return err
-	}
-	if err := k.loadFinals(ctx, w); err != nil {
-		return err
-	}
-	if err := k.loadProofs(ctx, w); err != nil {
-		return err
-	}
-	return k.loadChoice(ctx, w)
+	return k.loadProofs(ctx, w)
 }
 
-func (k *Keeper) loadCurrent(ctx context.Context, w *vault) error {
-	it, err := k.cfg.Journal.Store().Get(ctx, store.Key(kindCurrent, store.ID(w.keyID[:])))
+func (k *Keeper) loadAttempt(ctx context.Context, w *vault, a *attempt) error {
+	if err := k.loadCurrent(ctx, a); err != nil {
+		return err
+	}
+	if err := k.loadRecords(ctx, a); err != nil {
+		return err
+	}
+	return k.loadFinals(ctx, a)
+}
+
+func (k *Keeper) loadCurrent(ctx context.Context, a *attempt) error {
+	it, err := k.cfg.Journal.Store().Get(ctx, store.Key(kindCurrent, store.ID(a.keyID[:])))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -124,14 +133,14 @@ func (k *Keeper) loadCurrent(ctx context.Context, w *vault) error {
 	if err != nil {
 		return fmt.Errorf("read the final certificate: %w", err)
 	}
-	w.book.Adopt(f)
+	a.book.Adopt(f)
 	return nil
 }
 
 // loadRecords rebuilds the pending part of the book.
-func (k *Keeper) loadRecords(ctx context.Context, w *vault) error {
+func (k *Keeper) loadRecords(ctx context.Context, a *attempt) error {
 	st := k.cfg.Journal.Store()
-	prefix := store.Prefix(kindEpoch, store.ID(w.keyID[:]))
+	prefix := store.Prefix(kindEpoch, store.ID(a.keyID[:]))
 	items, err := st.Range(ctx, prefix, "", store.MaxLimit)
 	if err != nil {
 		return fmt.Errorf("read records: %w", err)
@@ -150,29 +159,29 @@ func (k *Keeper) loadRecords(ctx context.Context, w *vault) error {
 			return fmt.Errorf("record %.12s: %w", eh, err)
 		}
 		h := r.Hash()
-		gone, err := st.Get(ctx, store.Key(kindGone, store.ID(w.keyID[:]), store.ID(h[:])))
+		gone, err := st.Get(ctx, store.Key(kindGone, store.ID(a.keyID[:]), store.ID(h[:])))
 		if err == nil && len(gone.Value) == 1 {
 			continue
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return fmt.Errorf("record %v: read whether it was given up: %w", h, err)
 		}
-		if c := w.book.Current(); c != nil && c.Record.Hash() == h {
+		if c := a.book.Current(); c != nil && c.Record.Hash() == h {
 			continue
 		}
-		if err := w.book.Prepare(r); err != nil {
+		if err := a.book.Prepare(r); err != nil {
 			return err
 		}
 		if raw := have[rowCert]; raw != nil {
 			c, err := epoch.DecodeCert(raw)
 			if err == nil {
-				err = w.book.Certify(c)
+				err = a.book.Certify(c)
 			}
 			if err != nil {
 				return fmt.Errorf("record %v: %w", h, err)
 			}
 		}
 		if have[rowTested] != nil {
-			if err := w.book.Tested(h); err != nil {
+			if err := a.book.Tested(h); err != nil {
 				return err
 			}
 		}
@@ -180,8 +189,8 @@ func (k *Keeper) loadRecords(ctx context.Context, w *vault) error {
 	return nil
 }
 
-func (k *Keeper) loadFinals(ctx context.Context, w *vault) error {
-	items, err := k.cfg.Journal.Store().Range(ctx, store.Prefix(kindFinal, store.ID(w.keyID[:])), "", store.MaxLimit)
+func (k *Keeper) loadFinals(ctx context.Context, a *attempt) error {
+	items, err := k.cfg.Journal.Store().Range(ctx, store.Prefix(kindFinal, store.ID(a.keyID[:])), "", store.MaxLimit)
 	if err != nil {
 		return fmt.Errorf("read FINALs: %w", err)
 	}
@@ -190,9 +199,12 @@ func (k *Keeper) loadFinals(ctx context.Context, w *vault) error {
 		if err != nil {
 			return fmt.Errorf("read FINALs: %w", err)
 		}
-		w.finals[f.From] = f
-		for _, p := range w.book.Pending() {
-			if p.Record.Hash() == f.Record && f.From == k.cfg.Self {
+		for _, p := range a.book.Pending() {
+			if p.Record.Hash() != f.Record {
+				continue
+			}
+			a.finals[f.From] = f
+			if f.From == k.cfg.Self {
 				p.Final = f
 			}
 		}
@@ -215,9 +227,14 @@ func (k *Keeper) loadChoice(ctx context.Context, w *vault) error {
 			return fmt.Errorf("read the key's choice: %w", err)
 		}
 		c, err := charter.KeyChoiceOf(s)
-		if err != nil || c.Key != w.keyID {
-			return fmt.Errorf("read the key's choice: it names another key than the one in force: %w", errors.Join(err))
+		if err != nil {
+			return fmt.Errorf("read the key's choice: %w", err)
 		}
+		a := w.attempts[c.Key]
+		if a == nil || a.book.Current() == nil {
+			return fmt.Errorf("read the key's choice: key %x has no final certificate here", c.Key[:6])
+		}
+		w.attempt = a
 		w.choice = s
 		w.signed[strings.TrimPrefix(it.Key, prefix)] = it.Value[:64]
 	}

@@ -2,10 +2,13 @@ package ceremony
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -24,14 +27,14 @@ import (
 // Admit decides whether we take part in a keygen or test session. It believes nothing in
 // the Setup: key id, roster, threshold and suite follow from the vault that our officer
 // accepted, the record from our own store.
-func (k *Keeper) Admit(_ context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
+func (k *Keeper) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch s.Protocol {
 	case protocol.ProtocolKeygen:
 		return k.admitKeygen(now, s)
 	case protocol.ProtocolTest:
-		return k.admitTest(s)
+		return k.admitTest(ctx, now, s)
 	}
 	return nil, fmt.Errorf("protocol %q is not known here", s.Protocol)
 }
@@ -42,7 +45,7 @@ const maxAhead = 16
 // find looks for the vault and attempt that a key id belongs to.
 func (k *Keeper) find(key [32]byte) (*vault, uint64) {
 	for _, w := range k.vaults {
-		for a := w.attempt; a <= w.attempt+maxAhead; a++ {
+		for a := w.number; a <= w.number+maxAhead; a++ {
 			if a > 0 && epoch.KeyID(w.ID, w.Suite, a) == key {
 				return w, a
 			}
@@ -64,51 +67,92 @@ func sameParties(a, b []mpc.Party) bool {
 }
 
 func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error) {
-	w, attempt := k.find(s.KeyID)
+	w, number := k.find(s.KeyID)
 	switch {
 	case w == nil:
 		return nil, fmt.Errorf("key %x belongs to no vault that this node's officer accepted, or to an old attempt", s.KeyID[:6])
-	case attempt <= w.attempt:
-		return nil, fmt.Errorf("vault %s: attempt %d is over", w.Name, attempt)
+	case number <= w.number:
+		return nil, fmt.Errorf("vault %s: attempt %d is over", w.Name, number)
 	case s.Suite != w.Suite || s.Threshold != w.Threshold || !sameParties(s.Parties, w.parties) || s.Epoch != [32]byte{}:
 		return nil, fmt.Errorf("vault %s: the setup's suite, threshold, committee or epoch is not the vault's", w.Name)
-	case w.book.Current() != nil:
+	case w.hasKey():
 		return nil, fmt.Errorf("vault %s has a key", w.Name)
+	case w.joining:
+		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.Name)
+	case number > maxAttempts:
+		return nil, fmt.Errorf("vault %s: %d attempts to make its key failed: find out why, then make the vault anew", w.Name, maxAttempts)
 	}
 	if err := w.blamed(); err != nil {
 		return nil, err
 	}
-	// Give up what the last attempt prepared, so that no two attempts come into force.
+	// Give up what older attempts prepared. What we said FINAL of stays for ever: it may come
+	// into force elsewhere, and the one key choice that we sign decides between the two.
 	var e journal.Entry
-	for _, p := range w.book.Pending() {
-		if p.Final != nil {
-			return nil, fmt.Errorf("vault %s: our FINAL of attempt %d is signed: it may be in force elsewhere", w.Name, w.attempt)
+	var dropped []func() error
+	for _, a := range w.sorted() {
+		for _, p := range a.book.Pending() {
+			if eh := p.Record.Hash(); p.Final == nil {
+				e.Add(k.dropEntry(now, w, a, eh))
+				dropped = append(dropped, func() error { return a.book.Drop(eh) })
+			}
 		}
-		e.Add(k.dropEntry(now, w, p.Record.Hash()))
 	}
-	e.Put = append(e.Put, store.Entry{Key: store.Key(kindAttempt, store.ID(w.ID[:])), Value: binary.BigEndian.AppendUint64(nil, attempt)})
+	e.Put = append(e.Put, store.Entry{Key: store.Key(kindAttempt, store.ID(w.ID[:])), Value: binary.BigEndian.AppendUint64(nil, number)})
 	e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindSession, Time: now, Vault: w.ID, ID: s.Hash()})
-	k.reset(w, attempt)
-	return k.keygenTask(w, s, e), nil
+	w.joining = true
+	t := k.keygenTask(w, s, number)
+	t.Admit = e
+	t.Admitted = func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		for _, drop := range dropped {
+			if err := drop(); err != nil {
+				k.cfg.Log.Error("record not given up", "vault", w.Name, "error", err)
+			}
+		}
+		w.joining = false
+		k.begin(w, newAttempt(w, number))
+	}
+	return t, nil
+}
+
+// maxAttempts bounds the key generations of one vault.
+const maxAttempts = 1000
+
+// hasKey says whether any attempt's key is in force here.
+func (w *vault) hasKey() bool {
+	for _, a := range w.attempts {
+		if a.book.Current() != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// sorted lists the attempts, the oldest first.
+func (w *vault) sorted() []*attempt {
+	as := slices.Collect(maps.Values(w.attempts))
+	slices.SortFunc(as, func(x, y *attempt) int { return cmp.Compare(x.number, y.number) })
+	return as
 }
 
 // dropEntry gives a record up for ever: its mark, and its secrets gone.
-func (k *Keeper) dropEntry(now time.Time, w *vault, eh epoch.Hash) journal.Entry {
+func (k *Keeper) dropEntry(now time.Time, w *vault, a *attempt, eh epoch.Hash) journal.Entry {
 	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: tlog.KindDrop, Time: now, Vault: w.ID, ID: eh}}}
-	e.Put = []store.Entry{{Key: store.Key(kindGone, store.ID(w.keyID[:]), store.ID(eh[:])), Value: []byte{byte(epoch.Dropped)}}}
-	e.Delete = append(e.Delete, epochKey(w.keyID, eh, protocol.RowShare))
+	e.Put = []store.Entry{{Key: store.Key(kindGone, store.ID(a.keyID[:]), store.ID(eh[:])), Value: []byte{byte(epoch.Dropped)}}}
+	e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowShare))
 	for _, p := range w.parties {
 		if p.ID != k.cfg.Self {
-			e.Delete = append(e.Delete, epochKey(w.keyID, eh, protocol.RowPair(p.ID)))
+			e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowPair(p.ID)))
 		}
 	}
 	return e
 }
 
-func (k *Keeper) keygenTask(w *vault, s *mpc.Setup, admit journal.Entry) *session.Task {
+func (k *Keeper) keygenTask(w *vault, s *mpc.Setup, number uint64) *session.Task {
 	var saved *epoch.Record
 	return &session.Task{
-		Timeout: keygenTimeout, Title: fmt.Sprintf("keygen of vault %s, attempt %d", w.Name, w.attempt), Admit: admit,
+		Timeout: keygenTimeout, Title: fmt.Sprintf("keygen of vault %s, attempt %d", w.Name, number),
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
 			stage, err := protocol.Keygen(seat)
 			if err != nil {
@@ -156,10 +200,13 @@ func (k *Keeper) keygenTask(w *vault, s *mpc.Setup, admit journal.Entry) *sessio
 }
 
 // ended notes how a session ended, and when to try again. A test that failed by anybody's
-// fault gives the attempt up: its shares or pairs are not good.
+// fault gives the record up, unless we said FINAL of it: its shares or pairs are not good.
 func (k *Keeper) ended(ctx context.Context, w *vault, s *mpc.Setup, now time.Time, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if s.Protocol == protocol.ProtocolKeygen {
+		w.joining = false
+	}
 	if w.keyID != s.KeyID {
 		return
 	}
@@ -174,7 +221,7 @@ func (k *Keeper) ended(ctx context.Context, w *vault, s *mpc.Setup, now time.Tim
 	}
 	var fault *engine.Fault
 	if s.Protocol == protocol.ProtocolTest && errors.As(err, &fault) && fault.Class != engine.Transient {
-		if dropErr := k.drop(ctx, now, w, epoch.Hash(s.Epoch)); dropErr != nil {
+		if dropErr := k.drop(ctx, now, w, w.attempt, epoch.Hash(s.Epoch)); dropErr != nil {
 			k.cfg.Log.Error("record not given up", "vault", w.Name, "error", dropErr)
 		}
 	}
@@ -215,30 +262,33 @@ func (w *vault) blamed() error {
 func (k *Keeper) certified(ctx context.Context, now time.Time, p *protocol.Prepared) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	w := k.keys[p.Record.KeyID]
-	if w == nil || w.keyID != p.Record.KeyID {
-		return errors.New("the attempt was given up meanwhile")
+	w, a, err := k.of(p.Record.KeyID[:])
+	if err != nil {
+		return err
 	}
-	if err := w.book.Certify(p.Cert); err != nil {
+	if err := a.book.Certify(p.Cert); err != nil {
 		return err
 	}
 	n := outbox.Note{Kind: NoteCert, Fields: [][]byte{p.Record.Encode(), p.Cert.Encode()}}
-	return k.cfg.Post(ctx, now, k.certEntry(now, w, p.Cert), n)
+	return k.cfg.Post(ctx, now, k.certEntry(now, w, a, p.Cert), n)
 }
 
-func (k *Keeper) certEntry(now time.Time, w *vault, c *epoch.Cert) journal.Entry {
+func (k *Keeper) certEntry(now time.Time, w *vault, a *attempt, c *epoch.Cert) journal.Entry {
 	return journal.Entry{
-		Batch:  store.Batch{Put: []store.Entry{{Key: epochKey(w.keyID, c.Record, rowCert), Value: c.Encode()}}},
+		Batch:  store.Batch{Put: []store.Entry{{Key: epochKey(a.keyID, c.Record, rowCert), Value: c.Encode()}}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindCert, Time: now, Vault: w.ID, ID: c.Hash()}},
 	}
 }
 
-func (k *Keeper) admitTest(s *mpc.Setup) (*session.Task, error) {
-	w := k.keys[s.KeyID]
-	if w == nil || w.keyID != s.KeyID {
-		return nil, fmt.Errorf("key %x is of no attempt that stands here", s.KeyID[:6])
+func (k *Keeper) admitTest(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
+	w, a, err := k.of(s.KeyID[:])
+	if err != nil {
+		return nil, err
 	}
-	for _, p := range w.book.Pending() {
+	if err := k.cfg.Fit(ctx, now, s); err != nil {
+		return nil, err
+	}
+	for _, p := range a.book.Pending() {
 		if p.Record.Hash() != epoch.Hash(s.Epoch) {
 			continue
 		}
@@ -248,12 +298,12 @@ func (k *Keeper) admitTest(s *mpc.Setup) (*session.Task, error) {
 		if !sameParties(s.Parties, p.Record.Parties()) {
 			return nil, fmt.Errorf("vault %s: a test needs all members of record %v", w.Name, p.Record.Hash())
 		}
-		return k.testTask(w, p.Record, s), nil
+		return k.testTask(w, a, p.Record, s), nil
 	}
 	return nil, fmt.Errorf("vault %s: record %x is not pending here", w.Name, s.Epoch[:6])
 }
 
-func (k *Keeper) testTask(w *vault, r *epoch.Record, s *mpc.Setup) *session.Task {
+func (k *Keeper) testTask(w *vault, a *attempt, r *epoch.Record, s *mpc.Setup) *session.Task {
 	var keys *protocol.Keys
 	return &session.Task{
 		Timeout: testTimeout, Title: fmt.Sprintf("test signature of vault %s", w.Name),
@@ -271,7 +321,7 @@ func (k *Keeper) testTask(w *vault, r *epoch.Record, s *mpc.Setup) *session.Task
 				return nil, err
 			}
 			return session.NewMachine(es, protocol.SignRounds, func(ctx context.Context, now time.Time, _ *dkls.Signature) error {
-				return k.tested(ctx, w, r.Hash())
+				return k.tested(ctx, now, w, a, r.Hash())
 			}), nil
 		},
 		Done: func(ctx context.Context, now time.Time, err error, _ bool) {
@@ -284,13 +334,14 @@ func (k *Keeper) testTask(w *vault, r *epoch.Record, s *mpc.Setup) *session.Task
 }
 
 // tested keeps that the test signature over all shares and pairs succeeded.
-func (k *Keeper) tested(ctx context.Context, w *vault, eh epoch.Hash) error {
+func (k *Keeper) tested(ctx context.Context, now time.Time, w *vault, a *attempt, eh epoch.Hash) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err := w.book.Tested(eh); err != nil {
+	if err := a.book.Tested(eh); err != nil {
 		return err
 	}
 	return k.cfg.Journal.Write(ctx, journal.Entry{
-		Batch: store.Batch{Put: []store.Entry{{Key: epochKey(w.keyID, eh, rowTested), Value: []byte{1}}}},
+		Batch:  store.Batch{Put: []store.Entry{{Key: epochKey(a.keyID, eh, rowTested), Value: []byte{1}}}},
+		Leaves: []tlog.Leaf{{Kind: tlog.KindTested, Time: now, Vault: w.ID, ID: eh}},
 	})
 }

@@ -2,7 +2,9 @@ package ceremony
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"time"
@@ -40,28 +42,26 @@ func (k *Keeper) Tick(ctx context.Context, now time.Time, busy func(key [32]byte
 }
 
 func (k *Keeper) move(ctx context.Context, now time.Time, w *vault, busy func([32]byte) bool) (*mpc.Setup, error) {
-	if w.published() || busy(w.keyID) {
+	if w.published() || w.joining || busy(w.keyID) {
 		return nil, nil
 	}
-	if w.book.Current() != nil {
-		return nil, k.choose(ctx, now, w)
+	for _, a := range w.sorted() {
+		if a.book.Current() != nil {
+			return nil, k.choose(ctx, now, w, a)
+		}
+		if err := k.assemble(ctx, now, w, a); err != nil {
+			return nil, err
+		}
 	}
 	pending := w.book.Pending()
 	if len(pending) == 0 {
-		if err := w.blamed(); err != nil {
-			w.lastErr = err
-			return nil, nil
-		}
-		if !k.mayOpen(now, w) {
-			return nil, nil
-		}
-		return w.setup(now, protocol.ProtocolKeygen, epoch.KeyID(w.ID, w.Suite, w.attempt+1), epoch.Hash{}), nil
+		return k.anew(now, w), nil
 	}
 	p := pending[0]
 	switch eh := p.Record.Hash(); {
 	case p.Cert == nil && now.Sub(w.since) > pendingLife:
 		w.since = now
-		return nil, k.drop(ctx, now, w, eh)
+		return nil, k.drop(ctx, now, w, w.attempt, eh)
 	case p.Cert == nil:
 		return nil, nil
 	case !p.Tested && k.mayOpen(now, w):
@@ -69,9 +69,24 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *vault, busy func([3
 	case !p.Tested:
 		return nil, nil
 	case p.Final == nil:
-		return nil, k.final(ctx, now, w, p)
+		return nil, k.final(ctx, now, w, w.attempt, p)
+	case now.Sub(w.since) > finalPatience:
+		// Somebody withholds FINAL, or gave the record up: a new attempt beside it.
+		return k.anew(now, w), nil
 	}
-	return nil, k.assemble(ctx, now, w)
+	return nil, nil
+}
+
+// anew opens the next attempt, if it is our turn and nobody is held to blame.
+func (k *Keeper) anew(now time.Time, w *vault) *mpc.Setup {
+	if err := w.blamed(); err != nil {
+		w.lastErr = err
+		return nil
+	}
+	if w.number >= maxAttempts || !k.mayOpen(now, w) {
+		return nil
+	}
+	return w.setup(now, protocol.ProtocolKeygen, epoch.KeyID(w.ID, w.Suite, w.number+1), epoch.Hash{})
 }
 
 // mayOpen says whether it is our turn: all members are there, the lowest index opens at
@@ -97,17 +112,22 @@ func (w *vault) setup(now time.Time, protocolName string, key [32]byte, eh epoch
 	}
 }
 
-func (k *Keeper) drop(ctx context.Context, now time.Time, w *vault, eh epoch.Hash) error {
-	if err := k.cfg.Journal.Write(ctx, k.dropEntry(now, w, eh)); err != nil {
+// drop gives a record up, unless the book forbids it: we said FINAL of it, so it may come
+// into force, and our share with it.
+func (k *Keeper) drop(ctx context.Context, now time.Time, w *vault, a *attempt, eh epoch.Hash) error {
+	if err := a.book.MayDrop(eh); err != nil {
 		return err
 	}
-	return w.book.Drop(eh)
+	if err := k.cfg.Journal.Write(ctx, k.dropEntry(now, w, a, eh)); err != nil {
+		return err
+	}
+	return a.book.Drop(eh)
 }
 
 // final proves our share, as read back from storage, and says FINAL (protocols.md 1.5
 // step 4). It is durable before it is sent: there is one FINAL of ours per record.
-func (k *Keeper) final(ctx context.Context, now time.Time, w *vault, p *epoch.Pending) error {
-	if _, err := w.book.MayFinal(p.Record.Hash()); err != nil {
+func (k *Keeper) final(ctx context.Context, now time.Time, w *vault, a *attempt, p *epoch.Pending) error {
+	if _, err := a.book.MayFinal(p.Record.Hash()); err != nil {
 		return err
 	}
 	keys, err := k.loadKeys(ctx, p.Record)
@@ -119,31 +139,31 @@ func (k *Keeper) final(ctx context.Context, now time.Time, w *vault, p *epoch.Pe
 	if err != nil {
 		return err
 	}
-	if err := k.cfg.Post(ctx, now, k.finalEntry(now, w, f), outbox.Note{Kind: NoteFinal, Fields: [][]byte{f.Encode()}}); err != nil {
+	if err := k.cfg.Post(ctx, now, k.finalEntry(now, w, a, f), outbox.Note{Kind: NoteFinal, Fields: [][]byte{f.Encode()}}); err != nil {
 		return err
 	}
-	p.Final, w.finals[f.From], w.proofs[f.From] = f, f, now
-	return k.assemble(ctx, now, w)
+	p.Final, a.finals[f.From], w.proofs[f.From], w.since = f, f, now, now
+	return k.assemble(ctx, now, w, a)
 }
 
-func (k *Keeper) finalEntry(now time.Time, w *vault, f *epoch.Final) journal.Entry {
+func (k *Keeper) finalEntry(now time.Time, w *vault, a *attempt, f *epoch.Final) journal.Entry {
 	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: tlog.KindFinal, Time: now, Vault: w.ID, ID: f.Record}}}
 	e.Put = []store.Entry{
-		{Key: store.Key(kindFinal, store.ID(w.keyID[:]), store.ID(f.From[:])), Value: f.Encode()},
-		provedRow(w.keyID, f.From, now),
+		{Key: store.Key(kindFinal, store.ID(a.keyID[:]), store.ID(f.Record[:]), store.ID(f.From[:])), Value: f.Encode()},
+		provedRow(a.keyID, f.From, now),
 	}
 	return e
 }
 
 // assemble makes the final certificate once all FINALs are there: only it moves us.
-func (k *Keeper) assemble(ctx context.Context, now time.Time, w *vault) error {
-	pending := w.book.Pending()
+func (k *Keeper) assemble(ctx context.Context, now time.Time, w *vault, a *attempt) error {
+	pending := a.book.Pending()
 	if len(pending) == 0 || pending[0].Cert == nil {
 		return nil
 	}
 	f := &epoch.FinalCert{Record: pending[0].Record, Cert: pending[0].Cert}
 	for _, m := range f.Record.Members {
-		final := w.finals[m.ID]
+		final := a.finals[m.ID]
 		if final == nil || final.Record != f.Record.Hash() {
 			return nil
 		}
@@ -153,28 +173,47 @@ func (k *Keeper) assemble(ctx context.Context, now time.Time, w *vault) error {
 	if err != nil {
 		return err
 	}
-	if err := k.cfg.Post(ctx, now, k.currentEntry(now, w, checked), outbox.Note{Kind: NoteFinalCert, Fields: [][]byte{checked.Encode()}}); err != nil {
-		return err
-	}
-	w.book.Adopt(checked)
-	return k.choose(ctx, now, w)
+	n := outbox.Note{Kind: NoteFinalCert, Fields: [][]byte{checked.Encode()}}
+	return k.adopt(ctx, now, w, a, checked, func(e journal.Entry) error { return k.cfg.Post(ctx, now, e, n) })
 }
 
-func (k *Keeper) currentEntry(now time.Time, w *vault, f *epoch.FinalCert) journal.Entry {
+// adopt lets the book decide on a final certificate and keeps what it decided: a certificate
+// that the book refuses never replaces the one in the store.
+func (k *Keeper) adopt(ctx context.Context, now time.Time, w *vault, a *attempt, f *epoch.FinalCert, write func(journal.Entry) error) error {
+	if _, moved := a.book.Adopt(f); !moved {
+		return outbox.ErrOld
+	}
+	if err := write(k.currentEntry(now, w, a, f)); err != nil {
+		// The book is ahead of the store: read it back.
+		return errors.Join(err, k.load(ctx, w))
+	}
+	return k.choose(ctx, now, w, a)
+}
+
+func (k *Keeper) currentEntry(now time.Time, w *vault, a *attempt, f *epoch.FinalCert) journal.Entry {
 	return journal.Entry{
-		Batch:  store.Batch{Put: []store.Entry{{Key: store.Key(kindCurrent, store.ID(w.keyID[:])), Value: f.Encode()}}},
+		Batch:  store.Batch{Put: []store.Entry{{Key: store.Key(kindCurrent, store.ID(a.keyID[:])), Value: f.Encode()}}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindFinalCert, Time: now, Vault: w.ID, ID: f.Sum()}},
 	}
 }
 
-// choose signs, once, that this key is the one that the vault publishes.
-func (k *Keeper) choose(ctx context.Context, now time.Time, w *vault) error {
+// choose signs, once per vault, that this key is the one that the vault publishes. Our share
+// is read back first: a node without it must not help to give out addresses.
+func (k *Keeper) choose(ctx context.Context, now time.Time, w *vault, a *attempt) error {
 	if w.signed[k.cfg.Operator] != nil {
 		return nil
 	}
-	s, err := w.wanted()
+	keys, err := k.loadKeys(ctx, a.book.Current().Record)
+	if err != nil {
+		return fmt.Errorf("the key is not chosen, since our share of it does not load: %w", err)
+	}
+	keys.Wipe()
+	s, err := w.wanted(a)
 	if err != nil {
 		return err
+	}
+	if !w.choice.IsZero() && w.choice.ID() != s.ID() {
+		return nil // others chose another attempt: its certificate decides when it comes
 	}
 	sig, err := signet.SignNode(k.cfg.Identity, s)
 	if err != nil {
@@ -184,15 +223,16 @@ func (k *Keeper) choose(ctx context.Context, now time.Time, w *vault) error {
 	if err := k.cfg.Post(ctx, now, k.choiceEntry(now, w, s, k.cfg.Operator, sig), n); err != nil {
 		return err
 	}
+	w.attempt = a
 	w.choice, w.signed[k.cfg.Operator] = s, sig
 	return nil
 }
 
 // wanted is the key statement that follows from what is in force here.
-func (w *vault) wanted() (statement.Statement, error) {
-	f := w.book.Current()
+func (w *vault) wanted(a *attempt) (statement.Statement, error) {
+	f := a.book.Current()
 	return charter.KeyChoice{
-		Charter: w.Charter, Vault: w.ID, Key: w.keyID, Attempt: w.attempt, Suite: w.Suite,
+		Charter: w.Charter, Vault: w.ID, Key: a.keyID, Attempt: a.number, Suite: w.Suite,
 		PublicKey: [33]byte(f.Record.Public.Bytes()), Epoch: f.Record.Hash(), Certificate: f.Sum(),
 	}.Statement()
 }
@@ -216,7 +256,8 @@ func (v View) Stale(now time.Time) (names []string) {
 	return names
 }
 
-// ProveAll asks every member to prove its share now.
+// ProveAll asks every member to prove its share now. Only proofs over a challenge of ours
+// count here: one made beforehand shows nothing.
 func (k *Keeper) ProveAll(ctx context.Context, now time.Time, id statement.ID) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -225,13 +266,16 @@ func (k *Keeper) ProveAll(ctx context.Context, now time.Time, id statement.ID) e
 		return ErrNoKey
 	}
 	var challenge [32]byte
-	if _, err := k.cfg.Rand.Read(challenge[:]); err != nil {
+	if _, err := io.ReadFull(k.cfg.Rand, challenge[:]); err != nil {
 		return fmt.Errorf("draw a challenge: %w", err)
 	}
-	n := outbox.Note{Kind: NoteChallenge, Fields: [][]byte{w.keyID[:], challenge[:]}}
-	if err := k.cfg.Post(ctx, now, journal.Entry{}, n); err != nil {
-		return err
+	for c, at := range w.asked {
+		if now.Sub(at) > proofSkew {
+			delete(w.asked, c)
+		}
 	}
+	w.asked[challenge] = now
+	k.cfg.Challenge(w.keyID, challenge)
 	return k.prove(ctx, now, w, challenge)
 }
 

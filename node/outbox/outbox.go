@@ -242,5 +242,9 @@ func (o *Outbox) Wake(p Peer) {
 	}
 }
 
-// ErrLater says that a note stands on something that is not here yet.
-var ErrLater = errors.New("not yet")
+var (
+	// ErrLater says that a note stands on something that is not here yet.
+	ErrLater = errors.New("not yet")
+	// ErrOld says that a note tells nothing new: it is answered as taken, and leaves no trace.
+	ErrOld = errors.New("nothing new")
+)

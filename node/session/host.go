@@ -35,6 +35,9 @@ type Task struct {
 	// Admit is written durably together with the mark that this setup was seen, before our
 	// Join leaves.
 	Admit journal.Entry
+	// Admitted is told that Admit is durable. May be nil. If it cannot be made so, Done is told
+	// instead.
+	Admitted func()
 	// Begin makes the machine once all have joined.
 	Begin func(ceremony.Seat) (Machine, error)
 	// Save turns a machine's records into an entry: sealed, under their keys.
@@ -178,6 +181,9 @@ func (h *Host) decide(ctx context.Context, now time.Time, s *mpc.Setup, hash [32
 		return nil, nil, h.abandon(ctx, now, task, err)
 	}
 	failpoint.Hit("session-after-join")
+	if task.Admitted != nil {
+		task.Admitted()
+	}
 	joining, join, err := mpc.NewJoin(s, h.cfg.Self, task.Standing, h.cfg.Rand, h.cfg.Sign)
 	if err != nil {
 		return nil, nil, h.abandon(ctx, now, task, err)
