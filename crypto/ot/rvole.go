@@ -57,6 +57,7 @@ func (s *Sender) Multiply(sid [32]byte, a [inputs]secp256k1.Scalar, rand io.Read
 		return c, nil, ErrSpent
 	}
 	defer s.Wipe()
+	defer secp256k1.WipeAll(a[:])
 	in, err := withCheck(&a, rand)
 	if err != nil {
 		return c, nil, err

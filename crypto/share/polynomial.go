@@ -46,7 +46,9 @@ func (p Polynomial) Eval(i Index) group.Scalar {
 	}
 	x, v := p.g.Scalar(uint64(i)), p.g.Scalar(0)
 	for k := len(p.a) - 1; k >= 0; k-- {
-		next := v.Mul(x).Add(p.a[k])
+		vx := v.Mul(x)
+		next := vx.Add(p.a[k])
+		vx.Wipe()
 		v.Wipe()
 		v = next
 	}

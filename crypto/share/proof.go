@@ -113,7 +113,9 @@ func (n *Nonce) Respond(e, s group.Scalar) (group.Scalar, error) {
 	if n.kappa == nil {
 		return nil, errors.New("nonce was already used")
 	}
-	z := n.kappa.Add(e.Mul(s))
+	es := e.Mul(s) // with the public e it is as good as s
+	z := n.kappa.Add(es)
+	es.Wipe()
 	n.Wipe()
 	return z, nil
 }

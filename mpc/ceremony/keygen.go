@@ -79,7 +79,10 @@ func Keygen(s Seat) (engine.Stage[Prepared], error) {
 		Threshold: s.Setup.Threshold, Sign: s.Sign, Rand: s.Rand,
 	})
 	pairs := pair.Setup(pair.Params{Session: s.Session, Self: self, Parties: s.Setup.Parties, Rand: s.Rand})
-	both := &beside[keygen.Output, map[engine.PartyID]*pair.State]{a: key, b: pairs, forget: forget}
+	both := &beside[keygen.Output, map[engine.PartyID]*pair.State]{a: key, b: pairs, forget: func(r two[keygen.Output, map[engine.PartyID]*pair.State]) {
+		session.WipeCoins(s.Rand)
+		forget(r)
+	}}
 	return &then[two[keygen.Output, map[engine.PartyID]*pair.State], Prepared]{both, func(r *two[keygen.Output, map[engine.PartyID]*pair.State]) (engine.Outcome[Prepared], error) {
 		return prepare(s, genesis(s.Setup, r.a), r.a, *r.b), nil
 	}}, nil
@@ -119,6 +122,7 @@ func prepare(s Seat, r *epoch.Record, out *keygen.Output, pairs map[engine.Party
 		}
 	}
 	out.Share.Wipe()
+	session.WipeCoins(s.Rand)
 	certify := epoch.Prepare(r, s.Self, save, s.Sign)
 	return engine.Outcome[Prepared]{
 		Save: certify.Save, Send: certify.Send,

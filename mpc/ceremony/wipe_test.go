@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ostraka/ostraka/crypto/ot"
+	"github.com/ostraka/ostraka/mpc/dkls"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/engine/enginetest"
 	"github.com/ostraka/ostraka/mpc/epoch"
@@ -59,7 +60,8 @@ func TestAbandonedCeremonyIsWiped(t *testing.T) {
 	com.seed = 100
 	setup := &session.Setup{Protocol: ProtocolKeygen, Suite: epoch.SuiteECDSA, KeyID: [32]byte{1}, Threshold: 2, Parties: com.parties}
 	var ready []*pair.State
-	sessions := machines(t, com.join(t, setup), func(s Seat) (engine.Stage[Prepared], error) {
+	seats := com.join(t, setup)
+	sessions := machines(t, seats, func(s Seat) (engine.Stage[Prepared], error) {
 		first, err := Keygen(s)
 		both := first.(*then[two[keygen.Output, map[engine.PartyID]*pair.State], Prepared]).s.(*beside[keygen.Output, map[engine.PartyID]*pair.State])
 		both.b = &tap[map[engine.PartyID]*pair.State]{both.b, func(r *map[engine.PartyID]*pair.State) {
@@ -80,9 +82,46 @@ func TestAbandonedCeremonyIsWiped(t *testing.T) {
 		}
 		p.Session.Abandon()
 	}
+	for _, s := range seats {
+		if _, err := s.Rand.Read(make([]byte, 1)); err == nil {
+			t.Error("the coins of the session stay")
+		}
+	}
 	for _, s := range ready {
 		if !s.Leaves.Encode().Equal(new(ot.Leaves).Encode()) || !s.Punctured.Encode().Equal(new(ot.Punctured).Encode()) || len(bytes.Trim(s.Seed.Expose(), "\x00")) > 0 {
 			t.Error("the state of a pair stays")
+		}
+	}
+}
+
+// Nor do coins outlive a ceremony or a signature that succeeds.
+func TestCoinsAreWipedAtTheEnd(t *testing.T) {
+	com := newCommittee(3)
+	keys := com.keygen(t, 2)
+	r := keys[0].Record
+	com.seed = 100
+	for name, setup := range map[string]*session.Setup{
+		"keygen": {Protocol: ProtocolKeygen, Suite: epoch.SuiteECDSA, KeyID: [32]byte{1}, Threshold: 2, Parties: com.parties},
+		"sign":   {Protocol: ProtocolSign, Suite: r.Suite, KeyID: r.KeyID, Epoch: r.Hash(), Threshold: 2, Parties: com.parties, Payload: (&Request{Purpose: "drill"}).Encode()},
+	} {
+		seats := com.join(t, setup)
+		var err error
+		if name == "keygen" {
+			_, err = enginetest.Run(enginetest.Options{}, machines(t, seats, Keygen)...).Results()
+		} else {
+			next := 0
+			_, err = enginetest.Run(enginetest.Options{}, machines(t, seats, func(s Seat) (engine.Stage[dkls.Signature], error) {
+				next++
+				return Sign(s, keys[next-1])
+			})...).Results()
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for i, s := range seats {
+			if _, err := s.Rand.Read(make([]byte, 1)); err == nil {
+				t.Errorf("%s: the coins of party %d stay", name, i)
+			}
 		}
 	}
 }

@@ -38,6 +38,6 @@
 // # What the caller must destroy
 //
 // The share and the pairs, which a session only reads, at the end of their epoch. The coins
-// (Params.Rand) after the session. Signing never resumes: every stage is an engine.Wiper, so that
+// (Params.Rand), unless they are session.Coins, which stages wipe. Signing never resumes: every stage is an engine.Wiper, so that
 // nonce and products are gone on every end, also when the host abandons the session.
 package dkls

@@ -28,7 +28,7 @@ type Params struct {
 	Child     group.Point                    // X + e·G: the key that the signature verifies under
 	Digest    [32]byte                       // m: derived by this party from the full transaction
 	Pairs     map[engine.PartyID]*pair.State
-	Rand      io.Reader // coins of this session alone (session.Coins)
+	Rand      io.Reader // coins of this session alone (session.Coins): wiped with it
 }
 
 // A Signature is (r, s) with s ≤ (q−1)/2, both 32 bytes, big-endian. It verified under

@@ -110,8 +110,10 @@ func (s *signer) refuse(err error) error {
 // Wipe is engine.Wiper: every stage shares the one signer.
 func (s *signer) Wipe() { s.wipe() }
 
-// wipe overwrites every secret of the session but the caller's own.
+// wipe overwrites every secret of the session but the caller's own, and the coins: r and φ
+// could be drawn from them again.
 func (s *signer) wipe() {
+	session.WipeCoins(s.Rand)
 	s.tweak.Wipe()
 	s.r.Wipe()
 	s.phi.Wipe()

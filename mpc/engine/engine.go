@@ -48,6 +48,9 @@ type Record struct {
 	Value []byte
 }
 
+// Format prints the name alone, under every verb.
+func (r Record) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(r.Name)) }
+
 // Msg is one authenticated message of a session.
 type Msg struct {
 	Session SessionID

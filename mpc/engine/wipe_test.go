@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -109,5 +111,15 @@ func TestAbandonBeforeStart(t *testing.T) {
 	s.Abandon()
 	if _, err := s.Start(); !errors.Is(err, engine.ErrFinished) || wiped != 1 || !s.Finished() {
 		t.Errorf("got %v, wiped %d times", err, wiped)
+	}
+}
+
+// The rows that a stage keeps are secret: what prints effects must not print them.
+func TestRecordsPrintTheirNameOnly(t *testing.T) {
+	eff := engine.Effects[int]{Save: []engine.Record{{Name: "share", Value: []byte("51-secret")}}}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q"} {
+		if got := fmt.Sprintf(verb, eff); strings.Contains(got, "secret") || strings.Contains(got, "35312d") || !strings.Contains(got, "share") {
+			t.Errorf("%s prints %s", verb, got)
+		}
 	}
 }

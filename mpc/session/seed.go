@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -33,8 +34,25 @@ func Coins(rand io.Reader, share []byte, id engine.SessionID, payload []byte) (i
 // coins reads a ChaCha20 key stream: 256 GiB, which no session comes near.
 type coins struct{ stream *chacha20.Cipher }
 
+var errCoinsWiped = errors.New("the coins of the session were wiped")
+
 func (c *coins) Read(b []byte) (int, error) {
+	if c.stream == nil {
+		return 0, errCoinsWiped
+	}
 	clear(b)
 	c.stream.XORKeyStream(b, b)
 	return len(b), nil
 }
+
+// WipeCoins forgets what Coins made, and reading it is an error from then on: with the key of
+// the stream every nonce of the session could be drawn again. Other sources stay as they are.
+func WipeCoins(r io.Reader) {
+	if c, ok := r.(*coins); ok && c.stream != nil {
+		*c.stream = chacha20.Cipher{}
+		c.stream = nil
+	}
+}
+
+// Format redacts under every verb.
+func (*coins) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(secret.Redacted)) }
