@@ -102,7 +102,13 @@ func (k *Keeper) mayOpen(now time.Time, w *vault) bool {
 			return false
 		}
 	}
-	return !now.Before(w.next) && !now.Before(w.since.Add(time.Duration(rank)*turn))
+	// The turns count from when anybody may open, also after a failure: two that open the same
+	// attempt at the same moment would refuse each other's, and again the next time.
+	from := w.since
+	if w.next.After(from) {
+		from = w.next
+	}
+	return !now.Before(from.Add(time.Duration(rank) * turn))
 }
 
 func (w *vault) setup(now time.Time, protocolName string, key [32]byte, eh epoch.Hash) *mpc.Setup {

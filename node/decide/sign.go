@@ -76,12 +76,18 @@ func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 func (d *Desk) plan(now time.Time, f *file) (*mpc.Setup, error) {
 	it := f.life.Intent()
 	v, err := d.vaultOf(it)
-	if err != nil || now.Before(f.next) || f.tx == nil {
+	if err != nil || f.tx == nil {
 		return nil, err
 	}
 	signers := d.signers(v, f)
 	rank := slices.IndexFunc(signers, func(p mpc.Party) bool { return p.ID == d.cfg.Self })
-	if len(signers) < v.Vault.Threshold || rank < 0 || now.Before(f.allowedAt.Add(time.Duration(rank)*turn)) {
+	// The turns count from when anybody may open, also after a failure: two that open at the
+	// same moment would refuse each other's session.
+	from := f.allowedAt
+	if f.next.After(from) {
+		from = f.next
+	}
+	if len(signers) < v.Vault.Threshold || rank < 0 || now.Before(from.Add(time.Duration(rank)*turn)) {
 		return nil, nil
 	}
 	r := v.Current.Record
