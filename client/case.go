@@ -272,6 +272,9 @@ var afterSigning = []string{"signed", "broadcast", "seen", "reorged", "dropped",
 
 var beforeSigning = []string{"proposed", "approving", "allowed", "signing", "expired", "cancelled", "denied", "replaced", "failed"}
 
+// Unproven is the state of an intent that nodes call signed without showing a signature.
+const Unproven = "unproven"
+
 // State is the circle's view: what is proved first, then what most nodes say.
 func (c *Case) State() string {
 	if c.Signed != nil {
@@ -285,7 +288,7 @@ func (c *Case) State() string {
 	for _, v := range c.Views {
 		count[v.State]++
 	}
-	best := ""
+	best := Unproven
 	for _, s := range beforeSigning {
 		if count[s] > count[best] {
 			best = s

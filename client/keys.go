@@ -104,7 +104,7 @@ func AgentKey(want *signet.Key) (*Signer, error) {
 	var fit []*Signer
 	var names []string
 	for _, s := range signers {
-		one, err := NewSigner(s)
+		one, err := fromAgent(s)
 		if err != nil || want != nil && !want.Equal(one.key) {
 			continue // a key of a kind that statements do not accept
 		}
@@ -124,4 +124,25 @@ func AgentKey(want *signet.Key) (*Signer, error) {
 	}
 	conn.Close()
 	return nil, err
+}
+
+// agentSigner shows an agent's key as what it is: the agent's own form hides the point, which
+// statements look at.
+type agentSigner struct {
+	ssh.AlgorithmSigner
+	public ssh.PublicKey
+}
+
+func (s agentSigner) PublicKey() ssh.PublicKey { return s.public }
+
+func fromAgent(s ssh.Signer) (*Signer, error) {
+	signer, ok := s.(ssh.AlgorithmSigner)
+	if !ok {
+		return nil, errors.New("the ssh-agent's key does not sign with a chosen algorithm")
+	}
+	public, err := ssh.ParsePublicKey(s.PublicKey().Marshal())
+	if err != nil {
+		return nil, err
+	}
+	return NewSigner(agentSigner{signer, public})
 }

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"connectrpc.com/connect"
+
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/node/seal/passphrase"
+)
+
+// try runs a command as main does.
+func try(args ...string) (code int, out, errs string) {
+	var o, e bytes.Buffer
+	code = run(args, strings.NewReader(""), &o, &e)
+	return code, o.String(), e.String()
+}
+
+func alone(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	t.Setenv(client.FileVariable, filepath.Join(dir, "contexts.json"))
+	t.Setenv("OSTRAKA_KEY", "")
+	t.Setenv("SSH_AUTH_SOCK", "")
+	t.Setenv(passphraseVariable, "")
+	return dir
+}
+
+// Every mistake of usage ends with 2 and says what to type instead.
+func TestUsage(t *testing.T) {
+	dir := alone(t)
+	const id = "ed25519:3e97a43b5587267e4442a7e6927da5b6c9c7215651115f654ff5fbdf57335d59"
+	for _, c := range []struct{ args, want string }{
+		{"nonsense", `unknown command "nonsense"`},
+		{"--nonsense", "unknown flag"},
+		{"tx", "needs a command: approve, cancel, explain, list, propose, reject, show"},
+		{"tx sign-hash", `has no command "sign-hash"`},
+		{"tx show", "takes 1: ID"},
+		{"tx propose", "give --vault"},
+		{"tx propose now", `unexpected argument "now"`},
+		{"tx propose --vault v --account a/b --to x --amount 1 --unit gwei", `--unit "gwei"`},
+		{"tx propose --vault v --account a/b --to x --amount 1 --token x --unit eth", "--unit eth does not go with --token"},
+		{"tx propose --vault v --account a/b --to x --amount 1 --unit token", "--unit token needs --token"},
+		{"tx propose --vault v --account a/b --to x --amount 1 --until never", `--until "never"`},
+		{"tx propose --vault v --account a/b --to x --amount 1 --chain 1", `--chain "1"`},
+		{"account create --vault v ops", `want DEPARTMENT/ACCOUNT`},
+		{"account create ops/main", "give the vault with --vault"},
+		{"vault create", "give the vault's file with -f FILE"},
+		{"node init", "--operator"},
+		{"node init --operator acme --entity Acme", "--officer: give at least one"},
+		{"node init --operator acme --entity Acme --officer /nowhere", "--officer /nowhere"},
+		{"node run --log-level loud", `--log-level: "loud"`},
+		{"node run --log-format xml", `--log-format: "xml"`},
+		{"context add acme 127.0.0.1:1 ed25519:00", "want ed25519: and 64"},
+		{"context add acme 127.0.0.1:1", "takes 3: NAME ADDRESS IDENTITY"},
+		{"demo --keep", "--keep and --dir D go together"},
+		{"demo --dir " + dir, "--keep and --dir D go together"},
+		{"bench -n 0", "want 1 to 100000"},
+		{"session explain abc --local", "8 or more digits"},
+		{"--timeout soon version", "invalid argument"},
+	} {
+		code, out, errs := try(strings.Fields(c.args)...)
+		if code != codeUsage || !strings.Contains(errs, c.want) || !strings.Contains(errs, "next: ") || out != "" {
+			t.Errorf("%s: code %d, stdout %q, stderr %q; want 2 and %q", c.args, code, out, errs, c.want)
+		}
+	}
+	if code, _, errs := try("context", "add", "acme", "nowhere", id); code != codeError || !strings.Contains(errs, "host:port") {
+		t.Errorf("an address without port: %d, %s", code, errs)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{errors.New("x"), codeError},
+		{usage("x"), codeUsage},
+		{fmt.Errorf("y: %w", usage("x")), codeUsage},
+		{refused("", "x"), codeRefused},
+		{unverified("", "x"), codeUnverified},
+		{notReady("", "x"), codeNotReady},
+		{&client.Difference{What: "x"}, codeUnverified},
+		{&client.IdentityError{}, codeUnverified},
+		{&client.NodesError{What: "x", Need: 2}, codeNotReady},
+		{&client.AbsentError{}, codeNotReady},
+		{&client.RefusedError{Reason: "x"}, codeRefused},
+		{connect.NewError(connect.CodeFailedPrecondition, errors.New("x")), codeRefused},
+		{connect.NewError(connect.CodeUnavailable, errors.New("x")), codeNotReady},
+		{connect.NewError(connect.CodeInvalidArgument, errors.New("x")), codeError},
+		{fmt.Errorf("unlock: %w", passphrase.ErrPassphrase), codeError},
+	} {
+		p := explain(c.err)
+		if p.code != c.want {
+			t.Errorf("%v: code %d, want %d", c.err, p.code, c.want)
+		}
+		if strings.Contains(p.err.Error(), "failed_precondition") {
+			t.Errorf("the transport's word is shown: %v", p.err)
+		}
+	}
+}
+
+// With --json stdout is one document, also when something goes wrong.
+func TestJSON(t *testing.T) {
+	dir := alone(t)
+	for _, c := range []struct {
+		args string
+		code int
+		has  string
+	}{
+		{"version", codeDone, "version"},
+		{"context list", codeDone, "contexts"},
+		{"context use none", codeError, "error"},
+		{"vault list", codeError, "error"},
+		{"tx propose", codeUsage, "error"},
+		{"node status --dir " + dir, codeNotReady, "error"},
+		{"doctor --dir " + dir, codeNotReady, "error"},
+		{"operator invite --dir " + dir, codeNotReady, "error"},
+		{"node run --dir " + dir + " --passphrase-file " + dir + "/none", codeError, "error"},
+	} {
+		code, out, errs := try(append(strings.Fields(c.args), "--json")...)
+		var doc map[string]json.RawMessage
+		d := json.NewDecoder(strings.NewReader(out))
+		if err := d.Decode(&doc); err != nil || d.More() || code != c.code || doc[c.has] == nil {
+			t.Errorf("%s: code %d, %q, %v; want %d with %q", c.args, code, out, err, c.code, c.has)
+		}
+		if c.code == codeDone {
+			continue
+		}
+		var e errorDocument
+		if err := json.Unmarshal(doc["error"], &e); err != nil || e.Code != c.code || e.Message == "" || !strings.Contains(errs, e.Message) {
+			t.Errorf("%s: error %+v, stderr %q", c.args, e, errs)
+		}
+	}
+}
+
+func TestPassphraseFile(t *testing.T) {
+	dir := alone(t)
+	write := func(content string, mode os.FileMode) string {
+		path := filepath.Join(dir, "pass")
+		os.Remove(path)
+		if err := os.WriteFile(path, []byte(content), mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, c := range []struct {
+		content string
+		mode    os.FileMode
+		want    string
+	}{
+		{"correct horse\n", 0o640, "open to other users"},
+		{"two\nlines\n", 0o600, "more than one line"},
+		{"\n", 0o600, "empty"},
+		{strings.Repeat("x", maxPassphrase+1), 0o600, "at most"},
+	} {
+		if _, err := passphraseFile(write(c.content, c.mode)); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "horse") {
+			t.Errorf("%q, mode %v: %v; want %q", c.content, c.mode, err, c.want)
+		}
+	}
+	// The same words in two encodings are one passphrase.
+	a, err := passphraseFile(write("caf\u00e9 au lait\n", 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := passphraseFile(write("cafe\u0301 au lait", 0o400))
+	if err != nil || !a.Equal(b) {
+		t.Errorf("NFC and NFD differ: %v", err)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	alone(t)
+	code, out, _ := try("--help")
+	if code != codeDone {
+		t.Fatalf("code %d", code)
+	}
+	for _, name := range strings.Fields("account address bench context demo doctor node operator session tx vault version") {
+		if !strings.Contains(out, "\n  "+name+" ") {
+			t.Errorf("help does not list %s", name)
+		}
+	}
+}
