@@ -9,6 +9,7 @@ import (
 
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/store"
@@ -24,33 +25,40 @@ const (
 	fieldFaultRound
 	fieldFaultAccused
 	fieldFaultEvidence
+	fieldFaultOpened
 )
 
 // maxEvidence bounds what one fault keeps, in bytes.
 const maxEvidence = 512 << 10
 
-// encodeFault keeps what happened and the signed envelopes that show it. A complaint's own
-// body stands in for an envelope: it reveals a share that its dealer made worthless.
-func encodeFault(f *engine.Fault) []byte {
+// encodeFault keeps what happened and the signed envelopes that show it. Where a fault of
+// keygen is proved, the private messages among them stand opened beside: a third party needs
+// the share of a complaint, and the key that it belonged to comes to nothing.
+func encodeFault(f *engine.Fault, keygen bool) []byte {
 	var e transcript.Encoder
 	e.String(fieldFaultCheck, f.Check).Uint(fieldFaultClass, uint64(f.Class)).Uint(fieldFaultStrength, uint64(f.Strength))
 	e.Uint(fieldFaultRound, uint64(f.Round))
 	e.List(fieldFaultAccused, len(f.Accused), func(i int, e *transcript.Encoder) { e.Bytes(1, f.Accused[i][:]) })
-	var signed [][]byte
+	var signed, opened [][]byte
 	size := 0
 	for _, m := range f.Evidence {
-		if size += len(m.Signed); len(m.Signed) > 0 && size <= maxEvidence {
-			signed = append(signed, m.Signed)
+		if size += len(m.Signed) + len(m.Body); len(m.Signed) == 0 || size > maxEvidence {
+			continue
+		}
+		signed = append(signed, m.Signed)
+		if keygen && f.Class == engine.Blame && f.Strength == engine.Proved && m.To != engine.Everyone {
+			opened = append(opened, m.Body)
 		}
 	}
-	return e.List(fieldFaultEvidence, len(signed), func(i int, e *transcript.Encoder) { e.Bytes(1, signed[i]) }).Sum()
+	e.List(fieldFaultEvidence, len(signed), func(i int, e *transcript.Encoder) { e.Bytes(1, signed[i]) })
+	return e.List(fieldFaultOpened, len(opened), func(i int, e *transcript.Encoder) { e.Bytes(1, opened[i]) }).Sum()
 }
 
 func faultEntry(now time.Time, r *run, f *engine.Fault) journal.Entry {
-	row := encodeFault(f)
+	row := encodeFault(f, r.setup.Protocol == ceremony.ProtocolKeygen)
 	id := sha256.Sum256(row)
 	e := journal.Entry{
-		Batch:  sanction(now, r.setup.KeyID, f),
+		Batch:  sanction(now, r.setup, f),
 		Leaves: []tlog.Leaf{{Kind: tlog.KindFault, Time: now, ID: id}},
 	}
 	e.Put = append(e.Put, store.Entry{Key: store.Key(KindFault, store.ID(r.hash[:]), store.ID(id[:8])), Value: row})

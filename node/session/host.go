@@ -195,7 +195,7 @@ func (h *Host) decide(ctx context.Context, now time.Time, s *mpc.Setup, hash [32
 func (h *Host) abandon(ctx context.Context, now time.Time, t *Task, cause error) error {
 	t.Hedge.Wipe()
 	if t.Done != nil {
-		t.Done(context.WithoutCancel(ctx), now, &engine.Fault{Check: "admission", Class: engine.Transient, Err: cause}, false)
+		t.Done(context.WithoutCancel(ctx), now, &NotBegunError{&engine.Fault{Check: "admission", Class: engine.Transient, Err: cause}}, false)
 	}
 	return cause
 }

@@ -394,8 +394,18 @@ func (r *run) stop(ctx context.Context, now time.Time, err error) {
 	}
 }
 
+// NotBegunError wraps why a session ended before its protocol began: nothing was learned or
+// sent but our Join.
+type NotBegunError struct{ Err error }
+
+func (e *NotBegunError) Error() string { return e.Err.Error() }
+func (e *NotBegunError) Unwrap() error { return e.Err }
+
 // end is the only way out: it keeps the fault, wipes, and tells the task.
 func (r *run) end(ctx context.Context, now time.Time, err error) {
+	if err != nil && r.machine == nil {
+		err = &NotBegunError{err}
+	}
 	s := r.statusLocked()
 	s.Ended, s.Err = now, err
 	r.ended, r.joining = true, nil

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,13 +21,14 @@ const (
 )
 
 const (
-	unattributedMost = 3 // per key
+	unattributedMost = 3 // per key and signer set: other sets may go on (protocols.md 2.5)
 	unattributedSpan = time.Hour
 )
 
 // sanction is what a fault leaves behind, to be written with it: a party that broke the
 // protocol is quarantined for the key; a session that failed without a culprit counts.
-func sanction(now time.Time, key [32]byte, f *engine.Fault) (b store.Batch) {
+func sanction(now time.Time, s *mpc.Setup, f *engine.Fault) (b store.Batch) {
+	key := s.KeyID
 	switch f.Class {
 	case engine.Blame:
 		for _, id := range f.Accused {
@@ -51,7 +53,7 @@ func (e *QuarantineError) Error() string {
 
 // ErrTooManyFailures refuses a key whose sessions keep failing without a culprit: each
 // failure could teach a liar something.
-var ErrTooManyFailures = errors.New("too many sessions of this key failed within an hour without anybody to name: find out which node holds a wrong share (`ostraka doctor` on each), then wait for the hour to pass")
+var ErrTooManyFailures = errors.New("too many sessions of these signers failed within an hour without anybody to name: find out which node holds a wrong share (`ostraka doctor` on each), then wait for the hour to pass")
 
 // Fit refuses a Setup with a burned pair, a quarantined party, or too many unexplained
 // failures of its key.
@@ -74,8 +76,8 @@ func (h *Host) Fit(ctx context.Context, now time.Time, s *mpc.Setup) error {
 			}
 		}
 	}
-	since := store.Prefix(kindUnattributed, store.ID(s.KeyID[:])) + string(store.Number(uint64(now.Add(-unattributedSpan).UnixNano())))
-	items, err = st.Range(ctx, store.Prefix(kindUnattributed, store.ID(s.KeyID[:])), since, unattributedMost)
+	since := failuresOf(s) + string(store.Number(uint64(now.Add(-unattributedSpan).UnixNano())))
+	items, err = st.Range(ctx, failuresOf(s), since, unattributedMost)
 	if err != nil {
 		return fmt.Errorf("read failures of key: %w", err)
 	}
@@ -83,6 +85,28 @@ func (h *Host) Fit(ctx context.Context, now time.Time, s *mpc.Setup) error {
 		return ErrTooManyFailures
 	}
 	return nil
+}
+
+// failuresOf is the prefix of what failed with these signers and this key.
+func failuresOf(s *mpc.Setup) string {
+	h := sha256.New()
+	for _, p := range s.Parties {
+		h.Write(p.ID[:])
+	}
+	return store.Prefix(kindUnattributed, store.ID(s.KeyID[:]), store.ID(h.Sum(nil)[:8]))
+}
+
+// Unfit lists the parties with whom a key cannot be used: burned pairs, quarantine.
+func (h *Host) Unfit(ctx context.Context, key [32]byte) (map[engine.PartyID]bool, error) {
+	out := map[engine.PartyID]bool{}
+	for _, id := range h.Burned(key) {
+		out[id] = true
+	}
+	ids, err := h.Quarantined(ctx, key)
+	for _, id := range ids {
+		out[id] = true
+	}
+	return out, err
 }
 
 // Quarantined lists the parties quarantined for a key.
