@@ -63,6 +63,12 @@ type Msg struct {
 	Signed  []byte // the envelope as it came, evidence for third parties; empty on our own
 }
 
+// Format prints the place of the message and not its body, under every verb: direct bodies
+// are secret here, before they are encrypted.
+func (m Msg) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "round %d kind %#x of %v to %v", m.Round, uint8(m.Kind), m.From, m.To)
+}
+
 // Want is one kind of message that a stage must hear.
 type Want struct {
 	Kind    Kind
@@ -101,6 +107,11 @@ type Out struct {
 	Kind Kind
 	To   PartyID // Everyone for a broadcast
 	Body []byte
+}
+
+// Format prints the place of the message and not its body, under every verb.
+func (o Out) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "kind %#x to %v", uint8(o.Kind), o.To)
 }
 
 // Outcome is what a finished stage leaves: exactly one of Next and Result, unless an

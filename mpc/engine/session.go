@@ -170,6 +170,11 @@ func (s *Session[R]) Guard() []Token {
 	return slices.Clone(s.expect.Guard)
 }
 
+// Format prints id and round, under every verb: the stage holds secrets, and so do messages.
+func (s Session[R]) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "session %v of %v in round %d", s.params.Session, s.self, s.round)
+}
+
 // Self is the party whose side this is.
 func (s *Session[R]) Self() PartyID { return s.self }
 

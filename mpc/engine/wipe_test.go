@@ -114,12 +114,32 @@ func TestAbandonBeforeStart(t *testing.T) {
 	}
 }
 
-// The rows that a stage keeps are secret: what prints effects must not print them.
-func TestRecordsPrintTheirNameOnly(t *testing.T) {
-	eff := engine.Effects[int]{Save: []engine.Record{{Name: "share", Value: []byte("51-secret")}}}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q"} {
-		if got := fmt.Sprintf(verb, eff); strings.Contains(got, "secret") || strings.Contains(got, "35312d") || !strings.Contains(got, "share") {
-			t.Errorf("%s prints %s", verb, got)
+// The rows that a stage keeps are secret, and so are direct messages before they are encrypted:
+// what prints effects, outcomes or a session must not print them.
+func TestNothingPrintsBodiesOrRows(t *testing.T) {
+	ids := enginetest.IDs(2)
+	body := []byte("51-secret")
+	m := message(ids[1], params(ids).Session)
+	m.Body, m.Round = body, 2
+	s := session[int](t, ids, 0, leads(plan{expect: wants(ids[1])}))
+	if _, err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Step(m); err != nil {
+		t.Fatal(err)
+	}
+	save := []engine.Record{{Name: "share", Value: body}}
+	for _, v := range []any{
+		engine.Effects[int]{Save: save, Send: []engine.Msg{m}}, engine.Outcome[int]{Save: save, Send: []engine.Out{{Kind: 1, Body: body}}},
+		s, *s, &m, engine.Fault{Evidence: []engine.Msg{m}},
+	} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q", "%d"} {
+			got := fmt.Sprintf(verb, v)
+			for _, form := range []string{"secret", fmt.Sprintf("%x", body), fmt.Sprintf("%d", body[:4])[1:11]} {
+				if strings.Contains(got, form) {
+					t.Errorf("%T under %s prints %s", v, verb, got)
+				}
+			}
 		}
 	}
 }
