@@ -405,3 +405,6 @@ func copyDisk(t testing.TB, d *memory.Disk, items []store.Item) {
 		}
 	}
 }
+
+// OfSession says whether a frame belongs to a protocol session.
+func OfSession(frame []byte) bool { return node.Session(frame) }
