@@ -67,7 +67,8 @@ func commits(w *nodetest.World) (n []int) {
 // rotate picks n of all: others every day, all of them in the end.
 func rotate(all []blow, n int) (some []blow) {
 	day := int(time.Now().Unix() / 86400)
-	for i := range min(n, len(all)) {
+	n = min(n, len(all))
+	for i := range n {
 		from, to := i*len(all)/n, (i+1)*len(all)/n
 		some = append(some, all[from+day%(to-from)])
 	}

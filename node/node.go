@@ -95,7 +95,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	}
 	n.Desk = decide.New(decide.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
-		Post: n.post, Vault: n.Keeper.Vault, Keys: n.Keeper.Keys, Fit: n.Sessions.Fit,
+		Post: n.post, Vault: n.Keeper.Vault, Keys: n.Keeper.Keys, Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit,
 		Reachable: n.reachable, Check: cfg.Check,
 	})
 	n.Circle, err = circle.Open(ctx, now, circle.Config{

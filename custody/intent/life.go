@@ -244,6 +244,9 @@ func settle(l *Life, e Event, now time.Time) error {
 		return fmt.Errorf("%w: %x…", ErrNoSession, f.Session[:4])
 	}
 	l.unknown = l.unknown || f.PossiblySigned
+	if f.Idle {
+		l.attempts--
+	}
 	switch {
 	case f.PossiblySigned || f.Class != Transient || l.attempts >= MaxAttempts:
 		l.state = Failed

@@ -98,6 +98,7 @@ type (
 		Session        [32]byte
 		Class          FailureClass
 		PossiblySigned bool // our last message left: others may hold a signature
+		Idle           bool // its protocol never began: nobody learned anything, it is no attempt
 	}
 	// SignatureMade: a signature over this very transaction exists, whoever showed it.
 	SignatureMade struct{ Hash string } // of the signed transaction, as the chain writes it

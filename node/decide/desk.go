@@ -49,7 +49,9 @@ type Config struct {
 	Vault func(statement.ID) (ceremony.View, bool)
 	Keys  func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
 	// Fit refuses a setup with a burned pair, a quarantined party or a failing key.
-	Fit       func(context.Context, time.Time, *mpc.Setup) error
+	Fit func(context.Context, time.Time, *mpc.Setup) error
+	// Unfit lists the parties with whom a key cannot be used.
+	Unfit     func(context.Context, [32]byte) (map[engine.PartyID]bool, error)
 	Reachable func(engine.PartyID) bool
 	// Check compares a decoded transaction with the chain as this node's own endpoint sees
 	// it. checked is false when no endpoint is configured for the chain. Mismatches are
@@ -83,7 +85,12 @@ type file struct {
 	waits     string // why this node has not decided, beyond missing approvals
 	lastErr   string // how the last session ended
 	allowedAt time.Time
-	next      time.Time // no session before this
+	next      time.Time                    // we open no session before this
+	admitting bool                         // a session was admitted and is not durable yet
+	held      time.Time                    // a cancellation or rejection waits: no session begins before this
+	skip      map[engine.PartyID]time.Time // who failed us lately: left out until then, if t others are there
+	idles     int                          // sessions that never began
+	idle      map[engine.PartyID]time.Time // whose sessions never began: their next one is refused until then
 }
 
 type ballot struct {
@@ -110,6 +117,21 @@ func (d *Desk) file(id statement.ID) (*file, error) {
 		return f, nil
 	}
 	return nil, fmt.Errorf("intent %s: %w", id.Short(), ErrUnknown)
+}
+
+// take finds and locks a file. While a session's admission is on its way to the disk the file
+// takes nothing else, or the older bytes would overwrite the newer.
+func (d *Desk) take(id statement.ID) (*file, error) {
+	f, err := d.file(id)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	if f.admitting {
+		f.mu.Unlock()
+		return nil, fmt.Errorf("%w: intent %s is joining a session", outbox.ErrLater, id.Short())
+	}
+	return f, nil
 }
 
 // all lists the files, the oldest first.

@@ -45,6 +45,9 @@ func (d *Desk) Tick(ctx context.Context, now time.Time) (open []*mpc.Setup) {
 }
 
 func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, error) {
+	if f.admitting {
+		return nil, nil
+	}
 	switch f.life.State() {
 	case intent.Proposed, intent.Approving, intent.Allowed:
 	default:
@@ -66,20 +69,23 @@ func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 		}
 	}
 	if f.life.State() == intent.Allowed {
-		return d.plan(now, f)
+		return d.plan(ctx, now, f)
 	}
 	return nil, nil
 }
 
 // plan says whether it is our turn to open the signing session: the signers are the t
 // lowest-index reachable nodes with ALLOW, the lowest opens, each next one 5 s later.
-func (d *Desk) plan(now time.Time, f *file) (*mpc.Setup, error) {
+func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, error) {
 	it := f.life.Intent()
 	v, err := d.vaultOf(it)
 	if err != nil || f.tx == nil {
 		return nil, err
 	}
-	signers := d.signers(v, f)
+	signers, err := d.signers(ctx, now, v, f)
+	if err != nil {
+		return nil, err
+	}
 	rank := slices.IndexFunc(signers, func(p mpc.Party) bool { return p.ID == d.cfg.Self })
 	// The turns count from when anybody may open, also after a failure: two that open at the
 	// same moment would refuse each other's session.
@@ -98,14 +104,30 @@ func (d *Desk) plan(now time.Time, f *file) (*mpc.Setup, error) {
 	}, nil
 }
 
-func (d *Desk) signers(v ceremony.View, f *file) (out []mpc.Party) {
+// signers are the t lowest-index reachable nodes with ALLOW. Those with whom the key cannot
+// be used are left out; so are those who failed the last session, if t others are there: one
+// silent operator of a t-of-n vault must not halt it.
+func (d *Desk) signers(ctx context.Context, now time.Time, v ceremony.View, f *file) ([]mpc.Party, error) {
+	unfit, err := d.cfg.Unfit(ctx, v.Current.Record.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	var all, good []mpc.Party
 	for _, p := range v.Parties {
 		there := p.ID == d.cfg.Self || d.cfg.Reachable(p.ID)
-		if there && f.life.Verdict(v.Names[p.ID]) == intent.Allow && len(out) < v.Vault.Threshold {
-			out = append(out, p)
+		if !there || unfit[p.ID] || f.life.Verdict(v.Names[p.ID]) != intent.Allow {
+			continue
+		}
+		all = append(all, p)
+		if !now.Before(f.skip[p.ID]) {
+			good = append(good, p)
 		}
 	}
-	return out
+	t := v.Vault.Threshold
+	if len(good) >= t {
+		return good[:t], nil
+	}
+	return all[:min(t, len(all))], nil
 }
 
 // Admit decides whether we take part in a signing session. The digest is derived again from
@@ -115,16 +137,18 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	if err != nil {
 		return nil, err
 	}
-	f, err := d.file(req.Intent)
+	f, err := d.take(req.Intent)
 	if err != nil {
 		return nil, err
 	}
-	f.mu.Lock()
 	defer f.mu.Unlock()
 	it := f.life.Intent()
 	v, err := d.vaultOf(it)
 	if err != nil {
 		return nil, err
+	}
+	if now.Before(f.held) || now.Before(f.idle[s.Opener]) {
+		return nil, fmt.Errorf("intent %s: not now: a cancellation or rejection waits, or the opener's last session never began", f.stmt.ID().Short())
 	}
 	if err := f.life.CheckSign(d.cfg.Operator, now); err != nil {
 		return nil, err
@@ -155,12 +179,17 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	if err != nil {
 		return nil, err
 	}
-	f.life, f.lastErr = next, ""
-	return d.task(f, v, hash, keys, f.moved(next, now, tlog.KindSession, hash)), nil
+	f.life, f.lastErr, f.admitting = next, "", true
+	return d.task(f, v, s, keys, f.moved(next, now, tlog.KindSession, hash)), nil
 }
 
-func (d *Desk) task(f *file, v ceremony.View, hash [32]byte, keys *protocol.Keys, admit journal.Entry) *session.Task {
+func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, keys *protocol.Keys, admit journal.Entry) *session.Task {
 	return &session.Task{
+		Admitted: func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.admitting = false
+		},
 		Standing: ceremony.Standing(v.Current), Hedge: secret.New(keys.Share.Bytes()), Timeout: signTimeout,
 		Title: fmt.Sprintf("sign intent %s of vault %s", f.stmt.ID().Short(), v.Vault.Name), Admit: admit,
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
@@ -183,7 +212,9 @@ func (d *Desk) task(f *file, v ceremony.View, hash [32]byte, keys *protocol.Keys
 			}
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			if failErr := d.fail(ctx, now, f, hash, err, sentLast); failErr != nil {
+			f.admitting = false
+			f.remember(now, s.Opener, d.cfg.Self, err)
+			if failErr := d.fail(ctx, now, f, s.Hash(), err, sentLast); failErr != nil {
 				d.cfg.Log.Error("failed session not noted", "intent", f.stmt.ID().Short(), "error", failErr)
 			}
 		},
@@ -211,6 +242,10 @@ func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, 
 		return nil // another party's signature came first
 	}
 	ev := intent.SessionFailed{Session: hash, Class: classOf(cause), PossiblySigned: sentLast}
+	if notBegun := (*session.NotBegunError)(nil); errors.As(cause, &notBegun) {
+		f.idles++
+		ev.Idle = f.idles%idlesPerAttempt != 0
+	}
 	next, err := f.life.Apply(ev, now)
 	if err != nil {
 		return err
@@ -220,7 +255,63 @@ func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, 
 	}
 	f.life, f.lastErr = next, cause.Error()
 	f.next = now.Add(retry << min(next.Attempts(), 5))
+	if declined := (*session.DeclinedError)(nil); ev.Idle && !errors.As(cause, &declined) {
+		f.next = now.Add(idleFor + time.Second) // the others would refuse us before that
+	}
 	return nil
+}
+
+// idlesPerAttempt sessions that never began count as one attempt: an intent that cannot be
+// signed ends before its time.
+const idlesPerAttempt = 8
+
+const (
+	skipFor = time.Minute     // whom a session waited for in vain, or who failed it
+	idleFor = 5 * time.Second // an opener whose session never began
+)
+
+// remember notes who was in a failed session's way.
+func (f *file) remember(now time.Time, opener, self engine.PartyID, err error) {
+	var notBegun *session.NotBegunError
+	if errors.As(err, &notBegun) && opener != self {
+		f.idle = with(f.idle, opener, now.Add(idleFor))
+	}
+	for _, p := range culprits(err) {
+		f.skip = with(f.skip, p, now.Add(skipFor))
+	}
+}
+
+func with(m map[engine.PartyID]time.Time, p engine.PartyID, until time.Time) map[engine.PartyID]time.Time {
+	if m == nil {
+		m = map[engine.PartyID]time.Time{}
+	}
+	m[p] = until
+	return m
+}
+
+// culprits are the parties that an error of a session names, guilty or merely silent.
+func culprits(err error) (ids []engine.PartyID) {
+	var silent *session.SilentError
+	var declined *session.DeclinedError
+	var burned *session.BurnedError
+	var quarantined *session.QuarantineError
+	var fault *engine.Fault
+	if errors.As(err, &silent) {
+		ids = append(ids, silent.Waiting...)
+	}
+	if errors.As(err, &declined) {
+		ids = append(ids, declined.By)
+	}
+	if errors.As(err, &burned) {
+		ids = append(ids, burned.Token.Peer)
+	}
+	if errors.As(err, &quarantined) {
+		ids = append(ids, quarantined.Party)
+	}
+	if errors.As(err, &fault) {
+		ids = append(ids, fault.Accused...)
+	}
+	return ids
 }
 
 // classOf is how a session failed, in the intent's terms. Refusals and lag before the

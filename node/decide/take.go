@@ -3,6 +3,7 @@ package decide
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -25,6 +26,14 @@ var fieldCount = map[outbox.Kind]int{NoteProposal: 2, NoteVote: 3, NoteDecision:
 // Take checks a note, whether it came from a peer or from a person at this node's door, and
 // rules again on its intent.
 func (d *Desk) Take(ctx context.Context, now time.Time, n outbox.Note, write writer) error {
+	err := d.route(ctx, now, n, write)
+	if errors.Is(err, intent.ErrFuture) {
+		return fmt.Errorf("%w: %w", outbox.ErrLater, err) // clocks get mended
+	}
+	return err
+}
+
+func (d *Desk) route(ctx context.Context, now time.Time, n outbox.Note, write writer) error {
 	if want := fieldCount[n.Kind]; len(n.Fields) != want {
 		return fmt.Errorf("note of kind %#x has %d fields, not %d", uint8(n.Kind), len(n.Fields), want)
 	}
@@ -90,19 +99,27 @@ func (d *Desk) fileOf(raw []byte) (*file, error) {
 	if len(raw) != 32 {
 		return nil, fmt.Errorf("intent id has %d bytes, not 32", len(raw))
 	}
-	f, err := d.file(statement.ID(raw))
-	if err != nil {
+	f, err := d.take(statement.ID(raw))
+	if errors.Is(err, ErrUnknown) {
 		return nil, fmt.Errorf("%w: %w", outbox.ErrLater, err)
 	}
-	return f, nil
+	return f, err
 }
+
+// hold keeps sessions from beginning while a cancellation or rejection that came during a
+// session waits to be brought again.
+func (f *file) hold(now time.Time) error {
+	f.held = now.Add(holdFor)
+	return fmt.Errorf("%w: intent %s is in a signing session; it is heard when that ends", outbox.ErrLater, f.stmt.ID().Short())
+}
+
+const holdFor = time.Minute
 
 func (d *Desk) vote(ctx context.Context, now time.Time, id []byte, verb signet.Verb, armored []byte, write writer) error {
 	f, err := d.fileOf(id)
 	if err != nil {
 		return err
 	}
-	f.mu.Lock()
 	defer f.mu.Unlock()
 	v, err := d.vaultOf(f.life.Intent())
 	if err != nil {
@@ -112,12 +129,16 @@ func (d *Desk) vote(ctx context.Context, now time.Time, id []byte, verb signet.V
 	if err != nil {
 		return err
 	}
+	if verb == signet.Reject && f.life.State() == intent.Signing {
+		return f.hold(now)
+	}
 	next, err := f.life.Apply(intent.Answer{Vote: vote}, now)
 	if err != nil {
 		return err
 	}
 	votes := append(slices.Clone(f.votes), ballot{vote, armored})
 	e := f.moved(next, now, tlog.KindSignature, sha256.Sum256(armored))
+	e.Reserve = verb == signet.Reject
 	e.Put = append(e.Put, store.Entry{Key: voteKey(f.stmt.ID(), len(votes)), Value: encodeVote(verb, armored)})
 	if err := write(e); err != nil {
 		return err
@@ -208,7 +229,6 @@ func (d *Desk) decision(now time.Time, raw, sig []byte, write writer) error {
 	if err != nil {
 		return err
 	}
-	f.mu.Lock()
 	defer f.mu.Unlock()
 	v, err := d.vaultOf(f.life.Intent())
 	if err != nil {
@@ -240,7 +260,6 @@ func (d *Desk) cancel(now time.Time, raw, armored []byte, write writer) error {
 	if err != nil {
 		return err
 	}
-	f.mu.Lock()
 	defer f.mu.Unlock()
 	v, err := d.vaultOf(f.life.Intent())
 	if err != nil {
@@ -248,6 +267,9 @@ func (d *Desk) cancel(now time.Time, raw, armored []byte, write writer) error {
 	}
 	if _, err := intent.VerifyCancel(s, f.stmt, v.Vault, armored); err != nil {
 		return err
+	}
+	if f.life.State() == intent.Signing {
+		return f.hold(now)
 	}
 	next, err := f.life.Apply(intent.Cancel{}, now)
 	if err != nil {
@@ -268,7 +290,6 @@ func (d *Desk) signed(now time.Time, id, raw []byte, write writer) error {
 	if err != nil {
 		return err
 	}
-	f.mu.Lock()
 	defer f.mu.Unlock()
 	return d.sign(now, f, raw, write)
 }
@@ -314,11 +335,10 @@ func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
 
 // OnChain takes news of a signed transaction from this node's own endpoint.
 func (d *Desk) OnChain(ctx context.Context, now time.Time, id statement.ID, ev intent.Event) error {
-	f, err := d.file(id)
+	f, err := d.take(id)
 	if err != nil {
 		return err
 	}
-	f.mu.Lock()
 	defer f.mu.Unlock()
 	next, err := f.life.Apply(ev, now)
 	if err != nil {

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -94,12 +95,16 @@ func (d *Desk) awaited(f *file) (names []string) {
 		return nil
 	}
 	v, ok := d.cfg.Vault(f.life.Intent().Vault)
-	if !ok || len(d.signers(v, f)) >= v.Vault.Threshold {
+	if !ok || v.Current == nil {
+		return nil
+	}
+	unfit, err := d.cfg.Unfit(context.Background(), v.Current.Record.KeyID)
+	if signers, serr := d.signers(context.Background(), time.Time{}, v, f); err != nil || serr != nil || len(signers) >= v.Vault.Threshold {
 		return nil
 	}
 	for _, p := range v.Parties {
 		down := p.ID != d.cfg.Self && !d.cfg.Reachable(p.ID)
-		if down || f.life.State() == intent.Allowed && f.life.Verdict(v.Names[p.ID]) != intent.Allow {
+		if down || unfit[p.ID] || f.life.State() == intent.Allowed && f.life.Verdict(v.Names[p.ID]) != intent.Allow {
 			names = append(names, v.Names[p.ID])
 		}
 	}

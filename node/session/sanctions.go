@@ -17,7 +17,7 @@ import (
 // Rows that faults leave behind (protocols.md 0.3).
 const (
 	kindQuarantine   = "quarantine"   // quarantine/<key>/<party>: it broke the protocol of this key
-	kindUnattributed = "unattributed" // unattributed/<key>/<Unix nanoseconds>/<session>: a session that nobody can be named for
+	kindUnattributed = "unattributed" // unattributed/<key>/<signers>/<Unix nanoseconds>/<session>: a session that nobody can be named for
 )
 
 const (
@@ -36,7 +36,7 @@ func sanction(now time.Time, s *mpc.Setup, f *engine.Fault) (b store.Batch) {
 		}
 	case engine.Unattributed:
 		at := binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))
-		b.Put = append(b.Put, store.Entry{Key: store.Key(kindUnattributed, store.ID(key[:]), store.Number(uint64(now.UnixNano())), store.ID(f.Session[:8])), Value: at})
+		b.Put = append(b.Put, store.Entry{Key: failuresOf(s) + string(store.Number(uint64(now.UnixNano()))) + "/" + string(store.ID(f.Session[:8])), Value: at})
 	}
 	return b
 }
