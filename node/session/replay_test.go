@@ -410,7 +410,8 @@ func TestEquivocationIsKeptOnce(t *testing.T) {
 	}
 	more := 20
 	c.hold = func(f flight) bool { // and each of them again and again
-		if f.to == 0 && f.is(mpc.MessageFrame) && more > 0 {
+		env, err := mpc.ReadEnvelope(f.frame)
+		if err == nil && env.To == n.id && more > 0 {
 			more--
 			c.queue = append([]flight{f}, c.queue...)
 		}
