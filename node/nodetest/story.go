@@ -88,10 +88,13 @@ func (w *World) Vault(threshold int) statement.ID {
 	return id
 }
 
-// AcceptVault has every officer accept a vault file.
-func (w *World) AcceptVault(file string) (id statement.ID) {
+// AcceptVault has the officers of some hosts accept a vault file; of all, if none is named.
+func (w *World) AcceptVault(file string, hosts ...*Host) (id statement.ID) {
 	w.T.Helper()
-	for i, h := range w.Hosts {
+	if len(hosts) == 0 {
+		hosts = w.Hosts
+	}
+	for i, h := range hosts {
 		w.Run("vault accepted by "+h.Own.Name, func() (accepted bool) {
 			w.Act(h, func() {
 				a, fresh, err := h.Circle.PrepareVault(w.Clock(h), []byte(file))

@@ -1,0 +1,439 @@
+package api
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	pb "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/api/ostraka/v1/ostrakav1connect"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/ceremony"
+	"github.com/ostraka/ostraka/node/circle"
+	"github.com/ostraka/ostraka/node/decide"
+	"github.com/ostraka/ostraka/node/nodetest"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/wallet"
+)
+
+// fixture is a circle of three; the first two hold a vault, with one signed intent.
+type fixture struct {
+	t      *testing.T
+	w      *nodetest.World
+	vault  statement.ID
+	intent statement.ID
+	people []*people // of each node
+	server []*httptest.Server
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	w := nodetest.New(t, 3)
+	w.Now = time.Now()
+	w.Found()
+	f := &fixture{t: t, w: w}
+	f.vault = w.AcceptVault(strings.Replace(w.VaultFile("treasury", 2), "  - operator-2\n", "", 1), w.Hosts[:2]...)
+	w.Run("the key is published", func() bool {
+		return !slices.ContainsFunc(w.Hosts[:2], func(h *nodetest.Host) bool { v, ok := h.Keeper.Vault(f.vault); return !ok || v.Current == nil })
+	})
+	if _, err := w.Submit(w.AccountNote(f.vault, "main", 1)); err != nil {
+		t.Fatal(err)
+	}
+	a, err := w.Hosts[0].Accounts.New(t.Context(), w.Now, f.vault, "ops", "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := w.Propose(f.vault, a, 0)
+	w.Approve(s)
+	f.intent = s.ID()
+	w.Run("signed", func() bool {
+		return w.State(w.Hosts[0], f.intent) == intent.Signed && w.State(w.Hosts[1], f.intent) == intent.Signed
+	})
+	for _, h := range w.Hosts {
+		p := newPeople(&views{&node.Daemon{Node: h.Node, Started: w.Now, Key: h.Key}})
+		mux := http.NewServeMux()
+		mux.Handle(ostrakav1connect.NewPeopleHandler(p, connect.WithReadMaxBytes(maxRequest)))
+		server := httptest.NewServer(mux)
+		t.Cleanup(server.Close)
+		f.people, f.server = append(f.people, p), append(f.server, server)
+	}
+	return f
+}
+
+// call makes one call in JSON and returns the error's code ("" if all is well) and the answer.
+func (f *fixture) call(n int, procedure, token string, body any) (code, message string, answer map[string]any) {
+	f.t.Helper()
+	raw, ok := body.(string)
+	if !ok {
+		b, err := json.Marshal(body)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		raw = string(b)
+	}
+	req, err := http.NewRequest("POST", f.server[n].URL+procedure, strings.NewReader(raw))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if json.Unmarshal(text, &answer) != nil {
+		return fmt.Sprint(resp.StatusCode), string(text), nil
+	}
+	if resp.StatusCode != 200 {
+		code, _ = answer["code"].(string)
+		message, _ = answer["message"].(string)
+		return code, message, answer
+	}
+	return "", "", answer
+}
+
+func b64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+
+const peoplePath = "/ostraka.v1.People/"
+
+// challenge asks a node for one.
+func (f *fixture) challenge(n int) (c [32]byte) {
+	f.t.Helper()
+	code, message, a := f.call(n, peoplePath+"Hello", "", "{}")
+	text, _ := a["challenge"].(string)
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if code != "" || err != nil || len(raw) != 32 {
+		f.t.Fatalf("hello: %s %s %v", code, message, err)
+	}
+	return [32]byte(raw)
+}
+
+// hello is a person's true answer to a node's challenge.
+func (f *fixture) hello(n int, p nodetest.Person) charter.Hello {
+	c, _, _ := f.w.Hosts[n].Circle.Charter()
+	return charter.Hello{
+		Charter: c.Statement.ID(), Identity: f.w.Hosts[n].Own.Identity, Challenge: f.challenge(n), Person: p.Key, Created: time.Now().Truncate(time.Second),
+	}
+}
+
+func (f *fixture) answer(n int, h charter.Hello, by nodetest.Person) (code, message, token string) {
+	f.t.Helper()
+	s, err := h.Statement(f.w.Salt())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	code, message, a := f.call(n, peoplePath+"Token", "", map[string]string{"statement": b64(s.Bytes()), "signature": b64(by.Makes(f.t, s))})
+	token, _ = a["token"].(string)
+	return code, message, token
+}
+
+func (f *fixture) token(n int, name string) string {
+	f.t.Helper()
+	p := nodetest.NewPerson(f.t, name)
+	code, message, token := f.answer(n, f.hello(n, p), p)
+	if code != "" || token == "" {
+		f.t.Fatalf("no token for %s: %s %s", name, code, message)
+	}
+	return token
+}
+
+// Who asks.
+const (
+	nobody    = "no token"
+	garbage   = "a made-up token"
+	elsewhere = "another node's token"
+	initiator = "initiator"
+	approver  = "approver"
+	officer   = "officer of the committee"
+	outsider  = "officer of another committee"
+)
+
+var roles = []string{nobody, garbage, elsewhere, initiator, approver, officer, outsider}
+
+// row is what one procedure answers to whom.
+type row struct {
+	body   func(f *fixture) any
+	public bool   // to everybody alike
+	inside string // code for people of the vault
+	other  string // code for who has a token and nothing to do with the vault
+	list   string // field that must be empty for them, and not for the others
+}
+
+func vaultOf(f *fixture) any { return map[string]string{"vault": b64(f.vault[:])} }
+func accountOf(f *fixture) any {
+	return map[string]string{"vault": b64(f.vault[:]), "department": "ops", "account": "main"}
+}
+func nothing(*fixture) any { return "{}" }
+
+var table = map[string]row{
+	"Hello":      {body: nothing, public: true},
+	"Charter":    {body: nothing, public: true},
+	"Token":      {body: nothing, public: true, inside: "invalid_argument"},
+	"Submit":     {body: nothing, public: true, inside: "invalid_argument"},
+	"Vaults":     {body: nothing, list: "vaults"},
+	"Accounts":   {body: vaultOf, other: "not_found", list: "accounts"},
+	"NewAddress": {body: accountOf, other: "not_found", list: "address"},
+	"Addresses":  {body: accountOf, other: "not_found", list: "addresses"},
+	"Intents":    {body: nothing, list: "intents"},
+	"Intent":     {body: func(f *fixture) any { return map[string]string{"id": b64(f.intent[:])} }, other: "not_found", list: "intent"},
+	"Quote":      {body: func(*fixture) any { return map[string]string{"chain": "eip155:1"} }, inside: "unavailable", other: "unavailable"},
+	"Sessions":   {body: nothing, list: "sessions"},
+}
+
+func methods(service string) (names []string) {
+	m := pb.File_ostraka_v1_ostraka_proto.Services().ByName(protoreflect.Name(service)).Methods()
+	for i := range m.Len() {
+		names = append(names, string(m.Get(i).Name()))
+	}
+	return names
+}
+
+// Every procedure of the schema has a row, and answers as its row says to whoever asks.
+func TestWhoMaySeeWhat(t *testing.T) {
+	f := newFixture(t)
+	tokens := map[string]string{
+		garbage: base64.RawURLEncoding.EncodeToString(make([]byte, 32)), elsewhere: f.token(1, "ines"), initiator: f.token(0, "ines"),
+		approver: f.token(0, "abel"), officer: f.token(0, "officer-1"), outsider: f.token(0, "officer-2"),
+	}
+	for _, name := range methods("People") {
+		r, ok := table[name]
+		if !ok {
+			t.Errorf("%s has no row: say who may call it", name)
+			continue
+		}
+		for _, role := range roles {
+			t.Run(name+" by "+role, func(t *testing.T) {
+				code, message, answer := f.call(0, peoplePath+name, tokens[role], r.body(f))
+				want := r.inside
+				switch {
+				case r.public:
+				case role == nobody, role == garbage, role == elsewhere:
+					want = "unauthenticated"
+				case role == outsider:
+					want = r.other
+				}
+				if code != want || want != "" && message == "" {
+					t.Fatalf("code %q (%s), want %q", code, message, want)
+				}
+				if _, shown := answer[r.list]; r.list != "" && want == "" && shown == (role == outsider) {
+					t.Fatalf("%s shown: %v", r.list, shown)
+				}
+			})
+		}
+	}
+	if len(table) != len(methods("People")) {
+		t.Errorf("%d rows for %d procedures", len(table), len(methods("People")))
+	}
+}
+
+// The operator's procedures do not exist on the people's interface.
+func TestOperatorIsNotPublic(t *testing.T) {
+	f := newFixture(t)
+	token := f.token(0, "officer-0")
+	names := methods("Operator")
+	if len(names) < 10 {
+		t.Fatalf("%d procedures", len(names))
+	}
+	for _, name := range names {
+		if code, _, _ := f.call(0, "/ostraka.v1.Operator/"+name, token, "{}"); code != "404" {
+			t.Errorf("Operator/%s answers %q to an officer over the network", name, code)
+		}
+	}
+}
+
+// A token is given to who signed this node's own challenge, now, once, and is known here.
+func TestTokenRules(t *testing.T) {
+	f := newFixture(t)
+	ines := nodetest.NewPerson(t, "ines")
+	for name, c := range map[string]struct {
+		change func(*charter.Hello)
+		by     string
+		code   string
+		want   string
+	}{
+		"other circle":      {change: func(h *charter.Hello) { h.Charter[0] ^= 1 }, code: "invalid_argument", want: "another circle"},
+		"other node":        {change: func(h *charter.Hello) { h.Identity = f.w.Hosts[1].Own.Identity }, code: "invalid_argument", want: "another node"},
+		"unknown challenge": {change: func(h *charter.Hello) { h.Challenge[0] ^= 1 }, code: "invalid_argument", want: "challenge is not known or ran out"},
+		"old":               {change: func(h *charter.Hello) { h.Created = h.Created.Add(-6 * time.Minute) }, code: "invalid_argument", want: "clock"},
+		"from the future":   {change: func(h *charter.Hello) { h.Created = h.Created.Add(6 * time.Minute) }, code: "invalid_argument", want: "clock"},
+		"signed by another": {by: "abel", code: "invalid_argument"},
+		"stranger":          {change: func(h *charter.Hello) { h.Person = nodetest.NewPerson(t, "mallory").Key }, by: "mallory", code: "permission_denied", want: "belongs to nobody"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, by := f.hello(0, ines), ines
+			if c.change != nil {
+				c.change(&h)
+			}
+			if c.by != "" {
+				by = nodetest.NewPerson(t, c.by)
+			}
+			code, message, token := f.answer(0, h, by)
+			if code != c.code || token != "" || !strings.Contains(message, c.want) {
+				t.Fatalf("code %q (%s), token %q; want %q with %q", code, message, token, c.code, c.want)
+			}
+		})
+	}
+	h := f.hello(0, ines)
+	if code, message, token := f.answer(0, h, ines); code != "" || token == "" {
+		t.Fatalf("%s %s", code, message)
+	}
+	if code, message, _ := f.answer(0, h, ines); code != "invalid_argument" || !strings.Contains(message, "ask for a new one") {
+		t.Fatalf("a challenge serves twice: %q %s", code, message)
+	}
+}
+
+// Tokens and challenges run out, and are bounded in number.
+func TestTokensRunOut(t *testing.T) {
+	k, now, ts := nodetest.NewPerson(t, "ines").Key, time.Unix(1_800_000_000, 0), newTokens()
+	token, until := ts.issue(now, k)
+	if got, err := ts.who(until, "Bearer "+token); err != nil || !got.Equal(k) {
+		t.Fatalf("a living token: %v", err)
+	}
+	for name, c := range map[string]struct {
+		at     time.Time
+		header string
+	}{
+		"ran out": {until.Add(time.Second), "Bearer " + token}, "cut": {now, "Bearer " + token[:20]}, "empty": {now, ""},
+		"not base64": {now, "Bearer !!!"}, "another": {now, "Bearer " + base64.RawURLEncoding.EncodeToString(make([]byte, 32))},
+	} {
+		if _, err := ts.who(c.at, c.header); !errors.Is(err, errNoToken) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if until != now.Add(12*time.Hour) {
+		t.Errorf("a token lives %s", until.Sub(now))
+	}
+	c := ts.challenge(now)
+	if err := ts.spend(now.Add(challengeLife+time.Second), c); err == nil {
+		t.Error("a challenge that ran out is taken")
+	}
+	for range maxChallenges + 100 {
+		ts.challenge(now)
+		ts.issue(now, k)
+	}
+	if len(ts.challenges) > maxChallenges || len(ts.holders) > maxTokens {
+		t.Errorf("%d challenges, %d tokens are held", len(ts.challenges), len(ts.holders))
+	}
+}
+
+// Requests out of bounds end with the code that says so.
+func TestRequestBounds(t *testing.T) {
+	f := newFixture(t)
+	token := f.token(0, "ines")
+	big := b64(bytes.Repeat([]byte{'x'}, maxRequest))
+	for name, c := range map[string]struct {
+		procedure string
+		body      any
+		code      string
+		want      string
+	}{
+		"too large":        {"Submit", map[string]any{"signed": map[string]string{"statement": big}}, "resource_exhausted", ""},
+		"no JSON":          {"Vaults", "{", "invalid_argument", ""},
+		"empty submission": {"Submit", "{}", "invalid_argument", "neither a statement nor a vote"},
+		"no statement":     {"Submit", map[string]any{"signed": map[string]string{"statement": b64([]byte("hi"))}}, "invalid_argument", ""},
+		"short vault id":   {"Accounts", map[string]string{"vault": b64([]byte{1})}, "invalid_argument", "vault id is not 32 bytes"},
+		"short intent id":  {"Intent", map[string]string{"id": b64([]byte{1})}, "invalid_argument", "intent id is not 32 bytes"},
+		"unknown intent":   {"Intent", map[string]string{"id": b64(make([]byte, 32))}, "not_found", "no such intent"},
+		"unknown vault":    {"Accounts", map[string]string{"vault": b64(make([]byte, 32))}, "not_found", "not yours to see"},
+		"unknown account":  {"Addresses", map[string]string{"vault": b64(f.vault[:]), "department": "ops", "account": "none"}, "not_found", "no such account"},
+		"vote in disguise": {"Submit", map[string]any{"vote": map[string]string{"intent": b64(f.intent[:]), "verb": "sign", "signature": ""}}, "invalid_argument", "neither approve nor reject"},
+		"unknown service":  {"Sweep", "{}", "404", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if code, message, _ := f.call(0, peoplePath+c.procedure, token, c.body); code != c.code || !strings.Contains(message, c.want) {
+				t.Fatalf("code %q (%s), want %q with %q", code, message, c.code, c.want)
+			}
+		})
+	}
+}
+
+// People submit statements and votes, and nothing that only nodes may say.
+func TestSubmit(t *testing.T) {
+	f := newFixture(t)
+	h := f.w.Hosts[0]
+	a, err := h.Accounts.New(t.Context(), f.w.Now, f.vault, "ops", "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, n := f.w.Proposal(f.w.Intent(f.vault, a, 5))
+	body := map[string]any{"signed": map[string]string{"statement": b64(n.Fields[0]), "signature": b64(n.Fields[1])}}
+	for i := range 2 {
+		code, message, answer := f.call(0, peoplePath+"Submit", "", body)
+		id := s.ID()
+		if known, _ := answer["known"].(bool); code != "" || answer["id"] != b64(id[:]) || known != (i > 0) {
+			t.Fatalf("time %d: %s %s %v", i, code, message, answer)
+		}
+	}
+	id := s.ID()
+	vote := func(person string, verb signet.Verb) (string, string) {
+		sig := nodetest.NewPerson(t, person).Sign(t, verb, s.Bytes())
+		code, message, _ := f.call(0, peoplePath+"Submit", "", map[string]any{"vote": map[string]string{"intent": b64(id[:]), "verb": string(verb), "signature": b64(sig)}})
+		return code, message
+	}
+	for _, c := range []struct{ person, code, want string }{
+		{"abel", "", ""}, {"mallory", "failed_precondition", "signed by nobody whom the vault lists"}, {"ines", "failed_precondition", ""},
+	} {
+		if code, message := vote(c.person, signet.Approve); code != c.code || !strings.Contains(message, c.want) {
+			t.Errorf("approval by %s: %q %s, want %q", c.person, code, message, c.code)
+		}
+	}
+	ch, _, _ := h.Circle.Charter()
+	v, err := charter.ReadVault([]byte(f.w.VaultFile("second", 2)), ch.Statement.ID(), f.w.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vs, err := v.Statement(f.w.Salt())
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, message, _ := f.call(0, peoplePath+"Submit", "", map[string]any{"signed": map[string]string{"statement": b64(vs.Bytes()), "signature": b64(h.Officer.Makes(t, vs))}})
+	if code != "invalid_argument" || !strings.Contains(message, `do not submit statements of kind "vault"`) {
+		t.Errorf("a vault over the network: %q %s", code, message)
+	}
+}
+
+// Each family of errors has its code.
+func TestErrorCodes(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want connect.Code
+	}{
+		{decide.ErrUnknown, connect.CodeNotFound}, {wallet.ErrNoAccount, connect.CodeNotFound},
+		{outbox.ErrLater, connect.CodeUnavailable}, {ceremony.ErrNoKey, connect.CodeUnavailable},
+		{intent.ErrStranger, connect.CodeFailedPrecondition}, {intent.ErrExpired, connect.CodeFailedPrecondition},
+		{intent.ErrDuplicate, connect.CodeFailedPrecondition}, {intent.ErrOtherBytes, connect.CodeFailedPrecondition},
+		{intent.ErrClosed, connect.CodeFailedPrecondition}, {intent.ErrTooLate, connect.CodeFailedPrecondition},
+		{charter.ErrAlreadyAccepted, connect.CodeFailedPrecondition}, {&circle.ConflictError{What: "vault x", Field: "quorum", By: "acme"}, connect.CodeFailedPrecondition},
+		{errors.New("something else"), connect.CodeInvalidArgument},
+	} {
+		if err := fail(fmt.Errorf("while testing: %w", c.err)); connect.CodeOf(err) != c.want || !strings.Contains(err.Error(), c.err.Error()) {
+			t.Errorf("%v has code %v, want %v", c.err, connect.CodeOf(err), c.want)
+		}
+	}
+	if fail(nil) != nil {
+		t.Error("no error is an error")
+	}
+}
