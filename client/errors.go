@@ -33,6 +33,8 @@ func Classify(err error) Class {
 		answer     *connect.Error
 	)
 	switch {
+	case errors.As(err, &nodes):
+		return nodes.class()
 	case errors.As(err, &alarm):
 		return Unverified
 	case errors.As(err, &refused):
@@ -43,8 +45,6 @@ func Classify(err error) Class {
 		return NotReady
 	case errors.As(err, &difference), errors.As(err, &identity), errors.As(err, &unverified):
 		return Unverified
-	case errors.As(err, &nodes):
-		return nodes.class()
 	case errors.As(err, &answer):
 		return classOf(answer.Code())
 	case errors.Is(err, context.DeadlineExceeded):
@@ -135,6 +135,15 @@ func (e *NodesError) Error() string {
 		return fmt.Sprintf("%s: needs the answers of %d nodes, and the context holds fewer", e.What, e.Need)
 	}
 	return fmt.Sprintf("%s: %s", e.What, strings.Join(parts, "; "))
+}
+
+// Unwrap returns the nodes' own errors.
+func (e *NodesError) Unwrap() []error {
+	var out []error
+	for _, f := range e.Failures {
+		out = append(out, f.Err)
+	}
+	return out
 }
 
 // class is the worst of what the nodes answered.

@@ -74,6 +74,7 @@ func explain(err error) *problem {
 	var difference *client.Difference
 	var nodes *client.NodesError
 	var rules *client.RefusedError
+	var closed *client.ClosedError
 	switch {
 	case errors.Is(err, context.Canceled):
 		out.code, out.err, out.next = codeError, errors.New("interrupted"), "run the command again: nothing that was submitted is lost"
@@ -83,6 +84,8 @@ func explain(err error) *problem {
 		out.next = "ask the operator by telephone which identity its node has; sign nothing until it is clear"
 	case errors.As(err, &difference):
 		out.next = "sign nothing; tell the operators named here and compare the copies with them"
+	case errors.As(err, &closed):
+		out.next = fmt.Sprintf("`ostraka tx explain %.8s` shows each node's rule and reason; what is right can be proposed anew", closed.Case.ID().String())
 	case errors.As(err, &rules):
 		out.next = "`ostraka vault show NAME` shows what the vault allows, and whom"
 	case errors.Is(err, client.ErrNoKey):
@@ -93,6 +96,8 @@ func explain(err error) *problem {
 		out.next = "propose the transaction anew"
 	case errors.As(err, &nodes) && out.code == codeNotReady && len(nodes.Failures) > 0:
 		out.next = fmt.Sprintf("bring back %s, or check the addresses with `ostraka context list`, and try again", strings.Join(slices.Sorted(slices.Values(nodes.Nodes())), ", "))
+	case stranger(err):
+		out.next = "use the key that the circle lists for you: --key FILE"
 	case out.code == codeUnverified:
 		out.next = "sign nothing; tell the operator of the node named here"
 	case out.code == codeNotReady:
@@ -101,6 +106,15 @@ func explain(err error) *problem {
 		out.next = "`ostraka tx explain ID` shows each node's rule and reason"
 	}
 	return out
+}
+
+// stranger says that nodes do not know the person's key.
+func stranger(err error) bool {
+	var nodes *client.NodesError
+	if !errors.As(err, &nodes) {
+		return connect.CodeOf(err) == connect.CodePermissionDenied
+	}
+	return slices.ContainsFunc(nodes.Failures, func(f client.Failure) bool { return connect.CodeOf(f.Err) == connect.CodePermissionDenied })
 }
 
 // plain takes the transport's code word off a node's answer.

@@ -1,0 +1,138 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/rlp"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/cmd/ostraka/local"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/internal/components/anvil"
+)
+
+// circle is what the stories of testdata/circle work with.
+type circle struct {
+	t     *testing.T
+	local *local.Circle
+	chain *anvil.Node
+}
+
+func (w *circle) commands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"halt":    func(ts *testscript.TestScript, _ bool, args []string) { w.local.Halt(w.operator(ts, args[0])) },
+		"restart": w.restart,
+		"fund": func(_ *testscript.TestScript, _ bool, args []string) {
+			w.chain.SetBalance(w.t, args[0], "0xde0b6b3a7640000")
+		},
+		"forge":   w.forge,
+		"misvote": w.misvote,
+	}
+}
+
+func (w *circle) operator(ts *testscript.TestScript, name string) *local.Operator {
+	for _, o := range w.local.Operators {
+		if o.Name == name {
+			return o
+		}
+	}
+	ts.Fatalf("no operator %s", name)
+	return nil
+}
+
+func (w *circle) restart(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	ts.Check(w.local.Restart(ctx, w.operator(ts, args[0])))
+}
+
+// forged transactions, each of which some rule must deny.
+var forged = map[string]func() ([]byte, error){
+	"garbage":     func() ([]byte, error) { return []byte("not a transaction"), nil },
+	"other-chain": func() ([]byte, error) { return payload(1, nil) },
+	// approve(address,uint256) without limit
+	"unknown-call": func() ([]byte, error) {
+		return payload(31337, append(common.FromHex("095ea7b3"), bytes.Repeat([]byte{0xff}, 64)...))
+	},
+	"set-code": func() ([]byte, error) { b, err := payload(31337, nil); return append([]byte{4}, b[1:]...), err },
+}
+
+// payload is the signing payload of an EIP-1559 transaction, made by go-ethereum's encoder.
+func payload(chain uint64, data []byte) ([]byte, error) {
+	b, err := rlp.EncodeToBytes([]any{
+		chain, uint64(0), big.NewInt(1e9), big.NewInt(30e9), uint64(100000), common.HexToAddress("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"),
+		new(big.Int), data, types.AccessList{},
+	})
+	return append([]byte{2}, b...), err
+}
+
+func (w *circle) as(ts *testscript.TestScript, person string) (*client.Circle, client.Vault, context.Context) {
+	c, err := w.local.As(person)
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ts.Defer(cancel)
+	ts.Defer(c.Close)
+	v, _, err := c.Vault(ctx, local.VaultName)
+	ts.Check(err)
+	return c, v, ctx
+}
+
+// forge KIND proposes, as alice, a transaction that the program itself would never build, and
+// sets $ID.
+func (w *circle) forge(ts *testscript.TestScript, _ bool, args []string) {
+	c, v, ctx := w.as(ts, "alice")
+	raw, err := forged[args[0]]()
+	ts.Check(err)
+	from, _, err := v.Address([]uint32{0, 0, 0})
+	ts.Check(err)
+	now := client.Now()
+	s, err := intent.Intent{
+		Charter: v.Charter, Vault: v.ID, Key: v.Record.KeyID, Epoch: v.Record.Hash(), Address: from.String(), Chain: v.Chains[0],
+		Purpose: intent.PurposeTransaction, Transaction: raw, Initiator: "alice", Created: now, Expires: now.Add(time.Hour),
+	}.Statement(client.NewSalt())
+	ts.Check(err)
+	taken, err := c.SubmitStatement(ctx, s)
+	ts.Check(err)
+	if _, err := taken.Need("propose", 3); err != nil {
+		ts.Fatalf("%v", err)
+	}
+	ts.Setenv("ID", s.ID().String())
+}
+
+// misvote ID hands in bob's approval of other bytes under the intent's id.
+func (w *circle) misvote(ts *testscript.TestScript, _ bool, args []string) {
+	c, _, ctx := w.as(ts, "bob")
+	id, err := statement.ParseID(args[0])
+	ts.Check(err)
+	sig, err := c.Signer().Sign(signet.Approve, []byte("other bytes\n"))
+	ts.Check(err)
+	answers := c.Submit(ctx, &v1.SubmitRequest{What: &v1.SubmitRequest_Vote{Vote: &v1.Vote{Intent: id[:], Verb: "approve", Signature: sig}}})
+	for _, a := range answers {
+		if a.Err == nil || client.Classify(a.Err) != client.Refused || !strings.Contains(a.Err.Error(), "does not cover") {
+			ts.Fatalf("node %s: %v", a.Node, a.Err)
+		}
+	}
+}
+
+// recoverSender reads a signed transaction with go-ethereum alone.
+func recoverSender(ts *testscript.TestScript, raw string) (*types.Transaction, common.Address) {
+	b, err := hex.DecodeString(strings.TrimPrefix(raw, "0x"))
+	ts.Check(err)
+	var tx types.Transaction
+	ts.Check(tx.UnmarshalBinary(b))
+	sender, err := types.Sender(types.LatestSignerForChainID(tx.ChainId()), &tx)
+	ts.Check(err)
+	return &tx, sender
+}
