@@ -327,15 +327,31 @@ func TestTokensRunOut(t *testing.T) {
 		t.Errorf("a token lives %s", until.Sub(now))
 	}
 	c := ts.challenge(now)
-	if err := ts.spend(now.Add(challengeLife+time.Second), c); err == nil {
+	if err := ts.check(now.Add(challengeLife+2*time.Second), c); err == nil {
 		t.Error("a challenge that ran out is taken")
 	}
-	for range maxChallenges + 100 {
+	forged := c
+	forged[7]++ // a second later
+	if err := ts.check(now, forged); err == nil {
+		t.Error("a challenge with another time is taken")
+	}
+	if err := newTokens().check(now, c); err == nil {
+		t.Error("another node's challenge is taken")
+	}
+	if err := errors.Join(ts.check(now, c), ts.spend(now, c)); err != nil {
+		t.Errorf("a living challenge: %v", err)
+	}
+	if ts.check(now, c) == nil || ts.spend(now, c) == nil {
+		t.Error("a challenge serves twice")
+	}
+	// Asking costs nothing: nobody's challenge is pushed out.
+	mine := ts.challenge(now)
+	for range maxTokens + 100 {
 		ts.challenge(now)
 		ts.issue(now, k)
 	}
-	if len(ts.challenges) > maxChallenges || len(ts.holders) > maxTokens {
-		t.Errorf("%d challenges, %d tokens are held", len(ts.challenges), len(ts.holders))
+	if err := ts.check(now, mine); err != nil || len(ts.holders) > maxTokens {
+		t.Errorf("%v; %d tokens are held", err, len(ts.holders))
 	}
 }
 

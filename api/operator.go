@@ -75,7 +75,9 @@ func (o *operator) PrepareRoster(_ context.Context, r *connect.Request[pb.Prepar
 	if err != nil {
 		return nil, connect.NewError(connect.CodeFailedPrecondition, err)
 	}
-	return prepared(a, fresh), nil
+	out := prepared(a, fresh)
+	out.Msg.Unmet = o.d.Circle.Unmet(a.Statement)
+	return out, nil
 }
 
 func (o *operator) PrepareVault(_ context.Context, r *connect.Request[pb.PrepareVaultRequest]) (*connect.Response[pb.PrepareResponse], error) {

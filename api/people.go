@@ -54,7 +54,7 @@ func (p *people) Token(_ context.Context, r *connect.Request[pb.TokenRequest]) (
 		return nil, fail(err)
 	}
 	challenge := s.Fields().ID("challenge")
-	if err := p.tokens.spend(now, challenge); err != nil {
+	if err := p.tokens.check(now, challenge); err != nil {
 		return nil, fail(err)
 	}
 	h, err := charter.VerifyHello(s, r.Msg.Signature, a.Statement.ID(), p.d.Operator().Identity, challenge, now)
@@ -64,14 +64,18 @@ func (p *people) Token(_ context.Context, r *connect.Request[pb.TokenRequest]) (
 	if !p.known(h.Person) {
 		return nil, connect.NewError(connect.CodePermissionDenied, fmt.Errorf("key %s belongs to nobody in this circle", h.Person.Fingerprint()))
 	}
+	if err := p.tokens.spend(now, challenge); err != nil {
+		return nil, fail(err)
+	}
 	token, until := p.tokens.issue(now, h.Person)
 	return connect.NewResponse(&pb.TokenResponse{Token: token, Expires: stamp(until)}), nil
 }
 
-// known says whether a key is an officer's or belongs to a person of any vault.
+// known says whether a key is an officer's, or belongs to a person of a vault that its whole
+// committee accepted: one operator alone lets nobody in.
 func (p *people) known(k signet.Key) bool {
-	for _, a := range p.d.Circle.Vaults() {
-		if v, err := charter.VaultOf(a.Statement); err == nil && p.mayRead(k, v) {
+	for _, v := range p.d.Keeper.Vaults() {
+		if p.mayRead(k, v.Vault) {
 			return true
 		}
 	}

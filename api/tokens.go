@@ -1,9 +1,11 @@
 package api
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"strings"
 	"sync"
@@ -15,16 +17,19 @@ import (
 const (
 	challengeLife = 5 * time.Minute
 	tokenLife     = 12 * time.Hour
-	maxChallenges = 4096
 	maxTokens     = 4096
 )
 
-// tokens keeps challenges and read tokens, in memory alone: a restart asks people for a new
-// hello. Tokens are kept by their hash.
+// tokens gives challenges and read tokens, in memory alone: a restart asks people for a new
+// hello. A challenge is time ‖ nonce ‖ MAC, so that asking for many costs us nothing and
+// pushes nobody's out; it is remembered only once it was answered by somebody we know.
+// Tokens are kept by their hash.
 type tokens struct {
-	mu         sync.Mutex
-	challenges map[[32]byte]time.Time
-	holders    map[[32]byte]holder
+	key [32]byte
+
+	mu      sync.Mutex
+	spent   map[[32]byte]time.Time
+	holders map[[32]byte]holder
 }
 
 type holder struct {
@@ -33,28 +38,53 @@ type holder struct {
 }
 
 func newTokens() *tokens {
-	return &tokens{challenges: map[[32]byte]time.Time{}, holders: map[[32]byte]holder{}}
+	t := &tokens{spent: map[[32]byte]time.Time{}, holders: map[[32]byte]holder{}}
+	rand.Read(t.key[:]) //nolint:errcheck // crypto/rand never fails: it ends the process
+	return t
 }
 
-// challenge makes one; when too many are open, those that ran out go first, then any.
 func (t *tokens) challenge(now time.Time) (c [32]byte) {
-	rand.Read(c[:]) //nolint:errcheck // crypto/rand never fails: it ends the process
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	prune(t.challenges, maxChallenges, func(until time.Time) bool { return now.After(until) })
-	t.challenges[c] = now.Add(challengeLife)
+	binary.BigEndian.PutUint64(c[:], uint64(now.Unix()))
+	rand.Read(c[8:16]) //nolint:errcheck // crypto/rand never fails: it ends the process
+	copy(c[16:], t.mac(c[:16]))
 	return c
 }
 
-// spend uses a challenge up.
+func (t *tokens) mac(b []byte) []byte {
+	m := hmac.New(sha256.New, t.key[:])
+	m.Write(b)
+	return m.Sum(nil)[:16]
+}
+
+var errChallenge = errors.New("the challenge is not known or ran out: ask for a new one")
+
+// check says whether a challenge is ours, young and not answered before.
+func (t *tokens) check(now time.Time, c [32]byte) error {
+	age := now.Sub(time.Unix(int64(binary.BigEndian.Uint64(c[:])), 0))
+	if !hmac.Equal(c[16:], t.mac(c[:16])) || age < -time.Second || age > challengeLife {
+		return errChallenge
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, used := t.spent[c]; used {
+		return errChallenge
+	}
+	return nil
+}
+
+// spend uses a challenge up, once its answer was verified.
 func (t *tokens) spend(now time.Time, c [32]byte) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	until, ok := t.challenges[c]
-	delete(t.challenges, c)
-	if !ok || now.After(until) {
-		return errors.New("the challenge is not known or ran out: ask for a new one")
+	if _, used := t.spent[c]; used {
+		return errChallenge
 	}
+	for old, at := range t.spent {
+		if now.Sub(at) > challengeLife {
+			delete(t.spent, old)
+		}
+	}
+	t.spent[c] = now
 	return nil
 }
 

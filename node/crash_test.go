@@ -100,10 +100,7 @@ func ended(w *nodetest.World, h *nodetest.Host, s statement.Statement) bool {
 func sign(t *testing.T, w *nodetest.World, vault statement.ID, addr wallet.Address) {
 	t.Helper()
 	for nonce := range uint64(2) {
-		it := w.Intent(vault, addr, nonce)
-		it.Expires = it.Created.Add(10 * time.Minute)
-		s, n := w.Proposal(it)
-		w.Run("proposal taken", func() bool { _, err := w.Submit(n); return err == nil })
+		s := w.Propose(vault, addr, nonce)
 		w.Approve(s)
 		w.Run("the intent ends", func() bool { return w.All(func(h *nodetest.Host) bool { return ended(w, h, s) }) })
 		if slices.ContainsFunc(w.Hosts, func(h *nodetest.Host) bool { return w.State(h, s.ID()) == intent.Signed }) {

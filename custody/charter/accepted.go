@@ -63,11 +63,11 @@ func (a Accepted) Add(by []Acceptor, armored []byte) (next Accepted, operator st
 		if !slices.ContainsFunc(who.Officers, sig.Key().Equal) {
 			continue
 		}
-		if _, ok := a.Signatures[who.Operator]; ok {
-			return a, who.Operator, fmt.Errorf("accept %s: operator %s: %w", a.name(), who.Operator, ErrAlreadyAccepted)
-		}
 		if err := a.verify(who, sig); err != nil {
 			return a, who.Operator, err
+		}
+		if _, ok := a.Signatures[who.Operator]; ok {
+			return a, who.Operator, fmt.Errorf("accept %s: operator %s: %w", a.name(), who.Operator, ErrAlreadyAccepted)
 		}
 		next := Accepted{a.Statement, maps.Clone(a.Signatures)}
 		if next.Signatures == nil {

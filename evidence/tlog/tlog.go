@@ -31,10 +31,11 @@ const (
 	KindTested    = "tested"    // … tried by a test signature
 	KindFinal     = "final"     // this node said FINAL
 	KindFinalCert = "final-cert"
-	KindDrop      = "drop"   // a pending record was given up
-	KindSigned    = "signed" // a signature came out
-	KindChain     = "chain"  // a transaction's life on its chain went on
-	KindAlive     = "alive"  // a share proved itself
+	KindDrop      = "drop"    // a pending record was given up
+	KindSigned    = "signed"  // a signature came out
+	KindChain     = "chain"   // a transaction's life on its chain went on
+	KindAlive     = "alive"   // a share proved itself
+	KindAddress   = "address" // an address was given out
 	KindAlarm     = "alarm"
 )
 

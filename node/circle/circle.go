@@ -193,7 +193,7 @@ func (c *Circle) PrepareRoster(now time.Time, name string) (a charter.Accepted, 
 	if !c.charter.IsZero() {
 		return a, false, fmt.Errorf("this node belongs to circle %q already; changing its charter is not possible in this version", c.roster.Circle)
 	}
-	for _, a := range c.rosters {
+	if a, ok := first(c.rosters); ok {
 		return a, false, nil
 	}
 	if len(c.draft) == 0 {
@@ -232,7 +232,8 @@ func (c *Circle) PrepareVault(now time.Time, file []byte) (a charter.Accepted, f
 	if !slices.Contains(v.Committee, c.cfg.Own.Name) {
 		return a, false, fmt.Errorf("vault %s: this node's operator %s is not in its committee", v.Name, c.cfg.Own.Name)
 	}
-	for _, a := range c.vaults {
+	same := map[statement.ID]charter.Accepted{}
+	for id, a := range c.vaults {
 		old, err := charter.VaultOf(a.Statement)
 		if err != nil || old.Name != v.Name {
 			continue
@@ -240,6 +241,13 @@ func (c *Circle) PrepareVault(now time.Time, file []byte) (a charter.Accepted, f
 		if field := old.SameAs(v); field != "" {
 			return a, false, &ConflictError{"vault " + v.Name, field, strings.Join(slices.Sorted(maps.Keys(a.Signatures)), ", ")}
 		}
+		if c.complete(a) {
+			return a, false, nil
+		}
+		same[id] = a
+	}
+	// Two officers may have begun at once: all meet at the lowest id.
+	if a, ok := first(same); ok {
 		return a, false, nil
 	}
 	var salt statement.Salt
@@ -248,6 +256,38 @@ func (c *Circle) PrepareVault(now time.Time, file []byte) (a charter.Accepted, f
 	}
 	s, err := v.Statement(salt)
 	return charter.Accepted{Statement: s}, true, err
+}
+
+// first is the statement with the lowest id: every node finds the same.
+func first(table map[statement.ID]charter.Accepted) (charter.Accepted, bool) {
+	ids := slices.SortedFunc(maps.Keys(table), func(a, b statement.ID) int { return slices.Compare(a[:], b[:]) })
+	if len(ids) == 0 {
+		return charter.Accepted{}, false
+	}
+	return table[ids[0]], true
+}
+
+// complete says whether all operators that a statement needs have signed it.
+func (c *Circle) complete(a charter.Accepted) bool {
+	by, err := c.acceptors(a.Statement)
+	return err == nil && a.Verify(by) == nil
+}
+
+// Unmet lists the operators of a roster that this node has not met by an invitation: its
+// officer must compare their identities with them by other means.
+func (c *Circle) Unmet(s statement.Statement) (names []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, err := charter.RosterOf(s)
+	if err != nil {
+		return nil
+	}
+	for _, o := range r.Operators {
+		if _, met := c.draft[o.Name]; !met && o.Name != c.cfg.Own.Name {
+			names = append(names, o.Name)
+		}
+	}
+	return names
 }
 
 // acceptors are the operators whose officers must sign a statement.
@@ -278,21 +318,43 @@ func (c *Circle) acceptors(s statement.Statement) ([]charter.Acceptor, error) {
 	return nil, fmt.Errorf("officers do not accept statements of kind %q", s.Kind())
 }
 
-// concernsUs refuses a roster that is not the one in force, or does not list this operator
-// exactly as its own settings do.
+// concernsUs refuses a roster that is not the one in force, or that lists this operator
+// otherwise than its own settings do, or an operator that we met otherwise than we met it: a
+// puppet could take its place.
 func (c *Circle) concernsUs(s statement.Statement, r charter.Roster) error {
 	if !c.charter.IsZero() && c.charter != s.ID() {
 		return fmt.Errorf("this node belongs to circle %q already", c.roster.Circle)
 	}
-	o, ok := r.Operator(c.cfg.Own.Name)
-	if !ok {
-		return fmt.Errorf("roster of circle %q does not list this node's operator %s", r.Circle, c.cfg.Own.Name)
+	must := maps.Clone(c.draft)
+	if must == nil {
+		must = map[string]charter.Operator{}
 	}
-	mine, other := encodeOperator(c.cfg.Own), encodeOperator(o)
-	if !slices.Equal(mine, other) {
-		return fmt.Errorf("roster of circle %q lists operator %s otherwise than this node's settings do", r.Circle, o.Name)
+	must[c.cfg.Own.Name] = c.cfg.Own
+	for _, name := range slices.Sorted(maps.Keys(must)) {
+		o, ok := r.Operator(name)
+		if !ok {
+			return fmt.Errorf("roster of circle %q does not list operator %s, whom this node knows", r.Circle, name)
+		}
+		if field := differs(must[name], o); field != "" {
+			return fmt.Errorf("roster of circle %q lists operator %s with another %s than this node knows", r.Circle, name, field)
+		}
 	}
 	return nil
+}
+
+// differs names the first field in which two entries of an operator differ.
+func differs(a, b charter.Operator) string {
+	switch {
+	case !a.Identity.Equal(b.Identity):
+		return "identity"
+	case a.Address != b.Address:
+		return "address"
+	case a.Entity != b.Entity:
+		return "entity"
+	case !slices.Equal(encodeOperator(a), encodeOperator(b)):
+		return "officer"
+	}
+	return ""
 }
 
 // Accept takes our own officer's signature and sends it to all peers.
@@ -341,23 +403,29 @@ func (c *Circle) accept(ctx context.Context, now time.Time, s statement.Statemen
 	}
 	a, known := table[s.ID()]
 	if !known {
-		if err := c.room(table, s); err != nil {
+		a = charter.Accepted{Statement: s}
+	}
+	if must != "" {
+		if err := c.once(s, must); err != nil {
 			return a, nil, err
 		}
-		a = charter.Accepted{Statement: s}
 	}
 	next, operator, err := a.Add(by, armored)
 	switch {
 	case errors.Is(err, charter.ErrAlreadyAccepted):
-		// Said twice, by an officer who saw no answer, or in another signature.
-		if err := write(journal.Entry{}); !errors.Is(err, store.ErrConflict) {
-			return a, a.Missing(by), err
+		if must != "" {
+			return a, a.Missing(by), nil // said twice, by an officer who saw no answer
 		}
-		return a, a.Missing(by), nil
+		return a, a.Missing(by), outbox.ErrOld
 	case err != nil:
 		return a, nil, err
 	case must != "" && operator != must:
 		return a, nil, fmt.Errorf("the signature is by an officer of %s, this node's operator is %s", operator, must)
+	}
+	if !known {
+		if err := c.room(table, s, operator); err != nil {
+			return a, nil, err
+		}
 	}
 	id := s.ID()
 	e := journal.Entry{
@@ -388,22 +456,47 @@ func (c *Circle) accept(ctx context.Context, now time.Time, s statement.Statemen
 	return next, next.Missing(by), err
 }
 
-// room bounds what peers may propose, and refuses a second vault of one name.
-func (c *Circle) room(table map[statement.ID]charter.Accepted, s statement.Statement) error {
+// once keeps our officer to one statement per name: to one roster, and to the vault statement
+// with the lowest id among those that say the same, so that at most one comes into force.
+func (c *Circle) once(s statement.Statement, own string) error {
+	table := c.vaults
+	if s.Kind() == statement.Roster {
+		table = c.rosters
+	}
+	id := s.ID()
+	for other, a := range table {
+		if _, signed := a.Signatures[own]; !signed || other == id {
+			continue
+		}
+		if s.Kind() == statement.Roster {
+			return fmt.Errorf("this node's officer signed another roster before: %s", other.Short())
+		}
+		if a.Statement.Get("name") == s.Get("name") && slices.Compare(other[:], id[:]) < 0 {
+			return fmt.Errorf("this node's officer signed vault %s as statement %s before: the others must sign that one", s.Get("name"), other.Short())
+		}
+	}
+	return nil
+}
+
+// room bounds what each operator may propose, and refuses a second vault of one name that
+// says something else.
+func (c *Circle) room(table map[statement.ID]charter.Accepted, s statement.Statement, operator string) error {
 	open := 0
 	for _, a := range table {
-		if s.Kind() == statement.Vault {
-			if a.Statement.Get("name") == s.Get("name") {
+		done := c.complete(a)
+		if s.Kind() == statement.Vault && a.Statement.Get("name") == s.Get("name") {
+			old, err1 := charter.VaultOf(a.Statement)
+			v, err2 := charter.VaultOf(s)
+			if err1 != nil || err2 != nil || done || old.SameAs(v) != "" {
 				return fmt.Errorf("vault %s: another statement with this name is known here", s.Get("name"))
 			}
-			if by, err := c.acceptors(a.Statement); err == nil && len(a.Missing(by)) == 0 {
-				continue
-			}
 		}
-		open++
+		if _, by := a.Signatures[operator]; by && !done {
+			open++
+		}
 	}
-	if open >= maxProposed {
-		return fmt.Errorf("%d statements wait for acceptance here already", open)
+	if open >= maxProposed && operator != c.cfg.Own.Name {
+		return fmt.Errorf("%d statements that operator %s signed wait for acceptance here already", open, operator)
 	}
 	return nil
 }

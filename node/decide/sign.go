@@ -242,9 +242,12 @@ func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, 
 		return nil // another party's signature came first
 	}
 	ev := intent.SessionFailed{Session: hash, Class: classOf(cause), PossiblySigned: sentLast}
-	if notBegun := (*session.NotBegunError)(nil); errors.As(cause, &notBegun) {
+	notBegun, declined := (*session.NotBegunError)(nil), (*session.DeclinedError)(nil)
+	if errors.As(cause, &notBegun) {
 		f.idles++
-		ev.Idle = f.idles%idlesPerAttempt != 0
+		// Who declines where nobody can stand in ends the intent after a few tries.
+		final := errors.As(cause, &declined) && !d.spare(ctx, f)
+		ev.Idle = !final && f.idles%idlesPerAttempt != 0
 	}
 	next, err := f.life.Apply(ev, now)
 	if err != nil {
@@ -254,11 +257,27 @@ func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, 
 		return err
 	}
 	f.life, f.lastErr = next, cause.Error()
-	f.next = now.Add(retry << min(next.Attempts(), 5))
-	if declined := (*session.DeclinedError)(nil); ev.Idle && !errors.As(cause, &declined) {
+	f.next = now.Add(retry << min(next.Attempts(), 2))
+	if notBegun != nil && declined == nil {
 		f.next = now.Add(idleFor + time.Second) // the others would refuse us before that
 	}
 	return nil
+}
+
+// spare says whether more nodes than needed could sign: a single refusal then ends nothing.
+func (d *Desk) spare(ctx context.Context, f *file) bool {
+	v, err := d.vaultOf(f.life.Intent())
+	if err != nil {
+		return false
+	}
+	unfit, err := d.cfg.Unfit(ctx, v.Current.Record.KeyID)
+	n := 0
+	for _, p := range v.Parties {
+		if !unfit[p.ID] && f.life.Verdict(v.Names[p.ID]) == intent.Allow {
+			n++
+		}
+	}
+	return err == nil && n > v.Vault.Threshold
 }
 
 // idlesPerAttempt sessions that never began count as one attempt: an intent that cannot be

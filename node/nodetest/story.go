@@ -183,6 +183,9 @@ func (w *World) Submit(n outbox.Note) (known bool, err error) {
 	return known, err
 }
 
+// Life is how long a World's intents live: less than Run waits, so that every intent ends.
+const Life = 10 * time.Minute
+
 // Intent is a transfer of one ether that all nodes allow once it is approved.
 func (w *World) Intent(vault statement.ID, from wallet.Address, nonce uint64) intent.Intent {
 	w.T.Helper()
@@ -201,7 +204,7 @@ func (w *World) Intent(vault statement.ID, from wallet.Address, nonce uint64) in
 	return intent.Intent{
 		Charter: v.Vault.Charter, Vault: vault, Key: v.Current.Record.KeyID, Epoch: v.Current.Record.Hash(),
 		Path: [3]uint32(from.Path), Address: from.Address.String(), Chain: "eip155:1", Purpose: intent.PurposeTransaction,
-		Transaction: raw, Memo: "rent", Initiator: Initiator, Created: created, Expires: created.Add(time.Hour),
+		Transaction: raw, Memo: "rent", Initiator: Initiator, Created: created, Expires: created.Add(Life),
 	}
 }
 

@@ -2,6 +2,7 @@ package wallet
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,7 @@ func Takes(k outbox.Kind) bool { return k == NoteAccount }
 // Rows of this room (spec/store).
 const (
 	kindAccount = "account" // account/<vault>/<department>/<name>: statement ‖ signature
+	kindPath    = "path"    // path/<vault>/<D>/<A>: this path is an account's
 	kindAddress = "address" // address/<vault>/<department>/<name>/<index>: the address
 )
 
@@ -56,6 +58,10 @@ type Account struct {
 
 func accountKey(vault statement.ID, department, name string) string {
 	return store.Key(kindAccount, store.ID(vault[:]), store.Name(department), store.Name(name))
+}
+
+func pathKey(a charter.Account) string {
+	return store.Key(kindPath, store.ID(a.Vault[:]), store.Number(uint64(a.Path[0])), store.Number(uint64(a.Path[1])))
 }
 
 func addressPrefix(vault statement.ID, department, name string) string {
@@ -98,7 +104,7 @@ func (a *Accounts) Take(ctx context.Context, now time.Time, n outbox.Note, write
 	for _, o := range have {
 		switch {
 		case o.Statement.ID() == s.ID():
-			return write(journal.Entry{})
+			return outbox.ErrOld
 		case o.Department == acc.Department && o.Name == acc.Name:
 			return fmt.Errorf("account %s/%s of vault %s exists already", acc.Department, acc.Name, v.Vault.Name)
 		case o.Path == acc.Path:
@@ -110,8 +116,11 @@ func (a *Accounts) Take(ctx context.Context, now time.Time, n outbox.Note, write
 	row := append(append([]byte{}, n.Fields[0]...), n.Fields[1]...)
 	return write(journal.Entry{
 		Batch: store.Batch{
-			If:  []store.Cond{store.Absent(accountKey(acc.Vault, acc.Department, acc.Name))},
-			Put: []store.Entry{{Key: accountKey(acc.Vault, acc.Department, acc.Name), Value: row}},
+			If: []store.Cond{store.Absent(accountKey(acc.Vault, acc.Department, acc.Name)), store.Absent(pathKey(acc))},
+			Put: []store.Entry{
+				{Key: accountKey(acc.Vault, acc.Department, acc.Name), Value: row},
+				{Key: pathKey(acc), Value: []byte(acc.Department + "/" + acc.Name)},
+			},
 		},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindStatement, Time: now, Vault: acc.Vault, ID: s.ID()}},
 	})
@@ -125,7 +134,7 @@ func (a *Accounts) List(ctx context.Context, vault statement.ID) ([]Account, err
 }
 
 func (a *Accounts) list(ctx context.Context, vault statement.ID) (out []Account, err error) {
-	items, err := a.Journal.Store().Range(ctx, store.Prefix(kindAccount, store.ID(vault[:])), "", store.MaxLimit)
+	items, err := a.all(ctx, store.Prefix(kindAccount, store.ID(vault[:])))
 	if err != nil {
 		return nil, fmt.Errorf("read accounts: %w", err)
 	}
@@ -158,12 +167,20 @@ type Address struct {
 	PublicKey []byte // compressed
 }
 
-func (a *Accounts) given(ctx context.Context, vault statement.ID, department, name string) (out []store.Item, err error) {
-	prefix := addressPrefix(vault, department, name)
+func (a *Accounts) given(ctx context.Context, vault statement.ID, department, name string) ([]store.Item, error) {
+	items, err := a.all(ctx, addressPrefix(vault, department, name))
+	if err != nil {
+		return nil, fmt.Errorf("read addresses: %w", err)
+	}
+	return items, nil
+}
+
+// all reads every row with this prefix.
+func (a *Accounts) all(ctx context.Context, prefix string) (out []store.Item, err error) {
 	for after := ""; ; after = out[len(out)-1].Key {
 		items, err := a.Journal.Store().Range(ctx, prefix, after, store.MaxLimit)
 		if err != nil {
-			return nil, fmt.Errorf("read addresses: %w", err)
+			return nil, err
 		}
 		out = append(out, items...)
 		if len(items) < store.MaxLimit {
@@ -223,9 +240,10 @@ func (a *Accounts) New(ctx context.Context, now time.Time, vault statement.ID, d
 		return Address{}, fmt.Errorf("account %s/%s gave out %d addresses: make another account", department, name, index)
 	}
 	key := addressPrefix(vault, department, name) + string(store.Number(uint64(index)))
-	e := journal.Entry{Batch: store.Batch{
-		If: []store.Cond{store.Absent(key)}, Put: []store.Entry{{Key: key, Value: []byte(out.Address.String())}},
-	}}
+	e := journal.Entry{
+		Batch:  store.Batch{If: []store.Cond{store.Absent(key)}, Put: []store.Entry{{Key: key, Value: []byte(out.Address.String())}}},
+		Leaves: []tlog.Leaf{{Kind: tlog.KindAddress, Time: now, Vault: vault, ID: sha256.Sum256([]byte(out.Address.String()))}},
+	}
 	return out, a.Journal.Write(ctx, e)
 }
 

@@ -3055,11 +3055,14 @@ func (x *PrepareVaultRequest) GetFile() []byte {
 }
 
 type PrepareResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
-	Fresh         bool                   `protobuf:"varint,2,opt,name=fresh,proto3" json:"fresh,omitempty"`      // made now; else others signed it before
-	Accepted      []string               `protobuf:"bytes,3,rep,name=accepted,proto3" json:"accepted,omitempty"` // operators whose officer signed
-	Missing       []string               `protobuf:"bytes,4,rep,name=missing,proto3" json:"missing,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Statement []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
+	Fresh     bool                   `protobuf:"varint,2,opt,name=fresh,proto3" json:"fresh,omitempty"`      // made now; else others signed it before
+	Accepted  []string               `protobuf:"bytes,3,rep,name=accepted,proto3" json:"accepted,omitempty"` // operators whose officer signed
+	Missing   []string               `protobuf:"bytes,4,rep,name=missing,proto3" json:"missing,omitempty"`
+	// Operators of a roster whom this node has not met by an invitation: compare their
+	// identities with them by other means before signing.
+	Unmet         []string `protobuf:"bytes,5,rep,name=unmet,proto3" json:"unmet,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3118,6 +3121,13 @@ func (x *PrepareResponse) GetAccepted() []string {
 func (x *PrepareResponse) GetMissing() []string {
 	if x != nil {
 		return x.Missing
+	}
+	return nil
+}
+
+func (x *PrepareResponse) GetUnmet() []string {
+	if x != nil {
+		return x.Unmet
 	}
 	return nil
 }
@@ -3535,12 +3545,13 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x14PrepareRosterRequest\x12\x16\n" +
 	"\x06circle\x18\x01 \x01(\tR\x06circle\")\n" +
 	"\x13PrepareVaultRequest\x12\x12\n" +
-	"\x04file\x18\x01 \x01(\fR\x04file\"{\n" +
+	"\x04file\x18\x01 \x01(\fR\x04file\"\x91\x01\n" +
 	"\x0fPrepareResponse\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x14\n" +
 	"\x05fresh\x18\x02 \x01(\bR\x05fresh\x12\x1a\n" +
 	"\baccepted\x18\x03 \x03(\tR\baccepted\x12\x18\n" +
-	"\amissing\x18\x04 \x03(\tR\amissing\"K\n" +
+	"\amissing\x18\x04 \x03(\tR\amissing\x12\x14\n" +
+	"\x05unmet\x18\x05 \x03(\tR\x05unmet\"K\n" +
 	"\rAcceptRequest\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\":\n" +
