@@ -1,0 +1,168 @@
+package tlog
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ostraka/ostraka/crypto/transcript"
+)
+
+// naive is RFC 6962 2.1 word for word.
+func naive(leaves [][]byte) Hash {
+	switch n := len(leaves); n {
+	case 0:
+		return sha256.Sum256(nil)
+	case 1:
+		return sha256.Sum256(append([]byte{0}, leaves[0]...))
+	default:
+		k := 1
+		for 2*k < n {
+			k *= 2
+		}
+		l, r := naive(leaves[:k]), naive(leaves[k:])
+		return sha256.Sum256(append(append([]byte{1}, l[:]...), r[:]...))
+	}
+}
+
+// grow appends leaves to a tree in memory and returns its hashes.
+func grow(t testing.TB, leaves [][]byte) []Hash {
+	t.Helper()
+	var stored []Hash
+	read := ReaderFunc(func(at []int64) (out []Hash, err error) {
+		for _, i := range at {
+			out = append(out, stored[i])
+		}
+		return out, nil
+	})
+	for n, leaf := range leaves {
+		first, hashes, err := Append(int64(n), leaf, read)
+		if err != nil || first != int64(len(stored)) || first != StoredHashes(int64(n)) {
+			t.Fatalf("append leaf %d: first %d of %d, %v", n, first, len(stored), err)
+		}
+		stored = append(stored, hashes...)
+		head, err := Root(int64(n+1), read)
+		if err != nil || head != (Head{int64(n + 1), naive(leaves[:n+1])}) {
+			t.Fatalf("root at size %d is %v, want %v; %v", n+1, head.Root, naive(leaves[:n+1]), err)
+		}
+	}
+	return stored
+}
+
+// The tree that Certificate Transparency's implementations test with: leaves and roots as in
+// transparency-dev/merkle, testdata.
+func TestKnownTree(t *testing.T) {
+	var leaves [][]byte
+	for _, s := range []string{"", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"} {
+		b, err := hex.DecodeString(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves = append(leaves, b)
+	}
+	roots := []string{
+		"6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+		"fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+		"aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+		"d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+		"4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+		"76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+		"ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+		"5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+	}
+	for n, want := range roots {
+		if got := naive(leaves[:n+1]); hex.EncodeToString(got[:]) != want {
+			t.Errorf("root at size %d is %x, want %s", n+1, got, want)
+		}
+	}
+	grow(t, leaves)
+}
+
+func TestTreesOfAllSizes(t *testing.T) {
+	var leaves [][]byte
+	for i := range 130 {
+		leaves = append(leaves, []byte{byte(i), 7})
+	}
+	grow(t, leaves)
+}
+
+func TestEmptyTree(t *testing.T) {
+	h, err := Root(0, nil)
+	if err != nil || h != Empty || h.Root != naive(nil) {
+		t.Errorf("%v, %v", h, err)
+	}
+}
+
+func TestReaderThatFails(t *testing.T) {
+	broken := errors.New("disk")
+	read := ReaderFunc(func([]int64) ([]Hash, error) { return nil, broken })
+	if _, _, err := Append(1, nil, read); !errors.Is(err, broken) {
+		t.Errorf("append: %v", err)
+	}
+	if _, err := Root(3, read); !errors.Is(err, broken) {
+		t.Errorf("root: %v", err)
+	}
+}
+
+var sample = Leaf{Kind: KindSession, Time: time.Unix(1_900_000_000, 0).UTC(), Vault: [32]byte{1}, ID: [32]byte{2}}
+
+func TestLeafRoundTrip(t *testing.T) {
+	for _, k := range []string{KindStatement, KindFinalCert, strings.Repeat("x", 32)} {
+		l := sample
+		l.Kind = k
+		got, err := Decode(l.Encode())
+		if err != nil || got != l {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	local := sample
+	local.Time = sample.Time.In(time.FixedZone("x", 3600)).Add(time.Millisecond)
+	if !bytes.Equal(local.Encode(), sample.Encode()) {
+		t.Error("zone or fraction of a second enters the leaf")
+	}
+}
+
+// The bytes that logs are made of do not change.
+func TestLeafSnapshot(t *testing.T) {
+	const want = "00010000000773657373696f6e00020000000800000000713fb30000030000002001000000000000000000000000000000000000000000000000000000000000000004000000200200000000000000000000000000000000000000000000000000000000000000"
+	if got := hex.EncodeToString(sample.Encode()); got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestLeavesThatAreRefused(t *testing.T) {
+	enc := func(kind string, at uint64, vault, id int) []byte {
+		var e transcript.Encoder
+		e.String(fieldKind, kind).Uint(fieldTime, at)
+		return e.Bytes(fieldVault, make([]byte, vault)).Bytes(fieldID, make([]byte, id)).Sum()
+	}
+	good := enc("k", 1, 32, 32)
+	if _, err := Decode(good); err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string][]byte{
+		"empty": {}, "no kind": enc("", 1, 32, 32), "long kind": enc(strings.Repeat("k", 33), 1, 32, 32),
+		"time too large": enc("k", 1<<40+1, 32, 32), "time before 1970": Leaf{Kind: "k"}.Encode(), "short vault": enc("k", 1, 31, 32),
+		"long id": enc("k", 1, 32, 33), "more": append(bytes.Clone(good), 0), "less": good[:len(good)-1],
+	} {
+		if l, err := Decode(b); err == nil {
+			t.Errorf("%s: decoded to %+v", name, l)
+		}
+	}
+}
+
+func FuzzLeaf(f *testing.F) {
+	f.Add(sample.Encode())
+	f.Add([]byte{})
+	f.Add(Leaf{Kind: KindBurn, Time: time.Unix(0, 0)}.Encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l, err := Decode(b)
+		if err == nil && !bytes.Equal(l.Encode(), b) {
+			t.Errorf("%x decodes to %+v, which encodes to %x", b, l, l.Encode())
+		}
+	})
+}
