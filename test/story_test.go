@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,7 +44,7 @@ func TestMain(m *testing.M) {
 
 // commands that stories have beside testscript's own.
 var commands = map[string]func(*testscript.TestScript, bool, []string){
-	"exits": exits, "json": jsonField, "demo-holds": demoHolds, "gone": gone,
+	"exits": exits, "json": jsonField, "demo-holds": demoHolds, "gone": gone, "ports": ports,
 }
 
 func params(dir string, more map[string]func(*testscript.TestScript, bool, []string), vars map[string]string) testscript.Params {
@@ -226,6 +227,18 @@ func demoHolds(ts *testscript.TestScript, _ bool, _ []string) {
 	tx, sender := recoverSender(ts, d.Tx.Raw)
 	if tx.Hash().Hex() != d.Tx.Hash || sender.Hex() != d.Address {
 		ts.Fatalf("go-ethereum finds hash %s and sender %s; the document says %s and %s", tx.Hash(), sender, d.Tx.Hash, d.Address)
+	}
+}
+
+// ports sets $P0 to $P9 to free ports of the loopback interface.
+func ports(ts *testscript.TestScript, _ bool, _ []string) {
+	for i := range 10 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		defer l.Close()
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		ts.Check(err)
+		ts.Setenv(fmt.Sprintf("P%d", i), port)
 	}
 }
 
