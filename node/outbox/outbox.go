@@ -1,7 +1,7 @@
 // Package outbox carries notes: statements, signatures and certificates that every peer of
 // the circle must come to hold. A note is durable, with a row per peer that lacks it, in the
 // transaction that made it; the row goes when the peer has acknowledged it. Whoever takes a
-// note passes it on, so no single node can hide it (spec/notes).
+// note passes it on, so no single node can hide it (spec/node 3).
 //
 // The outbox knows bytes and peers, not what notes mean. All methods may be called at the
 // same time: mu guards the tables, tick is held by the one Tick that runs.
