@@ -23,10 +23,41 @@ const maxAnswer = 16 << 20
 // callTimeout bounds one call to one node.
 const callTimeout = 10 * time.Second
 
+// A command of several steps waits once for a node that is silent: it is not asked again for
+// silentFor. One that refuses connections at once is asked every time.
+const (
+	silentFor   = 15 * time.Second
+	silentAfter = time.Second
+)
+
 // A Member is one node of a circle.
 type Member struct {
 	Node
 	ostrakav1connect.PeopleClient
+
+	mu     sync.Mutex
+	silent error // how the last call ended, if it ended in silence
+	till   time.Time
+}
+
+// quiet returns the error of a node that was silent a moment ago.
+func (m *Member) quiet(now time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now.Before(m.till) {
+		return m.silent
+	}
+	return nil
+}
+
+// note remembers how a call ended.
+func (m *Member) note(begun, now time.Time, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.silent, m.till = nil, time.Time{}
+	if err != nil && Down(err) && now.Sub(begun) >= silentAfter {
+		m.silent, m.till = err, now.Add(silentFor)
+	}
 }
 
 // A Circle is the nodes of one context, each behind its pinned identity.
@@ -52,7 +83,7 @@ func Dial(c Context, signer *Signer, cache Cache) *Circle {
 		b.bare = ostrakav1connect.NewPeopleClient(h, url, connect.WithReadMaxBytes(maxAnswer))
 		people := ostrakav1connect.NewPeopleClient(h, url, connect.WithReadMaxBytes(maxAnswer),
 			connect.WithInterceptors(connect.UnaryInterceptorFunc(b.intercept)))
-		out.Members = append(out.Members, &Member{n, people})
+		out.Members = append(out.Members, &Member{Node: n, PeopleClient: people})
 		out.transports = append(out.transports, t)
 	}
 	return out
@@ -89,10 +120,17 @@ func AskFor[T any](ctx context.Context, c *Circle, limit time.Duration, call fun
 	var wg sync.WaitGroup
 	for i, m := range c.Members {
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, limit)
-			defer cancel()
 			out[i].Node = m.Name
-			out[i].Value, out[i].Err = call(ctx, m)
+			if out[i].Err = m.quiet(time.Now()); out[i].Err != nil {
+				return
+			}
+			begun := time.Now()
+			called, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
+			out[i].Value, out[i].Err = call(called, m)
+			if ctx.Err() == nil { // else it was we who gave up
+				m.note(begun, time.Now(), out[i].Err)
+			}
 		})
 	}
 	wg.Wait()

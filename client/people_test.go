@@ -278,3 +278,29 @@ func TestAskEveryNode(t *testing.T) {
 		t.Errorf("failures: %+v", f)
 	}
 }
+
+// A node that takes connections and never answers is waited for once.
+func TestSilence(t *testing.T) {
+	m := &Member{}
+	begun := time.Unix(1e9, 0)
+	down := connect.NewError(connect.CodeDeadlineExceeded, errors.New("silence"))
+	for name, c := range map[string]struct {
+		took time.Duration
+		err  error
+		want bool
+	}{
+		"silent":          {5 * time.Second, down, true},
+		"refused at once": {time.Millisecond, down, false},
+		"slow answer":     {5 * time.Second, connect.NewError(connect.CodeNotFound, errors.New("x")), false},
+		"good":            {5 * time.Second, nil, false},
+	} {
+		now := begun.Add(c.took)
+		m.note(begun, now, c.err)
+		if got := m.quiet(now.Add(silentFor - 1)); (got != nil) != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+		if m.quiet(now.Add(silentFor)) != nil {
+			t.Errorf("%s: not asked again after %s", name, silentFor)
+		}
+	}
+}

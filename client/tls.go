@@ -1,14 +1,11 @@
 package client
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -18,9 +15,6 @@ const serverName = "ostraka-people"
 const (
 	dialTimeout      = 4 * time.Second
 	handshakeTimeout = 5 * time.Second
-	// downFor is how long a node that could not be reached is taken to be down: a command of
-	// several steps waits for it once.
-	downFor = 8 * time.Second
 )
 
 // An IdentityError says that another node answered than the pinned one: a wrong address, a
@@ -63,44 +57,11 @@ func pinned(n Node) *tls.Config {
 	}
 }
 
-// errDown is what a node that could not be reached a moment ago answers.
-type errDown struct{ err error }
-
-func (e *errDown) Error() string { return e.err.Error() }
-func (e *errDown) Unwrap() error { return e.err }
-
-// dialer remembers for a while that a node is down.
-type dialer struct {
-	net  net.Dialer
-	mu   sync.Mutex
-	last error
-	till time.Time
-}
-
-func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	d.mu.Lock()
-	last, till := d.last, d.till
-	d.mu.Unlock()
-	if last != nil && time.Now().Before(till) {
-		return nil, &errDown{last}
-	}
-	conn, err := d.net.DialContext(ctx, network, addr)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.last = nil
-	var timeout net.Error
-	// Refused at once costs nothing to ask again; only silence is remembered.
-	if err != nil && errors.As(err, &timeout) && timeout.Timeout() {
-		d.last, d.till = err, time.Now().Add(downFor)
-	}
-	return conn, err
-}
-
 // transport is the HTTP client of one node.
 func transport(n Node) *http.Transport {
-	d := &dialer{net: net.Dialer{Timeout: dialTimeout}}
+	d := &net.Dialer{Timeout: dialTimeout}
 	return &http.Transport{
-		DialContext:         d.dial,
+		DialContext:         d.DialContext,
 		TLSClientConfig:     pinned(n),
 		TLSHandshakeTimeout: handshakeTimeout,
 		ForceAttemptHTTP2:   true,

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"math/big"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,7 +33,13 @@ type circle struct {
 
 func (w *circle) commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"halt":    func(ts *testscript.TestScript, _ bool, args []string) { w.local.Halt(w.operator(ts, args[0])) },
+		"halt": func(ts *testscript.TestScript, _ bool, args []string) { w.local.Halt(w.operator(ts, args[0])) },
+		"freeze": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Check(syscall.Kill(w.operator(ts, args[0]).PID(), syscall.SIGSTOP))
+		},
+		"thaw": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Check(syscall.Kill(w.operator(ts, args[0]).PID(), syscall.SIGCONT))
+		},
 		"restart": w.restart,
 		"fund": func(_ *testscript.TestScript, _ bool, args []string) {
 			w.chain.SetBalance(w.t, args[0], "0xde0b6b3a7640000")
