@@ -276,7 +276,10 @@ func TestOneEntryNeverFailsAnother(t *testing.T) {
 			if name == "ended" {
 				ctxs[at] = ended
 			}
-			_, j, errs := gather(t, entries, ctxs)
+			s, j, errs := gather(t, entries, ctxs)
+			if name == "conflict" && len(s.batches) != 3 { // first, all, all but one
+				t.Errorf("%s at %d: %d batches", name, at, len(s.batches))
+			}
 			for i, err := range errs {
 				var c *store.ConflictError
 				ok := err == nil
@@ -301,15 +304,31 @@ func TestOneEntryNeverFailsAnother(t *testing.T) {
 // burn beside it would end the process.
 func TestContextEndsInTheMiddle(t *testing.T) {
 	c, cancel := context.WithCancel(ctx)
-	d := memory.NewDisk()
-	j := open(t, d)
-	d.SetFault(func(store.Batch) memory.Outcome { cancel(); return memory.Write })
+	j, err := journal.Open(ctx, &ending{memory.New(), cancel})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := j.Write(c, put("a", leaf(1))); err != nil {
 		t.Errorf("got %v", err)
 	}
 	if err := j.Write(c, put("b", leaf(2))); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// ending ends the caller's context while it writes: it then does not wait for the outcome.
+type ending struct {
+	store.Store
+	cancel func()
+}
+
+func (s *ending) Commit(ctx context.Context, b store.Batch) (uint64, error) {
+	rev, err := s.Store.Commit(ctx, b)
+	s.cancel()
+	if ctx.Err() != nil {
+		return 0, store.ErrUnknown
+	}
+	return rev, err
 }
 
 // What may use the reserve takes nobody along; who shares a key comes later; the bounds of
