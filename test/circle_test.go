@@ -44,6 +44,7 @@ func (w *circle) commands() map[string]func(*testscript.TestScript, bool, []stri
 		"fund": func(_ *testscript.TestScript, _ bool, args []string) {
 			w.chain.SetBalance(w.t, args[0], "0xde0b6b3a7640000")
 		},
+		"token":   w.token,
 		"forge":   w.forge,
 		"misvote": w.misvote,
 	}
@@ -63,6 +64,13 @@ func (w *circle) restart(ts *testscript.TestScript, _ bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	ts.Check(w.local.Restart(ctx, w.operator(ts, args[0])))
+}
+
+// token ADDRESS deploys an ERC-20 token, gives the address some, and sets $TOKEN.
+func (w *circle) token(ts *testscript.TestScript, _ bool, args []string) {
+	address := w.chain.DeployToken(w.t, big.NewInt(1e18))
+	w.chain.GiveToken(w.t, address, args[0], big.NewInt(1e12))
+	ts.Setenv("TOKEN", common.HexToAddress(address).Hex())
 }
 
 // forged transactions, each of which some rule must deny.
