@@ -141,7 +141,7 @@ func keygenStory(t *testing.T, n, threshold int, b *blow) (all []blow) {
 
 func TestCrashAtEveryBatchOfKeygen(t *testing.T) {
 	all := keygenStory(t, 3, 3, nil)
-	some := pick(all, 24)
+	some := pick(all, 16)
 	t.Logf("%d of %d", len(some), len(all))
 	for _, b := range some {
 		t.Run(b.String(), func(t *testing.T) { keygenStory(t, 3, 3, &b) })
@@ -178,7 +178,7 @@ func TestCrashAtEveryBatchOfSigning(t *testing.T) {
 	w := nodetest.New(t, 3)
 	vault, addr := nodetest.Ready(w, 3)
 	all := signStory(t, w, vault, addr, nil)
-	some := pick(all, 100)
+	some := pick(all, 60)
 	t.Logf("%d of %d", len(some), len(all))
 	for _, b := range some {
 		t.Run(b.String(), func(t *testing.T) { signStory(t, w, vault, addr, &b) })

@@ -4,4 +4,4 @@ package node_test
 
 func pick(all []blow, n int) []blow { return rotate(all, n) }
 
-const storms = 16
+const storms = 12
