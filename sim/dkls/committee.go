@@ -159,13 +159,16 @@ func (c *Committee) Setup(members []int, intent, digest [32]byte, now time.Time)
 	return s
 }
 
-// Keys of rows that a Task keeps.
-func AllowKey(setup [32]byte) string  { return store.Key("allow", store.ID(setup[:])) }
+// AllowKey is the row that a Task keeps before its Join leaves.
+func AllowKey(setup [32]byte) string { return store.Key("allow", store.ID(setup[:])) }
+
+// SignedKey is the row that a Task keeps before anybody is told of a signature.
 func SignedKey(setup [32]byte) string { return store.Key("signed", store.ID(setup[:])) }
 
 // Hooks are what a test adds to a Task. All may be nil.
 type Hooks struct {
 	Timeout time.Duration // 0: 20 s
+	Begin   func(ceremony.Seat)
 	Wrap    func(session.Machine) session.Machine
 	Signed  func(*dkls.Signature)
 	Done    func(err error, sentLast bool)
@@ -200,6 +203,9 @@ func (c *Committee) Task(j *journal.Journal, member int, now time.Time, s *mpc.S
 		t.Timeout = h.Timeout
 	}
 	t.Begin = func(seat ceremony.Seat) (session.Machine, error) {
+		if h.Begin != nil {
+			h.Begin(seat)
+		}
 		stage, err := ceremony.Sign(seat, keys)
 		if err != nil {
 			return nil, err

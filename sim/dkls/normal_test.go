@@ -1,0 +1,5 @@
+//go:build !nightly
+
+package dkls_test
+
+const normalSeeds = 50
