@@ -39,6 +39,7 @@ type Daemon struct {
 
 	log  *slog.Logger
 	fail chan error
+	wake chan struct{} // one wish for a tick, or none
 	work [workers]chan func()
 }
 
@@ -104,7 +105,7 @@ func Run(ctx context.Context, dir string, pass secret.Bytes, log *slog.Logger, o
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := &Daemon{Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), log: log, fail: make(chan error, 1)}
+	d := &Daemon{Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1)}
 	for chain, url := range u.settings.RPC {
 		if d.Endpoints[chain], err = rpc.NewEVM(url, rpc.Options{}); err != nil {
 			return err
@@ -142,6 +143,12 @@ func (d *Daemon) open(ctx context.Context, u *unlocked) (err error) {
 			return link.Knock(ctx, u.identity, addr, key, body)
 		},
 		Check: (&checker{endpoints: d.Endpoints, answers: map[question]*answer{}}).check,
+		Wake: func() {
+			select {
+			case d.wake <- struct{}{}:
+			default:
+			}
+		},
 		Fatal: func(err error) {
 			d.log.Error("the node must stop", "error", err)
 			select {
@@ -224,7 +231,7 @@ func (d *Daemon) run(ctx context.Context, dir string, o options) error {
 	}
 	linkDone := make(chan error, 1)
 	go func() { linkDone <- d.Link.Run(inner) }()
-	wg.Go(func() { every(inner, tickEvery, func(now time.Time) { d.Tick(inner, now) }) })
+	wg.Go(func() { d.pace(inner) })
 	follower := &wallet.Follower{Desk: d.Desk, Endpoints: d.Endpoints, Log: d.log}
 	wg.Go(func() { every(inner, followEvery, func(now time.Time) { follower.Step(inner, now) }) })
 	wg.Go(func() {
@@ -268,6 +275,21 @@ func (d *Daemon) labour(ctx context.Context, jobs <-chan func()) {
 		case job := <-jobs:
 			job()
 		}
+	}
+}
+
+// pace ticks a few times a second, and at once when something may be ready to move.
+func (d *Daemon) pace(ctx context.Context) {
+	t := time.NewTicker(tickEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		case <-d.wake:
+		}
+		d.Tick(ctx, time.Now())
 	}
 }
 

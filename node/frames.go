@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/internal/failpoint"
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/ceremony"
@@ -169,14 +170,19 @@ func (n *Node) take(ctx context.Context, now time.Time, from engine.PartyID, not
 			return errors.New("a note's entry is written once")
 		}
 		e.Add(n.Outbox.Rows(note, to))
+		failpoint.Hit("note-before-take")
 		if err := n.Journal.Write(ctx, e); err != nil {
 			return err
 		}
+		failpoint.Hit("note-after-take")
 		wrote = true
 		n.Outbox.Post(now, note, to)
 		return nil
 	}
 	err = n.route(ctx, now, note, write)
+	if wrote && n.cfg.Wake != nil {
+		n.cfg.Wake()
+	}
 	var conflict *store.ConflictError
 	switch {
 	case wrote && err != nil:
@@ -213,6 +219,7 @@ func (n *Node) route(ctx context.Context, now time.Time, note outbox.Note, write
 func (n *Node) post(ctx context.Context, now time.Time, e journal.Entry, note outbox.Note) error {
 	to := n.Peers()
 	e.Add(n.Outbox.Rows(note, to))
+	failpoint.Hit("note-before-post")
 	if err := n.Journal.Write(ctx, e); err != nil {
 		if errors.Is(err, store.ErrUnknown) {
 			// Made again it would have other bytes, and both might come out: we would seem to
@@ -221,6 +228,8 @@ func (n *Node) post(ctx context.Context, now time.Time, e journal.Entry, note ou
 		}
 		return err
 	}
+	failpoint.Hit("note-after-post")
 	n.Outbox.Post(now, note, to)
+	failpoint.Hit("note-posted")
 	return nil
 }

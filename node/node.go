@@ -49,6 +49,7 @@ type Config struct {
 	SetPeers  func([]charter.Operator)                 // whom to pin
 	Knock     func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error)
 	Check     func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	Wake      func()      // asks for a Tick soon: something may be ready to move; may be nil
 	Fatal     func(error) // ends the process: what must be durable could not be made so
 }
 

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ostraka/ostraka/chain/evm"
@@ -68,11 +70,13 @@ type Desk struct {
 
 	mu    sync.Mutex
 	files map[statement.ID]*file
+	live  map[statement.ID]*file // those that time or the chain may still move
 }
 
 // file is one intent and all that is known of it.
 type file struct {
 	mu        sync.Mutex
+	ended     atomic.Bool // nothing moves it any more, unless a signature appears
 	stmt      statement.Statement
 	proposal  []byte // the initiator's signature
 	life      intent.Life
@@ -105,7 +109,9 @@ type ruling struct {
 }
 
 // New makes a desk; Load brings its files back.
-func New(cfg Config) *Desk { return &Desk{cfg: cfg, files: map[statement.ID]*file{}} }
+func New(cfg Config) *Desk {
+	return &Desk{cfg: cfg, files: map[statement.ID]*file{}, live: map[statement.ID]*file{}}
+}
 
 // ErrUnknown says that no such intent is here.
 var ErrUnknown = errors.New("no such intent is known to this node")
@@ -151,6 +157,40 @@ func (d *Desk) all() []*file {
 		return bytes.Compare(i[:], j[:])
 	})
 	return fs
+}
+
+// keep adds a file to the table.
+func (d *Desk) keep(f *file) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.files[f.stmt.ID()], d.live[f.stmt.ID()] = f, f
+}
+
+// moving lists the live files by id, and lets go of those that have come to an end.
+func (d *Desk) moving() []*file {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, f := range d.live {
+		if f.ended.Load() {
+			delete(d.live, id)
+		}
+	}
+	return slices.SortedFunc(maps.Values(d.live), func(a, b *file) int {
+		i, j := a.stmt.ID(), b.stmt.ID()
+		return bytes.Compare(i[:], j[:])
+	})
+}
+
+// settle notes, under the file's lock, whether a file has come to an end.
+func (d *Desk) settle(f *file) {
+	switch f.life.State() {
+	case intent.Final, intent.Denied, intent.Expired, intent.Cancelled, intent.Replaced, intent.Failed:
+		f.ended.Store(true)
+	default:
+		if f.ended.Swap(false) {
+			d.keep(f) // a signature appeared after all
+		}
+	}
 }
 
 // vaultOf is the vault that an intent names, if its key is published.

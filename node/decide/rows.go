@@ -116,9 +116,7 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 	if v.Current != nil {
 		f.decode(v)
 	}
-	d.mu.Lock()
-	d.files[s.ID()] = f
-	d.mu.Unlock()
+	d.keep(f)
 	if f.life.State() == intent.Signing {
 		f.mu.Lock()
 		defer f.mu.Unlock()

@@ -30,9 +30,10 @@ const (
 // Tick expires intents, decides where an endpoint was in the way, and returns the signing
 // sessions that this node should open now.
 func (d *Desk) Tick(ctx context.Context, now time.Time) (open []*mpc.Setup) {
-	for _, f := range d.all() {
+	for _, f := range d.moving() {
 		f.mu.Lock()
 		s, err := d.move(ctx, now, f)
+		d.settle(f)
 		f.mu.Unlock()
 		if err != nil {
 			d.cfg.Log.Error("intent does not move on", "intent", f.stmt.ID().Short(), "error", err)

@@ -78,7 +78,7 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 	d.mu.Lock()
 	_, known := d.files[s.ID()]
 	if !known {
-		d.files[s.ID()] = f
+		d.files[s.ID()], d.live[s.ID()] = f, f
 	}
 	d.mu.Unlock()
 	if known {
@@ -89,6 +89,7 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 	if err := write(e); err != nil {
 		d.mu.Lock()
 		delete(d.files, s.ID())
+		delete(d.live, s.ID())
 		d.mu.Unlock()
 		return err
 	}
@@ -330,6 +331,7 @@ func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
 		return err
 	}
 	f.life, f.raw = next, raw
+	d.settle(f)
 	return nil
 }
 

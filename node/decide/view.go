@@ -123,7 +123,7 @@ type Sent struct {
 
 // OnTheWay lists the signed transactions that are to be followed on their chains.
 func (d *Desk) OnTheWay() (out []Sent) {
-	for _, f := range d.all() {
+	for _, f := range d.moving() {
 		f.mu.Lock()
 		switch s := f.life.State(); s {
 		case intent.Signed, intent.Broadcast, intent.Seen, intent.Confirmed, intent.Reorged, intent.Dropped:
