@@ -437,14 +437,29 @@ type Taken struct {
 	Known bool // it had it before
 }
 
-// Submit hands a signed statement or a vote to every node.
+// A node may hear of a vote a moment before it knows the intent.
+const (
+	laterTries = 20
+	laterPause = 100 * time.Millisecond
+)
+
+// Submit hands a signed statement or a vote to every node, and again to one that says not yet.
 func (c *Circle) Submit(ctx context.Context, req *v1.SubmitRequest) Answers[Taken] {
 	return Ask(ctx, c, func(ctx context.Context, m *Member) (Taken, error) {
-		res, err := m.Submit(ctx, connect.NewRequest(req))
-		if err != nil {
-			return Taken{}, err
+		for try := 1; ; try++ {
+			res, err := m.Submit(ctx, connect.NewRequest(req))
+			if err == nil {
+				return Taken{res.Msg.Known}, nil
+			}
+			if Classify(err) != NotReady || Down(err) || try == laterTries {
+				return Taken{}, err
+			}
+			select {
+			case <-ctx.Done():
+				return Taken{}, err
+			case <-time.After(laterPause):
+			}
 		}
-		return Taken{res.Msg.Known}, nil
 	})
 }
 

@@ -279,6 +279,37 @@ func TestAskEveryNode(t *testing.T) {
 	}
 }
 
+// hesitant says not yet so many times.
+type hesitant struct {
+	ostrakav1connect.UnimplementedPeopleHandler
+	left int
+	code connect.Code
+}
+
+func (h *hesitant) Submit(context.Context, *connect.Request[v1.SubmitRequest]) (*connect.Response[v1.SubmitResponse], error) {
+	if h.left--; h.left >= 0 {
+		return nil, connect.NewError(h.code, errors.New("not yet"))
+	}
+	return connect.NewResponse(&v1.SubmitResponse{}), nil
+}
+
+func TestSubmitAgain(t *testing.T) {
+	for _, c := range []struct {
+		hesitant
+		fails bool
+		left  int // afterwards
+	}{
+		{hesitant{left: 2, code: connect.CodeUnavailable}, false, -1},
+		{hesitant{left: 2, code: connect.CodeFailedPrecondition}, true, 1},
+	} {
+		n := serve(t, "acme", &c.hesitant, nil)
+		a := dialOne(t, n, nil, Cache{}).Submit(context.Background(), &v1.SubmitRequest{})
+		if (a[0].Err != nil) != c.fails || c.hesitant.left != c.left {
+			t.Errorf("%v: %v, %d left", c.code, a[0].Err, c.hesitant.left)
+		}
+	}
+}
+
 // A node that takes connections and never answers is waited for once.
 func TestSilence(t *testing.T) {
 	m := &Member{}
