@@ -42,6 +42,7 @@ type (
 	Ended struct {
 		Session engine.SessionID
 		Accused []engine.PartyID
+		Burned  bool // the pairs with the accused
 	}
 	// Damaged says that the log does not check.
 	Damaged struct{ Err error }
@@ -231,7 +232,7 @@ func (n *node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 			if err != nil {
 				e := Ended{Session: begun.Session}
 				if errors.As(err, &f) {
-					e.Accused = f.Accused
+					e.Accused, e.Burned = f.Accused, f.Class == engine.BurnPair
 				}
 				n.Tell(e)
 			}

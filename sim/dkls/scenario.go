@@ -185,6 +185,14 @@ func checkers(com *Committee) []sim.Checker {
 			}
 			return string(env.Body[32:][:secp256k1.PointSize]), string(env.Session[:]), true
 		}},
+		&sim.Function{Title: "I3 one join for a setup", Of: func(e sim.Event) (string, string, bool) {
+			p, ok := e.Fact.(Passed)
+			if !ok || p.Frame[0] != byte(mpc.JoinFrame) {
+				return "", "", false
+			}
+			hash, err := mpc.JoinSetup(p.Frame)
+			return string(hash[:]), string(p.Frame), err == nil
+		}},
 		&sim.Function{Title: "I3 one message for r", Of: func(e sim.Event) (string, string, bool) {
 			f, ok := e.Fact.(Signed)
 			return string(f.Signature.R[:]), string(f.Digest[:]), ok
@@ -261,8 +269,8 @@ func (released) See(w *sim.World, e sim.Event) error {
 	return nil
 }
 
-// pairs is I7: after a burn is durable no pair is judged again, and no frame of a session
-// with it leaves; over all incarnations.
+// pairs is I7: after a burn is durable, or anybody was told of it, the pair is never judged
+// again and no frame of a session with it leaves; over all incarnations.
 type pairs struct {
 	com    *Committee
 	burned map[string]bool
@@ -285,14 +293,23 @@ func (p *pairs) See(w *sim.World, e sim.Event) error {
 	if env, ok := passed(e); ok && env.To != engine.Everyone && p.burned[key(string(store.ID(env.To[:])))] {
 		return fmt.Errorf("sends round %d to node %d over a burned pair", env.Round, p.com.Member(env.To))
 	}
+	if f, ok := e.Fact.(Ended); ok && f.Burned {
+		for _, id := range f.Accused {
+			p.burn(key(string(store.ID(id[:]))))
+		}
+	}
 	for _, put := range e.Batch.Put {
 		if kind, rest, _ := strings.Cut(put.Key, "/"); kind == store.KindBurn {
-			if p.burned == nil {
-				p.burned = map[string]bool{}
-			}
 			_, peer, _ := strings.Cut(rest, "/")
-			p.burned[key(peer)] = true
+			p.burn(key(peer))
 		}
 	}
 	return nil
+}
+
+func (p *pairs) burn(key string) {
+	if p.burned == nil {
+		p.burned = map[string]bool{}
+	}
+	p.burned[key] = true
 }
