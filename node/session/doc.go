@@ -1,6 +1,6 @@
 // Package session hosts protocol sessions on a node: it answers setups, collects joins,
 // steps machines, and carries their effects out in the order that makes them safe: burn and
-// save durably, then send, then result (house.md, the engine's contract).
+// save durably, then send, then result (house.md, the engine's contract; spec/sessions-host).
 //
 // The Host starts no goroutine and reads no clock: its caller brings frames and the time.
 //
