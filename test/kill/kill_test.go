@@ -1,0 +1,190 @@
+// Package kill ends real node processes with SIGKILL at the points that internal/failpoint
+// names, before and after each durable step from a vault's creation to a signature, and wants
+// that the circle goes on as if the node had merely been away.
+package kill
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// binary is the program under test with its kill points.
+var binary string
+
+// lanes is how many cases run at a time.
+const lanes = 2
+
+// caseLimit is generous: it bounds a case that hangs.
+const caseLimit = 4 * time.Minute
+
+// only repeats one case of a failed run: go test ./test/kill -kill "node 2 at note-posted 7".
+var only = flag.String("kill", "", "this case alone: \"node N at POINT N\"")
+
+// A blow kills a node when it comes to a point for the nth time.
+type blow struct {
+	node  int
+	point string
+	nth   int
+}
+
+func (b blow) String() string { return fmt.Sprintf("node %d at %s %d", b.node, b.point, b.nth) }
+
+func parseBlow(s string) (b blow, err error) {
+	_, err = fmt.Sscanf(s, "node %d at %s %d", &b.node, &b.point, &b.nth)
+	return b, err
+}
+
+func TestKill(t *testing.T) {
+	dir, err := os.MkdirTemp("", "o")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	binary = filepath.Join(dir, "ostraka")
+	if out, err := exec.Command("go", "build", "-tags", "failpoint", "-o", binary, "github.com/ostraka/ostraka/cmd/ostraka").CombinedOutput(); err != nil {
+		t.Fatalf("build the program: %v\n%s", err, out)
+	}
+	all := prepareAll(t, dir)
+	before, after := survey(t, all[0])
+	some := pick(before, after, kills, int(time.Now().Unix()/86400))
+	if *only != "" {
+		b, err := parseBlow(*only)
+		if err != nil {
+			t.Fatal(err)
+		}
+		some = []blow{b}
+	}
+	work := make(chan blow)
+	var workers sync.WaitGroup
+	for _, l := range all {
+		workers.Go(func() {
+			for b := range work {
+				t.Run(b.String(), func(t *testing.T) { run(t, l, &b) })
+			}
+		})
+	}
+	for _, b := range some {
+		work <- b
+	}
+	close(work)
+	workers.Wait()
+}
+
+func prepareAll(t *testing.T, dir string) []*lane {
+	ctx, cancel := context.WithTimeout(t.Context(), caseLimit)
+	defer cancel()
+	all, errs := make([]*lane, lanes), make([]error, lanes)
+	var wg sync.WaitGroup
+	for i := range all {
+		wg.Go(func() { all[i], errs[i] = prepare(ctx, filepath.Join(dir, fmt.Sprint(i))) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// survey tells the story without a kill, and returns how often each node has come to each
+// point before it and in all.
+func survey(t *testing.T, l *lane) (before, after []map[string]int) {
+	if !t.Run("nobody is killed", func(t *testing.T) { before, after = run(t, l, nil) }) {
+		t.FailNow()
+	}
+	return before, after
+}
+
+// run is one case.
+func run(t *testing.T, l *lane, b *blow) (before, after []map[string]int) {
+	t.Helper()
+	if err := l.reset(); err != nil {
+		t.Fatal(err)
+	}
+	timeout, cancelTimeout := context.WithTimeout(t.Context(), caseLimit)
+	defer cancelTimeout()
+	ctx, cancel := context.WithCancelCause(timeout)
+	defer cancel(nil)
+	n := &nodes{lane: l, doomed: b, cancel: cancel, running: map[string]*exec.Cmd{}}
+	defer n.stop()
+	s := &story{nodes: n, seen: newWitnessed()}
+	fail := func(doing string, err error) {
+		if err != nil {
+			n.stop()
+			t.Fatalf("%s: %v%s", doing, err, n.tails())
+		}
+	}
+	fail("start", n.start(ctx))
+	var err error
+	if b == nil {
+		before, err = n.counts()
+		fail("count", err)
+	}
+	fail("story", s.tell(ctx))
+	fail("end", s.settled(ctx))
+	s.alice.Close()
+	if b == nil {
+		after, err = n.counts()
+		fail("count", err)
+	}
+	n.stop()
+	fail("stores", s.reckon(ctx))
+	t.Logf("%d of %d proposals signed", len(s.seen.raw), len(s.intents))
+	return before, after
+}
+
+// pick takes n blows: other points, nodes and counts every day. Points that few hits have are
+// as likely as those of many.
+func pick(before, after []map[string]int, n, day int) (some []blow) {
+	dice := rand.New(rand.NewPCG(uint64(day), 0))
+	byPoint := map[string][]blow{}
+	for node, hits := range after {
+		for _, point := range names(hits) {
+			for nth := before[node][point] + 1; nth <= hits[point]; nth++ {
+				byPoint[point] = append(byPoint[point], blow{node, point, nth})
+			}
+		}
+	}
+	points := names(byPoint)
+	dice.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
+	for i := 0; len(some) < n; i++ {
+		of := byPoint[points[i%len(points)]]
+		if b := of[dice.IntN(len(of))]; !slices.Contains(some, b) {
+			some = append(some, b)
+		}
+	}
+	return some
+}
+
+// Each day has its own kills, all distinct, and every point has its turn.
+func TestPick(t *testing.T) {
+	before := []map[string]int{{"a": 1}, {}}
+	after := []map[string]int{{"a": 3, "b": 4}, {"a": 1, "c": 9}}
+	one := pick(before, after, 12, 1)
+	if slices.Equal(one, pick(before, after, 12, 2)) || !slices.Equal(one, pick(before, after, 12, 1)) {
+		t.Error("a day's kills are not its own")
+	}
+	points := map[string]bool{}
+	for i, b := range one {
+		points[b.point] = true
+		if again, err := parseBlow(b.String()); err != nil || again != b {
+			t.Errorf("%v is read as %v: %v", b, again, err)
+		}
+		if b.nth <= before[b.node][b.point] || b.nth > after[b.node][b.point] || slices.Contains(one[:i], b) {
+			t.Errorf("%v: outside the story, or twice", b)
+		}
+	}
+	if len(one) != 12 || len(points) != 3 {
+		t.Errorf("picked %v", one)
+	}
+}

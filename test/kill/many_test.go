@@ -1,0 +1,5 @@
+//go:build nightly
+
+package kill
+
+const kills = 60

@@ -1,0 +1,297 @@
+package kill
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"slices"
+	"strings"
+
+	"connectrpc.com/connect"
+
+	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/cmd/ostraka/local"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+const (
+	chain     = "eip155:31337"
+	payee     = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+	proposals = 4 // at most, until the doomed node has died and one after that is signed
+)
+
+// story is one case: from a circle without a vault to a signature after the kill.
+type story struct {
+	*nodes
+	alice   *client.Circle
+	vault   client.Vault
+	account client.Account
+	address client.Address
+	intents []statement.ID
+	seen    witnessed
+}
+
+// tell drives the circle as its people would: whoever is refused or finds a node away asks
+// again.
+func (s *story) tell(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{s.createVault, s.awaitVault, s.giveAddress} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+		if err := s.look(ctx); err != nil {
+			return err
+		}
+	}
+	for nonce := range uint64(proposals) {
+		_, after := s.killed()
+		signed, err := s.sign(ctx, nonce)
+		if err != nil {
+			return err
+		}
+		if err := s.revived(ctx); err != nil {
+			return err
+		}
+		if signed && (after || s.doomed == nil) {
+			return nil
+		}
+	}
+	if died, _ := s.killed(); !died {
+		return fmt.Errorf("the node was never killed: it did not come to %s", s.doomed)
+	}
+	return errors.New("nothing was signed after the node had been killed")
+}
+
+// revived waits for a node that was killed.
+func (s *story) revived(ctx context.Context) error {
+	return poll(ctx, "the killed node comes back", func() error {
+		if died, reborn := s.killed(); died && !reborn {
+			return errors.New("it does not answer yet")
+		}
+		return nil
+	})
+}
+
+// vaultFile is what every operator hands to `vault create`.
+func (s *story) vaultFile() ([]byte, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "name: %s\ntier: warm\nsuite: ecdsa-secp256k1\nthreshold: 3\ncommittee: [acme, bolt, cora]\n", local.VaultName)
+	for _, role := range []struct {
+		name   string
+		people []string
+	}{{"initiators", []string{s.circle.Initiator}}, {"approvers", s.circle.Approvers}} {
+		fmt.Fprintf(&b, "%s:\n", role.name)
+		for _, p := range role.people {
+			key, err := os.ReadFile(s.circle.KeyFile(p) + ".pub")
+			if err != nil {
+				return nil, err
+			}
+			fmt.Fprintf(&b, "  - name: %s\n    keys: [%q]\n", p, strings.TrimSpace(string(key)))
+		}
+	}
+	fmt.Fprintf(&b, "quorum: %d\nchains: [%q]\n", s.circle.Quorum, chain)
+	return []byte(b.String()), nil
+}
+
+// createVault lets every officer sign the vault, one after the other.
+func (s *story) createVault(ctx context.Context) error {
+	file, err := s.vaultFile()
+	if err != nil {
+		return err
+	}
+	for i, o := range s.circle.Operators {
+		err := poll(ctx, o.Name+" creates the vault", func() error {
+			p, err := o.Client().PrepareVault(ctx, connect.NewRequest(&v1.PrepareVaultRequest{File: file}))
+			switch {
+			case err != nil:
+				return err
+			case slices.Contains(p.Msg.Accepted, o.Name):
+				return nil
+			case p.Msg.Fresh != (i == 0):
+				return errors.New("the first officer's statement is not here yet")
+			}
+			if err := s.accept(ctx, o, p.Msg.Statement); err != nil {
+				return err
+			}
+			return errors.New("signed: it must now be shown")
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *story) accept(ctx context.Context, o *local.Operator, raw []byte) error {
+	signer, err := client.KeyFile(o.Officer, nil)
+	if err != nil {
+		return err
+	}
+	sig, err := signer.Sign(signet.Makes(statement.Vault), raw)
+	if err != nil {
+		return err
+	}
+	_, err = o.Client().Accept(ctx, connect.NewRequest(&v1.AcceptRequest{Statement: raw, Signature: sig}))
+	return err
+}
+
+// awaitVault waits until the vault is ready at every node.
+func (s *story) awaitVault(ctx context.Context) error {
+	for _, o := range s.circle.Operators {
+		err := poll(ctx, "the vault is ready at "+o.Name, func() error {
+			res, err := o.Client().Vaults(ctx, connect.NewRequest(&v1.VaultsRequest{}))
+			if err != nil {
+				return err
+			}
+			if len(res.Msg.Vaults) != 1 || res.Msg.Vaults[0].State != client.Ready {
+				return fmt.Errorf("it shows %v", res.Msg.Vaults)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	var err error
+	if s.alice, err = s.circle.As("alice"); err != nil {
+		return err
+	}
+	return poll(ctx, "alice reads the vault", func() (err error) {
+		s.vault, _, err = s.alice.Vault(ctx, local.VaultName)
+		return final(err)
+	})
+}
+
+// final says that trying again cannot help: a node shows what does not hold.
+func final(err error) error {
+	if err != nil && client.Classify(err) == client.Unverified {
+		return &finalError{err}
+	}
+	return err
+}
+
+// giveAddress makes an account and its first address, the same at every node.
+func (s *story) giveAddress(ctx context.Context) error {
+	return poll(ctx, "every node gives out the address", func() error {
+		all, _, err := s.alice.Accounts(ctx, s.vault)
+		if err != nil {
+			return final(err)
+		}
+		if len(all) == 0 {
+			if _, _, err := client.CreateAccount(ctx, s.alice, s.vault, "ops", "main"); err != nil {
+				return final(err)
+			}
+			return errors.New("the account is made")
+		}
+		s.account = all[0]
+		given, _, err := s.alice.Addresses(ctx, s.vault, s.account)
+		if err != nil {
+			return final(err)
+		}
+		if len(given) > 0 && len(given[0].Nodes) == len(s.circle.Operators) {
+			s.address = given[0]
+			return nil
+		}
+		if _, _, err := s.alice.NewAddress(ctx, s.vault, s.account, len(s.circle.Operators)); err != nil {
+			return final(err)
+		}
+		return errors.New("the address is given out")
+	})
+}
+
+// sign proposes a transfer, approves it and waits for its end.
+func (s *story) sign(ctx context.Context, nonce uint64) (signed bool, err error) {
+	to, err := evm.ParseAddress(payee)
+	if err != nil {
+		return false, err
+	}
+	gas := uint64(21000)
+	stmt, err := s.alice.Prepare(ctx, client.Transfer{
+		Vault: s.vault, Account: s.account, Chain: chain, To: to, Amount: big.NewInt(1), Nonce: &nonce, Gas: &gas,
+		FeeCap: big.NewInt(30e9), TipCap: big.NewInt(1e9),
+	})
+	if err != nil {
+		return false, err
+	}
+	s.intents = append(s.intents, stmt.ID())
+	// What one node has taken, all will have: the killed one need not hear it from the people.
+	err = poll(ctx, "alice proposes", func() error {
+		taken, err := s.alice.SubmitStatement(ctx, stmt)
+		if err == nil {
+			_, err = taken.Need("propose", 1)
+		}
+		return final(err)
+	})
+	for _, person := range s.circle.Approvers {
+		if err == nil {
+			err = s.approve(ctx, person, stmt)
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	return s.awaitEnd(ctx, stmt.ID())
+}
+
+func (s *story) approve(ctx context.Context, person string, stmt statement.Statement) error {
+	c, err := s.circle.As(person)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return poll(ctx, person+" approves", func() error {
+		taken, err := c.Vote(ctx, stmt, signet.Approve)
+		if err == nil {
+			_, err = taken.Need("approve", 1)
+		}
+		return final(err)
+	})
+}
+
+// awaitEnd waits until every node holds the signature, or one node has closed the intent with
+// a reason: a 3-of-3 vault then signs it no more, and a second proposal takes its place.
+func (s *story) awaitEnd(ctx context.Context, id statement.ID) (signed bool, err error) {
+	err = poll(ctx, "intent "+id.Short()+" ends", func() error {
+		if err := s.look(ctx); err != nil {
+			return &finalError{err}
+		}
+		var holders int
+		var states, closed []string
+		for _, o := range s.circle.Operators {
+			res, err := o.Client().Intent(ctx, connect.NewRequest(&v1.IntentRequest{Id: id[:]}))
+			if err != nil {
+				states = append(states, o.Name+": "+err.Error())
+				continue
+			}
+			it := res.Msg.Intent
+			states = append(states, fmt.Sprintf("%s: %s possibly signed %v, last error %q, waits %q, awaited %v",
+				o.Name, it.State, it.PossiblySigned, it.LastError, it.Waits, it.Awaited))
+			switch {
+			case len(it.Raw) > 0:
+				holders++
+			case it.State == "failed" && !it.PossiblySigned && it.LastError == "":
+				return &finalError{fmt.Errorf("%s closed it without a reason", o.Name)}
+			case it.State == "failed":
+				closed = append(closed, o.Name)
+			case it.State == "expired", it.State == "denied", it.State == "cancelled", it.State == "replaced":
+				return &finalError{fmt.Errorf("%s: it is %s, which nobody wanted", o.Name, it.State)}
+			}
+		}
+		signed = holders == len(s.circle.Operators)
+		if signed || holders == 0 && len(closed) > 0 {
+			return nil
+		}
+		return fmt.Errorf("%s", strings.Join(states, "; "))
+	})
+	return signed, err
+}
+
+// sameVault wants one vault everywhere: same key, same epoch, same certificate.
+func sameVault(a, b *v1.Vault) bool {
+	return bytes.Equal(a.Id, b.Id) && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.PublicKey, b.PublicKey) && bytes.Equal(a.Epoch, b.Epoch)
+}
