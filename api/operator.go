@@ -192,7 +192,7 @@ func (o *operator) checkVaults(add func(name, state, what, next string)) {
 		case v.Current == nil:
 			what := "its key waits for: " + v.Step
 			if v.LastErr != "" {
-				what += "; last attempt: " + v.LastErr
+				what += "; last attempt: " + o.d.Readable(v.LastErr)
 			}
 			add(name, "warn", what, "all nodes of its committee must be up; the nodes try again by themselves")
 		case len(stale) > 0:

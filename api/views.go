@@ -63,7 +63,7 @@ func (v *views) vault(a charter.Accepted) (*pb.Vault, error) {
 			Operator: view.Names[p.ID], Index: uint32(p.Index), Identity: p.Identity, Proved: stamp(view.Proofs[p.ID]), Accepted: true,
 		})
 	}
-	out.State, out.Waiting, out.LastError = view.Step, view.Waiting, view.LastErr
+	out.State, out.Waiting, out.LastError = view.Step, view.Waiting, v.d.Readable(view.LastErr)
 	if view.Current == nil {
 		return out, nil
 	}
@@ -144,7 +144,7 @@ func (v *views) session(s session.Status) *pb.Session {
 		out.Id = s.Session[:]
 	}
 	if s.Err != nil {
-		out.Error = s.Err.Error()
+		out.Error = v.d.Explain(s.Err)
 	}
 	var f *engine.Fault
 	if errors.As(s.Err, &f) {

@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -97,7 +98,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	n.Desk = decide.New(decide.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
 		Post: n.post, Vault: n.Keeper.Vault, Keys: n.Keeper.Keys, Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit,
-		Reachable: n.reachable, Check: cfg.Check,
+		Reachable: n.reachable, Explain: n.Explain, Check: cfg.Check,
 	})
 	n.Circle, err = circle.Open(ctx, now, circle.Config{
 		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
@@ -154,6 +155,28 @@ func (n *Node) Name(id engine.PartyID) string {
 	}
 	return id.String()
 }
+
+// Explain puts an error into people's words: operators' names for the short party ids.
+func (n *Node) Explain(err error) string {
+	if err == nil {
+		return ""
+	}
+	return n.Readable(err.Error())
+}
+
+// Readable puts operators' names for the short party ids of a text.
+func (n *Node) Readable(text string) string {
+	pairs := []string{n.self.String(), n.cfg.Own.Name}
+	for _, id := range n.Peers() {
+		pairs = append(pairs, id.String(), n.Name(id))
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// Format keeps keys out of what is printed.
+func (*Node) Format(f fmt.State, _ rune) { io.WriteString(f, "[node]") } //nolint:errcheck // a printer's trouble
+
+func (Config) Format(f fmt.State, _ rune) { io.WriteString(f, "[node's config]") } //nolint:errcheck // a printer's trouble
 
 func (n *Node) send(to engine.PartyID, frame []byte) {
 	if o, ok := n.peer(to); ok {

@@ -263,3 +263,8 @@ func Standing(f *epoch.FinalCert) mpc.Standing {
 }
 
 func memberID(identity ed25519.PublicKey) engine.PartyID { return mpc.IDOf(identity) }
+
+// Format keeps the identity key out of what is printed.
+func (*Keeper) Format(f fmt.State, _ rune) { io.WriteString(f, "[keeper]") } //nolint:errcheck // a printer's trouble
+
+func (Config) Format(f fmt.State, _ rune) { io.WriteString(f, "[keeper's config]") } //nolint:errcheck // a printer's trouble

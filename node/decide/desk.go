@@ -58,7 +58,9 @@ type Config struct {
 	// Check compares a decoded transaction with the chain as this node's own endpoint sees
 	// it. checked is false when no endpoint is configured for the chain. Mismatches are
 	// returned as why; err is trouble with the endpoint.
-	Check func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	// Explain puts an error into people's words: operators' names for party ids.
+	Explain func(error) string
+	Check   func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 }
 
 // RuleState is the rule that a node's own view of the chain decides: nonce, balance, fees.
@@ -85,6 +87,7 @@ type file struct {
 	tx        *evm.Transaction  // nil if it could not be decoded
 	from      evm.Address
 	raw       []byte // the signed transaction
+	gone      bool   // it could not be made durable
 	due       bool   // this node must rule again: it was restarted, or could not publish
 	waits     string // why this node has not decided, beyond missing approvals
 	lastErr   string // how the last session ended
@@ -133,6 +136,10 @@ func (d *Desk) take(id statement.ID) (*file, error) {
 		return nil, err
 	}
 	f.mu.Lock()
+	if f.gone {
+		f.mu.Unlock()
+		return nil, fmt.Errorf("intent %s: %w", id.Short(), ErrUnknown)
+	}
 	if f.admitting {
 		f.mu.Unlock()
 		return nil, fmt.Errorf("%w: intent %s is joining a session", outbox.ErrLater, id.Short())
@@ -204,3 +211,8 @@ func (d *Desk) vaultOf(it intent.Intent) (ceremony.View, error) {
 	}
 	return v, nil
 }
+
+// Format keeps the identity key out of what is printed.
+func (*Desk) Format(f fmt.State, _ rune) { io.WriteString(f, "[desk]") } //nolint:errcheck // a printer's trouble
+
+func (Config) Format(f fmt.State, _ rune) { io.WriteString(f, "[desk's config]") } //nolint:errcheck // a printer's trouble

@@ -233,7 +233,11 @@ func (d *Desk) release(ctx context.Context, now time.Time, f *file, sig *dkls.Si
 	}
 	id := f.stmt.ID()
 	n := outbox.Note{Kind: NoteSigned, Fields: [][]byte{id[:], signed.Raw}}
-	return d.sign(now, f, signed.Raw, func(e journal.Entry) error { return d.cfg.Post(ctx, now, e, n) })
+	err = d.sign(now, f, signed.Raw, func(e journal.Entry) error { return d.cfg.Post(ctx, now, e, n) })
+	if errors.Is(err, outbox.ErrOld) {
+		return nil // another signer's copy came first
+	}
+	return err
 }
 
 // fail notes a session that ended without a signature here. After our last message left,
@@ -257,7 +261,7 @@ func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, 
 	if err := d.cfg.Journal.Write(ctx, f.moved(next, now, tlog.KindFault, hash)); err != nil {
 		return err
 	}
-	f.life, f.lastErr = next, cause.Error()
+	f.life, f.lastErr = next, d.cfg.Explain(cause)
 	f.next = now.Add(retry << min(next.Attempts(), 2))
 	if notBegun != nil && declined == nil {
 		f.next = now.Add(idleFor + time.Second) // the others would refuse us before that

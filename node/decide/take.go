@@ -76,17 +76,18 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	d.mu.Lock()
-	_, known := d.files[s.ID()]
-	if !known {
+	first := d.files[s.ID()]
+	if first == nil {
 		d.files[s.ID()], d.live[s.ID()] = f, f
 	}
 	d.mu.Unlock()
-	if known {
-		return write(journal.Entry{}) // the same intent with another valid signature
+	if first != nil {
+		return first.arrived()
 	}
 	e := f.entry(now, tlog.KindStatement, s.ID())
 	e.Put = append(e.Put, store.Entry{Key: proposalKey(s.ID()), Value: encodeProposal(s, armored)})
 	if err := write(e); err != nil {
+		f.gone = true
 		d.mu.Lock()
 		delete(d.files, s.ID())
 		delete(d.live, s.ID())
@@ -94,6 +95,17 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 		return err
 	}
 	return d.decide(ctx, now, f)
+}
+
+// arrived waits until the first copy of a proposal is durable here: a second one, by another
+// way or with another valid signature, tells nothing new.
+func (f *file) arrived() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.gone {
+		return fmt.Errorf("%w: intent %s could not be kept", outbox.ErrLater, f.stmt.ID().Short())
+	}
+	return outbox.ErrOld
 }
 
 func (d *Desk) fileOf(raw []byte) (*file, error) {
@@ -132,6 +144,9 @@ func (d *Desk) vote(ctx context.Context, now time.Time, id []byte, verb signet.V
 	}
 	if verb == signet.Reject && f.life.State() == intent.Signing {
 		return f.hold(now)
+	}
+	if slices.ContainsFunc(f.votes, func(b ballot) bool { return b.vote.Verb == verb && slices.Equal(b.armored, armored) }) {
+		return outbox.ErrOld
 	}
 	next, err := f.life.Apply(intent.Answer{Vote: vote}, now)
 	if err != nil {
@@ -241,7 +256,7 @@ func (d *Desk) decision(now time.Time, raw, sig []byte, write writer) error {
 	}
 	if dec.Operator == d.cfg.Operator {
 		if own, ok := f.decisions[dec.Operator]; ok && own.stmt.ID() == s.ID() {
-			return write(journal.Entry{})
+			return outbox.ErrOld
 		}
 		return fmt.Errorf("decision %s: is signed with this node's key but is not this node's: a clone runs somewhere", s.ID().Short())
 	}
@@ -315,7 +330,7 @@ func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
 		return fmt.Errorf("signed transaction %s is not that of intent %s", s.Hash, f.stmt.ID().Short())
 	}
 	if f.raw != nil {
-		return write(journal.Entry{})
+		return outbox.ErrOld
 	}
 	next, err := f.life.Apply(intent.SignatureMade{Hash: s.Hash.String()}, now)
 	if err != nil {
