@@ -183,7 +183,6 @@ func (n *Node) take(ctx context.Context, now time.Time, from engine.PartyID, not
 	if wrote && n.cfg.Wake != nil {
 		n.cfg.Wake()
 	}
-	var conflict *store.ConflictError
 	switch {
 	case wrote && err != nil:
 		// The note is taken; what followed from it is our own trouble.
@@ -191,8 +190,10 @@ func (n *Node) take(ctx context.Context, now time.Time, from engine.PartyID, not
 		return outbox.Taken, nil
 	case err == nil, errors.Is(err, outbox.ErrOld):
 		return outbox.Taken, nil
-	case errors.As(err, &conflict):
-		return outbox.Taken, errKnown // the same note came by another way meanwhile
+	case outbox.Noted(err, note.ID()):
+		return outbox.Taken, errKnown
+	case errors.Is(err, store.ErrConflict):
+		return outbox.Later, err // something else changed meanwhile: look again
 	case errors.Is(err, outbox.ErrLater):
 		return outbox.Later, err
 	case errors.Is(err, journal.ErrUnlogged), errors.Is(err, store.ErrUnknown), errors.Is(err, store.ErrFull), errors.Is(err, store.ErrClosed):

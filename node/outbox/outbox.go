@@ -198,6 +198,12 @@ func (o *Outbox) Rows(n Note, to []Peer) journal.Entry {
 	return e
 }
 
+// Noted says whether an error means that this very note was taken meanwhile, by another way.
+func Noted(err error, id ID) bool {
+	var conflict *store.ConflictError
+	return errors.As(err, &conflict) && conflict.Key == notedKey(id)
+}
+
 // Post sends a note whose rows are durable.
 func (o *Outbox) Post(now time.Time, n Note, to []Peer) {
 	id, raw := n.ID(), n.Encode()
