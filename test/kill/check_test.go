@@ -50,12 +50,10 @@ func (s *story) look(ctx context.Context) error {
 		}
 		for _, id := range s.intents {
 			res, err := o.Client().Intent(ctx, connect.NewRequest(&v1.IntentRequest{Id: id[:]}))
-			if err == nil {
-				err = s.seen.signature(o.Name, id, res.Msg.Intent, s.address.Address)
-			} else if connect.CodeOf(err) == connect.CodeUnavailable || connect.CodeOf(err) == connect.CodeNotFound {
-				err = nil
-			}
 			if err != nil {
+				continue // it does not know it yet
+			}
+			if err := s.seen.signature(o.Name, id, res.Msg.Intent, s.address.Address); err != nil {
 				return fmt.Errorf("intent %s: %w", id.Short(), err)
 			}
 		}
