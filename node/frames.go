@@ -222,6 +222,11 @@ func (n *Node) post(ctx context.Context, now time.Time, e journal.Entry, note ou
 	e.Add(n.Outbox.Rows(note, to))
 	failpoint.Hit("note-before-post")
 	if err := n.Journal.Write(ctx, e); err != nil {
+		if outbox.Noted(err, note.ID()) {
+			// A peer made the same note, a certificate for instance, and it came first: taking it
+			// did what this entry would do.
+			return nil
+		}
 		if errors.Is(err, store.ErrUnknown) {
 			// Made again it would have other bytes, and both might come out: we would seem to
 			// say two things. What is durable is read back after a restart.
