@@ -28,14 +28,15 @@ type app struct {
 
 	in       io.Reader
 	out, err io.Writer
-	printed  bool // the one JSON document was written
+	ends     <-chan struct{} // closed when a signal asks to end
+	printed  bool            // the one JSON document was written
 }
 
 // run does one command and returns the exit code.
 func run(args []string, in io.Reader, out, errs io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{in: in, out: out, err: errs}
+	a := &app{in: in, out: out, err: errs, ends: ctx.Done()}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)

@@ -188,3 +188,20 @@ func TestHelp(t *testing.T) {
 		}
 	}
 }
+
+// A signal ends a question that nobody answers.
+func TestTypedEnds(t *testing.T) {
+	ends := make(chan struct{})
+	close(ends)
+	a := &app{ends: ends}
+	never := make(chan struct{})
+	defer close(never)
+	_, err := a.typed(func() ([]byte, error) { <-never; return nil, nil })
+	if p := explain(err); p.code != codeError || p.err.Error() != "interrupted" {
+		t.Errorf("%v, code %d", err, p.code)
+	}
+	line, err := (&app{}).typed(func() ([]byte, error) { return []byte("yes\n"), nil })
+	if err != nil || string(line) != "yes\n" {
+		t.Errorf("%q, %v", line, err)
+	}
+}

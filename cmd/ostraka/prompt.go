@@ -3,11 +3,11 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"golang.org/x/term"
 	"golang.org/x/text/unicode/norm"
@@ -28,10 +28,36 @@ func (a *app) askSecret(prompt string) ([]byte, error) {
 		return nil, errors.New("there is no terminal to ask on")
 	}
 	defer tty.Close()
+	shown, err := term.GetState(int(tty.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("look at the terminal: %w", err)
+	}
 	fmt.Fprint(tty, prompt)
-	b, err := term.ReadPassword(int(tty.Fd()))
+	b, err := a.typed(func() ([]byte, error) { return term.ReadPassword(int(tty.Fd())) })
+	if errors.Is(err, context.Canceled) {
+		_ = term.Restore(int(tty.Fd()), shown) // who reads on has hidden what is typed
+	}
 	fmt.Fprintln(tty)
 	return b, err
+}
+
+// typed waits for what somebody types, or for a signal to end: a read itself heeds none.
+func (a *app) typed(read func() ([]byte, error)) ([]byte, error) {
+	type answer struct {
+		line []byte
+		err  error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		line, err := read()
+		done <- answer{line, err}
+	}()
+	select {
+	case <-a.ends:
+		return nil, context.Canceled
+	case x := <-done:
+		return x.line, x.err
+	}
 }
 
 // passphrase is the node's, from a file or the terminal. It is never an argument, which others
@@ -45,6 +71,9 @@ func (a *app) passphrase(file string, twice bool) (secret.Bytes, error) {
 		return passphraseFile(file)
 	}
 	noTerminal := func(err error) error {
+		if errors.Is(err, context.Canceled) {
+			return err
+		}
 		return &problem{codeUsage, fmt.Errorf("read the passphrase: %w", err), "give --passphrase-file FILE, or set $" + passphraseVariable}
 	}
 	first, err := a.askSecret("Passphrase of the node: ")
@@ -54,6 +83,7 @@ func (a *app) passphrase(file string, twice bool) (secret.Bytes, error) {
 	if twice {
 		second, err := a.askSecret("Again: ")
 		if err != nil {
+			clear(first)
 			return secret.Bytes{}, noTerminal(err)
 		}
 		defer clear(second)
@@ -111,11 +141,14 @@ func (a *app) confirm(yes bool, question string) error {
 		return usage("nobody is at the terminal to confirm: read what is shown, then give --yes")
 	}
 	fmt.Fprintf(a.err, "%s Type yes: ", question)
-	line, err := bufio.NewReader(a.in).ReadString('\n')
+	line, err := a.typed(func() ([]byte, error) { return bufio.NewReader(a.in).ReadBytes('\n') })
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(a.err)
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if strings.TrimSpace(line) != "yes" {
+	if string(bytes.TrimSpace(line)) != "yes" {
 		return &problem{codeError, errors.New("not confirmed: nothing was signed"), ""}
 	}
 	return nil
