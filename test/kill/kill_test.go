@@ -7,11 +7,13 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,6 +40,7 @@ type blow struct {
 	node  int
 	point string
 	nth   int
+	long  bool // it may lose the others' certificate: the node then waits a minute for it
 }
 
 func (b blow) String() string { return fmt.Sprintf("node %d at %s %d", b.node, b.point, b.nth) }
@@ -101,9 +104,9 @@ func prepareAll(t *testing.T, dir string) []*lane {
 	return all
 }
 
-// survey tells the story without a kill, and returns how often each node has come to each
-// point before it and in all.
-func survey(t *testing.T, l *lane) (before, after []map[string]int) {
+// survey tells the story without a kill, and returns which points each node came to before it,
+// and in all.
+func survey(t *testing.T, l *lane) (before, after [][]string) {
 	if !t.Run("nobody is killed", func(t *testing.T) { before, after = run(t, l, nil) }) {
 		t.FailNow()
 	}
@@ -111,7 +114,7 @@ func survey(t *testing.T, l *lane) (before, after []map[string]int) {
 }
 
 // run is one case.
-func run(t *testing.T, l *lane, b *blow) (before, after []map[string]int) {
+func run(t *testing.T, l *lane, b *blow) (before, after [][]string) {
 	t.Helper()
 	if err := l.reset(); err != nil {
 		t.Fatal(err)
@@ -132,15 +135,15 @@ func run(t *testing.T, l *lane, b *blow) (before, after []map[string]int) {
 	fail("start", n.start(ctx))
 	var err error
 	if b == nil {
-		before, err = n.counts()
-		fail("count", err)
+		before, err = n.sequences()
+		fail("read the hits", err)
 	}
 	fail("story", s.tell(ctx))
 	fail("end", s.settled(ctx))
 	s.alice.Close()
 	if b == nil {
-		after, err = n.counts()
-		fail("count", err)
+		after, err = n.sequences()
+		fail("read the hits", err)
 	}
 	n.stop()
 	fail("stores", s.reckon(ctx))
@@ -150,17 +153,21 @@ func run(t *testing.T, l *lane, b *blow) (before, after []map[string]int) {
 
 // pick takes n blows: other points, nodes and counts every day. Points that few hits have are
 // as likely as those of many.
-func pick(before, after []map[string]int, n, day int) (some []blow) {
+func pick(before, after [][]string, n, day int) (some []blow) {
 	dice := rand.New(rand.NewPCG(uint64(day), 0))
 	byPoint := map[string][]blow{}
 	for node, hits := range after {
-		for _, point := range names(hits) {
-			for nth := before[node][point] + 1; nth <= hits[point]; nth++ {
-				byPoint[point] = append(byPoint[point], blow{node, point, nth})
+		count, saving := map[string]int{}, false
+		for i, point := range hits {
+			count[point]++
+			saving = saving || point == "session-before-save"
+			if i >= len(before[node]) {
+				byPoint[point] = append(byPoint[point], blow{node, point, count[point], saving})
 			}
+			saving = saving && point != "session-before-send"
 		}
 	}
-	points := names(byPoint)
+	points := slices.Sorted(maps.Keys(byPoint))
 	dice.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
 	for i := 0; len(some) < n; i++ {
 		of := byPoint[points[i%len(points)]]
@@ -171,12 +178,11 @@ func pick(before, after []map[string]int, n, day int) (some []blow) {
 	return some
 }
 
-// longFirst moves the kills forward that cost most: a node with a record that its peers will
-// never certify waits for a minute before it gives it up.
+// longFirst moves the kills forward that may take long.
 func longFirst(all []blow) (out []blow) {
 	for _, long := range []bool{true, false} {
 		for _, b := range all {
-			if (b.point == "session-after-save") == long {
+			if b.long == long {
 				out = append(out, b)
 			}
 		}
@@ -184,10 +190,13 @@ func longFirst(all []blow) (out []blow) {
 	return out
 }
 
-// Each day has its own kills, all distinct, and every point has its turn.
+// Each day has its own kills, all distinct, none before the story, and every point has its turn.
 func TestPick(t *testing.T) {
-	before := []map[string]int{{"a": 1}, {}}
-	after := []map[string]int{{"a": 3, "b": 4}, {"a": 1, "c": 9}}
+	before := [][]string{{"a"}, {}}
+	after := [][]string{
+		{"a", "b", "a", "session-before-save", "session-after-save", "session-before-send", "a", "b"},
+		{"c", "c", "a", "c", "c", "b"},
+	}
 	one := pick(before, after, 12, 1)
 	if slices.Equal(one, pick(before, after, 12, 2)) || !slices.Equal(one, pick(before, after, 12, 1)) {
 		t.Error("a day's kills are not its own")
@@ -195,14 +204,21 @@ func TestPick(t *testing.T) {
 	points := map[string]bool{}
 	for i, b := range one {
 		points[b.point] = true
-		if again, err := parseBlow(b.String()); err != nil || again != b {
+		again, err := parseBlow(b.String())
+		if again.long = b.long; err != nil || again != b {
 			t.Errorf("%v is read as %v: %v", b, again, err)
 		}
-		if b.nth <= before[b.node][b.point] || b.nth > after[b.node][b.point] || slices.Contains(one[:i], b) {
-			t.Errorf("%v: outside the story, or twice", b)
+		if b.long != strings.HasPrefix(b.point, "session-") {
+			t.Errorf("%v: long is %v", b, b.long)
+		}
+		if b == (blow{node: 0, point: "a", nth: 1}) || slices.Contains(one[:i], b) {
+			t.Errorf("%v: before the story, or twice", b)
 		}
 	}
-	if len(one) != 12 || len(points) != 3 {
+	if len(one) != 12 || len(points) != 6 {
 		t.Errorf("picked %v", one)
+	}
+	if sorted := longFirst(one); !sorted[0].long || sorted[11].long || len(sorted) != 12 {
+		t.Errorf("ordered %v", sorted)
 	}
 }

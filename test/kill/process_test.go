@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -203,21 +202,16 @@ func (n *nodes) tails() string {
 	return out.String()
 }
 
-// counts reads how often each node has hit each point so far.
-func (n *nodes) counts() ([]map[string]int, error) {
-	var out []map[string]int
+// sequences reads which points each node has come to so far.
+func (n *nodes) sequences() (all [][]string, err error) {
 	for _, o := range n.circle.Operators {
 		raw, err := os.ReadFile(n.hits(o))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // it is made at the first hit
 			return nil, err
 		}
-		count := map[string]int{}
-		for _, name := range strings.Fields(string(raw)) {
-			count[name]++
-		}
-		out = append(out, count)
+		all = append(all, strings.Fields(string(raw)))
 	}
-	return out, nil
+	return all, nil
 }
 
 type job struct {
@@ -266,13 +260,3 @@ func poll(ctx context.Context, what string, do func() error) error {
 type finalError struct{ error }
 
 func (e *finalError) Unwrap() error { return e.error }
-
-// names lists a table's keys in order.
-func names[V any](m map[string]V) []string {
-	var out []string
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
-}
