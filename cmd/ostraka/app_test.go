@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
 )
 
@@ -203,5 +205,27 @@ func TestTypedEnds(t *testing.T) {
 	line, err := (&app{}).typed(func() ([]byte, error) { return []byte("yes\n"), nil })
 	if err != nil || string(line) != "yes\n" {
 		t.Errorf("%q, %v", line, err)
+	}
+}
+
+// What nodes have, or may have, is never proposed a second time on the program's advice.
+func TestSubmitted(t *testing.T) {
+	on, off := context.WithCancel(context.Background())
+	down := &client.NodesError{What: "propose", Need: 1}
+	if p := explain(submitted(on, statement.ID{}, false, down)); p.code != codeNotReady || !strings.Contains(p.next, "before you propose it again") {
+		t.Errorf("nodes away: %+v", p)
+	}
+	other := notReady("wait", "x")
+	if p := explain(submitted(on, statement.ID{}, true, other)); p.next != "wait" {
+		t.Errorf("explained before: %+v", p)
+	}
+	off()
+	for taken, want := range map[bool]string{true: "do not propose it again", false: "before you propose it again"} {
+		if p := explain(submitted(on, statement.ID{}, taken, context.Canceled)); p.code != codeError || p.err.Error() != "interrupted" || !strings.Contains(p.next, want) {
+			t.Errorf("interrupted, taken %v: %+v", taken, p)
+		}
+	}
+	if err := submitted(on, statement.ID{}, true, nil); err != nil {
+		t.Error(err)
 	}
 }

@@ -111,20 +111,44 @@ func (a *app) propose(ctx context.Context, p proposal) error {
 			return err
 		}
 		if _, err := taken.Need("propose", 1); err != nil {
-			return err
+			return submitted(ctx, s.ID(), false, err)
 		}
 		a.down(taken.Failures())
 		a.say("Proposed: intent %s", s.ID())
-		vaults := []client.Vault{v}
-		if p.noWait {
-			one, failed, err := c.Case(ctx, vaults, s.ID())
-			if err != nil {
-				return err
-			}
-			return a.showCase(one, failed)
-		}
-		return a.follow(ctx, c, vaults, s.ID(), p.until)
+		return submitted(ctx, s.ID(), true, a.proposed(ctx, c, v, s.ID(), p))
 	})
+}
+
+// proposed shows an intent that nodes have taken, and follows it.
+func (a *app) proposed(ctx context.Context, c *client.Circle, v client.Vault, id statement.ID, p proposal) error {
+	vaults := []client.Vault{v}
+	if !p.noWait {
+		return a.follow(ctx, c, vaults, id, p.until)
+	}
+	one, failed, err := c.Case(ctx, vaults, id)
+	if err != nil {
+		return err
+	}
+	return a.showCase(one, failed)
+}
+
+// submitted keeps people from running the command again once nodes have the intent, or may
+// have it: a second run makes a second intent, which pays twice.
+func submitted(ctx context.Context, id statement.ID, taken bool, err error) error {
+	next := fmt.Sprintf("intent %s is with the nodes: follow it with `ostraka tx show %[1]s`; do not propose it again", id.Short())
+	if !taken {
+		next = fmt.Sprintf("intent %s may be with the nodes: look in `ostraka tx list` before you propose it again", id.Short())
+	}
+	var explained *problem
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return &problem{codeError, errors.New("interrupted"), next}
+	case client.Classify(err) == client.NotReady && !errors.As(err, &explained):
+		return notReady(next, "%w", err)
+	}
+	return err
 }
 
 // explainQuote says which flags replace what the nodes cannot read.
