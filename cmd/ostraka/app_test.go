@@ -39,6 +39,11 @@ func alone(t *testing.T) string {
 func TestUsage(t *testing.T) {
 	dir := alone(t)
 	const id = "ed25519:3e97a43b5587267e4442a7e6927da5b6c9c7215651115f654ff5fbdf57335d59"
+	officer := filepath.Join(dir, "officer.pub")
+	if err := os.WriteFile(officer, []byte("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINpdJhB7cXjHPdG0PUocJmob4Qe9OVGfbqobqyA9DO7i officer@acme\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	acme := "node init --operator acme --entity Acme --officer " + officer + " --dir " + dir + "/n"
 	for _, c := range []struct{ args, want string }{
 		{"nonsense", `unknown command "nonsense"`},
 		{"--nonsense", "unknown flag"},
@@ -58,6 +63,12 @@ func TestUsage(t *testing.T) {
 		{"node init", "--operator"},
 		{"node init --operator acme --entity Acme", "--officer: give at least one"},
 		{"node init --operator acme --entity Acme --officer /nowhere", "--officer /nowhere"},
+		{acme + " --link 0.0.0.0:7700", "cannot dial the link address 0.0.0.0:7700"},
+		{acme + " --link [::]:7700", "next: give --advertise HOST:PORT"},
+		{acme + " --link :7700", "next: give --advertise HOST:PORT"},
+		{acme + " --link 7700", "is not host:port"},
+		{acme + " --advertise 0.0.0.0:7700", "cannot dial the link address"},
+		{acme + " --metrics 0.0.0.0:9", "--metrics: "},
 		{"node run --log-level loud", `--log-level: "loud"`},
 		{"node run --log-format xml", `--log-format: "xml"`},
 		{"context add acme 127.0.0.1:1 ed25519:00", "want ed25519: and 64"},

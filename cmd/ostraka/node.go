@@ -10,7 +10,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -105,6 +107,15 @@ func completeSettings(s *node.Settings, officers, rpcs []string) error {
 		}
 		s.Officers = append(s.Officers, key.String())
 	}
+	if dialable(*s) != nil {
+		return &problem{codeUsage, dialable(*s), "give --advertise HOST:PORT, which other nodes can dial"}
+	}
+	if s.Metrics != "" {
+		host, _, err := net.SplitHostPort(s.Metrics)
+		if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return usage("--metrics: %q is not a loopback host:port such as 127.0.0.1:7702", s.Metrics)
+		}
+	}
 	for _, r := range rpcs {
 		chain, url, ok := strings.Cut(r, "=")
 		if !ok || statement.CheckChain(chain) != nil {
@@ -118,6 +129,23 @@ func completeSettings(s *node.Settings, officers, rpcs []string) error {
 	return nil
 }
 
+// dialable refuses to tell other nodes an address that means every interface of a machine: each
+// of them would dial itself.
+func dialable(s node.Settings) error {
+	address := s.Advertise
+	if address == "" {
+		address = s.Link
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("link address %q is not host:port", address)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		return fmt.Errorf("other nodes cannot dial the link address %s", address)
+	}
+	return nil
+}
+
 func (a *app) nodeRunCommand() *cobra.Command {
 	var passFile, level, format string
 	c := &cobra.Command{
@@ -126,6 +154,13 @@ func (a *app) nodeRunCommand() *cobra.Command {
 			log, err := a.logger(level, format)
 			if err != nil {
 				return err
+			}
+			s, err := node.ReadSettings(a.dir)
+			if err != nil {
+				return err
+			}
+			if err := dialable(s); err != nil {
+				return &problem{codeUsage, err, "give --advertise HOST:PORT to `ostraka node init`, or set \"advertise\" in " + a.settings()}
 			}
 			pass, err := a.passphrase(passFile, false)
 			if err != nil {
@@ -138,7 +173,7 @@ func (a *app) nodeRunCommand() *cobra.Command {
 			}
 			err = node.Run(ctx, a.dir, pass, log, node.Ready(ready), node.WithServe(api.Serve(quit, log)))
 			if errors.Is(err, syscall.EADDRINUSE) {
-				return &problem{codeError, err, "stop what uses the port, or choose another one in " + a.dir + "/node.json"}
+				return &problem{codeError, err, "stop what uses the port, or choose another one in " + a.settings()}
 			}
 			return err
 		},
@@ -149,6 +184,9 @@ func (a *app) nodeRunCommand() *cobra.Command {
 	f.StringVar(&format, "log-format", "text", "text or json, to stderr")
 	return c
 }
+
+// settings is the file with what the operator says of its node.
+func (a *app) settings() string { return filepath.Join(a.dir, "node.json") }
 
 func (a *app) logger(level, format string) (*slog.Logger, error) {
 	var l slog.Level
