@@ -208,7 +208,7 @@ func (x Context) check() error {
 		for _, o := range x.Nodes[:i] {
 			// One node under two names would agree with itself.
 			if n.Identity.Equal(o.Identity) || n.Address == o.Address {
-				return fmt.Errorf("node %q: has the identity or address of node %q", n.Name, o.Name)
+				return fmt.Errorf("node %q: %w %q", n.Name, ErrTwice, o.Name)
 			}
 		}
 	}
@@ -235,6 +235,14 @@ func (n Node) check() error {
 func (c Contexts) find(name string) (int, bool) {
 	return slices.BinarySearchFunc(c.All, name, func(x Context, name string) int { return strings.Compare(x.Name, name) })
 }
+
+// ErrListed says that a context has another node of that name, ErrTwice that it has the node
+// itself under another name, ErrMalformed that what was typed is not of the form it must have.
+var (
+	ErrListed    = errors.New("there is already a node")
+	ErrTwice     = errors.New("it has the identity or address of node")
+	ErrMalformed = errors.New("malformed")
+)
 
 // ErrNoContext says that no nodes are known yet, or not under this name.
 var ErrNoContext = errors.New("no such context")
@@ -266,6 +274,9 @@ func (c Contexts) Use(name string) (Contexts, error) {
 // current one. A node of that name with another address or identity is replaced only if
 // replace says so: a new identity must have been compared by another way.
 func (c Contexts) Add(context string, n Node, replace bool) (Contexts, error) {
+	if err := n.check(); err != nil {
+		return c, fmt.Errorf("%w node %q: %w", ErrMalformed, n.Name, err)
+	}
 	c.All = slices.Clone(c.All)
 	i, ok := c.find(context)
 	if !ok {
@@ -279,7 +290,7 @@ func (c Contexts) Add(context string, n Node, replace bool) (Contexts, error) {
 	} else if old := x.Nodes[j]; replace || old.Address == n.Address && old.Identity.Equal(n.Identity) {
 		x.Nodes[j] = n
 	} else {
-		return c, fmt.Errorf("context %q has a node %q already, at %s with %s", context, n.Name, old.Address, FormatIdentity(old.Identity))
+		return c, fmt.Errorf("context %q: %w %q, at %s with %s", context, ErrListed, n.Name, old.Address, FormatIdentity(old.Identity))
 	}
 	if c.Current == "" {
 		c.Current = context

@@ -30,6 +30,7 @@ func Classify(err error) Class {
 		closed     *ClosedError
 		alarm      *AlarmError
 		absent     *AbsentError
+		early      *EarlyError
 		answer     *connect.Error
 	)
 	switch {
@@ -37,11 +38,11 @@ func Classify(err error) Class {
 		return nodes.class()
 	case errors.As(err, &alarm):
 		return Unverified
-	case errors.As(err, &refused):
+	case errors.As(err, &refused), errors.Is(err, ErrExists):
 		return Refused
 	case errors.As(err, &closed):
 		return closed.class()
-	case errors.As(err, &absent):
+	case errors.As(err, &absent), errors.As(err, &early):
 		return NotReady
 	case errors.As(err, &difference), errors.As(err, &identity), errors.As(err, &unverified):
 		return Unverified
@@ -76,6 +77,11 @@ func Down(err error) bool {
 	}
 	return errors.Is(err, context.DeadlineExceeded)
 }
+
+// An EarlyError says that something is not there yet, and will be when others have done their part.
+type EarlyError struct{ What string }
+
+func (e *EarlyError) Error() string { return e.What }
 
 // A VerifyError says that what a node showed does not hold.
 type VerifyError struct {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -45,7 +46,7 @@ func nextPath(all []Account, department, name string) (path [2]uint32, err error
 	for _, a := range all {
 		switch {
 		case a.Department == department && a.Name == name:
-			return path, &RefusedError{fmt.Sprintf("account %s/%s exists already", department, name)}
+			return path, fmt.Errorf("account %s/%s %w", department, name, ErrExists)
 		case a.Department == department:
 			path[0], known = a.Path[0], true
 		}
@@ -61,6 +62,9 @@ func nextPath(all []Account, department, name string) (path [2]uint32, err error
 	}
 	return path, nil
 }
+
+// ErrExists says that something of that name was made before.
+var ErrExists = errors.New("exists already")
 
 // A RefusedError says that the vault's rules forbid something; no node needs to be asked.
 type RefusedError struct{ Reason string }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 
 	"connectrpc.com/connect"
 
@@ -30,6 +31,9 @@ type Own struct {
 	roster charter.Roster
 }
 
+// ErrNoCharter says that the operators have not founded their circle yet.
+var ErrNoCharter error = &EarlyError{"there is no charter yet"}
+
 // OpenOwn asks the node of a data folder for the charter, which stands at its people's
 // interface.
 func OpenOwn(ctx context.Context, dir string) (*Own, error) {
@@ -40,7 +44,7 @@ func OpenOwn(ctx context.Context, dir string) (*Own, error) {
 	}
 	o.name = status.Msg.Operator
 	if len(status.Msg.Charter) == 0 {
-		return nil, connect.NewError(connect.CodeUnavailable, errors.New("there is no charter yet"))
+		return nil, fmt.Errorf("node %s: %w", o.name, ErrNoCharter)
 	}
 	n := Node{o.name, status.Msg.People, ed25519.PublicKey(status.Msg.Identity)}
 	c := Dial(Context{Name: "own", Nodes: []Node{n}}, nil, Cache{})

@@ -168,7 +168,7 @@ func (c *Circle) complete(ctx context.Context, t Transfer, from evm.Address) (ev
 func (c *Circle) Prepare(ctx context.Context, t Transfer) (statement.Statement, error) {
 	v := t.Vault
 	if v.Record == nil || v.State != Ready {
-		return statement.Statement{}, connect.NewError(connect.CodeUnavailable, fmt.Errorf("vault %s is not ready: %s", v.Name, v.State))
+		return statement.Statement{}, &EarlyError{fmt.Sprintf("vault %s is not ready: %s", v.Name, v.State)}
 	}
 	if c.signer == nil {
 		return statement.Statement{}, ErrNoKey

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -108,6 +109,9 @@ func (a *app) accountCreateCommand() *cobra.Command {
 
 func (a *app) createAccount(ctx context.Context, c *client.Circle, v client.Vault, department, name string) error {
 	x, taken, err := client.CreateAccount(ctx, c, v, department, name)
+	if errors.Is(err, client.ErrExists) {
+		return refused(fmt.Sprintf("`ostraka account list %s` shows the accounts; `ostraka address new %s %s/%s` gives out an address of this one", v.Name, v.Name, department, name), "%w", err)
+	}
 	if err != nil {
 		return err
 	}

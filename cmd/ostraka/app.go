@@ -55,6 +55,9 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 	if p.code == codeUsage && p.next == "" {
 		p.next = fmt.Sprintf("see `%s --help`", cmd.CommandPath())
 	}
+	if p.code == codeRefused && p.next == "" && strings.HasPrefix(cmd.CommandPath(), "ostraka tx ") {
+		p.next = "`ostraka tx explain ID` shows each node's rule and reason"
+	}
 	fmt.Fprintf(a.err, "ostraka: %s\n", p.err)
 	if p.next != "" {
 		fmt.Fprintf(a.err, "  next: %s\n", p.next)

@@ -84,7 +84,7 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%s: code %d, stdout %q, stderr %q; want 2 and %q", c.args, code, out, errs, c.want)
 		}
 	}
-	if code, _, errs := try("context", "add", "acme", "nowhere", id); code != codeError || !strings.Contains(errs, "host:port") {
+	if code, _, errs := try("context", "add", "acme", "nowhere", id); code != codeUsage || !strings.Contains(errs, "host:port") {
 		t.Errorf("an address without port: %d, %s", code, errs)
 	}
 }
@@ -238,5 +238,33 @@ func TestSubmitted(t *testing.T) {
 	}
 	if err := submitted(on, statement.ID{}, true, nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// The next step fits what went wrong, not merely its exit code.
+func TestNext(t *testing.T) {
+	dir := alone(t)
+	const id = "ed25519:3e97a43b5587267e4442a7e6927da5b6c9c7215651115f654ff5fbdf57335d59"
+	if code, _, errs := try("context", "add", "acme", "127.0.0.1:1", id); code != codeDone {
+		t.Fatal(errs)
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"context add bolt 127.0.0.1:2 " + id, codeError, "every node stands there once"},
+		{"context add acme 127.0.0.1:2 " + id, codeError, "--replace takes the new ones"},
+		{"node status --dir " + dir, codeNotReady, "make a node with `ostraka node init"},
+	} {
+		if code, _, errs := try(strings.Fields(c.args)...); code != c.code || !strings.Contains(errs, c.want) {
+			t.Errorf("%s: code %d, %s; want %d and %q", c.args, code, errs, c.code, c.want)
+		}
+	}
+	if p := explain(fmt.Errorf("node acme: %w", client.ErrNoCharter)); p.code != codeNotReady || !strings.Contains(p.next, "operator accept") || strings.Contains(p.err.Error(), "reached") {
+		t.Errorf("no charter: %+v", p)
+	}
+	if p := explain(connect.NewError(connect.CodeFailedPrecondition, errors.New("x"))); p.next != "" {
+		t.Errorf("refused outside of tx: next %q", p.next)
 	}
 }

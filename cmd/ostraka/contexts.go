@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -99,10 +100,13 @@ func (a *app) contextAddCommand() *cobra.Command {
 					name = "default"
 				}
 				all, err := all.Add(name, client.Node{Name: args[0], Address: args[1], Identity: identity}, replace)
-				if err != nil {
+				switch {
+				case errors.Is(err, client.ErrListed):
 					return all, &problem{codeError, err, "compare the node's address and identity with its operator by telephone; --replace takes the new ones"}
+				case errors.Is(err, client.ErrTwice):
+					return all, &problem{codeError, err, "`ostraka context list` shows it: every node stands there once, and two nodes share no address"}
 				}
-				return all, nil
+				return all, err
 			})
 		},
 	}

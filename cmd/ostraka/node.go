@@ -206,6 +206,9 @@ func (a *app) logger(level, format string) (*slog.Logger, error) {
 // operatorError explains a node that cannot be reached over its socket.
 func (a *app) operatorError(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		if _, err := os.Stat(a.settings()); errors.Is(err, fs.ErrNotExist) {
+			return notReady("make a node with `ostraka node init --dir "+a.dir+"`, or name another folder with --dir", "%s holds no node", a.dir)
+		}
 		return notReady("start it with `ostraka node run --dir "+a.dir+"`, or name another folder with --dir", "no node runs in %s", a.dir)
 	}
 	return err

@@ -75,6 +75,7 @@ func explain(err error) *problem {
 	var nodes *client.NodesError
 	var rules *client.RefusedError
 	var closed *client.ClosedError
+	var early *client.EarlyError
 	switch {
 	case errors.Is(err, context.Canceled):
 		out.code, out.err, out.next = codeError, errors.New("interrupted"), "run the command again: nothing that was submitted is lost"
@@ -88,6 +89,12 @@ func explain(err error) *problem {
 		out.next = fmt.Sprintf("`ostraka tx explain %.8s` shows each node's rule and reason; what is right can be proposed anew", closed.Case.ID().String())
 	case errors.As(err, &rules):
 		out.next = "`ostraka vault show NAME` shows what the vault allows, and whom"
+	case errors.Is(err, client.ErrMalformed):
+		out.code = codeUsage
+	case errors.Is(err, client.ErrNoCharter):
+		out.next = "an officer of every operator runs `ostraka operator accept`; `ostraka node status` shows the circle once all have"
+	case errors.As(err, &early):
+		out.next = "`ostraka vault show NAME` shows what the vault waits for"
 	case errors.Is(err, client.ErrNoKey):
 		out.next = "give --key FILE, or add the key to the ssh-agent with `ssh-add`"
 	case errors.Is(err, client.ErrUnknown):
@@ -102,8 +109,6 @@ func explain(err error) *problem {
 		out.next = "sign nothing; tell the operator of the node named here"
 	case out.code == codeNotReady:
 		out.next = "try again in a while; `ostraka doctor` shows what an operator's node waits for"
-	case out.code == codeRefused:
-		out.next = "`ostraka tx explain ID` shows each node's rule and reason"
 	}
 	return out
 }
