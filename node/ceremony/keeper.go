@@ -37,9 +37,10 @@ const (
 	testTimeout   = 30 * time.Second
 	setupLife     = 5 * time.Minute  // clocks may differ by that much
 	turn          = 5 * time.Second  // the next node may open after that
-	retry         = 10 * time.Second // after an attempt failed
+	retry         = 10 * time.Second // after an attempt failed, doubled each time
+	maxDoubling   = 4                // so 160 s at most: an hour's trouble does not use up all attempts
 	finalPatience = 3 * time.Minute  // for the FINALs of others; then a new attempt begins beside
-	pendingLife   = time.Minute      // a record without certificate is given up after that
+	pendingLife   = 15 * time.Second // a record without certificate is given up after that
 )
 
 // Config is what a Keeper works with.
@@ -84,6 +85,7 @@ type vault struct {
 	signed   map[string][]byte     // operator → node signature over it
 	since    time.Time             // when the present step became ours to move
 	next     time.Time             // not before this
+	fails    int                   // sessions that failed since the node started
 	lastErr  error                 // why the last attempt failed
 	proofs   map[engine.PartyID]time.Time
 	checks   map[engine.PartyID]int // failed pair set-ups
