@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -29,6 +30,7 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	ends     <-chan struct{} // closed when a signal asks to end
+	parsed   bool            // the flags were understood
 	printed  bool            // the one JSON document was written
 }
 
@@ -46,6 +48,8 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	if err == nil {
 		return codeDone
 	}
+	// A mistake that ends the reading of flags may stand before --json.
+	a.json = a.json || !a.parsed && slices.Contains(args, "--json")
 	return a.fail(cmd, err)
 }
 
@@ -79,6 +83,7 @@ func (a *app) root() *cobra.Command {
 			"and people ask every node and compare the answers.\n\nStart with `ostraka demo`: three operators on this machine.",
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		PersistentPreRun:  func(*cobra.Command, []string) { a.parsed = true },
 	}
 	f := root.PersistentFlags()
 	f.BoolVar(&a.json, "json", false, "print one JSON document on stdout, and nothing else there")

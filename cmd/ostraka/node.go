@@ -146,6 +146,14 @@ func dialable(s node.Settings) error {
 	return nil
 }
 
+// runDocument is shown once the node runs.
+type runDocument struct {
+	Operator string `json:"operator"`
+	Link     string `json:"link"`
+	People   string `json:"people"`
+	Socket   string `json:"socket"`
+}
+
 func (a *app) nodeRunCommand() *cobra.Command {
 	var passFile, level, format string
 	c := &cobra.Command{
@@ -169,7 +177,8 @@ func (a *app) nodeRunCommand() *cobra.Command {
 			ctx, quit := context.WithCancel(c.Context())
 			defer quit()
 			ready := func(at node.Addresses) {
-				a.say("node runs: link %s, people %s, operator's socket %s", at.Link, at.People, at.Socket)
+				log.Info("operator's interface", "socket", at.Socket)
+				_ = a.show(runDocument{s.Operator, at.Link, at.People, at.Socket}, func(io.Writer) {})
 			}
 			err = node.Run(ctx, a.dir, pass, log, node.Ready(ready), node.WithServe(api.Serve(quit, log)))
 			if errors.Is(err, syscall.EADDRINUSE) {
