@@ -39,13 +39,11 @@ func (k *Keeper) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*sessi
 	return nil, fmt.Errorf("protocol %q is not known here", s.Protocol)
 }
 
-// maxAhead bounds how many attempts a Setup may skip: we may have been away.
-const maxAhead = 16
-
-// find looks for the vault and attempt that a key id belongs to.
+// find looks for the vault and attempt that a key id belongs to. A Setup may skip any number
+// of attempts: a node whose clock was wrong, or that was away, must find back to the others.
 func (k *Keeper) find(key [32]byte) (*vault, uint64) {
 	for _, w := range k.vaults {
-		for a := w.number; a <= w.number+maxAhead; a++ {
+		for a := w.number; a <= maxAttempts; a++ {
 			if a > 0 && epoch.KeyID(w.ID, w.Suite, a) == key {
 				return w, a
 			}
@@ -214,7 +212,8 @@ func (k *Keeper) ended(ctx context.Context, w *vault, s *mpc.Setup, now time.Tim
 	if err == nil {
 		return
 	}
-	w.next = now.Add(retry)
+	w.next = now.Add(retry << min(w.fails, maxDoubling))
+	w.fails++
 	var checks *pair.CheckFailed
 	if errors.As(err, &checks) {
 		k.countChecks(ctx, w, checks.Peers)

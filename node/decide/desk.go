@@ -73,6 +73,7 @@ type Desk struct {
 	mu    sync.Mutex
 	files map[statement.ID]*file
 	live  map[statement.ID]*file // those that time or the chain may still move
+	poor  map[engine.PartyID]record
 }
 
 // file is one intent and all that is known of it.
@@ -113,7 +114,7 @@ type ruling struct {
 
 // New makes a desk; Load brings its files back.
 func New(cfg Config) *Desk {
-	return &Desk{cfg: cfg, files: map[statement.ID]*file{}, live: map[statement.ID]*file{}}
+	return &Desk{cfg: cfg, files: map[statement.ID]*file{}, live: map[statement.ID]*file{}, poor: map[engine.PartyID]record{}}
 }
 
 // ErrUnknown says that no such intent is here.

@@ -109,26 +109,46 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 // be used are left out; so are those who failed the last session, if t others are there: one
 // silent operator of a t-of-n vault must not halt it.
 func (d *Desk) signers(ctx context.Context, now time.Time, v ceremony.View, f *file) ([]mpc.Party, error) {
+	all, good, err := d.willing(ctx, now, v, f)
+	if t := v.Vault.Threshold; len(good) >= t {
+		return good[:t], err
+	}
+	return all[:min(v.Vault.Threshold, len(all))], err
+}
+
+// willing lists who could sign, and those of them whom we have no reason to leave out.
+func (d *Desk) willing(ctx context.Context, now time.Time, v ceremony.View, f *file) (all, good []mpc.Party, err error) {
 	unfit, err := d.cfg.Unfit(ctx, v.Current.Record.KeyID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all, good []mpc.Party
 	for _, p := range v.Parties {
 		there := p.ID == d.cfg.Self || d.cfg.Reachable(p.ID)
 		if !there || unfit[p.ID] || f.life.Verdict(v.Names[p.ID]) != intent.Allow {
 			continue
 		}
 		all = append(all, p)
-		if !now.Before(f.skip[p.ID]) {
+		if !now.Before(f.skip[p.ID]) && !d.shuns(now, p.ID) {
 			good = append(good, p)
 		}
 	}
-	t := v.Vault.Threshold
-	if len(good) >= t {
-		return good[:t], nil
+	return all, good, nil
+}
+
+// avoids refuses a session with somebody who failed us lately, in whatever intent, while t
+// others are there: one operator that opens sessions and lets them die must not keep the
+// others from signing.
+func (d *Desk) avoids(ctx context.Context, now time.Time, v ceremony.View, f *file, s *mpc.Setup) error {
+	_, good, err := d.willing(ctx, now, v, f)
+	if err != nil || len(good) < v.Vault.Threshold {
+		return err
 	}
-	return all[:min(t, len(all))], nil
+	for _, p := range s.Parties {
+		if p.ID != d.cfg.Self && d.shuns(now, p.ID) {
+			return fmt.Errorf("intent %s: not now with %s: sessions with it failed, and others are there", f.stmt.ID().Short(), v.Names[p.ID])
+		}
+	}
+	return nil
 }
 
 // Admit decides whether we take part in a signing session. The digest is derived again from
@@ -152,6 +172,9 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 		return nil, fmt.Errorf("intent %s: not now: a cancellation or rejection waits, or the opener's last session never began", f.stmt.ID().Short())
 	}
 	if err := f.life.CheckSign(d.cfg.Operator, now); err != nil {
+		return nil, err
+	}
+	if err := d.avoids(ctx, now, v, f, s); err != nil {
 		return nil, err
 	}
 	if f.tx == nil {
@@ -208,6 +231,7 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, keys *protocol.Keys,
 		},
 		Done: func(ctx context.Context, now time.Time, err error, sentLast bool) {
 			keys.Wipe()
+			d.shun(now, s, err)
 			if err == nil {
 				return
 			}

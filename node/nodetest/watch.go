@@ -26,9 +26,10 @@ import (
 
 // First bytes of frames that are no session's (spec/node 2).
 const (
-	FrameNote    = 16
-	FrameVerdict = 17
-	FrameDecline = 18
+	FrameNote      = 16
+	FrameVerdict   = 17
+	FrameDecline   = 18
+	FrameChallenge = 19
 )
 
 // A Watch fails the test when
@@ -43,6 +44,9 @@ const (
 //   - two keys of one vault are published;
 //   - a record is in force anywhere, and fewer than all its members can load a share that is
 //     consistent with it and with the key (I4).
+//
+// A hostile host's words and disk are its own affair: the watch holds only honest nodes to
+// what they say, and all of them to I4.
 type Watch struct {
 	w *World
 
@@ -90,6 +94,15 @@ func (x *Watch) touched(key string) {
 			x.dirty = true
 			x.mu.Unlock()
 		}
+	}
+}
+
+// forged makes a setup known that an attacker made without its node.
+func (x *Watch) forged(frame []byte) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if s, err := mpc.OpenSetup(frame); err == nil {
+		x.setups[s.Hash()] = s
 	}
 }
 
@@ -202,7 +215,7 @@ func (x *Watch) note(p Parcel) {
 	}
 	switch n.Kind {
 	case ceremony.NoteFinal:
-		if f, err := epoch.DecodeFinal(n.Fields[0]); err == nil {
+		if f, err := epoch.DecodeFinal(n.Fields[0]); err == nil && !x.w.hostile(f.From) {
 			x.Finals++
 			x.once(fmt.Sprintf("FINAL of %v by %v", f.Record, f.From), n.Fields[0])
 		}

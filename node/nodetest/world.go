@@ -16,6 +16,8 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/mpc/engine"
+	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store"
@@ -36,6 +38,7 @@ type Host struct {
 	Life    int           // counts starts
 	Commits int           // batches that were given to its store, in all lives
 	Skew    time.Duration // its clock minus the world's
+	Hostile bool          // an attacker holds its keys: the watch expects no honesty of it
 
 	store *memory.Store
 	back  time.Time // when a crashed node starts again
@@ -293,6 +296,18 @@ func (w *World) Deliver() (n int) {
 		}
 	}
 	return n
+}
+
+// Forge delivers a frame that an attacker made with a host's keys, beside its node.
+func (w *World) Forge(from, to *Host, frame []byte) {
+	from.Hostile = true
+	w.Watch.forged(frame)
+	w.Act(to, func() { to.Deliver(context.Background(), w.Clock(to), from.Own.Identity, frame) })
+	w.Watch.look()
+}
+
+func (w *World) hostile(id engine.PartyID) bool {
+	return slices.ContainsFunc(w.Hosts, func(h *Host) bool { return h.Hostile && mpc.IDOf(h.Own.Identity) == id })
 }
 
 // Step lets a moment pass.
