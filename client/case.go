@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -412,10 +413,24 @@ func CollectCases(lists Answers[[]*Case]) ([]*Case, error) {
 	return out, nil
 }
 
+var idBegins = regexp.MustCompile("^[0-9a-f]{8,64}$")
+
+// IDBegins says whether an id can begin so, with 8 or more digits.
+func IDBegins(id string) bool { return idBegins.MatchString(id) }
+
+// CheckIntentID wants an intent's id, or 8 or more digits that it begins with. It returns
+// ErrMalformed.
+func CheckIntentID(id string) error {
+	if !IDBegins(id) {
+		return fmt.Errorf("%w intent id %.80q: give 8 or more hex digits of it, as `ostraka tx list` shows them", ErrMalformed, id)
+	}
+	return nil
+}
+
 // FindCase finds an intent by its id, or by 8 or more digits that the id begins with.
 func FindCase(all []*Case, id string) (*Case, error) {
-	if len(id) < 8 {
-		return nil, fmt.Errorf("intent %q: give 8 or more digits of its id", id)
+	if err := CheckIntentID(id); err != nil {
+		return nil, err
 	}
 	var fit []*Case
 	for _, c := range all {
@@ -506,6 +521,19 @@ func (c *Circle) counts(ctx context.Context, m *Member, id statement.ID, verb si
 	return slices.ContainsFunc(res.Msg.Intent.Votes, func(b *v1.Ballot) bool {
 		return b.Verb == string(verb) && bytes.Equal(bytes.TrimSpace(b.Signature), bytes.TrimSpace(sig))
 	})
+}
+
+// SameNonce are the intents of an address that would use the same nonce of a chain, of which it
+// takes one. Those that ended without a signature leave it free.
+func SameNonce(all []*Case, address, chain string, nonce uint64) []*Case {
+	var out []*Case
+	for _, c := range all {
+		maybe := slices.ContainsFunc(c.Views, func(v View) bool { return v.PossiblySigned })
+		if c.Tx != nil && c.Intent.Address == address && c.Intent.Chain == chain && c.Tx.Facts().Nonce == nonce && (maybe || !c.Closed()) {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // Voted says whether a person has given this answer already.

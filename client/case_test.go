@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -420,5 +421,40 @@ func TestWatch(t *testing.T) {
 	}
 	if err := x.look(at(awaitedPatience), c, nil); Classify(err) != NotReady || !strings.Contains(err.Error(), "bolt is awaited") {
 		t.Fatalf("awaited: %v", err)
+	}
+}
+
+func TestSameNonce(t *testing.T) {
+	w := newWorld(t)
+	open := w.read("acme", w.shown())
+	it := open.Intent
+	closed, risky := *open, *open
+	closed.Views = []View{{Node: "acme", State: "denied"}}
+	risky.Views = []View{{Node: "acme", State: "failed", PossiblySigned: true}}
+	unclear := *open
+	unclear.Tx = nil
+	all := []*Case{open, &closed, &risky, &unclear}
+	if got := SameNonce(all, it.Address, it.Chain, 0); !slices.Equal(got, []*Case{open, &risky}) {
+		t.Errorf("%d intents use the nonce, want the open one and the one that may be signed", len(got))
+	}
+	for name, got := range map[string][]*Case{
+		"nonce": SameNonce(all, it.Address, it.Chain, 1), "chain": SameNonce(all, it.Address, "eip155:2", 0), "address": SameNonce(all, "0x", it.Chain, 0),
+	} {
+		if len(got) != 0 {
+			t.Errorf("another %s: %d intents", name, len(got))
+		}
+	}
+}
+
+func TestIntentID(t *testing.T) {
+	for _, id := range []string{"", "0123456", "0123456g", "0x123456", strings.Repeat("0", 65), "ABCDEF01"} {
+		if err := CheckIntentID(id); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	for _, id := range []string{"01234567", strings.Repeat("a", 64)} {
+		if err := CheckIntentID(id); err != nil {
+			t.Errorf("%q: %v", id, err)
+		}
 	}
 }

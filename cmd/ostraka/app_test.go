@@ -76,7 +76,8 @@ func TestUsage(t *testing.T) {
 		{"demo --keep", "--keep and --dir D go together"},
 		{"demo --dir " + dir, "--keep and --dir D go together"},
 		{"bench -n 0", "want 1 to 100000"},
-		{"session explain abc --local", "8 or more digits"},
+		{"session explain abcdefgh --local", "8 or more hex digits"},
+		{"session explain abc --local", "8 or more hex digits"},
 		{"--timeout soon version", "invalid argument"},
 	} {
 		code, out, errs := try(strings.Fields(c.args)...)

@@ -98,11 +98,11 @@ func (a *app) sessionListCommand() *cobra.Command {
 }
 
 func (a *app) sessionExplainCommand() *cobra.Command {
-	c := &cobra.Command{Use: "explain ID", Short: "Explain a session: who takes part, who is awaited, how it ended", Args: exactly("ID")}
+	c := &cobra.Command{Use: "explain ID", Short: "Explain a session, by its own id or its setup's: who takes part, who is awaited, how it ended", Args: exactly("ID")}
 	local := localFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args[0]) < 8 {
-			return usage("session %q: give 8 or more digits of its id", args[0])
+		if !client.IDBegins(args[0]) {
+			return usage("session %q: give 8 or more hex digits of its id, or of its setup's", args[0])
 		}
 		all, failed, err := a.sessions(cmd.Context(), *local)
 		if err != nil {
@@ -131,7 +131,11 @@ func (a *app) sessionExplainCommand() *cobra.Command {
 				if len(s.Accused) > 0 {
 					fmt.Fprintf(w, "; accused: %s", strings.Join(s.Accused, ", "))
 				}
-				fmt.Fprintf(w, "; from %s until %s\n", s.Started, max(s.Ended, s.Deadline))
+				until := "deadline " + s.Deadline
+				if s.Ended != "" {
+					until = "until " + s.Ended
+				}
+				fmt.Fprintf(w, "; from %s, %s\n", s.Started, until)
 			}
 		})
 	}
