@@ -106,6 +106,7 @@ func (a *app) propose(ctx context.Context, p proposal) error {
 		if err != nil {
 			return explainQuote(err)
 		}
+		a.noteNonce(ctx, c, v, s)
 		taken, err := c.SubmitStatement(ctx, s)
 		if err != nil {
 			return err

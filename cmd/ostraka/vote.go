@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
@@ -17,6 +18,9 @@ import (
 
 // findCase reads one intent at every node; id may be the beginning of one.
 func findCase(ctx context.Context, r client.Reader, id string) ([]client.Vault, *client.Case, []client.Failure, error) {
+	if err := client.CheckIntentID(id); err != nil {
+		return nil, nil, nil, err
+	}
 	vaults, _, err := r.Vaults(ctx)
 	if err != nil {
 		return nil, nil, nil, err
@@ -75,6 +79,9 @@ func (a *app) vote(ctx context.Context, verb signet.Verb, id string, yes bool) e
 	if err := a.examine(c, one, verb); err != nil {
 		return err
 	}
+	if verb == signet.Approve {
+		a.noteNonce(ctx, c, one.Vault, one.Statement)
+	}
 	person, err := one.Vault.Who(c.Signer().Key())
 	if err != nil {
 		return refused("use the key that the vault lists for you (`ostraka vault show "+one.Vault.Name+"`)", "%w", err)
@@ -108,6 +115,29 @@ func (a *app) vote(ctx context.Context, verb signet.Verb, id string, yes bool) e
 		fmt.Fprintf(w, "Intent %.8s %s as %s at %s. State: %s\n", d.ID, done, d.Person, strings.Join(d.Taken, ", "), d.State)
 		a.down(taken.Failures())
 	})
+}
+
+// noteNonce tells of other intents that would use the same nonce: of two, one is in vain, or
+// was meant to be the only one. It stops nothing, since who replaces a transaction wants that.
+func (a *app) noteNonce(ctx context.Context, c *client.Circle, v client.Vault, s statement.Statement) {
+	it, err := intent.Of(s)
+	if err != nil {
+		return
+	}
+	tx, err := evm.Decode(it.Transaction)
+	if err != nil {
+		return
+	}
+	all, _, err := c.Cases(ctx, []client.Vault{v}, v.ID)
+	if err != nil {
+		a.say("note: whether another intent uses this nonce is not known: %v", err)
+		return
+	}
+	for _, x := range client.SameNonce(all, it.Address, it.Chain, tx.Facts().Nonce) {
+		if x.ID() != s.ID() {
+			a.say("note: nonce %d of this address is used by intent %s (%s)", tx.Facts().Nonce, x.ID().Short(), x.State())
+		}
+	}
 }
 
 // examine shows what would be signed and refuses to sign what nobody can judge. Approving
