@@ -321,6 +321,22 @@ func (c *Case) Decision(operator string) (Decision, bool) {
 	return c.Decisions[i], true
 }
 
+// Reason is why an operator denies. Rejections are told in words from the votes verified here.
+func (c *Case) Reason(d Decision) string {
+	t := c.Tally()
+	if d.Rule != intent.RuleRejected || len(t.Rejected) == 0 {
+		return d.Reason
+	}
+	count := func(n int, one, more string) string {
+		if n == 1 {
+			return "1 " + one
+		}
+		return fmt.Sprintf("%d %s", n, more)
+	}
+	return fmt.Sprintf("rejected by %s; %s needed, %s left", strings.Join(t.Rejected, ", "),
+		count(t.Need, "approval", "approvals"), count(len(t.Awaited), "person", "people"))
+}
+
 // Awaited are the operators that signing waits for, in words of the nodes.
 func (c *Case) Awaited() (out []string) {
 	for _, v := range c.Views {

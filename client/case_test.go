@@ -458,3 +458,18 @@ func TestIntentID(t *testing.T) {
 		}
 	}
 }
+
+func TestReason(t *testing.T) {
+	w := newWorld(t)
+	m := w.shown()
+	m.Votes = []*v1.Ballot{w.ballot("bob", signet.Reject)}
+	c := w.read("acme", m)
+	d := Decision{Decision: intent.Decision{Operator: "acme", Rule: intent.RuleRejected, Reason: "rejected by [bob]"}}
+	if got, want := c.Reason(d), "rejected by bob; 2 approvals needed, 1 person left"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	d.Rule, d.Reason = intent.RuleChain, "another chain"
+	if got := c.Reason(d); got != "another chain" {
+		t.Errorf("%q", got)
+	}
+}

@@ -227,7 +227,7 @@ func (e *ClosedError) Error() string {
 	parts := []string{fmt.Sprintf("intent %s is %s", e.Case.ID().Short(), e.Case.State())}
 	for _, d := range e.Case.Decisions {
 		if d.Verdict == intent.Deny {
-			parts = append(parts, fmt.Sprintf("%s denies by rule %s: %s", d.Operator, d.Rule, d.Reason))
+			parts = append(parts, fmt.Sprintf("%s denies by rule %s: %s", d.Operator, d.Rule, e.Case.Reason(d)))
 		}
 	}
 	for _, v := range e.Case.Views {

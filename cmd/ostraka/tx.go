@@ -185,7 +185,7 @@ func printState(w io.Writer, c *client.Case) {
 	if len(t.Approved) > 0 {
 		fmt.Fprintf(w, " (%s)", strings.Join(t.Approved, ", "))
 	}
-	if t.Need > 0 {
+	if t.Need > 0 && !c.Closed() && c.Signed == nil {
 		fmt.Fprintf(w, "; %d more of %s must approve", t.Need, strings.Join(t.Awaited, ", "))
 	}
 	if len(t.Rejected) > 0 {
@@ -198,12 +198,12 @@ func printState(w io.Writer, c *client.Case) {
 		case !ok:
 			fmt.Fprintf(w, "  %-12s has not decided\n", name)
 		case d.Verdict == intent.Deny:
-			fmt.Fprintf(w, "  %-12s DENY by rule %s: %s\n", name, d.Rule, d.Reason)
+			fmt.Fprintf(w, "  %-12s DENY by rule %s: %s\n", name, d.Rule, c.Reason(d))
 		default:
 			fmt.Fprintf(w, "  %-12s ALLOW by rule %s\n", name, d.Rule)
 		}
 	}
-	if awaited := c.Awaited(); len(awaited) > 0 && c.Signed == nil {
+	if awaited := c.Awaited(); len(awaited) > 0 && c.Signed == nil && !c.Closed() {
 		fmt.Fprintf(w, "Awaited: %s\n", strings.Join(awaited, ", "))
 	}
 	if c.Signed != nil {
