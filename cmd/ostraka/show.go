@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,6 +117,45 @@ func (a *app) txShowCommand() *cobra.Command {
 	return c
 }
 
+// printDecisions shows who decided what, and then what each decoded: equal facts once, so that
+// a difference stands out.
+func printDecisions(w io.Writer, c *client.Case) {
+	if len(c.Decisions) > 0 {
+		fmt.Fprintln(w)
+	}
+	var same [][]client.Decision
+	for _, d := range c.Decisions {
+		fmt.Fprintf(w, "%s decided %s at %s, by rule %s", d.Operator, d.Verdict, statement.FormatTime(d.Created), d.Rule)
+		if why := c.Reason(d); why != "" {
+			fmt.Fprintf(w, ": %s", why)
+		}
+		fmt.Fprintln(w)
+		i := slices.IndexFunc(same, func(o []client.Decision) bool { return slices.Equal(o[0].Facts, d.Facts) })
+		if i < 0 {
+			same = append(same, []client.Decision{d})
+			continue
+		}
+		same[i] = append(same[i], d)
+	}
+	for _, group := range same {
+		var names []string
+		for _, d := range group {
+			names = append(names, d.Operator)
+		}
+		facts, did := group[0].Facts, "decoded:"
+		switch {
+		case len(facts) == 0:
+			did = "decoded nothing."
+		case len(group) > 1:
+			did = "decoded the same:"
+		}
+		fmt.Fprintf(w, "\n%s %s\n", strings.Join(names, ", "), did)
+		for _, f := range facts {
+			fmt.Fprintf(w, "  %-14s %s\n", f.Name, f.Value)
+		}
+	}
+}
+
 func (a *app) txExplainCommand() *cobra.Command {
 	c := &cobra.Command{Use: "explain ID", Short: "Explain an intent: each node's decision, rule and decoded facts; what is missing; who is awaited", Args: exactly("ID")}
 	local := localFlag(c)
@@ -123,16 +163,7 @@ func (a *app) txExplainCommand() *cobra.Command {
 		return a.oneCase(cmd.Context(), *local, args[0], func(w io.Writer, one *client.Case) {
 			printFacts(w, one)
 			printState(w, one)
-			for _, d := range one.Decisions {
-				fmt.Fprintf(w, "\n%s decided %s at %s, by rule %s", d.Operator, d.Verdict, statement.FormatTime(d.Created), d.Rule)
-				if d.Reason != "" {
-					fmt.Fprintf(w, ": %s", d.Reason)
-				}
-				fmt.Fprintln(w, "\n  it decoded:")
-				for _, f := range d.Facts {
-					fmt.Fprintf(w, "    %-14s %s\n", f.Name, f.Value)
-				}
-			}
+			printDecisions(w, one)
 			fmt.Fprintln(w)
 			for _, v := range one.Views {
 				fmt.Fprintf(w, "node %s: %s since %s", v.Node, v.State, v.Changed)
