@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -138,6 +140,14 @@ func exactly(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// intentID wants one argument: an intent's id, or its first digits.
+func intentID(c *cobra.Command, args []string) error {
+	if err := exactly("ID")(c, args); err != nil {
+		return err
+	}
+	return client.CheckIntentID(args[0])
+}
+
 func none(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usage("unexpected argument %q", args[0])
@@ -225,5 +235,9 @@ func (a *app) signer() (*client.Signer, error) {
 	if a.key == "" {
 		return client.AgentKey(nil)
 	}
-	return client.KeyFile(a.key, func() ([]byte, error) { return a.askSecret("Passphrase of " + a.key + ": ") })
+	s, err := client.KeyFile(a.key, func() ([]byte, error) { return a.askSecret("Passphrase of " + a.key + ": ") })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &problem{codeError, err, "give an SSH key that exists: --key FILE or $OSTRAKA_KEY"}
+	}
+	return s, err
 }

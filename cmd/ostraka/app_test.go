@@ -57,6 +57,10 @@ func TestUsage(t *testing.T) {
 		{"tx propose --vault v --account a/b --to x --amount 1 --unit token", "--unit token needs --token"},
 		{"tx propose --vault v --account a/b --to x --amount 1 --until never", `--until "never"`},
 		{"tx propose --vault v --account a/b --to x --amount 1 --chain 1", `--chain "1"`},
+		{"tx show nonsense --local", "malformed intent id"},
+		{"operator join nonsense", "invitation"},
+		{"vault create -f " + dir + "/none", "give a file that exists with -f FILE"},
+		{"vault create -f " + officer, "vault file: "},
 		{"account create --vault v ops", `want DEPARTMENT/ACCOUNT`},
 		{"account create ops/main", "give the vault with --vault"},
 		{"vault create", "give the vault's file with -f FILE"},
@@ -259,6 +263,7 @@ func TestNext(t *testing.T) {
 	}{
 		{"context add bolt 127.0.0.1:2 " + id, codeError, "every node stands there once"},
 		{"context add acme 127.0.0.1:2 " + id, codeError, "--replace takes the new ones"},
+		{"vault list --key " + dir + "/none", codeError, "give an SSH key that exists"},
 		{"node status --dir " + dir, codeNotReady, "make a node with `ostraka node init"},
 	} {
 		if code, _, errs := try(strings.Fields(c.args)...); code != c.code || !strings.Contains(errs, c.want) {
@@ -270,5 +275,25 @@ func TestNext(t *testing.T) {
 	}
 	if p := explain(connect.NewError(connect.CodeFailedPrecondition, errors.New("x"))); p.next != "" {
 		t.Errorf("refused outside of tx: next %q", p.next)
+	}
+}
+
+// Fees that contradict one another are refused before a node is asked.
+func TestFees(t *testing.T) {
+	for _, c := range []struct {
+		p    proposal
+		want string
+	}{
+		{proposal{feeCap: "1", tipCap: "2"}, "--tip-cap 2 is above --fee-cap 1"},
+		{proposal{legacy: true, tipCap: "2"}, "does not go with --legacy"},
+		{proposal{feeCap: "x"}, "--fee-cap"},
+		{proposal{nonce: "-1"}, "--nonce"},
+	} {
+		if p := explain(c.p.numbers(&client.Transfer{})); p.code != codeUsage || !strings.Contains(p.err.Error(), c.want) {
+			t.Errorf("%+v: %v, code %d; want %q", c.p, p.err, p.code, c.want)
+		}
+	}
+	if err := (proposal{feeCap: "2", tipCap: "2"}).numbers(&client.Transfer{}); err != nil {
+		t.Error(err)
 	}
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/store"
 )
 
 func (a *app) nodeCommand() *cobra.Command {
@@ -54,6 +55,9 @@ func (a *app) nodeInitCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := completeSettings(&s, officers, rpcs); err != nil {
 				return err
+			}
+			if _, err := os.Stat(a.settings()); err == nil {
+				return &problem{codeError, fmt.Errorf("%s holds a node already", a.dir), "run it with `ostraka node run --dir " + a.dir + "`, or name another folder with --dir"}
 			}
 			pass, err := a.passphrase(passFile, true)
 			if err != nil {
@@ -183,6 +187,9 @@ func (a *app) nodeRunCommand() *cobra.Command {
 			err = node.Run(ctx, a.dir, pass, log, node.Ready(ready), node.WithServe(api.Serve(quit, log)))
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return &problem{codeError, err, "stop what uses the port, or choose another one in " + a.settings()}
+			}
+			if errors.Is(err, store.ErrLocked) {
+				return &problem{codeError, err, "this node runs already: `ostraka node status --dir " + a.dir + "` shows it, `ostraka node stop --dir " + a.dir + "` stops it"}
 			}
 			return err
 		},

@@ -15,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/circle"
 )
 
 func (a *app) operatorCommand() *cobra.Command {
@@ -52,6 +53,9 @@ func (a *app) joinCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "join LINE", Short: "Take an invitation", Args: exactly("LINE"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if _, err := circle.ParseInvitation(args[0]); err != nil {
+				return &problem{codeUsage, err, "give the whole line that `ostraka operator invite` printed, in quotes"}
+			}
 			ctx, cancel := a.within(c.Context(), 30*time.Second)
 			defer cancel()
 			res, err := client.Operator(a.dir).Join(ctx, connect.NewRequest(&v1.JoinRequest{Line: args[0]}))

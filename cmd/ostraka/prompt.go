@@ -99,7 +99,7 @@ func (a *app) passphrase(file string, twice bool) (secret.Bytes, error) {
 func passphraseFile(path string) (secret.Bytes, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("read the passphrase: %w", err)
+		return secret.Bytes{}, &problem{codeError, fmt.Errorf("read the passphrase: %w", err), "give --passphrase-file FILE, or set $" + passphraseVariable + "; without either it is asked for"}
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return secret.Bytes{}, &problem{codeError, fmt.Errorf("passphrase file %s is open to other users", path), "run `chmod 600 " + path + "`"}

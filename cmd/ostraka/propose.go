@@ -233,6 +233,12 @@ func (p proposal) numbers(t *client.Transfer) error {
 		}
 		*f.to = n
 	}
+	switch {
+	case p.legacy && t.TipCap != nil:
+		return usage("--tip-cap does not go with --legacy: --fee-cap is the gas price")
+	case t.TipCap != nil && t.FeeCap != nil && t.TipCap.Cmp(t.FeeCap) > 0:
+		return usage("--tip-cap %v is above --fee-cap %v", t.TipCap, t.FeeCap)
+	}
 	return nil
 }
 

@@ -103,7 +103,7 @@ func (a *app) oneCase(ctx context.Context, local bool, id string, text func(io.W
 }
 
 func (a *app) txShowCommand() *cobra.Command {
-	c := &cobra.Command{Use: "show ID", Short: "Show an intent: what it does and how far it is", Args: exactly("ID")}
+	c := &cobra.Command{Use: "show ID", Short: "Show an intent: what it does and how far it is", Args: intentID}
 	local := localFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.oneCase(cmd.Context(), *local, args[0], func(w io.Writer, one *client.Case) {
@@ -157,7 +157,7 @@ func printDecisions(w io.Writer, c *client.Case) {
 }
 
 func (a *app) txExplainCommand() *cobra.Command {
-	c := &cobra.Command{Use: "explain ID", Short: "Explain an intent: each node's decision, rule and decoded facts; what is missing; who is awaited", Args: exactly("ID")}
+	c := &cobra.Command{Use: "explain ID", Short: "Explain an intent: each node's decision, rule and decoded facts; what is missing; who is awaited", Args: intentID}
 	local := localFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.oneCase(cmd.Context(), *local, args[0], func(w io.Writer, one *client.Case) {

@@ -227,7 +227,11 @@ func (a *app) vaultCreateCommand() *cobra.Command {
 			}
 			raw, err := os.ReadFile(file)
 			if err != nil {
-				return fmt.Errorf("read the vault's file: %w", err)
+				return &problem{codeUsage, fmt.Errorf("read the vault's file: %w", err), "give a file that exists with -f FILE: docs/operator.md shows one"}
+			}
+			// The node reads it again, under its charter.
+			if _, err := charter.ReadVault(raw, statement.ID{}, time.Now()); err != nil {
+				return &problem{codeUsage, fmt.Errorf("%s: %w", file, err), "mend the file: docs/operator.md shows one, spec/people.md every field"}
 			}
 			ctx, cancel := a.within(c.Context(), 10*time.Minute)
 			defer cancel()

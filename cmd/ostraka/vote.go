@@ -18,9 +18,6 @@ import (
 
 // findCase reads one intent at every node; id may be the beginning of one.
 func findCase(ctx context.Context, r client.Reader, id string) ([]client.Vault, *client.Case, []client.Failure, error) {
-	if err := client.CheckIntentID(id); err != nil {
-		return nil, nil, nil, err
-	}
 	vaults, _, err := r.Vaults(ctx)
 	if err != nil {
 		return nil, nil, nil, err
@@ -54,7 +51,7 @@ var voteHelp = map[signet.Verb]string{
 func (a *app) voteCommand(verb signet.Verb) *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
-		Use: string(verb) + " ID", Short: voteHelp[verb], Args: exactly("ID"),
+		Use: string(verb) + " ID", Short: voteHelp[verb], Args: intentID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), 5*time.Minute)
 			defer cancel()
@@ -171,7 +168,7 @@ func (a *app) examine(c *client.Circle, one *client.Case, verb signet.Verb) erro
 func (a *app) cancelCommand() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "cancel ID", Short: "Take back an intent that you proposed, before it is signed", Args: exactly("ID"),
+		Use: "cancel ID", Short: "Take back an intent that you proposed, before it is signed", Args: intentID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), time.Minute)
 			defer cancel()
