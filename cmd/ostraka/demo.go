@@ -88,6 +88,7 @@ type keptDocument struct {
 	Binary   string   `json:"binary"`
 	Contexts string   `json:"contexts"`
 	Keys     []string `json:"keys"`
+	Propose  string   `json:"propose"` // a command that proposes the next transfer
 	Stop     []string `json:"stop"`
 }
 
@@ -393,7 +394,11 @@ func (s *story) approve(ctx context.Context) error {
 		}
 		c.Close()
 		left := len(s.circle.Approvers) - i - 1
-		s.step("approval", "%s compares the copies of %d nodes, decodes the transaction, approves. %d more needed.", person, len(one.Views), left)
+		more := fmt.Sprintf("%d more needed", left)
+		if left == 0 {
+			more = "that is enough"
+		}
+		s.step("approval", "%s compares the copies of %d nodes, decodes the transaction, approves: %s.", person, len(one.Views), more)
 	}
 	var err error
 	s.signed, err = s.initial.Follow(ctx, vaults, s.signed.ID(), 50*time.Millisecond,
@@ -417,12 +422,18 @@ func (s *story) kept(binary string) {
 	for _, o := range s.circle.Operators {
 		k.Stop = append(k.Stop, fmt.Sprintf("%s node stop --dir %s", binary, o.Dir))
 	}
+	// Without a chain the nodes cannot read these numbers; with one they are right as well.
+	k.Propose = fmt.Sprintf("%s --key %s tx propose --vault %s --account ops/main --to %s --amount %s --nonce %d --gas 21000 --fee-cap 30000000000 --tip-cap 1000000000 --no-wait",
+		binary, s.circle.KeyFile(s.circle.Initiator), local.VaultName, s.payee, demoAmount, s.signed.Tx.Facts().Nonce+1)
 	s.doc.Kept = k
 	s.tell("\nThe nodes go on running. To talk to them:\n")
 	s.tell("  export %s=%s", client.FileVariable, k.Contexts)
 	s.tell("  %s --key %s tx list", binary, s.circle.KeyFile("alice"))
 	s.tell("  %s --key %s address new %s ops/main", binary, s.circle.KeyFile("alice"), local.VaultName)
-	s.tell("  %s --key %s tx approve ID", binary, s.circle.KeyFile("bob"))
+	s.tell("  %s", k.Propose)
+	for _, p := range s.circle.Approvers {
+		s.tell("  %s --key %s tx approve ID", binary, s.circle.KeyFile(p))
+	}
 	s.tell("  %s --dir %s doctor", binary, s.circle.Operators[0].Dir)
 	s.tell("\nTo stop them:\n")
 	for _, line := range k.Stop {
