@@ -60,6 +60,7 @@ const (
 	NodeHello
 	NodeKeyChoice
 	KeyChoiceSalt
+	ProofSalt
 	SealData
 	EngineSeed
 	LinkFrame
@@ -127,6 +128,7 @@ var labels = [...]string{
 	NodeHello:     "ostraka/1/node/hello",
 	NodeKeyChoice: "ostraka/1/node/key-choice",
 	KeyChoiceSalt: "ostraka/1/node/salt-of-key-choice",
+	ProofSalt:     "ostraka/1/node/salt-of-proof",
 	SealData:      "ostraka/1/node/seal",
 	EngineSeed:    "ostraka/1/node/engine-seed",
 	LinkFrame:     "ostraka/1/node/link-frame",

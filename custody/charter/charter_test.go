@@ -69,7 +69,7 @@ func person(t testing.TB, name string) Person { return Person{name, []signet.Key
 
 func vault(t testing.TB) Vault {
 	return Vault{
-		Charter: statement.ID{1}, Name: "treasury", Tier: TierWarm, Suite: SuiteECDSA,
+		Charter: statement.ID{1}, Name: "treasury", Tier: TierWarm, Suites: []string{SuiteECDSA},
 		Threshold: 2, Committee: []string{"acme", "bolt", "cora"},
 		Initiators: []Person{person(t, "alice")}, Approvers: []Person{person(t, "alice"), person(t, "bob"), person(t, "carol")},
 		Quorum: 2, Chains: []string{"eip155:1", "eip155:31337"}, Expiry: 24 * time.Hour, Created: noon,
@@ -224,6 +224,7 @@ func vaultChanges(t testing.TB) map[string]func(v *Vault) {
 		"approvers":          func(v *Vault) { v.Approvers[2].Keys = []signet.Key{sshKey(t, "carol's new key")} },
 		"quorum":             func(v *Vault) { v.Quorum = 1 },
 		"initiator-approves": func(v *Vault) { v.InitiatorApproves = true },
+		"suites":             func(v *Vault) { v.Suites = []string{SuiteBIP340, SuiteECDSA, SuiteEd25519} },
 		"chains":             func(v *Vault) { v.Chains = []string{"eip155:1"} },
 		"expiry":             func(v *Vault) { v.Expiry = time.Hour },
 	}
@@ -245,12 +246,7 @@ func TestSameAs(t *testing.T) {
 			t.Errorf("%s: the change is not valid: %v", field, err)
 		}
 	}
-	v := vault(t)
-	v.Suite = "ed25519"
-	if d := vault(t).SameAs(v); d != "suite" {
-		t.Errorf("another suite is found as %q", d)
-	}
-	if fields := reflect.TypeFor[Vault]().NumField(); fields != len(vaultChanges(t))+3 {
+	if fields := reflect.TypeFor[Vault]().NumField(); fields != len(vaultChanges(t))+2 {
 		t.Errorf("Vault has %d fields: SameAs and this table must know each but ID and Created", fields)
 	}
 }
@@ -280,7 +276,9 @@ func TestVaultRefuses(t *testing.T) {
 		{"chain twice", "chains: eip155:1 stands twice", func(v *Vault) { v.Chains = []string{"eip155:1", "eip155:1"} }},
 		{"chain form", "chain: is \"eip155:01\"", func(v *Vault) { v.Chains = []string{"eip155:01"} }},
 		{"tier", "tier: is \"lukewarm\"", func(v *Vault) { v.Tier = "lukewarm" }},
-		{"suite", "suite: is \"rot13\"", func(v *Vault) { v.Suite = "rot13" }},
+		{"suite", "suite: is \"rot13\"", func(v *Vault) { v.Suites = []string{"rot13"} }},
+		{"no suite", "suite expected", func(v *Vault) { v.Suites = nil }},
+		{"suite twice", "suites: ed25519 stands twice", func(v *Vault) { v.Suites = []string{SuiteEd25519, SuiteEd25519} }},
 		{"expiry short", "expiry: 59s", func(v *Vault) { v.Expiry = 59 * time.Second }},
 		{"expiry long", "expiry: 168h0m1s", func(v *Vault) { v.Expiry = 7*24*time.Hour + time.Second }},
 		{"expiry broken", "expiry: 1h0m0.5s", func(v *Vault) { v.Expiry = time.Hour + time.Second/2 }},

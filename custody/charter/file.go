@@ -25,7 +25,7 @@ const MaxFile = 64 << 10
 //
 //	name: treasury
 //	tier: warm                       # cold, warm or hot
-//	suite: ecdsa-secp256k1
+//	suites: [ecdsa-secp256k1]        # bip340-secp256k1, ecdsa-secp256k1, ed25519: a root key for each
 //	threshold: 3                     # operators needed to sign
 //	committee: [acme, bolt, cora]
 //	initiators:
@@ -50,7 +50,7 @@ func ReadVault(file []byte, charter statement.ID, created time.Time) (Vault, err
 	}
 	v.Name = f.text("name")
 	v.Tier = f.text("tier")
-	v.Suite = f.text("suite")
+	v.Suites = f.texts("suites")
 	v.Threshold = f.number("threshold")
 	v.Committee = f.texts("committee")
 	v.Initiators = f.people("initiators")

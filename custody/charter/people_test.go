@@ -33,13 +33,13 @@ func TestKeyChoice(t *testing.T) {
 	v := vault(t)
 	v.Charter = r.ID
 	v = must(VaultOf(must(v.Statement(salt))(t)))(t)
-	c := KeyChoice{Charter: r.ID, Vault: v.ID, Key: [32]byte{3}, Attempt: 1, Suite: SuiteECDSA, PublicKey: [33]byte{2, 4}, Epoch: [32]byte{5}, Certificate: [32]byte{6}}
+	c := KeyChoice{Charter: r.ID, Vault: v.ID, Key: [32]byte{3}, Attempt: 1, Suite: SuiteECDSA, PublicKey: append([]byte{2, 4}, make([]byte, 31)...), Epoch: [32]byte{5}, Certificate: [32]byte{6}}
 	s := must(c.Statement())(t)
 	snapshot(t, s)
 	if again := must(c.Statement())(t); again.ID() != s.ID() {
 		t.Error("two nodes build different bytes")
 	}
-	if got := must(KeyChoiceOf(s))(t); got != c {
+	if got := must(KeyChoiceOf(s))(t); !reflect.DeepEqual(got, c) {
 		t.Errorf("read %+v", got)
 	}
 	sigs := map[string][]byte{}
@@ -70,6 +70,15 @@ func TestKeyChoice(t *testing.T) {
 	short.Operators = r.Operators[:2]
 	if VerifyKeyChoice(s, v, short, sigs) == nil {
 		t.Error("a member that is no operator is passed over")
+	}
+	foreign := c
+	foreign.Suite, foreign.PublicKey = SuiteEd25519, make([]byte, 32)
+	if VerifyKeyChoice(must(foreign.Statement())(t), v, r, sigs) == nil {
+		t.Error("it serves a suite that the vault does not have")
+	}
+	foreign.PublicKey = make([]byte, 33)
+	if _, err := KeyChoiceOf(must(foreign.Statement())(t)); err == nil || !strings.Contains(err.Error(), "public-key has 33 bytes") {
+		t.Errorf("a public key of another suite's length: %v", err)
 	}
 	fields := s.Fields()
 	salted := must(statement.Build(statement.Key, fields[:len(fields)-1], salt))(t)
@@ -114,7 +123,7 @@ func vaultFile(t testing.TB) string {
 	return `# our treasury
 name: treasury
 tier: warm
-suite: ecdsa-secp256k1
+suites: [ecdsa-secp256k1]
 threshold: 2
 committee: [cora, acme, "bolt"]   # any order
 initiators:

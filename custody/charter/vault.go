@@ -17,7 +17,9 @@ const (
 	TierWarm = "warm"
 	TierHot  = "hot"
 
-	SuiteECDSA = "ecdsa-secp256k1"
+	SuiteBIP340  = "bip340-secp256k1" // Bitcoin Taproot
+	SuiteECDSA   = "ecdsa-secp256k1"  // Ethereum and chains like it, Bitcoin P2WPKH
+	SuiteEd25519 = "ed25519"          // Solana and others
 )
 
 // A Person is somebody with a role in a vault. Their name is who they are: keys are
@@ -29,11 +31,11 @@ type Person struct {
 
 // A Vault is a set of root keys with one committee, one threshold, one tier.
 type Vault struct {
-	ID                statement.ID // of its statement; zero in a draft
-	Charter           statement.ID // the roster, or later charter, that it stands under
-	Name              string       // label
-	Tier              string       // TierCold, TierWarm or TierHot
-	Suite             string
+	ID                statement.ID  // of its statement; zero in a draft
+	Charter           statement.ID  // the roster, or later charter, that it stands under
+	Name              string        // label
+	Tier              string        // TierCold, TierWarm or TierHot
+	Suites            []string      // one root key each, 1 to 3, ascending
 	Threshold         int           // t: operators needed to sign; 2 ≤ t ≤ n
 	Committee         []string      // operators' names, 2 to 16, ascending
 	Initiators        []Person      // 1 to 64, ascending by name
@@ -56,7 +58,7 @@ func (v Vault) Statement(salt statement.Salt) (statement.Statement, error) {
 		approves = "yes"
 	}
 	var b statement.Block
-	b = b.AddID("charter", v.Charter).Add("name", v.Name).Add("tier", v.Tier).Add("suite", v.Suite)
+	b = b.AddID("charter", v.Charter).Add("name", v.Name).Add("tier", v.Tier).AddList("suite", v.Suites)
 	b = b.AddUint("threshold", uint64(v.Threshold)).AddList("member", v.Committee)
 	b = addPeople(b, "initiator", "initiator-key", v.Initiators)
 	b = addPeople(b, "approver", "approver-key", v.Approvers)
@@ -79,7 +81,7 @@ func VaultOf(s statement.Statement) (Vault, error) {
 	}
 	f := s.Fields()
 	v := Vault{
-		ID: s.ID(), Charter: f.ID("charter"), Name: f.Get("name"), Tier: f.Get("tier"), Suite: f.Get("suite"),
+		ID: s.ID(), Charter: f.ID("charter"), Name: f.Get("name"), Tier: f.Get("tier"), Suites: f.All("suite"),
 		Threshold: int(f.Uint("threshold")), Committee: f.All("member"),
 		Quorum: int(f.Uint("quorum")), InitiatorApproves: f.Get("initiator-approves") == "yes",
 		Chains: f.All("chain"), Expiry: time.Duration(f.Uint("expiry")) * time.Second, Created: f.Time("created"),
@@ -129,6 +131,9 @@ func (v Vault) validate() error {
 	}
 	if err := ascending(v.Committee, same); err != nil {
 		return fmt.Errorf("committee: %w", err)
+	}
+	if err := ascending(v.Suites, same); err != nil {
+		return fmt.Errorf("suites: %w", err)
 	}
 	if err := ascending(v.Chains, same); err != nil {
 		return fmt.Errorf("chains: %w", err)
@@ -212,7 +217,7 @@ func (v Vault) SameAs(o Vault) (difference string) {
 		{"charter", v.Charter == o.Charter},
 		{"name", v.Name == o.Name},
 		{"tier", v.Tier == o.Tier},
-		{"suite", v.Suite == o.Suite},
+		{"suites", slices.Equal(v.Suites, o.Suites)},
 		{"threshold", v.Threshold == o.Threshold},
 		{"committee", slices.Equal(v.Committee, o.Committee)},
 		{"initiators", slices.EqualFunc(v.Initiators, o.Initiators, Person.equal)},
@@ -262,6 +267,7 @@ func (v Vault) Who(k signet.Key) (string, error) {
 
 func (v Vault) sorted() Vault {
 	v.Committee = slices.Sorted(slices.Values(v.Committee))
+	v.Suites = slices.Sorted(slices.Values(v.Suites))
 	v.Chains = slices.Sorted(slices.Values(v.Chains))
 	v.Initiators = sortedPeople(v.Initiators)
 	v.Approvers = sortedPeople(v.Approvers)

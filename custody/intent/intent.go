@@ -11,8 +11,11 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
-// Purposes of a signature.
-const PurposeTransaction = "transaction"
+// Purposes of a signature: one can never serve as another.
+const (
+	PurposeTransaction = "transaction"
+	PurposeProof       = "proof" // that the vault controls an address
+)
 
 // Limits of an intent's time.
 const (
@@ -20,7 +23,7 @@ const (
 	Skew    = 5 * time.Minute                   // how far in the future created may lie
 )
 
-// An Intent asks for a signature over one exact transaction.
+// An Intent asks for a signature over one exact transaction, or over the proof that follows from it.
 type Intent struct {
 	Charter     statement.ID
 	Vault       statement.ID
@@ -30,7 +33,8 @@ type Intent struct {
 	Address     string    // the sender, as the chain writes it
 	Chain       string    // CAIP-2
 	Purpose     string
-	Transaction []byte       // the full unsigned transaction, 1 to 120,000 bytes
+	Transaction []byte       // PurposeTransaction: the full unsigned transaction, 1 to 120,000 bytes
+	Text        string       // PurposeProof: what the proof says
 	Memo        string       // may be empty
 	Replaces    statement.ID // zero: none
 	Initiator   string       // label of the person who proposes
@@ -40,14 +44,14 @@ type Intent struct {
 
 // Statement writes the intent. The salt makes two intents with one content differ.
 func (it Intent) Statement(salt statement.Salt) (statement.Statement, error) {
-	if err := it.checkTimes(); err != nil {
+	if err := it.check(); err != nil {
 		return statement.Statement{}, err
 	}
 	var b statement.Block
 	b = b.AddID("charter", it.Charter).AddID("vault", it.Vault)
 	b = b.AddHex("key", it.Key[:]).AddHex("epoch", it.Epoch[:])
 	b = b.Add("path", statement.FormatPath(it.Path[:]...)).Add("address", it.Address).Add("chain", it.Chain)
-	b = b.Add("purpose", it.Purpose).Add("transaction", hex.EncodeToString(it.Transaction))
+	b = b.Add("purpose", it.Purpose).Add("transaction", hex.EncodeToString(it.Transaction)).Add("text", it.Text)
 	b = b.Add("memo", it.Memo).AddID("replaces", it.Replaces).Add("initiator", it.Initiator)
 	return statement.Build(statement.Intent, b.AddTime("created", it.Created).AddTime("expires", it.Expires), salt)
 }
@@ -65,10 +69,22 @@ func Of(s statement.Statement) (Intent, error) {
 	it := Intent{
 		Charter: f.ID("charter"), Vault: f.ID("vault"), Key: f.ID("key"), Epoch: f.ID("epoch"),
 		Path: [3]uint32(levels), Address: f.Get("address"), Chain: f.Get("chain"), Purpose: f.Get("purpose"),
-		Transaction: f.Hex("transaction"), Memo: f.Get("memo"), Replaces: f.ID("replaces"),
+		Transaction: f.Hex("transaction"), Text: f.Get("text"), Memo: f.Get("memo"), Replaces: f.ID("replaces"),
 		Initiator: f.Get("initiator"), Created: f.Time("created"), Expires: f.Time("expires"),
 	}
-	return it, it.checkTimes()
+	return it, it.check()
+}
+
+// check holds what the statement's form cannot: the payload is that of the purpose, and the times fit.
+func (it Intent) check() error {
+	transaction, text := len(it.Transaction) > 0, it.Text != ""
+	switch {
+	case it.Purpose == PurposeTransaction && (!transaction || text):
+		return errors.New("intent: purpose transaction: a transaction and no text expected")
+	case it.Purpose == PurposeProof && (transaction || !text):
+		return errors.New("intent: purpose proof: a text and no transaction expected")
+	}
+	return it.checkTimes()
 }
 
 func (it Intent) checkTimes() error {

@@ -58,7 +58,7 @@ func person(t testing.TB, name string) charter.Person {
 // vault is 2-of-3, quorum 2 of alice, bob and carol; alice and dora propose.
 func vault(t testing.TB, changes ...func(*charter.Vault)) charter.Vault {
 	v := charter.Vault{
-		Charter: statement.ID{1}, Name: "treasury", Tier: charter.TierWarm, Suite: charter.SuiteECDSA,
+		Charter: statement.ID{1}, Name: "treasury", Tier: charter.TierWarm, Suites: []string{charter.SuiteECDSA},
 		Threshold: 2, Committee: []string{"acme", "bolt", "cora"},
 		Initiators: []charter.Person{person(t, "alice"), person(t, "dora")},
 		Approvers:  []charter.Person{person(t, "alice"), person(t, "bob"), person(t, "carol")},
@@ -138,7 +138,10 @@ func TestIntentRefuses(t *testing.T) {
 		{"expires with created", "is not after created", func(it *Intent) { it.Expires = it.Created }},
 		{"expires before", "is not after created", func(it *Intent) { it.Expires = noon.Add(-time.Hour) }},
 		{"lives too long", "more than 7 days", func(it *Intent) { it.Expires = noon.Add(MaxLife + time.Second) }},
-		{"no transaction", "transaction expected", func(it *Intent) { it.Transaction = nil }},
+		{"no transaction", "a transaction and no text expected", func(it *Intent) { it.Transaction = nil }},
+		{"text beside a transaction", "a transaction and no text expected", func(it *Intent) { it.Text = "ours" }},
+		{"proof without text", "a text and no transaction expected", func(it *Intent) { it.Purpose, it.Transaction = PurposeProof, nil }},
+		{"proof with a transaction", "a text and no transaction expected", func(it *Intent) { it.Purpose, it.Text = PurposeProof, "ours" }},
 		{"large transaction", "transaction: has", func(it *Intent) { it.Transaction = make([]byte, statement.MaxTransaction+1) }},
 		{"purpose", "purpose: is \"message\"", func(it *Intent) { it.Purpose = "message" }},
 		{"hardened", "path: is", func(it *Intent) { it.Path[2] = 1 << 31 }},

@@ -13,6 +13,7 @@ const (
 	Hello    Kind = "hello"    // a person's answer to a node's challenge
 	Key      Kind = "key"      // a vault's choice of one key
 	Cancel   Kind = "cancel"   // takes an intent back
+	Proof    Kind = "proof"    // a vault's key signs it: whoever signed this controls the address
 )
 
 // Type says which texts a field's value may be.
@@ -54,6 +55,7 @@ const (
 	MaxExpiry      = 7 * 24 * 3600 // seconds that an intent may live
 	maxLabel       = 64
 	maxKeyLine     = 2048
+	maxText        = 2048 // bytes of a proof's text
 )
 
 const maxInt = 1<<63 - 1
@@ -94,6 +96,11 @@ func word(name, doc string, words ...string) Spec {
 	return Spec{Name: name, Type: Word, Words: words, Least: 1, Most: 1, Doc: doc}
 }
 
+// suites are what a vault's root keys are for: a chain's signatures are of one of them.
+var suites = []string{"bip340-secp256k1", "ecdsa-secp256k1", "ed25519"}
+
+func suite(doc string) Spec { return word("suite", doc, suites...) }
+
 func (s Spec) times(least, most int) Spec { s.Least, s.Most = least, most; return s }
 func (s Spec) optional() Spec             { return s.times(0, 1) }
 func (s Spec) with(block ...Spec) Spec    { s.Block = block; return s }
@@ -102,7 +109,7 @@ func (s Spec) with(block ...Spec) Spec    { s.Block = block; return s }
 var salt = hexOf("salt", 32, "random bytes: the id hides the content")
 
 // Kinds lists every kind, in the order of the spec page.
-var Kinds = []Kind{Roster, Vault, Account, Intent, Decision, Hello, Key, Cancel}
+var Kinds = []Kind{Roster, Vault, Account, Intent, Decision, Hello, Key, Cancel, Proof}
 
 // Fields is the one table of all kinds; the salt follows by itself.
 func Fields(k Kind) []Spec {
@@ -123,6 +130,8 @@ func Fields(k Kind) []Spec {
 		return keyFields
 	case Cancel:
 		return cancelFields
+	case Proof:
+		return proofFields
 	}
 	return nil
 }
@@ -143,7 +152,7 @@ var vaultFields = []Spec{
 	hexOf("charter", 32, "id of the charter that it stands under"),
 	label("name", "unique in the circle"),
 	word("tier", "", "cold", "warm", "hot"),
-	word("suite", "", "ecdsa-secp256k1"),
+	suite("one root key each, in ascending order").times(1, len(suites)),
 	number("threshold", 2, MaxOperators, "operators needed to sign, at most the committee"),
 	label("member", "operator of the committee, in ascending order").times(2, MaxOperators),
 	label("initiator", "person who may propose, in ascending order").times(1, MaxPeople).with(
@@ -176,8 +185,9 @@ var intentFields = []Spec{
 	path("path", 3, "department, account and index below the vault's root"),
 	text("address", 128, "the sender, as the chain writes it"),
 	chain("chain", "where the transaction is valid"),
-	word("purpose", "what the signature is for", "transaction"),
-	{Name: "transaction", Type: Hex, Min: 1, Max: MaxTransaction, Least: 1, Most: 1, Doc: "the full unsigned transaction"},
+	word("purpose", "what the signature is for", "proof", "transaction"),
+	Spec{Name: "transaction", Type: Hex, Min: 1, Max: MaxTransaction, Doc: "the full unsigned transaction; for purpose transaction alone"}.optional(),
+	text("text", maxText, "what the proof says; for purpose proof alone").optional(),
 	text("memo", 512, "the initiator's own words").optional(),
 	hexOf("replaces", 32, "id of the intent that this one replaces").optional(),
 	label("initiator", "who proposes"),
@@ -211,8 +221,8 @@ var keyFields = []Spec{
 	hexOf("vault", 32, "id of the vault statement"),
 	hexOf("key", 32, "keyID"),
 	number("attempt", 0, maxInt, "number of the key generation"),
-	word("suite", "", "ecdsa-secp256k1"),
-	hexOf("public-key", 33, "compressed point"),
+	suite(""),
+	{Name: "public-key", Type: Hex, Min: 32, Max: 33, Least: 1, Most: 1, Doc: "the suite's point: secp256k1 compressed, 33 bytes; Ed25519, 32 bytes"},
 	hexOf("epoch", 32, "hash of the epoch record"),
 	hexOf("certificate", 32, "SHA-256 of the final certificate"),
 }
@@ -224,4 +234,17 @@ var cancelFields = []Spec{
 	label("initiator", "who proposed it"),
 	text("reason", 512, "").optional(),
 	moment("created", "when it was made"),
+}
+
+var proofFields = []Spec{
+	hexOf("vault", 32, "id of the vault statement"),
+	hexOf("key", 32, "keyID of the vault's key"),
+	suite(""),
+	path("path", 3, "department, account and index below the vault's root"),
+	text("address", 128, "as the chain writes it"),
+	chain("chain", ""),
+	text("text", maxText, "what the holders of the key say"),
+	hexOf("intent", 32, "id of the intent that asked for it: no second proof has the same"),
+	moment("created", "when it was asked for"),
+	moment("expires", "from then on it proves nothing new"),
 }

@@ -2,6 +2,7 @@ package ceremony
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,14 +69,21 @@ type Keeper struct {
 	cfg  Config
 	sign mpc.Signer
 
-	mu     sync.Mutex
-	vaults map[statement.ID]*vault
-	keys   map[[32]byte]*vault // by key id, of every attempt that we saw
+	mu    sync.Mutex
+	roots map[rootID]*root
+	keys  map[[32]byte]*root // by key id, of every attempt that we saw
 }
 
-// vault is one vault's way to its key.
-type vault struct {
+// rootID names a root key: a vault has one for each of its suites.
+type rootID struct {
+	vault statement.ID
+	suite string
+}
+
+// root is one vault's way to its key of one suite.
+type root struct {
 	charter.Vault
+	suite    string
 	roster   charter.Roster
 	parties  []mpc.Party // seats 1…n
 	names    map[engine.PartyID]string
@@ -101,48 +110,60 @@ type attempt struct {
 	finals map[engine.PartyID]*epoch.Final
 }
 
-func newAttempt(w *vault, number uint64) *attempt {
+func newAttempt(w *root, number uint64) *attempt {
 	a := &attempt{number: number, book: epoch.NewBook(), finals: map[engine.PartyID]*epoch.Final{}}
 	if number > 0 {
-		a.keyID = epoch.KeyID(w.ID, w.Suite, number)
+		a.keyID = epoch.KeyID(w.ID, w.suite, number)
 	}
 	return a
 }
 
 // New makes a keeper without vaults; Add brings them back.
 func New(cfg Config) *Keeper {
-	return &Keeper{cfg: cfg, sign: mpc.NewSigner(cfg.Identity), vaults: map[statement.ID]*vault{}, keys: map[[32]byte]*vault{}}
+	return &Keeper{cfg: cfg, sign: mpc.NewSigner(cfg.Identity), roots: map[rootID]*root{}, keys: map[[32]byte]*root{}}
 }
 
 // Add takes a vault that all operators of its committee accepted, and reads what the store
-// holds of its key.
+// holds of its keys.
 func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, r charter.Roster) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.vaults[v.ID] != nil {
-		return nil
+	var fresh []*root
+	for _, suite := range v.Suites {
+		if k.roots[rootID{v.ID, suite}] != nil {
+			return nil
+		}
+		w, err := k.open(ctx, now, v, r, suite)
+		if err != nil {
+			return fmt.Errorf("vault %s, suite %s: %w", v.Name, suite, err)
+		}
+		fresh = append(fresh, w)
 	}
-	w := &vault{Vault: v, roster: r, attempts: map[[32]byte]*attempt{}, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, since: now}
+	for _, w := range fresh {
+		k.roots[rootID{v.ID, w.suite}] = w
+	}
+	return nil
+}
+
+// open makes a root and reads what the store holds of its key.
+func (k *Keeper) open(ctx context.Context, now time.Time, v charter.Vault, r charter.Roster, suite string) (*root, error) {
+	w := &root{Vault: v, suite: suite, roster: r, attempts: map[[32]byte]*attempt{}, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, since: now}
 	var seats []mpc.Party
 	for _, name := range v.Committee {
 		o, ok := r.Operator(name)
 		if !ok {
-			return fmt.Errorf("vault %s: operator %s is not in the roster", v.Name, name)
+			return nil, fmt.Errorf("operator %s is not in the roster", name)
 		}
 		p := mpc.Party{ID: mpc.IDOf(o.Identity), Identity: o.Identity}
 		w.names[p.ID], seats = name, append(seats, p)
 	}
 	w.parties = protocol.Seats(seats)
-	if err := k.load(ctx, w); err != nil {
-		return fmt.Errorf("vault %s: %w", v.Name, err)
-	}
-	k.vaults[v.ID] = w
-	return nil
+	return w, k.load(ctx, w)
 }
 
 // begin makes an attempt the present one. Older ones stay as they are: what we said FINAL of
 // may still come into force.
-func (k *Keeper) begin(w *vault, a *attempt) {
+func (k *Keeper) begin(w *root, a *attempt) {
 	w.attempt = a
 	if a.number > 0 {
 		w.attempts[a.keyID], k.keys[a.keyID] = a, w
@@ -152,9 +173,10 @@ func (k *Keeper) begin(w *vault, a *attempt) {
 // ErrNoKey says that a vault has no published key yet.
 var ErrNoKey = errors.New("the vault has no published key yet")
 
-// View is what others may know of a vault's key.
+// View is what others may know of one root key of a vault.
 type View struct {
 	Vault    charter.Vault
+	Suite    string
 	Roster   charter.Roster
 	Parties  []mpc.Party
 	Names    map[engine.PartyID]string
@@ -169,37 +191,50 @@ type View struct {
 	Proofs   map[engine.PartyID]time.Time // when each share was last proved
 }
 
-// Vault shows one vault.
-func (k *Keeper) Vault(id statement.ID) (View, bool) {
+// Root shows a vault's key of one suite.
+func (k *Keeper) Root(vault statement.ID, suite string) (View, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	w := k.vaults[id]
+	w := k.roots[rootID{vault, suite}]
 	if w == nil {
 		return View{}, false
 	}
 	return k.view(w), true
 }
 
-// Vaults shows all vaults, by name.
-func (k *Keeper) Vaults() []View {
+// Vault shows a vault's keys, by suite; none if the vault is not known.
+func (k *Keeper) Vault(id statement.ID) (out []View) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var out []View
-	for _, w := range k.vaults {
-		out = append(out, k.view(w))
-	}
-	slices.SortFunc(out, func(a, b View) int {
-		if c := bytes.Compare([]byte(a.Vault.Name), []byte(b.Vault.Name)); c != 0 {
-			return c
+	for _, w := range k.all() {
+		if w.ID == id {
+			out = append(out, k.view(w))
 		}
-		return bytes.Compare(a.Vault.ID[:], b.Vault.ID[:])
-	})
+	}
 	return out
 }
 
-func (k *Keeper) view(w *vault) View {
+// Roots shows the keys of all vaults, by the vaults' names and by suite.
+func (k *Keeper) Roots() (out []View) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, w := range k.all() {
+		out = append(out, k.view(w))
+	}
+	slices.SortStableFunc(out, func(a, b View) int { return strings.Compare(a.Vault.Name, b.Vault.Name) })
+	return out
+}
+
+// all lists the roots, by vault and suite.
+func (k *Keeper) all() []*root {
+	return slices.SortedFunc(maps.Values(k.roots), func(a, b *root) int {
+		return cmp.Or(bytes.Compare(a.ID[:], b.ID[:]), strings.Compare(a.suite, b.suite))
+	})
+}
+
+func (k *Keeper) view(w *root) View {
 	v := View{
-		Vault: w.Vault, Roster: w.roster, Parties: slices.Clone(w.parties), Names: maps.Clone(w.names), Attempt: w.number, KeyID: w.keyID,
+		Vault: w.Vault, Suite: w.suite, Roster: w.roster, Parties: slices.Clone(w.parties), Names: maps.Clone(w.names), Attempt: w.number, KeyID: w.keyID,
 		Choice: w.choice, ChoiceBy: maps.Clone(w.signed), Proofs: maps.Clone(w.proofs),
 	}
 	if w.lastErr != nil {
@@ -213,14 +248,14 @@ func (k *Keeper) view(w *vault) View {
 	return v
 }
 
-// published says whether the vault gives out addresses: one final certificate, chosen by
+// published says whether this key gives out addresses: one final certificate, chosen by
 // all nodes of the committee.
-func (w *vault) published() bool {
+func (w *root) published() bool {
 	return w.book.Current() != nil && !w.choice.IsZero() && len(w.signed) == len(w.parties)
 }
 
 // step says what the key's making waits for.
-func (w *vault) step() (string, []string) {
+func (w *root) step() (string, []string) {
 	missing := func(has func(engine.PartyID) bool) (names []string) {
 		for _, p := range w.parties {
 			if !has(p.ID) {

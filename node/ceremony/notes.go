@@ -55,7 +55,7 @@ func (k *Keeper) Take(ctx context.Context, now time.Time, n outbox.Note, write f
 }
 
 // of finds the vault and attempt of a key.
-func (k *Keeper) of(key []byte) (*vault, *attempt, error) {
+func (k *Keeper) of(key []byte) (*root, *attempt, error) {
 	if len(key) != 32 {
 		return nil, nil, fmt.Errorf("key id has %d bytes", len(key))
 	}
@@ -133,8 +133,8 @@ func (k *Keeper) takeFinal(ctx context.Context, now time.Time, raw []byte, write
 	return k.assemble(ctx, now, w, a)
 }
 
-func (k *Keeper) pending(eh epoch.Hash) (*vault, *attempt, *epoch.Pending) {
-	for _, w := range k.vaults {
+func (k *Keeper) pending(eh epoch.Hash) (*root, *attempt, *epoch.Pending) {
+	for _, w := range k.roots {
 		for _, a := range w.attempts {
 			for _, p := range a.book.Pending() {
 				if p.Record.Hash() == eh {
@@ -147,7 +147,7 @@ func (k *Keeper) pending(eh epoch.Hash) (*vault, *attempt, *epoch.Pending) {
 }
 
 func (k *Keeper) isCurrent(eh epoch.Hash) bool {
-	for _, w := range k.vaults {
+	for _, w := range k.roots {
 		for _, a := range w.attempts {
 			if c := a.book.Current(); c != nil && c.Record.Hash() == eh {
 				return true
@@ -167,7 +167,7 @@ func (k *Keeper) takeFinalCert(ctx context.Context, now time.Time, raw []byte, w
 		return err
 	}
 	r := f.Record
-	if !sameParties(r.Parties(), w.parties) || r.Threshold != w.Threshold || r.Suite != w.Suite || r.Epoch != 0 {
+	if !sameParties(r.Parties(), w.parties) || r.Threshold != w.Threshold || r.Suite != w.suite || r.Epoch != 0 {
 		return fmt.Errorf("final certificate of vault %s: committee, threshold or suite is not the vault's", w.Name)
 	}
 	return k.adopt(ctx, now, w, a, f, write)
@@ -223,7 +223,7 @@ func aliveTree(key, eh, party, challenge, at []byte) *transcript.Hash {
 }
 
 // prove publishes a proof of our share.
-func (k *Keeper) prove(ctx context.Context, now time.Time, w *vault, challenge [32]byte) error {
+func (k *Keeper) prove(ctx context.Context, now time.Time, w *root, challenge [32]byte) error {
 	r := w.book.Current().Record
 	keys, err := k.loadKeys(ctx, r)
 	if err != nil {
@@ -247,7 +247,7 @@ func (k *Keeper) prove(ctx context.Context, now time.Time, w *vault, challenge [
 	return nil
 }
 
-func (k *Keeper) provedEntry(now time.Time, w *vault, p engine.PartyID, n outbox.Note) journal.Entry {
+func (k *Keeper) provedEntry(now time.Time, w *root, p engine.PartyID, n outbox.Note) journal.Entry {
 	return journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{provedRow(w.keyID, p, now)}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindAlive, Time: now, Vault: w.ID, ID: n.ID()}},

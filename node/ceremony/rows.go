@@ -21,14 +21,14 @@ import (
 
 // Rows of this room (spec/store).
 const (
-	kindAttempt = "attempt" // attempt/<vault>: number of the last key generation, 8 bytes
+	kindAttempt = "attempt" // attempt/<vault>/<suite>: number of the last key generation, 8 bytes
 	kindEpoch   = "epoch"   // epoch/<key>/<eh>/<row>: what a ceremony keeps; secret rows are sealed
 	kindCurrent = "current" // current/<key>: final certificate in force
 	kindGone    = "gone"    // gone/<key>/<eh>: given up (1) or erased (2), for ever
 	kindFinal   = "final"   // final/<key>/<eh>/<party>: a member's FINAL
 	kindProved  = "proved"  // proved/<key>/<party>: when the share was last proved, Unix time, 8 bytes
 	kindChecks  = "checks"  // checks/<vault>/<party>: failed pair set-ups, 1 byte
-	kindChoice  = "choice"  // choice/<vault>/<operator>: signature ‖ key statement
+	kindChoice  = "choice"  // choice/<vault>/<suite>/<operator>: signature ‖ key statement
 
 	rowCert   = "cert"
 	rowTested = "tested"
@@ -36,6 +36,10 @@ const (
 
 func epochKey(key [32]byte, eh epoch.Hash, row string) string {
 	return store.Key(kindEpoch, store.ID(key[:]), store.ID(eh[:]), store.Name(row))
+}
+
+func attemptKey(w *root) string {
+	return store.Key(kindAttempt, store.ID(w.ID[:]), store.Name(w.suite))
 }
 
 func (k *Keeper) label(key [32]byte, eh epoch.Hash, row string) seal.Label {
@@ -83,10 +87,10 @@ func (k *Keeper) loadKeys(ctx context.Context, r *epoch.Record) (*protocol.Keys,
 }
 
 // load reads back a vault's attempts, and which of them is in force.
-func (k *Keeper) load(ctx context.Context, w *vault) error {
+func (k *Keeper) load(ctx context.Context, w *root) error {
 	clear(w.attempts)
 	k.begin(w, newAttempt(w, 0))
-	it, err := k.cfg.Journal.Store().Get(ctx, store.Key(kindAttempt, store.ID(w.ID[:])))
+	it, err := k.cfg.Journal.Store().Get(ctx, attemptKey(w))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -111,7 +115,7 @@ func (k *Keeper) load(ctx context.Context, w *vault) error {
 	return k.loadProofs(ctx, w)
 }
 
-func (k *Keeper) loadAttempt(ctx context.Context, w *vault, a *attempt) error {
+func (k *Keeper) loadAttempt(ctx context.Context, w *root, a *attempt) error {
 	if err := k.loadCurrent(ctx, a); err != nil {
 		return err
 	}
@@ -212,8 +216,8 @@ func (k *Keeper) loadFinals(ctx context.Context, a *attempt) error {
 	return nil
 }
 
-func (k *Keeper) loadChoice(ctx context.Context, w *vault) error {
-	prefix := store.Prefix(kindChoice, store.ID(w.ID[:]))
+func (k *Keeper) loadChoice(ctx context.Context, w *root) error {
+	prefix := store.Prefix(kindChoice, store.ID(w.ID[:]), store.Name(w.suite))
 	items, err := k.cfg.Journal.Store().Range(ctx, prefix, "", store.MaxLimit)
 	if err != nil {
 		return fmt.Errorf("read the key's choice: %w", err)
@@ -241,7 +245,7 @@ func (k *Keeper) loadChoice(ctx context.Context, w *vault) error {
 	return nil
 }
 
-func (k *Keeper) loadProofs(ctx context.Context, w *vault) error {
+func (k *Keeper) loadProofs(ctx context.Context, w *root) error {
 	for _, p := range w.parties {
 		if it, err := k.cfg.Journal.Store().Get(ctx, checksKey(w.ID, p.ID)); err == nil && len(it.Value) == 1 {
 			w.checks[p.ID] = int(it.Value[0])

@@ -41,10 +41,10 @@ func (k *Keeper) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*sessi
 
 // find looks for the vault and attempt that a key id belongs to. A Setup may skip any number
 // of attempts: a node whose clock was wrong, or that was away, must find back to the others.
-func (k *Keeper) find(key [32]byte) (*vault, uint64) {
-	for _, w := range k.vaults {
+func (k *Keeper) find(key [32]byte) (*root, uint64) {
+	for _, w := range k.roots {
 		for a := w.number; a <= maxAttempts; a++ {
-			if a > 0 && epoch.KeyID(w.ID, w.Suite, a) == key {
+			if a > 0 && epoch.KeyID(w.ID, w.suite, a) == key {
 				return w, a
 			}
 		}
@@ -71,7 +71,7 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 		return nil, fmt.Errorf("key %x belongs to no vault that this node's officer accepted, or to an old attempt", s.KeyID[:6])
 	case number <= w.number:
 		return nil, fmt.Errorf("vault %s: attempt %d is over", w.Name, number)
-	case s.Suite != w.Suite || s.Threshold != w.Threshold || !sameParties(s.Parties, w.parties) || s.Epoch != [32]byte{}:
+	case s.Suite != w.suite || s.Threshold != w.Threshold || !sameParties(s.Parties, w.parties) || s.Epoch != [32]byte{}:
 		return nil, fmt.Errorf("vault %s: the setup's suite, threshold, committee or epoch is not the vault's", w.Name)
 	case w.hasKey():
 		return nil, fmt.Errorf("vault %s has a key", w.Name)
@@ -95,7 +95,7 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 			}
 		}
 	}
-	e.Put = append(e.Put, store.Entry{Key: store.Key(kindAttempt, store.ID(w.ID[:])), Value: binary.BigEndian.AppendUint64(nil, number)})
+	e.Put = append(e.Put, store.Entry{Key: attemptKey(w), Value: binary.BigEndian.AppendUint64(nil, number)})
 	e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindSession, Time: now, Vault: w.ID, ID: s.Hash()})
 	w.joining = true
 	t := k.keygenTask(w, s, number)
@@ -118,7 +118,7 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 const maxAttempts = 1000
 
 // hasKey says whether any attempt's key is in force here.
-func (w *vault) hasKey() bool {
+func (w *root) hasKey() bool {
 	for _, a := range w.attempts {
 		if a.book.Current() != nil {
 			return true
@@ -128,14 +128,14 @@ func (w *vault) hasKey() bool {
 }
 
 // sorted lists the attempts, the oldest first.
-func (w *vault) sorted() []*attempt {
+func (w *root) sorted() []*attempt {
 	as := slices.Collect(maps.Values(w.attempts))
 	slices.SortFunc(as, func(x, y *attempt) int { return cmp.Compare(x.number, y.number) })
 	return as
 }
 
 // dropEntry gives a record up for ever: its mark, and its secrets gone.
-func (k *Keeper) dropEntry(now time.Time, w *vault, a *attempt, eh epoch.Hash) journal.Entry {
+func (k *Keeper) dropEntry(now time.Time, w *root, a *attempt, eh epoch.Hash) journal.Entry {
 	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: tlog.KindDrop, Time: now, Vault: w.ID, ID: eh}}}
 	e.Put = []store.Entry{{Key: store.Key(kindGone, store.ID(a.keyID[:]), store.ID(eh[:])), Value: []byte{byte(epoch.Dropped)}}}
 	e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowShare))
@@ -147,7 +147,7 @@ func (k *Keeper) dropEntry(now time.Time, w *vault, a *attempt, eh epoch.Hash) j
 	return e
 }
 
-func (k *Keeper) keygenTask(w *vault, s *mpc.Setup, number uint64) *session.Task {
+func (k *Keeper) keygenTask(w *root, s *mpc.Setup, number uint64) *session.Task {
 	var saved *epoch.Record
 	return &session.Task{
 		Timeout: keygenTimeout, Title: fmt.Sprintf("keygen of vault %s, attempt %d", w.Name, number),
@@ -199,7 +199,7 @@ func (k *Keeper) keygenTask(w *vault, s *mpc.Setup, number uint64) *session.Task
 
 // ended notes how a session ended, and when to try again. A test that failed by anybody's
 // fault gives the record up, unless we said FINAL of it: its shares or pairs are not good.
-func (k *Keeper) ended(ctx context.Context, w *vault, s *mpc.Setup, now time.Time, err error) {
+func (k *Keeper) ended(ctx context.Context, w *root, s *mpc.Setup, now time.Time, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if s.Protocol == protocol.ProtocolKeygen {
@@ -235,7 +235,7 @@ func checksKey(vault [32]byte, peer engine.PartyID) string {
 }
 
 // countChecks counts failed set-ups with these peers, durably.
-func (k *Keeper) countChecks(ctx context.Context, w *vault, peers []engine.PartyID) {
+func (k *Keeper) countChecks(ctx context.Context, w *root, peers []engine.PartyID) {
 	var e journal.Entry
 	for _, p := range peers {
 		w.checks[p]++
@@ -247,7 +247,7 @@ func (k *Keeper) countChecks(ctx context.Context, w *vault, peers []engine.Party
 }
 
 // blamed names a peer with whom set-up failed too often.
-func (w *vault) blamed() error {
+func (w *root) blamed() error {
 	for _, p := range w.parties {
 		if w.checks[p.ID] >= maxChecks {
 			return fmt.Errorf("vault %s: pair set-up with %s failed %d times: it is to blame; make the vault anew without it, or once its operator has found the cause", w.Name, w.names[p.ID], w.checks[p.ID])
@@ -272,7 +272,7 @@ func (k *Keeper) certified(ctx context.Context, now time.Time, p *protocol.Prepa
 	return k.cfg.Post(ctx, now, k.certEntry(now, w, a, p.Cert), n)
 }
 
-func (k *Keeper) certEntry(now time.Time, w *vault, a *attempt, c *epoch.Cert) journal.Entry {
+func (k *Keeper) certEntry(now time.Time, w *root, a *attempt, c *epoch.Cert) journal.Entry {
 	return journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: epochKey(a.keyID, c.Record, rowCert), Value: c.Encode()}}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindCert, Time: now, Vault: w.ID, ID: c.Hash()}},
@@ -302,7 +302,7 @@ func (k *Keeper) admitTest(ctx context.Context, now time.Time, s *mpc.Setup) (*s
 	return nil, fmt.Errorf("vault %s: record %x is not pending here", w.Name, s.Epoch[:6])
 }
 
-func (k *Keeper) testTask(w *vault, a *attempt, r *epoch.Record, s *mpc.Setup) *session.Task {
+func (k *Keeper) testTask(w *root, a *attempt, r *epoch.Record, s *mpc.Setup) *session.Task {
 	var keys *protocol.Keys
 	return &session.Task{
 		Timeout: testTimeout, Title: fmt.Sprintf("test signature of vault %s", w.Name),
@@ -333,7 +333,7 @@ func (k *Keeper) testTask(w *vault, a *attempt, r *epoch.Record, s *mpc.Setup) *
 }
 
 // tested keeps that the test signature over all shares and pairs succeeded.
-func (k *Keeper) tested(ctx context.Context, now time.Time, w *vault, a *attempt, eh epoch.Hash) error {
+func (k *Keeper) tested(ctx context.Context, now time.Time, w *root, a *attempt, eh epoch.Hash) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := a.book.Tested(eh); err != nil {

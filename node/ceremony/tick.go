@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"time"
 
@@ -27,8 +26,7 @@ import (
 func (k *Keeper) Tick(ctx context.Context, now time.Time, busy func(key [32]byte) bool) (open []*mpc.Setup) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, id := range slices.SortedFunc(maps.Keys(k.vaults), func(a, b statement.ID) int { return slices.Compare(a[:], b[:]) }) {
-		w := k.vaults[id]
+	for _, w := range k.all() {
 		s, err := k.move(ctx, now, w, busy)
 		if err != nil {
 			w.lastErr = err
@@ -41,7 +39,7 @@ func (k *Keeper) Tick(ctx context.Context, now time.Time, busy func(key [32]byte
 	return open
 }
 
-func (k *Keeper) move(ctx context.Context, now time.Time, w *vault, busy func([32]byte) bool) (*mpc.Setup, error) {
+func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32]byte) bool) (*mpc.Setup, error) {
 	if w.published() || w.joining || busy(w.keyID) {
 		return nil, nil
 	}
@@ -78,7 +76,7 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *vault, busy func([3
 }
 
 // anew opens the next attempt, if it is our turn and nobody is held to blame.
-func (k *Keeper) anew(now time.Time, w *vault) *mpc.Setup {
+func (k *Keeper) anew(now time.Time, w *root) *mpc.Setup {
 	if err := w.blamed(); err != nil {
 		w.lastErr = err
 		return nil
@@ -86,12 +84,12 @@ func (k *Keeper) anew(now time.Time, w *vault) *mpc.Setup {
 	if w.number >= maxAttempts || !k.mayOpen(now, w) {
 		return nil
 	}
-	return w.setup(now, protocol.ProtocolKeygen, epoch.KeyID(w.ID, w.Suite, w.number+1), epoch.Hash{})
+	return w.setup(now, protocol.ProtocolKeygen, epoch.KeyID(w.ID, w.suite, w.number+1), epoch.Hash{})
 }
 
 // mayOpen says whether it is our turn: all members are there, the lowest index opens at
 // once, each next one 5 s later.
-func (k *Keeper) mayOpen(now time.Time, w *vault) bool {
+func (k *Keeper) mayOpen(now time.Time, w *root) bool {
 	rank := 0
 	for i, p := range w.parties {
 		switch {
@@ -111,16 +109,16 @@ func (k *Keeper) mayOpen(now time.Time, w *vault) bool {
 	return !now.Before(from.Add(time.Duration(rank) * turn))
 }
 
-func (w *vault) setup(now time.Time, protocolName string, key [32]byte, eh epoch.Hash) *mpc.Setup {
+func (w *root) setup(now time.Time, protocolName string, key [32]byte, eh epoch.Hash) *mpc.Setup {
 	return &mpc.Setup{
-		Protocol: protocolName, Suite: w.Suite, KeyID: key, Epoch: eh, Threshold: w.Threshold,
+		Protocol: protocolName, Suite: w.suite, KeyID: key, Epoch: eh, Threshold: w.Threshold,
 		Parties: w.parties, NotAfter: now.Add(setupLife).UTC().Truncate(time.Second),
 	}
 }
 
 // drop gives a record up, unless the book forbids it: we said FINAL of it, so it may come
 // into force, and our share with it.
-func (k *Keeper) drop(ctx context.Context, now time.Time, w *vault, a *attempt, eh epoch.Hash) error {
+func (k *Keeper) drop(ctx context.Context, now time.Time, w *root, a *attempt, eh epoch.Hash) error {
 	if err := a.book.MayDrop(eh); err != nil {
 		return err
 	}
@@ -132,7 +130,7 @@ func (k *Keeper) drop(ctx context.Context, now time.Time, w *vault, a *attempt, 
 
 // final proves our share, as read back from storage, and says FINAL (protocols.md 1.5
 // step 4). It is durable before it is sent: there is one FINAL of ours per record.
-func (k *Keeper) final(ctx context.Context, now time.Time, w *vault, a *attempt, p *epoch.Pending) error {
+func (k *Keeper) final(ctx context.Context, now time.Time, w *root, a *attempt, p *epoch.Pending) error {
 	if _, err := a.book.MayFinal(p.Record.Hash()); err != nil {
 		return err
 	}
@@ -152,7 +150,7 @@ func (k *Keeper) final(ctx context.Context, now time.Time, w *vault, a *attempt,
 	return k.assemble(ctx, now, w, a)
 }
 
-func (k *Keeper) finalEntry(now time.Time, w *vault, a *attempt, f *epoch.Final) journal.Entry {
+func (k *Keeper) finalEntry(now time.Time, w *root, a *attempt, f *epoch.Final) journal.Entry {
 	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: tlog.KindFinal, Time: now, Vault: w.ID, ID: f.Record}}}
 	e.Put = []store.Entry{
 		{Key: store.Key(kindFinal, store.ID(a.keyID[:]), store.ID(f.Record[:]), store.ID(f.From[:])), Value: f.Encode()},
@@ -162,7 +160,7 @@ func (k *Keeper) finalEntry(now time.Time, w *vault, a *attempt, f *epoch.Final)
 }
 
 // assemble makes the final certificate once all FINALs are there: only it moves us.
-func (k *Keeper) assemble(ctx context.Context, now time.Time, w *vault, a *attempt) error {
+func (k *Keeper) assemble(ctx context.Context, now time.Time, w *root, a *attempt) error {
 	pending := a.book.Pending()
 	if len(pending) == 0 || pending[0].Cert == nil {
 		return nil
@@ -185,7 +183,7 @@ func (k *Keeper) assemble(ctx context.Context, now time.Time, w *vault, a *attem
 
 // adopt lets the book decide on a final certificate and keeps what it decided: a certificate
 // that the book refuses never replaces the one in the store.
-func (k *Keeper) adopt(ctx context.Context, now time.Time, w *vault, a *attempt, f *epoch.FinalCert, write func(journal.Entry) error) error {
+func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, f *epoch.FinalCert, write func(journal.Entry) error) error {
 	if _, moved := a.book.Adopt(f); !moved {
 		return outbox.ErrOld
 	}
@@ -196,16 +194,16 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *vault, a *attempt,
 	return k.choose(ctx, now, w, a)
 }
 
-func (k *Keeper) currentEntry(now time.Time, w *vault, a *attempt, f *epoch.FinalCert) journal.Entry {
+func (k *Keeper) currentEntry(now time.Time, w *root, a *attempt, f *epoch.FinalCert) journal.Entry {
 	return journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: store.Key(kindCurrent, store.ID(a.keyID[:])), Value: f.Encode()}}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindFinalCert, Time: now, Vault: w.ID, ID: f.Sum()}},
 	}
 }
 
-// choose signs, once per vault, that this key is the one that the vault publishes. Our share
+// choose signs, once per suite of a vault, that this key is the one that the vault publishes. Our share
 // is read back first: a node without it must not help to give out addresses.
-func (k *Keeper) choose(ctx context.Context, now time.Time, w *vault, a *attempt) error {
+func (k *Keeper) choose(ctx context.Context, now time.Time, w *root, a *attempt) error {
 	if w.signed[k.cfg.Operator] != nil {
 		return nil
 	}
@@ -235,18 +233,18 @@ func (k *Keeper) choose(ctx context.Context, now time.Time, w *vault, a *attempt
 }
 
 // wanted is the key statement that follows from what is in force here.
-func (w *vault) wanted(a *attempt) (statement.Statement, error) {
+func (w *root) wanted(a *attempt) (statement.Statement, error) {
 	f := a.book.Current()
 	return charter.KeyChoice{
-		Charter: w.Charter, Vault: w.ID, Key: a.keyID, Attempt: a.number, Suite: w.Suite,
-		PublicKey: [33]byte(f.Record.Public.Bytes()), Epoch: f.Record.Hash(), Certificate: f.Sum(),
+		Charter: w.Charter, Vault: w.ID, Key: a.keyID, Attempt: a.number, Suite: w.suite,
+		PublicKey: f.Record.Public.Bytes(), Epoch: f.Record.Hash(), Certificate: f.Sum(),
 	}.Statement()
 }
 
-func (k *Keeper) choiceEntry(now time.Time, w *vault, s statement.Statement, operator string, sig []byte) journal.Entry {
+func (k *Keeper) choiceEntry(now time.Time, w *root, s statement.Statement, operator string, sig []byte) journal.Entry {
 	return journal.Entry{
 		Batch: store.Batch{Put: []store.Entry{{
-			Key: store.Key(kindChoice, store.ID(w.ID[:]), store.Name(operator)), Value: append(slices.Clone(sig), s.Bytes()...),
+			Key: store.Key(kindChoice, store.ID(w.ID[:]), store.Name(w.suite), store.Name(operator)), Value: append(slices.Clone(sig), s.Bytes()...),
 		}}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindSignature, Time: now, Vault: w.ID, ID: s.ID()}},
 	}
@@ -264,10 +262,10 @@ func (v View) Stale(now time.Time) (names []string) {
 
 // ProveAll asks every member to prove its share now. Only proofs over a challenge of ours
 // count here: one made beforehand shows nothing.
-func (k *Keeper) ProveAll(ctx context.Context, now time.Time, id statement.ID) error {
+func (k *Keeper) ProveAll(ctx context.Context, now time.Time, vault statement.ID, suite string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	w := k.vaults[id]
+	w := k.roots[rootID{vault, suite}]
 	if w == nil || !w.published() {
 		return ErrNoKey
 	}
@@ -285,6 +283,6 @@ func (k *Keeper) ProveAll(ctx context.Context, now time.Time, id statement.ID) e
 	return k.prove(ctx, now, w, challenge)
 }
 
-func (w *vault) member(id engine.PartyID) bool {
+func (w *root) member(id engine.PartyID) bool {
 	return slices.ContainsFunc(w.parties, func(p mpc.Party) bool { return p.ID == id })
 }

@@ -69,7 +69,7 @@ func (w *World) Found() {
 
 // VaultFile is the file of a vault of all hosts.
 func (w *World) VaultFile(name string, threshold int) string {
-	file := fmt.Sprintf("name: %s\ntier: warm\nsuite: ecdsa-secp256k1\nthreshold: %d\ncommittee:\n", name, threshold)
+	file := fmt.Sprintf("name: %s\ntier: warm\nsuites: [ecdsa-secp256k1]\nthreshold: %d\ncommittee:\n", name, threshold)
 	for _, h := range w.Hosts {
 		file += "  - " + h.Own.Name + "\n"
 	}
