@@ -81,7 +81,7 @@ func (o *operator) PrepareRoster(_ context.Context, r *connect.Request[pb.Prepar
 }
 
 func (o *operator) PrepareVault(_ context.Context, r *connect.Request[pb.PrepareVaultRequest]) (*connect.Response[pb.PrepareResponse], error) {
-	a, fresh, err := o.d.Circle.PrepareVault(time.Now(), r.Msg.File)
+	a, fresh, err := o.d.Circle.PrepareVault(time.Now(), r.Msg.File, r.Msg.Suites)
 	if err != nil {
 		return nil, fail(err)
 	}
@@ -123,7 +123,7 @@ func (o *operator) Status(ctx context.Context, _ *connect.Request[pb.StatusReque
 		}
 		out.Peers = append(out.Peers, p)
 	}
-	for _, v := range o.d.Keeper.Vaults() {
+	for _, v := range o.d.Keeper.Roots() {
 		for _, peer := range o.d.Sessions.Burned(v.KeyID) {
 			out.Burned = append(out.Burned, &pb.Burn{Key: v.KeyID[:], Peer: o.d.Name(peer)})
 		}
@@ -186,8 +186,8 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 }
 
 func (o *operator) checkVaults(add func(name, state, what, next string)) {
-	for _, v := range o.d.Keeper.Vaults() {
-		name := "vault " + v.Vault.Name
+	for _, v := range o.d.Keeper.Roots() {
+		name := "vault " + v.Title()
 		switch stale := v.Stale(time.Now()); {
 		case v.Current == nil:
 			what := "its key waits for: " + v.Step

@@ -74,7 +74,7 @@ func (p *people) Token(_ context.Context, r *connect.Request[pb.TokenRequest]) (
 // known says whether a key is an officer's, or belongs to a person of a vault that its whole
 // committee accepted: one operator alone lets nobody in.
 func (p *people) known(k signet.Key) bool {
-	for _, v := range p.d.Keeper.Vaults() {
+	for _, v := range p.d.Keeper.Roots() {
 		if p.mayRead(k, v.Vault) {
 			return true
 		}
@@ -120,8 +120,8 @@ func (p *people) reader(h http.Header) (func(statement.ID) bool, func(charter.Va
 	}
 	may := func(v charter.Vault) bool { return p.mayRead(k, v) }
 	return func(id statement.ID) bool {
-		v, ok := p.d.Keeper.Vault(id)
-		return ok && may(v.Vault)
+		roots := p.d.Keeper.Vault(id)
+		return len(roots) > 0 && may(roots[0].Vault)
 	}, may, nil
 }
 
@@ -210,7 +210,7 @@ func (p *people) Accounts(ctx context.Context, r *connect.Request[pb.AccountsReq
 	for _, a := range all {
 		out.Accounts = append(out.Accounts, &pb.Account{
 			Vault: r.Msg.Vault, Department: a.Department, Name: a.Name, Path: statement.FormatPath(a.Path[:]...),
-			Statement: a.Statement.Bytes(), Addresses: uint32(a.Addresses),
+			Statement: a.Statement.Bytes(), Addresses: counts(a.Addresses),
 		})
 	}
 	return connect.NewResponse(out), nil
@@ -221,7 +221,7 @@ func (p *people) NewAddress(ctx context.Context, r *connect.Request[pb.NewAddres
 	if err != nil {
 		return nil, err
 	}
-	stale, err := p.proven(ctx, id)
+	stale, err := p.proven(ctx, id, r.Msg.Suite)
 	if err != nil {
 		return nil, fail(err)
 	}
@@ -229,7 +229,7 @@ func (p *people) NewAddress(ctx context.Context, r *connect.Request[pb.NewAddres
 		return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf(
 			"no address is given out: the shares of %s have not proved themselves within a day; bring their nodes back and try again", strings.Join(stale, ", ")))
 	}
-	a, err := p.d.Accounts.New(ctx, time.Now(), id, r.Msg.Department, r.Msg.Account)
+	a, err := p.d.Accounts.New(ctx, time.Now(), id, r.Msg.Suite, r.Msg.Department, r.Msg.Account)
 	if err != nil {
 		return nil, fail(err)
 	}
@@ -241,7 +241,7 @@ func (p *people) Addresses(ctx context.Context, r *connect.Request[pb.AddressesR
 	if err != nil {
 		return nil, err
 	}
-	all, err := p.d.Accounts.Addresses(ctx, id, r.Msg.Department, r.Msg.Account)
+	all, err := p.d.Accounts.Addresses(ctx, id, r.Msg.Suite, r.Msg.Department, r.Msg.Account)
 	if err != nil {
 		return nil, fail(err)
 	}
@@ -327,7 +327,7 @@ func (p *people) Sessions(_ context.Context, r *connect.Request[pb.SessionsReque
 		return nil, err
 	}
 	keys := map[[32]byte]bool{}
-	for _, v := range p.d.Keeper.Vaults() {
+	for _, v := range p.d.Keeper.Roots() {
 		if may(v.Vault.ID) {
 			keys[v.KeyID] = true
 		}

@@ -37,42 +37,53 @@ func (v *views) names(ids []engine.PartyID) (out []string) {
 	return out
 }
 
-// vault shows a vault statement and, once all accepted it, its key.
+// vault shows a vault statement and, once all accepted it, its keys.
 func (v *views) vault(a charter.Accepted) (*pb.Vault, error) {
 	spec, err := charter.VaultOf(a.Statement)
 	if err != nil {
 		return nil, err
 	}
 	out := &pb.Vault{
-		Id: idBytes(spec.ID), Name: spec.Name, Tier: spec.Tier, Suite: spec.Suite,
+		Id: idBytes(spec.ID), Name: spec.Name, Tier: spec.Tier,
 		Threshold: uint32(spec.Threshold), Parties: uint32(len(spec.Committee)), State: "accepting", Statement: a.Statement.Bytes(),
 	}
-	view, known := v.d.Keeper.Vault(spec.ID)
-	if !known {
-		for _, name := range spec.Committee {
-			_, accepted := a.Signatures[name]
-			out.Members = append(out.Members, &pb.Member{Operator: name, Accepted: accepted})
-			if !accepted {
-				out.Waiting = append(out.Waiting, name)
-			}
+	roots := v.d.Keeper.Vault(spec.ID)
+	for _, name := range spec.Committee {
+		_, accepted := a.Signatures[name]
+		out.Members = append(out.Members, &pb.Member{Operator: name, Accepted: accepted || len(roots) > 0})
+		if !accepted && len(roots) == 0 {
+			out.Waiting = append(out.Waiting, name)
 		}
-		return out, nil
 	}
-	for _, p := range view.Parties {
-		out.Members = append(out.Members, &pb.Member{
-			Operator: view.Names[p.ID], Index: uint32(p.Index), Identity: p.Identity, Proved: stamp(view.Proofs[p.ID]), Accepted: true,
+	for i, x := range roots {
+		r, err := v.root(x)
+		if err != nil {
+			return nil, err
+		}
+		out.Roots = append(out.Roots, r)
+		if i == 0 || out.State == ceremony.StepReady {
+			out.State, out.Waiting, out.LastError = r.State, r.Waiting, r.LastError
+		}
+	}
+	return out, nil
+}
+
+func (v *views) root(x ceremony.View) (*pb.Root, error) {
+	out := &pb.Root{Suite: x.Suite, State: x.Step, Waiting: x.Waiting, LastError: v.d.Readable(x.LastErr)}
+	for _, p := range x.Parties {
+		out.Holders = append(out.Holders, &pb.Holder{
+			Operator: x.Names[p.ID], Index: uint32(p.Index), Identity: p.Identity, Proved: stamp(x.Proofs[p.ID]),
 		})
 	}
-	out.State, out.Waiting, out.LastError = view.Step, view.Waiting, v.d.Readable(view.LastErr)
-	if view.Current == nil {
+	if x.Current == nil {
 		return out, nil
 	}
-	r := view.Current.Record
+	r := x.Current.Record
 	eh := r.Hash()
 	out.PublicKey, out.Key, out.Epoch, out.EpochNumber = r.Public.Bytes(), r.KeyID[:], eh[:], r.Epoch
-	out.FinalCertificate = view.Current.Encode()
-	if x, ok := r.Public.(*secp256k1.Point); ok {
-		root, err := hd.Root(x, r.ChainCode)
+	out.FinalCertificate = x.Current.Encode()
+	if p, ok := r.Public.(*secp256k1.Point); ok {
+		root, err := hd.Root(p, r.ChainCode)
 		if err != nil {
 			return nil, err
 		}
@@ -163,8 +174,16 @@ func (v *views) sessions(may func(key [32]byte) bool) *pb.SessionsResponse {
 	return out
 }
 
+func counts(m map[string]int) map[string]uint32 {
+	out := map[string]uint32{}
+	for k, n := range m {
+		out[k] = uint32(n)
+	}
+	return out
+}
+
 func address(a wallet.Address) *pb.Address {
-	return &pb.Address{Path: a.Path.String(), Address: a.Address.String(), PublicKey: a.PublicKey}
+	return &pb.Address{Path: a.Path.String(), Address: a.Address, PublicKey: a.PublicKey, Suite: a.Suite, Chain: a.Chain}
 }
 
 func idBytes(id statement.ID) []byte { return id[:] }
@@ -176,13 +195,13 @@ func idOf(b []byte, what string) (statement.ID, error) {
 	return statement.ID(b), nil
 }
 
-// proven waits until every share of a vault proved itself within a day, and asks for proofs
+// proven waits until every share of a vault's key of one suite proved itself within a day, and asks for proofs
 // where one did not.
-func (v *views) proven(ctx context.Context, id statement.ID) ([]string, error) {
+func (v *views) proven(ctx context.Context, id statement.ID, suite string) ([]string, error) {
 	const patience = 10 * time.Second
 	asked := false
 	for end := time.Now().Add(patience); ; {
-		view, ok := v.d.Keeper.Vault(id)
+		view, ok := v.d.Keeper.Root(id, suite)
 		if !ok || view.Current == nil {
 			return nil, ceremony.ErrNoKey
 		}
@@ -191,7 +210,7 @@ func (v *views) proven(ctx context.Context, id statement.ID) ([]string, error) {
 			return stale, nil
 		}
 		if !asked {
-			if err := v.d.Keeper.ProveAll(ctx, time.Now(), id); err != nil {
+			if err := v.d.Keeper.ProveAll(ctx, time.Now(), id, suite); err != nil {
 				return nil, err
 			}
 			asked = true

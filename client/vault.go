@@ -12,7 +12,8 @@ import (
 	"connectrpc.com/connect"
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
-	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/chain"
+	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/charter"
@@ -25,55 +26,79 @@ import (
 const Ready = "ready"
 
 // A Vault is a vault as all answering nodes show it, checked here: its statement by its id, its
-// key by the final certificate, whose members must be the committee's nodes.
+// keys by their final certificates, whose members must be the committee's nodes.
 type Vault struct {
 	charter.Vault
 	Roster    charter.Roster
 	Statement statement.Statement
-	State     string        // Ready, or what the least advanced node waits for
-	Waiting   []string      // operators
-	LastError string        // why the last attempt at its key failed
-	Record    *epoch.Record // nil until the key is published
-	Proved    map[string]time.Time
-	Accepted  map[string]bool // operators whose officer signed; all once the key is being made
+	State     string          // Ready, or what the least advanced root of the least advanced node waits for
+	Waiting   []string        // operators
+	LastError string          // why the last attempt at a key failed
+	Accepted  map[string]bool // operators whose officer signed; all once the keys are being made
+	Roots     []Root          // by suite; none while officers have to sign
 	Nodes     []string        // that know the vault
 }
 
-// PublicKey is the root key, compressed (33 bytes), or nil.
-func (v Vault) PublicKey() []byte {
-	if v.Record == nil {
-		return nil
-	}
-	return v.Record.Public.Bytes()
+// A Root is a vault's key of one suite.
+type Root struct {
+	Suite     string
+	State     string
+	Waiting   []string
+	LastError string
+	Record    *epoch.Record // nil until the key is published
+	Proved    map[string]time.Time
 }
 
-// XPub is the root key with its chain code, or "".
-func (v Vault) XPub() (string, error) {
-	if v.Record == nil {
+// Root finds a root by its suite; "" is the only one.
+func (v Vault) Root(suite string) (Root, error) {
+	if suite == "" && len(v.Suites) > 1 {
+		return Root{}, fmt.Errorf("vault %s has keys of several suites: name one of %s", v.Name, strings.Join(v.Suites, ", "))
+	}
+	for _, r := range v.Roots {
+		if suite == "" || r.Suite == suite {
+			return r, nil
+		}
+	}
+	if suite != "" && !slices.Contains(v.Suites, suite) {
+		return Root{}, fmt.Errorf("vault %s has no key of suite %q; it has %s", v.Name, suite, strings.Join(v.Suites, ", "))
+	}
+	return Root{}, fmt.Errorf("vault %s has no key yet", v.Name)
+}
+
+// PublicKey is the root key's point, or nil.
+func (r Root) PublicKey() []byte {
+	if r.Record == nil {
+		return nil
+	}
+	return r.Record.Public.Bytes()
+}
+
+// XPub is the root key with its chain code in BIP 32's form, or "": Ed25519 has no such form.
+func (r Root) XPub() (string, error) {
+	if r.Record == nil {
 		return "", nil
 	}
-	x, ok := v.Record.Public.(*secp256k1.Point)
+	x, ok := r.Record.Public.(*secp256k1.Point)
 	if !ok {
-		return "", fmt.Errorf("vault %s: suite %s has no extended public key", v.Name, v.Suite)
+		return "", nil
 	}
-	root, err := hd.Root(x, v.Record.ChainCode)
+	root, err := hd.Root(x, r.Record.ChainCode)
 	if err != nil {
 		return "", err
 	}
 	return root.XPub(hd.Mainnet), nil
 }
 
-// Address derives the address at a path below the root, by itself.
-func (v Vault) Address(path hd.Path) (evm.Address, []byte, error) {
-	if v.Record == nil {
-		return evm.Address{}, nil, fmt.Errorf("vault %s has no key yet", v.Name)
+// Address derives the address at a path below a root, by itself, in the form of a chain.
+func (v Vault) Address(r Root, chainID string, path hd.Path) (address string, key group.Point, err error) {
+	if r.Record == nil {
+		return "", nil, fmt.Errorf("vault %s has no key of suite %s yet", v.Name, r.Suite)
 	}
-	child, _, err := ceremony.Child(v.Record, path)
-	if err != nil {
-		return evm.Address{}, nil, err
+	if key, _, err = ceremony.Child(r.Record, path); err != nil {
+		return "", nil, err
 	}
-	a, err := evm.AddressOf(child.Bytes())
-	return a, child.Bytes(), err
+	address, err = chain.Address(r.Suite, chainID, key)
+	return address, key, err
 }
 
 // ReadVaults gives meaning to one node's answer and checks all that can be checked.
@@ -107,25 +132,50 @@ func readVault(r charter.Roster, m *v1.Vault) (Vault, error) {
 	}
 	v := Vault{
 		Vault: spec, Roster: r, Statement: s, State: m.State, Waiting: m.Waiting, LastError: m.LastError,
-		Proved: map[string]time.Time{}, Accepted: map[string]bool{},
+		Accepted: map[string]bool{},
 	}
 	for _, x := range m.Members {
 		v.Accepted[x.Operator] = x.Accepted
+	}
+	for _, x := range m.Roots {
+		root, err := v.readRoot(x)
+		if err != nil {
+			return Vault{}, fmt.Errorf("suite %.32q: %w", x.Suite, err)
+		}
+		v.Roots = append(v.Roots, root)
+	}
+	var suites []string
+	for _, root := range v.Roots {
+		suites = append(suites, root.Suite)
+	}
+	if len(suites) > 0 && !slices.Equal(suites, v.Suites) {
+		return Vault{}, fmt.Errorf("keys of suites %v are shown, its statement has %v", suites, v.Suites)
+	}
+	if ready := !slices.ContainsFunc(v.Roots, func(r Root) bool { return r.State != Ready }); (v.State == Ready) != (ready && len(suites) > 0) {
+		return Vault{}, fmt.Errorf("its state is %.32q, which is not that of its keys", v.State)
+	}
+	return v, nil
+}
+
+func (v Vault) readRoot(m *v1.Root) (Root, error) {
+	r := Root{Suite: m.Suite, State: m.State, Waiting: m.Waiting, LastError: m.LastError, Proved: map[string]time.Time{}}
+	for _, x := range m.Holders {
 		if t, err := time.Parse(time.RFC3339, x.Proved); err == nil {
-			v.Proved[x.Operator] = t
+			r.Proved[x.Operator] = t
 		}
 	}
+	var err error
 	if len(m.FinalCertificate) > 0 {
-		v.Record, err = v.readKey(m)
+		r.Record, err = v.readKey(m)
 	} else if m.State == Ready {
 		err = errors.New("it is said to be ready, and shows no final certificate")
 	}
-	return v, err
+	return r, err
 }
 
 // readKey believes nothing but the final certificate: every member of the committee, and
 // nobody else, has proved a share of this key and confirmed this record.
-func (v Vault) readKey(m *v1.Vault) (*epoch.Record, error) {
+func (v Vault) readKey(m *v1.Root) (*epoch.Record, error) {
 	f, err := epoch.DecodeFinalCert(m.FinalCertificate)
 	if err != nil {
 		return nil, err
@@ -133,9 +183,9 @@ func (v Vault) readKey(m *v1.Vault) (*epoch.Record, error) {
 	rec := f.Record
 	eh := rec.Hash()
 	switch {
-	case !v.owns(rec.KeyID):
+	case !v.owns(m.Suite, rec.KeyID):
 		return nil, errors.New("its key is another vault's")
-	case rec.Threshold != v.Threshold || rec.Suite != v.Suite || len(rec.Members) != len(v.Committee):
+	case rec.Threshold != v.Threshold || rec.Suite != m.Suite || len(rec.Members) != len(v.Committee):
 		return nil, errors.New("its key has another threshold, suite or number of shares than the vault's statement")
 	case !bytes.Equal(m.PublicKey, rec.Public.Bytes()) || !bytes.Equal(m.Key, rec.KeyID[:]) || !bytes.Equal(m.Epoch, eh[:]):
 		return nil, errors.New("public key, key id or epoch are not those of its final certificate")
@@ -152,11 +202,11 @@ func (v Vault) readKey(m *v1.Vault) (*epoch.Record, error) {
 // maxAttempts bounds how many key generations of one vault are looked for.
 const maxAttempts = 4096
 
-// owns says whether a key id is that of one of the vault's key generations, which are numbered
-// from 1.
-func (v Vault) owns(key [32]byte) bool {
+// owns says whether a key id is that of one of the vault's key generations of a suite, which are
+// numbered from 1.
+func (v Vault) owns(suite string, key [32]byte) bool {
 	for attempt := uint64(1); attempt <= maxAttempts; attempt++ {
-		if epoch.KeyID(v.ID, v.Suite, attempt) == key {
+		if epoch.KeyID(v.ID, suite, attempt) == key {
 			return true
 		}
 	}
@@ -170,9 +220,8 @@ func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
 	names := map[string][]Copy{}
 	for _, a := range answers {
 		for _, v := range a.Value {
-			if v.Record != nil {
-				eh := v.Record.Hash()
-				keys[v.ID] = append(keys[v.ID], Copy{a.Node, eh[:]})
+			if key := v.published(); key != nil {
+				keys[v.ID] = append(keys[v.ID], Copy{a.Node, key})
 			}
 			names[v.Name] = append(names[v.Name], Copy{a.Node, []byte(v.ID.String())})
 			old := byID[v.ID]
@@ -185,7 +234,7 @@ func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
 	}
 	var out []Vault
 	for id, v := range byID {
-		if err := Compare("the key of vault "+v.Name, keys[id]); err != nil {
+		if err := Compare("the keys of vault "+v.Name, keys[id]); err != nil {
 			return nil, err
 		}
 		out = append(out, *v)
@@ -199,32 +248,66 @@ func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
 	return out, nil
 }
 
+// published is the record hashes of a vault whose keys are all published, nil before.
+func (v Vault) published() (out []byte) {
+	for _, r := range v.Roots {
+		if r.Record == nil {
+			return nil
+		}
+		eh := r.Record.Hash()
+		out = append(out, eh[:]...)
+	}
+	return out
+}
+
 // merge adds another node's view of the same vault.
 func (v *Vault) merge(o Vault) {
 	v.Nodes = append(v.Nodes, o.Nodes...)
 	if o.State != Ready {
 		v.State = o.State
 	}
-	for _, w := range o.Waiting {
-		if !slices.Contains(v.Waiting, w) {
-			v.Waiting = append(v.Waiting, w)
-		}
-	}
+	v.Waiting = union(v.Waiting, o.Waiting)
 	if v.LastError == "" {
 		v.LastError = o.LastError
-	}
-	if v.Record == nil {
-		v.Record = o.Record
-	}
-	for name, t := range o.Proved {
-		// The oldest proof counts: a node that saw none asks for one.
-		if old, ok := v.Proved[name]; !ok || t.Before(old) {
-			v.Proved[name] = t
-		}
 	}
 	for name, ok := range o.Accepted {
 		v.Accepted[name] = v.Accepted[name] || ok
 	}
+	if len(v.Roots) == 0 {
+		v.Roots = o.Roots
+	} else if len(o.Roots) > 0 {
+		for i := range v.Roots { // both are of the statement's suites, in its order
+			v.Roots[i].merge(o.Roots[i])
+		}
+	}
+}
+
+func (r *Root) merge(o Root) {
+	if o.State != Ready {
+		r.State = o.State
+	}
+	r.Waiting = union(r.Waiting, o.Waiting)
+	if r.LastError == "" {
+		r.LastError = o.LastError
+	}
+	if r.Record == nil {
+		r.Record = o.Record
+	}
+	for name, t := range o.Proved {
+		// The oldest proof counts: a node that saw none asks for one.
+		if old, ok := r.Proved[name]; !ok || t.Before(old) {
+			r.Proved[name] = t
+		}
+	}
+}
+
+func union(a, b []string) []string {
+	for _, x := range b {
+		if !slices.Contains(a, x) {
+			a = append(a, x)
+		}
+	}
+	return a
 }
 
 // Vaults lists the person's vaults, compared over all nodes that answer.
@@ -284,13 +367,13 @@ func FindVault(all []Vault, name string) (Vault, error) {
 type Account struct {
 	charter.Account
 	ID        statement.ID
-	Addresses map[string]int // node → given out so far
+	Addresses map[string]map[string]int // node → suite → given out so far
 }
 
-// Given is the most that any node has given out.
-func (a Account) Given() (most int) {
-	for _, n := range a.Addresses {
-		most = max(most, n)
+// Given is the most addresses of a suite that any node has given out.
+func (a Account) Given(suite string) (most int) {
+	for _, given := range a.Addresses {
+		most = max(most, given[suite])
 	}
 	return most
 }
@@ -347,7 +430,11 @@ func readAccounts(node string, v Vault, list []*v1.Account) ([]Account, error) {
 		if err != nil {
 			return nil, &VerifyError{node, err}
 		}
-		out = append(out, Account{a, s.ID(), map[string]int{node: int(m.Addresses)}})
+		given := map[string]int{}
+		for suite, n := range m.Addresses {
+			given[suite] = int(n)
+		}
+		out = append(out, Account{a, s.ID(), map[string]map[string]int{node: given}})
 	}
 	return out, nil
 }
@@ -355,35 +442,38 @@ func readAccounts(node string, v Vault, list []*v1.Account) ([]Account, error) {
 // An Address is one that nodes gave out and that was derived here from the vault's key.
 type Address struct {
 	Path      hd.Path
-	Address   evm.Address
-	PublicKey []byte   // compressed
+	Suite     string
+	Chain     string // whose form it has
+	Address   string
+	PublicKey []byte   // the derived key's point
 	Nodes     []string // that have given it out
 }
 
 // checkAddress compares what a node says with what follows from the key.
-func checkAddress(node string, v Vault, a Account, index uint32, m *v1.Address) (Address, error) {
+func checkAddress(node string, v Vault, r Root, a Account, index uint32, m *v1.Address) (Address, error) {
 	path := hd.Path{a.Path[0], a.Path[1], index}
-	own, key, err := v.Address(path)
+	on := chain.First(r.Suite, v.Chains)
+	own, key, err := v.Address(r, on, path)
 	if err != nil {
 		return Address{}, err
 	}
-	if m.Path != path.String() || m.Address != own.String() || !bytes.Equal(m.PublicKey, key) {
+	if m.Path != path.String() || m.Address != own || m.Suite != r.Suite || m.Chain != on || !bytes.Equal(m.PublicKey, key.Bytes()) {
 		what := fmt.Sprintf("the address at %s", path)
-		return Address{}, Compare(what, []Copy{{node, []byte(m.Path + " " + m.Address)}, {"the vault's key", []byte(path.String() + " " + own.String())}})
+		return Address{}, Compare(what, []Copy{{node, []byte(m.Path + " " + m.Address)}, {"the vault's key", []byte(path.String() + " " + own)}})
 	}
-	return Address{path, own, key, []string{node}}, nil
+	return Address{path, r.Suite, on, own, key.Bytes(), []string{node}}, nil
 }
 
 // Addresses lists what nodes gave out of an account, each derived here too.
-func (c *Circle) Addresses(ctx context.Context, v Vault, a Account) ([]Address, []Failure, error) {
+func (c *Circle) Addresses(ctx context.Context, v Vault, r Root, a Account) ([]Address, []Failure, error) {
 	answers := Ask(ctx, c, func(ctx context.Context, m *Member) ([]Address, error) {
-		res, err := m.Addresses(ctx, connect.NewRequest(&v1.AddressesRequest{Vault: v.ID[:], Department: a.Department, Account: a.Name}))
+		res, err := m.Addresses(ctx, connect.NewRequest(&v1.AddressesRequest{Vault: v.ID[:], Department: a.Department, Account: a.Name, Suite: r.Suite}))
 		if err != nil {
 			return nil, err
 		}
 		var out []Address
 		for i, x := range res.Msg.Addresses {
-			one, err := checkAddress(m.Name, v, a, uint32(i), x)
+			one, err := checkAddress(m.Name, v, r, a, uint32(i), x)
 			if err != nil {
 				return nil, err
 			}
@@ -416,15 +506,15 @@ const maxCatchUp = 1000
 
 // NewAddress asks every node for the address after the last one that any node gave out; a node
 // that was away gives out first what it missed. least answers are needed.
-func (c *Circle) NewAddress(ctx context.Context, v Vault, a Account, least int) (Address, []Failure, error) {
-	index := uint32(a.Given())
+func (c *Circle) NewAddress(ctx context.Context, v Vault, r Root, a Account, least int) (Address, []Failure, error) {
+	index := uint32(a.Given(r.Suite))
 	answers := AskFor(ctx, c, addressTimeout, func(ctx context.Context, m *Member) (Address, error) {
-		from := uint32(a.Addresses[m.Name])
+		from := uint32(a.Addresses[m.Name][r.Suite])
 		if index-from > maxCatchUp {
 			return Address{}, fmt.Errorf("it is %d addresses behind the others: ask again to let it catch up", index-from)
 		}
 		for at := from; ; at++ {
-			res, err := m.NewAddress(ctx, connect.NewRequest(&v1.NewAddressRequest{Vault: v.ID[:], Department: a.Department, Account: a.Name}))
+			res, err := m.NewAddress(ctx, connect.NewRequest(&v1.NewAddressRequest{Vault: v.ID[:], Department: a.Department, Account: a.Name, Suite: r.Suite}))
 			if err != nil {
 				return Address{}, err
 			}
@@ -434,7 +524,7 @@ func (c *Circle) NewAddress(ctx context.Context, v Vault, a Account, least int) 
 			if got := pathOf(a, res.Msg.Address.Path); got > int64(at) {
 				return Address{}, connect.NewError(connect.CodeUnavailable, fmt.Errorf("somebody else was given address %d at the same moment: ask again", at))
 			}
-			one, err := checkAddress(m.Name, v, a, at, res.Msg.Address)
+			one, err := checkAddress(m.Name, v, r, a, at, res.Msg.Address)
 			if err != nil || at == index {
 				return one, err
 			}

@@ -81,7 +81,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, v := range c.d.Desk.List() {
 		states[v.State.String()]++
 	}
-	for _, v := range c.d.Keeper.Vaults() {
+	for _, v := range c.d.Keeper.Roots() {
 		vaults[v.Step]++
 		if v.Current != nil {
 			burned += len(c.d.Sessions.Burned(v.Current.Record.KeyID))

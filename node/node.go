@@ -87,7 +87,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		Fit:       func(ctx context.Context, now time.Time, s *mpc.Setup) error { return n.Sessions.Fit(ctx, now, s) },
 		Challenge: n.challenge,
 	})
-	n.Accounts = &wallet.Accounts{Journal: n.Journal, Vault: n.Keeper.Vault, Log: cfg.Log}
+	n.Accounts = &wallet.Accounts{Journal: n.Journal, Root: n.Keeper.Root, Vault: n.Keeper.Vault, Log: cfg.Log}
 	n.Sessions, err = session.NewHost(ctx, session.Config{
 		Self: n.self, Sign: mpc.NewSigner(cfg.Identity), Journal: n.Journal, Send: n.send, Rand: cfg.Rand,
 		Log: cfg.Log, Admit: n.admit, Fatal: cfg.Fatal,

@@ -27,15 +27,19 @@ func (a *app) addressCommand() *cobra.Command {
 }
 
 type accountDocument struct {
-	Vault     string `json:"vault"`
-	Account   string `json:"account"` // department/name
-	Path      string `json:"path"`
-	ID        string `json:"id"`
-	Addresses int    `json:"addresses"`
+	Vault     string         `json:"vault"`
+	Account   string         `json:"account"` // department/name
+	Path      string         `json:"path"`
+	ID        string         `json:"id"`
+	Addresses map[string]int `json:"addresses"` // by suite
 }
 
 func accountOf(v client.Vault, x client.Account) accountDocument {
-	return accountDocument{v.Name, x.Department + "/" + x.Name, statement.FormatPath(x.Path[:]...), x.ID.String(), x.Given()}
+	d := accountDocument{v.Name, x.Department + "/" + x.Name, statement.FormatPath(x.Path[:]...), x.ID.String(), map[string]int{}}
+	for _, suite := range v.Suites {
+		d.Addresses[suite] = x.Given(suite)
+	}
+	return d
 }
 
 // inVault does something with one vault of the circle.
@@ -76,7 +80,7 @@ func (a *app) accountListCommand() *cobra.Command {
 						fmt.Fprintf(w, "Vault %s has no account yet.\nNext: `ostraka account create --vault %s DEPARTMENT/ACCOUNT`.\n", v.Name, v.Name)
 					}
 					for _, x := range doc.Accounts {
-						fmt.Fprintf(w, "%-24s %-10s %d addresses\n", x.Account, x.Path, x.Addresses)
+						fmt.Fprintf(w, "%-24s %-10s %d addresses\n", x.Account, x.Path, total(x.Addresses))
 					}
 				})
 			})
@@ -122,17 +126,26 @@ func (a *app) createAccount(ctx context.Context, c *client.Circle, v client.Vaul
 	})
 }
 
+func total(m map[string]int) (n int) {
+	for _, k := range m {
+		n += k
+	}
+	return n
+}
+
 type addressDocument struct {
 	Vault     string   `json:"vault"`
 	Account   string   `json:"account"`
 	Path      string   `json:"path"`
+	Suite     string   `json:"suite"`
+	Chain     string   `json:"chain"`
 	Address   string   `json:"address"`
 	PublicKey string   `json:"public_key"`
 	Nodes     []string `json:"nodes"`
 }
 
 func addressOf(v client.Vault, x client.Account, d client.Address) addressDocument {
-	return addressDocument{v.Name, x.Department + "/" + x.Name, d.Path.String(), d.Address.String(), fmt.Sprintf("%x", d.PublicKey), d.Nodes}
+	return addressDocument{v.Name, x.Department + "/" + x.Name, d.Path.String(), d.Suite, d.Chain, d.Address, fmt.Sprintf("%x", d.PublicKey), d.Nodes}
 }
 
 func (a *app) inAccount(ctx context.Context, args []string, do func(context.Context, *client.Circle, client.Vault, client.Account) error) error {
@@ -149,8 +162,22 @@ func (a *app) inAccount(ctx context.Context, args []string, do func(context.Cont
 	})
 }
 
+func suiteFlag(c *cobra.Command) *string {
+	return c.Flags().String("suite", "", "root key that the address is below (default: the vault's only one)")
+}
+
+// rootFor finds the root that --suite names.
+func rootFor(v client.Vault, suite string) (client.Root, error) {
+	r, err := v.Root(suite)
+	if err != nil {
+		return r, usage("%w", err)
+	}
+	return r, nil
+}
+
 func (a *app) addressNewCommand() *cobra.Command {
-	return &cobra.Command{
+	var suite *string
+	c := &cobra.Command{
 		Use: "new VAULT DEPARTMENT/ACCOUNT", Short: "Give out the account's next address", Args: exactly("VAULT", "DEPARTMENT/ACCOUNT"),
 		Long: "Asks every node for the account's next address, derives it here too, and compares. Nodes give out an address\n" +
 			"only when every share of the vault's key has proved itself within a day; otherwise the shares prove themselves first.",
@@ -158,7 +185,11 @@ func (a *app) addressNewCommand() *cobra.Command {
 			ctx, cancel := a.within(cmd.Context(), time.Minute)
 			defer cancel()
 			return a.inAccount(ctx, args, func(ctx context.Context, c *client.Circle, v client.Vault, x client.Account) error {
-				one, failed, err := c.NewAddress(ctx, v, x, min(2, len(c.Members)))
+				root, err := rootFor(v, *suite)
+				if err != nil {
+					return err
+				}
+				one, failed, err := c.NewAddress(ctx, v, root, x, min(2, len(c.Members)))
 				if err != nil {
 					return err
 				}
@@ -171,16 +202,23 @@ func (a *app) addressNewCommand() *cobra.Command {
 			})
 		},
 	}
+	suite = suiteFlag(c)
+	return c
 }
 
 func (a *app) addressListCommand() *cobra.Command {
-	return &cobra.Command{
+	var suite *string
+	c := &cobra.Command{
 		Use: "list VAULT DEPARTMENT/ACCOUNT", Short: "List an account's addresses", Args: exactly("VAULT", "DEPARTMENT/ACCOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), 30*time.Second)
 			defer cancel()
 			return a.inAccount(ctx, args, func(ctx context.Context, c *client.Circle, v client.Vault, x client.Account) error {
-				all, failed, err := c.Addresses(ctx, v, x)
+				root, err := rootFor(v, *suite)
+				if err != nil {
+					return err
+				}
+				all, failed, err := c.Addresses(ctx, v, root, x)
 				if err != nil {
 					return err
 				}
@@ -199,4 +237,6 @@ func (a *app) addressListCommand() *cobra.Command {
 			})
 		},
 	}
+	suite = suiteFlag(c)
+	return c
 }

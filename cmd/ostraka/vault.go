@@ -47,7 +47,7 @@ type vaultDocument struct {
 	ID         string           `json:"id"`
 	Name       string           `json:"name"`
 	Tier       string           `json:"tier"`
-	Suite      string           `json:"suite"`
+	Suites     []string         `json:"suites"`
 	Threshold  int              `json:"threshold"`
 	Parties    int              `json:"parties"`
 	Quorum     int              `json:"quorum"`
@@ -58,10 +58,8 @@ type vaultDocument struct {
 	Waiting    []string         `json:"waiting"`
 	LastError  string           `json:"last_error,omitempty"`
 	Members    []memberDocument `json:"members"`
-	PublicKey  string           `json:"public_key"`
-	XPub       string           `json:"xpub"`
-	Key        string           `json:"key"`
-	Epoch      string           `json:"epoch"`
+	Roots      []rootDocument   `json:"roots"`
+	PublicKey  string           `json:"public_key"` // of the only root; empty where there are several
 	Nodes      []string         `json:"nodes"`
 	Statement  string           `json:"statement"`
 }
@@ -69,29 +67,65 @@ type vaultDocument struct {
 type memberDocument struct {
 	Operator string `json:"operator"`
 	Accepted bool   `json:"accepted"`
+}
+
+// rootDocument is a vault's key of one suite.
+type rootDocument struct {
+	Suite       string           `json:"suite"`
+	State       string           `json:"state"`
+	Waiting     []string         `json:"waiting"`
+	LastError   string           `json:"last_error,omitempty"`
+	PublicKey   string           `json:"public_key"`
+	XPub        string           `json:"xpub,omitempty"`
+	Key         string           `json:"key"`
+	Epoch       string           `json:"epoch"`
+	EpochNumber uint64           `json:"epoch_number"`
+	Holders     []holderDocument `json:"holders"`
+}
+
+type holderDocument struct {
+	Operator string `json:"operator"`
 	Proved   string `json:"proved,omitempty"`
 }
 
 func vaultOf(v client.Vault) (vaultDocument, error) {
-	xpub, err := v.XPub()
-	if err != nil {
-		return vaultDocument{}, err
-	}
 	d := vaultDocument{
-		ID: v.ID.String(), Name: v.Name, Tier: v.Tier, Suite: v.Suite, Threshold: v.Threshold, Parties: len(v.Committee), Quorum: v.Quorum,
+		ID: v.ID.String(), Name: v.Name, Tier: v.Tier, Suites: v.Suites, Threshold: v.Threshold, Parties: len(v.Committee), Quorum: v.Quorum,
 		Chains: v.Chains, Initiators: people(v.Initiators), Approvers: people(v.Approvers), State: v.State, Waiting: list(v.Waiting),
-		LastError: v.LastError, PublicKey: fmt.Sprintf("%x", v.PublicKey()), XPub: xpub, Nodes: v.Nodes, Statement: v.Statement.Text(),
-	}
-	if v.Record != nil {
-		eh := v.Record.Hash()
-		d.Key, d.Epoch = fmt.Sprintf("%x", v.Record.KeyID), fmt.Sprintf("%x", eh[:])
+		LastError: v.LastError, Nodes: v.Nodes, Statement: v.Statement.Text(), Roots: []rootDocument{},
 	}
 	for _, name := range v.Committee {
-		m := memberDocument{Operator: name, Accepted: v.Accepted[name]}
-		if t, ok := v.Proved[name]; ok {
-			m.Proved = statement.FormatTime(t)
+		d.Members = append(d.Members, memberDocument{name, v.Accepted[name]})
+	}
+	for _, r := range v.Roots {
+		one, err := rootOf(v, r)
+		if err != nil {
+			return vaultDocument{}, err
 		}
-		d.Members = append(d.Members, m)
+		d.Roots = append(d.Roots, one)
+	}
+	if len(d.Roots) == 1 {
+		d.PublicKey = d.Roots[0].PublicKey
+	}
+	return d, nil
+}
+
+func rootOf(v client.Vault, r client.Root) (rootDocument, error) {
+	xpub, err := r.XPub()
+	if err != nil {
+		return rootDocument{}, err
+	}
+	d := rootDocument{Suite: r.Suite, State: r.State, Waiting: list(r.Waiting), LastError: r.LastError, PublicKey: fmt.Sprintf("%x", r.PublicKey()), XPub: xpub}
+	if r.Record != nil {
+		eh := r.Record.Hash()
+		d.Key, d.Epoch, d.EpochNumber = fmt.Sprintf("%x", r.Record.KeyID), fmt.Sprintf("%x", eh[:]), r.Record.Epoch
+	}
+	for _, name := range v.Committee {
+		h := holderDocument{Operator: name}
+		if t, ok := r.Proved[name]; ok {
+			h.Proved = statement.FormatTime(t)
+		}
+		d.Holders = append(d.Holders, h)
 	}
 	return d, nil
 }
@@ -104,29 +138,43 @@ func people(list []charter.Person) (out []string) {
 }
 
 func (d vaultDocument) print(w io.Writer) {
-	fmt.Fprintf(w, "Vault %s (%s, %d-of-%d, %s)\n", d.Name, d.Tier, d.Threshold, d.Parties, d.Suite)
-	fmt.Fprintf(w, "  state       %s\n", d.State)
-	if len(d.Waiting) > 0 {
-		fmt.Fprintf(w, "  waits for   %s\n", strings.Join(d.Waiting, ", "))
-	}
-	if d.LastError != "" {
-		fmt.Fprintf(w, "  last error  %s\n", d.LastError)
-	}
-	fmt.Fprintf(w, "  id          %s\n", d.ID)
-	if d.PublicKey != "" {
-		fmt.Fprintf(w, "  public key  %s\n  xpub        %s\n", d.PublicKey, d.XPub)
-	}
+	fmt.Fprintf(w, "Vault %s (%s, %d-of-%d, %s)\n", d.Name, d.Tier, d.Threshold, d.Parties, strings.Join(d.Suites, ", "))
+	fmt.Fprintf(w, "  state       %s\n  id          %s\n", d.State, d.ID)
 	fmt.Fprintf(w, "  chains      %s\n  initiators  %s\n  approvers   %s (%d needed)\n",
 		strings.Join(d.Chains, ", "), strings.Join(d.Initiators, ", "), strings.Join(d.Approvers, ", "), d.Quorum)
+	if len(d.Roots) == 0 {
+		printWaiting(w, d.Waiting, d.LastError)
+	}
 	for _, m := range d.Members {
-		state := "has not accepted"
-		switch {
-		case m.Proved != "":
-			state = "share proved " + m.Proved
-		case m.Accepted:
-			state = "accepted"
+		if !m.Accepted {
+			fmt.Fprintf(w, "  operator    %-12s has not accepted\n", m.Operator)
 		}
-		fmt.Fprintf(w, "  operator    %-12s %s\n", m.Operator, state)
+	}
+	for _, r := range d.Roots {
+		fmt.Fprintf(w, "\nKey of suite %s: %s\n", r.Suite, r.State)
+		printWaiting(w, r.Waiting, r.LastError)
+		if r.PublicKey != "" {
+			fmt.Fprintf(w, "  public key  %s\n  epoch       %d (%.12s)\n", r.PublicKey, r.EpochNumber, r.Epoch)
+		}
+		if r.XPub != "" {
+			fmt.Fprintf(w, "  xpub        %s\n", r.XPub)
+		}
+		for _, h := range r.Holders {
+			state := "share not proved yet"
+			if h.Proved != "" {
+				state = "share proved " + h.Proved
+			}
+			fmt.Fprintf(w, "  operator    %-12s %s\n", h.Operator, state)
+		}
+	}
+}
+
+func printWaiting(w io.Writer, waiting []string, lastError string) {
+	if len(waiting) > 0 {
+		fmt.Fprintf(w, "  waits for   %s\n", strings.Join(waiting, ", "))
+	}
+	if lastError != "" {
+		fmt.Fprintf(w, "  last error  %s\n", lastError)
 	}
 }
 
@@ -178,7 +226,7 @@ func (a *app) vaultListCommand() *cobra.Command {
 				fmt.Fprintln(w, "You see no vault here.")
 			}
 			for _, v := range d.Vaults {
-				fmt.Fprintf(w, "%-16s %d-of-%d  %-5s %-14s %.8s  %s\n", v.Name, v.Threshold, v.Parties, v.Tier, v.State, v.ID, v.PublicKey)
+				fmt.Fprintf(w, "%-16s %d-of-%d  %-5s %-14s %.8s  %s\n", v.Name, v.Threshold, v.Parties, v.Tier, v.State, v.ID, strings.Join(v.Suites, ", "))
 			}
 		})
 	}
@@ -216,6 +264,7 @@ func (a *app) vaultShowCommand() *cobra.Command {
 
 func (a *app) vaultCreateCommand() *cobra.Command {
 	var file string
+	var suites []string
 	var yes, wait bool
 	c := &cobra.Command{
 		Use: "create -f FILE", Short: "Sign a vault as this operator's officer; every operator of its committee does so on its own node", Args: none,
@@ -230,22 +279,23 @@ func (a *app) vaultCreateCommand() *cobra.Command {
 				return &problem{codeUsage, fmt.Errorf("read the vault's file: %w", err), "give a file that exists with -f FILE: docs/operator.md shows one"}
 			}
 			// Here for its form alone, for which any charter serves; the node reads it under its own.
-			if _, err := charter.ReadVault(raw, statement.ID{1}, time.Now()); err != nil {
+			if _, err := charter.ReadVault(raw, suites, statement.ID{1}, time.Now()); err != nil {
 				return &problem{codeUsage, fmt.Errorf("%s: %w", file, err), "mend the file: docs/operator.md shows one, spec/people.md every field"}
 			}
 			ctx, cancel := a.within(c.Context(), 10*time.Minute)
 			defer cancel()
-			return a.createVault(ctx, raw, yes, wait)
+			return a.createVault(ctx, raw, suites, yes, wait)
 		},
 	}
 	c.Flags().StringVarP(&file, "file", "f", "", "the vault's file (YAML)")
+	c.Flags().StringSliceVar(&suites, "suite", nil, "root key to make, where the file has no suites: ecdsa-secp256k1, bip340-secp256k1, ed25519; repeat it for several")
 	c.Flags().BoolVar(&yes, "yes", false, "sign without asking")
 	c.Flags().BoolVar(&wait, "wait", false, "wait until the vault is ready")
 	return c
 }
 
-func (a *app) createVault(ctx context.Context, file []byte, yes, wait bool) error {
-	res, err := client.Operator(a.dir).PrepareVault(ctx, connect.NewRequest(&v1.PrepareVaultRequest{File: file}))
+func (a *app) createVault(ctx context.Context, file []byte, suites []string, yes, wait bool) error {
+	res, err := client.Operator(a.dir).PrepareVault(ctx, connect.NewRequest(&v1.PrepareVaultRequest{File: file, Suites: suites}))
 	if err != nil {
 		return a.operatorError(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,11 +22,12 @@ const MaxFile = 64 << 10
 
 // ReadVault reads the file of "vault create -f FILE": a strict subset of YAML with one
 // document, no anchors, aliases, tags or block texts, no unknown or repeated fields,
-// plain decimal numbers. The charter and the time are the caller's.
+// plain decimal numbers. The charter and the time are the caller's. Suites named beside the file stand for those that
+// it leaves out, and must be the same where it names them.
 //
 //	name: treasury
 //	tier: warm                       # cold, warm or hot
-//	suites: [ecdsa-secp256k1]        # bip340-secp256k1, ecdsa-secp256k1, ed25519: a root key for each
+//	suites: [ecdsa-secp256k1]        # a root key for each: bip340-secp256k1, ecdsa-secp256k1, ed25519
 //	threshold: 3                     # operators needed to sign
 //	committee: [acme, bolt, cora]
 //	initiators:
@@ -38,7 +40,7 @@ const MaxFile = 64 << 10
 //	initiator-approves: false        # may be left out: false
 //	chains: ["eip155:1"]
 //	expiry: 86400                    # seconds; may be left out: one day
-func ReadVault(file []byte, charter statement.ID, created time.Time) (Vault, error) {
+func ReadVault(file []byte, suites []string, charter statement.ID, created time.Time) (Vault, error) {
 	root, err := readYAML(file)
 	if err != nil {
 		return Vault{}, fmt.Errorf("vault file: %w", err)
@@ -50,7 +52,10 @@ func ReadVault(file []byte, charter statement.ID, created time.Time) (Vault, err
 	}
 	v.Name = f.text("name")
 	v.Tier = f.text("tier")
-	v.Suites = f.texts("suites")
+	v.Suites = slices.Clone(suites)
+	if len(suites) == 0 || f.has("suites") {
+		v.Suites = f.texts("suites")
+	}
 	v.Threshold = f.number("threshold")
 	v.Committee = f.texts("committee")
 	v.Initiators = f.people("initiators")
@@ -65,6 +70,9 @@ func ReadVault(file []byte, charter statement.ID, created time.Time) (Vault, err
 	}
 	if err := f.done(); err != nil {
 		return Vault{}, fmt.Errorf("vault file: %w", err)
+	}
+	if len(suites) > 0 && !slices.Equal(slices.Sorted(slices.Values(suites)), slices.Sorted(slices.Values(v.Suites))) {
+		return Vault{}, fmt.Errorf("vault file: suites: it names %v, beside it stand %v", v.Suites, suites)
 	}
 	// The statement's own table holds the form of every value: ask it, with any salt.
 	v = v.sorted()

@@ -173,6 +173,9 @@ func (k *Keeper) begin(w *root, a *attempt) {
 // ErrNoKey says that a vault has no published key yet.
 var ErrNoKey = errors.New("the vault has no published key yet")
 
+// StepReady is the step of a root that gives out addresses and signs.
+const StepReady = "ready"
+
 // View is what others may know of one root key of a vault.
 type View struct {
 	Vault    charter.Vault
@@ -189,6 +192,18 @@ type View struct {
 	Choice   statement.Statement
 	ChoiceBy map[string][]byte
 	Proofs   map[engine.PartyID]time.Time // when each share was last proved
+}
+
+// Title is the vault's name, and the suite where it has several.
+func (v View) Title() string { return title(v.Vault, v.Suite) }
+
+func (w *root) title() string { return title(w.Vault, w.suite) }
+
+func title(v charter.Vault, suite string) string {
+	if len(v.Suites) == 1 {
+		return v.Name
+	}
+	return v.Name + " (" + suite + ")"
 }
 
 // Root shows a vault's key of one suite.
@@ -241,7 +256,7 @@ func (k *Keeper) view(w *root) View {
 		v.LastErr = w.lastErr.Error()
 	}
 	if w.published() {
-		v.Step, v.Current = "ready", w.book.Current()
+		v.Step, v.Current = StepReady, w.book.Current()
 		return v
 	}
 	v.Step, v.Waiting = w.step()

@@ -168,7 +168,7 @@ func (k *Keeper) takeFinalCert(ctx context.Context, now time.Time, raw []byte, w
 	}
 	r := f.Record
 	if !sameParties(r.Parties(), w.parties) || r.Threshold != w.Threshold || r.Suite != w.suite || r.Epoch != 0 {
-		return fmt.Errorf("final certificate of vault %s: committee, threshold or suite is not the vault's", w.Name)
+		return fmt.Errorf("final certificate of vault %s: committee, threshold or suite is not the vault's", w.title())
 	}
 	return k.adopt(ctx, now, w, a, f, write)
 }
@@ -187,25 +187,25 @@ func (k *Keeper) takeChoice(now time.Time, raw []byte, operator string, sig []by
 		return err
 	}
 	if a.book.Current() == nil {
-		return fmt.Errorf("%w: vault %s has no final certificate here yet", outbox.ErrLater, w.Name)
+		return fmt.Errorf("%w: vault %s has no final certificate here yet", outbox.ErrLater, w.title())
 	}
 	want, err := w.wanted(a)
 	if err != nil {
 		return err
 	}
 	if want.ID() != s.ID() {
-		return fmt.Errorf("operator %s chose another key or certificate for vault %s than is in force here", operator, w.Name)
+		return fmt.Errorf("operator %s chose another key or certificate for vault %s than is in force here", operator, w.title())
 	}
 	o, ok := w.roster.Operator(operator)
 	if !ok || !w.member(memberID(o.Identity)) {
-		return fmt.Errorf("operator %q is not in the committee of vault %s", operator, w.Name)
+		return fmt.Errorf("operator %q is not in the committee of vault %s", operator, w.title())
 	}
 	if err := signet.VerifyNode(o.Identity, s, sig); err != nil {
 		return err
 	}
 	switch {
 	case !w.choice.IsZero() && w.choice.ID() != s.ID():
-		return fmt.Errorf("vault %s: operator %s chose key %x, others chose another: the vault cannot come into force; make it anew under another name", w.Name, operator, c.Key[:6])
+		return fmt.Errorf("vault %s: operator %s chose key %x, others chose another: the vault cannot come into force; make it anew under another name", w.title(), operator, c.Key[:6])
 	case w.signed[operator] != nil:
 		return outbox.ErrOld
 	}
@@ -271,10 +271,10 @@ func (k *Keeper) TakeChallenge(ctx context.Context, now time.Time, key, challeng
 		return err
 	}
 	if !w.published() || a != w.attempt {
-		return fmt.Errorf("vault %s: %w", w.Name, ErrNoKey)
+		return fmt.Errorf("vault %s: %w", w.title(), ErrNoKey)
 	}
 	if now.Sub(w.proved) < minProofGap {
-		return fmt.Errorf("vault %s: the share was proved a moment ago", w.Name)
+		return fmt.Errorf("vault %s: the share was proved a moment ago", w.title())
 	}
 	w.proved = now
 	return k.prove(ctx, now, w, challenge)
@@ -290,16 +290,16 @@ func (k *Keeper) takeProof(now time.Time, f [][]byte, write func(journal.Entry) 
 		return err
 	}
 	if a.book.Current() == nil {
-		return fmt.Errorf("%w: vault %s has no key here yet", outbox.ErrLater, w.Name)
+		return fmt.Errorf("%w: vault %s has no key here yet", outbox.ErrLater, w.title())
 	}
 	r := a.book.Current().Record
 	if h := r.Hash(); !bytes.Equal(eh, h[:]) || len(party) != 16 || len(challenge) != 32 || len(at) != 8 || len(sig) != ed25519.SignatureSize {
-		return fmt.Errorf("proof of a share of vault %s: another record, or a field of the wrong length", w.Name)
+		return fmt.Errorf("proof of a share of vault %s: another record, or a field of the wrong length", w.title())
 	}
 	m, ok := r.Member(engine.PartyID(party))
 	tree := aliveTree(key, eh, party, challenge, at)
 	if !ok || !ed25519.Verify(m.Identity, tree.Tree(), sig) {
-		return fmt.Errorf("proof of a share of vault %s: not signed by a member", w.Name)
+		return fmt.Errorf("proof of a share of vault %s: not signed by a member", w.title())
 	}
 	asked, ours := w.asked[[32]byte(challenge)]
 	if !ours || now.Sub(asked) > proofSkew {

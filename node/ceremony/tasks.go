@@ -70,15 +70,15 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 	case w == nil:
 		return nil, fmt.Errorf("key %x belongs to no vault that this node's officer accepted, or to an old attempt", s.KeyID[:6])
 	case number <= w.number:
-		return nil, fmt.Errorf("vault %s: attempt %d is over", w.Name, number)
+		return nil, fmt.Errorf("vault %s: attempt %d is over", w.title(), number)
 	case s.Suite != w.suite || s.Threshold != w.Threshold || !sameParties(s.Parties, w.parties) || s.Epoch != [32]byte{}:
-		return nil, fmt.Errorf("vault %s: the setup's suite, threshold, committee or epoch is not the vault's", w.Name)
+		return nil, fmt.Errorf("vault %s: the setup's suite, threshold, committee or epoch is not the vault's", w.title())
 	case w.hasKey():
-		return nil, fmt.Errorf("vault %s has a key", w.Name)
+		return nil, fmt.Errorf("vault %s has a key", w.title())
 	case w.joining:
-		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.Name)
+		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.title())
 	case number > maxAttempts:
-		return nil, fmt.Errorf("vault %s: %d attempts to make its key failed: find out why, then make the vault anew", w.Name, maxAttempts)
+		return nil, fmt.Errorf("vault %s: %d attempts to make its key failed: find out why, then make the vault anew", w.title(), maxAttempts)
 	}
 	if err := w.blamed(); err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 		defer k.mu.Unlock()
 		for _, drop := range dropped {
 			if err := drop(); err != nil {
-				k.cfg.Log.Error("record not given up", "vault", w.Name, "error", err)
+				k.cfg.Log.Error("record not given up", "vault", w.title(), "error", err)
 			}
 		}
 		w.joining = false
@@ -150,7 +150,7 @@ func (k *Keeper) dropEntry(now time.Time, w *root, a *attempt, eh epoch.Hash) jo
 func (k *Keeper) keygenTask(w *root, s *mpc.Setup, number uint64) *session.Task {
 	var saved *epoch.Record
 	return &session.Task{
-		Timeout: keygenTimeout, Title: fmt.Sprintf("keygen of vault %s, attempt %d", w.Name, number),
+		Timeout: keygenTimeout, Title: fmt.Sprintf("keygen of vault %s, attempt %d", w.title(), number),
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
 			stage, err := protocol.Keygen(seat)
 			if err != nil {
@@ -221,7 +221,7 @@ func (k *Keeper) ended(ctx context.Context, w *root, s *mpc.Setup, now time.Time
 	var fault *engine.Fault
 	if s.Protocol == protocol.ProtocolTest && errors.As(err, &fault) && fault.Class != engine.Transient {
 		if dropErr := k.drop(ctx, now, w, w.attempt, epoch.Hash(s.Epoch)); dropErr != nil {
-			k.cfg.Log.Error("record not given up", "vault", w.Name, "error", dropErr)
+			k.cfg.Log.Error("record not given up", "vault", w.title(), "error", dropErr)
 		}
 	}
 }
@@ -242,7 +242,7 @@ func (k *Keeper) countChecks(ctx context.Context, w *root, peers []engine.PartyI
 		e.Put = append(e.Put, store.Entry{Key: checksKey(w.ID, p), Value: []byte{byte(min(w.checks[p], 255))}})
 	}
 	if err := k.cfg.Journal.Write(ctx, e); err != nil {
-		k.cfg.Log.Error("failed set-ups not counted", "vault", w.Name, "error", err)
+		k.cfg.Log.Error("failed set-ups not counted", "vault", w.title(), "error", err)
 	}
 }
 
@@ -250,7 +250,7 @@ func (k *Keeper) countChecks(ctx context.Context, w *root, peers []engine.PartyI
 func (w *root) blamed() error {
 	for _, p := range w.parties {
 		if w.checks[p.ID] >= maxChecks {
-			return fmt.Errorf("vault %s: pair set-up with %s failed %d times: it is to blame; make the vault anew without it, or once its operator has found the cause", w.Name, w.names[p.ID], w.checks[p.ID])
+			return fmt.Errorf("vault %s: pair set-up with %s failed %d times: it is to blame; make the vault anew without it, or once its operator has found the cause", w.title(), w.names[p.ID], w.checks[p.ID])
 		}
 	}
 	return nil
@@ -292,20 +292,20 @@ func (k *Keeper) admitTest(ctx context.Context, now time.Time, s *mpc.Setup) (*s
 			continue
 		}
 		if p.Cert == nil {
-			return nil, fmt.Errorf("vault %s: record %v is not certified here yet", w.Name, p.Record.Hash())
+			return nil, fmt.Errorf("vault %s: record %v is not certified here yet", w.title(), p.Record.Hash())
 		}
 		if !sameParties(s.Parties, p.Record.Parties()) {
-			return nil, fmt.Errorf("vault %s: a test needs all members of record %v", w.Name, p.Record.Hash())
+			return nil, fmt.Errorf("vault %s: a test needs all members of record %v", w.title(), p.Record.Hash())
 		}
 		return k.testTask(w, a, p.Record, s), nil
 	}
-	return nil, fmt.Errorf("vault %s: record %x is not pending here", w.Name, s.Epoch[:6])
+	return nil, fmt.Errorf("vault %s: record %x is not pending here", w.title(), s.Epoch[:6])
 }
 
 func (k *Keeper) testTask(w *root, a *attempt, r *epoch.Record, s *mpc.Setup) *session.Task {
 	var keys *protocol.Keys
 	return &session.Task{
-		Timeout: testTimeout, Title: fmt.Sprintf("test signature of vault %s", w.Name),
+		Timeout: testTimeout, Title: fmt.Sprintf("test signature of vault %s", w.title()),
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
 			var err error
 			if keys, err = k.loadKeys(context.Background(), r); err != nil {

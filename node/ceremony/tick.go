@@ -30,7 +30,7 @@ func (k *Keeper) Tick(ctx context.Context, now time.Time, busy func(key [32]byte
 		s, err := k.move(ctx, now, w, busy)
 		if err != nil {
 			w.lastErr = err
-			k.cfg.Log.Error("vault's key does not move on", "vault", w.Name, "error", err)
+			k.cfg.Log.Error("vault's key does not move on", "vault", w.title(), "error", err)
 		}
 		if s != nil {
 			open = append(open, s)

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -216,17 +217,20 @@ func (c *Circle) PrepareRoster(now time.Time, name string) (a charter.Accepted, 
 
 // PrepareVault gives the vault statement for our officer to sign, from the file that a
 // person wrote: the one that others signed if it says the same, or a new one.
-func (c *Circle) PrepareVault(now time.Time, file []byte) (a charter.Accepted, fresh bool, err error) {
+func (c *Circle) PrepareVault(now time.Time, file []byte, suites []string) (a charter.Accepted, fresh bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.charter.IsZero() {
 		return a, false, errors.New("there is no charter yet: every operator must run `ostraka operator accept` first")
 	}
-	v, err := charter.ReadVault(file, c.charter, now.UTC().Truncate(time.Second))
+	v, err := charter.ReadVault(file, suites, c.charter, now.UTC().Truncate(time.Second))
 	if err != nil {
 		return a, false, err
 	}
 	if err := v.CheckCharter(c.roster); err != nil {
+		return a, false, err
+	}
+	if err := checkSuites(v); err != nil {
 		return a, false, err
 	}
 	if !slices.Contains(v.Committee, c.cfg.Own.Name) {
@@ -256,6 +260,21 @@ func (c *Circle) PrepareVault(now time.Time, file []byte) (a charter.Accepted, f
 	}
 	s, err := v.Statement(salt)
 	return charter.Accepted{Statement: s}, true, err
+}
+
+// checkSuites refuses a key that no chain of the vault has a use for, and a chain that no key signs for.
+func checkSuites(v charter.Vault) error {
+	for _, suite := range v.Suites {
+		if chain.First(suite, v.Chains) == "" {
+			return fmt.Errorf("vault %s: suites: %s signs for none of its chains %v", v.Name, suite, v.Chains)
+		}
+	}
+	for _, on := range v.Chains {
+		if !slices.ContainsFunc(v.Suites, func(suite string) bool { return chain.Serves(suite, on) }) {
+			return fmt.Errorf("vault %s: chains: no suite of %v signs for %s", v.Name, v.Suites, on)
+		}
+	}
+	return nil
 }
 
 // first is the statement with the lowest id: every node finds the same.

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
@@ -34,7 +34,7 @@ func Takes(k outbox.Kind) bool { return k == NoteAccount }
 const (
 	kindAccount = "account" // account/<vault>/<department>/<name>: statement ‖ signature
 	kindPath    = "path"    // path/<vault>/<D>/<A>: this path is an account's
-	kindAddress = "address" // address/<vault>/<department>/<name>/<index>: the address
+	kindAddress = "address" // address/<vault>/<department>/<name>/<suite>/<index>: the address
 )
 
 // maxAddresses bounds how many addresses one account gives out on demand.
@@ -43,8 +43,10 @@ const maxAddresses = 1 << 20
 // Accounts is the book of accounts and addresses. mu guards the numbers given out.
 type Accounts struct {
 	Journal *journal.Journal
-	Vault   func(statement.ID) (ceremony.View, bool)
-	Log     *slog.Logger
+	// Root shows a vault's key of one suite, Vault all of them; none if the vault is not known.
+	Root  func(vault statement.ID, suite string) (ceremony.View, bool)
+	Vault func(statement.ID) []ceremony.View
+	Log   *slog.Logger
 
 	mu sync.Mutex
 }
@@ -53,7 +55,7 @@ type Accounts struct {
 type Account struct {
 	charter.Account
 	Statement statement.Statement
-	Addresses int // given out by this node so far
+	Addresses map[string]int // by suite: given out by this node so far
 }
 
 func accountKey(vault statement.ID, department, name string) string {
@@ -64,8 +66,8 @@ func pathKey(a charter.Account) string {
 	return store.Key(kindPath, store.ID(a.Vault[:]), store.Number(uint64(a.Path[0])), store.Number(uint64(a.Path[1])))
 }
 
-func addressPrefix(vault statement.ID, department, name string) string {
-	return store.Prefix(kindAddress, store.ID(vault[:]), store.Name(department), store.Name(name))
+func addressPrefix(a charter.Account, suite string) string {
+	return store.Prefix(kindAddress, store.ID(a.Vault[:]), store.Name(a.Department), store.Name(a.Name), store.Name(suite))
 }
 
 // Take checks an account statement. Two accounts of one name or one path are refused.
@@ -81,10 +83,11 @@ func (a *Accounts) Take(ctx context.Context, now time.Time, n outbox.Note, write
 	if err != nil {
 		return err
 	}
-	v, ok := a.Vault(acc.Vault)
-	if !ok {
+	roots := a.Vault(acc.Vault)
+	if len(roots) == 0 {
 		return fmt.Errorf("%w: vault %s is not known to this node", outbox.ErrLater, acc.Vault.Short())
 	}
+	v := roots[0]
 	if acc.Charter != v.Vault.Charter {
 		return fmt.Errorf("account %s/%s: names another charter than the vault's", acc.Department, acc.Name)
 	}
@@ -151,11 +154,15 @@ func (a *Accounts) list(ctx context.Context, vault statement.ID) (out []Account,
 		if err != nil {
 			return nil, fmt.Errorf("read accounts: %w", err)
 		}
-		given, err := a.given(ctx, vault, acc.Department, acc.Name)
-		if err != nil {
-			return nil, err
+		x := Account{acc, s, map[string]int{}}
+		for _, v := range a.Vault(vault) {
+			given, err := a.given(ctx, acc, v.Suite)
+			if err != nil {
+				return nil, err
+			}
+			x.Addresses[v.Suite] = len(given)
 		}
-		out = append(out, Account{acc, s, len(given)})
+		out = append(out, x)
 	}
 	return out, nil
 }
@@ -163,12 +170,14 @@ func (a *Accounts) list(ctx context.Context, vault statement.ID) (out []Account,
 // An Address is one that was given out.
 type Address struct {
 	Path      hd.Path
-	Address   evm.Address
-	PublicKey []byte // compressed
+	Suite     string
+	Chain     string // the first of the vault's that the suite serves: its form
+	Address   string
+	PublicKey []byte // the derived key's point
 }
 
-func (a *Accounts) given(ctx context.Context, vault statement.ID, department, name string) ([]store.Item, error) {
-	items, err := a.all(ctx, addressPrefix(vault, department, name))
+func (a *Accounts) given(ctx context.Context, acc charter.Account, suite string) ([]store.Item, error) {
+	items, err := a.all(ctx, addressPrefix(acc, suite))
 	if err != nil {
 		return nil, fmt.Errorf("read addresses: %w", err)
 	}
@@ -192,8 +201,8 @@ func (a *Accounts) all(ctx context.Context, prefix string) (out []store.Item, er
 // ErrNoAccount says that a vault has no account of this name here.
 var ErrNoAccount = errors.New("no such account is known to this node")
 
-func (a *Accounts) account(ctx context.Context, vault statement.ID, department, name string) (Account, ceremony.View, error) {
-	v, ok := a.Vault(vault)
+func (a *Accounts) account(ctx context.Context, vault statement.ID, suite, department, name string) (Account, ceremony.View, error) {
+	v, ok := a.Root(vault, suite)
 	if !ok || v.Current == nil {
 		return Account{}, v, ceremony.ErrNoKey
 	}
@@ -210,24 +219,25 @@ func (a *Accounts) account(ctx context.Context, vault statement.ID, department, 
 
 func derive(v ceremony.View, acc Account, index uint32) (Address, error) {
 	path := hd.Path{acc.Path[0], acc.Path[1], index}
-	addr, err := decide.Address(v, path)
+	key, err := decide.Key(v, path)
 	if err != nil {
 		return Address{}, err
 	}
-	key, err := decide.PublicKey(v, path)
-	return Address{path, addr, key}, err
+	on := chain.First(v.Suite, v.Vault.Chains)
+	addr, err := chain.Address(v.Suite, on, key)
+	return Address{path, v.Suite, on, addr, key.Bytes()}, err
 }
 
 // New gives out the next address of an account. The caller has made sure that all shares
 // proved themselves within a day (product.md, rule 9).
-func (a *Accounts) New(ctx context.Context, now time.Time, vault statement.ID, department, name string) (Address, error) {
+func (a *Accounts) New(ctx context.Context, now time.Time, vault statement.ID, suite, department, name string) (Address, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	acc, v, err := a.account(ctx, vault, department, name)
+	acc, v, err := a.account(ctx, vault, suite, department, name)
 	if err != nil {
 		return Address{}, err
 	}
-	index := uint32(acc.Addresses)
+	index := uint32(acc.Addresses[suite])
 	var skipped *hd.SkippedError
 	out, err := derive(v, acc, index)
 	for ; errors.As(err, &skipped) && index < maxAddresses; out, err = derive(v, acc, index) {
@@ -239,23 +249,23 @@ func (a *Accounts) New(ctx context.Context, now time.Time, vault statement.ID, d
 	if index >= maxAddresses {
 		return Address{}, fmt.Errorf("account %s/%s gave out %d addresses: make another account", department, name, index)
 	}
-	key := addressPrefix(vault, department, name) + string(store.Number(uint64(index)))
+	key := addressPrefix(acc.Account, suite) + string(store.Number(uint64(index)))
 	e := journal.Entry{
-		Batch:  store.Batch{If: []store.Cond{store.Absent(key)}, Put: []store.Entry{{Key: key, Value: []byte(out.Address.String())}}},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindAddress, Time: now, Vault: vault, ID: sha256.Sum256([]byte(out.Address.String()))}},
+		Batch:  store.Batch{If: []store.Cond{store.Absent(key)}, Put: []store.Entry{{Key: key, Value: []byte(out.Address)}}},
+		Leaves: []tlog.Leaf{{Kind: tlog.KindAddress, Time: now, Vault: vault, ID: sha256.Sum256([]byte(out.Address))}},
 	}
 	return out, a.Journal.Write(ctx, e)
 }
 
 // Addresses lists what was given out.
-func (a *Accounts) Addresses(ctx context.Context, vault statement.ID, department, name string) (out []Address, err error) {
+func (a *Accounts) Addresses(ctx context.Context, vault statement.ID, suite, department, name string) (out []Address, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	acc, v, err := a.account(ctx, vault, department, name)
+	acc, v, err := a.account(ctx, vault, suite, department, name)
 	if err != nil {
 		return nil, err
 	}
-	for i := range acc.Addresses {
+	for i := range acc.Addresses[suite] {
 		x, err := derive(v, acc, uint32(i))
 		if err != nil {
 			return nil, err

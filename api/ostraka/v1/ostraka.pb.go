@@ -671,26 +671,20 @@ func (x *VaultsResponse) GetVaults() []*Vault {
 }
 
 type Vault struct {
-	state            protoimpl.MessageState `protogen:"open.v1"`
-	Id               []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Name             string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Tier             string                 `protobuf:"bytes,3,opt,name=tier,proto3" json:"tier,omitempty"`
-	Suite            string                 `protobuf:"bytes,4,opt,name=suite,proto3" json:"suite,omitempty"`
-	Threshold        uint32                 `protobuf:"varint,5,opt,name=threshold,proto3" json:"threshold,omitempty"`
-	Parties          uint32                 `protobuf:"varint,6,opt,name=parties,proto3" json:"parties,omitempty"`
-	Members          []*Member              `protobuf:"bytes,7,rep,name=members,proto3" json:"members,omitempty"`
-	State            string                 `protobuf:"bytes,8,opt,name=state,proto3" json:"state,omitempty"` // "accepting", "keygen", "certificate", "test signature", "FINAL", "publishing", "ready"
-	Waiting          []string               `protobuf:"bytes,9,rep,name=waiting,proto3" json:"waiting,omitempty"`
-	LastError        string                 `protobuf:"bytes,10,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	PublicKey        []byte                 `protobuf:"bytes,11,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"` // 33 bytes, compressed; empty until ready
-	Xpub             string                 `protobuf:"bytes,12,opt,name=xpub,proto3" json:"xpub,omitempty"`
-	Key              []byte                 `protobuf:"bytes,13,opt,name=key,proto3" json:"key,omitempty"`     // key id
-	Epoch            []byte                 `protobuf:"bytes,14,opt,name=epoch,proto3" json:"epoch,omitempty"` // eh
-	EpochNumber      uint64                 `protobuf:"varint,15,opt,name=epoch_number,json=epochNumber,proto3" json:"epoch_number,omitempty"`
-	Statement        []byte                 `protobuf:"bytes,16,opt,name=statement,proto3" json:"statement,omitempty"`
-	FinalCertificate []byte                 `protobuf:"bytes,17,opt,name=final_certificate,json=finalCertificate,proto3" json:"final_certificate,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Tier          string                 `protobuf:"bytes,3,opt,name=tier,proto3" json:"tier,omitempty"`
+	Threshold     uint32                 `protobuf:"varint,4,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	Parties       uint32                 `protobuf:"varint,5,opt,name=parties,proto3" json:"parties,omitempty"`
+	Members       []*Member              `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`
+	State         string                 `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"` // of the root that is least advanced; "accepting" while officers have to sign
+	Waiting       []string               `protobuf:"bytes,8,rep,name=waiting,proto3" json:"waiting,omitempty"`
+	LastError     string                 `protobuf:"bytes,9,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	Statement     []byte                 `protobuf:"bytes,10,opt,name=statement,proto3" json:"statement,omitempty"`
+	Roots         []*Root                `protobuf:"bytes,11,rep,name=roots,proto3" json:"roots,omitempty"` // one for each suite, once all accepted
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Vault) Reset() {
@@ -744,13 +738,6 @@ func (x *Vault) GetTier() string {
 	return ""
 }
 
-func (x *Vault) GetSuite() string {
-	if x != nil {
-		return x.Suite
-	}
-	return ""
-}
-
 func (x *Vault) GetThreshold() uint32 {
 	if x != nil {
 		return x.Threshold
@@ -793,41 +780,6 @@ func (x *Vault) GetLastError() string {
 	return ""
 }
 
-func (x *Vault) GetPublicKey() []byte {
-	if x != nil {
-		return x.PublicKey
-	}
-	return nil
-}
-
-func (x *Vault) GetXpub() string {
-	if x != nil {
-		return x.Xpub
-	}
-	return ""
-}
-
-func (x *Vault) GetKey() []byte {
-	if x != nil {
-		return x.Key
-	}
-	return nil
-}
-
-func (x *Vault) GetEpoch() []byte {
-	if x != nil {
-		return x.Epoch
-	}
-	return nil
-}
-
-func (x *Vault) GetEpochNumber() uint64 {
-	if x != nil {
-		return x.EpochNumber
-	}
-	return 0
-}
-
 func (x *Vault) GetStatement() []byte {
 	if x != nil {
 		return x.Statement
@@ -835,9 +787,9 @@ func (x *Vault) GetStatement() []byte {
 	return nil
 }
 
-func (x *Vault) GetFinalCertificate() []byte {
+func (x *Vault) GetRoots() []*Root {
 	if x != nil {
-		return x.FinalCertificate
+		return x.Roots
 	}
 	return nil
 }
@@ -845,10 +797,7 @@ func (x *Vault) GetFinalCertificate() []byte {
 type Member struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Operator      string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
-	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
-	Identity      []byte                 `protobuf:"bytes,3,opt,name=identity,proto3" json:"identity,omitempty"`
-	Proved        string                 `protobuf:"bytes,4,opt,name=proved,proto3" json:"proved,omitempty"`      // when its share last proved itself
-	Accepted      bool                   `protobuf:"varint,5,opt,name=accepted,proto3" json:"accepted,omitempty"` // its officer signed the vault statement
+	Accepted      bool                   `protobuf:"varint,2,opt,name=accepted,proto3" json:"accepted,omitempty"` // its officer signed the vault statement
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -890,32 +839,205 @@ func (x *Member) GetOperator() string {
 	return ""
 }
 
-func (x *Member) GetIndex() uint32 {
+func (x *Member) GetAccepted() bool {
+	if x != nil {
+		return x.Accepted
+	}
+	return false
+}
+
+// A Root is a vault's key of one suite.
+type Root struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Suite            string                 `protobuf:"bytes,1,opt,name=suite,proto3" json:"suite,omitempty"`
+	State            string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "keygen", "certificate", "test signature", "FINAL", "publishing", "ready"
+	Waiting          []string               `protobuf:"bytes,3,rep,name=waiting,proto3" json:"waiting,omitempty"`
+	LastError        string                 `protobuf:"bytes,4,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	Holders          []*Holder              `protobuf:"bytes,5,rep,name=holders,proto3" json:"holders,omitempty"`
+	PublicKey        []byte                 `protobuf:"bytes,6,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"` // 33 bytes on secp256k1, 32 on Ed25519; empty until ready
+	Xpub             string                 `protobuf:"bytes,7,opt,name=xpub,proto3" json:"xpub,omitempty"`                            // of secp256k1 suites
+	Key              []byte                 `protobuf:"bytes,8,opt,name=key,proto3" json:"key,omitempty"`                              // key id
+	Epoch            []byte                 `protobuf:"bytes,9,opt,name=epoch,proto3" json:"epoch,omitempty"`                          // eh
+	EpochNumber      uint64                 `protobuf:"varint,10,opt,name=epoch_number,json=epochNumber,proto3" json:"epoch_number,omitempty"`
+	FinalCertificate []byte                 `protobuf:"bytes,11,opt,name=final_certificate,json=finalCertificate,proto3" json:"final_certificate,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *Root) Reset() {
+	*x = Root{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Root) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Root) ProtoMessage() {}
+
+func (x *Root) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Root.ProtoReflect.Descriptor instead.
+func (*Root) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Root) GetSuite() string {
+	if x != nil {
+		return x.Suite
+	}
+	return ""
+}
+
+func (x *Root) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Root) GetWaiting() []string {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
+}
+
+func (x *Root) GetLastError() string {
+	if x != nil {
+		return x.LastError
+	}
+	return ""
+}
+
+func (x *Root) GetHolders() []*Holder {
+	if x != nil {
+		return x.Holders
+	}
+	return nil
+}
+
+func (x *Root) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
+func (x *Root) GetXpub() string {
+	if x != nil {
+		return x.Xpub
+	}
+	return ""
+}
+
+func (x *Root) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *Root) GetEpoch() []byte {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *Root) GetEpochNumber() uint64 {
+	if x != nil {
+		return x.EpochNumber
+	}
+	return 0
+}
+
+func (x *Root) GetFinalCertificate() []byte {
+	if x != nil {
+		return x.FinalCertificate
+	}
+	return nil
+}
+
+// A Holder holds a share of a root.
+type Holder struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Operator      string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Identity      []byte                 `protobuf:"bytes,3,opt,name=identity,proto3" json:"identity,omitempty"`
+	Proved        string                 `protobuf:"bytes,4,opt,name=proved,proto3" json:"proved,omitempty"` // when its share last proved itself
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Holder) Reset() {
+	*x = Holder{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Holder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Holder) ProtoMessage() {}
+
+func (x *Holder) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Holder.ProtoReflect.Descriptor instead.
+func (*Holder) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Holder) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *Holder) GetIndex() uint32 {
 	if x != nil {
 		return x.Index
 	}
 	return 0
 }
 
-func (x *Member) GetIdentity() []byte {
+func (x *Holder) GetIdentity() []byte {
 	if x != nil {
 		return x.Identity
 	}
 	return nil
 }
 
-func (x *Member) GetProved() string {
+func (x *Holder) GetProved() string {
 	if x != nil {
 		return x.Proved
 	}
 	return ""
-}
-
-func (x *Member) GetAccepted() bool {
-	if x != nil {
-		return x.Accepted
-	}
-	return false
 }
 
 type AccountsRequest struct {
@@ -927,7 +1049,7 @@ type AccountsRequest struct {
 
 func (x *AccountsRequest) Reset() {
 	*x = AccountsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1061,7 @@ func (x *AccountsRequest) String() string {
 func (*AccountsRequest) ProtoMessage() {}
 
 func (x *AccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1074,7 @@ func (x *AccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountsRequest.ProtoReflect.Descriptor instead.
 func (*AccountsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{14}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AccountsRequest) GetVault() []byte {
@@ -971,7 +1093,7 @@ type AccountsResponse struct {
 
 func (x *AccountsResponse) Reset() {
 	*x = AccountsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +1105,7 @@ func (x *AccountsResponse) String() string {
 func (*AccountsResponse) ProtoMessage() {}
 
 func (x *AccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +1118,7 @@ func (x *AccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountsResponse.ProtoReflect.Descriptor instead.
 func (*AccountsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{15}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AccountsResponse) GetAccounts() []*Account {
@@ -1013,14 +1135,14 @@ type Account struct {
 	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	Path          string                 `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"` // "m/0/1"
 	Statement     []byte                 `protobuf:"bytes,5,opt,name=statement,proto3" json:"statement,omitempty"`
-	Addresses     uint32                 `protobuf:"varint,6,opt,name=addresses,proto3" json:"addresses,omitempty"` // given out so far
+	Addresses     map[string]uint32      `protobuf:"bytes,6,rep,name=addresses,proto3" json:"addresses,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by suite: given out so far
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1154,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1167,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{16}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Account) GetVault() []byte {
@@ -1083,11 +1205,11 @@ func (x *Account) GetStatement() []byte {
 	return nil
 }
 
-func (x *Account) GetAddresses() uint32 {
+func (x *Account) GetAddresses() map[string]uint32 {
 	if x != nil {
 		return x.Addresses
 	}
-	return 0
+	return nil
 }
 
 type NewAddressRequest struct {
@@ -1095,13 +1217,14 @@ type NewAddressRequest struct {
 	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
 	Department    string                 `protobuf:"bytes,2,opt,name=department,proto3" json:"department,omitempty"`
 	Account       string                 `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	Suite         string                 `protobuf:"bytes,4,opt,name=suite,proto3" json:"suite,omitempty"` // of the root that it is below
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *NewAddressRequest) Reset() {
 	*x = NewAddressRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1236,7 @@ func (x *NewAddressRequest) String() string {
 func (*NewAddressRequest) ProtoMessage() {}
 
 func (x *NewAddressRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1249,7 @@ func (x *NewAddressRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewAddressRequest.ProtoReflect.Descriptor instead.
 func (*NewAddressRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{17}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *NewAddressRequest) GetVault() []byte {
@@ -1150,6 +1273,13 @@ func (x *NewAddressRequest) GetAccount() string {
 	return ""
 }
 
+func (x *NewAddressRequest) GetSuite() string {
+	if x != nil {
+		return x.Suite
+	}
+	return ""
+}
+
 type NewAddressResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Address       *Address               `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
@@ -1159,7 +1289,7 @@ type NewAddressResponse struct {
 
 func (x *NewAddressResponse) Reset() {
 	*x = NewAddressResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1301,7 @@ func (x *NewAddressResponse) String() string {
 func (*NewAddressResponse) ProtoMessage() {}
 
 func (x *NewAddressResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1314,7 @@ func (x *NewAddressResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewAddressResponse.ProtoReflect.Descriptor instead.
 func (*NewAddressResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{18}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *NewAddressResponse) GetAddress() *Address {
@@ -1199,13 +1329,14 @@ type AddressesRequest struct {
 	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
 	Department    string                 `protobuf:"bytes,2,opt,name=department,proto3" json:"department,omitempty"`
 	Account       string                 `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	Suite         string                 `protobuf:"bytes,4,opt,name=suite,proto3" json:"suite,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AddressesRequest) Reset() {
 	*x = AddressesRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1348,7 @@ func (x *AddressesRequest) String() string {
 func (*AddressesRequest) ProtoMessage() {}
 
 func (x *AddressesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1361,7 @@ func (x *AddressesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressesRequest.ProtoReflect.Descriptor instead.
 func (*AddressesRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{19}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AddressesRequest) GetVault() []byte {
@@ -1254,6 +1385,13 @@ func (x *AddressesRequest) GetAccount() string {
 	return ""
 }
 
+func (x *AddressesRequest) GetSuite() string {
+	if x != nil {
+		return x.Suite
+	}
+	return ""
+}
+
 type AddressesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Addresses     []*Address             `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
@@ -1263,7 +1401,7 @@ type AddressesResponse struct {
 
 func (x *AddressesResponse) Reset() {
 	*x = AddressesResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1275,7 +1413,7 @@ func (x *AddressesResponse) String() string {
 func (*AddressesResponse) ProtoMessage() {}
 
 func (x *AddressesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1288,7 +1426,7 @@ func (x *AddressesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressesResponse.ProtoReflect.Descriptor instead.
 func (*AddressesResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{20}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AddressesResponse) GetAddresses() []*Address {
@@ -1302,14 +1440,16 @@ type Address struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"` // "m/0/1/7"
 	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
-	PublicKey     []byte                 `protobuf:"bytes,3,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	PublicKey     []byte                 `protobuf:"bytes,3,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"` // the derived key; on Taproot the address holds its tweaked form
+	Suite         string                 `protobuf:"bytes,4,opt,name=suite,proto3" json:"suite,omitempty"`
+	Chain         string                 `protobuf:"bytes,5,opt,name=chain,proto3" json:"chain,omitempty"` // whose form the address has
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1321,7 +1461,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1334,7 +1474,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{21}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Address) GetPath() string {
@@ -1358,6 +1498,20 @@ func (x *Address) GetPublicKey() []byte {
 	return nil
 }
 
+func (x *Address) GetSuite() string {
+	if x != nil {
+		return x.Suite
+	}
+	return ""
+}
+
+func (x *Address) GetChain() string {
+	if x != nil {
+		return x.Chain
+	}
+	return ""
+}
+
 type IntentsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"` // empty: all
@@ -1367,7 +1521,7 @@ type IntentsRequest struct {
 
 func (x *IntentsRequest) Reset() {
 	*x = IntentsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1379,7 +1533,7 @@ func (x *IntentsRequest) String() string {
 func (*IntentsRequest) ProtoMessage() {}
 
 func (x *IntentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1392,7 +1546,7 @@ func (x *IntentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentsRequest.ProtoReflect.Descriptor instead.
 func (*IntentsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{22}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *IntentsRequest) GetVault() []byte {
@@ -1411,7 +1565,7 @@ type IntentsResponse struct {
 
 func (x *IntentsResponse) Reset() {
 	*x = IntentsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1577,7 @@ func (x *IntentsResponse) String() string {
 func (*IntentsResponse) ProtoMessage() {}
 
 func (x *IntentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1590,7 @@ func (x *IntentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentsResponse.ProtoReflect.Descriptor instead.
 func (*IntentsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{23}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *IntentsResponse) GetIntents() []*Intent {
@@ -1455,7 +1609,7 @@ type IntentRequest struct {
 
 func (x *IntentRequest) Reset() {
 	*x = IntentRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +1621,7 @@ func (x *IntentRequest) String() string {
 func (*IntentRequest) ProtoMessage() {}
 
 func (x *IntentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +1634,7 @@ func (x *IntentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentRequest.ProtoReflect.Descriptor instead.
 func (*IntentRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{24}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *IntentRequest) GetId() []byte {
@@ -1499,7 +1653,7 @@ type IntentResponse struct {
 
 func (x *IntentResponse) Reset() {
 	*x = IntentResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1511,7 +1665,7 @@ func (x *IntentResponse) String() string {
 func (*IntentResponse) ProtoMessage() {}
 
 func (x *IntentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1524,7 +1678,7 @@ func (x *IntentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentResponse.ProtoReflect.Descriptor instead.
 func (*IntentResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{25}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *IntentResponse) GetIntent() *Intent {
@@ -1549,8 +1703,8 @@ type Intent struct {
 	Waits             string                 `protobuf:"bytes,11,opt,name=waits,proto3" json:"waits,omitempty"`                          // why this node has not decided, beyond approvals
 	LastError         string                 `protobuf:"bytes,12,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"` // how the last signing session ended
 	Awaited           []string               `protobuf:"bytes,13,rep,name=awaited,proto3" json:"awaited,omitempty"`                      // operators that signing waits for: not reachable, or not decided
-	Raw               []byte                 `protobuf:"bytes,14,opt,name=raw,proto3" json:"raw,omitempty"`                              // signed transaction
-	Hash              string                 `protobuf:"bytes,15,opt,name=hash,proto3" json:"hash,omitempty"`
+	Raw               []byte                 `protobuf:"bytes,14,opt,name=raw,proto3" json:"raw,omitempty"`                              // signed transaction; a proof's signature
+	Hash              string                 `protobuf:"bytes,15,opt,name=hash,proto3" json:"hash,omitempty"`                            // of the signed transaction; of a proof's statement
 	Height            uint64                 `protobuf:"varint,16,opt,name=height,proto3" json:"height,omitempty"`
 	Reverted          bool                   `protobuf:"varint,17,opt,name=reverted,proto3" json:"reverted,omitempty"`
 	Alarm             string                 `protobuf:"bytes,18,opt,name=alarm,proto3" json:"alarm,omitempty"`
@@ -1561,7 +1715,7 @@ type Intent struct {
 
 func (x *Intent) Reset() {
 	*x = Intent{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1573,7 +1727,7 @@ func (x *Intent) String() string {
 func (*Intent) ProtoMessage() {}
 
 func (x *Intent) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1586,7 +1740,7 @@ func (x *Intent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Intent.ProtoReflect.Descriptor instead.
 func (*Intent) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{26}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Intent) GetId() []byte {
@@ -1733,7 +1887,7 @@ type Ballot struct {
 
 func (x *Ballot) Reset() {
 	*x = Ballot{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1745,7 +1899,7 @@ func (x *Ballot) String() string {
 func (*Ballot) ProtoMessage() {}
 
 func (x *Ballot) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1758,7 +1912,7 @@ func (x *Ballot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ballot.ProtoReflect.Descriptor instead.
 func (*Ballot) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{27}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Ballot) GetPerson() string {
@@ -1797,7 +1951,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1809,7 +1963,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1822,7 +1976,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{28}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Decision) GetOperator() string {
@@ -1884,7 +2038,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1896,7 +2050,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1909,7 +2063,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{29}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Fact) GetName() string {
@@ -1939,7 +2093,7 @@ type QuoteRequest struct {
 
 func (x *QuoteRequest) Reset() {
 	*x = QuoteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1951,7 +2105,7 @@ func (x *QuoteRequest) String() string {
 func (*QuoteRequest) ProtoMessage() {}
 
 func (x *QuoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1964,7 +2118,7 @@ func (x *QuoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteRequest.ProtoReflect.Descriptor instead.
 func (*QuoteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{30}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *QuoteRequest) GetChain() string {
@@ -2017,7 +2171,7 @@ type QuoteResponse struct {
 
 func (x *QuoteResponse) Reset() {
 	*x = QuoteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2029,7 +2183,7 @@ func (x *QuoteResponse) String() string {
 func (*QuoteResponse) ProtoMessage() {}
 
 func (x *QuoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2042,7 +2196,7 @@ func (x *QuoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteResponse.ProtoReflect.Descriptor instead.
 func (*QuoteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{31}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *QuoteResponse) GetNonce() uint64 {
@@ -2102,7 +2256,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2114,7 +2268,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2127,7 +2281,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{32}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{34}
 }
 
 type SessionsResponse struct {
@@ -2139,7 +2293,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2151,7 +2305,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2164,7 +2318,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{33}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SessionsResponse) GetSessions() []*Session {
@@ -2196,7 +2350,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2208,7 +2362,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2221,7 +2375,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{34}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Session) GetSetup() []byte {
@@ -2330,7 +2484,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2342,7 +2496,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2355,7 +2509,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{35}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{37}
 }
 
 type StatusResponse struct {
@@ -2381,7 +2535,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2393,7 +2547,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2406,7 +2560,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{36}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *StatusResponse) GetOperator() string {
@@ -2535,7 +2689,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2547,7 +2701,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2560,7 +2714,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{37}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Peer) GetOperator() string {
@@ -2664,7 +2818,7 @@ type Burn struct {
 
 func (x *Burn) Reset() {
 	*x = Burn{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2676,7 +2830,7 @@ func (x *Burn) String() string {
 func (*Burn) ProtoMessage() {}
 
 func (x *Burn) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2689,7 +2843,7 @@ func (x *Burn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Burn.ProtoReflect.Descriptor instead.
 func (*Burn) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{38}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Burn) GetKey() []byte {
@@ -2718,7 +2872,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2730,7 +2884,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2743,7 +2897,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Check) GetName() string {
@@ -2783,7 +2937,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2795,7 +2949,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2808,7 +2962,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *InviteRequest) GetHours() uint32 {
@@ -2828,7 +2982,7 @@ type InviteResponse struct {
 
 func (x *InviteResponse) Reset() {
 	*x = InviteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2840,7 +2994,7 @@ func (x *InviteResponse) String() string {
 func (*InviteResponse) ProtoMessage() {}
 
 func (x *InviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2853,7 +3007,7 @@ func (x *InviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteResponse.ProtoReflect.Descriptor instead.
 func (*InviteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *InviteResponse) GetLine() string {
@@ -2879,7 +3033,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2891,7 +3045,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2904,7 +3058,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *JoinRequest) GetLine() string {
@@ -2924,7 +3078,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2936,7 +3090,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2949,7 +3103,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *JoinResponse) GetOperator() string {
@@ -2975,7 +3129,7 @@ type PrepareRosterRequest struct {
 
 func (x *PrepareRosterRequest) Reset() {
 	*x = PrepareRosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2987,7 +3141,7 @@ func (x *PrepareRosterRequest) String() string {
 func (*PrepareRosterRequest) ProtoMessage() {}
 
 func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3000,7 +3154,7 @@ func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRosterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *PrepareRosterRequest) GetCircle() string {
@@ -3013,13 +3167,14 @@ func (x *PrepareRosterRequest) GetCircle() string {
 type PrepareVaultRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	File          []byte                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
+	Suites        []string               `protobuf:"bytes,2,rep,name=suites,proto3" json:"suites,omitempty"` // of the command line; empty: those of the file
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PrepareVaultRequest) Reset() {
 	*x = PrepareVaultRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3031,7 +3186,7 @@ func (x *PrepareVaultRequest) String() string {
 func (*PrepareVaultRequest) ProtoMessage() {}
 
 func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3044,12 +3199,19 @@ func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVaultRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVaultRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PrepareVaultRequest) GetFile() []byte {
 	if x != nil {
 		return x.File
+	}
+	return nil
+}
+
+func (x *PrepareVaultRequest) GetSuites() []string {
+	if x != nil {
+		return x.Suites
 	}
 	return nil
 }
@@ -3069,7 +3231,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3081,7 +3243,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3094,7 +3256,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -3142,7 +3304,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3154,7 +3316,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3167,7 +3329,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -3194,7 +3356,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3206,7 +3368,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3219,7 +3381,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -3244,7 +3406,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3256,7 +3418,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3269,7 +3431,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
 }
 
 type StopResponse struct {
@@ -3280,7 +3442,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3292,7 +3454,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3305,7 +3467,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
 }
 
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
@@ -3348,38 +3510,48 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\vacceptances\x18\x02 \x03(\v2\x12.ostraka.v1.SignedR\vacceptances\"\x0f\n" +
 	"\rVaultsRequest\";\n" +
 	"\x0eVaultsResponse\x12)\n" +
-	"\x06vaults\x18\x01 \x03(\v2\x11.ostraka.v1.VaultR\x06vaults\"\xd3\x03\n" +
+	"\x06vaults\x18\x01 \x03(\v2\x11.ostraka.v1.VaultR\x06vaults\"\xba\x02\n" +
 	"\x05Vault\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04tier\x18\x03 \x01(\tR\x04tier\x12\x14\n" +
-	"\x05suite\x18\x04 \x01(\tR\x05suite\x12\x1c\n" +
-	"\tthreshold\x18\x05 \x01(\rR\tthreshold\x12\x18\n" +
-	"\aparties\x18\x06 \x01(\rR\aparties\x12,\n" +
-	"\amembers\x18\a \x03(\v2\x12.ostraka.v1.MemberR\amembers\x12\x14\n" +
-	"\x05state\x18\b \x01(\tR\x05state\x12\x18\n" +
-	"\awaiting\x18\t \x03(\tR\awaiting\x12\x1d\n" +
+	"\x04tier\x18\x03 \x01(\tR\x04tier\x12\x1c\n" +
+	"\tthreshold\x18\x04 \x01(\rR\tthreshold\x12\x18\n" +
+	"\aparties\x18\x05 \x01(\rR\aparties\x12,\n" +
+	"\amembers\x18\x06 \x03(\v2\x12.ostraka.v1.MemberR\amembers\x12\x14\n" +
+	"\x05state\x18\a \x01(\tR\x05state\x12\x18\n" +
+	"\awaiting\x18\b \x03(\tR\awaiting\x12\x1d\n" +
 	"\n" +
-	"last_error\x18\n" +
-	" \x01(\tR\tlastError\x12\x1d\n" +
-	"\n" +
-	"public_key\x18\v \x01(\fR\tpublicKey\x12\x12\n" +
-	"\x04xpub\x18\f \x01(\tR\x04xpub\x12\x10\n" +
-	"\x03key\x18\r \x01(\fR\x03key\x12\x14\n" +
-	"\x05epoch\x18\x0e \x01(\fR\x05epoch\x12!\n" +
-	"\fepoch_number\x18\x0f \x01(\x04R\vepochNumber\x12\x1c\n" +
-	"\tstatement\x18\x10 \x01(\fR\tstatement\x12+\n" +
-	"\x11final_certificate\x18\x11 \x01(\fR\x10finalCertificate\"\x8a\x01\n" +
+	"last_error\x18\t \x01(\tR\tlastError\x12\x1c\n" +
+	"\tstatement\x18\n" +
+	" \x01(\fR\tstatement\x12&\n" +
+	"\x05roots\x18\v \x03(\v2\x10.ostraka.v1.RootR\x05roots\"@\n" +
 	"\x06Member\x12\x1a\n" +
+	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
+	"\baccepted\x18\x02 \x01(\bR\baccepted\"\xc4\x02\n" +
+	"\x04Root\x12\x14\n" +
+	"\x05suite\x18\x01 \x01(\tR\x05suite\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x18\n" +
+	"\awaiting\x18\x03 \x03(\tR\awaiting\x12\x1d\n" +
+	"\n" +
+	"last_error\x18\x04 \x01(\tR\tlastError\x12,\n" +
+	"\aholders\x18\x05 \x03(\v2\x12.ostraka.v1.HolderR\aholders\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x06 \x01(\fR\tpublicKey\x12\x12\n" +
+	"\x04xpub\x18\a \x01(\tR\x04xpub\x12\x10\n" +
+	"\x03key\x18\b \x01(\fR\x03key\x12\x14\n" +
+	"\x05epoch\x18\t \x01(\fR\x05epoch\x12!\n" +
+	"\fepoch_number\x18\n" +
+	" \x01(\x04R\vepochNumber\x12+\n" +
+	"\x11final_certificate\x18\v \x01(\fR\x10finalCertificate\"n\n" +
+	"\x06Holder\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x1a\n" +
 	"\bidentity\x18\x03 \x01(\fR\bidentity\x12\x16\n" +
-	"\x06proved\x18\x04 \x01(\tR\x06proved\x12\x1a\n" +
-	"\baccepted\x18\x05 \x01(\bR\baccepted\"'\n" +
+	"\x06proved\x18\x04 \x01(\tR\x06proved\"'\n" +
 	"\x0fAccountsRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\"C\n" +
 	"\x10AccountsResponse\x12/\n" +
-	"\baccounts\x18\x01 \x03(\v2\x13.ostraka.v1.AccountR\baccounts\"\xa3\x01\n" +
+	"\baccounts\x18\x01 \x03(\v2\x13.ostraka.v1.AccountR\baccounts\"\x85\x02\n" +
 	"\aAccount\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x1e\n" +
 	"\n" +
@@ -3387,29 +3559,36 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"department\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x12\n" +
 	"\x04path\x18\x04 \x01(\tR\x04path\x12\x1c\n" +
-	"\tstatement\x18\x05 \x01(\fR\tstatement\x12\x1c\n" +
-	"\taddresses\x18\x06 \x01(\rR\taddresses\"c\n" +
+	"\tstatement\x18\x05 \x01(\fR\tstatement\x12@\n" +
+	"\taddresses\x18\x06 \x03(\v2\".ostraka.v1.Account.AddressesEntryR\taddresses\x1a<\n" +
+	"\x0eAddressesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"y\n" +
 	"\x11NewAddressRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x1e\n" +
 	"\n" +
 	"department\x18\x02 \x01(\tR\n" +
 	"department\x12\x18\n" +
-	"\aaccount\x18\x03 \x01(\tR\aaccount\"C\n" +
+	"\aaccount\x18\x03 \x01(\tR\aaccount\x12\x14\n" +
+	"\x05suite\x18\x04 \x01(\tR\x05suite\"C\n" +
 	"\x12NewAddressResponse\x12-\n" +
-	"\aaddress\x18\x01 \x01(\v2\x13.ostraka.v1.AddressR\aaddress\"b\n" +
+	"\aaddress\x18\x01 \x01(\v2\x13.ostraka.v1.AddressR\aaddress\"x\n" +
 	"\x10AddressesRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x1e\n" +
 	"\n" +
 	"department\x18\x02 \x01(\tR\n" +
 	"department\x12\x18\n" +
-	"\aaccount\x18\x03 \x01(\tR\aaccount\"F\n" +
+	"\aaccount\x18\x03 \x01(\tR\aaccount\x12\x14\n" +
+	"\x05suite\x18\x04 \x01(\tR\x05suite\"F\n" +
 	"\x11AddressesResponse\x121\n" +
-	"\taddresses\x18\x01 \x03(\v2\x13.ostraka.v1.AddressR\taddresses\"V\n" +
+	"\taddresses\x18\x01 \x03(\v2\x13.ostraka.v1.AddressR\taddresses\"\x82\x01\n" +
 	"\aAddress\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1d\n" +
 	"\n" +
-	"public_key\x18\x03 \x01(\fR\tpublicKey\"&\n" +
+	"public_key\x18\x03 \x01(\fR\tpublicKey\x12\x14\n" +
+	"\x05suite\x18\x04 \x01(\tR\x05suite\x12\x14\n" +
+	"\x05chain\x18\x05 \x01(\tR\x05chain\"&\n" +
 	"\x0eIntentsRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\"?\n" +
 	"\x0fIntentsResponse\x12,\n" +
@@ -3543,9 +3722,10 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
 	"\bidentity\x18\x02 \x01(\fR\bidentity\".\n" +
 	"\x14PrepareRosterRequest\x12\x16\n" +
-	"\x06circle\x18\x01 \x01(\tR\x06circle\")\n" +
+	"\x06circle\x18\x01 \x01(\tR\x06circle\"A\n" +
 	"\x13PrepareVaultRequest\x12\x12\n" +
-	"\x04file\x18\x01 \x01(\fR\x04file\"\x91\x01\n" +
+	"\x04file\x18\x01 \x01(\fR\x04file\x12\x16\n" +
+	"\x06suites\x18\x02 \x03(\tR\x06suites\"\x91\x01\n" +
 	"\x0fPrepareResponse\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x14\n" +
 	"\x05fresh\x18\x02 \x01(\bR\x05fresh\x12\x1a\n" +
@@ -3599,7 +3779,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),         // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),        // 1: ostraka.v1.HelloResponse
@@ -3615,43 +3795,46 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*VaultsResponse)(nil),       // 11: ostraka.v1.VaultsResponse
 	(*Vault)(nil),                // 12: ostraka.v1.Vault
 	(*Member)(nil),               // 13: ostraka.v1.Member
-	(*AccountsRequest)(nil),      // 14: ostraka.v1.AccountsRequest
-	(*AccountsResponse)(nil),     // 15: ostraka.v1.AccountsResponse
-	(*Account)(nil),              // 16: ostraka.v1.Account
-	(*NewAddressRequest)(nil),    // 17: ostraka.v1.NewAddressRequest
-	(*NewAddressResponse)(nil),   // 18: ostraka.v1.NewAddressResponse
-	(*AddressesRequest)(nil),     // 19: ostraka.v1.AddressesRequest
-	(*AddressesResponse)(nil),    // 20: ostraka.v1.AddressesResponse
-	(*Address)(nil),              // 21: ostraka.v1.Address
-	(*IntentsRequest)(nil),       // 22: ostraka.v1.IntentsRequest
-	(*IntentsResponse)(nil),      // 23: ostraka.v1.IntentsResponse
-	(*IntentRequest)(nil),        // 24: ostraka.v1.IntentRequest
-	(*IntentResponse)(nil),       // 25: ostraka.v1.IntentResponse
-	(*Intent)(nil),               // 26: ostraka.v1.Intent
-	(*Ballot)(nil),               // 27: ostraka.v1.Ballot
-	(*Decision)(nil),             // 28: ostraka.v1.Decision
-	(*Fact)(nil),                 // 29: ostraka.v1.Fact
-	(*QuoteRequest)(nil),         // 30: ostraka.v1.QuoteRequest
-	(*QuoteResponse)(nil),        // 31: ostraka.v1.QuoteResponse
-	(*SessionsRequest)(nil),      // 32: ostraka.v1.SessionsRequest
-	(*SessionsResponse)(nil),     // 33: ostraka.v1.SessionsResponse
-	(*Session)(nil),              // 34: ostraka.v1.Session
-	(*StatusRequest)(nil),        // 35: ostraka.v1.StatusRequest
-	(*StatusResponse)(nil),       // 36: ostraka.v1.StatusResponse
-	(*Peer)(nil),                 // 37: ostraka.v1.Peer
-	(*Burn)(nil),                 // 38: ostraka.v1.Burn
-	(*Check)(nil),                // 39: ostraka.v1.Check
-	(*InviteRequest)(nil),        // 40: ostraka.v1.InviteRequest
-	(*InviteResponse)(nil),       // 41: ostraka.v1.InviteResponse
-	(*JoinRequest)(nil),          // 42: ostraka.v1.JoinRequest
-	(*JoinResponse)(nil),         // 43: ostraka.v1.JoinResponse
-	(*PrepareRosterRequest)(nil), // 44: ostraka.v1.PrepareRosterRequest
-	(*PrepareVaultRequest)(nil),  // 45: ostraka.v1.PrepareVaultRequest
-	(*PrepareResponse)(nil),      // 46: ostraka.v1.PrepareResponse
-	(*AcceptRequest)(nil),        // 47: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),       // 48: ostraka.v1.AcceptResponse
-	(*StopRequest)(nil),          // 49: ostraka.v1.StopRequest
-	(*StopResponse)(nil),         // 50: ostraka.v1.StopResponse
+	(*Root)(nil),                 // 14: ostraka.v1.Root
+	(*Holder)(nil),               // 15: ostraka.v1.Holder
+	(*AccountsRequest)(nil),      // 16: ostraka.v1.AccountsRequest
+	(*AccountsResponse)(nil),     // 17: ostraka.v1.AccountsResponse
+	(*Account)(nil),              // 18: ostraka.v1.Account
+	(*NewAddressRequest)(nil),    // 19: ostraka.v1.NewAddressRequest
+	(*NewAddressResponse)(nil),   // 20: ostraka.v1.NewAddressResponse
+	(*AddressesRequest)(nil),     // 21: ostraka.v1.AddressesRequest
+	(*AddressesResponse)(nil),    // 22: ostraka.v1.AddressesResponse
+	(*Address)(nil),              // 23: ostraka.v1.Address
+	(*IntentsRequest)(nil),       // 24: ostraka.v1.IntentsRequest
+	(*IntentsResponse)(nil),      // 25: ostraka.v1.IntentsResponse
+	(*IntentRequest)(nil),        // 26: ostraka.v1.IntentRequest
+	(*IntentResponse)(nil),       // 27: ostraka.v1.IntentResponse
+	(*Intent)(nil),               // 28: ostraka.v1.Intent
+	(*Ballot)(nil),               // 29: ostraka.v1.Ballot
+	(*Decision)(nil),             // 30: ostraka.v1.Decision
+	(*Fact)(nil),                 // 31: ostraka.v1.Fact
+	(*QuoteRequest)(nil),         // 32: ostraka.v1.QuoteRequest
+	(*QuoteResponse)(nil),        // 33: ostraka.v1.QuoteResponse
+	(*SessionsRequest)(nil),      // 34: ostraka.v1.SessionsRequest
+	(*SessionsResponse)(nil),     // 35: ostraka.v1.SessionsResponse
+	(*Session)(nil),              // 36: ostraka.v1.Session
+	(*StatusRequest)(nil),        // 37: ostraka.v1.StatusRequest
+	(*StatusResponse)(nil),       // 38: ostraka.v1.StatusResponse
+	(*Peer)(nil),                 // 39: ostraka.v1.Peer
+	(*Burn)(nil),                 // 40: ostraka.v1.Burn
+	(*Check)(nil),                // 41: ostraka.v1.Check
+	(*InviteRequest)(nil),        // 42: ostraka.v1.InviteRequest
+	(*InviteResponse)(nil),       // 43: ostraka.v1.InviteResponse
+	(*JoinRequest)(nil),          // 44: ostraka.v1.JoinRequest
+	(*JoinResponse)(nil),         // 45: ostraka.v1.JoinResponse
+	(*PrepareRosterRequest)(nil), // 46: ostraka.v1.PrepareRosterRequest
+	(*PrepareVaultRequest)(nil),  // 47: ostraka.v1.PrepareVaultRequest
+	(*PrepareResponse)(nil),      // 48: ostraka.v1.PrepareResponse
+	(*AcceptRequest)(nil),        // 49: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),       // 50: ostraka.v1.AcceptResponse
+	(*StopRequest)(nil),          // 51: ostraka.v1.StopRequest
+	(*StopResponse)(nil),         // 52: ostraka.v1.StopResponse
+	nil,                          // 53: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,  // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
@@ -3659,69 +3842,72 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,  // 2: ostraka.v1.CharterResponse.acceptances:type_name -> ostraka.v1.Signed
 	12, // 3: ostraka.v1.VaultsResponse.vaults:type_name -> ostraka.v1.Vault
 	13, // 4: ostraka.v1.Vault.members:type_name -> ostraka.v1.Member
-	16, // 5: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	21, // 6: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
-	21, // 7: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
-	26, // 8: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
-	26, // 9: ostraka.v1.IntentResponse.intent:type_name -> ostraka.v1.Intent
-	27, // 10: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
-	28, // 11: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
-	29, // 12: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
-	34, // 13: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
-	37, // 14: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
-	38, // 15: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
-	39, // 16: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	0,  // 17: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	2,  // 18: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	4,  // 19: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	8,  // 20: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	10, // 21: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	14, // 22: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	17, // 23: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	19, // 24: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	22, // 25: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	24, // 26: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	30, // 27: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	32, // 28: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	35, // 29: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	40, // 30: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	42, // 31: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	44, // 32: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	45, // 33: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	47, // 34: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	10, // 35: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	22, // 36: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	24, // 37: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	32, // 38: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	49, // 39: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,  // 40: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,  // 41: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,  // 42: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,  // 43: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	11, // 44: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	15, // 45: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	18, // 46: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	20, // 47: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	23, // 48: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	25, // 49: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	31, // 50: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	33, // 51: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	36, // 52: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	41, // 53: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	43, // 54: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	46, // 55: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	46, // 56: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	48, // 57: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	11, // 58: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	23, // 59: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	25, // 60: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	33, // 61: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	50, // 62: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	40, // [40:63] is the sub-list for method output_type
-	17, // [17:40] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	14, // 5: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
+	15, // 6: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
+	18, // 7: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
+	53, // 8: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	23, // 9: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
+	23, // 10: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
+	28, // 11: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
+	28, // 12: ostraka.v1.IntentResponse.intent:type_name -> ostraka.v1.Intent
+	29, // 13: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
+	30, // 14: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
+	31, // 15: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
+	36, // 16: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
+	39, // 17: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
+	40, // 18: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
+	41, // 19: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
+	0,  // 20: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	2,  // 21: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	4,  // 22: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	8,  // 23: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	10, // 24: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	16, // 25: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	19, // 26: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	21, // 27: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	24, // 28: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	26, // 29: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	32, // 30: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	34, // 31: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	37, // 32: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	42, // 33: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	44, // 34: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	46, // 35: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	47, // 36: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	49, // 37: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	10, // 38: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	24, // 39: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	26, // 40: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	34, // 41: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	51, // 42: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,  // 43: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,  // 44: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,  // 45: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,  // 46: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	11, // 47: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	17, // 48: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	20, // 49: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	22, // 50: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	25, // 51: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	27, // 52: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	33, // 53: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	35, // 54: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	38, // 55: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	43, // 56: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	45, // 57: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	48, // 58: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	48, // 59: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	50, // 60: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	11, // 61: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	25, // 62: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	27, // 63: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	35, // 64: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	52, // 65: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	43, // [43:66] is the sub-list for method output_type
+	20, // [20:43] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -3739,7 +3925,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   51,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
