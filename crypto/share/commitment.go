@@ -115,3 +115,12 @@ func (c Commitment) Add(o Commitment) Commitment {
 	}
 	return sum
 }
+
+// MulVarTime commits to k times the polynomial, for a public k.
+func (c Commitment) MulVarTime(k group.Scalar) Commitment {
+	out := make(Commitment, len(c))
+	for n, p := range c {
+		out[n] = p.MulVarTime(k)
+	}
+	return out
+}

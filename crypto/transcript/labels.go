@@ -25,6 +25,12 @@ const (
 	KeygenConfirm
 	KeygenConfirmProof
 
+	ReshareCommit
+	ReshareProof
+	ReshareShareHash
+	ReshareConfirm
+	ReshareConfirmProof
+
 	PairID
 	PairSeedCommit
 	PairSeed
@@ -92,6 +98,12 @@ var labels = [...]string{
 	KeygenChainCode:    "ostraka/1/keygen/chain-code",
 	KeygenConfirm:      "ostraka/1/keygen/signature-of-output",
 	KeygenConfirmProof: "ostraka/1/keygen/output-proof",
+
+	ReshareCommit:       "ostraka/1/reshare/commit",
+	ReshareProof:        "ostraka/1/reshare/proof",
+	ReshareShareHash:    "ostraka/1/reshare/share-hash",
+	ReshareConfirm:      "ostraka/1/reshare/signature-of-output",
+	ReshareConfirmProof: "ostraka/1/reshare/output-proof",
 
 	PairID:         "ostraka/1/pair/id",
 	PairSeedCommit: "ostraka/1/pair/zero-commit",

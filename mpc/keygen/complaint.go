@@ -1,10 +1,9 @@
 package keygen
 
 import (
-	"bytes"
 	"slices"
 
-	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/share"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/session"
 )
@@ -27,18 +26,10 @@ func Proves(p Params, dealer, accuser engine.PartyID, opening, complaint []byte)
 	if err != nil {
 		return false
 	}
-	s, blind, err := decodeShare(p.Group, complaint)
+	d, err := share.DecodeDealt(p.Group, complaint)
 	if err != nil {
 		return false
 	}
-	return shareHash(p.Session, dealer, accuser, s, blind) == o.hashes[hashPosition(p.Parties, dealer, accuser)] &&
-		!onPolynomial(p.Group, s, o, p.Parties[i])
-}
-
-func onPolynomial(g group.Group, s group.Scalar, o *opening, at session.Party) bool {
-	return g.BaseMul(s).Equal(o.commit.Eval(at.Index))
-}
-
-func sortIDs(ids []engine.PartyID) {
-	slices.SortFunc(ids, func(a, b engine.PartyID) int { return bytes.Compare(a[:], b[:]) })
+	return shareHash(p.Session, dealer, accuser, d) == o.hashes[session.Place(p.Parties, dealer, accuser)] &&
+		o.commit.Check(p.Parties[i].Index, d.Value) != nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
+	"github.com/ostraka/ostraka/crypto/share"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/engine/enginetest"
 )
@@ -18,13 +19,13 @@ func badDeal(tb testing.TB, s *stand) *enginetest.Cluster[Output] {
 		var h [32]byte
 		for i, o := range out {
 			if o.Kind == KindShare && o.To == ids[0] {
-				value, blind, err := decodeShare(g, o.Body)
+				d, err := share.DecodeDealt(g, o.Body)
 				if err != nil {
 					tb.Fatal(err)
 				}
-				value = value.Add(g.Scalar(1))
-				out[i].Body = append(value.Bytes(), blind...)
-				h = shareHash(sid, ids[1], ids[0], value, blind)
+				d.Value = d.Value.Add(g.Scalar(1))
+				out[i].Body = d.Bytes()
+				h = shareHash(sid, ids[1], ids[0], d)
 			}
 		}
 		for i, o := range out {

@@ -2,7 +2,6 @@ package keygen
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 
@@ -19,7 +18,7 @@ type confirm struct{ *run }
 func (s *confirm) Expect() engine.Expect {
 	return engine.Expect{Wants: []engine.Want{
 		{Kind: KindOpening, From: s.others(), MaxBody: openingSize(s.Group, s.Threshold, len(s.Parties))},
-		{Kind: KindShare, Direct: true, From: s.others(), MaxBody: group.ScalarSize + hashSize},
+		{Kind: KindShare, Direct: true, From: s.others(), MaxBody: share.DealtSize},
 	}}
 }
 
@@ -31,7 +30,7 @@ func (s *confirm) Accept(kind engine.Kind, from engine.PartyID, body []byte) (er
 		}
 		return nil
 	}
-	if p.share, p.blind, err = decodeShare(s.Group, body); err != nil {
+	if p.share, err = share.DecodeDealt(s.Group, body); err != nil {
 		return s.refuse("keygen: share", from, err)
 	}
 	if s.wiped { // another message of this round was refused
@@ -52,30 +51,17 @@ func (s *confirm) check(p *peer) *engine.Fault {
 		return engine.Blamed("keygen: proof", p.ID, errors.New("of knowledge of the contribution fails"))
 	}
 	// hⱼᵢ opens: only then can we show a bad share to others.
-	if shareHash(s.Session, p.ID, s.Self.ID, p.share, p.blind) != o.hashes[hashPosition(s.Parties, p.ID, s.Self.ID)] {
+	if shareHash(s.Session, p.ID, s.Self.ID, p.share) != o.hashes[session.Place(s.Parties, p.ID, s.Self.ID)] {
 		return engine.Blamed("keygen: share hash", p.ID, errors.New("does not match the share sent to us"))
 	}
 	// fⱼ(xᵢ)·G = Σₖ xᵢᵏ·Aⱼₖ.
-	if !onPolynomial(s.Group, p.share, o, s.Self) {
-		f := engine.Blamed("keygen: share", p.ID, errors.New("does not lie on the committed polynomial"))
+	if err := o.commit.Check(s.Self.Index, p.share.Value); err != nil {
+		f := engine.Blamed("keygen: share", p.ID, err)
 		// The engine adds what we hold of the dealer: Proves reads its opening and its share.
 		f.Strength = engine.Proved
 		return f
 	}
 	return nil
-}
-
-// hashPosition is where a receiver's hash stands in a dealer's list, which leaves the dealer out.
-func hashPosition(all []session.Party, dealer, receiver engine.PartyID) (k int) {
-	for _, q := range all {
-		if q.ID == receiver {
-			break
-		}
-		if q.ID != dealer {
-			k++
-		}
-	}
-	return k
 }
 
 func (s *confirm) Finish(t engine.Transcript) (engine.Outcome[Output], error) {
@@ -96,16 +82,16 @@ func (s *confirm) Finish(t engine.Transcript) (engine.Outcome[Output], error) {
 		out.Share.Wipe()
 		return none, err
 	}
-	digest := outputHash(s.Session, t, out)
-	sig := s.Sign(digest)
-	proof, err := share.Prove(transcript.KeygenConfirmProof, proofContext(digest, s.Self.ID), out.Share, out.Publics[s.Self.ID], s.Rand)
+	said := session.NewConfirmation(transcript.KeygenConfirm, transcript.KeygenConfirmProof,
+		s.Session, t, out.Public, out.ChainCode, out.Publics)
+	body, err := said.Make(s.Self.ID, out.Share, out.Publics[s.Self.ID], s.Sign, s.Rand)
 	if err != nil {
 		out.Share.Wipe()
 		return none, fmt.Errorf("keygen: prove our share: %w", err)
 	}
 	return engine.Outcome[Output]{
-		Send: []engine.Out{{Kind: KindConfirm, Body: append(sig, proof.Bytes()...)}},
-		Next: &agree{run: s.run, out: out, digest: digest},
+		Send: []engine.Out{{Kind: KindConfirm, Body: body}},
+		Next: &agree{run: s.run, out: out, said: said},
 	}, nil
 }
 
@@ -133,7 +119,7 @@ func (s *confirm) add() *Output {
 			continue
 		}
 		from := s.peers[p.ID]
-		next := total.Add(from.share)
+		next := total.Add(from.share.Value)
 		total.Wipe()
 		sum, total = sum.Add(from.opening.commit), next
 		codes[i] = from.opening.chainCode[:]
@@ -145,32 +131,11 @@ func (s *confirm) add() *Output {
 	return out
 }
 
-// outputHash covers the whole public output, chain code included (TOB-SILA-7):
-// H(sid, T₂, X, cc, all Xⱼ).
-func outputHash(id engine.SessionID, t2 engine.Transcript, out *Output) *transcript.Hash {
-	h := transcript.New(transcript.KeygenConfirm).Bytes(id[:]).Bytes(t2[:]).Points(out.Public).Bytes(out.ChainCode[:])
-	ids := make([]engine.PartyID, 0, len(out.Publics))
-	for pid := range out.Publics {
-		ids = append(ids, pid)
-	}
-	sortIDs(ids)
-	h.Uint(uint64(len(ids)))
-	for _, pid := range ids {
-		h.Bytes(pid[:]).Points(out.Publics[pid])
-	}
-	return h
-}
-
-// proofContext binds the proof of a share to the output and to its prover (TOB-BRON-9, -18).
-func proofContext(output *transcript.Hash, prover engine.PartyID) []byte {
-	return transcript.New(transcript.KeygenConfirmProof).Bytes(output.Tree()).Bytes(prover[:]).Tree()
-}
-
 // agree waits for everybody's confirmation: n of n, or no key.
 type agree struct {
 	*run
-	out    *Output
-	digest *transcript.Hash
+	out  *Output
+	said session.Confirmation
 }
 
 // Wipe is engine.Wiper: the share came to nothing.
@@ -179,34 +144,16 @@ func (s *agree) Wipe() {
 	s.out.Wipe()
 }
 
-func (s *agree) size() int { return ed25519.SignatureSize + share.ProofSize(s.Group) }
-
 func (s *agree) Expect() engine.Expect {
-	return engine.Expect{Wants: []engine.Want{{Kind: KindConfirm, From: s.others(), MaxBody: s.size()}}}
+	return engine.Expect{Wants: []engine.Want{{Kind: KindConfirm, From: s.others(), MaxBody: session.ConfirmationSize(s.Group)}}}
 }
 
 func (s *agree) Accept(_ engine.Kind, from engine.PartyID, body []byte) error {
-	if err := s.check(from, body); err != nil {
+	if err := s.said.Check(s.peers[from].Party, s.out.Publics[from], body); err != nil {
 		s.out.Share.Wipe()
 		return engine.Blamed("keygen: confirmation", from, err)
 	}
 	return nil
-}
-
-// check holds a confirmation to our own output: all agree on the broadcasts that give it, so
-// another one is a lie (TOB-SILA-7), and without the proof a member could lack its share.
-func (s *agree) check(from engine.PartyID, body []byte) error {
-	if len(body) != s.size() {
-		return fmt.Errorf("has %d bytes, not %d", len(body), s.size())
-	}
-	if !session.Verify(s.peers[from].Identity, s.digest, body[:ed25519.SignatureSize]) {
-		return errors.New("does not sign the output that the echoed broadcasts give")
-	}
-	proof, err := share.DecodeProof(s.Group, body[ed25519.SignatureSize:])
-	if err != nil {
-		return err
-	}
-	return proof.Verify(transcript.KeygenConfirmProof, proofContext(s.digest, from), s.out.Publics[from])
 }
 
 func (s *agree) Finish(t engine.Transcript) (engine.Outcome[Output], error) {

@@ -27,16 +27,6 @@ func FuzzDecodeOpening(f *testing.F) {
 	})
 }
 
-func FuzzDecodeShare(f *testing.F) {
-	f.Add(sent(f, committee(secp256k1.Group{}, 2, 3, sid, 1), KindShare))
-	f.Add(bytes.Repeat([]byte{0xff}, 64))
-	f.Fuzz(func(t *testing.T, in []byte) {
-		if s, blind, err := decodeShare(secp256k1.Group{}, in); err == nil && !bytes.Equal(append(s.Bytes(), blind...), in) {
-			t.Fatal("decode then encode changed a share")
-		}
-	})
-}
-
 // Whatever opening and complaint come, honest dealers' openings are not proved wrong, and
 // nothing panics.
 func FuzzProves(f *testing.F) {

@@ -84,8 +84,7 @@ type peer struct {
 	session.Party
 	commitment []byte // Cⱼ
 	opening    *opening
-	share      group.Scalar // fⱼ(xᵢ)
-	blind      []byte
+	share      share.Dealt // fⱼ(xᵢ), blindⱼᵢ
 }
 
 // Format redacts under every verb.
@@ -102,9 +101,7 @@ func (r *run) wipe() {
 		r.nonce.Wipe()
 	}
 	for _, p := range r.peers {
-		if p.share != nil {
-			p.share.Wipe()
-		}
+		p.share.Wipe()
 	}
 }
 
@@ -136,9 +133,8 @@ func (r *run) challenge(of engine.PartyID, commit share.Commitment, nonce group.
 }
 
 // shareHash is hᵢⱼ = H(sid, i, j, fᵢ(xⱼ), blindᵢⱼ).
-func shareHash(id engine.SessionID, from, to engine.PartyID, s group.Scalar, blind []byte) [32]byte {
-	return transcript.New(transcript.KeygenShareHash).Bytes(id[:]).Bytes(from[:]).Bytes(to[:]).
-		Bytes(s.Bytes()).Bytes(blind).Sum256()
+func shareHash(id engine.SessionID, from, to engine.PartyID, d share.Dealt) [32]byte {
+	return d.Hash(transcript.KeygenShareHash, id[:], from[:], to[:])
 }
 
 // deal is round 1: sample and commit.
@@ -217,15 +213,14 @@ func (s *open) Finish(t engine.Transcript) (engine.Outcome[Output], error) {
 		if p.ID == s.Self.ID {
 			continue
 		}
-		blind := make([]byte, hashSize)
-		if _, err := io.ReadFull(s.Rand, blind); err != nil {
+		d, err := share.Deal(s.poly, p.Index, s.Rand)
+		if err != nil {
 			s.wipe()
-			return out, fmt.Errorf("keygen: read entropy: %w", err)
+			return out, fmt.Errorf("keygen: %w", err)
 		}
-		value := s.poly.Eval(p.Index)
-		o.hashes = append(o.hashes, shareHash(s.Session, s.Self.ID, p.ID, value, blind))
-		direct = append(direct, engine.Out{Kind: KindShare, To: p.ID, Body: append(value.Bytes(), blind...)})
-		value.Wipe()
+		o.hashes = append(o.hashes, shareHash(s.Session, s.Self.ID, p.ID, d))
+		direct = append(direct, engine.Out{Kind: KindShare, To: p.ID, Body: d.Bytes()})
+		d.Wipe()
 	}
 	out.Send = append(direct, engine.Out{Kind: KindOpening, Body: o.encode()})
 	out.Next = &confirm{s.run}

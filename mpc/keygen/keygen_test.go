@@ -251,7 +251,7 @@ func TestRedactionAndWiping(t *testing.T) {
 		t.Error("the polynomial is not wiped")
 	}
 	for _, q := range first.peers {
-		if q.share != nil && !q.share.IsZero() {
+		if q.share.Value != nil && !q.share.Value.IsZero() {
 			t.Error("a share is not wiped")
 		}
 	}

@@ -1,7 +1,6 @@
 package keygen
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/ostraka/ostraka/crypto/group"
@@ -71,17 +70,4 @@ func decodeOpening(g group.Group, t, n int, b []byte) (*opening, error) {
 		o.hashes = append(o.hashes, [32]byte(take(hashSize)))
 	}
 	return o, nil
-}
-
-// decodeShare reads the body of KindShare: fⱼ(xᵢ) ‖ blindⱼᵢ, 64 bytes.
-func decodeShare(g group.Group, b []byte) (group.Scalar, []byte, error) {
-	if len(b) != group.ScalarSize+hashSize {
-		return nil, nil, fmt.Errorf("has %d bytes, not %d", len(b), group.ScalarSize+hashSize)
-	}
-	s, err := g.DecodeScalar(b[:group.ScalarSize])
-	if err != nil {
-		// The decoder's words could carry the value: name the field only.
-		return nil, nil, errors.New("is not a canonical scalar")
-	}
-	return s, b[group.ScalarSize:], nil
 }

@@ -37,7 +37,7 @@ func TestAbandonedAndDisputedKeygenIsWiped(t *testing.T) {
 				t.Errorf("%#x: the proof's nonce stays", uint8(kind))
 			}
 			for _, q := range first.peers {
-				if q.share != nil && !q.share.IsZero() {
+				if q.share.Value != nil && !q.share.Value.IsZero() {
 					t.Errorf("%#x: a peer's share stays", uint8(kind))
 				}
 			}

@@ -192,6 +192,20 @@ func CheckRoster(parties []Party, threshold int) error {
 	return nil
 }
 
+// Place is where a receiver stands in a dealer's list of receivers, which leaves the dealer
+// itself out. Both are the caller's check; a receiver who is not there stands after all others.
+func Place(receivers []Party, dealer, receiver engine.PartyID) (k int) {
+	for _, q := range receivers {
+		if q.ID == receiver {
+			break
+		}
+		if q.ID != dealer {
+			k++
+		}
+	}
+	return k
+}
+
 // checkSizes refuses what has no encoding that DecodeSetup takes.
 func (s *Setup) checkSizes() error {
 	switch at := s.NotAfter.Unix(); {
