@@ -117,12 +117,18 @@ func merge(a, b error) error {
 
 // then continues one protocol with another in the round in which the first results.
 type then[A, R any] struct {
-	s    engine.Stage[A]
-	with func(*A) (engine.Outcome[R], error)
+	s      engine.Stage[A]
+	with   func(*A) (engine.Outcome[R], error)
+	forget func() // wipes what both share; nil if they share nothing
 }
 
 // Wipe is engine.Wiper.
-func (s *then[A, R]) Wipe() { wipe(s.s) }
+func (s *then[A, R]) Wipe() {
+	wipe(s.s)
+	if s.forget != nil {
+		s.forget()
+	}
+}
 
 func (s *then[A, R]) Expect() engine.Expect { return s.s.Expect() }
 
@@ -137,7 +143,7 @@ func (s *then[A, R]) Finish(t engine.Transcript) (engine.Outcome[R], error) {
 	case err != nil:
 		return out, err
 	case o.Result == nil:
-		out.Next = &then[A, R]{o.Next, s.with}
+		out.Next = &then[A, R]{o.Next, s.with, s.forget}
 		return out, nil
 	}
 	more, err := s.with(o.Result)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/share"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
@@ -17,9 +18,11 @@ import (
 
 // Protocol names in Setup.
 const (
-	ProtocolKeygen = "keygen"
-	ProtocolSign   = "sign"
-	ProtocolTest   = "test"
+	ProtocolKeygen  = "keygen"
+	ProtocolRefresh = "refresh"
+	ProtocolReshare = "reshare"
+	ProtocolSign    = "sign"
+	ProtocolTest    = "test"
 )
 
 // Names of the rows that a ceremony keeps, all secret but the record. The host seals the
@@ -78,25 +81,38 @@ func Keygen(s Seat) (engine.Stage[Prepared], error) {
 		Session: s.Session, Group: g, Self: self, Parties: s.Setup.Parties,
 		Threshold: s.Setup.Threshold, Sign: s.Sign, Rand: s.Rand,
 	})
-	pairs := pair.Setup(pair.Params{Session: s.Session, Self: self, Parties: s.Setup.Parties, Rand: s.Rand})
-	both := &beside[keygen.Output, map[engine.PartyID]*pair.State]{a: key, b: pairs, forget: func(r two[keygen.Output, map[engine.PartyID]*pair.State]) {
-		session.WipeCoins(s.Rand)
-		forget(r)
-	}}
-	return &then[two[keygen.Output, map[engine.PartyID]*pair.State], Prepared]{both, func(r *two[keygen.Output, map[engine.PartyID]*pair.State]) (engine.Outcome[Prepared], error) {
-		return prepare(s, genesis(s.Setup, r.a), r.a, *r.b), nil
-	}}, nil
+	return withPairs(s, s.Setup.Parties, key, (*keygen.Output).Wipe, func(out *keygen.Output, pairs states) (engine.Outcome[Prepared], error) {
+		r := genesis(s.Setup, out)
+		return prepared(r, epoch.Prepare(r, s.Self, rows(s, r, out.Share, pairs), s.Sign)), nil
+	}), nil
 }
 
-// forget wipes what one side of keygen made when the other side, or a later round, failed.
-func forget(r two[keygen.Output, map[engine.PartyID]*pair.State]) {
-	if r.a != nil {
-		r.a.Wipe()
+// states are what we share with each other member.
+type states = map[engine.PartyID]*pair.State
+
+// withPairs runs a protocol that makes shares, beside it the set-up of the members' pairs where the suite has
+// them and we are a member, and then end. Whatever fails, what was made is wiped, and the coins with it.
+func withPairs[R any](s Seat, members []session.Party, shares engine.Stage[R], forget func(*R), end func(*R, states) (engine.Outcome[Prepared], error)) engine.Stage[Prepared] {
+	i := slices.IndexFunc(members, func(p session.Party) bool { return p.ID == s.Self })
+	if !paired(s.Setup.Suite) || i < 0 {
+		return &then[R, Prepared]{shares, func(r *R) (engine.Outcome[Prepared], error) { return end(r, nil) }, func() { session.WipeCoins(s.Rand) }}
 	}
-	if r.b != nil {
-		for _, p := range *r.b {
-			p.Wipe()
+	pairs := pair.Setup(pair.Params{Session: s.Session, Self: members[i], Parties: members, Rand: s.Rand})
+	both := &beside[R, states]{a: shares, b: pairs, forget: func(r two[R, states]) {
+		session.WipeCoins(s.Rand)
+		if r.a != nil {
+			forget(r.a)
 		}
+		if r.b != nil {
+			wipeStates(*r.b)
+		}
+	}}
+	return &then[two[R, states], Prepared]{s: both, with: func(r *two[R, states]) (engine.Outcome[Prepared], error) { return end(r.a, *r.b) }}
+}
+
+func wipeStates(pairs states) {
+	for _, p := range pairs {
+		p.Wipe()
 	}
 }
 
@@ -112,21 +128,30 @@ func genesis(s *session.Setup, out *keygen.Output) *epoch.Record {
 	return r
 }
 
-// prepare keeps everything, sends PREP and waits for the certificate.
-func prepare(s Seat, r *epoch.Record, out *keygen.Output, pairs map[engine.PartyID]*pair.State) engine.Outcome[Prepared] {
-	save := []engine.Record{{Name: RowRecord, Value: r.Encode()}, {Name: RowShare, Value: out.Share.Bytes()}}
-	for _, p := range s.Setup.Parties {
-		if p.ID != s.Self {
-			save = append(save, engine.Record{Name: RowPair(p.ID), Value: pairs[p.ID].Encode().Expose()})
-			pairs[p.ID].Wipe()
+// rows are what a member keeps of a record: the record, and, unless it leaves, its share and what it shares
+// with the others. The secrets and the coins are wiped here: the rows carry them to the host.
+func rows(s Seat, r *epoch.Record, own group.Scalar, pairs states) []engine.Record {
+	defer session.WipeCoins(s.Rand)
+	save := []engine.Record{{Name: RowRecord, Value: r.Encode()}}
+	if own == nil {
+		return save
+	}
+	save = append(save, engine.Record{Name: RowShare, Value: own.Bytes()})
+	own.Wipe()
+	for _, m := range r.Members {
+		if p := pairs[m.ID]; p != nil {
+			save = append(save, engine.Record{Name: RowPair(m.ID), Value: p.Encode().Expose()})
+			p.Wipe()
 		}
 	}
-	out.Share.Wipe()
-	session.WipeCoins(s.Rand)
-	certify := epoch.Prepare(r, s.Self, save, s.Sign)
+	return save
+}
+
+// prepared waits for the certificate of a record that epoch prepares.
+func prepared(r *epoch.Record, certify engine.Outcome[epoch.Cert]) engine.Outcome[Prepared] {
 	return engine.Outcome[Prepared]{
 		Save: certify.Save, Send: certify.Send,
-		Next: &then[epoch.Cert, Prepared]{certify.Next, func(c *epoch.Cert) (engine.Outcome[Prepared], error) {
+		Next: &then[epoch.Cert, Prepared]{s: certify.Next, with: func(c *epoch.Cert) (engine.Outcome[Prepared], error) {
 			return engine.Outcome[Prepared]{Result: &Prepared{Record: r, Cert: c}}, nil
 		}},
 	}
