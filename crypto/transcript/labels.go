@@ -50,6 +50,7 @@ const (
 	EpochRecord
 	EpochPrivateRecord
 	EpochPrep
+	EpochOldOK
 	EpochCert
 	EpochFinal
 	EpochFinalProof
@@ -124,6 +125,7 @@ var labels = [...]string{
 	EpochRecord:        "ostraka/1/epoch/record",
 	EpochPrivateRecord: "ostraka/1/epoch/partial-record",
 	EpochPrep:          "ostraka/1/epoch/prep",
+	EpochOldOK:         "ostraka/1/epoch/old-quorum",
 	EpochCert:          "ostraka/1/epoch/cert",
 	EpochFinal:         "ostraka/1/epoch/signed-final",
 	EpochFinalProof:    "ostraka/1/epoch/proof-of-share",

@@ -149,6 +149,9 @@ func (d *Decoder) Fail(tag Tag, err error) { d.fail(tag, err) }
 // Err is the first error so far.
 func (d *Decoder) Err() error { return d.err }
 
+// More says whether a field follows: for one that stands only where it says something.
+func (d *Decoder) More() bool { return d.err == nil && len(d.buf) > 0 }
+
 // Done is the first error; bytes left over are one.
 func (d *Decoder) Done() error {
 	if d.err == nil && len(d.buf) > 0 {

@@ -81,7 +81,7 @@ func judge(tb testing.TB, c *enginetest.Cluster[Prepared]) malice.Result {
 		if i == 1 {
 			continue
 		}
-		if p.Result != nil && (len(p.Saved) != 4 || p.Result.Cert.Check(p.Result.Record) != nil) {
+		if p.Result != nil && (len(p.Saved) != 4 || p.Result.Cert.Check(p.Result.Record, nil) != nil) {
 			tb.Errorf("party %d has a certificate and %d rows", i, len(p.Saved))
 		}
 		ends = append(ends, malice.End{Party: p.ID, Done: p.Result != nil, Err: p.Err, Burned: p.Burned})

@@ -108,7 +108,7 @@ func (c *committee) keygen(t testing.TB, threshold int) []*Keys {
 	}
 	var keys []*Keys
 	for i, p := range c.parties {
-		if err := results[i].Cert.Check(results[i].Record); err != nil {
+		if err := results[i].Cert.Check(results[i].Record, nil); err != nil {
 			t.Fatal(err)
 		}
 		rows := map[string][]byte{}

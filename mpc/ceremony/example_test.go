@@ -51,7 +51,7 @@ func Example() {
 		return
 	}
 	record := prepared[0].Record
-	fmt.Println("certified by all:", prepared[1].Cert.Check(record) == nil)
+	fmt.Println("certified by all:", prepared[1].Cert.Check(record, nil) == nil)
 
 	request := &ceremony.Request{Purpose: "transaction", Path: hd.Path{0, 7}, Digest: sha256.Sum256([]byte("pay Alice"))}
 	sign := &session.Setup{

@@ -155,6 +155,9 @@ func signing(s Seat, k *Keys, path hd.Path, digest [32]byte) (engine.Stage[dkls.
 	if err := CheckSigners(s, k.Record); err != nil {
 		return nil, err
 	}
+	if k.Record.Suite != epoch.SuiteECDSA {
+		return nil, fmt.Errorf("sign: a key of suite %q makes no ECDSA signatures", k.Record.Suite)
+	}
 	self, _ := s.Setup.Party(s.Self)
 	child, shift, err := Child(k.Record, path)
 	if err != nil {

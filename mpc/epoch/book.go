@@ -5,15 +5,21 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/ostraka/ostraka/crypto/share"
+	"github.com/ostraka/ostraka/mpc/engine"
 )
 
-// MaxPending bounds how many records of one key may wait for their FinalCert.
+// MaxPending bounds how many records of one key may be pending without our FINAL. Those
+// with it do not count: we may not drop them, and a member that withholds its own FINAL
+// again and again would fill the book and stop the key's epochs for ever.
 const MaxPending = 4
 
-// A Book is what one member knows of one key's epochs, and the rules of 1.5 over it. The
-// host keeps it durably: it stores each change before it acts on it.
+// A Book is what one member, or one who was, knows of one key's epochs, and the rules of
+// 1.5 over it. The host keeps it durably: it stores each change before it acts on it.
 type Book struct {
 	current *FinalCert         // the highest whose FinalCert we hold; nil before epoch 0
+	at      Hash               // of current
 	pending map[Hash]*Pending  // prepared, not final
 	gone    map[Hash]Departure // kept for ever: what we signed and no longer hold
 }
@@ -33,11 +39,6 @@ const (
 	Dropped Departure = iota + 1 // before our FINAL: we shall never sign it
 	Erased                       // a higher FinalCert replaced it
 )
-
-// sameKey reports whether two records are of one key: a new epoch changes nothing of these.
-func sameKey(x, y *Record) bool {
-	return x.KeyID == y.KeyID && x.Suite == y.Suite && x.Public.Equal(y.Public) && x.ChainCode == y.ChainCode
-}
 
 // ours reports whether a record is of the key of this book, so far as the book knows one.
 // All members of a record prove that they hold shares of its X. So strangers who make up a
@@ -78,43 +79,82 @@ func (b *Book) Gone(eh Hash) (Departure, bool) {
 	return d, ok
 }
 
-// Prepare adds a record that we are about to PREP: a child of what is current.
-func (b *Book) Prepare(r *Record) error {
+// Prepare adds a record that we are about to PREP or OLDOK: a child of what is current. A
+// threshold below the current one is refused with ErrLowerThreshold.
+func (b *Book) Prepare(r *Record) error { return b.prepare(r, false) }
+
+// PrepareLower is Prepare where our operator agreed to a lower threshold.
+func (b *Book) PrepareLower(r *Record) error { return b.prepare(r, true) }
+
+func (b *Book) prepare(r *Record, lower bool) error {
 	eh := r.Hash()
-	var parent Hash
-	epoch := uint64(0)
-	if b.current != nil {
-		parent, epoch = b.current.Record.Hash(), b.current.Record.Epoch+1
-	}
-	switch {
-	case b.gone[eh] != 0:
+	switch _, left := b.gone[eh]; {
+	case left:
 		return fmt.Errorf("prepare record %v: it was given up before", eh)
-	case b.current != nil && !sameKey(b.current.Record, r):
-		return fmt.Errorf("prepare record %v: it is of another key than what is current here", eh)
-	case r.Prev != parent || r.Epoch != epoch:
-		return fmt.Errorf("prepare record %v: epoch %d is no child of what is current here", eh, r.Epoch)
-	case b.pending[eh] == nil && len(b.pending) >= MaxPending:
-		return fmt.Errorf("prepare record %v: %d records are pending already: drop one that is not FINAL", eh, MaxPending)
+	case b.at == eh:
+		return fmt.Errorf("prepare record %v: it is in force", eh)
 	}
-	if b.pending[eh] == nil {
-		b.pending[eh] = &Pending{Record: r}
+	if err := b.child(r); err != nil {
+		return fmt.Errorf("prepare record %v: it is no child of what is current here: %w", eh, err)
+	}
+	if b.current != nil && b.current.Record.Lowers(r) && !lower {
+		return fmt.Errorf("prepare record %v: %w", eh, ErrLowerThreshold)
+	}
+	if b.pending[eh] != nil {
+		return nil
+	}
+	open := 0
+	for _, p := range b.pending {
+		if p.Final == nil {
+			open++
+		}
+	}
+	if open >= MaxPending {
+		return fmt.Errorf("prepare record %v: %d records are pending already: drop one that is not FINAL", eh, open)
+	}
+	b.pending[eh] = &Pending{Record: r}
+	return nil
+}
+
+// child says whether r may follow what is current now.
+func (b *Book) child(r *Record) error {
+	switch {
+	case b.current != nil:
+		return b.current.Record.CheckChild(r)
+	case r.Epoch != 0:
+		return fmt.Errorf("epoch %d, and nothing is current", r.Epoch)
 	}
 	return nil
 }
 
-// Certify adds a checked certificate to a pending record.
-func (b *Book) Certify(c *Cert) error {
+// CheckCert says whether a certificate holds for a pending record: PREP of all its members,
+// agreement of the committee that is current.
+func (b *Book) CheckCert(c *Cert) error {
 	p := b.pending[c.Record]
-	if p == nil {
+	switch {
+	case p == nil:
 		return fmt.Errorf("certify record %v: it is not pending here", c.Record)
+	case b.current == nil:
+		return c.Check(p.Record, nil)
+	case p.Record.Prev != b.at:
+		return fmt.Errorf("certify record %v: its parent is not current any more", c.Record)
 	}
-	if err := c.Check(p.Record); err != nil {
+	return c.Check(p.Record, b.current.Record)
+}
+
+// Certify adds a certificate to a pending record after CheckCert.
+func (b *Book) Certify(c *Cert) error {
+	if err := b.CheckCert(c); err != nil {
 		return err
 	}
-	if p.Cert == nil {
+	b.certify(c)
+	return nil
+}
+
+func (b *Book) certify(c *Cert) {
+	if p := b.pending[c.Record]; p.Cert == nil {
 		p.Cert = c
 	}
-	return nil
 }
 
 // Tested notes that the test signature over all members' shares succeeded.
@@ -128,19 +168,16 @@ func (b *Book) Tested(eh Hash) error {
 }
 
 // MayFinal says whether FINAL may be signed: certified, tested, and a child of what is
-// current now.
+// current now. Several FINALs under one parent are allowed: one alone would stick where votes
+// are split.
 func (b *Book) MayFinal(eh Hash) (*Pending, error) {
 	p := b.pending[eh]
-	var parent Hash
-	if b.current != nil {
-		parent = b.current.Record.Hash()
-	}
 	switch {
 	case p == nil:
 		return nil, fmt.Errorf("final of record %v: it is not pending here", eh)
 	case p.Cert == nil || !p.Tested:
 		return nil, fmt.Errorf("final of record %v: certificate or test signature is missing", eh)
-	case p.Record.Prev != parent:
+	case p.Record.Prev != b.at:
 		return nil, fmt.Errorf("final of record %v: its parent is not current any more", eh)
 	}
 	return p, nil
@@ -171,29 +208,116 @@ func (b *Book) Drop(eh Hash) error {
 // Adopt takes a checked FinalCert. It returns the records whose secrets must be erased now:
 // exactly those lower than f, in the order of their hashes. Nothing happens if f is not higher
 // than what is current, or of another key than the book's. While the book is empty, it is the
-// caller who knows whether the key is one that it enrolled.
+// caller who knows whether the key is one that it enrolled: OpenChain.
+//
+// A party without a seat in f moves and erases like everybody; then Seat says that it stops.
 func (b *Book) Adopt(f *FinalCert) (erase []Hash, moved bool) {
-	eh := f.Record.Hash()
-	if !b.ours(f.Record) {
+	if !b.ours(f.Record) || b.current != nil && !f.Record.Higher(b.current.Record) {
 		return nil, false
 	}
 	if b.current != nil {
-		if !f.Record.Higher(b.current.Record) {
-			return nil, false
-		}
-		old := b.current.Record.Hash()
-		erase = append(erase, old)
-		b.gone[old] = Erased
+		erase = append(erase, b.at)
+		b.gone[b.at] = Erased
 	}
-	b.current = f
-	delete(b.pending, eh)
+	b.current, b.at = f, f.Record.Hash()
+	delete(b.pending, b.at)
+	delete(b.gone, b.at) // a dealer who left may have dropped it
+	return b.sweep(erase), true
+}
+
+// sweep takes all that is lower than current out of pending.
+func (b *Book) sweep(erase []Hash) []Hash {
 	for h, p := range b.pending {
-		if f.Record.Higher(p.Record) {
+		if b.current.Record.Higher(p.Record) {
 			erase = append(erase, h)
 			b.gone[h] = Erased
 			delete(b.pending, h)
 		}
 	}
 	slices.SortFunc(erase, func(x, y Hash) int { return bytes.Compare(x[:], y[:]) })
-	return erase, true
+	return erase
+}
+
+// Seat is a party's place in what is current. Who has none holds nothing that could sign.
+func (b *Book) Seat(self engine.PartyID) (Member, bool) {
+	if b.current == nil {
+		return Member{}, false
+	}
+	return b.current.Record.Member(self)
+}
+
+// Mark is the highest index that any record here gave out: for Record.Seats, so that
+// siblings give no index to two parties if that can be helped.
+func (b *Book) Mark() (mark share.Index) {
+	if b.current != nil {
+		mark = b.current.Record.Mark()
+	}
+	for _, p := range b.pending {
+		mark = max(mark, p.Record.Mark())
+	}
+	return mark
+}
+
+// MaySign says whether an ordinary session may use a record: what is current, nothing else.
+func (b *Book) MaySign(eh Hash) error {
+	if b.current == nil || b.at != eh {
+		return fmt.Errorf("sign with record %v: it is not current here", eh)
+	}
+	return nil
+}
+
+// MayTest says whether a test session may use a record: one that is pending and certified,
+// and whose parent is current.
+func (b *Book) MayTest(eh Hash) (*Pending, error) {
+	p := b.pending[eh]
+	switch {
+	case p == nil || p.Cert == nil:
+		return nil, fmt.Errorf("test record %v: it is not pending here, or has no certificate", eh)
+	case p.Record.Prev != b.at:
+		return nil, fmt.Errorf("test record %v: its parent is not current any more", eh)
+	}
+	return p, nil
+}
+
+// Kept is what a host has on disk of one key.
+type Kept struct {
+	Current *FinalCert
+	Pending []Pending
+	Gone    map[Hash]Departure
+}
+
+// Restore makes the book again after a restart. It returns the records that must be erased
+// now: a crash may have come between writing a certificate and erasing what is lower. Pending
+// records need not be children of current: a sibling higher than current stays as it is.
+func Restore(k Kept) (b *Book, erase []Hash, err error) {
+	b = NewBook()
+	for eh, d := range k.Gone {
+		if d != Dropped && d != Erased {
+			return nil, nil, fmt.Errorf("restore record %v: unknown departure %d", eh, d)
+		}
+		b.gone[eh] = d
+	}
+	if k.Current != nil {
+		b.current, b.at = k.Current, k.Current.Record.Hash()
+		delete(b.gone, b.at)
+	}
+	for _, p := range k.Pending {
+		eh := p.Record.Hash()
+		switch _, left := b.gone[eh]; {
+		case !b.ours(p.Record):
+			return nil, nil, fmt.Errorf("restore record %v: it is of another key", eh)
+		case b.current == nil && p.Record.Epoch != 0:
+			return nil, nil, fmt.Errorf("restore record %v: epoch %d, and nothing is current", eh, p.Record.Epoch)
+		case p.Tested && p.Cert == nil || p.Final != nil && !p.Tested:
+			return nil, nil, fmt.Errorf("restore record %v: a certificate or test result is missing", eh)
+		case left:
+			erase = append(erase, eh) // given up, and not wiped yet
+		case eh != b.at:
+			b.pending[eh] = &p
+		}
+	}
+	if b.current != nil {
+		erase = b.sweep(erase)
+	}
+	return b, erase, nil
 }

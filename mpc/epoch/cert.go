@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/share"
@@ -34,23 +35,65 @@ func CheckPrep(r *Record, from engine.PartyID, sig []byte) error {
 	return nil
 }
 
-// A Cert is PREP from all members: anybody can check it against the record. It moves
-// nobody; it permits the test signature and FINAL.
+// OLDOK says, of a member of the parent that has no seat in the record: it is a child of
+// what is current here, and I agree to it.
+func oldOKTree(eh Hash) *transcript.Hash {
+	return transcript.New(transcript.EpochOldOK).Bytes(eh[:])
+}
+
+// SignOldOK makes a leaving member's OLDOK, 64 bytes.
+func SignOldOK(eh Hash, sign session.Signer) []byte { return sign(oldOKTree(eh)) }
+
+// CheckOldOK verifies the OLDOK of a member of the parent, under the identity key that it
+// has there.
+func CheckOldOK(parent *Record, eh Hash, from engine.PartyID, sig []byte) error {
+	m, ok := parent.Member(from)
+	if !ok {
+		return fmt.Errorf("old-ok: %v is not a member of the parent", from)
+	}
+	if !session.Verify(m.Identity, oldOKTree(eh), sig) {
+		return fmt.Errorf("old-ok: signature of %v over record %v fails", from, eh)
+	}
+	return nil
+}
+
+// An OldOK is one leaving member's agreement.
+type OldOK struct {
+	From      engine.PartyID
+	Signature []byte
+}
+
+// A Cert is PREP from all members and, after epoch 0, agreement of an old quorum: anybody
+// can check it against the record and its parent. It moves nobody; it permits the test
+// signature and FINAL.
 type Cert struct {
 	Record Hash
 	Preps  [][]byte // 64 bytes each, in the order of the record's members
+	Olds   []OldOK  // in the order of the parent's members; who stays agrees by its PREP
 }
 
 const (
 	fieldCertRecord transcript.Tag = iota + 1
 	fieldCertPreps
+	fieldCertOlds // only if there are any
+)
+
+const (
+	fieldOldFrom transcript.Tag = iota + 1
+	fieldOldSignature
 )
 
 // Encode is the canonical form.
 func (c *Cert) Encode() []byte {
 	var e transcript.Encoder
 	e.Bytes(fieldCertRecord, c.Record[:])
-	return e.List(fieldCertPreps, len(c.Preps), func(i int, e *transcript.Encoder) { e.Bytes(1, c.Preps[i]) }).Sum()
+	e.List(fieldCertPreps, len(c.Preps), func(i int, e *transcript.Encoder) { e.Bytes(1, c.Preps[i]) })
+	if len(c.Olds) > 0 {
+		e.List(fieldCertOlds, len(c.Olds), func(i int, e *transcript.Encoder) {
+			e.Bytes(fieldOldFrom, c.Olds[i].From[:]).Bytes(fieldOldSignature, c.Olds[i].Signature)
+		})
+	}
+	return e.Sum()
 }
 
 // DecodeCert reads the canonical form. Check says whether it holds.
@@ -60,6 +103,14 @@ func DecodeCert(b []byte) (*Cert, error) {
 	d.List(fieldCertPreps, 2, session.MaxParties, func(_ int, d *transcript.Decoder) {
 		c.Preps = append(c.Preps, bytes.Clone(d.Fixed(1, ed25519.SignatureSize)))
 	})
+	if d.More() {
+		d.List(fieldCertOlds, 1, session.MaxParties, func(_ int, d *transcript.Decoder) {
+			var o OldOK
+			copy(o.From[:], d.Fixed(fieldOldFrom, len(o.From)))
+			o.Signature = bytes.Clone(d.Fixed(fieldOldSignature, ed25519.SignatureSize))
+			c.Olds = append(c.Olds, o)
+		})
+	}
 	if err := d.Done(); err != nil {
 		return nil, fmt.Errorf("decode certificate: %w", err)
 	}
@@ -75,8 +126,20 @@ func (c *Cert) Hash() [32]byte {
 	return transcript.New(transcript.EpochCert).Bytes(c.Record[:]).Sum256()
 }
 
-// Check verifies the certificate against its record: PREP from every member.
-func (c *Cert) Check(r *Record) error {
+// Check verifies the certificate against its record and the record's parent, which is nil in
+// epoch 0. The parent is our own copy, or one that a chain proved.
+func (c *Cert) Check(r, parent *Record) error {
+	if err := c.checkPreps(r); err != nil {
+		return err
+	}
+	if err := c.checkOlds(r, parent); err != nil {
+		return fmt.Errorf("certificate of record %v: %w", c.Record, err)
+	}
+	return nil
+}
+
+// checkPreps verifies PREP of every member.
+func (c *Cert) checkPreps(r *Record) error {
 	if c.Record != r.Hash() || len(c.Preps) != len(r.Members) {
 		return fmt.Errorf("certificate: is not for record %v with %d members", r.Hash(), len(r.Members))
 	}
@@ -84,6 +147,39 @@ func (c *Cert) Check(r *Record) error {
 		if err := CheckPrep(r, m.ID, c.Preps[i]); err != nil {
 			return fmt.Errorf("certificate: %w", err)
 		}
+	}
+	return nil
+}
+
+// checkOlds verifies that the old committee agreed: protocols.md 1.5 step 2, 1.2.
+func (c *Cert) checkOlds(r, parent *Record) error {
+	switch {
+	case r.Epoch == 0 && (parent != nil || len(c.Olds) > 0):
+		return errors.New("epoch 0 has no parent that could agree")
+	case r.Epoch == 0:
+		return nil
+	case parent == nil:
+		return errors.New("its parent is missing")
+	}
+	if err := parent.CheckChild(r); err != nil {
+		return err
+	}
+	leaving := parent.leaving(r)
+	agree := len(parent.Members) - len(leaving)
+	for _, o := range c.Olds {
+		// In the parent's order: so nobody counts twice, and one certificate has one form.
+		i := slices.IndexFunc(leaving, func(m Member) bool { return m.ID == o.From })
+		if i < 0 {
+			return fmt.Errorf("old-ok of %v: it is no leaving member, stands twice, or out of order", o.From)
+		}
+		if err := CheckOldOK(parent, c.Record, o.From, o.Signature); err != nil {
+			return err
+		}
+		leaving = leaving[i+1:]
+		agree++
+	}
+	if need := parent.quorum(r); agree < need {
+		return fmt.Errorf("%d of %d old members agree, %d must", agree, len(parent.Members), need)
 	}
 	return nil
 }
@@ -177,8 +273,9 @@ func (f *Final) Check(r *Record, cert [32]byte) error {
 	return nil
 }
 
-// A FinalCert is FINAL from all members: it alone moves its holders to the record, and
-// carries all that a stranger needs to check it.
+// A FinalCert is FINAL from all members: it alone moves its holders to the record. Its
+// members prove together that they hold the key, so it needs no parent to be believed by who
+// knows the key; that the old committees agreed is what a Chain shows.
 type FinalCert struct {
 	Record *Record
 	Cert   *Cert
@@ -210,11 +307,23 @@ func (f *FinalCert) Sum() [32]byte {
 	return transcript.New(transcript.EpochFinalCert).Bytes(eh[:]).Sum256()
 }
 
-// DecodeFinalCert reads the canonical form and verifies everything in it. Whether the key
-// is one that the caller enrolled is the caller's check.
+// DecodeFinalCert reads the canonical form and verifies all in it but OLDOKs, which need the
+// parent: Cert.Check, Chain. Whether the key is one that the caller enrolled is the caller's check.
 func DecodeFinalCert(b []byte) (*FinalCert, error) {
+	f, err := parseFinalCert(b)
+	if err == nil {
+		err = f.check()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("decode final certificate: %w", err)
+	}
+	return f, nil
+}
+
+// parseFinalCert reads the canonical form: no signature is verified yet.
+func parseFinalCert(b []byte) (*FinalCert, error) {
 	if len(b) > MaxFinalCert {
-		return nil, fmt.Errorf("decode final certificate: has %d bytes, at most %d are allowed", len(b), MaxFinalCert)
+		return nil, fmt.Errorf("has %d bytes, at most %d are allowed", len(b), MaxFinalCert)
 	}
 	d, f := transcript.NewDecoder(b), &FinalCert{}
 	record, cert := d.Bytes(fieldAllRecord, MaxFinalCert), d.Bytes(fieldAllCert, MaxFinalCert)
@@ -237,18 +346,15 @@ func DecodeFinalCert(b []byte) (*FinalCert, error) {
 	if err == nil {
 		f.Cert, err = DecodeCert(cert)
 	}
-	if err == nil {
-		err = f.check()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("decode final certificate: %w", err)
-	}
-	return f, nil
+	return f, err
 }
 
 func (f *FinalCert) check() error {
-	if err := f.Cert.Check(f.Record); err != nil {
+	if err := f.Cert.checkPreps(f.Record); err != nil {
 		return err
+	}
+	if f.Record.Epoch == 0 && len(f.Cert.Olds) > 0 {
+		return errors.New("epoch 0 has no parent that could agree")
 	}
 	if len(f.Finals) != len(f.Record.Members) {
 		return fmt.Errorf("%d FINALs for %d members", len(f.Finals), len(f.Record.Members))

@@ -44,7 +44,7 @@ func (w *world) record(key byte, seed uint64, t int, members []int, parent *Reco
 		ChainCode: [32]byte{key, 2}, Echo: [32]byte{byte(seed), 3},
 	}
 	if parent != nil {
-		r.Epoch, r.Prev = parent.Epoch+1, parent.Hash()
+		r.Epoch, r.Prev, r.Used = parent.Epoch+1, parent.Hash(), parent.Mark()
 	}
 	shares := map[engine.PartyID]group.Scalar{}
 	for _, i := range members {
@@ -53,6 +53,9 @@ func (w *world) record(key byte, seed uint64, t int, members []int, parent *Reco
 		p := session.Party{ID: engine.PartyID{byte(i + 1)}, Index: share.Index(i + 1), Identity: priv.Public().(ed25519.PublicKey)}
 		w.keys[p.ID], shares[p.ID] = priv, poly.Eval(p.Index)
 		r.Members = append(r.Members, Member{p, g.BaseMul(shares[p.ID])})
+		if parent != nil {
+			r.Used = max(r.Used, p.Index)
+		}
 	}
 	w.shares[r.Hash()] = shares
 	return r
@@ -145,7 +148,7 @@ func TestHashes(t *testing.T) {
 func TestRecordRefuses(t *testing.T) {
 	w, g := newWorld(t), secp256k1.Group{}
 	for want, spoil := range map[string]func(*Record){
-		"suite":                    func(r *Record) { r.Suite = "ed25519" },
+		"suite":                    func(r *Record) { r.Suite = "rsa" },
 		"threshold 1":              func(r *Record) { r.Threshold = 1 },
 		"threshold 4":              func(r *Record) { r.Threshold = 4 },
 		"items":                    func(r *Record) { r.Members = r.Members[:1] },
@@ -196,7 +199,7 @@ func TestCertificates(t *testing.T) {
 	r, other := w.record(1, 1, 2, three, nil, 0), w.record(1, 2, 2, three, nil, 1)
 	c := w.cert(r)
 	back, err := DecodeCert(c.Encode())
-	if err != nil || back.Check(r) != nil || back.Hash() != c.Hash() {
+	if err != nil || back.Check(r, nil) != nil || back.Hash() != c.Hash() {
 		t.Fatalf("round trip: %v", err)
 	}
 	for name, bad := range map[string]*Cert{
@@ -209,7 +212,7 @@ func TestCertificates(t *testing.T) {
 		"one PREP too many":  {Record: c.Record, Preps: append(slices.Clone(c.Preps), c.Preps[0])},
 		"PREPs of no length": {Record: c.Record, Preps: make([][]byte, 3)},
 	} {
-		if bad.Check(r) == nil {
+		if bad.Check(r, nil) == nil {
 			t.Errorf("%s: it holds", name)
 		}
 	}
@@ -354,7 +357,7 @@ func TestPrepare(t *testing.T) {
 			t.Fatal(err)
 		}
 		end, err := out.Next.Finish(engine.Transcript{})
-		if err != nil || end.Result == nil || end.Result.Check(r) != nil {
+		if err != nil || end.Result == nil || end.Result.Check(r, nil) != nil {
 			t.Errorf("PREP of all makes no certificate: %v", err)
 		}
 		if !bytes.Equal(out.Send[0].Body, bad(eh, ids[0])) {

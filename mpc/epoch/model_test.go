@@ -20,7 +20,7 @@ type place struct {
 
 func (s place) clone() place {
 	for i, b := range s.books {
-		c := &Book{current: b.current, pending: map[Hash]*Pending{}, gone: maps.Clone(b.gone)}
+		c := &Book{current: b.current, at: b.at, pending: map[Hash]*Pending{}, gone: maps.Clone(b.gone)}
 		for h, p := range b.pending {
 			q := *p
 			c.pending[h] = &q

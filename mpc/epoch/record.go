@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/group/edwards25519"
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/crypto/share"
 	"github.com/ostraka/ostraka/crypto/transcript"
@@ -13,15 +14,22 @@ import (
 	"github.com/ostraka/ostraka/mpc/session"
 )
 
-// SuiteECDSA is ECDSA on secp256k1: Ethereum, Bitcoin P2WPKH, Cosmos, Tron.
-const SuiteECDSA = "ecdsa-secp256k1"
+// Suites: what a key signs with. A key never serves two.
+const (
+	SuiteECDSA   = "ecdsa-secp256k1"  // Ethereum, Bitcoin P2WPKH, Cosmos, Tron
+	SuiteEd25519 = "ed25519"          // Solana
+	SuiteBIP340  = "bip340-secp256k1" // Bitcoin Taproot
+)
 
 // GroupOf is the group that a suite's keys live in.
 func GroupOf(suite string) (group.Group, error) {
-	if suite == SuiteECDSA {
+	switch suite {
+	case SuiteECDSA, SuiteBIP340:
 		return secp256k1.Group{}, nil
+	case SuiteEd25519:
+		return edwards25519.Group{}, nil
 	}
-	return nil, fmt.Errorf("suite %q is not known here, %q is", suite, SuiteECDSA)
+	return nil, fmt.Errorf("suite %q is not known here: %q, %q and %q are", suite, SuiteECDSA, SuiteEd25519, SuiteBIP340)
 }
 
 // KeyID names a key before it exists: SHA-256(vault statement ‖ suite ‖ attempt).
@@ -54,6 +62,7 @@ type Record struct {
 	Echo      [32]byte    // T_final: after the last round before PREP
 	Guardians [32]byte    // hash of the guardian set; zero while there is none
 	Backups   [32]byte    // hash of the backup set; zero while there is none
+	Used      share.Index // highest index that this record or an ancestor gave out; 0 in epoch 0: see Mark
 }
 
 const (
@@ -69,6 +78,7 @@ const (
 	fieldGuardians
 	fieldEcho
 	fieldBackups
+	fieldUsed // only after epoch 0: records of epoch 0 keep the bytes that they had before there were others
 )
 
 const (
@@ -91,6 +101,9 @@ func (r *Record) encode(whole bool) []byte {
 	e.Bytes(fieldPrev, r.Prev[:]).Bytes(fieldGuardians, r.Guardians[:])
 	if whole {
 		e.Bytes(fieldEcho, r.Echo[:]).Bytes(fieldBackups, r.Backups[:])
+	}
+	if r.Epoch > 0 {
+		e.Uint(fieldUsed, uint64(r.Used))
 	}
 	return e.Sum()
 }
@@ -148,6 +161,9 @@ func Decode(b []byte) (*Record, error) {
 	copy(r.Guardians[:], d.Fixed(fieldGuardians, 32))
 	copy(r.Echo[:], d.Fixed(fieldEcho, 32))
 	copy(r.Backups[:], d.Fixed(fieldBackups, 32))
+	if r.Epoch > 0 {
+		r.Used = share.Index(d.Uint(fieldUsed, share.MaxIndex))
+	}
 	if err := d.Done(); err != nil {
 		return nil, fmt.Errorf("decode epoch record: %w", err)
 	}
@@ -157,8 +173,9 @@ func Decode(b []byte) (*Record, error) {
 	return r, nil
 }
 
-// Validate checks the record against itself: a proper roster, a parent in every epoch but
-// the first, and public shares that lie on one polynomial of degree t−1 with value X at 0.
+// Validate checks the record against itself: a proper roster, a parent and a mark in every
+// epoch but the first, a key of the suite's group, and public shares that lie on one
+// polynomial of degree t−1 with value X at 0.
 func (r *Record) Validate() error {
 	if err := session.CheckRoster(r.Parties(), r.Threshold); err != nil {
 		return fmt.Errorf("epoch record: %w", err)
@@ -166,12 +183,22 @@ func (r *Record) Validate() error {
 	if (r.Epoch == 0) != (r.Prev == Hash{}) {
 		return fmt.Errorf("epoch record: epoch %d with parent %v: the first epoch alone has none", r.Epoch, r.Prev)
 	}
+	if last := r.Members[len(r.Members)-1].Index; r.Epoch == 0 && r.Used != 0 || r.Epoch > 0 && r.Used < last {
+		return fmt.Errorf("epoch record: epoch %d with mark %d and last index %d: the first epoch alone has none", r.Epoch, r.Used, last)
+	}
+	g, err := GroupOf(r.Suite)
+	if err == nil && g.Name() != r.Public.Group().Name() {
+		err = fmt.Errorf("suite %q with a key in %s", r.Suite, r.Public.Group().Name())
+	}
+	if err != nil {
+		return fmt.Errorf("epoch record: %w", err)
+	}
 	points, at := make([]group.Point, len(r.Members)), make([]share.Index, len(r.Members))
 	for i, m := range r.Members {
 		points[i], at[i] = m.Public, m.Index
 	}
 	// A forged record could otherwise deceive a single new member (protocols.md 1.2).
-	if err := share.CheckPublicShares(r.Public.Group(), r.Public, at, points, r.Threshold); err != nil {
+	if err := share.CheckPublicShares(g, r.Public, at, points, r.Threshold); err != nil {
 		return fmt.Errorf("epoch record: %w", err)
 	}
 	return nil

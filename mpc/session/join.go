@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"crypto/ecdh"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -73,6 +74,23 @@ func JoinSetup(frame []byte) ([32]byte, error) {
 		return [32]byte{}, err
 	}
 	return j.Setup, nil
+}
+
+// JoinOf reads a join frame that this identity key signed: as evidence of what its holder
+// once said, in whichever session.
+func JoinOf(key ed25519.PublicKey, frame []byte) (*Join, error) {
+	body, sig, err := unseal(frameJoin, frame)
+	if err != nil {
+		return nil, err
+	}
+	j, err := DecodeJoin(body)
+	if err != nil {
+		return nil, err
+	}
+	if !Verify(key, transcript.New(transcript.SessionJoin).Bytes(body), sig) {
+		return nil, fmt.Errorf("%w: join is not signed by this key", ErrInauthentic)
+	}
+	return j, nil
 }
 
 // StandingError says that a party stands in another epoch than the one we expect. It is

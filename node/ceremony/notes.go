@@ -90,7 +90,7 @@ func (k *Keeper) takeCert(now time.Time, record, cert []byte, write func(journal
 		if p.Cert != nil {
 			return outbox.ErrOld
 		}
-		if err := c.Check(p.Record); err != nil {
+		if err := a.book.CheckCert(c); err != nil {
 			return err
 		}
 		if err := write(k.certEntry(now, w, a, c)); err != nil {
