@@ -104,7 +104,11 @@ func Reshare(s Seat, parent *epoch.Record, k *Keys, lower bool) (engine.Stage[Pr
 			return nil, fmt.Errorf("reshare: %w", err)
 		}
 	}
-	return withPairs(s, members, reshare.Start(p), (*reshare.Output).Wipe, next(s, change, members, c.Attempt)), nil
+	shares := engine.Stage[reshare.Output](reshare.Start(p))
+	if p.Secret != nil {
+		shares = &lent[reshare.Output]{shares, p.Secret.Wipe}
+	}
+	return withPairs(s, members, shares, (*reshare.Output).Wipe, next(s, change, members, c.Attempt)), nil
 }
 
 // reshareParams holds a Setup to our own copy of the parent: never the opener's (protocols.md 0.2).

@@ -115,6 +115,24 @@ func merge(a, b error) error {
 	return m
 }
 
+// lent is a first stage that takes a copy of a secret of ours: it is wiped as soon as the stage has it, and when
+// the stage never runs.
+type lent[R any] struct {
+	engine.Stage[R]
+	back func()
+}
+
+func (s *lent[R]) Finish(t engine.Transcript) (engine.Outcome[R], error) {
+	defer s.back()
+	return s.Stage.Finish(t)
+}
+
+// Wipe is engine.Wiper.
+func (s *lent[R]) Wipe() {
+	wipe(s.Stage)
+	s.back()
+}
+
 // then continues one protocol with another in the round in which the first results.
 type then[A, R any] struct {
 	s      engine.Stage[A]

@@ -66,8 +66,6 @@ func Keygen(s Seat) (engine.Stage[Prepared], error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("keygen: %w", err)
-	case s.Setup.Suite != epoch.SuiteECDSA:
-		return nil, fmt.Errorf("keygen: keys of suite %q are not made with pairs for ECDSA", s.Setup.Suite)
 	case !ok || s.Setup.Protocol != ProtocolKeygen || s.Setup.Epoch != [32]byte{} || len(s.Setup.Payload) != 0:
 		return nil, fmt.Errorf("keygen: setup of protocol %q does not start a key", s.Setup.Protocol)
 	}

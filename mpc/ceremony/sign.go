@@ -6,26 +6,23 @@ import (
 	"fmt"
 
 	"github.com/ostraka/ostraka/crypto/group"
-	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/mpc/dkls"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/mpc/frost"
 	"github.com/ostraka/ostraka/mpc/pair"
 )
-
-// SignRounds is the number of rounds of Sign and Test. After our last message has left, an
-// abort means "possibly signed".
-const SignRounds = 3
 
 // A Request is the payload of a signing Setup: what all signers must have decided alike.
 type Request struct {
 	Purpose string   // "transaction", "message", "proof", "drill": one can never serve as another
 	Intent  [32]byte // id of the intent
 	Path    hd.Path  // below the vault's root, none hardened, at most 8 levels
-	Digest  [32]byte // each signer derives it again from the full transaction
+	Digest  [32]byte // Digest of the message, which each signer derives again from the full transaction
+	Tree    []byte   // bip340-secp256k1 alone: Merkle root of the output's script tree, 32 bytes; none: empty
 }
 
 const (
@@ -33,6 +30,7 @@ const (
 	fieldIntent
 	fieldPath
 	fieldDigest
+	fieldTree
 )
 
 // Encode is the canonical form.
@@ -40,7 +38,7 @@ func (r *Request) Encode() []byte {
 	var e transcript.Encoder
 	e.String(fieldPurpose, r.Purpose).Bytes(fieldIntent, r.Intent[:])
 	e.List(fieldPath, len(r.Path), func(i int, e *transcript.Encoder) { e.Uint(1, uint64(r.Path[i])) })
-	return e.Bytes(fieldDigest, r.Digest[:]).Sum()
+	return e.Bytes(fieldDigest, r.Digest[:]).Bytes(fieldTree, r.Tree).Sum()
 }
 
 // DecodeRequest reads the canonical form.
@@ -52,6 +50,9 @@ func DecodeRequest(b []byte) (*Request, error) {
 		r.Path = append(r.Path, uint32(d.Uint(1, 1<<31-1)))
 	})
 	copy(r.Digest[:], d.Fixed(fieldDigest, 32))
+	if r.Tree = d.Bytes(fieldTree, 32); d.Err() == nil && len(r.Tree) != 0 && len(r.Tree) != 32 {
+		d.Fail(fieldTree, fmt.Errorf("has %d bytes, neither 0 nor 32", len(r.Tree)))
+	}
 	if err := d.Done(); err != nil {
 		return nil, fmt.Errorf("decode request: %w", err)
 	}
@@ -96,7 +97,7 @@ func Load(r *epoch.Record, self engine.PartyID, row func(name string) (secret.By
 		return nil, fmt.Errorf("load share: it does not match our public share in record %v", r.Hash())
 	}
 	for _, p := range r.Members {
-		if p.ID == self {
+		if p.ID == self || !paired(r.Suite) {
 			continue
 		}
 		raw, err := row(RowPair(p.ID))
@@ -112,62 +113,89 @@ func Load(r *epoch.Record, self engine.PartyID, row func(name string) (secret.By
 	return k, nil
 }
 
-// Child is the key at a path below a record's root, and the shift from the root to it.
-func Child(r *epoch.Record, path hd.Path) (child *secp256k1.Point, shift *secp256k1.Scalar, err error) {
-	x, ok := r.Public.(*secp256k1.Point)
-	if !ok {
-		return nil, nil, fmt.Errorf("derive %s: suite %s is not derived by BIP 32", path, r.Suite)
-	}
-	root, err := hd.Root(x, r.ChainCode)
-	if err != nil {
-		return nil, nil, err
-	}
-	key, shift, err := root.Derive(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	return key.Point, shift, nil
+// Child is the key at a path below a record's root, and the shift from the root to it (protocols.md 4). For
+// bip340-secp256k1 it is the internal key: Taproot's tweak comes on top of it.
+func Child(r *epoch.Record, path hd.Path) (child group.Point, shift group.Scalar, err error) {
+	return hd.Derive(r.Public, r.ChainCode, path)
 }
 
-// Sign signs a request with the key at its path (protocols.md 2.5). The caller has decided
-// that the request's digest is one that policy allows, and checked the Setup's record.
-func Sign(s Seat, k *Keys) (engine.Stage[dkls.Signature], error) {
+// Sign signs a request with the key at its path (protocols.md 2.5, 3). The caller has decided that the message is one
+// that policy allows, and checked the Setup's record; the request names it by its Digest.
+func Sign(s Seat, k *Keys, message []byte) (engine.Stage[Signature], error) {
 	req, err := DecodeRequest(s.Setup.Payload)
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
-	if s.Setup.Protocol != ProtocolSign {
-		return nil, fmt.Errorf("sign: setup is of protocol %q", s.Setup.Protocol)
+	digest, err := Digest(k.Record.Suite, message)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("sign: %w", err)
+	case s.Setup.Protocol != ProtocolSign || req.Digest != digest:
+		return nil, fmt.Errorf("sign: setup of protocol %q is not for this message", s.Setup.Protocol)
+	case len(req.Tree) > 0 && k.Record.Suite != epoch.SuiteBIP340:
+		return nil, fmt.Errorf("sign: suite %s knows no script tree", k.Record.Suite)
 	}
-	return signing(s, k, req.Path, req.Digest)
+	output := frost.Taproot{}
+	if k.Record.Suite == epoch.SuiteBIP340 {
+		output = frost.KeyPath()
+		if len(req.Tree) > 0 {
+			output = frost.ScriptTree([32]byte(req.Tree))
+		}
+	}
+	return signing(s, k, req.Path, output, message)
 }
 
 // Test tries a pending record: all its members sign a digest that depends on the session
 // (protocols.md 1.5 step 4).
-func Test(s Seat, k *Keys) (engine.Stage[dkls.Signature], error) {
+func Test(s Seat, k *Keys) (engine.Stage[Signature], error) {
 	if s.Setup.Protocol != ProtocolTest || len(s.Setup.Payload) != 0 || len(s.Setup.Parties) != len(k.Record.Members) {
 		return nil, fmt.Errorf("test: setup of protocol %q with %d of %d members is no test", s.Setup.Protocol, len(s.Setup.Parties), len(k.Record.Members))
 	}
-	return signing(s, k, nil, epoch.TestDigest(k.Record, s.Session))
+	output := frost.Taproot{}
+	if k.Record.Suite == epoch.SuiteBIP340 {
+		output = frost.NoTaproot()
+	}
+	digest := epoch.TestDigest(k.Record, s.Session)
+	return signing(s, k, nil, output, digest[:])
 }
 
-func signing(s Seat, k *Keys, path hd.Path, digest [32]byte) (engine.Stage[dkls.Signature], error) {
+// signing signs a message with the key at a path.
+func signing(s Seat, k *Keys, path hd.Path, output frost.Taproot, message []byte) (engine.Stage[Signature], error) {
 	if err := CheckSigners(s, k.Record); err != nil {
 		return nil, err
 	}
-	if k.Record.Suite != epoch.SuiteECDSA {
-		return nil, fmt.Errorf("sign: a key of suite %q makes no ECDSA signatures", k.Record.Suite)
-	}
 	self, _ := s.Setup.Party(s.Self)
-	child, shift, err := Child(k.Record, path)
+	r := k.Record
+	child, shift, err := Child(r, path)
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
-	return dkls.Sign(dkls.Params{
-		Session: s.Session, KeyID: k.Record.KeyID, Self: self, Signers: s.Setup.Parties, Threshold: k.Record.Threshold,
-		Share: k.Share, Publics: k.Record.Publics(), Public: k.Record.Public,
-		Tweak: shift, Child: child, Digest: digest, Pairs: k.Pairs, Rand: s.Rand,
+	if r.Suite == epoch.SuiteECDSA {
+		stage, err := dkls.Sign(dkls.Params{
+			Session: s.Session, KeyID: r.KeyID, Self: self, Signers: s.Setup.Parties, Threshold: r.Threshold,
+			Share: k.Share, Publics: r.Publics(), Public: r.Public,
+			Tweak: shift, Child: child, Digest: [32]byte(message), Pairs: k.Pairs, Rand: s.Rand,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return &then[dkls.Signature, Signature]{s: stage, with: func(x *dkls.Signature) (engine.Outcome[Signature], error) {
+			sig := Signature{RecoveryID: x.RecoveryID}
+			copy(sig.Bytes[copy(sig.Bytes[:], x.R[:]):], x.S[:])
+			return engine.Outcome[Signature]{Result: &sig}, nil
+		}}, nil
+	}
+	stage, err := frost.Sign(frost.Params{
+		Session: s.Session, KeyID: r.KeyID, Suite: r.Suite, Self: self, Signers: s.Setup.Parties, Threshold: r.Threshold,
+		Share: k.Share, Publics: r.Publics(), Public: r.Public,
+		Tweak: shift, Taproot: output, Message: message, Rand: s.Rand,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return &then[frost.Signature, Signature]{s: stage, with: func(x *frost.Signature) (engine.Outcome[Signature], error) {
+		return engine.Outcome[Signature]{Result: &Signature{Bytes: *x}}, nil
+	}}, nil
 }
 
 // CheckSigners holds a Setup's signer list to our own copy of the record: never the

@@ -1,0 +1,134 @@
+package chain
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"strings"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/group/edwards25519"
+	"github.com/ostraka/ostraka/crypto/group/secp256k1"
+)
+
+const (
+	ethereum = "eip155:1"
+	bitcoin1 = "bip122:000000000019d6689c085ae165831e93"
+	solana1  = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"
+)
+
+func TestServes(t *testing.T) {
+	all := []string{solana1, bitcoin1, ethereum}
+	for suite, want := range map[string][2]string{suiteECDSA: {bitcoin1, "3"}, suiteBIP340: {bitcoin1, ""}, suiteEd25519: {solana1, ""}, "rot13": {"", ""}} {
+		if got := First(suite, all); got != want[0] {
+			t.Errorf("%s serves %q first, want %q", suite, got, want[0])
+		}
+	}
+	if !Serves(suiteECDSA, ethereum) || Serves(suiteECDSA, solana1) || Serves(suiteEd25519, ethereum) || Serves(suiteBIP340, "bip122") && Serves("", "bip122") {
+		t.Error("a suite serves a chain that it does not sign for, or does not serve its own")
+	}
+}
+
+// Addresses of 1·G, all published: Ethereum's, and BIP 173's example; BIP 341's tweak of it is tested below chain/bitcoin.
+func TestAddress(t *testing.T) {
+	g := group.Point(secp256k1.BaseMul(secp256k1.NewScalar(1)))
+	for _, c := range []struct{ suite, chain, want string }{
+		{suiteECDSA, ethereum, "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"},
+		{suiteECDSA, bitcoin1, "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"},
+		{suiteBIP340, bitcoin1, "bc1pmfr3p9j00pfxjh0zmgp99y8zftmd3s5pmedqhyptwy6lm87hf5sspknck9"},
+	} {
+		if got, err := Address(c.suite, c.chain, g); err != nil || got != c.want {
+			t.Errorf("%s on %s: %s, %v; want %s", c.suite, c.chain, got, err, c.want)
+		}
+	}
+	for _, c := range []struct{ suite, chain, want string }{
+		{suiteECDSA, solana1, "has none on chain"}, {suiteEd25519, ethereum, "has none on chain"}, {"rot13", ethereum, "has none"},
+		{suiteBIP340, "bip122:00000000000000000000000000000000", "no Bitcoin network"},
+	} {
+		if _, err := Address(c.suite, c.chain, g); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s on %s: %v", c.suite, c.chain, err)
+		}
+	}
+}
+
+// Proofs made by others' code are accepted, and nothing else is.
+func TestProofs(t *testing.T) {
+	text := []byte("ostraka/1 proof\ntext: ours\n")
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edKey, err := edwards25519.Group{}.DecodePoint(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	message := func(suite, on string) []byte {
+		m, err := ProofMessage(suite, on, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	ecdsa, err := crypto.ToECDSA(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecKey, err := secp256k1.DecodePoint(crypto.CompressPubkey(&ecdsa.PublicKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(on string) []byte {
+		raw, err := crypto.Sign(message(suiteECDSA, on), ecdsa)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig, err := ProofSignature(on, [64]byte(raw[:64]), raw[64])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sig
+	}
+	for _, c := range []struct {
+		suite, chain string
+		key, other   group.Point
+		sig          []byte
+	}{
+		{suiteEd25519, solana1, edKey, edwards25519.Group{}.Generator(), ed25519.Sign(private, message(suiteEd25519, solana1))},
+		{suiteECDSA, ethereum, ecKey, secp256k1.Group{}.Generator(), sign(ethereum)},
+		{suiteECDSA, bitcoin1, ecKey, secp256k1.Group{}.Generator(), sign(bitcoin1)},
+	} {
+		name := c.suite + " on " + c.chain
+		if err := CheckProof(c.suite, c.chain, c.key, text, c.sig); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if CheckProof(c.suite, c.chain, c.key, append([]byte("x"), text...), c.sig) == nil {
+			t.Errorf("%s: serves another text", name)
+		}
+		if CheckProof(c.suite, c.chain, c.other, text, c.sig) == nil {
+			t.Errorf("%s: serves another key", name)
+		}
+		if CheckProof(c.suite, "cosmos:hub", c.key, text, c.sig) == nil {
+			t.Errorf("%s: serves another chain", name)
+		}
+		for i := range c.sig {
+			bad := bytes.Clone(c.sig)
+			bad[i] ^= 1
+			if CheckProof(c.suite, c.chain, c.key, text, bad) == nil {
+				t.Errorf("%s: byte %d of the signature may be flipped", name, i)
+			}
+		}
+		for _, bad := range [][]byte{nil, c.sig[:len(c.sig)-1], append(bytes.Clone(c.sig), 0)} {
+			if CheckProof(c.suite, c.chain, c.key, text, bad) == nil {
+				t.Errorf("%s: a signature of %d bytes", name, len(bad))
+			}
+		}
+	}
+	if CheckProof(suiteBIP340, bitcoin1, ecKey, text, make([]byte, 64)) == nil {
+		t.Error("zeros are a signature of BIP 340")
+	}
+	if _, err := ProofSignature(ethereum, [64]byte{}, 2); err == nil {
+		t.Error("Ethereum takes recovery id 2")
+	}
+}
