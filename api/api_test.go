@@ -50,7 +50,7 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{t: t, w: w}
 	f.vault = w.AcceptVault(strings.Replace(w.VaultFile("treasury", 2), "  - operator-2\n", "", 1), w.Hosts[:2]...)
 	w.Run("the key is published", func() bool {
-		return !slices.ContainsFunc(w.Hosts[:2], func(h *nodetest.Host) bool { v, ok := h.Keeper.Vault(f.vault); return !ok || v.Current == nil })
+		return !slices.ContainsFunc(w.Hosts[:2], func(h *nodetest.Host) bool { v, ok := h.Keeper.Root(f.vault, charter.SuiteECDSA); return !ok || v.Current == nil })
 	})
 	if _, err := w.Submit(w.AccountNote(f.vault, "main", 1)); err != nil {
 		t.Fatal(err)

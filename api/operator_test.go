@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/ostraka/ostraka/custody/charter"
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
@@ -85,7 +86,7 @@ func TestOperatorProcedures(t *testing.T) {
 func TestNoSecretInAnswers(t *testing.T) {
 	f := newFixture(t)
 	s := nodetest.NewScanner()
-	v, _ := f.w.Hosts[0].Keeper.Vault(f.vault)
+	v, _ := f.w.Hosts[0].Keeper.Root(f.vault, charter.SuiteECDSA)
 	for _, h := range f.w.Hosts[:2] {
 		keys, err := f.w.Keys(h, v.Current.Record)
 		if err != nil {

@@ -16,7 +16,7 @@ import (
 // Suites of keys (product.md).
 const (
 	suiteBIP340  = "bip340-secp256k1"
-	suiteECDSA   = "ecdsa-secp256k1"
+	suiteECDSA   = evm.Suite
 	suiteEd25519 = "ed25519"
 )
 

@@ -14,7 +14,9 @@ import (
 	"connectrpc.com/connect"
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
@@ -27,15 +29,34 @@ type Case struct {
 	Vault     Vault
 	Statement statement.Statement
 	Intent    intent.Intent
-	Facts     []intent.Fact // what this program decoded
-	Unclear   string        // why it could not be decoded; then Facts are empty
-	Tx        *evm.Transaction
-	Votes     []Ballot   // ascending by person
-	Decisions []Decision // ascending by operator
-	Signed    *evm.Signed
+	Root      Root             // whose key is asked for
+	Facts     []intent.Fact    // what this program decoded
+	Unclear   string           // why it could not be decoded; then Facts are empty
+	Tx        *evm.Transaction // of a transaction that was decoded
+	Proof     *Proof           // of a proof
+	Votes     []Ballot         // ascending by person
+	Decisions []Decision       // ascending by operator
+	Signed    *Signed
 	Views     []View   // by node
 	Alarms    []string // what must not be: show them before anything else
 }
+
+// A Proof is what a vault's key signs to show that it controls an address.
+type Proof struct {
+	intent.Proof
+	Statement statement.Statement
+	Key       group.Point // derived from the root; on Taproot the address holds its tweaked form
+}
+
+// Signed is what was signed, verified here.
+type Signed struct {
+	Hash string      // of the signed transaction; id of a proof's statement
+	Raw  []byte      // the signed transaction; a proof's signature
+	Tx   *evm.Signed // nil for a proof
+}
+
+// Decoded says whether this program understood what is to be signed.
+func (c *Case) Decoded() bool { return c.Tx != nil || c.Proof != nil }
 
 // ID is the intent's id.
 func (c *Case) ID() statement.ID { return c.Statement.ID() }
@@ -125,30 +146,56 @@ func readCase(node string, vaults []Vault, m *v1.Intent) (*Case, error) {
 	return c, nil
 }
 
-// decode reads the transaction as every node does, and checks chain and sender.
+// decode reads what is to be signed as every node does, and checks key, chain and sender.
 func (c *Case) decode() {
-	tx, err := evm.Decode(c.Intent.Transaction)
+	if err := c.decodePayload(); err != nil {
+		c.Unclear, c.Facts, c.Tx, c.Proof = err.Error(), nil, nil, nil
+	}
+}
+
+func (c *Case) decodePayload() error {
+	it := c.Intent
+	i := slices.IndexFunc(c.Vault.Roots, func(r Root) bool { return r.Record != nil && r.Record.KeyID == it.Key })
+	if i < 0 {
+		return fmt.Errorf("it names key %x, which is none that vault %s has published", it.Key[:6], c.Vault.Name)
+	}
+	c.Root = c.Vault.Roots[i]
+	address, key, err := c.Vault.Address(c.Root, it.Chain, hd.Path(it.Path[:]))
 	if err != nil {
-		c.Unclear = err.Error()
-		return
+		return fmt.Errorf("the sender's address: %w", err)
+	}
+	if address != it.Address {
+		return fmt.Errorf("it names the sender %s, and the vault's key gives %s at %s", it.Address, address, statement.FormatPath(it.Path[:]...))
+	}
+	if it.Purpose == intent.PurposeProof {
+		return c.decodeProof(key)
+	}
+	tx, err := evm.Decode(it.Transaction)
+	if err != nil {
+		return err
 	}
 	f := tx.Facts()
-	from, _, err := c.Vault.Address(hd.Path(c.Intent.Path[:]))
-	switch chain := "eip155:" + strconv.FormatUint(f.ChainID, 10); {
-	case err != nil:
-		c.Unclear = fmt.Sprintf("the sender's address: %v", err)
-	case from.String() != c.Intent.Address:
-		c.Unclear = fmt.Sprintf("it names the sender %s, and the vault's key gives %s at %s", c.Intent.Address, from, statement.FormatPath(c.Intent.Path[:]...))
-	case chain != c.Intent.Chain:
-		c.Unclear = fmt.Sprintf("it names chain %s, and its transaction is valid on %s", c.Intent.Chain, chain)
-	}
-	if c.Unclear != "" {
-		return
+	if on := "eip155:" + strconv.FormatUint(f.ChainID, 10); on != it.Chain {
+		return fmt.Errorf("it names chain %s, and its transaction is valid on %s", it.Chain, on)
 	}
 	c.Tx = tx
 	for _, l := range f.Lines() {
 		c.Facts = append(c.Facts, intent.Fact{Name: l.Name, Value: l.Value})
 	}
+	return nil
+}
+
+func (c *Case) decodeProof(key group.Point) error {
+	p, err := intent.ProofOf(c.Statement, c.Root.Suite)
+	if err != nil {
+		return err
+	}
+	s, err := p.Statement()
+	if err != nil {
+		return err
+	}
+	c.Proof, c.Facts = &Proof{p, s, key}, p.Facts()
+	return nil
 }
 
 func (c *Case) readVotes(node string, votes []*v1.Ballot) error {
@@ -188,19 +235,24 @@ func (c *Case) readDecisions(decisions []*v1.Decision) error {
 	return nil
 }
 
-func (c *Case) readSigned(raw []byte) (*evm.Signed, error) {
+func (c *Case) readSigned(raw []byte) (*Signed, error) {
+	switch {
+	case !c.Decoded():
+		return nil, fmt.Errorf("something is signed that cannot be decoded: %s", c.Unclear)
+	case c.Proof != nil:
+		err := chain.CheckProof(c.Proof.Suite, c.Proof.Chain, c.Proof.Key, c.Proof.Statement.Bytes(), raw)
+		return &Signed{Hash: "0x" + c.Proof.Statement.ID().String(), Raw: raw}, err
+	}
 	signed, err := evm.ParseSigned(raw)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("signed transaction: %w", err)
-	case c.Tx == nil:
-		return nil, fmt.Errorf("a transaction is signed that cannot be decoded: %s", c.Unclear)
 	case signed.Transaction.Digest() != c.Tx.Digest():
 		return nil, errors.New("the signed transaction is not the intent's")
 	case signed.From.String() != c.Intent.Address:
 		return nil, fmt.Errorf("it is signed by %s, not by %s", signed.From, c.Intent.Address)
 	}
-	return signed, nil
+	return &Signed{signed.Hash.String(), raw, signed}, nil
 }
 
 // MergeCases puts the copies of one intent together and raises alarms where they contradict.
@@ -259,7 +311,7 @@ func (c *Case) alarm(format string, args ...any) {
 func (c *Case) compareFacts() {
 	own := intent.Decision{Operator: "this program", Facts: c.Facts}
 	for _, d := range c.Decisions {
-		if c.Tx == nil || len(d.Facts) == 0 {
+		if !c.Decoded() || len(d.Facts) == 0 {
 			continue // it could not be decoded, and the decision says so
 		}
 		if what := intent.DifferentFacts(own, d.Decision); what != "" {

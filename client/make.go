@@ -36,7 +36,7 @@ func CreateAccount(ctx context.Context, c *Circle, v Vault, department, name str
 		return Account{}, nil, err
 	}
 	_, err = taken.Need(fmt.Sprintf("make account %s/%s", department, name), 1)
-	return Account{a, s.ID(), map[string]int{}}, taken, err
+	return Account{a, s.ID(), map[string]map[string]int{}}, taken, err
 }
 
 // nextPath is the department's number, or a new one, and the first account number below it

@@ -21,24 +21,18 @@ import (
 
 // A Transfer is what a person asks to be signed. Numbers that are nil are asked of the nodes.
 type Transfer struct {
-	Vault   Vault
-	Account Account
-	Index   uint32 // of the sender's address
-	Chain   string // CAIP-2, one of the vault's
-	To      evm.Address
-	Token   *evm.Address // nil: the chain's own coin
-	Amount  *big.Int     // smallest unit
-	Legacy  bool
-	Nonce   *uint64
-	Gas     *uint64
-	FeeCap  *big.Int // wei per gas; the gas price of a legacy transaction
-	TipCap  *big.Int
-	Memo    string
-	Life    time.Duration // zero: the vault's
+	Sender
+	To     evm.Address
+	Token  *evm.Address // nil: the chain's own coin
+	Amount *big.Int     // smallest unit
+	Legacy bool
+	Nonce  *uint64
+	Gas    *uint64
+	FeeCap *big.Int // wei per gas; the gas price of a legacy transaction
+	TipCap *big.Int
+	Memo   string
+	Life   time.Duration // zero: the vault's
 }
-
-// Path is where the sender's key stands below the vault's root.
-func (t Transfer) Path() hd.Path { return hd.Path{t.Account.Path[0], t.Account.Path[1], t.Index} }
 
 // A Quote is what two nodes or more read from the chain, each at its own endpoint.
 type Quote struct {
@@ -166,24 +160,11 @@ func (c *Circle) complete(ctx context.Context, t Transfer, from evm.Address) (ev
 
 // Prepare makes the intent's statement, with a fresh salt; nothing is signed yet.
 func (c *Circle) Prepare(ctx context.Context, t Transfer) (statement.Statement, error) {
-	v := t.Vault
-	if v.Record == nil || v.State != Ready {
-		return statement.Statement{}, &EarlyError{fmt.Sprintf("vault %s is not ready: %s", v.Name, v.State)}
-	}
-	if c.signer == nil {
-		return statement.Statement{}, ErrNoKey
-	}
-	person, err := v.initiator(c.signer)
+	a, err := c.ask(t.Sender, t.Memo, t.Life)
 	if err != nil {
 		return statement.Statement{}, err
 	}
-	if !slices.Contains(v.Chains, t.Chain) {
-		return statement.Statement{}, &RefusedError{fmt.Sprintf("vault %s does not sign for chain %s; it does for %s", v.Name, t.Chain, strings.Join(v.Chains, ", "))}
-	}
-	if int(t.Index) >= t.Account.Given() {
-		return statement.Statement{}, fmt.Errorf("address %d of account %s/%s was not given out: ask for it with `ostraka address new` first", t.Index, t.Account.Department, t.Account.Name)
-	}
-	from, _, err := v.Address(t.Path())
+	from, err := evm.ParseAddress(a.Address)
 	if err != nil {
 		return statement.Statement{}, err
 	}
@@ -191,20 +172,66 @@ func (c *Circle) Prepare(ctx context.Context, t Transfer) (statement.Statement, 
 	if err != nil {
 		return statement.Statement{}, err
 	}
-	unsigned, err := evm.Build(r)
+	a.Purpose = intent.PurposeTransaction
+	if a.Transaction, err = evm.Build(r); err != nil {
+		return statement.Statement{}, err
+	}
+	return a.Statement(NewSalt())
+}
+
+// A Sender is an address whose key is to sign.
+type Sender struct {
+	Vault   Vault
+	Root    Root
+	Account Account
+	Index   uint32
+	Chain   string // CAIP-2, one of the vault's
+}
+
+// Path is where the sender's key stands below the vault's root.
+func (s Sender) Path() hd.Path { return hd.Path{s.Account.Path[0], s.Account.Path[1], s.Index} }
+
+// PrepareProof makes the statement of an intent that asks for a proof that the vault controls an address.
+func (c *Circle) PrepareProof(s Sender, text, memo string, life time.Duration) (statement.Statement, error) {
+	a, err := c.ask(s, memo, life)
 	if err != nil {
 		return statement.Statement{}, err
 	}
-	life := t.Life
+	a.Purpose, a.Text = intent.PurposeProof, text
+	return a.Statement(NewSalt())
+}
+
+// ask begins an intent: who asks for a signature by which address's key, and until when.
+func (c *Circle) ask(s Sender, memo string, life time.Duration) (intent.Intent, error) {
+	v := s.Vault
+	if s.Root.Record == nil || v.State != Ready {
+		return intent.Intent{}, &EarlyError{fmt.Sprintf("vault %s is not ready: %s", v.Name, v.State)}
+	}
+	if c.signer == nil {
+		return intent.Intent{}, ErrNoKey
+	}
+	person, err := v.initiator(c.signer)
+	if err != nil {
+		return intent.Intent{}, err
+	}
+	if !slices.Contains(v.Chains, s.Chain) {
+		return intent.Intent{}, &RefusedError{fmt.Sprintf("vault %s does not sign for chain %s; it does for %s", v.Name, s.Chain, strings.Join(v.Chains, ", "))}
+	}
+	if int(s.Index) >= s.Account.Given(s.Root.Suite) {
+		return intent.Intent{}, fmt.Errorf("address %d of account %s/%s was not given out: ask for it with `ostraka address new` first", s.Index, s.Account.Department, s.Account.Name)
+	}
+	address, _, err := v.Address(s.Root, s.Chain, s.Path())
+	if err != nil {
+		return intent.Intent{}, err
+	}
 	if life == 0 {
 		life = v.Expiry
 	}
 	now := Now()
 	return intent.Intent{
-		Charter: v.Charter, Vault: v.ID, Key: v.Record.KeyID, Epoch: v.Record.Hash(), Path: [3]uint32(t.Path()), Address: from.String(),
-		Chain: t.Chain, Purpose: intent.PurposeTransaction, Transaction: unsigned, Memo: t.Memo, Initiator: person,
-		Created: now, Expires: now.Add(life),
-	}.Statement(NewSalt())
+		Charter: v.Charter, Vault: v.ID, Key: s.Root.Record.KeyID, Epoch: s.Root.Record.Hash(), Path: [3]uint32(s.Path()), Address: address,
+		Chain: s.Chain, Memo: memo, Initiator: person, Created: now, Expires: now.Add(life),
+	}, nil
 }
 
 // An AbsentError says that so few operators are there that the vault cannot sign.

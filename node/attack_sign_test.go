@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"github.com/ostraka/ostraka/custody/charter"
 	"context"
 	"fmt"
 	"strings"
@@ -278,7 +279,7 @@ func TestStopDuringASession(t *testing.T) {
 		want intent.State
 	}{
 		"cancellation": {func(s setting, st statement.Statement) outbox.Note {
-			v, _ := s.Hosts[0].Keeper.Vault(s.vault)
+			v, _ := s.Hosts[0].Keeper.Root(s.vault, charter.SuiteECDSA)
 			cs, err := intent.Cancellation{
 				Charter: v.Vault.Charter, Vault: s.vault, Intent: st.ID(), Initiator: nodetest.Initiator, Created: s.Now.Truncate(time.Second),
 			}.Statement(s.Salt())

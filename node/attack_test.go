@@ -143,7 +143,7 @@ func TestAfterFinalNoShareIsGivenUp(t *testing.T) {
 func TestSecondFinalChangesNothing(t *testing.T) {
 	s := prepare(t, 3, 2)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
-	v, _ := a.Keeper.Vault(s.vault)
+	v, _ := a.Keeper.Root(s.vault, charter.SuiteECDSA)
 	f := secondFinal(s.World, c)
 	other := &epoch.FinalCert{Record: v.Current.Record, Cert: v.Current.Cert}
 	for _, x := range v.Current.Finals {
@@ -247,7 +247,7 @@ func TestWrongClockDuringKeygen(t *testing.T) {
 				t.Fatal("the clock was no hindrance")
 			}
 			for _, h := range w.Hosts {
-				if v, _ := h.Keeper.Vault(id); v.Attempt > 200 {
+				if v, _ := h.Keeper.Root(id, charter.SuiteECDSA); v.Attempt > 200 {
 					t.Errorf("%s: %d attempts in three hours", h.Own.Name, v.Attempt)
 				}
 			}
@@ -265,7 +265,7 @@ func TestUnsignedNotesLeaveNothing(t *testing.T) {
 	st := s.Propose(s.vault, s.addr, 0)
 	id := st.ID()
 	s.Try(time.Minute, func() bool { return false })
-	r, v := recordOf(s.World, s.vault), func() ceremony.View { v, _ := a.Keeper.Vault(s.vault); return v }()
+	r, v := recordOf(s.World, s.vault), func() ceremony.View { v, _ := a.Keeper.Root(s.vault, charter.SuiteECDSA); return v }()
 	eh, self := r.Hash(), mpc.IDOf(c.Own.Identity)
 	junk := func(i, n int) []byte { return bytes.Repeat([]byte{byte(i), byte(i >> 8)}, n/2) }
 	notes := map[string]func(i int) outbox.Note{
@@ -403,7 +403,7 @@ func TestVaultMadeByAllAtOnce(t *testing.T) {
 		w.Deliver()
 	}
 	w.Run("one vault is in force, with its key", func() bool {
-		return w.All(func(h *nodetest.Host) bool { v := h.Keeper.Vaults(); return len(v) == 1 && v[0].Current != nil })
+		return w.All(func(h *nodetest.Host) bool { v := h.Keeper.Roots(); return len(v) == 1 && v[0].Current != nil })
 	})
 	if len(made) != 3 {
 		t.Fatalf("%d statements: the second time made new ones", len(made))
@@ -441,7 +441,7 @@ func TestJunkVaultsBlockNobody(t *testing.T) {
 	id := w.AcceptVault(strings.Replace(w.VaultFile("treasury", 2), "  - "+c.Own.Name+"\n", "", 1), a, b)
 	w.Run("a vault of the two others has its key", func() bool {
 		for _, h := range []*nodetest.Host{a, b} {
-			if v, ok := h.Keeper.Vault(id); !ok || v.Current == nil {
+			if v, ok := h.Keeper.Root(id, charter.SuiteECDSA); !ok || v.Current == nil {
 				return false
 			}
 		}

@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"github.com/ostraka/ostraka/custody/charter"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -170,7 +171,7 @@ func signStory(t *testing.T, ready *nodetest.World, vault statement.ID, addr wal
 }
 
 func key(w *nodetest.World, vault statement.ID) [32]byte {
-	v, _ := w.Hosts[0].Keeper.Vault(vault)
+	v, _ := w.Hosts[0].Keeper.Root(vault, charter.SuiteECDSA)
 	return v.KeyID
 }
 

@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"github.com/ostraka/ostraka/custody/charter"
 	"bytes"
 	"context"
 	"fmt"
@@ -191,7 +192,7 @@ func watchSetups(w *nodetest.World) *[]opened {
 
 // order lists the hosts as their seats' indices do.
 func order(w *nodetest.World, vault statement.ID) (out []*nodetest.Host) {
-	v, _ := w.Hosts[0].Keeper.Vault(vault)
+	v, _ := w.Hosts[0].Keeper.Root(vault, charter.SuiteECDSA)
 	for _, p := range v.Parties {
 		out = append(out, w.Find(p.Identity))
 	}

@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"github.com/ostraka/ostraka/custody/charter"
 	"bytes"
 	"context"
 	"fmt"
@@ -92,14 +93,14 @@ func TestProofsOnDemand(t *testing.T) {
 	w := nodetest.New(t, 3)
 	vault, _ := nodetest.Ready(w, 2)
 	w.Now = w.Now.Add(25 * time.Hour)
-	v, _ := w.Hosts[1].Keeper.Vault(vault)
+	v, _ := w.Hosts[1].Keeper.Root(vault, charter.SuiteECDSA)
 	if got := v.Stale(w.Now); len(got) != 3 {
 		t.Fatalf("stale %v, want all three", got)
 	}
 	if err := w.Hosts[1].Keeper.ProveAll(context.Background(), w.Now, vault); err != nil {
 		t.Fatal(err)
 	}
-	stale := func(h *nodetest.Host) []string { v, _ := h.Keeper.Vault(vault); return v.Stale(w.Now) }
+	stale := func(h *nodetest.Host) []string { v, _ := h.Keeper.Root(vault, charter.SuiteECDSA); return v.Stale(w.Now) }
 	w.Run("all shares proved to who asked", func() bool { return len(stale(w.Hosts[1])) == 0 })
 	// A proof answers one challenge: who did not ask learns nothing from it.
 	if got := stale(w.Hosts[0]); len(got) != 2 {

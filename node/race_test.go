@@ -93,7 +93,7 @@ func TestConcurrentDelivery(t *testing.T) {
 			h.Tick(ctx, now())
 			h.Sessions.Sessions()
 			h.Desk.List()
-			h.Keeper.Vaults()
+			h.Keeper.Roots()
 		}
 		time.Sleep(time.Millisecond)
 	}

@@ -394,14 +394,14 @@ func (s setting) decisionOf(st statement.Statement, operator string, by *nodetes
 }
 
 func (s setting) final(change func(*epoch.Final)) outbox.Note {
-	v, _ := s.Hosts[0].Keeper.Vault(s.vault)
+	v, _ := s.Hosts[0].Keeper.Root(s.vault, charter.SuiteECDSA)
 	f := *v.Current.Finals[0]
 	change(&f)
 	return outbox.Note{Kind: ceremony.NoteFinal, Fields: [][]byte{f.Encode()}}
 }
 
 func (s setting) finalCert() outbox.Note {
-	v, _ := s.Hosts[0].Keeper.Vault(s.vault)
+	v, _ := s.Hosts[0].Keeper.Root(s.vault, charter.SuiteECDSA)
 	raw := v.Current.Encode()
 	raw[len(raw)-1] ^= 1
 	return outbox.Note{Kind: ceremony.NoteFinalCert, Fields: [][]byte{raw}}
@@ -409,7 +409,7 @@ func (s setting) finalCert() outbox.Note {
 
 func (s setting) choice(change func(*charter.KeyChoice)) outbox.Note {
 	s.T.Helper()
-	v, _ := s.Hosts[0].Keeper.Vault(s.vault)
+	v, _ := s.Hosts[0].Keeper.Root(s.vault, charter.SuiteECDSA)
 	c, err := charter.KeyChoiceOf(v.Choice)
 	if err != nil {
 		s.T.Fatal(err)

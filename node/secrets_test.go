@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"github.com/ostraka/ostraka/custody/charter"
 	"bytes"
 	"context"
 	"crypto/ed25519"
@@ -73,7 +74,7 @@ func record(w *nodetest.World) *[][]byte {
 }
 
 func recordOf(w *nodetest.World, vault statement.ID) *epoch.Record {
-	v, _ := w.Hosts[0].Keeper.Vault(vault)
+	v, _ := w.Hosts[0].Keeper.Root(vault, charter.SuiteECDSA)
 	return v.Current.Record
 }
 
@@ -180,7 +181,7 @@ func TestNoSecretIsShown(t *testing.T) {
 			shown["session of "+h.Own.Name+st.Session.String()] = fmt.Appendf(nil, "%+v %v", st, st.Err)
 		}
 		shown["intents of "+h.Own.Name] = fmt.Appendf(nil, "%+v", h.Desk.List())
-		shown["vaults of "+h.Own.Name] = fmt.Appendf(nil, "%+v", h.Keeper.Vaults())
+		shown["vaults of "+h.Own.Name] = fmt.Appendf(nil, "%+v", h.Keeper.Roots())
 	}
 	keys, err := w.Keys(w.Hosts[2], recordOf(w, vault))
 	if err != nil {

@@ -97,6 +97,7 @@ func TestCircle(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	c, err := local.Start(ctx, local.Config{
+		Suite: charter.SuiteECDSA,
 		Binary: binary, Dir: dir, Chain: "eip155:31337", RPC: map[string]string{"eip155:31337": chain.URL},
 		Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2,
 	})

@@ -16,6 +16,9 @@ type Address [20]byte
 // A Hash is the Keccak-256 of a signed transaction: its name on the chain.
 type Hash [32]byte
 
+// Suite is what signs on Ethereum and chains like it.
+const Suite = "ecdsa-secp256k1"
+
 // AddressOf returns the address of a secp256k1 public key in SEC 1 compressed form
 // (33 bytes).
 func AddressOf(compressed []byte) (Address, error) {

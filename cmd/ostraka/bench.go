@@ -89,7 +89,7 @@ func (a *app) bench(ctx context.Context, n int) error {
 	a.say("Starting three nodes.")
 	b := &bench{}
 	b.circle, err = local.Start(ctx, local.Config{
-		Binary: binary, Dir: dir, Chain: fmt.Sprintf("eip155:%d", demoChain), Initiator: "alice", Approvers: []string{"bob"}, Quorum: 1,
+		Suite: demoSuite, Binary: binary, Dir: dir, Chain: fmt.Sprintf("eip155:%d", demoChain), Initiator: "alice", Approvers: []string{"bob"}, Quorum: 1,
 	})
 	defer b.circle.Stop()
 	if err != nil {
@@ -161,14 +161,18 @@ func (b *bench) prepare(ctx context.Context) (keygen float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if _, _, err := b.initial.NewAddress(ctx, v, account, len(b.circle.Operators)); err != nil {
+	root, err := v.Root(b.circle.Suite)
+	if err != nil {
 		return 0, err
 	}
-	account.Addresses[b.circle.Operators[0].Name] = 1
+	if _, _, err := b.initial.NewAddress(ctx, v, root, account, len(b.circle.Operators)); err != nil {
+		return 0, err
+	}
+	account.Addresses[b.circle.Operators[0].Name] = map[string]int{root.Suite: 1}
 	to, err := evm.ParseAddress(demoPayee)
 	gas := uint64(21000)
 	b.transfer = client.Transfer{
-		Vault: v, Account: account, Chain: b.circle.Chain, To: to, Amount: big.NewInt(1), Gas: &gas, FeeCap: big.NewInt(30e9), TipCap: big.NewInt(1e9),
+		Sender: client.Sender{Vault: v, Root: root, Account: account, Chain: b.circle.Chain}, To: to, Amount: big.NewInt(1), Gas: &gas, FeeCap: big.NewInt(30e9), TipCap: big.NewInt(1e9),
 	}
 	return keygen, err
 }

@@ -16,13 +16,17 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/rpc"
 )
 
 // Defaults of a demonstration without a chain: anvil's chain id and its second account.
 const (
+	demoSuite   = charter.SuiteECDSA
 	demoChain   = 31337
+	demoText    = "first light: these three operators hold this key together"
 	demoPayee   = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 	demoAmount  = "0.1" // coins sent
 	demoFunds   = "1"   // coins that a development chain gives the new address first
@@ -36,7 +40,8 @@ type demoDocument struct {
 	Path      string            `json:"path"`
 	Address   string            `json:"address"`
 	Intent    string            `json:"intent"`
-	Tx        demoTransaction   `json:"tx"`
+	Tx        *demoTransaction  `json:"tx,omitempty"`    // of ecdsa-secp256k1
+	Proof     *proofDocument    `json:"proof,omitempty"` // of the other suites
 	Signature signatureDocument `json:"signature"`
 	Sender    string            `json:"sender"`
 	Verified  bool              `json:"verified"`
@@ -64,6 +69,7 @@ type demoTransaction struct {
 	Value   string `json:"value"` // wei
 }
 
+// signatureDocument is r and s with the recovery id of ECDSA, x(R) and s of BIP 340, R and S of RFC 8032.
 type signatureDocument struct {
 	R string `json:"r"`
 	S string `json:"s"`
@@ -93,14 +99,16 @@ type keptDocument struct {
 }
 
 func (a *app) demoCommand() *cobra.Command {
-	var ethRPC string
+	var ethRPC, suite string
 	var keep bool
 	c := &cobra.Command{
 		Use: "demo", Short: "The whole story on this machine: three operators, one 3-of-3 vault, a signed transfer", Args: none,
 		Long: "Starts three nodes as three processes, lets them form a circle, create a 3-of-3 vault, give out an address,\n" +
 			"approve and sign a transfer, verifies it with go-ethereum, and stops everything.\n\n" +
 			"With --eth-rpc it funds the address from the endpoint's first unlocked account (a development chain's) and\n" +
-			"the nodes broadcast. With --dir D --keep everything stays in D, and the nodes go on running.",
+			"the nodes broadcast. With --dir D --keep everything stays in D, and the nodes go on running.\n\n" +
+			"With --suite ed25519 or bip340-secp256k1 the vault's key is of that suite (FROST), and what is signed is a proof that\n" +
+			"the vault controls its address on Solana or in Bitcoin's Taproot.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir := ""
 			if c.Flags().Changed("dir") {
@@ -109,14 +117,29 @@ func (a *app) demoCommand() *cobra.Command {
 			if keep != (dir != "") {
 				return usage("--keep and --dir D go together: the nodes go on running with their data in D")
 			}
+			if _, ok := demoChains[suite]; !ok {
+				return usage("--suite %q: want ecdsa-secp256k1, bip340-secp256k1 or ed25519", suite)
+			}
+			if ethRPC != "" && suite != demoSuite {
+				return usage("--eth-rpc goes with suite %s alone", demoSuite)
+			}
 			ctx, cancel := a.within(c.Context(), demoTimeout)
 			defer cancel()
-			return a.demo(ctx, dir, ethRPC)
+			return a.demo(ctx, dir, ethRPC, suite)
 		},
 	}
 	c.Flags().StringVar(&ethRPC, "eth-rpc", "", "endpoint of a development chain with an unlocked account")
+	c.Flags().StringVar(&suite, "suite", demoSuite, "suite of the vault's key: ecdsa-secp256k1, bip340-secp256k1 or ed25519")
 	c.Flags().BoolVar(&keep, "keep", false, "with --dir D: keep everything in D and leave the nodes running")
 	return c
+}
+
+// demoChains are what the vault signs for where the chain is not asked: Ethereum's development chain, Bitcoin's regtest,
+// Solana's devnet.
+var demoChains = map[string]string{
+	charter.SuiteECDSA:   fmt.Sprintf("eip155:%d", demoChain),
+	charter.SuiteBIP340:  "bip122:0f9188f13cb7b2c71f2a335e3a4fc328",
+	charter.SuiteEd25519: "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1",
 }
 
 // story is one demonstration under way.
@@ -124,6 +147,7 @@ type story struct {
 	a      *app
 	w      io.Writer // where the story is told
 	doc    demoDocument
+	suite  string
 	circle *local.Circle
 	chain  *rpc.EVM // nil: no chain
 	payee  evm.Address
@@ -132,14 +156,15 @@ type story struct {
 	begun  time.Time
 
 	vault   client.Vault
+	root    client.Root
 	account client.Account
 	address client.Address
 	initial *client.Circle // the initiator's
 	signed  *client.Case
 }
 
-func (a *app) demo(ctx context.Context, keep, ethRPC string) (err error) {
-	s := &story{a: a, w: a.out, number: demoChain}
+func (a *app) demo(ctx context.Context, keep, ethRPC, suite string) (err error) {
+	s := &story{a: a, w: a.out, number: demoChain, suite: suite}
 	if a.json {
 		s.w = a.err
 	}
@@ -152,7 +177,7 @@ func (a *app) demo(ctx context.Context, keep, ethRPC string) (err error) {
 	}
 	defer cleanup()
 	s.begun = time.Now()
-	s.tell("Three operators, none of which can sign alone. Together they sign a transfer.\n")
+	s.tell("Three operators, none of which can sign alone. Together they sign a %s.\n", s.what())
 	s.circle, err = local.Start(ctx, cfg)
 	defer func() {
 		if err != nil || keep == "" {
@@ -180,7 +205,7 @@ func (a *app) demo(ctx context.Context, keep, ethRPC string) (err error) {
 
 // place finds the binary, the folder and the chain.
 func (s *story) place(ctx context.Context, keep, ethRPC string) (local.Config, func(), error) {
-	cfg := local.Config{Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2, Detach: keep != "", Dir: keep}
+	cfg := local.Config{Suite: s.suite, Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2, Detach: keep != "", Dir: keep}
 	nothing := func() {}
 	var err error
 	if cfg.Binary, err = os.Executable(); err != nil {
@@ -191,8 +216,9 @@ func (s *story) place(ctx context.Context, keep, ethRPC string) (local.Config, f
 			return cfg, nothing, err
 		}
 	}
-	cfg.Chain = fmt.Sprintf("eip155:%d", s.number)
+	cfg.Chain = demoChains[s.suite]
 	if ethRPC != "" {
+		cfg.Chain = fmt.Sprintf("eip155:%d", s.number)
 		cfg.RPC = map[string]string{cfg.Chain: ethRPC}
 	}
 	if keep == "" {
@@ -290,11 +316,14 @@ func (s *story) vaulted(ctx context.Context) error {
 	if s.vault, _, err = s.initial.Vault(ctx, local.VaultName); err != nil {
 		return err
 	}
+	if s.root, err = s.vault.Root(s.suite); err != nil {
+		return err
+	}
 	if s.doc.Vault, err = vaultOf(s.vault); err != nil {
 		return err
 	}
 	s.step("vault", "Each officer signs the vault; the nodes make its key together, %d-of-%d: no place ever holds it.", s.vault.Threshold, len(s.vault.Committee))
-	s.tell("     public key %x", s.vault.PublicKey())
+	s.tell("     public key %x (%s)", s.root.PublicKey(), s.suite)
 	return nil
 }
 
@@ -303,11 +332,11 @@ func (s *story) give(ctx context.Context) error {
 	if s.account, _, err = client.CreateAccount(ctx, s.initial, s.vault, "ops", "main"); err != nil {
 		return err
 	}
-	if s.address, _, err = s.initial.NewAddress(ctx, s.vault, s.account, len(s.circle.Operators)); err != nil {
+	if s.address, _, err = s.initial.NewAddress(ctx, s.vault, s.root, s.account, len(s.circle.Operators)); err != nil {
 		return err
 	}
-	s.account.Addresses[s.circle.Operators[0].Name] = 1
-	s.doc.Account, s.doc.Path, s.doc.Address = "ops/main", s.address.Path.String(), s.address.Address.String()
+	s.account.Addresses[s.circle.Operators[0].Name] = map[string]int{s.suite: 1}
+	s.doc.Account, s.doc.Path, s.doc.Address = "ops/main", s.address.Path.String(), s.address.Address
 	s.step("address", "alice makes the account ops/main and asks all three nodes for its address; they agree, and so does her own derivation.")
 	s.tell("     %s at %s", s.address.Address, s.address.Path)
 	return nil
@@ -321,7 +350,11 @@ func (s *story) fund(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	hash, err := s.chain.SendTransaction(ctx, rpc.Message{From: s.faucet, To: s.address.Address, Value: funds})
+	to, err := evm.ParseAddress(s.address.Address)
+	if err != nil {
+		return err
+	}
+	hash, err := s.chain.SendTransaction(ctx, rpc.Message{From: s.faucet, To: to, Value: funds})
 	if err != nil {
 		return fmt.Errorf("fund the new address: %w", err)
 	}
@@ -339,17 +372,34 @@ func (s *story) await(ctx context.Context, hash evm.Hash) (rpc.Receipt, error) {
 	return s.chain.Wait(ctx, hash, 1, tick.C)
 }
 
-func (s *story) propose(ctx context.Context) error {
+// what is signed: a transfer on Ethereum, a proof of control elsewhere.
+func (s *story) what() string {
+	if s.suite == demoSuite {
+		return "transfer"
+	}
+	return "proof"
+}
+
+// ask makes the intent's statement.
+func (s *story) ask(ctx context.Context) (statement.Statement, error) {
+	sender := client.Sender{Vault: s.vault, Root: s.root, Account: s.account, Chain: s.circle.Chain}
+	if s.suite != demoSuite {
+		return s.initial.PrepareProof(sender, demoText, "", 0)
+	}
 	amount, err := evm.ParseUnits(demoAmount, evm.EtherDecimals)
 	if err != nil {
-		return err
+		return statement.Statement{}, err
 	}
-	t := client.Transfer{Vault: s.vault, Account: s.account, Chain: s.circle.Chain, To: s.payee, Amount: amount, Memo: "first light"}
+	t := client.Transfer{Sender: sender, To: s.payee, Amount: amount, Memo: "first light"}
 	if s.chain == nil {
 		t.Nonce, t.Gas, t.FeeCap, t.TipCap = new(uint64), new(uint64), big.NewInt(30e9), big.NewInt(1e9)
 		*t.Gas = 21000
 	}
-	stmt, err := s.initial.Prepare(ctx, t)
+	return s.initial.Prepare(ctx, t)
+}
+
+func (s *story) propose(ctx context.Context) error {
+	stmt, err := s.ask(ctx)
 	if err != nil {
 		return err
 	}
@@ -363,6 +413,11 @@ func (s *story) propose(ctx context.Context) error {
 	s.doc.Intent = stmt.ID().String()
 	if s.signed, _, err = s.initial.Case(ctx, []client.Vault{s.vault}, stmt.ID()); err != nil {
 		return err
+	}
+	if s.signed.Proof != nil {
+		s.step("proposal", "alice proposes: the statement that the key shall sign, signed with her SSH key, goes to every node.")
+		s.tell("     text    %s", s.signed.Proof.Text)
+		return nil
 	}
 	s.step("proposal", "alice proposes: the full transaction, signed with her SSH key, goes to every node.")
 	for _, l := range humane(s.signed.Tx.Facts()) {
@@ -398,7 +453,7 @@ func (s *story) approve(ctx context.Context) error {
 		if left == 0 {
 			more = "that is enough"
 		}
-		s.step("approval", "%s compares the copies of %d nodes, decodes the transaction, approves: %s.", person, len(one.Views), more)
+		s.step("approval", "%s compares the copies of %d nodes, decodes the %s, approves: %s.", person, len(one.Views), s.what(), more)
 	}
 	var err error
 	s.signed, err = s.initial.Follow(ctx, vaults, s.signed.ID(), 50*time.Millisecond,
@@ -407,7 +462,11 @@ func (s *story) approve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.step("signing", "Each node decodes it itself and decides; the three run DKLs23 and sign.")
+	protocol := "FROST"
+	if s.suite == demoSuite {
+		protocol = "DKLs23"
+	}
+	s.step("signing", "Each node decodes it itself and decides; the three run %s and sign.", protocol)
 	for _, d := range s.signed.Decisions {
 		s.tell("     %-5s %s by rule %s", d.Operator, strings.ToUpper(string(d.Verdict)), d.Rule)
 	}
@@ -423,9 +482,21 @@ func (s *story) kept(binary string) {
 		k.Stop = append(k.Stop, fmt.Sprintf("%s node stop --dir %s", binary, o.Dir))
 	}
 	// Without a chain the nodes cannot read these numbers; with one they are right as well.
-	k.Propose = fmt.Sprintf("%s --key %s tx propose --vault %s --account ops/main --to %s --amount %s --nonce %d --gas 21000 --fee-cap 30000000000 --tip-cap 1000000000 --no-wait",
-		binary, s.circle.KeyFile(s.circle.Initiator), local.VaultName, s.payee, demoAmount, s.signed.Tx.Facts().Nonce+1)
+	k.Propose = fmt.Sprintf("%s --key %s address prove %s ops/main --text 'still here' --no-wait", binary, s.circle.KeyFile(s.circle.Initiator), local.VaultName)
+	if s.suite == demoSuite {
+		k.Propose = s.nextTransfer(binary)
+	}
 	s.doc.Kept = k
+	s.tellKept(k)
+}
+
+func (s *story) nextTransfer(binary string) string {
+	return fmt.Sprintf("%s --key %s tx propose --vault %s --account ops/main --to %s --amount %s --nonce %d --gas 21000 --fee-cap 30000000000 --tip-cap 1000000000 --no-wait",
+		binary, s.circle.KeyFile(s.circle.Initiator), local.VaultName, s.payee, demoAmount, s.signed.Tx.Facts().Nonce+1)
+}
+
+func (s *story) tellKept(k *keptDocument) {
+	binary := k.Binary
 	s.tell("\nThe nodes go on running. To talk to them:\n")
 	s.tell("  export %s=%s", client.FileVariable, k.Contexts)
 	s.tell("  %s --key %s tx list", binary, s.circle.KeyFile("alice"))

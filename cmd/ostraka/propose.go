@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -107,24 +109,29 @@ func (a *app) propose(ctx context.Context, p proposal) error {
 			return explainQuote(err)
 		}
 		a.noteNonce(ctx, c, v, s)
-		taken, err := c.SubmitStatement(ctx, s)
-		if err != nil {
-			return err
-		}
-		if _, err := taken.Need("propose", 1); err != nil {
-			return submitted(ctx, s.ID(), false, err)
-		}
-		a.down(taken.Failures())
-		a.say("Proposed: intent %s", s.ID())
-		return submitted(ctx, s.ID(), true, a.proposed(ctx, c, v, s.ID(), p))
+		return a.submit(ctx, c, v, s, p.noWait, p.until)
 	})
 }
 
+// submit hands an intent to every node and shows what becomes of it.
+func (a *app) submit(ctx context.Context, c *client.Circle, v client.Vault, s statement.Statement, noWait bool, until string) error {
+	taken, err := c.SubmitStatement(ctx, s)
+	if err != nil {
+		return err
+	}
+	if _, err := taken.Need("propose", 1); err != nil {
+		return submitted(ctx, s.ID(), false, err)
+	}
+	a.down(taken.Failures())
+	a.say("Proposed: intent %s", s.ID())
+	return submitted(ctx, s.ID(), true, a.proposed(ctx, c, v, s.ID(), noWait, until))
+}
+
 // proposed shows an intent that nodes have taken, and follows it.
-func (a *app) proposed(ctx context.Context, c *client.Circle, v client.Vault, id statement.ID, p proposal) error {
+func (a *app) proposed(ctx context.Context, c *client.Circle, v client.Vault, id statement.ID, noWait bool, until string) error {
 	vaults := []client.Vault{v}
-	if !p.noWait {
-		return a.follow(ctx, c, vaults, id, p.until)
+	if !noWait {
+		return a.follow(ctx, c, vaults, id, until)
 	}
 	one, failed, err := c.Case(ctx, vaults, id)
 	if err != nil {
@@ -163,23 +170,9 @@ func explainQuote(err error) error {
 
 // transfer gives what was typed its meaning in this vault.
 func (p proposal) transfer(ctx context.Context, c *client.Circle, v client.Vault) (t client.Transfer, err error) {
-	t = client.Transfer{Vault: v, Chain: p.chain, Legacy: p.legacy, Memo: p.memo, Life: p.expires.Truncate(time.Second)}
-	if t.Chain == "" {
-		if len(v.Chains) != 1 {
-			return t, usage("vault %s signs for several chains: give --chain, one of %s", v.Name, strings.Join(v.Chains, ", "))
-		}
-		t.Chain = v.Chains[0]
-	}
-	parts := strings.Split(p.account, "/")
-	if len(parts) < 2 || len(parts) > 3 {
-		return t, usage("--account %q: want DEPARTMENT/ACCOUNT or DEPARTMENT/ACCOUNT/INDEX", p.account)
-	}
-	if len(parts) == 3 {
-		n, err := strconv.ParseUint(parts[2], 10, 31)
-		if err != nil {
-			return t, usage("--account %q: %q is no address's index", p.account, parts[2])
-		}
-		t.Index = uint32(n)
+	t = client.Transfer{Legacy: p.legacy, Memo: p.memo, Life: p.expires.Truncate(time.Second)}
+	if t.Sender, err = senderOf(ctx, c, v, evm.Suite, p.chain, p.account); err != nil {
+		return t, err
 	}
 	if t.To, err = evm.ParseAddress(p.to); err != nil {
 		return t, usage("--to: %w", err)
@@ -194,15 +187,41 @@ func (p proposal) transfer(ctx context.Context, c *client.Circle, v client.Vault
 	if err := p.numbers(&t); err != nil {
 		return t, err
 	}
-	all, _, err := c.Accounts(ctx, v)
-	if err != nil {
-		return t, err
-	}
-	if t.Account, err = client.FindAccount(all, parts[0]+"/"+parts[1]); err != nil {
-		return t, err
-	}
 	t.Amount, err = p.value(ctx, c, t)
 	return t, err
+}
+
+// senderOf finds the address DEPARTMENT/ACCOUNT[/INDEX] below a vault's key. Without a chain it is the first, and only
+// one, of the vault's that the suite signs for.
+func senderOf(ctx context.Context, c *client.Circle, v client.Vault, suite, on, account string) (s client.Sender, err error) {
+	s = client.Sender{Vault: v, Chain: on}
+	if s.Root, err = rootFor(v, suite); err != nil {
+		return s, err
+	}
+	if s.Chain == "" {
+		fit := slices.DeleteFunc(slices.Clone(v.Chains), func(x string) bool { return !chain.Serves(s.Root.Suite, x) })
+		if len(fit) != 1 {
+			return s, usage("vault %s signs for several chains: give --chain, one of %s", v.Name, strings.Join(v.Chains, ", "))
+		}
+		s.Chain = fit[0]
+	}
+	parts := strings.Split(account, "/")
+	if len(parts) < 2 || len(parts) > 3 {
+		return s, usage("account %q: want DEPARTMENT/ACCOUNT or DEPARTMENT/ACCOUNT/INDEX", account)
+	}
+	if len(parts) == 3 {
+		n, err := strconv.ParseUint(parts[2], 10, 31)
+		if err != nil {
+			return s, usage("account %q: %q is no address's index", account, parts[2])
+		}
+		s.Index = uint32(n)
+	}
+	all, _, err := c.Accounts(ctx, v)
+	if err != nil {
+		return s, err
+	}
+	s.Account, err = client.FindAccount(all, parts[0]+"/"+parts[1])
+	return s, err
 }
 
 // numbers reads those that the person gave.
@@ -249,7 +268,11 @@ func (p proposal) value(ctx context.Context, c *client.Circle, t client.Transfer
 	case p.unit == "wei":
 		decimals = 0
 	case t.Token != nil:
-		from, _, err := t.Vault.Address(t.Path())
+		address, _, err := t.Vault.Address(t.Root, t.Chain, t.Path())
+		if err != nil {
+			return nil, err
+		}
+		from, err := evm.ParseAddress(address)
 		if err != nil {
 			return nil, err
 		}

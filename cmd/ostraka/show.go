@@ -62,6 +62,9 @@ func printCases(w io.Writer, all []*client.Case) {
 	}
 	for _, c := range all {
 		what := "cannot be decoded"
+		if c.Proof != nil {
+			what = "proof: " + c.Proof.Text
+		}
 		if c.Tx != nil {
 			lines := humane(c.Tx.Facts())
 			what = ""

@@ -41,6 +41,7 @@ type txDocument struct {
 	Approvals approvalsDocument  `json:"approvals"`
 	Decisions []decisionDocument `json:"decisions"`
 	Awaited   []string           `json:"awaited"`
+	Proof     *proofDocument     `json:"proof,omitempty"`
 	Signed    *signedDocument    `json:"signed"`
 	Nodes     []viewDocument     `json:"nodes"`
 	Failed    []failureDocument  `json:"failed"`
@@ -70,11 +71,11 @@ type decisionDocument struct {
 }
 
 type signedDocument struct {
-	Raw  string `json:"raw"`
-	Hash string `json:"hash"`
+	Raw  string `json:"raw"`  // the signed transaction; a proof's signature
+	Hash string `json:"hash"` // of the signed transaction; id of a proof's statement
 	From string `json:"from"`
-	R    string `json:"r"`
-	S    string `json:"s"`
+	R    string `json:"r,omitempty"`
+	S    string `json:"s,omitempty"`
 	V    uint8  `json:"v"` // parity of R's y: 0 or 1
 }
 
@@ -99,11 +100,15 @@ func factsOf(facts []intent.Fact) []factDocument {
 	return out
 }
 
-func signedOf(s *evm.Signed) *signedDocument {
-	if s == nil {
+func signedOf(c *client.Case) *signedDocument {
+	if c.Signed == nil {
 		return nil
 	}
-	return &signedDocument{fmt.Sprintf("0x%x", s.Raw), s.Hash.String(), s.From.String(), fmt.Sprintf("0x%x", s.R), fmt.Sprintf("0x%x", s.S), s.RecID}
+	d := &signedDocument{Raw: fmt.Sprintf("0x%x", c.Signed.Raw), Hash: c.Signed.Hash, From: c.Intent.Address}
+	if tx := c.Signed.Tx; tx != nil {
+		d.R, d.S, d.V = fmt.Sprintf("0x%x", tx.R), fmt.Sprintf("0x%x", tx.S), tx.RecID
+	}
+	return d
 }
 
 func txOf(c *client.Case, failed []client.Failure) txDocument {
@@ -113,7 +118,7 @@ func txOf(c *client.Case, failed []client.Failure) txDocument {
 		Address: it.Address, Chain: it.Chain, Initiator: it.Initiator, Memo: it.Memo, Created: statement.FormatTime(it.Created),
 		Expires: statement.FormatTime(it.Expires), Facts: factsOf(c.Facts), Unclear: c.Unclear,
 		Approvals: approvalsDocument{c.Vault.Quorum, list(t.Approved), list(t.Rejected), t.Need, list(t.Awaited)},
-		Awaited:   list(c.Awaited()), Signed: signedOf(c.Signed), Failed: failuresOf(failed), Statement: c.Statement.Text(),
+		Awaited:   list(c.Awaited()), Proof: proofOf(c), Signed: signedOf(c), Failed: failuresOf(failed), Statement: c.Statement.Text(),
 	}
 	for _, name := range c.Vault.Committee {
 		one := decisionDocument{Operator: name, Facts: []factDocument{}}
@@ -149,12 +154,16 @@ func printFacts(w io.Writer, c *client.Case) {
 	}
 	row("from", "%s (%s)", it.Address, statement.FormatPath(it.Path[:]...))
 	row("chain", "%s", it.Chain)
-	if c.Tx == nil {
-		row("transaction", "CANNOT BE DECODED: %s", c.Unclear)
-	} else {
+	switch {
+	case c.Tx != nil:
 		for _, l := range humane(c.Tx.Facts()) {
 			row(l.Name, "%s", l.Value)
 		}
+	case c.Proof != nil:
+		row("does", "proves control of the address, and moves nothing")
+		row("text", "%s", c.Proof.Text)
+	default:
+		row(it.Purpose, "CANNOT BE DECODED: %s", c.Unclear)
 	}
 	_ = t.Flush()
 }

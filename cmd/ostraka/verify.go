@@ -2,15 +2,25 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
+	"strings"
 
-	"github.com/ethereum/go-ethereum/common"
+	"github.com/btcsuite/btcd/address/v2/base58"
+	"github.com/btcsuite/btcd/address/v2/bech32"
 	"github.com/ethereum/go-ethereum/core/types"
+
+	"github.com/ostraka/ostraka/chain/bitcoin"
+	"github.com/ostraka/ostraka/crypto/group/secp256k1/independent"
+	"github.com/ostraka/ostraka/custody/charter"
 )
 
 // verify recovers the sender with go-ethereum's own code, which shares nothing with the code
 // that signed.
 func (s *story) verify(context.Context) error {
+	if s.signed.Proof != nil {
+		return s.verifyProof()
+	}
 	signed := s.signed.Signed
 	var tx types.Transaction
 	if err := tx.UnmarshalBinary(signed.Raw); err != nil {
@@ -20,16 +30,46 @@ func (s *story) verify(context.Context) error {
 	if err != nil {
 		return unverified("do not use this signature", "go-ethereum does not accept the signature: %w", err)
 	}
-	if sender != common.Address(s.address.Address) || tx.ChainId().Uint64() != s.number {
+	if sender.Hex() != s.address.Address || tx.ChainId().Uint64() != s.number {
 		return unverified("do not use this signature", "go-ethereum recovers the sender %s on chain %v, not %s on %d", sender, tx.ChainId(), s.address.Address, s.number)
 	}
-	s.doc.Tx = demoTransaction{
-		Raw: fmt.Sprintf("0x%x", signed.Raw), Hash: signed.Hash.String(), ChainID: s.number, Nonce: tx.Nonce(), To: tx.To().Hex(), Value: tx.Value().String(),
+	s.doc.Tx = &demoTransaction{
+		Raw: fmt.Sprintf("0x%x", signed.Raw), Hash: signed.Hash, ChainID: s.number, Nonce: tx.Nonce(), To: tx.To().Hex(), Value: tx.Value().String(),
 	}
-	s.doc.Signature = signatureDocument{fmt.Sprintf("0x%x", signed.R), fmt.Sprintf("0x%x", signed.S), signed.RecID}
+	s.doc.Signature = signatureDocument{fmt.Sprintf("0x%x", signed.Tx.R), fmt.Sprintf("0x%x", signed.Tx.S), signed.Tx.RecID}
 	s.doc.Sender, s.doc.Verified = sender.Hex(), true
 	s.step("verified", "go-ethereum recovers the sender from the signed transaction: it is the vault's address.")
 	s.tell("     hash %s", signed.Hash)
+	return nil
+}
+
+// verifyProof asks verifiers that share nothing with the code that signed: the standard library for Ed25519, and BIP 340 on
+// another library's arithmetic, under the key that the address itself names.
+func (s *story) verifyProof() error {
+	p, sig := s.signed.Proof, s.signed.Signed.Raw
+	by, text := "the standard library's crypto/ed25519", append([]byte{0xff}, p.Statement.Bytes()...)
+	good := p.Suite == charter.SuiteEd25519 && ed25519.Verify(base58.Decode(s.address.Address), text, sig)
+	if p.Suite == charter.SuiteBIP340 {
+		by = "a BIP 340 verifier on decred's arithmetic"
+		_, program, err := bech32.DecodeNoLimit(s.address.Address)
+		if err != nil {
+			return unverified("do not use this address", "the address is not bech32: %w", err)
+		}
+		key, err := bech32.ConvertBits(program[1:], 5, 8, false)
+		if err != nil {
+			return unverified("do not use this address", "the address holds no key: %w", err)
+		}
+		digest := bitcoin.ProofDigest(p.Statement.Bytes())
+		good = independent.VerifySchnorr(key, digest[:], sig) == nil
+	}
+	if !good {
+		return unverified("do not use this signature", "%s does not accept the signature under the key of address %s", by, s.address.Address)
+	}
+	s.doc.Proof = proofOf(s.signed)
+	s.doc.Signature = signatureDocument{R: fmt.Sprintf("0x%x", sig[:32]), S: fmt.Sprintf("0x%x", sig[32:])}
+	s.doc.Sender, s.doc.Verified = s.address.Address, true
+	s.step("verified", "%s accepts the signature under the key that the address names.", strings.ToUpper(by[:1])+by[1:])
+	s.tell("     signature %x", sig)
 	return nil
 }
 
@@ -38,7 +78,7 @@ func (s *story) receipt(ctx context.Context) error {
 	if s.chain == nil {
 		return nil
 	}
-	r, err := s.await(ctx, s.signed.Signed.Hash)
+	r, err := s.await(ctx, s.signed.Signed.Tx.Hash)
 	if err != nil {
 		return err
 	}

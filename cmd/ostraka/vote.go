@@ -151,7 +151,7 @@ func (a *app) examine(c *client.Circle, one *client.Case, verb signet.Verb) erro
 	switch {
 	case len(one.Alarms) > 0:
 		return &client.AlarmError{Case: one}
-	case one.Tx == nil:
+	case !one.Decoded():
 		return unverified("reject it, and ask "+one.Intent.Initiator+" what it should be", "intent %s cannot be decoded: %s", one.ID().Short(), one.Unclear)
 	case len(nodes) < 2:
 		return notReady("add the circle's other nodes with `ostraka context add`, or wait until they answer", "only %s shows intent %s; approving compares the copies of two nodes", strings.Join(nodes, ", "), one.ID().Short())

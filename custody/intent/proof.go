@@ -47,6 +47,11 @@ func (p Proof) Statement() (statement.Statement, error) {
 	return statement.Build(statement.Proof, b, transcript.New(transcript.ProofSalt).Bytes(p.Intent[:]).Sum256())
 }
 
+// Facts are what everybody who decodes the proof finds, in this order.
+func (p Proof) Facts() []Fact {
+	return []Fact{{"operation", "proof"}, {"address", p.Address}, {"text", p.Text}}
+}
+
 // ReadProof gives a proof's statement its meaning.
 func ReadProof(s statement.Statement) (Proof, error) {
 	if err := s.Require(statement.Proof); err != nil {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/ostraka/ostraka/evidence/tlog"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
-	"github.com/ostraka/ostraka/mpc/dkls"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
 	"github.com/ostraka/ostraka/mpc/pair"
@@ -319,7 +318,7 @@ func (k *Keeper) testTask(w *root, a *attempt, r *epoch.Record, s *mpc.Setup) *s
 			if err != nil {
 				return nil, err
 			}
-			return session.NewMachine(es, protocol.SignRounds, func(ctx context.Context, now time.Time, _ *dkls.Signature) error {
+			return session.NewMachine(es, protocol.SignRounds(r.Suite), func(ctx context.Context, now time.Time, _ *protocol.Signature) error {
 				return k.tested(ctx, now, w, a, r.Hash())
 			}), nil
 		},

@@ -32,7 +32,7 @@ const (
 	NoteVote     outbox.Kind = 0x21 // intent id, verb, signature
 	NoteDecision outbox.Kind = 0x22 // decision, node signature
 	NoteCancel   outbox.Kind = 0x23 // cancellation, initiator's signature
-	NoteSigned   outbox.Kind = 0x24 // intent id, raw signed transaction
+	NoteSigned   outbox.Kind = 0x24 // intent id, raw signed transaction or proof's signature
 )
 
 // Takes says whether a note is this room's.
@@ -47,8 +47,8 @@ type Config struct {
 	Rand     io.Reader
 	Log      *slog.Logger
 	Post     func(ctx context.Context, now time.Time, e journal.Entry, n outbox.Note) error
-	// Vault and Keys come from the room that keeps keys.
-	Vault func(statement.ID) (ceremony.View, bool)
+	// Vault and Keys come from the room that keeps keys. Vault shows the keys of a vault, none if it is not known.
+	Vault func(statement.ID) []ceremony.View
 	Keys  func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
 	// Fit refuses a setup with a burned pair, a quarantined party or a failing key.
 	Fit func(context.Context, time.Time, *mpc.Setup) error
@@ -85,13 +85,12 @@ type file struct {
 	life      intent.Life
 	votes     []ballot
 	decisions map[string]ruling // by operator
-	tx        *evm.Transaction  // nil if it could not be decoded
-	from      evm.Address
-	raw       []byte // the signed transaction
-	gone      bool   // it could not be made durable
-	due       bool   // this node must rule again: it was restarted, or could not publish
-	waits     string // why this node has not decided, beyond missing approvals
-	lastErr   string // how the last session ended
+	payload   payload           // nil if it could not be decoded
+	raw       []byte            // the signed transaction, or a proof's signature
+	gone      bool              // it could not be made durable
+	due       bool              // this node must rule again: it was restarted, or could not publish
+	waits     string            // why this node has not decided, beyond missing approvals
+	lastErr   string            // how the last session ended
 	allowedAt time.Time
 	next      time.Time                    // we open no session before this
 	admitting bool                         // a session was admitted and is not durable yet
@@ -191,7 +190,11 @@ func (d *Desk) moving() []*file {
 
 // settle notes, under the file's lock, whether a file has come to an end.
 func (d *Desk) settle(f *file) {
-	switch f.life.State() {
+	state := f.life.State()
+	if state == intent.Signed && f.life.Intent().Purpose == intent.PurposeProof {
+		state = intent.Final // it goes on no chain
+	}
+	switch state {
 	case intent.Final, intent.Denied, intent.Expired, intent.Cancelled, intent.Replaced, intent.Failed:
 		f.ended.Store(true)
 	default:
@@ -201,16 +204,24 @@ func (d *Desk) settle(f *file) {
 	}
 }
 
-// vaultOf is the vault that an intent names, if its key is published.
+// vaultOf is the key that an intent names, of a vault whose keys are published. Where none of them is named, the first
+// is given, and the intent is denied for that (intent.RuleKey).
 func (d *Desk) vaultOf(it intent.Intent) (ceremony.View, error) {
-	v, ok := d.cfg.Vault(it.Vault)
-	if !ok {
-		return v, fmt.Errorf("%w: vault %s is not known to this node", outbox.ErrLater, it.Vault.Short())
+	roots := d.cfg.Vault(it.Vault)
+	if len(roots) == 0 {
+		return ceremony.View{}, fmt.Errorf("%w: vault %s is not known to this node", outbox.ErrLater, it.Vault.Short())
 	}
-	if v.Current == nil {
-		return v, fmt.Errorf("%w: vault %s: %w", outbox.ErrLater, v.Vault.Name, ceremony.ErrNoKey)
+	for _, v := range roots {
+		if v.Current == nil {
+			return v, fmt.Errorf("%w: vault %s: %w", outbox.ErrLater, v.Title(), ceremony.ErrNoKey)
+		}
 	}
-	return v, nil
+	for _, v := range roots {
+		if v.Current.Record.KeyID == it.Key {
+			return v, nil
+		}
+	}
+	return roots[0], nil
 }
 
 // Format keeps the identity key out of what is printed.

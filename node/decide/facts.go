@@ -2,54 +2,48 @@ package decide
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
-	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/chain"
+	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/intent"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/node/ceremony"
 )
 
-// Address derives the address of a vault at a path, as the chain writes it.
-func Address(v ceremony.View, path hd.Path) (evm.Address, error) {
+// Key derives the key of a root at a path.
+func Key(v ceremony.View, path hd.Path) (group.Point, error) {
 	if v.Current == nil {
-		return evm.Address{}, ceremony.ErrNoKey
+		return nil, ceremony.ErrNoKey
 	}
 	child, _, err := protocol.Child(v.Current.Record, path)
-	if err != nil {
-		return evm.Address{}, err
-	}
-	return evm.AddressOf(child.Bytes())
+	return child, err
 }
 
 // decode makes this node's own facts of an intent: nothing of them comes from the intent's
-// own words. It keeps the decoded transaction in the file.
+// own words. It keeps the payload in the file.
 func (f *file) decode(v ceremony.View) intent.Facts {
 	it := f.life.Intent()
 	out := intent.Facts{
 		Charter: v.Vault.Charter, Key: v.Current.Record.KeyID, Epoch: v.Current.Record.Hash(), Chain: it.Chain,
 	}
-	from, err := Address(v, it.Path[:])
+	key, err := Key(v, it.Path[:])
+	if err == nil {
+		out.Address, err = chain.Address(v.Suite, it.Chain, key)
+	}
 	if err != nil {
 		out.Unclear = fmt.Sprintf("the sender's address: %v", err)
 		return out
 	}
-	out.Address, f.from = from.String(), from
-	tx, err := evm.Decode(it.Transaction)
+	p, err := decode(f.stmt, it, v, key, out.Address)
 	if err != nil {
 		out.Unclear = err.Error()
 		return out
 	}
-	facts := tx.Facts()
-	out.Chain = "eip155:" + strconv.FormatUint(facts.ChainID, 10)
-	for _, l := range facts.Lines() {
-		out.Decoded = append(out.Decoded, intent.Fact{Name: l.Name, Value: l.Value})
-	}
-	f.tx = tx
+	f.payload = p
+	out.Chain, out.Decoded = p.facts()
 	return out
 }
 
@@ -63,10 +57,11 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 	facts := f.decode(v)
 	r := intent.Decide(f.stmt, v.Vault, f.life.Votes(), facts, now)
 	f.waits = ""
-	if r.Verdict == intent.Deny || f.tx == nil {
+	t, onChain := f.payload.(*transfer)
+	if r.Verdict == intent.Deny || !onChain {
 		return r, facts, nil
 	}
-	checked, why, err := d.cfg.Check(ctx, f.from, f.tx.Facts())
+	checked, why, err := d.cfg.Check(ctx, t.from, t.tx.Facts())
 	switch {
 	case err != nil:
 		// Trouble with our endpoint decides nothing: we wait for it.
@@ -85,18 +80,4 @@ func (d *Desk) mayDecide(f *file) bool {
 		return f.life.Verdict(d.cfg.Operator) == intent.Wait
 	}
 	return false
-}
-
-var errNotDecoded = errors.New("this node has not decoded the transaction")
-
-// PublicKey derives the public key of a vault at a path, compressed.
-func PublicKey(v ceremony.View, path hd.Path) ([]byte, error) {
-	if v.Current == nil {
-		return nil, ceremony.ErrNoKey
-	}
-	child, _, err := protocol.Child(v.Current.Record, path)
-	if err != nil {
-		return nil, err
-	}
-	return child.Bytes(), nil
 }

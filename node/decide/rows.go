@@ -20,7 +20,7 @@ const (
 	kindProposal = "proposal" // proposal/<id>: statement and the initiator's signature
 	kindVote     = "vote"     // vote/<id>/<number>: verb and signature
 	kindDecision = "decision" // decision/<id>/<operator>: node signature ‖ statement
-	kindRaw      = "raw"      // raw/<id>: the signed transaction
+	kindRaw      = "raw"      // raw/<id>: the signed transaction, or a proof's signature
 )
 
 func intentKey(id statement.ID) string   { return store.Key(kindIntent, store.ID(id[:])) }
@@ -89,8 +89,8 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 	if err != nil {
 		return err
 	}
-	v, ok := d.cfg.Vault(it.Vault)
-	if !ok {
+	roots := d.cfg.Vault(it.Vault)
+	if len(roots) == 0 {
 		return fmt.Errorf("vault %s is not known", it.Vault.Short())
 	}
 	st := d.cfg.Journal.Store()
@@ -99,7 +99,7 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 		return err
 	}
 	f := &file{stmt: s, proposal: armored, decisions: map[string]ruling{}, allowedAt: now, due: true}
-	if f.life, err = intent.DecodeLife(row2.Value, s, v.Vault); err != nil {
+	if f.life, err = intent.DecodeLife(row2.Value, s, roots[0].Vault); err != nil {
 		return err
 	}
 	if err := d.loadVotes(ctx, f); err != nil {
@@ -113,7 +113,7 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if v.Current != nil {
+	if v, err := d.vaultOf(it); err == nil {
 		f.decode(v)
 	}
 	d.keep(f)

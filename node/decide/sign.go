@@ -11,7 +11,6 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
-	"github.com/ostraka/ostraka/mpc/dkls"
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/ceremony"
@@ -80,7 +79,7 @@ func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, error) {
 	it := f.life.Intent()
 	v, err := d.vaultOf(it)
-	if err != nil || f.tx == nil {
+	if err != nil || f.payload == nil {
 		return nil, err
 	}
 	signers, err := d.signers(ctx, now, v, f)
@@ -98,7 +97,11 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 		return nil, nil
 	}
 	r := v.Current.Record
-	req := protocol.Request{Purpose: it.Purpose, Intent: f.stmt.ID(), Path: it.Path[:], Digest: f.tx.Digest()}
+	digest, err := protocol.Digest(r.Suite, f.payload.message())
+	if err != nil {
+		return nil, err
+	}
+	req := protocol.Request{Purpose: it.Purpose, Intent: f.stmt.ID(), Path: it.Path[:], Digest: digest}
 	return &mpc.Setup{
 		Protocol: protocol.ProtocolSign, Suite: r.Suite, KeyID: r.KeyID, Epoch: r.Hash(), Threshold: r.Threshold,
 		Parties: signers, Payload: req.Encode(), NotAfter: now.Add(setupLife).UTC().Truncate(time.Second),
@@ -177,13 +180,17 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	if err := d.avoids(ctx, now, v, f, s); err != nil {
 		return nil, err
 	}
-	if f.tx == nil {
+	if f.payload == nil {
 		return nil, errNotDecoded
 	}
-	if req.Digest != f.tx.Digest() || req.Purpose != it.Purpose || !slices.Equal([]uint32(req.Path), it.Path[:]) {
-		return nil, fmt.Errorf("intent %s: the setup's digest, path or purpose is not what this node decoded", f.stmt.ID().Short())
-	}
 	r := v.Current.Record
+	digest, err := protocol.Digest(r.Suite, f.payload.message())
+	if err != nil {
+		return nil, err
+	}
+	if req.Digest != digest || req.Purpose != it.Purpose || !slices.Equal([]uint32(req.Path), it.Path[:]) || len(req.Tree) > 0 {
+		return nil, fmt.Errorf("intent %s: the setup's digest, path, purpose or script tree is not what this node decoded", f.stmt.ID().Short())
+	}
 	if err := protocol.CheckSigners(protocol.Seat{Setup: s, Self: d.cfg.Self}, r); err != nil {
 		return nil, err
 	}
@@ -217,7 +224,7 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, keys *protocol.Keys,
 		Standing: ceremony.Standing(v.Current), Hedge: secret.New(keys.Share.Bytes()), Timeout: signTimeout,
 		Title: fmt.Sprintf("sign intent %s of vault %s", f.stmt.ID().Short(), v.Vault.Name), Admit: admit,
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
-			stage, err := protocol.Sign(seat, keys)
+			stage, err := protocol.Sign(seat, keys, f.payload.message())
 			if err != nil {
 				return nil, err
 			}
@@ -225,7 +232,7 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, keys *protocol.Keys,
 			if err != nil {
 				return nil, err
 			}
-			return session.NewMachine(es, protocol.SignRounds, func(ctx context.Context, now time.Time, sig *dkls.Signature) error {
+			return session.NewMachine(es, protocol.SignRounds(s.Suite), func(ctx context.Context, now time.Time, sig *protocol.Signature) error {
 				return d.release(ctx, now, f, sig)
 			}), nil
 		},
@@ -247,17 +254,17 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, keys *protocol.Keys,
 }
 
 // release makes a signature durable, then gives it to everyone. It was verified by the
-// protocol; Assemble verifies it again by recovering the sender.
-func (d *Desk) release(ctx context.Context, now time.Time, f *file, sig *dkls.Signature) error {
+// protocol; the payload verifies it again, in the form that the chain knows.
+func (d *Desk) release(ctx context.Context, now time.Time, f *file, sig *protocol.Signature) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	signed, err := f.tx.Assemble(f.from, sig.R, sig.S, sig.RecoveryID)
+	raw, err := f.payload.finish(*sig)
 	if err != nil {
 		return err
 	}
 	id := f.stmt.ID()
-	n := outbox.Note{Kind: NoteSigned, Fields: [][]byte{id[:], signed.Raw}}
-	err = d.sign(now, f, signed.Raw, func(e journal.Entry) error { return d.cfg.Post(ctx, now, e, n) })
+	n := outbox.Note{Kind: NoteSigned, Fields: [][]byte{id[:], raw}}
+	err = d.sign(now, f, raw, func(e journal.Entry) error { return d.cfg.Post(ctx, now, e, n) })
 	if errors.Is(err, outbox.ErrOld) {
 		return nil // another signer's copy came first
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -310,37 +309,34 @@ func (d *Desk) signed(now time.Time, id, raw []byte, write writer) error {
 	return d.sign(now, f, raw, write)
 }
 
-// sign adds a signed transaction to a file: it must be this very transaction, signed by the
-// vault's key at the intent's path.
+// sign adds a signed payload to a file: it must be this very one, signed by the vault's key at
+// the intent's path.
 func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
-	s, err := evm.ParseSigned(raw)
-	if err != nil {
-		return err
-	}
-	if f.tx == nil {
+	if f.payload == nil {
 		v, err := d.vaultOf(f.life.Intent())
 		if err != nil {
 			return err
 		}
-		if f.decode(v); f.tx == nil {
+		if f.decode(v); f.payload == nil {
 			return errNotDecoded
 		}
 	}
-	if s.Transaction.Digest() != f.tx.Digest() || s.From != f.from {
-		return fmt.Errorf("signed transaction %s is not that of intent %s", s.Hash, f.stmt.ID().Short())
+	name, err := f.payload.check(raw)
+	if err != nil {
+		return fmt.Errorf("what is signed for intent %s: %w", f.stmt.ID().Short(), err)
 	}
 	if f.raw != nil {
 		return outbox.ErrOld
 	}
-	next, err := f.life.Apply(intent.SignatureMade{Hash: s.Hash.String()}, now)
+	next, err := f.life.Apply(intent.SignatureMade{Hash: fmt.Sprintf("0x%x", name)}, now)
 	if err != nil {
 		return err
 	}
-	e := f.moved(next, now, tlog.KindSigned, s.Hash)
+	e := f.moved(next, now, tlog.KindSigned, name)
 	e.Put = append(e.Put, store.Entry{Key: rawKey(f.stmt.ID()), Value: raw})
 	if next.Alarm() != "" {
 		d.cfg.Log.Error("signature of a closed intent", "what", next.Alarm())
-		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindAlarm, Time: now, Vault: next.Intent().Vault, ID: s.Hash})
+		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindAlarm, Time: now, Vault: next.Intent().Vault, ID: name})
 	}
 	if err := write(e); err != nil {
 		return err

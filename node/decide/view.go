@@ -94,8 +94,8 @@ func (d *Desk) awaited(f *file) (names []string) {
 	default:
 		return nil
 	}
-	v, ok := d.cfg.Vault(f.life.Intent().Vault)
-	if !ok || v.Current == nil {
+	v, err := d.vaultOf(f.life.Intent())
+	if err != nil {
 		return nil
 	}
 	unfit, err := d.cfg.Unfit(context.Background(), v.Current.Record.KeyID)
@@ -127,8 +127,8 @@ func (d *Desk) OnTheWay() (out []Sent) {
 		f.mu.Lock()
 		switch s := f.life.State(); s {
 		case intent.Signed, intent.Broadcast, intent.Seen, intent.Confirmed, intent.Reorged, intent.Dropped:
-			if f.raw != nil {
-				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Chain, f.from, f.raw, f.life.Hash(), s})
+			if t, ok := f.payload.(*transfer); ok && f.raw != nil {
+				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Chain, t.from, f.raw, f.life.Hash(), s})
 			}
 		}
 		f.mu.Unlock()

@@ -67,9 +67,14 @@ func (w *World) Found() {
 	})
 }
 
+// chains are what vaults sign for, by the suite of their keys.
+var chains = map[string]string{
+	charter.SuiteECDSA: "eip155:1", charter.SuiteBIP340: "bip122:000000000019d6689c085ae165831e93", charter.SuiteEd25519: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
+}
+
 // VaultFile is the file of a vault of all hosts.
 func (w *World) VaultFile(name string, threshold int) string {
-	file := fmt.Sprintf("name: %s\ntier: warm\nsuites: [ecdsa-secp256k1]\nthreshold: %d\ncommittee:\n", name, threshold)
+	file := fmt.Sprintf("name: %s\ntier: warm\nsuites: [%s]\nthreshold: %d\ncommittee:\n", name, w.Suite, threshold)
 	for _, h := range w.Hosts {
 		file += "  - " + h.Own.Name + "\n"
 	}
@@ -77,7 +82,7 @@ func (w *World) VaultFile(name string, threshold int) string {
 	for _, a := range Approvers {
 		file += fmt.Sprintf("  - name: %s\n    keys:\n      - %q\n", a, NewPerson(w.T, a).Key.String())
 	}
-	return file + "quorum: 2\ninitiator-approves: false\nchains:\n  - \"eip155:1\"\nexpiry: 3600\n"
+	return file + "quorum: 2\ninitiator-approves: false\nchains:\n  - \"" + chains[w.Suite] + "\"\nexpiry: 3600\n"
 }
 
 // Vault has every officer accept a vault file, and waits until all nodes publish its key.
@@ -97,7 +102,7 @@ func (w *World) AcceptVault(file string, hosts ...*Host) (id statement.ID) {
 	for i, h := range hosts {
 		w.Run("vault accepted by "+h.Own.Name, func() (accepted bool) {
 			w.Act(h, func() {
-				a, fresh, err := h.Circle.PrepareVault(w.Clock(h), []byte(file))
+				a, fresh, err := h.Circle.PrepareVault(w.Clock(h), []byte(file), nil)
 				if err != nil {
 					w.T.Fatal(err)
 				}
@@ -116,7 +121,7 @@ func (w *World) AcceptVault(file string, hosts ...*Host) (id statement.ID) {
 
 // Published says whether all nodes publish a vault's key.
 func (w *World) Published(id statement.ID) bool {
-	return w.All(func(h *Host) bool { v, ok := h.Keeper.Vault(id); return ok && v.Current != nil })
+	return w.All(func(h *Host) bool { v, ok := h.Keeper.Root(id, w.Suite); return ok && v.Current != nil })
 }
 
 // Account makes the account ops/main and its first address, which all nodes must derive alike.
@@ -128,13 +133,13 @@ func (w *World) Account(vault statement.ID) (addr wallet.Address) {
 		w.Run("account known to "+h.Own.Name, func() (known bool) {
 			w.Act(h, func() {
 				var err error
-				a, err = h.Accounts.New(context.Background(), w.Clock(h), vault, "ops", "main")
+				a, err = h.Accounts.New(context.Background(), w.Clock(h), vault, w.Suite, "ops", "main")
 				known = err == nil
 			})
 			return known
 		})
 		// A crash after an address was given out: people asked for the next one.
-		if given, err := h.Accounts.Addresses(context.Background(), vault, "ops", "main"); err == nil {
+		if given, err := h.Accounts.Addresses(context.Background(), vault, w.Suite, "ops", "main"); err == nil {
 			a = given[0]
 		}
 		if i > 0 && a.Address != addr.Address {
@@ -186,10 +191,20 @@ func (w *World) Submit(n outbox.Note) (known bool, err error) {
 // Life is how long a World's intents live: less than Run waits, so that every intent ends.
 const Life = 10 * time.Minute
 
-// Intent is a transfer of one ether that all nodes allow once it is approved.
+// Intent is a transfer of one ether, or a proof where the suite is not Ethereum's, that all nodes allow once it is approved.
 func (w *World) Intent(vault statement.ID, from wallet.Address, nonce uint64) intent.Intent {
 	w.T.Helper()
-	v, _ := w.Hosts[0].Keeper.Vault(vault)
+	v, _ := w.Hosts[0].Keeper.Root(vault, w.Suite)
+	created := w.Now.Truncate(time.Second)
+	it := intent.Intent{
+		Charter: v.Vault.Charter, Vault: vault, Key: v.Current.Record.KeyID, Epoch: v.Current.Record.Hash(),
+		Path: [3]uint32(from.Path), Address: from.Address, Chain: from.Chain, Memo: "rent", Initiator: Initiator,
+		Created: created, Expires: created.Add(Life),
+	}
+	if w.Suite != charter.SuiteECDSA {
+		it.Purpose, it.Text = intent.PurposeProof, fmt.Sprintf("proof %d", nonce)
+		return it
+	}
 	to, err := evm.ParseAddress("0x" + strings.Repeat("00", 16) + "deadbeef")
 	if err != nil {
 		w.T.Fatal(err)
@@ -200,12 +215,8 @@ func (w *World) Intent(vault statement.ID, from wallet.Address, nonce uint64) in
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	created := w.Now.Truncate(time.Second)
-	return intent.Intent{
-		Charter: v.Vault.Charter, Vault: vault, Key: v.Current.Record.KeyID, Epoch: v.Current.Record.Hash(),
-		Path: [3]uint32(from.Path), Address: from.Address.String(), Chain: "eip155:1", Purpose: intent.PurposeTransaction,
-		Transaction: raw, Memo: "rent", Initiator: Initiator, Created: created, Expires: created.Add(Life),
-	}
+	it.Purpose, it.Transaction = intent.PurposeTransaction, raw
+	return it
 }
 
 // Proposal signs an intent as its initiator.

@@ -271,7 +271,7 @@ func (x *Watch) look() {
 		if !h.Up {
 			continue
 		}
-		for _, v := range h.Keeper.Vaults() {
+		for _, v := range h.Keeper.Roots() {
 			if v.Current != nil {
 				x.once("published key of vault "+v.Vault.ID.Short(), v.Current.Record.Public.Bytes())
 			}

@@ -1,6 +1,7 @@
 package nodetest
 
 import (
+	"github.com/ostraka/ostraka/custody/charter"
 	"fmt"
 	"strings"
 	"testing"
@@ -51,7 +52,7 @@ func TestWatchFinds(t *testing.T) {
 			replay(w, sent, 3)
 		}, "after a restart"},
 		"a second FINAL": {func(w *World, _ statement.Statement, _ []Parcel) {
-			v, _ := w.Hosts[0].Keeper.Vault(vault)
+			v, _ := w.Hosts[0].Keeper.Root(vault, charter.SuiteECDSA)
 			for i := range 2 {
 				f := *v.Current.Finals[0]
 				f.Proof = append([]byte{}, f.Proof...)

@@ -70,6 +70,7 @@ type World struct {
 	Log   *bytes.Buffer
 	Watch *Watch
 	Rand  *Entropy // of people
+	Suite string   // of vaults' keys; Ethereum's unless a test says otherwise
 
 	// Check stands for the nodes' own chain endpoints; nil: none is configured.
 	Check func(h *Host, from evm.Address, f evm.Facts) (checked bool, why string, err error)
@@ -93,7 +94,7 @@ type World struct {
 func New(t testing.TB, n int) *World {
 	t.Helper()
 	w := &World{
-		T: t, Now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Log: &bytes.Buffer{}, Rand: NewEntropy("people"), Downtime: time.Second,
+		T: t, Now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Log: &bytes.Buffer{}, Rand: NewEntropy("people"), Suite: charter.SuiteECDSA, Downtime: time.Second,
 	}
 	w.Watch = newWatch(w)
 	for i := range n {

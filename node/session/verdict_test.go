@@ -32,7 +32,7 @@ func (c *cluster) signs(bend map[int]func(*engine.Msg)) (signed *sync.Map) {
 					}
 					return judged{m, n}
 				},
-				Signed: func(sig *dkls.Signature) { signed.Store([2]any{i, hash}, *sig) },
+				Signed: func(sig *ceremony.Signature) { signed.Store([2]any{i, hash}, *sig) },
 				Done:   func(err error, sentLast bool) { n.done(hash, err, sentLast) },
 			})
 		}

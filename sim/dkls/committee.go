@@ -11,7 +11,6 @@ import (
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/mpc/ceremony"
-	"github.com/ostraka/ostraka/mpc/dkls"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/engine/enginetest"
 	"github.com/ostraka/ostraka/mpc/epoch"
@@ -170,7 +169,7 @@ type Hooks struct {
 	Timeout time.Duration // 0: 20 s
 	Begin   func(ceremony.Seat)
 	Wrap    func(session.Machine) session.Machine
-	Signed  func(*dkls.Signature)
+	Signed  func(*ceremony.Signature)
 	Done    func(err error, sentLast bool)
 }
 
@@ -179,6 +178,10 @@ type Hooks struct {
 func (c *Committee) Task(j *journal.Journal, member int, now time.Time, s *mpc.Setup, h Hooks) (*session.Task, error) {
 	seat := ceremony.Seat{Setup: s, Self: c.Parties[member].ID}
 	if err := ceremony.CheckSigners(seat, c.Record); err != nil {
+		return nil, err
+	}
+	req, err := ceremony.DecodeRequest(s.Payload)
+	if err != nil {
 		return nil, err
 	}
 	keys, err := c.Keys(member)
@@ -206,7 +209,7 @@ func (c *Committee) Task(j *journal.Journal, member int, now time.Time, s *mpc.S
 		if h.Begin != nil {
 			h.Begin(seat)
 		}
-		stage, err := ceremony.Sign(seat, keys)
+		stage, err := ceremony.Sign(seat, keys, req.Digest[:])
 		if err != nil {
 			return nil, err
 		}
@@ -214,7 +217,7 @@ func (c *Committee) Task(j *journal.Journal, member int, now time.Time, s *mpc.S
 		if err != nil {
 			return nil, err
 		}
-		m := session.NewMachine(es, ceremony.SignRounds, func(ctx context.Context, now time.Time, sig *dkls.Signature) error {
+		m := session.NewMachine(es, ceremony.SignRounds(epoch.SuiteECDSA), func(ctx context.Context, now time.Time, sig *ceremony.Signature) error {
 			return keep(ctx, j, now, hash, sig, h.Signed)
 		})
 		if h.Wrap != nil {
@@ -225,7 +228,7 @@ func (c *Committee) Task(j *journal.Journal, member int, now time.Time, s *mpc.S
 	return t, nil
 }
 
-func keep(ctx context.Context, j *journal.Journal, now time.Time, setup [32]byte, sig *dkls.Signature, told func(*dkls.Signature)) error {
+func keep(ctx context.Context, j *journal.Journal, now time.Time, setup [32]byte, sig *ceremony.Signature, told func(*ceremony.Signature)) error {
 	err := j.Write(ctx, journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: SignedKey(setup), Value: []byte(sig.String())}}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindSigned, Time: now, ID: setup}},

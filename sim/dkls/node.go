@@ -13,7 +13,6 @@ import (
 
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/mpc/ceremony"
-	"github.com/ostraka/ostraka/mpc/dkls"
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
@@ -36,7 +35,7 @@ type (
 	// Signed is a signature that the node would give to everyone.
 	Signed struct {
 		Setup, Digest [32]byte
-		Signature     dkls.Signature
+		Signature     ceremony.Signature
 	}
 	// Ended says that a session ended without a signature.
 	Ended struct {
@@ -226,7 +225,7 @@ func (n *node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 			}
 			return &watched{m, n.Tell}
 		},
-		Signed: func(sig *dkls.Signature) { n.Tell(Signed{begun.Setup, req.Digest, *sig}) },
+		Signed: func(sig *ceremony.Signature) { n.Tell(Signed{begun.Setup, req.Digest, *sig}) },
 		Done: func(err error, _ bool) {
 			var f *engine.Fault
 			if err != nil {

@@ -195,7 +195,7 @@ func checkers(com *Committee) []sim.Checker {
 		}},
 		&sim.Function{Title: "I3 one message for r", Of: func(e sim.Event) (string, string, bool) {
 			f, ok := e.Fact.(Signed)
-			return string(f.Signature.R[:]), string(f.Digest[:]), ok
+			return string(f.Signature.Bytes[:32]), string(f.Digest[:]), ok
 		}},
 		&sim.Function{Title: "I10 one meaning", Of: func(e sim.Event) (string, string, bool) {
 			for _, p := range e.Batch.Put {
@@ -219,7 +219,7 @@ func checkers(com *Committee) []sim.Checker {
 
 // good asks other code whether the signature is of the key, over what was decided.
 func good(com *Committee, f Signed) error {
-	compact, err := independent.ParseCompact(append(f.Signature.R[:], f.Signature.S[:]...))
+	compact, err := independent.ParseCompact(f.Signature.Bytes[:])
 	if err != nil {
 		return err
 	}

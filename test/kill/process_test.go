@@ -33,6 +33,7 @@ func prepare(ctx context.Context, dir string) (*lane, error) {
 		return nil, err
 	}
 	c, err := local.Start(ctx, local.Config{
+		Suite: charter.SuiteECDSA,
 		Binary: binary, Dir: dir, Chain: chain, Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2,
 	})
 	if err == nil {

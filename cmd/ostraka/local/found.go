@@ -90,7 +90,7 @@ func (c *Circle) file() ([]byte, error) {
 	for _, o := range c.Operators {
 		names = append(names, o.Name)
 	}
-	fmt.Fprintf(&b, "name: %s\ntier: warm\nsuites: [ecdsa-secp256k1]\nthreshold: %d\ncommittee: [%s]\n", VaultName, len(names), strings.Join(names, ", "))
+	fmt.Fprintf(&b, "name: %s\ntier: warm\nsuites: [%s]\nthreshold: %d\ncommittee: [%s]\n", VaultName, c.Suite, len(names), strings.Join(names, ", "))
 	people := func(role string, list []string) error {
 		fmt.Fprintf(&b, "%s:\n", role)
 		for _, p := range list {

@@ -38,6 +38,7 @@ type Config struct {
 	Dir       string            // exists and is empty
 	RPC       map[string]string // chain → endpoint, for every node
 	Chain     string            // that the vault signs for
+	Suite     string            // of its key
 	Initiator string
 	Approvers []string
 	Quorum    int

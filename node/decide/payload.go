@@ -1,0 +1,127 @@
+package decide
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/ostraka/ostraka/chain"
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/statement"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
+	"github.com/ostraka/ostraka/node/ceremony"
+)
+
+// A payload is what an intent asks to be signed, as this node decoded it: nothing of it comes from the
+// intent's own words about it.
+type payload interface {
+	// facts are what it does, in the decoder's order, and the chain that it is valid on.
+	facts() (chain string, lines []intent.Fact)
+	// message is what the key signs.
+	message() []byte
+	// finish turns a signature into what is published, and verifies it.
+	finish(protocol.Signature) (raw []byte, err error)
+	// check verifies what somebody published, and names it.
+	check(raw []byte) (name [32]byte, err error)
+}
+
+var errNotDecoded = errors.New("this node has not decoded what is to be signed")
+
+// decode makes the payload of an intent whose key at its path is known.
+func decode(s statement.Statement, it intent.Intent, v ceremony.View, key group.Point, address string) (payload, error) {
+	if it.Purpose == intent.PurposeProof {
+		return newProof(s, v, key)
+	}
+	from, err := evm.ParseAddress(address)
+	if err != nil {
+		return nil, fmt.Errorf("transactions of chain %s are not signed by this release, and proofs are", it.Chain)
+	}
+	tx, err := evm.Decode(it.Transaction)
+	if err != nil {
+		return nil, err
+	}
+	return &transfer{tx, from}, nil
+}
+
+// A transfer is a transaction of Ethereum or a chain like it.
+type transfer struct {
+	tx   *evm.Transaction
+	from evm.Address
+}
+
+func (t *transfer) facts() (string, []intent.Fact) {
+	f := t.tx.Facts()
+	var lines []intent.Fact
+	for _, l := range f.Lines() {
+		lines = append(lines, intent.Fact{Name: l.Name, Value: l.Value})
+	}
+	return "eip155:" + strconv.FormatUint(f.ChainID, 10), lines
+}
+
+func (t *transfer) message() []byte {
+	d := t.tx.Digest()
+	return d[:]
+}
+
+// finish verifies the signature by recovering the sender.
+func (t *transfer) finish(sig protocol.Signature) ([]byte, error) {
+	signed, err := t.tx.Assemble(t.from, [32]byte(sig.Bytes[:32]), [32]byte(sig.Bytes[32:]), sig.RecoveryID)
+	if err != nil {
+		return nil, err
+	}
+	return signed.Raw, nil
+}
+
+// check wants this very transaction, signed by the vault's key at the intent's path.
+func (t *transfer) check(raw []byte) ([32]byte, error) {
+	s, err := evm.ParseSigned(raw)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	if s.Transaction.Digest() != t.tx.Digest() || s.From != t.from {
+		return [32]byte{}, fmt.Errorf("signed transaction %s is not the intent's", s.Hash)
+	}
+	return s.Hash, nil
+}
+
+// A proof is a statement for outsiders that the vault's key signs.
+type proof struct {
+	intent.Proof
+	statement statement.Statement
+	key       group.Point
+	digest    []byte
+}
+
+func newProof(s statement.Statement, v ceremony.View, key group.Point) (*proof, error) {
+	p, err := intent.ProofOf(s, v.Suite)
+	if err != nil {
+		return nil, err
+	}
+	out := &proof{Proof: p, key: key}
+	if out.statement, err = p.Statement(); err != nil {
+		return nil, err
+	}
+	out.digest, err = chain.ProofMessage(p.Suite, p.Chain, out.statement.Bytes())
+	return out, err
+}
+
+func (p *proof) facts() (string, []intent.Fact) {
+	return p.Chain, p.Facts()
+}
+
+func (p *proof) message() []byte { return p.digest }
+
+func (p *proof) finish(sig protocol.Signature) ([]byte, error) {
+	raw, err := chain.ProofSignature(p.Chain, sig.Bytes, sig.RecoveryID)
+	if err != nil {
+		return nil, err
+	}
+	_, err = p.check(raw)
+	return raw, err
+}
+
+func (p *proof) check(raw []byte) ([32]byte, error) {
+	return p.statement.ID(), chain.CheckProof(p.Suite, p.Chain, p.key, p.statement.Bytes(), raw)
+}
