@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -86,6 +87,35 @@ func (o *operator) PrepareVault(_ context.Context, r *connect.Request[pb.Prepare
 		return nil, fail(err)
 	}
 	return prepared(a, fresh), nil
+}
+
+func (o *operator) Refresh(ctx context.Context, r *connect.Request[pb.RefreshRequest]) (*connect.Response[pb.RefreshResponse], error) {
+	id, err := idOf(r.Msg.Vault, "vault id")
+	if err != nil {
+		return nil, err
+	}
+	roots := o.d.Keeper.Vault(id)
+	if len(roots) == 0 {
+		return nil, connect.NewError(connect.CodeNotFound, errors.New("no such vault is known to this node"))
+	}
+	suites := r.Msg.Suites
+	if len(suites) == 0 {
+		suites = roots[0].Vault.Suites
+	}
+	for _, suite := range suites {
+		if err := o.d.Keeper.AskRefresh(ctx, time.Now(), id, suite); err != nil {
+			return nil, fail(fmt.Errorf("refresh suite %s: %w", suite, err))
+		}
+	}
+	out := &pb.RefreshResponse{}
+	for _, v := range o.d.Keeper.Vault(id) {
+		root, err := o.root(v)
+		if err != nil {
+			return nil, internal("show the vault's keys", err)
+		}
+		out.Roots = append(out.Roots, root)
+	}
+	return connect.NewResponse(out), nil
 }
 
 func prepared(a charter.Accepted, fresh bool) *connect.Response[pb.PrepareResponse] {
@@ -195,6 +225,12 @@ func (o *operator) checkVaults(add func(name, state, what, next string)) {
 				what += "; last attempt: " + o.d.Readable(v.LastErr)
 			}
 			add(name, "warn", what, "all nodes of its committee must be up; the nodes try again by themselves")
+		case v.Change.Overdue:
+			what := "new shares were due at " + stamp(v.Change.Due)
+			if v.LastErr != "" {
+				what += "; last attempt: " + o.d.Readable(v.LastErr)
+			}
+			add(name, "fail", what, "all nodes of its committee must be up; `ostraka vault refresh` on each tries again")
 		case len(stale) > 0:
 			add(name, "warn", fmt.Sprintf("shares not proved within a day: %v", stale), "ask for an address: the shares then prove themselves")
 		default:

@@ -78,6 +78,8 @@ func (v *views) root(x ceremony.View) (*pb.Root, error) {
 	if x.Current == nil {
 		return out, nil
 	}
+	out.Moved, out.Due, out.Overdue = stamp(x.Change.Moved), stamp(x.Change.Due), x.Change.Overdue
+	out.Change, out.ChangeWaiting = x.Change.Step, x.Change.Waiting
 	r := x.Current.Record
 	eh := r.Hash()
 	out.PublicKey, out.Key, out.Epoch, out.EpochNumber = r.Public.Bytes(), r.KeyID[:], eh[:], r.Epoch

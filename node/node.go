@@ -84,7 +84,15 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	n.Keeper = ceremony.New(ceremony.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Sealer: cfg.Sealer,
 		Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Reachable: n.reachable,
-		Fit:       func(ctx context.Context, now time.Time, s *mpc.Setup) error { return n.Sessions.Fit(ctx, now, s) },
+		Fit: func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error {
+			return n.Sessions.Fit(ctx, now, s, pairs)
+		},
+		Burns: func(ctx context.Context, key [32]byte, peer engine.PartyID) (int, error) {
+			return n.Sessions.Burns(ctx, key, peer)
+		},
+		Burned:    func(key [32]byte) []engine.PartyID { return n.Sessions.Burned(key) },
+		Heal:      func(key [32]byte, refreshed time.Time) (store.Batch, func()) { return n.Sessions.Heal(key, refreshed) },
+		Pardon:    func(ctx context.Context, key [32]byte) (store.Batch, error) { return n.Sessions.Pardon(ctx, key) },
 		Challenge: n.challenge,
 	})
 	n.Accounts = &wallet.Accounts{Journal: n.Journal, Root: n.Keeper.Root, Vault: n.Keeper.Vault, Log: cfg.Log}

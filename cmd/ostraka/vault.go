@@ -19,7 +19,7 @@ import (
 
 func (a *app) vaultCommand() *cobra.Command {
 	c := &cobra.Command{Use: "vault", Short: "Vaults: keys with one committee and one threshold"}
-	c.AddCommand(a.vaultCreateCommand(), a.vaultListCommand(), a.vaultShowCommand())
+	c.AddCommand(a.vaultCreateCommand(), a.vaultRefreshCommand(), a.vaultListCommand(), a.vaultShowCommand())
 	return c
 }
 

@@ -40,6 +40,7 @@ const MaxFile = 64 << 10
 //	initiator-approves: false        # may be left out: false
 //	chains: ["eip155:1"]
 //	expiry: 86400                    # seconds; may be left out: one day
+//	refresh-every: 2592000           # seconds until the nodes make new shares by themselves; may be left out: never
 func ReadVault(file []byte, suites []string, charter statement.ID, created time.Time) (Vault, error) {
 	root, err := readYAML(file)
 	if err != nil {
@@ -67,6 +68,9 @@ func ReadVault(file []byte, suites []string, charter statement.ID, created time.
 	v.Chains = f.texts("chains")
 	if f.has("expiry") {
 		v.Expiry = time.Duration(f.number("expiry")) * time.Second
+	}
+	if f.has("refresh-every") {
+		v.RefreshEvery = time.Duration(f.number("refresh-every")) * time.Second
 	}
 	if err := f.done(); err != nil {
 		return Vault{}, fmt.Errorf("vault file: %w", err)

@@ -44,6 +44,7 @@ type Vault struct {
 	InitiatorApproves bool          // whether who proposed may count among the approvers
 	Chains            []string      // CAIP-2 ids, 1 to 64, ascending
 	Expiry            time.Duration // an intent's life unless it says otherwise; whole seconds, 1 minute to 7 days
+	RefreshEvery      time.Duration // after that the nodes make new shares by themselves; 0: never; whole seconds, 1 hour to 366 days
 	Created           time.Time
 }
 
@@ -64,6 +65,9 @@ func (v Vault) Statement(salt statement.Salt) (statement.Statement, error) {
 	b = addPeople(b, "approver", "approver-key", v.Approvers)
 	b = b.AddUint("quorum", uint64(v.Quorum)).Add("initiator-approves", approves)
 	b = b.AddList("chain", v.Chains).AddUint("expiry", uint64(v.Expiry/time.Second))
+	if v.RefreshEvery != 0 {
+		b = b.AddUint("refresh-every", uint64(v.RefreshEvery/time.Second))
+	}
 	return statement.Build(statement.Vault, b.AddTime("created", v.Created), salt)
 }
 
@@ -84,7 +88,8 @@ func VaultOf(s statement.Statement) (Vault, error) {
 		ID: s.ID(), Charter: f.ID("charter"), Name: f.Get("name"), Tier: f.Get("tier"), Suites: f.All("suite"),
 		Threshold: int(f.Uint("threshold")), Committee: f.All("member"),
 		Quorum: int(f.Uint("quorum")), InitiatorApproves: f.Get("initiator-approves") == "yes",
-		Chains: f.All("chain"), Expiry: time.Duration(f.Uint("expiry")) * time.Second, Created: f.Time("created"),
+		Chains: f.All("chain"), Expiry: time.Duration(f.Uint("expiry")) * time.Second,
+		RefreshEvery: time.Duration(f.Uint("refresh-every")) * time.Second, Created: f.Time("created"),
 	}
 	var err error
 	if v.Initiators, err = readPeople(f, "initiator", "initiator-key"); err != nil {
@@ -128,6 +133,8 @@ func (v Vault) validate() error {
 		return fmt.Errorf("quorum: %d is asked of %d approvers", v.Quorum, len(v.Approvers))
 	case v.Expiry < time.Minute || v.Expiry > statement.MaxExpiry*time.Second || v.Expiry%time.Second != 0:
 		return fmt.Errorf("expiry: %s is not whole seconds from 1 minute to 7 days", v.Expiry)
+	case v.RefreshEvery != 0 && (v.RefreshEvery < statement.MinRefresh*time.Second || v.RefreshEvery > statement.MaxRefresh*time.Second || v.RefreshEvery%time.Second != 0):
+		return fmt.Errorf("refresh-every: %s is not whole seconds from 1 hour to 366 days", v.RefreshEvery)
 	}
 	if err := ascending(v.Committee, same); err != nil {
 		return fmt.Errorf("committee: %w", err)
@@ -226,6 +233,7 @@ func (v Vault) SameAs(o Vault) (difference string) {
 		{"initiator-approves", v.InitiatorApproves == o.InitiatorApproves},
 		{"chains", slices.Equal(v.Chains, o.Chains)},
 		{"expiry", v.Expiry == o.Expiry},
+		{"refresh-every", v.RefreshEvery == o.RefreshEvery},
 	} {
 		if !f.same {
 			return f.name

@@ -53,6 +53,8 @@ const (
 	MaxKeys        = 8  // of one person
 	MaxFacts       = 64
 	MaxExpiry      = 7 * 24 * 3600 // seconds that an intent may live
+	MinRefresh     = 3600          // seconds
+	MaxRefresh     = 366 * 24 * 3600
 	maxLabel       = 64
 	maxKeyLine     = 2048
 	maxText        = 2048 // bytes of a proof's text
@@ -165,6 +167,7 @@ var vaultFields = []Spec{
 	word("initiator-approves", "whether who proposed may count among the approvers", "yes", "no"),
 	chain("chain", "chain that the vault may sign for, in ascending order").times(1, 64),
 	number("expiry", 60, MaxExpiry, "seconds that an intent lives unless it says otherwise"),
+	number("refresh-every", MinRefresh, MaxRefresh, "seconds after which the nodes make new shares by themselves; never where it is absent").optional(),
 	moment("created", "when it was made"),
 }
 

@@ -32,6 +32,8 @@ const (
 	KindFinal     = "final"     // this node said FINAL
 	KindFinalCert = "final-cert"
 	KindDrop      = "drop"    // a pending record was given up
+	KindErase     = "erase"   // a higher record is in force: the secrets of this one are gone
+	KindWanted    = "wanted"  // the operator asked for new shares of a key
 	KindSigned    = "signed"  // a signature came out
 	KindChain     = "chain"   // a transaction's life on its chain went on
 	KindAlive     = "alive"   // a share proved itself

@@ -24,6 +24,7 @@ import (
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/store"
 )
 
 // Notes of this room.
@@ -59,7 +60,13 @@ type Config struct {
 	// Reachable says whether a peer's link stands.
 	Reachable func(engine.PartyID) bool
 	// Fit refuses a setup with a burned pair, a quarantined party or a failing key.
-	Fit func(context.Context, time.Time, *mpc.Setup) error
+	Fit func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error
+	// Burns is how often the pair with a peer was burned over all epochs of a key, Burned who is burned now.
+	Burns  func(ctx context.Context, key [32]byte, peer engine.PartyID) (int, error)
+	Burned func(key [32]byte) []engine.PartyID
+	// Heal lifts the burns of a key that are older than its refresh, Pardon its quarantines.
+	Heal   func(key [32]byte, refreshed time.Time) (store.Batch, func())
+	Pardon func(ctx context.Context, key [32]byte) (store.Batch, error)
 	// Challenge sends a challenge to all peers, directly.
 	Challenge func(key, challenge [32]byte)
 }
@@ -85,7 +92,7 @@ type root struct {
 	charter.Vault
 	suite    string
 	roster   charter.Roster
-	parties  []mpc.Party // seats 1…n
+	genesis  []mpc.Party // seats 1…n of the vault's statement: who makes the key
 	names    map[engine.PartyID]string
 	*attempt                       // the one in force, else the last one that we joined or opened
 	attempts map[[32]byte]*attempt // all that we hold anything of, by key id
@@ -100,6 +107,18 @@ type root struct {
 	checks   map[engine.PartyID]int // failed pair set-ups
 	asked    map[[32]byte]time.Time // challenges of ours
 	proved   time.Time              // when we last answered one
+	moved    time.Time              // when the present epoch came into force here
+	wanted   time.Time              // when our operator asked for new shares; zero: not since the present epoch
+	overdue  bool                   // the alarm was raised
+	tried    uint64                 // the last attempt at the next epoch that we joined
+}
+
+// parties are the seats of the present epoch: of the record in force, or of the vault's statement before there is one.
+func (w *root) parties() []mpc.Party {
+	if c := w.book.Current(); c != nil {
+		return c.Record.Parties()
+	}
+	return w.genesis
 }
 
 // attempt is one key generation: a key id of its own, and the epochs of that key.
@@ -107,11 +126,19 @@ type attempt struct {
 	number uint64 // 0: none yet
 	keyID  [32]byte
 	book   *epoch.Book
-	finals map[engine.PartyID]*epoch.Final
+	finals map[epoch.Hash]map[engine.PartyID]*epoch.Final
+}
+
+// keepFinal adds a checked FINAL.
+func (a *attempt) keepFinal(f *epoch.Final) {
+	if a.finals[f.Record] == nil {
+		a.finals[f.Record] = map[engine.PartyID]*epoch.Final{}
+	}
+	a.finals[f.Record][f.From] = f
 }
 
 func newAttempt(w *root, number uint64) *attempt {
-	a := &attempt{number: number, book: epoch.NewBook(), finals: map[engine.PartyID]*epoch.Final{}}
+	a := &attempt{number: number, book: epoch.NewBook(), finals: map[epoch.Hash]map[engine.PartyID]*epoch.Final{}}
 	if number > 0 {
 		a.keyID = epoch.KeyID(w.ID, w.suite, number)
 	}
@@ -157,7 +184,7 @@ func (k *Keeper) open(ctx context.Context, now time.Time, v charter.Vault, r cha
 		p := mpc.Party{ID: mpc.IDOf(o.Identity), Identity: o.Identity}
 		w.names[p.ID], seats = name, append(seats, p)
 	}
-	w.parties = protocol.Seats(seats)
+	w.genesis = protocol.Seats(seats)
 	return w, k.load(ctx, w)
 }
 
@@ -192,6 +219,7 @@ type View struct {
 	Choice   statement.Statement
 	ChoiceBy map[string][]byte
 	Proofs   map[engine.PartyID]time.Time // when each share was last proved
+	Change   Change
 }
 
 // Title is the vault's name, and the suite where it has several.
@@ -249,14 +277,14 @@ func (k *Keeper) all() []*root {
 
 func (k *Keeper) view(w *root) View {
 	v := View{
-		Vault: w.Vault, Suite: w.suite, Roster: w.roster, Parties: slices.Clone(w.parties), Names: maps.Clone(w.names), Attempt: w.number, KeyID: w.keyID,
+		Vault: w.Vault, Suite: w.suite, Roster: w.roster, Parties: slices.Clone(w.parties()), Names: maps.Clone(w.names), Attempt: w.number, KeyID: w.keyID,
 		Choice: w.choice, ChoiceBy: maps.Clone(w.signed), Proofs: maps.Clone(w.proofs),
 	}
 	if w.lastErr != nil {
 		v.LastErr = w.lastErr.Error()
 	}
 	if w.published() {
-		v.Step, v.Current = StepReady, w.book.Current()
+		v.Step, v.Current, v.Change = StepReady, w.book.Current(), w.change(k.cfg.Self)
 		return v
 	}
 	v.Step, v.Waiting = w.step()
@@ -266,13 +294,13 @@ func (k *Keeper) view(w *root) View {
 // published says whether this key gives out addresses: one final certificate, chosen by
 // all nodes of the committee.
 func (w *root) published() bool {
-	return w.book.Current() != nil && !w.choice.IsZero() && len(w.signed) == len(w.parties)
+	return w.book.Current() != nil && !w.choice.IsZero() && len(w.signed) == len(w.genesis)
 }
 
 // step says what the key's making waits for.
 func (w *root) step() (string, []string) {
 	missing := func(has func(engine.PartyID) bool) (names []string) {
-		for _, p := range w.parties {
+		for _, p := range w.genesis {
 			if !has(p.ID) {
 				names = append(names, w.names[p.ID])
 			}
@@ -290,7 +318,7 @@ func (w *root) step() (string, []string) {
 	case !pending[0].Tested:
 		return "test signature", nil
 	default:
-		return "FINAL", missing(func(id engine.PartyID) bool { return w.finals[id] != nil })
+		return "FINAL", missing(func(id engine.PartyID) bool { return w.finals[pending[0].Record.Hash()][id] != nil })
 	}
 }
 

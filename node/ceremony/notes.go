@@ -123,13 +123,14 @@ func (k *Keeper) takeFinal(ctx context.Context, now time.Time, raw []byte, write
 	if err := f.Check(p.Record, p.Cert.Hash()); err != nil {
 		return err
 	}
-	if old := a.finals[f.From]; old != nil && old.Record == f.Record {
+	if a.finals[f.Record][f.From] != nil {
 		return outbox.ErrOld // one is enough, in whatever bytes
 	}
 	if err := write(k.finalEntry(now, w, a, f)); err != nil {
 		return err
 	}
-	a.finals[f.From], w.proofs[f.From] = f, now
+	a.keepFinal(f)
+	w.proofs[f.From] = now
 	return k.assemble(ctx, now, w, a)
 }
 
@@ -167,8 +168,14 @@ func (k *Keeper) takeFinalCert(ctx context.Context, now time.Time, raw []byte, w
 		return err
 	}
 	r := f.Record
-	if !sameParties(r.Parties(), w.parties) || r.Threshold != w.Threshold || r.Suite != w.suite || r.Epoch != 0 {
+	if r.Suite != w.suite || r.Epoch == 0 && (!sameParties(r.Parties(), w.genesis) || r.Threshold != w.Threshold) {
 		return fmt.Errorf("final certificate of vault %s: committee, threshold or suite is not the vault's", w.title())
+	}
+	// Who carries a certificate could spoil the old committee's words in it, and no chain would hold with it.
+	if c := a.book.Current(); c != nil && c.Record.Hash() == r.Prev {
+		if err := f.CheckOlds(c.Record); err != nil {
+			return err
+		}
 	}
 	return k.adopt(ctx, now, w, a, f, write)
 }
@@ -186,10 +193,13 @@ func (k *Keeper) takeChoice(now time.Time, raw []byte, operator string, sig []by
 	if err != nil {
 		return err
 	}
+	if w.choice.ID() == s.ID() && bytes.Equal(w.signed[operator], sig) {
+		return outbox.ErrOld
+	}
 	if a.book.Current() == nil {
 		return fmt.Errorf("%w: vault %s has no final certificate here yet", outbox.ErrLater, w.title())
 	}
-	want, err := w.wanted(a)
+	want, err := w.keyStatement(a)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package ceremony
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,6 +25,9 @@ const (
 	kindAttempt = "attempt" // attempt/<vault>/<suite>: number of the last key generation, 8 bytes
 	kindEpoch   = "epoch"   // epoch/<key>/<eh>/<row>: what a ceremony keeps; secret rows are sealed
 	kindCurrent = "current" // current/<key>: final certificate in force
+	kindLink    = "link"    // link/<key>/<epoch>/<eh>: every final certificate that was in force here
+	kindMoved   = "moved"   // moved/<key>: since when the one in force is, Unix time, 8 bytes
+	kindWanted  = "wanted"  // wanted/<key>: when our operator asked for new shares, Unix time, 8 bytes
 	kindGone    = "gone"    // gone/<key>/<eh>: given up (1) or erased (2), for ever
 	kindFinal   = "final"   // final/<key>/<eh>/<party>: a member's FINAL
 	kindProved  = "proved"  // proved/<key>/<party>: when the share was last proved, Unix time, 8 bytes
@@ -32,6 +36,7 @@ const (
 
 	rowCert   = "cert"
 	rowTested = "tested"
+	rowBegun  = "begun" // when we joined the ceremony that made it, Unix time, 8 bytes
 )
 
 func epochKey(key [32]byte, eh epoch.Hash, row string) string {
@@ -116,104 +121,153 @@ func (k *Keeper) load(ctx context.Context, w *root) error {
 }
 
 func (k *Keeper) loadAttempt(ctx context.Context, w *root, a *attempt) error {
-	if err := k.loadCurrent(ctx, a); err != nil {
+	var kept epoch.Kept
+	var err error
+	if kept.Current, err = k.loadCurrent(ctx, a); err != nil {
 		return err
 	}
-	if err := k.loadRecords(ctx, a); err != nil {
+	if kept.Gone, err = k.loadGone(ctx, a); err != nil {
 		return err
 	}
-	return k.loadFinals(ctx, a)
-}
-
-func (k *Keeper) loadCurrent(ctx context.Context, a *attempt) error {
-	it, err := k.cfg.Journal.Store().Get(ctx, store.Key(kindCurrent, store.ID(a.keyID[:])))
-	if errors.Is(err, store.ErrNotFound) {
+	if err := k.loadFinals(ctx, a); err != nil {
+		return err
+	}
+	if kept.Pending, err = k.loadRecords(ctx, a, kept); err != nil {
+		return err
+	}
+	book, erase, err := epoch.Restore(kept)
+	if err != nil {
+		return err
+	}
+	a.book = book
+	if len(erase) == 0 {
 		return nil
 	}
+	var e journal.Entry
+	for _, eh := range erase {
+		e.Add(k.goneEntry(time.Now(), w, a, eh, epoch.Erased))
+	}
+	return k.cfg.Journal.Write(ctx, e)
+}
+
+func (k *Keeper) loadCurrent(ctx context.Context, a *attempt) (*epoch.FinalCert, error) {
+	it, err := k.cfg.Journal.Store().Get(ctx, store.Key(kindCurrent, store.ID(a.keyID[:])))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
 	if err != nil {
-		return fmt.Errorf("read the final certificate: %w", err)
+		return nil, fmt.Errorf("read the final certificate: %w", err)
 	}
 	f, err := epoch.DecodeFinalCert(it.Value)
 	if err != nil {
-		return fmt.Errorf("read the final certificate: %w", err)
+		return nil, fmt.Errorf("read the final certificate: %w", err)
 	}
-	a.book.Adopt(f)
-	return nil
+	return f, nil
 }
 
-// loadRecords rebuilds the pending part of the book.
-func (k *Keeper) loadRecords(ctx context.Context, a *attempt) error {
-	st := k.cfg.Journal.Store()
-	prefix := store.Prefix(kindEpoch, store.ID(a.keyID[:]))
-	items, err := st.Range(ctx, prefix, "", store.MaxLimit)
+func (k *Keeper) loadGone(ctx context.Context, a *attempt) (map[epoch.Hash]epoch.Departure, error) {
+	gone := map[epoch.Hash]epoch.Departure{}
+	prefix := store.Prefix(kindGone, store.ID(a.keyID[:]))
+	err := k.each(ctx, prefix, func(name string, value []byte) error {
+		eh, err := hex.DecodeString(name)
+		if err != nil || len(eh) != 32 || len(value) != 1 {
+			return fmt.Errorf("row %q is malformed", name)
+		}
+		gone[epoch.Hash(eh)] = epoch.Departure(value[0])
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("read records: %w", err)
+		return nil, fmt.Errorf("read what was given up: %w", err)
 	}
+	return gone, nil
+}
+
+// each reads every row below a prefix; name is what follows it.
+func (k *Keeper) each(ctx context.Context, prefix string, do func(name string, value []byte) error) error {
+	for after := ""; ; {
+		items, err := k.cfg.Journal.Store().Range(ctx, prefix, after, store.MaxLimit)
+		if err != nil {
+			return err
+		}
+		for _, it := range items {
+			if err := do(strings.TrimPrefix(it.Key, prefix), it.Value); err != nil {
+				return err
+			}
+			after = it.Key
+		}
+		if len(items) < store.MaxLimit {
+			return nil
+		}
+	}
+}
+
+// loadRecords reads what is neither in force nor gone.
+func (k *Keeper) loadRecords(ctx context.Context, a *attempt, kept epoch.Kept) (pending []epoch.Pending, err error) {
 	rows := map[string]map[string][]byte{}
-	for _, it := range items {
-		eh, row, _ := strings.Cut(strings.TrimPrefix(it.Key, prefix), "/")
+	err = k.each(ctx, store.Prefix(kindEpoch, store.ID(a.keyID[:])), func(name string, value []byte) error {
+		eh, row, _ := strings.Cut(name, "/")
 		if rows[eh] == nil {
 			rows[eh] = map[string][]byte{}
 		}
-		rows[eh][row] = it.Value
+		rows[eh][row] = value
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read records: %w", err)
 	}
 	for eh, have := range rows {
 		r, err := epoch.Decode(have[protocol.RowRecord])
 		if err != nil {
-			return fmt.Errorf("record %.12s: %w", eh, err)
+			return nil, fmt.Errorf("record %.12s: %w", eh, err)
 		}
 		h := r.Hash()
-		gone, err := st.Get(ctx, store.Key(kindGone, store.ID(a.keyID[:]), store.ID(h[:])))
-		if err == nil && len(gone.Value) == 1 {
-			continue
-		} else if !errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("record %v: read whether it was given up: %w", h, err)
-		}
-		if c := a.book.Current(); c != nil && c.Record.Hash() == h {
+		_, left := kept.Gone[h]
+		if left || kept.Current != nil && kept.Current.Record.Hash() == h {
 			continue
 		}
-		if err := a.book.Prepare(r); err != nil {
-			return err
-		}
+		p := epoch.Pending{Record: r, Tested: have[rowTested] != nil, Final: a.finals[h][k.cfg.Self]}
 		if raw := have[rowCert]; raw != nil {
-			c, err := epoch.DecodeCert(raw)
-			if err == nil {
-				err = a.book.Certify(c)
-			}
-			if err != nil {
-				return fmt.Errorf("record %v: %w", h, err)
+			if p.Cert, err = epoch.DecodeCert(raw); err != nil {
+				return nil, fmt.Errorf("record %v: %w", h, err)
 			}
 		}
-		if have[rowTested] != nil {
-			if err := a.book.Tested(h); err != nil {
-				return err
-			}
+		pending = append(pending, p)
+	}
+	return pending, nil
+}
+
+func (k *Keeper) loadFinals(ctx context.Context, a *attempt) error {
+	clear(a.finals)
+	err := k.each(ctx, store.Prefix(kindFinal, store.ID(a.keyID[:])), func(_ string, value []byte) error {
+		f, err := epoch.DecodeFinal(value)
+		if err == nil {
+			a.keepFinal(f)
 		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read FINALs: %w", err)
 	}
 	return nil
 }
 
-func (k *Keeper) loadFinals(ctx context.Context, a *attempt) error {
-	items, err := k.cfg.Journal.Store().Range(ctx, store.Prefix(kindFinal, store.ID(a.keyID[:])), "", store.MaxLimit)
-	if err != nil {
-		return fmt.Errorf("read FINALs: %w", err)
+// moment reads a row of 8 bytes, Unix time; zero if there is none.
+func (k *Keeper) moment(ctx context.Context, key string) (time.Time, error) {
+	it, err := k.cfg.Journal.Store().Get(ctx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return time.Time{}, nil
 	}
-	for _, it := range items {
-		f, err := epoch.DecodeFinal(it.Value)
-		if err != nil {
-			return fmt.Errorf("read FINALs: %w", err)
-		}
-		for _, p := range a.book.Pending() {
-			if p.Record.Hash() != f.Record {
-				continue
-			}
-			a.finals[f.From] = f
-			if f.From == k.cfg.Self {
-				p.Final = f
-			}
-		}
+	if err != nil || len(it.Value) != 8 {
+		return time.Time{}, fmt.Errorf("read row %q: %w", key, errors.Join(err))
 	}
-	return nil
+	return time.Unix(int64(binary.BigEndian.Uint64(it.Value)), 0).UTC(), nil
+}
+
+func wantedKey(key [32]byte) string { return store.Key(kindWanted, store.ID(key[:])) }
+
+// begun is when we joined the ceremony that made a record; zero if another party's certificate alone brought us here.
+func (k *Keeper) begun(ctx context.Context, key [32]byte, eh epoch.Hash) (time.Time, error) {
+	return k.moment(ctx, epochKey(key, eh, rowBegun))
 }
 
 func (k *Keeper) loadChoice(ctx context.Context, w *root) error {
@@ -245,21 +299,26 @@ func (k *Keeper) loadChoice(ctx context.Context, w *root) error {
 	return nil
 }
 
-func (k *Keeper) loadProofs(ctx context.Context, w *root) error {
-	for _, p := range w.parties {
+func (k *Keeper) loadProofs(ctx context.Context, w *root) (err error) {
+	if w.moved, err = k.moment(ctx, store.Key(kindMoved, store.ID(w.keyID[:]))); err != nil {
+		return err
+	}
+	if w.wanted, err = k.moment(ctx, wantedKey(w.keyID)); err != nil {
+		return err
+	}
+	for _, p := range w.parties() {
 		if it, err := k.cfg.Journal.Store().Get(ctx, checksKey(w.ID, p.ID)); err == nil && len(it.Value) == 1 {
 			w.checks[p.ID] = int(it.Value[0])
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return fmt.Errorf("read failed set-ups: %w", err)
 		}
-		it, err := k.cfg.Journal.Store().Get(ctx, provedKey(w.keyID, p.ID))
-		if errors.Is(err, store.ErrNotFound) {
-			continue
+		at, err := k.moment(ctx, provedKey(w.keyID, p.ID))
+		if err != nil {
+			return err
 		}
-		if err != nil || len(it.Value) != 8 {
-			return fmt.Errorf("read when shares were proved: %w", errors.Join(err))
+		if !at.IsZero() {
+			w.proofs[p.ID] = at
 		}
-		w.proofs[p.ID] = time.Unix(int64(binary.BigEndian.Uint64(it.Value)), 0).UTC()
 	}
 	return nil
 }

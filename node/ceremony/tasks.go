@@ -34,6 +34,8 @@ func (k *Keeper) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*sessi
 		return k.admitKeygen(now, s)
 	case protocol.ProtocolTest:
 		return k.admitTest(ctx, now, s)
+	case protocol.ProtocolRefresh:
+		return k.admitRefresh(ctx, now, s)
 	}
 	return nil, fmt.Errorf("protocol %q is not known here", s.Protocol)
 }
@@ -70,7 +72,7 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 		return nil, fmt.Errorf("key %x belongs to no vault that this node's officer accepted, or to an old attempt", s.KeyID[:6])
 	case number <= w.number:
 		return nil, fmt.Errorf("vault %s: attempt %d is over", w.title(), number)
-	case s.Suite != w.suite || s.Threshold != w.Threshold || !sameParties(s.Parties, w.parties) || s.Epoch != [32]byte{}:
+	case s.Suite != w.suite || s.Threshold != w.Threshold || !sameParties(s.Parties, w.genesis) || s.Epoch != [32]byte{}:
 		return nil, fmt.Errorf("vault %s: the setup's suite, threshold, committee or epoch is not the vault's", w.title())
 	case w.hasKey():
 		return nil, fmt.Errorf("vault %s has a key", w.title())
@@ -89,7 +91,7 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 	for _, a := range w.sorted() {
 		for _, p := range a.book.Pending() {
 			if eh := p.Record.Hash(); p.Final == nil {
-				e.Add(k.dropEntry(now, w, a, eh))
+				e.Add(k.goneEntry(now, w, a, eh, epoch.Dropped))
 				dropped = append(dropped, func() error { return a.book.Drop(eh) })
 			}
 		}
@@ -97,7 +99,7 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 	e.Put = append(e.Put, store.Entry{Key: attemptKey(w), Value: binary.BigEndian.AppendUint64(nil, number)})
 	e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindSession, Time: now, Vault: w.ID, ID: s.Hash()})
 	w.joining = true
-	t := k.keygenTask(w, s, number)
+	t := k.makingTask(now, w, s, fmt.Sprintf("keygen of vault %s, attempt %d", w.title(), number), protocol.Keygen)
 	t.Admit = e
 	t.Admitted = func() {
 		k.mu.Lock()
@@ -133,25 +135,33 @@ func (w *root) sorted() []*attempt {
 	return as
 }
 
-// dropEntry gives a record up for ever: its mark, and its secrets gone.
-func (k *Keeper) dropEntry(now time.Time, w *root, a *attempt, eh epoch.Hash) journal.Entry {
-	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: tlog.KindDrop, Time: now, Vault: w.ID, ID: eh}}}
-	e.Put = []store.Entry{{Key: store.Key(kindGone, store.ID(a.keyID[:]), store.ID(eh[:])), Value: []byte{byte(epoch.Dropped)}}}
+// goneEntry ends a record for ever: its mark, and its secrets gone.
+func (k *Keeper) goneEntry(now time.Time, w *root, a *attempt, eh epoch.Hash, how epoch.Departure) journal.Entry {
+	kind := tlog.KindDrop
+	if how == epoch.Erased {
+		kind = tlog.KindErase
+	}
+	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: kind, Time: now, Vault: w.ID, ID: eh}}}
+	e.Put = []store.Entry{{Key: store.Key(kindGone, store.ID(a.keyID[:]), store.ID(eh[:])), Value: []byte{byte(how)}}}
 	e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowShare))
-	for _, p := range w.parties {
-		if p.ID != k.cfg.Self {
-			e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowPair(p.ID)))
+	for id := range w.names {
+		if id != k.cfg.Self {
+			e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowPair(id)))
 		}
 	}
+	slices.Sort(e.Delete)
 	return e
 }
 
-func (k *Keeper) keygenTask(w *root, s *mpc.Setup, number uint64) *session.Task {
+// makingTask is a ceremony that makes shares: it keeps what it made before PREP leaves, and reads it back. first makes its
+// machine's first stage.
+func (k *Keeper) makingTask(now time.Time, w *root, s *mpc.Setup, title string, first func(protocol.Seat) (engine.Stage[protocol.Prepared], error)) *session.Task {
 	var saved *epoch.Record
+	begun := binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))
 	return &session.Task{
-		Timeout: keygenTimeout, Title: fmt.Sprintf("keygen of vault %s, attempt %d", w.title(), number),
+		Timeout: keygenTimeout, Title: title,
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
-			stage, err := protocol.Keygen(seat)
+			stage, err := first(seat)
 			if err != nil {
 				return nil, err
 			}
@@ -173,9 +183,10 @@ func (k *Keeper) keygenTask(w *root, s *mpc.Setup, number uint64) *session.Task 
 				}
 			}
 			if saved == nil {
-				return journal.Entry{}, errors.New("keygen keeps no record")
+				return journal.Entry{}, errors.New("the ceremony keeps no record")
 			}
-			_, e, err := k.keep(s.KeyID, rows)
+			eh, e, err := k.keep(s.KeyID, rows)
+			e.Put = append(e.Put, store.Entry{Key: epochKey(s.KeyID, eh, rowBegun), Value: begun})
 			e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindRecord, Time: now, Vault: w.ID, ID: saved.Hash()})
 			return e, err
 		},
@@ -201,7 +212,7 @@ func (k *Keeper) keygenTask(w *root, s *mpc.Setup, number uint64) *session.Task 
 func (k *Keeper) ended(ctx context.Context, w *root, s *mpc.Setup, now time.Time, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if s.Protocol == protocol.ProtocolKeygen {
+	if s.Protocol != protocol.ProtocolTest {
 		w.joining = false
 	}
 	if w.keyID != s.KeyID {
@@ -247,7 +258,7 @@ func (k *Keeper) countChecks(ctx context.Context, w *root, peers []engine.PartyI
 
 // blamed names a peer with whom set-up failed too often.
 func (w *root) blamed() error {
-	for _, p := range w.parties {
+	for _, p := range w.parties() {
 		if w.checks[p.ID] >= maxChecks {
 			return fmt.Errorf("vault %s: pair set-up with %s failed %d times: it is to blame; make the vault anew without it, or once its operator has found the cause", w.title(), w.names[p.ID], w.checks[p.ID])
 		}
@@ -283,28 +294,23 @@ func (k *Keeper) admitTest(ctx context.Context, now time.Time, s *mpc.Setup) (*s
 	if err != nil {
 		return nil, err
 	}
-	if err := k.cfg.Fit(ctx, now, s); err != nil {
+	p, err := a.book.MayTest(epoch.Hash(s.Epoch))
+	if err != nil {
+		return nil, fmt.Errorf("vault %s: %w", w.title(), err)
+	}
+	if err := k.cfg.Fit(ctx, now, s, protocol.PairKey(p.Record, s.Protocol)); err != nil {
 		return nil, err
 	}
-	for _, p := range a.book.Pending() {
-		if p.Record.Hash() != epoch.Hash(s.Epoch) {
-			continue
-		}
-		if p.Cert == nil {
-			return nil, fmt.Errorf("vault %s: record %v is not certified here yet", w.title(), p.Record.Hash())
-		}
-		if !sameParties(s.Parties, p.Record.Parties()) {
-			return nil, fmt.Errorf("vault %s: a test needs all members of record %v", w.title(), p.Record.Hash())
-		}
-		return k.testTask(w, a, p.Record, s), nil
+	if !sameParties(s.Parties, p.Record.Parties()) {
+		return nil, fmt.Errorf("vault %s: a test needs all members of record %v", w.title(), p.Record.Hash())
 	}
-	return nil, fmt.Errorf("vault %s: record %x is not pending here", w.title(), s.Epoch[:6])
+	return k.testTask(w, a, p.Record, s), nil
 }
 
 func (k *Keeper) testTask(w *root, a *attempt, r *epoch.Record, s *mpc.Setup) *session.Task {
 	var keys *protocol.Keys
 	return &session.Task{
-		Timeout: testTimeout, Title: fmt.Sprintf("test signature of vault %s", w.title()),
+		Timeout: testTimeout, Title: fmt.Sprintf("test signature of vault %s", w.title()), Pairs: protocol.PairKey(r, s.Protocol),
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
 			var err error
 			if keys, err = k.loadKeys(context.Background(), r); err != nil {

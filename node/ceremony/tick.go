@@ -2,6 +2,7 @@ package ceremony
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -40,11 +41,11 @@ func (k *Keeper) Tick(ctx context.Context, now time.Time, busy func(key [32]byte
 }
 
 func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32]byte) bool) (*mpc.Setup, error) {
-	if w.published() || w.joining || busy(w.keyID) {
+	if w.joining || busy(w.keyID) {
 		return nil, nil
 	}
 	for _, a := range w.sorted() {
-		if a.book.Current() != nil {
+		if a.book.Current() != nil && !w.published() {
 			return nil, k.choose(ctx, now, w, a)
 		}
 		if err := k.assemble(ctx, now, w, a); err != nil {
@@ -53,7 +54,7 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 	}
 	pending := w.book.Pending()
 	if len(pending) == 0 {
-		return k.anew(now, w), nil
+		return k.beginNext(ctx, now, w)
 	}
 	p := pending[0]
 	switch eh := p.Record.Hash(); {
@@ -62,17 +63,25 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 		return nil, k.drop(ctx, now, w, w.attempt, eh)
 	case p.Cert == nil:
 		return nil, nil
-	case !p.Tested && k.mayOpen(now, w):
-		return w.setup(now, protocol.ProtocolTest, w.keyID, eh), nil
+	case !p.Tested && k.mayOpen(now, w, p.Record.Parties()):
+		return w.setup(now, protocol.ProtocolTest, w.keyID, eh, p.Record.Threshold, p.Record.Parties()), nil
 	case !p.Tested:
 		return nil, nil
 	case p.Final == nil:
 		return nil, k.final(ctx, now, w, w.attempt, p)
 	case now.Sub(w.since) > finalPatience:
 		// Somebody withholds FINAL, or gave the record up: a new attempt beside it.
-		return k.anew(now, w), nil
+		return k.beginNext(ctx, now, w)
 	}
 	return nil, nil
+}
+
+// beginNext opens what comes after the last attempt: a key, or new shares of it where they are due.
+func (k *Keeper) beginNext(ctx context.Context, now time.Time, w *root) (*mpc.Setup, error) {
+	if !w.published() {
+		return k.anew(now, w), nil
+	}
+	return k.refresh(ctx, now, w)
 }
 
 // anew opens the next attempt, if it is our turn and nobody is held to blame.
@@ -81,17 +90,17 @@ func (k *Keeper) anew(now time.Time, w *root) *mpc.Setup {
 		w.lastErr = err
 		return nil
 	}
-	if w.number >= maxAttempts || !k.mayOpen(now, w) {
+	if w.number >= maxAttempts || !k.mayOpen(now, w, w.genesis) {
 		return nil
 	}
-	return w.setup(now, protocol.ProtocolKeygen, epoch.KeyID(w.ID, w.suite, w.number+1), epoch.Hash{})
+	return w.setup(now, protocol.ProtocolKeygen, epoch.KeyID(w.ID, w.suite, w.number+1), epoch.Hash{}, w.Threshold, w.genesis)
 }
 
-// mayOpen says whether it is our turn: all members are there, the lowest index opens at
+// mayOpen says whether it is our turn: all parties are there, the lowest index opens at
 // once, each next one 5 s later.
-func (k *Keeper) mayOpen(now time.Time, w *root) bool {
+func (k *Keeper) mayOpen(now time.Time, w *root, parties []mpc.Party) bool {
 	rank := 0
-	for i, p := range w.parties {
+	for i, p := range parties {
 		switch {
 		case p.ID == k.cfg.Self:
 			rank = i
@@ -109,10 +118,10 @@ func (k *Keeper) mayOpen(now time.Time, w *root) bool {
 	return !now.Before(from.Add(time.Duration(rank) * turn))
 }
 
-func (w *root) setup(now time.Time, protocolName string, key [32]byte, eh epoch.Hash) *mpc.Setup {
+func (w *root) setup(now time.Time, protocolName string, key [32]byte, eh epoch.Hash, threshold int, parties []mpc.Party) *mpc.Setup {
 	return &mpc.Setup{
-		Protocol: protocolName, Suite: w.suite, KeyID: key, Epoch: eh, Threshold: w.Threshold,
-		Parties: w.parties, NotAfter: now.Add(setupLife).UTC().Truncate(time.Second),
+		Protocol: protocolName, Suite: w.suite, KeyID: key, Epoch: eh, Threshold: threshold,
+		Parties: parties, NotAfter: now.Add(setupLife).UTC().Truncate(time.Second),
 	}
 }
 
@@ -122,7 +131,7 @@ func (k *Keeper) drop(ctx context.Context, now time.Time, w *root, a *attempt, e
 	if err := a.book.MayDrop(eh); err != nil {
 		return err
 	}
-	if err := k.cfg.Journal.Write(ctx, k.dropEntry(now, w, a, eh)); err != nil {
+	if err := k.cfg.Journal.Write(ctx, k.goneEntry(now, w, a, eh, epoch.Dropped)); err != nil {
 		return err
 	}
 	return a.book.Drop(eh)
@@ -146,7 +155,8 @@ func (k *Keeper) final(ctx context.Context, now time.Time, w *root, a *attempt, 
 	if err := k.cfg.Post(ctx, now, k.finalEntry(now, w, a, f), outbox.Note{Kind: NoteFinal, Fields: [][]byte{f.Encode()}}); err != nil {
 		return err
 	}
-	p.Final, a.finals[f.From], w.proofs[f.From], w.since = f, f, now, now
+	a.keepFinal(f)
+	p.Final, w.proofs[f.From], w.since = f, now, now
 	return k.assemble(ctx, now, w, a)
 }
 
@@ -159,46 +169,77 @@ func (k *Keeper) finalEntry(now time.Time, w *root, a *attempt, f *epoch.Final) 
 	return e
 }
 
-// assemble makes the final certificate once all FINALs are there: only it moves us.
+// assemble makes the final certificate of whatever record has all its FINALs: only it moves us.
 func (k *Keeper) assemble(ctx context.Context, now time.Time, w *root, a *attempt) error {
-	pending := a.book.Pending()
-	if len(pending) == 0 || pending[0].Cert == nil {
-		return nil
-	}
-	f := &epoch.FinalCert{Record: pending[0].Record, Cert: pending[0].Cert}
-	for _, m := range f.Record.Members {
-		final := a.finals[m.ID]
-		if final == nil || final.Record != f.Record.Hash() {
-			return nil
+	for _, p := range a.book.Pending() {
+		f := &epoch.FinalCert{Record: p.Record, Cert: p.Cert}
+		finals := a.finals[p.Record.Hash()]
+		for _, m := range p.Record.Members {
+			if final := finals[m.ID]; final != nil {
+				f.Finals = append(f.Finals, final)
+			}
 		}
-		f.Finals = append(f.Finals, final)
+		if p.Cert == nil || len(f.Finals) < len(p.Record.Members) {
+			continue
+		}
+		checked, err := epoch.DecodeFinalCert(f.Encode())
+		if err != nil {
+			return err
+		}
+		n := outbox.Note{Kind: NoteFinalCert, Fields: [][]byte{checked.Encode()}}
+		return k.adopt(ctx, now, w, a, checked, func(e journal.Entry) error { return k.cfg.Post(ctx, now, e, n) })
 	}
-	checked, err := epoch.DecodeFinalCert(f.Encode())
-	if err != nil {
-		return err
-	}
-	n := outbox.Note{Kind: NoteFinalCert, Fields: [][]byte{checked.Encode()}}
-	return k.adopt(ctx, now, w, a, checked, func(e journal.Entry) error { return k.cfg.Post(ctx, now, e, n) })
+	return nil
 }
 
-// adopt lets the book decide on a final certificate and keeps what it decided: a certificate
-// that the book refuses never replaces the one in the store.
+// adopt lets the book decide on a final certificate, and keeps what it decided together with the end of all that is
+// lower: a certificate that the book refuses never replaces the one in the store (protocols.md 1.5 step 4).
 func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, f *epoch.FinalCert, write func(journal.Entry) error) error {
-	if _, moved := a.book.Adopt(f); !moved {
+	erase, moved := a.book.Adopt(f)
+	if !moved {
 		return outbox.ErrOld
 	}
-	if err := write(k.currentEntry(now, w, a, f)); err != nil {
+	e, healed, err := k.currentEntry(ctx, now, w, a, f, erase)
+	if err == nil {
+		err = write(e)
+	}
+	if err != nil {
 		// The book is ahead of the store: read it back.
 		return errors.Join(err, k.load(ctx, w))
+	}
+	healed()
+	w.moved, w.since, w.fails, w.lastErr, w.overdue, w.tried = now, now, 0, nil, false, 0
+	if f.Record.Epoch > 0 {
+		w.wanted = time.Time{}
+		return nil
 	}
 	return k.choose(ctx, now, w, a)
 }
 
-func (k *Keeper) currentEntry(now time.Time, w *root, a *attempt, f *epoch.FinalCert) journal.Entry {
-	return journal.Entry{
-		Batch:  store.Batch{Put: []store.Entry{{Key: store.Key(kindCurrent, store.ID(a.keyID[:])), Value: f.Encode()}}},
+func (k *Keeper) currentEntry(ctx context.Context, now time.Time, w *root, a *attempt, f *epoch.FinalCert, erase []epoch.Hash) (journal.Entry, func(), error) {
+	eh := f.Record.Hash()
+	e := journal.Entry{
+		Batch: store.Batch{Put: []store.Entry{
+			{Key: store.Key(kindCurrent, store.ID(a.keyID[:])), Value: f.Encode()},
+			{Key: store.Key(kindLink, store.ID(a.keyID[:]), store.Number(f.Record.Epoch), store.ID(eh[:])), Value: f.Encode()},
+			{Key: store.Key(kindMoved, store.ID(a.keyID[:])), Value: binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))},
+		}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindFinalCert, Time: now, Vault: w.ID, ID: f.Sum()}},
 	}
+	for _, lower := range erase {
+		e.Add(k.goneEntry(now, w, a, lower, epoch.Erased))
+	}
+	if f.Record.Epoch == 0 {
+		return e, func() {}, nil
+	}
+	e.Delete = append(e.Delete, wantedKey(a.keyID))
+	begun, err := k.begun(ctx, a.keyID, eh)
+	if err != nil {
+		return e, nil, err
+	}
+	healing, healed := k.cfg.Heal(a.keyID, begun)
+	e.Add(journal.Entry{Batch: healing})
+	return e, healed, nil
 }
 
 // choose signs, once per suite of a vault, that this key is the one that the vault publishes. Our share
@@ -212,7 +253,7 @@ func (k *Keeper) choose(ctx context.Context, now time.Time, w *root, a *attempt)
 		return fmt.Errorf("the key is not chosen, since our share of it does not load: %w", err)
 	}
 	keys.Wipe()
-	s, err := w.wanted(a)
+	s, err := w.keyStatement(a)
 	if err != nil {
 		return err
 	}
@@ -232,8 +273,8 @@ func (k *Keeper) choose(ctx context.Context, now time.Time, w *root, a *attempt)
 	return nil
 }
 
-// wanted is the key statement that follows from what is in force here.
-func (w *root) wanted(a *attempt) (statement.Statement, error) {
+// keyStatement is the choice of the key that follows from what is in force here.
+func (w *root) keyStatement(a *attempt) (statement.Statement, error) {
 	f := a.book.Current()
 	return charter.KeyChoice{
 		Charter: w.Charter, Vault: w.ID, Key: a.keyID, Attempt: a.number, Suite: w.suite,
@@ -284,5 +325,5 @@ func (k *Keeper) ProveAll(ctx context.Context, now time.Time, vault statement.ID
 }
 
 func (w *root) member(id engine.PartyID) bool {
-	return slices.ContainsFunc(w.parties, func(p mpc.Party) bool { return p.ID == id })
+	return slices.ContainsFunc(w.genesis, func(p mpc.Party) bool { return p.ID == id })
 }

@@ -51,7 +51,7 @@ type Config struct {
 	Vault func(statement.ID) []ceremony.View
 	Keys  func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
 	// Fit refuses a setup with a burned pair, a quarantined party or a failing key.
-	Fit func(context.Context, time.Time, *mpc.Setup) error
+	Fit func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error
 	// Unfit lists the parties with whom a key cannot be used.
 	Unfit     func(context.Context, [32]byte) (map[engine.PartyID]bool, error)
 	Reachable func(engine.PartyID) bool

@@ -194,7 +194,7 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	if err := protocol.CheckSigners(protocol.Seat{Setup: s, Self: d.cfg.Self}, r); err != nil {
 		return nil, err
 	}
-	if err := d.cfg.Fit(ctx, now, s); err != nil {
+	if err := d.cfg.Fit(ctx, now, s, protocol.PairKey(r, s.Protocol)); err != nil {
 		return nil, err
 	}
 	var names []string
@@ -221,7 +221,7 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, keys *protocol.Keys,
 			defer f.mu.Unlock()
 			f.admitting = false
 		},
-		Standing: ceremony.Standing(v.Current), Hedge: secret.New(keys.Share.Bytes()), Timeout: signTimeout,
+		Standing: ceremony.Standing(v.Current), Pairs: protocol.PairKey(v.Current.Record, s.Protocol), Hedge: secret.New(keys.Share.Bytes()), Timeout: signTimeout,
 		Title: fmt.Sprintf("sign intent %s of vault %s", f.stmt.ID().Short(), v.Vault.Name), Admit: admit,
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
 			stage, err := protocol.Sign(seat, keys, f.payload.message())

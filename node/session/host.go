@@ -31,6 +31,9 @@ type Task struct {
 	Hedge    secret.Bytes  // our share, or empty: goes into the session's coins
 	Timeout  time.Duration // from our Join on
 	Title    string        // for people: "sign intent 1a2b3c4d of vault treasury"
+	// Pairs names the key whose pairs the session uses: nothing goes on once one of them is burned. Zero: it
+	// uses none that exist yet.
+	Pairs [32]byte
 
 	// Admit is written durably together with the mark that this setup was seen, before our
 	// Join leaves.

@@ -21,12 +21,12 @@ import (
 type pairs struct {
 	mu    sync.Mutex
 	locks map[engine.Token]*sync.Mutex
-	flags map[engine.Token]bool
+	flags map[engine.Token]time.Time // when it was burned
 }
 
 // load reads the flags: a burn survives restarts.
 func (p *pairs) load(ctx context.Context, s store.Store) error {
-	p.locks, p.flags = map[engine.Token]*sync.Mutex{}, map[engine.Token]bool{}
+	p.locks, p.flags = map[engine.Token]*sync.Mutex{}, map[engine.Token]time.Time{}
 	prefix := store.Prefix(store.KindBurn)
 	for after := ""; ; {
 		items, err := s.Range(ctx, prefix, after, store.MaxLimit)
@@ -38,7 +38,12 @@ func (p *pairs) load(ctx context.Context, s store.Store) error {
 			if err != nil {
 				return fmt.Errorf("read burned pairs: row %q: %w", it.Key, err)
 			}
-			p.flags[t], after = true, it.Key
+			when, _, _ := strings.Cut(string(it.Value), " ")
+			at, err := time.Parse(time.RFC3339, when)
+			if err != nil {
+				return fmt.Errorf("read burned pairs: row %q: %w", it.Key, err)
+			}
+			p.flags[t], after = at, it.Key
 		}
 		if len(items) < store.MaxLimit {
 			return nil
@@ -92,18 +97,65 @@ func (p *pairs) burned(tokens []engine.Token) (engine.Token, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range tokens {
-		if p.flags[t] {
+		if _, burned := p.flags[t]; burned {
 			return t, true
 		}
 	}
 	return engine.Token{}, false
 }
 
-func (p *pairs) set(tokens []engine.Token) {
+func (p *pairs) set(tokens []engine.Token, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range tokens {
-		p.flags[t] = true
+		p.flags[t] = now
+	}
+}
+
+// kindBurns counts the burns of a pair over all epochs: burns/<keyID>/<peer>, 1 byte. A second one with the
+// same peer is no accident (protocols.md 1.3).
+const kindBurns = "burns"
+
+func burnsKey(key [32]byte, peer engine.PartyID) string {
+	return store.Key(kindBurns, store.ID(key[:]), store.ID(peer[:]))
+}
+
+// Burns is how often the pair with a peer was burned, over all epochs of a key.
+func (h *Host) Burns(ctx context.Context, key [32]byte, peer engine.PartyID) (int, error) {
+	it, err := h.cfg.Journal.Store().Get(ctx, burnsKey(key, peer))
+	if errors.Is(err, store.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil || len(it.Value) != 1 {
+		return 0, fmt.Errorf("read how often the pair with %v was burned: %w", peer, errors.Join(err))
+	}
+	return int(it.Value[0]), nil
+}
+
+func (h *Host) countBurn(ctx context.Context, key [32]byte, peer engine.PartyID) (store.Entry, error) {
+	n, err := h.Burns(ctx, key, peer)
+	return store.Entry{Key: burnsKey(key, peer), Value: []byte{byte(min(n+1, 255))}}, err
+}
+
+// Heal lifts the flags of a key that are older than its refresh, by the second, as part of the transaction that moves to the
+// new epoch; done is called once that is durable (protocols.md 1.5 step 9).
+func (h *Host) Heal(key [32]byte, refreshed time.Time) (b store.Batch, done func()) {
+	h.pairs.mu.Lock()
+	defer h.pairs.mu.Unlock()
+	var healed []engine.Token
+	for t, at := range h.pairs.flags {
+		if t.Key == key && at.Truncate(time.Second).Before(refreshed) {
+			healed = append(healed, t)
+			b.Delete = append(b.Delete, store.BurnKey(t.Key[:], t.Peer[:]))
+		}
+	}
+	slices.Sort(b.Delete)
+	return b, func() {
+		h.pairs.mu.Lock()
+		defer h.pairs.mu.Unlock()
+		for _, t := range healed {
+			delete(h.pairs.flags, t)
+		}
 	}
 }
 

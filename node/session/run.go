@@ -44,8 +44,8 @@ func newRun(h *Host, s *mpc.Setup, hash [32]byte, t *Task, joining *mpc.Joining,
 		proved: map[engine.PartyID]bool{},
 	}
 	for _, p := range s.Parties {
-		if p.ID != h.cfg.Self && s.Protocol != ceremony.ProtocolKeygen {
-			r.pairs = append(r.pairs, engine.Token{Key: s.KeyID, Peer: p.ID})
+		if p.ID != h.cfg.Self && t.Pairs != [32]byte{} {
+			r.pairs = append(r.pairs, engine.Token{Key: t.Pairs, Peer: p.ID})
 		}
 	}
 	return r
@@ -274,11 +274,17 @@ func (r *run) carryOut(ctx context.Context, now time.Time, eff Effects, err erro
 // burn sets the flags in memory, then durably. A flag that cannot be kept ends the
 // process: the pair would be used again.
 func (r *run) burn(ctx context.Context, now time.Time, tokens []engine.Token) error {
-	r.host.pairs.set(tokens)
+	r.host.pairs.set(tokens, now)
 	failpoint.Hit("session-before-burn")
 	var e journal.Entry
 	for _, t := range tokens {
-		e.Put = append(e.Put, burnRow(t, r.hash, now))
+		count, err := r.host.countBurn(ctx, r.setup.KeyID, t.Peer)
+		if err != nil {
+			r.host.shut()
+			r.host.cfg.Fatal(err)
+			return err
+		}
+		e.Put = append(e.Put, burnRow(t, r.hash, now), count)
 		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindBurn, Time: now, ID: sha256.Sum256(append(t.Key[:], t.Peer[:]...))})
 	}
 	e.Reserve = true

@@ -56,10 +56,10 @@ func (e *QuarantineError) Error() string {
 var ErrTooManyFailures = errors.New("too many sessions of these signers failed within an hour without anybody to name: find out which node holds a wrong share (`ostraka doctor` on each), then wait for the hour to pass")
 
 // Fit refuses a Setup with a burned pair, a quarantined party, or too many unexplained
-// failures of its key.
-func (h *Host) Fit(ctx context.Context, now time.Time, s *mpc.Setup) error {
+// failures of its key. pairs names the key whose pairs the session will use.
+func (h *Host) Fit(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error {
 	for _, p := range s.Parties {
-		if t, burned := h.pairs.burned([]engine.Token{{Key: s.KeyID, Peer: p.ID}}); burned {
+		if t, burned := h.pairs.burned([]engine.Token{{Key: pairs, Peer: p.ID}}); burned {
 			return &BurnedError{Token: t}
 		}
 	}
@@ -94,6 +94,19 @@ func failuresOf(s *mpc.Setup) string {
 		h.Write(p.ID[:])
 	}
 	return store.Prefix(kindUnattributed, store.ID(s.KeyID[:]), store.ID(h.Sum(nil)[:8]))
+}
+
+// Pardon lifts the quarantines of a key: its operator found the cause and says so by asking for a refresh.
+func (h *Host) Pardon(ctx context.Context, key [32]byte) (b store.Batch, err error) {
+	prefix := store.Prefix(kindQuarantine, store.ID(key[:]))
+	items, err := h.cfg.Journal.Store().Range(ctx, prefix, "", store.MaxLimit)
+	if err != nil {
+		return b, fmt.Errorf("read quarantined parties: %w", err)
+	}
+	for _, it := range items {
+		b.Delete = append(b.Delete, it.Key)
+	}
+	return b, nil
 }
 
 // Unfit lists the parties with whom a key cannot be used: burned pairs, quarantine.

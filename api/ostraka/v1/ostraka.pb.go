@@ -860,6 +860,11 @@ type Root struct {
 	Epoch            []byte                 `protobuf:"bytes,9,opt,name=epoch,proto3" json:"epoch,omitempty"`                          // eh
 	EpochNumber      uint64                 `protobuf:"varint,10,opt,name=epoch_number,json=epochNumber,proto3" json:"epoch_number,omitempty"`
 	FinalCertificate []byte                 `protobuf:"bytes,11,opt,name=final_certificate,json=finalCertificate,proto3" json:"final_certificate,omitempty"`
+	Moved            string                 `protobuf:"bytes,12,opt,name=moved,proto3" json:"moved,omitempty"`      // since when the epoch is in force at this node
+	Due              string                 `protobuf:"bytes,13,opt,name=due,proto3" json:"due,omitempty"`          // when new shares are due by the vault's settings; empty: never
+	Overdue          bool                   `protobuf:"varint,14,opt,name=overdue,proto3" json:"overdue,omitempty"` // long since
+	Change           string                 `protobuf:"bytes,15,opt,name=change,proto3" json:"change,omitempty"`    // what new shares on their way wait for; empty: none are
+	ChangeWaiting    []string               `protobuf:"bytes,16,rep,name=change_waiting,json=changeWaiting,proto3" json:"change_waiting,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -967,6 +972,41 @@ func (x *Root) GetEpochNumber() uint64 {
 func (x *Root) GetFinalCertificate() []byte {
 	if x != nil {
 		return x.FinalCertificate
+	}
+	return nil
+}
+
+func (x *Root) GetMoved() string {
+	if x != nil {
+		return x.Moved
+	}
+	return ""
+}
+
+func (x *Root) GetDue() string {
+	if x != nil {
+		return x.Due
+	}
+	return ""
+}
+
+func (x *Root) GetOverdue() bool {
+	if x != nil {
+		return x.Overdue
+	}
+	return false
+}
+
+func (x *Root) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
+}
+
+func (x *Root) GetChangeWaiting() []string {
+	if x != nil {
+		return x.ChangeWaiting
 	}
 	return nil
 }
@@ -3398,6 +3438,102 @@ func (x *AcceptResponse) GetMissing() []string {
 	return nil
 }
 
+type RefreshRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	Suites        []string               `protobuf:"bytes,2,rep,name=suites,proto3" json:"suites,omitempty"` // empty: all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefreshRequest) Reset() {
+	*x = RefreshRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefreshRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefreshRequest) ProtoMessage() {}
+
+func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
+func (*RefreshRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *RefreshRequest) GetVault() []byte {
+	if x != nil {
+		return x.Vault
+	}
+	return nil
+}
+
+func (x *RefreshRequest) GetSuites() []string {
+	if x != nil {
+		return x.Suites
+	}
+	return nil
+}
+
+type RefreshResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Roots         []*Root                `protobuf:"bytes,1,rep,name=roots,proto3" json:"roots,omitempty"` // as they stand now
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefreshResponse) Reset() {
+	*x = RefreshResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefreshResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefreshResponse) ProtoMessage() {}
+
+func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
+func (*RefreshResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *RefreshResponse) GetRoots() []*Root {
+	if x != nil {
+		return x.Roots
+	}
+	return nil
+}
+
 type StopRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3406,7 +3542,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3418,7 +3554,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3431,7 +3567,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 type StopResponse struct {
@@ -3442,7 +3578,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3454,7 +3590,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3467,7 +3603,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
@@ -3527,7 +3663,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x05roots\x18\v \x03(\v2\x10.ostraka.v1.RootR\x05roots\"@\n" +
 	"\x06Member\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
-	"\baccepted\x18\x02 \x01(\bR\baccepted\"\xc4\x02\n" +
+	"\baccepted\x18\x02 \x01(\bR\baccepted\"\xc5\x03\n" +
 	"\x04Root\x12\x14\n" +
 	"\x05suite\x18\x01 \x01(\tR\x05suite\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x18\n" +
@@ -3542,7 +3678,12 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x05epoch\x18\t \x01(\fR\x05epoch\x12!\n" +
 	"\fepoch_number\x18\n" +
 	" \x01(\x04R\vepochNumber\x12+\n" +
-	"\x11final_certificate\x18\v \x01(\fR\x10finalCertificate\"n\n" +
+	"\x11final_certificate\x18\v \x01(\fR\x10finalCertificate\x12\x14\n" +
+	"\x05moved\x18\f \x01(\tR\x05moved\x12\x10\n" +
+	"\x03due\x18\r \x01(\tR\x03due\x12\x18\n" +
+	"\aoverdue\x18\x0e \x01(\bR\aoverdue\x12\x16\n" +
+	"\x06change\x18\x0f \x01(\tR\x06change\x12%\n" +
+	"\x0echange_waiting\x18\x10 \x03(\tR\rchangeWaiting\"n\n" +
 	"\x06Holder\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x1a\n" +
@@ -3737,7 +3878,12 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\":\n" +
 	"\x0eAcceptResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x18\n" +
-	"\amissing\x18\x02 \x03(\tR\amissing\"\r\n" +
+	"\amissing\x18\x02 \x03(\tR\amissing\">\n" +
+	"\x0eRefreshRequest\x12\x14\n" +
+	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x16\n" +
+	"\x06suites\x18\x02 \x03(\tR\x06suites\"9\n" +
+	"\x0fRefreshResponse\x12&\n" +
+	"\x05roots\x18\x01 \x03(\v2\x10.ostraka.v1.RootR\x05roots\"\r\n" +
 	"\vStopRequest\"\x0e\n" +
 	"\fStopResponse2\xb2\x06\n" +
 	"\x06People\x12<\n" +
@@ -3753,14 +3899,15 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\aIntents\x12\x1a.ostraka.v1.IntentsRequest\x1a\x1b.ostraka.v1.IntentsResponse\x12?\n" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12<\n" +
 	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12E\n" +
-	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\xee\x05\n" +
+	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\xb2\x06\n" +
 	"\bOperator\x12?\n" +
 	"\x06Status\x12\x19.ostraka.v1.StatusRequest\x1a\x1a.ostraka.v1.StatusResponse\x12?\n" +
 	"\x06Invite\x12\x19.ostraka.v1.InviteRequest\x1a\x1a.ostraka.v1.InviteResponse\x129\n" +
 	"\x04Join\x12\x17.ostraka.v1.JoinRequest\x1a\x18.ostraka.v1.JoinResponse\x12N\n" +
 	"\rPrepareRoster\x12 .ostraka.v1.PrepareRosterRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12L\n" +
 	"\fPrepareVault\x12\x1f.ostraka.v1.PrepareVaultRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12?\n" +
-	"\x06Accept\x12\x19.ostraka.v1.AcceptRequest\x1a\x1a.ostraka.v1.AcceptResponse\x12?\n" +
+	"\x06Accept\x12\x19.ostraka.v1.AcceptRequest\x1a\x1a.ostraka.v1.AcceptResponse\x12B\n" +
+	"\aRefresh\x12\x1a.ostraka.v1.RefreshRequest\x1a\x1b.ostraka.v1.RefreshResponse\x12?\n" +
 	"\x06Vaults\x12\x19.ostraka.v1.VaultsRequest\x1a\x1a.ostraka.v1.VaultsResponse\x12B\n" +
 	"\aIntents\x12\x1a.ostraka.v1.IntentsRequest\x1a\x1b.ostraka.v1.IntentsResponse\x12?\n" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12E\n" +
@@ -3779,7 +3926,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),         // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),        // 1: ostraka.v1.HelloResponse
@@ -3832,9 +3979,11 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*PrepareResponse)(nil),      // 48: ostraka.v1.PrepareResponse
 	(*AcceptRequest)(nil),        // 49: ostraka.v1.AcceptRequest
 	(*AcceptResponse)(nil),       // 50: ostraka.v1.AcceptResponse
-	(*StopRequest)(nil),          // 51: ostraka.v1.StopRequest
-	(*StopResponse)(nil),         // 52: ostraka.v1.StopResponse
-	nil,                          // 53: ostraka.v1.Account.AddressesEntry
+	(*RefreshRequest)(nil),       // 51: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),      // 52: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),          // 53: ostraka.v1.StopRequest
+	(*StopResponse)(nil),         // 54: ostraka.v1.StopResponse
+	nil,                          // 55: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,  // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
@@ -3845,7 +3994,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	14, // 5: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	15, // 6: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	18, // 7: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	53, // 8: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	55, // 8: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	23, // 9: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	23, // 10: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	28, // 11: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -3857,57 +4006,60 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	39, // 17: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
 	40, // 18: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
 	41, // 19: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	0,  // 20: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	2,  // 21: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	4,  // 22: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	8,  // 23: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	10, // 24: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	16, // 25: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	19, // 26: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	21, // 27: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	24, // 28: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	26, // 29: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	32, // 30: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	34, // 31: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	37, // 32: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	42, // 33: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	44, // 34: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	46, // 35: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	47, // 36: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	49, // 37: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	10, // 38: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	24, // 39: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	26, // 40: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	34, // 41: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	51, // 42: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,  // 43: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,  // 44: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,  // 45: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,  // 46: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	11, // 47: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	17, // 48: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	20, // 49: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	22, // 50: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	25, // 51: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	27, // 52: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	33, // 53: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	35, // 54: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	38, // 55: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	43, // 56: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	45, // 57: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	48, // 58: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	48, // 59: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	50, // 60: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	11, // 61: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	25, // 62: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	27, // 63: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	35, // 64: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	52, // 65: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	43, // [43:66] is the sub-list for method output_type
-	20, // [20:43] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	14, // 20: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
+	0,  // 21: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	2,  // 22: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	4,  // 23: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	8,  // 24: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	10, // 25: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	16, // 26: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	19, // 27: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	21, // 28: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	24, // 29: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	26, // 30: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	32, // 31: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	34, // 32: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	37, // 33: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	42, // 34: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	44, // 35: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	46, // 36: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	47, // 37: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	49, // 38: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	51, // 39: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	10, // 40: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	24, // 41: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	26, // 42: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	34, // 43: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	53, // 44: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,  // 45: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,  // 46: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,  // 47: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,  // 48: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	11, // 49: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	17, // 50: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	20, // 51: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	22, // 52: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	25, // 53: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	27, // 54: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	33, // 55: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	35, // 56: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	38, // 57: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	43, // 58: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	45, // 59: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	48, // 60: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	48, // 61: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	50, // 62: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	52, // 63: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	11, // 64: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	25, // 65: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	27, // 66: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	35, // 67: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	54, // 68: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	45, // [45:69] is the sub-list for method output_type
+	21, // [21:45] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -3925,7 +4077,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   54,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -82,6 +82,8 @@ const (
 	OperatorPrepareVaultProcedure = "/ostraka.v1.Operator/PrepareVault"
 	// OperatorAcceptProcedure is the fully-qualified name of the Operator's Accept RPC.
 	OperatorAcceptProcedure = "/ostraka.v1.Operator/Accept"
+	// OperatorRefreshProcedure is the fully-qualified name of the Operator's Refresh RPC.
+	OperatorRefreshProcedure = "/ostraka.v1.Operator/Refresh"
 	// OperatorVaultsProcedure is the fully-qualified name of the Operator's Vaults RPC.
 	OperatorVaultsProcedure = "/ostraka.v1.Operator/Vaults"
 	// OperatorIntentsProcedure is the fully-qualified name of the Operator's Intents RPC.
@@ -480,6 +482,9 @@ type OperatorClient interface {
 	PrepareVault(context.Context, *connect.Request[v1.PrepareVaultRequest]) (*connect.Response[v1.PrepareResponse], error)
 	// Accept takes the officer's signature over what Prepare gave.
 	Accept(context.Context, *connect.Request[v1.AcceptRequest]) (*connect.Response[v1.AcceptResponse], error)
+	// Refresh is the operator's word that a vault's keys get new shares. The nodes of all members make them; where a check
+	// on what two nodes share failed before, each of the two must have its operator's word.
+	Refresh(context.Context, *connect.Request[v1.RefreshRequest]) (*connect.Response[v1.RefreshResponse], error)
 	Vaults(context.Context, *connect.Request[v1.VaultsRequest]) (*connect.Response[v1.VaultsResponse], error)
 	Intents(context.Context, *connect.Request[v1.IntentsRequest]) (*connect.Response[v1.IntentsResponse], error)
 	Intent(context.Context, *connect.Request[v1.IntentRequest]) (*connect.Response[v1.IntentResponse], error)
@@ -535,6 +540,12 @@ func NewOperatorClient(httpClient connect.HTTPClient, baseURL string, opts ...co
 			connect.WithSchema(operatorMethods.ByName("Accept")),
 			connect.WithClientOptions(opts...),
 		),
+		refresh: connect.NewClient[v1.RefreshRequest, v1.RefreshResponse](
+			httpClient,
+			baseURL+OperatorRefreshProcedure,
+			connect.WithSchema(operatorMethods.ByName("Refresh")),
+			connect.WithClientOptions(opts...),
+		),
 		vaults: connect.NewClient[v1.VaultsRequest, v1.VaultsResponse](
 			httpClient,
 			baseURL+OperatorVaultsProcedure,
@@ -576,6 +587,7 @@ type operatorClient struct {
 	prepareRoster *connect.Client[v1.PrepareRosterRequest, v1.PrepareResponse]
 	prepareVault  *connect.Client[v1.PrepareVaultRequest, v1.PrepareResponse]
 	accept        *connect.Client[v1.AcceptRequest, v1.AcceptResponse]
+	refresh       *connect.Client[v1.RefreshRequest, v1.RefreshResponse]
 	vaults        *connect.Client[v1.VaultsRequest, v1.VaultsResponse]
 	intents       *connect.Client[v1.IntentsRequest, v1.IntentsResponse]
 	intent        *connect.Client[v1.IntentRequest, v1.IntentResponse]
@@ -611,6 +623,11 @@ func (c *operatorClient) PrepareVault(ctx context.Context, req *connect.Request[
 // Accept calls ostraka.v1.Operator.Accept.
 func (c *operatorClient) Accept(ctx context.Context, req *connect.Request[v1.AcceptRequest]) (*connect.Response[v1.AcceptResponse], error) {
 	return c.accept.CallUnary(ctx, req)
+}
+
+// Refresh calls ostraka.v1.Operator.Refresh.
+func (c *operatorClient) Refresh(ctx context.Context, req *connect.Request[v1.RefreshRequest]) (*connect.Response[v1.RefreshResponse], error) {
+	return c.refresh.CallUnary(ctx, req)
 }
 
 // Vaults calls ostraka.v1.Operator.Vaults.
@@ -652,6 +669,9 @@ type OperatorHandler interface {
 	PrepareVault(context.Context, *connect.Request[v1.PrepareVaultRequest]) (*connect.Response[v1.PrepareResponse], error)
 	// Accept takes the officer's signature over what Prepare gave.
 	Accept(context.Context, *connect.Request[v1.AcceptRequest]) (*connect.Response[v1.AcceptResponse], error)
+	// Refresh is the operator's word that a vault's keys get new shares. The nodes of all members make them; where a check
+	// on what two nodes share failed before, each of the two must have its operator's word.
+	Refresh(context.Context, *connect.Request[v1.RefreshRequest]) (*connect.Response[v1.RefreshResponse], error)
 	Vaults(context.Context, *connect.Request[v1.VaultsRequest]) (*connect.Response[v1.VaultsResponse], error)
 	Intents(context.Context, *connect.Request[v1.IntentsRequest]) (*connect.Response[v1.IntentsResponse], error)
 	Intent(context.Context, *connect.Request[v1.IntentRequest]) (*connect.Response[v1.IntentResponse], error)
@@ -703,6 +723,12 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 		connect.WithSchema(operatorMethods.ByName("Accept")),
 		connect.WithHandlerOptions(opts...),
 	)
+	operatorRefreshHandler := connect.NewUnaryHandler(
+		OperatorRefreshProcedure,
+		svc.Refresh,
+		connect.WithSchema(operatorMethods.ByName("Refresh")),
+		connect.WithHandlerOptions(opts...),
+	)
 	operatorVaultsHandler := connect.NewUnaryHandler(
 		OperatorVaultsProcedure,
 		svc.Vaults,
@@ -747,6 +773,8 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 			operatorPrepareVaultHandler.ServeHTTP(w, r)
 		case OperatorAcceptProcedure:
 			operatorAcceptHandler.ServeHTTP(w, r)
+		case OperatorRefreshProcedure:
+			operatorRefreshHandler.ServeHTTP(w, r)
 		case OperatorVaultsProcedure:
 			operatorVaultsHandler.ServeHTTP(w, r)
 		case OperatorIntentsProcedure:
@@ -788,6 +816,10 @@ func (UnimplementedOperatorHandler) PrepareVault(context.Context, *connect.Reque
 
 func (UnimplementedOperatorHandler) Accept(context.Context, *connect.Request[v1.AcceptRequest]) (*connect.Response[v1.AcceptResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.Accept is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) Refresh(context.Context, *connect.Request[v1.RefreshRequest]) (*connect.Response[v1.RefreshResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.Refresh is not implemented"))
 }
 
 func (UnimplementedOperatorHandler) Vaults(context.Context, *connect.Request[v1.VaultsRequest]) (*connect.Response[v1.VaultsResponse], error) {

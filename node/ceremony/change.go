@@ -1,0 +1,252 @@
+package ceremony
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/epoch"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/session"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+const (
+	// Who asks for a refresh is heard for that long; then the operator asks again.
+	wantedLife = time.Hour
+	// Peers may begin a refresh that our operator did not ask for, and that is not due, that long after the last.
+	refreshGap = 10 * time.Minute
+	// An overdue refresh is an alarm after that, and a tenth of its interval.
+	overdueAfter = time.Hour
+	// maxBurns of one pair are taken for malice: new shares are not made with that peer again.
+	maxBurns = 2
+	// maxStep is how far one attempt may be above the last one seen here.
+	maxStep = 16
+)
+
+// Change is what others may know of new shares on their way.
+type Change struct {
+	Moved   time.Time // when the epoch in force came into force here
+	Wanted  time.Time // when our operator asked for new shares; zero: not since
+	Due     time.Time // when they are due by the vault's settings; zero: never
+	Overdue bool
+	Step    string // what they wait for; empty: nothing is on its way
+	Waiting []string
+}
+
+func (w *root) change(self engine.PartyID) Change {
+	c := Change{Moved: w.moved, Wanted: w.wanted, Due: w.due(), Overdue: w.overdue}
+	pending := w.book.Pending()
+	if len(pending) == 0 {
+		if !w.wanted.IsZero() {
+			c.Step = "waits for all members"
+		}
+		return c
+	}
+	switch p := pending[0]; {
+	case p.Cert == nil:
+		c.Step = "certificate"
+	case !p.Tested:
+		c.Step = "test signature"
+	default:
+		c.Step = "FINAL"
+		for _, m := range p.Record.Members {
+			if w.finals[p.Record.Hash()][m.ID] == nil {
+				c.Waiting = append(c.Waiting, w.names[m.ID])
+			}
+		}
+	}
+	return c
+}
+
+// due is when new shares are due by the vault's settings.
+func (w *root) due() time.Time {
+	if w.RefreshEvery == 0 || w.moved.IsZero() {
+		return time.Time{}
+	}
+	return w.moved.Add(w.RefreshEvery)
+}
+
+func (w *root) isDue(now time.Time) bool {
+	due := w.due()
+	return !due.IsZero() && !now.Before(due)
+}
+
+func (w *root) isWanted(now time.Time) bool {
+	return !w.wanted.IsZero() && now.Sub(w.wanted) < wantedLife
+}
+
+// AskRefresh is our operator's word that a key gets new shares: it is kept, lifts our quarantines of this key, and lets pairs be
+// made anew whose check failed before. Refused where a pair failed twice.
+func (k *Keeper) AskRefresh(ctx context.Context, now time.Time, vault statement.ID, suite string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w := k.roots[rootID{vault, suite}]
+	if w == nil || !w.published() {
+		return ErrNoKey
+	}
+	if err := k.checkBurns(ctx, w); err != nil {
+		return err
+	}
+	pardon, err := k.cfg.Pardon(ctx, w.keyID)
+	if err != nil {
+		return err
+	}
+	e := journal.Entry{Batch: pardon, Leaves: []tlog.Leaf{{Kind: tlog.KindWanted, Time: now, Vault: w.ID, ID: w.keyID}}}
+	e.Put = append(e.Put, store.Entry{Key: wantedKey(w.keyID), Value: binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))})
+	if err := k.cfg.Journal.Write(ctx, e); err != nil {
+		return err
+	}
+	w.wanted, w.since, w.next, w.fails, w.lastErr = now, now, time.Time{}, 0, nil
+	return nil
+}
+
+// checkBurns refuses new shares together with a peer with whom a pair failed again and again (protocols.md 1.3).
+func (k *Keeper) checkBurns(ctx context.Context, w *root) error {
+	for _, p := range w.parties() {
+		n, err := k.cfg.Burns(ctx, w.keyID, p.ID)
+		if err != nil {
+			return err
+		}
+		if n >= maxBurns {
+			return fmt.Errorf("vault %s: the pair with %s failed %d times: no new shares are made with it; reshare the vault without it", w.title(), w.names[p.ID], n)
+		}
+	}
+	return nil
+}
+
+// refresh opens the next attempt at new shares, if our operator asked or they are due, and it is our turn.
+func (k *Keeper) refresh(ctx context.Context, now time.Time, w *root) (*mpc.Setup, error) {
+	if err := k.watchDue(ctx, now, w); err != nil {
+		return nil, err
+	}
+	if !w.isWanted(now) && !w.isDue(now) || now.Before(w.next) {
+		return nil, nil
+	}
+	if err := k.mayRefresh(ctx, now, w); err != nil {
+		w.lastErr = err
+		return nil, nil
+	}
+	cur := w.book.Current().Record
+	if !k.mayOpen(now, w, cur.Parties()) {
+		return nil, nil
+	}
+	s := w.setup(now, protocol.ProtocolRefresh, w.keyID, cur.Hash(), cur.Threshold, cur.Parties())
+	s.Payload = (&protocol.Change{Attempt: w.lastAttempt() + 1}).Encode()
+	return s, nil
+}
+
+// watchDue raises an alarm, once, when a refresh is long overdue.
+func (k *Keeper) watchDue(ctx context.Context, now time.Time, w *root) error {
+	if w.overdue || !w.isDue(now) || now.Sub(w.due()) < max(overdueAfter, w.RefreshEvery/10) {
+		return nil
+	}
+	k.cfg.Log.Error("refresh overdue", "vault", w.title(), "due", w.due(), "why", w.lastErr)
+	err := k.cfg.Journal.Write(ctx, journal.Entry{Leaves: []tlog.Leaf{{Kind: tlog.KindAlarm, Time: now, Vault: w.ID, ID: w.book.Current().Record.Hash()}}})
+	w.overdue = err == nil
+	return err
+}
+
+// lastAttempt is the highest attempt at the epoch after the one in force that is known here.
+func (w *root) lastAttempt() (a uint64) {
+	for _, p := range w.book.Pending() {
+		a = max(a, p.Record.Attempt)
+	}
+	return max(a, w.tried)
+}
+
+// mayRefresh says whether we take part in making new shares. Where nothing is wrong the same members make them at any
+// member's word, once in a while: nothing changes hands. After a failed check it takes our own operator's word.
+func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
+	if err := k.checkBurns(ctx, w); err != nil {
+		return err
+	}
+	asked := w.isWanted(now)
+	if burned := k.cfg.Burned(w.keyID); len(burned) > 0 && !asked {
+		return fmt.Errorf("vault %s: the pair with %s is burned: our operator must find out why, and then run `ostraka vault refresh`", w.title(), w.names[burned[0]])
+	}
+	if now.Sub(w.moved) < refreshGap && !asked && !w.isDue(now) {
+		return fmt.Errorf("vault %s: its shares were made anew %s ago, and our operator did not ask for it again", w.title(), now.Sub(w.moved).Round(time.Second))
+	}
+	return nil
+}
+
+// admitRefresh decides whether we take part. Parties, threshold and epoch are those of our own record in force.
+func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
+	w, a, err := k.of(s.KeyID[:])
+	if err != nil {
+		return nil, err
+	}
+	if !w.published() || a != w.attempt {
+		return nil, fmt.Errorf("vault %s: %w", w.title(), ErrNoKey)
+	}
+	f := a.book.Current()
+	r := f.Record
+	c, err := protocol.DecodeChange(s.Payload)
+	switch last := w.lastAttempt(); {
+	case err != nil:
+		return nil, err
+	case s.Epoch != [32]byte(r.Hash()) || s.Threshold != r.Threshold || !sameParties(s.Parties, r.Parties()):
+		return nil, fmt.Errorf("vault %s: a refresh is of all members of the epoch in force, with its threshold", w.title())
+	case c.Attempt <= last || c.Attempt > last+maxStep:
+		return nil, fmt.Errorf("vault %s: attempt %d at new shares does not follow %d", w.title(), c.Attempt, last)
+	case w.joining:
+		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.title())
+	}
+	if err := k.mayRefresh(ctx, now, w); err != nil {
+		return nil, err
+	}
+	w.joining = true
+	var keys *protocol.Keys
+	t := k.makingTask(now, w, s, fmt.Sprintf("refresh of vault %s, epoch %d, attempt %d", w.title(), r.Epoch+1, c.Attempt), func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
+		var err error
+		if keys, err = k.loadKeys(context.Background(), r); err != nil {
+			return nil, err
+		}
+		return protocol.Refresh(seat, keys)
+	})
+	t.Standing = Standing(f)
+	t.Admit = k.givenUp(now, w, a)
+	t.Admit.Leaves = append(t.Admit.Leaves, tlog.Leaf{Kind: tlog.KindSession, Time: now, Vault: w.ID, ID: s.Hash()})
+	t.Admitted = func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		w.joining, w.tried = false, c.Attempt
+		k.dropUnfinal(w, a)
+	}
+	ended := t.Done
+	t.Done = func(ctx context.Context, now time.Time, err error, sentLast bool) {
+		if keys != nil {
+			keys.Wipe()
+		}
+		ended(ctx, now, err, sentLast)
+	}
+	return t, nil
+}
+
+// givenUp ends, durably, every pending record of a key that we did not say FINAL of: a new attempt takes its place.
+func (k *Keeper) givenUp(now time.Time, w *root, a *attempt) (e journal.Entry) {
+	for _, p := range a.book.Pending() {
+		if p.Final == nil {
+			e.Add(k.goneEntry(now, w, a, p.Record.Hash(), epoch.Dropped))
+		}
+	}
+	return e
+}
+
+func (k *Keeper) dropUnfinal(w *root, a *attempt) {
+	for _, p := range a.book.Pending() {
+		if p.Final != nil {
+			continue
+		}
+		if err := a.book.Drop(p.Record.Hash()); err != nil {
+			k.cfg.Log.Error("record not given up", "vault", w.title(), "error", err)
+		}
+	}
+}
