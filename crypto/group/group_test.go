@@ -4,13 +4,14 @@ import (
 	"testing"
 
 	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/group/edwards25519"
 	"github.com/ostraka/ostraka/crypto/group/ristretto255"
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 )
 
 // What the interfaces promise, for each group in the same words.
 func TestGroupLaws(t *testing.T) {
-	for _, g := range []group.Group{secp256k1.Group{}, ristretto255.Group{}} {
+	for _, g := range []group.Group{secp256k1.Group{}, edwards25519.Group{}, ristretto255.Group{}} {
 		t.Run(g.Name(), func(t *testing.T) {
 			G, zero := g.Generator(), g.Identity()
 			a, b := g.Scalar(1<<40+3), g.Scalar(5).Neg()
@@ -60,8 +61,10 @@ func TestGroupLaws(t *testing.T) {
 }
 
 func TestMixedGroupsPanic(t *testing.T) {
-	s, r := group.Group(secp256k1.Group{}), group.Group(ristretto255.Group{})
+	s, r, e := group.Group(secp256k1.Group{}), group.Group(ristretto255.Group{}), group.Group(edwards25519.Group{})
 	mustPanic(t, "scalars", func() { s.Scalar(1).Add(r.Scalar(1)) })
+	mustPanic(t, "points of one curve", func() { r.Generator().Add(e.Generator()) })
+	mustPanic(t, "scalars of one order", func() { e.Scalar(1).Mul(r.Scalar(1)) })
 	mustPanic(t, "points", func() { r.Generator().Add(s.Generator()) })
 	mustPanic(t, "point and scalar", func() { s.Generator().Mul(r.Scalar(1)) })
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/transcript"
 )
 
-var ristretto = ristretto255.Group{}
+var ristretto group.Mappable = ristretto255.Group{}
 
 type key [keyLen]byte
 

@@ -15,6 +15,7 @@ var may = map[string][]string{
 	"crypto/secret":                      {},
 	"crypto/group":                       {},
 	"crypto/group/secp256k1":             {"crypto/secret", "crypto/group"},
+	"crypto/group/edwards25519":          {"crypto/secret", "crypto/group"},
 	"crypto/group/ristretto255":          {"crypto/secret", "crypto/group"},
 	"crypto/group/secp256k1/independent": {}, // another's code, to check ours with
 	"crypto/transcript":                  {"crypto/secret", "crypto/group"},

@@ -28,7 +28,7 @@ const (
 // Group is the group. All values of this type are the same group.
 type Group struct{}
 
-var _ group.Group = Group{}
+var _ group.Mappable = Group{}
 
 // Name is "ristretto255".
 func (Group) Name() string { return "ristretto255" }

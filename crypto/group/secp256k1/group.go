@@ -23,7 +23,7 @@ const (
 // Group is the group. All values of this type are the same group.
 type Group struct{}
 
-var _ group.Group = Group{}
+var _ group.Mappable = Group{}
 
 // Name is "secp256k1".
 func (Group) Name() string { return "secp256k1" }
