@@ -19,6 +19,7 @@ import (
 	"io"
 
 	"filippo.io/edwards25519"
+	"filippo.io/edwards25519/field"
 
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/secret"
@@ -122,14 +123,22 @@ func (Group) DecodePoint(b []byte) (group.Point, error) {
 	if _, err := r.p.SetBytes(b); err != nil {
 		return nil, errNotCurve
 	}
+	// A decoded point has Z = 1, so these are its x and y, and encoding it again needs no inversion.
+	x, y, z, _ := r.p.ExtendedCoordinates()
+	if z.Equal(one) != 1 {
+		panic("edwards25519: a decoded point is not affine")
+	}
 	// The library follows RFC 8032 less than strictly: it takes y ≥ p, and −0 for x.
-	if !bytes.Equal(r.p.Bytes(), b) {
+	again := y.Bytes()
+	again[PointSize-1] |= byte(x.IsNegative() << 7)
+	if !bytes.Equal(again, b) {
 		return nil, errNotCanonical
 	}
 	if r.IsIdentity() {
 		return nil, errIdentity
 	}
-	if !r.primeOrder() {
+	// x = 0 is the point of order 2.
+	if x.Equal(new(field.Element)) == 1 || !primeOrder(x, y) {
 		return nil, errOrder
 	}
 	return r, nil
@@ -141,13 +150,6 @@ var (
 	errIdentity     = errors.New("point is the identity")
 	errOrder        = errors.New("point is not in the subgroup of prime order")
 )
-
-// primeOrder reports whether ℓ·p = 0. Scalars are modulo ℓ, so it computes (ℓ−1)·p and compares with −p.
-func (p *Point) primeOrder() bool {
-	return p.MulVarTime(minusOne).Equal(p.Neg())
-}
-
-var minusOne = Group{}.Scalar(1).Neg()
 
 // MultiMulVarTime is Σ kᵢ·Pᵢ. Lists of different lengths panic.
 func (Group) MultiMulVarTime(k []group.Scalar, p []group.Point) group.Point {
