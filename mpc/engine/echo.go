@@ -46,6 +46,17 @@ func (t Transcript) next(round uint8, shouts []shout) Transcript {
 	return Transcript(h.Sum(nil))
 }
 
+// Next is T_r of T_{r-1} and all broadcasts of round r, in the order of parties and then of kinds. Sessions
+// keep theirs; this is for who judges a signed message from outside: its echo says which
+// broadcasts its sender had seen.
+func (t Transcript) Next(round uint8, broadcasts []Msg) Transcript {
+	shouts := make([]shout, len(broadcasts))
+	for i, m := range broadcasts {
+		shouts[i] = shout{m.From, m.Kind, m.Body}
+	}
+	return t.next(round, shouts)
+}
+
 func header(h hash.Hash, tag uint16, size int) {
 	var b [headerSize]byte
 	binary.BigEndian.PutUint16(b[:], tag)
