@@ -23,10 +23,10 @@ func (a *app) vaultRefreshCommand() *cobra.Command {
 	var noWait bool
 	c := &cobra.Command{
 		Use: "refresh VAULT", Short: "Make new shares of a vault's keys, as its operator: the keys stay, the old shares are of no use any more", Args: exactly("VAULT"),
-		Long: "Tells your own node that you want new shares. All members' nodes must be up; any of them begins. One operator's word is\n" +
-			"enough, except after a failed check on what two nodes share: then each of the two operators must find out why, and say so\n" +
-			"with this command. It also lifts your node's quarantines of the vault. Signing goes on meanwhile. A vault with\n" +
-			"refresh-every in its file does this by itself.",
+		Long: "Tells your own node that you want new shares. Every operator of the vault does so within a day; then the nodes make them,\n" +
+			"once all are up. Signing goes on meanwhile, but intents that wait for approvals must be proposed anew: approvals are for\n" +
+			"one epoch. It mends a pair of nodes whose check failed, and lifts your node's quarantines of the vault: find out why it\n" +
+			"came to that first. A vault with refresh-every in its file makes new shares by itself.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), refreshTimeout)
 			defer cancel()
@@ -84,7 +84,7 @@ func (a *app) refresh(ctx context.Context, name string, suites []string, noWait 
 	}
 	return a.show(d, func(w io.Writer) {
 		if noWait {
-			fmt.Fprintf(w, "Your node makes new shares of vault %s as soon as all members are there.\n\nNext: `ostraka vault show --local %s`.\n", d.Vault, d.Vault)
+			fmt.Fprintf(w, "Your node makes new shares of vault %s as soon as every operator has said so.\n\nNext: `ostraka vault show --local %s`.\n", d.Vault, d.Vault)
 			return
 		}
 		for _, k := range d.Keys {
@@ -129,7 +129,7 @@ func (a *app) awaitEpochs(ctx context.Context, v *v1.Vault, before map[string]ui
 		}
 		select {
 		case <-ctx.Done():
-			return nil, notReady(fmt.Sprintf("bring all members' nodes up and run it again; `ostraka vault show --local %s` shows how far it is", v.Name), "vault %s has no new shares yet", v.Name)
+			return nil, notReady(fmt.Sprintf("your word holds for a day: the other operators run it too; `ostraka vault show --local %s` shows how far it is", v.Name), "vault %s has no new shares yet", v.Name)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}

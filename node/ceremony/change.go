@@ -18,10 +18,8 @@ import (
 )
 
 const (
-	// Who asks for a refresh is heard for that long; then the operator asks again.
-	wantedLife = time.Hour
-	// Peers may begin a refresh that our operator did not ask for, and that is not due, that long after the last.
-	refreshGap = 10 * time.Minute
+	// Our operator's word for a refresh holds that long: the others may be asleep. Then it is given again.
+	wantedLife = 24 * time.Hour
 	// An overdue refresh is an alarm after that, and a tenth of its interval.
 	overdueAfter = time.Hour
 	// maxBurns of one pair are taken for malice: new shares are not made with that peer again.
@@ -161,8 +159,9 @@ func (w *root) lastAttempt() (a uint64) {
 	return max(a, w.tried)
 }
 
-// mayRefresh says whether we take part in making new shares. Where nothing is wrong the same members make them at any
-// member's word, once in a while: nothing changes hands. After a failed check it takes our own operator's word.
+// mayRefresh says whether we take part in making new shares: when they are due, or at our own operator's word. Not at a peer's: a
+// new epoch ends every intent that waits for approvals, and one hostile member must not be able to do that at will. After a failed
+// check it takes our operator's word, due or not.
 func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
 	if err := k.checkBurns(ctx, w); err != nil {
 		return err
@@ -171,8 +170,8 @@ func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
 	if burned := k.cfg.Burned(w.keyID); len(burned) > 0 && !asked {
 		return fmt.Errorf("vault %s: the pair with %s is burned: our operator must find out why, and then run `ostraka vault refresh`", w.title(), w.names[burned[0]])
 	}
-	if now.Sub(w.moved) < refreshGap && !asked && !w.isDue(now) {
-		return fmt.Errorf("vault %s: its shares were made anew %s ago, and our operator did not ask for it again", w.title(), now.Sub(w.moved).Round(time.Second))
+	if !asked && !w.isDue(now) {
+		return fmt.Errorf("vault %s: new shares are not due, and our operator did not ask for them: they run `ostraka vault refresh` too", w.title())
 	}
 	return nil
 }
