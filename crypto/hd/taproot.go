@@ -8,7 +8,7 @@ import (
 )
 
 // An OutputKey is what BIP 341 makes of an internal key P: Q = g₁·P + t·G, where g₁ = ±1 makes P's y even. With g₂ = ±1
-// that makes Q's y even, the private key that signs for x(Q) is g₂·(g₁·p + t) (protocols.md 3).
+// that makes Q's y even, the private key that signs for x(Q) is g₂·(g₁·p + t) (protocols.md 3, spec/frost 2).
 type OutputKey struct {
 	Point       *secp256k1.Point  // Q as it comes, with even or odd y; never the identity
 	Tweak       *secp256k1.Scalar // t, public

@@ -70,14 +70,13 @@ func (t *task) bindWith(list []commitment, rho []group.Scalar) (*round, error) {
 	for j, q := range t.signers {
 		set[j] = q.Index
 	}
+	var err error
+	if b.lambda, err = share.LagrangeAll(t.group, set); err != nil {
+		return nil, err
+	}
 	for j, c := range list {
 		n := c.e.MulVarTime(rho[j]).Add(c.d)
 		b.nonces, b.r = append(b.nonces, n), b.r.Add(n)
-		lambda, err := share.Lagrange(t.group, set[j], set)
-		if err != nil {
-			return nil, err
-		}
-		b.lambda = append(b.lambda, lambda)
 	}
 	// nonces that cancel: the signature would be c times the key
 	if b.r.IsIdentity() {
@@ -103,8 +102,7 @@ func (t *task) holds(b *round, j int, z group.Scalar, public group.Point) bool {
 	if b.odd {
 		nonce = nonce.Neg()
 	}
-	got := t.group.MultiMulVarTime([]group.Scalar{z, t.weight(b, j).Neg()}, []group.Point{t.group.Generator(), public})
-	return got.Equal(nonce)
+	return t.doubleMul(z, t.weight(b, j).Neg(), public).Equal(nonce)
 }
 
 // aggregate is RFC 9591 section 5.3: R and Σ zⱼ, and c times what Q's private key has besides ±x.

@@ -137,25 +137,43 @@ func (s *conclude) Accept(_ engine.Kind, from engine.PartyID, body []byte) (err 
 	return s.refuse(err)
 }
 
-// Finish: RFC 9591 section 5.3, protocols.md 3, spec/frost 3.3. There is no coordinator: every signer checks every share, adds
-// them up, and asks another implementation whether the signature is valid.
+// Finish: RFC 9591 section 5.3, protocols.md 3, spec/frost 3.3. There is no coordinator: every signer adds up the shares, asks
+// another implementation whether the signature is valid, and holds every share to its signer's public share.
 func (s *conclude) Finish(engine.Transcript) (out engine.Outcome[Signature], err error) {
-	var faults []*engine.Fault
 	shares := make([]group.Scalar, len(s.peers))
 	for j, p := range s.peers {
 		shares[j] = p.z
-		if p.ID != s.Self.ID && !s.holds(s.bound, j, p.z, s.Publics[p.ID]) {
-			faults = append(faults, s.badShare(p))
-		}
-	}
-	if len(faults) > 0 {
-		return out, engine.Merge(faults...)
 	}
 	sig := s.aggregate(s.bound, shares)
+	invalid := s.verify(s.key.Bytes[:], s.message, sig[:])
+	if faults := s.badShares(invalid == nil); len(faults) > 0 {
+		return out, engine.Merge(faults...)
+	}
 	// Every share passed: the record's public shares do not give its key, or our own arithmetic is wrong.
-	if err := s.verify(s.key.Bytes[:], s.message, sig[:]); err != nil {
-		return out, engine.Nobody("frost: signature", err)
+	if invalid != nil {
+		return out, engine.Nobody("frost: signature", invalid)
 	}
 	out.Result = &sig
 	return out, nil
+}
+
+// badShares accuses every signer whose share does not hold. If the signature is valid, the errors of all shares add up to zero,
+// since the public shares give the key: with ours right and all others but one, that one holds too, and is not asked. Two
+// errors that cancel are found, though the signature is valid.
+func (s *signer) badShares(valid bool) (faults []*engine.Fault) {
+	var others []int
+	for j := range s.peers {
+		if j != s.position {
+			others = append(others, j)
+		}
+	}
+	for k, j := range others {
+		if k == len(others)-1 && valid && len(faults) == 0 {
+			break
+		}
+		if p := s.peers[j]; !s.holds(s.bound, j, p.z, s.Publics[p.ID]) {
+			faults = append(faults, s.badShare(p))
+		}
+	}
+	return faults
 }
