@@ -50,12 +50,15 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{t: t, w: w}
 	f.vault = w.AcceptVault(strings.Replace(w.VaultFile("treasury", 2), "  - operator-2\n", "", 1), w.Hosts[:2]...)
 	w.Run("the key is published", func() bool {
-		return !slices.ContainsFunc(w.Hosts[:2], func(h *nodetest.Host) bool { v, ok := h.Keeper.Root(f.vault, charter.SuiteECDSA); return !ok || v.Current == nil })
+		return !slices.ContainsFunc(w.Hosts[:2], func(h *nodetest.Host) bool {
+			v, ok := h.Keeper.Root(f.vault, charter.SuiteECDSA)
+			return !ok || v.Current == nil
+		})
 	})
 	if _, err := w.Submit(w.AccountNote(f.vault, "main", 1)); err != nil {
 		t.Fatal(err)
 	}
-	a, err := w.Hosts[0].Accounts.New(t.Context(), w.Now, f.vault, "ops", "main")
+	a, err := w.Hosts[0].Accounts.New(t.Context(), w.Now, f.vault, charter.SuiteECDSA, "ops", "main")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -390,7 +393,7 @@ func TestRequestBounds(t *testing.T) {
 func TestSubmit(t *testing.T) {
 	f := newFixture(t)
 	h := f.w.Hosts[0]
-	a, err := h.Accounts.New(t.Context(), f.w.Now, f.vault, "ops", "main")
+	a, err := h.Accounts.New(t.Context(), f.w.Now, f.vault, charter.SuiteECDSA, "ops", "main")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -417,7 +420,7 @@ func TestSubmit(t *testing.T) {
 		}
 	}
 	ch, _, _ := h.Circle.Charter()
-	v, err := charter.ReadVault([]byte(f.w.VaultFile("second", 2)), ch.Statement.ID(), f.w.Now)
+	v, err := charter.ReadVault([]byte(f.w.VaultFile("second", 2)), nil, ch.Statement.ID(), f.w.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"github.com/ostraka/ostraka/custody/charter"
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
@@ -14,6 +13,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/ostraka/ostraka/api/ostraka/v1/ostrakav1connect"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/link"
 	"github.com/ostraka/ostraka/node/nodetest"

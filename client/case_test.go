@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"math/big"
@@ -55,7 +56,7 @@ func newWorld(t *testing.T) *world {
 		return charter.Person{Name: name, Keys: []signet.Key{person(t, name).Key()}}
 	}
 	v := charter.Vault{
-		Charter: r.ID, Name: "treasury", Tier: charter.TierWarm, Suite: charter.SuiteECDSA, Threshold: 3, Committee: operators,
+		Charter: r.ID, Name: "treasury", Tier: charter.TierWarm, Suites: []string{charter.SuiteECDSA}, Threshold: 3, Committee: operators,
 		Initiators: []charter.Person{one("alice")}, Approvers: []charter.Person{one("bob"), one("carol")}, Quorum: 2,
 		Chains: []string{fmt.Sprintf("eip155:%d", chainID)}, Expiry: time.Hour, Created: Now(),
 	}
@@ -63,7 +64,10 @@ func newWorld(t *testing.T) *world {
 	w.must(err)
 	v, err = charter.VaultOf(vs)
 	w.must(err)
-	w.vault = Vault{Vault: v, Roster: r, Statement: vs, State: Ready, Record: w.record(v)}
+	w.vault = Vault{
+		Vault: v, Roster: r, Statement: vs, State: Ready,
+		Roots: []Root{{Suite: charter.SuiteECDSA, State: Ready, Record: w.record(v)}},
+	}
 	w.propose(Transfer{})
 	return w
 }
@@ -81,7 +85,7 @@ func (w *world) record(v charter.Vault) *epoch.Record {
 	w.must(err)
 	x, err := secp256k1.DecodePoint(gethcrypto.CompressPubkey(&key.PublicKey))
 	w.must(err)
-	return &epoch.Record{KeyID: epoch.KeyID(v.ID, v.Suite, 1), Suite: v.Suite, Threshold: v.Threshold, Public: x, ChainCode: [32]byte{9}}
+	return &epoch.Record{KeyID: epoch.KeyID(v.ID, charter.SuiteECDSA, 1), Suite: charter.SuiteECDSA, Threshold: v.Threshold, Public: x, ChainCode: [32]byte{9}}
 }
 
 // propose makes the intent of a transfer from m/0/0/0.
@@ -90,10 +94,9 @@ func (w *world) propose(t Transfer) {
 	nonce, gas := uint64(0), uint64(21000)
 	to, err := evm.ParseAddress("0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
 	w.must(err)
-	t.Vault, t.Account, t.Chain, t.To = w.vault, Account{Addresses: map[string]int{"acme": 1}}, w.vault.Chains[0], to
+	t.Sender, t.To = w.sender(), to
 	t.Amount, t.Nonce, t.Gas, t.FeeCap, t.TipCap = big.NewInt(1e17), &nonce, &gas, big.NewInt(30e9), big.NewInt(1e9)
-	c := Dial(Context{"main", []Node{{"acme", "127.0.0.1:1", identity("acme")}}}, person(w.t, "alice"), Cache{})
-	w.stmt, err = c.Prepare(context.Background(), t)
+	w.stmt, err = w.alice().Prepare(context.Background(), t)
 	w.must(err)
 	it, err := intent.Of(w.stmt)
 	w.must(err)
@@ -101,19 +104,38 @@ func (w *world) propose(t Transfer) {
 	w.must(err)
 }
 
-// sign signs the intent's transaction with the child key.
-func (w *world) sign() []byte {
+// sender is m/0/0/0 below the vault's only root.
+func (w *world) sender() Sender {
+	given := map[string]map[string]int{"acme": {charter.SuiteECDSA: 1}}
+	return Sender{Vault: w.vault, Root: w.vault.Roots[0], Account: Account{Addresses: given}, Chain: w.vault.Chains[0]}
+}
+
+// alice is the initiator at one node.
+func (w *world) alice() *Circle {
+	return Dial(Context{"main", []Node{{"acme", "127.0.0.1:1", identity("acme")}}}, person(w.t, "alice"), Cache{})
+}
+
+// child is the secret key of m/0/0/0.
+func (w *world) child() *ecdsa.PrivateKey {
 	w.t.Helper()
-	_, shift, err := ceremony.Child(w.vault.Record, hd.Path{0, 0, 0})
+	_, shift, err := ceremony.Child(w.vault.Roots[0].Record, hd.Path{0, 0, 0})
 	w.must(err)
 	var b [32]byte
 	secret := new(big.Int).Add(w.root, new(big.Int).SetBytes(shift.Bytes()))
 	key, err := gethcrypto.ToECDSA(secret.Mod(secret, gethcrypto.S256().Params().N).FillBytes(b[:]))
 	w.must(err)
+	return key
+}
+
+// sign signs the intent's transaction with the child key.
+func (w *world) sign() []byte {
+	w.t.Helper()
 	digest := w.tx.Digest()
-	sig, err := gethcrypto.Sign(digest[:], key)
+	sig, err := gethcrypto.Sign(digest[:], w.child())
 	w.must(err)
-	from, _, err := w.vault.Address(hd.Path{0, 0, 0})
+	text, _, err := w.vault.Address(w.vault.Roots[0], w.vault.Chains[0], hd.Path{0, 0, 0})
+	w.must(err)
+	from, err := evm.ParseAddress(text)
 	w.must(err)
 	signed, err := w.tx.Assemble(from, [32]byte(sig[:32]), [32]byte(sig[32:64]), sig[64])
 	w.must(err)
@@ -184,7 +206,7 @@ func TestCaseOfHonestNodes(t *testing.T) {
 	if len(c.Alarms) > 0 || c.State() != "signed" || c.Closed() || len(c.Decisions) != 2 || len(c.Votes) != 2 || c.Tally().Need != 0 {
 		t.Fatalf("state %s, alarms %v, %d decisions, %d votes", c.State(), c.Alarms, len(c.Decisions), len(c.Votes))
 	}
-	if c.Signed.From.String() != c.Intent.Address || !slices.Equal(c.Votes[0].Nodes, operators) || !c.Voted("bob", signet.Approve) || c.Voted("bob", signet.Reject) {
+	if c.Signed.Tx.From.String() != c.Intent.Address || !slices.Equal(c.Votes[0].Nodes, operators) || !c.Voted("bob", signet.Approve) || c.Voted("bob", signet.Reject) {
 		t.Errorf("signed %+v, votes %+v", c.Signed, c.Votes)
 	}
 }
@@ -335,7 +357,7 @@ func TestPrepareRefuses(t *testing.T) {
 	w := newWorld(t)
 	gas := uint64(21000)
 	sound := Transfer{
-		Vault: w.vault, Account: Account{Addresses: map[string]int{"acme": 1}}, Chain: w.vault.Chains[0], To: evm.Address{1}, Amount: big.NewInt(1),
+		Sender: w.sender(), To: evm.Address{1}, Amount: big.NewInt(1),
 		Nonce: new(uint64), Gas: &gas, FeeCap: big.NewInt(1), TipCap: big.NewInt(1),
 	}
 	for name, c := range map[string]struct {
@@ -348,7 +370,7 @@ func TestPrepareRefuses(t *testing.T) {
 		"chain":         {"alice", func(t *Transfer) { t.Chain = "eip155:1" }, "does not sign for chain eip155:1", Refused},
 		"not given out": {"alice", func(t *Transfer) { t.Index = 1 }, "was not given out", Failed},
 		"not ready":     {"alice", func(t *Transfer) { t.Vault.State = "keygen" }, "not ready", NotReady},
-		"no key":        {"alice", func(t *Transfer) { t.Vault.Record = nil }, "not ready", NotReady},
+		"no key":        {"alice", func(t *Transfer) { t.Root.Record = nil }, "not ready", NotReady},
 		"burnt":         {"alice", func(t *Transfer) { t.To = evm.Address{} }, "burnt", Failed},
 		"too long":      {"alice", func(t *Transfer) { t.Life = intent.MaxLife + time.Second }, "7 days", Failed},
 	} {

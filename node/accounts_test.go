@@ -49,24 +49,24 @@ func TestAccountsRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, x.want)
 		}
 	}
-	if _, err := h.Accounts.New(ctx, s.Now, s.vault, "ops", "second"); !errors.Is(err, wallet.ErrNoAccount) {
+	if _, err := h.Accounts.New(ctx, s.Now, s.vault, s.Suite, "ops", "second"); !errors.Is(err, wallet.ErrNoAccount) {
 		t.Errorf("an account that nobody made gives an address: %v", err)
 	}
 	if _, err := s.Submit(s.AccountNote(s.vault, "second", 2)); err != nil {
 		t.Fatal(err)
 	}
-	seen := map[string]bool{s.addr.Address.String(): true}
+	seen := map[string]bool{s.addr.Address: true}
 	for i := range 5 {
-		a, err := h.Accounts.New(ctx, s.Now, s.vault, "ops", "second")
-		if err != nil || a.Path[2] != uint32(i) || seen[a.Address.String()] {
-			t.Fatalf("address %d: %v at %v, seen before %v, %v", i, a.Address, a.Path, seen[a.Address.String()], err)
+		a, err := h.Accounts.New(ctx, s.Now, s.vault, s.Suite, "ops", "second")
+		if err != nil || a.Path[2] != uint32(i) || seen[a.Address] {
+			t.Fatalf("address %d: %v at %v, seen before %v, %v", i, a.Address, a.Path, seen[a.Address], err)
 		}
-		seen[a.Address.String()] = true
+		seen[a.Address] = true
 	}
 	s.Downtime = 0
 	s.Crash(h)
 	s.Step(time.Second)
-	if given, err := h.Accounts.Addresses(ctx, s.vault, "ops", "second"); err != nil || len(given) != 5 {
+	if given, err := h.Accounts.Addresses(ctx, s.vault, s.Suite, "ops", "second"); err != nil || len(given) != 5 {
 		t.Fatalf("%d addresses after a restart: %v", len(given), err)
 	}
 }

@@ -1,7 +1,6 @@
 package node_test
 
 import (
-	"github.com/ostraka/ostraka/custody/charter"
 	"context"
 	"fmt"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -138,7 +138,7 @@ func TestSessionsThatDieAtTheEnd(t *testing.T) {
 	c.Hostile = true
 	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
 		env, err := mpc.ReadEnvelope(p.Frame)
-		if p.From == c && (noteOf(p).Kind == decide.NoteSigned || err == nil && env.Round == protocol.SignRounds) {
+		if p.From == c && (noteOf(p).Kind == decide.NoteSigned || err == nil && env.Round == protocol.SignRounds(s.Suite)) {
 			return nil
 		}
 		return []nodetest.Parcel{p}

@@ -382,7 +382,7 @@ func TestVaultMadeByAllAtOnce(t *testing.T) {
 	file := []byte(w.VaultFile("treasury", 2))
 	made := map[statement.ID]bool{}
 	create := func(h *nodetest.Host) {
-		x, _, err := h.Circle.PrepareVault(w.Now, file)
+		x, _, err := h.Circle.PrepareVault(w.Now, file, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -419,7 +419,7 @@ func TestJunkVaultsBlockNobody(t *testing.T) {
 	ch, _, _ := c.Circle.Charter()
 	refused := 0
 	for i := range 20 {
-		v, err := charter.ReadVault([]byte(w.VaultFile(fmt.Sprint("junk-", i), 2)), ch.Statement.ID(), w.Now.Truncate(time.Second))
+		v, err := charter.ReadVault([]byte(w.VaultFile(fmt.Sprint("junk-", i), 2)), nil, ch.Statement.ID(), w.Now.Truncate(time.Second))
 		if err != nil {
 			t.Fatal(err)
 		}

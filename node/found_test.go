@@ -16,7 +16,7 @@ func TestVaultFileDiffers(t *testing.T) {
 	w.Found()
 	file := w.VaultFile("treasury", 3)
 	first := w.Hosts[0]
-	a, _, err := first.Circle.PrepareVault(w.Now, []byte(file))
+	a, _, err := first.Circle.PrepareVault(w.Now, []byte(file), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,12 +39,12 @@ func TestVaultFileDiffers(t *testing.T) {
 		"threshold too high": {"threshold: 3", "threshold: 9", "threshold"},
 	} {
 		changed := strings.Replace(file, c.old, c.new, 1)
-		_, _, err := w.Hosts[1].Circle.PrepareVault(w.Now, []byte(changed))
+		_, _, err := w.Hosts[1].Circle.PrepareVault(w.Now, []byte(changed), nil)
 		if changed == file || err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
-	if _, fresh, err := w.Hosts[1].Circle.PrepareVault(w.Now, []byte(file)); fresh || err != nil {
+	if _, fresh, err := w.Hosts[1].Circle.PrepareVault(w.Now, []byte(file), nil); fresh || err != nil {
 		t.Fatalf("the same file is not the pending statement: fresh %v, %v", fresh, err)
 	}
 }

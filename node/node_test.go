@@ -1,7 +1,6 @@
 package node_test
 
 import (
-	"github.com/ostraka/ostraka/custody/charter"
 	"bytes"
 	"context"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -30,7 +30,7 @@ func TestProposeApproveSign(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if signed.From != addr.Address {
+		if signed.From.String() != addr.Address {
 			t.Fatalf("node %d holds a transaction from %s, want %s", i, signed.From, addr.Address)
 		}
 		if i > 0 && !bytes.Equal(raw, v.Raw) {
@@ -97,10 +97,13 @@ func TestProofsOnDemand(t *testing.T) {
 	if got := v.Stale(w.Now); len(got) != 3 {
 		t.Fatalf("stale %v, want all three", got)
 	}
-	if err := w.Hosts[1].Keeper.ProveAll(context.Background(), w.Now, vault); err != nil {
+	if err := w.Hosts[1].Keeper.ProveAll(context.Background(), w.Now, vault, charter.SuiteECDSA); err != nil {
 		t.Fatal(err)
 	}
-	stale := func(h *nodetest.Host) []string { v, _ := h.Keeper.Root(vault, charter.SuiteECDSA); return v.Stale(w.Now) }
+	stale := func(h *nodetest.Host) []string {
+		v, _ := h.Keeper.Root(vault, charter.SuiteECDSA)
+		return v.Stale(w.Now)
+	}
 	w.Run("all shares proved to who asked", func() bool { return len(stale(w.Hosts[1])) == 0 })
 	// A proof answers one challenge: who did not ask learns nothing from it.
 	if got := stale(w.Hosts[0]); len(got) != 2 {

@@ -440,7 +440,7 @@ func (s setting) roster() outbox.Note {
 func (s setting) vaultNote(name string) outbox.Note {
 	s.T.Helper()
 	c, _, _ := s.Hosts[1].Circle.Charter()
-	v, err := charter.ReadVault([]byte(s.VaultFile(name, 2)), c.Statement.ID(), s.Now)
+	v, err := charter.ReadVault([]byte(s.VaultFile(name, 2)), nil, c.Statement.ID(), s.Now)
 	if err != nil {
 		s.T.Fatal(err)
 	}
@@ -462,12 +462,15 @@ func TestSetupsDeclined(t *testing.T) {
 		"other epoch":      {func(_ setting, x *mpc.Setup) { x.Epoch[0] ^= 1 }, "another key, epoch, suite or threshold"},
 		"other threshold":  {func(_ setting, x *mpc.Setup) { x.Threshold = 3; x.Parties = recordOfParties(x, base) }, "another key, epoch, suite or threshold"},
 		"other committee":  {func(_ setting, x *mpc.Setup) { x.Parties[1].Index = 9 }, "is not that member of record"},
-		"unknown protocol": {func(_ setting, x *mpc.Setup) { x.Protocol = "refresh" }, "is not known here"},
+		"unknown protocol": {func(_ setting, x *mpc.Setup) { x.Protocol = "nonsense" }, "is not known here"},
 		"unknown intent":   {func(_ setting, x *mpc.Setup) { x.Payload = request(func(r *protocol.Request) { r.Intent[0] ^= 1 }, x) }, "no such intent"},
 		"other digest":     {func(_ setting, x *mpc.Setup) { x.Payload = request(func(r *protocol.Request) { r.Digest[0] ^= 1 }, x) }, "is not what this node decoded"},
 		"other path":       {func(_ setting, x *mpc.Setup) { x.Payload = request(func(r *protocol.Request) { r.Path[2]++ }, x) }, "is not what this node decoded"},
 		"other purpose": {func(_ setting, x *mpc.Setup) {
 			x.Payload = request(func(r *protocol.Request) { r.Purpose = "message" }, x)
+		}, "is not what this node decoded"},
+		"a script tree": {func(_ setting, x *mpc.Setup) {
+			x.Payload = request(func(r *protocol.Request) { r.Tree = make([]byte, 32) }, x)
 		}, "is not what this node decoded"},
 		"ran out":        {func(s setting, x *mpc.Setup) { x.NotAfter = s.Now.Add(-time.Minute).Truncate(time.Second) }, "ran out"},
 		"lives too long": {func(s setting, x *mpc.Setup) { x.NotAfter = s.Now.Add(3 * time.Hour).Truncate(time.Second) }, ""},

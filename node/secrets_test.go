@@ -1,7 +1,6 @@
 package node_test
 
 import (
-	"github.com/ostraka/ostraka/custody/charter"
 	"bytes"
 	"context"
 	"crypto/ed25519"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/epoch"

@@ -110,11 +110,13 @@ func (w *circle) forge(ts *testscript.TestScript, _ bool, args []string) {
 	c, v, ctx := w.as(ts, "alice")
 	raw, err := forged[args[0]]()
 	ts.Check(err)
-	from, _, err := v.Address([]uint32{0, 0, 0})
+	r, err := v.Root("")
+	ts.Check(err)
+	from, _, err := v.Address(r, v.Chains[0], []uint32{0, 0, 0})
 	ts.Check(err)
 	now := client.Now()
 	s, err := intent.Intent{
-		Charter: v.Charter, Vault: v.ID, Key: v.Record.KeyID, Epoch: v.Record.Hash(), Address: from.String(), Chain: v.Chains[0],
+		Charter: v.Charter, Vault: v.ID, Key: r.Record.KeyID, Epoch: r.Record.Hash(), Address: from, Chain: v.Chains[0],
 		Purpose: intent.PurposeTransaction, Transaction: raw, Initiator: "alice", Created: now, Expires: now.Add(time.Hour),
 	}.Statement(client.NewSalt())
 	ts.Check(err)

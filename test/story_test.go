@@ -23,6 +23,7 @@ import (
 
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/internal/components/anvil"
 )
 
@@ -97,7 +98,7 @@ func TestCircle(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	c, err := local.Start(ctx, local.Config{
-		Suite: charter.SuiteECDSA,
+		Suite:  charter.SuiteECDSA,
 		Binary: binary, Dir: dir, Chain: "eip155:31337", RPC: map[string]string{"eip155:31337": chain.URL},
 		Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2,
 	})

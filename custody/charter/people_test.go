@@ -142,14 +142,14 @@ chains: ["eip155:1", eip155:31337]
 }
 
 func TestReadVault(t *testing.T) {
-	v := must(ReadVault([]byte(vaultFile(t)), statement.ID{1}, noon.Add(time.Millisecond)))(t)
+	v := must(ReadVault([]byte(vaultFile(t)), nil, statement.ID{1}, noon.Add(time.Millisecond)))(t)
 	if d := v.SameAs(vault(t)); d != "" || !v.Created.Equal(noon) {
 		t.Errorf("another %s, created %s", d, v.Created)
 	}
 	if s := must(v.Statement(salt))(t); s.ID() != must(vault(t).Statement(salt))(t).ID() {
 		t.Error("the file makes other bytes")
 	}
-	more := must(ReadVault([]byte(vaultFile(t)+"initiator-approves: true\nexpiry: 3600\n"), statement.ID{1}, noon))(t)
+	more := must(ReadVault([]byte(vaultFile(t)+"initiator-approves: true\nexpiry: 3600\n"), nil, statement.ID{1}, noon))(t)
 	if !more.InitiatorApproves || more.Expiry != time.Hour {
 		t.Errorf("optional fields: %+v", more)
 	}
@@ -207,7 +207,7 @@ func TestReadVaultRefuses(t *testing.T) {
 		if !strings.Contains(file, c.old) {
 			t.Fatalf("%s: %q is not in the file", c.name, c.old)
 		}
-		_, err := ReadVault([]byte(strings.Replace(file, c.old, c.new, 1)), statement.ID{1}, noon)
+		_, err := ReadVault([]byte(strings.Replace(file, c.old, c.new, 1)), nil, statement.ID{1}, noon)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error is %v, want one with %q", c.name, err, c.want)
 		}
@@ -221,7 +221,7 @@ func FuzzReadVault(f *testing.F) {
 	f.Add([]byte("a: &a [*a, *a]\n"))
 	f.Add([]byte("? {x: y}\n: !!binary |\n  AA==\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		v, err := ReadVault(in, statement.ID{1}, noon)
+		v, err := ReadVault(in, nil, statement.ID{1}, noon)
 		if err != nil {
 			return
 		}

@@ -201,8 +201,8 @@ func TestKeygenRefuses(t *testing.T) {
 	}
 }
 
-// rows are what a member's ceremony kept.
-func rows(t *testing.T) (*epoch.Record, []engine.PartyID, []map[string][]byte) {
+// keptRows are what a member's ceremony kept.
+func keptRows(t *testing.T) (*epoch.Record, []engine.PartyID, []map[string][]byte) {
 	t.Helper()
 	c := run(t, 0, nil, nil)
 	all, err := c.Results()
@@ -222,7 +222,7 @@ func rows(t *testing.T) (*epoch.Record, []engine.PartyID, []map[string][]byte) {
 }
 
 func TestLoadRefusesWrongRows(t *testing.T) {
-	r, ids, kept := rows(t)
+	r, ids, kept := keptRows(t)
 	pair1 := RowPair(ids[1])
 	for want, spoil := range map[string]func(m map[string][]byte){
 		"":                            func(map[string][]byte) {},
@@ -280,11 +280,11 @@ func TestSharesOfTwoRecordsDoNotMix(t *testing.T) {
 		Payload: (&Request{Purpose: "transaction", Digest: [32]byte{1}}).Encode(),
 	}
 	seats := com.join(t, setup)
-	if _, err := Sign(seats[1], old[1]); err == nil {
+	if _, err := Sign(seats[1], old[1], []byte{1, 31: 0}); err == nil {
 		t.Error("signs with keys of another record")
 	}
 	mixed := &Keys{Record: r, Share: old[1].Share, Pairs: now[1].Pairs}
-	if _, err := Sign(seats[1], mixed); err == nil {
+	if _, err := Sign(seats[1], mixed, []byte{1, 31: 0}); err == nil {
 		t.Error("signs with a share of another record")
 	}
 }
@@ -316,8 +316,13 @@ func TestRequests(t *testing.T) {
 	if err != nil || !bytes.Equal(back.Encode(), r.Encode()) || !slices.Equal(back.Path, r.Path) {
 		t.Errorf("round trip: %v", err)
 	}
+	r.Tree = bytes.Repeat([]byte{7}, 32)
+	if back, err = DecodeRequest(r.Encode()); err != nil || !bytes.Equal(back.Tree, r.Tree) {
+		t.Errorf("round trip with a tree: %v", err)
+	}
 	for name, bad := range map[string]*Request{
 		"long purpose": {Purpose: strings.Repeat("x", 17)}, "deep path": {Path: make(hd.Path, hd.MaxDepth+1)}, "hardened": {Path: hd.Path{1 << 31}},
+		"short tree": {Tree: make([]byte, 31)}, "long tree": {Tree: make([]byte, 33)}, "tree of one byte": {Tree: make([]byte, 1)},
 	} {
 		if _, err := DecodeRequest(bad.Encode()); err == nil {
 			t.Errorf("%s: taken", name)
@@ -327,6 +332,7 @@ func TestRequests(t *testing.T) {
 
 func FuzzDecodeRequest(f *testing.F) {
 	f.Add((&Request{Purpose: "transaction", Path: hd.Path{1, 2}}).Encode())
+	f.Add((&Request{Purpose: "proof", Tree: bytes.Repeat([]byte{7}, 32)}).Encode())
 	f.Add([]byte{0, 1})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if r, err := DecodeRequest(in); err == nil && !bytes.Equal(r.Encode(), in) {
@@ -341,8 +347,13 @@ func TestGoldenRequest(t *testing.T) {
 	var e transcript.Encoder
 	e.Bytes(1, []byte("transaction")).Bytes(2, r.Intent[:])
 	e.Bytes(3, []byte{0, 0, 0, 1, 0, 1, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 7}).Bytes(4, r.Digest[:])
-	if !bytes.Equal(e.Sum(), r.Encode()) {
+	head := bytes.Clone(e.Sum())
+	if want := append(head, 0, 5, 0, 0, 0, 0); !bytes.Equal(want, r.Encode()) {
 		t.Errorf("got %x", r.Encode())
+	}
+	r.Tree = bytes.Repeat([]byte{3}, 32)
+	if want := e.Bytes(5, r.Tree).Sum(); !bytes.Equal(want, r.Encode()) {
+		t.Errorf("with a tree: got %x", r.Encode())
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/crypto/secret"
-	"github.com/ostraka/ostraka/mpc/dkls"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/engine/enginetest"
 	"github.com/ostraka/ostraka/mpc/epoch"
@@ -100,44 +99,64 @@ func machines[R any](t testing.TB, seats []Seat, first func(Seat) (engine.Stage[
 // keygen runs the whole ceremony of epoch 0 and returns each member's rows, loaded.
 func (c *committee) keygen(t testing.TB, threshold int) []*Keys {
 	t.Helper()
-	setup := &session.Setup{Protocol: ProtocolKeygen, Suite: epoch.SuiteECDSA, KeyID: [32]byte{1}, Threshold: threshold, Parties: c.parties}
+	return c.keygenOf(t, epoch.SuiteECDSA, len(c.parties), threshold)
+}
+
+// keygenOf is keygen of a suite among the first n parties.
+func (c *committee) keygenOf(t testing.TB, suite string, n, threshold int) []*Keys {
+	t.Helper()
+	setup := &session.Setup{Protocol: ProtocolKeygen, Suite: suite, KeyID: [32]byte{1}, Threshold: threshold, Parties: c.parties[:n]}
 	run := enginetest.Run(enginetest.Options{Seed: 7}, machines(t, c.join(t, setup), Keygen)...)
 	results, err := run.Results()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var keys []*Keys
-	for i, p := range c.parties {
+	for i, p := range c.parties[:n] {
 		if err := results[i].Cert.Check(results[i].Record, nil); err != nil {
 			t.Fatal(err)
 		}
-		rows := map[string][]byte{}
-		for _, r := range run.Party(p.ID).Saved {
-			rows[r.Name] = r.Value
-		}
-		record, err := epoch.Decode(rows[RowRecord])
+		k, err := loaded(p.ID, saved(run.Party(p.ID)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if record.Hash() != results[0].Record.Hash() {
+		if k.Record.Hash() != results[0].Record.Hash() {
 			t.Fatalf("party %d holds another record", i)
-		}
-		k, err := Load(record, p.ID, func(name string) (secret.Bytes, error) {
-			if rows[name] == nil {
-				return secret.Bytes{}, fmt.Errorf("no row %q", name)
-			}
-			return secret.Copy(rows[name]), nil
-		})
-		if err != nil {
-			t.Fatal(err)
 		}
 		keys = append(keys, k)
 	}
 	return keys
 }
 
+// saved are the rows that a party kept, by name.
+func saved(p *enginetest.Party[Prepared]) map[string][]byte {
+	rows := map[string][]byte{}
+	for _, r := range p.Saved {
+		rows[r.Name] = r.Value
+	}
+	return rows
+}
+
+// loaded makes keys of a party's own rows.
+func loaded(self engine.PartyID, rows map[string][]byte) (*Keys, error) {
+	record, err := epoch.Decode(rows[RowRecord])
+	if err != nil {
+		return nil, err
+	}
+	return Load(record, self, reader(rows))
+}
+
+func reader(rows map[string][]byte) func(name string) (secret.Bytes, error) {
+	return func(name string) (secret.Bytes, error) {
+		if rows[name] == nil {
+			return secret.Bytes{}, fmt.Errorf("no row %q", name)
+		}
+		return secret.Copy(rows[name]), nil
+	}
+}
+
 // sign runs one signing session among the members at these positions.
-func (c *committee) sign(t testing.TB, keys []*Keys, at []int, protocol string, req *Request) (dkls.Signature, engine.SessionID) {
+func (c *committee) sign(t testing.TB, keys []*Keys, at []int, protocol string, req *Request) (Signature, engine.SessionID) {
 	t.Helper()
 	r := keys[0].Record
 	setup := &session.Setup{Protocol: protocol, Suite: r.Suite, KeyID: r.KeyID, Epoch: r.Hash(), Threshold: r.Threshold}
@@ -149,13 +168,13 @@ func (c *committee) sign(t testing.TB, keys []*Keys, at []int, protocol string, 
 	}
 	seats := c.join(t, setup)
 	next := 0
-	run := enginetest.Run(enginetest.Options{Seed: 9}, machines(t, seats, func(s Seat) (engine.Stage[dkls.Signature], error) {
+	run := enginetest.Run(enginetest.Options{Seed: 9}, machines(t, seats, func(s Seat) (engine.Stage[Signature], error) {
 		k := keys[at[next]]
 		next++
 		if protocol == ProtocolTest {
 			return Test(s, k)
 		}
-		return Sign(s, k)
+		return Sign(s, k, req.Digest[:])
 	})...)
 	sigs, err := run.Results()
 	if err != nil {
@@ -256,7 +275,7 @@ func TestSignRefusesAnotherRecord(t *testing.T) {
 			s := good()
 			spoil(s)
 			seat := Seat{Session: engine.SessionID{1}, Setup: s, Self: com.parties[0].ID, Rand: enginetest.Reader(1)}
-			if _, err := Sign(seat, keys[0]); err == nil || errors.Is(err, engine.ErrFinished) {
+			if _, err := Sign(seat, keys[0], make([]byte, 32)); err == nil || errors.Is(err, engine.ErrFinished) {
 				t.Fatalf("error %v", err)
 			}
 		})

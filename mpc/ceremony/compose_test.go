@@ -155,7 +155,7 @@ func TestThenGoesOnInTheSameRound(t *testing.T) {
 		n := len(*r)
 		return engine.Outcome[int]{Save: []engine.Record{{Name: "end"}}, Send: []engine.Out{{Kind: 0x20}}, Result: &n}, nil
 	}
-	s := &then[string, int]{&toy{kind: 1, after: []*toy{{kind: 3}}}, with}
+	s := &then[string, int]{&toy{kind: 1, after: []*toy{{kind: 3}}}, with, nil}
 	if len(s.Expect().Wants) != 1 || s.Accept(1, enginetest.IDs(2)[1], nil) != nil {
 		t.Error("the first protocol is not asked")
 	}
@@ -168,12 +168,12 @@ func TestThenGoesOnInTheSameRound(t *testing.T) {
 		t.Errorf("last round: %+v, %v", out, err)
 	}
 	fault := engine.Nobody("x", nil)
-	out, err = (&then[string, int]{&toy{kind: 1, err: fault}, with}).Finish(engine.Transcript{})
+	out, err = (&then[string, int]{&toy{kind: 1, err: fault}, with, nil}).Finish(engine.Transcript{})
 	if !errors.Is(err, fault) || len(out.Save) != 1 || len(out.Burn) != 1 || out.Result != nil {
 		t.Errorf("a fault of the first: %+v, %v", out, err)
 	}
 	fail := func(*string) (engine.Outcome[int], error) { return engine.Outcome[int]{}, fault }
-	if out, err = (&then[string, int]{&toy{kind: 1}, fail}).Finish(engine.Transcript{}); !errors.Is(err, fault) || len(out.Burn) != 1 || out.Result != nil {
+	if out, err = (&then[string, int]{&toy{kind: 1}, fail, nil}).Finish(engine.Transcript{}); !errors.Is(err, fault) || len(out.Burn) != 1 || out.Result != nil {
 		t.Errorf("a fault of the second: %+v, %v", out, err)
 	}
 }
@@ -184,7 +184,9 @@ func TestKindsAreUnique(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ranges := map[string]uint64{"keygen": 0x10, "pair": 0x20, "epoch": 0x30, "dkls": 0x40}
+	ranges := map[string][2]uint64{
+		"keygen": {0x10, 0x17}, "reshare": {0x18, 0x1f}, "pair": {0x20, 0x2f}, "epoch": {0x30, 0x3f}, "dkls": {0x40, 0x4f}, "frost": {0x50, 0x5f},
+	}
 	seen := map[uint64]string{}
 	for _, file := range files {
 		room := filepath.Base(filepath.Dir(file))
@@ -214,13 +216,13 @@ func TestKindsAreUnique(t *testing.T) {
 				t.Errorf("%s and %s are both %#x", seen[k], name, k)
 			}
 			seen[k] = name
-			if base, ok := ranges[room]; !ok || k&0xf0 != base {
+			if within, ok := ranges[room]; !ok || k < within[0] || k > within[1] {
 				t.Errorf("%s is %#x, outside its room's range", name, k)
 			}
 			return true
 		})
 	}
-	if len(seen) != 12 {
-		t.Errorf("%d kinds were found, spec pages list 12: %v", len(seen), seen)
+	if len(seen) != 19 {
+		t.Errorf("%d kinds were found, spec pages list 19: %v", len(seen), seen)
 	}
 }

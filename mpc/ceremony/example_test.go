@@ -9,7 +9,6 @@ import (
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/mpc/ceremony"
-	"github.com/ostraka/ostraka/mpc/dkls"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/engine/enginetest"
 	"github.com/ostraka/ostraka/mpc/epoch"
@@ -58,7 +57,7 @@ func Example() {
 		Protocol: ceremony.ProtocolSign, Suite: record.Suite, KeyID: record.KeyID, Epoch: record.Hash(),
 		Threshold: 2, Parties: parties, Payload: request.Encode(),
 	}
-	var signing []*engine.Session[dkls.Signature]
+	var signing []*engine.Session[ceremony.Signature]
 	for _, p := range parties {
 		saved := map[string][]byte{}
 		for _, r := range run.Party(p.ID).Saved {
@@ -70,7 +69,7 @@ func Example() {
 			return
 		}
 		s := seat(sign, 2, p.ID)
-		first, err := ceremony.Sign(s, keys)
+		first, err := ceremony.Sign(s, keys, request.Digest[:])
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -86,7 +85,7 @@ func Example() {
 
 	child, _, _ := ceremony.Child(record, request.Path)
 	key, _ := independent.ParsePublicKey(child.Bytes())
-	sig, _ := independent.ParseCompact(append(sigs[0].R[:], sigs[0].S[:]...))
+	sig, _ := independent.ParseCompact(sigs[0].Bytes[:])
 	fmt.Println("verifies under the child key:", independent.Verify(key, &request.Digest, sig))
 	// Output:
 	// certified by all: true

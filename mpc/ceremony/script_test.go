@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ostraka/ostraka/mpc/dkls"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/engine/enginetest"
 	"github.com/ostraka/ostraka/mpc/epoch"
@@ -20,7 +19,7 @@ var update = flag.Bool("update", false, "write the outputs in testdata from this
 
 // said makes a protocol's result one line.
 func said[R any](first engine.Stage[R], say func(*R) string) engine.Stage[string] {
-	return &then[R, string]{first, func(r *R) (engine.Outcome[string], error) {
+	return &then[R, string]{s: first, with: func(r *R) (engine.Outcome[string], error) {
 		s := say(r)
 		return engine.Outcome[string]{Result: &s}, nil
 	}}
@@ -50,9 +49,9 @@ func TestScripts(t *testing.T) {
 					setup := &session.Setup{Protocol: ProtocolSign, Suite: r.Suite, KeyID: r.KeyID, Epoch: r.Hash(), Threshold: 2, Parties: com.parties, Payload: req.Encode()}
 					next := 0
 					sessions = machines(t, com.join(t, setup), func(s Seat) (engine.Stage[string], error) {
-						first, err := Sign(s, keys[next])
+						first, err := Sign(s, keys[next], req.Digest[:])
 						next++
-						return said(first, func(*dkls.Signature) string { return "a signature" }), err
+						return said(first, func(*Signature) string { return "a signature" }), err
 					})
 				}
 				want, err := os.ReadFile(file)

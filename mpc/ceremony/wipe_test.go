@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/ostraka/ostraka/crypto/ot"
-	"github.com/ostraka/ostraka/mpc/dkls"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/engine/enginetest"
 	"github.com/ostraka/ostraka/mpc/epoch"
@@ -63,8 +62,8 @@ func TestAbandonedCeremonyIsWiped(t *testing.T) {
 	seats := com.join(t, setup)
 	sessions := machines(t, seats, func(s Seat) (engine.Stage[Prepared], error) {
 		first, err := Keygen(s)
-		both := first.(*then[two[keygen.Output, map[engine.PartyID]*pair.State], Prepared]).s.(*beside[keygen.Output, map[engine.PartyID]*pair.State])
-		both.b = &tap[map[engine.PartyID]*pair.State]{both.b, func(r *map[engine.PartyID]*pair.State) {
+		both := first.(*then[two[keygen.Output, states], Prepared]).s.(*beside[keygen.Output, states])
+		both.b = &tap[states]{both.b, func(r *states) {
 			for _, p := range *r {
 				ready = append(ready, p)
 			}
@@ -110,9 +109,9 @@ func TestCoinsAreWipedAtTheEnd(t *testing.T) {
 			_, err = enginetest.Run(enginetest.Options{}, machines(t, seats, Keygen)...).Results()
 		} else {
 			next := 0
-			_, err = enginetest.Run(enginetest.Options{}, machines(t, seats, func(s Seat) (engine.Stage[dkls.Signature], error) {
+			_, err = enginetest.Run(enginetest.Options{}, machines(t, seats, func(s Seat) (engine.Stage[Signature], error) {
 				next++
-				return Sign(s, keys[next-1])
+				return Sign(s, keys[next-1], make([]byte, 32))
 			})...).Results()
 		}
 		if err != nil {

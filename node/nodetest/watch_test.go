@@ -1,12 +1,12 @@
 package nodetest
 
 import (
-	"github.com/ostraka/ostraka/custody/charter"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/decide"

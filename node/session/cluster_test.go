@@ -117,7 +117,7 @@ func (n *node) startOver(s store.Store) {
 			n.asked = append(n.asked, string(hash[:]))
 			n.mu.Unlock()
 			if n.fit {
-				if err := n.host.Fit(ctx, now, s); err != nil {
+				if err := n.host.Fit(ctx, now, s, s.KeyID); err != nil {
 					return nil, err
 				}
 			}

@@ -79,18 +79,18 @@ func (w *witnessed) head(operator string, status *v1.StatusResponse) error {
 
 func (w *witnessed) key(operator string, v *v1.Vault) error {
 	switch {
-	case len(v.PublicKey) == 0:
+	case len(key(v)) == 0:
 		return nil
 	case w.vault == nil:
 		w.vault = v
 	case !sameVault(w.vault, v):
-		return fmt.Errorf("%s publishes the key %x, another was published before: %x", operator, v.PublicKey, w.vault.PublicKey)
+		return fmt.Errorf("%s publishes the key %x, another was published before: %x", operator, key(v), key(w.vault))
 	}
 	return nil
 }
 
 // signature wants one signature per intent, ever, by the address, found by go-ethereum.
-func (w *witnessed) signature(operator string, id statement.ID, it *v1.Intent, from evm.Address) error {
+func (w *witnessed) signature(operator string, id statement.ID, it *v1.Intent, from string) error {
 	if it.Alarm != "" {
 		return fmt.Errorf("%s raises an alarm: %s", operator, it.Alarm)
 	}
@@ -107,7 +107,7 @@ func (w *witnessed) signature(operator string, id statement.ID, it *v1.Intent, f
 	if err != nil {
 		return fmt.Errorf("%s: %w", operator, err)
 	}
-	if signed.From != from {
+	if signed.From.String() != from {
 		return fmt.Errorf("%s shows a signature of %s, not of %s", operator, signed.From, from)
 	}
 	w.raw[id] = it.Raw
@@ -119,7 +119,7 @@ func (s *story) settled(ctx context.Context) error {
 	if err := s.look(ctx); err != nil {
 		return err
 	}
-	if s.seen.vault == nil || !bytes.Equal(s.seen.vault.PublicKey, s.vault.PublicKey()) {
+	if s.seen.vault == nil || !bytes.Equal(key(s.seen.vault), s.root.PublicKey()) {
 		return fmt.Errorf("the published key is not that of the final certificate: %v", s.seen.vault)
 	}
 	for _, o := range s.circle.Operators {
@@ -131,7 +131,7 @@ func (s *story) settled(ctx context.Context) error {
 			return fmt.Errorf("%s does not show the one vault", o.Name)
 		}
 	}
-	given, _, err := s.alice.Addresses(ctx, s.vault, s.account)
+	given, _, err := s.alice.Addresses(ctx, s.vault, s.root, s.account)
 	if err != nil {
 		return err
 	}
@@ -230,16 +230,16 @@ func (s *story) chosen(ctx context.Context, st store.Store) error {
 			return errors.New("the operators signed different keys")
 		}
 	}
-	key, err := statement.ParseKind(rows[0].Value[64:], statement.Key)
+	stmt, err := statement.ParseKind(rows[0].Value[64:], statement.Key)
 	if err != nil {
 		return err
 	}
-	choice, err := charter.KeyChoiceOf(key)
+	choice, err := charter.KeyChoiceOf(stmt)
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(choice.PublicKey[:], s.vault.PublicKey()) {
-		return fmt.Errorf("they signed the key %x, and show %x", choice.PublicKey, s.vault.PublicKey())
+	if !bytes.Equal(choice.PublicKey, s.root.PublicKey()) {
+		return fmt.Errorf("they signed the key %x, and show %x", choice.PublicKey, s.root.PublicKey())
 	}
 	return nil
 }

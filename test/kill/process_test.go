@@ -18,6 +18,7 @@ import (
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
+	"github.com/ostraka/ostraka/custody/charter"
 )
 
 // A lane is a circle on fixed ports: its folders as they are before there is any vault, and
@@ -33,7 +34,7 @@ func prepare(ctx context.Context, dir string) (*lane, error) {
 		return nil, err
 	}
 	c, err := local.Start(ctx, local.Config{
-		Suite: charter.SuiteECDSA,
+		Suite:  charter.SuiteECDSA,
 		Binary: binary, Dir: dir, Chain: chain, Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2,
 	})
 	if err == nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -31,6 +32,7 @@ type story struct {
 	*nodes
 	alice   *client.Circle
 	vault   client.Vault
+	root    client.Root
 	account client.Account
 	address client.Address
 	intents []statement.ID
@@ -80,7 +82,7 @@ func (s *story) revived(ctx context.Context) error {
 // vaultFile is what every operator hands to `vault create`.
 func (s *story) vaultFile() ([]byte, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "name: %s\ntier: warm\nsuite: ecdsa-secp256k1\nthreshold: 3\ncommittee: [acme, bolt, cora]\n", local.VaultName)
+	fmt.Fprintf(&b, "name: %s\ntier: warm\nsuites: [ecdsa-secp256k1]\nthreshold: 3\ncommittee: [acme, bolt, cora]\n", local.VaultName)
 	for _, role := range []struct {
 		name   string
 		people []string
@@ -162,7 +164,9 @@ func (s *story) awaitVault(ctx context.Context) error {
 		return err
 	}
 	return poll(ctx, "alice reads the vault", func() (err error) {
-		s.vault, _, err = s.alice.Vault(ctx, local.VaultName)
+		if s.vault, _, err = s.alice.Vault(ctx, local.VaultName); err == nil {
+			s.root, err = s.vault.Root(charter.SuiteECDSA)
+		}
 		return final(err)
 	})
 }
@@ -189,7 +193,7 @@ func (s *story) giveAddress(ctx context.Context) error {
 			return errors.New("the account is made")
 		}
 		s.account = all[0]
-		given, _, err := s.alice.Addresses(ctx, s.vault, s.account)
+		given, _, err := s.alice.Addresses(ctx, s.vault, s.root, s.account)
 		if err != nil {
 			return final(err)
 		}
@@ -197,7 +201,7 @@ func (s *story) giveAddress(ctx context.Context) error {
 			s.address = given[0]
 			return nil
 		}
-		if _, _, err := s.alice.NewAddress(ctx, s.vault, s.account, len(s.circle.Operators)); err != nil {
+		if _, _, err := s.alice.NewAddress(ctx, s.vault, s.root, s.account, len(s.circle.Operators)); err != nil {
 			return final(err)
 		}
 		return errors.New("the address is given out")
@@ -212,7 +216,7 @@ func (s *story) sign(ctx context.Context, nonce uint64) (signed bool, err error)
 	}
 	gas := uint64(21000)
 	stmt, err := s.alice.Prepare(ctx, client.Transfer{
-		Vault: s.vault, Account: s.account, Chain: chain, To: to, Amount: big.NewInt(1), Nonce: &nonce, Gas: &gas,
+		Sender: client.Sender{Vault: s.vault, Root: s.root, Account: s.account, Chain: chain}, To: to, Amount: big.NewInt(1), Nonce: &nonce, Gas: &gas,
 		FeeCap: big.NewInt(30e9), TipCap: big.NewInt(1e9),
 	})
 	if err != nil {
@@ -291,7 +295,17 @@ func (s *story) awaitEnd(ctx context.Context, id statement.ID) (signed bool, err
 	return signed, err
 }
 
-// sameVault wants one vault everywhere: same key, same epoch, same certificate.
+// sameVault wants one vault everywhere: same keys, same epochs, same certificates.
 func sameVault(a, b *v1.Vault) bool {
-	return bytes.Equal(a.Id, b.Id) && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.PublicKey, b.PublicKey) && bytes.Equal(a.Epoch, b.Epoch)
+	return bytes.Equal(a.Id, b.Id) && slices.EqualFunc(a.Roots, b.Roots, func(a, b *v1.Root) bool {
+		return a.Suite == b.Suite && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.PublicKey, b.PublicKey) && bytes.Equal(a.Epoch, b.Epoch)
+	})
+}
+
+// key is the public key of a vault that has one, nil before it is published.
+func key(v *v1.Vault) []byte {
+	if len(v.Roots) != 1 {
+		return nil
+	}
+	return v.Roots[0].PublicKey
 }
