@@ -2,6 +2,7 @@ package reshare
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"testing"
 
@@ -467,5 +468,22 @@ func TestSumIsHeldToTheKey(t *testing.T) {
 		if !first.own.IsZero() {
 			t.Errorf("%s: our own part stays", name)
 		}
+	}
+}
+
+// A public share of zero is nobody's fault, and no share.
+func TestZeroPublicShare(t *testing.T) {
+	g := secp256k1.Group{}
+	p := newVault(t, g, 2, 0, 1, 2).refresh(sid, 1)[0]
+	s := &confirm{&run{Params: p}}
+	out := &Output{Publics: map[engine.PartyID]group.Point{p.Self.ID: g.Generator()}}
+	zero := share.WithZeroConstant(g, share.Commitment{g.Generator()})
+	if err := s.checkOutput(zero, out); err != nil {
+		t.Error(err)
+	}
+	out.Publics[seat(1).ID] = g.Identity()
+	var f *engine.Fault
+	if err := s.checkOutput(zero, out); !errors.As(err, &f) || f.Check != "reshare: public share" || len(f.Accused) > 0 {
+		t.Errorf("got %v", err)
 	}
 }

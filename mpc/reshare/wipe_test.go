@@ -121,6 +121,9 @@ func TestPolynomialGoesAfterDealing(t *testing.T) {
 		if first.poly.Threshold() > 0 && !first.poly.Eval(1).IsZero() {
 			t.Errorf("%s: the polynomial stays", name)
 		}
+		if first.held != nil && !first.held.IsZero() {
+			t.Errorf("%s: the copy of the old share stays", name)
+		}
 	}
 }
 
