@@ -32,15 +32,12 @@ func (s *confirm) Accept(kind engine.Kind, from engine.PartyID, body []byte) (er
 	p := s.peers[from]
 	if kind == KindOpening {
 		if p.opening, err = s.layout(from).decode(body); err != nil {
-			return s.refuse("reshare: opening", from, err)
+			return engine.Blamed("reshare: opening", from, err)
 		}
 		return nil
 	}
 	if p.share, err = share.DecodeDealt(s.Group, body); err != nil {
-		return s.refuse("reshare: share", from, err)
-	}
-	if s.wiped { // another message of this round was refused
-		p.share.Wipe()
+		return engine.Blamed("reshare: share", from, err)
 	}
 	return nil
 }
@@ -88,11 +85,10 @@ func (s *confirm) Finish(t engine.Transcript) (engine.Outcome[Output], error) {
 		}
 	}
 	if len(faults) > 0 {
-		s.wipe()
 		return none, engine.Merge(faults...)
 	}
 	out, err := s.add()
-	s.wipe()
+	s.run.Wipe()
 	if err != nil {
 		out.Wipe()
 		return none, err
@@ -180,7 +176,7 @@ type agree struct {
 
 // Wipe is engine.Wiper: the share came to nothing.
 func (s *agree) Wipe() {
-	s.run.wipe()
+	s.run.Wipe()
 	s.out.Wipe()
 }
 
@@ -196,7 +192,6 @@ func (s *agree) Accept(_ engine.Kind, from engine.PartyID, body []byte) error {
 			continue
 		}
 		if err := s.said.Check(p, s.out.Publics[from], body); err != nil {
-			s.out.Wipe()
 			return engine.Blamed("reshare: confirmation", from, err)
 		}
 	}

@@ -57,7 +57,6 @@ type run struct {
 	own             group.Scalar      // what we keep of our own dealing
 	echo1           engine.Transcript // T₁
 	peers           map[engine.PartyID]*peer
-	wiped           bool
 }
 
 // peer is what we heard from another dealer.
@@ -71,12 +70,9 @@ type peer struct {
 // Format redacts under every verb.
 func (*run) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(secret.Redacted)) }
 
-// Wipe is engine.Wiper.
-func (r *run) Wipe() { r.wipe() }
-
-// wipe forgets all that is not part of the output.
-func (r *run) wipe() {
-	r.wiped = true
+// Wipe is engine.Wiper: it forgets all that is not part of the output. The engine calls it after every
+// error, so that stages do not.
+func (r *run) Wipe() {
 	r.poly.Wipe()
 	for _, s := range []group.Scalar{r.held, r.own} {
 		if s != nil {
@@ -89,12 +85,6 @@ func (r *run) wipe() {
 	for _, p := range r.peers {
 		p.share.Wipe()
 	}
-}
-
-// refuse wipes when a message does not decode: the engine ends the session then.
-func (r *run) refuse(check string, from engine.PartyID, err error) error {
-	r.wipe()
-	return engine.Blamed(check, from, err)
 }
 
 // others are all of a list but us.
@@ -141,7 +131,6 @@ func (s *deal) Finish(engine.Transcript) (engine.Outcome[Output], error) {
 		return out, nil
 	}
 	if err := s.sample(); err != nil {
-		s.wipe()
 		return none, fmt.Errorf("reshare: %w", err)
 	}
 	c := s.commitHash(s.Self.ID, s.ownOpening())
@@ -189,7 +178,7 @@ func (s *open) Expect() engine.Expect {
 
 func (s *open) Accept(_ engine.Kind, from engine.PartyID, body []byte) error {
 	if len(body) != hashSize {
-		return s.refuse("reshare: commitment", from, fmt.Errorf("has %d bytes, not %d", len(body), hashSize))
+		return engine.Blamed("reshare: commitment", from, fmt.Errorf("has %d bytes, not %d", len(body), hashSize))
 	}
 	for _, p := range s.dealers() {
 		if p.ID == from {
@@ -207,7 +196,6 @@ func (s *open) Finish(t engine.Transcript) (engine.Outcome[Output], error) {
 	}
 	var err error
 	if out.Send, err = s.send(); err != nil {
-		s.wipe()
 		return engine.Outcome[Output]{}, fmt.Errorf("reshare: %w", err)
 	}
 	s.keep()
