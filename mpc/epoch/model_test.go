@@ -1,207 +1,501 @@
 package epoch
 
 import (
+	"crypto/ed25519"
 	"fmt"
-	"maps"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ostraka/ostraka/crypto/share"
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/session"
 )
 
-// A small exhaustive model of 1.5: one key, epoch 0, two attempts, two honest members and a liar
-// who PREPs, FINALs and deals out certificates as it likes, two of each record. Moves come in every order;
-// a crash changes nothing, since a book is durable, and a lost message is a move that does not come.
+// An exhaustive model of protocols.md 1.5, over the real Book with real signatures. One key with
+// epoch 0 in force, attempts at later epochs with their committees, honest parties and liars.
+//
+// The network is the set of all that was ever sent: at any time any of it may be delivered
+// to anybody, again, late, in any order, or never. Liars have said everything about every record in
+// every form, to be handed to anybody at any time or never; so they equivocate, fall silent at
+// any point and deal out late certificates. An honest party moves in steps: it writes, and then it
+// may send what it wrote, now, again or never. A crash between two steps loses nothing, since
+// nothing leaves before it is written and a step that was not written did not happen: every book
+// is checked to come back from Restore as it was. A test signature is a message of each member too.
+//
+// What one party can be in is found by driving its Book once for each step that is possible
+// anywhere; the walk over the whole then looks steps up. So it visits about a million states a
+// second, and each of their steps is the Book's own.
 
-// A place is the state of the whole: books, and what the honest have signed.
-type place struct {
-	books  [2]*Book
-	prep   [2][2]bool // by member and record
-	signed [2][2]bool // FINAL
+// A plan is one record of a case: parent is its place in the list, -1 for epoch 0.
+type plan struct {
+	parent  int
+	members []int
+	t       int
 }
 
-func (s place) clone() place {
-	for i, b := range s.books {
-		c := &Book{current: b.current, at: b.at, pending: map[Hash]*Pending{}, gone: maps.Clone(b.gone)}
-		for h, p := range b.pending {
-			q := *p
-			c.pending[h] = &q
-		}
-		s.books[i] = c
-	}
-	return s
+// A scene is what is explored. Parties 0 to honest−1 are honest, those after them lie.
+type scene struct {
+	name    string
+	honest  int
+	records []plan
+	lower   bool // operators agree to lower thresholds
+	split   bool // writing and sending are two steps: the exact form; else a party sends at once
+}
+
+const (
+	doPrepare = iota
+	doSendPrep
+	doCertify
+	doSendTest
+	doTested
+	doFinal
+	doSendFinal
+	doDrop
+	doAdopt
+	doErase
+	doLose // mutants alone: sent or erased before it was durable, and a crash came between
+	steps
+)
+
+const maxRecords = 6
+
+// A local is what one honest party is in: its disk, and what it ever sent.
+type local struct {
+	book                int
+	prep, tested, final uint8 // sent, by record
+	shares              uint8 // on disk, by record
+	parents             uint8 // of what it signed
+}
+
+type ledger struct {
+	book  *Book
+	key   string
+	now   int               // place of current
+	sign  bool              // MaySign takes current
+	sent  [maxRecords]uint8 // what may be sent now: 1 PREP, 2 test, 4 FINAL
+	held  uint8             // current and pending
+	mixes bool              // MaySign takes another record than current
+	goes  int8              // whether a next epoch comes about from here: 0 unknown, 1, -1
 }
 
 type model struct {
-	*testing.T
-	records [2]*Record
-	eh      [2]Hash
-	certs   [2]*Cert
-	finals  [2][2]*FinalCert // by record, two of each
-	mutant  string
-	broken  string // the first violation
-	seen    map[string]bool
+	scene
+	tb     testing.TB
+	mutant string
+	w      *world
+
+	records []*Record
+	ehs     []Hash
+	rank    []int // order of records: higher is higher
+	certs   []*Cert
+	finals  [][2]*FinalCert // two forms of each
+	next    []*Record       // by record: its honest members' next epoch, without any liar
+	in      []uint8         // honest members, by record
+	old     []uint8         // honest members of the parent
+	lying   []int           // liars in the parent
+	classes [][]int         // honest parties that stand in the same records
+
+	books   []ledger
+	bookIDs map[string]int
+	locals  []local
+	ids     map[local]int
+	out     [][]edge  // [party*locals+local]: its steps
+	moves   [][]int32 // [party*locals+local][step*records+record]: 0 unknown, -1 not open, else local+1
+
+	seen   set
+	broken string
+	limit  int // of states, 0: none
 }
 
-func newModel(t *testing.T, mutant string) *model {
-	w := newWorld(t)
-	m := &model{T: t, mutant: mutant, seen: map[string]bool{}}
-	for r := range m.records {
-		m.records[r] = w.record(1, uint64(r), 2, three, nil, uint64(r))
-		m.eh[r], m.certs[r] = m.records[r].Hash(), w.cert(m.records[r])
-		m.finals[r] = [2]*FinalCert{w.finalCert(m.records[r], 1), w.finalCert(m.records[r], 60)}
+func newModel(tb testing.TB, s scene, mutant string) *model {
+	m := &model{scene: s, tb: tb, mutant: mutant, w: newWorld(tb), bookIDs: map[string]int{}, ids: map[local]int{}}
+	for i := range 8 {
+		if !slices.Contains(s.records[0].members, i) {
+			m.w.seats[i] = share.Index(20 + i) // newcomers
+		}
+	}
+	for i, p := range s.records {
+		var parent *Record
+		if p.parent >= 0 {
+			parent = m.records[p.parent]
+		}
+		m.add(parent, p, uint64(i))
+	}
+	for i, p := range s.records {
+		m.rank = append(m.rank, 0)
+		for _, r := range m.records {
+			if m.records[i].Higher(r) {
+				m.rank[i]++
+			}
+		}
+		var both, lying = uint8(0), 0
+		if p.parent >= 0 {
+			both = m.in[p.parent]
+			for _, x := range s.records[p.parent].members {
+				if x >= s.honest {
+					lying++
+				}
+			}
+		}
+		m.old, m.lying = append(m.old, both), append(m.lying, lying)
+		m.next = append(m.next, m.successor(i, p))
+	}
+	for i := range s.honest {
+		k := slices.IndexFunc(m.classes, func(c []int) bool {
+			return !slices.ContainsFunc(m.in, func(in uint8) bool { return in>>c[0]&1 != in>>i&1 })
+		})
+		if k < 0 {
+			m.classes = append(m.classes, []int{i})
+		} else {
+			m.classes[k] = append(m.classes[k], i)
+		}
 	}
 	return m
 }
 
-func (m *model) key(s place) string {
-	var k strings.Builder
-	for i, b := range s.books {
-		cur := [32]byte{}
-		if b.current != nil {
-			cur = b.current.Sum()
+func (m *model) add(parent *Record, p plan, attempt uint64) {
+	r := m.w.record(1, attempt+1, p.t, p.members, parent, attempt)
+	m.records, m.ehs = append(m.records, r), append(m.ehs, r.Hash())
+	m.certs = append(m.certs, m.w.certOf(r, parent))
+	x, y := m.w.finalCertOf(r, parent, 1), m.w.finalCertOf(r, parent, 60)
+	m.finals = append(m.finals, [2]*FinalCert{x, y})
+	in := uint8(0)
+	for _, i := range p.members {
+		if i < m.honest {
+			in |= 1 << i
 		}
-		fmt.Fprintf(&k, "%x %v %v", cur[:4], s.prep[i], s.signed[i])
-		for _, h := range m.eh {
-			p := b.pending[h]
-			fmt.Fprintf(&k, "|%d %v %v", b.gone[h], p != nil, p != nil && p.Tested)
-			if p != nil {
-				fmt.Fprintf(&k, "%v%v", p.Cert != nil, p.Final != nil)
+	}
+	m.in = append(m.in, in)
+}
+
+// successor is an epoch of a record's honest members alone; nil if they are no quorum.
+func (m *model) successor(i int, p plan) *Record {
+	var honest []int
+	for _, x := range p.members {
+		if x < m.honest {
+			honest = append(honest, x)
+		}
+	}
+	if len(honest) < p.t {
+		return nil
+	}
+	return m.w.record(1, uint64(100+i), p.t, honest, m.records[i], 1000)
+}
+
+// bookKey is all of a book that any rule looks at.
+func (m *model) bookKey(b *Book) string {
+	var k strings.Builder
+	k.WriteByte(byte(m.place(b.at)))
+	for _, h := range m.ehs {
+		p := b.pending[h]
+		c := byte(b.gone[h]) << 4
+		if p != nil {
+			c |= 1
+			for i, x := range []bool{p.Cert != nil, p.Tested, p.Final != nil} {
+				if x {
+					c |= 2 << i
+				}
 			}
 		}
+		k.WriteByte(c)
 	}
 	return k.String()
 }
 
-// both reports whether a FinalCert of a record can exist: the liar's part never lacks.
-func (s place) both(r int) bool { return s.signed[0][r] && s.signed[1][r] }
+func (m *model) place(eh Hash) int { return slices.Index(m.ehs, eh) }
 
-// step makes one move of member i on record r; false if it is not open.
-func (m *model) step(s *place, move string, i, r int) bool {
-	b, h := s.books[i], m.eh[r]
-	p := b.pending[h]
-	switch move {
-	case "prepare":
-		s.prep[i][r] = true
-		return p == nil && b.Prepare(m.records[r]) == nil
-	case "certify": // PREP of all; its check is another test's
-		if !s.prep[0][r] || !s.prep[1][r] || p == nil || p.Cert != nil {
-			return false
+func copyBook(b *Book) *Book {
+	c := NewBook()
+	c.current, c.at = b.current, b.at
+	for h, p := range b.pending {
+		q := *p
+		c.pending[h] = &q
+	}
+	for h, d := range b.gone {
+		c.gone[h] = d
+	}
+	return c
+}
+
+func (m *model) intern(b *Book) int {
+	key := m.bookKey(b)
+	if id, ok := m.bookIDs[key]; ok {
+		return id
+	}
+	k := Kept{Current: b.current, Gone: b.gone}
+	for _, p := range b.pending {
+		k.Pending = append(k.Pending, *p)
+	}
+	again, erase, err := Restore(k)
+	if m.mutant == "" && (err != nil || len(erase) > 0 || m.bookKey(again) != key) {
+		m.tb.Fatalf("a crash changes the book: %v, erases %v", err, erase)
+	}
+	l := ledger{book: b, key: key, now: m.place(b.at), held: 1 << m.place(b.at)}
+	for r, h := range m.ehs {
+		if b.MaySign(h) == nil || m.mutant == "sign what the opener names" {
+			l.sign, l.mixes = l.sign || r == l.now, l.mixes || r != l.now
 		}
-		p.Cert = m.certs[r]
-		return true
-	case "test":
-		return p != nil && !p.Tested && b.Tested(h) == nil
-	case "final":
-		if q, err := b.MayFinal(h); err != nil || q.Final != nil {
-			return false
+		if p := b.pending[h]; p != nil {
+			l.held |= 1 << r
+			l.sent[r] |= 1
+			if _, err := b.MayTest(h); err == nil {
+				l.sent[r] |= 2
+			}
+			if p.Final != nil {
+				l.sent[r] |= 4
+			}
 		}
-		p.Final, s.signed[i][r] = m.finals[r][0].Finals[i], true
-		return true
-	case "drop":
-		if m.mutant == "drop after FINAL" && p != nil {
+	}
+	m.books = append(m.books, l)
+	m.bookIDs[key] = len(m.books) - 1
+	return len(m.books) - 1
+}
+
+func (m *model) localID(l local) int {
+	if id, ok := m.ids[l]; ok {
+		return id
+	}
+	m.locals = append(m.locals, l)
+	m.ids[l] = len(m.locals) - 1
+	for range m.honest {
+		m.moves = append(m.moves, make([]int32, steps*len(m.records)))
+		m.out = append(m.out, nil)
+	}
+	return len(m.locals) - 1
+}
+
+// move looks up, or finds, what a step makes of a party; -1 if it is not open to it. Whether
+// the messages that it needs are there is the caller's question.
+func (m *model) move(party, l, step, r int) int {
+	at := &m.moves[l*m.honest+party][step*len(m.records)+r]
+	if *at == 0 {
+		*at = -1
+		if n, ok := m.step(party, m.locals[l], step, r); ok {
+			id := m.localID(n)
+			// The table may have grown.
+			at = &m.moves[l*m.honest+party][step*len(m.records)+r]
+			*at = int32(id) + 1
+		}
+	}
+	if *at < 0 {
+		return -1
+	}
+	return int(*at) - 1
+}
+
+func (m *model) step(party int, l local, step, r int) (local, bool) {
+	before, bit := l, uint8(1)<<r
+	member := m.in[r]>>party&1 == 1
+	b := copyBook(m.books[l.book].book)
+	sent := m.books[l.book].sent[r]
+	switch step {
+	case doPrepare:
+		if !member && m.old[r]>>party&1 == 0 || m.prepare(b, m.records[r]) != nil {
+			return l, false
+		}
+		if member {
+			l.shares |= bit
+		}
+		if !m.split {
+			l.prep |= bit
+		}
+	case doSendPrep:
+		if sent&1 != 0 {
+			l.prep |= bit
+		}
+	case doCertify:
+		if b.Certify(m.certs[r]) != nil {
+			return l, false
+		}
+		if _, err := b.MayTest(m.ehs[r]); err == nil && member && !m.split {
+			l.tested |= bit
+		}
+	case doSendTest:
+		if member && sent&2 != 0 {
+			l.tested |= bit
+		}
+	case doTested:
+		if l.tested&bit == 0 || b.Tested(m.ehs[r]) != nil {
+			return l, false
+		}
+	case doFinal:
+		p, err := b.MayFinal(m.ehs[r])
+		if err != nil || p.Final != nil || !member || m.refused(b, p) {
+			return l, false
+		}
+		p.Final = m.own(r, party)
+		if !m.split {
+			l.final |= bit
+		}
+	case doSendFinal:
+		if sent&4 != 0 {
+			l.final |= bit
+		}
+	case doDrop:
+		if p := b.pending[m.ehs[r]]; p != nil && m.mutant == "drop after FINAL" {
 			p.Final = nil
 		}
-		return b.Drop(h) == nil
-	case "adopt 0", "adopt 1":
-		if m.mutant == "move at Cert" && s.prep[0][r] && s.prep[1][r] {
-			_, moved := b.Adopt(m.finals[r][0])
-			return moved
+		if b.Drop(m.ehs[r]) != nil {
+			return l, false
 		}
-		if !s.both(r) {
-			return false
+		l.shares &^= bit
+	case doAdopt:
+		if !m.adopt(b, r) {
+			return l, false
 		}
-		_, moved := b.Adopt(m.finals[r][move[6]-'0'])
-		if moved && m.mutant == "erase other lines" {
-			for o, h := range m.eh {
-				if o != r && b.pending[h] != nil {
-					delete(b.pending, h)
-					b.gone[h] = Erased
+	case doLose:
+		m.lose(b, &l, party, r)
+	}
+	l.book = m.intern(b)
+	if step == doErase || step == doAdopt && !m.split {
+		l.shares &= m.books[l.book].held
+	}
+	if l.prep|l.final != before.prep|before.final {
+		l.parents |= 1 << m.scene.records[r].parent
+	}
+	return l, l != before
+}
+
+func (m *model) own(r, party int) *Final {
+	i := slices.IndexFunc(m.records[r].Members, func(x Member) bool { return x.ID == engine.PartyID{byte(party + 1)} })
+	return m.finals[r][0].Finals[i]
+}
+
+// adopt takes a FinalCert in both of its forms: they must come to the same.
+func (m *model) adopt(b *Book, r int) bool {
+	if m.mutant == "siblings by line" {
+		return m.adoptByLine(b, r)
+	}
+	c := copyBook(b)
+	e1, moved := b.Adopt(m.finals[r][0])
+	e2, too := c.Adopt(m.finals[r][1])
+	if moved != too || !slices.Equal(e1, e2) || m.bookKey(b) != m.bookKey(c) || m.finals[r][0].Sum() != m.finals[r][1].Sum() {
+		m.tb.Fatal("two forms of one certificate come to different ends")
+	}
+	if moved && m.mutant == "erase other lines" {
+		for h := range b.pending {
+			if b.pending[h].Record.Prev != b.at {
+				delete(b.pending, h)
+				b.gone[h] = Erased
+			}
+		}
+	}
+	return moved
+}
+
+// What follows are wrong rules, which the model must catch.
+
+func (m *model) adoptByLine(b *Book, r int) bool {
+	f := m.finals[r][0]
+	if b.at == m.ehs[r] || f.Record.Epoch < b.current.Record.Epoch || b.gone[m.ehs[r]] != 0 {
+		return false
+	}
+	b.gone[b.at] = Erased
+	for h, p := range b.pending {
+		if p.Record.Epoch <= f.Record.Epoch && h != m.ehs[r] {
+			delete(b.pending, h)
+			b.gone[h] = Erased
+		}
+	}
+	b.current, b.at = f, m.ehs[r]
+	delete(b.pending, b.at)
+	return true
+}
+
+func (m *model) prepare(b *Book, r *Record) error {
+	eh := r.Hash()
+	if b.pending[eh] == nil && b.gone[eh] == 0 && b.at != eh && m.mutant == "PREP for a non-child" {
+		b.pending[eh] = &Pending{Record: r}
+		return nil
+	}
+	if m.scene.lower {
+		return b.PrepareLower(r)
+	}
+	return b.Prepare(r)
+}
+
+func (m *model) refused(b *Book, p *Pending) bool {
+	if m.mutant != "one FINAL per parent" {
+		return false
+	}
+	for _, q := range b.pending {
+		if q.Final != nil && q.Record.Prev == p.Record.Prev {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *model) lose(b *Book, l *local, party, r int) {
+	switch m.mutant {
+	case "FINAL before it is durable":
+		if p, err := b.MayFinal(m.ehs[r]); err == nil && p.Final == nil && m.in[r]>>party&1 == 1 {
+			l.final |= 1 << r
+		}
+	case "erase before the certificate is durable":
+		c := copyBook(b)
+		if m.adopt(c, r) {
+			l.shares &= m.books[m.intern(c)].held
+		}
+	}
+}
+
+// goesOn drives a book through a next epoch that needs no liar.
+func (m *model) goesOn(id int) bool {
+	l := &m.books[id]
+	if l.goes == 0 {
+		l.goes = -1
+		b, r := copyBook(l.book), m.next[l.now]
+		for _, p := range b.Pending() {
+			if p.Final == nil && len(b.pending) >= MaxPending {
+				_ = b.Drop(p.Record.Hash())
+			}
+		}
+		if b.Prepare(r) == nil {
+			b.certify(m.w.certOf(r, m.records[l.now]))
+			if b.Tested(r.Hash()) == nil {
+				p, err := b.MayFinal(r.Hash())
+				if err == nil && !m.refused(b, p) {
+					if _, moved := b.Adopt(&FinalCert{Record: r}); moved && b.at == r.Hash() {
+						l.goes = 1
+					}
 				}
 			}
 		}
-		return moved
 	}
-	panic(move)
+	return l.goes == 1
 }
 
-var moves = []string{"prepare", "certify", "test", "final", "drop", "adopt 0", "adopt 1"}
-
-func (m *model) walk(s place) {
-	k := m.key(s)
-	if m.broken != "" || m.seen[k] {
-		return
-	}
-	m.seen[k] = true
-	m.broken = m.check(s)
-	for i := range 2 {
-		for r := range 2 {
-			for _, move := range moves {
-				if next := s.clone(); m.step(&next, move, i, r) {
-					m.walk(next)
-				}
-			}
+// certOf is a record's certificate with all that may stand in it.
+func (w *world) certOf(r, parent *Record) *Cert {
+	c := w.cert(r)
+	if parent != nil {
+		for _, m := range parent.leaving(r) {
+			c.Olds = append(c.Olds, OldOK{m.ID, SignOldOK(r.Hash(), w.signer(m.ID))})
 		}
 	}
+	return c
 }
 
-// check says what is wrong with a state, or nothing.
-func (m *model) check(s place) string {
-	for r := 1; r >= 0; r-- {
-		if !s.both(r) {
-			continue
-		}
-		for i, b := range s.books {
-			if _, gone := b.Gone(m.eh[r]); gone {
-				return fmt.Sprintf("member %d gave up the highest final record", i)
-			}
-		}
-		break
+func (w *world) signer(id engine.PartyID) session.Signer {
+	key, ok := w.keys[id]
+	if !ok {
+		w.tb.Fatalf("party %v has no key", id)
 	}
-	for i, b := range s.books {
-		if b.current == nil {
-			continue
-		}
-		// What one member uses, every honest one holds, or something higher that is final.
-		other := s.books[1-i]
-		h := b.current.Record.Hash()
-		held := other.pending[h] != nil || other.current != nil && !b.current.Record.Higher(other.current.Record)
-		if !held {
-			return fmt.Sprintf("member %d uses a record that the other does not hold", i)
-		}
-	}
-	after := s.clone()
-	for r := range 2 {
-		for v := range 2 {
-			if s.both(r) {
-				after.books[0].Adopt(m.finals[r][v])
-				after.books[1].Adopt(m.finals[1-r][1-v])
-				after.books[1].Adopt(m.finals[r][v])
-			}
-		}
-	}
-	if s.both(0) && s.both(1) {
-		x, y := after.books[0].current, after.books[1].current
-		if x.Sum() != y.Sum() {
-			return "after gossip the members are not at one"
-		}
-	}
-	return ""
+	return session.NewSigner(key)
 }
 
-func TestModel(t *testing.T) {
-	m := newModel(t, "")
-	m.walk(place{books: [2]*Book{NewBook(), NewBook()}})
-	if m.broken != "" {
-		t.Error(m.broken)
-	}
-	if len(m.seen) < 1000 {
-		t.Errorf("only %d states were seen", len(m.seen))
-	}
-	for _, mutant := range []string{"drop after FINAL", "move at Cert", "erase other lines"} {
-		m := newModel(t, mutant)
-		m.walk(place{books: [2]*Book{NewBook(), NewBook()}})
-		if m.broken == "" {
-			t.Errorf("%s: not caught in %d states", mutant, len(m.seen))
-		}
-	}
-	t.Logf("%d states", len(m.seen))
+func (w *world) identity(id engine.PartyID) ed25519.PublicKey {
+	return w.keys[id].Public().(ed25519.PublicKey)
+}
+
+func (w *world) finalCertOf(r, parent *Record, seed uint64) *FinalCert {
+	f := w.finalCert(r, seed)
+	f.Cert = w.certOf(r, parent)
+	return f
+}
+
+func (m *model) String() string {
+	return fmt.Sprintf("%s: %d states, %d places of one party, %d books", m.name, m.seen.n, len(m.locals), len(m.books))
 }
