@@ -10,9 +10,11 @@ import (
 	"github.com/ostraka/ostraka/mpc/engine"
 )
 
-// MaxPending bounds how many records of one key may be pending without our FINAL. Those
-// with it do not count: we may not drop them, and a member that withholds its own FINAL
-// again and again would fill the book and stop the key's epochs for ever.
+// MaxPending bounds how many records of one key may be pending without our FINAL.
+//
+// DEVIATION: protocols.md 1.5 step 3 caps all pending records. Those with our FINAL do not
+// count here: we may not drop them, so a member that withholds its own FINAL again and
+// again would fill the book and stop the key's epochs for ever.
 const MaxPending = 4
 
 // A Book is what one member, or one who was, knows of one key's epochs, and the rules of

@@ -14,7 +14,10 @@ import (
 // could otherwise use them all up, and no newcomer could ever be seated again.
 const MaxStride = 64
 
-// Mark is the highest index that this record or an ancestor gave to anybody. A party that
+// Mark is the highest index that this record or an ancestor gave to anybody.
+//
+// DEVIATION: the mark is a field more than protocols.md 1.4 has, for indices that are used once
+// only (1.2). A party that
 // is new in a child gets an index above it. So a record and its parent suffice to see that
 // no index went to a second party, however many epochs lie before: a new member needs no
 // more than its anchor for that, and a member need not keep what was in force before it came.

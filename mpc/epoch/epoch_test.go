@@ -2,6 +2,7 @@ package epoch
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
@@ -23,39 +24,45 @@ type world struct {
 	tb     testing.TB
 	keys   map[engine.PartyID]ed25519.PrivateKey
 	shares map[Hash]map[engine.PartyID]group.Scalar
+	seats  map[int]share.Index // of parties whose index is not their number + 1
+	suite  string              // SuiteECDSA if empty
 }
 
 func newWorld(tb testing.TB) *world {
-	return &world{tb, map[engine.PartyID]ed25519.PrivateKey{}, map[Hash]map[engine.PartyID]group.Scalar{}}
+	return &world{tb: tb, keys: map[engine.PartyID]ed25519.PrivateKey{}, shares: map[Hash]map[engine.PartyID]group.Scalar{}, seats: map[int]share.Index{}}
 }
 
 // record deals one: key names the key (its secret and chain code), seed the sharing. members
 // are operators 0, 1, …; parent is nil in epoch 0.
 func (w *world) record(key byte, seed uint64, t int, members []int, parent *Record, attempt uint64) *Record {
 	w.tb.Helper()
-	g := secp256k1.Group{}
+	suite := cmp.Or(w.suite, SuiteECDSA)
+	g, err := GroupOf(suite)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
 	secret := g.Scalar(uint64(key) + 1000)
 	poly, err := share.Sample(g, t, secret, enginetest.Reader(seed))
 	if err != nil {
 		w.tb.Fatal(err)
 	}
 	r := &Record{
-		KeyID: [32]byte{key}, Attempt: attempt, Suite: SuiteECDSA, Threshold: t, Public: g.BaseMul(secret),
+		KeyID: [32]byte{key}, Attempt: attempt, Suite: suite, Threshold: t, Public: g.BaseMul(secret),
 		ChainCode: [32]byte{key, 2}, Echo: [32]byte{byte(seed), 3},
-	}
-	if parent != nil {
-		r.Epoch, r.Prev, r.Used = parent.Epoch+1, parent.Hash(), parent.Mark()
 	}
 	shares := map[engine.PartyID]group.Scalar{}
 	for _, i := range members {
 		s := sha256.Sum256([]byte{byte(i)})
 		priv := ed25519.NewKeyFromSeed(s[:])
-		p := session.Party{ID: engine.PartyID{byte(i + 1)}, Index: share.Index(i + 1), Identity: priv.Public().(ed25519.PublicKey)}
+		p := session.Party{ID: engine.PartyID{byte(i + 1)}, Index: cmp.Or(w.seats[i], share.Index(i+1)), Identity: priv.Public().(ed25519.PublicKey)}
 		w.keys[p.ID], shares[p.ID] = priv, poly.Eval(p.Index)
 		r.Members = append(r.Members, Member{p, g.BaseMul(shares[p.ID])})
-		if parent != nil {
-			r.Used = max(r.Used, p.Index)
-		}
+	}
+	slices.SortFunc(r.Members, func(a, b Member) int { return int(a.Index) - int(b.Index) })
+	if parent != nil {
+		c := parent.Child(attempt, t, r.Members)
+		c.KeyID, c.Public, c.ChainCode, c.Echo = r.KeyID, r.Public, r.ChainCode, r.Echo
+		r = c
 	}
 	w.shares[r.Hash()] = shares
 	return r

@@ -20,7 +20,9 @@ func FuzzDecodeRecord(f *testing.F) {
 
 func FuzzDecodeCert(f *testing.F) {
 	w := newWorld(f)
-	f.Add(w.cert(w.record(1, 1, 2, three, nil, 0)).Encode())
+	root := w.record(1, 1, 2, three, nil, 0)
+	f.Add(w.cert(root).Encode())
+	f.Add(w.certOf(w.record(1, 2, 2, []int{0, 6}, root, 0), root).Encode())
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if c, err := DecodeCert(in); err == nil && !bytes.Equal(c.Encode(), in) {
 			t.Fatal("decode then encode changed a certificate")
@@ -41,10 +43,50 @@ func FuzzDecodeFinal(f *testing.F) {
 
 func FuzzDecodeFinalCert(f *testing.F) {
 	w := newWorld(f)
-	f.Add(w.finalCert(w.record(1, 1, 2, three, nil, 0), 1).Encode())
+	root := w.record(1, 1, 2, three, nil, 0)
+	f.Add(w.finalCert(root, 1).Encode())
+	f.Add(w.finalCertOf(w.record(1, 2, 2, []int{0, 6}, root, 0), root, 1).Encode())
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if x, err := DecodeFinalCert(in); err == nil && !bytes.Equal(x.Encode(), in) {
 			t.Fatal("decode then encode changed a final certificate")
+		}
+	})
+}
+
+func FuzzOpenChain(f *testing.F) {
+	w := newWorld(f)
+	root := w.record(1, 1, 2, []int{0, 1}, nil, 0)
+	c, err := NewChain(w.finalCert(root, 1), enrolled(root))
+	if err == nil {
+		c, err = c.Extend(w.finalCertOf(w.record(1, 2, 2, []int{0, 6}, root, 0), root, 1))
+	}
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(c.Encode())
+	f.Add((&Chain{c.links[:1]}).Encode())
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if c, err := OpenChain(in, enrolled(root)); err == nil && !bytes.Equal(c.Encode(), in) {
+			t.Fatal("decode then encode changed a chain")
+		}
+	})
+}
+
+// Whatever is shown to us, only what our key signed counts.
+func FuzzRolledBack(f *testing.F) {
+	w := newWorld(f)
+	root := w.record(1, 1, 2, three, nil, 0)
+	me := root.Members[0].ID
+	setup, join := w.frames(root, me)
+	f.Add(message(root.Hash(), SignPrep(root.Hash(), w.signer(me))), setup, join)
+	mine, other, book := w.identity(me), w.identity(root.Members[1].ID), w.inForce(root)
+	f.Fuzz(func(t *testing.T, body, setup, join []byte) {
+		e := Evidence{Prep: body, OldOK: body, Setup: setup, Join: join}
+		if RolledBack(other, e) != nil {
+			t.Fatal("a signature that nobody made")
+		}
+		if RolledBack(mine, e, book) != nil {
+			t.Fatal("a record that is current is not known")
 		}
 	})
 }

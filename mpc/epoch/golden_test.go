@@ -36,6 +36,25 @@ func TestGolden(t *testing.T) {
 	put("final-cert-sum", sum[:])
 	put("key-id", id[:])
 	put("test-digest", digest[:])
+	leaving := w.record(1, 3, 3, []int{0, 1, 5}, root, 2)
+	put("old-ok", SignOldOK(leaving.Hash(), w.signer(engine.PartyID{3})))
+	put("cert-with-old-ok", w.certOf(leaving, root).Encode())
+	chain, err := NewChain(f, enrolled(root))
+	if err == nil {
+		chain, err = chain.Extend(w.finalCertOf(leaving, root, 1))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	put("chain", chain.Encode())
+	for _, suite := range []string{SuiteEd25519, SuiteBIP340} {
+		w.suite = suite
+		r := w.record(1, 1, 2, three, nil, 0)
+		digest := TestDigest(r, engine.SessionID{1})
+		put("record-"+suite, r.Encode())
+		put("final-"+suite, w.final(r, w.cert(r), r.Members[0].ID, 1).Encode())
+		put("test-digest-"+suite, digest[:])
+	}
 
 	file := filepath.Join("testdata", "golden.txt")
 	if *update {
