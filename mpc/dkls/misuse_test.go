@@ -98,7 +98,7 @@ func TestSecretsAreWiped(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			signers, sessions = append(signers, s), append(sessions, open(t, p, &commit{s}))
+			signers, sessions = append(signers, s), append(sessions, open(t, p, begin(s, closeSigning)))
 		}
 		c := enginetest.Run(enginetest.Options{Hook: hook}, sessions...)
 		if (c.Parties[0].Err == nil) != (name == "success") {
@@ -129,7 +129,7 @@ func TestStagesRedact(t *testing.T) {
 	if err := s.draw(); err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{commit{s}, &commit{s}, &multiply{s}, &verify{s}, &conclude{s}, s} {
+	for _, v := range []any{*begin(s, closeSigning), begin(s, closeSigning), &multiply[Signature]{s, closeSigning}, &verify[Signature]{s, closeSigning}, &conclude{s, KindSum}, s} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
 			if got := fmt.Sprintf(verb, v); got != secret.Redacted {
 				t.Errorf("%T under %s prints %q", v, verb, got)

@@ -50,7 +50,7 @@ func Sign(p Params) (engine.Stage[Signature], error) {
 	if err != nil {
 		return nil, &engine.Misuse{Doing: "prepare to sign", Err: err}
 	}
-	return &commit{s}, nil
+	return begin(s, closeSigning), nil
 }
 
 func newSigner(p Params) (*signer, error) {
