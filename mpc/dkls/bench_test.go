@@ -10,10 +10,10 @@ import (
 
 // lockstep runs sessions without envelopes and returns how many bytes of bodies each party
 // sent: a broadcast counts once for each receiver.
-func lockstep(tb testing.TB, sessions []*engine.Session[Signature]) (sent []int, results []Signature) {
+func lockstep[R any](tb testing.TB, sessions []*engine.Session[R]) (sent []int, results []R) {
 	sent = make([]int, len(sessions))
 	var queue []engine.Msg
-	take := func(i int, eff engine.Effects[Signature], err error) {
+	take := func(i int, eff engine.Effects[R], err error) {
 		if err != nil {
 			tb.Fatal(err)
 		}
