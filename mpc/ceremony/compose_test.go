@@ -220,7 +220,7 @@ func TestKindsAreUnique(t *testing.T) {
 			return true
 		})
 	}
-	if len(seen) != 12 {
-		t.Errorf("%d kinds were found, spec pages list 12: %v", len(seen), seen)
+	if len(seen) != 14 {
+		t.Errorf("%d kinds were found, spec pages list 14: %v", len(seen), seen)
 	}
 }
