@@ -44,7 +44,7 @@ const (
 // Name is what the record is kept under: a second record of that name is a second use.
 func (b *Burn) Name() string { return fmt.Sprintf("presig-burn/%x", b.ID[:]) }
 
-// Encode is the canonical form, spec/presign 6.
+// Encode is the canonical form, spec/presign 7.
 func (b *Burn) Encode() []byte {
 	var e transcript.Encoder
 	e.Bytes(fieldBurnID, b.ID[:]).Uint(fieldBurnFence, b.Ticket.Fence).Uint(fieldBurnCounter, b.Ticket.Counter)

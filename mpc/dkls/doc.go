@@ -41,6 +41,11 @@
 // DEVIATION: signer sets may be larger than t, and the lowest signer adds the tweak e, so that
 // the signature verifies under X + e·G.
 // DEVIATION: s is made low and a recovery id is returned; both follow from the public R.
+// DEVIATION: a presignature's nonce is shifted by δ, a hash of the whole request and of all join
+// nonces, before it signs. Without it, presignatures and additive derivation together fall to a
+// sum of four lists (Groth and Shoup, ePrint 2021/1330).
+// DEVIATION: presigning ends with a round in which all confirm, so that no honest signer keeps a
+// presignature whose making failed at another.
 //
 // # What the caller must destroy
 //

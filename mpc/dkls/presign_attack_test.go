@@ -11,7 +11,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/engine/enginetest"
 )
 
-// share is what one signer's online round tells all.
+// onlineShare is what one signer tells all in the online round.
 func onlineShare(tb testing.TB, p OnlineParams) sum {
 	tb.Helper()
 	s, err := Online(p)

@@ -12,7 +12,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/malice"
 )
 
-// presignTable is the table of spec/presign 5: rounds 1 and 2 of signing, where a wrong ψ shows in
+// presignTable is the table of spec/presign 6: rounds 1 and 2 of signing, where a wrong ψ shows in
 // nothing before the online round, and the confirmation.
 func presignTable() []malice.Message {
 	all := slices.Clone(table[:4])
@@ -52,7 +52,7 @@ func TestMaliciousPresigner(t *testing.T) { matrix(t, newPresignStand(t, 3, 3, 1
 
 func TestPresignTableCoversEveryByte(t *testing.T) { newPresignStand(t, 2, 3, 0, 1).covered(t) }
 
-// onlineTable is the table of spec/presign 5: the online round.
+// onlineTable is the table of spec/presign 6: the online round.
 var onlineTable = []malice.Message{
 	{Name: "online", Kind: KindOnline, Size: 64, Fields: []malice.Field{
 		{Name: "u", Type: malice.Scalar, Size: 32, Want: malice.Unattributed},

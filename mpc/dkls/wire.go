@@ -19,7 +19,7 @@ const (
 	KindProduct   engine.Kind = 0x43 // round 2, direct: Γᵘ ‖ Γᵛ ‖ ψ ‖ ã ‖ η̂ ‖ μ
 	KindSum       engine.Kind = 0x44 // round 3, broadcast: u ‖ w
 
-	// Presigning has rounds 1 and 2 of signing. spec/presign 5.
+	// Presigning has rounds 1 and 2 of signing. spec/presign 6.
 	KindConfirm engine.Kind = 0x45 // presigning, round 3, broadcast: id of the presignature
 	KindOnline  engine.Kind = 0x46 // online round 1, broadcast: u ‖ w
 )
