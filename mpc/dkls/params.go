@@ -13,7 +13,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/session"
 )
 
-// Params are what one signer needs. All but Self, Share, Pairs and Rand must be equal
+// Params are what one signer needs. All but Self, Share, Pairs, Rand and Ticket must be equal
 // at all signers; the session id digests them.
 type Params struct {
 	Session   engine.SessionID
