@@ -44,7 +44,6 @@ func Online(p OnlineParams) (engine.Stage[Signature], error) {
 	}
 	s, err := newShifted(p, q)
 	if err != nil {
-		q.wipe()
 		return nil, &engine.Misuse{Doing: doing, Err: err}
 	}
 	return s, nil
@@ -57,7 +56,13 @@ type shifted struct {
 	delta  *secp256k1.Scalar // δ
 }
 
-func newShifted(p OnlineParams, q *presig) (*shifted, error) {
+// newShifted takes q over: it is wiped with the stage, or here if the parameters do not fit.
+func newShifted(p OnlineParams, q *presig) (made *shifted, err error) {
+	defer func() {
+		if err != nil {
+			q.wipe()
+		}
+	}()
 	if err := p.fits(q); err != nil {
 		return nil, err
 	}

@@ -144,8 +144,9 @@ func TestOnlineRefusesWhatDoesNotFit(t *testing.T) {
 		if s != nil || !errors.As(err, &own) || !contains(err, name) {
 			t.Errorf("%q: got %v", name, err)
 		}
-		if q := p.Presignature.held(); q != nil && q.life == gone && !wiped(p.Presignature) {
-			t.Errorf("%q: the presignature is not wiped", name)
+		if q, err := p.Presignature.spend(); err == nil {
+			t.Errorf("%q: the presignature is still there", name)
+			q.wipe()
 		}
 		if err := onlineAgain(p, good); err == nil && p.Presignature.held().life == gone {
 			t.Errorf("%q: served after it was refused", name)
@@ -153,6 +154,28 @@ func TestOnlineRefusesWhatDoesNotFit(t *testing.T) {
 	}
 	if _, err := Online(good); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What was moved out of a presignature goes too when the parameters do not fit.
+func TestRefusedPresignatureIsWiped(t *testing.T) {
+	c, r := newCircle(t, 2, 2), request{digest: [32]byte{1}}
+	p := c.take(t, c.presign(t), r)[0]
+	for name, spoil := range map[string]func(*OnlineParams){
+		"setup": func(p *OnlineParams) { p.Setup[0] ^= 1 }, "child": func(p *OnlineParams) { p.Child = nil },
+		"key": func(p *OnlineParams) {
+			p.Public, p.Child = secp256k1.Group{}.Generator(), secp256k1.Group{}.Generator()
+		},
+	} {
+		o := p
+		spoil(&o)
+		q, err := copied(p.Presignature).spend()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := newShifted(o, q); err == nil || !wiped(newPresignature(q)) {
+			t.Errorf("another %s: %v", name, err)
+		}
 	}
 }
 
