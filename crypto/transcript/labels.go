@@ -61,6 +61,8 @@ const (
 	EpochAlive
 
 	DKLsCommit
+	DKLsPresigID
+	DKLsShift
 
 	KeyID
 	IdentityParty
@@ -137,7 +139,9 @@ var labels = [...]string{
 	EpochTestDigest:    "ostraka/1/epoch/test-digest",
 	EpochAlive:         "ostraka/1/epoch/alive",
 
-	DKLsCommit: "ostraka/1/dkls/commit",
+	DKLsCommit:   "ostraka/1/dkls/commit",
+	DKLsPresigID: "ostraka/1/dkls/presignature-id",
+	DKLsShift:    "ostraka/1/dkls/online-shift",
 
 	KeyID:         "ostraka/1/vault/key-id",
 	IdentityParty: "ostraka/1/identity/party",

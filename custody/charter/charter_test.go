@@ -225,6 +225,7 @@ func vaultChanges(t testing.TB) map[string]func(v *Vault) {
 		"quorum":             func(v *Vault) { v.Quorum = 1 },
 		"initiator-approves": func(v *Vault) { v.InitiatorApproves = true },
 		"suites":             func(v *Vault) { v.Suites = []string{SuiteBIP340, SuiteECDSA, SuiteEd25519} },
+		"refresh-every":      func(v *Vault) { v.RefreshEvery = 30 * 24 * time.Hour },
 		"chains":             func(v *Vault) { v.Chains = []string{"eip155:1"} },
 		"expiry":             func(v *Vault) { v.Expiry = time.Hour },
 	}
@@ -279,6 +280,10 @@ func TestVaultRefuses(t *testing.T) {
 		{"suite", "suite: is \"rot13\"", func(v *Vault) { v.Suites = []string{"rot13"} }},
 		{"no suite", "suite expected", func(v *Vault) { v.Suites = nil }},
 		{"suite twice", "suites: ed25519 stands twice", func(v *Vault) { v.Suites = []string{SuiteEd25519, SuiteEd25519} }},
+		{"refresh short", "refresh-every: 59m59s", func(v *Vault) { v.RefreshEvery = time.Hour - time.Second }},
+		{"refresh long", "refresh-every: 8784h0m1s", func(v *Vault) { v.RefreshEvery = 366*24*time.Hour + time.Second }},
+		{"refresh broken", "refresh-every: 1h0m0.5s", func(v *Vault) { v.RefreshEvery = time.Hour + time.Second/2 }},
+		{"refresh negative", "refresh-every: -1h0m0s", func(v *Vault) { v.RefreshEvery = -time.Hour }},
 		{"expiry short", "expiry: 59s", func(v *Vault) { v.Expiry = 59 * time.Second }},
 		{"expiry long", "expiry: 168h0m1s", func(v *Vault) { v.Expiry = 7*24*time.Hour + time.Second }},
 		{"expiry broken", "expiry: 1h0m0.5s", func(v *Vault) { v.Expiry = time.Hour + time.Second/2 }},

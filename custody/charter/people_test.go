@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,9 +150,47 @@ func TestReadVault(t *testing.T) {
 	if s := must(v.Statement(salt))(t); s.ID() != must(vault(t).Statement(salt))(t).ID() {
 		t.Error("the file makes other bytes")
 	}
-	more := must(ReadVault([]byte(vaultFile(t)+"initiator-approves: true\nexpiry: 3600\n"), nil, statement.ID{1}, noon))(t)
-	if !more.InitiatorApproves || more.Expiry != time.Hour {
+	more := must(ReadVault([]byte(vaultFile(t)+"initiator-approves: true\nexpiry: 3600\nrefresh-every: 7200\n"), nil, statement.ID{1}, noon))(t)
+	if !more.InitiatorApproves || more.Expiry != time.Hour || more.RefreshEvery != 2*time.Hour {
 		t.Errorf("optional fields: %+v", more)
+	}
+}
+
+// Suites beside the file stand for those that it leaves out; where it names them, they must be the same.
+func TestReadVaultWithSuitesBeside(t *testing.T) {
+	file := vaultFile(t)
+	without := strings.Replace(file, "suites: [ecdsa-secp256k1]\n", "", 1)
+	both := strings.Replace(file, "[ecdsa-secp256k1]", "[ed25519, ecdsa-secp256k1]", 1)
+	for name, c := range map[string]struct {
+		file   string
+		suites []string
+		want   string // suites, or words of the error
+	}{
+		"in the file":          {file, nil, "ecdsa-secp256k1"},
+		"beside it":            {without, []string{SuiteEd25519}, "ed25519"},
+		"several beside it":    {without, []string{SuiteEd25519, SuiteBIP340, SuiteECDSA}, "bip340-secp256k1 ecdsa-secp256k1 ed25519"},
+		"the same":             {file, []string{SuiteECDSA}, "ecdsa-secp256k1"},
+		"the same, unordered":  {both, []string{SuiteECDSA, SuiteEd25519}, "ecdsa-secp256k1 ed25519"},
+		"nowhere":              {without, nil, "suites: is missing"},
+		"nowhere, empty":       {without, []string{}, "suites: is missing"},
+		"another":              {file, []string{SuiteEd25519}, "suites: it names [ecdsa-secp256k1], beside it stand [ed25519]"},
+		"one more":             {file, []string{SuiteECDSA, SuiteEd25519}, "beside it stand"},
+		"one less":             {both, []string{SuiteECDSA}, "beside it stand"},
+		"one twice":            {without, []string{SuiteECDSA, SuiteECDSA}, "stands twice"},
+		"unknown":              {without, []string{"rot13"}, "suite: is \"rot13\""},
+		"a text for a list":    {strings.Replace(file, "[ecdsa-secp256k1]", "ecdsa-secp256k1", 1), nil, "suites: is not a list"},
+		"an empty list":        {strings.Replace(file, "[ecdsa-secp256k1]", "[]", 1), nil, "suite expected"},
+		"the field of old":     {strings.Replace(file, "suites: [ecdsa-secp256k1]", "suite: ecdsa-secp256k1", 1), []string{SuiteECDSA}, "\"suite\": unknown field"},
+		"a number in the list": {strings.Replace(file, "[ecdsa-secp256k1]", "[25519]", 1), nil, "reads as int"},
+	} {
+		given := slices.Clone(c.suites)
+		v, err := ReadVault([]byte(c.file), c.suites, statement.ID{1}, noon)
+		if err == nil && strings.Join(v.Suites, " ") != c.want || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: suites %v, %v; want %q", name, v.Suites, err, c.want)
+		}
+		if !slices.Equal(given, c.suites) {
+			t.Errorf("%s: the caller's list changed to %v", name, c.suites)
+		}
 	}
 }
 
@@ -203,6 +242,7 @@ func TestReadVaultRefuses(t *testing.T) {
 		{"look-alike name", "name: treasury", "name: treаsury", "name: is"},
 		{"semantics", "threshold: 2", "threshold: 4", "threshold: 4 is asked of 3"},
 		{"expiry", "quorum: 2", "quorum: 2\nexpiry: 10", "expiry"},
+		{"refresh", "quorum: 2", "quorum: 2\nrefresh-every: 10", "refresh-every"},
 	} {
 		if !strings.Contains(file, c.old) {
 			t.Fatalf("%s: %q is not in the file", c.name, c.old)

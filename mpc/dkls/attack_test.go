@@ -61,7 +61,7 @@ func TestStageBurnsBesideItsFault(t *testing.T) {
 	}
 	s.peers[0].extension = make([]byte, ExtensionSize)
 	s.peers[0].extension[0] = 1
-	out, err := (&multiply{s}).Finish(engine.Transcript{})
+	out, err := (&multiply[Signature]{s, closeSigning}).Finish(engine.Transcript{})
 	if err == nil || !slices.Equal(out.Burn, []engine.Token{{Key: all[0].KeyID, Peer: all[1].Self.ID}}) || len(out.Send) > 0 || out.Next != nil {
 		t.Errorf("burned %v, sent %d messages, %v", out.Burn, len(out.Send), err)
 	}
@@ -111,8 +111,8 @@ func TestJudgingStagesGuardEveryPair(t *testing.T) {
 		stage engine.Stage[Signature]
 		want  []engine.Token
 	}{
-		"commit": {&commit{s}, nil}, "multiply": {&multiply{s}, want},
-		"verify": {&verify{s}, want}, "conclude": {&conclude{s}, nil},
+		"commit": {begin(s, closeSigning), nil}, "multiply": {&multiply[Signature]{s, closeSigning}, want},
+		"verify": {&verify[Signature]{s, closeSigning}, want}, "conclude": {&conclude{s, KindSum}, nil},
 	} {
 		if got := c.stage.Expect().Guard; !slices.Equal(got, c.want) {
 			t.Errorf("%s guards %v, want %v", name, got, c.want)
@@ -122,7 +122,7 @@ func TestJudgingStagesGuardEveryPair(t *testing.T) {
 
 // cheat multiplies with another nonce or key share toward one peer, and makes Γ fit.
 type cheat struct {
-	*multiply
+	*multiply[Signature]
 	victim engine.PartyID
 	bend   func(s *signer, by *secp256k1.Scalar)
 }
@@ -148,7 +148,7 @@ func (c *cheat) Finish(engine.Transcript) (out engine.Outcome[Signature], err er
 		}
 		out.Send = append(out.Send, engine.Out{Kind: KindProduct, To: p.ID, Body: body})
 	}
-	out.Next = &verify{c.signer}
+	out.Next = &verify[Signature]{c.signer, closeSigning}
 	return out, nil
 }
 
@@ -180,7 +180,7 @@ func TestInconsistentInputsBurn(t *testing.T) {
 				stage := first(t, p)
 				if i == 2 {
 					stage = &after{stage, func(s engine.Stage[Signature]) engine.Stage[Signature] {
-						return &cheat{s.(*multiply), all[0].Self.ID, bend}
+						return &cheat{s.(*multiply[Signature]), all[0].Self.ID, bend}
 					}}
 				}
 				sessions = append(sessions, open(t, p, stage))
@@ -248,7 +248,7 @@ func TestWrongShareIsUnattributed(t *testing.T) {
 		if i == 1 {
 			s.share = secp256k1.NewScalar(99)
 		}
-		sessions = append(sessions, open(t, p, &commit{s}))
+		sessions = append(sessions, open(t, p, begin(s, closeSigning)))
 	}
 	for i, p := range enginetest.Run(enginetest.Options{}, sessions...).Parties {
 		f := p.Fault()
@@ -292,7 +292,7 @@ func TestCancellingNoncesEndTheSession(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sessions = append(sessions, open(t, p, &rigged{&commit{s}, i == 1}))
+		sessions = append(sessions, open(t, p, &rigged{begin(s, closeSigning), i == 1}))
 	}
 	for i, p := range enginetest.Run(enginetest.Options{}, sessions...).Parties {
 		if f := p.Fault(); f == nil || f.Check != "dkls: nonce" || f.Class != engine.Unattributed || spoke(p) > 2 {
@@ -303,7 +303,7 @@ func TestCancellingNoncesEndTheSession(t *testing.T) {
 
 // rigged signs with nonce 5 or −5.
 type rigged struct {
-	*commit
+	*commit[Signature]
 	negate bool
 }
 

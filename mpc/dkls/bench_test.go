@@ -2,18 +2,20 @@ package dkls
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
+	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/internal/cputime"
 	"github.com/ostraka/ostraka/mpc/engine"
 )
 
 // lockstep runs sessions without envelopes and returns how many bytes of bodies each party
 // sent: a broadcast counts once for each receiver.
-func lockstep(tb testing.TB, sessions []*engine.Session[Signature]) (sent []int, results []Signature) {
+func lockstep[R any](tb testing.TB, sessions []*engine.Session[R]) (sent []int, results []R) {
 	sent = make([]int, len(sessions))
 	var queue []engine.Msg
-	take := func(i int, eff engine.Effects[Signature], err error) {
+	take := func(i int, eff engine.Effects[R], err error) {
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -72,6 +74,60 @@ func BenchmarkSign(b *testing.B) {
 			})
 			b.ReportMetric(float64(sent), "bytes/party")
 		})
+	}
+}
+
+func BenchmarkPresign(b *testing.B) {
+	for _, n := range []int{2, 3} {
+		b.Run(fmt.Sprintf("%d-of-%d", n, n), func(b *testing.B) {
+			c, sent := newCircle(b, n, n), 0
+			cputime.Report(b, n, func() {
+				all := c.reserve(b)
+				each, results := lockstep(b, presigners(b, all))
+				if len(results) != n {
+					b.Fatalf("%d results", len(results))
+				}
+				sent = each[0]
+				for i := range all {
+					c.pools[i].Release(all[i].Ticket)
+				}
+			})
+			b.ReportMetric(float64(sent), "bytes/party")
+		})
+	}
+}
+
+func BenchmarkOnline(b *testing.B) {
+	for _, n := range []int{2, 3} {
+		b.Run(fmt.Sprintf("%d-of-%d", n, n), func(b *testing.B) {
+			c, r, sent := newCircle(b, n, n), request{digest: [32]byte{1}, tweak: secp256k1.NewScalar(5)}, 0
+			made := c.take(b, c.presign(b), r)
+			cputime.Report(b, n, func() {
+				used := slices.Clone(made)
+				for i := range used {
+					used[i].Presignature = copied(made[i].Presignature)
+				}
+				each, results := lockstep(b, users(b, used))
+				if len(results) != n {
+					b.Fatalf("%d results", len(results))
+				}
+				sent = each[0]
+			})
+			b.ReportMetric(float64(sent), "bytes/party")
+		})
+	}
+}
+
+func TestBytesSentPresignedStayWithinBudget(t *testing.T) {
+	for n, budget := range map[int]int{2: 46_000, 3: 92_000} {
+		c, r := newCircle(t, n, n), request{digest: [32]byte{1}}
+		offline, _ := lockstep(t, presigners(t, c.reserve(t)))
+		online, results := lockstep(t, users(t, c.take(t, c.presign(t), r)))
+		for i := range c.set {
+			if offline[i] > budget || online[i] != SumSize*(n-1) || len(results) != n {
+				t.Errorf("party %d of %d sends %d bytes offline, budget %d, and %d online", i, n, offline[i], budget, online[i])
+			}
+		}
 	}
 }
 

@@ -12,12 +12,22 @@ import (
 	"github.com/ostraka/ostraka/mpc/pair"
 )
 
+// A closing makes round 3, once checks 1 to 6 have passed: what signing and presigning differ in.
+// t is T₂. It takes what it keeps: the signer is wiped after it.
+type closing[R any] func(s *signer, t engine.Transcript) engine.Outcome[R]
+
+// begin is the first of the stages that signing and presigning share.
+func begin[R any](s *signer, end closing[R]) *commit[R] { return &commit[R]{s, end} }
+
 // commit makes round 1.
-type commit struct{ *signer }
+type commit[R any] struct {
+	*signer
+	end closing[R]
+}
 
-func (*commit) Expect() engine.Expect { return engine.Expect{} }
+func (*commit[R]) Expect() engine.Expect { return engine.Expect{} }
 
-func (*commit) Accept(kind engine.Kind, _ engine.PartyID, _ []byte) error {
+func (*commit[R]) Accept(kind engine.Kind, _ engine.PartyID, _ []byte) error {
 	return &engine.Misuse{Doing: "sign", Err: fmt.Errorf("kind %#x comes before round 1", uint8(kind))}
 }
 
@@ -26,7 +36,7 @@ func (*commit) Accept(kind engine.Kind, _ engine.PartyID, _ []byte) error {
 //
 // DEVIATION: comᵢ is to (Rᵢ, pkᵢ), where DKLs23 commits to Rᵢ alone. Together with T₁,
 // which round 2 echoes, it pins both for all receivers before any secret-dependent output.
-func (s *commit) Finish(engine.Transcript) (out engine.Outcome[Signature], err error) {
+func (s *commit[R]) Finish(engine.Transcript) (out engine.Outcome[R], err error) {
 	if err := s.draw(); err != nil {
 		s.wipe()
 		return out, fmt.Errorf("draw nonce: %w", err)
@@ -34,7 +44,7 @@ func (s *commit) Finish(engine.Transcript) (out engine.Outcome[Signature], err e
 	return s.announce()
 }
 
-func (s *commit) announce() (out engine.Outcome[Signature], err error) {
+func (s *commit[R]) announce() (out engine.Outcome[R], err error) {
 	com := s.own.commitment(s.Session, s.Self)
 	out.Send = append(out.Send, engine.Out{Kind: KindCommit, Body: com[:]})
 	for _, p := range s.peers {
@@ -42,12 +52,12 @@ func (s *commit) announce() (out engine.Outcome[Signature], err error) {
 		p.receiver, body, err = ot.Extend(pair.ID(s.Session, p.Party, s.Self, pair.RoleSign), p.state.Leaves, s.Rand)
 		if err != nil {
 			s.wipe()
-			return engine.Outcome[Signature]{}, fmt.Errorf("extend oblivious transfers with party %v: %w", p.ID, err)
+			return engine.Outcome[R]{}, fmt.Errorf("extend oblivious transfers with party %v: %w", p.ID, err)
 		}
 		p.chi = p.receiver.Chi()
 		out.Send = append(out.Send, engine.Out{Kind: KindExtension, To: p.ID, Body: body})
 	}
-	out.Next = &multiply{s.signer}
+	out.Next = &multiply[R]{s.signer, s.end}
 	return out, nil
 }
 

@@ -9,12 +9,26 @@ import (
 	"github.com/ostraka/ostraka/mpc/engine"
 )
 
-// conclude takes round 3. Whatever it says, our own sum has left: others may hold the
-// signature.
-type conclude struct{ *signer }
+// closeSigning makes round 3 of signing. The products are gone with it.
+func closeSigning(s *signer, _ engine.Transcript) (out engine.Outcome[Signature]) {
+	var u, v secp256k1.Scalar
+	s.products(&u, &v)
+	s.ownSum = s.partial(&u, &s.phi, &v)
+	v.Wipe()
+	out.Send = []engine.Out{{Kind: KindSum, Body: s.ownSum.encode()}}
+	out.Next = &conclude{s, KindSum}
+	return out
+}
+
+// conclude takes the last round: KindSum, or KindOnline with a presignature. Whatever it says,
+// our own sum has left: others may hold the signature.
+type conclude struct {
+	*signer
+	kind engine.Kind
+}
 
 func (s *conclude) Expect() engine.Expect {
-	return engine.Expect{Wants: []engine.Want{s.want(KindSum, false, SumSize)}}
+	return engine.Expect{Wants: []engine.Want{s.want(s.kind, false, SumSize)}}
 }
 
 func (s *conclude) Accept(_ engine.Kind, from engine.PartyID, body []byte) (err error) {

@@ -122,7 +122,7 @@ func first(tb testing.TB, p Params) engine.Stage[Signature] {
 }
 
 // open makes a session of a first stage.
-func open(tb testing.TB, p Params, s engine.Stage[Signature]) *engine.Session[Signature] {
+func open[R any](tb testing.TB, p Params, s engine.Stage[R]) *engine.Session[R] {
 	tb.Helper()
 	var ids []engine.PartyID
 	for _, q := range p.Signers {

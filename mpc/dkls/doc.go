@@ -25,6 +25,13 @@
 // Once a party has sent round 3, that is from engine.Session.Round 3 on, every end means
 // "possibly signed": others may hold the signature.
 //
+// # Presignatures
+//
+// Presign makes rounds 1 and 2 before there is a message, and a third in which all confirm; Online
+// signs with the result in one broadcast (protocols.md 2.7, spec/presign). A Pool keeps
+// presignatures until each is taken once. They live in memory alone. Two messages under one
+// give the key: the spec page says what the host must do, above all before it sends a Join.
+//
 // # What differs from the paper, and why
 //
 // DEVIATION: the commitment covers pkᵢ too; with the echo of T₁ it pins both values for all
@@ -34,10 +41,16 @@
 // DEVIATION: signer sets may be larger than t, and the lowest signer adds the tweak e, so that
 // the signature verifies under X + e·G.
 // DEVIATION: s is made low and a recovery id is returned; both follow from the public R.
+// DEVIATION: a presignature's nonce is shifted by δ, a hash of the whole request and of all join
+// nonces, before it signs. Without it, presignatures and additive derivation together fall to a
+// sum of four lists (Groth and Shoup, ePrint 2021/1330).
+// DEVIATION: presigning ends with a round in which all confirm, so that no honest signer keeps a
+// presignature whose making failed at another.
 //
 // # What the caller must destroy
 //
 // The share and the pairs, which a session only reads, at the end of their epoch. The coins
 // (Params.Rand), unless they are session.Coins, which stages wipe. Signing never resumes: every stage is an engine.Wiper, so that
-// nonce and products are gone on every end, also when the host abandons the session.
+// nonce and products are gone on every end, also when the host abandons the session. Presignatures:
+// a pool's with its Drop functions, one that was taken with its Wipe or by Online.
 package dkls

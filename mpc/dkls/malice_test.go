@@ -58,8 +58,14 @@ var split = map[engine.Kind]malice.Result{
 	KindCommit: malice.Unattributed, KindOpening: malice.Blame, KindSum: malice.Unattributed,
 }
 
-// A stand is a key, a signer set and what an honest session of it sends.
-type stand struct {
+// A stand is a key, a signer set and what an honest session of a protocol sends.
+type stand[R any] struct {
+	table        []malice.Message
+	whole, split map[engine.Kind]malice.Result
+	first        func(tb testing.TB, p Params) engine.Stage[R]
+	check        func(p Params, r *R) error // of a result at an honest signer
+	common       map[engine.Kind]bool       // kinds of which all honest parties send the same body
+
 	all     []Params
 	corrupt int // position of the corrupt signer
 	victim  int // position of the one that direct attacks go to
@@ -67,24 +73,37 @@ type stand struct {
 	earlier []engine.Msg
 }
 
-func newStand(tb testing.TB, t, n, corrupt, victim int) *stand {
+func newStand(tb testing.TB, t, n, corrupt, victim int) *stand[Signature] {
 	tb.Helper()
 	var set []int
 	for i := range n {
 		set = append(set, i)
 	}
-	s := &stand{all: newDeal(tb, t, n).params(set, [32]byte{9}, nil), corrupt: corrupt, victim: victim}
-	s.now = sent(tb, s.fresh())
-	old := s.fresh()
-	for i := range old {
-		old[i].Session, old[i].Rand = engine.SessionID{1}, enginetest.Reader(uint64(50+i))
+	s := &stand[Signature]{
+		table: table, whole: whole, split: split, first: first,
+		check: func(p Params, sig *Signature) error { return sig.verify(p.Child.(*secp256k1.Point), p.Digest) },
+		all:   newDeal(tb, t, n).params(set, [32]byte{9}, nil), corrupt: corrupt, victim: victim,
 	}
-	s.earlier = sent(tb, old)
+	s.rehearse(tb)
 	return s
 }
 
+// earlierSession is the session that s.earlier is of.
+var earlierSession = engine.SessionID{1}
+
+// rehearse runs two honest sessions, for what a corrupt party can replay.
+func (s *stand[R]) rehearse(tb testing.TB) {
+	tb.Helper()
+	s.now = s.sent(tb, s.fresh())
+	old := s.fresh()
+	for i := range old {
+		old[i].Session, old[i].Rand = earlierSession, enginetest.Reader(uint64(50+i))
+	}
+	s.earlier = s.sent(tb, old)
+}
+
 // fresh are the parameters with the coins unread.
-func (s *stand) fresh() []Params {
+func (s *stand[R]) fresh() []Params {
 	all := slices.Clone(s.all)
 	for i := range all {
 		all[i].Rand = enginetest.Reader(uint64(1000 + i))
@@ -93,9 +112,13 @@ func (s *stand) fresh() []Params {
 }
 
 // sent runs an honest session and returns everything that was sent.
-func sent(tb testing.TB, all []Params) (msgs []engine.Msg) {
+func (s *stand[R]) sent(tb testing.TB, all []Params) (msgs []engine.Msg) {
 	tb.Helper()
-	c := enginetest.Run(enginetest.Options{}, honest(tb, all)...)
+	var sessions []*engine.Session[R]
+	for _, p := range all {
+		sessions = append(sessions, open(tb, p, s.first(tb, p)))
+	}
+	c := enginetest.Run(enginetest.Options{}, sessions...)
 	if _, err := c.Results(); err != nil {
 		tb.Fatal(err)
 	}
@@ -117,7 +140,7 @@ func body(tb testing.TB, msgs []engine.Msg, kind engine.Kind, from, to engine.Pa
 	return nil
 }
 
-func (s *stand) ids() (corrupt, victim, other engine.PartyID) {
+func (s *stand[R]) ids() (corrupt, victim, other engine.PartyID) {
 	for i, p := range s.all {
 		if i != s.corrupt && i != s.victim {
 			other = p.Self.ID
@@ -127,7 +150,7 @@ func (s *stand) ids() (corrupt, victim, other engine.PartyID) {
 }
 
 // seen is what the corrupt party can replay toward the victim.
-func (s *stand) seen(tb testing.TB, kind engine.Kind) malice.Seen {
+func (s *stand[R]) seen(tb testing.TB, kind engine.Kind) malice.Seen {
 	corrupt, victim, other := s.ids()
 	return malice.Seen{
 		Other:   body(tb, s.now, kind, other, victim),
@@ -136,16 +159,16 @@ func (s *stand) seen(tb testing.TB, kind engine.Kind) malice.Seen {
 }
 
 // run lets the corrupt signer use edit: on what it says itself, or through the network.
-func (s *stand) run(tb testing.TB, kind engine.Kind, edit func([]byte) []byte, hook enginetest.Hook) *enginetest.Cluster[Signature] {
+func (s *stand[R]) run(tb testing.TB, kind engine.Kind, edit func([]byte) []byte, hook enginetest.Hook) *enginetest.Cluster[R] {
 	tb.Helper()
 	_, victim, _ := s.ids()
 	to := victim
 	if !isDirect(kind) {
 		to = engine.Everyone
 	}
-	var sessions []*engine.Session[Signature]
+	var sessions []*engine.Session[R]
 	for i, p := range s.fresh() {
-		stage := first(tb, p)
+		stage := s.first(tb, p)
 		if i == s.corrupt && edit != nil {
 			stage = enginetest.CorruptBody(stage, kind, to, edit)
 		}
@@ -156,8 +179,8 @@ func (s *stand) run(tb testing.TB, kind engine.Kind, edit func([]byte) []byte, h
 
 func isDirect(kind engine.Kind) bool { return kind == KindExtension || kind == KindProduct }
 
-// judge is the result over all honest signers; their signatures must verify.
-func (s *stand) judge(tb testing.TB, c *enginetest.Cluster[Signature]) malice.Result {
+// judge is the result over all honest signers; what they hold must be right.
+func (s *stand[R]) judge(tb testing.TB, c *enginetest.Cluster[R]) malice.Result {
 	tb.Helper()
 	var ends []malice.End
 	for i, p := range c.Parties {
@@ -165,8 +188,8 @@ func (s *stand) judge(tb testing.TB, c *enginetest.Cluster[Signature]) malice.Re
 			continue
 		}
 		if p.Result != nil {
-			if err := p.Result.verify(s.all[i].Child.(*secp256k1.Point), s.all[i].Digest); err != nil {
-				tb.Errorf("party %v released a bad signature: %v", p.ID, err)
+			if err := s.check(s.all[i], p.Result); err != nil {
+				tb.Errorf("party %v has a bad result: %v", p.ID, err)
 			}
 		}
 		ends = append(ends, malice.End{Party: p.ID, Done: p.Result != nil, Err: p.Err, Burned: p.Burned})
@@ -180,16 +203,16 @@ func (s *stand) judge(tb testing.TB, c *enginetest.Cluster[Signature]) malice.Re
 }
 
 // matrix runs the table.
-func matrix(t *testing.T, s *stand, depth malice.Depth) {
+func matrix[R any](t *testing.T, s *stand[R], depth malice.Depth) {
 	corrupt, victim, _ := s.ids()
-	cell := func(name string, want malice.Result, run func(t *testing.T) *enginetest.Cluster[Signature]) {
+	cell := func(name string, want malice.Result, run func(t *testing.T) *enginetest.Cluster[R]) {
 		t.Run(name, func(t *testing.T) {
 			if got := s.judge(t, run(t)); got != want {
 				t.Errorf("came to %s, want %s", got, want)
 			}
 		})
 	}
-	for _, m := range table {
+	for _, m := range s.table {
 		seen := s.seen(t, m.Kind)
 		own := body(t, s.now, m.Kind, corrupt, victim)
 		edit := func(x malice.Mutation) func([]byte) []byte {
@@ -198,12 +221,15 @@ func matrix(t *testing.T, s *stand, depth malice.Depth) {
 			}
 			return func(b []byte) []byte { return x.Edit(b, seen) }
 		}
-		for _, x := range append(m.Mutations(secp256k1.Group{}, depth), m.Replays(whole[m.Kind])...) {
-			cell(x.String(), x.Want, func(t *testing.T) *enginetest.Cluster[Signature] { return s.run(t, m.Kind, edit(x), nil) })
+		for _, x := range append(m.Mutations(secp256k1.Group{}, depth), m.Replays(s.whole[m.Kind])...) {
+			if s.common[m.Kind] && x.Name == "another party's" {
+				continue // it is the same one
+			}
+			cell(x.String(), x.Want, func(t *testing.T) *enginetest.Cluster[R] { return s.run(t, m.Kind, edit(x), nil) })
 		}
-		on := func(do enginetest.Mutate) func(t *testing.T) *enginetest.Cluster[Signature] {
+		on := func(do enginetest.Mutate) func(t *testing.T) *enginetest.Cluster[R] {
 			hook := enginetest.On(enginetest.Match{From: corrupt, To: victim, Kind: m.Kind}, do)
-			return func(t *testing.T) *enginetest.Cluster[Signature] { return s.run(t, m.Kind, nil, hook) }
+			return func(t *testing.T) *enginetest.Cluster[R] { return s.run(t, m.Kind, nil, hook) }
 		}
 		for _, x := range m.Lengths() {
 			cell(x.String(), x.Want, on(enginetest.Edit(edit(x))))
@@ -212,7 +238,7 @@ func matrix(t *testing.T, s *stand, depth malice.Depth) {
 		cell(m.Name+"/whole/lost", malice.Timeout, on(enginetest.Drop))
 		cell(m.Name+"/whole/repeated", malice.Unaffected, on(enginetest.Twice))
 		cell(m.Name+"/whole/second version after the first", malice.Unaffected, on(enginetest.Besides(edit(flipped))))
-		if want, ok := split[m.Kind]; ok {
+		if want, ok := s.split[m.Kind]; ok {
 			cell(m.Name+"/whole/equivocated", want, on(enginetest.Edit(edit(flipped))))
 		}
 	}
@@ -221,23 +247,26 @@ func matrix(t *testing.T, s *stand, depth malice.Depth) {
 func TestMaliciousSigner(t *testing.T) { matrix(t, newStand(t, 3, 3, 1, 0), malice.Each) }
 
 // A message kind with bytes that no field covers, or that the table does not know, fails.
-func TestTableCoversEveryByte(t *testing.T) {
-	s, found := newStand(t, 2, 3, 0, 1), map[engine.Kind]bool{}
+func TestTableCoversEveryByte(t *testing.T) { newStand(t, 2, 3, 0, 1).covered(t) }
+
+func (s *stand[R]) covered(t *testing.T) {
+	t.Helper()
+	found := map[engine.Kind]bool{}
 	for _, msg := range s.now {
-		i := slices.IndexFunc(table, func(m malice.Message) bool { return m.Kind == msg.Kind })
+		i := slices.IndexFunc(s.table, func(m malice.Message) bool { return m.Kind == msg.Kind })
 		if i < 0 {
 			t.Fatalf("kind %#x is not in the table", uint8(msg.Kind))
 		}
-		if err := table[i].Check(msg.Body); err != nil {
+		if err := s.table[i].Check(msg.Body); err != nil {
 			t.Error(err)
 		}
-		if table[i].Direct != (msg.To != engine.Everyone) || table[i].Direct != isDirect(msg.Kind) {
-			t.Errorf("%s is direct in one of table and protocol only", table[i].Name)
+		if s.table[i].Direct != (msg.To != engine.Everyone) || s.table[i].Direct != isDirect(msg.Kind) {
+			t.Errorf("%s is direct in one of table and protocol only", s.table[i].Name)
 		}
 		found[msg.Kind] = true
 	}
-	if len(found) != len(table) {
-		t.Errorf("the table has %d kinds, a session %d", len(table), len(found))
+	if len(found) != len(s.table) {
+		t.Errorf("the table has %d kinds, a session %d", len(s.table), len(found))
 	}
 }
 

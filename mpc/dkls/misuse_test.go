@@ -30,12 +30,12 @@ func TestSignRefusesParametersThatDoNotFit(t *testing.T) {
 		"our index is 1 in the list, 2 in":     func(p *Params) { p.Self.Index++ },
 		"not by ascending index":               func(p *Params) { slices.Reverse(p.Signers) },
 		"not by ascending index at":            func(p *Params) { p.Signers[1] = p.Signers[0] },
-		"key or child key is missing":          func(p *Params) { p.Share = nil },
-		"or not of secp256k1":                  func(p *Params) { p.Public = ristretto255.Group{}.Generator() },
+		"share is missing or not":              func(p *Params) { p.Share = nil },
+		"key or child key is missing or not":   func(p *Params) { p.Public = ristretto255.Group{}.Generator() },
 		"child key is missing":                 func(p *Params) { p.Child = g.Identity() },
 		"tweak is not of secp256k1":            func(p *Params) { p.Tweak = ristretto255.Group{}.Scalar(1) },
 		"child key is not the key shifted":     func(p *Params) { p.Tweak = g.Scalar(1) },
-		"share, public share, key":             func(p *Params) { delete(p.Publics, p.Self.ID) },
+		"public share is missing or not of":    func(p *Params) { delete(p.Publics, p.Self.ID) },
 		"our share does not match our public":  func(p *Params) { p.Share = p.Share.Add(g.Scalar(1)) },
 		"share does not match our public shar": func(p *Params) { p.Publics[p.Self.ID] = g.Generator() },
 		"no pair state with party 03000000":    func(p *Params) { delete(p.Pairs, p.Signers[2].ID) },
@@ -98,7 +98,7 @@ func TestSecretsAreWiped(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			signers, sessions = append(signers, s), append(sessions, open(t, p, &commit{s}))
+			signers, sessions = append(signers, s), append(sessions, open(t, p, begin(s, closeSigning)))
 		}
 		c := enginetest.Run(enginetest.Options{Hook: hook}, sessions...)
 		if (c.Parties[0].Err == nil) != (name == "success") {
@@ -129,7 +129,7 @@ func TestStagesRedact(t *testing.T) {
 	if err := s.draw(); err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{commit{s}, &commit{s}, &multiply{s}, &verify{s}, &conclude{s}, s} {
+	for _, v := range []any{*begin(s, closeSigning), begin(s, closeSigning), &multiply[Signature]{s, closeSigning}, &verify[Signature]{s, closeSigning}, &conclude{s, KindSum}, s} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
 			if got := fmt.Sprintf(verb, v); got != secret.Redacted {
 				t.Errorf("%T under %s prints %q", v, verb, got)

@@ -11,16 +11,19 @@ import (
 )
 
 // multiply takes round 1, judges the extensions and makes round 2.
-type multiply struct{ *signer }
+type multiply[R any] struct {
+	*signer
+	end closing[R]
+}
 
-func (s *multiply) Expect() engine.Expect {
+func (s *multiply[R]) Expect() engine.Expect {
 	return engine.Expect{
 		Wants: []engine.Want{s.want(KindCommit, false, CommitSize), s.want(KindExtension, true, ExtensionSize)},
 		Guard: s.guard(),
 	}
 }
 
-func (s *multiply) Accept(kind engine.Kind, from engine.PartyID, body []byte) error {
+func (s *multiply[R]) Accept(kind engine.Kind, from engine.PartyID, body []byte) error {
 	p := s.peer(from)
 	if kind == KindCommit {
 		r := newReader("commitment", body, CommitSize)
@@ -35,7 +38,7 @@ func (s *multiply) Accept(kind engine.Kind, from engine.PartyID, body []byte) er
 // Finish: DKLs23 protocol 3.6 step 7, protocols.md 2.3 and 2.5 R2, spec/dkls-sign
 // 2.2. All verdicts come before anything is released: no part of round 2 leaves, to
 // anyone, unless every peer's extension passed.
-func (s *multiply) Finish(engine.Transcript) (out engine.Outcome[Signature], err error) {
+func (s *multiply[R]) Finish(engine.Transcript) (out engine.Outcome[R], err error) {
 	senders, faults := make([]*ot.Sender, len(s.peers)), []*engine.Fault(nil)
 	defer func() {
 		for _, a := range senders {
@@ -52,18 +55,19 @@ func (s *multiply) Finish(engine.Transcript) (out engine.Outcome[Signature], err
 		p.extension = nil
 	}
 	if len(faults) > 0 {
-		return s.abort(faults)
+		out.Burn, err = s.abort(faults)
+		return out, err
 	}
 	out.Send = append(out.Send, engine.Out{Kind: KindOpening, Body: s.own.encode()})
 	for i, p := range s.peers {
 		body, err := s.product(p, senders[i])
 		if err != nil {
 			s.wipe()
-			return engine.Outcome[Signature]{}, fmt.Errorf("multiply with party %v: %w", p.ID, err)
+			return engine.Outcome[R]{}, fmt.Errorf("multiply with party %v: %w", p.ID, err)
 		}
 		out.Send = append(out.Send, engine.Out{Kind: KindProduct, To: p.ID, Body: body})
 	}
-	out.Next = &verify{s.signer}
+	out.Next = &verify[R]{s.signer, s.end}
 	return out, nil
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/session"
 )
 
-// Params are what one signer needs. All but Self, Share, Pairs and Rand must be equal
+// Params are what one signer needs. All but Self, Share, Pairs, Rand and Ticket must be equal
 // at all signers; the session id digests them.
 type Params struct {
 	Session   engine.SessionID
@@ -29,6 +29,10 @@ type Params struct {
 	Digest    [32]byte                       // m: derived by this party from the full transaction
 	Pairs     map[engine.PartyID]*pair.State
 	Rand      io.Reader // coins of this session alone (session.Coins): wiped with it
+
+	// Presign alone needs these.
+	Epoch  [32]byte // eh of the record that share and pairs are of
+	Ticket Ticket   // from the Pool that the presignature is for
 }
 
 // A Signature is (r, s) with s ≤ (q−1)/2, both 32 bytes, big-endian. It verified under
@@ -50,7 +54,7 @@ func Sign(p Params) (engine.Stage[Signature], error) {
 	if err != nil {
 		return nil, &engine.Misuse{Doing: "prepare to sign", Err: err}
 	}
-	return &commit{s}, nil
+	return begin(s, closeSigning), nil
 }
 
 func newSigner(p Params) (*signer, error) {
@@ -105,14 +109,30 @@ func (p *Params) checkSigners() error {
 // stale or mixed-up store would otherwise make everybody's alarm. That the public shares give
 // the key was checked when the record was accepted; check 5 would find it here.
 func (s *signer) checkKey() error {
-	var own *secp256k1.Point
-	var ok [4]bool
-	s.share, ok[0] = s.Share.(*secp256k1.Scalar)
-	s.public, ok[1] = s.Public.(*secp256k1.Point)
-	s.childKey, ok[2] = s.Child.(*secp256k1.Point)
-	own, ok[3] = s.Publics[s.Self.ID].(*secp256k1.Point)
+	var ok bool
+	if s.share, ok = s.Share.(*secp256k1.Scalar); !ok {
+		return errors.New("share is missing or not of secp256k1")
+	}
+	own, ok := s.Publics[s.Self.ID].(*secp256k1.Point)
+	if !ok {
+		return errors.New("public share is missing or not of secp256k1")
+	}
+	if err := s.checkChild(); err != nil {
+		return err
+	}
+	if !secp256k1.BaseMul(s.share).Equal(own) {
+		return errors.New("our share does not match our public share")
+	}
+	return nil
+}
+
+// checkChild holds the child key to key and tweak.
+func (s *signer) checkChild() error {
+	var ok [2]bool
+	s.public, ok[0] = s.Public.(*secp256k1.Point)
+	s.childKey, ok[1] = s.Child.(*secp256k1.Point)
 	if slices.Contains(ok[:], false) || s.public.IsIdentity() || s.childKey.IsIdentity() {
-		return errors.New("share, public share, key or child key is missing or not of secp256k1")
+		return errors.New("key or child key is missing or not of secp256k1")
 	}
 	if s.Tweak != nil {
 		e, ok := s.Tweak.(*secp256k1.Scalar)
@@ -123,9 +143,6 @@ func (s *signer) checkKey() error {
 	}
 	if !s.public.Add(secp256k1.BaseMul(&s.tweak)).Equal(s.childKey) {
 		return errors.New("child key is not the key shifted by the tweak")
-	}
-	if !secp256k1.BaseMul(s.share).Equal(own) {
-		return errors.New("our share does not match our public share")
 	}
 	return nil
 }

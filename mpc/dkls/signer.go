@@ -85,16 +85,16 @@ func (s *signer) guard() []engine.Token {
 
 // abort wipes, and burns the pairs of every failed check: the verdict depends on our
 // secrets, and a second one would leak more of them (TOB-SILA-12).
-func (s *signer) abort(faults []*engine.Fault) (out engine.Outcome[Signature], err error) {
+func (s *signer) abort(faults []*engine.Fault) (burn []engine.Token, err error) {
 	s.wipe()
 	for _, f := range faults {
 		if f.Class == engine.BurnPair {
 			for _, id := range f.Accused {
-				out.Burn = append(out.Burn, s.token(id))
+				burn = append(burn, s.token(id))
 			}
 		}
 	}
-	return out, engine.Merge(faults...)
+	return burn, engine.Merge(faults...)
 }
 
 // refuse wipes when a message does not decode, and after each that still follows: the

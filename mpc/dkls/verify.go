@@ -9,16 +9,19 @@ import (
 )
 
 // verify takes round 2, makes every check on nonces and key shares, and makes round 3.
-type verify struct{ *signer }
+type verify[R any] struct {
+	*signer
+	end closing[R]
+}
 
-func (s *verify) Expect() engine.Expect {
+func (s *verify[R]) Expect() engine.Expect {
 	return engine.Expect{
 		Wants: []engine.Want{s.want(KindOpening, false, OpeningSize), s.want(KindProduct, true, ProductSize)},
 		Guard: s.guard(),
 	}
 }
 
-func (s *verify) Accept(kind engine.Kind, from engine.PartyID, body []byte) (err error) {
+func (s *verify[R]) Accept(kind engine.Kind, from engine.PartyID, body []byte) (err error) {
 	p := s.peer(from)
 	if kind == KindOpening {
 		p.opening, err = decodeOpening(body)
@@ -30,7 +33,7 @@ func (s *verify) Accept(kind engine.Kind, from engine.PartyID, body []byte) (err
 
 // Finish: DKLs23 protocol 3.6 steps 8 and 9, protocols.md 2.5 R3, spec/dkls-sign 2.3. The
 // engine compared T₁, check 1a, before it accepted a body.
-func (s *verify) Finish(engine.Transcript) (out engine.Outcome[Signature], err error) {
+func (s *verify[R]) Finish(t engine.Transcript) (out engine.Outcome[R], err error) {
 	var faults []*engine.Fault
 	for _, p := range s.peers { // check 1b: a nonce or key share chosen after ours was seen
 		if !p.opening.opens(p.commitment, s.Session, p.Party) {
@@ -40,7 +43,8 @@ func (s *verify) Finish(engine.Transcript) (out engine.Outcome[Signature], err e
 		}
 	}
 	if len(faults) > 0 {
-		return s.abort(faults)
+		out.Burn, err = s.abort(faults)
+		return out, err
 	}
 	for _, p := range s.peers { // checks 2 to 4, of all peers before any verdict is released
 		if f := s.judge(p); f != nil {
@@ -48,14 +52,14 @@ func (s *verify) Finish(engine.Transcript) (out engine.Outcome[Signature], err e
 		}
 	}
 	if len(faults) > 0 {
-		return s.abort(faults)
+		out.Burn, err = s.abort(faults)
+		return out, err
 	}
 	if f := s.combine(); f != nil { // checks 5 and 6
-		return s.abort([]*engine.Fault{f})
+		out.Burn, err = s.abort([]*engine.Fault{f})
+		return out, err
 	}
-	s.ownSum = s.partial()
-	out.Send = append(out.Send, engine.Out{Kind: KindSum, Body: s.ownSum.encode()})
-	out.Next = &conclude{s.signer}
+	out = s.end(s.signer, t)
 	s.wipe()
 	return out, nil
 }
@@ -94,11 +98,15 @@ func (s *signer) combine() *engine.Fault {
 	if !key.Equal(s.childKey) {
 		return engine.Nobody("dkls: key shares", errors.New("they do not add up to the key"))
 	}
-	// check 6: parties that cancel each other's nonces
+	return s.setNonce(nonce.(*secp256k1.Point))
+}
+
+// setNonce is check 6: R ≠ 0, against parties that cancel each other's nonces, and r ≠ 0.
+func (s *signer) setNonce(nonce *secp256k1.Point) *engine.Fault {
 	if nonce.IsIdentity() {
 		return engine.Nobody("dkls: nonce", errors.New("R is the identity"))
 	}
-	s.nonce = nonce.(*secp256k1.Point)
+	s.nonce = nonce
 	r, large := s.nonce.XReduced()
 	if r.IsZero() {
 		return engine.Nobody("dkls: nonce", errors.New("r is 0"))
@@ -108,25 +116,29 @@ func (s *signer) combine() *engine.Fault {
 	return nil
 }
 
-// partial is uᵢ = rᵢ(φᵢ + Σψⱼᵢ) + Σ(cᵘᵢⱼ + dᵘᵢⱼ), vᵢ likewise with skᵢ, wᵢ = mφᵢ + r·vᵢ.
-func (s *signer) partial() sum {
-	var phi, v secp256k1.Scalar
-	var out sum
+// products are uᵢ = rᵢ(φᵢ + Σψⱼᵢ) + Σ(cᵘᵢⱼ + dᵘᵢⱼ), and vᵢ likewise with skᵢ: shares of φ times
+// the nonce, and of φ times the key.
+func (s *signer) products(u, v *secp256k1.Scalar) {
+	var phi secp256k1.Scalar
 	phi.Set(&s.phi)
 	for _, p := range s.peers {
 		phi.SetSum(&phi, &p.product.psi)
 	}
-	out.u.SetProduct(&s.r, &phi)
+	u.SetProduct(&s.r, &phi)
 	v.SetProduct(&s.sk, &phi)
 	for _, p := range s.peers {
-		out.u.SetSum(&out.u, &p.c[0])
-		out.u.SetSum(&out.u, &p.d[0])
-		v.SetSum(&v, &p.c[1])
-		v.SetSum(&v, &p.d[1])
+		u.SetSum(u, &p.c[0])
+		u.SetSum(u, &p.d[0])
+		v.SetSum(v, &p.c[1])
+		v.SetSum(v, &p.d[1])
 	}
-	out.w.SetProduct(&s.digest, &s.phi)
-	out.w.AddProduct(&s.rx, &v)
 	phi.Wipe()
-	v.Wipe()
+}
+
+// partial is wᵢ = mφᵢ + r·vᵢ, beside uᵢ: what a signer tells all.
+func (s *signer) partial(u, phi, v *secp256k1.Scalar) (out sum) {
+	out.u.Set(u)
+	out.w.SetProduct(&s.digest, phi)
+	out.w.AddProduct(&s.rx, v)
 	return out
 }

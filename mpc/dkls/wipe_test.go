@@ -41,7 +41,7 @@ func TestAbandonedAndDisputedSessionsAreWiped(t *testing.T) {
 			if i == 0 {
 				held = s
 			}
-			sessions = append(sessions, open(t, p, &commit{s}))
+			sessions = append(sessions, open(t, p, begin(s, closeSigning)))
 		}
 		p := enginetest.Run(enginetest.Options{Hook: c.hook}, sessions...).Parties[0]
 		if p.Result != nil || p.Session.Finished() != c.ended {

@@ -18,6 +18,10 @@ const (
 	KindOpening   engine.Kind = 0x42 // round 2, broadcast: R ‖ pk ‖ salt
 	KindProduct   engine.Kind = 0x43 // round 2, direct: Γᵘ ‖ Γᵛ ‖ ψ ‖ ã ‖ η̂ ‖ μ
 	KindSum       engine.Kind = 0x44 // round 3, broadcast: u ‖ w
+
+	// Presigning has rounds 1 and 2 of signing. spec/presign 6.
+	KindConfirm engine.Kind = 0x45 // presigning, round 3, broadcast: id of the presignature
+	KindOnline  engine.Kind = 0x46 // online round 1, broadcast: u ‖ w
 )
 
 // Lengths of bodies and their parts in bytes.
@@ -31,7 +35,8 @@ const (
 	ExtensionSize = ot.ExtensionSize // u: 32·68, x̂: 16, t̂: 128·16
 	OpeningSize   = 2*pointSize + saltSize
 	ProductSize   = 2*pointSize + scalarSize + rvoleSize
-	SumSize       = 2 * scalarSize
+	SumSize       = 2 * scalarSize // of KindSum and KindOnline
+	ConfirmSize   = 32
 
 	// MaxBody is the largest body of this protocol.
 	MaxBody = ProductSize

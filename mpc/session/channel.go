@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
@@ -27,6 +28,7 @@ type Channel struct {
 	send   map[engine.PartyID]cipher.AEAD // keys are separate per direction (TOB-SILA-6)
 	recv   map[engine.PartyID]cipher.AEAD
 	sealed map[slot]bool
+	nonces [][32]byte
 }
 
 // slot is what may be sealed once: nonces are made of it.
@@ -43,6 +45,9 @@ var errWiped = errors.New("the session's channel keys are wiped")
 
 // Session is the session id.
 func (c *Channel) Session() engine.SessionID { return c.id }
+
+// Nonces are those of all Joins, in index order: public, and as fresh as the session id.
+func (c *Channel) Nonces() [][32]byte { return slices.Clone(c.nonces) }
 
 func newChannel(g *Joining, id engine.SessionID) (*Channel, error) {
 	c := &Channel{

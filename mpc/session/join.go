@@ -217,10 +217,19 @@ func (g *Joining) Complete() (*Channel, error) {
 		return nil, fmt.Errorf("join: %d parties have not joined", len(m))
 	}
 	h := transcript.New(transcript.SessionID).Bytes(g.setup.Encode())
-	bodies := make([][]byte, len(g.setup.Parties))
+	bodies, nonces := make([][]byte, len(g.setup.Parties)), make([][32]byte, len(g.setup.Parties))
 	for i, p := range g.setup.Parties {
 		bodies[i] = g.joins[p.ID]
+		j, err := DecodeJoin(bodies[i])
+		if err != nil {
+			return nil, err
+		}
+		nonces[i] = j.Nonce
 	}
-	id := engine.SessionID(h.List(bodies...).Sum256())
-	return newChannel(g, id)
+	c, err := newChannel(g, engine.SessionID(h.List(bodies...).Sum256()))
+	if err != nil {
+		return nil, err
+	}
+	c.nonces = nonces
+	return c, nil
 }

@@ -306,3 +306,25 @@ func TestCoins(t *testing.T) {
 		t.Error("a source that ends gave coins")
 	}
 }
+
+// All parties read the same nonces, each in its place, and cannot change them.
+func TestChannelNonces(t *testing.T) {
+	o := open(t, proposal(3), 20)
+	for i, frame := range o.joins {
+		body, _, err := unseal(frameJoin, frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j, err := DecodeJoin(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range o.channels {
+			got := c.Nonces()
+			if len(got) != 3 || got[i] != j.Nonce {
+				t.Errorf("nonces %x, party %d joined with %x", got, i, j.Nonce)
+			}
+			got[i][0] ^= 1
+		}
+	}
+}
