@@ -73,6 +73,7 @@ func (*run) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(secret.Redacted)
 // Wipe is engine.Wiper: it forgets all that is not part of the output. The engine calls it after every
 // error, so that stages do not.
 func (r *run) Wipe() {
+	r.Secret = nil // the caller's
 	r.poly.Wipe()
 	for _, s := range []group.Scalar{r.held, r.own} {
 		if s != nil {
@@ -219,6 +220,9 @@ func (s *open) send() (out []engine.Out, err error) {
 		}
 		d, err := share.Deal(s.poly, p.Index, s.Rand)
 		if err != nil {
+			for _, o := range out { // shares that will not leave
+				secret.Wipe(o.Body)
+			}
 			return nil, err
 		}
 		o.hashes = append(o.hashes, shareHash(s.Session, s.Self.ID, p.ID, d))

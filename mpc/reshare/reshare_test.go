@@ -429,8 +429,14 @@ func TestDryRandomness(t *testing.T) {
 			}
 			all := params()
 			all[0].Rand = io.LimitReader(all[0].Rand, n)
-			p := enginetest.Run(enginetest.Options{}, machines(t, all)...).Parties[0]
+			first, sessions := Start(all[0]).(*deal), machines(t, all)
+			sessions[0] = machine(t, all[0], first)
+			p := enginetest.Run(enginetest.Options{}, sessions...).Parties[0]
 			enough = p.Result != nil
+			p.Session.Abandon() // when the others wait for us in vain
+			if left := held(first.run); len(left) > 0 {
+				t.Errorf("%s, after %d bytes: %v stays", name, n, left)
+			}
 			if !enough && (p.Err == nil || p.Fault() != nil || !errors.Is(p.Err, io.EOF) && !errors.Is(p.Err, io.ErrUnexpectedEOF)) {
 				t.Errorf("%s, after %d bytes: ended with %v", name, n, p.Err)
 			}
@@ -474,5 +480,24 @@ func TestSecretIsCopied(t *testing.T) {
 	}
 	if v.shares[seat(0).ID].IsZero() {
 		t.Error("an old share is gone")
+	}
+}
+
+// The largest runs keep within what ceremonies allow, and every honest opening has its layout's size.
+func TestOpeningSizes(t *testing.T) {
+	var all []int
+	for k := range session.MaxParties {
+		all = append(all, k)
+	}
+	v := newVault(t, secp256k1.Group{}, 16, all...)
+	if n := v.refresh(sid, 1)[0].layout(seat(0).ID).size(); n != 15*33+32+15*32 {
+		t.Errorf("opening of a 16-of-16 refresh has %d bytes", n)
+	}
+	if n := v.reshare(t, 16, all, all, sid, 1)[0].layout(seat(0).ID).size(); n != 17*33+64+15*32 {
+		t.Errorf("opening of 16-of-16 has %d bytes", n)
+	}
+	p := newVault(t, secp256k1.Group{}, 2, 0, 1).reshare(t, 3, []int{0, 1}, []int{1, 2, 3}, sid, 1)[0]
+	if a, b := p.layout(seat(0).ID).size(), p.layout(seat(1).ID).size(); a != 4*33+64+3*32 || b != a-32 {
+		t.Errorf("openings of who leaves and who stays have %d and %d bytes", a, b)
 	}
 }
