@@ -60,7 +60,7 @@ func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 			err = d.cfg.Journal.Write(ctx, f.moved(next, now, tlog.KindChain, f.stmt.ID()))
 		}
 		if err == nil {
-			f.life = next
+			d.went(f, next)
 		}
 		return nil, err
 	}
@@ -82,6 +82,13 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 	v, err := d.vaultOf(it)
 	if err != nil || f.tx == nil {
 		return nil, err
+	}
+	if f.life.Verdict(d.cfg.Operator) == intent.Allow {
+		f.waits = ""
+		if by, ok := d.rival(f, false); ok {
+			f.waits = by.taken() // a signature appeared that this node knew nothing of when it allowed this one
+			return nil, nil
+		}
 	}
 	signers, err := d.signers(ctx, now, v, f)
 	if err != nil {
@@ -180,6 +187,9 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	if f.tx == nil {
 		return nil, errNotDecoded
 	}
+	if by, ok := d.rival(f, false); ok {
+		return nil, fmt.Errorf("intent %s: %s", f.stmt.ID().Short(), by.taken())
+	}
 	if req.Digest != f.tx.Digest() || req.Purpose != it.Purpose || !slices.Equal([]uint32(req.Path), it.Path[:]) {
 		return nil, fmt.Errorf("intent %s: the setup's digest, path or purpose is not what this node decoded", f.stmt.ID().Short())
 	}
@@ -203,7 +213,8 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	if err != nil {
 		return nil, err
 	}
-	f.life, f.lastErr, f.admitting = next, "", true
+	d.went(f, next)
+	f.lastErr, f.admitting = "", true
 	return d.task(f, v, s, keys, f.moved(next, now, tlog.KindSession, hash)), nil
 }
 
@@ -285,7 +296,8 @@ func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, 
 	if err := d.cfg.Journal.Write(ctx, f.moved(next, now, tlog.KindFault, hash)); err != nil {
 		return err
 	}
-	f.life, f.lastErr = next, d.cfg.Explain(cause)
+	d.went(f, next)
+	f.lastErr = d.cfg.Explain(cause)
 	f.next = now.Add(retry << min(next.Attempts(), 2))
 	if notBegun != nil && declined == nil {
 		f.next = now.Add(idleFor + time.Second) // the others would refuse us before that

@@ -73,12 +73,14 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 		return err
 	}
 	f := &file{stmt: s, proposal: armored, life: life, decisions: map[string]ruling{}}
+	f.decode(v) // its nonce is claimed before anything is ruled on it
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	d.mu.Lock()
 	first := d.files[s.ID()]
 	if first == nil {
 		d.files[s.ID()], d.live[s.ID()] = f, f
+		d.track(f)
 	}
 	d.mu.Unlock()
 	if first != nil {
@@ -91,6 +93,7 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 		d.mu.Lock()
 		delete(d.files, s.ID())
 		delete(d.live, s.ID())
+		d.untrack(s.ID())
 		d.mu.Unlock()
 		return err
 	}
@@ -159,7 +162,8 @@ func (d *Desk) vote(ctx context.Context, now time.Time, id []byte, verb signet.V
 	if err := write(e); err != nil {
 		return err
 	}
-	f.life, f.votes = next, votes
+	d.went(f, next)
+	f.votes = votes
 	return d.decide(ctx, now, f)
 }
 
@@ -167,7 +171,9 @@ func (d *Desk) vote(ctx context.Context, now time.Time, id []byte, verb signet.V
 // next tick.
 func (d *Desk) decide(ctx context.Context, now time.Time, f *file) error {
 	err := d.publish(ctx, now, f)
-	f.due = err != nil
+	if f.due = err != nil; f.due {
+		d.went(f, f.life) // the nonce is not claimed for an ALLOW that is not said
+	}
 	return err
 }
 
@@ -219,7 +225,8 @@ func (d *Desk) enter(now time.Time, f *file, r ruling, write writer) error {
 	if f.life.State() != intent.Allowed && next.State() == intent.Allowed {
 		f.allowedAt = now
 	}
-	f.life, f.decisions[r.decision.Operator] = next, r
+	d.went(f, next)
+	f.decisions[r.decision.Operator] = r
 	return nil
 }
 
@@ -296,7 +303,7 @@ func (d *Desk) cancel(now time.Time, raw, armored []byte, write writer) error {
 	if err := write(e); err != nil {
 		return err
 	}
-	f.life = next
+	d.went(f, next)
 	return nil
 }
 
@@ -345,7 +352,8 @@ func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
 	if err := write(e); err != nil {
 		return err
 	}
-	f.life, f.raw = next, raw
+	d.went(f, next)
+	f.raw = raw
 	d.settle(f)
 	return nil
 }
@@ -367,7 +375,8 @@ func (d *Desk) OnChain(ctx context.Context, now time.Time, id statement.ID, ev i
 	if err := d.cfg.Journal.Write(ctx, f.moved(next, now, tlog.KindChain, id)); err != nil {
 		return err
 	}
-	f.life = next
+	d.went(f, next)
+	d.settle(f)
 	return nil
 }
 

@@ -116,6 +116,7 @@ type Sent struct {
 	ID    statement.ID
 	Chain string
 	From  evm.Address
+	Nonce uint64
 	Raw   []byte
 	Hash  string
 	State intent.State
@@ -127,8 +128,8 @@ func (d *Desk) OnTheWay() (out []Sent) {
 		f.mu.Lock()
 		switch s := f.life.State(); s {
 		case intent.Signed, intent.Broadcast, intent.Seen, intent.Confirmed, intent.Reorged, intent.Dropped:
-			if f.raw != nil {
-				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Chain, f.from, f.raw, f.life.Hash(), s})
+			if f.raw != nil && f.tx != nil {
+				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Chain, f.from, f.tx.Facts().Nonce, f.raw, f.life.Hash(), s})
 			}
 		}
 		f.mu.Unlock()
