@@ -219,7 +219,7 @@ func (n *Node) open(ctx context.Context, now time.Time, setups []*mpc.Setup) {
 
 // Housekeep does what is due once in a while.
 func (n *Node) Housekeep(ctx context.Context, now time.Time) error {
-	return n.Sessions.ForgetSeen(ctx, now)
+	return errors.Join(n.Sessions.ForgetSeen(ctx, now), n.Desk.Forget(ctx, now))
 }
 
 // Close ends all sessions.

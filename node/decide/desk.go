@@ -75,6 +75,8 @@ type Desk struct {
 	live  map[statement.ID]*file // those that time or the chain may still move
 	poor  map[engine.PartyID]record
 
+	shunning sync.Mutex // held while what befell a party is noted and written; taken before all others
+
 	claims map[statement.ID]claim         // of the intents that have not come to an end
 	slots  map[slot]map[statement.ID]bool // which of them have one nonce
 }

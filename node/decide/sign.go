@@ -18,6 +18,7 @@ import (
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/session"
+	"github.com/ostraka/ostraka/node/store"
 )
 
 const (
@@ -242,15 +243,20 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, keys *protocol.Keys,
 		},
 		Done: func(ctx context.Context, now time.Time, err error, sentLast bool) {
 			keys.Wipe()
-			d.shun(now, s, err)
 			if err == nil {
+				if err := d.forgive(ctx, now, s); err != nil {
+					d.cfg.Log.Error("success of shunned parties not noted", "intent", f.stmt.ID().Short(), "error", err)
+				}
 				return
 			}
+			d.shunning.Lock()
+			defer d.shunning.Unlock()
+			rows := d.shun(now, s, err)
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.admitting = false
 			f.remember(now, s.Opener, d.cfg.Self, err)
-			if failErr := d.fail(ctx, now, f, s.Hash(), err, sentLast); failErr != nil {
+			if failErr := d.fail(ctx, now, f, s.Hash(), err, sentLast, rows); failErr != nil {
 				d.cfg.Log.Error("failed session not noted", "intent", f.stmt.ID().Short(), "error", failErr)
 			}
 		},
@@ -276,10 +282,10 @@ func (d *Desk) release(ctx context.Context, now time.Time, f *file, sig *dkls.Si
 }
 
 // fail notes a session that ended without a signature here. After our last message left,
-// others may hold one: the intent is not tried again.
-func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, cause error, sentLast bool) error {
+// others may hold one: the intent is not tried again. rows say who is shunned from now on.
+func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, cause error, sentLast bool, rows store.Batch) error {
 	if f.raw != nil {
-		return nil // another party's signature came first
+		return d.keepRows(ctx, rows) // another party's signature came first
 	}
 	ev := intent.SessionFailed{Session: hash, Class: classOf(cause), PossiblySigned: sentLast}
 	notBegun, declined := (*session.NotBegunError)(nil), (*session.DeclinedError)(nil)
@@ -291,9 +297,11 @@ func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, 
 	}
 	next, err := f.life.Apply(ev, now)
 	if err != nil {
-		return err
+		return errors.Join(err, d.keepRows(ctx, rows))
 	}
-	if err := d.cfg.Journal.Write(ctx, f.moved(next, now, tlog.KindFault, hash)); err != nil {
+	e := f.moved(next, now, tlog.KindFault, hash)
+	e.Put, e.Delete = append(e.Put, rows.Put...), append(e.Delete, rows.Delete...)
+	if err := d.cfg.Journal.Write(ctx, e); err != nil {
 		return err
 	}
 	d.went(f, next)
