@@ -222,6 +222,11 @@ func (n *Node) Housekeep(ctx context.Context, now time.Time) error {
 	return errors.Join(n.Sessions.ForgetSeen(ctx, now), n.Desk.Forget(ctx, now))
 }
 
+// Sweep erases, a bounded number of rows at each call, what can no longer matter (spec/store 6).
+func (n *Node) Sweep(ctx context.Context, now time.Time) error {
+	return errors.Join(n.Sessions.Sweep(ctx, now), n.Outbox.Sweep(ctx, now, decide.Takes), n.Circle.Sweep(ctx, now))
+}
+
 // Close ends all sessions.
 func (n *Node) Close(ctx context.Context, now time.Time) { n.Sessions.Close(ctx, now) }
 

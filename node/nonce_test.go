@@ -91,18 +91,7 @@ func TestNonceIsFreeAgain(t *testing.T) {
 			}
 		},
 		"cancelled": func(s setting, a statement.Statement) {
-			it, err := intent.Of(a)
-			if err != nil {
-				s.T.Fatal(err)
-			}
-			c, err := intent.Cancellation{
-				Charter: it.Charter, Vault: it.Vault, Intent: a.ID(), Initiator: it.Initiator, Created: s.Now.Truncate(time.Second),
-			}.Statement(s.Salt())
-			if err != nil {
-				s.T.Fatal(err)
-			}
-			n := outbox.Note{Kind: decide.NoteCancel, Fields: [][]byte{c.Bytes(), nodetest.NewPerson(s.T, it.Initiator).Makes(s.T, c)}}
-			if _, err := s.Submit(n); err != nil {
+			if _, err := s.Submit(s.cancellation(a)); err != nil {
 				s.T.Fatal(err)
 			}
 		},

@@ -267,7 +267,11 @@ func (d *Desk) decision(now time.Time, raw, sig []byte, write writer) error {
 		}
 		return fmt.Errorf("decision %s: is signed with this node's key but is not this node's: a clone runs somewhere", s.ID().Short())
 	}
-	if old, ok := f.decisions[dec.Operator]; ok && old.stmt.ID() != s.ID() && old.decision.Verdict == dec.Verdict {
+	old, ok := f.decisions[dec.Operator]
+	if ok && old.stmt.ID() == s.ID() {
+		return outbox.ErrOld
+	}
+	if ok && old.decision.Verdict == dec.Verdict {
 		return fmt.Errorf("decision %s: %s decided before, in other bytes", s.ID().Short(), dec.Operator)
 	}
 	return d.enter(now, f, ruling{dec, s, sig}, write)
@@ -291,8 +295,11 @@ func (d *Desk) cancel(now time.Time, raw, armored []byte, write writer) error {
 	if _, err := intent.VerifyCancel(s, f.stmt, v.Vault, armored); err != nil {
 		return err
 	}
-	if f.life.State() == intent.Signing {
+	switch f.life.State() {
+	case intent.Signing:
 		return f.hold(now)
+	case intent.Cancelled:
+		return outbox.ErrOld
 	}
 	next, err := f.life.Apply(intent.Cancel{}, now)
 	if err != nil {
