@@ -516,7 +516,7 @@ func (c *Circle) SubmitStatement(ctx context.Context, s statement.Statement) (An
 	if c.signer == nil {
 		return nil, ErrNoKey
 	}
-	sig, err := c.signer.Sign(signet.Makes(s.Kind()), s.Bytes())
+	sig, err := c.signer.Sign(ctx, signet.Makes(s.Kind()), s.Bytes())
 	if err != nil {
 		return nil, err
 	}
@@ -528,7 +528,7 @@ func (c *Circle) Vote(ctx context.Context, s statement.Statement, verb signet.Ve
 	if c.signer == nil {
 		return nil, ErrNoKey
 	}
-	sig, err := c.signer.Sign(verb, s.Bytes())
+	sig, err := c.signer.Sign(ctx, verb, s.Bytes())
 	if err != nil {
 		return nil, err
 	}

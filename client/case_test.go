@@ -124,14 +124,14 @@ func (w *world) sign() []byte {
 func (w *world) shown() *v1.Intent {
 	w.t.Helper()
 	id := w.stmt.ID()
-	sig, err := person(w.t, "alice").Sign(signet.Makes(statement.Intent), w.stmt.Bytes())
+	sig, err := person(w.t, "alice").Sign(context.Background(), signet.Makes(statement.Intent), w.stmt.Bytes())
 	w.must(err)
 	return &v1.Intent{Id: id[:], Vault: w.vault.ID[:], Statement: w.stmt.Bytes(), ProposalSignature: sig, State: "proposed"}
 }
 
 func (w *world) ballot(name string, verb signet.Verb) *v1.Ballot {
 	w.t.Helper()
-	sig, err := person(w.t, name).Sign(verb, w.stmt.Bytes())
+	sig, err := person(w.t, name).Sign(context.Background(), verb, w.stmt.Bytes())
 	w.must(err)
 	return &v1.Ballot{Person: name, Verb: string(verb), Signature: sig}
 }

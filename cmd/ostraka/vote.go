@@ -63,7 +63,7 @@ func (a *app) voteCommand(verb signet.Verb) *cobra.Command {
 }
 
 func (a *app) vote(ctx context.Context, verb signet.Verb, id string, yes bool) error {
-	c, err := a.circle()
+	c, err := a.circle(ctx)
 	if err != nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func (a *app) cancelCommand() *cobra.Command {
 }
 
 func (a *app) cancel(ctx context.Context, id, reason string) error {
-	c, err := a.circle()
+	c, err := a.circle(ctx)
 	if err != nil {
 		return err
 	}
