@@ -204,3 +204,55 @@ func TestNonceAhead(t *testing.T) {
 		})
 	}
 }
+
+// An initiator has 64 open intents in a vault at most, at each node; a peer's copy of one more
+// waits until there is room.
+func TestOpenIntentsAreBounded(t *testing.T) {
+	s := prepare(t, 2, 2)
+	a, b := s.Hosts[0], s.Hosts[1]
+	submit := func(h *nodetest.Host, n outbox.Note) (err error) {
+		s.Act(h, func() { _, err = h.Submit(context.Background(), s.Clock(h), n) })
+		return err
+	}
+	s.Pass = func(nodetest.Parcel) []nodetest.Parcel { return nil } // each node has people of its own
+	var first [2]statement.Statement
+	for i := range decide.MaxOpen {
+		for k, h := range []*nodetest.Host{a, b} {
+			st, n := s.Proposal(s.Intent(s.vault, s.addr, uint64(2*i+k)))
+			if err := submit(h, n); err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 {
+				first[k] = st
+			}
+		}
+	}
+	more, note := s.Proposal(s.Intent(s.vault, s.addr, 1000))
+	err := submit(a, note)
+	var crowded *decide.CrowdedError
+	if !errors.As(err, &crowded) || !strings.Contains(err.Error(), "ines has 64 open intents in vault treasury") || !strings.Contains(err.Error(), "`ostraka tx cancel ID`") {
+		t.Fatalf("one more is answered with %v", err)
+	}
+	if v, _ := s.tell(b, a, note); v != outbox.Later {
+		t.Errorf("a peer that shows it is told %d, want later", v)
+	}
+	s.Crash(a)
+	s.Run("it is there again", func() bool { return a.Up })
+	if err := submit(a, note); !errors.As(err, &crowded) {
+		t.Errorf("after a restart: %v", err)
+	}
+	if err := submit(a, s.cancellation(first[0])); err != nil {
+		t.Fatal(err)
+	}
+	if err := submit(a, note); err != nil {
+		t.Errorf("once there is room: %v", err)
+	}
+	// Those that ran out make room for the other node's, and all are with all in the end.
+	s.Pass = nil
+	s.Run("time runs out", func() bool {
+		return s.State(a, more.ID()) == intent.Expired && s.State(b, first[1].ID()) == intent.Expired
+	})
+	signed := s.Propose(s.vault, s.addr, 2000)
+	s.Approve(signed)
+	s.Run("signed", func() bool { return s.Signed(signed) })
+}

@@ -79,6 +79,7 @@ type Desk struct {
 
 	claims map[statement.ID]claim         // of the intents that have not come to an end
 	slots  map[slot]map[statement.ID]bool // which of them have one nonce
+	open   map[initiator]int              // how many of them are not signed
 }
 
 // file is one intent and all that is known of it.
@@ -121,7 +122,7 @@ type ruling struct {
 func New(cfg Config) *Desk {
 	return &Desk{
 		cfg: cfg, files: map[statement.ID]*file{}, live: map[statement.ID]*file{}, poor: map[engine.PartyID]record{},
-		claims: map[statement.ID]claim{}, slots: map[slot]map[statement.ID]bool{},
+		claims: map[statement.ID]claim{}, slots: map[slot]map[statement.ID]bool{}, open: map[initiator]int{},
 	}
 }
 

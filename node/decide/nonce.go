@@ -8,6 +8,7 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/outbox"
 )
 
 // RuleNonce is the rule of one live intent per nonce (spec/node 7): of two transactions with one
@@ -52,6 +53,29 @@ func (a claim) before(b claim) bool {
 	return bytes.Compare(a.id[:], b.id[:]) < 0
 }
 
+// initiator is a person in a vault.
+type initiator struct {
+	vault statement.ID
+	name  string
+}
+
+func (a claim) by() initiator { return initiator{a.vault, a.initiator} }
+
+// MaxOpen bounds the intents of one initiator in one vault that are neither signed nor ended.
+const MaxOpen = 64
+
+// A CrowdedError refuses a proposal of somebody who has MaxOpen open intents. Peers are told
+// *later*: some may end before this one's time runs out, and another node has room for it.
+type CrowdedError struct{ Initiator, Vault string }
+
+func (e *CrowdedError) Error() string {
+	return fmt.Sprintf("%s has %d open intents in vault %s, and may not have more: wait until some are signed or run out, or take one back (`ostraka tx cancel ID`)",
+		e.Initiator, MaxOpen, e.Vault)
+}
+
+// Is makes it one of the errors that time mends.
+func (e *CrowdedError) Is(target error) bool { return target == outbox.ErrLater }
+
 func (f *file) claim(operator string) claim {
 	l := f.life
 	it := l.Intent()
@@ -92,6 +116,9 @@ func (d *Desk) track(f *file) {
 	}
 	c := f.claim(d.cfg.Operator)
 	d.claims[id] = c
+	if !c.signed {
+		d.open[c.by()]++
+	}
 	if c.decoded {
 		if d.slots[c.slot] == nil {
 			d.slots[c.slot] = map[statement.ID]bool{}
@@ -106,6 +133,11 @@ func (d *Desk) untrack(id statement.ID) {
 		return
 	}
 	delete(d.claims, id)
+	if !old.signed {
+		if d.open[old.by()]--; d.open[old.by()] == 0 {
+			delete(d.open, old.by())
+		}
+	}
 	if delete(d.slots[old.slot], id); len(d.slots[old.slot]) == 0 {
 		delete(d.slots, old.slot)
 	}

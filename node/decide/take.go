@@ -78,6 +78,10 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 	defer f.mu.Unlock()
 	d.mu.Lock()
 	first := d.files[s.ID()]
+	if first == nil && d.open[initiator{it.Vault, it.Initiator}] >= MaxOpen {
+		d.mu.Unlock()
+		return &CrowdedError{it.Initiator, v.Vault.Name}
+	}
 	if first == nil {
 		d.files[s.ID()], d.live[s.ID()] = f, f
 		d.track(f)
