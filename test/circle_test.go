@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"math/big"
 	"net"
 	"os"
@@ -53,6 +54,7 @@ func (w *circle) commands() map[string]func(*testscript.TestScript, bool, []stri
 		"forge":     w.forge,
 		"misvote":   w.misvote,
 		"untouched": w.untouched,
+		"chain":     w.call,
 	}
 }
 
@@ -195,4 +197,18 @@ func (w *circle) untouched(ts *testscript.TestScript, _ bool, args []string) {
 	}()
 	ts.Setenv("SSH_AUTH_SOCK", socket)
 	ts.Setenv("ASKED", asked)
+}
+
+// call calls a method of the chain's node: chain METHOD PARAMETER…, JSON or else text.
+func (w *circle) call(ts *testscript.TestScript, _ bool, args []string) {
+	var params []any
+	for _, arg := range args[1:] {
+		var p any
+		if json.Unmarshal([]byte(arg), &p) != nil {
+			p = arg
+		}
+		params = append(params, p)
+	}
+	var result any
+	w.chain.Call(w.t, &result, args[0], params...)
 }
