@@ -1,11 +1,7 @@
 package hd
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/sha512"
-	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"golang.org/x/crypto/ripemd160" // BIP 32's fingerprints
@@ -26,13 +22,13 @@ type Key struct {
 // Root is the key at depth 0. The identity is refused.
 func Root(x *secp256k1.Point, chainCode [32]byte) (Key, error) {
 	if x.IsIdentity() {
-		return Key{}, errors.New("root of derivation is the identity")
+		return Key{}, errIdentity
 	}
 	return Key{Point: x, ChainCode: chainCode}, nil
 }
 
-// A SkippedError says that this step has no key, which happens with probability 2^-127: the
-// tweak is ≥ q or the child is the identity. The caller takes the next step.
+// A SkippedError says that this step has no key, which happens with probability 2^-127 at most: the
+// tweak is ≥ q (secp256k1) or 0 (edwards25519), or the child is the identity. The caller takes the next step.
 type SkippedError struct{ Step uint32 }
 
 func (e *SkippedError) Error() string {
@@ -42,16 +38,11 @@ func (e *SkippedError) Error() string {
 // Child is CKDpub of BIP 32: the child and the tweak e, child = k + e·G. The step is at most MaxStep (else
 // ErrHardened), the child's depth at most MaxDepth.
 func (k Key) Child(step uint32) (Key, *secp256k1.Scalar, error) {
-	if step > MaxStep {
-		return Key{}, nil, fmt.Errorf("derive child %d: %w", step, ErrHardened)
+	if err := checkStep(step, int(k.Depth)); err != nil {
+		return Key{}, nil, err
 	}
-	if k.Depth >= MaxDepth {
-		return Key{}, nil, fmt.Errorf("derive child %d: the parent has depth %d, at most %d are derived", step, k.Depth, MaxDepth)
-	}
-	mac := hmac.New(sha512.New, k.ChainCode[:])
-	mac.Write(k.Point.Bytes())
-	mac.Write(binary.BigEndian.AppendUint32(nil, step))
-	return k.child(step, (*[64]byte)(mac.Sum(nil)))
+	i := bip32Bytes(k.Point.Bytes(), &k.ChainCode, step)
+	return k.child(step, &i)
 }
 
 // child takes the HMAC's output as an argument, so that tests reach the skipped steps.

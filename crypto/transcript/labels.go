@@ -18,6 +18,8 @@ const (
 	ShareProof
 	ShareNonce
 
+	Ed25519Child
+
 	KeygenCommit
 	KeygenProof
 	KeygenShareHash
@@ -84,6 +86,8 @@ var labels = [...]string{
 
 	ShareProof: "ostraka/1/share/proof",
 	ShareNonce: "ostraka/1/share/nonce",
+
+	Ed25519Child: "ostraka/1/ed25519-child", // the published scheme's name (spec/derivation 3.1)
 
 	KeygenCommit:       "ostraka/1/keygen/commit",
 	KeygenProof:        "ostraka/1/keygen/proof",

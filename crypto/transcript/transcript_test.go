@@ -10,7 +10,11 @@ import (
 // step stand for another's (TOB-SILA-11).
 func TestLabelsAreDistinct(t *testing.T) {
 	for i, a := range labels[1:] {
-		if !strings.HasPrefix(a, "ostraka/1/") || strings.Count(a, "/") != 3 {
+		slashes := 3
+		if Label(i+1) == Ed25519Child { // others compute it too, and know it by this name
+			slashes = 2
+		}
+		if !strings.HasPrefix(a, "ostraka/1/") || strings.Count(a, "/") != slashes {
 			t.Errorf("label %d is %q, want ostraka/1/<protocol>/<step>", i+1, a)
 		}
 		for j, b := range labels[1:] {
