@@ -1,6 +1,7 @@
 package group_test
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/ostraka/ostraka/crypto/group"
@@ -57,6 +58,20 @@ func TestGroupLaws(t *testing.T) {
 			}
 			mustPanic(t, "sum of one scalar and two points", func() { g.MultiMulVarTime([]group.Scalar{a}, []group.Point{P, P}) })
 		})
+	}
+}
+
+// Which groups map uniform bytes to points, as base oblivious transfer needs it.
+func TestMappable(t *testing.T) {
+	uniform := bytes.Repeat([]byte{7}, 64)
+	for g, want := range map[group.Group]bool{secp256k1.Group{}: true, ristretto255.Group{}: true, edwards25519.Group{}: false} {
+		m, ok := g.(group.Mappable)
+		if ok != want {
+			t.Errorf("%s: %v", g.Name(), ok)
+		}
+		if ok && (m.FromUniform(uniform).IsIdentity() || m.FromUniform(uniform).Group() != g) {
+			t.Errorf("%s: maps outside", g.Name())
+		}
 	}
 }
 

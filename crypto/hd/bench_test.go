@@ -22,7 +22,7 @@ func BenchmarkKeys(b *testing.B) {
 			derive := func() {
 				for range batch {
 					n, err := account.Child(next)
-					if err != nil || len(n.encoded) != g.PointSize() {
+					if err != nil || len(n.Bytes()) != g.PointSize() {
 						b.Fatal(err)
 					}
 					next++

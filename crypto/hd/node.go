@@ -1,6 +1,7 @@
 package hd
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha512"
@@ -77,6 +78,9 @@ var errIdentity = errors.New("root of derivation is the identity")
 
 // Point is the key.
 func (n *Node) Point() group.Point { return n.point }
+
+// Bytes is the key, encoded; it is there already, where Point().Bytes() would compute it again. It is the caller's own.
+func (n *Node) Bytes() []byte { return bytes.Clone(n.encoded) }
 
 // ChainCode is what the children's tweaks depend on besides the key.
 func (n *Node) ChainCode() [32]byte { return n.chainCode }

@@ -64,7 +64,7 @@ func TestNodeIsTheKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		k, e, err := r.Derive(deep[:depth+1])
-		if err != nil || !n.Point().Equal(k.Point) || n.ChainCode() != k.ChainCode || !n.Shift().Equal(e) {
+		if err != nil || !n.Point().Equal(k.Point) || !bytes.Equal(n.Bytes(), k.Point.Bytes()) || n.ChainCode() != k.ChainCode || !n.Shift().Equal(e) {
 			t.Fatalf("depth %d: node and key differ: %v", depth+1, err)
 		}
 	}

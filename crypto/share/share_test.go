@@ -11,13 +11,14 @@ import (
 	"testing"
 
 	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/group/edwards25519"
 	"github.com/ostraka/ostraka/crypto/group/ristretto255"
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/crypto/transcript"
 )
 
-var groups = []group.Group{secp256k1.Group{}, ristretto255.Group{}}
+var groups = []group.Group{secp256k1.Group{}, edwards25519.Group{}, ristretto255.Group{}}
 
 func source(seed uint64) *rand.ChaCha8 {
 	return rand.NewChaCha8(sha256.Sum256(binary.BigEndian.AppendUint64(nil, seed)))

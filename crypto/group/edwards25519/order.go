@@ -28,7 +28,8 @@ func root(v *field.Element) *field.Element {
 // The curve's group E is cyclic of order 8ℓ, so ℓ·P = 0 if and only if P is in 8E. First P is halved: P = 2Q. The other
 // half is Q + (0, 0), and (0, 0), of order 2, is in 4E; so P is in 8E if and only if Q is in 4E. That is what the reduced Tate pairing
 // of order 4 with T = (1, v₀) says, being perfect on E[4] × E/4E, as 4 divides p − 1: Q is in 4E if and only if
-// f(Q)^((p−1)/4) = 1, where f has a fourfold zero in T and a fourfold pole in 0, which is f = (v − v₀u)²/u.
+// f(Q)^((p−1)/4) = 1, where f has a fourfold zero in T and a fourfold pole in 0, which is f = (v − v₀u)²/u, of leading
+// coefficient 1 in 0.
 //
 // Halving (Pornin, ePrint 2022/1164): with w = v/u, so that w² = u + A + 1/u, let s = √u and e = √(2(u + sw) + A).
 // Then Q has u' = s(s + w + e) and w' = e. If u is no square, P has no half. The two values under the second root, for
