@@ -190,7 +190,7 @@ func TestNonceAhead(t *testing.T) {
 			s.Approve(st)
 			s.Try(time.Minute, func() bool { return false })
 			v := s.show(s.Hosts[0], st)
-			if want := "awaits nonce 7: the account " + s.addr.Address.String() + " is at 5"; len(v.Decisions) > 0 || !strings.HasPrefix(v.Waits, want) {
+			if want := "awaits nonce 7: the account " + s.addr.Address + " is at 5"; len(v.Decisions) > 0 || !strings.HasPrefix(v.Waits, want) {
 				t.Fatalf("%d decisions, waits %q; want %q", len(v.Decisions), v.Waits, want)
 			}
 			if closes {

@@ -97,15 +97,20 @@ func TestTranscriptIsThatOfCryptoTranscript(t *testing.T) {
 	c := enginetest.Run(enginetest.Options{}, toys(t, 3, nil)...)
 	want := [32]byte(engine.SessionID{'s', 'i', 'd'})
 	for round := uint8(1); round <= 2; round++ {
+		before, broadcasts := engine.Transcript(want), []engine.Msg(nil)
 		h := transcript.New(transcript.EngineEcho).Bytes(want[:]).Uint(uint64(round))
 		for _, p := range c.Parties {
 			for _, m := range p.Sent {
 				if m.Round == round && m.To == engine.Everyone {
 					h.Bytes(m.From[:]).Uint(uint64(m.Kind)).Bytes(m.Body)
+					broadcasts = append(broadcasts, m)
 				}
 			}
 		}
 		want = h.Sum256()
+		if got := before.Next(round, broadcasts); got != engine.Transcript(want) {
+			t.Errorf("round %d: Next is %x, want %x", round, got, want)
+		}
 		for _, p := range c.Parties {
 			for _, m := range p.Sent {
 				if m.Round == round+1 && m.Echo != engine.Transcript(want) {
