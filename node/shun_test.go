@@ -23,7 +23,7 @@ import (
 // messages have left. It is left out from then on, and a restart does not give it another.
 func TestSilenceIsRememberedOverRestarts(t *testing.T) {
 	s := prepare(t, 3, 2)
-	v, _ := s.Hosts[0].Keeper.Vault(s.vault)
+	v, _ := s.Hosts[0].Keeper.Root(s.vault, charter.SuiteECDSA)
 	silent := s.Find(v.Parties[0].Identity) // the first whom the others ask
 	others := slices.DeleteFunc(slices.Clone(s.Hosts), func(h *nodetest.Host) bool { return h == silent })
 	protocols := map[[32]byte]string{}
