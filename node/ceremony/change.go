@@ -24,8 +24,9 @@ const (
 	overdueAfter = time.Hour
 	// maxBurns of one pair are taken for malice: new shares are not made with that peer again.
 	maxBurns = 2
-	// maxStep is how far one attempt may be above the last one seen here.
-	maxStep = 16
+	// maxStep is how far one attempt may be above the last one seen here. Wide, since others may have tried for long
+	// while we were away or our operator had not asked; and still no member can use up all 2⁶² of them.
+	maxStep = 1 << 32
 )
 
 // Change is what others may know of new shares on their way.
