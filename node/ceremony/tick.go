@@ -69,11 +69,14 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 		return nil, nil
 	case p.Final == nil:
 		return nil, k.final(ctx, now, w, w.attempt, p)
-	case now.Sub(w.since) > finalPatience:
-		// Somebody withholds FINAL, or gave the record up: a new attempt beside it.
+	default:
+		// Somebody withholds FINAL, or gave the record up: a new attempt beside it. The turns count from the end of our
+		// patience: if all of them were over by then, all would open at once and refuse each other, again and again.
+		if patient := w.since.Add(finalPatience); patient.After(w.next) {
+			w.next = patient
+		}
 		return k.beginNext(ctx, now, w)
 	}
-	return nil, nil
 }
 
 // beginNext opens what comes after the last attempt: a key, or new shares of it where they are due.
