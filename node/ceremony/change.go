@@ -192,6 +192,8 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 	switch last := w.lastAttempt(); {
 	case err != nil:
 		return nil, err
+	case s.Suite != r.Suite || len(c.Dealers)+len(c.Members) > 0:
+		return nil, fmt.Errorf("vault %s: a setup of suite %s with %d dealers and %d members named is no refresh of its key", w.title(), s.Suite, len(c.Dealers), len(c.Members))
 	case s.Epoch != [32]byte(r.Hash()) || s.Threshold != r.Threshold || !sameParties(s.Parties, r.Parties()):
 		return nil, fmt.Errorf("vault %s: a refresh is of all members of the epoch in force, with its threshold", w.title())
 	case c.Attempt <= last || c.Attempt > last+maxStep:
