@@ -13,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/epoch"
+	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/store"
@@ -363,4 +364,45 @@ func TestOverdueRefreshIsAnAlarm(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The FINAL that was missing comes when a newer attempt is certified already: the older one comes into force, the newer, whose
+// parent is no longer current, is given up, and the next new shares are made as ever.
+func TestLateFinalBesideANewerAttempt(t *testing.T) {
+	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
+	old := s.record(s.Hosts[0])
+	a, c := s.Hosts[0], s.Hosts[2]
+	tests := true
+	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if k := noteOf(p).Kind; (p.From == c || p.To == c) && (k == ceremony.NoteFinal || k == ceremony.NoteFinalCert) {
+			return nil
+		}
+		if env, err := mpc.ReadEnvelope(p.Frame); err == nil && !tests && env.Protocol == protocol.ProtocolTest {
+			return nil
+		}
+		return []nodetest.Parcel{p}
+	}
+	s.wantNew()
+	s.Run("two said FINAL", func() bool { return s.root(a).Change.Step == "FINAL" && s.root(s.Hosts[1]).Change.Step == "FINAL" })
+	tests = false
+	s.Run("a newer attempt waits for its test everywhere", func() bool {
+		return s.All(func(h *nodetest.Host) bool { return s.root(h).Change.Step == "test signature" })
+	})
+	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if env, err := mpc.ReadEnvelope(p.Frame); err == nil && !tests && env.Protocol == protocol.ProtocolTest {
+			return nil
+		}
+		return []nodetest.Parcel{p}
+	}
+	s.Run("the older attempt is in force", func() bool { return s.in(1, s.Hosts...) })
+	tests = true
+	r := s.record(a)
+	s.Run("the newer one is given up", func() bool {
+		return s.All(func(h *nodetest.Host) bool { return s.root(h).Change.Step == "" })
+	})
+	s.onlyOf(r)
+	s.signs(1)
+	s.wantNew()
+	s.moved(2, old)
+	s.signs(2)
 }

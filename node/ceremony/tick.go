@@ -58,6 +58,8 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 	}
 	p := pending[0]
 	switch eh := p.Record.Hash(); {
+	case p.Final == nil && w.orphan(p.Record):
+		return nil, k.drop(ctx, now, w, w.attempt, eh)
 	case p.Cert == nil && now.Sub(w.since) > pendingLife:
 		w.since = now
 		return nil, k.drop(ctx, now, w, w.attempt, eh)
@@ -77,6 +79,13 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 		}
 		return k.beginNext(ctx, now, w)
 	}
+}
+
+// orphan says that a record can never be tested here any more: an older attempt came into force after all, when its last FINAL
+// did, and this one is no child of that.
+func (w *root) orphan(r *epoch.Record) bool {
+	c := w.book.Current()
+	return c != nil && r.Prev != c.Record.Hash()
 }
 
 // beginNext opens what comes after the last attempt: a key, or new shares of it where they are due.
