@@ -27,7 +27,7 @@ func TestBurnedPairHealsOnce(t *testing.T) {
 		st := s.Propose(s.vault, s.addr, nonce)
 		s.Approve(st)
 		s.Run("the intent fails", func() bool { return s.State(saw, st.ID()) == intent.Failed })
-		if got := saw.Sessions.Burned(key(s.World, s.vault)); len(got) != 1 || got[0] != broke.Self() {
+		if got := saw.Sessions.Burned(pairs(s.World, s.vault)); len(got) != 1 || got[0] != broke.Self() {
 			t.Fatalf("burned %v, want the other node", got)
 		}
 	}
@@ -41,7 +41,7 @@ func TestBurnedPairHealsOnce(t *testing.T) {
 	}
 	s.wantNew(saw)
 	now := s.moved(1, old)
-	if got := saw.Sessions.Burned(now.KeyID); len(got) > 0 {
+	if got := saw.Sessions.Burned(protocol.PairKey(now)); len(got) > 0 {
 		t.Fatalf("burned after new shares: %v", got)
 	}
 	s.signs(10)

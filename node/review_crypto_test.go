@@ -203,7 +203,7 @@ func TestBurnInATestOutlivesTheMove(t *testing.T) {
 	if recordOf(w, s.vault).Hash() != r.Hash() {
 		t.Fatal("another attempt came into force")
 	}
-	if !slices.Contains(a.Sessions.Burned(r.KeyID), peer) {
+	if !slices.Contains(a.Sessions.Burned(protocol.PairKey(r)), peer) {
 		t.Errorf("the pair whose check failed is in force, and not burned")
 	}
 }
@@ -213,7 +213,7 @@ func TestWordBeforeTheBurnDoesNotHealIt(t *testing.T) {
 	s := prepare(t, 3, 2)
 	w := s.World
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
-	key, peer := recordOf(w, s.vault).KeyID, mpc.IDOf(c.Own.Identity)
+	key, peer := protocol.PairKey(recordOf(w, s.vault)), mpc.IDOf(c.Own.Identity)
 	ask(t, w, s.vault, a)
 	w.Try(time.Minute, func() bool { return false })
 	burn := store.Entry{Key: store.BurnKey(key[:], peer[:]), Value: []byte(w.Now.UTC().Format(time.RFC3339) + " 00")}
