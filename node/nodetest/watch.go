@@ -313,6 +313,7 @@ func (x *Watch) look() {
 		return
 	}
 	x.dirty = false
+	highest := map[[32]byte]*epoch.Record{} // of each key: what is lower may be erased where it is known
 	for _, h := range x.w.Hosts {
 		for _, it := range x.w.Rows(h, store.Prefix("current")) {
 			f := x.certs[string(it.Value)]
@@ -324,7 +325,9 @@ func (x *Watch) look() {
 				}
 				x.certs[string(it.Value)] = f
 			}
-			x.alive(f.Record)
+			if high := highest[f.Record.KeyID]; high == nil || f.Record.Higher(high) {
+				highest[f.Record.KeyID] = f.Record
+			}
 		}
 		if !h.Up {
 			continue
@@ -334,6 +337,9 @@ func (x *Watch) look() {
 				x.once("published "+v.Suite+" key of vault "+v.Vault.ID.Short(), v.Current.Record.Public.Bytes())
 			}
 		}
+	}
+	for _, r := range highest {
+		x.alive(r)
 	}
 	x.choices()
 }
