@@ -262,7 +262,9 @@ func TestOldFinal(t *testing.T) {
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	s.ask(a, b, c)
 	s.withhold(c, nil)
-	s.Run("two said FINAL", func() bool { return len(s.finalsOf(a, a)) == 1 && len(s.finalsOf(b, b)) == 1 && len(s.finalsOf(a, b)) == 1 })
+	s.Run("two said FINAL", func() bool {
+		return len(s.finalsOf(a, a)) == 1 && len(s.finalsOf(b, b)) == 1 && len(s.finalsOf(a, b)) == 1
+	})
 	f := s.finalsOf(c, c)[0]
 	s.Downtime = -1
 	s.Crash(c) // for ever
@@ -404,4 +406,54 @@ func TestChallengesOfOneDoNotStarveAnother(t *testing.T) {
 		t.Errorf("%s asked 12 times in two minutes, and got no proof of %s", b.Own.Name, a.Own.Name)
 	}
 	t.Logf("%d more rows at %s in two minutes", len(s.Rows(a, ""))-rows, a.Own.Name)
+}
+
+// An operator withholds FINAL of a first attempt, has a second one certified and takes no part in its test, and then says the first
+// FINAL: the second record's parent is in force no more, so that it can never be tested. New shares are made all the same.
+func TestUntestedSiblingOfWhatCameIntoForce(t *testing.T) {
+	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
+	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
+	s.withheld(1)
+	if len(s.finalsOf(a, a)) != 1 {
+		t.Fatal("no FINAL was said")
+	}
+	f := s.finalsOf(c, c)[0]
+	finals := s.Pass
+	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if env, err := mpc.ReadEnvelope(p.Frame); err == nil && env.Protocol == protocol.ProtocolTest && (p.From == c || p.To == c) {
+			return nil
+		}
+		return finals(p)
+	}
+	if err := c.Sessions.Open(context.Background(), s.Now, s.attempt(2, c)); err != nil {
+		t.Fatal(err)
+	}
+	s.Deliver()
+	s.Try(time.Second, func() bool { return false })
+	for _, h := range []*nodetest.Host{a, b} {
+		s.Forge(c, h, frameOf(outbox.Note{Kind: ceremony.NoteFinal, Fields: [][]byte{f.Encode()}}))
+	}
+	s.Pass = nil
+	s.Run("the first record is in force", func() bool { return s.All(func(h *nodetest.Host) bool { return s.epochNumber(h) == 1 }) })
+	s.Try(5*time.Minute, func() bool { return false })
+	s.ask(a, b, c)
+	if !s.Try(time.Hour, func() bool { return s.epochNumber(a) == 2 }) {
+		t.Errorf("no new shares within an hour after all asked: step %q, %s", s.root(a).Change.Step, s.root(a).LastErr)
+	}
+}
+
+// What an operator can make another keep by opening attempts and declining them.
+func TestAttemptsOfOneAreBounded(t *testing.T) {
+	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
+	a, c := s.Hosts[0], s.Hosts[2]
+	s.ask(a)
+	before := len(s.Rows(a, ""))
+	for i := range uint64(200) {
+		x := s.attempt(i+1, c)
+		s.forgeSetup(x, c, a)
+		s.decline(x, c, a)
+	}
+	if grown := len(s.Rows(a, "")) - before; grown > 100 {
+		t.Errorf("200 attempts at one moment leave %d rows", grown)
+	}
 }
