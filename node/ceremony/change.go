@@ -226,6 +226,7 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 		}
 		ended(ctx, now, err, sentLast)
 	}
+	k.joins(w, t)
 	return t, nil
 }
 

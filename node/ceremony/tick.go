@@ -58,6 +58,8 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 	}
 	p := pending[0]
 	switch eh := p.Record.Hash(); {
+	case p.Final == nil && w.book.Current() != nil && p.Record.Prev != w.book.Current().Record.Hash():
+		return nil, k.drop(ctx, now, w, w.attempt, eh) // its parent is in force no more: it can never be tested
 	case p.Cert == nil && now.Sub(w.since) > pendingLife:
 		w.since = now
 		return nil, k.drop(ctx, now, w, w.attempt, eh)
@@ -70,6 +72,9 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 	case p.Final == nil:
 		return nil, k.final(ctx, now, w, w.attempt, p)
 	case now.Sub(w.since) > finalPatience:
+		if after := w.since.Add(finalPatience); w.next.Before(after) {
+			w.next = after // the turns count from when anybody may open
+		}
 		// Somebody withholds FINAL, or gave the record up: a new attempt beside it.
 		return k.beginNext(ctx, now, w)
 	}
@@ -152,7 +157,9 @@ func (k *Keeper) final(ctx context.Context, now time.Time, w *root, a *attempt, 
 	if err != nil {
 		return err
 	}
-	if err := k.cfg.Post(ctx, now, k.finalEntry(now, w, a, f), outbox.Note{Kind: NoteFinal, Fields: [][]byte{f.Encode()}}); err != nil {
+	e := k.finalEntry(now, w, a, f)
+	e.If = append(e.If, store.Absent(store.Key(kindGone, store.ID(a.keyID[:]), store.ID(f.Record[:]))))
+	if err := k.cfg.Post(ctx, now, e, outbox.Note{Kind: NoteFinal, Fields: [][]byte{f.Encode()}}); err != nil {
 		return err
 	}
 	a.keepFinal(f)
@@ -199,9 +206,14 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 	if !moved {
 		return outbox.ErrOld
 	}
-	e, healed, err := k.currentEntry(ctx, now, w, a, f, erase)
+	// A crash between finds the rest again: Restore names what is lower.
+	first := erase[:min(len(erase), eraseAtOnce)]
+	e, healed, err := k.currentEntry(ctx, now, w, a, f, first)
 	if err == nil {
 		err = write(e)
+	}
+	if err == nil {
+		err = k.eraseAll(ctx, now, w, a, erase[len(first):])
 	}
 	if err != nil {
 		// The book is ahead of the store: read it back.
@@ -214,6 +226,23 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 		return nil
 	}
 	return k.choose(ctx, now, w, a)
+}
+
+// eraseAtOnce records are erased in one batch: an entry has its bounds.
+const eraseAtOnce = 2
+
+// eraseAll erases records, however many they are.
+func (k *Keeper) eraseAll(ctx context.Context, now time.Time, w *root, a *attempt, erase []epoch.Hash) error {
+	for some := range slices.Chunk(erase, eraseAtOnce) {
+		var e journal.Entry
+		for _, eh := range some {
+			e.Add(k.goneEntry(now, w, a, eh, epoch.Erased))
+		}
+		if err := k.cfg.Journal.Write(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (k *Keeper) currentEntry(ctx context.Context, now time.Time, w *root, a *attempt, f *epoch.FinalCert, erase []epoch.Hash) (journal.Entry, func(), error) {

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/frost"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/store"
 )
@@ -26,6 +28,7 @@ const (
 	fieldFaultAccused
 	fieldFaultEvidence
 	fieldFaultOpened
+	fieldFaultAnswered
 )
 
 // maxEvidence bounds what one fault keeps, in bytes.
@@ -51,7 +54,13 @@ func encodeFault(f *engine.Fault, keygen bool) []byte {
 		}
 	}
 	e.List(fieldFaultEvidence, len(signed), func(i int, e *transcript.Encoder) { e.Bytes(1, signed[i]) })
-	return e.List(fieldFaultOpened, len(opened), func(i int, e *transcript.Encoder) { e.Bytes(1, opened[i]) }).Sum()
+	e.List(fieldFaultOpened, len(opened), func(i int, e *transcript.Encoder) { e.Bytes(1, opened[i]) })
+	// A bad share of FROST is held to the commitments that it answers to: without them frost.Proves cannot be asked.
+	var share *frost.BadShareError
+	if errors.As(f.Err, &share) {
+		e.List(fieldFaultAnswered, len(share.Commitments), func(i int, e *transcript.Encoder) { e.Bytes(1, share.Commitments[i]) })
+	}
+	return e.Sum()
 }
 
 func faultEntry(now time.Time, r *run, f *engine.Fault) journal.Entry {
