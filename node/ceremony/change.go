@@ -241,6 +241,7 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 		keys.Wipe()
 		ended(ctx, now, err, sentLast)
 	}
+	k.joins(w, t)
 	return t, nil
 }
 

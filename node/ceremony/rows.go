@@ -145,14 +145,7 @@ func (k *Keeper) loadAttempt(ctx context.Context, w *root, a *attempt) error {
 		return err
 	}
 	a.book = book
-	if len(erase) == 0 {
-		return nil
-	}
-	var e journal.Entry
-	for _, eh := range erase {
-		e.Add(k.goneEntry(time.Now(), w, a, eh, epoch.Erased))
-	}
-	return k.cfg.Journal.Write(ctx, e)
+	return k.eraseAll(ctx, time.Now(), w, a, erase)
 }
 
 func (k *Keeper) loadCurrent(ctx context.Context, a *attempt) (*epoch.FinalCert, error) {
