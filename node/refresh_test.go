@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -405,4 +406,42 @@ func TestLateFinalBesideANewerAttempt(t *testing.T) {
 	s.wantNew()
 	s.moved(2, old)
 	s.signs(2)
+}
+
+// Storms over new shares and a signature: any node may crash at any batch, again and again. When the storm is over all stand in
+// the same later epoch, whatever was tried on the way, and sign.
+func TestRefreshStorms(t *testing.T) {
+	day := int(time.Now().Unix() / 86400)
+	for _, suite := range []string{charter.SuiteBIP340, charter.SuiteECDSA} {
+		ready := ofSuite(t, suite, 3, 2)
+		n := storms
+		if suite == charter.SuiteECDSA {
+			n = storms / 4
+		}
+		for seed := range n {
+			t.Run(fmt.Sprintf("%s day %d seed %d", suite, day, seed), func(t *testing.T) {
+				dice := rand.New(rand.NewPCG(uint64(day), uint64(seed)+1000))
+				s := ready.copy(t, fmt.Sprint("refresh storm", day, seed))
+				old := s.record(s.Hosts[0])
+				crashes, calmFor := 0, dice.IntN(20)
+				s.Fate = func(*nodetest.Host, int, store.Batch) nodetest.Fate {
+					if calmFor--; crashes >= 8 || calmFor >= 0 {
+						return nodetest.Live
+					}
+					crashes, calmFor = crashes+1, dice.IntN(20)
+					s.KeepSent = dice.IntN(2) == 0
+					return nodetest.CrashBefore + nodetest.Fate(dice.IntN(2))
+				}
+				s.wantNew()
+				s.Run("all stand in epoch 1", func() bool { return s.in(1, s.Hosts...) })
+				if crashes == 0 {
+					t.Fatal("the storm never struck")
+				}
+				s.Fate = nil
+				s.moved(1, old)
+				sign(t, s.World, s.vault, s.addr)
+				calm(t, s.World, s.vault)
+			})
+		}
+	}
 }

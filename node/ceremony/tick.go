@@ -217,7 +217,7 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 	}
 	if err != nil {
 		// The book is ahead of the store: read it back.
-		return errors.Join(err, k.load(ctx, w))
+		return errors.Join(err, k.load(ctx, now, w))
 	}
 	healed()
 	w.moved, w.since, w.fails, w.lastErr, w.overdue, w.tried = now, now, 0, nil, false, 0
