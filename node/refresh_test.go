@@ -445,3 +445,52 @@ func TestRefreshStorms(t *testing.T) {
 		}
 	}
 }
+
+// Two said FINAL of a newer attempt as well when the older one comes into force: they keep the newer one's shares, for it may
+// come into force elsewhere, sign with the older ones, and erase both with the next new shares.
+func TestLateFinalBesideANewerFinal(t *testing.T) {
+	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
+	old := s.record(s.Hosts[0])
+	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
+	first, withheld := true, true
+	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		k := noteOf(p).Kind
+		env, err := mpc.ReadEnvelope(p.Frame)
+		switch {
+		case withheld && (p.From == c || p.To == c) && (k == ceremony.NoteFinal || k == ceremony.NoteFinalCert):
+			return nil
+		case !first && err == nil && env.Protocol == protocol.ProtocolTest && env.Round == protocol.SignRounds(s.Suite) && p.To == c:
+			return nil
+		}
+		return []nodetest.Parcel{p}
+	}
+	finals := func(h *nodetest.Host) (n int) {
+		for _, it := range s.Rows(h, store.Prefix("final", store.ID(old.KeyID[:]))) {
+			if strings.HasSuffix(it.Key, "/"+string(store.ID(partyID(h)))) {
+				n++
+			}
+		}
+		return n
+	}
+	s.wantNew()
+	s.Run("all said FINAL once", func() bool { return finals(a) == 2 && finals(b) == 2 && finals(c) == 2 })
+	first = false
+	s.Run("two said it of the next attempt too", func() bool { return finals(a) == 3 && finals(b) == 3 })
+	if finals(c) != 2 {
+		t.Fatal("the third said it as well")
+	}
+	withheld = false
+	s.Run("the older attempt is in force", func() bool { return s.in(1, s.Hosts...) })
+	r := s.record(a)
+	for _, h := range s.Hosts {
+		if s.record(h).Hash() != r.Hash() {
+			t.Fatalf("%s stands in another record", h.Own.Name)
+		}
+	}
+	s.signs(1)
+	first = true
+	s.wantNew()
+	s.moved(2, old) // and nothing of any other record is left
+	s.signs(2)
+	calm(t, s.World, s.vault)
+}
