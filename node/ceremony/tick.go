@@ -230,7 +230,7 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 	}
 	if err != nil {
 		// The book is ahead of the store: read it back.
-		return errors.Join(err, k.load(ctx, w))
+		return errors.Join(err, k.load(ctx, now, w))
 	}
 	forgotten()
 	if a != w.attempt && w.published() {
