@@ -3,28 +3,20 @@
 package node_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/hex"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/epoch"
-	mpc "github.com/ostraka/ostraka/mpc/session"
-	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
-	"github.com/ostraka/ostraka/node/store"
-	"github.com/ostraka/ostraka/node/store/memory"
 )
 
 // Attacks of one hostile operator that succeed today, for THREATS.md to name: they cost time or disk, no key and no signature.

@@ -99,6 +99,10 @@ func secondFinal(w *nodetest.World, h *nodetest.Host) *epoch.Final {
 // testAfterFinal opens a test of what others said FINAL of: they take no part in it.
 func testAfterFinal(t *testing.T, w *nodetest.World, s *mpc.Setup, from *nodetest.Host, to ...*nodetest.Host) {
 	t.Helper()
+	s.Opener = from.Self()
+	if _, err := w.Rand.Read(s.Nonce[:]); err != nil {
+		t.Fatal(err)
+	}
 	frame, err := mpc.SealSetup(s, mpc.NewSigner(from.Key))
 	if err != nil {
 		t.Fatal(err)
