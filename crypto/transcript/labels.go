@@ -70,6 +70,7 @@ const (
 	NodeDecision
 	NodeHello
 	NodeKeyChoice
+	NodeLife
 	KeyChoiceSalt
 	ProofSalt
 	SealData
@@ -149,6 +150,7 @@ var labels = [...]string{
 	NodeDecision:  "ostraka/1/node/decision",
 	NodeHello:     "ostraka/1/node/hello",
 	NodeKeyChoice: "ostraka/1/node/key-choice",
+	NodeLife:      "ostraka/1/node/life",
 	KeyChoiceSalt: "ostraka/1/node/salt-of-key-choice",
 	ProofSalt:     "ostraka/1/node/salt-of-proof",
 	SealData:      "ostraka/1/node/seal",
