@@ -181,7 +181,7 @@ func (n *Node) take(ctx context.Context, now time.Time, from engine.PartyID, not
 		if wrote {
 			return errors.New("a note's entry is written once")
 		}
-		e.Add(n.Outbox.Rows(note, to))
+		e.Add(n.Outbox.Rows(now, note, to))
 		failpoint.Hit("note-before-take")
 		if err := n.Journal.Write(ctx, e); err != nil {
 			return err
@@ -236,7 +236,7 @@ func (n *Node) post(ctx context.Context, now time.Time, e journal.Entry, note ou
 		return err // nothing is said under our key
 	}
 	to := n.Peers()
-	e.Add(n.Outbox.Rows(note, to))
+	e.Add(n.Outbox.Rows(now, note, to))
 	failpoint.Hit("note-before-post")
 	if err := n.Journal.Write(ctx, e); err != nil {
 		if outbox.Noted(err, note.ID()) {
