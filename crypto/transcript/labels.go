@@ -71,6 +71,7 @@ const (
 	NodeHello
 	NodeKeyChoice
 	NodeLife
+	NodeInstance
 	KeyChoiceSalt
 	ProofSalt
 	SealData
@@ -151,6 +152,7 @@ var labels = [...]string{
 	NodeHello:     "ostraka/1/node/hello",
 	NodeKeyChoice: "ostraka/1/node/key-choice",
 	NodeLife:      "ostraka/1/node/life",
+	NodeInstance:  "ostraka/1/node/instance",
 	KeyChoiceSalt: "ostraka/1/node/salt-of-key-choice",
 	ProofSalt:     "ostraka/1/node/salt-of-proof",
 	SealData:      "ostraka/1/node/seal",

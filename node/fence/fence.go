@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/internal/failpoint"
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -102,8 +103,8 @@ func Open(ctx context.Context, now time.Time, cfg Config) (*Fence, error) {
 		return nil, err
 	}
 	f.own.Counter++
-	if _, err := io.ReadFull(cfg.Rand, f.own.Instance[:]); err != nil {
-		return nil, fmt.Errorf("begin this process's life: read entropy: %w", err)
+	if f.own.Instance, err = f.instance(now, f.own.Counter); err != nil {
+		return nil, fmt.Errorf("begin this process's life: %w", err)
 	}
 	e := f.instanceEntry(now, tlog.KindLife)
 	e.If = append(e.If, cond)
@@ -116,6 +117,17 @@ func Open(ctx context.Context, now time.Time, cfg Config) (*Fence, error) {
 		cfg.Log.Error("this node is fenced", "error", why)
 	}
 	return f, nil
+}
+
+// instance draws an instance id. The time stands in it as well: two clones whose entropy repeats
+// itself seldom start in the same nanosecond; and what is shown is a hash, never a draw.
+func (f *Fence) instance(now time.Time, counter uint64) (id [16]byte, err error) {
+	var draw [32]byte
+	if _, err := io.ReadFull(f.cfg.Rand, draw[:]); err != nil {
+		return id, fmt.Errorf("draw an instance: read entropy: %w", err)
+	}
+	h := transcript.New(transcript.NodeInstance).Bytes(draw[:]).Uint(counter).Uint(uint64(now.UnixNano())).Sum256()
+	return [16]byte(h[:16]), nil
 }
 
 // instanceEntry makes the row of the own life, and the leaf from which on the logs of two
@@ -319,8 +331,8 @@ func (f *Fence) Confirm(ctx context.Context, now time.Time) (counter uint64, err
 	}
 	next := Life{Counter: max(f.own.Counter, why.counter) + 1}
 	next.Confirmed = next.Counter - 1
-	if _, err := io.ReadFull(f.cfg.Rand, next.Instance[:]); err != nil {
-		return 0, fmt.Errorf("draw an instance: %w", err)
+	if next.Instance, err = f.instance(now, next.Counter); err != nil {
+		return 0, err
 	}
 	old := f.own
 	f.own = next

@@ -30,6 +30,8 @@ const (
 	FrameVerdict   = 17
 	FrameDecline   = 18
 	FrameChallenge = 19
+	FrameLife      = 20
+	FrameOther     = 21
 )
 
 // A Watch fails the test when

@@ -391,7 +391,7 @@ func (w *World) Rows(h *Host, prefix string) (out []store.Item) {
 // nothing that the first world draws is drawn again.
 func (w *World) Clone(t testing.TB, seed string) *World {
 	t.Helper()
-	c := &World{T: t, Now: w.Now, Log: &bytes.Buffer{}, Rand: NewEntropy("people " + seed), Downtime: w.Downtime}
+	c := &World{T: t, Now: w.Now, Log: &bytes.Buffer{}, Rand: NewEntropy("people " + seed), Suite: w.Suite, Downtime: w.Downtime}
 	c.Watch = newWatch(c)
 	for _, h := range w.Hosts {
 		o := &Host{Disk: memory.NewDisk(), Key: h.Key, Own: h.Own, Officer: h.Officer, Box: h.Box, DEK: h.DEK, Rand: NewEntropy(h.Own.Name + seed)}
@@ -401,7 +401,26 @@ func (w *World) Clone(t testing.TB, seed string) *World {
 	for _, h := range c.Hosts {
 		c.Start(h)
 	}
+	c.Greet()
 	return c
+}
+
+// Greet waits until all nodes that run have told one another their lives.
+func (w *World) Greet() {
+	w.T.Helper()
+	w.Run("all nodes greet one another", func() bool { return w.Greeted() })
+}
+
+// Greeted says whether nothing stands between any two nodes that run.
+func (w *World) Greeted() bool {
+	for _, h := range w.Hosts {
+		for _, o := range w.Hosts {
+			if h != o && h.Up && o.Up && slices.Contains(h.Peers(), o.Self()) && h.Fence.Wary(o.Self()) != nil {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func copyDisk(t testing.TB, d *memory.Disk, items []store.Item) {
