@@ -201,7 +201,7 @@ func senderOf(ctx context.Context, c *client.Circle, v client.Vault, suite, on, 
 	if s.Chain == "" {
 		fit := slices.DeleteFunc(slices.Clone(v.Chains), func(x string) bool { return !chain.Serves(s.Root.Suite, x) })
 		if len(fit) != 1 {
-			return s, usage("vault %s signs for several chains: give --chain, one of %s", v.Name, strings.Join(v.Chains, ", "))
+			return s, usage("vault %s signs for several chains: give --chain, one of %s", v.Name, strings.Join(fit, ", "))
 		}
 		s.Chain = fit[0]
 	}
