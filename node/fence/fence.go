@@ -66,8 +66,9 @@ type Fence struct {
 // peer is what is held of another node.
 type peer struct {
 	seen, twice *Life
-	dirty       bool // seen is not stored yet: its log grew
-	greeted     bool // it holds this very process of ours as the highest
+	shown       [2]*Life // what the last hail told it that we hold of it
+	dirty       bool     // seen is not stored yet: its log grew
+	greeted     bool     // it holds this very process of ours as the highest
 	up          bool
 	asks        [nonceSize]byte // what it must answer to show that it lives; zero: nothing
 }

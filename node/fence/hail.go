@@ -93,7 +93,8 @@ func (f *Fence) hail(ctx context.Context, to engine.PartyID, answers [nonceSize]
 	f.mu.Lock()
 	p := f.peer(to)
 	h.asks = p.asks
-	for _, held := range []*Life{p.seen, p.twice} {
+	p.shown = [2]*Life{p.seen, p.twice}
+	for _, held := range p.shown {
 		if held != nil {
 			h.held = append(h.held, held.Encode())
 		}
@@ -170,7 +171,7 @@ func (f *Fence) Take(ctx context.Context, now time.Time, from engine.PartyID, ke
 			return err
 		}
 	}
-	if behind || !greeted || h.asks != [nonceSize]byte{} {
+	if behind || !greeted || f.owes(p, life) || h.asks != [nonceSize]byte{} {
 		return errors.Join(f.hail(ctx, from, h.asks), forged)
 	}
 	return forged
@@ -186,6 +187,14 @@ func (f *Fence) TakeOther(ctx context.Context, now time.Time, of engine.PartyID,
 	defer f.act.Unlock()
 	_, err = f.saw(ctx, now, of, key, life, false, false)
 	return err
+}
+
+// owes says whether a peer has yet to be told that we hold this process of its own: it waits for
+// that. Another node may have told us of it before it came itself.
+func (f *Fence) owes(p *peer, l *Life) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return (l.sameProcess(p.seen) || l.sameProcess(p.twice)) && !l.sameProcess(p.shown[0]) && !l.sameProcess(p.shown[1])
 }
 
 func (f *Fence) ask(p *peer) error {
