@@ -65,6 +65,7 @@ type Fence struct {
 
 // peer is what is held of another node.
 type peer struct {
+	key         ed25519.PublicKey // once it has a life here
 	seen, twice *Life
 	shown       [2]*Life // what the last hail told it that we hold of it
 	dirty       bool     // seen is not stored yet: its log grew
@@ -171,7 +172,9 @@ func (f *Fence) load(ctx context.Context) (store.Cond, error) {
 			if len(value) != ed25519.PublicKeySize+lifeSize {
 				return fmt.Errorf("has %d bytes", len(value))
 			}
-			*at(f.peer(engine.PartyID(id))), err = DecodeLife(value[:ed25519.PublicKeySize], value[ed25519.PublicKeySize:])
+			p := f.peer(engine.PartyID(id))
+			p.key = value[:ed25519.PublicKeySize]
+			*at(p), err = DecodeLife(p.key, value[ed25519.PublicKeySize:])
 			return err
 		}))
 	}

@@ -23,19 +23,25 @@ const tellEvery = 5 * time.Second
 func (f *Fence) Tick(ctx context.Context, now time.Time, reachable func(engine.PartyID) bool) error {
 	f.act.Lock()
 	defer f.act.Unlock()
-	var greet []engine.PartyID
+	// A clock that was set back must not keep us silent.
+	since := now.Sub(f.toldAt)
+	due := since < 0 || since >= tellEvery
+	var greet, back []engine.PartyID
 	for _, id := range f.cfg.Peers() {
 		up := reachable(id)
 		f.mu.Lock()
 		p := f.peer(id)
-		if up && !p.up {
+		if up && (!p.up || !p.greeted && due) {
 			greet = append(greet, id)
+		}
+		if up && !p.up {
+			back = append(back, id)
 		}
 		p.up = up
 		f.mu.Unlock()
 	}
-	// A clock that was set back must not keep us silent.
-	if since := now.Sub(f.toldAt); since >= 0 && since < tellEvery {
+	f.passAll(back)
+	if !due {
 		return f.hailAll(ctx, greet)
 	}
 	f.toldAt = now
@@ -50,6 +56,22 @@ func (f *Fence) Tick(ctx context.Context, now time.Time, reachable func(engine.P
 		return f.hailAll(ctx, greet)
 	}
 	return f.tell(ctx, now)
+}
+
+// passAll tells peers whose link came up what we hold of all others: where the network was in
+// parts, each part may have seen another copy of a node.
+func (f *Fence) passAll(to []engine.PartyID) {
+	for _, id := range to {
+		for _, of := range f.cfg.Peers() {
+			f.mu.Lock()
+			p := f.peer(of)
+			key, seen := p.key, p.seen
+			f.mu.Unlock()
+			if of != id && seen != nil {
+				f.cfg.Pass(id, key, seen.Encode())
+			}
+		}
+	}
 }
 
 // tell hails everybody who is there. act is held.
@@ -110,30 +132,17 @@ func (f *Fence) keepGrown(ctx context.Context) error {
 		f.mu.Lock()
 		p := f.peer(id)
 		grown := p.dirty
-		seen := p.seen
+		seen, key := p.seen, p.key
 		p.dirty = false
 		f.mu.Unlock()
 		if !grown {
 			continue
-		}
-		key, err := f.keyOf(ctx, id)
-		if err != nil {
-			return err
 		}
 		if err := f.cfg.Journal.Write(ctx, journal.Entry{Batch: store.Batch{Put: []store.Entry{lifeRow(kindSeenLife, id, key, seen)}}}); err != nil {
 			return fmt.Errorf("keep a peer's life: %w", err)
 		}
 	}
 	return nil
-}
-
-// keyOf reads a peer's identity from its row, which stands since its first life.
-func (f *Fence) keyOf(ctx context.Context, id engine.PartyID) (ed25519.PublicKey, error) {
-	it, err := f.cfg.Journal.Store().Get(ctx, store.Key(kindSeenLife, store.ID(id[:])))
-	if err != nil || len(it.Value) < ed25519.PublicKeySize {
-		return nil, fmt.Errorf("read a peer's life: %w", errors.Join(err))
-	}
-	return it.Value[:ed25519.PublicKeySize], nil
 }
 
 func lifeRow(kind string, id engine.PartyID, key ed25519.PublicKey, l *Life) store.Entry {
@@ -302,7 +311,7 @@ func (f *Fence) accept(ctx context.Context, p *peer, of engine.PartyID, key ed25
 		return fmt.Errorf("keep a peer's life: %w", err)
 	}
 	f.mu.Lock()
-	p.seen, p.dirty = l, false
+	p.key, p.seen, p.dirty = key, l, false
 	if cleared {
 		p.twice = nil
 	}

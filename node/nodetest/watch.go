@@ -315,6 +315,7 @@ func (x *Watch) look() {
 		return
 	}
 	x.dirty = false
+	highest := map[[32]byte]*epoch.FinalCert{}
 	for _, h := range x.w.Hosts {
 		for _, it := range x.w.Rows(h, store.Prefix("current")) {
 			f := x.certs[string(it.Value)]
@@ -326,7 +327,10 @@ func (x *Watch) look() {
 				}
 				x.certs[string(it.Value)] = f
 			}
-			x.alive(f.Record)
+			// Who lags behind holds an older one, whose shares are erased elsewhere.
+			if top := highest[f.Record.KeyID]; top == nil || f.Record.Higher(top.Record) {
+				highest[f.Record.KeyID] = f
+			}
 		}
 		if !h.Up {
 			continue
@@ -336,6 +340,9 @@ func (x *Watch) look() {
 				x.once("published "+v.Suite+" key of vault "+v.Vault.ID.Short(), v.Current.Record.Public.Bytes())
 			}
 		}
+	}
+	for _, f := range highest {
+		x.alive(f.Record)
 	}
 	x.choices()
 }
@@ -364,6 +371,9 @@ func (x *Watch) alive(r *epoch.Record) {
 	for _, m := range r.Members {
 		h := x.w.Find(m.Identity)
 		keys, err := x.w.Keys(h, r)
+		if err != nil && h.Restored {
+			continue
+		}
 		if err != nil {
 			x.wrong("record %v is in force, and %s cannot load its share: %v", r.Hash(), h.Own.Name, err)
 			continue
