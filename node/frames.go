@@ -235,6 +235,12 @@ func (n *Node) post(ctx context.Context, now time.Time, e journal.Entry, note ou
 	if err := n.Fence.Fenced(); err != nil {
 		return err // nothing is said under our key
 	}
+	switch note.Kind {
+	case ceremony.NoteFinal, ceremony.NoteChoice, decide.NoteDecision: // what is said once
+		if err := n.Fence.Settled(now); err != nil {
+			return err
+		}
+	}
 	to := n.Peers()
 	e.Add(n.Outbox.Rows(now, note, to))
 	failpoint.Hit("note-before-post")

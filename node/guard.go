@@ -22,6 +22,7 @@ func (n *Node) openFence(ctx context.Context, now time.Time) (*fence.Fence, erro
 		Pass: func(to engine.PartyID, of ed25519.PublicKey, life []byte) {
 			n.send(to, append(append([]byte{frameOther}, of...), life...))
 		},
+		Help: n.catchUp,
 		Drop: func(ctx context.Context, now time.Time, why error) { n.Sessions.Drop(ctx, now, why) },
 		Burn: func(ctx context.Context, now time.Time) (int, error) {
 			return n.Sessions.BurnAll(ctx, now, n.Keeper.Pairs())
@@ -47,6 +48,19 @@ func (n *Node) mayMeet(s *mpc.Setup) error {
 		}
 	}
 	return nil
+}
+
+// catchUp sends a peer that was restored the certificates in force: it acknowledged them once, and
+// its store may not know that.
+func (n *Node) catchUp(to engine.PartyID) {
+	for _, v := range n.Keeper.Roots() {
+		if v.Current == nil {
+			continue
+		}
+		if note, ok := n.Keeper.FinalCert(v.KeyID); ok {
+			n.send(to, append([]byte{frameNote}, note.Encode()...))
+		}
+	}
 }
 
 // takeOther takes a peer's word on a third node's life.

@@ -226,7 +226,7 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 	if err := n.Fence.Tick(ctx, now, n.reachable); err != nil {
 		n.cfg.Log.Error("lives not told", "error", err)
 	}
-	if n.Fence.Fenced() != nil {
+	if n.Fence.Fenced() != nil || n.Fence.Settled(now) != nil {
 		return // it neither rules nor opens anything
 	}
 	setups := n.Keeper.Tick(ctx, now, func(key [32]byte) bool {

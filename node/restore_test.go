@@ -130,7 +130,7 @@ func TestRestoredSnapshot(t *testing.T) {
 			}
 			// It stays fenced over a restart, and nothing is signed.
 			s.Crash(h)
-			s.Run("it is there again", func() bool { return h.Up && s.Greeted() })
+			s.Run("it is there again", func() bool { return h.Up })
 			st := s.Propose(s.vault, s.addr, 7)
 			s.Approve(st)
 			if s.Try(2*time.Minute, func() bool { return s.Signed(st) }) || h.Fence.Fenced() == nil {
@@ -145,7 +145,9 @@ func TestRestoredSnapshot(t *testing.T) {
 			}
 			s.Run("the peers meet it again", func() bool { return s.Greeted() })
 			refresh(t, s)
-			sign(t, s.World, s.vault, s.addr)
+			st = s.Propose(s.vault, s.addr, 9)
+			s.Approve(st)
+			s.Run("signed once it is healed", func() bool { return s.Signed(st) })
 			for _, o := range s.Hosts {
 				if err := o.Fence.Fenced(); err != nil || len(o.Sessions.Burned(key(s.World, s.vault))) > 0 {
 					t.Errorf("%s: %v, burned %v", o.Own.Name, err, o.Sessions.Burned(key(s.World, s.vault)))
@@ -258,8 +260,8 @@ func TestForgedEvidenceFencesNobody(t *testing.T) {
 			b[at] ^= 0x40
 			s.Forge(liar, h, b)
 		}
-		s.Forge(liar, h, frame) // replayed, of whomever
-		s.Forge(liar, h, append([]byte{nodetest.FrameOther}, append(bytes.Clone(s.Hosts[2].Own.Identity), frame[1:137]...)...))
+		s.Forge(liar, h, frame)                                                                                                 // replayed, of whomever
+		s.Forge(liar, h, append([]byte{nodetest.FrameOther}, append(bytes.Clone(s.Hosts[2].Own.Identity), frame[1:137]...)...)) // 137: a frame's first byte and a life
 	}
 	s.Run("all is well", func() bool { return s.Greeted() })
 	for _, o := range s.Hosts {
@@ -367,7 +369,7 @@ func twoFromOneDisk(t *testing.T, s setting, same bool) {
 	s.Approve(st)
 	s.Run("the honest nodes sign", func() bool { return s.Signed(st) })
 	t.Logf("%d values of %d signatures", rec.n, signed)
-	if rec.n < 10*signed {
+	if rec.n < 8*signed {
 		t.Errorf("%d values of %d signatures were seen", rec.n, signed)
 	}
 }

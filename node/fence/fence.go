@@ -41,6 +41,7 @@ type Config struct {
 	Log      *slog.Logger
 	Hail     func(to engine.PartyID, body []byte)                            // sends a hail; must not block
 	Pass     func(to engine.PartyID, of ed25519.PublicKey, life []byte)      // tells a peer another's life
+	Help     func(to engine.PartyID)                                         // sends a peer that was restored what it may have forgotten
 	Peers    func() []engine.PartyID                                         // the pinned ones
 	Drop     func(ctx context.Context, now time.Time, why error)             // ends all sessions
 	Burn     func(ctx context.Context, now time.Time) (pairs int, err error) // burns every pair of every key
@@ -67,9 +68,11 @@ type Fence struct {
 type peer struct {
 	key         ed25519.PublicKey // once it has a life here
 	seen, twice *Life
-	shown       [2]*Life // what the last hail told it that we hold of it
-	dirty       bool     // seen is not stored yet: its log grew
-	greeted     bool     // it holds this very process of ours as the highest
+	past        []*Life // the last lives of the processes before seen, the latest first: a restored store knows nothing of them
+	shown       []*Life // what the last hail told it that we hold of it
+	upAt        time.Time
+	dirty       bool // seen is not stored yet: its log grew
+	greeted     bool // it holds this very process of ours as the highest
 	up          bool
 	asks        [nonceSize]byte // what it must answer to show that it lives; zero: nothing
 }
@@ -169,12 +172,18 @@ func (f *Fence) load(ctx context.Context) (store.Cond, error) {
 	} {
 		err = errors.Join(err, f.each(ctx, kind, len(engine.PartyID{}), func(id, value []byte) (err error) {
 			// The row begins with the identity, so that it can be checked again.
-			if len(value) != ed25519.PublicKeySize+lifeSize {
+			n := len(value) - ed25519.PublicKeySize
+			if n < lifeSize || n%lifeSize != 0 || n/lifeSize > 1+maxPast {
 				return fmt.Errorf("has %d bytes", len(value))
 			}
 			p := f.peer(engine.PartyID(id))
 			p.key = value[:ed25519.PublicKeySize]
-			*at(p), err = DecodeLife(p.key, value[ed25519.PublicKeySize:])
+			*at(p), err = DecodeLife(p.key, value[ed25519.PublicKeySize:][:lifeSize])
+			for rest := value[ed25519.PublicKeySize+lifeSize:]; err == nil && len(rest) > 0; rest = rest[lifeSize:] {
+				var l *Life
+				l, err = DecodeLife(p.key, rest[:lifeSize])
+				p.past = append(p.past, l)
+			}
 			return err
 		}))
 	}
@@ -237,6 +246,32 @@ func (f *Fence) Wary(id engine.PartyID) error {
 	}
 	return nil
 }
+
+// settling is how long a peer whose link stands is waited for, if it never greets.
+const settling = 10 * time.Second
+
+// Settled says why this process may not yet say anything that it could have said otherwise before:
+// nobody has told it what it knows of it. A peer that is there and never greets is not waited for long.
+func (f *Fence) Settled(now time.Time) error {
+	ids := f.cfg.Peers()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	greeted := len(ids) == 0
+	for _, id := range ids {
+		switch p := f.peer(id); {
+		case p.greeted:
+			greeted = true
+		case p.up && now.Sub(p.upAt) < settling:
+			return errUnsettled
+		}
+	}
+	if !greeted {
+		return errUnsettled
+	}
+	return nil
+}
+
+var errUnsettled = errors.New("no peer has greeted this process yet: it cannot know whether it was restored from an older copy")
 
 // Twice describes a peer that runs twice or was restored; empty if it did not.
 func (f *Fence) Twice(id engine.PartyID) string {

@@ -1,12 +1,14 @@
 package fence
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -35,7 +37,7 @@ func (f *Fence) Tick(ctx context.Context, now time.Time, reachable func(engine.P
 			greet = append(greet, id)
 		}
 		if up && !p.up {
-			back = append(back, id)
+			back, p.upAt = append(back, id), now
 		}
 		p.up = up
 		f.mu.Unlock()
@@ -115,11 +117,9 @@ func (f *Fence) hail(ctx context.Context, to engine.PartyID, answers [nonceSize]
 	f.mu.Lock()
 	p := f.peer(to)
 	h.asks = p.asks
-	p.shown = [2]*Life{p.seen, p.twice}
+	p.shown = p.held()
 	for _, held := range p.shown {
-		if held != nil {
-			h.held = append(h.held, held.Encode())
-		}
+		h.held = append(h.held, held.Encode())
 	}
 	f.mu.Unlock()
 	f.cfg.Hail(to, h.encode())
@@ -132,21 +132,25 @@ func (f *Fence) keepGrown(ctx context.Context) error {
 		f.mu.Lock()
 		p := f.peer(id)
 		grown := p.dirty
-		seen, key := p.seen, p.key
+		seen, key, past := p.seen, p.key, p.past
 		p.dirty = false
 		f.mu.Unlock()
 		if !grown {
 			continue
 		}
-		if err := f.cfg.Journal.Write(ctx, journal.Entry{Batch: store.Batch{Put: []store.Entry{lifeRow(kindSeenLife, id, key, seen)}}}); err != nil {
+		if err := f.cfg.Journal.Write(ctx, journal.Entry{Batch: store.Batch{Put: []store.Entry{lifeRow(kindSeenLife, id, key, seen, past...)}}}); err != nil {
 			return fmt.Errorf("keep a peer's life: %w", err)
 		}
 	}
 	return nil
 }
 
-func lifeRow(kind string, id engine.PartyID, key ed25519.PublicKey, l *Life) store.Entry {
-	return store.Entry{Key: store.Key(kind, store.ID(id[:])), Value: append(append([]byte(nil), key...), l.Encode()...)}
+func lifeRow(kind string, id engine.PartyID, key ed25519.PublicKey, l *Life, past ...*Life) store.Entry {
+	value := append(bytes.Clone(key), l.Encode()...)
+	for _, l := range past {
+		value = append(value, l.Encode()...)
+	}
+	return store.Entry{Key: store.Key(kind, store.ID(id[:])), Value: value}
 }
 
 // Take takes a hail that came over a peer's own link.
@@ -203,7 +207,19 @@ func (f *Fence) TakeOther(ctx context.Context, now time.Time, of engine.PartyID,
 func (f *Fence) owes(p *peer, l *Life) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return (l.sameProcess(p.seen) || l.sameProcess(p.twice)) && !l.sameProcess(p.shown[0]) && !l.sameProcess(p.shown[1])
+	same := func(o *Life) bool { return l.sameProcess(o) }
+	return slices.ContainsFunc(p.held(), same) && !slices.ContainsFunc(p.shown, same)
+}
+
+// held is all that is held of a node. mu is held.
+func (p *peer) held() (all []*Life) {
+	if p.seen != nil {
+		all = append(append(all, p.seen), p.past...)
+	}
+	if p.twice != nil {
+		all = append(all, p.twice)
+	}
+	return all
 }
 
 func (f *Fence) ask(p *peer) error {
@@ -263,7 +279,7 @@ func (f *Fence) contradicts(ctx context.Context, l *Life) (why string, err error
 func (f *Fence) saw(ctx context.Context, now time.Time, of engine.PartyID, key ed25519.PublicKey, l *Life, fresh, direct bool) (behind bool, err error) {
 	f.mu.Lock()
 	p := f.peer(of)
-	old, twice := p.seen, p.twice
+	old, twice, past := p.seen, p.twice, p.past
 	f.mu.Unlock()
 	switch {
 	case old == nil:
@@ -287,7 +303,7 @@ func (f *Fence) saw(ctx context.Context, now time.Time, of engine.PartyID, key e
 		return direct && !fresh, nil
 	}
 	e := journal.Entry{
-		Batch:  store.Batch{Put: []store.Entry{lifeRow(kindTwice, of, key, l), lifeRow(kindSeenLife, of, key, old)}},
+		Batch:  store.Batch{Put: []store.Entry{lifeRow(kindTwice, of, key, l), lifeRow(kindSeenLife, of, key, old, past...)}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindAlarm, Time: now, ID: sha256.Sum256(l.Encode())}},
 	}
 	if err := f.cfg.Journal.Write(ctx, e); err != nil {
@@ -303,7 +319,15 @@ func (f *Fence) saw(ctx context.Context, now time.Time, of engine.PartyID, key e
 // accept makes a life the highest of its node, durably, and passes it on: nodes that see
 // different copies of a peer learn of one another's.
 func (f *Fence) accept(ctx context.Context, p *peer, of engine.PartyID, key ed25519.PublicKey, l *Life, cleared, direct bool) error {
-	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{lifeRow(kindSeenLife, of, key, l)}}}
+	var past []*Life
+	f.mu.Lock()
+	restored := p.seen != nil && l.Confirmed > p.seen.Confirmed
+	if p.seen != nil && p.seen.Counter > l.Confirmed {
+		past = append([]*Life{p.seen}, p.past...)
+		past = past[:min(len(past), maxPast)]
+	}
+	f.mu.Unlock()
+	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{lifeRow(kindSeenLife, of, key, l, past...)}}}
 	if cleared {
 		e.Delete = append(e.Delete, store.Key(kindTwice, store.ID(of[:])))
 	}
@@ -311,13 +335,16 @@ func (f *Fence) accept(ctx context.Context, p *peer, of engine.PartyID, key ed25
 		return fmt.Errorf("keep a peer's life: %w", err)
 	}
 	f.mu.Lock()
-	p.key, p.seen, p.dirty = key, l, false
+	p.key, p.seen, p.past, p.dirty = key, l, past, false
 	if cleared {
 		p.twice = nil
 	}
 	f.mu.Unlock()
 	if !direct {
 		return nil
+	}
+	if restored {
+		f.cfg.Help(of)
 	}
 	for _, id := range f.cfg.Peers() {
 		if id != of {

@@ -87,12 +87,13 @@ func (l *Life) String() string {
 type hail struct {
 	life          []byte
 	answers, asks [nonceSize]byte
-	held          [][]byte // 0 to 2 lives
+	held          [][]byte // 0 to 5 lives
 }
 
 const (
 	nonceSize = 16
-	maxHeld   = 2
+	maxPast   = 3               // earlier processes of a peer that are held
+	maxHeld   = 1 + maxPast + 1 // the highest, those before it, and another one
 )
 
 func (h *hail) encode() []byte {
