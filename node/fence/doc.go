@@ -1,5 +1,5 @@
 // Package fence keeps a node that was restored from an older copy, or that runs twice, from
-// signing (protocols.md 1.5 step 8; spec/node 7).
+// signing (protocols.md 1.5 step 8; spec/node 8).
 //
 // Every process draws an instance id and raises the start counter, durably, before it answers
 // anything. It tells every peer its *life*: both, with the size and root of its log, signed by

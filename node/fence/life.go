@@ -11,7 +11,7 @@ import (
 	"github.com/ostraka/ostraka/evidence/tlog"
 )
 
-// A Life is what a process says of itself: 136 bytes (spec/node 7.1).
+// A Life is what a process says of itself: 136 bytes (spec/node 8.1).
 type Life struct {
 	Counter   uint64 // starts of this store; ≥ 1
 	Confirmed uint64 // the operator answers for all lives up to this counter; < Counter
@@ -82,7 +82,7 @@ func (l *Life) String() string {
 	return fmt.Sprintf("start %d, instance %x, %d log entries", l.Counter, l.Instance[:4], l.Log.Size)
 }
 
-// hail is what one node tells another (spec/node 7.2): its life, a nonce of the receiver that
+// hail is what one node tells another (spec/node 8.2): its life, a nonce of the receiver that
 // it answers, a nonce that it wants answered, and what it holds of the receiver.
 type hail struct {
 	life          []byte
