@@ -31,7 +31,15 @@ func (n *Node) openFence(ctx context.Context, now time.Time) (*fence.Fence, erro
 }
 
 // fit says whether a session can be held with a peer: it is there, and nothing speaks against it.
-func (n *Node) fit(id engine.PartyID) bool { return n.reachable(id) && n.Fence.Wary(id) == nil }
+func (n *Node) fit(id engine.PartyID) bool { return n.reachable(id) && n.wary(id) == nil }
+
+// wary says why no session is held with a peer. The link refuses the second of two live processes, so the fence may never hear of it.
+func (n *Node) wary(id engine.PartyID) error {
+	if o, ok := n.peer(id); ok && n.cfg.Twin != nil && n.cfg.Twin(o.Identity) {
+		return fmt.Errorf("party %v runs twice: two processes use its identity; its operator must stop one of them", id)
+	}
+	return n.Fence.Wary(id)
+}
 
 // mayMeet refuses sessions while this node is fenced, and with peers that run twice or that
 // have not told this process what they know of it.
@@ -43,7 +51,7 @@ func (n *Node) mayMeet(s *mpc.Setup) error {
 		if p.ID == n.self {
 			continue
 		}
-		if err := n.Fence.Wary(p.ID); err != nil {
+		if err := n.wary(p.ID); err != nil {
 			return err
 		}
 	}

@@ -48,6 +48,7 @@ type Config struct {
 
 	Send      func(to ed25519.PublicKey, frame []byte) // queues; must not block
 	Reachable func(ed25519.PublicKey) bool             // the link to this peer stands
+	Twin      func(ed25519.PublicKey) bool             // two live processes use this identity; may be nil
 	SetPeers  func([]charter.Operator)                 // whom to pin
 	Knock     func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error)
 	Check     func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
