@@ -23,6 +23,8 @@ const (
 	ProtocolReshare = "reshare"
 	ProtocolSign    = "sign"
 	ProtocolTest    = "test"
+	ProtocolPresign = "presign"
+	ProtocolOnline  = "online"
 )
 
 // Names of the rows that a ceremony keeps, all secret but the record. The host seals the
@@ -49,6 +51,8 @@ type Seat struct {
 	Self    engine.PartyID
 	Sign    session.Signer
 	Rand    io.Reader // session.Coins
+	// Nonces are those of all Joins, in index order (session.Channel.Nonces); Online alone needs them.
+	Nonces [][32]byte
 }
 
 // maxBody bounds every body of every ceremony: the vector OLE message is the largest.

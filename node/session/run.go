@@ -120,6 +120,7 @@ func (r *run) begin(ctx context.Context, now time.Time) error {
 	}
 	r.machine, err = r.task.Begin(ceremony.Seat{
 		Session: channel.Session(), Setup: r.setup, Self: r.host.cfg.Self, Sign: r.host.cfg.Sign, Rand: coins,
+		Nonces: channel.Nonces(),
 	})
 	if err != nil {
 		return err
