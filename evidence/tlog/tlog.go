@@ -39,6 +39,8 @@ const (
 	KindAlive     = "alive"   // a share proved itself
 	KindAddress   = "address" // an address was given out
 	KindAlarm     = "alarm"
+
+	KindPresignature = "presignature" // a presignature was taken: it serves this once
 )
 
 // A Leaf is one entry.

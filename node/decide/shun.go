@@ -40,7 +40,7 @@ func (d *Desk) shun(now time.Time, s *mpc.Setup, err error) {
 			d.failed(now, s.Opener, idleFor)
 		}
 	default:
-		for _, p := range culprits(err) {
+		for _, p := range session.Culprits(err) {
 			d.failed(now, p, skipFor)
 		}
 	}
@@ -54,6 +54,9 @@ func (d *Desk) failed(now time.Time, p engine.PartyID, base time.Duration) {
 	r.failed++
 	d.poor[p] = r
 }
+
+// Shuns says that sessions with a party failed lately: while others are there, it is left out.
+func (d *Desk) Shuns(now time.Time, p engine.PartyID) bool { return d.shuns(now, p) }
 
 func (d *Desk) shuns(now time.Time, p engine.PartyID) bool {
 	d.mu.Lock()

@@ -65,6 +65,9 @@ type Config struct {
 	// believe anything in the Setup. It is asked once for each Setup, restarts included, and
 	// only for Setups that name us.
 	Admit func(ctx context.Context, now time.Time, s *mpc.Setup) (*Task, error)
+	// Burned is told of pairs whose flags were set, before the flags are durable and before anything that follows from them
+	// leaves. It is called under the pairs' locks and must not call the Host. May be nil.
+	Burned func([]engine.Token)
 	// Fatal ends the process: a burn flag could not be made durable. Should it return, the host
 	// begins nothing more.
 	Fatal func(error)

@@ -276,6 +276,9 @@ func (r *run) carryOut(ctx context.Context, now time.Time, eff Effects, err erro
 // process: the pair would be used again.
 func (r *run) burn(ctx context.Context, now time.Time, tokens []engine.Token) error {
 	r.host.pairs.set(tokens, now)
+	if r.host.cfg.Burned != nil {
+		r.host.cfg.Burned(tokens)
+	}
 	failpoint.Hit("session-before-burn")
 	var e journal.Entry
 	for _, t := range tokens {
