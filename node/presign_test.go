@@ -280,7 +280,9 @@ func TestEpochChangeEmptiesPools(t *testing.T) {
 		return s.All(func(h *nodetest.Host) bool { v := s.view(h); return v.Current != nil && v.Current.Record.Epoch == 1 })
 	})
 	s.Run("pools are filled anew", func() bool {
-		return s.All(func(h *nodetest.Host) bool { return h.Presign.Stats().Dropped >= dkls.PoolCapacity && h.Presign.Held(k) == dkls.PoolCapacity })
+		return s.All(func(h *nodetest.Host) bool {
+			return h.Presign.Stats().Dropped >= dkls.PoolCapacity && h.Presign.Held(k) == dkls.PoolCapacity
+		})
 	})
 	st := s.voted(0)
 	_, frame := s.online(st, old, 1, s.seats()[0], s.Hosts...)
@@ -294,7 +296,7 @@ func TestEpochChangeEmptiesPools(t *testing.T) {
 	}
 }
 
-// A check on a pair fails while a presignature is made: the pair is burned, and what was made with that peer is gone; with
+// A check on a pair fails: the pair is burned, and what was made with that peer is gone; with
 // another's pair it stays.
 func TestBurnEmptiesPools(t *testing.T) {
 	s := hot(t, 3, 2)
@@ -305,7 +307,7 @@ func TestBurnEmptiesPools(t *testing.T) {
 		t.Fatal("another's pair burned, and the pool is not full")
 	}
 	breakPair(s.World, b, a, recordOf(s.World, s.vault))
-	s.signs(0) // so that the pools have room
+	s.Approve(s.Propose(s.vault, s.addr, 0)) // b lacks what a holds: three rounds, over the broken pair
 	s.Run("the pair burns", func() bool { return len(a.Sessions.Burned(k)) > 0 || len(b.Sessions.Burned(k)) > 0 })
 	for _, h := range []*nodetest.Host{a, b} {
 		if burned := h.Sessions.Burned(k); len(burned) > 0 {

@@ -282,6 +282,7 @@ func (x *Watch) look() {
 		return
 	}
 	x.dirty = false
+	newest := map[[32]byte]*epoch.Record{} // who has moved on has erased its share of the record before
 	for _, h := range x.w.Hosts {
 		for _, it := range x.w.Rows(h, store.Prefix("current")) {
 			f := x.certs[string(it.Value)]
@@ -293,7 +294,9 @@ func (x *Watch) look() {
 				}
 				x.certs[string(it.Value)] = f
 			}
-			x.alive(f.Record)
+			if r := newest[f.Record.KeyID]; r == nil || f.Record.Epoch > r.Epoch {
+				newest[f.Record.KeyID] = f.Record
+			}
 		}
 		if !h.Up {
 			continue
@@ -303,6 +306,9 @@ func (x *Watch) look() {
 				x.once("published key of vault "+v.Vault.ID.Short(), v.Current.Record.Public.Bytes())
 			}
 		}
+	}
+	for _, r := range newest {
+		x.alive(r)
 	}
 	x.choices()
 }
