@@ -20,6 +20,7 @@ type collector struct {
 	connected, queued, outbox, skew *prometheus.Desc
 	sessions, intents, logSize      *prometheus.Desc
 	burned, vaults, frames          *prometheus.Desc
+	presigs, presigUse, presigMade  *prometheus.Desc
 }
 
 func (d *Daemon) metrics() http.Handler {
@@ -38,6 +39,10 @@ func (d *Daemon) metrics() http.Handler {
 		logSize:   desc("log_entries", "leaves in the log"),
 		burned:    desc("pairs_burned", "burned pairs, over all keys"),
 		vaults:    desc("vaults", "vaults by state", "state"),
+
+		presigs:    desc("presignatures_held", "presignatures in memory, over all keys"),
+		presigUse:  desc("presignatures_asked_total", "signatures that wanted a presignature: hit if one was taken, miss if none was here", "outcome"),
+		presigMade: desc("presign_sessions_total", "sessions that make presignatures, by how they ended", "outcome"),
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(c)
@@ -97,6 +102,15 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.vaults, float64(n), k)
 	}
 	gauge(c.burned, float64(burned))
+	count := func(d *prometheus.Desc, n int, outcome string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), outcome)
+	}
+	p := c.d.Presign.Stats()
+	gauge(c.presigs, float64(p.Held))
+	count(c.presigUse, p.Hits, "hit")
+	count(c.presigUse, p.Misses, "miss")
+	count(c.presigMade, p.Made, "made")
+	count(c.presigMade, p.Failed, "failed")
 	if h, err := c.d.Journal.Head(context.Background()); err == nil {
 		gauge(c.logSize, float64(h.Size))
 	}
