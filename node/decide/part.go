@@ -98,11 +98,16 @@ func afterIdle(now time.Time, s *mpc.Setup, err error) time.Time {
 	return now.Add(onlineTimeout + time.Second)
 }
 
-// pressFor is how long an intent that may be signed keeps presignatures from being made: if it is not in a session by then,
-// it waits for somebody.
-const pressFor = 10 * time.Second
+const (
+	// pressFor is how long an intent that may be signed keeps presignatures from being made: if it is not in a session by then,
+	// it waits for somebody.
+	pressFor = 10 * time.Second
+	// stirFor is how long any news of an intent does: what people wait for goes first.
+	stirFor = 2 * time.Second
+)
 
-// Pressed says whether intents of a key are being signed in three rounds, or wait for it: then no presignature is made.
+// Pressed says whether intents of a key are being signed in three rounds, or wait for it, or moved just now: then no presignature is
+// made.
 func (d *Desk) Pressed(now time.Time, key [32]byte) bool {
 	for _, f := range d.moving() {
 		if f.presses(now, key) {
@@ -118,10 +123,10 @@ func (f *file) presses(now time.Time, key [32]byte) bool {
 	switch {
 	case f.gone || f.life.Intent().Key != key:
 		return false
-	case f.life.State() == intent.Signing:
-		return !f.online
+	case f.life.State() == intent.Signing && !f.online:
+		return true
 	case f.life.State() != intent.Allowed:
-		return false
+		return now.Sub(f.life.Changed()) < stirFor
 	}
 	since := f.allowedAt
 	if f.next.After(since) {

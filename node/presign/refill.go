@@ -190,9 +190,7 @@ func (p *Pools) made(now time.Time, s *mpc.Setup, ticket dkls.Ticket, err error)
 	default:
 		p.stats.Failed++
 		if l != nil {
-			l.next = now.Add(retry << min(l.fails, maxDoubling))
-			l.fails++
-			l.leave(now, err)
+			l.failed(now, err)
 		}
 	}
 	p.mu.Unlock()
@@ -201,13 +199,16 @@ func (p *Pools) made(now time.Time, s *mpc.Setup, ticket dkls.Ticket, err error)
 	}
 }
 
-// leave makes presignatures without those who were silent or to blame, for a while, if others are there. Who declined has reasons: it
-// is asked again.
-func (l *line) leave(now time.Time, err error) {
+// failed waits, and makes presignatures without those who were silent or to blame, for a while, if others are there. Who declined
+// has reasons, an intent that waits for instance: it is asked again soon.
+func (l *line) failed(now time.Time, err error) {
 	var declined *session.DeclinedError
 	if errors.As(err, &declined) {
+		l.next = now.Add(retry)
 		return
 	}
+	l.next = now.Add(retry << min(l.fails, maxDoubling))
+	l.fails++
 	for _, id := range session.Culprits(err) {
 		l.skip[id] = now.Add(skipFor)
 	}
