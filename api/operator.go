@@ -13,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/fence"
 )
 
@@ -262,5 +263,18 @@ func (o *operator) checkVaults(add func(name, state, what, next string)) {
 		default:
 			add(name, "ok", "ready", "")
 		}
+		if o.d.Presign.Wants(v) {
+			o.checkPresignatures(add, v)
+		}
 	}
+}
+
+// checkPresignatures is about a vault of which this node holds presignatures. An empty pool fails nothing: three rounds sign.
+func (o *operator) checkPresignatures(add func(name, state, what, next string), v ceremony.View) {
+	name := "presigned " + v.Title()
+	if n := o.d.Presign.Held(v.Current.Record.Hash()); n > 0 {
+		add(name, "ok", fmt.Sprintf("%d presignatures in memory", n), "")
+		return
+	}
+	add(name, "warn", "no presignatures in memory: it signs in three rounds", "they are made while enough nodes are connected and nothing waits to be signed; peers may hold none by their settings")
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/session"
 	"github.com/ostraka/ostraka/node/store"
@@ -52,8 +53,10 @@ type Config struct {
 	SetPeers  func([]charter.Operator)                 // whom to pin
 	Knock     func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error)
 	Check     func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
-	Wake      func()      // asks for a Tick soon: something may be ready to move; may be nil
-	Fatal     func(error) // ends the process: what must be durable could not be made so
+	// Presignatures says for which vaults this node signs in one broadcast. The zero value: those of tier hot.
+	Presignatures presign.Mode
+	Wake          func()      // asks for a Tick soon: something may be ready to move; may be nil
+	Fatal         func(error) // ends the process: what must be durable could not be made so
 }
 
 // Node is one operator's node.
@@ -65,6 +68,7 @@ type Node struct {
 	Sessions *session.Host
 	Keeper   *ceremony.Keeper
 	Desk     *decide.Desk
+	Presign  *presign.Pools
 	Circle   *circle.Circle
 	Accounts *wallet.Accounts
 	Outbox   *outbox.Outbox
@@ -106,14 +110,22 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	n.Sessions, err = session.NewHost(ctx, session.Config{
 		Self: n.self, Sign: mpc.NewSigner(cfg.Identity), Journal: n.Journal, Send: n.send, Rand: cfg.Rand,
 		Log: cfg.Log, Admit: n.admit, Halted: n.Fence.Fenced, Fatal: cfg.Fatal,
+		Burned: func(t []engine.Token) { n.Presign.DropPairs(t) },
 	})
 	if err != nil {
 		return nil, err
 	}
+	n.Presign = presign.New(presign.Config{
+		Self: n.self, Mode: cfg.Presignatures, Journal: n.Journal, Log: cfg.Log, Roots: n.Keeper.Roots, Keys: n.Keeper.Keys,
+		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Reachable: n.reachable, Wake: cfg.Wake,
+		Shuns:   func(now time.Time, p engine.PartyID) bool { return n.Desk.Shuns(now, p) },
+		Pressed: func(now time.Time, key [32]byte) bool { return n.Desk.Pressed(now, key) },
+	})
 	n.Desk = decide.New(decide.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
 		Post: n.post, Vault: n.Keeper.Vault, Keys: n.Keeper.Keys, Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit,
 		Reachable: n.fit, Explain: n.Explain, Check: cfg.Check,
+		Presignatures: n.Presign,
 	})
 	n.Circle, err = circle.Open(ctx, now, circle.Config{
 		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
@@ -212,10 +224,22 @@ func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	if err := n.mayMeet(s); err != nil {
 		return nil, err
 	}
-	if s.Protocol == protocol.ProtocolSign {
+	switch s.Protocol {
+	case protocol.ProtocolSign, protocol.ProtocolOnline:
 		return n.Desk.Admit(ctx, now, s)
+	case protocol.ProtocolPresign:
+		return n.Presign.Admit(ctx, now, s)
 	}
 	return n.Keeper.Admit(ctx, now, s)
+}
+
+// changes says whether a protocol makes or tries shares: the keeper's own.
+func changes(name string) bool {
+	switch name {
+	case protocol.ProtocolSign, protocol.ProtocolOnline, protocol.ProtocolPresign:
+		return false
+	}
+	return true
 }
 
 // Tick moves everything on that waits for time: call it a few times a second.
@@ -231,9 +255,11 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 		return // it neither rules nor opens anything
 	}
 	setups := n.Keeper.Tick(ctx, now, func(key [32]byte) bool {
-		return n.Sessions.Busy(func(s *mpc.Setup) bool { return s.KeyID == key && s.Protocol != protocol.ProtocolSign })
+		return n.Sessions.Busy(func(s *mpc.Setup) bool { return s.KeyID == key && changes(s.Protocol) })
 	})
 	n.open(ctx, now, append(setups, n.Desk.Tick(ctx, now)...))
+	// Last: what waits to be signed goes first.
+	n.open(ctx, now, n.Presign.Tick(ctx, now))
 }
 
 func (n *Node) open(ctx context.Context, now time.Time, setups []*mpc.Setup) {
@@ -254,8 +280,11 @@ func (n *Node) Sweep(ctx context.Context, now time.Time) error {
 	return errors.Join(n.Sessions.Sweep(ctx, now), n.Outbox.Sweep(ctx, now, decide.Takes), n.Circle.Sweep(ctx, now))
 }
 
-// Close ends all sessions.
-func (n *Node) Close(ctx context.Context, now time.Time) { n.Sessions.Close(ctx, now) }
+// Close ends all sessions, and forgets all presignatures.
+func (n *Node) Close(ctx context.Context, now time.Time) {
+	n.Sessions.Close(ctx, now)
+	n.Presign.Close()
+}
 
 // ErrStranger says that a frame came from a node that is not pinned.
 var ErrStranger = errors.New("frame of a node that is not a peer")

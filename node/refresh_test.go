@@ -84,14 +84,6 @@ func (s setting) onlyOf(r *epoch.Record) {
 	}
 }
 
-// signs wants that a new intent is signed by all.
-func (s setting) signs(nonce uint64) {
-	s.T.Helper()
-	st := s.Propose(s.vault, s.addr, nonce)
-	s.Approve(st)
-	s.Run("signed", func() bool { return s.Signed(st) })
-}
-
 // New shares in every suite: the key, its addresses and its certificate stay good, the old shares are gone, intents of
 // the old epoch are denied by the rule that says so, and new ones sign.
 func TestRefreshOfEverySuite(t *testing.T) {
@@ -212,14 +204,6 @@ func TestRefreshAtTheLastOperatorsWord(t *testing.T) {
 			s.signs(1)
 		})
 	}
-}
-
-// seats are the hosts as their indices are.
-func (s setting) seats() (out []*nodetest.Host) {
-	for _, m := range s.record(s.Hosts[0]).Members {
-		out = append(out, s.Find(m.Identity))
-	}
-	return out
 }
 
 // A member withholds its FINAL: the others sign in the old epoch as before, keep the shares of both, and a later attempt

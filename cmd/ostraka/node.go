@@ -28,6 +28,7 @@ import (
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/store"
 )
 
@@ -159,7 +160,7 @@ type runDocument struct {
 }
 
 func (a *app) nodeRunCommand() *cobra.Command {
-	var passFile, level, format string
+	var passFile, level, format, presigns string
 	c := &cobra.Command{
 		Use: "run", Short: "Run the node until it is stopped", Args: none,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -170,6 +171,9 @@ func (a *app) nodeRunCommand() *cobra.Command {
 			s, err := node.ReadSettings(a.dir)
 			if err != nil {
 				return err
+			}
+			if _, err := presign.ParseMode(presigns); err != nil {
+				return usage("--presign: %q is not hot, all or off", presigns)
 			}
 			if err := dialable(s); err != nil {
 				return &problem{codeUsage, err, "give --advertise HOST:PORT to `ostraka node init`, or set \"advertise\" in " + a.settings()}
@@ -184,7 +188,7 @@ func (a *app) nodeRunCommand() *cobra.Command {
 				log.Info("operator's interface", "socket", at.Socket)
 				_ = a.show(runDocument{s.Operator, at.Link, at.People, at.Socket}, func(io.Writer) {})
 			}
-			err = node.Run(ctx, a.dir, pass, log, node.Ready(ready), node.WithServe(api.Serve(quit, log)))
+			err = node.Run(ctx, a.dir, pass, log, node.Ready(ready), node.WithPresign(presigns), node.WithServe(api.Serve(quit, log)))
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return &problem{codeError, err, "stop what uses the port, or choose another one in " + a.settings()}
 			}
@@ -196,6 +200,7 @@ func (a *app) nodeRunCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&passFile, "passphrase-file", "", "file with the passphrase, mode 0600 (default: $"+passphraseVariable+", else it is asked for)")
+	f.StringVar(&presigns, "presign", "", "hold presignatures, and sign in one round with them, for: hot (vaults of tier hot), all, or off (default: \"presign\" in node.json, else hot)")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&format, "log-format", "text", "text or json, to stderr")
 	return c

@@ -42,6 +42,8 @@ const (
 	KindLife      = "life"      // a process began its work on this store
 	KindFence     = "fence"     // this node was restored or cloned: it signs nothing
 	KindConfirmed = "confirmed" // its operator made sure that no other copy runs
+
+	KindPresignature = "presignature" // a presignature was taken: it serves this once
 )
 
 // A Leaf is one entry.

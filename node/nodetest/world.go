@@ -19,6 +19,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/memory"
@@ -38,6 +39,7 @@ type Host struct {
 	Life    int           // counts starts
 	Commits int           // batches that were given to its store, in all lives
 	Skew    time.Duration // its clock minus the world's
+	Mode    presign.Mode  // for which vaults it holds presignatures, from its next start on
 	Hostile bool          // an attacker holds its keys: the watch expects no honesty of it
 
 	Restored bool // its disk was set back, or is one of two: it may lack shares
@@ -73,6 +75,7 @@ type World struct {
 	Watch *Watch
 	Rand  *Entropy // of people
 	Suite string   // of vaults' keys; Ethereum's unless a test says otherwise
+	Tier  string   // of vaults; warm unless a test says otherwise
 
 	// Check stands for the nodes' own chain endpoints; nil: none is configured.
 	Check func(h *Host, from evm.Address, f evm.Facts) (checked bool, why string, err error)
@@ -99,7 +102,7 @@ type World struct {
 func New(t testing.TB, n int) *World {
 	t.Helper()
 	w := &World{
-		T: t, Now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Log: &bytes.Buffer{}, Rand: NewEntropy("people"), Suite: charter.SuiteECDSA, Downtime: time.Second,
+		T: t, Now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Log: &bytes.Buffer{}, Rand: NewEntropy("people"), Suite: charter.SuiteECDSA, Tier: charter.TierWarm, Downtime: time.Second,
 	}
 	w.Watch = newWatch(w)
 	for i := range n {
@@ -204,6 +207,7 @@ func (w *World) Start(h *Host) {
 				}
 				return w.Check(h, from, f)
 			},
+			Presignatures: h.Mode,
 			Fatal: func(error) {
 				w.Fatal++
 				panic(crash{h, life})
@@ -425,10 +429,10 @@ func (w *World) Rows(h *Host, prefix string) (out []store.Item) {
 // nothing that the first world draws is drawn again.
 func (w *World) Clone(t testing.TB, seed string) *World {
 	t.Helper()
-	c := &World{T: t, Now: w.Now, Log: &bytes.Buffer{}, Rand: NewEntropy("people " + seed), Suite: w.Suite, Downtime: w.Downtime}
+	c := &World{T: t, Now: w.Now, Log: &bytes.Buffer{}, Rand: NewEntropy("people " + seed), Suite: w.Suite, Tier: w.Tier, Downtime: w.Downtime}
 	c.Watch = newWatch(c)
 	for _, h := range w.Hosts {
-		o := &Host{Disk: memory.NewDisk(), Key: h.Key, Own: h.Own, Officer: h.Officer, Box: h.Box, DEK: h.DEK, Rand: NewEntropy(h.Own.Name + seed)}
+		o := &Host{Disk: memory.NewDisk(), Key: h.Key, Own: h.Own, Officer: h.Officer, Box: h.Box, DEK: h.DEK, Rand: NewEntropy(h.Own.Name + seed), Mode: h.Mode}
 		copyDisk(t, o.Disk, w.Rows(h, ""))
 		c.Hosts = append(c.Hosts, o)
 	}

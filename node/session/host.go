@@ -69,6 +69,9 @@ type Config struct {
 	// Halted says why no session may be held at all, whatever was admitted before. It must not
 	// block. May be nil.
 	Halted func() error
+	// Burned is told of pairs whose flags were set, before the flags are durable and before anything that follows from them
+	// leaves. It is called under the pairs' locks and must not call the Host. May be nil.
+	Burned func([]engine.Token)
 	// Fatal ends the process: a burn flag could not be made durable. Should it return, the host
 	// begins nothing more.
 	Fatal func(error)

@@ -196,6 +196,9 @@ func (h *Host) BurnAll(ctx context.Context, now time.Time, tokens []engine.Token
 		}
 		failpoint.Hit("session-after-burn-all")
 		h.pairs.set(chunk)
+		if h.cfg.Burned != nil {
+			h.cfg.Burned(chunk)
+		}
 		n += len(chunk)
 	}
 	return n, nil

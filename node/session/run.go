@@ -120,6 +120,7 @@ func (r *run) begin(ctx context.Context, now time.Time) error {
 	}
 	r.machine, err = r.task.Begin(ceremony.Seat{
 		Session: channel.Session(), Setup: r.setup, Self: r.host.cfg.Self, Sign: r.host.cfg.Sign, Rand: coins,
+		Nonces: channel.Nonces(),
 	})
 	if err != nil {
 		return err
@@ -282,6 +283,9 @@ func (r *run) carryOut(ctx context.Context, now time.Time, eff Effects, err erro
 // process: the pair would be used again.
 func (r *run) burn(ctx context.Context, now time.Time, tokens []engine.Token) error {
 	r.host.pairs.set(tokens)
+	if r.host.cfg.Burned != nil {
+		r.host.cfg.Burned(tokens)
+	}
 	failpoint.Hit("session-before-burn")
 	var e journal.Entry
 	for _, t := range tokens {

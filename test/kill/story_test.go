@@ -82,7 +82,7 @@ func (s *story) revived(ctx context.Context) error {
 // vaultFile is what every operator hands to `vault create`.
 func (s *story) vaultFile() ([]byte, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "name: %s\ntier: warm\nsuites: [ecdsa-secp256k1]\nthreshold: 3\ncommittee: [acme, bolt, cora]\n", local.VaultName)
+	fmt.Fprintf(&b, "name: %s\ntier: %s\nsuites: [ecdsa-secp256k1]\nthreshold: 3\ncommittee: [acme, bolt, cora]\n", local.VaultName, *tier)
 	for _, role := range []struct {
 		name   string
 		people []string
