@@ -89,7 +89,10 @@ func (k *Keeper) AskRefresh(ctx context.Context, now time.Time, vault statement.
 	if w == nil || !w.published() {
 		return ErrNoKey
 	}
-	if err := k.checkBurns(ctx, w); err != nil {
+	if _, seated := w.book.Seat(k.cfg.Self); !seated {
+		return fmt.Errorf("vault %s: this node holds no share of its key any more", w.title())
+	}
+	if err := k.checkBurns(ctx, w, w.parties()); err != nil {
 		return err
 	}
 	pardon, err := k.cfg.Pardon(ctx, w.keyID)
@@ -106,8 +109,8 @@ func (k *Keeper) AskRefresh(ctx context.Context, now time.Time, vault statement.
 }
 
 // checkBurns refuses new shares together with a peer with whom a pair failed again and again (protocols.md 1.3).
-func (k *Keeper) checkBurns(ctx context.Context, w *root) error {
-	for _, p := range w.parties() {
+func (k *Keeper) checkBurns(ctx context.Context, w *root, with []mpc.Party) error {
+	for _, p := range with {
 		n, err := k.cfg.Burns(ctx, w.keyID, p.ID)
 		if err != nil {
 			return err
@@ -132,6 +135,9 @@ func (k *Keeper) refresh(ctx context.Context, now time.Time, w *root) (*mpc.Setu
 		return nil, nil
 	}
 	cur := w.book.Current().Record
+	if _, seated := cur.Member(k.cfg.Self); !seated {
+		return nil, nil
+	}
 	if !k.mayOpen(now, w, cur.Parties()) {
 		return nil, nil
 	}
@@ -163,7 +169,7 @@ func (w *root) lastAttempt() (a uint64) {
 // new epoch ends every intent that waits for approvals, and one hostile member must not be able to do that at will. After a failed
 // check it takes our operator's word, due or not.
 func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
-	if err := k.checkBurns(ctx, w); err != nil {
+	if err := k.checkBurns(ctx, w, w.parties()); err != nil {
 		return err
 	}
 	asked := w.isWanted(now)
@@ -201,14 +207,22 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 	if err := k.mayRefresh(ctx, now, w); err != nil {
 		return nil, err
 	}
+	return k.changeTask(now, w, a, s, c, fmt.Sprintf("refresh of vault %s, epoch %d, attempt %d", w.title(), r.Epoch+1, c.Attempt), true, protocol.Refresh), nil
+}
+
+// changeTask is our part in making the next epoch's shares. first is given our present secrets if we deal, else nil.
+func (k *Keeper) changeTask(now time.Time, w *root, a *attempt, s *mpc.Setup, c *protocol.Change, title string, deals bool, first func(protocol.Seat, *protocol.Keys) (engine.Stage[protocol.Prepared], error)) *session.Task {
 	w.joining = true
+	f := a.book.Current()
 	var keys *protocol.Keys
-	t := k.makingTask(now, w, s, fmt.Sprintf("refresh of vault %s, epoch %d, attempt %d", w.title(), r.Epoch+1, c.Attempt), func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
-		var err error
-		if keys, err = k.loadKeys(context.Background(), r); err != nil {
-			return nil, err
+	t := k.makingTask(now, w, s, title, func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
+		if deals {
+			var err error
+			if keys, err = k.loadKeys(context.Background(), f.Record); err != nil {
+				return nil, err
+			}
 		}
-		return protocol.Refresh(seat, keys)
+		return first(seat, keys)
 	})
 	t.Standing = Standing(f)
 	t.Admit = k.givenUp(now, w, a)
@@ -226,7 +240,7 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 		}
 		ended(ctx, now, err, sentLast)
 	}
-	return t, nil
+	return t
 }
 
 // givenUp ends, durably, every pending record of a key that we did not say FINAL of: a new attempt takes its place.

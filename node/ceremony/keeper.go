@@ -35,6 +35,9 @@ const (
 	NoteChoice    outbox.Kind = 0x13 // key statement, operator, node signature
 )
 
+// NoteIntroduction tells a newcomer of a key: reshare id, suite, key statement, node signatures over it, chain.
+const NoteIntroduction outbox.Kind = 0x15
+
 const (
 	keygenTimeout = 2 * time.Minute
 	testTimeout   = 30 * time.Second
@@ -64,6 +67,8 @@ type Config struct {
 	// Burns is how often the pair with a peer was burned over all epochs of a key, Burned who is burned now.
 	Burns  func(ctx context.Context, key [32]byte, peer engine.PartyID) (int, error)
 	Burned func(key [32]byte) []engine.PartyID
+	// Quarantined lists who broke the protocol of a key.
+	Quarantined func(ctx context.Context, key [32]byte) ([]engine.PartyID, error)
 	// Heal lifts the burns of a key that are older than its refresh, Pardon its quarantines.
 	Heal   func(key [32]byte, refreshed time.Time) (store.Batch, func())
 	Pardon func(ctx context.Context, key [32]byte) (store.Batch, error)
@@ -79,6 +84,7 @@ type Keeper struct {
 	mu    sync.Mutex
 	roots map[rootID]*root
 	keys  map[[32]byte]*root // by key id, of every attempt that we saw
+	plans map[statement.ID]*charter.Succession
 }
 
 // rootID names a root key: a vault has one for each of its suites.
@@ -111,6 +117,7 @@ type root struct {
 	wanted   time.Time              // when our operator asked for new shares; zero: not since the present epoch
 	overdue  bool                   // the alarm was raised
 	tried    uint64                 // the last attempt at the next epoch that we joined
+	reshaping
 }
 
 // parties are the seats of the present epoch: of the record in force, or of the vault's statement before there is one.
@@ -147,7 +154,7 @@ func newAttempt(w *root, number uint64) *attempt {
 
 // New makes a keeper without vaults; Add brings them back.
 func New(cfg Config) *Keeper {
-	return &Keeper{cfg: cfg, sign: mpc.NewSigner(cfg.Identity), roots: map[rootID]*root{}, keys: map[[32]byte]*root{}}
+	return &Keeper{cfg: cfg, sign: mpc.NewSigner(cfg.Identity), roots: map[rootID]*root{}, keys: map[[32]byte]*root{}, plans: map[statement.ID]*charter.Succession{}}
 }
 
 // Add takes a vault that all operators of its committee accepted, and reads what the store
@@ -166,6 +173,7 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, r char
 		}
 		fresh = append(fresh, w)
 	}
+	k.plans[v.ID] = charter.NewSuccession(v, r)
 	for _, w := range fresh {
 		k.roots[rootID{v.ID, w.suite}] = w
 	}
@@ -174,7 +182,10 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, r char
 
 // open makes a root and reads what the store holds of its key.
 func (k *Keeper) open(ctx context.Context, now time.Time, v charter.Vault, r charter.Roster, suite string) (*root, error) {
-	w := &root{Vault: v, suite: suite, roster: r, attempts: map[[32]byte]*attempt{}, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, since: now}
+	w := &root{Vault: v, suite: suite, roster: r, attempts: map[[32]byte]*attempt{}, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, since: now, reshaping: newReshaping()}
+	for _, o := range r.Operators {
+		w.names[mpc.IDOf(o.Identity)] = o.Name // newcomers are of the circle
+	}
 	var seats []mpc.Party
 	for _, name := range v.Committee {
 		o, ok := r.Operator(name)
@@ -182,7 +193,7 @@ func (k *Keeper) open(ctx context.Context, now time.Time, v charter.Vault, r cha
 			return nil, fmt.Errorf("operator %s is not in the roster", name)
 		}
 		p := mpc.Party{ID: mpc.IDOf(o.Identity), Identity: o.Identity}
-		w.names[p.ID], seats = name, append(seats, p)
+		seats = append(seats, p)
 	}
 	w.genesis = protocol.Seats(seats)
 	return w, k.load(ctx, w)
@@ -205,7 +216,7 @@ const StepReady = "ready"
 
 // View is what others may know of one root key of a vault.
 type View struct {
-	Vault    charter.Vault
+	Vault    charter.Vault // committee and threshold as the epoch in force has them
 	Suite    string
 	Roster   charter.Roster
 	Parties  []mpc.Party
@@ -220,6 +231,7 @@ type View struct {
 	ChoiceBy map[string][]byte
 	Proofs   map[engine.PartyID]time.Time // when each share was last proved
 	Change   Change
+	Plan     *charter.Plan // the reshare on its way, nil if there is none
 }
 
 // Title is the vault's name, and the suite where it has several.
@@ -277,7 +289,7 @@ func (k *Keeper) all() []*root {
 
 func (k *Keeper) view(w *root) View {
 	v := View{
-		Vault: w.Vault, Suite: w.suite, Roster: w.roster, Parties: slices.Clone(w.parties()), Names: maps.Clone(w.names), Attempt: w.number, KeyID: w.keyID,
+		Vault: w.held(), Suite: w.suite, Roster: w.roster, Parties: slices.Clone(w.parties()), Names: maps.Clone(w.names), Attempt: w.number, KeyID: w.keyID,
 		Choice: w.choice, ChoiceBy: maps.Clone(w.signed), Proofs: maps.Clone(w.proofs),
 	}
 	if w.lastErr != nil {
@@ -285,6 +297,7 @@ func (k *Keeper) view(w *root) View {
 	}
 	if w.published() {
 		v.Step, v.Current, v.Change = StepReady, w.book.Current(), w.change(k.cfg.Self)
+		k.viewPlan(w, &v)
 		return v
 	}
 	v.Step, v.Waiting = w.step()

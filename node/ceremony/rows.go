@@ -117,6 +117,9 @@ func (k *Keeper) load(ctx context.Context, w *root) error {
 	if err := k.loadChoice(ctx, w); err != nil {
 		return err
 	}
+	if err := k.loadPast(ctx, w); err != nil {
+		return err
+	}
 	return k.loadProofs(ctx, w)
 }
 

@@ -36,6 +36,8 @@ func (k *Keeper) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*sessi
 		return k.admitTest(ctx, now, s)
 	case protocol.ProtocolRefresh:
 		return k.admitRefresh(ctx, now, s)
+	case protocol.ProtocolReshare:
+		return k.admitReshare(ctx, now, s)
 	}
 	return nil, fmt.Errorf("protocol %q is not known here", s.Protocol)
 }
@@ -191,15 +193,20 @@ func (k *Keeper) makingTask(now time.Time, w *root, s *mpc.Setup, title string, 
 			return e, err
 		},
 		Saved: func(ctx context.Context) error {
-			keys, err := k.loadKeys(ctx, saved)
-			if err != nil {
-				return err
+			if _, member := saved.Member(k.cfg.Self); member {
+				keys, err := k.loadKeys(ctx, saved)
+				if err != nil {
+					return err
+				}
+				keys.Wipe()
 			}
-			keys.Wipe()
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			if w.keyID != s.KeyID {
 				return fmt.Errorf("attempt %x was given up meanwhile", s.KeyID[:6])
+			}
+			if s.Protocol == protocol.ProtocolReshare {
+				return w.book.PrepareLower(saved) // our officer agreed to its threshold, lower or not: admitReshare
 			}
 			return w.book.Prepare(saved)
 		},
@@ -224,6 +231,7 @@ func (k *Keeper) ended(ctx context.Context, w *root, s *mpc.Setup, now time.Time
 	}
 	w.next = now.Add(retry << min(w.fails, maxDoubling))
 	w.fails++
+	w.remember(now, err)
 	var checks *pair.CheckFailed
 	if errors.As(err, &checks) {
 		k.countChecks(ctx, w, checks.Peers)

@@ -26,10 +26,13 @@ import (
 const (
 	NoteRoster outbox.Kind = 0x30 // roster statement, signature
 	NoteVault  outbox.Kind = 0x31 // vault statement, signature
+
+	NoteReshare  outbox.Kind = 0x32 // reshare statement, signature
+	NoteAccepted outbox.Kind = 0x33 // accepted vault statement, whole: for who came later
 )
 
 // Takes says whether a note is this room's.
-func Takes(k outbox.Kind) bool { return k == NoteRoster || k == NoteVault }
+func Takes(k outbox.Kind) bool { return k >= NoteRoster && k <= NoteAccepted }
 
 // Rows of this room (spec/store).
 const (
@@ -54,6 +57,10 @@ type Config struct {
 	OnPeers func([]charter.Operator)
 	// OnVault is told of every vault that all of its committee accepted.
 	OnVault func(ctx context.Context, now time.Time, v charter.Vault, r charter.Roster) error
+	// OnReshare is told of every reshare that is complete, and again when another officer signed it.
+	OnReshare func(ctx context.Context, now time.Time, a charter.Accepted) error
+	// Held says under which statement a vault's keys are held here, and what they are.
+	Held func(vault statement.ID) (under statement.ID, keys []charter.PinnedKey, err error)
 }
 
 // Circle is the node's view of its circle.
@@ -64,6 +71,7 @@ type Circle struct {
 	draft   map[string]charter.Operator
 	rosters map[statement.ID]charter.Accepted // proposed, or the one in force
 	vaults  map[statement.ID]charter.Accepted
+	reshares
 	charter statement.ID // in force; zero while there is none
 	roster  charter.Roster
 }
@@ -72,7 +80,7 @@ type Circle struct {
 func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 	c := &Circle{
 		cfg: cfg, draft: map[string]charter.Operator{},
-		rosters: map[statement.ID]charter.Accepted{}, vaults: map[statement.ID]charter.Accepted{},
+		rosters: map[statement.ID]charter.Accepted{}, vaults: map[statement.ID]charter.Accepted{}, reshares: newReshares(),
 	}
 	if err := c.load(ctx); err != nil {
 		return nil, fmt.Errorf("read the circle: %w", err)
@@ -83,7 +91,7 @@ func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 			return nil, err
 		}
 	}
-	return c, nil
+	return c, c.announceReshares(ctx, now)
 }
 
 func (c *Circle) load(ctx context.Context) error {
@@ -116,6 +124,9 @@ func (c *Circle) load(ctx context.Context) error {
 	}
 	if err == nil {
 		err = each(kindVault, accepted(c.vaults))
+	}
+	if err == nil {
+		err = each(kindReshare, accepted(c.proposed))
 	}
 	if err != nil {
 		return err
@@ -388,12 +399,21 @@ func (c *Circle) Accept(ctx context.Context, now time.Time, raw, armored []byte)
 	if s.Kind() == statement.Roster {
 		kind = NoteRoster
 	}
+	if s.Kind() == statement.Reshare {
+		kind = NoteReshare
+	}
 	n := outbox.Note{Kind: kind, Fields: [][]byte{raw, armored}}
+	if kind == NoteReshare {
+		return c.acceptReshare(ctx, now, s, armored, c.cfg.Own.Name, func(e journal.Entry) error { return c.cfg.Post(ctx, now, e, n) })
+	}
 	return c.accept(ctx, now, s, armored, c.cfg.Own.Name, func(e journal.Entry) error { return c.cfg.Post(ctx, now, e, n) })
 }
 
 // Take checks a peer's note.
 func (c *Circle) Take(ctx context.Context, now time.Time, n outbox.Note, write func(journal.Entry) error) error {
+	if n.Kind == NoteAccepted {
+		return c.takeAccepted(ctx, now, n, write)
+	}
 	if len(n.Fields) != 2 {
 		return fmt.Errorf("note of kind %#x has %d fields, not 2", uint8(n.Kind), len(n.Fields))
 	}
@@ -401,11 +421,15 @@ func (c *Circle) Take(ctx context.Context, now time.Time, n outbox.Note, write f
 	if err != nil {
 		return err
 	}
-	if want := map[outbox.Kind]statement.Kind{NoteRoster: statement.Roster, NoteVault: statement.Vault}[n.Kind]; s.Kind() != want {
+	if want := map[outbox.Kind]statement.Kind{NoteRoster: statement.Roster, NoteVault: statement.Vault, NoteReshare: statement.Reshare}[n.Kind]; s.Kind() != want {
 		return fmt.Errorf("note holds a statement of kind %q, not %q", s.Kind(), want)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if n.Kind == NoteReshare {
+		_, _, err = c.acceptReshare(ctx, now, s, n.Fields[1], "", write)
+		return err
+	}
 	_, _, err = c.accept(ctx, now, s, n.Fields[1], "", write)
 	return err
 }
@@ -530,5 +554,6 @@ func (c *Circle) announce(ctx context.Context, now time.Time, a charter.Accepted
 	if err != nil || a.Verify(by) != nil {
 		return err
 	}
+	c.successions[v.ID] = charter.NewSuccession(v, c.roster)
 	return c.cfg.OnVault(ctx, now, v, c.roster)
 }
