@@ -1,11 +1,17 @@
 package node_test
 
 import (
+	"context"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/mpc/epoch"
 	"github.com/ostraka/ostraka/node/nodetest"
+	"github.com/ostraka/ostraka/node/wallet"
 )
 
 var changedSuites = []string{charter.SuiteECDSA, charter.SuiteEd25519}
@@ -28,21 +34,139 @@ func circleOf(t *testing.T, suite string, n, held, threshold int) (w *nodetest.W
 	return w, vault
 }
 
-// A 3-of-3 vault goes to another operator: the key stays, who left holds nothing, and the new committee signs.
-func TestReshareToAnotherMember(t *testing.T) {
-	for _, suite := range changedSuites {
-		t.Run(suite, func(t *testing.T) {
-			w, vault := circleOf(t, suite, 4, 3, 3)
-			a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
-			before, _ := a.Keeper.Root(vault, suite)
-			w.SignReshareAll(nodetest.Wish(vault, 3, a, b, d), a, b, c, d)
-			w.Run("moved everywhere", func() bool {
-				return w.All(func(h *nodetest.Host) bool { return w.HeldBy(h, vault, 3, a, b, d) })
+// heldBy says whether all hosts that are up see a vault in these hands.
+func heldBy(w *nodetest.World, vault statement.ID, threshold int, hosts ...*nodetest.Host) bool {
+	for _, h := range w.Hosts {
+		if h.Up && !w.HeldBy(h, vault, threshold, hosts...) {
+			return false
+		}
+	}
+	return true
+}
+
+func recordAt(h *nodetest.Host, vault statement.ID, suite string) *epoch.Record {
+	v, _ := h.Keeper.Root(vault, suite)
+	return v.Current.Record
+}
+
+// shareRows are a host's rows that hold secrets of a key.
+func shareRows(w *nodetest.World, h *nodetest.Host) (keys []string) {
+	for _, it := range w.Rows(h, "epoch/") {
+		if strings.HasSuffix(it.Key, "/share") || strings.Contains(it.Key, "/pair/") {
+			keys = append(keys, it.Key)
+		}
+	}
+	return keys
+}
+
+// gone checks that a host that left a committee holds nothing that could sign.
+func gone(t *testing.T, w *nodetest.World, h *nodetest.Host, vault statement.ID) {
+	t.Helper()
+	if rows := shareRows(w, h); len(rows) > 0 {
+		t.Errorf("%s left the committee and keeps %q", h.Own.Name, rows)
+	}
+	r := recordAt(h, vault, w.Suite)
+	if keys, err := h.Keeper.Keys(context.Background(), r.KeyID, r.Hash()); err == nil {
+		keys.Wipe()
+		t.Errorf("%s left the committee and loads keys", h.Own.Name)
+	}
+}
+
+// signs brings an intent of the present epoch to its signature, at all hosts that are up and hold the key.
+func signs(t *testing.T, w *nodetest.World, vault statement.ID, from wallet.Address, nonce uint64, holders ...*nodetest.Host) {
+	t.Helper()
+	it := w.Intent(vault, from, nonce)
+	it.Epoch = recordAt(holders[0], vault, w.Suite).Hash()
+	s, n := w.Proposal(it)
+	w.Run("proposal taken", func() bool { _, err := w.Submit(n); return err == nil })
+	w.Approve(s)
+	w.Run("signed by the committee", func() bool {
+		return !slices.ContainsFunc(holders, func(h *nodetest.Host) bool { return w.State(h, s.ID()) != intent.Signed })
+	})
+}
+
+func address(t *testing.T, w *nodetest.World, vault statement.ID, holders ...*nodetest.Host) (a wallet.Address) {
+	t.Helper()
+	for _, h := range holders {
+		w.Run("address given by "+h.Own.Name, func() (known bool) {
+			w.Act(h, func() {
+				got, err := h.Accounts.New(context.Background(), w.Clock(h), vault, w.Suite, "ops", "main")
+				if a, known = got, err == nil; err != nil {
+					return
+				}
 			})
-			after, _ := a.Keeper.Root(vault, suite)
-			if !after.Current.Record.Public.Equal(before.Current.Record.Public) {
-				t.Fatal("the key has changed")
-			}
+			return known
 		})
+	}
+	return a
+}
+
+// A vault goes from committee to committee: the key and its addresses stay, who left holds nothing, and the new committee signs.
+func TestReshare(t *testing.T) {
+	for _, suite := range changedSuites {
+		for name, c := range map[string]struct {
+			n, held, t int // circle, committee, threshold
+			to         []int
+			t2         int
+		}{
+			"another member":    {4, 3, 3, []int{0, 1, 3}, 3},
+			"all others":        {4, 2, 2, []int{2, 3}, 2},
+			"threshold raised":  {3, 3, 2, []int{0, 1, 2}, 3},
+			"threshold lowered": {3, 3, 3, []int{0, 1, 2}, 2},
+			"one more":          {4, 3, 2, []int{0, 1, 2, 3}, 3},
+			"one less, lower":   {3, 3, 3, []int{1, 2}, 2},
+		} {
+			t.Run(suite+" "+name, func(t *testing.T) {
+				w, vault := circleOf(t, suite, c.n, c.held, c.t)
+				old := w.Hosts[:c.held]
+				var next []*nodetest.Host
+				for _, i := range c.to {
+					next = append(next, w.Hosts[i])
+				}
+				w.Run("account taken", func() bool { _, err := w.Submit(w.AccountNote(vault, "main", 1)); return err == nil })
+				addr := address(t, w, vault, old...)
+				before := recordAt(old[0], vault, suite)
+				signers := slices.Clone(old)
+				for _, h := range next {
+					if !slices.Contains(signers, h) {
+						signers = append(signers, h)
+					}
+				}
+				id := w.SignReshareAll(nodetest.Wish(vault, c.t2, next...), signers...)
+				w.Run("moved everywhere", func() bool { return heldBy(w, vault, c.t2, next...) })
+				after := recordAt(next[0], vault, suite)
+				if !after.Public.Equal(before.Public) || after.ChainCode != before.ChainCode || after.KeyID != before.KeyID {
+					t.Fatal("the key has changed")
+				}
+				if under, _, err := next[0].Keeper.Held(vault); err != nil || under != id {
+					t.Fatalf("held under %v, %v; want %v", under, err, id)
+				}
+				for _, h := range old {
+					if !slices.Contains(next, h) {
+						gone(t, w, h, vault)
+					}
+				}
+				if again := address(t, w, vault, next...); again.Path[2] == 0 && again.Address != addr.Address {
+					t.Fatalf("address %s was %s", again.Address, addr.Address)
+				}
+				signs(t, w, vault, addr, 0, next...)
+				calmHosts(t, w, before.KeyID)
+				for _, h := range w.Hosts { // and all of it is read back
+					w.Crash(h)
+				}
+				w.Run("held as before after a restart", func() bool { return w.All(func(*nodetest.Host) bool { return true }) && heldBy(w, vault, c.t2, next...) })
+				signs(t, w, vault, addr, 1, next...)
+			})
+		}
+	}
+}
+
+func calmHosts(t *testing.T, w *nodetest.World, key [32]byte) {
+	t.Helper()
+	for _, h := range w.Hosts {
+		q, err := h.Sessions.Quarantined(context.Background(), key)
+		if err != nil || len(q) > 0 || len(h.Sessions.Burned(key)) > 0 {
+			t.Fatalf("%s punished an honest peer: quarantined %v, burned %v, %v", h.Own.Name, q, h.Sessions.Burned(key), err)
+		}
 	}
 }
