@@ -211,7 +211,7 @@ func TestOneBurnedPairHaltsNobody(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				burn := store.Batch{Put: []store.Entry{{Key: store.BurnKey(k[:], p[:]), Value: []byte("x")}}}
+				burn := store.Batch{Put: []store.Entry{{Key: store.BurnKey(k[:], p[:]), Value: []byte(s.Now.UTC().Format(time.RFC3339) + " x")}}}
 				if _, err := disk.Commit(context.Background(), burn); err != nil {
 					t.Fatal(err)
 				}

@@ -101,7 +101,7 @@ func ended(w *nodetest.World, h *nodetest.Host, s statement.Statement) bool {
 func sign(t *testing.T, w *nodetest.World, vault statement.ID, addr wallet.Address) {
 	t.Helper()
 	for nonce := range uint64(2) {
-		s := w.Propose(vault, addr, nonce)
+		s := w.Propose(vault, addr, 1000+nonce) // no other intent has these
 		w.Approve(s)
 		w.Run("the intent ends", func() bool { return w.All(func(h *nodetest.Host) bool { return ended(w, h, s) }) })
 		if slices.ContainsFunc(w.Hosts, func(h *nodetest.Host) bool { return w.State(h, s.ID()) == intent.Signed }) {

@@ -230,7 +230,12 @@ func (n *Node) open(ctx context.Context, now time.Time, setups []*mpc.Setup) {
 
 // Housekeep does what is due once in a while.
 func (n *Node) Housekeep(ctx context.Context, now time.Time) error {
-	return n.Sessions.ForgetSeen(ctx, now)
+	return errors.Join(n.Sessions.ForgetSeen(ctx, now), n.Desk.Forget(ctx, now))
+}
+
+// Sweep erases, a bounded number of rows at each call, what can no longer matter (spec/store 6).
+func (n *Node) Sweep(ctx context.Context, now time.Time) error {
+	return errors.Join(n.Sessions.Sweep(ctx, now), n.Outbox.Sweep(ctx, now, decide.Takes), n.Circle.Sweep(ctx, now))
 }
 
 // Close ends all sessions.

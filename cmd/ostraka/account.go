@@ -44,7 +44,7 @@ func accountOf(v client.Vault, x client.Account) accountDocument {
 
 // inVault does something with one vault of the circle.
 func (a *app) inVault(ctx context.Context, name string, do func(context.Context, *client.Circle, client.Vault) error) error {
-	c, err := a.circle()
+	c, err := a.circle(ctx)
 	if err != nil {
 		return err
 	}

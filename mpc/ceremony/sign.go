@@ -172,7 +172,7 @@ func PairKey(r *epoch.Record, protocol string) [32]byte {
 // signing signs a message with the key at a path.
 func signing(s Seat, k *Keys, path hd.Path, output frost.Taproot, message []byte) (engine.Stage[Signature], error) {
 	if err := CheckSigners(s, k.Record); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("sign: %w", err)
 	}
 	self, _ := s.Setup.Party(s.Self)
 	r := k.Record
@@ -213,12 +213,12 @@ func signing(s Seat, k *Keys, path hd.Path, output frost.Taproot, message []byte
 func CheckSigners(s Seat, r *epoch.Record) error {
 	setup := s.Setup
 	if setup.KeyID != r.KeyID || setup.Epoch != r.Hash() || setup.Suite != r.Suite || setup.Threshold != r.Threshold {
-		return fmt.Errorf("sign: the setup is for another key, epoch, suite or threshold than record %v", r.Hash())
+		return fmt.Errorf("the setup is for another key, epoch, suite or threshold than record %v", r.Hash())
 	}
 	for _, p := range setup.Parties {
 		m, ok := r.Member(p.ID)
 		if !ok || m.Index != p.Index || !bytes.Equal(m.Identity, p.Identity) {
-			return fmt.Errorf("sign: party %v of the setup is not that member of record %v", p.ID, r.Hash())
+			return fmt.Errorf("party %v of the setup is not that member of record %v", p.ID, r.Hash())
 		}
 	}
 	return nil

@@ -74,6 +74,8 @@ type Circle struct {
 	reshares
 	charter statement.ID // in force; zero while there is none
 	roster  charter.Roster
+
+	invites, drafts journal.Sweep
 }
 
 // Open reads back what the node knows of its circle.
@@ -81,6 +83,7 @@ func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 	c := &Circle{
 		cfg: cfg, draft: map[string]charter.Operator{},
 		rosters: map[statement.ID]charter.Accepted{}, vaults: map[statement.ID]charter.Accepted{}, reshares: newReshares(),
+		invites: journal.Sweep{Prefix: store.Prefix(kindInvite)}, drafts: journal.Sweep{Prefix: store.Prefix(kindDraft)},
 	}
 	if err := c.load(ctx); err != nil {
 		return nil, fmt.Errorf("read the circle: %w", err)

@@ -189,6 +189,28 @@ func (c *Circle) Admit(ctx context.Context, now time.Time, from ed25519.PublicKe
 	return encodeOperator(c.cfg.Own), nil
 }
 
+// inviteKept is how long an invitation that ran out is kept, so that its bearer is told so.
+const inviteKept = 24 * time.Hour
+
+// Sweep erases invitations that ran out and, once the charter is in force, all that was to lead
+// to it: its roster says who the operators are, and nobody joins any more.
+func (c *Circle) Sweep(ctx context.Context, now time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	founded := !c.charter.IsZero()
+	err := c.invites.Step(ctx, c.cfg.Journal, func(it store.Item) []string {
+		if founded || len(it.Value) == 8 && now.Sub(time.Unix(int64(binary.BigEndian.Uint64(it.Value)), 0)) > inviteKept {
+			return []string{it.Key}
+		}
+		return nil
+	})
+	if !founded || err != nil {
+		return err
+	}
+	clear(c.draft)
+	return c.drafts.Step(ctx, c.cfg.Journal, func(it store.Item) []string { return []string{it.Key} })
+}
+
 // addDraft keeps an operator for the roster to be, and pins it.
 func (c *Circle) addDraft(ctx context.Context, now time.Time, o charter.Operator, e journal.Entry) error {
 	if !c.charter.IsZero() {

@@ -116,6 +116,7 @@ type Sent struct {
 	ID    statement.ID
 	Chain string
 	From  evm.Address
+	Nonce uint64
 	Raw   []byte
 	Hash  string
 	State intent.State
@@ -128,7 +129,7 @@ func (d *Desk) OnTheWay() (out []Sent) {
 		switch s := f.life.State(); s {
 		case intent.Signed, intent.Broadcast, intent.Seen, intent.Confirmed, intent.Reorged, intent.Dropped:
 			if t, ok := f.payload.(*transfer); ok && f.raw != nil {
-				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Chain, t.from, f.raw, f.life.Hash(), s})
+				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Chain, t.from, t.tx.Facts().Nonce, f.raw, f.life.Hash(), s})
 			}
 		}
 		f.mu.Unlock()

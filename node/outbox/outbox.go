@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -89,7 +90,7 @@ type Peer = engine.PartyID
 const (
 	kindOutbox = "outbox" // outbox/<peer>/<note>: this peer lacks it; empty
 	kindNote   = "note"   // note/<note>: its bytes, as long as a peer lacks it
-	kindNoted  = "noted"  // noted/<note>: taken before, for ever
+	kindNoted  = "noted"  // noted/<note>: taken before; kind 1, Unix seconds 8
 )
 
 const (
@@ -106,7 +107,8 @@ type Outbox struct {
 	journal *journal.Journal
 	send    func(Peer, []byte) // hands a note's bytes to the link; must not block
 
-	tick sync.Mutex
+	tick  sync.Mutex
+	noted journal.Sweep
 
 	mu    sync.Mutex
 	peers map[Peer]map[ID]*item
@@ -126,7 +128,9 @@ type item struct {
 
 // Open reads what was on its way when the node stopped.
 func Open(ctx context.Context, j *journal.Journal, send func(Peer, []byte)) (*Outbox, error) {
-	o := &Outbox{journal: j, send: send, peers: map[Peer]map[ID]*item{}, rows: map[ID]int{}}
+	o := &Outbox{
+		journal: j, send: send, peers: map[Peer]map[ID]*item{}, rows: map[ID]int{}, noted: journal.Sweep{Prefix: store.Prefix(kindNoted)},
+	}
 	prefix := store.Prefix(kindOutbox)
 	for after := ""; ; {
 		items, err := j.Store().Range(ctx, prefix, after, store.MaxLimit)
@@ -183,11 +187,12 @@ func (o *Outbox) Has(ctx context.Context, id ID) (bool, error) {
 // Rows are what makes a note durable: the caller writes them in the transaction that takes
 // or makes the note, then calls Post. A conflict on them means that the note was taken
 // before.
-func (o *Outbox) Rows(n Note, to []Peer) journal.Entry {
+func (o *Outbox) Rows(now time.Time, n Note, to []Peer) journal.Entry {
 	id := n.ID()
+	noted := binary.BigEndian.AppendUint64([]byte{byte(n.Kind)}, uint64(now.Unix()))
 	e := journal.Entry{Batch: store.Batch{
 		If:  []store.Cond{store.Absent(notedKey(id))},
-		Put: []store.Entry{{Key: notedKey(id), Value: []byte{1}}},
+		Put: []store.Entry{{Key: notedKey(id), Value: noted}},
 	}}
 	if len(to) > 0 {
 		e.Put = append(e.Put, store.Entry{Key: noteKey(id), Value: n.Encode()})
@@ -196,6 +201,30 @@ func (o *Outbox) Rows(n Note, to []Peer) journal.Entry {
 		e.Put = append(e.Put, store.Entry{Key: row{p, id}.key()})
 	}
 	return e
+}
+
+// notedFor is how long it is remembered that a note was taken which no peer lacks.
+const notedFor = 14 * 24 * time.Hour
+
+// Sweep forgets that notes were taken which every peer has for long. forget says for which
+// kinds: those whose room takes no old note twice, or answers ErrOld, so that a peer that
+// shows one again changes nothing.
+func (o *Outbox) Sweep(ctx context.Context, now time.Time, forget func(Kind) bool) error {
+	return o.noted.Step(ctx, o.journal, func(it store.Item) []string {
+		id, err := hex.DecodeString(strings.TrimPrefix(it.Key, o.noted.Prefix))
+		if err != nil || len(id) != len(ID{}) || len(it.Value) != 9 || !forget(Kind(it.Value[0])) {
+			return nil // a row of an older form says neither kind nor time
+		}
+		if now.Sub(time.Unix(int64(binary.BigEndian.Uint64(it.Value[1:])), 0)) < notedFor {
+			return nil
+		}
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.rows[ID(id)] > 0 {
+			return nil
+		}
+		return []string{it.Key}
+	})
 }
 
 // Noted says whether an error means that this very note was taken meanwhile, by another way.

@@ -57,11 +57,12 @@ func encodeFault(f *engine.Fault, keygen bool) []byte {
 func faultEntry(now time.Time, r *run, f *engine.Fault) journal.Entry {
 	row := encodeFault(f, r.setup.Protocol == ceremony.ProtocolKeygen)
 	id := sha256.Sum256(row)
+	key := store.Key(KindFault, store.ID(r.hash[:]), store.ID(id[:8]))
 	e := journal.Entry{
-		Batch:  sanction(now, r.setup, f),
+		Batch:  sanction(now, r.setup, f, key),
 		Leaves: []tlog.Leaf{{Kind: tlog.KindFault, Time: now, ID: id}},
 	}
-	e.Put = append(e.Put, store.Entry{Key: store.Key(KindFault, store.ID(r.hash[:]), store.ID(id[:8])), Value: row})
+	e.Put = append(e.Put, store.Entry{Key: key, Value: row})
 	return e
 }
 
