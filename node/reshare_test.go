@@ -154,7 +154,9 @@ func TestReshare(t *testing.T) {
 				for _, h := range w.Hosts { // and all of it is read back
 					w.Crash(h)
 				}
-				w.Run("held as before after a restart", func() bool { return w.All(func(*nodetest.Host) bool { return true }) && heldBy(w, vault, c.t2, next...) })
+				w.Run("held as before after a restart", func() bool {
+					return w.All(func(*nodetest.Host) bool { return true }) && heldBy(w, vault, c.t2, next...)
+				})
 				signs(t, w, vault, addr, 1, next...)
 			})
 		}

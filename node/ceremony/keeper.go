@@ -214,6 +214,11 @@ var ErrNoKey = errors.New("the vault has no published key yet")
 // StepReady is the step of a root that gives out addresses and signs.
 const StepReady = "ready"
 
+// StepOutside is the step of a root of which this node knows no more than the vault's statement: it is not of its committee.
+const StepOutside = "held by others"
+
+func (w *root) outside(self engine.PartyID) bool { return w.number == 0 && !w.member(self) }
+
 // View is what others may know of one root key of a vault.
 type View struct {
 	Vault    charter.Vault // committee and threshold as the epoch in force has them
@@ -232,6 +237,7 @@ type View struct {
 	Proofs   map[engine.PartyID]time.Time // when each share was last proved
 	Change   Change
 	Plan     *charter.Plan // the reshare on its way, nil if there is none
+	Outside  bool          // others hold the key, and this node was not introduced to it
 }
 
 // Title is the vault's name, and the suite where it has several.
@@ -298,6 +304,10 @@ func (k *Keeper) view(w *root) View {
 	if w.published() {
 		v.Step, v.Current, v.Change = StepReady, w.book.Current(), w.change(k.cfg.Self)
 		k.viewPlan(w, &v)
+		return v
+	}
+	if v.Outside = w.outside(k.cfg.Self); v.Outside {
+		v.Step = StepOutside
 		return v
 	}
 	v.Step, v.Waiting = w.step()

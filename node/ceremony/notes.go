@@ -66,7 +66,7 @@ func (k *Keeper) of(key []byte) (*root, *attempt, error) {
 			return w, a, nil
 		}
 	}
-	if w, _ := k.find([32]byte(key)); w != nil && !w.member(k.cfg.Self) && w.number == 0 {
+	if w, _ := k.find([32]byte(key)); w != nil && w.outside(k.cfg.Self) {
 		return nil, nil, outbox.ErrOld // others hold that vault's key; should we come to, we are introduced to it
 	}
 	return nil, nil, fmt.Errorf("%w: key %x is not known here", outbox.ErrLater, key[:6])

@@ -671,18 +671,20 @@ func (x *VaultsResponse) GetVaults() []*Vault {
 }
 
 type Vault struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Tier          string                 `protobuf:"bytes,3,opt,name=tier,proto3" json:"tier,omitempty"`
-	Threshold     uint32                 `protobuf:"varint,4,opt,name=threshold,proto3" json:"threshold,omitempty"`
-	Parties       uint32                 `protobuf:"varint,5,opt,name=parties,proto3" json:"parties,omitempty"`
-	Members       []*Member              `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`
-	State         string                 `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"` // of the root that is least advanced; "accepting" while officers have to sign
-	Waiting       []string               `protobuf:"bytes,8,rep,name=waiting,proto3" json:"waiting,omitempty"`
-	LastError     string                 `protobuf:"bytes,9,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	Statement     []byte                 `protobuf:"bytes,10,opt,name=statement,proto3" json:"statement,omitempty"`
-	Roots         []*Root                `protobuf:"bytes,11,rep,name=roots,proto3" json:"roots,omitempty"` // one for each suite, once all accepted
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Id        []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name      string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Tier      string                 `protobuf:"bytes,3,opt,name=tier,proto3" json:"tier,omitempty"`
+	Threshold uint32                 `protobuf:"varint,4,opt,name=threshold,proto3" json:"threshold,omitempty"` // as the epoch in force has it
+	Parties   uint32                 `protobuf:"varint,5,opt,name=parties,proto3" json:"parties,omitempty"`
+	Members   []*Member              `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`
+	State     string                 `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"` // of the root that is least advanced; "accepting" while officers have to sign
+	Waiting   []string               `protobuf:"bytes,8,rep,name=waiting,proto3" json:"waiting,omitempty"`
+	LastError string                 `protobuf:"bytes,9,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	Statement []byte                 `protobuf:"bytes,10,opt,name=statement,proto3" json:"statement,omitempty"`
+	Roots     []*Root                `protobuf:"bytes,11,rep,name=roots,proto3" json:"roots,omitempty"` // one for each suite, once all accepted
+	// Accepted statements (spec/statements 4.5) that give the keys to other committees, complete or not, by number.
+	Reshares      [][]byte `protobuf:"bytes,12,rep,name=reshares,proto3" json:"reshares,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -794,6 +796,13 @@ func (x *Vault) GetRoots() []*Root {
 	return nil
 }
 
+func (x *Vault) GetReshares() [][]byte {
+	if x != nil {
+		return x.Reshares
+	}
+	return nil
+}
+
 type Member struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Operator      string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
@@ -850,7 +859,7 @@ func (x *Member) GetAccepted() bool {
 type Root struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Suite            string                 `protobuf:"bytes,1,opt,name=suite,proto3" json:"suite,omitempty"`
-	State            string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "keygen", "certificate", "test signature", "FINAL", "publishing", "ready"
+	State            string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "keygen", "certificate", "test signature", "FINAL", "publishing", "ready"; "held by others" where this node knows no more than the statement
 	Waiting          []string               `protobuf:"bytes,3,rep,name=waiting,proto3" json:"waiting,omitempty"`
 	LastError        string                 `protobuf:"bytes,4,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	Holders          []*Holder              `protobuf:"bytes,5,rep,name=holders,proto3" json:"holders,omitempty"`
@@ -865,6 +874,7 @@ type Root struct {
 	Overdue          bool                   `protobuf:"varint,14,opt,name=overdue,proto3" json:"overdue,omitempty"` // long since
 	Change           string                 `protobuf:"bytes,15,opt,name=change,proto3" json:"change,omitempty"`    // what new shares on their way wait for; empty: none are
 	ChangeWaiting    []string               `protobuf:"bytes,16,rep,name=change_waiting,json=changeWaiting,proto3" json:"change_waiting,omitempty"`
+	Threshold        uint32                 `protobuf:"varint,17,opt,name=threshold,proto3" json:"threshold,omitempty"` // of the epoch in force
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1009,6 +1019,13 @@ func (x *Root) GetChangeWaiting() []string {
 		return x.ChangeWaiting
 	}
 	return nil
+}
+
+func (x *Root) GetThreshold() uint32 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
 }
 
 // A Holder holds a share of a root.
@@ -3256,6 +3273,82 @@ func (x *PrepareVaultRequest) GetSuites() []string {
 	return nil
 }
 
+type PrepareReshareRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	Committee     []string               `protobuf:"bytes,2,rep,name=committee,proto3" json:"committee,omitempty"` // operators
+	Threshold     uint32                 `protobuf:"varint,3,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Instead       bool                   `protobuf:"varint,5,opt,name=instead,proto3" json:"instead,omitempty"` // make a new statement where another one waits for signatures
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareReshareRequest) Reset() {
+	*x = PrepareReshareRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareReshareRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareReshareRequest) ProtoMessage() {}
+
+func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareReshareRequest.ProtoReflect.Descriptor instead.
+func (*PrepareReshareRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *PrepareReshareRequest) GetVault() []byte {
+	if x != nil {
+		return x.Vault
+	}
+	return nil
+}
+
+func (x *PrepareReshareRequest) GetCommittee() []string {
+	if x != nil {
+		return x.Committee
+	}
+	return nil
+}
+
+func (x *PrepareReshareRequest) GetThreshold() uint32 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
+}
+
+func (x *PrepareReshareRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PrepareReshareRequest) GetInstead() bool {
+	if x != nil {
+		return x.Instead
+	}
+	return false
+}
+
 type PrepareResponse struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Statement []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
@@ -3271,7 +3364,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3283,7 +3376,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3296,7 +3389,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -3344,7 +3437,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3356,7 +3449,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3369,7 +3462,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -3396,7 +3489,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3408,7 +3501,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3421,7 +3514,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -3448,7 +3541,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3460,7 +3553,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3473,7 +3566,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -3499,7 +3592,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3511,7 +3604,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3524,7 +3617,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -3542,7 +3635,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3554,7 +3647,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3567,7 +3660,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 type StopResponse struct {
@@ -3578,7 +3671,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3590,7 +3683,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3603,7 +3696,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
@@ -3646,7 +3739,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\vacceptances\x18\x02 \x03(\v2\x12.ostraka.v1.SignedR\vacceptances\"\x0f\n" +
 	"\rVaultsRequest\";\n" +
 	"\x0eVaultsResponse\x12)\n" +
-	"\x06vaults\x18\x01 \x03(\v2\x11.ostraka.v1.VaultR\x06vaults\"\xba\x02\n" +
+	"\x06vaults\x18\x01 \x03(\v2\x11.ostraka.v1.VaultR\x06vaults\"\xd6\x02\n" +
 	"\x05Vault\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -3660,10 +3753,11 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"last_error\x18\t \x01(\tR\tlastError\x12\x1c\n" +
 	"\tstatement\x18\n" +
 	" \x01(\fR\tstatement\x12&\n" +
-	"\x05roots\x18\v \x03(\v2\x10.ostraka.v1.RootR\x05roots\"@\n" +
+	"\x05roots\x18\v \x03(\v2\x10.ostraka.v1.RootR\x05roots\x12\x1a\n" +
+	"\breshares\x18\f \x03(\fR\breshares\"@\n" +
 	"\x06Member\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
-	"\baccepted\x18\x02 \x01(\bR\baccepted\"\xc5\x03\n" +
+	"\baccepted\x18\x02 \x01(\bR\baccepted\"\xe3\x03\n" +
 	"\x04Root\x12\x14\n" +
 	"\x05suite\x18\x01 \x01(\tR\x05suite\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x18\n" +
@@ -3683,7 +3777,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x03due\x18\r \x01(\tR\x03due\x12\x18\n" +
 	"\aoverdue\x18\x0e \x01(\bR\aoverdue\x12\x16\n" +
 	"\x06change\x18\x0f \x01(\tR\x06change\x12%\n" +
-	"\x0echange_waiting\x18\x10 \x03(\tR\rchangeWaiting\"n\n" +
+	"\x0echange_waiting\x18\x10 \x03(\tR\rchangeWaiting\x12\x1c\n" +
+	"\tthreshold\x18\x11 \x01(\rR\tthreshold\"n\n" +
 	"\x06Holder\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x1a\n" +
@@ -3866,7 +3961,13 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06circle\x18\x01 \x01(\tR\x06circle\"A\n" +
 	"\x13PrepareVaultRequest\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\fR\x04file\x12\x16\n" +
-	"\x06suites\x18\x02 \x03(\tR\x06suites\"\x91\x01\n" +
+	"\x06suites\x18\x02 \x03(\tR\x06suites\"\x9b\x01\n" +
+	"\x15PrepareReshareRequest\x12\x14\n" +
+	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x1c\n" +
+	"\tcommittee\x18\x02 \x03(\tR\tcommittee\x12\x1c\n" +
+	"\tthreshold\x18\x03 \x01(\rR\tthreshold\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x18\n" +
+	"\ainstead\x18\x05 \x01(\bR\ainstead\"\x91\x01\n" +
 	"\x0fPrepareResponse\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x14\n" +
 	"\x05fresh\x18\x02 \x01(\bR\x05fresh\x12\x1a\n" +
@@ -3899,13 +4000,14 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\aIntents\x12\x1a.ostraka.v1.IntentsRequest\x1a\x1b.ostraka.v1.IntentsResponse\x12?\n" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12<\n" +
 	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12E\n" +
-	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\xb2\x06\n" +
+	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\x84\a\n" +
 	"\bOperator\x12?\n" +
 	"\x06Status\x12\x19.ostraka.v1.StatusRequest\x1a\x1a.ostraka.v1.StatusResponse\x12?\n" +
 	"\x06Invite\x12\x19.ostraka.v1.InviteRequest\x1a\x1a.ostraka.v1.InviteResponse\x129\n" +
 	"\x04Join\x12\x17.ostraka.v1.JoinRequest\x1a\x18.ostraka.v1.JoinResponse\x12N\n" +
 	"\rPrepareRoster\x12 .ostraka.v1.PrepareRosterRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12L\n" +
-	"\fPrepareVault\x12\x1f.ostraka.v1.PrepareVaultRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12?\n" +
+	"\fPrepareVault\x12\x1f.ostraka.v1.PrepareVaultRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12P\n" +
+	"\x0ePrepareReshare\x12!.ostraka.v1.PrepareReshareRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12?\n" +
 	"\x06Accept\x12\x19.ostraka.v1.AcceptRequest\x1a\x1a.ostraka.v1.AcceptResponse\x12B\n" +
 	"\aRefresh\x12\x1a.ostraka.v1.RefreshRequest\x1a\x1b.ostraka.v1.RefreshResponse\x12?\n" +
 	"\x06Vaults\x12\x19.ostraka.v1.VaultsRequest\x1a\x1a.ostraka.v1.VaultsResponse\x12B\n" +
@@ -3926,64 +4028,65 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
-	(*HelloRequest)(nil),         // 0: ostraka.v1.HelloRequest
-	(*HelloResponse)(nil),        // 1: ostraka.v1.HelloResponse
-	(*TokenRequest)(nil),         // 2: ostraka.v1.TokenRequest
-	(*TokenResponse)(nil),        // 3: ostraka.v1.TokenResponse
-	(*SubmitRequest)(nil),        // 4: ostraka.v1.SubmitRequest
-	(*Signed)(nil),               // 5: ostraka.v1.Signed
-	(*Vote)(nil),                 // 6: ostraka.v1.Vote
-	(*SubmitResponse)(nil),       // 7: ostraka.v1.SubmitResponse
-	(*CharterRequest)(nil),       // 8: ostraka.v1.CharterRequest
-	(*CharterResponse)(nil),      // 9: ostraka.v1.CharterResponse
-	(*VaultsRequest)(nil),        // 10: ostraka.v1.VaultsRequest
-	(*VaultsResponse)(nil),       // 11: ostraka.v1.VaultsResponse
-	(*Vault)(nil),                // 12: ostraka.v1.Vault
-	(*Member)(nil),               // 13: ostraka.v1.Member
-	(*Root)(nil),                 // 14: ostraka.v1.Root
-	(*Holder)(nil),               // 15: ostraka.v1.Holder
-	(*AccountsRequest)(nil),      // 16: ostraka.v1.AccountsRequest
-	(*AccountsResponse)(nil),     // 17: ostraka.v1.AccountsResponse
-	(*Account)(nil),              // 18: ostraka.v1.Account
-	(*NewAddressRequest)(nil),    // 19: ostraka.v1.NewAddressRequest
-	(*NewAddressResponse)(nil),   // 20: ostraka.v1.NewAddressResponse
-	(*AddressesRequest)(nil),     // 21: ostraka.v1.AddressesRequest
-	(*AddressesResponse)(nil),    // 22: ostraka.v1.AddressesResponse
-	(*Address)(nil),              // 23: ostraka.v1.Address
-	(*IntentsRequest)(nil),       // 24: ostraka.v1.IntentsRequest
-	(*IntentsResponse)(nil),      // 25: ostraka.v1.IntentsResponse
-	(*IntentRequest)(nil),        // 26: ostraka.v1.IntentRequest
-	(*IntentResponse)(nil),       // 27: ostraka.v1.IntentResponse
-	(*Intent)(nil),               // 28: ostraka.v1.Intent
-	(*Ballot)(nil),               // 29: ostraka.v1.Ballot
-	(*Decision)(nil),             // 30: ostraka.v1.Decision
-	(*Fact)(nil),                 // 31: ostraka.v1.Fact
-	(*QuoteRequest)(nil),         // 32: ostraka.v1.QuoteRequest
-	(*QuoteResponse)(nil),        // 33: ostraka.v1.QuoteResponse
-	(*SessionsRequest)(nil),      // 34: ostraka.v1.SessionsRequest
-	(*SessionsResponse)(nil),     // 35: ostraka.v1.SessionsResponse
-	(*Session)(nil),              // 36: ostraka.v1.Session
-	(*StatusRequest)(nil),        // 37: ostraka.v1.StatusRequest
-	(*StatusResponse)(nil),       // 38: ostraka.v1.StatusResponse
-	(*Peer)(nil),                 // 39: ostraka.v1.Peer
-	(*Burn)(nil),                 // 40: ostraka.v1.Burn
-	(*Check)(nil),                // 41: ostraka.v1.Check
-	(*InviteRequest)(nil),        // 42: ostraka.v1.InviteRequest
-	(*InviteResponse)(nil),       // 43: ostraka.v1.InviteResponse
-	(*JoinRequest)(nil),          // 44: ostraka.v1.JoinRequest
-	(*JoinResponse)(nil),         // 45: ostraka.v1.JoinResponse
-	(*PrepareRosterRequest)(nil), // 46: ostraka.v1.PrepareRosterRequest
-	(*PrepareVaultRequest)(nil),  // 47: ostraka.v1.PrepareVaultRequest
-	(*PrepareResponse)(nil),      // 48: ostraka.v1.PrepareResponse
-	(*AcceptRequest)(nil),        // 49: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),       // 50: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),       // 51: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),      // 52: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),          // 53: ostraka.v1.StopRequest
-	(*StopResponse)(nil),         // 54: ostraka.v1.StopResponse
-	nil,                          // 55: ostraka.v1.Account.AddressesEntry
+	(*HelloRequest)(nil),          // 0: ostraka.v1.HelloRequest
+	(*HelloResponse)(nil),         // 1: ostraka.v1.HelloResponse
+	(*TokenRequest)(nil),          // 2: ostraka.v1.TokenRequest
+	(*TokenResponse)(nil),         // 3: ostraka.v1.TokenResponse
+	(*SubmitRequest)(nil),         // 4: ostraka.v1.SubmitRequest
+	(*Signed)(nil),                // 5: ostraka.v1.Signed
+	(*Vote)(nil),                  // 6: ostraka.v1.Vote
+	(*SubmitResponse)(nil),        // 7: ostraka.v1.SubmitResponse
+	(*CharterRequest)(nil),        // 8: ostraka.v1.CharterRequest
+	(*CharterResponse)(nil),       // 9: ostraka.v1.CharterResponse
+	(*VaultsRequest)(nil),         // 10: ostraka.v1.VaultsRequest
+	(*VaultsResponse)(nil),        // 11: ostraka.v1.VaultsResponse
+	(*Vault)(nil),                 // 12: ostraka.v1.Vault
+	(*Member)(nil),                // 13: ostraka.v1.Member
+	(*Root)(nil),                  // 14: ostraka.v1.Root
+	(*Holder)(nil),                // 15: ostraka.v1.Holder
+	(*AccountsRequest)(nil),       // 16: ostraka.v1.AccountsRequest
+	(*AccountsResponse)(nil),      // 17: ostraka.v1.AccountsResponse
+	(*Account)(nil),               // 18: ostraka.v1.Account
+	(*NewAddressRequest)(nil),     // 19: ostraka.v1.NewAddressRequest
+	(*NewAddressResponse)(nil),    // 20: ostraka.v1.NewAddressResponse
+	(*AddressesRequest)(nil),      // 21: ostraka.v1.AddressesRequest
+	(*AddressesResponse)(nil),     // 22: ostraka.v1.AddressesResponse
+	(*Address)(nil),               // 23: ostraka.v1.Address
+	(*IntentsRequest)(nil),        // 24: ostraka.v1.IntentsRequest
+	(*IntentsResponse)(nil),       // 25: ostraka.v1.IntentsResponse
+	(*IntentRequest)(nil),         // 26: ostraka.v1.IntentRequest
+	(*IntentResponse)(nil),        // 27: ostraka.v1.IntentResponse
+	(*Intent)(nil),                // 28: ostraka.v1.Intent
+	(*Ballot)(nil),                // 29: ostraka.v1.Ballot
+	(*Decision)(nil),              // 30: ostraka.v1.Decision
+	(*Fact)(nil),                  // 31: ostraka.v1.Fact
+	(*QuoteRequest)(nil),          // 32: ostraka.v1.QuoteRequest
+	(*QuoteResponse)(nil),         // 33: ostraka.v1.QuoteResponse
+	(*SessionsRequest)(nil),       // 34: ostraka.v1.SessionsRequest
+	(*SessionsResponse)(nil),      // 35: ostraka.v1.SessionsResponse
+	(*Session)(nil),               // 36: ostraka.v1.Session
+	(*StatusRequest)(nil),         // 37: ostraka.v1.StatusRequest
+	(*StatusResponse)(nil),        // 38: ostraka.v1.StatusResponse
+	(*Peer)(nil),                  // 39: ostraka.v1.Peer
+	(*Burn)(nil),                  // 40: ostraka.v1.Burn
+	(*Check)(nil),                 // 41: ostraka.v1.Check
+	(*InviteRequest)(nil),         // 42: ostraka.v1.InviteRequest
+	(*InviteResponse)(nil),        // 43: ostraka.v1.InviteResponse
+	(*JoinRequest)(nil),           // 44: ostraka.v1.JoinRequest
+	(*JoinResponse)(nil),          // 45: ostraka.v1.JoinResponse
+	(*PrepareRosterRequest)(nil),  // 46: ostraka.v1.PrepareRosterRequest
+	(*PrepareVaultRequest)(nil),   // 47: ostraka.v1.PrepareVaultRequest
+	(*PrepareReshareRequest)(nil), // 48: ostraka.v1.PrepareReshareRequest
+	(*PrepareResponse)(nil),       // 49: ostraka.v1.PrepareResponse
+	(*AcceptRequest)(nil),         // 50: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),        // 51: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),        // 52: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),       // 53: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),           // 54: ostraka.v1.StopRequest
+	(*StopResponse)(nil),          // 55: ostraka.v1.StopResponse
+	nil,                           // 56: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,  // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
@@ -3994,7 +4097,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	14, // 5: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	15, // 6: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	18, // 7: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	55, // 8: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	56, // 8: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	23, // 9: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	23, // 10: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	28, // 11: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -4024,39 +4127,41 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	44, // 35: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
 	46, // 36: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
 	47, // 37: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	49, // 38: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	51, // 39: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	10, // 40: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	24, // 41: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	26, // 42: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	34, // 43: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	53, // 44: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,  // 45: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,  // 46: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,  // 47: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,  // 48: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	11, // 49: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	17, // 50: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	20, // 51: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	22, // 52: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	25, // 53: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	27, // 54: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	33, // 55: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	35, // 56: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	38, // 57: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	43, // 58: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	45, // 59: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	48, // 60: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	48, // 61: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	50, // 62: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	52, // 63: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	11, // 64: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	25, // 65: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	27, // 66: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	35, // 67: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	54, // 68: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	45, // [45:69] is the sub-list for method output_type
-	21, // [21:45] is the sub-list for method input_type
+	48, // 38: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	50, // 39: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	52, // 40: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	10, // 41: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	24, // 42: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	26, // 43: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	34, // 44: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	54, // 45: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,  // 46: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,  // 47: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,  // 48: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,  // 49: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	11, // 50: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	17, // 51: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	20, // 52: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	22, // 53: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	25, // 54: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	27, // 55: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	33, // 56: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	35, // 57: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	38, // 58: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	43, // 59: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	45, // 60: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	49, // 61: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	49, // 62: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	49, // 63: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	51, // 64: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	53, // 65: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	11, // 66: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	25, // 67: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	27, // 68: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	35, // 69: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	55, // 70: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	46, // [46:71] is the sub-list for method output_type
+	21, // [21:46] is the sub-list for method input_type
 	21, // [21:21] is the sub-list for extension type_name
 	21, // [21:21] is the sub-list for extension extendee
 	0,  // [0:21] is the sub-list for field type_name
@@ -4077,7 +4182,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   56,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
