@@ -48,17 +48,19 @@ func TestOperatorProcedures(t *testing.T) {
 		code string
 		want string // in the message, or in the answer
 	}{
-		"Status":        {"{}", "", `"circle":"test circle"`},
-		"Invite":        {"{}", "invalid_argument", "adding an operator to it is not possible in this version"},
-		"Join":          {map[string]string{"line": "x"}, "invalid_argument", "copy the whole line"},
-		"PrepareRoster": {map[string]string{"circle": "again"}, "failed_precondition", "belongs to circle"},
-		"PrepareVault":  {map[string]string{"file": b64([]byte(strings.Replace(string(file), "quorum: 2", "quorum: 1", 1)))}, "failed_precondition", "differs in quorum"},
-		"Accept":        {map[string]string{"statement": b64([]byte("x")), "signature": ""}, "invalid_argument", ""},
-		"Vaults":        {"{}", "", `"state":"ready"`},
-		"Intents":       {"{}", "", `"state":"signed"`},
-		"Intent":        {map[string]string{"id": b64(f.intent[:])}, "", `"verdict":"allow"`},
-		"Sessions":      {"{}", "", `"protocol":"sign"`},
-		"Stop":          {"{}", "", "{}"},
+		"Status":         {"{}", "", `"circle":"test circle"`},
+		"Invite":         {"{}", "invalid_argument", "adding an operator to it is not possible in this version"},
+		"Join":           {map[string]string{"line": "x"}, "invalid_argument", "copy the whole line"},
+		"PrepareRoster":  {map[string]string{"circle": "again"}, "failed_precondition", "belongs to circle"},
+		"PrepareVault":   {map[string]string{"file": b64([]byte(strings.Replace(string(file), "quorum: 2", "quorum: 1", 1)))}, "failed_precondition", "differs in quorum"},
+		"PrepareReshare": {map[string]any{"vault": b64(f.vault[:]), "committee": []string{"operator-0", "operator-2"}, "threshold": 2}, "", `"fresh":true`},
+		"Refresh":        {map[string]any{"vault": b64(f.vault[:])}, "", `"epoch_number"`},
+		"Accept":         {map[string]string{"statement": b64([]byte("x")), "signature": ""}, "invalid_argument", ""},
+		"Vaults":         {"{}", "", `"state":"ready"`},
+		"Intents":        {"{}", "", `"state":"signed"`},
+		"Intent":         {map[string]string{"id": b64(f.intent[:])}, "", `"verdict":"allow"`},
+		"Sessions":       {"{}", "", `"protocol":"sign"`},
+		"Stop":           {"{}", "", "{}"},
 	} {
 		code, message, answer := f.call(0, "/ostraka.v1.Operator/"+name, "", c.body)
 		raw, err := json.Marshal(answer)

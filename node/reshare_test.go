@@ -116,6 +116,9 @@ func TestReshare(t *testing.T) {
 			"one more":          {4, 3, 2, []int{0, 1, 2, 3}, 3},
 			"one less, lower":   {3, 3, 3, []int{1, 2}, 2},
 		} {
+			if suite == charter.SuiteECDSA && name != "another member" && name != "one less, lower" {
+				continue // its pairs are made in every story alike
+			}
 			t.Run(suite+" "+name, func(t *testing.T) {
 				w, vault := circleOf(t, suite, c.n, c.held, c.t)
 				old := w.Hosts[:c.held]

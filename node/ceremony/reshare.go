@@ -265,8 +265,9 @@ func (k *Keeper) mayReshare(ctx context.Context, w *root, p charter.Plan) error 
 }
 
 // dealers are the members of the epoch in force whose officers signed and who are there, those who failed lately only if it
-// takes them.
-func (k *Keeper) dealers(ctx context.Context, now time.Time, w *root, p charter.Plan) ([]mpc.Party, error) {
+// takes them. After a failure that names nobody those who leave deal only as far as it takes them, others each time: one of
+// them must not be able to stop the keys from leaving it.
+func (k *Keeper) dealers(ctx context.Context, now time.Time, w *root, p charter.Plan, attempt uint64) ([]mpc.Party, error) {
 	r := w.book.Current().Record
 	bad, err := k.cfg.Quarantined(ctx, w.keyID)
 	if err != nil {
@@ -290,10 +291,32 @@ func (k *Keeper) dealers(ctx context.Context, now time.Time, w *root, p charter.
 		return nil, fmt.Errorf("vault %s: the threshold falls, so every operator that holds a share must sign and take part: %v is not there", w.title(), missing)
 	case len(all) < r.Threshold:
 		return nil, fmt.Errorf("vault %s: %d operators that hold shares signed and are there, %d are needed: %v is not", w.title(), len(all), r.Threshold, missing)
-	case len(good) < r.Threshold || p.Threshold < r.Threshold:
+	case p.Threshold < r.Threshold:
 		return all, nil
+	case len(good) < r.Threshold:
+		good = all
 	}
-	return good, nil
+	if w.fails == 0 {
+		return good, nil
+	}
+	return w.fewest(good, p, attempt), nil
+}
+
+// fewest are those of some members who stay, and so many of those who leave as make up the threshold.
+func (w *root) fewest(from []mpc.Party, p charter.Plan, attempt uint64) []mpc.Party {
+	var some, leave []mpc.Party
+	for _, m := range from {
+		if slices.Contains(p.Committee, w.names[m.ID]) {
+			some = append(some, m)
+		} else {
+			leave = append(leave, m)
+		}
+	}
+	for i := 0; len(some) < w.book.Current().Record.Threshold; i++ {
+		some = append(some, leave[(attempt+uint64(i))%uint64(len(leave))])
+	}
+	slices.SortFunc(some, func(a, b mpc.Party) int { return int(a.Index) - int(b.Index) })
+	return some
 }
 
 // reshare opens the next attempt at a plan, if it is our turn. ready says that it can be carried out now, by us or another.
@@ -310,8 +333,9 @@ func (k *Keeper) reshare(ctx context.Context, now time.Time, w *root) (s *mpc.Se
 		return nil, false, err
 	}
 	var dealers, members []mpc.Party
+	attempt := w.lastAttempt() + 1
 	if err = k.mayReshare(ctx, w, p); err == nil {
-		dealers, err = k.dealers(ctx, now, w, p)
+		dealers, err = k.dealers(ctx, now, w, p, attempt)
 	}
 	if err == nil {
 		members, err = w.newMembers(p)
@@ -326,7 +350,6 @@ func (k *Keeper) reshare(ctx context.Context, now time.Time, w *root) (s *mpc.Se
 		return nil, false, nil
 	}
 	// Another one begins each attempt: one whose choice of dealers the others decline must not keep them from theirs.
-	attempt := w.lastAttempt() + 1
 	turn := int(attempt % uint64(len(dealers)))
 	order := slices.Concat(dealers[turn:], dealers[:turn])
 	if now.Before(w.next) || !k.mayOpen(now, w, order) {
