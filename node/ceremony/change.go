@@ -24,8 +24,9 @@ const (
 	overdueAfter = time.Hour
 	// maxBurns of one pair are taken for malice: new shares are not made with that peer again.
 	maxBurns = 2
-	// maxStep is how far one attempt may be above the last one seen here.
-	maxStep = 16
+	// maxStep is how far one attempt may be above the last one seen here. Wide, since others may have tried for long
+	// while we were away or our operator had not asked; and still no member can use up all 2⁶² of them.
+	maxStep = 1 << 32
 )
 
 // Change is what others may know of new shares on their way.
@@ -197,6 +198,8 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 	switch last := w.lastAttempt(); {
 	case err != nil:
 		return nil, err
+	case s.Suite != r.Suite || len(c.Dealers)+len(c.Members) > 0:
+		return nil, fmt.Errorf("vault %s: a setup of suite %s with %d dealers and %d members named is no refresh of its key", w.title(), s.Suite, len(c.Dealers), len(c.Members))
 	case s.Epoch != [32]byte(r.Hash()) || s.Threshold != r.Threshold || !sameParties(s.Parties, r.Parties()):
 		return nil, fmt.Errorf("vault %s: a refresh is of all members of the epoch in force, with its threshold", w.title())
 	case c.Attempt <= last || c.Attempt > last+maxStep:

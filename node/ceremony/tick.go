@@ -58,16 +58,18 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 	}
 	p := pending[0]
 	_, member := p.Record.Member(k.cfg.Self)
-	if w.published() && w.stuck(now, p) && (!member || p.Final != nil || !k.there(p.Record.Parties())) {
+	if w.published() && w.stuck(now, p) && (!member || p.Final == nil && !k.there(p.Record.Parties())) {
 		// A member that was in the way for so long may be gone: another attempt, perhaps with another committee.
 		if s, err := k.beginNext(ctx, now, w); s != nil || err != nil {
 			return s, err
 		}
 	}
-	if !member && p.Cert != nil {
+	if !member && p.Cert != nil && !w.orphan(p.Record) {
 		return nil, nil // we leave: the new members test it and say FINAL
 	}
 	switch eh := p.Record.Hash(); {
+	case p.Final == nil && w.orphan(p.Record):
+		return nil, k.drop(ctx, now, w, w.attempt, eh)
 	case p.Cert == nil && now.Sub(w.since) > pendingLife:
 		w.since = now
 		return nil, k.drop(ctx, now, w, w.attempt, eh)
@@ -79,11 +81,21 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 		return nil, nil
 	case p.Final == nil:
 		return nil, k.final(ctx, now, w, w.attempt, p)
-	case now.Sub(w.since) > finalPatience:
-		// Somebody withholds FINAL, or gave the record up: a new attempt beside it.
+	default:
+		// Somebody withholds FINAL, or gave the record up: a new attempt beside it. The turns count from the end of our
+		// patience: if all of them were over by then, all would open at once and refuse each other, again and again.
+		if patient := w.since.Add(finalPatience); patient.After(w.next) {
+			w.next = patient
+		}
 		return k.beginNext(ctx, now, w)
 	}
-	return nil, nil
+}
+
+// orphan says that a record can never be tested here any more: an older attempt came into force after all, when its last FINAL
+// did, and this one is no child of that.
+func (w *root) orphan(r *epoch.Record) bool {
+	c := w.book.Current()
+	return c != nil && r.Prev != c.Record.Hash()
 }
 
 // beginNext opens what comes after the last attempt: a key, or new shares of it where they are due.

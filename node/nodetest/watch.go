@@ -44,8 +44,8 @@ const (
 //   - a signature leaves that is not of the intent's own transaction by the vault's key, or
 //     one intent is signed twice (I1, I10);
 //   - two keys of one vault are published;
-//   - a record is the highest of its key that is in force anywhere, and fewer than all its members can load a share that
-//     is consistent with it and with the key (I4).
+//   - a record is in force anywhere and none that is higher, and fewer than all its members can
+//     load a share that is consistent with it and with the key (I4).
 //
 // A hostile host's words and disk are its own affair: the watch holds only honest nodes to
 // what they say, and all of them to I4.
@@ -313,7 +313,7 @@ func (x *Watch) look() {
 		return
 	}
 	x.dirty = false
-	highest := map[[32]byte]*epoch.Record{} // by key: who has not heard of it yet stands at a lower one, and others have left that
+	newest := map[[32]byte]*epoch.Record{} // who has moved on has erased its share of the record before
 	for _, h := range x.w.Hosts {
 		for _, it := range x.w.Rows(h, store.Prefix("current")) {
 			f := x.certs[string(it.Value)]
@@ -325,8 +325,8 @@ func (x *Watch) look() {
 				}
 				x.certs[string(it.Value)] = f
 			}
-			if r := highest[f.Record.KeyID]; r == nil || f.Record.Higher(r) {
-				highest[f.Record.KeyID] = f.Record
+			if r := newest[f.Record.KeyID]; r == nil || f.Record.Higher(r) {
+				newest[f.Record.KeyID] = f.Record
 			}
 		}
 		if !h.Up {
@@ -338,7 +338,7 @@ func (x *Watch) look() {
 			}
 		}
 	}
-	for _, r := range highest {
+	for _, r := range newest {
 		x.alive(r)
 	}
 	x.choices()
