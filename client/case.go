@@ -161,7 +161,7 @@ func (c *Case) decodePayload() error {
 		return fmt.Errorf("it names key %x, which is none that vault %s has published", it.Key[:6], c.Vault.Name)
 	}
 	c.Root = c.Vault.Roots[i]
-	c.Vault.Vault = c.Root.Held
+	c.Vault.Vault = c.Vault.held(c.Root)
 	address, key, err := c.Vault.Address(c.Root, it.Chain, hd.Path(it.Path[:]))
 	if err != nil {
 		return fmt.Errorf("the sender's address: %w", err)
@@ -223,7 +223,7 @@ func (c *Case) readVotes(node string, votes []*v1.Ballot) error {
 func (c *Case) deciders() charter.Vault {
 	for _, r := range c.Vault.Roots {
 		if r.Record != nil && r.Record.KeyID == c.Intent.Key && [32]byte(r.Record.Hash()) == c.Intent.Epoch {
-			return r.Held
+			return c.Vault.held(r)
 		}
 	}
 	return c.Vault.anybody()

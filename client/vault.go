@@ -194,6 +194,9 @@ func (v *Vault) readReshares(list [][]byte) error {
 // Planned lists the reshares that are newer than what every key is held under: complete ones that are to be carried out, and
 // those that wait for signatures.
 func (v Vault) Planned() (out []charter.Accepted) {
+	if v.plans == nil {
+		return nil
+	}
 	held := uint64(0)
 	for i, r := range v.Roots {
 		p, _ := v.plans.HeldBy(r.Held.Threshold, r.Held.Committee)
@@ -209,9 +212,20 @@ func (v Vault) Planned() (out []charter.Accepted) {
 	return out
 }
 
+// held is the vault as a key of it is held.
+func (v Vault) held(r Root) charter.Vault {
+	if len(r.Held.Committee) == 0 {
+		return v.Vault
+	}
+	return r.Held
+}
+
 // anybody is the vault with the operators of all committees that it ever had: what was decided in an epoch that is over was
 // decided by one of them.
 func (v Vault) anybody() charter.Vault {
+	if v.plans == nil {
+		return v.Vault
+	}
 	out := v.Founded
 	out.Committee = slices.Clone(out.Committee)
 	for _, p := range v.plans.Plans() {

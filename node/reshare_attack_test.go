@@ -354,8 +354,8 @@ func TestReshareConsent(t *testing.T) {
 	try(d, nodetest.Wish(vault, 2, a, b, d), "holds no key of it")
 	first := w.SignReshare(a, true, nodetest.Wish(vault, 2, a, b, d))
 	w.Deliver()
-	try(b, nodetest.Wish(vault, 3, a, b, d), "differs from what you ask")
-	try(b, nodetest.Wish(vault, 2, a, c, d), "differs from what you ask")
+	try(b, nodetest.Wish(vault, 3, a, b, d), "differs in threshold from what operator-0 signed")
+	try(b, nodetest.Wish(vault, 2, a, c, d), "differs in committee from what operator-0 signed")
 	if got := w.SignReshare(d, false, nodetest.Wish(vault, 2, a, b, d)); got != first {
 		t.Fatal("the newcomer did not meet the first officer's statement")
 	}

@@ -194,10 +194,17 @@ func (c *Circle) Vaults() (out []charter.Accepted) {
 }
 
 // A ConflictError says that others signed something else under the same name.
-type ConflictError struct{ What, Field, By string }
+type ConflictError struct {
+	What, Field, By string
+	Next            string // what to do; empty: agree on one file
+}
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%s differs in %s from what %s signed: agree on one file, then try again", e.What, e.Field, e.By)
+	next := e.Next
+	if next == "" {
+		next = "agree on one file, then try again"
+	}
+	return fmt.Sprintf("%s differs in %s from what %s signed: %s", e.What, e.Field, e.By, next)
 }
 
 // PrepareRoster gives the roster for our officer to sign: the one that others signed, or a
@@ -257,7 +264,7 @@ func (c *Circle) PrepareVault(now time.Time, file []byte, suites []string) (a ch
 			continue
 		}
 		if field := old.SameAs(v); field != "" {
-			return a, false, &ConflictError{"vault " + v.Name, field, strings.Join(slices.Sorted(maps.Keys(a.Signatures)), ", ")}
+			return a, false, &ConflictError{What: "vault " + v.Name, Field: field, By: strings.Join(slices.Sorted(maps.Keys(a.Signatures)), ", ")}
 		}
 		if c.complete(a) {
 			return a, false, nil

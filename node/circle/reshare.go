@@ -88,20 +88,22 @@ func (c *Circle) PrepareReshare(now time.Time, w Wish) (a charter.Accepted, fres
 		Keys: keys, Reason: w.Reason, Created: now.UTC().Truncate(time.Second),
 	}
 	known := slices.DeleteFunc(c.of(w.Vault), func(x proposal) bool { return x.Number < newest(s) })
-	var other *charter.Reshare
-	var by []string
+	var other *ConflictError
 	for _, x := range known {
 		field := x.sameWish(r, held == nil)
 		switch {
 		case field == "" && c.mine(x.Reshare) == nil:
 			return x.Accepted, false, nil
 		case field != "" && x.Number > newest(s):
-			other, by = &x.Reshare, append(by, fmt.Sprintf("%s (%s)", strings.Join(slices.Sorted(maps.Keys(x.Signatures)), ", "), field))
+			other = &ConflictError{
+				What: "reshare of vault " + v.Name, Field: field, By: strings.Join(slices.Sorted(maps.Keys(x.Signatures)), ", "),
+				Next: "ask for the same, or add --instead to make another in its place",
+			}
 		}
 	}
 	switch {
 	case other != nil && !w.Instead:
-		return a, false, fmt.Errorf("a reshare of vault %s waits for signatures and differs from what you ask; signed by: %s: ask for the same, or add --instead to make another in its place", v.Name, strings.Join(by, "; "))
+		return a, false, other
 	case held != nil:
 		return a, false, fmt.Errorf("reshare of vault %s: this node holds no key of it, so an operator that does must sign first: wait until its statement has come here: %w", v.Name, held)
 	}
