@@ -309,12 +309,14 @@ func (k *Keeper) loadProofs(ctx context.Context, w *root) (err error) {
 	if w.wanted, err = k.moment(ctx, wantedKey(w.keyID)); err != nil {
 		return err
 	}
-	for _, p := range w.parties() {
-		if it, err := k.cfg.Journal.Store().Get(ctx, checksKey(w.ID, p.ID)); err == nil && len(it.Value) == 1 {
-			w.checks[p.ID] = int(it.Value[0])
+	for id := range w.names { // newcomers' too
+		if it, err := k.cfg.Journal.Store().Get(ctx, checksKey(w.ID, id)); err == nil && len(it.Value) == 1 {
+			w.checks[id] = int(it.Value[0])
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return fmt.Errorf("read failed set-ups: %w", err)
 		}
+	}
+	for _, p := range w.parties() {
 		at, err := k.moment(ctx, provedKey(w.keyID, p.ID))
 		if err != nil {
 			return err
