@@ -386,7 +386,7 @@ func (v *Vault) merge(o Vault) {
 		}
 	}
 	if len(v.Roots) > 0 && v.Roots[0].Record != nil {
-		v.Vault = v.Roots[0].Held // the highest record says who holds it
+		v.Vault = v.held(v.Roots[0]) // the highest record says who holds it
 	}
 }
 
