@@ -10,6 +10,7 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/wallet"
 )
@@ -173,5 +174,60 @@ func calmHosts(t *testing.T, w *nodetest.World, key [32]byte) {
 		if err != nil || len(q) > 0 || len(h.Sessions.Burned(key)) > 0 {
 			t.Fatalf("%s punished an honest peer: quarantined %v, burned %v, %v", h.Own.Name, q, h.Sessions.Burned(key), err)
 		}
+	}
+}
+
+// An operator whose node never saw the vault's making learns of it, whole, from those who sign a reshare to it; and of the
+// reshares before.
+func TestReshareToALatecomer(t *testing.T) {
+	w := nodetest.New(t, 4)
+	w.Suite = charter.SuiteEd25519
+	w.Found()
+	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
+	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if k := noteOf(p).Kind; p.To == d && (k == circle.NoteVault || k == circle.NoteReshare) && len(d.Circle.Vaults()) == 0 {
+			return nil
+		}
+		return []nodetest.Parcel{p}
+	}
+	vault := w.AcceptVault(w.VaultFile("treasury", 2, a, b, c), a, b, c)
+	w.Run("the vault's key is published", func() bool { v, ok := c.Keeper.Root(vault, w.Suite); return ok && v.Current != nil })
+	w.SignReshareAll(nodetest.Wish(vault, 3, a, b, c), a, b, c)
+	w.Run("moved without the fourth", func() bool { return w.HeldBy(a, vault, 3, a, b, c) && w.HeldBy(c, vault, 3, a, b, c) })
+	if len(d.Circle.Vaults()) > 0 {
+		t.Fatal("the latecomer knows the vault already")
+	}
+	w.SignReshareAll(nodetest.Wish(vault, 3, a, c, d), a, b, c, d)
+	w.Run("moved to the latecomer", func() bool { return heldBy(w, vault, 3, a, c, d) })
+	gone(t, w, b, vault)
+}
+
+// Both keys of a vault move, each by its own ceremony, under one statement.
+func TestReshareOfSeveralSuites(t *testing.T) {
+	w := nodetest.New(t, 4)
+	w.Found()
+	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
+	file := strings.Replace(w.VaultFile("treasury", 2, a, b, c), "[ecdsa-secp256k1]", "[ecdsa-secp256k1, ed25519]", 1)
+	file = strings.Replace(file, "  - \"eip155:1\"\n", "  - \"eip155:1\"\n  - \"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp\"\n", 1)
+	vault := w.AcceptVault(file, a, b, c)
+	both := func(f func(suite string) bool) bool { return f(charter.SuiteECDSA) && f(charter.SuiteEd25519) }
+	w.Run("both keys are published", func() bool {
+		return both(func(suite string) bool { v, ok := a.Keeper.Root(vault, suite); return ok && v.Current != nil }) &&
+			both(func(suite string) bool { v, ok := b.Keeper.Root(vault, suite); return ok && v.Current != nil })
+	})
+	id := w.SignReshareAll(nodetest.Wish(vault, 2, b, c, d), a, b, c, d)
+	w.Run("both have moved everywhere", func() bool {
+		return w.All(func(h *nodetest.Host) bool {
+			return both(func(suite string) bool {
+				v, ok := h.Keeper.Root(vault, suite)
+				return ok && slices.Equal(v.Vault.Committee, nodetest.Names(b, c, d))
+			})
+		})
+	})
+	if under, keys, err := d.Keeper.Held(vault); err != nil || under != id || len(keys) != 2 {
+		t.Fatalf("held under %v with %d keys, %v", under, len(keys), err)
+	}
+	if rows := shareRows(w, a); len(rows) > 0 {
+		t.Fatalf("%s left, and keeps %q", a.Own.Name, rows)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -25,6 +26,7 @@ const skipFor = 10 * time.Minute
 // reshaping is what a root knows of its way from committee to committee.
 type reshaping struct {
 	past       map[epoch.Hash]*epoch.Record // every record that was in force here
+	made       map[epoch.Hash]*epoch.Record // every record that we prepared
 	skip       map[engine.PartyID]time.Time // who failed a change: it deals only if it must, until then
 	introduced introduced                   // what newcomers were told
 	at         epoch.Hash                   // the highest pending record,
@@ -37,7 +39,7 @@ type introduced struct {
 }
 
 func newReshaping() reshaping {
-	return reshaping{past: map[epoch.Hash]*epoch.Record{}, skip: map[engine.PartyID]time.Time{}}
+	return reshaping{past: map[epoch.Hash]*epoch.Record{}, made: map[epoch.Hash]*epoch.Record{}, skip: map[engine.PartyID]time.Time{}}
 }
 
 // held is the vault as it is held now: committee and threshold are those of the record in force.
@@ -52,6 +54,21 @@ func (w *root) heldBy(r *epoch.Record) charter.Vault {
 	v := w.Vault
 	v.Committee, v.Threshold = w.committee(r), r.Threshold
 	return v
+}
+
+// peersOf are those with whom we may share a pair's state of a record: its members, or anybody if the record is not at hand.
+func (w *root) peersOf(eh epoch.Hash) (ids []engine.PartyID) {
+	r := w.made[eh]
+	if r == nil {
+		r = w.past[eh]
+	}
+	if r == nil {
+		return slices.Collect(maps.Keys(w.names))
+	}
+	for _, m := range r.Members {
+		ids = append(ids, m.ID)
+	}
+	return ids
 }
 
 // committee names a record's members, ascending.

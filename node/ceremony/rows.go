@@ -138,6 +138,9 @@ func (k *Keeper) loadAttempt(ctx context.Context, w *root, a *attempt) error {
 	if kept.Pending, err = k.loadRecords(ctx, a, kept); err != nil {
 		return err
 	}
+	for _, p := range kept.Pending {
+		w.made[p.Record.Hash()] = p.Record
+	}
 	book, erase, err := epoch.Restore(kept)
 	if err != nil {
 		return err

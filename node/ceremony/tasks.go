@@ -146,7 +146,7 @@ func (k *Keeper) goneEntry(now time.Time, w *root, a *attempt, eh epoch.Hash, ho
 	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: kind, Time: now, Vault: w.ID, ID: eh}}}
 	e.Put = []store.Entry{{Key: store.Key(kindGone, store.ID(a.keyID[:]), store.ID(eh[:])), Value: []byte{byte(how)}}}
 	e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowShare))
-	for id := range w.names {
+	for _, id := range w.peersOf(eh) {
 		if id != k.cfg.Self {
 			e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowPair(id)))
 		}
@@ -202,6 +202,7 @@ func (k *Keeper) makingTask(now time.Time, w *root, s *mpc.Setup, title string, 
 			}
 			k.mu.Lock()
 			defer k.mu.Unlock()
+			w.made[saved.Hash()] = saved
 			if w.keyID != s.KeyID {
 				return fmt.Errorf("attempt %x was given up meanwhile", s.KeyID[:6])
 			}
