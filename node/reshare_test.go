@@ -12,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/epoch"
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/nodetest"
+	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/wallet"
 )
 
@@ -230,4 +231,43 @@ func TestReshareOfSeveralSuites(t *testing.T) {
 	if rows := shareRows(w, a); len(rows) > 0 {
 		t.Fatalf("%s left, and keeps %q", a.Own.Name, rows)
 	}
+}
+
+// Those who held a vault long ago sign another reshare of then: it does not stand in the way of those who hold it now.
+func TestFormerHoldersAreNotInTheWay(t *testing.T) {
+	w, vault := circleOf(t, charter.SuiteEd25519, 5, 2, 2)
+	a, b, c, d, e := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3], w.Hosts[4]
+	old := w.SignReshareAll(nodetest.Wish(vault, 2, c, d), a, b, c, d)
+	w.Run("moved", func() bool { return w.HeldBy(c, vault, 2, c, d) && w.HeldBy(d, vault, 2, c, d) })
+	var first charter.Accepted
+	for _, x := range c.Circle.Reshares(vault) {
+		if x.Statement.ID() == old {
+			first = x
+		}
+	}
+	r, err := charter.ReshareOf(first.Statement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Number, r.Committee = 7, nodetest.Names(a, b, e)
+	s, err := r.Statement(w.Salt())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []*nodetest.Host{a, b, e} {
+		n := outbox.Note{Kind: circle.NoteReshare, Fields: [][]byte{s.Bytes(), by.Officer.Makes(t, s)}}
+		for _, to := range w.Hosts {
+			if to != by {
+				w.Forge(by, to, frameOf(n))
+			}
+		}
+	}
+	w.Deliver()
+	for _, h := range []*nodetest.Host{c, d} {
+		if v, _ := h.Keeper.Root(vault, w.Suite); v.Plan != nil || len(h.Circle.Reshares(vault)) != 1 {
+			t.Fatalf("%s would carry out a reshare of former holders", h.Own.Name)
+		}
+	}
+	w.SignReshareAll(nodetest.Wish(vault, 2, c, e), c, d, e)
+	w.Run("the holders' own goes through", func() bool { return heldBy(w, vault, 2, c, e) })
 }

@@ -313,6 +313,16 @@ func (s *Succession) Add(a Accepted) error {
 // Plans lists the complete reshares, by number; of two with one number the one with the lower id comes first.
 func (s *Succession) Plans() []Plan { return slices.Clone(s.all) }
 
+// NumberOf is the number of a complete reshare; 0 for the vault's own statement, and for what is not known.
+func (s *Succession) NumberOf(id statement.ID) uint64 {
+	for _, p := range s.all {
+		if p.ID == id {
+			return p.Number
+		}
+	}
+	return 0
+}
+
 // HeldBy finds the statement that holds a committee and threshold to what officers signed: the reshare with the highest
 // number, or the vault's own, which is given as a Plan without number. ok is false if nobody sanctioned them.
 func (s *Succession) HeldBy(threshold int, committee []string) (p Plan, ok bool) {

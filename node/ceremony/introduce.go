@@ -120,16 +120,13 @@ func (k *Keeper) takeIntroduction(ctx context.Context, now time.Time, f [][]byte
 	if w == nil {
 		return fmt.Errorf("%w: vault %s has no key of suite %.32q here", outbox.ErrLater, choice.Vault.Short(), f[1])
 	}
-	p, ok := k.newest(w.ID)
-	switch {
-	case len(f[0]) != len(p.ID):
-		return fmt.Errorf("introduction to vault %s: id of the reshare has %d bytes", w.title(), len(f[0]))
-	case !ok || p.ID != statement.ID(f[0]):
-		if slices.ContainsFunc(k.plans[w.ID].Plans(), func(o charter.Plan) bool { return o.ID == statement.ID(f[0]) }) {
-			return outbox.ErrOld // another took its place
-		}
-		return fmt.Errorf("%w: reshare %x of vault %s is not complete here", outbox.ErrLater, f[0][:4], w.title())
-	case !slices.Contains(p.Signed, k.cfg.Operator):
+	plans := k.plans[w.ID].Plans()
+	i := slices.IndexFunc(plans, func(p charter.Plan) bool { return bytes.Equal(p.ID[:], f[0]) })
+	if i < 0 {
+		return fmt.Errorf("%w: reshare %.4x of vault %s is not complete here", outbox.ErrLater, f[0], w.title())
+	}
+	p := plans[i]
+	if !slices.Contains(p.Signed, k.cfg.Operator) {
 		return outbox.ErrOld // nothing that concerns us
 	}
 	signed, c, err := w.checkIntroduction(p, s, choice, f[3], f[4])

@@ -149,29 +149,21 @@ func (k *Keeper) Held(vault statement.ID) (under statement.ID, keys []charter.Pi
 	return under, keys, err
 }
 
-// newest is the reshare with the highest number that officers completed; of two with one number, that with the lower id.
-func (k *Keeper) newest(vault statement.ID) (charter.Plan, bool) {
-	all := k.plans[vault].Plans()
-	if len(all) == 0 {
-		return charter.Plan{}, false
+// plan is the reshare that is still to be carried out for this key: of the complete ones that follow what the key is held under,
+// that with the highest number; of two with one number, that with the lower id. An old statement, shown again, does not lead
+// back, and those who held the key long ago cannot put one in the way of those who hold it now.
+func (k *Keeper) plan(w *root) (best charter.Plan, ok bool) {
+	if !w.published() {
+		return best, false
 	}
-	last := all[len(all)-1].Number
-	return all[slices.IndexFunc(all, func(p charter.Plan) bool { return p.Number == last })], true
-}
-
-// plan is the reshare that is still to be carried out for this key.
-func (k *Keeper) plan(w *root) (charter.Plan, bool) {
-	p, ok := k.newest(w.ID)
-	if !ok || !w.published() {
-		return p, false
+	s, now := k.plans[w.ID], w.held()
+	held, _ := s.HeldBy(now.Threshold, now.Committee)
+	for _, p := range s.Plans() {
+		if p.Number > max(held.Number, best.Number) && s.NumberOf(p.Previous) >= held.Number {
+			best = p
+		}
 	}
-	now := w.held()
-	if !p.Changes(now) {
-		return p, false
-	}
-	// An old statement, shown again, does not lead back.
-	held, known := k.plans[w.ID].HeldBy(now.Threshold, now.Committee)
-	return p, !known || held.Number < p.Number
+	return best, best.Number > 0 && best.Changes(now)
 }
 
 // viewPlan shows a reshare on its way, and whom it waits for before it begins.

@@ -87,7 +87,12 @@ func (c *Circle) PrepareReshare(now time.Time, w Wish) (a charter.Accepted, fres
 		Charter: v.Charter, Vault: v.ID, Number: 1, Previous: under, Threshold: w.Threshold, Committee: w.Committee,
 		Keys: keys, Reason: w.Reason, Created: now.UTC().Truncate(time.Second),
 	}
-	known := slices.DeleteFunc(c.of(w.Vault), func(x proposal) bool { return x.Number < newest(s) })
+	known := c.of(w.Vault)
+	if held == nil {
+		known = slices.DeleteFunc(known, func(x proposal) bool { return x.Number < newest(s) })
+	} else {
+		slices.Reverse(known) // the youngest that says the same: whether it follows what is held, only holders can tell
+	}
 	var other *ConflictError
 	for _, x := range known {
 		field := x.sameWish(r, held == nil)
@@ -210,6 +215,9 @@ func (c *Circle) acceptReshare(ctx context.Context, now time.Time, st statement.
 	}
 	if err == nil && !r.Changes(before) {
 		err = fmt.Errorf("reshare %d of vault %s changes neither committee nor threshold", r.Number, before.Name)
+	}
+	if under, _, held := c.cfg.Held(r.Vault); err == nil && held == nil && s.NumberOf(r.Previous) < s.NumberOf(under) {
+		err = fmt.Errorf("reshare %d of vault %s follows statement %s, and its keys are held under a later one here", r.Number, before.Name, r.Previous.Short())
 	}
 	if err == nil && must != "" {
 		if err = c.mine(r); err == nil {
