@@ -37,8 +37,10 @@ func TestReshareWithoutALostMember(t *testing.T) {
 			if len(shareRows(w, c)) == 0 {
 				t.Fatal("who is down cannot have erased anything")
 			}
+			w.SignReshareAll(nodetest.Wish(vault, 3, a, b, d), a, b, d)
+			w.Run("moved once more", func() bool { return heldBy(w, vault, 3, a, b, d) })
 			w.Start(c)
-			w.Run("the lost one learns of it", func() bool { return w.HeldBy(c, vault, 2, a, b, d) })
+			w.Run("the lost one learns of both", func() bool { return w.HeldBy(c, vault, 3, a, b, d) })
 			gone(t, w, c, vault)
 			calmHosts(t, w, recordAt(a, vault, suite).KeyID)
 		})

@@ -401,6 +401,9 @@ func union(dealers, members []mpc.Party) []mpc.Party {
 // officers' statement, which ours signed; the parent is our own record in force, or what a chain proved to a newcomer.
 func (k *Keeper) admitReshare(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
 	w, a, err := k.of(s.KeyID[:])
+	if errors.Is(err, outbox.ErrOld) {
+		return nil, fmt.Errorf("key %x: this node was not introduced to it yet", s.KeyID[:6])
+	}
 	if err != nil {
 		return nil, err
 	}
