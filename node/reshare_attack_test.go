@@ -434,12 +434,14 @@ func reshareStory(t *testing.T, ready *nodetest.World, vault statement.ID, b *bl
 }
 
 func TestCrashAtEveryBatchOfReshare(t *testing.T) {
-	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 3)
-	w.Run("account taken", func() bool { _, err := w.Submit(w.AccountNote(vault, "main", 1)); return err == nil })
-	all := reshareStory(t, w, vault, nil)
-	some := pick(all, 24)
-	t.Logf("%d of %d", len(some), len(all))
-	for _, b := range some {
-		t.Run(b.String(), func(t *testing.T) { reshareStory(t, w, vault, &b) })
+	for suite, n := range map[string]int{charter.SuiteEd25519: 24, charter.SuiteECDSA: 6} {
+		w, vault := circleOf(t, suite, 4, 3, 3)
+		w.Run("account taken", func() bool { _, err := w.Submit(w.AccountNote(vault, "main", 1)); return err == nil })
+		all := reshareStory(t, w, vault, nil)
+		some := pick(all, n)
+		t.Logf("%s: %d of %d", suite, len(some), len(all))
+		for _, b := range some {
+			t.Run(suite+" "+b.String(), func(t *testing.T) { reshareStory(t, w, vault, &b) })
+		}
 	}
 }
