@@ -54,12 +54,13 @@ func TestOperatorProcedures(t *testing.T) {
 		"PrepareRoster":  {map[string]string{"circle": "again"}, "failed_precondition", "belongs to circle"},
 		"PrepareVault":   {map[string]string{"file": b64([]byte(strings.Replace(string(file), "quorum: 2", "quorum: 1", 1)))}, "failed_precondition", "differs in quorum"},
 		"PrepareReshare": {map[string]any{"vault": b64(f.vault[:]), "committee": []string{"operator-0", "operator-2"}, "threshold": 2}, "", `"fresh":true`},
-		"Refresh":        {map[string]any{"vault": b64(f.vault[:])}, "", `"change":"waits for all members"`},
 		"Accept":         {map[string]string{"statement": b64([]byte("x")), "signature": ""}, "invalid_argument", ""},
 		"Vaults":         {"{}", "", `"state":"ready"`},
 		"Intents":        {"{}", "", `"state":"signed"`},
 		"Intent":         {map[string]string{"id": b64(f.intent[:])}, "", `"verdict":"allow"`},
 		"Sessions":       {"{}", "", `"protocol":"sign"`},
+		"Refresh":        {map[string]string{"vault": b64(f.vault[:])}, "", `"state":"ready"`},
+		"ConfirmRestore": {"{}", "failed_precondition", "not fenced"},
 		"Stop":           {"{}", "", "{}"},
 	} {
 		code, message, answer := f.call(0, "/ostraka.v1.Operator/"+name, "", c.body)

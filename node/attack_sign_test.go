@@ -205,7 +205,7 @@ func TestOneBurnedPairHaltsNobody(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("node %d burned node %d", i, j), func(t *testing.T) {
 				s := base.copy(t, fmt.Sprint("burned", i, j))
-				h, k, p := s.Hosts[i], key(s.World, s.vault), s.Hosts[j].Self()
+				h, k, p := s.Hosts[i], pairs(s.World, s.vault), s.Hosts[j].Self()
 				s.Crash(h)
 				disk, err := h.Disk.Open()
 				if err != nil {

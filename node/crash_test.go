@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"fmt"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -163,7 +164,7 @@ func signStory(t *testing.T, ready *nodetest.World, vault statement.ID, addr wal
 		t.Fatalf("%v: no such batch was written", b)
 	}
 	for _, h := range w.Hosts {
-		if burned := h.Sessions.Burned(key(w, vault)); len(burned) > 0 {
+		if burned := h.Sessions.Burned(pairs(w, vault)); len(burned) > 0 {
 			t.Fatalf("%s burned its pair with %v after a crash", h.Own.Name, burned)
 		}
 	}
@@ -173,6 +174,15 @@ func signStory(t *testing.T, ready *nodetest.World, vault statement.ID, addr wal
 func key(w *nodetest.World, vault statement.ID) [32]byte {
 	v, _ := w.Hosts[0].Keeper.Root(vault, charter.SuiteECDSA)
 	return v.KeyID
+}
+
+// pairs is the name that the pairs of the shares in force burn under.
+func pairs(w *nodetest.World, vault statement.ID) [32]byte {
+	v, _ := w.Hosts[0].Keeper.Root(vault, charter.SuiteECDSA)
+	if v.Current == nil {
+		return [32]byte{}
+	}
+	return protocol.PairKey(v.Current.Record)
 }
 
 func TestCrashAtEveryBatchOfSigning(t *testing.T) {

@@ -139,7 +139,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked) (err error) {
 				d.log.Warn("frame not sent", "to", link.Fingerprint(to), "error", err)
 			}
 		},
-		Reachable: d.reachableKey, SetPeers: d.pin,
+		Reachable: d.reachableKey, Twin: d.twinKey, SetPeers: d.pin,
 		Knock: func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error) {
 			return link.Knock(ctx, u.identity, addr, key, body)
 		},
@@ -177,6 +177,18 @@ func (d *Daemon) pin(ops []charter.Operator) {
 func (d *Daemon) reachableKey(key ed25519.PublicKey) bool {
 	for _, s := range d.Link.Status() {
 		if s.Connected && key.Equal(s.Peer.Key) {
+			return true
+		}
+	}
+	return false
+}
+
+// twinFor is how long a second live process of a peer counts after it was last seen: while it lives it dials again and again.
+const twinFor = 5 * time.Minute
+
+func (d *Daemon) twinKey(key ed25519.PublicKey) bool {
+	for _, s := range d.Link.Status() {
+		if s.Twin != "" && time.Since(s.TwinSeen) < twinFor && key.Equal(s.Peer.Key) {
 			return true
 		}
 	}

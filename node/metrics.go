@@ -20,6 +20,7 @@ type collector struct {
 	connected, queued, outbox, skew *prometheus.Desc
 	sessions, intents, logSize      *prometheus.Desc
 	burned, vaults, frames          *prometheus.Desc
+	fenced, twice                   *prometheus.Desc
 }
 
 func (d *Daemon) metrics() http.Handler {
@@ -37,6 +38,8 @@ func (d *Daemon) metrics() http.Handler {
 		intents:   desc("intents", "intents by state", "state"),
 		logSize:   desc("log_entries", "leaves in the log"),
 		burned:    desc("pairs_burned", "burned pairs, over all keys"),
+		fenced:    desc("fenced", "1 while this node signs nothing: it was restored, or runs twice"),
+		twice:     desc("peer_twice", "1 while the peer runs twice, or was restored, and its operator has not confirmed", "peer"),
 		vaults:    desc("vaults", "vaults by state", "state"),
 	}
 	reg := prometheus.NewRegistry()
@@ -64,6 +67,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range c.d.Link.Status() {
 		name := s.Peer.Name
 		gauge(c.connected, bool01(s.Connected), name)
+		gauge(c.twice, bool01(c.d.Fence.Twice(mpc.IDOf(s.Peer.Key)) != ""), name)
 		gauge(c.queued, float64(s.QueuedBytes), name)
 		gauge(c.outbox, float64(c.d.Outbox.Waiting(mpc.IDOf(s.Peer.Key))), name)
 		if s.SkewKnown {
@@ -84,7 +88,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, v := range c.d.Keeper.Roots() {
 		vaults[v.Step]++
 		if v.Current != nil {
-			burned += len(c.d.Sessions.Burned(v.Current.Record.KeyID))
+			burned += len(c.d.Sessions.Burned(v.Current.Record.Hash()))
 		}
 	}
 	for k, n := range open {
@@ -97,6 +101,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.vaults, float64(n), k)
 	}
 	gauge(c.burned, float64(burned))
+	gauge(c.fenced, bool01(c.d.Fence.Fenced() != nil))
 	if h, err := c.d.Journal.Head(context.Background()); err == nil {
 		gauge(c.logSize, float64(h.Size))
 	}

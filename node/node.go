@@ -26,6 +26,7 @@ import (
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/decide"
+	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/seal"
@@ -47,6 +48,7 @@ type Config struct {
 
 	Send      func(to ed25519.PublicKey, frame []byte) // queues; must not block
 	Reachable func(ed25519.PublicKey) bool             // the link to this peer stands
+	Twin      func(ed25519.PublicKey) bool             // two live processes use this identity; may be nil
 	SetPeers  func([]charter.Operator)                 // whom to pin
 	Knock     func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error)
 	Check     func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
@@ -66,6 +68,7 @@ type Node struct {
 	Circle   *circle.Circle
 	Accounts *wallet.Accounts
 	Outbox   *outbox.Outbox
+	Fence    *fence.Fence
 
 	mu    sync.Mutex // guards peers
 	peers map[engine.PartyID]charter.Operator
@@ -78,30 +81,34 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	if n.Journal, err = journal.Open(ctx, cfg.Store); err != nil {
 		return nil, err
 	}
+	// Before anything is answered: a life of its own for this process.
+	if n.Fence, err = n.openFence(ctx, now); err != nil {
+		return nil, err
+	}
 	if n.Outbox, err = outbox.Open(ctx, n.Journal, func(p outbox.Peer, raw []byte) { n.send(p, append([]byte{frameNote}, raw...)) }); err != nil {
 		return nil, err
 	}
 	n.Keeper = ceremony.New(ceremony.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Sealer: cfg.Sealer,
-		Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Reachable: n.reachable,
+		Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Reachable: n.fit,
 		Fit: func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error {
 			return n.Sessions.Fit(ctx, now, s, pairs)
 		},
-		Burns: func(ctx context.Context, key [32]byte, peer engine.PartyID) (int, error) {
+		Burns: func(ctx context.Context, key [32]byte, peer engine.PartyID) (int, time.Time, error) {
 			return n.Sessions.Burns(ctx, key, peer)
 		},
 		Quarantined: func(ctx context.Context, key [32]byte) ([]engine.PartyID, error) {
 			return n.Sessions.Quarantined(ctx, key)
 		},
-		Burned:    func(key [32]byte) []engine.PartyID { return n.Sessions.Burned(key) },
-		Heal:      func(key [32]byte, refreshed time.Time) (store.Batch, func()) { return n.Sessions.Heal(key, refreshed) },
+		Burned:    func(pairs [32]byte) []engine.PartyID { return n.Sessions.Burned(pairs) },
+		Forget:    func(records [][32]byte) (store.Batch, func()) { return n.Sessions.Forget(records) },
 		Pardon:    func(ctx context.Context, key [32]byte) (store.Batch, error) { return n.Sessions.Pardon(ctx, key) },
 		Challenge: n.challenge,
 	})
 	n.Accounts = &wallet.Accounts{Journal: n.Journal, Root: n.Keeper.Root, Vault: n.Keeper.Vault, Log: cfg.Log}
 	n.Sessions, err = session.NewHost(ctx, session.Config{
 		Self: n.self, Sign: mpc.NewSigner(cfg.Identity), Journal: n.Journal, Send: n.send, Rand: cfg.Rand,
-		Log: cfg.Log, Admit: n.admit, Fatal: cfg.Fatal,
+		Log: cfg.Log, Admit: n.admit, Halted: n.Fence.Fenced, Fatal: cfg.Fatal,
 	})
 	if err != nil {
 		return nil, err
@@ -109,13 +116,16 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	n.Desk = decide.New(decide.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
 		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, Keys: n.Keeper.Keys, Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit,
-		Reachable: n.reachable, Explain: n.Explain, Check: cfg.Check,
+		Reachable: n.fit, Explain: n.Explain, Check: cfg.Check,
 	})
 	n.Circle, err = circle.Open(ctx, now, circle.Config{
 		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
 		OnPeers: n.setPeers, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := n.Fence.Burnt(ctx, now); err != nil {
 		return nil, err
 	}
 	return n, n.Desk.Load(ctx, now)
@@ -202,6 +212,9 @@ func (n *Node) reachable(id engine.PartyID) bool {
 
 // admit hands a Setup to the room that knows its protocol.
 func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
+	if err := n.mayMeet(s); err != nil {
+		return nil, err
+	}
 	if s.Protocol == protocol.ProtocolSign {
 		return n.Desk.Admit(ctx, now, s)
 	}
@@ -213,6 +226,12 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 	n.Sessions.Tick(ctx, now)
 	if err := n.Outbox.Tick(ctx, now, n.reachable); err != nil {
 		n.cfg.Log.Error("outbox", "error", err)
+	}
+	if err := n.Fence.Tick(ctx, now, n.reachable); err != nil {
+		n.cfg.Log.Error("lives not told", "error", err)
+	}
+	if n.Fence.Fenced() != nil || n.Fence.Settled(now) != nil {
+		return // it neither rules nor opens anything
 	}
 	setups := n.Keeper.Tick(ctx, now, func(key [32]byte) bool {
 		return n.Sessions.Busy(func(s *mpc.Setup) bool { return s.KeyID == key && s.Protocol != protocol.ProtocolSign })

@@ -33,7 +33,7 @@ import (
 
 func (a *app) nodeCommand() *cobra.Command {
 	c := &cobra.Command{Use: "node", Short: "An operator's own node"}
-	c.AddCommand(a.nodeInitCommand(), a.nodeRunCommand(), a.nodeStatusCommand(), a.nodeStopCommand())
+	c.AddCommand(a.nodeInitCommand(), a.nodeRunCommand(), a.nodeStatusCommand(), a.nodeStopCommand(), a.confirmRestoreCommand())
 	return c
 }
 
@@ -256,6 +256,7 @@ type statusDocument struct {
 	Circle    string          `json:"circle"`
 	Charter   string          `json:"charter"`
 	Invited   []string        `json:"invited"`
+	Fenced    string          `json:"fenced,omitempty"` // why this node signs nothing
 	Peers     []peerDocument  `json:"peers"`
 	LogSize   uint64          `json:"log_size"`
 	LogRoot   string          `json:"log_root"`
@@ -275,6 +276,7 @@ type peerDocument struct {
 	SkewMS      *float64 `json:"skew_ms"` // null: not known
 	Outbox      uint32   `json:"outbox"`
 	LastError   string   `json:"last_error,omitempty"`
+	Twin        string   `json:"twin,omitempty"` // it runs twice, or was restored from an older copy
 }
 
 type burnDocument struct {
@@ -300,13 +302,13 @@ func list[T any](s []T) []T {
 func statusOf(m *v1.StatusResponse) statusDocument {
 	d := statusDocument{
 		Operator: m.Operator, Identity: client.FormatIdentity(m.Identity), Version: m.Version, Started: m.Started, Link: m.Link, People: m.People,
-		Circle: m.Circle, Charter: fmt.Sprintf("%x", m.Charter), Invited: list(m.Invited), Peers: []peerDocument{}, LogSize: m.LogSize,
+		Circle: m.Circle, Charter: fmt.Sprintf("%x", m.Charter), Invited: list(m.Invited), Fenced: m.Fenced, Peers: []peerDocument{}, LogSize: m.LogSize,
 		LogRoot: fmt.Sprintf("%x", m.LogRoot), Burned: []burnDocument{}, Endpoints: list(m.Endpoints), Checks: checksOf(m.Checks),
 	}
 	for _, p := range m.Peers {
 		one := peerDocument{
 			Operator: p.Operator, Identity: client.FormatIdentity(p.Identity), Address: p.Address, Connected: p.Connected, Since: p.Since,
-			LastHeard: p.LastHeard, RoundTripMS: p.RoundTripMs, Outbox: p.Outbox, LastError: p.LastError,
+			LastHeard: p.LastHeard, RoundTripMS: p.RoundTripMs, Outbox: p.Outbox, LastError: p.LastError, Twin: p.Twin,
 		}
 		if p.SkewKnown {
 			one.SkewMS = &p.SkewMs
@@ -359,6 +361,9 @@ func (d statusDocument) print(w io.Writer) {
 	row("operator", "%s", d.Operator)
 	row("identity", "%s", d.Identity)
 	row("version", "%s, up since %s", d.Version, d.Started)
+	if d.Fenced != "" {
+		row("fenced", "%s", d.Fenced)
+	}
 	row("link", "%s", d.Link)
 	row("people", "%s", d.People)
 	if d.Circle != "" {
@@ -379,6 +384,9 @@ func (d statusDocument) print(w io.Writer) {
 			state = fmt.Sprintf("connected, %.1f ms", p.RoundTripMS)
 		}
 		row("peer "+p.Operator, "%s at %s", state, p.Address)
+		if p.Twin != "" {
+			row("", "%s", p.Twin)
+		}
 	}
 	for _, b := range d.Burned {
 		row("burned", "pair with %s for key %.8s", b.Peer, b.Key)

@@ -133,8 +133,13 @@ func reshareParams(s Seat, parent *epoch.Record, c *Change) (p reshare.Params, m
 		return p, nil, errors.New("we are not in the setup, or a new member stands twice or is not")
 	}
 	for _, q := range setup.Parties {
-		if !slices.Contains(c.Members, q.ID) && !slices.Contains(c.Dealers, q.ID) {
+		deals := slices.Contains(c.Dealers, q.ID)
+		if !deals && !slices.Contains(c.Members, q.ID) {
 			return p, nil, fmt.Errorf("party %v neither deals nor receives", q.ID)
+		}
+		// Under another's key, whoever holds that could deal wrongly in a dealer's name.
+		if m, ok := parent.Member(q.ID); deals && ok && !m.Identity.Equal(q.Identity) {
+			return p, nil, fmt.Errorf("dealer %v has another identity key than in record %v", q.ID, parent.Hash())
 		}
 	}
 	if err := session.CheckRoster(members, setup.Threshold); err != nil {

@@ -392,7 +392,7 @@ func TestReshareRefuses(t *testing.T) {
 		"keys of another parent": {"have no share of the parent", func(m *move) { m.keys[com.parties[0].ID] = other[0] }},
 		"no keys":                {"have no share of the parent", func(m *move) { m.keys[com.parties[0].ID] = nil }},
 		"an old member's index":  {"and now has 9", setup(func(s *session.Setup) { s.Parties[1].Index = 9 })},
-		"an old member's key":    {"old members take part", setup(func(s *session.Setup) { s.Parties[1].Identity = com.parties[4].Identity })},
+		"an old member's key":    {"another identity key than", setup(func(s *session.Setup) { s.Parties[1].Identity = com.parties[4].Identity })},
 		"an index of another":    {"which was party", setup(func(s *session.Setup) { s.Parties[2].Index = 3 })},
 		"we are not there":       {"we are not in the setup", setup(func(s *session.Setup) { s.Parties = s.Parties[1:] })},
 	} {

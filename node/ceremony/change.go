@@ -3,9 +3,11 @@ package ceremony
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
@@ -93,8 +95,9 @@ func (k *Keeper) AskRefresh(ctx context.Context, now time.Time, vault statement.
 	if _, seated := w.book.Seat(k.cfg.Self); !seated {
 		return fmt.Errorf("vault %s: this node holds no share of its key any more", w.title())
 	}
+	w.wanted, w.since = now, now // as if it were kept already: what was burned before is what the word is about
 	if err := k.checkBurns(ctx, w, w.parties()); err != nil {
-		return err
+		return errors.Join(err, k.reloadWanted(ctx, w))
 	}
 	pardon, err := k.cfg.Pardon(ctx, w.keyID)
 	if err != nil {
@@ -103,21 +106,30 @@ func (k *Keeper) AskRefresh(ctx context.Context, now time.Time, vault statement.
 	e := journal.Entry{Batch: pardon, Leaves: []tlog.Leaf{{Kind: tlog.KindWanted, Time: now, Vault: w.ID, ID: w.keyID}}}
 	e.Put = append(e.Put, store.Entry{Key: wantedKey(w.keyID), Value: binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))})
 	if err := k.cfg.Journal.Write(ctx, e); err != nil {
-		return err
+		return errors.Join(err, k.reloadWanted(ctx, w))
 	}
 	w.wanted, w.since, w.next, w.fails, w.lastErr = now, now, time.Time{}, 0, nil
 	return nil
 }
 
-// checkBurns refuses new shares together with a peer with whom a pair failed again and again (protocols.md 1.3).
+// reloadWanted takes our operator's word as it was kept.
+func (k *Keeper) reloadWanted(ctx context.Context, w *root) (err error) {
+	w.wanted, err = k.moment(ctx, wantedKey(w.keyID))
+	return err
+}
+
+// checkBurns refuses new shares together with a peer with whom a pair failed again and again (protocols.md 1.3), and after a
+// burn since the present epoch began it wants our operator's word, given after that.
 func (k *Keeper) checkBurns(ctx context.Context, w *root, with []mpc.Party) error {
 	for _, p := range with {
-		n, err := k.cfg.Burns(ctx, w.keyID, p.ID)
-		if err != nil {
+		n, last, err := k.cfg.Burns(ctx, w.keyID, p.ID)
+		switch {
+		case err != nil:
 			return err
-		}
-		if n >= maxBurns {
+		case n >= maxBurns:
 			return fmt.Errorf("vault %s: the pair with %s failed %d times: no new shares are made with it; reshare the vault without it", w.title(), w.names[p.ID], n)
+		case n > 0 && !last.Before(w.moved.Truncate(time.Second)) && !w.wanted.Truncate(time.Second).After(last):
+			return fmt.Errorf("vault %s: the pair with %s is burned: our operator must find out why, and then run `ostraka vault refresh`", w.title(), w.names[p.ID])
 		}
 	}
 	return nil
@@ -173,11 +185,15 @@ func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
 	if err := k.checkBurns(ctx, w, w.parties()); err != nil {
 		return err
 	}
-	asked := w.isWanted(now)
-	if burned := k.cfg.Burned(w.keyID); len(burned) > 0 && !asked {
-		return fmt.Errorf("vault %s: the pair with %s is burned: our operator must find out why, and then run `ostraka vault refresh`", w.title(), w.names[burned[0]])
+	if err := w.blamed(); err != nil {
+		return err
 	}
-	if !asked && !w.isDue(now) {
+	// The test of the new shares would be refused with whoever is quarantined, and they would wait for it for ever. Our operator's
+	// word lifts what was before it.
+	if err := k.cfg.Fit(ctx, now, &mpc.Setup{KeyID: w.keyID, Parties: w.parties()}, [32]byte{}); err != nil {
+		return fmt.Errorf("vault %s: no new shares are made now: %w; once our operator found out why, they run `ostraka vault refresh`", w.title(), err)
+	}
+	if !w.isWanted(now) && !w.isDue(now) {
 		return fmt.Errorf("vault %s: new shares are not due, and our operator did not ask for them: they run `ostraka vault refresh` too", w.title())
 	}
 	return nil
@@ -210,24 +226,31 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 	if err := k.mayRefresh(ctx, now, w); err != nil {
 		return nil, err
 	}
-	return k.changeTask(now, w, a, s, c, fmt.Sprintf("refresh of vault %s, epoch %d, attempt %d", w.title(), r.Epoch+1, c.Attempt), true, protocol.Refresh), nil
+	// Quarantines and failures without a culprit; no pair is used that exists yet.
+	if err := k.cfg.Fit(ctx, now, s, [32]byte{}); err != nil {
+		return nil, err
+	}
+	return k.changeTask(ctx, now, w, a, s, c, fmt.Sprintf("refresh of vault %s, epoch %d, attempt %d", w.title(), r.Epoch+1, c.Attempt), true, protocol.Refresh)
 }
 
 // changeTask is our part in making the next epoch's shares. first is given our present secrets if we deal, else nil.
-func (k *Keeper) changeTask(now time.Time, w *root, a *attempt, s *mpc.Setup, c *protocol.Change, title string, deals bool, first func(protocol.Seat, *protocol.Keys) (engine.Stage[protocol.Prepared], error)) *session.Task {
-	w.joining = true
+func (k *Keeper) changeTask(ctx context.Context, now time.Time, w *root, a *attempt, s *mpc.Setup, c *protocol.Change, title string, deals bool, first func(protocol.Seat, *protocol.Keys) (engine.Stage[protocol.Prepared], error)) (*session.Task, error) {
 	f := a.book.Current()
 	var keys *protocol.Keys
-	t := k.makingTask(now, w, s, title, func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
-		if deals {
-			var err error
-			if keys, err = k.loadKeys(context.Background(), f.Record); err != nil {
-				return nil, err
-			}
+	if deals {
+		var err error
+		if keys, err = k.loadKeys(ctx, f.Record); err != nil {
+			return nil, err
 		}
+	}
+	w.joining = true
+	t := k.makingTask(w, s, title, func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
 		return first(seat, keys)
 	})
 	t.Standing = Standing(f)
+	if keys != nil {
+		t.Hedge = secret.New(keys.Share.Bytes())
+	}
 	t.Admit = k.givenUp(now, w, a)
 	t.Admit.Leaves = append(t.Admit.Leaves, tlog.Leaf{Kind: tlog.KindSession, Time: now, Vault: w.ID, ID: s.Hash()})
 	t.Admitted = func() {
@@ -243,7 +266,8 @@ func (k *Keeper) changeTask(now time.Time, w *root, a *attempt, s *mpc.Setup, c 
 		}
 		ended(ctx, now, err, sentLast)
 	}
-	return t
+	k.joins(w, t)
+	return t, nil
 }
 
 // givenUp ends, durably, every pending record of a key that we did not say FINAL of: a new attempt takes its place.

@@ -16,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/store"
@@ -185,6 +186,10 @@ func (k *Keeper) takeFinalCert(ctx context.Context, now time.Time, raw []byte, w
 	if err := k.sanctioned(w, r); err != nil {
 		return err
 	}
+	if a.book.Current() == nil && r.Epoch > 0 && len(a.book.Pending()) == 0 {
+		// Nothing here knows this key: its members could be anybody's, and its X too.
+		return fmt.Errorf("%w: vault %s: a certificate of epoch %d, and no record of its key is here", outbox.ErrLater, w.title(), r.Epoch)
+	}
 	// Who carries a certificate could spoil the old committee's words in it, and no chain would hold with it.
 	if c := a.book.Current(); c != nil && c.Record.Hash() == r.Prev {
 		if err := f.CheckOlds(c.Record); err != nil {
@@ -226,6 +231,9 @@ func (k *Keeper) takeChoice(now time.Time, raw []byte, operator string, sig []by
 	}
 	if err := signet.VerifyNode(o.Identity, s, sig); err != nil {
 		return err
+	}
+	if operator == k.cfg.Operator {
+		return &fence.ClonedError{ID: s.ID(), What: "key choice"} // ours is durable before it leaves, and was compared above
 	}
 	switch {
 	case !w.choice.IsZero() && w.choice.ID() != s.ID():

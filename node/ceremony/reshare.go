@@ -248,7 +248,7 @@ func (k *Keeper) sanctioned(w *root, r *epoch.Record) error {
 }
 
 // mayReshare says whether we take part in carrying a plan out.
-func (k *Keeper) mayReshare(ctx context.Context, now time.Time, w *root, p charter.Plan) error {
+func (k *Keeper) mayReshare(ctx context.Context, w *root, p charter.Plan) error {
 	r := w.book.Current().Record
 	pinned, _ := p.Pinned(w.suite)
 	switch {
@@ -264,16 +264,12 @@ func (k *Keeper) mayReshare(ctx context.Context, now time.Time, w *root, p chart
 	if err := k.checkBurns(ctx, w, members); err != nil {
 		return err
 	}
-	// As with a refresh: new shares heal a pair at our operator's word about the burn, not at an older one.
-	burned := k.cfg.Burned(w.keyID)
 	bad, err := k.cfg.Quarantined(ctx, w.keyID)
 	for _, m := range members {
 		switch {
 		case err != nil:
 		case w.checks[m.ID] >= maxChecks:
 			err = fmt.Errorf("vault %s: pair set-up with %s failed %d times: reshare without it", w.title(), w.names[m.ID], w.checks[m.ID])
-		case slices.Contains(burned, m.ID) && !w.isWanted(now):
-			err = fmt.Errorf("vault %s: the pair with %s is burned: our operator must find out why, and then run `ostraka vault refresh`", w.title(), w.names[m.ID])
 		case slices.Contains(bad, m.ID):
 			err = fmt.Errorf("vault %s: %s broke the protocol of this key: reshare without it, or run `ostraka vault refresh` once its operator has found the cause", w.title(), w.names[m.ID])
 		}
@@ -351,7 +347,7 @@ func (k *Keeper) reshare(ctx context.Context, now time.Time, w *root) (s *mpc.Se
 	}
 	var dealers, members []mpc.Party
 	attempt := w.lastAttempt() + 1
-	if err = k.mayReshare(ctx, now, w, p); err == nil {
+	if err = k.mayReshare(ctx, w, p); err == nil {
 		dealers, err = k.dealers(ctx, now, w, p, attempt)
 	}
 	if err == nil {
@@ -428,17 +424,20 @@ func (k *Keeper) admitReshare(ctx context.Context, now time.Time, s *mpc.Setup) 
 	case w.joining:
 		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.title())
 	}
-	if err := k.mayReshare(ctx, now, w, p); err != nil {
+	if err := k.mayReshare(ctx, w, p); err != nil {
 		return nil, err
 	}
 	if err := k.checkRoles(ctx, w, p, s, c); err != nil {
 		return nil, err
 	}
+	if err := k.cfg.Fit(ctx, now, s, [32]byte{}); err != nil {
+		return nil, err
+	}
 	deals, lower := slices.Contains(c.Dealers, k.cfg.Self), p.Threshold < r.Threshold
 	title := fmt.Sprintf("reshare %d of vault %s, epoch %d, attempt %d", p.Number, w.title(), r.Epoch+1, c.Attempt)
-	return k.changeTask(now, w, a, s, c, title, deals, func(seat protocol.Seat, keys *protocol.Keys) (engine.Stage[protocol.Prepared], error) {
+	return k.changeTask(ctx, now, w, a, s, c, title, deals, func(seat protocol.Seat, keys *protocol.Keys) (engine.Stage[protocol.Prepared], error) {
 		return protocol.Reshare(seat, r, keys, lower)
-	}), nil
+	})
 }
 
 // checkRoles holds who deals and who receives to the plan and to our own record.

@@ -36,7 +36,6 @@ const (
 
 	rowCert   = "cert"
 	rowTested = "tested"
-	rowBegun  = "begun" // when we joined the ceremony that made it, Unix time, 8 bytes
 )
 
 func epochKey(key [32]byte, eh epoch.Hash, row string) string {
@@ -64,11 +63,17 @@ func (k *Keeper) keep(key [32]byte, rows []engine.Record) (epoch.Hash, journal.E
 			eh = rec.Hash()
 		}
 	}
+	defer func() {
+		for _, r := range rows { // whatever becomes of them
+			if r.Name != protocol.RowRecord {
+				secret.Wipe(r.Value)
+			}
+		}
+	}()
 	for _, r := range rows {
 		value := r.Value
 		if r.Name != protocol.RowRecord {
 			sealed, err := k.cfg.Sealer.Seal(k.label(key, eh, r.Name), r.Value)
-			secret.Wipe(r.Value)
 			if err != nil {
 				return eh, e, fmt.Errorf("seal row %s: %w", r.Name, err)
 			}
@@ -92,7 +97,7 @@ func (k *Keeper) loadKeys(ctx context.Context, r *epoch.Record) (*protocol.Keys,
 }
 
 // load reads back a vault's attempts, and which of them is in force.
-func (k *Keeper) load(ctx context.Context, w *root) error {
+func (k *Keeper) load(ctx context.Context, now time.Time, w *root) error {
 	clear(w.attempts)
 	k.begin(w, newAttempt(w, 0))
 	it, err := k.cfg.Journal.Store().Get(ctx, attemptKey(w))
@@ -105,7 +110,7 @@ func (k *Keeper) load(ctx context.Context, w *root) error {
 	last := binary.BigEndian.Uint64(it.Value)
 	for n := uint64(1); n <= last; n++ {
 		a := newAttempt(w, n)
-		if err := k.loadAttempt(ctx, w, a); err != nil {
+		if err := k.loadAttempt(ctx, now, w, a); err != nil {
 			return fmt.Errorf("attempt %d: %w", n, err)
 		}
 		if w.book.Current() == nil {
@@ -123,7 +128,7 @@ func (k *Keeper) load(ctx context.Context, w *root) error {
 	return k.loadProofs(ctx, w)
 }
 
-func (k *Keeper) loadAttempt(ctx context.Context, w *root, a *attempt) error {
+func (k *Keeper) loadAttempt(ctx context.Context, now time.Time, w *root, a *attempt) error {
 	var kept epoch.Kept
 	var err error
 	if kept.Current, err = k.loadCurrent(ctx, a); err != nil {
@@ -146,14 +151,7 @@ func (k *Keeper) loadAttempt(ctx context.Context, w *root, a *attempt) error {
 		return err
 	}
 	a.book = book
-	if len(erase) == 0 {
-		return nil
-	}
-	var e journal.Entry
-	for _, eh := range erase {
-		e.Add(k.goneEntry(time.Now(), w, a, eh, epoch.Erased))
-	}
-	return k.cfg.Journal.Write(ctx, e)
+	return k.eraseAll(ctx, time.Now(), w, a, erase)
 }
 
 func (k *Keeper) loadCurrent(ctx context.Context, a *attempt) (*epoch.FinalCert, error) {
@@ -270,11 +268,6 @@ func (k *Keeper) moment(ctx context.Context, key string) (time.Time, error) {
 }
 
 func wantedKey(key [32]byte) string { return store.Key(kindWanted, store.ID(key[:])) }
-
-// begun is when we joined the ceremony that made a record; zero if another party's certificate alone brought us here.
-func (k *Keeper) begun(ctx context.Context, key [32]byte, eh epoch.Hash) (time.Time, error) {
-	return k.moment(ctx, epochKey(key, eh, rowBegun))
-}
 
 func (k *Keeper) loadChoice(ctx context.Context, w *root) error {
 	prefix := store.Prefix(kindChoice, store.ID(w.ID[:]), store.Name(w.suite))

@@ -77,6 +77,10 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 		return nil, nil
 	case !p.Tested && k.mayOpen(now, w, p.Record.Parties()):
 		return w.setup(now, protocol.ProtocolTest, w.keyID, eh, p.Record.Threshold, p.Record.Parties()), nil
+	case !p.Tested && now.Sub(w.since) > finalPatience:
+		// Everybody is there, and the test does not come about: somebody refuses it.
+		w.since = now
+		return nil, k.drop(ctx, now, w, w.attempt, eh)
 	case !p.Tested:
 		return nil, nil
 	case p.Final == nil:
@@ -171,6 +175,10 @@ func (k *Keeper) final(ctx context.Context, now time.Time, w *root, a *attempt, 
 	if _, err := a.book.MayFinal(p.Record.Hash()); err != nil {
 		return err
 	}
+	if burned := k.cfg.Burned(protocol.PairKey(p.Record)); len(burned) > 0 {
+		// A test of it failed: others may hold one that succeeded, but its pairs are of no use to us.
+		return k.drop(ctx, now, w, a, p.Record.Hash())
+	}
 	keys, err := k.loadKeys(ctx, p.Record)
 	if err != nil {
 		return err
@@ -180,7 +188,9 @@ func (k *Keeper) final(ctx context.Context, now time.Time, w *root, a *attempt, 
 	if err != nil {
 		return err
 	}
-	if err := k.cfg.Post(ctx, now, k.finalEntry(now, w, a, f), outbox.Note{Kind: NoteFinal, Fields: [][]byte{f.Encode()}}); err != nil {
+	e := k.finalEntry(now, w, a, f)
+	e.If = append(e.If, store.Absent(store.Key(kindGone, store.ID(a.keyID[:]), store.ID(f.Record[:]))))
+	if err := k.cfg.Post(ctx, now, e, outbox.Note{Kind: NoteFinal, Fields: [][]byte{f.Encode()}}); err != nil {
 		return err
 	}
 	a.keepFinal(f)
@@ -227,16 +237,22 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 	if !moved {
 		return outbox.ErrOld
 	}
-	e, healed, err := k.currentEntry(ctx, now, w, a, f, erase)
+	// A crash between finds the rest again: Restore names what is lower.
+	first := erase[:min(len(erase), eraseAtOnce)]
+	e, forgotten := k.currentEntry(now, w, a, f, first)
+	err := write(e)
 	if err == nil {
-		err = write(e)
+		err = k.eraseAll(ctx, now, w, a, erase[len(first):])
 	}
 	if err != nil {
 		// The book is ahead of the store: read it back.
-		return errors.Join(err, k.load(ctx, w))
+		return errors.Join(err, k.load(ctx, now, w))
 	}
-	healed()
+	forgotten()
 	w.past[f.Record.Hash()] = f.Record
+	if a != w.attempt && w.published() {
+		return nil // an old attempt's key came into force after all: it is not the one that the vault publishes
+	}
 	w.moved, w.since, w.fails, w.lastErr, w.overdue, w.tried = now, now, 0, nil, false, 0
 	if f.Record.Epoch > 0 {
 		w.wanted = time.Time{}
@@ -245,7 +261,24 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 	return k.choose(ctx, now, w, a)
 }
 
-func (k *Keeper) currentEntry(ctx context.Context, now time.Time, w *root, a *attempt, f *epoch.FinalCert, erase []epoch.Hash) (journal.Entry, func(), error) {
+// eraseAtOnce records are erased in one batch: an entry has its bounds.
+const eraseAtOnce = 2
+
+// eraseAll erases records, however many they are.
+func (k *Keeper) eraseAll(ctx context.Context, now time.Time, w *root, a *attempt, erase []epoch.Hash) error {
+	for some := range slices.Chunk(erase, eraseAtOnce) {
+		var e journal.Entry
+		for _, eh := range some {
+			e.Add(k.goneEntry(now, w, a, eh, epoch.Erased))
+		}
+		if err := k.cfg.Journal.Write(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *Keeper) currentEntry(now time.Time, w *root, a *attempt, f *epoch.FinalCert, erase []epoch.Hash) (journal.Entry, func()) {
 	eh := f.Record.Hash()
 	e := journal.Entry{
 		Batch: store.Batch{Put: []store.Entry{
@@ -255,20 +288,17 @@ func (k *Keeper) currentEntry(ctx context.Context, now time.Time, w *root, a *at
 		}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindFinalCert, Time: now, Vault: w.ID, ID: f.Sum()}},
 	}
+	var gone [][32]byte
 	for _, lower := range erase {
 		e.Add(k.goneEntry(now, w, a, lower, epoch.Erased))
+		gone = append(gone, lower)
 	}
-	if f.Record.Epoch == 0 {
-		return e, func() {}, nil
+	if f.Record.Epoch > 0 && a == w.attempt {
+		e.Delete = append(e.Delete, wantedKey(a.keyID))
 	}
-	e.Delete = append(e.Delete, wantedKey(a.keyID))
-	begun, err := k.begun(ctx, a.keyID, eh)
-	if err != nil {
-		return e, nil, err
-	}
-	healing, healed := k.cfg.Heal(a.keyID, begun)
-	e.Add(journal.Entry{Batch: healing})
-	return e, healed, nil
+	burns, forgotten := k.cfg.Forget(gone)
+	e.Add(journal.Entry{Batch: burns})
+	return e, forgotten
 }
 
 // choose signs, once per suite of a vault, that this key is the one that the vault publishes. Our share

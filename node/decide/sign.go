@@ -144,7 +144,7 @@ func (d *Desk) signers(ctx context.Context, now time.Time, v ceremony.View, f *f
 
 // willing lists who could sign, and those of them whom we have no reason to leave out.
 func (d *Desk) willing(ctx context.Context, now time.Time, v ceremony.View, f *file) (all, good []mpc.Party, err error) {
-	unfit, err := d.cfg.Unfit(ctx, v.Current.Record.KeyID)
+	unfit, err := d.cfg.Unfit(ctx, v.Current.Record.KeyID, protocol.PairKey(v.Current.Record))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -223,7 +223,7 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	if err := protocol.CheckSigners(protocol.Seat{Setup: s, Self: d.cfg.Self}, r); err != nil {
 		return nil, err
 	}
-	if err := d.cfg.Fit(ctx, now, s, protocol.PairKey(r, s.Protocol)); err != nil {
+	if err := d.cfg.Fit(ctx, now, s, protocol.PairKey(r)); err != nil {
 		return nil, err
 	}
 	var names []string
@@ -251,7 +251,7 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, keys *protocol.Keys,
 			defer f.mu.Unlock()
 			f.admitting = false
 		},
-		Standing: ceremony.Standing(v.Current), Pairs: protocol.PairKey(v.Current.Record, s.Protocol), Hedge: secret.New(keys.Share.Bytes()), Timeout: signTimeout,
+		Standing: ceremony.Standing(v.Current), Pairs: protocol.PairKey(v.Current.Record), Hedge: secret.New(keys.Share.Bytes()), Timeout: signTimeout,
 		Title: fmt.Sprintf("sign intent %s of vault %s", f.stmt.ID().Short(), v.Vault.Name), Admit: admit,
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
 			stage, err := protocol.Sign(seat, keys, f.payload.message())
@@ -344,7 +344,7 @@ func (d *Desk) spare(ctx context.Context, f *file) bool {
 	if err != nil {
 		return false
 	}
-	unfit, err := d.cfg.Unfit(ctx, v.Current.Record.KeyID)
+	unfit, err := d.cfg.Unfit(ctx, v.Current.Record.KeyID, protocol.PairKey(v.Current.Record))
 	n := 0
 	for _, p := range v.Parties {
 		if !unfit[p.ID] && f.life.Verdict(v.Names[p.ID]) == intent.Allow {

@@ -10,6 +10,7 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 )
 
 // View is what people see of an intent at this node.
@@ -98,7 +99,7 @@ func (d *Desk) awaited(f *file) (names []string) {
 	if err != nil {
 		return nil
 	}
-	unfit, err := d.cfg.Unfit(context.Background(), v.Current.Record.KeyID)
+	unfit, err := d.cfg.Unfit(context.Background(), v.Current.Record.KeyID, protocol.PairKey(v.Current.Record))
 	if signers, serr := d.signers(context.Background(), time.Time{}, v, f); err != nil || serr != nil || len(signers) >= v.Vault.Threshold {
 		return nil
 	}

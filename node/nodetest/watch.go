@@ -32,6 +32,8 @@ const (
 	FrameVerdict   = 17
 	FrameDecline   = 18
 	FrameChallenge = 19
+	FrameLife      = 20
+	FrameOther     = 21
 )
 
 // A Watch fails the test when
@@ -368,6 +370,9 @@ func (x *Watch) alive(r *epoch.Record) {
 	for _, m := range r.Members {
 		h := x.w.Find(m.Identity)
 		keys, err := x.w.Keys(h, r)
+		if err != nil && h.Restored {
+			continue
+		}
 		if err != nil {
 			x.wrong("record %v is in force, and %s cannot load its share: %v", r.Hash(), h.Own.Name, err)
 			continue

@@ -3,6 +3,8 @@ package session
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/internal/failpoint"
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
@@ -21,12 +25,12 @@ import (
 type pairs struct {
 	mu    sync.Mutex
 	locks map[engine.Token]*sync.Mutex
-	flags map[engine.Token]time.Time // when it was burned
+	flags map[engine.Token]bool
 }
 
 // load reads the flags: a burn survives restarts.
 func (p *pairs) load(ctx context.Context, s store.Store) error {
-	p.locks, p.flags = map[engine.Token]*sync.Mutex{}, map[engine.Token]time.Time{}
+	p.locks, p.flags = map[engine.Token]*sync.Mutex{}, map[engine.Token]bool{}
 	prefix := store.Prefix(store.KindBurn)
 	for after := ""; ; {
 		items, err := s.Range(ctx, prefix, after, store.MaxLimit)
@@ -38,12 +42,7 @@ func (p *pairs) load(ctx context.Context, s store.Store) error {
 			if err != nil {
 				return fmt.Errorf("read burned pairs: row %q: %w", it.Key, err)
 			}
-			when, _, _ := strings.Cut(string(it.Value), " ")
-			at, err := time.Parse(time.RFC3339, when)
-			if err != nil {
-				return fmt.Errorf("read burned pairs: row %q: %w", it.Key, err)
-			}
-			p.flags[t], after = at, it.Key
+			p.flags[t], after = true, it.Key
 		}
 		if len(items) < store.MaxLimit {
 			return nil
@@ -97,55 +96,56 @@ func (p *pairs) burned(tokens []engine.Token) (engine.Token, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range tokens {
-		if _, burned := p.flags[t]; burned {
+		if p.flags[t] {
 			return t, true
 		}
 	}
 	return engine.Token{}, false
 }
 
-func (p *pairs) set(tokens []engine.Token, now time.Time) {
+func (p *pairs) set(tokens []engine.Token) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range tokens {
-		p.flags[t] = now
+		p.flags[t] = true
 	}
 }
 
-// kindBurns counts the burns of a pair over all epochs: burns/<keyID>/<peer>, 1 byte. A second one with the
-// same peer is no accident (protocols.md 1.3).
+// kindBurns counts the burns of a pair over all epochs: burns/<keyID>/<peer>, 1 byte and the time of the last, Unix seconds,
+// 8 bytes. A second one with the same peer is no accident (protocols.md 1.3).
 const kindBurns = "burns"
 
 func burnsKey(key [32]byte, peer engine.PartyID) string {
 	return store.Key(kindBurns, store.ID(key[:]), store.ID(peer[:]))
 }
 
-// Burns is how often the pair with a peer was burned, over all epochs of a key.
-func (h *Host) Burns(ctx context.Context, key [32]byte, peer engine.PartyID) (int, error) {
+// Burns is how often the pair with a peer was burned, over all epochs of a key, and when last.
+func (h *Host) Burns(ctx context.Context, key [32]byte, peer engine.PartyID) (n int, last time.Time, err error) {
 	it, err := h.cfg.Journal.Store().Get(ctx, burnsKey(key, peer))
 	if errors.Is(err, store.ErrNotFound) {
-		return 0, nil
+		return 0, last, nil
 	}
-	if err != nil || len(it.Value) != 1 {
-		return 0, fmt.Errorf("read how often the pair with %v was burned: %w", peer, errors.Join(err))
+	if err != nil || len(it.Value) != 9 {
+		return 0, last, fmt.Errorf("read how often the pair with %v was burned: %w", peer, errors.Join(err))
 	}
-	return int(it.Value[0]), nil
+	return int(it.Value[0]), time.Unix(int64(binary.BigEndian.Uint64(it.Value[1:])), 0).UTC(), nil
 }
 
-func (h *Host) countBurn(ctx context.Context, key [32]byte, peer engine.PartyID) (store.Entry, error) {
-	n, err := h.Burns(ctx, key, peer)
-	return store.Entry{Key: burnsKey(key, peer), Value: []byte{byte(min(n+1, 255))}}, err
+func (h *Host) countBurn(ctx context.Context, now time.Time, key [32]byte, peer engine.PartyID) (store.Entry, error) {
+	n, _, err := h.Burns(ctx, key, peer)
+	value := binary.BigEndian.AppendUint64([]byte{byte(min(n+1, 255))}, uint64(now.Unix()))
+	return store.Entry{Key: burnsKey(key, peer), Value: value}, err
 }
 
-// Heal lifts the flags of a key that are older than its refresh, by the second, as part of the transaction that moves to the
-// new epoch; done is called once that is durable (protocols.md 1.5 step 9).
-func (h *Host) Heal(key [32]byte, refreshed time.Time) (b store.Batch, done func()) {
+// Forget lifts the flags of records that are erased, as part of that transaction; done is called once it is durable. Their
+// pairs are gone, so nothing can use them again.
+func (h *Host) Forget(records [][32]byte) (b store.Batch, done func()) {
 	h.pairs.mu.Lock()
 	defer h.pairs.mu.Unlock()
-	var healed []engine.Token
-	for t, at := range h.pairs.flags {
-		if t.Key == key && at.Truncate(time.Second).Before(refreshed) {
-			healed = append(healed, t)
+	var gone []engine.Token
+	for t := range h.pairs.flags {
+		if slices.Contains(records, t.Key) {
+			gone = append(gone, t)
 			b.Delete = append(b.Delete, store.BurnKey(t.Key[:], t.Peer[:]))
 		}
 	}
@@ -153,23 +153,52 @@ func (h *Host) Heal(key [32]byte, refreshed time.Time) (b store.Batch, done func
 	return b, func() {
 		h.pairs.mu.Lock()
 		defer h.pairs.mu.Unlock()
-		for _, t := range healed {
+		for _, t := range gone {
 			delete(h.pairs.flags, t)
 		}
 	}
 }
 
-// Burned lists the burned peers of a key.
-func (h *Host) Burned(key [32]byte) (peers []engine.PartyID) {
+// Burned lists the peers whose pair with us is burned: the pairs of a record, as ceremony.PairKey names them.
+func (h *Host) Burned(pairs [32]byte) (peers []engine.PartyID) {
 	h.pairs.mu.Lock()
 	defer h.pairs.mu.Unlock()
 	for t := range h.pairs.flags {
-		if t.Key == key {
+		if t.Key == pairs {
 			peers = append(peers, t.Peer)
 		}
 	}
 	slices.SortFunc(peers, func(a, b engine.PartyID) int { return bytes.Compare(a[:], b[:]) })
 	return peers
+}
+
+// burnChunk is how many pairs are burned in one transaction.
+const burnChunk = 32
+
+// BurnAll burns pairs for no fault of anybody's: a restored store has forgotten burn flags and seen setups (protocols.md
+// 1.5 step 8). It is not counted against the peers. What is burned already stays as it is; the others are counted.
+func (h *Host) BurnAll(ctx context.Context, now time.Time, tokens []engine.Token) (n int, err error) {
+	tokens = slices.DeleteFunc(slices.Clone(tokens), func(t engine.Token) bool {
+		_, burned := h.pairs.burned([]engine.Token{t})
+		return burned
+	})
+	slices.SortFunc(tokens, compare)
+	tokens = slices.Compact(tokens)
+	for chunk := range slices.Chunk(tokens, burnChunk) {
+		e := journal.Entry{Batch: store.Batch{Reserve: true}}
+		for _, t := range chunk {
+			e.Put = append(e.Put, store.Entry{Key: store.BurnKey(t.Key[:], t.Peer[:]), Value: []byte(now.UTC().Format(time.RFC3339) + " restored")})
+			e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindBurn, Time: now, ID: sha256.Sum256(append(t.Key[:], t.Peer[:]...))})
+		}
+		failpoint.Hit("session-before-burn-all")
+		if err := h.cfg.Journal.Write(ctx, e); err != nil {
+			return n, fmt.Errorf("keep the burn of %d pairs: %w", len(chunk), err)
+		}
+		failpoint.Hit("session-after-burn-all")
+		h.pairs.set(chunk)
+		n += len(chunk)
+	}
+	return n, nil
 }
 
 // burnRow is the durable flag: which session burned the pair, and when.

@@ -128,10 +128,10 @@ func (h *Host) Pardon(ctx context.Context, key [32]byte) (b store.Batch, err err
 	return b, nil
 }
 
-// Unfit lists the parties with whom a key cannot be used: burned pairs, quarantine.
-func (h *Host) Unfit(ctx context.Context, key [32]byte) (map[engine.PartyID]bool, error) {
+// Unfit lists the parties with whom a key cannot be used: burned pairs of its record in force, quarantine.
+func (h *Host) Unfit(ctx context.Context, key, pairs [32]byte) (map[engine.PartyID]bool, error) {
 	out := map[engine.PartyID]bool{}
-	for _, id := range h.Burned(key) {
+	for _, id := range h.Burned(pairs) {
 		out[id] = true
 	}
 	ids, err := h.Quarantined(ctx, key)

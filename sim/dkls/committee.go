@@ -198,7 +198,7 @@ func (c *Committee) Task(j *journal.Journal, member int, now time.Time, s *mpc.S
 	}
 	hash := s.Hash()
 	t := &session.Task{
-		Standing: mpc.Standing{Record: c.Record.Hash()}, Pairs: c.Record.KeyID, Hedge: secret.New(keys.Share.Bytes()), Title: "sign", Timeout: 20 * time.Second,
+		Standing: mpc.Standing{Record: c.Record.Hash()}, Pairs: c.Record.Hash(), Hedge: secret.New(keys.Share.Bytes()), Title: "sign", Timeout: 20 * time.Second,
 		Admit: journal.Entry{
 			Batch:  store.Batch{Put: []store.Entry{{Key: AllowKey(hash), Value: s.Payload}}},
 			Leaves: []tlog.Leaf{{Kind: tlog.KindSession, Time: now, ID: hash}},

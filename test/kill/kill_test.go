@@ -1,5 +1,5 @@
 // Package kill ends real node processes with SIGKILL at the points that internal/failpoint
-// names, before and after each durable step from a vault's creation to a signature, and wants
+// names, before and after each durable step from a vault's creation over new shares to a signature, and wants
 // that the circle goes on as if the node had merely been away.
 package kill
 
