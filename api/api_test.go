@@ -187,7 +187,7 @@ type row struct {
 
 func vaultOf(f *fixture) any { return map[string]string{"vault": b64(f.vault[:])} }
 func accountOf(f *fixture) any {
-	return map[string]string{"vault": b64(f.vault[:]), "department": "ops", "account": "main"}
+	return map[string]string{"vault": b64(f.vault[:]), "department": "ops", "account": "main", "suite": charter.SuiteECDSA}
 }
 func nothing(*fixture) any { return "{}" }
 
@@ -377,7 +377,7 @@ func TestRequestBounds(t *testing.T) {
 		"short intent id":  {"Intent", map[string]string{"id": b64([]byte{1})}, "invalid_argument", "intent id is not 32 bytes"},
 		"unknown intent":   {"Intent", map[string]string{"id": b64(make([]byte, 32))}, "not_found", "no such intent"},
 		"unknown vault":    {"Accounts", map[string]string{"vault": b64(make([]byte, 32))}, "not_found", "not yours to see"},
-		"unknown account":  {"Addresses", map[string]string{"vault": b64(f.vault[:]), "department": "ops", "account": "none"}, "not_found", "no such account"},
+		"unknown account":  {"Addresses", map[string]string{"vault": b64(f.vault[:]), "department": "ops", "account": "none", "suite": charter.SuiteECDSA}, "not_found", "no such account"},
 		"vote in disguise": {"Submit", map[string]any{"vote": map[string]string{"intent": b64(f.intent[:]), "verb": "sign", "signature": ""}}, "invalid_argument", "neither approve nor reject"},
 		"unknown service":  {"Sweep", "{}", "404", ""},
 	} {

@@ -14,6 +14,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/ceremony"
+	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/fence"
 )
 
@@ -26,7 +27,7 @@ type operator struct {
 func everyVault(charter.Vault) bool { return true }
 
 func (o *operator) Vaults(context.Context, *connect.Request[pb.VaultsRequest]) (*connect.Response[pb.VaultsResponse], error) {
-	out, err := o.vaults(everyVault)
+	out, err := o.vaults(everyVault, true)
 	if err != nil {
 		return nil, internal("list vaults", err)
 	}
@@ -85,6 +86,20 @@ func (o *operator) PrepareRoster(_ context.Context, r *connect.Request[pb.Prepar
 
 func (o *operator) PrepareVault(_ context.Context, r *connect.Request[pb.PrepareVaultRequest]) (*connect.Response[pb.PrepareResponse], error) {
 	a, fresh, err := o.d.Circle.PrepareVault(time.Now(), r.Msg.File, r.Msg.Suites)
+	if err != nil {
+		return nil, fail(err)
+	}
+	return prepared(a, fresh), nil
+}
+
+func (o *operator) PrepareReshare(_ context.Context, r *connect.Request[pb.PrepareReshareRequest]) (*connect.Response[pb.PrepareResponse], error) {
+	id, err := idOf(r.Msg.Vault, "vault id")
+	if err != nil {
+		return nil, err
+	}
+	a, fresh, err := o.d.Circle.PrepareReshare(time.Now(), circle.Wish{
+		Vault: id, Committee: r.Msg.Committee, Threshold: int(r.Msg.Threshold), Reason: r.Msg.Reason, Instead: r.Msg.Instead,
+	})
 	if err != nil {
 		return nil, fail(err)
 	}
@@ -246,6 +261,17 @@ func (o *operator) checkVaults(add func(name, state, what, next string)) {
 	for _, v := range o.d.Keeper.Roots() {
 		name := "vault " + v.Title()
 		switch stale := v.Stale(time.Now()); {
+		case v.Outside:
+			add(name, "ok", "held by others", "")
+		case v.Plan != nil:
+			what := fmt.Sprintf("reshare %d to %d of %v is on its way: %s", v.Plan.Number, v.Plan.Threshold, v.Plan.Committee, v.Change.Step)
+			if len(v.Change.Waiting) > 0 {
+				what += fmt.Sprintf(" waits for %v", v.Change.Waiting)
+			}
+			if v.LastErr != "" {
+				what += "; last attempt: " + o.d.Readable(v.LastErr)
+			}
+			add(name, "warn", what, "all nodes of the new committee must be up, and enough of the old one; the nodes try again by themselves")
 		case v.Current == nil:
 			what := "its key waits for: " + v.Step
 			if v.LastErr != "" {

@@ -190,7 +190,7 @@ func (p *people) Vaults(_ context.Context, r *connect.Request[pb.VaultsRequest])
 	if err != nil {
 		return nil, err
 	}
-	out, err := p.vaults(may)
+	out, err := p.vaults(may, false)
 	if err != nil {
 		return nil, internal("list vaults", err)
 	}

@@ -47,7 +47,14 @@ func (v *views) vault(a charter.Accepted) (*pb.Vault, error) {
 		Id: idBytes(spec.ID), Name: spec.Name, Tier: spec.Tier,
 		Threshold: uint32(spec.Threshold), Parties: uint32(len(spec.Committee)), State: "accepting", Statement: a.Statement.Bytes(),
 	}
+	for _, x := range v.d.Circle.Reshares(spec.ID) {
+		out.Reshares = append(out.Reshares, x.Bytes())
+	}
 	roots := v.d.Keeper.Vault(spec.ID)
+	if len(roots) > 0 {
+		spec = roots[0].Vault
+		out.Threshold, out.Parties = uint32(spec.Threshold), uint32(len(spec.Committee))
+	}
 	for _, name := range spec.Committee {
 		_, accepted := a.Signatures[name]
 		out.Members = append(out.Members, &pb.Member{Operator: name, Accepted: accepted || len(roots) > 0})
@@ -83,7 +90,7 @@ func (v *views) root(x ceremony.View) (*pb.Root, error) {
 	r := x.Current.Record
 	eh := r.Hash()
 	out.PublicKey, out.Key, out.Epoch, out.EpochNumber = r.Public.Bytes(), r.KeyID[:], eh[:], r.Epoch
-	out.FinalCertificate = x.Current.Encode()
+	out.FinalCertificate, out.Threshold = x.Current.Encode(), uint32(r.Threshold)
 	if p, ok := r.Public.(*secp256k1.Point); ok {
 		root, err := hd.Root(p, r.ChainCode)
 		if err != nil {
@@ -94,14 +101,19 @@ func (v *views) root(x ceremony.View) (*pb.Root, error) {
 	return out, nil
 }
 
-func (v *views) vaults(may func(charter.Vault) bool) (*pb.VaultsResponse, error) {
+// vaults shows what somebody may see; all of them also those that this node knows no key of.
+func (v *views) vaults(may func(charter.Vault) bool, all bool) (*pb.VaultsResponse, error) {
 	out := &pb.VaultsResponse{}
 	for _, a := range v.d.Circle.Vaults() {
 		spec, err := charter.VaultOf(a.Statement)
 		if err != nil {
 			return nil, err
 		}
-		if !may(spec) {
+		roots := v.d.Keeper.Vault(spec.ID)
+		if len(roots) > 0 {
+			spec = roots[0].Vault // whoever holds it now
+		}
+		if !may(spec) || !all && len(roots) > 0 && roots[0].Outside {
 			continue
 		}
 		one, err := v.vault(a)

@@ -18,6 +18,7 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/hd"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -160,6 +161,7 @@ func (c *Case) decodePayload() error {
 		return fmt.Errorf("it names key %x, which is none that vault %s has published", it.Key[:6], c.Vault.Name)
 	}
 	c.Root = c.Vault.Roots[i]
+	c.Vault.Vault = c.Vault.held(c.Root)
 	address, key, err := c.Vault.Address(c.Root, it.Chain, hd.Path(it.Path[:]))
 	if err != nil {
 		return fmt.Errorf("the sender's address: %w", err)
@@ -217,13 +219,23 @@ func (c *Case) readVotes(node string, votes []*v1.Ballot) error {
 	return nil
 }
 
+// deciders is the vault with the committee that decides on the intent: that of its epoch, if the key still is in it.
+func (c *Case) deciders() charter.Vault {
+	for _, r := range c.Vault.Roots {
+		if r.Record != nil && r.Record.KeyID == c.Intent.Key && [32]byte(r.Record.Hash()) == c.Intent.Epoch {
+			return c.Vault.held(r)
+		}
+	}
+	return c.Vault.anybody()
+}
+
 func (c *Case) readDecisions(decisions []*v1.Decision) error {
 	for _, m := range decisions {
 		s, err := statement.ParseKind(m.Statement, statement.Decision)
 		if err != nil {
 			return err
 		}
-		d, err := intent.VerifyDecision(s, m.Signature, c.Vault.Vault, c.Vault.Roster)
+		d, err := intent.VerifyDecision(s, m.Signature, c.deciders(), c.Vault.Roster)
 		if err == nil && d.Intent != c.ID() {
 			err = errors.New("it is about another intent")
 		}

@@ -27,17 +27,20 @@ import (
 const Ready = "ready"
 
 // A Vault is a vault as all answering nodes show it, checked here: its statement by its id, its
-// keys by their final certificates, whose members must be the committee's nodes.
+// keys by their final certificates, whose members must be the nodes of a committee that officers signed.
 type Vault struct {
-	charter.Vault
-	Roster    charter.Roster
-	Statement statement.Statement
-	State     string          // Ready, or what the least advanced root of the least advanced node waits for
-	Waiting   []string        // operators
-	LastError string          // why the last attempt at a key failed
-	Accepted  map[string]bool // operators whose officer signed; all once the keys are being made
-	Roots     []Root          // by suite; none while officers have to sign
-	Nodes     []string        // that know the vault
+	charter.Vault                    // committee and threshold are those of its first key's epoch in force
+	Founded       charter.Vault      // as its statement says
+	Reshares      []charter.Accepted // complete or not, by number
+	plans         *charter.Succession
+	Roster        charter.Roster
+	Statement     statement.Statement
+	State         string          // Ready, or what the least advanced root of the least advanced node waits for
+	Waiting       []string        // operators
+	LastError     string          // why the last attempt at a key failed
+	Accepted      map[string]bool // operators whose officer signed; all once the keys are being made
+	Roots         []Root          // by suite; none while officers have to sign
+	Nodes         []string        // that know the vault
 }
 
 // A Root is a vault's key of one suite.
@@ -47,6 +50,8 @@ type Root struct {
 	Waiting   []string
 	LastError string
 	Record    *epoch.Record // nil until the key is published
+	Held      charter.Vault // committee and threshold of that record
+	Moving    string        // what new shares on their way wait for; empty: none are on their way
 	Proved    map[string]time.Time
 }
 
@@ -132,8 +137,11 @@ func readVault(r charter.Roster, m *v1.Vault) (Vault, error) {
 		return Vault{}, err
 	}
 	v := Vault{
-		Vault: spec, Roster: r, Statement: s, State: m.State, Waiting: m.Waiting, LastError: m.LastError,
+		Vault: spec, Founded: spec, plans: charter.NewSuccession(spec, r), Roster: r, Statement: s, State: m.State, Waiting: m.Waiting, LastError: m.LastError,
 		Accepted: map[string]bool{},
+	}
+	if err := v.readReshares(m.Reshares); err != nil {
+		return Vault{}, err
 	}
 	for _, x := range m.Members {
 		v.Accepted[x.Operator] = x.Accepted
@@ -144,6 +152,9 @@ func readVault(r charter.Roster, m *v1.Vault) (Vault, error) {
 			return Vault{}, fmt.Errorf("suite %.32q: %w", x.Suite, err)
 		}
 		v.Roots = append(v.Roots, root)
+	}
+	if len(v.Roots) > 0 && v.Roots[0].Record != nil {
+		v.Vault = v.Roots[0].Held
 	}
 	var suites []string
 	for _, root := range v.Roots {
@@ -158,8 +169,74 @@ func readVault(r charter.Roster, m *v1.Vault) (Vault, error) {
 	return v, nil
 }
 
+// maxReshares bounds what a node may show of one vault.
+const maxReshares = 4096
+
+// readReshares verifies, by the officers' own signatures, each statement that gave the vault's keys to another committee: no
+// node can invent one. Those that wait for signatures are shown, and prove nothing.
+func (v *Vault) readReshares(list [][]byte) error {
+	if len(list) > maxReshares {
+		return fmt.Errorf("%d reshares are shown, at most %d are allowed", len(list), maxReshares)
+	}
+	for _, raw := range list {
+		a, err := charter.DecodeAccepted(raw)
+		if err == nil {
+			err = v.plans.Add(a)
+		}
+		if err != nil && !errors.Is(err, charter.ErrNotAccepted) && !errors.Is(err, charter.ErrNoPrevious) {
+			return err
+		}
+		v.Reshares = append(v.Reshares, a)
+	}
+	return nil
+}
+
+// Planned lists the reshares that are newer than what every key is held under: complete ones that are to be carried out, and
+// those that wait for signatures.
+func (v Vault) Planned() (out []charter.Accepted) {
+	if v.plans == nil {
+		return nil
+	}
+	held := uint64(0)
+	for i, r := range v.Roots {
+		p, _ := v.plans.HeldBy(r.Held.Threshold, r.Held.Committee)
+		if i == 0 || p.Number < held {
+			held = p.Number
+		}
+	}
+	for _, a := range v.Reshares {
+		if r, err := charter.ReshareOf(a.Statement); err == nil && r.Number > held {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// held is the vault as a key of it is held.
+func (v Vault) held(r Root) charter.Vault {
+	if len(r.Held.Committee) == 0 {
+		return v.Vault
+	}
+	return r.Held
+}
+
+// anybody is the vault with the operators of all committees that it ever had: what was decided in an epoch that is over was
+// decided by one of them.
+func (v Vault) anybody() charter.Vault {
+	if v.plans == nil {
+		return v.Vault
+	}
+	out := v.Founded
+	out.Committee = slices.Clone(out.Committee)
+	for _, p := range v.plans.Plans() {
+		out.Committee = union(out.Committee, p.Committee)
+	}
+	slices.Sort(out.Committee)
+	return out
+}
+
 func (v Vault) readRoot(m *v1.Root) (Root, error) {
-	r := Root{Suite: m.Suite, State: m.State, Waiting: m.Waiting, LastError: m.LastError, Proved: map[string]time.Time{}}
+	r := Root{Suite: m.Suite, State: m.State, Waiting: m.Waiting, LastError: m.LastError, Held: v.Founded, Moving: m.Change, Proved: map[string]time.Time{}}
 	for _, x := range m.Holders {
 		if t, err := time.Parse(time.RFC3339, x.Proved); err == nil {
 			r.Proved[x.Operator] = t
@@ -167,15 +244,17 @@ func (v Vault) readRoot(m *v1.Root) (Root, error) {
 	}
 	var err error
 	if len(m.FinalCertificate) > 0 {
-		r.Record, err = v.readKey(m)
+		if r.Record, err = v.readKey(m); err == nil {
+			r.Held, err = v.heldBy(r.Record)
+		}
 	} else if m.State == Ready {
 		err = errors.New("it is said to be ready, and shows no final certificate")
 	}
 	return r, err
 }
 
-// readKey believes nothing but the final certificate: every member of the committee, and
-// nobody else, has proved a share of this key and confirmed this record.
+// readKey believes nothing but the final certificate: its members, who are all nodes of a committee that officers signed, have
+// each proved a share of this key and confirmed this record.
 func (v Vault) readKey(m *v1.Root) (*epoch.Record, error) {
 	f, err := epoch.DecodeFinalCert(m.FinalCertificate)
 	if err != nil {
@@ -186,18 +265,30 @@ func (v Vault) readKey(m *v1.Root) (*epoch.Record, error) {
 	switch {
 	case !v.owns(m.Suite, rec.KeyID):
 		return nil, errors.New("its key is another vault's")
-	case rec.Threshold != v.Threshold || rec.Suite != m.Suite || len(rec.Members) != len(v.Committee):
-		return nil, errors.New("its key has another threshold, suite or number of shares than the vault's statement")
+	case rec.Suite != m.Suite:
+		return nil, errors.New("its key has another suite than is said")
 	case !bytes.Equal(m.PublicKey, rec.Public.Bytes()) || !bytes.Equal(m.Key, rec.KeyID[:]) || !bytes.Equal(m.Epoch, eh[:]):
 		return nil, errors.New("public key, key id or epoch are not those of its final certificate")
 	}
-	for _, name := range v.Committee {
-		o, _ := v.Roster.Operator(name)
-		if !slices.ContainsFunc(rec.Members, func(m epoch.Member) bool { return bytes.Equal(m.Identity, o.Identity) }) {
-			return nil, fmt.Errorf("operator %s holds no share of its key", name)
-		}
-	}
 	return rec, nil
+}
+
+// heldBy finds the officers' statement that a record is made under: the vault's own, or a complete reshare.
+func (v Vault) heldBy(rec *epoch.Record) (charter.Vault, error) {
+	out := v.Founded
+	out.Threshold, out.Committee = rec.Threshold, nil
+	for _, m := range rec.Members {
+		i := slices.IndexFunc(v.Roster.Operators, func(o charter.Operator) bool { return bytes.Equal(m.Identity, o.Identity) })
+		if i < 0 {
+			return out, fmt.Errorf("share %d of its key is held by a node that is no operator's", m.Index)
+		}
+		out.Committee = append(out.Committee, v.Roster.Operators[i].Name)
+	}
+	slices.Sort(out.Committee)
+	if _, ok := v.plans.HeldBy(out.Threshold, out.Committee); !ok {
+		return out, fmt.Errorf("its key is held by %v with threshold %d, which neither the vault's statement says nor a reshare that officers completed", out.Committee, out.Threshold)
+	}
+	return out, nil
 }
 
 // maxAttempts bounds how many key generations of one vault are looked for.
@@ -281,6 +372,9 @@ func (v *Vault) merge(o Vault) {
 	if v.LastError == "" {
 		v.LastError = o.LastError
 	}
+	if len(o.Reshares) > len(v.Reshares) {
+		v.Reshares, v.plans = o.Reshares, o.plans
+	}
 	for name, ok := range o.Accepted {
 		v.Accepted[name] = v.Accepted[name] || ok
 	}
@@ -290,6 +384,9 @@ func (v *Vault) merge(o Vault) {
 		for i := range v.Roots { // both are of the statement's suites, in its order
 			v.Roots[i].merge(o.Roots[i])
 		}
+	}
+	if len(v.Roots) > 0 && v.Roots[0].Record != nil {
+		v.Vault = v.held(v.Roots[0]) // the highest record says who holds it
 	}
 }
 
@@ -302,7 +399,10 @@ func (r *Root) merge(o Root) {
 		r.LastError = o.LastError
 	}
 	if r.Record == nil || o.Record != nil && o.Record.Higher(r.Record) {
-		r.Record = o.Record
+		r.Record, r.Held = o.Record, o.Held
+	}
+	if r.Moving == "" {
+		r.Moving = o.Moving
 	}
 	for name, t := range o.Proved {
 		// The oldest proof counts: a node that saw none asks for one.

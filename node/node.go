@@ -101,6 +101,9 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		Burns: func(ctx context.Context, key [32]byte, peer engine.PartyID) (int, time.Time, error) {
 			return n.Sessions.Burns(ctx, key, peer)
 		},
+		Quarantined: func(ctx context.Context, key [32]byte) ([]engine.PartyID, error) {
+			return n.Sessions.Quarantined(ctx, key)
+		},
 		Burned:    func(pairs [32]byte) []engine.PartyID { return n.Sessions.Burned(pairs) },
 		Forget:    func(records [][32]byte) (store.Batch, func()) { return n.Sessions.Forget(records) },
 		Pardon:    func(ctx context.Context, key [32]byte) (store.Batch, error) { return n.Sessions.Pardon(ctx, key) },
@@ -123,13 +126,13 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	})
 	n.Desk = decide.New(decide.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
-		Post: n.post, Vault: n.Keeper.Vault, Keys: n.Keeper.Keys, Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit,
+		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, Keys: n.Keeper.Keys, Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit,
 		Reachable: n.fit, Explain: n.Explain, Check: cfg.Check,
 		Presignatures: n.Presign,
 	})
 	n.Circle, err = circle.Open(ctx, now, circle.Config{
 		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
-		OnPeers: n.setPeers, OnVault: n.Keeper.Add,
+		OnPeers: n.setPeers, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held,
 	})
 	if err != nil {
 		return nil, err

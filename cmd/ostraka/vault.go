@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +21,7 @@ import (
 
 func (a *app) vaultCommand() *cobra.Command {
 	c := &cobra.Command{Use: "vault", Short: "Vaults: keys with one committee and one threshold"}
-	c.AddCommand(a.vaultCreateCommand(), a.vaultRefreshCommand(), a.vaultListCommand(), a.vaultShowCommand())
+	c.AddCommand(a.vaultCreateCommand(), a.vaultRefreshCommand(), a.vaultReshareCommand(), a.vaultListCommand(), a.vaultShowCommand())
 	return c
 }
 
@@ -61,7 +63,18 @@ type vaultDocument struct {
 	Roots      []rootDocument   `json:"roots"`
 	PublicKey  string           `json:"public_key"` // of the only root; empty where there are several
 	Nodes      []string         `json:"nodes"`
+	Reshares   []plannedReshare `json:"reshares"` // of the newest number, if it is not in force
 	Statement  string           `json:"statement"`
+}
+
+// plannedReshare is another committee or threshold on its way.
+type plannedReshare struct {
+	ID        string   `json:"id"`
+	Number    uint64   `json:"number"`
+	Threshold int      `json:"threshold"`
+	Members   []string `json:"members"`
+	Signed    []string `json:"signed"`
+	Reason    string   `json:"reason,omitempty"`
 }
 
 type memberDocument struct {
@@ -75,6 +88,8 @@ type rootDocument struct {
 	State       string           `json:"state"`
 	Waiting     []string         `json:"waiting"`
 	LastError   string           `json:"last_error,omitempty"`
+	Change      string           `json:"change,omitempty"` // what new shares on their way wait for
+	Threshold   int              `json:"threshold"`
 	PublicKey   string           `json:"public_key"`
 	XPub        string           `json:"xpub,omitempty"`
 	Key         string           `json:"key"`
@@ -92,7 +107,7 @@ func vaultOf(v client.Vault) (vaultDocument, error) {
 	d := vaultDocument{
 		ID: v.ID.String(), Name: v.Name, Tier: v.Tier, Suites: v.Suites, Threshold: v.Threshold, Parties: len(v.Committee), Quorum: v.Quorum,
 		Chains: v.Chains, Initiators: people(v.Initiators), Approvers: people(v.Approvers), State: v.State, Waiting: list(v.Waiting),
-		LastError: v.LastError, Nodes: v.Nodes, Statement: v.Statement.Text(), Roots: []rootDocument{},
+		LastError: v.LastError, Nodes: v.Nodes, Statement: v.Statement.Text(), Roots: []rootDocument{}, Reshares: plannedOf(v),
 	}
 	for _, name := range v.Committee {
 		d.Members = append(d.Members, memberDocument{name, v.Accepted[name]})
@@ -110,17 +125,28 @@ func vaultOf(v client.Vault) (vaultDocument, error) {
 	return d, nil
 }
 
+// plannedOf lists the reshares of a vault that may still be carried out.
+func plannedOf(v client.Vault) []plannedReshare {
+	out := []plannedReshare{}
+	for _, a := range v.Planned() {
+		if r, err := charter.ReshareOf(a.Statement); err == nil {
+			out = append(out, plannedReshare{r.ID.String(), r.Number, r.Threshold, r.Committee, slices.Sorted(maps.Keys(a.Signatures)), r.Reason})
+		}
+	}
+	return out
+}
+
 func rootOf(v client.Vault, r client.Root) (rootDocument, error) {
 	xpub, err := r.XPub()
 	if err != nil {
 		return rootDocument{}, err
 	}
-	d := rootDocument{Suite: r.Suite, State: r.State, Waiting: list(r.Waiting), LastError: r.LastError, PublicKey: fmt.Sprintf("%x", r.PublicKey()), XPub: xpub}
+	d := rootDocument{Suite: r.Suite, State: r.State, Waiting: list(r.Waiting), LastError: r.LastError, PublicKey: fmt.Sprintf("%x", r.PublicKey()), XPub: xpub, Change: r.Moving, Threshold: r.Held.Threshold}
 	if r.Record != nil {
 		eh := r.Record.Hash()
 		d.Key, d.Epoch, d.EpochNumber = fmt.Sprintf("%x", r.Record.KeyID), fmt.Sprintf("%x", eh[:]), r.Record.Epoch
 	}
-	for _, name := range v.Committee {
+	for _, name := range r.Held.Committee {
 		h := holderDocument{Operator: name}
 		if t, ok := r.Proved[name]; ok {
 			h.Proved = statement.FormatTime(t)
@@ -150,8 +176,14 @@ func (d vaultDocument) print(w io.Writer) {
 			fmt.Fprintf(w, "  operator    %-12s has not accepted\n", m.Operator)
 		}
 	}
+	for _, r := range d.Reshares {
+		fmt.Fprintf(w, "  reshare     number %d, to %d of %s; signed by %s\n", r.Number, r.Threshold, strings.Join(r.Members, ", "), strings.Join(r.Signed, ", "))
+	}
 	for _, r := range d.Roots {
 		fmt.Fprintf(w, "\nKey of suite %s: %s\n", r.Suite, r.State)
+		if r.Change != "" {
+			fmt.Fprintf(w, "  on its way  %s\n", r.Change)
+		}
 		printWaiting(w, r.Waiting, r.LastError)
 		if r.PublicKey != "" {
 			fmt.Fprintf(w, "  public key  %s\n  epoch       %d (%.12s)\n", r.PublicKey, r.EpochNumber, r.Epoch)

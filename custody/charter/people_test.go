@@ -294,6 +294,8 @@ func FuzzDecodeAccepted(f *testing.F) {
 func FuzzRead(f *testing.F) {
 	f.Add(must(roster(f).Statement(salt))(f).Bytes())
 	f.Add(must(vault(f).Statement(salt))(f).Bytes())
+	_, v := four(f, 2)
+	f.Add(must(reshare(v, 1, 2, "acme", "bolt", "dora").Statement(salt))(f).Bytes())
 	f.Fuzz(func(t *testing.T, in []byte) {
 		s, err := statement.Parse(in)
 		if err != nil {
@@ -310,6 +312,8 @@ func FuzzRead(f *testing.F) {
 			again, err = h.Statement(s.Salt())
 		} else if c, err1 := KeyChoiceOf(s); err1 == nil {
 			again, err = c.Statement()
+		} else if x, err1 := ReshareOf(s); err1 == nil {
+			again, err = x.Statement(s.Salt())
 		} else {
 			return
 		}

@@ -14,6 +14,7 @@ const (
 	Key      Kind = "key"      // a vault's choice of one key
 	Cancel   Kind = "cancel"   // takes an intent back
 	Proof    Kind = "proof"    // a vault's key signs it: whoever signed this controls the address
+	Reshare  Kind = "reshare"  // a vault's keys go to another committee or threshold
 )
 
 // Type says which texts a field's value may be.
@@ -111,7 +112,7 @@ func (s Spec) with(block ...Spec) Spec    { s.Block = block; return s }
 var salt = hexOf("salt", 32, "random bytes: the id hides the content")
 
 // Kinds lists every kind, in the order of the spec page.
-var Kinds = []Kind{Roster, Vault, Account, Intent, Decision, Hello, Key, Cancel, Proof}
+var Kinds = []Kind{Roster, Vault, Account, Intent, Decision, Hello, Key, Cancel, Proof, Reshare}
 
 // Fields is the one table of all kinds; the salt follows by itself.
 func Fields(k Kind) []Spec {
@@ -134,6 +135,8 @@ func Fields(k Kind) []Spec {
 		return cancelFields
 	case Proof:
 		return proofFields
+	case Reshare:
+		return reshareFields
 	}
 	return nil
 }
@@ -250,4 +253,20 @@ var proofFields = []Spec{
 	hexOf("intent", 32, "id of the intent that asked for it: no second proof has the same"),
 	moment("created", "when it was asked for"),
 	moment("expires", "from then on it proves nothing new"),
+}
+
+var reshareFields = []Spec{
+	hexOf("charter", 32, "id of the charter that the vault stands under"),
+	hexOf("vault", 32, "id of the vault statement"),
+	number("number", 1, maxInt, "of the vault's reshares; a higher one takes the place of all lower ones"),
+	hexOf("previous", 32, "id of the reshare, or vault statement, under which the keys are held when it is made"),
+	number("threshold", 2, MaxOperators, "operators needed to sign from then on, at most the members"),
+	label("member", "operator of the new committee, in ascending order").times(2, MaxOperators),
+	suite("all suites of the vault, in ascending order").times(1, len(suites)).with(
+		hexOf("key", 32, "keyID"),
+		Spec{Name: "public-key", Type: Hex, Min: 32, Max: 33, Least: 1, Most: 1, Doc: "the suite's point, which stays: secp256k1 compressed, 33 bytes; Ed25519, 32 bytes"},
+		hexOf("anchor", 32, "hash of the epoch record that is in force when it is made"),
+	),
+	text("reason", 512, "").optional(),
+	moment("created", "when it was made"),
 }

@@ -92,8 +92,11 @@ func (k *Keeper) AskRefresh(ctx context.Context, now time.Time, vault statement.
 	if w == nil || !w.published() {
 		return ErrNoKey
 	}
+	if _, seated := w.book.Seat(k.cfg.Self); !seated {
+		return fmt.Errorf("vault %s: this node holds no share of its key any more", w.title())
+	}
 	w.wanted, w.since = now, now // as if it were kept already: what was burned before is what the word is about
-	if err := k.checkBurns(ctx, w); err != nil {
+	if err := k.checkBurns(ctx, w, w.parties()); err != nil {
 		return errors.Join(err, k.reloadWanted(ctx, w))
 	}
 	pardon, err := k.cfg.Pardon(ctx, w.keyID)
@@ -117,8 +120,8 @@ func (k *Keeper) reloadWanted(ctx context.Context, w *root) (err error) {
 
 // checkBurns refuses new shares together with a peer with whom a pair failed again and again (protocols.md 1.3), and after a
 // burn since the present epoch began it wants our operator's word, given after that.
-func (k *Keeper) checkBurns(ctx context.Context, w *root) error {
-	for _, p := range w.parties() {
+func (k *Keeper) checkBurns(ctx context.Context, w *root, with []mpc.Party) error {
+	for _, p := range with {
 		n, last, err := k.cfg.Burns(ctx, w.keyID, p.ID)
 		switch {
 		case err != nil:
@@ -145,6 +148,9 @@ func (k *Keeper) refresh(ctx context.Context, now time.Time, w *root) (*mpc.Setu
 		return nil, nil
 	}
 	cur := w.book.Current().Record
+	if _, seated := cur.Member(k.cfg.Self); !seated {
+		return nil, nil
+	}
 	if !k.mayOpen(now, w, cur.Parties()) {
 		return nil, nil
 	}
@@ -176,7 +182,7 @@ func (w *root) lastAttempt() (a uint64) {
 // new epoch ends every intent that waits for approvals, and one hostile member must not be able to do that at will. After a failed
 // check it takes our operator's word, due or not.
 func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
-	if err := k.checkBurns(ctx, w); err != nil {
+	if err := k.checkBurns(ctx, w, w.parties()); err != nil {
 		return err
 	}
 	if err := w.blamed(); err != nil {
@@ -224,15 +230,27 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 	if err := k.cfg.Fit(ctx, now, s, [32]byte{}); err != nil {
 		return nil, err
 	}
-	keys, err := k.loadKeys(ctx, r)
-	if err != nil {
-		return nil, err
+	return k.changeTask(ctx, now, w, a, s, c, fmt.Sprintf("refresh of vault %s, epoch %d, attempt %d", w.title(), r.Epoch+1, c.Attempt), true, protocol.Refresh)
+}
+
+// changeTask is our part in making the next epoch's shares. first is given our present secrets if we deal, else nil.
+func (k *Keeper) changeTask(ctx context.Context, now time.Time, w *root, a *attempt, s *mpc.Setup, c *protocol.Change, title string, deals bool, first func(protocol.Seat, *protocol.Keys) (engine.Stage[protocol.Prepared], error)) (*session.Task, error) {
+	f := a.book.Current()
+	var keys *protocol.Keys
+	if deals {
+		var err error
+		if keys, err = k.loadKeys(ctx, f.Record); err != nil {
+			return nil, err
+		}
 	}
 	w.joining = true
-	t := k.makingTask(w, s, fmt.Sprintf("refresh of vault %s, epoch %d, attempt %d", w.title(), r.Epoch+1, c.Attempt), func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
-		return protocol.Refresh(seat, keys)
+	t := k.makingTask(w, s, title, func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
+		return first(seat, keys)
 	})
-	t.Standing, t.Hedge = Standing(f), secret.New(keys.Share.Bytes())
+	t.Standing = Standing(f)
+	if keys != nil {
+		t.Hedge = secret.New(keys.Share.Bytes())
+	}
 	t.Admit = k.givenUp(now, w, a)
 	t.Admit.Leaves = append(t.Admit.Leaves, tlog.Leaf{Kind: tlog.KindSession, Time: now, Vault: w.ID, ID: s.Hash()})
 	t.Admitted = func() {
@@ -243,7 +261,9 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 	}
 	ended := t.Done
 	t.Done = func(ctx context.Context, now time.Time, err error, sentLast bool) {
-		keys.Wipe()
+		if keys != nil {
+			keys.Wipe()
+		}
 		ended(ctx, now, err, sentLast)
 	}
 	k.joins(w, t)

@@ -35,6 +35,9 @@ const (
 	NoteChoice    outbox.Kind = 0x13 // key statement, operator, node signature
 )
 
+// NoteIntroduction tells a newcomer of a key: reshare id, suite, key statement, node signatures over it, chain.
+const NoteIntroduction outbox.Kind = 0x15
+
 const (
 	keygenTimeout = 2 * time.Minute
 	testTimeout   = 30 * time.Second
@@ -65,6 +68,8 @@ type Config struct {
 	// pairs of a record are burned.
 	Burns  func(ctx context.Context, key [32]byte, peer engine.PartyID) (int, time.Time, error)
 	Burned func(pairs [32]byte) []engine.PartyID
+	// Quarantined lists who broke the protocol of a key.
+	Quarantined func(ctx context.Context, key [32]byte) ([]engine.PartyID, error)
 	// Forget lifts the burns of records that are erased, Pardon the quarantines of a key.
 	Forget func(records [][32]byte) (store.Batch, func())
 	Pardon func(ctx context.Context, key [32]byte) (store.Batch, error)
@@ -80,6 +85,7 @@ type Keeper struct {
 	mu    sync.Mutex
 	roots map[rootID]*root
 	keys  map[[32]byte]*root // by key id, of every attempt that we saw
+	plans map[statement.ID]*charter.Succession
 }
 
 // rootID names a root key: a vault has one for each of its suites.
@@ -112,6 +118,7 @@ type root struct {
 	wanted   time.Time              // when our operator asked for new shares; zero: not since the present epoch
 	overdue  bool                   // the alarm was raised
 	tried    uint64                 // the last attempt at the next epoch that we joined
+	reshaping
 }
 
 // parties are the seats of the present epoch: of the record in force, or of the vault's statement before there is one.
@@ -148,7 +155,7 @@ func newAttempt(w *root, number uint64) *attempt {
 
 // New makes a keeper without vaults; Add brings them back.
 func New(cfg Config) *Keeper {
-	return &Keeper{cfg: cfg, sign: mpc.NewSigner(cfg.Identity), roots: map[rootID]*root{}, keys: map[[32]byte]*root{}}
+	return &Keeper{cfg: cfg, sign: mpc.NewSigner(cfg.Identity), roots: map[rootID]*root{}, keys: map[[32]byte]*root{}, plans: map[statement.ID]*charter.Succession{}}
 }
 
 // Add takes a vault that all operators of its committee accepted, and reads what the store
@@ -167,6 +174,7 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, r char
 		}
 		fresh = append(fresh, w)
 	}
+	k.plans[v.ID] = charter.NewSuccession(v, r)
 	for _, w := range fresh {
 		k.roots[rootID{v.ID, w.suite}] = w
 	}
@@ -175,7 +183,10 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, r char
 
 // open makes a root and reads what the store holds of its key.
 func (k *Keeper) open(ctx context.Context, now time.Time, v charter.Vault, r charter.Roster, suite string) (*root, error) {
-	w := &root{Vault: v, suite: suite, roster: r, attempts: map[[32]byte]*attempt{}, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, since: now}
+	w := &root{Vault: v, suite: suite, roster: r, attempts: map[[32]byte]*attempt{}, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, since: now, reshaping: newReshaping()}
+	for _, o := range r.Operators {
+		w.names[mpc.IDOf(o.Identity)] = o.Name // newcomers are of the circle
+	}
 	var seats []mpc.Party
 	for _, name := range v.Committee {
 		o, ok := r.Operator(name)
@@ -183,7 +194,7 @@ func (k *Keeper) open(ctx context.Context, now time.Time, v charter.Vault, r cha
 			return nil, fmt.Errorf("operator %s is not in the roster", name)
 		}
 		p := mpc.Party{ID: mpc.IDOf(o.Identity), Identity: o.Identity}
-		w.names[p.ID], seats = name, append(seats, p)
+		seats = append(seats, p)
 	}
 	w.genesis = protocol.Seats(seats)
 	return w, k.load(ctx, now, w)
@@ -204,9 +215,14 @@ var ErrNoKey = errors.New("the vault has no published key yet")
 // StepReady is the step of a root that gives out addresses and signs.
 const StepReady = "ready"
 
+// StepOutside is the step of a root of which this node knows no more than the vault's statement: it is not of its committee.
+const StepOutside = "held by others"
+
+func (w *root) outside(self engine.PartyID) bool { return w.number == 0 && !w.member(self) }
+
 // View is what others may know of one root key of a vault.
 type View struct {
-	Vault    charter.Vault
+	Vault    charter.Vault // committee and threshold as the epoch in force has them
 	Suite    string
 	Roster   charter.Roster
 	Parties  []mpc.Party
@@ -221,6 +237,8 @@ type View struct {
 	ChoiceBy map[string][]byte
 	Proofs   map[engine.PartyID]time.Time // when each share was last proved
 	Change   Change
+	Plan     *charter.Plan // the reshare on its way, nil if there is none
+	Outside  bool          // others hold the key, and this node was not introduced to it
 }
 
 // Title is the vault's name, and the suite where it has several.
@@ -278,7 +296,7 @@ func (k *Keeper) all() []*root {
 
 func (k *Keeper) view(w *root) View {
 	v := View{
-		Vault: w.Vault, Suite: w.suite, Roster: w.roster, Parties: slices.Clone(w.parties()), Names: maps.Clone(w.names), Attempt: w.number, KeyID: w.keyID,
+		Vault: w.held(), Suite: w.suite, Roster: w.roster, Parties: slices.Clone(w.parties()), Names: maps.Clone(w.names), Attempt: w.number, KeyID: w.keyID,
 		Choice: w.choice, ChoiceBy: maps.Clone(w.signed), Proofs: maps.Clone(w.proofs),
 	}
 	if w.lastErr != nil {
@@ -286,6 +304,11 @@ func (k *Keeper) view(w *root) View {
 	}
 	if w.published() {
 		v.Step, v.Current, v.Change = StepReady, w.book.Current(), w.change(k.cfg.Self)
+		k.viewPlan(w, &v)
+		return v
+	}
+	if v.Outside = w.outside(k.cfg.Self); v.Outside {
+		v.Step = StepOutside
 		return v
 	}
 	v.Step, v.Waiting = w.step()

@@ -28,9 +28,9 @@ const (
 )
 
 // Takes says whether a note is this room's.
-func Takes(k outbox.Kind) bool { return k >= NoteCert && k <= NoteProof }
+func Takes(k outbox.Kind) bool { return k >= NoteCert && k <= NoteIntroduction }
 
-var fieldCount = map[outbox.Kind]int{NoteCert: 2, NoteFinal: 1, NoteFinalCert: 1, NoteChoice: 3, NoteProof: 7}
+var fieldCount = map[outbox.Kind]int{NoteCert: 2, NoteFinal: 1, NoteFinalCert: 1, NoteChoice: 3, NoteProof: 7, NoteIntroduction: 5}
 
 // Take checks a peer's note; write makes its entry durable together with the note. Errors
 // that wrap outbox.ErrLater mean that it may be taken later.
@@ -50,6 +50,8 @@ func (k *Keeper) Take(ctx context.Context, now time.Time, n outbox.Note, write f
 		return k.takeFinalCert(ctx, now, f[0], write)
 	case NoteChoice:
 		return k.takeChoice(now, f[0], string(f[1]), f[2], write)
+	case NoteIntroduction:
+		return k.takeIntroduction(ctx, now, f, write)
 	default:
 		return k.takeProof(now, f, write)
 	}
@@ -64,6 +66,9 @@ func (k *Keeper) of(key []byte) (*root, *attempt, error) {
 		if a := w.attempts[[32]byte(key)]; a != nil {
 			return w, a, nil
 		}
+	}
+	if w, _ := k.find([32]byte(key)); w != nil && w.outside(k.cfg.Self) {
+		return nil, nil, outbox.ErrOld // others hold that vault's key; should we come to, we are introduced to it
 	}
 	return nil, nil, fmt.Errorf("%w: key %x is not known here", outbox.ErrLater, key[:6])
 }
@@ -81,7 +86,7 @@ func (k *Keeper) takeCert(now time.Time, record, cert []byte, write func(journal
 	if err != nil {
 		return err
 	}
-	if cur := a.book.Current(); cur != nil && cur.Record.Hash() == r.Hash() {
+	if cur := a.book.Current(); cur != nil && !r.Higher(cur.Record) {
 		return outbox.ErrOld
 	}
 	for _, p := range a.book.Pending() {
@@ -99,6 +104,9 @@ func (k *Keeper) takeCert(now time.Time, record, cert []byte, write func(journal
 		}
 		return a.book.Certify(c)
 	}
+	if _, member := r.Member(k.cfg.Self); !member {
+		return outbox.ErrOld // it moves nobody, and permits us nothing
+	}
 	// PREP is signed after the record is durable, so a certificate without our record is
 	// none of ours: we gave it up, or the session still runs here.
 	if _, gone := a.book.Gone(r.Hash()); gone || a != w.attempt {
@@ -114,7 +122,7 @@ func (k *Keeper) takeFinal(ctx context.Context, now time.Time, raw []byte, write
 	}
 	w, a, p := k.pending(f.Record)
 	switch {
-	case w == nil && k.isCurrent(f.Record):
+	case w == nil && k.wasCurrent(f.Record):
 		return outbox.ErrOld
 	case w == nil:
 		return fmt.Errorf("%w: record %v is not pending here", outbox.ErrLater, f.Record)
@@ -148,8 +156,11 @@ func (k *Keeper) pending(eh epoch.Hash) (*root, *attempt, *epoch.Pending) {
 	return nil, nil, nil
 }
 
-func (k *Keeper) isCurrent(eh epoch.Hash) bool {
+func (k *Keeper) wasCurrent(eh epoch.Hash) bool {
 	for _, w := range k.roots {
+		if w.past[eh] != nil {
+			return true
+		}
 		for _, a := range w.attempts {
 			if c := a.book.Current(); c != nil && c.Record.Hash() == eh {
 				return true
@@ -171,6 +182,9 @@ func (k *Keeper) takeFinalCert(ctx context.Context, now time.Time, raw []byte, w
 	r := f.Record
 	if r.Suite != w.suite || r.Epoch == 0 && (!sameParties(r.Parties(), w.genesis) || r.Threshold != w.Threshold) {
 		return fmt.Errorf("final certificate of vault %s: committee, threshold or suite is not the vault's", w.title())
+	}
+	if err := k.sanctioned(w, r); err != nil {
+		return err
 	}
 	if a.book.Current() == nil && r.Epoch > 0 && len(a.book.Pending()) == 0 {
 		// Nothing here knows this key: its members could be anybody's, and its X too.
@@ -288,7 +302,7 @@ func (k *Keeper) TakeChallenge(ctx context.Context, now time.Time, key, challeng
 	if err != nil {
 		return err
 	}
-	if !w.published() || a != w.attempt {
+	if _, seated := a.book.Seat(k.cfg.Self); !w.published() || a != w.attempt || !seated {
 		return fmt.Errorf("vault %s: %w", w.title(), ErrNoKey)
 	}
 	if now.Sub(w.proved) < minProofGap {

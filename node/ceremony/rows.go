@@ -122,6 +122,9 @@ func (k *Keeper) load(ctx context.Context, now time.Time, w *root) error {
 	if err := k.loadChoice(ctx, w); err != nil {
 		return err
 	}
+	if err := k.loadPast(ctx, w); err != nil {
+		return err
+	}
 	return k.loadProofs(ctx, w)
 }
 
@@ -139,6 +142,9 @@ func (k *Keeper) loadAttempt(ctx context.Context, now time.Time, w *root, a *att
 	}
 	if kept.Pending, err = k.loadRecords(ctx, a, kept); err != nil {
 		return err
+	}
+	for _, p := range kept.Pending {
+		w.made[p.Record.Hash()] = p.Record
 	}
 	book, erase, err := epoch.Restore(kept)
 	if err != nil {
@@ -299,12 +305,14 @@ func (k *Keeper) loadProofs(ctx context.Context, w *root) (err error) {
 	if w.wanted, err = k.moment(ctx, wantedKey(w.keyID)); err != nil {
 		return err
 	}
-	for _, p := range w.parties() {
-		if it, err := k.cfg.Journal.Store().Get(ctx, checksKey(w.ID, p.ID)); err == nil && len(it.Value) == 1 {
-			w.checks[p.ID] = int(it.Value[0])
+	for id := range w.names { // newcomers' too
+		if it, err := k.cfg.Journal.Store().Get(ctx, checksKey(w.ID, id)); err == nil && len(it.Value) == 1 {
+			w.checks[id] = int(it.Value[0])
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return fmt.Errorf("read failed set-ups: %w", err)
 		}
+	}
+	for _, p := range w.parties() {
 		at, err := k.moment(ctx, provedKey(w.keyID, p.ID))
 		if err != nil {
 			return err

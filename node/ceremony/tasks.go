@@ -37,6 +37,8 @@ func (k *Keeper) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*sessi
 		return k.admitTest(ctx, now, s)
 	case protocol.ProtocolRefresh:
 		return k.admitRefresh(ctx, now, s)
+	case protocol.ProtocolReshare:
+		return k.admitReshare(ctx, now, s)
 	}
 	return nil, fmt.Errorf("protocol %q is not known here", s.Protocol)
 }
@@ -165,7 +167,7 @@ func (k *Keeper) goneEntry(now time.Time, w *root, a *attempt, eh epoch.Hash, ho
 	}
 	e.Put = []store.Entry{{Key: store.Key(kindGone, store.ID(a.keyID[:]), store.ID(eh[:])), Value: []byte{byte(how)}}}
 	e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowShare))
-	for id := range w.names {
+	for _, id := range w.peersOf(eh) {
 		if id != k.cfg.Self {
 			e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowPair(id)))
 		}
@@ -212,15 +214,21 @@ func (k *Keeper) makingTask(w *root, s *mpc.Setup, title string, first func(prot
 			return e, err
 		},
 		Saved: func(ctx context.Context) error {
-			keys, err := k.loadKeys(ctx, saved)
-			if err != nil {
-				return err
+			var err error
+			if _, member := saved.Member(k.cfg.Self); member {
+				keys, err := k.loadKeys(ctx, saved)
+				if err != nil {
+					return err
+				}
+				keys.Wipe()
 			}
-			keys.Wipe()
 			k.mu.Lock()
 			defer k.mu.Unlock()
+			w.made[saved.Hash()] = saved
 			if w.keyID != s.KeyID {
 				err = fmt.Errorf("attempt %x was given up meanwhile", s.KeyID[:6])
+			} else if s.Protocol == protocol.ProtocolReshare {
+				err = w.book.PrepareLower(saved) // our officer agreed to its threshold, lower or not: admitReshare
 			} else {
 				err = w.book.Prepare(saved)
 			}
@@ -248,6 +256,7 @@ func (k *Keeper) ended(ctx context.Context, w *root, s *mpc.Setup, now time.Time
 	}
 	w.next = now.Add(retry << min(w.fails, maxDoubling))
 	w.fails++
+	w.remember(now, err)
 	var checks *pair.CheckFailed
 	if errors.As(err, &checks) {
 		k.countChecks(ctx, w, checks.Peers)

@@ -57,6 +57,16 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 		return k.beginNext(ctx, now, w)
 	}
 	p := pending[0]
+	_, member := p.Record.Member(k.cfg.Self)
+	if w.published() && w.stuck(now, p) && (!member || p.Final == nil && !k.there(p.Record.Parties())) {
+		// A member that was in the way for so long may be gone: another attempt, perhaps with another committee.
+		if s, err := k.beginNext(ctx, now, w); s != nil || err != nil {
+			return s, err
+		}
+	}
+	if !member && p.Cert != nil && !w.orphan(p.Record) {
+		return nil, nil // we leave: the new members test it and say FINAL
+	}
 	switch eh := p.Record.Hash(); {
 	case p.Final == nil && w.orphan(p.Record):
 		return nil, k.drop(ctx, now, w, w.attempt, eh)
@@ -97,6 +107,9 @@ func (k *Keeper) beginNext(ctx context.Context, now time.Time, w *root) (*mpc.Se
 	if !w.published() {
 		return k.anew(now, w), nil
 	}
+	if s, ready, err := k.reshare(ctx, now, w); ready || err != nil {
+		return s, err
+	}
 	return k.refresh(ctx, now, w)
 }
 
@@ -116,6 +129,9 @@ func (k *Keeper) anew(now time.Time, w *root) *mpc.Setup {
 // once, each next one 5 s later.
 func (k *Keeper) mayOpen(now time.Time, w *root, parties []mpc.Party) bool {
 	rank := 0
+	if !slices.ContainsFunc(parties, func(p mpc.Party) bool { return p.ID == k.cfg.Self }) {
+		return false
+	}
 	for i, p := range parties {
 		switch {
 		case p.ID == k.cfg.Self:
@@ -233,6 +249,7 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 		return errors.Join(err, k.load(ctx, now, w))
 	}
 	forgotten()
+	w.past[f.Record.Hash()] = f.Record
 	if a != w.attempt && w.published() {
 		return nil // an old attempt's key came into force after all: it is not the one that the vault publishes
 	}
@@ -363,6 +380,9 @@ func (k *Keeper) ProveAll(ctx context.Context, now time.Time, vault statement.ID
 	}
 	w.asked[challenge] = now
 	k.cfg.Challenge(w.keyID, challenge)
+	if _, seated := w.book.Seat(k.cfg.Self); !seated {
+		return nil // we have no share to prove
+	}
 	return k.prove(ctx, now, w, challenge)
 }
 

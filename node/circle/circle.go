@@ -26,10 +26,13 @@ import (
 const (
 	NoteRoster outbox.Kind = 0x30 // roster statement, signature
 	NoteVault  outbox.Kind = 0x31 // vault statement, signature
+
+	NoteReshare  outbox.Kind = 0x32 // reshare statement, signature
+	NoteAccepted outbox.Kind = 0x33 // accepted vault statement, whole: for who came later
 )
 
 // Takes says whether a note is this room's.
-func Takes(k outbox.Kind) bool { return k == NoteRoster || k == NoteVault }
+func Takes(k outbox.Kind) bool { return k >= NoteRoster && k <= NoteAccepted }
 
 // Rows of this room (spec/store).
 const (
@@ -54,6 +57,10 @@ type Config struct {
 	OnPeers func([]charter.Operator)
 	// OnVault is told of every vault that all of its committee accepted.
 	OnVault func(ctx context.Context, now time.Time, v charter.Vault, r charter.Roster) error
+	// OnReshare is told of every reshare that is complete, and again when another officer signed it.
+	OnReshare func(ctx context.Context, now time.Time, a charter.Accepted) error
+	// Held says under which statement a vault's keys are held here, and what they are.
+	Held func(vault statement.ID) (under statement.ID, keys []charter.PinnedKey, err error)
 }
 
 // Circle is the node's view of its circle.
@@ -64,6 +71,7 @@ type Circle struct {
 	draft   map[string]charter.Operator
 	rosters map[statement.ID]charter.Accepted // proposed, or the one in force
 	vaults  map[statement.ID]charter.Accepted
+	reshares
 	charter statement.ID // in force; zero while there is none
 	roster  charter.Roster
 
@@ -74,7 +82,7 @@ type Circle struct {
 func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 	c := &Circle{
 		cfg: cfg, draft: map[string]charter.Operator{},
-		rosters: map[statement.ID]charter.Accepted{}, vaults: map[statement.ID]charter.Accepted{},
+		rosters: map[statement.ID]charter.Accepted{}, vaults: map[statement.ID]charter.Accepted{}, reshares: newReshares(),
 		invites: journal.Sweep{Prefix: store.Prefix(kindInvite)}, drafts: journal.Sweep{Prefix: store.Prefix(kindDraft)},
 	}
 	if err := c.load(ctx); err != nil {
@@ -86,7 +94,7 @@ func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 			return nil, err
 		}
 	}
-	return c, nil
+	return c, c.announceReshares(ctx, now)
 }
 
 func (c *Circle) load(ctx context.Context) error {
@@ -119,6 +127,9 @@ func (c *Circle) load(ctx context.Context) error {
 	}
 	if err == nil {
 		err = each(kindVault, accepted(c.vaults))
+	}
+	if err == nil {
+		err = each(kindReshare, accepted(c.proposed))
 	}
 	if err != nil {
 		return err
@@ -183,10 +194,17 @@ func (c *Circle) Vaults() (out []charter.Accepted) {
 }
 
 // A ConflictError says that others signed something else under the same name.
-type ConflictError struct{ What, Field, By string }
+type ConflictError struct {
+	What, Field, By string
+	Next            string // what to do; empty: agree on one file
+}
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%s differs in %s from what %s signed: agree on one file, then try again", e.What, e.Field, e.By)
+	next := e.Next
+	if next == "" {
+		next = "agree on one file, then try again"
+	}
+	return fmt.Sprintf("%s differs in %s from what %s signed: %s", e.What, e.Field, e.By, next)
 }
 
 // PrepareRoster gives the roster for our officer to sign: the one that others signed, or a
@@ -246,7 +264,7 @@ func (c *Circle) PrepareVault(now time.Time, file []byte, suites []string) (a ch
 			continue
 		}
 		if field := old.SameAs(v); field != "" {
-			return a, false, &ConflictError{"vault " + v.Name, field, strings.Join(slices.Sorted(maps.Keys(a.Signatures)), ", ")}
+			return a, false, &ConflictError{What: "vault " + v.Name, Field: field, By: strings.Join(slices.Sorted(maps.Keys(a.Signatures)), ", ")}
 		}
 		if c.complete(a) {
 			return a, false, nil
@@ -391,12 +409,21 @@ func (c *Circle) Accept(ctx context.Context, now time.Time, raw, armored []byte)
 	if s.Kind() == statement.Roster {
 		kind = NoteRoster
 	}
+	if s.Kind() == statement.Reshare {
+		kind = NoteReshare
+	}
 	n := outbox.Note{Kind: kind, Fields: [][]byte{raw, armored}}
+	if kind == NoteReshare {
+		return c.acceptReshare(ctx, now, s, armored, c.cfg.Own.Name, func(e journal.Entry) error { return c.cfg.Post(ctx, now, e, n) })
+	}
 	return c.accept(ctx, now, s, armored, c.cfg.Own.Name, func(e journal.Entry) error { return c.cfg.Post(ctx, now, e, n) })
 }
 
 // Take checks a peer's note.
 func (c *Circle) Take(ctx context.Context, now time.Time, n outbox.Note, write func(journal.Entry) error) error {
+	if n.Kind == NoteAccepted {
+		return c.takeAccepted(ctx, now, n, write)
+	}
 	if len(n.Fields) != 2 {
 		return fmt.Errorf("note of kind %#x has %d fields, not 2", uint8(n.Kind), len(n.Fields))
 	}
@@ -404,11 +431,15 @@ func (c *Circle) Take(ctx context.Context, now time.Time, n outbox.Note, write f
 	if err != nil {
 		return err
 	}
-	if want := map[outbox.Kind]statement.Kind{NoteRoster: statement.Roster, NoteVault: statement.Vault}[n.Kind]; s.Kind() != want {
+	if want := map[outbox.Kind]statement.Kind{NoteRoster: statement.Roster, NoteVault: statement.Vault, NoteReshare: statement.Reshare}[n.Kind]; s.Kind() != want {
 		return fmt.Errorf("note holds a statement of kind %q, not %q", s.Kind(), want)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if n.Kind == NoteReshare {
+		_, _, err = c.acceptReshare(ctx, now, s, n.Fields[1], "", write)
+		return err
+	}
 	_, _, err = c.accept(ctx, now, s, n.Fields[1], "", write)
 	return err
 }
@@ -533,5 +564,6 @@ func (c *Circle) announce(ctx context.Context, now time.Time, a charter.Accepted
 	if err != nil || a.Verify(by) != nil {
 		return err
 	}
+	c.successions[v.ID] = charter.NewSuccession(v, c.roster)
 	return c.cfg.OnVault(ctx, now, v, c.roster)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
@@ -50,7 +51,9 @@ type Config struct {
 	Post     func(ctx context.Context, now time.Time, e journal.Entry, n outbox.Note) error
 	// Vault and Keys come from the room that keeps keys. Vault shows the keys of a vault, none if it is not known.
 	Vault func(statement.ID) []ceremony.View
-	Keys  func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
+	// VaultAt shows a vault as it was held in an epoch that was in force here.
+	VaultAt func(vault statement.ID, key [32]byte, eh epoch.Hash) (charter.Vault, bool)
+	Keys    func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
 	// Fit refuses a setup with a burned pair, a quarantined party or a failing key.
 	Fit func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error
 	// Unfit lists the parties with whom a key cannot be used.
@@ -226,6 +229,10 @@ func (d *Desk) vaultOf(it intent.Intent) (ceremony.View, error) {
 	}
 	for _, v := range roots {
 		if v.Current.Record.KeyID == it.Key {
+			// What was decided in an epoch that is over is judged by the committee of then.
+			if was, ok := d.cfg.VaultAt(it.Vault, it.Key, it.Epoch); ok {
+				v.Vault = was
+			}
 			return v, nil
 		}
 	}

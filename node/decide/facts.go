@@ -3,6 +3,7 @@ package decide
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ostraka/ostraka/chain"
@@ -84,8 +85,11 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 	return r, facts, nil
 }
 
-// mayDecide says whether our verdict is still open.
+// mayDecide says whether our verdict is still open, and ours to give: a node that holds no share of the key has none.
 func (d *Desk) mayDecide(f *file) bool {
+	if !slices.Contains(f.life.Undecided(), d.cfg.Operator) {
+		return false
+	}
 	switch f.life.State() {
 	case intent.Proposed, intent.Approving, intent.Allowed:
 		return f.life.Verdict(d.cfg.Operator) == intent.Wait

@@ -102,7 +102,11 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 		return err
 	}
 	f := &file{stmt: s, proposal: armored, decisions: map[string]ruling{}, allowedAt: now, due: true}
-	if f.life, err = intent.DecodeLife(row2.Value, s, roots[0].Vault); err != nil {
+	held := roots[0].Vault
+	if v, err := d.vaultOf(it); err == nil {
+		held = v.Vault
+	}
+	if f.life, err = intent.DecodeLife(row2.Value, s, held); err != nil {
 		return err
 	}
 	if err := d.loadVotes(ctx, f); err != nil {

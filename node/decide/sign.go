@@ -82,6 +82,10 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 	if err != nil || f.payload == nil {
 		return nil, err
 	}
+	if err := inForce(it, v); err != nil {
+		f.waits = err.Error()
+		return nil, nil
+	}
 	if f.life.Verdict(d.cfg.Operator) == intent.Allow {
 		f.waits = ""
 		if by, ok := d.rival(f, false); ok {
@@ -121,6 +125,17 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 	}
 	return s, nil
 }
+
+// inForce refuses an intent of an epoch that is over: approvals that were collected before new shares, or another committee,
+// must not serve after them.
+func inForce(it intent.Intent, v ceremony.View) error {
+	if eh := v.Current.Record.Hash(); it.Epoch != [32]byte(eh) {
+		return errOldEpoch
+	}
+	return nil
+}
+
+var errOldEpoch = errors.New("the vault's key has had new shares since it was proposed: propose it anew")
 
 // signers are the t lowest-index reachable nodes with ALLOW. Those with whom the key cannot
 // be used are left out; so are those who failed the last session, if t others are there: one
@@ -230,6 +245,9 @@ func (d *Desk) mayJoin(ctx context.Context, now time.Time, v ceremony.View, f *f
 	}
 	if err := f.life.CheckSign(d.cfg.Operator, now); err != nil {
 		return err
+	}
+	if err := inForce(it, v); err != nil {
+		return fmt.Errorf("intent %s: %w", f.stmt.ID().Short(), err)
 	}
 	if err := d.avoids(ctx, now, v, f, s); err != nil {
 		return err

@@ -72,10 +72,13 @@ var chains = map[string]string{
 	charter.SuiteECDSA: "eip155:1", charter.SuiteBIP340: "bip122:000000000019d6689c085ae165831e93", charter.SuiteEd25519: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
 }
 
-// VaultFile is the file of a vault of all hosts.
-func (w *World) VaultFile(name string, threshold int) string {
+// VaultFile is the file of a vault of some hosts; of all, if none is named.
+func (w *World) VaultFile(name string, threshold int, hosts ...*Host) string {
+	if len(hosts) == 0 {
+		hosts = w.Hosts
+	}
 	file := fmt.Sprintf("name: %s\ntier: %s\nsuites: [%s]\nthreshold: %d\ncommittee:\n", name, w.Tier, w.Suite, threshold)
-	for _, h := range w.Hosts {
+	for _, h := range hosts {
 		file += "  - " + h.Own.Name + "\n"
 	}
 	file += fmt.Sprintf("initiators:\n  - name: %s\n    keys:\n      - %q\napprovers:\n", Initiator, NewPerson(w.T, Initiator).Key.String())

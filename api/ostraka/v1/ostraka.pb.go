@@ -671,18 +671,20 @@ func (x *VaultsResponse) GetVaults() []*Vault {
 }
 
 type Vault struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Tier          string                 `protobuf:"bytes,3,opt,name=tier,proto3" json:"tier,omitempty"`
-	Threshold     uint32                 `protobuf:"varint,4,opt,name=threshold,proto3" json:"threshold,omitempty"`
-	Parties       uint32                 `protobuf:"varint,5,opt,name=parties,proto3" json:"parties,omitempty"`
-	Members       []*Member              `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`
-	State         string                 `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"` // of the root that is least advanced; "accepting" while officers have to sign
-	Waiting       []string               `protobuf:"bytes,8,rep,name=waiting,proto3" json:"waiting,omitempty"`
-	LastError     string                 `protobuf:"bytes,9,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	Statement     []byte                 `protobuf:"bytes,10,opt,name=statement,proto3" json:"statement,omitempty"`
-	Roots         []*Root                `protobuf:"bytes,11,rep,name=roots,proto3" json:"roots,omitempty"` // one for each suite, once all accepted
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Id        []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name      string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Tier      string                 `protobuf:"bytes,3,opt,name=tier,proto3" json:"tier,omitempty"`
+	Threshold uint32                 `protobuf:"varint,4,opt,name=threshold,proto3" json:"threshold,omitempty"` // as the epoch in force has it
+	Parties   uint32                 `protobuf:"varint,5,opt,name=parties,proto3" json:"parties,omitempty"`
+	Members   []*Member              `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`
+	State     string                 `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"` // of the root that is least advanced; "accepting" while officers have to sign
+	Waiting   []string               `protobuf:"bytes,8,rep,name=waiting,proto3" json:"waiting,omitempty"`
+	LastError string                 `protobuf:"bytes,9,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	Statement []byte                 `protobuf:"bytes,10,opt,name=statement,proto3" json:"statement,omitempty"`
+	Roots     []*Root                `protobuf:"bytes,11,rep,name=roots,proto3" json:"roots,omitempty"` // one for each suite, once all accepted
+	// Accepted statements (spec/statements 4.5) that give the keys to other committees, complete or not, by number.
+	Reshares      [][]byte `protobuf:"bytes,12,rep,name=reshares,proto3" json:"reshares,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -794,6 +796,13 @@ func (x *Vault) GetRoots() []*Root {
 	return nil
 }
 
+func (x *Vault) GetReshares() [][]byte {
+	if x != nil {
+		return x.Reshares
+	}
+	return nil
+}
+
 type Member struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Operator      string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
@@ -850,7 +859,7 @@ func (x *Member) GetAccepted() bool {
 type Root struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Suite            string                 `protobuf:"bytes,1,opt,name=suite,proto3" json:"suite,omitempty"`
-	State            string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "keygen", "certificate", "test signature", "FINAL", "publishing", "ready"
+	State            string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "keygen", "certificate", "test signature", "FINAL", "publishing", "ready"; "held by others" where this node knows no more than the statement
 	Waiting          []string               `protobuf:"bytes,3,rep,name=waiting,proto3" json:"waiting,omitempty"`
 	LastError        string                 `protobuf:"bytes,4,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	Holders          []*Holder              `protobuf:"bytes,5,rep,name=holders,proto3" json:"holders,omitempty"`
@@ -865,6 +874,7 @@ type Root struct {
 	Overdue          bool                   `protobuf:"varint,14,opt,name=overdue,proto3" json:"overdue,omitempty"` // long since
 	Change           string                 `protobuf:"bytes,15,opt,name=change,proto3" json:"change,omitempty"`    // what new shares on their way wait for; empty: none are
 	ChangeWaiting    []string               `protobuf:"bytes,16,rep,name=change_waiting,json=changeWaiting,proto3" json:"change_waiting,omitempty"`
+	Threshold        uint32                 `protobuf:"varint,17,opt,name=threshold,proto3" json:"threshold,omitempty"` // of the epoch in force
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1009,6 +1019,13 @@ func (x *Root) GetChangeWaiting() []string {
 		return x.ChangeWaiting
 	}
 	return nil
+}
+
+func (x *Root) GetThreshold() uint32 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
 }
 
 // A Holder holds a share of a root.
@@ -3344,6 +3361,82 @@ func (x *PrepareVaultRequest) GetSuites() []string {
 	return nil
 }
 
+type PrepareReshareRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	Committee     []string               `protobuf:"bytes,2,rep,name=committee,proto3" json:"committee,omitempty"` // operators
+	Threshold     uint32                 `protobuf:"varint,3,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Instead       bool                   `protobuf:"varint,5,opt,name=instead,proto3" json:"instead,omitempty"` // make a new statement where another one waits for signatures
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareReshareRequest) Reset() {
+	*x = PrepareReshareRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareReshareRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareReshareRequest) ProtoMessage() {}
+
+func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareReshareRequest.ProtoReflect.Descriptor instead.
+func (*PrepareReshareRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *PrepareReshareRequest) GetVault() []byte {
+	if x != nil {
+		return x.Vault
+	}
+	return nil
+}
+
+func (x *PrepareReshareRequest) GetCommittee() []string {
+	if x != nil {
+		return x.Committee
+	}
+	return nil
+}
+
+func (x *PrepareReshareRequest) GetThreshold() uint32 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
+}
+
+func (x *PrepareReshareRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PrepareReshareRequest) GetInstead() bool {
+	if x != nil {
+		return x.Instead
+	}
+	return false
+}
+
 type PrepareResponse struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Statement []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
@@ -3359,7 +3452,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3371,7 +3464,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3384,7 +3477,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -3432,7 +3525,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3444,7 +3537,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3457,7 +3550,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -3484,7 +3577,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3496,7 +3589,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3509,7 +3602,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -3536,7 +3629,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3548,7 +3641,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3561,7 +3654,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -3587,7 +3680,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3599,7 +3692,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3612,7 +3705,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -3630,7 +3723,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3642,7 +3735,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3655,7 +3748,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
 }
 
 type StopResponse struct {
@@ -3666,7 +3759,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3678,7 +3771,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3691,7 +3784,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
 }
 
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
@@ -3734,7 +3827,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\vacceptances\x18\x02 \x03(\v2\x12.ostraka.v1.SignedR\vacceptances\"\x0f\n" +
 	"\rVaultsRequest\";\n" +
 	"\x0eVaultsResponse\x12)\n" +
-	"\x06vaults\x18\x01 \x03(\v2\x11.ostraka.v1.VaultR\x06vaults\"\xba\x02\n" +
+	"\x06vaults\x18\x01 \x03(\v2\x11.ostraka.v1.VaultR\x06vaults\"\xd6\x02\n" +
 	"\x05Vault\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -3748,10 +3841,11 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"last_error\x18\t \x01(\tR\tlastError\x12\x1c\n" +
 	"\tstatement\x18\n" +
 	" \x01(\fR\tstatement\x12&\n" +
-	"\x05roots\x18\v \x03(\v2\x10.ostraka.v1.RootR\x05roots\"@\n" +
+	"\x05roots\x18\v \x03(\v2\x10.ostraka.v1.RootR\x05roots\x12\x1a\n" +
+	"\breshares\x18\f \x03(\fR\breshares\"@\n" +
 	"\x06Member\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
-	"\baccepted\x18\x02 \x01(\bR\baccepted\"\xc5\x03\n" +
+	"\baccepted\x18\x02 \x01(\bR\baccepted\"\xe3\x03\n" +
 	"\x04Root\x12\x14\n" +
 	"\x05suite\x18\x01 \x01(\tR\x05suite\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x18\n" +
@@ -3771,7 +3865,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x03due\x18\r \x01(\tR\x03due\x12\x18\n" +
 	"\aoverdue\x18\x0e \x01(\bR\aoverdue\x12\x16\n" +
 	"\x06change\x18\x0f \x01(\tR\x06change\x12%\n" +
-	"\x0echange_waiting\x18\x10 \x03(\tR\rchangeWaiting\"n\n" +
+	"\x0echange_waiting\x18\x10 \x03(\tR\rchangeWaiting\x12\x1c\n" +
+	"\tthreshold\x18\x11 \x01(\rR\tthreshold\"n\n" +
 	"\x06Holder\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x1a\n" +
@@ -3958,7 +4053,13 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06circle\x18\x01 \x01(\tR\x06circle\"A\n" +
 	"\x13PrepareVaultRequest\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\fR\x04file\x12\x16\n" +
-	"\x06suites\x18\x02 \x03(\tR\x06suites\"\x91\x01\n" +
+	"\x06suites\x18\x02 \x03(\tR\x06suites\"\x9b\x01\n" +
+	"\x15PrepareReshareRequest\x12\x14\n" +
+	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x1c\n" +
+	"\tcommittee\x18\x02 \x03(\tR\tcommittee\x12\x1c\n" +
+	"\tthreshold\x18\x03 \x01(\rR\tthreshold\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x18\n" +
+	"\ainstead\x18\x05 \x01(\bR\ainstead\"\x91\x01\n" +
 	"\x0fPrepareResponse\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x14\n" +
 	"\x05fresh\x18\x02 \x01(\bR\x05fresh\x12\x1a\n" +
@@ -3991,13 +4092,14 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\aIntents\x12\x1a.ostraka.v1.IntentsRequest\x1a\x1b.ostraka.v1.IntentsResponse\x12?\n" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12<\n" +
 	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12E\n" +
-	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\x8b\a\n" +
+	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\xdd\a\n" +
 	"\bOperator\x12?\n" +
 	"\x06Status\x12\x19.ostraka.v1.StatusRequest\x1a\x1a.ostraka.v1.StatusResponse\x12?\n" +
 	"\x06Invite\x12\x19.ostraka.v1.InviteRequest\x1a\x1a.ostraka.v1.InviteResponse\x129\n" +
 	"\x04Join\x12\x17.ostraka.v1.JoinRequest\x1a\x18.ostraka.v1.JoinResponse\x12N\n" +
 	"\rPrepareRoster\x12 .ostraka.v1.PrepareRosterRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12L\n" +
-	"\fPrepareVault\x12\x1f.ostraka.v1.PrepareVaultRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12?\n" +
+	"\fPrepareVault\x12\x1f.ostraka.v1.PrepareVaultRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12P\n" +
+	"\x0ePrepareReshare\x12!.ostraka.v1.PrepareReshareRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12?\n" +
 	"\x06Accept\x12\x19.ostraka.v1.AcceptRequest\x1a\x1a.ostraka.v1.AcceptResponse\x12B\n" +
 	"\aRefresh\x12\x1a.ostraka.v1.RefreshRequest\x1a\x1b.ostraka.v1.RefreshResponse\x12?\n" +
 	"\x06Vaults\x12\x19.ostraka.v1.VaultsRequest\x1a\x1a.ostraka.v1.VaultsResponse\x12B\n" +
@@ -4019,7 +4121,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),           // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),          // 1: ostraka.v1.HelloResponse
@@ -4071,14 +4173,15 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*JoinResponse)(nil),           // 47: ostraka.v1.JoinResponse
 	(*PrepareRosterRequest)(nil),   // 48: ostraka.v1.PrepareRosterRequest
 	(*PrepareVaultRequest)(nil),    // 49: ostraka.v1.PrepareVaultRequest
-	(*PrepareResponse)(nil),        // 50: ostraka.v1.PrepareResponse
-	(*AcceptRequest)(nil),          // 51: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),         // 52: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),         // 53: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),        // 54: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),            // 55: ostraka.v1.StopRequest
-	(*StopResponse)(nil),           // 56: ostraka.v1.StopResponse
-	nil,                            // 57: ostraka.v1.Account.AddressesEntry
+	(*PrepareReshareRequest)(nil),  // 50: ostraka.v1.PrepareReshareRequest
+	(*PrepareResponse)(nil),        // 51: ostraka.v1.PrepareResponse
+	(*AcceptRequest)(nil),          // 52: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),         // 53: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),         // 54: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),        // 55: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),            // 56: ostraka.v1.StopRequest
+	(*StopResponse)(nil),           // 57: ostraka.v1.StopResponse
+	nil,                            // 58: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,  // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
@@ -4089,7 +4192,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	14, // 5: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	15, // 6: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	18, // 7: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	57, // 8: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	58, // 8: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	23, // 9: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	23, // 10: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	28, // 11: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -4119,41 +4222,43 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	46, // 35: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
 	48, // 36: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
 	49, // 37: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	51, // 38: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	53, // 39: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	10, // 40: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	24, // 41: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	26, // 42: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	34, // 43: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	38, // 44: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	55, // 45: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,  // 46: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,  // 47: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,  // 48: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,  // 49: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	11, // 50: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	17, // 51: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	20, // 52: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	22, // 53: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	25, // 54: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	27, // 55: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	33, // 56: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	35, // 57: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	40, // 58: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	45, // 59: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	47, // 60: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	50, // 61: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	50, // 62: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	52, // 63: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	54, // 64: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	11, // 65: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	25, // 66: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	27, // 67: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	35, // 68: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	39, // 69: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	56, // 70: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	46, // [46:71] is the sub-list for method output_type
-	21, // [21:46] is the sub-list for method input_type
+	50, // 38: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	52, // 39: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	54, // 40: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	10, // 41: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	24, // 42: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	26, // 43: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	34, // 44: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	38, // 45: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	56, // 46: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,  // 47: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,  // 48: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,  // 49: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,  // 50: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	11, // 51: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	17, // 52: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	20, // 53: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	22, // 54: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	25, // 55: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	27, // 56: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	33, // 57: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	35, // 58: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	40, // 59: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	45, // 60: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	47, // 61: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	51, // 62: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	51, // 63: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	51, // 64: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	53, // 65: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	55, // 66: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	11, // 67: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	25, // 68: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	27, // 69: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	35, // 70: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	39, // 71: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	57, // 72: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	47, // [47:73] is the sub-list for method output_type
+	21, // [21:47] is the sub-list for method input_type
 	21, // [21:21] is the sub-list for extension type_name
 	21, // [21:21] is the sub-list for extension extendee
 	0,  // [0:21] is the sub-list for field type_name
@@ -4174,7 +4279,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   58,
+			NumMessages:   59,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -80,6 +80,8 @@ const (
 	OperatorPrepareRosterProcedure = "/ostraka.v1.Operator/PrepareRoster"
 	// OperatorPrepareVaultProcedure is the fully-qualified name of the Operator's PrepareVault RPC.
 	OperatorPrepareVaultProcedure = "/ostraka.v1.Operator/PrepareVault"
+	// OperatorPrepareReshareProcedure is the fully-qualified name of the Operator's PrepareReshare RPC.
+	OperatorPrepareReshareProcedure = "/ostraka.v1.Operator/PrepareReshare"
 	// OperatorAcceptProcedure is the fully-qualified name of the Operator's Accept RPC.
 	OperatorAcceptProcedure = "/ostraka.v1.Operator/Accept"
 	// OperatorRefreshProcedure is the fully-qualified name of the Operator's Refresh RPC.
@@ -482,6 +484,8 @@ type OperatorClient interface {
 	PrepareRoster(context.Context, *connect.Request[v1.PrepareRosterRequest]) (*connect.Response[v1.PrepareResponse], error)
 	// PrepareVault does the same for a vault, from the file that a person wrote.
 	PrepareVault(context.Context, *connect.Request[v1.PrepareVaultRequest]) (*connect.Response[v1.PrepareResponse], error)
+	// PrepareReshare does the same for giving a vault's keys to another committee or threshold.
+	PrepareReshare(context.Context, *connect.Request[v1.PrepareReshareRequest]) (*connect.Response[v1.PrepareResponse], error)
 	// Accept takes the officer's signature over what Prepare gave.
 	Accept(context.Context, *connect.Request[v1.AcceptRequest]) (*connect.Response[v1.AcceptResponse], error)
 	// Refresh is the operator's word that a vault's keys get new shares. The nodes of all members make them; where a check
@@ -536,6 +540,12 @@ func NewOperatorClient(httpClient connect.HTTPClient, baseURL string, opts ...co
 			httpClient,
 			baseURL+OperatorPrepareVaultProcedure,
 			connect.WithSchema(operatorMethods.ByName("PrepareVault")),
+			connect.WithClientOptions(opts...),
+		),
+		prepareReshare: connect.NewClient[v1.PrepareReshareRequest, v1.PrepareResponse](
+			httpClient,
+			baseURL+OperatorPrepareReshareProcedure,
+			connect.WithSchema(operatorMethods.ByName("PrepareReshare")),
 			connect.WithClientOptions(opts...),
 		),
 		accept: connect.NewClient[v1.AcceptRequest, v1.AcceptResponse](
@@ -596,6 +606,7 @@ type operatorClient struct {
 	join           *connect.Client[v1.JoinRequest, v1.JoinResponse]
 	prepareRoster  *connect.Client[v1.PrepareRosterRequest, v1.PrepareResponse]
 	prepareVault   *connect.Client[v1.PrepareVaultRequest, v1.PrepareResponse]
+	prepareReshare *connect.Client[v1.PrepareReshareRequest, v1.PrepareResponse]
 	accept         *connect.Client[v1.AcceptRequest, v1.AcceptResponse]
 	refresh        *connect.Client[v1.RefreshRequest, v1.RefreshResponse]
 	vaults         *connect.Client[v1.VaultsRequest, v1.VaultsResponse]
@@ -629,6 +640,11 @@ func (c *operatorClient) PrepareRoster(ctx context.Context, req *connect.Request
 // PrepareVault calls ostraka.v1.Operator.PrepareVault.
 func (c *operatorClient) PrepareVault(ctx context.Context, req *connect.Request[v1.PrepareVaultRequest]) (*connect.Response[v1.PrepareResponse], error) {
 	return c.prepareVault.CallUnary(ctx, req)
+}
+
+// PrepareReshare calls ostraka.v1.Operator.PrepareReshare.
+func (c *operatorClient) PrepareReshare(ctx context.Context, req *connect.Request[v1.PrepareReshareRequest]) (*connect.Response[v1.PrepareResponse], error) {
+	return c.prepareReshare.CallUnary(ctx, req)
 }
 
 // Accept calls ostraka.v1.Operator.Accept.
@@ -683,6 +699,8 @@ type OperatorHandler interface {
 	PrepareRoster(context.Context, *connect.Request[v1.PrepareRosterRequest]) (*connect.Response[v1.PrepareResponse], error)
 	// PrepareVault does the same for a vault, from the file that a person wrote.
 	PrepareVault(context.Context, *connect.Request[v1.PrepareVaultRequest]) (*connect.Response[v1.PrepareResponse], error)
+	// PrepareReshare does the same for giving a vault's keys to another committee or threshold.
+	PrepareReshare(context.Context, *connect.Request[v1.PrepareReshareRequest]) (*connect.Response[v1.PrepareResponse], error)
 	// Accept takes the officer's signature over what Prepare gave.
 	Accept(context.Context, *connect.Request[v1.AcceptRequest]) (*connect.Response[v1.AcceptResponse], error)
 	// Refresh is the operator's word that a vault's keys get new shares. The nodes of all members make them; where a check
@@ -733,6 +751,12 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 		OperatorPrepareVaultProcedure,
 		svc.PrepareVault,
 		connect.WithSchema(operatorMethods.ByName("PrepareVault")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorPrepareReshareHandler := connect.NewUnaryHandler(
+		OperatorPrepareReshareProcedure,
+		svc.PrepareReshare,
+		connect.WithSchema(operatorMethods.ByName("PrepareReshare")),
 		connect.WithHandlerOptions(opts...),
 	)
 	operatorAcceptHandler := connect.NewUnaryHandler(
@@ -795,6 +819,8 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 			operatorPrepareRosterHandler.ServeHTTP(w, r)
 		case OperatorPrepareVaultProcedure:
 			operatorPrepareVaultHandler.ServeHTTP(w, r)
+		case OperatorPrepareReshareProcedure:
+			operatorPrepareReshareHandler.ServeHTTP(w, r)
 		case OperatorAcceptProcedure:
 			operatorAcceptHandler.ServeHTTP(w, r)
 		case OperatorRefreshProcedure:
@@ -838,6 +864,10 @@ func (UnimplementedOperatorHandler) PrepareRoster(context.Context, *connect.Requ
 
 func (UnimplementedOperatorHandler) PrepareVault(context.Context, *connect.Request[v1.PrepareVaultRequest]) (*connect.Response[v1.PrepareResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.PrepareVault is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) PrepareReshare(context.Context, *connect.Request[v1.PrepareReshareRequest]) (*connect.Response[v1.PrepareResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.PrepareReshare is not implemented"))
 }
 
 func (UnimplementedOperatorHandler) Accept(context.Context, *connect.Request[v1.AcceptRequest]) (*connect.Response[v1.AcceptResponse], error) {

@@ -1,0 +1,228 @@
+package ceremony
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// introduce tells the newcomers of a plan what they need to verify the key: the choice that its first committee signed, and
+// the chain from the officers' anchor to what is in force (protocols.md 1.2). Once for each plan and epoch.
+func (k *Keeper) introduce(ctx context.Context, now time.Time, w *root, p charter.Plan) error {
+	cur := w.book.Current()
+	said := introduced{p.ID, cur.Record.Hash()}
+	fresh := slices.ContainsFunc(p.Committee, func(name string) bool { return !slices.Contains(w.committee(cur.Record), name) })
+	if !fresh || w.introduced == said {
+		return nil
+	}
+	pinned, _ := p.Pinned(w.suite)
+	c, err := k.chain(ctx, w, pinned.Anchor)
+	if err != nil {
+		return fmt.Errorf("vault %s: newcomers cannot be told of the key: %w", w.title(), err)
+	}
+	n := outbox.Note{Kind: NoteIntroduction, Fields: [][]byte{p.ID[:], []byte(w.suite), w.choice.Bytes(), encodeSignatures(w.signed), c.Encode()}}
+	if size := len(n.Encode()); size > outbox.MaxNote {
+		return fmt.Errorf("vault %s: newcomers cannot be told of the key: so many epochs have passed that what they need has %d bytes: make another reshare, whose anchor is younger", w.title(), size)
+	}
+	if err := k.cfg.Post(ctx, now, journal.Entry{}, n); err != nil {
+		return err
+	}
+	w.introduced = said
+	return nil
+}
+
+// chain is the way from an anchor to what is in force, of the certificates that were in force here.
+func (k *Keeper) chain(ctx context.Context, w *root, anchor epoch.Hash) (*epoch.Chain, error) {
+	certs := map[epoch.Hash]*epoch.FinalCert{}
+	err := k.each(ctx, store.Prefix(kindLink, store.ID(w.keyID[:])), func(_ string, value []byte) error {
+		f, err := epoch.DecodeFinalCert(value)
+		if err == nil {
+			certs[f.Record.Hash()] = f
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the chain of epochs: %w", err)
+	}
+	way := []*epoch.FinalCert{w.book.Current()}
+	for way[0].Record.Hash() != anchor {
+		f := certs[way[0].Record.Prev]
+		if f == nil {
+			return nil, fmt.Errorf("the reshare's anchor %v is no ancestor of the epoch in force that this node holds: make another reshare", anchor)
+		}
+		way = append([]*epoch.FinalCert{f}, way...)
+	}
+	c, err := epoch.NewChain(way[0], epoch.Enrolment{KeyID: w.keyID, Public: way[0].Record.Public, Anchor: anchor})
+	for _, f := range way[1:] {
+		if err == nil {
+			c, err = c.Extend(f)
+		}
+	}
+	return c, err
+}
+
+const (
+	fieldSignatures transcript.Tag = iota + 1
+	fieldOperator
+	fieldSignature
+)
+
+func encodeSignatures(signed map[string][]byte) []byte {
+	names := slices.Sorted(maps.Keys(signed))
+	var e transcript.Encoder
+	return e.List(fieldSignatures, len(names), func(i int, e *transcript.Encoder) {
+		e.String(fieldOperator, names[i]).Bytes(fieldSignature, signed[names[i]])
+	}).Sum()
+}
+
+func decodeSignatures(b []byte) (map[string][]byte, error) {
+	d, signed, last := transcript.NewDecoder(b), map[string][]byte{}, ""
+	d.List(fieldSignatures, 2, statement.MaxOperators, func(_ int, d *transcript.Decoder) {
+		name, sig := d.String(fieldOperator, 64), d.Fixed(fieldSignature, 64)
+		if d.Err() == nil && name <= last {
+			d.Fail(fieldOperator, errors.New("operators are not in ascending order"))
+		}
+		last, signed[name] = name, bytes.Clone(sig)
+	})
+	if err := d.Done(); err != nil {
+		return nil, fmt.Errorf("decode node signatures: %w", err)
+	}
+	return signed, nil
+}
+
+// takeIntroduction is how a newcomer learns of a key. It believes what its own officer signed, and what follows from that: the
+// key is the pinned one, the vault's first committee chose it, and each committee agreed to the next. It then has a root
+// without a share: nothing is proved, signed or refreshed by it.
+func (k *Keeper) takeIntroduction(ctx context.Context, now time.Time, f [][]byte, write func(journal.Entry) error) error {
+	s, err := statement.ParseKind(f[2], statement.Key)
+	if err != nil {
+		return err
+	}
+	choice, err := charter.KeyChoiceOf(s)
+	if err != nil {
+		return err
+	}
+	w := k.roots[rootID{choice.Vault, string(f[1])}]
+	if w == nil {
+		return fmt.Errorf("%w: vault %s has no key of suite %.32q here", outbox.ErrLater, choice.Vault.Short(), f[1])
+	}
+	plans := k.plans[w.ID].Plans()
+	i := slices.IndexFunc(plans, func(p charter.Plan) bool { return bytes.Equal(p.ID[:], f[0]) })
+	if i < 0 {
+		return fmt.Errorf("%w: reshare %.4x of vault %s is not complete here", outbox.ErrLater, f[0], w.title())
+	}
+	p := plans[i]
+	if !slices.Contains(p.Signed, k.cfg.Operator) {
+		return outbox.ErrOld // nothing that concerns us
+	}
+	signed, c, err := w.checkIntroduction(p, s, choice, f[3], f[4])
+	if err != nil {
+		return fmt.Errorf("introduction to vault %s: %w", w.title(), err)
+	}
+	last := c.Last()
+	if err := k.sanctioned(w, last.Record); err != nil {
+		return err
+	}
+	if w.published() {
+		return k.adopt(ctx, now, w, w.attempt, last, write)
+	}
+	if err := write(k.introductionEntry(now, w, s, choice, signed, c)); err != nil {
+		return err
+	}
+	a := newAttempt(w, choice.Attempt)
+	for _, link := range c.Links() {
+		a.book.Adopt(link)
+		w.past[link.Record.Hash()] = link.Record
+	}
+	k.begin(w, a)
+	w.choice, w.signed, w.since, w.moved = s, signed, now, now
+	return nil
+}
+
+func (w *root) checkIntroduction(p charter.Plan, s statement.Statement, choice charter.KeyChoice, sigs, chain []byte) (map[string][]byte, *epoch.Chain, error) {
+	pinned, ok := p.Pinned(w.suite)
+	switch {
+	case !ok || choice.Suite != w.suite || choice.Key != pinned.Key || !bytes.Equal(choice.PublicKey, pinned.PublicKey):
+		return nil, nil, errors.New("the key is not the one that our officer signed")
+	case choice.Attempt < 1 || choice.Attempt > maxAttempts || choice.Key != epoch.KeyID(w.ID, w.suite, choice.Attempt):
+		return nil, nil, errors.New("the key id is not that of the vault and suite")
+	}
+	signed, err := decodeSignatures(sigs)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := charter.VerifyKeyChoice(s, w.Vault, w.roster, signed); err != nil {
+		return nil, nil, err
+	}
+	if len(signed) != len(w.Committee) {
+		return nil, nil, fmt.Errorf("%d nodes signed the choice of the key, the committee has %d", len(signed), len(w.Committee))
+	}
+	g, err := epoch.GroupOf(w.suite)
+	if err != nil {
+		return nil, nil, err
+	}
+	public, err := g.DecodePoint(pinned.PublicKey)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the pinned public key: %w", err)
+	}
+	c, err := epoch.OpenChain(chain, epoch.Enrolment{KeyID: choice.Key, Public: public, Anchor: pinned.Anchor})
+	if err != nil {
+		return nil, nil, err
+	}
+	if first := c.Links()[0].Record; first.Epoch == 0 && first.Hash() != epoch.Hash(choice.Epoch) {
+		return nil, nil, errors.New("the first epoch is not the one that the vault's first committee chose")
+	}
+	return signed, c, nil
+}
+
+// introductionEntry is what a node keeps of a key that it holds no share of.
+func (k *Keeper) introductionEntry(now time.Time, w *root, s statement.Statement, choice charter.KeyChoice, signed map[string][]byte, c *epoch.Chain) journal.Entry {
+	key := store.ID(choice.Key[:])
+	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: tlog.KindFinalCert, Time: now, Vault: w.ID, ID: c.Last().Sum()}}}
+	put := func(name string, value []byte) { e.Put = append(e.Put, store.Entry{Key: name, Value: value}) }
+	put(attemptKey(w), binary.BigEndian.AppendUint64(nil, choice.Attempt))
+	put(store.Key(kindCurrent, key), c.Last().Encode())
+	put(store.Key(kindMoved, key), binary.BigEndian.AppendUint64(nil, uint64(now.Unix())))
+	links := c.Links()
+	// A batch has room for so many; what is older, nobody asks a newcomer for.
+	for _, f := range links[max(0, len(links)-maxLinks):] {
+		eh := f.Record.Hash()
+		put(store.Key(kindLink, key, store.Number(f.Record.Epoch), store.ID(eh[:])), f.Encode())
+	}
+	for name, sig := range signed {
+		put(store.Key(kindChoice, store.ID(w.ID[:]), store.Name(w.suite), store.Name(name)), append(slices.Clone(sig), s.Bytes()...))
+	}
+	return e
+}
+
+const maxLinks = 64
+
+// loadPast reads which records were in force here.
+func (k *Keeper) loadPast(ctx context.Context, w *root) error {
+	clear(w.past)
+	err := k.each(ctx, store.Prefix(kindLink, store.ID(w.keyID[:])), func(_ string, value []byte) error {
+		f, err := epoch.DecodeFinalCert(value)
+		if err == nil {
+			w.past[f.Record.Hash()] = f.Record
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read the chain of epochs: %w", err)
+	}
+	return nil
+}
