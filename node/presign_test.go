@@ -307,7 +307,7 @@ func TestBurnEmptiesPools(t *testing.T) {
 		t.Fatal("another's pair burned, and the pool is not full")
 	}
 	breakPair(s.World, b, a, recordOf(s.World, s.vault))
-	s.Greet() // before that nobody signs with b
+	s.Greet()                                // before that nobody signs with b
 	s.Approve(s.Propose(s.vault, s.addr, 0)) // b lacks what a holds: three rounds, over the broken pair
 	s.Run("the pair burns", func() bool { return len(a.Sessions.Burned(k)) > 0 || len(b.Sessions.Burned(k)) > 0 })
 	for _, h := range []*nodetest.Host{a, b} {
