@@ -36,7 +36,7 @@ func commands(t *testing.T) []string {
 }
 
 // A program's name, a command, and verbs with bars between them; options end it.
-var command = regexp.MustCompile(`(?:^|\s|/)ostraka ([a-z]+)((?: [a-z-]+(?: \| [a-z-]+)*)?)`)
+var command = regexp.MustCompile(`(?:^|\s|/)ostraka ([a-z]+)((?: [a-z][a-z-]*(?: \| [a-z][a-z-]*)*)?)`)
 
 // The program has every command that the pages name, and each says how it is used.
 func TestCommandsExist(t *testing.T) {
