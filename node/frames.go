@@ -67,7 +67,7 @@ func (n *Node) deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 		if len(frame) != 1+32+32 {
 			return fmt.Errorf("decode challenge: %d bytes", len(frame))
 		}
-		return n.Keeper.TakeChallenge(ctx, now, [32]byte(frame[1:33]), [32]byte(frame[33:]))
+		return n.Keeper.TakeChallenge(ctx, now, link, [32]byte(frame[1:33]), [32]byte(frame[33:]))
 	case frameLife:
 		o, _ := n.peer(link)
 		return n.Fence.Take(ctx, now, link, o.Identity, frame[1:])

@@ -36,7 +36,8 @@ func hot(t *testing.T, n, threshold int) setting {
 
 // seats are the hosts in the order of their share indices.
 func (s setting) seats() (out []*nodetest.Host) {
-	for _, m := range recordOf(s.World, s.vault).Members {
+	r := s.record(s.Hosts[max(0, slices.IndexFunc(s.Hosts, func(h *nodetest.Host) bool { return h.Up }))])
+	for _, m := range r.Members {
 		out = append(out, s.Find(m.Identity))
 	}
 	return out

@@ -56,7 +56,7 @@ func (s *stock) presign(t testing.TB) dkls.PresigID {
 	made, err := enginetest.Run(enginetest.Options{Seed: 3}, machines(t, s.join(t, x), func(seat Seat) (engine.Stage[dkls.Presignature], error) {
 		i := next
 		next++
-		ticket, err := s.pools[i].Reserve(x.KeyID, x.Epoch, x.Parties)
+		ticket, err := s.pools[i].Reserve(x.Epoch, x.Epoch, x.Parties)
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +87,7 @@ func (s *stock) take(t testing.TB, id dkls.PresigID, req Request) *use {
 	u.seats = s.join(t, u.setup)
 	for _, pool := range s.pools {
 		p, burn, err := pool.Take(dkls.Claim{
-			ID: id, KeyID: u.setup.KeyID, Epoch: u.setup.Epoch, Signers: u.setup.Parties, Use: dkls.Use{Setup: u.setup.Hash(), Digest: req.Digest}, Fence: 1,
+			ID: id, KeyID: u.setup.Epoch, Epoch: u.setup.Epoch, Signers: u.setup.Parties, Use: dkls.Use{Setup: u.setup.Hash(), Digest: req.Digest}, Fence: 1,
 		})
 		if err != nil || burn.ID != id {
 			t.Fatalf("take: %v", err)
@@ -215,7 +215,7 @@ func TestPresignRefuses(t *testing.T) {
 		"suite":     func(x *session.Setup) { x.Suite = epoch.SuiteEd25519 },
 	} {
 		x := s.setup(ProtocolPresign, nil)
-		ticket, err := s.pools[0].Reserve(x.KeyID, x.Epoch, x.Parties)
+		ticket, err := s.pools[0].Reserve(x.Epoch, x.Epoch, x.Parties)
 		if err != nil {
 			t.Fatal(err)
 		}

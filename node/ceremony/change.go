@@ -5,6 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ostraka/ostraka/crypto/secret"
@@ -188,6 +191,9 @@ func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
 	if err := w.blamed(); err != nil {
 		return err
 	}
+	if err := w.heldBack(); err != nil {
+		return err
+	}
 	// The test of the new shares would be refused with whoever is quarantined, and they would wait for it for ever. Our operator's
 	// word lifts what was before it.
 	if err := k.cfg.Fit(ctx, now, &mpc.Setup{KeyID: w.keyID, Parties: w.parties()}, [32]byte{}); err != nil {
@@ -197,6 +203,31 @@ func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
 		return fmt.Errorf("vault %s: new shares are not due, and our operator did not ask for them: they run `ostraka vault refresh` too", w.title())
 	}
 	return nil
+}
+
+// maxHeld records with our FINAL may wait for others' beside one another: we keep the shares of all, and each that comes into
+// force later ends the intents that wait.
+const maxHeld = 3
+
+// heldBack names whose FINALs are missing of as many attempts as we keep.
+func (w *root) heldBack() error {
+	missing, held := map[string]bool{}, 0
+	for _, p := range w.book.Pending() {
+		if p.Final == nil || w.orphan(p.Record) {
+			continue
+		}
+		held++
+		for _, m := range p.Record.Members {
+			if w.finals[p.Record.Hash()][m.ID] == nil {
+				missing[w.names[m.ID]] = true
+			}
+		}
+	}
+	if held < maxHeld {
+		return nil
+	}
+	return fmt.Errorf("vault %s: %d attempts at new shares wait for the last word of %s: bring their nodes back, or reshare the vault without them",
+		w.title(), held, strings.Join(slices.Sorted(maps.Keys(missing)), ", "))
 }
 
 // admitRefresh decides whether we take part. Parties, threshold and epoch are those of our own record in force.
@@ -222,10 +253,13 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 		return nil, fmt.Errorf("vault %s: attempt %d at new shares does not follow %d", w.title(), c.Attempt, last)
 	case w.joining:
 		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.title())
+	case s.Opener != k.cfg.Self && now.Sub(w.opened[s.Opener]) < retry:
+		return nil, fmt.Errorf("vault %s: an attempt of the same opener was joined a moment ago", w.title())
 	}
 	if err := k.mayRefresh(ctx, now, w); err != nil {
 		return nil, err
 	}
+	w.opened[s.Opener] = now
 	// Quarantines and failures without a culprit; no pair is used that exists yet.
 	if err := k.cfg.Fit(ctx, now, s, [32]byte{}); err != nil {
 		return nil, err

@@ -111,13 +111,14 @@ type root struct {
 	fails    int                   // sessions that failed since the node started
 	lastErr  error                 // why the last attempt failed
 	proofs   map[engine.PartyID]time.Time
-	checks   map[engine.PartyID]int // failed pair set-ups
-	asked    map[[32]byte]time.Time // challenges of ours
-	proved   time.Time              // when we last answered one
-	moved    time.Time              // when the present epoch came into force here
-	wanted   time.Time              // when our operator asked for new shares; zero: not since the present epoch
-	overdue  bool                   // the alarm was raised
-	tried    uint64                 // the last attempt at the next epoch that we joined
+	checks   map[engine.PartyID]int       // failed pair set-ups
+	asked    map[[32]byte]time.Time       // challenges of ours
+	proved   map[engine.PartyID]time.Time // when we last answered a peer's
+	opened   map[engine.PartyID]time.Time // when we last joined an attempt at new shares of a peer's
+	moved    time.Time                    // when the shares of the present epoch were made; if that is not known, when they came into force
+	wanted   time.Time                    // when our operator asked for new shares; zero: not since the present epoch
+	overdue  bool                         // the alarm was raised
+	tried    uint64                       // the last attempt at the next epoch that we joined
 	reshaping
 }
 
@@ -135,6 +136,8 @@ type attempt struct {
 	keyID  [32]byte
 	book   *epoch.Book
 	finals map[epoch.Hash]map[engine.PartyID]*epoch.Final
+
+	prepared map[epoch.Hash]time.Time // what was made in this life of the process, and when
 }
 
 // keepFinal adds a checked FINAL.
@@ -145,8 +148,16 @@ func (a *attempt) keepFinal(f *epoch.Final) {
 	a.finals[f.Record][f.From] = f
 }
 
+// madeAt is when a record's shares were made here: a certificate may be as late as a member that withholds its FINAL wants.
+func (a *attempt) madeAt(r *epoch.Record, now time.Time) time.Time {
+	if at, known := a.prepared[r.Hash()]; known {
+		return at
+	}
+	return now
+}
+
 func newAttempt(w *root, number uint64) *attempt {
-	a := &attempt{number: number, book: epoch.NewBook(), finals: map[epoch.Hash]map[engine.PartyID]*epoch.Final{}}
+	a := &attempt{number: number, book: epoch.NewBook(), finals: map[epoch.Hash]map[engine.PartyID]*epoch.Final{}, prepared: map[epoch.Hash]time.Time{}}
 	if number > 0 {
 		a.keyID = epoch.KeyID(w.ID, w.suite, number)
 	}
@@ -183,7 +194,7 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, r char
 
 // open makes a root and reads what the store holds of its key.
 func (k *Keeper) open(ctx context.Context, now time.Time, v charter.Vault, r charter.Roster, suite string) (*root, error) {
-	w := &root{Vault: v, suite: suite, roster: r, attempts: map[[32]byte]*attempt{}, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, since: now, reshaping: newReshaping()}
+	w := &root{Vault: v, suite: suite, roster: r, attempts: map[[32]byte]*attempt{}, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, proved: map[engine.PartyID]time.Time{}, opened: map[engine.PartyID]time.Time{}, since: now, reshaping: newReshaping()}
 	for _, o := range r.Operators {
 		w.names[mpc.IDOf(o.Identity)] = o.Name // newcomers are of the circle
 	}

@@ -139,7 +139,9 @@ func (k *Keeper) takeFinal(ctx context.Context, now time.Time, raw []byte, write
 		return err
 	}
 	a.keepFinal(f)
-	w.proofs[f.From] = now
+	if at := a.prepared[f.Record]; at.After(w.proofs[f.From]) {
+		w.proofs[f.From] = at // it may have been made at any time since
+	}
 	return k.assemble(ctx, now, w, a)
 }
 
@@ -290,12 +292,12 @@ func provedRow(key [32]byte, p engine.PartyID, now time.Time) store.Entry {
 	return store.Entry{Key: provedKey(key, p), Value: binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))}
 }
 
-// minProofGap bounds how often challenges make us prove a share.
+// minProofGap bounds how often one peer's challenges make us prove a share.
 const minProofGap = 5 * time.Second
 
 // TakeChallenge answers a peer's challenge, which comes directly and leaves no trace, with
-// the proof of our share.
-func (k *Keeper) TakeChallenge(ctx context.Context, now time.Time, key, challenge [32]byte) error {
+// the proof of our share. Each peer has its own gap: one that asks without end keeps no other from an answer.
+func (k *Keeper) TakeChallenge(ctx context.Context, now time.Time, from engine.PartyID, key, challenge [32]byte) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	w, a, err := k.of(key[:])
@@ -305,10 +307,10 @@ func (k *Keeper) TakeChallenge(ctx context.Context, now time.Time, key, challeng
 	if _, seated := a.book.Seat(k.cfg.Self); !w.published() || a != w.attempt || !seated {
 		return fmt.Errorf("vault %s: %w", w.title(), ErrNoKey)
 	}
-	if now.Sub(w.proved) < minProofGap {
+	if now.Sub(w.proved[from]) < minProofGap {
 		return fmt.Errorf("vault %s: the share was proved a moment ago", w.title())
 	}
-	w.proved = now
+	w.proved[from] = now
 	return k.prove(ctx, now, w, challenge)
 }
 

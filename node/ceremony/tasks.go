@@ -233,6 +233,7 @@ func (k *Keeper) makingTask(w *root, s *mpc.Setup, title string, first func(prot
 				err = w.book.Prepare(saved)
 			}
 			if err == nil {
+				w.prepared[saved.Hash()] = now
 				return nil
 			}
 			// What was kept belongs to no book: it must not come back with the next start.

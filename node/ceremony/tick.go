@@ -253,9 +253,11 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 	if a != w.attempt && w.published() {
 		return nil // an old attempt's key came into force after all: it is not the one that the vault publishes
 	}
-	w.moved, w.since, w.fails, w.lastErr, w.overdue, w.tried = now, now, 0, nil, false, 0
+	w.moved, w.since, w.fails, w.lastErr, w.overdue, w.tried = a.madeAt(f.Record, now), now, 0, nil, false, 0
 	if f.Record.Epoch > 0 {
-		w.wanted = time.Time{}
+		if !w.wanted.After(w.moved) { // shares that were made before our operator asked are not those
+			w.wanted = time.Time{}
+		}
 		return nil
 	}
 	return k.choose(ctx, now, w, a)
@@ -284,7 +286,7 @@ func (k *Keeper) currentEntry(now time.Time, w *root, a *attempt, f *epoch.Final
 		Batch: store.Batch{Put: []store.Entry{
 			{Key: store.Key(kindCurrent, store.ID(a.keyID[:])), Value: f.Encode()},
 			{Key: store.Key(kindLink, store.ID(a.keyID[:]), store.Number(f.Record.Epoch), store.ID(eh[:])), Value: f.Encode()},
-			{Key: store.Key(kindMoved, store.ID(a.keyID[:])), Value: binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))},
+			{Key: store.Key(kindMoved, store.ID(a.keyID[:])), Value: binary.BigEndian.AppendUint64(nil, uint64(a.madeAt(f.Record, now).Unix()))},
 		}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindFinalCert, Time: now, Vault: w.ID, ID: f.Sum()}},
 	}
