@@ -394,7 +394,7 @@ func TestQueueBounds(t *testing.T) {
 
 // A receiver that stands still holds back frames, not the connection: HTTP/2 pings are answered below it.
 func TestSlowReceiveKeepsTheConnection(t *testing.T) {
-	soon := timed(func(w *timing) { w.idle = 100 * time.Millisecond })
+	soon := timed(func(w *timing) { w.idle = 300 * time.Millisecond })
 	a := start(t, "a", soon)
 	hold := make(chan struct{})
 	var b *node
@@ -409,7 +409,7 @@ func TestSlowReceiveKeepsTheConnection(t *testing.T) {
 		want = append(want, strings.Repeat("x", 100<<10))
 		a.send(t, "b", want[0])
 	}
-	time.Sleep(5 * 2 * 100 * time.Millisecond) // five times as long as a dead connection would live
+	time.Sleep(3 * 2 * 300 * time.Millisecond) // three times as long as a dead connection would live
 	close(hold)
 	wantFrames(t, b, "a", want)
 	if x, y := a.about("b").Connects, b.about("a").Connects; x != 1 || y != 1 {
