@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
@@ -60,7 +61,9 @@ type Config struct {
 	// returned as why; err is trouble with the endpoint.
 	// Explain puts an error into people's words: operators' names for party ids.
 	Explain func(error) string
-	Check   func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	// Roster is where the operators of a vault under a charter version are looked up (charter.Chain.Reach).
+	Roster func(charter statement.ID) (charter.Roster, bool)
+	Check  func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 }
 
 // RuleState is the rule that a node's own view of the chain decides: nonce, balance, fees.

@@ -198,6 +198,27 @@ func (o *Outbox) Rows(n Note, to []Peer) journal.Entry {
 	return e
 }
 
+// Again makes rows for a note that was made or taken before, to peers that came since, and sends it. A
+// peer that has it says so.
+func (o *Outbox) Again(ctx context.Context, now time.Time, n Note, to []Peer) error {
+	if len(to) == 0 {
+		return nil
+	}
+	id := n.ID()
+	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: notedKey(id), Value: []byte{1}}, {Key: noteKey(id), Value: n.Encode()}}}}
+	for _, p := range to {
+		e.Put = append(e.Put, store.Entry{Key: row{p, id}.key()})
+	}
+	// Or the note's bytes could be deleted with its last row just after this has written them.
+	o.tick.Lock()
+	err := o.journal.Write(ctx, e)
+	if err == nil {
+		o.Post(now, n, to)
+	}
+	o.tick.Unlock()
+	return err
+}
+
 // Noted says whether an error means that this very note was taken meanwhile, by another way.
 func Noted(err error, id ID) bool {
 	var conflict *store.ConflictError
