@@ -29,7 +29,7 @@ const Ready = "ready"
 // keys by their final certificates, whose members must be the committee's nodes.
 type Vault struct {
 	charter.Vault
-	Roster    charter.Roster
+	Roster    charter.Roster // where its operators are looked up: charter.Chain.Reach
 	Statement statement.Statement
 	State     string          // Ready, or what the least advanced root of the least advanced node waits for
 	Waiting   []string        // operators
@@ -102,10 +102,10 @@ func (v Vault) Address(r Root, chainID string, path hd.Path) (address string, ke
 }
 
 // ReadVaults gives meaning to one node's answer and checks all that can be checked.
-func ReadVaults(node string, r charter.Roster, list []*v1.Vault) ([]Vault, error) {
+func ReadVaults(node string, chain charter.Chain, list []*v1.Vault) ([]Vault, error) {
 	var out []Vault
 	for _, m := range list {
-		v, err := readVault(r, m)
+		v, err := readVault(chain, m)
 		if err != nil {
 			return nil, &VerifyError{node, fmt.Errorf("vault %.64q: %w", m.Name, err)}
 		}
@@ -115,7 +115,7 @@ func ReadVaults(node string, r charter.Roster, list []*v1.Vault) ([]Vault, error
 	return out, nil
 }
 
-func readVault(r charter.Roster, m *v1.Vault) (Vault, error) {
+func readVault(chain charter.Chain, m *v1.Vault) (Vault, error) {
 	s, err := statement.ParseKind(m.Statement, statement.Vault)
 	if err != nil {
 		return Vault{}, err
@@ -124,12 +124,14 @@ func readVault(r charter.Roster, m *v1.Vault) (Vault, error) {
 		return Vault{}, fmt.Errorf("its statement's id is %s, not %x", id.Short(), m.Id)
 	}
 	spec, err := charter.VaultOf(s)
-	if err == nil {
-		err = spec.CheckCharter(r)
-	}
 	if err != nil {
 		return Vault{}, err
 	}
+	founding, _ := chain.Version(spec.Charter)
+	if err := spec.CheckCharter(founding); err != nil {
+		return Vault{}, err
+	}
+	r, _ := chain.Reach(spec.Charter)
 	v := Vault{
 		Vault: spec, Roster: r, Statement: s, State: m.State, Waiting: m.Waiting, LastError: m.LastError,
 		Accepted: map[string]bool{},
@@ -312,7 +314,7 @@ func union(a, b []string) []string {
 
 // Vaults lists the person's vaults, compared over all nodes that answer.
 func (c *Circle) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
-	r, _, err := c.Charter(ctx)
+	chain, failed, err := c.Chain(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -321,14 +323,15 @@ func (c *Circle) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
 		if err != nil {
 			return nil, err
 		}
-		return ReadVaults(m.Name, r, res.Msg.Vaults)
+		return ReadVaults(m.Name, chain, res.Msg.Vaults)
 	})
 	good, err := answers.Need("list vaults", 1)
 	if err != nil {
 		return nil, nil, err
 	}
+	lagging := slices.DeleteFunc(failed, func(f Failure) bool { return !errors.As(f.Err, new(*LagError)) })
 	out, err := MergeVaults(good)
-	return out, answers.Failures(), err
+	return out, append(answers.Failures(), lagging...), err
 }
 
 // ErrUnknown says that no node that answered knows the thing.

@@ -216,3 +216,9 @@ func (c Chain) Current(operator string, k signet.Key) bool {
 	o, ok := c.Newest().Operator(operator)
 	return ok && slices.ContainsFunc(o.Officers, k.Equal)
 }
+
+// SameOperator says whether two entries of an operator say the same.
+func SameOperator(a, b Operator) bool {
+	return a.Name == b.Name && a.Entity == b.Entity && a.Address == b.Address && a.Identity.Equal(b.Identity) &&
+		slices.Equal(keyLines(sortedKeys(a.Officers)), keyLines(sortedKeys(b.Officers)))
+}

@@ -275,7 +275,7 @@ func (c *Circle) fresh(r charter.Roster) (a charter.Accepted, fresh bool, err er
 }
 
 func (c *Circle) sameOperators(a, b []charter.Operator) bool {
-	return slices.EqualFunc(byName(a), byName(b), func(x, y charter.Operator) bool { return differs(x, y) == "" && x.Name == y.Name })
+	return slices.EqualFunc(byName(a), byName(b), charter.SameOperator)
 }
 
 func byName(ops []charter.Operator) []charter.Operator {

@@ -540,8 +540,9 @@ func (*CharterRequest) Descriptor() ([]byte, []int) {
 
 type CharterResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"` // the roster, charter version 0
+	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"` // the newest roster in force at the node
 	Acceptances   []*Signed              `protobuf:"bytes,2,rep,name=acceptances,proto3" json:"acceptances,omitempty"`
+	Earlier       []*Roster              `protobuf:"bytes,3,rep,name=earlier,proto3" json:"earlier,omitempty"` // the versions before it, version 0 first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -590,6 +591,65 @@ func (x *CharterResponse) GetAcceptances() []*Signed {
 	return nil
 }
 
+func (x *CharterResponse) GetEarlier() []*Roster {
+	if x != nil {
+		return x.Earlier
+	}
+	return nil
+}
+
+type Roster struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
+	Acceptances   []*Signed              `protobuf:"bytes,2,rep,name=acceptances,proto3" json:"acceptances,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Roster) Reset() {
+	*x = Roster{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Roster) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Roster) ProtoMessage() {}
+
+func (x *Roster) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Roster.ProtoReflect.Descriptor instead.
+func (*Roster) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Roster) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+func (x *Roster) GetAcceptances() []*Signed {
+	if x != nil {
+		return x.Acceptances
+	}
+	return nil
+}
+
 type VaultsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -598,7 +658,7 @@ type VaultsRequest struct {
 
 func (x *VaultsRequest) Reset() {
 	*x = VaultsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +670,7 @@ func (x *VaultsRequest) String() string {
 func (*VaultsRequest) ProtoMessage() {}
 
 func (x *VaultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +683,7 @@ func (x *VaultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VaultsRequest.ProtoReflect.Descriptor instead.
 func (*VaultsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{10}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{11}
 }
 
 type VaultsResponse struct {
@@ -635,7 +695,7 @@ type VaultsResponse struct {
 
 func (x *VaultsResponse) Reset() {
 	*x = VaultsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +707,7 @@ func (x *VaultsResponse) String() string {
 func (*VaultsResponse) ProtoMessage() {}
 
 func (x *VaultsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +720,7 @@ func (x *VaultsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VaultsResponse.ProtoReflect.Descriptor instead.
 func (*VaultsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{11}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *VaultsResponse) GetVaults() []*Vault {
@@ -689,7 +749,7 @@ type Vault struct {
 
 func (x *Vault) Reset() {
 	*x = Vault{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -701,7 +761,7 @@ func (x *Vault) String() string {
 func (*Vault) ProtoMessage() {}
 
 func (x *Vault) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -714,7 +774,7 @@ func (x *Vault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vault.ProtoReflect.Descriptor instead.
 func (*Vault) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{12}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Vault) GetId() []byte {
@@ -804,7 +864,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +876,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +889,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{13}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Member) GetOperator() string {
@@ -871,7 +931,7 @@ type Root struct {
 
 func (x *Root) Reset() {
 	*x = Root{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -883,7 +943,7 @@ func (x *Root) String() string {
 func (*Root) ProtoMessage() {}
 
 func (x *Root) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -896,7 +956,7 @@ func (x *Root) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Root.ProtoReflect.Descriptor instead.
 func (*Root) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{14}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Root) GetSuite() string {
@@ -1024,7 +1084,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1036,7 +1096,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1049,7 +1109,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{15}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Holder) GetOperator() string {
@@ -1089,7 +1149,7 @@ type AccountsRequest struct {
 
 func (x *AccountsRequest) Reset() {
 	*x = AccountsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1101,7 +1161,7 @@ func (x *AccountsRequest) String() string {
 func (*AccountsRequest) ProtoMessage() {}
 
 func (x *AccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1114,7 +1174,7 @@ func (x *AccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountsRequest.ProtoReflect.Descriptor instead.
 func (*AccountsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{16}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AccountsRequest) GetVault() []byte {
@@ -1133,7 +1193,7 @@ type AccountsResponse struct {
 
 func (x *AccountsResponse) Reset() {
 	*x = AccountsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1145,7 +1205,7 @@ func (x *AccountsResponse) String() string {
 func (*AccountsResponse) ProtoMessage() {}
 
 func (x *AccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1158,7 +1218,7 @@ func (x *AccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountsResponse.ProtoReflect.Descriptor instead.
 func (*AccountsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{17}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AccountsResponse) GetAccounts() []*Account {
@@ -1182,7 +1242,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1194,7 +1254,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1207,7 +1267,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{18}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Account) GetVault() []byte {
@@ -1264,7 +1324,7 @@ type NewAddressRequest struct {
 
 func (x *NewAddressRequest) Reset() {
 	*x = NewAddressRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1276,7 +1336,7 @@ func (x *NewAddressRequest) String() string {
 func (*NewAddressRequest) ProtoMessage() {}
 
 func (x *NewAddressRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1289,7 +1349,7 @@ func (x *NewAddressRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewAddressRequest.ProtoReflect.Descriptor instead.
 func (*NewAddressRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{19}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *NewAddressRequest) GetVault() []byte {
@@ -1329,7 +1389,7 @@ type NewAddressResponse struct {
 
 func (x *NewAddressResponse) Reset() {
 	*x = NewAddressResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1341,7 +1401,7 @@ func (x *NewAddressResponse) String() string {
 func (*NewAddressResponse) ProtoMessage() {}
 
 func (x *NewAddressResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1354,7 +1414,7 @@ func (x *NewAddressResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewAddressResponse.ProtoReflect.Descriptor instead.
 func (*NewAddressResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{20}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *NewAddressResponse) GetAddress() *Address {
@@ -1376,7 +1436,7 @@ type AddressesRequest struct {
 
 func (x *AddressesRequest) Reset() {
 	*x = AddressesRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1388,7 +1448,7 @@ func (x *AddressesRequest) String() string {
 func (*AddressesRequest) ProtoMessage() {}
 
 func (x *AddressesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1401,7 +1461,7 @@ func (x *AddressesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressesRequest.ProtoReflect.Descriptor instead.
 func (*AddressesRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{21}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AddressesRequest) GetVault() []byte {
@@ -1441,7 +1501,7 @@ type AddressesResponse struct {
 
 func (x *AddressesResponse) Reset() {
 	*x = AddressesResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1453,7 +1513,7 @@ func (x *AddressesResponse) String() string {
 func (*AddressesResponse) ProtoMessage() {}
 
 func (x *AddressesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,7 +1526,7 @@ func (x *AddressesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressesResponse.ProtoReflect.Descriptor instead.
 func (*AddressesResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{22}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AddressesResponse) GetAddresses() []*Address {
@@ -1489,7 +1549,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1501,7 +1561,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1514,7 +1574,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{23}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Address) GetPath() string {
@@ -1561,7 +1621,7 @@ type IntentsRequest struct {
 
 func (x *IntentsRequest) Reset() {
 	*x = IntentsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1573,7 +1633,7 @@ func (x *IntentsRequest) String() string {
 func (*IntentsRequest) ProtoMessage() {}
 
 func (x *IntentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1586,7 +1646,7 @@ func (x *IntentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentsRequest.ProtoReflect.Descriptor instead.
 func (*IntentsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{24}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *IntentsRequest) GetVault() []byte {
@@ -1605,7 +1665,7 @@ type IntentsResponse struct {
 
 func (x *IntentsResponse) Reset() {
 	*x = IntentsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +1677,7 @@ func (x *IntentsResponse) String() string {
 func (*IntentsResponse) ProtoMessage() {}
 
 func (x *IntentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +1690,7 @@ func (x *IntentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentsResponse.ProtoReflect.Descriptor instead.
 func (*IntentsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{25}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *IntentsResponse) GetIntents() []*Intent {
@@ -1649,7 +1709,7 @@ type IntentRequest struct {
 
 func (x *IntentRequest) Reset() {
 	*x = IntentRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1721,7 @@ func (x *IntentRequest) String() string {
 func (*IntentRequest) ProtoMessage() {}
 
 func (x *IntentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +1734,7 @@ func (x *IntentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentRequest.ProtoReflect.Descriptor instead.
 func (*IntentRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{26}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *IntentRequest) GetId() []byte {
@@ -1693,7 +1753,7 @@ type IntentResponse struct {
 
 func (x *IntentResponse) Reset() {
 	*x = IntentResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1705,7 +1765,7 @@ func (x *IntentResponse) String() string {
 func (*IntentResponse) ProtoMessage() {}
 
 func (x *IntentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1718,7 +1778,7 @@ func (x *IntentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentResponse.ProtoReflect.Descriptor instead.
 func (*IntentResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{27}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *IntentResponse) GetIntent() *Intent {
@@ -1755,7 +1815,7 @@ type Intent struct {
 
 func (x *Intent) Reset() {
 	*x = Intent{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +1827,7 @@ func (x *Intent) String() string {
 func (*Intent) ProtoMessage() {}
 
 func (x *Intent) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1780,7 +1840,7 @@ func (x *Intent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Intent.ProtoReflect.Descriptor instead.
 func (*Intent) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{28}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Intent) GetId() []byte {
@@ -1927,7 +1987,7 @@ type Ballot struct {
 
 func (x *Ballot) Reset() {
 	*x = Ballot{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1939,7 +1999,7 @@ func (x *Ballot) String() string {
 func (*Ballot) ProtoMessage() {}
 
 func (x *Ballot) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1952,7 +2012,7 @@ func (x *Ballot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ballot.ProtoReflect.Descriptor instead.
 func (*Ballot) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{29}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Ballot) GetPerson() string {
@@ -1991,7 +2051,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2003,7 +2063,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2016,7 +2076,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{30}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Decision) GetOperator() string {
@@ -2078,7 +2138,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2090,7 +2150,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2103,7 +2163,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{31}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Fact) GetName() string {
@@ -2133,7 +2193,7 @@ type QuoteRequest struct {
 
 func (x *QuoteRequest) Reset() {
 	*x = QuoteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2145,7 +2205,7 @@ func (x *QuoteRequest) String() string {
 func (*QuoteRequest) ProtoMessage() {}
 
 func (x *QuoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2158,7 +2218,7 @@ func (x *QuoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteRequest.ProtoReflect.Descriptor instead.
 func (*QuoteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{32}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *QuoteRequest) GetChain() string {
@@ -2211,7 +2271,7 @@ type QuoteResponse struct {
 
 func (x *QuoteResponse) Reset() {
 	*x = QuoteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2223,7 +2283,7 @@ func (x *QuoteResponse) String() string {
 func (*QuoteResponse) ProtoMessage() {}
 
 func (x *QuoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2236,7 +2296,7 @@ func (x *QuoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteResponse.ProtoReflect.Descriptor instead.
 func (*QuoteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{33}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *QuoteResponse) GetNonce() uint64 {
@@ -2296,7 +2356,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2308,7 +2368,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2321,7 +2381,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{34}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{35}
 }
 
 type SessionsResponse struct {
@@ -2333,7 +2393,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2345,7 +2405,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2358,7 +2418,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{35}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SessionsResponse) GetSessions() []*Session {
@@ -2390,7 +2450,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2402,7 +2462,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2415,7 +2475,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{36}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Session) GetSetup() []byte {
@@ -2524,7 +2584,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2536,7 +2596,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2549,33 +2609,35 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{37}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{38}
 }
 
 type StatusResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Operator      string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
-	Identity      []byte                 `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"`
-	Version       string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	Started       string                 `protobuf:"bytes,4,opt,name=started,proto3" json:"started,omitempty"`
-	Link          string                 `protobuf:"bytes,5,opt,name=link,proto3" json:"link,omitempty"`
-	People        string                 `protobuf:"bytes,6,opt,name=people,proto3" json:"people,omitempty"`
-	Charter       []byte                 `protobuf:"bytes,7,opt,name=charter,proto3" json:"charter,omitempty"`
-	Circle        string                 `protobuf:"bytes,8,opt,name=circle,proto3" json:"circle,omitempty"`
-	Peers         []*Peer                `protobuf:"bytes,9,rep,name=peers,proto3" json:"peers,omitempty"`
-	LogSize       uint64                 `protobuf:"varint,10,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
-	LogRoot       []byte                 `protobuf:"bytes,11,opt,name=log_root,json=logRoot,proto3" json:"log_root,omitempty"`
-	Burned        []*Burn                `protobuf:"bytes,12,rep,name=burned,proto3" json:"burned,omitempty"`
-	Endpoints     []string               `protobuf:"bytes,13,rep,name=endpoints,proto3" json:"endpoints,omitempty"` // chain endpoints, without credentials
-	Checks        []*Check               `protobuf:"bytes,14,rep,name=checks,proto3" json:"checks,omitempty"`       // what doctor looks at
-	Invited       []string               `protobuf:"bytes,15,rep,name=invited,proto3" json:"invited,omitempty"`     // operators that joined and are not in the charter yet
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Operator       string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
+	Identity       []byte                 `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"`
+	Version        string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	Started        string                 `protobuf:"bytes,4,opt,name=started,proto3" json:"started,omitempty"`
+	Link           string                 `protobuf:"bytes,5,opt,name=link,proto3" json:"link,omitempty"`
+	People         string                 `protobuf:"bytes,6,opt,name=people,proto3" json:"people,omitempty"`
+	Charter        []byte                 `protobuf:"bytes,7,opt,name=charter,proto3" json:"charter,omitempty"`
+	Circle         string                 `protobuf:"bytes,8,opt,name=circle,proto3" json:"circle,omitempty"`
+	Peers          []*Peer                `protobuf:"bytes,9,rep,name=peers,proto3" json:"peers,omitempty"`
+	LogSize        uint64                 `protobuf:"varint,10,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
+	LogRoot        []byte                 `protobuf:"bytes,11,opt,name=log_root,json=logRoot,proto3" json:"log_root,omitempty"`
+	Burned         []*Burn                `protobuf:"bytes,12,rep,name=burned,proto3" json:"burned,omitempty"`
+	Endpoints      []string               `protobuf:"bytes,13,rep,name=endpoints,proto3" json:"endpoints,omitempty"` // chain endpoints, without credentials
+	Checks         []*Check               `protobuf:"bytes,14,rep,name=checks,proto3" json:"checks,omitempty"`       // what doctor looks at
+	Invited        []string               `protobuf:"bytes,15,rep,name=invited,proto3" json:"invited,omitempty"`     // operators that joined and are not in the charter yet
+	CharterVersion uint64                 `protobuf:"varint,16,opt,name=charter_version,json=charterVersion,proto3" json:"charter_version,omitempty"`
+	Standing       string                 `protobuf:"bytes,17,opt,name=standing,proto3" json:"standing,omitempty"` // of the operator: founding, invited (not taken in yet), member, left
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2587,7 +2649,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2600,7 +2662,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{38}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *StatusResponse) GetOperator() string {
@@ -2708,6 +2770,20 @@ func (x *StatusResponse) GetInvited() []string {
 	return nil
 }
 
+func (x *StatusResponse) GetCharterVersion() uint64 {
+	if x != nil {
+		return x.CharterVersion
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetStanding() string {
+	if x != nil {
+		return x.Standing
+	}
+	return ""
+}
+
 type Peer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Operator      string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
@@ -2729,7 +2805,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2741,7 +2817,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2754,7 +2830,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Peer) GetOperator() string {
@@ -2858,7 +2934,7 @@ type Burn struct {
 
 func (x *Burn) Reset() {
 	*x = Burn{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2870,7 +2946,7 @@ func (x *Burn) String() string {
 func (*Burn) ProtoMessage() {}
 
 func (x *Burn) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2883,7 +2959,7 @@ func (x *Burn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Burn.ProtoReflect.Descriptor instead.
 func (*Burn) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Burn) GetKey() []byte {
@@ -2912,7 +2988,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2924,7 +3000,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2937,7 +3013,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Check) GetName() string {
@@ -2977,7 +3053,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2989,7 +3065,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3002,7 +3078,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *InviteRequest) GetHours() uint32 {
@@ -3022,7 +3098,7 @@ type InviteResponse struct {
 
 func (x *InviteResponse) Reset() {
 	*x = InviteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3034,7 +3110,7 @@ func (x *InviteResponse) String() string {
 func (*InviteResponse) ProtoMessage() {}
 
 func (x *InviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3047,7 +3123,7 @@ func (x *InviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteResponse.ProtoReflect.Descriptor instead.
 func (*InviteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *InviteResponse) GetLine() string {
@@ -3073,7 +3149,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3085,7 +3161,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3098,7 +3174,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *JoinRequest) GetLine() string {
@@ -3118,7 +3194,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3130,7 +3206,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3143,7 +3219,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *JoinResponse) GetOperator() string {
@@ -3162,14 +3238,18 @@ func (x *JoinResponse) GetIdentity() []byte {
 
 type PrepareRosterRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Circle        string                 `protobuf:"bytes,1,opt,name=circle,proto3" json:"circle,omitempty"`
+	Circle        string                 `protobuf:"bytes,1,opt,name=circle,proto3" json:"circle,omitempty"`   // name, when version 0 is made
+	Replace       string                 `protobuf:"bytes,2,opt,name=replace,proto3" json:"replace,omitempty"` // operator in whose place the one that joined here comes
+	Resign        bool                   `protobuf:"varint,3,opt,name=resign,proto3" json:"resign,omitempty"`  // this node's own operator leaves
+	Anew          bool                   `protobuf:"varint,4,opt,name=anew,proto3" json:"anew,omitempty"`      // make a roster of this node's own, though others have proposed one
+	Id            string                 `protobuf:"bytes,5,opt,name=id,proto3" json:"id,omitempty"`           // the proposal whose id begins so
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PrepareRosterRequest) Reset() {
 	*x = PrepareRosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3181,7 +3261,7 @@ func (x *PrepareRosterRequest) String() string {
 func (*PrepareRosterRequest) ProtoMessage() {}
 
 func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3194,12 +3274,40 @@ func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRosterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PrepareRosterRequest) GetCircle() string {
 	if x != nil {
 		return x.Circle
+	}
+	return ""
+}
+
+func (x *PrepareRosterRequest) GetReplace() string {
+	if x != nil {
+		return x.Replace
+	}
+	return ""
+}
+
+func (x *PrepareRosterRequest) GetResign() bool {
+	if x != nil {
+		return x.Resign
+	}
+	return false
+}
+
+func (x *PrepareRosterRequest) GetAnew() bool {
+	if x != nil {
+		return x.Anew
+	}
+	return false
+}
+
+func (x *PrepareRosterRequest) GetId() string {
+	if x != nil {
+		return x.Id
 	}
 	return ""
 }
@@ -3214,7 +3322,7 @@ type PrepareVaultRequest struct {
 
 func (x *PrepareVaultRequest) Reset() {
 	*x = PrepareVaultRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3226,7 +3334,7 @@ func (x *PrepareVaultRequest) String() string {
 func (*PrepareVaultRequest) ProtoMessage() {}
 
 func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3239,7 +3347,7 @@ func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVaultRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVaultRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PrepareVaultRequest) GetFile() []byte {
@@ -3271,7 +3379,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3283,7 +3391,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3296,7 +3404,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -3344,7 +3452,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3356,7 +3464,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3369,7 +3477,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -3396,7 +3504,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3408,7 +3516,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3421,7 +3529,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -3448,7 +3556,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3460,7 +3568,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3473,7 +3581,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -3499,7 +3607,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3511,7 +3619,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3524,7 +3632,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -3542,7 +3650,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3554,7 +3662,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3567,7 +3675,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 type StopResponse struct {
@@ -3578,7 +3686,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3590,7 +3698,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3603,7 +3711,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
@@ -3640,8 +3748,12 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x0eSubmitResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05known\x18\x02 \x01(\bR\x05known\"\x10\n" +
-	"\x0eCharterRequest\"e\n" +
+	"\x0eCharterRequest\"\x93\x01\n" +
 	"\x0fCharterResponse\x12\x1c\n" +
+	"\tstatement\x18\x01 \x01(\fR\tstatement\x124\n" +
+	"\vacceptances\x18\x02 \x03(\v2\x12.ostraka.v1.SignedR\vacceptances\x12,\n" +
+	"\aearlier\x18\x03 \x03(\v2\x12.ostraka.v1.RosterR\aearlier\"\\\n" +
+	"\x06Roster\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x124\n" +
 	"\vacceptances\x18\x02 \x03(\v2\x12.ostraka.v1.SignedR\vacceptances\"\x0f\n" +
 	"\rVaultsRequest\";\n" +
@@ -3808,7 +3920,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x05error\x18\f \x01(\tR\x05error\x12\x14\n" +
 	"\x05class\x18\r \x01(\tR\x05class\x12\x18\n" +
 	"\aaccused\x18\x0e \x03(\tR\aaccused\"\x0f\n" +
-	"\rStatusRequest\"\xc5\x03\n" +
+	"\rStatusRequest\"\x8a\x04\n" +
 	"\x0eStatusResponse\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
 	"\bidentity\x18\x02 \x01(\fR\bidentity\x12\x18\n" +
@@ -3825,7 +3937,9 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06burned\x18\f \x03(\v2\x10.ostraka.v1.BurnR\x06burned\x12\x1c\n" +
 	"\tendpoints\x18\r \x03(\tR\tendpoints\x12)\n" +
 	"\x06checks\x18\x0e \x03(\v2\x11.ostraka.v1.CheckR\x06checks\x12\x18\n" +
-	"\ainvited\x18\x0f \x03(\tR\ainvited\"\xf7\x02\n" +
+	"\ainvited\x18\x0f \x03(\tR\ainvited\x12'\n" +
+	"\x0fcharter_version\x18\x10 \x01(\x04R\x0echarterVersion\x12\x1a\n" +
+	"\bstanding\x18\x11 \x01(\tR\bstanding\"\xf7\x02\n" +
 	"\x04Peer\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
 	"\bidentity\x18\x02 \x01(\fR\bidentity\x12\x18\n" +
@@ -3861,9 +3975,13 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x04line\x18\x01 \x01(\tR\x04line\"F\n" +
 	"\fJoinResponse\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
-	"\bidentity\x18\x02 \x01(\fR\bidentity\".\n" +
+	"\bidentity\x18\x02 \x01(\fR\bidentity\"\x84\x01\n" +
 	"\x14PrepareRosterRequest\x12\x16\n" +
-	"\x06circle\x18\x01 \x01(\tR\x06circle\"A\n" +
+	"\x06circle\x18\x01 \x01(\tR\x06circle\x12\x18\n" +
+	"\areplace\x18\x02 \x01(\tR\areplace\x12\x16\n" +
+	"\x06resign\x18\x03 \x01(\bR\x06resign\x12\x12\n" +
+	"\x04anew\x18\x04 \x01(\bR\x04anew\x12\x0e\n" +
+	"\x02id\x18\x05 \x01(\tR\x02id\"A\n" +
 	"\x13PrepareVaultRequest\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\fR\x04file\x12\x16\n" +
 	"\x06suites\x18\x02 \x03(\tR\x06suites\"\x91\x01\n" +
@@ -3926,7 +4044,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),         // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),        // 1: ostraka.v1.HelloResponse
@@ -3938,128 +4056,131 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*SubmitResponse)(nil),       // 7: ostraka.v1.SubmitResponse
 	(*CharterRequest)(nil),       // 8: ostraka.v1.CharterRequest
 	(*CharterResponse)(nil),      // 9: ostraka.v1.CharterResponse
-	(*VaultsRequest)(nil),        // 10: ostraka.v1.VaultsRequest
-	(*VaultsResponse)(nil),       // 11: ostraka.v1.VaultsResponse
-	(*Vault)(nil),                // 12: ostraka.v1.Vault
-	(*Member)(nil),               // 13: ostraka.v1.Member
-	(*Root)(nil),                 // 14: ostraka.v1.Root
-	(*Holder)(nil),               // 15: ostraka.v1.Holder
-	(*AccountsRequest)(nil),      // 16: ostraka.v1.AccountsRequest
-	(*AccountsResponse)(nil),     // 17: ostraka.v1.AccountsResponse
-	(*Account)(nil),              // 18: ostraka.v1.Account
-	(*NewAddressRequest)(nil),    // 19: ostraka.v1.NewAddressRequest
-	(*NewAddressResponse)(nil),   // 20: ostraka.v1.NewAddressResponse
-	(*AddressesRequest)(nil),     // 21: ostraka.v1.AddressesRequest
-	(*AddressesResponse)(nil),    // 22: ostraka.v1.AddressesResponse
-	(*Address)(nil),              // 23: ostraka.v1.Address
-	(*IntentsRequest)(nil),       // 24: ostraka.v1.IntentsRequest
-	(*IntentsResponse)(nil),      // 25: ostraka.v1.IntentsResponse
-	(*IntentRequest)(nil),        // 26: ostraka.v1.IntentRequest
-	(*IntentResponse)(nil),       // 27: ostraka.v1.IntentResponse
-	(*Intent)(nil),               // 28: ostraka.v1.Intent
-	(*Ballot)(nil),               // 29: ostraka.v1.Ballot
-	(*Decision)(nil),             // 30: ostraka.v1.Decision
-	(*Fact)(nil),                 // 31: ostraka.v1.Fact
-	(*QuoteRequest)(nil),         // 32: ostraka.v1.QuoteRequest
-	(*QuoteResponse)(nil),        // 33: ostraka.v1.QuoteResponse
-	(*SessionsRequest)(nil),      // 34: ostraka.v1.SessionsRequest
-	(*SessionsResponse)(nil),     // 35: ostraka.v1.SessionsResponse
-	(*Session)(nil),              // 36: ostraka.v1.Session
-	(*StatusRequest)(nil),        // 37: ostraka.v1.StatusRequest
-	(*StatusResponse)(nil),       // 38: ostraka.v1.StatusResponse
-	(*Peer)(nil),                 // 39: ostraka.v1.Peer
-	(*Burn)(nil),                 // 40: ostraka.v1.Burn
-	(*Check)(nil),                // 41: ostraka.v1.Check
-	(*InviteRequest)(nil),        // 42: ostraka.v1.InviteRequest
-	(*InviteResponse)(nil),       // 43: ostraka.v1.InviteResponse
-	(*JoinRequest)(nil),          // 44: ostraka.v1.JoinRequest
-	(*JoinResponse)(nil),         // 45: ostraka.v1.JoinResponse
-	(*PrepareRosterRequest)(nil), // 46: ostraka.v1.PrepareRosterRequest
-	(*PrepareVaultRequest)(nil),  // 47: ostraka.v1.PrepareVaultRequest
-	(*PrepareResponse)(nil),      // 48: ostraka.v1.PrepareResponse
-	(*AcceptRequest)(nil),        // 49: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),       // 50: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),       // 51: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),      // 52: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),          // 53: ostraka.v1.StopRequest
-	(*StopResponse)(nil),         // 54: ostraka.v1.StopResponse
-	nil,                          // 55: ostraka.v1.Account.AddressesEntry
+	(*Roster)(nil),               // 10: ostraka.v1.Roster
+	(*VaultsRequest)(nil),        // 11: ostraka.v1.VaultsRequest
+	(*VaultsResponse)(nil),       // 12: ostraka.v1.VaultsResponse
+	(*Vault)(nil),                // 13: ostraka.v1.Vault
+	(*Member)(nil),               // 14: ostraka.v1.Member
+	(*Root)(nil),                 // 15: ostraka.v1.Root
+	(*Holder)(nil),               // 16: ostraka.v1.Holder
+	(*AccountsRequest)(nil),      // 17: ostraka.v1.AccountsRequest
+	(*AccountsResponse)(nil),     // 18: ostraka.v1.AccountsResponse
+	(*Account)(nil),              // 19: ostraka.v1.Account
+	(*NewAddressRequest)(nil),    // 20: ostraka.v1.NewAddressRequest
+	(*NewAddressResponse)(nil),   // 21: ostraka.v1.NewAddressResponse
+	(*AddressesRequest)(nil),     // 22: ostraka.v1.AddressesRequest
+	(*AddressesResponse)(nil),    // 23: ostraka.v1.AddressesResponse
+	(*Address)(nil),              // 24: ostraka.v1.Address
+	(*IntentsRequest)(nil),       // 25: ostraka.v1.IntentsRequest
+	(*IntentsResponse)(nil),      // 26: ostraka.v1.IntentsResponse
+	(*IntentRequest)(nil),        // 27: ostraka.v1.IntentRequest
+	(*IntentResponse)(nil),       // 28: ostraka.v1.IntentResponse
+	(*Intent)(nil),               // 29: ostraka.v1.Intent
+	(*Ballot)(nil),               // 30: ostraka.v1.Ballot
+	(*Decision)(nil),             // 31: ostraka.v1.Decision
+	(*Fact)(nil),                 // 32: ostraka.v1.Fact
+	(*QuoteRequest)(nil),         // 33: ostraka.v1.QuoteRequest
+	(*QuoteResponse)(nil),        // 34: ostraka.v1.QuoteResponse
+	(*SessionsRequest)(nil),      // 35: ostraka.v1.SessionsRequest
+	(*SessionsResponse)(nil),     // 36: ostraka.v1.SessionsResponse
+	(*Session)(nil),              // 37: ostraka.v1.Session
+	(*StatusRequest)(nil),        // 38: ostraka.v1.StatusRequest
+	(*StatusResponse)(nil),       // 39: ostraka.v1.StatusResponse
+	(*Peer)(nil),                 // 40: ostraka.v1.Peer
+	(*Burn)(nil),                 // 41: ostraka.v1.Burn
+	(*Check)(nil),                // 42: ostraka.v1.Check
+	(*InviteRequest)(nil),        // 43: ostraka.v1.InviteRequest
+	(*InviteResponse)(nil),       // 44: ostraka.v1.InviteResponse
+	(*JoinRequest)(nil),          // 45: ostraka.v1.JoinRequest
+	(*JoinResponse)(nil),         // 46: ostraka.v1.JoinResponse
+	(*PrepareRosterRequest)(nil), // 47: ostraka.v1.PrepareRosterRequest
+	(*PrepareVaultRequest)(nil),  // 48: ostraka.v1.PrepareVaultRequest
+	(*PrepareResponse)(nil),      // 49: ostraka.v1.PrepareResponse
+	(*AcceptRequest)(nil),        // 50: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),       // 51: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),       // 52: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),      // 53: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),          // 54: ostraka.v1.StopRequest
+	(*StopResponse)(nil),         // 55: ostraka.v1.StopResponse
+	nil,                          // 56: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,  // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
 	6,  // 1: ostraka.v1.SubmitRequest.vote:type_name -> ostraka.v1.Vote
 	5,  // 2: ostraka.v1.CharterResponse.acceptances:type_name -> ostraka.v1.Signed
-	12, // 3: ostraka.v1.VaultsResponse.vaults:type_name -> ostraka.v1.Vault
-	13, // 4: ostraka.v1.Vault.members:type_name -> ostraka.v1.Member
-	14, // 5: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
-	15, // 6: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
-	18, // 7: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	55, // 8: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
-	23, // 9: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
-	23, // 10: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
-	28, // 11: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
-	28, // 12: ostraka.v1.IntentResponse.intent:type_name -> ostraka.v1.Intent
-	29, // 13: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
-	30, // 14: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
-	31, // 15: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
-	36, // 16: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
-	39, // 17: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
-	40, // 18: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
-	41, // 19: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	14, // 20: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
-	0,  // 21: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	2,  // 22: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	4,  // 23: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	8,  // 24: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	10, // 25: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	16, // 26: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	19, // 27: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	21, // 28: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	24, // 29: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	26, // 30: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	32, // 31: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	34, // 32: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	37, // 33: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	42, // 34: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	44, // 35: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	46, // 36: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	47, // 37: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	49, // 38: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	51, // 39: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	10, // 40: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	24, // 41: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	26, // 42: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	34, // 43: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	53, // 44: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,  // 45: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,  // 46: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,  // 47: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,  // 48: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	11, // 49: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	17, // 50: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	20, // 51: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	22, // 52: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	25, // 53: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	27, // 54: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	33, // 55: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	35, // 56: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	38, // 57: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	43, // 58: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	45, // 59: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	48, // 60: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	48, // 61: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	50, // 62: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	52, // 63: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	11, // 64: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	25, // 65: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	27, // 66: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	35, // 67: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	54, // 68: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	45, // [45:69] is the sub-list for method output_type
-	21, // [21:45] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	10, // 3: ostraka.v1.CharterResponse.earlier:type_name -> ostraka.v1.Roster
+	5,  // 4: ostraka.v1.Roster.acceptances:type_name -> ostraka.v1.Signed
+	13, // 5: ostraka.v1.VaultsResponse.vaults:type_name -> ostraka.v1.Vault
+	14, // 6: ostraka.v1.Vault.members:type_name -> ostraka.v1.Member
+	15, // 7: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
+	16, // 8: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
+	19, // 9: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
+	56, // 10: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	24, // 11: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
+	24, // 12: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
+	29, // 13: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
+	29, // 14: ostraka.v1.IntentResponse.intent:type_name -> ostraka.v1.Intent
+	30, // 15: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
+	31, // 16: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
+	32, // 17: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
+	37, // 18: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
+	40, // 19: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
+	41, // 20: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
+	42, // 21: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
+	15, // 22: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
+	0,  // 23: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	2,  // 24: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	4,  // 25: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	8,  // 26: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	11, // 27: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	17, // 28: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	20, // 29: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	22, // 30: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	25, // 31: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	27, // 32: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	33, // 33: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	35, // 34: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	38, // 35: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	43, // 36: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	45, // 37: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	47, // 38: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	48, // 39: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	50, // 40: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	52, // 41: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	11, // 42: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	25, // 43: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	27, // 44: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	35, // 45: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	54, // 46: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,  // 47: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,  // 48: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,  // 49: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,  // 50: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	12, // 51: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	18, // 52: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	21, // 53: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	23, // 54: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	26, // 55: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	28, // 56: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	34, // 57: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	36, // 58: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	39, // 59: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	44, // 60: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	46, // 61: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	49, // 62: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	49, // 63: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	51, // 64: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	53, // 65: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	12, // 66: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	26, // 67: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	28, // 68: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	36, // 69: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	55, // 70: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	47, // [47:71] is the sub-list for method output_type
+	23, // [23:47] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -4077,7 +4198,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   56,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
