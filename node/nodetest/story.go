@@ -106,12 +106,13 @@ func Replace(old *Host) Prepare {
 // SignRoster is one officer's try at a roster: prepare, sign, hand in.
 func (w *World) SignRoster(h *Host, prepare Prepare) (a charter.Accepted, err error) {
 	w.T.Helper()
-	err = errNobody
-	w.Act(h, func() {
+	if !w.Act(h, func() {
 		if a, _, err = prepare(h, w.Clock(h)); err == nil {
 			a, _, err = h.Circle.Accept(context.Background(), w.Clock(h), a.Statement.Bytes(), h.Officer.Makes(w.T, a.Statement))
 		}
-	})
+	}) {
+		err = errNobody
+	}
 	return a, err
 }
 

@@ -204,19 +204,38 @@ func (o *Outbox) Again(ctx context.Context, now time.Time, n Note, to []Peer) er
 	if len(to) == 0 {
 		return nil
 	}
+	// Or a row that was answered, and waits to be deleted, would take the new one with it, and the note's
+	// bytes.
+	o.tick.Lock()
+	defer o.tick.Unlock()
+	if err := o.flush(ctx); err != nil {
+		return err
+	}
 	id := n.ID()
+	if to = o.without(id, to); len(to) == 0 {
+		return nil
+	}
 	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: notedKey(id), Value: []byte{1}}, {Key: noteKey(id), Value: n.Encode()}}}}
 	for _, p := range to {
 		e.Put = append(e.Put, store.Entry{Key: row{p, id}.key()})
 	}
-	// Or the note's bytes could be deleted with its last row just after this has written them.
-	o.tick.Lock()
-	err := o.journal.Write(ctx, e)
-	if err == nil {
-		o.Post(now, n, to)
+	if err := o.journal.Write(ctx, e); err != nil {
+		return fmt.Errorf("send note %x again: %w", id[:6], err)
 	}
-	o.tick.Unlock()
-	return err
+	o.Post(now, n, to)
+	return nil
+}
+
+// without leaves out the peers to whom a note is on its way.
+func (o *Outbox) without(id ID, to []Peer) (rest []Peer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, p := range to {
+		if o.peers[p][id] == nil {
+			rest = append(rest, p)
+		}
+	}
+	return rest
 }
 
 // Noted says whether an error means that this very note was taken meanwhile, by another way.
