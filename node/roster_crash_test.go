@@ -29,7 +29,9 @@ func rosterStory(t *testing.T, b *blow) (all []blow) {
 	w.Run("the newcomer holds the charter", func() bool { _, r, _ := charterOf(y); return r.Version == 1 })
 	w.Amend(2, nodetest.Replace(out), one, y, two, three, x)
 	w.Amend(3, nodetest.Resign, three, one, two, x, y)
-	w.Run("all know", func() bool { return w.All(func(h *nodetest.Host) bool { return h == out || strings.HasPrefix(version(h), "3 ") }) })
+	w.Run("all know", func() bool {
+		return w.All(func(h *nodetest.Host) bool { return h == out || strings.HasPrefix(version(h), "3 ") })
+	})
 	if b != nil && !*fell {
 		t.Fatalf("%v: no such batch was written", b)
 	}
