@@ -76,3 +76,42 @@ func TestCircleNeverSplits(t *testing.T) {
 	}
 	t.Logf("%d rosters came into force, officers moved %d times", complete, moves)
 }
+
+// The same operator, with the one schedule that matters: all have signed a roster, and it signs a lower one
+// without the first of them. Nobody follows it: its word alone does not show that the other is dead.
+func TestOneTraitorFreesNobody(t *testing.T) {
+	w := nodetest.New(t, 4)
+	w.Found()
+	tell, traitor := setting{World: w}, w.Hosts[3]
+	same := func(*charter.Roster) {}
+	high, low := proposal(t, w, w.Hosts[0], same), proposal(t, w, w.Hosts[0], without("operator-0"))
+	for high.ID().String() < low.ID().String() {
+		low = proposal(t, w, w.Hosts[0], without("operator-0"))
+	}
+	chosen := func(s statement.Statement) nodetest.Prepare {
+		return func(h *nodetest.Host, _ time.Time) (charter.Accepted, bool, error) {
+			return h.Circle.PrepareChosen(s.ID().String())
+		}
+	}
+	first := w.Hosts[0]
+	if _, _, err := first.Circle.Accept(context.Background(), w.Now, high.Bytes(), first.Officer.Makes(t, high)); err != nil {
+		t.Fatal(err)
+	}
+	w.Deliver()
+	for _, h := range w.Hosts[1:3] {
+		if _, err := w.SignRoster(h, chosen(high)); err != nil {
+			t.Fatal(err)
+		}
+		w.Deliver()
+	}
+	for _, h := range w.Hosts[1:3] {
+		if v, log := tell.tell(traitor, h, rosterNote(t, low, traitor.Officer)); v != outbox.Taken {
+			t.Fatal(log)
+		}
+		if _, err := w.SignRoster(h, chosen(low)); err == nil || !strings.Contains(err.Error(), "1 of the operators that it needs have signed others, 2 must") {
+			t.Errorf("%s moves: %v", h.Own.Name, err)
+		}
+	}
+	tell.tell(traitor, first, rosterNote(t, high, traitor.Officer))
+	expect(t, first, "1 operator-0,operator-1,operator-2,operator-3 member")
+}
