@@ -446,6 +446,7 @@ func TestErrorCodes(t *testing.T) {
 		{intent.ErrDuplicate, connect.CodeFailedPrecondition}, {intent.ErrOtherBytes, connect.CodeFailedPrecondition},
 		{intent.ErrClosed, connect.CodeFailedPrecondition}, {intent.ErrTooLate, connect.CodeFailedPrecondition},
 		{charter.ErrAlreadyAccepted, connect.CodeFailedPrecondition}, {&circle.ConflictError{What: "vault x", Field: "quorum", By: "acme"}, connect.CodeFailedPrecondition},
+		{&decide.CrowdedError{Initiator: "alice", Vault: "treasury"}, connect.CodeFailedPrecondition},
 		{errors.New("something else"), connect.CodeInvalidArgument},
 	} {
 		if err := fail(fmt.Errorf("while testing: %w", c.err)); connect.CodeOf(err) != c.want || !strings.Contains(err.Error(), c.err.Error()) {

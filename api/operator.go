@@ -184,7 +184,10 @@ func (o *operator) Status(ctx context.Context, _ *connect.Request[pb.StatusReque
 		out.Peers = append(out.Peers, p)
 	}
 	for _, v := range o.d.Keeper.Roots() {
-		for _, peer := range o.d.Sessions.Burned(v.KeyID) {
+		if v.Current == nil {
+			continue
+		}
+		for _, peer := range o.d.Sessions.Burned(v.Current.Record.Hash()) {
 			out.Burned = append(out.Burned, &pb.Burn{Key: v.KeyID[:], Peer: o.d.Name(peer)})
 		}
 	}

@@ -58,6 +58,7 @@ func TestOperatorProcedures(t *testing.T) {
 		"Intents":       {"{}", "", `"state":"signed"`},
 		"Intent":        {map[string]string{"id": b64(f.intent[:])}, "", `"verdict":"allow"`},
 		"Sessions":      {"{}", "", `"protocol":"sign"`},
+		"Refresh":       {map[string]string{"vault": b64(f.vault[:])}, "", "{}"},
 		"Stop":          {"{}", "", "{}"},
 	} {
 		code, message, answer := f.call(0, "/ostraka.v1.Operator/"+name, "", c.body)

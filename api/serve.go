@@ -75,10 +75,13 @@ func fail(err error) error {
 		return nil
 	}
 	var conflict *circle.ConflictError
+	var crowded *decide.CrowdedError
 	code := connect.CodeInvalidArgument
 	switch {
 	case errors.Is(err, decide.ErrUnknown), errors.Is(err, wallet.ErrNoAccount):
 		code = connect.CodeNotFound
+	case errors.As(err, &crowded):
+		code = connect.CodeFailedPrecondition
 	case errors.Is(err, outbox.ErrLater), errors.Is(err, ceremony.ErrNoKey):
 		code = connect.CodeUnavailable
 	case errors.Is(err, intent.ErrStranger), errors.Is(err, intent.ErrNoInitiator), errors.Is(err, intent.ErrOwnProposal),

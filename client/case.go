@@ -328,18 +328,25 @@ var beforeSigning = []string{"proposed", "approving", "allowed", "signing", "exp
 // Unproven is the state of an intent that nodes call signed without showing a signature.
 const Unproven = "unproven"
 
-// State is the circle's view: what is proved first, then what most nodes say.
+// State is the circle's view: what is proved first, then what most nodes say. That a signed
+// transaction came to nothing takes the word of two nodes: who believes one pays again.
 func (c *Case) State() string {
-	if c.Signed != nil {
-		best := 0
-		for _, v := range c.Views {
-			best = max(best, slices.Index(afterSigning, v.State))
-		}
-		return afterSigning[best]
-	}
 	count := map[string]int{}
 	for _, v := range c.Views {
 		count[v.State]++
+	}
+	if c.Signed != nil {
+		best := 0
+		for i, s := range afterSigning {
+			need := 1
+			if s == "replaced" || s == "failed" {
+				need = min(2, len(c.Views))
+			}
+			if count[s] >= need {
+				best = i
+			}
+		}
+		return afterSigning[best]
 	}
 	best := Unproven
 	for _, s := range beforeSigning {
@@ -387,6 +394,16 @@ func (c *Case) Reason(d Decision) string {
 	}
 	return fmt.Sprintf("rejected by %s; %s needed, %s left", strings.Join(t.Rejected, ", "),
 		count(t.Need, "approval", "approvals"), count(len(t.Awaited), "person", "people"))
+}
+
+// Waits is why nodes do not decide yet, in their own words; "" if none says.
+func (c *Case) Waits() string {
+	for _, v := range c.Views {
+		if v.Waits != "" {
+			return fmt.Sprintf("%s: %s", v.Node, v.Waits)
+		}
+	}
+	return ""
 }
 
 // Awaited are the operators that signing waits for, in words of the nodes.
@@ -551,7 +568,7 @@ func (c *Circle) SubmitStatement(ctx context.Context, s statement.Statement) (An
 	if c.signer == nil {
 		return nil, ErrNoKey
 	}
-	sig, err := c.signer.Sign(signet.Makes(s.Kind()), s.Bytes())
+	sig, err := c.signer.Sign(ctx, signet.Makes(s.Kind()), s.Bytes())
 	if err != nil {
 		return nil, err
 	}
@@ -563,7 +580,7 @@ func (c *Circle) Vote(ctx context.Context, s statement.Statement, verb signet.Ve
 	if c.signer == nil {
 		return nil, ErrNoKey
 	}
-	sig, err := c.signer.Sign(verb, s.Bytes())
+	sig, err := c.signer.Sign(ctx, verb, s.Bytes())
 	if err != nil {
 		return nil, err
 	}
@@ -602,6 +619,24 @@ func SameNonce(all []*Case, address, chain string, nonce uint64) []*Case {
 		}
 	}
 	return out
+}
+
+// FreeNonce is the first nonce from next on that no intent of an address has which may still
+// use it. The chain counts what it was sent; nodes know what will be sent.
+func FreeNonce(all []*Case, address, chain string, next uint64, now time.Time) uint64 {
+	taken := map[uint64]bool{}
+	for _, c := range all {
+		if c.Tx == nil || c.Intent.Address != address || c.Intent.Chain != chain {
+			continue
+		}
+		if c.Signed != nil || !c.Closed() && now.Before(c.Intent.Expires) {
+			taken[c.Tx.Facts().Nonce] = true
+		}
+	}
+	for taken[next] {
+		next++
+	}
+	return next
 }
 
 // Voted says whether a person has given this answer already.

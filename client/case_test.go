@@ -146,14 +146,14 @@ func (w *world) sign() []byte {
 func (w *world) shown() *v1.Intent {
 	w.t.Helper()
 	id := w.stmt.ID()
-	sig, err := person(w.t, "alice").Sign(signet.Makes(statement.Intent), w.stmt.Bytes())
+	sig, err := person(w.t, "alice").Sign(context.Background(), signet.Makes(statement.Intent), w.stmt.Bytes())
 	w.must(err)
 	return &v1.Intent{Id: id[:], Vault: w.vault.ID[:], Statement: w.stmt.Bytes(), ProposalSignature: sig, State: "proposed"}
 }
 
 func (w *world) ballot(name string, verb signet.Verb) *v1.Ballot {
 	w.t.Helper()
-	sig, err := person(w.t, name).Sign(verb, w.stmt.Bytes())
+	sig, err := person(w.t, name).Sign(context.Background(), verb, w.stmt.Bytes())
 	w.must(err)
 	return &v1.Ballot{Person: name, Verb: string(verb), Signature: sig}
 }
@@ -329,6 +329,38 @@ func TestCaseState(t *testing.T) {
 	}
 }
 
+// With a signature the furthest state counts, but that the transaction came to nothing takes
+// two nodes' word: a single liar would have people pay again.
+func TestCaseStateSigned(t *testing.T) {
+	w := newWorld(t)
+	raw := w.sign()
+	for _, c := range []struct {
+		states []string
+		want   string
+	}{
+		{[]string{"signed", "seen", "broadcast"}, "seen"},
+		{[]string{"seen", "seen", "confirmed"}, "confirmed"},
+		{[]string{"replaced", "seen", "signed"}, "seen"},
+		{[]string{"replaced", "seen", "replaced"}, "replaced"},
+		{[]string{"replaced", "replaced", "confirmed"}, "confirmed"},
+		{[]string{"failed", "confirmed", "confirmed"}, "confirmed"},
+		{[]string{"failed", "failed", "confirmed"}, "failed"},
+		{[]string{"replaced"}, "replaced"}, // an operator at its own node
+	} {
+		var copies []*Case
+		for i, s := range c.states {
+			m := w.shown()
+			m.State, m.Raw = s, raw
+			copies = append(copies, w.read(operators[i], m))
+		}
+		merged, err := MergeCases(copies)
+		w.must(err)
+		if got := merged.State(); got != c.want {
+			t.Errorf("%v: %q, want %q", c.states, got, c.want)
+		}
+	}
+}
+
 // An intent whose words and transaction say different things is not decoded.
 func TestCaseUnclear(t *testing.T) {
 	w := newWorld(t)
@@ -464,6 +496,53 @@ func TestSameNonce(t *testing.T) {
 	} {
 		if len(got) != 0 {
 			t.Errorf("another %s: %d intents", name, len(got))
+		}
+	}
+}
+
+// The nonce offered is the first that neither the chain nor a live intent has.
+func TestFreeNonce(t *testing.T) {
+	w := newWorld(t)
+	open := w.read("acme", w.shown())
+	it := open.Intent
+	with := func(nonce uint64, state string, signed bool) *Case {
+		c := *open
+		c.Tx = buildTx(t, nonce)
+		c.Views = []View{{Node: "acme", State: state}}
+		if signed {
+			m := w.shown()
+			m.Raw = w.sign()
+			c.Signed = w.read("acme", m).Signed
+		}
+		return &c
+	}
+	unclear := *open
+	unclear.Tx = nil
+	for name, c := range map[string]struct {
+		all  []*Case
+		next uint64
+		want uint64
+	}{
+		"none":                   {nil, 5, 5},
+		"an open one":            {[]*Case{with(5, "proposed", false)}, 5, 6},
+		"several":                {[]*Case{with(6, "approving", false), with(5, "allowed", false), with(7, "signing", false)}, 5, 8},
+		"a gap is filled":        {[]*Case{with(6, "proposed", false)}, 5, 5},
+		"signed, in no block":    {[]*Case{with(5, "signed", true), with(6, "dropped", true)}, 5, 7},
+		"ended without":          {[]*Case{with(5, "denied", false), with(5, "expired", false), with(5, "cancelled", false), with(5, "failed", false)}, 5, 5},
+		"the chain knows better": {[]*Case{with(3, "confirmed", true)}, 5, 5},
+		"undecodable":            {[]*Case{&unclear}, 0, 0},
+	} {
+		if got := FreeNonce(c.all, it.Address, it.Chain, c.next, Now()); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+	one := []*Case{with(5, "proposed", false)}
+	for name, got := range map[string]uint64{
+		"address": FreeNonce(one, "0x", it.Chain, 5, Now()), "chain": FreeNonce(one, it.Address, "eip155:2", 5, Now()),
+		"time": FreeNonce(one, it.Address, it.Chain, 5, it.Expires),
+	} {
+		if got != 5 {
+			t.Errorf("another %s: %d, want 5", name, got)
 		}
 	}
 }

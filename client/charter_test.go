@@ -48,7 +48,7 @@ func chained(t *testing.T, before []*v1.Roster, mark byte, names, signers string
 	}
 	m := &v1.Roster{Statement: s.Bytes()}
 	for _, name := range strings.Fields(signers) {
-		sig, err := person(t, "officer-"+name).Sign(signet.Makes(statement.Roster), s.Bytes())
+		sig, err := person(t, "officer-"+name).Sign(t.Context(), signet.Makes(statement.Roster), s.Bytes())
 		if err != nil {
 			t.Fatal(err)
 		}

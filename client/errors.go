@@ -68,7 +68,8 @@ func classOf(c connect.Code) Class {
 func Down(err error) bool {
 	var answer *connect.Error
 	var identity *IdentityError
-	if errors.As(err, &identity) {
+	var unsigned *UnsignedError // it was not the node that did not answer
+	if errors.As(err, &identity) || errors.As(err, &unsigned) {
 		return false
 	}
 	if errors.As(err, &answer) {

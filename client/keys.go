@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -34,9 +35,49 @@ func NewSigner(s ssh.Signer) (*Signer, error) {
 // Key is the public key.
 func (s *Signer) Key() signet.Key { return s.key }
 
-// Sign makes an armored SSHSIG for one verb.
-func (s *Signer) Sign(verb signet.Verb, message []byte) ([]byte, error) {
-	return signet.Sign(rand.Reader, s.signer, verb, message)
+// Sign makes an armored SSHSIG for one verb. A key may want to be touched, or its agent ask
+// somebody: when ctx ends before, Sign ends at once with an *UnsignedError.
+func (s *Signer) Sign(ctx context.Context, verb signet.Verb, message []byte) ([]byte, error) {
+	return heed(ctx, "the key "+s.key.Fingerprint(), func() ([]byte, error) {
+		return signet.Sign(rand.Reader, s.signer, verb, message)
+	})
+}
+
+// An UnsignedError says that a key or its agent did not answer before it was no longer waited
+// for.
+type UnsignedError struct {
+	Who string
+	Err error // the context's
+}
+
+func (e *UnsignedError) Error() string {
+	return fmt.Sprintf("%s was waited for (its touch, PIN or confirmation) and did not answer: nothing was signed", e.Who)
+}
+
+func (e *UnsignedError) Unwrap() error { return e.Err }
+
+// heed gives up waiting when ctx ends. What was begun is left behind, and its answer thrown
+// away: nothing can call back an agent that waits for a finger.
+func heed[T any](ctx context.Context, who string, do func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, &UnsignedError{who, err}
+	}
+	done := make(chan answer, 1)
+	go func() {
+		value, err := do()
+		done <- answer{value, err}
+	}()
+	select {
+	case a := <-done:
+		return a.value, a.err
+	case <-ctx.Done():
+		return none, &UnsignedError{who, ctx.Err()}
+	}
 }
 
 // ErrNoKey says that there is no key to sign with, or that several might be meant.
@@ -47,7 +88,7 @@ const maxKeyFile = 64 << 10
 
 // KeyFile reads a private key, or a public one whose private part an agent holds. ask gives
 // the passphrase of an encrypted key; it is not called for others.
-func KeyFile(path string, ask func() ([]byte, error)) (*Signer, error) {
+func KeyFile(ctx context.Context, path string, ask func() ([]byte, error)) (*Signer, error) {
 	raw, err := readBounded(path, maxKeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("read key: %w", err)
@@ -58,7 +99,7 @@ func KeyFile(path string, ask func() ([]byte, error)) (*Signer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read key %s: it holds neither a private nor a public SSH key: %w", path, err)
 		}
-		return AgentKey(&key)
+		return AgentKey(ctx, &key)
 	}
 	s, err := ssh.ParsePrivateKey(raw)
 	var locked *ssh.PassphraseMissingError
@@ -87,7 +128,7 @@ func readBounded(path string, most int64) ([]byte, error) {
 
 // AgentKey takes a key from the agent at $SSH_AUTH_SOCK: the one asked for, or for nil the only
 // one there.
-func AgentKey(want *signet.Key) (*Signer, error) {
+func AgentKey(ctx context.Context, want *signet.Key) (*Signer, error) {
 	socket := os.Getenv("SSH_AUTH_SOCK")
 	if socket == "" {
 		return nil, fmt.Errorf("%w: no ssh-agent runs ($SSH_AUTH_SOCK is empty)", ErrNoKey)
@@ -96,7 +137,12 @@ func AgentKey(want *signet.Key) (*Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: reach the ssh-agent: %w", ErrNoKey, err)
 	}
-	signers, err := agent.NewClient(conn).Signers() // they keep the connection, until the command ends
+	// They keep the connection, until the command ends. An agent may ask somebody before it lists.
+	signers, err := heed(ctx, "the ssh-agent", agent.NewClient(conn).Signers)
+	if unsigned := (*UnsignedError)(nil); errors.As(err, &unsigned) {
+		conn.Close()
+		return nil, err
+	}
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("%w: ask the ssh-agent: %w", ErrNoKey, err)

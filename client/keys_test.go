@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/pem"
 	"errors"
@@ -44,7 +45,7 @@ func signs(t *testing.T, s *Signer, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sig, err := s.Sign(signet.Approve, []byte("text"))
+	sig, err := s.Sign(t.Context(), signet.Approve, []byte("text"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,41 +55,51 @@ func signs(t *testing.T, s *Signer, err error) {
 }
 
 func TestKeyFile(t *testing.T) {
-	s, err := KeyFile(keyFile(t, secretOf("alice"), ""), never(t))
+	s, err := KeyFile(t.Context(), keyFile(t, secretOf("alice"), ""), never(t))
 	signs(t, s, err)
 	locked := keyFile(t, secretOf("alice"), "secret")
-	s, err = KeyFile(locked, func() ([]byte, error) { return []byte("secret"), nil })
+	s, err = KeyFile(t.Context(), locked, func() ([]byte, error) { return []byte("secret"), nil })
 	signs(t, s, err)
-	if _, err := KeyFile(locked, func() ([]byte, error) { return []byte("wrong"), nil }); err == nil || strings.Contains(err.Error(), "wrong") {
+	if _, err := KeyFile(t.Context(), locked, func() ([]byte, error) { return []byte("wrong"), nil }); err == nil || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("a wrong passphrase: %v", err)
 	}
-	if _, err := KeyFile(locked, func() ([]byte, error) { return nil, errors.New("no terminal") }); err == nil || !strings.Contains(err.Error(), "no terminal") {
+	if _, err := KeyFile(t.Context(), locked, func() ([]byte, error) { return nil, errors.New("no terminal") }); err == nil || !strings.Contains(err.Error(), "no terminal") {
 		t.Errorf("nobody to ask: %v", err)
 	}
 	garbage := filepath.Join(t.TempDir(), "x")
 	if err := os.WriteFile(garbage, []byte("hello"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := KeyFile(garbage, never(t)); err == nil || !strings.Contains(err.Error(), "neither") {
+	if _, err := KeyFile(t.Context(), garbage, never(t)); err == nil || !strings.Contains(err.Error(), "neither") {
 		t.Errorf("garbage: %v", err)
 	}
 	if err := os.WriteFile(garbage, make([]byte, maxKeyFile+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := KeyFile(garbage, never(t)); err == nil || !strings.Contains(err.Error(), "at most") {
+	if _, err := KeyFile(t.Context(), garbage, never(t)); err == nil || !strings.Contains(err.Error(), "at most") {
 		t.Errorf("a file beyond the bound: %v", err)
 	}
 }
 
-// runAgent serves keys as ssh-agent does.
-func runAgent(t *testing.T, keys ...ed25519.PrivateKey) {
+func ringOf(t *testing.T, keys ...ed25519.PrivateKey) agent.ExtendedAgent {
 	t.Helper()
-	ring := agent.NewKeyring()
+	ring := agent.NewKeyring().(agent.ExtendedAgent)
 	for _, k := range keys {
 		if err := ring.Add(agent.AddedKey{PrivateKey: k}); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return ring
+}
+
+// runAgent serves keys as ssh-agent does.
+func runAgent(t *testing.T, keys ...ed25519.PrivateKey) {
+	t.Helper()
+	serveAgent(t, ringOf(t, keys...))
+}
+
+func serveAgent(t *testing.T, ring agent.Agent) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "agent") // short: a Unix socket's path is bounded
 	if err != nil {
 		t.Fatal(err)
@@ -113,34 +124,89 @@ func runAgent(t *testing.T, keys ...ed25519.PrivateKey) {
 
 func TestAgent(t *testing.T) {
 	runAgent(t, secretOf("alice"))
-	s, err := AgentKey(nil)
+	s, err := AgentKey(t.Context(), nil)
 	signs(t, s, err)
 	// A public key file names one of the agent's keys.
 	pub := filepath.Join(t.TempDir(), "id.pub")
 	if err := os.WriteFile(pub, []byte(person(t, "alice").Key().String()+" alice@laptop\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err = KeyFile(pub, never(t))
+	s, err = KeyFile(t.Context(), pub, never(t))
 	signs(t, s, err)
 
 	runAgent(t, secretOf("alice"), secretOf("bob"))
-	if _, err := AgentKey(nil); !errors.Is(err, ErrNoKey) || !strings.Contains(err.Error(), "several") {
+	if _, err := AgentKey(t.Context(), nil); !errors.Is(err, ErrNoKey) || !strings.Contains(err.Error(), "several") {
 		t.Errorf("two keys, none chosen: %v", err)
 	}
 	want := person(t, "bob").Key()
-	if s, err = AgentKey(&want); err != nil || !s.Key().Equal(want) {
+	if s, err = AgentKey(t.Context(), &want); err != nil || !s.Key().Equal(want) {
 		t.Errorf("bob's of two: %v", err)
 	}
 	want = person(t, "carol").Key()
-	if _, err = AgentKey(&want); !errors.Is(err, ErrNoKey) || !strings.Contains(err.Error(), want.Fingerprint()) {
+	if _, err = AgentKey(t.Context(), &want); !errors.Is(err, ErrNoKey) || !strings.Contains(err.Error(), want.Fingerprint()) {
 		t.Errorf("one that it does not hold: %v", err)
 	}
 	runAgent(t)
-	if _, err := AgentKey(nil); !errors.Is(err, ErrNoKey) {
+	if _, err := AgentKey(t.Context(), nil); !errors.Is(err, ErrNoKey) {
 		t.Errorf("an empty agent: %v", err)
 	}
 	t.Setenv("SSH_AUTH_SOCK", "")
-	if _, err := AgentKey(nil); !errors.Is(err, ErrNoKey) {
+	if _, err := AgentKey(t.Context(), nil); !errors.Is(err, ErrNoKey) {
 		t.Errorf("no agent: %v", err)
 	}
+}
+
+// stuck is an agent that waits for a finger which never comes.
+type stuck struct {
+	agent.ExtendedAgent
+	asked chan struct{}
+	list  bool // it asks before it lists
+}
+
+func (a stuck) List() ([]*agent.Key, error) {
+	if a.list {
+		a.asked <- struct{}{}
+		select {}
+	}
+	return a.ExtendedAgent.List()
+}
+
+func (a stuck) SignWithFlags(ssh.PublicKey, []byte, agent.SignatureFlags) (*ssh.Signature, error) {
+	a.asked <- struct{}{}
+	select {}
+}
+
+// Whoever waits for a touch, or for an agent that asks somebody, can leave at once.
+func TestAgentGivesWay(t *testing.T) {
+	wait := func(what string, asked chan struct{}, do func(context.Context) error) {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			<-asked
+			cancel()
+		}()
+		var unsigned *UnsignedError
+		err := do(ctx)
+		if !errors.As(err, &unsigned) || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "nothing was signed") || Down(err) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if err := do(ctx); !errors.As(err, &unsigned) {
+			t.Errorf("%s, after it was left: %v", what, err)
+		}
+	}
+	asked := make(chan struct{}, 1)
+	serveAgent(t, stuck{ExtendedAgent: ringOf(t, secretOf("alice")), asked: asked})
+	s, err := AgentKey(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait("sign", asked, func(ctx context.Context) error {
+		_, err := s.Sign(ctx, signet.Approve, []byte("text"))
+		return err
+	})
+	serveAgent(t, stuck{ExtendedAgent: ringOf(t, secretOf("alice")), asked: asked, list: true})
+	wait("list", asked, func(ctx context.Context) error {
+		_, err := AgentKey(ctx, nil)
+		return err
+	})
 }

@@ -142,6 +142,12 @@ func (c *Circle) complete(ctx context.Context, t Transfer, from evm.Address) (ev
 	r.Nonce, r.Gas = q.Nonce, q.Gas
 	if t.Nonce != nil {
 		r.Nonce = *t.Nonce
+	} else {
+		all, _, err := c.Cases(ctx, []Vault{t.Vault}, t.Vault.ID)
+		if err != nil {
+			return r, fmt.Errorf("read which nonces other intents have: %w", err)
+		}
+		r.Nonce = FreeNonce(all, from.String(), t.Chain, q.Nonce, time.Now())
 	}
 	if t.Gas != nil {
 		r.Gas = *t.Gas

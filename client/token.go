@@ -159,7 +159,7 @@ func login(ctx context.Context, people ostrakav1connect.PeopleClient, n Node, s 
 	if err != nil {
 		return "", expires, err
 	}
-	sig, err := s.Sign(signet.Makes(statement.Hello), stmt.Bytes())
+	sig, err := s.Sign(ctx, signet.Makes(statement.Hello), stmt.Bytes())
 	if err != nil {
 		return "", expires, err
 	}

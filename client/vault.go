@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -215,15 +216,20 @@ func (v Vault) owns(suite string, key [32]byte) bool {
 	return false
 }
 
-// MergeVaults compares what nodes show. A vault is ready when every answering node of it says so.
+// MergeVaults compares what nodes show. A vault is ready when every answering node of it says so. For a moment after new
+// shares some nodes may stand in the epoch before: keys must be alike, and so must the records of one epoch; the highest
+// record counts.
 func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
 	byID := map[statement.ID]*Vault{}
-	keys := map[statement.ID][]Copy{}
+	shown := map[statement.ID]map[string][]Copy{}
 	names := map[string][]Copy{}
 	for _, a := range answers {
 		for _, v := range a.Value {
-			if key := v.published(); key != nil {
-				keys[v.ID] = append(keys[v.ID], Copy{a.Node, key})
+			if shown[v.ID] == nil {
+				shown[v.ID] = map[string][]Copy{}
+			}
+			for _, r := range v.Roots {
+				r.shown(a.Node, shown[v.ID])
 			}
 			names[v.Name] = append(names[v.Name], Copy{a.Node, []byte(v.ID.String())})
 			old := byID[v.ID]
@@ -236,8 +242,10 @@ func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
 	}
 	var out []Vault
 	for id, v := range byID {
-		if err := Compare("the keys of vault "+v.Name, keys[id]); err != nil {
-			return nil, err
+		for _, what := range slices.Sorted(maps.Keys(shown[id])) {
+			if err := Compare(what+" of vault "+v.Name, shown[id][what]); err != nil {
+				return nil, err
+			}
 		}
 		out = append(out, *v)
 	}
@@ -250,16 +258,19 @@ func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
 	return out, nil
 }
 
-// published is the record hashes of a vault whose keys are all published, nil before.
-func (v Vault) published() (out []byte) {
-	for _, r := range v.Roots {
-		if r.Record == nil {
-			return nil
-		}
-		eh := r.Record.Hash()
-		out = append(out, eh[:]...)
+// shown adds what a node shows of a key to what all must say alike: the key, and which record its epoch has.
+func (r Root) shown(node string, all map[string][]Copy) {
+	if r.Record == nil {
+		return
 	}
-	return out
+	key := slices.Concat(r.Record.KeyID[:], r.Record.Public.Bytes(), r.Record.ChainCode[:])
+	eh := r.Record.Hash()
+	for what, b := range map[string][]byte{
+		fmt.Sprintf("the %s key", r.Suite):                             key,
+		fmt.Sprintf("epoch %d of the %s key", r.Record.Epoch, r.Suite): eh[:],
+	} {
+		all[what] = append(all[what], Copy{node, b})
+	}
 }
 
 // merge adds another node's view of the same vault.
@@ -292,7 +303,7 @@ func (r *Root) merge(o Root) {
 	if r.LastError == "" {
 		r.LastError = o.LastError
 	}
-	if r.Record == nil {
+	if r.Record == nil || o.Record != nil && o.Record.Higher(r.Record) {
 		r.Record = o.Record
 	}
 	for name, t := range o.Proved {

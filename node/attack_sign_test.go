@@ -205,13 +205,13 @@ func TestOneBurnedPairHaltsNobody(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("node %d burned node %d", i, j), func(t *testing.T) {
 				s := base.copy(t, fmt.Sprint("burned", i, j))
-				h, k, p := s.Hosts[i], key(s.World, s.vault), s.Hosts[j].Self()
+				h, k, p := s.Hosts[i], pairs(s.World, s.vault), s.Hosts[j].Self()
 				s.Crash(h)
 				disk, err := h.Disk.Open()
 				if err != nil {
 					t.Fatal(err)
 				}
-				burn := store.Batch{Put: []store.Entry{{Key: store.BurnKey(k[:], p[:]), Value: []byte("x")}}}
+				burn := store.Batch{Put: []store.Entry{{Key: store.BurnKey(k[:], p[:]), Value: []byte(s.Now.UTC().Format(time.RFC3339) + " x")}}}
 				if _, err := disk.Commit(context.Background(), burn); err != nil {
 					t.Fatal(err)
 				}

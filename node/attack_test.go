@@ -41,8 +41,12 @@ func noteOf(p nodetest.Parcel) (n outbox.Note) {
 // lied is a frame of a session's third round, as its sender would lie in it: other bytes,
 // rightly signed. Any other frame comes back as it is.
 func lied(p nodetest.Parcel, name string) (out nodetest.Parcel, changed bool) {
+	return liedIn(p, name, 3)
+}
+
+func liedIn(p nodetest.Parcel, name string, round uint8) (out nodetest.Parcel, changed bool) {
 	env, err := mpc.ReadEnvelope(p.Frame)
-	if err != nil || env.Protocol != name || env.Round != 3 {
+	if err != nil || env.Protocol != name || env.Round != round {
 		return p, false
 	}
 	d := transcript.NewDecoder(p.Frame[1:])

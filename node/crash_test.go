@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"fmt"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -101,7 +102,7 @@ func ended(w *nodetest.World, h *nodetest.Host, s statement.Statement) bool {
 func sign(t *testing.T, w *nodetest.World, vault statement.ID, addr wallet.Address) {
 	t.Helper()
 	for nonce := range uint64(2) {
-		s := w.Propose(vault, addr, nonce)
+		s := w.Propose(vault, addr, 1000+nonce) // no other intent has these
 		w.Approve(s)
 		w.Run("the intent ends", func() bool { return w.All(func(h *nodetest.Host) bool { return ended(w, h, s) }) })
 		if slices.ContainsFunc(w.Hosts, func(h *nodetest.Host) bool { return w.State(h, s.ID()) == intent.Signed }) {
@@ -163,7 +164,7 @@ func signStory(t *testing.T, ready *nodetest.World, vault statement.ID, addr wal
 		t.Fatalf("%v: no such batch was written", b)
 	}
 	for _, h := range w.Hosts {
-		if burned := h.Sessions.Burned(key(w, vault)); len(burned) > 0 {
+		if burned := h.Sessions.Burned(pairs(w, vault)); len(burned) > 0 {
 			t.Fatalf("%s burned its pair with %v after a crash", h.Own.Name, burned)
 		}
 	}
@@ -173,6 +174,15 @@ func signStory(t *testing.T, ready *nodetest.World, vault statement.ID, addr wal
 func key(w *nodetest.World, vault statement.ID) [32]byte {
 	v, _ := w.Hosts[0].Keeper.Root(vault, charter.SuiteECDSA)
 	return v.KeyID
+}
+
+// pairs is the name that the pairs of the shares in force burn under.
+func pairs(w *nodetest.World, vault statement.ID) [32]byte {
+	v, _ := w.Hosts[0].Keeper.Root(vault, charter.SuiteECDSA)
+	if v.Current == nil {
+		return [32]byte{}
+	}
+	return protocol.PairKey(v.Current.Record)
 }
 
 func TestCrashAtEveryBatchOfSigning(t *testing.T) {

@@ -47,6 +47,7 @@ const (
 	workers     = 8
 	tickEvery   = 200 * time.Millisecond
 	followEvery = time.Second
+	sweepEvery  = 10 * time.Second
 	houseEvery  = time.Hour
 )
 
@@ -234,13 +235,8 @@ func (d *Daemon) run(ctx context.Context, dir string, o options) error {
 	wg.Go(func() { d.pace(inner) })
 	follower := &wallet.Follower{Desk: d.Desk, Endpoints: d.Endpoints, Log: d.log}
 	wg.Go(func() { every(inner, followEvery, func(now time.Time) { follower.Step(inner, now) }) })
-	wg.Go(func() {
-		every(inner, houseEvery, func(now time.Time) {
-			if err := d.Housekeep(inner, now); err != nil {
-				d.log.Error("housekeeping", "error", err)
-			}
-		})
-	})
+	wg.Go(func() { d.upkeep(inner, "sweep", sweepEvery, d.Sweep) })
+	wg.Go(func() { d.upkeep(inner, "housekeeping", houseEvery, d.Housekeep) })
 	if o.ready != nil {
 		a := Addresses{Link: d.Link.Addr(), People: people.Addr().String(), Socket: socketPath}
 		if metrics != nil {
@@ -291,6 +287,15 @@ func (d *Daemon) pace(ctx context.Context) {
 		}
 		d.Tick(ctx, time.Now())
 	}
+}
+
+// upkeep does something of no hurry again and again.
+func (d *Daemon) upkeep(ctx context.Context, what string, step time.Duration, do func(context.Context, time.Time) error) {
+	every(ctx, step, func(now time.Time) {
+		if err := do(ctx, now); err != nil && ctx.Err() == nil {
+			d.log.Error(what, "error", err)
+		}
+	})
 }
 
 func every(ctx context.Context, step time.Duration, do func(time.Time)) {

@@ -176,7 +176,7 @@ func (n *Node) take(ctx context.Context, now time.Time, from engine.PartyID, not
 		if wrote {
 			return errors.New("a note's entry is written once")
 		}
-		e.Add(n.Outbox.Rows(note, to))
+		e.Add(n.Outbox.Rows(now, note, to))
 		failpoint.Hit("note-before-take")
 		if err := n.Journal.Write(ctx, e); err != nil {
 			return err
@@ -226,7 +226,7 @@ func (n *Node) route(ctx context.Context, now time.Time, note outbox.Note, write
 // post makes an entry and a note of our own durable together, and sends the note.
 func (n *Node) post(ctx context.Context, now time.Time, e journal.Entry, note outbox.Note) error {
 	to := n.audience(note.Kind)
-	e.Add(n.Outbox.Rows(note, to))
+	e.Add(n.Outbox.Rows(now, note, to))
 	failpoint.Hit("note-before-post")
 	if err := n.Journal.Write(ctx, e); err != nil {
 		if outbox.Noted(err, note.ID()) {

@@ -21,8 +21,8 @@ func calm(t *testing.T, w *nodetest.World, vault statement.ID) {
 	t.Helper()
 	for _, h := range w.Hosts {
 		q, err := h.Sessions.Quarantined(context.Background(), key(w, vault))
-		if err != nil || len(q) > 0 || len(h.Sessions.Burned(key(w, vault))) > 0 {
-			t.Fatalf("%s punished an honest peer: quarantined %v, burned %v, %v", h.Own.Name, q, h.Sessions.Burned(key(w, vault)), err)
+		if err != nil || len(q) > 0 || len(h.Sessions.Burned(pairs(w, vault))) > 0 {
+			t.Fatalf("%s punished an honest peer: quarantined %v, burned %v, %v", h.Own.Name, q, h.Sessions.Burned(pairs(w, vault)), err)
 		}
 	}
 }
@@ -277,7 +277,7 @@ func TestBurnedPairRefuses(t *testing.T) {
 	if w.State(w.Hosts[0], s.ID()) != intent.Failed {
 		t.Fatalf("where the check failed the intent is %s", w.State(w.Hosts[0], s.ID()))
 	}
-	if got := w.Hosts[0].Sessions.Burned(key(w, vault)); len(got) != 1 || got[0] != w.Hosts[1].Self() {
+	if got := w.Hosts[0].Sessions.Burned(pairs(w, vault)); len(got) != 1 || got[0] != w.Hosts[1].Self() {
 		t.Fatalf("burned %v, want the other node", got)
 	}
 	for i := range 3 {

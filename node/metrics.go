@@ -84,7 +84,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, v := range c.d.Keeper.Roots() {
 		vaults[v.Step]++
 		if v.Current != nil {
-			burned += len(c.d.Sessions.Burned(v.Current.Record.KeyID))
+			burned += len(c.d.Sessions.Burned(v.Current.Record.Hash()))
 		}
 	}
 	for k, n := range open {

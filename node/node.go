@@ -92,11 +92,11 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		Fit: func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error {
 			return n.Sessions.Fit(ctx, now, s, pairs)
 		},
-		Burns: func(ctx context.Context, key [32]byte, peer engine.PartyID) (int, error) {
+		Burns: func(ctx context.Context, key [32]byte, peer engine.PartyID) (int, time.Time, error) {
 			return n.Sessions.Burns(ctx, key, peer)
 		},
-		Burned:    func(key [32]byte) []engine.PartyID { return n.Sessions.Burned(key) },
-		Heal:      func(key [32]byte, refreshed time.Time) (store.Batch, func()) { return n.Sessions.Heal(key, refreshed) },
+		Burned:    func(pairs [32]byte) []engine.PartyID { return n.Sessions.Burned(pairs) },
+		Forget:    func(records [][32]byte) (store.Batch, func()) { return n.Sessions.Forget(records) },
 		Pardon:    func(ctx context.Context, key [32]byte) (store.Batch, error) { return n.Sessions.Pardon(ctx, key) },
 		Challenge: n.challenge,
 	})
@@ -304,7 +304,12 @@ func (n *Node) open(ctx context.Context, now time.Time, setups []*mpc.Setup) {
 
 // Housekeep does what is due once in a while.
 func (n *Node) Housekeep(ctx context.Context, now time.Time) error {
-	return n.Sessions.ForgetSeen(ctx, now)
+	return errors.Join(n.Sessions.ForgetSeen(ctx, now), n.Desk.Forget(ctx, now))
+}
+
+// Sweep erases, a bounded number of rows at each call, what can no longer matter (spec/store 6).
+func (n *Node) Sweep(ctx context.Context, now time.Time) error {
+	return errors.Join(n.Sessions.Sweep(ctx, now), n.Outbox.Sweep(ctx, now, decide.Takes), n.Circle.Sweep(ctx, now))
 }
 
 // Close ends all sessions.

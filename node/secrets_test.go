@@ -217,7 +217,7 @@ func trouble(w *nodetest.World, vault statement.ID, addr wallet.Address, frames 
 	frames2 := record(w)
 	s = w.Propose(vault, addr, 2)
 	w.Approve(s)
-	w.Run("the pair is burned", func() bool { return len(w.Hosts[0].Sessions.Burned(key(w, vault))) > 0 })
+	w.Run("the pair is burned", func() bool { return len(w.Hosts[0].Sessions.Burned(pairs(w, vault))) > 0 })
 	w.Run("the intent ends", func() bool { return w.All(func(h *nodetest.Host) bool { return ended(w, h, s) }) })
 	*frames = append(*frames, *frames2...)
 }

@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"math/big"
+	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +18,8 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/rlp"
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/client"
@@ -44,9 +50,11 @@ func (w *circle) commands() map[string]func(*testscript.TestScript, bool, []stri
 		"fund": func(_ *testscript.TestScript, _ bool, args []string) {
 			w.chain.SetBalance(w.t, args[0], "0xde0b6b3a7640000")
 		},
-		"token":   w.token,
-		"forge":   w.forge,
-		"misvote": w.misvote,
+		"token":     w.token,
+		"forge":     w.forge,
+		"misvote":   w.misvote,
+		"untouched": w.untouched,
+		"chain":     w.call,
 	}
 }
 
@@ -133,7 +141,7 @@ func (w *circle) misvote(ts *testscript.TestScript, _ bool, args []string) {
 	c, _, ctx := w.as(ts, "bob")
 	id, err := statement.ParseID(args[0])
 	ts.Check(err)
-	sig, err := c.Signer().Sign(signet.Approve, []byte("other bytes\n"))
+	sig, err := c.Signer().Sign(ctx, signet.Approve, []byte("other bytes\n"))
 	ts.Check(err)
 	answers := c.Submit(ctx, &v1.SubmitRequest{What: &v1.SubmitRequest_Vote{Vote: &v1.Vote{Intent: id[:], Verb: "approve", Signature: sig}}})
 	for _, a := range answers {
@@ -152,4 +160,57 @@ func recoverSender(ts *testscript.TestScript, raw string) (*types.Transaction, c
 	sender, err := types.Sender(types.LatestSignerForChainID(tx.ChainId()), &tx)
 	ts.Check(err)
 	return &tx, sender
+}
+
+// untouchedAgent holds a key that nobody touches: it is asked to sign, and never answers.
+type untouchedAgent struct {
+	agent.ExtendedAgent
+	asked string // a file, made once it is asked
+}
+
+func (a untouchedAgent) SignWithFlags(ssh.PublicKey, []byte, agent.SignatureFlags) (*ssh.Signature, error) {
+	if err := os.WriteFile(a.asked, nil, 0o600); err != nil {
+		return nil, err
+	}
+	select {}
+}
+
+// untouched PERSON puts a person's key into an agent and sets $SSH_AUTH_SOCK and $ASKED.
+func (w *circle) untouched(ts *testscript.TestScript, _ bool, args []string) {
+	raw, err := os.ReadFile(w.local.KeyFile(args[0]))
+	ts.Check(err)
+	key, err := ssh.ParseRawPrivateKey(raw)
+	ts.Check(err)
+	ring := agent.NewKeyring().(agent.ExtendedAgent)
+	ts.Check(ring.Add(agent.AddedKey{PrivateKey: key}))
+	socket := filepath.Join(ts.Getenv("SHORT"), "agent")
+	l, err := net.Listen("unix", socket)
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	asked := filepath.Join(ts.Getenv("SHORT"), "asked")
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go agent.ServeAgent(untouchedAgent{ring, asked}, conn) //nolint:errcheck // ends with the connection
+		}
+	}()
+	ts.Setenv("SSH_AUTH_SOCK", socket)
+	ts.Setenv("ASKED", asked)
+}
+
+// call calls a method of the chain's node: chain METHOD PARAMETER…, JSON or else text.
+func (w *circle) call(ts *testscript.TestScript, _ bool, args []string) {
+	var params []any
+	for _, arg := range args[1:] {
+		var p any
+		if json.Unmarshal([]byte(arg), &p) != nil {
+			p = arg
+		}
+		params = append(params, p)
+	}
+	var result any
+	w.chain.Call(w.t, &result, args[0], params...)
 }

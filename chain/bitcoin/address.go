@@ -43,6 +43,14 @@ func NetworkOf(chain string) (Network, error) {
 	return Network{}, fmt.Errorf("chain %.50q is no Bitcoin network that is known here; known are: %s", chain, strings.Join(known, ", "))
 }
 
+// Version is the prefix of the network's extended keys: BIP 32 has one for the main network, and one for all others.
+func (n Network) Version() hd.Network {
+	if n.Name == "mainnet" {
+		return hd.Mainnet
+	}
+	return hd.Testnet
+}
+
 // Taproot is the P2TR address of an output key (BIP 341, BIP 350). An untweaked key is never an address: BIP 341's tweak is
 // what shows that no script path hides in it.
 func (n Network) Taproot(key hd.OutputKey) (string, error) {

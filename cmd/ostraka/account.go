@@ -16,7 +16,7 @@ import (
 
 func (a *app) accountCommand() *cobra.Command {
 	c := &cobra.Command{Use: "account", Short: "Accounts of a vault's departments"}
-	c.AddCommand(a.accountCreateCommand(), a.accountListCommand())
+	c.AddCommand(a.accountCreateCommand(), a.accountListCommand(), a.accountExportCommand())
 	return c
 }
 
@@ -44,7 +44,7 @@ func accountOf(v client.Vault, x client.Account) accountDocument {
 
 // inVault does something with one vault of the circle.
 func (a *app) inVault(ctx context.Context, name string, do func(context.Context, *client.Circle, client.Vault) error) error {
-	c, err := a.circle()
+	c, err := a.circle(ctx)
 	if err != nil {
 		return err
 	}

@@ -210,7 +210,7 @@ func (a *app) within(ctx context.Context, suits time.Duration) (context.Context,
 }
 
 // circle dials the nodes of the chosen context as the person with the key.
-func (a *app) circle() (*client.Circle, error) {
+func (a *app) circle(ctx context.Context) (*client.Circle, error) {
 	path, err := client.ContextsPath()
 	if err != nil {
 		return nil, err
@@ -223,7 +223,7 @@ func (a *app) circle() (*client.Circle, error) {
 	if err != nil {
 		return nil, &problem{codeError, err, "name the nodes you talk to: `ostraka context add NAME HOST:PORT IDENTITY`"}
 	}
-	s, err := a.signer()
+	s, err := a.signer(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -231,11 +231,11 @@ func (a *app) circle() (*client.Circle, error) {
 }
 
 // signer is the person's key.
-func (a *app) signer() (*client.Signer, error) {
+func (a *app) signer(ctx context.Context) (*client.Signer, error) {
 	if a.key == "" {
-		return client.AgentKey(nil)
+		return client.AgentKey(ctx, nil)
 	}
-	s, err := client.KeyFile(a.key, func() ([]byte, error) { return a.askSecret("Passphrase of " + a.key + ": ") })
+	s, err := client.KeyFile(ctx, a.key, func() ([]byte, error) { return a.askSecret("Passphrase of " + a.key + ": ") })
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &problem{codeError, err, "give an SSH key that exists: --key FILE or $OSTRAKA_KEY"}
 	}

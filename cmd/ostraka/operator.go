@@ -94,14 +94,14 @@ func (a *app) accept(ctx context.Context, p *v1.PrepareResponse, kind statement.
 	if len(p.Accepted) > 0 {
 		a.say("Signed before by: %s", strings.Join(p.Accepted, ", "))
 	}
-	signer, err := a.signer()
+	signer, err := a.signer(ctx)
 	if err != nil {
 		return acceptDocument{}, err
 	}
 	if err := a.confirm(yes, fmt.Sprintf("Sign this %s as officer with key %s?", kind, signer.Key().Fingerprint())); err != nil {
 		return acceptDocument{}, err
 	}
-	sig, err := signer.Sign(signet.Makes(kind), s.Bytes())
+	sig, err := signer.Sign(ctx, signet.Makes(kind), s.Bytes())
 	if err != nil {
 		return acceptDocument{}, err
 	}

@@ -76,7 +76,14 @@ func explain(err error) *problem {
 	var rules *client.RefusedError
 	var closed *client.ClosedError
 	var early *client.EarlyError
+	var unsigned *client.UnsignedError
 	switch {
+	case errors.As(err, &unsigned):
+		out.next = "run the command again, and touch or confirm the key when it asks"
+		out.err = unsigned
+		if errors.Is(unsigned, context.Canceled) {
+			out.code, out.err = codeError, fmt.Errorf("interrupted: %w", unsigned)
+		}
 	case errors.Is(err, context.Canceled):
 		out.code, out.err, out.next = codeError, errors.New("interrupted"), "run the command again: nothing that was submitted is lost"
 	case errors.Is(err, passphrase.ErrPassphrase):

@@ -201,7 +201,7 @@ func senderOf(ctx context.Context, c *client.Circle, v client.Vault, suite, on, 
 	if s.Chain == "" {
 		fit := slices.DeleteFunc(slices.Clone(v.Chains), func(x string) bool { return !chain.Serves(s.Root.Suite, x) })
 		if len(fit) != 1 {
-			return s, usage("vault %s signs for several chains: give --chain, one of %s", v.Name, strings.Join(v.Chains, ", "))
+			return s, usage("vault %s signs for several chains: give --chain, one of %s", v.Name, strings.Join(fit, ", "))
 		}
 		s.Chain = fit[0]
 	}
@@ -303,6 +303,8 @@ func (a *app) follow(ctx context.Context, c *client.Circle, vaults []client.Vaul
 				a.progress("%s: %d more of %s must approve", x.State(), t.Need, strings.Join(t.Awaited, ", "))
 			case len(x.Awaited()) > 0:
 				a.progress("%s: waits for %s", x.State(), strings.Join(x.Awaited(), ", "))
+			case x.Waits() != "":
+				a.progress("%s: %s", x.State(), x.Waits())
 			default:
 				a.progress("%s", x.State())
 			}
@@ -342,8 +344,12 @@ func followed(id statement.ID, c *client.Case, err error) error {
 		return notReady(fmt.Sprintf("`ostraka tx explain %.8s` shows what it waits for", id.String()), "intent %s was not signed in time", id.Short())
 	case err != nil:
 		return err
-	case c.State() == "failed" || c.State() == "replaced":
-		return &problem{codeError, fmt.Errorf("transaction %s is %s on the chain", c.Signed.Hash, c.State()), "look the transaction up on the chain"}
+	case c.State() == "failed":
+		return &problem{codeError, fmt.Errorf("transaction %s failed: the chain undid it and kept the fee", c.Signed.Hash), "look the transaction up on the chain"}
+	case c.State() == "replaced":
+		return &problem{codeError,
+			fmt.Errorf("transaction %s was replaced: the account has used its nonce %d for another transaction, so that this one is never carried out", c.Signed.Hash, c.Tx.Facts().Nonce),
+			fmt.Sprintf("`ostraka tx list` shows what else was signed; propose it anew if it is still wanted; `ostraka tx show %.8s` shows this one", id.String())}
 	}
 	return nil
 }

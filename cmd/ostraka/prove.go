@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/statement"
 )
 
 // provable is what `address prove` was told.
@@ -31,6 +32,12 @@ func (a *app) addressProveCommand() *cobra.Command {
 			if p.text == "" {
 				return usage("give --text: what the proof says")
 			}
+			if p.chain != "" && statement.CheckChain(p.chain) != nil {
+				return usage("--chain %q: want a chain id such as eip155:1", p.chain)
+			}
+			if p.expires%time.Second != 0 {
+				return usage("--expires %s: want whole seconds", p.expires)
+			}
 			return a.prove(cmd.Context(), p)
 		},
 	}
@@ -52,7 +59,7 @@ func (a *app) prove(ctx context.Context, p provable) error {
 		if err != nil {
 			return err
 		}
-		s, err := c.PrepareProof(sender, p.text, p.memo, p.expires.Truncate(time.Second))
+		s, err := c.PrepareProof(sender, p.text, p.memo, p.expires)
 		if err != nil {
 			return err
 		}

@@ -77,7 +77,7 @@ func TestDemoChains(t *testing.T) {
 // A proof's document holds all that its reader needs to verify it, and no transaction's fields.
 func TestProofDocument(t *testing.T) {
 	p := intent.Proof{
-		Suite: charter.SuiteECDSA, Path: [3]uint32{0, 1, 2}, Address: "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf", Chain: "eip155:1", Text: "ours",
+		Vault: statement.ID{1}, Intent: statement.ID{2}, Suite: charter.SuiteECDSA, Path: [3]uint32{0, 1, 2}, Address: "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf", Chain: "eip155:1", Text: "ours",
 		Created: client.Now(), Expires: client.Now().Add(1e9 * 60),
 	}
 	s, err := p.Statement()

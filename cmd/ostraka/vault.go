@@ -32,7 +32,7 @@ func (a *app) reader(ctx context.Context, local bool) (client.Reader, func(), er
 		}
 		return own, func() {}, nil
 	}
-	c, err := a.circle()
+	c, err := a.circle(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -48,14 +48,15 @@ func (s *story) verify(context.Context) error {
 func (s *story) verifyProof() error {
 	p, sig := s.signed.Proof, s.signed.Signed.Raw
 	by, text := "the standard library's crypto/ed25519", append([]byte{0xff}, p.Statement.Bytes()...)
-	good := p.Suite == charter.SuiteEd25519 && ed25519.Verify(base58.Decode(s.address.Address), text, sig)
+	key := base58.Decode(s.address.Address)
+	good := p.Suite == charter.SuiteEd25519 && len(key) == ed25519.PublicKeySize && ed25519.Verify(key, text, sig)
 	if p.Suite == charter.SuiteBIP340 {
 		by = "a BIP 340 verifier on decred's arithmetic"
 		_, program, err := bech32.DecodeNoLimit(s.address.Address)
 		if err != nil {
 			return unverified("do not use this address", "the address is not bech32: %w", err)
 		}
-		key, err := bech32.ConvertBits(program[1:], 5, 8, false)
+		key, err = bech32.ConvertBits(program[1:], 5, 8, false)
 		if err != nil {
 			return unverified("do not use this address", "the address holds no key: %w", err)
 		}

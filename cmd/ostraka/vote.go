@@ -63,7 +63,7 @@ func (a *app) voteCommand(verb signet.Verb) *cobra.Command {
 }
 
 func (a *app) vote(ctx context.Context, verb signet.Verb, id string, yes bool) error {
-	c, err := a.circle()
+	c, err := a.circle(ctx)
 	if err != nil {
 		return err
 	}
@@ -114,8 +114,9 @@ func (a *app) vote(ctx context.Context, verb signet.Verb, id string, yes bool) e
 	})
 }
 
-// noteNonce tells of other intents that would use the same nonce: of two, one is in vain, or
-// was meant to be the only one. It stops nothing, since who replaces a transaction wants that.
+// noteNonce tells of other intents that would use the same nonce: the nodes allow one of them,
+// and the others wait until it has ended. It stops nothing: who proposes in place of another
+// intent wants that.
 func (a *app) noteNonce(ctx context.Context, c *client.Circle, v client.Vault, s statement.Statement) {
 	it, err := intent.Of(s)
 	if err != nil {
@@ -180,7 +181,7 @@ func (a *app) cancelCommand() *cobra.Command {
 }
 
 func (a *app) cancel(ctx context.Context, id, reason string) error {
-	c, err := a.circle()
+	c, err := a.circle(ctx)
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,8 @@ const (
 	TR   Script = "tr"   // BIP 386: P2TR without scripts
 )
 
-// children is what a descriptor derives below its account: the receiving addresses.
-const children = "/0/*"
+// children is what a descriptor derives below its account: the addresses that nodes give out, m/department/account/index.
+const children = "/*"
 
 // A Descriptor is an output descriptor of Bitcoin for an account below a root (BIP 380): a wallet that holds it
 // watches the addresses of the account's children 0/0, 0/1, …, and can spend nothing. NewDescriptor and ParseDescriptor make it.
@@ -56,8 +56,8 @@ func (d Descriptor) check() error {
 		return fmt.Errorf("%.20q is not %s or %s", string(d.Script), WPKH, TR)
 	case d.Network != Mainnet && d.Network != Testnet:
 		return fmt.Errorf("version %08x is not a public key's", uint32(d.Network))
-	case len(d.Path)+2 > MaxDepth:
-		return fmt.Errorf("account path %v has %d steps, and %d are derived with the children's two", d.Path, len(d.Path), MaxDepth)
+	case len(d.Path)+1 > MaxDepth:
+		return fmt.Errorf("account path %v has %d steps, and %d are derived with the children's", d.Path, len(d.Path), MaxDepth)
 	case int(k.Depth) != len(d.Path):
 		return fmt.Errorf("the key has depth %d, its path %v has %d steps", k.Depth, d.Path, len(d.Path))
 	case len(d.Path) == 0 && k.Fingerprint() != d.Fingerprint:
@@ -70,7 +70,7 @@ func (d Descriptor) check() error {
 	return nil
 }
 
-// String is, for example, wpkh([d34db33f/0/5]xpub…/0/*)#checksum.
+// String is, for example, wpkh([d34db33f/0/5]xpub…/*)#checksum.
 func (d Descriptor) String() string {
 	s := fmt.Sprintf("%s([%x%s]%s%s)", d.Script, d.Fingerprint, strings.TrimPrefix(d.Path.String(), "m"), d.Account.XPub(d.Network), children)
 	sum, err := descriptorChecksum(s)
@@ -81,7 +81,7 @@ func (d Descriptor) String() string {
 }
 
 // ParseDescriptor parses what String writes, and nothing else of BIP 380: wpkh or tr, with an origin in lower-case hex and no
-// hardened step, an extended public key, the children 0/*, and a checksum that is right.
+// hardened step, an extended public key, the children *, and a checksum that is right.
 func ParseDescriptor(s string) (Descriptor, error) {
 	d, err := parseDescriptor(s)
 	if err != nil {

@@ -87,7 +87,7 @@ func TestDescriptorRefusesOtherForms(t *testing.T) {
 		}
 	}
 	for _, c := range v.Invalid {
-		for _, form := range []string{"wpkh(%s/0/*)", "tr(%s/0/*)", "wpkh(%s)"} {
+		for _, form := range []string{"wpkh(%s/*)", "tr(%s/*)", "wpkh(%s)"} {
 			if _, err := ParseDescriptor(sealed(t, fmt.Sprintf(form, c.Key))); err == nil {
 				t.Errorf("%s (%s): parsed", c.Key, c.Reason)
 			}
@@ -141,8 +141,8 @@ func TestDescriptorRoundTrip(t *testing.T) {
 // The bytes that wallets are given. Changing them breaks what is exported already.
 func TestDescriptorGolden(t *testing.T) {
 	for want, d := range map[string]Descriptor{
-		"wpkh([1520f087/0/5]xpub6AnaYHftw72pdR6boY7vaBNBhyjnWzbNEFe4NnGhMXSXu1wh6i58ExG5sD5qFMRNGZChoUCtG226i2wasD3rKmEe4P64JNUG6B3GKDxYWrD/0/*)#fl6jague": describe(t, WPKH, Mainnet, Path{0, 5}),
-		"tr([1520f087]tpubD6NzVbkrYhZ4WQfSB1TKthgiwGCTWps1KaWnsKaj1BzwnTDQp3Z4BmQTUsbmmXNuUvEJvMoNq1Q1tpSEuV393W58D26rJqY4ZR276BAzLpp/0/*)#38r8ecay":       describe(t, TR, Testnet, nil),
+		"wpkh([1520f087/0/5]xpub6AnaYHftw72pdR6boY7vaBNBhyjnWzbNEFe4NnGhMXSXu1wh6i58ExG5sD5qFMRNGZChoUCtG226i2wasD3rKmEe4P64JNUG6B3GKDxYWrD/*)#tmcklugt": describe(t, WPKH, Mainnet, Path{0, 5}),
+		"tr([1520f087]tpubD6NzVbkrYhZ4WQfSB1TKthgiwGCTWps1KaWnsKaj1BzwnTDQp3Z4BmQTUsbmmXNuUvEJvMoNq1Q1tpSEuV393W58D26rJqY4ZR276BAzLpp/*)#xsfx5k0w":       describe(t, TR, Testnet, nil),
 	} {
 		if d.String() != want {
 			t.Errorf("%s, want %s", d, want)
@@ -166,7 +166,7 @@ func TestNewDescriptorRefuses(t *testing.T) {
 		"another script":     {"pkh", Mainnet, k, nil, `"pkh" is not wpkh or tr`},
 		"a private version":  {WPKH, 0x0488ade4, k, nil, "version 0488ade4"},
 		"a child as root":    {WPKH, Mainnet, child, nil, "the root has depth 1"},
-		"seven steps":        {WPKH, Mainnet, k, make(Path, 7), "has 7 steps"},
+		"eight steps":        {WPKH, Mainnet, k, make(Path, 8), "has 8 steps"},
 		"a hardened account": {TR, Mainnet, k, Path{1 << 31}, "hardened"},
 	} {
 		if d, err := NewDescriptor(c.script, c.n, c.root, c.account); err == nil || !strings.Contains(err.Error(), c.want) || d.Script != "" {
@@ -200,12 +200,12 @@ func TestParseDescriptorRefuses(t *testing.T) {
 		"too long":               {strings.Repeat("w", maxDescriptor+1), "characters, more than"},
 		"another script":         {swap("wpkh", "pkh"), "is not wpkh or tr"},
 		"no script":              {swap("wpkh(", "("), "is not wpkh or tr"},
-		"script in a script":     {sealed(t, "sh("+body+")"), "ends in /0/*)"},
-		"no children":            {swap("/0/*", ""), "ends in /0/*)"},
-		"other children":         {swap("/0/*", "/1/*"), "ends in /0/*)"},
-		"hardened children":      {swap("/0/*", "/0/*h"), "ends in /0/*)"},
-		"one child":              {swap("/0/*", "/0/1"), "ends in /0/*)"},
-		"children of children":   {swap("/0/*", "/0/0/*"), "characters, not 111"},
+		"script in a script":     {sealed(t, "sh("+body+")"), "ends in /*)"},
+		"no children":            {swap("/*", ""), "ends in /*)"},
+		"children of a step":     {swap("/*", "/1/*"), "characters, not 111"},
+		"hardened children":      {swap("/*", "/*h"), "ends in /*)"},
+		"one child":              {swap("/*", "/1"), "ends in /*)"},
+		"children of children":   {swap("/*", "/0/*"), "characters, not 111"},
 		"no origin":              {swap("["+fingerprint+"/0/5]", ""), "no origin"},
 		"two origins":            {swap("["+fingerprint, "[aaaaaaaa]["+fingerprint), "characters, not 111"},
 		"short fingerprint":      {swap(fingerprint, fingerprint[1:]), "fingerprint"},
@@ -218,9 +218,9 @@ func TestParseDescriptorRefuses(t *testing.T) {
 		"a longer path":          {swap("/0/5]", "/0/0/5]"), "depth 2"},
 		"a shorter path":         {swap("/0/5]", "/5]"), "depth 2"},
 		"another last step":      {swap("/0/5]", "/0/6]"), "child 5"},
-		"seven steps":            {swap("/0/5]", "/0/0/0/0/0/0/5]"), "has 7 steps"},
+		"eight steps":            {swap("/0/5]", "/0/0/0/0/0/0/0/5]"), "has 8 steps"},
 		"a spoilt key":           {swap(xpub, xpub[:20]+"1"+xpub[21:]), "checksum is wrong"},
-		"another root":           {sealed(t, "wpkh([00000000]"+top.Account.XPub(Mainnet)+"/0/*)"), "fingerprint is 00000000"},
+		"another root":           {sealed(t, "wpkh([00000000]"+top.Account.XPub(Mainnet)+"/*)"), "fingerprint is 00000000"},
 		"another parent":         {sealed(t, strings.Replace(one, fingerprint, "00000000", 1)), "fingerprint is 00000000"},
 	} {
 		if d, err := ParseDescriptor(c[0]); err == nil || !strings.Contains(err.Error(), c[1]) || d.Script != "" {
@@ -255,9 +255,9 @@ func TestDescriptorMistakes(t *testing.T) {
 }
 
 func FuzzParseDescriptor(f *testing.F) {
-	f.Add("wpkh([00000000]xpub/0/*)#89f8spxm")
-	f.Add("wpkh([1520f087/0/5]xpub6AnaYHftw72pdR6boY7vaBNBhyjnWzbNEFe4NnGhMXSXu1wh6i58ExG5sD5qFMRNGZChoUCtG226i2wasD3rKmEe4P64JNUG6B3GKDxYWrD/0/*)")
-	f.Add("tr([ffffffff/13']xpub69H7F5d8KSRgmmdJg2KhpAK8SR3DjMwAdkxj3ZuxV27CprR9LgpeyGmXUbC6wb7ERfvrnKZjXoUmmDznezpbZb7ap6r1D3tgFxHmwMkQTPH/0/*)")
+	f.Add("wpkh([00000000]xpub/*)#89f8spxm")
+	f.Add("wpkh([1520f087/0/5]xpub6AnaYHftw72pdR6boY7vaBNBhyjnWzbNEFe4NnGhMXSXu1wh6i58ExG5sD5qFMRNGZChoUCtG226i2wasD3rKmEe4P64JNUG6B3GKDxYWrD/*)")
+	f.Add("tr([ffffffff/13']xpub69H7F5d8KSRgmmdJg2KhpAK8SR3DjMwAdkxj3ZuxV27CprR9LgpeyGmXUbC6wb7ERfvrnKZjXoUmmDznezpbZb7ap6r1D3tgFxHmwMkQTPH/*)")
 	f.Fuzz(func(t *testing.T, s string) {
 		inputs := []string{s}
 		if sum, err := descriptorChecksum(s); err == nil {

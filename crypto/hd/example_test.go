@@ -55,5 +55,5 @@ func ExampleDescriptor() {
 	}
 	fmt.Println(d)
 	// Output:
-	// wpkh([1520f087/0/5]xpub6AnaYHftw72pdR6boY7vaBNBhyjnWzbNEFe4NnGhMXSXu1wh6i58ExG5sD5qFMRNGZChoUCtG226i2wasD3rKmEe4P64JNUG6B3GKDxYWrD/0/*)#fl6jague
+	// wpkh([1520f087/0/5]xpub6AnaYHftw72pdR6boY7vaBNBhyjnWzbNEFe4NnGhMXSXu1wh6i58ExG5sD5qFMRNGZChoUCtG226i2wasD3rKmEe4P64JNUG6B3GKDxYWrD/*)#tmcklugt
 }

@@ -44,8 +44,8 @@ func merkleRoot(t *testing.T, s *string) *[32]byte {
 	return (*[32]byte)(b)
 }
 
-// lifted is lift_x, and its negative for odd.
-func lifted(t *testing.T, x string, prefix byte) *secp256k1.Point {
+// liftX is BIP 340's lift_x, and its negative for odd.
+func liftX(t *testing.T, x string, prefix byte) *secp256k1.Point {
 	t.Helper()
 	b, err := hex.DecodeString(x)
 	if err != nil {
@@ -69,7 +69,7 @@ func TestBIP341OutputKeys(t *testing.T) {
 	}
 	for n, c := range v.ScriptPubKey {
 		for _, prefix := range []byte{2, 3} {
-			k, err := TapTweak(lifted(t, c.Given.InternalPubkey, prefix), merkleRoot(t, c.Intermediary.MerkleRoot))
+			k, err := TapTweak(liftX(t, c.Given.InternalPubkey, prefix), merkleRoot(t, c.Intermediary.MerkleRoot))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -99,7 +99,7 @@ func (l Life) Undecided() []string {
 // Alarm says in words why the known signature should not exist, "" if all is well. A
 // decision that arrives late may end it.
 func (l Life) Alarm() string {
-	switch allowed := l.count(Allow); {
+	switch allowed := l.Count(Allow); {
 	case l.hash == "":
 		return ""
 	case l.overrode == Denied:
@@ -122,7 +122,8 @@ func (l Life) CheckSign(operator string, now time.Time) error {
 	return l.it.CheckTime(now)
 }
 
-func (l Life) count(v Verdict) (n int) {
+// Count is how many operators are known to have decided so.
+func (l Life) Count(v Verdict) (n int) {
 	for _, d := range l.decisions {
 		if d == v {
 			n++
@@ -197,9 +198,9 @@ func weigh(l *Life, e Event, now time.Time) error {
 	}
 	t, n := l.vault.Threshold, len(l.vault.Committee)
 	switch {
-	case l.count(Deny) > n-t:
+	case l.Count(Deny) > n-t:
 		l.state = Denied
-	case l.count(Allow) >= t:
+	case l.Count(Allow) >= t:
 		l.state = Allowed
 	}
 	return nil

@@ -300,7 +300,7 @@ func TestAlarm(t *testing.T) {
 	st := newStory(t)
 	for _, row := range st.lives() {
 		l := must(row.life.Apply(made, noon))(t)
-		few := row.life.count(Allow) < st.v.Threshold
+		few := row.life.Count(Allow) < st.v.Threshold
 		if (l.Alarm() != "") != few || l.Hash() != "0xhash" {
 			t.Errorf("%s: alarm %q, hash %q", row.name, l.Alarm(), l.Hash())
 		}
@@ -474,7 +474,7 @@ func FuzzMoves(f *testing.F) {
 		l := born
 		for _, p := range plays[:min(len(plays), 64)] {
 			next, err := l.Apply(events[int(p)%len(events)], noon.Add(time.Duration(p>>5)*4*time.Hour))
-			if err == nil && next.State() == Signing && l.State() != Signing && next.count(Allow) < st.v.Threshold {
+			if err == nil && next.State() == Signing && l.State() != Signing && next.Count(Allow) < st.v.Threshold {
 				t.Fatal("a session began without t ALLOWs")
 			}
 			if next.State() > Signing && next.State() < Denied && next.Hash() == "" {

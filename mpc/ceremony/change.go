@@ -48,7 +48,9 @@ func DecodeChange(b []byte) (*Change, error) {
 		ids *[]engine.PartyID
 	}{{fieldDealers, &c.Dealers}, {fieldMembers, &c.Members}} {
 		d.List(l.tag, 0, session.MaxParties, func(_ int, d *transcript.Decoder) {
-			*l.ids = append(*l.ids, engine.PartyID(d.Fixed(1, len(engine.PartyID{}))))
+			var id engine.PartyID
+			copy(id[:], d.Fixed(1, len(id)))
+			*l.ids = append(*l.ids, id)
 		})
 	}
 	if err := d.Done(); err != nil {
@@ -129,6 +131,22 @@ func reshareParams(s Seat, parent *epoch.Record, c *Change) (p reshare.Params, m
 	self, ok := setup.Party(s.Self)
 	if !ok || len(members) != len(c.Members) {
 		return p, nil, errors.New("we are not in the setup, or a new member stands twice or is not")
+	}
+	for _, q := range setup.Parties {
+		deals := slices.Contains(c.Dealers, q.ID)
+		if !deals && !slices.Contains(c.Members, q.ID) {
+			return p, nil, fmt.Errorf("party %v neither deals nor receives", q.ID)
+		}
+		// Under another's key, whoever holds that could deal wrongly in a dealer's name.
+		if m, ok := parent.Member(q.ID); deals && ok && !m.Identity.Equal(q.Identity) {
+			return p, nil, fmt.Errorf("dealer %v has another identity key than in record %v", q.ID, parent.Hash())
+		}
+	}
+	if err := session.CheckRoster(members, setup.Threshold); err != nil {
+		return p, nil, fmt.Errorf("new members: %w", err)
+	}
+	if err := parent.CheckSeats(members); err != nil {
+		return p, nil, err
 	}
 	dealers, err := old.Dealers(c.Dealers)
 	if err != nil {

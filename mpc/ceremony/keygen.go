@@ -25,6 +25,11 @@ const (
 	ProtocolTest    = "test"
 )
 
+// Makes says whether a protocol makes shares.
+func Makes(protocol string) bool {
+	return protocol == ProtocolKeygen || protocol == ProtocolRefresh || protocol == ProtocolReshare
+}
+
 // Names of the rows that a ceremony keeps, all secret but the record. The host seals the
 // secret ones with (key id, eh) as associated data.
 const (

@@ -159,20 +159,15 @@ func Test(s Seat, k *Keys) (engine.Stage[Signature], error) {
 	return signing(s, k, nil, output, digest[:])
 }
 
-// PairKey names, to the host, the key whose pairs a session uses and may burn: the key itself. The test of a record that is to
-// replace another uses the new pairs alone, and has a name of its own: a burn from before does not stop it, and its failure stops
-// every other test of that record (protocols.md 1.5 step 9, 2.3).
-func PairKey(r *epoch.Record, protocol string) [32]byte {
-	if protocol == ProtocolTest && r.Epoch > 0 {
-		return r.Hash()
-	}
-	return r.KeyID
-}
+// PairKey names, to the host, the pairs that a session over a record uses and may burn: by the record, since each has pairs of
+// its own. So the test of a pending record and the sessions after it has come into force share locks and flags, and a burn of an older
+// epoch does not stop the new one (protocols.md 2.3, 1.5 step 9).
+func PairKey(r *epoch.Record) [32]byte { return r.Hash() }
 
 // signing signs a message with the key at a path.
 func signing(s Seat, k *Keys, path hd.Path, output frost.Taproot, message []byte) (engine.Stage[Signature], error) {
 	if err := CheckSigners(s, k.Record); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("sign: %w", err)
 	}
 	self, _ := s.Setup.Party(s.Self)
 	r := k.Record
@@ -182,7 +177,7 @@ func signing(s Seat, k *Keys, path hd.Path, output frost.Taproot, message []byte
 	}
 	if r.Suite == epoch.SuiteECDSA {
 		stage, err := dkls.Sign(dkls.Params{
-			Session: s.Session, KeyID: PairKey(r, s.Setup.Protocol), Self: self, Signers: s.Setup.Parties, Threshold: r.Threshold,
+			Session: s.Session, KeyID: PairKey(r), Self: self, Signers: s.Setup.Parties, Threshold: r.Threshold,
 			Share: k.Share, Publics: r.Publics(), Public: r.Public,
 			Tweak: shift, Child: child, Digest: [32]byte(message), Pairs: k.Pairs, Rand: s.Rand,
 		})
@@ -213,12 +208,12 @@ func signing(s Seat, k *Keys, path hd.Path, output frost.Taproot, message []byte
 func CheckSigners(s Seat, r *epoch.Record) error {
 	setup := s.Setup
 	if setup.KeyID != r.KeyID || setup.Epoch != r.Hash() || setup.Suite != r.Suite || setup.Threshold != r.Threshold {
-		return fmt.Errorf("sign: the setup is for another key, epoch, suite or threshold than record %v", r.Hash())
+		return fmt.Errorf("the setup is for another key, epoch, suite or threshold than record %v", r.Hash())
 	}
 	for _, p := range setup.Parties {
 		m, ok := r.Member(p.ID)
 		if !ok || m.Index != p.Index || !bytes.Equal(m.Identity, p.Identity) {
-			return fmt.Errorf("sign: party %v of the setup is not that member of record %v", p.ID, r.Hash())
+			return fmt.Errorf("party %v of the setup is not that member of record %v", p.ID, r.Hash())
 		}
 	}
 	return nil

@@ -261,6 +261,7 @@ func (b *Book) Mark() (mark share.Index) {
 }
 
 // MaySign says whether an ordinary session may use a record: what is current, nothing else.
+// Who has no Seat in it has nothing to sign with.
 func (b *Book) MaySign(eh Hash) error {
 	if b.current == nil || b.at != eh {
 		return fmt.Errorf("sign with record %v: it is not current here", eh)

@@ -208,6 +208,11 @@ func TestChainBounds(t *testing.T) {
 	if _, err := OpenChain(many, enrolled(root)); err == nil || !strings.Contains(err.Error(), "items") {
 		t.Errorf("more than MaxLinks items: %v", err)
 	}
+	var long transcript.Encoder
+	one := long.List(1, 1, func(_ int, e *transcript.Encoder) { e.Bytes(1, make([]byte, MaxFinalCert+1)) }).Sum()
+	if _, err := OpenChain(one, enrolled(root)); err == nil || !strings.Contains(err.Error(), "at most 32768") {
+		t.Errorf("a link larger than MaxFinalCert: %v", err)
+	}
 	// The largest committees: a chain of them holds years of monthly epochs.
 	var all []int
 	for i := range session.MaxParties {

@@ -82,24 +82,39 @@ func (r *Record) CheckChild(c *Record) error {
 	case c.Epoch != r.Epoch+1 || c.Prev != r.Hash():
 		return fmt.Errorf("record %v of epoch %d is no child of record %v of epoch %d", eh, c.Epoch, r.Hash(), r.Epoch)
 	}
-	used := r.Mark()
-	for _, m := range c.Members {
+	used, err := r.checkSeats(c.Parties())
+	if err != nil {
+		return fmt.Errorf("record %v: %w", eh, err)
+	}
+	if c.Used != used {
+		return fmt.Errorf("record %v: the mark of used indices is %d, not %d", eh, c.Used, used)
+	}
+	return nil
+}
+
+// CheckSeats says whether these parties may be the members of a child of r: who stays keeps its index, newcomers have one that
+// was never used. It is asked before anything is dealt.
+func (r *Record) CheckSeats(members []session.Party) error {
+	_, err := r.checkSeats(members)
+	return err
+}
+
+func (r *Record) checkSeats(members []session.Party) (used share.Index, err error) {
+	used = r.Mark()
+	for _, m := range members {
 		old, stays := r.Member(m.ID)
 		switch {
 		case stays && old.Index != m.Index:
-			return fmt.Errorf("record %v: member %v has index %d, and %d in its parent", eh, m.ID, m.Index, old.Index)
+			return 0, fmt.Errorf("member %v has index %d, and %d in its parent", m.ID, m.Index, old.Index)
 		case !stays && m.Index <= r.Mark():
-			return fmt.Errorf("record %v: index %d of new member %v was used before: the mark is %d", eh, m.Index, m.ID, r.Mark())
+			return 0, fmt.Errorf("index %d of new member %v was used before: the mark is %d", m.Index, m.ID, r.Mark())
 		}
 		used = max(used, m.Index)
 	}
-	switch {
-	case c.Used != used:
-		return fmt.Errorf("record %v: the mark of used indices is %d, not %d", eh, c.Used, used)
-	case int(used) > int(r.Mark())+MaxStride:
-		return fmt.Errorf("record %v: the mark of used indices rises from %d to %d, by more than %d", eh, r.Mark(), used, MaxStride)
+	if int(used) > int(r.Mark())+MaxStride {
+		return 0, fmt.Errorf("the mark of used indices rises from %d to %d, by more than %d", r.Mark(), used, MaxStride)
 	}
-	return nil
+	return used, nil
 }
 
 // Lowers reports whether c asks for fewer shares than r, its parent: that takes the

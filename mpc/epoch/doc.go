@@ -7,5 +7,8 @@
 // share, read back from storage. Only the certificate of all FINALs moves anybody, and only
 // then are lower records erased.
 //
+// A Chain leads a new member from what its operator enrolled to what is in force. RolledBack
+// finds out a store that is an older copy of itself.
+//
 // The room is pure: Book decides, the host keeps rows and sends messages.
 package epoch

@@ -218,16 +218,40 @@ func copyBook(b *Book) *Book {
 	return c
 }
 
+// kept is what is on disk of a book.
+func kept(b *Book) Kept {
+	k := Kept{Current: b.current, Gone: b.gone}
+	for _, p := range b.pending {
+		k.Pending = append(k.Pending, *p)
+	}
+	return k
+}
+
+// erase is what a start after a crash finds to erase: rows that the crash came before. It leaves
+// exactly what is held.
+func (m *model) erase(b *Book, shares uint8) uint8 {
+	k, held := kept(b), m.books[m.intern(b)].held
+	for r := range m.records {
+		if shares>>r&1 == 1 && held>>r&1 == 0 {
+			k.Pending = append(k.Pending, Pending{Record: m.records[r]})
+		}
+	}
+	_, erase, err := Restore(k)
+	for _, h := range erase {
+		shares &^= 1 << m.place(h)
+	}
+	if m.mutant == "" && (err != nil || shares&^held != 0) {
+		m.tb.Fatalf("a crash leaves the shares of records %b, held are %b: %v", shares, held, err)
+	}
+	return shares
+}
+
 func (m *model) intern(b *Book) int {
 	key := m.bookKey(b)
 	if id, ok := m.bookIDs[key]; ok {
 		return id
 	}
-	k := Kept{Current: b.current, Gone: b.gone}
-	for _, p := range b.pending {
-		k.Pending = append(k.Pending, *p)
-	}
-	again, erase, err := Restore(k)
+	again, erase, err := Restore(kept(b))
 	if m.mutant == "" && (err != nil || len(erase) > 0 || m.bookKey(again) != key) {
 		m.tb.Fatalf("a crash changes the book: %v, erases %v", err, erase)
 	}
@@ -349,7 +373,7 @@ func (m *model) step(party int, l local, step, r int) (local, bool) {
 	}
 	l.book = m.intern(b)
 	if step == doErase || step == doAdopt && !m.split {
-		l.shares &= m.books[l.book].held
+		l.shares = m.erase(b, l.shares)
 	}
 	if l.prep|l.final != before.prep|before.final {
 		l.parents |= 1 << m.scene.records[r].parent

@@ -63,6 +63,9 @@ func (c *Change) Check(r *Record, self engine.PartyID) error {
 // dealers are members of the parent, their number and that of the old members who stay make
 // a quorum, and a lower threshold has our operator's word and all old members.
 func (c *Change) Allows(threshold int, seats []session.Party) error {
+	if c.Parent == nil {
+		return errors.New("prepare: the parent is missing")
+	}
 	next := &Record{Threshold: threshold, Members: make([]Member, len(seats))}
 	for i, p := range seats {
 		next.Members[i].Party = p

@@ -275,6 +275,9 @@ func TestPrepareChildRefuses(t *testing.T) {
 			t.Errorf("%q: is a lower threshold: %v", want, !wantLower)
 		}
 	}
+	if err := (&Change{}).Allows(2, nil); err == nil {
+		t.Error("a change of nothing is allowed")
+	}
 	defer func() {
 		if recover() == nil {
 			t.Error("Prepare takes a record of epoch 1")

@@ -35,7 +35,8 @@ func (e *RolledBackError) Error() string {
 
 // RolledBack is the rollback guard. key is our identity key, books are those of **all** keys
 // here: a PREP does not say of which key it is. Only our own signature counts, under each
-// one's own label, so nobody can make us believe it.
+// one's own label, so nobody can make us believe it. Who had other identity keys before asks
+// for each of them.
 func RolledBack(key ed25519.PublicKey, e Evidence, books ...*Book) error {
 	for _, s := range e.signed(key) {
 		known := s.Record == Hash{}

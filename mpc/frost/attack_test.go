@@ -199,3 +199,56 @@ func TestListIsTheSetups(t *testing.T) {
 		t.Errorf("it waits for %v", w.From)
 	}
 }
+
+// protocols.md 7, row 13: two colluders show two honest signers two lists. Each answers to the list that it sees; the echoes
+// differ, nobody is named, and the honest answers do not add up to a signature for either list.
+func TestTwoColludersShowTwoLists(t *testing.T) {
+	for _, suite := range suites {
+		s := newStand(t, suite, 4, 4, 1, 3)
+		colluder := func(id engine.PartyID) bool { return id == s.all[1].Self.ID || id == s.all[2].Self.ID }
+		hook := func(to engine.PartyID, m engine.Msg) []engine.Msg {
+			if m.Kind == KindCommit && colluder(m.From) && to == s.all[3].Self.ID {
+				m.Body = body(t, s.earlier, KindCommit, m.From)
+			}
+			return []engine.Msg{m}
+		}
+		c := s.run(t, KindCommit, nil, hook)
+		for _, i := range []int{0, 3} {
+			f := c.Parties[i].Fault()
+			if f == nil || f.Class != engine.Unattributed || len(f.Accused) > 0 || c.Parties[i].Result != nil {
+				t.Errorf("%s: party %d ended with %v", suite, i, c.Parties[i].Err)
+			}
+		}
+		// the shares of the colluders and of party 0 are for one list, that of party 3 for the other
+		params := s.fresh()[0]
+		job, err := params.task()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bodies [][]byte
+		var shares []group.Scalar
+		for _, p := range c.Parties {
+			bodies = append(bodies, body(t, p.Sent, KindCommit, p.ID))
+			z, err := decodeShare(job.group, body(t, p.Sent, KindShare, p.ID))
+			if err != nil {
+				t.Fatal(err)
+			}
+			shares = append(shares, z)
+		}
+		list, _, err := job.list(sid, bodies)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := job.bind(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig := job.aggregate(b, shares)
+		if job.verify(job.key.Bytes[:], job.message, sig[:]) == nil {
+			t.Errorf("%s: the answers to two lists make a signature", suite)
+		}
+		if !job.holds(b, 0, shares[0], params.Publics[c.Parties[0].ID]) || job.holds(b, 3, shares[3], params.Publics[c.Parties[3].ID]) {
+			t.Errorf("%s: the honest signers did not answer to what each saw", suite)
+		}
+	}
+}

@@ -13,6 +13,9 @@ type BadShareError struct {
 	Commitments [][]byte // bodies of round 1 of all signers, by index
 }
 
+// Public is what a third party needs besides the accused's message.
+func (e *BadShareError) Public() [][]byte { return e.Commitments }
+
 func (e *BadShareError) Error() string { return "zG is not (D + ρE) + cλX" }
 
 // badShare accuses: spec/frost 5. The accused signed its share and, by the echo beside it, the commitments

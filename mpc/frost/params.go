@@ -15,8 +15,8 @@ import (
 // tweak chosen after the commitments is what ROS asks for.
 type Params struct {
 	Session   engine.SessionID
-	KeyID     [32]byte
-	Suite     string // Ed25519 or BIP340
+	KeyID     [32]byte // names the key; the session id covers it
+	Suite     string   // Ed25519 or BIP340
 	Self      session.Party
 	Signers   []session.Party                // S: by index, ascending, at least Threshold, self included once
 	Threshold int                            // t

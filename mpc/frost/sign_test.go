@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/engine/enginetest"
 )
@@ -113,5 +114,30 @@ func TestMessageIsCopied(t *testing.T) {
 	all[0].Message = message("first")
 	if err := valid(t, all[0], results[0]); err != nil {
 		t.Error(err)
+	}
+}
+
+// protocols.md 4: one derivation for both suites, none of whose steps the signers need more of than its shift.
+func TestDerivedKeysSign(t *testing.T) {
+	for _, suite := range suites {
+		d := newDeal(t, suite, 2, 3)
+		for _, path := range []hd.Path{nil, {0}, {3, 1<<31 - 1}, {1, 2, 3, 4, 5, 6, 7, 8}} {
+			child, shift, err := hd.Derive(d.public, [32]byte{5}, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := d.params([]int{0, 2}, message(path.String()), shift, NoTaproot())
+			key, err := KeyOf(suite, d.public, shift, all[0].Taproot)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if enc := child.Bytes(); !bytes.Equal(key.Bytes[:], enc[len(enc)-32:]) {
+				t.Errorf("%s, %s: another key than the derived one", suite, path)
+			}
+			results, err := enginetest.Run(enginetest.Options{}, honest(t, all)...).Results()
+			if err != nil || valid(t, all[0], results[0]) != nil {
+				t.Errorf("%s, %s: %v", suite, path, err)
+			}
+		}
 	}
 }

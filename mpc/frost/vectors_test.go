@@ -343,8 +343,7 @@ func repairSums(t *testing.T, name string, g group.Group) {
 	}
 }
 
-// RFC 9380 appendix K.1, the rows of 32 bytes, by the first 32 of 48: expand is that function for one length, so they are checked by
-// the RFC's own construction written out again.
+// expand_message_xmd as RFC 9380 section 5.3.1 writes it, step by step; the RFC 9591 vectors hold it from the other side.
 func TestExpand(t *testing.T) {
 	const dst = "QUUX-V01-CS02-with-expander-SHA256-128"
 	for _, m := range []string{"", "abc", "abcdef0123456789"} {

@@ -3,9 +3,11 @@ package ceremony
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
@@ -24,8 +26,9 @@ const (
 	overdueAfter = time.Hour
 	// maxBurns of one pair are taken for malice: new shares are not made with that peer again.
 	maxBurns = 2
-	// maxStep is how far one attempt may be above the last one seen here.
-	maxStep = 16
+	// maxStep is how far one attempt may be above the last one seen here. Wide, since others may have tried for long
+	// while we were away or our operator had not asked; and still no member can use up all 2⁶² of them.
+	maxStep = 1 << 32
 )
 
 // Change is what others may know of new shares on their way.
@@ -89,8 +92,9 @@ func (k *Keeper) AskRefresh(ctx context.Context, now time.Time, vault statement.
 	if w == nil || !w.published() {
 		return ErrNoKey
 	}
+	w.wanted, w.since = now, now // as if it were kept already: what was burned before is what the word is about
 	if err := k.checkBurns(ctx, w); err != nil {
-		return err
+		return errors.Join(err, k.reloadWanted(ctx, w))
 	}
 	pardon, err := k.cfg.Pardon(ctx, w.keyID)
 	if err != nil {
@@ -99,21 +103,30 @@ func (k *Keeper) AskRefresh(ctx context.Context, now time.Time, vault statement.
 	e := journal.Entry{Batch: pardon, Leaves: []tlog.Leaf{{Kind: tlog.KindWanted, Time: now, Vault: w.ID, ID: w.keyID}}}
 	e.Put = append(e.Put, store.Entry{Key: wantedKey(w.keyID), Value: binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))})
 	if err := k.cfg.Journal.Write(ctx, e); err != nil {
-		return err
+		return errors.Join(err, k.reloadWanted(ctx, w))
 	}
 	w.wanted, w.since, w.next, w.fails, w.lastErr = now, now, time.Time{}, 0, nil
 	return nil
 }
 
-// checkBurns refuses new shares together with a peer with whom a pair failed again and again (protocols.md 1.3).
+// reloadWanted takes our operator's word as it was kept.
+func (k *Keeper) reloadWanted(ctx context.Context, w *root) (err error) {
+	w.wanted, err = k.moment(ctx, wantedKey(w.keyID))
+	return err
+}
+
+// checkBurns refuses new shares together with a peer with whom a pair failed again and again (protocols.md 1.3), and after a
+// burn since the present epoch began it wants our operator's word, given after that.
 func (k *Keeper) checkBurns(ctx context.Context, w *root) error {
 	for _, p := range w.parties() {
-		n, err := k.cfg.Burns(ctx, w.keyID, p.ID)
-		if err != nil {
+		n, last, err := k.cfg.Burns(ctx, w.keyID, p.ID)
+		switch {
+		case err != nil:
 			return err
-		}
-		if n >= maxBurns {
+		case n >= maxBurns:
 			return fmt.Errorf("vault %s: the pair with %s failed %d times: no new shares are made with it; reshare the vault without it", w.title(), w.names[p.ID], n)
+		case n > 0 && !last.Before(w.moved.Truncate(time.Second)) && !w.wanted.Truncate(time.Second).After(last):
+			return fmt.Errorf("vault %s: the pair with %s is burned: our operator must find out why, and then run `ostraka vault refresh`", w.title(), w.names[p.ID])
 		}
 	}
 	return nil
@@ -166,11 +179,10 @@ func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
 	if err := k.checkBurns(ctx, w); err != nil {
 		return err
 	}
-	asked := w.isWanted(now)
-	if burned := k.cfg.Burned(w.keyID); len(burned) > 0 && !asked {
-		return fmt.Errorf("vault %s: the pair with %s is burned: our operator must find out why, and then run `ostraka vault refresh`", w.title(), w.names[burned[0]])
+	if err := w.blamed(); err != nil {
+		return err
 	}
-	if !asked && !w.isDue(now) {
+	if !w.isWanted(now) && !w.isDue(now) {
 		return fmt.Errorf("vault %s: new shares are not due, and our operator did not ask for them: they run `ostraka vault refresh` too", w.title())
 	}
 	return nil
@@ -191,6 +203,8 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 	switch last := w.lastAttempt(); {
 	case err != nil:
 		return nil, err
+	case s.Suite != r.Suite || len(c.Dealers)+len(c.Members) > 0:
+		return nil, fmt.Errorf("vault %s: a setup of suite %s with %d dealers and %d members named is no refresh of its key", w.title(), s.Suite, len(c.Dealers), len(c.Members))
 	case s.Epoch != [32]byte(r.Hash()) || s.Threshold != r.Threshold || !sameParties(s.Parties, r.Parties()):
 		return nil, fmt.Errorf("vault %s: a refresh is of all members of the epoch in force, with its threshold", w.title())
 	case c.Attempt <= last || c.Attempt > last+maxStep:
@@ -201,16 +215,19 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 	if err := k.mayRefresh(ctx, now, w); err != nil {
 		return nil, err
 	}
+	// Quarantines and failures without a culprit; no pair is used that exists yet.
+	if err := k.cfg.Fit(ctx, now, s, [32]byte{}); err != nil {
+		return nil, err
+	}
+	keys, err := k.loadKeys(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	w.joining = true
-	var keys *protocol.Keys
-	t := k.makingTask(now, w, s, fmt.Sprintf("refresh of vault %s, epoch %d, attempt %d", w.title(), r.Epoch+1, c.Attempt), func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
-		var err error
-		if keys, err = k.loadKeys(context.Background(), r); err != nil {
-			return nil, err
-		}
+	t := k.makingTask(w, s, fmt.Sprintf("refresh of vault %s, epoch %d, attempt %d", w.title(), r.Epoch+1, c.Attempt), func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
 		return protocol.Refresh(seat, keys)
 	})
-	t.Standing = Standing(f)
+	t.Standing, t.Hedge = Standing(f), secret.New(keys.Share.Bytes())
 	t.Admit = k.givenUp(now, w, a)
 	t.Admit.Leaves = append(t.Admit.Leaves, tlog.Leaf{Kind: tlog.KindSession, Time: now, Vault: w.ID, ID: s.Hash()})
 	t.Admitted = func() {
@@ -221,9 +238,7 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 	}
 	ended := t.Done
 	t.Done = func(ctx context.Context, now time.Time, err error, sentLast bool) {
-		if keys != nil {
-			keys.Wipe()
-		}
+		keys.Wipe()
 		ended(ctx, now, err, sentLast)
 	}
 	return t, nil

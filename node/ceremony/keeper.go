@@ -61,11 +61,12 @@ type Config struct {
 	Reachable func(engine.PartyID) bool
 	// Fit refuses a setup with a burned pair, a quarantined party or a failing key.
 	Fit func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error
-	// Burns is how often the pair with a peer was burned over all epochs of a key, Burned who is burned now.
-	Burns  func(ctx context.Context, key [32]byte, peer engine.PartyID) (int, error)
-	Burned func(key [32]byte) []engine.PartyID
-	// Heal lifts the burns of a key that are older than its refresh, Pardon its quarantines.
-	Heal   func(key [32]byte, refreshed time.Time) (store.Batch, func())
+	// Burns is how often the pair with a peer was burned over all epochs of a key, and when last; Burned is with whom the
+	// pairs of a record are burned.
+	Burns  func(ctx context.Context, key [32]byte, peer engine.PartyID) (int, time.Time, error)
+	Burned func(pairs [32]byte) []engine.PartyID
+	// Forget lifts the burns of records that are erased, Pardon the quarantines of a key.
+	Forget func(records [][32]byte) (store.Batch, func())
 	Pardon func(ctx context.Context, key [32]byte) (store.Batch, error)
 	// Challenge sends a challenge to all peers, directly.
 	Challenge func(key, challenge [32]byte)

@@ -171,6 +171,10 @@ func (k *Keeper) takeFinalCert(ctx context.Context, now time.Time, raw []byte, w
 	if r.Suite != w.suite || r.Epoch == 0 && (!sameParties(r.Parties(), w.genesis) || r.Threshold != w.Threshold) {
 		return fmt.Errorf("final certificate of vault %s: committee, threshold or suite is not the vault's", w.title())
 	}
+	if a.book.Current() == nil && r.Epoch > 0 && len(a.book.Pending()) == 0 {
+		// Nothing here knows this key: its members could be anybody's, and its X too.
+		return fmt.Errorf("%w: vault %s: a certificate of epoch %d, and no record of its key is here", outbox.ErrLater, w.title(), r.Epoch)
+	}
 	// Who carries a certificate could spoil the old committee's words in it, and no chain would hold with it.
 	if c := a.book.Current(); c != nil && c.Record.Hash() == r.Prev {
 		if err := f.CheckOlds(c.Record); err != nil {

@@ -36,7 +36,6 @@ const (
 
 	rowCert   = "cert"
 	rowTested = "tested"
-	rowBegun  = "begun" // when we joined the ceremony that made it, Unix time, 8 bytes
 )
 
 func epochKey(key [32]byte, eh epoch.Hash, row string) string {
@@ -64,11 +63,17 @@ func (k *Keeper) keep(key [32]byte, rows []engine.Record) (epoch.Hash, journal.E
 			eh = rec.Hash()
 		}
 	}
+	defer func() {
+		for _, r := range rows { // whatever becomes of them
+			if r.Name != protocol.RowRecord {
+				secret.Wipe(r.Value)
+			}
+		}
+	}()
 	for _, r := range rows {
 		value := r.Value
 		if r.Name != protocol.RowRecord {
 			sealed, err := k.cfg.Sealer.Seal(k.label(key, eh, r.Name), r.Value)
-			secret.Wipe(r.Value)
 			if err != nil {
 				return eh, e, fmt.Errorf("seal row %s: %w", r.Name, err)
 			}
@@ -264,11 +269,6 @@ func (k *Keeper) moment(ctx context.Context, key string) (time.Time, error) {
 }
 
 func wantedKey(key [32]byte) string { return store.Key(kindWanted, store.ID(key[:])) }
-
-// begun is when we joined the ceremony that made a record; zero if another party's certificate alone brought us here.
-func (k *Keeper) begun(ctx context.Context, key [32]byte, eh epoch.Hash) (time.Time, error) {
-	return k.moment(ctx, epochKey(key, eh, rowBegun))
-}
 
 func (k *Keeper) loadChoice(ctx context.Context, w *root) error {
 	prefix := store.Prefix(kindChoice, store.ID(w.ID[:]), store.Name(w.suite))

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -99,7 +100,7 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 	e.Put = append(e.Put, store.Entry{Key: attemptKey(w), Value: binary.BigEndian.AppendUint64(nil, number)})
 	e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindSession, Time: now, Vault: w.ID, ID: s.Hash()})
 	w.joining = true
-	t := k.makingTask(now, w, s, fmt.Sprintf("keygen of vault %s, attempt %d", w.title(), number), protocol.Keygen)
+	t := k.makingTask(w, s, fmt.Sprintf("keygen of vault %s, attempt %d", w.title(), number), protocol.Keygen)
 	t.Admit = e
 	t.Admitted = func() {
 		k.mu.Lock()
@@ -155,9 +156,9 @@ func (k *Keeper) goneEntry(now time.Time, w *root, a *attempt, eh epoch.Hash, ho
 
 // makingTask is a ceremony that makes shares: it keeps what it made before PREP leaves, and reads it back. first makes its
 // machine's first stage.
-func (k *Keeper) makingTask(now time.Time, w *root, s *mpc.Setup, title string, first func(protocol.Seat) (engine.Stage[protocol.Prepared], error)) *session.Task {
+func (k *Keeper) makingTask(w *root, s *mpc.Setup, title string, first func(protocol.Seat) (engine.Stage[protocol.Prepared], error)) *session.Task {
 	var saved *epoch.Record
-	begun := binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))
+	var now time.Time // of the save
 	return &session.Task{
 		Timeout: keygenTimeout, Title: title,
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
@@ -173,7 +174,8 @@ func (k *Keeper) makingTask(now time.Time, w *root, s *mpc.Setup, title string, 
 				return k.certified(ctx, now, p)
 			}), nil
 		},
-		Save: func(now time.Time, rows []engine.Record) (journal.Entry, error) {
+		Save: func(at time.Time, rows []engine.Record) (journal.Entry, error) {
+			now = at
 			for _, r := range rows {
 				if r.Name == protocol.RowRecord {
 					var err error
@@ -185,8 +187,7 @@ func (k *Keeper) makingTask(now time.Time, w *root, s *mpc.Setup, title string, 
 			if saved == nil {
 				return journal.Entry{}, errors.New("the ceremony keeps no record")
 			}
-			eh, e, err := k.keep(s.KeyID, rows)
-			e.Put = append(e.Put, store.Entry{Key: epochKey(s.KeyID, eh, rowBegun), Value: begun})
+			_, e, err := k.keep(s.KeyID, rows)
 			e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindRecord, Time: now, Vault: w.ID, ID: saved.Hash()})
 			return e, err
 		},
@@ -199,9 +200,15 @@ func (k *Keeper) makingTask(now time.Time, w *root, s *mpc.Setup, title string, 
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			if w.keyID != s.KeyID {
-				return fmt.Errorf("attempt %x was given up meanwhile", s.KeyID[:6])
+				err = fmt.Errorf("attempt %x was given up meanwhile", s.KeyID[:6])
+			} else {
+				err = w.book.Prepare(saved)
 			}
-			return w.book.Prepare(saved)
+			if err == nil {
+				return nil
+			}
+			// What was kept belongs to no book: it must not come back with the next start.
+			return errors.Join(err, k.cfg.Journal.Write(ctx, k.goneEntry(now, w, &attempt{keyID: s.KeyID}, saved.Hash(), epoch.Dropped)))
 		},
 		Done: func(ctx context.Context, now time.Time, err error, _ bool) { k.ended(ctx, w, s, now, err) },
 	}
@@ -275,11 +282,15 @@ func (k *Keeper) certified(ctx context.Context, now time.Time, p *protocol.Prepa
 	if err != nil {
 		return err
 	}
-	if err := a.book.Certify(p.Cert); err != nil {
+	// Durable first: FINAL rests on it (protocols.md 1.5 step 4).
+	if err := a.book.CheckCert(p.Cert); err != nil {
 		return err
 	}
 	n := outbox.Note{Kind: NoteCert, Fields: [][]byte{p.Record.Encode(), p.Cert.Encode()}}
-	return k.cfg.Post(ctx, now, k.certEntry(now, w, a, p.Cert), n)
+	if err := k.cfg.Post(ctx, now, k.certEntry(now, w, a, p.Cert), n); err != nil {
+		return err
+	}
+	return a.book.Certify(p.Cert)
 }
 
 func (k *Keeper) certEntry(now time.Time, w *root, a *attempt, c *epoch.Cert) journal.Entry {
@@ -298,24 +309,28 @@ func (k *Keeper) admitTest(ctx context.Context, now time.Time, s *mpc.Setup) (*s
 	if err != nil {
 		return nil, fmt.Errorf("vault %s: %w", w.title(), err)
 	}
-	if err := k.cfg.Fit(ctx, now, s, protocol.PairKey(p.Record, s.Protocol)); err != nil {
+	if err := k.cfg.Fit(ctx, now, s, protocol.PairKey(p.Record)); err != nil {
 		return nil, err
 	}
 	if !sameParties(s.Parties, p.Record.Parties()) {
 		return nil, fmt.Errorf("vault %s: a test needs all members of record %v", w.title(), p.Record.Hash())
 	}
-	return k.testTask(w, a, p.Record, s), nil
+	if p.Final != nil {
+		// FINAL rests on one test; a later one could only burn what it rests on.
+		return nil, fmt.Errorf("vault %s: record %v was tested here, and FINAL said", w.title(), p.Record.Hash())
+	}
+	keys, err := k.loadKeys(ctx, p.Record)
+	if err != nil {
+		return nil, err
+	}
+	return k.testTask(w, a, p.Record, s, keys), nil
 }
 
-func (k *Keeper) testTask(w *root, a *attempt, r *epoch.Record, s *mpc.Setup) *session.Task {
-	var keys *protocol.Keys
+func (k *Keeper) testTask(w *root, a *attempt, r *epoch.Record, s *mpc.Setup, keys *protocol.Keys) *session.Task {
 	return &session.Task{
-		Timeout: testTimeout, Title: fmt.Sprintf("test signature of vault %s", w.title()), Pairs: protocol.PairKey(r, s.Protocol),
+		Hedge:   secret.New(keys.Share.Bytes()),
+		Timeout: testTimeout, Title: fmt.Sprintf("test signature of vault %s", w.title()), Pairs: protocol.PairKey(r),
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
-			var err error
-			if keys, err = k.loadKeys(context.Background(), r); err != nil {
-				return nil, err
-			}
 			stage, err := protocol.Test(seat, keys)
 			if err != nil {
 				return nil, err
@@ -329,9 +344,7 @@ func (k *Keeper) testTask(w *root, a *attempt, r *epoch.Record, s *mpc.Setup) *s
 			}), nil
 		},
 		Done: func(ctx context.Context, now time.Time, err error, _ bool) {
-			if keys != nil {
-				keys.Wipe()
-			}
+			keys.Wipe()
 			k.ended(ctx, w, s, now, err)
 		},
 	}
@@ -341,11 +354,16 @@ func (k *Keeper) testTask(w *root, a *attempt, r *epoch.Record, s *mpc.Setup) *s
 func (k *Keeper) tested(ctx context.Context, now time.Time, w *root, a *attempt, eh epoch.Hash) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err := a.book.Tested(eh); err != nil {
+	if _, err := a.book.MayTest(eh); err != nil {
 		return err
 	}
-	return k.cfg.Journal.Write(ctx, journal.Entry{
+	// Durable first: FINAL rests on it (protocols.md 1.5 step 4).
+	err := k.cfg.Journal.Write(ctx, journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: epochKey(a.keyID, eh, rowTested), Value: []byte{1}}}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindTested, Time: now, Vault: w.ID, ID: eh}},
 	})
+	if err != nil {
+		return err
+	}
+	return a.book.Tested(eh)
 }

@@ -58,6 +58,8 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 	}
 	p := pending[0]
 	switch eh := p.Record.Hash(); {
+	case p.Final == nil && w.orphan(p.Record):
+		return nil, k.drop(ctx, now, w, w.attempt, eh)
 	case p.Cert == nil && now.Sub(w.since) > pendingLife:
 		w.since = now
 		return nil, k.drop(ctx, now, w, w.attempt, eh)
@@ -65,15 +67,29 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 		return nil, nil
 	case !p.Tested && k.mayOpen(now, w, p.Record.Parties()):
 		return w.setup(now, protocol.ProtocolTest, w.keyID, eh, p.Record.Threshold, p.Record.Parties()), nil
+	case !p.Tested && now.Sub(w.since) > finalPatience:
+		// Everybody is there, and the test does not come about: somebody refuses it.
+		w.since = now
+		return nil, k.drop(ctx, now, w, w.attempt, eh)
 	case !p.Tested:
 		return nil, nil
 	case p.Final == nil:
 		return nil, k.final(ctx, now, w, w.attempt, p)
-	case now.Sub(w.since) > finalPatience:
-		// Somebody withholds FINAL, or gave the record up: a new attempt beside it.
+	default:
+		// Somebody withholds FINAL, or gave the record up: a new attempt beside it. The turns count from the end of our
+		// patience: if all of them were over by then, all would open at once and refuse each other, again and again.
+		if patient := w.since.Add(finalPatience); patient.After(w.next) {
+			w.next = patient
+		}
 		return k.beginNext(ctx, now, w)
 	}
-	return nil, nil
+}
+
+// orphan says that a record can never be tested here any more: an older attempt came into force after all, when its last FINAL
+// did, and this one is no child of that.
+func (w *root) orphan(r *epoch.Record) bool {
+	c := w.book.Current()
+	return c != nil && r.Prev != c.Record.Hash()
 }
 
 // beginNext opens what comes after the last attempt: a key, or new shares of it where they are due.
@@ -143,6 +159,10 @@ func (k *Keeper) final(ctx context.Context, now time.Time, w *root, a *attempt, 
 	if _, err := a.book.MayFinal(p.Record.Hash()); err != nil {
 		return err
 	}
+	if burned := k.cfg.Burned(protocol.PairKey(p.Record)); len(burned) > 0 {
+		// A test of it failed: others may hold one that succeeded, but its pairs are of no use to us.
+		return k.drop(ctx, now, w, a, p.Record.Hash())
+	}
 	keys, err := k.loadKeys(ctx, p.Record)
 	if err != nil {
 		return err
@@ -199,15 +219,15 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 	if !moved {
 		return outbox.ErrOld
 	}
-	e, healed, err := k.currentEntry(ctx, now, w, a, f, erase)
-	if err == nil {
-		err = write(e)
-	}
-	if err != nil {
+	e, forgotten := k.currentEntry(now, w, a, f, erase)
+	if err := write(e); err != nil {
 		// The book is ahead of the store: read it back.
 		return errors.Join(err, k.load(ctx, w))
 	}
-	healed()
+	forgotten()
+	if a != w.attempt && w.published() {
+		return nil // an old attempt's key came into force after all: it is not the one that the vault publishes
+	}
 	w.moved, w.since, w.fails, w.lastErr, w.overdue, w.tried = now, now, 0, nil, false, 0
 	if f.Record.Epoch > 0 {
 		w.wanted = time.Time{}
@@ -216,7 +236,7 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 	return k.choose(ctx, now, w, a)
 }
 
-func (k *Keeper) currentEntry(ctx context.Context, now time.Time, w *root, a *attempt, f *epoch.FinalCert, erase []epoch.Hash) (journal.Entry, func(), error) {
+func (k *Keeper) currentEntry(now time.Time, w *root, a *attempt, f *epoch.FinalCert, erase []epoch.Hash) (journal.Entry, func()) {
 	eh := f.Record.Hash()
 	e := journal.Entry{
 		Batch: store.Batch{Put: []store.Entry{
@@ -226,20 +246,17 @@ func (k *Keeper) currentEntry(ctx context.Context, now time.Time, w *root, a *at
 		}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindFinalCert, Time: now, Vault: w.ID, ID: f.Sum()}},
 	}
+	var gone [][32]byte
 	for _, lower := range erase {
 		e.Add(k.goneEntry(now, w, a, lower, epoch.Erased))
+		gone = append(gone, lower)
 	}
-	if f.Record.Epoch == 0 {
-		return e, func() {}, nil
+	if f.Record.Epoch > 0 && a == w.attempt {
+		e.Delete = append(e.Delete, wantedKey(a.keyID))
 	}
-	e.Delete = append(e.Delete, wantedKey(a.keyID))
-	begun, err := k.begun(ctx, a.keyID, eh)
-	if err != nil {
-		return e, nil, err
-	}
-	healing, healed := k.cfg.Heal(a.keyID, begun)
-	e.Add(journal.Entry{Batch: healing})
-	return e, healed, nil
+	burns, forgotten := k.cfg.Forget(gone)
+	e.Add(journal.Entry{Batch: burns})
+	return e, forgotten
 }
 
 // choose signs, once per suite of a vault, that this key is the one that the vault publishes. Our share

@@ -82,6 +82,8 @@ type Circle struct {
 	vaults  map[statement.ID]charter.Accepted
 	chain   charter.Chain // versions in force here; empty while there is none
 	genesis statement.ID  // of the circle that invited us, if it had a charter
+
+	invites journal.Sweep
 }
 
 // Open reads back what the node knows of its circle.
@@ -89,6 +91,7 @@ func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 	c := &Circle{
 		cfg: cfg, draft: map[string]charter.Operator{},
 		rosters: map[statement.ID]charter.Accepted{}, vaults: map[statement.ID]charter.Accepted{},
+		invites: journal.Sweep{Prefix: store.Prefix(kindInvite)},
 	}
 	if err := c.load(ctx); err != nil {
 		return nil, fmt.Errorf("read the circle: %w", err)

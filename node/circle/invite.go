@@ -224,6 +224,28 @@ func (c *Circle) Admit(ctx context.Context, now time.Time, from ed25519.PublicKe
 	return c.answer(), c.handOver(ctx, now)
 }
 
+// inviteKept is how long an invitation that ran out is kept, so that its bearer is told so.
+const inviteKept = 24 * time.Hour
+
+// Sweep erases invitations that ran out, and used ones whose bearer waits no more to be taken in.
+func (c *Circle) Sweep(ctx context.Context, now time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.invites.Step(ctx, c.cfg.Journal, func(it store.Item) []string {
+		old := len(it.Value) == 8 && now.Sub(time.Unix(int64(binary.BigEndian.Uint64(it.Value)), 0)) > inviteKept
+		if used, ok := bytes.CutPrefix(it.Value, []byte("used")); ok {
+			old = true
+			for _, o := range c.draft {
+				old = old && !bytes.Equal(o.Identity, used)
+			}
+		}
+		if old {
+			return []string{it.Key}
+		}
+		return nil
+	})
+}
+
 func (c *Circle) answer() []byte {
 	if len(c.chain) == 0 {
 		return encodeAnswer(c.cfg.Own, nil)

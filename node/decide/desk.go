@@ -54,7 +54,7 @@ type Config struct {
 	// Fit refuses a setup with a burned pair, a quarantined party or a failing key.
 	Fit func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error
 	// Unfit lists the parties with whom a key cannot be used.
-	Unfit     func(context.Context, [32]byte) (map[engine.PartyID]bool, error)
+	Unfit     func(ctx context.Context, key, pairs [32]byte) (map[engine.PartyID]bool, error)
 	Reachable func(engine.PartyID) bool
 	// Check compares a decoded transaction with the chain as this node's own endpoint sees
 	// it. checked is false when no endpoint is configured for the chain. Mismatches are
@@ -77,6 +77,12 @@ type Desk struct {
 	files map[statement.ID]*file
 	live  map[statement.ID]*file // those that time or the chain may still move
 	poor  map[engine.PartyID]record
+
+	shunning sync.Mutex // held while what befell a party is noted and written; taken before all others
+
+	claims map[statement.ID]claim         // of the intents that have not come to an end
+	slots  map[slot]map[statement.ID]bool // which of them have one nonce
+	open   map[initiator]int              // how many of them are not signed
 }
 
 // file is one intent and all that is known of it.
@@ -116,7 +122,10 @@ type ruling struct {
 
 // New makes a desk; Load brings its files back.
 func New(cfg Config) *Desk {
-	return &Desk{cfg: cfg, files: map[statement.ID]*file{}, live: map[statement.ID]*file{}, poor: map[engine.PartyID]record{}}
+	return &Desk{
+		cfg: cfg, files: map[statement.ID]*file{}, live: map[statement.ID]*file{}, poor: map[engine.PartyID]record{},
+		claims: map[statement.ID]claim{}, slots: map[slot]map[statement.ID]bool{}, open: map[initiator]int{},
+	}
 }
 
 // ErrUnknown says that no such intent is here.
@@ -174,6 +183,7 @@ func (d *Desk) keep(f *file) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.files[f.stmt.ID()], d.live[f.stmt.ID()] = f, f
+	d.track(f)
 }
 
 // moving lists the live files by id, and lets go of those that have come to an end.
@@ -193,17 +203,10 @@ func (d *Desk) moving() []*file {
 
 // settle notes, under the file's lock, whether a file has come to an end.
 func (d *Desk) settle(f *file) {
-	state := f.life.State()
-	if state == intent.Signed && f.life.Intent().Purpose == intent.PurposeProof {
-		state = intent.Final // it goes on no chain
-	}
-	switch state {
-	case intent.Final, intent.Denied, intent.Expired, intent.Cancelled, intent.Replaced, intent.Failed:
+	if over(f.life) {
 		f.ended.Store(true)
-	default:
-		if f.ended.Swap(false) {
-			d.keep(f) // a signature appeared after all
-		}
+	} else if f.ended.Swap(false) {
+		d.keep(f) // a signature appeared after all
 	}
 }
 

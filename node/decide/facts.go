@@ -61,6 +61,10 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 	if r.Verdict == intent.Deny || !onChain {
 		return r, facts, nil
 	}
+	if by, ok := d.rival(f, false); ok && by.signed {
+		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleNonce, by.taken()
+		return r, facts, nil
+	}
 	checked, why, err := d.cfg.Check(ctx, t.from, t.tx.Facts())
 	switch {
 	case err != nil:
@@ -69,6 +73,13 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 		r.Verdict, r.Rule, r.Reason = intent.Wait, RuleState, err.Error()
 	case checked && why != "":
 		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleState, why
+	}
+	if r.Verdict == intent.Deny || f.waits != "" {
+		return r, facts, nil
+	}
+	if by, ok := d.rival(f, r.Verdict == intent.Allow); ok {
+		f.waits = by.taken()
+		r.Verdict, r.Rule, r.Reason = intent.Wait, RuleNonce, f.waits
 	}
 	return r, facts, nil
 }

@@ -57,6 +57,9 @@ func encodeVote(verb signet.Verb, armored []byte) []byte { return encodeTwo([]by
 // Load reads all files back. Sessions that ran when the node stopped are over: signing never
 // resumes, and whether our last message left is not known, so it is taken to have left.
 func (d *Desk) Load(ctx context.Context, now time.Time) error {
+	if err := d.loadShunned(ctx, now); err != nil {
+		return err
+	}
 	st := d.cfg.Journal.Store()
 	prefix := store.Prefix(kindProposal)
 	for after := ""; ; {
@@ -120,7 +123,7 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 	if f.life.State() == intent.Signing {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		return d.fail(ctx, now, f, f.life.Session(), errRestarted, true)
+		return d.fail(ctx, now, f, f.life.Session(), errRestarted, true, store.Batch{})
 	}
 	return nil
 }

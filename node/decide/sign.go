@@ -17,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/session"
+	"github.com/ostraka/ostraka/node/store"
 )
 
 const (
@@ -59,7 +60,7 @@ func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 			err = d.cfg.Journal.Write(ctx, f.moved(next, now, tlog.KindChain, f.stmt.ID()))
 		}
 		if err == nil {
-			f.life = next
+			d.went(f, next)
 		}
 		return nil, err
 	}
@@ -81,6 +82,13 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 	v, err := d.vaultOf(it)
 	if err != nil || f.payload == nil {
 		return nil, err
+	}
+	if f.life.Verdict(d.cfg.Operator) == intent.Allow {
+		f.waits = ""
+		if by, ok := d.rival(f, false); ok {
+			f.waits = by.taken() // a signature appeared that this node knew nothing of when it allowed this one
+			return nil, nil
+		}
 	}
 	signers, err := d.signers(ctx, now, v, f)
 	if err != nil {
@@ -121,7 +129,7 @@ func (d *Desk) signers(ctx context.Context, now time.Time, v ceremony.View, f *f
 
 // willing lists who could sign, and those of them whom we have no reason to leave out.
 func (d *Desk) willing(ctx context.Context, now time.Time, v ceremony.View, f *file) (all, good []mpc.Party, err error) {
-	unfit, err := d.cfg.Unfit(ctx, v.Current.Record.KeyID)
+	unfit, err := d.cfg.Unfit(ctx, v.Current.Record.KeyID, protocol.PairKey(v.Current.Record))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -183,6 +191,9 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	if f.payload == nil {
 		return nil, errNotDecoded
 	}
+	if by, ok := d.rival(f, false); ok {
+		return nil, fmt.Errorf("intent %s: %s", f.stmt.ID().Short(), by.taken())
+	}
 	r := v.Current.Record
 	digest, err := protocol.Digest(r.Suite, f.payload.message())
 	if err != nil {
@@ -194,7 +205,7 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	if err := protocol.CheckSigners(protocol.Seat{Setup: s, Self: d.cfg.Self}, r); err != nil {
 		return nil, err
 	}
-	if err := d.cfg.Fit(ctx, now, s, protocol.PairKey(r, s.Protocol)); err != nil {
+	if err := d.cfg.Fit(ctx, now, s, protocol.PairKey(r)); err != nil {
 		return nil, err
 	}
 	var names []string
@@ -210,7 +221,8 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	if err != nil {
 		return nil, err
 	}
-	f.life, f.lastErr, f.admitting = next, "", true
+	d.went(f, next)
+	f.lastErr, f.admitting = "", true
 	return d.task(f, v, s, keys, f.moved(next, now, tlog.KindSession, hash)), nil
 }
 
@@ -221,7 +233,7 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, keys *protocol.Keys,
 			defer f.mu.Unlock()
 			f.admitting = false
 		},
-		Standing: ceremony.Standing(v.Current), Pairs: protocol.PairKey(v.Current.Record, s.Protocol), Hedge: secret.New(keys.Share.Bytes()), Timeout: signTimeout,
+		Standing: ceremony.Standing(v.Current), Pairs: protocol.PairKey(v.Current.Record), Hedge: secret.New(keys.Share.Bytes()), Timeout: signTimeout,
 		Title: fmt.Sprintf("sign intent %s of vault %s", f.stmt.ID().Short(), v.Vault.Name), Admit: admit,
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
 			stage, err := protocol.Sign(seat, keys, f.payload.message())
@@ -238,15 +250,20 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, keys *protocol.Keys,
 		},
 		Done: func(ctx context.Context, now time.Time, err error, sentLast bool) {
 			keys.Wipe()
-			d.shun(now, s, err)
 			if err == nil {
+				if err := d.forgive(ctx, now, s); err != nil {
+					d.cfg.Log.Error("success of shunned parties not noted", "intent", f.stmt.ID().Short(), "error", err)
+				}
 				return
 			}
+			d.shunning.Lock()
+			defer d.shunning.Unlock()
+			rows := d.shun(now, s, err)
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.admitting = false
 			f.remember(now, s.Opener, d.cfg.Self, err)
-			if failErr := d.fail(ctx, now, f, s.Hash(), err, sentLast); failErr != nil {
+			if failErr := d.fail(ctx, now, f, s.Hash(), err, sentLast, rows); failErr != nil {
 				d.cfg.Log.Error("failed session not noted", "intent", f.stmt.ID().Short(), "error", failErr)
 			}
 		},
@@ -272,10 +289,10 @@ func (d *Desk) release(ctx context.Context, now time.Time, f *file, sig *protoco
 }
 
 // fail notes a session that ended without a signature here. After our last message left,
-// others may hold one: the intent is not tried again.
-func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, cause error, sentLast bool) error {
+// others may hold one: the intent is not tried again. rows say who is shunned from now on.
+func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, cause error, sentLast bool, rows store.Batch) error {
 	if f.raw != nil {
-		return nil // another party's signature came first
+		return d.keepRows(ctx, rows) // another party's signature came first
 	}
 	ev := intent.SessionFailed{Session: hash, Class: classOf(cause), PossiblySigned: sentLast}
 	notBegun, declined := (*session.NotBegunError)(nil), (*session.DeclinedError)(nil)
@@ -287,12 +304,15 @@ func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, 
 	}
 	next, err := f.life.Apply(ev, now)
 	if err != nil {
+		return errors.Join(err, d.keepRows(ctx, rows))
+	}
+	e := f.moved(next, now, tlog.KindFault, hash)
+	e.Put, e.Delete = append(e.Put, rows.Put...), append(e.Delete, rows.Delete...)
+	if err := d.cfg.Journal.Write(ctx, e); err != nil {
 		return err
 	}
-	if err := d.cfg.Journal.Write(ctx, f.moved(next, now, tlog.KindFault, hash)); err != nil {
-		return err
-	}
-	f.life, f.lastErr = next, d.cfg.Explain(cause)
+	d.went(f, next)
+	f.lastErr = d.cfg.Explain(cause)
 	f.next = now.Add(retry << min(next.Attempts(), 2))
 	if notBegun != nil && declined == nil {
 		f.next = now.Add(idleFor + time.Second) // the others would refuse us before that
@@ -306,7 +326,7 @@ func (d *Desk) spare(ctx context.Context, f *file) bool {
 	if err != nil {
 		return false
 	}
-	unfit, err := d.cfg.Unfit(ctx, v.Current.Record.KeyID)
+	unfit, err := d.cfg.Unfit(ctx, v.Current.Record.KeyID, protocol.PairKey(v.Current.Record))
 	n := 0
 	for _, p := range v.Parties {
 		if !unfit[p.ID] && f.life.Verdict(v.Names[p.ID]) == intent.Allow {

@@ -72,12 +72,18 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 		return err
 	}
 	f := &file{stmt: s, proposal: armored, life: life, decisions: map[string]ruling{}}
+	f.decode(v) // its nonce is claimed before anything is ruled on it
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	d.mu.Lock()
 	first := d.files[s.ID()]
+	if first == nil && d.open[initiator{it.Vault, it.Initiator}] >= MaxOpen {
+		d.mu.Unlock()
+		return &CrowdedError{it.Initiator, v.Vault.Name}
+	}
 	if first == nil {
 		d.files[s.ID()], d.live[s.ID()] = f, f
+		d.track(f)
 	}
 	d.mu.Unlock()
 	if first != nil {
@@ -90,6 +96,7 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 		d.mu.Lock()
 		delete(d.files, s.ID())
 		delete(d.live, s.ID())
+		d.untrack(s.ID())
 		d.mu.Unlock()
 		return err
 	}
@@ -158,7 +165,8 @@ func (d *Desk) vote(ctx context.Context, now time.Time, id []byte, verb signet.V
 	if err := write(e); err != nil {
 		return err
 	}
-	f.life, f.votes = next, votes
+	d.went(f, next)
+	f.votes = votes
 	return d.decide(ctx, now, f)
 }
 
@@ -166,7 +174,9 @@ func (d *Desk) vote(ctx context.Context, now time.Time, id []byte, verb signet.V
 // next tick.
 func (d *Desk) decide(ctx context.Context, now time.Time, f *file) error {
 	err := d.publish(ctx, now, f)
-	f.due = err != nil
+	if f.due = err != nil; f.due {
+		d.went(f, f.life) // the nonce is not claimed for an ALLOW that is not said
+	}
 	return err
 }
 
@@ -218,7 +228,8 @@ func (d *Desk) enter(now time.Time, f *file, r ruling, write writer) error {
 	if f.life.State() != intent.Allowed && next.State() == intent.Allowed {
 		f.allowedAt = now
 	}
-	f.life, f.decisions[r.decision.Operator] = next, r
+	d.went(f, next)
+	f.decisions[r.decision.Operator] = r
 	return nil
 }
 
@@ -263,7 +274,11 @@ func (d *Desk) decision(now time.Time, raw, sig []byte, write writer) error {
 		}
 		return fmt.Errorf("decision %s: is signed with this node's key but is not this node's: a clone runs somewhere", s.ID().Short())
 	}
-	if old, ok := f.decisions[dec.Operator]; ok && old.stmt.ID() != s.ID() && old.decision.Verdict == dec.Verdict {
+	old, ok := f.decisions[dec.Operator]
+	if ok && old.stmt.ID() == s.ID() {
+		return outbox.ErrOld
+	}
+	if ok && old.decision.Verdict == dec.Verdict {
 		return fmt.Errorf("decision %s: %s decided before, in other bytes", s.ID().Short(), dec.Operator)
 	}
 	return d.enter(now, f, ruling{dec, s, sig}, write)
@@ -287,8 +302,11 @@ func (d *Desk) cancel(now time.Time, raw, armored []byte, write writer) error {
 	if _, err := intent.VerifyCancel(s, f.stmt, v.Vault, armored); err != nil {
 		return err
 	}
-	if f.life.State() == intent.Signing {
+	switch f.life.State() {
+	case intent.Signing:
 		return f.hold(now)
+	case intent.Cancelled:
+		return outbox.ErrOld
 	}
 	next, err := f.life.Apply(intent.Cancel{}, now)
 	if err != nil {
@@ -299,7 +317,7 @@ func (d *Desk) cancel(now time.Time, raw, armored []byte, write writer) error {
 	if err := write(e); err != nil {
 		return err
 	}
-	f.life = next
+	d.went(f, next)
 	return nil
 }
 
@@ -345,7 +363,8 @@ func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
 	if err := write(e); err != nil {
 		return err
 	}
-	f.life, f.raw = next, raw
+	d.went(f, next)
+	f.raw = raw
 	d.settle(f)
 	return nil
 }
@@ -367,7 +386,8 @@ func (d *Desk) OnChain(ctx context.Context, now time.Time, id statement.ID, ev i
 	if err := d.cfg.Journal.Write(ctx, f.moved(next, now, tlog.KindChain, id)); err != nil {
 		return err
 	}
-	f.life = next
+	d.went(f, next)
+	d.settle(f)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 )
 
 // View is what people see of an intent at this node.
@@ -98,7 +99,7 @@ func (d *Desk) awaited(f *file) (names []string) {
 	if err != nil {
 		return nil
 	}
-	unfit, err := d.cfg.Unfit(context.Background(), v.Current.Record.KeyID)
+	unfit, err := d.cfg.Unfit(context.Background(), v.Current.Record.KeyID, protocol.PairKey(v.Current.Record))
 	if signers, serr := d.signers(context.Background(), time.Time{}, v, f); err != nil || serr != nil || len(signers) >= v.Vault.Threshold {
 		return nil
 	}
@@ -116,6 +117,7 @@ type Sent struct {
 	ID    statement.ID
 	Chain string
 	From  evm.Address
+	Nonce uint64
 	Raw   []byte
 	Hash  string
 	State intent.State
@@ -128,7 +130,7 @@ func (d *Desk) OnTheWay() (out []Sent) {
 		switch s := f.life.State(); s {
 		case intent.Signed, intent.Broadcast, intent.Seen, intent.Confirmed, intent.Reorged, intent.Dropped:
 			if t, ok := f.payload.(*transfer); ok && f.raw != nil {
-				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Chain, t.from, f.raw, f.life.Hash(), s})
+				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Chain, t.from, t.tx.Facts().Nonce, f.raw, f.life.Hash(), s})
 			}
 		}
 		f.mu.Unlock()

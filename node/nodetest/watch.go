@@ -2,10 +2,12 @@ package nodetest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 
+	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/secret"
@@ -42,8 +44,8 @@ const (
 //   - a signature leaves that is not of the intent's own transaction by the vault's key, or
 //     one intent is signed twice (I1, I10);
 //   - two keys of one vault are published;
-//   - a record is in force anywhere, and fewer than all its members can load a share that is
-//     consistent with it and with the key (I4).
+//   - a record is in force anywhere and none that is higher, and fewer than all its members can
+//     load a share that is consistent with it and with the key (I4).
 //
 // A hostile host's words and disk are its own affair: the watch holds only honest nodes to
 // what they say, and all of them to I4.
@@ -168,8 +170,8 @@ func (x *Watch) join(p Parcel) {
 	if !ok || d.Verdict != intent.Allow {
 		x.wrong("%s joins the signing of intent %x without its own ALLOW", p.From.Own.Name, req.Intent[:6])
 	}
-	if it, ok := x.intent(p.From, req.Intent); ok {
-		if tx, err := evm.Decode(it.Transaction); err != nil || tx.Digest() != req.Digest {
+	if it, st, ok := x.intent(p.From, req.Intent); ok {
+		if digest, err := x.digest(it, st, s.Suite); err != nil || digest != req.Digest || req.Purpose != it.Purpose {
 			x.wrong("%s joins the signing of another digest than intent %x has", p.From.Own.Name, req.Intent[:6])
 		}
 	}
@@ -186,8 +188,38 @@ func (x *Watch) decision(h *Host, id statement.ID, operator string) (intent.Deci
 	return intent.Decision{}, false
 }
 
+// digest is what an intent asks a key of a suite to sign, in the form of a request.
+func (x *Watch) digest(it intent.Intent, st statement.Statement, suite string) ([32]byte, error) {
+	if it.Purpose != intent.PurposeProof {
+		tx, err := evm.Decode(it.Transaction)
+		if err != nil {
+			return [32]byte{}, err
+		}
+		return tx.Digest(), nil
+	}
+	text, err := proofText(st, suite)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	message, err := chain.ProofMessage(suite, it.Chain, text)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	return protocol.Digest(suite, message)
+}
+
+// proofText is the statement that a proof's intent asks to be signed.
+func proofText(st statement.Statement, suite string) ([]byte, error) {
+	p, err := intent.ProofOf(st, suite)
+	if err != nil {
+		return nil, err
+	}
+	s, err := p.Statement()
+	return s.Bytes(), err
+}
+
 // intent reads an intent from a host's disk.
-func (x *Watch) intent(h *Host, id statement.ID) (intent.Intent, bool) {
+func (x *Watch) intent(h *Host, id statement.ID) (intent.Intent, statement.Statement, bool) {
 	for _, it := range x.w.Rows(h, store.Key("proposal", store.ID(id[:]))) {
 		at := bytes.Index(it.Value, []byte("ostraka/1 intent\n"))
 		end := bytes.Index(it.Value, []byte("\nsalt: ")) + len("\nsalt: ") + 64 + 1
@@ -196,10 +228,10 @@ func (x *Watch) intent(h *Host, id statement.ID) (intent.Intent, bool) {
 		}
 		if s, err := statement.ParseKind(it.Value[at:end], statement.Intent); err == nil {
 			in, err := intent.Of(s)
-			return in, err == nil
+			return in, s, err == nil
 		}
 	}
-	return intent.Intent{}, false
+	return intent.Intent{}, statement.Statement{}, false
 }
 
 func (x *Watch) note(p Parcel) {
@@ -221,7 +253,7 @@ func (x *Watch) note(p Parcel) {
 		}
 	case ceremony.NoteChoice:
 		if s, err := statement.ParseKind(n.Fields[0], statement.Key); err == nil {
-			x.once(fmt.Sprintf("key choice of vault %s by %s", s.Get("vault"), n.Fields[1]), n.Fields[0])
+			x.once(fmt.Sprintf("%s key choice of vault %s by %s", s.Get("suite"), s.Get("vault"), n.Fields[1]), n.Fields[0])
 		}
 	case decide.NoteDecision:
 		if s, err := statement.ParseKind(n.Fields[0], statement.Decision); err == nil {
@@ -235,9 +267,15 @@ func (x *Watch) note(p Parcel) {
 // signature holds what leaves to the intent as the sender's own disk has it.
 func (x *Watch) signature(h *Host, id statement.ID, raw []byte) {
 	x.once(fmt.Sprintf("signature of intent %s", id.Short()), raw)
-	it, ok := x.intent(h, id)
+	it, st, ok := x.intent(h, id)
 	if !ok {
 		x.wrong("%s sends a signature of an intent that it does not hold", h.Own.Name)
+		return
+	}
+	if it.Purpose == intent.PurposeProof {
+		if err := x.proof(h, it, st, raw); err != nil {
+			x.wrong("%s sends a signature that is not of proof %s by its address: %v", h.Own.Name, id.Short(), err)
+		}
 		return
 	}
 	want, err1 := evm.Decode(it.Transaction)
@@ -245,6 +283,26 @@ func (x *Watch) signature(h *Host, id statement.ID, raw []byte) {
 	if err1 != nil || err2 != nil || want.Digest() != got.Transaction.Digest() || got.From.String() != it.Address {
 		x.wrong("%s sends a signature that is not of intent %s by its address: %v %v", h.Own.Name, id.Short(), err1, err2)
 	}
+}
+
+// proof holds a proof's signature to the key that the sender's disk has in force.
+func (x *Watch) proof(h *Host, it intent.Intent, st statement.Statement, raw []byte) error {
+	for _, row := range x.w.Rows(h, store.Key("current", store.ID(it.Key[:]))) {
+		f, err := epoch.DecodeFinalCert(row.Value)
+		if err != nil {
+			return err
+		}
+		key, _, err := protocol.Child(f.Record, it.Path[:])
+		if err != nil {
+			return err
+		}
+		text, err := proofText(st, f.Record.Suite)
+		if err != nil {
+			return err
+		}
+		return chain.CheckProof(f.Record.Suite, it.Chain, key, text, raw)
+	}
+	return errors.New("its key is not in force here")
 }
 
 // look reads the disks, if records or certificates changed since the last time.
@@ -255,6 +313,7 @@ func (x *Watch) look() {
 		return
 	}
 	x.dirty = false
+	newest := map[[32]byte]*epoch.Record{} // who has moved on has erased its share of the record before
 	for _, h := range x.w.Hosts {
 		for _, it := range x.w.Rows(h, store.Prefix("current")) {
 			f := x.certs[string(it.Value)]
@@ -266,16 +325,21 @@ func (x *Watch) look() {
 				}
 				x.certs[string(it.Value)] = f
 			}
-			x.alive(f.Record)
+			if r := newest[f.Record.KeyID]; r == nil || f.Record.Higher(r) {
+				newest[f.Record.KeyID] = f.Record
+			}
 		}
 		if !h.Up {
 			continue
 		}
 		for _, v := range h.Keeper.Roots() {
 			if v.Current != nil {
-				x.once("published key of vault "+v.Vault.ID.Short(), v.Current.Record.Public.Bytes())
+				x.once("published "+v.Suite+" key of vault "+v.Vault.ID.Short(), v.Current.Record.Public.Bytes())
 			}
 		}
+	}
+	for _, r := range newest {
+		x.alive(r)
 	}
 	x.choices()
 }
@@ -292,7 +356,7 @@ func (x *Watch) choices() {
 				x.wrong("%s holds a key choice that does not decode: %v", h.Own.Name, err)
 				continue
 			}
-			x.once("key that vault "+s.Get("vault")+" publishes", []byte(s.Get("key")))
+			x.once(s.Get("suite")+" key that vault "+s.Get("vault")+" publishes", []byte(s.Get("key")))
 		}
 	}
 }

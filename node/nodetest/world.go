@@ -391,7 +391,7 @@ func (w *World) Rows(h *Host, prefix string) (out []store.Item) {
 // nothing that the first world draws is drawn again.
 func (w *World) Clone(t testing.TB, seed string) *World {
 	t.Helper()
-	c := &World{T: t, Now: w.Now, Log: &bytes.Buffer{}, Rand: NewEntropy("people " + seed), Downtime: w.Downtime}
+	c := &World{T: t, Now: w.Now, Log: &bytes.Buffer{}, Rand: NewEntropy("people " + seed), Suite: w.Suite, Downtime: w.Downtime}
 	c.Watch = newWatch(c)
 	for _, h := range w.Hosts {
 		o := &Host{Disk: memory.NewDisk(), Key: h.Key, Own: h.Own, Officer: h.Officer, Box: h.Box, DEK: h.DEK, Rand: NewEntropy(h.Own.Name + seed)}

@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -89,7 +90,7 @@ type Peer = engine.PartyID
 const (
 	kindOutbox = "outbox" // outbox/<peer>/<note>: this peer lacks it; empty
 	kindNote   = "note"   // note/<note>: its bytes, as long as a peer lacks it
-	kindNoted  = "noted"  // noted/<note>: taken before, for ever
+	kindNoted  = "noted"  // noted/<note>: taken before; kind 1, Unix seconds 8
 )
 
 const (
@@ -106,7 +107,8 @@ type Outbox struct {
 	journal *journal.Journal
 	send    func(Peer, []byte) // hands a note's bytes to the link; must not block
 
-	tick sync.Mutex
+	tick  sync.Mutex
+	noted journal.Sweep
 
 	mu    sync.Mutex
 	peers map[Peer]map[ID]*item
@@ -126,7 +128,9 @@ type item struct {
 
 // Open reads what was on its way when the node stopped.
 func Open(ctx context.Context, j *journal.Journal, send func(Peer, []byte)) (*Outbox, error) {
-	o := &Outbox{journal: j, send: send, peers: map[Peer]map[ID]*item{}, rows: map[ID]int{}}
+	o := &Outbox{
+		journal: j, send: send, peers: map[Peer]map[ID]*item{}, rows: map[ID]int{}, noted: journal.Sweep{Prefix: store.Prefix(kindNoted)},
+	}
 	prefix := store.Prefix(kindOutbox)
 	for after := ""; ; {
 		items, err := j.Store().Range(ctx, prefix, after, store.MaxLimit)
@@ -171,6 +175,11 @@ func (r row) key() string   { return store.Key(kindOutbox, store.ID(r.peer[:]), 
 func noteKey(id ID) string  { return store.Key(kindNote, store.ID(id[:])) }
 func notedKey(id ID) string { return store.Key(kindNoted, store.ID(id[:])) }
 
+// notedRow says of what kind a taken note is, and when it was taken.
+func notedRow(now time.Time, n Note) []byte {
+	return binary.BigEndian.AppendUint64([]byte{byte(n.Kind)}, uint64(now.Unix()))
+}
+
 // Has reports whether a note was taken before.
 func (o *Outbox) Has(ctx context.Context, id ID) (bool, error) {
 	_, err := o.journal.Store().Get(ctx, notedKey(id))
@@ -183,11 +192,11 @@ func (o *Outbox) Has(ctx context.Context, id ID) (bool, error) {
 // Rows are what makes a note durable: the caller writes them in the transaction that takes
 // or makes the note, then calls Post. A conflict on them means that the note was taken
 // before.
-func (o *Outbox) Rows(n Note, to []Peer) journal.Entry {
+func (o *Outbox) Rows(now time.Time, n Note, to []Peer) journal.Entry {
 	id := n.ID()
 	e := journal.Entry{Batch: store.Batch{
 		If:  []store.Cond{store.Absent(notedKey(id))},
-		Put: []store.Entry{{Key: notedKey(id), Value: []byte{1}}},
+		Put: []store.Entry{{Key: notedKey(id), Value: notedRow(now, n)}},
 	}}
 	if len(to) > 0 {
 		e.Put = append(e.Put, store.Entry{Key: noteKey(id), Value: n.Encode()})
@@ -215,7 +224,7 @@ func (o *Outbox) Again(ctx context.Context, now time.Time, n Note, to []Peer) er
 	if to = o.without(id, to); len(to) == 0 {
 		return nil
 	}
-	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: notedKey(id), Value: []byte{1}}, {Key: noteKey(id), Value: n.Encode()}}}}
+	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: notedKey(id), Value: notedRow(now, n)}, {Key: noteKey(id), Value: n.Encode()}}}}
 	for _, p := range to {
 		e.Put = append(e.Put, store.Entry{Key: row{p, id}.key()})
 	}
@@ -236,6 +245,30 @@ func (o *Outbox) without(id ID, to []Peer) (rest []Peer) {
 		}
 	}
 	return rest
+}
+
+// notedFor is how long it is remembered that a note was taken which no peer lacks.
+const notedFor = 14 * 24 * time.Hour
+
+// Sweep forgets that notes were taken which every peer has for long. forget says for which
+// kinds: those whose room takes no old note twice, or answers ErrOld, so that a peer that
+// shows one again changes nothing.
+func (o *Outbox) Sweep(ctx context.Context, now time.Time, forget func(Kind) bool) error {
+	return o.noted.Step(ctx, o.journal, func(it store.Item) []string {
+		id, err := hex.DecodeString(strings.TrimPrefix(it.Key, o.noted.Prefix))
+		if err != nil || len(id) != len(ID{}) || len(it.Value) != 9 || !forget(Kind(it.Value[0])) {
+			return nil // a row of an older form says neither kind nor time
+		}
+		if now.Sub(time.Unix(int64(binary.BigEndian.Uint64(it.Value[1:])), 0)) < notedFor {
+			return nil
+		}
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.rows[ID(id)] > 0 {
+			return nil
+		}
+		return []string{it.Key}
+	})
 }
 
 // Noted says whether an error means that this very note was taken meanwhile, by another way.

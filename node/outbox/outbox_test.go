@@ -80,7 +80,7 @@ func (p *post) took() []string {
 
 func (p *post) write(n Note, to ...Peer) {
 	p.t.Helper()
-	if err := p.journal.Write(ctx, p.Rows(n, to)); err != nil {
+	if err := p.journal.Write(ctx, p.Rows(start, n, to)); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -164,7 +164,7 @@ func TestLifeOfANote(t *testing.T) {
 			t.Errorf("has %v, %v", has, err)
 		}
 		var c *store.ConflictError
-		if err := p.journal.Write(ctx, p.Rows(n, []Peer{alice})); !errors.As(err, &c) {
+		if err := p.journal.Write(ctx, p.Rows(start, n, []Peer{alice})); !errors.As(err, &c) {
 			t.Errorf("taken twice: %v", err)
 		}
 	}
@@ -370,7 +370,7 @@ func TestConcurrentUse(t *testing.T) {
 		wg.Go(func() {
 			for i := range 40 {
 				n := note(100*w + i)
-				if err := p.journal.Write(ctx, p.Rows(n, []Peer{alice, bob})); err != nil {
+				if err := p.journal.Write(ctx, p.Rows(start, n, []Peer{alice, bob})); err != nil {
 					t.Error(err)
 				}
 				p.Post(start, n, []Peer{alice, bob})

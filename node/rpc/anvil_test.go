@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"errors"
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
@@ -224,7 +225,6 @@ func TestCheckMismatches(t *testing.T) {
 		expected, found string
 	}{
 		{"chain id", func(r *evm.Request) { r.ChainID = 1 }, rpc.Limits{}, rpc.FieldChainID, "31337", "1"},
-		{"nonce too high", func(r *evm.Request) { r.Nonce++ }, rpc.Limits{}, rpc.FieldNonce, "0", "1"},
 		{"fee cap above the limit", func(*evm.Request) {}, rpc.Limits{FeeCap: limit}, rpc.FieldFeeCap, limit.String(), good.FeeCap.String()},
 		{"fee cap below the base fee", func(r *evm.Request) { r.FeeCap, r.TipCap = big.NewInt(7), nil }, rpc.Limits{}, rpc.FieldFeeCap, "base fee", "7 wei"},
 		{"balance", func(r *evm.Request) { r.Amount = huge }, rpc.Limits{}, rpc.FieldBalance, "1000", ""},
@@ -234,6 +234,13 @@ func TestCheckMismatches(t *testing.T) {
 			c.edit(&r)
 			wantMismatch(t, f.client.Check(t.Context(), f.from, decode(t, r).Facts(), c.limits), c.field, c.expected, c.found)
 		})
+	}
+	later := good
+	later.Nonce, later.Amount = 7, huge // what else does not fit is looked at when its turn has come
+	var ahead *rpc.Ahead
+	if err := f.client.Check(t.Context(), f.from, decode(t, later).Facts(), rpc.Limits{}); !errors.As(err, &ahead) || ahead.Nonce != 7 || ahead.Next != 0 ||
+		!strings.HasPrefix(err.Error(), fmt.Sprintf("awaits nonce 7: the account %s is at 0; ", f.from)) {
+		t.Errorf("a nonce that is not reached yet: %v", err)
 	}
 	f.settle(t, f.sign(t, good))
 	wantMismatch(t, f.client.Check(t.Context(), f.from, decode(t, good).Facts(), rpc.Limits{}), rpc.FieldNonce, "1", "0")

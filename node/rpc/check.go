@@ -16,7 +16,8 @@ type Limits struct {
 
 // Check compares a transaction's facts with the chain: chain id, nonce (the next pending
 // one), fee cap (at most the limit, at least the next base fee), and balances of the coin
-// and of the token. It returns nil, an environment's error, or all Mismatches joined.
+// and of the token. It returns nil, an environment's error, or all Mismatches joined. An *Ahead is
+// returned alone: fees and balances are looked at when the transaction's turn has come.
 func (c *EVM) Check(ctx context.Context, from evm.Address, f evm.Facts, limits Limits) error {
 	if err := c.checkChain(ctx, f.ChainID); err != nil {
 		return err // nothing else has a meaning on another chain
@@ -27,7 +28,7 @@ func (c *EVM) Check(ctx context.Context, from evm.Address, f evm.Facts, limits L
 	var found []error
 	for _, check := range checks {
 		err := check(ctx, from, f)
-		var mismatch *Mismatch
+		var mismatch *Mismatch // *Ahead is none
 		if err != nil && !errors.As(err, &mismatch) {
 			return err
 		}
@@ -51,6 +52,9 @@ func (c *EVM) checkNonce(ctx context.Context, from evm.Address, f evm.Facts) err
 	next, err := c.PendingNonce(ctx, from)
 	if err != nil || next == f.Nonce {
 		return err
+	}
+	if f.Nonce > next {
+		return &Ahead{Account: from, Nonce: f.Nonce, Next: next}
 	}
 	return &Mismatch{
 		Field: FieldNonce, Expected: fmt.Sprintf("%d, the next of %s", next, from), Found: fmt.Sprint(f.Nonce),

@@ -62,6 +62,17 @@ func (e *Mismatch) Error() string {
 	return fmt.Sprintf("%s: expected %s, found %s; %s", e.Field, e.Expected, e.Found, e.Next)
 }
 
+// An Ahead error says that a transaction's nonce is not the account's next one yet: it waits
+// for those before it.
+type Ahead struct {
+	Account     evm.Address
+	Nonce, Next uint64
+}
+
+func (e *Ahead) Error() string {
+	return fmt.Sprintf("awaits nonce %d: the account %s is at %d; sign what has the nonces before, or take this intent back and propose it anew", e.Nonce, e.Account, e.Next)
+}
+
 // A Rejected error says that the chain's node did not take a signed transaction and does
 // not know it either.
 type Rejected struct {

@@ -62,6 +62,15 @@ func (c *EVM) knows(ctx context.Context, hash evm.Hash) (bool, error) {
 	return found, err
 }
 
+// Missing reports that the chain's node says, in plain words, that it knows no receipt of a
+// transaction and that none is being looked for: a refusal, such as one while it indexes, is
+// an error here and proves nothing.
+func (c *EVM) Missing(ctx context.Context, hash evm.Hash) (bool, error) {
+	var raw json.RawMessage
+	err := c.call(ctx, &raw, "eth_getTransactionReceipt", hash)
+	return err == nil && string(raw) == "null", err
+}
+
 // explain asks the chain why it may have refused. Facts that cannot be read explain nothing.
 func (c *EVM) explain(ctx context.Context, signed *evm.Signed) error {
 	facts := signed.Transaction.Facts()

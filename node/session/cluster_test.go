@@ -420,7 +420,7 @@ func (n *node) toy(s *mpc.Setup, hooks toyHooks) (*session.Task, error) {
 		hooks.timeout = 20 * time.Second
 	}
 	return &session.Task{
-		Standing: hooks.standing, Timeout: hooks.timeout, Title: "toy",
+		Standing: hooks.standing, Timeout: hooks.timeout, Title: "toy", Pairs: s.KeyID,
 		Admit: journal.Entry{
 			Batch:  store.Batch{Put: []store.Entry{{Key: dkls.AllowKey(hash), Value: []byte{1}}}},
 			Leaves: []tlog.Leaf{{Kind: tlog.KindSession, Time: n.c.now, ID: hash}},

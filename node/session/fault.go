@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -26,15 +27,22 @@ const (
 	fieldFaultAccused
 	fieldFaultEvidence
 	fieldFaultOpened
+	fieldFaultPublic
 )
 
 // maxEvidence bounds what one fault keeps, in bytes.
 const maxEvidence = 512 << 10
 
-// encodeFault keeps what happened and the signed envelopes that show it. Where a fault of
-// keygen is proved, the private messages among them stand opened beside: a third party needs
-// the share of a complaint, and the key that it belonged to comes to nothing.
-func encodeFault(f *engine.Fault, keygen bool) []byte {
+// shown is an error that carries public bytes which a third party needs besides the accused's envelopes.
+type shown interface {
+	error
+	Public() [][]byte
+}
+
+// encodeFault keeps what happened and the signed envelopes that show it. Where a fault of a ceremony that makes
+// shares is proved, the private messages among them stand opened beside: a third party needs
+// the share of a complaint. It is the accused's, and the shares that it belonged to come to nothing.
+func encodeFault(f *engine.Fault, making bool) []byte {
 	var e transcript.Encoder
 	e.String(fieldFaultCheck, f.Check).Uint(fieldFaultClass, uint64(f.Class)).Uint(fieldFaultStrength, uint64(f.Strength))
 	e.Uint(fieldFaultRound, uint64(f.Round))
@@ -46,22 +54,29 @@ func encodeFault(f *engine.Fault, keygen bool) []byte {
 			continue
 		}
 		signed = append(signed, m.Signed)
-		if keygen && f.Class == engine.Blame && f.Strength == engine.Proved && m.To != engine.Everyone {
+		if making && f.Class == engine.Blame && f.Strength == engine.Proved && m.To != engine.Everyone {
 			opened = append(opened, m.Body)
 		}
 	}
 	e.List(fieldFaultEvidence, len(signed), func(i int, e *transcript.Encoder) { e.Bytes(1, signed[i]) })
-	return e.List(fieldFaultOpened, len(opened), func(i int, e *transcript.Encoder) { e.Bytes(1, opened[i]) }).Sum()
+	e.List(fieldFaultOpened, len(opened), func(i int, e *transcript.Encoder) { e.Bytes(1, opened[i]) })
+	var public [][]byte
+	var besides shown
+	if errors.As(f, &besides) {
+		public = besides.Public()
+	}
+	return e.List(fieldFaultPublic, len(public), func(i int, e *transcript.Encoder) { e.Bytes(1, public[i]) }).Sum()
 }
 
 func faultEntry(now time.Time, r *run, f *engine.Fault) journal.Entry {
-	row := encodeFault(f, r.setup.Protocol == ceremony.ProtocolKeygen)
+	row := encodeFault(f, ceremony.Makes(r.setup.Protocol))
 	id := sha256.Sum256(row)
+	key := store.Key(KindFault, store.ID(r.hash[:]), store.ID(id[:8]))
 	e := journal.Entry{
-		Batch:  sanction(now, r.setup, f),
+		Batch:  sanction(now, r.setup, f, key),
 		Leaves: []tlog.Leaf{{Kind: tlog.KindFault, Time: now, ID: id}},
 	}
-	e.Put = append(e.Put, store.Entry{Key: store.Key(KindFault, store.ID(r.hash[:]), store.ID(id[:8])), Value: row})
+	e.Put = append(e.Put, store.Entry{Key: key, Value: row})
 	return e
 }
 

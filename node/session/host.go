@@ -17,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/store"
 )
 
 // Bounds of what unfinished sessions may hold.
@@ -84,13 +85,15 @@ type Host struct {
 	orphans   orphans
 
 	pairs pairs
+
+	unattributed journal.Sweep
 }
 
 // NewHost makes a host. Burn flags are read from the journal's store.
 func NewHost(ctx context.Context, cfg Config) (*Host, error) {
 	h := &Host{
 		cfg: cfg, admitting: map[[32]byte]bool{}, open: map[[32]byte]*run{}, running: map[engine.SessionID]*run{},
-		over: newOver(), orphans: newOrphans(),
+		over: newOver(), orphans: newOrphans(), unattributed: journal.Sweep{Prefix: store.Prefix(kindUnattributed)},
 	}
 	if err := h.pairs.load(ctx, cfg.Journal.Store()); err != nil {
 		return nil, err

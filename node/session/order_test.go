@@ -40,7 +40,7 @@ func TestBurnComesFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.pump(nil)
-	want := []string{"commit allow seen", "send setup", "send join", "send round 1", "commit burn", "commit fault"}
+	want := []string{"commit allow seen", "send setup", "send join", "send round 1", "commit burn burns", "commit fault"}
 	if got := c.nodes[0].events; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

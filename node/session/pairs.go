@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -21,12 +22,12 @@ import (
 type pairs struct {
 	mu    sync.Mutex
 	locks map[engine.Token]*sync.Mutex
-	flags map[engine.Token]time.Time // when it was burned
+	flags map[engine.Token]bool
 }
 
 // load reads the flags: a burn survives restarts.
 func (p *pairs) load(ctx context.Context, s store.Store) error {
-	p.locks, p.flags = map[engine.Token]*sync.Mutex{}, map[engine.Token]time.Time{}
+	p.locks, p.flags = map[engine.Token]*sync.Mutex{}, map[engine.Token]bool{}
 	prefix := store.Prefix(store.KindBurn)
 	for after := ""; ; {
 		items, err := s.Range(ctx, prefix, after, store.MaxLimit)
@@ -38,12 +39,7 @@ func (p *pairs) load(ctx context.Context, s store.Store) error {
 			if err != nil {
 				return fmt.Errorf("read burned pairs: row %q: %w", it.Key, err)
 			}
-			when, _, _ := strings.Cut(string(it.Value), " ")
-			at, err := time.Parse(time.RFC3339, when)
-			if err != nil {
-				return fmt.Errorf("read burned pairs: row %q: %w", it.Key, err)
-			}
-			p.flags[t], after = at, it.Key
+			p.flags[t], after = true, it.Key
 		}
 		if len(items) < store.MaxLimit {
 			return nil
@@ -97,55 +93,56 @@ func (p *pairs) burned(tokens []engine.Token) (engine.Token, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range tokens {
-		if _, burned := p.flags[t]; burned {
+		if p.flags[t] {
 			return t, true
 		}
 	}
 	return engine.Token{}, false
 }
 
-func (p *pairs) set(tokens []engine.Token, now time.Time) {
+func (p *pairs) set(tokens []engine.Token) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range tokens {
-		p.flags[t] = now
+		p.flags[t] = true
 	}
 }
 
-// kindBurns counts the burns of a pair over all epochs: burns/<keyID>/<peer>, 1 byte. A second one with the
-// same peer is no accident (protocols.md 1.3).
+// kindBurns counts the burns of a pair over all epochs: burns/<keyID>/<peer>, 1 byte and the time of the last, Unix seconds,
+// 8 bytes. A second one with the same peer is no accident (protocols.md 1.3).
 const kindBurns = "burns"
 
 func burnsKey(key [32]byte, peer engine.PartyID) string {
 	return store.Key(kindBurns, store.ID(key[:]), store.ID(peer[:]))
 }
 
-// Burns is how often the pair with a peer was burned, over all epochs of a key.
-func (h *Host) Burns(ctx context.Context, key [32]byte, peer engine.PartyID) (int, error) {
+// Burns is how often the pair with a peer was burned, over all epochs of a key, and when last.
+func (h *Host) Burns(ctx context.Context, key [32]byte, peer engine.PartyID) (n int, last time.Time, err error) {
 	it, err := h.cfg.Journal.Store().Get(ctx, burnsKey(key, peer))
 	if errors.Is(err, store.ErrNotFound) {
-		return 0, nil
+		return 0, last, nil
 	}
-	if err != nil || len(it.Value) != 1 {
-		return 0, fmt.Errorf("read how often the pair with %v was burned: %w", peer, errors.Join(err))
+	if err != nil || len(it.Value) != 9 {
+		return 0, last, fmt.Errorf("read how often the pair with %v was burned: %w", peer, errors.Join(err))
 	}
-	return int(it.Value[0]), nil
+	return int(it.Value[0]), time.Unix(int64(binary.BigEndian.Uint64(it.Value[1:])), 0).UTC(), nil
 }
 
-func (h *Host) countBurn(ctx context.Context, key [32]byte, peer engine.PartyID) (store.Entry, error) {
-	n, err := h.Burns(ctx, key, peer)
-	return store.Entry{Key: burnsKey(key, peer), Value: []byte{byte(min(n+1, 255))}}, err
+func (h *Host) countBurn(ctx context.Context, now time.Time, key [32]byte, peer engine.PartyID) (store.Entry, error) {
+	n, _, err := h.Burns(ctx, key, peer)
+	value := binary.BigEndian.AppendUint64([]byte{byte(min(n+1, 255))}, uint64(now.Unix()))
+	return store.Entry{Key: burnsKey(key, peer), Value: value}, err
 }
 
-// Heal lifts the flags of a key that are older than its refresh, by the second, as part of the transaction that moves to the
-// new epoch; done is called once that is durable (protocols.md 1.5 step 9).
-func (h *Host) Heal(key [32]byte, refreshed time.Time) (b store.Batch, done func()) {
+// Forget lifts the flags of records that are erased, as part of that transaction; done is called once it is durable. Their
+// pairs are gone, so nothing can use them again.
+func (h *Host) Forget(records [][32]byte) (b store.Batch, done func()) {
 	h.pairs.mu.Lock()
 	defer h.pairs.mu.Unlock()
-	var healed []engine.Token
-	for t, at := range h.pairs.flags {
-		if t.Key == key && at.Truncate(time.Second).Before(refreshed) {
-			healed = append(healed, t)
+	var gone []engine.Token
+	for t := range h.pairs.flags {
+		if slices.Contains(records, t.Key) {
+			gone = append(gone, t)
 			b.Delete = append(b.Delete, store.BurnKey(t.Key[:], t.Peer[:]))
 		}
 	}
@@ -153,18 +150,18 @@ func (h *Host) Heal(key [32]byte, refreshed time.Time) (b store.Batch, done func
 	return b, func() {
 		h.pairs.mu.Lock()
 		defer h.pairs.mu.Unlock()
-		for _, t := range healed {
+		for _, t := range gone {
 			delete(h.pairs.flags, t)
 		}
 	}
 }
 
-// Burned lists the burned peers of a key.
-func (h *Host) Burned(key [32]byte) (peers []engine.PartyID) {
+// Burned lists the peers whose pair with us is burned: the pairs of a record, as ceremony.PairKey names them.
+func (h *Host) Burned(pairs [32]byte) (peers []engine.PartyID) {
 	h.pairs.mu.Lock()
 	defer h.pairs.mu.Unlock()
 	for t := range h.pairs.flags {
-		if t.Key == key {
+		if t.Key == pairs {
 			peers = append(peers, t.Peer)
 		}
 	}

@@ -521,6 +521,40 @@ func TestSanctions(t *testing.T) {
 	}
 }
 
+// A fault that names nobody is erased with its count after a month; one that accuses stays.
+func TestOldFailuresGo(t *testing.T) {
+	for word, want := range map[string][2]string{"doubt": {"1 1", "0 0"}, "blame": {"0 1", "0 1"}} {
+		t.Run(word, func(t *testing.T) {
+			c := newCluster(t, 2, 2)
+			n := c.nodes[0]
+			c.nodes[1].says(word)
+			if _, err := c.open(0, c.toySetup()); err != nil {
+				t.Fatal(err)
+			}
+			c.pump(nil)
+			rows := func() string {
+				var counts []int
+				for _, kind := range []string{"unattributed", session.KindFault} {
+					items, err := n.store.Range(t.Context(), store.Prefix(kind), "", store.MaxLimit)
+					if err != nil {
+						t.Fatal(err)
+					}
+					counts = append(counts, len(items))
+				}
+				return strings.Trim(fmt.Sprint(counts), "[]")
+			}
+			for i, after := range []time.Duration{29 * 24 * time.Hour, 31 * 24 * time.Hour} {
+				if err := n.host.Sweep(t.Context(), c.now.Add(after)); err != nil {
+					t.Fatal(err)
+				}
+				if got := rows(); got != want[i] {
+					t.Errorf("after %s: %s, want %s", after, got, want[i])
+				}
+			}
+		})
+	}
+}
+
 func TestBusyAndStatus(t *testing.T) {
 	c := newCluster(t, 2, 2)
 	s := c.toySetup()

@@ -274,11 +274,11 @@ func (r *run) carryOut(ctx context.Context, now time.Time, eff Effects, err erro
 // burn sets the flags in memory, then durably. A flag that cannot be kept ends the
 // process: the pair would be used again.
 func (r *run) burn(ctx context.Context, now time.Time, tokens []engine.Token) error {
-	r.host.pairs.set(tokens, now)
+	r.host.pairs.set(tokens)
 	failpoint.Hit("session-before-burn")
 	var e journal.Entry
 	for _, t := range tokens {
-		count, err := r.host.countBurn(ctx, r.setup.KeyID, t.Peer)
+		count, err := r.host.countBurn(ctx, now, r.setup.KeyID, t.Peer)
 		if err != nil {
 			r.host.shut()
 			r.host.cfg.Fatal(err)

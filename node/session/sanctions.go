@@ -23,11 +23,13 @@ const (
 const (
 	unattributedMost = 3 // per key and signer set: other sets may go on (protocols.md 2.5)
 	unattributedSpan = time.Hour
+	unattributedKept = 30 * 24 * time.Hour // with its fault, for people who look into it
 )
 
 // sanction is what a fault leaves behind, to be written with it: a party that broke the
 // protocol is quarantined for the key; a session that failed without a culprit counts.
-func sanction(now time.Time, s *mpc.Setup, f *engine.Fault) (b store.Batch) {
+// fault is the row that keeps the fault itself: one that names nobody goes with its count.
+func sanction(now time.Time, s *mpc.Setup, f *engine.Fault, fault string) (b store.Batch) {
 	key := s.KeyID
 	switch f.Class {
 	case engine.Blame:
@@ -36,9 +38,26 @@ func sanction(now time.Time, s *mpc.Setup, f *engine.Fault) (b store.Batch) {
 		}
 	case engine.Unattributed:
 		at := binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))
-		b.Put = append(b.Put, store.Entry{Key: failuresOf(s) + string(store.Number(uint64(now.UnixNano()))) + "/" + string(store.ID(f.Session[:8])), Value: at})
+		b.Put = append(b.Put, store.Entry{
+			Key:   failuresOf(s) + string(store.Number(uint64(now.UnixNano()))) + "/" + string(store.ID(f.Session[:8])),
+			Value: append(at, fault...),
+		})
 	}
 	return b
+}
+
+// Sweep erases failures that nobody was named for once they are a month old, with the faults
+// that tell of them. Faults that name somebody are evidence and stay.
+func (h *Host) Sweep(ctx context.Context, now time.Time) error {
+	return h.unattributed.Step(ctx, h.cfg.Journal, func(it store.Item) []string {
+		if len(it.Value) < 8 || now.Sub(time.Unix(int64(binary.BigEndian.Uint64(it.Value)), 0)) < unattributedKept {
+			return nil
+		}
+		if fault := string(it.Value[8:]); strings.HasPrefix(fault, store.Prefix(KindFault)) {
+			return []string{it.Key, fault}
+		}
+		return []string{it.Key}
+	})
 }
 
 // QuarantineError refuses work with a party that broke the protocol of this key.
@@ -109,10 +128,10 @@ func (h *Host) Pardon(ctx context.Context, key [32]byte) (b store.Batch, err err
 	return b, nil
 }
 
-// Unfit lists the parties with whom a key cannot be used: burned pairs, quarantine.
-func (h *Host) Unfit(ctx context.Context, key [32]byte) (map[engine.PartyID]bool, error) {
+// Unfit lists the parties with whom a key cannot be used: burned pairs of its record in force, quarantine.
+func (h *Host) Unfit(ctx context.Context, key, pairs [32]byte) (map[engine.PartyID]bool, error) {
 	out := map[engine.PartyID]bool{}
-	for _, id := range h.Burned(key) {
+	for _, id := range h.Burned(pairs) {
 		out[id] = true
 	}
 	ids, err := h.Quarantined(ctx, key)

@@ -22,7 +22,29 @@ type Follower struct {
 	Desk      *decide.Desk
 	Endpoints map[string]*rpc.EVM // by chain, "eip155:1"
 	Log       *slog.Logger
+
+	passed map[statement.ID]passed // transactions whose nonce another used, as it seems
+	late   map[statement.ID]late   // those given up of late: a reorganisation may bring them back
 }
+
+// passed is since when the account's mined nonce is above a transaction's that has no receipt.
+type passed struct {
+	since time.Time
+	looks int
+}
+
+type late struct {
+	sent  decide.Sent
+	until time.Time
+}
+
+// A transaction is given up when its nonce was found spent, and no receipt of it, this often
+// and for this long: receipts come after blocks, and the newest block may be thrown out.
+const (
+	passedLooks = 3
+	passedFor   = 15 * time.Second
+	lateFor     = time.Hour // how long a transaction that was given up is still looked for
+)
 
 // Step moves every signed transaction on by one look at its chain.
 func (w *Follower) Step(ctx context.Context, now time.Time) {
@@ -35,6 +57,69 @@ func (w *Follower) Step(ctx context.Context, now time.Time) {
 			w.Log.Warn("transaction not followed", "intent", s.ID.Short(), "hash", s.Hash, "error", err)
 		}
 	}
+	for id, l := range w.late {
+		if err := w.revive(ctx, now, l); err != nil {
+			w.Log.Warn("replaced transaction not looked for", "intent", id.Short(), "error", err)
+		}
+	}
+}
+
+// revive brings a transaction back that was given up too early: it stands in a block after all.
+func (w *Follower) revive(ctx context.Context, now time.Time, l late) error {
+	id := l.sent.ID
+	if left := l.until.Sub(now); left <= 0 || left > lateFor {
+		delete(w.late, id)
+		return nil
+	}
+	hash, err := evm.ParseHash(l.sent.Hash)
+	if err != nil {
+		return err
+	}
+	if _, found, err := w.Endpoints[l.sent.Chain].Receipt(ctx, hash); err != nil || !found {
+		return err
+	}
+	delete(w.late, id)
+	return w.Desk.OnChain(ctx, now, id, intent.WasReorged{})
+}
+
+// spent says whether the account's mined nonce has passed the transaction's, which has no
+// receipt: then there is nothing left to do for it. Words of an endpoint are never looked at.
+func (w *Follower) spent(ctx context.Context, now time.Time, c *rpc.EVM, s decide.Sent, hash evm.Hash) (bool, error) {
+	next, err := c.MinedNonce(ctx, s.From)
+	if err != nil {
+		return false, err
+	}
+	if next <= s.Nonce {
+		delete(w.passed, s.ID)
+		return false, nil
+	}
+	// The receipt is asked for again after the nonce: it may have come between the two.
+	if missing, err := c.Missing(ctx, hash); err != nil || !missing {
+		return true, err
+	}
+	p := w.passed[s.ID]
+	if p.since.IsZero() || p.since.After(now) {
+		p = passed{since: now}
+	}
+	p.looks++
+	if w.passed == nil {
+		w.passed, w.late = map[statement.ID]passed{}, map[statement.ID]late{}
+	}
+	w.passed[s.ID] = p
+	if p.looks < passedLooks || now.Sub(p.since) < passedFor {
+		return true, nil
+	}
+	by := w.Desk.Successor(s)
+	if by == "" {
+		by = "a transaction that this node did not sign"
+	}
+	if err := w.Desk.OnChain(ctx, now, s.ID, intent.WasReplaced{By: by}); err != nil {
+		return true, err
+	}
+	w.Log.Warn("transaction replaced", "intent", s.ID.Short(), "hash", s.Hash, "nonce", s.Nonce, "mined", next, "by", by)
+	delete(w.passed, s.ID)
+	w.late[s.ID] = late{s, now.Add(lateFor)}
+	return true, nil
 }
 
 func (w *Follower) follow(ctx context.Context, now time.Time, c *rpc.EVM, s decide.Sent) error {
@@ -42,11 +127,9 @@ func (w *Follower) follow(ctx context.Context, now time.Time, c *rpc.EVM, s deci
 	if err != nil {
 		return err
 	}
+	var refusal error
 	if s.State == intent.Signed {
-		if _, err := c.SendRaw(ctx, s.Raw); err != nil {
-			return err
-		}
-		if err := w.Desk.OnChain(ctx, now, s.ID, intent.WasBroadcast{}); err != nil {
+		if refusal, err = w.broadcast(ctx, now, c, s); err != nil {
 			return err
 		}
 	}
@@ -55,16 +138,36 @@ func (w *Follower) follow(ctx context.Context, now time.Time, c *rpc.EVM, s deci
 		return err
 	}
 	if found {
+		delete(w.passed, s.ID)
 		return w.mined(ctx, now, c, s, receipt)
 	}
 	if s.State == intent.Confirmed {
 		return w.Desk.OnChain(ctx, now, s.ID, intent.WasReorged{})
+	}
+	if spent, err := w.spent(ctx, now, c, s, hash); err != nil || spent {
+		return err
+	}
+	if refusal != nil {
+		return refusal
 	}
 	if _, known, err := c.TransactionByHash(ctx, hash); err != nil || known {
 		return errors.Join(err, w.seen(ctx, now, s.ID, known))
 	}
 	_, err = c.SendRaw(ctx, s.Raw)
 	return err
+}
+
+// broadcast sends a signed transaction for the first time. A chain's refusal is given back
+// beside: the transaction's nonce may be spent, which the refusal's words do not prove.
+func (w *Follower) broadcast(ctx context.Context, now time.Time, c *rpc.EVM, s decide.Sent) (refusal, err error) {
+	_, err = c.SendRaw(ctx, s.Raw)
+	if rejected := (*rpc.Rejected)(nil); errors.As(err, &rejected) {
+		return err, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nil, w.Desk.OnChain(ctx, now, s.ID, intent.WasBroadcast{})
 }
 
 func (w *Follower) seen(ctx context.Context, now time.Time, id statement.ID, known bool) error {

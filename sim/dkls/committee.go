@@ -28,13 +28,21 @@ type Committee struct {
 	rows    []map[string][]byte // what each member kept
 }
 
-var committees sync.Map // [2]int → func() *Committee
+var committees sync.Map // kind → func() *Committee
 
-// Make runs the key generation of a committee, once in the life of the process. The same t
+type kind struct {
+	suite string
+	t, n  int
+}
+
+// Make runs the key generation of a committee that signs by DKLs23, once in the life of the process. The same t
 // and n give the same keys.
-func Make(t, n int) *Committee {
-	once, _ := committees.LoadOrStore([2]int{t, n}, sync.OnceValue(func() *Committee {
-		c, err := generate(t, n)
+func Make(t, n int) *Committee { return MakeOf(epoch.SuiteECDSA, t, n) }
+
+// MakeOf is Make of a suite of secp256k1: there a request's digest is the message.
+func MakeOf(suite string, t, n int) *Committee {
+	once, _ := committees.LoadOrStore(kind{suite, t, n}, sync.OnceValue(func() *Committee {
+		c, err := generate(suite, t, n)
 		if err != nil {
 			panic(fmt.Sprintf("generate keys of a committee %d of %d: %v", t, n, err)) // honest parties in memory
 		}
@@ -43,7 +51,7 @@ func Make(t, n int) *Committee {
 	return once.(func() *Committee)()
 }
 
-func generate(t, n int) (*Committee, error) {
+func generate(suite string, t, n int) (*Committee, error) {
 	c := &Committee{keys: map[engine.PartyID]ed25519.PrivateKey{}}
 	for i := range n {
 		seed := sha256.Sum256(fmt.Appendf(nil, "member %d of %d of %d", i, t, n))
@@ -54,7 +62,7 @@ func generate(t, n int) (*Committee, error) {
 	}
 	c.Parties = ceremony.Seats(c.Parties)
 	seats, err := c.seats(&mpc.Setup{
-		Protocol: ceremony.ProtocolKeygen, Suite: epoch.SuiteECDSA, KeyID: [32]byte{byte(t), byte(n)}, Threshold: t, Parties: c.Parties,
+		Protocol: ceremony.ProtocolKeygen, Suite: suite, KeyID: [32]byte{byte(t), byte(n)}, Threshold: t, Parties: c.Parties,
 		Opener: c.Parties[0].ID, NotAfter: time.Unix(1_900_000_000, 0).UTC(),
 	})
 	if err != nil {
@@ -190,7 +198,7 @@ func (c *Committee) Task(j *journal.Journal, member int, now time.Time, s *mpc.S
 	}
 	hash := s.Hash()
 	t := &session.Task{
-		Standing: mpc.Standing{Record: c.Record.Hash()}, Pairs: c.Record.KeyID, Hedge: secret.New(keys.Share.Bytes()), Title: "sign", Timeout: 20 * time.Second,
+		Standing: mpc.Standing{Record: c.Record.Hash()}, Pairs: c.Record.Hash(), Hedge: secret.New(keys.Share.Bytes()), Title: "sign", Timeout: 20 * time.Second,
 		Admit: journal.Entry{
 			Batch:  store.Batch{Put: []store.Entry{{Key: AllowKey(hash), Value: s.Payload}}},
 			Leaves: []tlog.Leaf{{Kind: tlog.KindSession, Time: now, ID: hash}},
@@ -217,7 +225,7 @@ func (c *Committee) Task(j *journal.Journal, member int, now time.Time, s *mpc.S
 		if err != nil {
 			return nil, err
 		}
-		m := session.NewMachine(es, ceremony.SignRounds(epoch.SuiteECDSA), func(ctx context.Context, now time.Time, sig *ceremony.Signature) error {
+		m := session.NewMachine(es, ceremony.SignRounds(c.Record.Suite), func(ctx context.Context, now time.Time, sig *ceremony.Signature) error {
 			return keep(ctx, j, now, hash, sig, h.Signed)
 		})
 		if h.Wrap != nil {

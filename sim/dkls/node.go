@@ -208,7 +208,7 @@ func (n *node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 		return nil, fmt.Errorf("intent %d has another message", req.Intent[0])
 	}
 	if n.adverse == nil {
-		if err := n.host.Fit(ctx, now, s, s.KeyID); err != nil {
+		if err := n.host.Fit(ctx, now, s, s.Epoch); err != nil {
 			return nil, err
 		}
 	}

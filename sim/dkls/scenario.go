@@ -11,6 +11,8 @@ import (
 	"github.com/ostraka/ostraka/crypto/group/secp256k1/independent"
 	"github.com/ostraka/ostraka/mpc/dkls"
 	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/mpc/frost"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/sim"
@@ -27,8 +29,11 @@ func Draw(seed uint64, mode sim.Mode) sim.Options {
 
 // Scenario is three signing nodes and a client that asks for a few signatures, again and
 // again, with signers of its choice.
-func Scenario(o sim.Options) sim.Scenario {
-	com := Make(o.Threshold, o.Nodes)
+func Scenario(o sim.Options) sim.Scenario { return ScenarioOf(epoch.SuiteECDSA, o) }
+
+// ScenarioOf is Scenario with keys of a suite: FROST signs where it is bip340-secp256k1.
+func ScenarioOf(suite string, o sim.Options) sim.Scenario {
+	com := MakeOf(suite, o.Threshold, o.Nodes)
 	timeout := 3 * time.Second
 	c := &client{com: com, done: map[[32]byte]bool{}, asked: map[[32]byte]bool{}}
 	s := sim.Scenario{Begin: c.begin, Corrupt: noise}
@@ -180,10 +185,13 @@ func checkers(com *Committee) []sim.Checker {
 		released{},
 		&sim.Function{Title: "I3 nonce function", Of: func(e sim.Event) (string, string, bool) {
 			env, ok := passed(e)
-			if !ok || env.Kind != dkls.KindOpening {
-				return "", "", false
+			switch {
+			case ok && env.Kind == dkls.KindOpening:
+				return string(env.Body[32:][:secp256k1.PointSize]), string(env.Session[:]), true
+			case ok && env.Kind == frost.KindCommit:
+				return string(env.Body), string(env.Session[:]), true
 			}
-			return string(env.Body[32:][:secp256k1.PointSize]), string(env.Session[:]), true
+			return "", "", false
 		}},
 		&sim.Function{Title: "I3 one join for a setup", Of: func(e sim.Event) (string, string, bool) {
 			p, ok := e.Fact.(Passed)
@@ -219,6 +227,13 @@ func checkers(com *Committee) []sim.Checker {
 
 // good asks other code whether the signature is of the key, over what was decided.
 func good(com *Committee, f Signed) error {
+	if com.Record.Suite == epoch.SuiteBIP340 {
+		q, err := frost.KeyOf(com.Record.Suite, com.Record.Public, nil, frost.KeyPath())
+		if err != nil {
+			return err
+		}
+		return independent.VerifySchnorr(q.Bytes[:], f.Digest[:], f.Signature.Bytes[:])
+	}
 	compact, err := independent.ParseCompact(f.Signature.Bytes[:])
 	if err != nil {
 		return err

@@ -130,11 +130,11 @@ func (s *story) createVault(ctx context.Context) error {
 }
 
 func (s *story) accept(ctx context.Context, o *local.Operator, raw []byte) error {
-	signer, err := client.KeyFile(o.Officer, nil)
+	signer, err := client.KeyFile(ctx, o.Officer, nil)
 	if err != nil {
 		return err
 	}
-	sig, err := signer.Sign(signet.Makes(statement.Vault), raw)
+	sig, err := signer.Sign(ctx, signet.Makes(statement.Vault), raw)
 	if err != nil {
 		return err
 	}

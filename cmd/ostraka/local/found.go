@@ -60,11 +60,11 @@ func (c *Circle) accept(ctx context.Context, o *Operator, raw []byte, kind state
 	if err != nil {
 		return err
 	}
-	signer, err := client.KeyFile(o.Officer, nil)
+	signer, err := client.KeyFile(ctx, o.Officer, nil)
 	if err != nil {
 		return err
 	}
-	sig, err := signer.Sign(signet.Makes(kind), s.Bytes())
+	sig, err := signer.Sign(ctx, signet.Makes(kind), s.Bytes())
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (c *Circle) As(person string) (*client.Circle, error) {
 	if err != nil {
 		return nil, err
 	}
-	signer, err := client.KeyFile(c.KeyFile(person), nil)
+	signer, err := client.KeyFile(context.Background(), c.KeyFile(person), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,83 @@
+package client
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/ostraka/ostraka/crypto/group/secp256k1"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/mpc/epoch"
+)
+
+// After new shares nodes may stand in different epochs for a moment: that is no alarm, and the highest epoch counts. Another
+// key is one, and so are two records of one epoch.
+func TestMergeVaultsAcrossEpochs(t *testing.T) {
+	w := newWorld(t)
+	shown := func(node string, change func(*epoch.Record)) Answer[[]Vault] {
+		v := w.vault
+		v.Roots = nil
+		if change != nil {
+			r := *w.vault.Roots[0].Record
+			change(&r)
+			v.Roots = []Root{{Suite: charter.SuiteECDSA, State: Ready, Record: &r}}
+		}
+		v.Nodes = []string{node}
+		return Answer[[]Vault]{Node: node, Value: []Vault{v}}
+	}
+	first := func(*epoch.Record) {}
+	second := func(r *epoch.Record) { r.Epoch, r.Attempt = 1, 3 }
+	third := func(r *epoch.Record) { r.Epoch, r.Attempt = 2, 1 }
+	for name, c := range map[string]struct {
+		nodes []func(*epoch.Record)
+		epoch uint64
+		alarm string
+	}{
+		"all in the first":      {nodes: []func(*epoch.Record){first, first, first}, epoch: 0},
+		"one behind":            {nodes: []func(*epoch.Record){second, first, second}, epoch: 1},
+		"one ahead":             {nodes: []func(*epoch.Record){first, first, second}, epoch: 1},
+		"all apart":             {nodes: []func(*epoch.Record){second, third, first}, epoch: 2},
+		"one without a key yet": {nodes: []func(*epoch.Record){nil, second, first}, epoch: 1},
+		"two records of one epoch": {
+			nodes: []func(*epoch.Record){second, first, func(r *epoch.Record) { second(r); r.Attempt++ }},
+			alarm: "epoch 1 of the ecdsa-secp256k1 key of vault",
+		},
+		"another threshold": {
+			nodes: []func(*epoch.Record){second, second, func(r *epoch.Record) { second(r); r.Threshold++ }},
+			alarm: "epoch 1 of the ecdsa-secp256k1 key of vault",
+		},
+		"another key in a later epoch": {
+			nodes: []func(*epoch.Record){first, first, func(r *epoch.Record) { second(r); r.Public = secp256k1.Group{}.Generator() }},
+			alarm: "the ecdsa-secp256k1 key of vault",
+		},
+		"another chain code": {
+			nodes: []func(*epoch.Record){first, first, func(r *epoch.Record) { second(r); r.ChainCode[0] ^= 1 }},
+			alarm: "the ecdsa-secp256k1 key of vault",
+		},
+		"another attempt's key": {
+			nodes: []func(*epoch.Record){first, first, func(r *epoch.Record) { r.KeyID[0] ^= 1 }},
+			alarm: "the ecdsa-secp256k1 key of vault",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var answers Answers[[]Vault]
+			for i, change := range c.nodes {
+				answers = append(answers, shown(string(rune('a'+i)), change))
+			}
+			merged, err := MergeVaults(answers)
+			var d *Difference
+			if c.alarm != "" {
+				if !errors.As(err, &d) || !strings.Contains(d.What, c.alarm) || Classify(err) != Unverified {
+					t.Errorf("got %v, want an alarm about %s", err, c.alarm)
+				}
+				return
+			}
+			if err != nil || len(merged) != 1 || len(merged[0].Nodes) != 3 {
+				t.Fatalf("merged %v: %v", merged, err)
+			}
+			if r := merged[0].Roots[0].Record; r.Epoch != c.epoch || merged[0].State != Ready {
+				t.Errorf("epoch %d, state %s", r.Epoch, merged[0].State)
+			}
+		})
+	}
+}

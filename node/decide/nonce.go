@@ -1,0 +1,192 @@
+package decide
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/outbox"
+)
+
+// RuleNonce is the rule of one live intent per nonce (spec/node 7): of two transactions with one
+// nonce of an address the chain takes one, and the other waits for ever.
+const RuleNonce = "nonce"
+
+// slot is what a chain gives away once.
+type slot struct {
+	from  evm.Address
+	chain uint64
+	nonce uint64
+}
+
+// claim is what the desk keeps of an intent that has not come to an end, under its own lock:
+// another intent's file is locked by whoever works on it.
+type claim struct {
+	id        statement.ID
+	vault     statement.ID
+	initiator string
+	created   time.Time
+	state     intent.State
+	slot      slot
+	decoded   bool // slot is known
+	signed    bool
+	ours      bool // this node allows it, or is about to
+	allows    int  // operators known to allow it
+}
+
+// before says which of two intents with one nonce keeps it: what is signed, what this node
+// has allowed, what another has, then the older. All nodes that know the same choose alike.
+func (a claim) before(b claim) bool {
+	switch {
+	case a.signed != b.signed:
+		return a.signed
+	case a.ours != b.ours:
+		return a.ours
+	case (a.allows > 0) != (b.allows > 0):
+		return a.allows > 0
+	case !a.created.Equal(b.created):
+		return a.created.Before(b.created)
+	}
+	return bytes.Compare(a.id[:], b.id[:]) < 0
+}
+
+// initiator is a person in a vault.
+type initiator struct {
+	vault statement.ID
+	name  string
+}
+
+func (a claim) by() initiator { return initiator{a.vault, a.initiator} }
+
+// MaxOpen bounds the intents of one initiator in one vault that are neither signed nor ended.
+const MaxOpen = 64
+
+// A CrowdedError refuses a proposal of somebody who has MaxOpen open intents. Peers are told
+// *later*: some may end before this one's time runs out, and another node has room for it.
+type CrowdedError struct{ Initiator, Vault string }
+
+func (e *CrowdedError) Error() string {
+	return fmt.Sprintf("%s has %d open intents in vault %s, and may not have more: wait until some are signed or run out, or take one back (`ostraka tx cancel ID`)",
+		e.Initiator, MaxOpen, e.Vault)
+}
+
+// Is makes it one of the errors that time mends.
+func (e *CrowdedError) Is(target error) bool { return target == outbox.ErrLater }
+
+func (f *file) claim(operator string) claim {
+	l := f.life
+	it := l.Intent()
+	c := claim{
+		id: f.stmt.ID(), vault: it.Vault, initiator: it.Initiator, created: it.Created, state: l.State(),
+		signed: l.Hash() != "", ours: l.Verdict(operator) == intent.Allow, allows: l.Count(intent.Allow),
+	}
+	if t, ok := f.payload.(*transfer); ok {
+		facts := t.tx.Facts()
+		c.slot, c.decoded = slot{t.from, facts.ChainID, facts.Nonce}, true
+	}
+	return c
+}
+
+// over says that a life has come to an end: its nonce is free, or spent for good.
+func over(l intent.Life) bool {
+	switch l.State() {
+	case intent.Signed:
+		return l.Intent().Purpose == intent.PurposeProof // it goes on no chain
+	case intent.Final, intent.Denied, intent.Expired, intent.Cancelled, intent.Replaced, intent.Failed:
+		return true
+	}
+	return false
+}
+
+// went lets a file's life go on, and the desk's claims with it. The caller holds the file's lock.
+func (d *Desk) went(f *file, next intent.Life) {
+	f.life = next
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.track(f)
+}
+
+// track brings the claims up to date with a file. The caller holds both locks.
+func (d *Desk) track(f *file) {
+	id := f.stmt.ID()
+	d.untrack(id)
+	if f.gone || over(f.life) {
+		return
+	}
+	c := f.claim(d.cfg.Operator)
+	d.claims[id] = c
+	if !c.signed {
+		d.open[c.by()]++
+	}
+	if c.decoded {
+		if d.slots[c.slot] == nil {
+			d.slots[c.slot] = map[statement.ID]bool{}
+		}
+		d.slots[c.slot][id] = true
+	}
+}
+
+func (d *Desk) untrack(id statement.ID) {
+	old, ok := d.claims[id]
+	if !ok {
+		return
+	}
+	delete(d.claims, id)
+	if !old.signed {
+		if d.open[old.by()]--; d.open[old.by()] == 0 {
+			delete(d.open, old.by())
+		}
+	}
+	if delete(d.slots[old.slot], id); len(d.slots[old.slot]) == 0 {
+		delete(d.slots, old.slot)
+	}
+}
+
+// rival finds the live intent that keeps this one's nonce from it; ok is false if there is
+// none. With reserve this node's ALLOW is taken note of under the same lock, so that two
+// intents that are ruled on at the same moment are not both allowed.
+func (d *Desk) rival(f *file, reserve bool) (by claim, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	own, known := d.claims[f.stmt.ID()]
+	if !known || !own.decoded {
+		return claim{}, false
+	}
+	for id := range d.slots[own.slot] {
+		if c := d.claims[id]; id != own.id && c.before(own) && (!ok || c.before(by)) {
+			by, ok = c, true
+		}
+	}
+	if !ok && reserve {
+		own.ours = true
+		d.claims[own.id] = own
+	}
+	return by, ok
+}
+
+// Successor is what else this node knows to be signed with the nonce of a transaction: an
+// intent's id, or "".
+func (d *Desk) Successor(x Sent) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	own := d.claims[x.ID]
+	for id := range d.slots[own.slot] {
+		if id != x.ID && d.claims[id].signed {
+			return id.String()
+		}
+	}
+	return ""
+}
+
+// taken says in words that another intent has the nonce, and what to do.
+func (c claim) taken() string {
+	where := fmt.Sprintf("nonce %d of %s", c.slot.nonce, c.slot.from)
+	if c.signed {
+		return fmt.Sprintf("%s is used by intent %s, which is %s; propose this one anew without --nonce", where, c.id.Short(), c.state)
+	}
+	return fmt.Sprintf("%s belongs to intent %s (%s), and this one waits until that one has ended: wait, take one of the two back (`ostraka tx cancel %s`), or propose this one anew without --nonce",
+		where, c.id.Short(), c.state, c.id.Short())
+}
