@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"maps"
@@ -38,6 +39,7 @@ type Vault struct {
 	Accepted  map[string]bool // operators whose officer signed; all once the keys are being made
 	Roots     []Root          // by suite; none while officers have to sign
 	Nodes     []string        // that know the vault
+	Apart     bool            // the node that shows it has no part in its keys, and learns of none
 }
 
 // A Root is a vault's key of one suite.
@@ -202,6 +204,14 @@ func (v Vault) readKey(m *v1.Root) (*epoch.Record, error) {
 	return rec, nil
 }
 
+// holds says whether a node is of the committee.
+func (v Vault) holds(identity ed25519.PublicKey) bool {
+	return slices.ContainsFunc(v.Committee, func(name string) bool {
+		o, _ := v.Roster.Operator(name)
+		return o.Identity.Equal(identity)
+	})
+}
+
 // maxAttempts bounds how many key generations of one vault are looked for.
 const maxAttempts = 4096
 
@@ -216,13 +226,14 @@ func (v Vault) owns(suite string, key [32]byte) bool {
 	return false
 }
 
-// MergeVaults compares what nodes show. A vault is ready when every answering node of it says so. For a moment after new
-// shares some nodes may stand in the epoch before: keys must be alike, and so must the records of one epoch; the highest
-// record counts.
+// MergeVaults compares what nodes show. A vault is ready when every answering node of its committee says so. For a moment
+// after new shares some nodes may stand in the epoch before: keys must be alike, and so must the records of one epoch; the
+// highest record counts.
 func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
 	byID := map[statement.ID]*Vault{}
 	shown := map[statement.ID]map[string][]Copy{}
 	names := map[string][]Copy{}
+	var apart []Vault
 	for _, a := range answers {
 		for _, v := range a.Value {
 			if shown[v.ID] == nil {
@@ -232,12 +243,20 @@ func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
 				r.shown(a.Node, shown[v.ID])
 			}
 			names[v.Name] = append(names[v.Name], Copy{a.Node, []byte(v.ID.String())})
-			old := byID[v.ID]
-			if old == nil {
+			if v.Apart {
+				apart = append(apart, v)
+			} else if old := byID[v.ID]; old != nil {
+				old.merge(v)
+			} else {
 				byID[v.ID] = &v
-				continue
 			}
-			old.merge(v)
+		}
+	}
+	for _, v := range apart {
+		if old := byID[v.ID]; old != nil {
+			old.Nodes = append(old.Nodes, v.Nodes...)
+		} else {
+			byID[v.ID] = &v
 		}
 	}
 	var out []Vault
@@ -334,7 +353,11 @@ func (c *Circle) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
 		if err != nil {
 			return nil, err
 		}
-		return ReadVaults(m.Name, chain, res.Msg.Vaults)
+		list, err := ReadVaults(m.Name, chain, res.Msg.Vaults)
+		for i, v := range list {
+			list[i].Apart = !v.holds(m.Identity)
+		}
+		return list, err
 	})
 	good, err := answers.Need("list vaults", 1)
 	if err != nil {
