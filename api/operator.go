@@ -253,7 +253,7 @@ func (o *operator) checkCharter(s *pb.StatusResponse, add func(name, state, what
 	case o.d.Circle.Fork() != "":
 		add("charter", "fail", o.d.Circle.Fork(), "sign nothing; find out with the other operators who signed both")
 	case len(s.Charter) == 0:
-		add("charter", "warn", "no charter is in force", "invite operators, let them join, then run `ostraka operator accept` on every node")
+		add("charter", "warn", "no charter is in force", "invite operators and let them join; one runs `ostraka operator accept --circle NAME`, then the others `ostraka operator accept`")
 	case standing == circle.Left:
 		add("charter", "fail", what+": this operator is not in it any more; the node keeps what it has, and signs nothing", "if that is right, stop the node and keep its folder until its vaults were reshared")
 	case standing == circle.Invited:

@@ -68,7 +68,7 @@ func (a *app) joinCommand() *cobra.Command {
 				Identity string `json:"identity"`
 			}{res.Msg.Operator, client.FormatIdentity(res.Msg.Identity)}
 			return a.show(doc, func(w io.Writer) {
-				fmt.Fprintf(w, "Joined at %s (%s).\n\nNext: once all operators have joined, run `ostraka operator accept` on every node.\n", doc.Operator, doc.Identity)
+				fmt.Fprintf(w, "Joined at %s (%s).\n\nNext: once the operator that invited you has signed the roster, run `ostraka operator accept`.\n", doc.Operator, doc.Identity)
 			})
 		},
 	}
@@ -177,7 +177,7 @@ func (a *app) acceptCommand() *cobra.Command {
 			return a.rosterCommand(c, req, yes)
 		},
 	}
-	c.Flags().StringVar(&circle, "circle", "circle", "name of the circle, when this operator is the first to sign")
+	c.Flags().StringVar(&circle, "circle", "", "name of the circle, for the operator that signs first to found one")
 	c.Flags().BoolVar(&anew, "new", false, "propose a roster, though another operator has proposed one")
 	c.Flags().BoolVar(&yes, "yes", false, "sign without asking")
 	return c
