@@ -13,7 +13,9 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/circle"
+	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/outbox"
 )
 
@@ -159,6 +161,17 @@ func (o *operator) Accept(ctx context.Context, r *connect.Request[pb.AcceptReque
 	return connect.NewResponse(&pb.AcceptResponse{Id: idBytes(a.Statement.ID()), Missing: missing}), nil
 }
 
+func (o *operator) ConfirmRestore(ctx context.Context, _ *connect.Request[pb.ConfirmRestoreRequest]) (*connect.Response[pb.ConfirmRestoreResponse], error) {
+	start, err := o.d.ConfirmRestore(ctx, time.Now())
+	if errors.Is(err, fence.ErrNotFenced) {
+		return nil, connect.NewError(connect.CodeFailedPrecondition, err)
+	}
+	if err != nil {
+		return nil, internal("confirm the restored copy", err)
+	}
+	return connect.NewResponse(&pb.ConfirmRestoreResponse{Start: start}), nil
+}
+
 func (o *operator) Stop(context.Context, *connect.Request[pb.StopRequest]) (*connect.Response[pb.StopResponse], error) {
 	// The answer leaves first: shutting down waits for calls under way.
 	time.AfterFunc(50*time.Millisecond, o.quit)
@@ -181,6 +194,9 @@ func (o *operator) Status(ctx context.Context, _ *connect.Request[pb.StatusReque
 			LastHeard: stamp(s.LastHeard), RoundTripMs: s.RoundTrip.Seconds() * 1e3, SkewMs: s.Skew.Seconds() * 1e3, SkewKnown: s.SkewKnown,
 			QueuedFrames: uint32(s.QueuedFrames), LastError: s.LastError, Twin: s.Twin, Outbox: uint32(o.d.Outbox.Waiting(session.IDOf(s.Peer.Key))),
 		}
+		if p.Twin == "" {
+			p.Twin = o.d.Fence.Twice(session.IDOf(s.Peer.Key))
+		}
 		out.Peers = append(out.Peers, p)
 	}
 	for _, v := range o.d.Keeper.Roots() {
@@ -193,6 +209,9 @@ func (o *operator) Status(ctx context.Context, _ *connect.Request[pb.StatusReque
 	}
 	for _, chain := range sortedKeys(o.d.Endpoints) {
 		out.Endpoints = append(out.Endpoints, chain+" "+o.d.Endpoints[chain].Endpoint())
+	}
+	if why := o.d.Fence.Fenced(); why != nil {
+		out.Fenced = why.Error()
 	}
 	head, err := o.d.Journal.Head(ctx)
 	if err == nil {
@@ -215,11 +234,16 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	} else {
 		add("log", "ok", fmt.Sprintf("%d entries", s.LogSize), "")
 	}
+	if s.Fenced != "" {
+		add("fence", "fail", s.Fenced, "find the other copy of this node's data folder and destroy it; then `ostraka node confirm-restore`, and `ostraka vault refresh` for every vault")
+	} else {
+		add("fence", "ok", "no peer knows of another copy of this node", "")
+	}
 	o.checkCharter(s, add)
 	for _, p := range s.Peers {
 		switch skew := time.Duration(p.SkewMs * float64(time.Millisecond)); {
 		case p.Twin != "":
-			add("peer "+p.Operator, "fail", p.Twin, "find the second node that runs with this identity and stop it")
+			add("peer "+p.Operator, "fail", p.Twin, "its operator finds the second copy of this node and stops it, then runs `ostraka node confirm-restore` on the one that stays")
 		case !p.Connected:
 			add("peer "+p.Operator, "fail", "not connected: "+p.LastError, "check that the node runs, and its address "+p.Address)
 		case p.SkewKnown && skew.Abs() > maxSkew:
@@ -229,7 +253,7 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 		}
 	}
 	for _, b := range s.Burned {
-		add("pair with "+b.Peer, "fail", "burned: a check on what the two nodes share failed", "find out why, then refresh the vault with the operators' approval")
+		add("pair with "+b.Peer, "fail", "burned: a check on what the two nodes share failed, or this node was restored", "find out why, then refresh the vault with the operators' approval")
 	}
 	o.checkVaults(add)
 	for _, chain := range sortedKeys(o.d.Endpoints) {
@@ -286,5 +310,18 @@ func (o *operator) checkVaults(add func(name, state, what, next string)) {
 		default:
 			add(name, "ok", "ready", "")
 		}
+		if o.d.Presign.Wants(v) {
+			o.checkPresignatures(add, v)
+		}
 	}
+}
+
+// checkPresignatures is about a vault of which this node holds presignatures. An empty pool fails nothing: three rounds sign.
+func (o *operator) checkPresignatures(add func(name, state, what, next string), v ceremony.View) {
+	name := "presigned " + v.Title()
+	if n := o.d.Presign.Held(v.Current.Record.Hash()); n > 0 {
+		add(name, "ok", fmt.Sprintf("%d presignatures in memory", n), "")
+		return
+	}
+	add(name, "warn", "no presignatures in memory: it signs in three rounds", "they are made while enough nodes are connected and nothing waits to be signed; peers may hold none by their settings")
 }

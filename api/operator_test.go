@@ -48,18 +48,19 @@ func TestOperatorProcedures(t *testing.T) {
 		code string
 		want string // in the message, or in the answer
 	}{
-		"Status":        {"{}", "", `"circle":"test circle"`},
-		"Invite":        {"{}", "", `"line":"ostraka-invite-v1,`},
-		"Join":          {map[string]string{"line": "x"}, "invalid_argument", "copy the whole line"},
-		"PrepareRoster": {map[string]string{"circle": "again"}, "failed_precondition", "nothing changes in circle"},
-		"PrepareVault":  {map[string]string{"file": b64([]byte(strings.Replace(string(file), "quorum: 2", "quorum: 1", 1)))}, "failed_precondition", "differs in quorum"},
-		"Accept":        {map[string]string{"statement": b64([]byte("x")), "signature": ""}, "invalid_argument", ""},
-		"Vaults":        {"{}", "", `"state":"ready"`},
-		"Intents":       {"{}", "", `"state":"signed"`},
-		"Intent":        {map[string]string{"id": b64(f.intent[:])}, "", `"verdict":"allow"`},
-		"Sessions":      {"{}", "", `"protocol":"sign"`},
-		"Refresh":       {map[string]string{"vault": b64(f.vault[:])}, "", "{}"},
-		"Stop":          {"{}", "", "{}"},
+		"Status":         {"{}", "", `"circle":"test circle"`},
+		"Invite":         {"{}", "", `"line":"ostraka-invite-v1,`},
+		"Join":           {map[string]string{"line": "x"}, "invalid_argument", "copy the whole line"},
+		"PrepareRoster":  {map[string]string{"circle": "again"}, "failed_precondition", "nothing changes in circle"},
+		"PrepareVault":   {map[string]string{"file": b64([]byte(strings.Replace(string(file), "quorum: 2", "quorum: 1", 1)))}, "failed_precondition", "differs in quorum"},
+		"Accept":         {map[string]string{"statement": b64([]byte("x")), "signature": ""}, "invalid_argument", ""},
+		"Vaults":         {"{}", "", `"state":"ready"`},
+		"Intents":        {"{}", "", `"state":"signed"`},
+		"Intent":         {map[string]string{"id": b64(f.intent[:])}, "", `"verdict":"allow"`},
+		"Sessions":       {"{}", "", `"protocol":"sign"`},
+		"Refresh":        {map[string]string{"vault": b64(f.vault[:])}, "", `"state":"ready"`},
+		"ConfirmRestore": {"{}", "failed_precondition", "not fenced"},
+		"Stop":           {"{}", "", "{}"},
 	} {
 		code, message, answer := f.call(0, "/ostraka.v1.Operator/"+name, "", c.body)
 		raw, err := json.Marshal(answer)

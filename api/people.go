@@ -216,12 +216,21 @@ func (p *people) Accounts(ctx context.Context, r *connect.Request[pb.AccountsReq
 	return connect.NewResponse(out), nil
 }
 
+// suite is the suite that a request asks for: the vault's first where it names none.
+func (p *people) suite(vault statement.ID, asked string) string {
+	if roots := p.d.Keeper.Vault(vault); asked == "" && len(roots) > 0 {
+		return roots[0].Vault.Suites[0]
+	}
+	return asked
+}
+
 func (p *people) NewAddress(ctx context.Context, r *connect.Request[pb.NewAddressRequest]) (*connect.Response[pb.NewAddressResponse], error) {
 	id, err := p.readVault(r.Header(), r.Msg.Vault)
 	if err != nil {
 		return nil, err
 	}
-	stale, err := p.proven(ctx, id, r.Msg.Suite)
+	suite := p.suite(id, r.Msg.Suite)
+	stale, err := p.proven(ctx, id, suite)
 	if err != nil {
 		return nil, fail(err)
 	}
@@ -229,7 +238,7 @@ func (p *people) NewAddress(ctx context.Context, r *connect.Request[pb.NewAddres
 		return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf(
 			"no address is given out: the shares of %s have not proved themselves within a day; bring their nodes back and try again", strings.Join(stale, ", ")))
 	}
-	a, err := p.d.Accounts.New(ctx, time.Now(), id, r.Msg.Suite, r.Msg.Department, r.Msg.Account)
+	a, err := p.d.Accounts.New(ctx, time.Now(), id, suite, r.Msg.Department, r.Msg.Account)
 	if err != nil {
 		return nil, fail(err)
 	}
@@ -241,7 +250,7 @@ func (p *people) Addresses(ctx context.Context, r *connect.Request[pb.AddressesR
 	if err != nil {
 		return nil, err
 	}
-	all, err := p.d.Accounts.Addresses(ctx, id, r.Msg.Suite, r.Msg.Department, r.Msg.Account)
+	all, err := p.d.Accounts.Addresses(ctx, id, p.suite(id, r.Msg.Suite), r.Msg.Department, r.Msg.Account)
 	if err != nil {
 		return nil, fail(err)
 	}

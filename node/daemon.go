@@ -19,6 +19,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/node/link"
+	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/rpc"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
 	"github.com/ostraka/ostraka/node/wallet"
@@ -64,13 +65,17 @@ type Serve func(d *Daemon, people net.Listener, socket net.Listener) (stop func(
 type Option func(*options)
 
 type options struct {
-	ready func(Addresses)
-	serve Serve
-	pass  []passphrase.Option
+	ready   func(Addresses)
+	serve   Serve
+	pass    []passphrase.Option
+	presign string
 }
 
 // Ready is called once the node listens.
 func Ready(f func(Addresses)) Option { return func(o *options) { o.ready = f } }
+
+// WithPresign says for which vaults presignatures are held, in place of the settings; empty: as they say.
+func WithPresign(mode string) Option { return func(o *options) { o.presign = mode } }
 
 // WithServe gives the interfaces.
 func WithServe(s Serve) Option { return func(o *options) { o.serve = s } }
@@ -107,12 +112,19 @@ func Run(ctx context.Context, dir string, pass secret.Bytes, log *slog.Logger, o
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	d := &Daemon{Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1)}
+	if o.presign != "" {
+		d.Settings.Presign = o.presign
+	}
+	mode, err := presign.ParseMode(d.Settings.Presign)
+	if err != nil {
+		return err
+	}
 	for chain, url := range u.settings.RPC {
 		if d.Endpoints[chain], err = rpc.NewEVM(url, rpc.Options{}); err != nil {
 			return err
 		}
 	}
-	if err := d.open(ctx, u); err != nil {
+	if err := d.open(ctx, u, mode); err != nil {
 		return err
 	}
 	defer d.Link.Close()
@@ -120,7 +132,7 @@ func Run(ctx context.Context, dir string, pass secret.Bytes, log *slog.Logger, o
 }
 
 // open makes the core and its link.
-func (d *Daemon) open(ctx context.Context, u *unlocked) (err error) {
+func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err error) {
 	d.Key = u.identity
 	d.Link, err = link.New(link.Config{
 		Key: u.identity, Listen: u.settings.Link, Log: d.log,
@@ -139,7 +151,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked) (err error) {
 				d.log.Warn("frame not sent", "to", link.Fingerprint(to), "error", err)
 			}
 		},
-		Reachable: d.reachableKey, SetPeers: d.pin,
+		Reachable: d.reachableKey, Twin: d.twinKey, SetPeers: d.pin, Presignatures: mode,
 		Knock: func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error) {
 			return link.Knock(ctx, u.identity, addr, key, body)
 		},
@@ -177,6 +189,18 @@ func (d *Daemon) pin(ops []charter.Operator) {
 func (d *Daemon) reachableKey(key ed25519.PublicKey) bool {
 	for _, s := range d.Link.Status() {
 		if s.Connected && key.Equal(s.Peer.Key) {
+			return true
+		}
+	}
+	return false
+}
+
+// twinFor is how long a second live process of a peer counts after it was last seen: while it lives it dials again and again.
+const twinFor = 5 * time.Minute
+
+func (d *Daemon) twinKey(key ed25519.PublicKey) bool {
+	for _, s := range d.Link.Status() {
+		if s.Twin != "" && time.Since(s.TwinSeen) < twinFor && key.Equal(s.Peer.Key) {
 			return true
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/internal/failpoint"
 	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/epoch"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/circle"
@@ -28,6 +29,8 @@ const (
 	frameVerdict   = 17 // note id ‖ verdict
 	frameDecline   = 18 // setup hash, reason
 	frameChallenge = 19 // key id ‖ challenge: prove your share of this key now
+	frameLife      = 20 // a hail: the sender's life, and what it holds of ours
+	frameOther     = 21 // identity ‖ life of a third node
 )
 
 // Deliver takes one frame of a peer's link, in the order in which the peer sent it. What
@@ -69,6 +72,15 @@ func (n *Node) deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 			return fmt.Errorf("decode challenge: %d bytes", len(frame))
 		}
 		return n.Keeper.TakeChallenge(ctx, now, [32]byte(frame[1:33]), [32]byte(frame[33:]))
+	case frameLife:
+		o, _ := n.peer(link)
+		return n.Fence.Take(ctx, now, link, o.Identity, frame[1:])
+	case frameOther:
+		return n.takeOther(ctx, now, frame[1:])
+	case byte(mpc.SetupFrame):
+		n.evidence(ctx, now, epoch.Evidence{Setup: frame})
+	case byte(mpc.JoinFrame):
+		n.evidence(ctx, now, epoch.Evidence{Join: frame})
 	}
 	err := n.Sessions.Deliver(ctx, now, link, frame)
 	var behind *mpc.StandingError
@@ -186,7 +198,9 @@ func (n *Node) take(ctx context.Context, now time.Time, from engine.PartyID, not
 		n.Outbox.Post(now, note, to)
 		return nil
 	}
+	n.noteEvidence(ctx, now, note)
 	err = n.route(ctx, now, note, write)
+	n.cloned(ctx, now, err)
 	if wrote && n.cfg.Wake != nil {
 		n.cfg.Wake()
 	}
@@ -225,6 +239,15 @@ func (n *Node) route(ctx context.Context, now time.Time, note outbox.Note, write
 
 // post makes an entry and a note of our own durable together, and sends the note.
 func (n *Node) post(ctx context.Context, now time.Time, e journal.Entry, note outbox.Note) error {
+	if err := n.Fence.Fenced(); err != nil {
+		return err // nothing is said under our key
+	}
+	switch note.Kind {
+	case ceremony.NoteFinal, ceremony.NoteChoice, decide.NoteDecision: // what is said once
+		if err := n.Fence.Settled(now); err != nil {
+			return err
+		}
+	}
 	to := n.audience(note.Kind)
 	e.Add(n.Outbox.Rows(now, note, to))
 	failpoint.Hit("note-before-post")

@@ -20,6 +20,8 @@ type collector struct {
 	connected, queued, outbox, skew *prometheus.Desc
 	sessions, intents, logSize      *prometheus.Desc
 	burned, vaults, frames          *prometheus.Desc
+	fenced, twice                   *prometheus.Desc
+	presigs, presigUse, presigMade  *prometheus.Desc
 }
 
 func (d *Daemon) metrics() http.Handler {
@@ -37,7 +39,13 @@ func (d *Daemon) metrics() http.Handler {
 		intents:   desc("intents", "intents by state", "state"),
 		logSize:   desc("log_entries", "leaves in the log"),
 		burned:    desc("pairs_burned", "burned pairs, over all keys"),
+		fenced:    desc("fenced", "1 while this node signs nothing: it was restored, or runs twice"),
+		twice:     desc("peer_twice", "1 while the peer runs twice, or was restored, and its operator has not confirmed", "peer"),
 		vaults:    desc("vaults", "vaults by state", "state"),
+
+		presigs:    desc("presignatures_held", "presignatures in memory, over all keys"),
+		presigUse:  desc("presignatures_asked_total", "signatures that wanted a presignature: hit if one was taken, miss if none was here", "outcome"),
+		presigMade: desc("presign_sessions_total", "sessions that make presignatures, by how they ended", "outcome"),
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(c)
@@ -64,6 +72,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range c.d.Link.Status() {
 		name := s.Peer.Name
 		gauge(c.connected, bool01(s.Connected), name)
+		gauge(c.twice, bool01(c.d.Fence.Twice(mpc.IDOf(s.Peer.Key)) != ""), name)
 		gauge(c.queued, float64(s.QueuedBytes), name)
 		gauge(c.outbox, float64(c.d.Outbox.Waiting(mpc.IDOf(s.Peer.Key))), name)
 		if s.SkewKnown {
@@ -97,6 +106,16 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.vaults, float64(n), k)
 	}
 	gauge(c.burned, float64(burned))
+	gauge(c.fenced, bool01(c.d.Fence.Fenced() != nil))
+	count := func(d *prometheus.Desc, n int, outcome string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), outcome)
+	}
+	p := c.d.Presign.Stats()
+	gauge(c.presigs, float64(p.Held))
+	count(c.presigUse, p.Hits, "hit")
+	count(c.presigUse, p.Misses, "miss")
+	count(c.presigMade, p.Made, "made")
+	count(c.presigMade, p.Failed, "failed")
 	if h, err := c.d.Journal.Head(context.Background()); err == nil {
 		gauge(c.logSize, float64(h.Size))
 	}

@@ -4,4 +4,7 @@ package node_test
 
 func pick(all []blow, _ int) []blow { return all }
 
-const storms = 200
+const (
+	storms     = 200
+	cloneSigns = 500 // in each part of the network
+)

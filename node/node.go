@@ -29,8 +29,10 @@ import (
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/decide"
+	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/session"
 	"github.com/ostraka/ostraka/node/store"
@@ -50,11 +52,14 @@ type Config struct {
 
 	Send      func(to ed25519.PublicKey, frame []byte) // queues; must not block
 	Reachable func(ed25519.PublicKey) bool             // the link to this peer stands
+	Twin      func(ed25519.PublicKey) bool             // two live processes use this identity; may be nil
 	SetPeers  func([]charter.Operator)                 // whom to pin
 	Knock     func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error)
 	Check     func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
-	Wake      func()      // asks for a Tick soon: something may be ready to move; may be nil
-	Fatal     func(error) // ends the process: what must be durable could not be made so
+	// Presignatures says for which vaults this node signs in one broadcast. The zero value: those of tier hot.
+	Presignatures presign.Mode
+	Wake          func()      // asks for a Tick soon: something may be ready to move; may be nil
+	Fatal         func(error) // ends the process: what must be durable could not be made so
 }
 
 // Node is one operator's node.
@@ -66,9 +71,11 @@ type Node struct {
 	Sessions *session.Host
 	Keeper   *ceremony.Keeper
 	Desk     *decide.Desk
+	Presign  *presign.Pools
 	Circle   *circle.Circle
 	Accounts *wallet.Accounts
 	Outbox   *outbox.Outbox
+	Fence    *fence.Fence
 
 	mu     sync.Mutex                          // guards what follows
 	peers  map[engine.PartyID]charter.Operator // members
@@ -83,12 +90,16 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	if n.Journal, err = journal.Open(ctx, cfg.Store); err != nil {
 		return nil, err
 	}
+	// Before anything is answered: a life of its own for this process.
+	if n.Fence, err = n.openFence(ctx, now); err != nil {
+		return nil, err
+	}
 	if n.Outbox, err = outbox.Open(ctx, n.Journal, func(p outbox.Peer, raw []byte) { n.send(p, append([]byte{frameNote}, raw...)) }); err != nil {
 		return nil, err
 	}
 	n.Keeper = ceremony.New(ceremony.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Sealer: cfg.Sealer,
-		Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Reachable: n.reachable,
+		Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Reachable: n.fit,
 		Fit: func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error {
 			return n.Sessions.Fit(ctx, now, s, pairs)
 		},
@@ -103,16 +114,24 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	n.Accounts = &wallet.Accounts{Journal: n.Journal, Root: n.Keeper.Root, Vault: n.Keeper.Vault, Log: cfg.Log}
 	n.Sessions, err = session.NewHost(ctx, session.Config{
 		Self: n.self, Sign: mpc.NewSigner(cfg.Identity), Journal: n.Journal, Send: n.send, Rand: cfg.Rand,
-		Log: cfg.Log, Admit: n.admit, Fatal: cfg.Fatal,
+		Log: cfg.Log, Admit: n.admit, Halted: n.Fence.Fenced, Fatal: cfg.Fatal,
+		Burned: func(t []engine.Token) { n.Presign.DropPairs(t) },
 	})
 	if err != nil {
 		return nil, err
 	}
+	n.Presign = presign.New(presign.Config{
+		Self: n.self, Mode: cfg.Presignatures, Journal: n.Journal, Log: cfg.Log, Roots: n.Keeper.Roots, Keys: n.Keeper.Keys,
+		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Reachable: n.reachable, Wake: cfg.Wake,
+		Shuns:   func(now time.Time, p engine.PartyID) bool { return n.Desk.Shuns(now, p) },
+		Pressed: func(now time.Time, key [32]byte) bool { return n.Desk.Pressed(now, key) },
+	})
 	n.Desk = decide.New(decide.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
 		Post: n.post, Vault: n.Keeper.Vault, Keys: n.Keeper.Keys, Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit,
-		Reachable: n.reachable, Explain: n.Explain, Check: cfg.Check,
-		Roster: func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
+		Reachable: n.fit, Explain: n.Explain, Check: cfg.Check,
+		Roster:        func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
+		Presignatures: n.Presign,
 	})
 	n.Circle, err = circle.Open(ctx, now, circle.Config{
 		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
@@ -120,6 +139,9 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		Reachable: func(key ed25519.PublicKey) bool { return n.reachable(mpc.IDOf(key)) },
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := n.Fence.Burnt(ctx, now); err != nil {
 		return nil, err
 	}
 	return n, n.Desk.Load(ctx, now)
@@ -276,10 +298,25 @@ func (n *Node) reachable(id engine.PartyID) bool {
 
 // admit hands a Setup to the room that knows its protocol.
 func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
-	if s.Protocol == protocol.ProtocolSign {
+	if err := n.mayMeet(s); err != nil {
+		return nil, err
+	}
+	switch s.Protocol {
+	case protocol.ProtocolSign, protocol.ProtocolOnline:
 		return n.Desk.Admit(ctx, now, s)
+	case protocol.ProtocolPresign:
+		return n.Presign.Admit(ctx, now, s)
 	}
 	return n.Keeper.Admit(ctx, now, s)
+}
+
+// changes says whether a protocol makes or tries shares: the keeper's own.
+func changes(name string) bool {
+	switch name {
+	case protocol.ProtocolSign, protocol.ProtocolOnline, protocol.ProtocolPresign:
+		return false
+	}
+	return true
 }
 
 // Tick moves everything on that waits for time: call it a few times a second.
@@ -288,10 +325,18 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 	if err := n.Outbox.Tick(ctx, now, n.linked); err != nil {
 		n.cfg.Log.Error("outbox", "error", err)
 	}
+	if err := n.Fence.Tick(ctx, now, n.reachable); err != nil {
+		n.cfg.Log.Error("lives not told", "error", err)
+	}
+	if n.Fence.Fenced() != nil || n.Fence.Settled(now) != nil {
+		return // it neither rules nor opens anything
+	}
 	setups := n.Keeper.Tick(ctx, now, func(key [32]byte) bool {
-		return n.Sessions.Busy(func(s *mpc.Setup) bool { return s.KeyID == key && s.Protocol != protocol.ProtocolSign })
+		return n.Sessions.Busy(func(s *mpc.Setup) bool { return s.KeyID == key && changes(s.Protocol) })
 	})
 	n.open(ctx, now, append(setups, n.Desk.Tick(ctx, now)...))
+	// Last: what waits to be signed goes first.
+	n.open(ctx, now, n.Presign.Tick(ctx, now))
 }
 
 func (n *Node) open(ctx context.Context, now time.Time, setups []*mpc.Setup) {
@@ -312,8 +357,11 @@ func (n *Node) Sweep(ctx context.Context, now time.Time) error {
 	return errors.Join(n.Sessions.Sweep(ctx, now), n.Outbox.Sweep(ctx, now, decide.Takes), n.Circle.Sweep(ctx, now))
 }
 
-// Close ends all sessions.
-func (n *Node) Close(ctx context.Context, now time.Time) { n.Sessions.Close(ctx, now) }
+// Close ends all sessions, and forgets all presignatures.
+func (n *Node) Close(ctx context.Context, now time.Time) {
+	n.Sessions.Close(ctx, now)
+	n.Presign.Close()
+}
 
 // ErrStranger says that a frame came from a node that is not pinned.
 var ErrStranger = errors.New("frame of a node that is not a peer")

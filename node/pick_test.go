@@ -4,4 +4,7 @@ package node_test
 
 func pick(all []blow, n int) []blow { return rotate(all, n) }
 
-const storms = 12
+const (
+	storms     = 12
+	cloneSigns = 25 // in each part of the network
+)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -17,8 +18,18 @@ import (
 // A daemon delivers from one goroutine per peer and ticks from another, while people ask:
 // several intents at once come to their signatures. Run with -race.
 func TestConcurrentDelivery(t *testing.T) {
+	for _, tier := range []string{charter.TierWarm, charter.TierHot} {
+		t.Run(tier, func(t *testing.T) { concurrently(t, tier) })
+	}
+}
+
+func concurrently(t *testing.T, tier string) {
 	w := nodetest.New(t, 3)
+	w.Tier = tier
 	vault, addr := nodetest.Ready(w, 2)
+	if tier == charter.TierHot {
+		setting{w, vault, addr}.fill(2)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -94,6 +105,7 @@ func TestConcurrentDelivery(t *testing.T) {
 			h.Sessions.Sessions()
 			h.Desk.List()
 			h.Keeper.Roots()
+			h.Presign.Stats()
 		}
 		time.Sleep(time.Millisecond)
 	}

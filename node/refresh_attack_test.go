@@ -242,3 +242,37 @@ func underWay(t *testing.T, suite string, round uint8, release bool) {
 		t.Error(fmt.Sprint("the old share is still there: ", old.Hash()))
 	}
 }
+
+// New shares that are due are not begun with a member who broke the protocol: the nodes that saw it say so, the others sign
+// on, and an operator's word begins them.
+func TestScheduledRefreshWithoutPardon(t *testing.T) {
+	s := scheduled(t, time.Hour)
+	old, seats := s.record(s.Hosts[0]), s.seats()
+	saw, liar := seats[0], seats[1]
+	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if p.From == liar {
+			p, _ = liedIn(p, protocol.ProtocolSign, 2)
+		}
+		return []nodetest.Parcel{p}
+	}
+	st := s.Propose(s.vault, s.addr, 1)
+	s.Approve(st)
+	s.Run("the liar is quarantined", func() bool {
+		q, err := saw.Sessions.Quarantined(context.Background(), old.KeyID)
+		return err == nil && slices.Equal(q, []engine.PartyID{liar.Self()})
+	})
+	s.Pass, s.Queue, liar.Hostile = nil, nil, false
+	s.Now = s.Now.Add(time.Hour)
+	before := s.Log.Len()
+	s.Try(10*time.Minute, func() bool { return false })
+	if !s.in(0, s.Hosts...) || !strings.Contains(s.root(saw).LastErr, "is quarantined") {
+		t.Errorf("new shares with a member who is quarantined: %q", s.root(saw).LastErr)
+	}
+	if n := strings.Count(s.Log.String()[before:], "\n"); n > 200 {
+		t.Errorf("%d lines of log in ten minutes", n)
+	}
+	s.signs(2)
+	s.wantNew(saw)
+	s.moved(1, old)
+	calm(t, s.World, s.vault)
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -81,14 +82,6 @@ func (s setting) onlyOf(r *epoch.Record) {
 			}
 		}
 	}
-}
-
-// signs wants that a new intent is signed by all.
-func (s setting) signs(nonce uint64) {
-	s.T.Helper()
-	st := s.Propose(s.vault, s.addr, nonce)
-	s.Approve(st)
-	s.Run("signed", func() bool { return s.Signed(st) })
 }
 
 // New shares in every suite: the key, its addresses and its certificate stay good, the old shares are gone, intents of
@@ -211,14 +204,6 @@ func TestRefreshAtTheLastOperatorsWord(t *testing.T) {
 			s.signs(1)
 		})
 	}
-}
-
-// seats are the hosts as their indices are.
-func (s setting) seats() (out []*nodetest.Host) {
-	for _, m := range s.record(s.Hosts[0]).Members {
-		out = append(out, s.Find(m.Identity))
-	}
-	return out
 }
 
 // A member withholds its FINAL: the others sign in the old epoch as before, keep the shares of both, and a later attempt
@@ -405,4 +390,91 @@ func TestLateFinalBesideANewerAttempt(t *testing.T) {
 	s.wantNew()
 	s.moved(2, old)
 	s.signs(2)
+}
+
+// Storms over new shares and a signature: any node may crash at any batch, again and again. When the storm is over all stand in
+// the same later epoch, whatever was tried on the way, and sign.
+func TestRefreshStorms(t *testing.T) {
+	day := int(time.Now().Unix() / 86400)
+	for _, suite := range []string{charter.SuiteBIP340, charter.SuiteECDSA} {
+		ready := ofSuite(t, suite, 3, 2)
+		n := storms
+		if suite == charter.SuiteECDSA {
+			n = storms / 4
+		}
+		for seed := range n {
+			t.Run(fmt.Sprintf("%s day %d seed %d", suite, day, seed), func(t *testing.T) {
+				dice := rand.New(rand.NewPCG(uint64(day), uint64(seed)+1000))
+				s := ready.copy(t, fmt.Sprint("refresh storm", day, seed))
+				old := s.record(s.Hosts[0])
+				crashes, calmFor := 0, dice.IntN(20)
+				s.Fate = func(*nodetest.Host, int, store.Batch) nodetest.Fate {
+					if calmFor--; crashes >= 8 || calmFor >= 0 {
+						return nodetest.Live
+					}
+					crashes, calmFor = crashes+1, dice.IntN(20)
+					s.KeepSent = dice.IntN(2) == 0
+					return nodetest.CrashBefore + nodetest.Fate(dice.IntN(2))
+				}
+				s.wantNew()
+				s.Run("all stand in epoch 1", func() bool { return s.in(1, s.Hosts...) })
+				if crashes == 0 {
+					t.Fatal("the storm never struck")
+				}
+				s.Fate = nil
+				s.moved(1, old)
+				sign(t, s.World, s.vault, s.addr)
+				calm(t, s.World, s.vault)
+			})
+		}
+	}
+}
+
+// Two said FINAL of a newer attempt as well when the older one comes into force: they keep the newer one's shares, for it may
+// come into force elsewhere, sign with the older ones, and erase both with the next new shares.
+func TestLateFinalBesideANewerFinal(t *testing.T) {
+	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
+	old := s.record(s.Hosts[0])
+	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
+	first, withheld := true, true
+	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		k := noteOf(p).Kind
+		env, err := mpc.ReadEnvelope(p.Frame)
+		switch {
+		case withheld && (p.From == c || p.To == c) && (k == ceremony.NoteFinal || k == ceremony.NoteFinalCert):
+			return nil
+		case !first && err == nil && env.Protocol == protocol.ProtocolTest && env.Round == protocol.SignRounds(s.Suite) && p.To == c:
+			return nil
+		}
+		return []nodetest.Parcel{p}
+	}
+	finals := func(h *nodetest.Host) (n int) {
+		for _, it := range s.Rows(h, store.Prefix("final", store.ID(old.KeyID[:]))) {
+			if strings.HasSuffix(it.Key, "/"+string(store.ID(partyID(h)))) {
+				n++
+			}
+		}
+		return n
+	}
+	s.wantNew()
+	s.Run("all said FINAL once", func() bool { return finals(a) == 2 && finals(b) == 2 && finals(c) == 2 })
+	first = false
+	s.Run("two said it of the next attempt too", func() bool { return finals(a) == 3 && finals(b) == 3 })
+	if finals(c) != 2 {
+		t.Fatal("the third said it as well")
+	}
+	withheld = false
+	s.Run("the older attempt is in force", func() bool { return s.in(1, s.Hosts...) })
+	r := s.record(a)
+	for _, h := range s.Hosts {
+		if s.record(h).Hash() != r.Hash() {
+			t.Fatalf("%s stands in another record", h.Own.Name)
+		}
+	}
+	s.signs(1)
+	first = true
+	s.wantNew()
+	s.moved(2, old) // and nothing of any other record is left
+	s.signs(2)
+	calm(t, s.World, s.vault)
 }

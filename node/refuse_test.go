@@ -307,9 +307,6 @@ func TestPeerNotesRefused(t *testing.T) {
 		"decision signed by another node": {func(s setting, st statement.Statement) outbox.Note {
 			return s.decision(st, s.Hosts[1], s.Hosts[2], intent.Allow)
 		}, outbox.Refused, "signature is not by this node's identity key"},
-		"decision in our own name": {func(s setting, st statement.Statement) outbox.Note {
-			return s.decision(st, s.Hosts[0], s.Hosts[0], intent.Allow)
-		}, outbox.Refused, "a clone runs somewhere"},
 		"decision of a stranger": {func(s setting, st statement.Statement) outbox.Note {
 			return s.decisionOf(st, "operator-9", s.Hosts[1], intent.Allow)
 		}, outbox.Refused, "operator-9 is not in the committee"},

@@ -16,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/rpc"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
@@ -42,6 +43,7 @@ type Settings struct {
 	Metrics   string            `json:"metrics,omitempty"`   // loopback host:port of /healthz and /metrics; empty: off
 	Officers  []string          `json:"officers"`            // SSH public key lines
 	RPC       map[string]string `json:"rpc,omitempty"`       // chain "eip155:1" → endpoint URL
+	Presign   string            `json:"presign,omitempty"`   // for which vaults presignatures are held: hot (or empty), all, off
 }
 
 // own makes the roster entry of these settings.
@@ -74,6 +76,9 @@ func (s Settings) check() error {
 		if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 			return fmt.Errorf("settings: metrics: %q is not a loopback host:port", s.Metrics)
 		}
+	}
+	if _, err := presign.ParseMode(s.Presign); err != nil {
+		return fmt.Errorf("settings: presign: %w", err)
 	}
 	for chain, url := range s.RPC {
 		if _, err := rpc.NewEVM(url, rpc.Options{}); err != nil {

@@ -18,12 +18,14 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
 type benchDocument struct {
 	Signatures     int           `json:"signatures"` // per row of in_flight
+	Tier           string        `json:"tier"`       // of the vault: hot ones are signed with presignatures
 	Threshold      int           `json:"threshold"`
 	Parties        int           `json:"parties"`
 	CPUs           int           `json:"cpus"`
@@ -50,6 +52,7 @@ type benchMemory struct {
 
 func (a *app) benchCommand() *cobra.Command {
 	var n int
+	tier := charter.TierWarm
 	c := &cobra.Command{
 		Use: "bench", Short: "Measure this machine: three processes, from proposal to verified signature", Args: none,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -58,10 +61,14 @@ func (a *app) benchCommand() *cobra.Command {
 			}
 			ctx, cancel := a.within(c.Context(), time.Hour)
 			defer cancel()
-			return a.bench(ctx, n)
+			if tier != charter.TierWarm && tier != charter.TierHot {
+				return usage("--tier %q: want warm or hot", tier)
+			}
+			return a.bench(ctx, n, tier)
 		},
 	}
 	c.Flags().IntVarP(&n, "signatures", "n", 100, "signatures per measurement")
+	c.Flags().StringVar(&tier, "tier", tier, "of the vault: warm is signed in three rounds, hot with presignatures in one while there are some")
 	return c
 }
 
@@ -72,11 +79,15 @@ type bench struct {
 	approver *client.Circle
 	transfer client.Transfer
 
+	rest  time.Duration // after each signature: a hot vault fills its pools while nothing waits
 	mu    sync.Mutex
 	nonce uint64
 }
 
-func (a *app) bench(ctx context.Context, n int) error {
+// hotRest lets three nodes make what one signature used.
+const hotRest = 3 * time.Second
+
+func (a *app) bench(ctx context.Context, n int, tier string) error {
 	binary, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -89,13 +100,13 @@ func (a *app) bench(ctx context.Context, n int) error {
 	a.say("Starting three nodes.")
 	b := &bench{}
 	b.circle, err = local.Start(ctx, local.Config{
-		Suite: demoSuite, Binary: binary, Dir: dir, Chain: fmt.Sprintf("eip155:%d", demoChain), Initiator: "alice", Approvers: []string{"bob"}, Quorum: 1,
+		Suite: demoSuite, Tier: tier, Binary: binary, Dir: dir, Chain: fmt.Sprintf("eip155:%d", demoChain), Initiator: "alice", Approvers: []string{"bob"}, Quorum: 1,
 	})
 	defer b.circle.Stop()
 	if err != nil {
 		return err
 	}
-	doc := benchDocument{Signatures: n, CPUs: runtime.NumCPU()}
+	doc := benchDocument{Signatures: n, Tier: tier, CPUs: runtime.NumCPU()}
 	if doc.KeygenSeconds, err = b.prepare(ctx); err != nil {
 		return err
 	}
@@ -105,6 +116,10 @@ func (a *app) bench(ctx context.Context, n int) error {
 		return err
 	}
 	for _, flight := range []int{1, 8, 32} {
+		b.rest = 0
+		if tier == charter.TierHot && flight == 1 {
+			b.rest = hotRest
+		}
 		row, err := b.measure(ctx, a, max(n, flight), flight)
 		if err != nil {
 			return fmt.Errorf("%d in flight: %w", flight, err)
@@ -123,7 +138,7 @@ func (a *app) bench(ctx context.Context, n int) error {
 }
 
 func (d benchDocument) print(w io.Writer) {
-	fmt.Fprintf(w, "%d-of-%d on %d CPUs, three nodes as three processes, %d signatures each:\n", d.Threshold, d.Parties, d.CPUs, d.Signatures)
+	fmt.Fprintf(w, "%d-of-%d (%s) on %d CPUs, three nodes as three processes, %d signatures each:\n", d.Threshold, d.Parties, d.Tier, d.CPUs, d.Signatures)
 	fmt.Fprintf(w, "  key generation, with test signature and certificate: %.2f s\n", d.KeygenSeconds)
 	for _, r := range d.InFlight {
 		fmt.Fprintf(w, "  %2d in flight: %7.1f signatures/s, median %6.1f ms, p99 %6.1f ms, %6.1f ms CPU each over all processes\n",
@@ -264,11 +279,12 @@ func (b *bench) measure(ctx context.Context, a *app, n, flight int) (benchRow, e
 				times = append(times, took)
 				a.progress("%d in flight: %d of %d", flight, len(times), n)
 				b.mu.Unlock()
+				time.Sleep(b.rest)
 			}
 		})
 	}
 	wg.Wait()
-	took := time.Since(begun)
+	took := time.Since(begun) - time.Duration(n)*b.rest
 	if err := context.Cause(ctx); err != nil {
 		return benchRow{}, err
 	}

@@ -29,12 +29,13 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/circle"
+	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/store"
 )
 
 func (a *app) nodeCommand() *cobra.Command {
 	c := &cobra.Command{Use: "node", Short: "An operator's own node"}
-	c.AddCommand(a.nodeInitCommand(), a.nodeRunCommand(), a.nodeStatusCommand(), a.nodeStopCommand())
+	c.AddCommand(a.nodeInitCommand(), a.nodeRunCommand(), a.nodeStatusCommand(), a.nodeStopCommand(), a.confirmRestoreCommand())
 	return c
 }
 
@@ -160,7 +161,7 @@ type runDocument struct {
 }
 
 func (a *app) nodeRunCommand() *cobra.Command {
-	var passFile, level, format string
+	var passFile, level, format, presigns string
 	c := &cobra.Command{
 		Use: "run", Short: "Run the node until it is stopped", Args: none,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -171,6 +172,9 @@ func (a *app) nodeRunCommand() *cobra.Command {
 			s, err := node.ReadSettings(a.dir)
 			if err != nil {
 				return err
+			}
+			if _, err := presign.ParseMode(presigns); err != nil {
+				return usage("--presign: %q is not hot, all or off", presigns)
 			}
 			if err := dialable(s); err != nil {
 				return &problem{codeUsage, err, "give --advertise HOST:PORT to `ostraka node init`, or set \"advertise\" in " + a.settings()}
@@ -185,7 +189,7 @@ func (a *app) nodeRunCommand() *cobra.Command {
 				log.Info("operator's interface", "socket", at.Socket)
 				_ = a.show(runDocument{s.Operator, at.Link, at.People, at.Socket}, func(io.Writer) {})
 			}
-			err = node.Run(ctx, a.dir, pass, log, node.Ready(ready), node.WithServe(api.Serve(quit, log)))
+			err = node.Run(ctx, a.dir, pass, log, node.Ready(ready), node.WithPresign(presigns), node.WithServe(api.Serve(quit, log)))
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return &problem{codeError, err, "stop what uses the port, or choose another one in " + a.settings()}
 			}
@@ -197,6 +201,7 @@ func (a *app) nodeRunCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&passFile, "passphrase-file", "", "file with the passphrase, mode 0600 (default: $"+passphraseVariable+", else it is asked for)")
+	f.StringVar(&presigns, "presign", "", "hold presignatures, and sign in one round with them, for: hot (vaults of tier hot), all, or off (default: \"presign\" in node.json, else hot)")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&format, "log-format", "text", "text or json, to stderr")
 	return c
@@ -259,6 +264,7 @@ type statusDocument struct {
 	CharterAt uint64          `json:"charter_version"`
 	Standing  string          `json:"standing"`
 	Invited   []string        `json:"invited"`
+	Fenced    string          `json:"fenced,omitempty"` // why this node signs nothing
 	Peers     []peerDocument  `json:"peers"`
 	LogSize   uint64          `json:"log_size"`
 	LogRoot   string          `json:"log_root"`
@@ -278,6 +284,7 @@ type peerDocument struct {
 	SkewMS      *float64 `json:"skew_ms"` // null: not known
 	Outbox      uint32   `json:"outbox"`
 	LastError   string   `json:"last_error,omitempty"`
+	Twin        string   `json:"twin,omitempty"` // it runs twice, or was restored from an older copy
 }
 
 type burnDocument struct {
@@ -303,13 +310,13 @@ func list[T any](s []T) []T {
 func statusOf(m *v1.StatusResponse) statusDocument {
 	d := statusDocument{
 		Operator: m.Operator, Identity: client.FormatIdentity(m.Identity), Version: m.Version, Started: m.Started, Link: m.Link, People: m.People,
-		Circle: m.Circle, Charter: fmt.Sprintf("%x", m.Charter), CharterAt: m.CharterVersion, Standing: m.Standing, Invited: list(m.Invited), Peers: []peerDocument{}, LogSize: m.LogSize,
+		Circle: m.Circle, Charter: fmt.Sprintf("%x", m.Charter), CharterAt: m.CharterVersion, Standing: m.Standing, Invited: list(m.Invited), Fenced: m.Fenced, Peers: []peerDocument{}, LogSize: m.LogSize,
 		LogRoot: fmt.Sprintf("%x", m.LogRoot), Burned: []burnDocument{}, Endpoints: list(m.Endpoints), Checks: checksOf(m.Checks),
 	}
 	for _, p := range m.Peers {
 		one := peerDocument{
 			Operator: p.Operator, Identity: client.FormatIdentity(p.Identity), Address: p.Address, Connected: p.Connected, Since: p.Since,
-			LastHeard: p.LastHeard, RoundTripMS: p.RoundTripMs, Outbox: p.Outbox, LastError: p.LastError,
+			LastHeard: p.LastHeard, RoundTripMS: p.RoundTripMs, Outbox: p.Outbox, LastError: p.LastError, Twin: p.Twin,
 		}
 		if p.SkewKnown {
 			one.SkewMS = &p.SkewMs
@@ -362,6 +369,9 @@ func (d statusDocument) print(w io.Writer) {
 	row("operator", "%s", d.Operator)
 	row("identity", "%s", d.Identity)
 	row("version", "%s, up since %s", d.Version, d.Started)
+	if d.Fenced != "" {
+		row("fenced", "%s", d.Fenced)
+	}
 	row("link", "%s", d.Link)
 	row("people", "%s", d.People)
 	if d.Circle != "" {
@@ -388,6 +398,9 @@ func (d statusDocument) print(w io.Writer) {
 			state = fmt.Sprintf("connected, %.1f ms", p.RoundTripMS)
 		}
 		row("peer "+p.Operator, "%s at %s", state, p.Address)
+		if p.Twin != "" {
+			row("", "%s", p.Twin)
+		}
 	}
 	for _, b := range d.Burned {
 		row("burned", "pair with %s for key %.8s", b.Peer, b.Key)

@@ -70,6 +70,8 @@ const (
 	NodeDecision
 	NodeHello
 	NodeKeyChoice
+	NodeLife
+	NodeInstance
 	KeyChoiceSalt
 	ProofSalt
 	SealData
@@ -149,6 +151,8 @@ var labels = [...]string{
 	NodeDecision:  "ostraka/1/node/decision",
 	NodeHello:     "ostraka/1/node/hello",
 	NodeKeyChoice: "ostraka/1/node/key-choice",
+	NodeLife:      "ostraka/1/node/life",
+	NodeInstance:  "ostraka/1/node/instance",
 	KeyChoiceSalt: "ostraka/1/node/salt-of-key-choice",
 	ProofSalt:     "ostraka/1/node/salt-of-proof",
 	SealData:      "ostraka/1/node/seal",

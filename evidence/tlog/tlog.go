@@ -39,6 +39,11 @@ const (
 	KindAlive     = "alive"   // a share proved itself
 	KindAddress   = "address" // an address was given out
 	KindAlarm     = "alarm"
+	KindLife      = "life"      // a process began its work on this store
+	KindFence     = "fence"     // this node was restored or cloned: it signs nothing
+	KindConfirmed = "confirmed" // its operator made sure that no other copy runs
+
+	KindPresignature = "presignature" // a presignature was taken: it serves this once
 )
 
 // A Leaf is one entry.

@@ -76,7 +76,7 @@ func (c *committee) join(t testing.TB, s *session.Setup) []Seat {
 		if err != nil {
 			t.Fatal(err)
 		}
-		seats[i] = Seat{Session: channel.Session(), Setup: s, Self: p.ID, Sign: session.NewSigner(c.keys[p.ID]), Rand: coins}
+		seats[i] = Seat{Session: channel.Session(), Setup: s, Self: p.ID, Sign: session.NewSigner(c.keys[p.ID]), Rand: coins, Nonces: channel.Nonces()}
 	}
 	return seats
 }

@@ -23,6 +23,8 @@ const (
 	ProtocolReshare = "reshare"
 	ProtocolSign    = "sign"
 	ProtocolTest    = "test"
+	ProtocolPresign = "presign"
+	ProtocolOnline  = "online"
 )
 
 // Makes says whether a protocol makes shares.
@@ -54,6 +56,8 @@ type Seat struct {
 	Self    engine.PartyID
 	Sign    session.Signer
 	Rand    io.Reader // session.Coins
+	// Nonces are those of all Joins, in index order (session.Channel.Nonces); Online alone needs them.
+	Nonces [][32]byte
 }
 
 // maxBody bounds every body of every ceremony: the vector OLE message is the largest.

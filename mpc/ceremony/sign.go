@@ -184,11 +184,7 @@ func signing(s Seat, k *Keys, path hd.Path, output frost.Taproot, message []byte
 		if err != nil {
 			return nil, err
 		}
-		return &then[dkls.Signature, Signature]{s: stage, with: func(x *dkls.Signature) (engine.Outcome[Signature], error) {
-			sig := Signature{RecoveryID: x.RecoveryID}
-			copy(sig.Bytes[copy(sig.Bytes[:], x.R[:]):], x.S[:])
-			return engine.Outcome[Signature]{Result: &sig}, nil
-		}}, nil
+		return &then[dkls.Signature, Signature]{s: stage, with: signature}, nil
 	}
 	stage, err := frost.Sign(frost.Params{
 		Session: s.Session, KeyID: r.KeyID, Suite: r.Suite, Self: self, Signers: s.Setup.Parties, Threshold: r.Threshold,

@@ -94,6 +94,21 @@ func (p *Pool) Reserve(key, epoch [32]byte, signers []session.Party) (Ticket, er
 	return t, nil
 }
 
+// Count is how many presignatures of one key are held, and how many tickets for it are out: over all epochs and signer sets.
+func (p *Pool) Count(key [32]byte) (held, open int) {
+	for _, q := range p.held {
+		if q.keyID == key {
+			held++
+		}
+	}
+	for _, s := range p.open {
+		if s.key == key {
+			open++
+		}
+	}
+	return held, open
+}
+
 // Release gives up the ticket of a presign session that came to nothing.
 func (p *Pool) Release(t Ticket) { delete(p.open, t) }
 

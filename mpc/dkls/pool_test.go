@@ -335,3 +335,29 @@ func FuzzDecodeBurn(f *testing.F) {
 		}
 	})
 }
+
+// Count tells what is held from what is being made, over all signer sets of one key and of no other.
+func TestPoolCounts(t *testing.T) {
+	p, err := NewPool(1, Ticket{}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sets := [][]session.Party{{{Index: 1}, {Index: 2}}, {{Index: 1}, {Index: 3}}}
+	for i, key := range [][32]byte{{1}, {1}, {2}} {
+		ticket, err := p.Reserve(key, [32]byte{9}, sets[i%2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 {
+			q := &presig{id: PresigID{1}, keyID: key, epoch: [32]byte{9}, signers: sets[1], ticket: ticket}
+			if err := p.Put(newPresignature(q)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for key, want := range map[[32]byte][2]int{{1}: {1, 1}, {2}: {0, 1}, {3}: {}} {
+		if held, open := p.Count(key); [2]int{held, open} != want {
+			t.Errorf("key %x: %d held, %d being made, want %v", key[:1], held, open, want)
+		}
+	}
+}

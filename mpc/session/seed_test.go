@@ -38,3 +38,31 @@ func TestWipedCoinsGiveNothing(t *testing.T) {
 		t.Error("a source that is not Coins was wiped")
 	}
 }
+
+// Clones of one disk whose entropy repeats itself draw other coins for another session, message or share: all three count.
+func TestCoinsOfClones(t *testing.T) {
+	seen := map[string]string{}
+	for name, c := range map[string]struct {
+		share, payload string
+		id             engine.SessionID
+	}{
+		"one":             {"share", "payload", engine.SessionID{1}},
+		"another session": {"share", "payload", engine.SessionID{2}},
+		"another message": {"share", "payloae", engine.SessionID{1}},
+		"another share":   {"sharf", "payload", engine.SessionID{1}},
+		"moved bytes":     {"sharep", "ayload", engine.SessionID{1}},
+	} {
+		r, err := Coins(enginetest.Reader(7), []byte(c.share), c.id, []byte(c.payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 64)
+		if _, err := io.ReadFull(r, b); err != nil {
+			t.Fatal(err)
+		}
+		if old, ok := seen[string(b)]; ok {
+			t.Errorf("%s and %s draw the same", name, old)
+		}
+		seen[string(b)] = name
+	}
+}

@@ -182,6 +182,11 @@ func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
 	if err := w.blamed(); err != nil {
 		return err
 	}
+	// The test of the new shares would be refused with whoever is quarantined, and they would wait for it for ever. Our operator's
+	// word lifts what was before it.
+	if err := k.cfg.Fit(ctx, now, &mpc.Setup{KeyID: w.keyID, Parties: w.parties()}, [32]byte{}); err != nil {
+		return fmt.Errorf("vault %s: no new shares are made now: %w; once our operator found out why, they run `ostraka vault refresh`", w.title(), err)
+	}
 	if !w.isWanted(now) && !w.isDue(now) {
 		return fmt.Errorf("vault %s: new shares are not due, and our operator did not ask for them: they run `ostraka vault refresh` too", w.title())
 	}
@@ -241,6 +246,7 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 		keys.Wipe()
 		ended(ctx, now, err, sentLast)
 	}
+	k.joins(w, t)
 	return t, nil
 }
 

@@ -186,7 +186,7 @@ func (k *Keeper) open(ctx context.Context, now time.Time, v charter.Vault, r cha
 		w.names[p.ID], seats = name, append(seats, p)
 	}
 	w.genesis = protocol.Seats(seats)
-	return w, k.load(ctx, w)
+	return w, k.load(ctx, now, w)
 }
 
 // begin makes an attempt the present one. Older ones stay as they are: what we said FINAL of

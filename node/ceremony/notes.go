@@ -16,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/store"
@@ -216,6 +217,9 @@ func (k *Keeper) takeChoice(now time.Time, raw []byte, operator string, sig []by
 	}
 	if err := signet.VerifyNode(o.Identity, s, sig); err != nil {
 		return err
+	}
+	if operator == k.cfg.Operator {
+		return &fence.ClonedError{ID: s.ID(), What: "key choice"} // ours is durable before it leaves, and was compared above
 	}
 	switch {
 	case !w.choice.IsZero() && w.choice.ID() != s.ID():

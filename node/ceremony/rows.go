@@ -97,7 +97,7 @@ func (k *Keeper) loadKeys(ctx context.Context, r *epoch.Record) (*protocol.Keys,
 }
 
 // load reads back a vault's attempts, and which of them is in force.
-func (k *Keeper) load(ctx context.Context, w *root) error {
+func (k *Keeper) load(ctx context.Context, now time.Time, w *root) error {
 	clear(w.attempts)
 	k.begin(w, newAttempt(w, 0))
 	it, err := k.cfg.Journal.Store().Get(ctx, attemptKey(w))
@@ -110,7 +110,7 @@ func (k *Keeper) load(ctx context.Context, w *root) error {
 	last := binary.BigEndian.Uint64(it.Value)
 	for n := uint64(1); n <= last; n++ {
 		a := newAttempt(w, n)
-		if err := k.loadAttempt(ctx, w, a); err != nil {
+		if err := k.loadAttempt(ctx, now, w, a); err != nil {
 			return fmt.Errorf("attempt %d: %w", n, err)
 		}
 		if w.book.Current() == nil {
@@ -125,7 +125,7 @@ func (k *Keeper) load(ctx context.Context, w *root) error {
 	return k.loadProofs(ctx, w)
 }
 
-func (k *Keeper) loadAttempt(ctx context.Context, w *root, a *attempt) error {
+func (k *Keeper) loadAttempt(ctx context.Context, now time.Time, w *root, a *attempt) error {
 	var kept epoch.Kept
 	var err error
 	if kept.Current, err = k.loadCurrent(ctx, a); err != nil {
@@ -145,14 +145,7 @@ func (k *Keeper) loadAttempt(ctx context.Context, w *root, a *attempt) error {
 		return err
 	}
 	a.book = book
-	if len(erase) == 0 {
-		return nil
-	}
-	var e journal.Entry
-	for _, eh := range erase {
-		e.Add(k.goneEntry(time.Now(), w, a, eh, epoch.Erased))
-	}
-	return k.cfg.Journal.Write(ctx, e)
+	return k.eraseAll(ctx, time.Now(), w, a, erase)
 }
 
 func (k *Keeper) loadCurrent(ctx context.Context, a *attempt) (*epoch.FinalCert, error) {

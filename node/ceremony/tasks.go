@@ -113,7 +113,24 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 		w.joining = false
 		k.begin(w, newAttempt(w, number))
 	}
+	k.joins(w, t)
 	return t, nil
+}
+
+// joins lets go of the place that an attempt takes while it is admitted: only that attempt may, or what another admission gives
+// up would be said FINAL of meanwhile.
+func (k *Keeper) joins(w *root, t *session.Task) {
+	admitted, done := t.Admitted, t.Done
+	in := false
+	t.Admitted = func() { in = true; admitted() }
+	t.Done = func(ctx context.Context, now time.Time, err error, sentLast bool) {
+		if !in {
+			k.mu.Lock()
+			w.joining = false
+			k.mu.Unlock()
+		}
+		done(ctx, now, err, sentLast)
+	}
 }
 
 // maxAttempts bounds the key generations of one vault.
@@ -143,6 +160,9 @@ func (k *Keeper) goneEntry(now time.Time, w *root, a *attempt, eh epoch.Hash, ho
 		kind = tlog.KindErase
 	}
 	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: kind, Time: now, Vault: w.ID, ID: eh}}}
+	if how == epoch.Dropped {
+		e.If = append(e.If, store.Absent(store.Key(kindFinal, store.ID(a.keyID[:]), store.ID(eh[:]), store.ID(k.cfg.Self[:]))))
+	}
 	e.Put = []store.Entry{{Key: store.Key(kindGone, store.ID(a.keyID[:]), store.ID(eh[:])), Value: []byte{byte(how)}}}
 	e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowShare))
 	for id := range w.names {
@@ -219,9 +239,6 @@ func (k *Keeper) makingTask(w *root, s *mpc.Setup, title string, first func(prot
 func (k *Keeper) ended(ctx context.Context, w *root, s *mpc.Setup, now time.Time, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if s.Protocol != protocol.ProtocolTest {
-		w.joining = false
-	}
 	if w.keyID != s.KeyID {
 		return
 	}
@@ -286,6 +303,7 @@ func (k *Keeper) certified(ctx context.Context, now time.Time, p *protocol.Prepa
 	if err := a.book.CheckCert(p.Cert); err != nil {
 		return err
 	}
+	// The book learns of it when it is durable: else a test and our FINAL would stand on the disk without it.
 	n := outbox.Note{Kind: NoteCert, Fields: [][]byte{p.Record.Encode(), p.Cert.Encode()}}
 	if err := k.cfg.Post(ctx, now, k.certEntry(now, w, a, p.Cert), n); err != nil {
 		return err

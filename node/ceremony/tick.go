@@ -172,7 +172,9 @@ func (k *Keeper) final(ctx context.Context, now time.Time, w *root, a *attempt, 
 	if err != nil {
 		return err
 	}
-	if err := k.cfg.Post(ctx, now, k.finalEntry(now, w, a, f), outbox.Note{Kind: NoteFinal, Fields: [][]byte{f.Encode()}}); err != nil {
+	e := k.finalEntry(now, w, a, f)
+	e.If = append(e.If, store.Absent(store.Key(kindGone, store.ID(a.keyID[:]), store.ID(f.Record[:]))))
+	if err := k.cfg.Post(ctx, now, e, outbox.Note{Kind: NoteFinal, Fields: [][]byte{f.Encode()}}); err != nil {
 		return err
 	}
 	a.keepFinal(f)
@@ -219,10 +221,16 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 	if !moved {
 		return outbox.ErrOld
 	}
-	e, forgotten := k.currentEntry(now, w, a, f, erase)
-	if err := write(e); err != nil {
+	// A crash between finds the rest again: Restore names what is lower.
+	first := erase[:min(len(erase), eraseAtOnce)]
+	e, forgotten := k.currentEntry(now, w, a, f, first)
+	err := write(e)
+	if err == nil {
+		err = k.eraseAll(ctx, now, w, a, erase[len(first):])
+	}
+	if err != nil {
 		// The book is ahead of the store: read it back.
-		return errors.Join(err, k.load(ctx, w))
+		return errors.Join(err, k.load(ctx, now, w))
 	}
 	forgotten()
 	if a != w.attempt && w.published() {
@@ -234,6 +242,23 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 		return nil
 	}
 	return k.choose(ctx, now, w, a)
+}
+
+// eraseAtOnce records are erased in one batch: an entry has its bounds.
+const eraseAtOnce = 2
+
+// eraseAll erases records, however many they are.
+func (k *Keeper) eraseAll(ctx context.Context, now time.Time, w *root, a *attempt, erase []epoch.Hash) error {
+	for some := range slices.Chunk(erase, eraseAtOnce) {
+		var e journal.Entry
+		for _, eh := range some {
+			e.Add(k.goneEntry(now, w, a, eh, epoch.Erased))
+		}
+		if err := k.cfg.Journal.Write(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (k *Keeper) currentEntry(now time.Time, w *root, a *attempt, f *epoch.FinalCert, erase []epoch.Hash) (journal.Entry, func()) {

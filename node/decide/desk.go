@@ -25,6 +25,7 @@ import (
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/presign"
 )
 
 // Notes of this room.
@@ -64,6 +65,8 @@ type Config struct {
 	// Roster is where the operators of a vault under a charter version are looked up (charter.Chain.Reach).
 	Roster func(charter statement.ID) (charter.Roster, bool)
 	Check  func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	// Presignatures are this node's, to sign in one broadcast with.
+	Presignatures *presign.Pools
 }
 
 // RuleState is the rule that a node's own view of the chain decides: nonce, balance, fees.
@@ -106,6 +109,8 @@ type file struct {
 	held      time.Time                    // a cancellation or rejection waits: no session begins before this
 	skip      map[engine.PartyID]time.Time // who failed us lately: left out until then, if t others are there
 	idles     int                          // sessions that never began
+	plain     bool                         // an online session of it never began: it is signed in three rounds
+	online    bool                         // so is not its present session, which uses a presignature
 	idle      map[engine.PartyID]time.Time // whose sessions never began: their next one is refused until then
 }
 

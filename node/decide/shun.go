@@ -81,7 +81,7 @@ func (d *Desk) shun(now time.Time, s *mpc.Setup, err error) (rows store.Batch) {
 			rows.Put = append(rows.Put, d.failed(now, s.Opener, idleFor))
 		}
 	default:
-		ids := culprits(err)
+		ids := session.Culprits(err)
 		slices.SortFunc(ids, func(a, b engine.PartyID) int { return bytes.Compare(a[:], b[:]) })
 		for _, p := range slices.Compact(ids) {
 			rows.Put = append(rows.Put, d.failed(now, p, skipFor))
@@ -149,6 +149,9 @@ func (d *Desk) failed(now time.Time, p engine.PartyID, base time.Duration) store
 	d.poor[p] = r
 	return store.Entry{Key: shunnedKey(p), Value: r.encode()}
 }
+
+// Shuns says that sessions with a party failed lately: while others are there, it is left out.
+func (d *Desk) Shuns(now time.Time, p engine.PartyID) bool { return d.shuns(now, p) }
 
 func (d *Desk) shuns(now time.Time, p engine.PartyID) bool {
 	d.mu.Lock()

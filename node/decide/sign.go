@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
@@ -110,10 +109,17 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 		return nil, err
 	}
 	req := protocol.Request{Purpose: it.Purpose, Intent: f.stmt.ID(), Path: it.Path[:], Digest: digest}
-	return &mpc.Setup{
+	s := &mpc.Setup{
 		Protocol: protocol.ProtocolSign, Suite: r.Suite, KeyID: r.KeyID, Epoch: r.Hash(), Threshold: r.Threshold,
 		Parties: signers, Payload: req.Encode(), NotAfter: now.Add(setupLife).UTC().Truncate(time.Second),
-	}, nil
+	}
+	if !f.plain {
+		if id, held := d.cfg.Presignatures.Next(now, v, signers); held {
+			online := protocol.OnlineRequest{Request: req, Presignature: id}
+			s.Protocol, s.Payload = protocol.ProtocolOnline, online.Encode()
+		}
+	}
+	return s, nil
 }
 
 // signers are the t lowest-index reachable nodes with ALLOW. Those with whom the key cannot
@@ -165,7 +171,7 @@ func (d *Desk) avoids(ctx context.Context, now time.Time, v ceremony.View, f *fi
 // Admit decides whether we take part in a signing session. The digest is derived again from
 // the transaction that this node decoded; the record is our own.
 func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
-	req, err := protocol.DecodeRequest(s.Payload)
+	req, err := requestOf(s)
 	if err != nil {
 		return nil, err
 	}
@@ -174,38 +180,11 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 		return nil, err
 	}
 	defer f.mu.Unlock()
-	it := f.life.Intent()
-	v, err := d.vaultOf(it)
+	v, err := d.vaultOf(f.life.Intent())
 	if err != nil {
 		return nil, err
 	}
-	if now.Before(f.held) || now.Before(f.idle[s.Opener]) {
-		return nil, fmt.Errorf("intent %s: not now: a cancellation or rejection waits, or the opener's last session never began", f.stmt.ID().Short())
-	}
-	if err := f.life.CheckSign(d.cfg.Operator, now); err != nil {
-		return nil, err
-	}
-	if err := d.avoids(ctx, now, v, f, s); err != nil {
-		return nil, err
-	}
-	if f.payload == nil {
-		return nil, errNotDecoded
-	}
-	if by, ok := d.rival(f, false); ok {
-		return nil, fmt.Errorf("intent %s: %s", f.stmt.ID().Short(), by.taken())
-	}
-	r := v.Current.Record
-	digest, err := protocol.Digest(r.Suite, f.payload.message())
-	if err != nil {
-		return nil, err
-	}
-	if req.Digest != digest || req.Purpose != it.Purpose || !slices.Equal([]uint32(req.Path), it.Path[:]) || len(req.Tree) > 0 {
-		return nil, fmt.Errorf("intent %s: the setup's digest, path, purpose or script tree is not what this node decoded", f.stmt.ID().Short())
-	}
-	if err := protocol.CheckSigners(protocol.Seat{Setup: s, Self: d.cfg.Self}, r); err != nil {
-		return nil, err
-	}
-	if err := d.cfg.Fit(ctx, now, s, protocol.PairKey(r)); err != nil {
+	if err := d.mayJoin(ctx, now, v, f, s, req); err != nil {
 		return nil, err
 	}
 	var names []string
@@ -217,26 +196,75 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	if err != nil {
 		return nil, err
 	}
-	keys, err := d.cfg.Keys(ctx, r.KeyID, r.Hash())
+	p, err := d.part(ctx, now, v, s, req)
 	if err != nil {
 		return nil, err
 	}
 	d.went(f, next)
-	f.lastErr, f.admitting = "", true
-	return d.task(f, v, s, keys, f.moved(next, now, tlog.KindSession, hash)), nil
+	f.lastErr, f.admitting, f.online = "", true, s.Protocol == protocol.ProtocolOnline
+	admit := f.moved(next, now, tlog.KindSession, hash)
+	admit.Add(p.admit)
+	return d.task(f, v, s, p, admit), nil
 }
 
-func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, keys *protocol.Keys, admit journal.Entry) *session.Task {
+// requestOf reads the payload of a setup of either kind; the presignature is zero in three rounds.
+func requestOf(s *mpc.Setup) (*protocol.OnlineRequest, error) {
+	if s.Protocol == protocol.ProtocolOnline {
+		return protocol.DecodeOnlineRequest(s.Payload)
+	}
+	req, err := protocol.DecodeRequest(s.Payload)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.OnlineRequest{Request: *req}, nil
+}
+
+// mayJoin holds a setup to what this node decided and holds itself.
+func (d *Desk) mayJoin(ctx context.Context, now time.Time, v ceremony.View, f *file, s *mpc.Setup, req *protocol.OnlineRequest) error {
+	it := f.life.Intent()
+	if now.Before(f.held) || now.Before(f.idle[s.Opener]) {
+		return fmt.Errorf("intent %s: not now: a cancellation or rejection waits, or the opener's last session never began", f.stmt.ID().Short())
+	}
+	if s.Protocol == protocol.ProtocolOnline && f.plain {
+		return fmt.Errorf("intent %s: an online session of it never began: it is signed in three rounds", f.stmt.ID().Short())
+	}
+	if err := f.life.CheckSign(d.cfg.Operator, now); err != nil {
+		return err
+	}
+	if err := d.avoids(ctx, now, v, f, s); err != nil {
+		return err
+	}
+	if f.payload == nil {
+		return errNotDecoded
+	}
+	r := v.Current.Record
+	digest, err := protocol.Digest(r.Suite, f.payload.message())
+	if err != nil {
+		return err
+	}
+	if req.Digest != digest || req.Purpose != it.Purpose || !slices.Equal([]uint32(req.Path), it.Path[:]) || len(req.Tree) > 0 {
+		return fmt.Errorf("intent %s: the setup's digest, path, purpose or script tree is not what this node decoded", f.stmt.ID().Short())
+	}
+	if err := protocol.CheckSigners(protocol.Seat{Setup: s, Self: d.cfg.Self}, r); err != nil {
+		return err
+	}
+	if by, ok := d.rival(f, false); ok {
+		return fmt.Errorf("intent %s: %s", f.stmt.ID().Short(), by.taken())
+	}
+	return d.cfg.Fit(ctx, now, s, protocol.PairKey(r))
+}
+
+func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, p *part, admit journal.Entry) *session.Task {
 	return &session.Task{
 		Admitted: func() {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.admitting = false
 		},
-		Standing: ceremony.Standing(v.Current), Pairs: protocol.PairKey(v.Current.Record), Hedge: secret.New(keys.Share.Bytes()), Timeout: signTimeout,
-		Title: fmt.Sprintf("sign intent %s of vault %s", f.stmt.ID().Short(), v.Vault.Name), Admit: admit,
+		Standing: ceremony.Standing(v.Current), Pairs: protocol.PairKey(v.Current.Record), Hedge: p.hedge, Timeout: p.timeout,
+		Title: fmt.Sprintf("sign intent %s of vault %s%s", f.stmt.ID().Short(), v.Vault.Name, p.how), Admit: admit, Save: p.save,
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
-			stage, err := protocol.Sign(seat, keys, f.payload.message())
+			stage, err := p.first(seat, f.payload.message())
 			if err != nil {
 				return nil, err
 			}
@@ -244,26 +272,13 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, keys *protocol.Keys,
 			if err != nil {
 				return nil, err
 			}
-			return session.NewMachine(es, protocol.SignRounds(s.Suite), func(ctx context.Context, now time.Time, sig *protocol.Signature) error {
+			return session.NewMachine(es, p.rounds, func(ctx context.Context, now time.Time, sig *protocol.Signature) error {
 				return d.release(ctx, now, f, sig)
 			}), nil
 		},
 		Done: func(ctx context.Context, now time.Time, err error, sentLast bool) {
-			keys.Wipe()
-			if err == nil {
-				if err := d.forgive(ctx, now, s); err != nil {
-					d.cfg.Log.Error("success of shunned parties not noted", "intent", f.stmt.ID().Short(), "error", err)
-				}
-				return
-			}
-			d.shunning.Lock()
-			defer d.shunning.Unlock()
-			rows := d.shun(now, s, err)
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.admitting = false
-			f.remember(now, s.Opener, d.cfg.Self, err)
-			if failErr := d.fail(ctx, now, f, s.Hash(), err, sentLast, rows); failErr != nil {
+			p.done(ctx, now, err)
+			if failErr := d.over(ctx, now, f, s, err, sentLast); failErr != nil {
 				d.cfg.Log.Error("failed session not noted", "intent", f.stmt.ID().Short(), "error", failErr)
 			}
 		},
@@ -288,6 +303,28 @@ func (d *Desk) release(ctx context.Context, now time.Time, f *file, sig *protoco
 	return err
 }
 
+// over takes note of a session's end, and of who was in its way.
+func (d *Desk) over(ctx context.Context, now time.Time, f *file, s *mpc.Setup, err error, sentLast bool) error {
+	if err == nil {
+		return d.forgive(ctx, now, s)
+	}
+	d.shunning.Lock()
+	defer d.shunning.Unlock()
+	idle := idled(s, err)
+	var rows store.Batch
+	if !idle {
+		rows = d.shun(now, s, err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.admitting = false
+	if idle {
+		return d.fallBack(ctx, now, f, s, err)
+	}
+	f.remember(now, s.Opener, d.cfg.Self, err)
+	return d.fail(ctx, now, f, s.Hash(), err, sentLast, rows)
+}
+
 // fail notes a session that ended without a signature here. After our last message left,
 // others may hold one: the intent is not tried again. rows say who is shunned from now on.
 func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, cause error, sentLast bool, rows store.Batch) error {
@@ -302,21 +339,32 @@ func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, 
 		final := errors.As(cause, &declined) && !d.spare(ctx, f)
 		ev.Idle = !final && f.idles%idlesPerAttempt != 0
 	}
+	if err := d.settled(ctx, now, f, ev, cause, rows); err != nil {
+		return err
+	}
+	f.next = now.Add(retry << min(f.life.Attempts(), 2))
+	if notBegun != nil && declined == nil {
+		f.next = now.Add(idleFor + time.Second) // the others would refuse us before that
+	}
+	return nil
+}
+
+// settled makes the end of a session without signature durable together with who is shunned for it, unless another party's signature came first.
+func (d *Desk) settled(ctx context.Context, now time.Time, f *file, ev intent.SessionFailed, cause error, rows store.Batch) error {
+	if f.raw != nil {
+		return d.keepRows(ctx, rows)
+	}
 	next, err := f.life.Apply(ev, now)
 	if err != nil {
 		return errors.Join(err, d.keepRows(ctx, rows))
 	}
-	e := f.moved(next, now, tlog.KindFault, hash)
+	e := f.moved(next, now, tlog.KindFault, ev.Session)
 	e.Put, e.Delete = append(e.Put, rows.Put...), append(e.Delete, rows.Delete...)
 	if err := d.cfg.Journal.Write(ctx, e); err != nil {
 		return err
 	}
 	d.went(f, next)
 	f.lastErr = d.cfg.Explain(cause)
-	f.next = now.Add(retry << min(next.Attempts(), 2))
-	if notBegun != nil && declined == nil {
-		f.next = now.Add(idleFor + time.Second) // the others would refuse us before that
-	}
 	return nil
 }
 
@@ -351,7 +399,7 @@ func (f *file) remember(now time.Time, opener, self engine.PartyID, err error) {
 	if errors.As(err, &notBegun) && opener != self {
 		f.idle = with(f.idle, opener, now.Add(idleFor))
 	}
-	for _, p := range culprits(err) {
+	for _, p := range session.Culprits(err) {
 		f.skip = with(f.skip, p, now.Add(skipFor))
 	}
 }
@@ -362,31 +410,6 @@ func with(m map[engine.PartyID]time.Time, p engine.PartyID, until time.Time) map
 	}
 	m[p] = until
 	return m
-}
-
-// culprits are the parties that an error of a session names, guilty or merely silent.
-func culprits(err error) (ids []engine.PartyID) {
-	var silent *session.SilentError
-	var declined *session.DeclinedError
-	var burned *session.BurnedError
-	var quarantined *session.QuarantineError
-	var fault *engine.Fault
-	if errors.As(err, &silent) {
-		ids = append(ids, silent.Waiting...)
-	}
-	if errors.As(err, &declined) {
-		ids = append(ids, declined.By)
-	}
-	if errors.As(err, &burned) {
-		ids = append(ids, burned.Token.Peer)
-	}
-	if errors.As(err, &quarantined) {
-		ids = append(ids, quarantined.Party)
-	}
-	if errors.As(err, &fault) {
-		ids = append(ids, fault.Accused...)
-	}
-	return ids
 }
 
 // classOf is how a session failed, in the intent's terms. Refusals and lag before the

@@ -12,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/store"
@@ -272,7 +273,7 @@ func (d *Desk) decision(now time.Time, raw, sig []byte, write writer) error {
 		if own, ok := f.decisions[dec.Operator]; ok && own.stmt.ID() == s.ID() {
 			return outbox.ErrOld
 		}
-		return fmt.Errorf("decision %s: is signed with this node's key but is not this node's: a clone runs somewhere", s.ID().Short())
+		return &fence.ClonedError{ID: s.ID(), What: "decision"}
 	}
 	old, ok := f.decisions[dec.Operator]
 	if ok && old.stmt.ID() == s.ID() {

@@ -83,6 +83,31 @@ func (j *Journal) Head(ctx context.Context) (tlog.Head, error) {
 	return h, err
 }
 
+// HeadAt is the head that the log had when it was of this size, 0 ≤ size ≤ that of Head.
+func (j *Journal) HeadAt(ctx context.Context, size int64) (tlog.Head, error) {
+	return tlog.Root(size, tlog.ReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(indexes))
+		for i, x := range indexes {
+			var err error
+			if out[i], err = j.storedHash(ctx, x); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}))
+}
+
+func (j *Journal) storedHash(ctx context.Context, x int64) (tlog.Hash, error) {
+	it, err := j.store.Get(ctx, hashKey(x))
+	if err != nil {
+		return tlog.Hash{}, fmt.Errorf("read log hash %d: %w", x, err)
+	}
+	if len(it.Value) != len(tlog.Hash{}) {
+		return tlog.Hash{}, fmt.Errorf("read log hash %d: has %d bytes", x, len(it.Value))
+	}
+	return tlog.Hash(it.Value), nil
+}
+
 // Leaf reads one leaf, 0 ≤ n < size.
 func (j *Journal) Leaf(ctx context.Context, n int64) (tlog.Leaf, error) {
 	it, err := j.store.Get(ctx, leafKey(n))
@@ -144,15 +169,11 @@ func (j *Journal) reader(ctx context.Context) tlog.Reader {
 				out[i] = h
 				continue
 			}
-			it, err := j.store.Get(ctx, hashKey(x))
+			h, err := j.storedHash(ctx, x)
 			if err != nil {
-				return nil, fmt.Errorf("read log hash %d: %w", x, err)
+				return nil, err
 			}
-			if len(it.Value) != len(tlog.Hash{}) {
-				return nil, fmt.Errorf("read log hash %d: has %d bytes", x, len(it.Value))
-			}
-			out[i] = tlog.Hash(it.Value)
-			j.recent[x] = out[i]
+			out[i], j.recent[x] = h, h
 		}
 		return out, nil
 	})

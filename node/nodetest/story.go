@@ -153,7 +153,7 @@ var chains = map[string]string{
 
 // VaultFile is the file of a vault of all hosts.
 func (w *World) VaultFile(name string, threshold int) string {
-	file := fmt.Sprintf("name: %s\ntier: warm\nsuites: [%s]\nthreshold: %d\ncommittee:\n", name, w.Suite, threshold)
+	file := fmt.Sprintf("name: %s\ntier: %s\nsuites: [%s]\nthreshold: %d\ncommittee:\n", name, w.Tier, w.Suite, threshold)
 	for _, h := range w.Hosts {
 		file += "  - " + h.Own.Name + "\n"
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
+	"github.com/ostraka/ostraka/mpc/dkls"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
 	mpc "github.com/ostraka/ostraka/mpc/session"
@@ -32,6 +33,8 @@ const (
 	FrameVerdict   = 17
 	FrameDecline   = 18
 	FrameChallenge = 19
+	FrameLife      = 20
+	FrameOther     = 21
 )
 
 // A Watch fails the test when
@@ -43,6 +46,7 @@ const (
 //     on one intent;
 //   - a signature leaves that is not of the intent's own transaction by the vault's key, or
 //     one intent is signed twice (I1, I10);
+//   - a node joins two sessions with one presignature, or one whose burn record is not durable;
 //   - two keys of one vault are published;
 //   - a record is in force anywhere and none that is higher, and fewer than all its members can
 //     load a share that is consistent with it and with the key (I4).
@@ -60,6 +64,7 @@ type Watch struct {
 	certs    map[string]*epoch.FinalCert
 	Finals   int // FINALs that were seen
 	Joins    int
+	Online   int // Joins that used a presignature
 }
 
 func newWatch(w *World) *Watch {
@@ -158,10 +163,19 @@ func (x *Watch) join(p Parcel) {
 	if !x.durable(p.From, store.SeenKey(uint64(s.NotAfter.Unix()), hash[:])) {
 		x.wrong("%s joins a session that is not marked as seen", p.From.Own.Name)
 	}
-	if s.Protocol != protocol.ProtocolSign {
+	var req *protocol.Request
+	switch s.Protocol {
+	case protocol.ProtocolSign:
+		req, err = protocol.DecodeRequest(s.Payload)
+	case protocol.ProtocolOnline:
+		var online *protocol.OnlineRequest
+		if online, err = protocol.DecodeOnlineRequest(s.Payload); err == nil {
+			x.presignature(p.From, online, hash)
+			req = &online.Request
+		}
+	default:
 		return
 	}
-	req, err := protocol.DecodeRequest(s.Payload)
 	if err != nil {
 		x.wrong("%s joins a request that does not decode: %v", p.From.Own.Name, err)
 		return
@@ -175,6 +189,21 @@ func (x *Watch) join(p Parcel) {
 			x.wrong("%s joins the signing of another digest than intent %x has", p.From.Own.Name, req.Intent[:6])
 		}
 	}
+}
+
+// presignature holds a Join of an online session to the burn record: durable, of this very use, and there is one Join for
+// each presignature (spec/presign 5.2).
+func (x *Watch) presignature(h *Host, req *protocol.OnlineRequest, setup [32]byte) {
+	x.once(fmt.Sprintf("%s: join for presignature %v", h.Own.Name, req.Presignature), setup[:])
+	key := store.Key("presig-burn", store.ID(req.Presignature[:]))
+	for _, it := range x.w.Rows(h, key) {
+		burn, err := dkls.DecodeBurn(it.Value)
+		if err == nil && burn.ID == req.Presignature && burn.Use == (dkls.Use{Setup: setup, Digest: req.Digest}) {
+			x.Online++
+			return
+		}
+	}
+	x.wrong("%s joins with presignature %v, which is not burned for it", h.Own.Name, req.Presignature)
 }
 
 // decision reads an operator's decision from a host's disk.
@@ -368,6 +397,9 @@ func (x *Watch) alive(r *epoch.Record) {
 	for _, m := range r.Members {
 		h := x.w.Find(m.Identity)
 		keys, err := x.w.Keys(h, r)
+		if err != nil && h.Restored {
+			continue
+		}
 		if err != nil {
 			x.wrong("record %v is in force, and %s cannot load its share: %v", r.Hash(), h.Own.Name, err)
 			continue

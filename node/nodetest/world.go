@@ -19,6 +19,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/memory"
@@ -38,7 +39,10 @@ type Host struct {
 	Life    int           // counts starts
 	Commits int           // batches that were given to its store, in all lives
 	Skew    time.Duration // its clock minus the world's
+	Mode    presign.Mode  // for which vaults it holds presignatures, from its next start on
 	Hostile bool          // an attacker holds its keys: the watch expects no honesty of it
+
+	Restored bool // its disk was set back, or is one of two: it may lack shares
 
 	store *memory.Store
 	back  time.Time // when a crashed node starts again
@@ -71,6 +75,7 @@ type World struct {
 	Watch *Watch
 	Rand  *Entropy // of people
 	Suite string   // of vaults' keys; Ethereum's unless a test says otherwise
+	Tier  string   // of vaults; warm unless a test says otherwise
 
 	// Check stands for the nodes' own chain endpoints; nil: none is configured.
 	Check func(h *Host, from evm.Address, f evm.Facts) (checked bool, why string, err error)
@@ -78,6 +83,9 @@ type World struct {
 	Fate func(h *Host, n int, b store.Batch) Fate
 	// Pass is asked for what arrives instead of a frame; nil: the frame itself.
 	Pass func(Parcel) []Parcel
+	// Route says who answers where a host reaches for an identity, nil for nobody; it is Find
+	// unless a test has two hosts of one identity, or parts of a network.
+	Route func(from *Host, key ed25519.PublicKey) *Host
 	// Send takes frames instead of the queue.
 	Send func(Parcel)
 	// KeepSent lets frames arrive that a node sent before it crashed.
@@ -94,7 +102,7 @@ type World struct {
 func New(t testing.TB, n int) *World {
 	t.Helper()
 	w := &World{
-		T: t, Now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Log: &bytes.Buffer{}, Rand: NewEntropy("people"), Suite: charter.SuiteECDSA, Downtime: time.Second,
+		T: t, Now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Log: &bytes.Buffer{}, Rand: NewEntropy("people"), Suite: charter.SuiteECDSA, Tier: charter.TierWarm, Downtime: time.Second,
 	}
 	w.Watch = newWatch(w)
 	for i := range n {
@@ -137,6 +145,35 @@ func (w *World) Find(key ed25519.PublicKey) *Host {
 	return w.Hosts[i]
 }
 
+func (w *World) route(from *Host, key ed25519.PublicKey) *Host {
+	if w.Route != nil {
+		return w.Route(from, key)
+	}
+	return w.Find(key)
+}
+
+// Restore sets a host's disk back to what Rows once gave, and starts its node on it.
+func (w *World) Restore(h *Host, rows []store.Item) {
+	w.T.Helper()
+	if h.Up {
+		w.Crash(h)
+	}
+	h.Disk, h.Restored = memory.NewDisk(), true
+	copyDisk(w.T, h.Disk, rows)
+	w.Start(h)
+}
+
+// Double adds a second host with a stopped host's disk, keys and name; its entropy is another, or that of
+// a clone whose source repeats itself.
+func (w *World) Double(h *Host, entropy *Entropy) *Host {
+	w.T.Helper()
+	o := &Host{Disk: memory.NewDisk(), Key: h.Key, Own: h.Own, Officer: h.Officer, Box: h.Box, DEK: h.DEK, Rand: entropy, Hostile: true, Restored: true}
+	h.Hostile, h.Restored = true, true
+	copyDisk(w.T, o.Disk, w.Rows(h, ""))
+	w.Hosts = append(w.Hosts, o)
+	return o
+}
+
 // Clock is a host's own time.
 func (w *World) Clock(h *Host) time.Time { return w.Now.Add(h.Skew) }
 
@@ -155,11 +192,11 @@ func (w *World) Start(h *Host) {
 			Own: h.Own, Identity: h.Key, Store: guarded{st, w, h, life}, Sealer: h.Box, Rand: h.Rand,
 			Log: slog.New(slog.NewTextHandler(w, nil)).With("node", h.Own.Name),
 			Send: func(to ed25519.PublicKey, frame []byte) {
-				if o := w.Find(to); o != nil && h.Up && h.Life == life {
+				if o := w.route(h, to); o != nil && h.Up && h.Life == life {
 					w.post(Parcel{h, o, frame, life})
 				}
 			},
-			Reachable: func(k ed25519.PublicKey) bool { o := w.Find(k); return o != nil && o.Up },
+			Reachable: func(k ed25519.PublicKey) bool { o := w.route(h, k); return o != nil && o.Up },
 			SetPeers:  func([]charter.Operator) {},
 			Knock: func(ctx context.Context, _ string, key ed25519.PublicKey, body []byte) ([]byte, error) {
 				return w.knock(ctx, h, key, body)
@@ -170,6 +207,7 @@ func (w *World) Start(h *Host) {
 				}
 				return w.Check(h, from, f)
 			},
+			Presignatures: h.Mode,
 			Fatal: func(error) {
 				w.Fatal++
 				panic(crash{h, life})
@@ -391,17 +429,36 @@ func (w *World) Rows(h *Host, prefix string) (out []store.Item) {
 // nothing that the first world draws is drawn again.
 func (w *World) Clone(t testing.TB, seed string) *World {
 	t.Helper()
-	c := &World{T: t, Now: w.Now, Log: &bytes.Buffer{}, Rand: NewEntropy("people " + seed), Suite: w.Suite, Downtime: w.Downtime}
+	c := &World{T: t, Now: w.Now, Log: &bytes.Buffer{}, Rand: NewEntropy("people " + seed), Suite: w.Suite, Tier: w.Tier, Downtime: w.Downtime}
 	c.Watch = newWatch(c)
 	for _, h := range w.Hosts {
-		o := &Host{Disk: memory.NewDisk(), Key: h.Key, Own: h.Own, Officer: h.Officer, Box: h.Box, DEK: h.DEK, Rand: NewEntropy(h.Own.Name + seed)}
+		o := &Host{Disk: memory.NewDisk(), Key: h.Key, Own: h.Own, Officer: h.Officer, Box: h.Box, DEK: h.DEK, Rand: NewEntropy(h.Own.Name + seed), Mode: h.Mode}
 		copyDisk(t, o.Disk, w.Rows(h, ""))
 		c.Hosts = append(c.Hosts, o)
 	}
 	for _, h := range c.Hosts {
 		c.Start(h)
 	}
+	c.Greet()
 	return c
+}
+
+// Greet waits until all nodes that run have told one another their lives.
+func (w *World) Greet() {
+	w.T.Helper()
+	w.Run("all nodes greet one another", func() bool { return w.Greeted() })
+}
+
+// Greeted says whether nothing stands between any two nodes that run.
+func (w *World) Greeted() bool {
+	for _, h := range w.Hosts {
+		for _, o := range w.Hosts {
+			if h != o && h.Up && o.Up && slices.Contains(h.Peers(), o.Self()) && h.Fence.Wary(o.Self()) != nil {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func copyDisk(t testing.TB, d *memory.Disk, items []store.Item) {

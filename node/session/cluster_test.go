@@ -117,7 +117,7 @@ func (n *node) startOver(s store.Store) {
 			n.asked = append(n.asked, string(hash[:]))
 			n.mu.Unlock()
 			if n.fit {
-				if err := n.host.Fit(ctx, now, s, s.KeyID); err != nil {
+				if err := n.host.Fit(ctx, now, s, s.Epoch); err != nil {
 					return nil, err
 				}
 			}
@@ -355,7 +355,7 @@ func (s *toyStage) Expect() (e engine.Expect) {
 	e.Wants = []engine.Want{{Kind: engine.Kind(s.round), From: s.peers, MaxBody: 40}}
 	if s.round == 1 {
 		for _, p := range s.peers {
-			e.Guard = append(e.Guard, engine.Token{Key: s.setup.KeyID, Peer: p})
+			e.Guard = append(e.Guard, engine.Token{Key: s.setup.Epoch, Peer: p})
 		}
 	}
 	return e
@@ -420,7 +420,7 @@ func (n *node) toy(s *mpc.Setup, hooks toyHooks) (*session.Task, error) {
 		hooks.timeout = 20 * time.Second
 	}
 	return &session.Task{
-		Standing: hooks.standing, Timeout: hooks.timeout, Title: "toy", Pairs: s.KeyID,
+		Standing: hooks.standing, Timeout: hooks.timeout, Title: "toy", Pairs: s.Epoch,
 		Admit: journal.Entry{
 			Batch:  store.Batch{Put: []store.Entry{{Key: dkls.AllowKey(hash), Value: []byte{1}}}},
 			Leaves: []tlog.Leaf{{Kind: tlog.KindSession, Time: n.c.now, ID: hash}},

@@ -66,6 +66,12 @@ type Config struct {
 	// believe anything in the Setup. It is asked once for each Setup, restarts included, and
 	// only for Setups that name us.
 	Admit func(ctx context.Context, now time.Time, s *mpc.Setup) (*Task, error)
+	// Halted says why no session may be held at all, whatever was admitted before. It must not
+	// block. May be nil.
+	Halted func() error
+	// Burned is told of pairs whose flags were set, before the flags are durable and before anything that follows from them
+	// leaves. It is called under the pairs' locks and must not call the Host. May be nil.
+	Burned func([]engine.Token)
 	// Fatal ends the process: a burn flag could not be made durable. Should it return, the host
 	// begins nothing more.
 	Fatal func(error)
@@ -189,6 +195,9 @@ func (h *Host) decide(ctx context.Context, now time.Time, s *mpc.Setup, hash [32
 	failpoint.Hit("session-after-join")
 	if task.Admitted != nil {
 		task.Admitted()
+	}
+	if err := h.halted(); err != nil {
+		return nil, nil, h.abandon(ctx, now, task, err)
 	}
 	joining, join, err := mpc.NewJoin(s, h.cfg.Self, task.Standing, h.cfg.Rand, h.cfg.Sign)
 	if err != nil {
@@ -359,6 +368,23 @@ func (h *Host) Sessions() []Status {
 	}
 	slices.Reverse(done)
 	return append(out, done...)
+}
+
+func (h *Host) halted() error {
+	if h.cfg.Halted == nil {
+		return nil
+	}
+	return h.cfg.Halted()
+}
+
+// Drop ends all sessions: what they hold is of no use any more.
+func (h *Host) Drop(ctx context.Context, now time.Time, why error) {
+	h.mu.Lock()
+	open := h.all()
+	h.mu.Unlock()
+	for _, r := range open {
+		r.stop(ctx, now, &engine.Fault{Check: "this node may not go on", Class: engine.Transient, Err: why})
+	}
 }
 
 // Close ends all sessions and begins no others: signing never resumes.

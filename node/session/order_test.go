@@ -48,7 +48,7 @@ func TestBurnComesFirst(t *testing.T) {
 	if err, _ := c.nodes[0].ended(hash); !errors.As(err, &f) || f.Class != engine.BurnPair {
 		t.Errorf("ended with %v", err)
 	}
-	if got := c.nodes[0].host.Burned(c.com.Record.KeyID); !slices.Equal(got, []engine.PartyID{c.nodes[1].id}) {
+	if got := c.nodes[0].host.Burned(c.com.Record.Hash()); !slices.Equal(got, []engine.PartyID{c.nodes[1].id}) {
 		t.Errorf("burned %v", got)
 	}
 	c.check()
@@ -57,7 +57,7 @@ func TestBurnComesFirst(t *testing.T) {
 // burned reports whether a node's disk holds the flag of a pair.
 func (n *node) burned(t *testing.T, peer engine.PartyID) bool {
 	t.Helper()
-	key := n.c.com.Record.KeyID
+	key := n.c.com.Record.Hash()
 	_, err := n.store.Get(ctx, store.BurnKey(key[:], peer[:]))
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		t.Fatal(err)

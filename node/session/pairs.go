@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/internal/failpoint"
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
@@ -167,6 +170,38 @@ func (h *Host) Burned(pairs [32]byte) (peers []engine.PartyID) {
 	}
 	slices.SortFunc(peers, func(a, b engine.PartyID) int { return bytes.Compare(a[:], b[:]) })
 	return peers
+}
+
+// burnChunk is how many pairs are burned in one transaction.
+const burnChunk = 32
+
+// BurnAll burns pairs for no fault of anybody's: a restored store has forgotten burn flags and seen setups (protocols.md
+// 1.5 step 8). It is not counted against the peers. What is burned already stays as it is; the others are counted.
+func (h *Host) BurnAll(ctx context.Context, now time.Time, tokens []engine.Token) (n int, err error) {
+	tokens = slices.DeleteFunc(slices.Clone(tokens), func(t engine.Token) bool {
+		_, burned := h.pairs.burned([]engine.Token{t})
+		return burned
+	})
+	slices.SortFunc(tokens, compare)
+	tokens = slices.Compact(tokens)
+	for chunk := range slices.Chunk(tokens, burnChunk) {
+		e := journal.Entry{Batch: store.Batch{Reserve: true}}
+		for _, t := range chunk {
+			e.Put = append(e.Put, store.Entry{Key: store.BurnKey(t.Key[:], t.Peer[:]), Value: []byte(now.UTC().Format(time.RFC3339) + " restored")})
+			e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindBurn, Time: now, ID: sha256.Sum256(append(t.Key[:], t.Peer[:]...))})
+		}
+		failpoint.Hit("session-before-burn-all")
+		if err := h.cfg.Journal.Write(ctx, e); err != nil {
+			return n, fmt.Errorf("keep the burn of %d pairs: %w", len(chunk), err)
+		}
+		failpoint.Hit("session-after-burn-all")
+		h.pairs.set(chunk)
+		if h.cfg.Burned != nil {
+			h.cfg.Burned(chunk)
+		}
+		n += len(chunk)
+	}
+	return n, nil
 }
 
 // burnRow is the durable flag: which session burned the pair, and when.

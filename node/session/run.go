@@ -120,6 +120,7 @@ func (r *run) begin(ctx context.Context, now time.Time) error {
 	}
 	r.machine, err = r.task.Begin(ceremony.Seat{
 		Session: channel.Session(), Setup: r.setup, Self: r.host.cfg.Self, Sign: r.host.cfg.Sign, Rand: coins,
+		Nonces: channel.Nonces(),
 	})
 	if err != nil {
 		return err
@@ -191,8 +192,12 @@ func (r *run) offer(ctx context.Context, now time.Time, eff Effects, err error) 
 	return r.carryOut(ctx, now, eff, err)
 }
 
-// burnt ends the session if one of its pairs is burned.
+// burnt ends the session if one of its pairs is burned, or the node may hold no session any more.
 func (r *run) burnt(ctx context.Context, now time.Time) bool {
+	if err := r.host.halted(); err != nil {
+		r.end(ctx, now, &engine.Fault{Check: "this node may not go on", Class: engine.Transient, Err: err})
+		return true
+	}
 	t, burned := r.host.pairs.burned(r.pairs)
 	if burned {
 		r.end(ctx, now, &BurnedError{Token: t})
@@ -220,6 +225,9 @@ func (r *run) judge(ctx context.Context, now time.Time) (ended bool) {
 	guard := append(r.machine.Guard(), r.pairs...)
 	unlock := r.host.pairs.lock(guard)
 	defer unlock()
+	if r.burnt(ctx, now) {
+		return true
+	}
 	if t, burned := r.host.pairs.burned(guard); burned {
 		r.end(ctx, now, &BurnedError{Token: t})
 		return true
@@ -275,6 +283,9 @@ func (r *run) carryOut(ctx context.Context, now time.Time, eff Effects, err erro
 // process: the pair would be used again.
 func (r *run) burn(ctx context.Context, now time.Time, tokens []engine.Token) error {
 	r.host.pairs.set(tokens)
+	if r.host.cfg.Burned != nil {
+		r.host.cfg.Burned(tokens)
+	}
 	failpoint.Hit("session-before-burn")
 	var e journal.Entry
 	for _, t := range tokens {

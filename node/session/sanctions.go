@@ -154,3 +154,28 @@ func (h *Host) Quarantined(ctx context.Context, key [32]byte) (ids []engine.Part
 	}
 	return ids, err
 }
+
+// Culprits are the parties that an error of a session names, guilty or merely silent.
+func Culprits(err error) (ids []engine.PartyID) {
+	var silent *SilentError
+	var declined *DeclinedError
+	var burned *BurnedError
+	var quarantined *QuarantineError
+	var fault *engine.Fault
+	if errors.As(err, &silent) {
+		ids = append(ids, silent.Waiting...)
+	}
+	if errors.As(err, &declined) {
+		ids = append(ids, declined.By)
+	}
+	if errors.As(err, &burned) {
+		ids = append(ids, burned.Token.Peer)
+	}
+	if errors.As(err, &quarantined) {
+		ids = append(ids, quarantined.Party)
+	}
+	if errors.As(err, &fault) {
+		ids = append(ids, fault.Accused...)
+	}
+	return ids
+}

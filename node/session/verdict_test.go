@@ -254,7 +254,7 @@ func TestManySessionsLearnOneVerdict(t *testing.T) {
 			failed++
 		}
 	}
-	if failed != 1 || burned != sessions-1 || len(n.host.Burned(c.com.Record.KeyID)) != 1 {
+	if failed != 1 || burned != sessions-1 || len(n.host.Burned(c.com.Record.Hash())) != 1 {
 		t.Errorf("%d sessions failed, %d were refused, of %d", failed, burned, sessions)
 	}
 	if slices.Contains(n.events, "send round 2") {
@@ -447,8 +447,8 @@ func TestConcurrentSessions(t *testing.T) {
 		}
 	}
 	for _, n := range c.nodes[:2] {
-		if n.failures > 1 || len(n.host.Burned(c.com.Record.KeyID)) != n.failures {
-			t.Errorf("node %d: %d failed verdicts, burned %v", n.i, n.failures, n.host.Burned(c.com.Record.KeyID))
+		if n.failures > 1 || len(n.host.Burned(c.com.Record.Hash())) != n.failures {
+			t.Errorf("node %d: %d failed verdicts, burned %v", n.i, n.failures, n.host.Burned(c.com.Record.Hash()))
 		}
 	}
 	c.check()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"connectrpc.com/connect"
 
@@ -23,6 +24,7 @@ import (
 type witnessed struct {
 	heads map[string][]tlog.Head  // of each operator's log, as it grew
 	vault *v1.Vault               // once its key was shown
+	epoch map[string]*v1.Root     // in force at each operator's node
 	raw   map[statement.ID][]byte // signed transactions
 }
 
@@ -86,6 +88,16 @@ func (w *witnessed) key(operator string, v *v1.Vault) error {
 	case !sameVault(w.vault, v):
 		return fmt.Errorf("%s publishes the key %x, another was published before: %x", operator, key(v), key(w.vault))
 	}
+	return w.moved(operator, v.Roots[0])
+}
+
+// moved wants that no node goes back to an earlier epoch, or to another record of the same.
+func (w *witnessed) moved(operator string, now *v1.Root) error {
+	old := w.epoch[operator]
+	w.epoch[operator] = now
+	if old != nil && (now.EpochNumber < old.EpochNumber || now.EpochNumber == old.EpochNumber && !bytes.Equal(now.Epoch, old.Epoch)) {
+		return fmt.Errorf("%s stood in epoch %d, record %x, and now in epoch %d, record %x", operator, old.EpochNumber, old.Epoch, now.EpochNumber, now.Epoch)
+	}
 	return nil
 }
 
@@ -122,6 +134,7 @@ func (s *story) settled(ctx context.Context) error {
 	if s.seen.vault == nil || !bytes.Equal(key(s.seen.vault), s.root.PublicKey()) {
 		return fmt.Errorf("the published key is not that of the final certificate: %v", s.seen.vault)
 	}
+	var first *v1.Vault
 	for _, o := range s.circle.Operators {
 		vaults, err := o.Client().Vaults(ctx, connect.NewRequest(&v1.VaultsRequest{}))
 		if err != nil {
@@ -129,6 +142,12 @@ func (s *story) settled(ctx context.Context) error {
 		}
 		if len(vaults.Msg.Vaults) != 1 || !sameVault(vaults.Msg.Vaults[0], s.seen.vault) {
 			return fmt.Errorf("%s does not show the one vault", o.Name)
+		}
+		if first == nil {
+			first = vaults.Msg.Vaults[0]
+		}
+		if !sameEpochs(vaults.Msg.Vaults[0], first) || first.Roots[0].EpochNumber != 1 {
+			return fmt.Errorf("%s stands in another epoch: %v", o.Name, vaults.Msg.Vaults[0])
 		}
 	}
 	given, _, err := s.alice.Addresses(ctx, s.vault, s.root, s.account)
@@ -172,6 +191,9 @@ func (s *story) reckonOne(ctx context.Context, operator string, st store.Store) 
 		return err
 	}
 	if err := s.chosen(ctx, st); err != nil {
+		return err
+	}
+	if err := s.erased(ctx, st); err != nil {
 		return err
 	}
 	rows, err := st.Range(ctx, store.Prefix("raw"), "", store.MaxLimit)
@@ -244,6 +266,30 @@ func (s *story) chosen(ctx context.Context, st store.Store) error {
 	return nil
 }
 
+// erased wants that the secrets of one record are left, the one in force: of nothing that was given up, or that new shares
+// replaced.
+func (s *story) erased(ctx context.Context, st store.Store) error {
+	eh := s.root.Record.Hash()
+	rows, err := st.Range(ctx, store.Prefix("epoch", store.ID(s.root.Record.KeyID[:])), "", store.MaxLimit)
+	if err != nil {
+		return err
+	}
+	own, kept := store.Prefix("epoch", store.ID(s.root.Record.KeyID[:]), store.ID(eh[:])), 0
+	for _, row := range rows {
+		name := row.Key[strings.LastIndexByte(row.Key, '/')+1:]
+		switch secret := name == "share" || strings.HasPrefix(name, "pair"); {
+		case secret && strings.HasPrefix(row.Key, own):
+			kept++
+		case secret:
+			return fmt.Errorf("the secret row %s is left of a record that is not in force", row.Key)
+		}
+	}
+	if want := 1 + len(s.circle.Operators) - 1; kept != want {
+		return fmt.Errorf("%d secret rows of the record in force, want %d", kept, want)
+	}
+	return nil
+}
+
 func newWitnessed() witnessed {
-	return witnessed{heads: map[string][]tlog.Head{}, raw: map[statement.ID][]byte{}}
+	return witnessed{heads: map[string][]tlog.Head{}, epoch: map[string]*v1.Root{}, raw: map[statement.ID][]byte{}}
 }

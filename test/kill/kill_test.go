@@ -1,5 +1,5 @@
 // Package kill ends real node processes with SIGKILL at the points that internal/failpoint
-// names, before and after each durable step from a vault's creation to a signature, and wants
+// names, before and after each durable step from a vault's creation over new shares to a signature, and wants
 // that the circle goes on as if the node had merely been away.
 package kill
 
@@ -30,8 +30,10 @@ const caseLimit = 4 * time.Minute
 
 // To repeat a case, or the cases of another day:
 // go test ./test/kill -kill "node 2 at note-posted 7", go test ./test/kill -day 20780.
+// With presignatures, which have kill points of their own: go test ./test/kill -tier hot.
 var (
 	only = flag.String("kill", "", "this case alone: \"node N at POINT N\"")
+	tier = flag.String("tier", "warm", "of the vault")
 	day  = flag.Int("day", int(time.Now().Unix()/86400), "since 1970: it chooses the cases")
 )
 

@@ -27,7 +27,7 @@ const (
 	proposals = 4 // at most, until the doomed node has died and one after that is signed
 )
 
-// story is one case: from a circle without a vault to a signature after the kill.
+// story is one case: from a circle without a vault over new shares of its key to a signature after the kill.
 type story struct {
 	*nodes
 	alice   *client.Circle
@@ -42,7 +42,7 @@ type story struct {
 // tell drives the circle as its people would: whoever is refused or finds a node away asks
 // again.
 func (s *story) tell(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{s.createVault, s.awaitVault, s.giveAddress} {
+	for _, step := range []func(context.Context) error{s.createVault, s.awaitVault, s.giveAddress, s.refresh} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (s *story) revived(ctx context.Context) error {
 // vaultFile is what every operator hands to `vault create`.
 func (s *story) vaultFile() ([]byte, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "name: %s\ntier: warm\nsuites: [ecdsa-secp256k1]\nthreshold: 3\ncommittee: [acme, bolt, cora]\n", local.VaultName)
+	fmt.Fprintf(&b, "name: %s\ntier: %s\nsuites: [ecdsa-secp256k1]\nthreshold: 3\ncommittee: [acme, bolt, cora]\n", local.VaultName, *tier)
 	for _, role := range []struct {
 		name   string
 		people []string
@@ -163,12 +163,52 @@ func (s *story) awaitVault(ctx context.Context) error {
 	if s.alice, err = s.circle.As("alice"); err != nil {
 		return err
 	}
+	return s.readVault(ctx, 0)
+}
+
+// readVault has alice compare what all nodes show, until the key stands in an epoch.
+func (s *story) readVault(ctx context.Context, number uint64) error {
 	return poll(ctx, "alice reads the vault", func() (err error) {
 		if s.vault, _, err = s.alice.Vault(ctx, local.VaultName); err == nil {
 			s.root, err = s.vault.Root(charter.SuiteECDSA)
 		}
+		if err == nil && s.root.Record.Epoch < number {
+			err = fmt.Errorf("it stands in epoch %d", s.root.Record.Epoch)
+		}
 		return final(err)
 	})
+}
+
+// refresh has every operator ask for new shares, once, and waits until every node stands in the next epoch.
+func (s *story) refresh(ctx context.Context) error {
+	for _, o := range s.circle.Operators {
+		err := poll(ctx, o.Name+" asks for new shares", func() error {
+			_, err := o.Client().Refresh(ctx, connect.NewRequest(&v1.RefreshRequest{Vault: s.vault.ID[:]}))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, o := range s.circle.Operators {
+		err := poll(ctx, "new shares are in force at "+o.Name, func() error {
+			if err := s.look(ctx); err != nil {
+				return &finalError{err}
+			}
+			res, err := o.Client().Vaults(ctx, connect.NewRequest(&v1.VaultsRequest{}))
+			if err != nil {
+				return err
+			}
+			if v := res.Msg.Vaults; len(v) != 1 || len(v[0].Roots) != 1 || v[0].Roots[0].EpochNumber != 1 {
+				return fmt.Errorf("it shows %v", v)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return s.readVault(ctx, 1)
 }
 
 // final says that trying again cannot help: a node shows what does not hold.
@@ -295,10 +335,17 @@ func (s *story) awaitEnd(ctx context.Context, id statement.ID) (signed bool, err
 	return signed, err
 }
 
-// sameVault wants one vault everywhere: same keys, same epochs, same certificates.
+// sameVault wants one vault everywhere: the same keys.
 func sameVault(a, b *v1.Vault) bool {
 	return bytes.Equal(a.Id, b.Id) && slices.EqualFunc(a.Roots, b.Roots, func(a, b *v1.Root) bool {
-		return a.Suite == b.Suite && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.PublicKey, b.PublicKey) && bytes.Equal(a.Epoch, b.Epoch)
+		return a.Suite == b.Suite && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.PublicKey, b.PublicKey)
+	})
+}
+
+// sameEpochs wants the same records of them in force as well.
+func sameEpochs(a, b *v1.Vault) bool {
+	return sameVault(a, b) && slices.EqualFunc(a.Roots, b.Roots, func(a, b *v1.Root) bool {
+		return a.EpochNumber == b.EpochNumber && bytes.Equal(a.Epoch, b.Epoch)
 	})
 }
 

@@ -1317,7 +1317,7 @@ type NewAddressRequest struct {
 	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
 	Department    string                 `protobuf:"bytes,2,opt,name=department,proto3" json:"department,omitempty"`
 	Account       string                 `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
-	Suite         string                 `protobuf:"bytes,4,opt,name=suite,proto3" json:"suite,omitempty"` // of the root that it is below
+	Suite         string                 `protobuf:"bytes,4,opt,name=suite,proto3" json:"suite,omitempty"` // of the root that it is below; empty: the vault's first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1429,7 +1429,7 @@ type AddressesRequest struct {
 	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
 	Department    string                 `protobuf:"bytes,2,opt,name=department,proto3" json:"department,omitempty"`
 	Account       string                 `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
-	Suite         string                 `protobuf:"bytes,4,opt,name=suite,proto3" json:"suite,omitempty"`
+	Suite         string                 `protobuf:"bytes,4,opt,name=suite,proto3" json:"suite,omitempty"` // of the root that it is below; empty: the vault's first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2612,6 +2612,86 @@ func (*StatusRequest) Descriptor() ([]byte, []int) {
 	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{38}
 }
 
+type ConfirmRestoreRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmRestoreRequest) Reset() {
+	*x = ConfirmRestoreRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmRestoreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmRestoreRequest) ProtoMessage() {}
+
+func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmRestoreRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmRestoreRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
+}
+
+type ConfirmRestoreResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Start         uint64                 `protobuf:"varint,1,opt,name=start,proto3" json:"start,omitempty"` // the new start counter: above all that peers have shown
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmRestoreResponse) Reset() {
+	*x = ConfirmRestoreResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmRestoreResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmRestoreResponse) ProtoMessage() {}
+
+func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmRestoreResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmRestoreResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ConfirmRestoreResponse) GetStart() uint64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
 type StatusResponse struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Operator       string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
@@ -2631,13 +2711,14 @@ type StatusResponse struct {
 	Invited        []string               `protobuf:"bytes,15,rep,name=invited,proto3" json:"invited,omitempty"`     // operators that joined and are not in the charter yet
 	CharterVersion uint64                 `protobuf:"varint,16,opt,name=charter_version,json=charterVersion,proto3" json:"charter_version,omitempty"`
 	Standing       string                 `protobuf:"bytes,17,opt,name=standing,proto3" json:"standing,omitempty"` // of the operator: founding, invited (not taken in yet), member, left
+	Fenced         string                 `protobuf:"bytes,18,opt,name=fenced,proto3" json:"fenced,omitempty"`     // why this node signs nothing; empty if it may
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2649,7 +2730,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2662,7 +2743,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *StatusResponse) GetOperator() string {
@@ -2784,6 +2865,13 @@ func (x *StatusResponse) GetStanding() string {
 	return ""
 }
 
+func (x *StatusResponse) GetFenced() string {
+	if x != nil {
+		return x.Fenced
+	}
+	return ""
+}
+
 type Peer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Operator      string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
@@ -2805,7 +2893,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2817,7 +2905,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2830,7 +2918,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Peer) GetOperator() string {
@@ -2934,7 +3022,7 @@ type Burn struct {
 
 func (x *Burn) Reset() {
 	*x = Burn{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2946,7 +3034,7 @@ func (x *Burn) String() string {
 func (*Burn) ProtoMessage() {}
 
 func (x *Burn) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2959,7 +3047,7 @@ func (x *Burn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Burn.ProtoReflect.Descriptor instead.
 func (*Burn) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Burn) GetKey() []byte {
@@ -2988,7 +3076,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3000,7 +3088,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3013,7 +3101,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Check) GetName() string {
@@ -3053,7 +3141,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3065,7 +3153,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3078,7 +3166,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *InviteRequest) GetHours() uint32 {
@@ -3098,7 +3186,7 @@ type InviteResponse struct {
 
 func (x *InviteResponse) Reset() {
 	*x = InviteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3110,7 +3198,7 @@ func (x *InviteResponse) String() string {
 func (*InviteResponse) ProtoMessage() {}
 
 func (x *InviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3123,7 +3211,7 @@ func (x *InviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteResponse.ProtoReflect.Descriptor instead.
 func (*InviteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *InviteResponse) GetLine() string {
@@ -3149,7 +3237,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3161,7 +3249,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3174,7 +3262,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *JoinRequest) GetLine() string {
@@ -3194,7 +3282,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3206,7 +3294,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3219,7 +3307,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *JoinResponse) GetOperator() string {
@@ -3249,7 +3337,7 @@ type PrepareRosterRequest struct {
 
 func (x *PrepareRosterRequest) Reset() {
 	*x = PrepareRosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3261,7 +3349,7 @@ func (x *PrepareRosterRequest) String() string {
 func (*PrepareRosterRequest) ProtoMessage() {}
 
 func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3274,7 +3362,7 @@ func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRosterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PrepareRosterRequest) GetCircle() string {
@@ -3322,7 +3410,7 @@ type PrepareVaultRequest struct {
 
 func (x *PrepareVaultRequest) Reset() {
 	*x = PrepareVaultRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3334,7 +3422,7 @@ func (x *PrepareVaultRequest) String() string {
 func (*PrepareVaultRequest) ProtoMessage() {}
 
 func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3347,7 +3435,7 @@ func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVaultRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVaultRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PrepareVaultRequest) GetFile() []byte {
@@ -3379,7 +3467,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3391,7 +3479,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3404,7 +3492,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -3452,7 +3540,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3464,7 +3552,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3477,7 +3565,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -3504,7 +3592,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3516,7 +3604,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3529,7 +3617,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -3556,7 +3644,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3568,7 +3656,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3581,7 +3669,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -3607,7 +3695,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3619,7 +3707,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3632,7 +3720,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -3650,7 +3738,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3662,7 +3750,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3675,7 +3763,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
 }
 
 type StopResponse struct {
@@ -3686,7 +3774,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3698,7 +3786,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3711,7 +3799,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
 }
 
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
@@ -3920,7 +4008,10 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x05error\x18\f \x01(\tR\x05error\x12\x14\n" +
 	"\x05class\x18\r \x01(\tR\x05class\x12\x18\n" +
 	"\aaccused\x18\x0e \x03(\tR\aaccused\"\x0f\n" +
-	"\rStatusRequest\"\x8a\x04\n" +
+	"\rStatusRequest\"\x17\n" +
+	"\x15ConfirmRestoreRequest\".\n" +
+	"\x16ConfirmRestoreResponse\x12\x14\n" +
+	"\x05start\x18\x01 \x01(\x04R\x05start\"\xa2\x04\n" +
 	"\x0eStatusResponse\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
 	"\bidentity\x18\x02 \x01(\fR\bidentity\x12\x18\n" +
@@ -3939,7 +4030,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06checks\x18\x0e \x03(\v2\x11.ostraka.v1.CheckR\x06checks\x12\x18\n" +
 	"\ainvited\x18\x0f \x03(\tR\ainvited\x12'\n" +
 	"\x0fcharter_version\x18\x10 \x01(\x04R\x0echarterVersion\x12\x1a\n" +
-	"\bstanding\x18\x11 \x01(\tR\bstanding\"\xf7\x02\n" +
+	"\bstanding\x18\x11 \x01(\tR\bstanding\x12\x16\n" +
+	"\x06fenced\x18\x12 \x01(\tR\x06fenced\"\xf7\x02\n" +
 	"\x04Peer\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
 	"\bidentity\x18\x02 \x01(\fR\bidentity\x12\x18\n" +
@@ -4017,7 +4109,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\aIntents\x12\x1a.ostraka.v1.IntentsRequest\x1a\x1b.ostraka.v1.IntentsResponse\x12?\n" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12<\n" +
 	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12E\n" +
-	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\xb2\x06\n" +
+	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\x8b\a\n" +
 	"\bOperator\x12?\n" +
 	"\x06Status\x12\x19.ostraka.v1.StatusRequest\x1a\x1a.ostraka.v1.StatusResponse\x12?\n" +
 	"\x06Invite\x12\x19.ostraka.v1.InviteRequest\x1a\x1a.ostraka.v1.InviteResponse\x129\n" +
@@ -4029,7 +4121,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06Vaults\x12\x19.ostraka.v1.VaultsRequest\x1a\x1a.ostraka.v1.VaultsResponse\x12B\n" +
 	"\aIntents\x12\x1a.ostraka.v1.IntentsRequest\x1a\x1b.ostraka.v1.IntentsResponse\x12?\n" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12E\n" +
-	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse\x129\n" +
+	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse\x12W\n" +
+	"\x0eConfirmRestore\x12!.ostraka.v1.ConfirmRestoreRequest\x1a\".ostraka.v1.ConfirmRestoreResponse\x129\n" +
 	"\x04Stop\x12\x17.ostraka.v1.StopRequest\x1a\x18.ostraka.v1.StopResponseB5Z3github.com/ostraka/ostraka/api/ostraka/v1;ostrakav1b\x06proto3"
 
 var (
@@ -4044,65 +4137,67 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
-	(*HelloRequest)(nil),         // 0: ostraka.v1.HelloRequest
-	(*HelloResponse)(nil),        // 1: ostraka.v1.HelloResponse
-	(*TokenRequest)(nil),         // 2: ostraka.v1.TokenRequest
-	(*TokenResponse)(nil),        // 3: ostraka.v1.TokenResponse
-	(*SubmitRequest)(nil),        // 4: ostraka.v1.SubmitRequest
-	(*Signed)(nil),               // 5: ostraka.v1.Signed
-	(*Vote)(nil),                 // 6: ostraka.v1.Vote
-	(*SubmitResponse)(nil),       // 7: ostraka.v1.SubmitResponse
-	(*CharterRequest)(nil),       // 8: ostraka.v1.CharterRequest
-	(*CharterResponse)(nil),      // 9: ostraka.v1.CharterResponse
-	(*Roster)(nil),               // 10: ostraka.v1.Roster
-	(*VaultsRequest)(nil),        // 11: ostraka.v1.VaultsRequest
-	(*VaultsResponse)(nil),       // 12: ostraka.v1.VaultsResponse
-	(*Vault)(nil),                // 13: ostraka.v1.Vault
-	(*Member)(nil),               // 14: ostraka.v1.Member
-	(*Root)(nil),                 // 15: ostraka.v1.Root
-	(*Holder)(nil),               // 16: ostraka.v1.Holder
-	(*AccountsRequest)(nil),      // 17: ostraka.v1.AccountsRequest
-	(*AccountsResponse)(nil),     // 18: ostraka.v1.AccountsResponse
-	(*Account)(nil),              // 19: ostraka.v1.Account
-	(*NewAddressRequest)(nil),    // 20: ostraka.v1.NewAddressRequest
-	(*NewAddressResponse)(nil),   // 21: ostraka.v1.NewAddressResponse
-	(*AddressesRequest)(nil),     // 22: ostraka.v1.AddressesRequest
-	(*AddressesResponse)(nil),    // 23: ostraka.v1.AddressesResponse
-	(*Address)(nil),              // 24: ostraka.v1.Address
-	(*IntentsRequest)(nil),       // 25: ostraka.v1.IntentsRequest
-	(*IntentsResponse)(nil),      // 26: ostraka.v1.IntentsResponse
-	(*IntentRequest)(nil),        // 27: ostraka.v1.IntentRequest
-	(*IntentResponse)(nil),       // 28: ostraka.v1.IntentResponse
-	(*Intent)(nil),               // 29: ostraka.v1.Intent
-	(*Ballot)(nil),               // 30: ostraka.v1.Ballot
-	(*Decision)(nil),             // 31: ostraka.v1.Decision
-	(*Fact)(nil),                 // 32: ostraka.v1.Fact
-	(*QuoteRequest)(nil),         // 33: ostraka.v1.QuoteRequest
-	(*QuoteResponse)(nil),        // 34: ostraka.v1.QuoteResponse
-	(*SessionsRequest)(nil),      // 35: ostraka.v1.SessionsRequest
-	(*SessionsResponse)(nil),     // 36: ostraka.v1.SessionsResponse
-	(*Session)(nil),              // 37: ostraka.v1.Session
-	(*StatusRequest)(nil),        // 38: ostraka.v1.StatusRequest
-	(*StatusResponse)(nil),       // 39: ostraka.v1.StatusResponse
-	(*Peer)(nil),                 // 40: ostraka.v1.Peer
-	(*Burn)(nil),                 // 41: ostraka.v1.Burn
-	(*Check)(nil),                // 42: ostraka.v1.Check
-	(*InviteRequest)(nil),        // 43: ostraka.v1.InviteRequest
-	(*InviteResponse)(nil),       // 44: ostraka.v1.InviteResponse
-	(*JoinRequest)(nil),          // 45: ostraka.v1.JoinRequest
-	(*JoinResponse)(nil),         // 46: ostraka.v1.JoinResponse
-	(*PrepareRosterRequest)(nil), // 47: ostraka.v1.PrepareRosterRequest
-	(*PrepareVaultRequest)(nil),  // 48: ostraka.v1.PrepareVaultRequest
-	(*PrepareResponse)(nil),      // 49: ostraka.v1.PrepareResponse
-	(*AcceptRequest)(nil),        // 50: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),       // 51: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),       // 52: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),      // 53: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),          // 54: ostraka.v1.StopRequest
-	(*StopResponse)(nil),         // 55: ostraka.v1.StopResponse
-	nil,                          // 56: ostraka.v1.Account.AddressesEntry
+	(*HelloRequest)(nil),           // 0: ostraka.v1.HelloRequest
+	(*HelloResponse)(nil),          // 1: ostraka.v1.HelloResponse
+	(*TokenRequest)(nil),           // 2: ostraka.v1.TokenRequest
+	(*TokenResponse)(nil),          // 3: ostraka.v1.TokenResponse
+	(*SubmitRequest)(nil),          // 4: ostraka.v1.SubmitRequest
+	(*Signed)(nil),                 // 5: ostraka.v1.Signed
+	(*Vote)(nil),                   // 6: ostraka.v1.Vote
+	(*SubmitResponse)(nil),         // 7: ostraka.v1.SubmitResponse
+	(*CharterRequest)(nil),         // 8: ostraka.v1.CharterRequest
+	(*CharterResponse)(nil),        // 9: ostraka.v1.CharterResponse
+	(*Roster)(nil),                 // 10: ostraka.v1.Roster
+	(*VaultsRequest)(nil),          // 11: ostraka.v1.VaultsRequest
+	(*VaultsResponse)(nil),         // 12: ostraka.v1.VaultsResponse
+	(*Vault)(nil),                  // 13: ostraka.v1.Vault
+	(*Member)(nil),                 // 14: ostraka.v1.Member
+	(*Root)(nil),                   // 15: ostraka.v1.Root
+	(*Holder)(nil),                 // 16: ostraka.v1.Holder
+	(*AccountsRequest)(nil),        // 17: ostraka.v1.AccountsRequest
+	(*AccountsResponse)(nil),       // 18: ostraka.v1.AccountsResponse
+	(*Account)(nil),                // 19: ostraka.v1.Account
+	(*NewAddressRequest)(nil),      // 20: ostraka.v1.NewAddressRequest
+	(*NewAddressResponse)(nil),     // 21: ostraka.v1.NewAddressResponse
+	(*AddressesRequest)(nil),       // 22: ostraka.v1.AddressesRequest
+	(*AddressesResponse)(nil),      // 23: ostraka.v1.AddressesResponse
+	(*Address)(nil),                // 24: ostraka.v1.Address
+	(*IntentsRequest)(nil),         // 25: ostraka.v1.IntentsRequest
+	(*IntentsResponse)(nil),        // 26: ostraka.v1.IntentsResponse
+	(*IntentRequest)(nil),          // 27: ostraka.v1.IntentRequest
+	(*IntentResponse)(nil),         // 28: ostraka.v1.IntentResponse
+	(*Intent)(nil),                 // 29: ostraka.v1.Intent
+	(*Ballot)(nil),                 // 30: ostraka.v1.Ballot
+	(*Decision)(nil),               // 31: ostraka.v1.Decision
+	(*Fact)(nil),                   // 32: ostraka.v1.Fact
+	(*QuoteRequest)(nil),           // 33: ostraka.v1.QuoteRequest
+	(*QuoteResponse)(nil),          // 34: ostraka.v1.QuoteResponse
+	(*SessionsRequest)(nil),        // 35: ostraka.v1.SessionsRequest
+	(*SessionsResponse)(nil),       // 36: ostraka.v1.SessionsResponse
+	(*Session)(nil),                // 37: ostraka.v1.Session
+	(*StatusRequest)(nil),          // 38: ostraka.v1.StatusRequest
+	(*ConfirmRestoreRequest)(nil),  // 39: ostraka.v1.ConfirmRestoreRequest
+	(*ConfirmRestoreResponse)(nil), // 40: ostraka.v1.ConfirmRestoreResponse
+	(*StatusResponse)(nil),         // 41: ostraka.v1.StatusResponse
+	(*Peer)(nil),                   // 42: ostraka.v1.Peer
+	(*Burn)(nil),                   // 43: ostraka.v1.Burn
+	(*Check)(nil),                  // 44: ostraka.v1.Check
+	(*InviteRequest)(nil),          // 45: ostraka.v1.InviteRequest
+	(*InviteResponse)(nil),         // 46: ostraka.v1.InviteResponse
+	(*JoinRequest)(nil),            // 47: ostraka.v1.JoinRequest
+	(*JoinResponse)(nil),           // 48: ostraka.v1.JoinResponse
+	(*PrepareRosterRequest)(nil),   // 49: ostraka.v1.PrepareRosterRequest
+	(*PrepareVaultRequest)(nil),    // 50: ostraka.v1.PrepareVaultRequest
+	(*PrepareResponse)(nil),        // 51: ostraka.v1.PrepareResponse
+	(*AcceptRequest)(nil),          // 52: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),         // 53: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),         // 54: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),        // 55: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),            // 56: ostraka.v1.StopRequest
+	(*StopResponse)(nil),           // 57: ostraka.v1.StopResponse
+	nil,                            // 58: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,  // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
@@ -4115,7 +4210,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	15, // 7: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	16, // 8: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	19, // 9: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	56, // 10: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	58, // 10: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	24, // 11: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	24, // 12: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	29, // 13: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -4124,9 +4219,9 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	31, // 16: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
 	32, // 17: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
 	37, // 18: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
-	40, // 19: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
-	41, // 20: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
-	42, // 21: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
+	42, // 19: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
+	43, // 20: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
+	44, // 21: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
 	15, // 22: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
 	0,  // 23: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
 	2,  // 24: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
@@ -4141,43 +4236,45 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	33, // 33: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
 	35, // 34: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
 	38, // 35: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	43, // 36: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	45, // 37: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	47, // 38: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	48, // 39: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	50, // 40: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	52, // 41: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	45, // 36: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	47, // 37: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	49, // 38: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	50, // 39: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	52, // 40: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	54, // 41: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
 	11, // 42: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
 	25, // 43: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
 	27, // 44: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
 	35, // 45: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	54, // 46: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,  // 47: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,  // 48: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,  // 49: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,  // 50: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	12, // 51: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	18, // 52: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	21, // 53: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	23, // 54: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	26, // 55: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	28, // 56: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	34, // 57: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	36, // 58: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	39, // 59: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	44, // 60: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	46, // 61: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	49, // 62: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	49, // 63: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	51, // 64: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	53, // 65: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	12, // 66: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	26, // 67: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	28, // 68: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	36, // 69: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	55, // 70: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	47, // [47:71] is the sub-list for method output_type
-	23, // [23:47] is the sub-list for method input_type
+	39, // 46: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	56, // 47: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,  // 48: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,  // 49: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,  // 50: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,  // 51: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	12, // 52: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	18, // 53: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	21, // 54: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	23, // 55: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	26, // 56: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	28, // 57: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	34, // 58: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	36, // 59: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	41, // 60: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	46, // 61: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	48, // 62: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	51, // 63: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	51, // 64: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	53, // 65: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	55, // 66: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	12, // 67: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	26, // 68: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	28, // 69: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	36, // 70: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	40, // 71: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	57, // 72: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	48, // [48:73] is the sub-list for method output_type
+	23, // [23:48] is the sub-list for method input_type
 	23, // [23:23] is the sub-list for extension type_name
 	23, // [23:23] is the sub-list for extension extendee
 	0,  // [0:23] is the sub-list for field type_name
@@ -4198,7 +4295,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   57,
+			NumMessages:   59,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -90,7 +92,7 @@ func (c *Circle) file() ([]byte, error) {
 	for _, o := range c.Operators {
 		names = append(names, o.Name)
 	}
-	fmt.Fprintf(&b, "name: %s\ntier: warm\nsuites: [%s]\nthreshold: %d\ncommittee: [%s]\n", VaultName, c.Suite, len(names), strings.Join(names, ", "))
+	fmt.Fprintf(&b, "name: %s\ntier: %s\nsuites: [%s]\nthreshold: %d\ncommittee: [%s]\n", VaultName, cmp.Or(c.Tier, charter.TierWarm), c.Suite, len(names), strings.Join(names, ", "))
 	people := func(role string, list []string) error {
 		fmt.Fprintf(&b, "%s:\n", role)
 		for _, p := range list {

@@ -39,6 +39,7 @@ type Config struct {
 	RPC       map[string]string // chain → endpoint, for every node
 	Chain     string            // that the vault signs for
 	Suite     string            // of its key
+	Tier      string            // of the vault; warm if empty
 	Initiator string
 	Approvers []string
 	Quorum    int

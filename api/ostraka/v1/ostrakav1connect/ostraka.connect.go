@@ -92,6 +92,8 @@ const (
 	OperatorIntentProcedure = "/ostraka.v1.Operator/Intent"
 	// OperatorSessionsProcedure is the fully-qualified name of the Operator's Sessions RPC.
 	OperatorSessionsProcedure = "/ostraka.v1.Operator/Sessions"
+	// OperatorConfirmRestoreProcedure is the fully-qualified name of the Operator's ConfirmRestore RPC.
+	OperatorConfirmRestoreProcedure = "/ostraka.v1.Operator/ConfirmRestore"
 	// OperatorStopProcedure is the fully-qualified name of the Operator's Stop RPC.
 	OperatorStopProcedure = "/ostraka.v1.Operator/Stop"
 )
@@ -490,6 +492,8 @@ type OperatorClient interface {
 	Intents(context.Context, *connect.Request[v1.IntentsRequest]) (*connect.Response[v1.IntentsResponse], error)
 	Intent(context.Context, *connect.Request[v1.IntentRequest]) (*connect.Response[v1.IntentResponse], error)
 	Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error)
+	// ConfirmRestore is the operator's word that no other copy of this node runs: a fenced node goes on.
+	ConfirmRestore(context.Context, *connect.Request[v1.ConfirmRestoreRequest]) (*connect.Response[v1.ConfirmRestoreResponse], error)
 	// Stop ends the node gracefully.
 	Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error)
 }
@@ -571,6 +575,12 @@ func NewOperatorClient(httpClient connect.HTTPClient, baseURL string, opts ...co
 			connect.WithSchema(operatorMethods.ByName("Sessions")),
 			connect.WithClientOptions(opts...),
 		),
+		confirmRestore: connect.NewClient[v1.ConfirmRestoreRequest, v1.ConfirmRestoreResponse](
+			httpClient,
+			baseURL+OperatorConfirmRestoreProcedure,
+			connect.WithSchema(operatorMethods.ByName("ConfirmRestore")),
+			connect.WithClientOptions(opts...),
+		),
 		stop: connect.NewClient[v1.StopRequest, v1.StopResponse](
 			httpClient,
 			baseURL+OperatorStopProcedure,
@@ -582,18 +592,19 @@ func NewOperatorClient(httpClient connect.HTTPClient, baseURL string, opts ...co
 
 // operatorClient implements OperatorClient.
 type operatorClient struct {
-	status        *connect.Client[v1.StatusRequest, v1.StatusResponse]
-	invite        *connect.Client[v1.InviteRequest, v1.InviteResponse]
-	join          *connect.Client[v1.JoinRequest, v1.JoinResponse]
-	prepareRoster *connect.Client[v1.PrepareRosterRequest, v1.PrepareResponse]
-	prepareVault  *connect.Client[v1.PrepareVaultRequest, v1.PrepareResponse]
-	accept        *connect.Client[v1.AcceptRequest, v1.AcceptResponse]
-	refresh       *connect.Client[v1.RefreshRequest, v1.RefreshResponse]
-	vaults        *connect.Client[v1.VaultsRequest, v1.VaultsResponse]
-	intents       *connect.Client[v1.IntentsRequest, v1.IntentsResponse]
-	intent        *connect.Client[v1.IntentRequest, v1.IntentResponse]
-	sessions      *connect.Client[v1.SessionsRequest, v1.SessionsResponse]
-	stop          *connect.Client[v1.StopRequest, v1.StopResponse]
+	status         *connect.Client[v1.StatusRequest, v1.StatusResponse]
+	invite         *connect.Client[v1.InviteRequest, v1.InviteResponse]
+	join           *connect.Client[v1.JoinRequest, v1.JoinResponse]
+	prepareRoster  *connect.Client[v1.PrepareRosterRequest, v1.PrepareResponse]
+	prepareVault   *connect.Client[v1.PrepareVaultRequest, v1.PrepareResponse]
+	accept         *connect.Client[v1.AcceptRequest, v1.AcceptResponse]
+	refresh        *connect.Client[v1.RefreshRequest, v1.RefreshResponse]
+	vaults         *connect.Client[v1.VaultsRequest, v1.VaultsResponse]
+	intents        *connect.Client[v1.IntentsRequest, v1.IntentsResponse]
+	intent         *connect.Client[v1.IntentRequest, v1.IntentResponse]
+	sessions       *connect.Client[v1.SessionsRequest, v1.SessionsResponse]
+	confirmRestore *connect.Client[v1.ConfirmRestoreRequest, v1.ConfirmRestoreResponse]
+	stop           *connect.Client[v1.StopRequest, v1.StopResponse]
 }
 
 // Status calls ostraka.v1.Operator.Status.
@@ -651,6 +662,11 @@ func (c *operatorClient) Sessions(ctx context.Context, req *connect.Request[v1.S
 	return c.sessions.CallUnary(ctx, req)
 }
 
+// ConfirmRestore calls ostraka.v1.Operator.ConfirmRestore.
+func (c *operatorClient) ConfirmRestore(ctx context.Context, req *connect.Request[v1.ConfirmRestoreRequest]) (*connect.Response[v1.ConfirmRestoreResponse], error) {
+	return c.confirmRestore.CallUnary(ctx, req)
+}
+
 // Stop calls ostraka.v1.Operator.Stop.
 func (c *operatorClient) Stop(ctx context.Context, req *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error) {
 	return c.stop.CallUnary(ctx, req)
@@ -678,6 +694,8 @@ type OperatorHandler interface {
 	Intents(context.Context, *connect.Request[v1.IntentsRequest]) (*connect.Response[v1.IntentsResponse], error)
 	Intent(context.Context, *connect.Request[v1.IntentRequest]) (*connect.Response[v1.IntentResponse], error)
 	Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error)
+	// ConfirmRestore is the operator's word that no other copy of this node runs: a fenced node goes on.
+	ConfirmRestore(context.Context, *connect.Request[v1.ConfirmRestoreRequest]) (*connect.Response[v1.ConfirmRestoreResponse], error)
 	// Stop ends the node gracefully.
 	Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error)
 }
@@ -755,6 +773,12 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 		connect.WithSchema(operatorMethods.ByName("Sessions")),
 		connect.WithHandlerOptions(opts...),
 	)
+	operatorConfirmRestoreHandler := connect.NewUnaryHandler(
+		OperatorConfirmRestoreProcedure,
+		svc.ConfirmRestore,
+		connect.WithSchema(operatorMethods.ByName("ConfirmRestore")),
+		connect.WithHandlerOptions(opts...),
+	)
 	operatorStopHandler := connect.NewUnaryHandler(
 		OperatorStopProcedure,
 		svc.Stop,
@@ -785,6 +809,8 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 			operatorIntentHandler.ServeHTTP(w, r)
 		case OperatorSessionsProcedure:
 			operatorSessionsHandler.ServeHTTP(w, r)
+		case OperatorConfirmRestoreProcedure:
+			operatorConfirmRestoreHandler.ServeHTTP(w, r)
 		case OperatorStopProcedure:
 			operatorStopHandler.ServeHTTP(w, r)
 		default:
@@ -838,6 +864,10 @@ func (UnimplementedOperatorHandler) Intent(context.Context, *connect.Request[v1.
 
 func (UnimplementedOperatorHandler) Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.Sessions is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) ConfirmRestore(context.Context, *connect.Request[v1.ConfirmRestoreRequest]) (*connect.Response[v1.ConfirmRestoreResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.ConfirmRestore is not implemented"))
 }
 
 func (UnimplementedOperatorHandler) Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error) {

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/client"
+)
+
+type restoredDocument struct {
+	Start uint64 `json:"start"`
+}
+
+func (a *app) confirmRestoreCommand() *cobra.Command {
+	var gone bool
+	c := &cobra.Command{
+		Use: "confirm-restore", Short: "Say that no other copy of this node runs, so that a fenced node goes on", Args: none,
+		Long: "A node signs nothing once its peers have shown that it was restored from an older copy, or that it runs twice. Find every other\n" +
+			"copy of its data folder, stop what runs on it and destroy it: then say so here. The pairs of all vaults stay burned until\n" +
+			"new shares are made with `ostraka vault refresh`, by every operator.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !gone {
+				return usage("give --no-other-copy once you made sure that no other copy of %s runs or will be started", a.dir)
+			}
+			ctx, cancel := a.within(cmd.Context(), 30*time.Second)
+			defer cancel()
+			res, err := client.Operator(a.dir).ConfirmRestore(ctx, connect.NewRequest(&v1.ConfirmRestoreRequest{}))
+			if err != nil {
+				return a.operatorError(err)
+			}
+			return a.show(restoredDocument{res.Msg.Start}, func(w io.Writer) {
+				fmt.Fprintf(w, "The node goes on as its start %d.\n\nNext: `ostraka vault refresh VAULT` for every vault, by every operator; until then no Ethereum key of theirs is signed with here.\n", res.Msg.Start)
+			})
+		},
+	}
+	c.Flags().BoolVar(&gone, "no-other-copy", false, "no other copy of the data folder runs or will be started (required)")
+	return c
+}

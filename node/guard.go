@@ -1,0 +1,114 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/epoch"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/ceremony"
+	"github.com/ostraka/ostraka/node/fence"
+	"github.com/ostraka/ostraka/node/outbox"
+)
+
+func (n *Node) openFence(ctx context.Context, now time.Time) (*fence.Fence, error) {
+	return fence.Open(ctx, now, fence.Config{
+		Identity: n.cfg.Identity, Journal: n.Journal, Rand: n.cfg.Rand, Log: n.cfg.Log, Peers: n.Peers, Name: n.Name, Fatal: n.cfg.Fatal,
+		Hail: func(to engine.PartyID, body []byte) { n.send(to, append([]byte{frameLife}, body...)) },
+		Pass: func(to engine.PartyID, of ed25519.PublicKey, life []byte) {
+			n.send(to, append(append([]byte{frameOther}, of...), life...))
+		},
+		Help: n.catchUp,
+		Drop: func(ctx context.Context, now time.Time, why error) { n.Sessions.Drop(ctx, now, why) },
+		Burn: func(ctx context.Context, now time.Time) (int, error) {
+			return n.Sessions.BurnAll(ctx, now, n.Keeper.Pairs())
+		},
+	})
+}
+
+// fit says whether a session can be held with a peer: it is there, and nothing speaks against it.
+func (n *Node) fit(id engine.PartyID) bool { return n.reachable(id) && n.wary(id) == nil }
+
+// wary says why no session is held with a peer. The link refuses the second of two live processes, so the fence may never hear of it.
+func (n *Node) wary(id engine.PartyID) error {
+	if o, ok := n.peer(id); ok && n.cfg.Twin != nil && n.cfg.Twin(o.Identity) {
+		return fmt.Errorf("party %v runs twice: two processes use its identity; its operator must stop one of them", id)
+	}
+	return n.Fence.Wary(id)
+}
+
+// mayMeet refuses sessions while this node is fenced, and with peers that run twice or that
+// have not told this process what they know of it.
+func (n *Node) mayMeet(s *mpc.Setup) error {
+	if err := n.Fence.Fenced(); err != nil {
+		return err
+	}
+	for _, p := range s.Parties {
+		if p.ID == n.self {
+			continue
+		}
+		if err := n.wary(p.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// catchUp sends a peer that was restored the certificates in force: it acknowledged them once, and
+// its store may not know that.
+func (n *Node) catchUp(to engine.PartyID) {
+	for _, v := range n.Keeper.Roots() {
+		if v.Current == nil {
+			continue
+		}
+		if note, ok := n.Keeper.FinalCert(v.KeyID); ok {
+			n.send(to, append([]byte{frameNote}, note.Encode()...))
+		}
+	}
+}
+
+// takeOther takes a peer's word on a third node's life.
+func (n *Node) takeOther(ctx context.Context, now time.Time, body []byte) error {
+	if len(body) < ed25519.PublicKeySize {
+		return fmt.Errorf("decode another's life: %d bytes", len(body))
+	}
+	key := ed25519.PublicKey(body[:ed25519.PublicKeySize])
+	of := mpc.IDOf(key)
+	if _, ok := n.peer(of); !ok {
+		return fmt.Errorf("life of another: %w", ErrStranger)
+	}
+	return n.Fence.TakeOther(ctx, now, of, key, body[ed25519.PublicKeySize:])
+}
+
+// evidence looks for our own key's signature under what a peer shows us, on what our store does
+// not know: then we are not who we were (protocols.md 1.5 step 8).
+func (n *Node) evidence(ctx context.Context, now time.Time, e epoch.Evidence) {
+	if back := n.Keeper.RolledBack(e); back != nil {
+		n.Fence.Evidence(ctx, now, back)
+	}
+}
+
+// noteEvidence is evidence in a note that is new here.
+func (n *Node) noteEvidence(ctx context.Context, now time.Time, note outbox.Note) {
+	switch note.Kind {
+	case ceremony.NoteCert, ceremony.NoteFinal, ceremony.NoteFinalCert:
+		n.evidence(ctx, now, ceremony.EvidenceOf(note))
+	}
+}
+
+// cloned takes what a room found to be signed by our key and not known to its rows.
+func (n *Node) cloned(ctx context.Context, now time.Time, err error) {
+	var c *fence.ClonedError
+	if errors.As(err, &c) {
+		n.Fence.Evidence(ctx, now, c)
+	}
+}
+
+// ConfirmRestore is the operator's word that no other copy of this node runs.
+func (n *Node) ConfirmRestore(ctx context.Context, now time.Time) (counter uint64, err error) {
+	return n.Fence.Confirm(ctx, now)
+}

@@ -1,0 +1,5 @@
+//go:build nightly
+
+package test
+
+const copies = 500 // intents while both copies run
