@@ -61,7 +61,15 @@ func (n *Node) deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 		if err != nil {
 			return err
 		}
+		others := n.Sessions.Joined(hash)
 		n.Sessions.Declined(ctx, now, link, hash, reason)
+		if slices.Contains(others, link) { // else those who joined would wait for the end of their time
+			for _, p := range others {
+				if p != link {
+					n.send(p, frame)
+				}
+			}
+		}
 		return nil
 	case frameChallenge:
 		if len(frame) != 1+32+32 {

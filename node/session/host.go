@@ -311,6 +311,28 @@ func (h *Host) Declined(ctx context.Context, now time.Time, by engine.PartyID, s
 	}
 }
 
+// Joined lists the other parties of a session of ours that has not begun; none if we did not open it, or it is online: those
+// end soon by themselves, and all count on that time.
+func (h *Host) Joined(setup [32]byte) (others []engine.PartyID) {
+	h.mu.Lock()
+	r := h.open[setup]
+	h.mu.Unlock()
+	if r == nil || r.setup.Opener != h.cfg.Self || r.setup.Protocol == ceremony.ProtocolOnline {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended || r.machine != nil {
+		return nil
+	}
+	for _, p := range r.setup.Parties {
+		if p.ID != h.cfg.Self {
+			others = append(others, p.ID)
+		}
+	}
+	return others
+}
+
 // Tick ends sessions whose time is over or whose pairs burned, and forgets early frames that
 // nobody claimed.
 func (h *Host) Tick(ctx context.Context, now time.Time) {

@@ -378,6 +378,10 @@ func (r *run) declined(ctx context.Context, now time.Time, by engine.PartyID, re
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, in := r.setup.Party(by); in && !r.ended && r.machine == nil {
+		if by == r.setup.Opener { // somebody told it so, and it tells us: it is not in the way itself
+			r.end(ctx, now, &engine.Fault{Check: "join", Class: engine.Transient, Err: fmt.Errorf("its opener gave it up: %s", printable(reason))})
+			return
+		}
 		r.end(ctx, now, &engine.Fault{Check: "join", Class: engine.Transient, Err: &DeclinedError{by, printable(reason)}})
 	}
 }
