@@ -105,7 +105,6 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 			return n.Sessions.Quarantined(ctx, key)
 		},
 		Burned:    func(pairs [32]byte) []engine.PartyID { return n.Sessions.Burned(pairs) },
-		Forget:    func(records [][32]byte) (store.Batch, func()) { return n.Sessions.Forget(records) },
 		Pardon:    func(ctx context.Context, key [32]byte) (store.Batch, error) { return n.Sessions.Pardon(ctx, key) },
 		Challenge: n.challenge,
 	})

@@ -337,8 +337,8 @@ func TestCrashAtEveryBatchOfOnlineSigning(t *testing.T) {
 			fell = b.strike(w)
 		}
 		sign(t, w, vault, addr)
-		if b != nil && !*fell {
-			t.Skip()
+		if b != nil { // what is made beside it differs from run to run: the batch may come a little later
+			s.Run("the blow falls", func() bool { return *fell })
 		}
 		all := blows(w, before)
 		w.Fate = nil

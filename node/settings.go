@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
@@ -221,7 +222,7 @@ func unlock(ctx context.Context, dir string, pass secret.Bytes, rand io.Reader, 
 	}
 	seed, err := u.box.Open(identityLabel(), id.Sealed)
 	if err != nil || seed.Len() != ed25519.SeedSize {
-		return nil, fmt.Errorf("open identity: %w", errors.Join(err))
+		return nil, fmt.Errorf("open identity: %w", cmp.Or(err, errors.New("it has the wrong length")))
 	}
 	u.identity = ed25519.NewKeyFromSeed(seed.Expose())
 	seed.Wipe()

@@ -441,6 +441,9 @@ func FuzzRead(f *testing.F) {
 	st := newStory(f)
 	f.Add(st.s.Bytes())
 	f.Add(must(decided(f, st.v).Statement(salt))(f).Bytes())
+	asked := must(intent(st.v, asksProof).Statement(salt))(f)
+	f.Add(asked.Bytes())
+	f.Add(must(must(ProofOf(asked, charter.SuiteECDSA))(f).Statement())(f).Bytes())
 	f.Add(must(Cancellation{Charter: st.v.Charter, Vault: st.v.ID, Intent: st.s.ID(), Initiator: "dora", Created: noon}.Statement(salt))(f).Bytes())
 	f.Fuzz(func(t *testing.T, in []byte) {
 		s, err := statement.Parse(in)
@@ -452,6 +455,8 @@ func FuzzRead(f *testing.F) {
 			again, err = it.Statement(s.Salt())
 		} else if c, err1 := CancellationOf(s); err1 == nil {
 			again, err = c.Statement(s.Salt())
+		} else if p, err1 := ReadProof(s); err1 == nil {
+			again, err = p.Statement()
 		} else {
 			return
 		}

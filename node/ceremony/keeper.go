@@ -70,8 +70,7 @@ type Config struct {
 	Burned func(pairs [32]byte) []engine.PartyID
 	// Quarantined lists who broke the protocol of a key.
 	Quarantined func(ctx context.Context, key [32]byte) ([]engine.PartyID, error)
-	// Forget lifts the burns of records that are erased, Pardon the quarantines of a key.
-	Forget func(records [][32]byte) (store.Batch, func())
+	// Pardon lifts the quarantines of a key.
 	Pardon func(ctx context.Context, key [32]byte) (store.Batch, error)
 	// Challenge sends a challenge to all peers, directly.
 	Challenge func(key, challenge [32]byte)

@@ -135,12 +135,13 @@ func (k *Keeper) takeFinal(ctx context.Context, now time.Time, raw []byte, write
 	if a.finals[f.Record][f.From] != nil {
 		return outbox.ErrOld // one is enough, in whatever bytes
 	}
-	if err := write(k.finalEntry(now, w, a, f)); err != nil {
+	made := a.prepared[f.Record] // it may have been said at any time since
+	if err := write(k.finalEntry(now, w, a, f, made)); err != nil {
 		return err
 	}
 	a.keepFinal(f)
-	if at := a.prepared[f.Record]; at.After(w.proofs[f.From]) {
-		w.proofs[f.From] = at // it may have been made at any time since
+	if made.After(w.proofs[f.From]) {
+		w.proofs[f.From] = made
 	}
 	return k.assemble(ctx, now, w, a)
 }

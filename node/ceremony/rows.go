@@ -1,6 +1,7 @@
 package ceremony
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -105,7 +106,7 @@ func (k *Keeper) load(ctx context.Context, now time.Time, w *root) error {
 		return nil
 	}
 	if err != nil || len(it.Value) != 8 {
-		return fmt.Errorf("read the number of its key generation: %w", errors.Join(err))
+		return fmt.Errorf("read the number of its key generation: %w", cmp.Or(err, store.ErrCorrupt))
 	}
 	last := binary.BigEndian.Uint64(it.Value)
 	for n := uint64(1); n <= last; n++ {
@@ -151,7 +152,7 @@ func (k *Keeper) loadAttempt(ctx context.Context, now time.Time, w *root, a *att
 		return err
 	}
 	a.book = book
-	return k.eraseAll(ctx, time.Now(), w, a, erase)
+	return k.eraseAll(ctx, now, w, a, erase)
 }
 
 func (k *Keeper) loadCurrent(ctx context.Context, a *attempt) (*epoch.FinalCert, error) {
@@ -262,7 +263,7 @@ func (k *Keeper) moment(ctx context.Context, key string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	if err != nil || len(it.Value) != 8 {
-		return time.Time{}, fmt.Errorf("read row %q: %w", key, errors.Join(err))
+		return time.Time{}, fmt.Errorf("read row %q: %w", key, cmp.Or(err, store.ErrCorrupt))
 	}
 	return time.Unix(int64(binary.BigEndian.Uint64(it.Value)), 0).UTC(), nil
 }

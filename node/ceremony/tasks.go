@@ -155,7 +155,7 @@ func (w *root) sorted() []*attempt {
 	return as
 }
 
-// goneEntry ends a record for ever: its mark, and its secrets gone.
+// goneEntry ends a record for ever: its mark, and its secrets gone, with the burn flags of its pairs, which nothing can use again.
 func (k *Keeper) goneEntry(now time.Time, w *root, a *attempt, eh epoch.Hash, how epoch.Departure) journal.Entry {
 	kind := tlog.KindDrop
 	if how == epoch.Erased {
@@ -169,7 +169,7 @@ func (k *Keeper) goneEntry(now time.Time, w *root, a *attempt, eh epoch.Hash, ho
 	e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowShare))
 	for _, id := range w.peersOf(eh) {
 		if id != k.cfg.Self {
-			e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowPair(id)))
+			e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowPair(id)), store.BurnKey(eh[:], id[:]))
 		}
 	}
 	slices.Sort(e.Delete)

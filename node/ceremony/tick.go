@@ -188,7 +188,7 @@ func (k *Keeper) final(ctx context.Context, now time.Time, w *root, a *attempt, 
 	if err != nil {
 		return err
 	}
-	e := k.finalEntry(now, w, a, f)
+	e := k.finalEntry(now, w, a, f, now)
 	e.If = append(e.If, store.Absent(store.Key(kindGone, store.ID(a.keyID[:]), store.ID(f.Record[:]))))
 	if err := k.cfg.Post(ctx, now, e, outbox.Note{Kind: NoteFinal, Fields: [][]byte{f.Encode()}}); err != nil {
 		return err
@@ -198,11 +198,12 @@ func (k *Keeper) final(ctx context.Context, now time.Time, w *root, a *attempt, 
 	return k.assemble(ctx, now, w, a)
 }
 
-func (k *Keeper) finalEntry(now time.Time, w *root, a *attempt, f *epoch.Final) journal.Entry {
+// finalEntry keeps a FINAL, and since when it proves its maker's share, unless a later proof is known.
+func (k *Keeper) finalEntry(now time.Time, w *root, a *attempt, f *epoch.Final, proved time.Time) journal.Entry {
 	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: tlog.KindFinal, Time: now, Vault: w.ID, ID: f.Record}}}
-	e.Put = []store.Entry{
-		{Key: store.Key(kindFinal, store.ID(a.keyID[:]), store.ID(f.Record[:]), store.ID(f.From[:])), Value: f.Encode()},
-		provedRow(a.keyID, f.From, now),
+	e.Put = []store.Entry{{Key: store.Key(kindFinal, store.ID(a.keyID[:]), store.ID(f.Record[:]), store.ID(f.From[:])), Value: f.Encode()}}
+	if proved.After(w.proofs[f.From]) {
+		e.Put = append(e.Put, provedRow(a.keyID, f.From, proved))
 	}
 	return e
 }
@@ -239,8 +240,7 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 	}
 	// A crash between finds the rest again: Restore names what is lower.
 	first := erase[:min(len(erase), eraseAtOnce)]
-	e, forgotten := k.currentEntry(now, w, a, f, first)
-	err := write(e)
+	err := write(k.currentEntry(now, w, a, f, first))
 	if err == nil {
 		err = k.eraseAll(ctx, now, w, a, erase[len(first):])
 	}
@@ -248,14 +248,13 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 		// The book is ahead of the store: read it back.
 		return errors.Join(err, k.load(ctx, now, w))
 	}
-	forgotten()
 	w.past[f.Record.Hash()] = f.Record
 	if a != w.attempt && w.published() {
 		return nil // an old attempt's key came into force after all: it is not the one that the vault publishes
 	}
 	w.moved, w.since, w.fails, w.lastErr, w.overdue, w.tried = a.madeAt(f.Record, now), now, 0, nil, false, 0
 	if f.Record.Epoch > 0 {
-		if !w.wanted.After(w.moved) { // shares that were made before our operator asked are not those
+		if w.served(a, f.Record, now) {
 			w.wanted = time.Time{}
 		}
 		return nil
@@ -280,7 +279,7 @@ func (k *Keeper) eraseAll(ctx context.Context, now time.Time, w *root, a *attemp
 	return nil
 }
 
-func (k *Keeper) currentEntry(now time.Time, w *root, a *attempt, f *epoch.FinalCert, erase []epoch.Hash) (journal.Entry, func()) {
+func (k *Keeper) currentEntry(now time.Time, w *root, a *attempt, f *epoch.FinalCert, erase []epoch.Hash) journal.Entry {
 	eh := f.Record.Hash()
 	e := journal.Entry{
 		Batch: store.Batch{Put: []store.Entry{
@@ -290,17 +289,18 @@ func (k *Keeper) currentEntry(now time.Time, w *root, a *attempt, f *epoch.Final
 		}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindFinalCert, Time: now, Vault: w.ID, ID: f.Sum()}},
 	}
-	var gone [][32]byte
 	for _, lower := range erase {
 		e.Add(k.goneEntry(now, w, a, lower, epoch.Erased))
-		gone = append(gone, lower)
 	}
-	if f.Record.Epoch > 0 && a == w.attempt {
+	if f.Record.Epoch > 0 && a == w.attempt && w.served(a, f.Record, now) {
 		e.Delete = append(e.Delete, wantedKey(a.keyID))
 	}
-	burns, forgotten := k.cfg.Forget(gone)
-	e.Add(journal.Entry{Batch: burns})
-	return e, forgotten
+	return e
+}
+
+// served says whether new shares are those that our operator asked for: none that were made before the word.
+func (w *root) served(a *attempt, r *epoch.Record, now time.Time) bool {
+	return !w.wanted.After(a.madeAt(r, now))
 }
 
 // choose signs, once per suite of a vault, that this key is the one that the vault publishes. Our share

@@ -1,6 +1,7 @@
 package fence
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -156,7 +157,7 @@ func (f *Fence) load(ctx context.Context) (store.Cond, error) {
 		f.own.Counter, f.own.Confirmed = binary.BigEndian.Uint64(it.Value), binary.BigEndian.Uint64(it.Value[8:])
 		cond = store.Unchanged(it)
 	case !errors.Is(err, store.ErrNotFound):
-		return cond, fmt.Errorf("read the instance: %w", errors.Join(err))
+		return cond, fmt.Errorf("read the instance: %w", cmp.Or(err, store.ErrCorrupt))
 	}
 	switch it, err := st.Get(ctx, kindFenced); {
 	case err == nil && len(it.Value) >= 16:
@@ -164,7 +165,7 @@ func (f *Fence) load(ctx context.Context) (store.Cond, error) {
 			counter: binary.BigEndian.Uint64(it.Value), Since: time.Unix(int64(binary.BigEndian.Uint64(it.Value[8:])), 0).UTC(), Why: string(it.Value[16:]),
 		})
 	case !errors.Is(err, store.ErrNotFound):
-		return cond, fmt.Errorf("read why this node is fenced: %w", errors.Join(err))
+		return cond, fmt.Errorf("read why this node is fenced: %w", cmp.Or(err, store.ErrCorrupt))
 	}
 	err := f.each(ctx, kindLost, 32, func(id, _ []byte) error { f.lost[[32]byte(id)] = true; return nil })
 	for kind, at := range map[string]func(*peer) **Life{

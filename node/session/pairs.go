@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -126,7 +127,7 @@ func (h *Host) Burns(ctx context.Context, key [32]byte, peer engine.PartyID) (n 
 		return 0, last, nil
 	}
 	if err != nil || len(it.Value) != 9 {
-		return 0, last, fmt.Errorf("read how often the pair with %v was burned: %w", peer, errors.Join(err))
+		return 0, last, fmt.Errorf("read how often the pair with %v was burned: %w", peer, cmp.Or(err, store.ErrCorrupt))
 	}
 	return int(it.Value[0]), time.Unix(int64(binary.BigEndian.Uint64(it.Value[1:])), 0).UTC(), nil
 }
@@ -135,28 +136,6 @@ func (h *Host) countBurn(ctx context.Context, now time.Time, key [32]byte, peer 
 	n, _, err := h.Burns(ctx, key, peer)
 	value := binary.BigEndian.AppendUint64([]byte{byte(min(n+1, 255))}, uint64(now.Unix()))
 	return store.Entry{Key: burnsKey(key, peer), Value: value}, err
-}
-
-// Forget lifts the flags of records that are erased, as part of that transaction; done is called once it is durable. Their
-// pairs are gone, so nothing can use them again.
-func (h *Host) Forget(records [][32]byte) (b store.Batch, done func()) {
-	h.pairs.mu.Lock()
-	defer h.pairs.mu.Unlock()
-	var gone []engine.Token
-	for t := range h.pairs.flags {
-		if slices.Contains(records, t.Key) {
-			gone = append(gone, t)
-			b.Delete = append(b.Delete, store.BurnKey(t.Key[:], t.Peer[:]))
-		}
-	}
-	slices.Sort(b.Delete)
-	return b, func() {
-		h.pairs.mu.Lock()
-		defer h.pairs.mu.Unlock()
-		for _, t := range gone {
-			delete(h.pairs.flags, t)
-		}
-	}
 }
 
 // Burned lists the peers whose pair with us is burned: the pairs of a record, as ceremony.PairKey names them.
