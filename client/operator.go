@@ -25,6 +25,7 @@ func Operator(dir string) ostrakav1connect.OperatorClient {
 			}
 			return conn, nil
 		},
+		DisableKeepAlives: true, // a client that asks once would leave its connection open
 	}
 	return ostrakav1connect.NewOperatorClient(&http.Client{Transport: t}, "http://operator", connect.WithReadMaxBytes(maxAnswer))
 }

@@ -22,8 +22,9 @@ func (n *Node) openFence(ctx context.Context, now time.Time) (*fence.Fence, erro
 		Pass: func(to engine.PartyID, of ed25519.PublicKey, life []byte) {
 			n.send(to, append(append([]byte{frameOther}, of...), life...))
 		},
-		Help: n.catchUp,
-		Drop: func(ctx context.Context, now time.Time, why error) { n.Sessions.Drop(ctx, now, why) },
+		Help:    n.catchUp,
+		Drop:    func(ctx context.Context, now time.Time, why error) { n.Sessions.Drop(ctx, now, why) },
+		Renewed: func(ctx context.Context, now time.Time, peer engine.PartyID) { n.Sessions.Renewed(ctx, now, peer) },
 		Burn: func(ctx context.Context, now time.Time) (int, error) {
 			return n.Sessions.BurnAll(ctx, now, n.Keeper.Pairs())
 		},

@@ -343,10 +343,6 @@ func (k *Keeper) admitTest(ctx context.Context, now time.Time, s *mpc.Setup) (*s
 	if !sameParties(s.Parties, p.Record.Parties()) {
 		return nil, fmt.Errorf("vault %s: a test needs all members of record %v", w.title(), p.Record.Hash())
 	}
-	if p.Final != nil {
-		// FINAL rests on one test; a later one could only burn what it rests on.
-		return nil, fmt.Errorf("vault %s: record %v was tested here, and FINAL said", w.title(), p.Record.Hash())
-	}
 	keys, err := k.loadKeys(ctx, p.Record)
 	if err != nil {
 		return nil, err

@@ -283,11 +283,11 @@ func (f *Fence) saw(ctx context.Context, now time.Time, of engine.PartyID, key e
 	f.mu.Unlock()
 	switch {
 	case old == nil:
-		return false, f.accept(ctx, p, of, key, l, false, direct)
+		return false, f.accept(ctx, now, p, of, key, l, false, direct)
 	case l.Counter > old.Counter && l.Confirmed >= old.Counter && (twice == nil || l.Confirmed >= twice.Counter):
-		return false, f.accept(ctx, p, of, key, l, twice != nil, direct)
+		return false, f.accept(ctx, now, p, of, key, l, twice != nil, direct)
 	case l.Counter > old.Counter && l.Log.Size >= old.Log.Size:
-		return false, f.accept(ctx, p, of, key, l, false, direct)
+		return false, f.accept(ctx, now, p, of, key, l, false, direct)
 	case l.sameProcess(old) && l.Log == old.Log:
 		return false, nil
 	case l.sameProcess(old) && l.Log.Size > old.Log.Size:
@@ -318,9 +318,10 @@ func (f *Fence) saw(ctx context.Context, now time.Time, of engine.PartyID, key e
 
 // accept makes a life the highest of its node, durably, and passes it on: nodes that see
 // different copies of a peer learn of one another's.
-func (f *Fence) accept(ctx context.Context, p *peer, of engine.PartyID, key ed25519.PublicKey, l *Life, cleared, direct bool) error {
+func (f *Fence) accept(ctx context.Context, now time.Time, p *peer, of engine.PartyID, key ed25519.PublicKey, l *Life, cleared, direct bool) error {
 	var past []*Life
 	f.mu.Lock()
+	renewed := p.seen != nil && !l.sameProcess(p.seen)
 	restored := p.seen != nil && l.Confirmed > p.seen.Confirmed
 	if p.seen != nil && p.seen.Counter > l.Confirmed {
 		past = append([]*Life{p.seen}, p.past...)
@@ -340,6 +341,9 @@ func (f *Fence) accept(ctx context.Context, p *peer, of engine.PartyID, key ed25
 		p.twice = nil
 	}
 	f.mu.Unlock()
+	if renewed {
+		f.cfg.Renewed(ctx, now, of)
+	}
 	if !direct {
 		return nil
 	}

@@ -409,6 +409,16 @@ func (h *Host) Drop(ctx context.Context, now time.Time, why error) {
 	}
 }
 
+// Renewed ends the sessions that wait for a party whose process is new: signing never resumes, so nothing comes any more.
+func (h *Host) Renewed(ctx context.Context, now time.Time, peer engine.PartyID) {
+	h.mu.Lock()
+	open := h.all()
+	h.mu.Unlock()
+	for _, r := range open {
+		r.renewed(ctx, now, peer)
+	}
+}
+
 // Close ends all sessions and begins no others: signing never resumes.
 func (h *Host) Close(ctx context.Context, now time.Time) {
 	h.mu.Lock()

@@ -219,6 +219,17 @@ func (r *run) overdue(ctx context.Context, now time.Time) bool {
 	return true
 }
 
+func (r *run) renewed(ctx context.Context, now time.Time, peer engine.PartyID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return
+	}
+	if s := r.statusLocked(); slices.Contains(s.Waiting, peer) {
+		r.end(ctx, now, &engine.Fault{Session: s.Session, Round: s.Round, Check: "a party was started anew", Class: engine.Transient, Err: &SilentError{[]engine.PartyID{peer}}})
+	}
+}
+
 // judge makes a verdict on pairs, one at a time per pair: locks in sorted order, flags read
 // again, verdict, burn durable, messages sent, locks released.
 func (r *run) judge(ctx context.Context, now time.Time) (ended bool) {
