@@ -16,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/fence"
+	"github.com/ostraka/ostraka/node/outbox"
 )
 
 // operator serves an operator's own interface. Whoever can open the socket is the operator.
@@ -75,13 +76,40 @@ func (o *operator) Join(ctx context.Context, r *connect.Request[pb.JoinRequest])
 }
 
 func (o *operator) PrepareRoster(_ context.Context, r *connect.Request[pb.PrepareRosterRequest]) (*connect.Response[pb.PrepareResponse], error) {
-	a, fresh, err := o.d.Circle.PrepareRoster(time.Now(), r.Msg.Circle)
+	if n := btoi(r.Msg.Replace != "") + btoi(r.Msg.Resign) + btoi(r.Msg.Anew) + btoi(r.Msg.Id != ""); n > 1 {
+		return nil, fail(errors.New("replace, resign, anew and id exclude one another"))
+	}
+	var a charter.Accepted
+	var fresh bool
+	var err error
+	switch c, now := o.d.Circle, time.Now(); {
+	case r.Msg.Replace != "":
+		a, fresh, err = c.PrepareReplace(now, r.Msg.Replace)
+	case r.Msg.Resign:
+		a, fresh, err = c.PrepareResign(now)
+	case r.Msg.Anew:
+		a, fresh, err = c.PrepareAnew(now)
+	case r.Msg.Id != "":
+		a, fresh, err = c.PrepareChosen(r.Msg.Id)
+	default:
+		a, fresh, err = c.PrepareRoster(now, r.Msg.Circle)
+	}
+	if errors.Is(err, outbox.ErrLater) {
+		return nil, fail(err)
+	}
 	if err != nil {
 		return nil, connect.NewError(connect.CodeFailedPrecondition, err)
 	}
 	out := prepared(a, fresh)
 	out.Msg.Unmet = o.d.Circle.Unmet(a.Statement)
 	return out, nil
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func (o *operator) PrepareVault(_ context.Context, r *connect.Request[pb.PrepareVaultRequest]) (*connect.Response[pb.PrepareResponse], error) {
@@ -171,8 +199,9 @@ func (o *operator) Status(ctx context.Context, _ *connect.Request[pb.StatusReque
 		Link: o.d.Link.Addr(), People: o.d.Settings.People, Invited: o.d.Circle.Draft(),
 	}
 	if a, r, ok := o.d.Circle.Charter(); ok {
-		out.Charter, out.Circle = idBytes(a.Statement.ID()), r.Circle
+		out.Charter, out.Circle, out.CharterVersion = idBytes(a.Statement.ID()), r.Circle, r.Version
 	}
+	out.Standing = string(o.d.Circle.Standing())
 	for _, s := range o.d.Link.Status() {
 		p := &pb.Peer{
 			Operator: s.Peer.Name, Identity: s.Peer.Key, Address: s.Peer.Addr, Connected: s.Connected, Since: stamp(s.Since),
@@ -224,11 +253,7 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	} else {
 		add("fence", "ok", "no peer knows of another copy of this node", "")
 	}
-	if len(s.Charter) == 0 {
-		add("charter", "warn", "no charter is in force", "invite operators, let them join, then run `ostraka operator accept` on every node")
-	} else {
-		add("charter", "ok", "circle "+s.Circle, "")
-	}
+	o.checkCharter(s, add)
 	for _, p := range s.Peers {
 		switch skew := time.Duration(p.SkewMs * float64(time.Millisecond)); {
 		case p.Twin != "":
@@ -255,6 +280,27 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 		cancel()
 	}
 	return out
+}
+
+// checkCharter looks at the roster, and at how this operator stands to it.
+func (o *operator) checkCharter(s *pb.StatusResponse, add func(name, state, what, next string)) {
+	what := fmt.Sprintf("circle %s, version %d", s.Circle, s.CharterVersion)
+	_, r, _ := o.d.Circle.Charter()
+	listed, _ := r.Operator(s.Operator)
+	switch standing := circle.Standing(s.Standing); {
+	case o.d.Circle.Fork() != "":
+		add("charter", "fail", o.d.Circle.Fork(), "sign nothing; find out with the other operators who signed both")
+	case len(s.Charter) == 0:
+		add("charter", "warn", "no charter is in force", "invite operators and let them join; one runs `ostraka operator accept --circle NAME`, then the others `ostraka operator accept`")
+	case standing == circle.Left:
+		add("charter", "fail", what+": this operator is not in it any more; the node keeps what it has, and signs nothing", "if that is right, stop the node and keep its folder until its vaults were reshared")
+	case standing == circle.Invited:
+		add("charter", "warn", what+": this operator is not in it yet", "once an operator of the circle ran `ostraka operator accept`, run it here")
+	case !charter.SameOperator(listed, o.d.Operator()):
+		add("charter", "warn", what+": it lists this operator otherwise than node.json does", "run `ostraka operator accept`, then on the other nodes")
+	default:
+		add("charter", "ok", what, "")
+	}
 }
 
 func (o *operator) checkVaults(add func(name, state, what, next string)) {

@@ -49,9 +49,9 @@ func TestOperatorProcedures(t *testing.T) {
 		want string // in the message, or in the answer
 	}{
 		"Status":         {"{}", "", `"circle":"test circle"`},
-		"Invite":         {"{}", "invalid_argument", "adding an operator to it is not possible in this version"},
+		"Invite":         {"{}", "", `"line":"ostraka-invite-v1,`},
 		"Join":           {map[string]string{"line": "x"}, "invalid_argument", "copy the whole line"},
-		"PrepareRoster":  {map[string]string{"circle": "again"}, "failed_precondition", "belongs to circle"},
+		"PrepareRoster":  {map[string]string{"circle": "again"}, "failed_precondition", "nothing changes in circle"},
 		"PrepareVault":   {map[string]string{"file": b64([]byte(strings.Replace(string(file), "quorum: 2", "quorum: 1", 1)))}, "failed_precondition", "differs in quorum"},
 		"PrepareReshare": {map[string]any{"vault": b64(f.vault[:]), "committee": []string{"operator-0", "operator-2"}, "threshold": 2}, "", `"fresh":true`},
 		"Accept":         {map[string]string{"statement": b64([]byte("x")), "signature": ""}, "invalid_argument", ""},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,7 +72,7 @@ func (p *people) Token(_ context.Context, r *connect.Request[pb.TokenRequest]) (
 	return connect.NewResponse(&pb.TokenResponse{Token: token, Expires: stamp(until)}), nil
 }
 
-// known says whether a key is an officer's, or belongs to a person of a vault that its whole
+// known says whether a key is an officer's in the newest roster or at this node, which may have left, or belongs to a person of a vault that its whole
 // committee accepted: one operator alone lets nobody in.
 func (p *people) known(k signet.Key) bool {
 	for _, v := range p.d.Keeper.Roots() {
@@ -84,29 +85,21 @@ func (p *people) known(k signet.Key) bool {
 
 func (p *people) officer(k signet.Key) bool {
 	_, r, _ := p.d.Circle.Charter()
-	for _, o := range r.Operators {
-		for _, x := range o.Officers {
-			if x.Equal(k) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(slices.Concat(r.Operators, []charter.Operator{p.d.Operator()}), func(o charter.Operator) bool {
+		return slices.ContainsFunc(o.Officers, k.Equal)
+	})
 }
 
-// mayRead says whether a key may see a vault: one of its people, or an officer of its
-// committee.
+// mayRead says whether a key may see a vault: one of its people, or an officer of an operator of its
+// committee who is in the newest roster, or at this node. Of one that left, the others show nothing.
 func (p *people) mayRead(k signet.Key, v charter.Vault) bool {
 	if _, err := v.Who(k); err == nil {
 		return true
 	}
 	_, r, _ := p.d.Circle.Charter()
-	for _, name := range v.Committee {
-		o, _ := r.Operator(name)
-		for _, x := range o.Officers {
-			if x.Equal(k) {
-				return true
-			}
+	for _, o := range slices.Concat(r.Operators, []charter.Operator{p.d.Operator()}) {
+		if slices.Contains(v.Committee, o.Name) && slices.ContainsFunc(o.Officers, k.Equal) {
+			return true
 		}
 	}
 	return false
@@ -174,14 +167,21 @@ func noteOf(r *pb.SubmitRequest) (n outbox.Note, id []byte, err error) {
 }
 
 func (p *people) Charter(_ context.Context, _ *connect.Request[pb.CharterRequest]) (*connect.Response[pb.CharterResponse], error) {
-	a, _, ok := p.d.Circle.Charter()
-	if !ok {
+	all := p.d.Circle.Versions()
+	if len(all) == 0 {
 		return nil, connect.NewError(connect.CodeUnavailable, errors.New("there is no charter yet"))
 	}
-	out := &pb.CharterResponse{Statement: a.Statement.Bytes()}
-	for _, name := range sortedKeys(a.Signatures) {
-		out.Acceptances = append(out.Acceptances, &pb.Signed{Signature: a.Signatures[name]})
+	out := &pb.CharterResponse{}
+	for _, a := range all {
+		r := &pb.Roster{Statement: a.Statement.Bytes()}
+		for _, name := range sortedKeys(a.Signatures) {
+			r.Acceptances = append(r.Acceptances, &pb.Signed{Signature: a.Signatures[name]})
+		}
+		out.Earlier = append(out.Earlier, r)
 	}
+	newest := out.Earlier[len(all)-1]
+	out.Earlier = out.Earlier[:len(all)-1]
+	out.Statement, out.Acceptances = newest.Statement, newest.Acceptances
 	return connect.NewResponse(out), nil
 }
 

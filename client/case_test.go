@@ -437,7 +437,7 @@ func TestNextPath(t *testing.T) {
 // Of three operators one is away: Follow gives up only after a while, and names it.
 func TestWatch(t *testing.T) {
 	w := newWorld(t)
-	circle := &Circle{Members: []*Member{{Node: Node{Name: "first", Identity: identity("acme")}}, {Node: Node{Name: "third", Identity: identity("cora")}}}, roster: &w.vault.Roster}
+	circle := &Circle{Members: []*Member{{Node: Node{Name: "first", Identity: identity("acme")}}, {Node: Node{Name: "third", Identity: identity("cora")}}}, chain: charter.Chain{w.vault.Roster}}
 	down := []Failure{{"third", context.DeadlineExceeded}}
 	now := time.Unix(1e9, 0)
 	at := func(s time.Duration) time.Time { return now.Add(s) }

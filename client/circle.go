@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,11 +66,12 @@ type Circle struct {
 	Name    string
 	Members []*Member
 	signer  *Signer
+	own     bool // an operator's own node, which may not be in the roster yet
 
 	transports []*http.Transport
 
-	mu     sync.Mutex
-	roster *charter.Roster // once it was compared
+	mu    sync.Mutex
+	chain charter.Chain // once it was compared
 }
 
 // Dial makes a circle. It connects when it is asked something. signer may be nil: then only
@@ -172,49 +174,92 @@ func (a Answers[T]) Need(what string, least int) (Answers[T], error) {
 	return good, nil
 }
 
-// Charter returns the roster that all nodes show, with every operator's acceptance verified.
-// Each pinned node must be an operator's.
+// Charter returns the newest roster that nodes show (Chain).
 func (c *Circle) Charter(ctx context.Context) (charter.Roster, []Failure, error) {
-	answers := Ask(ctx, c, func(ctx context.Context, m *Member) (charter.Roster, error) {
+	chain, failed, err := c.Chain(ctx)
+	return chain.Newest(), failed, err
+}
+
+// A LagError says that a node has not heard of the newest roster, or is in it no more. What it shows
+// is no lie, and does not count.
+type LagError struct{ What string }
+
+func (e *LagError) Error() string { return e.What }
+
+// Chain returns all versions of the roster, each verified from the one before. The nodes must show one
+// and the same chain; one that lags behind, or whose operator left, is a failure and no more, as long as
+// another node shows the rest. Each pinned node must be, or have been, an operator's.
+func (c *Circle) Chain(ctx context.Context) (charter.Chain, []Failure, error) {
+	answers := Ask(ctx, c, func(ctx context.Context, m *Member) (charter.Chain, error) {
 		res, err := m.Charter(ctx, connect.NewRequest(&v1.CharterRequest{}))
 		if err != nil {
-			return charter.Roster{}, err
+			return nil, err
 		}
-		r, err := readCharter(res.Msg)
-		if err == nil && operatorOf(r, m.Identity) == "" {
-			err = errors.New("the roster does not hold its own identity")
+		chain, err := readCharter(res.Msg)
+		if err == nil {
+			if _, ok := chain.Identity(m.Identity); !ok && !c.own {
+				err = errors.New("the roster does not hold its own identity")
+			}
 		}
 		if err != nil {
 			err = &VerifyError{m.Name, err}
 		}
-		return r, err
+		return chain, err
 	})
 	good, err := answers.Need("read the charter", 1)
 	if err != nil {
-		return charter.Roster{}, nil, err
+		return nil, nil, err
 	}
-	var copies []Copy
+	var newest charter.Chain
 	for _, a := range good {
-		copies = append(copies, Copy{a.Node, []byte(a.Value.ID.String())})
+		if len(a.Value) > len(newest) {
+			newest = a.Value
+		}
 	}
-	if err := Compare("the charter", copies); err != nil {
-		return charter.Roster{}, nil, err
+	// A fork: two rosters that are both accepted follow the same one.
+	for v := range newest {
+		var copies []Copy
+		for _, a := range good {
+			if v < len(a.Value) {
+				copies = append(copies, Copy{a.Node, []byte(a.Value[v].ID.String())})
+			}
+		}
+		if err := Compare(fmt.Sprintf("version %d of the charter", v), copies); err != nil {
+			return nil, nil, err
+		}
 	}
+	lagging := c.lag(answers, newest)
 	c.mu.Lock()
-	c.roster = &good[0].Value
+	c.chain = newest
 	c.mu.Unlock()
-	return good[0].Value, answers.Failures(), nil
+	return newest, append(answers.Failures(), lagging...), nil
 }
 
-// Operator is the name by which the roster calls a node of the context; the node's own name
-// before the roster is known.
+// lag finds the nodes that answered and do not count.
+func (c *Circle) lag(answers Answers[charter.Chain], newest charter.Chain) (out []Failure) {
+	for i, a := range answers {
+		if a.Err != nil {
+			continue
+		}
+		switch last := newest.Newest(); {
+		case operatorOf(last, c.Members[i].Identity) == "":
+			out = append(out, Failure{a.Node, &LagError{fmt.Sprintf("its operator left the circle before version %d of the charter: take it out of the contexts file", last.Version)}})
+		case len(a.Value) < len(newest):
+			out = append(out, Failure{a.Node, &LagError{fmt.Sprintf("it shows version %d of the charter, version %d is in force", a.Value.Newest().Version, last.Version)}})
+		}
+	}
+	return out
+}
+
+// Operator is the name by which the charter calls a node of the context; the node's own name
+// before the charter is known.
 func (c *Circle) Operator(node string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, m := range c.Members {
-		if m.Name == node && c.roster != nil {
-			if name := operatorOf(*c.roster, m.Identity); name != "" {
-				return name
+		if m.Name == node {
+			if o, ok := c.chain.Identity(m.Identity); ok {
+				return o.Name
 			}
 		}
 	}
@@ -230,20 +275,37 @@ func operatorOf(r charter.Roster, identity ed25519.PublicKey) string {
 	return ""
 }
 
-func readCharter(msg *v1.CharterResponse) (charter.Roster, error) {
-	s, err := statement.ParseKind(msg.Statement, statement.Roster)
-	if err != nil {
-		return charter.Roster{}, err
+// maxVersions bounds how many versions of a roster are read.
+const maxVersions = 4096
+
+// readCharter verifies every version from the one before.
+func readCharter(msg *v1.CharterResponse) (chain charter.Chain, err error) {
+	if len(msg.Earlier) >= maxVersions {
+		return nil, fmt.Errorf("%d versions of the roster, at most %d are read", len(msg.Earlier)+1, maxVersions)
 	}
-	r, err := charter.RosterOf(s)
-	if err != nil {
-		return r, err
-	}
-	accepted := charter.Accepted{Statement: s}
-	for _, a := range msg.Acceptances {
-		if accepted, _, err = accepted.Add(r.Acceptors(), a.Signature); err != nil {
-			return r, fmt.Errorf("roster %s: %w", s.ID().Short(), err)
+	all := append(slices.Clone(msg.Earlier), &v1.Roster{Statement: msg.Statement, Acceptances: msg.Acceptances})
+	for _, m := range all {
+		s, err := statement.ParseKind(m.Statement, statement.Roster)
+		if err != nil {
+			return nil, err
+		}
+		r, err := charter.RosterOf(s)
+		if err != nil {
+			return nil, err
+		}
+		need, err := chain.Acceptance(r)
+		if err != nil {
+			return nil, err
+		}
+		accepted := charter.Accepted{Statement: s}
+		for _, a := range m.Acceptances {
+			if accepted, _, err = accepted.Add(need.All(), a.Signature); err != nil {
+				return nil, fmt.Errorf("roster %s: %w", s.ID().Short(), err)
+			}
+		}
+		if chain, err = chain.Next(accepted); err != nil {
+			return nil, err
 		}
 	}
-	return r, accepted.Verify(r.Acceptors())
+	return chain, nil
 }

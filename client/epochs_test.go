@@ -81,3 +81,35 @@ func TestMergeVaultsAcrossEpochs(t *testing.T) {
 		})
 	}
 }
+
+// A node outside the committee learns of no key: it keeps no vault from being ready, and is compared all the same.
+func TestMergeVaultsApart(t *testing.T) {
+	w := newWorld(t)
+	holder, apart := w.vault, w.vault
+	holder.Nodes, apart.Nodes, apart.Apart = []string{"a"}, []string{"x"}, true
+	apart.State, apart.Roots = "keygen", []Root{{Suite: charter.SuiteECDSA, State: "keygen"}}
+	one, other := Answer[[]Vault]{Node: "a", Value: []Vault{holder}}, Answer[[]Vault]{Node: "x", Value: []Vault{apart}}
+	for name, c := range map[string]struct {
+		answers Answers[[]Vault]
+		state   string
+	}{
+		"before the committee": {Answers[[]Vault]{other, one}, Ready},
+		"after the committee":  {Answers[[]Vault]{one, other}, Ready},
+		"alone":                {Answers[[]Vault]{other}, "keygen"},
+	} {
+		merged, err := MergeVaults(c.answers)
+		if err != nil || len(merged) != 1 || merged[0].State != c.state || len(merged[0].Nodes) != len(c.answers) {
+			t.Errorf("%s: %v, %v", name, merged, err)
+		}
+	}
+	r := *holder.Roots[0].Record
+	r.ChainCode[0] ^= 1
+	apart.Roots = []Root{{Suite: charter.SuiteECDSA, State: Ready, Record: &r}}
+	other.Value = []Vault{apart}
+	if _, err := MergeVaults(Answers[[]Vault]{one, other}); Classify(err) != Unverified {
+		t.Errorf("another key is no alarm: %v", err)
+	}
+	if !holder.holds(identity(operators[0])) || holder.holds(identity("stranger")) {
+		t.Error("who is of the committee is not told apart")
+	}
+}

@@ -27,8 +27,8 @@ type Reader interface {
 // Own reads an operator's own node over its local socket.
 type Own struct {
 	ostrakav1connect.OperatorClient
-	name   string
-	roster charter.Roster
+	name  string
+	chain charter.Chain
 }
 
 // ErrNoCharter says that the operators have not founded their circle yet.
@@ -49,9 +49,13 @@ func OpenOwn(ctx context.Context, dir string) (*Own, error) {
 	n := Node{o.name, status.Msg.People, ed25519.PublicKey(status.Msg.Identity)}
 	c := Dial(Context{Name: "own", Nodes: []Node{n}}, nil, Cache{})
 	defer c.Close()
-	o.roster, _, err = c.Charter(ctx)
+	c.own = true
+	o.chain, _, err = c.Chain(ctx)
 	return o, err
 }
+
+// Chain is all versions of the charter, as the node shows them.
+func (o *Own) Chain() charter.Chain { return o.chain }
 
 // Vaults lists all vaults of the node.
 func (o *Own) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
@@ -59,7 +63,7 @@ func (o *Own) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	out, err := ReadVaults(o.name, o.roster, res.Msg.Vaults)
+	out, err := ReadVaults(o.name, o.chain, res.Msg.Vaults)
 	return out, nil, err
 }
 

@@ -22,6 +22,7 @@ func TestCommitteeIsWhatOfficersSigned(t *testing.T) {
 	w.SignReshareAll(nodetest.Wish(id, 3, a, b, d), a, b, d)
 	w.Run("moved", func() bool { return w.HeldBy(a, id, 3, a, b, d) })
 	_, roster, _ := a.Circle.Charter()
+	chain := charter.Chain{roster}
 	show := func(list [][]byte) *v1.Vault {
 		v, _ := a.Keeper.Root(id, w.Suite)
 		r := v.Current.Record
@@ -35,7 +36,7 @@ func TestCommitteeIsWhatOfficersSigned(t *testing.T) {
 		return out
 	}
 	x := a.Circle.Reshares(id)[0]
-	vaults, err := ReadVaults("acme", roster, []*v1.Vault{show([][]byte{x.Bytes()})})
+	vaults, err := ReadVaults("acme", chain, []*v1.Vault{show([][]byte{x.Bytes()})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +63,7 @@ func TestCommitteeIsWhatOfficersSigned(t *testing.T) {
 		"rubbish":              {{1, 2, 3}},
 	} {
 		var verify *VerifyError
-		if _, err := ReadVaults("acme", roster, []*v1.Vault{show(list)}); !errors.As(err, &verify) {
+		if _, err := ReadVaults("acme", chain, []*v1.Vault{show(list)}); !errors.As(err, &verify) {
 			t.Errorf("%s: %v", name, err)
 		} else if name == "no statement" && !strings.Contains(err.Error(), "nor a reshare that officers completed") {
 			t.Errorf("%s: %v", name, err)

@@ -33,7 +33,7 @@ type Vault struct {
 	Founded       charter.Vault      // as its statement says
 	Reshares      []charter.Accepted // complete or not, by number
 	plans         *charter.Succession
-	Roster        charter.Roster
+	Roster        charter.Roster // where its operators are looked up: charter.Chain.Reach
 	Statement     statement.Statement
 	State         string          // Ready, or what the least advanced root of the least advanced node waits for
 	Waiting       []string        // operators
@@ -41,6 +41,7 @@ type Vault struct {
 	Accepted      map[string]bool // operators whose officer signed; all once the keys are being made
 	Roots         []Root          // by suite; none while officers have to sign
 	Nodes         []string        // that know the vault
+	Apart         bool            // the node that shows it has no part in its keys, and learns of none
 }
 
 // A Root is a vault's key of one suite.
@@ -108,10 +109,10 @@ func (v Vault) Address(r Root, chainID string, path hd.Path) (address string, ke
 }
 
 // ReadVaults gives meaning to one node's answer and checks all that can be checked.
-func ReadVaults(node string, r charter.Roster, list []*v1.Vault) ([]Vault, error) {
+func ReadVaults(node string, chain charter.Chain, list []*v1.Vault) ([]Vault, error) {
 	var out []Vault
 	for _, m := range list {
-		v, err := readVault(r, m)
+		v, err := readVault(chain, m)
 		if err != nil {
 			return nil, &VerifyError{node, fmt.Errorf("vault %.64q: %w", m.Name, err)}
 		}
@@ -121,7 +122,7 @@ func ReadVaults(node string, r charter.Roster, list []*v1.Vault) ([]Vault, error
 	return out, nil
 }
 
-func readVault(r charter.Roster, m *v1.Vault) (Vault, error) {
+func readVault(chain charter.Chain, m *v1.Vault) (Vault, error) {
 	s, err := statement.ParseKind(m.Statement, statement.Vault)
 	if err != nil {
 		return Vault{}, err
@@ -130,14 +131,16 @@ func readVault(r charter.Roster, m *v1.Vault) (Vault, error) {
 		return Vault{}, fmt.Errorf("its statement's id is %s, not %x", id.Short(), m.Id)
 	}
 	spec, err := charter.VaultOf(s)
-	if err == nil {
-		err = spec.CheckCharter(r)
-	}
 	if err != nil {
 		return Vault{}, err
 	}
+	founding, _ := chain.Version(spec.Charter)
+	if err := spec.CheckCharter(founding); err != nil {
+		return Vault{}, err
+	}
+	r, _ := chain.Reach(spec.Charter)
 	v := Vault{
-		Vault: spec, Founded: spec, plans: charter.NewSuccession(spec, r), Roster: r, Statement: s, State: m.State, Waiting: m.Waiting, LastError: m.LastError,
+		Vault: spec, Founded: spec, plans: charter.NewSuccession(spec, chain), Roster: r, Statement: s, State: m.State, Waiting: m.Waiting, LastError: m.LastError,
 		Accepted: map[string]bool{},
 	}
 	if err := v.readReshares(m.Reshares); err != nil {
@@ -167,72 +170,6 @@ func readVault(r charter.Roster, m *v1.Vault) (Vault, error) {
 		return Vault{}, fmt.Errorf("its state is %.32q, which is not that of its keys", v.State)
 	}
 	return v, nil
-}
-
-// maxReshares bounds what a node may show of one vault.
-const maxReshares = 4096
-
-// readReshares verifies, by the officers' own signatures, each statement that gave the vault's keys to another committee: no
-// node can invent one. Those that wait for signatures are shown, and prove nothing.
-func (v *Vault) readReshares(list [][]byte) error {
-	if len(list) > maxReshares {
-		return fmt.Errorf("%d reshares are shown, at most %d are allowed", len(list), maxReshares)
-	}
-	for _, raw := range list {
-		a, err := charter.DecodeAccepted(raw)
-		if err == nil {
-			err = v.plans.Add(a)
-		}
-		if err != nil && !errors.Is(err, charter.ErrNotAccepted) && !errors.Is(err, charter.ErrNoPrevious) {
-			return err
-		}
-		v.Reshares = append(v.Reshares, a)
-	}
-	return nil
-}
-
-// Planned lists the reshares that are newer than what every key is held under: complete ones that are to be carried out, and
-// those that wait for signatures.
-func (v Vault) Planned() (out []charter.Accepted) {
-	if v.plans == nil {
-		return nil
-	}
-	held := uint64(0)
-	for i, r := range v.Roots {
-		p, _ := v.plans.HeldBy(r.Held.Threshold, r.Held.Committee)
-		if i == 0 || p.Number < held {
-			held = p.Number
-		}
-	}
-	for _, a := range v.Reshares {
-		if r, err := charter.ReshareOf(a.Statement); err == nil && r.Number > held {
-			out = append(out, a)
-		}
-	}
-	return out
-}
-
-// held is the vault as a key of it is held.
-func (v Vault) held(r Root) charter.Vault {
-	if len(r.Held.Committee) == 0 {
-		return v.Vault
-	}
-	return r.Held
-}
-
-// anybody is the vault with the operators of all committees that it ever had: what was decided in an epoch that is over was
-// decided by one of them.
-func (v Vault) anybody() charter.Vault {
-	if v.plans == nil {
-		return v.Vault
-	}
-	out := v.Founded
-	out.Committee = slices.Clone(out.Committee)
-	for _, p := range v.plans.Plans() {
-		out.Committee = union(out.Committee, p.Committee)
-	}
-	slices.Sort(out.Committee)
-	return out
 }
 
 func (v Vault) readRoot(m *v1.Root) (Root, error) {
@@ -273,24 +210,6 @@ func (v Vault) readKey(m *v1.Root) (*epoch.Record, error) {
 	return rec, nil
 }
 
-// heldBy finds the officers' statement that a record is made under: the vault's own, or a complete reshare.
-func (v Vault) heldBy(rec *epoch.Record) (charter.Vault, error) {
-	out := v.Founded
-	out.Threshold, out.Committee = rec.Threshold, nil
-	for _, m := range rec.Members {
-		i := slices.IndexFunc(v.Roster.Operators, func(o charter.Operator) bool { return bytes.Equal(m.Identity, o.Identity) })
-		if i < 0 {
-			return out, fmt.Errorf("share %d of its key is held by a node that is no operator's", m.Index)
-		}
-		out.Committee = append(out.Committee, v.Roster.Operators[i].Name)
-	}
-	slices.Sort(out.Committee)
-	if _, ok := v.plans.HeldBy(out.Threshold, out.Committee); !ok {
-		return out, fmt.Errorf("its key is held by %v with threshold %d, which neither the vault's statement says nor a reshare that officers completed", out.Committee, out.Threshold)
-	}
-	return out, nil
-}
-
 // maxAttempts bounds how many key generations of one vault are looked for.
 const maxAttempts = 4096
 
@@ -305,13 +224,14 @@ func (v Vault) owns(suite string, key [32]byte) bool {
 	return false
 }
 
-// MergeVaults compares what nodes show. A vault is ready when every answering node of it says so. For a moment after new
-// shares some nodes may stand in the epoch before: keys must be alike, and so must the records of one epoch; the highest
-// record counts.
+// MergeVaults compares what nodes show. A vault is ready when every answering node of its committee says so. For a moment
+// after new shares some nodes may stand in the epoch before: keys must be alike, and so must the records of one epoch; the
+// highest record counts.
 func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
 	byID := map[statement.ID]*Vault{}
 	shown := map[statement.ID]map[string][]Copy{}
 	names := map[string][]Copy{}
+	var apart []Vault
 	for _, a := range answers {
 		for _, v := range a.Value {
 			if shown[v.ID] == nil {
@@ -321,12 +241,20 @@ func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
 				r.shown(a.Node, shown[v.ID])
 			}
 			names[v.Name] = append(names[v.Name], Copy{a.Node, []byte(v.ID.String())})
-			old := byID[v.ID]
-			if old == nil {
+			if v.Apart {
+				apart = append(apart, v)
+			} else if old := byID[v.ID]; old != nil {
+				old.merge(v)
+			} else {
 				byID[v.ID] = &v
-				continue
 			}
-			old.merge(v)
+		}
+	}
+	for _, v := range apart {
+		if old := byID[v.ID]; old != nil {
+			old.Nodes = append(old.Nodes, v.Nodes...)
+		} else {
+			byID[v.ID] = &v
 		}
 	}
 	var out []Vault
@@ -423,7 +351,7 @@ func union(a, b []string) []string {
 
 // Vaults lists the person's vaults, compared over all nodes that answer.
 func (c *Circle) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
-	r, _, err := c.Charter(ctx)
+	chain, failed, err := c.Chain(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -432,14 +360,19 @@ func (c *Circle) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
 		if err != nil {
 			return nil, err
 		}
-		return ReadVaults(m.Name, r, res.Msg.Vaults)
+		list, err := ReadVaults(m.Name, chain, res.Msg.Vaults)
+		for i, v := range list {
+			list[i].Apart = !v.holds(m.Identity)
+		}
+		return list, err
 	})
 	good, err := answers.Need("list vaults", 1)
 	if err != nil {
 		return nil, nil, err
 	}
+	lagging := slices.DeleteFunc(failed, func(f Failure) bool { return !errors.As(f.Err, new(*LagError)) })
 	out, err := MergeVaults(good)
-	return out, answers.Failures(), err
+	return out, append(answers.Failures(), lagging...), err
 }
 
 // ErrUnknown says that no node that answered knows the thing.

@@ -37,8 +37,12 @@ const (
 // does not authenticate or make sense is dropped and logged; it never ends the link.
 func (n *Node) Deliver(ctx context.Context, now time.Time, from ed25519.PublicKey, frame []byte) {
 	link := mpc.IDOf(from)
-	if _, ok := n.peer(link); !ok || len(frame) == 0 {
+	if _, ok := n.pinned(link); !ok || len(frame) == 0 {
 		n.cfg.Log.Warn("frame dropped", "from", link, "error", ErrStranger)
+		return
+	}
+	if n.guest(link) && frame[0] != frameNote && frame[0] != frameVerdict {
+		n.cfg.Log.Warn("frame dropped", "from", n.Name(link), "type", frame[0], "error", ErrGuest)
 		return
 	}
 	if err := n.deliver(ctx, now, link, frame); err != nil {
@@ -158,6 +162,9 @@ func (n *Node) note(ctx context.Context, now time.Time, link engine.PartyID, raw
 	if err != nil {
 		return err
 	}
+	if n.guest(link) && !circle.ForGuests(note.Kind) {
+		return fmt.Errorf("note of kind %#x: %w", uint8(note.Kind), ErrGuest)
+	}
 	id := note.ID()
 	n.Outbox.Settle(link, id, outbox.Taken) // who shows a note has it
 	verdict, err := n.take(ctx, now, link, note)
@@ -182,7 +189,7 @@ func (n *Node) take(ctx context.Context, now time.Time, from engine.PartyID, not
 	if known {
 		return outbox.Taken, errKnown
 	}
-	to := n.Peers()
+	to := n.audience(note.Kind)
 	to = slices.DeleteFunc(to, func(p engine.PartyID) bool { return p == from })
 	wrote := false
 	write := func(e journal.Entry) error {
@@ -249,7 +256,7 @@ func (n *Node) post(ctx context.Context, now time.Time, e journal.Entry, note ou
 			return err
 		}
 	}
-	to := n.Peers()
+	to := n.audience(note.Kind)
 	e.Add(n.Outbox.Rows(now, note, to))
 	failpoint.Hit("note-before-post")
 	if err := n.Journal.Write(ctx, e); err != nil {

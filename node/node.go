@@ -13,7 +13,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +23,7 @@ import (
 
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/ceremony"
@@ -74,13 +77,15 @@ type Node struct {
 	Outbox   *outbox.Outbox
 	Fence    *fence.Fence
 
-	mu    sync.Mutex // guards peers
-	peers map[engine.PartyID]charter.Operator
+	mu     sync.Mutex                          // guards what follows
+	peers  map[engine.PartyID]charter.Operator // members
+	guests map[engine.PartyID]charter.Operator // pinned for rosters alone (circle.Pins)
+	names  map[engine.PartyID]string           // of all operators that ever were in the charter, and those
 }
 
 // New opens a node over its store. Sessions that ran before are over.
 func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
-	n := &Node{cfg: cfg, self: mpc.IDOf(cfg.Own.Identity), peers: map[engine.PartyID]charter.Operator{}}
+	n := &Node{cfg: cfg, self: mpc.IDOf(cfg.Own.Identity)}
 	var err error
 	if n.Journal, err = journal.Open(ctx, cfg.Store); err != nil {
 		return nil, err
@@ -127,11 +132,13 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
 		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, Keys: n.Keeper.Keys, Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit,
 		Reachable: n.fit, Explain: n.Explain, Check: cfg.Check,
+		Roster:        func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
 		Presignatures: n.Presign,
 	})
 	n.Circle, err = circle.Open(ctx, now, circle.Config{
 		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
-		OnPeers: n.setPeers, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held,
+		OnPeers: n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Holds: n.holds, Forward: n.forward,
+		Reachable: func(key ed25519.PublicKey) bool { return n.reachable(mpc.IDOf(key)) },
 	})
 	if err != nil {
 		return nil, err
@@ -148,17 +155,71 @@ func (n *Node) Self() engine.PartyID { return n.self }
 // Operator is this node's operator.
 func (n *Node) Operator() charter.Operator { return n.cfg.Own }
 
-func (n *Node) setPeers(ops []charter.Operator) {
-	n.mu.Lock()
-	clear(n.peers)
-	for _, o := range ops {
-		n.peers[mpc.IDOf(o.Identity)] = o
+func (n *Node) pin(p circle.Pins) {
+	table := func(ops []charter.Operator) map[engine.PartyID]charter.Operator {
+		out := map[engine.PartyID]charter.Operator{}
+		for _, o := range ops {
+			out[mpc.IDOf(o.Identity)] = o
+		}
+		return out
 	}
+	names := map[engine.PartyID]string{}
+	for id, o := range table(slices.Concat(p.Former, p.Guests, p.Peers)) {
+		names[id] = o.Name
+	}
+	n.mu.Lock()
+	n.peers, n.guests, n.names = table(p.Peers), table(p.Guests), names
 	n.mu.Unlock()
-	n.cfg.SetPeers(ops)
+	n.cfg.SetPeers(slices.Concat(p.Peers, p.Guests))
 }
 
-// peer finds who a party is, among the pinned.
+// holds lists the vaults whose key counts on a share of ours, or will once it is made.
+func (n *Node) holds() (names []string) {
+	for _, v := range n.Keeper.Roots() {
+		will := v.Plan != nil && slices.Contains(v.Plan.Committee, n.cfg.Own.Name)
+		if will || slices.ContainsFunc(v.Parties, func(p mpc.Party) bool { return p.ID == n.self }) {
+			names = append(names, v.Vault.Name)
+		}
+	}
+	return slices.Compact(names)
+}
+
+// forward sends a note, which was made before, to nodes that were pinned since.
+func (n *Node) forward(ctx context.Context, now time.Time, note outbox.Note, to []charter.Operator) error {
+	var ids []outbox.Peer
+	for _, o := range to {
+		ids = append(ids, mpc.IDOf(o.Identity))
+	}
+	return n.Outbox.Again(ctx, now, note, ids)
+}
+
+// guest says whether a party is pinned for rosters alone.
+func (n *Node) guest(id engine.PartyID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, ok := n.guests[id]
+	return ok
+}
+
+// audience are the parties that must come to hold a note.
+func (n *Node) audience(k outbox.Kind) []engine.PartyID {
+	if !circle.ForGuests(k) {
+		return n.Peers()
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return sorted(maps.Keys(n.peers), maps.Keys(n.guests))
+}
+
+func sorted(parts ...iter.Seq[engine.PartyID]) (ids []engine.PartyID) {
+	for _, p := range parts {
+		ids = slices.AppendSeq(ids, p)
+	}
+	slices.SortFunc(ids, func(a, b engine.PartyID) int { return bytes.Compare(a[:], b[:]) })
+	return ids
+}
+
+// peer finds who a party is, among the members.
 func (n *Node) peer(id engine.PartyID) (charter.Operator, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -166,15 +227,11 @@ func (n *Node) peer(id engine.PartyID) (charter.Operator, bool) {
 	return o, ok
 }
 
-// Peers lists the pinned operators' party ids in a fixed order.
-func (n *Node) Peers() (ids []engine.PartyID) {
+// Peers lists the other members' party ids in a fixed order.
+func (n *Node) Peers() []engine.PartyID {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for id := range n.peers {
-		ids = append(ids, id)
-	}
-	slices.SortFunc(ids, func(a, b engine.PartyID) int { return bytes.Compare(a[:], b[:]) })
-	return ids
+	return sorted(maps.Keys(n.peers))
 }
 
 // Name is how people call a party.
@@ -182,8 +239,10 @@ func (n *Node) Name(id engine.PartyID) string {
 	if id == n.self {
 		return n.cfg.Own.Name
 	}
-	if o, ok := n.peer(id); ok {
-		return o.Name
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if name, ok := n.names[id]; ok {
+		return name
 	}
 	return id.String()
 }
@@ -199,9 +258,11 @@ func (n *Node) Explain(err error) string {
 // Readable puts operators' names for the short party ids of a text.
 func (n *Node) Readable(text string) string {
 	pairs := []string{n.self.String(), n.cfg.Own.Name}
-	for _, id := range n.Peers() {
-		pairs = append(pairs, id.String(), n.Name(id))
+	n.mu.Lock()
+	for _, id := range sorted(maps.Keys(n.names)) {
+		pairs = append(pairs, id.String(), n.names[id])
 	}
+	n.mu.Unlock()
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
@@ -211,9 +272,26 @@ func (*Node) Format(f fmt.State, _ rune) { io.WriteString(f, "[node]") } //nolin
 func (Config) Format(f fmt.State, _ rune) { io.WriteString(f, "[node's config]") } //nolint:errcheck // a printer's trouble
 
 func (n *Node) send(to engine.PartyID, frame []byte) {
-	if o, ok := n.peer(to); ok {
+	if o, ok := n.pinned(to); ok {
 		n.cfg.Send(o.Identity, frame)
 	}
+}
+
+// pinned finds who a party is, among members and guests.
+func (n *Node) pinned(id engine.PartyID) (charter.Operator, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	o, ok := n.peers[id]
+	if !ok {
+		o, ok = n.guests[id]
+	}
+	return o, ok
+}
+
+// linked says whether the link to a member or guest stands.
+func (n *Node) linked(id engine.PartyID) bool {
+	o, ok := n.pinned(id)
+	return ok && n.cfg.Reachable(o.Identity)
 }
 
 func (n *Node) reachable(id engine.PartyID) bool {
@@ -247,7 +325,7 @@ func changes(name string) bool {
 // Tick moves everything on that waits for time: call it a few times a second.
 func (n *Node) Tick(ctx context.Context, now time.Time) {
 	n.Sessions.Tick(ctx, now)
-	if err := n.Outbox.Tick(ctx, now, n.reachable); err != nil {
+	if err := n.Outbox.Tick(ctx, now, n.linked); err != nil {
 		n.cfg.Log.Error("outbox", "error", err)
 	}
 	if err := n.Fence.Tick(ctx, now, n.reachable); err != nil {
@@ -290,6 +368,9 @@ func (n *Node) Close(ctx context.Context, now time.Time) {
 
 // ErrStranger says that a frame came from a node that is not pinned.
 var ErrStranger = errors.New("frame of a node that is not a peer")
+
+// ErrGuest says that a node which is in the roster no more, or not yet, sent more than rosters.
+var ErrGuest = errors.New("its operator is not in the roster in force")
 
 // Submit takes a statement or vote from a person at this node's door: the same checks as
 // for a peer's note, and the same durability.

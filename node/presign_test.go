@@ -65,7 +65,7 @@ func (s setting) view(h *nodetest.Host) ceremony.View {
 
 // parties are some hosts as signers.
 func (s setting) parties(hosts ...*nodetest.Host) (out []mpc.Party) {
-	for _, m := range recordOf(s.World, s.vault).Members {
+	for _, m := range s.record(s.Hosts[0]).Members {
 		if slices.Contains(hosts, s.Find(m.Identity)) {
 			out = append(out, m.Party)
 		}

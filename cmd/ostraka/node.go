@@ -28,6 +28,7 @@ import (
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/store"
 )
@@ -260,6 +261,8 @@ type statusDocument struct {
 	People    string          `json:"people"`
 	Circle    string          `json:"circle"`
 	Charter   string          `json:"charter"`
+	CharterAt uint64          `json:"charter_version"`
+	Standing  string          `json:"standing"`
 	Invited   []string        `json:"invited"`
 	Fenced    string          `json:"fenced,omitempty"` // why this node signs nothing
 	Peers     []peerDocument  `json:"peers"`
@@ -307,7 +310,7 @@ func list[T any](s []T) []T {
 func statusOf(m *v1.StatusResponse) statusDocument {
 	d := statusDocument{
 		Operator: m.Operator, Identity: client.FormatIdentity(m.Identity), Version: m.Version, Started: m.Started, Link: m.Link, People: m.People,
-		Circle: m.Circle, Charter: fmt.Sprintf("%x", m.Charter), Invited: list(m.Invited), Fenced: m.Fenced, Peers: []peerDocument{}, LogSize: m.LogSize,
+		Circle: m.Circle, Charter: fmt.Sprintf("%x", m.Charter), CharterAt: m.CharterVersion, Standing: m.Standing, Invited: list(m.Invited), Fenced: m.Fenced, Peers: []peerDocument{}, LogSize: m.LogSize,
 		LogRoot: fmt.Sprintf("%x", m.LogRoot), Burned: []burnDocument{}, Endpoints: list(m.Endpoints), Checks: checksOf(m.Checks),
 	}
 	for _, p := range m.Peers {
@@ -372,7 +375,13 @@ func (d statusDocument) print(w io.Writer) {
 	row("link", "%s", d.Link)
 	row("people", "%s", d.People)
 	if d.Circle != "" {
-		row("circle", "%s, charter %.8s", d.Circle, d.Charter)
+		row("circle", "%s, charter %.8s, version %d", d.Circle, d.Charter, d.CharterAt)
+		switch circle.Standing(d.Standing) {
+		case circle.Left:
+			row("standing", "this operator has left the circle: the node keeps what it has, and signs nothing")
+		case circle.Invited:
+			row("standing", "this operator is not in the circle yet")
+		}
 	} else {
 		row("circle", "none yet")
 	}

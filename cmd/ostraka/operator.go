@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,8 +20,8 @@ import (
 )
 
 func (a *app) operatorCommand() *cobra.Command {
-	c := &cobra.Command{Use: "operator", Short: "Form a circle: invite, join, accept the roster"}
-	c.AddCommand(a.inviteCommand(), a.joinCommand(), a.acceptCommand())
+	c := &cobra.Command{Use: "operator", Short: "Form a circle and change it: invite, join, accept the roster, replace, resign"}
+	c.AddCommand(a.inviteCommand(), a.joinCommand(), a.acceptCommand(), a.replaceCommand(), a.resignCommand())
 	return c
 }
 
@@ -67,7 +68,7 @@ func (a *app) joinCommand() *cobra.Command {
 				Identity string `json:"identity"`
 			}{res.Msg.Operator, client.FormatIdentity(res.Msg.Identity)}
 			return a.show(doc, func(w io.Writer) {
-				fmt.Fprintf(w, "Joined at %s (%s).\n\nNext: once all operators have joined, run `ostraka operator accept` on every node.\n", doc.Operator, doc.Identity)
+				fmt.Fprintf(w, "Joined at %s (%s).\n\nNext: once the operator that invited you has signed the roster, run `ostraka operator accept`.\n", doc.Operator, doc.Identity)
 			})
 		},
 	}
@@ -111,48 +112,136 @@ func (a *app) accept(ctx context.Context, p *v1.PrepareResponse, kind statement.
 	return acceptDocument{s.ID().String(), s.Text(), p.Fresh, list(res.Msg.Missing)}, nil
 }
 
+// rosterCommand has the officer sign the roster that a request gives.
+func (a *app) rosterCommand(c *cobra.Command, req *v1.PrepareRosterRequest, yes bool) error {
+	ctx, cancel := a.within(c.Context(), 5*time.Minute)
+	defer cancel()
+	own := client.Operator(a.dir)
+	before, err := own.Status(ctx, connect.NewRequest(&v1.StatusRequest{}))
+	if err != nil {
+		return a.operatorError(err)
+	}
+	res, err := own.PrepareRoster(ctx, connect.NewRequest(req))
+	if err != nil {
+		return a.operatorError(err)
+	}
+	old, err := a.roster(ctx, before.Msg)
+	if err != nil {
+		return err
+	}
+	doc, err := a.accept(ctx, res.Msg, statement.Roster, yes, func(w io.Writer, s statement.Statement) error {
+		return describeRoster(w, s, old, res.Msg.Unmet)
+	})
+	if err != nil {
+		return err
+	}
+	return a.show(doc, func(w io.Writer) {
+		if len(doc.Missing) > 0 {
+			fmt.Fprintf(w, "Roster %.8s signed. Still to sign: %s\n\nNext: they run `ostraka operator accept`; who comes signs before the others.\n", doc.ID, strings.Join(doc.Missing, ", "))
+			return
+		}
+		fmt.Fprintf(w, "Roster %.8s is accepted by every operator: it is the charter.\n", doc.ID)
+		if old == nil {
+			fmt.Fprintf(w, "\nNext: `ostraka vault create -f FILE` on every node of the committee.\n")
+		}
+	})
+}
+
+// roster reads the version in force at the operator's own node, which has shown its id; nil if there is none.
+func (a *app) roster(ctx context.Context, s *v1.StatusResponse) (*charter.Roster, error) {
+	if len(s.Charter) == 0 {
+		return nil, nil
+	}
+	own, err := client.OpenOwn(ctx, a.dir)
+	if err != nil {
+		return nil, err
+	}
+	r := own.Chain().Newest()
+	return &r, nil
+}
+
 func (a *app) acceptCommand() *cobra.Command {
 	var circle string
-	var yes bool
+	var yes, anew bool
 	c := &cobra.Command{
-		Use: "accept", Short: "Sign the roster as this operator's officer", Args: none,
-		Long: "Shows the roster: every operator with its identity and address. Compare them with the others by telephone,\n" +
-			"then sign. When one officer of every operator has signed, it is the circle's charter.",
-		RunE: func(c *cobra.Command, _ []string) error {
-			ctx, cancel := a.within(c.Context(), 5*time.Minute)
-			defer cancel()
-			res, err := client.Operator(a.dir).PrepareRoster(ctx, connect.NewRequest(&v1.PrepareRosterRequest{Circle: circle}))
-			if err != nil {
-				return a.operatorError(err)
+		Use: "accept [ID]", Short: "Sign the roster as this operator's officer", Args: cobra.MaximumNArgs(1),
+		Long: "Shows the roster: every operator with its identity and address, and what changes. Compare with the others by\n" +
+			"telephone, then sign. When one officer of every operator has signed, it is the circle's charter.\n\n" +
+			"Once there is a charter, it takes in who joined, and what node.json says anew of this operator: the next version.\n" +
+			"Of several proposals it shows the one with the lowest id; ID chooses another.",
+		RunE: func(c *cobra.Command, args []string) error {
+			req := &v1.PrepareRosterRequest{Circle: circle, Anew: anew}
+			if len(args) > 0 {
+				req.Id = args[0]
 			}
-			doc, err := a.accept(ctx, res.Msg, statement.Roster, yes, describeRoster)
-			if err != nil {
-				return err
-			}
-			return a.show(doc, func(w io.Writer) {
-				if len(doc.Missing) == 0 {
-					fmt.Fprintf(w, "Roster %.8s is accepted by every operator: it is the charter.\n\nNext: `ostraka vault create -f FILE` on every node of the committee.\n", doc.ID)
-					return
-				}
-				fmt.Fprintf(w, "Roster %.8s signed. Still to sign: %s\n\nNext: they run `ostraka operator accept`.\n", doc.ID, strings.Join(doc.Missing, ", "))
-			})
+			return a.rosterCommand(c, req, yes)
 		},
 	}
-	c.Flags().StringVar(&circle, "circle", "circle", "name of the circle, when this operator is the first to sign")
+	c.Flags().StringVar(&circle, "circle", "", "name of the circle, for the operator that signs first to found one")
+	c.Flags().BoolVar(&anew, "new", false, "propose a roster, though another operator has proposed one")
 	c.Flags().BoolVar(&yes, "yes", false, "sign without asking")
 	return c
 }
 
-func describeRoster(w io.Writer, s statement.Statement) error {
+func (a *app) replaceCommand() *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use: "replace OPERATOR", Short: "Propose a roster in which the operator that joined stands in place of another", Args: exactly("OPERATOR"),
+		Long: "Invite the newcomer and let it join at this node first. All other operators sign with `ostraka operator accept`, the\n" +
+			"newcomer before the others. The one that leaves need not: its node may be lost. It agrees with `ostraka operator resign`.",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.rosterCommand(c, &v1.PrepareRosterRequest{Replace: args[0]}, yes)
+		},
+	}
+	c.Flags().BoolVar(&yes, "yes", false, "sign without asking")
+	return c
+}
+
+func (a *app) resignCommand() *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use: "resign", Short: "Leave the circle: propose, or agree to, a roster without this operator", Args: none,
+		Long: "All other operators then run `ostraka operator accept`. It is refused while this node holds a share of a vault.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.rosterCommand(c, &v1.PrepareRosterRequest{Resign: true}, yes)
+		},
+	}
+	c.Flags().BoolVar(&yes, "yes", false, "sign without asking")
+	return c
+}
+
+// describeRoster shows a roster, and how it differs from the one in force. unmet are operators that
+// the node knows from the roster alone.
+func describeRoster(w io.Writer, s statement.Statement, old *charter.Roster, unmet []string) error {
 	r, err := charter.RosterOf(s)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "Roster of circle %q, made %s, id %s\n", r.Circle, statement.FormatTime(r.Created), s.ID())
+	fmt.Fprintf(w, "Roster of circle %q, version %d, made %s, id %s\n", r.Circle, r.Version, statement.FormatTime(r.Created), s.ID())
 	for _, o := range r.Operators {
-		fmt.Fprintf(w, "  %s (%s)\n    identity %s\n    address  %s\n", o.Name, o.Entity, client.FormatIdentity(o.Identity), o.Address)
+		change := ""
+		if old != nil {
+			switch was, ok := old.Operator(o.Name); {
+			case !ok:
+				change = "  COMES"
+			case !charter.SameOperator(was, o):
+				change = "  CHANGES"
+			}
+		}
+		if slices.Contains(unmet, o.Name) {
+			change += "  compare its identity by telephone"
+		}
+		fmt.Fprintf(w, "  %s (%s)%s\n    identity %s\n    address  %s\n", o.Name, o.Entity, change, client.FormatIdentity(o.Identity), o.Address)
 		for _, k := range o.Officers {
 			fmt.Fprintf(w, "    officer  %s\n", k.Fingerprint())
+		}
+	}
+	if old == nil {
+		return nil
+	}
+	for _, o := range old.Operators {
+		if _, stays := r.Operator(o.Name); !stays {
+			fmt.Fprintf(w, "  %s (%s)  LEAVES\n    identity %s\n", o.Name, o.Entity, client.FormatIdentity(o.Identity))
 		}
 	}
 	return nil

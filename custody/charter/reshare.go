@@ -16,7 +16,7 @@ import (
 // them, and a newcomer's officer thereby says what its node shall believe (protocols.md 1.2).
 type Reshare struct {
 	ID        statement.ID // of its statement; zero in a draft
-	Charter   statement.ID // the vault's
+	Charter   statement.ID // the version of the roster by whose officers it is signed: the newest when it is made
 	Vault     statement.ID
 	Number    uint64       // from 1; a higher one takes the place of all lower ones
 	Previous  statement.ID // under which the keys are held when it is made: the vault statement or a reshare
@@ -146,15 +146,15 @@ func (r Reshare) sorted() Reshare {
 	return r
 }
 
-// CheckVault checks a reshare against the vault whose it is: v is its own statement.
+// CheckVault checks a reshare against the vault whose it is, and the version of the roster that it names.
 func (r Reshare) CheckVault(v Vault, roster Roster) error {
 	var suites []string
 	for _, k := range r.Keys {
 		suites = append(suites, k.Suite)
 	}
 	switch {
-	case r.Vault != v.ID || r.Charter != v.Charter:
-		return fmt.Errorf("reshare of vault %s: it is for another vault or charter", v.Name)
+	case r.Vault != v.ID || r.Charter != roster.ID:
+		return fmt.Errorf("reshare of vault %s: it is for another vault, or under another roster", v.Name)
 	case !slices.Equal(suites, v.Suites):
 		return fmt.Errorf("reshare of vault %s: suites: it lists %v, the vault has %v", v.Name, suites, v.Suites)
 	}
@@ -186,7 +186,8 @@ func (r Reshare) NeedOf(before Vault) int {
 	return before.Threshold
 }
 
-// Concerned lists the operators whose officers may sign a reshare: those of the new committee and of the one before.
+// Concerned lists the operators whose officers may sign a reshare: those of the new committee and of the one before, as its
+// version of the roster lists them. Who has left the circle says nothing more.
 func (r Reshare) Concerned(before Vault, roster Roster) (by []Acceptor) {
 	for _, o := range roster.Operators {
 		if slices.Contains(r.Committee, o.Name) || slices.Contains(before.Committee, o.Name) {
@@ -216,7 +217,8 @@ func agreeing(before Vault, signed map[string][]byte) (n int) {
 }
 
 // VerifyReshare checks every signature anew, and that officers of all operators of the new committee signed, and of enough of
-// the committee before: before is the vault as the statement's previous one says. Nobody else may have signed.
+// the committee before: before is the vault as the statement's previous one says, roster the version that the statement
+// names. Nobody else may have signed.
 func (a Accepted) VerifyReshare(before Vault, roster Roster) (Reshare, error) {
 	r, err := ReshareOf(a.Statement)
 	if err != nil {
@@ -247,10 +249,16 @@ func (a Accepted) VerifyReshare(before Vault, roster Roster) (Reshare, error) {
 
 // A Succession is a vault's statement and its complete reshares, each verified against the one that it follows.
 type Succession struct {
-	vault  Vault
-	roster Roster
-	after  map[statement.ID]Vault // by id of statement: as the vault is held under it
-	all    []Plan
+	vault Vault
+	chain Chain
+	after map[statement.ID]held // by id of statement
+	all   []Plan
+}
+
+// held is a vault as it is held under a statement, and the version of the roster that the statement names.
+type held struct {
+	Vault
+	version uint64
 }
 
 // A Plan is a complete reshare and the operators whose officers signed it.
@@ -260,25 +268,34 @@ type Plan struct {
 }
 
 // NewSuccession begins with the vault's own statement.
-func NewSuccession(v Vault, r Roster) *Succession {
-	return &Succession{vault: v, roster: r, after: map[statement.ID]Vault{v.ID: v}}
+func NewSuccession(v Vault, c Chain) *Succession {
+	own, _ := c.Version(v.Charter)
+	return &Succession{vault: v, chain: c, after: map[statement.ID]held{v.ID: {v, own.Version}}}
 }
 
-// ErrNoPrevious says that the statement that a reshare follows is not known, or not complete.
-var ErrNoPrevious = errors.New("the reshare that it follows is not known, or not complete")
+// Follow takes a chain that has grown.
+func (s *Succession) Follow(c Chain) { s.chain = c }
 
-// Before is the vault as a reshare's previous statement says.
-func (s *Succession) Before(r Reshare) (Vault, error) {
-	v, ok := s.after[r.Previous]
-	if !ok {
-		return v, fmt.Errorf("reshare %d of vault %s: %w", r.Number, s.vault.Name, ErrNoPrevious)
+// ErrNoPrevious says that the statement that a reshare follows is not known, or not complete.
+var ErrNoPrevious = errors.New("the statement or the version of the roster that it follows is not known, or not complete")
+
+// Before is the vault as a reshare's previous statement says, and the version of the roster whose officers sign it.
+func (s *Succession) Before(r Reshare) (Vault, Roster, error) {
+	before, ok := s.after[r.Previous]
+	roster, known := s.chain.Version(r.Charter)
+	if !ok || !known {
+		return Vault{}, Roster{}, fmt.Errorf("reshare %d of vault %s: %w", r.Number, s.vault.Name, ErrNoPrevious)
+	}
+	// Else officers who were replaced could sign for ever.
+	if roster.Version < before.version {
+		return Vault{}, Roster{}, fmt.Errorf("reshare %d of vault %s: charter: it is under version %d of the roster, what it follows is under %d", r.Number, s.vault.Name, roster.Version, before.version)
 	}
 	for _, p := range s.all {
 		if p.ID == r.Previous && p.Number >= r.Number {
-			return v, fmt.Errorf("reshare %d of vault %s: previous: it follows number %d", r.Number, s.vault.Name, p.Number)
+			return Vault{}, Roster{}, fmt.Errorf("reshare %d of vault %s: previous: it follows number %d", r.Number, s.vault.Name, p.Number)
 		}
 	}
-	return v, nil
+	return before.Vault, roster, nil
 }
 
 // Add takes a complete reshare, or the same one with more signatures.
@@ -287,14 +304,14 @@ func (s *Succession) Add(a Accepted) error {
 	if err != nil {
 		return err
 	}
-	before, err := s.Before(r)
+	before, roster, err := s.Before(r)
 	if err != nil {
 		return err
 	}
-	if _, err := a.VerifyReshare(before, s.roster); err != nil {
+	if _, err := a.VerifyReshare(before, roster); err != nil {
 		return err
 	}
-	s.after[r.ID] = s.vault.Under(r)
+	s.after[r.ID] = held{s.vault.Under(r), roster.Version}
 	p := Plan{r, slices.Sorted(maps.Keys(a.Signatures))}
 	if i := slices.IndexFunc(s.all, func(o Plan) bool { return o.ID == r.ID }); i >= 0 {
 		s.all[i] = p

@@ -77,7 +77,7 @@ func TestResharesRefused(t *testing.T) {
 		"suite twice":        {func(r *Reshare) { r.Keys = append(r.Keys, r.Keys[0]) }, "suite"},
 		"another size":       {func(r *Reshare) { r.Keys[0].PublicKey = make([]byte, 32) }, "public-key"},
 		"another vault":      {func(r *Reshare) { r.Vault, r.Previous = statement.ID{5}, statement.ID{5} }, "another vault"},
-		"another charter":    {func(r *Reshare) { r.Charter = statement.ID{5} }, "another vault or charter"},
+		"another charter":    {func(r *Reshare) { r.Charter = statement.ID{5} }, "another vault, or under another roster"},
 		"another suite":      {func(r *Reshare) { r.Keys[0].Suite = SuiteBIP340 }, "suites"},
 		"a stranger":         {func(r *Reshare) { r.Committee[2] = "zed" }, "zed is no operator"},
 		"reason with breaks": {func(r *Reshare) { r.Reason = "a\nb" }, "reason"},
@@ -187,7 +187,7 @@ func TestReshareSignaturesRefused(t *testing.T) {
 func TestSuccession(t *testing.T) {
 	r, v := four(t, 2)
 	all := []string{"acme", "bolt", "cora", "dora"}
-	s := NewSuccession(v, r)
+	s := NewSuccession(v, Chain{r})
 	take := func(x Reshare, salt byte, by ...string) (statement.ID, error) {
 		st := must(x.Statement(statement.Salt{salt}))(t)
 		return st.ID(), s.Add(signedBy(t, st, r, by...))

@@ -21,10 +21,12 @@ type Operator struct {
 	Officers []signet.Key      // 1 to 8, ascending; any of them signs for the operator
 }
 
-// A Roster lists a circle's operators: charter version 0.
+// A Roster lists a circle's operators: one version of its charter.
 type Roster struct {
 	ID        statement.ID // of its statement; zero in a draft
 	Circle    string
+	Version   uint64
+	Previous  statement.ID // of the version before; zero in version 0 alone
 	Created   time.Time
 	Operators []Operator // 2 to 16, ascending by name
 }
@@ -36,7 +38,7 @@ func (r Roster) Statement(salt statement.Salt) (statement.Statement, error) {
 		return statement.Statement{}, err
 	}
 	var b statement.Block
-	b = b.Add("circle", r.Circle).AddUint("version", 0).AddTime("created", r.Created)
+	b = b.Add("circle", r.Circle).AddUint("version", r.Version).AddID("previous", r.Previous).AddTime("created", r.Created)
 	for _, o := range r.Operators {
 		var sub statement.Block
 		sub = sub.Add("entity", o.Entity).AddHex("identity", o.Identity).Add("address", o.Address)
@@ -51,7 +53,7 @@ func RosterOf(s statement.Statement) (Roster, error) {
 		return Roster{}, err
 	}
 	f := s.Fields()
-	r := Roster{ID: s.ID(), Circle: f.Get("circle"), Created: f.Time("created")}
+	r := Roster{ID: s.ID(), Circle: f.Get("circle"), Version: f.Uint("version"), Previous: f.ID("previous"), Created: f.Time("created")}
 	for _, o := range f.Each("operator") {
 		officers, err := readKeys(o.Block, "officer")
 		if err != nil {
@@ -73,6 +75,10 @@ func RosterOf(s statement.Statement) (Roster, error) {
 func (r Roster) Validate() error {
 	if n := len(r.Operators); n < 2 || n > statement.MaxOperators {
 		return fmt.Errorf("roster: operators: %d are listed, 2 to %d are allowed", n, statement.MaxOperators)
+	}
+	// Without the id of the version before, one roster could follow two.
+	if (r.Version == 0) != r.Previous.IsZero() {
+		return fmt.Errorf("roster: previous: version %d names %s; version 0 alone names none", r.Version, r.Previous.Short())
 	}
 	names := func(o Operator) string { return o.Name }
 	if err := ascending(r.Operators, names); err != nil {

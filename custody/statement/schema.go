@@ -5,7 +5,7 @@ package statement
 type Kind string
 
 const (
-	Roster   Kind = "roster"   // a circle's operators: charter version 0
+	Roster   Kind = "roster"   // a circle's operators: one version of its charter
 	Vault    Kind = "vault"    // a vault's committee, people and limits
 	Account  Kind = "account"  // a department's account below a vault
 	Intent   Kind = "intent"   // asks for a signature
@@ -50,8 +50,9 @@ const (
 	MaxBytes       = 256 << 10 // of a statement
 	MaxTransaction = 120_000   // bytes of an unsigned transaction
 	MaxOperators   = 16
-	MaxPeople      = 64 // initiators, or approvers, of a vault
-	MaxKeys        = 8  // of one person
+	MaxVersion     = 1<<31 - 1 // of a charter
+	MaxPeople      = 64        // initiators, or approvers, of a vault
+	MaxKeys        = 8         // of one person
 	MaxFacts       = 64
 	MaxExpiry      = 7 * 24 * 3600 // seconds that an intent may live
 	MinRefresh     = 3600          // seconds
@@ -143,7 +144,8 @@ func Fields(k Kind) []Spec {
 
 var rosterFields = []Spec{
 	text("circle", 64, "name of the circle"),
-	number("version", 0, 0, "version of the charter; a roster is version 0"),
+	number("version", 0, MaxVersion, "of the charter; the first is 0"),
+	hexOf("previous", 32, "id of the version before; absent in version 0 alone").optional(),
 	moment("created", "when it was made"),
 	label("operator", "in ascending order").times(2, MaxOperators).with(
 		text("entity", 128, "legal entity"),

@@ -169,34 +169,48 @@ func New(cfg Config) *Keeper {
 }
 
 // Add takes a vault that all operators of its committee accepted, and reads what the store
-// holds of its keys.
-func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, r charter.Roster) error {
+// holds of its keys; or, of a vault that it has, the newest version of the roster.
+func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, c charter.Chain) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	r, ok := c.Reach(v.Charter)
+	if !ok {
+		return fmt.Errorf("vault %s: charter %s is not known here", v.Name, v.Charter.Short())
+	}
+	if s := k.plans[v.ID]; s != nil {
+		s.Follow(c)
+		for _, suite := range v.Suites {
+			k.roots[rootID{v.ID, suite}].meet(r)
+		}
+		return nil
+	}
 	var fresh []*root
 	for _, suite := range v.Suites {
-		if k.roots[rootID{v.ID, suite}] != nil {
-			return nil
-		}
 		w, err := k.open(ctx, now, v, r, suite)
 		if err != nil {
 			return fmt.Errorf("vault %s, suite %s: %w", v.Name, suite, err)
 		}
 		fresh = append(fresh, w)
 	}
-	k.plans[v.ID] = charter.NewSuccession(v, r)
+	k.plans[v.ID] = charter.NewSuccession(v, c)
 	for _, w := range fresh {
 		k.roots[rootID{v.ID, w.suite}] = w
 	}
 	return nil
 }
 
-// open makes a root and reads what the store holds of its key.
-func (k *Keeper) open(ctx context.Context, now time.Time, v charter.Vault, r charter.Roster, suite string) (*root, error) {
-	w := &root{Vault: v, suite: suite, roster: r, attempts: map[[32]byte]*attempt{}, names: map[engine.PartyID]string{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, proved: map[engine.PartyID]time.Time{}, opened: map[engine.PartyID]time.Time{}, since: now, reshaping: newReshaping()}
+// meet takes the operators that a vault may have to do with.
+func (w *root) meet(r charter.Roster) {
+	w.roster, w.names = r, map[engine.PartyID]string{}
 	for _, o := range r.Operators {
 		w.names[mpc.IDOf(o.Identity)] = o.Name // newcomers are of the circle
 	}
+}
+
+// open makes a root and reads what the store holds of its key.
+func (k *Keeper) open(ctx context.Context, now time.Time, v charter.Vault, r charter.Roster, suite string) (*root, error) {
+	w := &root{Vault: v, suite: suite, attempts: map[[32]byte]*attempt{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, proved: map[engine.PartyID]time.Time{}, opened: map[engine.PartyID]time.Time{}, since: now, reshaping: newReshaping()}
+	w.meet(r)
 	var seats []mpc.Party
 	for _, name := range v.Committee {
 		o, ok := r.Operator(name)

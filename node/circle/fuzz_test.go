@@ -52,3 +52,35 @@ func FuzzParseInvitation(f *testing.F) {
 		}
 	})
 }
+
+func FuzzDecodeAnswer(f *testing.F) {
+	f.Add(encodeAnswer(sample(f), nil))
+	f.Add(encodeAnswer(sample(f), bytes.Repeat([]byte{7}, 32)))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		o, genesis, err := decodeAnswer(in)
+		if err != nil {
+			return
+		}
+		id := genesis[:]
+		if genesis.IsZero() {
+			id = nil
+		}
+		again, same, err := decodeAnswer(encodeAnswer(o, id))
+		if err != nil || same != genesis || !bytes.Equal(encodeOperator(again), encodeOperator(o)) {
+			t.Fatalf("%x decodes to an answer that does not come back: %v", in, err)
+		}
+	})
+}
+
+func TestDecodeAnswerRefuses(t *testing.T) {
+	good := encodeAnswer(sample(t), bytes.Repeat([]byte{7}, 32))
+	for name, in := range map[string][]byte{
+		"empty": nil, "cut": good[:len(good)-1], "longer": append(bytes.Clone(good), 0), "an operator alone": encodeOperator(sample(t)),
+		"short id": encodeAnswer(sample(t), make([]byte, 31)), "long id": encodeAnswer(sample(t), bytes.Repeat([]byte{7}, 33)),
+		"id of nothing": encodeAnswer(sample(t), make([]byte, 32)),
+	} {
+		if _, _, err := decodeAnswer(in); err == nil {
+			t.Errorf("%s: decoded", name)
+		}
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/store"
@@ -65,8 +66,8 @@ func inviteKey(secret []byte) string {
 func (c *Circle) Invite(ctx context.Context, now time.Time, life time.Duration) (Invitation, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.charter.IsZero() {
-		return Invitation{}, fmt.Errorf("the charter of circle %q is in force: adding an operator to it is not possible in this version", c.roster.Circle)
+	if st := c.standing(); st != Founding && st != Member {
+		return Invitation{}, fmt.Errorf("this node's operator is not in circle %q: only its operators invite", c.chain.Newest().Circle)
 	}
 	if life < time.Minute || life > 30*24*time.Hour {
 		return Invitation{}, fmt.Errorf("an invitation lives from 1 minute to 30 days, not %s", life)
@@ -84,6 +85,30 @@ const (
 	fieldSecret transcript.Tag = iota + 1
 	fieldOperator
 )
+
+const (
+	fieldInviter transcript.Tag = iota + 1
+	fieldGenesis
+)
+
+// encodeAnswer is the inviter, and the id of version 0 of its circle's roster if there is one.
+func encodeAnswer(o charter.Operator, genesis []byte) []byte {
+	var e transcript.Encoder
+	return e.Bytes(fieldInviter, encodeOperator(o)).Bytes(fieldGenesis, genesis).Sum()
+}
+
+func decodeAnswer(b []byte) (o charter.Operator, genesis statement.ID, err error) {
+	d := transcript.NewDecoder(b)
+	raw, id := d.Bytes(fieldInviter, 64<<10), d.Bytes(fieldGenesis, len(genesis))
+	if err := d.Done(); err != nil {
+		return o, genesis, fmt.Errorf("decode answer: %w", err)
+	}
+	if copy(genesis[:], id); len(id) != 0 && (len(id) != len(genesis) || genesis.IsZero()) {
+		return o, genesis, fmt.Errorf("decode answer: charter: %d bytes", len(id))
+	}
+	o, err = decodeOperator(raw)
+	return o, genesis, err
+}
 
 const (
 	fieldName transcript.Tag = iota + 1
@@ -135,13 +160,13 @@ func (c *Circle) Join(ctx context.Context, now time.Time, line string) (charter.
 	if now.After(i.Expires) {
 		return charter.Operator{}, fmt.Errorf("the invitation ran out at %s: ask for a new one", i.Expires.Format(time.RFC3339))
 	}
-	var e transcript.Encoder
-	e.Bytes(fieldSecret, i.Secret[:]).Bytes(fieldOperator, encodeOperator(c.cfg.Own))
-	answer, err := c.cfg.Knock(ctx, i.Address, i.Identity, e.Sum())
+	var request transcript.Encoder
+	request.Bytes(fieldSecret, i.Secret[:]).Bytes(fieldOperator, encodeOperator(c.cfg.Own))
+	answer, err := c.cfg.Knock(ctx, i.Address, i.Identity, request.Sum())
 	if err != nil {
 		return charter.Operator{}, fmt.Errorf("knock at %s: %w", i.Address, err)
 	}
-	o, err := decodeOperator(answer)
+	o, genesis, err := decodeAnswer(answer)
 	if err != nil {
 		return charter.Operator{}, fmt.Errorf("answer of %s: %w", i.Address, err)
 	}
@@ -150,7 +175,17 @@ func (c *Circle) Join(ctx context.Context, now time.Time, line string) (charter.
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return o, c.addDraft(ctx, now, o, journal.Entry{})
+	if len(c.chain) > 0 && (c.member() || genesis != c.chain[0].ID) {
+		return charter.Operator{}, fmt.Errorf("this node belongs to circle %q already", c.chain.Newest().Circle)
+	}
+	if len(c.draft) > 0 && genesis != c.genesis {
+		return charter.Operator{}, errors.New("this node joined operators of another circle before: make a new node for this one")
+	}
+	var e journal.Entry
+	if !genesis.IsZero() {
+		e.Put = append(e.Put, store.Entry{Key: keyGenesis, Value: genesis[:]})
+	}
+	return o, c.addDraft(ctx, now, o, genesis, e)
 }
 
 // Admit answers a knock: the bearer of an unused, living invitation is taken into the draft.
@@ -173,7 +208,7 @@ func (c *Circle) Admit(ctx context.Context, now time.Time, from ed25519.PublicKe
 	}
 	if used, ok := bytes.CutPrefix(it.Value, []byte("used")); ok {
 		if bytes.Equal(used, from) {
-			return encodeOperator(c.cfg.Own), nil // our answer was lost
+			return c.answer(), c.handOver(ctx, now) // our answer was lost
 		}
 		return nil, errors.New("the invitation was used before: ask for a new one")
 	}
@@ -183,53 +218,51 @@ func (c *Circle) Admit(ctx context.Context, now time.Time, from ed25519.PublicKe
 	use := journal.Entry{Batch: store.Batch{
 		If: []store.Cond{store.Unchanged(it)}, Put: []store.Entry{{Key: key, Value: append([]byte("used"), from...)}},
 	}}
-	if err := c.addDraft(ctx, now, o, use); err != nil {
+	if err := c.addDraft(ctx, now, o, c.genesis, use); err != nil {
 		return nil, err
 	}
-	return encodeOperator(c.cfg.Own), nil
+	return c.answer(), c.handOver(ctx, now)
 }
 
 // inviteKept is how long an invitation that ran out is kept, so that its bearer is told so.
 const inviteKept = 24 * time.Hour
 
-// Sweep erases invitations that ran out and, once the charter is in force, all that was to lead
-// to it: its roster says who the operators are, and nobody joins any more.
+// Sweep erases invitations that ran out, and used ones whose bearer waits no more to be taken in.
 func (c *Circle) Sweep(ctx context.Context, now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	founded := !c.charter.IsZero()
-	err := c.invites.Step(ctx, c.cfg.Journal, func(it store.Item) []string {
-		if founded || len(it.Value) == 8 && now.Sub(time.Unix(int64(binary.BigEndian.Uint64(it.Value)), 0)) > inviteKept {
+	return c.invites.Step(ctx, c.cfg.Journal, func(it store.Item) []string {
+		old := len(it.Value) == 8 && now.Sub(time.Unix(int64(binary.BigEndian.Uint64(it.Value)), 0)) > inviteKept
+		if used, ok := bytes.CutPrefix(it.Value, []byte("used")); ok {
+			old = true
+			for _, o := range c.draft {
+				old = old && !bytes.Equal(o.Identity, used)
+			}
+		}
+		if old {
 			return []string{it.Key}
 		}
 		return nil
 	})
-	if !founded || err != nil {
-		return err
-	}
-	clear(c.draft)
-	return c.drafts.Step(ctx, c.cfg.Journal, func(it store.Item) []string { return []string{it.Key} })
 }
 
-// addDraft keeps an operator for the roster to be, and pins it.
-func (c *Circle) addDraft(ctx context.Context, now time.Time, o charter.Operator, e journal.Entry) error {
-	if !c.charter.IsZero() {
-		return fmt.Errorf("circle %q has its charter already", c.roster.Circle)
+func (c *Circle) answer() []byte {
+	if len(c.chain) == 0 {
+		return encodeAnswer(c.cfg.Own, nil)
 	}
+	return encodeAnswer(c.cfg.Own, c.chain[0].ID[:])
+}
+
+// addDraft keeps an operator for the roster to be, and pins it. genesis is the circle's that it is
+// of, if we are not.
+func (c *Circle) addDraft(ctx context.Context, now time.Time, o charter.Operator, genesis statement.ID, e journal.Entry) error {
 	if o.Name == c.cfg.Own.Name {
 		return fmt.Errorf("both nodes call themselves %s: give one of them another operator name", o.Name)
 	}
 	if old, ok := c.draft[o.Name]; ok && !bytes.Equal(encodeOperator(old), encodeOperator(o)) {
 		return fmt.Errorf("another node joined as operator %s before", o.Name)
 	}
-	// The roster that this draft would give must be sound: names, addresses, keys.
-	r := charter.Roster{Circle: "draft", Created: now.UTC().Truncate(time.Second), Operators: []charter.Operator{c.cfg.Own, o}}
-	for name, other := range c.draft {
-		if name != o.Name {
-			r.Operators = append(r.Operators, other)
-		}
-	}
-	if _, err := r.Statement([32]byte{}); err != nil {
+	if err := c.sound(now, o); err != nil {
 		return err
 	}
 	raw := encodeOperator(o)
@@ -238,7 +271,28 @@ func (c *Circle) addDraft(ctx context.Context, now time.Time, o charter.Operator
 	if err := c.cfg.Journal.Write(ctx, e); err != nil {
 		return err
 	}
-	c.draft[o.Name] = o
-	c.cfg.OnPeers(c.peers())
+	c.draft[o.Name], c.genesis = o, genesis
+	c.cfg.OnPeers(c.pins())
 	return nil
+}
+
+// sound says whether a roster with an operator could be: names, addresses, keys. Before there is
+// a charter it has all that joined; afterwards it may have this one in place of another.
+func (c *Circle) sound(now time.Time, o charter.Operator) error {
+	if c.standing() == Member {
+		if _, in := c.chain.Newest().Operator(o.Name); in {
+			return fmt.Errorf("operator %s is in the roster already", o.Name)
+		}
+		r := c.next(now, "")
+		r.Operators = byName([]charter.Operator{c.cfg.Own, o})
+		return c.chain.CheckNext(r)
+	}
+	r := charter.Roster{Circle: "draft", Created: now.UTC().Truncate(time.Second), Operators: []charter.Operator{c.cfg.Own, o}}
+	for name, other := range c.draft {
+		if name != o.Name {
+			r.Operators = append(r.Operators, other)
+		}
+	}
+	_, err := r.Statement([32]byte{})
+	return err
 }

@@ -13,10 +13,8 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
-	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
-	"github.com/ostraka/ostraka/node/store"
 )
 
 const kindReshare = "reshare" // reshare/<id>: statement and acceptances
@@ -84,7 +82,7 @@ func (c *Circle) PrepareReshare(now time.Time, w Wish) (a charter.Accepted, fres
 	}
 	under, keys, held := c.cfg.Held(w.Vault)
 	r := charter.Reshare{
-		Charter: v.Charter, Vault: v.ID, Number: 1, Previous: under, Threshold: w.Threshold, Committee: w.Committee,
+		Charter: c.chain.Newest().ID, Vault: v.ID, Number: 1, Previous: under, Threshold: w.Threshold, Committee: w.Committee,
 		Keys: keys, Reason: w.Reason, Created: now.UTC().Truncate(time.Second),
 	}
 	known := c.of(w.Vault)
@@ -116,9 +114,9 @@ func (c *Circle) PrepareReshare(now time.Time, w Wish) (a charter.Accepted, fres
 }
 
 // sameWish names the field in which a statement differs from what an operator asks. Who holds no key cannot compare keys: its
-// officer does, by eye.
+// officer does, by eye. One that waited while the roster changed stands under the older version, for good.
 func (x proposal) sameWish(r charter.Reshare, holds bool) string {
-	r.Number = x.Number
+	r.Number, r.Charter = x.Number, x.Charter
 	if !holds {
 		r.Previous, r.Keys = x.Previous, x.Keys
 	}
@@ -152,17 +150,17 @@ func (c *Circle) newReshare(s *charter.Succession, v charter.Vault, r charter.Re
 	if r, err = charter.ReshareOf(st); err != nil {
 		return a, false, err
 	}
-	before, err := s.Before(r)
+	before, roster, err := s.Before(r)
 	if err != nil {
 		return a, false, err
 	}
-	if err := r.CheckVault(v, c.roster); err != nil {
+	if err := r.CheckVault(v, roster); err != nil {
 		return a, false, err
 	}
 	if !r.Changes(before) {
 		return a, false, fmt.Errorf("reshare of vault %s: it is held by these operators with this threshold already: `ostraka vault refresh` makes new shares", v.Name)
 	}
-	if !slices.ContainsFunc(r.Concerned(before, c.roster), func(who charter.Acceptor) bool { return who.Operator == c.cfg.Own.Name }) {
+	if !slices.ContainsFunc(r.Concerned(before, roster), func(who charter.Acceptor) bool { return who.Operator == c.cfg.Own.Name }) {
 		return a, false, fmt.Errorf("reshare of vault %s: this node's operator %s is neither in the committee nor in the new one", v.Name, c.cfg.Own.Name)
 	}
 	return charter.Accepted{Statement: st}, true, nil
@@ -197,7 +195,7 @@ func (c *Circle) checkHeld(r charter.Reshare) error {
 }
 
 // acceptReshare adds one officer's signature; once enough have signed, the keeper of keys is told.
-func (c *Circle) acceptReshare(ctx context.Context, now time.Time, st statement.Statement, armored []byte, must string, write func(journal.Entry) error) (a charter.Accepted, missing []string, err error) {
+func (c *Circle) acceptReshare(ctx context.Context, now time.Time, st statement.Statement, armored []byte, must string, write writer) (a charter.Accepted, missing []string, err error) {
 	r, err := charter.ReshareOf(st)
 	if err != nil {
 		return a, nil, err
@@ -206,12 +204,12 @@ func (c *Circle) acceptReshare(ctx context.Context, now time.Time, st statement.
 	if s == nil {
 		return a, nil, fmt.Errorf("%w: vault %s is not accepted here", outbox.ErrLater, r.Vault.Short())
 	}
-	before, err := s.Before(r)
+	before, roster, err := s.Before(r)
 	if errors.Is(err, charter.ErrNoPrevious) {
 		err = fmt.Errorf("%w: %w", outbox.ErrLater, err)
 	}
 	if err == nil {
-		err = r.CheckVault(before, c.roster)
+		err = r.CheckVault(before, roster)
 	}
 	if err == nil && !r.Changes(before) {
 		err = fmt.Errorf("reshare %d of vault %s changes neither committee nor threshold", r.Number, before.Name)
@@ -231,31 +229,22 @@ func (c *Circle) acceptReshare(ctx context.Context, now time.Time, st statement.
 	if !known {
 		a = charter.Accepted{Statement: st}
 	}
-	next, operator, err := a.Add(r.Concerned(before, c.roster), armored)
-	switch {
-	case errors.Is(err, charter.ErrAlreadyAccepted) && must != "":
-		return a, lacking(r, before, a), nil
-	case errors.Is(err, charter.ErrAlreadyAccepted):
-		return a, lacking(r, before, a), outbox.ErrOld
-	case err != nil:
+	next, operator, err := a.Add(r.Concerned(before, roster), armored)
+	if done, err := added(err, operator, must); done || err != nil {
+		return a, lacking(r, before, a), err
+	}
+	if err := c.stillOfficer(fmt.Sprintf("reshare %d of vault %s", r.Number, before.Name), operator, armored); err != nil {
 		return a, nil, err
-	case must != "" && operator != must:
-		return a, nil, fmt.Errorf("the signature is by an officer of %s, this node's operator is %s", operator, must)
 	}
 	if !known {
 		if err := c.roomForReshare(s, r, operator); err != nil {
 			return a, nil, err
 		}
 	}
-	id := st.ID()
-	err = write(journal.Entry{
-		Batch:  store.Batch{Put: []store.Entry{{Key: store.Key(kindReshare, store.ID(id[:])), Value: next.Bytes()}}},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindSignature, Time: now, Vault: r.Vault, ID: id}},
-	})
-	if err != nil {
+	if err := write(signed(now, kindReshare, r.Vault, next)); err != nil {
 		return a, nil, err
 	}
-	c.proposed[id] = next
+	c.proposed[st.ID()] = next
 	if must != "" {
 		if err := c.tellNewcomers(ctx, now, r, before, s); err != nil {
 			return next, nil, err
@@ -337,46 +326,18 @@ func (c *Circle) tellNewcomers(ctx context.Context, now time.Time, r charter.Res
 }
 
 // takeAccepted takes a vault or reshare statement that all who had to accepted, in one piece.
-func (c *Circle) takeAccepted(ctx context.Context, now time.Time, n outbox.Note, write func(journal.Entry) error) error {
-	if len(n.Fields) != 1 {
-		return fmt.Errorf("note of kind %#x has %d fields, not 1", uint8(n.Kind), len(n.Fields))
-	}
-	a, err := charter.DecodeAccepted(n.Fields[0])
+func (c *Circle) takeAccepted(ctx context.Context, now time.Time, raw []byte, write writer) error {
+	a, err := charter.DecodeAccepted(raw)
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if a.Statement.Kind() == statement.Reshare {
 		return c.takeReshare(ctx, now, a, write)
 	}
-	if err := a.Statement.Require(statement.Vault); err != nil {
-		return err
-	}
-	by, err := c.acceptors(a.Statement)
-	if err != nil {
-		return err
-	}
-	if err := a.Verify(by); err != nil {
-		return err
-	}
-	id := a.Statement.ID()
-	if c.successions[id] != nil {
-		return outbox.ErrOld
-	}
-	if _, known := c.vaults[id]; !known {
-		if err := c.room(c.vaults, a.Statement, ""); err != nil {
-			return err
-		}
-	}
-	if err := write(acceptedEntry(now, kindVault, a)); err != nil {
-		return err
-	}
-	c.vaults[id] = a
-	return c.announce(ctx, now, a)
+	return c.takeWhole(ctx, now, a, write)
 }
 
-func (c *Circle) takeReshare(ctx context.Context, now time.Time, a charter.Accepted, write func(journal.Entry) error) error {
+func (c *Circle) takeReshare(ctx context.Context, now time.Time, a charter.Accepted, write writer) error {
 	r, err := charter.ReshareOf(a.Statement)
 	if err != nil {
 		return err
@@ -385,7 +346,7 @@ func (c *Circle) takeReshare(ctx context.Context, now time.Time, a charter.Accep
 	if s == nil {
 		return fmt.Errorf("%w: vault %s is not accepted here", outbox.ErrLater, r.Vault.Short())
 	}
-	before, err := s.Before(r)
+	before, roster, err := s.Before(r)
 	if errors.Is(err, charter.ErrNoPrevious) {
 		return fmt.Errorf("%w: %w", outbox.ErrLater, err)
 	}
@@ -395,24 +356,23 @@ func (c *Circle) takeReshare(ctx context.Context, now time.Time, a charter.Accep
 	if slices.ContainsFunc(s.Plans(), func(p charter.Plan) bool { return p.ID == r.ID }) {
 		return outbox.ErrOld
 	}
-	if _, err := a.VerifyReshare(before, c.roster); err != nil {
+	if _, err := a.VerifyReshare(before, roster); err != nil {
 		return err
+	}
+	// Our node deals for whom its own officers sign, and no others: an officer that our operator replaced is not one.
+	own := c.cfg.Own.Name
+	if sig, by := a.Signatures[own], c.proposed[r.ID].Signatures[own]; sig != nil && by == nil {
+		if err := c.stillOfficer(fmt.Sprintf("reshare %d of vault %s", r.Number, before.Name), own, sig); err != nil {
+			return err
+		}
 	}
 	// What is known here in part stays: an officer's signature that the sender lacks may be our own.
 	for name, sig := range c.proposed[r.ID].Signatures {
 		a.Signatures[name] = sig
 	}
-	if err := write(acceptedEntry(now, kindReshare, a)); err != nil {
+	if err := write(signed(now, kindReshare, r.Vault, a)); err != nil {
 		return err
 	}
 	c.proposed[r.ID] = a
 	return c.announceReshare(ctx, now, s, a)
-}
-
-func acceptedEntry(now time.Time, kind string, a charter.Accepted) journal.Entry {
-	id := a.Statement.ID()
-	return journal.Entry{
-		Batch:  store.Batch{Put: []store.Entry{{Key: store.Key(kind, store.ID(id[:])), Value: a.Bytes()}}},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindStatement, Time: now, ID: id}},
-	}
 }

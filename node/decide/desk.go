@@ -64,7 +64,9 @@ type Config struct {
 	// returned as why; err is trouble with the endpoint.
 	// Explain puts an error into people's words: operators' names for party ids.
 	Explain func(error) string
-	Check   func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	// Roster is where the operators of a vault under a charter version are looked up (charter.Chain.Reach).
+	Roster func(charter statement.ID) (charter.Roster, bool)
+	Check  func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 	// Presignatures are this node's, to sign in one broadcast with.
 	Presignatures *presign.Pools
 }

@@ -261,7 +261,11 @@ func (d *Desk) decision(now time.Time, raw, sig []byte, write writer) error {
 	if err != nil {
 		return err
 	}
-	dec, err := intent.VerifyDecision(s, sig, v.Vault, v.Roster)
+	r, ok := d.cfg.Roster(v.Vault.Charter)
+	if !ok {
+		return fmt.Errorf("%w: charter %s is not in force here", outbox.ErrLater, v.Vault.Charter.Short())
+	}
+	dec, err := intent.VerifyDecision(s, sig, v.Vault, r)
 	if err != nil {
 		return err
 	}

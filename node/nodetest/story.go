@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,21 +30,8 @@ var Approvers = []string{"abel", "bea"}
 func (w *World) Found() {
 	w.T.Helper()
 	ctx := context.Background()
-	first := w.Hosts[0]
 	for _, h := range w.Hosts[1:] {
-		w.Run("join", func() (joined bool) {
-			var line string
-			w.Act(first, func() {
-				if i, err := first.Circle.Invite(ctx, w.Clock(first), time.Hour); err == nil {
-					line = i.Line()
-				}
-			})
-			w.Act(h, func() {
-				_, err := h.Circle.Join(ctx, w.Clock(h), line)
-				joined = err == nil
-			})
-			return joined
-		})
+		w.Join(w.Hosts[0], h)
 	}
 	for i, h := range w.Hosts {
 		name := ""
@@ -64,6 +52,97 @@ func (w *World) Found() {
 	}
 	w.Run("charter in force everywhere", func() bool {
 		return w.All(func(h *Host) bool { _, _, ok := h.Circle.Charter(); return ok })
+	})
+}
+
+// Join has a node invite another, and that one join.
+func (w *World) Join(by, h *Host) {
+	w.T.Helper()
+	ctx := context.Background()
+	w.Run("join", func() (joined bool) {
+		var line string
+		w.Act(by, func() {
+			if i, err := by.Circle.Invite(ctx, w.Clock(by), time.Hour); err == nil {
+				line = i.Line()
+			}
+		})
+		w.Act(h, func() {
+			_, err := h.Circle.Join(ctx, w.Clock(h), line)
+			joined = err == nil
+		})
+		return joined
+	})
+}
+
+// Newcomer starts one node more.
+func (w *World) Newcomer() *Host {
+	w.T.Helper()
+	w.add(len(w.Hosts))
+	h := w.Hosts[len(w.Hosts)-1]
+	w.Start(h)
+	return h
+}
+
+// Prepare gives a roster for a host's officer to sign.
+type Prepare func(h *Host, now time.Time) (charter.Accepted, bool, error)
+
+// What officers ask their nodes for.
+func Accept(h *Host, now time.Time) (charter.Accepted, bool, error) {
+	return h.Circle.PrepareRoster(now, "")
+}
+
+func Anew(h *Host, now time.Time) (charter.Accepted, bool, error) { return h.Circle.PrepareAnew(now) }
+
+func Resign(h *Host, now time.Time) (charter.Accepted, bool, error) {
+	return h.Circle.PrepareResign(now)
+}
+
+func Replace(old *Host) Prepare {
+	return func(h *Host, now time.Time) (charter.Accepted, bool, error) {
+		return h.Circle.PrepareReplace(now, old.Own.Name)
+	}
+}
+
+// SignRoster is one officer's try at a roster: prepare, sign, hand in.
+func (w *World) SignRoster(h *Host, prepare Prepare) (a charter.Accepted, err error) {
+	w.T.Helper()
+	if !w.Act(h, func() {
+		if a, _, err = prepare(h, w.Clock(h)); err == nil {
+			a, _, err = h.Circle.Accept(context.Background(), w.Clock(h), a.Statement.Bytes(), h.Officer.Makes(w.T, a.Statement))
+		}
+	}) {
+		err = errNobody
+	}
+	return a, err
+}
+
+// Amend has the first of some hosts propose a roster and the others accept it, each again and again until
+// it did, and waits until all that are up and named hold the version.
+func (w *World) Amend(version uint64, first Prepare, hosts ...*Host) {
+	w.T.Helper()
+	holds := func(h *Host) bool { _, r, _ := h.Circle.Charter(); return r.Version >= version }
+	var proposed statement.ID
+	for i, h := range hosts {
+		prepare := Prepare(Accept)
+		if i == 0 {
+			prepare = first
+		}
+		var err error
+		if !w.Try(Patience, func() bool {
+			if h.Up && holds(h) {
+				return true
+			}
+			var a charter.Accepted
+			if a, err = w.SignRoster(h, prepare); err == nil && i == 0 {
+				proposed = a.Statement.ID()
+			}
+			return err == nil && a.Statement.ID() == proposed
+		}) {
+			w.T.Fatalf("version %d is not signed by %s: %v; log:\n%s", version, h.Own.Name, err, w.Tail())
+		}
+	}
+	w.Run(fmt.Sprintf("version %d is in force", version), func() bool {
+		return !slices.ContainsFunc(hosts, func(h *Host) bool { return !h.Up || !holds(h) })
 	})
 }
 

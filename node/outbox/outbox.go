@@ -175,6 +175,11 @@ func (r row) key() string   { return store.Key(kindOutbox, store.ID(r.peer[:]), 
 func noteKey(id ID) string  { return store.Key(kindNote, store.ID(id[:])) }
 func notedKey(id ID) string { return store.Key(kindNoted, store.ID(id[:])) }
 
+// notedRow says of what kind a taken note is, and when it was taken.
+func notedRow(now time.Time, n Note) []byte {
+	return binary.BigEndian.AppendUint64([]byte{byte(n.Kind)}, uint64(now.Unix()))
+}
+
 // Has reports whether a note was taken before.
 func (o *Outbox) Has(ctx context.Context, id ID) (bool, error) {
 	_, err := o.journal.Store().Get(ctx, notedKey(id))
@@ -189,10 +194,9 @@ func (o *Outbox) Has(ctx context.Context, id ID) (bool, error) {
 // before.
 func (o *Outbox) Rows(now time.Time, n Note, to []Peer) journal.Entry {
 	id := n.ID()
-	noted := binary.BigEndian.AppendUint64([]byte{byte(n.Kind)}, uint64(now.Unix()))
 	e := journal.Entry{Batch: store.Batch{
 		If:  []store.Cond{store.Absent(notedKey(id))},
-		Put: []store.Entry{{Key: notedKey(id), Value: noted}},
+		Put: []store.Entry{{Key: notedKey(id), Value: notedRow(now, n)}},
 	}}
 	if len(to) > 0 {
 		e.Put = append(e.Put, store.Entry{Key: noteKey(id), Value: n.Encode()})
@@ -201,6 +205,46 @@ func (o *Outbox) Rows(now time.Time, n Note, to []Peer) journal.Entry {
 		e.Put = append(e.Put, store.Entry{Key: row{p, id}.key()})
 	}
 	return e
+}
+
+// Again makes rows for a note that was made or taken before, to peers that came since, and sends it. A
+// peer that has it says so.
+func (o *Outbox) Again(ctx context.Context, now time.Time, n Note, to []Peer) error {
+	if len(to) == 0 {
+		return nil
+	}
+	// Or a row that was answered, and waits to be deleted, would take the new one with it, and the note's
+	// bytes.
+	o.tick.Lock()
+	defer o.tick.Unlock()
+	if err := o.flush(ctx); err != nil {
+		return err
+	}
+	id := n.ID()
+	if to = o.without(id, to); len(to) == 0 {
+		return nil
+	}
+	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: notedKey(id), Value: notedRow(now, n)}, {Key: noteKey(id), Value: n.Encode()}}}}
+	for _, p := range to {
+		e.Put = append(e.Put, store.Entry{Key: row{p, id}.key()})
+	}
+	if err := o.journal.Write(ctx, e); err != nil {
+		return fmt.Errorf("send note %x again: %w", id[:6], err)
+	}
+	o.Post(now, n, to)
+	return nil
+}
+
+// without leaves out the peers to whom a note is on its way.
+func (o *Outbox) without(id ID, to []Peer) (rest []Peer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, p := range to {
+		if o.peers[p][id] == nil {
+			rest = append(rest, p)
+		}
+	}
+	return rest
 }
 
 // notedFor is how long it is remembered that a note was taken which no peer lacks.

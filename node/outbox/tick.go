@@ -84,6 +84,21 @@ func (o *Outbox) tried(now time.Time, p Peer, id ID) {
 	}
 }
 
+// flush clears until nothing that was answered is left. The caller holds tick.
+func (o *Outbox) flush(ctx context.Context) error {
+	for {
+		o.mu.Lock()
+		left := len(o.gone)
+		o.mu.Unlock()
+		if left == 0 {
+			return nil
+		}
+		if err := o.clear(ctx); err != nil {
+			return err
+		}
+	}
+}
+
 // clear deletes the rows of answered notes; with a note's last row go its bytes.
 func (o *Outbox) clear(ctx context.Context) error {
 	o.mu.Lock()

@@ -540,8 +540,9 @@ func (*CharterRequest) Descriptor() ([]byte, []int) {
 
 type CharterResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"` // the roster, charter version 0
+	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"` // the newest roster in force at the node
 	Acceptances   []*Signed              `protobuf:"bytes,2,rep,name=acceptances,proto3" json:"acceptances,omitempty"`
+	Earlier       []*Roster              `protobuf:"bytes,3,rep,name=earlier,proto3" json:"earlier,omitempty"` // the versions before it, version 0 first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -590,6 +591,65 @@ func (x *CharterResponse) GetAcceptances() []*Signed {
 	return nil
 }
 
+func (x *CharterResponse) GetEarlier() []*Roster {
+	if x != nil {
+		return x.Earlier
+	}
+	return nil
+}
+
+type Roster struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
+	Acceptances   []*Signed              `protobuf:"bytes,2,rep,name=acceptances,proto3" json:"acceptances,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Roster) Reset() {
+	*x = Roster{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Roster) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Roster) ProtoMessage() {}
+
+func (x *Roster) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Roster.ProtoReflect.Descriptor instead.
+func (*Roster) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Roster) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+func (x *Roster) GetAcceptances() []*Signed {
+	if x != nil {
+		return x.Acceptances
+	}
+	return nil
+}
+
 type VaultsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -598,7 +658,7 @@ type VaultsRequest struct {
 
 func (x *VaultsRequest) Reset() {
 	*x = VaultsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +670,7 @@ func (x *VaultsRequest) String() string {
 func (*VaultsRequest) ProtoMessage() {}
 
 func (x *VaultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +683,7 @@ func (x *VaultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VaultsRequest.ProtoReflect.Descriptor instead.
 func (*VaultsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{10}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{11}
 }
 
 type VaultsResponse struct {
@@ -635,7 +695,7 @@ type VaultsResponse struct {
 
 func (x *VaultsResponse) Reset() {
 	*x = VaultsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +707,7 @@ func (x *VaultsResponse) String() string {
 func (*VaultsResponse) ProtoMessage() {}
 
 func (x *VaultsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +720,7 @@ func (x *VaultsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VaultsResponse.ProtoReflect.Descriptor instead.
 func (*VaultsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{11}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *VaultsResponse) GetVaults() []*Vault {
@@ -691,7 +751,7 @@ type Vault struct {
 
 func (x *Vault) Reset() {
 	*x = Vault{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -703,7 +763,7 @@ func (x *Vault) String() string {
 func (*Vault) ProtoMessage() {}
 
 func (x *Vault) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -716,7 +776,7 @@ func (x *Vault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vault.ProtoReflect.Descriptor instead.
 func (*Vault) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{12}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Vault) GetId() []byte {
@@ -813,7 +873,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +885,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +898,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{13}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Member) GetOperator() string {
@@ -881,7 +941,7 @@ type Root struct {
 
 func (x *Root) Reset() {
 	*x = Root{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -893,7 +953,7 @@ func (x *Root) String() string {
 func (*Root) ProtoMessage() {}
 
 func (x *Root) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -906,7 +966,7 @@ func (x *Root) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Root.ProtoReflect.Descriptor instead.
 func (*Root) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{14}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Root) GetSuite() string {
@@ -1041,7 +1101,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1113,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1126,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{15}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Holder) GetOperator() string {
@@ -1106,7 +1166,7 @@ type AccountsRequest struct {
 
 func (x *AccountsRequest) Reset() {
 	*x = AccountsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1118,7 +1178,7 @@ func (x *AccountsRequest) String() string {
 func (*AccountsRequest) ProtoMessage() {}
 
 func (x *AccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1131,7 +1191,7 @@ func (x *AccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountsRequest.ProtoReflect.Descriptor instead.
 func (*AccountsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{16}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AccountsRequest) GetVault() []byte {
@@ -1150,7 +1210,7 @@ type AccountsResponse struct {
 
 func (x *AccountsResponse) Reset() {
 	*x = AccountsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1162,7 +1222,7 @@ func (x *AccountsResponse) String() string {
 func (*AccountsResponse) ProtoMessage() {}
 
 func (x *AccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1175,7 +1235,7 @@ func (x *AccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountsResponse.ProtoReflect.Descriptor instead.
 func (*AccountsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{17}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AccountsResponse) GetAccounts() []*Account {
@@ -1199,7 +1259,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1271,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1284,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{18}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Account) GetVault() []byte {
@@ -1281,7 +1341,7 @@ type NewAddressRequest struct {
 
 func (x *NewAddressRequest) Reset() {
 	*x = NewAddressRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1293,7 +1353,7 @@ func (x *NewAddressRequest) String() string {
 func (*NewAddressRequest) ProtoMessage() {}
 
 func (x *NewAddressRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1306,7 +1366,7 @@ func (x *NewAddressRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewAddressRequest.ProtoReflect.Descriptor instead.
 func (*NewAddressRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{19}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *NewAddressRequest) GetVault() []byte {
@@ -1346,7 +1406,7 @@ type NewAddressResponse struct {
 
 func (x *NewAddressResponse) Reset() {
 	*x = NewAddressResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1418,7 @@ func (x *NewAddressResponse) String() string {
 func (*NewAddressResponse) ProtoMessage() {}
 
 func (x *NewAddressResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1431,7 @@ func (x *NewAddressResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewAddressResponse.ProtoReflect.Descriptor instead.
 func (*NewAddressResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{20}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *NewAddressResponse) GetAddress() *Address {
@@ -1393,7 +1453,7 @@ type AddressesRequest struct {
 
 func (x *AddressesRequest) Reset() {
 	*x = AddressesRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1465,7 @@ func (x *AddressesRequest) String() string {
 func (*AddressesRequest) ProtoMessage() {}
 
 func (x *AddressesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +1478,7 @@ func (x *AddressesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressesRequest.ProtoReflect.Descriptor instead.
 func (*AddressesRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{21}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AddressesRequest) GetVault() []byte {
@@ -1458,7 +1518,7 @@ type AddressesResponse struct {
 
 func (x *AddressesResponse) Reset() {
 	*x = AddressesResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1530,7 @@ func (x *AddressesResponse) String() string {
 func (*AddressesResponse) ProtoMessage() {}
 
 func (x *AddressesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1543,7 @@ func (x *AddressesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressesResponse.ProtoReflect.Descriptor instead.
 func (*AddressesResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{22}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AddressesResponse) GetAddresses() []*Address {
@@ -1506,7 +1566,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1578,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1591,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{23}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Address) GetPath() string {
@@ -1578,7 +1638,7 @@ type IntentsRequest struct {
 
 func (x *IntentsRequest) Reset() {
 	*x = IntentsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1590,7 +1650,7 @@ func (x *IntentsRequest) String() string {
 func (*IntentsRequest) ProtoMessage() {}
 
 func (x *IntentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1603,7 +1663,7 @@ func (x *IntentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentsRequest.ProtoReflect.Descriptor instead.
 func (*IntentsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{24}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *IntentsRequest) GetVault() []byte {
@@ -1622,7 +1682,7 @@ type IntentsResponse struct {
 
 func (x *IntentsResponse) Reset() {
 	*x = IntentsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1634,7 +1694,7 @@ func (x *IntentsResponse) String() string {
 func (*IntentsResponse) ProtoMessage() {}
 
 func (x *IntentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1647,7 +1707,7 @@ func (x *IntentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentsResponse.ProtoReflect.Descriptor instead.
 func (*IntentsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{25}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *IntentsResponse) GetIntents() []*Intent {
@@ -1666,7 +1726,7 @@ type IntentRequest struct {
 
 func (x *IntentRequest) Reset() {
 	*x = IntentRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1678,7 +1738,7 @@ func (x *IntentRequest) String() string {
 func (*IntentRequest) ProtoMessage() {}
 
 func (x *IntentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1691,7 +1751,7 @@ func (x *IntentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentRequest.ProtoReflect.Descriptor instead.
 func (*IntentRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{26}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *IntentRequest) GetId() []byte {
@@ -1710,7 +1770,7 @@ type IntentResponse struct {
 
 func (x *IntentResponse) Reset() {
 	*x = IntentResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1722,7 +1782,7 @@ func (x *IntentResponse) String() string {
 func (*IntentResponse) ProtoMessage() {}
 
 func (x *IntentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1735,7 +1795,7 @@ func (x *IntentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentResponse.ProtoReflect.Descriptor instead.
 func (*IntentResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{27}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *IntentResponse) GetIntent() *Intent {
@@ -1772,7 +1832,7 @@ type Intent struct {
 
 func (x *Intent) Reset() {
 	*x = Intent{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +1844,7 @@ func (x *Intent) String() string {
 func (*Intent) ProtoMessage() {}
 
 func (x *Intent) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +1857,7 @@ func (x *Intent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Intent.ProtoReflect.Descriptor instead.
 func (*Intent) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{28}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Intent) GetId() []byte {
@@ -1944,7 +2004,7 @@ type Ballot struct {
 
 func (x *Ballot) Reset() {
 	*x = Ballot{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1956,7 +2016,7 @@ func (x *Ballot) String() string {
 func (*Ballot) ProtoMessage() {}
 
 func (x *Ballot) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1969,7 +2029,7 @@ func (x *Ballot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ballot.ProtoReflect.Descriptor instead.
 func (*Ballot) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{29}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Ballot) GetPerson() string {
@@ -2008,7 +2068,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2020,7 +2080,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2033,7 +2093,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{30}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Decision) GetOperator() string {
@@ -2095,7 +2155,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2107,7 +2167,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2120,7 +2180,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{31}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Fact) GetName() string {
@@ -2150,7 +2210,7 @@ type QuoteRequest struct {
 
 func (x *QuoteRequest) Reset() {
 	*x = QuoteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2162,7 +2222,7 @@ func (x *QuoteRequest) String() string {
 func (*QuoteRequest) ProtoMessage() {}
 
 func (x *QuoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2175,7 +2235,7 @@ func (x *QuoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteRequest.ProtoReflect.Descriptor instead.
 func (*QuoteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{32}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *QuoteRequest) GetChain() string {
@@ -2228,7 +2288,7 @@ type QuoteResponse struct {
 
 func (x *QuoteResponse) Reset() {
 	*x = QuoteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2240,7 +2300,7 @@ func (x *QuoteResponse) String() string {
 func (*QuoteResponse) ProtoMessage() {}
 
 func (x *QuoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,7 +2313,7 @@ func (x *QuoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteResponse.ProtoReflect.Descriptor instead.
 func (*QuoteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{33}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *QuoteResponse) GetNonce() uint64 {
@@ -2313,7 +2373,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2325,7 +2385,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2338,7 +2398,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{34}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{35}
 }
 
 type SessionsResponse struct {
@@ -2350,7 +2410,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2362,7 +2422,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2375,7 +2435,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{35}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SessionsResponse) GetSessions() []*Session {
@@ -2407,7 +2467,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2419,7 +2479,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2432,7 +2492,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{36}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Session) GetSetup() []byte {
@@ -2541,7 +2601,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2553,7 +2613,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2566,7 +2626,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{37}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{38}
 }
 
 type ConfirmRestoreRequest struct {
@@ -2577,7 +2637,7 @@ type ConfirmRestoreRequest struct {
 
 func (x *ConfirmRestoreRequest) Reset() {
 	*x = ConfirmRestoreRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2589,7 +2649,7 @@ func (x *ConfirmRestoreRequest) String() string {
 func (*ConfirmRestoreRequest) ProtoMessage() {}
 
 func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2602,7 +2662,7 @@ func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{38}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
 }
 
 type ConfirmRestoreResponse struct {
@@ -2614,7 +2674,7 @@ type ConfirmRestoreResponse struct {
 
 func (x *ConfirmRestoreResponse) Reset() {
 	*x = ConfirmRestoreResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2626,7 +2686,7 @@ func (x *ConfirmRestoreResponse) String() string {
 func (*ConfirmRestoreResponse) ProtoMessage() {}
 
 func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2639,7 +2699,7 @@ func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ConfirmRestoreResponse) GetStart() uint64 {
@@ -2650,30 +2710,32 @@ func (x *ConfirmRestoreResponse) GetStart() uint64 {
 }
 
 type StatusResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Operator      string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
-	Identity      []byte                 `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"`
-	Version       string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	Started       string                 `protobuf:"bytes,4,opt,name=started,proto3" json:"started,omitempty"`
-	Link          string                 `protobuf:"bytes,5,opt,name=link,proto3" json:"link,omitempty"`
-	People        string                 `protobuf:"bytes,6,opt,name=people,proto3" json:"people,omitempty"`
-	Charter       []byte                 `protobuf:"bytes,7,opt,name=charter,proto3" json:"charter,omitempty"`
-	Circle        string                 `protobuf:"bytes,8,opt,name=circle,proto3" json:"circle,omitempty"`
-	Peers         []*Peer                `protobuf:"bytes,9,rep,name=peers,proto3" json:"peers,omitempty"`
-	LogSize       uint64                 `protobuf:"varint,10,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
-	LogRoot       []byte                 `protobuf:"bytes,11,opt,name=log_root,json=logRoot,proto3" json:"log_root,omitempty"`
-	Burned        []*Burn                `protobuf:"bytes,12,rep,name=burned,proto3" json:"burned,omitempty"`
-	Endpoints     []string               `protobuf:"bytes,13,rep,name=endpoints,proto3" json:"endpoints,omitempty"` // chain endpoints, without credentials
-	Checks        []*Check               `protobuf:"bytes,14,rep,name=checks,proto3" json:"checks,omitempty"`       // what doctor looks at
-	Invited       []string               `protobuf:"bytes,15,rep,name=invited,proto3" json:"invited,omitempty"`     // operators that joined and are not in the charter yet
-	Fenced        string                 `protobuf:"bytes,16,opt,name=fenced,proto3" json:"fenced,omitempty"`       // why this node signs nothing; empty if it may
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Operator       string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
+	Identity       []byte                 `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"`
+	Version        string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	Started        string                 `protobuf:"bytes,4,opt,name=started,proto3" json:"started,omitempty"`
+	Link           string                 `protobuf:"bytes,5,opt,name=link,proto3" json:"link,omitempty"`
+	People         string                 `protobuf:"bytes,6,opt,name=people,proto3" json:"people,omitempty"`
+	Charter        []byte                 `protobuf:"bytes,7,opt,name=charter,proto3" json:"charter,omitempty"`
+	Circle         string                 `protobuf:"bytes,8,opt,name=circle,proto3" json:"circle,omitempty"`
+	Peers          []*Peer                `protobuf:"bytes,9,rep,name=peers,proto3" json:"peers,omitempty"`
+	LogSize        uint64                 `protobuf:"varint,10,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
+	LogRoot        []byte                 `protobuf:"bytes,11,opt,name=log_root,json=logRoot,proto3" json:"log_root,omitempty"`
+	Burned         []*Burn                `protobuf:"bytes,12,rep,name=burned,proto3" json:"burned,omitempty"`
+	Endpoints      []string               `protobuf:"bytes,13,rep,name=endpoints,proto3" json:"endpoints,omitempty"` // chain endpoints, without credentials
+	Checks         []*Check               `protobuf:"bytes,14,rep,name=checks,proto3" json:"checks,omitempty"`       // what doctor looks at
+	Invited        []string               `protobuf:"bytes,15,rep,name=invited,proto3" json:"invited,omitempty"`     // operators that joined and are not in the charter yet
+	CharterVersion uint64                 `protobuf:"varint,16,opt,name=charter_version,json=charterVersion,proto3" json:"charter_version,omitempty"`
+	Standing       string                 `protobuf:"bytes,17,opt,name=standing,proto3" json:"standing,omitempty"` // of the operator: founding, invited (not taken in yet), member, left
+	Fenced         string                 `protobuf:"bytes,18,opt,name=fenced,proto3" json:"fenced,omitempty"`     // why this node signs nothing; empty if it may
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2685,7 +2747,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2698,7 +2760,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *StatusResponse) GetOperator() string {
@@ -2806,6 +2868,20 @@ func (x *StatusResponse) GetInvited() []string {
 	return nil
 }
 
+func (x *StatusResponse) GetCharterVersion() uint64 {
+	if x != nil {
+		return x.CharterVersion
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetStanding() string {
+	if x != nil {
+		return x.Standing
+	}
+	return ""
+}
+
 func (x *StatusResponse) GetFenced() string {
 	if x != nil {
 		return x.Fenced
@@ -2834,7 +2910,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2846,7 +2922,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2859,7 +2935,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Peer) GetOperator() string {
@@ -2963,7 +3039,7 @@ type Burn struct {
 
 func (x *Burn) Reset() {
 	*x = Burn{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2975,7 +3051,7 @@ func (x *Burn) String() string {
 func (*Burn) ProtoMessage() {}
 
 func (x *Burn) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2988,7 +3064,7 @@ func (x *Burn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Burn.ProtoReflect.Descriptor instead.
 func (*Burn) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Burn) GetKey() []byte {
@@ -3017,7 +3093,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3029,7 +3105,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3042,7 +3118,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Check) GetName() string {
@@ -3082,7 +3158,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3094,7 +3170,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3107,7 +3183,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *InviteRequest) GetHours() uint32 {
@@ -3127,7 +3203,7 @@ type InviteResponse struct {
 
 func (x *InviteResponse) Reset() {
 	*x = InviteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3139,7 +3215,7 @@ func (x *InviteResponse) String() string {
 func (*InviteResponse) ProtoMessage() {}
 
 func (x *InviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3152,7 +3228,7 @@ func (x *InviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteResponse.ProtoReflect.Descriptor instead.
 func (*InviteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *InviteResponse) GetLine() string {
@@ -3178,7 +3254,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3190,7 +3266,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3203,7 +3279,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *JoinRequest) GetLine() string {
@@ -3223,7 +3299,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3235,7 +3311,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3248,7 +3324,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *JoinResponse) GetOperator() string {
@@ -3267,14 +3343,18 @@ func (x *JoinResponse) GetIdentity() []byte {
 
 type PrepareRosterRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Circle        string                 `protobuf:"bytes,1,opt,name=circle,proto3" json:"circle,omitempty"`
+	Circle        string                 `protobuf:"bytes,1,opt,name=circle,proto3" json:"circle,omitempty"`   // name, when version 0 is made
+	Replace       string                 `protobuf:"bytes,2,opt,name=replace,proto3" json:"replace,omitempty"` // operator in whose place the one that joined here comes
+	Resign        bool                   `protobuf:"varint,3,opt,name=resign,proto3" json:"resign,omitempty"`  // this node's own operator leaves
+	Anew          bool                   `protobuf:"varint,4,opt,name=anew,proto3" json:"anew,omitempty"`      // make a roster of this node's own, though others have proposed one
+	Id            string                 `protobuf:"bytes,5,opt,name=id,proto3" json:"id,omitempty"`           // the proposal whose id begins so
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PrepareRosterRequest) Reset() {
 	*x = PrepareRosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3286,7 +3366,7 @@ func (x *PrepareRosterRequest) String() string {
 func (*PrepareRosterRequest) ProtoMessage() {}
 
 func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3299,12 +3379,40 @@ func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRosterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PrepareRosterRequest) GetCircle() string {
 	if x != nil {
 		return x.Circle
+	}
+	return ""
+}
+
+func (x *PrepareRosterRequest) GetReplace() string {
+	if x != nil {
+		return x.Replace
+	}
+	return ""
+}
+
+func (x *PrepareRosterRequest) GetResign() bool {
+	if x != nil {
+		return x.Resign
+	}
+	return false
+}
+
+func (x *PrepareRosterRequest) GetAnew() bool {
+	if x != nil {
+		return x.Anew
+	}
+	return false
+}
+
+func (x *PrepareRosterRequest) GetId() string {
+	if x != nil {
+		return x.Id
 	}
 	return ""
 }
@@ -3319,7 +3427,7 @@ type PrepareVaultRequest struct {
 
 func (x *PrepareVaultRequest) Reset() {
 	*x = PrepareVaultRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3331,7 +3439,7 @@ func (x *PrepareVaultRequest) String() string {
 func (*PrepareVaultRequest) ProtoMessage() {}
 
 func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3344,7 +3452,7 @@ func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVaultRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVaultRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PrepareVaultRequest) GetFile() []byte {
@@ -3374,7 +3482,7 @@ type PrepareReshareRequest struct {
 
 func (x *PrepareReshareRequest) Reset() {
 	*x = PrepareReshareRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3386,7 +3494,7 @@ func (x *PrepareReshareRequest) String() string {
 func (*PrepareReshareRequest) ProtoMessage() {}
 
 func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3399,7 +3507,7 @@ func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareReshareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareReshareRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PrepareReshareRequest) GetVault() []byte {
@@ -3452,7 +3560,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3464,7 +3572,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3477,7 +3585,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -3525,7 +3633,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3537,7 +3645,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3550,7 +3658,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -3577,7 +3685,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3589,7 +3697,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3602,7 +3710,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -3629,7 +3737,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3641,7 +3749,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3654,7 +3762,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -3680,7 +3788,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3692,7 +3800,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3705,7 +3813,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -3723,7 +3831,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3735,7 +3843,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3748,7 +3856,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
 }
 
 type StopResponse struct {
@@ -3759,7 +3867,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3771,7 +3879,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3784,7 +3892,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
 }
 
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
@@ -3821,8 +3929,12 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x0eSubmitResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05known\x18\x02 \x01(\bR\x05known\"\x10\n" +
-	"\x0eCharterRequest\"e\n" +
+	"\x0eCharterRequest\"\x93\x01\n" +
 	"\x0fCharterResponse\x12\x1c\n" +
+	"\tstatement\x18\x01 \x01(\fR\tstatement\x124\n" +
+	"\vacceptances\x18\x02 \x03(\v2\x12.ostraka.v1.SignedR\vacceptances\x12,\n" +
+	"\aearlier\x18\x03 \x03(\v2\x12.ostraka.v1.RosterR\aearlier\"\\\n" +
+	"\x06Roster\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x124\n" +
 	"\vacceptances\x18\x02 \x03(\v2\x12.ostraka.v1.SignedR\vacceptances\"\x0f\n" +
 	"\rVaultsRequest\";\n" +
@@ -3994,7 +4106,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\rStatusRequest\"\x17\n" +
 	"\x15ConfirmRestoreRequest\".\n" +
 	"\x16ConfirmRestoreResponse\x12\x14\n" +
-	"\x05start\x18\x01 \x01(\x04R\x05start\"\xdd\x03\n" +
+	"\x05start\x18\x01 \x01(\x04R\x05start\"\xa2\x04\n" +
 	"\x0eStatusResponse\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
 	"\bidentity\x18\x02 \x01(\fR\bidentity\x12\x18\n" +
@@ -4011,8 +4123,10 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06burned\x18\f \x03(\v2\x10.ostraka.v1.BurnR\x06burned\x12\x1c\n" +
 	"\tendpoints\x18\r \x03(\tR\tendpoints\x12)\n" +
 	"\x06checks\x18\x0e \x03(\v2\x11.ostraka.v1.CheckR\x06checks\x12\x18\n" +
-	"\ainvited\x18\x0f \x03(\tR\ainvited\x12\x16\n" +
-	"\x06fenced\x18\x10 \x01(\tR\x06fenced\"\xf7\x02\n" +
+	"\ainvited\x18\x0f \x03(\tR\ainvited\x12'\n" +
+	"\x0fcharter_version\x18\x10 \x01(\x04R\x0echarterVersion\x12\x1a\n" +
+	"\bstanding\x18\x11 \x01(\tR\bstanding\x12\x16\n" +
+	"\x06fenced\x18\x12 \x01(\tR\x06fenced\"\xf7\x02\n" +
 	"\x04Peer\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
 	"\bidentity\x18\x02 \x01(\fR\bidentity\x12\x18\n" +
@@ -4048,9 +4162,13 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x04line\x18\x01 \x01(\tR\x04line\"F\n" +
 	"\fJoinResponse\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
-	"\bidentity\x18\x02 \x01(\fR\bidentity\".\n" +
+	"\bidentity\x18\x02 \x01(\fR\bidentity\"\x84\x01\n" +
 	"\x14PrepareRosterRequest\x12\x16\n" +
-	"\x06circle\x18\x01 \x01(\tR\x06circle\"A\n" +
+	"\x06circle\x18\x01 \x01(\tR\x06circle\x12\x18\n" +
+	"\areplace\x18\x02 \x01(\tR\areplace\x12\x16\n" +
+	"\x06resign\x18\x03 \x01(\bR\x06resign\x12\x12\n" +
+	"\x04anew\x18\x04 \x01(\bR\x04anew\x12\x0e\n" +
+	"\x02id\x18\x05 \x01(\tR\x02id\"A\n" +
 	"\x13PrepareVaultRequest\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\fR\x04file\x12\x16\n" +
 	"\x06suites\x18\x02 \x03(\tR\x06suites\"\x9b\x01\n" +
@@ -4121,7 +4239,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),           // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),          // 1: ostraka.v1.HelloResponse
@@ -4133,135 +4251,138 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*SubmitResponse)(nil),         // 7: ostraka.v1.SubmitResponse
 	(*CharterRequest)(nil),         // 8: ostraka.v1.CharterRequest
 	(*CharterResponse)(nil),        // 9: ostraka.v1.CharterResponse
-	(*VaultsRequest)(nil),          // 10: ostraka.v1.VaultsRequest
-	(*VaultsResponse)(nil),         // 11: ostraka.v1.VaultsResponse
-	(*Vault)(nil),                  // 12: ostraka.v1.Vault
-	(*Member)(nil),                 // 13: ostraka.v1.Member
-	(*Root)(nil),                   // 14: ostraka.v1.Root
-	(*Holder)(nil),                 // 15: ostraka.v1.Holder
-	(*AccountsRequest)(nil),        // 16: ostraka.v1.AccountsRequest
-	(*AccountsResponse)(nil),       // 17: ostraka.v1.AccountsResponse
-	(*Account)(nil),                // 18: ostraka.v1.Account
-	(*NewAddressRequest)(nil),      // 19: ostraka.v1.NewAddressRequest
-	(*NewAddressResponse)(nil),     // 20: ostraka.v1.NewAddressResponse
-	(*AddressesRequest)(nil),       // 21: ostraka.v1.AddressesRequest
-	(*AddressesResponse)(nil),      // 22: ostraka.v1.AddressesResponse
-	(*Address)(nil),                // 23: ostraka.v1.Address
-	(*IntentsRequest)(nil),         // 24: ostraka.v1.IntentsRequest
-	(*IntentsResponse)(nil),        // 25: ostraka.v1.IntentsResponse
-	(*IntentRequest)(nil),          // 26: ostraka.v1.IntentRequest
-	(*IntentResponse)(nil),         // 27: ostraka.v1.IntentResponse
-	(*Intent)(nil),                 // 28: ostraka.v1.Intent
-	(*Ballot)(nil),                 // 29: ostraka.v1.Ballot
-	(*Decision)(nil),               // 30: ostraka.v1.Decision
-	(*Fact)(nil),                   // 31: ostraka.v1.Fact
-	(*QuoteRequest)(nil),           // 32: ostraka.v1.QuoteRequest
-	(*QuoteResponse)(nil),          // 33: ostraka.v1.QuoteResponse
-	(*SessionsRequest)(nil),        // 34: ostraka.v1.SessionsRequest
-	(*SessionsResponse)(nil),       // 35: ostraka.v1.SessionsResponse
-	(*Session)(nil),                // 36: ostraka.v1.Session
-	(*StatusRequest)(nil),          // 37: ostraka.v1.StatusRequest
-	(*ConfirmRestoreRequest)(nil),  // 38: ostraka.v1.ConfirmRestoreRequest
-	(*ConfirmRestoreResponse)(nil), // 39: ostraka.v1.ConfirmRestoreResponse
-	(*StatusResponse)(nil),         // 40: ostraka.v1.StatusResponse
-	(*Peer)(nil),                   // 41: ostraka.v1.Peer
-	(*Burn)(nil),                   // 42: ostraka.v1.Burn
-	(*Check)(nil),                  // 43: ostraka.v1.Check
-	(*InviteRequest)(nil),          // 44: ostraka.v1.InviteRequest
-	(*InviteResponse)(nil),         // 45: ostraka.v1.InviteResponse
-	(*JoinRequest)(nil),            // 46: ostraka.v1.JoinRequest
-	(*JoinResponse)(nil),           // 47: ostraka.v1.JoinResponse
-	(*PrepareRosterRequest)(nil),   // 48: ostraka.v1.PrepareRosterRequest
-	(*PrepareVaultRequest)(nil),    // 49: ostraka.v1.PrepareVaultRequest
-	(*PrepareReshareRequest)(nil),  // 50: ostraka.v1.PrepareReshareRequest
-	(*PrepareResponse)(nil),        // 51: ostraka.v1.PrepareResponse
-	(*AcceptRequest)(nil),          // 52: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),         // 53: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),         // 54: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),        // 55: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),            // 56: ostraka.v1.StopRequest
-	(*StopResponse)(nil),           // 57: ostraka.v1.StopResponse
-	nil,                            // 58: ostraka.v1.Account.AddressesEntry
+	(*Roster)(nil),                 // 10: ostraka.v1.Roster
+	(*VaultsRequest)(nil),          // 11: ostraka.v1.VaultsRequest
+	(*VaultsResponse)(nil),         // 12: ostraka.v1.VaultsResponse
+	(*Vault)(nil),                  // 13: ostraka.v1.Vault
+	(*Member)(nil),                 // 14: ostraka.v1.Member
+	(*Root)(nil),                   // 15: ostraka.v1.Root
+	(*Holder)(nil),                 // 16: ostraka.v1.Holder
+	(*AccountsRequest)(nil),        // 17: ostraka.v1.AccountsRequest
+	(*AccountsResponse)(nil),       // 18: ostraka.v1.AccountsResponse
+	(*Account)(nil),                // 19: ostraka.v1.Account
+	(*NewAddressRequest)(nil),      // 20: ostraka.v1.NewAddressRequest
+	(*NewAddressResponse)(nil),     // 21: ostraka.v1.NewAddressResponse
+	(*AddressesRequest)(nil),       // 22: ostraka.v1.AddressesRequest
+	(*AddressesResponse)(nil),      // 23: ostraka.v1.AddressesResponse
+	(*Address)(nil),                // 24: ostraka.v1.Address
+	(*IntentsRequest)(nil),         // 25: ostraka.v1.IntentsRequest
+	(*IntentsResponse)(nil),        // 26: ostraka.v1.IntentsResponse
+	(*IntentRequest)(nil),          // 27: ostraka.v1.IntentRequest
+	(*IntentResponse)(nil),         // 28: ostraka.v1.IntentResponse
+	(*Intent)(nil),                 // 29: ostraka.v1.Intent
+	(*Ballot)(nil),                 // 30: ostraka.v1.Ballot
+	(*Decision)(nil),               // 31: ostraka.v1.Decision
+	(*Fact)(nil),                   // 32: ostraka.v1.Fact
+	(*QuoteRequest)(nil),           // 33: ostraka.v1.QuoteRequest
+	(*QuoteResponse)(nil),          // 34: ostraka.v1.QuoteResponse
+	(*SessionsRequest)(nil),        // 35: ostraka.v1.SessionsRequest
+	(*SessionsResponse)(nil),       // 36: ostraka.v1.SessionsResponse
+	(*Session)(nil),                // 37: ostraka.v1.Session
+	(*StatusRequest)(nil),          // 38: ostraka.v1.StatusRequest
+	(*ConfirmRestoreRequest)(nil),  // 39: ostraka.v1.ConfirmRestoreRequest
+	(*ConfirmRestoreResponse)(nil), // 40: ostraka.v1.ConfirmRestoreResponse
+	(*StatusResponse)(nil),         // 41: ostraka.v1.StatusResponse
+	(*Peer)(nil),                   // 42: ostraka.v1.Peer
+	(*Burn)(nil),                   // 43: ostraka.v1.Burn
+	(*Check)(nil),                  // 44: ostraka.v1.Check
+	(*InviteRequest)(nil),          // 45: ostraka.v1.InviteRequest
+	(*InviteResponse)(nil),         // 46: ostraka.v1.InviteResponse
+	(*JoinRequest)(nil),            // 47: ostraka.v1.JoinRequest
+	(*JoinResponse)(nil),           // 48: ostraka.v1.JoinResponse
+	(*PrepareRosterRequest)(nil),   // 49: ostraka.v1.PrepareRosterRequest
+	(*PrepareVaultRequest)(nil),    // 50: ostraka.v1.PrepareVaultRequest
+	(*PrepareReshareRequest)(nil),  // 51: ostraka.v1.PrepareReshareRequest
+	(*PrepareResponse)(nil),        // 52: ostraka.v1.PrepareResponse
+	(*AcceptRequest)(nil),          // 53: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),         // 54: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),         // 55: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),        // 56: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),            // 57: ostraka.v1.StopRequest
+	(*StopResponse)(nil),           // 58: ostraka.v1.StopResponse
+	nil,                            // 59: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,  // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
 	6,  // 1: ostraka.v1.SubmitRequest.vote:type_name -> ostraka.v1.Vote
 	5,  // 2: ostraka.v1.CharterResponse.acceptances:type_name -> ostraka.v1.Signed
-	12, // 3: ostraka.v1.VaultsResponse.vaults:type_name -> ostraka.v1.Vault
-	13, // 4: ostraka.v1.Vault.members:type_name -> ostraka.v1.Member
-	14, // 5: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
-	15, // 6: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
-	18, // 7: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	58, // 8: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
-	23, // 9: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
-	23, // 10: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
-	28, // 11: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
-	28, // 12: ostraka.v1.IntentResponse.intent:type_name -> ostraka.v1.Intent
-	29, // 13: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
-	30, // 14: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
-	31, // 15: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
-	36, // 16: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
-	41, // 17: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
-	42, // 18: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
-	43, // 19: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	14, // 20: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
-	0,  // 21: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	2,  // 22: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	4,  // 23: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	8,  // 24: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	10, // 25: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	16, // 26: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	19, // 27: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	21, // 28: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	24, // 29: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	26, // 30: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	32, // 31: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	34, // 32: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	37, // 33: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	44, // 34: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	46, // 35: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	48, // 36: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	49, // 37: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	50, // 38: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	52, // 39: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	54, // 40: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	10, // 41: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	24, // 42: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	26, // 43: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	34, // 44: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	38, // 45: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	56, // 46: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,  // 47: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,  // 48: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,  // 49: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,  // 50: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	11, // 51: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	17, // 52: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	20, // 53: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	22, // 54: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	25, // 55: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	27, // 56: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	33, // 57: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	35, // 58: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	40, // 59: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	45, // 60: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	47, // 61: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	51, // 62: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	51, // 63: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	51, // 64: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	53, // 65: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	55, // 66: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	11, // 67: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	25, // 68: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	27, // 69: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	35, // 70: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	39, // 71: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	57, // 72: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	47, // [47:73] is the sub-list for method output_type
-	21, // [21:47] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	10, // 3: ostraka.v1.CharterResponse.earlier:type_name -> ostraka.v1.Roster
+	5,  // 4: ostraka.v1.Roster.acceptances:type_name -> ostraka.v1.Signed
+	13, // 5: ostraka.v1.VaultsResponse.vaults:type_name -> ostraka.v1.Vault
+	14, // 6: ostraka.v1.Vault.members:type_name -> ostraka.v1.Member
+	15, // 7: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
+	16, // 8: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
+	19, // 9: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
+	59, // 10: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	24, // 11: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
+	24, // 12: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
+	29, // 13: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
+	29, // 14: ostraka.v1.IntentResponse.intent:type_name -> ostraka.v1.Intent
+	30, // 15: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
+	31, // 16: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
+	32, // 17: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
+	37, // 18: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
+	42, // 19: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
+	43, // 20: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
+	44, // 21: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
+	15, // 22: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
+	0,  // 23: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	2,  // 24: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	4,  // 25: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	8,  // 26: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	11, // 27: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	17, // 28: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	20, // 29: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	22, // 30: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	25, // 31: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	27, // 32: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	33, // 33: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	35, // 34: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	38, // 35: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	45, // 36: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	47, // 37: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	49, // 38: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	50, // 39: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	51, // 40: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	53, // 41: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	55, // 42: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	11, // 43: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	25, // 44: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	27, // 45: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	35, // 46: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	39, // 47: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	57, // 48: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,  // 49: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,  // 50: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,  // 51: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,  // 52: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	12, // 53: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	18, // 54: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	21, // 55: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	23, // 56: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	26, // 57: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	28, // 58: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	34, // 59: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	36, // 60: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	41, // 61: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	46, // 62: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	48, // 63: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	52, // 64: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	52, // 65: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	52, // 66: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	54, // 67: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	56, // 68: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	12, // 69: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	26, // 70: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	28, // 71: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	36, // 72: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	40, // 73: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	58, // 74: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	49, // [49:75] is the sub-list for method output_type
+	23, // [23:49] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -4279,7 +4400,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   59,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -480,7 +480,8 @@ type OperatorClient interface {
 	// Join takes an invitation's line and knocks at the inviter's node.
 	Join(context.Context, *connect.Request[v1.JoinRequest]) (*connect.Response[v1.JoinResponse], error)
 	// PrepareRoster gives the roster statement for this operator's officer to sign: a new one
-	// made of who has joined, or the one that others signed before.
+	// made of who has joined, or the one that others signed before. With replace or resign it gives the
+	// next version that does this.
 	PrepareRoster(context.Context, *connect.Request[v1.PrepareRosterRequest]) (*connect.Response[v1.PrepareResponse], error)
 	// PrepareVault does the same for a vault, from the file that a person wrote.
 	PrepareVault(context.Context, *connect.Request[v1.PrepareVaultRequest]) (*connect.Response[v1.PrepareResponse], error)
@@ -695,7 +696,8 @@ type OperatorHandler interface {
 	// Join takes an invitation's line and knocks at the inviter's node.
 	Join(context.Context, *connect.Request[v1.JoinRequest]) (*connect.Response[v1.JoinResponse], error)
 	// PrepareRoster gives the roster statement for this operator's officer to sign: a new one
-	// made of who has joined, or the one that others signed before.
+	// made of who has joined, or the one that others signed before. With replace or resign it gives the
+	// next version that does this.
 	PrepareRoster(context.Context, *connect.Request[v1.PrepareRosterRequest]) (*connect.Response[v1.PrepareResponse], error)
 	// PrepareVault does the same for a vault, from the file that a person wrote.
 	PrepareVault(context.Context, *connect.Request[v1.PrepareVaultRequest]) (*connect.Response[v1.PrepareResponse], error)

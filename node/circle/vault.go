@@ -1,0 +1,281 @@
+package circle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ostraka/ostraka/chain"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// PrepareVault gives the vault statement for our officer to sign, from the file that a
+// person wrote: the one that others signed if it says the same, or a new one.
+func (c *Circle) PrepareVault(now time.Time, file []byte, suites []string) (a charter.Accepted, fresh bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.chain) == 0 {
+		return a, false, errors.New("there is no charter yet: every operator must run `ostraka operator accept` first")
+	}
+	newest := c.chain.Newest()
+	v, err := charter.ReadVault(file, suites, newest.ID, now.UTC().Truncate(time.Second))
+	if err != nil {
+		return a, false, err
+	}
+	if err := v.CheckCharter(newest); err != nil {
+		return a, false, err
+	}
+	if err := checkSuites(v); err != nil {
+		return a, false, err
+	}
+	if !slices.Contains(v.Committee, c.cfg.Own.Name) {
+		return a, false, fmt.Errorf("vault %s: this node's operator %s is not in its committee", v.Name, c.cfg.Own.Name)
+	}
+	same := map[statement.ID]charter.Accepted{}
+	for id, a := range c.vaults {
+		old, err := charter.VaultOf(a.Statement)
+		if err != nil || old.Name != v.Name {
+			continue
+		}
+		// One that waited while the roster changed stands under an older version, for good.
+		said := v
+		said.Charter = old.Charter
+		if field := old.SameAs(said); field != "" {
+			return a, false, &ConflictError{What: "vault " + v.Name, Field: field, By: strings.Join(slices.Sorted(maps.Keys(a.Signatures)), ", ")}
+		}
+		if c.complete(a) {
+			return a, false, nil
+		}
+		same[id] = a
+	}
+	// Two officers may have begun at once: all meet at the lowest id.
+	if a, ok := first(same); ok {
+		return a, false, nil
+	}
+	var salt statement.Salt
+	if _, err := io.ReadFull(c.cfg.Rand, salt[:]); err != nil {
+		return a, false, fmt.Errorf("draw a salt: %w", err)
+	}
+	s, err := v.Statement(salt)
+	return charter.Accepted{Statement: s}, true, err
+}
+
+// checkSuites refuses a key that no chain of the vault has a use for, and a chain that no key signs for.
+func checkSuites(v charter.Vault) error {
+	for _, suite := range v.Suites {
+		if chain.First(suite, v.Chains) == "" {
+			return fmt.Errorf("vault %s: suites: %s signs for none of its chains %v", v.Name, suite, v.Chains)
+		}
+	}
+	for _, on := range v.Chains {
+		if !slices.ContainsFunc(v.Suites, func(suite string) bool { return chain.Serves(suite, on) }) {
+			return fmt.Errorf("vault %s: chains: no suite of %v signs for %s", v.Name, v.Suites, on)
+		}
+	}
+	return nil
+}
+
+// complete says whether all operators of a vault's committee have signed its statement.
+func (c *Circle) complete(a charter.Accepted) bool {
+	by, err := c.acceptors(a.Statement)
+	return err == nil && a.Verify(by) == nil
+}
+
+// acceptors are the operators whose officers must sign a vault: as the version of the roster lists
+// them under which it stands.
+func (c *Circle) acceptors(s statement.Statement) ([]charter.Acceptor, error) {
+	v, err := charter.VaultOf(s)
+	if err != nil {
+		return nil, err
+	}
+	r, ok := c.chain.Version(v.Charter)
+	if !ok {
+		return nil, fmt.Errorf("%w: charter %s is not in force here", outbox.ErrLater, v.Charter.Short())
+	}
+	if err := v.CheckCharter(r); err != nil {
+		return nil, err
+	}
+	return r.AcceptorsOf(v)
+}
+
+// writer makes an entry durable, with what must leave with it.
+type writer func(journal.Entry) error
+
+// takeVault adds one officer's signature to a vault; the last one hands it over. must is our own
+// operator when its own officer signs here.
+func (c *Circle) takeVault(ctx context.Context, now time.Time, s statement.Statement, armored []byte, must string, write writer) (charter.Accepted, []string, error) {
+	if len(c.chain) == 0 {
+		return charter.Accepted{}, nil, fmt.Errorf("%w: there is no charter here yet", outbox.ErrLater)
+	}
+	by, err := c.acceptors(s)
+	if err != nil {
+		return charter.Accepted{}, nil, err
+	}
+	a, known := c.vaults[s.ID()]
+	if !known {
+		a = charter.Accepted{Statement: s}
+	}
+	if must != "" {
+		if err := c.onceVault(s, must); err != nil {
+			return a, nil, err
+		}
+	}
+	next, operator, err := a.Add(by, armored)
+	if done, err := added(err, operator, must); done || err != nil {
+		return a, a.Missing(by), err
+	}
+	if err := c.stillOfficer("vault "+s.Get("name"), operator, armored); err != nil {
+		return a, nil, err
+	}
+	if !known {
+		if err := c.roomVault(s, operator); err != nil {
+			return a, nil, err
+		}
+	}
+	if err := write(signed(now, kindVault, statement.ID{}, next)); err != nil {
+		return a, nil, err
+	}
+	c.vaults[s.ID()] = next
+	return next, next.Missing(by), c.announce(ctx, now, next)
+}
+
+// signed is the row of a statement that was signed once more, and the leaf that tells of it; vault is zero but for reshares.
+func signed(now time.Time, kind string, vault statement.ID, a charter.Accepted) journal.Entry {
+	id := a.Statement.ID()
+	return journal.Entry{
+		Batch:  store.Batch{Put: []store.Entry{{Key: store.Key(kind, store.ID(id[:])), Value: a.Bytes()}}},
+		Leaves: []tlog.Leaf{{Kind: tlog.KindSignature, Time: now, Vault: vault, ID: id}},
+	}
+}
+
+// added sorts what Add said. done: the signature is here already.
+func added(err error, operator, must string) (done bool, _ error) {
+	switch {
+	case errors.Is(err, charter.ErrAlreadyAccepted) && must != "":
+		return true, nil // said twice, by an officer who saw no answer
+	case errors.Is(err, charter.ErrAlreadyAccepted):
+		return true, outbox.ErrOld
+	case err == nil && must != "" && operator != must:
+		return false, fmt.Errorf("the signature is by an officer of %s, this node's operator is %s", operator, must)
+	}
+	return false, err
+}
+
+// stillOfficer refuses what an officer signs who was taken out of the roster, or whose operator
+// left, after the version under which the statement stands: a stolen key must be worth nothing once it
+// was replaced.
+func (c *Circle) stillOfficer(what, operator string, armored []byte) error {
+	sig, err := signet.Parse(armored)
+	if err == nil && !c.chain.Current(operator, sig.Key()) {
+		err = fmt.Errorf("%s: %s is no officer of operator %s in version %d of the roster", what, sig.Key().Fingerprint(), operator, c.chain.Newest().Version)
+	}
+	return err
+}
+
+// takeWhole takes a vault that was accepted before this node came. Nobody who came later is in its
+// committee; who is in it takes the officers' signatures one by one.
+func (c *Circle) takeWhole(ctx context.Context, now time.Time, a charter.Accepted, write writer) error {
+	if len(c.chain) == 0 {
+		return fmt.Errorf("%w: there is no charter here yet", outbox.ErrLater)
+	}
+	if err := a.Statement.Require(statement.Vault); err != nil {
+		return err
+	}
+	by, err := c.acceptors(a.Statement)
+	if err != nil {
+		return err
+	}
+	if err := a.Verify(by); err != nil {
+		return err
+	}
+	if old, known := c.vaults[a.Statement.ID()]; known && c.complete(old) {
+		return outbox.ErrOld
+	}
+	v, err := charter.VaultOf(a.Statement)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(v.Committee, c.cfg.Own.Name) {
+		return fmt.Errorf("vault %s: this node is in its committee: its officers' signatures come one by one", v.Name)
+	}
+	for _, other := range c.vaults {
+		if other.Statement.Get("name") == v.Name && other.Statement.ID() != v.ID && c.complete(other) {
+			return fmt.Errorf("vault %s: another statement with this name is in force here", v.Name)
+		}
+	}
+	if err := write(signed(now, kindVault, statement.ID{}, a)); err != nil {
+		return err
+	}
+	c.vaults[v.ID] = a
+	return c.announce(ctx, now, a)
+}
+
+// onceVault keeps our officer to the vault statement with the lowest id among those of one name that
+// say the same, so that at most one comes into force.
+func (c *Circle) onceVault(s statement.Statement, own string) error {
+	id := s.ID()
+	for other, a := range c.vaults {
+		if _, signed := a.Signatures[own]; !signed || other == id {
+			continue
+		}
+		if a.Statement.Get("name") == s.Get("name") && slices.Compare(other[:], id[:]) < 0 {
+			return fmt.Errorf("this node's officer signed vault %s as statement %s before: the others must sign that one", s.Get("name"), other.Short())
+		}
+	}
+	return nil
+}
+
+// roomVault bounds what each operator may propose, and refuses a second vault of one name that
+// says something else.
+func (c *Circle) roomVault(s statement.Statement, operator string) error {
+	open := 0
+	for _, a := range c.vaults {
+		done := c.complete(a)
+		if a.Statement.Get("name") == s.Get("name") {
+			old, err1 := charter.VaultOf(a.Statement)
+			v, err2 := charter.VaultOf(s)
+			if err1 != nil || err2 != nil || done || old.SameAs(v) != "" {
+				return fmt.Errorf("vault %s: another statement with this name is known here", s.Get("name"))
+			}
+		}
+		if _, by := a.Signatures[operator]; by && !done {
+			open++
+		}
+	}
+	return c.full(open, operator)
+}
+
+func (c *Circle) full(open int, operator string) error {
+	if open >= maxProposed && operator != c.cfg.Own.Name {
+		return fmt.Errorf("%d statements that operator %s signed wait for acceptance here already", open, operator)
+	}
+	return nil
+}
+
+// announce hands over a vault that its whole committee accepted, or the roster's newest version for it.
+func (c *Circle) announce(ctx context.Context, now time.Time, a charter.Accepted) error {
+	v, err := charter.VaultOf(a.Statement)
+	if err != nil {
+		return err
+	}
+	if !c.complete(a) {
+		return nil
+	}
+	if s := c.successions[v.ID]; s != nil {
+		s.Follow(c.chain)
+	} else {
+		c.successions[v.ID] = charter.NewSuccession(v, c.chain)
+	}
+	return c.cfg.OnVault(ctx, now, v, c.chain)
+}
