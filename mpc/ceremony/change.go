@@ -175,8 +175,12 @@ func next(s Seat, c epoch.Change, seats []session.Party, attempt uint64) func(*r
 		}
 		r := c.Parent.Child(attempt, s.Setup.Threshold, members)
 		r.Echo = out.Echo
-		certify, err := epoch.PrepareChild(r, c, s.Self, rows(s, r, out.Share, pairs), s.Sign)
+		kept := rows(s, r, out.Share, pairs)
+		certify, err := epoch.PrepareChild(r, c, s.Self, kept, s.Sign)
 		if err != nil {
+			for _, row := range kept {
+				clear(row.Value)
+			}
 			return engine.Outcome[Prepared]{}, err
 		}
 		return prepared(r, certify), nil
