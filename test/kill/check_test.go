@@ -146,8 +146,8 @@ func (s *story) settled(ctx context.Context) error {
 		if first == nil {
 			first = vaults.Msg.Vaults[0]
 		}
-		if !sameEpochs(vaults.Msg.Vaults[0], first) || first.Roots[0].EpochNumber != 1 {
-			return fmt.Errorf("%s stands in another epoch: %v", o.Name, vaults.Msg.Vaults[0])
+		if !sameEpochs(vaults.Msg.Vaults[0], first) || !s.heldSo(first.Roots[0], raised) {
+			return fmt.Errorf("%s holds the key otherwise: %v", o.Name, vaults.Msg.Vaults[0])
 		}
 	}
 	given, _, err := s.alice.Addresses(ctx, s.vault, s.root, s.account)

@@ -1,6 +1,6 @@
 // Package kill ends real node processes with SIGKILL at the points that internal/failpoint
-// names, before and after each durable step from a vault's creation over new shares to a signature, and wants
-// that the circle goes on as if the node had merely been away.
+// names, before and after each durable step from a vault's creation over new shares and other thresholds to a signature,
+// and wants that the circle goes on as if the node had merely been away.
 package kill
 
 import (
@@ -63,8 +63,7 @@ func TestKill(t *testing.T) {
 		t.Fatalf("build the program: %v\n%s", err, out)
 	}
 	all := prepareAll(t, dir)
-	before, after := survey(t, all[0])
-	some := longFirst(pick(before, after, kills, *day))
+	some := longFirst(choose(survey(t, all[0]), kills, *day))
 	t.Logf("day %d", *day)
 	if *only != "" {
 		b, err := parseBlow(*only)
@@ -106,17 +105,22 @@ func prepareAll(t *testing.T, dir string) []*lane {
 	return all
 }
 
-// survey tells the story without a kill, and returns which points each node came to before it,
-// and in all.
-func survey(t *testing.T, l *lane) (before, after [][]string) {
-	if !t.Run("nobody is killed", func(t *testing.T) { before, after = run(t, l, nil) }) {
+// hits are the points that each node had come to before an act, and by its end.
+type hits struct {
+	weight        int
+	before, after [][]string
+}
+
+// survey tells the story without a kill, and returns which points each node came to in its acts.
+func survey(t *testing.T, l *lane) (all []hits) {
+	if !t.Run("nobody is killed", func(t *testing.T) { all = run(t, l, nil) }) {
 		t.FailNow()
 	}
-	return before, after
+	return all
 }
 
 // run is one case.
-func run(t *testing.T, l *lane, b *blow) (before, after [][]string) {
+func run(t *testing.T, l *lane, b *blow) []hits {
 	t.Helper()
 	if err := l.reset(); err != nil {
 		t.Fatal(err)
@@ -135,35 +139,34 @@ func run(t *testing.T, l *lane, b *blow) (before, after [][]string) {
 		}
 	}
 	fail("start", n.start(ctx))
-	var err error
-	if b == nil {
-		before, err = n.sequences()
-		fail("read the hits", err)
-	}
 	fail("story", s.tell(ctx))
 	fail("end", s.settled(ctx))
 	s.alice.Close()
-	if b == nil {
-		after, err = n.sequences()
-		fail("read the hits", err)
-	}
 	n.stop()
 	fail("stores", s.reckon(ctx))
-	t.Logf("%d of %d proposals signed", len(s.seen.raw), len(s.intents))
-	return before, after
+	t.Logf("killed in %q; %d of %d proposals signed", s.killing, len(s.seen.raw), len(s.intents))
+	return s.hits
+}
+
+// choose takes the blows of a day: n in each act, times its weight.
+func choose(acts []hits, n, day int) (some []blow) {
+	dice := rand.New(rand.NewPCG(uint64(day), 0))
+	for _, a := range acts {
+		some = append(some, a.pick(n*a.weight, dice)...)
+	}
+	return some
 }
 
 // pick takes n blows: other points, nodes and counts every day. Points that few hits have are
 // as likely as those of many.
-func pick(before, after [][]string, n, day int) (some []blow) {
-	dice := rand.New(rand.NewPCG(uint64(day), 0))
+func (a hits) pick(n int, dice *rand.Rand) (some []blow) {
 	byPoint := map[string][]blow{}
-	for node, hits := range after {
+	for node, hits := range a.after {
 		count, saving := map[string]int{}, false
 		for i, point := range hits {
 			count[point]++
 			saving = saving || point == "session-before-save"
-			if i >= len(before[node]) {
+			if i >= len(a.before[node]) {
 				byPoint[point] = append(byPoint[point], blow{node, point, count[point], saving})
 			}
 			saving = saving && point != "session-before-send"
@@ -194,13 +197,12 @@ func longFirst(all []blow) (out []blow) {
 
 // Each day has its own kills, all distinct, none before the story, and every point has its turn.
 func TestPick(t *testing.T) {
-	before := [][]string{{"a"}, {}}
-	after := [][]string{
+	acts := []hits{{3, [][]string{{"a"}, {}}, [][]string{
 		{"a", "b", "a", "session-before-save", "session-after-save", "session-before-send", "a", "b"},
 		{"c", "c", "a", "c", "c", "b"},
-	}
-	one := pick(before, after, 12, 1)
-	if slices.Equal(one, pick(before, after, 12, 2)) || !slices.Equal(one, pick(before, after, 12, 1)) {
+	}}}
+	one := choose(acts, 4, 1)
+	if slices.Equal(one, choose(acts, 4, 2)) || !slices.Equal(one, choose(acts, 4, 1)) {
 		t.Error("a day's kills are not its own")
 	}
 	points := map[string]bool{}

@@ -27,9 +27,43 @@ const (
 	proposals = 4 // at most, until the doomed node has died and one after that is signed
 )
 
+// A holding is how the three hold the vault's key.
+type holding struct {
+	epoch     uint64
+	threshold int
+}
+
+// The holdings that follow each other. The last threshold is the first again, so that a signature takes every share that the
+// changes in between left behind.
+var (
+	founded   = holding{0, 3}
+	refreshed = holding{1, 3}
+	lowered   = holding{2, 2}
+	raised    = holding{3, 3}
+)
+
+// An act is a part of the story. Each has kills of its own: the changes of shares twice as many as the others.
+type act struct {
+	name   string
+	weight int
+	steps  []func(context.Context) error
+}
+
+func (s *story) acts() []act {
+	return []act{
+		{"key generation", 1, []func(context.Context) error{s.createVault, s.awaitVault, s.giveAddress}},
+		{"refresh", 2, []func(context.Context) error{s.refresh}},
+		{"reshare to a lower threshold", 2, []func(context.Context) error{s.lower}},
+		{"reshare to a higher threshold", 2, []func(context.Context) error{s.raise}},
+		{"signing", 1, []func(context.Context) error{s.signAll}},
+	}
+}
+
 // story is one case: from a circle without a vault over new shares of its key to a signature after the kill.
 type story struct {
 	*nodes
+	hits    []hits // of the acts that are over
+	killing string // the act in which the node was killed
 	alice   *client.Circle
 	vault   client.Vault
 	root    client.Root
@@ -42,14 +76,33 @@ type story struct {
 // tell drives the circle as its people would: whoever is refused or finds a node away asks
 // again.
 func (s *story) tell(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{s.createVault, s.awaitVault, s.giveAddress, s.refresh} {
-		if err := step(ctx); err != nil {
+	for _, a := range s.acts() {
+		before, err := s.sequences()
+		if err != nil {
 			return err
 		}
-		if err := s.look(ctx); err != nil {
+		for _, step := range a.steps {
+			if err := step(ctx); err != nil {
+				return fmt.Errorf("%s: %w", a.name, err)
+			}
+			if err := s.look(ctx); err != nil {
+				return fmt.Errorf("%s: %w", a.name, err)
+			}
+		}
+		after, err := s.sequences()
+		if err != nil {
 			return err
+		}
+		s.hits = append(s.hits, hits{a.weight, before, after})
+		if died, _ := s.killed(); died && s.killing == "" {
+			s.killing = a.name
 		}
 	}
+	return nil
+}
+
+// signAll makes proposals until one is signed after the kill.
+func (s *story) signAll(ctx context.Context) error {
 	for nonce := range uint64(proposals) {
 		_, after := s.killed()
 		signed, err := s.sign(ctx, nonce)
@@ -82,7 +135,8 @@ func (s *story) revived(ctx context.Context) error {
 // vaultFile is what every operator hands to `vault create`.
 func (s *story) vaultFile() ([]byte, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "name: %s\ntier: %s\nsuites: [ecdsa-secp256k1]\nthreshold: 3\ncommittee: [acme, bolt, cora]\n", local.VaultName, *tier)
+	fmt.Fprintf(&b, "name: %s\ntier: %s\nsuites: [ecdsa-secp256k1]\nthreshold: %d\ncommittee: [%s]\n",
+		local.VaultName, *tier, founded.threshold, strings.Join(s.operators(), ", "))
 	for _, role := range []struct {
 		name   string
 		people []string
@@ -100,6 +154,15 @@ func (s *story) vaultFile() ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
+// operators names them, ascending.
+func (s *story) operators() (names []string) {
+	for _, o := range s.circle.Operators {
+		names = append(names, o.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
 // createVault lets every officer sign the vault, one after the other.
 func (s *story) createVault(ctx context.Context) error {
 	file, err := s.vaultFile()
@@ -109,18 +172,10 @@ func (s *story) createVault(ctx context.Context) error {
 	for i, o := range s.circle.Operators {
 		err := poll(ctx, o.Name+" creates the vault", func() error {
 			p, err := o.Client().PrepareVault(ctx, connect.NewRequest(&v1.PrepareVaultRequest{File: file}))
-			switch {
-			case err != nil:
-				return err
-			case slices.Contains(p.Msg.Accepted, o.Name):
-				return nil
-			case p.Msg.Fresh != (i == 0):
-				return errors.New("the first officer's statement is not here yet")
-			}
-			if err := s.accept(ctx, o, p.Msg.Statement); err != nil {
+			if err != nil {
 				return err
 			}
-			return errors.New("signed: it must now be shown")
+			return s.accept(ctx, o, statement.Vault, i == 0, p.Msg)
 		})
 		if err != nil {
 			return err
@@ -129,17 +184,26 @@ func (s *story) createVault(ctx context.Context) error {
 	return nil
 }
 
-func (s *story) accept(ctx context.Context, o *local.Operator, raw []byte) error {
+// accept has an officer sign what its node prepared, until the node shows it as signed. Only the first one's may be new.
+func (s *story) accept(ctx context.Context, o *local.Operator, kind statement.Kind, first bool, p *v1.PrepareResponse) error {
+	switch {
+	case slices.Contains(p.Accepted, o.Name):
+		return nil
+	case p.Fresh != first:
+		return errors.New("the first officer's statement is not here yet")
+	}
 	signer, err := client.KeyFile(ctx, o.Officer, nil)
 	if err != nil {
 		return err
 	}
-	sig, err := signer.Sign(ctx, signet.Makes(statement.Vault), raw)
+	sig, err := signer.Sign(ctx, signet.Makes(kind), p.Statement)
 	if err != nil {
 		return err
 	}
-	_, err = o.Client().Accept(ctx, connect.NewRequest(&v1.AcceptRequest{Statement: raw, Signature: sig}))
-	return err
+	if _, err := o.Client().Accept(ctx, connect.NewRequest(&v1.AcceptRequest{Statement: p.Statement, Signature: sig})); err != nil {
+		return err
+	}
+	return errors.New("signed: it must now be shown")
 }
 
 // awaitVault waits until the vault is ready at every node.
@@ -163,19 +227,22 @@ func (s *story) awaitVault(ctx context.Context) error {
 	if s.alice, err = s.circle.As("alice"); err != nil {
 		return err
 	}
-	return s.readVault(ctx, 0)
+	return s.readVault(ctx, founded)
 }
 
-// readVault has alice compare what all nodes show, until the key stands in an epoch.
-func (s *story) readVault(ctx context.Context, number uint64) error {
+// readVault has alice compare what all nodes show, until the key is held so.
+func (s *story) readVault(ctx context.Context, as holding) error {
 	return poll(ctx, "alice reads the vault", func() (err error) {
 		if s.vault, _, err = s.alice.Vault(ctx, local.VaultName); err == nil {
 			s.root, err = s.vault.Root(charter.SuiteECDSA)
 		}
-		if err == nil && s.root.Record.Epoch < number {
-			err = fmt.Errorf("it stands in epoch %d", s.root.Record.Epoch)
+		if err != nil {
+			return final(err)
 		}
-		return final(err)
+		if is := (holding{s.root.Record.Epoch, s.root.Held.Threshold}); is != as {
+			return fmt.Errorf("she sees %+v, not yet %+v", is, as)
+		}
+		return nil
 	})
 }
 
@@ -190,25 +257,68 @@ func (s *story) refresh(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, o := range s.circle.Operators {
-		err := poll(ctx, "new shares are in force at "+o.Name, func() error {
-			if err := s.look(ctx); err != nil {
-				return &finalError{err}
+	return s.awaitHolding(ctx, refreshed)
+}
+
+func (s *story) lower(ctx context.Context) error { return s.reshare(ctx, lowered) }
+func (s *story) raise(ctx context.Context) error { return s.reshare(ctx, raised) }
+
+// reshare lets every officer sign the next threshold, one after the other, and waits until it is in force at every node.
+func (s *story) reshare(ctx context.Context, next holding) error {
+	wish := &v1.PrepareReshareRequest{Vault: s.vault.ID[:], Committee: s.operators(), Threshold: uint32(next.threshold)}
+	for i, o := range s.circle.Operators {
+		err := poll(ctx, fmt.Sprintf("the officer of %s signs threshold %d", o.Name, next.threshold), func() error {
+			if s.holds(ctx, o, next) == nil {
+				return nil // its node was killed after it had taken the signature, and the keys have moved since
 			}
-			res, err := o.Client().Vaults(ctx, connect.NewRequest(&v1.VaultsRequest{}))
+			p, err := o.Client().PrepareReshare(ctx, connect.NewRequest(wish))
 			if err != nil {
 				return err
 			}
-			if v := res.Msg.Vaults; len(v) != 1 || len(v[0].Roots) != 1 || v[0].Roots[0].EpochNumber != 1 {
-				return fmt.Errorf("it shows %v", v)
-			}
-			return nil
+			return s.accept(ctx, o, statement.Reshare, i == 0, p.Msg)
 		})
 		if err != nil {
 			return err
 		}
 	}
-	return s.readVault(ctx, 1)
+	return s.awaitHolding(ctx, next)
+}
+
+// awaitHolding waits until every node holds the key so, and the people see it.
+func (s *story) awaitHolding(ctx context.Context, next holding) error {
+	for _, o := range s.circle.Operators {
+		err := poll(ctx, "new shares are in force at "+o.Name, func() error {
+			if err := s.look(ctx); err != nil {
+				return &finalError{err}
+			}
+			return s.holds(ctx, o, next)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return s.readVault(ctx, next)
+}
+
+// holds wants that a node shows its one vault's one key as held so, by all operators.
+func (s *story) holds(ctx context.Context, o *local.Operator, as holding) error {
+	res, err := o.Client().Vaults(ctx, connect.NewRequest(&v1.VaultsRequest{}))
+	if err != nil {
+		return err
+	}
+	if v := res.Msg.Vaults; len(v) != 1 || len(v[0].Roots) != 1 || !s.heldSo(v[0].Roots[0], as) {
+		return fmt.Errorf("it shows %v", v)
+	}
+	return nil
+}
+
+func (s *story) heldSo(r *v1.Root, as holding) bool {
+	var names []string
+	for _, h := range r.Holders {
+		names = append(names, h.Operator)
+	}
+	slices.Sort(names)
+	return r.State == client.Ready && r.EpochNumber == as.epoch && int(r.Threshold) == as.threshold && slices.Equal(names, s.operators())
 }
 
 // final says that trying again cannot help: a node shows what does not hold.
