@@ -343,7 +343,8 @@ func (k *Keeper) reshare(ctx context.Context, now time.Time, w *root) (s *mpc.Se
 		return nil, true, nil // dealers open
 	}
 	if err := k.introduce(ctx, now, w, p); err != nil {
-		return nil, false, err
+		w.lastErr = err // it must not keep the key from new shares, nor fill the log
+		return nil, false, nil
 	}
 	var dealers, members []mpc.Party
 	attempt := w.lastAttempt() + 1

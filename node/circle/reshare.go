@@ -266,8 +266,8 @@ func lacking(r charter.Reshare, before charter.Vault, a charter.Accepted) []stri
 
 // roomForReshare bounds what each operator may propose.
 func (c *Circle) roomForReshare(s *charter.Succession, r charter.Reshare, operator string) error {
-	if r.Number > newest(s)+maxProposed*statement.MaxOperators {
-		return fmt.Errorf("reshare %d of vault %s: number: the newest that is complete is %d", r.Number, r.Vault.Short(), newest(s))
+	if err := inReach(s, r); err != nil {
+		return err
 	}
 	open := 0
 	for _, x := range c.of(r.Vault) {
@@ -277,6 +277,14 @@ func (c *Circle) roomForReshare(s *charter.Succession, r charter.Reshare, operat
 	}
 	if open >= maxProposed && operator != c.cfg.Own.Name {
 		return fmt.Errorf("%d reshares of vault %s that operator %s signed wait for acceptance here already", open, r.Vault.Short(), operator)
+	}
+	return nil
+}
+
+// inReach keeps numbers from being used up.
+func inReach(s *charter.Succession, r charter.Reshare) error {
+	if r.Number > newest(s)+maxProposed*statement.MaxOperators {
+		return fmt.Errorf("reshare %d of vault %s: number: the newest that is complete is %d", r.Number, r.Vault.Short(), newest(s))
 	}
 	return nil
 }
@@ -358,6 +366,9 @@ func (c *Circle) takeReshare(ctx context.Context, now time.Time, a charter.Accep
 	}
 	if _, err := a.VerifyReshare(before, roster); err != nil {
 		return err
+	}
+	if err := inReach(s, r); err != nil {
+		return fmt.Errorf("%w: %w", outbox.ErrLater, err) // those between may be on their way
 	}
 	// Our node deals for whom its own officers sign, and no others: an officer that our operator replaced is not one.
 	own := c.cfg.Own.Name
