@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/mpc/epoch"
 )
 
@@ -31,6 +32,27 @@ func (v *Vault) readReshares(list [][]byte) error {
 		v.Reshares = append(v.Reshares, a)
 	}
 	return nil
+}
+
+// mergeReshares takes what another node shows besides: none can leave out what a second one proves.
+func (v *Vault) mergeReshares(o Vault) {
+	at := map[statement.ID]int{}
+	for i, a := range v.Reshares {
+		at[a.Statement.ID()] = i
+	}
+	for _, a := range o.Reshares { // by number: what one follows was added before it
+		i, known := at[a.Statement.ID()]
+		proved := v.plans.NumberOf(a.Statement.ID()) > 0
+		if known && proved {
+			continue
+		}
+		complete := v.plans.Add(a) == nil
+		if !known {
+			v.Reshares = append(v.Reshares, a)
+		} else if complete {
+			v.Reshares[i] = a
+		}
+	}
 }
 
 // Planned lists the reshares that are newer than what every key is held under: complete ones that are to be carried out, and

@@ -300,9 +300,7 @@ func (v *Vault) merge(o Vault) {
 	if v.LastError == "" {
 		v.LastError = o.LastError
 	}
-	if len(o.Reshares) > len(v.Reshares) {
-		v.Reshares, v.plans = o.Reshares, o.plans
-	}
+	v.mergeReshares(o)
 	for name, ok := range o.Accepted {
 		v.Accepted[name] = v.Accepted[name] || ok
 	}
