@@ -470,3 +470,34 @@ func TestKnockingAgain(t *testing.T) {
 		t.Errorf("ten knocks make the inviter write %d batches, with the circle's lock held", n)
 	}
 }
+
+// The same with a number in reach, said after the honest officers made another one without them.
+func TestNewcomersShadowLaterReshares(t *testing.T) {
+	w, vault := circleOf(t, charter.SuiteEd25519, 5, 3, 2)
+	a, b, c, d, e := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3], w.Hosts[4]
+	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel { // slow
+		if nodetest.OfSession(p.Frame) {
+			return nil
+		}
+		return []nodetest.Parcel{p}
+	}
+	one := w.SignReshareAll(nodetest.Wish(vault, 2, a, d, e), a, b, c, d, e)
+	w.Deliver()
+	w.SignReshareAll(nodetest.Wish(vault, 3, a, b, c), a, b, c)
+	w.Deliver()
+	_, roster, _ := a.Circle.Charter()
+	bomb := signedBy(t, w, draftOf(t, w, vault, roster.ID, one, 100, 2, d, e), map[string]nodetest.Person{d.Own.Name: d.Officer, e.Own.Name: e.Officer})
+	for _, h := range []*nodetest.Host{a, b, c} {
+		(setting{World: w}).tell(d, h, whole(bomb))
+	}
+	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if nodetest.OfSession(p.Frame) && (p.From == d || p.From == e) {
+			return nil
+		}
+		return []nodetest.Parcel{p}
+	}
+	if !w.Try(15*time.Minute, func() bool { return w.HeldBy(a, vault, 3, a, b, c) }) {
+		v, _ := a.Keeper.Root(vault, w.Suite)
+		t.Fatalf("the vault does not move: plan %d, %s", v.Plan.Number, v.LastErr)
+	}
+}
