@@ -59,9 +59,15 @@ func (n *Node) mayMeet(s *mpc.Setup) error {
 	return nil
 }
 
-// catchUp sends a peer that was restored the certificates in force: it acknowledged them once, and
-// its store may not know that.
-func (n *Node) catchUp(to engine.PartyID) {
+// catchUp sends a peer that was restored what officers signed, and the certificates in force: it acknowledged them once,
+// and its store may not know that.
+func (n *Node) catchUp(ctx context.Context, now time.Time, to engine.PartyID) {
+	for _, note := range n.Circle.Told() {
+		if err := n.Outbox.Again(ctx, now, note, []outbox.Peer{to}); err != nil {
+			n.cfg.Log.Error("a restored peer is not told what officers signed", "peer", n.Name(to), "error", err)
+			break
+		}
+	}
 	for _, v := range n.Keeper.Roots() {
 		if v.Current == nil {
 			continue

@@ -149,38 +149,6 @@ func TestNewcomersShadowReshares(t *testing.T) {
 	}
 }
 
-// A hostile holder proposes with wrong keys what everybody wants: the newcomer's officer, who sees it, must be able to sign the
-// honest one instead.
-func TestNewcomerFindsTheHonestReshare(t *testing.T) {
-	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
-	a, b, d := w.Hosts[0], w.Hosts[1], w.Hosts[3]
-	_, roster, _ := a.Circle.Charter()
-	r := draftOf(t, w, vault, roster.ID, vault, 100, 2, a, b, d)
-	r.Keys = slices.Clone(r.Keys)
-	r.Keys[0].PublicKey = epochKeyOf(t, w, a, vault)
-	lie := signedBy(t, w, r, map[string]nodetest.Person{b.Own.Name: b.Officer})
-	s := setting{World: w}
-	for _, h := range []*nodetest.Host{a, d} {
-		if v, log := s.tell(b, h, outbox.Note{Kind: circle.NoteReshare, Fields: [][]byte{lie.Statement.Bytes(), lie.Signatures[b.Own.Name]}}); v != outbox.Taken {
-			t.Logf("%s: verdict %d %s", h.Own.Name, v, log)
-		}
-	}
-	wish := nodetest.Wish(vault, 2, a, b, d)
-	wish.Instead = true
-	honest := w.SignReshare(a, true, wish)
-	w.Deliver()
-	w.Run("the honest one is here", func() bool {
-		return slices.ContainsFunc(d.Circle.Reshares(vault), func(x charter.Accepted) bool { return x.Statement.ID() == honest })
-	})
-	for _, instead := range []bool{false, true} {
-		wish.Instead = instead
-		got, _, err := d.Circle.PrepareReshare(w.Now, wish)
-		if err != nil || got.Statement.ID() != honest {
-			t.Errorf("instead %v: offered %s, the honest one is %s: %v", instead, got.Statement.ID().Short(), honest.Short(), err)
-		}
-	}
-}
-
 // A stolen officer's key signs a reshare, and waits. The operator replaces the officer; then a hostile operator adds its own
 // signature: the replaced officer's moves the vault.
 func TestPlantedSignatureOfAReplacedOfficer(t *testing.T) {
@@ -275,28 +243,6 @@ func TestLeaverHearsTheRosterFirst(t *testing.T) {
 	}
 }
 
-// The same of a member: the reshare is complete at some nodes, and never at the one whose share it would move.
-func TestMemberHearsTheRosterFirst(t *testing.T) {
-	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
-	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
-	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
-		if p.To == a && p.From != b && noteOf(p).Kind == circle.NoteReshare || p.To == a && p.From == b && noteOf(p).Kind == circle.NoteReshare {
-			return nil
-		}
-		return []nodetest.Parcel{p}
-	}
-	w.SignReshare(a, true, nodetest.Wish(vault, 2, a, b, d))
-	w.Deliver()
-	w.SignReshare(d, false, nodetest.Wish(vault, 2, a, b, d))
-	w.SignReshare(b, false, nodetest.Wish(vault, 2, a, b, d))
-	w.Deliver()
-	newOfficer(t, w, b, 1, a, c, d)
-	w.Pass = nil
-	if !w.Try(30*time.Minute, func() bool { return heldBy(w, vault, 2, a, b, d) }) {
-		t.Errorf("the vault does not move: %d plans at a, LastErr %q", len(a.Circle.Reshares(vault)), func() string { v, _ := a.Keeper.Root(vault, w.Suite); return v.LastErr }())
-	}
-}
-
 // A node is set back to a backup that was made before a reshare and before a version of the roster: it must hear of both again.
 // Its peers once had its word that it took them.
 func TestRestoredNodeHearsOfReshareAndRoster(t *testing.T) {
@@ -331,31 +277,6 @@ func TestRestoredNodeHearsOfReshareAndRoster(t *testing.T) {
 	}
 }
 
-// Two newcomers of a complete reshare make more of them without end: every node keeps them all, and clients, who read 4,096 of a
-// vault at most, read no node any more.
-func TestReshareFlood(t *testing.T) {
-	w, vault := circleOf(t, charter.SuiteEd25519, 5, 3, 2)
-	a, b, c, d, e := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3], w.Hosts[4]
-	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
-		if nodetest.OfSession(p.Frame) {
-			return nil
-		}
-		return []nodetest.Parcel{p}
-	}
-	one := w.SignReshareAll(nodetest.Wish(vault, 2, a, d, e), a, b, c, d, e)
-	w.Deliver()
-	_, roster, _ := a.Circle.Charter()
-	s := setting{World: w}
-	const n = 300
-	for i := range n {
-		r := draftOf(t, w, vault, roster.ID, one, uint64(i+2), 2, d, e)
-		s.tell(d, a, whole(signedBy(t, w, r, map[string]nodetest.Person{d.Own.Name: d.Officer, e.Own.Name: e.Officer})))
-	}
-	if got := len(a.Circle.Reshares(vault)); got > n/2 {
-		t.Errorf("%d of %d reshares that nobody of the committee signed are kept", got-1, n)
-	}
-}
-
 // An operator that said FINAL of new shares which another's FINAL still may put in force holds a share of the vault to be: it may not go.
 func TestResignsWithAPendingShare(t *testing.T) {
 	w, vault := circleOf(t, charter.SuiteEd25519, 5, 3, 2)
@@ -383,91 +304,6 @@ func TestResignsWithAPendingShare(t *testing.T) {
 		t.Errorf("the vault is held by 3 of %v, and %s is %s", nodetest.Names(a, b, d), d.Own.Name, d.Circle.Standing())
 	} else {
 		t.Error("it may go")
-	}
-}
-
-// Somebody invited joins under another's name, or never comes: the inviter must not be bound to it for ever.
-func TestDraftIsForEver(t *testing.T) {
-	w := nodetest.New(t, 3)
-	w.Found()
-	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
-	bad := w.Newcomer()
-	good := w.Newcomer()
-	bad.Own.Name = good.Own.Name // squats
-	w.Crash(bad)
-	w.Run("restarted", func() bool { return bad.Up })
-	w.Join(a, bad)
-	w.Join(b, good)
-	w.Run("the good one has the charter", func() bool { _, _, ok := good.Circle.Charter(); return ok })
-	if _, err := w.SignRoster(b, nodetest.Accept); err != nil {
-		t.Fatal(err)
-	}
-	w.Deliver()
-	if _, err := w.SignRoster(good, nodetest.Accept); err != nil {
-		t.Fatal(err)
-	}
-	w.Deliver()
-	_, _ = w.SignRoster(c, nodetest.Accept)
-	w.Deliver()
-	w.Now = w.Now.Add(60 * 24 * time.Hour) // the invitation ran out long ago
-	if _, err := w.SignRoster(a, nodetest.Accept); err != nil {
-		t.Errorf("the inviter cannot sign: %v", err)
-	}
-}
-
-// One hostile operator and the key of an officer who was replaced make a vault, whole: its name is taken at all nodes but one.
-func TestReplacedOfficerTakesAVaultsName(t *testing.T) {
-	w := nodetest.New(t, 3)
-	w.Suite = charter.SuiteEd25519
-	w.Found()
-	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
-	_, first, _ := a.Circle.Charter()
-	v, err := charter.ReadVault([]byte(w.VaultFile("payroll", 2, b, c)), []string{w.Suite}, first.ID, w.Now.UTC().Truncate(time.Second))
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := v.Statement(w.Salt())
-	if err != nil {
-		t.Fatal(err)
-	}
-	old := newOfficer(t, w, c, 1, a, b)
-	x := charter.Accepted{Statement: st, Signatures: map[string][]byte{b.Own.Name: b.Officer.Makes(t, st), c.Own.Name: old.Makes(t, st)}}
-	verdict, _ := (setting{World: w}).tell(b, a, whole(x))
-	if verdict == outbox.Taken {
-		_, _, err := a.Circle.PrepareVault(w.Now, []byte(w.VaultFile("payroll", 2, a, c)), []string{w.Suite})
-		t.Errorf("a takes a vault that an officer signed who is none any more; the honest vault of that name: %v", err)
-	}
-}
-
-// Who was invited knocks again and again: each time the inviter sends everything anew.
-func TestKnockingAgain(t *testing.T) {
-	w := nodetest.New(t, 3)
-	w.Found()
-	a, b := w.Hosts[0], w.Hosts[1]
-	for v := range 6 {
-		b.Own.Address = []string{"x.example:1", "y.example:1"}[v%2]
-		w.Crash(b)
-		w.Run("restarted", func() bool { return b.Up })
-		w.Amend(uint64(v+1), nodetest.Accept, b, a, w.Hosts[2])
-	}
-	x := w.Newcomer()
-	i, err := a.Circle.Invite(context.Background(), w.Now, time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := x.Circle.Join(context.Background(), w.Now, i.Line()); err != nil {
-		t.Fatal(err)
-	}
-	w.Run("quiet", func() bool { return a.Outbox.Waiting(x.Self()) == 0 })
-	before := a.Commits
-	for range 10 {
-		if _, err := x.Circle.Join(context.Background(), w.Now, i.Line()); err != nil {
-			t.Fatal(err)
-		}
-		w.Deliver()
-	}
-	if n := a.Commits - before; n > 50 {
-		t.Errorf("ten knocks make the inviter write %d batches, with the circle's lock held", n)
 	}
 }
 

@@ -137,7 +137,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	})
 	n.Circle, err = circle.Open(ctx, now, circle.Config{
 		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
-		OnPeers: n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Holds: n.holds, Forward: n.forward,
+		OnPeers: n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Past: n.past, Holds: n.holds, Forward: n.forward,
 		Reachable: func(key ed25519.PublicKey) bool { return n.reachable(mpc.IDOf(key)) },
 	})
 	if err != nil {
@@ -177,11 +177,17 @@ func (n *Node) pin(p circle.Pins) {
 func (n *Node) holds() (names []string) {
 	for _, v := range n.Keeper.Roots() {
 		will := v.Plan != nil && slices.Contains(v.Plan.Committee, n.cfg.Own.Name)
-		if will || slices.ContainsFunc(v.Parties, func(p mpc.Party) bool { return p.ID == n.self }) {
+		if will || v.Promised || slices.ContainsFunc(v.Parties, func(p mpc.Party) bool { return p.ID == n.self }) {
 			names = append(names, v.Vault.Name)
 		}
 	}
 	return slices.Compact(names)
+}
+
+// past says whether a record of a vault's key was in force here.
+func (n *Node) past(vault statement.ID, key, eh [32]byte) bool {
+	_, ok := n.Keeper.VaultAt(vault, key, eh)
+	return ok
 }
 
 // forward sends a note, which was made before, to nodes that were pinned since.

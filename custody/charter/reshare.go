@@ -264,7 +264,19 @@ type held struct {
 // A Plan is a complete reshare and the operators whose officers signed it.
 type Plan struct {
 	Reshare
-	Signed []string // ascending
+	Signed []string // ascending; without those whose officer is none any more
+	keys   map[string]signet.Key
+}
+
+// Agreed says whether the present officers of all new members signed, and those of enough who hold the vault now. A reshare may
+// follow one that was never carried out: its committee's word is not that of those who hold the shares.
+func (p Plan) Agreed(now Vault) bool {
+	signed := map[string][]byte{}
+	for _, name := range p.Signed {
+		signed[name] = []byte{}
+	}
+	members, more := p.Lacking(now, signed)
+	return len(members) == 0 && more == 0
 }
 
 // NewSuccession begins with the vault's own statement.
@@ -273,8 +285,24 @@ func NewSuccession(v Vault, c Chain) *Succession {
 	return &Succession{vault: v, chain: c, after: map[statement.ID]held{v.ID: {v, own.Version}}}
 }
 
-// Follow takes a chain that has grown.
-func (s *Succession) Follow(c Chain) { s.chain = c }
+// Follow takes a chain that has grown. What an officer signed who is none any more counts no longer, where a reshare is still
+// to be carried out.
+func (s *Succession) Follow(c Chain) {
+	s.chain = c
+	for i := range s.all {
+		s.all[i].Signed = s.still(s.all[i].keys)
+	}
+}
+
+// still lists the operators, ascending, whose officers' keys these are today.
+func (s *Succession) still(keys map[string]signet.Key) (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(keys)) {
+		if s.chain.Current(name, keys[name]) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
 
 // ErrNoPrevious says that the statement that a reshare follows is not known, or not complete.
 var ErrNoPrevious = errors.New("the statement or the version of the roster that it follows is not known, or not complete")
@@ -312,7 +340,15 @@ func (s *Succession) Add(a Accepted) error {
 		return err
 	}
 	s.after[r.ID] = held{s.vault.Under(r), roster.Version}
-	p := Plan{r, slices.Sorted(maps.Keys(a.Signatures))}
+	p := Plan{Reshare: r, keys: map[string]signet.Key{}}
+	for name, raw := range a.Signatures {
+		sig, err := signet.Parse(raw)
+		if err != nil {
+			return err
+		}
+		p.keys[name] = sig.Key()
+	}
+	p.Signed = s.still(p.keys)
 	if i := slices.IndexFunc(s.all, func(o Plan) bool { return o.ID == r.ID }); i >= 0 {
 		s.all[i] = p
 		return nil

@@ -262,6 +262,7 @@ type View struct {
 	Proofs   map[engine.PartyID]time.Time // when each share was last proved
 	Change   Change
 	Plan     *charter.Plan // the reshare on its way, nil if there is none
+	Promised bool          // our FINAL is out for shares that are not in force yet
 	Outside  bool          // others hold the key, and this node was not introduced to it
 }
 
@@ -322,6 +323,9 @@ func (k *Keeper) view(w *root) View {
 	v := View{
 		Vault: w.held(), Suite: w.suite, Roster: w.roster, Parties: slices.Clone(w.parties()), Names: maps.Clone(w.names), Attempt: w.number, KeyID: w.keyID,
 		Choice: w.choice, ChoiceBy: maps.Clone(w.signed), Proofs: maps.Clone(w.proofs),
+	}
+	for _, p := range w.book.Pending() {
+		v.Promised = v.Promised || p.Final != nil
 	}
 	if w.lastErr != nil {
 		v.LastErr = w.lastErr.Error()

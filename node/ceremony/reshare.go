@@ -150,7 +150,7 @@ func (k *Keeper) Held(vault statement.ID) (under statement.ID, keys []charter.Pi
 }
 
 // plan is the reshare that is still to be carried out for this key: of the complete ones that follow what the key is held under,
-// that with the highest number; of two with one number, that with the lower id. An old statement, shown again, does not lead
+// that with the highest number on which those who hold it agree; of two with one number, that with the lower id. An old statement, shown again, does not lead
 // back, and those who held the key long ago cannot put one in the way of those who hold it now.
 func (k *Keeper) plan(w *root) (best charter.Plan, ok bool) {
 	if !w.published() {
@@ -159,7 +159,7 @@ func (k *Keeper) plan(w *root) (best charter.Plan, ok bool) {
 	s, now := k.plans[w.ID], w.held()
 	held, _ := s.HeldBy(now.Threshold, now.Committee)
 	for _, p := range s.Plans() {
-		if p.Number > max(held.Number, best.Number) && s.NumberOf(p.Previous) >= held.Number {
+		if p.Number > max(held.Number, best.Number) && s.NumberOf(p.Previous) >= held.Number && p.Agreed(now) {
 			best = p
 		}
 	}

@@ -69,6 +69,8 @@ type Config struct {
 	OnReshare func(ctx context.Context, now time.Time, a charter.Accepted) error
 	// Held says under which statement a vault's keys are held here, and what they are.
 	Held func(vault statement.ID) (under statement.ID, keys []charter.PinnedKey, err error)
+	// Past says whether a record of a vault's key was in force here.
+	Past func(vault statement.ID, key, eh [32]byte) bool
 }
 
 // Pins are the nodes that this one has to do with.

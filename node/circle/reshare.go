@@ -191,6 +191,11 @@ func (c *Circle) checkHeld(r charter.Reshare) error {
 	if field := r.SameAs(own); field != "" {
 		return fmt.Errorf("reshare %d: its %s is not that of the keys that this node holds", r.Number, field)
 	}
+	for _, key := range r.Keys {
+		if !c.cfg.Past(r.Vault, key.Key, key.Anchor) { // newcomers' chains could not begin there
+			return fmt.Errorf("reshare %d: anchor of suite %s: %x was never in force here", r.Number, key.Suite, key.Anchor[:4])
+		}
+	}
 	return nil
 }
 
@@ -326,7 +331,7 @@ func (c *Circle) tellNewcomers(ctx context.Context, now time.Time, r charter.Res
 		}
 	}
 	for _, a := range all {
-		if err := c.cfg.Post(ctx, now, journal.Entry{}, outbox.Note{Kind: NoteAccepted, Fields: [][]byte{a.Bytes()}}); err != nil {
+		if err := c.cfg.Post(ctx, now, journal.Entry{}, whole(a)); err != nil {
 			return err
 		}
 	}

@@ -573,7 +573,8 @@ func (c *Circle) Fork() string {
 }
 
 // handOver sends what was said before they came: all versions to who waits to be taken in, and
-// the vaults and their reshares besides to whom the newest version took in. Every member does it, and does it again
+// the vaults and their reshares besides to whom the newest version took in. Complete reshares go to all: who heard of
+// the newest version first takes no signature of an officer whom it replaced. Every member does it, and does it again
 // after a restart, so it needs no memory; who has it says so.
 func (c *Circle) handOver(ctx context.Context, now time.Time) error {
 	if c.standing() != Member {
@@ -588,13 +589,11 @@ func (c *Circle) handOver(ctx context.Context, now time.Time) error {
 			}
 		}
 	}
-	if len(guests)+len(fresh) == 0 {
-		return nil
+	if err := c.tellReshares(ctx, now); err != nil || len(guests)+len(fresh) == 0 {
+		return err
 	}
 	for _, r := range c.chain {
-		a := c.rosters[r.ID]
-		for _, name := range slices.Sorted(maps.Keys(a.Signatures)) {
-			n := outbox.Note{Kind: NoteRoster, Fields: [][]byte{a.Statement.Bytes(), a.Signatures[name]}}
+		for _, n := range piecewise(NoteRoster, c.rosters[r.ID]) {
 			if err := c.cfg.Forward(ctx, now, n, slices.Concat(guests, fresh)); err != nil {
 				return err
 			}
@@ -603,10 +602,24 @@ func (c *Circle) handOver(ctx context.Context, now time.Time) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	ids := slices.SortedFunc(maps.Keys(c.vaults), func(a, b statement.ID) int { return bytes.Compare(a[:], b[:]) })
-	for _, id := range ids {
-		if a := c.vaults[id]; c.complete(a) {
-			if err := c.tellOf(ctx, now, a, fresh); err != nil {
+	for _, n := range c.allWhole() {
+		if err := c.cfg.Forward(ctx, now, n, fresh); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellReshares sends complete reshares that are under an older version than the newest.
+func (c *Circle) tellReshares(ctx context.Context, now time.Time) error {
+	newest := c.chain.Newest()
+	others := slices.DeleteFunc(slices.Clone(newest.Operators), func(o charter.Operator) bool { return o.Name == c.cfg.Own.Name })
+	for _, v := range c.accepted() {
+		for _, p := range c.successions[v.Statement.ID()].Plans() {
+			if p.Charter == newest.ID {
+				continue
+			}
+			if err := c.cfg.Forward(ctx, now, whole(c.proposed[p.ID]), others); err != nil {
 				return err
 			}
 		}
@@ -614,16 +627,48 @@ func (c *Circle) handOver(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// tellOf sends a vault's statement and its complete reshares.
-func (c *Circle) tellOf(ctx context.Context, now time.Time, vault charter.Accepted, to []charter.Operator) error {
-	all := []charter.Accepted{vault}
-	for _, p := range c.successions[vault.Statement.ID()].Plans() {
-		all = append(all, c.proposed[p.ID])
+func whole(a charter.Accepted) outbox.Note {
+	return outbox.Note{Kind: NoteAccepted, Fields: [][]byte{a.Bytes()}}
+}
+
+// piecewise is a statement as officers sign it, a note for each.
+func piecewise(kind outbox.Kind, a charter.Accepted) (notes []outbox.Note) {
+	for _, name := range slices.Sorted(maps.Keys(a.Signatures)) {
+		notes = append(notes, outbox.Note{Kind: kind, Fields: [][]byte{a.Statement.Bytes(), a.Signatures[name]}})
 	}
-	for _, a := range all {
-		if err := c.cfg.Forward(ctx, now, outbox.Note{Kind: NoteAccepted, Fields: [][]byte{a.Bytes()}}, to); err != nil {
-			return err
+	return notes
+}
+
+// accepted are the vaults in force, in a fixed order.
+func (c *Circle) accepted() (out []charter.Accepted) {
+	for _, id := range slices.SortedFunc(maps.Keys(c.vaults), func(a, b statement.ID) int { return bytes.Compare(a[:], b[:]) }) {
+		if a := c.vaults[id]; c.complete(a) {
+			out = append(out, a)
 		}
 	}
-	return nil
+	return out
+}
+
+// allWhole are the vaults in force and their complete reshares, each in one piece and after what it rests on.
+func (c *Circle) allWhole() (notes []outbox.Note) {
+	for _, v := range c.accepted() {
+		notes = append(notes, whole(v))
+		for _, p := range c.successions[v.Statement.ID()].Plans() {
+			notes = append(notes, whole(c.proposed[p.ID]))
+		}
+	}
+	return notes
+}
+
+// Told is what a member tells one that forgot: all versions of the roster, the vaults in force, and their reshares.
+func (c *Circle) Told() (notes []outbox.Note) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.chain {
+		notes = append(notes, piecewise(NoteRoster, c.rosters[r.ID])...)
+	}
+	for _, v := range c.accepted() {
+		notes = append(notes, piecewise(NoteVault, v)...) // its committee takes no other form
+	}
+	return append(notes, c.allWhole()...)
 }

@@ -42,7 +42,7 @@ type Config struct {
 	Log      *slog.Logger
 	Hail     func(to engine.PartyID, body []byte)                            // sends a hail; must not block
 	Pass     func(to engine.PartyID, of ed25519.PublicKey, life []byte)      // tells a peer another's life
-	Help     func(to engine.PartyID)                                         // sends a peer that was restored what it may have forgotten
+	Help     func(ctx context.Context, now time.Time, to engine.PartyID)     // sends a peer that was restored what it may have forgotten
 	Peers    func() []engine.PartyID                                         // the pinned ones
 	Drop     func(ctx context.Context, now time.Time, why error)             // ends all sessions
 	Renewed  func(ctx context.Context, now time.Time, peer engine.PartyID)   // a peer's process is new: what its last one held is gone

@@ -348,7 +348,7 @@ func (f *Fence) accept(ctx context.Context, now time.Time, p *peer, of engine.Pa
 		return nil
 	}
 	if restored {
-		f.cfg.Help(of)
+		f.cfg.Help(ctx, now, of)
 	}
 	for _, id := range f.cfg.Peers() {
 		if id != of {
