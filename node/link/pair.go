@@ -14,7 +14,7 @@ import (
 // Why a stream ended, apart from faults and the network's own errors.
 var (
 	errClosing   = errors.New("this node is shutting down")
-	errUnpinned  = errors.New("the identity is not pinned here: the operator of the node must add it to its peers")
+	errUnpinned  = errors.New("the identity is not pinned here: no roster in force here has it")
 	errReplaced  = errors.New("another stream of the same pair took its place")
 	errDuplicate = errors.New("a stream of this pair stands already")
 	errSilent    = errors.New("the standing stream did not answer")
