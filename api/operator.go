@@ -249,7 +249,7 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 		add("log", "ok", fmt.Sprintf("%d entries", s.LogSize), "")
 	}
 	if s.Fenced != "" {
-		add("fence", "fail", s.Fenced, "find the other copy of this node's data folder and destroy it; then `ostraka node confirm-restore`, and `ostraka vault refresh` for every vault")
+		add("fence", "fail", s.Fenced, "find the other copy of this node's data folder and destroy it; then `ostraka node confirm-restore --no-other-copy`; then every operator runs `ostraka vault refresh` for every vault")
 	} else {
 		add("fence", "ok", "no peer knows of another copy of this node", "")
 	}
@@ -257,9 +257,9 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	for _, p := range s.Peers {
 		switch skew := time.Duration(p.SkewMs * float64(time.Millisecond)); {
 		case p.Twin != "":
-			add("peer "+p.Operator, "fail", p.Twin, "its operator finds the second copy of this node and stops it, then runs `ostraka node confirm-restore` on the one that stays")
+			add("peer "+p.Operator, "fail", p.Twin, "its operator finds the second copy of this node and stops it, then runs `ostraka node confirm-restore --no-other-copy` on the one that stays")
 		case !p.Connected:
-			add("peer "+p.Operator, "fail", "not connected: "+p.LastError, "check that the node runs, and its address "+p.Address)
+			add("peer "+p.Operator, "fail", "not connected: "+p.LastError, o.unconnected(s, p))
 		case p.SkewKnown && skew.Abs() > maxSkew:
 			add("peer "+p.Operator, "fail", fmt.Sprintf("its clock differs from ours by %s", skew.Round(time.Second)), "set both clocks")
 		default:
@@ -267,7 +267,7 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 		}
 	}
 	for _, b := range s.Burned {
-		add("pair with "+b.Peer, "fail", "burned: a check on what the two nodes share failed, or this node was restored", "find out why, then refresh the vault with the operators' approval")
+		add("pair with "+b.Peer, "fail", "burned: a check on what the two nodes share failed, or this node was restored", "find out why; then every operator runs `ostraka vault refresh VAULT`")
 	}
 	o.checkVaults(add)
 	for _, chain := range sortedKeys(o.d.Endpoints) {
@@ -280,6 +280,22 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 		cancel()
 	}
 	return out
+}
+
+// unconnected is what to do about a peer without a link. Nodes let in who stands in the roster that they have.
+func (o *operator) unconnected(s *pb.StatusResponse, p *pb.Peer) string {
+	check := "check that the node runs, and its address " + p.Address
+	_, r, chartered := o.d.Circle.Charter()
+	_, listed := r.Operator(p.Operator)
+	switch standing := circle.Standing(s.Standing); {
+	case standing == circle.Invited:
+		return "it lets this node in once it has a roster with this operator in it; after that, " + check
+	case standing == circle.Left:
+		return "it need not let this node in: this operator left the circle"
+	case chartered && !listed:
+		return "its operator is not in the roster: if it left, see that no vault is held by it; if it is to come, " + check
+	}
+	return check
 }
 
 // checkCharter looks at the roster, and at how this operator stands to it.

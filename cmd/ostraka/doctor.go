@@ -39,7 +39,7 @@ func (a *app) doctorCommand() *cobra.Command {
 				}
 			})
 			if err == nil && len(failing) > 0 {
-				err = notReady("do what stands under each of them", "%d checks fail: %s", len(failing), strings.Join(failing, ", "))
+				err = notReady("do what stands under each of them", "failing checks: %s", strings.Join(failing, ", "))
 			}
 			return err
 		},

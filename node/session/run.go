@@ -251,7 +251,7 @@ func (r *run) judge(ctx context.Context, now time.Time) (ended bool) {
 type BurnedError struct{ Token engine.Token }
 
 func (e *BurnedError) Error() string {
-	return fmt.Sprintf("the pair with party %v is burned for key %x: a check on it failed before; run `ostraka vault refresh` with the operators' approval",
+	return fmt.Sprintf("the pair with party %v is burned for key %x: a check on it failed before; every operator runs `ostraka vault refresh`",
 		e.Token.Peer, e.Token.Key[:6])
 }
 
