@@ -178,7 +178,7 @@ func (a *app) say(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", 
 // down names the nodes that did not answer.
 func (a *app) down(failures []client.Failure) {
 	for _, f := range failures {
-		a.say("note: node %s %s", f.Node, f.Reason())
+		a.say("note: node %s: %s", f.Node, f.Reason())
 	}
 }
 

@@ -140,7 +140,7 @@ func (a *app) rosterCommand(c *cobra.Command, req *v1.PrepareRosterRequest, yes 
 			fmt.Fprintf(w, "Roster %.8s signed. Still to sign: %s\n\nNext: they run `ostraka operator accept`; who comes signs before the others.\n", doc.ID, strings.Join(doc.Missing, ", "))
 			return
 		}
-		fmt.Fprintf(w, "Roster %.8s is accepted by every operator: it is the charter.\n", doc.ID)
+		fmt.Fprintf(w, "Roster %.8s is signed by all who must: it is the charter.\n", doc.ID)
 		if old == nil {
 			fmt.Fprintf(w, "\nNext: `ostraka vault create -f FILE` on every node of the committee.\n")
 		}

@@ -30,7 +30,7 @@ func (a *app) vaultReshareCommand() *cobra.Command {
 			"Whose operator is lost simply does not sign; those whose officers signed and whose nodes are up move the keys.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(q.Committee) < 2 || threshold < 2 || threshold > len(q.Committee) {
-				return usage("give two operators or more with --committee, and with --threshold how many of them sign, 2 or more")
+				return usage("give two operators or more with --committee, and with --threshold how many of them sign: 2 or more, and no more than they are")
 			}
 			q.Threshold = uint32(threshold)
 			ctx, cancel := a.within(cmd.Context(), refreshTimeout)
