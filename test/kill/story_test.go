@@ -22,9 +22,12 @@ import (
 )
 
 const (
-	chain     = "eip155:31337"
-	payee     = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
-	proposals = 4 // at most, until the doomed node has died and one after that is signed
+	chain = "eip155:31337"
+	payee = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+	// At most so many are made until the doomed node dies: of presignatures, a hot vault makes more or fewer each time.
+	proposals = 24
+	// And so many of those that are made after it came back, until one is signed.
+	tries = 4
 )
 
 // A holding is how the three hold the vault's key.
@@ -103,7 +106,8 @@ func (s *story) tell(ctx context.Context) error {
 
 // signAll makes proposals until one is signed after the kill.
 func (s *story) signAll(ctx context.Context) error {
-	for nonce := range uint64(proposals) {
+	left := tries
+	for nonce := uint64(0); nonce < proposals && left > 0; nonce++ {
 		_, after := s.killed()
 		signed, err := s.sign(ctx, nonce)
 		if err != nil {
@@ -114,6 +118,9 @@ func (s *story) signAll(ctx context.Context) error {
 		}
 		if signed && (after || s.doomed == nil) {
 			return nil
+		}
+		if after {
+			left--
 		}
 	}
 	if died, _ := s.killed(); !died {
