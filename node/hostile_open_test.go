@@ -49,28 +49,6 @@ func TestNewcomerFindsTheHonestReshare(t *testing.T) {
 	}
 }
 
-// The same of a member: the reshare is complete at some nodes, and never at the one whose share it would move.
-func TestMemberHearsTheRosterFirst(t *testing.T) {
-	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
-	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
-	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
-		if p.To == a && p.From != b && noteOf(p).Kind == circle.NoteReshare || p.To == a && p.From == b && noteOf(p).Kind == circle.NoteReshare {
-			return nil
-		}
-		return []nodetest.Parcel{p}
-	}
-	w.SignReshare(a, true, nodetest.Wish(vault, 2, a, b, d))
-	w.Deliver()
-	w.SignReshare(d, false, nodetest.Wish(vault, 2, a, b, d))
-	w.SignReshare(b, false, nodetest.Wish(vault, 2, a, b, d))
-	w.Deliver()
-	newOfficer(t, w, b, 1, a, c, d)
-	w.Pass = nil
-	if !w.Try(30*time.Minute, func() bool { return heldBy(w, vault, 2, a, b, d) }) {
-		t.Errorf("the vault does not move: %d plans at a, LastErr %q", len(a.Circle.Reshares(vault)), func() string { v, _ := a.Keeper.Root(vault, w.Suite); return v.LastErr }())
-	}
-}
-
 // Two newcomers of a complete reshare make more of them without end: every node keeps them all, and clients, who read 4,096 of a
 // vault at most, read no node any more.
 func TestReshareFlood(t *testing.T) {

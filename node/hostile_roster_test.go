@@ -337,3 +337,29 @@ func TestNewcomersShadowLaterReshares(t *testing.T) {
 		t.Fatalf("the vault does not move: plan %d, %s", v.Plan.Number, v.LastErr)
 	}
 }
+
+// A reshare is complete at some nodes, and never at one whose share it would move; then an officer who signed it is replaced. It
+// counts at no node any more, and people sign another one.
+func TestOfficerReplacedBeforeTheMove(t *testing.T) {
+	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
+	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
+	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if p.To == a && noteOf(p).Kind == circle.NoteReshare {
+			return nil
+		}
+		return []nodetest.Parcel{p}
+	}
+	w.SignReshareAll(nodetest.Wish(vault, 2, a, b, d), a, d, b)
+	newOfficer(t, w, b, 1, a, c, d)
+	w.Pass = nil
+	w.Try(5*time.Minute, func() bool { return false })
+	for _, h := range []*nodetest.Host{a, b, c} {
+		if !w.HeldBy(h, vault, 2, a, b, c) {
+			t.Fatalf("%s follows a reshare of an officer who is none any more", h.Own.Name)
+		}
+	}
+	again := nodetest.Wish(vault, 2, a, b, d)
+	again.Instead = true
+	w.SignReshareAll(again, a, b, d)
+	w.Run("moved by another statement", func() bool { return heldBy(w, vault, 2, a, b, d) })
+}

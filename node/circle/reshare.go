@@ -35,7 +35,8 @@ type Wish struct {
 	Committee []string
 	Threshold int
 	Reason    string // may be empty
-	// Instead makes a new statement where another one waits for signatures, to take its place.
+	// Instead makes a new statement where another one waits for signatures, or one that says the same under an older version of
+	// the roster, to take its place.
 	Instead bool
 }
 
@@ -95,6 +96,7 @@ func (c *Circle) PrepareReshare(now time.Time, w Wish) (a charter.Accepted, fres
 	for _, x := range known {
 		field := x.sameWish(r, held == nil)
 		switch {
+		case field == "" && w.Instead && x.Charter != r.Charter: // officers who signed it may have been replaced
 		case field == "" && c.mine(x.Reshare) == nil:
 			return x.Accepted, false, nil
 		case field != "" && x.Number > newest(s):
