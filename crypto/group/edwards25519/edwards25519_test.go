@@ -5,9 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha512"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"math/big"
 	"slices"
 	"testing"
@@ -15,7 +13,6 @@ import (
 	"filippo.io/edwards25519"
 
 	"github.com/ostraka/ostraka/crypto/group"
-	"github.com/ostraka/ostraka/crypto/secret"
 )
 
 var (
@@ -51,46 +48,6 @@ func edges() []*big.Int {
 		e = append(e, v.Mod(v, order))
 	}
 	return e
-}
-
-func TestScalarsAgainstBig(t *testing.T) {
-	check := func(what string, got group.Scalar, want *big.Int) {
-		t.Helper()
-		if w := little(new(big.Int).Mod(want, order)); !bytes.Equal(got.Bytes(), w) {
-			t.Errorf("%s is %x, want %x", what, got.Bytes(), w)
-		}
-	}
-	z := new(big.Int)
-	for _, a := range edges() {
-		x := fromBig(t, a)
-		for _, b := range edges() {
-			y := fromBig(t, b)
-			check("sum", x.Add(y), z.Add(a, b))
-			check("difference", x.Sub(y), z.Sub(a, b))
-			check("product", x.Mul(y), z.Mul(a, b))
-			if x.Equal(y) != (a.Cmp(b) == 0) {
-				t.Errorf("Equal of %x and %x", a, b)
-			}
-		}
-		check("negative", x.Neg(), z.Neg(a))
-		inverse := new(big.Int)
-		if a.Sign() != 0 {
-			inverse.ModInverse(a, order)
-		}
-		check("inverse", x.Invert(), inverse)
-		if x.IsZero() != (a.Sign() == 0) {
-			t.Errorf("IsZero of %x", a)
-		}
-	}
-	check("number", Group{}.Scalar(1<<63+5), new(big.Int).SetUint64(1<<63+5))
-	for _, wide := range [][64]byte{{}, sha512.Sum512(nil), [64]byte(bytes.Repeat([]byte{0xff}, 64))} {
-		v := slices.Clone(wide[:])
-		slices.Reverse(v)
-		check("reduced", Group{}.ReduceScalar(wide[:]), new(big.Int).SetBytes(v))
-	}
-	s := Group{}.Scalar(9)
-	s.Wipe()
-	check("wiped", s, new(big.Int))
 }
 
 // torsion are the eight points that 8 takes to 0, as multiples of one of order 8. They are of the library's type:
@@ -178,18 +135,6 @@ func TestDecodePointRefusesOtherEncodings(t *testing.T) {
 	}
 }
 
-func TestDecodeScalarRefuses(t *testing.T) {
-	for name, b := range map[string][]byte{
-		"empty": nil, "31 bytes": make([]byte, 31), "33 bytes": make([]byte, 33), "q": little(order),
-		"q + 1": little(new(big.Int).Add(order, big.NewInt(1))), "2^256 − 1": bytes.Repeat([]byte{0xff}, 32),
-		"1 with the top bit": append(append([]byte{1}, make([]byte, 30)...), 0x80),
-	} {
-		if s, err := (Group{}).DecodeScalar(b); s != nil || err == nil {
-			t.Errorf("%s: decoded", name)
-		}
-	}
-}
-
 // fromSeed is the scalar of RFC 8032 section 5.1.5, which a threshold key never has.
 func fromSeed(seed []byte) group.Scalar {
 	h := sha512.Sum512(seed)
@@ -257,34 +202,6 @@ func verify(a group.Point, message, signature []byte) bool {
 	return a.(*Point).DoubleMulBaseVarTime(z.(*Scalar), c.Neg().(*Scalar)).Equal(r)
 }
 
-func TestRandomScalar(t *testing.T) {
-	for _, n := range []int{0, 63, 64} { // too short, too short, zero
-		if s, err := (Group{}).RandomScalar(bytes.NewReader(make([]byte, n))); s != nil || err == nil {
-			t.Errorf("%d zero bytes gave a scalar", n)
-		}
-	}
-	if s, err := (Group{}).RandomScalar(bytes.NewReader(bytes.Repeat([]byte{7}, 64))); err != nil || s.IsZero() {
-		t.Errorf("random scalar: %v", err)
-	}
-	for _, n := range []int{0, 32, 63, 65} {
-		mustPanic(t, fmt.Sprintf("ReduceScalar of %d bytes", n), func() { Group{}.ReduceScalar(make([]byte, n)) })
-	}
-}
-
-func TestScalarRedacts(t *testing.T) {
-	s := Group{}.Scalar(0xdecade).(*Scalar)
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d", "%q"} {
-		for _, v := range []any{s, *s} {
-			if got := fmt.Sprintf(verb, v); got != secret.Redacted {
-				t.Errorf("%s of %T prints %s", verb, v, got)
-			}
-		}
-	}
-	if j, err := json.Marshal(s); err != nil || string(j) != `"[secret]"` {
-		t.Errorf("json is %s, %v", j, err)
-	}
-}
-
 func FuzzDecode(f *testing.F) {
 	f.Add(Group{}.Generator().Bytes())
 	f.Add(little(order))
@@ -303,14 +220,4 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("decode then encode changed scalar %x", in)
 		}
 	})
-}
-
-func mustPanic(t *testing.T, what string, f func()) {
-	t.Helper()
-	defer func() {
-		if recover() == nil {
-			t.Errorf("%s: no panic", what)
-		}
-	}()
-	f()
 }
