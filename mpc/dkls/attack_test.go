@@ -390,7 +390,7 @@ func TestRecoveryIDs(t *testing.T) {
 				}
 				seen[sig.RecoveryID] = true
 				sig.RecoveryID ^= 1
-				if sig.verify(s.childKey, digest) == nil {
+				if recovers(sig, s.childKey, digest) == nil {
 					t.Error("verifies with another recovery id")
 				}
 			}

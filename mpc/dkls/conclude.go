@@ -72,19 +72,22 @@ func (s *signer) assemble(total *sum) (sig Signature, f *engine.Fault) {
 	}
 	s.rx.PutBytes(sig.R[:])
 	sv.PutBytes(sig.S[:])
-	if err := sig.verify(s.childKey, s.Digest); err != nil {
+	if err := sig.verify(s.childKey, s.nonce, s.Digest); err != nil {
 		return Signature{}, engine.Nobody("dkls: signature", err)
 	}
 	return sig, nil
 }
 
 // verify asks code that shares nothing with what made the signature: wrong ψ, u or w show
-// only here. Recovery solves the equation of verification, s⁻¹(m·G + r·Q) = R, for Q: a signature that gives our key verifies
-// under it. It costs what verifying costs, so that is not done besides.
-func (sig *Signature) verify(key *secp256k1.Point, digest [32]byte) error {
-	want, err := independent.ParsePublicKey(key.Uncompressed())
+// only here, and so would a wrong recovery id.
+func (sig *Signature) verify(key, nonce *secp256k1.Point, digest [32]byte) error {
+	public, err := independent.ParsePublicKey(key.Uncompressed())
 	if err != nil {
 		return err
+	}
+	point, err := independent.ParsePublicKey(nonce.Uncompressed())
+	if err != nil {
+		return fmt.Errorf("nonce: %w", err)
 	}
 	compact, err := independent.ParseCompact(append(sig.R[:], sig.S[:]...))
 	switch {
@@ -93,12 +96,12 @@ func (sig *Signature) verify(key *secp256k1.Point, digest [32]byte) error {
 	case !compact.LowS():
 		return errors.New("s is high")
 	}
-	got, err := independent.Recover(&digest, compact, sig.RecoveryID)
-	if err != nil {
+	id, err := independent.RecoveryID(public, &digest, compact, point)
+	switch {
+	case err != nil:
 		return err
-	}
-	if !got.Equal(want) {
-		return fmt.Errorf("does not verify: recovery with id %d gives another key", sig.RecoveryID)
+	case id != sig.RecoveryID:
+		return fmt.Errorf("recovery id %d is %d in fact", sig.RecoveryID, id)
 	}
 	return nil
 }

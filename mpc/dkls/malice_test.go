@@ -81,7 +81,7 @@ func newStand(tb testing.TB, t, n, corrupt, victim int) *stand[Signature] {
 	}
 	s := &stand[Signature]{
 		table: table, whole: whole, split: split, first: first,
-		check: func(p Params, sig *Signature) error { return sig.verify(p.Child.(*secp256k1.Point), p.Digest) },
+		check: func(p Params, sig *Signature) error { return recovers(*sig, p.Child.(*secp256k1.Point), p.Digest) },
 		all:   newDeal(tb, t, n).params(set, [32]byte{9}, nil), corrupt: corrupt, victim: victim,
 	}
 	s.rehearse(tb)

@@ -117,17 +117,20 @@ func (s *signer) checkKey() error {
 	if !ok {
 		return errors.New("public share is missing or not of secp256k1")
 	}
-	if err := s.checkChild(); err != nil {
+	if err := s.takeChild(); err != nil {
 		return err
 	}
-	if !secp256k1.BaseMul(s.share).Equal(own) {
+	switch {
+	case !s.public.Add(secp256k1.BaseMul(&s.tweak)).Equal(s.childKey):
+		return errors.New("child key is not the key shifted by the tweak")
+	case !secp256k1.BaseMul(s.share).Equal(own):
 		return errors.New("our share does not match our public share")
 	}
 	return nil
 }
 
-// checkChild holds the child key to key and tweak.
-func (s *signer) checkChild() error {
+// takeChild is key, tweak and child key in this group's types.
+func (s *signer) takeChild() error {
 	var ok [2]bool
 	s.public, ok[0] = s.Public.(*secp256k1.Point)
 	s.childKey, ok[1] = s.Child.(*secp256k1.Point)
@@ -140,9 +143,6 @@ func (s *signer) checkChild() error {
 			return errors.New("tweak is not of secp256k1")
 		}
 		s.tweak.Set(e)
-	}
-	if !s.public.Add(secp256k1.BaseMul(&s.tweak)).Equal(s.childKey) {
-		return errors.New("child key is not the key shifted by the tweak")
 	}
 	return nil
 }

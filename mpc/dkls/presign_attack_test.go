@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/ostraka/ostraka/crypto/group/ristretto255"
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -129,7 +130,7 @@ func TestOnlineRefusesWhatDoesNotFit(t *testing.T) {
 		"2 join nonces for 3":            func(p *OnlineParams) { p.Nonces = p.Nonces[:2] },
 		"key or child key is missing":    func(p *OnlineParams) { p.Public = nil },
 		"child key is missing":           func(p *OnlineParams) { p.Child = g.Identity() },
-		"not the key shifted":            func(p *OnlineParams) { p.Tweak = g.Scalar(1) },
+		"tweak is not of secp256k1":      func(p *OnlineParams) { p.Tweak = ristretto255.Group{}.Scalar(1) },
 		"the key is not the one":         func(p *OnlineParams) { p.Public, p.Child = g.Generator(), g.Generator() },
 		"there is no presignature":       func(p *OnlineParams) { p.Presignature = Presignature{} },
 		"was not taken from a pool":      func(p *OnlineParams) { p.Presignature.held().life = pooled },
@@ -154,6 +155,22 @@ func TestOnlineRefusesWhatDoesNotFit(t *testing.T) {
 	}
 	if _, err := Online(good); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A child key that is not the key shifted by the tweak is found at the end: nobody has a signature.
+func TestOnlineWithAnotherChildKey(t *testing.T) {
+	for name, wrong := range map[string][]int{"at one": {1}, "at all": {0, 1}} {
+		c, r := newCircle(t, 2, 2), request{digest: [32]byte{1}, tweak: secp256k1.NewScalar(5)}
+		all := c.take(t, c.presign(t), r)
+		for _, i := range wrong {
+			all[i].Tweak = secp256k1.NewScalar(6)
+		}
+		for _, p := range enginetest.Run(enginetest.Options{Seed: 1}, users(t, all)...).Parties {
+			if f := p.Fault(); p.Result != nil || f == nil || !contains(f, "not valid") || len(f.Accused) > 0 {
+				t.Errorf("%s: result %v, fault %v", name, p.Result, f)
+			}
+		}
 	}
 }
 

@@ -69,7 +69,7 @@ func newOnlineStand(tb testing.TB, t, n, corrupt, victim int) *stand[Signature] 
 		table: onlineTable,
 		whole: map[engine.Kind]malice.Result{KindOnline: malice.Unattributed},
 		split: map[engine.Kind]malice.Result{KindOnline: malice.Unattributed},
-		check: func(p Params, sig *Signature) error { return sig.verify(p.Child.(*secp256k1.Point), p.Digest) },
+		check: func(p Params, sig *Signature) error { return recovers(*sig, p.Child.(*secp256k1.Point), p.Digest) },
 		first: func(tb testing.TB, p Params) engine.Stage[Signature] {
 			of := now
 			if p.Session == earlierSession {

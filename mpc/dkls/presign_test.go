@@ -31,7 +31,7 @@ func TestPresignedSignatures(t *testing.T) {
 					if sig != results[0] {
 						t.Errorf("signer %d has another signature", i)
 					}
-					if err := sig.verify(used[i].Child.(*secp256k1.Point), r.digest); err != nil {
+					if err := recovers(sig, used[i].Child.(*secp256k1.Point), r.digest); err != nil {
 						t.Error(err)
 					}
 					if n := len(run.Parties[i].Sent); n != 1 {

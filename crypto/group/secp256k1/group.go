@@ -59,10 +59,10 @@ func (Group) RandomScalar(r io.Reader) (group.Scalar, error) {
 }
 
 // Generator is the point G of SEC 2.
-func (Group) Generator() group.Point { return &Point{*voi.NewGeneratorPoint()} }
+func (Group) Generator() group.Point { return &Point{p: *voi.NewGeneratorPoint()} }
 
 // Identity is the point at infinity.
-func (Group) Identity() group.Point { return &Point{*voi.NewIdentityPoint()} }
+func (Group) Identity() group.Point { return &Point{p: *voi.NewIdentityPoint()} }
 
 // BaseMul is k·G.
 func (Group) BaseMul(k group.Scalar) group.Point { return BaseMul(k.(*Scalar)) }

@@ -2,6 +2,8 @@ package secp256k1
 
 import (
 	"encoding/hex"
+	"slices"
+	"sync/atomic"
 
 	voi "gitlab.com/yawning/secp256k1-voi"
 
@@ -9,8 +11,14 @@ import (
 )
 
 // A Point is a point of the curve or the identity. The zero value is not valid: points
-// come from the functions of this package.
-type Point struct{ p voi.Point }
+// come from the functions of this package, and never change. Points are safe for concurrent use.
+type Point struct {
+	p voi.Point
+
+	// 04 ‖ x ‖ y, once somebody asked: coordinates cost an inversion, half as much as k·G, and most points
+	// are encoded several times.
+	affine atomic.Pointer[[voi.UncompressedPointSize]byte]
+}
 
 var _ group.Point = (*Point)(nil)
 
@@ -66,39 +74,43 @@ func (p *Point) Equal(o group.Point) bool { return p.p.Equal(&o.(*Point).p) == 1
 // Bytes is SEC 1 section 2.3.3, compressed: 33 bytes. The identity has no encoding of
 // that length and panics.
 func (p *Point) Bytes() []byte {
-	if p.IsIdentity() {
-		panic("secp256k1: the identity has no encoding")
-	}
-	return p.p.CompressedBytes()
+	a := p.coordinates("encoding")
+	b := make([]byte, PointSize)
+	b[0] = 2 | a[len(a)-1]&1
+	copy(b[1:], a[1:])
+	return b
 }
 
 // Uncompressed is 04 ‖ x ‖ y, 65 bytes, as addresses of Ethereum hash it. The identity panics.
-func (p *Point) Uncompressed() []byte {
-	if p.IsIdentity() {
-		panic("secp256k1: the identity has no encoding")
-	}
-	return p.p.UncompressedBytes()
-}
+func (p *Point) Uncompressed() []byte { return slices.Clone(p.coordinates("encoding")[:]) }
 
 // XReduced is the x-coordinate modulo q, and whether x ≥ q: ECDSA's r, and the high bit of
 // its recovery id. The identity panics.
 func (p *Point) XReduced() (r *Scalar, overflow bool) {
-	x, err := p.p.XBytes()
-	if err != nil {
-		panic("secp256k1: the identity has no x-coordinate")
-	}
+	x := [32]byte(p.coordinates("x-coordinate")[1:])
 	r = new(Scalar)
-	overflow = !r.SetCanonical((*[32]byte)(x))
-	r.SetReduced((*[32]byte)(x))
+	overflow = !r.SetCanonical(&x)
+	r.SetReduced(&x)
 	return r, overflow
 }
 
 // YOdd reports whether the y-coordinate is odd. The identity panics.
 func (p *Point) YOdd() bool {
-	if p.IsIdentity() {
-		panic("secp256k1: the identity has no y-coordinate")
+	a := p.coordinates("y-coordinate")
+	return a[len(a)-1]&1 == 1
+}
+
+// coordinates are 04 ‖ x ‖ y; the identity has none.
+func (p *Point) coordinates(what string) *[voi.UncompressedPointSize]byte {
+	if a := p.affine.Load(); a != nil {
+		return a
 	}
-	return p.p.IsYOdd() == 1
+	if p.IsIdentity() {
+		panic("secp256k1: the identity has no " + what)
+	}
+	a := (*[voi.UncompressedPointSize]byte)(p.p.UncompressedBytes())
+	p.affine.Store(a)
+	return a
 }
 
 // String is "identity" or the encoding in hex.

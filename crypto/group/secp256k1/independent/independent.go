@@ -102,6 +102,40 @@ func Verify(p PublicKey, digest *[32]byte, s Signature) bool {
 	return ecdsa.NewSignature(&s.r, &s.s).Verify(digest[:], p.k)
 }
 
+// RecoveryID verifies, and is the id under which Recover gives the key. nonce is R or −R, which who made
+// the signature knows: it is held to the signature, and saves the root and the inversion that Recover needs.
+func RecoveryID(p PublicKey, digest *[32]byte, s Signature, nonce PublicKey) (id uint8, err error) {
+	var m, w, u, v, x secp256k1.ModNScalar
+	m.SetBytes(digest) // modulo q, as SEC 1 has it
+	w.InverseValNonConst(&s.s)
+	u.Mul2(&m, &w)
+	v.Mul2(&s.r, &w)
+	// R = s⁻¹(m·G + r·P), as (X/Z², Y/Z³).
+	var key, ug, vp, r, n secp256k1.JacobianPoint
+	p.k.AsJacobian(&key)
+	secp256k1.ScalarBaseMultNonConst(&u, &ug)
+	secp256k1.ScalarMultNonConst(&v, &key, &vp)
+	secp256k1.AddNonConst(&ug, &vp, &r)
+	nonce.k.AsJacobian(&n)
+	odd, large := n.Y.IsOddBit(), x.SetBytes(n.X.Bytes())
+	if !x.Equals(&s.r) {
+		return 0, errors.New("r is not the nonce's")
+	}
+	var zz, zzz secp256k1.FieldVal
+	zz.SquareVal(&r.Z)
+	zzz.Mul2(&zz, &r.Z)
+	n.X.Mul(&zz).Normalize()
+	n.Y.Mul(&zzz).Normalize()
+	switch {
+	case r.Z.Normalize().IsZero() || !n.X.Equals(r.X.Normalize()):
+	case n.Y.Equals(r.Y.Normalize()):
+		return uint8(large<<1 | odd), nil
+	case n.Y.Negate(1).Normalize().Equals(&r.Y):
+		return uint8(large<<1 | odd ^ 1), nil
+	}
+	return 0, errors.New("the signature is not valid")
+}
+
 // Recover is the public key under which the signature with this recovery id is valid.
 // Bit 0 of the id is y(R)'s parity, bit 1 says x(R) ≥ q; ids above 3 are refused.
 func Recover(digest *[32]byte, s Signature, id uint8) (PublicKey, error) {

@@ -10,6 +10,9 @@ import (
 	"os"
 	"testing"
 
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+
+	"github.com/ostraka/ostraka/crypto/group"
 	ours "github.com/ostraka/ostraka/crypto/group/secp256k1"
 )
 
@@ -160,11 +163,77 @@ func TestRecoverFindsTheSigner(t *testing.T) {
 		if other, err := Recover(&digest, sig, id^1); err == nil && other.Equal(pub) {
 			t.Errorf("signature %d: the other parity recovers the key too", i)
 		}
+		checkRecoveryID(t, pub, digest, sig, R, id)
 		digest[0] ^= 1
 		if Verify(pub, &digest, sig) {
 			t.Errorf("signature %d verifies another digest", i)
 		}
 		checkEncodings(t, sig)
+	}
+}
+
+// checkRecoveryID asks with both signs of the nonce, then with one thing changed at a time.
+func checkRecoveryID(t *testing.T, pub PublicKey, digest [32]byte, sig Signature, nonce group.Point, want uint8) {
+	t.Helper()
+	ask := func(pub PublicKey, digest [32]byte, sig Signature, nonce group.Point) (uint8, error) {
+		n, err := ParsePublicKey(nonce.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return RecoveryID(pub, &digest, sig, n)
+	}
+	for _, n := range []group.Point{nonce, nonce.Neg()} {
+		if id, err := ask(pub, digest, sig, n); err != nil || id != want {
+			t.Errorf("id is %d, want %d: %v", id, want, err)
+		}
+	}
+	high, other := sig, digest
+	high.s.Negate()
+	other[7] ^= 1
+	if id, err := ask(pub, digest, high, nonce); err != nil || id != want^1 {
+		t.Errorf("id with high s is %d, want %d: %v", id, want^1, err)
+	}
+	changed := sig
+	changed.s.Add(&sig.r)
+	for name, f := range map[string]func() (uint8, error){
+		"another key":    func() (uint8, error) { return ask(PublicKey{generator()}, digest, sig, nonce) },
+		"another digest": func() (uint8, error) { return ask(pub, other, sig, nonce) },
+		"another s":      func() (uint8, error) { return ask(pub, digest, changed, nonce) },
+		"another nonce":  func() (uint8, error) { return ask(pub, digest, sig, nonce.Add(nonce)) },
+	} {
+		if id, err := f(); err == nil {
+			t.Errorf("%s: id %d", name, id)
+		}
+	}
+}
+
+func generator() *secp256k1.PublicKey {
+	return secp256k1.NewPrivateKey(new(secp256k1.ModNScalar).SetInt(1)).PubKey()
+}
+
+// m = −r·x: whatever s is, the equation gives the identity, which has coordinates that compare equal to anything times Z.
+func TestRecoveryIDOfTheIdentity(t *testing.T) {
+	x, nonce := ours.NewScalar(77), ours.BaseMul(ours.NewScalar(5))
+	r, _ := nonce.XReduced()
+	m := r.Mul(x).Neg()
+	pub, err := ParsePublicKey(ours.BaseMul(x).Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := ParsePublicKey(nonce.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := ParseCompact(append(r.Bytes(), ours.NewScalar(9).Bytes()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := [32]byte(m.Bytes())
+	if id, err := RecoveryID(pub, &digest, sig, point); err == nil {
+		t.Errorf("the identity has id %d", id)
+	}
+	if Verify(pub, &digest, sig) {
+		t.Error("verifies")
 	}
 }
 
