@@ -137,6 +137,7 @@ func (s *signer) takeChild() error {
 	if slices.Contains(ok[:], false) || s.public.IsIdentity() || s.childKey.IsIdentity() {
 		return errors.New("key or child key is missing or not of secp256k1")
 	}
+	s.childKey = s.childKey.Settled() // hashed and verified under
 	if s.Tweak != nil {
 		e, ok := s.Tweak.(*secp256k1.Scalar)
 		if !ok {

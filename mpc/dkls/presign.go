@@ -37,7 +37,7 @@ func newPresigner(p Params) (*signer, error) {
 func closePresigning(s *signer, t engine.Transcript) (out engine.Outcome[Presignature]) {
 	q := &presig{
 		session: s.Session, keyID: s.KeyID, epoch: s.Epoch, signers: slices.Clone(s.Signers), self: s.Self,
-		public: s.public, nonce: s.nonce, ticket: s.Ticket,
+		public: s.public.Settled(), nonce: s.nonce, ticket: s.Ticket,
 	}
 	q.phi.Set(&s.phi)
 	s.products(&q.u, &q.v)

@@ -106,7 +106,7 @@ func (s *signer) setNonce(nonce *secp256k1.Point) *engine.Fault {
 	if nonce.IsIdentity() {
 		return engine.Nobody("dkls: nonce", errors.New("R is the identity"))
 	}
-	s.nonce = nonce
+	s.nonce = nonce.Settled() // hashed, sent on and verified
 	r, large := s.nonce.XReduced()
 	if r.IsZero() {
 		return engine.Nobody("dkls: nonce", errors.New("r is 0"))

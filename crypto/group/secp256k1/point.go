@@ -3,7 +3,6 @@ package secp256k1
 import (
 	"encoding/hex"
 	"slices"
-	"sync/atomic"
 
 	voi "gitlab.com/yawning/secp256k1-voi"
 
@@ -11,14 +10,14 @@ import (
 )
 
 // A Point is a point of the curve or the identity. The zero value is not valid: points
-// come from the functions of this package, and never change. Points are safe for concurrent use.
+// come from the functions of this package, and never change.
 type Point struct {
-	p voi.Point
-
-	// 04 ‖ x ‖ y, once somebody asked: coordinates cost an inversion, half as much as k·G, and most points
-	// are encoded several times.
-	affine atomic.Pointer[[voi.UncompressedPointSize]byte]
+	p      voi.Point
+	affine *coordinates // of a settled point, else nil
 }
+
+// coordinates are 04 ‖ x ‖ y.
+type coordinates [voi.UncompressedPointSize]byte
 
 var _ group.Point = (*Point)(nil)
 
@@ -71,6 +70,15 @@ func (p *Point) IsIdentity() bool { return p.p.IsIdentity() == 1 }
 // Equal reports whether p is o.
 func (p *Point) Equal(o group.Point) bool { return p.p.Equal(&o.(*Point).p) == 1 }
 
+// Settled is p with its coordinates kept, for a point that is encoded several times: they cost an
+// inversion, half as much as k·G. The identity has none and panics.
+func (p *Point) Settled() *Point {
+	if p.affine != nil {
+		return p
+	}
+	return &Point{p: p.p, affine: p.coordinates("coordinates")}
+}
+
 // Bytes is SEC 1 section 2.3.3, compressed: 33 bytes. The identity has no encoding of
 // that length and panics.
 func (p *Point) Bytes() []byte {
@@ -100,17 +108,15 @@ func (p *Point) YOdd() bool {
 	return a[len(a)-1]&1 == 1
 }
 
-// coordinates are 04 ‖ x ‖ y; the identity has none.
-func (p *Point) coordinates(what string) *[voi.UncompressedPointSize]byte {
-	if a := p.affine.Load(); a != nil {
-		return a
+// coordinates are computed anew unless the point is settled; the identity has none.
+func (p *Point) coordinates(what string) *coordinates {
+	if p.affine != nil {
+		return p.affine
 	}
 	if p.IsIdentity() {
 		panic("secp256k1: the identity has no " + what)
 	}
-	a := (*[voi.UncompressedPointSize]byte)(p.p.UncompressedBytes())
-	p.affine.Store(a)
-	return a
+	return (*coordinates)(p.p.UncompressedBytes())
 }
 
 // String is "identity" or the encoding in hex.

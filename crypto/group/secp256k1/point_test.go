@@ -159,6 +159,29 @@ func TestIdentityHasNoEncoding(t *testing.T) {
 	mustPanic(t, "Uncompressed", func() { id.Uncompressed() })
 	mustPanic(t, "XReduced", func() { id.XReduced() })
 	mustPanic(t, "YOdd", func() { id.YOdd() })
+	mustPanic(t, "Settled", func() { id.Settled() })
+}
+
+// Kept coordinates are the point's, stay its own, and are not handed on to what is computed of it.
+func TestSettled(t *testing.T) {
+	for k := range uint64(8) {
+		p := BaseMul(NewScalar(k + 2))
+		q := p.Settled()
+		q.Uncompressed()[40] ^= 1
+		q.Bytes()[7] ^= 1
+		for name, pair := range map[string][2]*Point{
+			"settled": {p, q}, "again": {p, q.Settled()}, "sum": {p.Add(p).(*Point), q.Add(q).(*Point)}, "negative": {p.Neg().(*Point), q.Neg().(*Point)},
+			"product": {p.Mul(NewScalar(3)).(*Point), q.Mul(NewScalar(3)).(*Point)}, "negative, settled": {p.Neg().(*Point), q.Neg().(*Point).Settled()},
+		} {
+			plain, kept := pair[0], pair[1]
+			r, _ := plain.XReduced()
+			r2, _ := kept.XReduced()
+			if !bytes.Equal(plain.Bytes(), kept.Bytes()) || !bytes.Equal(plain.Uncompressed(), kept.Uncompressed()) || !plain.Equal(kept) ||
+				!r.Equal(r2) || plain.YOdd() != kept.YOdd() {
+				t.Errorf("%d·G, %s: %v, and kept %v", k+2, name, plain, kept)
+			}
+		}
+	}
 }
 
 // RFC 9380 appendix J.8.1: field elements u₀, u₁ below p are their own reductions.
