@@ -49,31 +49,6 @@ func TestNewcomerFindsTheHonestReshare(t *testing.T) {
 	}
 }
 
-// Two newcomers of a complete reshare make more of them without end: every node keeps them all, and clients, who read 4,096 of a
-// vault at most, read no node any more.
-func TestReshareFlood(t *testing.T) {
-	w, vault := circleOf(t, charter.SuiteEd25519, 5, 3, 2)
-	a, b, c, d, e := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3], w.Hosts[4]
-	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
-		if nodetest.OfSession(p.Frame) {
-			return nil
-		}
-		return []nodetest.Parcel{p}
-	}
-	one := w.SignReshareAll(nodetest.Wish(vault, 2, a, d, e), a, b, c, d, e)
-	w.Deliver()
-	_, roster, _ := a.Circle.Charter()
-	s := setting{World: w}
-	const n = 300
-	for i := range n {
-		r := draftOf(t, w, vault, roster.ID, one, uint64(i+2), 2, d, e)
-		s.tell(d, a, whole(signedBy(t, w, r, map[string]nodetest.Person{d.Own.Name: d.Officer, e.Own.Name: e.Officer})))
-	}
-	if got := len(a.Circle.Reshares(vault)); got > n/2 {
-		t.Errorf("%d of %d reshares that nobody of the committee signed are kept", got-1, n)
-	}
-}
-
 // Somebody invited joins under another's name, or never comes: the inviter must not be bound to it for ever.
 func TestDraftIsForEver(t *testing.T) {
 	w := nodetest.New(t, 3)

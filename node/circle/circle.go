@@ -69,6 +69,8 @@ type Config struct {
 	OnReshare func(ctx context.Context, now time.Time, a charter.Accepted) error
 	// Held says under which statement a vault's keys are held here, and what they are.
 	Held func(vault statement.ID) (under statement.ID, keys []charter.PinnedKey, err error)
+	// Under lists the statements under which a vault's keys are held, as far as this node follows them.
+	Under func(vault statement.ID) []statement.ID
 	// Past says whether a record of a vault's key was in force here.
 	Past func(vault statement.ID, key, eh [32]byte) bool
 }
@@ -154,7 +156,13 @@ func (c *Circle) load(ctx context.Context) error {
 		err = each(kindVault, accepted(c.vaults))
 	}
 	if err == nil {
-		err = each(kindReshare, accepted(c.proposed))
+		err = each(kindReshare, func(it store.Item) error {
+			a, err := charter.DecodeAccepted(it.Value)
+			if err == nil {
+				err = c.keep(a)
+			}
+			return err
+		})
 	}
 	if err != nil {
 		return err

@@ -21,12 +21,12 @@ const kindReshare = "reshare" // reshare/<id>: statement and acceptances
 
 // reshares are the statements that give vaults' keys to other committees.
 type reshares struct {
-	proposed    map[statement.ID]charter.Accepted    // complete or not
+	proposed    map[statement.ID]proposal            // complete or not
 	successions map[statement.ID]*charter.Succession // by vault that its whole committee accepted
 }
 
 func newReshares() reshares {
-	return reshares{map[statement.ID]charter.Accepted{}, map[statement.ID]*charter.Succession{}}
+	return reshares{map[statement.ID]proposal{}, map[statement.ID]*charter.Succession{}}
 }
 
 // A Wish is what an operator wants a vault's keys to be held by.
@@ -40,14 +40,46 @@ type Wish struct {
 	Instead bool
 }
 
-// Reshares lists a vault's reshare statements with their acceptances, complete or not, by number.
+// Reshares lists a vault's reshare statements with their acceptances, by number: those that led to how its keys are held, and
+// those above, complete or not. What was overtaken is not shown.
 func (c *Circle) Reshares(vault statement.ID) (out []charter.Accepted) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	line := c.lineOf(vault)
 	for _, x := range c.of(vault) {
-		out = append(out, x.Accepted)
+		if line.shows(x.Reshare) {
+			out = append(out, x.Accepted)
+		}
 	}
 	return out
+}
+
+// A line is what led to how a vault's keys are held here. To a node that does not follow them it is empty.
+type line struct {
+	carried map[statement.ID]bool
+	number  uint64 // of what they are held under; of several keys' the lowest
+}
+
+func (c *Circle) lineOf(vault statement.ID) line {
+	l, s := line{carried: map[statement.ID]bool{}}, c.successions[vault]
+	for i, id := range c.cfg.Under(vault) {
+		for _, before := range s.Line(id) {
+			l.carried[before] = true
+		}
+		if n := s.NumberOf(id); i == 0 || n < l.number {
+			l.number = n
+		}
+	}
+	return l
+}
+
+// shows says whether somebody may still need a reshare: to see who holds the keys, or to carry it out.
+func (l line) shows(r charter.Reshare) bool { return l.carried[r.ID] || r.Number > l.number }
+
+// plans are a vault's complete reshares that somebody may still need, by number.
+func (c *Circle) plans(vault statement.ID) []charter.Plan {
+	line := c.lineOf(vault)
+	return slices.DeleteFunc(c.successions[vault].Plans(), func(p charter.Plan) bool { return !line.shows(p.Reshare) })
 }
 
 type proposal struct {
@@ -55,11 +87,19 @@ type proposal struct {
 	charter.Accepted
 }
 
+func (c *Circle) keep(a charter.Accepted) error {
+	r, err := charter.ReshareOf(a.Statement)
+	if err == nil {
+		c.proposed[r.ID] = proposal{r, a}
+	}
+	return err
+}
+
 // of lists a vault's statements, by number and id: every node finds the same order.
 func (c *Circle) of(vault statement.ID) (out []proposal) {
-	for _, a := range c.proposed {
-		if r, err := charter.ReshareOf(a.Statement); err == nil && r.Vault == vault {
-			out = append(out, proposal{r, a})
+	for _, x := range c.proposed {
+		if x.Vault == vault {
+			out = append(out, x)
 		}
 	}
 	slices.SortFunc(out, func(x, y proposal) int {
@@ -165,6 +205,9 @@ func (c *Circle) newReshare(s *charter.Succession, v charter.Vault, r charter.Re
 	if !slices.ContainsFunc(r.Concerned(before, roster), func(who charter.Acceptor) bool { return who.Operator == c.cfg.Own.Name }) {
 		return a, false, fmt.Errorf("reshare of vault %s: this node's operator %s is neither in the committee nor in the new one", v.Name, c.cfg.Own.Name)
 	}
+	if err := c.roomForReshare(s, r, c.cfg.Own.Name); err != nil { // the others would not take it
+		return a, false, fmt.Errorf("%w: let another operator's officer sign the next one first", err)
+	}
 	return charter.Accepted{Statement: st}, true, nil
 }
 
@@ -232,8 +275,8 @@ func (c *Circle) acceptReshare(ctx context.Context, now time.Time, st statement.
 	if err != nil {
 		return a, nil, err
 	}
-	a, known := c.proposed[st.ID()]
-	if !known {
+	x, known := c.proposed[st.ID()]
+	if a = x.Accepted; !known {
 		a = charter.Accepted{Statement: st}
 	}
 	next, operator, err := a.Add(r.Concerned(before, roster), armored)
@@ -244,16 +287,17 @@ func (c *Circle) acceptReshare(ctx context.Context, now time.Time, st statement.
 		return a, nil, err
 	}
 	if !known {
+		// Later, not never: once somebody who has room signs it, this signature counts too.
 		if err := c.roomForReshare(s, r, operator); err != nil {
-			return a, nil, err
+			return a, nil, fmt.Errorf("%w: %w", outbox.ErrLater, err)
 		}
 	}
 	if err := write(signed(now, kindReshare, r.Vault, next)); err != nil {
 		return a, nil, err
 	}
-	c.proposed[st.ID()] = next
+	c.proposed[st.ID()] = proposal{r, next}
 	if must != "" {
-		if err := c.tellNewcomers(ctx, now, r, before, s); err != nil {
+		if err := c.tellNewcomers(ctx, now, r, before); err != nil {
 			return next, nil, err
 		}
 	}
@@ -271,21 +315,35 @@ func lacking(r charter.Reshare, before charter.Vault, a charter.Accepted) []stri
 	return names
 }
 
-// roomForReshare bounds what each operator may propose.
-func (c *Circle) roomForReshare(s *charter.Succession, r charter.Reshare, operator string) error {
+// Reshares that did not lead to how the keys are held here, complete or not: so many may one operator have signed that follow one
+// statement, and so many of a vault in all.
+const (
+	maxBeside = 16
+	maxLoose  = 128
+)
+
+// roomForReshare says whether a reshare that is new here may be kept: one of those who signed it must have room. What a few make up
+// fills their own room alone, and leaves that of everybody else.
+func (c *Circle) roomForReshare(s *charter.Succession, r charter.Reshare, by ...string) error {
 	if err := inReach(s, r); err != nil {
 		return err
 	}
-	open := 0
-	for _, x := range c.of(r.Vault) {
-		if _, by := x.Signatures[operator]; by && !slices.ContainsFunc(s.Plans(), func(p charter.Plan) bool { return p.ID == x.ID || p.Number >= x.Number }) {
-			open++
+	line, beside, loose := c.lineOf(r.Vault), map[string]int{}, map[string]int{}
+	for _, x := range c.proposed {
+		if x.Vault != r.Vault || line.carried[x.ID] {
+			continue
+		}
+		for name := range x.Signatures {
+			loose[name]++
+			if x.Previous == r.Previous {
+				beside[name]++
+			}
 		}
 	}
-	if open >= maxProposed && operator != c.cfg.Own.Name {
-		return fmt.Errorf("%d reshares of vault %s that operator %s signed wait for acceptance here already", open, r.Vault.Short(), operator)
+	if slices.ContainsFunc(by, func(name string) bool { return beside[name] < maxBeside && loose[name] < maxLoose }) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("reshare %d of vault %s: %s signed %d that follow the same statement, or %d in all, which were not carried out", r.Number, r.Vault.Short(), strings.Join(by, ", "), maxBeside, maxLoose)
 }
 
 // inReach keeps numbers from being used up.
@@ -322,14 +380,14 @@ func (c *Circle) announceReshares(ctx context.Context, now time.Time) error {
 
 // tellNewcomers sends an accepted vault statement, and the complete reshares that led to here, to operators who may have come
 // to the circle after they were made. Who knows them takes no notice.
-func (c *Circle) tellNewcomers(ctx context.Context, now time.Time, r charter.Reshare, before charter.Vault, s *charter.Succession) error {
+func (c *Circle) tellNewcomers(ctx context.Context, now time.Time, r charter.Reshare, before charter.Vault) error {
 	if !slices.ContainsFunc(r.Committee, func(name string) bool { return !slices.Contains(before.Committee, name) }) {
 		return nil
 	}
 	all := []charter.Accepted{c.vaults[r.Vault]}
-	for _, p := range s.Plans() {
+	for _, p := range c.plans(r.Vault) {
 		if p.Number < r.Number {
-			all = append(all, c.proposed[p.ID])
+			all = append(all, c.proposed[p.ID].Accepted)
 		}
 	}
 	for _, a := range all {
@@ -371,11 +429,14 @@ func (c *Circle) takeReshare(ctx context.Context, now time.Time, a charter.Accep
 	if slices.ContainsFunc(s.Plans(), func(p charter.Plan) bool { return p.ID == r.ID }) {
 		return outbox.ErrOld
 	}
+	if _, known := c.proposed[r.ID]; !known {
+		// Later: those between may be on their way, and what is carried out takes no room.
+		if err := c.roomForReshare(s, r, slices.Sorted(maps.Keys(a.Signatures))...); err != nil {
+			return fmt.Errorf("%w: %w", outbox.ErrLater, err)
+		}
+	}
 	if _, err := a.VerifyReshare(before, roster); err != nil {
 		return err
-	}
-	if err := inReach(s, r); err != nil {
-		return fmt.Errorf("%w: %w", outbox.ErrLater, err) // those between may be on their way
 	}
 	// Our node deals for whom its own officers sign, and no others: an officer that our operator replaced is not one.
 	own := c.cfg.Own.Name
@@ -391,6 +452,6 @@ func (c *Circle) takeReshare(ctx context.Context, now time.Time, a charter.Accep
 	if err := write(signed(now, kindReshare, r.Vault, a)); err != nil {
 		return err
 	}
-	c.proposed[r.ID] = a
+	c.proposed[r.ID] = proposal{r, a}
 	return c.announceReshare(ctx, now, s, a)
 }

@@ -615,11 +615,11 @@ func (c *Circle) tellReshares(ctx context.Context, now time.Time) error {
 	newest := c.chain.Newest()
 	others := slices.DeleteFunc(slices.Clone(newest.Operators), func(o charter.Operator) bool { return o.Name == c.cfg.Own.Name })
 	for _, v := range c.accepted() {
-		for _, p := range c.successions[v.Statement.ID()].Plans() {
+		for _, p := range c.plans(v.Statement.ID()) {
 			if p.Charter == newest.ID {
 				continue
 			}
-			if err := c.cfg.Forward(ctx, now, whole(c.proposed[p.ID]), others); err != nil {
+			if err := c.cfg.Forward(ctx, now, whole(c.proposed[p.ID].Accepted), others); err != nil {
 				return err
 			}
 		}
@@ -653,8 +653,8 @@ func (c *Circle) accepted() (out []charter.Accepted) {
 func (c *Circle) allWhole() (notes []outbox.Note) {
 	for _, v := range c.accepted() {
 		notes = append(notes, whole(v))
-		for _, p := range c.successions[v.Statement.ID()].Plans() {
-			notes = append(notes, whole(c.proposed[p.ID]))
+		for _, p := range c.plans(v.Statement.ID()) {
+			notes = append(notes, whole(c.proposed[p.ID].Accepted))
 		}
 	}
 	return notes
