@@ -125,13 +125,23 @@ func (o *operator) PrepareReshare(_ context.Context, r *connect.Request[pb.Prepa
 	if err != nil {
 		return nil, err
 	}
+	if r.Msg.Id != "" && (len(r.Msg.Committee) > 0 || r.Msg.Threshold > 0 || r.Msg.Reason != "" || r.Msg.Instead) {
+		return nil, fail(errors.New("id excludes committee, threshold, reason and instead: the statement says them"))
+	}
 	a, fresh, err := o.d.Circle.PrepareReshare(time.Now(), circle.Wish{
-		Vault: id, Committee: r.Msg.Committee, Threshold: int(r.Msg.Threshold), Reason: r.Msg.Reason, Instead: r.Msg.Instead,
+		Vault: id, Committee: r.Msg.Committee, Threshold: int(r.Msg.Threshold), Reason: r.Msg.Reason, Instead: r.Msg.Instead, ID: r.Msg.Id,
 	})
+	if err != nil && r.Msg.Id != "" {
+		return nil, connect.NewError(connect.CodeFailedPrecondition, err)
+	}
 	if err != nil {
 		return nil, fail(err)
 	}
-	return prepared(a, fresh), nil
+	out := prepared(a, fresh)
+	for _, x := range o.d.Circle.Rivals(a) {
+		out.Msg.Rivals = append(out.Msg.Rivals, &pb.Rival{Id: idBytes(x.ID), Number: x.Number, Accepted: sortedKeys(x.Signatures), Differs: x.Differs})
+	}
+	return out, nil
 }
 
 func (o *operator) Refresh(ctx context.Context, r *connect.Request[pb.RefreshRequest]) (*connect.Response[pb.RefreshResponse], error) {

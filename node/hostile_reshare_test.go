@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,4 +139,86 @@ func TestRoomForOwnReshares(t *testing.T) {
 	wish = nodetest.Wish(vault, 2, a, b, d)
 	w.SignReshareAll(wish, a, b, c, d) // there is room again
 	w.Run("moved back", func() bool { return heldBy(w, vault, 2, a, b, d) })
+}
+
+// A hostile holder proposes with wrong keys what everybody wants: the newcomer's officer is offered the honest one, which more
+// holders signed, or that nobody had to give a high number; sees that there is another; and may choose either by its id.
+func TestNewcomerFindsTheHonestReshare(t *testing.T) {
+	for _, number := range []uint64{1, 100} {
+		w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
+		a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
+		_, roster, _ := a.Circle.Charter()
+		r := draftOf(t, w, vault, roster.ID, vault, number, 2, a, b, d)
+		r.Keys = slices.Clone(r.Keys)
+		r.Keys[0].PublicKey = epochKeyOf(t, w, a, vault)
+		lie := signedBy(t, w, r, map[string]nodetest.Person{b.Own.Name: b.Officer})
+		s := setting{World: w}
+		for _, h := range []*nodetest.Host{a, d} {
+			if v, log := s.tell(b, h, outbox.Note{Kind: circle.NoteReshare, Fields: [][]byte{lie.Statement.Bytes(), lie.Signatures[b.Own.Name]}}); v != outbox.Taken {
+				t.Fatalf("%s: verdict %d %s", h.Own.Name, v, log)
+			}
+		}
+		wish := nodetest.Wish(vault, 2, a, b, d)
+		wish.Instead = true
+		honest, signers := w.SignReshare(a, true, wish), 1
+		if number == 1 { // the honest one has the higher one: a second holder's word decides
+			w.SignReshare(c, false, wish)
+			signers = 2
+		}
+		w.Deliver()
+		w.Run("the honest one is here", func() bool {
+			return slices.ContainsFunc(d.Circle.Reshares(vault), func(x charter.Accepted) bool {
+				return x.Statement.ID() == honest && len(x.Signatures) == signers
+			})
+		})
+		for _, instead := range []bool{false, true} {
+			wish.Instead = instead
+			got, _, err := d.Circle.PrepareReshare(w.Now, wish)
+			if err != nil || got.Statement.ID() != honest {
+				t.Errorf("number %d, instead %v: offered %s, the honest one is %s: %v", number, instead, got.Statement.ID().Short(), honest.Short(), err)
+			}
+			others := d.Circle.Rivals(got)
+			if len(others) != 1 || others[0].ID != lie.Statement.ID() || others[0].Differs != "public-key" {
+				t.Errorf("number %d: besides: %v", number, others)
+			}
+		}
+		for _, id := range []statement.ID{honest, lie.Statement.ID()} {
+			got, fresh, err := d.Circle.PrepareReshare(w.Now, circle.Wish{Vault: vault, ID: id.String()[:8]})
+			if err != nil || fresh || got.Statement.ID() != id {
+				t.Errorf("chose %s, got %s: %v", id.Short(), got.Statement.ID().Short(), err)
+			}
+		}
+		for _, id := range []string{"00000000", honest.String()[:7]} {
+			if _, _, err := d.Circle.PrepareReshare(w.Now, circle.Wish{Vault: vault, ID: id}); err == nil {
+				t.Errorf("%q chooses one", id)
+			}
+		}
+	}
+}
+
+// What a newcomer's officer signed is offered again, for who saw no answer; once the holders sign another that says the same, that is.
+func TestNewcomerFollowsTheHolders(t *testing.T) {
+	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
+	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
+	_, roster, _ := a.Circle.Charter()
+	wish := nodetest.Wish(vault, 2, a, b, d)
+	offered := func() statement.ID {
+		got, _, err := d.Circle.PrepareReshare(w.Now, wish)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Statement.ID()
+	}
+	first := w.SignReshareAll(wish, a, d)
+	w.Deliver()
+	second := signedBy(t, w, draftOf(t, w, vault, roster.ID, vault, 2, 2, a, b, d), map[string]nodetest.Person{b.Own.Name: b.Officer, c.Own.Name: c.Officer})
+	s := setting{World: w}
+	for i, h := range []*nodetest.Host{b, c} {
+		if v, log := s.tell(a, d, outbox.Note{Kind: circle.NoteReshare, Fields: [][]byte{second.Statement.Bytes(), second.Signatures[h.Own.Name]}}); v != outbox.Taken {
+			t.Fatal(v, log)
+		}
+		if want := []statement.ID{first, second.Statement.ID()}[i]; offered() != want {
+			t.Fatalf("%d holders signed the second: %s is offered, want %s", i+1, offered().Short(), want.Short())
+		}
+	}
 }

@@ -376,6 +376,12 @@ func (s *Succession) NumberOf(id statement.ID) uint64 {
 	return 0
 }
 
+// Under is the vault as it is held under its own statement or a complete reshare.
+func (s *Succession) Under(id statement.ID) (Vault, bool) {
+	h, ok := s.after[id]
+	return h.Vault, ok
+}
+
 // Line lists a statement and all that it follows from, back to the vault's own.
 func (s *Succession) Line(id statement.ID) (line []statement.ID) {
 	previous := map[statement.ID]statement.ID{}

@@ -35,6 +35,7 @@ type Wish struct {
 	Committee []string
 	Threshold int
 	Reason    string // may be empty
+	ID        string // beginning of the id of the statement that our operator chose; all else is as that says
 	// Instead makes a new statement where another one waits for signatures, or one that says the same under an older version of
 	// the roster, to take its place.
 	Instead bool
@@ -109,13 +110,16 @@ func (c *Circle) of(vault statement.ID) (out []proposal) {
 }
 
 // PrepareReshare gives the reshare statement for our officer to sign: the one that others signed if it says what our operator
-// wants, or a new one.
+// wants, or a new one; or the one that our operator chose.
 func (c *Circle) PrepareReshare(now time.Time, w Wish) (a charter.Accepted, fresh bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.successions[w.Vault]
 	if s == nil {
 		return a, false, fmt.Errorf("vault %s is not known to this node, or not every operator of its committee accepted it", w.Vault.Short())
+	}
+	if w.ID != "" {
+		return c.chosenReshare(w)
 	}
 	v, err := charter.VaultOf(c.vaults[w.Vault].Statement)
 	if err != nil {
@@ -127,19 +131,14 @@ func (c *Circle) PrepareReshare(now time.Time, w Wish) (a charter.Accepted, fres
 		Keys: keys, Reason: w.Reason, Created: now.UTC().Truncate(time.Second),
 	}
 	known := c.of(w.Vault)
-	if held == nil {
-		known = slices.DeleteFunc(known, func(x proposal) bool { return x.Number < newest(s) })
-	} else {
-		slices.Reverse(known) // the youngest that says the same: whether it follows what is held, only holders can tell
+	for _, x := range c.saying(r, known, w, held == nil) {
+		if c.mine(x.Reshare) == nil {
+			return x.Accepted, false, nil
+		}
 	}
 	var other *ConflictError
 	for _, x := range known {
-		field := x.sameWish(r, held == nil)
-		switch {
-		case field == "" && w.Instead && x.Charter != r.Charter: // officers who signed it may have been replaced
-		case field == "" && c.mine(x.Reshare) == nil:
-			return x.Accepted, false, nil
-		case field != "" && x.Number > newest(s):
+		if field := x.sameWish(r, held == nil); field != "" && x.Number > newest(s) {
 			other = &ConflictError{
 				What: "reshare of vault " + v.Name, Field: field, By: strings.Join(slices.Sorted(maps.Keys(x.Signatures)), ", "),
 				Next: "ask for the same, or add --instead to make another in its place",
@@ -153,6 +152,109 @@ func (c *Circle) PrepareReshare(now time.Time, w Wish) (a charter.Accepted, fres
 		return a, false, fmt.Errorf("reshare of vault %s: this node holds no key of it, so an operator that does must sign first: wait until its statement has come here: %w", v.Name, held)
 	}
 	return c.newReshare(s, v, r, known)
+}
+
+// chosenReshare is the one statement whose id begins as our operator says.
+func (c *Circle) chosenReshare(w Wish) (a charter.Accepted, fresh bool, err error) {
+	line := c.lineOf(w.Vault)
+	for _, x := range c.of(w.Vault) {
+		if len(w.ID) >= 8 && strings.HasPrefix(x.ID.String(), w.ID) && x.Number > line.number {
+			return x.Accepted, false, c.mine(x.Reshare)
+		}
+	}
+	return a, false, fmt.Errorf("no reshare of vault %s with id %s waits at this node: give at least 8 digits of one that does", w.Vault.Short(), w.ID)
+}
+
+// saying are the statements that say what our operator wants, in the order in which they are offered. Who holds the keys knows which
+// can be carried out: all meet at the lowest number. To who holds none, it is what most of those who hold them signed last: their
+// word is what its officer goes by. With instead, one that our officer signed, or whose officers may have been replaced, is left out.
+func (c *Circle) saying(r charter.Reshare, known []proposal, w Wish, holds bool) (out []proposal) {
+	least := c.lineOf(w.Vault).number + 1
+	if holds {
+		least = max(least, agreed(c.successions[w.Vault], r.Previous))
+	}
+	for _, x := range known {
+		_, signed := x.Signatures[c.cfg.Own.Name]
+		switch {
+		case x.Number < least || x.sameWish(r, holds) != "":
+		case w.Instead && (x.Charter != r.Charter || signed && !holds):
+		default:
+			out = append(out, x)
+		}
+	}
+	if !holds {
+		c.byLastWord(out)
+	}
+	return out
+}
+
+// agreed is the number of the reshare that those who hold a vault's keys agreed on last; 0 if there is none.
+func agreed(s *charter.Succession, under statement.ID) (n uint64) {
+	now, known := s.Under(under)
+	for _, p := range s.Plans() {
+		if known && p.Agreed(now) {
+			n = max(n, p.Number)
+		}
+	}
+	return n
+}
+
+// byLastWord puts first what most of those who hold the vault signed last, then what our officer signed, then the lower number: who
+// makes one takes the first that is free.
+func (c *Circle) byLastWord(some []proposal) {
+	votes := c.lastWords(some)
+	mine := func(x proposal) int { return min(1, len(x.Signatures[c.cfg.Own.Name])) }
+	slices.SortStableFunc(some, func(x, y proposal) int {
+		return cmp.Or(cmp.Compare(votes[y.ID], votes[x.ID]), cmp.Compare(mine(y), mine(x)))
+	})
+}
+
+// lastWords counts, for each of some statements, those for whom it is the last that they signed: present officers of operators that
+// hold the vault under what it follows.
+func (c *Circle) lastWords(some []proposal) map[statement.ID]int {
+	votes, last := map[statement.ID]int{}, map[string]statement.ID{}
+	for _, x := range some { // by number
+		before, _, err := c.successions[x.Vault].Before(x.Reshare)
+		for name, sig := range x.Signatures {
+			if err == nil && name != c.cfg.Own.Name && slices.Contains(before.Committee, name) && c.stillOfficer("reshare", name, sig) == nil {
+				last[name] = x.ID
+			}
+		}
+	}
+	for _, id := range last {
+		votes[id]++
+	}
+	return votes
+}
+
+// A Rival is another statement that would give a vault to the same operators.
+type Rival struct {
+	charter.Accepted
+	ID      statement.ID
+	Number  uint64
+	Differs string // the first field in which it differs otherwise
+}
+
+// Rivals are the statements that wait for signatures and say the same as one, but for what people do not choose: the keys, and what
+// it follows.
+func (c *Circle) Rivals(a charter.Accepted) (out []Rival) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, err := charter.ReshareOf(a.Statement)
+	s := c.successions[r.Vault]
+	if err != nil || s == nil {
+		return nil
+	}
+	line := c.lineOf(r.Vault)
+	for _, x := range c.of(r.Vault) {
+		if x.ID == r.ID || x.Number <= line.number || x.sameWish(r, false) != "" || s.NumberOf(x.ID) > 0 {
+			continue
+		}
+		same := r
+		same.Number = x.Number
+		out = append(out, Rival{x.Accepted, x.ID, x.Number, x.SameAs(same)})
+	}
+	return out
 }
 
 // sameWish names the field in which a statement differs from what an operator asks. Who holds no key cannot compare keys: its
