@@ -268,6 +268,8 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 		switch skew := time.Duration(p.SkewMs * float64(time.Millisecond)); {
 		case p.Twin != "":
 			add("peer "+p.Operator, "fail", p.Twin, "its operator finds the second copy of this node and stops it, then runs `ostraka node confirm-restore --no-other-copy` on the one that stays")
+		case !p.Connected && o.hasLeft(p.Operator):
+			add("peer "+p.Operator, "warn", "its operator left the circle; not connected: "+p.LastError, "see that no vault is held by it; should its node come back, it is told of the roster and of reshares")
 		case !p.Connected:
 			add("peer "+p.Operator, "fail", "not connected: "+p.LastError, o.unconnected(s, p))
 		case p.SkewKnown && skew.Abs() > maxSkew:
@@ -292,6 +294,14 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	return out
 }
 
+// hasLeft says whether an operator was in the roster, and is not in the version in force.
+func (o *operator) hasLeft(name string) bool {
+	_, r, _ := o.d.Circle.Charter()
+	_, in := r.Operator(name)
+	_, was := o.d.Circle.Operator(name)
+	return was && !in && o.d.Circle.Standing() == circle.Member
+}
+
 // unconnected is what to do about a peer without a link. Nodes let in who stands in the roster that they have.
 func (o *operator) unconnected(s *pb.StatusResponse, p *pb.Peer) string {
 	check := "check that the node runs, and its address " + p.Address
@@ -303,7 +313,7 @@ func (o *operator) unconnected(s *pb.StatusResponse, p *pb.Peer) string {
 	case standing == circle.Left:
 		return "it need not let this node in: this operator left the circle"
 	case chartered && !listed:
-		return "its operator is not in the roster: if it left, see that no vault is held by it; if it is to come, " + check
+		return "its operator is not in the roster yet; if it is to come, " + check
 	}
 	return check
 }

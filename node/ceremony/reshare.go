@@ -149,6 +149,20 @@ func (k *Keeper) Held(vault statement.ID) (under statement.ID, keys []charter.Pi
 	return under, keys, err
 }
 
+// Seated says whether a party has a share of a key in force, as far as this node follows it.
+func (k *Keeper) Seated(id engine.PartyID) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, w := range k.roots {
+		if c := w.book.Current(); c != nil {
+			if _, seated := c.Record.Member(id); seated {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Under lists the statements under which a vault's keys are held, as far as this node follows them; none if others hold them.
 func (k *Keeper) Under(vault statement.ID) (ids []statement.ID) {
 	k.mu.Lock()

@@ -13,7 +13,6 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
-	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 )
 
@@ -458,6 +457,7 @@ func inReach(s *charter.Succession, r charter.Reshare) error {
 
 // announceReshare hands over a reshare that is complete.
 func (c *Circle) announceReshare(ctx context.Context, now time.Time, s *charter.Succession, a charter.Accepted) error {
+	before := s.NumberOf(a.Statement.ID())
 	err := s.Add(a)
 	if errors.Is(err, charter.ErrNotAccepted) || errors.Is(err, charter.ErrNoPrevious) {
 		return nil
@@ -465,7 +465,12 @@ func (c *Circle) announceReshare(ctx context.Context, now time.Time, s *charter.
 	if err != nil {
 		return err
 	}
-	return c.cfg.OnReshare(ctx, now, a)
+	if err := c.cfg.OnReshare(ctx, now, a); err != nil || before > 0 || c.standing() != Member {
+		return err
+	}
+	vault := a.Statement.Fields().ID("vault")
+	left := slices.DeleteFunc(c.pins().Left, func(o charter.Operator) bool { return !c.onceHeld(vault, o.Name) })
+	return c.cfg.Forward(ctx, now, whole(a), left)
 }
 
 // announceReshares does so for all, when the node starts: those with lower numbers first, since others follow them.
@@ -475,26 +480,6 @@ func (c *Circle) announceReshares(ctx context.Context, now time.Time) error {
 			if err := c.announceReshare(ctx, now, s, x.Accepted); err != nil {
 				return err
 			}
-		}
-	}
-	return nil
-}
-
-// tellNewcomers sends an accepted vault statement, and the complete reshares that led to here, to operators who may have come
-// to the circle after they were made. Who knows them takes no notice.
-func (c *Circle) tellNewcomers(ctx context.Context, now time.Time, r charter.Reshare, before charter.Vault) error {
-	if !slices.ContainsFunc(r.Committee, func(name string) bool { return !slices.Contains(before.Committee, name) }) {
-		return nil
-	}
-	all := []charter.Accepted{c.vaults[r.Vault]}
-	for _, p := range c.plans(r.Vault) {
-		if p.Number < r.Number {
-			all = append(all, c.proposed[p.ID].Accepted)
-		}
-	}
-	for _, a := range all {
-		if err := c.cfg.Post(ctx, now, journal.Entry{}, whole(a)); err != nil {
-			return err
 		}
 	}
 	return nil
