@@ -397,12 +397,11 @@ func (c *Circle) acceptReshare(ctx context.Context, now time.Time, st statement.
 		return a, nil, err
 	}
 	c.proposed[st.ID()] = proposal{r, next}
-	if must != "" {
-		if err := c.tellNewcomers(ctx, now, r, before); err != nil {
-			return next, nil, err
-		}
+	err = c.announceReshare(ctx, now, s, next)
+	if must != "" { // after it: the keys must move also if the others cannot be told now
+		err = errors.Join(err, c.tellNewcomers(ctx, now, r, before))
 	}
-	return next, lacking(r, before, next), c.announceReshare(ctx, now, s, next)
+	return next, lacking(r, before, next), err
 }
 
 // lacking lists who must still sign; of the committee before, anybody may who has not.
