@@ -125,13 +125,23 @@ func (o *operator) PrepareReshare(_ context.Context, r *connect.Request[pb.Prepa
 	if err != nil {
 		return nil, err
 	}
+	if r.Msg.Id != "" && (len(r.Msg.Committee) > 0 || r.Msg.Threshold > 0 || r.Msg.Reason != "" || r.Msg.Instead) {
+		return nil, fail(errors.New("id excludes committee, threshold, reason and instead: the statement says them"))
+	}
 	a, fresh, err := o.d.Circle.PrepareReshare(time.Now(), circle.Wish{
-		Vault: id, Committee: r.Msg.Committee, Threshold: int(r.Msg.Threshold), Reason: r.Msg.Reason, Instead: r.Msg.Instead,
+		Vault: id, Committee: r.Msg.Committee, Threshold: int(r.Msg.Threshold), Reason: r.Msg.Reason, Instead: r.Msg.Instead, ID: r.Msg.Id,
 	})
+	if err != nil && r.Msg.Id != "" {
+		return nil, connect.NewError(connect.CodeFailedPrecondition, err)
+	}
 	if err != nil {
 		return nil, fail(err)
 	}
-	return prepared(a, fresh), nil
+	out := prepared(a, fresh)
+	for _, x := range o.d.Circle.Rivals(a) {
+		out.Msg.Rivals = append(out.Msg.Rivals, &pb.Rival{Id: idBytes(x.ID), Number: x.Number, Accepted: sortedKeys(x.Signatures), Differs: x.Differs})
+	}
+	return out, nil
 }
 
 func (o *operator) Refresh(ctx context.Context, r *connect.Request[pb.RefreshRequest]) (*connect.Response[pb.RefreshResponse], error) {
@@ -258,6 +268,8 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 		switch skew := time.Duration(p.SkewMs * float64(time.Millisecond)); {
 		case p.Twin != "":
 			add("peer "+p.Operator, "fail", p.Twin, "its operator finds the second copy of this node and stops it, then runs `ostraka node confirm-restore --no-other-copy` on the one that stays")
+		case !p.Connected && o.hasLeft(p.Operator):
+			add("peer "+p.Operator, "warn", "its operator left the circle; not connected: "+p.LastError, "see that no vault is held by it; should its node come back, it is told of the roster and of reshares")
 		case !p.Connected:
 			add("peer "+p.Operator, "fail", "not connected: "+p.LastError, o.unconnected(s, p))
 		case p.SkewKnown && skew.Abs() > maxSkew:
@@ -282,6 +294,14 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	return out
 }
 
+// hasLeft says whether an operator was in the roster, and is not in the version in force.
+func (o *operator) hasLeft(name string) bool {
+	_, r, _ := o.d.Circle.Charter()
+	_, in := r.Operator(name)
+	_, was := o.d.Circle.Operator(name)
+	return was && !in && o.d.Circle.Standing() == circle.Member
+}
+
 // unconnected is what to do about a peer without a link. Nodes let in who stands in the roster that they have.
 func (o *operator) unconnected(s *pb.StatusResponse, p *pb.Peer) string {
 	check := "check that the node runs, and its address " + p.Address
@@ -293,7 +313,7 @@ func (o *operator) unconnected(s *pb.StatusResponse, p *pb.Peer) string {
 	case standing == circle.Left:
 		return "it need not let this node in: this operator left the circle"
 	case chartered && !listed:
-		return "its operator is not in the roster: if it left, see that no vault is held by it; if it is to come, " + check
+		return "its operator is not in the roster yet; if it is to come, " + check
 	}
 	return check
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -111,5 +112,15 @@ func TestMergeVaultsApart(t *testing.T) {
 	}
 	if !holder.holds(identity(operators[0])) || holder.holds(identity("stranger")) {
 		t.Error("who is of the committee is not told apart")
+	}
+	// Its second key has not moved yet: who holds that one is not apart.
+	moved := holder
+	moved.Committee = []string{operators[1], operators[2]}
+	second := moved.Roots[0]
+	second.Suite, second.Held = charter.SuiteEd25519, charter.Vault{Committee: []string{operators[0], operators[1]}}
+	moved.Roots = append(slices.Clone(moved.Roots), second)
+	moved.Roots[0].Held = charter.Vault{Committee: moved.Committee}
+	if !moved.holds(identity(operators[0])) {
+		t.Error("who holds the second key alone counts as apart")
 	}
 }

@@ -117,9 +117,13 @@ func (v Vault) heldBy(rec *epoch.Record) (charter.Vault, error) {
 	return out, nil
 }
 
-// holds says whether a node is of the committee.
+// holds says whether a node is of the committee of one of the keys: they move one after the other.
 func (v Vault) holds(identity ed25519.PublicKey) bool {
-	return slices.ContainsFunc(v.Committee, func(name string) bool {
+	committee := v.Committee
+	for _, r := range v.Roots {
+		committee = union(slices.Clone(committee), v.held(r).Committee)
+	}
+	return slices.ContainsFunc(committee, func(name string) bool {
 		o, _ := v.Roster.Operator(name)
 		return o.Identity.Equal(identity)
 	})

@@ -162,7 +162,11 @@ func (n *Node) note(ctx context.Context, now time.Time, link engine.PartyID, raw
 	if err != nil {
 		return err
 	}
-	if n.guest(link) && !circle.ForGuests(note.Kind) {
+	if n.guest(link) && !n.fromGuest(note.Kind) {
+		if n.hasLeft() { // it was meant for a member: it need not be sent again
+			id := note.ID()
+			n.send(link, append(append([]byte{frameVerdict}, id[:]...), byte(outbox.Refused)))
+		}
 		return fmt.Errorf("note of kind %#x: %w", uint8(note.Kind), ErrGuest)
 	}
 	id := note.ID()
@@ -205,6 +209,9 @@ func (n *Node) take(ctx context.Context, now time.Time, from engine.PartyID, not
 		wrote = true
 		n.Outbox.Post(now, note, to)
 		return nil
+	}
+	if n.hasLeft() && note.Kind == ceremony.NoteFinalCert && !n.Keeper.Knows(note) {
+		return outbox.Taken, nil // of a vault that was made since: its statement will never come
 	}
 	n.noteEvidence(ctx, now, note)
 	err = n.route(ctx, now, note, write)

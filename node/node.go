@@ -79,7 +79,9 @@ type Node struct {
 
 	mu     sync.Mutex                          // guards what follows
 	peers  map[engine.PartyID]charter.Operator // members
-	guests map[engine.PartyID]charter.Operator // pinned for rosters alone (circle.Pins)
+	guests map[engine.PartyID]charter.Operator // pinned for less than everything (circle.Pins)
+	left   map[engine.PartyID]charter.Operator // those of them that left
+	gone   bool                                // our own operator left
 	names  map[engine.PartyID]string           // of all operators that ever were in the charter, and those
 }
 
@@ -137,7 +139,9 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	})
 	n.Circle, err = circle.Open(ctx, now, circle.Config{
 		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
-		OnPeers: n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Past: n.past, Holds: n.holds, Forward: n.forward,
+		OnPeers: n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Under: n.Keeper.Under, Past: n.past, Holds: n.holds, Forward: n.forward,
+		Seated:    func(o charter.Operator) bool { return n.Keeper.Seated(mpc.IDOf(o.Identity)) },
+		Owed:      func(o charter.Operator) bool { return n.Outbox.Waiting(mpc.IDOf(o.Identity)) > 0 },
 		Reachable: func(key ed25519.PublicKey) bool { return n.reachable(mpc.IDOf(key)) },
 	})
 	if err != nil {
@@ -164,13 +168,13 @@ func (n *Node) pin(p circle.Pins) {
 		return out
 	}
 	names := map[engine.PartyID]string{}
-	for id, o := range table(slices.Concat(p.Former, p.Guests, p.Peers)) {
+	for id, o := range table(slices.Concat(p.Former, p.Left, p.Guests, p.Peers)) {
 		names[id] = o.Name
 	}
 	n.mu.Lock()
-	n.peers, n.guests, n.names = table(p.Peers), table(p.Guests), names
+	n.peers, n.guests, n.left, n.names, n.gone = table(p.Peers), table(slices.Concat(p.Guests, p.Left)), table(p.Left), names, p.Gone
 	n.mu.Unlock()
-	n.cfg.SetPeers(slices.Concat(p.Peers, p.Guests))
+	n.cfg.SetPeers(slices.Concat(p.Peers, p.Guests, p.Left))
 }
 
 // holds lists the vaults whose key counts on a share of ours, or will once it is made.
@@ -199,7 +203,7 @@ func (n *Node) forward(ctx context.Context, now time.Time, note outbox.Note, to 
 	return n.Outbox.Again(ctx, now, note, ids)
 }
 
-// guest says whether a party is pinned for rosters alone.
+// guest says whether a party is pinned for less than everything.
 func (n *Node) guest(id engine.PartyID) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -209,12 +213,15 @@ func (n *Node) guest(id engine.PartyID) bool {
 
 // audience are the parties that must come to hold a note.
 func (n *Node) audience(k outbox.Kind) []engine.PartyID {
-	if !circle.ForGuests(k) {
-		return n.Peers()
-	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return sorted(maps.Keys(n.peers), maps.Keys(n.guests))
+	switch {
+	case circle.ForGuests(k):
+		return sorted(maps.Keys(n.peers), maps.Keys(n.guests))
+	case k == ceremony.NoteFinalCert: // it ends the hold of who left
+		return sorted(maps.Keys(n.peers), maps.Keys(n.left))
+	}
+	return sorted(maps.Keys(n.peers))
 }
 
 func sorted(parts ...iter.Seq[engine.PartyID]) (ids []engine.PartyID) {
@@ -375,7 +382,19 @@ func (n *Node) Close(ctx context.Context, now time.Time) {
 // ErrStranger says that a frame came from a node that is not pinned.
 var ErrStranger = errors.New("frame of a node that is not a peer")
 
-// ErrGuest says that a node which is in the roster no more, or not yet, sent more than rosters.
+// fromGuest says whether a note may come from a guest: rosters, and to who left, what ends its hold.
+func (n *Node) fromGuest(k outbox.Kind) bool {
+	return circle.ForGuests(k) || n.hasLeft() && (k == circle.NoteAccepted || k == ceremony.NoteFinalCert)
+}
+
+// hasLeft says whether our own operator left the circle.
+func (n *Node) hasLeft() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.gone
+}
+
+// ErrGuest says that a node which is in the roster no more, or not yet, sent more than it may.
 var ErrGuest = errors.New("its operator is not in the roster in force")
 
 // Submit takes a statement or vote from a person at this node's door: the same checks as

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,59 @@ func TestLostSeatGoesToANewcomer(t *testing.T) {
 			}
 			w.Start(lost)
 			w.Run("the lost one learns that it is out", func() bool { return lost.Circle.Standing() == circle.Left })
+			w.Run("and what it holds no more", func() bool { return w.HeldBy(lost, vault, 3, a, b, x) })
+			gone(t, w, lost, vault)
+			w.Run("nobody owes it anything", func() bool {
+				return a.Outbox.Waiting(lost.Self())+b.Outbox.Waiting(lost.Self())+x.Outbox.Waiting(lost.Self()) == 0
+			})
 			calmHosts(t, w, recordAt(a, vault, suite).KeyID)
+		})
+	}
+}
+
+// An operator is replaced without its word while its node runs: it learns of the reshare that takes its share, whenever that is made, and
+// if all others were restarted meanwhile; one that is away hears of it when it comes back, versions later.
+func TestWhoIsThrownOutErases(t *testing.T) {
+	for _, away := range []bool{false, true} {
+		t.Run(fmt.Sprintf("away %v", away), func(t *testing.T) {
+			w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
+			a, b, out, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
+			if away {
+				w.Downtime = -1
+				w.Crash(out)
+				w.Downtime = time.Second
+			}
+			x := w.Newcomer()
+			w.Join(a, x)
+			w.Amend(1, nodetest.Replace(out), a, x, b, d)
+			if !away {
+				w.Run("it knows that it is out", func() bool { return out.Circle.Standing() == circle.Left })
+			}
+			w.Run("quiet", func() bool { return away || a.Outbox.Waiting(out.Self()) == 0 })
+			for v := range uint64(2) {
+				x.Own.Address = fmt.Sprintf("elsewhere-%d.example:7000", v)
+				w.Crash(x)
+				w.Run("restarted", func() bool { return x.Up })
+				w.Amend(2+v, nodetest.Accept, x, a, b, d)
+			}
+			w.Try(time.Minute, func() bool { return false })
+			w.SignReshareAll(nodetest.Wish(vault, 2, a, b, x), a, b, x)
+			held := []*nodetest.Host{a, b, x}
+			w.Run("moved", func() bool {
+				return !slices.ContainsFunc(held, func(h *nodetest.Host) bool { return !w.HeldBy(h, vault, 2, held...) })
+			})
+			for _, h := range []*nodetest.Host{a, b, d, x} {
+				w.Crash(h)
+			}
+			if away {
+				w.Try(10*time.Minute, func() bool { return false })
+				w.Start(out)
+			}
+			w.Run("it follows the others", func() bool { return w.HeldBy(out, vault, 2, held...) })
+			gone(t, w, out, vault)
+			if got := out.Circle.Standing(); got != circle.Left {
+				t.Errorf("it is %s", got)
+			}
 		})
 	}
 }

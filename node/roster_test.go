@@ -11,6 +11,7 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -92,6 +93,13 @@ func TestOperatorReplaced(t *testing.T) {
 	(setting{World: w}).tell(lost, a, outbox.Note{Kind: circle.NoteVault, Fields: [][]byte{{1}, {2}}})
 	if strings.Count(w.Log.String(), "its operator is not in the roster in force") == before {
 		t.Error("a vault's note of who left is looked at")
+	}
+	for _, k := range []outbox.Kind{circle.NoteAccepted, ceremony.NoteFinalCert} { // it is told these, and tells none
+		before = strings.Count(w.Log.String(), "its operator is not in the roster in force")
+		(setting{World: w}).tell(lost, a, outbox.Note{Kind: k, Fields: [][]byte{{1}}})
+		if strings.Count(w.Log.String(), "its operator is not in the roster in force") == before {
+			t.Errorf("a note of kind %#x of who left is looked at", uint8(k))
+		}
 	}
 	if _, err := lost.Circle.Invite(context.Background(), w.Now, time.Hour); err == nil {
 		t.Error("who left invites")

@@ -27,9 +27,14 @@ func (a *app) vaultReshareCommand() *cobra.Command {
 			"committee, and of the present one as many as are needed to sign (all of them, if the threshold falls). Then the nodes\n" +
 			"move the keys. The public keys and all addresses stay; signing goes on until the new committee holds the keys.\n" +
 			"A newcomer's officer compares the public keys with the others by telephone: what they sign, their node believes.\n" +
-			"Whose operator is lost simply does not sign; those whose officers signed and whose nodes are up move the keys.",
+			"Whose operator is lost simply does not sign; those whose officers signed and whose nodes are up move the keys.\n" +
+			"Where several statements say the same, the others are listed with who signed them; --id ID signs a certain one.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(q.Committee) < 2 || threshold < 2 || threshold > len(q.Committee) {
+			switch asked := len(q.Committee) > 0 || threshold != 0 || q.Reason != "" || q.Instead; {
+			case q.Id != "" && asked:
+				return usage("with --id, leave out --committee, --threshold, --reason and --instead: the statement says them")
+			case q.Id != "":
+			case len(q.Committee) < 2 || threshold < 2 || threshold > len(q.Committee):
 				return usage("give two operators or more with --committee, and with --threshold how many of them sign: 2 or more, and no more than they are")
 			}
 			q.Threshold = uint32(threshold)
@@ -42,6 +47,7 @@ func (a *app) vaultReshareCommand() *cobra.Command {
 	c.Flags().IntVar(&threshold, "threshold", 0, "how many of them are to be needed to sign")
 	c.Flags().StringVar(&q.Reason, "reason", "", "why, in words that all sign")
 	c.Flags().BoolVar(&q.Instead, "instead", false, "make a new statement in place of one that waits for signatures and says something else")
+	c.Flags().StringVar(&q.Id, "id", "", "sign the statement whose id begins so, 8 digits or more")
 	c.Flags().BoolVar(&yes, "yes", false, "sign without asking")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "only sign")
 	return c
@@ -70,6 +76,7 @@ func (a *app) reshare(ctx context.Context, name string, q *v1.PrepareReshareRequ
 	doc, err := a.accept(ctx, res.Msg, statement.Reshare, yes, func(w io.Writer, s statement.Statement) (err error) {
 		if r, err = charter.ReshareOf(s); err == nil {
 			describeReshare(w, own, r, s)
+			describeRivals(w, res.Msg.Rivals)
 		}
 		return err
 	})
@@ -108,6 +115,18 @@ func describeReshare(w io.Writer, own *v1.Vault, r charter.Reshare, s statement.
 	}
 	if len(own.Roots) == 0 || own.Roots[0].State != client.Ready {
 		fmt.Fprintln(w, "This node does not know the vault's keys yet. Compare the public keys above with the other officers by telephone: what you sign, it believes.")
+	}
+}
+
+// describeRivals lists what else could be signed that gives the vault to the same operators.
+func describeRivals(w io.Writer, rivals []*v1.Rival) {
+	for _, x := range rivals {
+		other := "says the same"
+		if x.Differs != "" {
+			other = "has another " + x.Differs
+		}
+		fmt.Fprintf(w, "Another one waits for the same operators and %s: %x, number %d, signed by %s. Ask them which one holds; --id %.8x signs that one.\n",
+			other, x.Id, x.Number, strings.Join(x.Accepted, ", "), x.Id)
 	}
 }
 

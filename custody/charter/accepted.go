@@ -46,6 +46,17 @@ type Accepted struct {
 	Signatures map[string][]byte // operator → armored SSHSIG, in signet's one form
 }
 
+// MaxWhole bounds a vault statement, in bytes: with the signatures of all operators it is one note, as who came to the circle later
+// gets it. A reshare has a few kilobytes.
+const MaxWhole = 240 << 10
+
+func checkWhole(s statement.Statement) error {
+	if n := len(s.Bytes()); n > MaxWhole {
+		return fmt.Errorf("%s statement: has %d bytes, at most %d are allowed: list fewer people, or fewer or shorter keys", s.Kind(), n, MaxWhole)
+	}
+	return nil
+}
+
 // Errors of Accepted.
 var (
 	ErrAlreadyAccepted = errors.New("operator has accepted before")

@@ -2,12 +2,16 @@ package charter
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -321,4 +325,52 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("read and written again it differs: %v", err)
 		}
 	})
+}
+
+// A vault whose statement is too long to travel in one piece is refused where it is made, and where it is read.
+func TestVaultTooLong(t *testing.T) {
+	v := vault(t)
+	for _, people := range []*[]Person{&v.Initiators, &v.Approvers} {
+		*people = nil
+		for i := range statement.MaxPeople {
+			p := Person{Name: fmt.Sprintf("person-%02d", i)}
+			for j := range 2 {
+				p.Keys = append(p.Keys, longKey(t, fmt.Sprintf("%s's key %d", p.Name, j), 630))
+			}
+			p.Keys = sortedKeys(p.Keys)
+			*people = append(*people, p)
+		}
+	}
+	if _, err := v.Statement(salt); err == nil || !strings.Contains(err.Error(), "at most 245760 are allowed: list fewer people") {
+		t.Fatalf("made: %v", err)
+	}
+	s := must(v.build(salt))(t)
+	if n := len(s.Bytes()); n <= MaxWhole || n > statement.MaxBytes {
+		t.Fatalf("it has %d bytes", n)
+	}
+	if _, err := VaultOf(s); err == nil || !strings.Contains(err.Error(), "at most 245760 are allowed") {
+		t.Errorf("read: %v", err)
+	}
+	v.Initiators = v.Initiators[:40]
+	if _, err := v.Statement(salt); err != nil {
+		t.Errorf("a shorter one: %v", err)
+	}
+}
+
+// longKey is a key of a token whose application's name is long.
+func longKey(t testing.TB, name string, application int) signet.Key {
+	t.Helper()
+	pub, err := ssh.ParsePublicKey(ssh.Marshal(struct {
+		Name        string
+		Key         []byte
+		Application string
+	}{ssh.KeyAlgoSKED25519, private(name).Public().(ed25519.PublicKey), strings.Repeat("a", application)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := signet.NewKey(pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
 }

@@ -376,6 +376,24 @@ func (s *Succession) NumberOf(id statement.ID) uint64 {
 	return 0
 }
 
+// Under is the vault as it is held under its own statement or a complete reshare.
+func (s *Succession) Under(id statement.ID) (Vault, bool) {
+	h, ok := s.after[id]
+	return h.Vault, ok
+}
+
+// Line lists a statement and all that it follows from, back to the vault's own.
+func (s *Succession) Line(id statement.ID) (line []statement.ID) {
+	previous := map[statement.ID]statement.ID{}
+	for _, p := range s.all {
+		previous[p.ID] = p.Previous // its number is lower, so there is an end
+	}
+	for ; !id.IsZero(); id = previous[id] {
+		line = append(line, id)
+	}
+	return line
+}
+
 // HeldBy finds the statement that holds a committee and threshold to what officers signed: the reshare with the highest
 // number, or the vault's own, which is given as a Plan without number. ok is false if nobody sanctioned them.
 func (s *Succession) HeldBy(threshold int, committee []string) (p Plan, ok bool) {

@@ -54,6 +54,17 @@ func (v Vault) Statement(salt statement.Salt) (statement.Statement, error) {
 	if err := v.Validate(); err != nil {
 		return statement.Statement{}, err
 	}
+	s, err := v.build(salt)
+	if err == nil {
+		err = checkWhole(s)
+	}
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	return s, nil
+}
+
+func (v Vault) build(salt statement.Salt) (statement.Statement, error) {
 	approves := "no"
 	if v.InitiatorApproves {
 		approves = "yes"
@@ -81,6 +92,9 @@ func addPeople(b statement.Block, name, key string, people []Person) statement.B
 // VaultOf gives a vault statement its meaning and checks it.
 func VaultOf(s statement.Statement) (Vault, error) {
 	if err := s.Require(statement.Vault); err != nil {
+		return Vault{}, err
+	}
+	if err := checkWhole(s); err != nil {
 		return Vault{}, err
 	}
 	f := s.Fields()

@@ -355,6 +355,21 @@ func (k *Keeper) takeProof(now time.Time, f [][]byte, write func(journal.Entry) 
 	return nil
 }
 
+// Knows says whether a final certificate is of a key of a vault that is known here.
+func (k *Keeper) Knows(n outbox.Note) bool {
+	if len(n.Fields) != 1 {
+		return false
+	}
+	f, err := epoch.DecodeFinalCert(n.Fields[0])
+	if err != nil {
+		return false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, _, err = k.of(f.Record.KeyID[:])
+	return err == nil
+}
+
 // FinalCert gives the final certificate of a vault's key, to be sent to who lags behind.
 func (k *Keeper) FinalCert(key [32]byte) (outbox.Note, bool) {
 	k.mu.Lock()

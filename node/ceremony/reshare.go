@@ -149,6 +149,36 @@ func (k *Keeper) Held(vault statement.ID) (under statement.ID, keys []charter.Pi
 	return under, keys, err
 }
 
+// Seated says whether a party has a share of a key in force, as far as this node follows it.
+func (k *Keeper) Seated(id engine.PartyID) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, w := range k.roots {
+		if c := w.book.Current(); c != nil {
+			if _, seated := c.Record.Member(id); seated {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Under lists the statements under which a vault's keys are held, as far as this node follows them; none if others hold them.
+func (k *Keeper) Under(vault statement.ID) (ids []statement.ID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, w := range k.all() {
+		if w.ID != vault || !w.published() {
+			continue
+		}
+		now := w.held()
+		if p, ok := k.plans[vault].HeldBy(now.Threshold, now.Committee); ok {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
+}
+
 // plan is the reshare that is still to be carried out for this key: of the complete ones that follow what the key is held under,
 // that with the highest number on which those who hold it agree; of two with one number, that with the lower id. An old statement, shown again, does not lead
 // back, and those who held the key long ago cannot put one in the way of those who hold it now.

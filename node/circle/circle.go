@@ -57,6 +57,8 @@ type Config struct {
 	Knock func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error)
 	// Forward sends a note, which was made before, to peers that came since.
 	Forward func(ctx context.Context, now time.Time, n outbox.Note, to []charter.Operator) error
+	// Seated says whether an operator's node has a share of a key, as far as this node follows it; Owed, whether notes wait for it.
+	Seated, Owed func(charter.Operator) bool
 	// Reachable says whether the link to a pinned node stands.
 	Reachable func(ed25519.PublicKey) bool
 	// Holds lists the vaults of which this node holds a share.
@@ -69,6 +71,8 @@ type Config struct {
 	OnReshare func(ctx context.Context, now time.Time, a charter.Accepted) error
 	// Held says under which statement a vault's keys are held here, and what they are.
 	Held func(vault statement.ID) (under statement.ID, keys []charter.PinnedKey, err error)
+	// Under lists the statements under which a vault's keys are held, as far as this node follows them.
+	Under func(vault statement.ID) []statement.ID
 	// Past says whether a record of a vault's key was in force here.
 	Past func(vault statement.ID, key, eh [32]byte) bool
 }
@@ -76,8 +80,10 @@ type Config struct {
 // Pins are the nodes that this one has to do with.
 type Pins struct {
 	Peers  []charter.Operator // members: everything
-	Guests []charter.Operator // rosters alone: who waits to be taken in, and who has just left
+	Guests []charter.Operator // rosters alone: who waits to be taken in; to a node whose operator left, the members
+	Left   []charter.Operator // who left, until it knows what ended its hold: rosters, and to them complete reshares and final certificates
 	Former []charter.Operator // nobody to talk to; they stand in older versions
+	Gone   bool               // our own operator left
 }
 
 // Circle is the node's view of its circle.
@@ -114,6 +120,7 @@ func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 	if err := c.announceReshares(ctx, now); err != nil {
 		return nil, err
 	}
+	c.cfg.OnPeers(c.pins()) // who has shares is known by now
 	return c, c.handOver(ctx, now)
 }
 
@@ -154,7 +161,13 @@ func (c *Circle) load(ctx context.Context) error {
 		err = each(kindVault, accepted(c.vaults))
 	}
 	if err == nil {
-		err = each(kindReshare, accepted(c.proposed))
+		err = each(kindReshare, func(it store.Item) error {
+			a, err := charter.DecodeAccepted(it.Value)
+			if err == nil {
+				err = c.keep(a)
+			}
+			return err
+		})
 	}
 	if err != nil {
 		return err
@@ -242,8 +255,8 @@ func (c *Circle) standing() Standing {
 	return Invited
 }
 
-// pins are the operators to pin. One that has just left is pinned until the version after, so
-// that it learns of it.
+// pins are the operators to pin. One that left is pinned until the version after, so that it learns of it; for as long as it has a
+// share, so that it learns of the reshare that ends its hold; and until it took what it is told.
 func (c *Circle) pins() (p Pins) {
 	pinned := map[string]bool{c.cfg.Own.Name: true}
 	add := func(to *[]charter.Operator, o charter.Operator) {
@@ -264,6 +277,7 @@ func (c *Circle) pins() (p Pins) {
 			add(&p.Peers, o)
 		}
 	case Invited, Left:
+		p.Gone = c.standing() == Left
 		// Only some of them have pinned us: for the others, it is for the day on which they do.
 		for _, o := range slices.Concat(newest, drafted) {
 			add(&p.Guests, o)
@@ -275,9 +289,11 @@ func (c *Circle) pins() (p Pins) {
 		for _, o := range drafted {
 			add(&p.Guests, o)
 		}
-		if n := len(c.chain); n > 1 {
-			for _, o := range c.chain[n-2].Operators {
-				add(&p.Guests, o)
+		for i, r := range slices.Backward(c.chain) {
+			for _, o := range r.Operators {
+				if i+2 >= len(c.chain) || c.cfg.Seated(o) || c.cfg.Owed(o) {
+					add(&p.Left, o)
+				}
 			}
 		}
 	}

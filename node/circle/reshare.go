@@ -13,7 +13,6 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
-	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 )
 
@@ -21,12 +20,12 @@ const kindReshare = "reshare" // reshare/<id>: statement and acceptances
 
 // reshares are the statements that give vaults' keys to other committees.
 type reshares struct {
-	proposed    map[statement.ID]charter.Accepted    // complete or not
+	proposed    map[statement.ID]proposal            // complete or not
 	successions map[statement.ID]*charter.Succession // by vault that its whole committee accepted
 }
 
 func newReshares() reshares {
-	return reshares{map[statement.ID]charter.Accepted{}, map[statement.ID]*charter.Succession{}}
+	return reshares{map[statement.ID]proposal{}, map[statement.ID]*charter.Succession{}}
 }
 
 // A Wish is what an operator wants a vault's keys to be held by.
@@ -35,19 +34,52 @@ type Wish struct {
 	Committee []string
 	Threshold int
 	Reason    string // may be empty
+	ID        string // beginning of the id of the statement that our operator chose; all else is as that says
 	// Instead makes a new statement where another one waits for signatures, or one that says the same under an older version of
 	// the roster, to take its place.
 	Instead bool
 }
 
-// Reshares lists a vault's reshare statements with their acceptances, complete or not, by number.
+// Reshares lists a vault's reshare statements with their acceptances, by number: those that led to how its keys are held, and
+// those above, complete or not. What was overtaken is not shown.
 func (c *Circle) Reshares(vault statement.ID) (out []charter.Accepted) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	line := c.lineOf(vault)
 	for _, x := range c.of(vault) {
-		out = append(out, x.Accepted)
+		if line.shows(x.Reshare) {
+			out = append(out, x.Accepted)
+		}
 	}
 	return out
+}
+
+// A line is what led to how a vault's keys are held here. To a node that does not follow them it is empty.
+type line struct {
+	carried map[statement.ID]bool
+	number  uint64 // of what they are held under; of several keys' the lowest
+}
+
+func (c *Circle) lineOf(vault statement.ID) line {
+	l, s := line{carried: map[statement.ID]bool{}}, c.successions[vault]
+	for i, id := range c.cfg.Under(vault) {
+		for _, before := range s.Line(id) {
+			l.carried[before] = true
+		}
+		if n := s.NumberOf(id); i == 0 || n < l.number {
+			l.number = n
+		}
+	}
+	return l
+}
+
+// shows says whether somebody may still need a reshare: to see who holds the keys, or to carry it out.
+func (l line) shows(r charter.Reshare) bool { return l.carried[r.ID] || r.Number > l.number }
+
+// plans are a vault's complete reshares that somebody may still need, by number.
+func (c *Circle) plans(vault statement.ID) []charter.Plan {
+	line := c.lineOf(vault)
+	return slices.DeleteFunc(c.successions[vault].Plans(), func(p charter.Plan) bool { return !line.shows(p.Reshare) })
 }
 
 type proposal struct {
@@ -55,11 +87,19 @@ type proposal struct {
 	charter.Accepted
 }
 
+func (c *Circle) keep(a charter.Accepted) error {
+	r, err := charter.ReshareOf(a.Statement)
+	if err == nil {
+		c.proposed[r.ID] = proposal{r, a}
+	}
+	return err
+}
+
 // of lists a vault's statements, by number and id: every node finds the same order.
 func (c *Circle) of(vault statement.ID) (out []proposal) {
-	for _, a := range c.proposed {
-		if r, err := charter.ReshareOf(a.Statement); err == nil && r.Vault == vault {
-			out = append(out, proposal{r, a})
+	for _, x := range c.proposed {
+		if x.Vault == vault {
+			out = append(out, x)
 		}
 	}
 	slices.SortFunc(out, func(x, y proposal) int {
@@ -69,13 +109,16 @@ func (c *Circle) of(vault statement.ID) (out []proposal) {
 }
 
 // PrepareReshare gives the reshare statement for our officer to sign: the one that others signed if it says what our operator
-// wants, or a new one.
+// wants, or a new one; or the one that our operator chose.
 func (c *Circle) PrepareReshare(now time.Time, w Wish) (a charter.Accepted, fresh bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.successions[w.Vault]
 	if s == nil {
 		return a, false, fmt.Errorf("vault %s is not known to this node, or not every operator of its committee accepted it", w.Vault.Short())
+	}
+	if w.ID != "" {
+		return c.chosenReshare(w)
 	}
 	v, err := charter.VaultOf(c.vaults[w.Vault].Statement)
 	if err != nil {
@@ -87,19 +130,14 @@ func (c *Circle) PrepareReshare(now time.Time, w Wish) (a charter.Accepted, fres
 		Keys: keys, Reason: w.Reason, Created: now.UTC().Truncate(time.Second),
 	}
 	known := c.of(w.Vault)
-	if held == nil {
-		known = slices.DeleteFunc(known, func(x proposal) bool { return x.Number < newest(s) })
-	} else {
-		slices.Reverse(known) // the youngest that says the same: whether it follows what is held, only holders can tell
+	for _, x := range c.saying(r, known, w, held == nil) {
+		if c.mine(x.Reshare) == nil {
+			return x.Accepted, false, nil
+		}
 	}
 	var other *ConflictError
 	for _, x := range known {
-		field := x.sameWish(r, held == nil)
-		switch {
-		case field == "" && w.Instead && x.Charter != r.Charter: // officers who signed it may have been replaced
-		case field == "" && c.mine(x.Reshare) == nil:
-			return x.Accepted, false, nil
-		case field != "" && x.Number > newest(s):
+		if field := x.sameWish(r, held == nil); field != "" && x.Number > newest(s) {
 			other = &ConflictError{
 				What: "reshare of vault " + v.Name, Field: field, By: strings.Join(slices.Sorted(maps.Keys(x.Signatures)), ", "),
 				Next: "ask for the same, or add --instead to make another in its place",
@@ -113,6 +151,109 @@ func (c *Circle) PrepareReshare(now time.Time, w Wish) (a charter.Accepted, fres
 		return a, false, fmt.Errorf("reshare of vault %s: this node holds no key of it, so an operator that does must sign first: wait until its statement has come here: %w", v.Name, held)
 	}
 	return c.newReshare(s, v, r, known)
+}
+
+// chosenReshare is the one statement whose id begins as our operator says.
+func (c *Circle) chosenReshare(w Wish) (a charter.Accepted, fresh bool, err error) {
+	line := c.lineOf(w.Vault)
+	for _, x := range c.of(w.Vault) {
+		if len(w.ID) >= 8 && strings.HasPrefix(x.ID.String(), w.ID) && x.Number > line.number {
+			return x.Accepted, false, c.mine(x.Reshare)
+		}
+	}
+	return a, false, fmt.Errorf("no reshare of vault %s with id %s waits at this node: give at least 8 digits of one that does", w.Vault.Short(), w.ID)
+}
+
+// saying are the statements that say what our operator wants, in the order in which they are offered. Who holds the keys knows which
+// can be carried out: all meet at the lowest number. To who holds none, it is what most of those who hold them signed last: their
+// word is what its officer goes by. With instead, one that our officer signed, or whose officers may have been replaced, is left out.
+func (c *Circle) saying(r charter.Reshare, known []proposal, w Wish, holds bool) (out []proposal) {
+	least := c.lineOf(w.Vault).number + 1
+	if holds {
+		least = max(least, agreed(c.successions[w.Vault], r.Previous))
+	}
+	for _, x := range known {
+		_, signed := x.Signatures[c.cfg.Own.Name]
+		switch {
+		case x.Number < least || x.sameWish(r, holds) != "":
+		case w.Instead && (x.Charter != r.Charter || signed && !holds):
+		default:
+			out = append(out, x)
+		}
+	}
+	if !holds {
+		c.byLastWord(out)
+	}
+	return out
+}
+
+// agreed is the number of the reshare that those who hold a vault's keys agreed on last; 0 if there is none.
+func agreed(s *charter.Succession, under statement.ID) (n uint64) {
+	now, known := s.Under(under)
+	for _, p := range s.Plans() {
+		if known && p.Agreed(now) {
+			n = max(n, p.Number)
+		}
+	}
+	return n
+}
+
+// byLastWord puts first what most of those who hold the vault signed last, then what our officer signed, then the lower number: who
+// makes one takes the first that is free.
+func (c *Circle) byLastWord(some []proposal) {
+	votes := c.lastWords(some)
+	mine := func(x proposal) int { return min(1, len(x.Signatures[c.cfg.Own.Name])) }
+	slices.SortStableFunc(some, func(x, y proposal) int {
+		return cmp.Or(cmp.Compare(votes[y.ID], votes[x.ID]), cmp.Compare(mine(y), mine(x)))
+	})
+}
+
+// lastWords counts, for each of some statements, those for whom it is the last that they signed: present officers of operators that
+// hold the vault under what it follows.
+func (c *Circle) lastWords(some []proposal) map[statement.ID]int {
+	votes, last := map[statement.ID]int{}, map[string]statement.ID{}
+	for _, x := range some { // by number
+		before, _, err := c.successions[x.Vault].Before(x.Reshare)
+		for name, sig := range x.Signatures {
+			if err == nil && name != c.cfg.Own.Name && slices.Contains(before.Committee, name) && c.stillOfficer("reshare", name, sig) == nil {
+				last[name] = x.ID
+			}
+		}
+	}
+	for _, id := range last {
+		votes[id]++
+	}
+	return votes
+}
+
+// A Rival is another statement that would give a vault to the same operators.
+type Rival struct {
+	charter.Accepted
+	ID      statement.ID
+	Number  uint64
+	Differs string // the first field in which it differs otherwise
+}
+
+// Rivals are the statements that wait for signatures and say the same as one, but for what people do not choose: the keys, and what
+// it follows.
+func (c *Circle) Rivals(a charter.Accepted) (out []Rival) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, err := charter.ReshareOf(a.Statement)
+	s := c.successions[r.Vault]
+	if err != nil || s == nil {
+		return nil
+	}
+	line := c.lineOf(r.Vault)
+	for _, x := range c.of(r.Vault) {
+		if x.ID == r.ID || x.Number <= line.number || x.sameWish(r, false) != "" || s.NumberOf(x.ID) > 0 {
+			continue
+		}
+		same := r
+		same.Number = x.Number
+		out = append(out, Rival{x.Accepted, x.ID, x.Number, x.SameAs(same)})
+	}
+	return out
 }
 
 // sameWish names the field in which a statement differs from what an operator asks. Who holds no key cannot compare keys: its
@@ -164,6 +305,9 @@ func (c *Circle) newReshare(s *charter.Succession, v charter.Vault, r charter.Re
 	}
 	if !slices.ContainsFunc(r.Concerned(before, roster), func(who charter.Acceptor) bool { return who.Operator == c.cfg.Own.Name }) {
 		return a, false, fmt.Errorf("reshare of vault %s: this node's operator %s is neither in the committee nor in the new one", v.Name, c.cfg.Own.Name)
+	}
+	if err := c.roomForReshare(s, r, c.cfg.Own.Name); err != nil { // the others would not take it
+		return a, false, fmt.Errorf("%w: let another operator's officer sign the next one first", err)
 	}
 	return charter.Accepted{Statement: st}, true, nil
 }
@@ -232,8 +376,8 @@ func (c *Circle) acceptReshare(ctx context.Context, now time.Time, st statement.
 	if err != nil {
 		return a, nil, err
 	}
-	a, known := c.proposed[st.ID()]
-	if !known {
+	x, known := c.proposed[st.ID()]
+	if a = x.Accepted; !known {
 		a = charter.Accepted{Statement: st}
 	}
 	next, operator, err := a.Add(r.Concerned(before, roster), armored)
@@ -244,20 +388,20 @@ func (c *Circle) acceptReshare(ctx context.Context, now time.Time, st statement.
 		return a, nil, err
 	}
 	if !known {
+		// Later, not never: once somebody who has room signs it, this signature counts too.
 		if err := c.roomForReshare(s, r, operator); err != nil {
-			return a, nil, err
+			return a, nil, fmt.Errorf("%w: %w", outbox.ErrLater, err)
 		}
 	}
 	if err := write(signed(now, kindReshare, r.Vault, next)); err != nil {
 		return a, nil, err
 	}
-	c.proposed[st.ID()] = next
-	if must != "" {
-		if err := c.tellNewcomers(ctx, now, r, before, s); err != nil {
-			return next, nil, err
-		}
+	c.proposed[st.ID()] = proposal{r, next}
+	err = c.announceReshare(ctx, now, s, next)
+	if must != "" { // after it: the keys must move also if the others cannot be told now
+		err = errors.Join(err, c.tellNewcomers(ctx, now, r, before))
 	}
-	return next, lacking(r, before, next), c.announceReshare(ctx, now, s, next)
+	return next, lacking(r, before, next), err
 }
 
 // lacking lists who must still sign; of the committee before, anybody may who has not.
@@ -271,21 +415,35 @@ func lacking(r charter.Reshare, before charter.Vault, a charter.Accepted) []stri
 	return names
 }
 
-// roomForReshare bounds what each operator may propose.
-func (c *Circle) roomForReshare(s *charter.Succession, r charter.Reshare, operator string) error {
+// Reshares that did not lead to how the keys are held here, complete or not: so many may one operator have signed that follow one
+// statement, and so many of a vault in all.
+const (
+	maxBeside = 16
+	maxLoose  = 128
+)
+
+// roomForReshare says whether a reshare that is new here may be kept: one of those who signed it must have room. What a few make up
+// fills their own room alone, and leaves that of everybody else.
+func (c *Circle) roomForReshare(s *charter.Succession, r charter.Reshare, by ...string) error {
 	if err := inReach(s, r); err != nil {
 		return err
 	}
-	open := 0
-	for _, x := range c.of(r.Vault) {
-		if _, by := x.Signatures[operator]; by && !slices.ContainsFunc(s.Plans(), func(p charter.Plan) bool { return p.ID == x.ID || p.Number >= x.Number }) {
-			open++
+	line, beside, loose := c.lineOf(r.Vault), map[string]int{}, map[string]int{}
+	for _, x := range c.proposed {
+		if x.Vault != r.Vault || line.carried[x.ID] {
+			continue
+		}
+		for name := range x.Signatures {
+			loose[name]++
+			if x.Previous == r.Previous {
+				beside[name]++
+			}
 		}
 	}
-	if open >= maxProposed && operator != c.cfg.Own.Name {
-		return fmt.Errorf("%d reshares of vault %s that operator %s signed wait for acceptance here already", open, r.Vault.Short(), operator)
+	if slices.ContainsFunc(by, func(name string) bool { return beside[name] < maxBeside && loose[name] < maxLoose }) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("reshare %d of vault %s: %s signed %d that follow the same statement, or %d in all, which were not carried out", r.Number, r.Vault.Short(), strings.Join(by, ", "), maxBeside, maxLoose)
 }
 
 // inReach keeps numbers from being used up.
@@ -298,6 +456,7 @@ func inReach(s *charter.Succession, r charter.Reshare) error {
 
 // announceReshare hands over a reshare that is complete.
 func (c *Circle) announceReshare(ctx context.Context, now time.Time, s *charter.Succession, a charter.Accepted) error {
+	before := s.NumberOf(a.Statement.ID())
 	err := s.Add(a)
 	if errors.Is(err, charter.ErrNotAccepted) || errors.Is(err, charter.ErrNoPrevious) {
 		return nil
@@ -305,7 +464,12 @@ func (c *Circle) announceReshare(ctx context.Context, now time.Time, s *charter.
 	if err != nil {
 		return err
 	}
-	return c.cfg.OnReshare(ctx, now, a)
+	if err := c.cfg.OnReshare(ctx, now, a); err != nil || before > 0 || c.standing() != Member {
+		return err
+	}
+	vault := a.Statement.Fields().ID("vault")
+	left := slices.DeleteFunc(c.pins().Left, func(o charter.Operator) bool { return !c.onceHeld(vault, o.Name) })
+	return c.cfg.Forward(ctx, now, whole(a), left)
 }
 
 // announceReshares does so for all, when the node starts: those with lower numbers first, since others follow them.
@@ -315,26 +479,6 @@ func (c *Circle) announceReshares(ctx context.Context, now time.Time) error {
 			if err := c.announceReshare(ctx, now, s, x.Accepted); err != nil {
 				return err
 			}
-		}
-	}
-	return nil
-}
-
-// tellNewcomers sends an accepted vault statement, and the complete reshares that led to here, to operators who may have come
-// to the circle after they were made. Who knows them takes no notice.
-func (c *Circle) tellNewcomers(ctx context.Context, now time.Time, r charter.Reshare, before charter.Vault, s *charter.Succession) error {
-	if !slices.ContainsFunc(r.Committee, func(name string) bool { return !slices.Contains(before.Committee, name) }) {
-		return nil
-	}
-	all := []charter.Accepted{c.vaults[r.Vault]}
-	for _, p := range s.Plans() {
-		if p.Number < r.Number {
-			all = append(all, c.proposed[p.ID])
-		}
-	}
-	for _, a := range all {
-		if err := c.cfg.Post(ctx, now, journal.Entry{}, whole(a)); err != nil {
-			return err
 		}
 	}
 	return nil
@@ -371,11 +515,14 @@ func (c *Circle) takeReshare(ctx context.Context, now time.Time, a charter.Accep
 	if slices.ContainsFunc(s.Plans(), func(p charter.Plan) bool { return p.ID == r.ID }) {
 		return outbox.ErrOld
 	}
+	if _, known := c.proposed[r.ID]; !known {
+		// Later: those between may be on their way, and what is carried out takes no room.
+		if err := c.roomForReshare(s, r, slices.Sorted(maps.Keys(a.Signatures))...); err != nil {
+			return fmt.Errorf("%w: %w", outbox.ErrLater, err)
+		}
+	}
 	if _, err := a.VerifyReshare(before, roster); err != nil {
 		return err
-	}
-	if err := inReach(s, r); err != nil {
-		return fmt.Errorf("%w: %w", outbox.ErrLater, err) // those between may be on their way
 	}
 	// Our node deals for whom its own officers sign, and no others: an officer that our operator replaced is not one.
 	own := c.cfg.Own.Name
@@ -391,6 +538,6 @@ func (c *Circle) takeReshare(ctx context.Context, now time.Time, a charter.Accep
 	if err := write(signed(now, kindReshare, r.Vault, a)); err != nil {
 		return err
 	}
-	c.proposed[r.ID] = a
+	c.proposed[r.ID] = proposal{r, a}
 	return c.announceReshare(ctx, now, s, a)
 }

@@ -3476,6 +3476,7 @@ type PrepareReshareRequest struct {
 	Threshold     uint32                 `protobuf:"varint,3,opt,name=threshold,proto3" json:"threshold,omitempty"`
 	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	Instead       bool                   `protobuf:"varint,5,opt,name=instead,proto3" json:"instead,omitempty"` // make a new statement where another one waits for signatures
+	Id            string                 `protobuf:"bytes,6,opt,name=id,proto3" json:"id,omitempty"`            // the statement whose id begins so; committee, threshold and reason are its own
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3545,6 +3546,13 @@ func (x *PrepareReshareRequest) GetInstead() bool {
 	return false
 }
 
+func (x *PrepareReshareRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 type PrepareResponse struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Statement []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
@@ -3554,6 +3562,7 @@ type PrepareResponse struct {
 	// Operators of a roster whom this node has not met by an invitation: compare their
 	// identities with them by other means before signing.
 	Unmet         []string `protobuf:"bytes,5,rep,name=unmet,proto3" json:"unmet,omitempty"`
+	Rivals        []*Rival `protobuf:"bytes,6,rep,name=rivals,proto3" json:"rivals,omitempty"` // of a reshare
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3623,6 +3632,82 @@ func (x *PrepareResponse) GetUnmet() []string {
 	return nil
 }
 
+func (x *PrepareResponse) GetRivals() []*Rival {
+	if x != nil {
+		return x.Rivals
+	}
+	return nil
+}
+
+// Rival is another reshare that waits for signatures and would give the vault to the same operators.
+type Rival struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	Accepted      []string               `protobuf:"bytes,3,rep,name=accepted,proto3" json:"accepted,omitempty"` // operators whose officer signed
+	Differs       string                 `protobuf:"bytes,4,opt,name=differs,proto3" json:"differs,omitempty"`   // the first field that is another, but for number, time and anchors; may be empty
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rival) Reset() {
+	*x = Rival{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rival) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rival) ProtoMessage() {}
+
+func (x *Rival) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rival.ProtoReflect.Descriptor instead.
+func (*Rival) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *Rival) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *Rival) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Rival) GetAccepted() []string {
+	if x != nil {
+		return x.Accepted
+	}
+	return nil
+}
+
+func (x *Rival) GetDiffers() string {
+	if x != nil {
+		return x.Differs
+	}
+	return ""
+}
+
 type AcceptRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
@@ -3633,7 +3718,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3645,7 +3730,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3658,7 +3743,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -3685,7 +3770,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3697,7 +3782,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3710,7 +3795,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -3737,7 +3822,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3749,7 +3834,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3762,7 +3847,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -3788,7 +3873,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3800,7 +3885,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3813,7 +3898,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -3831,7 +3916,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3843,7 +3928,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3856,7 +3941,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
 }
 
 type StopResponse struct {
@@ -3867,7 +3952,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3879,7 +3964,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3892,7 +3977,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
 }
 
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
@@ -4171,19 +4256,26 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x02id\x18\x05 \x01(\tR\x02id\"A\n" +
 	"\x13PrepareVaultRequest\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\fR\x04file\x12\x16\n" +
-	"\x06suites\x18\x02 \x03(\tR\x06suites\"\x9b\x01\n" +
+	"\x06suites\x18\x02 \x03(\tR\x06suites\"\xab\x01\n" +
 	"\x15PrepareReshareRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x1c\n" +
 	"\tcommittee\x18\x02 \x03(\tR\tcommittee\x12\x1c\n" +
 	"\tthreshold\x18\x03 \x01(\rR\tthreshold\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x18\n" +
-	"\ainstead\x18\x05 \x01(\bR\ainstead\"\x91\x01\n" +
+	"\ainstead\x18\x05 \x01(\bR\ainstead\x12\x0e\n" +
+	"\x02id\x18\x06 \x01(\tR\x02id\"\xbc\x01\n" +
 	"\x0fPrepareResponse\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x14\n" +
 	"\x05fresh\x18\x02 \x01(\bR\x05fresh\x12\x1a\n" +
 	"\baccepted\x18\x03 \x03(\tR\baccepted\x12\x18\n" +
 	"\amissing\x18\x04 \x03(\tR\amissing\x12\x14\n" +
-	"\x05unmet\x18\x05 \x03(\tR\x05unmet\"K\n" +
+	"\x05unmet\x18\x05 \x03(\tR\x05unmet\x12)\n" +
+	"\x06rivals\x18\x06 \x03(\v2\x11.ostraka.v1.RivalR\x06rivals\"e\n" +
+	"\x05Rival\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x1a\n" +
+	"\baccepted\x18\x03 \x03(\tR\baccepted\x12\x18\n" +
+	"\adiffers\x18\x04 \x01(\tR\adiffers\"K\n" +
 	"\rAcceptRequest\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\":\n" +
@@ -4239,7 +4331,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),           // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),          // 1: ostraka.v1.HelloResponse
@@ -4294,13 +4386,14 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*PrepareVaultRequest)(nil),    // 50: ostraka.v1.PrepareVaultRequest
 	(*PrepareReshareRequest)(nil),  // 51: ostraka.v1.PrepareReshareRequest
 	(*PrepareResponse)(nil),        // 52: ostraka.v1.PrepareResponse
-	(*AcceptRequest)(nil),          // 53: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),         // 54: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),         // 55: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),        // 56: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),            // 57: ostraka.v1.StopRequest
-	(*StopResponse)(nil),           // 58: ostraka.v1.StopResponse
-	nil,                            // 59: ostraka.v1.Account.AddressesEntry
+	(*Rival)(nil),                  // 53: ostraka.v1.Rival
+	(*AcceptRequest)(nil),          // 54: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),         // 55: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),         // 56: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),        // 57: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),            // 58: ostraka.v1.StopRequest
+	(*StopResponse)(nil),           // 59: ostraka.v1.StopResponse
+	nil,                            // 60: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,  // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
@@ -4313,7 +4406,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	15, // 7: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	16, // 8: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	19, // 9: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	59, // 10: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	60, // 10: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	24, // 11: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	24, // 12: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	29, // 13: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -4325,64 +4418,65 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	42, // 19: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
 	43, // 20: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
 	44, // 21: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	15, // 22: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
-	0,  // 23: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	2,  // 24: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	4,  // 25: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	8,  // 26: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	11, // 27: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	17, // 28: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	20, // 29: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	22, // 30: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	25, // 31: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	27, // 32: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	33, // 33: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	35, // 34: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	38, // 35: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	45, // 36: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	47, // 37: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	49, // 38: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	50, // 39: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	51, // 40: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	53, // 41: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	55, // 42: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	11, // 43: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	25, // 44: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	27, // 45: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	35, // 46: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	39, // 47: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	57, // 48: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,  // 49: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,  // 50: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,  // 51: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,  // 52: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	12, // 53: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	18, // 54: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	21, // 55: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	23, // 56: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	26, // 57: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	28, // 58: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	34, // 59: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	36, // 60: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	41, // 61: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	46, // 62: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	48, // 63: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	52, // 64: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	52, // 65: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	52, // 66: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	54, // 67: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	56, // 68: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	12, // 69: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	26, // 70: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	28, // 71: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	36, // 72: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	40, // 73: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	58, // 74: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	49, // [49:75] is the sub-list for method output_type
-	23, // [23:49] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	53, // 22: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
+	15, // 23: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
+	0,  // 24: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	2,  // 25: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	4,  // 26: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	8,  // 27: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	11, // 28: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	17, // 29: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	20, // 30: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	22, // 31: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	25, // 32: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	27, // 33: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	33, // 34: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	35, // 35: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	38, // 36: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	45, // 37: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	47, // 38: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	49, // 39: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	50, // 40: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	51, // 41: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	54, // 42: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	56, // 43: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	11, // 44: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	25, // 45: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	27, // 46: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	35, // 47: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	39, // 48: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	58, // 49: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,  // 50: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,  // 51: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,  // 52: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,  // 53: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	12, // 54: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	18, // 55: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	21, // 56: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	23, // 57: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	26, // 58: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	28, // 59: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	34, // 60: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	36, // 61: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	41, // 62: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	46, // 63: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	48, // 64: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	52, // 65: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	52, // 66: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	52, // 67: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	55, // 68: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	57, // 69: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	12, // 70: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	26, // 71: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	28, // 72: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	36, // 73: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	40, // 74: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	59, // 75: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	50, // [50:76] is the sub-list for method output_type
+	24, // [24:50] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -4400,7 +4494,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   60,
+			NumMessages:   61,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
