@@ -17,7 +17,10 @@ import (
 type tapped struct {
 	session.Machine
 	made, given *[][]byte
+	abandoned   *int
 }
+
+func (m tapped) Abandon() { *m.abandoned++ }
 
 func (m tapped) tap(e session.Effects, err error) (session.Effects, error) {
 	for _, x := range e.Send {
@@ -49,7 +52,7 @@ func TestPrivateBodiesAreWiped(t *testing.T) {
 		"time is over":   {nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			made, given := new([][]byte), new([][]byte)
+			made, given, abandoned := new([][]byte), new([][]byte), 0
 			w := newCluster(t, 2, 2)
 			for i, n := range w.nodes {
 				n.admit = func(s *mpc.Setup) (*session.Task, error) {
@@ -59,7 +62,7 @@ func TestPrivateBodiesAreWiped(t *testing.T) {
 								m = sim.Bend(m, c.bend)
 							}
 							if i == 0 {
-								m = tapped{m, made, given}
+								return tapped{m, made, given, &abandoned}
 							}
 							return judged{m, n}
 						},
@@ -84,6 +87,9 @@ func TestPrivateBodiesAreWiped(t *testing.T) {
 			})
 			if _, ended := w.nodes[0].ended(hash); !ended {
 				t.Fatal("it goes on")
+			}
+			if abandoned != 1 { // the engine wipes the stage then, unless its session ended
+				t.Errorf("the machine was given up %d times", abandoned)
 			}
 			if len(*made) < 1 || len(*given) < 1 {
 				t.Fatalf("%d private messages were made, %d were given", len(*made), len(*given))
