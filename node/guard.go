@@ -26,6 +26,9 @@ func (n *Node) openFence(ctx context.Context, now time.Time) (*fence.Fence, erro
 		Drop:    func(ctx context.Context, now time.Time, why error) { n.Sessions.Drop(ctx, now, why) },
 		Renewed: func(ctx context.Context, now time.Time, peer engine.PartyID) { n.Sessions.Renewed(ctx, now, peer) },
 		Burn: func(ctx context.Context, now time.Time) (int, error) {
+			if err := n.Keeper.Doubt(ctx); err != nil {
+				return 0, err
+			}
 			return n.Sessions.BurnAll(ctx, now, n.Keeper.Pairs())
 		},
 	})

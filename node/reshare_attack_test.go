@@ -143,6 +143,11 @@ func TestNewcomerWithholds(t *testing.T) {
 
 // openReshare has a host open a reshare of its own making.
 func openReshare(w *nodetest.World, by *nodetest.Host, vault statement.ID, threshold int, attempt uint64, dealers []*nodetest.Host, members []*nodetest.Host) error {
+	return openBent(w, by, vault, threshold, attempt, dealers, members, func(*mpc.Setup) {})
+}
+
+// openBent lets the opener change what it signs.
+func openBent(w *nodetest.World, by *nodetest.Host, vault statement.ID, threshold int, attempt uint64, dealers []*nodetest.Host, members []*nodetest.Host, bend func(*mpc.Setup)) error {
 	r := recordAt(by, vault, w.Suite)
 	var next []mpc.Party
 	for _, h := range members {
@@ -170,6 +175,7 @@ func openReshare(w *nodetest.World, by *nodetest.Host, vault statement.ID, thres
 		Protocol: protocol.ProtocolReshare, Suite: r.Suite, KeyID: r.KeyID, Epoch: r.Hash(), Threshold: threshold, Parties: all,
 		Payload: c.Encode(), Opener: by.Self(), NotAfter: w.Now.Add(time.Minute).Truncate(time.Second),
 	}
+	bend(s)
 	frame, err := mpc.SealSetup(s, mpc.NewSigner(by.Key))
 	if err != nil {
 		return err
@@ -189,13 +195,14 @@ func TestUnsanctionedReshares(t *testing.T) {
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	joins := func() int { return w.Watch.Joins }
 	by := c
+	bend := func(*mpc.Setup) {}
 	refused := func(what string, threshold int, dealers, members []*nodetest.Host) {
 		t.Helper()
 		before, attempt := joins(), uint64(40)
 		if v, _ := a.Keeper.Root(vault, w.Suite); v.Current != nil {
 			attempt = 1
 		}
-		if err := openReshare(w, by, vault, threshold, attempt, dealers, members); err != nil {
+		if err := openBent(w, by, vault, threshold, attempt, dealers, members, bend); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
 		if joins() != before {
@@ -224,6 +231,32 @@ func TestUnsanctionedReshares(t *testing.T) {
 	by = c
 	refused("a dealer whose officer did not sign", 2, []*nodetest.Host{a, c}, []*nodetest.Host{a, b, d})
 	refused("one member more", 2, []*nodetest.Host{a, b}, []*nodetest.Host{a, b, c, d})
+	by = b
+	seat := func(h *nodetest.Host, edit func(*mpc.Party)) func(*mpc.Setup) {
+		return func(s *mpc.Setup) {
+			s.Parties = slices.Clone(s.Parties)
+			for i := range s.Parties {
+				if s.Parties[i].ID == h.Self() {
+					edit(&s.Parties[i])
+				}
+			}
+			slices.SortFunc(s.Parties, func(x, y mpc.Party) int { return int(x.Index) - int(y.Index) })
+		}
+	}
+	left, _ := recordAt(a, vault, w.Suite).Member(c.Self())
+	for what, edit := range map[string]func(*mpc.Setup){
+		"a newcomer with an index that was another's": seat(d, func(p *mpc.Party) { p.Index = left.Index }),
+		"a newcomer with an index far above":          seat(d, func(p *mpc.Party) { p.Index = 3 + epoch.MaxStride + 1 }),
+		"a dealer with another index":                 seat(a, func(p *mpc.Party) { p.Index = 9 }),
+		"a newcomer with another identity":            seat(d, func(p *mpc.Party) { p.Identity = c.Own.Identity }),
+		"a dealer with another identity":              seat(a, func(p *mpc.Party) { p.Identity = c.Own.Identity }),
+		"another epoch":                               func(s *mpc.Setup) { s.Epoch[0] ^= 1 },
+		"another suite":                               func(s *mpc.Setup) { s.Suite = charter.SuiteBIP340 },
+	} {
+		bend = edit
+		refused(what, 2, []*nodetest.Host{a, b}, []*nodetest.Host{a, b, d})
+	}
+	bend, by = func(*mpc.Setup) {}, c
 	w.Pass = nil
 	w.Run("moved as signed", func() bool { return heldBy(w, vault, 2, a, b, d) })
 	back := nodetest.Wish(vault, 2, a, b, c)

@@ -8,6 +8,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/ot"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/engine/enginetest"
+	"github.com/ostraka/ostraka/mpc/session"
 )
 
 // A session that the host gives up in any round, or whose transcripts differ, keeps no nonce:
@@ -33,7 +34,11 @@ func TestAbandonedAndDisputedSessionsAreWiped(t *testing.T) {
 		var held *signer
 		var sessions []*engine.Session[Signature]
 		for i, p := range all {
-			p.Rand = enginetest.Reader(uint64(i))
+			coins, err := session.Coins(enginetest.Reader(uint64(i)), nil, p.Session, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Rand = coins
 			s, err := newSigner(p)
 			if err != nil {
 				t.Fatal(err)
@@ -62,6 +67,9 @@ func TestAbandonedAndDisputedSessionsAreWiped(t *testing.T) {
 		}
 		if _, err := peer.receiver.Finish([32]byte{1}, make([]byte, ot.ProductSize)); !errors.Is(err, ot.ErrSpent) {
 			t.Errorf("%s: the oblivious transfers can still be used: %v", name, err)
+		}
+		if _, err := held.Rand.Read(make([]byte, 1)); err == nil {
+			t.Errorf("%s: r and φ can be drawn again", name)
 		}
 		if held.share.IsZero() {
 			t.Fatalf("%s: the caller's share is gone", name)

@@ -32,7 +32,12 @@ type Pending struct {
 	Cert   *Cert  // nil until all PREPs were seen
 	Tested bool   // the test signature succeeded here
 	Final  *Final // ours, once signed
+	// Doubted says that the store was set back while the record was pending: we may have signed a FINAL of it that is forgotten.
+	Doubted bool
 }
+
+// Promised says whether our FINAL is signed, or may be: then the record may come into force, and is never given up.
+func (p *Pending) Promised() bool { return p.Final != nil || p.Doubted }
 
 // Departure says how a record left.
 type Departure uint8
@@ -107,7 +112,7 @@ func (b *Book) prepare(r *Record, lower bool) error {
 	}
 	open := 0
 	for _, p := range b.pending {
-		if p.Final == nil {
+		if !p.Promised() {
 			open++
 		}
 	}
@@ -185,19 +190,36 @@ func (b *Book) MayFinal(eh Hash) (*Pending, error) {
 	return p, nil
 }
 
-// MayDrop says whether a record may be given up: it is pending, and we did not say FINAL.
+// MayDrop says whether a record may be given up: it is pending, and we cannot have said FINAL.
 func (b *Book) MayDrop(eh Hash) error {
 	p := b.pending[eh]
 	if p == nil {
 		return fmt.Errorf("drop record %v: it is not pending here", eh)
 	}
-	if p.Final != nil {
+	switch {
+	case p.Final != nil:
 		return fmt.Errorf("drop record %v: our FINAL is signed, it may be in force elsewhere", eh)
+	case p.Doubted:
+		return fmt.Errorf("drop record %v: the store was set back, and our FINAL may have been signed before", eh)
 	}
 	return nil
 }
 
-// Drop gives a pending record up for ever, unless its FINAL was signed.
+// Doubt is for a store that was set back to an older copy. Of every record that is pending we may have signed a FINAL that is
+// forgotten, so none of them is given up any more (protocols.md 1.5 steps 3 and 8). It returns all that are doubted, in the order of
+// their hashes.
+func (b *Book) Doubt() (doubted []Hash) {
+	for eh, p := range b.pending {
+		p.Doubted = p.Final == nil
+		if p.Doubted {
+			doubted = append(doubted, eh)
+		}
+	}
+	slices.SortFunc(doubted, func(x, y Hash) int { return bytes.Compare(x[:], y[:]) })
+	return doubted
+}
+
+// Drop gives a pending record up for ever, unless its FINAL was signed, or may have been.
 func (b *Book) Drop(eh Hash) error {
 	if err := b.MayDrop(eh); err != nil {
 		return err

@@ -263,6 +263,44 @@ func TestFinalNeedsACurrentParent(t *testing.T) {
 	}
 }
 
+// A store that was set back: whatever is pending may have our FINAL, so it is kept, takes no room, and is known to be doubted.
+func TestDoubtedIsNeverGivenUp(t *testing.T) {
+	w, b := newWorld(t), NewBook()
+	root := w.record(1, 1, 2, three, nil, 0)
+	b.Adopt(w.finalCert(root, 1))
+	var old []Hash
+	for i := range MaxPending {
+		r := w.record(1, uint64(10+i), 2, three, root, uint64(i))
+		if err := b.Prepare(r); err != nil {
+			t.Fatal(err)
+		}
+		old = append(old, r.Hash())
+	}
+	said := b.pending[old[0]]
+	said.Final = &Final{}
+	slices.SortFunc(old, func(x, y Hash) int { return bytes.Compare(x[:], y[:]) })
+	for range 2 { // again, as after a crash
+		if got := b.Doubt(); len(got) != MaxPending-1 || !slices.IsSortedFunc(got, func(x, y Hash) int { return bytes.Compare(x[:], y[:]) }) {
+			t.Fatalf("%d of %d records are doubted: %v", len(got), MaxPending-1, got)
+		}
+	}
+	if said.Doubted {
+		t.Error("a FINAL that is here is doubted")
+	}
+	for _, eh := range old {
+		if b.MayDrop(eh) == nil || b.Drop(eh) == nil || !b.pending[eh].Promised() {
+			t.Errorf("record %v may be given up", eh)
+		}
+	}
+	next := w.record(1, 20, 2, three, root, 9)
+	if err := b.Prepare(next); err != nil {
+		t.Errorf("what is doubted takes the room of another: %v", err)
+	}
+	if err := b.Drop(next.Hash()); err != nil {
+		t.Errorf("what was prepared since: %v", err)
+	}
+}
+
 func TestHashPrintsShort(t *testing.T) {
 	if s := fmt.Sprint(Hash{0xab, 0xcd}); s != "abcd00000000" {
 		t.Errorf("prints %s", s)

@@ -20,7 +20,7 @@ type Evidence struct {
 }
 
 // A RolledBackError says that we signed something about a record of which our store knows
-// nothing: it is an older copy of itself. Whoever restored it has forgotten burned pairs and
+// nothing, or a FINAL that it does not hold: it is an older copy of itself. Whoever restored it has forgotten burned pairs and
 // seen setups: the host drops all one-time tokens, burns every pair until a refresh, and
 // waits for the operator (protocols.md 1.5 step 8).
 type RolledBackError struct {
@@ -29,7 +29,7 @@ type RolledBackError struct {
 }
 
 func (e *RolledBackError) Error() string {
-	return fmt.Sprintf("our own %s on record %v is shown to us, and the store knows nothing of that record: "+
+	return fmt.Sprintf("our own %s on record %v is shown to us, and the store knows nothing of that: "+
 		"it was restored from an older copy; an operator must confirm before this node goes on", e.Signed, e.Record)
 }
 
@@ -41,7 +41,7 @@ func RolledBack(key ed25519.PublicKey, e Evidence, books ...*Book) error {
 	for _, s := range e.signed(key) {
 		known := s.Record == Hash{}
 		for _, b := range books {
-			known = known || b.Knows(s.Record)
+			known = known || b.Knows(s.Record) && (s.Signed != signedFinal || b.knowsFinal(s.Record))
 		}
 		if !known {
 			return s
@@ -55,6 +55,14 @@ func (b *Book) Knows(eh Hash) bool {
 	_, left := b.gone[eh]
 	return left || b.pending[eh] != nil || b.current != nil && b.at == eh
 }
+
+// knowsFinal says whether a FINAL of ours, of a record that is known here, is known too, or is doubted already.
+func (b *Book) knowsFinal(eh Hash) bool {
+	p := b.pending[eh]
+	return p == nil || p.Promised()
+}
+
+const signedFinal = "FINAL"
 
 // signed lists the records that our key signed something about, whoever else did.
 func (e Evidence) signed(key ed25519.PublicKey) (out []*RolledBackError) {
@@ -76,7 +84,7 @@ func (e Evidence) signed(key ed25519.PublicKey) (out []*RolledBackError) {
 	}
 	for _, f := range finals {
 		if f != nil {
-			add(f.Record, "FINAL", session.Verify(key, f.tree(), f.Signature))
+			add(f.Record, signedFinal, session.Verify(key, f.tree(), f.Signature))
 		}
 	}
 	for _, c := range certs {

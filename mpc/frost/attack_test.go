@@ -50,6 +50,14 @@ func TestNoncesAnswerOnce(t *testing.T) {
 		if s.Share.IsZero() {
 			t.Errorf("%s: the caller's share is gone", suite)
 		}
+		// They are gone before anything is computed of them, not only when their stage is wiped.
+		n := &nonces{d: s.group.Scalar(3), e: s.group.Scalar(5)}
+		if _, err := n.take(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.take(); !errors.Is(err, errNonceTaken) {
+			t.Errorf("%s: nonces are given out twice: %v", suite, err)
+		}
 	}
 }
 

@@ -103,11 +103,13 @@ type keep struct {
 	engine.Stage[Signature]
 	of *signer
 	nonces
+	again error // of drawing once more, after round 1
 }
 
 func (k *keep) Finish(t engine.Transcript) (engine.Outcome[Signature], error) {
 	out, err := k.Stage.Finish(t)
 	k.nonces = *k.of.nonces
+	_, k.again = k.of.Rand.Read(make([]byte, 1))
 	return out, err
 }
 
@@ -139,6 +141,9 @@ func TestSecretsAreWiped(t *testing.T) {
 				t.Fatalf("%s: ended with %v", name, p.Err)
 			}
 			p.Session.Abandon()
+			if k.again == nil {
+				t.Errorf("%s, %s: the coins stay after all is drawn", suite, name)
+			}
 			if k.d == nil || !k.d.IsZero() || !k.e.IsZero() || s.nonces.d != nil {
 				t.Errorf("%s, %s: a nonce stays", suite, name)
 			}
@@ -148,6 +153,15 @@ func TestSecretsAreWiped(t *testing.T) {
 			if s.Share.IsZero() {
 				t.Fatalf("%s, %s: the caller's share is gone", suite, name)
 			}
+		}
+		coins, err := session.Coins(enginetest.Reader(5), params[0].Share.Bytes(), sid, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		params[0].Rand = coins
+		open(t, params[0], first(t, params[0])).Abandon()
+		if _, err := coins.Read(make([]byte, 1)); err == nil {
+			t.Errorf("%s: the coins of a session that never began can be read", suite)
 		}
 	}
 }

@@ -177,7 +177,10 @@ func (c *Channel) Open(frame []byte) (engine.Msg, error) {
 		return engine.Msg{}, fmt.Errorf("decode message of %v: body of %d bytes has no echo", m.From, len(body))
 	}
 	m.Echo = engine.Transcript(body[:echoSize])
-	m.Body, m.Signed = bytes.Clone(body[echoSize:]), bytes.Clone(frame)
+	m.Body, m.Signed = body[echoSize:], bytes.Clone(frame)
+	if m.To == engine.Everyone {
+		m.Body = bytes.Clone(m.Body) // a private body has left the frame already, and one copy is enough to wipe
+	}
 	return m, nil
 }
 

@@ -304,10 +304,10 @@ func (k *Keeper) changeTask(ctx context.Context, now time.Time, w *root, a *atte
 	return t, nil
 }
 
-// givenUp ends, durably, every pending record of a key that we did not say FINAL of: a new attempt takes its place.
+// givenUp ends, durably, every pending record of a key that we cannot have said FINAL of: a new attempt takes its place.
 func (k *Keeper) givenUp(now time.Time, w *root, a *attempt) (e journal.Entry) {
 	for _, p := range a.book.Pending() {
-		if p.Final == nil {
+		if !p.Promised() {
 			e.Add(k.goneEntry(now, w, a, p.Record.Hash(), epoch.Dropped))
 		}
 	}
@@ -316,7 +316,7 @@ func (k *Keeper) givenUp(now time.Time, w *root, a *attempt) (e journal.Entry) {
 
 func (k *Keeper) dropUnfinal(w *root, a *attempt) {
 	for _, p := range a.book.Pending() {
-		if p.Final != nil {
+		if p.Promised() {
 			continue
 		}
 		if err := a.book.Drop(p.Record.Hash()); err != nil {

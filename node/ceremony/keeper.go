@@ -262,7 +262,7 @@ type View struct {
 	Proofs   map[engine.PartyID]time.Time // when each share was last proved
 	Change   Change
 	Plan     *charter.Plan // the reshare on its way, nil if there is none
-	Promised bool          // our FINAL is out for shares that are not in force yet
+	Promised bool          // our FINAL is out, or may be, for shares that are not in force yet
 	Outside  bool          // others hold the key, and this node was not introduced to it
 }
 
@@ -325,7 +325,7 @@ func (k *Keeper) view(w *root) View {
 		Choice: w.choice, ChoiceBy: maps.Clone(w.signed), Proofs: maps.Clone(w.proofs),
 	}
 	for _, p := range w.book.Pending() {
-		v.Promised = v.Promised || p.Final != nil
+		v.Promised = v.Promised || p.Promised()
 	}
 	if w.lastErr != nil {
 		v.LastErr = w.lastErr.Error()

@@ -122,6 +122,8 @@ func (k *Keeper) takeFinal(ctx context.Context, now time.Time, raw []byte, write
 	}
 	w, a, p := k.pending(f.Record)
 	switch {
+	case f.From == k.cfg.Self:
+		return outbox.ErrOld // ours is durable before it leaves; one that is not here is evidence: RolledBack
 	case w == nil && k.wasCurrent(f.Record):
 		return outbox.ErrOld
 	case w == nil:

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ostraka/ostraka/crypto/share"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
@@ -490,10 +489,6 @@ func (k *Keeper) checkRoles(ctx context.Context, w *root, p charter.Plan, s *mpc
 		if !in || !slices.Contains(c.Members, m.ID) || !bytes.Equal(q.Identity, m.Identity) {
 			return fmt.Errorf("vault %s: %s is not among the new members, as the officers' reshare %d wants it", w.title(), w.names[m.ID], p.Number)
 		}
-		old, stays := r.Member(m.ID)
-		if stays && q.Index != old.Index || !stays && (q.Index <= r.Mark() || q.Index > r.Mark()+share.Index(epoch.MaxStride)) {
-			return fmt.Errorf("vault %s: index %d of %s is not one that it may have", w.title(), q.Index, w.names[m.ID])
-		}
 	}
 	for _, id := range c.Dealers {
 		old, in := r.Member(id)
@@ -518,6 +513,9 @@ func (k *Keeper) checkRoles(ctx context.Context, w *root, p charter.Plan, s *mpc
 		if slices.Contains(c.Members, q.ID) {
 			seats = append(seats, q)
 		}
+	}
+	if err := r.CheckSeats(seats); err != nil {
+		return fmt.Errorf("vault %s: %w", w.title(), err)
 	}
 	return change.Allows(s.Threshold, seats)
 }

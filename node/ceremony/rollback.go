@@ -1,14 +1,18 @@
 package ceremony
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
 	"github.com/ostraka/ostraka/node/fence"
+	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/store"
 )
 
 // EvidenceOf is what a note carries that may be signed by our own key.
@@ -45,6 +49,28 @@ func (k *Keeper) RolledBack(e epoch.Evidence) *fence.ClonedError {
 		return nil
 	}
 	return &fence.ClonedError{ID: back.Record, What: back.Signed + " on record"}
+}
+
+// Doubt keeps every record that is pending for good, durably: the store was set back, and our FINAL of any of them may be forgotten.
+// Were one given up, it could come into force without our share.
+func (k *Keeper) Doubt(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, w := range k.all() {
+		for _, a := range w.sorted() {
+			e := journal.Entry{Batch: store.Batch{Reserve: true}}
+			for _, eh := range a.book.Doubt() {
+				e.Put = append(e.Put, store.Entry{Key: doubtKey(a.keyID, eh), Value: []byte{1}})
+			}
+			if len(e.Put) == 0 {
+				continue
+			}
+			if err := k.cfg.Journal.Write(ctx, e); err != nil {
+				return fmt.Errorf("keep what is pending of vault %s: %w", w.title(), err)
+			}
+		}
+	}
+	return nil
 }
 
 // Pairs lists the pairs of all keys, those of records on their way as well.

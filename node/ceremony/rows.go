@@ -30,6 +30,7 @@ const (
 	kindMoved   = "moved"   // moved/<key>: since when the one in force is, Unix time, 8 bytes
 	kindWanted  = "wanted"  // wanted/<key>: when our operator asked for new shares, Unix time, 8 bytes
 	kindGone    = "gone"    // gone/<key>/<eh>: given up (1) or erased (2), for ever
+	kindDoubt   = "doubt"   // doubt/<key>/<eh>: pending when this store was set back; 1 byte
 	kindFinal   = "final"   // final/<key>/<eh>/<party>: a member's FINAL
 	kindProved  = "proved"  // proved/<key>/<party>: when the share was last proved, Unix time, 8 bytes
 	kindChecks  = "checks"  // checks/<vault>/<party>: failed pair set-ups, 1 byte
@@ -141,11 +142,16 @@ func (k *Keeper) loadAttempt(ctx context.Context, now time.Time, w *root, a *att
 	if err := k.loadFinals(ctx, a); err != nil {
 		return err
 	}
+	doubts := map[epoch.Hash]bool{}
+	if err := k.loadDoubts(ctx, a, doubts); err != nil {
+		return err
+	}
 	if kept.Pending, err = k.loadRecords(ctx, a, kept); err != nil {
 		return err
 	}
-	for _, p := range kept.Pending {
+	for i, p := range kept.Pending {
 		w.made[p.Record.Hash()] = p.Record
+		kept.Pending[i].Doubted = doubts[p.Record.Hash()] && p.Final == nil
 	}
 	book, erase, err := epoch.Restore(kept)
 	if err != nil {
@@ -185,6 +191,26 @@ func (k *Keeper) loadGone(ctx context.Context, a *attempt) (map[epoch.Hash]epoch
 		return nil, fmt.Errorf("read what was given up: %w", err)
 	}
 	return gone, nil
+}
+
+func doubtKey(key [32]byte, eh epoch.Hash) string {
+	return store.Key(kindDoubt, store.ID(key[:]), store.ID(eh[:]))
+}
+
+// loadDoubts reads what was pending when this store was set back.
+func (k *Keeper) loadDoubts(ctx context.Context, a *attempt, doubts map[epoch.Hash]bool) error {
+	err := k.each(ctx, store.Prefix(kindDoubt, store.ID(a.keyID[:])), func(name string, _ []byte) error {
+		eh, err := hex.DecodeString(name)
+		if err != nil || len(eh) != 32 {
+			return fmt.Errorf("row %q is malformed", name)
+		}
+		doubts[epoch.Hash(eh)] = true
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read what was pending when the store was set back: %w", err)
+	}
+	return nil
 }
 
 // each reads every row below a prefix; name is what follows it.

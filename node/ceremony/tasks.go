@@ -93,7 +93,7 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 	var dropped []func() error
 	for _, a := range w.sorted() {
 		for _, p := range a.book.Pending() {
-			if eh := p.Record.Hash(); p.Final == nil {
+			if eh := p.Record.Hash(); !p.Promised() {
 				e.Add(k.goneEntry(now, w, a, eh, epoch.Dropped))
 				dropped = append(dropped, func() error { return a.book.Drop(eh) })
 			}
@@ -163,10 +163,10 @@ func (k *Keeper) goneEntry(now time.Time, w *root, a *attempt, eh epoch.Hash, ho
 	}
 	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: kind, Time: now, Vault: w.ID, ID: eh}}}
 	if how == epoch.Dropped {
-		e.If = append(e.If, store.Absent(store.Key(kindFinal, store.ID(a.keyID[:]), store.ID(eh[:]), store.ID(k.cfg.Self[:]))))
+		e.If = append(e.If, store.Absent(store.Key(kindFinal, store.ID(a.keyID[:]), store.ID(eh[:]), store.ID(k.cfg.Self[:]))), store.Absent(doubtKey(a.keyID, eh)))
 	}
 	e.Put = []store.Entry{{Key: store.Key(kindGone, store.ID(a.keyID[:]), store.ID(eh[:])), Value: []byte{byte(how)}}}
-	e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowShare))
+	e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowShare), doubtKey(a.keyID, eh))
 	for _, id := range w.peersOf(eh) {
 		if id != k.cfg.Self {
 			e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowPair(id)), store.BurnKey(eh[:], id[:]))

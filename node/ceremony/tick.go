@@ -58,7 +58,7 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 	}
 	p := pending[0]
 	_, member := p.Record.Member(k.cfg.Self)
-	if w.published() && w.stuck(now, p) && (!member || p.Final == nil && !k.there(p.Record.Parties())) {
+	if w.published() && w.stuck(now, p) && (!member || !p.Promised() && !k.there(p.Record.Parties())) {
 		// A member that was in the way for so long may be gone: another attempt, perhaps with another committee.
 		if s, err := k.beginNext(ctx, now, w); s != nil || err != nil {
 			return s, err
@@ -68,6 +68,8 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 		return nil, nil // we leave: the new members test it and say FINAL
 	}
 	switch eh := p.Record.Hash(); {
+	case p.Doubted: // it stays as it is: others hold our FINAL of it, or it comes to nothing
+		return k.beginBeside(ctx, now, w)
 	case p.Final == nil && w.orphan(p.Record):
 		return nil, k.drop(ctx, now, w, w.attempt, eh)
 	case p.Cert == nil && now.Sub(w.since) > pendingLife:
@@ -86,13 +88,17 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 	case p.Final == nil:
 		return nil, k.final(ctx, now, w, w.attempt, p)
 	default:
-		// Somebody withholds FINAL, or gave the record up: a new attempt beside it. The turns count from the end of our
-		// patience: if all of them were over by then, all would open at once and refuse each other, again and again.
-		if patient := w.since.Add(finalPatience); patient.After(w.next) {
-			w.next = patient
-		}
-		return k.beginNext(ctx, now, w)
+		return k.beginBeside(ctx, now, w)
 	}
+}
+
+// beginBeside opens a new attempt beside one that we keep: somebody withholds FINAL, or gave the record up. The turns count from the
+// end of our patience: if all of them were over by then, all would open at once and refuse each other, again and again.
+func (k *Keeper) beginBeside(ctx context.Context, now time.Time, w *root) (*mpc.Setup, error) {
+	if patient := w.since.Add(finalPatience); patient.After(w.next) {
+		w.next = patient
+	}
+	return k.beginNext(ctx, now, w)
 }
 
 // orphan says that a record can never be tested here any more: an older attempt came into force after all, when its last FINAL
@@ -289,6 +295,7 @@ func (k *Keeper) currentEntry(now time.Time, w *root, a *attempt, f *epoch.Final
 		}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindFinalCert, Time: now, Vault: w.ID, ID: f.Sum()}},
 	}
+	e.Delete = append(e.Delete, doubtKey(a.keyID, eh))
 	for _, lower := range erase {
 		e.Add(k.goneEntry(now, w, a, lower, epoch.Erased))
 	}

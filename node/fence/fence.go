@@ -46,7 +46,7 @@ type Config struct {
 	Peers    func() []engine.PartyID                                         // the pinned ones
 	Drop     func(ctx context.Context, now time.Time, why error)             // ends all sessions
 	Renewed  func(ctx context.Context, now time.Time, peer engine.PartyID)   // a peer's process is new: what its last one held is gone
-	Burn     func(ctx context.Context, now time.Time) (pairs int, err error) // burns every pair of every key
+	Burn     func(ctx context.Context, now time.Time) (pairs int, err error) // keeps every pending record, and burns every pair of every key
 	Fatal    func(error)                                                     // ends the process
 	Name     func(engine.PartyID) string
 }

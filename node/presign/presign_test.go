@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,8 @@ type bench struct {
 	unfit   map[engine.PartyID]bool
 	away    map[engine.PartyID]bool
 	pressed bool
-	gone    bool // the key is not in force any more
+	refused error // why no session of these signers is held
+	gone    bool  // the key is not in force any more
 }
 
 func newBench(t *testing.T) *bench {
@@ -75,7 +77,7 @@ func (b *bench) open(i int, disk *memory.Disk, mode Mode) *Pools {
 			return []ceremony.View{b.view}
 		},
 		Keys:      func(context.Context, [32]byte, epoch.Hash) (*protocol.Keys, error) { return b.com.Keys(i) },
-		Fit:       func(context.Context, time.Time, *mpc.Setup, [32]byte) error { return nil },
+		Fit:       func(context.Context, time.Time, *mpc.Setup, [32]byte) error { return b.refused },
 		Unfit:     func(_ context.Context, _, _ [32]byte) (map[engine.PartyID]bool, error) { return b.unfit, nil },
 		Reachable: func(p engine.PartyID) bool { return !b.away[p] },
 		Shuns:     func(time.Time, engine.PartyID) bool { return false },
@@ -224,8 +226,12 @@ func TestTakenOnceWithItsRecord(t *testing.T) {
 	if err := p.cfg.Journal.Write(ctx, e); err != nil {
 		t.Fatal(err)
 	}
-	if save, err := got.Save(ctx, rows); err != nil || p.cfg.Journal.Write(ctx, save) != nil {
+	save, err := got.Save(ctx, rows)
+	if err != nil || p.cfg.Journal.Write(ctx, save) != nil {
 		t.Errorf("the burn record is durable, and the session ends: %v", err)
+	}
+	if len(save.If) != 1 || save.If[0].Key != e.Put[0].Key || save.If[0].Revision == 0 {
+		t.Errorf("the session goes on whatever became of its burn record: %+v", save.If)
 	}
 	for name, bad := range map[string][]engine.Record{
 		"none": nil, "two": append(rows, rows[0]), "another name": {{Name: "presig-burn/00", Value: rows[0].Value}}, "another use": {{Name: rows[0].Name, Value: []byte{1}}},
@@ -367,13 +373,59 @@ func TestAdmit(t *testing.T) {
 	if _, err := b.pools[1].Admit(ctx, start, good); err == nil {
 		t.Error("admitted while intents wait")
 	}
-	b.pressed, b.view.Vault.Tier = false, charter.TierWarm
+	b.pressed, b.refused = false, errors.New("a pair is burned")
+	if _, err := b.pools[1].Admit(ctx, start, good); !errors.Is(err, b.refused) {
+		t.Errorf("admitted with a burned pair: %v", err)
+	}
+	b.refused, b.view.Vault.Tier = nil, charter.TierWarm
 	if _, err := b.pools[1].Admit(ctx, start, good); err == nil {
 		t.Error("admitted for a vault that is not hot")
 	}
 }
 
 // Each process has a token above all before; a pool of another life gives nothing out, and neither does one whose store was taken over.
+// before does something once, before the first batch that writes a key.
+type before struct {
+	store.Store
+	key string
+	do  func()
+}
+
+func (s *before) Commit(ctx context.Context, b store.Batch) (uint64, error) {
+	if do := s.do; do != nil && slices.ContainsFunc(b.Put, func(e store.Entry) bool { return e.Key == s.key }) {
+		s.do = nil
+		do()
+	}
+	return s.Store.Commit(ctx, b)
+}
+
+// Two processes over one store that raise the token at the same moment: they never have the same one.
+func TestFenceIsRaisedByOne(t *testing.T) {
+	b := newBench(t)
+	st, err := memory.NewDisk().Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := journal.Open(ctx, &before{st, keyFence, func() {
+		other := store.Batch{Put: []store.Entry{{Key: keyFence, Value: binary.BigEndian.AppendUint64(nil, 1)}}}
+		if _, err := st.Commit(ctx, other); err != nil {
+			t.Fatal(err)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := b.pools[0].cfg
+	cfg.Journal = j
+	p := New(cfg)
+	if err := p.open(ctx); !errors.Is(err, store.ErrConflict) || p.pool != nil {
+		t.Errorf("a second pool with token %d: %v", p.fence, err)
+	}
+	if err := p.open(ctx); err != nil || p.fence != 2 {
+		t.Errorf("again: token %d, %v", p.fence, err)
+	}
+}
+
 func TestFence(t *testing.T) {
 	b := newBench(t)
 	disk := memory.NewDisk()

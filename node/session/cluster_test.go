@@ -53,8 +53,9 @@ type node struct {
 	id   engine.PartyID
 	disk *memory.Disk
 	live
-	admit func(s *mpc.Setup) (*session.Task, error)
-	fit   bool // Admit asks Fit, as the daemon does
+	admit  func(s *mpc.Setup) (*session.Task, error)
+	fit    bool  // Admit asks Fit, as the daemon does
+	halted error // why no session may be held
 
 	mu       sync.Mutex
 	events   []string
@@ -123,7 +124,8 @@ func (n *node) startOver(s store.Store) {
 			}
 			return n.admit(s)
 		},
-		Fatal: func(err error) { n.fatal = err },
+		Halted: func() error { return n.halted },
+		Fatal:  func(err error) { n.fatal = err },
 	})
 	if err != nil {
 		n.c.t.Fatal(err)

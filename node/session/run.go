@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/internal/failpoint"
 	"github.com/ostraka/ostraka/mpc/ceremony"
@@ -33,6 +35,7 @@ type run struct {
 	joining  *mpc.Joining // until all have joined
 	channel  *mpc.Channel // from then on
 	machine  Machine
+	private  map[place][]byte        // what came for us alone, in clear: wiped with the session
 	proved   map[engine.PartyID]bool // whose equivocation is kept
 	sentLast bool
 	ended    bool
@@ -41,7 +44,7 @@ type run struct {
 func newRun(h *Host, s *mpc.Setup, hash [32]byte, t *Task, joining *mpc.Joining, now time.Time) *run {
 	r := &run{
 		host: h, setup: s, hash: hash, task: t, joining: joining, started: now, deadline: now.Add(t.Timeout),
-		proved: map[engine.PartyID]bool{},
+		proved: map[engine.PartyID]bool{}, private: map[place][]byte{},
 	}
 	for _, p := range s.Parties {
 		if p.ID != h.cfg.Self && t.Pairs != [32]byte{} {
@@ -49,6 +52,27 @@ func newRun(h *Host, s *mpc.Setup, hash [32]byte, t *Task, joining *mpc.Joining,
 		}
 	}
 	return r
+}
+
+// place is where one private message of a session belongs.
+type place struct {
+	from  engine.PartyID
+	round uint8
+	kind  engine.Kind
+}
+
+// hold remembers the bytes of a private message, which the machine keeps: shares and what they are made of. Of one that is
+// repeated it kept the first.
+func (r *run) hold(m engine.Msg) {
+	if m.To == engine.Everyone {
+		return
+	}
+	at := place{m.From, m.Round, m.Kind}
+	if first, held := r.private[at]; held && bytes.Equal(first, m.Body) {
+		secret.Wipe(m.Body)
+		return
+	}
+	r.private[at] = m.Body
 }
 
 func (r *run) name() string {
@@ -123,6 +147,7 @@ func (r *run) begin(ctx context.Context, now time.Time) error {
 		Nonces: channel.Nonces(),
 	})
 	if err != nil {
+		mpc.WipeCoins(coins)
 		return err
 	}
 	r.host.mu.Lock()
@@ -162,6 +187,7 @@ func (r *run) step(ctx context.Context, now time.Time, frame []byte) error {
 		r.keepEvidence(ctx, now, rejected)
 		return err
 	}
+	r.hold(m)
 	r.settle(ctx, now, eff, err)
 	return nil
 }
@@ -350,6 +376,11 @@ func (r *run) send(msgs []engine.Msg) error {
 			return err
 		}
 	}
+	for _, m := range msgs {
+		if m.To != engine.Everyone {
+			secret.Wipe(m.Body) // it leaves encrypted
+		}
+	}
 	if len(frames) > 0 && r.machine.Last() {
 		r.sentLast = true
 	}
@@ -455,6 +486,10 @@ func (r *run) end(ctx context.Context, now time.Time, err error) {
 		}
 		fault.Evidence = nil // it is kept in its row, and would fill the memory
 	}
+	for _, body := range r.private { // a fault's row has what it needs
+		secret.Wipe(body)
+	}
+	clear(r.private)
 	r.host.forget(r, s)
 	level := r.host.cfg.Log.Info
 	if err != nil {
