@@ -182,7 +182,7 @@ func (w *root) lastAttempt() (a uint64) {
 }
 
 // mayRefresh says whether we take part in making new shares: when they are due, or at our own operator's word. Not at a peer's: a
-// new epoch ends every intent that waits for approvals, and one hostile member must not be able to do that at will. After a failed
+// new epoch costs all presignatures and much work, and one hostile member must not be able to bring that about at will. After a failed
 // check it takes our operator's word, due or not.
 func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
 	if err := k.checkBurns(ctx, w, w.parties()); err != nil {
@@ -205,8 +205,8 @@ func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
 	return nil
 }
 
-// maxHeld records with our FINAL may wait for others' beside one another: we keep the shares of all, and each that comes into
-// force later ends the intents that wait.
+// maxHeld records with our FINAL may wait for others' beside one another: we keep the shares of all, and each may come into force
+// whenever who withholds its own wants.
 const maxHeld = 3
 
 // heldBack names whose FINALs are missing of as many attempts as we keep.
