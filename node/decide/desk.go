@@ -58,6 +58,8 @@ type Config struct {
 	Keys  func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
 	// Fit refuses a setup with a burned pair, a quarantined party or a failing key.
 	Fit func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error
+	// Choose picks t signers of those who could sign.
+	Choose func(ctx context.Context, now time.Time, key [32]byte, from []mpc.Party, t int) ([]mpc.Party, error)
 	// Unfit lists the parties with whom a key cannot be used.
 	Unfit     func(ctx context.Context, key, pairs [32]byte) (map[engine.PartyID]bool, error)
 	Reachable func(engine.PartyID) bool

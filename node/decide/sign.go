@@ -94,6 +94,10 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 		}
 	}
 	signers, err := d.signers(ctx, now, v, f)
+	if errors.Is(err, session.ErrTooManyFailures) {
+		f.waits = err.Error()
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -136,13 +140,17 @@ var errOldEpoch = errors.New("the vault's key went to another committee or thres
 
 // signers are the t lowest-index reachable nodes with ALLOW. Those with whom the key cannot
 // be used are left out; so are those who failed the last session, if t others are there: one
-// silent operator of a t-of-n vault must not halt it.
+// silent operator of a t-of-n vault must not halt it. Of sets whose sessions failed too often the next takes the place.
 func (d *Desk) signers(ctx context.Context, now time.Time, v ceremony.View, f *file) ([]mpc.Party, error) {
 	all, good, err := d.willing(ctx, now, v, f)
-	if t := v.Vault.Threshold; len(good) >= t {
-		return good[:t], err
+	if err != nil {
+		return nil, err
 	}
-	return all[:min(v.Vault.Threshold, len(all))], err
+	t := v.Vault.Threshold
+	if len(good) < t {
+		good = all[:min(t, len(all))]
+	}
+	return d.cfg.Choose(ctx, now, v.Current.Record.KeyID, good, t)
 }
 
 // willing lists who could sign, and those of them whom we have no reason to leave out.
