@@ -169,7 +169,7 @@ func (s setting) withheld(n int) {
 				highest = max(highest, r.Attempt)
 			}
 		}
-		s.Now = s.Now.Add(11 * time.Second) // one attempt of a peer is joined in 10 s
+		s.Now = s.Now.Add(13 * time.Minute) // beyond the others' patience
 		if err := c.Sessions.Open(context.Background(), s.Now, s.attempt(highest+1, c)); err != nil {
 			s.T.Log(err)
 		}
