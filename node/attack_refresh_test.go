@@ -169,6 +169,7 @@ func (s setting) withheld(n int) {
 				highest = max(highest, r.Attempt)
 			}
 		}
+		s.Now = s.Now.Add(13 * time.Minute) // beyond the others' patience
 		if err := c.Sessions.Open(context.Background(), s.Now, s.attempt(highest+1, c)); err != nil {
 			s.T.Log(err)
 		}
@@ -186,6 +187,9 @@ func TestWithheldFinalsAreErasedAtOnce(t *testing.T) {
 	s.withheld(21)
 	all := s.finalsOf(c, c)
 	t.Logf("%d FINALs are withheld after %s, %d rows at %s", len(all), s.Now.Sub(began), len(s.Rows(a, "epoch/")), a.Own.Name)
+	if len(all) < 3 {
+		t.Fatal("too few for one batch to be full")
+	}
 	var last *epoch.Record
 	for _, it := range s.Rows(a, "epoch/") {
 		if strings.HasSuffix(it.Key, "/"+protocol.RowRecord) {
@@ -391,8 +395,8 @@ func TestWithheldFinalsAreBounded(t *testing.T) {
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	began := s.Now
 	s.withheld(12)
-	if n := len(s.finalsOf(s.Hosts[0], s.Hosts[0])); n >= 12 {
-		t.Errorf("%d records with our FINAL after %s: nothing bounds them", n, s.Now.Sub(began))
+	if n := len(s.finalsOf(s.Hosts[0], s.Hosts[0])); n != 3 {
+		t.Errorf("%d records with our FINAL after %s, want 3: as many as may wait, and no more", n, s.Now.Sub(began))
 	}
 }
 

@@ -126,14 +126,14 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	}
 	n.Presign = presign.New(presign.Config{
 		Self: n.self, Mode: cfg.Presignatures, Journal: n.Journal, Log: cfg.Log, Roots: n.Keeper.Roots, Keys: n.Keeper.Keys,
-		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Reachable: n.reachable, Wake: cfg.Wake,
+		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.reachable, Wake: cfg.Wake,
 		Shuns:   func(now time.Time, p engine.PartyID) bool { return n.Desk.Shuns(now, p) },
 		Pressed: func(now time.Time, key [32]byte) bool { return n.Desk.Pressed(now, key) },
 	})
 	n.Desk = decide.New(decide.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
-		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, Keys: n.Keeper.Keys, Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit,
-		Reachable: n.fit, Explain: n.Explain, Check: cfg.Check,
+		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, Named: n.Keeper.Named, Keys: n.Keeper.Keys,
+		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Explain: n.Explain, Check: cfg.Check,
 		Roster:        func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
 		Presignatures: n.Presign,
 	})

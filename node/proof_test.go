@@ -108,7 +108,6 @@ func TestProofsDenied(t *testing.T) {
 		reason string
 	}{
 		"other key":         {func(it *intent.Intent) { it.Key[0] ^= 1 }, intent.RuleKey, ""},
-		"other epoch":       {func(it *intent.Intent) { it.Epoch[0] ^= 1 }, intent.RuleEpoch, "this node holds"},
 		"other address":     {func(it *intent.Intent) { it.Address = it.Address[:len(it.Address)-1] + "x" }, intent.RuleAddress, "this node holds bc1p"},
 		"other path":        {func(it *intent.Intent) { it.Path[2]++ }, intent.RuleAddress, "this node holds bc1p"},
 		"another's network": {func(it *intent.Intent) { it.Chain = "bip122:000000000933ea01ad0ee984209779ba" }, "", ""},

@@ -70,6 +70,7 @@ func TestProposalsRefused(t *testing.T) {
 	}{
 		"unknown vault": {change: func(_ setting, it *intent.Intent) { it.Vault[0] ^= 1 }, want: "is not known to this node"},
 		"other charter": {change: func(_ setting, it *intent.Intent) { it.Charter[0] ^= 1 }, want: intent.ErrOtherVault.Error()},
+		"other epoch":   {change: func(_ setting, it *intent.Intent) { it.Epoch[0] ^= 1 }, want: "is not in force here yet"},
 		"no initiator":  {change: func(_ setting, it *intent.Intent) { it.Initiator = "abel" }, want: intent.ErrNoInitiator.Error()},
 		"expired": {change: func(s setting, it *intent.Intent) {
 			it.Created = s.Now.Add(-3 * time.Hour).Truncate(time.Second)
@@ -138,7 +139,6 @@ func TestProposalsDenied(t *testing.T) {
 		reason string
 	}{
 		"other key":      {change: func(it *intent.Intent) { it.Key[0] ^= 1 }, rule: intent.RuleKey, reason: "this node holds"},
-		"other epoch":    {change: func(it *intent.Intent) { it.Epoch[0] ^= 1 }, rule: intent.RuleEpoch, reason: "this node holds"},
 		"other chain id": {change: func(it *intent.Intent) { it.Transaction = raw(t, func(r *evm.Request) { r.ChainID = 5 }) }, rule: intent.RuleChain, reason: "valid on eip155:5"},
 		"unlisted chain": {change: func(it *intent.Intent) {
 			it.Chain, it.Transaction = "eip155:5", raw(t, func(r *evm.Request) { r.ChainID = 5 })

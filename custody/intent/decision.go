@@ -24,7 +24,7 @@ type Fact struct {
 type Facts struct {
 	Charter statement.ID // in force here
 	Key     [32]byte     // keyID that the vault published
-	Epoch   [32]byte     // eh of the current epoch record
+	Epoch   [32]byte     // eh of the record in force, or of the one that the intent names if the same members made new shares since, and nothing else
 	Address string       // derived from the key at the intent's path
 	Chain   string       // that the decoded transaction is valid on
 	Unclear string       // why the transaction could not be decoded; empty if it could
@@ -45,7 +45,7 @@ const (
 	RuleCharter  = "charter"  // the intent is under the charter in force
 	RuleVault    = "vault"    // it is for this vault
 	RuleKey      = "key"      // it names the vault's published key
-	RuleEpoch    = "epoch"    // and that key's current epoch
+	RuleEpoch    = "epoch"    // and an epoch of it with the committee and threshold of now
 	RuleTime     = "time"     // it is alive
 	RuleDecoded  = "decoded"  // this node understands the transaction
 	RuleChain    = "chain"    // its chain is the one it says, and the vault allows it
@@ -78,7 +78,7 @@ func Decide(s statement.Statement, v charter.Vault, votes []Vote, f Facts, now t
 		{RuleCharter, func() string { return differs(it.Charter.String(), f.Charter.String()) }},
 		{RuleVault, func() string { return words(it.checkVault(v)) }},
 		{RuleKey, func() string { return differs(statement.ID(it.Key).String(), statement.ID(f.Key).String()) }},
-		// Signatures collected before a refresh or reshare must not serve after it.
+		// Signatures collected before a reshare must not serve after it.
 		{RuleEpoch, func() string { return differs(statement.ID(it.Epoch).String(), statement.ID(f.Epoch).String()) }},
 		{RuleTime, func() string { return words(it.CheckTime(now)) }},
 		{RuleDecoded, func() string { return f.undecoded() }},

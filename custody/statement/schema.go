@@ -189,7 +189,7 @@ var intentFields = []Spec{
 	hexOf("charter", 32, "id of the charter"),
 	hexOf("vault", 32, "id of the vault statement"),
 	hexOf("key", 32, "keyID of the vault's key"),
-	hexOf("epoch", 32, "hash of the key's current epoch record"),
+	hexOf("epoch", 32, "hash of the key's epoch record in force when it is made. How long it serves: spec/epochs 7.8"),
 	path("path", 3, "department, account and index below the vault's root"),
 	text("address", 128, "the sender, as the chain writes it"),
 	chain("chain", "where the transaction is valid"),

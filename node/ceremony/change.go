@@ -5,9 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/ostraka/ostraka/crypto/secret"
@@ -182,7 +179,7 @@ func (w *root) lastAttempt() (a uint64) {
 }
 
 // mayRefresh says whether we take part in making new shares: when they are due, or at our own operator's word. Not at a peer's: a
-// new epoch ends every intent that waits for approvals, and one hostile member must not be able to do that at will. After a failed
+// new epoch costs all presignatures and much work, and one hostile member must not be able to bring that about at will. After a failed
 // check it takes our operator's word, due or not.
 func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
 	if err := k.checkBurns(ctx, w, w.parties()); err != nil {
@@ -205,29 +202,18 @@ func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
 	return nil
 }
 
-// maxHeld records with our FINAL may wait for others' beside one another: we keep the shares of all, and each that comes into
-// force later ends the intents that wait.
+// maxHeld records with our FINAL may wait for others' beside one another: we keep the shares of all, and each may come into force
+// whenever who withholds its own wants.
 const maxHeld = 3
 
 // heldBack names whose FINALs are missing of as many attempts as we keep.
 func (w *root) heldBack() error {
-	missing, held := map[string]bool{}, 0
-	for _, p := range w.book.Pending() {
-		if p.Final == nil || w.orphan(p.Record) {
-			continue
-		}
-		held++
-		for _, m := range p.Record.Members {
-			if w.finals[p.Record.Hash()][m.ID] == nil {
-				missing[w.names[m.ID]] = true
-			}
-		}
-	}
+	held, missing := w.promised()
 	if held < maxHeld {
 		return nil
 	}
 	return fmt.Errorf("vault %s: %d attempts at new shares wait for the last word of %s: bring their nodes back, or reshare the vault without them",
-		w.title(), held, strings.Join(slices.Sorted(maps.Keys(missing)), ", "))
+		w.title(), held, missing)
 }
 
 // admitRefresh decides whether we take part. Parties, threshold and epoch are those of our own record in force.
@@ -253,13 +239,13 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 		return nil, fmt.Errorf("vault %s: attempt %d at new shares does not follow %d", w.title(), c.Attempt, last)
 	case w.joining:
 		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.title())
-	case s.Opener != k.cfg.Self && now.Sub(w.opened[s.Opener]) < retry:
-		return nil, fmt.Errorf("vault %s: an attempt of the same opener was joined a moment ago", w.title())
+	}
+	if err := w.tooSoon(now, s.Opener, k.cfg.Self); err != nil {
+		return nil, err
 	}
 	if err := k.mayRefresh(ctx, now, w); err != nil {
 		return nil, err
 	}
-	w.opened[s.Opener] = now
 	// Quarantines and failures without a culprit; no pair is used that exists yet.
 	if err := k.cfg.Fit(ctx, now, s, [32]byte{}); err != nil {
 		return nil, err
@@ -277,7 +263,7 @@ func (k *Keeper) changeTask(ctx context.Context, now time.Time, w *root, a *atte
 			return nil, err
 		}
 	}
-	w.joining = true
+	w.joining, w.opened[s.Opener] = true, now
 	t := k.makingTask(w, s, title, func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
 		return first(seat, keys)
 	})

@@ -46,6 +46,7 @@ const (
 	retry         = 10 * time.Second // after an attempt failed, doubled each time
 	maxDoubling   = 4                // so 160 s at most: an hour's trouble does not use up all attempts
 	finalPatience = 3 * time.Minute  // for the FINALs of others; then a new attempt begins beside
+	maxPatience   = 6                // it is doubled for each attempt that waits for them, so 192 minutes at most
 	pendingLife   = 15 * time.Second // a record without certificate is given up after that
 )
 
@@ -106,6 +107,7 @@ type root struct {
 	choice   statement.Statement   // the key statement, once somebody signed one
 	signed   map[string][]byte     // operator → node signature over it
 	since    time.Time             // when the present step became ours to move
+	said     time.Time             // when we last said FINAL; zero: not since the node started
 	next     time.Time             // not before this
 	fails    int                   // sessions that failed since the node started
 	lastErr  error                 // why the last attempt failed

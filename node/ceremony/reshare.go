@@ -454,6 +454,9 @@ func (k *Keeper) admitReshare(ctx context.Context, now time.Time, s *mpc.Setup) 
 	case w.joining:
 		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.title())
 	}
+	if err := w.tooSoon(now, s.Opener, k.cfg.Self); err != nil {
+		return nil, err
+	}
 	if err := k.mayReshare(ctx, w, p); err != nil {
 		return nil, err
 	}

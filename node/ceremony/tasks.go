@@ -84,7 +84,7 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 	case number > maxAttempts:
 		return nil, fmt.Errorf("vault %s: %d attempts to make its key failed: find out why, then make the vault anew", w.title(), maxAttempts)
 	}
-	if err := w.blamed(); err != nil {
+	if err := cmp.Or(w.tooSoon(now, s.Opener, k.cfg.Self), w.blamed()); err != nil {
 		return nil, err
 	}
 	// Give up what older attempts prepared. What we said FINAL of stays for ever: it may come
@@ -101,7 +101,7 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 	}
 	e.Put = append(e.Put, store.Entry{Key: attemptKey(w), Value: binary.BigEndian.AppendUint64(nil, number)})
 	e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindSession, Time: now, Vault: w.ID, ID: s.Hash()})
-	w.joining = true
+	w.joining, w.opened[s.Opener] = true, now
 	t := k.makingTask(w, s, fmt.Sprintf("keygen of vault %s, attempt %d", w.title(), number), protocol.Keygen)
 	t.Admit = e
 	t.Admitted = func() {

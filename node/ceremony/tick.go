@@ -95,7 +95,7 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 // beginBeside opens a new attempt beside one that we keep: somebody withholds FINAL, or gave the record up. The turns count from the
 // end of our patience: if all of them were over by then, all would open at once and refuse each other, again and again.
 func (k *Keeper) beginBeside(ctx context.Context, now time.Time, w *root) (*mpc.Setup, error) {
-	if patient := w.since.Add(finalPatience); patient.After(w.next) {
+	if patient := w.since.Add(w.patience()); patient.After(w.next) {
 		w.next = patient
 	}
 	return k.beginNext(ctx, now, w)
@@ -124,6 +124,10 @@ func (k *Keeper) anew(now time.Time, w *root) *mpc.Setup {
 	if err := w.blamed(); err != nil {
 		w.lastErr = err
 		return nil
+	}
+	if held, missing := w.promised(); held >= maxHeld {
+		w.lastErr = fmt.Errorf("vault %s: %d attempts at its key wait for the last word of %s; the next is made %s after the last: bring their nodes back, or make the vault anew without them",
+			w.title(), held, missing, w.patience())
 	}
 	if w.number >= maxAttempts || !k.mayOpen(now, w, w.genesis) {
 		return nil
@@ -200,7 +204,7 @@ func (k *Keeper) final(ctx context.Context, now time.Time, w *root, a *attempt, 
 		return err
 	}
 	a.keepFinal(f)
-	p.Final, w.proofs[f.From], w.since = f, now, now
+	p.Final, w.proofs[f.From], w.since, w.said = f, now, now, now
 	return k.assemble(ctx, now, w, a)
 }
 

@@ -53,9 +53,13 @@ type Config struct {
 	Vault func(statement.ID) []ceremony.View
 	// VaultAt shows a vault as it was held in an epoch that was in force here.
 	VaultAt func(vault statement.ID, key [32]byte, eh epoch.Hash) (charter.Vault, bool)
-	Keys    func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
+	// Named is what an epoch that an intent names is to this node.
+	Named func(vault statement.ID, key [32]byte, eh epoch.Hash) ceremony.Named
+	Keys  func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
 	// Fit refuses a setup with a burned pair, a quarantined party or a failing key.
 	Fit func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error
+	// Choose picks t signers of those who could sign.
+	Choose func(ctx context.Context, now time.Time, key [32]byte, from []mpc.Party, t int) ([]mpc.Party, error)
 	// Unfit lists the parties with whom a key cannot be used.
 	Unfit     func(ctx context.Context, key, pairs [32]byte) (map[engine.PartyID]bool, error)
 	Reachable func(engine.PartyID) bool

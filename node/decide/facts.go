@@ -25,10 +25,13 @@ func Key(v ceremony.View, path hd.Path) (group.Point, error) {
 
 // decode makes this node's own facts of an intent: nothing of them comes from the intent's
 // own words. It keeps the payload in the file.
-func (f *file) decode(v ceremony.View) intent.Facts {
+func (d *Desk) decode(f *file, v ceremony.View) intent.Facts {
 	it := f.life.Intent()
 	out := intent.Facts{
 		Charter: v.Vault.Charter, Key: v.Current.Record.KeyID, Epoch: v.Current.Record.Hash(), Chain: it.Chain,
+	}
+	if d.serves(it) {
+		out.Epoch = it.Epoch
 	}
 	key, err := Key(v, it.Path[:])
 	if err == nil {
@@ -55,7 +58,7 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 	if err != nil {
 		return intent.Ruling{}, intent.Facts{}, err
 	}
-	facts := f.decode(v)
+	facts := d.decode(f, v)
 	r := intent.Decide(f.stmt, v.Vault, f.life.Votes(), facts, now)
 	f.waits = ""
 	t, onChain := f.payload.(*transfer)

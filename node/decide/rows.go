@@ -121,7 +121,7 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 		return err
 	}
 	if v, err := d.vaultOf(it); err == nil {
-		f.decode(v)
+		d.decode(f, v)
 	}
 	d.keep(f)
 	if f.life.State() == intent.Signing {

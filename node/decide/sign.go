@@ -82,8 +82,8 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 	if err != nil || f.payload == nil {
 		return nil, err
 	}
-	if err := inForce(it, v); err != nil {
-		f.waits = err.Error()
+	if !d.serves(it) {
+		f.waits = errOldEpoch.Error()
 		return nil, nil
 	}
 	if f.life.Verdict(d.cfg.Operator) == intent.Allow {
@@ -94,6 +94,10 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 		}
 	}
 	signers, err := d.signers(ctx, now, v, f)
+	if errors.Is(err, session.ErrTooManyFailures) {
+		f.waits = err.Error()
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -126,26 +130,27 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 	return s, nil
 }
 
-// inForce refuses an intent of an epoch that is over: approvals that were collected before new shares, or another committee,
-// must not serve after them.
-func inForce(it intent.Intent, v ceremony.View) error {
-	if eh := v.Current.Record.Hash(); it.Epoch != [32]byte(eh) {
-		return errOldEpoch
-	}
-	return nil
+// serves says whether an intent may be signed as far as its epoch goes: approvals that were collected under another committee or
+// threshold must not serve under this one.
+func (d *Desk) serves(it intent.Intent) bool {
+	return d.cfg.Named(it.Vault, it.Key, it.Epoch) == ceremony.Serves
 }
 
-var errOldEpoch = errors.New("the vault's key has had new shares since it was proposed: propose it anew")
+var errOldEpoch = errors.New("the vault's key went to another committee or threshold since it was proposed: propose it anew")
 
 // signers are the t lowest-index reachable nodes with ALLOW. Those with whom the key cannot
 // be used are left out; so are those who failed the last session, if t others are there: one
-// silent operator of a t-of-n vault must not halt it.
+// silent operator of a t-of-n vault must not halt it. Of sets whose sessions failed too often the next takes the place.
 func (d *Desk) signers(ctx context.Context, now time.Time, v ceremony.View, f *file) ([]mpc.Party, error) {
 	all, good, err := d.willing(ctx, now, v, f)
-	if t := v.Vault.Threshold; len(good) >= t {
-		return good[:t], err
+	if err != nil {
+		return nil, err
 	}
-	return all[:min(v.Vault.Threshold, len(all))], err
+	t := v.Vault.Threshold
+	if len(good) < t {
+		good = all[:min(t, len(all))]
+	}
+	return d.cfg.Choose(ctx, now, v.Current.Record.KeyID, good, t)
 }
 
 // willing lists who could sign, and those of them whom we have no reason to leave out.
@@ -246,8 +251,8 @@ func (d *Desk) mayJoin(ctx context.Context, now time.Time, v ceremony.View, f *f
 	if err := f.life.CheckSign(d.cfg.Operator, now); err != nil {
 		return err
 	}
-	if err := inForce(it, v); err != nil {
-		return fmt.Errorf("intent %s: %w", f.stmt.ID().Short(), err)
+	if !d.serves(it) {
+		return fmt.Errorf("intent %s: %w", f.stmt.ID().Short(), errOldEpoch)
 	}
 	if err := d.avoids(ctx, now, v, f, s); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -68,12 +69,16 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 	if _, err := intent.VerifyProposal(s, armored, v.Vault, now); err != nil {
 		return err
 	}
+	if it.Key == v.KeyID && d.cfg.Named(it.Vault, it.Key, it.Epoch) == ceremony.Unknown {
+		// The final certificate is on its way. Whose decisions count is of the epoch, so it is not guessed.
+		return fmt.Errorf("%w: intent %s names epoch %.6x of vault %s, which is not in force here yet", outbox.ErrLater, s.ID().Short(), it.Epoch, v.Title())
+	}
 	life, err := intent.New(s, v.Vault, now)
 	if err != nil {
 		return err
 	}
 	f := &file{stmt: s, proposal: armored, life: life, decisions: map[string]ruling{}}
-	f.decode(v) // its nonce is claimed before anything is ruled on it
+	d.decode(f, v) // its nonce is claimed before anything is ruled on it
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	d.mu.Lock()
@@ -340,7 +345,7 @@ func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
 		if err != nil {
 			return err
 		}
-		if f.decode(v); f.payload == nil {
+		if d.decode(f, v); f.payload == nil {
 			return errNotDecoded
 		}
 	}

@@ -100,7 +100,7 @@ func (d *Desk) awaited(f *file) (names []string) {
 		return nil
 	}
 	unfit, err := d.cfg.Unfit(context.Background(), v.Current.Record.KeyID, protocol.PairKey(v.Current.Record))
-	if signers, serr := d.signers(context.Background(), time.Time{}, v, f); err != nil || serr != nil || len(signers) >= v.Vault.Threshold {
+	if all, _, werr := d.willing(context.Background(), time.Time{}, v, f); err != nil || werr != nil || len(all) >= v.Vault.Threshold {
 		return nil
 	}
 	for _, p := range v.Parties {

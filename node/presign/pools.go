@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -67,8 +66,10 @@ type Config struct {
 	Keys  func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
 	// Fit refuses a setup with a burned pair, a quarantined party or a failing key. Unfit lists the parties with whom a
 	// key cannot be used.
-	Fit       func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error
-	Unfit     func(ctx context.Context, key, pairs [32]byte) (map[engine.PartyID]bool, error)
+	Fit   func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error
+	Unfit func(ctx context.Context, key, pairs [32]byte) (map[engine.PartyID]bool, error)
+	// Choose picks t signers of those who could sign.
+	Choose    func(ctx context.Context, now time.Time, key [32]byte, from []mpc.Party, t int) ([]mpc.Party, error)
 	Reachable func(engine.PartyID) bool
 	// Shuns says that sessions with a party failed lately. Pressed says that intents of a key wait to be signed in three rounds.
 	Shuns   func(now time.Time, p engine.PartyID) bool
@@ -94,6 +95,7 @@ type line struct {
 	making    bool      // a presign session of this key is open here
 	next      time.Time // we open none before this
 	fails     int       // since the last one that succeeded
+	trouble   string    // why none is made, as it was logged
 	misses    int       // presignatures in a row that another signer did not hold
 	skip      map[engine.PartyID]time.Time
 	mentioned map[dkls.PresigID]time.Time // named in a Setup of ours that may not have come to Take yet
@@ -431,10 +433,10 @@ func (p *Pools) signers(ctx context.Context, now time.Time, v ceremony.View) ([]
 			good = append(good, m)
 		}
 	}
-	if len(good) >= r.Threshold {
-		return slices.Clone(good[:r.Threshold]), nil
+	if len(good) < r.Threshold {
+		good = all[:min(r.Threshold, len(all))]
 	}
-	return slices.Clone(all[:min(r.Threshold, len(all))]), nil
+	return p.cfg.Choose(ctx, now, r.KeyID, good, r.Threshold)
 }
 
 func (p *Pools) skips(now time.Time, key [32]byte, id engine.PartyID) bool {

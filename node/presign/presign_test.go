@@ -76,9 +76,12 @@ func (b *bench) open(i int, disk *memory.Disk, mode Mode) *Pools {
 			}
 			return []ceremony.View{b.view}
 		},
-		Keys:      func(context.Context, [32]byte, epoch.Hash) (*protocol.Keys, error) { return b.com.Keys(i) },
-		Fit:       func(context.Context, time.Time, *mpc.Setup, [32]byte) error { return b.refused },
-		Unfit:     func(_ context.Context, _, _ [32]byte) (map[engine.PartyID]bool, error) { return b.unfit, nil },
+		Keys:  func(context.Context, [32]byte, epoch.Hash) (*protocol.Keys, error) { return b.com.Keys(i) },
+		Fit:   func(context.Context, time.Time, *mpc.Setup, [32]byte) error { return b.refused },
+		Unfit: func(_ context.Context, _, _ [32]byte) (map[engine.PartyID]bool, error) { return b.unfit, nil },
+		Choose: func(_ context.Context, _ time.Time, _ [32]byte, from []mpc.Party, n int) ([]mpc.Party, error) {
+			return from[:min(n, len(from))], nil
+		},
 		Reachable: func(p engine.PartyID) bool { return !b.away[p] },
 		Shuns:     func(time.Time, engine.PartyID) bool { return false },
 		Pressed:   func(time.Time, [32]byte) bool { return b.pressed },

@@ -36,15 +36,29 @@ func (p *Pools) Tick(ctx context.Context, now time.Time) (open []*mpc.Setup) {
 			continue
 		}
 		signers, err := p.signers(ctx, now, v)
-		if err != nil {
-			p.cfg.Log.Error("presignatures are not made", "vault", v.Title(), "error", err)
-			continue
+		s := p.plan(now, v, signers)
+		if s != nil {
+			err = p.cfg.Fit(ctx, now, s, protocol.PairKey(v.Current.Record))
 		}
-		if s := p.plan(now, v, signers); s != nil {
+		if p.troubled(v, err); s != nil && err == nil {
 			open = append(open, s)
 		}
 	}
 	return open
+}
+
+// troubled says once why no presignatures are made: the vault signs in three rounds meanwhile.
+func (p *Pools) troubled(v ceremony.View, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l, why := p.line(v), ""
+	if err != nil {
+		why = err.Error()
+	}
+	if l.trouble != why && err != nil {
+		p.cfg.Log.Error("presignatures are not made; the vault signs in three rounds", "vault", v.Title(), "error", err)
+	}
+	l.trouble = why
 }
 
 // plan opens a presign session if we are the lowest of the signers and their pool has room.

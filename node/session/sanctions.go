@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/store"
@@ -17,7 +18,7 @@ import (
 // Rows that faults leave behind (protocols.md 0.3).
 const (
 	kindQuarantine   = "quarantine"   // quarantine/<key>/<party>: it broke the protocol of this key
-	kindUnattributed = "unattributed" // unattributed/<key>/<signers>/<Unix nanoseconds>/<session>: a session that nobody can be named for
+	kindUnattributed = "unattributed" // unattributed/<key>/<signers>/<Unix nanoseconds>/<session>: a session that nobody can be named for; <signers> differs for presigning
 )
 
 const (
@@ -95,8 +96,16 @@ func (h *Host) Fit(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]b
 			}
 		}
 	}
+	if err := h.failing(ctx, now, s); err != nil || s.Protocol != ceremony.ProtocolPresign {
+		return err
+	}
+	return h.failing(ctx, now, &mpc.Setup{KeyID: s.KeyID, Parties: s.Parties}) // nor where signing fails
+}
+
+// failing refuses what failed too often with these signers of a key, without a culprit.
+func (h *Host) failing(ctx context.Context, now time.Time, s *mpc.Setup) error {
 	since := failuresOf(s) + string(store.Number(uint64(now.Add(-unattributedSpan).UnixNano())))
-	items, err = st.Range(ctx, failuresOf(s), since, unattributedMost)
+	items, err := h.cfg.Journal.Store().Range(ctx, failuresOf(s), since, unattributedMost)
 	if err != nil {
 		return fmt.Errorf("read failures of key: %w", err)
 	}
@@ -106,9 +115,13 @@ func (h *Host) Fit(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]b
 	return nil
 }
 
-// failuresOf is the prefix of what failed with these signers and this key.
+// failuresOf is the prefix of what failed with these signers and this key. Presigning is counted apart: it goes on unasked in the
+// background, and who spoils it must not stop signing by that.
 func failuresOf(s *mpc.Setup) string {
 	h := sha256.New()
+	if s.Protocol == ceremony.ProtocolPresign {
+		h.Write([]byte(ceremony.ProtocolPresign))
+	}
 	for _, p := range s.Parties {
 		h.Write(p.ID[:])
 	}
