@@ -71,6 +71,36 @@ func TestThresholdFallsOnlyWithAll(t *testing.T) {
 	gone(t, w, c, vault)
 }
 
+// A peer carries the certificate of a reshare to a member that has not seen it, with the consent of the one that left spoiled.
+func TestSpoiledConsentInACertificate(t *testing.T) {
+	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
+	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
+	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if k := noteOf(p).Kind; p.To == c && (k == ceremony.NoteFinal || k == ceremony.NoteFinalCert) {
+			return nil
+		}
+		return []nodetest.Parcel{p}
+	}
+	w.SignReshareAll(nodetest.Wish(vault, 2, a, b, d), a, b, c, d)
+	w.Run("the others moved", func() bool { return w.HeldBy(a, vault, 2, a, b, d) && w.HeldBy(b, vault, 2, a, b, d) })
+	v, _ := a.Keeper.Root(vault, w.Suite)
+	whole := v.Current.Encode()
+	f, err := epoch.DecodeFinalCert(whole)
+	if err != nil || len(f.Cert.Olds) != 1 {
+		t.Fatalf("%v: who left did not agree to it by name", err)
+	}
+	f.Cert.Olds[0].Signature[9] ^= 1
+	s := setting{World: w, vault: vault}
+	s.tell(d, c, outbox.Note{Kind: ceremony.NoteFinalCert, Fields: [][]byte{f.Encode()}})
+	if !w.HeldBy(c, vault, 2, a, b, c) {
+		t.Fatal("a certificate moved a member though the old committee's consent in it is spoiled: no chain will hold with it")
+	}
+	s.tell(d, c, outbox.Note{Kind: ceremony.NoteFinalCert, Fields: [][]byte{whole}})
+	if !w.HeldBy(c, vault, 2, a, b, d) {
+		t.Fatal("the certificate as it was made moves nobody")
+	}
+}
+
 // A member that leaves deals wrong, or falls silent, at any step: the others go on without it.
 func TestReshareDespiteALeaver(t *testing.T) {
 	for _, suite := range changedSuites {

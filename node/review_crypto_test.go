@@ -27,8 +27,8 @@ import (
 	"github.com/ostraka/ostraka/node/store/memory"
 )
 
-// strangers is a final certificate of epoch 1 that two made-up parties made, of a key of their own under another's key id.
-func strangers(t *testing.T, keyID [32]byte) *epoch.FinalCert {
+// strangers is a final certificate of an epoch that two made-up parties made, of a key of their own under another's key id.
+func strangers(t *testing.T, keyID [32]byte, e uint64) *epoch.FinalCert {
 	t.Helper()
 	g, rand := secp256k1.Group{}, enginetest.Reader(7)
 	x := g.Scalar(4711)
@@ -36,7 +36,10 @@ func strangers(t *testing.T, keyID [32]byte) *epoch.FinalCert {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &epoch.Record{KeyID: keyID, Epoch: 1, Suite: epoch.SuiteECDSA, Threshold: 2, Public: g.BaseMul(x), Prev: epoch.Hash{1}, Used: 2}
+	r := &epoch.Record{KeyID: keyID, Epoch: e, Suite: epoch.SuiteECDSA, Threshold: 2, Public: g.BaseMul(x)}
+	if e > 0 {
+		r.Prev, r.Used = epoch.Hash{1}, 2
+	}
 	var keys []ed25519.PrivateKey
 	for i := range 2 {
 		k := ed25519.NewKeyFromSeed(append(make([]byte, 31), byte(i+1)))
@@ -60,7 +63,7 @@ func strangers(t *testing.T, keyID [32]byte) *epoch.FinalCert {
 	return f
 }
 
-// A key id is known before its key: while the key is being made, one hostile peer shows a final certificate of a later epoch, made
+// A key id is known before its key: while the key is being made, one hostile peer shows a final certificate of this epoch or a later one, made
 // by strangers, of another key. Nobody may move to it.
 func TestStrangersCertificateBeforeTheKey(t *testing.T) {
 	w := nodetest.New(t, 3)
@@ -76,11 +79,13 @@ func TestStrangersCertificateBeforeTheKey(t *testing.T) {
 	id := w.AcceptVault(w.VaultFile("treasury", 2))
 	w.Run("an attempt is under way", func() bool { return len(w.Rows(a, "attempt/")) == 1 })
 	number := binary.BigEndian.Uint64(w.Rows(a, "attempt/")[0].Value)
-	f := strangers(t, epoch.KeyID(id, epoch.SuiteECDSA, number))
-	// not through the queue: the watch cannot read a record that no host made
-	(setting{World: w}).tell(c, a, outbox.Note{Kind: ceremony.NoteFinalCert, Fields: [][]byte{f.Encode()}})
-	if rows := w.Rows(a, "current/"); len(rows) > 0 {
-		t.Fatal("a moved to the strangers' record: its vault never gets a key")
+	for _, e := range []uint64{0, 1} {
+		f := strangers(t, epoch.KeyID(id, epoch.SuiteECDSA, number), e)
+		// not through the queue: the watch cannot read a record that no host made
+		(setting{World: w}).tell(c, a, outbox.Note{Kind: ceremony.NoteFinalCert, Fields: [][]byte{f.Encode()}})
+		if rows := w.Rows(a, "current/"); len(rows) > 0 {
+			t.Fatalf("a moved to the strangers' record of epoch %d: its vault never gets a key", e)
+		}
 	}
 	hold = false
 	w.Run("the vault's key is published", func() bool { return w.Published(id) })
@@ -103,7 +108,7 @@ func TestStrangersCertificateStopsNoNode(t *testing.T) {
 	id := w.AcceptVault(w.VaultFile("treasury", 2))
 	w.Run("an attempt is under way", func() bool { return len(held) >= 6 })
 	number := binary.BigEndian.Uint64(w.Rows(a, "attempt/")[0].Value)
-	f := strangers(t, epoch.KeyID(id, epoch.SuiteECDSA, number))
+	f := strangers(t, epoch.KeyID(id, epoch.SuiteECDSA, number), 1)
 	(setting{World: w}).tell(c, a, outbox.Note{Kind: ceremony.NoteFinalCert, Fields: [][]byte{f.Encode()}})
 	for len(held) > 0 {
 		p := held[0]

@@ -258,6 +258,9 @@ func TestFinalNeedsACurrentParent(t *testing.T) {
 	if _, err := b.MayFinal(y.Hash()); err == nil {
 		t.Error("FINAL of a record whose parent is not current any more")
 	}
+	if _, err := b.MayTest(y.Hash()); err == nil {
+		t.Error("test of a record whose parent is not current any more")
+	}
 	if len(b.Pending()) != 1 {
 		t.Error("the higher sibling went")
 	}
