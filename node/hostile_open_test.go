@@ -74,35 +74,6 @@ func TestReshareFlood(t *testing.T) {
 	}
 }
 
-// Somebody invited joins under another's name, or never comes: the inviter must not be bound to it for ever.
-func TestDraftIsForEver(t *testing.T) {
-	w := nodetest.New(t, 3)
-	w.Found()
-	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
-	bad := w.Newcomer()
-	good := w.Newcomer()
-	bad.Own.Name = good.Own.Name // squats
-	w.Crash(bad)
-	w.Run("restarted", func() bool { return bad.Up })
-	w.Join(a, bad)
-	w.Join(b, good)
-	w.Run("the good one has the charter", func() bool { _, _, ok := good.Circle.Charter(); return ok })
-	if _, err := w.SignRoster(b, nodetest.Accept); err != nil {
-		t.Fatal(err)
-	}
-	w.Deliver()
-	if _, err := w.SignRoster(good, nodetest.Accept); err != nil {
-		t.Fatal(err)
-	}
-	w.Deliver()
-	_, _ = w.SignRoster(c, nodetest.Accept)
-	w.Deliver()
-	w.Now = w.Now.Add(60 * 24 * time.Hour) // the invitation ran out long ago
-	if _, err := w.SignRoster(a, nodetest.Accept); err != nil {
-		t.Errorf("the inviter cannot sign: %v", err)
-	}
-}
-
 // One hostile operator and the key of an officer who was replaced make a vault, whole: its name is taken at all nodes but one.
 func TestReplacedOfficerTakesAVaultsName(t *testing.T) {
 	w := nodetest.New(t, 3)
@@ -139,7 +110,7 @@ func TestKnockingAgain(t *testing.T) {
 		w.Amend(uint64(v+1), nodetest.Accept, b, a, w.Hosts[2])
 	}
 	x := w.Newcomer()
-	i, err := a.Circle.Invite(context.Background(), w.Now, time.Hour)
+	i, err := a.Circle.Invite(context.Background(), w.Now, x.Own.Name, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -137,7 +137,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	})
 	n.Circle, err = circle.Open(ctx, now, circle.Config{
 		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
-		OnPeers: n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Past: n.past, Holds: n.holds, Forward: n.forward,
+		OnPeers: n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Past: n.past, Holds: n.holds, Forward: n.forward, Forget: n.forget,
 		Reachable: func(key ed25519.PublicKey) bool { return n.reachable(mpc.IDOf(key)) },
 	})
 	if err != nil {
@@ -197,6 +197,14 @@ func (n *Node) forward(ctx context.Context, now time.Time, note outbox.Note, to 
 		ids = append(ids, mpc.IDOf(o.Identity))
 	}
 	return n.Outbox.Again(ctx, now, note, ids)
+}
+
+// forget gives up the notes for an operator that is not pinned any more.
+func (n *Node) forget(o charter.Operator) {
+	id := mpc.IDOf(o.Identity)
+	if _, pinned := n.pinned(id); !pinned {
+		n.Outbox.Forget(id)
+	}
 }
 
 // guest says whether a party is pinned for rosters alone.

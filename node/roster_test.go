@@ -93,7 +93,7 @@ func TestOperatorReplaced(t *testing.T) {
 	if strings.Count(w.Log.String(), "its operator is not in the roster in force") == before {
 		t.Error("a vault's note of who left is looked at")
 	}
-	if _, err := lost.Circle.Invite(context.Background(), w.Now, time.Hour); err == nil {
+	if _, err := lost.Circle.Invite(context.Background(), w.Now, "operator-9", time.Hour); err == nil {
 		t.Error("who left invites")
 	}
 	if _, err := w.SignRoster(lost, nodetest.Anew); err == nil {

@@ -151,7 +151,7 @@ func TestJSON(t *testing.T) {
 		{"tx show --nope", codeUsage, "error"},
 		{"node status --dir " + dir, codeNotReady, "error"},
 		{"doctor --dir " + dir, codeNotReady, "error"},
-		{"operator invite --dir " + dir, codeNotReady, "error"},
+		{"operator invite bolt --dir " + dir, codeNotReady, "error"},
 		{"node run --dir " + dir + " --passphrase-file " + dir + "/none", codeError, "error"},
 	} {
 		code, out, errs := try(append(strings.Fields(c.args), "--json")...)

@@ -37,7 +37,7 @@ func ForGuests(k outbox.Kind) bool { return k == NoteRoster }
 
 // Rows of this room (spec/store).
 const (
-	kindInvite  = "invite"  // invite/<hash of secret>: expiry, Unix time, or "used"
+	kindInvite  = "invite"  // invite/<hash of secret>: expiry and whom it is for, or "used" and by whom
 	kindDraft   = "draft"   // draft/<name>: an operator that joined, or that invited us
 	kindRoster  = "roster"  // roster/<id>: statement and acceptances
 	kindVault   = "vault"   // vault/<id>: statement and acceptances
@@ -57,6 +57,8 @@ type Config struct {
 	Knock func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error)
 	// Forward sends a note, which was made before, to peers that came since.
 	Forward func(ctx context.Context, now time.Time, n outbox.Note, to []charter.Operator) error
+	// Forget gives up what was to be sent to an operator that is not pinned any more.
+	Forget func(charter.Operator)
 	// Reachable says whether the link to a pinned node stands.
 	Reachable func(ed25519.PublicKey) bool
 	// Holds lists the vaults of which this node holds a share.
@@ -117,23 +119,24 @@ func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 	return c, c.handOver(ctx, now)
 }
 
-func (c *Circle) load(ctx context.Context) error {
-	st := c.cfg.Journal.Store()
-	each := func(kind string, do func(store.Item) error) error {
-		for after := ""; ; {
-			items, err := st.Range(ctx, store.Prefix(kind), after, store.MaxLimit)
-			for _, it := range items {
-				if err == nil {
-					err = do(it)
-				}
-				after = it.Key
+// each reads all rows of a kind.
+func (c *Circle) each(ctx context.Context, kind string, do func(store.Item) error) error {
+	for after := ""; ; {
+		items, err := c.cfg.Journal.Store().Range(ctx, store.Prefix(kind), after, store.MaxLimit)
+		for _, it := range items {
+			if err == nil {
+				err = do(it)
 			}
-			if err != nil || len(items) < store.MaxLimit {
-				return err
-			}
+			after = it.Key
+		}
+		if err != nil || len(items) < store.MaxLimit {
+			return err
 		}
 	}
-	err := each(kindDraft, func(it store.Item) error {
+}
+
+func (c *Circle) load(ctx context.Context) error {
+	err := c.each(ctx, kindDraft, func(it store.Item) error {
 		o, err := decodeOperator(it.Value)
 		c.draft[o.Name] = o
 		return err
@@ -148,13 +151,13 @@ func (c *Circle) load(ctx context.Context) error {
 		}
 	}
 	if err == nil {
-		err = each(kindRoster, accepted(c.rosters))
+		err = c.each(ctx, kindRoster, accepted(c.rosters))
 	}
 	if err == nil {
-		err = each(kindVault, accepted(c.vaults))
+		err = c.each(ctx, kindVault, accepted(c.vaults))
 	}
 	if err == nil {
-		err = each(kindReshare, accepted(c.proposed))
+		err = c.each(ctx, kindReshare, accepted(c.proposed))
 	}
 	if err != nil {
 		return err

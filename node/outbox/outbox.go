@@ -305,6 +305,16 @@ func (o *Outbox) Settle(p Peer, id ID, v Verdict) {
 	}
 }
 
+// Forget gives up what a peer lacks: it is none any more. Rows are deleted at the next ticks.
+func (o *Outbox) Forget(p Peer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for id := range o.peers[p] {
+		o.gone = append(o.gone, row{p, id})
+	}
+	delete(o.peers, p)
+}
+
 // Waiting counts the notes that a peer lacks.
 func (o *Outbox) Waiting(p Peer) int {
 	o.mu.Lock()

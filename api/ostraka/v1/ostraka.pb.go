@@ -3151,7 +3151,8 @@ func (x *Check) GetNext() string {
 
 type InviteRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Hours         uint32                 `protobuf:"varint,1,opt,name=hours,proto3" json:"hours,omitempty"`
+	Hours         uint32                 `protobuf:"varint,1,opt,name=hours,proto3" json:"hours,omitempty"`      // 0: 24
+	Operator      string                 `protobuf:"bytes,2,opt,name=operator,proto3" json:"operator,omitempty"` // who may join with it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3191,6 +3192,13 @@ func (x *InviteRequest) GetHours() uint32 {
 		return x.Hours
 	}
 	return 0
+}
+
+func (x *InviteRequest) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
 }
 
 type InviteResponse struct {
@@ -3341,6 +3349,110 @@ func (x *JoinResponse) GetIdentity() []byte {
 	return nil
 }
 
+type DropRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Operator      string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DropRequest) Reset() {
+	*x = DropRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DropRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DropRequest) ProtoMessage() {}
+
+func (x *DropRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DropRequest.ProtoReflect.Descriptor instead.
+func (*DropRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *DropRequest) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+type DropResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Identity      []byte                 `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`        // of who had joined; empty if nobody had
+	Invitations   uint32                 `protobuf:"varint,2,opt,name=invitations,proto3" json:"invitations,omitempty"` // unused ones, withdrawn
+	Signed        [][]byte               `protobuf:"bytes,3,rep,name=signed,proto3" json:"signed,omitempty"`            // rosters that wait, list the operator, and bear this officer's signature
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DropResponse) Reset() {
+	*x = DropResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DropResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DropResponse) ProtoMessage() {}
+
+func (x *DropResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DropResponse.ProtoReflect.Descriptor instead.
+func (*DropResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *DropResponse) GetIdentity() []byte {
+	if x != nil {
+		return x.Identity
+	}
+	return nil
+}
+
+func (x *DropResponse) GetInvitations() uint32 {
+	if x != nil {
+		return x.Invitations
+	}
+	return 0
+}
+
+func (x *DropResponse) GetSigned() [][]byte {
+	if x != nil {
+		return x.Signed
+	}
+	return nil
+}
+
 type PrepareRosterRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Circle        string                 `protobuf:"bytes,1,opt,name=circle,proto3" json:"circle,omitempty"`   // name, when version 0 is made
@@ -3354,7 +3466,7 @@ type PrepareRosterRequest struct {
 
 func (x *PrepareRosterRequest) Reset() {
 	*x = PrepareRosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3366,7 +3478,7 @@ func (x *PrepareRosterRequest) String() string {
 func (*PrepareRosterRequest) ProtoMessage() {}
 
 func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3379,7 +3491,7 @@ func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRosterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PrepareRosterRequest) GetCircle() string {
@@ -3427,7 +3539,7 @@ type PrepareVaultRequest struct {
 
 func (x *PrepareVaultRequest) Reset() {
 	*x = PrepareVaultRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3439,7 +3551,7 @@ func (x *PrepareVaultRequest) String() string {
 func (*PrepareVaultRequest) ProtoMessage() {}
 
 func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3452,7 +3564,7 @@ func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVaultRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVaultRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PrepareVaultRequest) GetFile() []byte {
@@ -3482,7 +3594,7 @@ type PrepareReshareRequest struct {
 
 func (x *PrepareReshareRequest) Reset() {
 	*x = PrepareReshareRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3494,7 +3606,7 @@ func (x *PrepareReshareRequest) String() string {
 func (*PrepareReshareRequest) ProtoMessage() {}
 
 func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3507,7 +3619,7 @@ func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareReshareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareReshareRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PrepareReshareRequest) GetVault() []byte {
@@ -3560,7 +3672,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3572,7 +3684,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3585,7 +3697,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -3633,7 +3745,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3645,7 +3757,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3658,7 +3770,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -3685,7 +3797,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3697,7 +3809,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3710,7 +3822,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -3737,7 +3849,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3749,7 +3861,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3762,7 +3874,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -3788,7 +3900,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3800,7 +3912,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3813,7 +3925,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -3831,7 +3943,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3843,7 +3955,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3856,7 +3968,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
 }
 
 type StopResponse struct {
@@ -3867,7 +3979,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3879,7 +3991,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3892,7 +4004,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
 }
 
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
@@ -4152,9 +4264,10 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
 	"\x04what\x18\x03 \x01(\tR\x04what\x12\x12\n" +
-	"\x04next\x18\x04 \x01(\tR\x04next\"%\n" +
+	"\x04next\x18\x04 \x01(\tR\x04next\"A\n" +
 	"\rInviteRequest\x12\x14\n" +
-	"\x05hours\x18\x01 \x01(\rR\x05hours\">\n" +
+	"\x05hours\x18\x01 \x01(\rR\x05hours\x12\x1a\n" +
+	"\boperator\x18\x02 \x01(\tR\boperator\">\n" +
 	"\x0eInviteResponse\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\tR\x04line\x12\x18\n" +
 	"\aexpires\x18\x02 \x01(\tR\aexpires\"!\n" +
@@ -4162,7 +4275,13 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x04line\x18\x01 \x01(\tR\x04line\"F\n" +
 	"\fJoinResponse\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
-	"\bidentity\x18\x02 \x01(\fR\bidentity\"\x84\x01\n" +
+	"\bidentity\x18\x02 \x01(\fR\bidentity\")\n" +
+	"\vDropRequest\x12\x1a\n" +
+	"\boperator\x18\x01 \x01(\tR\boperator\"d\n" +
+	"\fDropResponse\x12\x1a\n" +
+	"\bidentity\x18\x01 \x01(\fR\bidentity\x12 \n" +
+	"\vinvitations\x18\x02 \x01(\rR\vinvitations\x12\x16\n" +
+	"\x06signed\x18\x03 \x03(\fR\x06signed\"\x84\x01\n" +
 	"\x14PrepareRosterRequest\x12\x16\n" +
 	"\x06circle\x18\x01 \x01(\tR\x06circle\x12\x18\n" +
 	"\areplace\x18\x02 \x01(\tR\areplace\x12\x16\n" +
@@ -4210,11 +4329,12 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\aIntents\x12\x1a.ostraka.v1.IntentsRequest\x1a\x1b.ostraka.v1.IntentsResponse\x12?\n" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12<\n" +
 	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12E\n" +
-	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\xdd\a\n" +
+	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\x98\b\n" +
 	"\bOperator\x12?\n" +
 	"\x06Status\x12\x19.ostraka.v1.StatusRequest\x1a\x1a.ostraka.v1.StatusResponse\x12?\n" +
 	"\x06Invite\x12\x19.ostraka.v1.InviteRequest\x1a\x1a.ostraka.v1.InviteResponse\x129\n" +
-	"\x04Join\x12\x17.ostraka.v1.JoinRequest\x1a\x18.ostraka.v1.JoinResponse\x12N\n" +
+	"\x04Join\x12\x17.ostraka.v1.JoinRequest\x1a\x18.ostraka.v1.JoinResponse\x129\n" +
+	"\x04Drop\x12\x17.ostraka.v1.DropRequest\x1a\x18.ostraka.v1.DropResponse\x12N\n" +
 	"\rPrepareRoster\x12 .ostraka.v1.PrepareRosterRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12L\n" +
 	"\fPrepareVault\x12\x1f.ostraka.v1.PrepareVaultRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12P\n" +
 	"\x0ePrepareReshare\x12!.ostraka.v1.PrepareReshareRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12?\n" +
@@ -4239,7 +4359,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),           // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),          // 1: ostraka.v1.HelloResponse
@@ -4290,17 +4410,19 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*InviteResponse)(nil),         // 46: ostraka.v1.InviteResponse
 	(*JoinRequest)(nil),            // 47: ostraka.v1.JoinRequest
 	(*JoinResponse)(nil),           // 48: ostraka.v1.JoinResponse
-	(*PrepareRosterRequest)(nil),   // 49: ostraka.v1.PrepareRosterRequest
-	(*PrepareVaultRequest)(nil),    // 50: ostraka.v1.PrepareVaultRequest
-	(*PrepareReshareRequest)(nil),  // 51: ostraka.v1.PrepareReshareRequest
-	(*PrepareResponse)(nil),        // 52: ostraka.v1.PrepareResponse
-	(*AcceptRequest)(nil),          // 53: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),         // 54: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),         // 55: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),        // 56: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),            // 57: ostraka.v1.StopRequest
-	(*StopResponse)(nil),           // 58: ostraka.v1.StopResponse
-	nil,                            // 59: ostraka.v1.Account.AddressesEntry
+	(*DropRequest)(nil),            // 49: ostraka.v1.DropRequest
+	(*DropResponse)(nil),           // 50: ostraka.v1.DropResponse
+	(*PrepareRosterRequest)(nil),   // 51: ostraka.v1.PrepareRosterRequest
+	(*PrepareVaultRequest)(nil),    // 52: ostraka.v1.PrepareVaultRequest
+	(*PrepareReshareRequest)(nil),  // 53: ostraka.v1.PrepareReshareRequest
+	(*PrepareResponse)(nil),        // 54: ostraka.v1.PrepareResponse
+	(*AcceptRequest)(nil),          // 55: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),         // 56: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),         // 57: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),        // 58: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),            // 59: ostraka.v1.StopRequest
+	(*StopResponse)(nil),           // 60: ostraka.v1.StopResponse
+	nil,                            // 61: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,  // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
@@ -4313,7 +4435,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	15, // 7: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	16, // 8: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	19, // 9: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	59, // 10: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	61, // 10: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	24, // 11: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	24, // 12: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	29, // 13: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -4341,45 +4463,47 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	38, // 35: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
 	45, // 36: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
 	47, // 37: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	49, // 38: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	50, // 39: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	51, // 40: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	53, // 41: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	55, // 42: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	11, // 43: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	25, // 44: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	27, // 45: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	35, // 46: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	39, // 47: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	57, // 48: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,  // 49: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,  // 50: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,  // 51: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,  // 52: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	12, // 53: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	18, // 54: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	21, // 55: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	23, // 56: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	26, // 57: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	28, // 58: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	34, // 59: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	36, // 60: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	41, // 61: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	46, // 62: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	48, // 63: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	52, // 64: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	52, // 65: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	52, // 66: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	54, // 67: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	56, // 68: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	12, // 69: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	26, // 70: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	28, // 71: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	36, // 72: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	40, // 73: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	58, // 74: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	49, // [49:75] is the sub-list for method output_type
-	23, // [23:49] is the sub-list for method input_type
+	49, // 38: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	51, // 39: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	52, // 40: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	53, // 41: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	55, // 42: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	57, // 43: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	11, // 44: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	25, // 45: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	27, // 46: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	35, // 47: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	39, // 48: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	59, // 49: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,  // 50: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,  // 51: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,  // 52: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,  // 53: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	12, // 54: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	18, // 55: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	21, // 56: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	23, // 57: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	26, // 58: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	28, // 59: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	34, // 60: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	36, // 61: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	41, // 62: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	46, // 63: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	48, // 64: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	50, // 65: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	54, // 66: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	54, // 67: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	54, // 68: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	56, // 69: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	58, // 70: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	12, // 71: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	26, // 72: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	28, // 73: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	36, // 74: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	40, // 75: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	60, // 76: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	50, // [50:77] is the sub-list for method output_type
+	23, // [23:50] is the sub-list for method input_type
 	23, // [23:23] is the sub-list for extension type_name
 	23, // [23:23] is the sub-list for extension extendee
 	0,  // [0:23] is the sub-list for field type_name
@@ -4400,7 +4524,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   60,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
