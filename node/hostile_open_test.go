@@ -74,30 +74,6 @@ func TestReshareFlood(t *testing.T) {
 	}
 }
 
-// One hostile operator and the key of an officer who was replaced make a vault, whole: its name is taken at all nodes but one.
-func TestReplacedOfficerTakesAVaultsName(t *testing.T) {
-	w := nodetest.New(t, 3)
-	w.Suite = charter.SuiteEd25519
-	w.Found()
-	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
-	_, first, _ := a.Circle.Charter()
-	v, err := charter.ReadVault([]byte(w.VaultFile("payroll", 2, b, c)), []string{w.Suite}, first.ID, w.Now.UTC().Truncate(time.Second))
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := v.Statement(w.Salt())
-	if err != nil {
-		t.Fatal(err)
-	}
-	old := newOfficer(t, w, c, 1, a, b)
-	x := charter.Accepted{Statement: st, Signatures: map[string][]byte{b.Own.Name: b.Officer.Makes(t, st), c.Own.Name: old.Makes(t, st)}}
-	verdict, _ := (setting{World: w}).tell(b, a, whole(x))
-	if verdict == outbox.Taken {
-		_, _, err := a.Circle.PrepareVault(w.Now, []byte(w.VaultFile("payroll", 2, a, c)), []string{w.Suite})
-		t.Errorf("a takes a vault that an officer signed who is none any more; the honest vault of that name: %v", err)
-	}
-}
-
 // Who was invited knocks again and again: each time the inviter sends everything anew.
 func TestKnockingAgain(t *testing.T) {
 	w := nodetest.New(t, 3)

@@ -137,7 +137,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	})
 	n.Circle, err = circle.Open(ctx, now, circle.Config{
 		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
-		OnPeers: n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Past: n.past, Holds: n.holds, Forward: n.forward, Forget: n.forget,
+		OnPeers: n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Made: n.Keeper.Made, GiveUp: n.Keeper.GiveUp, Past: n.past, Holds: n.holds, Forward: n.forward, Forget: n.forget,
 		Reachable: func(key ed25519.PublicKey) bool { return n.reachable(mpc.IDOf(key)) },
 	})
 	if err != nil {
@@ -176,6 +176,9 @@ func (n *Node) pin(p circle.Pins) {
 // holds lists the vaults whose key counts on a share of ours, or will once it is made.
 func (n *Node) holds() (names []string) {
 	for _, v := range n.Keeper.Roots() {
+		if v.GivenUp {
+			continue
+		}
 		will := v.Plan != nil && slices.Contains(v.Plan.Committee, n.cfg.Own.Name)
 		if will || v.Promised || slices.ContainsFunc(v.Parties, func(p mpc.Party) bool { return p.ID == n.self }) {
 			names = append(names, v.Vault.Name)

@@ -68,7 +68,7 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 		return nil, nil // we leave: the new members test it and say FINAL
 	}
 	switch eh := p.Record.Hash(); {
-	case p.Final == nil && w.orphan(p.Record):
+	case p.Final == nil && (w.orphan(p.Record) || w.givenUp && !w.published()):
 		return nil, k.drop(ctx, now, w, w.attempt, eh)
 	case p.Cert == nil && now.Sub(w.since) > pendingLife:
 		w.since = now
@@ -119,7 +119,7 @@ func (k *Keeper) anew(now time.Time, w *root) *mpc.Setup {
 		w.lastErr = err
 		return nil
 	}
-	if w.number >= maxAttempts || !k.mayOpen(now, w, w.genesis) {
+	if w.givenUp || w.number >= maxAttempts || !k.mayOpen(now, w, w.genesis) {
 		return nil
 	}
 	return w.setup(now, protocol.ProtocolKeygen, epoch.KeyID(w.ID, w.suite, w.number+1), epoch.Hash{}, w.Threshold, w.genesis)

@@ -3,12 +3,14 @@ package circle
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -71,6 +73,11 @@ type Config struct {
 	OnReshare func(ctx context.Context, now time.Time, a charter.Accepted) error
 	// Held says under which statement a vault's keys are held here, and what they are.
 	Held func(vault statement.ID) (under statement.ID, keys []charter.PinnedKey, err error)
+	// Made says whether a vault has a key here, or may get one: we said FINAL of it, or know it.
+	Made func(vault statement.ID) bool
+	// GiveUp makes sure that this node makes no key of a vault any more; an error if it has begun to. begun: also then, as long as we have
+	// not said FINAL.
+	GiveUp func(vault statement.ID, begun bool) error
 	// Past says whether a record of a vault's key was in force here.
 	Past func(vault statement.ID, key, eh [32]byte) bool
 }
@@ -90,6 +97,7 @@ type Circle struct {
 	draft   map[string]charter.Operator
 	rosters map[statement.ID]charter.Accepted // versions in force, and what is proposed
 	vaults  map[statement.ID]charter.Accepted
+	hearsay map[statement.ID]bool // vaults that came whole when they had lost an officer
 	reshares
 	chain   charter.Chain // versions in force here; empty while there is none
 	genesis statement.ID  // of the circle that invited us, if it had a charter
@@ -101,7 +109,7 @@ type Circle struct {
 func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 	c := &Circle{
 		cfg: cfg, draft: map[string]charter.Operator{},
-		rosters: map[statement.ID]charter.Accepted{}, vaults: map[statement.ID]charter.Accepted{}, reshares: newReshares(),
+		rosters: map[statement.ID]charter.Accepted{}, vaults: map[statement.ID]charter.Accepted{}, hearsay: map[statement.ID]bool{}, reshares: newReshares(),
 		invites: journal.Sweep{Prefix: store.Prefix(kindInvite)},
 	}
 	if err := c.load(ctx); err != nil {
@@ -158,6 +166,16 @@ func (c *Circle) load(ctx context.Context) error {
 	}
 	if err == nil {
 		err = c.each(ctx, kindReshare, accepted(c.proposed))
+	}
+	if err == nil {
+		err = c.each(ctx, kindHearsay, func(it store.Item) error {
+			id, err := hex.DecodeString(strings.TrimPrefix(it.Key, store.Prefix(kindHearsay)))
+			if err != nil || len(id) != len(statement.ID{}) {
+				return fmt.Errorf("row %s names no vault", it.Key)
+			}
+			c.hearsay[statement.ID(id)] = true
+			return nil
+		})
 	}
 	if err != nil {
 		return err
@@ -338,12 +356,14 @@ func (c *Circle) Draft() (names []string) {
 	return names
 }
 
-// Vaults are all vault statements with their acceptances, complete or not.
+// Vaults are all vault statements with their acceptances, complete or not, but for those whose name a later one took.
 func (c *Circle) Vaults() (out []charter.Accepted) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, a := range c.vaults {
-		out = append(out, a)
+		if !c.later(a) {
+			out = append(out, a)
+		}
 	}
 	slices.SortFunc(out, func(a, b charter.Accepted) int {
 		x, y := a.Statement.ID(), b.Statement.ID()

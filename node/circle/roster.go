@@ -652,7 +652,7 @@ func piecewise(kind outbox.Kind, a charter.Accepted) (notes []outbox.Note) {
 // accepted are the vaults in force, in a fixed order.
 func (c *Circle) accepted() (out []charter.Accepted) {
 	for _, id := range slices.SortedFunc(maps.Keys(c.vaults), func(a, b statement.ID) int { return bytes.Compare(a[:], b[:]) }) {
-		if a := c.vaults[id]; c.complete(a) {
+		if a := c.vaults[id]; c.complete(a) && c.told(id) {
 			out = append(out, a)
 		}
 	}
