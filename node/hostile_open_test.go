@@ -3,10 +3,8 @@
 package node_test
 
 import (
-	"context"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/node/circle"
@@ -71,37 +69,5 @@ func TestReshareFlood(t *testing.T) {
 	}
 	if got := len(a.Circle.Reshares(vault)); got > n/2 {
 		t.Errorf("%d of %d reshares that nobody of the committee signed are kept", got-1, n)
-	}
-}
-
-// Who was invited knocks again and again: each time the inviter sends everything anew.
-func TestKnockingAgain(t *testing.T) {
-	w := nodetest.New(t, 3)
-	w.Found()
-	a, b := w.Hosts[0], w.Hosts[1]
-	for v := range 6 {
-		b.Own.Address = []string{"x.example:1", "y.example:1"}[v%2]
-		w.Crash(b)
-		w.Run("restarted", func() bool { return b.Up })
-		w.Amend(uint64(v+1), nodetest.Accept, b, a, w.Hosts[2])
-	}
-	x := w.Newcomer()
-	i, err := a.Circle.Invite(context.Background(), w.Now, x.Own.Name, time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := x.Circle.Join(context.Background(), w.Now, i.Line()); err != nil {
-		t.Fatal(err)
-	}
-	w.Run("quiet", func() bool { return a.Outbox.Waiting(x.Self()) == 0 })
-	before := a.Commits
-	for range 10 {
-		if _, err := x.Circle.Join(context.Background(), w.Now, i.Line()); err != nil {
-			t.Fatal(err)
-		}
-		w.Deliver()
-	}
-	if n := a.Commits - before; n > 50 {
-		t.Errorf("ten knocks make the inviter write %d batches, with the circle's lock held", n)
 	}
 }

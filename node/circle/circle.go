@@ -93,11 +93,12 @@ type Pins struct {
 type Circle struct {
 	cfg Config
 
-	mu      sync.Mutex
-	draft   map[string]charter.Operator
-	rosters map[statement.ID]charter.Accepted // versions in force, and what is proposed
-	vaults  map[statement.ID]charter.Accepted
-	hearsay map[statement.ID]bool // vaults that came whole when they had lost an officer
+	mu       sync.Mutex
+	draft    map[string]charter.Operator
+	welcomed map[string]time.Time              // when who joined here was last sent the rosters for its knock
+	rosters  map[statement.ID]charter.Accepted // versions in force, and what is proposed
+	vaults   map[statement.ID]charter.Accepted
+	hearsay  map[statement.ID]bool // vaults that came whole when they had lost an officer
 	reshares
 	chain   charter.Chain // versions in force here; empty while there is none
 	genesis statement.ID  // of the circle that invited us, if it had a charter
@@ -108,7 +109,7 @@ type Circle struct {
 // Open reads back what the node knows of its circle.
 func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 	c := &Circle{
-		cfg: cfg, draft: map[string]charter.Operator{},
+		cfg: cfg, draft: map[string]charter.Operator{}, welcomed: map[string]time.Time{},
 		rosters: map[statement.ID]charter.Accepted{}, vaults: map[statement.ID]charter.Accepted{}, hearsay: map[statement.ID]bool{}, reshares: newReshares(),
 		invites: journal.Sweep{Prefix: store.Prefix(kindInvite)},
 	}

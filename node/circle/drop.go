@@ -112,6 +112,7 @@ func (c *Circle) dropDraft(ctx context.Context, now time.Time, o charter.Operato
 		return err
 	}
 	delete(c.draft, o.Name)
+	delete(c.welcomed, o.Name)
 	if free {
 		c.genesis = statement.ID{}
 	}

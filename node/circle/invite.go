@@ -251,7 +251,7 @@ func (c *Circle) Admit(ctx context.Context, now time.Time, from ed25519.PublicKe
 	i := readInvited(it.Value)
 	switch {
 	case bytes.Equal(i.used, from):
-		return c.answer(), c.handOver(ctx, now) // our answer was lost
+		return c.answer(), c.welcome(ctx, now, from) // our answer was lost
 	case i.used != nil:
 		return nil, errors.New("the invitation was used before: ask for a new one")
 	case now.Unix() > i.expires.Unix():
@@ -265,7 +265,35 @@ func (c *Circle) Admit(ctx context.Context, now time.Time, from ed25519.PublicKe
 	if err := c.addDraft(ctx, now, o, c.genesis, use); err != nil {
 		return nil, err
 	}
-	return c.answer(), c.handOver(ctx, now)
+	return c.answer(), c.welcome(ctx, now, from)
+}
+
+// welcomeGap is how often who knocks again is sent the circle's rosters again.
+const welcomeGap = time.Minute
+
+// welcome sends a guest what officers said before it came. Knocks cost the guest nothing, so they repeat it once in a while alone.
+func (c *Circle) welcome(ctx context.Context, now time.Time, guest ed25519.PublicKey) error {
+	i := slices.IndexFunc(c.guests(), func(o charter.Operator) bool { return o.Identity.Equal(guest) })
+	if i < 0 {
+		return nil
+	}
+	o := c.guests()[i]
+	if since := now.Sub(c.welcomed[o.Name]); since >= 0 && since < welcomeGap { // a clock set back must not keep it away
+		return nil
+	}
+	err := c.tellVersions(ctx, now, []charter.Operator{o})
+	if err == nil {
+		c.welcomed[o.Name] = now
+	}
+	return err
+}
+
+// guests are who joined here and waits to be taken into the roster.
+func (c *Circle) guests() []charter.Operator {
+	if c.standing() != Member {
+		return nil
+	}
+	return c.joined()
 }
 
 // inviteKept is how long an invitation that ran out is kept, so that its bearer is told so.

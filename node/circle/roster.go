@@ -535,6 +535,7 @@ func (c *Circle) comeIntoForce(ctx context.Context, now time.Time, r charter.Ros
 	c.chain = append(slices.Clone(c.chain), r)
 	for _, name := range settled {
 		delete(c.draft, name)
+		delete(c.welcomed, name)
 	}
 	c.cfg.Log.Info("the charter is in force", "circle", r.Circle, "version", r.Version, "id", r.ID.Short(), "standing", string(c.standing()))
 	c.cfg.OnPeers(c.pins())
@@ -590,7 +591,7 @@ func (c *Circle) handOver(ctx context.Context, now time.Time) error {
 	if c.standing() != Member {
 		return nil
 	}
-	guests := c.joined()
+	guests := c.guests()
 	var fresh []charter.Operator
 	if n := len(c.chain); n > 1 {
 		for _, o := range c.chain[n-1].Operators {
@@ -602,19 +603,24 @@ func (c *Circle) handOver(ctx context.Context, now time.Time) error {
 	if err := c.tellReshares(ctx, now); err != nil || len(guests)+len(fresh) == 0 {
 		return err
 	}
-	for _, r := range c.chain {
-		for _, n := range piecewise(NoteRoster, c.rosters[r.ID]) {
-			if err := c.cfg.Forward(ctx, now, n, slices.Concat(guests, fresh)); err != nil {
-				return err
-			}
-		}
-	}
-	if len(fresh) == 0 {
-		return nil
+	if err := c.tellVersions(ctx, now, slices.Concat(guests, fresh)); err != nil || len(fresh) == 0 {
+		return err
 	}
 	for _, n := range c.allWhole() {
 		if err := c.cfg.Forward(ctx, now, n, fresh); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// tellVersions sends all versions in force.
+func (c *Circle) tellVersions(ctx context.Context, now time.Time, to []charter.Operator) error {
+	for _, r := range c.chain {
+		for _, n := range piecewise(NoteRoster, c.rosters[r.ID]) {
+			if err := c.cfg.Forward(ctx, now, n, to); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
