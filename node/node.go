@@ -342,7 +342,7 @@ func changes(name string) bool {
 // Tick moves everything on that waits for time: call it a few times a second.
 func (n *Node) Tick(ctx context.Context, now time.Time) {
 	n.Sessions.Tick(ctx, now)
-	if err := n.Outbox.Tick(ctx, now, n.linked); err != nil {
+	if err := n.Outbox.Tick(ctx, now, n.linked, func(note outbox.Note) bool { return n.Desk.Ended(now, note) }); err != nil {
 		n.cfg.Log.Error("outbox", "error", err)
 	}
 	if err := n.Fence.Tick(ctx, now, n.reachable); err != nil {

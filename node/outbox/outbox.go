@@ -124,6 +124,8 @@ type row struct {
 type item struct {
 	next  time.Time // when it is sent again
 	tries int
+	later bool // its last answer was *later*
+	ends  int  // how often it was, since nothing can come of the note
 }
 
 // Open reads what was on its way when the node stopped.
@@ -298,6 +300,7 @@ func (o *Outbox) Settle(p Peer, id ID, v Verdict) {
 	switch {
 	case it == nil:
 	case v == Later:
+		it.later = true
 		it.tries = min(it.tries, 1) // it answers: what is missing there may come at any time
 	case v == Taken || v == Refused:
 		delete(o.peers[p], id)
