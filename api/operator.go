@@ -60,7 +60,7 @@ func (o *operator) Invite(ctx context.Context, r *connect.Request[pb.InviteReque
 	if hours == 0 {
 		hours = 24
 	}
-	i, err := o.d.Circle.Invite(ctx, time.Now(), time.Duration(hours)*time.Hour)
+	i, err := o.d.Circle.Invite(ctx, time.Now(), r.Msg.Operator, time.Duration(hours)*time.Hour)
 	if err != nil {
 		return nil, fail(err)
 	}
@@ -73,6 +73,18 @@ func (o *operator) Join(ctx context.Context, r *connect.Request[pb.JoinRequest])
 		return nil, fail(err)
 	}
 	return connect.NewResponse(&pb.JoinResponse{Operator: by.Name, Identity: by.Identity}), nil
+}
+
+func (o *operator) Drop(ctx context.Context, r *connect.Request[pb.DropRequest]) (*connect.Response[pb.DropResponse], error) {
+	d, err := o.d.Circle.Drop(ctx, time.Now(), r.Msg.Operator)
+	if err != nil {
+		return nil, connect.NewError(connect.CodeFailedPrecondition, err)
+	}
+	out := &pb.DropResponse{Identity: d.Operator.Identity, Invitations: uint32(d.Invitations)}
+	for _, id := range d.Signed {
+		out.Signed = append(out.Signed, id[:])
+	}
+	return connect.NewResponse(out), nil
 }
 
 func (o *operator) PrepareRoster(_ context.Context, r *connect.Request[pb.PrepareRosterRequest]) (*connect.Response[pb.PrepareResponse], error) {

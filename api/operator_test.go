@@ -49,7 +49,8 @@ func TestOperatorProcedures(t *testing.T) {
 		want string // in the message, or in the answer
 	}{
 		"Status":         {"{}", "", `"circle":"test circle"`},
-		"Invite":         {"{}", "", `"line":"ostraka-invite-v1,`},
+		"Invite":         {map[string]string{"operator": "dora"}, "", `"line":"ostraka-invite-v1,`},
+		"Drop":           {map[string]string{"operator": "eve"}, "failed_precondition", "nobody joined as operator"},
 		"Join":           {map[string]string{"line": "x"}, "invalid_argument", "copy the whole line"},
 		"PrepareRoster":  {map[string]string{"circle": "again"}, "failed_precondition", "nothing changes in circle"},
 		"PrepareVault":   {map[string]string{"file": b64([]byte(strings.Replace(string(file), "quorum: 2", "quorum: 1", 1)))}, "failed_precondition", "differs in quorum"},

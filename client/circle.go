@@ -243,7 +243,7 @@ func (c *Circle) lag(answers Answers[charter.Chain], newest charter.Chain) (out 
 		}
 		switch last := newest.Newest(); {
 		case operatorOf(last, c.Members[i].Identity) == "":
-			out = append(out, Failure{a.Node, &LagError{fmt.Sprintf("its operator left the circle before version %d of the charter: take it out of the contexts file", last.Version)}})
+			out = append(out, Failure{a.Node, &LagError{fmt.Sprintf("its operator left the circle before version %d of the charter: take it out with `ostraka context remove CONTEXT --node %s`", last.Version, a.Node)}})
 		case len(a.Value) < len(newest):
 			out = append(out, Failure{a.Node, &LagError{fmt.Sprintf("it shows version %d of the charter, version %d is in force", a.Value.Newest().Version, last.Version)}})
 		}

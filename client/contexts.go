@@ -298,6 +298,46 @@ func (c Contexts) Add(context string, n Node, replace bool) (Contexts, error) {
 	return c, c.check()
 }
 
+// Errors of Remove.
+var (
+	ErrInUse    = errors.New("is the context in use")
+	ErrNoNode   = errors.New("no such node")
+	ErrLastNode = errors.New("it is the only node of the context")
+)
+
+// Remove takes a context out of the file; the current one only if force says so, and then none is current.
+func (c Contexts) Remove(context string, force bool) (Contexts, error) {
+	i, ok := c.find(context)
+	switch {
+	case !ok:
+		return c, fmt.Errorf("%w: %q", ErrNoContext, context)
+	case c.Current == context && !force:
+		return c, fmt.Errorf("%q %w", context, ErrInUse)
+	case c.Current == context:
+		c.Current = ""
+	}
+	c.All = slices.Delete(slices.Clone(c.All), i, i+1)
+	return c, c.check()
+}
+
+// RemoveNode takes one node out of a context.
+func (c Contexts) RemoveNode(context, node string) (Contexts, error) {
+	i, ok := c.find(context)
+	if !ok {
+		return c, fmt.Errorf("%w: %q", ErrNoContext, context)
+	}
+	nodes := slices.DeleteFunc(slices.Clone(c.All[i].Nodes), func(n Node) bool { return n.Name == node })
+	switch {
+	case len(nodes) == len(c.All[i].Nodes):
+		return c, fmt.Errorf("context %q: %w: %q", context, ErrNoNode, node)
+	case len(nodes) == 0:
+		return c, fmt.Errorf("context %q: node %q: %w", context, node, ErrLastNode)
+	}
+	c.All = slices.Clone(c.All)
+	c.All[i].Nodes = nodes
+	return c, c.check()
+}
+
 // writePrivate replaces a file at once, readable by this user alone.
 func writePrivate(path string, raw []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

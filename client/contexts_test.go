@@ -154,3 +154,47 @@ func FuzzContexts(f *testing.F) {
 		}
 	})
 }
+
+// A context goes as a whole, the one in use only by force; a node goes alone, unless it is the last. What is refused changes nothing.
+func TestContextsRemove(t *testing.T) {
+	c := twoNodes(t)
+	one := c.All[0].Nodes[0]
+	c, err := c.Add("other", one, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"in use":     second(c.Remove("main", false)),
+		"unknown":    second(c.Remove("none", true)),
+		"no node":    second(c.RemoveNode("main", "zoe")),
+		"no context": second(c.RemoveNode("none", "acme")),
+		"last node":  second(c.RemoveNode("other", one.Name)),
+	} {
+		want := map[string]error{"in use": ErrInUse, "unknown": ErrNoContext, "no node": ErrNoNode, "no context": ErrNoContext, "last node": ErrLastNode}[name]
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", name, err, want)
+		}
+	}
+	if len(c.All) != 2 || len(c.All[0].Nodes) != 2 || c.Current != "main" {
+		t.Fatalf("what was refused changed the contexts: %+v", c)
+	}
+	less, err := c.RemoveNode("main", one.Name)
+	if err != nil || len(less.All[0].Nodes) != 1 || less.All[0].Nodes[0].Name == one.Name {
+		t.Errorf("the node is still there: %+v, %v", less, err)
+	}
+	if len(c.All[0].Nodes) != 2 {
+		t.Error("the contexts that it was taken from changed")
+	}
+	if rest, err := c.Remove("other", false); err != nil || len(rest.All) != 1 || rest.Current != "main" {
+		t.Errorf("another context: %+v, %v", rest, err)
+	}
+	rest, err := c.Remove("main", true)
+	if err != nil || len(rest.All) != 1 || rest.All[0].Name != "other" || rest.Current != "" {
+		t.Errorf("the context in use, by force: %+v, %v", rest, err)
+	}
+	if _, err := rest.Encode(); err != nil {
+		t.Error(err)
+	}
+}
+
+func second(_ Contexts, err error) error { return err }

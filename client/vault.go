@@ -386,21 +386,33 @@ func (c *Circle) Vault(ctx context.Context, name string) (Vault, []Failure, erro
 	return v, down, err
 }
 
-// FindVault finds one vault by its name, or by 8 or more digits that its id begins with.
+// FindVault finds one vault by its name, or by 8 or more digits that its id begins with. Of several of one name, which hostile
+// operators may show, the only one that has a key is meant.
 func FindVault(all []Vault, name string) (Vault, error) {
-	var fit []Vault
-	var names []string
+	var named, keyed, begins []Vault
+	var names, ids []string
 	for _, v := range all {
-		if v.Name == name {
-			return v, nil
-		}
-		if len(name) >= 8 && strings.HasPrefix(v.ID.String(), name) {
-			fit = append(fit, v)
+		switch {
+		case v.Name == name:
+			named, ids = append(named, v), append(ids, v.ID.String())
+			if slices.ContainsFunc(v.Roots, func(r Root) bool { return r.Record != nil }) {
+				keyed = append(keyed, v)
+			}
+		case len(name) >= 8 && strings.HasPrefix(v.ID.String(), name):
+			begins = append(begins, v)
 		}
 		names = append(names, v.Name)
 	}
-	if len(fit) == 1 {
-		return fit[0], nil
+	for _, fit := range [][]Vault{named, keyed} {
+		if len(fit) == 1 {
+			return fit[0], nil
+		}
+	}
+	if len(named) > 1 {
+		return Vault{}, fmt.Errorf("%d vaults are named %q: give the id of the one that you mean: %s", len(named), name, strings.Join(ids, ", "))
+	}
+	if len(begins) == 1 {
+		return begins[0], nil
 	}
 	return Vault{}, fmt.Errorf("vault %q: %w; yours are: %s", name, ErrUnknown, strings.Join(names, ", "))
 }

@@ -323,7 +323,7 @@ func TestRosterWithAPuppet(t *testing.T) {
 	w := nodetest.New(t, 3)
 	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
 	for _, h := range []*nodetest.Host{b, c} {
-		i, err := a.Circle.Invite(context.Background(), w.Now, time.Hour)
+		i, err := a.Circle.Invite(context.Background(), w.Now, h.Own.Name, time.Hour)
 		if err != nil {
 			t.Fatal(err)
 		}

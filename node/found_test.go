@@ -58,7 +58,7 @@ func TestInvitations(t *testing.T) {
 	w := nodetest.New(t, 3)
 	ctx := context.Background()
 	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
-	i, err := a.Circle.Invite(ctx, w.Now, time.Hour)
+	i, err := a.Circle.Invite(ctx, w.Now, b.Own.Name, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,8 +92,11 @@ func TestInvitations(t *testing.T) {
 		t.Errorf("an expired invitation is admitted: %v", err)
 	}
 	b.Skew = 0
-	if i, err = a.Circle.Invite(ctx, w.Now, time.Hour); err != nil {
+	if i, err = a.Circle.Invite(ctx, w.Now, b.Own.Name, time.Hour); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := c.Circle.Join(ctx, w.Now, i.Line()); err == nil || !strings.Contains(err.Error(), "is for operator operator-1, this node's is operator-2") {
+		t.Errorf("another operator joins with it: %v", err)
 	}
 	for range 2 { // the answer may be lost: the same node may ask again
 		if _, err := b.Circle.Join(ctx, w.Now, i.Line()); err != nil {
@@ -104,8 +107,13 @@ func TestInvitations(t *testing.T) {
 		t.Errorf("an invitation is used twice: %v", err)
 	}
 	for _, life := range []time.Duration{0, time.Second, 31 * 24 * time.Hour} {
-		if _, err := a.Circle.Invite(ctx, w.Now, life); err == nil {
+		if _, err := a.Circle.Invite(ctx, w.Now, c.Own.Name, life); err == nil {
 			t.Errorf("an invitation for %s is made", life)
+		}
+	}
+	for _, name := range []string{"", "No Label", a.Own.Name} {
+		if _, err := a.Circle.Invite(ctx, w.Now, name, time.Hour); err == nil {
+			t.Errorf("an invitation for operator %q is made", name)
 		}
 	}
 	if got := fmt.Sprint(a.Circle.Draft(), c.Circle.Draft()); got != "[operator-1] []" {
@@ -119,11 +127,11 @@ func TestFoundingIsSwept(t *testing.T) {
 	w := nodetest.New(t, 2)
 	ctx := context.Background()
 	a, b := w.Hosts[0], w.Hosts[1]
-	old, err := a.Circle.Invite(ctx, w.Now, time.Hour)
+	old, err := a.Circle.Invite(ctx, w.Now, b.Own.Name, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh, err := a.Circle.Invite(ctx, w.Now, 20*24*time.Hour)
+	fresh, err := a.Circle.Invite(ctx, w.Now, b.Own.Name, 20*24*time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -363,3 +363,47 @@ func TestOfficerReplacedBeforeTheMove(t *testing.T) {
 	w.SignReshareAll(again, a, b, d)
 	w.Run("moved by another statement", func() bool { return heldBy(w, vault, 2, a, b, d) })
 }
+
+// Who was invited knocks again and again: the inviter sends it everything once in a minute.
+func TestKnockingAgain(t *testing.T) {
+	w := nodetest.New(t, 3)
+	w.Found()
+	a, b := w.Hosts[0], w.Hosts[1]
+	for v := range 6 {
+		b.Own.Address = []string{"x.example:1", "y.example:1"}[v%2]
+		w.Crash(b)
+		w.Run("restarted", func() bool { return b.Up })
+		w.Amend(uint64(v+1), nodetest.Accept, b, a, w.Hosts[2])
+	}
+	x := w.Newcomer()
+	i, err := a.Circle.Invite(context.Background(), w.Now, x.Own.Name, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.Circle.Join(context.Background(), w.Now, i.Line()); err != nil {
+		t.Fatal(err)
+	}
+	w.Run("quiet", func() bool { return a.Outbox.Waiting(x.Self()) == 0 })
+	knocks := func(n int) int {
+		before := a.Commits
+		for range n {
+			if _, err := x.Circle.Join(context.Background(), w.Now, i.Line()); err != nil {
+				t.Fatal(err)
+			}
+			w.Deliver()
+		}
+		return a.Commits - before
+	}
+	if n := knocks(10); n > 0 {
+		t.Errorf("ten knocks make the inviter write %d batches, with the circle's lock held", n)
+	}
+	w.Now = w.Now.Add(time.Minute)
+	once := knocks(1)
+	if n := knocks(10); once == 0 || n > 0 {
+		t.Errorf("after a minute a knock makes %d batches, and ten more %d", once, n)
+	}
+	a.Skew = -time.Hour // the inviter's clock is set back: the guest does not wait for it
+	if knocks(1) == 0 {
+		t.Error("a guest waits for a clock that was set back")
+	}
+}

@@ -139,7 +139,8 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	})
 	n.Circle, err = circle.Open(ctx, now, circle.Config{
 		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
-		OnPeers: n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Under: n.Keeper.Under, Past: n.past, Holds: n.holds, Forward: n.forward,
+		OnPeers: n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Under: n.Keeper.Under, Made: n.Keeper.Made, GiveUp: n.Keeper.GiveUp,
+		Past: n.past, Holds: n.holds, Forward: n.forward, Forget: n.forget,
 		Seated:    func(o charter.Operator) bool { return n.Keeper.Seated(mpc.IDOf(o.Identity)) },
 		Owed:      func(o charter.Operator) bool { return n.Outbox.Waiting(mpc.IDOf(o.Identity)) > 0 },
 		Reachable: func(key ed25519.PublicKey) bool { return n.reachable(mpc.IDOf(key)) },
@@ -180,6 +181,9 @@ func (n *Node) pin(p circle.Pins) {
 // holds lists the vaults whose key counts on a share of ours, or will once it is made.
 func (n *Node) holds() (names []string) {
 	for _, v := range n.Keeper.Roots() {
+		if v.GivenUp {
+			continue
+		}
 		will := v.Plan != nil && slices.Contains(v.Plan.Committee, n.cfg.Own.Name)
 		if will || v.Promised || slices.ContainsFunc(v.Parties, func(p mpc.Party) bool { return p.ID == n.self }) {
 			names = append(names, v.Vault.Name)
@@ -201,6 +205,14 @@ func (n *Node) forward(ctx context.Context, now time.Time, note outbox.Note, to 
 		ids = append(ids, mpc.IDOf(o.Identity))
 	}
 	return n.Outbox.Again(ctx, now, note, ids)
+}
+
+// forget gives up the notes for an operator that is not pinned any more.
+func (n *Node) forget(o charter.Operator) {
+	id := mpc.IDOf(o.Identity)
+	if _, pinned := n.pinned(id); !pinned {
+		n.Outbox.Forget(id)
+	}
 }
 
 // guest says whether a party is pinned for less than everything.
@@ -338,7 +350,7 @@ func changes(name string) bool {
 // Tick moves everything on that waits for time: call it a few times a second.
 func (n *Node) Tick(ctx context.Context, now time.Time) {
 	n.Sessions.Tick(ctx, now)
-	if err := n.Outbox.Tick(ctx, now, n.linked); err != nil {
+	if err := n.Outbox.Tick(ctx, now, n.linked, func(note outbox.Note) bool { return n.Desk.Ended(now, note) }); err != nil {
 		n.cfg.Log.Error("outbox", "error", err)
 	}
 	if err := n.Fence.Tick(ctx, now, n.reachable); err != nil {

@@ -10,6 +10,8 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
 )
@@ -130,4 +132,47 @@ func FuzzDeliver(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// A node was away while an intent lived. What was said of it meanwhile can never be taken there: the others end that, once the intent is
+// over for an hour, and not before.
+func TestNotesOfAnIntentThatOneNodeNeverSaw(t *testing.T) {
+	w := nodetest.New(t, 3)
+	vault, addr := nodetest.Ready(w, 2)
+	away := w.Hosts[2]
+	w.Downtime = -1
+	w.Crash(away)
+	s, proposal := w.Proposal(w.Intent(vault, addr, 0))
+	if _, err := w.Submit(proposal); err != nil {
+		t.Fatal(err)
+	}
+	w.Approve(s)
+	w.Run("signed by the others", func() bool {
+		return w.State(w.Hosts[0], s.ID()) == intent.Signed && w.State(w.Hosts[1], s.ID()) == intent.Signed
+	})
+	waiting := func() (n int) {
+		for _, h := range w.Hosts {
+			for _, o := range w.Hosts {
+				n += h.Outbox.Waiting(o.Self())
+			}
+		}
+		return n
+	}
+	w.Now = w.Now.Add(nodetest.Life)
+	w.Start(away)
+	w.Try(5*time.Minute, func() bool { return false })
+	if waiting() == 0 {
+		t.Error("nothing waits: this test shows nothing")
+	}
+	w.Now = w.Now.Add(time.Hour)
+	id := s.ID()
+	for _, n := range []outbox.Note{proposal, w.Vote(s, nodetest.Approvers[0], signet.Approve), {Kind: decide.NoteSigned, Fields: [][]byte{id[:], {1}}}} {
+		if d := w.Hosts[0].Desk; !d.Ended(w.Now, n) || d.Ended(w.Now.Add(-30*time.Minute), n) || away.Desk.Ended(w.Now, n) {
+			t.Errorf("kind %#x: something may come of it, or nothing half an hour ago, or where the intent is not known", uint8(n.Kind))
+		}
+	}
+	w.Run("nothing waits for the node that was away", func() bool { return waiting() == 0 })
+	if got := len(w.Rows(w.Hosts[0], "outbox/")) + len(w.Rows(w.Hosts[0], "note/")); got != 0 {
+		t.Errorf("%d rows are left", got)
+	}
 }

@@ -174,7 +174,7 @@ func TestGenesisIsBound(t *testing.T) {
 	x := w.Hosts[4]
 	w.Join(one, x)
 	w.Run("the charter is here", func() bool { _, _, ok := x.Circle.Charter(); return ok })
-	i, err := two.Circle.Invite(context.Background(), w.Now, time.Hour)
+	i, err := two.Circle.Invite(context.Background(), w.Now, x.Own.Name, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestGenesisIsBound(t *testing.T) {
 	if v, log := (setting{World: w}).tell(one, x, outbox.Note{Kind: circle.NoteRoster, Fields: [][]byte{other.Statement.Bytes(), other.Signatures["operator-2"]}}); v != outbox.Refused {
 		t.Errorf("another circle's charter: verdict %d, %s", v, log)
 	}
-	if _, err := x.Circle.Invite(context.Background(), w.Now, time.Hour); err == nil {
+	if _, err := x.Circle.Invite(context.Background(), w.Now, "operator-9", time.Hour); err == nil {
 		t.Error("who is not taken in yet invites")
 	}
 	if got := fmt.Sprint(x.Circle.Draft(), one.Circle.Draft()); got != "[] [operator-4]" {

@@ -101,7 +101,7 @@ func TestOperatorReplaced(t *testing.T) {
 			t.Errorf("a note of kind %#x of who left is looked at", uint8(k))
 		}
 	}
-	if _, err := lost.Circle.Invite(context.Background(), w.Now, time.Hour); err == nil {
+	if _, err := lost.Circle.Invite(context.Background(), w.Now, "operator-9", time.Hour); err == nil {
 		t.Error("who left invites")
 	}
 	if _, err := w.SignRoster(lost, nodetest.Anew); err == nil {

@@ -144,6 +144,7 @@ func TestJSON(t *testing.T) {
 		{"version", codeDone, "version"},
 		{"context list", codeDone, "contexts"},
 		{"context use none", codeError, "error"},
+		{"context remove none --yes", codeError, "error"},
 		{"vault list", codeError, "error"},
 		{"tx propose", codeUsage, "error"},
 		{"nonsense", codeUsage, "error"},
@@ -151,7 +152,7 @@ func TestJSON(t *testing.T) {
 		{"tx show --nope", codeUsage, "error"},
 		{"node status --dir " + dir, codeNotReady, "error"},
 		{"doctor --dir " + dir, codeNotReady, "error"},
-		{"operator invite --dir " + dir, codeNotReady, "error"},
+		{"operator invite bolt --dir " + dir, codeNotReady, "error"},
 		{"node run --dir " + dir + " --passphrase-file " + dir + "/none", codeError, "error"},
 	} {
 		code, out, errs := try(append(strings.Fields(c.args), "--json")...)
@@ -271,12 +272,19 @@ func TestNext(t *testing.T) {
 	}{
 		{"context add bolt 127.0.0.1:2 " + id, codeError, "every node stands there once"},
 		{"context add acme 127.0.0.1:2 " + id, codeError, "--replace takes the new ones"},
+		{"context remove default", codeRefused, "--force removes it all the same"},
+		{"context remove default --node acme", codeRefused, "leave --node out"},
+		{"context remove default --force", codeUsage, "nobody is at the terminal to confirm"},
+		{"context remove default --node bolt", codeError, "`ostraka context list` shows the contexts and their nodes"},
 		{"vault list --key " + dir + "/none", codeError, "give an SSH key that exists"},
 		{"node status --dir " + dir, codeNotReady, "make a node with `ostraka node init"},
 	} {
 		if code, _, errs := try(strings.Fields(c.args)...); code != c.code || !strings.Contains(errs, c.want) {
 			t.Errorf("%s: code %d, %s; want %d and %q", c.args, code, errs, c.code, c.want)
 		}
+	}
+	if code, out, errs := try("context", "remove", "default", "--force", "--yes", "--json"); code != codeDone || !strings.Contains(errs, id) || !strings.Contains(out, `"contexts": []`) {
+		t.Errorf("code %d, %s, %s", code, out, errs)
 	}
 	if p := explain(fmt.Errorf("node acme: %w", client.ErrNoCharter)); p.code != codeNotReady || !strings.Contains(p.next, "operator accept") || strings.Contains(p.err.Error(), "reached") {
 		t.Errorf("no charter: %+v", p)

@@ -12,7 +12,7 @@ import (
 
 func (a *app) contextCommand() *cobra.Command {
 	c := &cobra.Command{Use: "context", Short: "The nodes you talk to, with pinned identities"}
-	c.AddCommand(a.contextAddCommand(), a.contextUseCommand(), a.contextListCommand())
+	c.AddCommand(a.contextAddCommand(), a.contextUseCommand(), a.contextListCommand(), a.contextRemoveCommand())
 	return c
 }
 
@@ -127,6 +127,61 @@ func (a *app) contextUseCommand() *cobra.Command {
 			})
 		},
 	}
+}
+
+func (a *app) contextRemoveCommand() *cobra.Command {
+	var node string
+	var yes, force bool
+	c := &cobra.Command{
+		Use: "remove CONTEXT", Short: "Take a context, or one of its nodes, out of the contexts file", Args: exactly("CONTEXT"),
+		Long: "Removes a context with all its nodes, or with --node one node of it, for instance one whose operator left the circle.\n" +
+			"It changes the file on this machine alone. To add a node again, compare its identity by telephone once more.",
+		RunE: func(_ *cobra.Command, args []string) error {
+			return a.edit(func(all client.Contexts) (client.Contexts, error) {
+				out, err := removed(all, args[0], node, force)
+				if err != nil {
+					return all, err
+				}
+				x, err := all.Get(args[0])
+				if err != nil {
+					return all, err
+				}
+				a.say("Context %s loses what is pinned of:", x.Name)
+				for _, n := range x.Nodes {
+					if node == "" || n.Name == node {
+						a.say("  %-12s %-22s %s", n.Name, n.Address, client.FormatIdentity(n.Identity))
+					}
+				}
+				what := "context " + x.Name
+				if node != "" {
+					what = "node " + node + " of " + what
+				}
+				return out, a.confirm(yes, fmt.Sprintf("Remove %s?", what))
+			})
+		},
+	}
+	c.Flags().StringVar(&node, "node", "", "remove this node of the context alone")
+	c.Flags().BoolVar(&force, "force", false, "remove the context in use; then none is")
+	c.Flags().BoolVar(&yes, "yes", false, "remove without asking")
+	return c
+}
+
+// removed is the contexts without one of them, or without one node of it.
+func removed(all client.Contexts, context, node string, force bool) (out client.Contexts, err error) {
+	if node == "" {
+		out, err = all.Remove(context, force)
+	} else {
+		out, err = all.RemoveNode(context, node)
+	}
+	switch {
+	case errors.Is(err, client.ErrInUse):
+		err = &problem{codeRefused, err, "`ostraka context use CONTEXT` uses another one first; --force removes it all the same"}
+	case errors.Is(err, client.ErrLastNode):
+		err = &problem{codeRefused, err, "add its other nodes first, or remove the context: leave --node out"}
+	case errors.Is(err, client.ErrNoContext), errors.Is(err, client.ErrNoNode):
+		err = &problem{codeError, err, "`ostraka context list` shows the contexts and their nodes"}
+	}
+	return out, err
 }
 
 func (a *app) contextListCommand() *cobra.Command {

@@ -20,19 +20,20 @@ import (
 )
 
 func (a *app) operatorCommand() *cobra.Command {
-	c := &cobra.Command{Use: "operator", Short: "Form a circle and change it: invite, join, accept the roster, replace, resign"}
-	c.AddCommand(a.inviteCommand(), a.joinCommand(), a.acceptCommand(), a.replaceCommand(), a.resignCommand())
+	c := &cobra.Command{Use: "operator", Short: "Form a circle and change it: invite, join, drop, accept the roster, replace, resign"}
+	c.AddCommand(a.inviteCommand(), a.joinCommand(), a.dropCommand(), a.acceptCommand(), a.replaceCommand(), a.resignCommand())
 	return c
 }
 
 func (a *app) inviteCommand() *cobra.Command {
 	var hours uint32
 	c := &cobra.Command{
-		Use: "invite", Short: "Make a one-use invitation for another operator: one line", Args: none,
-		RunE: func(c *cobra.Command, _ []string) error {
+		Use: "invite OPERATOR", Short: "Make a one-use invitation for another operator: one line", Args: exactly("OPERATOR"),
+		Long: "OPERATOR is the name that the guest's node has (`ostraka node init --operator`). A node of another name cannot join with it.",
+		RunE: func(c *cobra.Command, args []string) error {
 			ctx, cancel := a.within(c.Context(), 15*time.Second)
 			defer cancel()
-			res, err := client.Operator(a.dir).Invite(ctx, connect.NewRequest(&v1.InviteRequest{Hours: hours}))
+			res, err := client.Operator(a.dir).Invite(ctx, connect.NewRequest(&v1.InviteRequest{Operator: args[0], Hours: hours}))
 			if err != nil {
 				return a.operatorError(err)
 			}
@@ -42,7 +43,7 @@ func (a *app) inviteCommand() *cobra.Command {
 			}{res.Msg.Line, res.Msg.Expires}
 			return a.show(doc, func(w io.Writer) {
 				fmt.Fprintln(w, doc.Line)
-				a.say("It is good once, until %s. Send it by a way that you trust; there they run `ostraka operator join LINE`.", doc.Expires)
+				a.say("It is good once, for operator %s, until %s. Send it by a way that you trust; there they run `ostraka operator join LINE`.", args[0], doc.Expires)
 			})
 		},
 	}
@@ -71,6 +72,58 @@ func (a *app) joinCommand() *cobra.Command {
 				fmt.Fprintf(w, "Joined at %s (%s).\n\nNext: once the operator that invited you has signed the roster, run `ostraka operator accept`.\n", doc.Operator, doc.Identity)
 			})
 		},
+	}
+}
+
+// dropDocument tells who was let go.
+type dropDocument struct {
+	Operator    string   `json:"operator"`
+	Identity    string   `json:"identity"` // empty if nobody had joined
+	Invitations int      `json:"invitations"`
+	Signed      []string `json:"signed"`
+}
+
+func (a *app) dropCommand() *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use: "drop OPERATOR", Short: "Let go of an operator that joined here and is not in the roster", Args: exactly("OPERATOR"),
+		Long: "For a guest that never signs, or whose node took a name that is another's. Unused invitations for that name are\n" +
+			"withdrawn. It can be invited again. An operator of the roster goes by `ostraka operator replace` or `resign`.",
+		RunE: func(c *cobra.Command, args []string) error {
+			a.say("This node lets go of operator %s, who is not in the roster. What that does not undo:\n"+
+				"  what its node was told of the circle: rosters, with addresses and officers' keys;\n"+
+				"  your officer's signature over a roster that lists it: that one may still come into force if all others sign it.", args[0])
+			if err := a.confirm(yes, fmt.Sprintf("Drop operator %s?", args[0])); err != nil {
+				return err
+			}
+			ctx, cancel := a.within(c.Context(), 15*time.Second)
+			defer cancel()
+			res, err := client.Operator(a.dir).Drop(ctx, connect.NewRequest(&v1.DropRequest{Operator: args[0]}))
+			if err != nil {
+				return a.operatorError(err)
+			}
+			doc := dropDocument{Operator: args[0], Invitations: int(res.Msg.Invitations), Signed: []string{}}
+			if len(res.Msg.Identity) > 0 {
+				doc.Identity = client.FormatIdentity(res.Msg.Identity)
+			}
+			for _, id := range res.Msg.Signed {
+				doc.Signed = append(doc.Signed, fmt.Sprintf("%x", id))
+			}
+			return a.show(doc, func(w io.Writer) { describeDrop(w, doc) })
+		},
+	}
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return c
+}
+
+func describeDrop(w io.Writer, d dropDocument) {
+	if d.Identity == "" {
+		fmt.Fprintf(w, "Nobody had joined as operator %s; %d invitations for it withdrawn.\n", d.Operator, d.Invitations)
+		return
+	}
+	fmt.Fprintf(w, "Dropped operator %s (%s); %d unused invitations withdrawn.\n", d.Operator, d.Identity, d.Invitations)
+	for _, id := range d.Signed {
+		fmt.Fprintf(w, "Your officer has signed roster %.8s, which lists it. It stands until another roster is in force: let another operator run `ostraka operator accept --new`, then sign that one.\n", id)
 	}
 }
 

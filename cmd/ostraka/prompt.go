@@ -149,7 +149,7 @@ func (a *app) confirm(yes bool, question string) error {
 		return err
 	}
 	if string(bytes.TrimSpace(line)) != "yes" {
-		return &problem{codeError, errors.New("not confirmed: nothing was signed"), ""}
+		return &problem{codeError, errors.New("not confirmed: nothing was done"), ""}
 	}
 	return nil
 }

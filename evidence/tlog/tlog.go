@@ -31,7 +31,7 @@ const (
 	KindTested    = "tested"    // … tried by a test signature
 	KindFinal     = "final"     // this node said FINAL
 	KindFinalCert = "final-cert"
-	KindDrop      = "drop"    // a pending record was given up
+	KindDrop      = "drop"    // a pending record, or an operator that joined, was given up
 	KindErase     = "erase"   // a higher record is in force: the secrets of this one are gone
 	KindWanted    = "wanted"  // the operator asked for new shares of a key
 	KindSigned    = "signed"  // a signature came out

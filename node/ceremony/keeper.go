@@ -104,6 +104,7 @@ type root struct {
 	*attempt                       // the one in force, else the last one that we joined or opened
 	attempts map[[32]byte]*attempt // all that we hold anything of, by key id
 	joining  bool                  // an attempt was admitted and is not durable yet
+	givenUp  bool                  // another vault has its name: no key is made
 	choice   statement.Statement   // the key statement, once somebody signed one
 	signed   map[string][]byte     // operator → node signature over it
 	since    time.Time             // when the present step became ours to move
@@ -226,6 +227,50 @@ func (k *Keeper) open(ctx context.Context, now time.Time, v charter.Vault, r cha
 	return w, k.load(ctx, now, w)
 }
 
+// Made says whether a key of a vault is in force here, or may come into force: we said FINAL of it.
+func (k *Keeper) Made(vault statement.ID) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.ContainsFunc(k.all(), func(w *root) bool {
+		return w.ID == vault && (w.hasKey() || w.mayCome())
+	})
+}
+
+// mayCome says whether our FINAL is out for what is not in force, or may be: a restored node does not know.
+func (w *root) mayCome() bool {
+	for _, a := range w.attempts {
+		if slices.ContainsFunc(a.book.Pending(), func(p *epoch.Pending) bool { return p.Final != nil || p.Doubted }) {
+			return true
+		}
+	}
+	return false
+}
+
+// GiveUp ends the making of a vault's keys, for good, as long as nothing is prepared of them: who prepared something may have made
+// others say FINAL. With begun it does so also then: it was given up before, and our PREP did not leave.
+func (k *Keeper) GiveUp(vault statement.ID, begun bool) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var given []*root
+	for _, w := range k.all() {
+		if w.ID != vault {
+			continue
+		}
+		busy := w.joining
+		for _, a := range w.attempts {
+			busy = busy || len(a.book.Pending()) > 0
+		}
+		if w.hasKey() || w.mayCome() || busy && !begun {
+			return fmt.Errorf("%w: a key of vault %s is being made or in force: another statement of that name cannot take its place; try again in a minute", outbox.ErrLater, w.title())
+		}
+		given = append(given, w)
+	}
+	for _, w := range given {
+		w.givenUp = true
+	}
+	return nil
+}
+
 // begin makes an attempt the present one. Older ones stay as they are: what we said FINAL of
 // may still come into force.
 func (k *Keeper) begin(w *root, a *attempt) {
@@ -266,6 +311,7 @@ type View struct {
 	Plan     *charter.Plan // the reshare on its way, nil if there is none
 	Promised bool          // our FINAL is out, or may be, for shares that are not in force yet
 	Outside  bool          // others hold the key, and this node was not introduced to it
+	GivenUp  bool          // another vault has its name: no key is made
 }
 
 // Title is the vault's name, and the suite where it has several.
@@ -337,6 +383,7 @@ func (k *Keeper) view(w *root) View {
 		k.viewPlan(w, &v)
 		return v
 	}
+	v.GivenUp = w.givenUp && !w.hasKey()
 	if v.Outside = w.outside(k.cfg.Self); v.Outside {
 		v.Step = StepOutside
 		return v

@@ -79,6 +79,8 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 		return nil, fmt.Errorf("vault %s: the setup's suite, threshold, committee or epoch is not the vault's", w.title())
 	case w.hasKey():
 		return nil, fmt.Errorf("vault %s has a key", w.title())
+	case w.givenUp:
+		return nil, fmt.Errorf("vault %s is given up: this node's officer signed another of that name", w.title())
 	case w.joining:
 		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.title())
 	case number > maxAttempts:
@@ -225,7 +227,7 @@ func (k *Keeper) makingTask(w *root, s *mpc.Setup, title string, first func(prot
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			w.made[saved.Hash()] = saved
-			if w.keyID != s.KeyID {
+			if w.keyID != s.KeyID || w.givenUp && s.Protocol == protocol.ProtocolKeygen {
 				err = fmt.Errorf("attempt %x was given up meanwhile", s.KeyID[:6])
 			} else if s.Protocol == protocol.ProtocolReshare {
 				err = w.book.PrepareLower(saved) // our officer agreed to its threshold, lower or not: admitReshare

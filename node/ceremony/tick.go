@@ -70,7 +70,7 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 	switch eh := p.Record.Hash(); {
 	case p.Doubted: // it stays as it is: others hold our FINAL of it, or it comes to nothing
 		return k.beginBeside(ctx, now, w)
-	case p.Final == nil && w.orphan(p.Record):
+	case p.Final == nil && (w.orphan(p.Record) || w.givenUp && !w.published()):
 		return nil, k.drop(ctx, now, w, w.attempt, eh)
 	case p.Cert == nil && now.Sub(w.since) > pendingLife:
 		w.since = now
@@ -129,7 +129,7 @@ func (k *Keeper) anew(now time.Time, w *root) *mpc.Setup {
 		w.lastErr = fmt.Errorf("vault %s: %d attempts at its key wait for the last word of %s; the next is made %s after the last: bring their nodes back, or make the vault anew without them",
 			w.title(), held, missing, w.patience())
 	}
-	if w.number >= maxAttempts || !k.mayOpen(now, w, w.genesis) {
+	if w.givenUp || w.number >= maxAttempts || !k.mayOpen(now, w, w.genesis) {
 		return nil
 	}
 	return w.setup(now, protocol.ProtocolKeygen, epoch.KeyID(w.ID, w.suite, w.number+1), epoch.Hash{}, w.Threshold, w.genesis)

@@ -3,12 +3,14 @@ package circle
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,7 +39,7 @@ func ForGuests(k outbox.Kind) bool { return k == NoteRoster }
 
 // Rows of this room (spec/store).
 const (
-	kindInvite  = "invite"  // invite/<hash of secret>: expiry, Unix time, or "used"
+	kindInvite  = "invite"  // invite/<hash of secret>: expiry and whom it is for, or "used" and by whom
 	kindDraft   = "draft"   // draft/<name>: an operator that joined, or that invited us
 	kindRoster  = "roster"  // roster/<id>: statement and acceptances
 	kindVault   = "vault"   // vault/<id>: statement and acceptances
@@ -59,6 +61,8 @@ type Config struct {
 	Forward func(ctx context.Context, now time.Time, n outbox.Note, to []charter.Operator) error
 	// Seated says whether an operator's node has a share of a key, as far as this node follows it; Owed, whether notes wait for it.
 	Seated, Owed func(charter.Operator) bool
+	// Forget gives up what was to be sent to an operator that is not pinned any more.
+	Forget func(charter.Operator)
 	// Reachable says whether the link to a pinned node stands.
 	Reachable func(ed25519.PublicKey) bool
 	// Holds lists the vaults of which this node holds a share.
@@ -73,6 +77,11 @@ type Config struct {
 	Held func(vault statement.ID) (under statement.ID, keys []charter.PinnedKey, err error)
 	// Under lists the statements under which a vault's keys are held, as far as this node follows them.
 	Under func(vault statement.ID) []statement.ID
+	// Made says whether a vault has a key here, or may get one: we said FINAL of it, or know it.
+	Made func(vault statement.ID) bool
+	// GiveUp makes sure that this node makes no key of a vault any more; an error if it has begun to. begun: also then, as long as we have
+	// not said FINAL.
+	GiveUp func(vault statement.ID, begun bool) error
 	// Past says whether a record of a vault's key was in force here.
 	Past func(vault statement.ID, key, eh [32]byte) bool
 }
@@ -90,10 +99,12 @@ type Pins struct {
 type Circle struct {
 	cfg Config
 
-	mu      sync.Mutex
-	draft   map[string]charter.Operator
-	rosters map[statement.ID]charter.Accepted // versions in force, and what is proposed
-	vaults  map[statement.ID]charter.Accepted
+	mu       sync.Mutex
+	draft    map[string]charter.Operator
+	welcomed map[string]time.Time              // when who joined here was last sent the rosters for its knock
+	rosters  map[statement.ID]charter.Accepted // versions in force, and what is proposed
+	vaults   map[statement.ID]charter.Accepted
+	hearsay  map[statement.ID]bool // vaults that came whole when they had lost an officer
 	reshares
 	chain   charter.Chain // versions in force here; empty while there is none
 	genesis statement.ID  // of the circle that invited us, if it had a charter
@@ -104,8 +115,8 @@ type Circle struct {
 // Open reads back what the node knows of its circle.
 func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 	c := &Circle{
-		cfg: cfg, draft: map[string]charter.Operator{},
-		rosters: map[statement.ID]charter.Accepted{}, vaults: map[statement.ID]charter.Accepted{}, reshares: newReshares(),
+		cfg: cfg, draft: map[string]charter.Operator{}, welcomed: map[string]time.Time{},
+		rosters: map[statement.ID]charter.Accepted{}, vaults: map[statement.ID]charter.Accepted{}, hearsay: map[statement.ID]bool{}, reshares: newReshares(),
 		invites: journal.Sweep{Prefix: store.Prefix(kindInvite)},
 	}
 	if err := c.load(ctx); err != nil {
@@ -124,23 +135,24 @@ func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 	return c, c.handOver(ctx, now)
 }
 
-func (c *Circle) load(ctx context.Context) error {
-	st := c.cfg.Journal.Store()
-	each := func(kind string, do func(store.Item) error) error {
-		for after := ""; ; {
-			items, err := st.Range(ctx, store.Prefix(kind), after, store.MaxLimit)
-			for _, it := range items {
-				if err == nil {
-					err = do(it)
-				}
-				after = it.Key
+// each reads all rows of a kind.
+func (c *Circle) each(ctx context.Context, kind string, do func(store.Item) error) error {
+	for after := ""; ; {
+		items, err := c.cfg.Journal.Store().Range(ctx, store.Prefix(kind), after, store.MaxLimit)
+		for _, it := range items {
+			if err == nil {
+				err = do(it)
 			}
-			if err != nil || len(items) < store.MaxLimit {
-				return err
-			}
+			after = it.Key
+		}
+		if err != nil || len(items) < store.MaxLimit {
+			return err
 		}
 	}
-	err := each(kindDraft, func(it store.Item) error {
+}
+
+func (c *Circle) load(ctx context.Context) error {
+	err := c.each(ctx, kindDraft, func(it store.Item) error {
 		o, err := decodeOperator(it.Value)
 		c.draft[o.Name] = o
 		return err
@@ -155,18 +167,28 @@ func (c *Circle) load(ctx context.Context) error {
 		}
 	}
 	if err == nil {
-		err = each(kindRoster, accepted(c.rosters))
+		err = c.each(ctx, kindRoster, accepted(c.rosters))
 	}
 	if err == nil {
-		err = each(kindVault, accepted(c.vaults))
+		err = c.each(ctx, kindVault, accepted(c.vaults))
 	}
 	if err == nil {
-		err = each(kindReshare, func(it store.Item) error {
+		err = c.each(ctx, kindReshare, func(it store.Item) error {
 			a, err := charter.DecodeAccepted(it.Value)
 			if err == nil {
 				err = c.keep(a)
 			}
 			return err
+		})
+	}
+	if err == nil {
+		err = c.each(ctx, kindHearsay, func(it store.Item) error {
+			id, err := hex.DecodeString(strings.TrimPrefix(it.Key, store.Prefix(kindHearsay)))
+			if err != nil || len(id) != len(statement.ID{}) {
+				return fmt.Errorf("row %s names no vault", it.Key)
+			}
+			c.hearsay[statement.ID(id)] = true
+			return nil
 		})
 	}
 	if err != nil {
@@ -351,12 +373,14 @@ func (c *Circle) Draft() (names []string) {
 	return names
 }
 
-// Vaults are all vault statements with their acceptances, complete or not.
+// Vaults are all vault statements with their acceptances, complete or not, but for those whose name a later one took.
 func (c *Circle) Vaults() (out []charter.Accepted) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, a := range c.vaults {
-		out = append(out, a)
+		if !c.later(a) {
+			out = append(out, a)
+		}
 	}
 	slices.SortFunc(out, func(a, b charter.Accepted) int {
 		x, y := a.Statement.ID(), b.Statement.ID()

@@ -61,11 +61,14 @@ func inviteKey(secret []byte) string {
 	return store.Key(kindInvite, store.ID(h[:]))
 }
 
-// Invite makes an invitation, good once until it expires. Only the hash of its secret is
-// kept.
-func (c *Circle) Invite(ctx context.Context, now time.Time, life time.Duration) (Invitation, error) {
+// Invite makes an invitation for one operator, by its name, good once until it expires. Only the hash of its
+// secret is kept, with that name.
+func (c *Circle) Invite(ctx context.Context, now time.Time, name string, life time.Duration) (Invitation, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.mayInvite(name); err != nil {
+		return Invitation{}, err
+	}
 	if st := c.standing(); st != Founding && st != Member {
 		return Invitation{}, fmt.Errorf("this node's operator is not in circle %q: only its operators invite", c.chain.Newest().Circle)
 	}
@@ -76,9 +79,48 @@ func (c *Circle) Invite(ctx context.Context, now time.Time, life time.Duration) 
 	if _, err := io.ReadFull(c.cfg.Rand, i.Secret[:]); err != nil {
 		return Invitation{}, fmt.Errorf("draw a secret: %w", err)
 	}
-	row := binary.BigEndian.AppendUint64(nil, uint64(i.Expires.Unix()))
-	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: inviteKey(i.Secret[:]), Value: row}}}}
+	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: inviteKey(i.Secret[:]), Value: invited{expires: i.Expires, name: name}.row()}}}}
 	return i, c.cfg.Journal.Write(ctx, e)
+}
+
+// mayInvite refuses names that nobody could join under.
+func (c *Circle) mayInvite(name string) error {
+	if err := statement.CheckLabel(name); err != nil {
+		return fmt.Errorf("operator %q: %w: give the name that the guest's node has (`ostraka node init --operator NAME`)", name, err)
+	}
+	if name == c.cfg.Own.Name {
+		return fmt.Errorf("this node's own operator is %s: the guest's node needs another name", name)
+	}
+	if _, in := c.chain.Newest().Operator(name); in {
+		return fmt.Errorf("operator %s is in the roster already", name)
+	}
+	return nil
+}
+
+// invited is an invitation as its maker keeps it.
+type invited struct {
+	expires time.Time
+	name    string            // whom it is for; empty in rows of an older form: anybody
+	used    ed25519.PublicKey // by whom; then the rest is gone
+}
+
+const usedMark = "used"
+
+func (i invited) row() []byte {
+	if i.used != nil {
+		return append([]byte(usedMark), i.used...)
+	}
+	return append(binary.BigEndian.AppendUint64(nil, uint64(i.expires.Unix())), i.name...)
+}
+
+// readInvited reads a row. One that makes no sense ran out long ago.
+func readInvited(row []byte) (i invited) {
+	if used, ok := bytes.CutPrefix(row, []byte(usedMark)); ok && len(used) == ed25519.PublicKeySize {
+		i.used = used
+	} else if len(row) >= 8 {
+		i.expires, i.name = time.Unix(int64(binary.BigEndian.Uint64(row)), 0), string(row[8:])
+	}
+	return i
 }
 
 const (
@@ -206,22 +248,52 @@ func (c *Circle) Admit(ctx context.Context, now time.Time, from ed25519.PublicKe
 	if err != nil {
 		return nil, errors.New("the invitation is not known here: ask for a new one")
 	}
-	if used, ok := bytes.CutPrefix(it.Value, []byte("used")); ok {
-		if bytes.Equal(used, from) {
-			return c.answer(), c.handOver(ctx, now) // our answer was lost
-		}
+	i := readInvited(it.Value)
+	switch {
+	case bytes.Equal(i.used, from):
+		return c.answer(), c.welcome(ctx, now, from) // our answer was lost
+	case i.used != nil:
 		return nil, errors.New("the invitation was used before: ask for a new one")
-	}
-	if len(it.Value) != 8 || now.Unix() > int64(binary.BigEndian.Uint64(it.Value)) {
+	case now.Unix() > i.expires.Unix():
 		return nil, errors.New("the invitation ran out: ask for a new one")
+	case i.name != "" && i.name != o.Name:
+		return nil, fmt.Errorf("the invitation is for operator %s, this node's is %s: ask for one for that name", i.name, o.Name)
 	}
 	use := journal.Entry{Batch: store.Batch{
-		If: []store.Cond{store.Unchanged(it)}, Put: []store.Entry{{Key: key, Value: append([]byte("used"), from...)}},
+		If: []store.Cond{store.Unchanged(it)}, Put: []store.Entry{{Key: key, Value: invited{used: from}.row()}},
 	}}
 	if err := c.addDraft(ctx, now, o, c.genesis, use); err != nil {
 		return nil, err
 	}
-	return c.answer(), c.handOver(ctx, now)
+	return c.answer(), c.welcome(ctx, now, from)
+}
+
+// welcomeGap is how often who knocks again is sent the circle's rosters again.
+const welcomeGap = time.Minute
+
+// welcome sends a guest what officers said before it came. Knocks cost the guest nothing, so they repeat it once in a while alone.
+func (c *Circle) welcome(ctx context.Context, now time.Time, guest ed25519.PublicKey) error {
+	i := slices.IndexFunc(c.guests(), func(o charter.Operator) bool { return o.Identity.Equal(guest) })
+	if i < 0 {
+		return nil
+	}
+	o := c.guests()[i]
+	if since := now.Sub(c.welcomed[o.Name]); since >= 0 && since < welcomeGap { // a clock set back must not keep it away
+		return nil
+	}
+	err := c.tellVersions(ctx, now, []charter.Operator{o})
+	if err == nil {
+		c.welcomed[o.Name] = now
+	}
+	return err
+}
+
+// guests are who joined here and waits to be taken into the roster.
+func (c *Circle) guests() []charter.Operator {
+	if c.standing() != Member {
+		return nil
+	}
+	return c.joined()
 }
 
 // inviteKept is how long an invitation that ran out is kept, so that its bearer is told so.
@@ -232,11 +304,12 @@ func (c *Circle) Sweep(ctx context.Context, now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.invites.Step(ctx, c.cfg.Journal, func(it store.Item) []string {
-		old := len(it.Value) == 8 && now.Sub(time.Unix(int64(binary.BigEndian.Uint64(it.Value)), 0)) > inviteKept
-		if used, ok := bytes.CutPrefix(it.Value, []byte("used")); ok {
+		i := readInvited(it.Value)
+		old := i.used == nil && now.Sub(i.expires) > inviteKept
+		if i.used != nil {
 			old = true
 			for _, o := range c.draft {
-				old = old && !bytes.Equal(o.Identity, used)
+				old = old && !o.Identity.Equal(i.used)
 			}
 		}
 		if old {
@@ -260,7 +333,7 @@ func (c *Circle) addDraft(ctx context.Context, now time.Time, o charter.Operator
 		return fmt.Errorf("both nodes call themselves %s: give one of them another operator name", o.Name)
 	}
 	if old, ok := c.draft[o.Name]; ok && !bytes.Equal(encodeOperator(old), encodeOperator(o)) {
-		return fmt.Errorf("another node joined as operator %s before", o.Name)
+		return fmt.Errorf("another node joined as operator %s before; `ostraka operator drop %s` lets that one go", o.Name, o.Name)
 	}
 	if err := c.sound(now, o); err != nil {
 		return err

@@ -29,8 +29,10 @@ func (c *Circle) PrepareRoster(now time.Time, name string) (a charter.Accepted, 
 	if !c.genesis.IsZero() {
 		return a, false, errors.New("the circle's roster has not reached this node yet: keep the node running and try again")
 	}
-	if a, ok := first(c.rosters); ok {
-		return a, false, nil
+	for _, a := range c.proposals(0) { // all meet at the lowest id
+		if r, err := charter.RosterOf(a.Statement); err == nil && c.concernsUs(r) == nil {
+			return a, false, nil
+		}
 	}
 	if len(c.draft) == 0 {
 		return a, false, errors.New("nobody has joined yet: send the line of `ostraka operator invite` to the other operators")
@@ -333,13 +335,21 @@ func (c *Circle) concernsUs(r charter.Roster) error {
 	for _, known := range byName(must) {
 		o, ok := r.Operator(known.Name)
 		if !ok {
-			return fmt.Errorf("roster of circle %q does not list operator %s, whom this node knows", r.Circle, known.Name)
+			return fmt.Errorf("roster of circle %q does not list operator %s, whom this node knows%s", r.Circle, known.Name, c.dropHint(known))
 		}
 		if field := differs(known, o); field != "" {
-			return fmt.Errorf("roster of circle %q lists operator %s with another %s than this node knows", r.Circle, known.Name, field)
+			return fmt.Errorf("roster of circle %q lists operator %s with another %s than this node knows%s", r.Circle, known.Name, field, c.dropHint(known))
 		}
 	}
 	return nil
+}
+
+// dropHint says what to do where a roster and who joined here contradict one another.
+func (c *Circle) dropHint(o charter.Operator) string {
+	if o.Name == c.cfg.Own.Name {
+		return ""
+	}
+	return fmt.Sprintf(": ask that operator by telephone; if it is not the one that joined here, `ostraka operator drop %s`", o.Name)
 }
 
 // differs names the first field in which two entries of an operator differ.
@@ -380,7 +390,7 @@ func (c *Circle) maySign(a charter.Accepted, r charter.Roster) error {
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		o, listed := r.Operator(name)
 		if field := differs(known[name], o); listed && field != "" {
-			return fmt.Errorf("roster %s lists operator %s with another %s than this node knows", r.ID.Short(), name, field)
+			return fmt.Errorf("roster %s lists operator %s with another %s than this node knows%s", r.ID.Short(), name, field, c.dropHint(known[name]))
 		}
 	}
 	if _, stays := r.Operator(c.cfg.Own.Name); !stays {
@@ -525,6 +535,7 @@ func (c *Circle) comeIntoForce(ctx context.Context, now time.Time, r charter.Ros
 	c.chain = append(slices.Clone(c.chain), r)
 	for _, name := range settled {
 		delete(c.draft, name)
+		delete(c.welcomed, name)
 	}
 	c.cfg.Log.Info("the charter is in force", "circle", r.Circle, "version", r.Version, "id", r.ID.Short(), "standing", string(c.standing()))
 	c.cfg.OnPeers(c.pins())

@@ -21,7 +21,7 @@ func (c *Circle) handOver(ctx context.Context, now time.Time) error {
 	if c.standing() != Member {
 		return nil
 	}
-	guests := c.joined()
+	guests := c.guests()
 	var fresh []charter.Operator
 	if n := len(c.chain); n > 1 {
 		for _, o := range c.chain[n-1].Operators {
@@ -36,19 +36,24 @@ func (c *Circle) handOver(ctx context.Context, now time.Time) error {
 	if err := c.tellLeft(ctx, now); err != nil || len(guests)+len(fresh) == 0 {
 		return err
 	}
-	for _, r := range c.chain {
-		for _, n := range piecewise(NoteRoster, c.rosters[r.ID]) {
-			if err := c.cfg.Forward(ctx, now, n, slices.Concat(guests, fresh)); err != nil {
-				return err
-			}
-		}
-	}
-	if len(fresh) == 0 {
-		return nil
+	if err := c.tellVersions(ctx, now, slices.Concat(guests, fresh)); err != nil || len(fresh) == 0 {
+		return err
 	}
 	for _, n := range c.allWhole() {
 		if err := c.cfg.Forward(ctx, now, n, fresh); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// tellVersions sends all versions in force.
+func (c *Circle) tellVersions(ctx context.Context, now time.Time, to []charter.Operator) error {
+	for _, r := range c.chain {
+		for _, n := range piecewise(NoteRoster, c.rosters[r.ID]) {
+			if err := c.cfg.Forward(ctx, now, n, to); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -75,10 +80,10 @@ func (c *Circle) tellReshares(ctx context.Context, now time.Time) error {
 // believe the certificate that ends its hold.
 func (c *Circle) tellLeft(ctx context.Context, now time.Time) error {
 	for _, o := range c.pins().Left {
-		var notes []outbox.Note
-		for _, r := range c.chain {
-			notes = append(notes, piecewise(NoteRoster, c.rosters[r.ID])...)
+		if err := c.tellVersions(ctx, now, []charter.Operator{o}); err != nil {
+			return err
 		}
+		var notes []outbox.Note
 		for _, v := range c.accepted() {
 			if id := v.Statement.ID(); c.onceHeld(id, o.Name) {
 				for _, p := range c.plans(id) {
@@ -117,7 +122,7 @@ func piecewise(kind outbox.Kind, a charter.Accepted) (notes []outbox.Note) {
 // accepted are the vaults in force, in a fixed order.
 func (c *Circle) accepted() (out []charter.Accepted) {
 	for _, id := range slices.SortedFunc(maps.Keys(c.vaults), func(a, b statement.ID) int { return bytes.Compare(a[:], b[:]) }) {
-		if a := c.vaults[id]; c.complete(a) {
+		if a := c.vaults[id]; c.complete(a) && c.told(id) {
 			out = append(out, a)
 		}
 	}

@@ -45,7 +45,7 @@ func (c *Circle) PrepareVault(now time.Time, file []byte, suites []string) (a ch
 	same := map[statement.ID]charter.Accepted{}
 	for id, a := range c.vaults {
 		old, err := charter.VaultOf(a.Statement)
-		if err != nil || old.Name != v.Name {
+		if err != nil || old.Name != v.Name || c.yields(a, v) {
 			continue
 		}
 		// One that waited while the roster changed stands under an older version, for good.
@@ -138,10 +138,15 @@ func (c *Circle) takeVault(ctx context.Context, now time.Time, s statement.State
 	if err := c.stillOfficer("vault "+s.Get("name"), operator, armored); err != nil {
 		return a, nil, err
 	}
-	if !known {
-		if err := c.roomVault(s, operator); err != nil {
-			return a, nil, err
-		}
+	v, err := charter.VaultOf(s)
+	if err == nil && !known {
+		err = c.roomVault(v, operator)
+	}
+	if err == nil && must != "" {
+		err = c.giveUp(v)
+	}
+	if err != nil {
+		return a, nil, err
 	}
 	if err := write(signed(now, kindVault, statement.ID{}, next)); err != nil {
 		return a, nil, err
@@ -209,28 +214,38 @@ func (c *Circle) takeWhole(ctx context.Context, now time.Time, a charter.Accepte
 	if slices.Contains(v.Committee, c.cfg.Own.Name) {
 		return fmt.Errorf("vault %s: this node is in its committee: its officers' signatures come one by one", v.Name)
 	}
-	for _, other := range c.vaults {
-		if other.Statement.Get("name") == v.Name && other.Statement.ID() != v.ID && c.complete(other) {
+	for _, other := range c.sameName(v) {
+		if c.complete(other) && !c.yields(other, v) {
 			return fmt.Errorf("vault %s: another statement with this name is in force here", v.Name)
 		}
 	}
-	if err := write(signed(now, kindVault, statement.ID{}, a)); err != nil {
+	e, hearsay := signed(now, kindVault, statement.ID{}, a), c.lost(v)
+	if hearsay {
+		e.Put = append(e.Put, store.Entry{Key: store.Key(kindHearsay, store.ID(v.ID[:]))})
+	}
+	if err := write(e); err != nil {
 		return err
 	}
-	c.vaults[v.ID] = a
+	if c.vaults[v.ID] = a; hearsay {
+		c.hearsay[v.ID] = true
+	}
 	return c.announce(ctx, now, a)
 }
 
 // onceVault keeps our officer to the vault statement with the lowest id among those of one name that
 // say the same, so that at most one comes into force.
 func (c *Circle) onceVault(s statement.Statement, own string) error {
-	id := s.ID()
-	for other, a := range c.vaults {
-		if _, signed := a.Signatures[own]; !signed || other == id {
-			continue
-		}
-		if a.Statement.Get("name") == s.Get("name") && slices.Compare(other[:], id[:]) < 0 {
-			return fmt.Errorf("this node's officer signed vault %s as statement %s before: the others must sign that one", s.Get("name"), other.Short())
+	v, err := charter.VaultOf(s)
+	if err != nil {
+		return err
+	}
+	if c.signedLater(v) {
+		return fmt.Errorf("this node's officer signed vault %s under a later version of the roster: the others must sign that one", v.Name)
+	}
+	for _, a := range c.sameName(v) {
+		other := a.Statement.ID()
+		if _, signed := a.Signatures[own]; signed && !c.yields(a, v) && slices.Compare(other[:], v.ID[:]) < 0 {
+			return fmt.Errorf("this node's officer signed vault %s as statement %s before: the others must sign that one", v.Name, other.Short())
 		}
 	}
 	return nil
@@ -238,19 +253,22 @@ func (c *Circle) onceVault(s statement.Statement, own string) error {
 
 // roomVault bounds what each operator may propose, and refuses a second vault of one name that
 // says something else.
-func (c *Circle) roomVault(s statement.Statement, operator string) error {
+func (c *Circle) roomVault(v charter.Vault, operator string) error {
 	open := 0
 	for _, a := range c.vaults {
-		done := c.complete(a)
-		if a.Statement.Get("name") == s.Get("name") {
-			old, err1 := charter.VaultOf(a.Statement)
-			v, err2 := charter.VaultOf(s)
-			if err1 != nil || err2 != nil || done || old.SameAs(v) != "" {
-				return fmt.Errorf("vault %s: another statement with this name is known here", s.Get("name"))
-			}
+		old, err := charter.VaultOf(a.Statement)
+		if err != nil {
+			return err
 		}
-		if _, by := a.Signatures[operator]; by && !done {
+		done := c.complete(a)
+		// What has lost an officer may wait for ever: it takes no room of what has not.
+		if a.Signatures[operator] != nil && !done && c.lost(old) == c.lost(v) {
 			open++
+		}
+		said := v
+		said.Charter = old.Charter // two may have begun while the roster changed
+		if old.Name == v.Name && !c.yields(a, v) && (done || old.SameAs(said) != "") {
+			return fmt.Errorf("vault %s: another statement with this name is known here", v.Name)
 		}
 	}
 	return c.full(open, operator)
@@ -277,5 +295,8 @@ func (c *Circle) announce(ctx context.Context, now time.Time, a charter.Accepted
 	} else {
 		c.successions[v.ID] = charter.NewSuccession(v, c.chain)
 	}
-	return c.cfg.OnVault(ctx, now, v, c.chain)
+	if err := c.cfg.OnVault(ctx, now, v, c.chain); err != nil || !c.signedLater(v) || c.cfg.Made(v.ID) {
+		return err
+	}
+	return c.cfg.GiveUp(v.ID, true)
 }

@@ -40,6 +40,46 @@ const (
 // Takes says whether a note is this room's.
 func Takes(k outbox.Kind) bool { return k >= NoteProposal && k <= NoteSigned }
 
+// heardFor is how long after an intent's end its notes are brought to peers that do not know it.
+const heardFor = time.Hour
+
+// Ended says whether a note is about an intent whose time is over for long: a node that does not know it never will, since
+// its proposal is refused everywhere.
+func (d *Desk) Ended(now time.Time, n outbox.Note) bool {
+	id, ok := intentOf(n)
+	if !ok {
+		return false
+	}
+	f, err := d.file(id)
+	if err != nil {
+		return false
+	}
+	it, err := intent.Of(f.stmt)
+	return err == nil && now.Sub(it.Expires) > heardFor
+}
+
+// intentOf is the intent that a note is about.
+func intentOf(n outbox.Note) (id statement.ID, ok bool) {
+	if !Takes(n.Kind) || len(n.Fields) != fieldCount[n.Kind] {
+		return id, false
+	}
+	switch n.Kind {
+	case NoteProposal:
+		s, err := statement.ParseKind(n.Fields[0], statement.Intent)
+		return s.ID(), err == nil
+	case NoteDecision, NoteCancel:
+		s, err := statement.Parse(n.Fields[0])
+		if err != nil || s.Kind() != statement.Decision && s.Kind() != statement.Cancel {
+			return id, false
+		}
+		return s.Fields().ID("intent"), true
+	}
+	if len(n.Fields[0]) != len(id) {
+		return id, false
+	}
+	return statement.ID(n.Fields[0]), true
+}
+
 // Config is what a Desk works with.
 type Config struct {
 	Self     engine.PartyID

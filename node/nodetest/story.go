@@ -62,7 +62,7 @@ func (w *World) Join(by, h *Host) {
 	w.Run("join", func() (joined bool) {
 		var line string
 		w.Act(by, func() {
-			if i, err := by.Circle.Invite(ctx, w.Clock(by), time.Hour); err == nil {
+			if i, err := by.Circle.Invite(ctx, w.Clock(by), h.Own.Name, time.Hour); err == nil {
 				line = i.Line()
 			}
 		})

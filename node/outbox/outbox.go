@@ -124,6 +124,8 @@ type row struct {
 type item struct {
 	next  time.Time // when it is sent again
 	tries int
+	later bool // its last answer was *later*
+	ends  int  // how often it was, since nothing can come of the note
 }
 
 // Open reads what was on its way when the node stopped.
@@ -298,11 +300,22 @@ func (o *Outbox) Settle(p Peer, id ID, v Verdict) {
 	switch {
 	case it == nil:
 	case v == Later:
+		it.later = true
 		it.tries = min(it.tries, 1) // it answers: what is missing there may come at any time
 	case v == Taken || v == Refused:
 		delete(o.peers[p], id)
 		o.gone = append(o.gone, row{p, id})
 	}
+}
+
+// Forget gives up what a peer lacks: it is none any more. Rows are deleted at the next ticks.
+func (o *Outbox) Forget(p Peer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for id := range o.peers[p] {
+		o.gone = append(o.gone, row{p, id})
+	}
+	delete(o.peers, p)
 }
 
 // Waiting counts the notes that a peer lacks.

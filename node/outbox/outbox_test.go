@@ -36,7 +36,10 @@ type post struct {
 	mu   sync.Mutex
 	sent []string
 	now  time.Time
+	over map[string]bool // notes of which nothing comes any more
 }
+
+func (p *post) ended(n Note) bool { return p.over[string(n.Fields[0])] }
 
 func newPost(t testing.TB) *post {
 	p := &post{t: t, disk: memory.NewDisk(), now: start}
@@ -88,7 +91,7 @@ func (p *post) write(n Note, to ...Peer) {
 func (p *post) tick(d time.Duration, reachable func(Peer) bool) []string {
 	p.t.Helper()
 	p.now = p.now.Add(d)
-	if err := p.Tick(ctx, p.now, reachable); err != nil {
+	if err := p.Tick(ctx, p.now, reachable, p.ended); err != nil {
 		p.t.Fatal(err)
 	}
 	return p.took()
@@ -318,7 +321,7 @@ func TestDiskInTrouble(t *testing.T) {
 	for _, o := range []memory.Outcome{memory.Full, memory.UnknownLost, memory.UnknownDone} {
 		p.disk.SetFault(func(store.Batch) memory.Outcome { return o })
 		p.now = p.now.Add(time.Hour)
-		if err := p.Tick(ctx, p.now, always); err == nil {
+		if err := p.Tick(ctx, p.now, always, p.ended); err == nil {
 			t.Errorf("outcome %d: no error", o)
 		}
 		expect(t, "in trouble", p.took(), "1:note 1")
@@ -336,10 +339,43 @@ func TestDiskInTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.now = p.now.Add(time.Hour)
-	if err := p.Tick(ctx, p.now, always); !errors.Is(err, store.ErrNotFound) {
+	if err := p.Tick(ctx, p.now, always, p.ended); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
 	expect(t, "the other", p.took(), "1:note 2")
+}
+
+// A peer that answers *later* to what has ended is sent it ten times more; one that does not answer, or that may have it still, for ever.
+func TestEndedNotesAreGivenUp(t *testing.T) {
+	p := newPost(t)
+	for i := range 2 {
+		p.write(note(i), alice, bob)
+		p.Post(p.now, note(i), []Peer{alice, bob})
+	}
+	p.took()
+	later := func(times int) (sent int) {
+		for range times {
+			for _, s := range p.tick(resendMost, always) {
+				if strings.HasPrefix(s, "1:") {
+					sent++
+				}
+			}
+			for i := range 2 {
+				p.Settle(alice, note(i).ID(), Later)
+			}
+		}
+		return sent
+	}
+	if n := later(50); n != 100 || p.Waiting(alice) != 2 {
+		t.Errorf("sent %d times, %d wait: what alice may have still is given up", n, p.Waiting(alice))
+	}
+	p.over = map[string]bool{"note 0": true}
+	if n := later(50); n != 50+10-1 || p.Waiting(alice) != 1 {
+		t.Errorf("sent %d times, %d wait for alice", n, p.Waiting(alice))
+	}
+	if p.Waiting(bob) != 2 || p.rows() != "3 2 2" {
+		t.Errorf("%d notes wait for bob, who did not answer; rows %s", p.Waiting(bob), p.rows())
+	}
 }
 
 func TestStrangeRows(t *testing.T) {
@@ -376,7 +412,7 @@ func TestConcurrentUse(t *testing.T) {
 				p.Post(start, n, []Peer{alice, bob})
 				p.Settle(alice, n.ID(), Taken)
 				p.Wake(bob)
-				if err := p.Tick(ctx, start.Add(time.Duration(i)*time.Minute), always); err != nil {
+				if err := p.Tick(ctx, start.Add(time.Duration(i)*time.Minute), always, p.ended); err != nil {
 					t.Error(err)
 				}
 				p.Settle(bob, n.ID(), Refused)

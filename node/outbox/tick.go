@@ -15,16 +15,17 @@ import (
 )
 
 // Tick sends again what was not answered, and deletes the rows of what was. Of two at the
-// same time the second does nothing.
-func (o *Outbox) Tick(ctx context.Context, now time.Time, reachable func(Peer) bool) error {
+// same time the second does nothing. ended says of which notes a peer that still lacks what they stand on will never have
+// it: they are given up once it has answered *later* again and again.
+func (o *Outbox) Tick(ctx context.Context, now time.Time, reachable func(Peer) bool, ended func(Note) bool) error {
 	if !o.tick.TryLock() {
 		return nil
 	}
 	defer o.tick.Unlock()
-	return errors.Join(o.resend(ctx, now, reachable), o.clear(ctx))
+	return errors.Join(o.resend(ctx, now, reachable, ended), o.clear(ctx))
 }
 
-func (o *Outbox) resend(ctx context.Context, now time.Time, reachable func(Peer) bool) error {
+func (o *Outbox) resend(ctx context.Context, now time.Time, reachable func(Peer) bool, ended func(Note) bool) error {
 	o.mu.Lock()
 	peers := slices.Collect(maps.Keys(o.peers))
 	o.mu.Unlock()
@@ -46,6 +47,9 @@ func (o *Outbox) resend(ctx context.Context, now time.Time, reachable func(Peer)
 				}
 				raw = it.Value
 				bodies[id] = raw
+			}
+			if o.givenUp(p, id, raw, ended) {
+				continue
 			}
 			if size += len(raw); size > burstBytes && size > len(raw) {
 				break
@@ -82,6 +86,34 @@ func (o *Outbox) tried(now time.Time, p Peer, id ID) {
 		it.tries++
 		it.next = now.Add(min(resendAfter<<min(it.tries, 10), resendMost))
 	}
+}
+
+// endsAfter is how often a peer must say *later* to a note that has ended: each answer comes at most 12 s after the one before, and
+// what a peer waits for besides, a session for instance, is over sooner.
+const endsAfter = 10
+
+// givenUp counts the answers to a note that has ended, and settles it after enough of them. Who does not answer is waited for.
+func (o *Outbox) givenUp(p Peer, id ID, raw []byte, ended func(Note) bool) bool {
+	o.mu.Lock()
+	it := o.peers[p][id]
+	answered := it != nil && it.later
+	o.mu.Unlock()
+	if !answered {
+		return false
+	}
+	n, err := Decode(raw)
+	if err != nil || !ended(n) {
+		return false
+	}
+	o.mu.Lock()
+	it.later = false
+	it.ends++
+	enough := it.ends >= endsAfter
+	o.mu.Unlock()
+	if enough {
+		o.Settle(p, id, Refused)
+	}
+	return enough
 }
 
 // flush clears until nothing that was answered is left. The caller holds tick.

@@ -3151,7 +3151,8 @@ func (x *Check) GetNext() string {
 
 type InviteRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Hours         uint32                 `protobuf:"varint,1,opt,name=hours,proto3" json:"hours,omitempty"`
+	Hours         uint32                 `protobuf:"varint,1,opt,name=hours,proto3" json:"hours,omitempty"`      // 0: 24
+	Operator      string                 `protobuf:"bytes,2,opt,name=operator,proto3" json:"operator,omitempty"` // who may join with it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3191,6 +3192,13 @@ func (x *InviteRequest) GetHours() uint32 {
 		return x.Hours
 	}
 	return 0
+}
+
+func (x *InviteRequest) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
 }
 
 type InviteResponse struct {
@@ -3341,6 +3349,110 @@ func (x *JoinResponse) GetIdentity() []byte {
 	return nil
 }
 
+type DropRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Operator      string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DropRequest) Reset() {
+	*x = DropRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DropRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DropRequest) ProtoMessage() {}
+
+func (x *DropRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DropRequest.ProtoReflect.Descriptor instead.
+func (*DropRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *DropRequest) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+type DropResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Identity      []byte                 `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`        // of who had joined; empty if nobody had
+	Invitations   uint32                 `protobuf:"varint,2,opt,name=invitations,proto3" json:"invitations,omitempty"` // unused ones, withdrawn
+	Signed        [][]byte               `protobuf:"bytes,3,rep,name=signed,proto3" json:"signed,omitempty"`            // rosters that wait, list the operator, and bear this officer's signature
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DropResponse) Reset() {
+	*x = DropResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DropResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DropResponse) ProtoMessage() {}
+
+func (x *DropResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DropResponse.ProtoReflect.Descriptor instead.
+func (*DropResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *DropResponse) GetIdentity() []byte {
+	if x != nil {
+		return x.Identity
+	}
+	return nil
+}
+
+func (x *DropResponse) GetInvitations() uint32 {
+	if x != nil {
+		return x.Invitations
+	}
+	return 0
+}
+
+func (x *DropResponse) GetSigned() [][]byte {
+	if x != nil {
+		return x.Signed
+	}
+	return nil
+}
+
 type PrepareRosterRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Circle        string                 `protobuf:"bytes,1,opt,name=circle,proto3" json:"circle,omitempty"`   // name, when version 0 is made
@@ -3354,7 +3466,7 @@ type PrepareRosterRequest struct {
 
 func (x *PrepareRosterRequest) Reset() {
 	*x = PrepareRosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3366,7 +3478,7 @@ func (x *PrepareRosterRequest) String() string {
 func (*PrepareRosterRequest) ProtoMessage() {}
 
 func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3379,7 +3491,7 @@ func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRosterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PrepareRosterRequest) GetCircle() string {
@@ -3427,7 +3539,7 @@ type PrepareVaultRequest struct {
 
 func (x *PrepareVaultRequest) Reset() {
 	*x = PrepareVaultRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3439,7 +3551,7 @@ func (x *PrepareVaultRequest) String() string {
 func (*PrepareVaultRequest) ProtoMessage() {}
 
 func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3452,7 +3564,7 @@ func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVaultRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVaultRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PrepareVaultRequest) GetFile() []byte {
@@ -3483,7 +3595,7 @@ type PrepareReshareRequest struct {
 
 func (x *PrepareReshareRequest) Reset() {
 	*x = PrepareReshareRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3495,7 +3607,7 @@ func (x *PrepareReshareRequest) String() string {
 func (*PrepareReshareRequest) ProtoMessage() {}
 
 func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3508,7 +3620,7 @@ func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareReshareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareReshareRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PrepareReshareRequest) GetVault() []byte {
@@ -3569,7 +3681,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3581,7 +3693,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3594,7 +3706,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -3652,7 +3764,7 @@ type Rival struct {
 
 func (x *Rival) Reset() {
 	*x = Rival{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3664,7 +3776,7 @@ func (x *Rival) String() string {
 func (*Rival) ProtoMessage() {}
 
 func (x *Rival) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3677,7 +3789,7 @@ func (x *Rival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rival.ProtoReflect.Descriptor instead.
 func (*Rival) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Rival) GetId() []byte {
@@ -3718,7 +3830,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3730,7 +3842,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3743,7 +3855,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -3770,7 +3882,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3782,7 +3894,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3795,7 +3907,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -3822,7 +3934,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3834,7 +3946,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3847,7 +3959,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -3873,7 +3985,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3885,7 +3997,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3898,7 +4010,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -3916,7 +4028,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3928,7 +4040,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3941,7 +4053,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
 }
 
 type StopResponse struct {
@@ -3952,7 +4064,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3964,7 +4076,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3977,7 +4089,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
 }
 
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
@@ -4237,9 +4349,10 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
 	"\x04what\x18\x03 \x01(\tR\x04what\x12\x12\n" +
-	"\x04next\x18\x04 \x01(\tR\x04next\"%\n" +
+	"\x04next\x18\x04 \x01(\tR\x04next\"A\n" +
 	"\rInviteRequest\x12\x14\n" +
-	"\x05hours\x18\x01 \x01(\rR\x05hours\">\n" +
+	"\x05hours\x18\x01 \x01(\rR\x05hours\x12\x1a\n" +
+	"\boperator\x18\x02 \x01(\tR\boperator\">\n" +
 	"\x0eInviteResponse\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\tR\x04line\x12\x18\n" +
 	"\aexpires\x18\x02 \x01(\tR\aexpires\"!\n" +
@@ -4247,7 +4360,13 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x04line\x18\x01 \x01(\tR\x04line\"F\n" +
 	"\fJoinResponse\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
-	"\bidentity\x18\x02 \x01(\fR\bidentity\"\x84\x01\n" +
+	"\bidentity\x18\x02 \x01(\fR\bidentity\")\n" +
+	"\vDropRequest\x12\x1a\n" +
+	"\boperator\x18\x01 \x01(\tR\boperator\"d\n" +
+	"\fDropResponse\x12\x1a\n" +
+	"\bidentity\x18\x01 \x01(\fR\bidentity\x12 \n" +
+	"\vinvitations\x18\x02 \x01(\rR\vinvitations\x12\x16\n" +
+	"\x06signed\x18\x03 \x03(\fR\x06signed\"\x84\x01\n" +
 	"\x14PrepareRosterRequest\x12\x16\n" +
 	"\x06circle\x18\x01 \x01(\tR\x06circle\x12\x18\n" +
 	"\areplace\x18\x02 \x01(\tR\areplace\x12\x16\n" +
@@ -4302,11 +4421,12 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\aIntents\x12\x1a.ostraka.v1.IntentsRequest\x1a\x1b.ostraka.v1.IntentsResponse\x12?\n" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12<\n" +
 	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12E\n" +
-	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\xdd\a\n" +
+	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\x98\b\n" +
 	"\bOperator\x12?\n" +
 	"\x06Status\x12\x19.ostraka.v1.StatusRequest\x1a\x1a.ostraka.v1.StatusResponse\x12?\n" +
 	"\x06Invite\x12\x19.ostraka.v1.InviteRequest\x1a\x1a.ostraka.v1.InviteResponse\x129\n" +
-	"\x04Join\x12\x17.ostraka.v1.JoinRequest\x1a\x18.ostraka.v1.JoinResponse\x12N\n" +
+	"\x04Join\x12\x17.ostraka.v1.JoinRequest\x1a\x18.ostraka.v1.JoinResponse\x129\n" +
+	"\x04Drop\x12\x17.ostraka.v1.DropRequest\x1a\x18.ostraka.v1.DropResponse\x12N\n" +
 	"\rPrepareRoster\x12 .ostraka.v1.PrepareRosterRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12L\n" +
 	"\fPrepareVault\x12\x1f.ostraka.v1.PrepareVaultRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12P\n" +
 	"\x0ePrepareReshare\x12!.ostraka.v1.PrepareReshareRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12?\n" +
@@ -4331,7 +4451,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),           // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),          // 1: ostraka.v1.HelloResponse
@@ -4382,18 +4502,20 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*InviteResponse)(nil),         // 46: ostraka.v1.InviteResponse
 	(*JoinRequest)(nil),            // 47: ostraka.v1.JoinRequest
 	(*JoinResponse)(nil),           // 48: ostraka.v1.JoinResponse
-	(*PrepareRosterRequest)(nil),   // 49: ostraka.v1.PrepareRosterRequest
-	(*PrepareVaultRequest)(nil),    // 50: ostraka.v1.PrepareVaultRequest
-	(*PrepareReshareRequest)(nil),  // 51: ostraka.v1.PrepareReshareRequest
-	(*PrepareResponse)(nil),        // 52: ostraka.v1.PrepareResponse
-	(*Rival)(nil),                  // 53: ostraka.v1.Rival
-	(*AcceptRequest)(nil),          // 54: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),         // 55: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),         // 56: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),        // 57: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),            // 58: ostraka.v1.StopRequest
-	(*StopResponse)(nil),           // 59: ostraka.v1.StopResponse
-	nil,                            // 60: ostraka.v1.Account.AddressesEntry
+	(*DropRequest)(nil),            // 49: ostraka.v1.DropRequest
+	(*DropResponse)(nil),           // 50: ostraka.v1.DropResponse
+	(*PrepareRosterRequest)(nil),   // 51: ostraka.v1.PrepareRosterRequest
+	(*PrepareVaultRequest)(nil),    // 52: ostraka.v1.PrepareVaultRequest
+	(*PrepareReshareRequest)(nil),  // 53: ostraka.v1.PrepareReshareRequest
+	(*PrepareResponse)(nil),        // 54: ostraka.v1.PrepareResponse
+	(*Rival)(nil),                  // 55: ostraka.v1.Rival
+	(*AcceptRequest)(nil),          // 56: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),         // 57: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),         // 58: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),        // 59: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),            // 60: ostraka.v1.StopRequest
+	(*StopResponse)(nil),           // 61: ostraka.v1.StopResponse
+	nil,                            // 62: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,  // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
@@ -4406,7 +4528,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	15, // 7: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	16, // 8: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	19, // 9: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	60, // 10: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	62, // 10: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	24, // 11: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	24, // 12: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	29, // 13: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -4418,7 +4540,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	42, // 19: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
 	43, // 20: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
 	44, // 21: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	53, // 22: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
+	55, // 22: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
 	15, // 23: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
 	0,  // 24: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
 	2,  // 25: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
@@ -4435,45 +4557,47 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	38, // 36: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
 	45, // 37: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
 	47, // 38: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	49, // 39: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	50, // 40: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	51, // 41: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	54, // 42: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	56, // 43: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	11, // 44: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	25, // 45: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	27, // 46: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	35, // 47: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	39, // 48: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	58, // 49: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,  // 50: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,  // 51: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,  // 52: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,  // 53: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	12, // 54: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	18, // 55: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	21, // 56: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	23, // 57: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	26, // 58: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	28, // 59: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	34, // 60: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	36, // 61: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	41, // 62: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	46, // 63: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	48, // 64: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	52, // 65: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	52, // 66: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	52, // 67: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	55, // 68: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	57, // 69: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	12, // 70: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	26, // 71: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	28, // 72: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	36, // 73: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	40, // 74: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	59, // 75: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	50, // [50:76] is the sub-list for method output_type
-	24, // [24:50] is the sub-list for method input_type
+	49, // 39: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	51, // 40: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	52, // 41: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	53, // 42: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	56, // 43: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	58, // 44: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	11, // 45: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	25, // 46: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	27, // 47: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	35, // 48: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	39, // 49: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	60, // 50: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,  // 51: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,  // 52: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,  // 53: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,  // 54: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	12, // 55: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	18, // 56: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	21, // 57: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	23, // 58: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	26, // 59: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	28, // 60: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	34, // 61: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	36, // 62: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	41, // 63: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	46, // 64: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	48, // 65: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	50, // 66: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	54, // 67: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	54, // 68: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	54, // 69: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	57, // 70: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	59, // 71: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	12, // 72: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	26, // 73: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	28, // 74: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	36, // 75: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	40, // 76: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	61, // 77: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	51, // [51:78] is the sub-list for method output_type
+	24, // [24:51] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
 	24, // [24:24] is the sub-list for extension extendee
 	0,  // [0:24] is the sub-list for field type_name
@@ -4494,7 +4618,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   61,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

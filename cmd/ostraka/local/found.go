@@ -23,7 +23,7 @@ import (
 func (c *Circle) Found(ctx context.Context) error {
 	first := c.Operators[0]
 	for _, o := range c.Operators[1:] {
-		line, err := first.Client().Invite(ctx, connect.NewRequest(&v1.InviteRequest{Hours: 1}))
+		line, err := first.Client().Invite(ctx, connect.NewRequest(&v1.InviteRequest{Operator: o.Name, Hours: 1}))
 		if err != nil {
 			return fmt.Errorf("invite %s: %w", o.Name, err)
 		}

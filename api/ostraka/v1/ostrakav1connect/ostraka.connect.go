@@ -76,6 +76,8 @@ const (
 	OperatorInviteProcedure = "/ostraka.v1.Operator/Invite"
 	// OperatorJoinProcedure is the fully-qualified name of the Operator's Join RPC.
 	OperatorJoinProcedure = "/ostraka.v1.Operator/Join"
+	// OperatorDropProcedure is the fully-qualified name of the Operator's Drop RPC.
+	OperatorDropProcedure = "/ostraka.v1.Operator/Drop"
 	// OperatorPrepareRosterProcedure is the fully-qualified name of the Operator's PrepareRoster RPC.
 	OperatorPrepareRosterProcedure = "/ostraka.v1.Operator/PrepareRoster"
 	// OperatorPrepareVaultProcedure is the fully-qualified name of the Operator's PrepareVault RPC.
@@ -475,10 +477,12 @@ func (UnimplementedPeopleHandler) Sessions(context.Context, *connect.Request[v1.
 // OperatorClient is a client for the ostraka.v1.Operator service.
 type OperatorClient interface {
 	Status(context.Context, *connect.Request[v1.StatusRequest]) (*connect.Response[v1.StatusResponse], error)
-	// Invite makes a one-use invitation, one line of text.
+	// Invite makes a one-use invitation for one operator, one line of text.
 	Invite(context.Context, *connect.Request[v1.InviteRequest]) (*connect.Response[v1.InviteResponse], error)
 	// Join takes an invitation's line and knocks at the inviter's node.
 	Join(context.Context, *connect.Request[v1.JoinRequest]) (*connect.Response[v1.JoinResponse], error)
+	// Drop lets go of an operator that joined, and withdraws the invitations for its name.
+	Drop(context.Context, *connect.Request[v1.DropRequest]) (*connect.Response[v1.DropResponse], error)
 	// PrepareRoster gives the roster statement for this operator's officer to sign: a new one
 	// made of who has joined, or the one that others signed before. With replace or resign it gives the
 	// next version that does this.
@@ -529,6 +533,12 @@ func NewOperatorClient(httpClient connect.HTTPClient, baseURL string, opts ...co
 			httpClient,
 			baseURL+OperatorJoinProcedure,
 			connect.WithSchema(operatorMethods.ByName("Join")),
+			connect.WithClientOptions(opts...),
+		),
+		drop: connect.NewClient[v1.DropRequest, v1.DropResponse](
+			httpClient,
+			baseURL+OperatorDropProcedure,
+			connect.WithSchema(operatorMethods.ByName("Drop")),
 			connect.WithClientOptions(opts...),
 		),
 		prepareRoster: connect.NewClient[v1.PrepareRosterRequest, v1.PrepareResponse](
@@ -605,6 +615,7 @@ type operatorClient struct {
 	status         *connect.Client[v1.StatusRequest, v1.StatusResponse]
 	invite         *connect.Client[v1.InviteRequest, v1.InviteResponse]
 	join           *connect.Client[v1.JoinRequest, v1.JoinResponse]
+	drop           *connect.Client[v1.DropRequest, v1.DropResponse]
 	prepareRoster  *connect.Client[v1.PrepareRosterRequest, v1.PrepareResponse]
 	prepareVault   *connect.Client[v1.PrepareVaultRequest, v1.PrepareResponse]
 	prepareReshare *connect.Client[v1.PrepareReshareRequest, v1.PrepareResponse]
@@ -631,6 +642,11 @@ func (c *operatorClient) Invite(ctx context.Context, req *connect.Request[v1.Inv
 // Join calls ostraka.v1.Operator.Join.
 func (c *operatorClient) Join(ctx context.Context, req *connect.Request[v1.JoinRequest]) (*connect.Response[v1.JoinResponse], error) {
 	return c.join.CallUnary(ctx, req)
+}
+
+// Drop calls ostraka.v1.Operator.Drop.
+func (c *operatorClient) Drop(ctx context.Context, req *connect.Request[v1.DropRequest]) (*connect.Response[v1.DropResponse], error) {
+	return c.drop.CallUnary(ctx, req)
 }
 
 // PrepareRoster calls ostraka.v1.Operator.PrepareRoster.
@@ -691,10 +707,12 @@ func (c *operatorClient) Stop(ctx context.Context, req *connect.Request[v1.StopR
 // OperatorHandler is an implementation of the ostraka.v1.Operator service.
 type OperatorHandler interface {
 	Status(context.Context, *connect.Request[v1.StatusRequest]) (*connect.Response[v1.StatusResponse], error)
-	// Invite makes a one-use invitation, one line of text.
+	// Invite makes a one-use invitation for one operator, one line of text.
 	Invite(context.Context, *connect.Request[v1.InviteRequest]) (*connect.Response[v1.InviteResponse], error)
 	// Join takes an invitation's line and knocks at the inviter's node.
 	Join(context.Context, *connect.Request[v1.JoinRequest]) (*connect.Response[v1.JoinResponse], error)
+	// Drop lets go of an operator that joined, and withdraws the invitations for its name.
+	Drop(context.Context, *connect.Request[v1.DropRequest]) (*connect.Response[v1.DropResponse], error)
 	// PrepareRoster gives the roster statement for this operator's officer to sign: a new one
 	// made of who has joined, or the one that others signed before. With replace or resign it gives the
 	// next version that does this.
@@ -741,6 +759,12 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 		OperatorJoinProcedure,
 		svc.Join,
 		connect.WithSchema(operatorMethods.ByName("Join")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorDropHandler := connect.NewUnaryHandler(
+		OperatorDropProcedure,
+		svc.Drop,
+		connect.WithSchema(operatorMethods.ByName("Drop")),
 		connect.WithHandlerOptions(opts...),
 	)
 	operatorPrepareRosterHandler := connect.NewUnaryHandler(
@@ -817,6 +841,8 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 			operatorInviteHandler.ServeHTTP(w, r)
 		case OperatorJoinProcedure:
 			operatorJoinHandler.ServeHTTP(w, r)
+		case OperatorDropProcedure:
+			operatorDropHandler.ServeHTTP(w, r)
 		case OperatorPrepareRosterProcedure:
 			operatorPrepareRosterHandler.ServeHTTP(w, r)
 		case OperatorPrepareVaultProcedure:
@@ -858,6 +884,10 @@ func (UnimplementedOperatorHandler) Invite(context.Context, *connect.Request[v1.
 
 func (UnimplementedOperatorHandler) Join(context.Context, *connect.Request[v1.JoinRequest]) (*connect.Response[v1.JoinResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.Join is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) Drop(context.Context, *connect.Request[v1.DropRequest]) (*connect.Response[v1.DropResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.Drop is not implemented"))
 }
 
 func (UnimplementedOperatorHandler) PrepareRoster(context.Context, *connect.Request[v1.PrepareRosterRequest]) (*connect.Response[v1.PrepareResponse], error) {

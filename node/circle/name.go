@@ -1,0 +1,102 @@
+package circle
+
+import (
+	"slices"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// kindHearsay marks a vault that came whole when it had lost an officer: whether that one signed before or after, nobody can tell here.
+const kindHearsay = "hearsay" // hearsay/<vault>: empty
+
+// lost says whether some version of the roster after a vault's own lacks an operator of its committee, or an officer who could sign it there.
+// It asks the rosters alone, since nodes that heard different signatures must agree; and it is for good.
+func (c *Circle) lost(v charter.Vault) bool {
+	r, known := c.chain.Version(v.Charter)
+	if !known {
+		return false
+	}
+	for _, name := range v.Committee {
+		was, _ := r.Operator(name)
+		for _, later := range c.chain[r.Version+1:] {
+			is, in := later.Operator(name)
+			if !in || slices.ContainsFunc(was.Officers, func(k signet.Key) bool { return !slices.ContainsFunc(is.Officers, k.Equal) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// yields says whether a vault's statement lets a later one have its name: no key of it is here or on its way, it has lost an officer,
+// and it cannot have a key elsewhere that we do not know of (spec/circle 3.9).
+func (c *Circle) yields(a charter.Accepted, later charter.Vault) bool {
+	v, err := charter.VaultOf(a.Statement)
+	was, known1 := c.chain.Version(v.Charter)
+	is, known2 := c.chain.Version(later.Charter)
+	if err != nil || !known1 || !known2 || v.Name != later.Name || is.Version <= was.Version || !c.lost(v) || c.cfg.Made(v.ID) {
+		return false
+	}
+	if !c.complete(a) || c.hearsay[v.ID] || slices.Contains(v.Committee, c.cfg.Own.Name) {
+		return true
+	}
+	for _, name := range v.Committee {
+		_, in := c.chain.Newest().Operator(name)
+		if in && !slices.Contains(later.Committee, name) {
+			return false // its node knows whether there is a key, and would not be asked
+		}
+	}
+	return true
+}
+
+// sameName are the other vaults with a vault's name.
+func (c *Circle) sameName(v charter.Vault) (out []charter.Accepted) {
+	for id, a := range c.vaults {
+		if id != v.ID && a.Statement.Get("name") == v.Name {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// later is a statement that has taken a vault's name here: a complete one, or one that our officer signed.
+func (c *Circle) later(a charter.Accepted) bool {
+	v, err := charter.VaultOf(a.Statement)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(c.sameName(v), func(b charter.Accepted) bool {
+		w, err := charter.VaultOf(b.Statement)
+		_, ours := b.Signatures[c.cfg.Own.Name]
+		return err == nil && c.yields(a, w) && (ours || c.complete(b))
+	})
+}
+
+// signedLater says whether our officer signed a statement under a later version instead of one that has lost an officer: this node
+// makes no key of the earlier one any more, whoever signs that still.
+func (c *Circle) signedLater(v charter.Vault) bool {
+	was, _ := c.chain.Version(v.Charter)
+	return c.lost(v) && slices.ContainsFunc(c.sameName(v), func(b charter.Accepted) bool {
+		_, ours := b.Signatures[c.cfg.Own.Name]
+		r, known := c.chain.Version(b.Statement.Fields().ID("charter"))
+		return ours && known && r.Version > was.Version
+	})
+}
+
+// giveUp gives up the keys of what has a vault's name before our officer signs that vault. An error says that one of them is
+// being made.
+func (c *Circle) giveUp(v charter.Vault) error {
+	for _, a := range c.sameName(v) {
+		if c.yields(a, v) && c.complete(a) {
+			if err := c.cfg.GiveUp(a.Statement.ID(), false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// told says whether we tell others of a vault: not of what we have by hearsay alone.
+func (c *Circle) told(id statement.ID) bool { return !c.hearsay[id] || c.cfg.Made(id) }

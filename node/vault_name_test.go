@@ -1,0 +1,275 @@
+package node_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/circle"
+	"github.com/ostraka/ostraka/node/nodetest"
+	"github.com/ostraka/ostraka/node/outbox"
+)
+
+// founded is a circle of n nodes without a vault.
+func founded(t *testing.T, n int) (*nodetest.World, []*nodetest.Host) {
+	t.Helper()
+	w := nodetest.New(t, n)
+	w.Suite = charter.SuiteEd25519
+	w.Found()
+	return w, w.Hosts
+}
+
+// signVault has one officer sign what its node offers for a vault's file.
+func signVault(t *testing.T, w *nodetest.World, h *nodetest.Host, file string) (id statement.ID, fresh bool, err error) {
+	t.Helper()
+	a, fresh, err := h.Circle.PrepareVault(w.Now, []byte(file), nil)
+	if err == nil {
+		id = a.Statement.ID()
+		_, _, err = h.Circle.Accept(context.Background(), w.Now, a.Statement.Bytes(), h.Officer.Makes(t, a.Statement))
+	}
+	return id, fresh, err
+}
+
+// vaultOf is a vault's statement as a hostile operator writes one.
+func vaultOf(t *testing.T, w *nodetest.World, file string, version statement.ID) statement.Statement {
+	t.Helper()
+	v, err := charter.ReadVault([]byte(file), []string{w.Suite}, version, w.Now.UTC().Truncate(time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := v.Statement(w.Salt())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+// vaultsNamed lists the vaults that a node shows under a name.
+func vaultsNamed(h *nodetest.Host, name string) (ids []statement.ID) {
+	for _, a := range h.Circle.Vaults() {
+		if a.Statement.Get("name") == name {
+			ids = append(ids, a.Statement.ID())
+		}
+	}
+	return ids
+}
+
+// published waits until some hosts publish a vault's key, and holds that this is the one that they show under its name.
+func published(t *testing.T, w *nodetest.World, vault statement.ID, name string, hosts ...*nodetest.Host) {
+	t.Helper()
+	w.Run("the vault's key is published", func() bool {
+		for _, h := range hosts {
+			if v, ok := h.Keeper.Root(vault, w.Suite); !ok || v.Current == nil {
+				return false
+			}
+		}
+		return true
+	})
+	for _, h := range hosts {
+		if ids := vaultsNamed(h, name); len(ids) != 1 || ids[0] != vault {
+			t.Errorf("%s shows %d vaults of that name", h.Own.Name, len(ids))
+		}
+	}
+}
+
+// One hostile operator and the key of an officer who was replaced make a vault, whole: its name stays free, also after a restart.
+func TestReplacedOfficerTakesAVaultsName(t *testing.T) {
+	w, hosts := founded(t, 4)
+	a, b, c, d := hosts[0], hosts[1], hosts[2], hosts[3]
+	_, first, _ := a.Circle.Charter()
+	old := newOfficer(t, w, c, 1, a, b, d)
+	s := setting{World: w}
+	forged := map[string]statement.ID{"payroll": {}, "savings": {}}
+	for name := range forged {
+		st := vaultOf(t, w, w.VaultFile(name, 2, b, c), first.ID)
+		x := charter.Accepted{Statement: st, Signatures: map[string][]byte{b.Own.Name: b.Officer.Makes(t, st), c.Own.Name: old.Makes(t, st)}}
+		forged[name] = st.ID()
+		for _, h := range []*nodetest.Host{a, d} {
+			v, log := s.tell(b, h, whole(x))
+			t.Logf("%s: verdict %d %s", h.Own.Name, v, log)
+		}
+	}
+	w.Crash(a)
+	w.Run("restarted", func() bool { return a.Up })
+	published(t, w, w.AcceptVault(w.VaultFile("payroll", 2, a, c), a, c), "payroll", a, c)
+	for _, h := range hosts {
+		if got := vaultsNamed(h, "payroll"); h != b && (len(got) != 1 || got[0] == forged["payroll"]) {
+			t.Errorf("%s shows %d vaults of that name", h.Own.Name, len(got))
+		}
+	}
+	newcomer := w.Newcomer()
+	w.Join(a, newcomer)
+	w.Amend(2, nodetest.Accept, a, newcomer, c, d, b)
+	w.Run("the newcomer heard of the vault", func() bool { return len(vaultsNamed(newcomer, "payroll")) > 0 })
+	if got := w.Rows(newcomer, "vault/"); len(got) != 1 || vaultsNamed(newcomer, "payroll")[0] == forged["payroll"] {
+		t.Errorf("the newcomer was told of %d vaults", len(got))
+	}
+}
+
+// While a vault is being made, an officer is replaced: some nodes had heard the old signature, others will not take it any more. All sign
+// once more, and the vault comes into being.
+func TestVaultInTheMakingWhenAnOfficerIsReplaced(t *testing.T) {
+	w, hosts := founded(t, 3)
+	a, b, c := hosts[0], hosts[1], hosts[2]
+	file := w.VaultFile("payroll", 2)
+	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel { // a does not hear of the vault
+		if p.To == a && p.Frame[0] == nodetest.FrameNote {
+			if n, err := outbox.Decode(p.Frame[1:]); err == nil && n.Kind == circle.NoteVault {
+				return nil
+			}
+		}
+		return []nodetest.Parcel{p}
+	}
+	before, _, err := signVault(t, w, c, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Run("b hears of it", func() bool { return len(vaultsNamed(b, "payroll")) == 1 })
+	if id, fresh, err := signVault(t, w, b, file); err != nil || fresh || id != before {
+		t.Fatalf("b signs another one: %v", err)
+	}
+	newOfficer(t, w, c, 1, a, b)
+	w.Pass = nil
+	w.Run("b's signature, and not that of c's old officer, is at a", func() bool {
+		for _, x := range a.Circle.Vaults() {
+			if x.Statement.ID() == before {
+				return x.Signatures[b.Own.Name] != nil && x.Signatures[c.Own.Name] == nil
+			}
+		}
+		return false
+	})
+	after := w.AcceptVault(file, a, b, c)
+	if after == before {
+		t.Fatal("officers are shown the statement that can never be whole")
+	}
+	published(t, w, after, "payroll", a, b, c)
+}
+
+// withoutSessions lets everything through but sessions.
+func withoutSessions(p nodetest.Parcel) []nodetest.Parcel {
+	if nodetest.OfSession(p.Frame) {
+		return nil
+	}
+	return []nodetest.Parcel{p}
+}
+
+// All have a vault whole and no key when an officer is replaced. Who has signed it anew makes no key of the old statement, also
+// after a restart, and then all make that of the new one.
+func TestVaultIsGivenUpForANewerOne(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		givenUp(t, restart)
+	}
+}
+
+func givenUp(t *testing.T, restart bool) {
+	w, hosts := founded(t, 3)
+	a, b, c := hosts[0], hosts[1], hosts[2]
+	file := w.VaultFile("payroll", 2)
+	w.Pass = withoutSessions
+	for { // an officer signs no higher one of what says the same; this one is low
+		x, _, err := a.Circle.PrepareVault(w.Now, []byte(file), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id := x.Statement.ID(); id[0] < 4 {
+			if _, _, err := a.Circle.Accept(context.Background(), w.Now, x.Statement.Bytes(), a.Officer.Makes(t, x.Statement)); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	before := w.AcceptVault(file)
+	w.Run("it is whole everywhere", func() bool { return w.All(func(h *nodetest.Host) bool { return len(h.Keeper.Vault(before)) == 1 }) })
+	newOfficer(t, w, c, 1, a, b)
+	after, fresh, err := signVault(t, w, b, file)
+	if err != nil || !fresh {
+		t.Fatalf("b signs no new one: %v", err)
+	}
+	if restart {
+		w.Crash(b)
+		w.Run("restarted", func() bool { return b.Up })
+	}
+	w.Pass = nil
+	w.Try(3*time.Minute, func() bool { return a.Keeper.Made(before) })
+	if a.Keeper.Made(before) || b.Keeper.Made(before) || !strings.Contains(w.Log.String(), "is given up: this node's officer signed another of that name") {
+		t.Error("a key of the old statement is made, or nobody tried")
+	}
+	for _, h := range []*nodetest.Host{a, c} {
+		id := statement.ID{}
+		w.Run("signed anew", func() bool { id, _, err = signVault(t, w, h, file); return err == nil })
+		if id != after {
+			t.Fatalf("%s signs statement %s", h.Own.Name, id.Short())
+		}
+	}
+	published(t, w, after, "payroll", a, b, c)
+	if b.Keeper.Made(before) {
+		t.Error("a key of the old statement is made")
+	}
+}
+
+// Two officers begin while the roster changes, under two versions: all meet at one of the two.
+func TestVaultsOfTwoVersionsMeet(t *testing.T) {
+	for range 4 { // either may have the lower id
+		w, hosts := founded(t, 3)
+		a, b, c := hosts[0], hosts[1], hosts[2]
+		file := w.VaultFile("payroll", 2)
+		w.Pass = func(p nodetest.Parcel) []nodetest.Parcel { // nobody hears of b's
+			if n, err := outbox.Decode(p.Frame[1:]); err == nil && p.Frame[0] == nodetest.FrameNote && n.Kind == circle.NoteVault {
+				return nil
+			}
+			return []nodetest.Parcel{p}
+		}
+		first, _, err := signVault(t, w, b, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Own.Entity = "Another Ltd"
+		w.Crash(c)
+		w.Run("restarted", func() bool { return c.Up })
+		w.Amend(1, nodetest.Accept, c, a, b)
+		second, fresh, err := signVault(t, w, a, file)
+		if err != nil || !fresh {
+			t.Fatal(fresh, err)
+		}
+		w.Pass = nil
+		w.Run("both are known", func() bool { return w.All(func(h *nodetest.Host) bool { return len(vaultsNamed(h, "payroll")) == 2 }) })
+		id := w.AcceptVault(file, c, b, a)
+		if id != first && id != second {
+			t.Fatalf("a third one is made: %s", id.Short())
+		}
+		w.Run("the vault's key is published", func() bool { return w.Published(id) })
+	}
+}
+
+// A vault that has its key keeps its name, whoever is replaced: at its committee's nodes and, though they see no key, at others.
+func TestVaultWithAKeyKeepsItsName(t *testing.T) {
+	w, hosts := founded(t, 4)
+	a, b, c, d := hosts[0], hosts[1], hosts[2], hosts[3]
+	file := w.VaultFile("payroll", 2, a, b, c)
+	vault := w.AcceptVault(file, a, b, c)
+	published(t, w, vault, "payroll", a, b, c)
+	newOfficer(t, w, c, 1, a, b, d)
+	if id, fresh, err := signVault(t, w, a, file); err != nil || fresh || id != vault {
+		t.Errorf("a makes another one: fresh %v, %v", fresh, err)
+	}
+	for _, h := range []*nodetest.Host{a, d} {
+		_, _, err := signVault(t, w, h, w.VaultFile("payroll", 2, a, d))
+		mustRefuse(t, err, "differs in committee")
+	}
+	// Two hostile ones that are not of its committee, or are part of it, change nothing at others.
+	_, newest, _ := a.Circle.Charter()
+	st := vaultOf(t, w, w.VaultFile("payroll", 2, b, d), newest.ID)
+	s := setting{World: w}
+	for _, h := range []*nodetest.Host{a, c} {
+		n := outbox.Note{Kind: circle.NoteVault, Fields: [][]byte{st.Bytes(), b.Officer.Makes(t, st)}}
+		if verdict, _ := s.tell(b, h, n); verdict != outbox.Refused {
+			t.Errorf("%s: verdict %d", h.Own.Name, verdict)
+		}
+	}
+	if got := vaultsNamed(d, "payroll"); len(got) != 1 || got[0] != vault {
+		t.Errorf("d shows %d vaults of that name", len(got))
+	}
+}
