@@ -112,4 +112,9 @@ func TestMergeVaultsApart(t *testing.T) {
 	if !holder.holds(identity(operators[0])) || holder.holds(identity("stranger")) {
 		t.Error("who is of the committee is not told apart")
 	}
+	damaged := holder
+	damaged.Roots = []Root{{Suite: charter.SuiteECDSA, State: Damaged}}
+	if holder.apart(identity(operators[0])) || !holder.apart(identity("stranger")) || !damaged.apart(identity(operators[0])) {
+		t.Error("who has a say is not told apart")
+	}
 }

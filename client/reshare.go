@@ -118,6 +118,11 @@ func (v Vault) heldBy(rec *epoch.Record) (charter.Vault, error) {
 }
 
 // holds says whether a node is of the committee.
+// apart says whether a node that shows a vault has no say in how far its keys are.
+func (v Vault) apart(identity ed25519.PublicKey) bool {
+	return !v.holds(identity) || slices.ContainsFunc(v.Roots, func(r Root) bool { return r.State == Damaged })
+}
+
 func (v Vault) holds(identity ed25519.PublicKey) bool {
 	return slices.ContainsFunc(v.Committee, func(name string) bool {
 		o, _ := v.Roster.Operator(name)

@@ -177,7 +177,7 @@ func (n *Node) pin(p circle.Pins) {
 func (n *Node) holds() (names []string) {
 	for _, v := range n.Keeper.Roots() {
 		will := v.Plan != nil && slices.Contains(v.Plan.Committee, n.cfg.Own.Name)
-		if will || v.Promised || slices.ContainsFunc(v.Parties, func(p mpc.Party) bool { return p.ID == n.self }) {
+		if will || v.Promised || v.Damage != nil || slices.ContainsFunc(v.Parties, func(p mpc.Party) bool { return p.ID == n.self }) {
 			names = append(names, v.Vault.Name)
 		}
 	}

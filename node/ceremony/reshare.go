@@ -126,6 +126,11 @@ func (k *Keeper) Held(vault statement.ID) (under statement.ID, keys []charter.Pi
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	newest := uint64(0)
+	for id, w := range k.damaged {
+		if id.vault == vault {
+			return under, nil, w.damage // a reshare is of all keys of a vault
+		}
+	}
 	for _, w := range k.all() {
 		if w.ID != vault {
 			continue
