@@ -355,6 +355,8 @@ func (o *operator) checkVaults(add func(name, state, what, next string)) {
 	for _, v := range o.d.Keeper.Roots() {
 		name := "vault " + v.Title()
 		switch stale := v.Stale(time.Now()); {
+		case v.Damage != nil:
+			add(name, "fail", o.d.Readable(v.Damage.Error()), "restore the data folder from a copy, or have the others reshare the vault without this operator; all else goes on")
 		case v.Outside:
 			add(name, "ok", "held by others", "")
 		case v.Plan != nil:

@@ -123,4 +123,9 @@ func TestMergeVaultsApart(t *testing.T) {
 	if !moved.holds(identity(operators[0])) {
 		t.Error("who holds the second key alone counts as apart")
 	}
+	damaged := holder
+	damaged.Roots = []Root{{Suite: charter.SuiteECDSA, State: Damaged}}
+	if holder.apart(identity(operators[0])) || !holder.apart(identity("stranger")) || !damaged.apart(identity(operators[0])) {
+		t.Error("who has a say is not told apart")
+	}
 }

@@ -117,6 +117,11 @@ func (v Vault) heldBy(rec *epoch.Record) (charter.Vault, error) {
 	return out, nil
 }
 
+// apart says whether a node that shows a vault has no say in how far its keys are.
+func (v Vault) apart(identity ed25519.PublicKey) bool {
+	return !v.holds(identity) || slices.ContainsFunc(v.Roots, func(r Root) bool { return r.State == Damaged })
+}
+
 // holds says whether a node is of the committee of one of the keys: they move one after the other.
 func (v Vault) holds(identity ed25519.PublicKey) bool {
 	committee := v.Committee

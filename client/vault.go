@@ -26,6 +26,9 @@ import (
 // Ready is the state of a vault that gives out addresses and signs.
 const Ready = "ready"
 
+// Damaged is the state of a vault, or key, at a node that cannot read its own rows of it: the others speak for it.
+const Damaged = "damaged"
+
 // A Vault is a vault as all answering nodes show it, checked here: its statement by its id, its
 // keys by their final certificates, whose members must be the nodes of a committee that officers signed.
 type Vault struct {
@@ -41,7 +44,7 @@ type Vault struct {
 	Accepted      map[string]bool // operators whose officer signed; all once the keys are being made
 	Roots         []Root          // by suite; none while officers have to sign
 	Nodes         []string        // that know the vault
-	Apart         bool            // the node that shows it has no part in its keys, and learns of none
+	Apart         bool            // the node that shows it has no part in its keys, and learns of none, or cannot read what it keeps of them
 }
 
 // A Root is a vault's key of one suite.
@@ -360,7 +363,7 @@ func (c *Circle) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
 		}
 		list, err := ReadVaults(m.Name, chain, res.Msg.Vaults)
 		for i, v := range list {
-			list[i].Apart = !v.holds(m.Identity)
+			list[i].Apart = v.apart(m.Identity)
 		}
 		return list, err
 	})

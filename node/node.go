@@ -185,7 +185,7 @@ func (n *Node) holds() (names []string) {
 			continue
 		}
 		will := v.Plan != nil && slices.Contains(v.Plan.Committee, n.cfg.Own.Name)
-		if will || v.Promised || slices.ContainsFunc(v.Parties, func(p mpc.Party) bool { return p.ID == n.self }) {
+		if will || v.Promised || v.Damage != nil || slices.ContainsFunc(v.Parties, func(p mpc.Party) bool { return p.ID == n.self }) {
 			names = append(names, v.Vault.Name)
 		}
 	}

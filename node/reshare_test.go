@@ -54,7 +54,7 @@ func recordAt(h *nodetest.Host, vault statement.ID, suite string) *epoch.Record 
 // shareRows are a host's rows that hold secrets of a key.
 func shareRows(w *nodetest.World, h *nodetest.Host) (keys []string) {
 	for _, it := range w.Rows(h, "epoch/") {
-		if strings.HasSuffix(it.Key, "/share") || strings.Contains(it.Key, "/pair/") {
+		if strings.HasSuffix(it.Key, "/share") || strings.Contains(it.Key, "/pair%2f") {
 			keys = append(keys, it.Key)
 		}
 	}

@@ -88,6 +88,9 @@ func (w *root) isWanted(now time.Time) bool {
 func (k *Keeper) AskRefresh(ctx context.Context, now time.Time, vault statement.ID, suite string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if err := k.damagedOf(rootID{vault, suite}); err != nil {
+		return err
+	}
 	w := k.roots[rootID{vault, suite}]
 	if w == nil || !w.published() {
 		return ErrNoKey

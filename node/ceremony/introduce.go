@@ -117,6 +117,9 @@ func (k *Keeper) takeIntroduction(ctx context.Context, now time.Time, f [][]byte
 		return err
 	}
 	w := k.roots[rootID{choice.Vault, string(f[1])}]
+	if err := k.damagedOf(rootID{choice.Vault, string(f[1])}); err != nil {
+		return fmt.Errorf("%w: %w", outbox.ErrLater, err)
+	}
 	if w == nil {
 		return fmt.Errorf("%w: vault %s has no key of suite %.32q here", outbox.ErrLater, choice.Vault.Short(), f[1])
 	}

@@ -86,6 +86,11 @@ type Keeper struct {
 	roots map[rootID]*root
 	keys  map[[32]byte]*root // by key id, of every attempt that we saw
 	plans map[statement.ID]*charter.Succession
+
+	damaged map[rootID]*root      // roots that were set aside, not among roots
+	known   map[epoch.Hash]bool   // records that the store's rows name, once a root was set aside
+	pairs   map[engine.Token]bool // pairs that they name
+	blind   bool                  // not all rows could be looked at
 }
 
 // rootID names a root key: a vault has one for each of its suites.
@@ -112,6 +117,7 @@ type root struct {
 	next     time.Time             // not before this
 	fails    int                   // sessions that failed since the node started
 	lastErr  error                 // why the last attempt failed
+	damage   error                 // why it was set aside: what the store holds of it cannot be read
 	proofs   map[engine.PartyID]time.Time
 	checks   map[engine.PartyID]int       // failed pair set-ups
 	asked    map[[32]byte]time.Time       // challenges of ours
@@ -168,7 +174,10 @@ func newAttempt(w *root, number uint64) *attempt {
 
 // New makes a keeper without vaults; Add brings them back.
 func New(cfg Config) *Keeper {
-	return &Keeper{cfg: cfg, sign: mpc.NewSigner(cfg.Identity), roots: map[rootID]*root{}, keys: map[[32]byte]*root{}, plans: map[statement.ID]*charter.Succession{}}
+	return &Keeper{
+		cfg: cfg, sign: mpc.NewSigner(cfg.Identity), roots: map[rootID]*root{}, keys: map[[32]byte]*root{}, plans: map[statement.ID]*charter.Succession{},
+		damaged: map[rootID]*root{}, known: map[epoch.Hash]bool{}, pairs: map[engine.Token]bool{},
+	}
 }
 
 // Add takes a vault that all operators of its committee accepted, and reads what the store
@@ -183,17 +192,31 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, c char
 	if s := k.plans[v.ID]; s != nil {
 		s.Follow(c)
 		for _, suite := range v.Suites {
-			k.roots[rootID{v.ID, suite}].meet(r)
+			id := rootID{v.ID, suite}
+			if w := k.roots[id]; w != nil {
+				w.meet(r)
+			} else if w := k.damaged[id]; w != nil {
+				w.meet(r)
+			}
 		}
 		return nil
 	}
 	var fresh []*root
 	for _, suite := range v.Suites {
-		w, err := k.open(ctx, now, v, r, suite)
+		w, err := k.open(v, r, suite, now)
 		if err != nil {
 			return fmt.Errorf("vault %s, suite %s: %w", v.Name, suite, err)
 		}
-		fresh = append(fresh, w)
+		switch err := k.load(ctx, now, w); {
+		case err == nil:
+			fresh = append(fresh, w)
+		case fatal(ctx, err):
+			return fmt.Errorf("vault %s, suite %s: %w", v.Name, suite, err)
+		default:
+			if err := k.quarantine(ctx, w, err); err != nil {
+				return err
+			}
+		}
 	}
 	k.plans[v.ID] = charter.NewSuccession(v, c)
 	for _, w := range fresh {
@@ -210,8 +233,8 @@ func (w *root) meet(r charter.Roster) {
 	}
 }
 
-// open makes a root and reads what the store holds of its key.
-func (k *Keeper) open(ctx context.Context, now time.Time, v charter.Vault, r charter.Roster, suite string) (*root, error) {
+// open makes a root, of which nothing is read yet.
+func (k *Keeper) open(v charter.Vault, r charter.Roster, suite string, now time.Time) (*root, error) {
 	w := &root{Vault: v, suite: suite, attempts: map[[32]byte]*attempt{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, proved: map[engine.PartyID]time.Time{}, opened: map[engine.PartyID]time.Time{}, since: now, reshaping: newReshaping()}
 	w.meet(r)
 	var seats []mpc.Party
@@ -224,14 +247,14 @@ func (k *Keeper) open(ctx context.Context, now time.Time, v charter.Vault, r cha
 		seats = append(seats, p)
 	}
 	w.genesis = protocol.Seats(seats)
-	return w, k.load(ctx, now, w)
+	return w, nil
 }
 
-// Made says whether a key of a vault is in force here, or may come into force: we said FINAL of it.
+// Made says whether a key of a vault is in force here, or may come into force: we said FINAL of it, or cannot read what we said.
 func (k *Keeper) Made(vault statement.ID) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return slices.ContainsFunc(k.all(), func(w *root) bool {
+	return k.damagedIn(vault) != nil || slices.ContainsFunc(k.all(), func(w *root) bool {
 		return w.ID == vault && (w.hasKey() || w.mayCome())
 	})
 }
@@ -251,6 +274,9 @@ func (w *root) mayCome() bool {
 func (k *Keeper) GiveUp(vault statement.ID, begun bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if err := k.damagedIn(vault); err != nil {
+		return err
+	}
 	var given []*root
 	for _, w := range k.all() {
 		if w.ID != vault {
@@ -312,6 +338,7 @@ type View struct {
 	Promised bool          // our FINAL is out, or may be, for shares that are not in force yet
 	Outside  bool          // others hold the key, and this node was not introduced to it
 	GivenUp  bool          // another vault has its name: no key is made
+	Damage   error         // why it was set aside, nil if it was not
 }
 
 // Title is the vault's name, and the suite where it has several.
@@ -330,6 +357,9 @@ func title(v charter.Vault, suite string) string {
 func (k *Keeper) Root(vault statement.ID, suite string) (View, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if w := k.damaged[rootID{vault, suite}]; w != nil {
+		return k.view(w), true
+	}
 	w := k.roots[rootID{vault, suite}]
 	if w == nil {
 		return View{}, false
@@ -341,7 +371,7 @@ func (k *Keeper) Root(vault statement.ID, suite string) (View, bool) {
 func (k *Keeper) Vault(id statement.ID) (out []View) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, w := range k.all() {
+	for _, w := range k.shown() {
 		if w.ID == id {
 			out = append(out, k.view(w))
 		}
@@ -353,21 +383,40 @@ func (k *Keeper) Vault(id statement.ID) (out []View) {
 func (k *Keeper) Roots() (out []View) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, w := range k.all() {
+	for _, w := range k.shown() {
 		out = append(out, k.view(w))
 	}
 	slices.SortStableFunc(out, func(a, b View) int { return strings.Compare(a.Vault.Name, b.Vault.Name) })
 	return out
 }
 
-// all lists the roots, by vault and suite.
-func (k *Keeper) all() []*root {
-	return slices.SortedFunc(maps.Values(k.roots), func(a, b *root) int {
-		return cmp.Or(bytes.Compare(a.ID[:], b.ID[:]), strings.Compare(a.suite, b.suite))
-	})
+// all lists the roots, by vault and suite, without those that were set aside.
+func (k *Keeper) all() []*root { return slices.SortedFunc(maps.Values(k.roots), byVault) }
+
+// shown lists those that were set aside too.
+func (k *Keeper) shown() []*root {
+	return slices.SortedFunc(func(yield func(*root) bool) {
+		for _, m := range []map[rootID]*root{k.roots, k.damaged} {
+			for _, w := range m {
+				if !yield(w) {
+					return
+				}
+			}
+		}
+	}, byVault)
+}
+
+func byVault(a, b *root) int {
+	return cmp.Or(bytes.Compare(a.ID[:], b.ID[:]), strings.Compare(a.suite, b.suite))
 }
 
 func (k *Keeper) view(w *root) View {
+	if w.damage != nil {
+		return View{
+			Vault: w.Vault, Suite: w.suite, Roster: w.roster, Parties: slices.Clone(w.genesis), Names: maps.Clone(w.names),
+			Step: StepDamaged, LastErr: w.damage.Error(), Damage: w.damage,
+		}
+	}
 	v := View{
 		Vault: w.held(), Suite: w.suite, Roster: w.roster, Parties: slices.Clone(w.parties()), Names: maps.Clone(w.names), Attempt: w.number, KeyID: w.keyID,
 		Choice: w.choice, ChoiceBy: maps.Clone(w.signed), Proofs: maps.Clone(w.proofs),

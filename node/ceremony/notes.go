@@ -67,6 +67,9 @@ func (k *Keeper) of(key []byte) (*root, *attempt, error) {
 			return w, a, nil
 		}
 	}
+	if err := k.ownerDamaged([32]byte(key)); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", outbox.ErrLater, err)
+	}
 	if w, _ := k.find([32]byte(key)); w != nil && w.outside(k.cfg.Self) {
 		return nil, nil, outbox.ErrOld // others hold that vault's key; should we come to, we are introduced to it
 	}

@@ -125,6 +125,9 @@ func (k *Keeper) Held(vault statement.ID) (under statement.ID, keys []charter.Pi
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	newest := uint64(0)
+	if err := k.damagedIn(vault); err != nil {
+		return under, nil, err // a reshare is of all keys of a vault
+	}
 	for _, w := range k.all() {
 		if w.ID != vault {
 			continue

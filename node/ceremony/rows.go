@@ -336,7 +336,7 @@ func (k *Keeper) loadProofs(ctx context.Context, w *root) (err error) {
 		if it, err := k.cfg.Journal.Store().Get(ctx, checksKey(w.ID, id)); err == nil && len(it.Value) == 1 {
 			w.checks[id] = int(it.Value[0])
 		} else if !errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("read failed set-ups: %w", err)
+			return fmt.Errorf("read failed set-ups: row %q: %w", checksKey(w.ID, id), cmp.Or(err, store.ErrCorrupt))
 		}
 	}
 	for _, p := range w.parties() {

@@ -69,6 +69,9 @@ func sameParties(a, b []mpc.Party) bool {
 }
 
 func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error) {
+	if err := k.ownerDamaged(s.KeyID); err != nil {
+		return nil, err
+	}
 	w, number := k.find(s.KeyID)
 	switch {
 	case w == nil:

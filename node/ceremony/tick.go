@@ -256,7 +256,7 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 	}
 	if err != nil {
 		// The book is ahead of the store: read it back.
-		return errors.Join(err, k.load(ctx, now, w))
+		return errors.Join(err, k.reload(ctx, now, w))
 	}
 	w.past[f.Record.Hash()] = f.Record
 	if a != w.attempt && w.published() {
@@ -378,6 +378,9 @@ func (v View) Stale(now time.Time) (names []string) {
 func (k *Keeper) ProveAll(ctx context.Context, now time.Time, vault statement.ID, suite string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if err := k.damagedOf(rootID{vault, suite}); err != nil {
+		return err
+	}
 	w := k.roots[rootID{vault, suite}]
 	if w == nil || !w.published() {
 		return ErrNoKey

@@ -132,6 +132,8 @@ type Desk struct {
 	claims map[statement.ID]claim         // of the intents that have not come to an end
 	slots  map[slot]map[statement.ID]bool // which of them have one nonce
 	open   map[initiator]int              // how many of them are not signed
+
+	damaged map[statement.ID]error // intents that were set aside: their rows, or those of their vault's keys, cannot be read
 }
 
 // file is one intent and all that is known of it.
@@ -175,7 +177,7 @@ type ruling struct {
 func New(cfg Config) *Desk {
 	return &Desk{
 		cfg: cfg, files: map[statement.ID]*file{}, live: map[statement.ID]*file{}, poor: map[engine.PartyID]record{},
-		claims: map[statement.ID]claim{}, slots: map[slot]map[statement.ID]bool{}, open: map[initiator]int{},
+		damaged: map[statement.ID]error{}, claims: map[statement.ID]claim{}, slots: map[slot]map[statement.ID]bool{}, open: map[initiator]int{},
 	}
 }
 
@@ -187,6 +189,9 @@ func (d *Desk) file(id statement.ID) (*file, error) {
 	defer d.mu.Unlock()
 	if f := d.files[id]; f != nil {
 		return f, nil
+	}
+	if err := d.damaged[id]; err != nil {
+		return nil, fmt.Errorf("%w: %w", outbox.ErrLater, err)
 	}
 	return nil, fmt.Errorf("intent %s: %w", id.Short(), ErrUnknown)
 }
@@ -269,6 +274,9 @@ func (d *Desk) vaultOf(it intent.Intent) (ceremony.View, error) {
 		return ceremony.View{}, fmt.Errorf("%w: vault %s is not known to this node", outbox.ErrLater, it.Vault.Short())
 	}
 	for _, v := range roots {
+		if v.Damage != nil {
+			return v, fmt.Errorf("%w: %w", outbox.ErrLater, v.Damage)
+		}
 		if v.Current == nil {
 			return v, fmt.Errorf("%w: vault %s: %w", outbox.ErrLater, v.Title(), ceremony.ErrNoKey)
 		}

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -68,8 +69,8 @@ func (d *Desk) Load(ctx context.Context, now time.Time) error {
 			return fmt.Errorf("read intents: %w", err)
 		}
 		for _, it := range items {
-			if err := d.load(ctx, now, it.Value); err != nil {
-				return fmt.Errorf("read intent %s: %w", strings.TrimPrefix(it.Key, prefix), err)
+			if err := d.loadOrSet(ctx, now, strings.TrimPrefix(it.Key, prefix), it.Value); err != nil {
+				return err
 			}
 			after = it.Key
 		}
@@ -79,22 +80,60 @@ func (d *Desk) Load(ctx context.Context, now time.Time) error {
 	}
 }
 
+// loadOrSet reads one file, or sets it aside if it makes no sense: this node does nothing with that intent any more, and all others go
+// on. Who signed it, and with what nonce, the other nodes know.
+func (d *Desk) loadOrSet(ctx context.Context, now time.Time, name string, row []byte) error {
+	err := d.load(ctx, now, row)
+	var malformed *rowError
+	if err == nil || !errors.As(err, &malformed) && !errors.Is(err, store.ErrCorrupt) && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	err = fmt.Errorf("read intent %s: %w", name, err)
+	id, hexErr := hex.DecodeString(name)
+	if hexErr != nil || len(id) != len(statement.ID{}) {
+		return err
+	}
+	d.cfg.Log.Error("an intent is set aside: this node cannot read what it keeps of it, and does nothing with it", "error", err)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.damaged[statement.ID(id)] = err
+	return nil
+}
+
+// rowError says that a row makes no sense: not that the store is in trouble.
+type rowError struct{ error }
+
+func (e *rowError) Unwrap() error { return e.error }
+
+// malformed marks what is wrong with a row.
+func malformed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &rowError{err}
+}
+
 func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 	raw, armored, err := decodeTwo(row)
 	if err != nil {
-		return err
+		return malformed(err)
 	}
 	s, err := statement.ParseKind(raw, statement.Intent)
 	if err != nil {
-		return err
+		return malformed(err)
 	}
 	it, err := intent.Of(s)
 	if err != nil {
-		return err
+		return malformed(err)
 	}
 	roots := d.cfg.Vault(it.Vault)
 	if len(roots) == 0 {
-		return fmt.Errorf("vault %s is not known", it.Vault.Short())
+		return malformed(fmt.Errorf("vault %s is not known", it.Vault.Short()))
+	}
+	for _, v := range roots {
+		if v.Damage != nil {
+			return malformed(v.Damage)
+		}
 	}
 	st := d.cfg.Journal.Store()
 	row2, err := st.Get(ctx, intentKey(s.ID()))
@@ -107,7 +146,7 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 		held = v.Vault
 	}
 	if f.life, err = intent.DecodeLife(row2.Value, s, held); err != nil {
-		return err
+		return malformed(err)
 	}
 	if err := d.loadVotes(ctx, f); err != nil {
 		return err
@@ -142,12 +181,12 @@ func (d *Desk) loadVotes(ctx context.Context, f *file) error {
 	}
 	votes := f.life.Votes()
 	if len(votes) != len(items) {
-		return fmt.Errorf("%d votes are counted, %d are kept", len(votes), len(items))
+		return malformed(fmt.Errorf("%d votes are counted, %d are kept", len(votes), len(items)))
 	}
 	for i, it := range items {
 		_, armored, err := decodeTwo(it.Value)
 		if err != nil {
-			return err
+			return malformed(err)
 		}
 		f.votes = append(f.votes, ballot{votes[i], armored})
 	}
@@ -162,15 +201,15 @@ func (d *Desk) loadDecisions(ctx context.Context, f *file) error {
 	}
 	for _, it := range items {
 		if len(it.Value) < 64 {
-			return fmt.Errorf("decision row %q is too short", it.Key)
+			return malformed(fmt.Errorf("decision row %q is too short", it.Key))
 		}
 		s, err := statement.ParseKind(it.Value[64:], statement.Decision)
 		if err != nil {
-			return err
+			return malformed(err)
 		}
 		dec, err := intent.DecisionOf(s)
 		if err != nil {
-			return err
+			return malformed(err)
 		}
 		f.decisions[dec.Operator] = ruling{dec, s, it.Value[:64]}
 	}

@@ -83,6 +83,10 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 	defer f.mu.Unlock()
 	d.mu.Lock()
 	first := d.files[s.ID()]
+	if err := d.damaged[s.ID()]; err != nil {
+		d.mu.Unlock()
+		return fmt.Errorf("%w: %w", outbox.ErrLater, err)
+	}
 	if first == nil && d.open[initiator{it.Vault, it.Initiator}] >= MaxOpen {
 		d.mu.Unlock()
 		return &CrowdedError{it.Initiator, v.Vault.Name}
