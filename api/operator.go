@@ -325,6 +325,8 @@ func (o *operator) checkVaults(add func(name, state, what, next string)) {
 		switch stale := v.Stale(time.Now()); {
 		case v.Outside:
 			add(name, "ok", "held by others", "")
+		case v.Bare != "":
+			add(name, "fail", v.Bare, v.WayBack)
 		case v.Plan != nil:
 			what := fmt.Sprintf("reshare %d to %d of %v is on its way: %s", v.Plan.Number, v.Plan.Threshold, v.Plan.Committee, v.Change.Step)
 			if len(v.Change.Waiting) > 0 {

@@ -402,6 +402,11 @@ func (d statusDocument) print(w io.Writer) {
 			row("", "%s", p.Twin)
 		}
 	}
+	for _, c := range d.Checks {
+		if strings.HasPrefix(c.Name, "vault ") && c.State == "fail" {
+			row(c.Name, "%s", c.What)
+		}
+	}
 	for _, b := range d.Burned {
 		row("burned", "pair with %s for key %.8s", b.Peer, b.Key)
 	}

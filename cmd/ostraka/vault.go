@@ -101,6 +101,7 @@ type rootDocument struct {
 type holderDocument struct {
 	Operator string `json:"operator"`
 	Proved   string `json:"proved,omitempty"`
+	Bare     bool   `json:"no_share,omitempty"` // its node says that its store is a copy from before the epoch in force
 }
 
 func vaultOf(v client.Vault) (vaultDocument, error) {
@@ -147,7 +148,7 @@ func rootOf(v client.Vault, r client.Root) (rootDocument, error) {
 		d.Key, d.Epoch, d.EpochNumber = fmt.Sprintf("%x", r.Record.KeyID), fmt.Sprintf("%x", eh[:]), r.Record.Epoch
 	}
 	for _, name := range r.Held.Committee {
-		h := holderDocument{Operator: name}
+		h := holderDocument{Operator: name, Bare: slices.Contains(r.Bare, name)}
 		if t, ok := r.Proved[name]; ok {
 			h.Proved = statement.FormatTime(t)
 		}
@@ -193,7 +194,10 @@ func (d vaultDocument) print(w io.Writer) {
 		}
 		for _, h := range r.Holders {
 			state := "share not proved yet"
-			if h.Proved != "" {
+			switch {
+			case h.Bare:
+				state = "no share: its node was restored from a copy that is older than this epoch"
+			case h.Proved != "":
 				state = "share proved " + h.Proved
 			}
 			fmt.Fprintf(w, "  operator    %-12s %s\n", h.Operator, state)

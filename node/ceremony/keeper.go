@@ -137,6 +137,7 @@ type attempt struct {
 	finals map[epoch.Hash]map[engine.PartyID]*epoch.Final
 
 	prepared map[epoch.Hash]time.Time // what was made in this life of the process, and when
+	bare     bool                     // the record in force counts on a share of ours, and the store holds none
 }
 
 // keepFinal adds a checked FINAL.
@@ -242,6 +243,10 @@ const StepReady = "ready"
 // StepOutside is the step of a root of which this node knows no more than the vault's statement: it is not of its committee.
 const StepOutside = "held by others"
 
+// StepBare is the step of a root whose epoch in force counts on a share of this node, while its store, a copy from before that
+// epoch, holds none.
+const StepBare = "no share"
+
 func (w *root) outside(self engine.PartyID) bool { return w.number == 0 && !w.member(self) }
 
 // View is what others may know of one root key of a vault.
@@ -264,6 +269,8 @@ type View struct {
 	Plan     *charter.Plan // the reshare on its way, nil if there is none
 	Promised bool          // our FINAL is out for shares that are not in force yet
 	Outside  bool          // others hold the key, and this node was not introduced to it
+	Bare     string        // that this node has no share of an epoch which counts on one; empty: it has it
+	WayBack  string        // how it comes to one
 }
 
 // Title is the vault's name, and the suite where it has several.
@@ -333,6 +340,7 @@ func (k *Keeper) view(w *root) View {
 	if w.published() {
 		v.Step, v.Current, v.Change = StepReady, w.book.Current(), w.change(k.cfg.Self)
 		k.viewPlan(w, &v)
+		k.viewBare(w, &v)
 		return v
 	}
 	if v.Outside = w.outside(k.cfg.Self); v.Outside {
@@ -340,6 +348,7 @@ func (k *Keeper) view(w *root) View {
 		return v
 	}
 	v.Step, v.Waiting = w.step()
+	k.viewBare(w, &v)
 	return v
 }
 

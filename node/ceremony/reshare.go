@@ -290,7 +290,8 @@ func (k *Keeper) dealers(ctx context.Context, now time.Time, w *root, p charter.
 	var missing []string
 	for _, m := range r.Members {
 		name := w.names[m.ID]
-		if !slices.Contains(p.Signed, name) || !k.there([]mpc.Party{m.Party}) || slices.Contains(bad, m.ID) {
+		bare := m.ID == k.cfg.Self && w.bare
+		if bare || !slices.Contains(p.Signed, name) || !k.there([]mpc.Party{m.Party}) || slices.Contains(bad, m.ID) {
 			missing = append(missing, name)
 			continue
 		}
@@ -435,6 +436,9 @@ func (k *Keeper) admitReshare(ctx context.Context, now time.Time, s *mpc.Setup) 
 		return nil, err
 	}
 	deals, lower := slices.Contains(c.Dealers, k.cfg.Self), p.Threshold < r.Threshold
+	if deals && w.bare {
+		return nil, k.bareError(w) // whoever opened leaves us out of the next attempt
+	}
 	title := fmt.Sprintf("reshare %d of vault %s, epoch %d, attempt %d", p.Number, w.title(), r.Epoch+1, c.Attempt)
 	return k.changeTask(ctx, now, w, a, s, c, title, deals, func(seat protocol.Seat, keys *protocol.Keys) (engine.Stage[protocol.Prepared], error) {
 		return protocol.Reshare(seat, r, keys, lower)

@@ -152,6 +152,9 @@ func (k *Keeper) loadAttempt(ctx context.Context, now time.Time, w *root, a *att
 		return err
 	}
 	a.book = book
+	if err := k.lookForShare(ctx, w, a); err != nil {
+		return err
+	}
 	return k.eraseAll(ctx, now, w, a, erase)
 }
 

@@ -249,6 +249,9 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 		return errors.Join(err, k.load(ctx, now, w))
 	}
 	w.past[f.Record.Hash()] = f.Record
+	if err := k.lookForShare(ctx, w, a); err != nil {
+		return errors.Join(err, k.load(ctx, now, w))
+	}
 	if a != w.attempt && w.published() {
 		return nil // an old attempt's key came into force after all: it is not the one that the vault publishes
 	}
@@ -306,7 +309,7 @@ func (w *root) served(a *attempt, r *epoch.Record, now time.Time) bool {
 // choose signs, once per suite of a vault, that this key is the one that the vault publishes. Our share
 // is read back first: a node without it must not help to give out addresses.
 func (k *Keeper) choose(ctx context.Context, now time.Time, w *root, a *attempt) error {
-	if w.signed[k.cfg.Operator] != nil {
+	if w.signed[k.cfg.Operator] != nil || a.bare {
 		return nil
 	}
 	keys, err := k.loadKeys(ctx, a.book.Current().Record)
@@ -384,6 +387,9 @@ func (k *Keeper) ProveAll(ctx context.Context, now time.Time, vault statement.ID
 	k.cfg.Challenge(w.keyID, challenge)
 	if _, seated := w.book.Seat(k.cfg.Self); !seated {
 		return nil // we have no share to prove
+	}
+	if w.bare {
+		return k.bareError(w)
 	}
 	return k.prove(ctx, now, w, challenge)
 }

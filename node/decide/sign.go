@@ -155,7 +155,7 @@ func (d *Desk) willing(ctx context.Context, now time.Time, v ceremony.View, f *f
 		return nil, nil, err
 	}
 	for _, p := range v.Parties {
-		there := p.ID == d.cfg.Self || d.cfg.Reachable(p.ID)
+		there := p.ID == d.cfg.Self && v.Bare == "" || p.ID != d.cfg.Self && d.cfg.Reachable(p.ID)
 		if !there || unfit[p.ID] || f.life.Verdict(v.Names[p.ID]) != intent.Allow {
 			continue
 		}

@@ -919,7 +919,7 @@ func (x *Member) GetAccepted() bool {
 type Root struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Suite            string                 `protobuf:"bytes,1,opt,name=suite,proto3" json:"suite,omitempty"`
-	State            string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "keygen", "certificate", "test signature", "FINAL", "publishing", "ready"; "held by others" where this node knows no more than the statement
+	State            string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "keygen", "certificate", "test signature", "FINAL", "publishing", "ready"; "no share" where this node should hold one and its store is a copy from before; "held by others" where this node knows no more than the statement
 	Waiting          []string               `protobuf:"bytes,3,rep,name=waiting,proto3" json:"waiting,omitempty"`
 	LastError        string                 `protobuf:"bytes,4,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	Holders          []*Holder              `protobuf:"bytes,5,rep,name=holders,proto3" json:"holders,omitempty"`
