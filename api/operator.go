@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -325,6 +326,12 @@ func (o *operator) checkVaults(add func(name, state, what, next string)) {
 		switch stale := v.Stale(time.Now()); {
 		case v.Outside:
 			add(name, "ok", "held by others", "")
+		case v.Left.Epoch > 0 && (v.Plan == nil || !slices.Contains(v.Plan.Committee, o.d.Operator().Name)):
+			what := fmt.Sprintf("this node left it with epoch %d: others hold it", v.Left.Epoch)
+			if !v.Left.At.IsZero() {
+				what = fmt.Sprintf("this node left it with epoch %d, at %s: others hold it", v.Left.Epoch, stamp(v.Left.At))
+			}
+			add(name, "ok", what, "")
 		case v.Bare != "":
 			add(name, "fail", v.Bare, v.WayBack)
 		case v.Plan != nil:

@@ -86,6 +86,7 @@ func (v *views) root(x ceremony.View) (*pb.Root, error) {
 		return out, nil
 	}
 	out.Moved, out.Due, out.Overdue = stamp(x.Change.Moved), stamp(x.Change.Due), x.Change.Overdue
+	out.LeftEpoch, out.LeftAt = x.Left.Epoch, stamp(x.Left.At)
 	out.Change, out.ChangeWaiting = x.Change.Step, x.Change.Waiting
 	r := x.Current.Record
 	eh := r.Hash()

@@ -28,6 +28,9 @@ const Ready = "ready"
 // Bare is the state of a key at a node that should hold a share of it and does not: its store is a copy from before the epoch in force.
 const Bare = "no share"
 
+// Left is the state of a key at a node that held a share of it once.
+const Left = "left"
+
 // A Vault is a vault as all answering nodes show it, checked here: its statement by its id, its
 // keys by their final certificates, whose members must be the nodes of a committee that officers signed.
 type Vault struct {
@@ -57,6 +60,8 @@ type Root struct {
 	Bare      []string      // operators whose nodes say that they hold no share, and should
 	Moving    string        // what new shares on their way wait for; empty: none are on their way
 	Proved    map[string]time.Time
+	LeftEpoch uint64 // the first epoch without the node that shows it, which held a share before; else 0
+	LeftAt    string // when that came into force there; "" if it is not known
 }
 
 // Root finds a root by its suite; "" is the only one.
@@ -177,6 +182,9 @@ func readVault(chain charter.Chain, m *v1.Vault) (Vault, error) {
 
 func (v Vault) readRoot(m *v1.Root) (Root, error) {
 	r := Root{Suite: m.Suite, State: m.State, Waiting: m.Waiting, LastError: m.LastError, Held: v.Founded, Moving: m.Change, Proved: map[string]time.Time{}}
+	if m.State == Left {
+		r.LeftEpoch, r.LeftAt = m.LeftEpoch, m.LeftAt
+	}
 	for _, x := range m.Holders {
 		if t, err := time.Parse(time.RFC3339, x.Proved); err == nil {
 			r.Proved[x.Operator] = t

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/decide"
@@ -88,6 +89,39 @@ func TestBackupOlderThanNewShares(t *testing.T) {
 	st = s.Propose(s.vault, s.addr, 2)
 	s.Approve(st)
 	s.Run("signed with its new share", func() bool { return s.at(st, intent.Signed, h, s.Hosts[2]) })
+}
+
+// Who left a vault says so, with the epoch and when, over restarts and later epochs; and no more once it came back.
+func TestWhoLeftSaysSo(t *testing.T) {
+	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
+	h, rest := s.Hosts[0], s.Hosts[1:]
+	if v := s.root(h); v.Step != ceremony.StepReady || v.Left.Epoch != 0 {
+		t.Fatalf("before: %q, %+v", v.Step, v.Left)
+	}
+	s.SignReshareAll(nodetest.Wish(s.vault, 2, rest...), rest...)
+	s.Run("the others hold it", func() bool {
+		return s.All(func(o *nodetest.Host) bool { return s.HeldBy(o, s.vault, 2, rest...) })
+	})
+	left := s.root(h)
+	at := left.Left.At
+	if left.Step != ceremony.StepLeft || left.Left.Epoch != 1 || at.IsZero() || s.Now.Sub(at) > 10*time.Minute || s.root(rest[0]).Left.Epoch != 0 {
+		t.Fatalf("it left: %q, %+v", left.Step, left.Left)
+	}
+	pass(s.World, 10*time.Minute)
+	s.wantNew(rest...)
+	s.Run("the others have new shares", func() bool { return s.in(2, s.Hosts...) })
+	s.Crash(h)
+	s.Run("it is there again", func() bool { return h.Up && s.Greeted() })
+	if v := s.root(h); v.Step != ceremony.StepLeft || v.Left.Epoch != 1 || !v.Left.At.Equal(at.Truncate(time.Second)) {
+		t.Errorf("an epoch later: %q, %+v; it left at %v", v.Step, v.Left, at)
+	}
+	s.SignReshareAll(nodetest.Wish(s.vault, 2, s.Hosts...), s.Hosts[1], s.Hosts[2], h)
+	s.Run("all hold it", func() bool {
+		return s.All(func(o *nodetest.Host) bool { return s.HeldBy(o, s.vault, 2, s.Hosts...) })
+	})
+	if v := s.root(h); v.Step != ceremony.StepReady || v.Left != (ceremony.Left{}) {
+		t.Errorf("it came back: %q, %+v", v.Step, v.Left)
+	}
 }
 
 // Where all shares are needed there is no way, and nobody is sent on one.

@@ -106,7 +106,7 @@ func describeReshare(w io.Writer, own *v1.Vault, r charter.Reshare, s statement.
 	for _, line := range strings.Split(strings.TrimSpace(s.Text()), "\n") {
 		fmt.Fprintf(w, "  %s\n", line)
 	}
-	if len(own.Roots) == 0 || own.Roots[0].State != client.Ready {
+	if len(own.Roots) == 0 || len(own.Roots[0].FinalCertificate) == 0 {
 		fmt.Fprintln(w, "This node does not know the vault's keys yet. Compare the public keys above with the other officers by telephone: what you sign, it believes.")
 	}
 }
@@ -147,5 +147,5 @@ func heldUnder(root *v1.Root, r charter.Reshare) bool {
 		names = append(names, h.Operator)
 	}
 	slices.Sort(names)
-	return root.State == client.Ready && root.Threshold == uint32(r.Threshold) && slices.Equal(names, r.Committee)
+	return (root.State == client.Ready || root.State == client.Left) && root.Threshold == uint32(r.Threshold) && slices.Equal(names, r.Committee)
 }

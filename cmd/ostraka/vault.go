@@ -96,6 +96,8 @@ type rootDocument struct {
 	Epoch       string           `json:"epoch"`
 	EpochNumber uint64           `json:"epoch_number"`
 	Holders     []holderDocument `json:"holders"`
+	LeftEpoch   uint64           `json:"left_epoch,omitempty"` // the first epoch without the node that shows it
+	LeftAt      string           `json:"left_at,omitempty"`
 }
 
 type holderDocument struct {
@@ -142,7 +144,7 @@ func rootOf(v client.Vault, r client.Root) (rootDocument, error) {
 	if err != nil {
 		return rootDocument{}, err
 	}
-	d := rootDocument{Suite: r.Suite, State: r.State, Waiting: list(r.Waiting), LastError: r.LastError, PublicKey: fmt.Sprintf("%x", r.PublicKey()), XPub: xpub, Change: r.Moving, Threshold: r.Held.Threshold}
+	d := rootDocument{Suite: r.Suite, State: r.State, Waiting: list(r.Waiting), LastError: r.LastError, PublicKey: fmt.Sprintf("%x", r.PublicKey()), XPub: xpub, Change: r.Moving, Threshold: r.Held.Threshold, LeftEpoch: r.LeftEpoch, LeftAt: r.LeftAt}
 	if r.Record != nil {
 		eh := r.Record.Hash()
 		d.Key, d.Epoch, d.EpochNumber = fmt.Sprintf("%x", r.Record.KeyID), fmt.Sprintf("%x", eh[:]), r.Record.Epoch
@@ -188,6 +190,13 @@ func (d vaultDocument) print(w io.Writer) {
 		printWaiting(w, r.Waiting, r.LastError)
 		if r.PublicKey != "" {
 			fmt.Fprintf(w, "  public key  %s\n  epoch       %d (%.12s)\n", r.PublicKey, r.EpochNumber, r.Epoch)
+		}
+		if r.LeftEpoch > 0 {
+			since := ""
+			if r.LeftAt != "" {
+				since = ", at " + r.LeftAt
+			}
+			fmt.Fprintf(w, "  left        this node's operator holds no share since epoch %d%s; those below hold them now\n", r.LeftEpoch, since)
 		}
 		if r.XPub != "" {
 			fmt.Fprintf(w, "  xpub        %s\n", r.XPub)

@@ -117,6 +117,7 @@ type root struct {
 	moved    time.Time                    // when the shares of the present epoch were made; if that is not known, when they came into force
 	wanted   time.Time                    // when our operator asked for new shares; zero: not since the present epoch
 	overdue  bool                         // the alarm was raised
+	leftAt   time.Time                    // when the first epoch without us came into force here; zero: not known, or it never did
 	tried    uint64                       // the last attempt at the next epoch that we joined
 	reshaping
 }
@@ -247,6 +248,9 @@ const StepOutside = "held by others"
 // epoch, holds none.
 const StepBare = "no share"
 
+// StepLeft is the step of a root of which this node held a share once, while others hold its key now.
+const StepLeft = "left"
+
 func (w *root) outside(self engine.PartyID) bool { return w.number == 0 && !w.member(self) }
 
 // View is what others may know of one root key of a vault.
@@ -271,6 +275,7 @@ type View struct {
 	Outside  bool          // others hold the key, and this node was not introduced to it
 	Bare     string        // that this node has no share of an epoch which counts on one; empty: it has it
 	WayBack  string        // how it comes to one
+	Left     Left
 }
 
 // Title is the vault's name, and the suite where it has several.
@@ -341,6 +346,7 @@ func (k *Keeper) view(w *root) View {
 		v.Step, v.Current, v.Change = StepReady, w.book.Current(), w.change(k.cfg.Self)
 		k.viewPlan(w, &v)
 		k.viewBare(w, &v)
+		k.viewLeft(w, &v)
 		return v
 	}
 	if v.Outside = w.outside(k.cfg.Self); v.Outside {

@@ -185,6 +185,35 @@ func (k *Keeper) viewPlan(w *root, v *View) {
 	}
 }
 
+// Left says since when a key goes on without this node, which held a share of it.
+type Left struct {
+	Epoch uint64    // the first epoch without us that was in force here; 0: we hold a share, or never did
+	At    time.Time // since when it was; zero: not known
+}
+
+// viewLeft shows that we hold no share any more: all that we know of the key from then on is what others say.
+func (k *Keeper) viewLeft(w *root, v *View) {
+	if _, seated := w.book.Seat(k.cfg.Self); seated {
+		return
+	}
+	held, since := false, uint64(0) // the last epoch with us, the first one after it
+	for _, r := range w.past {
+		if _, in := r.Member(k.cfg.Self); in {
+			held, since = true, max(since, r.Epoch)
+		}
+	}
+	if !held {
+		return
+	}
+	first := w.book.Current().Record.Epoch
+	for _, r := range w.past {
+		if r.Epoch > since {
+			first = min(first, r.Epoch)
+		}
+	}
+	v.Step, v.Waiting, v.Left = StepLeft, nil, Left{first, w.leftAt}
+}
+
 // newMembers are the nodes of a plan's committee, without seats yet.
 func (w *root) newMembers(p charter.Plan) (parties []mpc.Party, err error) {
 	for _, name := range p.Committee {

@@ -234,13 +234,25 @@ func (k *Keeper) assemble(ctx context.Context, now time.Time, w *root, a *attemp
 // adopt lets the book decide on a final certificate, and keeps what it decided together with the end of all that is
 // lower: a certificate that the book refuses never replaces the one in the store (protocols.md 1.5 step 4).
 func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, f *epoch.FinalCert, write func(journal.Entry) error) error {
+	_, was := a.book.Seat(k.cfg.Self)
 	erase, moved := a.book.Adopt(f)
 	if !moved {
 		return outbox.ErrOld
 	}
 	// A crash between finds the rest again: Restore names what is lower.
 	first := erase[:min(len(erase), eraseAtOnce)]
-	err := write(k.currentEntry(now, w, a, f, first))
+	e := k.currentEntry(now, w, a, f, first)
+	_, is := a.book.Seat(k.cfg.Self)
+	leftAt := w.leftAt
+	switch {
+	case was && !is:
+		leftAt = a.madeAt(f.Record, now)
+		e.Put = append(e.Put, store.Entry{Key: leftKey(a.keyID), Value: binary.BigEndian.AppendUint64(nil, uint64(leftAt.Unix()))})
+	case is && !leftAt.IsZero():
+		leftAt = time.Time{}
+		e.Delete = append(e.Delete, leftKey(a.keyID))
+	}
+	err := write(e)
 	if err == nil {
 		err = k.eraseAll(ctx, now, w, a, erase[len(first):])
 	}
@@ -256,6 +268,7 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 		return nil // an old attempt's key came into force after all: it is not the one that the vault publishes
 	}
 	w.moved, w.since, w.fails, w.lastErr, w.overdue, w.tried = a.madeAt(f.Record, now), now, 0, nil, false, 0
+	w.leftAt = leftAt
 	if f.Record.Epoch > 0 {
 		if w.served(a, f.Record, now) {
 			w.wanted = time.Time{}
