@@ -130,7 +130,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	})
 	n.Desk = decide.New(decide.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
-		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, Keys: n.Keeper.Keys, Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit,
+		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, Over: n.Keeper.Over, Keys: n.Keeper.Keys, Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit,
 		Reachable: n.fit, Explain: n.Explain, Check: cfg.Check,
 		Roster:        func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
 		Presignatures: n.Presign,

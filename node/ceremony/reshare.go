@@ -96,6 +96,14 @@ func (k *Keeper) VaultAt(vault statement.ID, key [32]byte, eh epoch.Hash) (chart
 	return w.heldBy(w.past[eh]), true
 }
 
+// Over says that an epoch of a vault's key was in force here, and another one is now.
+func (k *Keeper) Over(vault statement.ID, key [32]byte, eh epoch.Hash) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w := k.keys[key]
+	return w != nil && w.ID == vault && w.keyID == key && w.published() && w.past[eh] != nil && w.book.Current().Record.Hash() != eh
+}
+
 // AddPlan takes a reshare that officers completed, or that one more of them signed.
 func (k *Keeper) AddPlan(_ context.Context, now time.Time, a charter.Accepted) error {
 	r, err := charter.ReshareOf(a.Statement)

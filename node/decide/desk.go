@@ -53,7 +53,9 @@ type Config struct {
 	Vault func(statement.ID) []ceremony.View
 	// VaultAt shows a vault as it was held in an epoch that was in force here.
 	VaultAt func(vault statement.ID, key [32]byte, eh epoch.Hash) (charter.Vault, bool)
-	Keys    func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
+	// Over says that an epoch was in force here, and another one is now.
+	Over func(vault statement.ID, key [32]byte, eh epoch.Hash) bool
+	Keys func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
 	// Fit refuses a setup with a burned pair, a quarantined party or a failing key.
 	Fit func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error
 	// Unfit lists the parties with whom a key cannot be used.

@@ -63,7 +63,8 @@ func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 		}
 		return nil, err
 	}
-	if (f.due || f.waits != "") && d.mayDecide(f) {
+	// An intent whose epoch is over is denied for that at once, and not when somebody votes on it.
+	if d.mayDecide(f) && (f.due || f.waits != "" || d.outlived(f)) {
 		if err := d.decide(ctx, now, f); err != nil {
 			return nil, err
 		}
@@ -135,7 +136,13 @@ func inForce(it intent.Intent, v ceremony.View) error {
 	return nil
 }
 
-var errOldEpoch = errors.New("the vault's key has had new shares since it was proposed: propose it anew")
+// outlived says that an intent's epoch is over here.
+func (d *Desk) outlived(f *file) bool {
+	it := f.life.Intent()
+	return d.cfg.Over(it.Vault, it.Key, it.Epoch)
+}
+
+var errOldEpoch = errors.New("the vault's key has had new shares, or another committee, since it was proposed: propose it anew")
 
 // signers are the t lowest-index reachable nodes with ALLOW. Those with whom the key cannot
 // be used are left out; so are those who failed the last session, if t others are there: one

@@ -1842,6 +1842,7 @@ type Intent struct {
 	Reverted          bool                   `protobuf:"varint,17,opt,name=reverted,proto3" json:"reverted,omitempty"`
 	Alarm             string                 `protobuf:"bytes,18,opt,name=alarm,proto3" json:"alarm,omitempty"`
 	PossiblySigned    bool                   `protobuf:"varint,19,opt,name=possibly_signed,json=possiblySigned,proto3" json:"possibly_signed,omitempty"`
+	Over              bool                   `protobuf:"varint,20,opt,name=over,proto3" json:"over,omitempty"` // its epoch is over at this node: it is not signed any more
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -2005,6 +2006,13 @@ func (x *Intent) GetAlarm() string {
 func (x *Intent) GetPossiblySigned() bool {
 	if x != nil {
 		return x.PossiblySigned
+	}
+	return false
+}
+
+func (x *Intent) GetOver() bool {
+	if x != nil {
+		return x.Over
 	}
 	return false
 }
@@ -4051,7 +4059,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\rIntentRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\"<\n" +
 	"\x0eIntentResponse\x12*\n" +
-	"\x06intent\x18\x01 \x01(\v2\x12.ostraka.v1.IntentR\x06intent\"\xa9\x04\n" +
+	"\x06intent\x18\x01 \x01(\v2\x12.ostraka.v1.IntentR\x06intent\"\xbd\x04\n" +
 	"\x06Intent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05vault\x18\x02 \x01(\fR\x05vault\x12\x1c\n" +
@@ -4073,7 +4081,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06height\x18\x10 \x01(\x04R\x06height\x12\x1a\n" +
 	"\breverted\x18\x11 \x01(\bR\breverted\x12\x14\n" +
 	"\x05alarm\x18\x12 \x01(\tR\x05alarm\x12'\n" +
-	"\x0fpossibly_signed\x18\x13 \x01(\bR\x0epossiblySigned\"R\n" +
+	"\x0fpossibly_signed\x18\x13 \x01(\bR\x0epossiblySigned\x12\x12\n" +
+	"\x04over\x18\x14 \x01(\bR\x04over\"R\n" +
 	"\x06Ballot\x12\x16\n" +
 	"\x06person\x18\x01 \x01(\tR\x06person\x12\x12\n" +
 	"\x04verb\x18\x02 \x01(\tR\x04verb\x12\x1c\n" +
