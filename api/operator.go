@@ -257,10 +257,13 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	o.checkCharter(s, add)
 	for _, p := range s.Peers {
 		switch skew := time.Duration(p.SkewMs * float64(time.Millisecond)); {
+		case o.d.Circle.Departed(p.Identity):
+			add("peer "+p.Operator, "departed", "its operator left the circle: its node is told of the roster until the version after", "")
 		case p.Twin != "":
 			add("peer "+p.Operator, "fail", p.Twin, "its operator finds the second copy of this node and stops it, then runs `ostraka node confirm-restore --no-other-copy` on the one that stays")
 		case !p.Connected:
-			add("peer "+p.Operator, "fail", "not connected: "+p.LastError, o.unconnected(s, p))
+			state, next := o.unconnected(s, p)
+			add("peer "+p.Operator, state, "not connected: "+p.LastError, next)
 		case p.SkewKnown && skew.Abs() > maxSkew:
 			add("peer "+p.Operator, "fail", fmt.Sprintf("its clock differs from ours by %s", skew.Round(time.Second)), "set both clocks")
 		default:
@@ -283,20 +286,21 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	return out
 }
 
-// unconnected is what to do about a peer without a link. Nodes let in who stands in the roster that they have.
-func (o *operator) unconnected(s *pb.StatusResponse, p *pb.Peer) string {
+// unconnected says how bad it is that a peer has no link, and what to do. Nodes let in who stands in the roster that they have: while
+// either operator is in none, nothing fails.
+func (o *operator) unconnected(s *pb.StatusResponse, p *pb.Peer) (state, next string) {
 	check := "check that the node runs, and its address " + p.Address
 	_, r, chartered := o.d.Circle.Charter()
 	_, listed := r.Operator(p.Operator)
 	switch standing := circle.Standing(s.Standing); {
 	case standing == circle.Invited:
-		return "it lets this node in once it has a roster with this operator in it; after that, " + check
+		return "warn", "it lets this node in once it has a roster with this operator in it; after that, " + check
 	case standing == circle.Left:
-		return "it need not let this node in: this operator left the circle"
+		return "warn", "it need not let this node in: this operator left the circle"
 	case chartered && !listed:
-		return "its operator is not in the roster: if it left, see that no vault is held by it; if it is to come, " + check
+		return "warn", "its operator is not in the roster yet: " + check
 	}
-	return check
+	return "fail", check
 }
 
 // checkCharter looks at the roster, and at how this operator stands to it.

@@ -17,6 +17,7 @@ func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
 	shown := map[statement.ID]map[string][]Copy{}
 	names := map[string][]Copy{}
 	var apart []Vault
+	holders := holdersOf(answers)
 	for _, a := range answers {
 		for _, v := range a.Value {
 			if shown[v.ID] == nil {
@@ -26,6 +27,9 @@ func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
 				r.shown(a.Node, shown[v.ID])
 			}
 			names[v.Name] = append(names[v.Name], Copy{a.Node, []byte(v.ID.String())})
+			if now := holders[v.ID]; len(now) > 0 && v.shownBy != "" {
+				v.Apart = !slices.Contains(now, v.shownBy)
+			}
 			if v.Apart {
 				apart = append(apart, v)
 			} else if old := byID[v.ID]; old != nil {
@@ -61,6 +65,31 @@ func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
 	return out, nil
 }
 
+// holdersOf lists the operators that hold the highest record of any key of a vault, as the answers prove it. Who held one before them, and has
+// not heard of it because its operator left the circle, still calls itself a holder.
+func holdersOf(answers Answers[[]Vault]) map[statement.ID][]string {
+	highest := map[statement.ID]map[string]Root{}
+	for _, a := range answers {
+		for _, v := range a.Value {
+			for _, r := range v.Roots {
+				if highest[v.ID] == nil {
+					highest[v.ID] = map[string]Root{}
+				}
+				if old := highest[v.ID][r.Suite]; r.Record != nil && (old.Record == nil || r.Record.Higher(old.Record)) {
+					highest[v.ID][r.Suite] = r
+				}
+			}
+		}
+	}
+	all := map[statement.ID][]string{}
+	for id, roots := range highest {
+		for _, r := range roots {
+			all[id] = union(all[id], r.Held.Committee)
+		}
+	}
+	return all
+}
+
 // shown adds what a node shows of a key to what all must say alike: the key, and which record its epoch has.
 func (r Root) shown(node string, all map[string][]Copy) {
 	if r.Record == nil {
@@ -77,7 +106,8 @@ func (r Root) shown(node string, all map[string][]Copy) {
 }
 
 // by says whose node shows the vault: of shares, a node speaks for its own.
-func (v Vault) by(operator string) {
+func (v *Vault) by(operator string) {
+	v.shownBy = operator
 	for i, r := range v.Roots {
 		if r.State == Bare && operator != "" {
 			v.Roots[i].Bare = []string{operator}

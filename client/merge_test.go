@@ -3,9 +3,12 @@ package client
 import (
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/mpc/epoch"
 )
 
 // said is what one node of a 2-of-3 vault answers: the state of its only key, and whose node it is.
@@ -53,5 +56,41 @@ func TestMergeNodesWithoutShare(t *testing.T) {
 				t.Errorf("the vault is ready, and its error is %q", v.Roots[0].LastError)
 			}
 		})
+	}
+}
+
+// A node whose operator left, and that did not hear of the reshare, still calls itself a holder: where another node proves a later
+// record, its word is not part of what the holders say.
+func TestMergeLeavesOutWhoHeldItOnce(t *testing.T) {
+	key := func(epochNumber uint64, committee ...string) Root {
+		r := &epoch.Record{KeyID: [32]byte{1}, Suite: charter.SuiteECDSA, Epoch: epochNumber, Threshold: 2, Public: secp256k1.Group{}.Generator()}
+		return Root{Suite: charter.SuiteECDSA, State: Ready, Record: r, Held: charter.Vault{Threshold: 2, Committee: committee}, Proved: map[string]time.Time{}}
+	}
+	answer := func(operator string, r Root) Answer[[]Vault] {
+		a := said(2, operator, r.State)
+		v := &a.Value[0]
+		v.Roots, v.Committee, v.LastError, v.Waiting = []Root{r}, r.Held.Committee, r.LastError, r.Waiting
+		v.by(operator)
+		return a
+	}
+	old := key(0, "acme", "bolt", "cora")
+	old.State, old.LastError, old.Waiting, old.Moving = "publishing", "cora cannot reach anybody", []string{"acme", "bolt"}, "waits for all members"
+	now := []string{"acme", "bolt", "eve"}
+	for name, order := range map[string][]Answer[[]Vault]{
+		"last":  {answer("acme", key(1, now...)), answer("bolt", key(1, now...)), answer("cora", old)},
+		"first": {answer("cora", old), answer("acme", key(1, now...)), answer("bolt", key(1, now...))},
+	} {
+		out, err := MergeVaults(order)
+		if err != nil || len(out) != 1 {
+			t.Fatalf("%s: %v, %v", name, out, err)
+		}
+		v := out[0]
+		r := v.Roots[0]
+		if v.State != Ready || r.State != Ready || r.LastError != "" || len(r.Waiting) > 0 || len(v.Waiting) > 0 || r.Moving != "" || !slices.Equal(v.Committee, now) {
+			t.Errorf("%s: state %q, key %+v", name, v.State, r)
+		}
+		if !slices.Contains(v.Nodes, "cora") {
+			t.Errorf("%s: shown by %v", name, v.Nodes)
+		}
 	}
 }

@@ -64,8 +64,8 @@ func (o *Own) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
 		return nil, nil, err
 	}
 	out, err := ReadVaults(o.name, o.chain, res.Msg.Vaults)
-	for _, v := range out {
-		v.by(o.name)
+	for i := range out {
+		out[i].by(o.name)
 	}
 	return out, nil, err
 }

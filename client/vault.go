@@ -46,6 +46,7 @@ type Vault struct {
 	Accepted      map[string]bool // operators whose officer signed; all once the keys are being made
 	Roots         []Root          // by suite; none while officers have to sign
 	Nodes         []string        // that know the vault
+	shownBy       string          // the operator whose node shows it; "" if that is not known
 	Apart         bool            // the node that shows it has no part in its keys, and learns of none
 }
 
@@ -249,7 +250,7 @@ func (c *Circle) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
 		list, err := ReadVaults(m.Name, chain, res.Msg.Vaults)
 		for i, v := range list {
 			list[i].Apart = !v.holds(m.Identity)
-			v.by(operatorOf(v.Roster, m.Identity))
+			list[i].by(operatorOf(v.Roster, m.Identity))
 		}
 		return list, err
 	})

@@ -3108,7 +3108,7 @@ func (x *Burn) GetPeer() string {
 type Check struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "ok", "warn", "fail"
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "ok", "warn", "fail"; "departed" of a peer whose operator left
 	What          string                 `protobuf:"bytes,3,opt,name=what,proto3" json:"what,omitempty"`
 	Next          string                 `protobuf:"bytes,4,opt,name=next,proto3" json:"next,omitempty"` // what to do
 	unknownFields protoimpl.UnknownFields
