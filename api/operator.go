@@ -274,15 +274,7 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 		add("pair with "+b.Peer, "fail", "burned: a check on what the two nodes share failed, or this node was restored", "find out why; then every operator runs `ostraka vault refresh VAULT`")
 	}
 	o.checkVaults(add)
-	for _, chain := range sortedKeys(o.d.Endpoints) {
-		c, cancel := context.WithTimeout(ctx, 3*time.Second)
-		if _, err := o.d.Endpoints[chain].BlockNumber(c); err != nil {
-			add("endpoint "+chain, "fail", err.Error(), "check the endpoint in node.json")
-		} else {
-			add("endpoint "+chain, "ok", o.d.Endpoints[chain].Endpoint(), "")
-		}
-		cancel()
-	}
+	out = append(out, o.checkEndpoints(ctx)...)
 	return out
 }
 
