@@ -273,6 +273,9 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	for _, b := range s.Burned {
 		add("pair with "+b.Peer, "fail", "burned: a check on what the two nodes share failed, or this node was restored", "find out why; then every operator runs `ostraka vault refresh VAULT`")
 	}
+	for _, w := range o.d.Circle.Waits() {
+		add(w.Name, "warn", w.What, w.Next)
+	}
 	o.checkVaults(add)
 	out = append(out, o.checkEndpoints(ctx)...)
 	return out

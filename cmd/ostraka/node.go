@@ -403,8 +403,13 @@ func (d statusDocument) print(w io.Writer) {
 		}
 	}
 	for _, c := range d.Checks {
-		if strings.HasPrefix(c.Name, "vault ") && c.State == "fail" {
-			row(c.Name, "%s", c.What)
+		kind, _, _ := strings.Cut(c.Name, " ")
+		if c.State == "ok" || !slices.Contains([]string{"roster", "vault", "reshare"}, kind) {
+			continue
+		}
+		row(c.Name, "%s", c.What)
+		if c.Next != "" {
+			row("", "next: %s", c.Next)
 		}
 	}
 	for _, b := range d.Burned {
