@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -278,12 +279,13 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	o.checkCharter(s, add)
 	for _, p := range s.Peers {
 		switch skew := time.Duration(p.SkewMs * float64(time.Millisecond)); {
+		case o.d.Circle.Departed(p.Identity):
+			add("peer "+p.Operator, "departed", "its operator left the circle: its node is told of the roster until the version after, and of reshares as long as it may have a share", "")
 		case p.Twin != "":
 			add("peer "+p.Operator, "fail", p.Twin, "its operator finds the second copy of this node and stops it, then runs `ostraka node confirm-restore --no-other-copy` on the one that stays")
-		case !p.Connected && o.hasLeft(p.Operator):
-			add("peer "+p.Operator, "warn", "its operator left the circle; not connected: "+p.LastError, "see that no vault is held by it; should its node come back, it is told of the roster and of reshares")
 		case !p.Connected:
-			add("peer "+p.Operator, "fail", "not connected: "+p.LastError, o.unconnected(s, p))
+			state, next := o.unconnected(s, p)
+			add("peer "+p.Operator, state, "not connected: "+p.LastError, next)
 		case p.SkewKnown && skew.Abs() > maxSkew:
 			add("peer "+p.Operator, "fail", fmt.Sprintf("its clock differs from ours by %s", skew.Round(time.Second)), "set both clocks")
 		default:
@@ -293,41 +295,29 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	for _, b := range s.Burned {
 		add("pair with "+b.Peer, "fail", "burned: a check on what the two nodes share failed, or this node was restored", "find out why; then every operator runs `ostraka vault refresh VAULT`")
 	}
-	o.checkVaults(add)
-	for _, chain := range sortedKeys(o.d.Endpoints) {
-		c, cancel := context.WithTimeout(ctx, 3*time.Second)
-		if _, err := o.d.Endpoints[chain].BlockNumber(c); err != nil {
-			add("endpoint "+chain, "fail", err.Error(), "check the endpoint in node.json")
-		} else {
-			add("endpoint "+chain, "ok", o.d.Endpoints[chain].Endpoint(), "")
-		}
-		cancel()
+	for _, w := range o.d.Circle.Waits() {
+		add(w.Name, "warn", w.What, w.Next)
 	}
+	o.checkVaults(add)
+	out = append(out, o.checkEndpoints(ctx)...)
 	return out
 }
 
-// hasLeft says whether an operator was in the roster, and is not in the version in force.
-func (o *operator) hasLeft(name string) bool {
-	_, r, _ := o.d.Circle.Charter()
-	_, in := r.Operator(name)
-	_, was := o.d.Circle.Operator(name)
-	return was && !in && o.d.Circle.Standing() == circle.Member
-}
-
-// unconnected is what to do about a peer without a link. Nodes let in who stands in the roster that they have.
-func (o *operator) unconnected(s *pb.StatusResponse, p *pb.Peer) string {
+// unconnected says how bad it is that a peer has no link, and what to do. Nodes let in who stands in the roster that they have: while
+// either operator is in none, nothing fails.
+func (o *operator) unconnected(s *pb.StatusResponse, p *pb.Peer) (state, next string) {
 	check := "check that the node runs, and its address " + p.Address
 	_, r, chartered := o.d.Circle.Charter()
 	_, listed := r.Operator(p.Operator)
 	switch standing := circle.Standing(s.Standing); {
 	case standing == circle.Invited:
-		return "it lets this node in once it has a roster with this operator in it; after that, " + check
+		return "warn", "it lets this node in once it has a roster with this operator in it; after that, " + check
 	case standing == circle.Left:
-		return "it need not let this node in: this operator left the circle"
+		return "warn", "it need not let this node in: this operator left the circle"
 	case chartered && !listed:
-		return "its operator is not in the roster yet; if it is to come, " + check
+		return "warn", "its operator is not in the roster yet; if it is to come, " + check
 	}
-	return check
+	return "fail", check
 }
 
 // checkCharter looks at the roster, and at how this operator stands to it.
@@ -359,6 +349,14 @@ func (o *operator) checkVaults(add func(name, state, what, next string)) {
 			add(name, "fail", o.d.Readable(v.Damage.Error()), "restore the data folder from a copy, or have the others reshare the vault without this operator; all else goes on")
 		case v.Outside:
 			add(name, "ok", "held by others", "")
+		case v.Left.Epoch > 0 && (v.Plan == nil || !slices.Contains(v.Plan.Committee, o.d.Operator().Name)):
+			what := fmt.Sprintf("this node left it with epoch %d: others hold it", v.Left.Epoch)
+			if !v.Left.At.IsZero() {
+				what = fmt.Sprintf("this node left it with epoch %d, at %s: others hold it", v.Left.Epoch, stamp(v.Left.At))
+			}
+			add(name, "ok", what, "")
+		case v.Bare != "":
+			add(name, "fail", v.Bare, v.WayBack)
 		case v.Plan != nil:
 			what := fmt.Sprintf("reshare %d to %d of %v is on its way: %s", v.Plan.Number, v.Plan.Threshold, v.Plan.Committee, v.Change.Step)
 			if len(v.Change.Waiting) > 0 {

@@ -86,6 +86,7 @@ func (v *views) root(x ceremony.View) (*pb.Root, error) {
 		return out, nil
 	}
 	out.Moved, out.Due, out.Overdue = stamp(x.Change.Moved), stamp(x.Change.Due), x.Change.Overdue
+	out.LeftEpoch, out.LeftAt = x.Left.Epoch, stamp(x.Left.At)
 	out.Change, out.ChangeWaiting = x.Change.Step, x.Change.Waiting
 	r := x.Current.Record
 	eh := r.Hash()
@@ -132,7 +133,7 @@ func (v *views) intent(x decide.View) *pb.Intent {
 		Id: idBytes(id), Vault: idBytes(x.Intent.Vault), Statement: x.Statement.Bytes(), ProposalSignature: x.Proposal,
 		State: x.State.String(), Changed: stamp(x.Changed), Undecided: x.Undecided, Missing: x.Missing, Waits: x.Waits,
 		LastError: x.LastErr, Awaited: x.Awaited, Raw: x.Raw, Hash: x.Hash, Height: x.Height, Reverted: x.Reverted,
-		Alarm: x.Alarm, PossiblySigned: x.Possibly,
+		Alarm: x.Alarm, PossiblySigned: x.Possibly, Over: x.Over,
 	}
 	for _, b := range x.Votes {
 		out.Votes = append(out.Votes, &pb.Ballot{Person: b.Person, Verb: string(b.Verb), Signature: b.Armor})

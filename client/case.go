@@ -91,6 +91,7 @@ type View struct {
 	Reverted       bool
 	Alarm          string
 	PossiblySigned bool
+	Over           bool // its epoch is over there
 }
 
 // ReadCase checks one node's copy of an intent.
@@ -142,7 +143,7 @@ func readCase(node string, vaults []Vault, m *v1.Intent) (*Case, error) {
 	c.Views = []View{{
 		Node: node, State: m.State, Changed: m.Changed, Undecided: m.Undecided, Missing: m.Missing, Waits: m.Waits,
 		LastError: m.LastError, Awaited: m.Awaited, Hash: m.Hash, Height: m.Height, Reverted: m.Reverted, Alarm: m.Alarm,
-		PossiblySigned: m.PossiblySigned,
+		PossiblySigned: m.PossiblySigned, Over: m.Over,
 	}}
 	return c, nil
 }
@@ -337,6 +338,37 @@ var afterSigning = []string{"signed", "broadcast", "seen", "reorged", "dropped",
 
 var beforeSigning = []string{"proposed", "approving", "allowed", "signing", "expired", "cancelled", "denied", "replaced", "failed"}
 
+// Ended is the state of an intent whose epoch is over: whatever nodes had decided by then, it is not signed any more.
+const Ended = "ended"
+
+// over says that most of the answering nodes call the intent's epoch over, and that the highest record which they prove is another one's.
+// That record alone says nothing: new shares of the same members end no intent.
+func (c *Case) over() bool {
+	apart := c.Root.Record != nil && [32]byte(c.Root.Record.Hash()) != c.Intent.Epoch
+	n := 0
+	for _, v := range c.Views {
+		if v.Over {
+			n++
+		}
+	}
+	return c.Signed == nil && apart && 2*n > len(c.Views)
+}
+
+// Why is the reason of an intent that was denied, or that ended with its epoch; "" for any other.
+func (c *Case) Why() string {
+	switch c.State() {
+	case Ended:
+		return "the vault's key went to another committee or threshold since it was proposed: propose it anew"
+	case "denied":
+		for _, d := range c.Decisions {
+			if d.Verdict == intent.Deny {
+				return fmt.Sprintf("rule %s: %s", d.Rule, c.Reason(d))
+			}
+		}
+	}
+	return ""
+}
+
 // Unproven is the state of an intent that nodes call signed without showing a signature.
 const Unproven = "unproven"
 
@@ -366,12 +398,15 @@ func (c *Case) State() string {
 			best = s
 		}
 	}
+	if c.over() && slices.Contains([]string{"proposed", "approving", "allowed"}, best) {
+		return Ended
+	}
 	return best
 }
 
 // Closed says that the intent will never be signed, as far as the answering nodes know.
 func (c *Case) Closed() bool {
-	return c.Signed == nil && slices.Contains([]string{"expired", "cancelled", "denied", "replaced", "failed"}, c.State())
+	return c.Signed == nil && slices.Contains([]string{"expired", "cancelled", "denied", "replaced", "failed", Ended}, c.State())
 }
 
 // Tally counts the votes that were verified here.

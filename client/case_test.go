@@ -329,6 +329,57 @@ func TestCaseState(t *testing.T) {
 	}
 }
 
+// An intent has ended where nodes prove a later epoch and most say that the intent's is over; one node's word of several ends nothing,
+// and a signature outlasts it.
+func TestCaseEndsWithItsEpoch(t *testing.T) {
+	w := newWorld(t)
+	old := w.vault.Roots[0].Record
+	next := *old
+	next.Epoch, next.Prev = 1, old.Hash()
+	raw := w.sign()
+	for _, c := range []struct {
+		state  string
+		record *epoch.Record
+		over   bool
+		raw    []byte
+		want   string
+	}{
+		{"proposed", &next, true, nil, Ended},
+		{"approving", &next, true, nil, Ended},
+		{"allowed", &next, true, nil, Ended},
+		{"signing", &next, true, nil, "signing"},
+		{"denied", &next, true, nil, "denied"},
+		{"proposed", old, true, nil, "proposed"},
+		{"proposed", &next, false, nil, "proposed"}, // a node that lags shows an intent of an epoch that is newer than its own
+		{"signed", &next, true, raw, "signed"},
+	} {
+		w.vault.Roots[0].Record = c.record
+		m := w.shown()
+		m.State, m.Over, m.Raw = c.state, c.over, c.raw
+		one, err := MergeCases([]*Case{w.read(operators[0], m)})
+		w.must(err)
+		ended := c.want == Ended
+		if one.State() != c.want || (one.Why() != "") != ended || ended && !one.Closed() {
+			t.Errorf("%s, over %v: %q, closed %v, why %q; want %q", c.state, c.over, one.State(), one.Closed(), one.Why(), c.want)
+		}
+	}
+	w.vault.Roots[0].Record = &next
+	for over := range 4 {
+		var all []*Case
+		for i, name := range operators[:3] {
+			m := w.shown()
+			m.State, m.Over = "proposed", i < over
+			all = append(all, w.read(name, m))
+		}
+		one, err := MergeCases(all)
+		w.must(err)
+		if got := one.State() == Ended; got != (over >= 2) {
+			t.Errorf("%d of three nodes call it over: %s", over, one.State())
+		}
+	}
+	w.vault.Roots[0].Record = old
+}
+
 // With a signature the furthest state counts, but that the transaction came to nothing takes
 // two nodes' word: a single liar would have people pay again.
 func TestCaseStateSigned(t *testing.T) {

@@ -64,6 +64,9 @@ func (o *Own) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
 		return nil, nil, err
 	}
 	out, err := ReadVaults(o.name, o.chain, res.Msg.Vaults)
+	for i := range out {
+		out[i].by(o.name)
+	}
 	return out, nil, err
 }
 

@@ -258,6 +258,9 @@ type ClosedError struct{ Case *Case }
 
 func (e *ClosedError) Error() string {
 	parts := []string{fmt.Sprintf("intent %s is %s", e.Case.ID().Short(), e.Case.State())}
+	if e.Case.State() == Ended {
+		parts = append(parts, e.Case.Why())
+	}
 	for _, d := range e.Case.Decisions {
 		if d.Verdict == intent.Deny {
 			parts = append(parts, fmt.Sprintf("%s denies by rule %s: %s", d.Operator, d.Rule, e.Case.Reason(d)))

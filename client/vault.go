@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +28,12 @@ const Ready = "ready"
 // Damaged is the state of a vault, or key, at a node that cannot read its own rows of it: the others speak for it.
 const Damaged = "damaged"
 
+// Bare is the state of a key at a node that should hold a share of it and does not: its store is a copy from before the epoch in force.
+const Bare = "no share"
+
+// Left is the state of a key at a node that held a share of it once.
+const Left = "left"
+
 // A Vault is a vault as all answering nodes show it, checked here: its statement by its id, its
 // keys by their final certificates, whose members must be the nodes of a committee that officers signed.
 type Vault struct {
@@ -45,6 +50,7 @@ type Vault struct {
 	Roots         []Root          // by suite; none while officers have to sign
 	Nodes         []string        // that know the vault
 	Apart         bool            // the node that shows it has no part in its keys, and learns of none, or cannot read what it keeps of them
+	shownBy       string          // the operator whose node shows it; "" if that is not known
 }
 
 // A Root is a vault's key of one suite.
@@ -55,8 +61,11 @@ type Root struct {
 	LastError string
 	Record    *epoch.Record // nil until the key is published
 	Held      charter.Vault // committee and threshold of that record
+	Bare      []string      // operators whose nodes say that they hold no share, and should
 	Moving    string        // what new shares on their way wait for; empty: none are on their way
 	Proved    map[string]time.Time
+	LeftEpoch uint64 // the first epoch without the node that shows it, which held a share before; else 0
+	LeftAt    string // when that came into force there; "" if it is not known
 }
 
 // Root finds a root by its suite; "" is the only one.
@@ -177,6 +186,9 @@ func readVault(chain charter.Chain, m *v1.Vault) (Vault, error) {
 
 func (v Vault) readRoot(m *v1.Root) (Root, error) {
 	r := Root{Suite: m.Suite, State: m.State, Waiting: m.Waiting, LastError: m.LastError, Held: v.Founded, Moving: m.Change, Proved: map[string]time.Time{}}
+	if m.State == Left {
+		r.LeftEpoch, r.LeftAt = m.LeftEpoch, m.LeftAt
+	}
 	for _, x := range m.Holders {
 		if t, err := time.Parse(time.RFC3339, x.Proved); err == nil {
 			r.Proved[x.Operator] = t
@@ -227,129 +239,6 @@ func (v Vault) owns(suite string, key [32]byte) bool {
 	return false
 }
 
-// MergeVaults compares what nodes show. A vault is ready when every answering node of its committee says so. For a moment
-// after new shares some nodes may stand in the epoch before: keys must be alike, and so must the records of one epoch; the
-// highest record counts.
-func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
-	byID := map[statement.ID]*Vault{}
-	shown := map[statement.ID]map[string][]Copy{}
-	names := map[string][]Copy{}
-	var apart []Vault
-	for _, a := range answers {
-		for _, v := range a.Value {
-			if shown[v.ID] == nil {
-				shown[v.ID] = map[string][]Copy{}
-			}
-			for _, r := range v.Roots {
-				r.shown(a.Node, shown[v.ID])
-			}
-			names[v.Name] = append(names[v.Name], Copy{a.Node, []byte(v.ID.String())})
-			if v.Apart {
-				apart = append(apart, v)
-			} else if old := byID[v.ID]; old != nil {
-				old.merge(v)
-			} else {
-				byID[v.ID] = &v
-			}
-		}
-	}
-	for _, v := range apart {
-		if old := byID[v.ID]; old != nil {
-			old.Nodes = append(old.Nodes, v.Nodes...)
-		} else {
-			byID[v.ID] = &v
-		}
-	}
-	var out []Vault
-	for id, v := range byID {
-		for _, what := range slices.Sorted(maps.Keys(shown[id])) {
-			if err := Compare(what+" of vault "+v.Name, shown[id][what]); err != nil {
-				return nil, err
-			}
-		}
-		out = append(out, *v)
-	}
-	for name, copies := range names {
-		if err := Compare("vault "+name, copies); err != nil {
-			return nil, err
-		}
-	}
-	slices.SortFunc(out, func(a, b Vault) int { return strings.Compare(a.Name, b.Name) })
-	return out, nil
-}
-
-// shown adds what a node shows of a key to what all must say alike: the key, and which record its epoch has.
-func (r Root) shown(node string, all map[string][]Copy) {
-	if r.Record == nil {
-		return
-	}
-	key := slices.Concat(r.Record.KeyID[:], r.Record.Public.Bytes(), r.Record.ChainCode[:])
-	eh := r.Record.Hash()
-	for what, b := range map[string][]byte{
-		fmt.Sprintf("the %s key", r.Suite):                             key,
-		fmt.Sprintf("epoch %d of the %s key", r.Record.Epoch, r.Suite): eh[:],
-	} {
-		all[what] = append(all[what], Copy{node, b})
-	}
-}
-
-// merge adds another node's view of the same vault.
-func (v *Vault) merge(o Vault) {
-	v.Nodes = append(v.Nodes, o.Nodes...)
-	if o.State != Ready {
-		v.State = o.State
-	}
-	v.Waiting = union(v.Waiting, o.Waiting)
-	if v.LastError == "" {
-		v.LastError = o.LastError
-	}
-	v.mergeReshares(o)
-	for name, ok := range o.Accepted {
-		v.Accepted[name] = v.Accepted[name] || ok
-	}
-	if len(v.Roots) == 0 {
-		v.Roots = o.Roots
-	} else if len(o.Roots) > 0 {
-		for i := range v.Roots { // both are of the statement's suites, in its order
-			v.Roots[i].merge(o.Roots[i])
-		}
-	}
-	if len(v.Roots) > 0 && v.Roots[0].Record != nil {
-		v.Vault = v.held(v.Roots[0]) // the highest record says who holds it
-	}
-}
-
-func (r *Root) merge(o Root) {
-	if o.State != Ready {
-		r.State = o.State
-	}
-	r.Waiting = union(r.Waiting, o.Waiting)
-	if r.LastError == "" {
-		r.LastError = o.LastError
-	}
-	if r.Record == nil || o.Record != nil && o.Record.Higher(r.Record) {
-		r.Record, r.Held = o.Record, o.Held
-	}
-	if r.Moving == "" {
-		r.Moving = o.Moving
-	}
-	for name, t := range o.Proved {
-		// The oldest proof counts: a node that saw none asks for one.
-		if old, ok := r.Proved[name]; !ok || t.Before(old) {
-			r.Proved[name] = t
-		}
-	}
-}
-
-func union(a, b []string) []string {
-	for _, x := range b {
-		if !slices.Contains(a, x) {
-			a = append(a, x)
-		}
-	}
-	return a
-}
-
 // Vaults lists the person's vaults, compared over all nodes that answer.
 func (c *Circle) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
 	chain, failed, err := c.Chain(ctx)
@@ -364,6 +253,7 @@ func (c *Circle) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
 		list, err := ReadVaults(m.Name, chain, res.Msg.Vaults)
 		for i, v := range list {
 			list[i].Apart = v.apart(m.Identity)
+			list[i].by(operatorOf(v.Roster, m.Identity))
 		}
 		return list, err
 	})

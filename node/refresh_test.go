@@ -12,6 +12,7 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/epoch"
 	mpc "github.com/ostraka/ostraka/mpc/session"
@@ -116,6 +117,35 @@ func TestRefreshOfEverySuite(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Intents that wait for approvals end with their committee and threshold at once, without anybody's vote, and their nonce is free for
+// the next proposal.
+func TestIntentsEndWithTheirCommittee(t *testing.T) {
+	s := ofSuite(t, charter.SuiteECDSA, 3, 2)
+	waits, another := s.Propose(s.vault, s.addr, 1), s.Propose(s.vault, s.addr, 2)
+	s.SignReshareAll(nodetest.Wish(s.vault, 3, s.Hosts...), s.Hosts...)
+	s.Run("moved", func() bool { return heldBy(s.World, s.vault, 3, s.Hosts...) })
+	for _, st := range []statement.Statement{waits, another} {
+		for _, h := range s.Hosts {
+			s.Run("denied at "+h.Own.Name, func() bool { return s.State(h, st.ID()) == intent.Denied })
+			v, err := h.Desk.Show(st.ID())
+			if err != nil || !v.Over {
+				t.Errorf("over %v, %v", v.Over, err)
+			}
+			for _, d := range v.Decisions {
+				if d.Rule != intent.RuleEpoch || !strings.Contains(d.Reason, "propose it anew") {
+					t.Errorf("%s: rule %s: %s", d.Operator, d.Rule, d.Reason)
+				}
+			}
+		}
+	}
+	again := s.Propose(s.vault, s.addr, 1)
+	s.Approve(again)
+	s.Run("the next one is signed", func() bool { return s.Signed(again) })
+	if v, err := s.Hosts[0].Desk.Show(again.ID()); err != nil || v.Over {
+		t.Errorf("what is signed is called over: %v", err)
 	}
 }
 

@@ -157,6 +157,31 @@ func TestRestoredSnapshot(t *testing.T) {
 	}
 }
 
+// A disk that is set back to before several things, new shares among them: peers show all of it while the node is fenced, so its
+// operator's one word answers for all.
+func TestRestoreFencesOnce(t *testing.T) {
+	for name, hosts := range map[string]int{"two": 2, "three": 3} {
+		t.Run(name, func(t *testing.T) {
+			s := prepare(t, hosts, hosts)
+			h := s.Hosts[0]
+			snap := s.Rows(h, "")
+			refresh(t, s)
+			pass(s.World, 15*time.Second) // the peers are told within 5 s
+			s.Restore(h, snap)
+			s.Run("the node is fenced", func() bool { return h.Fence.Fenced() != nil })
+			pass(s.World, 15*time.Second) // an operator takes longer
+			if _, err := h.ConfirmRestore(context.Background(), s.Clock(h)); err != nil {
+				t.Fatal(err)
+			}
+			s.Run("it knows the epoch in force", func() bool { return s.Greeted() && s.in(1, s.Hosts...) })
+			pass(s.World, time.Minute)
+			if err := h.Fence.Fenced(); err != nil {
+				t.Errorf("fenced again for the same restore: %v", err)
+			}
+		})
+	}
+}
+
 // Crashes at every batch of becoming fenced and of the operator's word: the fence and all burns hold after them.
 func TestCrashWhileFenced(t *testing.T) {
 	base := prepare(t, 2, 2)

@@ -32,9 +32,9 @@ func (a *app) doctorCommand() *cobra.Command {
 			}{s.Operator, len(failing) == 0, s.Checks}
 			err = a.show(doc, func(w io.Writer) {
 				for _, x := range s.Checks {
-					fmt.Fprintf(w, "%-5s %-20s %s\n", x.State, x.Name, x.What)
+					fmt.Fprintf(w, "%-8s %-20s %s\n", x.State, x.Name, x.What)
 					if x.Next != "" && x.State != "ok" {
-						fmt.Fprintf(w, "      next: %s\n", x.Next)
+						fmt.Fprintf(w, "         next: %s\n", x.Next)
 					}
 				}
 			})

@@ -402,6 +402,16 @@ func (d statusDocument) print(w io.Writer) {
 			row("", "%s", p.Twin)
 		}
 	}
+	for _, c := range d.Checks {
+		kind, _, _ := strings.Cut(c.Name, " ")
+		if c.State == "ok" || !slices.Contains([]string{"roster", "vault", "reshare"}, kind) {
+			continue
+		}
+		row(c.Name, "%s", c.What)
+		if c.Next != "" {
+			row("", "next: %s", c.Next)
+		}
+	}
 	for _, b := range d.Burned {
 		row("burned", "pair with %s for key %.8s", b.Peer, b.Key)
 	}

@@ -79,7 +79,7 @@ func (a *app) refresh(ctx context.Context, name string, suites []string, noWait 
 	d := refreshDocument{Vault: v.Name, ID: fmt.Sprintf("%x", v.Id), Keys: []refreshedRootDoc{}}
 	for _, r := range v.Roots {
 		if _, ok := before[r.Suite]; ok {
-			d.Keys = append(d.Keys, refreshedRootDoc{r.Suite, fmt.Sprintf("%x", r.PublicKey), r.EpochNumber, fmt.Sprintf("%x", r.Epoch), r.Moved})
+			d.Keys = append(d.Keys, movedRoot(r))
 		}
 	}
 	return a.show(d, func(w io.Writer) {

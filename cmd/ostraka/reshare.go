@@ -60,12 +60,49 @@ type reshareDocument struct {
 	Threshold int                `json:"threshold"`
 	Members   []string           `json:"members"`
 	Keys      []refreshedRootDoc `json:"keys"` // once they have moved
+	Unchanged bool               `json:"unchanged"`
+}
+
+// reshared says whether a vault's keys are held as asked, and no reshare of it is on its way: then there is nothing to sign.
+func (a *app) reshared(ctx context.Context, own *v1.Vault, q *v1.PrepareReshareRequest) bool {
+	as := charter.Reshare{Threshold: int(q.Threshold), Committee: slices.Sorted(slices.Values(q.Committee))}
+	if len(own.Roots) == 0 || slices.ContainsFunc(own.Roots, func(r *v1.Root) bool { return !heldUnder(r, as) }) {
+		return false
+	}
+	reader, err := client.OpenOwn(ctx, a.dir)
+	if err != nil {
+		return false // the node says what it makes of it
+	}
+	all, _, err := reader.Vaults(ctx)
+	i := slices.IndexFunc(all, func(v client.Vault) bool { return slices.Equal(v.ID[:], own.Id) })
+	return err == nil && i >= 0 && len(all[i].Planned()) == 0
+}
+
+// unchanged answers who asks for what is so already: asking twice is no error.
+func (a *app) unchanged(own *v1.Vault, q *v1.PrepareReshareRequest) error {
+	d := reshareDocument{
+		acceptDocument: acceptDocument{Missing: []string{}}, Vault: own.Name, Threshold: int(q.Threshold), Members: slices.Sorted(slices.Values(q.Committee)),
+		Keys: []refreshedRootDoc{}, Unchanged: true,
+	}
+	for _, r := range own.Roots {
+		d.Keys = append(d.Keys, movedRoot(r))
+	}
+	return a.show(d, func(w io.Writer) {
+		fmt.Fprintf(w, "Vault %s is held by %d of %s already, and no other reshare of it is on its way: nothing to do.\n", d.Vault, d.Threshold, strings.Join(d.Members, ", "))
+	})
+}
+
+func movedRoot(r *v1.Root) refreshedRootDoc {
+	return refreshedRootDoc{r.Suite, fmt.Sprintf("%x", r.PublicKey), r.EpochNumber, fmt.Sprintf("%x", r.Epoch), r.Moved}
 }
 
 func (a *app) reshare(ctx context.Context, name string, q *v1.PrepareReshareRequest, yes, noWait bool) error {
 	own, err := a.ownVault(ctx, name)
 	if err != nil {
 		return err
+	}
+	if !q.Instead && a.reshared(ctx, own, q) {
+		return a.unchanged(own, q)
 	}
 	q.Vault = own.Id
 	res, err := client.Operator(a.dir).PrepareReshare(ctx, connect.NewRequest(q))
@@ -113,7 +150,7 @@ func describeReshare(w io.Writer, own *v1.Vault, r charter.Reshare, s statement.
 	for _, line := range strings.Split(strings.TrimSpace(s.Text()), "\n") {
 		fmt.Fprintf(w, "  %s\n", line)
 	}
-	if len(own.Roots) == 0 || own.Roots[0].State != client.Ready {
+	if len(own.Roots) == 0 || len(own.Roots[0].FinalCertificate) == 0 {
 		fmt.Fprintln(w, "This node does not know the vault's keys yet. Compare the public keys above with the other officers by telephone: what you sign, it believes.")
 	}
 }
@@ -143,7 +180,7 @@ func (a *app) awaitReshare(ctx context.Context, own *v1.Vault, r charter.Reshare
 				if !heldUnder(root, r) {
 					left = append(left, waitsFor(root))
 				}
-				keys = append(keys, refreshedRootDoc{root.Suite, fmt.Sprintf("%x", root.PublicKey), root.EpochNumber, fmt.Sprintf("%x", root.Epoch), root.Moved})
+				keys = append(keys, movedRoot(root))
 			}
 			if len(left) == 0 && len(keys) > 0 {
 				return keys, nil
@@ -166,5 +203,5 @@ func heldUnder(root *v1.Root, r charter.Reshare) bool {
 		names = append(names, h.Operator)
 	}
 	slices.Sort(names)
-	return root.State == client.Ready && root.Threshold == uint32(r.Threshold) && slices.Equal(names, r.Committee)
+	return (root.State == client.Ready || root.State == client.Left) && root.Threshold == uint32(r.Threshold) && slices.Equal(names, r.Committee)
 }

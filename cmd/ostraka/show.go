@@ -78,6 +78,9 @@ func printCases(w io.Writer, all []*client.Case) {
 		if len(c.Alarms) > 0 {
 			mark = "  ALARM: " + c.Alarms[0]
 		}
+		if why := c.Why(); why != "" {
+			mark = "  (" + why + ")" + mark
+		}
 		fmt.Fprintf(w, "%.8s  %-10s %-12s %s %s%s\n", c.ID(), c.State(), c.Vault.Name, statement.FormatTime(c.Intent.Created), strings.TrimSpace(what), mark)
 	}
 }

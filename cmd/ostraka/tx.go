@@ -27,6 +27,7 @@ func (a *app) txCommand() *cobra.Command {
 type txDocument struct {
 	ID        string             `json:"id"`
 	State     string             `json:"state"`
+	Why       string             `json:"why,omitempty"` // of what was denied, or ended with its epoch
 	Alarms    []string           `json:"alarms"`
 	Vault     string             `json:"vault"`
 	Path      string             `json:"path"`
@@ -114,7 +115,7 @@ func signedOf(c *client.Case) *signedDocument {
 func txOf(c *client.Case, failed []client.Failure) txDocument {
 	it, t := c.Intent, c.Tally()
 	d := txDocument{
-		ID: c.ID().String(), State: c.State(), Alarms: list(c.Alarms), Vault: c.Vault.Name, Path: statement.FormatPath(it.Path[:]...),
+		ID: c.ID().String(), State: c.State(), Why: c.Why(), Alarms: list(c.Alarms), Vault: c.Vault.Name, Path: statement.FormatPath(it.Path[:]...),
 		Address: it.Address, Chain: it.Chain, Initiator: it.Initiator, Memo: it.Memo, Created: statement.FormatTime(it.Created),
 		Expires: statement.FormatTime(it.Expires), Facts: factsOf(c.Facts), Unclear: c.Unclear,
 		Approvals: approvalsDocument{c.Vault.Quorum, list(t.Approved), list(t.Rejected), t.Need, list(t.Awaited)},
@@ -188,7 +189,11 @@ func humane(f evm.Facts) []evm.Line {
 
 // printState shows who decided what, and who is awaited.
 func printState(w io.Writer, c *client.Case) {
-	fmt.Fprintf(w, "State: %s\n", c.State())
+	fmt.Fprintf(w, "State: %s", c.State())
+	if c.State() == client.Ended {
+		fmt.Fprintf(w, ": %s", c.Why())
+	}
+	fmt.Fprintln(w)
 	t := c.Tally()
 	fmt.Fprintf(w, "Approvals: %d of %d", len(t.Approved), c.Vault.Quorum)
 	if len(t.Approved) > 0 {

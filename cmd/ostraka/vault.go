@@ -96,11 +96,14 @@ type rootDocument struct {
 	Epoch       string           `json:"epoch"`
 	EpochNumber uint64           `json:"epoch_number"`
 	Holders     []holderDocument `json:"holders"`
+	LeftEpoch   uint64           `json:"left_epoch,omitempty"` // the first epoch without the node that shows it
+	LeftAt      string           `json:"left_at,omitempty"`
 }
 
 type holderDocument struct {
 	Operator string `json:"operator"`
 	Proved   string `json:"proved,omitempty"`
+	Bare     bool   `json:"no_share,omitempty"` // its node says that its store is a copy from before the epoch in force
 }
 
 func vaultOf(v client.Vault) (vaultDocument, error) {
@@ -141,13 +144,13 @@ func rootOf(v client.Vault, r client.Root) (rootDocument, error) {
 	if err != nil {
 		return rootDocument{}, err
 	}
-	d := rootDocument{Suite: r.Suite, State: r.State, Waiting: list(r.Waiting), LastError: r.LastError, PublicKey: fmt.Sprintf("%x", r.PublicKey()), XPub: xpub, Change: r.Moving, Threshold: r.Held.Threshold}
+	d := rootDocument{Suite: r.Suite, State: r.State, Waiting: list(r.Waiting), LastError: r.LastError, PublicKey: fmt.Sprintf("%x", r.PublicKey()), XPub: xpub, Change: r.Moving, Threshold: r.Held.Threshold, LeftEpoch: r.LeftEpoch, LeftAt: r.LeftAt}
 	if r.Record != nil {
 		eh := r.Record.Hash()
 		d.Key, d.Epoch, d.EpochNumber = fmt.Sprintf("%x", r.Record.KeyID), fmt.Sprintf("%x", eh[:]), r.Record.Epoch
 	}
 	for _, name := range r.Held.Committee {
-		h := holderDocument{Operator: name}
+		h := holderDocument{Operator: name, Bare: slices.Contains(r.Bare, name)}
 		if t, ok := r.Proved[name]; ok {
 			h.Proved = statement.FormatTime(t)
 		}
@@ -188,12 +191,22 @@ func (d vaultDocument) print(w io.Writer) {
 		if r.PublicKey != "" {
 			fmt.Fprintf(w, "  public key  %s\n  epoch       %d (%.12s)\n", r.PublicKey, r.EpochNumber, r.Epoch)
 		}
+		if r.LeftEpoch > 0 {
+			since := ""
+			if r.LeftAt != "" {
+				since = ", at " + r.LeftAt
+			}
+			fmt.Fprintf(w, "  left        this node's operator holds no share since epoch %d%s; those below hold them now\n", r.LeftEpoch, since)
+		}
 		if r.XPub != "" {
 			fmt.Fprintf(w, "  xpub        %s\n", r.XPub)
 		}
 		for _, h := range r.Holders {
 			state := "share not proved yet"
-			if h.Proved != "" {
+			switch {
+			case h.Bare:
+				state = "no share: its node was restored from a copy that is older than this epoch"
+			case h.Proved != "":
 				state = "share proved " + h.Proved
 			}
 			fmt.Fprintf(w, "  operator    %-12s %s\n", h.Operator, state)

@@ -157,6 +157,9 @@ func (a *app) examine(c *client.Circle, one *client.Case, verb signet.Verb) erro
 	case len(nodes) < 2:
 		return notReady("add the circle's other nodes with `ostraka context add`, or wait until they answer", "only %s shows intent %s; approving compares the copies of two nodes", strings.Join(nodes, ", "), one.ID().Short())
 	case one.Closed():
+		if one.State() == client.Ended {
+			return refused("propose it anew", "intent %s has ended: the vault's key went to another committee or threshold since it was proposed", one.ID().Short())
+		}
 		return refused("propose it anew", "intent %s is %s", one.ID().Short(), one.State())
 	}
 	if err := one.Intent.CheckTime(time.Now()); err != nil {

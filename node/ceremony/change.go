@@ -98,6 +98,9 @@ func (k *Keeper) AskRefresh(ctx context.Context, now time.Time, vault statement.
 	if _, seated := w.book.Seat(k.cfg.Self); !seated {
 		return fmt.Errorf("vault %s: this node holds no share of its key any more", w.title())
 	}
+	if w.bare {
+		return k.bareError(w)
+	}
 	w.wanted, w.since = now, now // as if it were kept already: what was burned before is what the word is about
 	if err := k.checkBurns(ctx, w, w.parties()); err != nil {
 		return errors.Join(err, k.reloadWanted(ctx, w))
@@ -185,6 +188,9 @@ func (w *root) lastAttempt() (a uint64) {
 // new epoch costs all presignatures and much work, and one hostile member must not be able to bring that about at will. After a failed
 // check it takes our operator's word, due or not.
 func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
+	if w.bare {
+		return k.bareError(w) // all members deal
+	}
 	if err := k.checkBurns(ctx, w, w.parties()); err != nil {
 		return err
 	}

@@ -126,6 +126,7 @@ type root struct {
 	moved    time.Time                    // when the shares of the present epoch were made; if that is not known, when they came into force
 	wanted   time.Time                    // when our operator asked for new shares; zero: not since the present epoch
 	overdue  bool                         // the alarm was raised
+	leftAt   time.Time                    // when the first epoch without us came into force here; zero: not known, or it never did
 	tried    uint64                       // the last attempt at the next epoch that we joined
 	reshaping
 }
@@ -146,6 +147,7 @@ type attempt struct {
 	finals map[epoch.Hash]map[engine.PartyID]*epoch.Final
 
 	prepared map[epoch.Hash]time.Time // what was made in this life of the process, and when
+	bare     bool                     // the record in force counts on a share of ours, and the store holds none
 }
 
 // keepFinal adds a checked FINAL.
@@ -315,6 +317,13 @@ const StepReady = "ready"
 // StepOutside is the step of a root of which this node knows no more than the vault's statement: it is not of its committee.
 const StepOutside = "held by others"
 
+// StepBare is the step of a root whose epoch in force counts on a share of this node, while its store, a copy from before that
+// epoch, holds none.
+const StepBare = "no share"
+
+// StepLeft is the step of a root of which this node held a share once, while others hold its key now.
+const StepLeft = "left"
+
 func (w *root) outside(self engine.PartyID) bool { return w.number == 0 && !w.member(self) }
 
 // View is what others may know of one root key of a vault.
@@ -339,6 +348,9 @@ type View struct {
 	Outside  bool          // others hold the key, and this node was not introduced to it
 	GivenUp  bool          // another vault has its name: no key is made
 	Damage   error         // why it was set aside, nil if it was not
+	Bare     string        // that this node has no share of an epoch which counts on one; empty: it has it
+	WayBack  string        // how it comes to one
+	Left     Left
 }
 
 // Title is the vault's name, and the suite where it has several.
@@ -430,6 +442,8 @@ func (k *Keeper) view(w *root) View {
 	if w.published() {
 		v.Step, v.Current, v.Change = StepReady, w.book.Current(), w.change(k.cfg.Self)
 		k.viewPlan(w, &v)
+		k.viewBare(w, &v)
+		k.viewLeft(w, &v)
 		return v
 	}
 	v.GivenUp = w.givenUp && !w.hasKey()
@@ -438,6 +452,7 @@ func (k *Keeper) view(w *root) View {
 		return v
 	}
 	v.Step, v.Waiting = w.step()
+	k.viewBare(w, &v)
 	return v
 }
 

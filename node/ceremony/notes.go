@@ -313,6 +313,9 @@ func (k *Keeper) TakeChallenge(ctx context.Context, now time.Time, from engine.P
 	if _, seated := a.book.Seat(k.cfg.Self); !w.published() || a != w.attempt || !seated {
 		return fmt.Errorf("vault %s: %w", w.title(), ErrNoKey)
 	}
+	if a.bare {
+		return k.bareError(w)
+	}
 	if now.Sub(w.proved[from]) < minProofGap {
 		return fmt.Errorf("vault %s: the share was proved a moment ago", w.title())
 	}

@@ -217,6 +217,35 @@ func (k *Keeper) viewPlan(w *root, v *View) {
 	}
 }
 
+// Left says since when a key goes on without this node, which held a share of it.
+type Left struct {
+	Epoch uint64    // the first epoch without us that was in force here; 0: we hold a share, or never did
+	At    time.Time // since when it was; zero: not known
+}
+
+// viewLeft shows that we hold no share any more: all that we know of the key from then on is what others say.
+func (k *Keeper) viewLeft(w *root, v *View) {
+	if _, seated := w.book.Seat(k.cfg.Self); seated {
+		return
+	}
+	held, since := false, uint64(0) // the last epoch with us, the first one after it
+	for _, r := range w.past {
+		if _, in := r.Member(k.cfg.Self); in {
+			held, since = true, max(since, r.Epoch)
+		}
+	}
+	if !held {
+		return
+	}
+	first := w.book.Current().Record.Epoch
+	for _, r := range w.past {
+		if r.Epoch > since {
+			first = min(first, r.Epoch)
+		}
+	}
+	v.Step, v.Waiting, v.Left = StepLeft, nil, Left{first, w.leftAt}
+}
+
 // newMembers are the nodes of a plan's committee, without seats yet.
 func (w *root) newMembers(p charter.Plan) (parties []mpc.Party, err error) {
 	for _, name := range p.Committee {
@@ -322,7 +351,8 @@ func (k *Keeper) dealers(ctx context.Context, now time.Time, w *root, p charter.
 	var missing []string
 	for _, m := range r.Members {
 		name := w.names[m.ID]
-		if !slices.Contains(p.Signed, name) || !k.there([]mpc.Party{m.Party}) || slices.Contains(bad, m.ID) {
+		bare := m.ID == k.cfg.Self && w.bare
+		if bare || !slices.Contains(p.Signed, name) || !k.there([]mpc.Party{m.Party}) || slices.Contains(bad, m.ID) {
 			missing = append(missing, name)
 			continue
 		}
@@ -470,6 +500,9 @@ func (k *Keeper) admitReshare(ctx context.Context, now time.Time, s *mpc.Setup) 
 		return nil, err
 	}
 	deals, lower := slices.Contains(c.Dealers, k.cfg.Self), p.Threshold < r.Threshold
+	if deals && w.bare {
+		return nil, k.bareError(w) // whoever opened leaves us out of the next attempt
+	}
 	title := fmt.Sprintf("reshare %d of vault %s, epoch %d, attempt %d", p.Number, w.title(), r.Epoch+1, c.Attempt)
 	return k.changeTask(ctx, now, w, a, s, c, title, deals, func(seat protocol.Seat, keys *protocol.Keys) (engine.Stage[protocol.Prepared], error) {
 		return protocol.Reshare(seat, r, keys, lower)

@@ -5,6 +5,8 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -100,4 +102,62 @@ func (k *Keeper) Pairs() (all []engine.Token) {
 		}
 	}
 	return all
+}
+
+// lookForShare notes whether the store holds our share of the record in force. A copy that is older than new shares does not: the
+// final certificate came from peers, the share from nobody.
+func (k *Keeper) lookForShare(ctx context.Context, w *root, a *attempt) error {
+	c := a.book.Current()
+	if c == nil {
+		return nil
+	}
+	a.bare = false
+	if _, seated := c.Record.Member(k.cfg.Self); !seated {
+		return nil
+	}
+	eh := c.Record.Hash()
+	switch _, err := k.cfg.Journal.Store().Get(ctx, epochKey(a.keyID, eh, protocol.RowShare)); {
+	case errors.Is(err, store.ErrNotFound):
+		a.bare = true
+		k.cfg.Log.Error("this node holds no share of a vault's key: its store is a copy from before the epoch in force", "vault", w.title(), "epoch", c.Record.Epoch)
+	case err != nil:
+		return fmt.Errorf("look for the share of record %v: %w", eh, err)
+	}
+	return nil
+}
+
+// bareError says that we have no share of the epoch in force, and the way to one.
+func (k *Keeper) bareError(w *root) error {
+	what, next := k.bareWords(w)
+	return fmt.Errorf("vault %s: %s; %s", w.title(), what, next)
+}
+
+// bareWords are for people. New shares of all members (a refresh) take the old ones of all; a reshare takes those of t dealers, and
+// gives every new member one.
+func (k *Keeper) bareWords(w *root) (what, next string) {
+	r, own := w.book.Current().Record, k.cfg.Operator
+	what = fmt.Sprintf("this node holds no share of epoch %d, which is in force: its store is a copy from before", r.Epoch)
+	all := w.committee(r)
+	others := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return name == own })
+	to := func(names []string) string {
+		return fmt.Sprintf("`ostraka vault reshare %s --committee %s --threshold %d`", w.Name, strings.Join(names, ","), r.Threshold)
+	}
+	switch {
+	case !w.published():
+		return what, "the key can never be published: make the vault anew, under another name"
+	case len(others) < r.Threshold:
+		return what, fmt.Sprintf("nothing can be signed with this key any more: %d shares are needed, the others have %d; look for the folder or the backup that has this one", r.Threshold, len(others))
+	}
+	return what, fmt.Sprintf("every operator but %s runs %s; once that is done every operator runs %s", own, to(others), to(all))
+}
+
+// viewBare shows what the store lacks: the share does not prove itself, whatever it did in the epoch before.
+func (k *Keeper) viewBare(w *root, v *View) {
+	if !w.bare {
+		return
+	}
+	v.Step, v.Waiting = StepBare, nil
+	v.Bare, v.WayBack = k.bareWords(w)
+	v.LastErr = v.Bare + "; " + v.WayBack
+	delete(v.Proofs, k.cfg.Self)
 }

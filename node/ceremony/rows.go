@@ -28,6 +28,7 @@ const (
 	kindCurrent = "current" // current/<key>: final certificate in force
 	kindLink    = "link"    // link/<key>/<epoch>/<eh>: every final certificate that was in force here
 	kindMoved   = "moved"   // moved/<key>: since when the one in force is, Unix time, 8 bytes
+	kindLeft    = "left"    // left/<key>: when the first epoch without us came into force here, Unix time, 8 bytes
 	kindWanted  = "wanted"  // wanted/<key>: when our operator asked for new shares, Unix time, 8 bytes
 	kindGone    = "gone"    // gone/<key>/<eh>: given up (1) or erased (2), for ever
 	kindDoubt   = "doubt"   // doubt/<key>/<eh>: pending when this store was set back; 1 byte
@@ -158,6 +159,9 @@ func (k *Keeper) loadAttempt(ctx context.Context, now time.Time, w *root, a *att
 		return err
 	}
 	a.book = book
+	if err := k.lookForShare(ctx, w, a); err != nil {
+		return err
+	}
 	return k.eraseAll(ctx, now, w, a, erase)
 }
 
@@ -294,6 +298,8 @@ func (k *Keeper) moment(ctx context.Context, key string) (time.Time, error) {
 	return time.Unix(int64(binary.BigEndian.Uint64(it.Value)), 0).UTC(), nil
 }
 
+func leftKey(key [32]byte) string { return store.Key(kindLeft, store.ID(key[:])) }
+
 func wantedKey(key [32]byte) string { return store.Key(kindWanted, store.ID(key[:])) }
 
 func (k *Keeper) loadChoice(ctx context.Context, w *root) error {
@@ -330,6 +336,9 @@ func (k *Keeper) loadProofs(ctx context.Context, w *root) (err error) {
 		return err
 	}
 	if w.wanted, err = k.moment(ctx, wantedKey(w.keyID)); err != nil {
+		return err
+	}
+	if w.leftAt, err = k.moment(ctx, leftKey(w.keyID)); err != nil {
 		return err
 	}
 	for id := range w.names { // newcomers' too

@@ -244,13 +244,25 @@ func (k *Keeper) assemble(ctx context.Context, now time.Time, w *root, a *attemp
 // adopt lets the book decide on a final certificate, and keeps what it decided together with the end of all that is
 // lower: a certificate that the book refuses never replaces the one in the store (protocols.md 1.5 step 4).
 func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, f *epoch.FinalCert, write func(journal.Entry) error) error {
+	_, was := a.book.Seat(k.cfg.Self)
 	erase, moved := a.book.Adopt(f)
 	if !moved {
 		return outbox.ErrOld
 	}
 	// A crash between finds the rest again: Restore names what is lower.
 	first := erase[:min(len(erase), eraseAtOnce)]
-	err := write(k.currentEntry(now, w, a, f, first))
+	e := k.currentEntry(now, w, a, f, first)
+	_, is := a.book.Seat(k.cfg.Self)
+	leftAt := w.leftAt
+	switch {
+	case was && !is:
+		leftAt = a.madeAt(f.Record, now)
+		e.Put = append(e.Put, store.Entry{Key: leftKey(a.keyID), Value: binary.BigEndian.AppendUint64(nil, uint64(leftAt.Unix()))})
+	case is && !leftAt.IsZero():
+		leftAt = time.Time{}
+		e.Delete = append(e.Delete, leftKey(a.keyID))
+	}
+	err := write(e)
 	if err == nil {
 		err = k.eraseAll(ctx, now, w, a, erase[len(first):])
 	}
@@ -259,10 +271,14 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 		return errors.Join(err, k.reload(ctx, now, w))
 	}
 	w.past[f.Record.Hash()] = f.Record
+	if err := k.lookForShare(ctx, w, a); err != nil {
+		return errors.Join(err, k.load(ctx, now, w))
+	}
 	if a != w.attempt && w.published() {
 		return nil // an old attempt's key came into force after all: it is not the one that the vault publishes
 	}
 	w.moved, w.since, w.fails, w.lastErr, w.overdue, w.tried = a.madeAt(f.Record, now), now, 0, nil, false, 0
+	w.leftAt = leftAt
 	if f.Record.Epoch > 0 {
 		if w.served(a, f.Record, now) {
 			w.wanted = time.Time{}
@@ -317,7 +333,7 @@ func (w *root) served(a *attempt, r *epoch.Record, now time.Time) bool {
 // choose signs, once per suite of a vault, that this key is the one that the vault publishes. Our share
 // is read back first: a node without it must not help to give out addresses.
 func (k *Keeper) choose(ctx context.Context, now time.Time, w *root, a *attempt) error {
-	if w.signed[k.cfg.Operator] != nil {
+	if w.signed[k.cfg.Operator] != nil || a.bare {
 		return nil
 	}
 	keys, err := k.loadKeys(ctx, a.book.Current().Record)
@@ -398,6 +414,9 @@ func (k *Keeper) ProveAll(ctx context.Context, now time.Time, vault statement.ID
 	k.cfg.Challenge(w.keyID, challenge)
 	if _, seated := w.book.Seat(k.cfg.Self); !seated {
 		return nil // we have no share to prove
+	}
+	if w.bare {
+		return k.bareError(w)
 	}
 	return k.prove(ctx, now, w, challenge)
 }

@@ -327,6 +327,14 @@ func (c *Circle) pins() (p Pins) {
 	return p
 }
 
+// Departed says that a node's operator stood in an older version of the roster, and stands in the newest no more.
+func (c *Circle) Departed(identity ed25519.PublicKey) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, once := c.chain.Identity(identity)
+	return once && !slices.ContainsFunc(c.chain.Newest().Operators, func(o charter.Operator) bool { return o.Identity.Equal(identity) })
+}
+
 // Charter is the newest roster in force and its acceptances; ok is false while there is none.
 func (c *Circle) Charter() (charter.Accepted, charter.Roster, bool) {
 	c.mu.Lock()

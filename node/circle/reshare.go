@@ -382,7 +382,7 @@ func (c *Circle) acceptReshare(ctx context.Context, now time.Time, st statement.
 	}
 	next, operator, err := a.Add(r.Concerned(before, roster), armored)
 	if done, err := added(err, operator, must); done || err != nil {
-		return a, lacking(r, before, a), err
+		return a, c.lacking(r, before, a), err
 	}
 	if err := c.stillOfficer(fmt.Sprintf("reshare %d of vault %s", r.Number, before.Name), operator, armored); err != nil {
 		return a, nil, err
@@ -401,14 +401,15 @@ func (c *Circle) acceptReshare(ctx context.Context, now time.Time, st statement.
 	if must != "" { // after it: the keys must move also if the others cannot be told now
 		err = errors.Join(err, c.tellNewcomers(ctx, now, r, before))
 	}
-	return next, lacking(r, before, next), err
+	return next, c.lacking(r, before, next), err
 }
 
-// lacking lists who must still sign; of the committee before, anybody may who has not.
-func lacking(r charter.Reshare, before charter.Vault, a charter.Accepted) []string {
+// lacking lists who must still sign; of the committee before, anybody may who has not. Whose operator left the circle cannot.
+func (c *Circle) lacking(r charter.Reshare, before charter.Vault, a charter.Accepted) []string {
 	names, more := r.Lacking(before, a.Signatures)
 	for _, name := range before.Committee {
-		if _, signed := a.Signatures[name]; more > 0 && !signed && !slices.Contains(names, name) {
+		_, here := c.chain.Newest().Operator(name)
+		if _, signed := a.Signatures[name]; here && more > 0 && !signed && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

@@ -118,6 +118,9 @@ type Config struct {
 // RuleState is the rule that a node's own view of the chain decides: nonce, balance, fees.
 const RuleState = "state"
 
+// RuleShare denies what this node can never sign: it holds no share of the epoch that the intent names.
+const RuleShare = "share"
+
 // A Desk rules on intents.
 type Desk struct {
 	cfg Config

@@ -61,6 +61,13 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 	facts := d.decode(f, v)
 	r := intent.Decide(f.stmt, v.Vault, f.life.Votes(), facts, now)
 	f.waits = ""
+	if r.Rule == intent.RuleEpoch && d.outlived(f) {
+		r.Reason = errOldEpoch.Error()
+	}
+	if v.Bare != "" && r.Verdict != intent.Deny {
+		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleShare, v.Bare
+		return r, facts, nil
+	}
 	t, onChain := f.payload.(*transfer)
 	if r.Verdict == intent.Deny || !onChain {
 		return r, facts, nil

@@ -63,7 +63,8 @@ func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 		}
 		return nil, err
 	}
-	if (f.due || f.waits != "") && d.mayDecide(f) {
+	// An intent whose epoch is over is denied for that at once, and not when somebody votes on it.
+	if d.mayDecide(f) && (f.due || f.waits != "" || d.outlived(f)) {
 		if err := d.decide(ctx, now, f); err != nil {
 			return nil, err
 		}
@@ -136,6 +137,12 @@ func (d *Desk) serves(it intent.Intent) bool {
 	return d.cfg.Named(it.Vault, it.Key, it.Epoch) == ceremony.Serves
 }
 
+// outlived says that an intent's epoch is over here: the key went to another committee or threshold.
+func (d *Desk) outlived(f *file) bool {
+	it := f.life.Intent()
+	return d.cfg.Named(it.Vault, it.Key, it.Epoch) == ceremony.Over
+}
+
 var errOldEpoch = errors.New("the vault's key went to another committee or threshold since it was proposed: propose it anew")
 
 // signers are the t lowest-index reachable nodes with ALLOW. Those with whom the key cannot
@@ -160,7 +167,7 @@ func (d *Desk) willing(ctx context.Context, now time.Time, v ceremony.View, f *f
 		return nil, nil, err
 	}
 	for _, p := range v.Parties {
-		there := p.ID == d.cfg.Self || d.cfg.Reachable(p.ID)
+		there := p.ID == d.cfg.Self && v.Bare == "" || p.ID != d.cfg.Self && d.cfg.Reachable(p.ID)
 		if !there || unfit[p.ID] || f.life.Verdict(v.Names[p.ID]) != intent.Allow {
 			continue
 		}

@@ -32,6 +32,7 @@ type View struct {
 	Height    uint64
 	Reverted  bool
 	Possibly  bool
+	Over      bool // its epoch is over here, and it has not been signed
 	Alarm     string
 }
 
@@ -83,6 +84,7 @@ func (d *Desk) show(f *file) View {
 		r := f.decisions[name]
 		v.Decisions = append(v.Decisions, Decision{r.decision, r.stmt, r.sig})
 	}
+	v.Over = l.Hash() == "" && d.outlived(f)
 	v.Awaited = d.awaited(f)
 	return v
 }

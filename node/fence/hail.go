@@ -299,8 +299,12 @@ func (f *Fence) saw(ctx context.Context, now time.Time, of engine.PartyID, key e
 	// Two lives of one start, or two roots of one size, convict by themselves. Anything else may be
 	// an old frame, unless it answers us.
 	proof := l.Counter == old.Counter && l.Instance != old.Instance || l.sameProcess(old) && l.Log.Size == old.Log.Size
-	if !proof && !fresh || twice != nil && l.sameProcess(twice) {
+	if twice != nil && l.sameProcess(twice) {
+		f.help(ctx, now, p, of, l, direct)
 		return direct && !fresh, nil
+	}
+	if !proof && !fresh {
+		return direct, nil
 	}
 	e := journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{lifeRow(kindTwice, of, key, l), lifeRow(kindSeenLife, of, key, old, past...)}},
@@ -313,7 +317,23 @@ func (f *Fence) saw(ctx context.Context, now time.Time, of engine.PartyID, key e
 	p.twice = l
 	f.mu.Unlock()
 	f.cfg.Log.Error("a peer runs twice, or was restored from an older copy", "peer", f.cfg.Name(of), "one", old, "other", l)
+	f.help(ctx, now, p, of, l, direct)
 	return direct, nil
+}
+
+// help sends a peer that was restored what it may have forgotten, once for each of its processes: before its operator confirms, so that
+// all that this node holds against that copy is answered for by one word.
+func (f *Fence) help(ctx context.Context, now time.Time, p *peer, of engine.PartyID, l *Life, direct bool) {
+	f.mu.Lock()
+	since := now.Sub(p.helpedAt)
+	due := direct && p.helped != l.Instance && (p.helpedAt.IsZero() || since < 0 || since >= tellEvery)
+	if due {
+		p.helped, p.helpedAt = l.Instance, now
+	}
+	f.mu.Unlock()
+	if due {
+		f.cfg.Help(ctx, now, of)
+	}
 }
 
 // accept makes a life the highest of its node, durably, and passes it on: nodes that see

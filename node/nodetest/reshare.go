@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/ostraka/ostraka/custody/statement"
-	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/circle"
 )
 
@@ -62,5 +61,5 @@ func (w *World) SignReshareAll(wish circle.Wish, signers ...*Host) (id statement
 // HeldBy says whether a host sees a vault's key in the hands of these hosts, with this threshold.
 func (w *World) HeldBy(h *Host, vault statement.ID, threshold int, hosts ...*Host) bool {
 	v, ok := h.Keeper.Root(vault, w.Suite)
-	return ok && v.Step == ceremony.StepReady && v.Vault.Threshold == threshold && slices.Equal(v.Vault.Committee, Names(hosts...))
+	return ok && v.Current != nil && v.Vault.Threshold == threshold && slices.Equal(v.Vault.Committee, Names(hosts...))
 }

@@ -393,11 +393,12 @@ func (x *Watch) choices() {
 // alive checks that every member of a record in force can load its share, and that any
 // threshold of them makes up the key.
 func (x *Watch) alive(r *epoch.Record) {
-	shares := map[share.Index]group.Scalar{}
+	shares, setBack := map[share.Index]group.Scalar{}, 0
 	for _, m := range r.Members {
 		h := x.w.Find(m.Identity)
 		keys, err := x.w.Keys(h, r)
 		if err != nil && h.Restored {
+			setBack++
 			continue
 		}
 		if err != nil {
@@ -406,8 +407,10 @@ func (x *Watch) alive(r *epoch.Record) {
 		}
 		shares[m.Index] = keys.Share
 	}
-	if len(shares) < r.Threshold {
+	if len(shares)+setBack < r.Threshold {
 		x.wrong("record %v is in force, and %d of %d shares are left", r.Hash(), len(shares), r.Threshold)
+	}
+	if len(shares) < r.Threshold {
 		return
 	}
 	var points []share.Index

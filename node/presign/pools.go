@@ -122,7 +122,7 @@ func (*Pools) Format(f fmt.State, _ rune) { io.WriteString(f, "[presignatures]")
 
 // Wants says whether this node holds presignatures of a root key.
 func (p *Pools) Wants(v ceremony.View) bool {
-	if v.Current == nil || v.Suite != charter.SuiteECDSA || v.Current.Record.Threshold < 2 {
+	if v.Current == nil || v.Bare != "" || v.Suite != charter.SuiteECDSA || v.Current.Record.Threshold < 2 {
 		return false
 	}
 	return p.cfg.Mode == ModeAll || p.cfg.Mode == ModeHot && v.Vault.Tier == charter.TierHot

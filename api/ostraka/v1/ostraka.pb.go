@@ -919,7 +919,7 @@ func (x *Member) GetAccepted() bool {
 type Root struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Suite            string                 `protobuf:"bytes,1,opt,name=suite,proto3" json:"suite,omitempty"`
-	State            string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "keygen", "certificate", "test signature", "FINAL", "publishing", "ready"; "held by others" where this node knows no more than the statement
+	State            string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "keygen", "certificate", "test signature", "FINAL", "publishing", "ready"; "no share" where this node should hold one and its store is a copy from before; "left" where this node held a share once; "held by others" where this node knows no more than the statement
 	Waiting          []string               `protobuf:"bytes,3,rep,name=waiting,proto3" json:"waiting,omitempty"`
 	LastError        string                 `protobuf:"bytes,4,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	Holders          []*Holder              `protobuf:"bytes,5,rep,name=holders,proto3" json:"holders,omitempty"`
@@ -934,7 +934,9 @@ type Root struct {
 	Overdue          bool                   `protobuf:"varint,14,opt,name=overdue,proto3" json:"overdue,omitempty"` // long since
 	Change           string                 `protobuf:"bytes,15,opt,name=change,proto3" json:"change,omitempty"`    // what new shares on their way wait for; empty: none are
 	ChangeWaiting    []string               `protobuf:"bytes,16,rep,name=change_waiting,json=changeWaiting,proto3" json:"change_waiting,omitempty"`
-	Threshold        uint32                 `protobuf:"varint,17,opt,name=threshold,proto3" json:"threshold,omitempty"` // of the epoch in force
+	Threshold        uint32                 `protobuf:"varint,17,opt,name=threshold,proto3" json:"threshold,omitempty"`                  // of the epoch in force
+	LeftEpoch        uint64                 `protobuf:"varint,18,opt,name=left_epoch,json=leftEpoch,proto3" json:"left_epoch,omitempty"` // the first epoch without this node, which held a share before; 0: it holds one, or never did
+	LeftAt           string                 `protobuf:"bytes,19,opt,name=left_at,json=leftAt,proto3" json:"left_at,omitempty"`           // when that came into force here; empty: not known
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1086,6 +1088,20 @@ func (x *Root) GetThreshold() uint32 {
 		return x.Threshold
 	}
 	return 0
+}
+
+func (x *Root) GetLeftEpoch() uint64 {
+	if x != nil {
+		return x.LeftEpoch
+	}
+	return 0
+}
+
+func (x *Root) GetLeftAt() string {
+	if x != nil {
+		return x.LeftAt
+	}
+	return ""
 }
 
 // A Holder holds a share of a root.
@@ -1826,6 +1842,7 @@ type Intent struct {
 	Reverted          bool                   `protobuf:"varint,17,opt,name=reverted,proto3" json:"reverted,omitempty"`
 	Alarm             string                 `protobuf:"bytes,18,opt,name=alarm,proto3" json:"alarm,omitempty"`
 	PossiblySigned    bool                   `protobuf:"varint,19,opt,name=possibly_signed,json=possiblySigned,proto3" json:"possibly_signed,omitempty"`
+	Over              bool                   `protobuf:"varint,20,opt,name=over,proto3" json:"over,omitempty"` // its epoch is over at this node: it is not signed any more
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1989,6 +2006,13 @@ func (x *Intent) GetAlarm() string {
 func (x *Intent) GetPossiblySigned() bool {
 	if x != nil {
 		return x.PossiblySigned
+	}
+	return false
+}
+
+func (x *Intent) GetOver() bool {
+	if x != nil {
+		return x.Over
 	}
 	return false
 }
@@ -3084,7 +3108,7 @@ func (x *Burn) GetPeer() string {
 type Check struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "ok", "warn", "fail"
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // "ok", "warn", "fail"; "departed" of a peer whose operator left
 	What          string                 `protobuf:"bytes,3,opt,name=what,proto3" json:"what,omitempty"`
 	Next          string                 `protobuf:"bytes,4,opt,name=next,proto3" json:"next,omitempty"` // what to do
 	unknownFields protoimpl.UnknownFields
@@ -4154,7 +4178,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\breshares\x18\f \x03(\fR\breshares\"@\n" +
 	"\x06Member\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
-	"\baccepted\x18\x02 \x01(\bR\baccepted\"\xe3\x03\n" +
+	"\baccepted\x18\x02 \x01(\bR\baccepted\"\x9b\x04\n" +
 	"\x04Root\x12\x14\n" +
 	"\x05suite\x18\x01 \x01(\tR\x05suite\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x18\n" +
@@ -4175,7 +4199,10 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\aoverdue\x18\x0e \x01(\bR\aoverdue\x12\x16\n" +
 	"\x06change\x18\x0f \x01(\tR\x06change\x12%\n" +
 	"\x0echange_waiting\x18\x10 \x03(\tR\rchangeWaiting\x12\x1c\n" +
-	"\tthreshold\x18\x11 \x01(\rR\tthreshold\"n\n" +
+	"\tthreshold\x18\x11 \x01(\rR\tthreshold\x12\x1d\n" +
+	"\n" +
+	"left_epoch\x18\x12 \x01(\x04R\tleftEpoch\x12\x17\n" +
+	"\aleft_at\x18\x13 \x01(\tR\x06leftAt\"n\n" +
 	"\x06Holder\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x1a\n" +
@@ -4229,7 +4256,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\rIntentRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\"<\n" +
 	"\x0eIntentResponse\x12*\n" +
-	"\x06intent\x18\x01 \x01(\v2\x12.ostraka.v1.IntentR\x06intent\"\xa9\x04\n" +
+	"\x06intent\x18\x01 \x01(\v2\x12.ostraka.v1.IntentR\x06intent\"\xbd\x04\n" +
 	"\x06Intent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05vault\x18\x02 \x01(\fR\x05vault\x12\x1c\n" +
@@ -4251,7 +4278,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06height\x18\x10 \x01(\x04R\x06height\x12\x1a\n" +
 	"\breverted\x18\x11 \x01(\bR\breverted\x12\x14\n" +
 	"\x05alarm\x18\x12 \x01(\tR\x05alarm\x12'\n" +
-	"\x0fpossibly_signed\x18\x13 \x01(\bR\x0epossiblySigned\"R\n" +
+	"\x0fpossibly_signed\x18\x13 \x01(\bR\x0epossiblySigned\x12\x12\n" +
+	"\x04over\x18\x14 \x01(\bR\x04over\"R\n" +
 	"\x06Ballot\x12\x16\n" +
 	"\x06person\x18\x01 \x01(\tR\x06person\x12\x12\n" +
 	"\x04verb\x18\x02 \x01(\tR\x04verb\x12\x1c\n" +

@@ -1,0 +1,34 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Health is how an endpoint stands: which chain it serves, and how far it is.
+type Health struct {
+	Chain  string // "eip155:1"
+	Height uint64
+	At     time.Time // of the latest block
+}
+
+// Health asks an endpoint how it stands.
+func (c *EVM) Health(ctx context.Context) (h Health, err error) {
+	id, err := c.ChainID(ctx)
+	if err != nil {
+		return h, err
+	}
+	var head *struct {
+		Number    quantity64 `json:"number"`
+		Timestamp quantity64 `json:"timestamp"`
+	}
+	if err := c.call(ctx, &head, "eth_getBlockByNumber", "latest", false); err != nil {
+		return h, err
+	}
+	if head == nil {
+		return h, fmt.Errorf("endpoint %s has no latest block", c.Endpoint())
+	}
+	const last = 1 << 40 // a time beyond it is none
+	return Health{fmt.Sprintf("eip155:%d", id), uint64(head.Number), time.Unix(int64(min(head.Timestamp, last)), 0).UTC()}, nil
+}
