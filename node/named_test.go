@@ -123,7 +123,7 @@ func TestApprovalsDoNotOutliveAReshare(t *testing.T) {
 				t.Fatal("the committee is not the one before")
 			}
 			w.Pass = nil
-			w.Approve(waits)
+			w.Submit(w.Vote(waits, nodetest.Approvers[1], "approve")) //nolint:errcheck // it was denied with the committee
 			w.Run("denied", func() bool {
 				return !slices.ContainsFunc(home, func(h *nodetest.Host) bool { return w.State(h, waits.ID()) != intent.Denied })
 			})
