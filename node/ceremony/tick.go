@@ -272,12 +272,13 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 	}
 	w.past[f.Record.Hash()] = f.Record
 	if err := k.lookForShare(ctx, w, a); err != nil {
-		return errors.Join(err, k.load(ctx, now, w))
+		return errors.Join(err, k.reload(ctx, now, w))
 	}
 	if a != w.attempt && w.published() {
 		return nil // an old attempt's key came into force after all: it is not the one that the vault publishes
 	}
 	w.moved, w.since, w.fails, w.lastErr, w.overdue, w.tried = a.madeAt(f.Record, now), now, 0, nil, false, 0
+	clear(w.opened) // an attempt that came into force was no waste: the next may follow at once
 	w.leftAt = leftAt
 	if f.Record.Epoch > 0 {
 		if w.served(a, f.Record, now) {
