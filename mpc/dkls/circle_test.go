@@ -120,7 +120,7 @@ func (c *circle) online(i int, v Presignature, r request) OnlineParams {
 		Signers: c.signers, Public: c.public, Path: r.path, Tweak: r.tweak, Child: c.public, Digest: r.digest, Presignature: v,
 	}
 	if r.tweak != nil {
-		p.Child = c.public.Add(secp256k1.Group{}.BaseMul(r.tweak))
+		p.Child = c.public.Add(secp256k1.Group{}.BaseMul(r.tweak)).(*secp256k1.Point).Settled() // as hd.Derive gives it
 	}
 	for k := range c.signers {
 		p.Nonces = append(p.Nonces, [32]byte{50, byte(k), r.salt})
