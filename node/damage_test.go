@@ -65,6 +65,8 @@ func TestDamagedRowSetsOneVaultAside(t *testing.T) {
 		"certificate":  {store.Key("current", key), "no certificate"},
 		"chain":        {store.Key("link", key, store.Number(r.Epoch), store.ID(eh[:])), "no certificate"},
 		"moved":        {store.Key("moved", key), "when"},
+		"left":         {store.Key("left", key), "when"},
+		"doubt":        {store.Key("doubt", key, store.Name("nonsense")), "\x01"},
 		"wanted":       {store.Key("wanted", key), "when"},
 		"gone":         {store.Key("gone", key, store.ID(prev[:])), "more than one byte"},
 		"gone by name": {store.Key("gone", key, store.Name("nonsense")), "\x01"},

@@ -22,6 +22,7 @@ func (n *Node) openFence(ctx context.Context, now time.Time) (*fence.Fence, erro
 		Pass: func(to engine.PartyID, of ed25519.PublicKey, life []byte) {
 			n.send(to, append(append([]byte{frameOther}, of...), life...))
 		},
+		Remind:  n.remind,
 		Help:    n.catchUp,
 		Drop:    func(ctx context.Context, now time.Time, why error) { n.Sessions.Drop(ctx, now, why) },
 		Renewed: func(ctx context.Context, now time.Time, peer engine.PartyID) { n.Sessions.Renewed(ctx, now, peer) },
@@ -60,6 +61,14 @@ func (n *Node) mayMeet(s *mpc.Setup) error {
 		}
 	}
 	return nil
+}
+
+// remind shows a peer its own FINALs of what is not in force yet. If its store lacks one, it is an older copy than any life of it that
+// peers know: its log is told from time to time only.
+func (n *Node) remind(to engine.PartyID) {
+	for _, note := range n.Keeper.FinalsOf(to) {
+		n.send(to, append([]byte{frameNote}, note.Encode()...))
+	}
 }
 
 // catchUp sends a peer that was restored what officers signed, and the certificates in force: it acknowledged them once,

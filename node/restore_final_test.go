@@ -119,3 +119,53 @@ func TestForgottenFinalIsEvidence(t *testing.T) {
 		t.Error("the share is gone")
 	}
 }
+
+// Two members are set back to before the certificate of new shares that both said FINAL of, and the third, which heard one's, is away.
+// Neither can tell the other. What was prepared is kept until the third has spoken: it comes into force, and the share is there.
+func TestRestoredWhileTheWitnessIsAway(t *testing.T) {
+	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
+	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
+	snaps := map[*nodetest.Host][]store.Item{}
+	s.Fate = func(h *nodetest.Host, _ int, batch store.Batch) nodetest.Fate {
+		cert := func(e store.Entry) bool {
+			return strings.HasPrefix(e.Key, "epoch/") && strings.HasSuffix(e.Key, "/"+string(store.Name("cert")))
+		}
+		if snaps[h] == nil && h != b && slices.ContainsFunc(batch.Put, cert) {
+			snaps[h] = s.Rows(h, "")
+		}
+		return nodetest.Live
+	}
+	s.withhold(c, nil)
+	s.ask(a, b, c)
+	s.Run("all said FINAL, and one withholds it", func() bool {
+		return len(s.finalsOf(b, a)) == 1 && len(s.finalsOf(b, b)) == 1 && len(s.finalsOf(c, c)) == 1
+	})
+	s.Fate = nil
+	a.Hostile, c.Hostile = true, true // they have forgotten what they said
+	last := s.finalsOf(c, c)[0]
+	eh := last.Record
+	s.Downtime = -1
+	s.Crash(b)
+	s.Restore(a, snaps[a])
+	s.Restore(c, snaps[c])
+	if !s.has(a, protocol.RowShare, eh) || len(s.finalsOf(a, a)) != 0 {
+		t.Fatal("the copy is not of between the share and our FINAL")
+	}
+	s.Try(10*time.Minute, func() bool { return !s.has(a, protocol.RowShare, eh) })
+	if a.Fence.Fenced() != nil {
+		t.Fatal("somebody could tell, so this shows nothing: ", a.Fence.Fenced())
+	}
+	if !s.has(a, protocol.RowShare, eh) {
+		t.Error("the share is given up, and whoever was away may hold our FINAL")
+	}
+	s.Start(b)
+	s.Run("the one that was away tells", func() bool { return a.Fence.Fenced() != nil })
+	if _, err := a.ConfirmRestore(context.Background(), s.Now); err != nil {
+		t.Fatal(err)
+	}
+	s.Forge(c, b, frameOfFinal(last))
+	s.Run("the late FINAL is heard", func() bool { return s.record(b).Hash() == eh && s.record(a).Hash() == eh })
+	if _, err := s.Keys(a, s.record(a)); err != nil {
+		t.Errorf("the record is in force, and our share of it is gone: %v", err)
+	}
+}

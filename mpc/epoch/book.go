@@ -34,10 +34,13 @@ type Pending struct {
 	Final  *Final // ours, once signed
 	// Doubted says that the store was set back while the record was pending: we may have signed a FINAL of it that is forgotten.
 	Doubted bool
+	// Unheard says that the record was pending when this process began, and that not all of its members have told since what they know
+	// of us: the store may turn out to have been set back. The host takes it away once they have.
+	Unheard bool
 }
 
-// Promised says whether our FINAL is signed, or may be: then the record may come into force, and is never given up.
-func (p *Pending) Promised() bool { return p.Final != nil || p.Doubted }
+// Promised says whether our FINAL is signed, or may be: then the record may come into force, and is not given up.
+func (p *Pending) Promised() bool { return p.Final != nil || p.Doubted || p.Unheard }
 
 // Departure says how a record left.
 type Departure uint8
@@ -201,6 +204,8 @@ func (b *Book) MayDrop(eh Hash) error {
 		return fmt.Errorf("drop record %v: our FINAL is signed, it may be in force elsewhere", eh)
 	case p.Doubted:
 		return fmt.Errorf("drop record %v: the store was set back, and our FINAL may have been signed before", eh)
+	case p.Unheard:
+		return fmt.Errorf("drop record %v: it is older than this process, and not all of its members have said since whether the store was set back", eh)
 	}
 	return nil
 }
@@ -313,7 +318,8 @@ type Kept struct {
 
 // Restore makes the book again after a restart. It returns the records that must be erased
 // now: a crash may have come between writing a certificate and erasing what is lower. Pending
-// records need not be children of current: a sibling higher than current stays as it is.
+// records need not be children of current: a sibling higher than current stays as it is. All
+// without our FINAL are Unheard.
 func Restore(k Kept) (b *Book, erase []Hash, err error) {
 	b = NewBook()
 	for eh, d := range k.Gone {
@@ -338,6 +344,7 @@ func Restore(k Kept) (b *Book, erase []Hash, err error) {
 		case left:
 			erase = append(erase, eh) // given up, and not wiped yet
 		case eh != b.at:
+			p.Unheard = p.Final == nil
 			b.pending[eh] = &p
 		}
 	}

@@ -304,6 +304,43 @@ func TestDoubtedIsNeverGivenUp(t *testing.T) {
 	}
 }
 
+// After a restart nobody has said yet whether the store was set back: what is pending is kept until the host has heard.
+func TestUnheardIsNotGivenUp(t *testing.T) {
+	w := newWorld(t)
+	root := w.record(1, 1, 2, three, nil, 0)
+	kept := Kept{Current: w.finalCert(root, 1)}
+	for i := range MaxPending + 1 {
+		r := w.record(1, uint64(10+i), 2, three, root, uint64(i))
+		kept.Pending = append(kept.Pending, Pending{Record: r})
+	}
+	said := &kept.Pending[MaxPending]
+	said.Cert, said.Tested, said.Final = &Cert{}, true, &Final{}
+	b, erase, err := Restore(kept)
+	if err != nil || len(erase) > 0 {
+		t.Fatal(err, erase)
+	}
+	for _, p := range b.Pending() {
+		eh := p.Record.Hash()
+		if p.Unheard != (p.Final == nil) {
+			t.Errorf("record %v: unheard %v", eh, p.Unheard)
+		}
+		if b.MayDrop(eh) == nil || b.Drop(eh) == nil || !p.Promised() {
+			t.Errorf("record %v may be given up", eh)
+		}
+	}
+	if err := b.Prepare(w.record(1, 30, 2, three, root, 9)); err != nil {
+		t.Errorf("what is older than the process takes the room of another: %v", err)
+	}
+	for _, p := range b.Pending() {
+		if p.Unheard {
+			p.Unheard = false
+			if err := b.Drop(p.Record.Hash()); err != nil {
+				t.Errorf("what was heard of is kept: %v", err)
+			}
+		}
+	}
+}
+
 func TestHashPrintsShort(t *testing.T) {
 	if s := fmt.Sprint(Hash{0xab, 0xcd}); s != "abcd00000000" {
 		t.Errorf("prints %s", s)

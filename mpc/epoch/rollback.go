@@ -56,10 +56,12 @@ func (b *Book) Knows(eh Hash) bool {
 	return left || b.pending[eh] != nil || b.current != nil && b.at == eh
 }
 
-// knowsFinal says whether a FINAL of ours, of a record that is known here, is known too, or is doubted already.
+// knowsFinal says whether a FINAL of ours, of a record that is known here, is known too, or is doubted already. What was given up has none.
 func (b *Book) knowsFinal(eh Hash) bool {
-	p := b.pending[eh]
-	return p == nil || p.Promised()
+	if p := b.pending[eh]; p != nil {
+		return p.Final != nil || p.Doubted
+	}
+	return b.gone[eh] != Dropped
 }
 
 const signedFinal = "FINAL"

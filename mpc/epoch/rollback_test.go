@@ -35,7 +35,7 @@ func (w *world) frames(r *Record, id engine.PartyID) (setup, join []byte) {
 func message(eh Hash, sig []byte) []byte { return append(bytes.Clone(eh[:]), sig...) }
 
 // Each kind of evidence: our own signature on a record that the store has forgotten says
-// that it is an older copy; where the record is held, dropped or erased, all is well.
+// that it is an older copy; where the record is held, dropped or erased, all is well, but for a FINAL that the store lacks.
 func TestRolledBack(t *testing.T) {
 	w := newWorld(t)
 	root := w.record(1, 1, 2, three, nil, 0)
@@ -77,7 +77,7 @@ func TestRolledBack(t *testing.T) {
 				t.Errorf("%s: believed, though another signed: %v", name, err)
 			}
 		}
-		for how, b := range map[string]*Book{"pending": restored(), "FINAL": restored(), "doubted": restored(), "dropped": restored(), "current": restored(), "erased": restored()} {
+		for how, b := range map[string]*Book{"pending": restored(), "FINAL": restored(), "doubted": restored(), "unheard": restored(), "dropped": restored(), "current": restored(), "erased": restored()} {
 			switch how {
 			case "current":
 				b.Adopt(fc)
@@ -97,10 +97,12 @@ func TestRolledBack(t *testing.T) {
 					b.pending[eh].Final = fc.Finals[0]
 				case "doubted":
 					b.Doubt()
+				case "unheard":
+					b.pending[eh].Unheard = true
 				}
 			}
-			// A FINAL is known once the store holds it: before that the record may be given up.
-			forgot := how == "pending" && c.signed == "FINAL"
+			// A FINAL is known once the store holds it: before that the record may be given up, and never after.
+			forgot := (how == "pending" || how == "unheard" || how == "dropped") && c.signed == "FINAL"
 			if err := RolledBack(key, c.e, other, b); (err != nil) != forgot {
 				t.Errorf("%s, %s: %v", name, how, err)
 			}

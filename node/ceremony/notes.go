@@ -151,6 +151,22 @@ func (k *Keeper) takeFinal(ctx context.Context, now time.Time, raw []byte, write
 	return k.assemble(ctx, now, w, a)
 }
 
+// FinalsOf are the FINALs that a party said of what is pending here.
+func (k *Keeper) FinalsOf(id engine.PartyID) (notes []outbox.Note) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, w := range k.all() {
+		for _, a := range w.sorted() {
+			for _, p := range a.book.Pending() {
+				if f := a.finals[p.Record.Hash()][id]; f != nil {
+					notes = append(notes, outbox.Note{Kind: NoteFinal, Fields: [][]byte{f.Encode()}})
+				}
+			}
+		}
+	}
+	return notes
+}
+
 func (k *Keeper) pending(eh epoch.Hash) (*root, *attempt, *epoch.Pending) {
 	for _, w := range k.roots {
 		for _, a := range w.attempts {

@@ -52,6 +52,7 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 			return nil, err
 		}
 	}
+	k.hear(w)
 	pending := w.book.Pending()
 	if len(pending) == 0 {
 		return k.beginNext(ctx, now, w)
@@ -68,7 +69,7 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 		return nil, nil // we leave: the new members test it and say FINAL
 	}
 	switch eh := p.Record.Hash(); {
-	case p.Doubted: // it stays as it is: others hold our FINAL of it, or it comes to nothing
+	case p.Doubted, p.Unheard: // it stays as it is: others may hold our FINAL of it, or it comes to nothing
 		return k.beginBeside(ctx, now, w)
 	case p.Final == nil && (w.orphan(p.Record) || w.givenUp && !w.published()):
 		return nil, k.drop(ctx, now, w, w.attempt, eh)
@@ -89,6 +90,15 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 		return nil, k.final(ctx, now, w, w.attempt, p)
 	default:
 		return k.beginBeside(ctx, now, w)
+	}
+}
+
+// hear notes that all members of a record have greeted this process: were the store an older copy, one of them would have said so.
+func (k *Keeper) hear(w *root) {
+	for _, a := range w.attempts {
+		for _, p := range a.book.Pending() {
+			p.Unheard = p.Unheard && !k.there(p.Record.Parties())
+		}
 	}
 }
 

@@ -42,6 +42,7 @@ type Config struct {
 	Log      *slog.Logger
 	Hail     func(to engine.PartyID, body []byte)                            // sends a hail; must not block
 	Pass     func(to engine.PartyID, of ed25519.PublicKey, life []byte)      // tells a peer another's life
+	Remind   func(to engine.PartyID)                                         // shows a peer whose process is new what its own key last signed
 	Help     func(ctx context.Context, now time.Time, to engine.PartyID)     // sends a peer that was restored what it may have forgotten
 	Peers    func() []engine.PartyID                                         // the pinned ones
 	Drop     func(ctx context.Context, now time.Time, why error)             // ends all sessions
@@ -76,6 +77,7 @@ type peer struct {
 	dirty       bool // seen is not stored yet: its log grew
 	greeted     bool // it holds this very process of ours as the highest
 	up          bool
+	reminded    [16]byte // the instance that was shown what its key last signed
 	helped      [16]byte // the instance that was last sent what it may have forgotten,
 	helpedAt    time.Time
 	asks        [nonceSize]byte // what it must answer to show that it lives; zero: nothing

@@ -184,6 +184,11 @@ func (f *Fence) Take(ctx context.Context, now time.Time, from engine.PartyID, ke
 			return err
 		}
 	}
+	// Before it is told that we hold this process of it: then it takes what nobody has shown it for new.
+	if p.reminded != life.Instance {
+		p.reminded = life.Instance
+		f.cfg.Remind(from)
+	}
 	if behind || !greeted || f.owes(p, life) || h.asks != [nonceSize]byte{} {
 		return errors.Join(f.hail(ctx, from, h.asks), forged)
 	}
