@@ -115,6 +115,7 @@ func (k *Keeper) AskRefresh(ctx context.Context, now time.Time, vault statement.
 		return errors.Join(err, k.reloadWanted(ctx, w))
 	}
 	w.wanted, w.since, w.next, w.fails, w.lastErr = now, now, time.Time{}, 0, nil
+	clear(w.opened)
 	return nil
 }
 
@@ -272,7 +273,8 @@ func (k *Keeper) changeTask(ctx context.Context, now time.Time, w *root, a *atte
 			return nil, err
 		}
 	}
-	w.joining, w.opened[s.Opener] = true, now
+	w.joining = true
+	w.noteOpened(now, s.Opener)
 	t := k.makingTask(w, s, title, func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
 		return first(seat, keys)
 	})

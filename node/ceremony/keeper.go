@@ -113,7 +113,8 @@ type root struct {
 	choice   statement.Statement   // the key statement, once somebody signed one
 	signed   map[string][]byte     // operator → node signature over it
 	since    time.Time             // when the present step became ours to move
-	said     time.Time             // when we last said FINAL; zero: not since the node started
+	said     time.Time             // when we last said FINAL; zero: not since the node started,
+	began    time.Time             // which was then
 	next     time.Time             // not before this
 	fails    int                   // sessions that failed since the node started
 	lastErr  error                 // why the last attempt failed
@@ -122,7 +123,7 @@ type root struct {
 	checks   map[engine.PartyID]int       // failed pair set-ups
 	asked    map[[32]byte]time.Time       // challenges of ours
 	proved   map[engine.PartyID]time.Time // when we last answered a peer's
-	opened   map[engine.PartyID]time.Time // when we last joined an attempt at new shares of a peer's
+	opened   map[engine.PartyID]opening   // sessions of peers' that we joined, since the last epoch came into force
 	moved    time.Time                    // when the shares of the present epoch were made; if that is not known, when they came into force
 	wanted   time.Time                    // when our operator asked for new shares; zero: not since the present epoch
 	overdue  bool                         // the alarm was raised
@@ -237,7 +238,7 @@ func (w *root) meet(r charter.Roster) {
 
 // open makes a root, of which nothing is read yet.
 func (k *Keeper) open(v charter.Vault, r charter.Roster, suite string, now time.Time) (*root, error) {
-	w := &root{Vault: v, suite: suite, attempts: map[[32]byte]*attempt{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, proved: map[engine.PartyID]time.Time{}, opened: map[engine.PartyID]time.Time{}, since: now, reshaping: newReshaping()}
+	w := &root{Vault: v, suite: suite, attempts: map[[32]byte]*attempt{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, proved: map[engine.PartyID]time.Time{}, opened: map[engine.PartyID]opening{}, since: now, began: now, reshaping: newReshaping()}
 	w.meet(r)
 	var seats []mpc.Party
 	for _, name := range v.Committee {

@@ -1,6 +1,7 @@
 package ceremony
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/node/session"
 )
 
 // A member that withholds its FINAL makes the others keep the shares of each attempt for ever. So attempts are made ever more
@@ -48,12 +50,54 @@ func (w *root) tooSoon(now time.Time, opener, self engine.PartyID) error {
 	if opener == self {
 		return nil
 	}
-	if now.Sub(w.opened[opener]) < retry {
-		return fmt.Errorf("vault %s: an attempt of the same opener was joined a moment ago", w.title())
+	if err := w.tooFast(now, opener, self, retry); err != nil {
+		return err
 	}
 	n, missing := w.promised()
 	if wait := w.said.Add(w.patience() - pendingLife).Sub(now); n > 1 && wait > 0 {
 		return fmt.Errorf("vault %s: %d attempts wait for the last word of %s: not another one for %s", w.title(), n, missing, wait.Round(time.Second))
 	}
 	return nil
+}
+
+// waiting is since when we wait for others' last words: sessions that fail meanwhile, whoever opens them, begin no wait anew.
+func (w *root) waiting() time.Time {
+	if w.said.After(w.began) {
+		return w.said
+	}
+	return w.began
+}
+
+// opening is what became of the sessions that a peer opened here.
+type opening struct {
+	at    time.Time // when we joined the last one, or when it failed
+	fails int       // that are held against it
+}
+
+// maxFails bounds how long who opened sessions that came to nothing waits for its next one: ten seconds, doubled so often, is 85 minutes.
+const maxFails = 9
+
+// tooFast refuses who opens sessions and lets them die: while one hangs we open none, and after it we wait, so we would never come to
+// open our own. gap is between two that do not fail.
+func (w *root) tooFast(now time.Time, opener, self engine.PartyID, gap time.Duration) error {
+	o := w.opened[opener]
+	if o.fails > 0 {
+		gap = retry << min(o.fails, maxFails)
+	}
+	if opener != self && now.Sub(o.at) < gap {
+		return fmt.Errorf("vault %s: a session of the same opener was joined a moment ago, and %d of its sessions failed", w.title(), o.fails)
+	}
+	return nil
+}
+
+func (w *root) noteOpened(now time.Time, opener engine.PartyID) {
+	w.opened[opener] = opening{now, w.opened[opener].fails}
+}
+
+// noteFailed holds a failure against the opener if it was itself in the way, or the session never began: then nobody else can be told from it.
+func (w *root) noteFailed(now time.Time, opener engine.PartyID, err error) {
+	var notBegun *session.NotBegunError
+	if errors.As(err, &notBegun) || slices.Contains(session.Culprits(err), opener) {
+		w.opened[opener] = opening{now, w.opened[opener].fails + 1}
+	}
 }

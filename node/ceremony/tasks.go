@@ -106,7 +106,8 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 	}
 	e.Put = append(e.Put, store.Entry{Key: attemptKey(w), Value: binary.BigEndian.AppendUint64(nil, number)})
 	e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindSession, Time: now, Vault: w.ID, ID: s.Hash()})
-	w.joining, w.opened[s.Opener] = true, now
+	w.joining = true
+	w.noteOpened(now, s.Opener)
 	t := k.makingTask(w, s, fmt.Sprintf("keygen of vault %s, attempt %d", w.title(), number), protocol.Keygen)
 	t.Admit = e
 	t.Admitted = func() {
@@ -260,6 +261,7 @@ func (k *Keeper) ended(ctx context.Context, w *root, s *mpc.Setup, now time.Time
 	if err == nil {
 		return
 	}
+	w.noteFailed(now, s.Opener, err)
 	w.next = now.Add(retry << min(w.fails, maxDoubling))
 	w.fails++
 	w.remember(now, err)
@@ -347,6 +349,9 @@ func (k *Keeper) admitTest(ctx context.Context, now time.Time, s *mpc.Setup) (*s
 	}
 	if !sameParties(s.Parties, p.Record.Parties()) {
 		return nil, fmt.Errorf("vault %s: a test needs all members of record %v", w.title(), p.Record.Hash())
+	}
+	if err := w.tooFast(now, s.Opener, k.cfg.Self, 0); err != nil {
+		return nil, err
 	}
 	keys, err := k.loadKeys(ctx, p.Record)
 	if err != nil {

@@ -105,7 +105,7 @@ func (k *Keeper) hear(w *root) {
 // beginBeside opens a new attempt beside one that we keep: somebody withholds FINAL, or gave the record up. The turns count from the
 // end of our patience: if all of them were over by then, all would open at once and refuse each other, again and again.
 func (k *Keeper) beginBeside(ctx context.Context, now time.Time, w *root) (*mpc.Setup, error) {
-	if patient := w.since.Add(w.patience()); patient.After(w.next) {
+	if patient := w.waiting().Add(w.patience()); patient.After(w.next) {
 		w.next = patient
 	}
 	return k.beginNext(ctx, now, w)
