@@ -169,3 +169,48 @@ func TestRestoredWhileTheWitnessIsAway(t *testing.T) {
 		t.Errorf("the record is in force, and our share of it is gone: %v", err)
 	}
 }
+
+// A node is set back to before the certificate of what it said FINAL of. The peer that heard that was told of the node's new process by the
+// third one, and greets it before anything of the node's own has come: it shows the FINAL first, or the node would take its store for new and
+// give the share up.
+func TestForgottenFinalComesBeforeTheGreeting(t *testing.T) {
+	s := ofSuite(t, charter.SuiteBIP340, 3, 3)
+	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
+	var snap []store.Item
+	s.Fate = func(h *nodetest.Host, _ int, batch store.Batch) nodetest.Fate {
+		cert := func(e store.Entry) bool {
+			return strings.HasPrefix(e.Key, "epoch/") && strings.HasSuffix(e.Key, "/"+string(store.Name("cert")))
+		}
+		if h == a && snap == nil && slices.ContainsFunc(batch.Put, cert) {
+			snap = s.Rows(a, "")
+		}
+		return nodetest.Live
+	}
+	s.withhold(c, nil)
+	s.ask(a, b, c)
+	s.Run("all said FINAL, and one withholds it", func() bool { return len(s.finalsOf(b, a)) == 1 && len(s.finalsOf(c, c)) == 1 })
+	s.Fate = nil
+	a.Hostile = true // it has forgotten what it said
+	eh := s.finalsOf(b, a)[0].Record
+	held := s.Pass
+	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if p.From == a && p.To == b {
+			return nil // that way the link is slow
+		}
+		return held(p)
+	}
+	s.Restore(a, snap)
+	if !s.has(a, protocol.RowShare, eh) || s.has(a, string(store.Name("cert")), eh) {
+		t.Fatal("the copy is not of between the share and the certificate")
+	}
+	s.Run("the third one meets it", func() bool { return a.Fence.Wary(c.Self()) == nil })
+	s.Crash(b)
+	s.Run("the peer greets it", func() bool { return a.Fence.Fenced() != nil || a.Fence.Wary(b.Self()) == nil })
+	s.Try(10*time.Minute, func() bool { return !s.has(a, protocol.RowShare, eh) })
+	if why := a.Fence.Fenced(); why == nil || !strings.Contains(why.Error(), "FINAL on record") {
+		t.Errorf("its own FINAL is not shown to it: %v", why)
+	}
+	if !s.has(a, protocol.RowShare, eh) {
+		t.Error("the share is given up, and the record may come into force")
+	}
+}

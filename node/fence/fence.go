@@ -77,7 +77,6 @@ type peer struct {
 	dirty       bool // seen is not stored yet: its log grew
 	greeted     bool // it holds this very process of ours as the highest
 	up          bool
-	reminded    [16]byte // the instance that was shown what its key last signed
 	helped      [16]byte // the instance that was last sent what it may have forgotten,
 	helpedAt    time.Time
 	asks        [nonceSize]byte // what it must answer to show that it lives; zero: nothing

@@ -117,11 +117,17 @@ func (f *Fence) hail(ctx context.Context, to engine.PartyID, answers [nonceSize]
 	f.mu.Lock()
 	p := f.peer(to)
 	h.asks = p.asks
+	before, remind := p.shown, false
 	p.shown = p.held()
 	for _, held := range p.shown {
 		h.held = append(h.held, held.Encode())
+		remind = remind || !slices.ContainsFunc(before, held.sameProcess)
 	}
 	f.mu.Unlock()
+	// Before it is told that we hold a process of it, from whomever we heard of that: then it takes what nobody has shown it for new.
+	if remind {
+		f.cfg.Remind(to)
+	}
 	f.cfg.Hail(to, h.encode())
 	return nil
 }
@@ -183,11 +189,6 @@ func (f *Fence) Take(ctx context.Context, now time.Time, from engine.PartyID, ke
 		if err := f.ask(p); err != nil {
 			return err
 		}
-	}
-	// Before it is told that we hold this process of it: then it takes what nobody has shown it for new.
-	if p.reminded != life.Instance {
-		p.reminded = life.Instance
-		f.cfg.Remind(from)
 	}
 	if behind || !greeted || f.owes(p, life) || h.asks != [nonceSize]byte{} {
 		return errors.Join(f.hail(ctx, from, h.asks), forged)
