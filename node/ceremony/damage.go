@@ -133,12 +133,8 @@ func (k *Keeper) damagedIn(vault statement.ID) error {
 
 // ownerDamaged finds the damaged root that a key id may belong to.
 func (k *Keeper) ownerDamaged(key [32]byte) error {
-	for _, w := range k.damaged {
-		for a := uint64(1); a <= maxAttempts; a++ {
-			if epoch.KeyID(w.ID, w.suite, a) == key {
-				return w.damage
-			}
-		}
+	if w, _ := k.owner(key); w != nil {
+		return w.damage
 	}
 	return nil
 }

@@ -86,6 +86,7 @@ type Keeper struct {
 	roots map[rootID]*root
 	keys  map[[32]byte]*root // by key id, of every attempt that we saw
 	plans map[statement.ID]*charter.Succession
+	ids   map[[16]byte]place // by the first half of a key id, which nobody can choose
 
 	damaged map[rootID]*root      // roots that were set aside, not among roots
 	known   map[epoch.Hash]bool   // records that the store's rows name, once a root was set aside
@@ -178,7 +179,7 @@ func newAttempt(w *root, number uint64) *attempt {
 // New makes a keeper without vaults; Add brings them back.
 func New(cfg Config) *Keeper {
 	return &Keeper{
-		cfg: cfg, sign: mpc.NewSigner(cfg.Identity), roots: map[rootID]*root{}, keys: map[[32]byte]*root{}, plans: map[statement.ID]*charter.Succession{},
+		cfg: cfg, sign: mpc.NewSigner(cfg.Identity), roots: map[rootID]*root{}, keys: map[[32]byte]*root{}, plans: map[statement.ID]*charter.Succession{}, ids: map[[16]byte]place{},
 		damaged: map[rootID]*root{}, known: map[epoch.Hash]bool{}, pairs: map[engine.Token]bool{},
 	}
 }
@@ -210,6 +211,7 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, c char
 		if err != nil {
 			return fmt.Errorf("vault %s, suite %s: %w", v.Name, suite, err)
 		}
+		k.index(w)
 		switch err := k.load(ctx, now, w); {
 		case err == nil:
 			fresh = append(fresh, w)

@@ -46,14 +46,34 @@ func (k *Keeper) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*sessi
 // find looks for the vault and attempt that a key id belongs to. A Setup may skip any number
 // of attempts: a node whose clock was wrong, or that was away, must find back to the others.
 func (k *Keeper) find(key [32]byte) (*root, uint64) {
-	for _, w := range k.roots {
-		for a := w.number; a <= maxAttempts; a++ {
-			if a > 0 && epoch.KeyID(w.ID, w.suite, a) == key {
-				return w, a
-			}
-		}
+	w, a := k.owner(key)
+	if w == nil || w.damage != nil || a < w.number {
+		return nil, 0
 	}
-	return nil, 0
+	return w, a
+}
+
+// place is a key generation of a root.
+type place struct {
+	root   *root
+	number uint64
+}
+
+// index notes the key ids that a root may come to: whoever asks for one that is not known costs a look-up, and not a search of all roots.
+func (k *Keeper) index(w *root) {
+	for a := uint64(1); a <= maxAttempts; a++ {
+		id := epoch.KeyID(w.ID, w.suite, a)
+		k.ids[[16]byte(id[:])] = place{w, a}
+	}
+}
+
+// owner finds the root and key generation of a key id.
+func (k *Keeper) owner(key [32]byte) (*root, uint64) {
+	p, known := k.ids[[16]byte(key[:])]
+	if !known || epoch.KeyID(p.root.ID, p.root.suite, p.number) != key {
+		return nil, 0
+	}
+	return p.root, p.number
 }
 
 func sameParties(a, b []mpc.Party) bool {

@@ -88,6 +88,9 @@ func checkSuites(v charter.Vault) error {
 
 // complete says whether all operators of a vault's committee have signed its statement.
 func (c *Circle) complete(a charter.Accepted) bool {
+	if c.successions[a.Statement.ID()] != nil {
+		return true // it was found so, and has lost no signature since
+	}
 	by, err := c.acceptors(a.Statement)
 	return err == nil && a.Verify(by) == nil
 }
@@ -141,6 +144,9 @@ func (c *Circle) takeVault(ctx context.Context, now time.Time, s statement.State
 	v, err := charter.VaultOf(s)
 	if err == nil && !known {
 		err = c.roomVault(v, operator)
+	}
+	if err == nil && must == "" && c.complete(next) {
+		err = c.roomAbroad(next)
 	}
 	if err == nil && must != "" {
 		err = c.giveUp(v)
@@ -219,6 +225,9 @@ func (c *Circle) takeWhole(ctx context.Context, now time.Time, a charter.Accepte
 			return fmt.Errorf("vault %s: another statement with this name is in force here", v.Name)
 		}
 	}
+	if err := c.roomAbroad(a); err != nil {
+		return err
+	}
 	e, hearsay := signed(now, kindVault, statement.ID{}, a), c.lost(v)
 	if hearsay {
 		e.Put = append(e.Put, store.Entry{Key: store.Key(kindHearsay, store.ID(v.ID[:]))})
@@ -256,11 +265,14 @@ func (c *Circle) onceVault(s statement.Statement, own string) error {
 func (c *Circle) roomVault(v charter.Vault, operator string) error {
 	open := 0
 	for _, a := range c.vaults {
+		done := c.complete(a)
+		if a.Statement.Get("name") != v.Name && (done || a.Signatures[operator] == nil) {
+			continue
+		}
 		old, err := charter.VaultOf(a.Statement)
 		if err != nil {
 			return err
 		}
-		done := c.complete(a)
 		// What has lost an officer may wait for ever: it takes no room of what has not.
 		if a.Signatures[operator] != nil && !done && c.lost(old) == c.lost(v) {
 			open++
@@ -279,6 +291,48 @@ func (c *Circle) full(open int, operator string) error {
 		return fmt.Errorf("%d statements that operator %s signed wait for acceptance here already", open, operator)
 	}
 	return nil
+}
+
+// maxAbroad bounds, in bytes of statements, the vaults of other operators alone that one officer's key signed and that are kept here;
+// each counts for leastAbroad at least: so 256 of usual size.
+const (
+	maxAbroad   = 4 << 20
+	leastAbroad = 16 << 10
+)
+
+// roomAbroad says whether a vault of other operators alone may be kept: one of the keys that signed it must have room. A key, and not its operator:
+// what a stolen one makes up without end leaves the room of all others.
+func (c *Circle) roomAbroad(a charter.Accepted) error {
+	weight := func(x charter.Accepted) int { return max(len(x.Statement.Bytes()), leastAbroad) }
+	ours := func(x charter.Accepted) bool {
+		return slices.Contains(x.Statement.Fields().All("member"), c.cfg.Own.Name)
+	}
+	if ours(a) {
+		return nil
+	}
+	used := map[string]int{}
+	for id, x := range c.vaults {
+		if id == a.Statement.ID() || ours(x) {
+			continue
+		}
+		for _, key := range signers(x) {
+			used[key] += weight(x)
+		}
+	}
+	if slices.ContainsFunc(signers(a), func(key string) bool { return used[key]+weight(a) <= maxAbroad }) {
+		return nil
+	}
+	return fmt.Errorf("%w: vault %s: the officers that signed it signed as many others as are kept here of vaults that this operator has no part in", outbox.ErrLater, a.Statement.Get("name"))
+}
+
+// signers are the keys that signed a statement.
+func signers(a charter.Accepted) (keys []string) {
+	for _, armored := range a.Signatures {
+		if sig, err := signet.Parse(armored); err == nil {
+			keys = append(keys, sig.Key().String())
+		}
+	}
+	return keys
 }
 
 // announce hands over a vault that its whole committee accepted, or the roster's newest version for it.

@@ -1,0 +1,67 @@
+package node_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/node/circle"
+	"github.com/ostraka/ostraka/node/nodetest"
+	"github.com/ostraka/ostraka/node/outbox"
+)
+
+// One hostile operator with the key of an officer who was replaced, or two of them, make vaults without end, which others only keep. They fill
+// the room of their own keys; what others make is taken, also with one of those that the flood names.
+func TestVaultFlood(t *testing.T) {
+	const n, most = 280, 256 + 2*8
+	for _, how := range []string{"with a replaced officer", "by two", "by two, signature by signature"} {
+		t.Run(how, func(t *testing.T) {
+			w, hosts := founded(t, 5)
+			a, b, c, d, e := hosts[0], hosts[1], hosts[2], hosts[3], hosts[4]
+			_, roster, _ := a.Circle.Charter()
+			second := c.Officer
+			if how == "with a replaced officer" {
+				second = newOfficer(t, w, c, 1, a, b, d, e)
+			}
+			s := setting{World: w}
+			w.Pass = func(p nodetest.Parcel) []nodetest.Parcel { // the nodes of the two know nothing of it, and make no keys
+				if n := noteOf(p); (p.To == b || p.To == c) && len(n.Fields) > 0 && bytes.Contains(n.Fields[0], []byte("name: flood-")) {
+					return nil
+				}
+				return []nodetest.Parcel{p}
+			}
+			for i := range n {
+				st := vaultOf(t, w, w.VaultFile(fmt.Sprint("flood-", i), 2, b, c), roster.ID)
+				x := charter.Accepted{Statement: st, Signatures: map[string][]byte{b.Own.Name: b.Officer.Makes(t, st), c.Own.Name: second.Makes(t, st)}}
+				if !strings.HasSuffix(how, "by signature") {
+					s.tell(b, a, whole(x))
+					continue
+				}
+				for _, sig := range x.Signatures {
+					s.tell(b, a, outbox.Note{Kind: circle.NoteVault, Fields: [][]byte{st.Bytes(), sig}})
+				}
+			}
+			w.Queue = nil
+			b.Hostile, c.Hostile = false, false
+			other := c
+			if strings.HasSuffix(how, "by signature") { // c waits for its own eight at a
+				other = e
+			}
+			id := w.AcceptVault(w.VaultFile("payroll", 2, other, d), other, d)
+			w.Run("another vault is heard of", func() bool {
+				for _, x := range a.Circle.Vaults() {
+					if x.Statement.ID() == id && len(x.Signatures) == 2 {
+						return true
+					}
+				}
+				return false
+			})
+			published(t, w, w.AcceptVault(w.VaultFile("ours", 2, a, b), a, b), "ours", a, b)
+			if got := len(w.Rows(a, "vault/")) - 2; got > most {
+				t.Errorf("%d of %d vaults are kept that nobody else has to do with", got, n)
+			}
+		})
+	}
+}
