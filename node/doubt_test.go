@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"slices"
 	"testing"
 	"time"
 
@@ -108,6 +109,37 @@ func TestSpoiltSigningIsLeftBehind(t *testing.T) {
 		}
 		if t.Logf("place %d: %d of 8 are lost", place, lost); lost > 3 {
 			t.Errorf("one signer in place %d spoilt %d of 8 intents, one after the other: %s", place, lost, s.Tail())
+		}
+	}
+}
+
+// The same where intents are rare: no set of signers fails three times within an hour, and the liar would spoil every intent for ever.
+func TestSpoiltSigningIsLeftBehindThoughIntentsAreRare(t *testing.T) {
+	for place := range 2 {
+		s := prepare(t, 3, 2)
+		liar := s.seats()[place]
+		others := slices.Delete(s.seats(), place, place+1)
+		liar.Hostile = true
+		s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+			if p.From == liar {
+				if noteOf(p).Kind == decide.NoteSigned {
+					return nil
+				}
+				p, _ = lied(p, protocol.ProtocolSign)
+			}
+			return []nodetest.Parcel{p}
+		}
+		lost := 0
+		for i := range uint64(6) {
+			st := s.Propose(s.vault, s.addr, i)
+			s.Approve(st)
+			if !s.Try(3*time.Minute, func() bool { return s.at(st, intent.Signed, others...) }) {
+				lost++
+			}
+			s.Now = s.Now.Add(40 * time.Minute)
+		}
+		if t.Logf("place %d: %d of 6 are lost", place, lost); lost > 2 {
+			t.Errorf("one signer in place %d spoilt %d of 6 intents, one after the other: %s", place, lost, s.Tail())
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -12,36 +13,53 @@ import (
 // maxSets bounds how many signer sets are looked at.
 const maxSets = 64
 
-// Choose picks t signers of those who could sign with a key: the lowest, and if their sessions failed too often without a culprit,
-// the next in order that we are in (protocols.md 2.5: rotate, to find the liar). What failed is known to those who took part
-// alone: others wait for them. It gives ErrTooManyFailures if no set is left, and fewer than t parties if there are not more.
+// Choose picks t signers of those who could sign with a key: the lowest, as long as no session of theirs failed without a culprit; then,
+// of the sets that we are in, one of which the fewest failed within a month (protocols.md 2.5: rotate, to find the liar). What failed is
+// known to those who took part alone: others wait for them. Who is not of the lowest set is tried first, since the liar is. It gives
+// ErrTooManyFailures if no set is left, and fewer than t parties if there are not more.
 func (h *Host) Choose(ctx context.Context, now time.Time, key [32]byte, from []mpc.Party, t int) ([]mpc.Party, error) {
-	if len(from) <= t {
-		from = slices.Clone(from)
-		return from, h.failing(ctx, now, &mpc.Setup{KeyID: key, Parties: from})
+	lowest := slices.Clone(from[:min(t, len(from))])
+	n, err := h.failures(ctx, now, key, lowest)
+	if err == nil && n == 0 || len(from) <= t {
+		return lowest, h.failing(ctx, now, &mpc.Setup{KeyID: key, Parties: lowest})
 	}
-	at := make([]int, t)
+	if err != nil || !includes(lowest, h.cfg.Self) {
+		return nil, cmp.Or(err, ErrTooManyFailures)
+	}
+	order := turned(from, t, h.cfg.Self)
+	at := make([]int, t) // of order; the first is we
 	for i := range at {
 		at[i] = i
 	}
-	failed := error(nil)
-	for range maxSets {
+	var best []mpc.Party
+	for least, tried := 0, 0; tried < maxSets && at[0] == 0 && (best == nil || least > 0); tried++ {
 		set := make([]mpc.Party, t)
 		for i, j := range at {
-			set[i] = from[j]
+			set[i] = order[j]
 		}
-		if failed == nil || includes(set, h.cfg.Self) {
-			err := h.failing(ctx, now, &mpc.Setup{KeyID: key, Parties: set})
-			if err == nil {
-				return set, nil
-			}
-			failed = err
+		slices.SortFunc(set, func(a, b mpc.Party) int { return cmp.Compare(a.Index, b.Index) })
+		switch n, err := h.failures(ctx, now, key, set); {
+		case err != nil:
+			return nil, err
+		case best != nil && n >= least:
+		case h.failing(ctx, now, &mpc.Setup{KeyID: key, Parties: set}) == nil:
+			best, least = set, n
 		}
-		if !next(at, len(from)) {
+		if !next(at, len(order)) {
 			break
 		}
 	}
-	return nil, failed
+	if best == nil {
+		return nil, ErrTooManyFailures
+	}
+	return best, nil
+}
+
+// turned puts us first, then those who are not among the t lowest.
+func turned(from []mpc.Party, t int, self engine.PartyID) []mpc.Party {
+	order := slices.Concat(from[t:], from[:t])
+	i := slices.IndexFunc(order, func(p mpc.Party) bool { return p.ID == self })
+	return slices.Concat(order[i:i+1], order[:i], order[i+1:])
 }
 
 func includes(set []mpc.Party, id engine.PartyID) bool {

@@ -115,6 +115,17 @@ func (h *Host) failing(ctx context.Context, now time.Time, s *mpc.Setup) error {
 	return nil
 }
 
+// failures counts what failed of these signers of a key, without a culprit, within a month; many count as no more than a page of the store.
+func (h *Host) failures(ctx context.Context, now time.Time, key [32]byte, of []mpc.Party) (int, error) {
+	prefix := failuresOf(&mpc.Setup{KeyID: key, Parties: of})
+	since := prefix + string(store.Number(uint64(now.Add(-unattributedKept).UnixNano())))
+	items, err := h.cfg.Journal.Store().Range(ctx, prefix, since, store.MaxLimit)
+	if err != nil {
+		return 0, fmt.Errorf("read failures of key: %w", err)
+	}
+	return len(items), nil
+}
+
 // failuresOf is the prefix of what failed with these signers and this key. Presigning is counted apart: it goes on unasked in the
 // background, and who spoils it must not stop signing by that.
 func failuresOf(s *mpc.Setup) string {
