@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -271,5 +272,75 @@ func TestVaultWithAKeyKeepsItsName(t *testing.T) {
 	}
 	if got := vaultsNamed(d, "payroll"); len(got) != 1 || got[0] != vault {
 		t.Errorf("d shows %d vaults of that name", len(got))
+	}
+}
+
+// One hostile operator and the key of an officer who was replaced tell a newcomer of a vault with the name of one that exists, before anybody
+// tells it of that one. The newcomer takes the true one all the same, and is given a share of it.
+func TestNewcomerHearsOfAForgedVaultFirst(t *testing.T) {
+	for _, changed := range []bool{false, true} { // whether the true one has lost an officer meanwhile
+		w, hosts := founded(t, 4)
+		a, b, c, d := hosts[0], hosts[1], hosts[2], hosts[3]
+		_, first, _ := a.Circle.Charter()
+		vault := w.AcceptVault(w.VaultFile("payroll", 2, a, d), a, d)
+		published(t, w, vault, "payroll", a, d)
+		old := newOfficer(t, w, c, 1, a, b, d)
+		version := uint64(2)
+		if changed {
+			newOfficer(t, w, d, version, a, b, c)
+			version++
+		}
+		st := vaultOf(t, w, w.VaultFile("payroll", 2, b, c), first.ID)
+		forged := charter.Accepted{Statement: st, Signatures: map[string][]byte{b.Own.Name: b.Officer.Makes(t, st), c.Own.Name: old.Makes(t, st)}}
+		newcomer := w.Newcomer()
+		w.Join(a, newcomer)
+		w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+			if p.To == newcomer && noteOf(p).Kind == circle.NoteAccepted {
+				return nil // the others are slow
+			}
+			return []nodetest.Parcel{p}
+		}
+		w.Amend(version, nodetest.Accept, a, newcomer, b, c, d)
+		w.Run("the newcomer is a member", func() bool { _, r, _ := newcomer.Circle.Charter(); return r.Version == version })
+		w.Forge(b, newcomer, frameOf(whole(forged)))
+		b.Hostile, w.Pass = false, nil
+		if !w.Try(10*time.Minute, func() bool {
+			for _, x := range newcomer.Circle.Vaults() {
+				if x.Statement.ID() == vault {
+					return true
+				}
+			}
+			return false
+		}) {
+			t.Fatalf("changed %v: the newcomer never hears of the vault that has the name: %s", changed, w.Tail())
+		}
+		w.SignReshareAll(nodetest.Wish(vault, 2, a, d, newcomer), a, d, newcomer)
+		w.Run("the newcomer holds a share", func() bool { return w.HeldBy(newcomer, vault, 2, a, d, newcomer) })
+	}
+}
+
+// The same at a node that was in the circle already, and has not heard of the true vault yet: officers' signatures of that come one by one.
+func TestLaggingNodeHearsOfAForgedVaultFirst(t *testing.T) {
+	w, hosts := founded(t, 5)
+	a, b, c, d, e := hosts[0], hosts[1], hosts[2], hosts[3], hosts[4]
+	_, first, _ := a.Circle.Charter()
+	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if p.To == a && noteOf(p).Kind == circle.NoteVault {
+			return nil
+		}
+		return []nodetest.Parcel{p}
+	}
+	vault := w.AcceptVault(w.VaultFile("payroll", 2, d, e), d, e)
+	published(t, w, vault, "payroll", d, e)
+	old := newOfficer(t, w, c, 1, a, b, d, e)
+	if len(vaultsNamed(a, "payroll")) > 0 {
+		t.Fatal("it has heard of it already")
+	}
+	st := vaultOf(t, w, w.VaultFile("payroll", 2, b, c), first.ID)
+	forged := charter.Accepted{Statement: st, Signatures: map[string][]byte{b.Own.Name: b.Officer.Makes(t, st), c.Own.Name: old.Makes(t, st)}}
+	w.Forge(b, a, frameOf(whole(forged)))
+	b.Hostile, w.Pass = false, nil
+	if !w.Try(10*time.Minute, func() bool { return slices.Equal(vaultsNamed(a, "payroll"), []statement.ID{vault}) }) {
+		t.Fatalf("it shows %d vaults of that name: %s", len(vaultsNamed(a, "payroll")), w.Tail())
 	}
 }

@@ -99,12 +99,33 @@ func (a *app) ownVault(ctx context.Context, name string) (*v1.Vault, error) {
 	if err != nil {
 		return nil, a.operatorError(err)
 	}
-	var names []string
-	for _, v := range res.Msg.Vaults {
-		if v.Name == name || len(name) >= 8 && strings.HasPrefix(fmt.Sprintf("%x", v.Id), name) {
+	return pickVault(res.Msg.Vaults, name)
+}
+
+// pickVault finds a vault by its name, or the beginning of its id. Of several of one name, which hostile operators may tell a node of, the only
+// one that has a key here is meant.
+func pickVault(all []*v1.Vault, name string) (*v1.Vault, error) {
+	var named, keyed []*v1.Vault
+	var names, ids []string
+	for _, v := range all {
+		id := fmt.Sprintf("%x", v.Id)
+		if v.Name == name {
+			named, ids = append(named, v), append(ids, id)
+			if slices.ContainsFunc(v.Roots, func(r *v1.Root) bool { return len(r.Epoch) > 0 }) {
+				keyed = append(keyed, v)
+			}
+		} else if len(name) >= 8 && strings.HasPrefix(id, name) {
 			return v, nil
 		}
 		names = append(names, v.Name)
+	}
+	switch {
+	case len(named) == 1:
+		return named[0], nil
+	case len(keyed) == 1:
+		return keyed[0], nil
+	case len(named) > 1:
+		return nil, &problem{codeError, fmt.Errorf("%d vaults are called %q at this node: %s", len(named), name, strings.Join(ids, ", ")), "ask the other operators which one is meant, and give the first 8 digits of its id"}
 	}
 	return nil, &problem{codeError, fmt.Errorf("vault %q is not known to this node; it knows: %s", name, strings.Join(names, ", ")), "`ostraka vault list --local` shows the node's vaults"}
 }

@@ -36,7 +36,13 @@ func (c *Circle) yields(a charter.Accepted, later charter.Vault) bool {
 	v, err := charter.VaultOf(a.Statement)
 	was, known1 := c.chain.Version(v.Charter)
 	is, known2 := c.chain.Version(later.Charter)
-	if err != nil || !known1 || !known2 || v.Name != later.Name || is.Version <= was.Version || !c.lost(v) || c.cfg.Made(v.ID) {
+	if err != nil || !known1 || !known2 || v.Name != later.Name || c.cfg.Made(v.ID) {
+		return false
+	}
+	if c.hearsay[v.ID] && !c.hearsay[later.ID] {
+		return true // which of the two is the later one is not the question: hearsay takes no name from anybody
+	}
+	if is.Version <= was.Version || !c.lost(v) {
 		return false
 	}
 	if !c.complete(a) || c.hearsay[v.ID] || slices.Contains(v.Committee, c.cfg.Own.Name) {

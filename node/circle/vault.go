@@ -221,7 +221,7 @@ func (c *Circle) takeWhole(ctx context.Context, now time.Time, a charter.Accepte
 		return fmt.Errorf("vault %s: this node is in its committee: its officers' signatures come one by one", v.Name)
 	}
 	for _, other := range c.sameName(v) {
-		if c.complete(other) && !c.yields(other, v) {
+		if c.complete(other) && c.told(other.Statement.ID()) && !c.yields(other, v) {
 			return fmt.Errorf("vault %s: another statement with this name is in force here", v.Name)
 		}
 	}
