@@ -2,11 +2,14 @@ package node_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -63,5 +66,55 @@ func TestVaultFlood(t *testing.T) {
 				t.Errorf("%d of %d vaults are kept that nobody else has to do with", got, n)
 			}
 		})
+	}
+}
+
+// A peer asks for proofs of a share day and night. Each is a note of ours: that it was made is forgotten in time, and what is shown again then
+// leaves no trace.
+func TestProofsAreForgotten(t *testing.T) {
+	s := ofSuite(t, charter.SuiteBIP340, 2, 2)
+	a, c := s.Hosts[0], s.Hosts[1]
+	r := s.record(a)
+	proofs := func() (n int) {
+		for _, it := range s.Rows(a, "noted/") {
+			if it.Value[0] == byte(ceremony.NoteProof) {
+				n++
+			}
+		}
+		return n
+	}
+	var shown []nodetest.Parcel
+	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if p.From == a && noteOf(p).Kind == ceremony.NoteProof {
+			shown = append(shown, nodetest.Parcel{From: c, To: a, Frame: p.Frame})
+		}
+		return []nodetest.Parcel{p}
+	}
+	before := proofs()
+	for i := range 100 {
+		s.Forge(c, a, append(append([]byte{nodetest.FrameChallenge}, r.KeyID[:]...), bytes.Repeat([]byte{byte(i)}, 32)...))
+		s.Deliver()
+		s.Step(6 * time.Second)
+	}
+	if n := proofs() - before; n < 90 {
+		t.Fatalf("%d proofs were made", n)
+	}
+	s.Now = s.Now.Add(15 * 24 * time.Hour)
+	sweep := func() {
+		for range 20 {
+			if err := a.Sweep(context.Background(), s.Clock(a)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if sweep(); proofs() > 0 {
+		t.Errorf("that %d proofs were made is remembered for ever", proofs())
+	}
+	rows := len(s.Rows(a, ""))
+	for _, p := range shown {
+		s.Forge(p.From, p.To, p.Frame)
+	}
+	if n := len(s.Rows(a, "")); n != rows {
+		t.Errorf("%d rows after old proofs were shown again, %d before", n, rows)
 	}
 }

@@ -382,8 +382,12 @@ func (n *Node) Housekeep(ctx context.Context, now time.Time) error {
 
 // Sweep erases, a bounded number of rows at each call, what can no longer matter (spec/store 6).
 func (n *Node) Sweep(ctx context.Context, now time.Time) error {
-	return errors.Join(n.Sessions.Sweep(ctx, now), n.Outbox.Sweep(ctx, now, decide.Takes), n.Circle.Sweep(ctx, now))
+	return errors.Join(n.Sessions.Sweep(ctx, now), n.Outbox.Sweep(ctx, now, forgets), n.Circle.Sweep(ctx, now))
 }
+
+// forgets says of which notes it need not be remembered for ever that they were taken: those about intents, and proofs of shares, which
+// answer a challenge of the last minutes or tell nothing.
+func forgets(k outbox.Kind) bool { return decide.Takes(k) || k == ceremony.NoteProof }
 
 // Close ends all sessions, and forgets all presignatures.
 func (n *Node) Close(ctx context.Context, now time.Time) {

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -342,5 +343,30 @@ func TestLaggingNodeHearsOfAForgedVaultFirst(t *testing.T) {
 	b.Hostile, w.Pass = false, nil
 	if !w.Try(10*time.Minute, func() bool { return slices.Equal(vaultsNamed(a, "payroll"), []statement.ID{vault}) }) {
 		t.Fatalf("it shows %d vaults of that name: %s", len(vaultsNamed(a, "payroll")), w.Tail())
+	}
+}
+
+// An officer signs more vaults at once than others keep of one operator: the rest reaches them once there is room.
+func TestVaultsBeyondTheRoomComeLater(t *testing.T) {
+	w, hosts := founded(t, 2)
+	a, b := hosts[0], hosts[1]
+	file := func(i int) string { return w.VaultFile(fmt.Sprint("vault-", i), 2) }
+	const n = 10
+	for i := range n {
+		if _, _, err := signVault(t, w, b, file(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Try(time.Minute, func() bool { return false })
+	if got := len(a.Circle.Vaults()); got != 8 {
+		t.Fatalf("%d are kept", got)
+	}
+	for _, x := range a.Circle.Vaults() {
+		if _, _, err := a.Circle.Accept(context.Background(), w.Now, x.Statement.Bytes(), a.Officer.Makes(t, x.Statement)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !w.Try(10*time.Minute, func() bool { return len(a.Circle.Vaults()) == n }) {
+		t.Errorf("%d of %d vaults that an officer signed have come", len(a.Circle.Vaults()), n)
 	}
 }

@@ -283,7 +283,10 @@ func (c *Circle) roomVault(v charter.Vault, operator string) error {
 			return fmt.Errorf("vault %s: another statement with this name is known here", v.Name)
 		}
 	}
-	return c.full(open, operator)
+	if err := c.full(open, operator); err != nil {
+		return fmt.Errorf("%w: %w", outbox.ErrLater, err) // those that wait may be accepted, and nobody would send a refused one again
+	}
+	return nil
 }
 
 func (c *Circle) full(open int, operator string) error {
