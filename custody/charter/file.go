@@ -42,7 +42,7 @@ const MaxFile = 64 << 10
 //	expiry: 86400                    # seconds; may be left out: one day
 //	refresh-every: 2592000           # seconds until the nodes make new shares by themselves; may be left out: never
 func ReadVault(file []byte, suites []string, charter statement.ID, created time.Time) (Vault, error) {
-	root, err := readYAML(file)
+	root, err := readYAML(file, MaxFile)
 	if err != nil {
 		return Vault{}, fmt.Errorf("vault file: %w", err)
 	}
@@ -87,9 +87,9 @@ func ReadVault(file []byte, suites []string, charter statement.ID, created time.
 }
 
 // readYAML parses one document and refuses what makes YAML mean more than it says.
-func readYAML(file []byte) (*yaml.Node, error) {
-	if len(file) > MaxFile {
-		return nil, fmt.Errorf("it has %d bytes, at most %d are allowed", len(file), MaxFile)
+func readYAML(file []byte, most int) (*yaml.Node, error) {
+	if len(file) > most {
+		return nil, fmt.Errorf("it has %d bytes, at most %d are allowed", len(file), most)
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(file))
 	var doc, more yaml.Node

@@ -186,8 +186,8 @@ func random(r *rand.Rand) Structure {
 		}
 		s.Guardians = append(s.Guardians, g)
 	}
-	if m := len(s.Guardians); m > 0 && r.IntN(4) > 0 {
-		s.SOS = &SOS{Live: 1 + r.IntN(s.Threshold), Quorum: 1 + r.IntN(m)}
+	if m := len(s.Guardians); m > 0 && s.Threshold > 1 && r.IntN(4) > 0 {
+		s.SOS = &SOS{Live: 1 + r.IntN(s.Threshold-1), Quorum: 1 + r.IntN(m)}
 	}
 	return s
 }

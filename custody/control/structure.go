@@ -134,8 +134,8 @@ func (s Structure) Validate() error {
 	case len(s.Guardians) > MaxGuardians:
 		return fmt.Errorf("control: %d guardians; at most %d are allowed", len(s.Guardians), MaxGuardians)
 	}
-	if p := s.SOS; p != nil && (p.Live < 1 || p.Live > s.Threshold || p.Quorum < 1 || p.Quorum > len(s.Guardians)) {
-		return fmt.Errorf("control: SOS takes %d live operators and %d guardians; it must be 1 to %d of the operators, 1 to %d of the guardians", p.Live, p.Quorum, s.Threshold, len(s.Guardians))
+	if p := s.SOS; p != nil && (p.Live < 1 || p.Live >= s.Threshold || p.Quorum < 1 || p.Quorum > len(s.Guardians)) {
+		return fmt.Errorf("control: SOS takes %d live operators and %d guardians; it must be 1 to %d of the operators, 1 to %d of the guardians", p.Live, p.Quorum, s.Threshold-1, len(s.Guardians))
 	}
 	names := map[string]bool{}
 	for _, share := range s.Shares {
