@@ -7,8 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"gopkg.in/yaml.v3"
-
+	"github.com/ostraka/ostraka/custody/form"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -19,30 +18,26 @@ const MaxDocument = 256 << 10
 // ReadDocument reads a charter: a file in the strict subset of YAML that ReadVault reads, and the rules in Cedar beside it. Lists may
 // stand in any order. `ostraka charter init` writes one with comments.
 func ReadDocument(file, rules []byte) (Document, error) {
-	root, err := readYAML(file, MaxDocument)
-	if err != nil {
-		return Document{}, fmt.Errorf("charter file: %w", err)
-	}
 	d := Document{Policy: string(rules)}
-	err = each(root, "charter", func(f *fields) {
-		d.Circle = f.text("circle")
-		d.Operators = list(f, "operators", readStation)
-		d.People = list(f, "people", readHuman)
-		d.Groups = list(f, "groups", func(f *fields) Group { return Group{f.text("name"), sorted(f.texts("people"))} })
-		d.Guardians = list(f, "guardians", readGuard)
-		d.Assets = list(f, "assets", readAsset)
-		d.Payees = list(f, "payees", func(f *fields) Payee {
-			return Payee{f.text("name"), f.text("chain"), f.text("address"), sorted(f.texts("labels"))}
+	err := form.Read(file, MaxDocument, "charter", func(f *form.Map) {
+		d.Circle = f.Text("circle")
+		d.Operators = form.List(f, "operators", readStation)
+		d.People = form.List(f, "people", readHuman)
+		d.Groups = form.List(f, "groups", func(f *form.Map) Group { return Group{f.Text("name"), sorted(f.Texts("people"))} })
+		d.Guardians = form.List(f, "guardians", readGuard)
+		d.Assets = form.List(f, "assets", readAsset)
+		d.Payees = form.List(f, "payees", func(f *form.Map) Payee {
+			return Payee{f.Text("name"), f.Text("chain"), f.Text("address"), sorted(f.Texts("labels"))}
 		})
-		d.Vaults = list(f, "vaults", readBlueprint)
-		d.Control = list(f, "control", func(f *fields) ControlRule {
-			return ControlRule{f.text("number"), f.text("kind"), f.number("least")}
+		d.Vaults = form.List(f, "vaults", readBlueprint)
+		d.Control = form.List(f, "control", func(f *form.Map) ControlRule {
+			return ControlRule{f.Text("number"), f.Text("kind"), f.Number("least")}
 		})
-		d.Providers = f.optional("independent-providers", 1)
-		d.Delay = time.Duration(f.number("delay")) * time.Second
-		d.ListDelay = time.Duration(f.number("list-delay")) * time.Second
-		d.Heartbeat = time.Duration(f.number("heartbeat")) * time.Second
-		d.Offset = f.offset("offset")
+		d.Providers = f.Optional("independent-providers", 1)
+		d.Delay = time.Duration(f.Number("delay")) * time.Second
+		d.ListDelay = time.Duration(f.Number("list-delay")) * time.Second
+		d.Heartbeat = time.Duration(f.Number("heartbeat")) * time.Second
+		d.Offset = offset(f, "offset")
 	})
 	if err != nil {
 		return Document{}, fmt.Errorf("charter file: %w", err)
@@ -51,136 +46,82 @@ func ReadDocument(file, rules []byte) (Document, error) {
 	return d, d.Validate()
 }
 
-// each reads one mapping whole.
-func each(n *yaml.Node, where string, read func(*fields)) error {
-	f, err := openMap(n, where)
-	if err != nil {
-		return err
-	}
-	read(f)
-	return f.done()
-}
-
-// list reads a list of mappings; one that is left out is empty.
-func list[T any](f *fields, name string, read func(*fields) T) (out []T) {
-	if !f.has(name) {
-		return nil
-	}
-	n := f.take(name)
-	if n.Kind != yaml.SequenceNode {
-		f.fail(n.Line, name, "is not a list")
-		return nil
-	}
-	for _, c := range n.Content {
-		if err := each(c, name, func(f *fields) { out = append(out, read(f)) }); err != nil && f.err == nil {
-			f.err = err
-		}
-	}
-	return out
-}
-
-func (f *fields) optional(name string, otherwise int) int {
-	if !f.has(name) {
-		return otherwise
-	}
-	return f.number(name)
-}
-
-// maybe is a text that may be left out.
-func (f *fields) maybe(name string) string {
-	if !f.has(name) {
-		return ""
-	}
-	return f.text(name)
-}
-
-func (f *fields) keys(name string) (out []signet.Key) {
-	line := f.line
-	for _, text := range f.texts(name) {
-		k, err := signet.ParseKey(text)
-		if err != nil {
-			f.fail(line, name, err.Error())
-			return nil
-		}
-		out = append(out, k)
-	}
-	return sortedKeys(out)
-}
+func keys(f *form.Map, name string) []signet.Key { return sortedKeys(readSSH(f, name)) }
 
 // offset is hours and minutes from UTC, "+01:00".
-func (f *fields) offset(name string) time.Duration {
-	text := f.maybe(name)
+func offset(f *form.Map, name string) time.Duration {
+	text := f.Maybe(name)
 	if text == "" {
 		return 0
 	}
 	t, err := time.Parse("-07:00", text)
 	if err != nil {
-		f.fail(f.line, name, fmt.Sprintf("%.20q is not hours and minutes from UTC, such as \"+01:00\"", text))
+		f.Fail(name, fmt.Sprintf("%.20q is not hours and minutes from UTC, such as \"+01:00\"", text))
 		return 0
 	}
 	_, seconds := t.Zone()
 	return time.Duration(seconds) * time.Second
 }
 
-func (f *fields) moment(name string) time.Time {
-	text := f.maybe(name)
+func moment(f *form.Map, name string) time.Time {
+	text := f.Maybe(name)
 	if text == "" {
 		return time.Time{}
 	}
 	t, err := time.Parse("2006-01-02T15:04:05Z", text)
 	if err != nil || statement.FormatTime(t) != text {
-		f.fail(f.line, name, fmt.Sprintf("%.40q is no time such as \"2027-01-31T12:00:00Z\"", text))
+		f.Fail(name, fmt.Sprintf("%.40q is no time such as \"2027-01-31T12:00:00Z\"", text))
 	}
 	return t
 }
 
-func readStation(f *fields) Station {
-	o := Station{Operator: Operator{Name: f.text("name"), Entity: f.text("entity"), Address: f.text("address"), Officers: f.keys("officers")}}
-	identity, err := hex.DecodeString(f.text("identity"))
+func readStation(f *form.Map) Station {
+	o := Station{Operator: Operator{Name: f.Text("name"), Entity: f.Text("entity"), Address: f.Text("address"), Officers: keys(f, "officers")}}
+	identity, err := hex.DecodeString(f.Text("identity"))
 	if err != nil {
-		f.fail(f.line, "identity", "is not 64 hexadecimal digits")
+		f.Fail("identity", "is not 64 hexadecimal digits")
 	}
 	o.Identity = identity
-	if f.has("independent") {
-		o.Independent = f.yesNo("independent")
+	if f.Has("independent") {
+		o.Independent = f.YesNo("independent")
 	}
-	o.Places = list(f, "places", readPlace)
+	o.Places = form.List(f, "places", readPlace)
 	return o
 }
 
-func readPlace(f *fields) Place {
+func readPlace(f *form.Map) Place {
 	p := Place{
-		Name: f.text("name"), Level: Replica, Organisation: f.maybe("organisation"), Provider: f.maybe("provider"), Account: f.maybe("account"), Region: f.maybe("region"),
-		Jurisdiction: f.maybe("jurisdiction"), Hardware: f.maybe("hardware"), Access: sorted(f.texts("access")),
+		Name: f.Text("name"), Level: Replica, Organisation: f.Maybe("organisation"), Provider: f.Maybe("provider"), Account: f.Maybe("account"), Region: f.Maybe("region"),
+		Jurisdiction: f.Maybe("jurisdiction"), Hardware: f.Maybe("hardware"), Access: sorted(f.Texts("access")),
 	}
-	if level := f.maybe("level"); level != "" {
+	if level := f.Maybe("level"); level != "" {
 		p.Level = Level(level)
 	}
 	return p
 }
 
-func readHuman(f *fields) Human {
-	return Human{Name: f.text("name"), Organisation: f.text("organisation"), Keys: f.keys("keys"), Expires: f.moment("expires")}
+func readHuman(f *form.Map) Human {
+	return Human{Name: f.Text("name"), Organisation: f.Text("organisation"), Keys: keys(f, "keys"), Expires: moment(f, "expires")}
 }
 
-func readGuard(f *fields) Guard {
-	return Guard{Name: f.text("name"), Person: f.text("person"), Organisation: f.text("organisation"), Jurisdiction: f.maybe("jurisdiction")}
+func readGuard(f *form.Map) Guard {
+	return Guard{Name: f.Text("name"), Person: f.Text("person"), Organisation: f.Text("organisation"), Jurisdiction: f.Maybe("jurisdiction")}
 }
 
-func readAsset(f *fields) Asset {
-	return Asset{Name: f.text("name"), Chain: f.text("chain"), Contract: f.maybe("contract"), Decimals: f.number("decimals"), Unit: f.number("unit")}
+func readAsset(f *form.Map) Asset {
+	return Asset{Name: f.Text("name"), Chain: f.Text("chain"), Contract: f.Maybe("contract"), Decimals: f.Number("decimals"), Unit: f.Number("unit")}
 }
 
-func readBlueprint(f *fields) Blueprint {
+func readBlueprint(f *form.Map) Blueprint {
 	v := Blueprint{
-		Name: f.text("name"), Tier: f.text("tier"), Suites: sorted(f.texts("suites")), Threshold: f.number("threshold"), Committee: sorted(f.texts("committee")),
-		Initiators: sorted(f.texts("initiators")), Approvers: sorted(f.texts("approvers")), Quorum: f.number("quorum"), Chains: sorted(f.texts("chains")),
+		Name: f.Text("name"), Tier: f.Text("tier"), Suites: sorted(f.Texts("suites")), Threshold: f.Number("threshold"), Committee: sorted(f.Texts("committee")),
+		Initiators: sorted(f.Texts("initiators")), Approvers: sorted(f.Texts("approvers")), Quorum: f.Number("quorum"), Chains: sorted(f.Texts("chains")),
 	}
-	if f.has("rescue") {
+	if f.Has("rescue") {
 		v.Rescue = &Rescue{}
-		if err := each(f.take("rescue"), "rescue", func(r *fields) { v.Rescue.Operators, v.Rescue.Guardians = r.number("operators"), r.number("guardians") }); err != nil && f.err == nil {
-			f.err = err
-		}
+		f.Sub("rescue", func(r *form.Map) {
+			v.Rescue.Operators, v.Rescue.Guardians = r.Number("operators"), r.Number("guardians")
+		})
 	}
 	return v
 }

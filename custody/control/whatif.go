@@ -62,3 +62,8 @@ func (c Copy) gone(lost []Domain) bool {
 	}
 	return false
 }
+
+// Has says whether a domain reaches anything of the vault.
+func (s Structure) Has(d Domain) bool {
+	return slices.Contains(s.domains(d.Kind), d.Name)
+}

@@ -37,8 +37,8 @@ func start(t testing.TB) charter.Start {
 		})
 		s.People = append(s.People, charter.StartPerson{Name: "admin-" + name, Organisation: name, Key: key(t, "admin-"+name)})
 	}
-	for who, organisation := range map[string]string{"alice": "acme", "bob": "acme", "carol": "bolt", "dana": "bolt"} {
-		s.People = append(s.People, charter.StartPerson{Name: who, Organisation: organisation, Key: key(t, who)})
+	for _, p := range [][2]string{{"alice", "acme"}, {"bob", "acme"}, {"carol", "bolt"}, {"dana", "bolt"}} {
+		s.People = append(s.People, charter.StartPerson{Name: p[0], Organisation: p[1], Key: key(t, p[0])})
 	}
 	s.Groups = []charter.Group{{Name: "finance", People: []string{"alice", "bob", "carol"}}, {Name: "security", People: []string{"dana"}}}
 	for i := range 5 {
