@@ -88,6 +88,14 @@ func TestControlCommands(t *testing.T) {
 	want(t, "number", code, codeDone, out+errs, "account       3      1     2     aws/account-0, cora/account-2, gcp/account-1")
 	code, out, errs = try("control", "map", folder)
 	want(t, "map", code, codeDone, out+errs, "acme/main  replica  acme (d)", "2 operators and 3 of 5 guardians")
+	svg := filepath.Join(folder, "map.svg")
+	code, out, errs = try("control", "map", folder, "--picture", "--svg", svg)
+	want(t, "picture", code, codeDone, out+errs, "gcp/account-1  · ● · │ · · · · ·")
+	if image, err := os.ReadFile(svg); err != nil || !strings.HasPrefix(string(image), "<svg ") {
+		t.Errorf("%v: %.40s", err, image)
+	}
+	code, _, errs = try("control", "map", folder, "--svg", svg)
+	want(t, "written over", code, codeError, errs, "is there already")
 	code, out, errs = try("control", "whatif", folder, "--lose", "organisation=acme")
 	want(t, "one operator", code, codeNotReady, out+errs, "SOS can bring it back", "gone: acme")
 	code, out, errs = try("control", "whatif", folder, "--lose", "organisation=acme", "--lose", "region=gcp/region-1", "--json")

@@ -91,6 +91,8 @@ func (a *app) controlMapCommand() *cobra.Command {
 		Long: "Every copy of every share, with the domains that reach it. Each claim is marked by its evidence: d, declared by the operator; a, attested by\nsomebody else; p, proved.",
 	}
 	vault := vaultFlag(c)
+	picture := c.Flags().Bool("picture", false, "draw it: ● a replica or a guardian's key, ○ a backup")
+	svg := c.Flags().String("svg", "", "write the picture of one vault to this file, as SVG")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		docs := []copyDocument{}
 		var shown []control.Structure
@@ -110,12 +112,24 @@ func (a *app) controlMapCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if *svg != "" {
+			if len(shown) != 1 {
+				return usage("--svg draws one vault: give --vault")
+			}
+			if err := writeNew(*svg, string(shown[0].Draw().SVG())); err != nil {
+				return err
+			}
+		}
 		doc := struct {
 			Copies []copyDocument `json:"copies"`
 		}{docs}
 		return a.show(doc, func(w io.Writer) {
 			for _, s := range shown {
-				printMap(w, s)
+				if *picture {
+					fmt.Fprint(w, s.Draw().Text())
+				} else {
+					printMap(w, s)
+				}
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -136,12 +137,20 @@ func (f *Map) scalarText(n *yaml.Node, name string) string {
 		f.fail(n.Line, name, "is not one text")
 	case n.Tag != "!!str":
 		f.fail(n.Line, name, fmt.Sprintf("%.40q reads as %s: put it in quotes", n.Value, strings.TrimPrefix(n.Tag, "!!")))
+	case n.Style == 0 && older(n.Value):
+		f.fail(n.Line, name, fmt.Sprintf("%.40q is no text to every reader of YAML: put it in quotes", n.Value))
 	case strings.ContainsAny(n.Value, "\r\n"):
 		f.fail(n.Line, name, "has more than one line")
 	default:
 		return norm.NFC.String(n.Value)
 	}
 	return ""
+}
+
+// older says whether YAML 1.1 takes plain text for something else: a yes or no, or a number in parts of sixty.
+func older(v string) bool {
+	digits, parts := strings.Trim(v, "+-0123456789_.:") == "", strings.Contains(v, ":")
+	return digits && parts || slices.Contains([]string{"y", "n", "yes", "no", "on", "off"}, strings.ToLower(v))
 }
 
 // Texts is a list of texts.

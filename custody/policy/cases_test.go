@@ -114,3 +114,27 @@ func TestCasesRefused(t *testing.T) {
 		}
 	}
 }
+
+func FuzzReadCases(f *testing.F) {
+	f.Add([]byte(cases))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		if all, err := ReadCases(file); err == nil && len(all) == 0 {
+			t.Error("no case and no error")
+		}
+	})
+}
+
+// Whatever is read as rules can be asked, and says one of three things.
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(typical))
+	f.Add([]byte(fee))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := Read(text, vocabulary)
+		if err != nil {
+			return
+		}
+		if r := p.Decide(facts(), room(facts())); r.Verdict != Allow && r.Verdict != Wait && r.Verdict != Deny || r.Verdict != Allow && r.Reason == "" {
+			t.Errorf("%+v", r)
+		}
+	})
+}
