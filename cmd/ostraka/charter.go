@@ -25,7 +25,7 @@ const (
 
 func (a *app) charterCommand() *cobra.Command {
 	c := &cobra.Command{Use: "charter", Short: "Write a circle's charter, and see what is wrong with it"}
-	c.AddCommand(a.charterInitCommand(), a.charterLintCommand())
+	c.AddCommand(a.charterInitCommand(), a.charterLintCommand(), a.charterDiffCommand())
 	return c
 }
 
@@ -275,4 +275,53 @@ func someOf(n control.Number) string {
 		text += ", or others"
 	}
 	return text
+}
+
+type changeDocument struct {
+	What   string `json:"what"`
+	Was    string `json:"was,omitempty"`
+	Is     string `json:"is,omitempty"`
+	Looser bool   `json:"looser"`
+}
+
+func (a *app) charterDiffCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "diff OLD NEW", Short: "Say what differs between the charters of two folders, and what of it is looser", Args: exactly("OLD", "NEW"),
+		Long: "What is stricter may take effect at once; what is looser waits for the charter's delay and needs every operator.",
+		RunE: func(_ *cobra.Command, args []string) error {
+			was, err := readCharter(args[0])
+			if err != nil {
+				return err
+			}
+			is, err := readCharter(args[1])
+			if err != nil {
+				return err
+			}
+			all, err := review.Diff(was, is)
+			if err != nil {
+				return err
+			}
+			doc := struct {
+				Looser  bool             `json:"looser"`
+				Changes []changeDocument `json:"changes"`
+			}{Changes: []changeDocument{}}
+			for _, c := range all {
+				doc.Changes = append(doc.Changes, changeDocument{c.What, c.Was, c.Is, c.Looser})
+				doc.Looser = doc.Looser || c.Looser
+			}
+			return a.show(doc, func(w io.Writer) {
+				for _, c := range all {
+					fmt.Fprintln(w, c)
+				}
+				switch {
+				case len(all) == 0:
+					fmt.Fprintln(w, "nothing differs")
+				case doc.Looser:
+					fmt.Fprintf(w, "looser in part: it waits for %s and needs every operator\n", was.Delay)
+				default:
+					fmt.Fprintln(w, "stricter only: it may take effect at once")
+				}
+			})
+		},
+	}
 }

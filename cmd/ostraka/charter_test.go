@@ -82,6 +82,23 @@ func TestCharterInit(t *testing.T) {
 	want(t, "not filled in", code, codeError, errs, "officers")
 }
 
+func TestCharterDiff(t *testing.T) {
+	was := charterWith(t)
+	for _, c := range []struct{ old, new, want string }{
+		{`quorum: 2`, `quorum: 3`, "stricter: vault treasury: quorum: 2 → 3\nstricter only"},
+		{`total.week <= 20000`, `total.week <= 30000`, "looser: rule payroll: "},
+		{`delay: 172800`, `delay: 86400`, "looser in part: it waits for 48h0m0s and needs every operator"},
+		{`# replace it`, `# replaced`, "nothing differs"},
+	} {
+		code, out, errs := try("charter", "diff", was, charterWith(t, c.old, c.new))
+		want(t, c.new, code, codeDone, out+errs, c.want)
+	}
+	code, out, _ := try("charter", "diff", was, charterWith(t, `quorum: 2`, `quorum: 1`), "--json")
+	want(t, "as JSON", code, codeDone, out, `"looser": true`, `"what": "vault treasury: quorum"`)
+	code, _, errs := try("charter", "diff", was)
+	want(t, "one folder", code, codeUsage, errs, "OLD")
+}
+
 func TestControlCommands(t *testing.T) {
 	folder := charterWith(t)
 	code, out, errs := try("control", "number", folder, "--vault", "treasury")

@@ -3,6 +3,8 @@
 package review
 
 import (
+	"fmt"
+
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/control"
 	"github.com/ostraka/ostraka/custody/policy"
@@ -48,4 +50,18 @@ func Charter(d charter.Document) (Report, error) {
 		out.Vaults = append(out.Vaults, Vault{Name: v.Name, Figures: s.Measure(), Spend: s.Spend(), Broken: s.Check(rules)})
 	}
 	return out, nil
+}
+
+// Diff lists what differs between two charters, each of which has a policy that Charter accepts.
+func Diff(was, is charter.Document) ([]charter.Change, error) {
+	p, err := policy.Of(was)
+	if err != nil {
+		return nil, fmt.Errorf("the first charter: %w", err)
+	}
+	q, err := policy.Of(is)
+	if err != nil {
+		return nil, fmt.Errorf("the second charter: %w", err)
+	}
+	// A label that goes must be harmless under the rules that follow.
+	return append(was.Diff(is, q.Removable), p.Diff(q)...), nil
 }
