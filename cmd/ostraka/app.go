@@ -95,7 +95,8 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.dir, "dir", defaultDir(), "data folder of the operator's own node")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	root.AddCommand(a.nodeCommand(), a.contextCommand(), a.operatorCommand(), a.vaultCommand(), a.accountCommand(),
-		a.addressCommand(), a.txCommand(), a.sessionCommand(), a.doctorCommand(), a.demoCommand(), a.benchCommand(), a.versionCommand())
+		a.addressCommand(), a.txCommand(), a.sessionCommand(), a.doctorCommand(), a.demoCommand(), a.benchCommand(), a.versionCommand(),
+		a.charterCommand(), a.controlCommand(), a.policyCommand())
 	for _, c := range root.Commands() {
 		strict(c)
 	}

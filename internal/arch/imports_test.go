@@ -43,10 +43,12 @@ var may = map[string][]string{
 
 	"custody/statement": {"crypto/…"},
 	"custody/signet":    {"crypto/…", "custody/statement"},
-	"custody/charter":   {"crypto/…", "custody/statement", "custody/signet"},
+	"custody/form":      {},
+	"custody/charter":   {"crypto/…", "custody/statement", "custody/signet", "custody/form"},
 	"evidence/tlog":     {"crypto/…", "custody/statement", "custody/signet"},
 	"custody/control":   custody(),
-	"custody/policy":    custody("chain/…"),
+	"custody/policy":    custody("chain/…", "custody/form"),
+	"custody/review":    custody("custody/control", "custody/policy"),
 	"custody/ledger":    custody(),
 	"custody/intent":    custody(),
 	"custody/sos":       custody(),
@@ -175,7 +177,7 @@ func isPure(room string) bool {
 
 // worldly are packages whose use makes a room depend on more than its arguments.
 var worldly = []string{
-	"net", "os", "context", "sync", "crypto/rand", "log", "database", "testing", "syscall", "plugin", "runtime/debug", "embed",
+	"net", "os", "context", "sync", "crypto/rand", "log", "database", "testing", "syscall", "plugin", "runtime/debug",
 	"golang.org/x/sys/unix",
 }
 

@@ -1,0 +1,327 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/control"
+	"github.com/ostraka/ostraka/custody/review"
+)
+
+// The files of a charter's folder.
+const (
+	charterFile = "charter.yaml"
+	policyFile  = "policy.cedar"
+)
+
+func (a *app) charterCommand() *cobra.Command {
+	c := &cobra.Command{Use: "charter", Short: "Write a circle's charter, and see what is wrong with it"}
+	c.AddCommand(a.charterInitCommand(), a.charterLintCommand(), a.charterDiffCommand())
+	return c
+}
+
+// charterFolder is a command's folder: its one argument, or the current one.
+func charterFolder(args []string) string {
+	if len(args) == 0 {
+		return "."
+	}
+	return args[0]
+}
+
+func optionalFolder(c *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usage("`%s` takes a folder at most, not %d arguments", c.CommandPath(), len(args))
+	}
+	return nil
+}
+
+// readCharter reads charter.yaml and policy.cedar of a folder.
+func readCharter(folder string) (charter.Document, error) {
+	file, err := readBounded(filepath.Join(folder, charterFile), charter.MaxDocument)
+	if errors.Is(err, fs.ErrNotExist) {
+		return charter.Document{}, &problem{codeError, err, fmt.Sprintf("`ostraka charter init %s` writes one with comments", folder)}
+	}
+	if err != nil {
+		return charter.Document{}, err
+	}
+	rules, err := readBounded(filepath.Join(folder, policyFile), charter.MaxDocument)
+	if err != nil {
+		return charter.Document{}, err
+	}
+	return charter.ReadDocument(file, rules)
+}
+
+// readBounded reads a file that has at most so many bytes.
+func readBounded(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(b)) > most {
+		err = fmt.Errorf("%s has more than %d bytes", path, most)
+	}
+	return b, err
+}
+
+const fillIn = "FILL IN"
+
+// starting is three operators, two groups and five guardians, with what only people know left open.
+func starting(circle string) charter.Start {
+	s := charter.Start{Circle: circle, Groups: []charter.Group{{Name: "finance", People: []string{"alice", "bob"}}, {Name: "security", People: []string{"carol"}}}}
+	for i, name := range []string{"operator-a", "operator-b", "operator-c"} {
+		admin := "admin-" + string(rune('a'+i))
+		s.Operators = append(s.Operators, charter.StartOperator{
+			Name: name, Entity: fillIn + ": legal entity of " + name, Identity: fillIn, Address: "node." + name + ".example:7700", Officer: fillIn + ": an SSH public key", Independent: i == 2,
+			Provider: fillIn, Account: fillIn, Region: fillIn, Jurisdiction: fillIn, Hardware: fillIn, Admin: admin,
+		})
+		s.People = append(s.People, charter.StartPerson{Name: admin, Organisation: name, Key: fillIn + ": an SSH public key"})
+	}
+	for _, p := range [][2]string{{"alice", "operator-a"}, {"bob", "operator-b"}, {"carol", "operator-b"}} {
+		s.People = append(s.People, charter.StartPerson{Name: p[0], Organisation: p[1], Key: fillIn + ": an SSH public key"})
+	}
+	for _, n := range []string{"1", "2", "3", "4", "5"} {
+		s.Guardians = append(s.Guardians, charter.Guard{Name: "guardian-" + n, Person: "holder-" + n, Organisation: "firm-" + n, Jurisdiction: fillIn})
+	}
+	return s
+}
+
+func (a *app) charterInitCommand() *cobra.Command {
+	circle := ""
+	c := &cobra.Command{
+		Use: "init [FOLDER]", Short: "Write " + charterFile + " and " + policyFile + " with comments, to be filled in", Args: optionalFolder,
+		RunE: func(_ *cobra.Command, args []string) error {
+			folder := charterFolder(args)
+			text, err := starting(circle).File()
+			if err != nil {
+				return err
+			}
+			if err := os.MkdirAll(folder, 0o777); err != nil {
+				return err
+			}
+			var paths []string
+			for _, f := range []struct{ name, text string }{{charterFile, text}, {policyFile, charter.StartPolicy}} {
+				path := filepath.Join(folder, f.name)
+				if err := writeNew(path, f.text); err != nil {
+					return err
+				}
+				paths = append(paths, path)
+			}
+			doc := struct {
+				Files []string `json:"files"`
+			}{paths}
+			return a.show(doc, func(w io.Writer) {
+				fmt.Fprintf(w, "wrote %s\n", strings.Join(paths, " and "))
+				fmt.Fprintf(w, "next: fill in what says %q, then `ostraka charter lint %s`\n", fillIn, folder)
+			})
+		},
+	}
+	c.Flags().StringVar(&circle, "circle", "our circle", "name of the circle")
+	return c
+}
+
+// writeNew writes a file that is not there yet.
+func writeNew(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if errors.Is(err, fs.ErrExist) {
+		return &problem{codeError, fmt.Errorf("%s is there already: it is not written over", path), "name another folder, or move the file away"}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+func (a *app) charterLintCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "lint [FOLDER]", Short: "Say what is wrong with a charter, and which control rules its vaults break", Args: optionalFolder,
+		Long: "Reads " + charterFile + " and " + policyFile + " of a folder (default: this one) and talks to nobody.\n" +
+			"Exit code 1: the files say something that no charter may say. 3: a vault breaks a control rule.",
+		RunE: func(_ *cobra.Command, args []string) error {
+			d, err := readCharter(charterFolder(args))
+			if err != nil {
+				return err
+			}
+			r, err := review.Charter(d)
+			if err != nil {
+				return err
+			}
+			doc := struct {
+				Circle string          `json:"circle"`
+				Vaults []vaultReviewed `json:"vaults"`
+			}{Circle: d.Circle, Vaults: []vaultReviewed{}}
+			for _, v := range r.Vaults {
+				doc.Vaults = append(doc.Vaults, reviewed(v))
+			}
+			err = a.show(doc, func(w io.Writer) {
+				for _, v := range r.Vaults {
+					printNumbers(w, v)
+					for _, b := range v.Broken {
+						fmt.Fprintf(w, "  broken: %v\n", b)
+					}
+				}
+			})
+			if n := r.Broken(); err == nil && n > 0 {
+				err = refused("change what each of them names, then lint again", "the charter breaks %d of its control rules: %v", n, firstBroken(r))
+			}
+			return err
+		},
+	}
+}
+
+func firstBroken(r review.Report) string {
+	for _, v := range r.Vaults {
+		for _, b := range v.Broken {
+			return fmt.Sprintf("vault %s: %v", v.Name, b)
+		}
+	}
+	return ""
+}
+
+// vaultReviewed is a vault's control numbers, and what it breaks.
+type vaultReviewed struct {
+	Name    string           `json:"name"`
+	Numbers []numberDocument `json:"numbers"`
+	Spend   spendDocument    `json:"spend"`
+	Broken  []breachDocument `json:"broken"`
+}
+
+type numberDocument struct {
+	Kind  string            `json:"kind"`
+	Steal coalitionDocument `json:"steal"`
+	Halt  coalitionDocument `json:"halt"`
+	Lose  coalitionDocument `json:"lose"`
+}
+
+// coalitionDocument: size null means that no domains of this kind suffice.
+type coalitionDocument struct {
+	Size       *int       `json:"size"`
+	Coalitions [][]string `json:"coalitions"`
+	More       bool       `json:"more"`
+}
+
+type spendDocument struct {
+	Persons       coalitionDocument `json:"persons"`
+	Organisations coalitionDocument `json:"organisations"`
+}
+
+type breachDocument struct {
+	Rule   string   `json:"rule"`
+	Have   int      `json:"have"`
+	Want   int      `json:"want"`
+	Who    []string `json:"who"`
+	WayOut string   `json:"way_out"`
+	Text   string   `json:"text"`
+}
+
+func coalitionOf(n control.Number) coalitionDocument {
+	out := coalitionDocument{Coalitions: [][]string{}, More: n.More}
+	if n.Size > 0 {
+		out.Size = &n.Size
+	}
+	for _, c := range n.Coalitions {
+		out.Coalitions = append(out.Coalitions, c)
+	}
+	return out
+}
+
+func reviewed(v review.Vault) vaultReviewed {
+	out := vaultReviewed{Name: v.Name, Spend: spendDocument{coalitionOf(v.Spend.Persons), coalitionOf(v.Spend.Organisations)}, Broken: []breachDocument{}}
+	for _, f := range v.Figures {
+		out.Numbers = append(out.Numbers, numberDocument{f.Kind.String(), coalitionOf(f.Steal), coalitionOf(f.Halt), coalitionOf(f.Lose)})
+	}
+	for _, b := range v.Broken {
+		out.Broken = append(out.Broken, breachDocument{b.Rule, b.Have, b.Want, append([]string{}, b.Who...), b.WayOut, b.Error()})
+	}
+	return out
+}
+
+// printNumbers writes a vault's control numbers as a table. Spend stands apart: it takes no key.
+func printNumbers(w io.Writer, v review.Vault) {
+	fmt.Fprintf(w, "vault %s\n", v.Name)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "  kind\tsteal\thalt\tlose\ta smallest coalition that steals")
+	for _, f := range v.Figures {
+		fmt.Fprintf(t, "  %v\t%s\t%s\t%s\t%s\n", f.Kind, sizeOf(f.Steal), sizeOf(f.Halt), sizeOf(f.Lose), someOf(f.Steal))
+	}
+	t.Flush()
+	fmt.Fprintf(w, "  spend, within policy: %s persons, %s organisations (%s)\n", sizeOf(v.Spend.Persons), sizeOf(v.Spend.Organisations), someOf(v.Spend.Persons))
+}
+
+func sizeOf(n control.Number) string {
+	if n.Size == 0 {
+		return "–"
+	}
+	return fmt.Sprint(n.Size)
+}
+
+func someOf(n control.Number) string {
+	if n.Size == 0 {
+		return "none suffices"
+	}
+	text := strings.Join(n.Coalitions[0], ", ")
+	if n.More || len(n.Coalitions) > 1 {
+		text += ", or others"
+	}
+	return text
+}
+
+type changeDocument struct {
+	What   string `json:"what"`
+	Was    string `json:"was,omitempty"`
+	Is     string `json:"is,omitempty"`
+	Looser bool   `json:"looser"`
+}
+
+func (a *app) charterDiffCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "diff OLD NEW", Short: "Say what differs between the charters of two folders, and what of it is looser", Args: exactly("OLD", "NEW"),
+		Long: "What is stricter may take effect at once; what is looser waits for the charter's delay and needs every operator.",
+		RunE: func(_ *cobra.Command, args []string) error {
+			was, err := readCharter(args[0])
+			if err != nil {
+				return err
+			}
+			is, err := readCharter(args[1])
+			if err != nil {
+				return err
+			}
+			all, err := review.Diff(was, is)
+			if err != nil {
+				return err
+			}
+			doc := struct {
+				Looser  bool             `json:"looser"`
+				Changes []changeDocument `json:"changes"`
+			}{Changes: []changeDocument{}}
+			for _, c := range all {
+				doc.Changes = append(doc.Changes, changeDocument{c.What, c.Was, c.Is, c.Looser})
+				doc.Looser = doc.Looser || c.Looser
+			}
+			return a.show(doc, func(w io.Writer) {
+				for _, c := range all {
+					fmt.Fprintln(w, c)
+				}
+				switch {
+				case len(all) == 0:
+					fmt.Fprintln(w, "nothing differs")
+				case doc.Looser:
+					fmt.Fprintf(w, "looser in part: it waits for %s and needs every operator\n", was.Delay)
+				default:
+					fmt.Fprintln(w, "stricter only: it may take effect at once")
+				}
+			})
+		},
+	}
+}

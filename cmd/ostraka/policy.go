@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/custody/policy"
+)
+
+func (a *app) policyCommand() *cobra.Command {
+	c := &cobra.Command{Use: "policy", Short: "Try a charter's policy"}
+	c.AddCommand(a.policyTestCommand(), a.policySchemaCommand())
+	return c
+}
+
+type caseDocument struct {
+	Name    string         `json:"name"`
+	Passed  bool           `json:"passed"`
+	Verdict string         `json:"verdict"`
+	Rule    string         `json:"rule"`
+	Reason  string         `json:"reason,omitempty"`
+	Missing []needDocument `json:"missing,omitempty"`
+	Why     string         `json:"why,omitempty"`
+}
+
+type needDocument struct {
+	Of    string `json:"of"`
+	Count int    `json:"count"`
+}
+
+func (a *app) policyTestCommand() *cobra.Command {
+	file := ""
+	c := &cobra.Command{
+		Use: "test [FOLDER] -f CASES", Short: "Run cases against the policy of a charter", Args: optionalFolder,
+		Long: "CASES is a file of transactions and of what the policy should say to each (docs/policy.md). Nobody is asked but the files, so it runs in your own CI.\n" +
+			"Exit code 4: a case says something else than it should.",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if file == "" {
+				return usage("give the file of cases with -f CASES")
+			}
+			d, err := readCharter(charterFolder(args))
+			if err != nil {
+				return err
+			}
+			p, err := policy.Of(d)
+			if err != nil {
+				return err
+			}
+			text, err := readBounded(file, policy.MaxCases)
+			if err != nil {
+				return err
+			}
+			cases, err := policy.ReadCases(text)
+			if err != nil {
+				return err
+			}
+			docs, failed := []caseDocument{}, 0
+			for _, c := range cases {
+				r, why, err := p.Run(d, c)
+				if err != nil {
+					return err
+				}
+				if why != "" {
+					failed++
+				}
+				docs = append(docs, caseOf(c, r, why))
+			}
+			doc := struct {
+				Cases  []caseDocument `json:"cases"`
+				Failed int            `json:"failed"`
+			}{docs, failed}
+			err = a.show(doc, func(w io.Writer) { printCaseDocuments(w, docs) })
+			if err == nil && failed > 0 {
+				err = unverified("change the policy, or the cases", "%d of %d cases fail", failed, len(cases))
+			}
+			return err
+		},
+	}
+	c.Flags().StringVarP(&file, "file", "f", "", "file of cases")
+	return c
+}
+
+func caseOf(c policy.Case, r policy.Ruling, why string) caseDocument {
+	out := caseDocument{Name: c.Name, Passed: why == "", Verdict: string(r.Verdict), Rule: r.Rule, Reason: r.Reason, Why: why}
+	for _, n := range r.Missing {
+		out.Missing = append(out.Missing, needDocument{n.Of, n.Count})
+	}
+	return out
+}
+
+func printCaseDocuments(w io.Writer, docs []caseDocument) {
+	for _, c := range docs {
+		word := "ok  "
+		if !c.Passed {
+			word = "FAIL"
+		}
+		fmt.Fprintf(w, "%s  %s: %s by %s\n", word, c.Name, c.Verdict, c.Rule)
+		if !c.Passed {
+			fmt.Fprintf(w, "      %s\n", c.Why)
+		}
+		for _, n := range c.Missing {
+			fmt.Fprintf(w, "      missing: %d of %s\n", n.Count, n.Of)
+		}
+	}
+}
+
+func (a *app) policySchemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "schema [FOLDER]", Short: "Print the Cedar schema of a charter's policy, for Cedar's own tools", Args: optionalFolder,
+		RunE: func(_ *cobra.Command, args []string) error {
+			d, err := readCharter(charterFolder(args))
+			if err != nil {
+				return err
+			}
+			text := policy.VocabularyOf(d).Schema()
+			doc := struct {
+				Schema string `json:"schema"`
+			}{text}
+			return a.show(doc, func(w io.Writer) { fmt.Fprint(w, text) })
+		},
+	}
+}

@@ -1,0 +1,225 @@
+package charter
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/signet"
+)
+
+// A Change is one difference between two charters. What is not plainly stricter is looser: it waits for the delay, and needs every operator.
+type Change struct {
+	What   string // "vault treasury: quorum"
+	Was    string // empty: it was not there
+	Is     string // empty: it is not there any more
+	Looser bool
+}
+
+func (c Change) String() string {
+	mark := "stricter"
+	if c.Looser {
+		mark = "looser"
+	}
+	switch {
+	case c.Was == "":
+		return fmt.Sprintf("%s: %s: added %s", mark, c.What, c.Is)
+	case c.Is == "":
+		return fmt.Sprintf("%s: %s: removed %s", mark, c.What, c.Was)
+	}
+	return fmt.Sprintf("%s: %s: %s → %s", mark, c.What, c.Was, c.Is)
+}
+
+// changes collects them.
+type changes []Change
+
+// Diff lists what differs between two charters, but for their policies, which policy.Diff compares: removing or adding people, keys, groups, chains and
+// payees, quorums, rules and delays. Operators, where their shares lie, guardians, assets and everything else are looser whatever
+// becomes of them. removable says whether a label may be taken from a destination without a rule allowing more.
+func (d Document) Diff(to Document, removable func(label string) bool) []Change {
+	var c changes
+	c.same("circle", d.Circle, to.Circle)
+	each2(d.Operators, to.Operators, func(o Station) string { return o.Name }, func(name string, was, is *Station) {
+		c.text("operator "+name, shown(was, Station.text), shown(is, Station.text), true)
+	})
+	c.people(d, to)
+	each2(d.Groups, to.Groups, func(g Group) string { return g.Name }, func(name string, was, is *Group) {
+		c.set("group "+name, or(was).People, or(is).People)
+	})
+	each2(d.Guardians, to.Guardians, func(g Guard) string { return g.Name }, func(name string, was, is *Guard) {
+		c.text("guardian "+name, shown(was, plainly[Guard]), shown(is, plainly[Guard]), true)
+	})
+	each2(d.Assets, to.Assets, func(a Asset) string { return a.Name }, func(name string, was, is *Asset) {
+		c.text("asset "+name, shown(was, plainly[Asset]), shown(is, plainly[Asset]), true)
+	})
+	c.payees(d, to, removable)
+	each2(d.Vaults, to.Vaults, func(v Blueprint) string { return v.Name }, func(name string, was, is *Blueprint) { c.vault("vault "+name, was, is) })
+	c.control(d, to)
+	c.number("independent-providers", d.Providers, to.Providers)
+	c.period("delay", d.Delay, to.Delay)
+	c.period("list-delay", d.ListDelay, to.ListDelay)
+	c.same("heartbeat", d.Heartbeat.String(), to.Heartbeat.String())
+	c.same("offset", d.Offset.String(), to.Offset.String())
+	return c
+}
+
+// same notes any difference as looser.
+func (c *changes) same(what, was, is string) { c.text(what, was, is, true) }
+
+func (c *changes) text(what, was, is string, looser bool) {
+	if was != is {
+		*c = append(*c, Change{what, was, is, looser})
+	}
+}
+
+// number is stricter when it rises.
+func (c *changes) number(what string, was, is int) {
+	c.text(what, fmt.Sprint(was), fmt.Sprint(is), is < was)
+}
+
+// period is stricter when it grows.
+func (c *changes) period(what string, was, is time.Duration) {
+	c.text(what, was.String(), is.String(), is < was)
+}
+
+// set is stricter when it shrinks.
+func (c *changes) set(what string, was, is []string) {
+	for _, x := range was {
+		if !slices.Contains(is, x) {
+			*c = append(*c, Change{What: what, Was: x})
+		}
+	}
+	for _, x := range is {
+		if !slices.Contains(was, x) {
+			*c = append(*c, Change{What: what, Is: x, Looser: true})
+		}
+	}
+}
+
+// people: who goes, whose key goes or ends sooner can do less.
+func (c *changes) people(d, to Document) {
+	each2(d.People, to.People, func(h Human) string { return h.Name }, func(name string, was, is *Human) {
+		what := "person " + name
+		if was == nil || is == nil {
+			c.text(what, shown(was, Human.text), shown(is, Human.text), was == nil)
+			return
+		}
+		c.same(what+": organisation", was.Organisation, is.Organisation)
+		c.set(what+": key", fingerprints(was.Keys), fingerprints(is.Keys))
+		if !was.Expires.Equal(is.Expires) {
+			sooner := !is.Expires.IsZero() && (was.Expires.IsZero() || is.Expires.Before(was.Expires))
+			c.text(what+": expires", ending(was.Expires), ending(is.Expires), !sooner)
+		}
+	})
+}
+
+func fingerprints(keys []signet.Key) (all []string) {
+	for _, k := range keys {
+		all = append(all, k.Fingerprint())
+	}
+	return all
+}
+
+func ending(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// payees: one that goes takes its labels along, which matters where a rule forbids by a label.
+func (c *changes) payees(d, to Document, removable func(string) bool) {
+	each2(d.Payees, to.Payees, func(p Payee) string { return p.Name }, func(name string, was, is *Payee) {
+		what := "payee " + name
+		if was == nil || is == nil || was.Chain != is.Chain || was.Address != is.Address {
+			gone := is == nil && !slices.ContainsFunc(was.Labels, func(l string) bool { return !removable(l) })
+			c.text(what, shown(was, Payee.text), shown(is, Payee.text), !gone)
+			return
+		}
+		from := len(*c)
+		c.set(what+": label", was.Labels, is.Labels)
+		for i := range (*c)[from:] {
+			x := &(*c)[from+i]
+			x.Looser = x.Looser || !removable(x.Was)
+		}
+	})
+}
+
+func (c *changes) vault(what string, was, is *Blueprint) {
+	if was == nil || is == nil {
+		c.text(what, shown(was, plainly[Blueprint]), shown(is, plainly[Blueprint]), true)
+		return
+	}
+	c.same(what+": tier", was.Tier, is.Tier)
+	c.same(what+": suites", strings.Join(was.Suites, ", "), strings.Join(is.Suites, ", "))
+	c.same(what+": threshold", fmt.Sprint(was.Threshold), fmt.Sprint(is.Threshold))
+	c.same(what+": committee", strings.Join(was.Committee, ", "), strings.Join(is.Committee, ", "))
+	c.set(what+": initiators", was.Initiators, is.Initiators)
+	c.set(what+": approvers", was.Approvers, is.Approvers)
+	c.number(what+": quorum", was.Quorum, is.Quorum)
+	c.set(what+": chains", was.Chains, is.Chains)
+	c.same(what+": rescue", shown(was.Rescue, plainly[Rescue]), shown(is.Rescue, plainly[Rescue]))
+}
+
+// control: a rule that is not there asks for nothing.
+func (c *changes) control(d, to Document) {
+	least := func(d Document) map[string]int {
+		all := map[string]int{}
+		for _, r := range d.Control {
+			key := r.Number + "/" + r.Kind
+			all[key] = max(all[key], r.Least)
+		}
+		return all
+	}
+	was, is := least(d), least(to)
+	names := maps.Clone(was)
+	maps.Copy(names, is)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		c.number("control rule "+name, was[name], is[name])
+	}
+}
+
+// each2 walks two lists that ascend by name, side by side.
+func each2[T any](was, is []T, name func(T) string, do func(name string, was, is *T)) {
+	byName := map[string][2]*T{}
+	for side, list := range [][]T{was, is} {
+		for i := range list {
+			pair := byName[name(list[i])]
+			pair[side] = &list[i]
+			byName[name(list[i])] = pair
+		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(byName)) {
+		do(n, byName[n][0], byName[n][1])
+	}
+}
+
+func or[T any](x *T) (out T) {
+	if x != nil {
+		out = *x
+	}
+	return out
+}
+
+func shown[T any](x *T, text func(T) string) string {
+	if x == nil {
+		return ""
+	}
+	return text(*x)
+}
+
+func plainly[T any](x T) string { return strings.TrimSpace(fmt.Sprintf("%+v", x)) }
+
+func (h Human) text() string {
+	return fmt.Sprintf("of %s, keys %s, until %s", h.Organisation, strings.Join(fingerprints(h.Keys), ", "), ending(h.Expires))
+}
+
+func (p Payee) text() string {
+	return fmt.Sprintf("%s on %s as %s", p.Address, p.Chain, strings.Join(p.Labels, ", "))
+}
+
+func (o Station) text() string {
+	return fmt.Sprintf("%s, identity %x, at %s, officers %s, independent %v, places %+v", o.Entity, []byte(o.Identity), o.Address, strings.Join(fingerprints(o.Officers), ", "), o.Independent, o.Places)
+}

@@ -1,0 +1,291 @@
+package charter
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// A Document is a charter as people write it: who belongs to the circle, where every share lies, who may do what, and the rules that none
+// of its vaults may break (spec/charter).
+type Document struct {
+	Circle    string
+	Operators []Station     // 2 to 16, ascending by name
+	People    []Human       // 1 to 64, ascending
+	Groups    []Group       // of people, ascending
+	Guardians []Guard       // ascending
+	Assets    []Asset       // ascending
+	Payees    []Payee       // ascending
+	Vaults    []Blueprint   // 1 to 64, ascending
+	Policy    string        // Cedar
+	Control   []ControlRule // beyond the defaults
+	Providers int           // operators that must be independent, in each vault; at least 1
+	Delay     time.Duration // before what is looser takes effect
+	ListDelay time.Duration // before a payee is added
+	Heartbeat time.Duration // how often each node says that it lives
+	Offset    time.Duration // from UTC, of policy's hours
+}
+
+// A Station is an operator and where its share lies.
+type Station struct {
+	Operator
+	Independent bool    // a provider: independent of the customer
+	Places      []Place // one replica at least, ascending by name
+}
+
+// MaxPlaces bounds the places of one operator, maxAccess the people with access to one.
+const (
+	MaxPlaces = 8
+	maxAccess = 16
+)
+
+// A Place is where a copy of a share lies, and who has access to it. Paper has no provider, account, region and hardware.
+type Place struct {
+	Name         string
+	Level        Level
+	Organisation string // where it is not the operator's own
+	Provider     string // of the machine
+	Account      string // at the provider
+	Region       string // of the provider
+	Jurisdiction string // ISO 3166-1 alpha-2, lower case
+	Hardware     string // vendor
+	Access       []string
+}
+
+// A Human is somebody of the circle.
+type Human struct {
+	Name         string
+	Organisation string // an operator's name, or another label
+	Keys         []signet.Key
+	Expires      time.Time // of the keys; zero: never
+}
+
+// A Group is people who approve or propose together.
+type Group struct {
+	Name   string
+	People []string // ascending
+}
+
+// A Guard is a guardian: a person whose offline key helps in SOS, and where that key lies.
+type Guard struct {
+	Name                 string
+	Person, Organisation string
+	Jurisdiction         string
+}
+
+// An Asset is what policy counts in: Unit of its smallest units make one policy unit.
+type Asset struct {
+	Name     string
+	Chain    string // CAIP-2
+	Contract string // empty: the chain's own
+	Decimals int    // of people's unit, 0 to 36
+	Unit     int    // policy unit: 10^Unit of the smallest, 0 to Decimals
+}
+
+// A Payee is a destination that the circle knows.
+type Payee struct {
+	Name    string
+	Chain   string
+	Address string
+	Labels  []string // ascending
+}
+
+// A Blueprint is a vault as the charter has it.
+type Blueprint struct {
+	Name                  string
+	Tier                  string
+	Suites                []string
+	Threshold             int
+	Committee             []string
+	Initiators, Approvers []string // groups, ascending
+	Quorum                int
+	Chains                []string
+	Rescue                *Rescue // nil: nothing but t operators ever signs
+}
+
+// A Rescue is what brings guardians into play in SOS: so many live operators, and so many guardians.
+type Rescue struct {
+	Operators, Guardians int // r, k
+}
+
+// A Level says what a copy of a share is for.
+type Level string
+
+// Levels.
+const (
+	Replica Level = "replica" // online: it signs
+	Export  Level = "export"  // a sealed copy in another domain
+	Paper   Level = "paper"   // words or pages that an operator keeps
+)
+
+// A ControlRule bounds a control number from below.
+type ControlRule struct {
+	Number string // "steal", "halt", "lose", "spend"
+	Kind   string // of domain: "organisation", …
+	Least  int
+}
+
+// Labels lists all labels of payees, ascending.
+func (d Document) Labels() (all []string) {
+	for _, p := range d.Payees {
+		all = append(all, p.Labels...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Validate checks what the form cannot: that names are labels, known where they are used, and stand once; not the control rules.
+func (d Document) Validate() error {
+	if err := statement.CheckText(d.Circle, 64); err != nil || d.Circle == "" {
+		return fmt.Errorf("charter: circle: %q is not 1 to 64 bytes of text", d.Circle)
+	}
+	for _, check := range []func() error{d.checkOperators, d.checkPeople, d.checkGuardians, d.checkAssets, d.checkVaults, d.checkTimes} {
+		if err := check(); err != nil {
+			return fmt.Errorf("charter: %w", err)
+		}
+	}
+	return nil
+}
+
+func (d Document) checkOperators() error {
+	if n := len(d.Operators); n < 2 || n > statement.MaxOperators {
+		return fmt.Errorf("operators: %d are listed, 2 to %d are allowed", n, statement.MaxOperators)
+	}
+	if err := ascending(d.Operators, func(o Station) string { return o.Name }); err != nil {
+		return fmt.Errorf("operators: %w", err)
+	}
+	for _, o := range d.Operators {
+		if err := o.checkPlaces(d); err != nil {
+			return fmt.Errorf("operator %s: %w", o.Name, err)
+		}
+	}
+	var r Roster
+	for _, o := range d.Operators {
+		r.Operators = append(r.Operators, o.Operator)
+	}
+	return r.Validate()
+}
+
+func (o Station) checkPlaces(d Document) error {
+	if n := len(o.Places); n < 1 || n > MaxPlaces {
+		return fmt.Errorf("places: %d are listed, 1 to %d are allowed", n, MaxPlaces)
+	}
+	if err := ascending(o.Places, func(p Place) string { return p.Name }); err != nil {
+		return fmt.Errorf("places: %w", err)
+	}
+	for _, p := range o.Places {
+		if err := statement.CheckLabel(p.Name); err != nil {
+			return fmt.Errorf("place %w", err)
+		}
+		if !slices.Contains([]Level{Replica, Export, Paper}, p.Level) {
+			return fmt.Errorf("place %s: level: %q is not replica, export or paper", p.Name, p.Level)
+		}
+		if err := p.checkDomains(); err != nil {
+			return fmt.Errorf("place %s: %w", p.Name, err)
+		}
+		if err := ascending(p.Access, same); err != nil {
+			return fmt.Errorf("place %s: access: %w", p.Name, err)
+		}
+		for _, who := range p.Access {
+			if !d.knows(who) {
+				return fmt.Errorf("place %s: access: %s is not among the people", p.Name, who)
+			}
+		}
+	}
+	return nil
+}
+
+// checkDomains wants every domain of a machine named: one that nobody names could be everybody's.
+func (p Place) checkDomains() error {
+	for _, x := range []struct{ field, value string }{{"provider", p.Provider}, {"account", p.Account}, {"region", p.Region}, {"hardware", p.Hardware}} {
+		if x.value == "" && p.Level != Paper {
+			return fmt.Errorf("%s: is missing; where there is no cloud, name the operator's own", x.field)
+		}
+		if x.value == "" {
+			continue
+		}
+		if err := statement.CheckText(x.value, 128); err != nil {
+			return fmt.Errorf("%s: %w", x.field, err)
+		}
+	}
+	if p.Provider == "" && p.Account+p.Region != "" {
+		return errors.New("provider: is missing beside an account or region")
+	}
+	if !country(p.Jurisdiction) {
+		return fmt.Errorf("jurisdiction: %q is not two lower-case letters (ISO 3166-1)", p.Jurisdiction)
+	}
+	if len(p.Access) == 0 {
+		return errors.New("access: nobody is listed: name every person who can reach it")
+	}
+	if len(p.Access) > maxAccess {
+		return fmt.Errorf("access: %d people are listed, at most %d are allowed", len(p.Access), maxAccess)
+	}
+	return nil
+}
+
+func country(s string) bool {
+	return len(s) == 2 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") == ""
+}
+
+func (d Document) knows(person string) bool {
+	return slices.ContainsFunc(d.People, func(h Human) bool { return h.Name == person })
+}
+
+func (d Document) checkPeople() error {
+	if n := len(d.People); n < 1 || n > statement.MaxPeople {
+		return fmt.Errorf("people: %d are listed, 1 to %d are allowed", n, statement.MaxPeople)
+	}
+	if err := ascending(d.People, func(h Human) string { return h.Name }); err != nil {
+		return fmt.Errorf("people: %w", err)
+	}
+	owner := map[string]string{}
+	for _, h := range d.People {
+		if err := labels(h.Name, h.Organisation); err != nil {
+			return fmt.Errorf("person %s: %w", h.Name, err)
+		}
+		if err := checkKeys(h.Keys); err != nil {
+			return fmt.Errorf("person %s: keys: %w", h.Name, err)
+		}
+		for _, k := range h.Keys {
+			// One person under two names would be counted twice.
+			if other, ok := owner[k.String()]; ok {
+				return fmt.Errorf("person %s: key %s is %s's too", h.Name, k.Fingerprint(), other)
+			}
+			owner[k.String()] = h.Name
+		}
+	}
+	if err := ascending(d.Groups, func(g Group) string { return g.Name }); err != nil {
+		return fmt.Errorf("groups: %w", err)
+	}
+	for _, g := range d.Groups {
+		if err := labels(g.Name); err != nil {
+			return fmt.Errorf("group %s: %w", g.Name, err)
+		}
+		if len(g.People) == 0 {
+			return fmt.Errorf("group %s: it is empty", g.Name)
+		}
+		if err := ascending(g.People, same); err != nil {
+			return fmt.Errorf("group %s: people: %w", g.Name, err)
+		}
+		for _, who := range g.People {
+			if !d.knows(who) {
+				return fmt.Errorf("group %s: %s is not among the people", g.Name, who)
+			}
+		}
+	}
+	return nil
+}
+
+func labels(names ...string) error {
+	for _, name := range names {
+		if err := statement.CheckLabel(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+package charter
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// Bounds of a Document.
+const (
+	MaxGuardians = 32
+	MaxAssets    = 64
+	MaxPayees    = 256
+	MaxVaults    = 64
+	maxDecimals  = 36
+	minDelay     = time.Hour
+	maxDelay     = 90 * 24 * time.Hour
+)
+
+func (d Document) checkGuardians() error {
+	if n := len(d.Guardians); n > MaxGuardians {
+		return fmt.Errorf("guardians: %d are listed, at most %d are allowed", n, MaxGuardians)
+	}
+	if err := ascending(d.Guardians, func(g Guard) string { return g.Name }); err != nil {
+		return fmt.Errorf("guardians: %w", err)
+	}
+	holder := map[string]string{}
+	for _, g := range d.Guardians {
+		if err := labels(g.Name, g.Person, g.Organisation); err != nil {
+			return fmt.Errorf("guardian %s: %w", g.Name, err)
+		}
+		if other, ok := holder[g.Person]; ok {
+			return fmt.Errorf("guardian %s: person %s is guardian %s already", g.Name, g.Person, other)
+		}
+		holder[g.Person] = g.Name
+		if g.Jurisdiction != "" && !country(g.Jurisdiction) {
+			return fmt.Errorf("guardian %s: jurisdiction: %q is not two lower-case letters (ISO 3166-1)", g.Name, g.Jurisdiction)
+		}
+	}
+	return nil
+}
+
+func (d Document) checkAssets() error {
+	if n := len(d.Assets); n > MaxAssets {
+		return fmt.Errorf("assets: %d are listed, at most %d are allowed", n, MaxAssets)
+	}
+	if err := ascending(d.Assets, func(a Asset) string { return a.Name }); err != nil {
+		return fmt.Errorf("assets: %w", err)
+	}
+	seen := map[string]string{}
+	for _, a := range d.Assets {
+		if err := labels(a.Name); err != nil {
+			return fmt.Errorf("asset %s: %w", a.Name, err)
+		}
+		if err := statement.CheckChain(a.Chain); err != nil {
+			return fmt.Errorf("asset %s: chain: %w", a.Name, err)
+		}
+		if a.Decimals > maxDecimals || a.Unit > a.Decimals {
+			return fmt.Errorf("asset %s: %d decimals and a unit of 10^%d; 0 to %d and 0 to the decimals are allowed", a.Name, a.Decimals, a.Unit, maxDecimals)
+		}
+		// Two names of one token would have two limits.
+		key := a.Chain + " " + strings.ToLower(a.Contract)
+		if other, ok := seen[key]; ok {
+			return fmt.Errorf("asset %s: it is %s by another name", a.Name, other)
+		}
+		seen[key] = a.Name
+	}
+	return d.checkPayees()
+}
+
+func (d Document) checkPayees() error {
+	if n := len(d.Payees); n > MaxPayees {
+		return fmt.Errorf("payees: %d are listed, at most %d are allowed", n, MaxPayees)
+	}
+	if err := ascending(d.Payees, func(p Payee) string { return p.Name }); err != nil {
+		return fmt.Errorf("payees: %w", err)
+	}
+	seen := map[string]string{}
+	for _, p := range d.Payees {
+		if err := labels(append([]string{p.Name}, p.Labels...)...); err != nil {
+			return fmt.Errorf("payee %s: %w", p.Name, err)
+		}
+		if err := statement.CheckChain(p.Chain); err != nil {
+			return fmt.Errorf("payee %s: chain: %w", p.Name, err)
+		}
+		if err := statement.CheckText(p.Address, 128); err != nil || p.Address == "" {
+			return fmt.Errorf("payee %s: address: %q is not 1 to 128 bytes of text", p.Name, p.Address)
+		}
+		if err := ascending(p.Labels, same); err != nil {
+			return fmt.Errorf("payee %s: labels: %w", p.Name, err)
+		}
+		key := p.Chain + " " + strings.ToLower(p.Address)
+		if other, ok := seen[key]; ok {
+			return fmt.Errorf("payee %s: its address is %s's too", p.Name, other)
+		}
+		seen[key] = p.Name
+	}
+	return nil
+}
+
+func (d Document) checkVaults() error {
+	if n := len(d.Vaults); n < 1 || n > MaxVaults {
+		return fmt.Errorf("vaults: %d are listed, 1 to %d are allowed", n, MaxVaults)
+	}
+	if err := ascending(d.Vaults, func(v Blueprint) string { return v.Name }); err != nil {
+		return fmt.Errorf("vaults: %w", err)
+	}
+	for _, v := range d.Vaults {
+		if err := v.check(d); err != nil {
+			return fmt.Errorf("vault %s: %w", v.Name, err)
+		}
+	}
+	return nil
+}
+
+func (v Blueprint) check(d Document) error {
+	if err := labels(v.Name); err != nil {
+		return err
+	}
+	n := len(v.Committee)
+	switch {
+	case !slices.Contains([]string{TierCold, TierWarm, TierHot}, v.Tier):
+		return fmt.Errorf("tier: %q is not cold, warm or hot", v.Tier)
+	case n < 2:
+		return fmt.Errorf("committee: %d operators are listed, 2 to %d are allowed", n, statement.MaxOperators)
+	case v.Threshold < 2 || v.Threshold > n:
+		return fmt.Errorf("threshold: %d is asked of %d operators; it must be 2 to %d", v.Threshold, n, n)
+	}
+	for what, list := range map[string][]string{"suites": v.Suites, "committee": v.Committee, "initiators": v.Initiators, "approvers": v.Approvers, "chains": v.Chains} {
+		if len(list) == 0 {
+			return fmt.Errorf("%s: none is listed", what)
+		}
+		if err := ascending(list, same); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	for _, s := range v.Suites {
+		if !slices.Contains([]string{SuiteBIP340, SuiteECDSA, SuiteEd25519}, s) {
+			return fmt.Errorf("suites: %q is unknown", s)
+		}
+	}
+	for _, c := range v.Chains {
+		if err := statement.CheckChain(c); err != nil {
+			return fmt.Errorf("chains: %w", err)
+		}
+	}
+	for _, name := range v.Committee {
+		if _, ok := d.Station(name); !ok {
+			return fmt.Errorf("committee: %s is no operator of the circle", name)
+		}
+	}
+	for _, g := range slices.Concat(v.Initiators, v.Approvers) {
+		if !slices.ContainsFunc(d.Groups, func(x Group) bool { return x.Name == g }) {
+			return fmt.Errorf("group %s is not in the charter", g)
+		}
+	}
+	if people := d.Members(v.Approvers); v.Quorum < 1 || v.Quorum > len(people) {
+		return fmt.Errorf("quorum: %d is asked of %d approvers", v.Quorum, len(people))
+	}
+	return v.checkRescue(d)
+}
+
+// checkRescue: with t operators alive nobody needs guardians; and k guardians must not be all, or one of them could stop a rescue.
+func (v Blueprint) checkRescue(d Document) error {
+	r := v.Rescue
+	if r == nil {
+		return nil
+	}
+	if r.Operators < 1 || r.Operators >= v.Threshold {
+		return fmt.Errorf("rescue: %d operators; it must be 1 to %d", r.Operators, v.Threshold-1)
+	}
+	if r.Guardians < 2 || r.Guardians >= len(d.Guardians) {
+		return fmt.Errorf("rescue: %d of %d guardians; it must be 2 to %d", r.Guardians, len(d.Guardians), len(d.Guardians)-1)
+	}
+	return nil
+}
+
+func (d Document) checkTimes() error {
+	for what, t := range map[string]time.Duration{"delay": d.Delay, "list-delay": d.ListDelay} {
+		if t < minDelay || t > maxDelay || t%time.Second != 0 {
+			return fmt.Errorf("%s: %s is not whole seconds from 1 hour to 90 days", what, t)
+		}
+	}
+	if d.Heartbeat < time.Minute || d.Heartbeat > 24*time.Hour || d.Heartbeat%time.Second != 0 {
+		return fmt.Errorf("heartbeat: %s is not whole seconds from 1 minute to 1 day", d.Heartbeat)
+	}
+	if d.Offset < -12*time.Hour || d.Offset > 14*time.Hour || d.Offset%time.Minute != 0 {
+		return fmt.Errorf("offset: %s is not whole minutes from -12 to 14 hours", d.Offset)
+	}
+	return nil
+}
+
+// Station finds an operator by name.
+func (d Document) Station(name string) (Station, bool) {
+	i := slices.IndexFunc(d.Operators, func(o Station) bool { return o.Name == name })
+	if i < 0 {
+		return Station{}, false
+	}
+	return d.Operators[i], true
+}
+
+// Members are the people of groups, each once, ascending.
+func (d Document) Members(groups []string) (out []Human) {
+	for _, h := range d.People {
+		if slices.ContainsFunc(d.Groups, func(g Group) bool { return slices.Contains(groups, g.Name) && slices.Contains(g.People, h.Name) }) {
+			out = append(out, h)
+		}
+	}
+	return out
+}

@@ -1,0 +1,149 @@
+package charter
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/form"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// MaxDocument bounds a charter's file, in bytes.
+const MaxDocument = 256 << 10
+
+// ReadDocument reads a charter: a file in the strict subset of YAML that ReadVault reads, and the rules in Cedar beside it. Lists may
+// stand in any order. `ostraka charter init` writes one with comments.
+func ReadDocument(file, rules []byte) (Document, error) {
+	d := Document{Policy: string(rules)}
+	err := form.Read(file, MaxDocument, "charter", func(f *form.Map) {
+		d.Circle = f.Text("circle")
+		d.Operators = form.List(f, "operators", readStation)
+		d.People = form.List(f, "people", readHuman)
+		d.Groups = form.List(f, "groups", func(f *form.Map) Group { return Group{f.Text("name"), sorted(f.Texts("people"))} })
+		d.Guardians = form.List(f, "guardians", readGuard)
+		d.Assets = form.List(f, "assets", readAsset)
+		d.Payees = form.List(f, "payees", func(f *form.Map) Payee {
+			return Payee{f.Text("name"), f.Text("chain"), f.Text("address"), sorted(f.Texts("labels"))}
+		})
+		d.Vaults = form.List(f, "vaults", readBlueprint)
+		d.Control = form.List(f, "control", func(f *form.Map) ControlRule {
+			return ControlRule{f.Text("number"), f.Text("kind"), f.Number("least")}
+		})
+		d.Providers = f.Optional("independent-providers", 1)
+		d.Delay = time.Duration(f.Number("delay")) * time.Second
+		d.ListDelay = time.Duration(f.Number("list-delay")) * time.Second
+		d.Heartbeat = time.Duration(f.Number("heartbeat")) * time.Second
+		d.Offset = offset(f, "offset")
+	})
+	if err != nil {
+		return Document{}, fmt.Errorf("charter file: %w", err)
+	}
+	d = d.sorted()
+	return d, d.Validate()
+}
+
+func keys(f *form.Map, name string) []signet.Key { return sortedKeys(readSSH(f, name)) }
+
+// offset is hours and minutes from UTC, "+01:00".
+func offset(f *form.Map, name string) time.Duration {
+	text := f.Maybe(name)
+	if text == "" {
+		return 0
+	}
+	t, err := time.Parse("-07:00", text)
+	if err != nil {
+		f.Fail(name, fmt.Sprintf("%.20q is not hours and minutes from UTC, such as \"+01:00\"", text))
+		return 0
+	}
+	_, seconds := t.Zone()
+	return time.Duration(seconds) * time.Second
+}
+
+func moment(f *form.Map, name string) time.Time {
+	text := f.Maybe(name)
+	if text == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse("2006-01-02T15:04:05Z", text)
+	if err != nil || statement.FormatTime(t) != text {
+		f.Fail(name, fmt.Sprintf("%.40q is no time such as \"2027-01-31T12:00:00Z\"", text))
+	}
+	return t
+}
+
+func readStation(f *form.Map) Station {
+	o := Station{Operator: Operator{Name: f.Text("name"), Entity: f.Text("entity"), Address: f.Text("address"), Officers: keys(f, "officers")}}
+	identity, err := hex.DecodeString(f.Text("identity"))
+	if err != nil {
+		f.Fail("identity", "is not 64 hexadecimal digits")
+	}
+	o.Identity = identity
+	if f.Has("independent") {
+		o.Independent = f.YesNo("independent")
+	}
+	o.Places = form.List(f, "places", readPlace)
+	return o
+}
+
+func readPlace(f *form.Map) Place {
+	p := Place{
+		Name: f.Text("name"), Level: Replica, Organisation: f.Maybe("organisation"), Provider: f.Maybe("provider"), Account: f.Maybe("account"), Region: f.Maybe("region"),
+		Jurisdiction: f.Maybe("jurisdiction"), Hardware: f.Maybe("hardware"), Access: sorted(f.Texts("access")),
+	}
+	if level := f.Maybe("level"); level != "" {
+		p.Level = Level(level)
+	}
+	return p
+}
+
+func readHuman(f *form.Map) Human {
+	return Human{Name: f.Text("name"), Organisation: f.Text("organisation"), Keys: keys(f, "keys"), Expires: moment(f, "expires")}
+}
+
+func readGuard(f *form.Map) Guard {
+	return Guard{Name: f.Text("name"), Person: f.Text("person"), Organisation: f.Text("organisation"), Jurisdiction: f.Maybe("jurisdiction")}
+}
+
+func readAsset(f *form.Map) Asset {
+	return Asset{Name: f.Text("name"), Chain: f.Text("chain"), Contract: f.Maybe("contract"), Decimals: f.Number("decimals"), Unit: f.Number("unit")}
+}
+
+func readBlueprint(f *form.Map) Blueprint {
+	v := Blueprint{
+		Name: f.Text("name"), Tier: f.Text("tier"), Suites: sorted(f.Texts("suites")), Threshold: f.Number("threshold"), Committee: sorted(f.Texts("committee")),
+		Initiators: sorted(f.Texts("initiators")), Approvers: sorted(f.Texts("approvers")), Quorum: f.Number("quorum"), Chains: sorted(f.Texts("chains")),
+	}
+	if f.Has("rescue") {
+		v.Rescue = &Rescue{}
+		f.Sub("rescue", func(r *form.Map) {
+			v.Rescue.Operators, v.Rescue.Guardians = r.Number("operators"), r.Number("guardians")
+		})
+	}
+	return v
+}
+
+func sorted(list []string) []string { return slices.Sorted(slices.Values(list)) }
+
+func byName[T any](list []T, name func(T) string) []T {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b T) int { return strings.Compare(name(a), name(b)) })
+	return list
+}
+
+func (d Document) sorted() Document {
+	d.Operators = byName(d.Operators, func(o Station) string { return o.Name })
+	for i := range d.Operators {
+		d.Operators[i].Places = byName(d.Operators[i].Places, func(p Place) string { return p.Name })
+	}
+	d.People = byName(d.People, func(h Human) string { return h.Name })
+	d.Groups = byName(d.Groups, func(g Group) string { return g.Name })
+	d.Guardians = byName(d.Guardians, func(g Guard) string { return g.Name })
+	d.Assets = byName(d.Assets, func(a Asset) string { return a.Name })
+	d.Payees = byName(d.Payees, func(p Payee) string { return p.Name })
+	d.Vaults = byName(d.Vaults, func(v Blueprint) string { return v.Name })
+	return d
+}

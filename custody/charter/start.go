@@ -1,0 +1,50 @@
+package charter
+
+import (
+	_ "embed"
+	"strconv"
+	"strings"
+	"text/template"
+)
+
+// A Start is what the file that `charter init` writes is filled with.
+type Start struct {
+	Circle    string
+	Operators []StartOperator
+	People    []StartPerson
+	Groups    []Group
+	Guardians []Guard
+}
+
+// A StartOperator is an operator with one replica.
+type StartOperator struct {
+	Name, Entity, Identity, Address, Officer                 string
+	Independent                                              bool
+	Provider, Account, Region, Jurisdiction, Hardware, Admin string
+}
+
+// A StartPerson has one key.
+type StartPerson struct {
+	Name, Organisation, Key string
+}
+
+//go:embed template/charter.yaml
+var startFile string
+
+// StartPolicy is the default rules, with a treasurer's comments.
+//
+//go:embed template/policy.cedar
+var StartPolicy string
+
+var startTemplate = template.Must(template.New("charter").Funcs(template.FuncMap{
+	"quote": strconv.Quote,
+	"join":  func(names []string) string { return strings.Join(names, ", ") },
+	"sub":   func(a, b int) int { return a - b },
+}).Parse(startFile))
+
+// File is the charter's file, with comments: 3-of-3 over three operators, two groups of people, five guardians.
+func (s Start) File() (string, error) {
+	var b strings.Builder
+	err := startTemplate.Execute(&b, s)
+	return b.String(), err
+}

@@ -1,0 +1,79 @@
+package review
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ostraka/ostraka/custody/charter"
+)
+
+// One change of the default charter each; back again is of the other kind, unless both are looser.
+func TestDiff(t *testing.T) {
+	for name, c := range map[string]struct{ from, to, want, back string }{
+		"circle":          {"Acme treasury", "Acme", "looser: circle: Acme treasury → Acme", "looser"},
+		"address":         {"acme.example:7700", "acme.example:7701", "looser: operator acme: ", "looser"},
+		"placement":       {`account: "account-1"`, `account: "account-2"`, "looser: operator bolt: ", "looser"},
+		"access":          {`access: ["admin-acme"]`, `access: ["admin-acme", "alice"]`, "looser: operator acme: ", "looser"},
+		"a person leaves": {"people: [alice, bob, carol]", "people: [alice, bob]", "stricter: group finance: removed carol", "looser"},
+		"keys end":        {"organisation: acme\n    keys: [", "organisation: acme\n    expires: \"2027-01-01T00:00:00Z\"\n    keys: [", "stricter: person admin-acme: expires: never → 2027-01-01", "looser"},
+		"a person moves":  {"name: alice\n    organisation: acme", "name: alice\n    organisation: bolt", "looser: person alice: organisation", "looser"},
+		"guardian":        {"firm-3", "firm-9", "looser: guardian guardian-3", "looser"},
+		"asset":           {"unit: 15", "unit: 16", "looser: asset eth", "looser"},
+		"payee's address": {"00A1\"", "00A2\"", "looser: payee salaries", "looser"},
+		"payee's label":   {"labels: [payroll]", "labels: [payroll, tax]", "looser: payee salaries: label: added tax", "stricter"},
+		"tier":            {"tier: warm", "tier: cold", "looser: vault treasury: tier", "looser"},
+		"quorum":          {"quorum: 2", "quorum: 3", "stricter: vault treasury: quorum: 2 → 3", "looser"},
+		"initiators":      {"initiators: [finance]", "initiators: [finance, security]", "looser: vault treasury: initiators: added security", "stricter"},
+		"chains":          {`chains: ["eip155:1"]`, `chains: ["eip155:1", "eip155:10"]`, "looser: vault treasury: chains: added eip155:10", "stricter"},
+		"rescue":          {"guardians: 3\n", "guardians: 4\n", "looser: vault treasury: rescue", "looser"},
+		"control rule":    {"    least: 2\nindep", "    least: 3\nindep", "stricter: control rule lose/jurisdiction: 2 → 3", "looser"},
+		"another rule":    {"kind: jurisdiction\n    least", "kind: region\n    least", "stricter: control rule lose/region: 0 → 2", "looser"},
+		"independent":     {"independent-providers: 1", "independent-providers: 2", "stricter: independent-providers", "looser"},
+		"delay":           {"delay: 172800", "delay: 86400", "looser: delay: 48h0m0s → 24h0m0s", "stricter"},
+		"list's delay":    {"list-delay: 86400", "list-delay: 90000", "stricter: list-delay", "looser"},
+		"heartbeat":       {"heartbeat: 3600", "heartbeat: 1800", "looser: heartbeat", "looser"},
+		"offset":          {`"+00:00"`, `"+01:00"`, "looser: offset: 0s → 1h0m0s", "looser"},
+	} {
+		was := read(t, start(t), nil)
+		is := read(t, start(t), func(f string) string { return strings.Replace(f, c.from, c.to, 1) })
+		changes, err := Diff(was, is)
+		if text := fmt.Sprint(changes); err != nil || !strings.Contains(text, c.want) {
+			t.Errorf("%s: %s, %v, want %q", name, text, err, c.want)
+		}
+		back, err := Diff(is, was)
+		if text := fmt.Sprint(back); err != nil || !strings.Contains(text, c.back) || c.back == "stricter" && strings.Contains(text, "looser") {
+			t.Errorf("%s, back: %s, %v", name, text, err)
+		}
+		if same, err := Diff(is, is); err != nil || len(same) > 0 {
+			t.Errorf("%s: differs from itself: %v, %v", name, same, err)
+		}
+	}
+}
+
+// A destination that a rule forbids by its label must not leave the list at once.
+func TestDenyList(t *testing.T) {
+	deny := func(d charter.Document) charter.Document {
+		d.Policy += `@id("deny") forbid(principal, action, resource) when { context.labels.contains(Label::"payroll") };`
+		return d
+	}
+	was := read(t, start(t), nil)
+	is := was
+	is.Payees = nil
+	is.Policy = strings.ReplaceAll(is.Policy, `context.labels.contains(Label::"payroll") && `, "")
+	if _, err := Diff(was, deny(is)); err == nil {
+		t.Error("a policy that names what the charter does not have is compared")
+	}
+	was.Payees = append(was.Payees, charter.Payee{Name: "thief", Chain: "eip155:1", Address: "0xB2", Labels: []string{"payroll"}})
+	is = was
+	is.Payees = was.Payees[:1]
+	for name, c := range map[string]struct {
+		of     func(charter.Document) charter.Document
+		looser bool
+	}{"allow list": {func(d charter.Document) charter.Document { return d }, false}, "deny list": {deny, true}} {
+		changes, err := Diff(c.of(was), c.of(is))
+		if err != nil || len(changes) != 1 || changes[0].Looser != c.looser {
+			t.Errorf("%s: %v, %v", name, changes, err)
+		}
+	}
+}
