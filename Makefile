@@ -33,7 +33,7 @@ test: deps lint ## all tests, six fuzz targets, a real anvil (15 minutes at most
 	@go run ./internal/testrun test -fuzztime $(FUZZTIME)
 
 nightly: FUZZTIME := 10s
-nightly: deps lint ## long tests, race detector, all fuzz targets, geth (60 minutes at most)
+nightly: deps lint ## long tests, race detector, all fuzz targets, geth (about an hour on 2 cores)
 	@go run ./internal/components/fetch nightly
 	@go run ./internal/testrun nightly -fuzztime $(FUZZTIME)
 

@@ -15,6 +15,7 @@ import (
 
 // Accounts: one name, one path; one department, one number; made by an initiator.
 func TestAccountsRefused(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 2, 2)
 	h, ctx := s.Hosts[0], context.Background()
 	c, _, _ := h.Circle.Charter()

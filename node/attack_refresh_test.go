@@ -111,6 +111,7 @@ func (s setting) has(h *nodetest.Host, row string, eh epoch.Hash) bool {
 // third one, and ends the first while the third one's admission is on its way to the disk. The node must not say FINAL
 // of the record that this admission gives up: its share would be erased, and the record come into force.
 func TestNoFinalOfWhatAnAdmissionGivesUp(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 3)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	ctx := context.Background()
@@ -181,6 +182,7 @@ func (s setting) withheld(n int) {
 
 // An operator opens one attempt upon the other, withholds its FINAL of each, and then says that of the last: all move.
 func TestWithheldFinalsAreErasedAtOnce(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	began := s.Now
@@ -217,6 +219,7 @@ func TestWithheldFinalsAreErasedAtOnce(t *testing.T) {
 
 // An operator withholds its FINAL of the first attempt, for ever, and does all else rightly: the next attempt succeeds.
 func TestOneWithheldFinal(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	a, c := s.Hosts[0], s.Hosts[2]
 	s.ask(s.Hosts...)
@@ -234,6 +237,7 @@ func TestOneWithheldFinal(t *testing.T) {
 
 // An operator opens attempts of ever higher numbers with one node alone. When it stops, new shares are made all the same.
 func TestAttemptNumbersDoNotDriftApart(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	a, c := s.Hosts[0], s.Hosts[2]
 	s.ask(s.Hosts...)
@@ -250,6 +254,7 @@ func TestAttemptNumbersDoNotDriftApart(t *testing.T) {
 
 // A disk is full for a moment, just when a certificate is kept. The node starts again afterwards.
 func TestFullDiskAtTheCertificate(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	a, c := s.Hosts[0], s.Hosts[2]
 	s.ask(s.Hosts...)
@@ -301,6 +306,7 @@ func liedAt(p nodetest.Parcel, name string, round uint8) (out nodetest.Parcel, c
 
 // A share of a FROST signature is wrong. The stored fault alone convicts: it has the accused's message, and what it answers to.
 func TestStoredFaultOfFROSTConvicts(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 2, 2)
 	a, b := s.Hosts[0], s.Hosts[1]
 	var commitments [][]byte
@@ -337,6 +343,7 @@ func TestStoredFaultOfFROSTConvicts(t *testing.T) {
 // An operator withholds FINAL of a first attempt, has a second one certified and takes no part in its test, and then says the first
 // FINAL: the second record's parent is in force no more, so that it can never be tested. New shares are made all the same.
 func TestUntestedSiblingOfWhatCameIntoForce(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	s.withheld(1)
@@ -370,6 +377,7 @@ func TestUntestedSiblingOfWhatCameIntoForce(t *testing.T) {
 
 // Of a FROST session that fails: possibly signed if and only if our share left.
 func TestPossiblySignedInFROST(t *testing.T) {
+	t.Parallel()
 	for round, want := range map[uint8]bool{1: false, 2: true} {
 		s := ofSuite(t, charter.SuiteBIP340, 2, 2)
 		a, b := s.Hosts[0], s.Hosts[1]
@@ -392,6 +400,7 @@ func TestPossiblySignedInFROST(t *testing.T) {
 
 // How many records an operator that withholds its FINAL makes the others keep.
 func TestWithheldFinalsAreBounded(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	began := s.Now
 	s.withheld(12)
@@ -403,6 +412,7 @@ func TestWithheldFinalsAreBounded(t *testing.T) {
 // A FINAL that was withheld for a month is no proof that its maker still has its share, nor are the shares
 // that it brings into force those that an operator asks for today.
 func TestOldFinal(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	s.ask(a, b, c)
@@ -440,6 +450,7 @@ func TestOldFinal(t *testing.T) {
 // A peer that sends challenges without end must not keep another's from being answered: without a fresh proof no address is
 // given out (trust rule 9).
 func TestChallengesOfOneDoNotStarveAnother(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	s.Now = s.Now.Add(48 * time.Hour)
@@ -469,6 +480,7 @@ func TestChallengesOfOneDoNotStarveAnother(t *testing.T) {
 
 // What an operator can make another keep by opening attempts and declining them.
 func TestAttemptsOfOneAreBounded(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	a, c := s.Hosts[0], s.Hosts[2]
 	s.ask(a)

@@ -67,6 +67,7 @@ func (s setting) at(st statement.Statement, want intent.State, hosts ...*nodetes
 // An operator opens sessions that never begin, again and again, with and without a word of
 // refusal: that is no attempt of the intent's, and the two others sign it.
 func TestSessionsThatNeverBegin(t *testing.T) {
+	t.Parallel()
 	for _, declines := range []bool{true, false} {
 		t.Run(fmt.Sprint("declines ", declines), func(t *testing.T) {
 			s := prepare(t, 3, 2)
@@ -107,6 +108,7 @@ func TestSessionsThatNeverBegin(t *testing.T) {
 // As before, at the moments that hurt most: the operator holds now one node, now the other, so
 // that the two are never free together.
 func TestSessionsThatHoldOneNodeAtATime(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 3, 2)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
@@ -133,6 +135,7 @@ func TestSessionsThatHoldOneNodeAtATime(t *testing.T) {
 // so that the signature may or may not be out: that intent is lost, as it must be. It can do
 // so once to each of them. Then they leave it aside, though it goes on to ask, and sign.
 func TestSessionsThatDieAtTheEnd(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 3, 2)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	c.Hostile = true
@@ -173,6 +176,7 @@ func TestSessionsThatDieAtTheEnd(t *testing.T) {
 // In a 2-of-3 vault one operator, whatever its index, stays silent in every session: the two
 // others sign within a minute.
 func TestSilentSigner(t *testing.T) {
+	t.Parallel()
 	base := prepare(t, 3, 2)
 	for i := range 3 {
 		t.Run(fmt.Sprint("node ", i), func(t *testing.T) {
@@ -197,6 +201,7 @@ func TestSilentSigner(t *testing.T) {
 // One burned pair of a 2-of-3 vault, known to one of the two only: others make up the
 // signers.
 func TestOneBurnedPairHaltsNobody(t *testing.T) {
+	t.Parallel()
 	base := prepare(t, 3, 2)
 	for i := range 3 {
 		for j := range 3 {
@@ -232,6 +237,7 @@ func TestOneBurnedPairHaltsNobody(t *testing.T) {
 // with it fail and nobody can be named. Three such failures stop its own signer sets for an
 // hour; the two others sign on.
 func TestLiesHaltOnlyTheLiarsSets(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 3, 2)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	c.Hostile = true
@@ -273,6 +279,7 @@ func TestLiesHaltOnlyTheLiarsSets(t *testing.T) {
 // A cancellation or a rejection that comes while a session holds the intent is heard when that
 // session ends, before the next one begins.
 func TestStopDuringASession(t *testing.T) {
+	t.Parallel()
 	base := prepare(t, 3, 2)
 	for name, x := range map[string]struct {
 		note func(s setting, st statement.Statement) outbox.Note
@@ -332,6 +339,7 @@ func TestStopDuringASession(t *testing.T) {
 // A node dies when the approval that makes up the quorum is durable and its own decision is
 // not: it decides when it is back.
 func TestDiesBetweenVoteAndDecision(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 3, 3)
 	a, votes := s.Hosts[0], 0
 	s.Fate = func(h *nodetest.Host, _ int, b store.Batch) nodetest.Fate {
@@ -354,6 +362,7 @@ func TestDiesBetweenVoteAndDecision(t *testing.T) {
 
 // A path belongs to one account, whatever its name, however many there are, after a restart too.
 func TestOnePathOneAccount(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 2, 2)
 	h := s.Hosts[0]
 	put := func(name string, n uint32) error {
@@ -393,6 +402,7 @@ func TestOnePathOneAccount(t *testing.T) {
 // A node whose clock is behind refuses a proposal from its future, for now: when the clock is
 // right, it takes it and signs.
 func TestProposalsSurviveAWrongClock(t *testing.T) {
+	t.Parallel()
 	for _, skew := range []time.Duration{-6 * time.Minute, -24 * time.Hour} {
 		t.Run(skew.String(), func(t *testing.T) {
 			s := prepare(t, 3, 3)

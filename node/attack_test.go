@@ -99,6 +99,7 @@ func secondFinal(w *nodetest.World, h *nodetest.Host) *epoch.Final {
 // One operator withholds its FINAL and lies in a second test: the others said FINAL, so the
 // key may be in force somewhere, and they keep their shares for ever.
 func TestAfterFinalNoShareIsGivenUp(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
 	c := w.Hosts[2]
@@ -145,6 +146,7 @@ func TestAfterFinalNoShareIsGivenUp(t *testing.T) {
 // A member says FINAL once more, in other bytes, after the key is in force: what is in force
 // stays as it is, over restarts too, and the others sign without that member.
 func TestSecondFinalChangesNothing(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 3, 2)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	v, _ := a.Keeper.Root(s.vault, charter.SuiteECDSA)
@@ -181,6 +183,7 @@ func TestSecondFinalChangesNothing(t *testing.T) {
 // A member says one FINAL to one node and another to the other: both assemble a certificate,
 // and the vault comes into force all the same.
 func TestTwoFinalsToTwoNodes(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
 	b, c := w.Hosts[1], w.Hosts[2]
@@ -207,6 +210,7 @@ func TestTwoFinalsToTwoNodes(t *testing.T) {
 // One operator lies to one node in the test signature: that attempt may be lost, the vault is
 // not.
 func TestLieToOneNodeInTheTest(t *testing.T) {
+	t.Parallel()
 	for _, victim := range []int{0, 1} {
 		t.Run(fmt.Sprint("node ", victim), func(t *testing.T) {
 			w := nodetest.New(t, 3)
@@ -234,6 +238,7 @@ func TestLieToOneNodeInTheTest(t *testing.T) {
 // attempts that the others never see. They find one another all the same, at the latest when
 // the clock is right, and have not used up their attempts by then.
 func TestWrongClockDuringKeygen(t *testing.T) {
+	t.Parallel()
 	for _, skew := range []time.Duration{-6 * time.Minute, 6 * time.Minute, -24 * time.Hour, 24 * time.Hour} {
 		t.Run(skew.String(), func(t *testing.T) {
 			w := nodetest.New(t, 3)
@@ -264,6 +269,7 @@ func TestWrongClockDuringKeygen(t *testing.T) {
 
 // Notes whose maker did not sign, and challenges in numbers, leave nothing in the stores.
 func TestUnsignedNotesLeaveNothing(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 3, 2)
 	a, c := s.Hosts[0], s.Hosts[2]
 	st := s.Propose(s.vault, s.addr, 0)
@@ -320,6 +326,7 @@ func TestUnsignedNotesLeaveNothing(t *testing.T) {
 // A roster in which a puppet stands in for an operator that we met, in any field, is neither
 // taken, nor shown to our officer, nor signed; the true circle is founded all the same.
 func TestRosterWithAPuppet(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
 	for _, h := range []*nodetest.Host{b, c} {
@@ -381,6 +388,7 @@ func TestRosterWithAPuppet(t *testing.T) {
 // Three officers make the same vault at once, each a statement of its own: said once more,
 // they meet at one of them, and one vault comes into force.
 func TestVaultMadeByAllAtOnce(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
 	file := []byte(w.VaultFile("treasury", 2))
@@ -417,6 +425,7 @@ func TestVaultMadeByAllAtOnce(t *testing.T) {
 // An operator's officer signs one vault after another: the ninth of its own is refused, those
 // of the other operators are not.
 func TestJunkVaultsBlockNobody(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
 	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
@@ -432,7 +441,7 @@ func TestJunkVaultsBlockNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, h := range []*nodetest.Host{a, b} {
-			if v, _ := (setting{World: w}).tell(c, h, outbox.Note{Kind: circle.NoteVault, Fields: [][]byte{s.Bytes(), c.Officer.Makes(t, s)}}); v == outbox.Refused {
+			if v, _ := (setting{World: w}).tell(c, h, outbox.Note{Kind: circle.NoteVault, Fields: [][]byte{s.Bytes(), c.Officer.Makes(t, s)}}); v != outbox.Taken {
 				refused++
 			}
 		}

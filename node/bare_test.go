@@ -36,6 +36,7 @@ func bare(t *testing.T, n, threshold int) (setting, *nodetest.Host) {
 // Such a node says so, allows nothing and makes no new shares, without filling the log; its operator is told of a way to a share that
 // leads there.
 func TestBackupOlderThanNewShares(t *testing.T) {
+	t.Parallel()
 	s, h := bare(t, 3, 2)
 	look := func() {
 		t.Helper()
@@ -93,6 +94,7 @@ func TestBackupOlderThanNewShares(t *testing.T) {
 
 // Who left a vault says so, with the epoch and when, over restarts and later epochs; and no more once it came back.
 func TestWhoLeftSaysSo(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	h, rest := s.Hosts[0], s.Hosts[1:]
 	if v := s.root(h); v.Step != ceremony.StepReady || v.Left.Epoch != 0 {
@@ -126,6 +128,7 @@ func TestWhoLeftSaysSo(t *testing.T) {
 
 // Where all shares are needed there is no way, and nobody is sent on one.
 func TestBackupOlderThanNewSharesOfAll(t *testing.T) {
+	t.Parallel()
 	s, h := bare(t, 2, 2)
 	v := s.root(h)
 	if v.Step != ceremony.StepBare || !strings.Contains(v.WayBack, "2 shares are needed, the others have 1") {

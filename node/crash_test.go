@@ -142,6 +142,7 @@ func keygenStory(t *testing.T, n, threshold int, b *blow) (all []blow) {
 }
 
 func TestCrashAtEveryBatchOfKeygen(t *testing.T) {
+	t.Parallel()
 	all := keygenStory(t, 3, 3, nil)
 	some := pick(all, 16)
 	t.Logf("%d of %d", len(some), len(all))
@@ -186,6 +187,7 @@ func pairs(w *nodetest.World, vault statement.ID) [32]byte {
 }
 
 func TestCrashAtEveryBatchOfSigning(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	vault, addr := nodetest.Ready(w, 3)
 	all := signStory(t, w, vault, addr, nil)
@@ -199,6 +201,7 @@ func TestCrashAtEveryBatchOfSigning(t *testing.T) {
 // Storms: any node may crash at any batch, again and again, also while it starts. When the
 // storm is over, everything comes to its end.
 func TestStorms(t *testing.T) {
+	t.Parallel()
 	ready := nodetest.New(t, 3)
 	vault, addr := nodetest.Ready(ready, 2)
 	day := int(time.Now().Unix() / 86400)

@@ -55,6 +55,7 @@ func twoVaults(t *testing.T) (s setting, other setting) {
 // One row of a key in a node's store makes no sense, of each kind that there is. The node starts, sets that vault aside and says so, and
 // signs for the other; nothing that its peers show it of the damaged one fences it. When the row is mended, all goes on.
 func TestDamagedRowSetsOneVaultAside(t *testing.T) {
+	t.Parallel()
 	first, second := twoVaults(t)
 	h := first.Hosts[1]
 	r := first.record(h)
@@ -140,6 +141,7 @@ func mend(s setting, h *nodetest.Host, row string, was []store.Item) {
 
 // A node that was restored burns the pairs of a vault that is set aside too, or they would be good again once it is mended.
 func TestPairsOfADamagedVaultAreBurned(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 2, 2)
 	h, r := s.Hosts[1], s.record(s.Hosts[1])
 	s.rewrite(h, store.Entry{Key: store.Key("moved", store.ID(r.KeyID[:])), Value: []byte("when")})
@@ -151,6 +153,7 @@ func TestPairsOfADamagedVaultAreBurned(t *testing.T) {
 
 // One row of an intent makes no sense: the node starts, does nothing with that intent, and signs the others of the same vault.
 func TestDamagedRowSetsOneIntentAside(t *testing.T) {
+	t.Parallel()
 	base := ofSuite(t, charter.SuiteBIP340, 2, 2)
 	st := base.Propose(base.vault, base.addr, 1)
 	base.Approve(st)
@@ -188,6 +191,7 @@ func TestDamagedRowSetsOneIntentAside(t *testing.T) {
 
 // What concerns the node as a whole still stops it: who it is, whether it is fenced, and whose pairs are burned.
 func TestDamagedNodeDoesNotStart(t *testing.T) {
+	t.Parallel()
 	base := ofSuite(t, charter.SuiteBIP340, 2, 2)
 	for _, row := range []string{"instance", "fenced", "burn/nonsense", "roster/" + strings.Repeat("00", 32)} {
 		t.Run(row, func(t *testing.T) {

@@ -39,6 +39,7 @@ func misheard(p nodetest.Parcel, name string, round uint8) (out nodetest.Parcel,
 // A signer spoils every presign session, and nobody can be named for it. After three no more are begun with these signers for an
 // hour; the vault signs all the same, by the very signers, in three rounds. When the hour is over, presignatures are made again.
 func TestSpoiltPresigningStopsNoSigning(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Tier = "hot"
 	lies, setups := 0, map[[32]byte]bool{}
@@ -84,6 +85,7 @@ func TestSpoiltPresigningStopsNoSigning(t *testing.T) {
 // A signer spoils every session that signs, and nobody can be named for it. Three intents are lost by it; then the two others sign,
 // though it is there and answers.
 func TestSpoiltSigningIsLeftBehind(t *testing.T) {
+	t.Parallel()
 	for place := range 3 {
 		s := prepare(t, 3, 2)
 		liar := s.seats()[place]
@@ -115,6 +117,7 @@ func TestSpoiltSigningIsLeftBehind(t *testing.T) {
 
 // The same where intents are rare: no set of signers fails three times within an hour, and the liar would spoil every intent for ever.
 func TestSpoiltSigningIsLeftBehindThoughIntentsAreRare(t *testing.T) {
+	t.Parallel()
 	for place := range 2 {
 		s := prepare(t, 3, 2)
 		liar := s.seats()[place]

@@ -41,6 +41,7 @@ func named(w *nodetest.World, name string) *nodetest.Host {
 // Somebody joins under another's name, or never signs: the inviter lets go of it, signs with the others, and
 // nothing of it is left.
 func TestSquatterIsDropped(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
 	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
@@ -79,6 +80,7 @@ func TestSquatterIsDropped(t *testing.T) {
 
 // The proposer, who has signed a roster with a guest that never signs, drops it and moves on with the others.
 func TestProposerDropsAGuest(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
 	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
@@ -106,6 +108,7 @@ func TestProposerDropsAGuest(t *testing.T) {
 
 // Before there is a charter: whom nobody signed with is dropped on both sides, and each finds another circle.
 func TestDropWhileFounding(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
 	ctx := context.Background()
@@ -153,6 +156,7 @@ func TestDropWhileFounding(t *testing.T) {
 
 // A guest of a circle that never takes it in is not bound to it.
 func TestGuestDropsItsInviter(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 5)
 	all := w.Hosts
 	w.Hosts = all[:2]
@@ -187,6 +191,7 @@ func TestGuestDropsItsInviter(t *testing.T) {
 
 // An invitation that an earlier build made says no name: it is good for anybody.
 func TestInvitationOfAnOlderForm(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 2)
 	a, b := w.Hosts[0], w.Hosts[1]
 	i, err := a.Circle.Invite(context.Background(), w.Now, "somebody", time.Hour)

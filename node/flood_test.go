@@ -18,6 +18,7 @@ import (
 // One hostile operator with the key of an officer who was replaced, or two of them, make vaults without end, which others only keep. They fill
 // the room of their own keys; what others make is taken, also with one of those that the flood names.
 func TestVaultFlood(t *testing.T) {
+	t.Parallel()
 	const n, most = 280, 256 + 2*8
 	for _, how := range []string{"with a replaced officer", "by two", "by two, signature by signature"} {
 		t.Run(how, func(t *testing.T) {
@@ -72,6 +73,7 @@ func TestVaultFlood(t *testing.T) {
 // A peer asks for proofs of a share day and night. Each is a note of ours: that it was made is forgotten in time, and what is shown again then
 // leaves no trace.
 func TestProofsAreForgotten(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 2, 2)
 	a, c := s.Hosts[0], s.Hosts[1]
 	r := s.record(a)

@@ -85,6 +85,7 @@ func (f *followed) look(times int, pause time.Duration) intent.State {
 // A transaction whose nonce another has used is replaced: told by the account's nonce, never
 // by an endpoint's words, and not at the first look.
 func TestFollowReplaced(t *testing.T) {
+	t.Parallel()
 	base := prepare(t, 2, 2)
 	const spent = `"result":"0x1"`
 	t.Run("replaced", func(t *testing.T) {

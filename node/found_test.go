@@ -17,6 +17,7 @@ import (
 
 // A vault file that says something else than what was signed is refused, naming the field.
 func TestVaultFileDiffers(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
 	file := w.VaultFile("treasury", 3)
@@ -55,6 +56,7 @@ func TestVaultFileDiffers(t *testing.T) {
 }
 
 func TestInvitations(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	ctx := context.Background()
 	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
@@ -124,6 +126,7 @@ func TestInvitations(t *testing.T) {
 // Invitations that ran out are erased, and with the charter all that led to it; a node that
 // starts again after that knows its circle.
 func TestFoundingIsSwept(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 2)
 	ctx := context.Background()
 	a, b := w.Hosts[0], w.Hosts[1]
@@ -176,6 +179,7 @@ func TestFoundingIsSwept(t *testing.T) {
 // Long after, peers show every note of the circle's people and nodes again: nothing of it is
 // taken a second time, passed on or logged.
 func TestOldNotesAreNotTakenAgain(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	vault, addr := nodetest.Ready(w, 2)
 	seen := map[outbox.ID]nodetest.Parcel{}

@@ -41,6 +41,7 @@ var floods = map[string]func(w *nodetest.World, a, d *nodetest.Host, x charter.A
 // a vault at most, read no node any more. What others make, with the newcomers or without, is taken still; and once it is
 // carried out, the rest is shown to nobody.
 func TestReshareFlood(t *testing.T) {
+	t.Parallel()
 	for name, flood := range floods {
 		t.Run(name, func(t *testing.T) {
 			w, vault := circleOf(t, charter.SuiteEd25519, 5, 3, 2)
@@ -93,6 +94,7 @@ func TestReshareFlood(t *testing.T) {
 
 // An operator that has no room signs what another one, who has room, signs later: its signature waits, and counts then.
 func TestReshareSignedByOneWithoutRoom(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, d := w.Hosts[0], w.Hosts[1], w.Hosts[3]
 	_, roster, _ := a.Circle.Charter()
@@ -121,6 +123,7 @@ func TestReshareSignedByOneWithoutRoom(t *testing.T) {
 
 // An officer makes reshares that nobody carries out: its own node says when the others would take no more, and what then.
 func TestRoomForOwnReshares(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	for i := range 16 {
@@ -144,6 +147,7 @@ func TestRoomForOwnReshares(t *testing.T) {
 // A hostile holder proposes with wrong keys what everybody wants: the newcomer's officer is offered the honest one, which more
 // holders signed, or that nobody had to give a high number; sees that there is another; and may choose either by its id.
 func TestNewcomerFindsTheHonestReshare(t *testing.T) {
+	t.Parallel()
 	for _, number := range []uint64{1, 100} {
 		w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 		a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
@@ -198,6 +202,7 @@ func TestNewcomerFindsTheHonestReshare(t *testing.T) {
 
 // What a newcomer's officer signed is offered again, for who saw no answer; once the holders sign another that says the same, that is.
 func TestNewcomerFollowsTheHolders(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	_, roster, _ := a.Circle.Charter()

@@ -62,6 +62,7 @@ func newOfficer(t *testing.T, w *nodetest.World, h *nodetest.Host, version uint6
 // One hostile operator and the key of an officer who was replaced: a reshare of theirs under the old version of the roster, with
 // the highest number, sent whole, keeps the honest ones from moving the vault for ever.
 func TestReplacedOfficerBlocksAVault(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	_, first, _ := a.Circle.Charter()
@@ -88,6 +89,7 @@ func TestReplacedOfficerBlocksAVault(t *testing.T) {
 // The same with a modest number, and an anchor that is none: what a and c agree on is not carried out, and no new shares
 // are made either.
 func TestReplacedOfficerShadowsReshares(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	_, first, _ := a.Circle.Charter()
@@ -117,6 +119,7 @@ func TestReplacedOfficerShadowsReshares(t *testing.T) {
 // Two newcomers whom officers want in a vault, and who never held a share, agree on a reshare that follows the one that names
 // them: nobody of the old committee signs it, and it takes the place of all others.
 func TestNewcomersShadowReshares(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 5, 3, 2)
 	a, b, c, d, e := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3], w.Hosts[4]
 	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
@@ -152,6 +155,7 @@ func TestNewcomersShadowReshares(t *testing.T) {
 // A stolen officer's key signs a reshare, and waits. The operator replaces the officer; then a hostile operator adds its own
 // signature: the replaced officer's moves the vault.
 func TestPlantedSignatureOfAReplacedOfficer(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	_, first, _ := a.Circle.Charter()
@@ -190,6 +194,7 @@ func TestPlantedSignatureOfAReplacedOfficer(t *testing.T) {
 // The proposer of a reshare pins as anchor what never was in force: officers cannot tell, their nodes can. Else the newcomers
 // are never introduced, every holder logs that several times a second, and the key gets no new shares meanwhile.
 func TestForeignAnchor(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	_, roster, _ := a.Circle.Charter()
@@ -223,6 +228,7 @@ func TestForeignAnchor(t *testing.T) {
 // An officer signs a reshare and is replaced while one node, which leaves the committee, hears of the next version of the roster
 // before it hears that signature: it takes it no more, so it follows the others never, and keeps its share.
 func TestLeaverHearsTheRosterFirst(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel { // its links are slow for notes of reshares
@@ -246,6 +252,7 @@ func TestLeaverHearsTheRosterFirst(t *testing.T) {
 // A node is set back to a backup that was made before a reshare and before a version of the roster: it must hear of both again.
 // Its peers once had its word that it took them.
 func TestRestoredNodeHearsOfReshareAndRoster(t *testing.T) {
+	t.Parallel()
 	for _, what := range []string{"reshare", "roster"} {
 		t.Run(what, func(t *testing.T) {
 			w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
@@ -279,6 +286,7 @@ func TestRestoredNodeHearsOfReshareAndRoster(t *testing.T) {
 
 // An operator that said FINAL of new shares which another's FINAL still may put in force holds a share of the vault to be: it may not go.
 func TestResignsWithAPendingShare(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 5, 3, 2)
 	a, b, c, d, e := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3], w.Hosts[4]
 	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
@@ -309,6 +317,7 @@ func TestResignsWithAPendingShare(t *testing.T) {
 
 // The same with a number in reach, said after the honest officers made another one without them.
 func TestNewcomersShadowLaterReshares(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 5, 3, 2)
 	a, b, c, d, e := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3], w.Hosts[4]
 	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel { // slow
@@ -341,6 +350,7 @@ func TestNewcomersShadowLaterReshares(t *testing.T) {
 // A reshare is complete at some nodes, and never at one whose share it would move; then an officer who signed it is replaced. It
 // counts at no node any more, and people sign another one.
 func TestOfficerReplacedBeforeTheMove(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
@@ -366,6 +376,7 @@ func TestOfficerReplacedBeforeTheMove(t *testing.T) {
 
 // Who was invited knocks again and again: the inviter sends it everything once in a minute.
 func TestKnockingAgain(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
 	a, b := w.Hosts[0], w.Hosts[1]

@@ -60,6 +60,7 @@ func mutate(dice *rand.Rand, frame []byte, old [][]byte) []byte {
 // 2,000 frames are changed on their way, most of them beside the true one: keygen and signing
 // come to their ends, nobody is accused, nobody is burned.
 func TestMutatedFrames(t *testing.T) {
+	t.Parallel()
 	dice := rand.New(rand.NewPCG(uint64(time.Now().Unix()/86400), 7))
 	w := nodetest.New(t, 3)
 	w.Found()
@@ -130,6 +131,7 @@ func stage(frame []byte, protocols map[[32]byte]string) (name string, at int) {
 // A node goes away as it is about to send its part of one step, dead or only silent, and
 // comes back half a minute later: what was going on comes to its end.
 func TestNodeGoesAwayAtEachStep(t *testing.T) {
+	t.Parallel()
 	steps := map[string]int{protocol.ProtocolKeygen: 6, protocol.ProtocolTest: 5, protocol.ProtocolSign: 5}
 	for name, n := range steps {
 		for at := range n {
@@ -202,6 +204,7 @@ func order(w *nodetest.World, vault statement.ID) (out []*nodetest.Host) {
 // In a 2-of-3 vault any two sign, whoever is away for ever: the two with the lowest indices
 // that are there and allowed it, and the lowest of them opens.
 func TestSignersAreTheLowestReachable(t *testing.T) {
+	t.Parallel()
 	ready := nodetest.New(t, 3)
 	vault, addr := nodetest.Ready(ready, 2)
 	for away := range 4 {
@@ -239,6 +242,7 @@ func TestSignersAreTheLowestReachable(t *testing.T) {
 
 // When the lowest is reachable and silent, the next opens 5 s later.
 func TestTheNextOpensAfterTheLowest(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	vault, addr := nodetest.Ready(w, 2)
 	seats := order(w, vault)
@@ -268,6 +272,7 @@ func TestTheNextOpensAfterTheLowest(t *testing.T) {
 // A pair whose check failed once refuses, across restarts, and says what to do; both sides'
 // keys stay, and nobody else is touched.
 func TestBurnedPairRefuses(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 2)
 	vault, addr := nodetest.Ready(w, 2)
 	breakPair(w, w.Hosts[1], w.Hosts[0], recordOf(w, vault))

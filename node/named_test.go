@@ -24,6 +24,7 @@ import (
 // An operator holds FINALs of several attempts back, and says one whenever an intent waits for approvals: each moves the epoch. It ends
 // no intent: the same members made new shares, and nothing that people approved has changed.
 func TestHeldFinalsEndNoIntents(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	s.withheld(6)
@@ -84,6 +85,7 @@ func (s setting) signSetups(st statement.Statement) map[epoch.Hash]int {
 // An intent that is approved, and allowed, before a vault goes to another committee and back serves no more, in the hands of the very
 // people and nodes who approved and allowed it; neither do approvals that come later. New shares in between help nothing.
 func TestApprovalsDoNotOutliveAReshare(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ held, away, threshold int }{"another committee": {2, 3, 2}, "another threshold": {3, 3, 3}} {
 		t.Run(name, func(t *testing.T) {
 			w, vault := circleOf(t, charter.SuiteBIP340, 3, c.held, 2)
@@ -146,6 +148,7 @@ func TestApprovalsDoNotOutliveAReshare(t *testing.T) {
 
 // An intent whose session failed is burned, and new shares do not bring its approvals back: nothing can be harvested over epochs.
 func TestBurnedApprovalsStayBurnedOverARefresh(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 2, 2)
 	old := s.record(s.Hosts[0])
 	lied := false
@@ -181,6 +184,7 @@ func TestBurnedApprovalsStayBurnedOverARefresh(t *testing.T) {
 // A proposal may overtake the certificate of the epoch that it names, on its way to a node: that node does not rule on it by what it
 // holds, but takes it when it stands there too.
 func TestIntentOfAnEpochThatComesLater(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 3)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	late := func(p nodetest.Parcel) []nodetest.Parcel {
@@ -206,6 +210,7 @@ func TestIntentOfAnEpochThatComesLater(t *testing.T) {
 // message may have left, the intent is never signed again; else it is signed by the new shares once the old session is over, and what arrives
 // then of the old one makes no second signature.
 func TestOneSignatureOverARefresh(t *testing.T) {
+	t.Parallel()
 	for _, suite := range []string{charter.SuiteBIP340, charter.SuiteECDSA} {
 		for round, again := range map[uint8]bool{1: true, protocol.SignRounds(suite): false} {
 			t.Run(fmt.Sprintf("%s lost from round %d on", suite, round), func(t *testing.T) { oneSignature(t, suite, round, again) })

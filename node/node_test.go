@@ -17,6 +17,7 @@ import (
 )
 
 func TestProposeApproveSign(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	vault, addr := nodetest.Ready(w, 3)
 	s := w.Propose(vault, addr, 0)
@@ -50,6 +51,7 @@ func TestProposeApproveSign(t *testing.T) {
 
 // A node that was down during approvals gets them when it returns, and signing follows.
 func TestNodeDownThenUp(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	vault, addr := nodetest.Ready(w, 3)
 	w.Downtime = -1
@@ -70,6 +72,7 @@ func TestNodeDownThenUp(t *testing.T) {
 
 // Every node may be restarted at any step of a key's making.
 func TestRestartsDuringKeygen(t *testing.T) {
+	t.Parallel()
 	for stop := 5; stop < 60; stop += 9 {
 		t.Run(fmt.Sprint(stop), func(t *testing.T) {
 			w := nodetest.New(t, 3)
@@ -92,6 +95,7 @@ func TestRestartsDuringKeygen(t *testing.T) {
 }
 
 func TestProofsOnDemand(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	vault, _ := nodetest.Ready(w, 2)
 	w.Now = w.Now.Add(25 * time.Hour)
@@ -137,6 +141,7 @@ func FuzzDeliver(f *testing.F) {
 // A node was away while an intent lived. What was said of it meanwhile can never be taken there: the others end that, once the intent is
 // over for an hour, and not before.
 func TestNotesOfAnIntentThatOneNodeNeverSaw(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	vault, addr := nodetest.Ready(w, 2)
 	away := w.Hosts[2]

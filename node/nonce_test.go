@@ -38,6 +38,7 @@ func (s setting) show(h *nodetest.Host, st statement.Statement) decide.View {
 // Of two intents with one nonce the nodes allow one, whichever each of them heard of first and
 // whichever is approved first; the other waits, and is denied once the first is signed.
 func TestOneIntentPerNonce(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		early int // the host that hears of the younger intent first
 		votes []int
@@ -84,6 +85,7 @@ func TestOneIntentPerNonce(t *testing.T) {
 
 // An intent that another keeps from its nonce is signed once that other has ended, however.
 func TestNonceIsFreeAgain(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(s setting, a statement.Statement){
 		"rejected": func(s setting, a statement.Statement) {
 			if _, err := s.Submit(s.Vote(a, nodetest.Approvers[0], signet.Reject)); err != nil {
@@ -124,6 +126,7 @@ func TestNonceIsFreeAgain(t *testing.T) {
 // A signature that appears of an intent that was closed here ends the signing of another that
 // was allowed in its place.
 func TestSignatureTakesTheNonce(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 3, 2)
 	it := s.Intent(s.vault, s.addr, 0)
 	it.Expires = it.Created.Add(time.Minute)
@@ -170,6 +173,7 @@ func TestSignatureTakesTheNonce(t *testing.T) {
 // An intent whose nonce the chain has not reached waits for it, is not denied, and says for
 // what it waits; if the gap never closes it expires.
 func TestNonceAhead(t *testing.T) {
+	t.Parallel()
 	base := prepare(t, 2, 2)
 	for name, closes := range map[string]bool{"closes": true, "never": false} {
 		t.Run(name, func(t *testing.T) {
@@ -208,6 +212,7 @@ func TestNonceAhead(t *testing.T) {
 // An initiator has 64 open intents in a vault at most, at each node; a peer's copy of one more
 // waits until there is room.
 func TestOpenIntentsAreBounded(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 2, 2)
 	a, b := s.Hosts[0], s.Hosts[1]
 	submit := func(h *nodetest.Host, n outbox.Note) (err error) {

@@ -46,6 +46,7 @@ func (s setting) promises(h *nodetest.Host) (n int) {
 // A member of a new vault's committee withholds its FINAL of each attempt at the key: the others try ever more seldom, and say whose word is
 // missing. Once it speaks, the vault has its key.
 func TestKeygenWithFinalWithheld(t *testing.T) {
+	t.Parallel()
 	s, withholds := founding(t)
 	a, c := s.Hosts[0], s.Hosts[2]
 	s.Try(50*time.Minute, func() bool { return false })
@@ -61,6 +62,7 @@ func TestKeygenWithFinalWithheld(t *testing.T) {
 
 // A member opens attempts at the key itself, as fast as it may, and withholds its FINAL of each.
 func TestKeygenStormOfOneMember(t *testing.T) {
+	t.Parallel()
 	s, withholds := founding(t)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	for end := s.Now.Add(30 * time.Minute); s.Now.Before(end); {

@@ -140,6 +140,7 @@ func (s setting) signs(nonce uint64) statement.Statement {
 
 // A hot vault signs by one broadcast of each signer, burns what it used, and fills up again.
 func TestHotVaultSignsByOneBroadcast(t *testing.T) {
+	t.Parallel()
 	for _, c := range [][2]int{{2, 2}, {3, 2}, {3, 3}} {
 		t.Run(fmt.Sprintf("%d-of-%d", c[1], c[0]), func(t *testing.T) {
 			s := hot(t, c[0], c[1])
@@ -176,6 +177,7 @@ func TestHotVaultSignsByOneBroadcast(t *testing.T) {
 // A vault that is not hot has no presignatures, unless its node's operator says so; and a node that is told to hold none
 // declines, and three rounds sign.
 func TestPresignaturesByTierAndSetting(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 2, 2)
 	s.signs(0)
 	for _, h := range s.Hosts {
@@ -208,6 +210,7 @@ func TestPresignaturesByTierAndSetting(t *testing.T) {
 // A signer that was restarted lacks what the opener holds: it declines, three rounds sign, no attempt is lost and nobody is
 // avoided for it. Two such misses, and the opener makes new ones.
 func TestSignerWithoutThePresignature(t *testing.T) {
+	t.Parallel()
 	for _, c := range [][2]int{{2, 2}, {3, 3}} {
 		t.Run(fmt.Sprintf("%d-of-%d", c[1], c[0]), func(t *testing.T) {
 			s := hot(t, c[0], c[1])
@@ -242,6 +245,7 @@ func TestSignerWithoutThePresignature(t *testing.T) {
 
 // Many intents at once: no two sessions share a presignature (the watch looks), and all are signed.
 func TestConcurrentIntentsShareNoPresignature(t *testing.T) {
+	t.Parallel()
 	s := hot(t, 3, 2)
 	const n = dkls.PoolCapacity + 4 // more than there are
 	var all []statement.Statement
@@ -270,6 +274,7 @@ func TestConcurrentIntentsShareNoPresignature(t *testing.T) {
 
 // New shares: presignatures of the old ones are gone, and new ones are made.
 func TestEpochChangeEmptiesPools(t *testing.T) {
+	t.Parallel()
 	s := hot(t, 2, 2)
 	old := s.named(s.seats()[0], s.Hosts...)
 	for _, h := range s.Hosts {
@@ -300,6 +305,7 @@ func TestEpochChangeEmptiesPools(t *testing.T) {
 // A check on a pair fails: the pair is burned, and what was made with that peer is gone; with
 // another's pair it stays.
 func TestBurnEmptiesPools(t *testing.T) {
+	t.Parallel()
 	s := hot(t, 3, 2)
 	a, b, c := s.seats()[0], s.seats()[1], s.seats()[2]
 	k := pairs(s.World, s.vault)
@@ -324,6 +330,7 @@ func TestBurnEmptiesPools(t *testing.T) {
 // A node dies at every batch of an online session: what was taken is never used again (the watch looks), in that life or the
 // next; the intent comes to its end, and the next one is signed.
 func TestCrashAtEveryBatchOfOnlineSigning(t *testing.T) {
+	t.Parallel()
 	ready := nodetest.New(t, 2)
 	ready.Tier = charter.TierHot
 	vault, addr := nodetest.Ready(ready, 2)
@@ -387,6 +394,7 @@ func commit(t *testing.T, h *nodetest.Host, e store.Entry) {
 
 // Another process over the same store raised the fencing token: what this one holds is not taken any more, and three rounds sign.
 func TestFencedPoolTakesNothing(t *testing.T) {
+	t.Parallel()
 	s := hot(t, 2, 2)
 	b := s.seats()[1]
 	commit(t, b, store.Entry{Key: "presig-fence", Value: binary.BigEndian.AppendUint64(nil, 99)})
@@ -399,6 +407,7 @@ func TestFencedPoolTakesNothing(t *testing.T) {
 // A copy of this process used the presignature before: its burn record is there. The session is declined, all are dropped, the
 // alarm is logged, and three rounds sign.
 func TestSecondUseIsAnAlarm(t *testing.T) {
+	t.Parallel()
 	s := hot(t, 2, 2)
 	a, b := s.seats()[0], s.seats()[1]
 	id := s.named(a, a, b)
@@ -415,6 +424,7 @@ func TestSecondUseIsAnAlarm(t *testing.T) {
 // What one hostile operator of a 2-of-3 vault can try with presignatures that it made with an honest one: nothing but the presignature
 // is lost, no attempt is burned by sessions that never begin, nobody honest is blamed, and the two others sign.
 func TestHostileOnlineOpener(t *testing.T) {
+	t.Parallel()
 	for name, attack := range map[string]func(t *testing.T, s setting, st statement.Statement, a, c *nodetest.Host){
 		"two sessions for one presignature": func(t *testing.T, s setting, st statement.Statement, a, c *nodetest.Host) {
 			id := s.named(c, a, c)
@@ -500,6 +510,7 @@ func hostileSetting(t *testing.T) setting {
 // A signer joins and withholds its broadcast: ours has left, so the intent may be signed and is closed. Nobody is blamed, and the next
 // intent is signed by the two others.
 func TestWithheldOnlineMessage(t *testing.T) {
+	t.Parallel()
 	s := hostileSetting(t)
 	a, b, c := s.seats()[0], s.seats()[1], s.seats()[2]
 	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {

@@ -62,6 +62,7 @@ func (s setting) child(suite string, path hd.Path) group.Point {
 // A proof is decided by every node for itself, signed, and verifies for who has nothing but the address's key; it is the same
 // everywhere.
 func TestProofOfEverySuite(t *testing.T) {
+	t.Parallel()
 	for _, suite := range suites {
 		t.Run(suite, func(t *testing.T) {
 			s := ofSuite(t, suite, 3, 2)
@@ -101,6 +102,7 @@ func TestProofOfEverySuite(t *testing.T) {
 
 // What must not be proved is denied by every node, by itself.
 func TestProofsDenied(t *testing.T) {
+	t.Parallel()
 	base := ofSuite(t, charter.SuiteBIP340, 2, 2)
 	for name, c := range map[string]struct {
 		change func(it *intent.Intent)
@@ -146,6 +148,7 @@ func TestProofsDenied(t *testing.T) {
 
 // A signature that is shown for a proof is held to the proof that the node built itself.
 func TestForeignProofSignatures(t *testing.T) {
+	t.Parallel()
 	base := ofSuite(t, charter.SuiteEd25519, 3, 2)
 	raw := func(s setting, it intent.Intent) []byte {
 		v, err := s.Hosts[0].Desk.Show(s.prove(it).ID())
@@ -199,6 +202,7 @@ func TestForeignProofSignatures(t *testing.T) {
 
 // A vault of several suites has a root for each, with an id, an epoch, addresses and signatures of its own.
 func TestVaultOfSeveralSuites(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
 	file := w.VaultFile("treasury", 2)
@@ -289,6 +293,7 @@ func TestVaultOfSeveralSuites(t *testing.T) {
 
 // A key that no chain of the vault needs, and a chain that no key signs for, are mistakes in the file.
 func TestVaultOfSuitesWithoutChain(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 2)
 	w.Found()
 	file := w.VaultFile("treasury", 2)

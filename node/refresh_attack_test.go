@@ -20,6 +20,7 @@ import (
 // A pair whose check failed is made anew at the word of the operator who saw it fail, not without; then all sign again.
 // When the same pair fails a second time, no new shares are made with that peer, and the reason says what to do.
 func TestBurnedPairHealsOnce(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteECDSA, 2, 2)
 	saw, broke := s.Hosts[0], s.Hosts[1]
 	fails := func(nonce uint64) {
@@ -68,6 +69,7 @@ func TestBurnedPairHealsOnce(t *testing.T) {
 
 // Who broke the protocol is left out until an operator's word: with it all make new shares, and it signs again.
 func TestRefreshLiftsQuarantine(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 3)
 	old, liar := s.record(s.Hosts[0]), s.Hosts[2]
 	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
@@ -110,6 +112,7 @@ func (s setting) opens(from *nodetest.Host, nonce byte, change func(*mpc.Setup))
 // A hostile member opens new shares that nobody asked for, or in another form than follows from what is in force: each node
 // refuses, keeps nothing, and makes them in the right form afterwards.
 func TestHostileRefreshIsRefused(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	old := s.record(s.Hosts[0])
 	a, c := s.Hosts[0], s.Hosts[2]
@@ -162,6 +165,7 @@ func TestHostileRefreshIsRefused(t *testing.T) {
 
 // Two nodes open new shares at the same moment: each refuses the other's, and the next attempt is one.
 func TestTwoRefreshesAtOnce(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	old := s.record(s.Hosts[0])
 	for _, h := range s.Hosts { // before any of them ticks
@@ -190,6 +194,7 @@ func TestTwoRefreshesAtOnce(t *testing.T) {
 // New shares come into force while signatures are under way: a session that goes on ends with its signature; one whose
 // messages are lost ends when its time is over, and counts as possibly signed only where our last message had left.
 func TestSignaturesUnderWayDuringRefresh(t *testing.T) {
+	t.Parallel()
 	for _, suite := range []string{charter.SuiteBIP340, charter.SuiteECDSA} {
 		last := protocol.SignRounds(suite)
 		for _, c := range []struct {
@@ -246,6 +251,7 @@ func underWay(t *testing.T, suite string, round uint8, release bool) {
 // New shares that are due are not begun with a member who broke the protocol: the nodes that saw it say so, the others sign
 // on, and an operator's word begins them.
 func TestScheduledRefreshWithoutPardon(t *testing.T) {
+	t.Parallel()
 	s := scheduled(t, time.Hour)
 	old, seats := s.record(s.Hosts[0]), s.seats()
 	saw, liar := seats[0], seats[1]

@@ -88,6 +88,7 @@ func (s setting) onlyOf(r *epoch.Record) {
 // New shares in every suite: the key, its addresses and its certificate stay good, the old shares are gone, and intents that waited
 // are signed as new ones are.
 func TestRefreshOfEverySuite(t *testing.T) {
+	t.Parallel()
 	for _, suite := range suites {
 		t.Run(suite, func(t *testing.T) {
 			s := ofSuite(t, suite, 3, 2)
@@ -123,6 +124,7 @@ func TestRefreshOfEverySuite(t *testing.T) {
 // Intents that wait for approvals end with their committee and threshold at once, without anybody's vote, and their nonce is free for
 // the next proposal.
 func TestIntentsEndWithTheirCommittee(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteECDSA, 3, 2)
 	waits, another := s.Propose(s.vault, s.addr, 1), s.Propose(s.vault, s.addr, 2)
 	s.SignReshareAll(nodetest.Wish(s.vault, 3, s.Hosts...), s.Hosts...)
@@ -174,6 +176,7 @@ func refreshStory(t *testing.T, ready setting, b *blow) (all []blow) {
 }
 
 func TestCrashAtEveryBatchOfRefresh(t *testing.T) {
+	t.Parallel()
 	for suite, n := range map[string]int{charter.SuiteECDSA: 10, charter.SuiteBIP340: 24, charter.SuiteEd25519: 10} {
 		t.Run(suite, func(t *testing.T) {
 			ready := ofSuite(t, suite, 3, 2)
@@ -189,6 +192,7 @@ func TestCrashAtEveryBatchOfRefresh(t *testing.T) {
 
 // While a member is away nothing begins, and the others sign; when it comes back, what its operators asked for is done.
 func TestRefreshWaitsForAllMembers(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	old := s.record(s.Hosts[0])
 	s.wantNew()
@@ -210,6 +214,7 @@ func TestRefreshWaitsForAllMembers(t *testing.T) {
 
 // An operator who comes to it hours after the others finds them in whatever attempt: they go on together.
 func TestRefreshAtTheLastOperatorsWord(t *testing.T) {
+	t.Parallel()
 	for last := range 3 {
 		t.Run(fmt.Sprint("last ", last), func(t *testing.T) {
 			s := ofSuite(t, charter.SuiteBIP340, 3, 2)
@@ -230,6 +235,7 @@ func TestRefreshAtTheLastOperatorsWord(t *testing.T) {
 // A member withholds its FINAL: the others sign in the old epoch as before, keep the shares of both, and a later attempt
 // succeeds once it says FINAL again.
 func TestRefreshWithFinalWithheld(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	old := s.record(s.Hosts[0])
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
@@ -276,6 +282,7 @@ func partyID(h *nodetest.Host) []byte { id := h.Self(); return id[:] }
 // A member that said FINAL and hears nothing more stays in the old epoch: its intents are denied by the others, none of
 // its sessions begins, and the certificate brings it on.
 func TestMemberThatMissedTheCertificate(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	old := s.record(s.Hosts[0])
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
@@ -321,6 +328,7 @@ func (s setting) alarms() int { return bytes.Count(s.Log.Bytes(), []byte("refres
 // New shares are made when they are due, by nobody's word, though all nodes find it at the same moment; and again one
 // interval later.
 func TestScheduledRefresh(t *testing.T) {
+	t.Parallel()
 	s := scheduled(t, time.Hour)
 	old := s.record(s.Hosts[0])
 	from := s.Now
@@ -343,6 +351,7 @@ func TestScheduledRefresh(t *testing.T) {
 
 // A refresh that is long overdue is an alarm, once at each node, until it is made; the next one is an alarm of its own.
 func TestOverdueRefreshIsAnAlarm(t *testing.T) {
+	t.Parallel()
 	s := scheduled(t, time.Hour)
 	r := s.record(s.Hosts[0])
 	for round := range 2 {
@@ -375,6 +384,7 @@ func TestOverdueRefreshIsAnAlarm(t *testing.T) {
 // The FINAL that was missing comes when a newer attempt is certified already: the older one comes into force, the newer, whose
 // parent is no longer current, is given up, and the next new shares are made as ever.
 func TestLateFinalBesideANewerAttempt(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	old := s.record(s.Hosts[0])
 	a, c := s.Hosts[0], s.Hosts[2]
@@ -416,6 +426,7 @@ func TestLateFinalBesideANewerAttempt(t *testing.T) {
 // Storms over new shares and a signature: any node may crash at any batch, again and again. When the storm is over all stand in
 // the same later epoch, whatever was tried on the way, and sign.
 func TestRefreshStorms(t *testing.T) {
+	t.Parallel()
 	day := int(time.Now().Unix() / 86400)
 	for _, suite := range []string{charter.SuiteBIP340, charter.SuiteECDSA} {
 		ready := ofSuite(t, suite, 3, 2)
@@ -454,6 +465,7 @@ func TestRefreshStorms(t *testing.T) {
 // Two said FINAL of a newer attempt as well when the older one comes into force: they keep the newer one's shares, for it may
 // come into force elsewhere, sign with the older ones, and erase both with the next new shares.
 func TestLateFinalBesideANewerFinal(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	old := s.record(s.Hosts[0])
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]

@@ -61,6 +61,7 @@ func (s setting) tell(from, to *nodetest.Host, n outbox.Note) (outbox.Verdict, s
 
 // Proposals that no node takes: each says what is wrong.
 func TestProposalsRefused(t *testing.T) {
+	t.Parallel()
 	base := prepare(t, 2, 2)
 	good := func(s setting) intent.Intent { return s.Intent(s.vault, s.addr, 0) }
 	for name, c := range map[string]struct {
@@ -131,6 +132,7 @@ func raw(t *testing.T, change func(*evm.Request)) []byte {
 
 // Proposals that every node denies, by itself, naming the rule.
 func TestProposalsDenied(t *testing.T) {
+	t.Parallel()
 	base := prepare(t, 2, 2)
 	for name, c := range map[string]struct {
 		change func(*intent.Intent)
@@ -188,6 +190,7 @@ func TestProposalsDenied(t *testing.T) {
 // Trouble with a node's own endpoint decides nothing: the node waits, says why, and decides
 // once the endpoint answers.
 func TestEndpointInTrouble(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 2, 2)
 	down := true
 	s.Check = func(h *nodetest.Host, _ evm.Address, _ evm.Facts) (bool, string, error) {
@@ -209,6 +212,7 @@ func TestEndpointInTrouble(t *testing.T) {
 
 // Votes that are refused: each says why.
 func TestVotesRefused(t *testing.T) {
+	t.Parallel()
 	base := prepare(t, 2, 2)
 	for name, c := range map[string]struct {
 		vote func(s setting, st statement.Statement) outbox.Note
@@ -266,6 +270,7 @@ func TestVotesRefused(t *testing.T) {
 
 // The same vote twice counts once, and is no error: people's contexts repeat themselves.
 func TestVoteRepeated(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 2, 2)
 	st := s.Propose(s.vault, s.addr, 0)
 	n := s.Vote(st, "abel", signet.Approve)
@@ -282,6 +287,7 @@ func TestVoteRepeated(t *testing.T) {
 
 // A vote that overtakes its proposal is asked for again, and counts in the end.
 func TestVoteBeforeProposal(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 2, 2)
 	st, proposal := s.Proposal(s.Intent(s.vault, s.addr, 0))
 	vote := s.Vote(st, "abel", signet.Approve)
@@ -298,6 +304,7 @@ func TestVoteBeforeProposal(t *testing.T) {
 
 // A peer's notes that are forged, contradict, or speak of something else.
 func TestPeerNotesRefused(t *testing.T) {
+	t.Parallel()
 	base := prepare(t, 3, 3)
 	for name, c := range map[string]struct {
 		note    func(s setting, st statement.Statement) outbox.Note
@@ -354,6 +361,7 @@ func TestPeerNotesRefused(t *testing.T) {
 
 // An operator that decides twice, otherwise: the first counts, the second is refused.
 func TestContradictingDecision(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 3, 2)
 	st := s.Propose(s.vault, s.addr, 0)
 	s.Deliver()
@@ -450,6 +458,7 @@ func (s setting) vaultNote(name string) outbox.Note {
 
 // Sessions that a peer opens over something that is not so here: declined with a reason.
 func TestSetupsDeclined(t *testing.T) {
+	t.Parallel()
 	base := prepare(t, 3, 2)
 	for name, c := range map[string]struct {
 		change func(s setting, x *mpc.Setup)
@@ -555,6 +564,7 @@ func request(change func(*protocol.Request), x *mpc.Setup) []byte {
 
 // Frames of somebody who is not pinned, or in a version that we do not speak, go unanswered.
 func TestFramesDropped(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 2, 2)
 	stranger := ed25519.NewKeyFromSeed(make([]byte, 32)).Public().(ed25519.PublicKey)
 	_, note := s.Proposal(s.Intent(s.vault, s.addr, 0))
@@ -596,6 +606,7 @@ func TestFramesDropped(t *testing.T) {
 
 // Clocks that differ by minutes do no harm; by more, the error says which and to what.
 func TestClockSkew(t *testing.T) {
+	t.Parallel()
 	for _, skew := range []time.Duration{-4 * time.Minute, -time.Minute, time.Minute, 4 * time.Minute} {
 		t.Run(skew.String(), func(t *testing.T) {
 			w := nodetest.New(t, 2)

@@ -13,6 +13,7 @@ import (
 // A node dies amid a refresh and comes back: the others do not wait out the ceremony's two minutes for what its
 // old process cannot send any more.
 func TestNewProcessEndsWhatWaitsForTheOld(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 3)
 	a, c := s.Hosts[0], s.Hosts[2]
 	old := s.record(a)

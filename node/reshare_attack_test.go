@@ -23,6 +23,7 @@ import (
 
 // One of three is lost for good: the two others and a newcomer go on, and should it come back, it erases what it had.
 func TestReshareWithoutALostMember(t *testing.T) {
+	t.Parallel()
 	for _, suite := range changedSuites {
 		t.Run(suite, func(t *testing.T) {
 			w, vault := circleOf(t, suite, 4, 3, 2)
@@ -49,6 +50,7 @@ func TestReshareWithoutALostMember(t *testing.T) {
 
 // A lower threshold takes every old member: its officer's signature and its node.
 func TestThresholdFallsOnlyWithAll(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 3)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	id := w.SignReshareAll(nodetest.Wish(vault, 2, a, b, d), a, b, d)
@@ -73,6 +75,7 @@ func TestThresholdFallsOnlyWithAll(t *testing.T) {
 
 // A peer carries the certificate of a reshare to a member that has not seen it, with the consent of the one that left spoiled.
 func TestSpoiledConsentInACertificate(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
@@ -103,6 +106,7 @@ func TestSpoiledConsentInACertificate(t *testing.T) {
 
 // A member that leaves deals wrong, or falls silent, at any step: the others go on without it.
 func TestReshareDespiteALeaver(t *testing.T) {
+	t.Parallel()
 	for _, suite := range changedSuites {
 		for round := uint8(1); round <= 5; round++ {
 			for _, silent := range []bool{false, true} {
@@ -139,6 +143,7 @@ func TestReshareDespiteALeaver(t *testing.T) {
 // A newcomer withholds PREP, or FINAL: nobody gives up a share, the old committee signs on, and another reshare without it goes
 // through.
 func TestNewcomerWithholds(t *testing.T) {
+	t.Parallel()
 	for _, what := range []string{"PREP", "FINAL"} {
 		t.Run(what, func(t *testing.T) {
 			w, vault := circleOf(t, charter.SuiteEd25519, 5, 3, 2)
@@ -221,6 +226,7 @@ func openBent(w *nodetest.World, by *nodetest.Host, vault statement.ID, threshol
 
 // A hostile member opens reshares that nobody signed, or that other officers signed long ago: nobody joins.
 func TestUnsanctionedReshares(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	joins := func() int { return w.Watch.Joins }
@@ -303,6 +309,7 @@ func TestUnsanctionedReshares(t *testing.T) {
 
 // A final certificate of a committee that officers did not sign moves nobody, though its members prove that they hold the key.
 func TestUnsanctionedFinalCert(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	other := w.Clone(t, "fork") // there, the same keys sign another story
@@ -322,6 +329,7 @@ func TestUnsanctionedFinalCert(t *testing.T) {
 
 // What a newcomer is told is verified: by the keys that its officer signed, the first committee's choice, and the chain.
 func TestForgedIntroductions(t *testing.T) {
+	t.Parallel()
 	for name, forge := range map[string]func(f [][]byte, foreign [][]byte){
 		"chain of another key":  func(f, foreign [][]byte) { f[4] = foreign[4] },
 		"choice of another key": func(f, foreign [][]byte) { f[2] = foreign[2] },
@@ -372,6 +380,7 @@ func TestForgedIntroductions(t *testing.T) {
 
 // Signing goes on until the final certificate, with the old shares; what waits for approvals must be proposed anew after it.
 func TestSigningDuringAReshare(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	w.Run("account taken", func() bool { _, err := w.Submit(w.AccountNote(vault, "main", 1)); return err == nil })
@@ -400,6 +409,7 @@ func TestSigningDuringAReshare(t *testing.T) {
 
 // Officers' consent: one statement of each number, t of the committee before, the same words from all.
 func TestReshareConsent(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	try := func(h *nodetest.Host, wish circle.Wish, want string) {
@@ -497,6 +507,7 @@ func reshareStory(t *testing.T, ready *nodetest.World, vault statement.ID, b *bl
 }
 
 func TestCrashAtEveryBatchOfReshare(t *testing.T) {
+	t.Parallel()
 	for suite, n := range map[string]int{charter.SuiteEd25519: 24, charter.SuiteECDSA: 6} {
 		w, vault := circleOf(t, suite, 4, 3, 3)
 		w.Run("account taken", func() bool { _, err := w.Submit(w.AccountNote(vault, "main", 1)); return err == nil })

@@ -105,6 +105,7 @@ func address(t *testing.T, w *nodetest.World, vault statement.ID, holders ...*no
 
 // A vault goes from committee to committee: the key and its addresses stay, who left holds nothing, and the new committee signs.
 func TestReshare(t *testing.T) {
+	t.Parallel()
 	for _, suite := range changedSuites {
 		for name, c := range map[string]struct {
 			n, held, t int // circle, committee, threshold
@@ -181,6 +182,7 @@ func calmHosts(t *testing.T, w *nodetest.World, key [32]byte) {
 // An operator whose node never saw the vault's making learns of it, whole, from those who sign a reshare to it; and of the
 // reshares before.
 func TestReshareToALatecomer(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 4)
 	w.Suite = charter.SuiteEd25519
 	w.Found()
@@ -205,6 +207,7 @@ func TestReshareToALatecomer(t *testing.T) {
 
 // Both keys of a vault move, each by its own ceremony, under one statement.
 func TestReshareOfSeveralSuites(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 4)
 	w.Found()
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
@@ -235,6 +238,7 @@ func TestReshareOfSeveralSuites(t *testing.T) {
 
 // Those who held a vault long ago sign another reshare of then: it does not stand in the way of those who hold it now.
 func TestFormerHoldersAreNotInTheWay(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 5, 2, 2)
 	a, b, c, d, e := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3], w.Hosts[4]
 	old := w.SignReshareAll(nodetest.Wish(vault, 2, c, d), a, b, c, d)

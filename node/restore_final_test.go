@@ -48,6 +48,7 @@ func frameOfFinal(f *epoch.Final) []byte {
 // A disk is set back to before the node's FINAL, and its operator answers for the copy. Then the last member's FINAL is heard: the
 // record comes into force with the FINAL that the node forgot, so its share must not have been given up for another attempt.
 func TestRestoredBeforeItsFinal(t *testing.T) {
+	t.Parallel()
 	for _, suite := range []string{charter.SuiteECDSA, charter.SuiteBIP340} {
 		t.Run(suite, func(t *testing.T) {
 			s := ofSuite(t, suite, 3, 3)
@@ -88,6 +89,7 @@ func TestRestoredBeforeItsFinal(t *testing.T) {
 // Our own FINAL that the store does not hold, of a record that it does: that alone fences, without lives. It is not kept as if it had been
 // said here, and fences once.
 func TestForgottenFinalIsEvidence(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 3)
 	a, b := s.Hosts[0], s.Hosts[1]
 	eh, snap := s.forgotten()
@@ -123,6 +125,7 @@ func TestForgottenFinalIsEvidence(t *testing.T) {
 // Two members are set back to before the certificate of new shares that both said FINAL of, and the third, which heard one's, is away.
 // Neither can tell the other. What was prepared is kept until the third has spoken: it comes into force, and the share is there.
 func TestRestoredWhileTheWitnessIsAway(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 2)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	snaps := map[*nodetest.Host][]store.Item{}
@@ -174,6 +177,7 @@ func TestRestoredWhileTheWitnessIsAway(t *testing.T) {
 // third one, and greets it before anything of the node's own has come: it shows the FINAL first, or the node would take its store for new and
 // give the share up.
 func TestForgottenFinalComesBeforeTheGreeting(t *testing.T) {
+	t.Parallel()
 	s := ofSuite(t, charter.SuiteBIP340, 3, 3)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	var snap []store.Item

@@ -84,6 +84,7 @@ func ours(n outbox.Note, h *nodetest.Host) bool {
 // A disk that is set back to before something that the node did: the node is fenced before it
 // signs or says anything, all its pairs are burned; its operator's word and new shares heal it.
 func TestRestoredSnapshot(t *testing.T) {
+	t.Parallel()
 	base := prepare(t, 3, 3)
 	for name, did := range map[string]func(s setting, h *nodetest.Host) (snapshot []store.Item){
 		"after a burn": func(s setting, h *nodetest.Host) []store.Item {
@@ -160,6 +161,7 @@ func TestRestoredSnapshot(t *testing.T) {
 // A disk that is set back to before several things, new shares among them: peers show all of it while the node is fenced, so its
 // operator's one word answers for all.
 func TestRestoreFencesOnce(t *testing.T) {
+	t.Parallel()
 	for name, hosts := range map[string]int{"two": 2, "three": 3} {
 		t.Run(name, func(t *testing.T) {
 			s := prepare(t, hosts, hosts)
@@ -184,6 +186,7 @@ func TestRestoreFencesOnce(t *testing.T) {
 
 // Crashes at every batch of becoming fenced and of the operator's word: the fence and all burns hold after them.
 func TestCrashWhileFenced(t *testing.T) {
+	t.Parallel()
 	base := prepare(t, 2, 2)
 	for n := 1; n <= 8; n++ {
 		for _, fate := range []nodetest.Fate{nodetest.CrashBefore, nodetest.CrashAfter} {
@@ -217,6 +220,7 @@ func TestCrashWhileFenced(t *testing.T) {
 
 // Our own signature in a peer's note, on what the store does not know: that alone fences, without lives.
 func TestEvidenceInNotes(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
 	h := w.Hosts[0]
@@ -249,6 +253,7 @@ func TestEvidenceInNotes(t *testing.T) {
 
 // Our own decision that we did not make.
 func TestDecisionOfAClone(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 3, 2)
 	st := s.Propose(s.vault, s.addr, 0)
 	s.Deliver()
@@ -261,6 +266,7 @@ func TestDecisionOfAClone(t *testing.T) {
 
 // A hostile peer shows lives that are forged, of another node, or old; and another's evidence. Nobody is fenced.
 func TestForgedEvidenceFencesNobody(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 3, 2)
 	h, liar := s.Hosts[0], s.Hosts[1]
 	var lives [][]byte // as others sent them
@@ -341,6 +347,7 @@ func (r *recorder) frame(p nodetest.Parcel) {
 // nobody can tell, and no nonce comes twice, even where their entropy repeats itself. Once the parts see one
 // another the clone is named, both copies are fenced, and neither signs any more.
 func TestTwoFromOneDisk(t *testing.T) {
+	t.Parallel()
 	base := prepare(t, 3, 2)
 	for name, same := range map[string]bool{"entropy of their own": false, "the same entropy": true} {
 		t.Run(name, func(t *testing.T) { twoFromOneDisk(t, base.copy(t, name), same) })

@@ -66,6 +66,7 @@ func strangers(t *testing.T, keyID [32]byte, e uint64) *epoch.FinalCert {
 // A key id is known before its key: while the key is being made, one hostile peer shows a final certificate of this epoch or a later one, made
 // by strangers, of another key. Nobody may move to it.
 func TestStrangersCertificateBeforeTheKey(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
 	a, c := w.Hosts[0], w.Hosts[2]
@@ -94,6 +95,7 @@ func TestStrangersCertificateBeforeTheKey(t *testing.T) {
 // The same, and the attempt goes on: what it keeps is of another key than what is in force, and the node, with all its vaults, does
 // not start again.
 func TestStrangersCertificateStopsNoNode(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
 	a, c := w.Hosts[0], w.Hosts[2]
@@ -171,6 +173,7 @@ func spoil(t *testing.T, w *nodetest.World, h *nodetest.Host, r *epoch.Record, p
 // One operator withholds its FINAL of new shares, cheats in a second test, whose failed check burns the new pair, and then says
 // FINAL. The pair that came into force is the one that was judged: it stays burned.
 func TestBurnInATestOutlivesTheMove(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 3, 2)
 	w := s.World
 	a, c := s.Hosts[0], s.Hosts[2]
@@ -217,6 +220,7 @@ func TestBurnInATestOutlivesTheMove(t *testing.T) {
 
 // A word for new shares that was given before a pair burned is no word about the burn.
 func TestWordBeforeTheBurnDoesNotHealIt(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 3, 2)
 	w := s.World
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
@@ -242,6 +246,7 @@ func TestWordBeforeTheBurnDoesNotHealIt(t *testing.T) {
 
 // The third failed set-up of a pair is held against the peer in a refresh too (protocols.md 2.2).
 func TestThirdFailedSetUpStopsARefresh(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 3, 2)
 	w := s.World
 	a, c := s.Hosts[0], s.Hosts[2]
@@ -261,6 +266,7 @@ func TestThirdFailedSetUpStopsARefresh(t *testing.T) {
 // A disk that is full for one write, of the certificate or of the test's result: FINAL is said only when both are durable (protocols.md
 // 1.5 step 4), and the node starts again.
 func TestFinalWaitsForWhatItRestsOn(t *testing.T) {
+	t.Parallel()
 	for _, row := range []string{"/cert", "/tested"} {
 		t.Run(row, func(t *testing.T) {
 			w := nodetest.New(t, 3)
@@ -300,6 +306,7 @@ func TestFinalWaitsForWhatItRestsOn(t *testing.T) {
 
 // The same, and the node stops before the final certificate is there.
 func TestStartsAfterACertificateWasNotKept(t *testing.T) {
+	t.Parallel()
 	for _, row := range []string{"/cert", "/tested"} {
 		t.Run(row, func(t *testing.T) {
 			w := nodetest.New(t, 3)

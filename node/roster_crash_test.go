@@ -134,6 +134,7 @@ func hearsayStory(t *testing.T, b *blow) (all []blow) {
 }
 
 func TestCrashAtEveryBatchOfDropAndHearsay(t *testing.T) {
+	t.Parallel()
 	for name, story := range map[string]func(*testing.T, *blow) []blow{"drop": dropStory, "hearsay": hearsayStory} {
 		all := story(t, nil)
 		some := pick(all, 8)
@@ -152,6 +153,7 @@ func charterOf(h *nodetest.Host) (charter.Accepted, charter.Roster, bool) {
 }
 
 func TestCrashAtEveryBatchOfRosters(t *testing.T) {
+	t.Parallel()
 	all := rosterStory(t, nil)
 	some := pick(all, 60)
 	t.Logf("%d of %d", len(some), len(all))

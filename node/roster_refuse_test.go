@@ -46,6 +46,7 @@ func without(name string) func(*charter.Roster) {
 
 // Roster notes that no node takes, or not yet: each says what is wrong.
 func TestRosterNotesRefused(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 4)
 	w.Found()
 	s := setting{World: w}
@@ -108,6 +109,7 @@ func TestRosterNotesRefused(t *testing.T) {
 
 // A vault that was accepted before is taken whole by who came later, and by nobody in its committee.
 func TestWholeVaults(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
 	s := setting{World: w}
@@ -145,6 +147,7 @@ func TestWholeVaults(t *testing.T) {
 
 // A roster is proposed only when all who stay can hear of it.
 func TestRosterNeedsLinks(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 4)
 	w.Found()
 	a, d := w.Hosts[0], w.Hosts[3]
@@ -162,6 +165,7 @@ func TestRosterNeedsLinks(t *testing.T) {
 
 // Who was invited to a circle takes no other circle's charter, and joins no second one.
 func TestGenesisIsBound(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 6)
 	all := w.Hosts
 	w.Hosts = all[:2]

@@ -19,6 +19,7 @@ import (
 // An operator is lost. A newcomer takes its place, in the roster and then in the vault; the key and the address stay, and the
 // lost one, should it come back, has no part in either.
 func TestLostSeatGoesToANewcomer(t *testing.T) {
+	t.Parallel()
 	for _, suite := range changedSuites {
 		t.Run(suite, func(t *testing.T) {
 			w, vault := circleOf(t, suite, 3, 3, 2)
@@ -56,6 +57,7 @@ func TestLostSeatGoesToANewcomer(t *testing.T) {
 // An operator is replaced without its word while its node runs: it learns of the reshare that takes its share, whenever that is made, and
 // if all others were restarted meanwhile; one that is away hears of it when it comes back, versions later.
 func TestWhoIsThrownOutErases(t *testing.T) {
+	t.Parallel()
 	for _, away := range []bool{false, true} {
 		t.Run(fmt.Sprintf("away %v", away), func(t *testing.T) {
 			w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
@@ -103,6 +105,7 @@ func TestWhoIsThrownOutErases(t *testing.T) {
 // A vault is reshared, and then somebody comes to the circle: it learns of the vault and of how it is held, and may be
 // brought in by the next reshare.
 func TestNewcomerLearnsOfReshares(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	w.SignReshareAll(nodetest.Wish(vault, 2, a, b, d), a, b, d)
@@ -122,6 +125,7 @@ func TestNewcomerLearnsOfReshares(t *testing.T) {
 // An operator lists another officer: what the old one signs moves no vault, under the version that listed it or any other,
 // one signature or all in one piece; and its own node does not deal for it.
 func TestReplacedOfficerReshares(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	_, first, _ := a.Circle.Charter()
@@ -185,6 +189,7 @@ func TestReplacedOfficerReshares(t *testing.T) {
 
 // A reshare cannot name an older version of the roster than what it follows.
 func TestReshareUnderAnOlderRoster(t *testing.T) {
+	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	_, first, _ := a.Circle.Charter()

@@ -19,6 +19,7 @@ import (
 // shows them to whom it likes. The others' officers sign whatever their nodes let them, in any order, and
 // messages come late. No two nodes ever hold different rosters of a version (spec/circle 2.7).
 func TestCircleNeverSplits(t *testing.T) {
+	t.Parallel()
 	day, complete, moves := uint64(time.Now().Unix()/86400), 0, 0
 	for seed := range uint64(40) {
 		w := nodetest.New(t, 4)
@@ -80,6 +81,7 @@ func TestCircleNeverSplits(t *testing.T) {
 // The same operator, with the one schedule that matters: all have signed a roster, and it signs a lower one
 // without the first of them. Nobody follows it: its word alone does not show that the other is dead.
 func TestOneTraitorFreesNobody(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 4)
 	w.Found()
 	tell, traitor := setting{World: w}, w.Hosts[3]

@@ -32,6 +32,7 @@ func expect(t *testing.T, h *nodetest.Host, want string) {
 
 // An operator comes into a running circle; the vault signs on, and a vault with the newcomer is made.
 func TestOperatorComes(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	vault, addr := nodetest.Ready(w, 2)
 	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
@@ -67,6 +68,7 @@ func TestOperatorComes(t *testing.T) {
 // The node of an operator is lost. The others replace it without its word; found again, it learns that
 // it is out, and keeps what it has.
 func TestOperatorReplaced(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	vault, addr := nodetest.Ready(w, 2)
 	a, b, lost := w.Hosts[0], w.Hosts[1], w.Hosts[2]
@@ -111,6 +113,7 @@ func TestOperatorReplaced(t *testing.T) {
 
 // Who holds a share of a vault may not go; who holds none says so with its own signature.
 func TestOperatorResigns(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 4)
 	w.Found()
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
@@ -140,6 +143,7 @@ func TestOperatorResigns(t *testing.T) {
 
 // Two of three: neither can throw the other out, and a circle of one is none.
 func TestTwoOperators(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 2)
 	w.Found()
 	a, b := w.Hosts[0], w.Hosts[1]
@@ -166,6 +170,7 @@ func TestTwoOperators(t *testing.T) {
 // A node signs, and is away while the version comes into force: it catches up from whoever is there. Its
 // proposer never comes back.
 func TestRosterCatchesUp(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 4)
 	w.Found()
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
@@ -193,6 +198,7 @@ func TestRosterCatchesUp(t *testing.T) {
 // An operator lists its new officer and address: it signs that with the officer it had, and what the
 // old one signs afterwards is worth nothing.
 func TestOfficerChanges(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
 	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
@@ -230,6 +236,7 @@ func TestOfficerChanges(t *testing.T) {
 // Two operators propose at once, each its own newcomer; each officer may sign one. They meet at the lower
 // id, and every node has the same roster.
 func TestRosterProposedTwice(t *testing.T) {
+	t.Parallel()
 	for seed := range 6 {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			w := nodetest.New(t, 3+seed%2)
@@ -270,6 +277,7 @@ func TestRosterProposedTwice(t *testing.T) {
 
 // A newcomer never signs: the others go on without it, by a roster with a lower id.
 func TestNewcomerNeverSigns(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 4)
 	w.Found()
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
@@ -289,6 +297,7 @@ func TestNewcomerNeverSigns(t *testing.T) {
 // A dishonest operator of three signs two rosters, each without one of the others, who are deceived. Both
 // are complete: who sees the second raises the alarm and stays with the first.
 func TestRosterForkIsSeen(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
 	a, traitor, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]

@@ -157,6 +157,7 @@ func known(w *nodetest.World, r *epoch.Record, frames [][]byte) *nodetest.Scanne
 }
 
 func TestNoSecretIsShown(t *testing.T) {
+	t.Parallel()
 	w := nodetest.New(t, 3)
 	for _, h := range w.Hosts {
 		h.Rand.Keep = true
@@ -239,6 +240,7 @@ func metrics(t *testing.T, h *nodetest.Host) []byte {
 
 // The scanner finds what is there: each secret that the scan looks for, in each form.
 func TestScannerFindsWhatIsPlanted(t *testing.T) {
+	t.Parallel()
 	s := nodetest.NewScanner()
 	b := []byte("\x01\x99\x80 a share of 32 bytes, no more\xfe")
 	s.Add("share", b)
@@ -261,6 +263,7 @@ func TestScannerFindsWhatIsPlanted(t *testing.T) {
 
 // A data folder holds neither the passphrase nor the identity's seed.
 func TestNoSecretInDataFolder(t *testing.T) {
+	t.Parallel()
 	dir, rand := filepath.Join(t.TempDir(), "node"), nodetest.NewEntropy("folder")
 	rand.Keep = true
 	pass := "correct horse battery staple"

@@ -22,6 +22,7 @@ import (
 // An operator that falls silent in the last round costs an intent, since the others' last
 // messages have left. It is left out from then on, and a restart does not give it another.
 func TestSilenceIsRememberedOverRestarts(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 3, 2)
 	v, _ := s.Hosts[0].Keeper.Root(s.vault, charter.SuiteECDSA)
 	silent := s.Find(v.Parties[0].Identity) // the first whom the others ask
@@ -77,6 +78,7 @@ func TestSilenceIsRememberedOverRestarts(t *testing.T) {
 // Who is shunned by a node whose clock was far ahead is shunned for an hour at most once it is
 // right again; success takes a failure back, durably.
 func TestShunnedRows(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 2, 2)
 	h, p := s.Hosts[0], s.Hosts[1].Self()
 	row := func(failed, until uint64) []byte {

@@ -14,6 +14,7 @@ import (
 // A member withholds its FINAL of new shares, and is to leave. It opens sessions with each of the others as fast as it may, tests of the shares
 // that wait or further attempts at new ones, and lets them hang: they move the key out of its hands all the same.
 func TestMemberThatOpensWithoutEndIsLeftBehind(t *testing.T) {
+	t.Parallel()
 	for _, what := range []string{protocol.ProtocolTest, protocol.ProtocolRefresh, protocol.ProtocolReshare} {
 		t.Run(what, func(t *testing.T) {
 			w, vault := circleOf(t, charter.SuiteEd25519, 3, 3, 2)

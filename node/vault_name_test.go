@@ -79,6 +79,7 @@ func published(t *testing.T, w *nodetest.World, vault statement.ID, name string,
 
 // One hostile operator and the key of an officer who was replaced make a vault, whole: its name stays free, also after a restart.
 func TestReplacedOfficerTakesAVaultsName(t *testing.T) {
+	t.Parallel()
 	w, hosts := founded(t, 4)
 	a, b, c, d := hosts[0], hosts[1], hosts[2], hosts[3]
 	_, first, _ := a.Circle.Charter()
@@ -114,6 +115,7 @@ func TestReplacedOfficerTakesAVaultsName(t *testing.T) {
 // While a vault is being made, an officer is replaced: some nodes had heard the old signature, others will not take it any more. All sign
 // once more, and the vault comes into being.
 func TestVaultInTheMakingWhenAnOfficerIsReplaced(t *testing.T) {
+	t.Parallel()
 	w, hosts := founded(t, 3)
 	a, b, c := hosts[0], hosts[1], hosts[2]
 	file := w.VaultFile("payroll", 2)
@@ -161,6 +163,7 @@ func withoutSessions(p nodetest.Parcel) []nodetest.Parcel {
 // All have a vault whole and no key when an officer is replaced. Who has signed it anew makes no key of the old statement, also
 // after a restart, and then all make that of the new one.
 func TestVaultIsGivenUpForANewerOne(t *testing.T) {
+	t.Parallel()
 	for _, restart := range []bool{false, true} {
 		givenUp(t, restart)
 	}
@@ -214,6 +217,7 @@ func givenUp(t *testing.T, restart bool) {
 
 // Two officers begin while the roster changes, under two versions: all meet at one of the two.
 func TestVaultsOfTwoVersionsMeet(t *testing.T) {
+	t.Parallel()
 	for range 4 { // either may have the lower id
 		w, hosts := founded(t, 3)
 		a, b, c := hosts[0], hosts[1], hosts[2]
@@ -248,6 +252,7 @@ func TestVaultsOfTwoVersionsMeet(t *testing.T) {
 
 // A vault that has its key keeps its name, whoever is replaced: at its committee's nodes and, though they see no key, at others.
 func TestVaultWithAKeyKeepsItsName(t *testing.T) {
+	t.Parallel()
 	w, hosts := founded(t, 4)
 	a, b, c, d := hosts[0], hosts[1], hosts[2], hosts[3]
 	file := w.VaultFile("payroll", 2, a, b, c)
@@ -279,6 +284,7 @@ func TestVaultWithAKeyKeepsItsName(t *testing.T) {
 // One hostile operator and the key of an officer who was replaced tell a newcomer of a vault with the name of one that exists, before anybody
 // tells it of that one. The newcomer takes the true one all the same, and is given a share of it.
 func TestNewcomerHearsOfAForgedVaultFirst(t *testing.T) {
+	t.Parallel()
 	for _, changed := range []bool{false, true} { // whether the true one has lost an officer meanwhile
 		w, hosts := founded(t, 4)
 		a, b, c, d := hosts[0], hosts[1], hosts[2], hosts[3]
@@ -322,6 +328,7 @@ func TestNewcomerHearsOfAForgedVaultFirst(t *testing.T) {
 
 // The same at a node that was in the circle already, and has not heard of the true vault yet: officers' signatures of that come one by one.
 func TestLaggingNodeHearsOfAForgedVaultFirst(t *testing.T) {
+	t.Parallel()
 	w, hosts := founded(t, 5)
 	a, b, c, d, e := hosts[0], hosts[1], hosts[2], hosts[3], hosts[4]
 	_, first, _ := a.Circle.Charter()
@@ -348,6 +355,7 @@ func TestLaggingNodeHearsOfAForgedVaultFirst(t *testing.T) {
 
 // An officer signs more vaults at once than others keep of one operator: the rest reaches them once there is room.
 func TestVaultsBeyondTheRoomComeLater(t *testing.T) {
+	t.Parallel()
 	w, hosts := founded(t, 2)
 	a, b := hosts[0], hosts[1]
 	file := func(i int) string { return w.VaultFile(fmt.Sprint("vault-", i), 2) }

@@ -24,6 +24,7 @@ func waits(h *nodetest.Host, name string, words ...string) bool {
 // What waits for officers is named at each node with the command that signs it: first for our own officer, then for whom else; and no
 // longer than it waits.
 func TestWhatWaitsForOfficers(t *testing.T) {
+	t.Parallel()
 	s := prepare(t, 3, 2)
 	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
 	calm := func(what string) {

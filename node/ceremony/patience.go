@@ -70,34 +70,59 @@ func (w *root) waiting() time.Time {
 
 // opening is what became of the sessions that a peer opened here.
 type opening struct {
-	at    time.Time // when we joined the last one, or when it failed
-	fails int       // that are held against it
+	at     time.Time // when we joined the last one, or when it failed
+	hung   int       // that hung until their time was over, or failed by the opener
+	gaveUp int       // that it gave up before they began: because others declined, it says
 }
 
-// maxFails bounds how long who opened sessions that came to nothing waits for its next one: ten seconds, doubled so often, is 85 minutes.
-const maxFails = 9
+// Who gives up before anything began is let in again after half of what it waits itself if it is honest, so that no moment decides; and late
+// enough for us to come to our own.
+const (
+	gapAfterGivingUp = retry / 4
+	maxGivenUp       = maxDoubling + 1
+	maxHung          = 9 // ten seconds, doubled so often, is 85 minutes
+)
 
 // tooFast refuses who opens sessions and lets them die: while one hangs we open none, and after it we wait, so we would never come to
 // open our own. gap is between two that do not fail.
 func (w *root) tooFast(now time.Time, opener, self engine.PartyID, gap time.Duration) error {
 	o := w.opened[opener]
-	if o.fails > 0 {
-		gap = retry << min(o.fails, maxFails)
+	if o.gaveUp > 0 {
+		gap = max(gap, gapAfterGivingUp<<min(o.gaveUp, maxGivenUp))
+	}
+	if o.hung > 0 {
+		gap = max(gap, retry<<min(o.hung, maxHung))
 	}
 	if opener != self && now.Sub(o.at) < gap {
-		return fmt.Errorf("vault %s: a session of the same opener was joined a moment ago, and %d of its sessions failed", w.title(), o.fails)
+		return fmt.Errorf("vault %s: a session of the same opener was joined a moment ago, and %d of its sessions failed", w.title(), o.hung+o.gaveUp)
 	}
 	return nil
 }
 
 func (w *root) noteOpened(now time.Time, opener engine.PartyID) {
-	w.opened[opener] = opening{now, w.opened[opener].fails}
+	o := w.opened[opener]
+	o.at = now
+	w.opened[opener] = o
 }
 
-// noteFailed holds a failure against the opener if it was itself in the way, or the session never began: then nobody else can be told from it.
-func (w *root) noteFailed(now time.Time, opener engine.PartyID, err error) {
-	var notBegun *session.NotBegunError
-	if errors.As(err, &notBegun) || slices.Contains(session.Culprits(err), opener) {
-		w.opened[opener] = opening{now, w.opened[opener].fails + 1}
+// noteFailed holds a failure against the opener if it was itself in the way, or if the session hung before it began: then nobody else can be
+// told from it. held says so of a peer: then the failure is no reason for us to wait.
+func (w *root) noteFailed(now time.Time, opener, self engine.PartyID, err error) (held bool) {
+	if opener == self {
+		return false
 	}
+	var notBegun *session.NotBegunError
+	var silent *session.SilentError
+	o := w.opened[opener]
+	o.at = now
+	switch begun := !errors.As(err, &notBegun); {
+	case slices.Contains(session.Culprits(err), opener), !begun && errors.As(err, &silent):
+		o.hung++
+	case !begun:
+		o.gaveUp++
+	default:
+		return false
+	}
+	w.opened[opener] = o
+	return true
 }

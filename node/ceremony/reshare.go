@@ -114,6 +114,7 @@ func (k *Keeper) AddPlan(_ context.Context, now time.Time, a charter.Accepted) e
 		if w.ID == r.Vault {
 			w.since, w.next, w.fails = now, time.Time{}, 0
 			clear(w.skip)
+			clear(w.opened)
 		}
 	}
 	return nil

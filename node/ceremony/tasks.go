@@ -281,9 +281,10 @@ func (k *Keeper) ended(ctx context.Context, w *root, s *mpc.Setup, now time.Time
 	if err == nil {
 		return
 	}
-	w.noteFailed(now, s.Opener, err)
-	w.next = now.Add(retry << min(w.fails, maxDoubling))
-	w.fails++
+	if !w.noteFailed(now, s.Opener, k.cfg.Self, err) {
+		w.next = now.Add(retry << min(w.fails, maxDoubling))
+		w.fails++
+	}
 	w.remember(now, err)
 	var checks *pair.CheckFailed
 	if errors.As(err, &checks) {
