@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"math/big"
 	"slices"
 	"strings"
@@ -155,20 +154,4 @@ func (l *Ledger) Prune(now time.Time) (gone []statement.ID) {
 // Debits lists all, by intent.
 func (l *Ledger) Debits() []Debit {
 	return slices.SortedFunc(maps.Values(l.debits), func(a, b Debit) int { return strings.Compare(a.Intent.String(), b.Intent.String()) })
-}
-
-// Units turns an amount in an asset's smallest unit into its policy unit, which holds so many of them; rounded up. ErrOverflow if it does
-// not fit.
-func Units(amount, unit *big.Int) (int64, error) {
-	if amount.Sign() < 0 || unit.Sign() <= 0 {
-		return 0, fmt.Errorf("ledger: amount %v in units of %v", amount, unit)
-	}
-	q, r := new(big.Int).QuoRem(amount, unit, new(big.Int))
-	if r.Sign() > 0 {
-		q.Add(q, big.NewInt(1))
-	}
-	if !q.IsInt64() || q.Int64() == math.MaxInt64 {
-		return 0, ErrOverflow
-	}
-	return q.Int64(), nil
 }

@@ -135,7 +135,7 @@ func (c Case) effect(d charter.Document, chain string, e CaseEffect) Effect {
 	out := Effect{Operation: Operation(e.Operation), Asset: e.Asset, Amount: e.Amount, Destination: e.To}
 	out.Total = Totals{e.Spent.Hour + sum, e.Spent.Day + sum, e.Spent.Week + sum, e.Spent.Month + sum}
 	for _, p := range d.Payees {
-		if p.Chain == chain && (p.Name == e.To || strings.EqualFold(p.Address, e.To)) {
+		if p.Chain == chain && (p.Name == e.To || sameOn(chain, p.Address, e.To)) {
 			out.Destination, out.Labels = p.Address, p.Labels
 		}
 	}

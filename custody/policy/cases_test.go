@@ -12,8 +12,8 @@ func document() charter.Document {
 	return charter.Document{
 		People: []charter.Human{{Name: "alice", Organisation: "acme"}, {Name: "bob", Organisation: "acme"}, {Name: "carol", Organisation: "bolt"}, {Name: "dana", Organisation: "bolt"}},
 		Groups: []charter.Group{{Name: "finance", People: []string{"alice", "bob", "carol"}}, {Name: "security", People: []string{"dana"}}},
-		Assets: []charter.Asset{{Name: "eth"}, {Name: "usdc"}},
-		Payees: []charter.Payee{{Name: "salaries", Chain: "eip155:1", Address: "0xA1", Labels: []string{"payroll"}}},
+		Assets: []charter.Asset{{Name: "eth", Chain: "eip155:1", Decimals: 18, Unit: 15}, {Name: "usdc", Chain: "eip155:1", Contract: "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48", Decimals: 6, Unit: 6}},
+		Payees: []charter.Payee{{Name: "salaries", Chain: "eip155:1", Address: "0x00000000000000000000000000000000000000A1", Labels: []string{"payroll"}}},
 		Vaults: []charter.Blueprint{{Name: "treasury", Tier: "warm", Chains: []string{"eip155:1"}, Initiators: []string{"finance"}, Approvers: []string{"finance", "security"}, Quorum: 2}},
 		Policy: charter.StartPolicy,
 	}
@@ -35,7 +35,7 @@ cases:
     vault: treasury
     initiator: alice
     at: "2026-11-27T10:00:00Z"
-    effects: [{ operation: token, asset: usdc, to: "0xa1", amount: 1 }]
+    effects: [{ operation: token, asset: usdc, to: "0x00000000000000000000000000000000000000a1", amount: 1 }]
     expect: allow
   - name: one more is too much, unless security agrees
     vault: treasury

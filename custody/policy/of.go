@@ -7,7 +7,12 @@ import (
 )
 
 // Of reads a charter's rules.
-func Of(d charter.Document) (*Policy, error) { return Read([]byte(d.Policy), VocabularyOf(d)) }
+func Of(d charter.Document) (*Policy, error) {
+	if err := checkAddresses(d); err != nil {
+		return nil, err
+	}
+	return Read([]byte(d.Policy), VocabularyOf(d))
+}
 
 // VocabularyOf is what a charter declares.
 func VocabularyOf(d charter.Document) (v Vocabulary) {

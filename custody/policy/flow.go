@@ -1,0 +1,133 @@
+package policy
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/charter"
+)
+
+// A Flow is an effect before it is known what the vault gave out besides.
+type Flow struct {
+	Operation   Operation
+	Asset       string // empty: none
+	Amount      int64  // policy units
+	Destination string
+	Labels      []string
+}
+
+// FlowsOfEVM are what a transaction of Ethereum, or a chain like it, does: its transfer, and its fee at most. An asset that the charter does not
+// have is an error: nothing could be counted.
+func FlowsOfEVM(d charter.Document, f evm.Facts) ([]Flow, error) {
+	chain := "eip155:" + strconv.FormatUint(f.ChainID, 10)
+	own, ok := d.AssetOn(chain, "", sameEVM)
+	if !ok {
+		return nil, fmt.Errorf("policy: chain %s: its own asset is not in the charter, so fees cannot be counted", chain)
+	}
+	fee, err := own.Units(f.MaxFee)
+	if err != nil {
+		return nil, fmt.Errorf("policy: fee: %w", err)
+	}
+	asset, operation := own, Transfer
+	switch f.Operation {
+	case evm.NativeTransfer:
+	case evm.ERC20Transfer:
+		operation = Token
+		if f.Token == nil {
+			return nil, fmt.Errorf("policy: a token transfer without a token")
+		}
+		if asset, ok = d.AssetOn(chain, f.Token.String(), sameEVM); !ok {
+			return nil, fmt.Errorf("policy: token %s on chain %s is not among the charter's assets", f.Token, chain)
+		}
+	default:
+		return nil, fmt.Errorf("policy: operation %q is unknown", f.Operation)
+	}
+	amount, err := asset.Units(f.Amount)
+	if err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	to := f.Destination.String()
+	return []Flow{
+		{operation, asset.Name, amount, to, labelsOf(d, chain, to)},
+		{Operation: Fee, Asset: own.Name, Amount: fee},
+	}, nil
+}
+
+// labelsOf are those of the payee with an address.
+func labelsOf(d charter.Document, chain, address string) (labels []string) {
+	for _, p := range d.Payees {
+		if p.Chain == chain && sameEVM(p.Address, address) {
+			labels = append(labels, p.Labels...)
+		}
+	}
+	slices.Sort(labels)
+	return slices.Compact(labels)
+}
+
+// sameEVM compares addresses, in whatever mixture of letters they are written.
+func sameEVM(a, b string) bool {
+	x, err := evm.ParseAddress(a)
+	y, err2 := evm.ParseAddress(b)
+	return err == nil && err2 == nil && x == y
+}
+
+// sameOn compares addresses as their chain does.
+func sameOn(chain, a, b string) bool {
+	if strings.HasPrefix(chain, "eip155:") {
+		return sameEVM(a, b)
+	}
+	return a == b
+}
+
+// checkAddresses refuses destinations and tokens that are no addresses of their chain: a rule over them would never apply.
+func checkAddresses(d charter.Document) error {
+	for _, p := range d.Payees {
+		if strings.HasPrefix(p.Chain, "eip155:") {
+			if _, err := evm.ParseAddress(p.Address); err != nil {
+				return fmt.Errorf("policy: payee %s: %w", p.Name, err)
+			}
+		}
+	}
+	for _, a := range d.Assets {
+		if strings.HasPrefix(a.Chain, "eip155:") && a.Contract != "" {
+			if _, err := evm.ParseAddress(a.Contract); err != nil {
+				return fmt.Errorf("policy: asset %s: %w", a.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Sums are what flows take of each asset.
+func Sums(flows []Flow) (map[string]int64, error) {
+	sums := map[string]int64{}
+	for _, f := range flows {
+		if f.Asset == "" {
+			continue
+		}
+		if f.Amount < 0 || sums[f.Asset] > math.MaxInt64-1-f.Amount {
+			return nil, fmt.Errorf("policy: %w", charter.ErrOverflow)
+		}
+		sums[f.Asset] += f.Amount
+	}
+	return sums, nil
+}
+
+// Effects are flows beside what the vault gave out of each asset, this transaction included. Every asset of the flows has its totals.
+func Effects(flows []Flow, totals map[string]Totals) ([]Effect, error) {
+	var out []Effect
+	for _, f := range flows {
+		e := Effect{Operation: f.Operation, Asset: f.Asset, Amount: f.Amount, Destination: f.Destination, Labels: f.Labels}
+		if t, ok := totals[f.Asset]; ok {
+			e.Total = t
+		} else if f.Asset != "" {
+			return nil, fmt.Errorf("policy: nothing is known of what was given out of %s", f.Asset)
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}

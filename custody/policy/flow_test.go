@@ -1,0 +1,146 @@
+package policy
+
+import (
+	"math/big"
+	"strings"
+	"testing"
+
+	"github.com/ostraka/ostraka/chain/evm"
+)
+
+func address(t testing.TB, text string) evm.Address {
+	t.Helper()
+	a, err := evm.ParseAddress(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// decoded is a request as a node sees it: built, and decoded from its bytes.
+func decoded(t testing.TB, r evm.Request) evm.Facts {
+	t.Helper()
+	raw, err := evm.Build(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := evm.Decode(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tx.Facts()
+}
+
+const salaries = "0x00000000000000000000000000000000000000a1"
+
+func request(t testing.TB) evm.Request {
+	return evm.Request{ChainID: 1, Gas: 21000, FeeCap: big.NewInt(100e9), TipCap: big.NewInt(1e9), To: address(t, salaries), Amount: big.NewInt(5e17 + 1)}
+}
+
+func TestFlowsOfEVM(t *testing.T) {
+	d := document()
+	flows, err := FlowsOfEVM(d, decoded(t, request(t)))
+	// 0.5 ether and a wei are 501 thousandths; 21,000 gas at 100 gwei are 2.1, so 3.
+	if err != nil || len(flows) != 2 || flows[0].Operation != Transfer || flows[0].Asset != "eth" || flows[0].Amount != 501 || strings.Join(flows[0].Labels, ",") != "payroll" || flows[1].Operation != Fee || flows[1].Amount != 3 {
+		t.Errorf("%+v, %v", flows, err)
+	}
+	r, usdc := request(t), address(t, "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48")
+	r.Token, r.Amount = &usdc, big.NewInt(12_000_001)
+	flows, err = FlowsOfEVM(d, decoded(t, r))
+	if err != nil || flows[0].Operation != Token || flows[0].Asset != "usdc" || flows[0].Amount != 13 || flows[1].Asset != "eth" || len(flows[0].Labels) != 1 {
+		t.Errorf("%+v, %v", flows, err)
+	}
+	sums, err := Sums(append(flows, flows...))
+	if err != nil || sums["usdc"] != 26 || sums["eth"] != 6 {
+		t.Errorf("%v, %v", sums, err)
+	}
+	effects, err := Effects(flows, map[string]Totals{"usdc": {13, 14, 15, 16}, "eth": {3, 4, 5, 6}})
+	if err != nil || effects[0].Total.Month != 16 || effects[1].Total.Hour != 3 || effects[0].Destination != address(t, salaries).String() {
+		t.Errorf("%+v, %v", effects, err)
+	}
+	if _, err := Effects(flows, map[string]Totals{"usdc": {13, 14, 15, 16}}); err == nil {
+		t.Error("effects without totals")
+	}
+	if _, err := Sums([]Flow{{Asset: "eth", Amount: 1 << 62}, {Asset: "eth", Amount: 1 << 62}}); err == nil {
+		t.Error("a sum came around")
+	}
+}
+
+// What the charter does not know cannot be counted, and is no flow.
+func TestFlowsRefused(t *testing.T) {
+	other := address(t, "0x00000000000000000000000000000000000000ff")
+	for name, c := range map[string]struct {
+		change func(*evm.Request)
+		want   string
+	}{
+		"another chain": {func(r *evm.Request) { r.ChainID = 5 }, "chain eip155:5"},
+		"another token": {func(r *evm.Request) { r.Token = &other }, "not among the charter's assets"},
+		"too much":      {func(r *evm.Request) { r.Amount = new(big.Int).Lsh(big.NewInt(1), 200) }, "63 bits"},
+		"the fee":       {func(r *evm.Request) { r.FeeCap = new(big.Int).Lsh(big.NewInt(1), 150) }, "fee: "},
+	} {
+		r := request(t)
+		c.change(&r)
+		if flows, err := FlowsOfEVM(document(), decoded(t, r)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %+v, %v", name, flows, err)
+		}
+	}
+	for name, f := range map[string]evm.Facts{
+		"operation": {ChainID: 1, Operation: "upgrade", Amount: big.NewInt(1), MaxFee: big.NewInt(1)}, "no token": {ChainID: 1, Operation: evm.ERC20Transfer, Amount: big.NewInt(1), MaxFee: big.NewInt(1)},
+	} {
+		if flows, err := FlowsOfEVM(document(), f); err == nil {
+			t.Errorf("%s: %+v", name, flows)
+		}
+	}
+}
+
+// A payee or token whose address nobody could pay is refused with the charter.
+func TestAddressesAreChecked(t *testing.T) {
+	d := document()
+	d.Payees[0].Address = "0xA1"
+	if _, err := Of(d); err == nil || !strings.Contains(err.Error(), "payee salaries") {
+		t.Error(err)
+	}
+	d = document()
+	d.Assets[1].Contract = "0xA0B86991c6218b36c1d19D4a2e9Eb0cE3606eB48" // a letter of the checksum is wrong
+	if _, err := Of(d); err == nil || !strings.Contains(err.Error(), "asset usdc") {
+		t.Error(err)
+	}
+}
+
+// A block's producer is nobody's payee: what fees take counts, and many small ones end at the day's limit.
+func TestFeeDrain(t *testing.T) {
+	d := document()
+	p, err := Of(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given, spent := int64(0), 0
+	for range 100 {
+		r := request(t)
+		r.Amount, r.FeeCap = big.NewInt(1), big.NewInt(2e12) // 42 thousandths of an ether
+		flows, err := FlowsOfEVM(d, decoded(t, r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums, err := Sums(flows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total := given + sums["eth"]
+		effects, err := Effects(flows, map[string]Totals{"eth": {total, total, total, total}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		count := Count(d, []string{"bob"})
+		f := Facts{
+			Vault: "treasury", Tier: "warm", Purpose: "transaction", Chain: "eip155:1", Initiator: "alice", Groups: GroupsOf(d, "alice"),
+			Approvals: count.Approvals, Approvers: count.Approvers, Organisations: count.Organisations, Hour: 10, Weekday: 1, Effects: effects,
+		}
+		if p.Decide(f, count).Verdict == Allow {
+			given, spent = total, spent+1
+		}
+	}
+	if given > 500 || spent != 11 {
+		t.Errorf("%d transactions took %d", spent, given)
+	}
+}
