@@ -43,7 +43,9 @@ func want(t *testing.T, what string, code, wantCode int, out string, parts ...st
 
 func TestCharterLint(t *testing.T) {
 	code, out, errs := try("charter", "lint", charterWith(t))
-	want(t, "default", code, codeDone, out+errs, "organisation  3      1     2 ", "spend, within policy: 3 persons")
+	want(t, "default", code, codeDone, out+errs, "organisation  3      1     2 ", "spend, within policy: 3 persons", "no vault breaks a control rule")
+	code, out, errs = try("charter", "lint", charterWith(t, `"ed25519:`, `"`))
+	want(t, "identities as statements hold them", code, codeDone, out+errs)
 
 	multichain := charterWith(t, `provider: ".*"`, `provider: "aws"`, `account: ".*"`, `account: "ceo"`, `access: \[.*\]`, `access: ["admin-acme"]`)
 	code, out, errs = try("charter", "lint", multichain)
@@ -58,6 +60,8 @@ func TestCharterLint(t *testing.T) {
 
 	for _, c := range []struct{ old, new, want string }{
 		{`threshold: 3`, `threshold: 03`, "plain decimal"},
+		{`threshold: 3`, `threshold: 03`, "charter.yaml: line "},
+		{`ed25519:`, `ed25519:zz`, "`ostraka node init`"},
 		{`context.amount <= 50`, `context.amuont <= 50`, "amuont"},
 		{`(?s)^// The treasury.*$`, `@id("x") permit(principal, action, resource);`, "permits every operation"},
 	} {
@@ -79,7 +83,16 @@ func TestCharterInit(t *testing.T) {
 	code, _, errs = try("charter", "init", folder)
 	want(t, "init again", code, codeError, errs, "is there already")
 	code, _, errs = try("charter", "lint", folder)
-	want(t, "not filled in", code, codeError, errs, "officers")
+	want(t, "not filled in", code, codeError, errs, "charter.yaml is not filled in yet: 36 lines say \"FILL IN\": 13, 14, 16, ", "next: ")
+	if err := os.Remove(filepath.Join(folder, policyFile)); err != nil {
+		t.Fatal(err)
+	}
+	filled := strings.ReplaceAll(string(text), fillIn, "filled in")
+	if err := os.WriteFile(filepath.Join(folder, charterFile), []byte(filled), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs = try("charter", "lint", folder)
+	want(t, "no policy", code, codeError, errs, "policy.cedar", "next: ")
 }
 
 func TestCharterDiff(t *testing.T) {
@@ -88,7 +101,8 @@ func TestCharterDiff(t *testing.T) {
 		{`quorum: 2`, `quorum: 3`, "stricter: vault treasury: quorum: 2 → 3\nstricter only"},
 		{`total.week <= 20000`, `total.week <= 30000`, "looser: rule payroll: "},
 		{`delay: 172800`, `delay: 86400`, "looser in part: it waits for 48h0m0s and needs every operator"},
-		{`# replace it`, `# replaced`, "nothing differs"},
+		{`# before a new payee counts`, `# a day`, "nothing differs"},
+		{`account: "account-1"`, `account: "account-9"`, "place main (replica) provider gcp account account-9 region region-1 "},
 	} {
 		code, out, errs := try("charter", "diff", was, charterWith(t, c.old, c.new))
 		want(t, c.new, code, codeDone, out+errs, c.want)
