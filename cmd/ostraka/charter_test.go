@@ -170,7 +170,14 @@ func TestPolicyCommands(t *testing.T) {
 	}
 	write(someCases)
 	code, out, errs := try("policy", "test", folder, "-f", file)
-	want(t, "cases", code, codeDone, out+errs, "ok    salaries: allow by payroll", "missing: 1 of security")
+	want(t, "cases", code, codeDone, out+errs, "ok    salaries: allow by payroll\n      beside the policy: the vault's quorum needs 1 more", "missing: 1 of security")
+	write(strings.ReplaceAll(someCases, "[bob]", "[bob, carol]"))
+	if code, out, _ = try("policy", "test", folder, "-f", file, "--json"); strings.Contains(out, `"quorum_missing": 1`) || !strings.Contains(out, `"quorum_missing": 0`) {
+		t.Errorf("two approvals are a quorum of 2: exit %d, %s", code, out)
+	}
+	write(strings.Replace(someCases, "asset: usdc", "asset: usdx", 1))
+	code, _, errs = try("policy", "test", folder, "-f", file)
+	want(t, "a case of no asset", code, codeError, errs, "cases.yaml", `case "salaries"`, "usdx", "next: ")
 	write(strings.Replace(someCases, "amount: 20000", "amount: 20001", 1))
 	code, out, errs = try("policy", "test", folder, "-f", file)
 	want(t, "a case fails", code, codeUnverified, out+errs, "FAIL  salaries", "1 of 2 cases fail")
