@@ -42,6 +42,9 @@ func optionalFolder(c *cobra.Command, args []string) error {
 	if len(args) > 1 {
 		return usage("`%s` takes a folder at most, not %d arguments", c.CommandPath(), len(args))
 	}
+	if f := c.Flag("dir"); f != nil && f.Changed { // else it would answer for another folder
+		return usage("`%s` reads no node's data folder, which --dir names: give the charter's folder without --dir", c.CommandPath())
+	}
 	return nil
 }
 

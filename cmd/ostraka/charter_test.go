@@ -68,6 +68,8 @@ func TestCharterLint(t *testing.T) {
 		code, out, errs = try("charter", "lint", charterWith(t, c.old, c.new))
 		want(t, c.new, code, codeError, out+errs, c.want)
 	}
+	code, _, errs = try("charter", "lint", "--dir", multichain)
+	want(t, "another folder's option", code, codeUsage, errs, "without --dir")
 	code, _, errs = try("charter", "lint", t.TempDir())
 	want(t, "no charter", code, codeError, errs, "charter init")
 }
@@ -190,4 +192,33 @@ func TestPolicyCommands(t *testing.T) {
 	want(t, "no file", code, codeUsage, errs, "-f CASES")
 	code, out, errs = try("policy", "schema", folder)
 	want(t, "schema", code, codeDone, out+errs, `entity Label enum ["none", "payroll"];`, "approvals: Approvals,")
+}
+
+// The cases that docs/policy.md and --help show are run as they stand there.
+func TestShownCases(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "policy.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	shown, _, found := strings.Cut(rest, "```")
+	help, _, ends := strings.Cut(caseExample, "\n\n")
+	if !found || !ends {
+		t.Fatal("the page or the help shows no cases")
+	}
+	folder := charterWith(t)
+	for _, c := range []struct {
+		text, want string
+		cases      int
+	}{{shown, "ok    nobody gets an allowance: deny by default", 4}, {regexp.MustCompile(`(?m)^  `).ReplaceAllString(help, ""), "ok    salaries: allow by fee,payroll", 1}} {
+		file := filepath.Join(t.TempDir(), "cases.yaml")
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, out, errs := try("policy", "test", folder, "-f", file)
+		want(t, "shown", code, codeDone, out+errs, c.want)
+		if n := strings.Count(out, "ok  "); n != c.cases {
+			t.Errorf("%d cases, want %d: %s", n, c.cases, out)
+		}
+	}
 }
