@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -41,23 +42,49 @@ func optionalFolder(c *cobra.Command, args []string) error {
 	if len(args) > 1 {
 		return usage("`%s` takes a folder at most, not %d arguments", c.CommandPath(), len(args))
 	}
+	if f := c.Flag("dir"); f != nil && f.Changed { // else it would answer for another folder
+		return usage("`%s` reads no node's data folder, which --dir names: give the charter's folder without --dir", c.CommandPath())
+	}
 	return nil
 }
 
 // readCharter reads charter.yaml and policy.cedar of a folder.
 func readCharter(folder string) (charter.Document, error) {
-	file, err := readBounded(filepath.Join(folder, charterFile), charter.MaxDocument)
+	path := filepath.Join(folder, charterFile)
+	file, err := readBounded(path, charter.MaxDocument)
 	if errors.Is(err, fs.ErrNotExist) {
-		return charter.Document{}, &problem{codeError, err, fmt.Sprintf("`ostraka charter init %s` writes one with comments", folder)}
+		return charter.Document{}, &problem{codeError, err, fmt.Sprintf("name the folder that holds one; `ostraka charter init %s` writes one with comments", folder)}
 	}
 	if err != nil {
 		return charter.Document{}, err
+	}
+	if open := unfilled(file); len(open) > 0 {
+		return charter.Document{}, &problem{codeError, fmt.Errorf("%s is not filled in yet: %d lines say %q: %s", path, len(open), fillIn, strings.Join(open, ", ")), "write there what is true of your circle, then try again"}
 	}
 	rules, err := readBounded(filepath.Join(folder, policyFile), charter.MaxDocument)
+	if errors.Is(err, fs.ErrNotExist) {
+		return charter.Document{}, &problem{codeError, err, fmt.Sprintf("the rules stand in %s beside %s; `ostraka charter init` in an empty folder writes both", policyFile, charterFile)}
+	}
 	if err != nil {
 		return charter.Document{}, err
 	}
-	return charter.ReadDocument(file, rules)
+	d, err := charter.ReadDocument(file, rules)
+	if err != nil {
+		return d, &problem{codeError, fmt.Errorf("%s: %w", path, err), "mend what it names, then try again; docs/charter.md says what each field means"}
+	}
+	return d, nil
+}
+
+// unfilled are the numbers of the lines that `charter init` left open and nobody filled in. All at once: each by itself is an error of another form.
+func unfilled(file []byte) (lines []string) {
+	n := 0
+	for line := range strings.Lines(string(file)) {
+		n++
+		if text, _, _ := strings.Cut(line, " #"); strings.Contains(text, `"`+fillIn) {
+			lines = append(lines, strconv.Itoa(n))
+		}
+	}
+	return lines
 }
 
 // readBounded reads a file that has at most so many bytes.
@@ -78,7 +105,7 @@ const fillIn = "FILL IN"
 
 // starting is three operators, two groups and five guardians, with what only people know left open.
 func starting(circle string) charter.Start {
-	s := charter.Start{Circle: circle, Groups: []charter.Group{{Name: "finance", People: []string{"alice", "bob"}}, {Name: "security", People: []string{"carol"}}}}
+	s := charter.Start{Circle: circle, Payee: fillIn + ": where salaries go", Groups: []charter.Group{{Name: "finance", People: []string{"alice", "bob"}}, {Name: "security", People: []string{"carol"}}}}
 	for i, name := range []string{"operator-a", "operator-b", "operator-c"} {
 		admin := "admin-" + string(rune('a'+i))
 		s.Operators = append(s.Operators, charter.StartOperator{
@@ -171,9 +198,12 @@ func (a *app) charterLintCommand() *cobra.Command {
 						fmt.Fprintf(w, "  broken: %v\n", b)
 					}
 				}
+				if r.Broken() == 0 {
+					fmt.Fprintf(w, "The files say nothing that a charter may not, and no vault breaks a control rule.\nNext: `ostraka policy test` tries the rules, `ostraka control whatif` what may be lost.\n")
+				}
 			})
 			if n := r.Broken(); err == nil && n > 0 {
-				err = refused("change what each of them names, then lint again", "the charter breaks %d of its control rules: %v", n, firstBroken(r))
+				err = refused("change what each of them names, then lint again", "control rules that the charter breaks: %d; the first is: %v", n, firstBroken(r))
 			}
 			return err
 		},

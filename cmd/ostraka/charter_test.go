@@ -43,7 +43,9 @@ func want(t *testing.T, what string, code, wantCode int, out string, parts ...st
 
 func TestCharterLint(t *testing.T) {
 	code, out, errs := try("charter", "lint", charterWith(t))
-	want(t, "default", code, codeDone, out+errs, "organisation  3      1     2 ", "spend, within policy: 3 persons")
+	want(t, "default", code, codeDone, out+errs, "organisation  3      1     2 ", "spend, within policy: 3 persons", "no vault breaks a control rule")
+	code, out, errs = try("charter", "lint", charterWith(t, `"ed25519:`, `"`))
+	want(t, "identities as statements hold them", code, codeDone, out+errs)
 
 	multichain := charterWith(t, `provider: ".*"`, `provider: "aws"`, `account: ".*"`, `account: "ceo"`, `access: \[.*\]`, `access: ["admin-acme"]`)
 	code, out, errs = try("charter", "lint", multichain)
@@ -58,12 +60,16 @@ func TestCharterLint(t *testing.T) {
 
 	for _, c := range []struct{ old, new, want string }{
 		{`threshold: 3`, `threshold: 03`, "plain decimal"},
+		{`threshold: 3`, `threshold: 03`, "charter.yaml: line "},
+		{`ed25519:`, `ed25519:zz`, "`ostraka node init`"},
 		{`context.amount <= 50`, `context.amuont <= 50`, "amuont"},
 		{`(?s)^// The treasury.*$`, `@id("x") permit(principal, action, resource);`, "permits every operation"},
 	} {
 		code, out, errs = try("charter", "lint", charterWith(t, c.old, c.new))
 		want(t, c.new, code, codeError, out+errs, c.want)
 	}
+	code, _, errs = try("charter", "lint", "--dir", multichain)
+	want(t, "another folder's option", code, codeUsage, errs, "without --dir")
 	code, _, errs = try("charter", "lint", t.TempDir())
 	want(t, "no charter", code, codeError, errs, "charter init")
 }
@@ -79,7 +85,16 @@ func TestCharterInit(t *testing.T) {
 	code, _, errs = try("charter", "init", folder)
 	want(t, "init again", code, codeError, errs, "is there already")
 	code, _, errs = try("charter", "lint", folder)
-	want(t, "not filled in", code, codeError, errs, "officers")
+	want(t, "not filled in", code, codeError, errs, "charter.yaml is not filled in yet: 36 lines say \"FILL IN\": 13, 14, 16, ", "next: ")
+	if err := os.Remove(filepath.Join(folder, policyFile)); err != nil {
+		t.Fatal(err)
+	}
+	filled := strings.ReplaceAll(string(text), fillIn, "filled in")
+	if err := os.WriteFile(filepath.Join(folder, charterFile), []byte(filled), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs = try("charter", "lint", folder)
+	want(t, "no policy", code, codeError, errs, "policy.cedar", "next: ")
 }
 
 func TestCharterDiff(t *testing.T) {
@@ -88,7 +103,8 @@ func TestCharterDiff(t *testing.T) {
 		{`quorum: 2`, `quorum: 3`, "stricter: vault treasury: quorum: 2 → 3\nstricter only"},
 		{`total.week <= 20000`, `total.week <= 30000`, "looser: rule payroll: "},
 		{`delay: 172800`, `delay: 86400`, "looser in part: it waits for 48h0m0s and needs every operator"},
-		{`# replace it`, `# replaced`, "nothing differs"},
+		{`# before a new payee counts`, `# a day`, "nothing differs"},
+		{`account: "account-1"`, `account: "account-9"`, "place main (replica) provider gcp account account-9 region region-1 "},
 	} {
 		code, out, errs := try("charter", "diff", was, charterWith(t, c.old, c.new))
 		want(t, c.new, code, codeDone, out+errs, c.want)
@@ -156,7 +172,14 @@ func TestPolicyCommands(t *testing.T) {
 	}
 	write(someCases)
 	code, out, errs := try("policy", "test", folder, "-f", file)
-	want(t, "cases", code, codeDone, out+errs, "ok    salaries: allow by payroll", "missing: 1 of security")
+	want(t, "cases", code, codeDone, out+errs, "ok    salaries: allow by payroll\n      beside the policy: the vault's quorum needs 1 more", "missing: 1 of security")
+	write(strings.ReplaceAll(someCases, "[bob]", "[bob, carol]"))
+	if code, out, _ = try("policy", "test", folder, "-f", file, "--json"); strings.Contains(out, `"quorum_missing": 1`) || !strings.Contains(out, `"quorum_missing": 0`) {
+		t.Errorf("two approvals are a quorum of 2: exit %d, %s", code, out)
+	}
+	write(strings.Replace(someCases, "asset: usdc", "asset: usdx", 1))
+	code, _, errs = try("policy", "test", folder, "-f", file)
+	want(t, "a case of no asset", code, codeError, errs, "cases.yaml", `case "salaries"`, "usdx", "next: ")
 	write(strings.Replace(someCases, "amount: 20000", "amount: 20001", 1))
 	code, out, errs = try("policy", "test", folder, "-f", file)
 	want(t, "a case fails", code, codeUnverified, out+errs, "FAIL  salaries", "1 of 2 cases fail")
@@ -169,4 +192,33 @@ func TestPolicyCommands(t *testing.T) {
 	want(t, "no file", code, codeUsage, errs, "-f CASES")
 	code, out, errs = try("policy", "schema", folder)
 	want(t, "schema", code, codeDone, out+errs, `entity Label enum ["none", "payroll"];`, "approvals: Approvals,")
+}
+
+// The cases that docs/policy.md and --help show are run as they stand there.
+func TestShownCases(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "policy.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	shown, _, found := strings.Cut(rest, "```")
+	help, _, ends := strings.Cut(caseExample, "\n\n")
+	if !found || !ends {
+		t.Fatal("the page or the help shows no cases")
+	}
+	folder := charterWith(t)
+	for _, c := range []struct {
+		text, want string
+		cases      int
+	}{{shown, "ok    nobody gets an allowance: deny by default", 4}, {regexp.MustCompile(`(?m)^  `).ReplaceAllString(help, ""), "ok    salaries: allow by fee,payroll", 1}} {
+		file := filepath.Join(t.TempDir(), "cases.yaml")
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, out, errs := try("policy", "test", folder, "-f", file)
+		want(t, "shown", code, codeDone, out+errs, c.want)
+		if n := strings.Count(out, "ok  "); n != c.cases {
+			t.Errorf("%d cases, want %d: %s", n, c.cases, out)
+		}
+	}
 }

@@ -22,6 +22,7 @@ type caseDocument struct {
 	Rule    string         `json:"rule"`
 	Reason  string         `json:"reason,omitempty"`
 	Missing []needDocument `json:"missing,omitempty"`
+	Quorum  int            `json:"quorum_missing"` // approvals; rules do not count them
 	Why     string         `json:"why,omitempty"`
 }
 
@@ -34,8 +35,10 @@ func (a *app) policyTestCommand() *cobra.Command {
 	file := ""
 	c := &cobra.Command{
 		Use: "test [FOLDER] -f CASES", Short: "Run cases against the policy of a charter", Args: optionalFolder,
-		Long: "CASES is a file of transactions and of what the policy should say to each (docs/policy.md). Nobody is asked but the files, so it runs in your own CI.\n" +
-			"Exit code 4: a case says something else than it should.",
+		Long: "CASES is a file of transactions and of what the policy should say to each; docs/policy.md lists all fields. No node is asked, so it runs in\n" +
+			"your own continuous integration. The vault's quorum counts beside the policy: what it lacks is shown, and fails no case.\n" +
+			"Exit code 1: a case names what is not in the charter. 4: the policy says something else than a case expects.",
+		Example: caseExample,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if file == "" {
 				return usage("give the file of cases with -f CASES")
@@ -54,18 +57,20 @@ func (a *app) policyTestCommand() *cobra.Command {
 			}
 			cases, err := policy.ReadCases(text)
 			if err != nil {
-				return err
+				return &problem{codeError, fmt.Errorf("%s: %w", file, err), "docs/policy.md has a file of cases to start from"}
 			}
 			docs, failed := []caseDocument{}, 0
 			for _, c := range cases {
 				r, why, err := p.Run(d, c)
 				if err != nil {
-					return err
+					return &problem{codeError, fmt.Errorf("%s: %w", file, err), "mend the case; names are those of the charter, and docs/policy.md lists the operations"}
 				}
 				if why != "" {
 					failed++
 				}
-				docs = append(docs, caseOf(c, r, why))
+				one := caseOf(c, r, why)
+				one.Quorum = c.QuorumLacks(d)
+				docs = append(docs, one)
 			}
 			doc := struct {
 				Cases  []caseDocument `json:"cases"`
@@ -81,6 +86,21 @@ func (a *app) policyTestCommand() *cobra.Command {
 	c.Flags().StringVarP(&file, "file", "f", "", "file of cases")
 	return c
 }
+
+const caseExample = `  # cases.yaml
+  cases:
+    - name: salaries
+      vault: treasury
+      initiator: alice
+      approvals: [bob, carol]
+      at: "2026-11-27T10:00:00Z"
+      effects:
+        - { operation: token, asset: usdc, to: salaries, amount: 12000, spent-week: 5000 }
+        - { operation: fee, asset: eth, amount: 3 }
+      expect: allow             # allow, wait or deny
+      rule: payroll             # that decides; may be left out
+
+  ostraka policy test -f cases.yaml`
 
 func caseOf(c policy.Case, r policy.Ruling, why string) caseDocument {
 	out := caseDocument{Name: c.Name, Passed: why == "", Verdict: string(r.Verdict), Rule: r.Rule, Reason: r.Reason, Why: why}
@@ -102,6 +122,9 @@ func printCaseDocuments(w io.Writer, docs []caseDocument) {
 		}
 		for _, n := range c.Missing {
 			fmt.Fprintf(w, "      missing: %d of %s\n", n.Count, n.Of)
+		}
+		if c.Quorum > 0 && c.Verdict != string(policy.Deny) {
+			fmt.Fprintf(w, "      beside the policy: the vault's quorum needs %d more to approve\n", c.Quorum)
 		}
 	}
 }

@@ -24,9 +24,9 @@ func (a *app) vaultRefreshCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "refresh VAULT", Short: "Make new shares of a vault's keys, as its operator: the keys stay, the old shares are of no use any more", Args: exactly("VAULT"),
 		Long: "Tells your own node that you want new shares. Every operator of the vault does so within a day; then the nodes make them,\n" +
-			"once all are up. Signing goes on meanwhile, but intents that wait for approvals must be proposed anew: approvals are for\n" +
-			"one epoch. It mends a pair of nodes whose check failed, and lifts your node's quarantines of the vault: find out why it\n" +
-			"came to that first. A vault with refresh-every in its file makes new shares by itself.",
+			"once all are up. The command waits for that; your word stays if you interrupt it. Signing goes on meanwhile, and intents\n" +
+			"that wait for approvals go on with the new shares. It mends a pair of nodes whose check failed, and lifts your node's\n" +
+			"quarantines of the vault: find out why it came to that first. A vault with refresh-every in its file makes new shares by itself.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), refreshTimeout)
 			defer cancel()

@@ -221,5 +221,26 @@ func (p Payee) text() string {
 }
 
 func (o Station) text() string {
-	return fmt.Sprintf("%s, identity %x, at %s, officers %s, independent %v, places %+v", o.Entity, []byte(o.Identity), o.Address, strings.Join(fingerprints(o.Officers), ", "), o.Independent, o.Places)
+	kind := "not independent"
+	if o.Independent {
+		kind = "independent"
+	}
+	text := fmt.Sprintf("%s, identity ed25519:%x, at %s, officers %s, %s", o.Entity, []byte(o.Identity), o.Address, strings.Join(fingerprints(o.Officers), ", "), kind)
+	for _, p := range o.Places {
+		text += "; " + p.text()
+	}
+	return text
+}
+
+func (p Place) text() string {
+	text := fmt.Sprintf("place %s (%s)", p.Name, p.Level)
+	for _, part := range [][2]string{
+		{"organisation", p.Organisation}, {"provider", p.Provider}, {"account", p.Account}, {"region", p.Region}, {"jurisdiction", p.Jurisdiction}, {"hardware", p.Hardware},
+		{"access", strings.Join(p.Access, ", ")},
+	} {
+		if part[1] != "" {
+			text += " " + part[0] + " " + part[1]
+		}
+	}
+	return text
 }

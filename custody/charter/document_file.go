@@ -1,6 +1,7 @@
 package charter
 
 import (
+	"crypto/ed25519"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -40,7 +41,7 @@ func ReadDocument(file, rules []byte) (Document, error) {
 		d.Offset = offset(f, "offset")
 	})
 	if err != nil {
-		return Document{}, fmt.Errorf("charter file: %w", err)
+		return Document{}, err
 	}
 	d = d.sorted()
 	return d, d.Validate()
@@ -77,9 +78,10 @@ func moment(f *form.Map, name string) time.Time {
 
 func readStation(f *form.Map) Station {
 	o := Station{Operator: Operator{Name: f.Text("name"), Entity: f.Text("entity"), Address: f.Text("address"), Officers: keys(f, "officers")}}
-	identity, err := hex.DecodeString(f.Text("identity"))
-	if err != nil {
-		f.Fail("identity", "is not 64 hexadecimal digits")
+	digits := strings.TrimPrefix(f.Text("identity"), "ed25519:") // nodes print it with that, statements hold it without
+	identity, err := hex.DecodeString(digits)
+	if err != nil || len(identity) != ed25519.PublicKeySize {
+		f.Fail("identity", `is not "ed25519:" and 64 hexadecimal digits, as `+"`ostraka node init` and `ostraka node status` print it")
 	}
 	o.Identity = identity
 	if f.Has("independent") {

@@ -10,7 +10,7 @@ import (
 // started is the file that `charter init` writes for three operators.
 func started(t testing.TB) string {
 	t.Helper()
-	s := Start{Circle: "Acme treasury", Groups: []Group{{"finance", []string{"alice", "bob", "carol"}}, {"security", []string{"dana"}}}}
+	s := Start{Circle: "Acme treasury", Payee: "0x00000000000000000000000000000000000000A1", Groups: []Group{{"finance", []string{"alice", "bob", "carol"}}, {"security", []string{"dana"}}}}
 	for _, name := range []string{"acme", "bolt", "cora"} {
 		o := operator(t, name)
 		s.Operators = append(s.Operators, StartOperator{

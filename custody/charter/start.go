@@ -10,6 +10,7 @@ import (
 // A Start is what the file that `charter init` writes is filled with.
 type Start struct {
 	Circle    string
+	Payee     string // its address
 	Operators []StartOperator
 	People    []StartPerson
 	Groups    []Group

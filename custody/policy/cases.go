@@ -118,14 +118,33 @@ func (c Case) Facts(d charter.Document) (Facts, Room, error) {
 	if f.Chain == "" {
 		f.Chain = v.Chains[0]
 	}
-	for _, e := range c.Effects {
-		f.Effects = append(f.Effects, c.effect(d, f.Chain, e))
+	for i, e := range c.Effects {
+		effect, err := c.effect(d, f.Chain, e)
+		if err != nil {
+			return Facts{}, Room{}, fmt.Errorf("case %q: effect %d: %w", c.Name, i+1, err)
+		}
+		f.Effects = append(f.Effects, effect)
 	}
 	return f, Could(d, v, c.Initiator), nil
 }
 
-// effect adds up what the whole transaction takes of the asset.
-func (c Case) effect(d charter.Document, chain string, e CaseEffect) Effect {
+// QuorumLacks is how many more people must approve before the vault's quorum is reached. Rules do not speak of it: it counts beside them.
+func (c Case) QuorumLacks(d charter.Document) int {
+	i := slices.IndexFunc(d.Vaults, func(v charter.Blueprint) bool { return v.Name == c.Vault })
+	f, _, err := c.Facts(d)
+	if i < 0 || err != nil {
+		return 0
+	}
+	return max(0, d.Vaults[i].Quorum-f.Approvers)
+}
+
+// effect adds up what the whole transaction takes of the asset. What could only be a typing mistake is an error: it would be denied, and a
+// case that expects a denial would pass for that.
+func (c Case) effect(d charter.Document, chain string, e CaseEffect) (Effect, error) {
+	moves := slices.Contains([]Operation{Transfer, Token, Fee}, Operation(e.Operation))
+	if e.Asset == "" && (moves || e.Amount != 0) {
+		return Effect{}, fmt.Errorf("%s of %d: asset: is missing", e.Operation, e.Amount)
+	}
 	sum := int64(0)
 	for _, o := range c.Effects {
 		if o.Asset == e.Asset {
@@ -137,9 +156,13 @@ func (c Case) effect(d charter.Document, chain string, e CaseEffect) Effect {
 	for _, p := range d.Payees {
 		if p.Chain == chain && (p.Name == e.To || sameOn(chain, p.Address, e.To)) {
 			out.Destination, out.Labels = p.Address, p.Labels
+			return out, nil
 		}
 	}
-	return out
+	if e.To != "" && strings.HasPrefix(chain, "eip155:") && !strings.HasPrefix(strings.ToLower(e.To), "0x") {
+		return Effect{}, fmt.Errorf("to: %q is no payee of the charter on %s, and no address", e.To, chain)
+	}
+	return out, nil
 }
 
 // Run asks the rules about a case. why is empty if they say what it expects.
@@ -147,6 +170,9 @@ func (p *Policy) Run(d charter.Document, c Case) (r Ruling, why string, err erro
 	f, room, err := c.Facts(d)
 	if err != nil {
 		return Ruling{}, "", err
+	}
+	if err := f.Validate(p.vocabulary); err != nil && c.Rule != RuleFacts {
+		return Ruling{}, "", fmt.Errorf("case %q: %w; if that is what it tries, it expects deny with rule: %s", c.Name, err, RuleFacts)
 	}
 	r = p.Decide(f, room)
 	if named := strings.Split(r.Rule, ","); r.Verdict == c.Expect && (c.Rule == "" || slices.Contains(named, c.Rule)) {

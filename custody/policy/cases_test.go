@@ -104,6 +104,8 @@ func TestCasesRefused(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ from, to, want string }{
 		"vault": {"vault: treasury", "vault: tresury", "not in the charter"}, "initiator": {"initiator: alice", "initiator: dana", "no initiator"}, "approver": {"approvals: [bob]", "approvals: [zoe]", "no approver"},
+		"asset": {"asset: usdc", "asset: usdx", "usdx"}, "no asset": {"asset: usdc, ", "", "asset: is missing"}, "operation": {"operation: token", "operation: tokn", "tokn"},
+		"payee": {"to: salaries", "to: salarie", "no payee"}, "chain": {"initiator:", "chain: eip155:2\n    initiator:", "eip155:2"},
 	} {
 		all, err := ReadCases([]byte(strings.Replace(cases, c.from, c.to, 1)))
 		if err != nil {
@@ -111,6 +113,37 @@ func TestCasesRefused(t *testing.T) {
 		}
 		if _, _, err := p.Run(d, all[0]); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Who wants to see that facts like these are denied says so.
+func TestCaseOfFacts(t *testing.T) {
+	text := strings.Replace(cases, "asset: usdc", "asset: usdx", 1)
+	text = strings.Replace(text, "expect: allow\n    rule: payroll", "expect: deny\n    rule: facts", 1)
+	all, err := ReadCases([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := document()
+	p, err := Of(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, why, err := p.Run(d, all[0]); err != nil || why != "" {
+		t.Errorf("%s, %v", why, err)
+	}
+}
+
+// The initiator's own approval is none.
+func TestQuorumLacks(t *testing.T) {
+	all, err := ReadCases([]byte(cases))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{1, 2, 1, 1, 0} {
+		if got := all[i].QuorumLacks(document()); got != want {
+			t.Errorf("%s: %d, want %d", all[i].Name, got, want)
 		}
 	}
 }
