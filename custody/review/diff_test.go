@@ -64,7 +64,7 @@ func TestDenyList(t *testing.T) {
 	if _, err := Diff(was, deny(is)); err == nil {
 		t.Error("a policy that names what the charter does not have is compared")
 	}
-	was.Payees = append(was.Payees, charter.Payee{Name: "thief", Chain: "eip155:1", Address: "0x00000000000000000000000000000000000000B2", Labels: []string{"payroll"}})
+	was.Payees = append(was.Payees, charter.Payee{Name: "thief", Chain: "eip155:1", Address: "0x00000000000000000000000000000000000000b2", Labels: []string{"payroll"}})
 	is = was
 	is.Payees = was.Payees[:1]
 	for name, c := range map[string]struct {
