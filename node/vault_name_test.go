@@ -13,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/store"
 )
 
 // founded is a circle of n nodes without a vault.
@@ -377,4 +378,34 @@ func TestVaultsBeyondTheRoomComeLater(t *testing.T) {
 	if !w.Try(10*time.Minute, func() bool { return len(a.Circle.Vaults()) == n }) {
 		t.Errorf("%d of %d vaults that an officer signed have come", len(a.Circle.Vaults()), n)
 	}
+}
+
+// A node dies while a key is being made, and starts again when another member is gone: whether its last word is out, only that one could
+// tell. The vault's making is not given up, and people are told whom it waits for; once it is there, it is.
+func TestMakingWaitsForWhoIsUnheard(t *testing.T) {
+	t.Parallel()
+	w, hosts := founded(t, 3)
+	b, c := hosts[1], hosts[2]
+	w.Fate = func(h *nodetest.Host, _ int, batch store.Batch) nodetest.Fate {
+		if h == b && slices.ContainsFunc(batch.Put, func(e store.Entry) bool {
+			return strings.HasPrefix(e.Key, "epoch/") && strings.HasSuffix(e.Key, "/"+string(store.Name("record")))
+		}) {
+			return nodetest.CrashAfter
+		}
+		return nodetest.Live
+	}
+	vault := w.AcceptVault(w.VaultFile("payroll", 2))
+	w.Downtime = -1
+	w.Run("it died with a record prepared", func() bool { return !b.Up })
+	w.Fate = nil
+	w.Crash(c)
+	w.Start(b)
+	w.Try(5*time.Minute, func() bool { return false })
+	err := b.Keeper.GiveUp(vault, false)
+	if err == nil || !strings.Contains(err.Error(), c.Own.Name+" has not been heard since") || strings.Contains(err.Error(), hosts[0].Own.Name) {
+		t.Errorf("with %s away: %v", c.Own.Name, err)
+	}
+	w.Pass = withoutSessions
+	w.Start(c)
+	w.Run("given up", func() bool { return b.Keeper.GiveUp(vault, false) == nil })
 }

@@ -274,6 +274,21 @@ func (w *root) mayCome() bool {
 	return false
 }
 
+// unheard are the operators of whom records wait that are older than this process.
+func (k *Keeper) unheard(w *root) (names []string) {
+	for _, a := range w.attempts {
+		for _, p := range a.book.Pending() {
+			for _, m := range p.Record.Members {
+				if p.Unheard && m.ID != k.cfg.Self && !k.cfg.Reachable(m.ID) && !slices.Contains(names, w.names[m.ID]) {
+					names = append(names, w.names[m.ID])
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // GiveUp ends the making of a vault's keys, for good, as long as nothing is prepared of them: who prepared something may have made
 // others say FINAL. With begun it does so also then: it was given up before, and our PREP did not leave.
 func (k *Keeper) GiveUp(vault statement.ID, begun bool) error {
@@ -290,6 +305,10 @@ func (k *Keeper) GiveUp(vault statement.ID, begun bool) error {
 		busy := w.joining
 		for _, a := range w.attempts {
 			busy = busy || len(a.book.Pending()) > 0
+		}
+		if names := k.unheard(w); len(names) > 0 && !begun {
+			return fmt.Errorf("%w: a key of vault %s was being made when this node's process began, and %s has not been heard since: it may hold this node's last word on it; bring its node back, or take another name",
+				outbox.ErrLater, w.title(), strings.Join(names, ", "))
 		}
 		if w.hasKey() || w.mayCome() || busy && !begun {
 			return fmt.Errorf("%w: a key of vault %s is being made or in force: another statement of that name cannot take its place; try again in a minute", outbox.ErrLater, w.title())
