@@ -95,6 +95,21 @@ func TestRonin(t *testing.T) {
 	}
 }
 
+// Two of five: Harmony. Three of five, and two of three, are a majority.
+func TestMajority(t *testing.T) {
+	for _, c := range []struct {
+		t, n int
+		want string
+	}{{2, 5, "control rule majority: 2 operators sign, at least 3 are asked: raise the threshold to 3"}, {2, 4, "at least 3 are asked"}, {3, 5, ""}, {2, 3, ""}, {2, 2, ""}} {
+		s := standard()
+		s.Threshold, s.Shares, s.SOS = c.t, committee("acme", "bolt", "cora", "dora", "eris")[:c.n], nil
+		s.Shares[0].Independent = true
+		if text := fmt.Sprint(s.Check(Defaults(c.t))); (c.want == "") != (text == "[]") || !strings.Contains(text, c.want) {
+			t.Errorf("%d of %d: %s", c.t, c.n, text)
+		}
+	}
+}
+
 // A backup counts as a share where it lies; paper has no account, so no account takes it.
 func TestBackups(t *testing.T) {
 	s := standard()

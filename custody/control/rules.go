@@ -28,7 +28,8 @@ func (r Rule) String() string {
 	return fmt.Sprintf("%s number of kind %v: at least %d", r.Number, r.Kind, r.Least)
 }
 
-// Rules are what a charter asks of each of its vaults.
+// Rules are what a charter asks of each of its vaults. That more than half of the operators sign is always asked: with fewer, two halves
+// that know nothing of one another could both sign (Harmony: 2 of 5).
 type Rules struct {
 	Least       []Rule
 	Independent int // how many operators must be independent providers
@@ -56,6 +57,9 @@ type Breach struct {
 }
 
 func (b Breach) Error() string {
+	if b.Rule == "majority" {
+		return fmt.Sprintf("control rule majority: %d operators sign, at least %d are asked: %s", b.Have, b.Want, b.WayOut)
+	}
 	if b.Rule == "independent" {
 		return fmt.Sprintf("control rule independent: %d operators are independent of the customer, at least %d are asked: %s", b.Have, b.Want, b.WayOut)
 	}
@@ -89,6 +93,9 @@ func (s Structure) Check(rules Rules) (broken []Breach) {
 				Rule: fmt.Sprintf("%s/%v", r.Number, r.Kind), Have: n.Size, Want: r.Least, Who: n.Coalitions[0], WayOut: s.wayOut(r, n.Coalitions[0]),
 			})
 		}
+	}
+	if n := len(s.Shares); 2*s.Threshold <= n {
+		broken = append(broken, Breach{Rule: "majority", Have: s.Threshold, Want: n/2 + 1, WayOut: fmt.Sprintf("raise the threshold to %d, or let fewer operators hold shares", n/2+1)})
 	}
 	var independent Coalition
 	for _, share := range s.Shares {
