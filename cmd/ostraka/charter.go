@@ -15,6 +15,7 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/control"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/review"
 )
 
@@ -73,6 +74,15 @@ func readCharter(folder string) (charter.Document, error) {
 		return d, &problem{codeError, fmt.Errorf("%s: %w", path, err), "mend what it names, then try again; docs/charter.md says what each field means"}
 	}
 	return d, nil
+}
+
+// readPolicy checks the rules of a charter that was read from a folder.
+func readPolicy(folder string, d charter.Document) (*policy.Policy, error) {
+	p, err := policy.Of(d)
+	if err != nil {
+		return nil, &problem{codeError, fmt.Errorf("%s: %w", filepath.Join(folder, policyFile), err), "mend the rules it names; spec/policy.md lists what a rule may ask about, `ostraka policy schema` the names of this charter"}
+	}
+	return p, nil
 }
 
 // unfilled are the numbers of the lines that `charter init` left open and nobody filled in. All at once: each by itself is an error of another form.
@@ -178,6 +188,9 @@ func (a *app) charterLintCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			d, err := readCharter(charterFolder(args))
 			if err != nil {
+				return err
+			}
+			if _, err := readPolicy(charterFolder(args), d); err != nil {
 				return err
 			}
 			r, err := review.Charter(d)
@@ -326,6 +339,11 @@ func (a *app) charterDiffCommand() *cobra.Command {
 			is, err := readCharter(args[1])
 			if err != nil {
 				return err
+			}
+			for i, d := range []charter.Document{was, is} {
+				if _, err := readPolicy(args[i], d); err != nil {
+					return err
+				}
 			}
 			all, err := review.Diff(was, is)
 			if err != nil {

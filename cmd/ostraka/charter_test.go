@@ -64,9 +64,10 @@ func TestCharterLint(t *testing.T) {
 		{`ed25519:`, `ed25519:zz`, "`ostraka node init`"},
 		{`context.amount <= 50`, `context.amuont <= 50`, "amuont"},
 		{`(?s)^// The treasury.*$`, `@id("x") permit(principal, action, resource);`, "permits every operation"},
+		{`context.amount <= 50`, `context.amount <=`, "policy.cedar: policy is not Cedar: line 11, column "},
 	} {
 		code, out, errs = try("charter", "lint", charterWith(t, c.old, c.new))
-		want(t, c.new, code, codeError, out+errs, c.want)
+		want(t, c.new, code, codeError, out+errs, c.want, "next: ")
 	}
 	code, _, errs = try("charter", "lint", "--dir", multichain)
 	want(t, "another folder's option", code, codeUsage, errs, "without --dir")
@@ -140,7 +141,7 @@ func TestControlCommands(t *testing.T) {
 		want(t, strings.Join(args, " "), code, codeUsage, errs, "KIND=NAME")
 	}
 	code, _, errs = try("control", "number", folder, "--vault", "tresury")
-	want(t, "another vault", code, codeUsage, errs, "not in the charter")
+	want(t, "another vault", code, codeUsage, errs, "not in the charter; it has: treasury")
 }
 
 const someCases = `
@@ -177,9 +178,11 @@ func TestPolicyCommands(t *testing.T) {
 	if code, out, _ = try("policy", "test", folder, "-f", file, "--json"); strings.Contains(out, `"quorum_missing": 1`) || !strings.Contains(out, `"quorum_missing": 0`) {
 		t.Errorf("two approvals are a quorum of 2: exit %d, %s", code, out)
 	}
-	write(strings.Replace(someCases, "asset: usdc", "asset: usdx", 1))
+	write(strings.ReplaceAll(someCases, "asset: usdc", "asset: usdx"))
 	code, _, errs = try("policy", "test", folder, "-f", file)
-	want(t, "a case of no asset", code, codeError, errs, "cases.yaml", `case "salaries"`, "usdx", "next: ")
+	want(t, "a case of no asset", code, codeError, errs, "cases.yaml", `case "salaries"`, `case "too much"`, "usdx", "next: ")
+	code, _, errs = try("policy", "test", folder, "-f", file+"x")
+	want(t, "no such file", code, codeError, errs, "next: ")
 	write(strings.Replace(someCases, "amount: 20000", "amount: 20001", 1))
 	code, out, errs = try("policy", "test", folder, "-f", file)
 	want(t, "a case fails", code, codeUnverified, out+errs, "FAIL  salaries", "1 of 2 cases fail")

@@ -37,7 +37,11 @@ func eachVault(args []string, name string, do func(charter.Document, charter.Blu
 		}
 	}
 	if !found {
-		return usage("vault %q is not in the charter", name)
+		var names []string
+		for _, v := range d.Vaults {
+			names = append(names, v.Name)
+		}
+		return usage("vault %q is not in the charter; it has: %s", name, strings.Join(names, ", "))
 	}
 	return nil
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/policy"
 )
 
@@ -47,30 +49,17 @@ func (a *app) policyTestCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err := policy.Of(d)
+			p, err := readPolicy(charterFolder(args), d)
 			if err != nil {
 				return err
 			}
-			text, err := readBounded(file, policy.MaxCases)
+			cases, err := readCases(file)
 			if err != nil {
 				return err
 			}
-			cases, err := policy.ReadCases(text)
+			docs, failed, err := runCases(p, d, cases)
 			if err != nil {
-				return &problem{codeError, fmt.Errorf("%s: %w", file, err), "docs/policy.md has a file of cases to start from"}
-			}
-			docs, failed := []caseDocument{}, 0
-			for _, c := range cases {
-				r, why, err := p.Run(d, c)
-				if err != nil {
-					return &problem{codeError, fmt.Errorf("%s: %w", file, err), "mend the case; names are those of the charter, and docs/policy.md lists the operations"}
-				}
-				if why != "" {
-					failed++
-				}
-				one := caseOf(c, r, why)
-				one.Quorum = c.QuorumLacks(d)
-				docs = append(docs, one)
+				return &problem{codeError, fmt.Errorf("%s: %w", file, err), "mend the cases; names are those of the charter, and docs/policy.md lists the operations"}
 			}
 			doc := struct {
 				Cases  []caseDocument `json:"cases"`
@@ -85,6 +74,37 @@ func (a *app) policyTestCommand() *cobra.Command {
 	}
 	c.Flags().StringVarP(&file, "file", "f", "", "file of cases")
 	return c
+}
+
+func readCases(file string) ([]policy.Case, error) {
+	text, err := readBounded(file, policy.MaxCases)
+	if err == nil {
+		var cases []policy.Case
+		if cases, err = policy.ReadCases(text); err == nil {
+			return cases, nil
+		}
+		err = fmt.Errorf("%s: %w", file, err)
+	}
+	return nil, &problem{codeError, err, "`ostraka policy test --help` and docs/policy.md show a file of cases to start from"}
+}
+
+// runCases asks the rules about every case. The error names all cases that cannot be asked about.
+func runCases(p *policy.Policy, d charter.Document, cases []policy.Case) (docs []caseDocument, failed int, err error) {
+	var wrong []error
+	for _, c := range cases {
+		r, why, err := p.Run(d, c)
+		if err != nil {
+			wrong = append(wrong, err)
+			continue
+		}
+		if why != "" {
+			failed++
+		}
+		one := caseOf(c, r, why)
+		one.Quorum = c.QuorumLacks(d)
+		docs = append(docs, one)
+	}
+	return docs, failed, errors.Join(wrong...)
 }
 
 const caseExample = `  # cases.yaml

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -27,6 +28,9 @@ type Policy struct {
 	reasons    map[cedar.PolicyID]string // @reason, for people
 }
 
+// Where the parser found an error; it knows no file's name.
+var parsePlace = regexp.MustCompile(`^parser error: parse error at <input>:([0-9]+):([0-9]+)`)
+
 // Read parses and checks rules. Each has a name, @id("…"), a label; @reason("…") says in words why it forbids. The error lists all that is
 // wrong, each with its line and rule.
 func Read(text []byte, v Vocabulary) (*Policy, error) {
@@ -42,7 +46,7 @@ func Read(text []byte, v Vocabulary) (*Policy, error) {
 	}
 	list, err := cedar.NewPolicyListFromBytes("policy", text)
 	if err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
+		return nil, fmt.Errorf("policy is not Cedar: %s", parsePlace.ReplaceAllString(err.Error(), "line $1, column $2"))
 	}
 	if len(list) > MaxRules {
 		return nil, fmt.Errorf("policy: it has %d rules, at most %d are allowed", len(list), MaxRules)

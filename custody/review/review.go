@@ -1,5 +1,5 @@
 // Package review says what is wrong with a charter before anybody signs it: its form, its policy, and the control rules that its vaults
-// break (spec/charter 5). A node refuses what it finds; people see it as `ostraka charter lint`.
+// break (spec/charter 3). A node refuses what it finds; people see it as `ostraka charter lint`.
 package review
 
 import (
