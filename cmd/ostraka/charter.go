@@ -76,11 +76,11 @@ func readCharter(folder string) (charter.Document, error) {
 	return d, nil
 }
 
-// readPolicy checks the rules of a charter that was read from a folder.
+// readPolicy checks the rules of a charter that was read from a folder, and the addresses that they are about.
 func readPolicy(folder string, d charter.Document) (*policy.Policy, error) {
 	p, err := policy.Of(d)
 	if err != nil {
-		return nil, &problem{codeError, fmt.Errorf("%s: %w", filepath.Join(folder, policyFile), err), "mend the rules it names; spec/policy.md lists what a rule may ask about, `ostraka policy schema` the names of this charter"}
+		return nil, &problem{codeError, fmt.Errorf("charter in %s: %w", folder, err), "mend what it names, in " + policyFile + " or " + charterFile + "; spec/policy.md lists what a rule may ask about, `ostraka policy schema` the names of this charter"}
 	}
 	return p, nil
 }

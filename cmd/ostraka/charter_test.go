@@ -64,7 +64,8 @@ func TestCharterLint(t *testing.T) {
 		{`ed25519:`, `ed25519:zz`, "`ostraka node init`"},
 		{`context.amount <= 50`, `context.amuont <= 50`, "amuont"},
 		{`(?s)^// The treasury.*$`, `@id("x") permit(principal, action, resource);`, "permits every operation"},
-		{`context.amount <= 50`, `context.amount <=`, "policy.cedar: policy is not Cedar: line 11, column "},
+		{`context.amount <= 50`, `context.amount <=`, "policy is not Cedar: line 11, column "},
+		{`0x00000000000000000000000000000000000000A1`, `0x123`, "payee salaries"},
 	} {
 		code, out, errs = try("charter", "lint", charterWith(t, c.old, c.new))
 		want(t, c.new, code, codeError, out+errs, c.want, "next: ")
@@ -124,7 +125,7 @@ func TestControlCommands(t *testing.T) {
 	want(t, "map", code, codeDone, out+errs, "acme/main  replica  acme (d)", "2 operators and 3 of 5 guardians")
 	svg := filepath.Join(folder, "map.svg")
 	code, out, errs = try("control", "map", folder, "--picture", "--svg", svg)
-	want(t, "picture", code, codeDone, out+errs, "gcp/account-1  · ● · │ · · · · ·")
+	want(t, "picture", code, codeDone, out+errs, "wrote "+svg, "gcp/account-1  · ● · │ · · · · ·")
 	if image, err := os.ReadFile(svg); err != nil || !strings.HasPrefix(string(image), "<svg ") {
 		t.Errorf("%v: %.40s", err, image)
 	}

@@ -128,6 +128,9 @@ func (a *app) controlMapCommand() *cobra.Command {
 			Copies []copyDocument `json:"copies"`
 		}{docs}
 		return a.show(doc, func(w io.Writer) {
+			if *svg != "" {
+				fmt.Fprintf(w, "wrote %s\n", *svg)
+			}
 			for _, s := range shown {
 				if *picture {
 					fmt.Fprint(w, s.Draw().Text())

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/form"
 )
@@ -156,11 +157,14 @@ func (c Case) effect(d charter.Document, chain string, e CaseEffect) (Effect, er
 	for _, p := range d.Payees {
 		if p.Chain == chain && (p.Name == e.To || sameOn(chain, p.Address, e.To)) {
 			out.Destination, out.Labels = p.Address, p.Labels
-			return out, nil
 		}
 	}
-	if e.To != "" && strings.HasPrefix(chain, "eip155:") && !strings.HasPrefix(strings.ToLower(e.To), "0x") {
-		return Effect{}, fmt.Errorf("to: %q is no payee of the charter on %s, and no address", e.To, chain)
+	if out.Destination != "" && strings.HasPrefix(chain, "eip155:") {
+		a, err := evm.ParseAddress(out.Destination)
+		if err != nil {
+			return Effect{}, fmt.Errorf("to: %q is no payee of the charter on %s, and no address: %w", e.To, chain, err)
+		}
+		out.Destination = a.String() // as a node writes it
 	}
 	return out, nil
 }

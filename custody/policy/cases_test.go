@@ -49,14 +49,14 @@ cases:
     initiator: carol
     approvals: [carol, dana]
     at: "2026-11-27T10:00:00Z"
-    effects: [{ operation: transfer, asset: eth, to: "0xb2", amount: 1 }]
+    effects: [{ operation: transfer, asset: eth, to: "0x00000000000000000000000000000000000000b2", amount: 1 }]
     expect: wait
   - name: on a Sunday
     vault: treasury
     initiator: alice
     approvals: [bob, carol, dana]
     at: "2026-11-29T10:00:00Z"
-    effects: [{ operation: transfer, asset: eth, to: "0xb2", amount: 1 }]
+    effects: [{ operation: transfer, asset: eth, to: "0x00000000000000000000000000000000000000b2", amount: 1 }]
     expect: deny
     rule: hours
 `
@@ -105,7 +105,7 @@ func TestCasesRefused(t *testing.T) {
 	for name, c := range map[string]struct{ from, to, want string }{
 		"vault": {"vault: treasury", "vault: tresury", "not in the charter"}, "initiator": {"initiator: alice", "initiator: dana", "no initiator"}, "approver": {"approvals: [bob]", "approvals: [zoe]", "no approver"},
 		"asset": {"asset: usdc", "asset: usdx", "usdx"}, "no asset": {"asset: usdc, ", "", "asset: is missing"}, "operation": {"operation: token", "operation: tokn", "tokn"},
-		"payee": {"to: salaries", "to: salarie", "no payee"}, "chain": {"initiator:", "chain: eip155:2\n    initiator:", "eip155:2"},
+		"payee": {"to: salaries", "to: salarie", "no payee"}, "address": {"to: salaries", "to: \"0xA1\"", "no address"}, "chain": {"initiator:", "chain: eip155:2\n    initiator:", "eip155:2"},
 	} {
 		all, err := ReadCases([]byte(strings.Replace(cases, c.from, c.to, 1)))
 		if err != nil {
@@ -132,6 +132,19 @@ func TestCaseOfFacts(t *testing.T) {
 	}
 	if _, why, err := p.Run(d, all[0]); err != nil || why != "" {
 		t.Errorf("%s, %v", why, err)
+	}
+}
+
+// A rule sees a destination as a node writes it, however the charter and the case do.
+func TestCaseDestination(t *testing.T) {
+	const written, address = "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48", "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
+	d := document()
+	d.Payees[0].Address = written
+	for _, to := range []string{"salaries", written, address} {
+		e, err := Case{}.effect(d, "eip155:1", CaseEffect{Operation: "transfer", Asset: "eth", To: to})
+		if err != nil || e.Destination != address || len(e.Labels) != 1 {
+			t.Errorf("%s: %+v, %v", to, e, err)
+		}
 	}
 }
 
