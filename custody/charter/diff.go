@@ -49,10 +49,10 @@ func (d Document) Diff(to Document, removable func(label string) bool) []Change 
 		c.set("group "+name, or(was).People, or(is).People)
 	})
 	each2(d.Guardians, to.Guardians, func(g Guard) string { return g.Name }, func(name string, was, is *Guard) {
-		c.text("guardian "+name, shown(was, plainly[Guard]), shown(is, plainly[Guard]), true)
+		c.text("guardian "+name, shown(was, Guard.text), shown(is, Guard.text), true)
 	})
 	each2(d.Assets, to.Assets, func(a Asset) string { return a.Name }, func(name string, was, is *Asset) {
-		c.text("asset "+name, shown(was, plainly[Asset]), shown(is, plainly[Asset]), true)
+		c.text("asset "+name, shown(was, Asset.text), shown(is, Asset.text), true)
 	})
 	c.payees(d, to, removable)
 	each2(d.Vaults, to.Vaults, func(v Blueprint) string { return v.Name }, func(name string, was, is *Blueprint) { c.vault("vault "+name, was, is) })
@@ -149,7 +149,7 @@ func (c *changes) payees(d, to Document, removable func(string) bool) {
 
 func (c *changes) vault(what string, was, is *Blueprint) {
 	if was == nil || is == nil {
-		c.text(what, shown(was, plainly[Blueprint]), shown(is, plainly[Blueprint]), true)
+		c.text(what, shown(was, Blueprint.text), shown(is, Blueprint.text), true)
 		return
 	}
 	c.same(what+": tier", was.Tier, is.Tier)
@@ -160,7 +160,7 @@ func (c *changes) vault(what string, was, is *Blueprint) {
 	c.set(what+": approvers", was.Approvers, is.Approvers)
 	c.number(what+": quorum", was.Quorum, is.Quorum)
 	c.set(what+": chains", was.Chains, is.Chains)
-	c.same(what+": rescue", shown(was.Rescue, plainly[Rescue]), shown(is.Rescue, plainly[Rescue]))
+	c.same(what+": rescue", shown(was.Rescue, Rescue.text), shown(is.Rescue, Rescue.text))
 }
 
 // control: a rule that is not there asks for nothing.
@@ -210,7 +210,35 @@ func shown[T any](x *T, text func(T) string) string {
 	return text(*x)
 }
 
-func plainly[T any](x T) string { return strings.TrimSpace(fmt.Sprintf("%+v", x)) }
+// described writes the parts that are there.
+func described(parts ...[2]string) string {
+	var all []string
+	for _, p := range parts {
+		if p[1] != "" {
+			all = append(all, p[0]+" "+p[1])
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+func (g Guard) text() string {
+	return described([2]string{"person", g.Person}, [2]string{"organisation", g.Organisation}, [2]string{"jurisdiction", g.Jurisdiction})
+}
+
+func (a Asset) text() string {
+	return described([2]string{"on", a.Chain}, [2]string{"contract", a.Contract}, [2]string{"decimals", fmt.Sprint(a.Decimals)}, [2]string{"unit", fmt.Sprint(a.Unit)})
+}
+
+func (r Rescue) text() string {
+	return fmt.Sprintf("%d operators and %d guardians", r.Operators, r.Guardians)
+}
+
+func (v Blueprint) text() string {
+	list := func(names []string) string { return strings.Join(names, " ") }
+	return described([2]string{"tier", v.Tier}, [2]string{"suites", list(v.Suites)}, [2]string{"threshold", fmt.Sprint(v.Threshold)}, [2]string{"committee", list(v.Committee)},
+		[2]string{"initiators", list(v.Initiators)}, [2]string{"approvers", list(v.Approvers)}, [2]string{"quorum", fmt.Sprint(v.Quorum)}, [2]string{"chains", list(v.Chains)},
+		[2]string{"rescue", shown(v.Rescue, Rescue.text)})
+}
 
 func (h Human) text() string {
 	return fmt.Sprintf("of %s, keys %s, until %s", h.Organisation, strings.Join(fingerprints(h.Keys), ", "), ending(h.Expires))
@@ -233,14 +261,6 @@ func (o Station) text() string {
 }
 
 func (p Place) text() string {
-	text := fmt.Sprintf("place %s (%s)", p.Name, p.Level)
-	for _, part := range [][2]string{
-		{"organisation", p.Organisation}, {"provider", p.Provider}, {"account", p.Account}, {"region", p.Region}, {"jurisdiction", p.Jurisdiction}, {"hardware", p.Hardware},
-		{"access", strings.Join(p.Access, ", ")},
-	} {
-		if part[1] != "" {
-			text += " " + part[0] + " " + part[1]
-		}
-	}
-	return text
+	return fmt.Sprintf("place %s (%s): ", p.Name, p.Level) + described([2]string{"organisation", p.Organisation}, [2]string{"provider", p.Provider}, [2]string{"account", p.Account},
+		[2]string{"region", p.Region}, [2]string{"jurisdiction", p.Jurisdiction}, [2]string{"hardware", p.Hardware}, [2]string{"access", strings.Join(p.Access, " ")})
 }
