@@ -82,35 +82,41 @@ func TestSpoiltPresigningStopsNoSigning(t *testing.T) {
 	s.fill(1)
 }
 
-// A signer spoils every session that signs, and nobody can be named for it. Three intents are lost by it; then the two others sign,
-// though it is there and answers.
+// spoilt has a signer spoil every session that signs, so that nobody can be named for it, and counts the intents that the others do not sign
+// all the same.
+func spoilt(t *testing.T, place, intents int, pause time.Duration) (lost int) {
+	t.Helper()
+	s := prepare(t, 3, 2)
+	liar := s.seats()[place]
+	others := slices.Delete(s.seats(), place, place+1)
+	liar.Hostile = true
+	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if p.From == liar {
+			if noteOf(p).Kind == decide.NoteSigned {
+				return nil
+			}
+			p, _ = lied(p, protocol.ProtocolSign)
+		}
+		return []nodetest.Parcel{p}
+	}
+	for i := range intents {
+		st := s.Propose(s.vault, s.addr, uint64(i))
+		s.Approve(st)
+		if !s.Try(3*time.Minute, func() bool { return s.at(st, intent.Signed, others...) }) {
+			lost++
+		}
+		s.Now = s.Now.Add(pause)
+	}
+	t.Logf("place %d: %d of %d are lost", place, lost, intents)
+	return lost
+}
+
+// Few intents are lost by it; then the two others sign, though it is there and answers.
 func TestSpoiltSigningIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	for place := range 3 {
-		s := prepare(t, 3, 2)
-		liar := s.seats()[place]
-		others := s.seats()
-		others = append(others[:place:place], others[place+1:]...)
-		liar.Hostile = true
-		s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
-			if p.From == liar {
-				if noteOf(p).Kind == decide.NoteSigned {
-					return nil
-				}
-				p, _ = lied(p, protocol.ProtocolSign)
-			}
-			return []nodetest.Parcel{p}
-		}
-		lost := 0
-		for i := range uint64(8) {
-			st := s.Propose(s.vault, s.addr, i)
-			s.Approve(st)
-			if !s.Try(3*time.Minute, func() bool { return s.at(st, intent.Signed, others...) }) {
-				lost++
-			}
-		}
-		if t.Logf("place %d: %d of 8 are lost", place, lost); lost > 3 {
-			t.Errorf("one signer in place %d spoilt %d of 8 intents, one after the other: %s", place, lost, s.Tail())
+		if lost := spoilt(t, place, 8, 0); lost > 3 {
+			t.Errorf("one signer in place %d spoilt %d of 8 intents, one after the other", place, lost)
 		}
 	}
 }
@@ -119,30 +125,8 @@ func TestSpoiltSigningIsLeftBehind(t *testing.T) {
 func TestSpoiltSigningIsLeftBehindThoughIntentsAreRare(t *testing.T) {
 	t.Parallel()
 	for place := range 2 {
-		s := prepare(t, 3, 2)
-		liar := s.seats()[place]
-		others := slices.Delete(s.seats(), place, place+1)
-		liar.Hostile = true
-		s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
-			if p.From == liar {
-				if noteOf(p).Kind == decide.NoteSigned {
-					return nil
-				}
-				p, _ = lied(p, protocol.ProtocolSign)
-			}
-			return []nodetest.Parcel{p}
-		}
-		lost := 0
-		for i := range uint64(6) {
-			st := s.Propose(s.vault, s.addr, i)
-			s.Approve(st)
-			if !s.Try(3*time.Minute, func() bool { return s.at(st, intent.Signed, others...) }) {
-				lost++
-			}
-			s.Now = s.Now.Add(40 * time.Minute)
-		}
-		if t.Logf("place %d: %d of 6 are lost", place, lost); lost > 2 {
-			t.Errorf("one signer in place %d spoilt %d of 6 intents, one after the other: %s", place, lost, s.Tail())
+		if lost := spoilt(t, place, 6, 40*time.Minute); lost > 2 {
+			t.Errorf("one signer in place %d spoilt %d of 6 intents, one after the other", place, lost)
 		}
 	}
 }

@@ -154,10 +154,8 @@ func (c Case) effect(d charter.Document, chain string, e CaseEffect) (Effect, er
 	}
 	out := Effect{Operation: Operation(e.Operation), Asset: e.Asset, Amount: e.Amount, Destination: e.To}
 	out.Total = Totals{e.Spent.Hour + sum, e.Spent.Day + sum, e.Spent.Week + sum, e.Spent.Month + sum}
-	for _, p := range d.Payees {
-		if p.Chain == chain && (p.Name == e.To || sameOn(chain, p.Address, e.To)) {
-			out.Destination, out.Labels = p.Address, p.Labels
-		}
+	if i := slices.IndexFunc(d.Payees, func(p charter.Payee) bool { return p.Chain == chain && p.Name == e.To }); i >= 0 {
+		out.Destination = d.Payees[i].Address
 	}
 	if out.Destination != "" && strings.HasPrefix(chain, "eip155:") {
 		a, err := evm.ParseAddress(out.Destination)
@@ -166,6 +164,7 @@ func (c Case) effect(d charter.Document, chain string, e CaseEffect) (Effect, er
 		}
 		out.Destination = a.String() // as a node writes it
 	}
+	out.Labels = labelsOf(d, chain, out.Destination)
 	return out, nil
 }
 

@@ -60,7 +60,7 @@ func FlowsOfEVM(d charter.Document, f evm.Facts) ([]Flow, error) {
 // labelsOf are those of the payee with an address.
 func labelsOf(d charter.Document, chain, address string) (labels []string) {
 	for _, p := range d.Payees {
-		if p.Chain == chain && sameEVM(p.Address, address) {
+		if p.Chain == chain && sameOn(chain, p.Address, address) {
 			labels = append(labels, p.Labels...)
 		}
 	}

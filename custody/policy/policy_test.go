@@ -232,3 +232,18 @@ func BenchmarkDecide(b *testing.B) {
 		p.Decide(f, room(f))
 	}
 }
+
+// A charter that declares a name twice, or one that stands for nothing, has no schema.
+func TestVocabularyRefused(t *testing.T) {
+	for want, change := range map[string]func(*Vocabulary){
+		"a group stands twice": func(v *Vocabulary) { v.Groups = []string{"finance", "finance"} }, "a chain stands twice": func(v *Vocabulary) { v.Chains = []string{"eip155:1", "eip155:1"} },
+		`asset: the name "none" stands for nothing`: func(v *Vocabulary) { v.Assets = []string{None} }, "only a–z": func(v *Vocabulary) { v.People = []string{"Alice"} },
+		"label is": func(v *Vocabulary) { v.Labels = []string{`x"] ; entity Evil enum ["y`} },
+	} {
+		v := vocabulary
+		change(&v)
+		if _, err := Read([]byte(fee), v); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
