@@ -16,7 +16,7 @@ import (
 func facts(v charter.Vault) Facts {
 	it := intent(v)
 	return Facts{
-		Charter: v.Charter, Key: it.Key, Epoch: it.Epoch, Address: it.Address, Chain: it.Chain,
+		Charter: v.Under, Key: it.Key, Epoch: it.Epoch, Address: it.Address, Chain: it.Chain,
 		Decoded: []Fact{{"operation", "transfer"}, {"amount", "1000000000000000000 wei"}, {"to", "0x8617E340B3D01FA5F11F306F4090FD50E238070D"}},
 	}
 }

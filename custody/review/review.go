@@ -63,5 +63,5 @@ func Diff(was, is charter.Document) ([]charter.Change, error) {
 		return nil, fmt.Errorf("the second charter: %w", err)
 	}
 	// A label that goes must be harmless under the rules that follow.
-	return append(was.Diff(is, q.Removable), p.Diff(q)...), nil
+	return append(was.Diff(is, charter.Removals{Label: q.Removable, Group: q.Leavable}), p.Diff(q)...), nil
 }
