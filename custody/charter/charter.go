@@ -346,3 +346,45 @@ func (d Document) Owner(k signet.Key) (Human, bool) {
 func (c Charter) Title() string {
 	return "version " + strconv.FormatUint(c.Version, 10) + " of the charter (" + c.ID.Short() + ")"
 }
+
+// SameDocument says whether two documents say the same.
+func SameDocument(a, b Document) bool {
+	text := func(d Document) string {
+		s, err := Charter{Document: d, Roster: statement.ID{1}, Created: time.Unix(0, 0)}.Statement(statement.Salt{})
+		if err != nil {
+			return err.Error()
+		}
+		return s.Text()
+	}
+	return text(a) == text(b)
+}
+
+// Differences lists in words what differs between two documents.
+func Differences(a, b Document) (all []string) {
+	any := func(string) bool { return true }
+	for _, c := range a.Diff(b, Removals{any, any}) {
+		all = append(all, c.What)
+	}
+	if a.Policy != b.Policy {
+		all = append(all, "policy")
+	}
+	return all
+}
+
+// KeyOf finds one of a person's keys: by its line or the beginning of its fingerprint, or, if nothing is given, the only one.
+func KeyOf(d Document, person, key string) (signet.Key, error) {
+	h, ok := d.Human(person)
+	if !ok {
+		return signet.Key{}, fmt.Errorf("%s is not among the charter's people", person)
+	}
+	var fit []signet.Key
+	for _, k := range h.Keys {
+		if key == "" || k.String() == key || len(key) >= 12 && strings.HasPrefix(k.Fingerprint(), key) {
+			fit = append(fit, k)
+		}
+	}
+	if len(fit) != 1 {
+		return signet.Key{}, fmt.Errorf("person %s has %d keys that fit %q, of %v: name one by its fingerprint", person, len(fit), key, fingerprints(h.Keys))
+	}
+	return fit[0], nil
+}

@@ -16,6 +16,20 @@ type Change struct {
 	Was    string // empty: it was not there
 	Is     string // empty: it is not there any more
 	Looser bool
+	Payee  bool // of the list of payees, which has a delay of its own
+}
+
+// Wait is how long a version with these changes waits after the one before: nothing if all are stricter.
+func Wait(before Document, changes []Change) (wait time.Duration) {
+	for _, c := range changes {
+		switch {
+		case c.Looser && c.Payee:
+			wait = max(wait, before.ListDelay)
+		case c.Looser:
+			wait = max(wait, before.Delay)
+		}
+	}
+	return wait
 }
 
 func (c Change) String() string {
@@ -67,7 +81,11 @@ func (d Document) Diff(to Document, may Removals) []Change {
 	each2(d.Assets, to.Assets, func(a Asset) string { return a.Name }, func(name string, was, is *Asset) {
 		c.text("asset "+name, shown(was, Asset.text), shown(is, Asset.text), true)
 	})
+	from := len(c)
 	c.payees(d, to, may.Label)
+	for i := range c[from:] {
+		c[from+i].Payee = true
+	}
 	each2(d.Vaults, to.Vaults, func(v Blueprint) string { return v.Name }, func(name string, was, is *Blueprint) { c.vault("vault "+name, was, is) })
 	c.control(d, to)
 	c.number("independent-providers", d.Providers, to.Providers)
@@ -83,7 +101,7 @@ func (c *changes) same(what, was, is string) { c.text(what, was, is, true) }
 
 func (c *changes) text(what, was, is string, looser bool) {
 	if was != is {
-		*c = append(*c, Change{what, was, is, looser})
+		*c = append(*c, Change{What: what, Was: was, Is: is, Looser: looser})
 	}
 }
 

@@ -155,6 +155,12 @@ func (v Vault) CheckCharter(c Charter) error {
 	return nil
 }
 
+// Lists says whether the charter has a vault as it stands in a statement that may be of another version.
+func (c Charter) Lists(v Vault) bool {
+	v.Charter = c.ID
+	return v.CheckCharter(c) == nil
+}
+
 // Terms gives a vault the terms of a charter at a time: those of the vault of its name. Keys that have expired or were revoked, and groups
 // that have expired, count for nothing. A vault that the charter does not list gets nobody.
 func (c Charter) Terms(v Vault, now time.Time, revoked func(signet.Key) bool) Vault {
