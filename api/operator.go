@@ -15,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/ceremony"
+	"github.com/ostraka/ostraka/node/charters"
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -126,7 +127,7 @@ func btoi(b bool) int {
 }
 
 func (o *operator) PrepareVault(_ context.Context, r *connect.Request[pb.PrepareVaultRequest]) (*connect.Response[pb.PrepareResponse], error) {
-	a, fresh, err := o.d.Circle.PrepareVault(time.Now(), r.Msg.File, r.Msg.Suites)
+	a, fresh, err := o.d.Circle.PrepareVault(time.Now(), r.Msg.Name)
 	if err != nil {
 		return nil, fail(err)
 	}
@@ -191,11 +192,20 @@ func prepared(a charter.Accepted, fresh bool) *connect.Response[pb.PrepareRespon
 }
 
 func (o *operator) Accept(ctx context.Context, r *connect.Request[pb.AcceptRequest]) (*connect.Response[pb.AcceptResponse], error) {
-	a, missing, err := o.d.Circle.Accept(ctx, time.Now(), r.Msg.Statement, r.Msg.Signature)
+	st, err := statement.Parse(r.Msg.Statement)
 	if err != nil {
 		return nil, fail(err)
 	}
-	return connect.NewResponse(&pb.AcceptResponse{Id: idBytes(a.Statement.ID()), Missing: missing}), nil
+	var missing []string
+	if charters.Accepts(st.Kind()) {
+		missing, err = o.d.Charters.Accept(ctx, time.Now(), st, r.Msg.Signature)
+	} else {
+		_, missing, err = o.d.Circle.Accept(ctx, time.Now(), r.Msg.Statement, r.Msg.Signature)
+	}
+	if err != nil {
+		return nil, fail(err)
+	}
+	return connect.NewResponse(&pb.AcceptResponse{Id: idBytes(st.ID()), Missing: missing}), nil
 }
 
 func (o *operator) ConfirmRestore(ctx context.Context, _ *connect.Request[pb.ConfirmRestoreRequest]) (*connect.Response[pb.ConfirmRestoreResponse], error) {
@@ -221,8 +231,11 @@ func (o *operator) Status(ctx context.Context, _ *connect.Request[pb.StatusReque
 		Operator: own.Name, Identity: own.Identity, Version: node.Version(), Started: stamp(o.d.Started),
 		Link: o.d.Link.Addr(), People: o.d.Settings.People, Invited: o.d.Circle.Draft(),
 	}
-	if a, r, ok := o.d.Circle.Charter(); ok {
-		out.Charter, out.Circle, out.CharterVersion = idBytes(a.Statement.ID()), r.Circle, r.Version
+	if a, r, ok := o.d.Circle.Roster(); ok {
+		out.Roster, out.Circle, out.RosterVersion = idBytes(a.Statement.ID()), r.Circle, r.Version
+	}
+	if x, ok := o.d.Charters.Charter(); ok {
+		out.Charter, out.CharterVersion, out.Drill = idBytes(x.ID), x.Version, x.Drill
 	}
 	out.Standing = string(o.d.Circle.Standing())
 	for _, s := range o.d.Link.Status() {
@@ -276,6 +289,7 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	} else {
 		add("fence", "ok", "no peer knows of another copy of this node", "")
 	}
+	o.checkRoster(s, add)
 	o.checkCharter(s, add)
 	for _, p := range s.Peers {
 		switch skew := time.Duration(p.SkewMs * float64(time.Millisecond)); {
@@ -307,7 +321,7 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 // either operator is in none, nothing fails.
 func (o *operator) unconnected(s *pb.StatusResponse, p *pb.Peer) (state, next string) {
 	check := "check that the node runs, and its address " + p.Address
-	_, r, chartered := o.d.Circle.Charter()
+	_, r, chartered := o.d.Circle.Roster()
 	_, listed := r.Operator(p.Operator)
 	switch standing := circle.Standing(s.Standing); {
 	case standing == circle.Invited:
@@ -320,24 +334,24 @@ func (o *operator) unconnected(s *pb.StatusResponse, p *pb.Peer) (state, next st
 	return "fail", check
 }
 
-// checkCharter looks at the roster, and at how this operator stands to it.
-func (o *operator) checkCharter(s *pb.StatusResponse, add func(name, state, what, next string)) {
-	what := fmt.Sprintf("circle %s, version %d", s.Circle, s.CharterVersion)
-	_, r, _ := o.d.Circle.Charter()
+// checkRoster looks at the roster, and at how this operator stands to it.
+func (o *operator) checkRoster(s *pb.StatusResponse, add func(name, state, what, next string)) {
+	what := fmt.Sprintf("circle %s, version %d", s.Circle, s.RosterVersion)
+	_, r, _ := o.d.Circle.Roster()
 	listed, _ := r.Operator(s.Operator)
 	switch standing := circle.Standing(s.Standing); {
 	case o.d.Circle.Fork() != "":
-		add("charter", "fail", o.d.Circle.Fork(), "sign nothing; find out with the other operators who signed both")
-	case len(s.Charter) == 0:
-		add("charter", "warn", "no charter is in force", "invite operators and let them join; one runs `ostraka operator accept --circle NAME`, then the others `ostraka operator accept`")
+		add("roster", "fail", o.d.Circle.Fork(), "sign nothing; find out with the other operators who signed both")
+	case len(s.Roster) == 0:
+		add("roster", "warn", "no roster is in force", "invite operators and let them join; one runs `ostraka operator accept --circle NAME`, then the others `ostraka operator accept`")
 	case standing == circle.Left:
-		add("charter", "fail", what+": this operator is not in it any more; the node keeps what it has, and signs nothing", "if that is right, stop the node and keep its folder until its vaults were reshared")
+		add("roster", "fail", what+": this operator is not in it any more; the node keeps what it has, and signs nothing", "if that is right, stop the node and keep its folder until its vaults were reshared")
 	case standing == circle.Invited:
-		add("charter", "warn", what+": this operator is not in it yet", "once an operator of the circle ran `ostraka operator accept`, run it here")
+		add("roster", "warn", what+": this operator is not in it yet", "once an operator of the circle ran `ostraka operator accept`, run it here")
 	case !charter.SameOperator(listed, o.d.Operator()):
-		add("charter", "warn", what+": it lists this operator otherwise than node.json does", "run `ostraka operator accept`, then on the other nodes")
+		add("roster", "warn", what+": it lists this operator otherwise than node.json does", "run `ostraka operator accept`, then on the other nodes")
 	default:
-		add("charter", "ok", what, "")
+		add("roster", "ok", what, "")
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/charters"
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/wallet"
@@ -37,8 +38,8 @@ func (p *people) Hello(_ context.Context, _ *connect.Request[pb.HelloRequest]) (
 	out := &pb.HelloResponse{
 		Operator: p.d.Operator().Name, Identity: p.d.Operator().Identity, Challenge: c[:], Time: stamp(now), Version: node.Version(),
 	}
-	if a, _, ok := p.d.Circle.Charter(); ok {
-		out.Charter = idBytes(a.Statement.ID())
+	if a, _, ok := p.d.Circle.Roster(); ok {
+		out.Roster = idBytes(a.Statement.ID())
 	}
 	return connect.NewResponse(out), nil
 }
@@ -46,9 +47,9 @@ func (p *people) Hello(_ context.Context, _ *connect.Request[pb.HelloRequest]) (
 // Token gives a read token to whoever the charter or a vault lists.
 func (p *people) Token(_ context.Context, r *connect.Request[pb.TokenRequest]) (*connect.Response[pb.TokenResponse], error) {
 	now := time.Now()
-	a, _, ok := p.d.Circle.Charter()
+	a, _, ok := p.d.Circle.Roster()
 	if !ok {
-		return nil, connect.NewError(connect.CodeUnavailable, errors.New("there is no charter yet"))
+		return nil, connect.NewError(connect.CodeUnavailable, errors.New("there is no roster yet"))
 	}
 	s, err := statement.ParseKind(r.Msg.Statement, statement.Hello)
 	if err != nil {
@@ -72,11 +73,11 @@ func (p *people) Token(_ context.Context, r *connect.Request[pb.TokenRequest]) (
 	return connect.NewResponse(&pb.TokenResponse{Token: token, Expires: stamp(until)}), nil
 }
 
-// known says whether a key is an officer's in the newest roster or at this node, which may have left, or belongs to a person of a vault that its whole
-// committee accepted: one operator alone lets nobody in.
+// known says whether a key is an officer's in the newest roster or at this node, which may have left, or belongs to a person of the charter in
+// force and counts today.
 func (p *people) known(k signet.Key) bool {
-	for _, v := range p.d.Keeper.Roots() {
-		if p.mayRead(k, v.Vault) {
+	if x, ok := p.d.Charters.Document(); ok {
+		if _, ok := x.Owner(k); ok {
 			return true
 		}
 	}
@@ -84,7 +85,7 @@ func (p *people) known(k signet.Key) bool {
 }
 
 func (p *people) officer(k signet.Key) bool {
-	_, r, _ := p.d.Circle.Charter()
+	_, r, _ := p.d.Circle.Roster()
 	return slices.ContainsFunc(slices.Concat(r.Operators, []charter.Operator{p.d.Operator()}), func(o charter.Operator) bool {
 		return slices.ContainsFunc(o.Officers, k.Equal)
 	})
@@ -96,7 +97,7 @@ func (p *people) mayRead(k signet.Key, v charter.Vault) bool {
 	if _, err := v.Who(k); err == nil {
 		return true
 	}
-	_, r, _ := p.d.Circle.Charter()
+	_, r, _ := p.d.Circle.Roster()
 	for _, o := range slices.Concat(r.Operators, []charter.Operator{p.d.Operator()}) {
 		if slices.Contains(v.Committee, o.Name) && slices.ContainsFunc(o.Officers, k.Equal) {
 			return true
@@ -157,7 +158,7 @@ func noteOf(r *pb.SubmitRequest) (n outbox.Note, id []byte, err error) {
 		return n, nil, err
 	}
 	kinds := map[statement.Kind]outbox.Kind{
-		statement.Intent: decide.NoteProposal, statement.Cancel: decide.NoteCancel, statement.Account: wallet.NoteAccount,
+		statement.Intent: decide.NoteProposal, statement.Cancel: decide.NoteCancel, statement.Account: wallet.NoteAccount, statement.Revoke: charters.NoteRevoke,
 	}
 	k, ok := kinds[parsed.Kind()]
 	if !ok {
@@ -166,23 +167,26 @@ func noteOf(r *pb.SubmitRequest) (n outbox.Note, id []byte, err error) {
 	return outbox.Note{Kind: k, Fields: [][]byte{s.Statement, s.Signature}}, idBytes(parsed.ID()), nil
 }
 
-func (p *people) Charter(_ context.Context, _ *connect.Request[pb.CharterRequest]) (*connect.Response[pb.CharterResponse], error) {
+func (p *people) Roster(_ context.Context, _ *connect.Request[pb.RosterRequest]) (*connect.Response[pb.RosterResponse], error) {
 	all := p.d.Circle.Versions()
 	if len(all) == 0 {
-		return nil, connect.NewError(connect.CodeUnavailable, errors.New("there is no charter yet"))
+		return nil, connect.NewError(connect.CodeUnavailable, errors.New("there is no roster yet"))
 	}
-	out := &pb.CharterResponse{}
+	out := &pb.RosterResponse{}
 	for _, a := range all {
-		r := &pb.Roster{Statement: a.Statement.Bytes()}
-		for _, name := range sortedKeys(a.Signatures) {
-			r.Acceptances = append(r.Acceptances, &pb.Signed{Signature: a.Signatures[name]})
-		}
-		out.Earlier = append(out.Earlier, r)
+		out.Earlier = append(out.Earlier, &pb.Roster{Statement: a.Statement.Bytes(), Acceptances: acceptances(a)})
 	}
 	newest := out.Earlier[len(all)-1]
 	out.Earlier = out.Earlier[:len(all)-1]
 	out.Statement, out.Acceptances = newest.Statement, newest.Acceptances
 	return connect.NewResponse(out), nil
+}
+
+func (p *people) Charter(_ context.Context, r *connect.Request[pb.CharterRequest]) (*connect.Response[pb.CharterResponse], error) {
+	if _, _, err := p.reader(r.Header()); err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(p.charter()), nil
 }
 
 func (p *people) Vaults(_ context.Context, r *connect.Request[pb.VaultsRequest]) (*connect.Response[pb.VaultsResponse], error) {

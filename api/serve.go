@@ -16,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/ceremony"
+	"github.com/ostraka/ostraka/node/charters"
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/link"
@@ -75,11 +76,13 @@ func fail(err error) error {
 	}
 	var conflict *circle.ConflictError
 	var crowded *decide.CrowdedError
+	var broken *charters.BrokenError
+	var differs *charters.DiffersError
 	code := connect.CodeInvalidArgument
 	switch {
 	case errors.Is(err, decide.ErrUnknown), errors.Is(err, wallet.ErrNoAccount):
 		code = connect.CodeNotFound
-	case errors.As(err, &crowded):
+	case errors.As(err, &crowded), errors.As(err, &broken), errors.As(err, &differs):
 		code = connect.CodeFailedPrecondition
 	case errors.Is(err, outbox.ErrLater), errors.Is(err, ceremony.ErrNoKey):
 		code = connect.CodeUnavailable

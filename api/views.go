@@ -44,7 +44,7 @@ func (v *views) vault(a charter.Accepted) (*pb.Vault, error) {
 		return nil, err
 	}
 	out := &pb.Vault{
-		Id: idBytes(spec.ID), Name: spec.Name, Tier: spec.Tier,
+		Id: idBytes(spec.ID), Name: spec.Name, Tier: v.d.Charters.Terms(spec).Tier,
 		Threshold: uint32(spec.Threshold), Parties: uint32(len(spec.Committee)), State: "accepting", Statement: a.Statement.Bytes(),
 	}
 	for _, x := range v.d.Circle.Reshares(spec.ID) {
@@ -111,7 +111,7 @@ func (v *views) vaults(may func(charter.Vault) bool, all bool) (*pb.VaultsRespon
 			return nil, err
 		}
 		roots := v.d.Keeper.Vault(spec.ID)
-		if len(roots) > 0 {
+		if spec = v.d.Charters.Terms(spec); len(roots) > 0 {
 			spec = roots[0].Vault // whoever holds it now
 		}
 		if !may(spec) || !all && len(roots) > 0 && roots[0].Outside {
@@ -125,6 +125,44 @@ func (v *views) vaults(may func(charter.Vault) bool, all bool) (*pb.VaultsRespon
 	}
 	slices.SortFunc(out.Vaults, func(a, b *pb.Vault) int { return slices.Compare([]byte(a.Name), []byte(b.Name)) })
 	return out, nil
+}
+
+func acceptances(a charter.Accepted) (out []*pb.Signed) {
+	for _, name := range sortedKeys(a.Signatures) {
+		out = append(out, &pb.Signed{Signature: a.Signatures[name]})
+	}
+	return out
+}
+
+// charter shows all versions that were in force, and what stands beside them.
+func (v *views) charter() *pb.CharterResponse {
+	out := &pb.CharterResponse{}
+	for _, e := range v.d.Charters.Versions() {
+		out.Versions = append(out.Versions, e.Bytes())
+	}
+	for _, x := range v.d.Charters.Pending() {
+		p := &pb.PendingCharter{
+			Statement: x.Accepted.Statement.Bytes(), Acceptances: acceptances(x.Accepted), Missing: x.Missing, Since: stamp(x.Since), Due: stamp(x.Due), Awaited: x.Awaited,
+		}
+		for _, s := range x.Vetoes {
+			p.Vetoes = append(p.Vetoes, &pb.Signed{Statement: s.Statement.Bytes(), Signature: s.Signature})
+		}
+		out.Pending = append(out.Pending, p)
+	}
+	for _, s := range v.d.Charters.Revoked() {
+		out.Revocations = append(out.Revocations, &pb.Signed{Statement: s.Statement.Bytes(), Signature: s.Signature})
+	}
+	seen := map[statement.ID]bool{}
+	for _, r := range v.d.Keeper.Roots() {
+		if seen[r.Vault.ID] {
+			continue
+		}
+		seen[r.Vault.ID] = true
+		for _, f := range v.d.Charters.Freezes(r.Vault.ID, time.Now()) {
+			out.Frozen = append(out.Frozen, &pb.Frozen{Vault: idBytes(r.Vault.ID), Freeze: idBytes(f.ID), Operator: f.Operator, Expires: stamp(f.Expires), Reason: f.Reason})
+		}
+	}
+	return out
 }
 
 func (v *views) intent(x decide.View) *pb.Intent {

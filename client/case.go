@@ -119,7 +119,11 @@ func readCase(node string, vaults []Vault, m *v1.Intent) (*Case, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("it is for vault %s, which you do not see", it.Vault.Short())
 	}
-	c := &Case{Vault: vaults[i], Statement: s, Intent: it}
+	c := &Case{Statement: s, Intent: it}
+	known := false
+	if c.Vault, known = vaults[i].under(it.Charter, it.Created); !known {
+		return nil, fmt.Errorf("it names charter %s, which no node shows", it.Charter.Short())
+	}
 	p, ok := c.Vault.Initiator(it.Initiator)
 	if !ok {
 		return nil, fmt.Errorf("%q is no initiator of vault %s", it.Initiator, c.Vault.Name)

@@ -174,8 +174,8 @@ func (a Answers[T]) Need(what string, least int) (Answers[T], error) {
 	return good, nil
 }
 
-// Charter returns the newest roster that nodes show (Chain).
-func (c *Circle) Charter(ctx context.Context) (charter.Roster, []Failure, error) {
+// Roster returns the newest that nodes show (Chain).
+func (c *Circle) Roster(ctx context.Context) (charter.Roster, []Failure, error) {
 	chain, failed, err := c.Chain(ctx)
 	return chain.Newest(), failed, err
 }
@@ -191,11 +191,11 @@ func (e *LagError) Error() string { return e.What }
 // another node shows the rest. Each pinned node must be, or have been, an operator's.
 func (c *Circle) Chain(ctx context.Context) (charter.Chain, []Failure, error) {
 	answers := Ask(ctx, c, func(ctx context.Context, m *Member) (charter.Chain, error) {
-		res, err := m.Charter(ctx, connect.NewRequest(&v1.CharterRequest{}))
+		res, err := m.Roster(ctx, connect.NewRequest(&v1.RosterRequest{}))
 		if err != nil {
 			return nil, err
 		}
-		chain, err := readCharter(res.Msg)
+		chain, err := readRosters(res.Msg)
 		if err == nil {
 			if _, ok := chain.Identity(m.Identity); !ok && !c.own {
 				err = errors.New("the roster does not hold its own identity")
@@ -206,7 +206,7 @@ func (c *Circle) Chain(ctx context.Context) (charter.Chain, []Failure, error) {
 		}
 		return chain, err
 	})
-	good, err := answers.Need("read the charter", 1)
+	good, err := answers.Need("read the roster", 1)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -224,7 +224,7 @@ func (c *Circle) Chain(ctx context.Context) (charter.Chain, []Failure, error) {
 				copies = append(copies, Copy{a.Node, []byte(a.Value[v].ID.String())})
 			}
 		}
-		if err := Compare(fmt.Sprintf("version %d of the charter", v), copies); err != nil {
+		if err := Compare(fmt.Sprintf("version %d of the roster", v), copies); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -243,16 +243,16 @@ func (c *Circle) lag(answers Answers[charter.Chain], newest charter.Chain) (out 
 		}
 		switch last := newest.Newest(); {
 		case operatorOf(last, c.Members[i].Identity) == "":
-			out = append(out, Failure{a.Node, &LagError{fmt.Sprintf("its operator left the circle before version %d of the charter: take it out with `ostraka context remove CONTEXT --node %s`", last.Version, a.Node)}})
+			out = append(out, Failure{a.Node, &LagError{fmt.Sprintf("its operator left the circle before version %d of the roster: take it out with `ostraka context remove CONTEXT --node %s`", last.Version, a.Node)}})
 		case len(a.Value) < len(newest):
-			out = append(out, Failure{a.Node, &LagError{fmt.Sprintf("it shows version %d of the charter, version %d is in force", a.Value.Newest().Version, last.Version)}})
+			out = append(out, Failure{a.Node, &LagError{fmt.Sprintf("it shows version %d of the roster, version %d is in force", a.Value.Newest().Version, last.Version)}})
 		}
 	}
 	return out
 }
 
-// Operator is the name by which the charter calls a node of the context; the node's own name
-// before the charter is known.
+// Operator is the name by which the roster calls a node of the context; the node's own name
+// before the roster is known.
 func (c *Circle) Operator(node string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -278,8 +278,8 @@ func operatorOf(r charter.Roster, identity ed25519.PublicKey) string {
 // maxVersions bounds how many versions of a roster are read.
 const maxVersions = 4096
 
-// readCharter verifies every version from the one before.
-func readCharter(msg *v1.CharterResponse) (chain charter.Chain, err error) {
+// readRosters verifies every version from the one before.
+func readRosters(msg *v1.RosterResponse) (chain charter.Chain, err error) {
 	if len(msg.Earlier) >= maxVersions {
 		return nil, fmt.Errorf("%d versions of the roster, at most %d are read", len(msg.Earlier)+1, maxVersions)
 	}

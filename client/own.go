@@ -29,12 +29,13 @@ type Own struct {
 	ostrakav1connect.OperatorClient
 	name  string
 	chain charter.Chain
+	rules Rules
 }
 
-// ErrNoCharter says that the operators have not founded their circle yet.
-var ErrNoCharter error = &EarlyError{"there is no charter yet"}
+// ErrNoRoster says that the operators have not founded their circle yet.
+var ErrNoRoster error = &EarlyError{"there is no roster yet"}
 
-// OpenOwn asks the node of a data folder for the charter, which stands at its people's
+// OpenOwn asks the node of a data folder for the roster, which stands at its people's
 // interface.
 func OpenOwn(ctx context.Context, dir string) (*Own, error) {
 	o := &Own{OperatorClient: Operator(dir)}
@@ -43,18 +44,28 @@ func OpenOwn(ctx context.Context, dir string) (*Own, error) {
 		return nil, err
 	}
 	o.name = status.Msg.Operator
-	if len(status.Msg.Charter) == 0 {
-		return nil, fmt.Errorf("node %s: %w", o.name, ErrNoCharter)
+	if len(status.Msg.Roster) == 0 {
+		return nil, fmt.Errorf("node %s: %w", o.name, ErrNoRoster)
 	}
 	n := Node{o.name, status.Msg.People, ed25519.PublicKey(status.Msg.Identity)}
 	c := Dial(Context{Name: "own", Nodes: []Node{n}}, nil, Cache{})
 	defer c.Close()
 	c.own = true
-	o.chain, _, err = c.Chain(ctx)
+	if o.chain, _, err = c.Chain(ctx); err != nil {
+		return o, err
+	}
+	res, err := o.Charter(ctx, connect.NewRequest(&v1.CharterRequest{}))
+	if err != nil {
+		return o, err
+	}
+	o.rules, err = ReadRules(o.name, o.chain, res.Msg)
 	return o, err
 }
 
-// Chain is all versions of the charter, as the node shows them.
+// Rules are the charter's versions, as the node shows them.
+func (o *Own) Rules() Rules { return o.rules }
+
+// Chain is all versions of the roster, as the node shows them.
 func (o *Own) Chain() charter.Chain { return o.chain }
 
 // Vaults lists all vaults of the node.
@@ -63,7 +74,7 @@ func (o *Own) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	out, err := ReadVaults(o.name, o.chain, res.Msg.Vaults)
+	out, err := ReadVaults(o.name, o.chain, &o.rules, res.Msg.Vaults)
 	for i := range out {
 		out[i].by(o.name)
 	}

@@ -235,7 +235,7 @@ func (c *Circle) ask(s Sender, memo string, life time.Duration) (intent.Intent, 
 	}
 	now := Now()
 	return intent.Intent{
-		Charter: v.Charter, Vault: v.ID, Key: s.Root.Record.KeyID, Epoch: s.Root.Record.Hash(), Path: [3]uint32(s.Path()), Address: address,
+		Charter: v.Under, Vault: v.ID, Key: s.Root.Record.KeyID, Epoch: s.Root.Record.Hash(), Path: [3]uint32(s.Path()), Address: address,
 		Chain: s.Chain, Memo: memo, Initiator: person, Created: now, Expires: now.Add(life),
 	}, nil
 }

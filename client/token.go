@@ -148,13 +148,13 @@ func login(ctx context.Context, people ostrakav1connect.PeopleClient, n Node, s 
 	switch {
 	case !bytes.Equal(h.Identity, n.Identity):
 		return "", expires, &VerifyError{n.Name, errors.New("its hello names another identity")}
-	case len(h.Charter) != 32:
-		return "", expires, connect.NewError(connect.CodeUnavailable, fmt.Errorf("node %s has no charter yet: its operators must accept a roster first (`ostraka operator accept`)", n.Name))
+	case len(h.Roster) != 32:
+		return "", expires, connect.NewError(connect.CodeUnavailable, fmt.Errorf("node %s has no roster yet: its operators must accept a roster first (`ostraka operator accept`)", n.Name))
 	case len(h.Challenge) != 32:
 		return "", expires, &VerifyError{n.Name, fmt.Errorf("its challenge has %d bytes, not 32", len(h.Challenge))}
 	}
 	stmt, err := charter.Hello{
-		Charter: statement.ID(h.Charter), Identity: n.Identity, Challenge: [32]byte(h.Challenge), Person: s.Key(), Created: time.Now(),
+		Roster: statement.ID(h.Roster), Identity: n.Identity, Challenge: [32]byte(h.Challenge), Person: s.Key(), Created: time.Now(),
 	}.Statement(NewSalt())
 	if err != nil {
 		return "", expires, err

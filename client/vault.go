@@ -50,6 +50,7 @@ type Vault struct {
 	Roots         []Root          // by suite; none while officers have to sign
 	Nodes         []string        // that know the vault
 	Apart         bool            // the node that shows it has no part in its keys, and learns of none, or cannot read what it keeps of them
+	rules         *Rules          // whose terms it has
 	shownBy       string          // the operator whose node shows it; "" if that is not known
 }
 
@@ -121,10 +122,10 @@ func (v Vault) Address(r Root, chainID string, path hd.Path) (address string, ke
 }
 
 // ReadVaults gives meaning to one node's answer and checks all that can be checked.
-func ReadVaults(node string, chain charter.Chain, list []*v1.Vault) ([]Vault, error) {
+func ReadVaults(node string, chain charter.Chain, rules *Rules, list []*v1.Vault) ([]Vault, error) {
 	var out []Vault
 	for _, m := range list {
-		v, err := readVault(chain, m)
+		v, err := readVault(chain, rules, m)
 		if err != nil {
 			return nil, &VerifyError{node, fmt.Errorf("vault %.64q: %w", m.Name, err)}
 		}
@@ -134,7 +135,7 @@ func ReadVaults(node string, chain charter.Chain, list []*v1.Vault) ([]Vault, er
 	return out, nil
 }
 
-func readVault(chain charter.Chain, m *v1.Vault) (Vault, error) {
+func readVault(chain charter.Chain, rules *Rules, m *v1.Vault) (Vault, error) {
 	s, err := statement.ParseKind(m.Statement, statement.Vault)
 	if err != nil {
 		return Vault{}, err
@@ -146,14 +147,22 @@ func readVault(chain charter.Chain, m *v1.Vault) (Vault, error) {
 	if err != nil {
 		return Vault{}, err
 	}
-	founding, _ := chain.Version(spec.Charter)
-	if err := spec.CheckCharter(founding); err != nil {
+	founding, _ := chain.Version(spec.Roster)
+	if err := spec.CheckRoster(founding); err != nil {
 		return Vault{}, err
 	}
-	r, _ := chain.Reach(spec.Charter)
+	listed, ok := rules.History.Version(spec.Charter)
+	if !ok {
+		return Vault{}, fmt.Errorf("it stands under charter %s, which no node shows", spec.Charter.Short())
+	}
+	if err := spec.CheckCharter(listed); err != nil {
+		return Vault{}, err
+	}
+	spec = rules.Terms(spec)
+	r, _ := chain.Reach(spec.Roster)
 	v := Vault{
 		Vault: spec, Founded: spec, plans: charter.NewSuccession(spec, chain), Roster: r, Statement: s, State: m.State, Waiting: m.Waiting, LastError: m.LastError,
-		Accepted: map[string]bool{},
+		Accepted: map[string]bool{}, rules: rules,
 	}
 	if err := v.readReshares(m.Reshares); err != nil {
 		return Vault{}, err
@@ -225,6 +234,17 @@ func (v Vault) readKey(m *v1.Root) (*epoch.Record, error) {
 	return rec, nil
 }
 
+// under is the vault on the terms that it had under a version of the charter, when something of then was made.
+func (v Vault) under(id statement.ID, at time.Time) (Vault, bool) {
+	then, ok := v.rules.then(v.Founded, id, at)
+	v.Founded.Terms, v.Terms = then.Terms, then.Terms
+	v.Roots = slices.Clone(v.Roots)
+	for i := range v.Roots {
+		v.Roots[i].Held.Terms = then.Terms
+	}
+	return v, ok
+}
+
 // maxAttempts bounds how many key generations of one vault are looked for.
 const maxAttempts = 4096
 
@@ -245,12 +265,16 @@ func (c *Circle) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	rules, _, err := c.rules(ctx, chain)
+	if err != nil {
+		return nil, nil, err
+	}
 	answers := Ask(ctx, c, func(ctx context.Context, m *Member) ([]Vault, error) {
 		res, err := m.Vaults(ctx, connect.NewRequest(&v1.VaultsRequest{}))
 		if err != nil {
 			return nil, err
 		}
-		list, err := ReadVaults(m.Name, chain, res.Msg.Vaults)
+		list, err := ReadVaults(m.Name, chain, &rules, res.Msg.Vaults)
 		for i, v := range list {
 			list[i].Apart = v.apart(m.Identity)
 			list[i].by(operatorOf(v.Roster, m.Identity))

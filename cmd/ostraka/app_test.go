@@ -286,7 +286,7 @@ func TestNext(t *testing.T) {
 	if code, out, errs := try("context", "remove", "default", "--force", "--yes", "--json"); code != codeDone || !strings.Contains(errs, id) || !strings.Contains(out, `"contexts": []`) {
 		t.Errorf("code %d, %s, %s", code, out, errs)
 	}
-	if p := explain(fmt.Errorf("node acme: %w", client.ErrNoCharter)); p.code != codeNotReady || !strings.Contains(p.next, "operator accept") || strings.Contains(p.err.Error(), "reached") {
+	if p := explain(fmt.Errorf("node acme: %w", client.ErrNoRoster)); p.code != codeNotReady || !strings.Contains(p.next, "operator accept") || strings.Contains(p.err.Error(), "reached") {
 		t.Errorf("no charter: %+v", p)
 	}
 	if p := explain(connect.NewError(connect.CodeFailedPrecondition, errors.New("x"))); p.next != "" {

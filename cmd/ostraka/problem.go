@@ -98,7 +98,7 @@ func explain(err error) *problem {
 		out.next = "`ostraka vault show NAME` shows what the vault allows, and whom"
 	case errors.Is(err, client.ErrMalformed):
 		out.code = codeUsage
-	case errors.Is(err, client.ErrNoCharter):
+	case errors.Is(err, client.ErrNoRoster):
 		out.next = "an officer of every operator runs `ostraka operator accept`; `ostraka node status` shows the circle once all have"
 	case errors.As(err, &early):
 		out.next = "`ostraka vault show NAME` shows what the vault waits for"

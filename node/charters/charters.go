@@ -79,8 +79,8 @@ type Charters struct {
 	clock    time.Time // of the last call: terms end by it
 	history  charter.History
 	known    map[statement.ID]*proposal // in force or not
-	vetoes   map[statement.ID]map[string]signedText
-	revoked  map[string]signedText // by key's line
+	vetoes   map[statement.ID]map[string]Signed
+	revoked  map[string]Signed // by key's line
 	freezes  map[statement.ID]charter.Accepted
 	unfreeze map[statement.ID]charter.Accepted
 	ended    map[statement.ID]bool // freezes that a complete unfreeze names
@@ -95,15 +95,16 @@ type proposal struct {
 
 func (p *proposal) id() statement.ID { return p.ID }
 
-type signedText struct {
-	statement statement.Statement
-	signature []byte
+// Signed is a statement and the one signature over it.
+type Signed struct {
+	Statement statement.Statement
+	Signature []byte
 }
 
 // Open reads back what the node knows of its charter.
 func Open(ctx context.Context, now time.Time, cfg Config) (*Charters, error) {
 	c := &Charters{
-		cfg: cfg, clock: now, known: map[statement.ID]*proposal{}, vetoes: map[statement.ID]map[string]signedText{}, revoked: map[string]signedText{},
+		cfg: cfg, clock: now, known: map[statement.ID]*proposal{}, vetoes: map[statement.ID]map[string]Signed{}, revoked: map[string]Signed{},
 		freezes: map[statement.ID]charter.Accepted{}, unfreeze: map[statement.ID]charter.Accepted{}, ended: map[statement.ID]bool{},
 	}
 	if err := c.load(ctx); err != nil {
@@ -173,18 +174,18 @@ func (c *Charters) loadVeto(it store.Item) error {
 	return err
 }
 
-func (c *Charters) keepVeto(x signedText) {
-	id := x.statement.Fields().ID("charter")
+func (c *Charters) keepVeto(x Signed) {
+	id := x.Statement.Fields().ID("charter")
 	if c.vetoes[id] == nil {
-		c.vetoes[id] = map[string]signedText{}
+		c.vetoes[id] = map[string]Signed{}
 	}
-	c.vetoes[id][x.statement.Get("operator")] = x
+	c.vetoes[id][x.Statement.Get("operator")] = x
 }
 
 func (c *Charters) loadRevocation(it store.Item) error {
 	x, err := decodeSigned(it.Value)
 	if err == nil {
-		c.revoked[x.statement.Get("key")] = x
+		c.revoked[x.Statement.Get("key")] = x
 	}
 	return err
 }
@@ -236,12 +237,12 @@ func (c *Charters) loadHistory(ctx context.Context) error {
 }
 
 // encodeSigned is a row: the signature's length, the signature, the statement.
-func encodeSigned(x signedText) []byte {
-	b := binary.BigEndian.AppendUint32(nil, uint32(len(x.signature)))
-	return append(append(b, x.signature...), x.statement.Bytes()...)
+func encodeSigned(x Signed) []byte {
+	b := binary.BigEndian.AppendUint32(nil, uint32(len(x.Signature)))
+	return append(append(b, x.Signature...), x.Statement.Bytes()...)
 }
 
-func decodeSigned(b []byte) (x signedText, err error) {
+func decodeSigned(b []byte) (x Signed, err error) {
 	if len(b) < 4 {
 		return x, fmt.Errorf("%d bytes", len(b))
 	}
@@ -249,8 +250,8 @@ func decodeSigned(b []byte) (x signedText, err error) {
 	if n > signet.MaxArmored || int(n) > len(b)-4 {
 		return x, fmt.Errorf("a signature of %d bytes in %d", n, len(b))
 	}
-	x.signature = slices.Clone(b[4 : 4+n])
-	x.statement, err = statement.Parse(b[4+n:])
+	x.Signature = slices.Clone(b[4 : 4+n])
+	x.Statement, err = statement.Parse(b[4+n:])
 	return x, err
 }
 

@@ -197,7 +197,7 @@ type Pending struct {
 	Since   time.Time        // when all had signed, as seen here; zero: they have not
 	Due     time.Time        // when our node enacts it, unless it is vetoed; zero with Since
 	Awaited []string         // operators whose nodes have not enacted it
-	Vetoes  []charter.Veto   // ascending by operator: it will not come into force
+	Vetoes  []Signed         // ascending by operator: it will not come into force
 	Changes []charter.Change // against the version in force
 }
 
@@ -217,9 +217,7 @@ func (c *Charters) Pending() (out []Pending) {
 			x.Due = p.since.Add(wait)
 		}
 		for _, name := range slices.Sorted(maps.Keys(c.vetoes[p.id()])) {
-			if v, err := charter.VerifyVeto(c.vetoes[p.id()][name].statement, c.vetoes[p.id()][name].signature, p.Charter, r); err == nil {
-				x.Vetoes = append(x.Vetoes, v)
-			}
+			x.Vetoes = append(x.Vetoes, c.vetoes[p.id()][name])
 		}
 		out = append(out, x)
 	}
@@ -264,8 +262,8 @@ func (c *Charters) Told() (notes []outbox.Note) {
 	return notes
 }
 
-func (x signedText) note(kind outbox.Kind) outbox.Note {
-	return outbox.Note{Kind: kind, Fields: [][]byte{x.statement.Bytes(), x.signature}}
+func (x Signed) note(kind outbox.Kind) outbox.Note {
+	return outbox.Note{Kind: kind, Fields: [][]byte{x.Statement.Bytes(), x.Signature}}
 }
 
 func byID(table map[statement.ID]charter.Accepted) (out []charter.Accepted) {
@@ -296,15 +294,20 @@ func boolToInt(b bool) int {
 }
 
 // Revoked lists what was revoked, by key's line.
-func (c *Charters) Revoked() (out []charter.Revocation) {
+func (c *Charters) Revoked() (out []Signed) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, line := range slices.Sorted(maps.Keys(c.revoked)) {
-		if r, err := charter.RevocationOf(c.revoked[line].statement); err == nil {
-			out = append(out, r)
-		}
+		out = append(out, c.revoked[line])
 	}
 	return out
+}
+
+// Weigh says what a version changes against the one in force, and how long it waits for that once all officers have signed.
+func (c *Charters) Weigh(x charter.Charter) (wait time.Duration, changes []charter.Change, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.delay(x)
 }
 
 // Freezes lists the freezes that hold a vault now.

@@ -288,12 +288,12 @@ func entryOf(now time.Time, p *proposal) journal.Entry {
 // maySign says whether our officer's signature over a version may leave this node: not beside another of the same version that our officer
 // signed and did not veto.
 func (c *Charters) maySign(p *proposal) error {
-	if c.vetoes[p.id()][c.cfg.Operator].signature != nil {
+	if c.vetoes[p.id()][c.cfg.Operator].Signature != nil {
 		return fmt.Errorf("this node's officer vetoed %s", p.Title())
 	}
 	for _, o := range c.proposals(p.Version) {
 		_, signed := o.by.Signatures[c.cfg.Operator]
-		if signed && o.id() != p.id() && c.vetoes[o.id()][c.cfg.Operator].signature == nil {
+		if signed && o.id() != p.id() && c.vetoes[o.id()][c.cfg.Operator].Signature == nil {
 			return fmt.Errorf("this node's officer signed %s before: `ostraka charter veto %s` takes that back", o.Title(), o.id().Short())
 		}
 	}
@@ -478,7 +478,7 @@ func (c *Charters) takeVeto(now time.Time, s statement.Statement, armored []byte
 	}
 	_, inForce := c.history.Version(p.id())
 	switch {
-	case c.vetoes[p.id()][v.Operator].signature != nil:
+	case c.vetoes[p.id()][v.Operator].Signature != nil:
 		return outbox.ErrOld
 	case must != "" && v.Operator != must:
 		return fmt.Errorf("the veto is operator %s's, this node is operator %s's", v.Operator, must)
@@ -487,7 +487,7 @@ func (c *Charters) takeVeto(now time.Time, s statement.Statement, armored []byte
 	case inForce:
 		return outbox.ErrOld
 	}
-	x := signedText{s, armored}
+	x := Signed{s, armored}
 	key := store.Key(kindVeto, store.ID(idBytes(p.id())), store.Name(v.Operator))
 	err = write(journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: key, Value: encodeSigned(x)}}, Reserve: true},
@@ -506,7 +506,7 @@ func (c *Charters) takeRevocation(now time.Time, s statement.Statement, armored 
 	if !ok {
 		return fmt.Errorf("%w: charter %s is not in force here", outbox.ErrLater, s.Fields().ID("charter").Short())
 	}
-	if c.revoked[s.Get("key")].signature != nil {
+	if c.revoked[s.Get("key")].Signature != nil {
 		return outbox.ErrOld
 	}
 	v, err := charter.VerifyRevocation(s, armored, x, c.cfg.Rosters().Newest())
@@ -516,7 +516,7 @@ func (c *Charters) takeRevocation(now time.Time, s statement.Statement, armored 
 	if sig, err := signet.Parse(armored); err != nil || c.isRevoked(sig.Key()) {
 		return errors.Join(err, fmt.Errorf("revoke key of %s: the key that signed was revoked itself", v.Person))
 	}
-	text := signedText{s, armored}
+	text := Signed{s, armored}
 	err = write(journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: revokeKey(v.Key.String()), Value: encodeSigned(text)}}, Reserve: true},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindStatement, Time: now, ID: s.ID()}},

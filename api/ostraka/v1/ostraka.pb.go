@@ -72,7 +72,7 @@ type HelloResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Operator      string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
 	Identity      []byte                 `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"` // Ed25519, 32 bytes
-	Charter       []byte                 `protobuf:"bytes,3,opt,name=charter,proto3" json:"charter,omitempty"`   // id of the charter in force; empty while there is none
+	Roster        []byte                 `protobuf:"bytes,3,opt,name=roster,proto3" json:"roster,omitempty"`     // id of the roster in force; empty while there is none
 	Challenge     []byte                 `protobuf:"bytes,4,opt,name=challenge,proto3" json:"challenge,omitempty"`
 	Time          string                 `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
 	Version       string                 `protobuf:"bytes,6,opt,name=version,proto3" json:"version,omitempty"`
@@ -124,9 +124,9 @@ func (x *HelloResponse) GetIdentity() []byte {
 	return nil
 }
 
-func (x *HelloResponse) GetCharter() []byte {
+func (x *HelloResponse) GetRoster() []byte {
 	if x != nil {
-		return x.Charter
+		return x.Roster
 	}
 	return nil
 }
@@ -327,7 +327,7 @@ type isSubmitRequest_What interface {
 }
 
 type SubmitRequest_Signed struct {
-	Signed *Signed `protobuf:"bytes,1,opt,name=signed,proto3,oneof"` // intent, account or cancel statement
+	Signed *Signed `protobuf:"bytes,1,opt,name=signed,proto3,oneof"` // intent, account, cancel or revoke statement
 }
 
 type SubmitRequest_Vote struct {
@@ -502,26 +502,26 @@ func (x *SubmitResponse) GetKnown() bool {
 	return false
 }
 
-type CharterRequest struct {
+type RosterRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *CharterRequest) Reset() {
-	*x = CharterRequest{}
+func (x *RosterRequest) Reset() {
+	*x = RosterRequest{}
 	mi := &file_ostraka_v1_ostraka_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *CharterRequest) String() string {
+func (x *RosterRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*CharterRequest) ProtoMessage() {}
+func (*RosterRequest) ProtoMessage() {}
 
-func (x *CharterRequest) ProtoReflect() protoreflect.Message {
+func (x *RosterRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_ostraka_v1_ostraka_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -533,12 +533,12 @@ func (x *CharterRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use CharterRequest.ProtoReflect.Descriptor instead.
-func (*CharterRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use RosterRequest.ProtoReflect.Descriptor instead.
+func (*RosterRequest) Descriptor() ([]byte, []int) {
 	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{8}
 }
 
-type CharterResponse struct {
+type RosterResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"` // the newest roster in force at the node
 	Acceptances   []*Signed              `protobuf:"bytes,2,rep,name=acceptances,proto3" json:"acceptances,omitempty"`
@@ -547,20 +547,20 @@ type CharterResponse struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *CharterResponse) Reset() {
-	*x = CharterResponse{}
+func (x *RosterResponse) Reset() {
+	*x = RosterResponse{}
 	mi := &file_ostraka_v1_ostraka_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *CharterResponse) String() string {
+func (x *RosterResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*CharterResponse) ProtoMessage() {}
+func (*RosterResponse) ProtoMessage() {}
 
-func (x *CharterResponse) ProtoReflect() protoreflect.Message {
+func (x *RosterResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_ostraka_v1_ostraka_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -572,26 +572,26 @@ func (x *CharterResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use CharterResponse.ProtoReflect.Descriptor instead.
-func (*CharterResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use RosterResponse.ProtoReflect.Descriptor instead.
+func (*RosterResponse) Descriptor() ([]byte, []int) {
 	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{9}
 }
 
-func (x *CharterResponse) GetStatement() []byte {
+func (x *RosterResponse) GetStatement() []byte {
 	if x != nil {
 		return x.Statement
 	}
 	return nil
 }
 
-func (x *CharterResponse) GetAcceptances() []*Signed {
+func (x *RosterResponse) GetAcceptances() []*Signed {
 	if x != nil {
 		return x.Acceptances
 	}
 	return nil
 }
 
-func (x *CharterResponse) GetEarlier() []*Roster {
+func (x *RosterResponse) GetEarlier() []*Roster {
 	if x != nil {
 		return x.Earlier
 	}
@@ -650,6 +650,280 @@ func (x *Roster) GetAcceptances() []*Signed {
 	return nil
 }
 
+type CharterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CharterRequest) Reset() {
+	*x = CharterRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CharterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CharterRequest) ProtoMessage() {}
+
+func (x *CharterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CharterRequest.ProtoReflect.Descriptor instead.
+func (*CharterRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{11}
+}
+
+type CharterResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Versions      [][]byte               `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions,omitempty"` // enacted charters (spec/charter 5), version 0 first, the last one in force
+	Pending       []*PendingCharter      `protobuf:"bytes,2,rep,name=pending,proto3" json:"pending,omitempty"`
+	Revocations   []*Signed              `protobuf:"bytes,3,rep,name=revocations,proto3" json:"revocations,omitempty"`
+	Frozen        []*Frozen              `protobuf:"bytes,4,rep,name=frozen,proto3" json:"frozen,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CharterResponse) Reset() {
+	*x = CharterResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CharterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CharterResponse) ProtoMessage() {}
+
+func (x *CharterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CharterResponse.ProtoReflect.Descriptor instead.
+func (*CharterResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *CharterResponse) GetVersions() [][]byte {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+func (x *CharterResponse) GetPending() []*PendingCharter {
+	if x != nil {
+		return x.Pending
+	}
+	return nil
+}
+
+func (x *CharterResponse) GetRevocations() []*Signed {
+	if x != nil {
+		return x.Revocations
+	}
+	return nil
+}
+
+func (x *CharterResponse) GetFrozen() []*Frozen {
+	if x != nil {
+		return x.Frozen
+	}
+	return nil
+}
+
+// PendingCharter is a version that is not in force.
+type PendingCharter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
+	Acceptances   []*Signed              `protobuf:"bytes,2,rep,name=acceptances,proto3" json:"acceptances,omitempty"`
+	Missing       []string               `protobuf:"bytes,3,rep,name=missing,proto3" json:"missing,omitempty"` // operators whose officers must sign still
+	Since         string                 `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`     // when all had signed, as this node saw it
+	Due           string                 `protobuf:"bytes,5,opt,name=due,proto3" json:"due,omitempty"`         // when this node enacts it, unless somebody vetoes it
+	Awaited       []string               `protobuf:"bytes,6,rep,name=awaited,proto3" json:"awaited,omitempty"` // operators whose nodes have not enacted it
+	Vetoes        []*Signed              `protobuf:"bytes,7,rep,name=vetoes,proto3" json:"vetoes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PendingCharter) Reset() {
+	*x = PendingCharter{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PendingCharter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PendingCharter) ProtoMessage() {}
+
+func (x *PendingCharter) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PendingCharter.ProtoReflect.Descriptor instead.
+func (*PendingCharter) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *PendingCharter) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+func (x *PendingCharter) GetAcceptances() []*Signed {
+	if x != nil {
+		return x.Acceptances
+	}
+	return nil
+}
+
+func (x *PendingCharter) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+func (x *PendingCharter) GetSince() string {
+	if x != nil {
+		return x.Since
+	}
+	return ""
+}
+
+func (x *PendingCharter) GetDue() string {
+	if x != nil {
+		return x.Due
+	}
+	return ""
+}
+
+func (x *PendingCharter) GetAwaited() []string {
+	if x != nil {
+		return x.Awaited
+	}
+	return nil
+}
+
+func (x *PendingCharter) GetVetoes() []*Signed {
+	if x != nil {
+		return x.Vetoes
+	}
+	return nil
+}
+
+// Frozen is a freeze that holds a vault now.
+type Frozen struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	Freeze        []byte                 `protobuf:"bytes,2,opt,name=freeze,proto3" json:"freeze,omitempty"` // id
+	Operator      string                 `protobuf:"bytes,3,opt,name=operator,proto3" json:"operator,omitempty"`
+	Expires       string                 `protobuf:"bytes,4,opt,name=expires,proto3" json:"expires,omitempty"`
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Frozen) Reset() {
+	*x = Frozen{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Frozen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Frozen) ProtoMessage() {}
+
+func (x *Frozen) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Frozen.ProtoReflect.Descriptor instead.
+func (*Frozen) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Frozen) GetVault() []byte {
+	if x != nil {
+		return x.Vault
+	}
+	return nil
+}
+
+func (x *Frozen) GetFreeze() []byte {
+	if x != nil {
+		return x.Freeze
+	}
+	return nil
+}
+
+func (x *Frozen) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *Frozen) GetExpires() string {
+	if x != nil {
+		return x.Expires
+	}
+	return ""
+}
+
+func (x *Frozen) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type VaultsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -658,7 +932,7 @@ type VaultsRequest struct {
 
 func (x *VaultsRequest) Reset() {
 	*x = VaultsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -670,7 +944,7 @@ func (x *VaultsRequest) String() string {
 func (*VaultsRequest) ProtoMessage() {}
 
 func (x *VaultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -683,7 +957,7 @@ func (x *VaultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VaultsRequest.ProtoReflect.Descriptor instead.
 func (*VaultsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{11}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{15}
 }
 
 type VaultsResponse struct {
@@ -695,7 +969,7 @@ type VaultsResponse struct {
 
 func (x *VaultsResponse) Reset() {
 	*x = VaultsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -707,7 +981,7 @@ func (x *VaultsResponse) String() string {
 func (*VaultsResponse) ProtoMessage() {}
 
 func (x *VaultsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -720,7 +994,7 @@ func (x *VaultsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VaultsResponse.ProtoReflect.Descriptor instead.
 func (*VaultsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{12}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *VaultsResponse) GetVaults() []*Vault {
@@ -751,7 +1025,7 @@ type Vault struct {
 
 func (x *Vault) Reset() {
 	*x = Vault{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +1037,7 @@ func (x *Vault) String() string {
 func (*Vault) ProtoMessage() {}
 
 func (x *Vault) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +1050,7 @@ func (x *Vault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vault.ProtoReflect.Descriptor instead.
 func (*Vault) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{13}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Vault) GetId() []byte {
@@ -873,7 +1147,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -885,7 +1159,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -898,7 +1172,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{14}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Member) GetOperator() string {
@@ -943,7 +1217,7 @@ type Root struct {
 
 func (x *Root) Reset() {
 	*x = Root{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -955,7 +1229,7 @@ func (x *Root) String() string {
 func (*Root) ProtoMessage() {}
 
 func (x *Root) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -968,7 +1242,7 @@ func (x *Root) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Root.ProtoReflect.Descriptor instead.
 func (*Root) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{15}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Root) GetSuite() string {
@@ -1117,7 +1391,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1129,7 +1403,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1142,7 +1416,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{16}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Holder) GetOperator() string {
@@ -1182,7 +1456,7 @@ type AccountsRequest struct {
 
 func (x *AccountsRequest) Reset() {
 	*x = AccountsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1194,7 +1468,7 @@ func (x *AccountsRequest) String() string {
 func (*AccountsRequest) ProtoMessage() {}
 
 func (x *AccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1207,7 +1481,7 @@ func (x *AccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountsRequest.ProtoReflect.Descriptor instead.
 func (*AccountsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{17}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AccountsRequest) GetVault() []byte {
@@ -1226,7 +1500,7 @@ type AccountsResponse struct {
 
 func (x *AccountsResponse) Reset() {
 	*x = AccountsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1512,7 @@ func (x *AccountsResponse) String() string {
 func (*AccountsResponse) ProtoMessage() {}
 
 func (x *AccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1525,7 @@ func (x *AccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountsResponse.ProtoReflect.Descriptor instead.
 func (*AccountsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{18}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AccountsResponse) GetAccounts() []*Account {
@@ -1275,7 +1549,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1287,7 +1561,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1300,7 +1574,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{19}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Account) GetVault() []byte {
@@ -1357,7 +1631,7 @@ type NewAddressRequest struct {
 
 func (x *NewAddressRequest) Reset() {
 	*x = NewAddressRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1369,7 +1643,7 @@ func (x *NewAddressRequest) String() string {
 func (*NewAddressRequest) ProtoMessage() {}
 
 func (x *NewAddressRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1382,7 +1656,7 @@ func (x *NewAddressRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewAddressRequest.ProtoReflect.Descriptor instead.
 func (*NewAddressRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{20}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *NewAddressRequest) GetVault() []byte {
@@ -1422,7 +1696,7 @@ type NewAddressResponse struct {
 
 func (x *NewAddressResponse) Reset() {
 	*x = NewAddressResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1434,7 +1708,7 @@ func (x *NewAddressResponse) String() string {
 func (*NewAddressResponse) ProtoMessage() {}
 
 func (x *NewAddressResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +1721,7 @@ func (x *NewAddressResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewAddressResponse.ProtoReflect.Descriptor instead.
 func (*NewAddressResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{21}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *NewAddressResponse) GetAddress() *Address {
@@ -1469,7 +1743,7 @@ type AddressesRequest struct {
 
 func (x *AddressesRequest) Reset() {
 	*x = AddressesRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1481,7 +1755,7 @@ func (x *AddressesRequest) String() string {
 func (*AddressesRequest) ProtoMessage() {}
 
 func (x *AddressesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1494,7 +1768,7 @@ func (x *AddressesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressesRequest.ProtoReflect.Descriptor instead.
 func (*AddressesRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{22}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *AddressesRequest) GetVault() []byte {
@@ -1534,7 +1808,7 @@ type AddressesResponse struct {
 
 func (x *AddressesResponse) Reset() {
 	*x = AddressesResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1546,7 +1820,7 @@ func (x *AddressesResponse) String() string {
 func (*AddressesResponse) ProtoMessage() {}
 
 func (x *AddressesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1559,7 +1833,7 @@ func (x *AddressesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressesResponse.ProtoReflect.Descriptor instead.
 func (*AddressesResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{23}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *AddressesResponse) GetAddresses() []*Address {
@@ -1582,7 +1856,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +1868,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +1881,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{24}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Address) GetPath() string {
@@ -1654,7 +1928,7 @@ type IntentsRequest struct {
 
 func (x *IntentsRequest) Reset() {
 	*x = IntentsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1666,7 +1940,7 @@ func (x *IntentsRequest) String() string {
 func (*IntentsRequest) ProtoMessage() {}
 
 func (x *IntentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1679,7 +1953,7 @@ func (x *IntentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentsRequest.ProtoReflect.Descriptor instead.
 func (*IntentsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{25}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *IntentsRequest) GetVault() []byte {
@@ -1698,7 +1972,7 @@ type IntentsResponse struct {
 
 func (x *IntentsResponse) Reset() {
 	*x = IntentsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1710,7 +1984,7 @@ func (x *IntentsResponse) String() string {
 func (*IntentsResponse) ProtoMessage() {}
 
 func (x *IntentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1723,7 +1997,7 @@ func (x *IntentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentsResponse.ProtoReflect.Descriptor instead.
 func (*IntentsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{26}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *IntentsResponse) GetIntents() []*Intent {
@@ -1742,7 +2016,7 @@ type IntentRequest struct {
 
 func (x *IntentRequest) Reset() {
 	*x = IntentRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1754,7 +2028,7 @@ func (x *IntentRequest) String() string {
 func (*IntentRequest) ProtoMessage() {}
 
 func (x *IntentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1767,7 +2041,7 @@ func (x *IntentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentRequest.ProtoReflect.Descriptor instead.
 func (*IntentRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{27}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *IntentRequest) GetId() []byte {
@@ -1786,7 +2060,7 @@ type IntentResponse struct {
 
 func (x *IntentResponse) Reset() {
 	*x = IntentResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +2072,7 @@ func (x *IntentResponse) String() string {
 func (*IntentResponse) ProtoMessage() {}
 
 func (x *IntentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +2085,7 @@ func (x *IntentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentResponse.ProtoReflect.Descriptor instead.
 func (*IntentResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{28}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *IntentResponse) GetIntent() *Intent {
@@ -1849,7 +2123,7 @@ type Intent struct {
 
 func (x *Intent) Reset() {
 	*x = Intent{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1861,7 +2135,7 @@ func (x *Intent) String() string {
 func (*Intent) ProtoMessage() {}
 
 func (x *Intent) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1874,7 +2148,7 @@ func (x *Intent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Intent.ProtoReflect.Descriptor instead.
 func (*Intent) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{29}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Intent) GetId() []byte {
@@ -2028,7 +2302,7 @@ type Ballot struct {
 
 func (x *Ballot) Reset() {
 	*x = Ballot{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2040,7 +2314,7 @@ func (x *Ballot) String() string {
 func (*Ballot) ProtoMessage() {}
 
 func (x *Ballot) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2053,7 +2327,7 @@ func (x *Ballot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ballot.ProtoReflect.Descriptor instead.
 func (*Ballot) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{30}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Ballot) GetPerson() string {
@@ -2092,7 +2366,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2104,7 +2378,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2117,7 +2391,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{31}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Decision) GetOperator() string {
@@ -2179,7 +2453,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2465,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2478,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{32}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Fact) GetName() string {
@@ -2234,7 +2508,7 @@ type QuoteRequest struct {
 
 func (x *QuoteRequest) Reset() {
 	*x = QuoteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2246,7 +2520,7 @@ func (x *QuoteRequest) String() string {
 func (*QuoteRequest) ProtoMessage() {}
 
 func (x *QuoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2259,7 +2533,7 @@ func (x *QuoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteRequest.ProtoReflect.Descriptor instead.
 func (*QuoteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{33}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *QuoteRequest) GetChain() string {
@@ -2312,7 +2586,7 @@ type QuoteResponse struct {
 
 func (x *QuoteResponse) Reset() {
 	*x = QuoteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2324,7 +2598,7 @@ func (x *QuoteResponse) String() string {
 func (*QuoteResponse) ProtoMessage() {}
 
 func (x *QuoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2337,7 +2611,7 @@ func (x *QuoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteResponse.ProtoReflect.Descriptor instead.
 func (*QuoteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{34}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *QuoteResponse) GetNonce() uint64 {
@@ -2397,7 +2671,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2409,7 +2683,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2422,7 +2696,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{35}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
 }
 
 type SessionsResponse struct {
@@ -2434,7 +2708,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2446,7 +2720,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2459,7 +2733,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{36}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SessionsResponse) GetSessions() []*Session {
@@ -2491,7 +2765,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2503,7 +2777,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2516,7 +2790,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{37}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Session) GetSetup() []byte {
@@ -2625,7 +2899,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2637,7 +2911,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2650,7 +2924,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{38}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
 }
 
 type ConfirmRestoreRequest struct {
@@ -2661,7 +2935,7 @@ type ConfirmRestoreRequest struct {
 
 func (x *ConfirmRestoreRequest) Reset() {
 	*x = ConfirmRestoreRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2673,7 +2947,7 @@ func (x *ConfirmRestoreRequest) String() string {
 func (*ConfirmRestoreRequest) ProtoMessage() {}
 
 func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2686,7 +2960,7 @@ func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
 }
 
 type ConfirmRestoreResponse struct {
@@ -2698,7 +2972,7 @@ type ConfirmRestoreResponse struct {
 
 func (x *ConfirmRestoreResponse) Reset() {
 	*x = ConfirmRestoreResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2710,7 +2984,7 @@ func (x *ConfirmRestoreResponse) String() string {
 func (*ConfirmRestoreResponse) ProtoMessage() {}
 
 func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2723,7 +2997,7 @@ func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ConfirmRestoreResponse) GetStart() uint64 {
@@ -2741,7 +3015,7 @@ type StatusResponse struct {
 	Started        string                 `protobuf:"bytes,4,opt,name=started,proto3" json:"started,omitempty"`
 	Link           string                 `protobuf:"bytes,5,opt,name=link,proto3" json:"link,omitempty"`
 	People         string                 `protobuf:"bytes,6,opt,name=people,proto3" json:"people,omitempty"`
-	Charter        []byte                 `protobuf:"bytes,7,opt,name=charter,proto3" json:"charter,omitempty"`
+	Roster         []byte                 `protobuf:"bytes,7,opt,name=roster,proto3" json:"roster,omitempty"`
 	Circle         string                 `protobuf:"bytes,8,opt,name=circle,proto3" json:"circle,omitempty"`
 	Peers          []*Peer                `protobuf:"bytes,9,rep,name=peers,proto3" json:"peers,omitempty"`
 	LogSize        uint64                 `protobuf:"varint,10,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
@@ -2749,17 +3023,20 @@ type StatusResponse struct {
 	Burned         []*Burn                `protobuf:"bytes,12,rep,name=burned,proto3" json:"burned,omitempty"`
 	Endpoints      []string               `protobuf:"bytes,13,rep,name=endpoints,proto3" json:"endpoints,omitempty"` // chain endpoints, without credentials
 	Checks         []*Check               `protobuf:"bytes,14,rep,name=checks,proto3" json:"checks,omitempty"`       // what doctor looks at
-	Invited        []string               `protobuf:"bytes,15,rep,name=invited,proto3" json:"invited,omitempty"`     // operators that joined and are not in the charter yet
-	CharterVersion uint64                 `protobuf:"varint,16,opt,name=charter_version,json=charterVersion,proto3" json:"charter_version,omitempty"`
+	Invited        []string               `protobuf:"bytes,15,rep,name=invited,proto3" json:"invited,omitempty"`     // operators that joined and are not in the roster yet
+	RosterVersion  uint64                 `protobuf:"varint,16,opt,name=roster_version,json=rosterVersion,proto3" json:"roster_version,omitempty"`
 	Standing       string                 `protobuf:"bytes,17,opt,name=standing,proto3" json:"standing,omitempty"` // of the operator: founding, invited (not taken in yet), member, left
 	Fenced         string                 `protobuf:"bytes,18,opt,name=fenced,proto3" json:"fenced,omitempty"`     // why this node signs nothing; empty if it may
+	Charter        []byte                 `protobuf:"bytes,19,opt,name=charter,proto3" json:"charter,omitempty"`   // in force; empty while there is none
+	CharterVersion uint64                 `protobuf:"varint,20,opt,name=charter_version,json=charterVersion,proto3" json:"charter_version,omitempty"`
+	Drill          bool                   `protobuf:"varint,21,opt,name=drill,proto3" json:"drill,omitempty"` // it is for rehearsals
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2771,7 +3048,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2784,7 +3061,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *StatusResponse) GetOperator() string {
@@ -2829,9 +3106,9 @@ func (x *StatusResponse) GetPeople() string {
 	return ""
 }
 
-func (x *StatusResponse) GetCharter() []byte {
+func (x *StatusResponse) GetRoster() []byte {
 	if x != nil {
-		return x.Charter
+		return x.Roster
 	}
 	return nil
 }
@@ -2892,9 +3169,9 @@ func (x *StatusResponse) GetInvited() []string {
 	return nil
 }
 
-func (x *StatusResponse) GetCharterVersion() uint64 {
+func (x *StatusResponse) GetRosterVersion() uint64 {
 	if x != nil {
-		return x.CharterVersion
+		return x.RosterVersion
 	}
 	return 0
 }
@@ -2911,6 +3188,27 @@ func (x *StatusResponse) GetFenced() string {
 		return x.Fenced
 	}
 	return ""
+}
+
+func (x *StatusResponse) GetCharter() []byte {
+	if x != nil {
+		return x.Charter
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetCharterVersion() uint64 {
+	if x != nil {
+		return x.CharterVersion
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetDrill() bool {
+	if x != nil {
+		return x.Drill
+	}
+	return false
 }
 
 type Peer struct {
@@ -2934,7 +3232,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2946,7 +3244,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2959,7 +3257,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Peer) GetOperator() string {
@@ -3063,7 +3361,7 @@ type Burn struct {
 
 func (x *Burn) Reset() {
 	*x = Burn{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3075,7 +3373,7 @@ func (x *Burn) String() string {
 func (*Burn) ProtoMessage() {}
 
 func (x *Burn) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3088,7 +3386,7 @@ func (x *Burn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Burn.ProtoReflect.Descriptor instead.
 func (*Burn) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Burn) GetKey() []byte {
@@ -3117,7 +3415,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3129,7 +3427,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3142,7 +3440,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Check) GetName() string {
@@ -3183,7 +3481,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3195,7 +3493,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3208,7 +3506,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *InviteRequest) GetHours() uint32 {
@@ -3235,7 +3533,7 @@ type InviteResponse struct {
 
 func (x *InviteResponse) Reset() {
 	*x = InviteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3247,7 +3545,7 @@ func (x *InviteResponse) String() string {
 func (*InviteResponse) ProtoMessage() {}
 
 func (x *InviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3260,7 +3558,7 @@ func (x *InviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteResponse.ProtoReflect.Descriptor instead.
 func (*InviteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *InviteResponse) GetLine() string {
@@ -3286,7 +3584,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3298,7 +3596,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3311,7 +3609,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *JoinRequest) GetLine() string {
@@ -3331,7 +3629,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3343,7 +3641,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3356,7 +3654,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *JoinResponse) GetOperator() string {
@@ -3382,7 +3680,7 @@ type DropRequest struct {
 
 func (x *DropRequest) Reset() {
 	*x = DropRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3394,7 +3692,7 @@ func (x *DropRequest) String() string {
 func (*DropRequest) ProtoMessage() {}
 
 func (x *DropRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3407,7 +3705,7 @@ func (x *DropRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropRequest.ProtoReflect.Descriptor instead.
 func (*DropRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *DropRequest) GetOperator() string {
@@ -3428,7 +3726,7 @@ type DropResponse struct {
 
 func (x *DropResponse) Reset() {
 	*x = DropResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3440,7 +3738,7 @@ func (x *DropResponse) String() string {
 func (*DropResponse) ProtoMessage() {}
 
 func (x *DropResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3453,7 +3751,7 @@ func (x *DropResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropResponse.ProtoReflect.Descriptor instead.
 func (*DropResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *DropResponse) GetIdentity() []byte {
@@ -3490,7 +3788,7 @@ type PrepareRosterRequest struct {
 
 func (x *PrepareRosterRequest) Reset() {
 	*x = PrepareRosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3502,7 +3800,7 @@ func (x *PrepareRosterRequest) String() string {
 func (*PrepareRosterRequest) ProtoMessage() {}
 
 func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3515,7 +3813,7 @@ func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRosterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PrepareRosterRequest) GetCircle() string {
@@ -3553,17 +3851,292 @@ func (x *PrepareRosterRequest) GetId() string {
 	return ""
 }
 
+type PrepareCharterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	File          []byte                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`     // charter.yaml
+	Policy        []byte                 `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"` // policy.cedar
+	Id            string                 `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`         // the waiting version whose id begins so, instead of files
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareCharterRequest) Reset() {
+	*x = PrepareCharterRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareCharterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareCharterRequest) ProtoMessage() {}
+
+func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareCharterRequest.ProtoReflect.Descriptor instead.
+func (*PrepareCharterRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *PrepareCharterRequest) GetFile() []byte {
+	if x != nil {
+		return x.File
+	}
+	return nil
+}
+
+func (x *PrepareCharterRequest) GetPolicy() []byte {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *PrepareCharterRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type PrepareVetoRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // of the version, 8 digits or more
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareVetoRequest) Reset() {
+	*x = PrepareVetoRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareVetoRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareVetoRequest) ProtoMessage() {}
+
+func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareVetoRequest.ProtoReflect.Descriptor instead.
+func (*PrepareVetoRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *PrepareVetoRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PrepareVetoRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type PrepareRevocationRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Person        string                 `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	Key           string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"` // its line, or the beginning of its fingerprint; empty: the only one
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareRevocationRequest) Reset() {
+	*x = PrepareRevocationRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareRevocationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareRevocationRequest) ProtoMessage() {}
+
+func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareRevocationRequest.ProtoReflect.Descriptor instead.
+func (*PrepareRevocationRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *PrepareRevocationRequest) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *PrepareRevocationRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *PrepareRevocationRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type PrepareFreezeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	Seconds       uint32                 `protobuf:"varint,2,opt,name=seconds,proto3" json:"seconds,omitempty"` // at most 72 hours
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareFreezeRequest) Reset() {
+	*x = PrepareFreezeRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareFreezeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareFreezeRequest) ProtoMessage() {}
+
+func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareFreezeRequest.ProtoReflect.Descriptor instead.
+func (*PrepareFreezeRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *PrepareFreezeRequest) GetVault() []byte {
+	if x != nil {
+		return x.Vault
+	}
+	return nil
+}
+
+func (x *PrepareFreezeRequest) GetSeconds() uint32 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *PrepareFreezeRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type PrepareUnfreezeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareUnfreezeRequest) Reset() {
+	*x = PrepareUnfreezeRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareUnfreezeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareUnfreezeRequest) ProtoMessage() {}
+
+func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareUnfreezeRequest.ProtoReflect.Descriptor instead.
+func (*PrepareUnfreezeRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *PrepareUnfreezeRequest) GetVault() []byte {
+	if x != nil {
+		return x.Vault
+	}
+	return nil
+}
+
 type PrepareVaultRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	File          []byte                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
-	Suites        []string               `protobuf:"bytes,2,rep,name=suites,proto3" json:"suites,omitempty"` // of the command line; empty: those of the file
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // as the charter in force lists it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PrepareVaultRequest) Reset() {
 	*x = PrepareVaultRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3575,7 +4148,7 @@ func (x *PrepareVaultRequest) String() string {
 func (*PrepareVaultRequest) ProtoMessage() {}
 
 func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3588,21 +4161,14 @@ func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVaultRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVaultRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
 }
 
-func (x *PrepareVaultRequest) GetFile() []byte {
+func (x *PrepareVaultRequest) GetName() string {
 	if x != nil {
-		return x.File
+		return x.Name
 	}
-	return nil
-}
-
-func (x *PrepareVaultRequest) GetSuites() []string {
-	if x != nil {
-		return x.Suites
-	}
-	return nil
+	return ""
 }
 
 type PrepareReshareRequest struct {
@@ -3619,7 +4185,7 @@ type PrepareReshareRequest struct {
 
 func (x *PrepareReshareRequest) Reset() {
 	*x = PrepareReshareRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3631,7 +4197,7 @@ func (x *PrepareReshareRequest) String() string {
 func (*PrepareReshareRequest) ProtoMessage() {}
 
 func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3644,7 +4210,7 @@ func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareReshareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareReshareRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *PrepareReshareRequest) GetVault() []byte {
@@ -3697,15 +4263,17 @@ type PrepareResponse struct {
 	Missing   []string               `protobuf:"bytes,4,rep,name=missing,proto3" json:"missing,omitempty"`
 	// Operators of a roster whom this node has not met by an invitation: compare their
 	// identities with them by other means before signing.
-	Unmet         []string `protobuf:"bytes,5,rep,name=unmet,proto3" json:"unmet,omitempty"`
-	Rivals        []*Rival `protobuf:"bytes,6,rep,name=rivals,proto3" json:"rivals,omitempty"` // of a reshare
+	Unmet         []string         `protobuf:"bytes,5,rep,name=unmet,proto3" json:"unmet,omitempty"`
+	Rivals        []*Rival         `protobuf:"bytes,6,rep,name=rivals,proto3" json:"rivals,omitempty"`   // of a reshare
+	Changes       []*CharterChange `protobuf:"bytes,7,rep,name=changes,proto3" json:"changes,omitempty"` // of a version of the charter, against the one in force
+	Wait          uint64           `protobuf:"varint,8,opt,name=wait,proto3" json:"wait,omitempty"`      // seconds that it waits once all have signed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3717,7 +4285,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3730,7 +4298,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -3775,6 +4343,88 @@ func (x *PrepareResponse) GetRivals() []*Rival {
 	return nil
 }
 
+func (x *PrepareResponse) GetChanges() []*CharterChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *PrepareResponse) GetWait() uint64 {
+	if x != nil {
+		return x.Wait
+	}
+	return 0
+}
+
+type CharterChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	What          string                 `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"`
+	Was           string                 `protobuf:"bytes,2,opt,name=was,proto3" json:"was,omitempty"`
+	Is            string                 `protobuf:"bytes,3,opt,name=is,proto3" json:"is,omitempty"`
+	Looser        bool                   `protobuf:"varint,4,opt,name=looser,proto3" json:"looser,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CharterChange) Reset() {
+	*x = CharterChange{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CharterChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CharterChange) ProtoMessage() {}
+
+func (x *CharterChange) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CharterChange.ProtoReflect.Descriptor instead.
+func (*CharterChange) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *CharterChange) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *CharterChange) GetWas() string {
+	if x != nil {
+		return x.Was
+	}
+	return ""
+}
+
+func (x *CharterChange) GetIs() string {
+	if x != nil {
+		return x.Is
+	}
+	return ""
+}
+
+func (x *CharterChange) GetLooser() bool {
+	if x != nil {
+		return x.Looser
+	}
+	return false
+}
+
 // Rival is another reshare that waits for signatures and would give the vault to the same operators.
 type Rival struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3788,7 +4438,7 @@ type Rival struct {
 
 func (x *Rival) Reset() {
 	*x = Rival{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3800,7 +4450,7 @@ func (x *Rival) String() string {
 func (*Rival) ProtoMessage() {}
 
 func (x *Rival) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3813,7 +4463,7 @@ func (x *Rival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rival.ProtoReflect.Descriptor instead.
 func (*Rival) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Rival) GetId() []byte {
@@ -3854,7 +4504,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3866,7 +4516,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3879,7 +4529,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -3906,7 +4556,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3918,7 +4568,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3931,7 +4581,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -3958,7 +4608,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3970,7 +4620,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3983,7 +4633,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -4009,7 +4659,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4021,7 +4671,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4034,7 +4684,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -4052,7 +4702,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4064,7 +4714,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4077,7 +4727,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
 }
 
 type StopResponse struct {
@@ -4088,7 +4738,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4100,7 +4750,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4113,7 +4763,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
 }
 
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
@@ -4122,11 +4772,11 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\n" +
 	"\x18ostraka/v1/ostraka.proto\x12\n" +
 	"ostraka.v1\"\x0e\n" +
-	"\fHelloRequest\"\xad\x01\n" +
+	"\fHelloRequest\"\xab\x01\n" +
 	"\rHelloResponse\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
-	"\bidentity\x18\x02 \x01(\fR\bidentity\x12\x18\n" +
-	"\acharter\x18\x03 \x01(\fR\acharter\x12\x1c\n" +
+	"\bidentity\x18\x02 \x01(\fR\bidentity\x12\x16\n" +
+	"\x06roster\x18\x03 \x01(\fR\x06roster\x12\x1c\n" +
 	"\tchallenge\x18\x04 \x01(\fR\tchallenge\x12\x12\n" +
 	"\x04time\x18\x05 \x01(\tR\x04time\x12\x18\n" +
 	"\aversion\x18\x06 \x01(\tR\aversion\"J\n" +
@@ -4149,15 +4799,35 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\tsignature\x18\x03 \x01(\fR\tsignature\"6\n" +
 	"\x0eSubmitResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
-	"\x05known\x18\x02 \x01(\bR\x05known\"\x10\n" +
-	"\x0eCharterRequest\"\x93\x01\n" +
-	"\x0fCharterResponse\x12\x1c\n" +
+	"\x05known\x18\x02 \x01(\bR\x05known\"\x0f\n" +
+	"\rRosterRequest\"\x92\x01\n" +
+	"\x0eRosterResponse\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x124\n" +
 	"\vacceptances\x18\x02 \x03(\v2\x12.ostraka.v1.SignedR\vacceptances\x12,\n" +
 	"\aearlier\x18\x03 \x03(\v2\x12.ostraka.v1.RosterR\aearlier\"\\\n" +
 	"\x06Roster\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x124\n" +
-	"\vacceptances\x18\x02 \x03(\v2\x12.ostraka.v1.SignedR\vacceptances\"\x0f\n" +
+	"\vacceptances\x18\x02 \x03(\v2\x12.ostraka.v1.SignedR\vacceptances\"\x10\n" +
+	"\x0eCharterRequest\"\xc5\x01\n" +
+	"\x0fCharterResponse\x12\x1a\n" +
+	"\bversions\x18\x01 \x03(\fR\bversions\x124\n" +
+	"\apending\x18\x02 \x03(\v2\x1a.ostraka.v1.PendingCharterR\apending\x124\n" +
+	"\vrevocations\x18\x03 \x03(\v2\x12.ostraka.v1.SignedR\vrevocations\x12*\n" +
+	"\x06frozen\x18\x04 \x03(\v2\x12.ostraka.v1.FrozenR\x06frozen\"\xec\x01\n" +
+	"\x0ePendingCharter\x12\x1c\n" +
+	"\tstatement\x18\x01 \x01(\fR\tstatement\x124\n" +
+	"\vacceptances\x18\x02 \x03(\v2\x12.ostraka.v1.SignedR\vacceptances\x12\x18\n" +
+	"\amissing\x18\x03 \x03(\tR\amissing\x12\x14\n" +
+	"\x05since\x18\x04 \x01(\tR\x05since\x12\x10\n" +
+	"\x03due\x18\x05 \x01(\tR\x03due\x12\x18\n" +
+	"\aawaited\x18\x06 \x03(\tR\aawaited\x12*\n" +
+	"\x06vetoes\x18\a \x03(\v2\x12.ostraka.v1.SignedR\x06vetoes\"\x84\x01\n" +
+	"\x06Frozen\x12\x14\n" +
+	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x16\n" +
+	"\x06freeze\x18\x02 \x01(\fR\x06freeze\x12\x1a\n" +
+	"\boperator\x18\x03 \x01(\tR\boperator\x12\x18\n" +
+	"\aexpires\x18\x04 \x01(\tR\aexpires\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x0f\n" +
 	"\rVaultsRequest\";\n" +
 	"\x0eVaultsResponse\x12)\n" +
 	"\x06vaults\x18\x01 \x03(\v2\x11.ostraka.v1.VaultR\x06vaults\"\xd6\x02\n" +
@@ -4331,15 +5001,15 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\rStatusRequest\"\x17\n" +
 	"\x15ConfirmRestoreRequest\".\n" +
 	"\x16ConfirmRestoreResponse\x12\x14\n" +
-	"\x05start\x18\x01 \x01(\x04R\x05start\"\xa2\x04\n" +
+	"\x05start\x18\x01 \x01(\x04R\x05start\"\xf7\x04\n" +
 	"\x0eStatusResponse\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
 	"\bidentity\x18\x02 \x01(\fR\bidentity\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\tR\aversion\x12\x18\n" +
 	"\astarted\x18\x04 \x01(\tR\astarted\x12\x12\n" +
 	"\x04link\x18\x05 \x01(\tR\x04link\x12\x16\n" +
-	"\x06people\x18\x06 \x01(\tR\x06people\x12\x18\n" +
-	"\acharter\x18\a \x01(\fR\acharter\x12\x16\n" +
+	"\x06people\x18\x06 \x01(\tR\x06people\x12\x16\n" +
+	"\x06roster\x18\a \x01(\fR\x06roster\x12\x16\n" +
 	"\x06circle\x18\b \x01(\tR\x06circle\x12&\n" +
 	"\x05peers\x18\t \x03(\v2\x10.ostraka.v1.PeerR\x05peers\x12\x19\n" +
 	"\blog_size\x18\n" +
@@ -4348,10 +5018,13 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06burned\x18\f \x03(\v2\x10.ostraka.v1.BurnR\x06burned\x12\x1c\n" +
 	"\tendpoints\x18\r \x03(\tR\tendpoints\x12)\n" +
 	"\x06checks\x18\x0e \x03(\v2\x11.ostraka.v1.CheckR\x06checks\x12\x18\n" +
-	"\ainvited\x18\x0f \x03(\tR\ainvited\x12'\n" +
-	"\x0fcharter_version\x18\x10 \x01(\x04R\x0echarterVersion\x12\x1a\n" +
+	"\ainvited\x18\x0f \x03(\tR\ainvited\x12%\n" +
+	"\x0eroster_version\x18\x10 \x01(\x04R\rrosterVersion\x12\x1a\n" +
 	"\bstanding\x18\x11 \x01(\tR\bstanding\x12\x16\n" +
-	"\x06fenced\x18\x12 \x01(\tR\x06fenced\"\xf7\x02\n" +
+	"\x06fenced\x18\x12 \x01(\tR\x06fenced\x12\x18\n" +
+	"\acharter\x18\x13 \x01(\fR\acharter\x12'\n" +
+	"\x0fcharter_version\x18\x14 \x01(\x04R\x0echarterVersion\x12\x14\n" +
+	"\x05drill\x18\x15 \x01(\bR\x05drill\"\xf7\x02\n" +
 	"\x04Peer\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
 	"\bidentity\x18\x02 \x01(\fR\bidentity\x12\x18\n" +
@@ -4400,24 +5073,47 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\areplace\x18\x02 \x01(\tR\areplace\x12\x16\n" +
 	"\x06resign\x18\x03 \x01(\bR\x06resign\x12\x12\n" +
 	"\x04anew\x18\x04 \x01(\bR\x04anew\x12\x0e\n" +
-	"\x02id\x18\x05 \x01(\tR\x02id\"A\n" +
-	"\x13PrepareVaultRequest\x12\x12\n" +
+	"\x02id\x18\x05 \x01(\tR\x02id\"S\n" +
+	"\x15PrepareCharterRequest\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\fR\x04file\x12\x16\n" +
-	"\x06suites\x18\x02 \x03(\tR\x06suites\"\xab\x01\n" +
+	"\x06policy\x18\x02 \x01(\fR\x06policy\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\"<\n" +
+	"\x12PrepareVetoRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\\\n" +
+	"\x18PrepareRevocationRequest\x12\x16\n" +
+	"\x06person\x18\x01 \x01(\tR\x06person\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"^\n" +
+	"\x14PrepareFreezeRequest\x12\x14\n" +
+	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x18\n" +
+	"\aseconds\x18\x02 \x01(\rR\aseconds\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\".\n" +
+	"\x16PrepareUnfreezeRequest\x12\x14\n" +
+	"\x05vault\x18\x01 \x01(\fR\x05vault\")\n" +
+	"\x13PrepareVaultRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xab\x01\n" +
 	"\x15PrepareReshareRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x1c\n" +
 	"\tcommittee\x18\x02 \x03(\tR\tcommittee\x12\x1c\n" +
 	"\tthreshold\x18\x03 \x01(\rR\tthreshold\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x18\n" +
 	"\ainstead\x18\x05 \x01(\bR\ainstead\x12\x0e\n" +
-	"\x02id\x18\x06 \x01(\tR\x02id\"\xbc\x01\n" +
+	"\x02id\x18\x06 \x01(\tR\x02id\"\x85\x02\n" +
 	"\x0fPrepareResponse\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x14\n" +
 	"\x05fresh\x18\x02 \x01(\bR\x05fresh\x12\x1a\n" +
 	"\baccepted\x18\x03 \x03(\tR\baccepted\x12\x18\n" +
 	"\amissing\x18\x04 \x03(\tR\amissing\x12\x14\n" +
 	"\x05unmet\x18\x05 \x03(\tR\x05unmet\x12)\n" +
-	"\x06rivals\x18\x06 \x03(\v2\x11.ostraka.v1.RivalR\x06rivals\"e\n" +
+	"\x06rivals\x18\x06 \x03(\v2\x11.ostraka.v1.RivalR\x06rivals\x123\n" +
+	"\achanges\x18\a \x03(\v2\x19.ostraka.v1.CharterChangeR\achanges\x12\x12\n" +
+	"\x04wait\x18\b \x01(\x04R\x04wait\"]\n" +
+	"\rCharterChange\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\x12\x10\n" +
+	"\x03was\x18\x02 \x01(\tR\x03was\x12\x0e\n" +
+	"\x02is\x18\x03 \x01(\tR\x02is\x12\x16\n" +
+	"\x06looser\x18\x04 \x01(\bR\x06looser\"e\n" +
 	"\x05Rival\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x1a\n" +
@@ -4435,11 +5131,12 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x0fRefreshResponse\x12&\n" +
 	"\x05roots\x18\x01 \x03(\v2\x10.ostraka.v1.RootR\x05roots\"\r\n" +
 	"\vStopRequest\"\x0e\n" +
-	"\fStopResponse2\xb2\x06\n" +
+	"\fStopResponse2\xf3\x06\n" +
 	"\x06People\x12<\n" +
 	"\x05Hello\x12\x18.ostraka.v1.HelloRequest\x1a\x19.ostraka.v1.HelloResponse\x12<\n" +
 	"\x05Token\x12\x18.ostraka.v1.TokenRequest\x1a\x19.ostraka.v1.TokenResponse\x12?\n" +
-	"\x06Submit\x12\x19.ostraka.v1.SubmitRequest\x1a\x1a.ostraka.v1.SubmitResponse\x12B\n" +
+	"\x06Submit\x12\x19.ostraka.v1.SubmitRequest\x1a\x1a.ostraka.v1.SubmitResponse\x12?\n" +
+	"\x06Roster\x12\x19.ostraka.v1.RosterRequest\x1a\x1a.ostraka.v1.RosterResponse\x12B\n" +
 	"\aCharter\x12\x1a.ostraka.v1.CharterRequest\x1a\x1b.ostraka.v1.CharterResponse\x12?\n" +
 	"\x06Vaults\x12\x19.ostraka.v1.VaultsRequest\x1a\x1a.ostraka.v1.VaultsResponse\x12E\n" +
 	"\bAccounts\x12\x1b.ostraka.v1.AccountsRequest\x1a\x1c.ostraka.v1.AccountsResponse\x12K\n" +
@@ -4449,13 +5146,19 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\aIntents\x12\x1a.ostraka.v1.IntentsRequest\x1a\x1b.ostraka.v1.IntentsResponse\x12?\n" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12<\n" +
 	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12E\n" +
-	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\x98\b\n" +
+	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\xf6\v\n" +
 	"\bOperator\x12?\n" +
 	"\x06Status\x12\x19.ostraka.v1.StatusRequest\x1a\x1a.ostraka.v1.StatusResponse\x12?\n" +
 	"\x06Invite\x12\x19.ostraka.v1.InviteRequest\x1a\x1a.ostraka.v1.InviteResponse\x129\n" +
 	"\x04Join\x12\x17.ostraka.v1.JoinRequest\x1a\x18.ostraka.v1.JoinResponse\x129\n" +
 	"\x04Drop\x12\x17.ostraka.v1.DropRequest\x1a\x18.ostraka.v1.DropResponse\x12N\n" +
-	"\rPrepareRoster\x12 .ostraka.v1.PrepareRosterRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12L\n" +
+	"\rPrepareRoster\x12 .ostraka.v1.PrepareRosterRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12P\n" +
+	"\x0ePrepareCharter\x12!.ostraka.v1.PrepareCharterRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12J\n" +
+	"\vPrepareVeto\x12\x1e.ostraka.v1.PrepareVetoRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12V\n" +
+	"\x11PrepareRevocation\x12$.ostraka.v1.PrepareRevocationRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12N\n" +
+	"\rPrepareFreeze\x12 .ostraka.v1.PrepareFreezeRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12R\n" +
+	"\x0fPrepareUnfreeze\x12\".ostraka.v1.PrepareUnfreezeRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12B\n" +
+	"\aCharter\x12\x1a.ostraka.v1.CharterRequest\x1a\x1b.ostraka.v1.CharterResponse\x12L\n" +
 	"\fPrepareVault\x12\x1f.ostraka.v1.PrepareVaultRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12P\n" +
 	"\x0ePrepareReshare\x12!.ostraka.v1.PrepareReshareRequest\x1a\x1b.ostraka.v1.PrepareResponse\x12?\n" +
 	"\x06Accept\x12\x19.ostraka.v1.AcceptRequest\x1a\x1a.ostraka.v1.AcceptResponse\x12B\n" +
@@ -4479,156 +5182,186 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
-	(*HelloRequest)(nil),           // 0: ostraka.v1.HelloRequest
-	(*HelloResponse)(nil),          // 1: ostraka.v1.HelloResponse
-	(*TokenRequest)(nil),           // 2: ostraka.v1.TokenRequest
-	(*TokenResponse)(nil),          // 3: ostraka.v1.TokenResponse
-	(*SubmitRequest)(nil),          // 4: ostraka.v1.SubmitRequest
-	(*Signed)(nil),                 // 5: ostraka.v1.Signed
-	(*Vote)(nil),                   // 6: ostraka.v1.Vote
-	(*SubmitResponse)(nil),         // 7: ostraka.v1.SubmitResponse
-	(*CharterRequest)(nil),         // 8: ostraka.v1.CharterRequest
-	(*CharterResponse)(nil),        // 9: ostraka.v1.CharterResponse
-	(*Roster)(nil),                 // 10: ostraka.v1.Roster
-	(*VaultsRequest)(nil),          // 11: ostraka.v1.VaultsRequest
-	(*VaultsResponse)(nil),         // 12: ostraka.v1.VaultsResponse
-	(*Vault)(nil),                  // 13: ostraka.v1.Vault
-	(*Member)(nil),                 // 14: ostraka.v1.Member
-	(*Root)(nil),                   // 15: ostraka.v1.Root
-	(*Holder)(nil),                 // 16: ostraka.v1.Holder
-	(*AccountsRequest)(nil),        // 17: ostraka.v1.AccountsRequest
-	(*AccountsResponse)(nil),       // 18: ostraka.v1.AccountsResponse
-	(*Account)(nil),                // 19: ostraka.v1.Account
-	(*NewAddressRequest)(nil),      // 20: ostraka.v1.NewAddressRequest
-	(*NewAddressResponse)(nil),     // 21: ostraka.v1.NewAddressResponse
-	(*AddressesRequest)(nil),       // 22: ostraka.v1.AddressesRequest
-	(*AddressesResponse)(nil),      // 23: ostraka.v1.AddressesResponse
-	(*Address)(nil),                // 24: ostraka.v1.Address
-	(*IntentsRequest)(nil),         // 25: ostraka.v1.IntentsRequest
-	(*IntentsResponse)(nil),        // 26: ostraka.v1.IntentsResponse
-	(*IntentRequest)(nil),          // 27: ostraka.v1.IntentRequest
-	(*IntentResponse)(nil),         // 28: ostraka.v1.IntentResponse
-	(*Intent)(nil),                 // 29: ostraka.v1.Intent
-	(*Ballot)(nil),                 // 30: ostraka.v1.Ballot
-	(*Decision)(nil),               // 31: ostraka.v1.Decision
-	(*Fact)(nil),                   // 32: ostraka.v1.Fact
-	(*QuoteRequest)(nil),           // 33: ostraka.v1.QuoteRequest
-	(*QuoteResponse)(nil),          // 34: ostraka.v1.QuoteResponse
-	(*SessionsRequest)(nil),        // 35: ostraka.v1.SessionsRequest
-	(*SessionsResponse)(nil),       // 36: ostraka.v1.SessionsResponse
-	(*Session)(nil),                // 37: ostraka.v1.Session
-	(*StatusRequest)(nil),          // 38: ostraka.v1.StatusRequest
-	(*ConfirmRestoreRequest)(nil),  // 39: ostraka.v1.ConfirmRestoreRequest
-	(*ConfirmRestoreResponse)(nil), // 40: ostraka.v1.ConfirmRestoreResponse
-	(*StatusResponse)(nil),         // 41: ostraka.v1.StatusResponse
-	(*Peer)(nil),                   // 42: ostraka.v1.Peer
-	(*Burn)(nil),                   // 43: ostraka.v1.Burn
-	(*Check)(nil),                  // 44: ostraka.v1.Check
-	(*InviteRequest)(nil),          // 45: ostraka.v1.InviteRequest
-	(*InviteResponse)(nil),         // 46: ostraka.v1.InviteResponse
-	(*JoinRequest)(nil),            // 47: ostraka.v1.JoinRequest
-	(*JoinResponse)(nil),           // 48: ostraka.v1.JoinResponse
-	(*DropRequest)(nil),            // 49: ostraka.v1.DropRequest
-	(*DropResponse)(nil),           // 50: ostraka.v1.DropResponse
-	(*PrepareRosterRequest)(nil),   // 51: ostraka.v1.PrepareRosterRequest
-	(*PrepareVaultRequest)(nil),    // 52: ostraka.v1.PrepareVaultRequest
-	(*PrepareReshareRequest)(nil),  // 53: ostraka.v1.PrepareReshareRequest
-	(*PrepareResponse)(nil),        // 54: ostraka.v1.PrepareResponse
-	(*Rival)(nil),                  // 55: ostraka.v1.Rival
-	(*AcceptRequest)(nil),          // 56: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),         // 57: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),         // 58: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),        // 59: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),            // 60: ostraka.v1.StopRequest
-	(*StopResponse)(nil),           // 61: ostraka.v1.StopResponse
-	nil,                            // 62: ostraka.v1.Account.AddressesEntry
+	(*HelloRequest)(nil),             // 0: ostraka.v1.HelloRequest
+	(*HelloResponse)(nil),            // 1: ostraka.v1.HelloResponse
+	(*TokenRequest)(nil),             // 2: ostraka.v1.TokenRequest
+	(*TokenResponse)(nil),            // 3: ostraka.v1.TokenResponse
+	(*SubmitRequest)(nil),            // 4: ostraka.v1.SubmitRequest
+	(*Signed)(nil),                   // 5: ostraka.v1.Signed
+	(*Vote)(nil),                     // 6: ostraka.v1.Vote
+	(*SubmitResponse)(nil),           // 7: ostraka.v1.SubmitResponse
+	(*RosterRequest)(nil),            // 8: ostraka.v1.RosterRequest
+	(*RosterResponse)(nil),           // 9: ostraka.v1.RosterResponse
+	(*Roster)(nil),                   // 10: ostraka.v1.Roster
+	(*CharterRequest)(nil),           // 11: ostraka.v1.CharterRequest
+	(*CharterResponse)(nil),          // 12: ostraka.v1.CharterResponse
+	(*PendingCharter)(nil),           // 13: ostraka.v1.PendingCharter
+	(*Frozen)(nil),                   // 14: ostraka.v1.Frozen
+	(*VaultsRequest)(nil),            // 15: ostraka.v1.VaultsRequest
+	(*VaultsResponse)(nil),           // 16: ostraka.v1.VaultsResponse
+	(*Vault)(nil),                    // 17: ostraka.v1.Vault
+	(*Member)(nil),                   // 18: ostraka.v1.Member
+	(*Root)(nil),                     // 19: ostraka.v1.Root
+	(*Holder)(nil),                   // 20: ostraka.v1.Holder
+	(*AccountsRequest)(nil),          // 21: ostraka.v1.AccountsRequest
+	(*AccountsResponse)(nil),         // 22: ostraka.v1.AccountsResponse
+	(*Account)(nil),                  // 23: ostraka.v1.Account
+	(*NewAddressRequest)(nil),        // 24: ostraka.v1.NewAddressRequest
+	(*NewAddressResponse)(nil),       // 25: ostraka.v1.NewAddressResponse
+	(*AddressesRequest)(nil),         // 26: ostraka.v1.AddressesRequest
+	(*AddressesResponse)(nil),        // 27: ostraka.v1.AddressesResponse
+	(*Address)(nil),                  // 28: ostraka.v1.Address
+	(*IntentsRequest)(nil),           // 29: ostraka.v1.IntentsRequest
+	(*IntentsResponse)(nil),          // 30: ostraka.v1.IntentsResponse
+	(*IntentRequest)(nil),            // 31: ostraka.v1.IntentRequest
+	(*IntentResponse)(nil),           // 32: ostraka.v1.IntentResponse
+	(*Intent)(nil),                   // 33: ostraka.v1.Intent
+	(*Ballot)(nil),                   // 34: ostraka.v1.Ballot
+	(*Decision)(nil),                 // 35: ostraka.v1.Decision
+	(*Fact)(nil),                     // 36: ostraka.v1.Fact
+	(*QuoteRequest)(nil),             // 37: ostraka.v1.QuoteRequest
+	(*QuoteResponse)(nil),            // 38: ostraka.v1.QuoteResponse
+	(*SessionsRequest)(nil),          // 39: ostraka.v1.SessionsRequest
+	(*SessionsResponse)(nil),         // 40: ostraka.v1.SessionsResponse
+	(*Session)(nil),                  // 41: ostraka.v1.Session
+	(*StatusRequest)(nil),            // 42: ostraka.v1.StatusRequest
+	(*ConfirmRestoreRequest)(nil),    // 43: ostraka.v1.ConfirmRestoreRequest
+	(*ConfirmRestoreResponse)(nil),   // 44: ostraka.v1.ConfirmRestoreResponse
+	(*StatusResponse)(nil),           // 45: ostraka.v1.StatusResponse
+	(*Peer)(nil),                     // 46: ostraka.v1.Peer
+	(*Burn)(nil),                     // 47: ostraka.v1.Burn
+	(*Check)(nil),                    // 48: ostraka.v1.Check
+	(*InviteRequest)(nil),            // 49: ostraka.v1.InviteRequest
+	(*InviteResponse)(nil),           // 50: ostraka.v1.InviteResponse
+	(*JoinRequest)(nil),              // 51: ostraka.v1.JoinRequest
+	(*JoinResponse)(nil),             // 52: ostraka.v1.JoinResponse
+	(*DropRequest)(nil),              // 53: ostraka.v1.DropRequest
+	(*DropResponse)(nil),             // 54: ostraka.v1.DropResponse
+	(*PrepareRosterRequest)(nil),     // 55: ostraka.v1.PrepareRosterRequest
+	(*PrepareCharterRequest)(nil),    // 56: ostraka.v1.PrepareCharterRequest
+	(*PrepareVetoRequest)(nil),       // 57: ostraka.v1.PrepareVetoRequest
+	(*PrepareRevocationRequest)(nil), // 58: ostraka.v1.PrepareRevocationRequest
+	(*PrepareFreezeRequest)(nil),     // 59: ostraka.v1.PrepareFreezeRequest
+	(*PrepareUnfreezeRequest)(nil),   // 60: ostraka.v1.PrepareUnfreezeRequest
+	(*PrepareVaultRequest)(nil),      // 61: ostraka.v1.PrepareVaultRequest
+	(*PrepareReshareRequest)(nil),    // 62: ostraka.v1.PrepareReshareRequest
+	(*PrepareResponse)(nil),          // 63: ostraka.v1.PrepareResponse
+	(*CharterChange)(nil),            // 64: ostraka.v1.CharterChange
+	(*Rival)(nil),                    // 65: ostraka.v1.Rival
+	(*AcceptRequest)(nil),            // 66: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),           // 67: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),           // 68: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),          // 69: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),              // 70: ostraka.v1.StopRequest
+	(*StopResponse)(nil),             // 71: ostraka.v1.StopResponse
+	nil,                              // 72: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,  // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
 	6,  // 1: ostraka.v1.SubmitRequest.vote:type_name -> ostraka.v1.Vote
-	5,  // 2: ostraka.v1.CharterResponse.acceptances:type_name -> ostraka.v1.Signed
-	10, // 3: ostraka.v1.CharterResponse.earlier:type_name -> ostraka.v1.Roster
+	5,  // 2: ostraka.v1.RosterResponse.acceptances:type_name -> ostraka.v1.Signed
+	10, // 3: ostraka.v1.RosterResponse.earlier:type_name -> ostraka.v1.Roster
 	5,  // 4: ostraka.v1.Roster.acceptances:type_name -> ostraka.v1.Signed
-	13, // 5: ostraka.v1.VaultsResponse.vaults:type_name -> ostraka.v1.Vault
-	14, // 6: ostraka.v1.Vault.members:type_name -> ostraka.v1.Member
-	15, // 7: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
-	16, // 8: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
-	19, // 9: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	62, // 10: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
-	24, // 11: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
-	24, // 12: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
-	29, // 13: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
-	29, // 14: ostraka.v1.IntentResponse.intent:type_name -> ostraka.v1.Intent
-	30, // 15: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
-	31, // 16: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
-	32, // 17: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
-	37, // 18: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
-	42, // 19: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
-	43, // 20: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
-	44, // 21: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	55, // 22: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
-	15, // 23: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
-	0,  // 24: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	2,  // 25: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	4,  // 26: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	8,  // 27: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	11, // 28: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	17, // 29: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	20, // 30: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	22, // 31: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	25, // 32: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	27, // 33: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	33, // 34: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	35, // 35: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	38, // 36: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	45, // 37: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	47, // 38: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	49, // 39: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
-	51, // 40: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	52, // 41: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	53, // 42: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	56, // 43: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	58, // 44: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	11, // 45: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	25, // 46: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	27, // 47: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	35, // 48: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	39, // 49: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	60, // 50: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,  // 51: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,  // 52: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,  // 53: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,  // 54: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	12, // 55: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	18, // 56: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	21, // 57: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	23, // 58: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	26, // 59: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	28, // 60: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	34, // 61: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	36, // 62: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	41, // 63: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	46, // 64: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	48, // 65: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	50, // 66: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
-	54, // 67: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	54, // 68: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	54, // 69: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	57, // 70: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	59, // 71: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	12, // 72: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	26, // 73: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	28, // 74: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	36, // 75: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	40, // 76: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	61, // 77: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	51, // [51:78] is the sub-list for method output_type
-	24, // [24:51] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	13, // 5: ostraka.v1.CharterResponse.pending:type_name -> ostraka.v1.PendingCharter
+	5,  // 6: ostraka.v1.CharterResponse.revocations:type_name -> ostraka.v1.Signed
+	14, // 7: ostraka.v1.CharterResponse.frozen:type_name -> ostraka.v1.Frozen
+	5,  // 8: ostraka.v1.PendingCharter.acceptances:type_name -> ostraka.v1.Signed
+	5,  // 9: ostraka.v1.PendingCharter.vetoes:type_name -> ostraka.v1.Signed
+	17, // 10: ostraka.v1.VaultsResponse.vaults:type_name -> ostraka.v1.Vault
+	18, // 11: ostraka.v1.Vault.members:type_name -> ostraka.v1.Member
+	19, // 12: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
+	20, // 13: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
+	23, // 14: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
+	72, // 15: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	28, // 16: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
+	28, // 17: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
+	33, // 18: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
+	33, // 19: ostraka.v1.IntentResponse.intent:type_name -> ostraka.v1.Intent
+	34, // 20: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
+	35, // 21: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
+	36, // 22: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
+	41, // 23: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
+	46, // 24: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
+	47, // 25: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
+	48, // 26: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
+	65, // 27: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
+	64, // 28: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
+	19, // 29: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
+	0,  // 30: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	2,  // 31: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	4,  // 32: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	8,  // 33: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
+	11, // 34: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	15, // 35: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	21, // 36: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	24, // 37: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	26, // 38: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	29, // 39: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	31, // 40: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	37, // 41: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	39, // 42: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	42, // 43: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	49, // 44: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	51, // 45: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	53, // 46: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	55, // 47: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	56, // 48: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
+	57, // 49: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
+	58, // 50: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
+	59, // 51: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
+	60, // 52: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
+	11, // 53: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
+	61, // 54: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	62, // 55: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	66, // 56: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	68, // 57: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	15, // 58: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	29, // 59: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	31, // 60: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	39, // 61: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	43, // 62: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	70, // 63: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,  // 64: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,  // 65: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,  // 66: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,  // 67: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
+	12, // 68: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	16, // 69: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	22, // 70: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	25, // 71: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	27, // 72: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	30, // 73: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	32, // 74: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	38, // 75: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	40, // 76: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	45, // 77: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	50, // 78: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	52, // 79: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	54, // 80: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	63, // 81: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	63, // 82: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
+	63, // 83: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
+	63, // 84: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
+	63, // 85: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
+	63, // 86: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
+	12, // 87: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
+	63, // 88: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	63, // 89: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	67, // 90: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	69, // 91: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	16, // 92: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	30, // 93: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	32, // 94: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	40, // 95: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	44, // 96: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	71, // 97: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	64, // [64:98] is the sub-list for method output_type
+	30, // [30:64] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -4646,7 +5379,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   63,
+			NumMessages:   73,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

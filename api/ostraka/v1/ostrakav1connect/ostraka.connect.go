@@ -52,6 +52,8 @@ const (
 	PeopleTokenProcedure = "/ostraka.v1.People/Token"
 	// PeopleSubmitProcedure is the fully-qualified name of the People's Submit RPC.
 	PeopleSubmitProcedure = "/ostraka.v1.People/Submit"
+	// PeopleRosterProcedure is the fully-qualified name of the People's Roster RPC.
+	PeopleRosterProcedure = "/ostraka.v1.People/Roster"
 	// PeopleCharterProcedure is the fully-qualified name of the People's Charter RPC.
 	PeopleCharterProcedure = "/ostraka.v1.People/Charter"
 	// PeopleVaultsProcedure is the fully-qualified name of the People's Vaults RPC.
@@ -80,6 +82,20 @@ const (
 	OperatorDropProcedure = "/ostraka.v1.Operator/Drop"
 	// OperatorPrepareRosterProcedure is the fully-qualified name of the Operator's PrepareRoster RPC.
 	OperatorPrepareRosterProcedure = "/ostraka.v1.Operator/PrepareRoster"
+	// OperatorPrepareCharterProcedure is the fully-qualified name of the Operator's PrepareCharter RPC.
+	OperatorPrepareCharterProcedure = "/ostraka.v1.Operator/PrepareCharter"
+	// OperatorPrepareVetoProcedure is the fully-qualified name of the Operator's PrepareVeto RPC.
+	OperatorPrepareVetoProcedure = "/ostraka.v1.Operator/PrepareVeto"
+	// OperatorPrepareRevocationProcedure is the fully-qualified name of the Operator's
+	// PrepareRevocation RPC.
+	OperatorPrepareRevocationProcedure = "/ostraka.v1.Operator/PrepareRevocation"
+	// OperatorPrepareFreezeProcedure is the fully-qualified name of the Operator's PrepareFreeze RPC.
+	OperatorPrepareFreezeProcedure = "/ostraka.v1.Operator/PrepareFreeze"
+	// OperatorPrepareUnfreezeProcedure is the fully-qualified name of the Operator's PrepareUnfreeze
+	// RPC.
+	OperatorPrepareUnfreezeProcedure = "/ostraka.v1.Operator/PrepareUnfreeze"
+	// OperatorCharterProcedure is the fully-qualified name of the Operator's Charter RPC.
+	OperatorCharterProcedure = "/ostraka.v1.Operator/Charter"
 	// OperatorPrepareVaultProcedure is the fully-qualified name of the Operator's PrepareVault RPC.
 	OperatorPrepareVaultProcedure = "/ostraka.v1.Operator/PrepareVault"
 	// OperatorPrepareReshareProcedure is the fully-qualified name of the Operator's PrepareReshare RPC.
@@ -110,9 +126,11 @@ type PeopleClient interface {
 	Token(context.Context, *connect.Request[v1.TokenRequest]) (*connect.Response[v1.TokenResponse], error)
 	// Submit takes a signed statement or a vote. It is safe to repeat.
 	Submit(context.Context, *connect.Request[v1.SubmitRequest]) (*connect.Response[v1.SubmitResponse], error)
-	// Charter shows the circle: public.
+	// Roster shows the circle's operators: public.
+	Roster(context.Context, *connect.Request[v1.RosterRequest]) (*connect.Response[v1.RosterResponse], error)
+	// Charter shows the charter to everybody in it, with what waits and what was revoked. This and the rest take a token.
 	Charter(context.Context, *connect.Request[v1.CharterRequest]) (*connect.Response[v1.CharterResponse], error)
-	// The rest takes a token and shows the person's own vaults.
+	// The rest shows the person's own vaults.
 	Vaults(context.Context, *connect.Request[v1.VaultsRequest]) (*connect.Response[v1.VaultsResponse], error)
 	Accounts(context.Context, *connect.Request[v1.AccountsRequest]) (*connect.Response[v1.AccountsResponse], error)
 	// NewAddress gives the next address of an account; first all shares prove themselves if
@@ -153,6 +171,12 @@ func NewPeopleClient(httpClient connect.HTTPClient, baseURL string, opts ...conn
 			httpClient,
 			baseURL+PeopleSubmitProcedure,
 			connect.WithSchema(peopleMethods.ByName("Submit")),
+			connect.WithClientOptions(opts...),
+		),
+		roster: connect.NewClient[v1.RosterRequest, v1.RosterResponse](
+			httpClient,
+			baseURL+PeopleRosterProcedure,
+			connect.WithSchema(peopleMethods.ByName("Roster")),
 			connect.WithClientOptions(opts...),
 		),
 		charter: connect.NewClient[v1.CharterRequest, v1.CharterResponse](
@@ -217,6 +241,7 @@ type peopleClient struct {
 	hello      *connect.Client[v1.HelloRequest, v1.HelloResponse]
 	token      *connect.Client[v1.TokenRequest, v1.TokenResponse]
 	submit     *connect.Client[v1.SubmitRequest, v1.SubmitResponse]
+	roster     *connect.Client[v1.RosterRequest, v1.RosterResponse]
 	charter    *connect.Client[v1.CharterRequest, v1.CharterResponse]
 	vaults     *connect.Client[v1.VaultsRequest, v1.VaultsResponse]
 	accounts   *connect.Client[v1.AccountsRequest, v1.AccountsResponse]
@@ -241,6 +266,11 @@ func (c *peopleClient) Token(ctx context.Context, req *connect.Request[v1.TokenR
 // Submit calls ostraka.v1.People.Submit.
 func (c *peopleClient) Submit(ctx context.Context, req *connect.Request[v1.SubmitRequest]) (*connect.Response[v1.SubmitResponse], error) {
 	return c.submit.CallUnary(ctx, req)
+}
+
+// Roster calls ostraka.v1.People.Roster.
+func (c *peopleClient) Roster(ctx context.Context, req *connect.Request[v1.RosterRequest]) (*connect.Response[v1.RosterResponse], error) {
+	return c.roster.CallUnary(ctx, req)
 }
 
 // Charter calls ostraka.v1.People.Charter.
@@ -296,9 +326,11 @@ type PeopleHandler interface {
 	Token(context.Context, *connect.Request[v1.TokenRequest]) (*connect.Response[v1.TokenResponse], error)
 	// Submit takes a signed statement or a vote. It is safe to repeat.
 	Submit(context.Context, *connect.Request[v1.SubmitRequest]) (*connect.Response[v1.SubmitResponse], error)
-	// Charter shows the circle: public.
+	// Roster shows the circle's operators: public.
+	Roster(context.Context, *connect.Request[v1.RosterRequest]) (*connect.Response[v1.RosterResponse], error)
+	// Charter shows the charter to everybody in it, with what waits and what was revoked. This and the rest take a token.
 	Charter(context.Context, *connect.Request[v1.CharterRequest]) (*connect.Response[v1.CharterResponse], error)
-	// The rest takes a token and shows the person's own vaults.
+	// The rest shows the person's own vaults.
 	Vaults(context.Context, *connect.Request[v1.VaultsRequest]) (*connect.Response[v1.VaultsResponse], error)
 	Accounts(context.Context, *connect.Request[v1.AccountsRequest]) (*connect.Response[v1.AccountsResponse], error)
 	// NewAddress gives the next address of an account; first all shares prove themselves if
@@ -335,6 +367,12 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 		PeopleSubmitProcedure,
 		svc.Submit,
 		connect.WithSchema(peopleMethods.ByName("Submit")),
+		connect.WithHandlerOptions(opts...),
+	)
+	peopleRosterHandler := connect.NewUnaryHandler(
+		PeopleRosterProcedure,
+		svc.Roster,
+		connect.WithSchema(peopleMethods.ByName("Roster")),
 		connect.WithHandlerOptions(opts...),
 	)
 	peopleCharterHandler := connect.NewUnaryHandler(
@@ -399,6 +437,8 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 			peopleTokenHandler.ServeHTTP(w, r)
 		case PeopleSubmitProcedure:
 			peopleSubmitHandler.ServeHTTP(w, r)
+		case PeopleRosterProcedure:
+			peopleRosterHandler.ServeHTTP(w, r)
 		case PeopleCharterProcedure:
 			peopleCharterHandler.ServeHTTP(w, r)
 		case PeopleVaultsProcedure:
@@ -436,6 +476,10 @@ func (UnimplementedPeopleHandler) Token(context.Context, *connect.Request[v1.Tok
 
 func (UnimplementedPeopleHandler) Submit(context.Context, *connect.Request[v1.SubmitRequest]) (*connect.Response[v1.SubmitResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.Submit is not implemented"))
+}
+
+func (UnimplementedPeopleHandler) Roster(context.Context, *connect.Request[v1.RosterRequest]) (*connect.Response[v1.RosterResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.Roster is not implemented"))
 }
 
 func (UnimplementedPeopleHandler) Charter(context.Context, *connect.Request[v1.CharterRequest]) (*connect.Response[v1.CharterResponse], error) {
@@ -487,7 +531,19 @@ type OperatorClient interface {
 	// made of who has joined, or the one that others signed before. With replace or resign it gives the
 	// next version that does this.
 	PrepareRoster(context.Context, *connect.Request[v1.PrepareRosterRequest]) (*connect.Response[v1.PrepareResponse], error)
-	// PrepareVault does the same for a vault, from the file that a person wrote.
+	// PrepareCharter does the same for a version of the charter, from the files that a person wrote.
+	PrepareCharter(context.Context, *connect.Request[v1.PrepareCharterRequest]) (*connect.Response[v1.PrepareResponse], error)
+	// PrepareVeto gives the statement that takes this operator's consent to a waiting version of the charter back.
+	PrepareVeto(context.Context, *connect.Request[v1.PrepareVetoRequest]) (*connect.Response[v1.PrepareResponse], error)
+	// PrepareRevocation gives the statement that ends the key of a person of this operator's organisation.
+	PrepareRevocation(context.Context, *connect.Request[v1.PrepareRevocationRequest]) (*connect.Response[v1.PrepareResponse], error)
+	// PrepareFreeze gives the statement that keeps a vault from signing for a while.
+	PrepareFreeze(context.Context, *connect.Request[v1.PrepareFreezeRequest]) (*connect.Response[v1.PrepareResponse], error)
+	// PrepareUnfreeze gives the statement that ends all freezes of a vault: all who hold it must sign.
+	PrepareUnfreeze(context.Context, *connect.Request[v1.PrepareUnfreezeRequest]) (*connect.Response[v1.PrepareResponse], error)
+	// Charter shows the charter as People does.
+	Charter(context.Context, *connect.Request[v1.CharterRequest]) (*connect.Response[v1.CharterResponse], error)
+	// PrepareVault does the same for a vault that the charter in force lists.
 	PrepareVault(context.Context, *connect.Request[v1.PrepareVaultRequest]) (*connect.Response[v1.PrepareResponse], error)
 	// PrepareReshare does the same for giving a vault's keys to another committee or threshold.
 	PrepareReshare(context.Context, *connect.Request[v1.PrepareReshareRequest]) (*connect.Response[v1.PrepareResponse], error)
@@ -545,6 +601,42 @@ func NewOperatorClient(httpClient connect.HTTPClient, baseURL string, opts ...co
 			httpClient,
 			baseURL+OperatorPrepareRosterProcedure,
 			connect.WithSchema(operatorMethods.ByName("PrepareRoster")),
+			connect.WithClientOptions(opts...),
+		),
+		prepareCharter: connect.NewClient[v1.PrepareCharterRequest, v1.PrepareResponse](
+			httpClient,
+			baseURL+OperatorPrepareCharterProcedure,
+			connect.WithSchema(operatorMethods.ByName("PrepareCharter")),
+			connect.WithClientOptions(opts...),
+		),
+		prepareVeto: connect.NewClient[v1.PrepareVetoRequest, v1.PrepareResponse](
+			httpClient,
+			baseURL+OperatorPrepareVetoProcedure,
+			connect.WithSchema(operatorMethods.ByName("PrepareVeto")),
+			connect.WithClientOptions(opts...),
+		),
+		prepareRevocation: connect.NewClient[v1.PrepareRevocationRequest, v1.PrepareResponse](
+			httpClient,
+			baseURL+OperatorPrepareRevocationProcedure,
+			connect.WithSchema(operatorMethods.ByName("PrepareRevocation")),
+			connect.WithClientOptions(opts...),
+		),
+		prepareFreeze: connect.NewClient[v1.PrepareFreezeRequest, v1.PrepareResponse](
+			httpClient,
+			baseURL+OperatorPrepareFreezeProcedure,
+			connect.WithSchema(operatorMethods.ByName("PrepareFreeze")),
+			connect.WithClientOptions(opts...),
+		),
+		prepareUnfreeze: connect.NewClient[v1.PrepareUnfreezeRequest, v1.PrepareResponse](
+			httpClient,
+			baseURL+OperatorPrepareUnfreezeProcedure,
+			connect.WithSchema(operatorMethods.ByName("PrepareUnfreeze")),
+			connect.WithClientOptions(opts...),
+		),
+		charter: connect.NewClient[v1.CharterRequest, v1.CharterResponse](
+			httpClient,
+			baseURL+OperatorCharterProcedure,
+			connect.WithSchema(operatorMethods.ByName("Charter")),
 			connect.WithClientOptions(opts...),
 		),
 		prepareVault: connect.NewClient[v1.PrepareVaultRequest, v1.PrepareResponse](
@@ -612,21 +704,27 @@ func NewOperatorClient(httpClient connect.HTTPClient, baseURL string, opts ...co
 
 // operatorClient implements OperatorClient.
 type operatorClient struct {
-	status         *connect.Client[v1.StatusRequest, v1.StatusResponse]
-	invite         *connect.Client[v1.InviteRequest, v1.InviteResponse]
-	join           *connect.Client[v1.JoinRequest, v1.JoinResponse]
-	drop           *connect.Client[v1.DropRequest, v1.DropResponse]
-	prepareRoster  *connect.Client[v1.PrepareRosterRequest, v1.PrepareResponse]
-	prepareVault   *connect.Client[v1.PrepareVaultRequest, v1.PrepareResponse]
-	prepareReshare *connect.Client[v1.PrepareReshareRequest, v1.PrepareResponse]
-	accept         *connect.Client[v1.AcceptRequest, v1.AcceptResponse]
-	refresh        *connect.Client[v1.RefreshRequest, v1.RefreshResponse]
-	vaults         *connect.Client[v1.VaultsRequest, v1.VaultsResponse]
-	intents        *connect.Client[v1.IntentsRequest, v1.IntentsResponse]
-	intent         *connect.Client[v1.IntentRequest, v1.IntentResponse]
-	sessions       *connect.Client[v1.SessionsRequest, v1.SessionsResponse]
-	confirmRestore *connect.Client[v1.ConfirmRestoreRequest, v1.ConfirmRestoreResponse]
-	stop           *connect.Client[v1.StopRequest, v1.StopResponse]
+	status            *connect.Client[v1.StatusRequest, v1.StatusResponse]
+	invite            *connect.Client[v1.InviteRequest, v1.InviteResponse]
+	join              *connect.Client[v1.JoinRequest, v1.JoinResponse]
+	drop              *connect.Client[v1.DropRequest, v1.DropResponse]
+	prepareRoster     *connect.Client[v1.PrepareRosterRequest, v1.PrepareResponse]
+	prepareCharter    *connect.Client[v1.PrepareCharterRequest, v1.PrepareResponse]
+	prepareVeto       *connect.Client[v1.PrepareVetoRequest, v1.PrepareResponse]
+	prepareRevocation *connect.Client[v1.PrepareRevocationRequest, v1.PrepareResponse]
+	prepareFreeze     *connect.Client[v1.PrepareFreezeRequest, v1.PrepareResponse]
+	prepareUnfreeze   *connect.Client[v1.PrepareUnfreezeRequest, v1.PrepareResponse]
+	charter           *connect.Client[v1.CharterRequest, v1.CharterResponse]
+	prepareVault      *connect.Client[v1.PrepareVaultRequest, v1.PrepareResponse]
+	prepareReshare    *connect.Client[v1.PrepareReshareRequest, v1.PrepareResponse]
+	accept            *connect.Client[v1.AcceptRequest, v1.AcceptResponse]
+	refresh           *connect.Client[v1.RefreshRequest, v1.RefreshResponse]
+	vaults            *connect.Client[v1.VaultsRequest, v1.VaultsResponse]
+	intents           *connect.Client[v1.IntentsRequest, v1.IntentsResponse]
+	intent            *connect.Client[v1.IntentRequest, v1.IntentResponse]
+	sessions          *connect.Client[v1.SessionsRequest, v1.SessionsResponse]
+	confirmRestore    *connect.Client[v1.ConfirmRestoreRequest, v1.ConfirmRestoreResponse]
+	stop              *connect.Client[v1.StopRequest, v1.StopResponse]
 }
 
 // Status calls ostraka.v1.Operator.Status.
@@ -652,6 +750,36 @@ func (c *operatorClient) Drop(ctx context.Context, req *connect.Request[v1.DropR
 // PrepareRoster calls ostraka.v1.Operator.PrepareRoster.
 func (c *operatorClient) PrepareRoster(ctx context.Context, req *connect.Request[v1.PrepareRosterRequest]) (*connect.Response[v1.PrepareResponse], error) {
 	return c.prepareRoster.CallUnary(ctx, req)
+}
+
+// PrepareCharter calls ostraka.v1.Operator.PrepareCharter.
+func (c *operatorClient) PrepareCharter(ctx context.Context, req *connect.Request[v1.PrepareCharterRequest]) (*connect.Response[v1.PrepareResponse], error) {
+	return c.prepareCharter.CallUnary(ctx, req)
+}
+
+// PrepareVeto calls ostraka.v1.Operator.PrepareVeto.
+func (c *operatorClient) PrepareVeto(ctx context.Context, req *connect.Request[v1.PrepareVetoRequest]) (*connect.Response[v1.PrepareResponse], error) {
+	return c.prepareVeto.CallUnary(ctx, req)
+}
+
+// PrepareRevocation calls ostraka.v1.Operator.PrepareRevocation.
+func (c *operatorClient) PrepareRevocation(ctx context.Context, req *connect.Request[v1.PrepareRevocationRequest]) (*connect.Response[v1.PrepareResponse], error) {
+	return c.prepareRevocation.CallUnary(ctx, req)
+}
+
+// PrepareFreeze calls ostraka.v1.Operator.PrepareFreeze.
+func (c *operatorClient) PrepareFreeze(ctx context.Context, req *connect.Request[v1.PrepareFreezeRequest]) (*connect.Response[v1.PrepareResponse], error) {
+	return c.prepareFreeze.CallUnary(ctx, req)
+}
+
+// PrepareUnfreeze calls ostraka.v1.Operator.PrepareUnfreeze.
+func (c *operatorClient) PrepareUnfreeze(ctx context.Context, req *connect.Request[v1.PrepareUnfreezeRequest]) (*connect.Response[v1.PrepareResponse], error) {
+	return c.prepareUnfreeze.CallUnary(ctx, req)
+}
+
+// Charter calls ostraka.v1.Operator.Charter.
+func (c *operatorClient) Charter(ctx context.Context, req *connect.Request[v1.CharterRequest]) (*connect.Response[v1.CharterResponse], error) {
+	return c.charter.CallUnary(ctx, req)
 }
 
 // PrepareVault calls ostraka.v1.Operator.PrepareVault.
@@ -717,7 +845,19 @@ type OperatorHandler interface {
 	// made of who has joined, or the one that others signed before. With replace or resign it gives the
 	// next version that does this.
 	PrepareRoster(context.Context, *connect.Request[v1.PrepareRosterRequest]) (*connect.Response[v1.PrepareResponse], error)
-	// PrepareVault does the same for a vault, from the file that a person wrote.
+	// PrepareCharter does the same for a version of the charter, from the files that a person wrote.
+	PrepareCharter(context.Context, *connect.Request[v1.PrepareCharterRequest]) (*connect.Response[v1.PrepareResponse], error)
+	// PrepareVeto gives the statement that takes this operator's consent to a waiting version of the charter back.
+	PrepareVeto(context.Context, *connect.Request[v1.PrepareVetoRequest]) (*connect.Response[v1.PrepareResponse], error)
+	// PrepareRevocation gives the statement that ends the key of a person of this operator's organisation.
+	PrepareRevocation(context.Context, *connect.Request[v1.PrepareRevocationRequest]) (*connect.Response[v1.PrepareResponse], error)
+	// PrepareFreeze gives the statement that keeps a vault from signing for a while.
+	PrepareFreeze(context.Context, *connect.Request[v1.PrepareFreezeRequest]) (*connect.Response[v1.PrepareResponse], error)
+	// PrepareUnfreeze gives the statement that ends all freezes of a vault: all who hold it must sign.
+	PrepareUnfreeze(context.Context, *connect.Request[v1.PrepareUnfreezeRequest]) (*connect.Response[v1.PrepareResponse], error)
+	// Charter shows the charter as People does.
+	Charter(context.Context, *connect.Request[v1.CharterRequest]) (*connect.Response[v1.CharterResponse], error)
+	// PrepareVault does the same for a vault that the charter in force lists.
 	PrepareVault(context.Context, *connect.Request[v1.PrepareVaultRequest]) (*connect.Response[v1.PrepareResponse], error)
 	// PrepareReshare does the same for giving a vault's keys to another committee or threshold.
 	PrepareReshare(context.Context, *connect.Request[v1.PrepareReshareRequest]) (*connect.Response[v1.PrepareResponse], error)
@@ -771,6 +911,42 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 		OperatorPrepareRosterProcedure,
 		svc.PrepareRoster,
 		connect.WithSchema(operatorMethods.ByName("PrepareRoster")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorPrepareCharterHandler := connect.NewUnaryHandler(
+		OperatorPrepareCharterProcedure,
+		svc.PrepareCharter,
+		connect.WithSchema(operatorMethods.ByName("PrepareCharter")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorPrepareVetoHandler := connect.NewUnaryHandler(
+		OperatorPrepareVetoProcedure,
+		svc.PrepareVeto,
+		connect.WithSchema(operatorMethods.ByName("PrepareVeto")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorPrepareRevocationHandler := connect.NewUnaryHandler(
+		OperatorPrepareRevocationProcedure,
+		svc.PrepareRevocation,
+		connect.WithSchema(operatorMethods.ByName("PrepareRevocation")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorPrepareFreezeHandler := connect.NewUnaryHandler(
+		OperatorPrepareFreezeProcedure,
+		svc.PrepareFreeze,
+		connect.WithSchema(operatorMethods.ByName("PrepareFreeze")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorPrepareUnfreezeHandler := connect.NewUnaryHandler(
+		OperatorPrepareUnfreezeProcedure,
+		svc.PrepareUnfreeze,
+		connect.WithSchema(operatorMethods.ByName("PrepareUnfreeze")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorCharterHandler := connect.NewUnaryHandler(
+		OperatorCharterProcedure,
+		svc.Charter,
+		connect.WithSchema(operatorMethods.ByName("Charter")),
 		connect.WithHandlerOptions(opts...),
 	)
 	operatorPrepareVaultHandler := connect.NewUnaryHandler(
@@ -845,6 +1021,18 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 			operatorDropHandler.ServeHTTP(w, r)
 		case OperatorPrepareRosterProcedure:
 			operatorPrepareRosterHandler.ServeHTTP(w, r)
+		case OperatorPrepareCharterProcedure:
+			operatorPrepareCharterHandler.ServeHTTP(w, r)
+		case OperatorPrepareVetoProcedure:
+			operatorPrepareVetoHandler.ServeHTTP(w, r)
+		case OperatorPrepareRevocationProcedure:
+			operatorPrepareRevocationHandler.ServeHTTP(w, r)
+		case OperatorPrepareFreezeProcedure:
+			operatorPrepareFreezeHandler.ServeHTTP(w, r)
+		case OperatorPrepareUnfreezeProcedure:
+			operatorPrepareUnfreezeHandler.ServeHTTP(w, r)
+		case OperatorCharterProcedure:
+			operatorCharterHandler.ServeHTTP(w, r)
 		case OperatorPrepareVaultProcedure:
 			operatorPrepareVaultHandler.ServeHTTP(w, r)
 		case OperatorPrepareReshareProcedure:
@@ -892,6 +1080,30 @@ func (UnimplementedOperatorHandler) Drop(context.Context, *connect.Request[v1.Dr
 
 func (UnimplementedOperatorHandler) PrepareRoster(context.Context, *connect.Request[v1.PrepareRosterRequest]) (*connect.Response[v1.PrepareResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.PrepareRoster is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) PrepareCharter(context.Context, *connect.Request[v1.PrepareCharterRequest]) (*connect.Response[v1.PrepareResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.PrepareCharter is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) PrepareVeto(context.Context, *connect.Request[v1.PrepareVetoRequest]) (*connect.Response[v1.PrepareResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.PrepareVeto is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) PrepareRevocation(context.Context, *connect.Request[v1.PrepareRevocationRequest]) (*connect.Response[v1.PrepareResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.PrepareRevocation is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) PrepareFreeze(context.Context, *connect.Request[v1.PrepareFreezeRequest]) (*connect.Response[v1.PrepareResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.PrepareFreeze is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) PrepareUnfreeze(context.Context, *connect.Request[v1.PrepareUnfreezeRequest]) (*connect.Response[v1.PrepareResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.PrepareUnfreeze is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) Charter(context.Context, *connect.Request[v1.CharterRequest]) (*connect.Response[v1.CharterResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.Charter is not implemented"))
 }
 
 func (UnimplementedOperatorHandler) PrepareVault(context.Context, *connect.Request[v1.PrepareVaultRequest]) (*connect.Response[v1.PrepareResponse], error) {
