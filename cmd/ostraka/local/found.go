@@ -1,12 +1,9 @@
 package local
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,12 +11,11 @@ import (
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/client"
-	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
-// Found lets the second and third operator join the first, and every officer accept the roster.
+// Found lets the second and third operator join the first, and every officer accept the roster and the charter.
 func (c *Circle) Found(ctx context.Context) error {
 	first := c.Operators[0]
 	for _, o := range c.Operators[1:] {
@@ -47,11 +43,14 @@ func (c *Circle) Found(ctx context.Context) error {
 	err := c.each(func(o *Operator) error {
 		return poll(ctx, 50*time.Millisecond, func() (bool, error) {
 			s, err := o.Client().Status(ctx, connect.NewRequest(&v1.StatusRequest{}))
-			return err == nil && len(s.Msg.Charter) > 0, nil
+			return err == nil && len(s.Msg.Roster) > 0, nil
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("wait for the charter: %w", err)
+		return fmt.Errorf("wait for the roster: %w", err)
+	}
+	if err := c.SignCharter(ctx); err != nil {
+		return err
 	}
 	return c.writeContexts()
 }
@@ -85,48 +84,11 @@ func (c *Circle) writeContexts() error {
 	return all.Save(c.ContextsFile())
 }
 
-// file writes what every operator hands to `vault create`.
-func (c *Circle) file() ([]byte, error) {
-	var b strings.Builder
-	names := []string{}
-	for _, o := range c.Operators {
-		names = append(names, o.Name)
-	}
-	fmt.Fprintf(&b, "name: %s\ntier: %s\nsuites: [%s]\nthreshold: %d\ncommittee: [%s]\n", VaultName, cmp.Or(c.Tier, charter.TierWarm), c.Suite, len(names), strings.Join(names, ", "))
-	people := func(role string, list []string) error {
-		fmt.Fprintf(&b, "%s:\n", role)
-		for _, p := range list {
-			key, err := os.ReadFile(c.KeyFile(p) + ".pub")
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(&b, "  - name: %s\n    keys: [\"%s\"]\n", p, strings.TrimSpace(string(key)))
-		}
-		return nil
-	}
-	if err := people("initiators", []string{c.Initiator}); err != nil {
-		return nil, err
-	}
-	if err := people("approvers", slices.Sorted(slices.Values(c.Approvers))); err != nil {
-		return nil, err
-	}
-	fmt.Fprintf(&b, "quorum: %d\nchains: [\"%s\"]\n", c.Quorum, c.Chain)
-	return []byte(b.String()), nil
-}
-
 // CreateVault lets every officer sign the vault. The nodes then make its key.
 func (c *Circle) CreateVault(ctx context.Context) error {
-	file, err := c.file()
-	if err != nil {
-		return err
-	}
-	c.VaultFile = filepath.Join(c.Dir, "vault.yaml")
-	if err := os.WriteFile(c.VaultFile, file, 0o600); err != nil {
-		return err
-	}
 	for i, o := range c.Operators {
 		err := poll(ctx, 50*time.Millisecond, func() (bool, error) {
-			p, err := o.Client().PrepareVault(ctx, connect.NewRequest(&v1.PrepareVaultRequest{File: file}))
+			p, err := o.Client().PrepareVault(ctx, connect.NewRequest(&v1.PrepareVaultRequest{Name: VaultName}))
 			if err != nil {
 				return false, err
 			}

@@ -30,6 +30,7 @@ import (
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/api/ostraka/v1/ostrakav1connect"
 	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/charter"
 )
 
 // Config says which circle to run.
@@ -43,7 +44,8 @@ type Config struct {
 	Initiator string
 	Approvers []string
 	Quorum    int
-	Detach    bool // nodes outlive this process
+	Assets    []charter.Asset // that the charter counts in, beside the chain's own
+	Detach    bool            // nodes outlive this process
 }
 
 // VaultName is the name of the circle's one vault.
@@ -72,7 +74,6 @@ func (o *Operator) Client() ostrakav1connect.OperatorClient { return client.Oper
 type Circle struct {
 	Config
 	Operators []*Operator
-	VaultFile string
 }
 
 // ContextsFile names the nodes for whoever wants to talk to them.
