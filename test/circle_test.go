@@ -125,7 +125,7 @@ func (w *circle) forge(ts *testscript.TestScript, _ bool, args []string) {
 	now := client.Now()
 	s, err := intent.Intent{
 		Charter: v.Charter, Vault: v.ID, Key: r.Record.KeyID, Epoch: r.Record.Hash(), Address: from, Chain: v.Chains[0],
-		Purpose: intent.PurposeTransaction, Transaction: raw, Initiator: "alice", Created: now, Expires: now.Add(time.Hour),
+		Purpose: intent.PurposeTransaction, Transaction: raw, Facts: []intent.Fact{{Name: "operation", Value: "native-transfer"}}, Initiator: "alice", Created: now, Expires: now.Add(time.Hour),
 	}.Statement(client.NewSalt())
 	ts.Check(err)
 	taken, err := c.SubmitStatement(ctx, s)
