@@ -21,7 +21,7 @@ const (
 type Type string
 
 const (
-	Text  Type = "text"  // 1 to Max bytes: UTF-8 in NFC, graphic characters and single ASCII spaces between
+	Text  Type = "text"  // 1 to Max bytes: UTF-8 in NFC, graphic characters, and ASCII spaces between
 	Label Type = "label" // 1 to Max of a–z, 0–9, "-", "_", "."; begins with a letter or digit
 	Hex   Type = "hex"   // Min to Max bytes, two lower-case digits each
 	Uint  Type = "uint"  // decimal, Min to Max, no leading zero
