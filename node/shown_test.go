@@ -144,6 +144,9 @@ func (s setting) denied(l lie, twin intent.Intent) {
 		if d.Verdict != intent.Deny || d.Rule != l.rule || d.Reason == "" {
 			s.T.Fatalf("%s: %s by rule %s: %q; want deny by rule %s", h.Own.Name, d.Verdict, d.Rule, d.Reason, l.rule)
 		}
+		if l.rule == intent.RuleShown && !slices.Equal(d.Facts, nodetest.Words(it)) {
+			s.T.Fatalf("%s denies, and does not say what it is: %v", h.Own.Name, d.Facts)
+		}
 		for _, a := range nodetest.Approvers {
 			if err := s.alone(h, s.Vote(st, a, signet.Approve)); !errors.Is(err, intent.ErrClosed) {
 				s.T.Fatalf("%s takes an approval: %v", h.Own.Name, err)
