@@ -136,7 +136,7 @@ func (f *fixture) challenge(n int) (c [32]byte) {
 
 // hello is a person's true answer to a node's challenge.
 func (f *fixture) hello(n int, p nodetest.Person) charter.Hello {
-	c, _, _ := f.w.Hosts[n].Circle.Charter()
+	c, _, _ := f.w.Hosts[n].Circle.Roster()
 	return charter.Hello{
 		Charter: c.Statement.ID(), Identity: f.w.Hosts[n].Own.Identity, Challenge: f.challenge(n), Person: p.Key, Created: time.Now().Truncate(time.Second),
 	}
@@ -419,7 +419,7 @@ func TestSubmit(t *testing.T) {
 			t.Errorf("approval by %s: %q %s, want %q", c.person, code, message, c.code)
 		}
 	}
-	ch, _, _ := h.Circle.Charter()
+	ch, _, _ := h.Circle.Roster()
 	v, err := charter.ReadVault([]byte(f.w.VaultFile("second", 2)), nil, ch.Statement.ID(), f.w.Now)
 	if err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ func TestOneNodeShowsAnOlderEpoch(t *testing.T) {
 	w.Run("refreshed", func() bool {
 		return w.All(func(h *nodetest.Host) bool { v, _ := h.Keeper.Root(id, w.Suite); return v.Current.Record.Epoch == 1 })
 	})
-	_, roster, _ := w.Hosts[0].Circle.Charter()
+	_, roster, _ := w.Hosts[0].Circle.Roster()
 	var all client.Answers[[]client.Vault]
 	for i, m := range []*v1.Vault{shown(w.Hosts[0]), shown(w.Hosts[1]), old} {
 		vs, err := client.ReadVaults(w.Hosts[i].Own.Name, charter.Chain{roster}, []*v1.Vault{m})

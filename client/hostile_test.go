@@ -19,7 +19,7 @@ func TestPaddedReshares(t *testing.T) {
 	w.Run("the vault's key is published", func() bool { v, ok := a.Keeper.Root(id, w.Suite); return ok && v.Current != nil })
 	w.SignReshareAll(nodetest.Wish(id, 3, a, b, d), a, b, d)
 	w.Run("moved", func() bool { return w.HeldBy(a, id, 3, a, b, d) })
-	_, roster, _ := a.Circle.Charter()
+	_, roster, _ := a.Circle.Roster()
 	chain := charter.Chain{roster}
 	x := a.Circle.Reshares(id)[0]
 	root, _ := a.Keeper.Root(id, w.Suite)

@@ -376,7 +376,7 @@ func TestRosterWithAPuppet(t *testing.T) {
 	w.Queue = nil
 	w.Found()
 	for _, h := range w.Hosts {
-		_, r, _ := h.Circle.Charter()
+		_, r, _ := h.Circle.Roster()
 		for _, o := range w.Hosts {
 			if got, ok := r.Operator(o.Own.Name); !ok || !got.Identity.Equal(o.Own.Identity) {
 				t.Errorf("%s: the charter names another %s", h.Own.Name, o.Own.Name)
@@ -429,7 +429,7 @@ func TestJunkVaultsBlockNobody(t *testing.T) {
 	w := nodetest.New(t, 3)
 	w.Found()
 	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
-	ch, _, _ := c.Circle.Charter()
+	ch, _, _ := c.Circle.Roster()
 	refused := 0
 	for i := range 20 {
 		v, err := charter.ReadVault([]byte(w.VaultFile(fmt.Sprint("junk-", i), 2)), nil, ch.Statement.ID(), w.Now.Truncate(time.Second))

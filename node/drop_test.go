@@ -56,7 +56,7 @@ func TestSquatterIsDropped(t *testing.T) {
 	}
 	w.Join(a, bad)
 	w.Join(b, good)
-	w.Run("the good one has the charter", func() bool { _, _, ok := good.Circle.Charter(); return ok })
+	w.Run("the good one has the charter", func() bool { _, _, ok := good.Circle.Roster(); return ok })
 	for _, h := range []*nodetest.Host{b, good} {
 		if _, err := w.SignRoster(h, nodetest.Accept); err != nil {
 			t.Fatal(err)
@@ -94,10 +94,10 @@ func TestProposerDropsAGuest(t *testing.T) {
 		t.Errorf("it does not say that roster %s stays signed: %v", first.Statement.ID().Short(), d.Signed)
 	}
 	w.Join(b, good)
-	w.Run("the good one has the charter", func() bool { _, _, ok := good.Circle.Charter(); return ok })
+	w.Run("the good one has the charter", func() bool { _, _, ok := good.Circle.Roster(); return ok })
 	w.Deliver()
 	w.Amend(1, nodetest.Anew, b, good, c, a)
-	if _, r, _ := a.Circle.Charter(); len(r.Operators) != 4 {
+	if _, r, _ := a.Circle.Roster(); len(r.Operators) != 4 {
 		t.Errorf("the roster lists %v", r.Names())
 	}
 	w.Join(a, guest) // it may be invited again
@@ -151,7 +151,7 @@ func TestDropWhileFounding(t *testing.T) {
 	if _, err := w.SignRoster(c, nodetest.Accept); err != nil {
 		t.Fatal(err)
 	}
-	w.Run("the charter is in force", func() bool { _, r, _ := a.Circle.Charter(); return r.Circle == "other" })
+	w.Run("the charter is in force", func() bool { _, r, _ := a.Circle.Roster(); return r.Circle == "other" })
 }
 
 // A guest of a circle that never takes it in is not bound to it.
@@ -186,7 +186,7 @@ func TestGuestDropsItsInviter(t *testing.T) {
 	if _, err = x.Circle.Join(context.Background(), w.Now, i.Line()); err != nil {
 		t.Fatal(err)
 	}
-	w.Run("the other circle's charter comes", func() bool { _, r, _ := x.Circle.Charter(); _, ok := r.Operator(two.Own.Name); return ok })
+	w.Run("the other circle's charter comes", func() bool { _, r, _ := x.Circle.Roster(); _, ok := r.Operator(two.Own.Name); return ok })
 }
 
 // An invitation that an earlier build made says no name: it is good for anybody.

@@ -24,7 +24,7 @@ func TestVaultFlood(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			w, hosts := founded(t, 5)
 			a, b, c, d, e := hosts[0], hosts[1], hosts[2], hosts[3], hosts[4]
-			_, roster, _ := a.Circle.Charter()
+			_, roster, _ := a.Circle.Roster()
 			second := c.Officer
 			if how == "with a replaced officer" {
 				second = newOfficer(t, w, c, 1, a, b, d, e)

@@ -14,6 +14,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/epoch"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/ceremony"
+	"github.com/ostraka/ostraka/node/charters"
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/journal"
@@ -246,6 +247,8 @@ func (n *Node) route(ctx context.Context, now time.Time, note outbox.Note, write
 		return n.Desk.Take(ctx, now, note, write)
 	case circle.Takes(k):
 		return n.Circle.Take(ctx, now, note, write)
+	case charters.Takes(k):
+		return n.Charters.Take(ctx, now, note, write)
 	case wallet.Takes(k):
 		return n.Accounts.Take(ctx, now, note, write)
 	}
@@ -258,7 +261,7 @@ func (n *Node) post(ctx context.Context, now time.Time, e journal.Entry, note ou
 		return err // nothing is said under our key
 	}
 	switch note.Kind {
-	case ceremony.NoteFinal, ceremony.NoteChoice, decide.NoteDecision: // what is said once
+	case ceremony.NoteFinal, ceremony.NoteChoice, decide.NoteDecision, charters.NoteEnact: // what is said once
 		if err := n.Fence.Settled(now); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -74,7 +75,7 @@ func (n *Node) remind(to engine.PartyID) {
 // catchUp sends a peer that was restored what officers signed, and the certificates in force: it acknowledged them once,
 // and its store may not know that.
 func (n *Node) catchUp(ctx context.Context, now time.Time, to engine.PartyID) {
-	for _, note := range n.Circle.Told() {
+	for _, note := range slices.Concat(n.Circle.Told(), n.Charters.Told()) {
 		if err := n.Outbox.Again(ctx, now, note, []outbox.Peer{to}); err != nil {
 			n.cfg.Log.Error("a restored peer is not told what officers signed", "peer", n.Name(to), "error", err)
 			break

@@ -18,7 +18,7 @@ func TestConcurrentRosterAndReshare(t *testing.T) {
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
 	x := w.Newcomer()
 	w.Join(a, x)
-	w.Run("it has the charter", func() bool { _, _, ok := x.Circle.Charter(); return ok })
+	w.Run("it has the charter", func() bool { _, _, ok := x.Circle.Roster(); return ok })
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -71,7 +71,7 @@ func TestConcurrentRosterAndReshare(t *testing.T) {
 	}
 	settled := func() bool {
 		for _, h := range w.Hosts {
-			_, r, _ := h.Circle.Charter()
+			_, r, _ := h.Circle.Roster()
 			if r.Version != 1 || h != x && !w.HeldBy(h, vault, 2, a, b, d) {
 				return false
 			}

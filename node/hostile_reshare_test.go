@@ -54,7 +54,7 @@ func TestReshareFlood(t *testing.T) {
 			}
 			one := w.SignReshareAll(nodetest.Wish(vault, 2, a, d, e), a, b, c, d, e)
 			w.Deliver()
-			_, roster, _ := a.Circle.Charter()
+			_, roster, _ := a.Circle.Roster()
 			const n, most = 300, 2 * 128 // by two
 			previous := one
 			for i := range n {
@@ -97,7 +97,7 @@ func TestReshareSignedByOneWithoutRoom(t *testing.T) {
 	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, d := w.Hosts[0], w.Hosts[1], w.Hosts[3]
-	_, roster, _ := a.Circle.Charter()
+	_, roster, _ := a.Circle.Roster()
 	s := setting{World: w}
 	sign := func(number uint64, h *nodetest.Host) (charter.Accepted, outbox.Note) {
 		x := signedBy(t, w, draftOf(t, w, vault, roster.ID, vault, number, 2, a, b, d), map[string]nodetest.Person{h.Own.Name: h.Officer})
@@ -151,7 +151,7 @@ func TestNewcomerFindsTheHonestReshare(t *testing.T) {
 	for _, number := range []uint64{1, 100} {
 		w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 		a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
-		_, roster, _ := a.Circle.Charter()
+		_, roster, _ := a.Circle.Roster()
 		r := draftOf(t, w, vault, roster.ID, vault, number, 2, a, b, d)
 		r.Keys = slices.Clone(r.Keys)
 		r.Keys[0].PublicKey = epochKeyOf(t, w, a, vault)
@@ -205,7 +205,7 @@ func TestNewcomerFollowsTheHolders(t *testing.T) {
 	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
-	_, roster, _ := a.Circle.Charter()
+	_, roster, _ := a.Circle.Roster()
 	wish := nodetest.Wish(vault, 2, a, b, d)
 	offered := func() statement.ID {
 		got, _, err := d.Circle.PrepareReshare(w.Now, wish)

@@ -65,7 +65,7 @@ func TestReplacedOfficerBlocksAVault(t *testing.T) {
 	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
-	_, first, _ := a.Circle.Charter()
+	_, first, _ := a.Circle.Roster()
 	old := newOfficer(t, w, c, 1, a, b, d)
 	bomb := signedBy(t, w, draftOf(t, w, vault, first.ID, vault, math.MaxInt64, 2, b, c), map[string]nodetest.Person{b.Own.Name: b.Officer, c.Own.Name: old})
 	s := setting{World: w}
@@ -92,7 +92,7 @@ func TestReplacedOfficerShadowsReshares(t *testing.T) {
 	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
-	_, first, _ := a.Circle.Charter()
+	_, first, _ := a.Circle.Roster()
 	old := newOfficer(t, w, c, 1, a, b, d)
 	r := draftOf(t, w, vault, first.ID, vault, 100, 2, b, c)
 	bomb := signedBy(t, w, r, map[string]nodetest.Person{b.Own.Name: b.Officer, c.Own.Name: old})
@@ -132,7 +132,7 @@ func TestNewcomersShadowReshares(t *testing.T) {
 	}
 	one := w.SignReshareAll(nodetest.Wish(vault, 2, a, d, e), a, b, c, d, e)
 	w.Deliver()
-	_, roster, _ := a.Circle.Charter()
+	_, roster, _ := a.Circle.Roster()
 	bomb := signedBy(t, w, draftOf(t, w, vault, roster.ID, one, math.MaxInt64, 2, d, e), map[string]nodetest.Person{d.Own.Name: d.Officer, e.Own.Name: e.Officer})
 	s := setting{World: w}
 	for _, h := range []*nodetest.Host{a, b, c} {
@@ -158,7 +158,7 @@ func TestPlantedSignatureOfAReplacedOfficer(t *testing.T) {
 	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
-	_, first, _ := a.Circle.Charter()
+	_, first, _ := a.Circle.Roster()
 	planted := signedBy(t, w, draftOf(t, w, vault, first.ID, vault, 1, 2, b, d), map[string]nodetest.Person{
 		b.Own.Name: b.Officer, c.Own.Name: c.Officer, d.Own.Name: d.Officer,
 	})
@@ -197,7 +197,7 @@ func TestForeignAnchor(t *testing.T) {
 	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
-	_, roster, _ := a.Circle.Charter()
+	_, roster, _ := a.Circle.Roster()
 	r := draftOf(t, w, vault, roster.ID, vault, 1, 2, a, b, d)
 	r.Keys = slices.Clone(r.Keys)
 	r.Keys[0].Anchor = [32]byte{7}
@@ -272,7 +272,7 @@ func TestRestoredNodeHearsOfReshareAndRoster(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			ok := func() bool { _, r, _ := c.Circle.Charter(); return r.Version == 1 }
+			ok := func() bool { _, r, _ := c.Circle.Roster(); return r.Version == 1 }
 			if what == "reshare" {
 				ok = func() bool { return w.HeldBy(c, vault, 2, a, b, d) }
 			}
@@ -330,7 +330,7 @@ func TestNewcomersShadowLaterReshares(t *testing.T) {
 	w.Deliver()
 	w.SignReshareAll(nodetest.Wish(vault, 3, a, b, c), a, b, c)
 	w.Deliver()
-	_, roster, _ := a.Circle.Charter()
+	_, roster, _ := a.Circle.Roster()
 	bomb := signedBy(t, w, draftOf(t, w, vault, roster.ID, one, 100, 2, d, e), map[string]nodetest.Person{d.Own.Name: d.Officer, e.Own.Name: e.Officer})
 	for _, h := range []*nodetest.Host{a, b, c} {
 		(setting{World: w}).tell(d, h, whole(bomb))

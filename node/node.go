@@ -19,14 +19,17 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/ceremony"
+	"github.com/ostraka/ostraka/node/charters"
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/fence"
@@ -73,9 +76,12 @@ type Node struct {
 	Desk     *decide.Desk
 	Presign  *presign.Pools
 	Circle   *circle.Circle
+	Charters *charters.Charters
 	Accounts *wallet.Accounts
 	Outbox   *outbox.Outbox
 	Fence    *fence.Fence
+
+	rosters atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
 
 	mu     sync.Mutex                          // guards what follows
 	peers  map[engine.PartyID]charter.Operator // members
@@ -111,6 +117,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		Quarantined: func(ctx context.Context, key [32]byte) ([]engine.PartyID, error) {
 			return n.Sessions.Quarantined(ctx, key)
 		},
+		Terms:     func(v charter.Vault) charter.Vault { return n.Charters.Terms(v) },
 		Burned:    func(pairs [32]byte) []engine.PartyID { return n.Sessions.Burned(pairs) },
 		Pardon:    func(ctx context.Context, key [32]byte) (store.Batch, error) { return n.Sessions.Pardon(ctx, key) },
 		Challenge: n.challenge,
@@ -135,10 +142,21 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, Named: n.Keeper.Named, Keys: n.Keeper.Keys,
 		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Explain: n.Explain, Check: cfg.Check,
 		Roster:        func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
+		Charter:       func() (charter.Charter, bool) { return n.Charters.Document() },
+		Policy:        n.policy,
+		TermsUnder:    func(v charter.Vault, id statement.ID) (charter.Vault, bool) { return n.Charters.TermsUnder(v, id) },
+		Frozen:        func(vault statement.ID, now time.Time) string { return n.Charters.Frozen(vault, now) },
 		Presignatures: n.Presign,
 	})
 	n.Circle, err = circle.Open(ctx, now, circle.Config{
 		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
+		OnRosters: n.follow, History: func() charter.History { return n.Charters.History() },
+		MayHold: func(vault string, committee []string, threshold int) error {
+			return n.Charters.MayHold(vault, committee, threshold)
+		},
+		HandOver: func(ctx context.Context, now time.Time, to []charter.Operator) error {
+			return n.Charters.HandOver(ctx, now, to)
+		},
 		OnPeers: n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Under: n.Keeper.Under, Made: n.Keeper.Made, GiveUp: n.Keeper.GiveUp,
 		Past: n.past, Holds: n.holds, Forward: n.forward, Forget: n.forget,
 		Seated:    func(o charter.Operator) bool { return n.Keeper.Seated(mpc.IDOf(o.Identity)) },
@@ -152,6 +170,37 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	return n, n.Desk.Load(ctx, now)
+}
+
+// follow takes the versions of the roster. The charter, which they say who signs, is opened with the first.
+func (n *Node) follow(ctx context.Context, now time.Time, c charter.Chain) (err error) {
+	n.rosters.Store(&c)
+	if n.Charters != nil {
+		return nil
+	}
+	n.Charters, err = charters.Open(ctx, now, charters.Config{
+		Operator: n.cfg.Own.Name, Identity: n.cfg.Identity, Journal: n.Journal, Rand: n.cfg.Rand, Log: n.cfg.Log, Post: n.post, Forward: n.forward,
+		Rosters: func() charter.Chain { return *n.rosters.Load() }, Committee: n.committee,
+	})
+	return err
+}
+
+// committee lists the operators that hold any of a vault's keys, or will make them.
+func (n *Node) committee(vault statement.ID) (names []string) {
+	for _, v := range n.Keeper.Vault(vault) {
+		names = append(names, v.Vault.Committee...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// policy reads the rules of a version of the charter.
+func (n *Node) policy(id statement.ID) (*policy.Policy, error) {
+	x, ok := n.Charters.Version(id)
+	if !ok {
+		return nil, fmt.Errorf("charter %s is not in force here", id.Short())
+	}
+	return policy.Of(x.Document)
 }
 
 // Self is this node's party id.
@@ -359,6 +408,9 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 	if n.Fence.Fenced() != nil || n.Fence.Settled(now) != nil {
 		return // it neither rules nor opens anything
 	}
+	if err := n.Charters.Tick(ctx, now); err != nil {
+		n.cfg.Log.Error("the charter does not move on", "error", err)
+	}
 	setups := n.Keeper.Tick(ctx, now, func(key [32]byte) bool {
 		return n.Sessions.Busy(func(s *mpc.Setup) bool { return s.KeyID == key && changes(s.Protocol) })
 	})
@@ -382,7 +434,7 @@ func (n *Node) Housekeep(ctx context.Context, now time.Time) error {
 
 // Sweep erases, a bounded number of rows at each call, what can no longer matter (spec/store 6).
 func (n *Node) Sweep(ctx context.Context, now time.Time) error {
-	return errors.Join(n.Sessions.Sweep(ctx, now), n.Outbox.Sweep(ctx, now, forgets), n.Circle.Sweep(ctx, now))
+	return errors.Join(n.Sessions.Sweep(ctx, now), n.Outbox.Sweep(ctx, now, forgets), n.Circle.Sweep(ctx, now), n.Charters.Sweep(ctx, now))
 }
 
 // forgets says of which notes it need not be remembered for ever that they were taken: those about intents, and proofs of shares, which
@@ -416,7 +468,7 @@ var ErrGuest = errors.New("its operator is not in the roster in force")
 // Submit takes a statement or vote from a person at this node's door: the same checks as
 // for a peer's note, and the same durability.
 func (n *Node) Submit(ctx context.Context, now time.Time, note outbox.Note) (known bool, err error) {
-	if !decide.Takes(note.Kind) && !wallet.Takes(note.Kind) || note.Kind == decide.NoteDecision || note.Kind == decide.NoteSigned {
+	if !decide.Takes(note.Kind) && !wallet.Takes(note.Kind) && note.Kind != charters.NoteRevoke || note.Kind == decide.NoteDecision || note.Kind == decide.NoteSigned {
 		return false, fmt.Errorf("people do not send notes of kind %#x", uint8(note.Kind))
 	}
 	verdict, err := n.take(ctx, now, engine.Everyone, note)

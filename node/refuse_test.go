@@ -432,7 +432,7 @@ func (s setting) choice(change func(*charter.KeyChoice)) outbox.Note {
 
 func (s setting) roster() outbox.Note {
 	s.T.Helper()
-	_, r, _ := s.Hosts[0].Circle.Charter()
+	_, r, _ := s.Hosts[0].Circle.Roster()
 	r.Circle = "another circle"
 	st, err := r.Statement(s.Salt())
 	if err != nil {
@@ -443,7 +443,7 @@ func (s setting) roster() outbox.Note {
 
 func (s setting) vaultNote(name string) outbox.Note {
 	s.T.Helper()
-	c, _, _ := s.Hosts[1].Circle.Charter()
+	c, _, _ := s.Hosts[1].Circle.Roster()
 	v, err := charter.ReadVault([]byte(s.VaultFile(name, 2)), nil, c.Statement.ID(), s.Now)
 	if err != nil {
 		s.T.Fatal(err)

@@ -103,7 +103,7 @@ func hearsayStory(t *testing.T, b *blow) (all []blow) {
 	t.Helper()
 	w, hosts := founded(t, 4)
 	one, bad, three, four := hosts[0], hosts[1], hosts[2], hosts[3]
-	_, first, _ := one.Circle.Charter()
+	_, first, _ := one.Circle.Roster()
 	old := newOfficer(t, w, three, 1, one, bad, four)
 	st := vaultOf(t, w, w.VaultFile("payroll", 2, bad, three), first.ID)
 	x := charter.Accepted{Statement: st, Signatures: map[string][]byte{bad.Own.Name: bad.Officer.Makes(t, st), three.Own.Name: old.Makes(t, st)}}
@@ -149,7 +149,7 @@ func charterOf(h *nodetest.Host) (charter.Accepted, charter.Roster, bool) {
 	if !h.Up {
 		return charter.Accepted{}, charter.Roster{}, false
 	}
-	return h.Circle.Charter()
+	return h.Circle.Roster()
 }
 
 func TestCrashAtEveryBatchOfRosters(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 // proposal is the version after a host's own, with a change.
 func proposal(t *testing.T, w *nodetest.World, h *nodetest.Host, change func(*charter.Roster)) statement.Statement {
 	t.Helper()
-	_, last, _ := h.Circle.Charter()
+	_, last, _ := h.Circle.Roster()
 	r := charter.Roster{Circle: last.Circle, Version: last.Version + 1, Previous: last.ID, Created: last.Created, Operators: append([]charter.Operator{}, last.Operators...)}
 	change(&r)
 	s, err := r.Statement(w.Salt())
@@ -177,7 +177,7 @@ func TestGenesisIsBound(t *testing.T) {
 	w.Hosts = all
 	x := w.Hosts[4]
 	w.Join(one, x)
-	w.Run("the charter is here", func() bool { _, _, ok := x.Circle.Charter(); return ok })
+	w.Run("the charter is here", func() bool { _, _, ok := x.Circle.Roster(); return ok })
 	i, err := two.Circle.Invite(context.Background(), w.Now, x.Own.Name, time.Hour)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestGenesisIsBound(t *testing.T) {
 	if _, err := x.Circle.Join(context.Background(), w.Now, i.Line()); err == nil || !strings.Contains(err.Error(), "belongs to circle") {
 		t.Errorf("it joins a second circle: %v", err)
 	}
-	other, _, _ := two.Circle.Charter()
+	other, _, _ := two.Circle.Roster()
 	if v, log := (setting{World: w}).tell(one, x, outbox.Note{Kind: circle.NoteRoster, Fields: [][]byte{other.Statement.Bytes(), other.Signatures["operator-2"]}}); v != outbox.Refused {
 		t.Errorf("another circle's charter: verdict %d, %s", v, log)
 	}

@@ -128,14 +128,14 @@ func TestReplacedOfficerReshares(t *testing.T) {
 	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
-	_, first, _ := a.Circle.Charter()
+	_, first, _ := a.Circle.Roster()
 	old := c.Officer
 	fresh := nodetest.NewPerson(t, "officer-2-new")
 	c.Own.Officers = []signet.Key{fresh.Key}
 	w.Crash(c)
 	w.Run("restarted", func() bool { return c.Up })
 	w.Amend(1, nodetest.Accept, c, a, b, d)
-	_, second, _ := a.Circle.Charter()
+	_, second, _ := a.Circle.Roster()
 
 	s := setting{World: w}
 	under, keys, err := a.Keeper.Held(vault)
@@ -192,7 +192,7 @@ func TestReshareUnderAnOlderRoster(t *testing.T) {
 	t.Parallel()
 	w, vault := circleOf(t, charter.SuiteEd25519, 4, 3, 2)
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
-	_, first, _ := a.Circle.Charter()
+	_, first, _ := a.Circle.Roster()
 	d.Own.Address = "elsewhere.example:7000"
 	w.Crash(d)
 	w.Run("restarted", func() bool { return d.Up })

@@ -60,7 +60,7 @@ func TestCircleNeverSplits(t *testing.T) {
 		moves += max(0, len(signed)-len(honest))
 		ids := map[string]bool{}
 		for _, h := range honest {
-			if a, r, _ := h.Circle.Charter(); r.Version == 1 {
+			if a, r, _ := h.Circle.Roster(); r.Version == 1 {
 				ids[a.Statement.ID().String()] = true
 			}
 			if h.Circle.Fork() != "" {

@@ -19,7 +19,7 @@ import (
 
 // version says which roster a host has, and how it stands to it.
 func version(h *nodetest.Host) string {
-	_, r, _ := h.Circle.Charter()
+	_, r, _ := h.Circle.Roster()
 	return fmt.Sprintf("%d %s %s", r.Version, strings.Join(r.Names(), ","), h.Circle.Standing())
 }
 
@@ -38,7 +38,7 @@ func TestOperatorComes(t *testing.T) {
 	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
 	x := w.Newcomer()
 	w.Join(b, x)
-	w.Run("the newcomer holds the charter", func() bool { _, _, ok := x.Circle.Charter(); return ok })
+	w.Run("the newcomer holds the charter", func() bool { _, _, ok := x.Circle.Roster(); return ok })
 	expect(t, x, "0 operator-0,operator-1,operator-2 invited")
 	if _, err := w.SignRoster(x, nodetest.Accept); err == nil || !strings.Contains(err.Error(), "no roster that takes this node in") {
 		t.Errorf("the newcomer proposes itself: %v", err)
@@ -127,7 +127,7 @@ func TestOperatorResigns(t *testing.T) {
 	}
 	w.Amend(1, nodetest.Resign, d, a, b, c)
 	expect(t, d, "1 operator-0,operator-1,operator-2 left")
-	ch, _, _ := a.Circle.Charter()
+	ch, _, _ := a.Circle.Roster()
 	if _, ok := ch.Signatures["operator-3"]; !ok {
 		t.Error("its own signature is not kept")
 	}
@@ -217,7 +217,7 @@ func TestOfficerChanges(t *testing.T) {
 	w.Crash(c)
 	w.Run("restarted", func() bool { return c.Up })
 	w.Amend(1, nodetest.Accept, c, a, b)
-	_, r, _ := a.Circle.Charter()
+	_, r, _ := a.Circle.Roster()
 	if o, _ := r.Operator(c.Own.Name); o.Address != c.Own.Address || len(o.Officers) != 1 || !o.Officers[0].Equal(c.Own.Officers[0]) {
 		t.Errorf("the roster lists %+v", o)
 	}
@@ -301,7 +301,7 @@ func TestRosterForkIsSeen(t *testing.T) {
 	w := nodetest.New(t, 3)
 	w.Found()
 	a, traitor, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
-	_, last, _ := a.Circle.Charter()
+	_, last, _ := a.Circle.Roster()
 	without := func(out *nodetest.Host) charter.Accepted {
 		r := charter.Roster{Circle: last.Circle, Version: 1, Previous: last.ID, Created: last.Created}
 		for _, o := range last.Operators {

@@ -83,7 +83,7 @@ func TestReplacedOfficerTakesAVaultsName(t *testing.T) {
 	t.Parallel()
 	w, hosts := founded(t, 4)
 	a, b, c, d := hosts[0], hosts[1], hosts[2], hosts[3]
-	_, first, _ := a.Circle.Charter()
+	_, first, _ := a.Circle.Roster()
 	old := newOfficer(t, w, c, 1, a, b, d)
 	s := setting{World: w}
 	forged := map[string]statement.ID{"payroll": {}, "savings": {}}
@@ -268,7 +268,7 @@ func TestVaultWithAKeyKeepsItsName(t *testing.T) {
 		mustRefuse(t, err, "differs in committee")
 	}
 	// Two hostile ones that are not of its committee, or are part of it, change nothing at others.
-	_, newest, _ := a.Circle.Charter()
+	_, newest, _ := a.Circle.Roster()
 	st := vaultOf(t, w, w.VaultFile("payroll", 2, b, d), newest.ID)
 	s := setting{World: w}
 	for _, h := range []*nodetest.Host{a, c} {
@@ -289,7 +289,7 @@ func TestNewcomerHearsOfAForgedVaultFirst(t *testing.T) {
 	for _, changed := range []bool{false, true} { // whether the true one has lost an officer meanwhile
 		w, hosts := founded(t, 4)
 		a, b, c, d := hosts[0], hosts[1], hosts[2], hosts[3]
-		_, first, _ := a.Circle.Charter()
+		_, first, _ := a.Circle.Roster()
 		vault := w.AcceptVault(w.VaultFile("payroll", 2, a, d), a, d)
 		published(t, w, vault, "payroll", a, d)
 		old := newOfficer(t, w, c, 1, a, b, d)
@@ -309,7 +309,7 @@ func TestNewcomerHearsOfAForgedVaultFirst(t *testing.T) {
 			return []nodetest.Parcel{p}
 		}
 		w.Amend(version, nodetest.Accept, a, newcomer, b, c, d)
-		w.Run("the newcomer is a member", func() bool { _, r, _ := newcomer.Circle.Charter(); return r.Version == version })
+		w.Run("the newcomer is a member", func() bool { _, r, _ := newcomer.Circle.Roster(); return r.Version == version })
 		w.Forge(b, newcomer, frameOf(whole(forged)))
 		b.Hostile, w.Pass = false, nil
 		if !w.Try(10*time.Minute, func() bool {
@@ -332,7 +332,7 @@ func TestLaggingNodeHearsOfAForgedVaultFirst(t *testing.T) {
 	t.Parallel()
 	w, hosts := founded(t, 5)
 	a, b, c, d, e := hosts[0], hosts[1], hosts[2], hosts[3], hosts[4]
-	_, first, _ := a.Circle.Charter()
+	_, first, _ := a.Circle.Roster()
 	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
 		if p.To == a && noteOf(p).Kind == circle.NoteVault {
 			return nil

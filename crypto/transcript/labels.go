@@ -70,6 +70,7 @@ const (
 	NodeDecision
 	NodeHello
 	NodeKeyChoice
+	NodeEnact
 	NodeLife
 	NodeInstance
 	KeyChoiceSalt
@@ -151,6 +152,7 @@ var labels = [...]string{
 	NodeDecision:  "ostraka/1/node/decision",
 	NodeHello:     "ostraka/1/node/hello",
 	NodeKeyChoice: "ostraka/1/node/key-choice",
+	NodeEnact:     "ostraka/1/node/enact",
 	NodeLife:      "ostraka/1/node/life",
 	NodeInstance:  "ostraka/1/node/instance",
 	KeyChoiceSalt: "ostraka/1/node/salt-of-key-choice",

@@ -116,7 +116,7 @@ func (a Accepted) Missing(by []Acceptor) []string {
 // Verify checks every signature anew, and that one officer of every operator of by has
 // signed and nobody else. Errors wrap ErrNotAccepted or signet's.
 func (a Accepted) Verify(by []Acceptor) error {
-	if k := a.Statement.Kind(); k != statement.Roster && k != statement.Vault {
+	if k := a.Statement.Kind(); k != statement.Roster && k != statement.Vault && k != statement.Charter && k != statement.Unfreeze {
 		return fmt.Errorf("statement of kind %q is not accepted by officers", k)
 	}
 	if missing := a.Missing(by); len(missing) > 0 {

@@ -65,14 +65,14 @@ func roster(t testing.TB) Roster {
 	return Roster{Circle: "First light", Created: noon, Operators: []Operator{operator(t, "acme"), operator(t, "bolt"), operator(t, "cora")}}
 }
 
-func person(t testing.TB, name string) Person { return Person{name, []signet.Key{sshKey(t, name)}} }
+func person(t testing.TB, name string) Person {
+	return Person{name, "acme", []signet.Key{sshKey(t, name)}}
+}
 
 func vault(t testing.TB) Vault {
 	return Vault{
-		Charter: statement.ID{1}, Name: "treasury", Tier: TierWarm, Suites: []string{SuiteECDSA},
-		Threshold: 2, Committee: []string{"acme", "bolt", "cora"},
-		Initiators: []Person{person(t, "alice")}, Approvers: []Person{person(t, "alice"), person(t, "bob"), person(t, "carol")},
-		Quorum: 2, Chains: []string{"eip155:1", "eip155:31337"}, Expiry: 24 * time.Hour, Created: noon,
+		Roster: statement.ID{2}, Charter: statement.ID{1}, Name: "treasury", Suites: []string{SuiteECDSA},
+		Threshold: 2, Committee: []string{"acme", "bolt", "cora"}, Created: noon,
 	}
 }
 
@@ -188,8 +188,6 @@ func TestVaultRoundTrip(t *testing.T) {
 	v := vault(t)
 	shuffled := v
 	shuffled.Committee = []string{"cora", "acme", "bolt"}
-	shuffled.Chains = []string{"eip155:31337", "eip155:1"}
-	shuffled.Approvers = []Person{v.Approvers[2], v.Approvers[0], v.Approvers[1]}
 	s := must(shuffled.Statement(salt))(t)
 	snapshot(t, s)
 	got := must(VaultOf(s))(t)
@@ -200,10 +198,7 @@ func TestVaultRoundTrip(t *testing.T) {
 	if d := v.SameAs(shuffled); d != "" {
 		t.Errorf("another order makes another %s", d)
 	}
-	v.InitiatorApproves = true
-	if got := must(VaultOf(must(v.Statement(salt))(t)))(t); !got.InitiatorApproves {
-		t.Error("initiator-approves: yes reads as no")
-	}
+	got.Approvers = []Person{person(t, "carol")}
 	if name, err := got.Who(sshKey(t, "carol")); err != nil || name != "carol" {
 		t.Errorf("carol is %q, %v", name, err)
 	}
@@ -215,19 +210,12 @@ func TestVaultRoundTrip(t *testing.T) {
 // vaultChanges alters each field to another valid value.
 func vaultChanges(t testing.TB) map[string]func(v *Vault) {
 	return map[string]func(v *Vault){
-		"charter":            func(v *Vault) { v.Charter[5]++ },
-		"name":               func(v *Vault) { v.Name = "other" },
-		"tier":               func(v *Vault) { v.Tier = TierCold },
-		"threshold":          func(v *Vault) { v.Threshold = 3 },
-		"committee":          func(v *Vault) { v.Committee = []string{"acme", "bolt"} },
-		"initiators":         func(v *Vault) { v.Initiators = []Person{person(t, "bob")} },
-		"approvers":          func(v *Vault) { v.Approvers[2].Keys = []signet.Key{sshKey(t, "carol's new key")} },
-		"quorum":             func(v *Vault) { v.Quorum = 1 },
-		"initiator-approves": func(v *Vault) { v.InitiatorApproves = true },
-		"suites":             func(v *Vault) { v.Suites = []string{SuiteBIP340, SuiteECDSA, SuiteEd25519} },
-		"refresh-every":      func(v *Vault) { v.RefreshEvery = 30 * 24 * time.Hour },
-		"chains":             func(v *Vault) { v.Chains = []string{"eip155:1"} },
-		"expiry":             func(v *Vault) { v.Expiry = time.Hour },
+		"roster":    func(v *Vault) { v.Roster[5]++ },
+		"charter":   func(v *Vault) { v.Charter[5]++ },
+		"name":      func(v *Vault) { v.Name = "other" },
+		"threshold": func(v *Vault) { v.Threshold = 3 },
+		"committee": func(v *Vault) { v.Committee = []string{"acme", "bolt"} },
+		"suites":    func(v *Vault) { v.Suites = []string{SuiteBIP340, SuiteECDSA, SuiteEd25519} },
 	}
 }
 
@@ -247,8 +235,8 @@ func TestSameAs(t *testing.T) {
 			t.Errorf("%s: the change is not valid: %v", field, err)
 		}
 	}
-	if fields := reflect.TypeFor[Vault]().NumField(); fields != len(vaultChanges(t))+2 {
-		t.Errorf("Vault has %d fields: SameAs and this table must know each but ID and Created", fields)
+	if fields := reflect.TypeFor[Vault]().NumField(); fields != len(vaultChanges(t))+3 {
+		t.Errorf("Vault has %d fields: SameAs and this table must know each but ID, Created and Terms", fields)
 	}
 }
 
@@ -263,31 +251,11 @@ func TestVaultRefuses(t *testing.T) {
 		{"n = 1", "committee: 1 operators", func(v *Vault) { v.Committee = v.Committee[:1] }},
 		{"n = 17", "committee: 17 operators", func(v *Vault) { v.Committee = make([]string, 17) }},
 		{"member twice", "committee: acme stands twice", func(v *Vault) { v.Committee = []string{"acme", "acme"} }},
-		{"quorum 0", "quorum: 0 is asked of 3", func(v *Vault) { v.Quorum = 0 }},
-		{"quorum too high", "quorum: 4 is asked of 3", func(v *Vault) { v.Quorum = 4 }},
-		{"quorum out of reach", "quorum: 3 cannot be met when alice proposes", func(v *Vault) { v.Quorum = 3 }},
-		{"no initiator", "initiators: 0 people", func(v *Vault) { v.Initiators = nil }},
-		{"65 initiators", "initiators: 65 people", func(v *Vault) { v.Initiators = make([]Person, 65) }},
-		{"no approver", "quorum: 2 is asked of 0", func(v *Vault) { v.Approvers = nil }},
-		{"approver twice", "approvers: bob stands twice", func(v *Vault) { v.Approvers[2].Name = "bob" }},
-		{"approver without key", "approvers: bob: keys: 0 keys", func(v *Vault) { v.Approvers[1].Keys = nil }},
-		{"two names, one key", "belongs to both alice and bob", func(v *Vault) { v.Approvers[1].Keys = v.Approvers[0].Keys }},
-		{"initiator under another name", "belongs to both alice2 and alice", func(v *Vault) { v.Initiators[0].Name = "alice2" }},
-		{"no chain", "chain expected", func(v *Vault) { v.Chains = nil }},
-		{"chain twice", "chains: eip155:1 stands twice", func(v *Vault) { v.Chains = []string{"eip155:1", "eip155:1"} }},
-		{"chain form", "chain: is \"eip155:01\"", func(v *Vault) { v.Chains = []string{"eip155:01"} }},
-		{"tier", "tier: is \"lukewarm\"", func(v *Vault) { v.Tier = "lukewarm" }},
 		{"suite", "suite: is \"rot13\"", func(v *Vault) { v.Suites = []string{"rot13"} }},
 		{"no suite", "suite expected", func(v *Vault) { v.Suites = nil }},
 		{"suite twice", "suites: ed25519 stands twice", func(v *Vault) { v.Suites = []string{SuiteEd25519, SuiteEd25519} }},
-		{"refresh short", "refresh-every: 59m59s", func(v *Vault) { v.RefreshEvery = time.Hour - time.Second }},
-		{"refresh long", "refresh-every: 8784h0m1s", func(v *Vault) { v.RefreshEvery = 366*24*time.Hour + time.Second }},
-		{"refresh broken", "refresh-every: 1h0m0.5s", func(v *Vault) { v.RefreshEvery = time.Hour + time.Second/2 }},
-		{"refresh negative", "refresh-every: -1h0m0s", func(v *Vault) { v.RefreshEvery = -time.Hour }},
-		{"expiry short", "expiry: 59s", func(v *Vault) { v.Expiry = 59 * time.Second }},
-		{"expiry long", "expiry: 168h0m1s", func(v *Vault) { v.Expiry = 7*24*time.Hour + time.Second }},
-		{"expiry broken", "expiry: 1h0m0.5s", func(v *Vault) { v.Expiry = time.Hour + time.Second/2 }},
 		{"no charter", "charter expected", func(v *Vault) { v.Charter = statement.ID{} }},
+		{"no roster", "roster expected", func(v *Vault) { v.Roster = statement.ID{} }},
 		{"name", "name: is \"Treasury\"", func(v *Vault) { v.Name = "Treasury" }},
 	} {
 		v := vault(t)
@@ -298,7 +266,7 @@ func TestVaultRefuses(t *testing.T) {
 	}
 	s := must(vault(t).Statement(salt))(t)
 	for old, new := range map[string]string{
-		"threshold: 2": "threshold: 4", "member: acme": "member: zeta", "quorum: 2": "quorum: 3", "approver: bob": "approver: zoe",
+		"threshold: 2": "threshold: 4", "member: acme": "member: zeta",
 	} {
 		bad := must(statement.Parse([]byte(strings.Replace(s.Text(), old, new, 1))))(t)
 		if _, err := VaultOf(bad); err == nil {
@@ -310,18 +278,18 @@ func TestVaultRefuses(t *testing.T) {
 	}
 }
 
-func TestCheckCharter(t *testing.T) {
+func TestCheckRoster(t *testing.T) {
 	r := must(RosterOf(must(roster(t).Statement(salt))(t)))(t)
 	v := vault(t)
-	if err := v.CheckCharter(r); err == nil || !strings.Contains(err.Error(), "charter") {
-		t.Errorf("other charter: %v", err)
+	if err := v.CheckRoster(r); err == nil || !strings.Contains(err.Error(), "roster") {
+		t.Errorf("other roster: %v", err)
 	}
-	v.Charter = r.ID
-	if err := v.CheckCharter(r); err != nil {
+	v.Roster = r.ID
+	if err := v.CheckRoster(r); err != nil {
 		t.Error(err)
 	}
 	v.Committee = []string{"acme", "mallory"}
-	if err := v.CheckCharter(r); err == nil || !strings.Contains(err.Error(), "mallory is no operator") {
+	if err := v.CheckRoster(r); err == nil || !strings.Contains(err.Error(), "mallory is no operator") {
 		t.Errorf("stranger: %v", err)
 	}
 	if _, err := r.AcceptorsOf(v); err == nil {

@@ -16,6 +16,20 @@ type Change struct {
 	Was    string // empty: it was not there
 	Is     string // empty: it is not there any more
 	Looser bool
+	Payee  bool // of the list of payees, which has a delay of its own
+}
+
+// Wait is how long a version with these changes waits after the one before: nothing if all are stricter.
+func Wait(before Document, changes []Change) (wait time.Duration) {
+	for _, c := range changes {
+		switch {
+		case c.Looser && c.Payee:
+			wait = max(wait, before.ListDelay)
+		case c.Looser:
+			wait = max(wait, before.Delay)
+		}
+	}
+	return wait
 }
 
 func (c Change) String() string {
@@ -32,21 +46,34 @@ func (c Change) String() string {
 	return fmt.Sprintf("%s: %s: %s → %s", mark, c.What, c.Was, c.Is)
 }
 
+// Removals say what may go without a rule allowing more: a label from a destination, people from a group.
+type Removals struct {
+	Label, Group func(name string) bool
+}
+
 // changes collects them.
 type changes []Change
 
 // Diff lists what differs between two charters, but for their policies, which policy.Diff compares: removing or adding people, keys, groups, chains and
 // payees, quorums, rules and delays. Operators, where their shares lie, guardians, assets and everything else are looser whatever
-// becomes of them. removable says whether a label may be taken from a destination without a rule allowing more.
-func (d Document) Diff(to Document, removable func(label string) bool) []Change {
+// becomes of them.
+func (d Document) Diff(to Document, may Removals) []Change {
 	var c changes
 	c.same("circle", d.Circle, to.Circle)
+	c.same("drill", yesNo(d.Drill), yesNo(to.Drill))
 	each2(d.Operators, to.Operators, func(o Station) string { return o.Name }, func(name string, was, is *Station) {
 		c.text("operator "+name, shown(was, Station.text), shown(is, Station.text), true)
 	})
 	c.people(d, to)
 	each2(d.Groups, to.Groups, func(g Group) string { return g.Name }, func(name string, was, is *Group) {
+		from := len(c)
 		c.set("group "+name, or(was).People, or(is).People)
+		if was != nil && is != nil {
+			c.ending("group "+name+": expires", was.Expires, is.Expires)
+		}
+		for i := range c[from:] {
+			c[from+i].Looser = c[from+i].Looser || !may.Group(name)
+		}
 	})
 	each2(d.Guardians, to.Guardians, func(g Guard) string { return g.Name }, func(name string, was, is *Guard) {
 		c.text("guardian "+name, shown(was, Guard.text), shown(is, Guard.text), true)
@@ -54,7 +81,11 @@ func (d Document) Diff(to Document, removable func(label string) bool) []Change 
 	each2(d.Assets, to.Assets, func(a Asset) string { return a.Name }, func(name string, was, is *Asset) {
 		c.text("asset "+name, shown(was, Asset.text), shown(is, Asset.text), true)
 	})
-	c.payees(d, to, removable)
+	from := len(c)
+	c.payees(d, to, may.Label)
+	for i := range c[from:] {
+		c[from+i].Payee = true
+	}
 	each2(d.Vaults, to.Vaults, func(v Blueprint) string { return v.Name }, func(name string, was, is *Blueprint) { c.vault("vault "+name, was, is) })
 	c.control(d, to)
 	c.number("independent-providers", d.Providers, to.Providers)
@@ -70,7 +101,7 @@ func (c *changes) same(what, was, is string) { c.text(what, was, is, true) }
 
 func (c *changes) text(what, was, is string, looser bool) {
 	if was != is {
-		*c = append(*c, Change{what, was, is, looser})
+		*c = append(*c, Change{What: what, Was: was, Is: is, Looser: looser})
 	}
 }
 
@@ -82,6 +113,11 @@ func (c *changes) number(what string, was, is int) {
 // period is stricter when it grows.
 func (c *changes) period(what string, was, is time.Duration) {
 	c.text(what, was.String(), is.String(), is < was)
+}
+
+// flag is stricter when it becomes so.
+func (c *changes) flag(what string, was, is, so bool) {
+	c.text(what, yesNo(was), yesNo(is), is != so)
 }
 
 // set is stricter when it shrinks.
@@ -108,11 +144,24 @@ func (c *changes) people(d, to Document) {
 		}
 		c.same(what+": organisation", was.Organisation, is.Organisation)
 		c.set(what+": key", fingerprints(was.Keys), fingerprints(is.Keys))
-		if !was.Expires.Equal(is.Expires) {
-			sooner := !is.Expires.IsZero() && (was.Expires.IsZero() || is.Expires.Before(was.Expires))
-			c.text(what+": expires", ending(was.Expires), ending(is.Expires), !sooner)
-		}
+		c.ending(what+": expires", was.Expires, is.Expires)
 	})
+}
+
+// ending is stricter when it comes sooner.
+func (c *changes) ending(what string, was, is time.Time) {
+	if was.Equal(is) {
+		return
+	}
+	sooner := !is.IsZero() && (was.IsZero() || is.Before(was))
+	c.text(what, ending(was), ending(is), !sooner)
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 func fingerprints(keys []signet.Key) (all []string) {
@@ -138,6 +187,11 @@ func (c *changes) payees(d, to Document, removable func(string) bool) {
 			c.text(what, shown(was, Payee.text), shown(is, Payee.text), !gone)
 			return
 		}
+		// One that ends takes its labels along too.
+		ends := slices.ContainsFunc(was.Labels, func(l string) bool { return !removable(l) })
+		if c.ending(what+": expires", was.Expires, is.Expires); ends && !was.Expires.Equal(is.Expires) {
+			(*c)[len(*c)-1].Looser = true
+		}
 		from := len(*c)
 		c.set(what+": label", was.Labels, is.Labels)
 		for i := range (*c)[from:] {
@@ -159,7 +213,12 @@ func (c *changes) vault(what string, was, is *Blueprint) {
 	c.set(what+": initiators", was.Initiators, is.Initiators)
 	c.set(what+": approvers", was.Approvers, is.Approvers)
 	c.number(what+": quorum", was.Quorum, is.Quorum)
+	c.number(what+": organisations", was.Organisations, is.Organisations)
+	c.flag(what+": initiator-approves", was.InitiatorApproves, is.InitiatorApproves, false)
+	c.flag(what+": user-verification", was.UserVerification, is.UserVerification, true)
 	c.set(what+": chains", was.Chains, is.Chains)
+	c.text(what+": expiry", was.Expiry.String(), is.Expiry.String(), is.Expiry > was.Expiry)
+	c.same(what+": refresh-every", was.RefreshEvery.String(), is.RefreshEvery.String())
 	c.same(what+": rescue", shown(was.Rescue, Rescue.text), shown(is.Rescue, Rescue.text))
 }
 
@@ -236,7 +295,9 @@ func (r Rescue) text() string {
 func (v Blueprint) text() string {
 	list := func(names []string) string { return strings.Join(names, " ") }
 	return described([2]string{"tier", v.Tier}, [2]string{"suites", list(v.Suites)}, [2]string{"threshold", fmt.Sprint(v.Threshold)}, [2]string{"committee", list(v.Committee)},
-		[2]string{"initiators", list(v.Initiators)}, [2]string{"approvers", list(v.Approvers)}, [2]string{"quorum", fmt.Sprint(v.Quorum)}, [2]string{"chains", list(v.Chains)},
+		[2]string{"initiators", list(v.Initiators)}, [2]string{"approvers", list(v.Approvers)}, [2]string{"quorum", fmt.Sprint(v.Quorum)}, [2]string{"organisations", fmt.Sprint(v.Organisations)},
+		[2]string{"initiator-approves", yesNo(v.InitiatorApproves)}, [2]string{"user-verification", yesNo(v.UserVerification)}, [2]string{"chains", list(v.Chains)}, [2]string{"expiry", v.Expiry.String()},
+		[2]string{"refresh-every", v.RefreshEvery.String()},
 		[2]string{"rescue", shown(v.Rescue, Rescue.text)})
 }
 
@@ -245,7 +306,7 @@ func (h Human) text() string {
 }
 
 func (p Payee) text() string {
-	return fmt.Sprintf("%s on %s as %s", p.Address, p.Chain, strings.Join(p.Labels, ", "))
+	return fmt.Sprintf("%s on %s as %s, until %s", p.Address, p.Chain, strings.Join(p.Labels, ", "), ending(p.Expires))
 }
 
 func (o Station) text() string {
@@ -253,7 +314,7 @@ func (o Station) text() string {
 	if o.Independent {
 		kind = "independent"
 	}
-	text := fmt.Sprintf("%s, identity ed25519:%x, at %s, officers %s, %s", o.Entity, []byte(o.Identity), o.Address, strings.Join(fingerprints(o.Officers), ", "), kind)
+	text := fmt.Sprintf("%s, identity ed25519:%x, %s", o.Entity, []byte(o.Identity), kind)
 	for _, p := range o.Places {
 		text += "; " + p.text()
 	}

@@ -1,6 +1,7 @@
 package charter
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,6 +16,7 @@ import (
 // of its vaults may break (spec/charter).
 type Document struct {
 	Circle    string
+	Drill     bool          // for rehearsals: delays may be seconds
 	Operators []Station     // 2 to 16, ascending by name
 	People    []Human       // 1 to 64, ascending
 	Groups    []Group       // of people, ascending
@@ -33,16 +35,12 @@ type Document struct {
 
 // A Station is an operator and where its share lies.
 type Station struct {
-	Operator
-	Independent bool    // a provider: independent of the customer
-	Places      []Place // one replica at least, ascending by name
+	Name        string
+	Entity      string            // legal entity
+	Identity    ed25519.PublicKey // the node's, as in the roster
+	Independent bool              // a provider: independent of the customer
+	Places      []Place           // one replica at least, ascending by name
 }
-
-// MaxPlaces bounds the places of one operator, maxAccess the people with access to one.
-const (
-	MaxPlaces = 8
-	maxAccess = 16
-)
 
 // A Place is where a copy of a share lies, and who has access to it. Paper has no provider, account, region and hardware.
 type Place struct {
@@ -67,8 +65,9 @@ type Human struct {
 
 // A Group is people who approve or propose together.
 type Group struct {
-	Name   string
-	People []string // ascending
+	Name    string
+	People  []string  // ascending
+	Expires time.Time // from then on it counts as empty; zero: never
 }
 
 // A Guard is a guardian: a person whose offline key helps in SOS, and where that key lies.
@@ -92,7 +91,8 @@ type Payee struct {
 	Name    string
 	Chain   string
 	Address string
-	Labels  []string // ascending
+	Labels  []string  // ascending
+	Expires time.Time // from then on it is no payee; zero: never
 }
 
 // A Blueprint is a vault as the charter has it.
@@ -104,8 +104,13 @@ type Blueprint struct {
 	Committee             []string
 	Initiators, Approvers []string // groups, ascending
 	Quorum                int
+	Organisations         int  // that they must be of, at least
+	InitiatorApproves     bool // whether who proposed may count among the approvers
+	UserVerification      bool // whether an approval counts only if its device checked who touched it
 	Chains                []string
-	Rescue                *Rescue // nil: nothing but t operators ever signs
+	Expiry                time.Duration // an intent's life unless it says otherwise
+	RefreshEvery          time.Duration // after that the nodes make new shares by themselves; 0: never
+	Rescue                *Rescue       // nil: nothing but t operators ever signs
 }
 
 // A Rescue is what brings guardians into play in SOS: so many live operators, and so many guardians.
@@ -144,7 +149,7 @@ func (d Document) Validate() error {
 	if err := statement.CheckText(d.Circle, 64); err != nil || d.Circle == "" {
 		return fmt.Errorf("charter: circle: %q is not 1 to 64 bytes of text", d.Circle)
 	}
-	for _, check := range []func() error{d.checkOperators, d.checkPeople, d.checkGuardians, d.checkAssets, d.checkVaults, d.checkTimes} {
+	for _, check := range []func() error{d.checkOperators, d.checkPeople, d.checkGuardians, d.checkAssets, d.checkVaults, d.checkControl, d.checkTimes} {
 		if err := check(); err != nil {
 			return fmt.Errorf("charter: %w", err)
 		}
@@ -160,20 +165,48 @@ func (d Document) checkOperators() error {
 		return fmt.Errorf("operators: %w", err)
 	}
 	for _, o := range d.Operators {
-		if err := o.checkPlaces(d); err != nil {
+		err := o.check()
+		if err == nil {
+			err = o.checkPlaces(d)
+		}
+		if err != nil {
 			return fmt.Errorf("operator %s: %w", o.Name, err)
 		}
 	}
-	var r Roster
+	return d.checkOneOwner()
+}
+
+// checkOneOwner: one organisation under two names would hold two shares.
+func (d Document) checkOneOwner() error {
+	seen := map[string]string{}
 	for _, o := range d.Operators {
-		r.Operators = append(r.Operators, o.Operator)
+		for _, t := range []string{"identity " + string(o.Identity), "entity " + strings.ToLower(o.Entity)} {
+			if other, ok := seen[t]; ok {
+				field, _, _ := strings.Cut(t, " ")
+				return fmt.Errorf("operator %s: %s: the same as that of operator %s", o.Name, field, other)
+			}
+			seen[t] = o.Name
+		}
 	}
-	return r.Validate()
+	return nil
+}
+
+func (o Station) check() error {
+	if err := statement.CheckLabel(o.Name); err != nil {
+		return fmt.Errorf("name: %w", err)
+	}
+	if err := statement.CheckText(o.Entity, 128); err != nil {
+		return fmt.Errorf("entity: %w", err)
+	}
+	if err := signet.CheckIdentity(o.Identity); err != nil {
+		return fmt.Errorf("identity: %w", err)
+	}
+	return nil
 }
 
 func (o Station) checkPlaces(d Document) error {
-	if n := len(o.Places); n < 1 || n > MaxPlaces {
-		return fmt.Errorf("places: %d are listed, 1 to %d are allowed", n, MaxPlaces)
+	if n := len(o.Places); n < 1 || n > statement.MaxPlaces {
+		return fmt.Errorf("places: %d are listed, 1 to %d are allowed", n, statement.MaxPlaces)
 	}
 	if err := ascending(o.Places, func(p Place) string { return p.Name }); err != nil {
 		return fmt.Errorf("places: %w", err)
@@ -213,6 +246,11 @@ func (p Place) checkDomains() error {
 			return fmt.Errorf("%s: %w", x.field, err)
 		}
 	}
+	if p.Organisation != "" {
+		if err := statement.CheckLabel(p.Organisation); err != nil {
+			return fmt.Errorf("organisation: %w", err)
+		}
+	}
 	if p.Provider == "" && p.Account+p.Region != "" {
 		return errors.New("provider: is missing beside an account or region")
 	}
@@ -222,8 +260,8 @@ func (p Place) checkDomains() error {
 	if len(p.Access) == 0 {
 		return errors.New("access: nobody is listed: name every person who can reach it")
 	}
-	if len(p.Access) > maxAccess {
-		return fmt.Errorf("access: %d people are listed, at most %d are allowed", len(p.Access), maxAccess)
+	if len(p.Access) > statement.MaxAccess {
+		return fmt.Errorf("access: %d people are listed, at most %d are allowed", len(p.Access), statement.MaxAccess)
 	}
 	return nil
 }
@@ -259,6 +297,9 @@ func (d Document) checkPeople() error {
 			owner[k.String()] = h.Name
 		}
 	}
+	if n := len(d.Groups); n > statement.MaxGroups {
+		return fmt.Errorf("groups: %d are listed, at most %d are allowed", n, statement.MaxGroups)
+	}
 	if err := ascending(d.Groups, func(g Group) string { return g.Name }); err != nil {
 		return fmt.Errorf("groups: %w", err)
 	}
@@ -268,6 +309,9 @@ func (d Document) checkPeople() error {
 		}
 		if len(g.People) == 0 {
 			return fmt.Errorf("group %s: it is empty", g.Name)
+		}
+		if g.Expires.Nanosecond() != 0 {
+			return fmt.Errorf("group %s: expires: %s is not whole seconds", g.Name, g.Expires)
 		}
 		if err := ascending(g.People, same); err != nil {
 			return fmt.Errorf("group %s: people: %w", g.Name, err)

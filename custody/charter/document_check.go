@@ -11,13 +11,13 @@ import (
 
 // Bounds of a Document.
 const (
-	MaxGuardians = 32
-	MaxAssets    = 64
-	MaxPayees    = 256
-	MaxVaults    = 64
+	MaxGuardians = statement.MaxGuardians
+	MaxAssets    = statement.MaxAssets
+	MaxPayees    = statement.MaxPayees
+	MaxVaults    = statement.MaxVaults
 	maxDecimals  = 36
-	minDelay     = time.Hour
-	maxDelay     = 90 * 24 * time.Hour
+	minDelay     = time.Hour // but for drills
+	maxDelay     = statement.MaxDelay * time.Second
 )
 
 func (d Document) checkGuardians() error {
@@ -92,6 +92,9 @@ func (d Document) checkPayees() error {
 		if err := ascending(p.Labels, same); err != nil {
 			return fmt.Errorf("payee %s: labels: %w", p.Name, err)
 		}
+		if n := len(p.Labels); n > statement.MaxLabels {
+			return fmt.Errorf("payee %s: labels: %d are listed, at most %d are allowed", p.Name, n, statement.MaxLabels)
+		}
 		key := p.Chain + " " + strings.ToLower(p.Address)
 		if other, ok := seen[key]; ok {
 			return fmt.Errorf("payee %s: its address is %s's too", p.Name, other)
@@ -157,10 +160,40 @@ func (v Blueprint) check(d Document) error {
 			return fmt.Errorf("group %s is not in the charter", g)
 		}
 	}
-	if people := d.Members(v.Approvers); v.Quorum < 1 || v.Quorum > len(people) {
-		return fmt.Errorf("quorum: %d is asked of %d approvers", v.Quorum, len(people))
+	if err := v.checkQuorum(d); err != nil {
+		return err
+	}
+	if v.Expiry < time.Minute || v.Expiry > statement.MaxExpiry*time.Second || v.Expiry%time.Second != 0 {
+		return fmt.Errorf("expiry: %s is not whole seconds from 1 minute to 7 days", v.Expiry)
+	}
+	if e := v.RefreshEvery; e != 0 && (e < statement.MinRefresh*time.Second || e > statement.MaxRefresh*time.Second || e%time.Second != 0) {
+		return fmt.Errorf("refresh-every: %s is not whole seconds from 1 hour to 366 days", e)
 	}
 	return v.checkRescue(d)
+}
+
+// checkQuorum refuses one that no intent of some initiator could ever meet.
+func (v Blueprint) checkQuorum(d Document) error {
+	approvers := d.Members(v.Approvers)
+	if v.Quorum < 1 || v.Quorum > len(approvers) {
+		return fmt.Errorf("quorum: %d is asked of %d approvers", v.Quorum, len(approvers))
+	}
+	for _, who := range d.Members(v.Initiators) {
+		others, organisations := 0, map[string]bool{}
+		for _, h := range approvers {
+			if h.Name != who.Name || v.InitiatorApproves {
+				others++
+				organisations[h.Organisation] = true
+			}
+		}
+		switch {
+		case v.Quorum > others:
+			return fmt.Errorf("quorum: %d cannot be met when %s proposes: %d other approvers are listed", v.Quorum, who.Name, others)
+		case v.Organisations < 1 || v.Organisations > v.Quorum || v.Organisations > len(organisations):
+			return fmt.Errorf("organisations: %d are asked of a quorum of %d when %s proposes: the approvers are of %d", v.Organisations, v.Quorum, who.Name, len(organisations))
+		}
+	}
+	return nil
 }
 
 // checkRescue: with t operators alive nobody needs guardians; and k guardians must not be all, or one of them could stop a rescue.
@@ -178,10 +211,25 @@ func (v Blueprint) checkRescue(d Document) error {
 	return nil
 }
 
+func (d Document) checkControl() error {
+	if n := len(d.Control); n > statement.MaxControl {
+		return fmt.Errorf("control: %d rules are listed, at most %d are allowed", n, statement.MaxControl)
+	}
+	for _, r := range d.Control {
+		if !slices.Contains([]string{"halt", "lose", "spend", "steal"}, r.Number) {
+			return fmt.Errorf("control: number: %q is not halt, lose, spend or steal", r.Number)
+		}
+		if r.Least < 1 || r.Least > statement.MaxPeople {
+			return fmt.Errorf("control: %s: least: %d is not 1 to %d", r.Number, r.Least, statement.MaxPeople)
+		}
+	}
+	return nil
+}
+
 func (d Document) checkTimes() error {
 	for what, t := range map[string]time.Duration{"delay": d.Delay, "list-delay": d.ListDelay} {
-		if t < minDelay || t > maxDelay || t%time.Second != 0 {
-			return fmt.Errorf("%s: %s is not whole seconds from 1 hour to 90 days", what, t)
+		if t < minDelay && !d.Drill || t < 0 || t > maxDelay || t%time.Second != 0 {
+			return fmt.Errorf("%s: %s is not whole seconds from 1 hour to 90 days; only a drill's may be shorter", what, t)
 		}
 	}
 	if d.Heartbeat < time.Minute || d.Heartbeat > 24*time.Hour || d.Heartbeat%time.Second != 0 {

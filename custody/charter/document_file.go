@@ -16,19 +16,22 @@ import (
 // MaxDocument bounds a charter's file, in bytes.
 const MaxDocument = 256 << 10
 
-// ReadDocument reads a charter: a file in the strict subset of YAML that ReadVault reads, and the rules in Cedar beside it. Lists may
+// ReadDocument reads a charter: a file in a strict subset of YAML (custody/form), and the rules in Cedar beside it. Lists may
 // stand in any order. `ostraka charter init` writes one with comments.
 func ReadDocument(file, rules []byte) (Document, error) {
-	d := Document{Policy: string(rules)}
+	d := Document{Policy: Plain(string(rules))}
 	err := form.Read(file, MaxDocument, "charter", func(f *form.Map) {
 		d.Circle = f.Text("circle")
+		d.Drill = f.Has("drill") && f.YesNo("drill")
 		d.Operators = form.List(f, "operators", readStation)
 		d.People = form.List(f, "people", readHuman)
-		d.Groups = form.List(f, "groups", func(f *form.Map) Group { return Group{f.Text("name"), sorted(f.Texts("people"))} })
+		d.Groups = form.List(f, "groups", func(f *form.Map) Group {
+			return Group{f.Text("name"), sorted(f.Texts("people")), moment(f, "expires")}
+		})
 		d.Guardians = form.List(f, "guardians", readGuard)
 		d.Assets = form.List(f, "assets", readAsset)
 		d.Payees = form.List(f, "payees", func(f *form.Map) Payee {
-			return Payee{f.Text("name"), f.Text("chain"), f.Text("address"), sorted(f.Texts("labels"))}
+			return Payee{f.Text("name"), f.Text("chain"), f.Text("address"), sorted(f.Texts("labels")), moment(f, "expires")}
 		})
 		d.Vaults = form.List(f, "vaults", readBlueprint)
 		d.Control = form.List(f, "control", func(f *form.Map) ControlRule {
@@ -44,10 +47,27 @@ func ReadDocument(file, rules []byte) (Document, error) {
 		return Document{}, err
 	}
 	d = d.sorted()
-	return d, d.Validate()
+	// The statement's own table holds the form of every value: ask it, with any salt.
+	_, err = Charter{Document: d, Roster: statement.ID{1}, Created: time.Unix(0, 0)}.Statement(statement.Salt{})
+	return d, err
 }
 
-func keys(f *form.Map, name string) []signet.Key { return sortedKeys(readSSH(f, name)) }
+func keys(f *form.Map, name string) (out []signet.Key) {
+	for _, text := range f.Texts(name) {
+		k, err := signet.ParseKey(text)
+		if err != nil {
+			f.Fail(name, err.Error())
+			return nil
+		}
+		out = append(out, k)
+	}
+	return sortedKeys(out)
+}
+
+// seconds is a time in seconds, or what stands for one that is left out.
+func seconds(f *form.Map, name string, otherwise time.Duration) time.Duration {
+	return time.Duration(f.Optional(name, int(otherwise/time.Second))) * time.Second
+}
 
 // offset is hours and minutes from UTC, "+01:00".
 func offset(f *form.Map, name string) time.Duration {
@@ -77,7 +97,7 @@ func moment(f *form.Map, name string) time.Time {
 }
 
 func readStation(f *form.Map) Station {
-	o := Station{Operator: Operator{Name: f.Text("name"), Entity: f.Text("entity"), Address: f.Text("address"), Officers: keys(f, "officers")}}
+	o := Station{Name: f.Text("name"), Entity: f.Text("entity")}
 	digits := strings.TrimPrefix(f.Text("identity"), "ed25519:") // nodes print it with that, statements hold it without
 	identity, err := hex.DecodeString(digits)
 	if err != nil || len(identity) != ed25519.PublicKeySize {
@@ -117,7 +137,9 @@ func readAsset(f *form.Map) Asset {
 func readBlueprint(f *form.Map) Blueprint {
 	v := Blueprint{
 		Name: f.Text("name"), Tier: f.Text("tier"), Suites: sorted(f.Texts("suites")), Threshold: f.Number("threshold"), Committee: sorted(f.Texts("committee")),
-		Initiators: sorted(f.Texts("initiators")), Approvers: sorted(f.Texts("approvers")), Quorum: f.Number("quorum"), Chains: sorted(f.Texts("chains")),
+		Initiators: sorted(f.Texts("initiators")), Approvers: sorted(f.Texts("approvers")), Quorum: f.Number("quorum"), Organisations: f.Optional("organisations", 1),
+		InitiatorApproves: f.Has("initiator-approves") && f.YesNo("initiator-approves"), UserVerification: f.Has("user-verification") && f.YesNo("user-verification"),
+		Chains: sorted(f.Texts("chains")), Expiry: seconds(f, "expiry", 24*time.Hour), RefreshEvery: seconds(f, "refresh-every", 0),
 	}
 	if f.Has("rescue") {
 		v.Rescue = &Rescue{}

@@ -10,11 +10,11 @@ import (
 // started is the file that `charter init` writes for three operators.
 func started(t testing.TB) string {
 	t.Helper()
-	s := Start{Circle: "Acme treasury", Payee: "0x00000000000000000000000000000000000000A1", Groups: []Group{{"finance", []string{"alice", "bob", "carol"}}, {"security", []string{"dana"}}}}
+	s := Start{Circle: "Acme treasury", Payee: "0x00000000000000000000000000000000000000A1", Groups: []Group{{Name: "finance", People: []string{"alice", "bob", "carol"}}, {Name: "security", People: []string{"dana"}}}}
 	for _, name := range []string{"acme", "bolt", "cora"} {
 		o := operator(t, name)
 		s.Operators = append(s.Operators, StartOperator{
-			Name: name, Entity: o.Entity, Identity: hex.EncodeToString(o.Identity), Address: o.Address, Officer: o.Officers[0].String(),
+			Name: name, Entity: o.Entity, Identity: hex.EncodeToString(o.Identity),
 			Provider: "aws", Account: "1", Region: "eu-1", Jurisdiction: "de", Hardware: "amd", Admin: "alice",
 		})
 	}
@@ -65,9 +65,21 @@ func TestReadDocumentRefuses(t *testing.T) {
 		"a committee of strangers":  {"committee: [acme, bolt, cora]", "committee: [acme, bolt, dora]", "dora"},
 		"a group that is not there": {"initiators: [finance]", "initiators: [finanec]", "finanec"},
 		"quorum of none":            {"quorum: 2", "quorum: 0", "quorum"},
+		"quorum too high":           {"quorum: 2", "quorum: 5", "5 is asked of 4"},
+		"quorum out of reach":       {"quorum: 2", "quorum: 4", "4 cannot be met when alice proposes"},
+		"organisations":             {"organisations: 1", "organisations: 2", "the approvers are of 1"},
+		"no organisation":           {"organisations: 1", "organisations: 0", "0 are asked"},
+		"short expiry":              {"expiry: 86400", "expiry: 59", "expiry"},
+		"long expiry":               {"expiry: 86400", "expiry: 604801", "expiry"},
+		"refresh":                   {"expiry: 86400", "refresh-every: 3599", "1 hour to 366 days"},
+		"a chain that is none":      {`chains: ["eip155:1"]`, `chains: ["eip155:01"]`, "chain"},
+		"a chain twice":             {`chains: ["eip155:1"]`, `chains: ["eip155:1", "eip155:1"]`, "twice"},
+		"no chain":                  {`chains: ["eip155:1"]`, `chains: []`, "none is listed"},
 		"rescue by t operators":     {"operators: 2\n      guardians", "operators: 3\n      guardians", "1 to 2"},
 		"rescue by every guardian":  {"guardians: 3", "guardians: 5", "2 to 4"},
 		"no delay":                  {"delay: 172800", "delay: 60", "1 hour"},
+		"a control number":          {"number: lose", "number: loose", `control: number: "loose" is not`},
+		"a control of none":         {"    least: 2\nindep", "    least: 0\nindep", "control: lose: least: 0"},
 		"offset":                    {`offset: "+00:00"`, `offset: "+25:00"`, "offset"},
 	} {
 		text := strings.Replace(file, c.from, c.to, 1)

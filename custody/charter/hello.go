@@ -13,7 +13,7 @@ import (
 // A Hello answers a node's challenge: it shows that its sender holds a person's key.
 // It names the node, so that a node cannot pass the answer on to another.
 type Hello struct {
-	Charter   statement.ID
+	Roster    statement.ID
 	Identity  ed25519.PublicKey // of the node that asked
 	Challenge [32]byte          // the node's own random bytes, used once
 	Person    signet.Key
@@ -26,7 +26,7 @@ const HelloSkew = 5 * time.Minute
 // Statement writes the hello.
 func (h Hello) Statement(salt statement.Salt) (statement.Statement, error) {
 	var b statement.Block
-	b = b.AddID("charter", h.Charter).AddHex("identity", h.Identity).AddHex("challenge", h.Challenge[:])
+	b = b.AddID("roster", h.Roster).AddHex("identity", h.Identity).AddHex("challenge", h.Challenge[:])
 	b = b.Add("person", h.Person.String()).AddTime("created", h.Created)
 	return statement.Build(statement.Hello, b, salt)
 }
@@ -42,7 +42,7 @@ func HelloOf(s statement.Statement) (Hello, error) {
 		return Hello{}, err
 	}
 	return Hello{
-		Charter: f.ID("charter"), Identity: f.Hex("identity"), Challenge: f.ID("challenge"),
+		Roster: f.ID("roster"), Identity: f.Hex("identity"), Challenge: f.ID("challenge"),
 		Person: keys[0], Created: f.Time("created"),
 	}, nil
 }
@@ -57,14 +57,14 @@ var (
 
 // VerifyHello checks a person's answer to this node's challenge and returns it. Whether
 // the key belongs to anybody is the caller's to ask (Vault.Who, Roster).
-func VerifyHello(s statement.Statement, armored []byte, charter statement.ID, node ed25519.PublicKey, challenge [32]byte, now time.Time) (Hello, error) {
+func VerifyHello(s statement.Statement, armored []byte, roster statement.ID, node ed25519.PublicKey, challenge [32]byte, now time.Time) (Hello, error) {
 	h, err := HelloOf(s)
 	if err != nil {
 		return Hello{}, err
 	}
 	switch {
-	case h.Charter != charter:
-		return Hello{}, fmt.Errorf("%w: it names charter %s, ours is %s", ErrOtherCircle, h.Charter.Short(), charter.Short())
+	case h.Roster != roster:
+		return Hello{}, fmt.Errorf("%w: it names roster %s, ours is %s", ErrOtherCircle, h.Roster.Short(), roster.Short())
 	case !h.Identity.Equal(node):
 		return Hello{}, fmt.Errorf("%w: identity %x…", ErrOtherNode, h.Identity[:4])
 	case h.Challenge != challenge:

@@ -16,7 +16,7 @@ import (
 // them, and a newcomer's officer thereby says what its node shall believe (protocols.md 1.2).
 type Reshare struct {
 	ID        statement.ID // of its statement; zero in a draft
-	Charter   statement.ID // the version of the roster by whose officers it is signed: the newest when it is made
+	Roster    statement.ID // the version of the roster by whose officers it is signed: the newest when it is made
 	Vault     statement.ID
 	Number    uint64       // from 1; a higher one takes the place of all lower ones
 	Previous  statement.ID // under which the keys are held when it is made: the vault statement or a reshare
@@ -42,7 +42,7 @@ func (r Reshare) Statement(salt statement.Salt) (statement.Statement, error) {
 		return statement.Statement{}, err
 	}
 	var b statement.Block
-	b = b.AddID("charter", r.Charter).AddID("vault", r.Vault).AddUint("number", r.Number).AddID("previous", r.Previous)
+	b = b.AddID("roster", r.Roster).AddID("vault", r.Vault).AddUint("number", r.Number).AddID("previous", r.Previous)
 	b = b.AddUint("threshold", uint64(r.Threshold)).AddList("member", r.Committee)
 	for _, k := range r.Keys {
 		b = b.AddBlock("suite", k.Suite, statement.Block{}.AddHex("key", k.Key[:]).AddHex("public-key", k.PublicKey).AddHex("anchor", k.Anchor[:]))
@@ -60,7 +60,7 @@ func ReshareOf(s statement.Statement) (Reshare, error) {
 	}
 	f := s.Fields()
 	r := Reshare{
-		ID: s.ID(), Charter: f.ID("charter"), Vault: f.ID("vault"), Number: f.Uint("number"), Previous: f.ID("previous"),
+		ID: s.ID(), Roster: f.ID("roster"), Vault: f.ID("vault"), Number: f.Uint("number"), Previous: f.ID("previous"),
 		Threshold: int(f.Uint("threshold")), Committee: f.All("member"), Reason: f.Get("reason"), Created: f.Time("created"),
 	}
 	for _, k := range f.Each("suite") {
@@ -82,8 +82,8 @@ func (r Reshare) validate() error {
 	switch {
 	case r.Number < 1:
 		return errors.New("number: is 0; the first is 1")
-	case r.Previous.IsZero() || r.Vault.IsZero() || r.Charter.IsZero():
-		return errors.New("charter, vault or previous: is zero")
+	case r.Previous.IsZero() || r.Vault.IsZero() || r.Roster.IsZero():
+		return errors.New("roster, vault or previous: is zero")
 	case (r.Number == 1) && r.Previous != r.Vault:
 		return errors.New("previous: the first reshare follows the vault statement")
 	case n < 2 || n > statement.MaxOperators:
@@ -123,7 +123,7 @@ func (r Reshare) SameAs(o Reshare) (difference string) {
 		name string
 		same bool
 	}{
-		{"charter", r.Charter == o.Charter},
+		{"roster", r.Roster == o.Roster},
 		{"vault", r.Vault == o.Vault},
 		{"number", r.Number == o.Number},
 		{"previous", r.Previous == o.Previous},
@@ -153,7 +153,7 @@ func (r Reshare) CheckVault(v Vault, roster Roster) error {
 		suites = append(suites, k.Suite)
 	}
 	switch {
-	case r.Vault != v.ID || r.Charter != roster.ID:
+	case r.Vault != v.ID || r.Roster != roster.ID:
 		return fmt.Errorf("reshare of vault %s: it is for another vault, or under another roster", v.Name)
 	case !slices.Equal(suites, v.Suites):
 		return fmt.Errorf("reshare of vault %s: suites: it lists %v, the vault has %v", v.Name, suites, v.Suites)
@@ -166,8 +166,8 @@ func (r Reshare) CheckVault(v Vault, roster Roster) error {
 	return nil
 }
 
-// Under is the vault as it is held once the reshare is carried out.
-func (v Vault) Under(r Reshare) Vault {
+// After is the vault as it is held once the reshare is carried out.
+func (v Vault) After(r Reshare) Vault {
 	v.Committee, v.Threshold = slices.Clone(r.Committee), r.Threshold
 	return v
 }
@@ -281,7 +281,7 @@ func (p Plan) Agreed(now Vault) bool {
 
 // NewSuccession begins with the vault's own statement.
 func NewSuccession(v Vault, c Chain) *Succession {
-	own, _ := c.Version(v.Charter)
+	own, _ := c.Version(v.Roster)
 	return &Succession{vault: v, chain: c, after: map[statement.ID]held{v.ID: {v, own.Version}}}
 }
 
@@ -310,13 +310,13 @@ var ErrNoPrevious = errors.New("the statement or the version of the roster that 
 // Before is the vault as a reshare's previous statement says, and the version of the roster whose officers sign it.
 func (s *Succession) Before(r Reshare) (Vault, Roster, error) {
 	before, ok := s.after[r.Previous]
-	roster, known := s.chain.Version(r.Charter)
+	roster, known := s.chain.Version(r.Roster)
 	if !ok || !known {
 		return Vault{}, Roster{}, fmt.Errorf("reshare %d of vault %s: %w", r.Number, s.vault.Name, ErrNoPrevious)
 	}
 	// Else officers who were replaced could sign for ever.
 	if roster.Version < before.version {
-		return Vault{}, Roster{}, fmt.Errorf("reshare %d of vault %s: charter: it is under version %d of the roster, what it follows is under %d", r.Number, s.vault.Name, roster.Version, before.version)
+		return Vault{}, Roster{}, fmt.Errorf("reshare %d of vault %s: roster: it is under version %d of the roster, what it follows is under %d", r.Number, s.vault.Name, roster.Version, before.version)
 	}
 	for _, p := range s.all {
 		if p.ID == r.Previous && p.Number >= r.Number {
@@ -339,7 +339,7 @@ func (s *Succession) Add(a Accepted) error {
 	if _, err := a.VerifyReshare(before, roster); err != nil {
 		return err
 	}
-	s.after[r.ID] = held{s.vault.Under(r), roster.Version}
+	s.after[r.ID] = held{s.vault.After(r), roster.Version}
 	p := Plan{Reshare: r, keys: map[string]signet.Key{}}
 	for name, raw := range a.Signatures {
 		sig, err := signet.Parse(raw)

@@ -17,13 +17,13 @@ func four(t testing.TB, threshold int) (Roster, Vault) {
 	r.Operators = append(r.Operators, operator(t, "dora"))
 	r = must(RosterOf(must(r.Statement(salt))(t)))(t)
 	v := vault(t)
-	v.Charter, v.Threshold = r.ID, threshold
+	v.Roster, v.Threshold = r.ID, threshold
 	return r, must(VaultOf(must(v.Statement(salt))(t)))(t)
 }
 
 func reshare(v Vault, number uint64, threshold int, committee ...string) Reshare {
 	return Reshare{
-		Charter: v.Charter, Vault: v.ID, Number: number, Previous: v.ID, Threshold: threshold, Committee: committee,
+		Roster: v.Roster, Vault: v.ID, Number: number, Previous: v.ID, Threshold: threshold, Committee: committee,
 		Keys:   []PinnedKey{{SuiteECDSA, [32]byte{7}, append([]byte{2}, make([]byte, 32)...), [32]byte{8}}},
 		Reason: "cora leaves", Created: noon,
 	}
@@ -47,13 +47,13 @@ func TestReshare(t *testing.T) {
 	_, v := four(t, 2)
 	r := reshare(v, 1, 2, "dora", "acme", "bolt")
 	s := must(r.Statement(salt))(t)
-	snapshot(t, must(reshare(Vault{ID: statement.ID{1}, Charter: statement.ID{2}}, 1, 2, "acme", "bolt").Statement(salt))(t))
+	snapshot(t, must(reshare(Vault{ID: statement.ID{1}, Roster: statement.ID{2}}, 1, 2, "acme", "bolt").Statement(salt))(t))
 	got := must(ReshareOf(s))(t)
 	r.ID, r.Committee = s.ID(), []string{"acme", "bolt", "dora"}
 	if !reflect.DeepEqual(got, r) {
 		t.Errorf("read %+v", got)
 	}
-	if under := v.Under(r); under.Threshold != 2 || !slices.Equal(under.Committee, r.Committee) || under.ID != v.ID || v.Committee[2] != "cora" {
+	if under := v.After(r); under.Threshold != 2 || !slices.Equal(under.Committee, r.Committee) || under.ID != v.ID || v.Committee[2] != "cora" {
 		t.Errorf("under it: %+v", under)
 	}
 	if _, err := ReshareOf(must(v.Statement(salt))(t)); err == nil {
@@ -77,7 +77,7 @@ func TestResharesRefused(t *testing.T) {
 		"suite twice":        {func(r *Reshare) { r.Keys = append(r.Keys, r.Keys[0]) }, "suite"},
 		"another size":       {func(r *Reshare) { r.Keys[0].PublicKey = make([]byte, 32) }, "public-key"},
 		"another vault":      {func(r *Reshare) { r.Vault, r.Previous = statement.ID{5}, statement.ID{5} }, "another vault"},
-		"another charter":    {func(r *Reshare) { r.Charter = statement.ID{5} }, "another vault, or under another roster"},
+		"another charter":    {func(r *Reshare) { r.Roster = statement.ID{5} }, "another vault, or under another roster"},
 		"another suite":      {func(r *Reshare) { r.Keys[0].Suite = SuiteBIP340 }, "suites"},
 		"a stranger":         {func(r *Reshare) { r.Committee[2] = "zed" }, "zed is no operator"},
 		"reason with breaks": {func(r *Reshare) { r.Reason = "a\nb" }, "reason"},
@@ -97,7 +97,7 @@ func TestResharesRefused(t *testing.T) {
 func TestReshareSameAs(t *testing.T) {
 	_, v := four(t, 2)
 	for want, change := range map[string]func(r *Reshare){
-		"charter":    func(r *Reshare) { r.Charter[0]++ },
+		"roster":     func(r *Reshare) { r.Roster[0]++ },
 		"vault":      func(r *Reshare) { r.Vault[0]++ },
 		"number":     func(r *Reshare) { r.Number++ },
 		"previous":   func(r *Reshare) { r.Previous[0]++ },

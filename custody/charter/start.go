@@ -19,7 +19,7 @@ type Start struct {
 
 // A StartOperator is an operator with one replica.
 type StartOperator struct {
-	Name, Entity, Identity, Address, Officer                 string
+	Name, Entity, Identity                                   string
 	Independent                                              bool
 	Provider, Account, Region, Jurisdiction, Hardware, Admin string
 }

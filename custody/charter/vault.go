@@ -25,27 +25,38 @@ const (
 // A Person is somebody with a role in a vault. Their name is who they are: keys are
 // counted once per person.
 type Person struct {
-	Name string       // label
-	Keys []signet.Key // 1 to 8, ascending
+	Name         string // label
+	Organisation string
+	Keys         []signet.Key // ascending
 }
 
-// A Vault is a set of root keys with one committee, one threshold, one tier.
+// A Vault is a set of root keys with one committee and one threshold. Its statement says what its keys are; on what terms they sign, the
+// charter in force says.
 type Vault struct {
-	ID                statement.ID  // of its statement; zero in a draft
-	Charter           statement.ID  // the roster, or later charter, that it stands under
-	Name              string        // label
+	ID        statement.ID // of its statement; zero in a draft
+	Roster    statement.ID // in force when it was made: its officers sign it
+	Charter   statement.ID // in force when it was made, which lists it
+	Name      string       // label
+	Suites    []string     // one root key each, 1 to 3, ascending
+	Threshold int          // t: operators needed to sign; 2 ≤ t ≤ n
+	Committee []string     // operators' names, 2 to 16, ascending
+	Created   time.Time
+	Terms     // Charter.Terms fills them in; without them nobody may do anything
+}
+
+// Terms say who may do what with a vault.
+type Terms struct {
+	Under             statement.ID  // the charter that says so
 	Tier              string        // TierCold, TierWarm or TierHot
-	Suites            []string      // one root key each, 1 to 3, ascending
-	Threshold         int           // t: operators needed to sign; 2 ≤ t ≤ n
-	Committee         []string      // operators' names, 2 to 16, ascending
-	Initiators        []Person      // 1 to 64, ascending by name
-	Approvers         []Person      // 1 to 64, ascending by name
+	Initiators        []Person      // ascending by name
+	Approvers         []Person      // ascending by name
 	Quorum            int           // approvers needed, each counted once
+	Organisations     int           // different ones that they must be of, at least
 	InitiatorApproves bool          // whether who proposed may count among the approvers
-	Chains            []string      // CAIP-2 ids, 1 to 64, ascending
+	UserVerification  bool          // whether an approval counts only if its device checked who touched it
+	Chains            []string      // CAIP-2 ids, ascending
 	Expiry            time.Duration // an intent's life unless it says otherwise; whole seconds, 1 minute to 7 days
-	RefreshEvery      time.Duration // after that the nodes make new shares by themselves; 0: never; whole seconds, 1 hour to 366 days
-	Created           time.Time
+	RefreshEvery      time.Duration // after that the nodes make new shares by themselves; 0: never
 }
 
 // Statement writes the vault, its lists in ascending order, and checks it.
@@ -54,39 +65,10 @@ func (v Vault) Statement(salt statement.Salt) (statement.Statement, error) {
 	if err := v.Validate(); err != nil {
 		return statement.Statement{}, err
 	}
-	s, err := v.build(salt)
-	if err == nil {
-		err = checkWhole(s)
-	}
-	if err != nil {
-		return statement.Statement{}, err
-	}
-	return s, nil
-}
-
-func (v Vault) build(salt statement.Salt) (statement.Statement, error) {
-	approves := "no"
-	if v.InitiatorApproves {
-		approves = "yes"
-	}
 	var b statement.Block
-	b = b.AddID("charter", v.Charter).Add("name", v.Name).Add("tier", v.Tier).AddList("suite", v.Suites)
+	b = b.AddID("roster", v.Roster).AddID("charter", v.Charter).Add("name", v.Name).AddList("suite", v.Suites)
 	b = b.AddUint("threshold", uint64(v.Threshold)).AddList("member", v.Committee)
-	b = addPeople(b, "initiator", "initiator-key", v.Initiators)
-	b = addPeople(b, "approver", "approver-key", v.Approvers)
-	b = b.AddUint("quorum", uint64(v.Quorum)).Add("initiator-approves", approves)
-	b = b.AddList("chain", v.Chains).AddUint("expiry", uint64(v.Expiry/time.Second))
-	if v.RefreshEvery != 0 {
-		b = b.AddUint("refresh-every", uint64(v.RefreshEvery/time.Second))
-	}
 	return statement.Build(statement.Vault, b.AddTime("created", v.Created), salt)
-}
-
-func addPeople(b statement.Block, name, key string, people []Person) statement.Block {
-	for _, p := range people {
-		b = b.AddBlock(name, p.Name, statement.Block{}.AddList(key, keyLines(p.Keys)))
-	}
-	return b
 }
 
 // VaultOf gives a vault statement its meaning and checks it.
@@ -94,40 +76,15 @@ func VaultOf(s statement.Statement) (Vault, error) {
 	if err := s.Require(statement.Vault); err != nil {
 		return Vault{}, err
 	}
-	if err := checkWhole(s); err != nil {
-		return Vault{}, err
-	}
 	f := s.Fields()
 	v := Vault{
-		ID: s.ID(), Charter: f.ID("charter"), Name: f.Get("name"), Tier: f.Get("tier"), Suites: f.All("suite"),
-		Threshold: int(f.Uint("threshold")), Committee: f.All("member"),
-		Quorum: int(f.Uint("quorum")), InitiatorApproves: f.Get("initiator-approves") == "yes",
-		Chains: f.All("chain"), Expiry: time.Duration(f.Uint("expiry")) * time.Second,
-		RefreshEvery: time.Duration(f.Uint("refresh-every")) * time.Second, Created: f.Time("created"),
-	}
-	var err error
-	if v.Initiators, err = readPeople(f, "initiator", "initiator-key"); err != nil {
-		return Vault{}, err
-	}
-	if v.Approvers, err = readPeople(f, "approver", "approver-key"); err != nil {
-		return Vault{}, err
+		ID: s.ID(), Roster: f.ID("roster"), Charter: f.ID("charter"), Name: f.Get("name"), Suites: f.All("suite"),
+		Threshold: int(f.Uint("threshold")), Committee: f.All("member"), Created: f.Time("created"),
 	}
 	return v, v.Validate()
 }
 
-func readPeople(b statement.Block, name, key string) ([]Person, error) {
-	var out []Person
-	for _, f := range b.Each(name) {
-		keys, err := readKeys(f.Block, key)
-		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w", name, f.Value, err)
-		}
-		out = append(out, Person{Name: f.Value, Keys: keys})
-	}
-	return out, nil
-}
-
-// Validate checks what the statement's form cannot. CheckCharter does the rest.
+// Validate checks what the statement's form cannot. CheckRoster and CheckCharter do the rest.
 func (v Vault) Validate() error {
 	if err := v.validate(); err != nil {
 		return fmt.Errorf("vault %s: %w", v.Name, err)
@@ -143,12 +100,6 @@ func (v Vault) validate() error {
 	case v.Threshold < 2 || v.Threshold > n:
 		// t = 1 would let one operator own the key.
 		return fmt.Errorf("threshold: %d is asked of %d operators; it must be 2 to %d", v.Threshold, n, n)
-	case v.Quorum < 1 || v.Quorum > len(v.Approvers):
-		return fmt.Errorf("quorum: %d is asked of %d approvers", v.Quorum, len(v.Approvers))
-	case v.Expiry < time.Minute || v.Expiry > statement.MaxExpiry*time.Second || v.Expiry%time.Second != 0:
-		return fmt.Errorf("expiry: %s is not whole seconds from 1 minute to 7 days", v.Expiry)
-	case v.RefreshEvery != 0 && (v.RefreshEvery < statement.MinRefresh*time.Second || v.RefreshEvery > statement.MaxRefresh*time.Second || v.RefreshEvery%time.Second != 0):
-		return fmt.Errorf("refresh-every: %s is not whole seconds from 1 hour to 366 days", v.RefreshEvery)
 	}
 	if err := ascending(v.Committee, same); err != nil {
 		return fmt.Errorf("committee: %w", err)
@@ -156,68 +107,27 @@ func (v Vault) validate() error {
 	if err := ascending(v.Suites, same); err != nil {
 		return fmt.Errorf("suites: %w", err)
 	}
-	if err := ascending(v.Chains, same); err != nil {
-		return fmt.Errorf("chains: %w", err)
-	}
-	if err := checkPeople(v.Initiators); err != nil {
-		return fmt.Errorf("initiators: %w", err)
-	}
-	if err := checkPeople(v.Approvers); err != nil {
-		return fmt.Errorf("approvers: %w", err)
-	}
-	if err := v.checkOneNamePerKey(); err != nil {
-		return err
-	}
-	return v.checkReachable()
-}
-
-func checkPeople(people []Person) error {
-	if n := len(people); n < 1 || n > statement.MaxPeople {
-		return fmt.Errorf("%d people are listed, 1 to %d are allowed", n, statement.MaxPeople)
-	}
-	if err := ascending(people, func(p Person) string { return p.Name }); err != nil {
-		return err
-	}
-	for _, p := range people {
-		if err := checkKeys(p.Keys); err != nil {
-			return fmt.Errorf("%s: keys: %w", p.Name, err)
-		}
-	}
 	return nil
 }
 
-// checkOneNamePerKey: a person with two names would be counted twice, or approve what
-// they themselves proposed.
-func (v Vault) checkOneNamePerKey() error {
-	owner := map[string]string{}
-	for _, p := range slices.Concat(v.Initiators, v.Approvers) {
-		for _, k := range p.Keys {
-			if other, ok := owner[k.String()]; ok && other != p.Name {
-				return fmt.Errorf("people: key %s belongs to both %s and %s", k.Fingerprint(), other, p.Name)
-			}
-			owner[k.String()] = p.Name
+// Draft is the statement of a vault that the charter lists, not made yet.
+func (c Charter) Draft(name string, r Roster, now time.Time) (Vault, error) {
+	b, ok := c.Vault(name)
+	if !ok {
+		var names []string
+		for _, v := range c.Vaults {
+			names = append(names, v.Name)
 		}
+		return Vault{}, fmt.Errorf("vault %s is not in %s, which lists %s", name, c.Title(), strings.Join(names, ", "))
 	}
-	return nil
+	v := Vault{Roster: r.ID, Charter: c.ID, Name: b.Name, Suites: b.Suites, Threshold: b.Threshold, Committee: b.Committee, Created: now.UTC().Truncate(time.Second)}
+	return v, v.CheckRoster(r)
 }
 
-// checkReachable refuses a quorum that no intent of some initiator could ever meet.
-func (v Vault) checkReachable() error {
-	if v.InitiatorApproves {
-		return nil
-	}
-	for _, p := range v.Initiators {
-		if _, ok := v.Approver(p.Name); ok && v.Quorum > len(v.Approvers)-1 {
-			return fmt.Errorf("quorum: %d cannot be met when %s proposes: %d other approvers are listed", v.Quorum, p.Name, len(v.Approvers)-1)
-		}
-	}
-	return nil
-}
-
-// CheckCharter checks the vault against the roster that it stands under.
-func (v Vault) CheckCharter(r Roster) error {
-	if v.Charter != r.ID {
-		return fmt.Errorf("vault %s: charter: it stands under %s, the circle's is %s", v.Name, v.Charter.Short(), r.ID.Short())
+// CheckRoster checks the vault against the roster that it stands under.
+func (v Vault) CheckRoster(r Roster) error {
+	if v.Roster != r.ID {
+		return fmt.Errorf("vault %s: roster: it stands under %s, this is %s", v.Name, v.Roster.Short(), r.ID.Short())
 	}
 	for _, name := range v.Committee {
 		if _, ok := r.Operator(name); !ok {
@@ -227,7 +137,74 @@ func (v Vault) CheckCharter(r Roster) error {
 	return nil
 }
 
-// SameAs names the first field, as the file calls it, in which two vaults differ apart
+// CheckCharter checks the vault against the charter that it names: it must be as that has it.
+func (v Vault) CheckCharter(c Charter) error {
+	b, listed := c.Vault(v.Name)
+	switch {
+	case v.Charter != c.ID:
+		return fmt.Errorf("vault %s: charter: it stands under %s, this is %s", v.Name, v.Charter.Short(), c.ID.Short())
+	case !listed:
+		return fmt.Errorf("vault %s is not in %s", v.Name, c.Title())
+	case !slices.Equal(v.Suites, b.Suites):
+		return fmt.Errorf("vault %s: suites: it has %v, the charter %v", v.Name, v.Suites, b.Suites)
+	case v.Threshold != b.Threshold:
+		return fmt.Errorf("vault %s: threshold: it has %d, the charter %d", v.Name, v.Threshold, b.Threshold)
+	case !slices.Equal(v.Committee, b.Committee):
+		return fmt.Errorf("vault %s: committee: it has %v, the charter %v", v.Name, v.Committee, b.Committee)
+	}
+	return nil
+}
+
+// Lists says whether the charter has a vault as it stands in a statement that may be of another version.
+func (c Charter) Lists(v Vault) bool {
+	v.Charter = c.ID
+	return v.CheckCharter(c) == nil
+}
+
+// Terms gives a vault the terms of a charter at a time: those of the vault of its name. Keys that have expired or were revoked, and groups
+// that have expired, count for nothing. A vault that the charter does not list gets nobody.
+func (c Charter) Terms(v Vault, now time.Time, revoked func(signet.Key) bool) Vault {
+	v.Terms = Terms{Under: c.ID}
+	b, ok := c.Vault(v.Name)
+	if !ok {
+		return v
+	}
+	v.Tier, v.Quorum, v.Organisations, v.Chains, v.Expiry, v.RefreshEvery = b.Tier, b.Quorum, b.Organisations, b.Chains, b.Expiry, b.RefreshEvery
+	v.InitiatorApproves, v.UserVerification = b.InitiatorApproves, b.UserVerification
+	live := c.Document.At(now, revoked)
+	v.Initiators, v.Approvers = live.persons(b.Initiators), live.persons(b.Approvers)
+	return v
+}
+
+// At is the document as it counts at a time: without the keys that have expired or were revoked, the people who have none, the groups and
+// payees that have expired. It may be one that Validate refuses.
+func (d Document) At(now time.Time, revoked func(signet.Key) bool) Document {
+	over := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
+	people, gone := []Human{}, map[string]bool{}
+	for _, h := range d.People {
+		h.Keys = slices.DeleteFunc(slices.Clone(h.Keys), revoked)
+		if gone[h.Name] = over(h.Expires) || len(h.Keys) == 0; !gone[h.Name] {
+			people = append(people, h)
+		}
+	}
+	groups := []Group{}
+	for _, g := range d.Groups {
+		g.People = slices.DeleteFunc(slices.Clone(g.People), func(name string) bool { return gone[name] || over(g.Expires) })
+		groups = append(groups, g)
+	}
+	d.People, d.Groups = people, groups
+	d.Payees = slices.DeleteFunc(slices.Clone(d.Payees), func(p Payee) bool { return over(p.Expires) })
+	return d
+}
+
+func (d Document) persons(groups []string) (out []Person) {
+	for _, h := range d.Members(groups) {
+		out = append(out, Person{h.Name, h.Organisation, h.Keys})
+	}
+	return out
+}
+
+// SameAs names the first field in which two vaults differ apart
 // from their time; "" says that they are the same. The salt is not part of a Vault.
 func (v Vault) SameAs(o Vault) (difference string) {
 	v, o = v.sorted(), o.sorted()
@@ -235,29 +212,18 @@ func (v Vault) SameAs(o Vault) (difference string) {
 		name string
 		same bool
 	}{
+		{"roster", v.Roster == o.Roster},
 		{"charter", v.Charter == o.Charter},
 		{"name", v.Name == o.Name},
-		{"tier", v.Tier == o.Tier},
 		{"suites", slices.Equal(v.Suites, o.Suites)},
 		{"threshold", v.Threshold == o.Threshold},
 		{"committee", slices.Equal(v.Committee, o.Committee)},
-		{"initiators", slices.EqualFunc(v.Initiators, o.Initiators, Person.equal)},
-		{"approvers", slices.EqualFunc(v.Approvers, o.Approvers, Person.equal)},
-		{"quorum", v.Quorum == o.Quorum},
-		{"initiator-approves", v.InitiatorApproves == o.InitiatorApproves},
-		{"chains", slices.Equal(v.Chains, o.Chains)},
-		{"expiry", v.Expiry == o.Expiry},
-		{"refresh-every", v.RefreshEvery == o.RefreshEvery},
 	} {
 		if !f.same {
 			return f.name
 		}
 	}
 	return ""
-}
-
-func (p Person) equal(o Person) bool {
-	return p.Name == o.Name && slices.EqualFunc(p.Keys, o.Keys, signet.Key.Equal)
 }
 
 // Initiator finds an initiator by name.
@@ -290,17 +256,5 @@ func (v Vault) Who(k signet.Key) (string, error) {
 func (v Vault) sorted() Vault {
 	v.Committee = slices.Sorted(slices.Values(v.Committee))
 	v.Suites = slices.Sorted(slices.Values(v.Suites))
-	v.Chains = slices.Sorted(slices.Values(v.Chains))
-	v.Initiators = sortedPeople(v.Initiators)
-	v.Approvers = sortedPeople(v.Approvers)
 	return v
-}
-
-func sortedPeople(people []Person) []Person {
-	out := slices.Clone(people)
-	slices.SortFunc(out, func(a, b Person) int { return strings.Compare(a.Name, b.Name) })
-	for i := range out {
-		out[i].Keys = sortedKeys(out[i].Keys)
-	}
-	return out
 }

@@ -86,7 +86,7 @@ func Decide(s statement.Statement, v charter.Vault, votes []Vote, f Facts, now t
 			return Ruling{Verdict: Deny, Rule: r.rule, Reason: why, Tally: tally}
 		}
 	}
-	if tally.Need > 0 {
+	if !tally.Met() {
 		return Ruling{Verdict: Wait, Rule: RuleQuorum, Reason: tally.Missing(), Tally: tally}
 	}
 	return Ruling{Verdict: Allow, Rule: RuleQuorum, Tally: tally}
@@ -134,7 +134,10 @@ func hopeless(t Tally) string {
 	if !t.Hopeless() {
 		return ""
 	}
-	return fmt.Sprintf("rejected by %v: %d more approvals are needed, %d people are left", t.Rejected, t.Need, len(t.Awaited))
+	if t.Need > len(t.Awaited) {
+		return fmt.Sprintf("rejected by %v: %d more approvals are needed, %d people are left", t.Rejected, t.Need, len(t.Awaited))
+	}
+	return fmt.Sprintf("rejected by %v: approvals must come from %d further organisations, and those who are left, %v, are of fewer", t.Rejected, t.Spread, t.Awaited)
 }
 
 // A Decision is one node's own ALLOW or DENY on an intent.
@@ -154,7 +157,7 @@ type Decision struct {
 // NewDecision states a ruling, Allow or Deny, as the operator's node publishes it.
 func NewDecision(s statement.Statement, v charter.Vault, operator string, r Ruling, f Facts, now time.Time) Decision {
 	return Decision{
-		Charter: f.Charter, Vault: v.ID, Intent: s.ID(), Operator: operator,
+		Charter: v.Under, Vault: v.ID, Intent: s.ID(), Operator: operator,
 		Verdict: r.Verdict, Rule: r.Rule, Reason: r.Reason, Approved: r.Tally.Approved,
 		Facts: Written(f.Decoded), Created: now,
 	}
@@ -219,7 +222,7 @@ func VerifyDecision(s statement.Statement, sig []byte, v charter.Vault, r charte
 	if !ok || !slices.Contains(v.Committee, d.Operator) {
 		return Decision{}, fmt.Errorf("decision %s: operator %s is not in the committee of vault %s", s.ID().Short(), d.Operator, v.Name)
 	}
-	if d.Vault != v.ID || d.Charter != v.Charter {
+	if d.Vault != v.ID || d.Charter != v.Under {
 		return Decision{}, fmt.Errorf("decision %s: %w: it names vault %s under charter %s", s.ID().Short(), ErrOtherVault, d.Vault.Short(), d.Charter.Short())
 	}
 	if err := signet.VerifyNode(ed25519.PublicKey(o.Identity), s, sig); err != nil {

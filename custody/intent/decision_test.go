@@ -16,7 +16,7 @@ import (
 func facts(v charter.Vault) Facts {
 	it := intent(v)
 	return Facts{
-		Charter: v.Charter, Key: it.Key, Epoch: it.Epoch, Address: it.Address, Chain: it.Chain,
+		Charter: v.Under, Key: it.Key, Epoch: it.Epoch, Address: it.Address, Chain: it.Chain,
 		Decoded: decoded(),
 	}
 }

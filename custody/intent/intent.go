@@ -133,9 +133,9 @@ func (it Intent) CheckTime(now time.Time) error {
 	return nil
 }
 
-// checkVault refuses an intent for another vault than v, or under another charter.
+// checkVault refuses an intent for another vault than v, or under another charter than gives v its terms.
 func (it Intent) checkVault(v charter.Vault) error {
-	if it.Vault != v.ID || it.Charter != v.Charter {
+	if it.Vault != v.ID || it.Charter != v.Under {
 		return fmt.Errorf("%w: it names vault %s under charter %s", ErrOtherVault, it.Vault.Short(), it.Charter.Short())
 	}
 	return nil

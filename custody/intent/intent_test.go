@@ -52,22 +52,27 @@ func must[T any](v T, err error) func(testing.TB) T {
 }
 
 func person(t testing.TB, name string) charter.Person {
-	return charter.Person{Name: name, Keys: []signet.Key{sshKey(t, name)}}
+	return charter.Person{Name: name, Organisation: "acme", Keys: []signet.Key{sshKey(t, name)}}
 }
 
 // vault is 2-of-3, quorum 2 of alice, bob and carol; alice and dora propose.
 func vault(t testing.TB, changes ...func(*charter.Vault)) charter.Vault {
 	v := charter.Vault{
-		Charter: statement.ID{1}, Name: "treasury", Tier: charter.TierWarm, Suites: []string{charter.SuiteECDSA},
-		Threshold: 2, Committee: []string{"acme", "bolt", "cora"},
-		Initiators: []charter.Person{person(t, "alice"), person(t, "dora")},
-		Approvers:  []charter.Person{person(t, "alice"), person(t, "bob"), person(t, "carol")},
-		Quorum:     2, Chains: []string{"eip155:1"}, Expiry: 24 * time.Hour, Created: noon,
+		Roster: statement.ID{2}, Charter: statement.ID{1}, Name: "treasury", Suites: []string{charter.SuiteECDSA},
+		Threshold: 2, Committee: []string{"acme", "bolt", "cora"}, Created: noon,
+		Terms: charter.Terms{
+			Under: statement.ID{1}, Tier: charter.TierWarm,
+			Initiators: []charter.Person{person(t, "alice"), person(t, "dora")},
+			Approvers:  []charter.Person{person(t, "alice"), person(t, "bob"), person(t, "carol")},
+			Quorum:     2, Organisations: 1, Chains: []string{"eip155:1"}, Expiry: 24 * time.Hour,
+		},
 	}
 	for _, change := range changes {
 		change(&v)
 	}
-	return must(charter.VaultOf(must(v.Statement(salt))(t)))(t)
+	out := must(charter.VaultOf(must(v.Statement(salt))(t)))(t)
+	out.Terms = v.Terms
+	return out
 }
 
 // decoded is what a node decodes of the intent's transaction.
@@ -77,7 +82,7 @@ func decoded() []Fact {
 
 func intent(v charter.Vault, changes ...func(*Intent)) Intent {
 	it := Intent{
-		Charter: v.Charter, Vault: v.ID, Key: [32]byte{3}, Epoch: [32]byte{4}, Path: [3]uint32{0, 1, 2},
+		Charter: v.Under, Vault: v.ID, Key: [32]byte{3}, Epoch: [32]byte{4}, Path: [3]uint32{0, 1, 2},
 		Address: "0x52908400098527886E0F7030069857D2E4169EE7", Chain: "eip155:1", Purpose: PurposeTransaction,
 		Transaction: []byte{2, 0xc0}, Facts: decoded(), Memo: "rent, January", Initiator: "dora",
 		Created: noon, Expires: noon.Add(24 * time.Hour),
@@ -222,7 +227,7 @@ func TestVerifyVote(t *testing.T) {
 	if got := vote(t, byAlice, v, signet.Reject, "alice"); got.Verb != signet.Reject {
 		t.Errorf("who proposed cannot reject: %+v", got)
 	}
-	own := vault(t, func(v *charter.Vault) { v.InitiatorApproves = true })
+	own := vault(t, func(v *charter.Vault) { v.Name, v.InitiatorApproves = "savings", true })
 	vote(t, stated(t, own, func(it *Intent) { it.Initiator = "alice" }), own, signet.Approve, "alice")
 
 	otherSalt := must(intent(v).Statement(statement.Salt{1}))(t)
@@ -248,6 +253,11 @@ func TestVerifyVote(t *testing.T) {
 		if _, err := VerifyVote(c.s, v, c.verb, c.armored, c.now); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
+	}
+	amended := v
+	amended.Under = statement.ID{8}
+	if _, err := VerifyVote(s, amended, signet.Approve, signed(t, s, "approve", "bob"), noon); !errors.Is(err, ErrOtherVault) {
+		t.Errorf("another charter: %v", err)
 	}
 	if _, err := VerifyVote(s, own, signet.Approve, signed(t, s, "approve", "bob"), noon); !errors.Is(err, ErrOtherVault) {
 		t.Errorf("other vault: %v", err)
@@ -297,7 +307,7 @@ func TestCount(t *testing.T) {
 func TestCancellation(t *testing.T) {
 	v := vault(t)
 	s := stated(t, v)
-	c := Cancellation{Charter: v.Charter, Vault: v.ID, Intent: s.ID(), Initiator: "dora", Reason: "paid twice", Created: noon}
+	c := Cancellation{Charter: v.Under, Vault: v.ID, Intent: s.ID(), Initiator: "dora", Reason: "paid twice", Created: noon}
 	cs := must(c.Statement(salt))(t)
 	snapshot(t, "cancel.txt", cs.Bytes())
 	if got, err := VerifyCancel(cs, s, v, signed(t, cs, "cancel", "dora")); err != nil || got != c {

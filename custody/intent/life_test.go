@@ -212,7 +212,7 @@ func TestRefusalsInDetail(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
-	own2 := vault(t, func(v *charter.Vault) { v.InitiatorApproves = true })
+	own2 := vault(t, func(v *charter.Vault) { v.Name, v.InitiatorApproves = "savings", true })
 	s := stated(t, own2, func(it *Intent) { it.Initiator = "alice" })
 	v := vote(t, s, own2, signet.Approve, "alice")
 	strict := must(New(s, own2, noon))(t)
@@ -444,7 +444,7 @@ func FuzzRead(f *testing.F) {
 	asked := must(intent(st.v, asksProof).Statement(salt))(f)
 	f.Add(asked.Bytes())
 	f.Add(must(must(ProofOf(asked, charter.SuiteECDSA))(f).Statement())(f).Bytes())
-	f.Add(must(Cancellation{Charter: st.v.Charter, Vault: st.v.ID, Intent: st.s.ID(), Initiator: "dora", Created: noon}.Statement(salt))(f).Bytes())
+	f.Add(must(Cancellation{Charter: st.v.Under, Vault: st.v.ID, Intent: st.s.ID(), Initiator: "dora", Created: noon}.Statement(salt))(f).Bytes())
 	f.Fuzz(func(t *testing.T, in []byte) {
 		s, err := statement.Parse(in)
 		if err != nil {

@@ -69,42 +69,60 @@ type Tally struct {
 	Approved []string // ascending
 	Rejected []string // ascending
 	Awaited  []string // approvers who may still answer, ascending
-	Need     int      // approvals that are still missing; 0 means the quorum is met
+	Need     int      // approvals that are still missing
+	Spread   int      // further organisations that approvals must come from
+	few      bool     // those who are awaited are of fewer
 }
 
 // Count tallies the votes on an intent that initiator proposed. Votes on other intents
-// and by people whom the vault does not list count for nothing.
+// and by people whom the vault does not list count for nothing; nor does an approval whose device did not check who touched it, where the
+// vault asks for that.
 func Count(id statement.ID, initiator string, v charter.Vault, votes []Vote) Tally {
 	var t Tally
+	have, could := map[string]bool{}, map[string]bool{}
 	for _, p := range v.Approvers {
 		own := p.Name == initiator && !v.InitiatorApproves
 		switch {
-		case voted(votes, id, p, signet.Reject):
+		case voted(votes, id, p, signet.Reject, false):
 			t.Rejected = append(t.Rejected, p.Name)
+			continue
 		case own:
-		case voted(votes, id, p, signet.Approve):
+			continue
+		case voted(votes, id, p, signet.Approve, v.UserVerification):
 			t.Approved = append(t.Approved, p.Name)
+			have[p.Organisation] = true
 		default:
 			t.Awaited = append(t.Awaited, p.Name)
 		}
+		could[p.Organisation] = true
 	}
 	t.Need = max(0, v.Quorum-len(t.Approved))
+	if v.Organisations > 1 { // one is there with the first approval
+		t.Spread = max(0, v.Organisations-len(have))
+	}
+	t.few = len(could) < v.Organisations
 	return t
 }
 
-func voted(votes []Vote, id statement.ID, p charter.Person, verb signet.Verb) bool {
+func voted(votes []Vote, id statement.ID, p charter.Person, verb signet.Verb, verified bool) bool {
 	return slices.ContainsFunc(votes, func(v Vote) bool {
-		return v.Intent == id && v.Person == p.Name && v.Verb == verb && slices.ContainsFunc(p.Keys, v.Key.Equal)
+		return v.Intent == id && v.Person == p.Name && v.Verb == verb && slices.ContainsFunc(p.Keys, v.Key.Equal) && (v.Flags.Verified || !verified)
 	})
 }
 
+// Met says that the quorum is there.
+func (t Tally) Met() bool { return t.Need == 0 && t.Spread == 0 }
+
 // Hopeless says that the quorum can no longer be met.
-func (t Tally) Hopeless() bool { return t.Need > len(t.Awaited) }
+func (t Tally) Hopeless() bool { return t.few || max(t.Need, t.Spread) > len(t.Awaited) }
 
 // Missing says in words what the quorum still needs, "" if nothing.
 func (t Tally) Missing() string {
-	if t.Need == 0 {
+	switch {
+	case t.Met():
 		return ""
+	case t.Spread > 0:
+		return fmt.Sprintf("%d more of %v must approve, from %d further organisations", max(t.Need, t.Spread), t.Awaited, t.Spread)
 	}
 	return fmt.Sprintf("%d more of %v must approve", t.Need, t.Awaited)
 }

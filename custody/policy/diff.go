@@ -175,6 +175,40 @@ func (p *Policy) Removable(label string) bool {
 	return true
 }
 
+// Leavable says whether people may leave a group without anything more being allowed: no forbid speaks of it, and no permit does under a
+// "not" or an unless.
+func (p *Policy) Leavable(group string) bool {
+	for _, rule := range p.rules {
+		s, ok := shapeOf(rule)
+		if !ok || s.Effect == "forbid" && (speaks(s.Principal, group) || slices.ContainsFunc(s.Conditions, func(c condition) bool { return speaks(c.Body, group) && !counted(c, group) })) {
+			return false
+		}
+		for _, c := range s.Conditions {
+			if s.Effect == "permit" && speaks(c.Body, group) && !counted(c, group) && (c.Kind == "unless" || negates(c.Body)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// counted says that a condition speaks of a group's approvals alone: where fewer people approve, fewer can be counted.
+func counted(c condition, group string) bool {
+	alone := true
+	walk(c.Body, func(m map[string]any) {
+		if m["id"] == any(group) && m["type"] == any("Group") {
+			alone = false
+		}
+	})
+	return alone
+}
+
+// negates says whether a "not" stands anywhere in a node.
+func negates(node any) (found bool) {
+	walk(node, func(m map[string]any) { found = found || m["!"] != nil || m["!="] != nil || m["if-then-else"] != nil })
+	return found
+}
+
 // harmless says that losing a label makes a condition true no more often (less), or no less often. It goes through and, or, not; contains is
 // true less often without it. Anything else that speaks of labels may go either way.
 func harmless(node any, label string, less bool) bool {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cedar-policy/cedar-go"
 )
@@ -71,6 +72,31 @@ func (p *Policy) Decide(f Facts, room Room) Ruling {
 	}
 	now.Verdict, now.Missing = Wait, p.missing(f, full)
 	return now
+}
+
+// A Moment is a time of the week, at the charter's offset from UTC.
+type Moment struct {
+	Hour, Minute int
+	Weekday      int // 1 is Monday, 7 Sunday
+}
+
+// MomentOf is a time at an offset from UTC.
+func MomentOf(t time.Time, offset time.Duration) Moment {
+	t = t.UTC().Add(offset)
+	return Moment{t.Hour(), t.Minute(), (int(t.Weekday())+6)%7 + 1}
+}
+
+// Ever says whether the rules would allow at one of some moments, with all the approvals that could come, what they deny now. The caller
+// gives facts with the least totals that it may come to.
+func (p *Policy) Ever(f Facts, room Room, moments []Moment) bool {
+	f = f.with(room)
+	for _, m := range moments {
+		f.Hour, f.Minute, f.Weekday = m.Hour, m.Minute, m.Weekday
+		if f.Validate(p.vocabulary) == nil && p.ask(f).Verdict == Allow {
+			return true
+		}
+	}
+	return false
 }
 
 func (f Facts) with(r Room) Facts {

@@ -12,7 +12,15 @@ import (
 func TestDiff(t *testing.T) {
 	for name, c := range map[string]struct{ from, to, want, back string }{
 		"circle":          {"Acme treasury", "Acme", "looser: circle: Acme treasury → Acme", "looser"},
-		"address":         {"acme.example:7700", "acme.example:7701", "looser: operator acme: ", "looser"},
+		"entity":          {"acme Ltd", "acme GmbH", "looser: operator acme: ", "looser"},
+		"drill":           {"circle:", "drill: true\ncircle:", "looser: drill: no → yes", "looser"},
+		"a group ends":    {"- name: security\n", "- name: security\n    expires: \"2027-01-01T00:00:00Z\"\n", "stricter: group security: expires: never → 2027", "looser"},
+		"a payee ends":    {"- name: salaries\n", "- name: salaries\n    expires: \"2027-01-01T00:00:00Z\"\n", "stricter: payee salaries: expires: never → 2027", "looser"},
+		"organisations":   {"organisations: 1", "organisations: 2", "stricter: vault treasury: organisations: 1 → 2", "looser"},
+		"own approval":    {"organisations: 1", "initiator-approves: true\n    organisations: 1", "looser: vault treasury: initiator-approves: no → yes", "stricter"},
+		"verification":    {"organisations: 1", "user-verification: true\n    organisations: 1", "stricter: vault treasury: user-verification: no → yes", "looser"},
+		"expiry":          {"expiry: 86400", "expiry: 3600", "stricter: vault treasury: expiry: 24h0m0s → 1h0m0s", "looser"},
+		"refresh":         {"expiry: 86400", "refresh-every: 86400", "looser: vault treasury: refresh-every", "looser"},
 		"placement":       {`account: "account-1"`, `account: "account-2"`, "looser: operator bolt: ", "looser"},
 		"access":          {`access: ["admin-acme"]`, `access: ["admin-acme", "alice"]`, "looser: operator acme: ", "looser"},
 		"a person leaves": {"people: [alice, bob, carol]", "people: [alice, bob]", "stricter: group finance: removed carol", "looser"},

@@ -4,7 +4,9 @@ package review
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/control"
 	"github.com/ostraka/ostraka/custody/policy"
@@ -39,17 +41,61 @@ func Charter(d charter.Document) (Report, error) {
 		return out, err
 	}
 	for _, v := range d.Vaults {
-		s, err := control.Of(d, v)
+		if err := checkSuites(v); err != nil {
+			return out, err
+		}
+		x, err := one(d, v)
 		if err != nil {
 			return out, err
 		}
-		rules, err := control.RulesOf(d, v)
-		if err != nil {
-			return out, err
-		}
-		out.Vaults = append(out.Vaults, Vault{Name: v.Name, Figures: s.Measure(), Spend: s.Spend(), Broken: s.Check(rules)})
+		out.Vaults = append(out.Vaults, x)
 	}
 	return out, nil
+}
+
+// checkSuites refuses a key that no chain of the vault has a use for, and a chain that no key signs for.
+func checkSuites(v charter.Blueprint) error {
+	for _, suite := range v.Suites {
+		if chain.First(suite, v.Chains) == "" {
+			return fmt.Errorf("vault %s: suites: %s signs for none of its chains %v", v.Name, suite, v.Chains)
+		}
+	}
+	for _, on := range v.Chains {
+		if !slices.ContainsFunc(v.Suites, func(suite string) bool { return chain.Serves(suite, on) }) {
+			return fmt.Errorf("vault %s: chains: no suite of %v signs for %s", v.Name, v.Suites, on)
+		}
+	}
+	return nil
+}
+
+// Held reviews one vault of a charter as if these operators held it with this threshold.
+func Held(d charter.Document, vault string, committee []string, threshold int) (Vault, error) {
+	v, ok := d.Vault(vault)
+	if !ok {
+		return Vault{}, fmt.Errorf("vault %s is not in the charter", vault)
+	}
+	v.Committee, v.Threshold = slices.Sorted(slices.Values(committee)), threshold
+	for _, name := range v.Committee {
+		if _, ok := d.Station(name); !ok {
+			return Vault{}, fmt.Errorf("vault %s: the charter does not say where a share of operator %s would lie: amend it first", vault, name)
+		}
+	}
+	if v.Rescue != nil && v.Rescue.Operators >= threshold { // with t alive nobody needs guardians
+		v.Rescue = nil
+	}
+	return one(d, v)
+}
+
+func one(d charter.Document, v charter.Blueprint) (Vault, error) {
+	s, err := control.Of(d, v)
+	if err != nil {
+		return Vault{}, err
+	}
+	rules, err := control.RulesOf(d, v)
+	if err != nil {
+		return Vault{}, err
+	}
+	return Vault{Name: v.Name, Figures: s.Measure(), Spend: s.Spend(), Broken: s.Check(rules)}, nil
 }
 
 // Diff lists what differs between two charters, each of which has a policy that Charter accepts.
@@ -63,5 +109,5 @@ func Diff(was, is charter.Document) ([]charter.Change, error) {
 		return nil, fmt.Errorf("the second charter: %w", err)
 	}
 	// A label that goes must be harmless under the rules that follow.
-	return append(was.Diff(is, q.Removable), p.Diff(q)...), nil
+	return append(was.Diff(is, charter.Removals{Label: q.Removable, Group: q.Leavable}), p.Diff(q)...), nil
 }

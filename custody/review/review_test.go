@@ -92,7 +92,7 @@ func TestNeverLooser(t *testing.T) {
 
 func TestWrongRules(t *testing.T) {
 	for name, c := range map[string]struct{ from, to, want string }{
-		"number": {"number: lose", "number: loose", "there is no such number"}, "kind": {"kind: jurisdiction", "kind: planet", "planet"}, "spend of accounts": {"number: lose\n    kind: jurisdiction", "number: spend\n    kind: account", "no such number"},
+		"kind": {"kind: jurisdiction", "kind: planet", "planet"}, "spend of accounts": {"number: lose\n    kind: jurisdiction", "number: spend\n    kind: account", "no such number"},
 	} {
 		d := read(t, start(t), func(f string) string { return strings.Replace(f, c.from, c.to, 1) })
 		if _, err := Charter(d); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -32,7 +32,7 @@ func start(t testing.TB) charter.Start {
 	s := charter.Start{Circle: "Acme treasury", Payee: "0x00000000000000000000000000000000000000A1"}
 	for i, name := range []string{"acme", "bolt", "cora"} {
 		s.Operators = append(s.Operators, charter.StartOperator{
-			Name: name, Entity: name + " Ltd", Identity: "ed25519:" + hex.EncodeToString(seed("node of "+name)), Address: name + ".example:7700", Officer: key(t, "officer of "+name), Independent: i == 2,
+			Name: name, Entity: name + " Ltd", Identity: "ed25519:" + hex.EncodeToString(seed("node of "+name)), Independent: i == 2,
 			Provider: []string{"aws", "gcp", "cora"}[i], Account: fmt.Sprint("account-", i), Region: fmt.Sprint("region-", i), Jurisdiction: []string{"de", "ch", "sg"}[i], Hardware: []string{"amd", "intel", "arm"}[i], Admin: "admin-" + name,
 		})
 		s.People = append(s.People, charter.StartPerson{Name: "admin-" + name, Organisation: name, Key: key(t, "admin-"+name)})

@@ -23,14 +23,16 @@ func nodeTree(s statement.Statement) ([]byte, error) {
 		label = transcript.NodeHello
 	case statement.Key:
 		label = transcript.NodeKeyChoice
+	case statement.Charter:
+		label = transcript.NodeEnact
 	default:
 		return nil, fmt.Errorf("a node does not sign statements of kind %q", s.Kind())
 	}
 	return transcript.New(label).Bytes(s.Bytes()).Tree(), nil
 }
 
-// SignNode signs a decision, hello or key statement with the node's identity key: 64
-// bytes of Ed25519.
+// SignNode signs a decision, hello, key statement, or a charter that the node enacts, with its
+// identity key: 64 bytes of Ed25519.
 func SignNode(identity ed25519.PrivateKey, s statement.Statement) ([]byte, error) {
 	if len(identity) != ed25519.PrivateKeySize {
 		return nil, fmt.Errorf("identity key has %d bytes, not %d", len(identity), ed25519.PrivateKeySize)

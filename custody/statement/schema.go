@@ -5,8 +5,13 @@ package statement
 type Kind string
 
 const (
-	Roster   Kind = "roster"   // a circle's operators: one version of its charter
-	Vault    Kind = "vault"    // a vault's committee, people and limits
+	Roster   Kind = "roster"   // a circle's operators, their nodes and officers
+	Charter  Kind = "charter"  // a circle's constitution: one version
+	Veto     Kind = "veto"     // an operator takes its consent to a version of the charter back
+	Revoke   Kind = "revoke"   // a person's key ends
+	Freeze   Kind = "freeze"   // a vault signs nothing for a while
+	Unfreeze Kind = "unfreeze" // and again before its time
+	Vault    Kind = "vault"    // a vault of the charter: its committee makes keys
 	Account  Kind = "account"  // a department's account below a vault
 	Intent   Kind = "intent"   // asks for a signature
 	Decision Kind = "decision" // one node's own ALLOW or DENY on an intent
@@ -50,9 +55,22 @@ const (
 	MaxBytes       = 256 << 10 // of a statement
 	MaxTransaction = 120_000   // bytes of an unsigned transaction
 	MaxOperators   = 16
-	MaxVersion     = 1<<31 - 1 // of a charter
-	MaxPeople      = 64        // initiators, or approvers, of a vault
-	MaxKeys        = 8         // of one person
+	MaxVersion     = 1<<31 - 1 // of a roster or charter
+	MaxPlaces      = 8         // of one operator
+	MaxAccess      = 16        // people with access to one place
+	MaxGroups      = 64
+	MaxGuardians   = 32
+	MaxAssets      = 64
+	MaxPayees      = 256
+	MaxLabels      = 16 // of one payee
+	MaxVaults      = 64
+	MaxControl     = 64      // control rules
+	MaxPolicyLine  = 1024    // bytes of one line of rules
+	MaxPolicyLines = 4096    //
+	MaxDelay       = 7776000 // seconds: 90 days
+	MaxFreeze      = 72 * 3600
+	MaxPeople      = 64 // initiators, or approvers, of a vault
+	MaxKeys        = 8  // of one person
 	MaxFacts       = 64
 	MaxFact        = maxLabel + 1 + maxText // bytes: a proof's text is shown whole
 	MaxExpiry      = 7 * 24 * 3600          // seconds that an intent may live
@@ -97,6 +115,8 @@ func path(name string, levels uint64, doc string) Spec {
 	return Spec{Name: name, Type: Path, Min: levels, Max: levels, Least: 1, Most: 1, Doc: doc}
 }
 
+func yesNo(name, doc string) Spec { return word(name, doc, "no", "yes") }
+
 func word(name, doc string, words ...string) Spec {
 	return Spec{Name: name, Type: Word, Words: words, Least: 1, Most: 1, Doc: doc}
 }
@@ -114,13 +134,23 @@ func (s Spec) with(block ...Spec) Spec    { s.Block = block; return s }
 var salt = hexOf("salt", 32, "random bytes: the id hides the content")
 
 // Kinds lists every kind, in the order of the spec page.
-var Kinds = []Kind{Roster, Vault, Account, Intent, Decision, Hello, Key, Cancel, Proof, Reshare}
+var Kinds = []Kind{Roster, Charter, Veto, Revoke, Freeze, Unfreeze, Vault, Account, Intent, Decision, Hello, Key, Cancel, Proof, Reshare}
 
 // Fields is the one table of all kinds; the salt follows by itself.
 func Fields(k Kind) []Spec {
 	switch k {
 	case Roster:
 		return rosterFields
+	case Charter:
+		return charterFields
+	case Veto:
+		return vetoFields
+	case Revoke:
+		return revokeFields
+	case Freeze:
+		return freezeFields
+	case Unfreeze:
+		return unfreezeFields
 	case Vault:
 		return vaultFields
 	case Account:
@@ -145,7 +175,7 @@ func Fields(k Kind) []Spec {
 
 var rosterFields = []Spec{
 	text("circle", 64, "name of the circle"),
-	number("version", 0, MaxVersion, "of the charter; the first is 0"),
+	number("version", 0, MaxVersion, "the first is 0"),
 	hexOf("previous", 32, "id of the version before; absent in version 0 alone").optional(),
 	moment("created", "when it was made"),
 	label("operator", "in ascending order").times(2, MaxOperators).with(
@@ -157,28 +187,17 @@ var rosterFields = []Spec{
 }
 
 var vaultFields = []Spec{
-	hexOf("charter", 32, "id of the charter that it stands under"),
-	label("name", "unique in the circle"),
-	word("tier", "", "cold", "warm", "hot"),
+	hexOf("roster", 32, "id of the roster in force when it is made: its officers sign"),
+	hexOf("charter", 32, "id of the charter in force when it is made, which lists it"),
+	label("name", "as the charter has it"),
 	suite("one root key each, in ascending order").times(1, len(suites)),
 	number("threshold", 2, MaxOperators, "operators needed to sign, at most the committee"),
 	label("member", "operator of the committee, in ascending order").times(2, MaxOperators),
-	label("initiator", "person who may propose, in ascending order").times(1, MaxPeople).with(
-		sshKey("initiator-key", "in ascending order").times(1, MaxKeys),
-	),
-	label("approver", "person who may approve, in ascending order").times(1, MaxPeople).with(
-		sshKey("approver-key", "in ascending order").times(1, MaxKeys),
-	),
-	number("quorum", 1, MaxPeople, "approvers needed, each counted once"),
-	word("initiator-approves", "whether who proposed may count among the approvers", "yes", "no"),
-	chain("chain", "chain that the vault may sign for, in ascending order").times(1, 64),
-	number("expiry", 60, MaxExpiry, "seconds that an intent lives unless it says otherwise"),
-	number("refresh-every", MinRefresh, MaxRefresh, "seconds after which the nodes make new shares by themselves; never where it is absent").optional(),
 	moment("created", "when it was made"),
 }
 
 var accountFields = []Spec{
-	hexOf("charter", 32, "id of the charter"),
+	hexOf("charter", 32, "id of the charter that the vault's statement names"),
 	hexOf("vault", 32, "id of the vault statement"),
 	label("department", "named branch of the vault"),
 	label("account", "name of the account within it"),
@@ -187,7 +206,7 @@ var accountFields = []Spec{
 }
 
 var intentFields = []Spec{
-	hexOf("charter", 32, "id of the charter"),
+	hexOf("charter", 32, "id of the charter in force: under any other, nothing of it counts"),
 	hexOf("vault", 32, "id of the vault statement"),
 	hexOf("key", 32, "keyID of the vault's key"),
 	hexOf("epoch", 32, "hash of the key's epoch record in force when it is made. How long it serves: spec/epochs 7.8"),
@@ -206,7 +225,7 @@ var intentFields = []Spec{
 }
 
 var decisionFields = []Spec{
-	hexOf("charter", 32, "id of the charter"),
+	hexOf("charter", 32, "id of the charter that the intent names"),
 	hexOf("vault", 32, "id of the vault statement"),
 	hexOf("intent", 32, "id of the intent"),
 	label("operator", "whose node decided"),
@@ -219,7 +238,7 @@ var decisionFields = []Spec{
 }
 
 var helloFields = []Spec{
-	hexOf("charter", 32, "id of the charter"),
+	hexOf("roster", 32, "id of the roster in force"),
 	hexOf("identity", 32, "identity key of the node that asked: another cannot use the answer"),
 	hexOf("challenge", 32, "the node's own random bytes"),
 	sshKey("person", "key of the person who answers"),
@@ -227,7 +246,7 @@ var helloFields = []Spec{
 }
 
 var keyFields = []Spec{
-	hexOf("charter", 32, "id of the charter"),
+	hexOf("charter", 32, "id of the charter that the vault's statement names"),
 	hexOf("vault", 32, "id of the vault statement"),
 	hexOf("key", 32, "keyID"),
 	number("attempt", 0, maxInt, "number of the key generation"),
@@ -260,7 +279,7 @@ var proofFields = []Spec{
 }
 
 var reshareFields = []Spec{
-	hexOf("charter", 32, "id of the charter that the vault stands under"),
+	hexOf("roster", 32, "id of the roster in force when it is made: its officers sign"),
 	hexOf("vault", 32, "id of the vault statement"),
 	number("number", 1, maxInt, "of the vault's reshares; a higher one takes the place of all lower ones"),
 	hexOf("previous", 32, "id of the reshare, or vault statement, under which the keys are held when it is made"),

@@ -20,7 +20,7 @@ const sampleKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINNwMHM8lLcve+HMdKmjaanRn
 func sample(s Spec) string {
 	switch s.Type {
 	case Text:
-		return "Some text, é"
+		return "Some text, é"[:min(s.Max, 13)]
 	case Label:
 		return "acme-1"
 	case Hex:

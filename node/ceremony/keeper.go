@@ -73,6 +73,8 @@ type Config struct {
 	Quarantined func(ctx context.Context, key [32]byte) ([]engine.PartyID, error)
 	// Pardon lifts the quarantines of a key.
 	Pardon func(ctx context.Context, key [32]byte) (store.Batch, error)
+	// Terms gives a vault those of the charter in force. It is asked under our lock.
+	Terms func(charter.Vault) charter.Vault
 	// Challenge sends a challenge to all peers, directly.
 	Challenge func(key, challenge [32]byte)
 }
@@ -189,9 +191,9 @@ func New(cfg Config) *Keeper {
 func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, c charter.Chain) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	r, ok := c.Reach(v.Charter)
+	r, ok := c.Reach(v.Roster)
 	if !ok {
-		return fmt.Errorf("vault %s: charter %s is not known here", v.Name, v.Charter.Short())
+		return fmt.Errorf("vault %s: roster %s is not known here", v.Name, v.Roster.Short())
 	}
 	if s := k.plans[v.ID]; s != nil {
 		s.Follow(c)
@@ -447,12 +449,12 @@ func byVault(a, b *root) int {
 func (k *Keeper) view(w *root) View {
 	if w.damage != nil {
 		return View{
-			Vault: w.Vault, Suite: w.suite, Roster: w.roster, Parties: slices.Clone(w.genesis), Names: maps.Clone(w.names),
+			Vault: k.cfg.Terms(w.Vault), Suite: w.suite, Roster: w.roster, Parties: slices.Clone(w.genesis), Names: maps.Clone(w.names),
 			Step: StepDamaged, LastErr: w.damage.Error(), Damage: w.damage,
 		}
 	}
 	v := View{
-		Vault: w.held(), Suite: w.suite, Roster: w.roster, Parties: slices.Clone(w.parties()), Names: maps.Clone(w.names), Attempt: w.number, KeyID: w.keyID,
+		Vault: k.cfg.Terms(w.held()), Suite: w.suite, Roster: w.roster, Parties: slices.Clone(w.parties()), Names: maps.Clone(w.names), Attempt: w.number, KeyID: w.keyID,
 		Choice: w.choice, ChoiceBy: maps.Clone(w.signed), Proofs: maps.Clone(w.proofs),
 	}
 	for _, p := range w.book.Pending() {

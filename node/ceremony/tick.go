@@ -28,6 +28,7 @@ func (k *Keeper) Tick(ctx context.Context, now time.Time, busy func(key [32]byte
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, w := range k.all() {
+		w.Terms = k.cfg.Terms(w.Vault).Terms
 		s, err := k.move(ctx, now, w, busy)
 		if err != nil {
 			w.lastErr = err

@@ -43,7 +43,7 @@ const (
 	kindDraft   = "draft"   // draft/<name>: an operator that joined, or that invited us
 	kindRoster  = "roster"  // roster/<id>: statement and acceptances
 	kindVault   = "vault"   // vault/<id>: statement and acceptances
-	keyCharter  = "charter" // id of the newest roster in force
+	keyNewest   = "newest"  // id of the newest roster in force
 	keyGenesis  = "genesis" // id of version 0 of the circle that we were invited to
 	maxProposed = 8         // statements that wait for acceptance
 )
@@ -67,6 +67,14 @@ type Config struct {
 	Reachable func(ed25519.PublicKey) bool
 	// Holds lists the vaults of which this node holds a share.
 	Holds func() []string
+	// OnRosters is told of all versions in force before anything else is, when the circle is opened and whenever one is added.
+	OnRosters func(ctx context.Context, now time.Time, c charter.Chain) error
+	// History is the charter's versions that were in force.
+	History func() charter.History
+	// MayHold says why a committee and threshold would break the control rules of the charter in force for a vault.
+	MayHold func(vault string, committee []string, threshold int) error
+	// HandOver sends who came to the circle what is known of the charter.
+	HandOver func(ctx context.Context, now time.Time, to []charter.Operator) error
 	// OnPeers is told whom to pin, whenever that changes.
 	OnPeers func(Pins)
 	// OnVault is told of every vault that all of its committee accepted, and again whenever a version of the roster comes into force.
@@ -121,6 +129,9 @@ func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 	}
 	if err := c.load(ctx); err != nil {
 		return nil, fmt.Errorf("read the circle: %w", err)
+	}
+	if err := c.cfg.OnRosters(ctx, now, c.chain); err != nil {
+		return nil, err
 	}
 	c.cfg.OnPeers(c.pins())
 	for _, a := range c.vaults {
@@ -197,7 +208,7 @@ func (c *Circle) load(ctx context.Context) error {
 	if c.genesis, err = c.pointer(ctx, keyGenesis); err != nil {
 		return err
 	}
-	newest, err := c.pointer(ctx, keyCharter)
+	newest, err := c.pointer(ctx, keyNewest)
 	if err != nil {
 		return err
 	}
@@ -335,8 +346,8 @@ func (c *Circle) Departed(identity ed25519.PublicKey) bool {
 	return once && !slices.ContainsFunc(c.chain.Newest().Operators, func(o charter.Operator) bool { return o.Identity.Equal(identity) })
 }
 
-// Charter is the newest roster in force and its acceptances; ok is false while there is none.
-func (c *Circle) Charter() (charter.Accepted, charter.Roster, bool) {
+// Roster is the newest in force and its acceptances; ok is false while there is none.
+func (c *Circle) Roster() (charter.Accepted, charter.Roster, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.chain.Newest()

@@ -11,12 +11,21 @@ import (
 // kindHearsay marks a vault that came whole when it had lost an officer: whether that one signed before or after, nobody can tell here.
 const kindHearsay = "hearsay" // hearsay/<vault>: empty
 
-// lost says whether some version of the roster after a vault's own lacks an operator of its committee, or an officer who could sign it there.
-// It asks the rosters alone, since nodes that heard different signatures must agree; and it is for good.
+// lost says whether some version of the roster after a vault's own lacks an operator of its committee, or an officer who could sign it there,
+// or some later version of the charter has it otherwise. It asks rosters and charters alone, since nodes that heard different signatures must
+// agree; and it is for good.
 func (c *Circle) lost(v charter.Vault) bool {
-	r, known := c.chain.Version(v.Charter)
+	r, known := c.chain.Version(v.Roster)
 	if !known {
 		return false
+	}
+	history := c.cfg.History()
+	if x, known := history.Version(v.Charter); known {
+		for _, later := range history[x.Version+1:] {
+			if !later.Lists(v) {
+				return true
+			}
+		}
 	}
 	for _, name := range v.Committee {
 		was, _ := r.Operator(name)
@@ -30,19 +39,26 @@ func (c *Circle) lost(v charter.Vault) bool {
 	return false
 }
 
+// after says whether a vault's statement stands under a later roster or charter than another's, and under no earlier one.
+func (c *Circle) after(later, v charter.Vault) bool {
+	was, ok1 := c.chain.Version(v.Roster)
+	is, ok2 := c.chain.Version(later.Roster)
+	old, ok3 := c.cfg.History().Version(v.Charter)
+	present, ok4 := c.cfg.History().Version(later.Charter)
+	return ok1 && ok2 && ok3 && ok4 && is.Version >= was.Version && present.Version >= old.Version && (is.Version > was.Version || present.Version > old.Version)
+}
+
 // yields says whether a vault's statement lets a later one have its name: no key of it is here or on its way, it has lost an officer,
 // and it cannot have a key elsewhere that we do not know of (spec/circle 3.9).
 func (c *Circle) yields(a charter.Accepted, later charter.Vault) bool {
 	v, err := charter.VaultOf(a.Statement)
-	was, known1 := c.chain.Version(v.Charter)
-	is, known2 := c.chain.Version(later.Charter)
-	if err != nil || !known1 || !known2 || v.Name != later.Name || c.cfg.Made(v.ID) {
+	if err != nil || v.Name != later.Name || c.cfg.Made(v.ID) {
 		return false
 	}
 	if c.hearsay[v.ID] && !c.hearsay[later.ID] {
 		return true // which of the two is the later one is not the question: hearsay takes no name from anybody
 	}
-	if is.Version <= was.Version || !c.lost(v) {
+	if !c.after(later, v) || !c.lost(v) {
 		return false
 	}
 	if !c.complete(a) || c.hearsay[v.ID] || slices.Contains(v.Committee, c.cfg.Own.Name) {
@@ -83,11 +99,10 @@ func (c *Circle) later(a charter.Accepted) bool {
 // signedLater says whether our officer signed a statement under a later version instead of one that has lost an officer: this node
 // makes no key of the earlier one any more, whoever signs that still.
 func (c *Circle) signedLater(v charter.Vault) bool {
-	was, _ := c.chain.Version(v.Charter)
 	return c.lost(v) && slices.ContainsFunc(c.sameName(v), func(b charter.Accepted) bool {
 		_, ours := b.Signatures[c.cfg.Own.Name]
-		r, known := c.chain.Version(b.Statement.Fields().ID("charter"))
-		return ours && known && r.Version > was.Version
+		w, err := charter.VaultOf(b.Statement)
+		return ours && err == nil && c.after(w, v)
 	})
 }
 

@@ -126,7 +126,7 @@ func (c *Circle) PrepareReshare(now time.Time, w Wish) (a charter.Accepted, fres
 	}
 	under, keys, held := c.cfg.Held(w.Vault)
 	r := charter.Reshare{
-		Charter: c.chain.Newest().ID, Vault: v.ID, Number: 1, Previous: under, Threshold: w.Threshold, Committee: w.Committee,
+		Roster: c.chain.Newest().ID, Vault: v.ID, Number: 1, Previous: under, Threshold: w.Threshold, Committee: w.Committee,
 		Keys: keys, Reason: w.Reason, Created: now.UTC().Truncate(time.Second),
 	}
 	known := c.of(w.Vault)
@@ -176,7 +176,7 @@ func (c *Circle) saying(r charter.Reshare, known []proposal, w Wish, holds bool)
 		_, signed := x.Signatures[c.cfg.Own.Name]
 		switch {
 		case x.Number < least || x.sameWish(r, holds) != "":
-		case w.Instead && (x.Charter != r.Charter || signed && !holds):
+		case w.Instead && (x.Roster != r.Roster || signed && !holds):
 		default:
 			out = append(out, x)
 		}
@@ -259,7 +259,7 @@ func (c *Circle) Rivals(a charter.Accepted) (out []Rival) {
 // sameWish names the field in which a statement differs from what an operator asks. Who holds no key cannot compare keys: its
 // officer does, by eye. One that waited while the roster changed stands under the older version, for good.
 func (x proposal) sameWish(r charter.Reshare, holds bool) string {
-	r.Number, r.Charter = x.Number, x.Charter
+	r.Number, r.Roster = x.Number, x.Roster
 	if !holds {
 		r.Previous, r.Keys = x.Previous, x.Keys
 	}
@@ -298,6 +298,9 @@ func (c *Circle) newReshare(s *charter.Succession, v charter.Vault, r charter.Re
 		return a, false, err
 	}
 	if err := r.CheckVault(v, roster); err != nil {
+		return a, false, err
+	}
+	if err := c.cfg.MayHold(v.Name, r.Committee, r.Threshold); err != nil {
 		return a, false, err
 	}
 	if !r.Changes(before) {
@@ -371,6 +374,9 @@ func (c *Circle) acceptReshare(ctx context.Context, now time.Time, st statement.
 	if err == nil && must != "" {
 		if err = c.mine(r); err == nil {
 			err = c.checkHeld(r)
+		}
+		if err == nil {
+			err = c.cfg.MayHold(before.Name, r.Committee, r.Threshold)
 		}
 	}
 	if err != nil {

@@ -140,7 +140,7 @@ func (c *Circle) PrepareAnew(now time.Time) (a charter.Accepted, fresh bool, err
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.chain) == 0 {
-		return a, false, errors.New("there is no charter yet: every operator must run `ostraka operator accept` first")
+		return a, false, errors.New("there is no roster yet: every operator must run `ostraka operator accept` first")
 	}
 	return c.anew(now)
 }
@@ -497,7 +497,7 @@ func (c *Circle) takeRoster(ctx context.Context, now time.Time, s statement.Stat
 	comes := complete && r.Version == uint64(len(c.chain))
 	switch {
 	case comes:
-		e.Put = append(e.Put, store.Entry{Key: keyCharter, Value: r.ID[:]})
+		e.Put = append(e.Put, store.Entry{Key: keyNewest, Value: r.ID[:]})
 		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindStatement, Time: now, ID: r.ID})
 		for _, name := range c.settled(r) {
 			e.Delete = append(e.Delete, store.Key(kindDraft, store.Name(name)))
@@ -537,7 +537,10 @@ func (c *Circle) comeIntoForce(ctx context.Context, now time.Time, r charter.Ros
 		delete(c.draft, name)
 		delete(c.welcomed, name)
 	}
-	c.cfg.Log.Info("the charter is in force", "circle", r.Circle, "version", r.Version, "id", r.ID.Short(), "standing", string(c.standing()))
+	if err := c.cfg.OnRosters(ctx, now, c.chain); err != nil {
+		return err
+	}
+	c.cfg.Log.Info("the roster is in force", "circle", r.Circle, "version", r.Version, "id", r.ID.Short(), "standing", string(c.standing()))
 	c.cfg.OnPeers(c.pins())
 	for _, a := range c.vaults {
 		if err := c.announce(ctx, now, a); err != nil {

@@ -39,6 +39,9 @@ func (c *Circle) handOver(ctx context.Context, now time.Time) error {
 	if err := c.tellVersions(ctx, now, slices.Concat(guests, fresh)); err != nil || len(fresh) == 0 {
 		return err
 	}
+	if err := c.cfg.HandOver(ctx, now, fresh); err != nil {
+		return err
+	}
 	for _, n := range c.allWhole() {
 		if err := c.cfg.Forward(ctx, now, n, fresh); err != nil {
 			return err
@@ -65,7 +68,7 @@ func (c *Circle) tellReshares(ctx context.Context, now time.Time) error {
 	others := slices.DeleteFunc(slices.Clone(newest.Operators), func(o charter.Operator) bool { return o.Name == c.cfg.Own.Name })
 	for _, v := range c.accepted() {
 		for _, p := range c.plans(v.Statement.ID()) {
-			if p.Charter == newest.ID {
+			if p.Roster == newest.ID {
 				continue
 			}
 			if err := c.cfg.Forward(ctx, now, whole(c.proposed[p.ID].Accepted), others); err != nil {

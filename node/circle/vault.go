@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -20,23 +19,20 @@ import (
 	"github.com/ostraka/ostraka/node/store"
 )
 
-// PrepareVault gives the vault statement for our officer to sign, from the file that a
-// person wrote: the one that others signed if it says the same, or a new one.
-func (c *Circle) PrepareVault(now time.Time, file []byte, suites []string) (a charter.Accepted, fresh bool, err error) {
+// PrepareVault gives the statement of a vault that the charter in force lists, for our officer to sign: the one that others signed, or a
+// new one.
+func (c *Circle) PrepareVault(now time.Time, name string) (a charter.Accepted, fresh bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.chain) == 0 {
-		return a, false, errors.New("there is no charter yet: every operator must run `ostraka operator accept` first")
+	x, ok := c.cfg.History().Newest()
+	if !ok {
+		return a, false, errNoCharter
 	}
-	newest := c.chain.Newest()
-	v, err := charter.ReadVault(file, suites, newest.ID, now.UTC().Truncate(time.Second))
+	v, err := x.Draft(name, c.chain.Newest(), now)
 	if err != nil {
 		return a, false, err
 	}
-	if err := v.CheckCharter(newest); err != nil {
-		return a, false, err
-	}
-	if err := checkSuites(v); err != nil {
+	if err := c.cfg.MayHold(v.Name, v.Committee, v.Threshold); err != nil {
 		return a, false, err
 	}
 	if !slices.Contains(v.Committee, c.cfg.Own.Name) {
@@ -48,9 +44,9 @@ func (c *Circle) PrepareVault(now time.Time, file []byte, suites []string) (a ch
 		if err != nil || old.Name != v.Name || c.yields(a, v) {
 			continue
 		}
-		// One that waited while the roster changed stands under an older version, for good.
+		// One that waited while roster or charter changed stands under an older version, for good.
 		said := v
-		said.Charter = old.Charter
+		said.Roster, said.Charter = old.Roster, old.Charter
 		if field := old.SameAs(said); field != "" {
 			return a, false, &ConflictError{What: "vault " + v.Name, Field: field, By: strings.Join(slices.Sorted(maps.Keys(a.Signatures)), ", ")}
 		}
@@ -71,20 +67,7 @@ func (c *Circle) PrepareVault(now time.Time, file []byte, suites []string) (a ch
 	return charter.Accepted{Statement: s}, true, err
 }
 
-// checkSuites refuses a key that no chain of the vault has a use for, and a chain that no key signs for.
-func checkSuites(v charter.Vault) error {
-	for _, suite := range v.Suites {
-		if chain.First(suite, v.Chains) == "" {
-			return fmt.Errorf("vault %s: suites: %s signs for none of its chains %v", v.Name, suite, v.Chains)
-		}
-	}
-	for _, on := range v.Chains {
-		if !slices.ContainsFunc(v.Suites, func(suite string) bool { return chain.Serves(suite, on) }) {
-			return fmt.Errorf("vault %s: chains: no suite of %v signs for %s", v.Name, v.Suites, on)
-		}
-	}
-	return nil
-}
+var errNoCharter = errors.New("no charter is in force yet: every operator must run `ostraka charter sign FOLDER` first")
 
 // complete says whether all operators of a vault's committee have signed its statement.
 func (c *Circle) complete(a charter.Accepted) bool {
@@ -102,11 +85,18 @@ func (c *Circle) acceptors(s statement.Statement) ([]charter.Acceptor, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, ok := c.chain.Version(v.Charter)
+	r, ok := c.chain.Version(v.Roster)
+	if !ok {
+		return nil, fmt.Errorf("%w: roster %s is not in force here", outbox.ErrLater, v.Roster.Short())
+	}
+	x, ok := c.cfg.History().Version(v.Charter)
 	if !ok {
 		return nil, fmt.Errorf("%w: charter %s is not in force here", outbox.ErrLater, v.Charter.Short())
 	}
-	if err := v.CheckCharter(r); err != nil {
+	if err := v.CheckCharter(x); err != nil {
+		return nil, err
+	}
+	if err := v.CheckRoster(r); err != nil {
 		return nil, err
 	}
 	return r.AcceptorsOf(v)
@@ -119,7 +109,7 @@ type writer func(journal.Entry) error
 // operator when its own officer signs here.
 func (c *Circle) takeVault(ctx context.Context, now time.Time, s statement.Statement, armored []byte, must string, write writer) (charter.Accepted, []string, error) {
 	if len(c.chain) == 0 {
-		return charter.Accepted{}, nil, fmt.Errorf("%w: there is no charter here yet", outbox.ErrLater)
+		return charter.Accepted{}, nil, fmt.Errorf("%w: there is no roster here yet", outbox.ErrLater)
 	}
 	by, err := c.acceptors(s)
 	if err != nil {
@@ -198,7 +188,7 @@ func (c *Circle) stillOfficer(what, operator string, armored []byte) error {
 // committee; who is in it takes the officers' signatures one by one.
 func (c *Circle) takeWhole(ctx context.Context, now time.Time, a charter.Accepted, write writer) error {
 	if len(c.chain) == 0 {
-		return fmt.Errorf("%w: there is no charter here yet", outbox.ErrLater)
+		return fmt.Errorf("%w: there is no roster here yet", outbox.ErrLater)
 	}
 	if err := a.Statement.Require(statement.Vault); err != nil {
 		return err
@@ -249,7 +239,14 @@ func (c *Circle) onceVault(s statement.Statement, own string) error {
 		return err
 	}
 	if c.signedLater(v) {
-		return fmt.Errorf("this node's officer signed vault %s under a later version of the roster: the others must sign that one", v.Name)
+		return fmt.Errorf("this node's officer signed vault %s under a later version of the roster or charter: the others must sign that one", v.Name)
+	}
+	newest, _ := c.cfg.History().Newest()
+	if !newest.Lists(v) {
+		return fmt.Errorf("vault %s: %s has it otherwise: run `ostraka vault create %s` for a statement of today", v.Name, newest.Title(), v.Name)
+	}
+	if err := c.cfg.MayHold(v.Name, v.Committee, v.Threshold); err != nil {
+		return err
 	}
 	for _, a := range c.sameName(v) {
 		other := a.Statement.ID()
@@ -278,7 +275,7 @@ func (c *Circle) roomVault(v charter.Vault, operator string) error {
 			open++
 		}
 		said := v
-		said.Charter = old.Charter // two may have begun while the roster changed
+		said.Roster, said.Charter = old.Roster, old.Charter // two may have begun while they changed
 		if old.Name == v.Name && !c.yields(a, v) && (done || old.SameAs(said) != "") {
 			return fmt.Errorf("vault %s: another statement with this name is known here", v.Name)
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -108,8 +109,16 @@ type Config struct {
 	// returned as why; err is trouble with the endpoint.
 	// Explain puts an error into people's words: operators' names for party ids.
 	Explain func(error) string
-	// Roster is where the operators of a vault under a charter version are looked up (charter.Chain.Reach).
-	Roster func(charter statement.ID) (charter.Roster, bool)
+	// Roster is where the operators of a vault that stands under a roster are looked up (charter.Chain.Reach).
+	Roster func(roster statement.ID) (charter.Roster, bool)
+	// Charter is the version in force as it counts now, without what was revoked or has expired; ok is false while there is none.
+	Charter func() (x charter.Charter, ok bool)
+	// Policy reads the rules of a version.
+	Policy func(id statement.ID) (*policy.Policy, error)
+	// TermsUnder gives a vault the terms of a version that is or was in force here.
+	TermsUnder func(v charter.Vault, under statement.ID) (charter.Vault, bool)
+	// Frozen says by whom a vault is frozen, and until when; empty if it is not.
+	Frozen func(vault statement.ID, now time.Time) string
 	Check  func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 	// Presignatures are this node's, to sign in one broadcast with.
 	Presignatures *presign.Pools
@@ -136,6 +145,10 @@ type Desk struct {
 	slots  map[slot]map[statement.ID]bool // which of them have one nonce
 	open   map[initiator]int              // how many of them are not signed
 
+	rules rules                        // of the charter in force
+	flows map[statement.ID]outflows    // what each vault gave out, or may
+	books map[statement.ID]*sync.Mutex // by vault: held from the totals to the debit; taken after a file's lock, before mu
+
 	damaged map[statement.ID]error // intents that were set aside: their rows, or those of their vault's keys, cannot be read
 }
 
@@ -153,6 +166,8 @@ type file struct {
 	gone      bool              // it could not be made durable
 	due       bool              // this node must rule again: it was restarted, or could not publish
 	waits     string            // why this node has not decided, beyond missing approvals
+	lacks     string            // what the policy asks for beside the quorum
+	again     time.Time         // when the policy is asked again: what it forbids now it may allow later
 	lastErr   string            // how the last session ended
 	allowedAt time.Time
 	next      time.Time                    // we open no session before this
@@ -180,7 +195,7 @@ type ruling struct {
 func New(cfg Config) *Desk {
 	return &Desk{
 		cfg: cfg, files: map[statement.ID]*file{}, live: map[statement.ID]*file{}, poor: map[engine.PartyID]record{},
-		damaged: map[statement.ID]error{}, claims: map[statement.ID]claim{}, slots: map[slot]map[statement.ID]bool{}, open: map[initiator]int{},
+		flows: map[statement.ID]outflows{}, books: map[statement.ID]*sync.Mutex{}, damaged: map[statement.ID]error{}, claims: map[statement.ID]claim{}, slots: map[slot]map[statement.ID]bool{}, open: map[initiator]int{},
 	}
 }
 
@@ -269,7 +284,7 @@ func (d *Desk) settle(f *file) {
 	}
 }
 
-// vaultOf is the key that an intent names, of a vault whose keys are published. Where none of them is named, the first
+// vaultOf is the key that an intent names, of a vault whose keys are published, on the terms of the charter that it names. Where none of them is named, the first
 // is given, and the intent is denied for that (intent.RuleKey).
 func (d *Desk) vaultOf(it intent.Intent) (ceremony.View, error) {
 	roots := d.cfg.Vault(it.Vault)
@@ -284,16 +299,23 @@ func (d *Desk) vaultOf(it intent.Intent) (ceremony.View, error) {
 			return v, fmt.Errorf("%w: vault %s: %w", outbox.ErrLater, v.Title(), ceremony.ErrNoKey)
 		}
 	}
-	for _, v := range roots {
-		if v.Current.Record.KeyID == it.Key {
+	v := roots[0]
+	for _, x := range roots {
+		if x.Current.Record.KeyID == it.Key {
+			v = x
 			// What was decided in an epoch that is over is judged by the committee of then.
 			if was, ok := d.cfg.VaultAt(it.Vault, it.Key, it.Epoch); ok {
 				v.Vault = was
 			}
-			return v, nil
+			break
 		}
 	}
-	return roots[0], nil
+	terms, ok := d.cfg.TermsUnder(v.Vault, it.Charter)
+	if !ok {
+		return v, fmt.Errorf("%w: charter %s is not in force here", outbox.ErrLater, it.Charter.Short())
+	}
+	v.Vault = terms
+	return v, nil
 }
 
 // Format keeps the identity key out of what is printed.

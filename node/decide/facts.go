@@ -27,8 +27,9 @@ func Key(v ceremony.View, path hd.Path) (group.Point, error) {
 // own words. It keeps the payload in the file.
 func (d *Desk) decode(f *file, v ceremony.View) intent.Facts {
 	it := f.life.Intent()
+	inForce, _ := d.cfg.Charter()
 	out := intent.Facts{
-		Charter: v.Vault.Charter, Key: v.Current.Record.KeyID, Epoch: v.Current.Record.Hash(), Chain: it.Chain,
+		Charter: inForce.ID, Key: v.Current.Record.KeyID, Epoch: v.Current.Record.Hash(), Chain: it.Chain,
 	}
 	if d.serves(it) {
 		out.Epoch = it.Epoch
@@ -51,8 +52,8 @@ func (d *Desk) decode(f *file, v ceremony.View) intent.Facts {
 	return out
 }
 
-// rule makes this node's ruling on a file, and asks the chain where the statement's own
-// rules hold. Wait with a reason in f.waits means: not yet.
+// rule makes this node's ruling on a file, and asks the policy and the chain where the statement's own
+// rules hold. The caller holds the vault's book. Wait with a reason in f.waits means: not yet.
 func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling, intent.Facts, error) {
 	v, err := d.vaultOf(f.life.Intent())
 	if err != nil {
@@ -60,7 +61,7 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 	}
 	facts := d.decode(f, v)
 	r := intent.Decide(f.stmt, v.Vault, f.life.Votes(), facts, now)
-	f.waits = ""
+	f.waits, f.lacks = "", ""
 	if r.Rule == intent.RuleEpoch && d.outlived(f) {
 		r.Reason = errOldEpoch.Error()
 	}
@@ -68,8 +69,11 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleShare, v.Bare
 		return r, facts, nil
 	}
+	if r.Verdict != intent.Deny {
+		r = d.apply(now, f, v, r)
+	}
 	t, onChain := f.payload.(*transfer)
-	if r.Verdict == intent.Deny || !onChain {
+	if r.Verdict == intent.Deny || !onChain || f.waits != "" {
 		return r, facts, nil
 	}
 	if by, ok := d.rival(f, false); ok && by.signed {

@@ -113,6 +113,7 @@ func (d *Desk) went(f *file, next intent.Life) {
 func (d *Desk) track(f *file) {
 	id := f.stmt.ID()
 	d.untrack(id)
+	d.debit(f)
 	if f.gone || over(f.life) {
 		return
 	}

@@ -141,7 +141,7 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 		return err
 	}
 	f := &file{stmt: s, proposal: armored, decisions: map[string]ruling{}, allowedAt: now, due: true}
-	held := roots[0].Vault
+	held, _ := d.cfg.TermsUnder(roots[0].Vault, it.Charter)
 	if v, err := d.vaultOf(it); err == nil {
 		held = v.Vault
 	}

@@ -63,8 +63,8 @@ func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 		}
 		return nil, err
 	}
-	// An intent whose epoch is over is denied for that at once, and not when somebody votes on it.
-	if d.mayDecide(f) && (f.due || f.waits != "" || d.outlived(f)) {
+	// An intent whose epoch or charter is over is denied for that at once, and not when somebody votes on it.
+	if d.mayDecide(f) && (f.due || f.waits != "" || d.outlived(f) || d.underCharter(f) != nil) {
 		if err := d.decide(ctx, now, f); err != nil {
 			return nil, err
 		}
@@ -89,6 +89,10 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 	}
 	if f.life.Verdict(d.cfg.Operator) == intent.Allow {
 		f.waits = ""
+		if err := d.stands(now, f, v); err != nil {
+			f.waits = err.Error()
+			return nil, nil
+		}
 		if by, ok := d.rival(f, false); ok {
 			f.waits = by.taken() // a signature appeared that this node knew nothing of when it allowed this one
 			return nil, nil
@@ -260,6 +264,9 @@ func (d *Desk) mayJoin(ctx context.Context, now time.Time, v ceremony.View, f *f
 	}
 	if !d.serves(it) {
 		return fmt.Errorf("intent %s: %w", f.stmt.ID().Short(), errOldEpoch)
+	}
+	if err := d.stands(now, f, v); err != nil {
+		return err
 	}
 	if err := d.avoids(ctx, now, v, f, s); err != nil {
 		return err

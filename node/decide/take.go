@@ -69,6 +69,9 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 	if _, err := intent.VerifyProposal(s, armored, v.Vault, now); err != nil {
 		return err
 	}
+	if x, _ := d.cfg.Charter(); x.ID != it.Charter {
+		return fmt.Errorf("intent %s: %w", s.ID().Short(), errOldCharter)
+	}
 	if it.Key == v.KeyID && d.cfg.Named(it.Vault, it.Key, it.Epoch) == ceremony.Unknown {
 		// The final certificate is on its way. Whose decisions count is of the epoch, so it is not guessed.
 		return fmt.Errorf("%w: intent %s names epoch %.6x of vault %s, which is not in force here yet", outbox.ErrLater, s.ID().Short(), it.Epoch, v.Title())
@@ -154,6 +157,9 @@ func (d *Desk) vote(ctx context.Context, now time.Time, id []byte, verb signet.V
 	if err != nil {
 		return err
 	}
+	if err := d.underCharter(f); err != nil {
+		return err
+	}
 	vote, err := intent.VerifyVote(f.stmt, v.Vault, verb, armored, now)
 	if err != nil {
 		return err
@@ -176,7 +182,7 @@ func (d *Desk) vote(ctx context.Context, now time.Time, id []byte, verb signet.V
 		return err
 	}
 	d.went(f, next)
-	f.votes = votes
+	f.votes, f.again = votes, time.Time{}
 	return d.decide(ctx, now, f)
 }
 
@@ -194,6 +200,10 @@ func (d *Desk) publish(ctx context.Context, now time.Time, f *file) error {
 	if !d.mayDecide(f) {
 		return nil
 	}
+	// From the totals to the debit nothing else of the vault is allowed: two that fit the limit each may not fit it together.
+	b := d.book(f.life.Intent().Vault)
+	b.Lock()
+	defer b.Unlock()
 	r, facts, err := d.rule(ctx, now, f)
 	if err != nil || r.Verdict == intent.Wait {
 		return err
@@ -270,9 +280,9 @@ func (d *Desk) decision(now time.Time, raw, sig []byte, write writer) error {
 	if err != nil {
 		return err
 	}
-	r, ok := d.cfg.Roster(v.Vault.Charter)
+	r, ok := d.cfg.Roster(v.Vault.Roster)
 	if !ok {
-		return fmt.Errorf("%w: charter %s is not in force here", outbox.ErrLater, v.Vault.Charter.Short())
+		return fmt.Errorf("%w: roster %s is not in force here", outbox.ErrLater, v.Vault.Roster.Short())
 	}
 	dec, err := intent.VerifyDecision(s, sig, v.Vault, r)
 	if err != nil {

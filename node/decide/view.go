@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ostraka/ostraka/chain/evm"
@@ -73,7 +74,7 @@ func (d *Desk) show(f *file) View {
 	l := f.life
 	v := View{
 		Statement: f.stmt, Intent: l.Intent(), Proposal: f.proposal, State: l.State(), Changed: l.Changed(),
-		Undecided: l.Undecided(), Missing: l.Tally().Missing(), Waits: f.waits, LastErr: f.lastErr,
+		Undecided: l.Undecided(), Missing: joined(d.tally(f).Missing(), f.lacks), Waits: f.waits, LastErr: f.lastErr,
 		Raw: f.raw, Hash: l.Hash(), Reverted: l.Reverted(), Possibly: l.PossiblySigned(), Alarm: l.Alarm(),
 	}
 	v.Height, _ = l.Block()
@@ -87,6 +88,20 @@ func (d *Desk) show(f *file) View {
 	v.Over = l.Hash() == "" && d.outlived(f)
 	v.Awaited = d.awaited(f)
 	return v
+}
+
+// tally counts the votes that count now: keys may have been revoked, or have expired, since.
+func (d *Desk) tally(f *file) intent.Tally {
+	v, err := d.vaultOf(f.life.Intent())
+	if err != nil {
+		return f.life.Tally()
+	}
+	return intent.Count(f.stmt.ID(), f.life.Intent().Initiator, v.Vault, f.life.Votes())
+}
+
+// joined are the texts that say something.
+func joined(texts ...string) string {
+	return strings.Join(slices.DeleteFunc(texts, func(t string) bool { return t == "" }), "; ")
 }
 
 // awaited names the operators without whom signing cannot begin: those not decided, and

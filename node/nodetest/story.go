@@ -44,14 +44,14 @@ func (w *World) Found() {
 				if err == nil {
 					_, _, err = h.Circle.Accept(ctx, w.Clock(h), a.Statement.Bytes(), h.Officer.Makes(w.T, a.Statement))
 				}
-				_, _, founded := h.Circle.Charter()
+				_, _, founded := h.Circle.Roster()
 				signed = err == nil || founded
 			})
 			return signed
 		})
 	}
-	w.Run("charter in force everywhere", func() bool {
-		return w.All(func(h *Host) bool { _, _, ok := h.Circle.Charter(); return ok })
+	w.Run("roster in force everywhere", func() bool {
+		return w.All(func(h *Host) bool { _, _, ok := h.Circle.Roster(); return ok })
 	})
 }
 
@@ -120,7 +120,7 @@ func (w *World) SignRoster(h *Host, prepare Prepare) (a charter.Accepted, err er
 // it did, and waits until all that are up and named hold the version.
 func (w *World) Amend(version uint64, first Prepare, hosts ...*Host) {
 	w.T.Helper()
-	holds := func(h *Host) bool { _, r, _ := h.Circle.Charter(); return r.Version >= version }
+	holds := func(h *Host) bool { _, r, _ := h.Circle.Roster(); return r.Version >= version }
 	var proposed statement.ID
 	for i, h := range hosts {
 		prepare := Prepare(Accept)
@@ -151,20 +151,15 @@ var chains = map[string]string{
 	charter.SuiteECDSA: "eip155:1", charter.SuiteBIP340: "bip122:000000000019d6689c085ae165831e93", charter.SuiteEd25519: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
 }
 
-// VaultFile is the file of a vault of some hosts; of all, if none is named.
-func (w *World) VaultFile(name string, threshold int, hosts ...*Host) string {
+// VaultFile is a vault of some hosts, as a charter lists it; of all, if none is named.
+func (w *World) VaultFile(name string, threshold int, hosts ...*Host) charter.Blueprint {
 	if len(hosts) == 0 {
 		hosts = w.Hosts
 	}
-	file := fmt.Sprintf("name: %s\ntier: %s\nsuites: [%s]\nthreshold: %d\ncommittee:\n", name, w.Tier, w.Suite, threshold)
-	for _, h := range hosts {
-		file += "  - " + h.Own.Name + "\n"
+	return charter.Blueprint{
+		Name: name, Tier: w.Tier, Suites: []string{w.Suite}, Threshold: threshold, Committee: Names(hosts...),
+		Initiators: []string{"proposers"}, Approvers: []string{"approvers"}, Quorum: 2, Organisations: 1, Chains: []string{chains[w.Suite]}, Expiry: time.Hour,
 	}
-	file += fmt.Sprintf("initiators:\n  - name: %s\n    keys:\n      - %q\napprovers:\n", Initiator, NewPerson(w.T, Initiator).Key.String())
-	for _, a := range Approvers {
-		file += fmt.Sprintf("  - name: %s\n    keys:\n      - %q\n", a, NewPerson(w.T, a).Key.String())
-	}
-	return file + "quorum: 2\ninitiator-approves: false\nchains:\n  - \"" + chains[w.Suite] + "\"\nexpiry: 3600\n"
 }
 
 // Vault has every officer accept a vault file, and waits until all nodes publish its key.
@@ -175,16 +170,17 @@ func (w *World) Vault(threshold int) statement.ID {
 	return id
 }
 
-// AcceptVault has the officers of some hosts accept a vault file; of all, if none is named.
-func (w *World) AcceptVault(file string, hosts ...*Host) (id statement.ID) {
+// AcceptVault puts a vault into the charter, if it is not there, and has the officers of some hosts accept it; of all, if none is named.
+func (w *World) AcceptVault(file charter.Blueprint, hosts ...*Host) (id statement.ID) {
 	w.T.Helper()
 	if len(hosts) == 0 {
 		hosts = w.Hosts
 	}
+	w.List(file)
 	for i, h := range hosts {
 		w.Run("vault accepted by "+h.Own.Name, func() (accepted bool) {
 			w.Act(h, func() {
-				a, fresh, err := h.Circle.PrepareVault(w.Clock(h), []byte(file), nil)
+				a, fresh, err := h.Circle.PrepareVault(w.Clock(h), file.Name)
 				if err != nil {
 					w.T.Fatal(err)
 				}
@@ -235,9 +231,9 @@ func (w *World) Account(vault statement.ID) (addr wallet.Address) {
 // AccountNote is an account of department ops, made by the initiator.
 func (w *World) AccountNote(vault statement.ID, name string, number uint32) outbox.Note {
 	w.T.Helper()
-	c, _, _ := w.Hosts[0].Circle.Charter()
+	v, _ := w.Hosts[0].Keeper.Root(vault, w.Suite)
 	s, err := charter.Account{
-		Charter: c.Statement.ID(), Vault: vault, Department: "ops", Name: name, Path: [2]uint32{0, number}, Created: w.Now.Truncate(time.Second),
+		Charter: v.Vault.Charter, Vault: vault, Department: "ops", Name: name, Path: [2]uint32{0, number}, Created: w.Now.Truncate(time.Second),
 	}.Statement(w.Salt())
 	if err != nil {
 		w.T.Fatal(err)
@@ -279,7 +275,7 @@ func (w *World) Intent(vault statement.ID, from wallet.Address, nonce uint64) in
 	v, _ := w.Hosts[0].Keeper.Root(vault, w.Suite)
 	created := w.Now.Truncate(time.Second)
 	it := intent.Intent{
-		Charter: v.Vault.Charter, Vault: vault, Key: v.Current.Record.KeyID, Epoch: v.Current.Record.Hash(),
+		Charter: v.Vault.Under, Vault: vault, Key: v.Current.Record.KeyID, Epoch: v.Current.Record.Hash(),
 		Path: [3]uint32(from.Path), Address: from.Address, Chain: from.Chain, Memo: "rent", Initiator: Initiator,
 		Created: created, Expires: created.Add(Life),
 	}

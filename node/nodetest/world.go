@@ -77,6 +77,9 @@ type World struct {
 	Suite string   // of vaults' keys; Ethereum's unless a test says otherwise
 	Tier  string   // of vaults; warm unless a test says otherwise
 
+	Vaults []charter.Blueprint     // that the charter lists
+	Change func(*charter.Document) // made to the charter before it is signed; may be nil
+
 	// Check stands for the nodes' own chain endpoints; nil: none is configured.
 	Check func(h *Host, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 	// Fate decides over each batch; nil: all live. n counts the host's batches, from 1.
@@ -116,14 +119,9 @@ func New(t testing.TB, n int) *World {
 
 func (w *World) add(i int) {
 	w.T.Helper()
-	seed := sha256.Sum256(fmt.Appendf(nil, "node %d", i))
 	h := &Host{
-		Disk: memory.NewDisk(), Key: ed25519.NewKeyFromSeed(seed[:]), Officer: NewPerson(w.T, fmt.Sprintf("officer-%d", i)),
+		Disk: memory.NewDisk(), Key: keyOf(i), Officer: NewPerson(w.T, fmt.Sprintf("officer-%d", i)), Own: own(w.T, i),
 		Rand: NewEntropy(fmt.Sprintf("node %d", i)),
-	}
-	h.Own = charter.Operator{
-		Name: fmt.Sprintf("operator-%d", i), Entity: fmt.Sprintf("Operator %d Ltd", i), Identity: h.Key.Public().(ed25519.PublicKey),
-		Address: fmt.Sprintf("node-%d.example:7000", i), Officers: []signet.Key{h.Officer.Key},
 	}
 	dek, err := seal.NewKey(h.Rand)
 	if err != nil {
@@ -134,6 +132,19 @@ func (w *World) add(i int) {
 		w.T.Fatal(err)
 	}
 	w.Hosts = append(w.Hosts, h)
+}
+
+func keyOf(i int) ed25519.PrivateKey {
+	seed := sha256.Sum256(fmt.Appendf(nil, "node %d", i))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+// own is the operator with a number.
+func own(t testing.TB, i int) charter.Operator {
+	return charter.Operator{
+		Name: fmt.Sprintf("operator-%d", i), Entity: fmt.Sprintf("Operator %d Ltd", i), Identity: keyOf(i).Public().(ed25519.PublicKey),
+		Address: fmt.Sprintf("node-%d.example:7000", i), Officers: []signet.Key{NewPerson(t, fmt.Sprintf("officer-%d", i)).Key},
+	}
 }
 
 // Find gives the host with an identity; nil if there is none.
@@ -429,7 +440,7 @@ func (w *World) Rows(h *Host, prefix string) (out []store.Item) {
 // nothing that the first world draws is drawn again.
 func (w *World) Clone(t testing.TB, seed string) *World {
 	t.Helper()
-	c := &World{T: t, Now: w.Now, Log: &bytes.Buffer{}, Rand: NewEntropy("people " + seed), Suite: w.Suite, Tier: w.Tier, Downtime: w.Downtime}
+	c := &World{T: t, Now: w.Now, Log: &bytes.Buffer{}, Rand: NewEntropy("people " + seed), Suite: w.Suite, Tier: w.Tier, Downtime: w.Downtime, Vaults: slices.Clone(w.Vaults), Change: w.Change}
 	c.Watch = newWatch(c)
 	for _, h := range w.Hosts {
 		o := &Host{Disk: memory.NewDisk(), Key: h.Key, Own: h.Own, Officer: h.Officer, Box: h.Box, DEK: h.DEK, Rand: NewEntropy(h.Own.Name + seed), Mode: h.Mode}

@@ -1,0 +1,111 @@
+package statement
+
+// charterFields are spec/charter's document, and where it stands in the chain of versions. Names of a kind are distinct, so what people
+// know as one name stands here with its owner before it where two would have it.
+var charterFields = []Spec{
+	text("circle", 64, "name of the circle"),
+	number("version", 0, MaxVersion, "the first is 0"),
+	hexOf("previous", 32, "id of the version before; absent in version 0 alone").optional(),
+	hexOf("roster", 32, "id of the roster whose operators all consent"),
+	moment("created", "when it was made"),
+	yesNo("drill", "whether it is for rehearsals: then delays may be seconds. No later version says otherwise"),
+	label("operator", "in ascending order").times(2, MaxOperators).with(
+		text("entity", 128, "legal entity"),
+		hexOf("identity", 32, "the node's Ed25519 identity key"),
+		yesNo("independent", "whether it is a provider that does not depend on the customer"),
+		label("place", "where a copy of its share lies, in ascending order").times(1, MaxPlaces).with(
+			word("level", "", "export", "paper", "replica"),
+			label("organisation", "where it is another than the operator").optional(),
+			text("provider", 128, "of the machine; absent on paper").optional(),
+			text("account", 128, "at the provider").optional(),
+			text("region", 128, "of the provider").optional(),
+			text("jurisdiction", 2, "ISO 3166-1 alpha-2, lower case"),
+			text("hardware", 128, "its vendor").optional(),
+			label("access", "person who can reach it, in ascending order").times(1, MaxAccess),
+		),
+	),
+	label("person", "in ascending order").times(1, MaxPeople).with(
+		label("person-organisation", ""),
+		sshKey("key", "in ascending order").times(1, MaxKeys),
+		moment("keys-expire", "from then on the keys count for nothing").optional(),
+	),
+	label("group", "of people, in ascending order").times(0, MaxGroups).with(
+		label("member", "person, in ascending order").times(1, MaxPeople),
+		moment("group-expires", "from then on it counts as empty").optional(),
+	),
+	label("guardian", "in ascending order").times(0, MaxGuardians).with(
+		label("guardian-person", ""),
+		label("guardian-organisation", ""),
+		text("guardian-jurisdiction", 2, "ISO 3166-1 alpha-2, lower case").optional(),
+	),
+	label("asset", "in ascending order").times(0, MaxAssets).with(
+		chain("asset-chain", ""),
+		text("contract", 128, "absent for the chain's own asset").optional(),
+		number("decimals", 0, 36, "of people's unit"),
+		number("unit", 0, 36, "policy counts in 10^unit of the smallest"),
+	),
+	label("payee", "in ascending order").times(0, MaxPayees).with(
+		chain("payee-chain", ""),
+		text("address", 128, "as the chain writes it"),
+		label("label", "in ascending order").times(0, MaxLabels),
+		moment("payee-expires", "from then on it is no payee").optional(),
+	),
+	label("vault", "in ascending order").times(1, MaxVaults).with(
+		word("tier", "", "cold", "hot", "warm"),
+		suite("one root key each, in ascending order").times(1, len(suites)),
+		number("threshold", 2, MaxOperators, "operators needed to sign, at most the committee"),
+		label("committee", "operator, in ascending order").times(2, MaxOperators),
+		label("initiators", "group of people who may propose, in ascending order").times(1, MaxGroups),
+		label("approvers", "group of people who may approve, in ascending order").times(1, MaxGroups),
+		number("quorum", 1, MaxPeople, "approvers needed, each counted once"),
+		number("organisations", 1, MaxPeople, "different organisations that they must be of, at least"),
+		yesNo("initiator-approves", "whether who proposed may count among the approvers"),
+		yesNo("user-verification", "whether an approval counts only if its device checked who touched it"),
+		chain("chain", "that the vault may sign for, in ascending order").times(1, 64),
+		number("expiry", 60, MaxExpiry, "seconds that an intent lives unless it says otherwise"),
+		number("refresh-every", MinRefresh, MaxRefresh, "seconds after which the nodes make new shares by themselves; never where it is absent").optional(),
+		number("rescue-operators", 1, MaxOperators, "r: live operators that SOS needs; absent: there is no SOS").optional(),
+		number("rescue-guardians", 2, MaxGuardians, "k: guardians that it needs besides").optional(),
+	),
+	text("policy", MaxPolicyLine, "one line of the rules in Cedar after `|`").times(0, MaxPolicyLines),
+	word("control", "a control rule beyond the defaults", "halt", "lose", "spend", "steal").times(0, MaxControl).with(
+		label("control-kind", "of domain"),
+		number("control-least", 1, 64, ""),
+	),
+	number("independent-providers", 1, MaxOperators, "in the committee of each vault"),
+	number("delay", 0, MaxDelay, "seconds before what is looser takes effect; 3600 at least but for drills"),
+	number("list-delay", 0, MaxDelay, "seconds before a new payee counts; as delay"),
+	number("heartbeat", 60, 86400, "seconds between signs of life of a node"),
+	text("offset", 6, "hours and minutes from UTC of the policy's hours: `+01:00`"),
+}
+
+var vetoFields = []Spec{
+	hexOf("charter", 32, "id of the version that its operator does not want"),
+	label("operator", "that takes its consent back"),
+	text("reason", 512, "").optional(),
+	moment("created", "when it was made"),
+}
+
+var revokeFields = []Spec{
+	hexOf("charter", 32, "id of a version that lists the key"),
+	label("person", "whose key ends"),
+	sshKey("key", ""),
+	text("reason", 512, "").optional(),
+	moment("created", "when it was made"),
+}
+
+var freezeFields = []Spec{
+	hexOf("charter", 32, "id of the charter in force when it is made"),
+	hexOf("vault", 32, "id of the vault statement"),
+	label("operator", "that freezes it"),
+	text("reason", 512, "").optional(),
+	moment("created", "when it was made"),
+	moment("expires", "from then on it freezes nothing; at most 72 hours after created"),
+}
+
+var unfreezeFields = []Spec{
+	hexOf("charter", 32, "id of the charter in force when it is made"),
+	hexOf("vault", 32, "id of the vault statement"),
+	hexOf("freeze", 32, "id of a freeze that ends").times(1, 64),
+	moment("created", "when it was made"),
+}

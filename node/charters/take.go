@@ -1,0 +1,540 @@
+package charters
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/review"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/node/fence"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// writer makes an entry durable, with what must leave with it.
+type writer = func(journal.Entry) error
+
+// A BrokenError says that a charter breaks its own control rules.
+type BrokenError struct {
+	What string // "version 1 of the charter (…)"
+	Text string // each rule, its domain and the way out
+}
+
+func (e *BrokenError) Error() string {
+	return fmt.Sprintf("%s breaks the charter's control rules: %s", e.What, e.Text)
+}
+
+var fieldCount = map[outbox.Kind]int{NoteCharter: 2, NoteEnact: 3, NoteVeto: 2, NoteRevoke: 2, NoteFreeze: 2, NoteUnfreeze: 2, NoteEnacted: 1}
+
+// Take checks a peer's note, or a person's.
+func (c *Charters) Take(ctx context.Context, now time.Time, n outbox.Note, write writer) error {
+	if want := fieldCount[n.Kind]; len(n.Fields) != want {
+		return fmt.Errorf("note of kind %#x has %d fields, not %d", uint8(n.Kind), len(n.Fields), want)
+	}
+	var s statement.Statement
+	var held []string
+	if n.Kind != NoteEnact && n.Kind != NoteEnacted {
+		var err error
+		if s, err = statement.Parse(n.Fields[0]); err != nil {
+			return err
+		}
+		if kind, err := kindOf(s); err != nil || kind != n.Kind {
+			return errors.Join(err, fmt.Errorf("note of kind %#x holds a statement of kind %q", uint8(n.Kind), s.Kind()))
+		}
+		held = c.heldBy(s)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tell(now)
+	switch n.Kind {
+	case NoteEnact:
+		return c.takeEnact(ctx, now, n.Fields[0], string(n.Fields[1]), n.Fields[2], write)
+	case NoteEnacted:
+		return c.takeWhole(ctx, now, n.Fields[0], write)
+	}
+	_, err := c.take(ctx, now, s, held, n.Fields[1], "", write)
+	return err
+}
+
+// heldBy lists the operators that hold the vault of a freeze or unfreezing. It is asked before our own lock is taken: who keeps keys asks us.
+func (c *Charters) heldBy(s statement.Statement) []string {
+	if k := s.Kind(); k != statement.Freeze && k != statement.Unfreeze {
+		return nil
+	}
+	return c.cfg.Committee(s.Fields().ID("vault"))
+}
+
+// Accept takes our own officer's signature and sends it to all peers. missing lists the operators that must still sign.
+func (c *Charters) Accept(ctx context.Context, now time.Time, s statement.Statement, armored []byte) (missing []string, err error) {
+	kind, err := kindOf(s)
+	if err != nil {
+		return nil, err
+	}
+	held := c.heldBy(s)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tell(now)
+	n := outbox.Note{Kind: kind, Fields: [][]byte{s.Bytes(), armored}}
+	missing, err = c.take(ctx, now, s, held, armored, c.cfg.Operator, func(e journal.Entry) error { return c.cfg.Post(ctx, now, e, n) })
+	if errors.Is(err, outbox.ErrOld) {
+		err = nil // said twice, by an officer who saw no answer
+	}
+	return missing, err
+}
+
+func kindOf(s statement.Statement) (outbox.Kind, error) {
+	switch s.Kind() {
+	case statement.Charter:
+		return NoteCharter, nil
+	case statement.Veto:
+		return NoteVeto, nil
+	case statement.Revoke:
+		return NoteRevoke, nil
+	case statement.Freeze:
+		return NoteFreeze, nil
+	case statement.Unfreeze:
+		return NoteUnfreeze, nil
+	}
+	return 0, fmt.Errorf("statements of kind %q are none of a charter's", s.Kind())
+}
+
+// Accepts says whether officers hand statements of a kind to this room.
+func Accepts(k statement.Kind) bool {
+	return slices.Contains([]statement.Kind{statement.Charter, statement.Veto, statement.Revoke, statement.Freeze, statement.Unfreeze}, k)
+}
+
+// take adds one signature. held are the operators that hold the vault of a freeze; must is our own operator when its own officer signs here.
+func (c *Charters) take(ctx context.Context, now time.Time, s statement.Statement, held []string, armored []byte, must string, write writer) ([]string, error) {
+	switch s.Kind() {
+	case statement.Charter:
+		return c.takeCharter(ctx, now, s, armored, must, write)
+	case statement.Veto:
+		return nil, c.takeVeto(now, s, armored, must, write)
+	case statement.Revoke:
+		return nil, c.takeRevocation(now, s, armored, write)
+	case statement.Freeze:
+		return c.takeFreeze(now, s, held, armored, must, write)
+	}
+	return c.takeUnfreeze(now, s, held, armored, must, write)
+}
+
+// takeCharter adds one officer's signature to a version that is not in force.
+func (c *Charters) takeCharter(ctx context.Context, now time.Time, s statement.Statement, armored []byte, must string, write writer) ([]string, error) {
+	p := c.known[s.ID()]
+	known := p != nil
+	if !known {
+		x, err := charter.Of(s)
+		if err != nil {
+			return nil, err
+		}
+		p = &proposal{Charter: x, by: charter.Enacted{Accepted: charter.Accepted{Statement: s}}}
+	}
+	r, err := c.open(p, known)
+	if err != nil {
+		return nil, err
+	}
+	by, err := p.Acceptors(r)
+	if err != nil {
+		return nil, err
+	}
+	if must != "" {
+		if err := c.maySign(p); err != nil {
+			return nil, err
+		}
+	}
+	next, operator, err := p.by.Add(by, armored)
+	switch {
+	case errors.Is(err, charter.ErrAlreadyAccepted):
+		return p.by.Missing(by), outbox.ErrOld
+	case err != nil:
+		return nil, err
+	case must != "" && operator != must:
+		return nil, fmt.Errorf("the signature is by an officer of %s, this node's operator is %s", operator, must)
+	}
+	if err := c.stillOfficer(p.Title(), operator, armored); err != nil {
+		return nil, err
+	}
+	if !known {
+		if err := c.room(p, operator); err != nil {
+			return nil, err
+		}
+	}
+	q := &proposal{p.Charter, charter.Enacted{Accepted: next, Nodes: p.by.Nodes}, p.since}
+	e := entryOf(now, q)
+	if len(next.Missing(by)) == 0 {
+		q.since = now.UTC().Truncate(time.Second)
+		e.Put = append(e.Put, store.Entry{Key: store.Key(kindComplete, store.ID(idBytes(q.id()))), Value: binary.BigEndian.AppendUint64(nil, uint64(q.since.Unix()))})
+		c.cfg.Log.Info("a version of the charter has all officers' signatures", "version", p.Version, "id", p.id().Short())
+	}
+	if err := write(e); err != nil {
+		return nil, err
+	}
+	c.known[q.id()] = q
+	return next.Missing(by), c.enact(ctx, now)
+}
+
+func idBytes(id statement.ID) []byte { return id[:] }
+
+// open says whether a version may still take signatures, and gives the roster that it names.
+func (c *Charters) open(p *proposal, known bool) (charter.Roster, error) {
+	rosters := c.cfg.Rosters()
+	r, ok := rosters.Version(p.Roster)
+	switch {
+	case !ok:
+		return r, fmt.Errorf("%w: roster %s is not in force here", outbox.ErrLater, p.Roster.Short())
+	case p.Version > uint64(len(c.history)):
+		return r, fmt.Errorf("%w: version %d of the charter is not in force here", outbox.ErrLater, p.Version-1)
+	case p.Version < uint64(len(c.history)) && c.history[p.Version].ID == p.id():
+		return r, outbox.ErrOld
+	case p.Version < uint64(len(c.history)):
+		return r, fmt.Errorf("version %d of the charter is in force already, as %s", p.Version, c.history[p.Version].ID.Short())
+	case p.since.IsZero() && r.ID != rosters.Newest().ID:
+		return r, fmt.Errorf("%s is for version %d of the roster, and version %d is in force: make it anew", p.Title(), r.Version, rosters.Newest().Version)
+	case known:
+		return r, nil
+	}
+	if err := c.history.CheckNext(p.Charter, rosters); err != nil {
+		return r, err
+	}
+	return r, c.review(p.Charter)
+}
+
+// review refuses a charter that breaks its own control rules, whose policy is none, or that lists a key that was revoked.
+func (c *Charters) review(x charter.Charter) error {
+	report, err := review.Charter(x.Document)
+	if err != nil {
+		return fmt.Errorf("%s: %w", x.Title(), err)
+	}
+	var broken []string
+	for _, v := range report.Vaults {
+		for _, b := range v.Broken {
+			broken = append(broken, fmt.Sprintf("vault %s: %v", v.Name, b))
+		}
+	}
+	if len(broken) > 0 {
+		return &BrokenError{x.Title(), strings.Join(broken, "; ")}
+	}
+	for _, h := range x.People {
+		for _, k := range h.Keys {
+			if c.isRevoked(k) {
+				return fmt.Errorf("%s: person %s: key %s was revoked: list another", x.Title(), h.Name, k.Fingerprint())
+			}
+		}
+	}
+	return nil
+}
+
+// MayHold says why a committee and threshold would break the control rules of the charter in force for a vault.
+func (c *Charters) MayHold(vault string, committee []string, threshold int) error {
+	x, ok := c.Charter()
+	if !ok {
+		return errNoCharter
+	}
+	v, err := review.Held(x.Document, vault, committee, threshold)
+	if err != nil {
+		return err
+	}
+	var broken []string
+	for _, b := range v.Broken {
+		broken = append(broken, b.Error())
+	}
+	if len(broken) > 0 {
+		return &BrokenError{fmt.Sprintf("vault %s held by %d of %s", vault, threshold, strings.Join(committee, ", ")), strings.Join(broken, "; ")}
+	}
+	return nil
+}
+
+// stillOfficer refuses what an officer signs who was taken out of the roster: a stolen key must be worth nothing once it was replaced.
+func (c *Charters) stillOfficer(what, operator string, armored []byte) error {
+	sig, err := signet.Parse(armored)
+	if err == nil && !c.cfg.Rosters().Current(operator, sig.Key()) {
+		err = fmt.Errorf("%s: %s is no officer of operator %s in the roster in force", what, sig.Key().Fingerprint(), operator)
+	}
+	return err
+}
+
+// room bounds what each operator may propose of one version.
+func (c *Charters) room(p *proposal, operator string) error {
+	open := 0
+	for _, o := range c.proposals(p.Version) {
+		if o.by.Signatures[operator] != nil {
+			open++
+		}
+	}
+	if open >= maxProposed && operator != c.cfg.Operator {
+		return fmt.Errorf("%d charters of version %d that operator %s signed wait here already", open, p.Version, operator)
+	}
+	return nil
+}
+
+// entryOf is the row of a version, and the leaf that tells of it.
+func entryOf(now time.Time, p *proposal) journal.Entry {
+	return journal.Entry{
+		Batch:  store.Batch{Put: []store.Entry{{Key: charterKey(p.id()), Value: p.by.Bytes()}}},
+		Leaves: []tlog.Leaf{{Kind: tlog.KindSignature, Time: now, ID: p.id()}},
+	}
+}
+
+// maySign says whether our officer's signature over a version may leave this node: not beside another of the same version that our officer
+// signed and did not veto.
+func (c *Charters) maySign(p *proposal) error {
+	if c.vetoes[p.id()][c.cfg.Operator].signature != nil {
+		return fmt.Errorf("this node's officer vetoed %s", p.Title())
+	}
+	for _, o := range c.proposals(p.Version) {
+		_, signed := o.by.Signatures[c.cfg.Operator]
+		if signed && o.id() != p.id() && c.vetoes[o.id()][c.cfg.Operator].signature == nil {
+			return fmt.Errorf("this node's officer signed %s before: `ostraka charter veto %s` takes that back", o.Title(), o.id().Short())
+		}
+	}
+	return nil
+}
+
+// Delay is how long a version waits once all officers signed it, after the one in force: nothing if it is stricter throughout. changes are
+// what it changes.
+func (c *Charters) delay(x charter.Charter) (wait time.Duration, changes []charter.Change, err error) {
+	last, ok := c.history.Newest()
+	if !ok {
+		return 0, nil, nil
+	}
+	if changes, err = review.Diff(last.Document, x.Document); err != nil {
+		return 0, nil, err
+	}
+	return charter.Wait(last.Document, changes), changes, nil
+}
+
+// enact signs the versions whose time has come, and puts in force the one that all nodes enacted.
+func (c *Charters) enact(ctx context.Context, now time.Time) error {
+	for {
+		p, due, err := c.mayEnact(now)
+		if err != nil || !due {
+			return err
+		}
+		if err := c.enactOne(ctx, now, p); err != nil {
+			return err
+		}
+	}
+}
+
+// mayEnact finds the version that our node may enact now: complete, waited for, vetoed by nobody, and none beside it that we enacted.
+func (c *Charters) mayEnact(now time.Time) (p *proposal, due bool, err error) {
+	open := c.proposals(uint64(len(c.history)))
+	for _, o := range open {
+		if o.by.Nodes[c.cfg.Operator] != nil {
+			return nil, false, nil
+		}
+	}
+	for _, o := range open {
+		if o.since.IsZero() || len(c.vetoes[o.id()]) > 0 {
+			continue
+		}
+		wait, _, err := c.delay(o.Charter)
+		if err != nil {
+			return nil, false, err
+		}
+		r, _ := c.cfg.Rosters().Version(o.Roster)
+		if _, ours := r.Operator(c.cfg.Operator); ours && !now.Before(o.since.Add(wait)) {
+			return o, true, nil
+		}
+	}
+	return nil, false, nil
+}
+
+func (c *Charters) enactOne(ctx context.Context, now time.Time, p *proposal) error {
+	// What was reviewed when it came may have changed since: a key that it lists was revoked.
+	if err := c.review(p.Charter); err != nil {
+		c.cfg.Log.Error("a charter is not enacted", "version", p.Version, "error", err)
+		return nil
+	}
+	sig, err := signet.SignNode(c.cfg.Identity, p.by.Statement)
+	if err != nil {
+		return err
+	}
+	n := outbox.Note{Kind: NoteEnact, Fields: [][]byte{idBytes(p.id()), []byte(c.cfg.Operator), sig}}
+	return c.addNode(now, p, c.cfg.Operator, sig, func(e journal.Entry) error { return c.cfg.Post(ctx, now, e, n) })
+}
+
+// addNode adds a node's signature; the last one puts the version in force.
+func (c *Charters) addNode(now time.Time, p *proposal, operator string, sig []byte, write writer) error {
+	r, known := c.cfg.Rosters().Version(p.Roster)
+	o, in := r.Operator(operator)
+	if !known || !in {
+		return fmt.Errorf("operator %s is not in the roster of %s", operator, p.Title())
+	}
+	next, err := p.by.Enact(o, sig)
+	if err != nil {
+		return err
+	}
+	q := &proposal{p.Charter, next, p.since}
+	e := entryOf(now, q)
+	history, notYet := c.history.Next(next, c.cfg.Rosters())
+	if notYet == nil {
+		e.Put = append(e.Put, store.Entry{Key: keyInForce, Value: idBytes(q.id())})
+		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindStatement, Time: now, ID: q.id()})
+	}
+	if err := write(e); err != nil {
+		return err
+	}
+	c.known[q.id()] = q
+	if notYet == nil {
+		c.history = history
+		c.cfg.Log.Info("the charter is in force", "circle", q.Circle, "version", q.Version, "id", q.id().Short())
+	}
+	return nil
+}
+
+// takeEnact adds another node's signature.
+func (c *Charters) takeEnact(ctx context.Context, now time.Time, id []byte, operator string, sig []byte, write writer) error {
+	if len(id) != len(statement.ID{}) {
+		return fmt.Errorf("the charter's id has %d bytes", len(id))
+	}
+	p := c.known[statement.ID(id)]
+	if p == nil {
+		return fmt.Errorf("%w: charter %s is not known here", outbox.ErrLater, statement.ID(id).Short())
+	}
+	if p.by.Nodes[operator] != nil {
+		return outbox.ErrOld
+	}
+	if p.Version != uint64(len(c.history)) {
+		return fmt.Errorf("%s is not the next version here", p.Title())
+	}
+	if operator == c.cfg.Operator {
+		o, _ := c.cfg.Rosters().Newest().Operator(operator)
+		if err := signet.VerifyNode(o.Identity, p.by.Statement, sig); err != nil {
+			return err
+		}
+		return &fence.ClonedError{ID: p.id(), What: "charter"} // ours is durable before it leaves
+	}
+	if err := c.addNode(now, p, operator, sig, write); err != nil {
+		return err
+	}
+	return c.enact(ctx, now)
+}
+
+// takeWhole takes a version that was in force before this node came.
+func (c *Charters) takeWhole(ctx context.Context, now time.Time, raw []byte, write writer) error {
+	e, err := charter.DecodeEnacted(raw)
+	if err != nil {
+		return err
+	}
+	x, err := charter.Of(e.Statement)
+	if err != nil {
+		return err
+	}
+	switch n := uint64(len(c.history)); {
+	case x.Version < n && c.history[x.Version].ID == x.ID:
+		return outbox.ErrOld
+	case x.Version < n:
+		c.cfg.Log.Error("two charters of one version are in force: operators signed both", "version", x.Version, "here", c.history[x.Version].ID.Short(), "other", x.ID.Short())
+		return fmt.Errorf("version %d of the charter is in force already, as %s", x.Version, c.history[x.Version].ID.Short())
+	case x.Version > n:
+		return fmt.Errorf("%w: version %d of the charter is not in force here", outbox.ErrLater, x.Version-1)
+	}
+	rosters := c.cfg.Rosters()
+	if _, known := rosters.Version(x.Roster); !known {
+		return fmt.Errorf("%w: roster %s is not in force here", outbox.ErrLater, x.Roster.Short())
+	}
+	history, err := c.history.Next(e, rosters)
+	if err != nil {
+		return err
+	}
+	if own := c.known[x.ID]; e.Nodes[c.cfg.Operator] != nil && (own == nil || own.by.Nodes[c.cfg.Operator] == nil) {
+		return &fence.ClonedError{ID: x.ID, What: "charter"}
+	}
+	p := &proposal{Charter: x, by: e}
+	entry := entryOf(now, p)
+	entry.Put = append(entry.Put, store.Entry{Key: keyInForce, Value: idBytes(x.ID)})
+	entry.Leaves = append(entry.Leaves, tlog.Leaf{Kind: tlog.KindStatement, Time: now, ID: x.ID})
+	if err := write(entry); err != nil {
+		return err
+	}
+	c.known[x.ID], c.history = p, history
+	return c.enact(ctx, now)
+}
+
+// takeVeto keeps an operator's veto: our node does not enact what somebody vetoed before.
+func (c *Charters) takeVeto(now time.Time, s statement.Statement, armored []byte, must string, write writer) error {
+	p := c.known[s.Fields().ID("charter")]
+	if p == nil {
+		return fmt.Errorf("%w: charter %s is not known here", outbox.ErrLater, s.Fields().ID("charter").Short())
+	}
+	r, _ := c.cfg.Rosters().Version(p.Roster)
+	v, err := charter.VerifyVeto(s, armored, p.Charter, r)
+	if err == nil {
+		err = c.stillOfficer("veto", v.Operator, armored)
+	}
+	if err != nil {
+		return err
+	}
+	_, inForce := c.history.Version(p.id())
+	switch {
+	case c.vetoes[p.id()][v.Operator].signature != nil:
+		return outbox.ErrOld
+	case must != "" && v.Operator != must:
+		return fmt.Errorf("the veto is operator %s's, this node is operator %s's", v.Operator, must)
+	case must != "" && (inForce || p.by.Nodes[must] != nil):
+		return fmt.Errorf("this node has enacted %s: it is too late for a veto; propose another version", p.Title())
+	case inForce:
+		return outbox.ErrOld
+	}
+	x := signedText{s, armored}
+	key := store.Key(kindVeto, store.ID(idBytes(p.id())), store.Name(v.Operator))
+	err = write(journal.Entry{
+		Batch:  store.Batch{Put: []store.Entry{{Key: key, Value: encodeSigned(x)}}, Reserve: true},
+		Leaves: []tlog.Leaf{{Kind: tlog.KindStatement, Time: now, ID: s.ID()}},
+	})
+	if err == nil {
+		c.keepVeto(x)
+		c.cfg.Log.Warn("a version of the charter was vetoed", "version", p.Version, "id", p.id().Short(), "by", v.Operator, "reason", v.Reason)
+	}
+	return err
+}
+
+// takeRevocation ends a person's key, for good.
+func (c *Charters) takeRevocation(now time.Time, s statement.Statement, armored []byte, write writer) error {
+	x, ok := c.history.Version(s.Fields().ID("charter"))
+	if !ok {
+		return fmt.Errorf("%w: charter %s is not in force here", outbox.ErrLater, s.Fields().ID("charter").Short())
+	}
+	if c.revoked[s.Get("key")].signature != nil {
+		return outbox.ErrOld
+	}
+	v, err := charter.VerifyRevocation(s, armored, x, c.cfg.Rosters().Newest())
+	if err != nil {
+		return err
+	}
+	if sig, err := signet.Parse(armored); err != nil || c.isRevoked(sig.Key()) {
+		return errors.Join(err, fmt.Errorf("revoke key of %s: the key that signed was revoked itself", v.Person))
+	}
+	text := signedText{s, armored}
+	err = write(journal.Entry{
+		Batch:  store.Batch{Put: []store.Entry{{Key: revokeKey(v.Key.String()), Value: encodeSigned(text)}}, Reserve: true},
+		Leaves: []tlog.Leaf{{Kind: tlog.KindStatement, Time: now, ID: s.ID()}},
+	})
+	if err == nil {
+		c.revoked[v.Key.String()] = text
+		c.cfg.Log.Warn("a key was revoked", "person", v.Person, "key", v.Key.Fingerprint(), "reason", v.Reason)
+	}
+	return err
+}
+
+// Tick enacts what is due.
+func (c *Charters) Tick(ctx context.Context, now time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tell(now)
+	return c.enact(ctx, now)
+}
+
+// signedBy names the operators whose officers signed.
+func signedBy(a charter.Accepted) []string { return slices.Sorted(maps.Keys(a.Signatures)) }

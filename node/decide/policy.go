@@ -1,0 +1,315 @@
+package decide
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/ledger"
+	"github.com/ostraka/ostraka/custody/policy"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/ceremony"
+)
+
+// Rules that stand beside intent's own.
+const (
+	RulePolicy = "policy" // the charter's rules permit it
+	RuleFrozen = "frozen" // nobody froze the vault
+)
+
+// rules are the charter's, read once.
+type rules struct {
+	charter statement.ID
+	policy  *policy.Policy
+	ledgers map[statement.ID]*ledger.Ledger // by vault, in this charter's units
+}
+
+// outflows are what one vault's intents give out, by intent: signed, possibly signed, or allowed by this node and not over.
+type outflows map[statement.ID]outflow
+
+type outflow struct {
+	facts evm.Facts
+	open  bool
+	at    time.Time
+}
+
+// book is the lock of a vault's totals.
+func (d *Desk) book(vault statement.ID) *sync.Mutex {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.books[vault] == nil {
+		d.books[vault] = &sync.Mutex{}
+	}
+	return d.books[vault]
+}
+
+// debit brings a vault's ledger up to date with a file. The ledger has no rows of its own: the life, which is durable with the decision,
+// says all of it. The caller holds the file's lock and the desk's.
+func (d *Desk) debit(f *file) {
+	id, l := f.stmt.ID(), f.life
+	vault := l.Intent().Vault
+	t, onChain := f.payload.(*transfer)
+	var o outflow
+	switch {
+	case f.gone || !onChain:
+	case l.Hash() != "" || l.PossiblySigned():
+		o = outflow{t.tx.Facts(), false, l.Changed()}
+	case l.Verdict(d.cfg.Operator) == intent.Allow && !over(l):
+		o = outflow{t.tx.Facts(), true, l.Changed()}
+	}
+	if o.at.IsZero() {
+		delete(d.flows[vault], id)
+	} else {
+		if d.flows[vault] == nil {
+			d.flows[vault] = outflows{}
+		}
+		d.flows[vault][id] = o
+	}
+	if x, ok := d.cfg.Charter(); ok && d.rules.charter == x.ID && d.rules.ledgers[vault] != nil {
+		enter(x.Document, d.rules.ledgers[vault], id, o)
+	}
+}
+
+// enter puts one outflow into a ledger, or takes it out. What this charter cannot count, no rule of it can ask about.
+func enter(doc charter.Document, l *ledger.Ledger, id statement.ID, o outflow) {
+	if o.at.IsZero() {
+		l.Release(id)
+		return
+	}
+	lines, err := linesOf(doc, o.facts)
+	if err == nil {
+		_ = l.Put(ledger.Debit{Intent: id, Lines: lines, Open: o.open, At: o.at}) // its lines are of the same facts and charter
+	}
+}
+
+func linesOf(doc charter.Document, f evm.Facts) (lines []ledger.Line, err error) {
+	flows, err := policy.FlowsOfEVM(doc, f)
+	if err != nil {
+		return nil, err
+	}
+	sums, err := policy.Sums(flows)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range doc.Assets { // ascending
+		if n, moved := sums[a.Name]; moved {
+			lines = append(lines, ledger.Line{Asset: a.Name, Amount: n})
+		}
+	}
+	return lines, nil
+}
+
+// rulesOf reads the policy of the charter in force once, and counts what a vault gave out in its units.
+func (d *Desk) rulesOf(x charter.Charter, vault statement.ID) (*policy.Policy, *ledger.Ledger, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.rules.charter != x.ID {
+		p, err := d.cfg.Policy(x.ID)
+		if err != nil {
+			return nil, nil, err
+		}
+		d.rules = rules{x.ID, p, map[statement.ID]*ledger.Ledger{}}
+	}
+	l := d.rules.ledgers[vault]
+	if l == nil {
+		l = &ledger.Ledger{}
+		for id, o := range d.flows[vault] {
+			enter(x.Document, l, id, o)
+		}
+		d.rules.ledgers[vault] = l
+	}
+	return d.rules.policy, l, nil
+}
+
+var (
+	errOldCharter = errors.New("another version of the charter came into force since it was proposed: propose it anew")
+	errNoCharter  = errors.New("no charter is in force")
+)
+
+// underCharter says whether the charter that an intent names is in force: what was collected under another counts for nothing.
+func (d *Desk) underCharter(f *file) error {
+	x, ok := d.cfg.Charter()
+	switch {
+	case !ok:
+		return fmt.Errorf("intent %s: %w", f.stmt.ID().Short(), errNoCharter)
+	case x.ID != f.life.Intent().Charter:
+		return fmt.Errorf("intent %s: %w", f.stmt.ID().Short(), errOldCharter)
+	}
+	return nil
+}
+
+// stands says whether what allowed an intent still holds when it is to be signed: its charter is in force, nobody froze the vault, and
+// the initiator and enough approvers are still who they were.
+func (d *Desk) stands(now time.Time, f *file, v ceremony.View) error {
+	if err := d.underCharter(f); err != nil {
+		return err
+	}
+	it := f.life.Intent()
+	if by := d.cfg.Frozen(it.Vault, now); by != "" {
+		return fmt.Errorf("vault %s is frozen by %s", v.Vault.Name, by)
+	}
+	if _, ok := v.Vault.Initiator(it.Initiator); !ok {
+		return fmt.Errorf("intent %s: %s is no initiator of vault %s any more", f.stmt.ID().Short(), it.Initiator, v.Vault.Name)
+	}
+	if t := intent.Count(f.stmt.ID(), it.Initiator, v.Vault, f.life.Votes()); !t.Met() {
+		return fmt.Errorf("intent %s: approvals that counted do not any more: %s", f.stmt.ID().Short(), t.Missing())
+	}
+	return nil
+}
+
+// apply asks freezes and the charter's rules where the intent's own let it wait or pass.
+func (d *Desk) apply(now time.Time, f *file, v ceremony.View, r intent.Ruling) intent.Ruling {
+	if by := d.cfg.Frozen(f.life.Intent().Vault, now); by != "" {
+		f.waits = "the vault is frozen by " + by
+		r.Verdict, r.Rule, r.Reason = intent.Wait, RuleFrozen, f.waits
+		return r
+	}
+	if now.Before(f.again) {
+		f.waits = "the policy does not permit it now"
+		r.Verdict, r.Rule, r.Reason = intent.Wait, RulePolicy, f.waits
+		return r
+	}
+	q, err := d.question(now, f, v, r)
+	if err != nil {
+		r.Verdict, r.Rule, r.Reason = intent.Deny, RulePolicy, err.Error()
+		return r
+	}
+	ruling := q.policy.Decide(q.facts, q.room)
+	switch ruling.Verdict {
+	case policy.Allow:
+		if r.Verdict == intent.Allow {
+			r.Rule, r.Reason = RulePolicy, "permitted by "+ruling.Rule
+		}
+	case policy.Wait:
+		f.lacks = needs(ruling.Missing)
+		r.Verdict, r.Rule, r.Reason = intent.Wait, RulePolicy, f.lacks
+	default:
+		r = d.forbidden(now, f, r, q, ruling)
+	}
+	return r
+}
+
+// forbidden denies what no later moment of the intent's life could allow; the rest waits.
+func (d *Desk) forbidden(now time.Time, f *file, r intent.Ruling, q question, ruling policy.Ruling) intent.Ruling {
+	why := ruling.Reason
+	if ruling.Rule != "" {
+		why = ruling.Rule + ": " + why
+	}
+	if ruling.Rule != policy.RuleErrs && ruling.Rule != policy.RuleFacts && q.policy.Ever(q.least, q.room, moments(now, f.life.Intent().Expires, q.offset)) {
+		f.waits, f.again = "the policy does not permit it now: "+why, now.Add(policyEvery)
+		r.Verdict, r.Rule, r.Reason = intent.Wait, RulePolicy, f.waits
+		return r
+	}
+	r.Verdict, r.Rule, r.Reason = intent.Deny, RulePolicy, why
+	return r
+}
+
+const (
+	policyEvery = 30 * time.Second // what may be allowed later is asked about again
+	momentEvery = 30 * time.Minute // rules over hours change at such times
+)
+
+// moments are the times of the week in which an intent is still alive.
+func moments(now, end time.Time, offset time.Duration) (out []policy.Moment) {
+	for t := now; t.Before(end); t = t.Truncate(momentEvery).Add(momentEvery) {
+		out = append(out, policy.MomentOf(t, offset))
+	}
+	return out
+}
+
+// A question is what the policy is asked about an intent.
+type question struct {
+	policy *policy.Policy
+	facts  policy.Facts
+	least  policy.Facts // with nothing given out besides
+	room   policy.Room
+	offset time.Duration
+}
+
+// question gathers the facts: all of them are this node's own.
+func (d *Desk) question(now time.Time, f *file, v ceremony.View, r intent.Ruling) (q question, err error) {
+	it := f.life.Intent()
+	x, ok := d.cfg.Charter()
+	if !ok {
+		return q, errNoCharter
+	}
+	b, ok := x.Vault(v.Vault.Name)
+	if !ok {
+		return q, fmt.Errorf("vault %s is not in %s", v.Vault.Name, x.Title())
+	}
+	p, l, err := d.rulesOf(x, it.Vault)
+	if err != nil {
+		return q, err
+	}
+	flows, err := flowsOf(x.Document, f.payload)
+	if err != nil {
+		return q, err
+	}
+	count := policy.Count(x.Document, r.Tally.Approved)
+	m := policy.MomentOf(now, x.Offset)
+	q = question{policy: p, room: policy.Could(x.Document, b, it.Initiator), offset: x.Offset}
+	if b.InitiatorApproves {
+		q.room = policy.Could(x.Document, b, "")
+	}
+	q.facts = policy.Facts{
+		Vault: v.Vault.Name, Tier: v.Vault.Tier, Purpose: it.Purpose, Chain: it.Chain, Initiator: it.Initiator, Groups: policy.GroupsOf(x.Document, it.Initiator),
+		Approvals: count.Approvals, Approvers: count.Approvers, Organisations: count.Organisations, Hour: m.Hour, Minute: m.Minute, Weekday: m.Weekday,
+	}
+	q.least = q.facts
+	if q.facts.Effects, err = d.effects(flows, l, it, f.stmt.ID(), now); err != nil {
+		return q, err
+	}
+	q.least.Effects, err = d.effects(flows, &ledger.Ledger{}, it, f.stmt.ID(), now)
+	return q, err
+}
+
+// flowsOf is what a payload does.
+func flowsOf(doc charter.Document, p payload) ([]policy.Flow, error) {
+	switch p := p.(type) {
+	case *transfer:
+		return policy.FlowsOfEVM(doc, p.tx.Facts())
+	case *proof:
+		return []policy.Flow{{Operation: policy.Proof, Destination: p.Address}}, nil
+	}
+	return nil, errNotDecoded
+}
+
+// effects puts flows beside a ledger's totals. The desk's lock guards the ledger.
+func (d *Desk) effects(flows []policy.Flow, l *ledger.Ledger, it intent.Intent, id statement.ID, now time.Time) ([]policy.Effect, error) {
+	sums, err := policy.Sums(flows)
+	if err != nil {
+		return nil, err
+	}
+	totals := map[string]policy.Totals{}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for asset, n := range sums {
+		t, err := l.Totals(asset, now, id, n)
+		if err != nil {
+			return nil, err
+		}
+		totals[asset] = policy.Totals(t)
+	}
+	return policy.Effects(flows, totals)
+}
+
+// needs says in words what the policy lacks.
+func needs(missing []policy.Need) string {
+	var all []string
+	for _, n := range missing {
+		switch n.Of {
+		case policy.Anybody:
+			all = append(all, fmt.Sprintf("%d more people", n.Count))
+		case policy.Organisations:
+			all = append(all, fmt.Sprintf("people of %d more organisations", n.Count))
+		default:
+			all = append(all, fmt.Sprintf("%d more of group %s", n.Count, n.Of))
+		}
+	}
+	return "the policy asks that " + strings.Join(all, ", and ") + " approve"
+}
