@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -74,6 +75,10 @@ func lies(t *testing.T) []lie {
 func TestShownIsSigned(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, 3, 3)
+	s.Change = func(d *charter.Document) { // the rules permit a token that the charter lists
+		d.Assets = append(d.Assets, charter.Asset{Name: "usdc", Chain: "eip155:1", Contract: usdc.String(), Decimals: 6})
+	}
+	s.Enact()
 	sessions := 0
 	s.Send = func(p nodetest.Parcel) { // nobody hears of anybody
 		if nodetest.OfSession(p.Frame) {
