@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/group"
-	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
@@ -152,59 +150,6 @@ func readCase(node string, vaults []Vault, m *v1.Intent) (*Case, error) {
 	return c, nil
 }
 
-// decode reads what is to be signed as every node does, and checks key, chain and sender.
-func (c *Case) decode() {
-	if err := c.decodePayload(); err != nil {
-		c.Unclear, c.Facts, c.Tx, c.Proof = err.Error(), nil, nil, nil
-	}
-}
-
-func (c *Case) decodePayload() error {
-	it := c.Intent
-	i := slices.IndexFunc(c.Vault.Roots, func(r Root) bool { return r.Record != nil && r.Record.KeyID == it.Key })
-	if i < 0 {
-		return fmt.Errorf("it names key %x, which is none that vault %s has published", it.Key[:6], c.Vault.Name)
-	}
-	c.Root = c.Vault.Roots[i]
-	c.Vault.Vault = c.Vault.held(c.Root)
-	address, key, err := c.Vault.Address(c.Root, it.Chain, hd.Path(it.Path[:]))
-	if err != nil {
-		return fmt.Errorf("the sender's address: %w", err)
-	}
-	if address != it.Address {
-		return fmt.Errorf("it names the sender %s, and the vault's key gives %s at %s", it.Address, address, statement.FormatPath(it.Path[:]...))
-	}
-	if it.Purpose == intent.PurposeProof {
-		return c.decodeProof(key)
-	}
-	tx, err := evm.Decode(it.Transaction)
-	if err != nil {
-		return err
-	}
-	f := tx.Facts()
-	if on := "eip155:" + strconv.FormatUint(f.ChainID, 10); on != it.Chain {
-		return fmt.Errorf("it names chain %s, and its transaction is valid on %s", it.Chain, on)
-	}
-	c.Tx = tx
-	for _, l := range f.Lines() {
-		c.Facts = append(c.Facts, intent.Fact{Name: l.Name, Value: l.Value})
-	}
-	return nil
-}
-
-func (c *Case) decodeProof(key group.Point) error {
-	p, err := intent.ProofOf(c.Statement, c.Root.Suite)
-	if err != nil {
-		return err
-	}
-	s, err := p.Statement()
-	if err != nil {
-		return err
-	}
-	c.Proof, c.Facts = &Proof{p, s, key}, p.Facts()
-	return nil
-}
-
 func (c *Case) readVotes(node string, votes []*v1.Ballot) error {
 	for _, b := range votes {
 		p, ok := c.Vault.Approver(b.Person)
@@ -326,7 +271,7 @@ func (c *Case) alarm(format string, args ...any) {
 
 // compareFacts lays every node's decoded facts beside our own.
 func (c *Case) compareFacts() {
-	own := intent.Decision{Operator: "this program", Facts: c.Facts}
+	own := intent.Decision{Operator: "this program", Facts: intent.Written(c.Facts)}
 	for _, d := range c.Decisions {
 		if !c.Decoded() || len(d.Facts) == 0 {
 			continue // it could not be decoded, and the decision says so

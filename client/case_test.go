@@ -424,13 +424,18 @@ func TestCaseUnclear(t *testing.T) {
 		"sender": {func(it *intent.Intent) { it.Path[2] = 1 }, "names the sender"},
 		"chain":  {func(it *intent.Intent) { it.Chain = "eip155:1" }, "names chain eip155:1"},
 		"bytes":  {func(it *intent.Intent) { it.Transaction = []byte{2, 0xc0} }, "missing"},
+		"words": {func(it *intent.Intent) {
+			it.Facts = slices.Clone(it.Facts)
+			it.Facts[2].Value = "1"
+		}, `the intent says amount "1", decoded is amount "100000000000000000"`},
+		"fewer words": {func(it *intent.Intent) { it.Facts = it.Facts[:3] }, "does not say destination"},
 	} {
 		x := it
 		c.change(&x)
 		w.stmt, err = x.Statement(NewSalt())
 		w.must(err)
 		got := w.read("acme", w.shown())
-		if got.Tx != nil || !strings.Contains(got.Unclear, c.want) {
+		if got.Decoded() || len(got.Facts) > 0 || !strings.Contains(got.Unclear, c.want) {
 			t.Errorf("%s: %q; want %q", name, got.Unclear, c.want)
 		}
 	}

@@ -57,12 +57,13 @@ func (w *world) signedProof() *v1.Intent {
 
 func TestCaseOfProof(t *testing.T) {
 	w := newWorld(t)
-	w.asksProof("reserves of 31 January 2026")
+	const text = `"Reserves", 31 January 2026` // which facts hold in quotes
+	w.asksProof(text)
 	p, s := w.proof()
 	var copies []*Case
 	for _, name := range operators {
 		m := w.signedProof()
-		m.Decisions = []*v1.Decision{w.decision(name, func(d *intent.Decision) { d.Facts = p.Facts() })}
+		m.Decisions = []*v1.Decision{w.decision(name, func(d *intent.Decision) { d.Facts = intent.Written(p.Facts()) })}
 		copies = append(copies, w.read(name, m))
 	}
 	c, err := MergeCases(copies)
@@ -70,7 +71,7 @@ func TestCaseOfProof(t *testing.T) {
 	if len(c.Alarms) > 0 || c.State() != "signed" || c.Unclear != "" || !c.Decoded() || c.Tx != nil || len(c.Decisions) != 3 {
 		t.Fatalf("state %s, alarms %v, unclear %q, decoded %v", c.State(), c.Alarms, c.Unclear, c.Decoded())
 	}
-	if !slices.Equal(c.Facts, p.Facts()) || c.Proof.Text != "reserves of 31 January 2026" || c.Proof.Statement.ID() != s.ID() || c.Root.Suite != charter.SuiteECDSA {
+	if !slices.Equal(c.Facts, p.Facts()) || c.Proof.Text != text || c.Proof.Statement.ID() != s.ID() || c.Root.Suite != charter.SuiteECDSA {
 		t.Errorf("proof %+v, facts %v", c.Proof, c.Facts)
 	}
 	if c.Signed == nil || c.Signed.Tx != nil || c.Signed.Hash != "0x"+s.ID().String() || !bytes.Equal(c.Signed.Raw, w.signProof()) {
@@ -128,7 +129,11 @@ func TestProofUnclear(t *testing.T) {
 		change func(*intent.Intent)
 		want   string
 	}{
-		"path":    {func(it *intent.Intent) { it.Path[2] = 1 }, "names the sender"},
+		"path": {func(it *intent.Intent) { it.Path[2] = 1 }, "names the sender"},
+		"words": {func(it *intent.Intent) {
+			it.Facts = slices.Clone(it.Facts)
+			it.Facts[2].Value = "yours"
+		}, `the intent says text "yours", decoded is text "ours"`},
 		"address": {func(it *intent.Intent) { it.Address = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf" }, "names the sender"},
 		"key":     {func(it *intent.Intent) { it.Key[0] ^= 1 }, "none that vault treasury has published"},
 		"chain":   {func(it *intent.Intent) { it.Chain = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp" }, "has none on chain solana"},

@@ -182,6 +182,11 @@ func (c *Circle) Prepare(ctx context.Context, t Transfer) (statement.Statement, 
 	if a.Transaction, err = evm.Build(r); err != nil {
 		return statement.Statement{}, err
 	}
+	tx, err := evm.Decode(a.Transaction)
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	a.Facts = intent.Written(factsOf(tx.Facts())) // of the bytes, not of what was asked for
 	return a.Statement(NewSalt())
 }
 
@@ -204,6 +209,7 @@ func (c *Circle) PrepareProof(s Sender, text, memo string, life time.Duration) (
 		return statement.Statement{}, err
 	}
 	a.Purpose, a.Text = intent.PurposeProof, text
+	a.Facts = intent.Written(intent.Proof{Address: a.Address, Text: text}.Facts())
 	return a.Statement(NewSalt())
 }
 

@@ -114,6 +114,9 @@ func TestProofsDenied(t *testing.T) {
 		"other path":        {func(it *intent.Intent) { it.Path[2]++ }, intent.RuleAddress, "this node holds bc1p"},
 		"another's network": {func(it *intent.Intent) { it.Chain = "bip122:000000000933ea01ad0ee984209779ba" }, "", ""},
 		"another's chain":   {func(it *intent.Intent) { it.Chain = "eip155:1" }, "", ""},
+		"words of a transfer": {func(it *intent.Intent) {
+			it.Facts = []intent.Fact{{Name: "operation", Value: "native-transfer"}}
+		}, intent.RuleShown, "decoded is operation \"proof\""},
 		// A transaction on a chain that this release makes none for: it does not pass for a proof either.
 		"a transaction": {func(it *intent.Intent) {
 			it.Purpose, it.Text, it.Transaction = intent.PurposeTransaction, "", []byte("ostraka/1 proof\n")

@@ -93,15 +93,10 @@ func TestProposalsRefused(t *testing.T) {
 			if c.change != nil {
 				c.change(s, &it)
 			}
-			st, err := it.Statement(s.Salt())
-			if err != nil {
-				t.Fatal(err)
-			}
-			sig := nodetest.NewPerson(t, it.Initiator).Makes(t, st)
+			st, n := s.Proposal(it)
 			if c.sign != nil {
-				sig = c.sign(s, st)
+				n.Fields[1] = c.sign(s, st)
 			}
-			n := outbox.Note{Kind: decide.NoteProposal, Fields: [][]byte{st.Bytes(), sig}}
 			for _, h := range s.Hosts {
 				if _, err := h.Submit(context.Background(), s.Now, n); err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Fatalf("%s answers %v, want %q", h.Own.Name, err, c.want)
@@ -145,6 +140,10 @@ func TestProposalsDenied(t *testing.T) {
 		"unlisted chain": {change: func(it *intent.Intent) {
 			it.Chain, it.Transaction = "eip155:5", raw(t, func(r *evm.Request) { r.ChainID = 5 })
 		}, rule: intent.RuleChain, reason: "signs for [eip155:1]"},
+		"other words": {change: func(it *intent.Intent) {
+			it.Facts = nodetest.Words(*it)
+			it.Transaction = raw(t, func(*evm.Request) {})
+		}, rule: intent.RuleShown, reason: "decoded is amount \"5\""},
 		"undecodable":     {change: func(it *intent.Intent) { it.Transaction = []byte{2, 0xc0} }, rule: intent.RuleDecoded},
 		"unknown type":    {change: func(it *intent.Intent) { it.Transaction = []byte{4, 0xc0} }, rule: intent.RuleDecoded},
 		"other address":   {change: func(it *intent.Intent) { it.Address = "0x" + strings.Repeat("22", 20) }, rule: intent.RuleAddress, reason: "this node holds 0x"},

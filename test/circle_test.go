@@ -22,6 +22,7 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
 	"github.com/ostraka/ostraka/custody/intent"
@@ -85,6 +86,7 @@ func (w *circle) token(ts *testscript.TestScript, _ bool, args []string) {
 var forged = map[string]func() ([]byte, error){
 	"garbage":     func() ([]byte, error) { return []byte("not a transaction"), nil },
 	"other-chain": func() ([]byte, error) { return payload(1, nil) },
+	"other-words": func() ([]byte, error) { return payload(31337, nil) },
 	// approve(address,uint256) without limit
 	"unknown-call": func() ([]byte, error) {
 		return payload(31337, append(common.FromHex("095ea7b3"), bytes.Repeat([]byte{0xff}, 64)...))
@@ -99,6 +101,23 @@ func payload(chain uint64, data []byte) ([]byte, error) {
 		new(big.Int), data, types.AccessList{},
 	})
 	return append([]byte{2}, b...), err
+}
+
+// words are what a forged transaction is said to be: what it is, if that can be decoded. Those of kind other-words hide
+// the recipient.
+func words(kind string, raw []byte) []intent.Fact {
+	tx, err := evm.Decode(raw)
+	if err != nil {
+		return []intent.Fact{{Name: "operation", Value: "native-transfer"}}
+	}
+	var facts []intent.Fact
+	for _, l := range tx.Facts().Lines() {
+		if kind == "other-words" && l.Name == "destination" {
+			l.Value = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+		}
+		facts = append(facts, intent.Fact(l))
+	}
+	return facts
 }
 
 func (w *circle) as(ts *testscript.TestScript, person string) (*client.Circle, client.Vault, context.Context) {
@@ -125,7 +144,7 @@ func (w *circle) forge(ts *testscript.TestScript, _ bool, args []string) {
 	now := client.Now()
 	s, err := intent.Intent{
 		Charter: v.Charter, Vault: v.ID, Key: r.Record.KeyID, Epoch: r.Record.Hash(), Address: from, Chain: v.Chains[0],
-		Purpose: intent.PurposeTransaction, Transaction: raw, Initiator: "alice", Created: now, Expires: now.Add(time.Hour),
+		Purpose: intent.PurposeTransaction, Transaction: raw, Facts: words(args[0], raw), Initiator: "alice", Created: now, Expires: now.Add(time.Hour),
 	}.Statement(client.NewSalt())
 	ts.Check(err)
 	taken, err := c.SubmitStatement(ctx, s)

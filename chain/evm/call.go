@@ -3,6 +3,8 @@ package evm
 import (
 	"bytes"
 	"math/big"
+
+	"github.com/ethereum/go-ethereum/crypto"
 )
 
 // A call is the meaning of a transaction's value and calldata.
@@ -18,18 +20,27 @@ var transferSelector = [4]byte{0xa9, 0x05, 0x9c, 0xbb}
 // transferLen is the selector and two words.
 const transferLen = 4 + 32 + 32
 
-// wellKnown names calls that attackers ask for, so that a refusal says what was asked.
-var wellKnown = map[[4]byte]string{
-	{0x09, 0x5e, 0xa7, 0xb3}: "approve(address,uint256)",
-	{0x39, 0x50, 0x93, 0x51}: "increaseAllowance(address,uint256)",
-	{0x23, 0xb8, 0x72, 0xdd}: "transferFrom(address,address,uint256)",
-	{0xd5, 0x05, 0xac, 0xcf}: "permit(address,address,uint256,uint256,uint8,bytes32,bytes32)",
-	{0xa2, 0x2c, 0xb4, 0x65}: "setApprovalForAll(address,bool)",
-	{0x42, 0x84, 0x2e, 0x0e}: "safeTransferFrom(address,address,uint256)",
-	{0xac, 0x96, 0x50, 0xd8}: "multicall(bytes[])",
-	{0x6a, 0x76, 0x12, 0x02}: "execTransaction of a Safe",
-	{0xf2, 0xfd, 0xe3, 0x8b}: "transferOwnership(address)",
-	{0x36, 0x59, 0xcf, 0xe6}: "upgradeTo(address)",
+// wellKnown are functions that attackers have called, by selector, so that a refusal says what was asked.
+var wellKnown = bySelector(
+	"approve(address,uint256)", "increaseAllowance(address,uint256)", "increaseApproval(address,uint256)", "approveAndCall(address,uint256,bytes)",
+	"setApprovalForAll(address,bool)", "transferFrom(address,address,uint256)", "safeTransferFrom(address,address,uint256)",
+	"permit(address,address,uint256,uint256,uint8,bytes32,bytes32)", "permit(address,address,uint256,uint256,bool,uint8,bytes32,bytes32)",
+	"permit(address,((address,uint160,uint48,uint48),address,uint256),bytes)",
+	"transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)",
+	"receiveWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)",
+	"multicall(bytes[])", "multicall(uint256,bytes[])", "multiSend(bytes)", "aggregate3((address,bool,bytes)[])", "execute(address,bytes)", "execute(bytes32,bytes)",
+	"execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)", // of a Safe
+	"execTransactionFromModule(address,uint256,bytes,uint8)", "enableModule(address)", "setGuard(address)", "setFallbackHandler(address)", "changeMasterCopy(address)",
+	"transferOwnership(address)", "setImplementation(address)", "upgradeTo(address)", "upgradeToAndCall(address,bytes)", "upgrade(address,address)",
+	"changeAdmin(address)", "diamondCut((address,uint8,bytes4[])[],address,bytes)",
+)
+
+func bySelector(functions ...string) map[[4]byte]string {
+	out := map[[4]byte]string{}
+	for _, f := range functions {
+		out[[4]byte(crypto.Keccak256([]byte(f)))] = f
+	}
+	return out
 }
 
 // decodeCall reads spec/chain-evm 4.

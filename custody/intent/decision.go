@@ -4,20 +4,12 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
-
-// A Fact is one thing that a node itself decoded: "amount", "1000000000000000000 wei".
-type Fact struct {
-	Name  string // label
-	Value string
-}
 
 // Facts are what a node found out by itself about an intent: none of it comes from the
 // intent's own words or from another node.
@@ -28,7 +20,7 @@ type Facts struct {
 	Address string       // derived from the key at the intent's path
 	Chain   string       // that the decoded transaction is valid on
 	Unclear string       // why the transaction could not be decoded; empty if it could
-	Decoded []Fact       // operation, asset, amount, destination, …, in the decoder's order
+	Decoded []Fact       // as they are, not yet in written form: operation, asset, amount, destination, …, in the decoder's order
 }
 
 // Verdict is ALLOW, DENY, or neither yet.
@@ -48,6 +40,7 @@ const (
 	RuleEpoch    = "epoch"    // and an epoch of it with the committee and threshold of now
 	RuleTime     = "time"     // it is alive
 	RuleDecoded  = "decoded"  // this node understands the transaction
+	RuleShown    = "shown"    // the intent's facts are what this node decoded
 	RuleChain    = "chain"    // its chain is the one it says, and the vault allows it
 	RuleAddress  = "address"  // its sender derives from the vault's key
 	RulePerson   = "person"   // an initiator of the vault proposed it
@@ -82,6 +75,8 @@ func Decide(s statement.Statement, v charter.Vault, votes []Vote, f Facts, now t
 		{RuleEpoch, func() string { return differs(statement.ID(it.Epoch).String(), statement.ID(f.Epoch).String()) }},
 		{RuleTime, func() string { return words(it.CheckTime(now)) }},
 		{RuleDecoded, func() string { return f.undecoded() }},
+		// What people read, in whatever program, is what is signed.
+		{RuleShown, func() string { return it.Misstates(f.Decoded) }},
 		{RuleChain, func() string { return wrongChain(it, v, f) }},
 		{RuleAddress, func() string { return differs(it.Address, f.Address) }},
 		{RulePerson, func() string { return notInitiator(it, v) }},
@@ -155,7 +150,7 @@ type Decision struct {
 	Rule     string
 	Reason   string // may be empty
 	Approved []string
-	Facts    []Fact
+	Facts    []Fact // in written form (Written)
 	Created  time.Time
 }
 
@@ -164,19 +159,16 @@ func NewDecision(s statement.Statement, v charter.Vault, operator string, r Ruli
 	return Decision{
 		Charter: v.Under, Vault: v.ID, Intent: s.ID(), Operator: operator,
 		Verdict: r.Verdict, Rule: r.Rule, Reason: r.Reason, Approved: r.Tally.Approved,
-		Facts: f.Decoded, Created: now,
+		Facts: Written(f.Decoded), Created: now,
 	}
 }
 
-// maxReason and maxFact are the table's bounds, in bytes.
-const (
-	maxReason = 1024
-	maxFact   = 2048
-)
+// maxReason is the table's bound, in bytes.
+const maxReason = 1024
 
-// Statement writes the decision. A reason or fact that no statement may hold (a token's
-// name with control characters) is written in quotes with escapes, so that nothing a
-// stranger put on a chain keeps a node from deciding.
+// Statement writes the decision. A reason that no statement may hold is written in quotes
+// with escapes, as facts are (Written): nothing a stranger put on a chain keeps a node from
+// deciding.
 func (d Decision) Statement(salt statement.Salt) (statement.Statement, error) {
 	if d.Verdict != Allow && d.Verdict != Deny {
 		return statement.Statement{}, fmt.Errorf("decision on %s: verdict %q is neither allow nor deny", d.Intent.Short(), d.Verdict)
@@ -185,30 +177,15 @@ func (d Decision) Statement(salt statement.Salt) (statement.Statement, error) {
 	b = b.AddID("charter", d.Charter).AddID("vault", d.Vault).AddID("intent", d.Intent)
 	b = b.Add("operator", d.Operator).Add("verdict", string(d.Verdict)).Add("rule", d.Rule)
 	if d.Reason != "" {
-		b = b.Add("reason", quoted(d.Reason, maxReason))
+		reason, _ := quoted(d.Reason, maxReason)
+		b = b.Add("reason", reason)
 	}
 	b = b.AddList("approved-by", d.Approved)
-	for _, f := range d.Facts {
-		if err := statement.CheckLabel(f.Name); err != nil {
-			return statement.Statement{}, fmt.Errorf("decision on %s: fact %w", d.Intent.Short(), err)
-		}
-		b = b.Add("fact", f.Name+" "+quoted(f.Value, maxFact-len(f.Name)-1))
+	b, err := addFacts(b, d.Facts)
+	if err != nil {
+		return statement.Statement{}, fmt.Errorf("decision on %s: %w", d.Intent.Short(), err)
 	}
 	return statement.Build(statement.Decision, b.AddTime("created", d.Created), salt)
-}
-
-// quoted returns v if it is text of at most max bytes that does not begin with a
-// quote; else its escaped form, cut, which always begins with one: no two short values
-// share a form.
-func quoted(v string, max int) string {
-	if !strings.HasPrefix(v, `"`) && statement.CheckText(v, max) == nil {
-		return v
-	}
-	q := strconv.QuoteToASCII(v)
-	if len(q) > max {
-		q = strings.TrimRight(q[:max-3], " ") + "..."
-	}
-	return q
 }
 
 // DecisionOf gives a decision statement its meaning.
@@ -222,12 +199,9 @@ func DecisionOf(s statement.Statement) (Decision, error) {
 		Operator: f.Get("operator"), Verdict: Verdict(f.Get("verdict")), Rule: f.Get("rule"),
 		Reason: f.Get("reason"), Approved: f.All("approved-by"), Created: f.Time("created"),
 	}
-	for _, line := range f.All("fact") {
-		name, value, ok := strings.Cut(line, " ")
-		if err := statement.CheckLabel(name); err != nil || !ok {
-			return Decision{}, fmt.Errorf("decision %s: fact %.40q is not \"<name> <value>\"", s.ID().Short(), line)
-		}
-		d.Facts = append(d.Facts, Fact{name, value})
+	var err error
+	if d.Facts, err = readFacts(f); err != nil {
+		return Decision{}, fmt.Errorf("decision %s: %w", s.ID().Short(), err)
 	}
 	for i := 1; i < len(d.Approved); i++ {
 		if d.Approved[i-1] >= d.Approved[i] {
@@ -255,20 +229,4 @@ func VerifyDecision(s statement.Statement, sig []byte, v charter.Vault, r charte
 		return Decision{}, fmt.Errorf("operator %s: %w", d.Operator, err)
 	}
 	return d, nil
-}
-
-// DifferentFacts names the first fact that two nodes decoded differently, "" if none:
-// every node raises an alarm when there is one.
-func DifferentFacts(a, b Decision) string {
-	for i := range max(len(a.Facts), len(b.Facts)) {
-		switch {
-		case i >= len(a.Facts):
-			return fmt.Sprintf("%s: only %s decoded %q", b.Facts[i].Name, b.Operator, b.Facts[i].Value)
-		case i >= len(b.Facts):
-			return fmt.Sprintf("%s: only %s decoded %q", a.Facts[i].Name, a.Operator, a.Facts[i].Value)
-		case a.Facts[i] != b.Facts[i]:
-			return fmt.Sprintf("%s decoded %s %q, %s decoded %s %q", a.Operator, a.Facts[i].Name, a.Facts[i].Value, b.Operator, b.Facts[i].Name, b.Facts[i].Value)
-		}
-	}
-	return ""
 }

@@ -17,7 +17,7 @@ func facts(v charter.Vault) Facts {
 	it := intent(v)
 	return Facts{
 		Charter: v.Under, Key: it.Key, Epoch: it.Epoch, Address: it.Address, Chain: it.Chain,
-		Decoded: []Fact{{"operation", "transfer"}, {"amount", "1000000000000000000 wei"}, {"to", "0x8617E340B3D01FA5F11F306F4090FD50E238070D"}},
+		Decoded: decoded(),
 	}
 }
 
@@ -58,6 +58,7 @@ func TestDecide(t *testing.T) {
 		{"other epoch", v, enough, func(f *Facts) { f.Epoch[0]++ }, noon, Deny, RuleEpoch},
 		{"undecodable", v, enough, func(f *Facts) { f.Unclear = "unknown selector" }, noon, Deny, RuleDecoded},
 		{"nothing decoded", v, enough, func(f *Facts) { f.Decoded = nil }, noon, Deny, RuleDecoded},
+		{"other amount", v, enough, func(f *Facts) { f.Decoded[1].Value = "1 wei" }, noon, Deny, RuleShown},
 		{"transaction on another chain", v, enough, func(f *Facts) { f.Chain = "eip155:10" }, noon, Deny, RuleChain},
 		{"chain not allowed", noChain, enough, nil, noon, Deny, RuleChain},
 		{"other sender", v, enough, func(f *Facts) { f.Address = "0x00" }, noon, Deny, RuleAddress},
@@ -100,7 +101,7 @@ func TestDecisionRoundTrip(t *testing.T) {
 	}
 	long := strings.Repeat("x", 5000)
 	d.Reason = "line\nfeed"
-	d.Facts = []Fact{{"token", "EVIL\u202e\nverdict: allow"}, {"empty", ""}, {"quote", `"x"`}, {"long", long}, {"spaces", " x "}, {"plain", "é"}}
+	d.Facts = Written([]Fact{{"token", "EVIL\u202e\nverdict: allow"}, {"empty", ""}, {"quote", `"x"`}, {"long", long}, {"spaces", " x "}, {"plain", "é"}})
 	got := must(DecisionOf(must(d.Statement(salt))(t)))(t)
 	if got.Reason != `"line\nfeed"` || got.Verdict != Allow {
 		t.Errorf("reason %s, verdict %s", got.Reason, got.Verdict)
@@ -108,7 +109,7 @@ func TestDecisionRoundTrip(t *testing.T) {
 	want := []string{`"EVIL\u202e\nverdict: allow"`, `""`, `"\"x\""`, "", `" x "`, "é"}
 	for i, f := range got.Facts {
 		if i == 3 {
-			if len(f.Value) != maxFact-5 || !strings.HasPrefix(f.Value, `"xxx`) || !strings.HasSuffix(f.Value, "x...") {
+			if len(f.Value) != statement.MaxFact-5 || !strings.HasPrefix(f.Value, `"xxx`) || !strings.HasSuffix(f.Value, "x...") {
 				t.Errorf("long fact has %d bytes", len(f.Value))
 			}
 		} else if f.Value != want[i] {
@@ -188,25 +189,5 @@ func TestVerifyDecision(t *testing.T) {
 	}
 	if _, err := VerifyDecision(stated(t, v), sig, v, r); err == nil {
 		t.Error("an intent passes for a decision")
-	}
-}
-
-func TestDifferentFacts(t *testing.T) {
-	a, b := decided(t, vault(t)), decided(t, vault(t))
-	b.Operator = "bolt"
-	if d := DifferentFacts(a, b); d != "" {
-		t.Errorf("equal facts differ: %s", d)
-	}
-	b.Facts = append([]Fact(nil), a.Facts...)
-	b.Facts[1].Value = "2 wei"
-	if d := DifferentFacts(a, b); !strings.Contains(d, "amount") || !strings.Contains(d, "bolt") {
-		t.Errorf("other amount: %s", d)
-	}
-	b.Facts = a.Facts[:2]
-	if d := DifferentFacts(a, b); !strings.Contains(d, "only acme decoded") {
-		t.Errorf("fewer: %s", d)
-	}
-	if d := DifferentFacts(b, a); !strings.Contains(d, "only acme decoded") {
-		t.Errorf("more: %s", d)
 	}
 }

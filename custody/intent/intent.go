@@ -35,6 +35,7 @@ type Intent struct {
 	Purpose     string
 	Transaction []byte       // PurposeTransaction: the full unsigned transaction, 1 to 120,000 bytes
 	Text        string       // PurposeProof: what the proof says
+	Facts       []Fact       // what the initiator's program decoded, in written form (Written)
 	Memo        string       // may be empty
 	Replaces    statement.ID // zero: none
 	Initiator   string       // label of the person who proposes
@@ -52,6 +53,10 @@ func (it Intent) Statement(salt statement.Salt) (statement.Statement, error) {
 	b = b.AddHex("key", it.Key[:]).AddHex("epoch", it.Epoch[:])
 	b = b.Add("path", statement.FormatPath(it.Path[:]...)).Add("address", it.Address).Add("chain", it.Chain)
 	b = b.Add("purpose", it.Purpose).Add("transaction", hex.EncodeToString(it.Transaction)).Add("text", it.Text)
+	b, err := addFacts(b, it.Facts)
+	if err != nil {
+		return statement.Statement{}, fmt.Errorf("intent: %w", err)
+	}
 	b = b.Add("memo", it.Memo).AddID("replaces", it.Replaces).Add("initiator", it.Initiator)
 	return statement.Build(statement.Intent, b.AddTime("created", it.Created).AddTime("expires", it.Expires), salt)
 }
@@ -66,10 +71,14 @@ func Of(s statement.Statement) (Intent, error) {
 	if err != nil || len(levels) != 3 {
 		return Intent{}, fmt.Errorf("intent %s: path %q has not three levels", s.ID().Short(), f.Get("path"))
 	}
+	facts, err := readFacts(f)
+	if err != nil {
+		return Intent{}, fmt.Errorf("intent %s: %w", s.ID().Short(), err)
+	}
 	it := Intent{
 		Charter: f.ID("charter"), Vault: f.ID("vault"), Key: f.ID("key"), Epoch: f.ID("epoch"),
 		Path: [3]uint32(levels), Address: f.Get("address"), Chain: f.Get("chain"), Purpose: f.Get("purpose"),
-		Transaction: f.Hex("transaction"), Text: f.Get("text"), Memo: f.Get("memo"), Replaces: f.ID("replaces"),
+		Transaction: f.Hex("transaction"), Text: f.Get("text"), Facts: facts, Memo: f.Get("memo"), Replaces: f.ID("replaces"),
 		Initiator: f.Get("initiator"), Created: f.Time("created"), Expires: f.Time("expires"),
 	}
 	return it, it.check()

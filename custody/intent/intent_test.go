@@ -75,11 +75,16 @@ func vault(t testing.TB, changes ...func(*charter.Vault)) charter.Vault {
 	return out
 }
 
+// decoded is what a node decodes of the intent's transaction.
+func decoded() []Fact {
+	return []Fact{{"operation", "transfer"}, {"amount", "1000000000000000000 wei"}, {"to", "0x8617E340B3D01FA5F11F306F4090FD50E238070D"}}
+}
+
 func intent(v charter.Vault, changes ...func(*Intent)) Intent {
 	it := Intent{
 		Charter: v.Under, Vault: v.ID, Key: [32]byte{3}, Epoch: [32]byte{4}, Path: [3]uint32{0, 1, 2},
 		Address: "0x52908400098527886E0F7030069857D2E4169EE7", Chain: "eip155:1", Purpose: PurposeTransaction,
-		Transaction: []byte{2, 0xc0}, Memo: "rent, January", Initiator: "dora",
+		Transaction: []byte{2, 0xc0}, Facts: decoded(), Memo: "rent, January", Initiator: "dora",
 		Created: noon, Expires: noon.Add(24 * time.Hour),
 	}
 	for _, change := range changes {
@@ -154,6 +159,16 @@ func TestIntentRefuses(t *testing.T) {
 		{"memo", "memo holds a line feed", func(it *Intent) { it.Memo = "a\nb" }},
 		{"initiator", "initiator: is", func(it *Intent) { it.Initiator = "Dora" }},
 		{"no vault", "vault expected", func(it *Intent) { it.Vault = statement.ID{} }},
+		{"no fact", "fact expected", func(it *Intent) { it.Facts = nil }},
+		{"many facts", "fact stands more than 64 times", func(it *Intent) {
+			it.Facts = slices.Repeat([]Fact{{"amount", "1"}}, statement.MaxFacts+1)
+		}},
+		{"fact without name", "fact has 0", func(it *Intent) { it.Facts[0].Name = "" }},
+		{"fact's name", "fact is", func(it *Intent) { it.Facts[0].Name = "Operation" }},
+		{"fact's look-alike name", "fact is", func(it *Intent) { it.Facts[1].Name = "\u0430mount" }},
+		{"fact without value", "ends with a space", func(it *Intent) { it.Facts[0].Value = "" }},
+		{"fact of two lines", "holds a line feed", func(it *Intent) { it.Facts[0].Value = "transfer\nmemo: ours" }},
+		{"long fact", "fact: has", func(it *Intent) { it.Facts[0].Value = strings.Repeat("x", statement.MaxFact-len("operation")) }},
 		{"no address", "address expected", func(it *Intent) { it.Address = "" }},
 	} {
 		if _, err := intent(v, c.change).Statement(salt); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -11,6 +11,7 @@ import (
 
 func asksProof(it *Intent) {
 	it.Purpose, it.Transaction, it.Text = PurposeProof, nil, "Reserves of Example Ltd on 31 January 2026"
+	it.Facts = Proof{Address: it.Address, Text: it.Text}.Facts()
 }
 
 func TestProofFollowsFromItsIntent(t *testing.T) {

@@ -26,7 +26,7 @@ const (
 type Type string
 
 const (
-	Text  Type = "text"  // 1 to Max bytes: UTF-8 in NFC, graphic characters and single ASCII spaces between
+	Text  Type = "text"  // 1 to Max bytes: UTF-8 in NFC, graphic characters, and ASCII spaces between
 	Label Type = "label" // 1 to Max of a–z, 0–9, "-", "_", "."; begins with a letter or digit
 	Hex   Type = "hex"   // Min to Max bytes, two lower-case digits each
 	Uint  Type = "uint"  // decimal, Min to Max, no leading zero
@@ -72,8 +72,9 @@ const (
 	MaxPeople      = 64 // initiators, or approvers, of a vault
 	MaxKeys        = 8  // of one person
 	MaxFacts       = 64
-	MaxExpiry      = 7 * 24 * 3600 // seconds that an intent may live
-	MinRefresh     = 3600          // seconds
+	MaxFact        = maxLabel + 1 + maxText // bytes: a proof's text is shown whole
+	MaxExpiry      = 7 * 24 * 3600          // seconds that an intent may live
+	MinRefresh     = 3600                   // seconds
 	MaxRefresh     = 366 * 24 * 3600
 	maxLabel       = 64
 	maxKeyLine     = 2048
@@ -215,6 +216,7 @@ var intentFields = []Spec{
 	word("purpose", "what the signature is for", "proof", "transaction"),
 	Spec{Name: "transaction", Type: Hex, Min: 1, Max: MaxTransaction, Doc: "the full unsigned transaction; for purpose transaction alone"}.optional(),
 	text("text", maxText, "what the proof says; for purpose proof alone").optional(),
+	text("fact", MaxFact, "`<name> <value>`: what the initiator's program decoded of what is to be signed, in the decoder's order").times(1, MaxFacts),
 	text("memo", 512, "the initiator's own words").optional(),
 	hexOf("replaces", 32, "id of the intent that this one replaces").optional(),
 	label("initiator", "who proposes"),
@@ -231,7 +233,7 @@ var decisionFields = []Spec{
 	label("rule", "the rule that decided"),
 	text("reason", 1024, "what the rule found").optional(),
 	label("approved-by", "approver counted, in ascending order").times(0, MaxPeople),
-	text("fact", 2048, "`<name> <value>`: what this node itself decoded, in the decoder's order").times(0, MaxFacts),
+	text("fact", MaxFact, "`<name> <value>`: what this node itself decoded, in the decoder's order").times(0, MaxFacts),
 	moment("created", "when it was decided"),
 }
 

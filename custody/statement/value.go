@@ -44,8 +44,8 @@ func (s Spec) check(v string) error {
 	return fmt.Errorf("has the unknown type %q", s.Type)
 }
 
-// CheckText accepts 1 to max bytes of UTF-8 in NFC made of graphic characters and the
-// ASCII space, with no space at either end.
+// CheckText accepts 1 to max bytes of UTF-8 in NFC made of graphic characters that can be seen
+// and the ASCII space, with no space at either end.
 func CheckText(v string, max int) error {
 	switch {
 	case v == "":
@@ -59,7 +59,7 @@ func CheckText(v string, max int) error {
 	}
 	for _, r := range v {
 		// Trojan source: format characters reorder or hide what a person reads.
-		if !unicode.IsGraphic(r) || unicode.Is(unicode.Zs, r) && r != ' ' || r == utf8.RuneError {
+		if !unicode.IsGraphic(r) || unicode.Is(unicode.Zs, r) && r != ' ' || r == utf8.RuneError || unseen(r) {
 			return fmt.Errorf("holds the character %U, which is not allowed", r)
 		}
 	}
@@ -67,6 +67,11 @@ func CheckText(v string, max int) error {
 		return errors.New("is not in Unicode normal form C")
 	}
 	return nil
+}
+
+// unseen says whether a graphic character shows nothing: two texts that look the same would differ.
+func unseen(r rune) bool {
+	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) || r == '\u2800' // a Braille pattern without dots
 }
 
 // CheckLabel accepts a name of 1 to 64 characters a–z, 0–9, "-", "_" and ".", the

@@ -41,7 +41,7 @@ func TestClaimIsTakenAtOnce(t *testing.T) {
 	put := func(n byte, created int64) *file {
 		t.Helper()
 		s, err := intent.Intent{
-			Address: "0x00", Chain: "eip155:1", Purpose: intent.PurposeTransaction, Transaction: []byte{1}, Initiator: "ines",
+			Address: "0x00", Chain: "eip155:1", Purpose: intent.PurposeTransaction, Transaction: []byte{1}, Facts: []intent.Fact{{Name: "nonce", Value: "7"}}, Initiator: "ines",
 			Charter: statement.ID{1}, Vault: statement.ID{2}, Key: [32]byte{3}, Epoch: [32]byte{4},
 			Created: time.Unix(created, 0), Expires: time.Unix(created+60, 0),
 		}.Statement(statement.Salt{n})

@@ -55,7 +55,7 @@ func (t *transfer) facts() (string, []intent.Fact) {
 	f := t.tx.Facts()
 	var lines []intent.Fact
 	for _, l := range f.Lines() {
-		lines = append(lines, intent.Fact{Name: l.Name, Value: l.Value})
+		lines = append(lines, intent.Fact(l))
 	}
 	return "eip155:" + strconv.FormatUint(f.ChainID, 10), lines
 }

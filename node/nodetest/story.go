@@ -297,9 +297,27 @@ func (w *World) Intent(vault statement.ID, from wallet.Address, nonce uint64) in
 	return it
 }
 
-// Proposal signs an intent as its initiator.
+// Words are the facts of what an intent asks to be signed. What cannot be decoded is called a transfer.
+func Words(it intent.Intent) (facts []intent.Fact) {
+	if it.Purpose == intent.PurposeProof {
+		return intent.Written(intent.Proof{Address: it.Address, Text: it.Text}.Facts())
+	}
+	tx, err := evm.Decode(it.Transaction)
+	if err != nil {
+		return []intent.Fact{{Name: "operation", Value: string(evm.NativeTransfer)}}
+	}
+	for _, l := range tx.Facts().Lines() {
+		facts = append(facts, intent.Fact(l))
+	}
+	return intent.Written(facts)
+}
+
+// Proposal signs an intent as its initiator, who says of it what it is unless its facts say otherwise already.
 func (w *World) Proposal(it intent.Intent) (statement.Statement, outbox.Note) {
 	w.T.Helper()
+	if it.Facts == nil {
+		it.Facts = Words(it)
+	}
 	s, err := it.Statement(w.Salt())
 	if err != nil {
 		w.T.Fatal(err)
