@@ -16,7 +16,7 @@ import (
 
 func (a *app) controlCommand() *cobra.Command {
 	c := &cobra.Command{Use: "control", Short: "Show who and what reaches each vault, and how few could take, stop or lose it"}
-	c.AddCommand(a.controlMapCommand(), a.controlNumberCommand(), a.controlWhatIfCommand())
+	c.AddCommand(a.controlMapCommand(), a.controlNumberCommand(), a.controlWhatIfCommand(), a.controlEvidenceCommand())
 	return c
 }
 

@@ -84,6 +84,8 @@ const (
 	SealRow
 	SealWrap
 	SealKeyFile
+
+	EvidenceSubject
 )
 
 var labels = [...]string{
@@ -166,6 +168,8 @@ var labels = [...]string{
 	SealRow:     "ostraka/1/seal/row",
 	SealWrap:    "ostraka/1/seal/wrapped-data-key",
 	SealKeyFile: "ostraka/1/seal/key-file",
+
+	EvidenceSubject: "ostraka/1/evidence/subject",
 }
 
 func (l Label) String() string { return labels[l] }
