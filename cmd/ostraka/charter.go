@@ -26,8 +26,9 @@ const (
 )
 
 func (a *app) charterCommand() *cobra.Command {
-	c := &cobra.Command{Use: "charter", Short: "Write a circle's charter, and see what is wrong with it"}
-	c.AddCommand(a.charterInitCommand(), a.charterLintCommand(), a.charterDiffCommand())
+	c := &cobra.Command{Use: "charter", Short: "The circle's constitution: write it, sign it, show it, amend it; freeze a vault"}
+	c.AddCommand(a.charterInitCommand(), a.charterLintCommand(), a.charterDiffCommand(), a.charterShowCommand(), a.charterSignCommand(), a.charterAmendCommand(),
+		a.charterVetoCommand(), a.freezeCommand(), a.unfreezeCommand())
 	return c
 }
 
@@ -119,7 +120,7 @@ func starting(circle string) charter.Start {
 	for i, name := range []string{"operator-a", "operator-b", "operator-c"} {
 		admin := "admin-" + string(rune('a'+i))
 		s.Operators = append(s.Operators, charter.StartOperator{
-			Name: name, Entity: fillIn + ": legal entity of " + name, Identity: fillIn, Address: "node." + name + ".example:7700", Officer: fillIn + ": an SSH public key", Independent: i == 2,
+			Name: name, Entity: fillIn + ": legal entity of " + name, Identity: fillIn, Independent: i == 2,
 			Provider: fillIn, Account: fillIn, Region: fillIn, Jurisdiction: fillIn, Hardware: fillIn, Admin: admin,
 		})
 		s.People = append(s.People, charter.StartPerson{Name: admin, Organisation: name, Key: fillIn + ": an SSH public key"})

@@ -298,7 +298,7 @@ func (s *story) found(ctx context.Context) error {
 	if err := s.circle.Found(ctx); err != nil {
 		return err
 	}
-	s.step("circle", "acme invites bolt and cora; they join; an officer of each signs the roster: it is the charter.")
+	s.step("circle", "acme invites bolt and cora; they join; an officer of each signs the roster, then the charter: who may do what, and where the shares lie.")
 	return nil
 }
 

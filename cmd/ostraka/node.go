@@ -260,6 +260,8 @@ type statusDocument struct {
 	Link      string          `json:"link"`
 	People    string          `json:"people"`
 	Circle    string          `json:"circle"`
+	Roster    string          `json:"roster"`
+	RosterAt  uint64          `json:"roster_version"`
 	Charter   string          `json:"charter"`
 	CharterAt uint64          `json:"charter_version"`
 	Standing  string          `json:"standing"`
@@ -310,7 +312,7 @@ func list[T any](s []T) []T {
 func statusOf(m *v1.StatusResponse) statusDocument {
 	d := statusDocument{
 		Operator: m.Operator, Identity: client.FormatIdentity(m.Identity), Version: m.Version, Started: m.Started, Link: m.Link, People: m.People,
-		Circle: m.Circle, Charter: fmt.Sprintf("%x", m.Charter), CharterAt: m.CharterVersion, Standing: m.Standing, Invited: list(m.Invited), Fenced: m.Fenced, Peers: []peerDocument{}, LogSize: m.LogSize,
+		Circle: m.Circle, Roster: fmt.Sprintf("%x", m.Roster), RosterAt: m.RosterVersion, Charter: fmt.Sprintf("%x", m.Charter), CharterAt: m.CharterVersion, Standing: m.Standing, Invited: list(m.Invited), Fenced: m.Fenced, Peers: []peerDocument{}, LogSize: m.LogSize,
 		LogRoot: fmt.Sprintf("%x", m.LogRoot), Burned: []burnDocument{}, Endpoints: list(m.Endpoints), Checks: checksOf(m.Checks),
 	}
 	for _, p := range m.Peers {
@@ -375,7 +377,12 @@ func (d statusDocument) print(w io.Writer) {
 	row("link", "%s", d.Link)
 	row("people", "%s", d.People)
 	if d.Circle != "" {
-		row("circle", "%s, charter %.8s, version %d", d.Circle, d.Charter, d.CharterAt)
+		row("circle", "%s, roster %.8s, version %d", d.Circle, d.Roster, d.RosterAt)
+		if d.Charter != "" {
+			row("charter", "%.8s, version %d", d.Charter, d.CharterAt)
+		} else {
+			row("charter", "none yet")
+		}
 		switch circle.Standing(d.Standing) {
 		case circle.Left:
 			row("standing", "this operator has left the circle: the node keeps what it has, and signs nothing")
@@ -386,7 +393,7 @@ func (d statusDocument) print(w io.Writer) {
 		row("circle", "none yet")
 	}
 	for _, name := range d.Invited {
-		row("joined", "%s, not in the charter yet", name)
+		row("joined", "%s, not in the roster yet", name)
 	}
 	row("log", "%d entries, root %.8s", d.LogSize, d.LogRoot)
 	for _, e := range d.Endpoints {
@@ -404,7 +411,7 @@ func (d statusDocument) print(w io.Writer) {
 	}
 	for _, c := range d.Checks {
 		kind, _, _ := strings.Cut(c.Name, " ")
-		if c.State == "ok" || !slices.Contains([]string{"roster", "vault", "reshare"}, kind) {
+		if c.State == "ok" || !slices.Contains([]string{"roster", "charter", "vault", "reshare"}, kind) {
 			continue
 		}
 		row(c.Name, "%s", c.What)

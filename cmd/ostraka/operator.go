@@ -193,16 +193,16 @@ func (a *app) rosterCommand(c *cobra.Command, req *v1.PrepareRosterRequest, yes 
 			fmt.Fprintf(w, "Roster %.8s signed. Still to sign: %s\n\nNext: they run `ostraka operator accept`; who comes signs before the others.\n", doc.ID, strings.Join(doc.Missing, ", "))
 			return
 		}
-		fmt.Fprintf(w, "Roster %.8s is signed by all who must: it is the charter.\n", doc.ID)
+		fmt.Fprintf(w, "Roster %.8s is signed by all who must: it is in force.\n", doc.ID)
 		if old == nil {
-			fmt.Fprintf(w, "\nNext: `ostraka vault create -f FILE` on every node of the committee.\n")
+			fmt.Fprintf(w, "\nNext: write a charter (`ostraka charter init`), and sign it on every node (`ostraka charter sign FOLDER`).\n")
 		}
 	})
 }
 
 // roster reads the version in force at the operator's own node, which has shown its id; nil if there is none.
 func (a *app) roster(ctx context.Context, s *v1.StatusResponse) (*charter.Roster, error) {
-	if len(s.Charter) == 0 {
+	if len(s.Roster) == 0 {
 		return nil, nil
 	}
 	own, err := client.OpenOwn(ctx, a.dir)
@@ -219,8 +219,8 @@ func (a *app) acceptCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "accept [ID]", Short: "Sign the roster as this operator's officer", Args: cobra.MaximumNArgs(1),
 		Long: "Shows the roster: every operator with its identity and address, and what changes. Compare with the others by\n" +
-			"telephone, then sign. When one officer of every operator has signed, it is the circle's charter.\n\n" +
-			"Once there is a charter, it takes in who joined, and what node.json says anew of this operator: the next version.\n" +
+			"telephone, then sign. When one officer of every operator has signed, it is in force.\n\n" +
+			"Once there is a roster, it takes in who joined, and what node.json says anew of this operator: the next version.\n" +
 			"Of several proposals it shows the one with the lowest id; ID chooses another.",
 		RunE: func(c *cobra.Command, args []string) error {
 			req := &v1.PrepareRosterRequest{Circle: circle, Anew: anew}

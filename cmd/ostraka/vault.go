@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -308,39 +307,32 @@ func (a *app) vaultShowCommand() *cobra.Command {
 }
 
 func (a *app) vaultCreateCommand() *cobra.Command {
-	var file string
-	var suites []string
+	var folder string
 	var yes, wait bool
 	c := &cobra.Command{
-		Use: "create -f FILE", Short: "Sign a vault as this operator's officer; every operator of its committee does so on its own node", Args: none,
-		Long: "Reads the operator's own copy of the vault's file, shows the statement and signs it. When an officer of every\n" +
-			"operator of the committee has signed the same, the nodes make the key. spec/people describes the file.",
-		RunE: func(c *cobra.Command, _ []string) error {
-			if file == "" {
-				return usage("give the vault's file with -f FILE")
-			}
-			raw, err := os.ReadFile(file)
-			if err != nil {
-				return &problem{codeUsage, fmt.Errorf("read the vault's file: %w", err), "give a file that exists with -f FILE: docs/operator.md shows one"}
-			}
-			// Here for its form alone, for which any charter serves; the node reads it under its own.
-			if _, err := charter.ReadVault(raw, suites, statement.ID{1}, time.Now()); err != nil {
-				return &problem{codeUsage, fmt.Errorf("%s: %w", file, err), "mend the file: docs/operator.md shows one, spec/people.md every field"}
-			}
+		Use: "create VAULT", Short: "Sign a vault of the charter as this operator's officer; every operator of its committee does so on its own node", Args: exactly("VAULT"),
+		Long: "Shows the statement of the vault that the charter in force lists by this name, and signs it. When an officer of every\n" +
+			"operator of the committee has signed, the nodes make the key. With -f it first reads your own copy of the charter,\n" +
+			"and refuses if that breaks a control rule, or says something else than the charter in force.",
+		RunE: func(c *cobra.Command, args []string) error {
 			ctx, cancel := a.within(c.Context(), 10*time.Minute)
 			defer cancel()
-			return a.createVault(ctx, raw, suites, yes, wait)
+			if folder != "" {
+				if err := a.sameCharter(ctx, folder); err != nil {
+					return err
+				}
+			}
+			return a.createVault(ctx, args[0], yes, wait)
 		},
 	}
-	c.Flags().StringVarP(&file, "file", "f", "", "the vault's file (YAML)")
-	c.Flags().StringSliceVar(&suites, "suite", nil, "root key to make, where the file has no suites: ecdsa-secp256k1, bip340-secp256k1, ed25519; repeat it for several")
+	c.Flags().StringVarP(&folder, "file", "f", "", "folder with your own copy of the charter")
 	c.Flags().BoolVar(&yes, "yes", false, "sign without asking")
 	c.Flags().BoolVar(&wait, "wait", false, "wait until the vault is ready")
 	return c
 }
 
-func (a *app) createVault(ctx context.Context, file []byte, suites []string, yes, wait bool) error {
-	res, err := client.Operator(a.dir).PrepareVault(ctx, connect.NewRequest(&v1.PrepareVaultRequest{File: file, Suites: suites}))
+func (a *app) createVault(ctx context.Context, name string, yes, wait bool) error {
+	res, err := client.Operator(a.dir).PrepareVault(ctx, connect.NewRequest(&v1.PrepareVaultRequest{Name: name}))
 	if err != nil {
 		return a.operatorError(err)
 	}
@@ -366,7 +358,7 @@ func (a *app) createVault(ctx context.Context, file []byte, suites []string, yes
 		case len(doc.Missing) == 0:
 			fmt.Fprintf(w, "Vault %.8s is accepted by every operator of its committee: the nodes make its key.\n\nNext: `ostraka vault list --local` shows when it is ready.\n", doc.ID)
 		default:
-			fmt.Fprintf(w, "Vault %.8s signed. Still to sign: %s\n\nNext: they run `ostraka vault create -f FILE` with a file that says the same.\n", doc.ID, strings.Join(doc.Missing, ", "))
+			fmt.Fprintf(w, "Vault %.8s signed. Still to sign: %s\n\nNext: they run `ostraka vault create %s`.\n", doc.ID, strings.Join(doc.Missing, ", "), name)
 		}
 	})
 }
