@@ -34,6 +34,12 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("%s breaks the charter's control rules: %s", e.What, e.Text)
 }
 
+// A RefusedError says that the charter in force does not allow what an officer was to sign.
+type RefusedError struct{ Err error }
+
+func (e *RefusedError) Error() string { return e.Err.Error() }
+func (e *RefusedError) Unwrap() error { return e.Err }
+
 var fieldCount = map[outbox.Kind]int{NoteCharter: 2, NoteEnact: 3, NoteVeto: 2, NoteRevoke: 2, NoteFreeze: 2, NoteUnfreeze: 2, NoteEnacted: 1}
 
 // Take checks a peer's note, or a person's.
@@ -242,7 +248,7 @@ func (c *Charters) MayHold(vault string, committee []string, threshold int) erro
 	}
 	v, err := review.Held(x.Document, vault, committee, threshold)
 	if err != nil {
-		return err
+		return &RefusedError{err}
 	}
 	var broken []string
 	for _, b := range v.Broken {

@@ -56,8 +56,8 @@ func (c *Circle) people() (all []person, err error) {
 	return all, err
 }
 
-// writeCharter writes charter.yaml and policy.cedar, as people would.
-func (c *Circle) writeCharter() (file, policy []byte, err error) {
+// WriteCharter writes charter.yaml and policy.cedar into the charter's folder, as people would.
+func (c *Circle) WriteCharter() (file, policy []byte, err error) {
 	people, err := c.people()
 	if err != nil {
 		return nil, nil, err
@@ -88,7 +88,7 @@ func (c *Circle) writeCharter() (file, policy []byte, err error) {
 
 // SignCharter lets every officer sign the charter, and waits until all nodes have it in force.
 func (c *Circle) SignCharter(ctx context.Context) error {
-	file, policy, err := c.writeCharter()
+	file, policy, err := c.WriteCharter()
 	if err != nil {
 		return err
 	}
