@@ -36,6 +36,7 @@ type circle struct {
 	t     *testing.T
 	local *local.Circle
 	chain *anvil.Node
+	coin  string // address of an ERC-20 token that the charter lists
 }
 
 func (w *circle) commands() map[string]func(*testscript.TestScript, bool, []string) {
@@ -75,11 +76,10 @@ func (w *circle) restart(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(w.local.Restart(ctx, w.operator(ts, args[0])))
 }
 
-// token ADDRESS deploys an ERC-20 token, gives the address some, and sets $TOKEN.
+// token ADDRESS gives an address some of the ERC-20 token that the charter lists, and sets $TOKEN.
 func (w *circle) token(ts *testscript.TestScript, _ bool, args []string) {
-	address := w.chain.DeployToken(w.t, big.NewInt(1e18))
-	w.chain.GiveToken(w.t, address, args[0], big.NewInt(1e12))
-	ts.Setenv("TOKEN", common.HexToAddress(address).Hex())
+	w.chain.GiveToken(w.t, w.coin, args[0], big.NewInt(1e12))
+	ts.Setenv("TOKEN", common.HexToAddress(w.coin).Hex())
 }
 
 // forged transactions, each of which some rule must deny.

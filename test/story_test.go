@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -19,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/ostraka/ostraka/client"
@@ -97,10 +99,12 @@ func TestCircle(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
+	coin := chain.DeployToken(t, big.NewInt(1e18))
 	c, err := local.Start(ctx, local.Config{
 		Suite:  charter.SuiteECDSA,
 		Binary: binary, Dir: dir, Chain: "eip155:31337", RPC: map[string]string{"eip155:31337": chain.URL},
 		Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2,
+		Assets: []charter.Asset{{Name: "coin", Chain: "eip155:31337", Contract: common.HexToAddress(coin).Hex(), Decimals: anvil.TokenDecimals, Unit: 0}},
 	})
 	t.Cleanup(c.Stop)
 	for _, step := range []func(context.Context) error{c.Found, c.CreateVault, c.AwaitVault} {
@@ -111,7 +115,7 @@ func TestCircle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &circle{t, c, chain}
+	w := &circle{t, c, chain, coin}
 	vars := map[string]string{client.FileVariable: c.ContextsFile(), "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "CHARTER": c.CharterFolder()}
 	scripts, err := filepath.Glob("testdata/circle/*.txtar")
 	if err != nil || len(scripts) == 0 {
