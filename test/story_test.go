@@ -24,6 +24,7 @@ import (
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/signet/signettest"
 	"github.com/ostraka/ostraka/internal/components/anvil"
 )
 
@@ -103,7 +104,10 @@ func TestCircle(t *testing.T) {
 		Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2,
 	})
 	t.Cleanup(c.Stop)
-	for _, step := range []func(context.Context) error{c.Found, c.CreateVault, c.AwaitVault} {
+	carol := func(context.Context) error {
+		return addLine(c.KeyFile("carol")+".pub", signettest.NewWallet("carol").Line())
+	}
+	for _, step := range []func(context.Context) error{carol, c.Found, c.CreateVault, c.AwaitVault} {
 		if err == nil {
 			err = step(ctx)
 		}
@@ -112,7 +116,7 @@ func TestCircle(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := &circle{t, c, chain}
-	vars := map[string]string{client.FileVariable: c.ContextsFile(), "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "VAULTFILE": c.VaultFile}
+	vars := map[string]string{client.FileVariable: c.ContextsFile(), "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "VAULTFILE": c.VaultFile, "CAROL": strings.TrimPrefix(signettest.NewWallet("carol").Line(), "eip712 ")}
 	scripts, err := filepath.Glob("testdata/circle/*.txtar")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no stories: %v", err)
@@ -127,6 +131,15 @@ func TestCircle(t *testing.T) {
 			t.FailNow()
 		}
 	}
+}
+
+func addLine(path, line string) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(line + "\n")
+	return errors.Join(err, f.Close())
 }
 
 // exits runs a program and wants one exit code: exits 3 ostraka tx …

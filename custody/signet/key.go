@@ -64,6 +64,12 @@ func (k Key) Equal(o Key) bool { return k.line == o.line }
 // Type is the line's first word: an SSH name of an algorithm, webauthn-p256, webauthn-ed25519 or eip712.
 func (k Key) Type() string { name, _, _ := strings.Cut(k.line, " "); return name }
 
+// Outside says that no SSH agent and no key file signs with it: a passkey signs in a browser, an account in a wallet.
+func (k Key) Outside() bool {
+	_, ssh := k.held.(sshKey)
+	return k.held != nil && !ssh
+}
+
 // Fingerprint is short enough for people to compare: "SHA256:…" as ssh-keygen -l shows it, the same over a passkey's
 // line, and of an account its address, as wallets show it.
 func (k Key) Fingerprint() string {

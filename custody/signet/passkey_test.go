@@ -439,6 +439,14 @@ func TestPasskeyLines(t *testing.T) {
 	if _, ok := mustKey(t, newEd25519(t)).Passkey(); ok {
 		t.Error("an SSH key is a passkey")
 	}
+	for k, outside := range map[string]bool{line: true, newWallet(t, "alice").key.String(): true, mustKey(t, newEd25519(t)).String(): false} {
+		if got := parsed(t, k).Outside(); got != outside {
+			t.Errorf("%s signs outside: %v", k, got)
+		}
+	}
+	if (Key{}).Outside() {
+		t.Error("no key signs outside")
+	}
 	if f := d.key.Fingerprint(); !strings.HasPrefix(f, "SHA256:") || f == e.key.Fingerprint() {
 		t.Errorf("fingerprint is %s", f)
 	}
