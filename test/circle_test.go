@@ -27,6 +27,7 @@ import (
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/signet/signettest"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/internal/components/anvil"
 )
@@ -56,6 +57,7 @@ func (w *circle) commands() map[string]func(*testscript.TestScript, bool, []stri
 		"forge":     w.forge,
 		"misvote":   w.misvote,
 		"untouched": w.untouched,
+		"wallet":    walletSigns,
 		"chain":     w.call,
 	}
 }
@@ -168,6 +170,11 @@ func (w *circle) misvote(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("node %s: %v", a.Node, a.Err)
 		}
 	}
+}
+
+// wallet NAME FILE lets a wallet sign typed data and sets $SIGNATURE.
+func walletSigns(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv("SIGNATURE", "0x"+hex.EncodeToString(signettest.NewWallet(args[0]).Sign([]byte(ts.ReadFile(args[1])))))
 }
 
 // recoverSender reads a signed transaction with go-ethereum alone.
