@@ -12,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/ledger"
 	"github.com/ostraka/ostraka/custody/policy"
+	"github.com/ostraka/ostraka/custody/review"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/ceremony"
 )
@@ -95,27 +96,10 @@ func enter(doc charter.Document, l *ledger.Ledger, id statement.ID, o outflow) {
 		l.Release(id)
 		return
 	}
-	lines, err := linesOf(doc, o.facts)
+	lines, err := review.Lines(doc, o.facts)
 	if err == nil {
 		_ = l.Put(ledger.Debit{Intent: id, Lines: lines, Open: o.open, At: o.at}) // its lines are of the same facts and charter
 	}
-}
-
-func linesOf(doc charter.Document, f evm.Facts) (lines []ledger.Line, err error) {
-	flows, err := policy.FlowsOfEVM(doc, f)
-	if err != nil {
-		return nil, err
-	}
-	sums, err := policy.Sums(flows)
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range doc.Assets { // ascending
-		if n, moved := sums[a.Name]; moved {
-			lines = append(lines, ledger.Line{Asset: a.Name, Amount: n})
-		}
-	}
-	return lines, nil
 }
 
 // rulesOf reads the policy of the charter in force once, and counts what a vault gave out in its units.
