@@ -195,13 +195,23 @@ func (a *app) examine(c *client.Circle, one *client.Case, verb signet.Verb) erro
 	for _, v := range one.Views {
 		nodes = append(nodes, v.Node)
 	}
+	if err := judge(one); err != nil {
+		return err
+	}
+	if len(nodes) < 2 {
+		return notReady("add the circle's other nodes with `ostraka context add`, or wait until they answer", "only %s shows intent %s; approving compares the copies of two nodes", strings.Join(nodes, ", "), one.ID().Short())
+	}
+	a.say("The copies of %s are the same, byte for byte.", strings.Join(nodes, ", "))
+	return nil
+}
+
+// judge refuses what nobody should approve.
+func judge(one *client.Case) error {
 	switch {
 	case len(one.Alarms) > 0:
 		return &client.AlarmError{Case: one}
 	case !one.Decoded():
 		return unverified("reject it, and ask "+one.Intent.Initiator+" what it should be", "intent %s cannot be decoded: %s", one.ID().Short(), one.Unclear)
-	case len(nodes) < 2:
-		return notReady("add the circle's other nodes with `ostraka context add`, or wait until they answer", "only %s shows intent %s; approving compares the copies of two nodes", strings.Join(nodes, ", "), one.ID().Short())
 	case one.Closed():
 		if one.State() == client.Ended {
 			return refused("propose it anew", "intent %s has ended: the vault's key went to another committee or threshold since it was proposed", one.ID().Short())
@@ -211,7 +221,6 @@ func (a *app) examine(c *client.Circle, one *client.Case, verb signet.Verb) erro
 	if err := one.Intent.CheckTime(time.Now()); err != nil {
 		return refused("propose it anew", "intent %s: %w", one.ID().Short(), err)
 	}
-	a.say("The copies of %s are the same, byte for byte.", strings.Join(nodes, ", "))
 	return nil
 }
 
