@@ -568,6 +568,7 @@ func (c *Charters) takeRevocation(now time.Time, s statement.Statement, armored 
 	})
 	if err == nil {
 		c.revoked[v.Key.String()] = text
+		clear(c.live)
 		c.cfg.Log.Warn("a key was revoked", "person", v.Person, "key", v.Key.Fingerprint(), "reason", v.Reason)
 	}
 	return err
