@@ -286,14 +286,14 @@ func entryOf(now time.Time, p *proposal) journal.Entry {
 }
 
 // maySign says whether our officer's signature over a version may leave this node: not beside another of the same version that our officer
-// signed and did not veto.
+// signed and that nobody vetoed here.
 func (c *Charters) maySign(p *proposal) error {
 	if c.vetoes[p.id()][c.cfg.Operator].signature != nil {
 		return fmt.Errorf("this node's officer vetoed %s", p.Title())
 	}
 	for _, o := range c.proposals(p.Version) {
 		_, signed := o.by.Signatures[c.cfg.Operator]
-		if signed && o.id() != p.id() && c.vetoes[o.id()][c.cfg.Operator].signature == nil {
+		if signed && o.id() != p.id() && len(c.vetoes[o.id()]) == 0 {
 			return fmt.Errorf("this node's officer signed %s before: `ostraka charter veto %s` takes that back", o.Title(), o.id().Short())
 		}
 	}
@@ -482,8 +482,10 @@ func (c *Charters) takeVeto(now time.Time, s statement.Statement, armored []byte
 		return outbox.ErrOld
 	case must != "" && v.Operator != must:
 		return fmt.Errorf("the veto is operator %s's, this node is operator %s's", v.Operator, must)
-	case must != "" && (inForce || p.by.Nodes[must] != nil):
-		return fmt.Errorf("this node has enacted %s: it is too late for a veto; propose another version", p.Title())
+	case must != "" && (inForce || len(p.by.Nodes) > 0):
+		// A node that enacted it enacts no other of that version, so with our veto none would ever come into force.
+		return fmt.Errorf("%s: it is too late for a veto: the nodes of %s have enacted it; propose another version after it",
+			p.Title(), strings.Join(slices.Sorted(maps.Keys(p.by.Nodes)), ", "))
 	case inForce:
 		return outbox.ErrOld
 	}
