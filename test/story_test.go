@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -19,11 +20,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/signet/signettest"
 	"github.com/ostraka/ostraka/internal/components/anvil"
 )
 
@@ -97,13 +100,18 @@ func TestCircle(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
+	coin := chain.DeployToken(t, big.NewInt(1e18))
 	c, err := local.Start(ctx, local.Config{
 		Suite:  charter.SuiteECDSA,
 		Binary: binary, Dir: dir, Chain: "eip155:31337", RPC: map[string]string{"eip155:31337": chain.URL},
 		Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2,
+		Assets: []charter.Asset{{Name: "coin", Chain: "eip155:31337", Contract: common.HexToAddress(coin).Hex(), Decimals: anvil.TokenDecimals, Unit: 0}},
 	})
 	t.Cleanup(c.Stop)
-	for _, step := range []func(context.Context) error{c.Found, c.CreateVault, c.AwaitVault} {
+	carol := func(context.Context) error {
+		return addLine(c.KeyFile("carol")+".pub", signettest.NewWallet("carol").Line())
+	}
+	for _, step := range []func(context.Context) error{carol, c.Found, c.CreateVault, c.AwaitVault} {
 		if err == nil {
 			err = step(ctx)
 		}
@@ -111,8 +119,11 @@ func TestCircle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &circle{t, c, chain}
-	vars := map[string]string{client.FileVariable: c.ContextsFile(), "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "CHARTER": c.CharterFolder()}
+	w := &circle{t, c, chain, coin}
+	vars := map[string]string{
+		client.FileVariable: c.ContextsFile(), "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "CHARTER": c.CharterFolder(),
+		"CAROL": strings.TrimPrefix(signettest.NewWallet("carol").Line(), "eip712 "),
+	}
 	scripts, err := filepath.Glob("testdata/circle/*.txtar")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no stories: %v", err)
@@ -156,6 +167,16 @@ func writeCharter(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.MkdirAll(folder, 0o700))
 	ts.Check(os.WriteFile(filepath.Join(folder, "charter.yaml"), []byte(b.String()), 0o600))
 	ts.Check(os.WriteFile(filepath.Join(folder, "policy.cedar"), []byte(local.Policy), 0o600))
+}
+
+// addLine writes a line at a file's end.
+func addLine(path, line string) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(line + "\n")
+	return errors.Join(err, f.Close())
 }
 
 // exits runs a program and wants one exit code: exits 3 ostraka tx …
