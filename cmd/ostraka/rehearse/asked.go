@@ -250,12 +250,23 @@ func (t *tale) watch(ctx context.Context, id statement.ID) (*client.Case, error)
 	return t.until(ctx, id, quiet, func(c *client.Case) bool { return c.Signed != nil })
 }
 
-// until follows an intent until done, at most for so long.
+// until follows an intent until done, at most for so long. Nodes that are late to answer are asked again.
 func (t *tale) until(ctx context.Context, id statement.ID, limit time.Duration, done func(*client.Case) bool) (one *client.Case, err error) {
+	var last error
 	_, err = poll(ctx, limit, func() (bool, error) {
-		one, err = t.show(ctx, id)
-		return err == nil && done(one), err
+		next, err := t.show(ctx, id)
+		if last = err; err != nil {
+			if client.Classify(err) == client.NotReady {
+				err = nil
+			}
+			return false, err
+		}
+		one = next
+		return done(one), nil
 	})
+	if err == nil && one == nil {
+		err = last
+	}
 	return one, err
 }
 

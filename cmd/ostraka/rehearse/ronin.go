@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,13 +136,17 @@ func (t *tale) delegate(ctx context.Context, life time.Duration) (time.Time, *st
 // afterDelegation: one more approval would have been enough.
 func (t *tale) afterDelegation(ctx context.Context, s statement.Statement, ended time.Time) error {
 	t.to.Busy("the delegation runs out")
-	if err := sleep(ctx, time.Until(ended)+time.Second); err != nil {
+	if err := sleep(ctx, time.Until(ended)+2*time.Second); err != nil {
 		return err
 	}
 	if err := t.approve(ctx, bob, s); err != nil {
 		return err
 	}
-	one, err := t.watch(ctx, s.ID())
+	// All have bob's approval; then it is seen whether that was enough.
+	one, err := t.until(ctx, s.ID(), awhile, func(c *client.Case) bool { return c.Signed != nil || len(c.Votes) == 2 && everybody(c) })
+	if err == nil && one.Signed == nil {
+		one, err = t.watch(ctx, s.ID())
+	}
 	if err != nil {
 		return err
 	}
@@ -163,6 +168,11 @@ func (t *tale) afterDelegation(ctx context.Context, s statement.Statement, ended
 		return err
 	}
 	return t.signed(ctx, "carol approves the first one in dave's place", s, carol)
+}
+
+// everybody says whether every vote is counted at every node that answers.
+func everybody(c *client.Case) bool {
+	return !slices.ContainsFunc(c.Votes, func(b client.Ballot) bool { return len(b.Nodes) < len(c.Views) })
 }
 
 // lacking is a step: every node must wait for one more approval of an intent, in its own words.
