@@ -64,13 +64,17 @@ type tale struct {
 func (s *Stage) Tell(ctx context.Context, story Story, to Listener) (Report, error) {
 	t := &tale{s, to, Report{Name: story.Name, Incident: story.Incident, Steps: []Step{}}}
 	err := story.tell(ctx, t)
-	if story.Alters {
+	failed := slices.ContainsFunc(t.report.Steps, func(s Step) bool { return !s.Held })
+	if story.Alters || failed || err != nil {
 		s.leave()
 	}
-	if err != nil {
+	switch {
+	case err != nil && failed && ctx.Err() == nil: // what should have been refused is in the way
+		t.step(Step{What: "the story goes on", Outcome: shorten(err.Error())})
+	case err != nil:
 		return t.report, fmt.Errorf("rehearse %s: after %d steps: %w", story.Name, len(t.report.Steps), err)
 	}
-	t.report.Held = len(t.report.Steps) > 0 && !slices.ContainsFunc(t.report.Steps, func(s Step) bool { return !s.Held })
+	t.report.Held = len(t.report.Steps) > 0 && !failed
 	return t.report, nil
 }
 
