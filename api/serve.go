@@ -78,11 +78,12 @@ func fail(err error) error {
 	var crowded *decide.CrowdedError
 	var broken *charters.BrokenError
 	var differs *charters.DiffersError
+	var unlisted *charters.RefusedError
 	code := connect.CodeInvalidArgument
 	switch {
 	case errors.Is(err, decide.ErrUnknown), errors.Is(err, wallet.ErrNoAccount):
 		code = connect.CodeNotFound
-	case errors.As(err, &crowded), errors.As(err, &broken), errors.As(err, &differs):
+	case errors.As(err, &crowded), errors.As(err, &broken), errors.As(err, &differs), errors.As(err, &unlisted):
 		code = connect.CodeFailedPrecondition
 	case errors.Is(err, outbox.ErrLater), errors.Is(err, ceremony.ErrNoKey):
 		code = connect.CodeUnavailable

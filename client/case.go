@@ -571,39 +571,6 @@ func (c *Circle) SubmitStatement(ctx context.Context, s statement.Statement) (An
 	return c.Submit(ctx, &v1.SubmitRequest{What: &v1.SubmitRequest_Signed{Signed: &v1.Signed{Statement: s.Bytes(), Signature: sig}}}), nil
 }
 
-// Vote signs the intent's own bytes and hands the vote to every node.
-func (c *Circle) Vote(ctx context.Context, s statement.Statement, verb signet.Verb) (Answers[Taken], error) {
-	if c.signer == nil {
-		return nil, ErrNoKey
-	}
-	sig, err := c.signer.Sign(ctx, verb, s.Bytes())
-	if err != nil {
-		return nil, err
-	}
-	id := s.ID()
-	answers := c.Submit(ctx, &v1.SubmitRequest{What: &v1.SubmitRequest_Vote{Vote: &v1.Vote{Intent: id[:], Verb: string(verb), Signature: sig}}})
-	// A node to which another was faster to pass the vote on refuses it as a repetition.
-	for i, a := range answers {
-		if a.Err != nil && Classify(a.Err) == Refused && c.counts(ctx, c.Members[i], id, verb, sig) {
-			answers[i] = Answer[Taken]{Node: a.Node, Value: Taken{Known: true}}
-		}
-	}
-	return answers, nil
-}
-
-// counts says whether a node counts this very vote.
-func (c *Circle) counts(ctx context.Context, m *Member, id statement.ID, verb signet.Verb, sig []byte) bool {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	res, err := m.Intent(ctx, connect.NewRequest(&v1.IntentRequest{Id: id[:]}))
-	if err != nil || res.Msg.Intent == nil {
-		return false
-	}
-	return slices.ContainsFunc(res.Msg.Intent.Votes, func(b *v1.Ballot) bool {
-		return b.Verb == string(verb) && bytes.Equal(bytes.TrimSpace(b.Signature), bytes.TrimSpace(sig))
-	})
-}
-
 // SameNonce are the intents of an address that would use the same nonce of a chain, of which it
 // takes one. Those that ended without a signature leave it free.
 func SameNonce(all []*Case, address, chain string, nonce uint64) []*Case {

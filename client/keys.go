@@ -83,6 +83,9 @@ func heed[T any](ctx context.Context, who string, do func() (T, error)) (T, erro
 // ErrNoKey says that there is no key to sign with, or that several might be meant.
 var ErrNoKey = errors.New("no key to sign with")
 
+// ErrOutside says that a key signs outside this program: a passkey in a browser, a wallet by itself.
+var ErrOutside = errors.New("the key signs outside this program")
+
 // maxKeyFile bounds a private key file, in bytes.
 const maxKeyFile = 64 << 10
 
@@ -98,6 +101,9 @@ func KeyFile(ctx context.Context, path string, ask func() ([]byte, error)) (*Sig
 		key, err := signet.ParseKey(string(raw))
 		if err != nil {
 			return nil, fmt.Errorf("read key %s: it holds neither a private nor a public SSH key: %w", path, err)
+		}
+		if key.Outside() {
+			return nil, fmt.Errorf("read key %s: %w: it is of type %s, which no file and no agent signs with", path, ErrOutside, key.Type())
 		}
 		return AgentKey(ctx, &key)
 	}

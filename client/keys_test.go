@@ -15,6 +15,8 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 
 	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/signet/signettest"
+	"github.com/ostraka/ostraka/custody/statement"
 )
 
 func keyFile(t *testing.T, key ed25519.PrivateKey, pass string) string {
@@ -145,6 +147,14 @@ func TestAgent(t *testing.T) {
 	want = person(t, "carol").Key()
 	if _, err = AgentKey(t.Context(), &want); !errors.Is(err, ErrNoKey) || !strings.Contains(err.Error(), want.Fingerprint()) {
 		t.Errorf("one that it does not hold: %v", err)
+	}
+	for _, line := range []string{signettest.NewWallet("alice").Line(), signettest.NewPasskey(statement.Passkey256, "alice").Line()} {
+		if err := os.WriteFile(pub, []byte(line+" alice\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := KeyFile(t.Context(), pub, never(t)); !errors.Is(err, ErrOutside) {
+			t.Errorf("%s: %v", line, err)
+		}
 	}
 	runAgent(t)
 	if _, err := AgentKey(t.Context(), nil); !errors.Is(err, ErrNoKey) {

@@ -148,7 +148,19 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		Frozen:        func(vault statement.ID, now time.Time) string { return n.Charters.Frozen(vault, now) },
 		Presignatures: n.Presign,
 	})
-	n.Circle, err = circle.Open(ctx, now, circle.Config{
+	if n.Circle, err = n.openCircle(ctx, now); err != nil {
+		return nil, err
+	}
+	if err := n.Fence.Burnt(ctx, now); err != nil {
+		return nil, err
+	}
+	return n, n.Desk.Load(ctx, now)
+}
+
+// openCircle reads back what officers signed, and hands it to the rooms that follow it.
+func (n *Node) openCircle(ctx context.Context, now time.Time) (*circle.Circle, error) {
+	cfg := n.cfg
+	return circle.Open(ctx, now, circle.Config{
 		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
 		OnRosters: n.follow, History: func() charter.History { return n.Charters.History() },
 		MayHold: func(vault string, committee []string, threshold int) error {
@@ -163,13 +175,6 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		Owed:      func(o charter.Operator) bool { return n.Outbox.Waiting(mpc.IDOf(o.Identity)) > 0 },
 		Reachable: func(key ed25519.PublicKey) bool { return n.reachable(mpc.IDOf(key)) },
 	})
-	if err != nil {
-		return nil, err
-	}
-	if err := n.Fence.Burnt(ctx, now); err != nil {
-		return nil, err
-	}
-	return n, n.Desk.Load(ctx, now)
 }
 
 // follow takes the versions of the roster. The charter, which they say who signs, is opened with the first.

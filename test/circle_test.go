@@ -27,6 +27,7 @@ import (
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/signet/signettest"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/internal/components/anvil"
 )
@@ -36,6 +37,7 @@ type circle struct {
 	t     *testing.T
 	local *local.Circle
 	chain *anvil.Node
+	coin  string // address of an ERC-20 token that the charter lists
 }
 
 func (w *circle) commands() map[string]func(*testscript.TestScript, bool, []string) {
@@ -55,6 +57,7 @@ func (w *circle) commands() map[string]func(*testscript.TestScript, bool, []stri
 		"forge":     w.forge,
 		"misvote":   w.misvote,
 		"untouched": w.untouched,
+		"wallet":    walletSigns,
 		"chain":     w.call,
 	}
 }
@@ -75,11 +78,10 @@ func (w *circle) restart(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(w.local.Restart(ctx, w.operator(ts, args[0])))
 }
 
-// token ADDRESS deploys an ERC-20 token, gives the address some, and sets $TOKEN.
+// token ADDRESS gives an address some of the ERC-20 token that the charter lists, and sets $TOKEN.
 func (w *circle) token(ts *testscript.TestScript, _ bool, args []string) {
-	address := w.chain.DeployToken(w.t, big.NewInt(1e18))
-	w.chain.GiveToken(w.t, address, args[0], big.NewInt(1e12))
-	ts.Setenv("TOKEN", common.HexToAddress(address).Hex())
+	w.chain.GiveToken(w.t, w.coin, args[0], big.NewInt(1e12))
+	ts.Setenv("TOKEN", common.HexToAddress(w.coin).Hex())
 }
 
 // forged transactions, each of which some rule must deny.
@@ -168,6 +170,11 @@ func (w *circle) misvote(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("node %s: %v", a.Node, a.Err)
 		}
 	}
+}
+
+// wallet NAME FILE lets a wallet sign typed data and sets $SIGNATURE.
+func walletSigns(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv("SIGNATURE", "0x"+hex.EncodeToString(signettest.NewWallet(args[0]).Sign([]byte(ts.ReadFile(args[1])))))
 }
 
 // recoverSender reads a signed transaction with go-ethereum alone.

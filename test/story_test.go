@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -19,11 +20,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/signet/signettest"
 	"github.com/ostraka/ostraka/internal/components/anvil"
 )
 
@@ -48,7 +51,7 @@ func TestMain(m *testing.M) {
 
 // commands that stories have beside testscript's own.
 var commands = map[string]func(*testscript.TestScript, bool, []string){
-	"exits": exits, "json": jsonField, "demo-holds": demoHolds, "gone": gone, "ports": ports,
+	"exits": exits, "json": jsonField, "demo-holds": demoHolds, "gone": gone, "ports": ports, "charter": writeCharter,
 }
 
 func params(dir string, more map[string]func(*testscript.TestScript, bool, []string), vars map[string]string) testscript.Params {
@@ -97,13 +100,18 @@ func TestCircle(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
+	coin := chain.DeployToken(t, big.NewInt(1e18))
 	c, err := local.Start(ctx, local.Config{
 		Suite:  charter.SuiteECDSA,
 		Binary: binary, Dir: dir, Chain: "eip155:31337", RPC: map[string]string{"eip155:31337": chain.URL},
 		Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2,
+		Assets: []charter.Asset{{Name: "coin", Chain: "eip155:31337", Contract: common.HexToAddress(coin).Hex(), Decimals: anvil.TokenDecimals, Unit: 0}},
 	})
 	t.Cleanup(c.Stop)
-	for _, step := range []func(context.Context) error{c.Found, c.CreateVault, c.AwaitVault} {
+	carol := func(context.Context) error {
+		return addLine(c.KeyFile("carol")+".pub", signettest.NewWallet("carol").Line())
+	}
+	for _, step := range []func(context.Context) error{carol, c.Found, c.CreateVault, c.AwaitVault} {
 		if err == nil {
 			err = step(ctx)
 		}
@@ -111,8 +119,11 @@ func TestCircle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &circle{t, c, chain}
-	vars := map[string]string{client.FileVariable: c.ContextsFile(), "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "VAULTFILE": c.VaultFile}
+	w := &circle{t, c, chain, coin}
+	vars := map[string]string{
+		client.FileVariable: c.ContextsFile(), "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "CHARTER": c.CharterFolder(),
+		"CAROL": strings.TrimPrefix(signettest.NewWallet("carol").Line(), "eip712 "),
+	}
 	scripts, err := filepath.Glob("testdata/circle/*.txtar")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no stories: %v", err)
@@ -127,6 +138,45 @@ func TestCircle(t *testing.T) {
 			t.FailNow()
 		}
 	}
+}
+
+// writeCharter writes the charter of circle trio into a folder: charter FOLDER OPERATOR…, each with its node running in $SHORT/OPERATOR. alice and
+// bob, whose keys lie beside the story, propose and approve; the vault treasury is 2-of-n.
+func writeCharter(ts *testscript.TestScript, _ bool, args []string) {
+	var b strings.Builder
+	b.WriteString("circle: trio\ndrill: true\noperators:\n")
+	for i, name := range args[1:] {
+		ts.Check(ts.Exec("ostraka", "node", "status", "--json", "--dir", filepath.Join(ts.Getenv("SHORT"), name)))
+		var status struct{ Identity string }
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &status))
+		fmt.Fprintf(&b, "  - {name: %s, entity: \"%s Ltd\", identity: %q, independent: %t, places: [{name: main, provider: \"%s\", account: \"%s\", region: \"%s\", jurisdiction: \"%s\", hardware: amd, access: [admin-%s]}]}\n",
+			name, name, status.Identity, i == 0, name, name, name, []string{"ch", "de", "sg", "fr"}[i], name)
+	}
+	b.WriteString("people:\n")
+	key := func(name string) string { return strings.TrimSpace(ts.ReadFile(name + ".pub")) }
+	for i, name := range []string{"alice", "bob"} {
+		fmt.Fprintf(&b, "  - {name: %s, organisation: %s, keys: [%q]}\n", name, args[1+i], key(name))
+	}
+	for _, name := range args[1:] {
+		fmt.Fprintf(&b, "  - {name: admin-%s, organisation: %s, keys: [%q]}\n", name, name, key(name))
+	}
+	fmt.Fprintf(&b, "groups:\n  - {name: finance, people: [alice, bob]}\nassets:\n  - {name: eth, chain: \"eip155:1\", decimals: 18, unit: 15}\n")
+	fmt.Fprintf(&b, "vaults:\n  - {name: treasury, tier: warm, suites: [ecdsa-secp256k1], threshold: 2, committee: [%s], initiators: [finance], approvers: [finance], quorum: 1, chains: [\"eip155:1\"]}\n", strings.Join(args[1:], ", "))
+	b.WriteString("delay: 1\nlist-delay: 1\nheartbeat: 3600\n")
+	folder := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(folder, 0o700))
+	ts.Check(os.WriteFile(filepath.Join(folder, "charter.yaml"), []byte(b.String()), 0o600))
+	ts.Check(os.WriteFile(filepath.Join(folder, "policy.cedar"), []byte(local.Policy), 0o600))
+}
+
+// addLine writes a line at a file's end.
+func addLine(path, line string) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(line + "\n")
+	return errors.Join(err, f.Close())
 }
 
 // exits runs a program and wants one exit code: exits 3 ostraka tx …

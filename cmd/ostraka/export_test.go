@@ -18,7 +18,7 @@ func TestExportedDescriptorsLeadToOurAddresses(t *testing.T) {
 		r := client.Root{Suite: suite, State: client.Ready, Record: &epoch.Record{
 			Suite: suite, Public: secp256k1.BaseMul(secp256k1.NewScalar(7)), ChainCode: [32]byte{9},
 		}}
-		v := client.Vault{Vault: charter.Vault{Name: "treasury", Suites: []string{suite}, Chains: []string{"eip155:1", bitcoin}}, Roots: []client.Root{r}}
+		v := client.Vault{Vault: charter.Vault{Name: "treasury", Suites: []string{suite}, Terms: charter.Terms{Chains: []string{"eip155:1", bitcoin}}}, Roots: []client.Root{r}}
 		x := client.Account{Account: charter.Account{Department: "ops", Name: "main", Path: [2]uint32{3, 5}}}
 		d, err := exportOf(v, r, x)
 		if err != nil {

@@ -83,7 +83,7 @@ func (a *app) nodeInitCommand() *cobra.Command {
 	f.StringVar(&s.Advertise, "advertise", "", "host:port that other nodes dial (default: that of --link)")
 	f.StringVar(&s.People, "people", "127.0.0.1:7701", "host:port of the people's interface")
 	f.StringVar(&s.Metrics, "metrics", "", "loopback host:port of /healthz and /metrics (default: off)")
-	f.StringArrayVar(&officers, "officer", nil, "public SSH key of a person who signs for the operator: a file, or the line itself (required; may be repeated)")
+	f.StringArrayVar(&officers, "officer", nil, "public key of a person who signs for the operator, of SSH, a passkey or a wallet: a file, or the line itself (required; may be repeated)")
 	f.StringArrayVar(&rpcs, "rpc", nil, "this node's own endpoint of a chain, as eip155:1=https://… (may be repeated)")
 	f.StringVar(&passFile, "passphrase-file", "", "file with the passphrase, mode 0600 (default: $"+passphraseVariable+", else it is asked for)")
 	return c
@@ -98,7 +98,7 @@ func completeSettings(s *node.Settings, officers, rpcs []string) error {
 		return usage("--entity: %w", err)
 	}
 	if len(officers) == 0 {
-		return usage("--officer: give at least one public SSH key")
+		return usage("--officer: give at least one public key")
 	}
 	for _, o := range officers {
 		line := o

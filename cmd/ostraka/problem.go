@@ -104,6 +104,8 @@ func explain(err error) *problem {
 		out.next = "`ostraka vault show NAME` shows what the vault waits for"
 	case errors.Is(err, client.ErrNoKey):
 		out.next = "give --key FILE, or add the key to the ssh-agent with `ssh-add`"
+	case errors.Is(err, client.ErrOutside):
+		out.next = "read with an SSH key that the circle lists, and hand the wallet's answer in: `ostraka tx approve --typed-data FILE`, then `--wallet-signature HEX`"
 	case errors.Is(err, client.ErrUnknown):
 		out.next = "check the name, and with `ostraka context list` that you talk to the right circle"
 	case errors.Is(err, intent.ErrExpired):

@@ -22,7 +22,7 @@ func TestSuiteFlags(t *testing.T) {
 		"address prove": {"--text", "--suite", "--chain", "--memo", "--expires", "--no-wait"},
 		"address new":   {"--suite"},
 		"address list":  {"--suite"},
-		"vault create":  {"--suite"},
+		"vault create":  {"--file"},
 		"demo":          {"--suite", "--eth-rpc", "--keep"},
 	} {
 		code, out, errs := try(append(strings.Fields(args), "--help")...)

@@ -48,21 +48,42 @@ var voteHelp = map[signet.Verb]string{
 	signet.Reject:  "Reject an intent",
 }
 
+// voting is how a vote is to be signed.
+type voting struct {
+	yes    bool
+	typed  string // file for what a wallet shall sign; nothing is handed in
+	wallet string // its answer, in hex
+}
+
 func (a *app) voteCommand(verb signet.Verb) *cobra.Command {
-	var yes bool
+	var o voting
 	c := &cobra.Command{
 		Use: string(verb) + " ID", Short: voteHelp[verb], Args: intentID,
+		Long: voteHelp[verb] + ".\n\nA hardware wallet signs elsewhere: --typed-data writes what it shall sign and show, --wallet-signature hands its answer in.\n" +
+			"Reading takes an SSH key that the circle lists, whosever it is; the vote is that of the wallet's owner.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), 5*time.Minute)
 			defer cancel()
-			return a.vote(ctx, verb, args[0], yes)
+			return a.vote(ctx, verb, args[0], o)
 		},
 	}
-	c.Flags().BoolVar(&yes, "yes", false, "sign without asking")
+	c.Flags().BoolVar(&o.yes, "yes", false, "sign without asking")
+	c.Flags().StringVar(&o.typed, "typed-data", "", "write to this file what a wallet shall sign (EIP 712, eth_signTypedData_v4), and hand in nothing")
+	c.Flags().StringVar(&o.wallet, "wallet-signature", "", "hand in a wallet's answer to the typed data: 65 bytes in hex")
 	return c
 }
 
-func (a *app) vote(ctx context.Context, verb signet.Verb, id string, yes bool) error {
+func (a *app) vote(ctx context.Context, verb signet.Verb, id string, o voting) error {
+	var answer []byte
+	if o.typed != "" && o.wallet != "" {
+		return usage("--typed-data and --wallet-signature: give the one, let the wallet sign, then give the other")
+	}
+	if o.wallet != "" {
+		var err error
+		if answer, err = signet.ParseWalletSignature(o.wallet); err != nil {
+			return usage("--wallet-signature: %w", err)
+		}
+	}
 	c, err := a.circle(ctx)
 	if err != nil {
 		return err
@@ -79,23 +100,48 @@ func (a *app) vote(ctx context.Context, verb signet.Verb, id string, yes bool) e
 	if verb == signet.Approve {
 		a.noteNonce(ctx, c, one.Vault, one.Statement)
 	}
-	person, err := one.Vault.Who(c.Signer().Key())
+	if o.typed != "" {
+		return a.writeTyped(one, verb, o.typed)
+	}
+	key, armored := c.Signer().Key(), []byte(nil)
+	if answer != nil {
+		if armored, key, err = fromWallet(one, verb, answer); err != nil {
+			return err
+		}
+	}
+	person, err := voter(one, verb, key)
 	if err != nil {
-		return refused("use the key that the vault lists for you (`ostraka vault show "+one.Vault.Name+"`)", "%w", err)
+		return err
+	}
+	if err := a.confirm(o.yes, fmt.Sprintf("%s as %s?", strings.ToUpper(string(verb[:1]))+string(verb[1:]), person)); err != nil {
+		return err
+	}
+	taken := client.Answers[client.Taken](nil)
+	if armored != nil {
+		taken = c.HandVote(ctx, one.Statement, verb, armored)
+	} else if taken, err = c.Vote(ctx, one.Statement, verb); err != nil {
+		return err
+	}
+	return a.voted(ctx, c, one, verb, person, taken)
+}
+
+// voter is the approver whose key this is, and whose answer is still wanted.
+func voter(one *client.Case, verb signet.Verb, key signet.Key) (string, error) {
+	person, err := one.Vault.Who(key)
+	if err != nil {
+		return "", refused("use the key that the vault lists for you (`ostraka vault show "+one.Vault.Name+"`)", "%w", err)
 	}
 	if _, ok := one.Vault.Approver(person); !ok {
-		return refused("ask one of its approvers", "%s is no approver of vault %s", person, one.Vault.Name)
+		return "", refused("ask one of its approvers", "%s is no approver of vault %s", person, one.Vault.Name)
 	}
 	if one.Voted(person, verb) {
-		return refused(fmt.Sprintf("nothing is left to do for you; `ostraka tx explain %.8s` shows who is awaited", one.ID().String()), "intent %s: the answer of %s is already counted: %s", one.ID().Short(), person, verb)
+		return "", refused(fmt.Sprintf("nothing is left to do for you; `ostraka tx explain %.8s` shows who is awaited", one.ID().String()), "intent %s: the answer of %s is already counted: %s", one.ID().Short(), person, verb)
 	}
-	if err := a.confirm(yes, fmt.Sprintf("%s as %s?", strings.ToUpper(string(verb[:1]))+string(verb[1:]), person)); err != nil {
-		return err
-	}
-	taken, err := c.Vote(ctx, one.Statement, verb)
-	if err != nil {
-		return err
-	}
+	return person, nil
+}
+
+// voted shows what became of a vote.
+func (a *app) voted(ctx context.Context, c *client.Circle, one *client.Case, verb signet.Verb, person string, taken client.Answers[client.Taken]) error {
 	good, err := taken.Need(fmt.Sprintf("%s intent %s", verb, one.ID().Short()), 1)
 	if err != nil {
 		return err

@@ -67,6 +67,7 @@ const (
 	KeyID
 	IdentityParty
 
+	PasskeyChallenge
 	NodeDecision
 	NodeHello
 	NodeKeyChoice
@@ -150,6 +151,8 @@ var labels = [...]string{
 
 	KeyID:         "ostraka/1/vault/key-id",
 	IdentityParty: "ostraka/1/identity/party",
+
+	PasskeyChallenge: "ostraka/1/passkey/challenge",
 
 	NodeDecision:  "ostraka/1/node/decision",
 	NodeHello:     "ostraka/1/node/hello",

@@ -1,7 +1,12 @@
 // Package signet makes and checks signatures over statements (spec/statements 3).
 //
-// People sign with SSH keys: a detached SSHSIG (OpenSSH PROTOCOL.sshsig) over the
-// statement's exact bytes, in the namespace "<verb>@ostraka/v1". "ssh-keygen -Y sign"
-// makes the same. Nodes sign what they themselves decide with their Ed25519 identity
+// People sign a statement's exact bytes for one verb, with a key of any of three kinds: SSH keys (SSHSIG, in the
+// namespace "<verb>@ostraka/v1"; "ssh-keygen -Y sign" makes the same), passkeys (WebAuthn, the challenge is a hash of key,
+// verb and bytes), and Ethereum accounts, as of hardware wallets (EIP 712, the typed data are the statement's own lines).
+// Parse and Verify take all of them. Nodes sign what they themselves decide with their Ed25519 identity
 // key, over a labelled tree, so that no other bytes under that key can be taken for it.
+//
+// A page asks navigator.credentials.create with PasskeyAlgorithms and hands the answer to RegisterPasskey: that is the
+// key's line. To sign, it asks navigator.credentials.get for Key.Passkey's credential with PasskeyChallenge, and hands the answer
+// to FromPasskey. User verification is required in both. A wallet takes TypedData, and FromWallet its answer.
 package signet

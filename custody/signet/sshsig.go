@@ -9,149 +9,53 @@ import (
 
 	"github.com/hiddeco/sshsig"
 	"golang.org/x/crypto/ssh"
-
-	"github.com/ostraka/ostraka/custody/statement"
 )
 
-// A Verb says what a signature does to the statement it covers. It stands in the
-// namespace, so that a signature for one use never serves another.
-type Verb string
+// sshForm is an SSHSIG (OpenSSH PROTOCOL.sshsig).
+type sshForm struct{ *sshsig.Signature }
 
-const (
-	Approve Verb = "approve" // over an intent's own bytes
-	Reject  Verb = "reject"  // over an intent's own bytes
-)
-
-// Makes is the verb by which a person makes a statement of this kind their own.
-func Makes(k statement.Kind) Verb { return Verb(k) }
-
-// Namespace is the SSHSIG namespace of a verb, for ssh-keygen -Y sign -n.
-func (v Verb) Namespace() string { return string(v) + "@ostraka/v1" }
-
-// MaxArmored bounds an armored signature, in bytes.
-const MaxArmored = 8 << 10
-
-// Errors that Verify returns, wrapped in what was found.
-var (
-	ErrMalformed = errors.New("signature is malformed")
-	ErrNamespace = errors.New("signature is for another use")
-	ErrStranger  = errors.New("signature is by a key that is not listed")
-	ErrBytes     = errors.New("signature does not cover these bytes")
-)
-
-// Flags are what a FIDO2 security key asserts about one signature. All are false for
-// keys in software.
-type Flags struct {
-	SecurityKey bool   // the key lives in an authenticator
-	Present     bool   // somebody touched it; always so for a valid signature
-	Verified    bool   // it checked its owner's PIN or fingerprint
-	Counter     uint32 // the authenticator's signature counter
-}
-
-// A Signature is a parsed SSHSIG, not yet verified.
-type Signature struct {
-	sig *sshsig.Signature
-	key Key
-}
-
-// Key is the key that the signature claims to be by.
-func (s Signature) Key() Key { return s.key }
-
-// Verb is the verb of the namespace, if it is one of ours.
-func (s Signature) Verb() (Verb, bool) {
-	v, ok := bytes.CutSuffix([]byte(s.sig.Namespace), []byte("@ostraka/v1"))
-	return Verb(v), ok
-}
-
-// Armored is the one armored form of this signature: 64 columns.
-func (s Signature) Armored() []byte { return sshsig.Armor(s.sig) }
-
-// Parse reads an armored SSHSIG of at most MaxArmored bytes: one block, nothing
-// around it, version 1, hash sha512 or sha256, an accepted key.
-func Parse(armored []byte) (Signature, error) {
-	if len(armored) > MaxArmored {
-		return Signature{}, fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrMalformed, len(armored), MaxArmored)
-	}
-	trimmed := bytes.TrimSpace(armored)
-	block, rest := pem.Decode(trimmed)
-	switch {
-	case block == nil || !bytes.HasPrefix(trimmed, []byte("-----BEGIN ")):
-		return Signature{}, fmt.Errorf("%w: no armored block", ErrMalformed)
-	case block.Type != sshsig.PEMType || len(block.Headers) > 0:
-		return Signature{}, fmt.Errorf("%w: the block is not a plain %q", ErrMalformed, sshsig.PEMType)
-	case len(rest) > 0:
-		return Signature{}, fmt.Errorf("%w: bytes follow the block", ErrMalformed)
-	}
-	sig, err := sshsig.ParseSignature(block.Bytes)
+// parseSSHSIG reads a blob of version 1, hash sha512 or sha256.
+func parseSSHSIG(blob []byte) (Signature, error) {
+	sig, err := sshsig.ParseSignature(blob)
 	if err != nil {
-		return Signature{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return Signature{}, err
 	}
 	// What the library drops (the reserved field) must be empty: one content, one form.
-	if !bytes.Equal(sig.Marshal(), block.Bytes) {
-		return Signature{}, fmt.Errorf("%w: it has more than one reading", ErrMalformed)
+	if !bytes.Equal(sig.Marshal(), blob) {
+		return Signature{}, errors.New("it has more than one reading")
 	}
 	key, err := NewKey(sig.PublicKey)
 	if err != nil {
-		return Signature{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return Signature{}, err
 	}
 	if key.Type() == ssh.KeyAlgoRSA && sig.Signature.Format != ssh.KeyAlgoRSASHA512 {
-		return Signature{}, fmt.Errorf("%w: an RSA key must sign with %s, not %s", ErrMalformed, ssh.KeyAlgoRSASHA512, sig.Signature.Format)
+		return Signature{}, fmt.Errorf("an RSA key must sign with %s, not %s", ssh.KeyAlgoRSASHA512, sig.Signature.Format)
 	}
-	return Signature{sig: sig, key: key}, nil
+	return Signature{key, sig.Namespace, sshForm{sig}}, nil
 }
 
-// A Signer is who made a verified signature.
-type Signer struct {
-	Index int // in the list of allowed keys
-	Key   Key
-	Flags Flags
-}
+func (f sshForm) armored() *pem.Block { return &pem.Block{Type: sshsig.PEMType, Bytes: f.Marshal()} }
 
-// Verify checks an armored signature over message for one verb and says which of the
-// allowed keys made it. Errors wrap ErrMalformed, ErrNamespace, ErrStranger or
-// ErrBytes.
-func Verify(armored []byte, verb Verb, message []byte, allowed []Key) (Signer, error) {
-	s, err := Parse(armored)
-	if err != nil {
-		return Signer{}, err
-	}
-	return s.Verify(verb, message, allowed)
-}
-
-// Verify does what the function Verify does with a parsed signature.
-func (s Signature) Verify(verb Verb, message []byte, allowed []Key) (Signer, error) {
-	if s.sig.Namespace != verb.Namespace() {
-		return Signer{}, fmt.Errorf("%w: its namespace is %.60q, not %q", ErrNamespace, s.sig.Namespace, verb.Namespace())
-	}
-	for i, k := range allowed {
-		if !k.Equal(s.key) {
-			continue
-		}
-		err := sshsig.Verify(bytes.NewReader(message), s.sig, k.pub, s.sig.HashAlgorithm, verb.Namespace())
-		if err != nil {
-			return Signer{}, fmt.Errorf("%w: key %s: %w", ErrBytes, k.Fingerprint(), err)
-		}
-		return Signer{Index: i, Key: k, Flags: s.flags()}, nil
-	}
-	return Signer{}, fmt.Errorf("%w: %s", ErrStranger, s.key.Fingerprint())
+func (f sshForm) covers(k Key, verb Verb, message []byte) error {
+	return sshsig.Verify(bytes.NewReader(message), f.Signature, k.held.(sshKey).PublicKey, f.HashAlgorithm, verb.Namespace())
 }
 
 // flags reads what follows the signature of an sk- key: one byte of flags and a
 // counter, both under the signature (OpenSSH PROTOCOL.u2f).
-func (s Signature) flags() Flags {
-	switch s.key.Type() {
+func (f sshForm) flags(k Key) Flags {
+	switch k.Type() {
 	case ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256:
 	default:
 		return Flags{}
 	}
-	var f struct {
+	var tail struct {
 		Flags   byte
 		Counter uint32
 	}
-	if ssh.Unmarshal(s.sig.Signature.Rest, &f) != nil {
+	if ssh.Unmarshal(f.Signature.Signature.Rest, &tail) != nil {
 		return Flags{}
 	}
-	return Flags{SecurityKey: true, Present: f.Flags&0x01 != 0, Verified: f.Flags&0x04 != 0, Counter: f.Counter}
+	return Flags{SecurityKey: true, Present: tail.Flags&0x01 != 0, Verified: tail.Flags&0x04 != 0, Counter: tail.Counter}
 }
 
 // Sign makes an armored SSHSIG with hash sha512. The signer is the caller's: an agent,
@@ -166,8 +70,12 @@ func Sign(entropy io.Reader, signer ssh.Signer, verb Verb, message []byte) ([]by
 	if err != nil {
 		return nil, fmt.Errorf("sign as %s with key %s: %w", verb.Namespace(), key.Fingerprint(), err)
 	}
-	armored := sshsig.Armor(sig)
-	// A faulty agent or device must not leave us with a signature that nobody accepts.
+	return checked(sshsig.Armor(sig), key, verb, message)
+}
+
+// checked verifies what we are about to hand out: a faulty agent, device or wallet must not leave us with a
+// signature that nobody accepts.
+func checked(armored []byte, key Key, verb Verb, message []byte) ([]byte, error) {
 	if _, err := Verify(armored, verb, message, []Key{key}); err != nil {
 		return nil, fmt.Errorf("check own signature as %s: %w", verb.Namespace(), err)
 	}

@@ -26,15 +26,22 @@ const (
 type Type string
 
 const (
-	Text  Type = "text"  // 1 to Max bytes: UTF-8 in NFC, graphic characters, and ASCII spaces between
-	Label Type = "label" // 1 to Max of a–z, 0–9, "-", "_", "."; begins with a letter or digit
-	Hex   Type = "hex"   // Min to Max bytes, two lower-case digits each
-	Uint  Type = "uint"  // decimal, Min to Max, no leading zero
-	Time  Type = "time"  // RFC 3339, UTC, whole seconds, "2026-01-31T12:00:00Z"
-	SSH   Type = "ssh"   // SSH public key "<type> <base64>" without comment, at most Max bytes
-	Chain Type = "chain" // CAIP-2 chain id such as "eip155:1"
-	Path  Type = "path"  // "m" and Min to Max non-hardened BIP32 levels: "m/0/3/7"
-	Word  Type = "word"  // one of Words
+	Text      Type = "text"  // 1 to Max bytes: UTF-8 in NFC, graphic characters, and ASCII spaces between
+	Label     Type = "label" // 1 to Max of a–z, 0–9, "-", "_", "."; begins with a letter or digit
+	Hex       Type = "hex"   // Min to Max bytes, two lower-case digits each
+	Uint      Type = "uint"  // decimal, Min to Max, no leading zero
+	Time      Type = "time"  // RFC 3339, UTC, whole seconds, "2026-01-31T12:00:00Z"
+	PersonKey Type = "key"   // a person's public key: one line without comment, at most Max bytes (spec/statements 3)
+	Chain     Type = "chain" // CAIP-2 chain id such as "eip155:1"
+	Path      Type = "path"  // "m" and Min to Max non-hardened BIP32 levels: "m/0/3/7"
+	Word      Type = "word"  // one of Words
+)
+
+// First words of the keys that are no SSH keys (custody/signet).
+const (
+	Passkey256   = "webauthn-p256"
+	Passkey25519 = "webauthn-ed25519"
+	EIP712       = "eip712"
 )
 
 // A Spec describes one field of a kind. All names of a kind are distinct, so that the
@@ -103,8 +110,8 @@ func moment(name, doc string) Spec {
 	return Spec{Name: name, Type: Time, Least: 1, Most: 1, Doc: doc}
 }
 
-func sshKey(name, doc string) Spec {
-	return Spec{Name: name, Type: SSH, Min: 1, Max: maxKeyLine, Least: 1, Most: 1, Doc: doc}
+func personKey(name, doc string) Spec {
+	return Spec{Name: name, Type: PersonKey, Min: 1, Max: maxKeyLine, Least: 1, Most: 1, Doc: doc}
 }
 
 func chain(name, doc string) Spec {
@@ -182,7 +189,7 @@ var rosterFields = []Spec{
 		text("entity", 128, "legal entity"),
 		hexOf("identity", 32, "the node's Ed25519 identity key"),
 		text("address", 262, "host:port of the node's link"),
-		sshKey("officer", "key of a person who signs for the operator, in ascending order").times(1, MaxKeys),
+		personKey("officer", "key of a person who signs for the operator, in ascending order").times(1, MaxKeys),
 	),
 }
 
@@ -241,7 +248,7 @@ var helloFields = []Spec{
 	hexOf("roster", 32, "id of the roster in force"),
 	hexOf("identity", 32, "identity key of the node that asked: another cannot use the answer"),
 	hexOf("challenge", 32, "the node's own random bytes"),
-	sshKey("person", "key of the person who answers"),
+	personKey("person", "key of the person who answers"),
 	moment("created", "when it was made"),
 }
 

@@ -26,7 +26,7 @@ var charterFields = []Spec{
 	),
 	label("person", "in ascending order").times(1, MaxPeople).with(
 		label("person-organisation", ""),
-		sshKey("key", "in ascending order").times(1, MaxKeys),
+		personKey("key", "in ascending order").times(1, MaxKeys),
 		moment("keys-expire", "from then on the keys count for nothing").optional(),
 	),
 	label("group", "of people, in ascending order").times(0, MaxGroups).with(
@@ -89,7 +89,7 @@ var vetoFields = []Spec{
 var revokeFields = []Spec{
 	hexOf("charter", 32, "id of a version that lists the key"),
 	label("person", "whose key ends"),
-	sshKey("key", ""),
+	personKey("key", ""),
 	text("reason", 512, "").optional(),
 	moment("created", "when it was made"),
 }

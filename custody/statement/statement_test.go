@@ -14,7 +14,11 @@ import (
 
 var update = flag.Bool("update", false, "write testdata and the spec page's tables anew")
 
-const sampleKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINNwMHM8lLcve+HMdKmjaanRnkdOE0Sm3ZUxkjv5LTgg"
+const (
+	sampleKey     = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINNwMHM8lLcve+HMdKmjaanRnkdOE0Sm3ZUxkjv5LTgg"
+	samplePasskey = "webauthn-p256 localhost http://localhost:7707 -_8 A2sX0fLhLEJH+Lzm5WOkQPJ3A32BLeszoPShOUXYmMKW"
+	sampleWallet  = "eip712 0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826"
+)
 
 // sample gives a value that a field accepts.
 func sample(s Spec) string {
@@ -29,7 +33,7 @@ func sample(s Spec) string {
 		return strconv.FormatUint(s.Min, 10)
 	case Time:
 		return "2026-01-31T12:00:00Z"
-	case SSH:
+	case PersonKey:
 		return sampleKey
 	case Chain:
 		return "eip155:1"
@@ -193,9 +197,16 @@ func TestValuesRefused(t *testing.T) {
 		{number("n", 0, 9, ""), "+1"}, {number("n", 0, 9, ""), "-1"}, {number("n", 0, 9, ""), ""},
 		{number("n", 0, maxInt, ""), "18446744073709551616"}, {number("n", 0, 9, ""), "1e0"}, {number("n", 0, 9, ""), "٣"},
 		{word("w", "", "yes", "no"), "Yes"}, {word("w", "", "yes", "no"), ""},
-		{sshKey("k", ""), sampleKey + " comment"}, {sshKey("k", ""), "ssh-rsa " + blob}, {sshKey("k", ""), blob},
-		{sshKey("k", ""), " " + blob}, {sshKey("k", ""), "ssh-ed25519  " + blob}, {sshKey("k", ""), sampleKey + "="},
-		{sshKey("k", ""), "ssh-ed25519 " + strings.Repeat("A", 3000)}, {sshKey("k", ""), sampleKey[:40] + "\r" + sampleKey[40:]},
+		{personKey("k", ""), sampleKey + " comment"}, {personKey("k", ""), "ssh-rsa " + blob}, {personKey("k", ""), blob},
+		{personKey("k", ""), " " + blob}, {personKey("k", ""), "ssh-ed25519  " + blob}, {personKey("k", ""), sampleKey + "="},
+		{personKey("k", ""), "ssh-ed25519 " + strings.Repeat("A", 3000)}, {personKey("k", ""), sampleKey[:40] + "\r" + sampleKey[40:]},
+		{personKey("k", ""), samplePasskey + " comment"}, {personKey("k", ""), strings.Replace(samplePasskey, " ", "  ", 1)},
+		{personKey("k", ""), strings.Replace(samplePasskey, "-_8", "-_9", 1)}, {personKey("k", ""), strings.Replace(samplePasskey, "-_8", "-_8=", 1)},
+		{personKey("k", ""), strings.Replace(samplePasskey, "-_8 ", "", 1)}, {personKey("k", ""), strings.Replace(samplePasskey, "-_8", "", 1)},
+		{personKey("k", ""), samplePasskey + "="}, {personKey("k", ""), strings.Replace(samplePasskey, "localhost ", "localhöst ", 1)},
+		{personKey("k", ""), strings.Replace(samplePasskey, "p256", "p384", 1)}, {personKey("k", ""), Passkey256},
+		{personKey("k", ""), sampleWallet + " comment"}, {personKey("k", ""), sampleWallet + "00"}, {personKey("k", ""), strings.Replace(sampleWallet, "0x", "", 1)},
+		{personKey("k", ""), sampleWallet[:len(sampleWallet)-1] + "g"}, {personKey("k", ""), EIP712}, {personKey("k", ""), "EIP712" + sampleWallet[6:]},
 		{chain("c", ""), "eip155"}, {chain("c", ""), "eip155:"}, {chain("c", ""), "eip155:01"}, {chain("c", ""), "eip155:0"},
 		{chain("c", ""), "EIP155:1"}, {chain("c", ""), "eip155:0x1"}, {chain("c", ""), "ei:1"}, {chain("c", ""), "abcdefghi:1"},
 		{chain("c", ""), "cosmos:" + strings.Repeat("a", 33)}, {chain("c", ""), "cosmos:a b"}, {chain("c", ""), "cosmos:a:b"},
@@ -205,6 +216,14 @@ func TestValuesRefused(t *testing.T) {
 	} {
 		if err := c.spec.check(c.value); err == nil {
 			t.Errorf("%s accepts %q", c.spec.Type, c.value)
+		}
+	}
+}
+
+func TestKeysOfEachKind(t *testing.T) {
+	for _, k := range []string{sampleKey, samplePasskey, strings.Replace(samplePasskey, Passkey256, Passkey25519, 1), sampleWallet} {
+		if err := personKey("k", "").check(k); err != nil {
+			t.Errorf("%s: %v", k, err)
 		}
 	}
 }
@@ -275,6 +294,9 @@ func FuzzParse(f *testing.F) {
 	for _, k := range Kinds {
 		f.Add(mustBuild(f, k, 0).Bytes())
 		f.Add(mustBuild(f, k, 2).Bytes())
+	}
+	for _, key := range []string{samplePasskey, sampleWallet} {
+		f.Add(bytes.ReplaceAll(mustBuild(f, Hello, 0).Bytes(), []byte(sampleKey), []byte(key)))
 	}
 	f.Add([]byte("ostraka/1 hello\nsalt: \n"))
 	f.Fuzz(func(t *testing.T, in []byte) {

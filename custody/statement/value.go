@@ -29,8 +29,8 @@ func (s Spec) check(v string) error {
 		return checkUint(v, s.Min, s.Max)
 	case Time:
 		return checkTime(v)
-	case SSH:
-		return checkSSH(v, int(s.Max))
+	case PersonKey:
+		return checkKey(v, int(s.Max))
 	case Chain:
 		return CheckChain(v)
 	case Path:
@@ -152,14 +152,29 @@ func checkTime(v string) error {
 	return nil
 }
 
-// checkSSH holds the form only; which keys may sign is signet's to say.
-func checkSSH(v string, max int) error {
+// checkKey holds the form only; which keys may sign is signet's to say.
+func checkKey(v string, max int) error {
 	if len(v) > max {
 		return fmt.Errorf("has %d bytes, at most %d are allowed", len(v), max)
 	}
-	algo, body, ok := strings.Cut(v, " ")
-	blob, err := base64.StdEncoding.Strict().DecodeString(body)
-	if !ok || err != nil || base64.StdEncoding.EncodeToString(blob) != body {
+	words := strings.Split(v, " ")
+	switch words[0] {
+	case Passkey256, Passkey25519:
+		return checkPasskey(words)
+	case EIP712:
+		digits, ok := strings.CutPrefix(words[len(words)-1], "0x")
+		if len(words) != 2 || !ok || checkHex(strings.ToLower(digits), 20, 20) != nil {
+			return errors.New("is not \"eip712 0x<40 hex digits>\" without comment")
+		}
+		return nil
+	}
+	return checkSSH(words)
+}
+
+func checkSSH(words []string) error {
+	algo := words[0]
+	blob, ok := decodeBase64(base64.StdEncoding, words[len(words)-1])
+	if len(words) != 2 || !ok {
 		return errors.New("is not an SSH public key \"<type> <base64>\" without comment")
 	}
 	head := append(binary.BigEndian.AppendUint32(nil, uint32(len(algo))), algo...)
@@ -167,6 +182,30 @@ func checkSSH(v string, max int) error {
 		return fmt.Errorf("names the key type %.40q, but holds another", algo)
 	}
 	return nil
+}
+
+func checkPasskey(words []string) error {
+	form := errors.New("is not a passkey \"<type> <rpID> <origin> <credential id> <public key>\" without comment")
+	if len(words) != 5 {
+		return form
+	}
+	for _, w := range words {
+		if w == "" || strings.ContainsFunc(w, func(r rune) bool { return r < '!' || r > '~' }) {
+			return form
+		}
+	}
+	_, id := decodeBase64(base64.RawURLEncoding, words[3])
+	_, point := decodeBase64(base64.StdEncoding, words[4])
+	if !id || !point {
+		return form
+	}
+	return nil
+}
+
+// decodeBase64 takes the one text of some bytes, and never none.
+func decodeBase64(e *base64.Encoding, text string) ([]byte, bool) {
+	b, err := e.Strict().DecodeString(text)
+	return b, err == nil && len(b) > 0 && e.EncodeToString(b) == text
 }
 
 func checkPath(v string, min, max uint64) error {

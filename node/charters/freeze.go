@@ -43,7 +43,7 @@ func (c *Charters) signOne(table map[statement.ID]charter.Accepted, s statement.
 	case errors.Is(err, charter.ErrAlreadyAccepted):
 		return a, operator, outbox.ErrOld
 	case err != nil:
-		return a, operator, err
+		return a, operator, later(err)
 	case must != "" && operator != must:
 		return a, operator, fmt.Errorf("the signature is by an officer of %s, this node's operator is %s", operator, must)
 	}

@@ -63,8 +63,23 @@ func (c *Charters) Prepare(now time.Time, d charter.Document) (a charter.Accepte
 	if p != nil {
 		return p.by.Accepted, false, nil
 	}
-	s, err := c.draw(x.Statement)
+	s, err := c.lowest(x)
 	return charter.Accepted{Statement: s}, true, err
+}
+
+// maxDraws bounds the search for a low id. Somebody may have searched longer: then nodes that enacted that one stay with it.
+const maxDraws = 4096
+
+// lowest writes a version whose id is below all others of that version, so that nodes which enacted one of those, and cannot put it in force, may
+// enact this one.
+func (c *Charters) lowest(x charter.Charter) (s statement.Statement, err error) {
+	rivals := slices.DeleteFunc(c.proposals(x.Version), func(p *proposal) bool { return p.since.IsZero() }) // no node enacts what is not complete
+	for range maxDraws {
+		if s, err = c.draw(x.Statement); err != nil || len(rivals) == 0 || less(s.ID(), rivals[0].id()) {
+			break
+		}
+	}
+	return s, err
 }
 
 // same finds the proposal that says what a draft says: of several all meet at the lowest id. One that says something else, signed and not

@@ -1,6 +1,7 @@
 package charters
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -33,6 +34,12 @@ type BrokenError struct {
 func (e *BrokenError) Error() string {
 	return fmt.Sprintf("%s breaks the charter's control rules: %s", e.What, e.Text)
 }
+
+// A RefusedError says that the charter in force does not allow what an officer was to sign.
+type RefusedError struct{ Err error }
+
+func (e *RefusedError) Error() string { return e.Err.Error() }
+func (e *RefusedError) Unwrap() error { return e.Err }
 
 var fieldCount = map[outbox.Kind]int{NoteCharter: 2, NoteEnact: 3, NoteVeto: 2, NoteRevoke: 2, NoteFreeze: 2, NoteUnfreeze: 2, NoteEnacted: 1}
 
@@ -242,7 +249,7 @@ func (c *Charters) MayHold(vault string, committee []string, threshold int) erro
 	}
 	v, err := review.Held(x.Document, vault, committee, threshold)
 	if err != nil {
-		return err
+		return &RefusedError{err}
 	}
 	var broken []string
 	for _, b := range v.Broken {
@@ -285,15 +292,35 @@ func entryOf(now time.Time, p *proposal) journal.Entry {
 	}
 }
 
+// ours says whether our own officer vetoed a version.
+func (c *Charters) ours(id statement.ID) bool { return c.vetoes[id][c.cfg.Operator].Signature != nil }
+
+// movedOn says whether our node has enacted another statement of a version than p, after p or instead of it. It enacts a further one only with
+// a lower id, so all nodes move the same way, and no two can be in force (spec/charter 5). What our own officer vetoed does not count.
+func (c *Charters) movedOn(p *proposal) bool {
+	return slices.ContainsFunc(c.proposals(p.Version), func(o *proposal) bool {
+		return o.id() != p.id() && o.by.Nodes[c.cfg.Operator] != nil && less(o.id(), p.id()) && !c.ours(o.id())
+	})
+}
+
+// dead says that a version which our node enacted will hardly come into force any more: somebody vetoed it, or the operators of its roster are
+// others now.
+func (c *Charters) dead(p *proposal) bool {
+	return len(c.vetoes[p.id()]) > 0 || p.Roster != c.cfg.Rosters().Newest().ID
+}
+
+func less(a, b statement.ID) bool { return bytes.Compare(a[:], b[:]) < 0 }
+
 // maySign says whether our officer's signature over a version may leave this node: not beside another of the same version that our officer
 // signed and did not veto.
 func (c *Charters) maySign(p *proposal) error {
-	if c.vetoes[p.id()][c.cfg.Operator].Signature != nil {
+	if c.ours(p.id()) {
 		return fmt.Errorf("this node's officer vetoed %s", p.Title())
 	}
+	newest := c.cfg.Rosters().Newest().ID
 	for _, o := range c.proposals(p.Version) {
 		_, signed := o.by.Signatures[c.cfg.Operator]
-		if signed && o.id() != p.id() && c.vetoes[o.id()][c.cfg.Operator].Signature == nil {
+		if signed && o.id() != p.id() && !c.ours(o.id()) && o.Roster == newest {
 			return fmt.Errorf("this node's officer signed %s before: `ostraka charter veto %s` takes that back", o.Title(), o.id().Short())
 		}
 	}
@@ -326,16 +353,24 @@ func (c *Charters) enact(ctx context.Context, now time.Time) error {
 	}
 }
 
-// mayEnact finds the version that our node may enact now: complete, waited for, vetoed by nobody, and none beside it that we enacted.
+// mayEnact finds the version that our node may enact now: complete, waited for, vetoed by nobody, and below all that we enacted beside it, each of
+// which is dead.
 func (c *Charters) mayEnact(now time.Time) (p *proposal, due bool, err error) {
 	open := c.proposals(uint64(len(c.history)))
+	var last *proposal // the lowest that we enacted
 	for _, o := range open {
-		if o.by.Nodes[c.cfg.Operator] != nil {
+		if o.by.Nodes[c.cfg.Operator] == nil {
+			continue
+		}
+		if !c.dead(o) {
 			return nil, false, nil
+		}
+		if last == nil || less(o.id(), last.id()) {
+			last = o
 		}
 	}
 	for _, o := range open {
-		if o.since.IsZero() || len(c.vetoes[o.id()]) > 0 {
+		if o.since.IsZero() || len(c.vetoes[o.id()]) > 0 || last != nil && !less(o.id(), last.id()) {
 			continue
 		}
 		wait, _, err := c.delay(o.Charter)
@@ -402,21 +437,17 @@ func (c *Charters) takeEnact(ctx context.Context, now time.Time, id []byte, oper
 	if p == nil {
 		return fmt.Errorf("%w: charter %s is not known here", outbox.ErrLater, statement.ID(id).Short())
 	}
-	if p.by.Nodes[operator] != nil {
+	if p.by.Nodes[operator] != nil || p.Version < uint64(len(c.history)) {
 		return outbox.ErrOld
 	}
-	if p.Version != uint64(len(c.history)) {
-		return fmt.Errorf("%s is not the next version here", p.Title())
-	}
-	if operator == c.cfg.Operator {
-		o, _ := c.cfg.Rosters().Newest().Operator(operator)
-		if err := signet.VerifyNode(o.Identity, p.by.Statement, sig); err != nil {
-			return err
-		}
-		return &fence.ClonedError{ID: p.id(), What: "charter"} // ours is durable before it leaves
+	if c.movedOn(p) {
+		return fmt.Errorf("%w: %s: this node has enacted another of that version since", outbox.ErrLater, p.Title())
 	}
 	if err := c.addNode(now, p, operator, sig, write); err != nil {
 		return err
+	}
+	if operator == c.cfg.Operator { // ours is durable before it leaves: we were restored. It binds us all the same
+		return &fence.ClonedError{ID: p.id(), What: "charter"}
 	}
 	return c.enact(ctx, now)
 }
@@ -448,10 +479,13 @@ func (c *Charters) takeWhole(ctx context.Context, now time.Time, raw []byte, wri
 	if err != nil {
 		return err
 	}
-	if own := c.known[x.ID]; e.Nodes[c.cfg.Operator] != nil && (own == nil || own.by.Nodes[c.cfg.Operator] == nil) {
-		return &fence.ClonedError{ID: x.ID, What: "charter"}
-	}
 	p := &proposal{Charter: x, by: e}
+	if c.movedOn(p) {
+		c.cfg.Log.Error("a charter is in force elsewhere that this node has moved on from", "version", x.Version, "id", x.ID.Short())
+		return fmt.Errorf("%w: %s is in force elsewhere, and this node has enacted another of that version: its officer vetoes that one if the others did not enact it", outbox.ErrLater, x.Title())
+	}
+	own := c.known[x.ID]
+	forgotten := e.Nodes[c.cfg.Operator] != nil && (own == nil || own.by.Nodes[c.cfg.Operator] == nil)
 	entry := entryOf(now, p)
 	entry.Put = append(entry.Put, store.Entry{Key: keyInForce, Value: idBytes(x.ID)})
 	entry.Leaves = append(entry.Leaves, tlog.Leaf{Kind: tlog.KindStatement, Time: now, ID: x.ID})
@@ -459,7 +493,18 @@ func (c *Charters) takeWhole(ctx context.Context, now time.Time, raw []byte, wri
 		return err
 	}
 	c.known[x.ID], c.history = p, history
+	if forgotten {
+		return &fence.ClonedError{ID: x.ID, What: "charter"}
+	}
 	return c.enact(ctx, now)
+}
+
+// later says of who is a stranger here that the roster which lists them may be on its way: what is refused once never comes again.
+func later(err error) error {
+	if errors.Is(err, signet.ErrStranger) {
+		return fmt.Errorf("%w: %w", outbox.ErrLater, err)
+	}
+	return err
 }
 
 // takeVeto keeps an operator's veto: our node does not enact what somebody vetoed before.
@@ -474,7 +519,7 @@ func (c *Charters) takeVeto(now time.Time, s statement.Statement, armored []byte
 		err = c.stillOfficer("veto", v.Operator, armored)
 	}
 	if err != nil {
-		return err
+		return later(err)
 	}
 	_, inForce := c.history.Version(p.id())
 	switch {
@@ -482,8 +527,8 @@ func (c *Charters) takeVeto(now time.Time, s statement.Statement, armored []byte
 		return outbox.ErrOld
 	case must != "" && v.Operator != must:
 		return fmt.Errorf("the veto is operator %s's, this node is operator %s's", v.Operator, must)
-	case must != "" && (inForce || p.by.Nodes[must] != nil):
-		return fmt.Errorf("this node has enacted %s: it is too late for a veto; propose another version", p.Title())
+	case must != "" && inForce:
+		return fmt.Errorf("%s is in force: it is too late for a veto; propose another version", p.Title())
 	case inForce:
 		return outbox.ErrOld
 	}
@@ -511,7 +556,7 @@ func (c *Charters) takeRevocation(now time.Time, s statement.Statement, armored 
 	}
 	v, err := charter.VerifyRevocation(s, armored, x, c.cfg.Rosters().Newest())
 	if err != nil {
-		return err
+		return later(err)
 	}
 	if sig, err := signet.Parse(armored); err != nil || c.isRevoked(sig.Key()) {
 		return errors.Join(err, fmt.Errorf("revoke key of %s: the key that signed was revoked itself", v.Person))
@@ -523,6 +568,7 @@ func (c *Charters) takeRevocation(now time.Time, s statement.Statement, armored 
 	})
 	if err == nil {
 		c.revoked[v.Key.String()] = text
+		clear(c.live)
 		c.cfg.Log.Warn("a key was revoked", "person", v.Person, "key", v.Key.Fingerprint(), "reason", v.Reason)
 	}
 	return err

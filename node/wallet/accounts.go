@@ -142,8 +142,9 @@ func (a *Accounts) list(ctx context.Context, vault statement.ID) (out []Account,
 		return nil, fmt.Errorf("read accounts: %w", err)
 	}
 	for _, it := range items {
-		end := strings.Index(string(it.Value), "-----BEGIN SSH SIGNATURE-----")
-		if end < 0 {
+		// The signature follows, of any kind. No line of a statement begins so.
+		end := strings.Index(string(it.Value), "\n-----BEGIN ") + 1
+		if end == 0 {
 			return nil, fmt.Errorf("read accounts: row %q holds no signature", it.Key)
 		}
 		s, err := statement.ParseKind(it.Value[:end], statement.Account)

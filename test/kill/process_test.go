@@ -35,7 +35,7 @@ func prepare(ctx context.Context, dir string) (*lane, error) {
 	}
 	c, err := local.Start(ctx, local.Config{
 		Suite:  charter.SuiteECDSA,
-		Binary: binary, Dir: dir, Chain: chain, Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2,
+		Binary: binary, Dir: dir, Chain: chain, Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2, Tier: *tier,
 	})
 	if err == nil {
 		err = c.Found(ctx)

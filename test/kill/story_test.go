@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"os"
 	"slices"
 	"strings"
 
@@ -54,6 +53,7 @@ type act struct {
 
 func (s *story) acts() []act {
 	return []act{
+		{"amendment of the charter", 1, []func(context.Context) error{s.amend}},
 		{"key generation", 1, []func(context.Context) error{s.createVault, s.awaitVault, s.giveAddress}},
 		{"refresh", 2, []func(context.Context) error{s.refresh}},
 		{"reshare to a lower threshold", 2, []func(context.Context) error{s.lower}},
@@ -139,26 +139,42 @@ func (s *story) revived(ctx context.Context) error {
 	})
 }
 
-// vaultFile is what every operator hands to `vault create`.
-func (s *story) vaultFile() ([]byte, error) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "name: %s\ntier: %s\nsuites: [ecdsa-secp256k1]\nthreshold: %d\ncommittee: [%s]\n",
-		local.VaultName, *tier, founded.threshold, strings.Join(s.operators(), ", "))
-	for _, role := range []struct {
-		name   string
-		people []string
-	}{{"initiators", []string{s.circle.Initiator}}, {"approvers", s.circle.Approvers}} {
-		fmt.Fprintf(&b, "%s:\n", role.name)
-		for _, p := range role.people {
-			key, err := os.ReadFile(s.circle.KeyFile(p) + ".pub")
-			if err != nil {
-				return nil, err
+// amend lets every officer sign a looser version of the charter, one after the other, and waits until all nodes have counted its delay and put
+// it in force.
+func (s *story) amend(ctx context.Context) error {
+	file, policy, err := s.circle.WriteCharter()
+	if err != nil {
+		return err
+	}
+	file = bytes.Replace(file, []byte("heartbeat: 3600"), []byte("heartbeat: 7200"), 1)
+	inForce := func(o *local.Operator) error {
+		st, err := o.Client().Status(ctx, connect.NewRequest(&v1.StatusRequest{}))
+		if err == nil && st.Msg.CharterVersion != 1 {
+			err = errors.New("the amended charter is not in force yet")
+		}
+		return err
+	}
+	for i, o := range s.circle.Operators {
+		err := poll(ctx, o.Name+" signs the amended charter", func() error {
+			if inForce(o) == nil {
+				return nil
 			}
-			fmt.Fprintf(&b, "  - name: %s\n    keys: [%q]\n", p, strings.TrimSpace(string(key)))
+			p, err := o.Client().PrepareCharter(ctx, connect.NewRequest(&v1.PrepareCharterRequest{File: file, Policy: policy}))
+			if err != nil {
+				return err
+			}
+			return s.accept(ctx, o, statement.Charter, i == 0, p.Msg)
+		})
+		if err != nil {
+			return err
 		}
 	}
-	fmt.Fprintf(&b, "quorum: %d\nchains: [%q]\n", s.circle.Quorum, chain)
-	return []byte(b.String()), nil
+	for _, o := range s.circle.Operators {
+		if err := poll(ctx, o.Name+" has the amended charter in force", func() error { return inForce(o) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // operators names them, ascending.
@@ -172,13 +188,9 @@ func (s *story) operators() (names []string) {
 
 // createVault lets every officer sign the vault, one after the other.
 func (s *story) createVault(ctx context.Context) error {
-	file, err := s.vaultFile()
-	if err != nil {
-		return err
-	}
 	for i, o := range s.circle.Operators {
 		err := poll(ctx, o.Name+" creates the vault", func() error {
-			p, err := o.Client().PrepareVault(ctx, connect.NewRequest(&v1.PrepareVaultRequest{File: file}))
+			p, err := o.Client().PrepareVault(ctx, connect.NewRequest(&v1.PrepareVaultRequest{Name: local.VaultName}))
 			if err != nil {
 				return err
 			}

@@ -38,7 +38,10 @@ var charterTemplate = template.Must(template.New("charter").Funcs(template.FuncM
 func (c *Circle) CharterFolder() string { return filepath.Join(c.Dir, "charter") }
 
 // person is somebody of the charter.
-type person struct{ Name, Organisation, Key string }
+type person struct {
+	Name, Organisation string
+	Keys               []string // of the .pub file, a line each: who has a passkey or a wallet besides adds one
+}
 
 // named are the people who are no officers.
 func (c *Circle) named() []string { return slices.Concat([]string{c.Initiator}, c.Approvers, c.Others) }
@@ -46,9 +49,9 @@ func (c *Circle) named() []string { return slices.Concat([]string{c.Initiator}, 
 // people are the initiator, the approvers and the others, each of another operator as far as there are some, and every operator's officer.
 func (c *Circle) people() (all []person, err error) {
 	add := func(name, organisation, file string) {
-		line, readErr := os.ReadFile(file + ".pub")
+		lines, readErr := os.ReadFile(file + ".pub")
 		err = cmp.Or(err, readErr)
-		all = append(all, person{name, organisation, strings.TrimSpace(string(line))})
+		all = append(all, person{name, organisation, strings.Split(strings.TrimSpace(string(lines)), "\n")})
 	}
 	for i, name := range c.named() {
 		add(name, c.Operators[i%len(c.Operators)].Name, c.KeyFile(name))
@@ -59,8 +62,8 @@ func (c *Circle) people() (all []person, err error) {
 	return all, err
 }
 
-// writeCharter writes charter.yaml and policy.cedar, as people would.
-func (c *Circle) writeCharter() (file, policy []byte, err error) {
+// WriteCharter writes charter.yaml and policy.cedar into the charter's folder, as people would.
+func (c *Circle) WriteCharter() (file, policy []byte, err error) {
 	people, err := c.people()
 	if err != nil {
 		return nil, nil, err
@@ -95,7 +98,7 @@ func (c *Circle) writeCharter() (file, policy []byte, err error) {
 
 // SignCharter lets every officer sign the charter, and waits until all nodes have it in force.
 func (c *Circle) SignCharter(ctx context.Context) error {
-	file, policy, err := c.writeCharter()
+	file, policy, err := c.WriteCharter()
 	if err != nil {
 		return err
 	}
