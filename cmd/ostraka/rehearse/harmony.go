@@ -63,9 +63,9 @@ func (t *tale) twoOfFive(ctx context.Context) error {
 	return t.lintPasses(ctx, "the same five, 3 of 5 sign", folder, [3]int{3, 3, 4})
 }
 
-// stolenDisk: somebody carries acme's data folder away, without the passphrase.
+// stolenDisk: somebody carries acme's data folder and its log away, without the passphrase.
 func (t *tale) stolenDisk(ctx context.Context) error {
-	t.to.Busy("acme's node is stopped, and its folder copied")
+	t.to.Busy("acme's node is stopped, and its folder and log copied")
 	acme := t.operator("acme")
 	t.circle.Halt(acme)
 	stolen, err := t.folder()
@@ -73,6 +73,13 @@ func (t *tale) stolenDisk(ctx context.Context) error {
 		return err
 	}
 	if err := carry(acme.Dir, stolen+"/node"); err != nil {
+		return err
+	}
+	log, err := os.ReadFile(acme.Log)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(stolen, "log"), log, 0o600); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(stolen, "passphrase"), []byte(rand.Text()+"\n"), 0o600); err != nil {
@@ -87,7 +94,7 @@ func (t *tale) stolenDisk(ctx context.Context) error {
 		x.Rule = passphrase.ErrPassphrase.Error()
 	}
 	t.step(x)
-	if err := t.scanFolder(ctx, acme, stolen+"/node"); err != nil {
+	if err := t.scanFolder(ctx, acme, stolen); err != nil {
 		return err
 	}
 	if err := t.back(ctx, []*local.Operator{acme}); err != nil {
@@ -112,9 +119,9 @@ func carry(from, to string) error {
 	})
 }
 
-// scanFolder looks through a copied folder for the share that the owner finds in it, having the passphrase.
+// scanFolder looks through a folder with the copy of a node's, and its log, for the share that the owner finds in it, having the passphrase.
 func (t *tale) scanFolder(ctx context.Context, o *local.Operator, dir string) error {
-	share, err := t.shareIn(ctx, o, dir)
+	share, err := t.shareIn(ctx, o, filepath.Join(dir, "node"))
 	if err != nil {
 		return err
 	}
@@ -125,7 +132,7 @@ func (t *tale) scanFolder(ctx context.Context, o *local.Operator, dir string) er
 		return err
 	}
 	t.step(Step{
-		What:    "acme's share, which acme opened with its own passphrase, is looked for in the copied folder",
+		What:    "acme's share, which acme opened with its own passphrase, is looked for in the copied folder and the node's log",
 		Outcome: fmt.Sprintf("%d places in %d bytes, looked for in %d forms of writing", len(found), size, len(forms)), Rule: "sealed", Held: len(found) == 0 && size > 0,
 	})
 	// A scan that finds nothing anywhere shows nothing.
