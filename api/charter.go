@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,7 +114,11 @@ func (o *operator) checkCharter(s *pb.StatusResponse, add func(name, state, what
 		}
 	}
 	seen := map[statement.ID]bool{}
+	x, chartered := o.d.Charters.Charter()
 	for _, v := range o.d.Keeper.Roots() {
+		if b, listed := x.Vault(v.Vault.Name); chartered && listed && v.Current != nil && !v.Outside && !slices.Equal(b.Committee, v.Vault.Committee) {
+			add("vault "+v.Vault.Name, "warn", fmt.Sprintf("it is held by %s, the charter says %s", strings.Join(v.Vault.Committee, ", "), strings.Join(b.Committee, ", ")), "amend the charter so that it says who holds it, or reshare the vault as it says")
+		}
 		if by := o.d.Charters.Frozen(v.Vault.ID, time.Now()); by != "" && !seen[v.Vault.ID] {
 			seen[v.Vault.ID] = true
 			add("vault "+v.Vault.Name, "warn", "it is frozen by "+by, "it signs nothing until then, or until every operator that holds it runs `ostraka charter unfreeze "+v.Vault.Name+"`")

@@ -167,7 +167,7 @@ type file struct {
 	due       bool              // this node must rule again: it was restarted, or could not publish
 	waits     string            // why this node has not decided, beyond missing approvals
 	lacks     string            // what the policy asks for beside the quorum
-	again     time.Time         // when the policy is asked again: what it forbids now it may allow later
+	again     time.Time         // what waits for the policy's hours and limits, or for a freeze to end, is ruled on again then
 	lastErr   string            // how the last session ended
 	allowedAt time.Time
 	next      time.Time                    // we open no session before this

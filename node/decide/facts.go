@@ -61,7 +61,7 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 	}
 	facts := d.decode(f, v)
 	r := intent.Decide(f.stmt, v.Vault, f.life.Votes(), facts, now)
-	f.waits, f.lacks = "", ""
+	f.waits, f.lacks, f.again = "", "", time.Time{}
 	if r.Rule == intent.RuleEpoch && d.outlived(f) {
 		r.Reason = errOldEpoch.Error()
 	}

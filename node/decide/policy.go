@@ -75,6 +75,20 @@ func (d *Desk) debit(f *file) {
 	}
 }
 
+// forgetFlows lets go of what counts in no window any more. The caller holds the desk's lock.
+func (d *Desk) forgetFlows(now time.Time) {
+	for vault, all := range d.flows {
+		for id, o := range all {
+			if !o.open && now.Sub(o.at) >= ledger.Longest {
+				delete(all, id)
+			}
+		}
+		if l := d.rules.ledgers[vault]; l != nil {
+			l.Prune(now)
+		}
+	}
+}
+
 // enter puts one outflow into a ledger, or takes it out. What this charter cannot count, no rule of it can ask about.
 func enter(doc charter.Document, l *ledger.Ledger, id statement.ID, o outflow) {
 	if o.at.IsZero() {
@@ -165,13 +179,8 @@ func (d *Desk) stands(now time.Time, f *file, v ceremony.View) error {
 // apply asks freezes and the charter's rules where the intent's own let it wait or pass.
 func (d *Desk) apply(now time.Time, f *file, v ceremony.View, r intent.Ruling) intent.Ruling {
 	if by := d.cfg.Frozen(f.life.Intent().Vault, now); by != "" {
-		f.waits = "the vault is frozen by " + by
+		f.waits, f.again = "the vault is frozen by "+by, now.Add(frozenEvery)
 		r.Verdict, r.Rule, r.Reason = intent.Wait, RuleFrozen, f.waits
-		return r
-	}
-	if now.Before(f.again) {
-		f.waits = "the policy does not permit it now"
-		r.Verdict, r.Rule, r.Reason = intent.Wait, RulePolicy, f.waits
 		return r
 	}
 	q, err := d.question(now, f, v, r)
@@ -211,6 +220,7 @@ func (d *Desk) forbidden(now time.Time, f *file, r intent.Ruling, q question, ru
 
 const (
 	policyEvery = 30 * time.Second // what may be allowed later is asked about again
+	frozenEvery = time.Second
 	momentEvery = 30 * time.Minute // rules over hours change at such times
 )
 

@@ -136,6 +136,7 @@ func (d *Desk) Forget(ctx context.Context, now time.Time) error {
 			delete(d.poor, p)
 		}
 	}
+	d.forgetFlows(now)
 	d.mu.Unlock()
 	return d.keepRows(ctx, old)
 }
