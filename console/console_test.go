@@ -22,8 +22,8 @@ import (
 
 const message = "ostraka/1 intent\nand so on\n"
 
-// open is a session on a free port, with alice's passkey of its origin.
-func open(t *testing.T) (*Session, signettest.Passkey, signet.Key) {
+// open is a page on a free port, with alice's passkey of its origin.
+func open(t *testing.T) (*Page, signettest.Passkey, signet.Key) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -50,7 +50,7 @@ type outcome struct {
 }
 
 // sign asks for a vote, and waits until the page shows it.
-func sign(t *testing.T, s *Session, k signet.Key, text string, shown Shown) chan outcome {
+func sign(t *testing.T, s *Page, k signet.Key, text string, shown Shown) chan outcome {
 	t.Helper()
 	s.mu.Lock()
 	was := s.last
@@ -76,7 +76,7 @@ func sign(t *testing.T, s *Session, k signet.Key, text string, shown Shown) chan
 // browser is what a page's requests look like.
 type browser struct {
 	t      *testing.T
-	s      *Session
+	s      *Page
 	cookie *http.Cookie
 	change func(*http.Request)
 }
@@ -190,7 +190,7 @@ func TestSign(t *testing.T) {
 		t.Error("an answer to another challenge was taken")
 	}
 	if _, err := s.Sign(t.Context(), k, signet.Approve, []byte("more"), shown); err == nil {
-		t.Error("a session goes on after an answer that does not hold")
+		t.Error("the page goes on after an answer that does not hold")
 	}
 }
 
@@ -241,6 +241,7 @@ func TestStrangersAreTurnedAway(t *testing.T) {
 		{"a page of another port", http.StatusForbidden, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-site") }},
 		{"a form", http.StatusUnsupportedMediaType, func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }},
 		{"another browser", http.StatusForbidden, func(r *http.Request) { r.Header.Del("Cookie") }},
+		{"another browser that has some cookie", http.StatusForbidden, func(r *http.Request) { r.Header.Set("Cookie", cookieName+"="+strings.Repeat("A", 26)) }},
 		{"another token", http.StatusNotFound, func(r *http.Request) { r.URL.Path = "/" + strings.Repeat("A", 26) + "/answer/" + step }},
 		{"no token", http.StatusNotFound, func(r *http.Request) { r.URL.Path = "/answer/" + step }},
 		{"another step", http.StatusConflict, func(r *http.Request) { r.URL.Path = "/" + s.token + "/answer/7" }},
@@ -282,7 +283,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// Answers that do not hold end the session with an error that says why.
+// Answers that do not hold end the page with an error that says why.
 func TestAnswersThatDoNotHold(t *testing.T) {
 	for name, change := range map[string]func(k signet.Key, p signettest.Passkey) string{
 		"another challenge": func(_ signet.Key, p signettest.Passkey) string { return string(p.Get(make([]byte, 32))) },
@@ -360,6 +361,6 @@ func TestEnds(t *testing.T) {
 		t.Errorf("closed: %v", got.err)
 	}
 	if _, err := http.Get(s.URL()); err == nil {
-		t.Error("a closed session still serves")
+		t.Error("a closed page still serves")
 	}
 }

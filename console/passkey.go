@@ -29,7 +29,7 @@ type getOptions struct {
 }
 
 // Sign lets the key's owner sign a message for one verb, on a page that shows it. The answer is verified here.
-func (s *Session) Sign(ctx context.Context, k signet.Key, verb signet.Verb, message []byte, shown Shown) ([]byte, error) {
+func (s *Page) Sign(ctx context.Context, k signet.Key, verb signet.Verb, message []byte, shown Shown) ([]byte, error) {
 	p, ok := k.Passkey()
 	if !ok || p.Origin != s.origin {
 		return nil, fmt.Errorf("sign on a page of %s with key %s: %w", s.origin, k.Fingerprint(), ErrOrigin)
@@ -75,7 +75,7 @@ const rpID = "localhost"
 
 // Register lets a person make a passkey of this origin, on any authenticator that verifies its owner. name is what the authenticator
 // shows.
-func (s *Session) Register(ctx context.Context, name string) (signet.Key, error) {
+func (s *Page) Register(ctx context.Context, name string) (signet.Key, error) {
 	random := make([]byte, 48)
 	rand.Read(random) //nolint:errcheck // never fails
 	challenge, user := random[:32], random[32:]

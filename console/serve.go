@@ -16,7 +16,7 @@ const maxAnswer = 64 << 10
 
 const cookieName = "ostraka-page"
 
-func (s *Session) handler() http.Handler {
+func (s *Page) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /"+s.token+"/{$}", s.page)
 	mux.HandleFunc("GET /"+s.token+"/step", s.step)
@@ -26,7 +26,7 @@ func (s *Session) handler() http.Handler {
 
 // guarded lets nobody in but a page of this origin, and somebody who opens the URL. The host is compared whole: a
 // site that makes its own name point to 127.0.0.1 (DNS rebinding) still asks under its own name.
-func (s *Session) guarded(next http.Handler) http.Handler {
+func (s *Page) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
@@ -53,7 +53,7 @@ func (s *Session) guarded(next http.Handler) http.Handler {
 
 // first gives the page to the browser that comes first, and says whether this is it. The program's arguments, in which the URL may
 // stand, are open to other users of the machine.
-func (s *Session) first(w http.ResponseWriter, r *http.Request) bool {
+func (s *Page) first(w http.ResponseWriter, r *http.Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.browser == "" && r.Method == http.MethodGet {
@@ -69,7 +69,7 @@ func (s *Session) first(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-func (s *Session) page(w http.ResponseWriter, r *http.Request) {
+func (s *Page) page(w http.ResponseWriter, r *http.Request) {
 	if !s.first(w, r) {
 		return
 	}
@@ -87,7 +87,7 @@ func (s *Session) page(w http.ResponseWriter, r *http.Request) {
 }
 
 // step says which step is asked, 0 for none now, so that the page knows when to load itself anew.
-func (s *Session) step(w http.ResponseWriter, r *http.Request) {
+func (s *Page) step(w http.ResponseWriter, r *http.Request) {
 	if !s.first(w, r) {
 		return
 	}
@@ -100,7 +100,7 @@ func (s *Session) step(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer judges what the page brings for a step. No step is answered twice.
-func (s *Session) answer(w http.ResponseWriter, r *http.Request) {
+func (s *Page) answer(w http.ResponseWriter, r *http.Request) {
 	if !s.first(w, r) {
 		return
 	}

@@ -22,19 +22,19 @@ import (
 
 // pages are those on which a passkey signs in this run, served from the first that is needed until the command ends.
 type pages struct {
-	mu      sync.Mutex
-	session *console.Session
-	shown   map[statement.ID]console.Shown // of votes, by the intent whose facts they show
-	nodes   []client.Node
+	mu    sync.Mutex
+	page  *console.Page
+	shown map[statement.ID]console.Shown // of votes, by the intent whose facts they show
+	nodes []client.Node
 }
 
 // page serves an origin, and leads the browser there.
-func (a *app) page(origin string) (*console.Session, error) {
+func (a *app) page(origin string) (*console.Page, error) {
 	p := &a.pages
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.session != nil {
-		return p.session, nil
+	if p.page != nil {
+		return p.page, nil
 	}
 	s, err := console.Open(origin)
 	switch {
@@ -45,7 +45,7 @@ func (a *app) page(origin string) (*console.Session, error) {
 	case err != nil:
 		return nil, err
 	}
-	p.session = s
+	p.page = s
 	a.say("The passkey is asked for on this page, in a browser on this machine: %s", s.URL())
 	if !a.noBrowser {
 		openBrowser(s.URL())
@@ -57,8 +57,8 @@ func (a *app) page(origin string) (*console.Session, error) {
 func (a *app) closePages() {
 	a.pages.mu.Lock()
 	defer a.pages.mu.Unlock()
-	if a.pages.session != nil {
-		a.pages.session.Close()
+	if a.pages.page != nil {
+		a.pages.page.Close()
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// A Session is the pages of one run of the program. Several may Ask at once: they are asked one after another.
-type Session struct {
+// A Page is served for one run of the program. Several may Ask at once: they are asked one after another.
+type Page struct {
 	origin string // as browsers write it
 	host   string // of the origin, with its port
 	token  string // in the path of all that is served
@@ -38,7 +38,7 @@ type step struct {
 	answer chan error
 }
 
-// Errors of sessions.
+// Errors of pages.
 var (
 	ErrOrigin = errors.New("this program serves no page there")
 	ErrTaken  = errors.New("another program listens there, and could show its own page in place of this one")
@@ -47,7 +47,7 @@ var (
 
 // Open serves an origin, http://localhost with or without a port, on the loopback interface. A passkey cannot tell who
 // serves its origin: so all addresses that localhost stands for must be free, or Open fails.
-func Open(origin string) (*Session, error) {
+func Open(origin string) (*Page, error) {
 	host, ok := strings.CutPrefix(origin, "http://")
 	name, port, hasPort := strings.Cut(host, ":")
 	if !ok || name != "localhost" {
@@ -60,7 +60,7 @@ func Open(origin string) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a page at %s: %w", origin, err)
 	}
-	s := &Session{origin: origin, host: host, token: rand.Text(), done: make(chan struct{})}
+	s := &Page{origin: origin, host: host, token: rand.Text(), done: make(chan struct{})}
 	s.server = &http.Server{
 		Handler: s.handler(), ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10,
 	}
@@ -92,11 +92,11 @@ func listen(port string) (all []net.Listener, err error) {
 }
 
 // URL is where the browser must go.
-func (s *Session) URL() string { return s.origin + "/" + s.token + "/" }
+func (s *Page) URL() string { return s.origin + "/" + s.token + "/" }
 
-// Ask shows one step and waits for its answer, which check judges. An answer that does not hold ends the session: the page, or what
+// Ask shows one step and waits for its answer, which check judges. An answer that does not hold ends the page: the page, or what
 // stands before it, is not what it should be.
-func (s *Session) Ask(ctx context.Context, shown Shown, check func(response []byte) error) error {
+func (s *Page) Ask(ctx context.Context, shown Shown, check func(response []byte) error) error {
 	s.mu.Lock()
 	if s.ended != nil {
 		defer s.mu.Unlock()
@@ -132,7 +132,7 @@ func (s *Session) Ask(ctx context.Context, shown Shown, check func(response []by
 }
 
 // now is the step to show.
-func (s *Session) now() *step {
+func (s *Page) now() *step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.queue) == 0 {
@@ -142,7 +142,7 @@ func (s *Session) now() *step {
 }
 
 // take removes a step, so that it is answered once. Nil: it is not asked, or not any more.
-func (s *Session) take(number int) *step {
+func (s *Page) take(number int) *step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := slices.IndexFunc(s.queue, func(x *step) bool { return x.number == number })
@@ -154,7 +154,7 @@ func (s *Session) take(number int) *step {
 	return one
 }
 
-func (s *Session) end(why error) {
+func (s *Page) end(why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended == nil {
@@ -165,7 +165,7 @@ func (s *Session) end(why error) {
 }
 
 // Close ends the pages. What is being answered still is.
-func (s *Session) Close() {
+func (s *Page) Close() {
 	s.end(ErrClosed)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
