@@ -95,7 +95,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.dir, "dir", defaultDir(), "data folder of the operator's own node")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	root.AddCommand(a.nodeCommand(), a.contextCommand(), a.operatorCommand(), a.vaultCommand(), a.accountCommand(),
-		a.addressCommand(), a.txCommand(), a.sessionCommand(), a.doctorCommand(), a.demoCommand(), a.benchCommand(), a.versionCommand(),
+		a.addressCommand(), a.txCommand(), a.sessionCommand(), a.doctorCommand(), a.demoCommand(), a.rehearseCommand(), a.benchCommand(), a.versionCommand(),
 		a.charterCommand(), a.personCommand(), a.controlCommand(), a.policyCommand())
 	for _, c := range root.Commands() {
 		strict(c)
@@ -164,6 +164,13 @@ func (a *app) show(doc any, text func(w io.Writer)) error {
 	}
 	a.printed = true
 	return writeDocument(a.out, doc)
+}
+
+// writeLine writes one document of a stream.
+func writeLine(w io.Writer, doc any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(doc)
 }
 
 func writeDocument(w io.Writer, doc any) error {
