@@ -135,6 +135,9 @@ type Trust struct {
 	Roster     statement.ID // zero: none
 }
 
+// FromFile stands where the name of a node stands that shows something.
+const FromFile = "(the file)"
+
 // leastTrusted is how many pinned nodes must have enacted the charter: as approving with a network compares the copies of two.
 const leastTrusted = 2
 
@@ -169,7 +172,7 @@ func (t Trust) check(chain charter.Chain, of ...charter.Charter) error {
 func ReadCarried(x carry.Case, t Trust) (*Case, error) {
 	c, err := readCarried(x, t)
 	if err != nil {
-		return nil, &VerifyError{"(the file)", err}
+		return nil, &VerifyError{FromFile, err}
 	}
 	return MergeCases([]*Case{c})
 }
@@ -195,7 +198,7 @@ func readCarried(x carry.Case, t Trust) (*Case, error) {
 	for _, r := range x.Revocations {
 		shown.Revocations = append(shown.Revocations, &v1.Signed{Statement: r.Statement, Signature: r.Signatures[0]})
 	}
-	rules, err := readRules("(the file)", chain, shown)
+	rules, err := readRules(FromFile, chain, shown)
 	if err != nil {
 		return nil, fmt.Errorf("charter: %w", err)
 	}
@@ -207,7 +210,7 @@ func readCarried(x carry.Case, t Trust) (*Case, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vault: %w", err)
 	}
-	c, err := readCase("(the file)", []Vault{v}, carriedIntent(x))
+	c, err := readCase(FromFile, []Vault{v}, carriedIntent(x))
 	if err != nil {
 		return nil, fmt.Errorf("intent: %w", err)
 	}

@@ -18,8 +18,8 @@ func TestAccountsRefused(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, 2, 2)
 	h, ctx := s.Hosts[0], context.Background()
-	c, _, _ := h.Circle.Roster()
-	good := charter.Account{Charter: c.Statement.ID(), Vault: s.vault, Department: "ops", Name: "second", Path: [2]uint32{0, 2}, Created: s.Now.Truncate(time.Second)}
+	v, _ := h.Keeper.Root(s.vault, s.Suite)
+	good := charter.Account{Charter: v.Vault.Charter, Vault: s.vault, Department: "ops", Name: "second", Path: [2]uint32{0, 2}, Created: s.Now.Truncate(time.Second)}
 	for name, x := range map[string]struct {
 		change func(*charter.Account)
 		by     string

@@ -391,10 +391,10 @@ func TestVaultMadeByAllAtOnce(t *testing.T) {
 	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
-	file := []byte(w.VaultFile("treasury", 2))
+	w.List(w.VaultFile("treasury", 2))
 	made := map[statement.ID]bool{}
 	create := func(h *nodetest.Host) {
-		x, _, err := h.Circle.PrepareVault(w.Now, file, nil)
+		x, _, err := h.Circle.PrepareVault(w.Now, "treasury")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -429,17 +429,15 @@ func TestJunkVaultsBlockNobody(t *testing.T) {
 	w := nodetest.New(t, 3)
 	w.Found()
 	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
-	ch, _, _ := c.Circle.Roster()
-	refused := 0
+	_, roster, _ := c.Circle.Roster()
+	files := []charter.Blueprint{w.VaultFile("treasury", 2, a, b)}
 	for i := range 20 {
-		v, err := charter.ReadVault([]byte(w.VaultFile(fmt.Sprint("junk-", i), 2)), nil, ch.Statement.ID(), w.Now.Truncate(time.Second))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := v.Statement(w.Salt())
-		if err != nil {
-			t.Fatal(err)
-		}
+		files = append(files, w.VaultFile(fmt.Sprint("junk-", i), 2))
+	}
+	w.List(files...)
+	refused := 0
+	for _, file := range files[1:] {
+		s := vaultOf(t, w, file, roster.ID)
 		for _, h := range []*nodetest.Host{a, b} {
 			if v, _ := (setting{World: w}).tell(c, h, outbox.Note{Kind: circle.NoteVault, Fields: [][]byte{s.Bytes(), c.Officer.Makes(t, s)}}); v != outbox.Taken {
 				refused++
@@ -451,7 +449,7 @@ func TestJunkVaultsBlockNobody(t *testing.T) {
 	}
 	w.Downtime = -1
 	w.Crash(c)
-	id := w.AcceptVault(strings.Replace(w.VaultFile("treasury", 2), "  - "+c.Own.Name+"\n", "", 1), a, b)
+	id := w.SignVault("treasury", a, b)
 	w.Run("a vault of the two others has its key", func() bool {
 		for _, h := range []*nodetest.Host{a, b} {
 			if v, ok := h.Keeper.Root(id, charter.SuiteECDSA); !ok || v.Current == nil {

@@ -19,15 +19,23 @@ import (
 // the room of their own keys; what others make is taken, also with one of those that the flood names.
 func TestVaultFlood(t *testing.T) {
 	t.Parallel()
-	const n, most = 280, 256 + 2*8
+	const n, names, most = 280, 60, 256 + 2*8
 	for _, how := range []string{"with a replaced officer", "by two", "by two, signature by signature"} {
 		t.Run(how, func(t *testing.T) {
 			w, hosts := founded(t, 5)
 			a, b, c, d, e := hosts[0], hosts[1], hosts[2], hosts[3], hosts[4]
 			_, roster, _ := a.Circle.Roster()
 			second := c.Officer
+			var floods []charter.Blueprint
+			for i := range names {
+				floods = append(floods, w.VaultFile(fmt.Sprint("flood-", i), 2, b, c))
+			}
+			w.List(floods...)
 			if how == "with a replaced officer" {
 				second = newOfficer(t, w, c, 1, a, b, d, e)
+			} else { // the charter has had enough of them
+				w.Vaults = nil
+				w.List(w.VaultFile("ours", 2, a, b))
 			}
 			s := setting{World: w}
 			w.Pass = func(p nodetest.Parcel) []nodetest.Parcel { // the nodes of the two know nothing of it, and make no keys
@@ -37,7 +45,7 @@ func TestVaultFlood(t *testing.T) {
 				return []nodetest.Parcel{p}
 			}
 			for i := range n {
-				st := vaultOf(t, w, w.VaultFile(fmt.Sprint("flood-", i), 2, b, c), roster.ID)
+				st := vaultOf(t, w, floods[i%names], roster.ID)
 				x := charter.Accepted{Statement: st, Signatures: map[string][]byte{b.Own.Name: b.Officer.Makes(t, st), c.Own.Name: second.Makes(t, st)}}
 				if !strings.HasSuffix(how, "by signature") {
 					s.tell(b, a, whole(x))

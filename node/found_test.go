@@ -1,57 +1,132 @@
 package node_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/charters"
+	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
 )
 
-// A vault file that says something else than what was signed is refused, naming the field.
-func TestVaultFileDiffers(t *testing.T) {
+// What an operator's file says else than what others signed is refused, naming what differs.
+func TestCharterFileDiffers(t *testing.T) {
 	t.Parallel()
 	w := nodetest.New(t, 3)
 	w.Found()
-	file := w.VaultFile("treasury", 3)
-	first := w.Hosts[0]
-	a, _, err := first.Circle.PrepareVault(w.Now, []byte(file), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := first.Circle.Accept(context.Background(), w.Now, a.Statement.Bytes(), first.Officer.Makes(t, a.Statement)); err != nil {
+	w.Vaults = []charter.Blueprint{w.VaultFile("treasury", 3)}
+	first, second := w.Hosts[0], w.Hosts[1]
+	if err := w.SignCharter(first, w.Document(), true); err != nil {
 		t.Fatal(err)
 	}
 	w.Deliver()
-	for name, c := range map[string]struct{ old, new, want string }{
-		"threshold":          {"threshold: 3", "threshold: 2", "differs in threshold"},
-		"tier":               {"tier: warm", "tier: cold", "differs in tier"},
-		"quorum":             {"quorum: 2", "quorum: 1", "differs in quorum"},
-		"chains":             {"eip155:1", "eip155:5", "differs in chain"},
-		"expiry":             {"expiry: 3600", "expiry: 7200", "differs in expiry"},
-		"approver":           {"name: bea", "name: bert", "differs in approver"},
-		"initiator":          {"name: ines", "name: ivan", "differs in initiator"},
-		"initiator-approves": {"initiator-approves: false", "initiator-approves: true", "differs in initiator-approves"},
-		"committee":          {"  - operator-2\n", "", ""},
-		"unknown operator":   {"operator-2", "operator-7", "operator-7"},
-		"unknown field":      {"tier: warm", "tier: warm\nlimit: 5", "limit"},
-		"threshold too high": {"threshold: 3", "threshold: 9", "threshold"},
+	vault := func(change func(*charter.Blueprint)) func(*charter.Document) {
+		return func(d *charter.Document) { change(&d.Vaults[0]) }
+	}
+	for name, c := range map[string]struct {
+		change func(*charter.Document)
+		want   string
+	}{
+		"threshold": {vault(func(v *charter.Blueprint) { v.Threshold = 2 }), "threshold"},
+		"tier":      {vault(func(v *charter.Blueprint) { v.Tier = charter.TierCold }), "tier"},
+		"approvers": {vault(func(v *charter.Blueprint) { v.Approvers = []string{"approvers", "proposers"} }), "approvers"},
+		"initiators": {vault(func(v *charter.Blueprint) {
+			v.Initiators, v.InitiatorApproves = []string{"approvers", "proposers"}, true
+		}), "initiators"},
+		"chains":             {vault(func(v *charter.Blueprint) { v.Chains = []string{"eip155:5"} }), "chains"},
+		"expiry":             {vault(func(v *charter.Blueprint) { v.Expiry = 2 * time.Hour }), "expiry"},
+		"organisation":       {func(d *charter.Document) { d.People[0].Organisation = "elsewhere" }, "abel"},
+		"initiator approves": {vault(func(v *charter.Blueprint) { v.InitiatorApproves = true }), "initiator"},
+		"committee":          {vault(func(v *charter.Blueprint) { v.Committee = append(v.Committee, "operator-7") }), "committee"},
+		"a key":              {func(d *charter.Document) { d.People[0].Keys = []signet.Key{nodetest.NewPerson(t, "abe").Key} }, "abel"},
+		"policy":             {func(d *charter.Document) { d.Policy = "// nobody\n" + d.Policy }, "policy"},
+		"delay":              {func(d *charter.Document) { d.Delay = time.Hour }, "delay"},
 	} {
-		changed := strings.Replace(file, c.old, c.new, 1)
-		_, _, err := w.Hosts[1].Circle.PrepareVault(w.Now, []byte(changed), nil)
-		if changed == file || err == nil || !strings.Contains(err.Error(), c.want) {
+		d := w.Document()
+		c.change(&d)
+		_, _, err := second.Charters.Prepare(w.Now, d)
+		var differs *charters.DiffersError
+		if !errors.As(err, &differs) || differs.By != first.Own.Name || !strings.Contains(strings.Join(differs.Changes, ";"), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
-	if _, fresh, err := w.Hosts[1].Circle.PrepareVault(w.Now, []byte(file), nil); fresh || err != nil {
+	for name, c := range map[string]struct {
+		change func(*charter.Document)
+		want   string
+	}{
+		"operator of no circle": {vault(func(v *charter.Blueprint) { v.Committee[2] = "operator-99" }), "operator-99"},
+		"threshold too high":    {vault(func(v *charter.Blueprint) { v.Threshold = 9 }), "threshold"},
+		"another node":          {func(d *charter.Document) { d.Operators[0].Identity = bytes.Repeat([]byte{7}, 32) }, "identity: is not the roster's"},
+		"another circle":        {func(d *charter.Document) { d.Circle = "another circle" }, "is not the roster's"},
+	} {
+		d := w.Document()
+		d.Vaults[0].Committee = slices.Clone(d.Vaults[0].Committee)
+		c.change(&d)
+		if _, _, err := second.Charters.Prepare(w.Now, d); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	if _, fresh, err := second.Charters.Prepare(w.Now, w.Document()); fresh || err != nil {
 		t.Fatalf("the same file is not the pending statement: fresh %v, %v", fresh, err)
+	}
+}
+
+// Only a vault that the charter in force lists is made, by those whom it names.
+func TestVaultThatTheCharterDoesNotList(t *testing.T) {
+	t.Parallel()
+	w := nodetest.New(t, 3)
+	w.Found()
+	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
+	if _, _, err := a.Circle.PrepareVault(w.Now, "treasury"); err == nil || !strings.Contains(err.Error(), "no charter is in force yet") {
+		t.Errorf("without a charter: %v", err)
+	}
+	w.List(w.VaultFile("treasury", 2, a, b))
+	if _, _, err := a.Circle.PrepareVault(w.Now, "savings"); err == nil || !strings.Contains(err.Error(), "vault savings is not in version 0 of the charter") || !strings.Contains(err.Error(), "which lists treasury") {
+		t.Errorf("a vault of no charter: %v", err)
+	}
+	if _, _, err := c.Circle.PrepareVault(w.Now, "treasury"); err == nil || !strings.Contains(err.Error(), "operator-2 is not in its committee") {
+		t.Errorf("by who is not to hold it: %v", err)
+	}
+	// Written by hand, whoever signs it.
+	_, roster, _ := a.Circle.Roster()
+	x, _ := a.Charters.Charter()
+	for name, v := range map[string]charter.Vault{
+		"not in version 0":         {Name: "savings", Threshold: 2, Committee: nodetest.Names(a, b)},
+		"threshold: it has 3":      {Name: "treasury", Threshold: 3, Committee: nodetest.Names(a, b, c)},
+		"committee: it has":        {Name: "treasury", Threshold: 2, Committee: nodetest.Names(b, c)},
+		"is not in force here":     {Name: "treasury", Threshold: 2, Committee: nodetest.Names(a, b), Charter: statement.ID{1}},
+		"suites: it has [ed25519]": {Name: "treasury", Threshold: 2, Committee: nodetest.Names(a, b), Suites: []string{charter.SuiteEd25519}},
+	} {
+		v.Roster, v.Created = roster.ID, w.Now
+		if v.Charter.IsZero() {
+			v.Charter = x.ID
+		}
+		if v.Suites == nil {
+			v.Suites = []string{charter.SuiteECDSA}
+		}
+		st, err := v.Statement(w.Salt())
+		if err != nil {
+			t.Fatal(err)
+		}
+		verdict, log := (setting{World: w}).tell(b, a, outbox.Note{Kind: circle.NoteVault, Fields: [][]byte{st.Bytes(), b.Officer.Makes(t, st)}})
+		if want := map[bool]outbox.Verdict{true: outbox.Later, false: outbox.Refused}[v.Charter != x.ID]; verdict != want || !strings.Contains(log, name) {
+			t.Errorf("want %q: verdict %d, %s", name, verdict, log)
+		}
+	}
+	if rows := w.Rows(a, "vault/"); len(rows) > 0 {
+		t.Errorf("%d vaults are kept", len(rows))
 	}
 }
 

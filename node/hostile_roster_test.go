@@ -24,7 +24,7 @@ func draftOf(t *testing.T, w *nodetest.World, vault, version, previous statement
 		t.Fatal(err)
 	}
 	return charter.Reshare{
-		Charter: version, Vault: vault, Number: number, Previous: previous, Threshold: threshold, Committee: nodetest.Names(hosts...), Keys: keys,
+		Roster: version, Vault: vault, Number: number, Previous: previous, Threshold: threshold, Committee: nodetest.Names(hosts...), Keys: keys,
 		Created: w.Now.UTC().Truncate(time.Second),
 	}
 }

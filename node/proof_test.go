@@ -209,8 +209,8 @@ func TestVaultOfSeveralSuites(t *testing.T) {
 	w := nodetest.New(t, 3)
 	w.Found()
 	file := w.VaultFile("treasury", 2)
-	file = strings.Replace(file, "suites: [ecdsa-secp256k1]", "suites: ["+strings.Join(suites, ", ")+"]", 1)
-	file = strings.Replace(file, "chains:\n", "chains:\n  - \"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp\"\n  - \"bip122:000000000019d6689c085ae165831e93\"\n", 1)
+	file.Suites = slices.Sorted(slices.Values(suites))
+	file.Chains = []string{"bip122:000000000019d6689c085ae165831e93", "eip155:1", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"}
 	s := setting{World: w, vault: w.AcceptVault(file)}
 	w.Run("all keys are published", func() bool {
 		return w.All(func(h *nodetest.Host) bool {
@@ -294,23 +294,31 @@ func TestVaultOfSeveralSuites(t *testing.T) {
 	}
 }
 
-// A key that no chain of the vault needs, and a chain that no key signs for, are mistakes in the file.
+// A key that no chain of the vault needs, and a chain that no key signs for, are mistakes in the charter.
 func TestVaultOfSuitesWithoutChain(t *testing.T) {
 	t.Parallel()
 	w := nodetest.New(t, 2)
 	w.Found()
 	file := w.VaultFile("treasury", 2)
-	for name, c := range map[string]struct{ old, new, want string }{
-		"a key without chain": {"[ecdsa-secp256k1]", "[ecdsa-secp256k1, ed25519]", "ed25519 signs for none of its chains"},
-		"a chain without key": {"chains:\n", "chains:\n  - \"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp\"\n", "signs for solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"},
-		"a key twice":         {"[ecdsa-secp256k1]", "[ecdsa-secp256k1, ecdsa-secp256k1]", "stands twice"},
+	for name, c := range map[string]struct {
+		change func(*charter.Blueprint)
+		want   string
+	}{
+		"a key without chain": {func(v *charter.Blueprint) { v.Suites = []string{charter.SuiteECDSA, charter.SuiteEd25519} }, "ed25519 signs for none of its chains"},
+		"a chain without key": {func(v *charter.Blueprint) {
+			v.Chains = []string{"eip155:1", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"}
+		}, "signs for solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"},
+		"a key twice": {func(v *charter.Blueprint) { v.Suites = []string{charter.SuiteECDSA, charter.SuiteECDSA} }, "stands twice"},
 	} {
-		changed := strings.Replace(file, c.old, c.new, 1)
-		if _, _, err := w.Hosts[0].Circle.PrepareVault(w.Now, []byte(changed), nil); err == nil || !strings.Contains(err.Error(), c.want) {
+		changed := file
+		c.change(&changed)
+		w.Vaults = []charter.Blueprint{changed}
+		if _, _, err := w.Hosts[0].Charters.Prepare(w.Now, w.Document()); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
-	if _, _, err := w.Hosts[0].Circle.PrepareVault(w.Now, []byte(file), []string{charter.SuiteEd25519}); err == nil || !strings.Contains(err.Error(), "beside it stand") {
-		t.Errorf("another suite beside the file: %v", err)
+	w.Vaults = []charter.Blueprint{file}
+	if _, _, err := w.Hosts[0].Charters.Prepare(w.Now, w.Document()); err != nil {
+		t.Errorf("without a mistake: %v", err)
 	}
 }

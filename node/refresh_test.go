@@ -316,7 +316,9 @@ func scheduled(t *testing.T, every time.Duration) setting {
 	w := nodetest.New(t, 3)
 	w.Suite = charter.SuiteBIP340
 	w.Found()
-	s := setting{World: w, vault: w.AcceptVault(w.VaultFile("treasury", 2) + fmt.Sprintf("refresh-every: %d\n", int(every.Seconds())))}
+	file := w.VaultFile("treasury", 2)
+	file.RefreshEvery = every
+	s := setting{World: w, vault: w.AcceptVault(file)}
 	w.Run("the vault's key is published", func() bool { return w.Published(s.vault) })
 	s.addr = w.Account(s.vault)
 	return s

@@ -70,7 +70,7 @@ func TestProposalsRefused(t *testing.T) {
 		want   string
 	}{
 		"unknown vault": {change: func(_ setting, it *intent.Intent) { it.Vault[0] ^= 1 }, want: "is not known to this node"},
-		"other charter": {change: func(_ setting, it *intent.Intent) { it.Charter[0] ^= 1 }, want: intent.ErrOtherVault.Error()},
+		"other charter": {change: func(_ setting, it *intent.Intent) { it.Charter[0] ^= 1 }, want: "is not in force here"},
 		"other epoch":   {change: func(_ setting, it *intent.Intent) { it.Epoch[0] ^= 1 }, want: "is not in force here yet"},
 		"no initiator":  {change: func(_ setting, it *intent.Intent) { it.Initiator = "abel" }, want: intent.ErrNoInitiator.Error()},
 		"expired": {change: func(s setting, it *intent.Intent) {
@@ -443,12 +443,12 @@ func (s setting) roster() outbox.Note {
 
 func (s setting) vaultNote(name string) outbox.Note {
 	s.T.Helper()
-	c, _, _ := s.Hosts[1].Circle.Roster()
-	v, err := charter.ReadVault([]byte(s.VaultFile(name, 2)), nil, c.Statement.ID(), s.Now)
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	st, err := v.Statement(s.Salt())
+	_, roster, _ := s.Hosts[1].Circle.Roster()
+	x, _ := s.Hosts[1].Charters.Charter()
+	file, _ := x.Vault(name)
+	st, err := charter.Vault{
+		Roster: roster.ID, Charter: x.ID, Name: name, Suites: file.Suites, Threshold: file.Threshold, Committee: file.Committee, Created: s.Now,
+	}.Statement(s.Salt())
 	if err != nil {
 		s.T.Fatal(err)
 	}

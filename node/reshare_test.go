@@ -211,8 +211,9 @@ func TestReshareOfSeveralSuites(t *testing.T) {
 	w := nodetest.New(t, 4)
 	w.Found()
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
-	file := strings.Replace(w.VaultFile("treasury", 2, a, b, c), "[ecdsa-secp256k1]", "[ecdsa-secp256k1, ed25519]", 1)
-	file = strings.Replace(file, "  - \"eip155:1\"\n", "  - \"eip155:1\"\n  - \"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp\"\n", 1)
+	file := w.VaultFile("treasury", 2, a, b, c)
+	file.Suites = []string{charter.SuiteECDSA, charter.SuiteEd25519}
+	file.Chains = []string{"eip155:1", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"}
 	vault := w.AcceptVault(file, a, b, c)
 	both := func(f func(suite string) bool) bool { return f(charter.SuiteECDSA) && f(charter.SuiteEd25519) }
 	w.Run("both keys are published", func() bool {

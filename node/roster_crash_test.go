@@ -104,6 +104,7 @@ func hearsayStory(t *testing.T, b *blow) (all []blow) {
 	w, hosts := founded(t, 4)
 	one, bad, three, four := hosts[0], hosts[1], hosts[2], hosts[3]
 	_, first, _ := one.Circle.Roster()
+	w.List(w.VaultFile("payroll", 2, bad, three))
 	old := newOfficer(t, w, three, 1, one, bad, four)
 	st := vaultOf(t, w, w.VaultFile("payroll", 2, bad, three), first.ID)
 	x := charter.Accepted{Statement: st, Signatures: map[string][]byte{bad.Own.Name: bad.Officer.Makes(t, st), three.Own.Name: old.Makes(t, st)}}

@@ -114,8 +114,8 @@ func TestWholeVaults(t *testing.T) {
 	w.Found()
 	s := setting{World: w}
 	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
-	file := strings.Replace(w.VaultFile("treasury", 2), "  - operator-2\n", "", 1)
-	x, _, err := a.Circle.PrepareVault(w.Now, []byte(file), nil)
+	w.List(w.VaultFile("treasury", 2, a, b))
+	x, _, err := a.Circle.PrepareVault(w.Now, "treasury")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestWholeVaults(t *testing.T) {
 	if v, _ := s.tell(b, c, whole()); v != outbox.Taken {
 		t.Error("said twice, it is not known")
 	}
-	again, _, err := a.Circle.PrepareVault(w.Now, []byte(file), nil)
+	again, _, err := a.Circle.PrepareVault(w.Now, "treasury")
 	if err != nil || again.Statement.ID() == x.Statement.ID() {
 		t.Fatal(err)
 	}

@@ -144,7 +144,7 @@ func TestReplacedOfficerReshares(t *testing.T) {
 	}
 	stolen := func(version statement.ID) charter.Accepted {
 		r := charter.Reshare{
-			Charter: version, Vault: vault, Number: 1, Previous: under, Threshold: 2, Committee: nodetest.Names(c, d), Keys: keys,
+			Roster: version, Vault: vault, Number: 1, Previous: under, Threshold: 2, Committee: nodetest.Names(c, d), Keys: keys,
 			Created: w.Now.UTC().Truncate(time.Second),
 		}
 		st, err := r.Statement(w.Salt())
@@ -204,7 +204,7 @@ func TestReshareUnderAnOlderRoster(t *testing.T) {
 		t.Fatal(err)
 	}
 	back := charter.Reshare{
-		Charter: first.ID, Vault: vault, Number: 2, Previous: one, Threshold: 2, Committee: nodetest.Names(a, b, c), Keys: keys,
+		Roster: first.ID, Vault: vault, Number: 2, Previous: one, Threshold: 2, Committee: nodetest.Names(a, b, c), Keys: keys,
 		Created: w.Now.UTC().Truncate(time.Second),
 	}
 	st, err := back.Statement(w.Salt())

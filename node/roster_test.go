@@ -117,7 +117,7 @@ func TestOperatorResigns(t *testing.T) {
 	w := nodetest.New(t, 4)
 	w.Found()
 	a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
-	id := w.AcceptVault(strings.Replace(w.VaultFile("treasury", 2), "  - operator-3\n", "", 1), a, b, c)
+	id := w.AcceptVault(w.VaultFile("treasury", 2, a, b, c), a, b, c)
 	w.Run("the key is published", func() bool {
 		v, ok := a.Keeper.Root(id, charter.SuiteECDSA)
 		return ok && v.Current != nil
@@ -202,8 +202,8 @@ func TestOfficerChanges(t *testing.T) {
 	w := nodetest.New(t, 3)
 	w.Found()
 	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
-	late := w.VaultFile("late", 2)
-	first, _, err := a.Circle.PrepareVault(w.Now, []byte(late), nil)
+	w.List(w.VaultFile("late", 2))
+	first, _, err := a.Circle.PrepareVault(w.Now, "late")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestOfficerChanges(t *testing.T) {
 		t.Errorf("a replaced officer signs a vault: verdict %d, %s", v, log)
 	}
 	// The vault that waited stands under the version before, where nobody signs for c any more: its name goes to one under the new.
-	if x, fresh, err := b.Circle.PrepareVault(w.Now, []byte(late), nil); err != nil || !fresh || x.Statement.ID() == first.Statement.ID() {
+	if x, fresh, err := b.Circle.PrepareVault(w.Now, "late"); err != nil || !fresh || x.Statement.ID() == first.Statement.ID() {
 		t.Errorf("the vault that cannot be completed is offered: fresh %v, %v", fresh, err)
 	}
 	c.Officer = nodetest.NewPerson(t, "officer-2-new")

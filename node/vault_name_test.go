@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/charters"
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -25,10 +27,10 @@ func founded(t *testing.T, n int) (*nodetest.World, []*nodetest.Host) {
 	return w, w.Hosts
 }
 
-// signVault has one officer sign what its node offers for a vault's file.
-func signVault(t *testing.T, w *nodetest.World, h *nodetest.Host, file string) (id statement.ID, fresh bool, err error) {
+// signVault has one officer sign what its node offers for a vault that the charter lists.
+func signVault(t *testing.T, w *nodetest.World, h *nodetest.Host, name string) (id statement.ID, fresh bool, err error) {
 	t.Helper()
-	a, fresh, err := h.Circle.PrepareVault(w.Now, []byte(file), nil)
+	a, fresh, err := h.Circle.PrepareVault(w.Now, name)
 	if err == nil {
 		id = a.Statement.ID()
 		_, _, err = h.Circle.Accept(context.Background(), w.Now, a.Statement.Bytes(), h.Officer.Makes(t, a.Statement))
@@ -36,12 +38,19 @@ func signVault(t *testing.T, w *nodetest.World, h *nodetest.Host, file string) (
 	return id, fresh, err
 }
 
-// vaultOf is a vault's statement as a hostile operator writes one.
-func vaultOf(t *testing.T, w *nodetest.World, file string, version statement.ID) statement.Statement {
+// vaultOf is a vault's statement as a hostile operator writes one, under a roster and the newest charter that lists the vault so.
+func vaultOf(t *testing.T, w *nodetest.World, file charter.Blueprint, roster statement.ID) statement.Statement {
 	t.Helper()
-	v, err := charter.ReadVault([]byte(file), []string{w.Suite}, version, w.Now.UTC().Truncate(time.Second))
-	if err != nil {
-		t.Fatal(err)
+	v := charter.Vault{
+		Roster: roster, Name: file.Name, Suites: file.Suites, Threshold: file.Threshold, Committee: file.Committee, Created: w.Now.UTC().Truncate(time.Second),
+	}
+	for _, x := range w.Hosts[0].Charters.History() {
+		if x.Lists(v) {
+			v.Charter = x.ID
+		}
+	}
+	if v.Charter.IsZero() {
+		t.Fatalf("no charter ever listed vault %s of %v", file.Name, file.Committee)
 	}
 	st, err := v.Statement(w.Salt())
 	if err != nil {
@@ -84,6 +93,7 @@ func TestReplacedOfficerTakesAVaultsName(t *testing.T) {
 	w, hosts := founded(t, 4)
 	a, b, c, d := hosts[0], hosts[1], hosts[2], hosts[3]
 	_, first, _ := a.Circle.Roster()
+	w.List(w.VaultFile("payroll", 2, b, c), w.VaultFile("savings", 2, b, c))
 	old := newOfficer(t, w, c, 1, a, b, d)
 	s := setting{World: w}
 	forged := map[string]statement.ID{"payroll": {}, "savings": {}}
@@ -119,7 +129,7 @@ func TestVaultInTheMakingWhenAnOfficerIsReplaced(t *testing.T) {
 	t.Parallel()
 	w, hosts := founded(t, 3)
 	a, b, c := hosts[0], hosts[1], hosts[2]
-	file := w.VaultFile("payroll", 2)
+	w.List(w.VaultFile("payroll", 2))
 	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel { // a does not hear of the vault
 		if p.To == a && p.Frame[0] == nodetest.FrameNote {
 			if n, err := outbox.Decode(p.Frame[1:]); err == nil && n.Kind == circle.NoteVault {
@@ -128,12 +138,12 @@ func TestVaultInTheMakingWhenAnOfficerIsReplaced(t *testing.T) {
 		}
 		return []nodetest.Parcel{p}
 	}
-	before, _, err := signVault(t, w, c, file)
+	before, _, err := signVault(t, w, c, "payroll")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.Run("b hears of it", func() bool { return len(vaultsNamed(b, "payroll")) == 1 })
-	if id, fresh, err := signVault(t, w, b, file); err != nil || fresh || id != before {
+	if id, fresh, err := signVault(t, w, b, "payroll"); err != nil || fresh || id != before {
 		t.Fatalf("b signs another one: %v", err)
 	}
 	newOfficer(t, w, c, 1, a, b)
@@ -146,7 +156,7 @@ func TestVaultInTheMakingWhenAnOfficerIsReplaced(t *testing.T) {
 		}
 		return false
 	})
-	after := w.AcceptVault(file, a, b, c)
+	after := w.SignVault("payroll", a, b, c)
 	if after == before {
 		t.Fatal("officers are shown the statement that can never be whole")
 	}
@@ -173,10 +183,10 @@ func TestVaultIsGivenUpForANewerOne(t *testing.T) {
 func givenUp(t *testing.T, restart bool) {
 	w, hosts := founded(t, 3)
 	a, b, c := hosts[0], hosts[1], hosts[2]
-	file := w.VaultFile("payroll", 2)
+	w.List(w.VaultFile("payroll", 2))
 	w.Pass = withoutSessions
 	for { // an officer signs no higher one of what says the same; this one is low
-		x, _, err := a.Circle.PrepareVault(w.Now, []byte(file), nil)
+		x, _, err := a.Circle.PrepareVault(w.Now, "payroll")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,10 +197,10 @@ func givenUp(t *testing.T, restart bool) {
 			break
 		}
 	}
-	before := w.AcceptVault(file)
+	before := w.SignVault("payroll", hosts...)
 	w.Run("it is whole everywhere", func() bool { return w.All(func(h *nodetest.Host) bool { return len(h.Keeper.Vault(before)) == 1 }) })
 	newOfficer(t, w, c, 1, a, b)
-	after, fresh, err := signVault(t, w, b, file)
+	after, fresh, err := signVault(t, w, b, "payroll")
 	if err != nil || !fresh {
 		t.Fatalf("b signs no new one: %v", err)
 	}
@@ -205,7 +215,7 @@ func givenUp(t *testing.T, restart bool) {
 	}
 	for _, h := range []*nodetest.Host{a, c} {
 		id := statement.ID{}
-		w.Run("signed anew", func() bool { id, _, err = signVault(t, w, h, file); return err == nil })
+		w.Run("signed anew", func() bool { id, _, err = signVault(t, w, h, "payroll"); return err == nil })
 		if id != after {
 			t.Fatalf("%s signs statement %s", h.Own.Name, id.Short())
 		}
@@ -222,14 +232,14 @@ func TestVaultsOfTwoVersionsMeet(t *testing.T) {
 	for range 4 { // either may have the lower id
 		w, hosts := founded(t, 3)
 		a, b, c := hosts[0], hosts[1], hosts[2]
-		file := w.VaultFile("payroll", 2)
+		w.List(w.VaultFile("payroll", 2))
 		w.Pass = func(p nodetest.Parcel) []nodetest.Parcel { // nobody hears of b's
 			if n, err := outbox.Decode(p.Frame[1:]); err == nil && p.Frame[0] == nodetest.FrameNote && n.Kind == circle.NoteVault {
 				return nil
 			}
 			return []nodetest.Parcel{p}
 		}
-		first, _, err := signVault(t, w, b, file)
+		first, _, err := signVault(t, w, b, "payroll")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -237,13 +247,13 @@ func TestVaultsOfTwoVersionsMeet(t *testing.T) {
 		w.Crash(c)
 		w.Run("restarted", func() bool { return c.Up })
 		w.Amend(1, nodetest.Accept, c, a, b)
-		second, fresh, err := signVault(t, w, a, file)
+		second, fresh, err := signVault(t, w, a, "payroll")
 		if err != nil || !fresh {
 			t.Fatal(fresh, err)
 		}
 		w.Pass = nil
 		w.Run("both are known", func() bool { return w.All(func(h *nodetest.Host) bool { return len(vaultsNamed(h, "payroll")) == 2 }) })
-		id := w.AcceptVault(file, c, b, a)
+		id := w.SignVault("payroll", c, b, a)
 		if id != first && id != second {
 			t.Fatalf("a third one is made: %s", id.Short())
 		}
@@ -260,15 +270,18 @@ func TestVaultWithAKeyKeepsItsName(t *testing.T) {
 	vault := w.AcceptVault(file, a, b, c)
 	published(t, w, vault, "payroll", a, b, c)
 	newOfficer(t, w, c, 1, a, b, d)
-	if id, fresh, err := signVault(t, w, a, file); err != nil || fresh || id != vault {
+	if id, fresh, err := signVault(t, w, a, "payroll"); err != nil || fresh || id != vault {
 		t.Errorf("a makes another one: fresh %v, %v", fresh, err)
 	}
+	// Nor does a charter that lists it otherwise take it away.
+	w.List(w.VaultFile("payroll", 2, a, d))
 	for _, h := range []*nodetest.Host{a, d} {
-		_, _, err := signVault(t, w, h, w.VaultFile("payroll", 2, a, d))
+		_, _, err := signVault(t, w, h, "payroll")
 		mustRefuse(t, err, "differs in committee")
 	}
 	// Two hostile ones that are not of its committee, or are part of it, change nothing at others.
 	_, newest, _ := a.Circle.Roster()
+	w.List(w.VaultFile("payroll", 2, b, d))
 	st := vaultOf(t, w, w.VaultFile("payroll", 2, b, d), newest.ID)
 	s := setting{World: w}
 	for _, h := range []*nodetest.Host{a, c} {
@@ -286,17 +299,21 @@ func TestVaultWithAKeyKeepsItsName(t *testing.T) {
 // tells it of that one. The newcomer takes the true one all the same, and is given a share of it.
 func TestNewcomerHearsOfAForgedVaultFirst(t *testing.T) {
 	t.Parallel()
-	for _, changed := range []bool{false, true} { // whether the true one has lost an officer meanwhile
+	for _, changed := range []string{"nothing", "an officer", "the charter"} { // of the true one meanwhile
 		w, hosts := founded(t, 4)
 		a, b, c, d := hosts[0], hosts[1], hosts[2], hosts[3]
 		_, first, _ := a.Circle.Roster()
+		w.List(w.VaultFile("payroll", 2, b, c))
 		vault := w.AcceptVault(w.VaultFile("payroll", 2, a, d), a, d)
 		published(t, w, vault, "payroll", a, d)
 		old := newOfficer(t, w, c, 1, a, b, d)
 		version := uint64(2)
-		if changed {
+		switch changed {
+		case "an officer":
 			newOfficer(t, w, d, version, a, b, c)
 			version++
+		case "the charter":
+			w.List(w.VaultFile("payroll", 2, b, c))
 		}
 		st := vaultOf(t, w, w.VaultFile("payroll", 2, b, c), first.ID)
 		forged := charter.Accepted{Statement: st, Signatures: map[string][]byte{b.Own.Name: b.Officer.Makes(t, st), c.Own.Name: old.Makes(t, st)}}
@@ -320,7 +337,7 @@ func TestNewcomerHearsOfAForgedVaultFirst(t *testing.T) {
 			}
 			return false
 		}) {
-			t.Fatalf("changed %v: the newcomer never hears of the vault that has the name: %s", changed, w.Tail())
+			t.Fatalf("%s changed: the newcomer never hears of the vault that has the name: %s", changed, w.Tail())
 		}
 		w.SignReshareAll(nodetest.Wish(vault, 2, a, d, newcomer), a, d, newcomer)
 		w.Run("the newcomer holds a share", func() bool { return w.HeldBy(newcomer, vault, 2, a, d, newcomer) })
@@ -339,6 +356,7 @@ func TestLaggingNodeHearsOfAForgedVaultFirst(t *testing.T) {
 		}
 		return []nodetest.Parcel{p}
 	}
+	w.List(w.VaultFile("payroll", 2, b, c))
 	vault := w.AcceptVault(w.VaultFile("payroll", 2, d, e), d, e)
 	published(t, w, vault, "payroll", d, e)
 	old := newOfficer(t, w, c, 1, a, b, d, e)
@@ -359,10 +377,14 @@ func TestVaultsBeyondTheRoomComeLater(t *testing.T) {
 	t.Parallel()
 	w, hosts := founded(t, 2)
 	a, b := hosts[0], hosts[1]
-	file := func(i int) string { return w.VaultFile(fmt.Sprint("vault-", i), 2) }
 	const n = 10
+	var files []charter.Blueprint
 	for i := range n {
-		if _, _, err := signVault(t, w, b, file(i)); err != nil {
+		files = append(files, w.VaultFile(fmt.Sprint("vault-", i), 2))
+	}
+	w.List(files...)
+	for _, file := range files {
+		if _, _, err := signVault(t, w, b, file.Name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -408,4 +430,79 @@ func TestMakingWaitsForWhoIsUnheard(t *testing.T) {
 	w.Pass = withoutSessions
 	w.Start(c)
 	w.Run("given up", func() bool { return b.Keeper.GiveUp(vault, false) == nil })
+}
+
+// The roster and the charter go on while two officers begin: each node has heard of one of the two only, so neither statement is under the later
+// version of both. One of them has lost an officer: all meet at the other.
+func TestVaultsUnderRosterAndCharterApart(t *testing.T) {
+	t.Parallel()
+	w, hosts := founded(t, 3)
+	a, b, c := hosts[0], hosts[1], hosts[2]
+	w.List(w.VaultFile("payroll", 2))
+	prepare := func(h *nodetest.Host, low bool) statement.ID { // b signs the lower id: of what says the same its officer signs no higher one
+		for {
+			x, _, err := h.Circle.PrepareVault(w.Now, "payroll")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if id := x.Statement.ID(); (id[0] < 128) == low {
+				if _, _, err := h.Circle.Accept(context.Background(), w.Now, x.Statement.Bytes(), h.Officer.Makes(t, x.Statement)); err != nil {
+					t.Fatal(err)
+				}
+				return id
+			}
+		}
+	}
+	blocked := map[outbox.Kind][]*nodetest.Host{charters.NoteEnact: {a, c}, circle.NoteVault: hosts}
+	var held []nodetest.Parcel
+	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if slices.Contains(blocked[noteOf(p).Kind], p.To) {
+			held = append(held, p)
+			return nil
+		}
+		return []nodetest.Parcel{p}
+	}
+	w.Change = func(d *charter.Document) { d.Heartbeat = 2 * time.Hour }
+	for i, h := range hosts {
+		w.Run("the charter is signed", func() bool { return w.SignCharter(h, w.Document(), i == 0) == nil })
+	}
+	w.Run("in force at b", func() bool { return number(b) == 1 })
+	c.Own.Officers = []signet.Key{nodetest.NewPerson(t, "another").Key}
+	w.Crash(c)
+	w.Run("restarted", func() bool { return c.Up })
+	for _, h := range []*nodetest.Host{c, b} {
+		w.Run("the roster is signed", func() bool { _, err := w.SignRoster(h, nodetest.Accept); return err == nil })
+		w.Try(10*time.Second, func() bool { return false })
+	}
+	blocked[circle.NoteRoster] = []*nodetest.Host{b}
+	w.Run("the roster is signed", func() bool { _, err := w.SignRoster(a, nodetest.Accept); return err == nil })
+	c.Officer = nodetest.NewPerson(t, "another")
+	version := func(h *nodetest.Host) uint64 { _, r, _ := h.Circle.Roster(); return r.Version }
+	if number(a) != 0 || version(a) != 1 || number(b) != 1 || version(b) != 0 {
+		t.Fatalf("a has roster %d and charter %d, b %d and %d", version(a), number(a), version(b), number(b))
+	}
+	old, fresh := prepare(b, true), prepare(a, false)
+	w.Pass = nil
+	for _, p := range held {
+		w.Queue = append(w.Queue, p)
+	}
+	w.Run("all know both", func() bool {
+		return w.All(func(h *nodetest.Host) bool {
+			return number(h) == 1 && version(h) == 1 && len(vaultsNamed(h, "payroll")) > 0
+		})
+	})
+	id := statement.ID{}
+	for _, h := range []*nodetest.Host{c, b, a} {
+		w.Run(h.Own.Name+" signs", func() bool {
+			x, _, err := signVault(t, w, h, "payroll")
+			if err == nil {
+				id = x
+			}
+			return err == nil
+		})
+	}
+	if id == old || id != fresh {
+		t.Errorf("they meet at %s, not at %s", id.Short(), fresh.Short())
+	}
+	published(t, w, id, "payroll", hosts...)
 }

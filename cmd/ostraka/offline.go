@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -162,7 +161,7 @@ func (a *app) imports(ctx context.Context, file string, o importing) error {
 	if err := a.showCase(one, nil); err != nil {
 		return err
 	}
-	a.say("Verified from the file alone: no node was asked.")
+	a.say("%s", same(one))
 	return nil
 }
 
@@ -212,14 +211,7 @@ func (a *app) answer(ctx context.Context, one *client.Case, verb signet.Verb, fi
 	if err != nil {
 		return err
 	}
-	person, err := voter(one, verb, s.Key())
-	if err != nil {
-		return err
-	}
-	if err := a.confirm(yes, fmt.Sprintf("%s as %s?", strings.ToUpper(string(verb[:1]))+string(verb[1:]), person)); err != nil {
-		return err
-	}
-	sig, err := s.Sign(ctx, verb, one.Statement.Bytes())
+	person, sig, err := a.signVote(ctx, s, one, verb, voting{yes: yes}, nil)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package circle
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/ostraka/ostraka/custody/charter"
@@ -39,13 +40,18 @@ func (c *Circle) lost(v charter.Vault) bool {
 	return false
 }
 
-// after says whether a vault's statement stands under a later roster or charter than another's, and under no earlier one.
-func (c *Circle) after(later, v charter.Vault) bool {
+// after says whether a vault's statement stands under a later roster or charter than another's, and under no earlier one; apart, that it stands
+// under a later one of the two and an earlier one of the other: nodes heard of the two in different orders.
+func (c *Circle) after(later, v charter.Vault) (after, apart bool) {
 	was, ok1 := c.chain.Version(v.Roster)
 	is, ok2 := c.chain.Version(later.Roster)
 	old, ok3 := c.cfg.History().Version(v.Charter)
 	present, ok4 := c.cfg.History().Version(later.Charter)
-	return ok1 && ok2 && ok3 && ok4 && is.Version >= was.Version && present.Version >= old.Version && (is.Version > was.Version || present.Version > old.Version)
+	if !ok1 || !ok2 || !ok3 || !ok4 {
+		return false, false
+	}
+	roster, terms := cmp.Compare(is.Version, was.Version), cmp.Compare(present.Version, old.Version)
+	return min(roster, terms) >= 0 && max(roster, terms) > 0, roster*terms < 0
 }
 
 // yields says whether a vault's statement lets a later one have its name: no key of it is here or on its way, it has lost an officer,
@@ -55,13 +61,17 @@ func (c *Circle) yields(a charter.Accepted, later charter.Vault) bool {
 	if err != nil || v.Name != later.Name || c.cfg.Made(v.ID) {
 		return false
 	}
-	if c.hearsay[v.ID] && !c.hearsay[later.ID] {
-		return true // which of the two is the later one is not the question: hearsay takes no name from anybody
+	if !c.told(later.ID) {
+		return false // hearsay takes no name from anybody, other hearsay included
 	}
-	if !c.after(later, v) || !c.lost(v) {
+	if c.hearsay[v.ID] {
+		return true // which of the two is the later one is not the question
+	}
+	// Of two that stand apart, the one that has lost nothing is the later one.
+	if after, apart := c.after(later, v); !c.lost(v) || !after && (!apart || c.lost(later)) {
 		return false
 	}
-	if !c.complete(a) || c.hearsay[v.ID] || slices.Contains(v.Committee, c.cfg.Own.Name) {
+	if !c.complete(a) || slices.Contains(v.Committee, c.cfg.Own.Name) {
 		return true
 	}
 	for _, name := range v.Committee {
@@ -102,7 +112,12 @@ func (c *Circle) signedLater(v charter.Vault) bool {
 	return c.lost(v) && slices.ContainsFunc(c.sameName(v), func(b charter.Accepted) bool {
 		_, ours := b.Signatures[c.cfg.Own.Name]
 		w, err := charter.VaultOf(b.Statement)
-		return ours && err == nil && c.after(w, v)
+		if !ours || err != nil {
+			return false
+		}
+		// Of two that stand apart we make the one that has lost nothing; once both have, neither.
+		after, apart := c.after(w, v)
+		return after || apart
 	})
 }
 

@@ -50,11 +50,13 @@ func (w *World) Document() charter.Document {
 	return d
 }
 
-// List amends the charter so that it has a vault as it is given, by all operators of the newest roster.
-func (w *World) List(v charter.Blueprint) {
+// List amends the charter so that it has vaults as they are given, by all operators of the newest roster.
+func (w *World) List(vaults ...charter.Blueprint) {
 	w.T.Helper()
-	w.Vaults = slices.DeleteFunc(w.Vaults, func(o charter.Blueprint) bool { return o.Name == v.Name })
-	w.Vaults = append(w.Vaults, v)
+	for _, v := range vaults {
+		w.Vaults = slices.DeleteFunc(w.Vaults, func(o charter.Blueprint) bool { return o.Name == v.Name })
+		w.Vaults = append(w.Vaults, v)
+	}
 	w.Enact()
 }
 
@@ -62,7 +64,8 @@ func (w *World) List(v charter.Blueprint) {
 func (w *World) Enact() {
 	w.T.Helper()
 	d := w.Document()
-	in := w.members()
+	var in []*Host
+	w.Run("somebody knows the roster", func() bool { in = w.members(); return len(in) > 0 })
 	inForce := func(h *Host) (ok bool) {
 		w.Act(h, func() {
 			x, known := h.Charters.Charter()

@@ -171,16 +171,22 @@ func (w *World) Vault(threshold int) statement.ID {
 }
 
 // AcceptVault puts a vault into the charter, if it is not there, and has the officers of some hosts accept it; of all, if none is named.
-func (w *World) AcceptVault(file charter.Blueprint, hosts ...*Host) (id statement.ID) {
+func (w *World) AcceptVault(file charter.Blueprint, hosts ...*Host) statement.ID {
 	w.T.Helper()
 	if len(hosts) == 0 {
 		hosts = w.Hosts
 	}
 	w.List(file)
+	return w.SignVault(file.Name, hosts...)
+}
+
+// SignVault has the officers of some hosts accept a vault that the charter lists.
+func (w *World) SignVault(name string, hosts ...*Host) (id statement.ID) {
+	w.T.Helper()
 	for i, h := range hosts {
 		w.Run("vault accepted by "+h.Own.Name, func() (accepted bool) {
 			w.Act(h, func() {
-				a, fresh, err := h.Circle.PrepareVault(w.Clock(h), file.Name)
+				a, fresh, err := h.Circle.PrepareVault(w.Clock(h), name)
 				if err != nil {
 					w.T.Fatal(err)
 				}
