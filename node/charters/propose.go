@@ -118,7 +118,10 @@ func (c *Charters) PrepareChosen(id string) (a charter.Accepted, err error) {
 	if err != nil {
 		return a, err
 	}
-	return p.by.Accepted, c.maySign(p)
+	if err := c.maySign(p); err != nil {
+		return a, err
+	}
+	return p.by.Accepted, c.review(p.Charter)
 }
 
 func (c *Charters) find(id string) (*proposal, error) {

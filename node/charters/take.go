@@ -158,6 +158,9 @@ func (c *Charters) takeCharter(ctx context.Context, now time.Time, s statement.S
 		if err := c.maySign(p); err != nil {
 			return nil, err
 		}
+		if err := c.review(p.Charter); err != nil {
+			return nil, err
+		}
 	}
 	next, operator, err := p.by.Add(by, armored)
 	switch {
@@ -317,6 +320,9 @@ func (c *Charters) maySign(p *proposal) error {
 	if c.ours(p.id()) {
 		return fmt.Errorf("this node's officer vetoed %s", p.Title())
 	}
+	for _, operator := range slices.Sorted(maps.Keys(c.vetoes[p.id()])) {
+		return fmt.Errorf("operator %s vetoed %s: write it anew with `ostraka charter amend`", operator, p.Title())
+	}
 	newest := c.cfg.Rosters().Newest().ID
 	for _, o := range c.proposals(p.Version) {
 		_, signed := o.by.Signatures[c.cfg.Operator]
@@ -378,19 +384,28 @@ func (c *Charters) mayEnact(now time.Time) (p *proposal, due bool, err error) {
 			return nil, false, err
 		}
 		r, _ := c.cfg.Rosters().Version(o.Roster)
-		if _, ours := r.Operator(c.cfg.Operator); ours && !now.Before(o.since.Add(wait)) {
-			return o, true, nil
+		if _, ours := r.Operator(c.cfg.Operator); !ours || now.Before(o.since.Add(wait)) {
+			continue
 		}
+		// What was reviewed when it came may have changed since: a key that it lists was revoked.
+		if err := c.review(o.Charter); err != nil {
+			c.unfit(o, err)
+			continue
+		}
+		return o, true, nil
 	}
 	return nil, false, nil
 }
 
-func (c *Charters) enactOne(ctx context.Context, now time.Time, p *proposal) error {
-	// What was reviewed when it came may have changed since: a key that it lists was revoked.
-	if err := c.review(p.Charter); err != nil {
-		c.cfg.Log.Error("a charter is not enacted", "version", p.Version, "error", err)
-		return nil
+// unfit says once in the log why a version will not be enacted here.
+func (c *Charters) unfit(p *proposal, err error) {
+	if !c.warned[p.id()] {
+		c.warned[p.id()] = true
+		c.cfg.Log.Error("a charter is not enacted", "version", p.Version, "id", p.id().Short(), "error", err)
 	}
+}
+
+func (c *Charters) enactOne(ctx context.Context, now time.Time, p *proposal) error {
 	sig, err := signet.SignNode(c.cfg.Identity, p.by.Statement)
 	if err != nil {
 		return err
