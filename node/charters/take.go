@@ -161,8 +161,10 @@ func (c *Charters) takeCharter(ctx context.Context, now time.Time, s statement.S
 	case must != "" && operator != must:
 		return nil, fmt.Errorf("the signature is by an officer of %s, this node's operator is %s", operator, must)
 	}
-	if err := c.stillOfficer(p.Title(), operator, armored); err != nil {
-		return nil, err
+	if operator == c.cfg.Operator {
+		if err := c.ownOfficer(p, r, armored); err != nil {
+			return nil, err
+		}
 	}
 	if !known {
 		if err := c.room(p, operator); err != nil {
@@ -198,8 +200,6 @@ func (c *Charters) open(p *proposal, known bool) (charter.Roster, error) {
 		return r, outbox.ErrOld
 	case p.Version < uint64(len(c.history)):
 		return r, fmt.Errorf("version %d of the charter is in force already, as %s", p.Version, c.history[p.Version].ID.Short())
-	case p.since.IsZero() && r.ID != rosters.Newest().ID:
-		return r, fmt.Errorf("%s is for version %d of the roster, and version %d is in force: make it anew", p.Title(), r.Version, rosters.Newest().Version)
 	case known:
 		return r, nil
 	}
@@ -252,6 +252,15 @@ func (c *Charters) MayHold(vault string, committee []string, threshold int) erro
 		return &BrokenError{fmt.Sprintf("vault %s held by %d of %s", vault, threshold, strings.Join(committee, ", ")), strings.Join(broken, "; ")}
 	}
 	return nil
+}
+
+// ownOfficer holds our own operator's officers to the roster in force. Those of others are their own nodes' care: a version needs every node, so
+// what a replaced officer signs is worth nothing, and nodes that hear of a signature after the roster went on do not lag behind for ever.
+func (c *Charters) ownOfficer(p *proposal, r charter.Roster, armored []byte) error {
+	if newest := c.cfg.Rosters().Newest(); r.ID != newest.ID {
+		return fmt.Errorf("%s is for version %d of the roster, and version %d is in force: make it anew", p.Title(), r.Version, newest.Version)
+	}
+	return c.stillOfficer(p.Title(), c.cfg.Operator, armored)
 }
 
 // stillOfficer refuses what an officer signs who was taken out of the roster: a stolen key must be worth nothing once it was replaced.
@@ -408,15 +417,11 @@ func (c *Charters) takeEnact(ctx context.Context, now time.Time, id []byte, oper
 	if p.Version != uint64(len(c.history)) {
 		return fmt.Errorf("%s is not the next version here", p.Title())
 	}
-	if operator == c.cfg.Operator {
-		o, _ := c.cfg.Rosters().Newest().Operator(operator)
-		if err := signet.VerifyNode(o.Identity, p.by.Statement, sig); err != nil {
-			return err
-		}
-		return &fence.ClonedError{ID: p.id(), What: "charter"} // ours is durable before it leaves
-	}
 	if err := c.addNode(now, p, operator, sig, write); err != nil {
 		return err
+	}
+	if operator == c.cfg.Operator { // ours is durable before it leaves. It binds us all the same
+		return &fence.ClonedError{ID: p.id(), What: "charter"}
 	}
 	return c.enact(ctx, now)
 }
@@ -448,9 +453,8 @@ func (c *Charters) takeWhole(ctx context.Context, now time.Time, raw []byte, wri
 	if err != nil {
 		return err
 	}
-	if own := c.known[x.ID]; e.Nodes[c.cfg.Operator] != nil && (own == nil || own.by.Nodes[c.cfg.Operator] == nil) {
-		return &fence.ClonedError{ID: x.ID, What: "charter"}
-	}
+	own := c.known[x.ID]
+	forgotten := e.Nodes[c.cfg.Operator] != nil && (own == nil || own.by.Nodes[c.cfg.Operator] == nil)
 	p := &proposal{Charter: x, by: e}
 	entry := entryOf(now, p)
 	entry.Put = append(entry.Put, store.Entry{Key: keyInForce, Value: idBytes(x.ID)})
@@ -459,6 +463,9 @@ func (c *Charters) takeWhole(ctx context.Context, now time.Time, raw []byte, wri
 		return err
 	}
 	c.known[x.ID], c.history = p, history
+	if forgotten {
+		return &fence.ClonedError{ID: x.ID, What: "charter"}
+	}
 	return c.enact(ctx, now)
 }
 
