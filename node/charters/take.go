@@ -171,8 +171,10 @@ func (c *Charters) takeCharter(ctx context.Context, now time.Time, s statement.S
 	case must != "" && operator != must:
 		return nil, fmt.Errorf("the signature is by an officer of %s, this node's operator is %s", operator, must)
 	}
-	if err := c.stillOfficer(p.Title(), operator, armored); err != nil {
-		return nil, err
+	if operator == c.cfg.Operator {
+		if err := c.ownOfficer(p, r, armored); err != nil {
+			return nil, err
+		}
 	}
 	if !known {
 		if err := c.room(p, operator); err != nil {
@@ -208,8 +210,6 @@ func (c *Charters) open(p *proposal, known bool) (charter.Roster, error) {
 		return r, outbox.ErrOld
 	case p.Version < uint64(len(c.history)):
 		return r, fmt.Errorf("version %d of the charter is in force already, as %s", p.Version, c.history[p.Version].ID.Short())
-	case p.since.IsZero() && r.ID != rosters.Newest().ID:
-		return r, fmt.Errorf("%s is for version %d of the roster, and version %d is in force: make it anew", p.Title(), r.Version, rosters.Newest().Version)
 	case known:
 		return r, nil
 	}
@@ -262,6 +262,15 @@ func (c *Charters) MayHold(vault string, committee []string, threshold int) erro
 		return &BrokenError{fmt.Sprintf("vault %s held by %d of %s", vault, threshold, strings.Join(committee, ", ")), strings.Join(broken, "; ")}
 	}
 	return nil
+}
+
+// ownOfficer holds our own operator's officers to the roster in force. Those of others are their own nodes' care: a version needs every node, so
+// what a replaced officer signs is worth nothing, and nodes that hear of a signature after the roster went on do not lag behind for ever.
+func (c *Charters) ownOfficer(p *proposal, r charter.Roster, armored []byte) error {
+	if newest := c.cfg.Rosters().Newest(); r.ID != newest.ID {
+		return fmt.Errorf("%s is for version %d of the roster, and version %d is in force: make it anew", p.Title(), r.Version, newest.Version)
+	}
+	return c.stillOfficer(p.Title(), c.cfg.Operator, armored)
 }
 
 // stillOfficer refuses what an officer signs who was taken out of the roster: a stolen key must be worth nothing once it was replaced.
