@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -308,8 +309,15 @@ func boolToInt(b bool) int {
 	return 0
 }
 
-// Revoked lists what was revoked, by key's line.
-func (c *Charters) Revoked() (out []Signed) {
+// Revoked says whether a key was revoked.
+func (c *Charters) Revoked(k signet.Key) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.isRevoked(k)
+}
+
+// Revocations lists what was revoked, by key's line.
+func (c *Charters) Revocations() (out []Signed) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, line := range slices.Sorted(maps.Keys(c.revoked)) {
