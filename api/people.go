@@ -76,7 +76,7 @@ func (p *people) Token(_ context.Context, r *connect.Request[pb.TokenRequest]) (
 // known refuses a key that is nobody's: of no person of the charter in force whose keys count today, and no officer's in the newest roster or
 // at this node, which may have left. One that was revoked is nobody's, whoever had it.
 func (p *people) known(k signet.Key) error {
-	if p.d.Charters.Revoked(k) {
+	if p.d.Charters.RevokedKey(k) {
 		return connect.NewError(connect.CodePermissionDenied, fmt.Errorf("key %s was revoked: use another of yours", k.Fingerprint()))
 	}
 	if x, ok := p.d.Charters.Document(); ok {

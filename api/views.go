@@ -149,7 +149,7 @@ func (v *views) charter() *pb.CharterResponse {
 		}
 		out.Pending = append(out.Pending, p)
 	}
-	for _, s := range v.d.Charters.Revocations() {
+	for _, s := range v.d.Charters.Revoked() {
 		out.Revocations = append(out.Revocations, &pb.Signed{Statement: s.Statement.Bytes(), Signature: s.Signature})
 	}
 	seen := map[statement.ID]bool{}

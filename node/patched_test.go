@@ -2,7 +2,6 @@ package node_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"math/big"
 	"math/rand/v2"
@@ -20,8 +19,6 @@ import (
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
 )
-
-var forbidden = flag.Int("forbidden", 200, "forbidden intents that TestPatchedNodes tries")
 
 // narrow permits one payee, 10 ether a day, and small fees.
 const narrow = `@id("payee")
@@ -53,24 +50,28 @@ func TestPatchedNodes(t *testing.T) {
 		w.Run("an intent that is permitted is signed", func() bool { return w.Signed(st) })
 	}
 	control(0)
-	joined := 0
+	joined, tried := 0, map[statement.ID]bool{}
 	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
 		if p.From == honest && len(p.Frame) > 0 && p.Frame[0] == byte(mpc.JoinFrame) {
 			joined++
 		}
-		if p.From != honest && len(p.Frame) > 0 && p.Frame[0] == nodetest.FrameNote {
-			if n, err := outbox.Decode(p.Frame[1:]); err == nil && n.Kind == decide.NoteDecision {
-				return nil // patched nodes say nothing but what is forged below
+		if len(p.Frame) > 0 && p.Frame[0] == nodetest.FrameNote {
+			if n, err := outbox.Decode(p.Frame[1:]); err == nil && n.Kind == decide.NoteDecision && tried[decided(n)] {
+				return nil // patched nodes say nothing but what is forged below, and hear nothing that would fence them
 			}
 		}
 		return []nodetest.Parcel{p}
 	}
+	for _, h := range w.Hosts[:2] {
+		h.Hostile = true
+	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	by := map[string]int{}
-	for i := range *forbidden {
+	for i := range forbidden {
 		class, it, votes := s.forbid(rnd, i)
 		by[class]++
 		st, proposal := w.Proposal(it)
+		tried[st.ID()] = true
 		for _, n := range append([]outbox.Note{proposal}, votes(st)...) {
 			for _, h := range w.Hosts {
 				w.Act(h, func() { _, _ = h.Submit(context.Background(), w.Clock(h), n) })
@@ -97,9 +98,21 @@ func TestPatchedNodes(t *testing.T) {
 		// What waits still has a nonce and a place: its initiator takes it back.
 		s.cancel(st)
 	}
-	t.Logf("%d forbidden intents: %v", *forbidden, by)
-	w.Pass = nil
+	t.Logf("%d forbidden intents: %v", forbidden, by)
+	joined = 0
 	control(1)
+	if joined == 0 {
+		t.Error("the honest node's sessions are not seen")
+	}
+}
+
+// decided is the intent that a decision is on.
+func decided(n outbox.Note) statement.ID {
+	s, err := statement.Parse(n.Fields[0])
+	if err != nil {
+		return statement.ID{}
+	}
+	return s.Fields().ID("intent")
 }
 
 // forbid makes a forbidden intent, and the votes on it.
@@ -203,6 +216,11 @@ func (s setting) pretend(h, honest *nodetest.Host, st statement.Statement) {
 
 // cancel has the initiator take an intent back at every node.
 func (s setting) cancel(st statement.Statement) {
+	s.cancelAt(st, s.Hosts...)
+	s.Deliver()
+}
+
+func (s setting) cancelAt(st statement.Statement, hosts ...*nodetest.Host) {
 	it, err := intent.Of(st)
 	if err != nil {
 		s.T.Fatal(err)
@@ -212,8 +230,7 @@ func (s setting) cancel(st statement.Statement) {
 		s.T.Fatal(err)
 	}
 	n := outbox.Note{Kind: decide.NoteCancel, Fields: [][]byte{c.Bytes(), nodetest.NewPerson(s.T, it.Initiator).Makes(s.T, c)}}
-	for _, h := range s.Hosts {
+	for _, h := range hosts {
 		s.Act(h, func() { _, _ = h.Submit(context.Background(), s.Clock(h), n) })
 	}
-	s.Deliver()
 }

@@ -309,15 +309,15 @@ func boolToInt(b bool) int {
 	return 0
 }
 
-// Revoked says whether a key was revoked.
-func (c *Charters) Revoked(k signet.Key) bool {
+// RevokedKey says whether a key was revoked.
+func (c *Charters) RevokedKey(k signet.Key) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.isRevoked(k)
 }
 
-// Revocations lists what was revoked, by key's line.
-func (c *Charters) Revocations() (out []Signed) {
+// Revoked lists what was revoked, by key's line.
+func (c *Charters) Revoked() (out []Signed) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, line := range slices.Sorted(maps.Keys(c.revoked)) {

@@ -285,7 +285,7 @@ func (x *Watch) note(p Parcel) {
 			x.once(fmt.Sprintf("%s key choice of vault %s by %s", s.Get("suite"), s.Get("vault"), n.Fields[1]), n.Fields[0])
 		}
 	case decide.NoteDecision:
-		if s, err := statement.ParseKind(n.Fields[0], statement.Decision); err == nil {
+		if s, err := statement.ParseKind(n.Fields[0], statement.Decision); err == nil && !x.w.hostileOperator(s.Get("operator")) {
 			x.once(fmt.Sprintf("decision on %s by %s", s.Get("intent"), s.Get("operator")), n.Fields[0])
 		}
 	case decide.NoteSigned:

@@ -360,6 +360,10 @@ func (w *World) hostile(id engine.PartyID) bool {
 	return slices.ContainsFunc(w.Hosts, func(h *Host) bool { return h.Hostile && mpc.IDOf(h.Own.Identity) == id })
 }
 
+func (w *World) hostileOperator(name string) bool {
+	return slices.ContainsFunc(w.Hosts, func(h *Host) bool { return h.Hostile && h.Own.Name == name })
+}
+
 // Step lets a moment pass.
 func (w *World) Step(d time.Duration) {
 	w.Now = w.Now.Add(d)
