@@ -46,16 +46,19 @@ func newReach(t *testing.T) *reach {
 		path, file, _ := strings.Cut(strings.TrimSpace(line), " ")
 		r.export[path] = file
 	}
-	for _, dir := range []string{"../../client", ".", "local"} {
-		r.read(dir)
+	for path := range r.export {
+		if path == module+"client" || path == module+"cmd/ostraka" || strings.HasPrefix(path, module+"cmd/ostraka/") {
+			r.read(path)
+		}
 	}
 	return r
 }
 
 func (r *reach) open(path string) (io.ReadCloser, error) { return os.Open(r.export[path]) }
 
-func (r *reach) read(dir string) {
+func (r *reach) read(path string) {
 	r.t.Helper()
+	dir := filepath.Join("../..", strings.TrimPrefix(path, module))
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil || len(names) == 0 {
 		r.t.Fatalf("%s: %v", dir, err)
@@ -72,7 +75,6 @@ func (r *reach) read(dir string) {
 		files = append(files, f)
 	}
 	info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}}
-	path := module + strings.TrimPrefix(filepath.ToSlash(filepath.Join("cmd/ostraka", dir)), "/")
 	if _, err := (&types.Config{Importer: importer.ForCompiler(r.fset, "gc", r.open)}).Check(path, r.fset, files, info); err != nil {
 		r.t.Fatalf("%s: %v", dir, err)
 	}
