@@ -1,6 +1,6 @@
 # Ostraka: what people type. `make help` lists it.
 #
-# Only Go is needed to build. Tests also want the tools in TOOLS and a pinned anvil, which is
+# Only Go is needed to build. Tests also want the tools in TOOLS and a pinned anvil and Chromium, which are
 # fetched into .cache; `make test` says what is missing, or installs it when run as root.
 
 SHELL       := bash
@@ -29,7 +29,7 @@ build: go ## bin/ostraka, static and reproducible
 	@mkdir -p bin
 	go build -trimpath -o bin/ ./cmd/...
 
-test: deps lint ## all tests, six fuzz targets, a real anvil (15 minutes at most)
+test: deps lint ## all tests, six fuzz targets, real anvil and Chromium (15 minutes at most)
 	@go run ./internal/testrun test -fuzztime $(FUZZTIME)
 
 nightly: FUZZTIME := 10s
@@ -57,15 +57,15 @@ cover: go ## statement coverage, by function, in .cache/cover.txt
 	@go tool cover -func=.cache/cover.out > .cache/cover.txt
 	@tail -n 1 .cache/cover.txt
 
-deps: tools ## what tests need: Debian packages (as root) and the pinned anvil
+deps: tools ## what tests need: Debian packages (as root) and the pinned anvil and Chromium
 	@go run ./internal/components/fetch
 
 # tools installs missing programs as root on Debian; otherwise it says what to install.
-# npm is wanted only while anvil is not in the cache.
+# npm is wanted only while anvil or Chromium is not in the cache.
 tools: go
 	@missing=""; \
 	wanted="$(TOOLS)"; \
-	compgen -G '.cache/anvil-*/bin/anvil' > /dev/null || wanted="$$wanted npm:npm"; \
+	{ compgen -G '.cache/anvil-*/bin/anvil' && compgen -G '.cache/chromium-*/bin/chromium'; } > /dev/null || wanted="$$wanted npm:npm"; \
 	for tool in $$wanted; do \
 		command -v "$${tool%%:*}" > /dev/null || case " $$missing " in *" $${tool#*:} "*) ;; *) missing="$$missing $${tool#*:}" ;; esac; \
 	done; \

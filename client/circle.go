@@ -35,6 +35,7 @@ const (
 type Member struct {
 	Node
 	ostrakav1connect.PeopleClient
+	bearer *bearer
 
 	mu     sync.Mutex
 	silent error // how the last call ended, if it ended in silence
@@ -85,7 +86,7 @@ func Dial(c Context, signer *Signer, cache Cache) *Circle {
 		b.bare = ostrakav1connect.NewPeopleClient(h, url, connect.WithReadMaxBytes(maxAnswer))
 		people := ostrakav1connect.NewPeopleClient(h, url, connect.WithReadMaxBytes(maxAnswer),
 			connect.WithInterceptors(connect.UnaryInterceptorFunc(b.intercept)))
-		out.Members = append(out.Members, &Member{Node: n, PeopleClient: people})
+		out.Members = append(out.Members, &Member{Node: n, PeopleClient: people, bearer: b})
 		out.transports = append(out.transports, t)
 	}
 	return out

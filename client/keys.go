@@ -17,10 +17,10 @@ import (
 	"github.com/ostraka/ostraka/custody/signet"
 )
 
-// A Signer signs as a person with one SSH key, in this process or in an agent.
+// A Signer signs as a person with one key: an SSH key in this process or in an agent, or a passkey on a page.
 type Signer struct {
-	key    signet.Key
-	signer ssh.Signer
+	key  signet.Key
+	sign func(ctx context.Context, verb signet.Verb, message []byte) ([]byte, error)
 }
 
 // NewSigner accepts the keys that statements accept.
@@ -29,18 +29,29 @@ func NewSigner(s ssh.Signer) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Signer{key, s}, nil
+	return &Signer{key, func(ctx context.Context, verb signet.Verb, message []byte) ([]byte, error) {
+		return heed(ctx, "the key "+key.Fingerprint(), func() ([]byte, error) { return signet.Sign(rand.Reader, s, verb, message) })
+	}}, nil
+}
+
+// OutsideSigner signs with a key whose signatures are made outside this program: sign makes them, armored, and heeds ctx.
+func OutsideSigner(key signet.Key, sign func(ctx context.Context, verb signet.Verb, message []byte) ([]byte, error)) *Signer {
+	return &Signer{key, func(ctx context.Context, verb signet.Verb, message []byte) ([]byte, error) {
+		armored, err := sign(ctx, verb, message)
+		if err != nil && ctx.Err() != nil {
+			return nil, &UnsignedError{"the key " + key.Fingerprint(), ctx.Err()}
+		}
+		return armored, err
+	}}
 }
 
 // Key is the public key.
 func (s *Signer) Key() signet.Key { return s.key }
 
-// Sign makes an armored SSHSIG for one verb. A key may want to be touched, or its agent ask
+// Sign makes an armored signature for one verb. A key may want to be touched, or its agent ask
 // somebody: when ctx ends before, Sign ends at once with an *UnsignedError.
 func (s *Signer) Sign(ctx context.Context, verb signet.Verb, message []byte) ([]byte, error) {
-	return heed(ctx, "the key "+s.key.Fingerprint(), func() ([]byte, error) {
-		return signet.Sign(rand.Reader, s.signer, verb, message)
-	})
+	return s.sign(ctx, verb, message)
 }
 
 // An UnsignedError says that a key or its agent did not answer before it was no longer waited
@@ -83,13 +94,20 @@ func heed[T any](ctx context.Context, who string, do func() (T, error)) (T, erro
 // ErrNoKey says that there is no key to sign with, or that several might be meant.
 var ErrNoKey = errors.New("no key to sign with")
 
-// ErrOutside says that a key signs outside this program: a passkey in a browser, a wallet by itself.
-var ErrOutside = errors.New("the key signs outside this program")
+// An OutsideError says that a key file holds a key that signs outside this program: a passkey in a browser, a wallet by itself.
+type OutsideError struct {
+	Path string
+	Key  signet.Key
+}
+
+func (e *OutsideError) Error() string {
+	return fmt.Sprintf("read key %s: it is of type %s, which no file and no agent signs with", e.Path, e.Key.Type())
+}
 
 // maxKeyFile bounds a private key file, in bytes.
 const maxKeyFile = 64 << 10
 
-// KeyFile reads a private key, or a public one whose private part an agent holds. ask gives
+// KeyFile reads a private key, or a public one whose private part an agent holds; of any other it returns an *OutsideError. ask gives
 // the passphrase of an encrypted key; it is not called for others.
 func KeyFile(ctx context.Context, path string, ask func() ([]byte, error)) (*Signer, error) {
 	raw, err := readBounded(path, maxKeyFile)
@@ -100,10 +118,10 @@ func KeyFile(ctx context.Context, path string, ask func() ([]byte, error)) (*Sig
 	if !bytes.Contains(raw, []byte("PRIVATE KEY-----")) {
 		key, err := signet.ParseKey(string(raw))
 		if err != nil {
-			return nil, fmt.Errorf("read key %s: it holds neither a private nor a public SSH key: %w", path, err)
+			return nil, fmt.Errorf("read key %s: it holds neither a private nor a public key: %w", path, err)
 		}
 		if key.Outside() {
-			return nil, fmt.Errorf("read key %s: %w: it is of type %s, which no file and no agent signs with", path, ErrOutside, key.Type())
+			return nil, &OutsideError{path, key}
 		}
 		return AgentKey(ctx, &key)
 	}

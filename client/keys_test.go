@@ -152,7 +152,8 @@ func TestAgent(t *testing.T) {
 		if err := os.WriteFile(pub, []byte(line+" alice\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := KeyFile(t.Context(), pub, never(t)); !errors.Is(err, ErrOutside) {
+		var outside *OutsideError
+		if _, err := KeyFile(t.Context(), pub, never(t)); !errors.As(err, &outside) || outside.Key.String() != line {
 			t.Errorf("%s: %v", line, err)
 		}
 	}

@@ -29,6 +29,9 @@ type app struct {
 	timeout time.Duration
 	dir     string
 
+	noBrowser bool
+	pages     pages
+
 	in       io.Reader
 	out, err io.Writer
 	ends     <-chan struct{} // closed when a signal asks to end
@@ -41,6 +44,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a := &app{in: in, out: out, err: errs, ends: ctx.Done()}
+	defer a.closePages()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -90,13 +94,14 @@ func (a *app) root() *cobra.Command {
 	f := root.PersistentFlags()
 	f.BoolVar(&a.json, "json", false, "print one JSON document on stdout, and nothing else there")
 	f.StringVar(&a.context, "context", "", "circle of nodes to talk to, of the contexts file (default: the current one)")
-	f.StringVar(&a.key, "key", os.Getenv("OSTRAKA_KEY"), "SSH key to sign with: a private key file, or a public one whose key the ssh-agent holds (default: $OSTRAKA_KEY, else the agent's only key)")
+	f.StringVar(&a.key, "key", os.Getenv("OSTRAKA_KEY"), "key to sign with: a private SSH key file, a public one whose key the ssh-agent holds, or a file with a passkey's line, which signs on a page (default: $OSTRAKA_KEY, else the agent's only key)")
+	f.BoolVar(&a.noBrowser, "no-browser", false, "when a passkey is asked for, print the page's address and open no browser")
 	f.DurationVar(&a.timeout, "timeout", 0, "give up waiting after so long (default: what suits the command)")
 	f.StringVar(&a.dir, "dir", defaultDir(), "data folder of the operator's own node")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	root.AddCommand(a.nodeCommand(), a.contextCommand(), a.operatorCommand(), a.vaultCommand(), a.accountCommand(),
 		a.addressCommand(), a.txCommand(), a.sessionCommand(), a.doctorCommand(), a.demoCommand(), a.rehearseCommand(), a.benchCommand(), a.versionCommand(),
-		a.charterCommand(), a.personCommand(), a.controlCommand(), a.policyCommand())
+		a.charterCommand(), a.personCommand(), a.controlCommand(), a.policyCommand(), a.reportCommand())
 	for _, c := range root.Commands() {
 		strict(c)
 	}
@@ -235,7 +240,15 @@ func (a *app) circle(ctx context.Context) (*client.Circle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return client.Dial(c, s, client.Cache{Dir: filepath.Join(filepath.Dir(path), "tokens")}), nil
+	a.pages.nodes = c.Nodes
+	out := client.Dial(c, s, client.Cache{Dir: filepath.Join(filepath.Dir(path), "tokens")})
+	if s.Key().Outside() { // a page takes longer than a call may
+		if err := out.LogIn(ctx); err != nil {
+			out.Close()
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // signer is the person's key.
@@ -244,8 +257,14 @@ func (a *app) signer(ctx context.Context) (*client.Signer, error) {
 		return client.AgentKey(ctx, nil)
 	}
 	s, err := client.KeyFile(ctx, a.key, func() ([]byte, error) { return a.askSecret("Passphrase of " + a.key + ": ") })
+	var outside *client.OutsideError
+	if errors.As(err, &outside) {
+		if _, ok := outside.Key.Passkey(); ok {
+			return a.passkeySigner(outside.Key), nil
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &problem{codeError, err, "give an SSH key that exists: --key FILE or $OSTRAKA_KEY"}
+		return nil, &problem{codeError, err, "give a key file that exists: --key FILE or $OSTRAKA_KEY"}
 	}
 	return s, err
 }

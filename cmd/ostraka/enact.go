@@ -427,8 +427,8 @@ func (a *app) charterShowCommand() *cobra.Command {
 }
 
 func (a *app) personCommand() *cobra.Command {
-	c := &cobra.Command{Use: "person", Short: "People of the circle: end a key at once"}
-	c.AddCommand(a.personRevokeCommand())
+	c := &cobra.Command{Use: "person", Short: "People of the circle: make a passkey, end a key at once"}
+	c.AddCommand(a.personPasskeyCommand(), a.personRevokeCommand())
 	return c
 }
 

@@ -77,6 +77,7 @@ func explain(err error) *problem {
 	var closed *client.ClosedError
 	var early *client.EarlyError
 	var unsigned *client.UnsignedError
+	var outside *client.OutsideError
 	switch {
 	case errors.As(err, &unsigned):
 		out.next = "run the command again, and touch or confirm the key when it asks"
@@ -104,7 +105,7 @@ func explain(err error) *problem {
 		out.next = "`ostraka vault show NAME` shows what the vault waits for"
 	case errors.Is(err, client.ErrNoKey):
 		out.next = "give --key FILE, or add the key to the ssh-agent with `ssh-add`"
-	case errors.Is(err, client.ErrOutside):
+	case errors.As(err, &outside):
 		out.next = "read with an SSH key that the circle lists, and hand the wallet's answer in: `ostraka tx approve --typed-data FILE`, then `--wallet-signature HEX`"
 	case errors.Is(err, client.ErrUnknown):
 		out.next = "check the name, and with `ostraka context list` that you talk to the right circle"

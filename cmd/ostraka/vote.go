@@ -50,16 +50,18 @@ var voteHelp = map[signet.Verb]string{
 
 // voting is how a vote is to be signed.
 type voting struct {
-	yes    bool
-	typed  string // file for what a wallet shall sign; nothing is handed in
-	wallet string // its answer, in hex
+	yes     bool
+	passkey bool
+	typed   string // file for what a wallet shall sign; nothing is handed in
+	wallet  string // its answer, in hex
 }
 
 func (a *app) voteCommand(verb signet.Verb) *cobra.Command {
 	var o voting
 	c := &cobra.Command{
 		Use: string(verb) + " ID", Short: voteHelp[verb], Args: intentID,
-		Long: voteHelp[verb] + ".\n\nA hardware wallet signs elsewhere: --typed-data writes what it shall sign and show, --wallet-signature hands its answer in.\n" +
+		Long: voteHelp[verb] + ".\n\nA passkey signs on a page that this program serves and that shows the same: with --key FILE, which holds its line, or with\n" +
+			"--passkey, if the vault lists one for you beside your SSH key, which then reads.\n\nA hardware wallet signs elsewhere: --typed-data writes what it shall sign and show, --wallet-signature hands its answer in.\n" +
 			"Reading takes an SSH key that the circle lists, whosever it is; the vote is that of the wallet's owner.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), 5*time.Minute)
@@ -68,6 +70,7 @@ func (a *app) voteCommand(verb signet.Verb) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&o.yes, "yes", false, "sign without asking")
+	c.Flags().BoolVar(&o.passkey, "passkey", false, "sign with the passkey that the vault lists for you, on a page")
 	c.Flags().StringVar(&o.typed, "typed-data", "", "write to this file what a wallet shall sign (EIP 712, eth_signTypedData_v4), and hand in nothing")
 	c.Flags().StringVar(&o.wallet, "wallet-signature", "", "hand in a wallet's answer to the typed data: 65 bytes in hex")
 	return c
@@ -75,6 +78,9 @@ func (a *app) voteCommand(verb signet.Verb) *cobra.Command {
 
 func (a *app) vote(ctx context.Context, verb signet.Verb, id string, o voting) error {
 	var answer []byte
+	if o.passkey && (o.typed != "" || o.wallet != "") {
+		return usage("--passkey and a wallet's flags: a vote takes one signature; give the one or the others")
+	}
 	if o.typed != "" && o.wallet != "" {
 		return usage("--typed-data and --wallet-signature: give the one, let the wallet sign, then give the other")
 	}
@@ -103,26 +109,56 @@ func (a *app) vote(ctx context.Context, verb signet.Verb, id string, o voting) e
 	if o.typed != "" {
 		return a.writeTyped(one, verb, o.typed)
 	}
-	key, armored := c.Signer().Key(), []byte(nil)
-	if answer != nil {
-		if armored, key, err = fromWallet(one, verb, answer); err != nil {
-			return err
-		}
-	}
-	person, err := voter(one, verb, key)
+	person, armored, err := a.signVote(ctx, c.Signer(), one, verb, o, answer)
 	if err != nil {
 		return err
 	}
-	if err := a.confirm(o.yes, fmt.Sprintf("%s as %s?", strings.ToUpper(string(verb[:1]))+string(verb[1:]), person)); err != nil {
-		return err
+	return a.voted(ctx, c, one, verb, person, c.HandVote(ctx, one.Statement, verb, armored))
+}
+
+// signVote lets the person sign, with the key at hand, a passkey on its page, or a wallet whose answer is there.
+func (a *app) signVote(ctx context.Context, signer *client.Signer, one *client.Case, verb signet.Verb, o voting, answer []byte) (person string, armored []byte, err error) {
+	key := signer.Key()
+	if _, is := key.Passkey(); o.passkey && !is {
+		if key, err = passkeyOf(one, key); err != nil {
+			return "", nil, err
+		}
+		signer = a.passkeySigner(key)
 	}
-	taken := client.Answers[client.Taken](nil)
-	if armored != nil {
-		taken = c.HandVote(ctx, one.Statement, verb, armored)
-	} else if taken, err = c.Vote(ctx, one.Statement, verb); err != nil {
-		return err
+	if answer != nil {
+		if armored, key, err = fromWallet(one, verb, answer); err != nil {
+			return "", nil, err
+		}
 	}
-	return a.voted(ctx, c, one, verb, person, taken)
+	if person, err = voter(one, verb, key); err != nil {
+		return "", nil, err
+	}
+	if _, page := key.Passkey(); page { // which asks
+		a.willVote(one, verb, person)
+	} else if err := a.confirm(o.yes, question(verb, person)); err != nil {
+		return "", nil, err
+	}
+	if answer == nil {
+		armored, err = signer.Sign(ctx, verb, one.Statement.Bytes())
+	}
+	return person, armored, err
+}
+
+// word is a verb as a sentence begins with it.
+func word(verb signet.Verb) string { return strings.ToUpper(string(verb[:1])) + string(verb[1:]) }
+
+func question(verb signet.Verb, person string) string { return word(verb) + " as " + person + "?" }
+
+// same says whose copies were compared.
+func same(one *client.Case) string {
+	return fmt.Sprintf("The copies of %s are the same, byte for byte.", strings.Join(nodesOf(one), ", "))
+}
+
+func nodesOf(one *client.Case) (names []string) {
+	for _, v := range one.Views {
+		names = append(names, v.Node)
+	}
+	return names
 }
 
 // voter is the approver whose key this is, and whose answer is still wanted.
@@ -191,10 +227,7 @@ func (a *app) examine(c *client.Circle, one *client.Case, verb signet.Verb) erro
 	if verb == signet.Reject {
 		return nil
 	}
-	var nodes []string
-	for _, v := range one.Views {
-		nodes = append(nodes, v.Node)
-	}
+	nodes := nodesOf(one)
 	switch {
 	case len(one.Alarms) > 0:
 		return &client.AlarmError{Case: one}
@@ -211,7 +244,7 @@ func (a *app) examine(c *client.Circle, one *client.Case, verb signet.Verb) erro
 	if err := one.Intent.CheckTime(time.Now()); err != nil {
 		return refused("propose it anew", "intent %s: %w", one.ID().Short(), err)
 	}
-	a.say("The copies of %s are the same, byte for byte.", strings.Join(nodes, ", "))
+	a.say("%s", same(one))
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -19,6 +20,14 @@ type Component struct {
 	NPM     string            // npm package that carries it, empty if Go builds it
 	Go      string            // Go package that builds it, empty if npm carries it
 	SHA256  map[string]string // of the program, by platform such as linux-amd64
+	Packed  Packed            // what the npm package carries, if it is compressed
+}
+
+// Packed is a program inside an npm package, compressed with Brotli. The package is for the platforms of SHA256 alone.
+type Packed struct {
+	Integrity string // of the package, as npm writes it
+	Program   string // its path in the package
+	Libraries string // a tar of the libraries that it links
 }
 
 // Anvil is an Ethereum development node.
@@ -26,6 +35,18 @@ var Anvil = Component{
 	Name: "anvil", Version: "1.7.1", NPM: "@foundry-rs/anvil",
 	SHA256: map[string]string{
 		"linux-amd64": "10c1c727d6c1de973aeb160e59875b9a9a23464d6e74149ee8abb30b3500311b",
+	},
+}
+
+// Chromium is the browser without a window, for the pages on which passkeys sign.
+var Chromium = Component{
+	Name: "chromium", Version: "153.0.0", NPM: "@sparticuz/chromium",
+	SHA256: map[string]string{
+		"linux-amd64": "53a15d6c3a3d27dfb54c4ba60278b1683136f70cf1e67e989da7dfbd3d451ef0",
+	},
+	Packed: Packed{
+		Integrity: "sha512-jiGWqSvPMdu4+P9TilYqAR7yEGPEHINx+lCvE/NqNO/EHYzF/x1hUiI5T6ioVIt7dEy7n88byyT0vk+dnsgQwA==",
+		Program:   "bin/chromium.br", Libraries: "bin/al2023.tar.br",
 	},
 }
 
@@ -49,6 +70,18 @@ func (c Component) Binary(root string) string {
 	return filepath.Join(c.Dir(root), "bin", c.Name)
 }
 
+// Libraries is the folder of the libraries that a packed program links, for LD_LIBRARY_PATH.
+func (c Component) Libraries(program string) string {
+	return filepath.Join(filepath.Dir(filepath.Dir(program)), "lib")
+}
+
+// Carried says whether there is something to fetch for this platform. A packed program that is for other platforms is taken from
+// PATH.
+func (c Component) Carried() bool {
+	_, ok := c.SHA256[Platform()]
+	return ok || c.Packed.Program == ""
+}
+
 // Find returns the program's path, or an error that says how to get it.
 func (c Component) Find() (string, error) {
 	root, err := Root()
@@ -56,6 +89,12 @@ func (c Component) Find() (string, error) {
 		return "", err
 	}
 	path := c.Binary(root)
+	if !c.Carried() {
+		if path, err = exec.LookPath(c.Name); err != nil {
+			return "", fmt.Errorf("%s is not installed, and npm's %s carries none for %s: run apt-get install -y %s", c.Name, c.NPM, Platform(), c.Name)
+		}
+		return path, nil
+	}
 	if _, err := os.Stat(path); err != nil {
 		return "", fmt.Errorf("%s %s is not at %s: run make test, or make deps, which fetches it", c.Name, c.Version, path)
 	}

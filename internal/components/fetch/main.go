@@ -32,7 +32,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	wanted := []components.Component{components.Anvil}
+	wanted := []components.Component{components.Anvil, components.Chromium}
 	switch {
 	case len(args) == 1 && args[0] == "nightly":
 		wanted = append(wanted, components.Geth...)
@@ -57,6 +57,12 @@ func ensure(ctx context.Context, root string, c components.Component) error {
 	if _, err := os.Stat(c.Binary(root)); err == nil {
 		return nil
 	}
+	if !c.Carried() {
+		if _, err := c.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, "note:", err)
+		}
+		return nil
+	}
 	cache := filepath.Join(root, ".cache")
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return err
@@ -69,6 +75,9 @@ func ensure(ctx context.Context, root string, c components.Component) error {
 
 	started := time.Now()
 	get := fromNPM
+	if c.Packed.Program != "" {
+		get = fromPacked
+	}
 	if c.Go != "" {
 		get = fromGo
 		fmt.Fprintf(os.Stderr, "building %s %s: this takes minutes, once\n", c.Name, c.Version)
