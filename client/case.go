@@ -562,8 +562,8 @@ func (c *Circle) Submit(ctx context.Context, req *v1.SubmitRequest) Answers[Take
 	})
 }
 
-// SubmitStatement signs a statement as the circle's person and hands it to every node.
-func (c *Circle) SubmitStatement(ctx context.Context, s statement.Statement) (Answers[Taken], error) {
+// SignStatement signs a statement as the circle's person; nothing is handed to nodes.
+func (c *Circle) SignStatement(ctx context.Context, s statement.Statement) (*v1.SubmitRequest, error) {
 	if c.signer == nil {
 		return nil, ErrNoKey
 	}
@@ -571,7 +571,16 @@ func (c *Circle) SubmitStatement(ctx context.Context, s statement.Statement) (An
 	if err != nil {
 		return nil, err
 	}
-	return c.Submit(ctx, &v1.SubmitRequest{What: &v1.SubmitRequest_Signed{Signed: &v1.Signed{Statement: s.Bytes(), Signature: sig}}}), nil
+	return &v1.SubmitRequest{What: &v1.SubmitRequest_Signed{Signed: &v1.Signed{Statement: s.Bytes(), Signature: sig}}}, nil
+}
+
+// SubmitStatement signs a statement as the circle's person and hands it to every node.
+func (c *Circle) SubmitStatement(ctx context.Context, s statement.Statement) (Answers[Taken], error) {
+	req, err := c.SignStatement(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return c.Submit(ctx, req), nil
 }
 
 // SameNonce are the intents of an address that would use the same nonce of a chain, of which it

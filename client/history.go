@@ -21,8 +21,11 @@ func (c *Case) Charter() charter.Charter {
 }
 
 // InForce is the newest version that nodes show.
-func (c *Case) InForce() charter.Charter {
-	x, _ := c.Vault.rules.History.Newest()
+func (c *Case) InForce() charter.Charter { return c.Vault.InForce() }
+
+// InForce is the newest version of the charter that nodes show.
+func (v Vault) InForce() charter.Charter {
+	x, _ := v.rules.History.Newest()
 	return x
 }
 

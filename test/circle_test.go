@@ -59,6 +59,7 @@ func (w *circle) commands() map[string]func(*testscript.TestScript, bool, []stri
 		"untouched": w.untouched,
 		"wallet":    walletSigns,
 		"chain":     w.call,
+		"tamper":    w.tamper,
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/decide"
 )
 
 // proposal is what `tx propose` was told.
@@ -28,6 +29,8 @@ type proposal struct {
 	expires                                        time.Duration
 	noWait                                         bool
 	until                                          string
+	batch                                          string // file of transfers
+	yes                                            bool
 }
 
 func (a *app) proposeCommand() *cobra.Command {
@@ -36,8 +39,16 @@ func (a *app) proposeCommand() *cobra.Command {
 		Use: "propose", Short: "Propose a transfer, as an initiator of the vault", Args: none,
 		Example: "  ostraka tx propose --vault treasury --account ops/main --to 0x… --amount 0.1",
 		Long: "Builds the full transaction, signs the intent with your key, hands it to every node, and follows it until it is\n" +
-			"signed or denied. Nonce, gas and fees that are not given are read by two nodes from the chain and compared.",
-		RunE: func(c *cobra.Command, _ []string) error { return a.propose(c.Context(), p) },
+			"signed or denied. Nonce, gas and fees that are not given are read by two nodes from the chain and compared.\n\n" +
+			"--batch FILE.csv proposes many at once, of one account: a header line `to,amount,token,memo` (token and memo may be left out), then one\n" +
+			fmt.Sprintf("transfer a line, %d at most. All are checked, shown and summed before one question; if any is wrong, none is proposed. Each is an intent\n", decide.MaxOpen) +
+			"of its own with the next nonce, and is signed by itself: a security key must be touched for each.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if p.batch != "" {
+				return a.proposeBatch(c.Context(), p)
+			}
+			return a.propose(c.Context(), p)
+		},
 	}
 	var wait bool
 	f := c.Flags()
@@ -55,6 +66,8 @@ func (a *app) proposeCommand() *cobra.Command {
 	f.BoolVar(&p.legacy, "legacy", false, "build a legacy (EIP-155) transaction")
 	f.StringVar(&p.memo, "memo", "", "why, for the approvers")
 	f.DurationVar(&p.expires, "expires", 0, "how long it may be approved and signed (default: the vault's)")
+	f.StringVar(&p.batch, "batch", "", "file of transfers, as CSV, instead of --to, --amount, --token and --memo")
+	f.BoolVar(&p.yes, "yes", false, "with --batch: sign without asking")
 	f.BoolVar(&wait, "wait", true, "follow it until it is signed or denied")
 	f.BoolVar(&p.noWait, "no-wait", false, "only hand it to the nodes")
 	f.StringVar(&p.until, "until", "signed", "what --wait waits for: signed, confirmed or final")
@@ -63,13 +76,25 @@ func (a *app) proposeCommand() *cobra.Command {
 }
 
 func (p proposal) check() error {
-	for _, f := range []struct{ name, value string }{{"vault", p.vault}, {"account", p.account}, {"to", p.to}, {"amount", p.amount}} {
-		if f.value == "" {
+	own := []struct{ name, value string }{{"to", p.to}, {"amount", p.amount}, {"token", p.token}, {"memo", p.memo}}
+	for i, f := range append([]struct{ name, value string }{{"vault", p.vault}, {"account", p.account}}, own[:2]...) {
+		if f.value == "" && (i < 2 || p.batch == "") {
 			return usage("give --%s", f.name)
 		}
 	}
+	for _, f := range own {
+		if f.value != "" && p.batch != "" {
+			return usage("--%s does not go with --batch: its file says it", f.name)
+		}
+	}
+	if p.yes && p.batch == "" {
+		return usage("--yes goes with --batch alone: one proposal is not asked about")
+	}
 	if p.chain != "" && statement.CheckChain(p.chain) != nil {
 		return usage("--chain %q: want a chain id such as eip155:1", p.chain)
+	}
+	if p.batch != "" && p.unit != "" && p.unit != "wei" {
+		return usage("--unit %s does not go with --batch: amounts are in whole units, or all in --unit wei", p.unit)
 	}
 	switch p.unit {
 	case "", "wei":

@@ -19,7 +19,7 @@ import (
 func (a *app) txCommand() *cobra.Command {
 	c := &cobra.Command{Use: "tx", Short: "Transactions: propose, approve, follow"}
 	c.AddCommand(a.proposeCommand(), a.voteCommand(signet.Approve), a.voteCommand(signet.Reject), a.cancelCommand(),
-		a.txListCommand(), a.txShowCommand(), a.txExplainCommand())
+		a.txListCommand(), a.txShowCommand(), a.txExplainCommand(), a.txExportCommand(), a.txImportCommand())
 	return c
 }
 

@@ -151,6 +151,9 @@ func question(verb signet.Verb, person string) string { return word(verb) + " as
 
 // same says whose copies were compared.
 func same(one *client.Case) string {
+	if nodes := nodesOf(one); len(nodes) == 1 && nodes[0] == client.FromFile {
+		return "It was verified from the file alone: no node was asked."
+	}
 	return fmt.Sprintf("The copies of %s are the same, byte for byte.", strings.Join(nodesOf(one), ", "))
 }
 
@@ -227,14 +230,23 @@ func (a *app) examine(c *client.Circle, one *client.Case, verb signet.Verb) erro
 	if verb == signet.Reject {
 		return nil
 	}
-	nodes := nodesOf(one)
+	if err := judge(one); err != nil {
+		return err
+	}
+	if nodes := nodesOf(one); len(nodes) < 2 {
+		return notReady("add the circle's other nodes with `ostraka context add`, or wait until they answer", "only %s shows intent %s; approving compares the copies of two nodes", strings.Join(nodes, ", "), one.ID().Short())
+	}
+	a.say("%s", same(one))
+	return nil
+}
+
+// judge refuses what nobody should approve.
+func judge(one *client.Case) error {
 	switch {
 	case len(one.Alarms) > 0:
 		return &client.AlarmError{Case: one}
 	case !one.Decoded():
 		return unverified("reject it, and ask "+one.Intent.Initiator+" what it should be", "intent %s cannot be decoded: %s", one.ID().Short(), one.Unclear)
-	case len(nodes) < 2:
-		return notReady("add the circle's other nodes with `ostraka context add`, or wait until they answer", "only %s shows intent %s; approving compares the copies of two nodes", strings.Join(nodes, ", "), one.ID().Short())
 	case one.Closed():
 		if one.State() == client.Ended {
 			return refused("propose it anew", "intent %s has ended: the vault's key went to another committee or threshold since it was proposed", one.ID().Short())
@@ -244,7 +256,6 @@ func (a *app) examine(c *client.Circle, one *client.Case, verb signet.Verb) erro
 	if err := one.Intent.CheckTime(time.Now()); err != nil {
 		return refused("propose it anew", "intent %s: %w", one.ID().Short(), err)
 	}
-	a.say("%s", same(one))
 	return nil
 }
 
