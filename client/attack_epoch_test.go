@@ -42,7 +42,7 @@ func TestOneNodeShowsAnOlderEpoch(t *testing.T) {
 	_, roster, _ := w.Hosts[0].Circle.Roster()
 	var all client.Answers[[]client.Vault]
 	for i, m := range []*v1.Vault{shown(w.Hosts[0]), shown(w.Hosts[1]), old} {
-		vs, err := client.ReadVaults(w.Hosts[i].Own.Name, charter.Chain{roster}, []*v1.Vault{m})
+		vs, err := client.ReadVaults(w.Hosts[i].Own.Name, charter.Chain{roster}, &client.Rules{History: w.Hosts[i].Charters.History()}, []*v1.Vault{m})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -65,7 +65,8 @@ type Ballot struct {
 	Person string
 	Verb   signet.Verb
 	Key    signet.Key
-	Nodes  []string // that count it
+	Flags  signet.Flags // what the device says of who touched it
+	Nodes  []string     // that count it
 }
 
 // A Decision is an operator's verified decision.
@@ -164,7 +165,7 @@ func (c *Case) readVotes(node string, votes []*v1.Ballot) error {
 		if err != nil {
 			return fmt.Errorf("vote of %s: %w", b.Person, err)
 		}
-		c.Votes = append(c.Votes, Ballot{b.Person, verb, signer.Key, []string{node}})
+		c.Votes = append(c.Votes, Ballot{b.Person, verb, signer.Key, signer.Flags, []string{node}})
 	}
 	return nil
 }
@@ -359,12 +360,14 @@ func (c *Case) Closed() bool {
 }
 
 // Tally counts the votes that were verified here.
-func (c *Case) Tally() intent.Tally {
+func (c *Case) Tally() intent.Tally { return c.tally(c.Vault.Vault) }
+
+func (c *Case) tally(v charter.Vault) intent.Tally {
 	var votes []intent.Vote
 	for _, b := range c.Votes {
-		votes = append(votes, intent.Vote{Intent: c.ID(), Person: b.Person, Verb: b.Verb, Key: b.Key})
+		votes = append(votes, intent.Vote{Intent: c.ID(), Person: b.Person, Verb: b.Verb, Key: b.Key, Flags: b.Flags})
 	}
-	return intent.Count(c.ID(), c.Intent.Initiator, c.Vault.Vault, votes)
+	return intent.Count(c.ID(), c.Intent.Initiator, v, votes)
 }
 
 // Decision finds an operator's decision.

@@ -52,21 +52,19 @@ func newWorld(t *testing.T) *world {
 	w.must(err)
 	r, err = charter.RosterOf(rs)
 	w.must(err)
-	one := func(name string) charter.Person {
-		return charter.Person{Name: name, Keys: []signet.Key{person(t, name).Key()}}
-	}
-	v := charter.Vault{
-		Charter: r.ID, Name: "treasury", Tier: charter.TierWarm, Suites: []string{charter.SuiteECDSA}, Threshold: 3, Committee: operators,
-		Initiators: []charter.Person{one("alice")}, Approvers: []charter.Person{one("bob"), one("carol")}, Quorum: 2,
-		Chains: []string{fmt.Sprintf("eip155:%d", chainID)}, Expiry: time.Hour, Created: Now(),
-	}
+	x, err := charter.Of(amended(t, nil, r.ID, 3, func(x *charter.Charter) { x.Created = r.Created }))
+	w.must(err)
+	v, err := x.Draft("treasury", r, Now())
+	w.must(err)
 	vs, err := v.Statement(statement.Salt{2})
 	w.must(err)
 	v, err = charter.VaultOf(vs)
 	w.must(err)
+	rules := &Rules{History: charter.History{x}}
+	v = rules.Terms(v)
 	w.vault = Vault{
-		Vault: v, Roster: r, Statement: vs, State: Ready,
-		Roots: []Root{{Suite: charter.SuiteECDSA, State: Ready, Record: w.record(v)}},
+		Vault: v, Founded: v, Roster: r, Statement: vs, State: Ready, rules: rules,
+		Roots: []Root{{Suite: charter.SuiteECDSA, State: Ready, Record: w.record(v), Held: v}},
 	}
 	w.propose(Transfer{})
 	return w
@@ -162,7 +160,7 @@ func (w *world) ballot(name string, verb signet.Verb) *v1.Ballot {
 func (w *world) decision(operator string, change func(*intent.Decision)) *v1.Decision {
 	w.t.Helper()
 	d := intent.Decision{
-		Charter: w.vault.Charter, Vault: w.vault.ID, Intent: w.stmt.ID(), Operator: operator, Verdict: intent.Allow, Rule: intent.RuleQuorum,
+		Charter: w.vault.Under, Vault: w.vault.ID, Intent: w.stmt.ID(), Operator: operator, Verdict: intent.Allow, Rule: intent.RuleQuorum,
 		Approved: []string{"bob", "carol"}, Created: Now(),
 	}
 	for _, l := range w.tx.Facts().Lines() {

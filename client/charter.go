@@ -212,7 +212,21 @@ func (c *Circle) rules(ctx context.Context, chain charter.Chain) (Rules, []Failu
 		return Rules{}, nil, err
 	}
 	out, err := mergeRules(good)
-	return out, answers.Failures(), err
+	return out, append(answers.Failures(), lagging(good, out.History)...), err
+}
+
+// lagging finds the nodes that show fewer versions of the charter than others.
+func lagging(good Answers[Rules], newest charter.History) (out []Failure) {
+	for _, a := range good {
+		if n := len(a.Value.History); n < len(newest) {
+			what := "no charter"
+			if n > 0 {
+				what = fmt.Sprintf("version %d of the charter", n-1)
+			}
+			out = append(out, Failure{a.Node, &LagError{fmt.Sprintf("it shows %s, version %d is in force", what, len(newest)-1)}})
+		}
+	}
+	return out
 }
 
 func mergeRules(good Answers[Rules]) (out Rules, err error) {

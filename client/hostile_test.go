@@ -20,7 +20,7 @@ func TestPaddedReshares(t *testing.T) {
 	w.SignReshareAll(nodetest.Wish(id, 3, a, b, d), a, b, d)
 	w.Run("moved", func() bool { return w.HeldBy(a, id, 3, a, b, d) })
 	_, roster, _ := a.Circle.Roster()
-	chain := charter.Chain{roster}
+	chain, rules := charter.Chain{roster}, &Rules{History: a.Charters.History()}
 	x := a.Circle.Reshares(id)[0]
 	root, _ := a.Keeper.Root(id, w.Suite)
 	r := root.Current.Record
@@ -43,11 +43,11 @@ func TestPaddedReshares(t *testing.T) {
 		}
 		padded.Reshares = append(padded.Reshares, charter.Accepted{Statement: draft}.Bytes())
 	}
-	honest, err := ReadVaults("acme", chain, []*v1.Vault{vault})
+	honest, err := ReadVaults("acme", chain, rules, []*v1.Vault{vault})
 	if err != nil {
 		t.Fatal(err)
 	}
-	hostile, err := ReadVaults("evil", chain, []*v1.Vault{padded})
+	hostile, err := ReadVaults("evil", chain, rules, []*v1.Vault{padded})
 	if err != nil {
 		return // it is seen
 	}

@@ -34,7 +34,7 @@ import (
 type fakeNode struct {
 	ostrakav1connect.UnimplementedPeopleHandler
 	identity  ed25519.PublicKey
-	charter   []byte
+	roster    []byte
 	says      ed25519.PublicKey // identity in its hello
 	challenge []byte
 
@@ -46,13 +46,13 @@ type fakeNode struct {
 }
 
 func (f *fakeNode) Hello(context.Context, *connect.Request[v1.HelloRequest]) (*connect.Response[v1.HelloResponse], error) {
-	return connect.NewResponse(&v1.HelloResponse{Identity: f.says, Charter: f.charter, Challenge: f.challenge}), nil
+	return connect.NewResponse(&v1.HelloResponse{Identity: f.says, Roster: f.roster, Challenge: f.challenge}), nil
 }
 
 func (f *fakeNode) Token(_ context.Context, r *connect.Request[v1.TokenRequest]) (*connect.Response[v1.TokenResponse], error) {
 	s, err := statement.ParseKind(r.Msg.Statement, statement.Hello)
 	if err == nil {
-		_, err = charter.VerifyHello(s, r.Msg.Signature, statement.ID(f.charter), f.identity, [32]byte(f.challenge), time.Now())
+		_, err = charter.VerifyHello(s, r.Msg.Signature, statement.ID(f.roster), f.identity, [32]byte(f.challenge), time.Now())
 	}
 	if err != nil {
 		return nil, connect.NewError(connect.CodeInvalidArgument, err)
@@ -76,7 +76,7 @@ func (f *fakeNode) Vaults(_ context.Context, r *connect.Request[v1.VaultsRequest
 
 func newFake(name string) *fakeNode {
 	id := identity(name)
-	return &fakeNode{identity: id, says: id, charter: bytes.Repeat([]byte{7}, 32), challenge: make([]byte, 32), life: 12 * time.Hour}
+	return &fakeNode{identity: id, says: id, roster: bytes.Repeat([]byte{7}, 32), challenge: make([]byte, 32), life: 12 * time.Hour}
 }
 
 // serve runs a node's interface; nil cfg is what a node uses.
@@ -242,7 +242,7 @@ func TestLoginRefuses(t *testing.T) {
 		class  Class
 	}{
 		"another identity": {func(f *fakeNode) { f.says = identity("bolt") }, "another identity", Unverified},
-		"no charter":       {func(f *fakeNode) { f.charter = nil }, "no charter yet", NotReady},
+		"no roster":        {func(f *fakeNode) { f.roster = nil }, "no roster yet", NotReady},
 		"short challenge":  {func(f *fakeNode) { f.challenge = f.challenge[:31] }, "challenge has 31", Unverified},
 	} {
 		f := newFake("acme")

@@ -22,7 +22,7 @@ func TestCommitteeIsWhatOfficersSigned(t *testing.T) {
 	w.SignReshareAll(nodetest.Wish(id, 3, a, b, d), a, b, d)
 	w.Run("moved", func() bool { return w.HeldBy(a, id, 3, a, b, d) })
 	_, roster, _ := a.Circle.Roster()
-	chain := charter.Chain{roster}
+	chain, rules := charter.Chain{roster}, &Rules{History: a.Charters.History()}
 	show := func(list [][]byte) *v1.Vault {
 		v, _ := a.Keeper.Root(id, w.Suite)
 		r := v.Current.Record
@@ -36,7 +36,7 @@ func TestCommitteeIsWhatOfficersSigned(t *testing.T) {
 		return out
 	}
 	x := a.Circle.Reshares(id)[0]
-	vaults, err := ReadVaults("acme", chain, []*v1.Vault{show([][]byte{x.Bytes()})})
+	vaults, err := ReadVaults("acme", chain, rules, []*v1.Vault{show([][]byte{x.Bytes()})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestCommitteeIsWhatOfficersSigned(t *testing.T) {
 		"rubbish":              {{1, 2, 3}},
 	} {
 		var verify *VerifyError
-		if _, err := ReadVaults("acme", chain, []*v1.Vault{show(list)}); !errors.As(err, &verify) {
+		if _, err := ReadVaults("acme", chain, rules, []*v1.Vault{show(list)}); !errors.As(err, &verify) {
 			t.Errorf("%s: %v", name, err)
 		} else if name == "no statement" && !strings.Contains(err.Error(), "nor a reshare that officers completed") {
 			t.Errorf("%s: %v", name, err)

@@ -216,6 +216,11 @@ func (s setting) pretend(h, honest *nodetest.Host, st statement.Statement) {
 
 // cancel has the initiator take an intent back at every node.
 func (s setting) cancel(st statement.Statement) {
+	s.cancelAt(st, s.Hosts...)
+	s.Deliver()
+}
+
+func (s setting) cancelAt(st statement.Statement, hosts ...*nodetest.Host) {
 	it, err := intent.Of(st)
 	if err != nil {
 		s.T.Fatal(err)
@@ -225,8 +230,7 @@ func (s setting) cancel(st statement.Statement) {
 		s.T.Fatal(err)
 	}
 	n := outbox.Note{Kind: decide.NoteCancel, Fields: [][]byte{c.Bytes(), nodetest.NewPerson(s.T, it.Initiator).Makes(s.T, c)}}
-	for _, h := range s.Hosts {
+	for _, h := range hosts {
 		s.Act(h, func() { _, _ = h.Submit(context.Background(), s.Clock(h), n) })
 	}
-	s.Deliver()
 }

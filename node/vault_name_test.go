@@ -466,7 +466,6 @@ func TestVaultsUnderRosterAndCharterApart(t *testing.T) {
 	for i, h := range hosts {
 		w.Run("the charter is signed", func() bool { return w.SignCharter(h, w.Document(), i == 0) == nil })
 	}
-	number := func(h *nodetest.Host) (n uint64) { x, _ := h.Charters.Charter(); return x.Version }
 	w.Run("in force at b", func() bool { return number(b) == 1 })
 	c.Own.Officers = []signet.Key{nodetest.NewPerson(t, "another").Key}
 	w.Crash(c)

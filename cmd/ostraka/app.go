@@ -100,8 +100,8 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.dir, "dir", defaultDir(), "data folder of the operator's own node")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	root.AddCommand(a.nodeCommand(), a.contextCommand(), a.operatorCommand(), a.vaultCommand(), a.accountCommand(),
-		a.addressCommand(), a.txCommand(), a.sessionCommand(), a.doctorCommand(), a.demoCommand(), a.benchCommand(), a.versionCommand(),
-		a.charterCommand(), a.personCommand(), a.controlCommand(), a.policyCommand())
+		a.addressCommand(), a.txCommand(), a.sessionCommand(), a.doctorCommand(), a.demoCommand(), a.rehearseCommand(), a.benchCommand(), a.versionCommand(),
+		a.charterCommand(), a.personCommand(), a.controlCommand(), a.policyCommand(), a.reportCommand())
 	for _, c := range root.Commands() {
 		strict(c)
 	}
@@ -169,6 +169,13 @@ func (a *app) show(doc any, text func(w io.Writer)) error {
 	}
 	a.printed = true
 	return writeDocument(a.out, doc)
+}
+
+// writeLine writes one document of a stream.
+func writeLine(w io.Writer, doc any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(doc)
 }
 
 func writeDocument(w io.Writer, doc any) error {

@@ -12,8 +12,8 @@ import (
 )
 
 func (a *app) policyCommand() *cobra.Command {
-	c := &cobra.Command{Use: "policy", Short: "Try a charter's policy"}
-	c.AddCommand(a.policyTestCommand(), a.policySchemaCommand())
+	c := &cobra.Command{Use: "policy", Short: "Try a charter's policy, and explain what it decided"}
+	c.AddCommand(a.policyTestCommand(), a.policySchemaCommand(), a.policyExplainCommand(), a.policyReplayCommand())
 	return c
 }
 

@@ -31,15 +31,7 @@ func (a *app) txListCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var of statement.ID
-		if vault != "" {
-			v, err := client.FindVault(vaults, vault)
-			if err != nil {
-				return err
-			}
-			of = v.ID
-		}
-		all, failed, err := r.Cases(ctx, vaults, of)
+		all, failed, err := casesOf(ctx, r, vaults, vault)
 		if err != nil {
 			return err
 		}
@@ -54,6 +46,28 @@ func (a *app) txListCommand() *cobra.Command {
 		return a.show(doc, func(w io.Writer) { printCases(w, all) })
 	}
 	return c
+}
+
+// casesOf lists the intents of one vault, or of all.
+func casesOf(ctx context.Context, r client.Reader, vaults []client.Vault, vault string) ([]*client.Case, []client.Failure, error) {
+	var of statement.ID
+	if vault != "" {
+		v, err := client.FindVault(vaults, vault)
+		if err != nil {
+			return nil, nil, err
+		}
+		of = v.ID
+	}
+	return r.Cases(ctx, vaults, of)
+}
+
+// historyOf lists the intents of one vault, or of all of the reader's.
+func historyOf(ctx context.Context, r client.Reader, vault string) ([]*client.Case, []client.Failure, error) {
+	vaults, _, err := r.Vaults(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return casesOf(ctx, r, vaults, vault)
 }
 
 func printCases(w io.Writer, all []*client.Case) {

@@ -63,7 +63,7 @@ func NewNode(root group.Point, chainCode [32]byte, path Path) (*Node, error) {
 	if root.IsIdentity() {
 		return nil, errIdentity
 	}
-	n.point = settled(root)
+	n.point = secp256k1.Settled(root)
 	n.encoded, n.shift = n.point.Bytes(), root.Group().Scalar(0)
 	for k, step := range path {
 		next, err := n.Child(step)
@@ -109,18 +109,10 @@ func (n *Node) child(step uint32, i *[64]byte) (*Node, error) {
 	if p.IsIdentity() {
 		return nil, &SkippedError{step}
 	}
-	p = settled(p)
+	p = secp256k1.Settled(p) // whoever derives a key encodes it again, in an address or a hash
 	return &Node{
 		law: n.law, point: p, encoded: p.Bytes(), chainCode: [32]byte(i[32:]), shift: n.shift.Add(e), depth: n.depth + 1,
 	}, nil
-}
-
-// settled keeps the coordinates that encoding the key computes: whoever derives a key encodes it again, in an address or a hash.
-func settled(p group.Point) group.Point {
-	if p, ok := p.(*secp256k1.Point); ok {
-		return p.Settled()
-	}
-	return p
 }
 
 func checkStep(step uint32, depth int) error {

@@ -164,6 +164,12 @@ func (c Charter) Lists(v Vault) bool {
 // Terms gives a vault the terms of a charter at a time: those of the vault of its name. Keys that have expired or were revoked, and groups
 // that have expired, count for nothing. A vault that the charter does not list gets nobody.
 func (c Charter) Terms(v Vault, now time.Time, revoked func(signet.Key) bool) Vault {
+	c.Document = c.Document.At(now, revoked)
+	return c.TermsNow(v)
+}
+
+// TermsNow is Terms of a charter whose document is as it counts now (Document.At).
+func (c Charter) TermsNow(v Vault) Vault {
 	v.Terms = Terms{Under: c.ID}
 	b, ok := c.Vault(v.Name)
 	if !ok {
@@ -171,8 +177,7 @@ func (c Charter) Terms(v Vault, now time.Time, revoked func(signet.Key) bool) Va
 	}
 	v.Tier, v.Quorum, v.Organisations, v.Chains, v.Expiry, v.RefreshEvery = b.Tier, b.Quorum, b.Organisations, b.Chains, b.Expiry, b.RefreshEvery
 	v.InitiatorApproves, v.UserVerification = b.InitiatorApproves, b.UserVerification
-	live := c.Document.At(now, revoked)
-	v.Initiators, v.Approvers = live.persons(b.Initiators), live.persons(b.Approvers)
+	v.Initiators, v.Approvers = c.persons(b.Initiators), c.persons(b.Approvers)
 	return v
 }
 
@@ -195,6 +200,25 @@ func (d Document) At(now time.Time, revoked func(signet.Key) bool) Document {
 	d.People, d.Groups = people, groups
 	d.Payees = slices.DeleteFunc(slices.Clone(d.Payees), func(p Payee) bool { return over(p.Expires) })
 	return d
+}
+
+// NextEnd is when the first of what the document lists expires after a time; zero if nothing does.
+func (d Document) NextEnd(now time.Time) (first time.Time) {
+	sooner := func(t time.Time) {
+		if t.After(now) && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	for _, h := range d.People {
+		sooner(h.Expires)
+	}
+	for _, g := range d.Groups {
+		sooner(g.Expires)
+	}
+	for _, p := range d.Payees {
+		sooner(p.Expires)
+	}
+	return first
 }
 
 func (d Document) persons(groups []string) (out []Person) {

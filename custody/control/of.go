@@ -25,7 +25,7 @@ func Of(d charter.Document, v charter.Blueprint) (Structure, error) {
 	for _, g := range d.Guardians {
 		s.Guardians = append(s.Guardians, Guardian{Name: g.Name, Reach: [Kinds]string{Organisation: g.Organisation, Person: g.Person, Jurisdiction: g.Jurisdiction}})
 	}
-	s.Spending = Spending{Initiators: spenders(d.Members(v.Initiators)), Approvers: spenders(d.Members(v.Approvers)), Quorum: v.Quorum}
+	s.Spending = Spending{Initiators: spenders(d.Members(v.Initiators)), Approvers: spenders(d.Members(v.Approvers)), Quorum: v.Quorum, InitiatorApproves: v.InitiatorApproves}
 	return s, s.Validate()
 }
 

@@ -100,19 +100,14 @@ func (c Case) Facts(d charter.Document) (Facts, Room, error) {
 		if !slices.ContainsFunc(d.Members(v.Approvers), func(h charter.Human) bool { return h.Name == who }) {
 			return Facts{}, Room{}, fmt.Errorf("case %q: %s is no approver of vault %s", c.Name, who, v.Name)
 		}
-		if who != c.Initiator {
+		if who != c.Initiator || v.InitiatorApproves {
 			people = append(people, who)
 		}
 	}
 	if !slices.ContainsFunc(d.Members(v.Initiators), func(h charter.Human) bool { return h.Name == c.Initiator }) {
 		return Facts{}, Room{}, fmt.Errorf("case %q: %s is no initiator of vault %s", c.Name, c.Initiator, v.Name)
 	}
-	count, at := Count(d, people), c.At.UTC().Add(d.Offset)
-	f := Facts{
-		Vault: v.Name, Tier: v.Tier, Purpose: c.Purpose, Chain: c.Chain, Initiator: c.Initiator, Groups: GroupsOf(d, c.Initiator),
-		Approvals: count.Approvals, Approvers: count.Approvers, Organisations: count.Organisations,
-		Hour: at.Hour(), Minute: at.Minute(), Weekday: (int(at.Weekday())+6)%7 + 1,
-	}
+	f, room := Asked{Vault: v, Purpose: c.Purpose, Chain: c.Chain, Initiator: c.Initiator, Approved: people, At: c.At}.Facts(d)
 	if f.Purpose == "" {
 		f.Purpose = "transaction"
 	}
@@ -126,7 +121,7 @@ func (c Case) Facts(d charter.Document) (Facts, Room, error) {
 		}
 		f.Effects = append(f.Effects, effect)
 	}
-	return f, Could(d, v, c.Initiator), nil
+	return f, room, nil
 }
 
 // QuorumLacks is how many more people must approve before the vault's quorum is reached. Rules do not speak of it: it counts beside them.

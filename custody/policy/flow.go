@@ -60,7 +60,7 @@ func FlowsOfEVM(d charter.Document, f evm.Facts) ([]Flow, error) {
 // labelsOf are those of the payee with an address.
 func labelsOf(d charter.Document, chain, address string) (labels []string) {
 	for _, p := range d.Payees {
-		if p.Chain == chain && sameOn(chain, p.Address, address) {
+		if p.Chain == chain && SameAddress(chain, p.Address, address) {
 			labels = append(labels, p.Labels...)
 		}
 	}
@@ -75,8 +75,8 @@ func sameEVM(a, b string) bool {
 	return err == nil && err2 == nil && x == y
 }
 
-// sameOn compares addresses as their chain does.
-func sameOn(chain, a, b string) bool {
+// SameAddress compares addresses as their chain does.
+func SameAddress(chain, a, b string) bool {
 	if strings.HasPrefix(chain, "eip155:") {
 		return sameEVM(a, b)
 	}

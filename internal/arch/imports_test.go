@@ -48,7 +48,7 @@ var may = map[string][]string{
 	"evidence/tlog":     {"crypto/…", "custody/statement", "custody/signet"},
 	"custody/control":   custody(),
 	"custody/policy":    custody("chain/…", "custody/form"),
-	"custody/review":    custody("custody/control", "custody/policy", "chain/…"),
+	"custody/review":    custody("custody/control", "custody/policy", "custody/ledger", "chain/…"),
 	"custody/ledger":    custody(),
 	"custody/intent":    custody(),
 	"custody/sos":       custody(),

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/crypto/share"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
@@ -129,10 +130,10 @@ func wipeStates(pairs states) {
 func genesis(s *session.Setup, out *keygen.Output) *epoch.Record {
 	r := &epoch.Record{
 		KeyID: s.KeyID, Suite: s.Suite, Threshold: s.Threshold,
-		Public: out.Public, ChainCode: out.ChainCode, Echo: out.Echo,
+		Public: secp256k1.Settled(out.Public), ChainCode: out.ChainCode, Echo: out.Echo,
 	}
 	for _, p := range s.Parties {
-		r.Members = append(r.Members, epoch.Member{Party: p, Public: out.Publics[p.ID]})
+		r.Members = append(r.Members, epoch.Member{Party: p, Public: secp256k1.Settled(out.Publics[p.ID])})
 	}
 	return r
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/crypto/share"
 	"github.com/ostraka/ostraka/mpc/session"
 )
@@ -35,8 +36,11 @@ func (r *Record) Child(attempt uint64, threshold int, members []Member) *Record 
 		KeyID: r.KeyID, Epoch: r.Epoch + 1, Attempt: attempt, Suite: r.Suite, Threshold: threshold,
 		Members: slices.Clone(members), Public: r.Public, ChainCode: r.ChainCode, Prev: r.Hash(), Used: r.Mark(),
 	}
-	for _, m := range members {
+	for i, m := range members {
 		c.Used = max(c.Used, m.Index)
+		if m.Public != nil {
+			c.Members[i].Public = secp256k1.Settled(m.Public)
+		}
 	}
 	return c
 }

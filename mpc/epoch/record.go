@@ -144,8 +144,9 @@ func Decode(b []byte) (*Record, error) {
 		p, err := g.DecodePoint(raw)
 		if err != nil {
 			d.Fail(tag, err)
+			return nil
 		}
-		return p
+		return secp256k1.Settled(p) // a record is hashed again and again
 	}
 	d.List(fieldMembers, 2, session.MaxParties, func(_ int, d *transcript.Decoder) {
 		var m Member

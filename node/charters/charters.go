@@ -84,6 +84,24 @@ type Charters struct {
 	freezes  map[statement.ID]charter.Accepted
 	unfreeze map[statement.ID]charter.Accepted
 	ended    map[statement.ID]bool // freezes that a complete unfreeze names
+	live     map[statement.ID]live // versions as they count now; empty after every revocation
+}
+
+// live is a version without what has expired or was revoked, until the next thing expires; zero: nothing does.
+type live struct {
+	charter.Charter
+	until time.Time
+}
+
+// now gives a version as it counts now.
+func (c *Charters) now(x charter.Charter) charter.Charter {
+	l, ok := c.live[x.ID]
+	if !ok || !l.until.IsZero() && !c.clock.Before(l.until) {
+		l = live{x, x.NextEnd(c.clock)}
+		l.Document = x.Document.At(c.clock, c.isRevoked)
+		c.live[x.ID] = l
+	}
+	return l.Charter
 }
 
 // A proposal is one version, in force or not.
@@ -105,7 +123,7 @@ type Signed struct {
 func Open(ctx context.Context, now time.Time, cfg Config) (*Charters, error) {
 	c := &Charters{
 		cfg: cfg, clock: now, known: map[statement.ID]*proposal{}, vetoes: map[statement.ID]map[string]Signed{}, revoked: map[string]Signed{},
-		freezes: map[statement.ID]charter.Accepted{}, unfreeze: map[statement.ID]charter.Accepted{}, ended: map[statement.ID]bool{},
+		freezes: map[statement.ID]charter.Accepted{}, unfreeze: map[statement.ID]charter.Accepted{}, ended: map[statement.ID]bool{}, live: map[statement.ID]live{},
 	}
 	if err := c.load(ctx); err != nil {
 		return nil, fmt.Errorf("read the charter: %w", err)
@@ -302,7 +320,7 @@ func (c *Charters) Terms(v charter.Vault) charter.Vault {
 		v.Terms = charter.Terms{}
 		return v
 	}
-	return newest.Terms(v, c.clock, c.isRevoked)
+	return c.now(newest).TermsNow(v)
 }
 
 // TermsUnder gives a vault the terms of a version that is or was in force; keys that were revoked or have expired since count for nothing
@@ -314,7 +332,7 @@ func (c *Charters) TermsUnder(v charter.Vault, id statement.ID) (charter.Vault, 
 	if !ok {
 		return v, false
 	}
-	return x.Terms(v, c.clock, c.isRevoked), true
+	return c.now(x).TermsNow(v), true
 }
 
 // Document is the charter in force as it counts now: without what was revoked or has expired.
@@ -322,10 +340,10 @@ func (c *Charters) Document() (charter.Charter, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	x, ok := c.history.Newest()
-	if ok {
-		x.Document = x.Document.At(c.clock, c.isRevoked)
+	if !ok {
+		return x, false
 	}
-	return x, ok
+	return c.now(x), true
 }
 
 func (c *Charters) isRevoked(k signet.Key) bool {

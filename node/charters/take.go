@@ -312,7 +312,7 @@ func (c *Charters) dead(p *proposal) bool {
 func less(a, b statement.ID) bool { return bytes.Compare(a[:], b[:]) < 0 }
 
 // maySign says whether our officer's signature over a version may leave this node: not beside another of the same version that our officer
-// signed and did not veto.
+// signed and that nobody vetoed here.
 func (c *Charters) maySign(p *proposal) error {
 	if c.ours(p.id()) {
 		return fmt.Errorf("this node's officer vetoed %s", p.Title())
@@ -320,7 +320,7 @@ func (c *Charters) maySign(p *proposal) error {
 	newest := c.cfg.Rosters().Newest().ID
 	for _, o := range c.proposals(p.Version) {
 		_, signed := o.by.Signatures[c.cfg.Operator]
-		if signed && o.id() != p.id() && !c.ours(o.id()) && o.Roster == newest {
+		if signed && o.id() != p.id() && len(c.vetoes[o.id()]) == 0 && o.Roster == newest {
 			return fmt.Errorf("this node's officer signed %s before: `ostraka charter veto %s` takes that back", o.Title(), o.id().Short())
 		}
 	}
@@ -568,6 +568,7 @@ func (c *Charters) takeRevocation(now time.Time, s statement.Statement, armored 
 	})
 	if err == nil {
 		c.revoked[v.Key.String()] = text
+		clear(c.live)
 		c.cfg.Log.Warn("a key was revoked", "person", v.Person, "key", v.Key.Fingerprint(), "reason", v.Reason)
 	}
 	return err

@@ -162,6 +162,7 @@ type file struct {
 	votes     []ballot
 	decisions map[string]ruling // by operator
 	payload   payload           // nil if it could not be decoded
+	read      *decoded          // nil before it was looked at
 	raw       []byte            // the signed transaction, or a proof's signature
 	gone      bool              // it could not be made durable
 	due       bool              // this node must rule again: it was restarted, or could not publish

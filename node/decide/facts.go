@@ -10,6 +10,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/node/ceremony"
 )
@@ -34,21 +35,43 @@ func (d *Desk) decode(f *file, v ceremony.View) intent.Facts {
 	if d.serves(it) {
 		out.Epoch = it.Epoch
 	}
+	// Key, path and bytes of an intent never change: once is enough.
+	if f.read == nil || f.read.key != v.Current.Record.KeyID {
+		f.read = read(f.stmt, it, v)
+	}
+	if f.payload = f.read.payload; f.read.unclear != "" {
+		out.Address, out.Unclear = f.read.address, f.read.unclear
+		return out
+	}
+	out.Address, out.Chain, out.Decoded = f.read.address, f.read.chain, f.read.lines
+	return out
+}
+
+// decoded is what a node makes of an intent under one key.
+type decoded struct {
+	key     [32]byte // keyID
+	payload payload  // nil if it is not understood
+	address string   // of the sender
+	unclear string   // why it is not understood
+	chain   string
+	lines   []intent.Fact
+}
+
+func read(s statement.Statement, it intent.Intent, v ceremony.View) *decoded {
+	out := &decoded{key: v.Current.Record.KeyID}
 	key, err := Key(v, it.Path[:])
 	if err == nil {
-		out.Address, err = chain.Address(v.Suite, it.Chain, key)
+		out.address, err = chain.Address(v.Suite, it.Chain, key)
 	}
 	if err != nil {
-		out.Unclear = fmt.Sprintf("the sender's address: %v", err)
+		out.unclear = fmt.Sprintf("the sender's address: %v", err)
 		return out
 	}
-	p, err := decode(f.stmt, it, v, key, out.Address)
-	if err != nil {
-		out.Unclear = err.Error()
+	if out.payload, err = decode(s, it, v, key, out.address); err != nil {
+		out.payload, out.unclear = nil, err.Error()
 		return out
 	}
-	f.payload = p
-	out.Chain, out.Decoded = p.facts()
+	out.chain, out.lines = out.payload.facts()
 	return out
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/ledger"
 	"github.com/ostraka/ostraka/custody/policy"
+	"github.com/ostraka/ostraka/custody/review"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/ceremony"
 )
@@ -95,27 +96,10 @@ func enter(doc charter.Document, l *ledger.Ledger, id statement.ID, o outflow) {
 		l.Release(id)
 		return
 	}
-	lines, err := linesOf(doc, o.facts)
+	lines, err := review.Lines(doc, o.facts)
 	if err == nil {
 		_ = l.Put(ledger.Debit{Intent: id, Lines: lines, Open: o.open, At: o.at}) // its lines are of the same facts and charter
 	}
-}
-
-func linesOf(doc charter.Document, f evm.Facts) (lines []ledger.Line, err error) {
-	flows, err := policy.FlowsOfEVM(doc, f)
-	if err != nil {
-		return nil, err
-	}
-	sums, err := policy.Sums(flows)
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range doc.Assets { // ascending
-		if n, moved := sums[a.Name]; moved {
-			lines = append(lines, ledger.Line{Asset: a.Name, Amount: n})
-		}
-	}
-	return lines, nil
 }
 
 // rulesOf reads the policy of the charter in force once, and counts what a vault gave out in its units.
@@ -209,7 +193,7 @@ func (d *Desk) forbidden(now time.Time, f *file, r intent.Ruling, q question, ru
 	if ruling.Rule != "" {
 		why = ruling.Rule + ": " + why
 	}
-	if ruling.Rule != policy.RuleErrs && ruling.Rule != policy.RuleFacts && q.policy.Ever(q.least, q.room, moments(now, f.life.Intent().Expires, q.offset)) {
+	if ruling.Rule != policy.RuleErrs && ruling.Rule != policy.RuleFacts && q.policy.Ever(q.least, q.room, policy.Moments(now, f.life.Intent().Expires, q.offset)) {
 		f.waits, f.again = "the policy does not permit it now: "+why, now.Add(policyEvery)
 		r.Verdict, r.Rule, r.Reason = intent.Wait, RulePolicy, f.waits
 		return r
@@ -221,16 +205,7 @@ func (d *Desk) forbidden(now time.Time, f *file, r intent.Ruling, q question, ru
 const (
 	policyEvery = 30 * time.Second // what may be allowed later is asked about again
 	frozenEvery = time.Second
-	momentEvery = 30 * time.Minute // rules over hours change at such times
 )
-
-// moments are the times of the week in which an intent is still alive.
-func moments(now, end time.Time, offset time.Duration) (out []policy.Moment) {
-	for t := now; t.Before(end); t = t.Truncate(momentEvery).Add(momentEvery) {
-		out = append(out, policy.MomentOf(t, offset))
-	}
-	return out
-}
 
 // A question is what the policy is asked about an intent.
 type question struct {
@@ -260,16 +235,9 @@ func (d *Desk) question(now time.Time, f *file, v ceremony.View, r intent.Ruling
 	if err != nil {
 		return q, err
 	}
-	count := policy.Count(x.Document, r.Tally.Approved)
-	m := policy.MomentOf(now, x.Offset)
-	q = question{policy: p, room: policy.Could(x.Document, b, it.Initiator), offset: x.Offset}
-	if b.InitiatorApproves {
-		q.room = policy.Could(x.Document, b, "")
-	}
-	q.facts = policy.Facts{
-		Vault: v.Vault.Name, Tier: v.Vault.Tier, Purpose: it.Purpose, Chain: it.Chain, Initiator: it.Initiator, Groups: policy.GroupsOf(x.Document, it.Initiator),
-		Approvals: count.Approvals, Approvers: count.Approvers, Organisations: count.Organisations, Hour: m.Hour, Minute: m.Minute, Weekday: m.Weekday,
-	}
+	asked := policy.Asked{Vault: b, Purpose: it.Purpose, Chain: it.Chain, Initiator: it.Initiator, Approved: r.Tally.Approved, At: now}
+	q = question{policy: p, offset: x.Offset}
+	q.facts, q.room = asked.Facts(x.Document)
 	q.least = q.facts
 	if q.facts.Effects, err = d.effects(flows, l, it, f.stmt.ID(), now); err != nil {
 		return q, err

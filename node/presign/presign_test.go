@@ -49,7 +49,7 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	b := &bench{t: t, com: sim.Make(2, 3), unfit: map[engine.PartyID]bool{}, away: map[engine.PartyID]bool{}}
 	b.view = ceremony.View{
-		Vault: charter.Vault{ID: statement.ID{1}, Name: "v", Tier: charter.TierHot, Suites: []string{charter.SuiteECDSA}}, Suite: charter.SuiteECDSA,
+		Vault: charter.Vault{ID: statement.ID{1}, Name: "v", Suites: []string{charter.SuiteECDSA}, Terms: charter.Terms{Tier: charter.TierHot}}, Suite: charter.SuiteECDSA,
 		Names: map[engine.PartyID]string{}, Current: &epoch.FinalCert{Record: b.com.Record},
 	}
 	for i := range b.pools {

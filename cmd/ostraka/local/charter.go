@@ -43,14 +43,17 @@ type person struct {
 	Keys               []string // of the .pub file, a line each: who has a passkey or a wallet besides adds one
 }
 
-// people are the initiator and the approvers, each of another operator as far as there are some, and every operator's officer.
+// named are the people who are no officers.
+func (c *Circle) named() []string { return slices.Concat([]string{c.Initiator}, c.Approvers, c.Others) }
+
+// people are the initiator, the approvers and the others, each of another operator as far as there are some, and every operator's officer.
 func (c *Circle) people() (all []person, err error) {
 	add := func(name, organisation, file string) {
 		lines, readErr := os.ReadFile(file + ".pub")
 		err = cmp.Or(err, readErr)
 		all = append(all, person{name, organisation, strings.Split(strings.TrimSpace(string(lines)), "\n")})
 	}
-	for i, name := range append([]string{c.Initiator}, c.Approvers...) {
+	for i, name := range c.named() {
 		add(name, c.Operators[i%len(c.Operators)].Name, c.KeyFile(name))
 	}
 	for _, o := range c.Operators {
@@ -72,21 +75,25 @@ func (c *Circle) WriteCharter() (file, policy []byte, err error) {
 	var b strings.Builder
 	err = charterTemplate.Execute(&b, map[string]any{
 		"Operators": c.Operators, "People": people, "Initiator": c.Initiator, "Approvers": slices.Sorted(slices.Values(c.Approvers)), "Assets": assets,
-		"Vault": VaultName, "Tier": cmp.Or(c.Tier, charter.TierWarm), "Suite": c.Suite, "Threshold": len(c.Operators), "Quorum": c.Quorum, "Chain": c.Chain,
+		"Vault": VaultName, "Tier": cmp.Or(c.Tier, charter.TierWarm), "Suite": c.Suite, "Threshold": cmp.Or(c.Threshold, len(c.Operators)), "Quorum": c.Quorum, "Chain": c.Chain,
 		"Countries": []string{"ch", "de", "sg"},
 	})
 	if err != nil {
 		return nil, nil, err
 	}
+	text := b.String()
+	if c.Amend != nil {
+		text = c.Amend(text)
+	}
 	if err := os.MkdirAll(c.CharterFolder(), 0o700); err != nil {
 		return nil, nil, err
 	}
-	for name, text := range map[string]string{"charter.yaml": b.String(), "policy.cedar": Policy} {
+	for name, text := range map[string]string{"charter.yaml": text, "policy.cedar": Policy} {
 		if err := os.WriteFile(filepath.Join(c.CharterFolder(), name), []byte(text), 0o600); err != nil {
 			return nil, nil, err
 		}
 	}
-	return []byte(b.String()), []byte(Policy), nil
+	return []byte(text), []byte(Policy), nil
 }
 
 // SignCharter lets every officer sign the charter, and waits until all nodes have it in force.

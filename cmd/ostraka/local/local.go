@@ -44,8 +44,11 @@ type Config struct {
 	Initiator string
 	Approvers []string
 	Quorum    int
-	Assets    []charter.Asset // that the charter counts in, beside the chain's own
-	Detach    bool            // nodes outlive this process
+	Threshold int                      // of the vault; all operators if 0
+	Others    []string                 // people of the charter that no group lists
+	Assets    []charter.Asset          // that the charter counts in, beside the chain's own
+	Amend     func(file string) string // changes charter.yaml before it is signed; nil: as it is
+	Detach    bool                     // nodes outlive this process
 }
 
 // VaultName is the name of the circle's one vault.
@@ -134,7 +137,7 @@ func (c *Circle) makeKeys() error {
 		return err
 	}
 	files := map[string]string{}
-	for _, person := range append([]string{c.Initiator}, c.Approvers...) {
+	for _, person := range c.named() {
 		files[c.KeyFile(person)] = person
 	}
 	for _, o := range c.Operators {

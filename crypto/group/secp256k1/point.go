@@ -79,6 +79,14 @@ func (p *Point) Settled() *Point {
 	return &Point{p: p.p, affine: p.coordinates("coordinates")}
 }
 
+// Settled is any group's point, with its coordinates kept if it is one of ours.
+func Settled(p group.Point) group.Point {
+	if p, ok := p.(*Point); ok {
+		return p.Settled()
+	}
+	return p
+}
+
 // Bytes is SEC 1 section 2.3.3, compressed: 33 bytes. The identity has no encoding of
 // that length and panics.
 func (p *Point) Bytes() []byte {

@@ -15,15 +15,15 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
-// charterNode shows a chain of rosters.
-type charterNode struct {
+// rosterNode shows a chain of rosters.
+type rosterNode struct {
 	*fakeNode
 	shows []*v1.Roster
 }
 
-func (n charterNode) Charter(context.Context, *connect.Request[v1.CharterRequest]) (*connect.Response[v1.CharterResponse], error) {
+func (n rosterNode) Roster(context.Context, *connect.Request[v1.RosterRequest]) (*connect.Response[v1.RosterResponse], error) {
 	last := n.shows[len(n.shows)-1]
-	return connect.NewResponse(&v1.CharterResponse{Statement: last.Statement, Acceptances: last.Acceptances, Earlier: n.shows[:len(n.shows)-1]}), nil
+	return connect.NewResponse(&v1.RosterResponse{Statement: last.Statement, Acceptances: last.Acceptances, Earlier: n.shows[:len(n.shows)-1]}), nil
 }
 
 // chained makes the next version of a chain with some operators, signed by some.
@@ -71,11 +71,11 @@ func TestChainOverNodes(t *testing.T) {
 		err         string
 	}{
 		{"all alike", "acme bolt dora", [][]*v1.Roster{second, second, second}, 1, "", ""},
-		{"one lags", "acme bolt", [][]*v1.Roster{second, first}, 1, "bolt it shows version 0 of the charter, version 1 is in force", ""},
+		{"one lags", "acme bolt", [][]*v1.Roster{second, first}, 1, "bolt it shows version 0 of the roster, version 1 is in force", ""},
 		{"one left, and does not know", "acme cora", [][]*v1.Roster{second, first}, 1, "cora its operator left the circle before version 1", ""},
 		{"one left, and knows", "acme dora", [][]*v1.Roster{third, third}, 2, "dora its operator left the circle before version 2", ""},
-		{"a fork", "acme bolt", [][]*v1.Roster{second, fork}, 0, "", "nodes differ about version 1 of the charter"},
-		{"a fork below", "acme bolt", [][]*v1.Roster{third, fork}, 0, "", "nodes differ about version 1 of the charter"},
+		{"a fork", "acme bolt", [][]*v1.Roster{second, fork}, 0, "", "nodes differ about version 1 of the roster"},
+		{"a fork below", "acme bolt", [][]*v1.Roster{third, fork}, 0, "", "nodes differ about version 1 of the roster"},
 		{"one silent that must sign", "acme", [][]*v1.Roster{chained(t, first, 5, "acme bolt dora", "acme dora")}, 0, "", "not accepted by every operator: missing [bolt]"},
 		{"a version left out", "acme", [][]*v1.Roster{{first[0], third[2]}}, 0, "", "version: is 2, 1 follows"},
 		{"the first left out", "acme", [][]*v1.Roster{{second[1]}}, 0, "", "version: 1 cannot be the first"},
@@ -86,7 +86,7 @@ func TestChainOverNodes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			x := Context{Name: "main"}
 			for i, name := range strings.Fields(c.nodes) {
-				x.Nodes = append(x.Nodes, serve(t, name, charterNode{newFake(name), c.shows[i]}, nil))
+				x.Nodes = append(x.Nodes, serve(t, name, rosterNode{newFake(name), c.shows[i]}, nil))
 			}
 			circle := Dial(x, nil, Cache{})
 			t.Cleanup(circle.Close)

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/cmd/ostraka/rehearse"
+)
+
+// rehearseTimeout is for one story.
+const rehearseTimeout = 10 * time.Minute
+
+type storyDocument struct {
+	Name     string `json:"name"`
+	Incident string `json:"incident"`
+}
+
+func (a *app) rehearseCommand() *cobra.Command {
+	list := false
+	c := &cobra.Command{
+		Use: "rehearse NAME… | --list", Short: "Act an incident out on this machine: what refuses it, and how the proper setup goes through it",
+		Long: "Sets up the shape that the incident had, with real nodes where nodes matter, and shows what refuses it and by which\n" +
+			"rule; then the proper setup goes through the same event. Nothing of yours is touched: the nodes, keys and charters\n" +
+			"are made in a temporary folder and thrown away. Exit code 0: every step held. 4: one did not.\n\n" +
+			"Several names are told one after another, by one circle as far as they allow it; with --json each is then a line.",
+		Example: "  ostraka rehearse --list\n  ostraka rehearse multichain",
+		RunE: func(c *cobra.Command, args []string) error {
+			if list {
+				return a.listStories(args)
+			}
+			stories, err := storiesOf(args)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := a.within(c.Context(), time.Duration(len(stories))*rehearseTimeout)
+			defer cancel()
+			return a.rehearse(ctx, stories)
+		},
+	}
+	c.Flags().BoolVar(&list, "list", false, "list the incidents, and do nothing")
+	return c
+}
+
+func (a *app) listStories(args []string) error {
+	if len(args) > 0 {
+		return usage("--list takes no names")
+	}
+	var doc struct {
+		Stories []storyDocument `json:"stories"`
+	}
+	for _, s := range rehearse.All() {
+		doc.Stories = append(doc.Stories, storyDocument{s.Name, s.Incident})
+	}
+	return a.show(doc, func(w io.Writer) {
+		for _, s := range doc.Stories {
+			fmt.Fprintf(w, "%-11s %s\n", s.Name, s.Incident)
+		}
+	})
+}
+
+func storiesOf(names []string) (out []rehearse.Story, err error) {
+	var known []string
+	for _, s := range rehearse.All() {
+		known = append(known, s.Name)
+	}
+	if len(names) == 0 {
+		return nil, usage("name an incident: %s; or --list", strings.Join(known, ", "))
+	}
+	for _, name := range names {
+		s, ok := rehearse.Find(name)
+		if !ok {
+			return nil, usage("no incident is called %q; there are: %s", name, strings.Join(known, ", "))
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func (a *app) rehearse(ctx context.Context, stories []rehearse.Story) error {
+	binary, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "ostraka-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	stage := rehearse.NewStage(binary, dir)
+	defer stage.Close()
+	var failed []string
+	for _, story := range stories {
+		r, err := a.tellStory(ctx, stage, story)
+		if err != nil {
+			return err
+		}
+		for _, s := range r.Steps {
+			if !s.Held {
+				failed = append(failed, fmt.Sprintf("%s: %s", r.Name, s.What))
+			}
+		}
+		if err := a.showReport(r, len(stories) > 1); err != nil {
+			return err
+		}
+	}
+	if len(failed) > 0 {
+		return unverified("do not trust this program with what these steps are about; report what they said", "steps that did not hold: %s", strings.Join(failed, "; "))
+	}
+	return nil
+}
+
+// tellStory tells a story to people while it goes on.
+func (a *app) tellStory(ctx context.Context, stage *rehearse.Stage, story rehearse.Story) (rehearse.Report, error) {
+	w := a.out
+	if a.json {
+		w = a.err
+	}
+	fmt.Fprintf(w, "%s: %s.\n\n", story.Name, story.Incident)
+	n := 0
+	defer a.progressEnds()
+	return stage.Tell(ctx, story, rehearse.Listener{
+		Busy: func(what string) { a.progress("%s …", what) },
+		Step: func(s rehearse.Step) {
+			a.progressEnds()
+			n++
+			fmt.Fprintf(w, "%2d. %s\n      %s\n", n, s.What, s.Outcome)
+			if s.Rule != "" {
+				fmt.Fprintf(w, "      rule: %s\n", s.Rule)
+			}
+			if !s.Held {
+				fmt.Fprintln(w, "      THIS DID NOT HOLD")
+			}
+		},
+	})
+}
+
+// showReport writes the one document, or a line of several.
+func (a *app) showReport(r rehearse.Report, several bool) error {
+	if !a.json {
+		if r.Held {
+			fmt.Fprintf(a.out, "\n%s: all %d steps held.\n\n", r.Name, len(r.Steps))
+		}
+		return nil
+	}
+	a.printed = true
+	if several {
+		return writeLine(a.out, r)
+	}
+	return writeDocument(a.out, r)
+}
