@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +20,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	pb "github.com/ostraka/ostraka/api/ostraka/v1"
-	"github.com/ostraka/ostraka/api/ostraka/v1/ostrakav1connect"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
@@ -39,7 +40,13 @@ type fixture struct {
 	vault  statement.ID
 	intent statement.ID
 	people []*people // of each node
-	server []*httptest.Server
+	doors  []door    // of each node
+}
+
+// door is where an interface is reached.
+type door struct {
+	url string
+	web *http.Client
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -48,7 +55,7 @@ func newFixture(t *testing.T) *fixture {
 	w.Now = time.Now()
 	w.Found()
 	f := &fixture{t: t, w: w}
-	f.vault = w.AcceptVault(strings.Replace(w.VaultFile("treasury", 2), "  - operator-2\n", "", 1), w.Hosts[:2]...)
+	f.vault = w.AcceptVault(w.VaultFile("treasury", 2, w.Hosts[:2]...), w.Hosts[:2]...)
 	w.Run("the key is published", func() bool {
 		return !slices.ContainsFunc(w.Hosts[:2], func(h *nodetest.Host) bool {
 			v, ok := h.Keeper.Root(f.vault, charter.SuiteECDSA)
@@ -70,17 +77,26 @@ func newFixture(t *testing.T) *fixture {
 	})
 	for _, h := range w.Hosts {
 		p := newPeople(&views{&node.Daemon{Node: h.Node, Started: w.Now, Key: h.Key}})
-		mux := http.NewServeMux()
-		mux.Handle(ostrakav1connect.NewPeopleHandler(p, connect.WithReadMaxBytes(maxRequest)))
-		server := httptest.NewServer(mux)
-		t.Cleanup(server.Close)
-		f.people, f.server = append(f.people, p), append(f.server, server)
+		f.people, f.doors = append(f.people, p), append(f.doors, knock(t, outer(p)))
 	}
 	return f
 }
 
-// call makes one call in JSON and returns the error's code ("" if all is well) and the answer.
+// knock serves an interface without TLS.
+func knock(t *testing.T, h http.Handler) door {
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return door{server.URL, server.Client()}
+}
+
+// call makes one call at a node's door.
 func (f *fixture) call(n int, procedure, token string, body any) (code, message string, answer map[string]any) {
+	f.t.Helper()
+	return f.at(f.doors[n], procedure, token, body)
+}
+
+// at makes one call in JSON and returns the error's code ("" if all is well) and the answer.
+func (f *fixture) at(d door, procedure, token string, body any) (code, message string, answer map[string]any) {
 	f.t.Helper()
 	raw, ok := body.(string)
 	if !ok {
@@ -90,7 +106,7 @@ func (f *fixture) call(n int, procedure, token string, body any) (code, message 
 		}
 		raw = string(b)
 	}
-	req, err := http.NewRequest("POST", f.server[n].URL+procedure, strings.NewReader(raw))
+	req, err := http.NewRequest("POST", d.url+procedure, strings.NewReader(raw))
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -98,7 +114,7 @@ func (f *fixture) call(n int, procedure, token string, body any) (code, message 
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := d.web.Do(req)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -138,7 +154,7 @@ func (f *fixture) challenge(n int) (c [32]byte) {
 func (f *fixture) hello(n int, p nodetest.Person) charter.Hello {
 	c, _, _ := f.w.Hosts[n].Circle.Roster()
 	return charter.Hello{
-		Charter: c.Statement.ID(), Identity: f.w.Hosts[n].Own.Identity, Challenge: f.challenge(n), Person: p.Key, Created: time.Now().Truncate(time.Second),
+		Roster: c.Statement.ID(), Identity: f.w.Hosts[n].Own.Identity, Challenge: f.challenge(n), Person: p.Key, Created: time.Now().Truncate(time.Second),
 	}
 }
 
@@ -163,108 +179,12 @@ func (f *fixture) token(n int, name string) string {
 	return token
 }
 
-// Who asks.
-const (
-	nobody    = "no token"
-	garbage   = "a made-up token"
-	elsewhere = "another node's token"
-	initiator = "initiator"
-	approver  = "approver"
-	officer   = "officer of the committee"
-	outsider  = "officer of another committee"
-)
-
-var roles = []string{nobody, garbage, elsewhere, initiator, approver, officer, outsider}
-
-// row is what one procedure answers to whom.
-type row struct {
-	body   func(f *fixture) any
-	public bool   // to everybody alike
-	inside string // code for people of the vault
-	other  string // code for who has a token and nothing to do with the vault
-	list   string // field that must be empty for them, and not for the others
-}
-
-func vaultOf(f *fixture) any { return map[string]string{"vault": b64(f.vault[:])} }
-func accountOf(f *fixture) any {
-	return map[string]string{"vault": b64(f.vault[:]), "department": "ops", "account": "main", "suite": charter.SuiteECDSA}
-}
-func nothing(*fixture) any { return "{}" }
-
-var table = map[string]row{
-	"Hello":      {body: nothing, public: true},
-	"Charter":    {body: nothing, public: true},
-	"Token":      {body: nothing, public: true, inside: "invalid_argument"},
-	"Submit":     {body: nothing, public: true, inside: "invalid_argument"},
-	"Vaults":     {body: nothing, list: "vaults"},
-	"Accounts":   {body: vaultOf, other: "not_found", list: "accounts"},
-	"NewAddress": {body: accountOf, other: "not_found", list: "address"},
-	"Addresses":  {body: accountOf, other: "not_found", list: "addresses"},
-	"Intents":    {body: nothing, list: "intents"},
-	"Intent":     {body: func(f *fixture) any { return map[string]string{"id": b64(f.intent[:])} }, other: "not_found", list: "intent"},
-	"Quote":      {body: func(*fixture) any { return map[string]string{"chain": "eip155:1"} }, inside: "unavailable", other: "unavailable"},
-	"Sessions":   {body: nothing, list: "sessions"},
-}
-
 func methods(service string) (names []string) {
 	m := pb.File_ostraka_v1_ostraka_proto.Services().ByName(protoreflect.Name(service)).Methods()
 	for i := range m.Len() {
 		names = append(names, string(m.Get(i).Name()))
 	}
 	return names
-}
-
-// Every procedure of the schema has a row, and answers as its row says to whoever asks.
-func TestWhoMaySeeWhat(t *testing.T) {
-	f := newFixture(t)
-	tokens := map[string]string{
-		garbage: base64.RawURLEncoding.EncodeToString(make([]byte, 32)), elsewhere: f.token(1, "ines"), initiator: f.token(0, "ines"),
-		approver: f.token(0, "abel"), officer: f.token(0, "officer-1"), outsider: f.token(0, "officer-2"),
-	}
-	for _, name := range methods("People") {
-		r, ok := table[name]
-		if !ok {
-			t.Errorf("%s has no row: say who may call it", name)
-			continue
-		}
-		for _, role := range roles {
-			t.Run(name+" by "+role, func(t *testing.T) {
-				code, message, answer := f.call(0, peoplePath+name, tokens[role], r.body(f))
-				want := r.inside
-				switch {
-				case r.public:
-				case role == nobody, role == garbage, role == elsewhere:
-					want = "unauthenticated"
-				case role == outsider:
-					want = r.other
-				}
-				if code != want || want != "" && message == "" {
-					t.Fatalf("code %q (%s), want %q", code, message, want)
-				}
-				if _, shown := answer[r.list]; r.list != "" && want == "" && shown == (role == outsider) {
-					t.Fatalf("%s shown: %v", r.list, shown)
-				}
-			})
-		}
-	}
-	if len(table) != len(methods("People")) {
-		t.Errorf("%d rows for %d procedures", len(table), len(methods("People")))
-	}
-}
-
-// The operator's procedures do not exist on the people's interface.
-func TestOperatorIsNotPublic(t *testing.T) {
-	f := newFixture(t)
-	token := f.token(0, "officer-0")
-	names := methods("Operator")
-	if len(names) < 10 {
-		t.Fatalf("%d procedures", len(names))
-	}
-	for _, name := range names {
-		if code, _, _ := f.call(0, "/ostraka.v1.Operator/"+name, token, "{}"); code != "404" {
-			t.Errorf("Operator/%s answers %q to an officer over the network", name, code)
-		}
-	}
 }
 
 // A token is given to who signed this node's own challenge, now, once, and is known here.
@@ -277,12 +197,12 @@ func TestTokenRules(t *testing.T) {
 		code   string
 		want   string
 	}{
-		"other circle":      {change: func(h *charter.Hello) { h.Charter[0] ^= 1 }, code: "invalid_argument", want: "another circle"},
+		"other circle":      {change: func(h *charter.Hello) { h.Roster[0] ^= 1 }, code: "invalid_argument", want: "another circle"},
 		"other node":        {change: func(h *charter.Hello) { h.Identity = f.w.Hosts[1].Own.Identity }, code: "invalid_argument", want: "another node"},
 		"unknown challenge": {change: func(h *charter.Hello) { h.Challenge[0] ^= 1 }, code: "invalid_argument", want: "challenge is not known or ran out"},
 		"old":               {change: func(h *charter.Hello) { h.Created = h.Created.Add(-6 * time.Minute) }, code: "invalid_argument", want: "clock"},
 		"from the future":   {change: func(h *charter.Hello) { h.Created = h.Created.Add(6 * time.Minute) }, code: "invalid_argument", want: "clock"},
-		"signed by another": {by: "abel", code: "invalid_argument"},
+		"signed by another": {by: "abel", code: "failed_precondition", want: "not listed"},
 		"stranger":          {change: func(h *charter.Hello) { h.Person = nodetest.NewPerson(t, "mallory").Key }, by: "mallory", code: "permission_denied", want: "belongs to nobody"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -419,18 +339,30 @@ func TestSubmit(t *testing.T) {
 			t.Errorf("approval by %s: %q %s, want %q", c.person, code, message, c.code)
 		}
 	}
-	ch, _, _ := h.Circle.Roster()
-	v, err := charter.ReadVault([]byte(f.w.VaultFile("second", 2)), nil, ch.Statement.ID(), f.w.Now)
-	if err != nil {
-		t.Fatal(err)
+}
+
+// Every kind of statement but four is refused at the people's interface, whoever signed it.
+func TestPeopleSubmitFourKinds(t *testing.T) {
+	f := newFixture(t)
+	files, err := filepath.Glob("../custody/statement/testdata/*-least.txt")
+	if err != nil || len(files) < 15 {
+		t.Fatalf("%d statements, %v", len(files), err)
 	}
-	vs, err := v.Statement(f.w.Salt())
-	if err != nil {
-		t.Fatal(err)
-	}
-	code, message, _ := f.call(0, peoplePath+"Submit", "", map[string]any{"signed": map[string]string{"statement": b64(vs.Bytes()), "signature": b64(h.Officer.Makes(t, vs))}})
-	if code != "invalid_argument" || !strings.Contains(message, `do not submit statements of kind "vault"`) {
-		t.Errorf("a vault over the network: %q %s", code, message)
+	taken := []statement.Kind{statement.Intent, statement.Cancel, statement.Account, statement.Revoke}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := statement.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, message, _ := f.call(0, peoplePath+"Submit", "", map[string]any{"signed": map[string]string{"statement": b64(raw), "signature": b64(f.w.Hosts[0].Officer.Makes(t, s))}})
+		refused := code == "invalid_argument" && strings.Contains(message, "do not submit statements of kind")
+		if refused == slices.Contains(taken, s.Kind()) {
+			t.Errorf("%s: %q %s", s.Kind(), code, message)
+		}
 	}
 }
 
@@ -441,7 +373,7 @@ func TestErrorCodes(t *testing.T) {
 		want connect.Code
 	}{
 		{decide.ErrUnknown, connect.CodeNotFound}, {wallet.ErrNoAccount, connect.CodeNotFound},
-		{outbox.ErrLater, connect.CodeUnavailable}, {ceremony.ErrNoKey, connect.CodeUnavailable},
+		{outbox.ErrLater, connect.CodeUnavailable}, {fmt.Errorf("%w: %w", outbox.ErrLater, signet.ErrStranger), connect.CodeFailedPrecondition}, {ceremony.ErrNoKey, connect.CodeUnavailable},
 		{intent.ErrStranger, connect.CodeFailedPrecondition}, {intent.ErrExpired, connect.CodeFailedPrecondition},
 		{intent.ErrDuplicate, connect.CodeFailedPrecondition}, {intent.ErrOtherBytes, connect.CodeFailedPrecondition},
 		{intent.ErrClosed, connect.CodeFailedPrecondition}, {intent.ErrTooLate, connect.CodeFailedPrecondition},
@@ -456,4 +388,14 @@ func TestErrorCodes(t *testing.T) {
 	if fail(nil) != nil {
 		t.Error("no error is an error")
 	}
+}
+
+// text is an answer in JSON.
+func text(t testing.TB, answer map[string]any) string {
+	t.Helper()
+	raw, err := json.Marshal(answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
 }

@@ -63,8 +63,8 @@ func (p *people) Token(_ context.Context, r *connect.Request[pb.TokenRequest]) (
 	if err != nil {
 		return nil, fail(err)
 	}
-	if !p.known(h.Person) {
-		return nil, connect.NewError(connect.CodePermissionDenied, fmt.Errorf("key %s belongs to nobody in this circle", h.Person.Fingerprint()))
+	if err := p.known(h.Person); err != nil {
+		return nil, err
 	}
 	if err := p.tokens.spend(now, challenge); err != nil {
 		return nil, fail(err)
@@ -73,15 +73,21 @@ func (p *people) Token(_ context.Context, r *connect.Request[pb.TokenRequest]) (
 	return connect.NewResponse(&pb.TokenResponse{Token: token, Expires: stamp(until)}), nil
 }
 
-// known says whether a key is an officer's in the newest roster or at this node, which may have left, or belongs to a person of the charter in
-// force and counts today.
-func (p *people) known(k signet.Key) bool {
+// known refuses a key that is nobody's: of no person of the charter in force whose keys count today, and no officer's in the newest roster or
+// at this node, which may have left. One that was revoked is nobody's, whoever had it.
+func (p *people) known(k signet.Key) error {
+	if p.d.Charters.RevokedKey(k) {
+		return connect.NewError(connect.CodePermissionDenied, fmt.Errorf("key %s was revoked: use another of yours", k.Fingerprint()))
+	}
 	if x, ok := p.d.Charters.Document(); ok {
 		if _, ok := x.Owner(k); ok {
-			return true
+			return nil
 		}
 	}
-	return p.officer(k)
+	if p.officer(k) {
+		return nil
+	}
+	return connect.NewError(connect.CodePermissionDenied, fmt.Errorf("key %s belongs to nobody in this circle", k.Fingerprint()))
 }
 
 func (p *people) officer(k signet.Key) bool {
@@ -106,11 +112,14 @@ func (p *people) mayRead(k signet.Key, v charter.Vault) bool {
 	return false
 }
 
-// reader is what the bearer of a request's token may see.
+// reader is what the bearer of a request's token may see. Whose key it is is asked anew: a token must not outlive its person's part in the circle.
 func (p *people) reader(h http.Header) (func(statement.ID) bool, func(charter.Vault) bool, error) {
 	k, err := p.tokens.who(time.Now(), h.Get("Authorization"))
 	if err != nil {
 		return nil, nil, connect.NewError(connect.CodeUnauthenticated, err)
+	}
+	if err := p.known(k); err != nil {
+		return nil, nil, err
 	}
 	may := func(v charter.Vault) bool { return p.mayRead(k, v) }
 	return func(id statement.ID) bool {

@@ -14,6 +14,7 @@ import (
 	"github.com/ostraka/ostraka/api/ostraka/v1/ostrakav1connect"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/charters"
@@ -36,19 +37,28 @@ func Serve(quit context.CancelFunc, log *slog.Logger) node.Serve {
 			return nil, err
 		}
 		v := &views{d}
-		opts := connect.WithReadMaxBytes(maxRequest)
-		outer := http.NewServeMux()
-		outer.Handle(ostrakav1connect.NewPeopleHandler(newPeople(v), opts))
-		inner := http.NewServeMux()
-		inner.Handle(ostrakav1connect.NewOperatorHandler(&operator{views: v, quit: quit}, opts))
-		pub := server(outer, log)
-		own := server(inner, log)
+		pub := server(outer(newPeople(v)), log)
+		own := server(inner(&operator{views: v, quit: quit}), log)
 		go serve(pub, tls.NewListener(people, cfg), log)
 		go serve(own, socket, log)
 		return func(ctx context.Context) error {
 			return errors.Join(pub.Shutdown(ctx), own.Shutdown(ctx))
 		}, nil
 	}
+}
+
+// outer is all that is served over the network.
+func outer(p *people) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(ostrakav1connect.NewPeopleHandler(p, connect.WithReadMaxBytes(maxRequest)))
+	return mux
+}
+
+// inner is all that is served at the operator's socket.
+func inner(o *operator) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(ostrakav1connect.NewOperatorHandler(o, connect.WithReadMaxBytes(maxRequest)))
+	return mux
 }
 
 func server(h http.Handler, log *slog.Logger) *http.Server {
@@ -84,6 +94,9 @@ func fail(err error) error {
 	case errors.Is(err, decide.ErrUnknown), errors.Is(err, wallet.ErrNoAccount):
 		code = connect.CodeNotFound
 	case errors.As(err, &crowded), errors.As(err, &broken), errors.As(err, &differs), errors.As(err, &unlisted):
+		code = connect.CodeFailedPrecondition
+	case errors.Is(err, signet.ErrStranger):
+		// Among nodes such a word may only be early. Whoever hands it in here has the wrong key, or asks a node that lags: neither mends itself.
 		code = connect.CodeFailedPrecondition
 	case errors.Is(err, outbox.ErrLater), errors.Is(err, ceremony.ErrNoKey):
 		code = connect.CodeUnavailable

@@ -26,6 +26,7 @@ type Page struct {
 	browser string // cookie of the browser that came first
 	queue   []*step
 	last    int   // number of the step that was asked last
+	clicked bool  // somebody began a series of steps that go on by themselves
 	ended   error // why nothing is asked any more
 	done    chan struct{}
 }

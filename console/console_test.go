@@ -337,11 +337,11 @@ func TestOpenRefuses(t *testing.T) {
 // Several ask at once, as logging in at every node does; the end of the command ends those that are left.
 func TestEnds(t *testing.T) {
 	s, device, k := open(t)
-	first := sign(t, s, k, "one", Shown{Title: "One"})
-	second := sign(t, s, k, "two", Shown{Title: "Two"})
+	first := sign(t, s, k, "one", Shown{Title: "One", Auto: true})
+	second := sign(t, s, k, "two", Shown{Title: "Two", Auto: true})
 	b := &browser{t: t, s: s}
-	if step, page, _ := b.load(); step != "1" || !strings.Contains(page, "One") {
-		t.Errorf("step %s first", step)
+	if step, page, _ := b.load(); step != "1" || !strings.Contains(page, "One") || !strings.Contains(page, `data-auto="false"`) {
+		t.Errorf("step %s first, or without a click", step)
 	}
 	b.wants(http.StatusNoContent, "POST", "answer/1", get(k, device, "one"))
 	if got := <-first; got.err != nil {
@@ -349,6 +349,9 @@ func TestEnds(t *testing.T) {
 	}
 	if _, text, _ := b.do("GET", "step", ""); strings.TrimSpace(text) != "2" {
 		t.Errorf("next step %s", text)
+	}
+	if _, page, _ := b.load(); !strings.Contains(page, `data-auto="true"`) {
+		t.Error("the second of a series takes a click")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -36,7 +36,7 @@ type Shown struct {
 	Facts  string // as the command line shows them, line by line
 	Text   string // the statement that is signed, in its own words; "" if none is
 	Button string
-	Auto   bool // asked without a click, after a step that took one
+	Auto   bool // one of a series, of which the first alone takes a click
 
 	ask ceremony
 }

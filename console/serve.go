@@ -76,6 +76,7 @@ func (s *Page) page(w http.ResponseWriter, r *http.Request) {
 	v := view{}
 	if one := s.now(); one != nil {
 		v.Step, v.Shown = one.number, one.shown
+		v.Auto = v.Auto && s.began()
 	}
 	var out bytes.Buffer
 	if err := v.write(&out); err != nil {
@@ -122,7 +123,9 @@ func (s *Page) answer(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this step is answered, or not asked", http.StatusConflict)
 		return
 	}
-	err = one.check(response)
+	if err = one.check(response); err == nil {
+		s.begin(one)
+	}
 	one.answer <- err
 	if err != nil {
 		s.end(err)
@@ -130,4 +133,17 @@ func (s *Page) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// begin remembers that a series of steps has begun, and began tells: the first wants a click.
+func (s *Page) begin(one *step) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clicked = s.clicked || one.shown.Auto
+}
+
+func (s *Page) began() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clicked
 }

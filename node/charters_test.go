@@ -380,7 +380,7 @@ func TestRivalCharters(t *testing.T) {
 	t.Parallel()
 	base := chartered(t, 3)
 	came := 0
-	for seed := range 30 {
+	for seed := range 20 {
 		w := base.Clone(t, fmt.Sprint(seed))
 		dice := rand.New(rand.NewPCG(uint64(seed), 7))
 		docs := []charter.Document{changed(w, stricter), changed(w, func(d *charter.Document) { d.Vaults[0].Expiry = 20 * time.Minute }), changed(w, looser)}
@@ -413,8 +413,8 @@ func TestRivalCharters(t *testing.T) {
 			t.Fatalf("seed %d: %s", seed, w.Tail())
 		}
 	}
-	if came < 10 {
-		t.Errorf("a second version came into force in %d of 30 circles: the test tries too little", came)
+	if came < 8 {
+		t.Errorf("a second version came into force in %d of 20 circles: the test tries too little", came)
 	}
 }
 
@@ -475,5 +475,109 @@ func TestCharterUnderCrashes(t *testing.T) {
 	t.Parallel()
 	for _, b := range charterStory(t, nil) {
 		t.Run(fmt.Sprint(b), func(t *testing.T) { charterStory(t, &b) })
+	}
+}
+
+// A node whose disk was set back to before it enacted a version knows it by its own signature: it fences itself, learns the version all the same,
+// and goes on with it once its operator has answered for the copy.
+func TestRestoredNodeLearnsTheCharter(t *testing.T) {
+	t.Parallel()
+	for _, everywhere := range []bool{false, true} { // whether the version is in force before the disk is set back
+		w := chartered(t, 3)
+		a, b := w.Hosts[0], w.Hosts[1]
+		old := w.Rows(a, "")
+		d := changed(w, looser)
+		signCharter(t, w, d, w.Hosts...)
+		w.Run("all signed", func() bool { return w.All(func(h *nodetest.Host) bool { return !waiting(t, h).Since.IsZero() }) })
+		if !everywhere {
+			old = w.Rows(a, "")
+			w.Hosts[2].Skew = -time.Hour
+		}
+		w.Crash(a)
+		w.Run("restarted", func() bool { return a.Up })
+		w.Greet()
+		leap(w, wait)
+		w.Run("enacted", func() bool { return number(b) == 1 || len(waiting(t, b).Awaited) == 1 })
+		w.Restore(a, old)
+		w.Run("it is fenced", func() bool { return a.Fence.Fenced() != nil })
+		w.Try(5*time.Minute, func() bool { return false })
+		if _, err := a.ConfirmRestore(context.Background(), w.Clock(a)); err != nil {
+			t.Fatal(err)
+		}
+		w.Hosts[2].Skew = 0
+		if !w.Try(nodetest.Patience, func() bool { return inForce(w, d) }) {
+			t.Fatalf("in force everywhere before: %v: it never learns the charter: %s", everywhere, w.Tail())
+		}
+		d.Vaults[0].Expiry = 30 * time.Minute
+		signCharter(t, w, d, w.Hosts...)
+		w.Run("and goes on", func() bool { return inForce(w, d) })
+	}
+}
+
+// Who comes to the circle is told all versions, and what waits; then it must sign too.
+func TestNewcomerLearnsTheCharter(t *testing.T) {
+	t.Parallel()
+	w := chartered(t, 3)
+	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
+	d := changed(w, stricter)
+	signCharter(t, w, d, a, b, c)
+	w.Run("in force", func() bool { return inForce(w, d) })
+	late := changed(w, func(d *charter.Document) { stricter(d); d.Heartbeat = 2 * time.Hour })
+	signCharter(t, w, late, a, b, c)
+	x := w.Newcomer()
+	w.Join(a, x)
+	w.Amend(1, nodetest.Accept, a, x, b, c)
+	w.Run("it knows all", func() bool { return number(x) == 1 && len(x.Charters.Pending()) == 1 })
+	// The version that waits was agreed on by the roster before: it comes into force by those.
+	leap(w, wait)
+	w.Run("in force", func() bool { return inForce(w, late) })
+	next := changed(w, func(d *charter.Document) { d.Heartbeat = 2 * time.Hour; d.Vaults[0].Expiry = 20 * time.Minute })
+	signCharter(t, w, next, a, b, c)
+	leap(w, time.Hour)
+	if number(a) != 2 || !slices.Equal(waiting(t, a).Missing, []string{x.Own.Name}) {
+		t.Errorf("version %d without the newcomer, %v are missing", number(a), waiting(t, a).Missing)
+	}
+	signCharter(t, w, next, x)
+	w.Run("in force", func() bool { return inForce(w, next) })
+}
+
+// The roster goes on, and an officer is replaced, while a version is being signed: who hears of the roster first takes the signatures that were made
+// before it all the same, or the others would have enacted a version that never comes. The node of the replaced officer's operator takes no
+// new signature of that key: with it alone nothing comes into force.
+func TestCharterWhileTheRosterChanges(t *testing.T) {
+	t.Parallel()
+	for _, signed := range []bool{true, false} { // whether c's officer signed before it was replaced
+		w := chartered(t, 4)
+		a, b, c, d := w.Hosts[0], w.Hosts[1], w.Hosts[2], w.Hosts[3]
+		doc := changed(w, looser)
+		signCharter(t, w, doc, a, b, d)
+		var held []nodetest.Parcel
+		w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+			if p.To == d && noteOf(p).Kind == charters.NoteCharter {
+				held = append(held, p)
+				return nil
+			}
+			return []nodetest.Parcel{p}
+		}
+		if signed {
+			signCharter(t, w, doc, c)
+			w.Run("at a", func() bool { return len(waiting(t, a).Missing) == 0 })
+		}
+		w.Run("known to c", func() bool { return len(c.Charters.Pending()) == 1 })
+		old := newOfficer(t, w, c, 1, a, b, d)
+		w.Pass = nil
+		w.Queue = append(w.Queue, held...)
+		if !signed {
+			p := waiting(t, a)
+			n := outbox.Note{Kind: charters.NoteCharter, Fields: [][]byte{p.Accepted.Statement.Bytes(), old.Makes(t, p.Accepted.Statement)}}
+			for _, h := range []*nodetest.Host{a, c, d} {
+				w.Forge(b, h, frameOf(n))
+			}
+		}
+		leap(w, 2*wait)
+		w.Try(time.Minute, func() bool { return inForce(w, doc) })
+		if inForce(w, doc) != signed {
+			t.Errorf("signed before %v: versions %d, %d, %d, %d: %s", signed, number(a), number(b), number(c), number(d), w.Tail())
+		}
 	}
 }

@@ -140,11 +140,13 @@ func (w *passkeyCircle) approve(id string) *command {
 	return c
 }
 
+// load opens the page, and waits until it asks: the program prints the address a moment before.
 func (w *passkeyCircle) load(c *command) {
 	w.t.Helper()
 	if code := w.browser.Go(c.page()); code != http.StatusOK {
 		w.t.Fatalf("page: HTTP %d", code)
 	}
+	w.browser.Await(`document.querySelector("#go") ? "yes" : ""`)
 }
 
 const (
@@ -213,12 +215,17 @@ func TestPasskey(t *testing.T) {
 	next := w.propose()
 	for _, x := range []struct {
 		name    string
-		hostile func(*testing.T, string)
+		hostile func(w *passkeyCircle, id string)
 	}{
-		{"other hosts", w.otherHosts}, {"other site", w.otherSite}, {"phished", w.phished}, {"altered challenge", w.alteredChallenge},
-		{"replay", func(t *testing.T, id string) { w.replay(t, id, answer) }}, {"interrupted", w.interrupted},
+		{"other hosts", (*passkeyCircle).otherHosts}, {"other site", (*passkeyCircle).otherSite}, {"phished", (*passkeyCircle).phished},
+		{"altered challenge", (*passkeyCircle).alteredChallenge}, {"replay", func(w *passkeyCircle, id string) { w.replay(id, answer) }},
+		{"interrupted", (*passkeyCircle).interrupted},
 	} {
-		t.Run(x.name, func(t *testing.T) { x.hostile(t, next) })
+		t.Run(x.name, func(t *testing.T) {
+			within := *w
+			within.t, within.browser = t, w.browser.For(t)
+			x.hostile(&within, next)
+		})
 		if doc := w.done("tx", "show", next); doc["state"] != "proposed" {
 			t.Errorf("after %s the intent is %v", x.name, doc["state"])
 		}
@@ -230,8 +237,8 @@ func (w *passkeyCircle) approves(id string) string {
 	t, b := w.t, w.browser
 	t.Helper()
 	c := w.approve(id)
-	if title := b.Run(heading); !strings.HasPrefix(title, "Log in at node ") {
-		t.Fatalf("page %q", title)
+	if title := b.Run(heading + ` + " " + document.querySelector("main").dataset.auto`); !strings.HasPrefix(title, "Log in at node ") || !strings.HasSuffix(title, " false") {
+		t.Fatalf("page %q, or it begins without a click", title)
 	}
 	b.Click("#go")
 	w.until("Approve as bob?")
@@ -262,18 +269,16 @@ func (w *passkeyCircle) approves(id string) string {
 }
 
 // A name that points to this machine, and the address itself, are other sites.
-func (w *passkeyCircle) otherHosts(t *testing.T, id string) {
+func (w *passkeyCircle) otherHosts(id string) {
 	c := w.begin("tx", "approve", id, "--key", w.key)
 	page := c.page()
 	for _, host := range []string{"attacker.example", "127.0.0.1"} {
 		if code := w.browser.Go(strings.Replace(page, "localhost", host, 1)); code != http.StatusMisdirectedRequest {
-			t.Errorf("%s: HTTP %d", host, code)
+			w.t.Errorf("%s: HTTP %d", host, code)
 		}
 	}
 	w.browser.Go(page)
-	if title := w.browser.Run(heading); title != "Approve as bob?" {
-		t.Errorf("page %q", title)
-	}
+	w.until("Approve as bob?")
 	c.interrupt()
 }
 
@@ -297,65 +302,63 @@ func site(t *testing.T) string {
 
 // Another site's page that knows the address can neither read nor answer it: console's own tests see
 // that no page can frame it.
-func (w *passkeyCircle) otherSite(t *testing.T, id string) {
+func (w *passkeyCircle) otherSite(id string) {
 	b := w.browser
 	c := w.approve(id)
 	page := strings.TrimSuffix(b.Run("location.href"), "#")
-	b.Go(site(t))
+	b.Go(site(w.t))
 	for name, script := range map[string]string{
 		"read":   `fetch(%q, {credentials: "include"}).then((r) => "read " + r.status, () => "no")`,
 		"answer": `fetch(%q + "answer/1", {method: "POST", credentials: "include", headers: {"Content-Type": "application/json"}, body: "{}"}).then((r) => "taken " + r.status, () => "no")`,
 		"form":   `fetch(%q + "answer/1", {method: "POST", mode: "no-cors", credentials: "include", body: "{}"}).then(() => "no", () => "no")`,
 	} {
 		if got := b.Run(fmt.Sprintf(script, page)); got != "no" {
-			t.Errorf("%s: %s", name, got)
+			w.t.Errorf("%s: %s", name, got)
 		}
 	}
 	b.Go(page) // the step is still asked
-	if title := b.Run(heading); title != "Approve as bob?" {
-		t.Errorf("page %q", title)
-	}
+	w.until("Approve as bob?")
 	c.interrupt()
 }
 
 // phished: a page of another port gets the passkey to sign the very challenge, since its rpID is the same, and knows how to hand it
 // in. The answer names the page that it was made on.
-func (w *passkeyCircle) phished(t *testing.T, id string) {
+func (w *passkeyCircle) phished(id string) {
 	b := w.browser
 	c := w.approve(id)
 	page, ask := b.Run("location.href"), b.Run(`document.querySelector("main").dataset.ask`)
-	b.Go(site(t))
+	b.Go(site(w.t))
 	stolen := b.Run(fmt.Sprintf(`(async () => { const o = PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(%q).options);
 		return JSON.stringify((await navigator.credentials.get({publicKey: o})).toJSON()); })()`, ask))
 	b.Go(page)
-	w.hands(t, stolen)
-	c.end(1, "", "it was made on a page of")
+	w.hands(stolen)
+	c.end(4, "", "it was made on a page of")
 }
 
 // hands lets the page itself hand in an answer, which is refused.
-func (w *passkeyCircle) hands(t *testing.T, answer string) {
-	t.Helper()
+func (w *passkeyCircle) hands(answer string) {
+	w.t.Helper()
 	code := w.browser.Run(fmt.Sprintf(`fetch("answer/" + document.querySelector("main").dataset.step, {method: "POST", headers: {"Content-Type": "application/json"}, body: %q}).then((r) => "" + r.status)`, answer))
 	if code != "422" {
-		t.Errorf("HTTP %s", code)
+		w.t.Errorf("HTTP %s", code)
 	}
 }
 
-func (w *passkeyCircle) replay(t *testing.T, id, answer string) {
+func (w *passkeyCircle) replay(id, answer string) {
 	c := w.approve(id)
-	w.hands(t, answer)
-	c.end(1, "", "its challenge is of other bytes")
+	w.hands(answer)
+	c.end(4, "", "its challenge is of other bytes")
 }
 
-func (w *passkeyCircle) alteredChallenge(_ *testing.T, id string) {
+func (w *passkeyCircle) alteredChallenge(id string) {
 	c := w.approve(id)
 	w.browser.Run(`(() => { const m = document.querySelector("main"), a = JSON.parse(m.dataset.ask); a.options.challenge = "A".repeat(43); m.dataset.ask = JSON.stringify(a); return ""; })()`)
 	w.browser.Click("#go")
-	c.end(1, "", "its challenge is of other bytes")
+	c.end(4, "", "its challenge is of other bytes")
 }
 
 // interrupted by Ctrl-C: nothing is signed, and a click that comes too late is told so.
-func (w *passkeyCircle) interrupted(_ *testing.T, id string) {
+func (w *passkeyCircle) interrupted(id string) {
 	c := w.approve(id)
 	c.interrupt()
 	w.browser.Click("#go")

@@ -280,7 +280,7 @@ func TestNext(t *testing.T) {
 		{"context remove default --node acme", codeRefused, "leave --node out"},
 		{"context remove default --force", codeUsage, "nobody is at the terminal to confirm"},
 		{"context remove default --node bolt", codeError, "`ostraka context list` shows the contexts and their nodes"},
-		{"vault list --key " + dir + "/none", codeError, "give an SSH key that exists"},
+		{"vault list --key " + dir + "/none", codeError, "give a key file that exists"},
 		{"node status --dir " + dir, codeNotReady, "make a node with `ostraka node init"},
 	} {
 		if code, _, errs := try(strings.Fields(c.args)...); code != c.code || !strings.Contains(errs, c.want) {

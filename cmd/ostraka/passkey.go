@@ -88,7 +88,11 @@ func (a *app) passkeySigner(k signet.Key) *client.Signer {
 		if err != nil {
 			return nil, err
 		}
-		return s.Sign(ctx, k, verb, message, shown)
+		armored, err := s.Sign(ctx, k, verb, message, shown)
+		if err != nil && ctx.Err() == nil {
+			err = &problem{codeUnverified, err, "nothing was submitted; see that the browser shows the page whose address this program prints, and run the command again"}
+		}
+		return armored, err
 	})
 }
 

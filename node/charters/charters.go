@@ -84,6 +84,7 @@ type Charters struct {
 	freezes  map[statement.ID]charter.Accepted
 	unfreeze map[statement.ID]charter.Accepted
 	ended    map[statement.ID]bool // freezes that a complete unfreeze names
+	warned   map[statement.ID]bool // versions of which the log says why they are not enacted
 	live     map[statement.ID]live // versions as they count now; empty after every revocation
 }
 
@@ -123,7 +124,7 @@ type Signed struct {
 func Open(ctx context.Context, now time.Time, cfg Config) (*Charters, error) {
 	c := &Charters{
 		cfg: cfg, clock: now, known: map[statement.ID]*proposal{}, vetoes: map[statement.ID]map[string]Signed{}, revoked: map[string]Signed{},
-		freezes: map[statement.ID]charter.Accepted{}, unfreeze: map[statement.ID]charter.Accepted{}, ended: map[statement.ID]bool{}, live: map[statement.ID]live{},
+		freezes: map[statement.ID]charter.Accepted{}, unfreeze: map[statement.ID]charter.Accepted{}, ended: map[statement.ID]bool{}, warned: map[statement.ID]bool{}, live: map[statement.ID]live{},
 	}
 	if err := c.load(ctx); err != nil {
 		return nil, fmt.Errorf("read the charter: %w", err)

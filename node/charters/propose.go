@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -118,7 +119,10 @@ func (c *Charters) PrepareChosen(id string) (a charter.Accepted, err error) {
 	if err != nil {
 		return a, err
 	}
-	return p.by.Accepted, c.maySign(p)
+	if err := c.maySign(p); err != nil {
+		return a, err
+	}
+	return p.by.Accepted, c.review(p.Charter)
 }
 
 func (c *Charters) find(id string) (*proposal, error) {
@@ -306,6 +310,13 @@ func boolToInt(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+// RevokedKey says whether a key was revoked.
+func (c *Charters) RevokedKey(k signet.Key) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.isRevoked(k)
 }
 
 // Revoked lists what was revoked, by key's line.

@@ -158,6 +158,9 @@ func (c *Charters) takeCharter(ctx context.Context, now time.Time, s statement.S
 		if err := c.maySign(p); err != nil {
 			return nil, err
 		}
+		if err := c.review(p.Charter); err != nil {
+			return nil, err
+		}
 	}
 	next, operator, err := p.by.Add(by, armored)
 	switch {
@@ -168,8 +171,10 @@ func (c *Charters) takeCharter(ctx context.Context, now time.Time, s statement.S
 	case must != "" && operator != must:
 		return nil, fmt.Errorf("the signature is by an officer of %s, this node's operator is %s", operator, must)
 	}
-	if err := c.stillOfficer(p.Title(), operator, armored); err != nil {
-		return nil, err
+	if operator == c.cfg.Operator {
+		if err := c.ownOfficer(p, r, armored); err != nil {
+			return nil, err
+		}
 	}
 	if !known {
 		if err := c.room(p, operator); err != nil {
@@ -205,8 +210,6 @@ func (c *Charters) open(p *proposal, known bool) (charter.Roster, error) {
 		return r, outbox.ErrOld
 	case p.Version < uint64(len(c.history)):
 		return r, fmt.Errorf("version %d of the charter is in force already, as %s", p.Version, c.history[p.Version].ID.Short())
-	case p.since.IsZero() && r.ID != rosters.Newest().ID:
-		return r, fmt.Errorf("%s is for version %d of the roster, and version %d is in force: make it anew", p.Title(), r.Version, rosters.Newest().Version)
 	case known:
 		return r, nil
 	}
@@ -259,6 +262,15 @@ func (c *Charters) MayHold(vault string, committee []string, threshold int) erro
 		return &BrokenError{fmt.Sprintf("vault %s held by %d of %s", vault, threshold, strings.Join(committee, ", ")), strings.Join(broken, "; ")}
 	}
 	return nil
+}
+
+// ownOfficer holds our own operator's officers to the roster in force. Those of others are their own nodes' care: a version needs every node, so
+// what a replaced officer signs is worth nothing, and nodes that hear of a signature after the roster went on do not lag behind for ever.
+func (c *Charters) ownOfficer(p *proposal, r charter.Roster, armored []byte) error {
+	if newest := c.cfg.Rosters().Newest(); r.ID != newest.ID {
+		return fmt.Errorf("%s is for version %d of the roster, and version %d is in force: make it anew", p.Title(), r.Version, newest.Version)
+	}
+	return c.stillOfficer(p.Title(), c.cfg.Operator, armored)
 }
 
 // stillOfficer refuses what an officer signs who was taken out of the roster: a stolen key must be worth nothing once it was replaced.
@@ -316,6 +328,9 @@ func less(a, b statement.ID) bool { return bytes.Compare(a[:], b[:]) < 0 }
 func (c *Charters) maySign(p *proposal) error {
 	if c.ours(p.id()) {
 		return fmt.Errorf("this node's officer vetoed %s", p.Title())
+	}
+	for _, operator := range slices.Sorted(maps.Keys(c.vetoes[p.id()])) {
+		return fmt.Errorf("operator %s vetoed %s: write it anew with `ostraka charter amend`", operator, p.Title())
 	}
 	newest := c.cfg.Rosters().Newest().ID
 	for _, o := range c.proposals(p.Version) {
@@ -378,19 +393,28 @@ func (c *Charters) mayEnact(now time.Time) (p *proposal, due bool, err error) {
 			return nil, false, err
 		}
 		r, _ := c.cfg.Rosters().Version(o.Roster)
-		if _, ours := r.Operator(c.cfg.Operator); ours && !now.Before(o.since.Add(wait)) {
-			return o, true, nil
+		if _, ours := r.Operator(c.cfg.Operator); !ours || now.Before(o.since.Add(wait)) {
+			continue
 		}
+		// What was reviewed when it came may have changed since: a key that it lists was revoked.
+		if err := c.review(o.Charter); err != nil {
+			c.unfit(o, err)
+			continue
+		}
+		return o, true, nil
 	}
 	return nil, false, nil
 }
 
-func (c *Charters) enactOne(ctx context.Context, now time.Time, p *proposal) error {
-	// What was reviewed when it came may have changed since: a key that it lists was revoked.
-	if err := c.review(p.Charter); err != nil {
-		c.cfg.Log.Error("a charter is not enacted", "version", p.Version, "error", err)
-		return nil
+// unfit says once in the log why a version will not be enacted here.
+func (c *Charters) unfit(p *proposal, err error) {
+	if !c.warned[p.id()] {
+		c.warned[p.id()] = true
+		c.cfg.Log.Error("a charter is not enacted", "version", p.Version, "id", p.id().Short(), "error", err)
 	}
+}
+
+func (c *Charters) enactOne(ctx context.Context, now time.Time, p *proposal) error {
 	sig, err := signet.SignNode(c.cfg.Identity, p.by.Statement)
 	if err != nil {
 		return err

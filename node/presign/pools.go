@@ -156,7 +156,7 @@ func (p *Pools) heldLocked(pairs [32]byte) int {
 
 // line gives what is known of a key, under mu.
 func (p *Pools) line(v ceremony.View) *line {
-	key, at := protocol.PairKey(v.Current.Record), mark{v.Vault.ID, v.Vault.Charter}
+	key, at := protocol.PairKey(v.Current.Record), mark{v.Vault.ID, v.Vault.Under}
 	l := p.keys[key]
 	if l == nil {
 		l = &line{vault: at, skip: map[engine.PartyID]time.Time{}, mentioned: map[dkls.PresigID]time.Time{}}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
@@ -131,10 +132,14 @@ func (t *tale) scanFolder(ctx context.Context, o *local.Operator, dir string) er
 	if err != nil {
 		return err
 	}
-	t.step(Step{
+	x := Step{
 		What:    "acme's share, which acme opened with its own passphrase, is looked for in the copied folder and the node's log",
-		Outcome: fmt.Sprintf("%d places in %d bytes, looked for in %d forms of writing", len(found), size, len(forms)), Rule: "sealed", Held: len(found) == 0 && size > 0,
-	})
+		Outcome: fmt.Sprintf("found %d times in %d bytes, looked for in %d forms of writing", len(found), size, len(forms)), Held: len(found) == 0 && size > 0,
+	}
+	if x.Held {
+		x.Rule = "sealed"
+	}
+	t.step(x)
 	// A scan that finds nothing anywhere shows nothing.
 	var missed []string
 	for name, text := range forms {
@@ -205,6 +210,9 @@ func writings(share []byte) map[string]string {
 	for order, b := range map[string][]byte{"": share, ", reversed": back} {
 		out["raw"+order], out["hex"+order] = string(b), hex.EncodeToString(b)
 		out["HEX"+order] = strings.ToUpper(hex.EncodeToString(b))
+		out["escaped"+order] = strings.Trim(strconv.Quote(string(b)), `"`) // as logs write bytes
+		out["list"+order] = strings.Trim(fmt.Sprint(b), "[]")
+		out["list with commas"+order] = strings.ReplaceAll(out["list"+order], " ", ", ")
 		for shift := range 3 { // base64 of a longer text that holds it, without the digits that its neighbours share
 			text := base64.RawStdEncoding.EncodeToString(append(make([]byte, shift), b...))
 			out[fmt.Sprintf("base64 at %d%s", shift, order)] = text[(shift*8+5)/6 : len(text)-2]

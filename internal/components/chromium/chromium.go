@@ -55,6 +55,9 @@ func Start(t testing.TB, hosts string) *Browser {
 	return b
 }
 
+// For is the same tab, for a test within the test.
+func (b *Browser) For(t testing.TB) *Browser { return &Browser{t, b.ctx} }
+
 // Go loads a page and returns the HTTP status.
 func (b *Browser) Go(url string) int {
 	b.t.Helper()
