@@ -49,12 +49,12 @@ func TestCharterLint(t *testing.T) {
 
 	multichain := charterWith(t, `provider: ".*"`, `provider: "aws"`, `account: ".*"`, `account: "ceo"`, `access: \[.*\]`, `access: ["admin-acme"]`)
 	code, out, errs = try("charter", "lint", multichain)
-	want(t, "multichain", code, codeRefused, out+errs, "person        1 ", "steal/account: aws/ceo reaches enough shares to sign alone", "steal/person: admin-acme", "next: ")
+	want(t, "multichain", code, codeRefused, out+errs, "person        1 ", "steal/organisation: acme", "steal/account: aws/ceo reaches enough shares to sign alone", "steal/person: admin-acme", "next: ")
 	code, out, _ = try("charter", "lint", multichain, "--json")
 	var doc struct {
 		Vaults []vaultReviewed `json:"vaults"`
 	}
-	if err := json.Unmarshal([]byte(out), &doc); err != nil || code != codeRefused || len(doc.Vaults) != 1 || len(doc.Vaults[0].Broken) != 3 || *doc.Vaults[0].Numbers[2].Steal.Size != 1 {
+	if err := json.Unmarshal([]byte(out), &doc); err != nil || code != codeRefused || len(doc.Vaults) != 1 || len(doc.Vaults[0].Broken) != 4 || *doc.Vaults[0].Numbers[2].Steal.Size != 1 {
 		t.Errorf("exit %d, %v: %s", code, err, out)
 	}
 

@@ -86,6 +86,7 @@ type copyDocument struct {
 	Name     string              `json:"name"`
 	Level    string              `json:"level"`
 	Reach    map[string][]string `json:"reach"`
+	Staff    []string            `json:"staff"`
 	Evidence map[string]string   `json:"evidence"`
 }
 
@@ -144,7 +145,7 @@ func (a *app) controlMapCommand() *cobra.Command {
 }
 
 func copyOf(vault, operator string, c control.Copy) copyDocument {
-	out := copyDocument{Vault: vault, Operator: operator, Name: c.Name, Level: c.Level.String(), Reach: map[string][]string{}, Evidence: map[string]string{}}
+	out := copyDocument{Vault: vault, Operator: operator, Name: c.Name, Level: c.Level.String(), Reach: map[string][]string{}, Evidence: map[string]string{}, Staff: append([]string{}, c.Staff...)}
 	for k := range control.Kind(control.Kinds) {
 		out.Reach[k.String()] = append([]string{}, c.Reach[k]...)
 		if len(c.Reach[k]) > 0 {

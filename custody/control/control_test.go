@@ -83,6 +83,20 @@ func TestMultichain(t *testing.T) {
 	}
 }
 
+// Each node has an account and an administrator of its own, and all of them are employees of one company.
+func TestEmployees(t *testing.T) {
+	s := standard()
+	for i := range s.Shares {
+		s.Shares[i].Copies[0].Staff = []string{"multichain"}
+	}
+	if f := s.Measure(); size(f[Person]) != [3]int{3, 1, 2} || size(f[Organisation]) != [3]int{1, 1, 2} {
+		t.Errorf("person %v, organisation %v", size(f[Person]), size(f[Organisation]))
+	}
+	if text := fmt.Sprint(s.Check(Defaults(3))); !strings.Contains(text, "steal/organisation: multichain reaches enough shares to sign alone") {
+		t.Error(text)
+	}
+}
+
 // Four of nine keys in one firm, and a fifth that it may use: Ronin.
 func TestRonin(t *testing.T) {
 	s := Structure{Threshold: 5, Shares: committee("a", "b", "c", "d", "e", "f", "g", "h", "i")}
@@ -188,9 +202,9 @@ func random(r *rand.Rand) Structure {
 		return names
 	}
 	for i := range n {
-		share := Share{Operator: fmt.Sprint(i), Copies: []Copy{{Reach: [Kinds][]string{some(3)}}}}
+		share := Share{Operator: fmt.Sprint(i), Copies: []Copy{{Reach: [Kinds][]string{some(3)}, Staff: some(1)}}}
 		for range r.IntN(3) {
-			share.Copies = append(share.Copies, Copy{Level: Level(r.IntN(3)), Reach: [Kinds][]string{some(2)}})
+			share.Copies = append(share.Copies, Copy{Level: Level(r.IntN(3)), Reach: [Kinds][]string{some(2)}, Staff: some(1)})
 		}
 		s.Shares = append(s.Shares, share)
 	}
@@ -217,7 +231,7 @@ func slow(s Structure, c []string) (steals, halts, loses bool) {
 	for _, share := range s.Shares {
 		var reach, signs, stays bool
 		for _, c := range share.Copies {
-			reach = reach || slices.ContainsFunc(c.Reach[0], in)
+			reach = reach || slices.ContainsFunc(append(slices.Clip(c.Reach[0]), c.Staff...), in)
 			signs = signs || c.Level == Replica && !all(c.Reach[0])
 			stays = stays || !all(c.Reach[0])
 		}

@@ -69,11 +69,14 @@ func newProblem(s Structure, k Kind) *problem {
 		for _, c := range share.Copies {
 			for _, name := range c.Reach[k] {
 				d := index(name)
-				r.any.add(d)
 				r.all.add(d)
 				if c.Level == Replica {
 					r.replicas.add(d)
 				}
+			}
+			for _, name := range c.reachedBy(k) {
+				d := index(name)
+				r.any.add(d)
 				p.ops[d] |= 1 << i
 			}
 			none := len(c.Reach[k]) == 0

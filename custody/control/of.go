@@ -20,7 +20,7 @@ func Of(d charter.Document, v charter.Blueprint) (Structure, error) {
 		if !ok {
 			return s, fmt.Errorf("control: vault %s: %s is no operator of the circle", v.Name, name)
 		}
-		s.Shares = append(s.Shares, share(o))
+		s.Shares = append(s.Shares, share(d, o))
 	}
 	for _, g := range d.Guardians {
 		s.Guardians = append(s.Guardians, Guardian{Name: g.Name, Reach: [Kinds]string{Organisation: g.Organisation, Person: g.Person, Jurisdiction: g.Jurisdiction}})
@@ -29,11 +29,11 @@ func Of(d charter.Document, v charter.Blueprint) (Structure, error) {
 	return s, s.Validate()
 }
 
-func share(o charter.Station) Share {
+func share(d charter.Document, o charter.Station) Share {
 	out := Share{Operator: o.Name, Independent: o.Independent}
 	for _, p := range o.Places {
 		c := Copy{Name: o.Name + "/" + p.Name, Level: levels[p.Level]}
-		c.Reach[Organisation], c.Reach[Person] = []string{o.Name}, p.Access
+		c.Reach[Organisation], c.Reach[Person], c.Staff = []string{o.Name}, p.Access, employers(d, p)
 		if p.Organisation != "" && p.Organisation != o.Name {
 			c.Reach[Organisation] = append(c.Reach[Organisation], p.Organisation)
 		}
@@ -47,6 +47,17 @@ func share(o charter.Station) Share {
 		out.Copies = append(out.Copies, c)
 	}
 	return out
+}
+
+// employers are the organisations of those with access to a place: a company reaches what its people reach.
+func employers(d charter.Document, p charter.Place) (out []string) {
+	for _, name := range p.Access {
+		if h, ok := d.Human(name); ok && h.Organisation != "" {
+			out = append(out, h.Organisation)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // within makes a provider's own names unique.

@@ -74,7 +74,7 @@ func (s Structure) Draw() Picture {
 func (s Share) mark(k Kind, name string) (m Mark) {
 	for _, c := range s.Copies {
 		switch {
-		case !slices.Contains(c.Reach[k], name):
+		case !slices.Contains(c.reachedBy(k), name):
 		case c.Level == Replica:
 			return Signing
 		default:

@@ -147,7 +147,7 @@ func (s Structure) wayOut(r Rule, who Coalition) string {
 func (s Structure) reachedBy(k Kind, domains Coalition) (operators []string) {
 	for _, share := range s.Shares {
 		if slices.ContainsFunc(share.Copies, func(c Copy) bool {
-			return slices.ContainsFunc(c.Reach[k], func(d string) bool { return slices.Contains(domains, d) })
+			return slices.ContainsFunc(c.reachedBy(k), func(d string) bool { return slices.Contains(domains, d) })
 		}) {
 			operators = append(operators, share.Operator)
 		}

@@ -70,6 +70,7 @@ type Copy struct {
 	Name     string
 	Level    Level
 	Reach    [Kinds][]string
+	Staff    []string // organisations whose people reach it: so do they, and it does not go with them
 	Evidence [Kinds]Class
 }
 
@@ -163,6 +164,9 @@ func (s Share) validate() error {
 		return errors.New("no copy is a replica: nothing could sign")
 	}
 	for _, c := range s.Copies {
+		if len(c.Staff) > MaxReach || slices.Contains(c.Staff, "") {
+			return fmt.Errorf("copy %s: staff of %d organisations; at most %d are allowed, each with a name", c.Name, len(c.Staff), MaxReach)
+		}
 		for k, reach := range c.Reach {
 			if len(reach) > MaxReach {
 				return fmt.Errorf("copy %s: %d domains of kind %v; at most %d are allowed", c.Name, len(reach), Kind(k), MaxReach)
@@ -187,12 +191,20 @@ func (s Spending) validate() error {
 	return nil
 }
 
+// reachedBy lists the domains of a kind each of which reaches the copy.
+func (c Copy) reachedBy(k Kind) []string {
+	if k != Organisation {
+		return c.Reach[k]
+	}
+	return append(slices.Clip(c.Reach[k]), c.Staff...)
+}
+
 // domains lists all of one kind, ascending.
 func (s Structure) domains(k Kind) []string {
 	var all []string
 	for _, share := range s.Shares {
 		for _, c := range share.Copies {
-			all = append(all, c.Reach[k]...)
+			all = append(all, c.reachedBy(k)...)
 		}
 	}
 	for _, g := range s.Guardians {

@@ -263,7 +263,7 @@ func TestDrops(t *testing.T) {
 		"another's pair":    {func(b *bench) { b.pools[0].DropPairs([]engine.Token{{Key: b.key(), Peer: b.com.Parties[2].ID}}) }, 2},
 		"the pair":          {func(b *bench) { b.pools[0].DropPairs([]engine.Token{{Key: b.key(), Peer: b.com.Parties[1].ID}}) }, 0},
 		"the peer is unfit": {func(b *bench) { b.unfit[b.com.Parties[1].ID] = true }, 0},
-		"another charter":   {func(b *bench) { b.view.Vault.Charter = statement.ID{9} }, 0},
+		"another charter":   {func(b *bench) { b.view.Vault.Under = statement.ID{9} }, 0},
 		"another statement": {func(b *bench) { b.view.Vault.ID = statement.ID{9} }, 0},
 		"no longer hot":     {func(b *bench) { b.view.Vault.Tier = charter.TierWarm }, 0},
 		"not in force":      {func(b *bench) { b.gone = true }, 0},
