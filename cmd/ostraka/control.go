@@ -186,7 +186,7 @@ func (a *app) controlWhatIfCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "whatif [FOLDER] --lose KIND=NAME …", Short: "Say what is left of each vault if something is lost", Args: optionalFolder,
 		Long: "KIND is organisation, person, account, provider, region, jurisdiction or hardware; accounts and regions stand after their provider and a slash.\n" +
-			"SOS is what operators that are left and a quorum of guardians will do; no node of this release carries it out.\n" +
+			"SOS is what operators that are left and enough guardians will do; no node of this release carries it out.\n" +
 			"Exit code 5: a vault cannot sign any more.",
 		Example: "  ostraka control whatif --lose organisation=acme --lose region=aws/eu-central-1",
 	}

@@ -186,8 +186,8 @@ func (a *app) charterVetoCommand() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "veto ID", Short: "Take this operator's consent to a waiting version of the charter back: it will not come into force", Args: exactly("ID"),
-		Long: "One operator suffices, as long as its own node has not put the version in force: that is, during the charter's delay,\n" +
-			"or before all officers have signed. `ostraka charter show --pending` lists ids.",
+		Long: "One operator suffices, until the version is in force: before all officers have signed, and during the charter's delay.\n" +
+			"`ostraka charter show --pending` lists ids.",
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, cancel := a.within(c.Context(), 5*time.Minute)
 			defer cancel()
@@ -216,6 +216,10 @@ func (a *app) oneStatement(ctx context.Context, p *v1.PrepareResponse, kind stat
 	}
 	return a.show(doc, func(w io.Writer) {
 		if len(doc.Missing) > 0 {
+			if kind == statement.Freeze { // the third within 30 days
+				fmt.Fprintf(w, "Signed, and not in effect: this operator froze the vault twice within 30 days alone. Another that holds it must freeze it: %s.\n", strings.Join(doc.Missing, " or "))
+				return
+			}
 			fmt.Fprintf(w, "Signed. It takes effect when %s sign it too.\n", strings.Join(doc.Missing, ", "))
 			return
 		}
@@ -388,6 +392,9 @@ func (d charterDocument) print(w io.Writer, pending bool) {
 			fmt.Fprintf(w, "  VETOED by %s: it will not come into force\n", strings.Join(p.Vetoed, ", "))
 		case len(p.Missing) > 0:
 			fmt.Fprintf(w, "  still to sign: %s\n", strings.Join(p.Missing, ", "))
+		}
+		if len(p.Vetoed) > 0 {
+			continue
 		}
 		for _, node := range names(p.Due) {
 			fmt.Fprintf(w, "  node %s puts it in force after %s\n", node, p.Due[node])
