@@ -91,6 +91,44 @@ func (s setting) revocation(name string, by nodetest.Person) outbox.Note {
 	return outbox.Note{Kind: charters.NoteRevoke, Fields: [][]byte{st.Bytes(), by.Makes(s.T, st)}}
 }
 
+// A version that waits and lists a key which is revoked meanwhile comes into force nowhere: nodes pass over it, also after a restart, and another
+// takes its place.
+func TestVersionThatBecameUnfit(t *testing.T) {
+	t.Parallel()
+	s := peopled(t)
+	d := changed(s.World, func(d *charter.Document) { d.Delay = wait })
+	signCharter(t, s.World, d, s.Hosts...)
+	s.Run("in force", func() bool { return inForce(s.World, d) })
+	d.Vaults = slices.Clone(d.Vaults)
+	looser(&d)
+	signCharter(t, s.World, d, s.Hosts...)
+	s.Run("all signed", func() bool {
+		return s.All(func(h *nodetest.Host) bool { p := h.Charters.Pending(); return len(p) == 1 && !p[0].Since.IsZero() })
+	})
+	note := s.revocation("abel", nodetest.NewPerson(t, "abel"))
+	s.Run("revoked", func() bool { _, err := s.Submit(note); return err == nil })
+	leap(s.World, d.Delay+time.Hour)
+	s.Crash(s.Hosts[1])
+	s.Run("restarted", func() bool { return s.All(func(*nodetest.Host) bool { return true }) })
+	old := waiting(t, s.Hosts[1]).ID
+	for _, h := range s.Hosts {
+		if number(h) != 1 {
+			t.Fatalf("%s: version %d is in force, with a key that was revoked", h.Own.Name, number(h))
+		}
+	}
+	if err := veto(t, s.World, s.Hosts[0], old); err != nil {
+		t.Fatal(err)
+	}
+	s.Deliver()
+	d.People = slices.Clone(d.People)
+	person(&d, "abel").Keys = []signet.Key{nodetest.NewPerson(t, "abel's next").Key}
+	signCharter(t, s.World, d, s.Hosts...)
+	leap(s.World, d.Delay+time.Hour)
+	if !inForce(s.World, d) {
+		t.Fatalf("no other version takes its place: %s", s.Tail())
+	}
+}
+
 // A key ends at once, on all nodes and after a restart, at the word of its person or of an officer of their organisation; approvals that it
 // gave count no more, even where the nodes have allowed for them. Nobody else ends it.
 func TestRevokedKeyCountsForNothing(t *testing.T) {
