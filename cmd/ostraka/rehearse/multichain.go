@@ -63,7 +63,7 @@ func (t *tale) oneAccount(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l, err := t.lintRefuses(ctx, "three operators in one cloud account that one person reaches", folder, "steal/person", "steal/account", "steal/provider")
+	l, err := t.lintRefuses(ctx, "three operators in one cloud account that one person reaches", folder, "steal/organisation", "steal/person", "steal/account", "steal/provider")
 	if err != nil {
 		return err
 	}

@@ -65,8 +65,8 @@ func run(t *testing.T, args ...string) (code int, out, errs string) {
 // rules are those that must have decided, in the order of the steps; steps without one show what goes on.
 var rules = map[string][]string{
 	"multichain": {
-		"steal/person, steal/account, steal/provider", "steal/account, steal/person, steal/provider", "steal/account, steal/person, steal/provider",
-		"steal/account, steal/person, steal/provider", "proposer is no initiator of the vault", "threshold",
+		"steal/organisation, steal/person, steal/account, steal/provider", "steal/account, steal/organisation, steal/person, steal/provider", "steal/account, steal/organisation, steal/person, steal/provider",
+		"steal/account, steal/organisation, steal/person, steal/provider", "proposer is no initiator of the vault", "threshold",
 	},
 	"ronin":   {"steal/organisation", "quorum", "signed by nobody whom the vault lists as approver", "policy", "policy"},
 	"harmony": {"majority", "wrong passphrase", "sealed"},
