@@ -53,7 +53,7 @@ func TestWhatWaitsForOfficers(t *testing.T) {
 	file := s.VaultFile("petty", 2)
 	s.AcceptVault(file, a)
 	s.Run("the vault waits", func() bool {
-		return waits(a, "vault petty", "waits for "+b.Own.Name+", "+c.Own.Name) && waits(b, "vault petty", "signed by "+a.Own.Name, "our officer", "`ostraka vault create -f FILE`")
+		return waits(a, "vault petty", "waits for "+b.Own.Name+", "+c.Own.Name) && waits(b, "vault petty", "signed by "+a.Own.Name, "our officer", "`ostraka vault create petty`")
 	})
 	s.AcceptVault(file, a, b, c)
 	calm("the vault")

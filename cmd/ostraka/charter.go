@@ -331,7 +331,8 @@ type changeDocument struct {
 func (a *app) charterDiffCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "diff OLD NEW", Short: "Say what differs between the charters of two folders, and what of it is looser", Args: exactly("OLD", "NEW"),
-		Long: "What is stricter may take effect at once; what is looser waits for the charter's delay and needs every operator.",
+		Long: "Every operator signs either. What is stricter is in force once all have signed; what is looser then waits for the charter's delay,\n" +
+			"or for list-delay if only payees are looser.",
 		RunE: func(_ *cobra.Command, args []string) error {
 			was, err := readCharter(args[0])
 			if err != nil {
@@ -366,9 +367,9 @@ func (a *app) charterDiffCommand() *cobra.Command {
 				case len(all) == 0:
 					fmt.Fprintln(w, "nothing differs")
 				case doc.Looser:
-					fmt.Fprintf(w, "looser in part: it waits for %s and needs every operator\n", was.Delay)
+					fmt.Fprintf(w, "looser in part: once every operator has signed, it waits for %s\n", charter.Wait(was, all))
 				default:
-					fmt.Fprintln(w, "stricter only: it may take effect at once")
+					fmt.Fprintln(w, "stricter only: it is in force once every operator has signed")
 				}
 			})
 		},

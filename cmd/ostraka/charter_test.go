@@ -104,7 +104,7 @@ func TestCharterDiff(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{`quorum: 2`, `quorum: 3`, "stricter: vault treasury: quorum: 2 → 3\nstricter only"},
 		{`total.week <= 20000`, `total.week <= 30000`, "looser: rule payroll: "},
-		{`delay: 172800`, `delay: 86400`, "looser in part: it waits for 48h0m0s and needs every operator"},
+		{`delay: 172800`, `delay: 86400`, "looser in part: once every operator has signed, it waits for 48h0m0s"},
 		{`# before a new payee counts`, `# a day`, "nothing differs"},
 		{`account: "account-1"`, `account: "account-9"`, "place main (replica): provider gcp, account account-9, region region-1, "},
 		{`(?s)\nvaults:\n(  - name: )treasury(.*)\n# Control`, "\nvaults:\n${1}treasury${2}${1}second${2}\n# Control", "looser: vault second: added tier warm, suites ecdsa-secp256k1, threshold 3, committee acme bolt cora, initiators finance, approvers finance security, quorum 2, organisations 1, initiator-approves no, user-verification no, chains eip155:1, expiry 24h0m0s, refresh-every 0s, rescue 2 operators and 3 guardians\n"},

@@ -233,7 +233,7 @@ func (a *app) freezeCommand() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "freeze VAULT", Short: "Keep a vault from signing at once, for 72 hours at most", Args: exactly("VAULT"),
-		Long: "Any operator that holds the vault freezes it alone. A third freeze of one operator within 30 days needs a second one.",
+		Long: "Any operator that holds the vault freezes it alone, twice within 30 days. A third of its\nfreezes holds nothing: another operator that holds the vault then freezes it.",
 		RunE: func(c *cobra.Command, args []string) error {
 			if hours < 1 || hours > uint32(charter.MaxFreeze/time.Hour) {
 				return usage("--hours is 1 to 72")

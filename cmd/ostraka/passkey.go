@@ -151,7 +151,7 @@ func (a *app) willVote(one *client.Case, verb signet.Verb, person string) {
 func passkeyOf(one *client.Case, own signet.Key) (signet.Key, error) {
 	name, err := one.Vault.Who(own)
 	if err != nil {
-		return own, refused("use the key that the vault lists for you (`ostraka vault show "+one.Vault.Name+"`)", "%w", err)
+		return own, refused("use the key that the charter lists for you (`ostraka charter show`)", "%w", err)
 	}
 	person, _ := one.Vault.Approver(name)
 	var fit []signet.Key

@@ -26,7 +26,7 @@ func (a *app) vaultRefreshCommand() *cobra.Command {
 		Long: "Tells your own node that you want new shares. Every operator of the vault does so within a day; then the nodes make them,\n" +
 			"once all are up. The command waits for that; your word stays if you interrupt it. Signing goes on meanwhile, and intents\n" +
 			"that wait for approvals go on with the new shares. It mends a pair of nodes whose check failed, and lifts your node's\n" +
-			"quarantines of the vault: find out why it came to that first. A vault with refresh-every in its file makes new shares by itself.",
+			"quarantines of the vault: find out why it came to that first. A vault with refresh-every in the charter makes new shares by itself.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), refreshTimeout)
 			defer cancel()

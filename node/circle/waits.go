@@ -85,10 +85,10 @@ func (c *Circle) vaultWaits() (out []Wait) {
 		}
 		w := Wait{Name: "vault " + v.Name, What: fmt.Sprintf("accepting (%s), signed by %s: it waits for ", v.ID.Short(), signedBy(a))}
 		if a.Signatures[c.cfg.Own.Name] == nil {
-			w.What, w.Next = w.What+"our officer", "`ostraka vault create -f FILE` with a file that says the same shows it and signs it"
+			w.What, w.Next = w.What+"our officer", "`ostraka vault create "+v.Name+"` shows it and signs it"
 		} else {
 			missing := slices.DeleteFunc(slices.Clone(v.Committee), func(name string) bool { return a.Signatures[name] != nil })
-			w.What, w.Next = w.What+strings.Join(missing, ", "), "their officers run `ostraka vault create -f FILE` with a file that says the same"
+			w.What, w.Next = w.What+strings.Join(missing, ", "), "their officers run `ostraka vault create "+v.Name+"`"
 		}
 		out = append(out, w)
 	}
