@@ -171,8 +171,7 @@ func (c *Case) book(d charter.Document, all []*Case) (l *ledger.Ledger, n int) {
 		if !ok || o.Vault.ID != c.Vault.ID || o.ID() == c.ID() {
 			continue
 		}
-		lines, err := review.Lines(d, o.Tx.Facts())
-		if err == nil && l.Put(ledger.Debit{Intent: o.ID(), Lines: lines, Open: open, At: at}) == nil {
+		if l.Put(ledger.Debit{Intent: o.ID(), Lines: review.Lines(d, o.Tx.Facts()), Open: open, At: at}) == nil {
 			n++
 		}
 	}

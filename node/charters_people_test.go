@@ -91,9 +91,9 @@ func (s setting) revocation(name string, by nodetest.Person) outbox.Note {
 	return outbox.Note{Kind: charters.NoteRevoke, Fields: [][]byte{st.Bytes(), by.Makes(s.T, st)}}
 }
 
-// A version that waits and lists a key which is revoked meanwhile comes into force nowhere: nodes pass over it, also after a restart, and another
-// takes its place.
-func TestVersionThatBecameUnfit(t *testing.T) {
+// A key that is revoked while a version waits which lists it holds nothing up: the version comes into force, also at a node that was restarted, and
+// the key counts for nothing in it. No officer signs the next version that lists it.
+func TestKeyRevokedWhileAVersionWaits(t *testing.T) {
 	t.Parallel()
 	s := peopled(t)
 	d := changed(s.World, func(d *charter.Document) { d.Delay = wait })
@@ -107,25 +107,29 @@ func TestVersionThatBecameUnfit(t *testing.T) {
 	})
 	note := s.revocation("abel", nodetest.NewPerson(t, "abel"))
 	s.Run("revoked", func() bool { _, err := s.Submit(note); return err == nil })
-	leap(s.World, d.Delay+time.Hour)
 	s.Crash(s.Hosts[1])
 	s.Run("restarted", func() bool { return s.All(func(*nodetest.Host) bool { return true }) })
-	old := waiting(t, s.Hosts[1]).ID
+	leap(s.World, d.Delay+time.Hour)
+	if !inForce(s.World, d) {
+		t.Fatalf("a revocation holds the version up: %s", s.Tail())
+	}
 	for _, h := range s.Hosts {
-		if number(h) != 1 {
-			t.Fatalf("%s: version %d is in force, with a key that was revoked", h.Own.Name, number(h))
+		v := h.Keeper.Vault(s.vault)[0]
+		if p, ok := v.Vault.Approver("abel"); ok && len(p.Keys) > 0 {
+			t.Errorf("%s: the revoked key counts in the new version", h.Own.Name)
 		}
 	}
-	if err := veto(t, s.World, s.Hosts[0], old); err != nil {
-		t.Fatal(err)
+	d.Vaults = slices.Clone(d.Vaults)
+	stricter(&d)
+	if err := s.SignCharter(s.Hosts[0], d, true); err == nil || !strings.Contains(err.Error(), "was revoked") {
+		t.Errorf("an officer signs a version that lists it: %v", err)
 	}
-	s.Deliver()
 	d.People = slices.Clone(d.People)
 	person(&d, "abel").Keys = []signet.Key{nodetest.NewPerson(t, "abel's next").Key}
 	signCharter(t, s.World, d, s.Hosts...)
 	leap(s.World, d.Delay+time.Hour)
 	if !inForce(s.World, d) {
-		t.Fatalf("no other version takes its place: %s", s.Tail())
+		t.Fatalf("no other version follows: %s", s.Tail())
 	}
 }
 
@@ -375,4 +379,102 @@ func TestApprovalsThatCountForNothing(t *testing.T) {
 			t.Errorf("%d of them are accepted, %d votes, %v", accepted, len(v.Votes), err)
 		}
 	})
+}
+
+// officerNote is a statement that somebody signed, as a note.
+func officerNote(t *testing.T, kind outbox.Kind, s statement.Statement, by nodetest.Person) outbox.Note {
+	t.Helper()
+	return outbox.Note{Kind: kind, Fields: [][]byte{s.Bytes(), by.Makes(t, s)}}
+}
+
+// Who has an operator's officer key cannot undo that operator's freeze with freezes dated before it.
+func TestFreezeDatedBack(t *testing.T) {
+	t.Parallel()
+	s := peopled(t)
+	a := s.Hosts[0]
+	s.freeze(a, time.Hour)
+	s.Run("frozen", func() bool { return s.frozen() == 3 })
+	x, _ := a.Charters.Charter()
+	refused := 0
+	for i := range 2 {
+		f, err := charter.Freeze{Charter: x.ID, Vault: s.vault, Operator: a.Own.Name, Created: s.Now.Add(-time.Duration(i+1) * time.Minute).Truncate(time.Second), Expires: s.Now.Add(time.Minute).Truncate(time.Second)}.Statement(s.Salt())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range s.Hosts {
+			if _, log := s.tell(s.Hosts[2], h, officerNote(t, charters.NoteFreeze, f, a.Officer)); strings.Contains(log, "would undo it") {
+				refused++
+			}
+		}
+	}
+	s.Try(5*time.Minute, func() bool { return false })
+	if s.frozen() != 3 || refused == 0 {
+		t.Errorf("frozen at %d nodes, refused %d times", s.frozen(), refused)
+	}
+}
+
+// Once a freeze has ended, unfreezings of it are worth nothing, and are not kept.
+func TestUnfreezingsWithoutEnd(t *testing.T) {
+	t.Parallel()
+	s := peopled(t)
+	id, _ := s.freeze(s.Hosts[0], time.Hour)
+	s.Run("frozen", func() bool { return s.frozen() == 3 })
+	for _, h := range s.Hosts {
+		s.Run("all who hold it end it", func() bool {
+			a, _, err := h.Charters.PrepareUnfreeze(s.Clock(h), s.vault)
+			if err == nil {
+				_, err = h.Charters.Accept(context.Background(), s.Clock(h), a.Statement, h.Officer.Makes(t, a.Statement))
+			}
+			return err == nil
+		})
+		s.Deliver()
+	}
+	s.Run("ended", func() bool { return s.frozen() == 0 })
+	x, _ := s.Hosts[0].Charters.Charter()
+	before := len(s.Hosts[0].Charters.Told())
+	for range 20 {
+		u, err := charter.Unfreeze{Charter: x.ID, Vault: s.vault, Freezes: []statement.ID{id}, Created: s.Now.Truncate(time.Second)}.Statement(s.Salt())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.tell(s.Hosts[2], s.Hosts[0], officerNote(t, charters.NoteUnfreeze, u, s.Hosts[2].Officer))
+	}
+	if n := len(s.Hosts[0].Charters.Told()); n != before {
+		t.Errorf("%d statements are kept that end nothing", n-before)
+	}
+}
+
+// Revocations count alike in whatever order nodes hear them, and by an officer who was replaced since.
+func TestRevocationsInAnyOrder(t *testing.T) {
+	t.Parallel()
+	s := peopled(t)
+	d := changed(s.World, func(d *charter.Document) {
+		d.People = slices.Clone(d.People)
+		p := person(d, "abel")
+		p.Keys = append(slices.Clone(p.Keys), nodetest.NewPerson(t, "abel's spare").Key)
+		slices.SortFunc(p.Keys, func(a, b signet.Key) int { return strings.Compare(a.String(), b.String()) })
+	})
+	signCharter(t, s.World, d, s.Hosts...)
+	leap(s.World, d.Delay+time.Minute)
+	if !inForce(s.World, d) {
+		t.Fatal("no spare key")
+	}
+	x, _ := s.Hosts[0].Charters.Charter()
+	revoke := func(key, by string) outbox.Note {
+		st, err := charter.Revocation{Charter: x.ID, Person: "abel", Key: nodetest.NewPerson(t, key).Key, Created: s.Now}.Statement(s.Salt())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return officerNote(t, charters.NoteRevoke, st, nodetest.NewPerson(t, by))
+	}
+	notes := []outbox.Note{revoke("abel", "abel's spare"), revoke("abel's spare", "abel")}
+	for i, h := range s.Hosts[:2] { // one hears them in this order, one in the other, before they hear of one another
+		for j := range notes {
+			n := notes[(i+j)%2]
+			if _, err := h.Submit(context.Background(), s.Clock(h), n); err != nil {
+				t.Errorf("%s, revocation %d: %v", h.Own.Name, j, err)
+			}
+		}
+	}
+	s.Run("known to all", func() bool { return s.All(func(h *nodetest.Host) bool { return len(h.Charters.Revoked()) == 2 }) })
 }

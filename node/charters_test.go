@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -580,4 +581,76 @@ func TestCharterWhileTheRosterChanges(t *testing.T) {
 			t.Errorf("signed before %v: versions %d, %d, %d, %d: %s", signed, number(a), number(b), number(c), number(d), w.Tail())
 		}
 	}
+}
+
+// lowID is the next version with the lowest id of many, as one operator may search for it.
+func lowID(t *testing.T, h *nodetest.Host, now time.Time, d charter.Document) (low statement.Statement) {
+	t.Helper()
+	last, _ := h.Charters.Charter()
+	_, r, _ := h.Circle.Roster()
+	x := charter.Charter{Version: last.Version + 1, Previous: last.ID, Roster: r.ID, Created: now.UTC().Truncate(time.Second), Document: d}
+	for i := range 1 << 13 {
+		s, err := x.Statement(statement.Salt{byte(i), byte(i >> 8)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, b := s.ID(), low.ID(); i == 0 || bytes.Compare(a[:], b[:]) < 0 {
+			low = s
+		}
+	}
+	return low
+}
+
+// An operator searches for a low id, has the others enact that version, and never does so itself: under the next roster another comes before it.
+func TestSearchedIDHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	w := chartered(t, 3)
+	a, b, bad := w.Hosts[0], w.Hosts[1], w.Hosts[2]
+	d := changed(w, stricter)
+	low := lowID(t, bad, w.Clock(bad), d)
+	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if n := noteOf(p); n.Kind == charters.NoteEnact && (p.From == bad || p.To == bad) && statement.ID(n.Fields[0]) == low.ID() {
+			return nil
+		}
+		return []nodetest.Parcel{p}
+	}
+	if _, err := bad.Charters.Accept(context.Background(), w.Clock(bad), low, bad.Officer.Makes(t, low)); err != nil {
+		t.Fatal(err)
+	}
+	w.Run("heard of", func() bool { return len(a.Charters.Pending()) == 1 && len(b.Charters.Pending()) == 1 })
+	signCharter(t, w, d, a, b)
+	w.Run("enacted by two", func() bool { p := waiting(t, a); return slices.Equal(p.Awaited, []string{bad.Own.Name}) })
+	for _, h := range []*nodetest.Host{a, b} {
+		w.Run("vetoed", func() bool { return veto(t, w, h, low.ID()) == nil })
+	}
+	newOfficer(t, w, a, 1, b, bad)
+	d = changed(w, func(d *charter.Document) { d.Vaults[0].Expiry = 20 * time.Minute })
+	signCharter(t, w, d, a, b, bad)
+	leap(w, wait)
+	if !inForce(w, d, a, b) {
+		t.Fatalf("nothing comes into force any more: %s", w.Tail())
+	}
+}
+
+// An officer's signature is taken although the node cannot enact yet: it does so when it can.
+func TestOfficerSignsBeforeAPeerGreets(t *testing.T) {
+	t.Parallel()
+	w := chartered(t, 3)
+	d := changed(w, stricter)
+	signCharter(t, w, d, w.Hosts[0], w.Hosts[1])
+	c := w.Hosts[2]
+	w.Run("heard of", func() bool { return len(c.Charters.Pending()) == 1 && len(waiting(t, c).Missing) == 1 })
+	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if p.To == c {
+			return nil
+		}
+		return []nodetest.Parcel{p}
+	}
+	w.Crash(c)
+	w.Run("restarted", func() bool { return c.Up })
+	if err := w.SignCharter(c, d, false); err != nil {
+		t.Fatalf("the officer is told: %v", err)
+	}
+	w.Pass = nil
+	w.Run("in force", func() bool { return inForce(w, d) })
 }

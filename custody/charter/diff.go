@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -301,6 +302,14 @@ func (v Blueprint) text() string {
 		[2]string{"rescue", shown(v.Rescue, Rescue.text)})
 }
 
+// free is a text that somebody wrote, so that it cannot be taken for what stands around it: two places that differ never read alike.
+func free(text string) string {
+	if strings.ContainsAny(text, ",;\"") {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
 func (h Human) text() string {
 	return fmt.Sprintf("of %s, keys %s, until %s", h.Organisation, strings.Join(fingerprints(h.Keys), ", "), ending(h.Expires))
 }
@@ -314,7 +323,7 @@ func (o Station) text() string {
 	if o.Independent {
 		kind = "independent"
 	}
-	text := fmt.Sprintf("%s, identity ed25519:%x, %s", o.Entity, []byte(o.Identity), kind)
+	text := fmt.Sprintf("%s, identity ed25519:%x, %s", free(o.Entity), []byte(o.Identity), kind)
 	for _, p := range o.Places {
 		text += "; " + p.text()
 	}
@@ -322,6 +331,6 @@ func (o Station) text() string {
 }
 
 func (p Place) text() string {
-	return fmt.Sprintf("place %s (%s): ", p.Name, p.Level) + described([2]string{"organisation", p.Organisation}, [2]string{"provider", p.Provider}, [2]string{"account", p.Account},
-		[2]string{"region", p.Region}, [2]string{"jurisdiction", p.Jurisdiction}, [2]string{"hardware", p.Hardware}, [2]string{"access", strings.Join(p.Access, " ")})
+	return fmt.Sprintf("place %s (%s): ", p.Name, p.Level) + described([2]string{"organisation", p.Organisation}, [2]string{"provider", free(p.Provider)}, [2]string{"account", free(p.Account)},
+		[2]string{"region", free(p.Region)}, [2]string{"jurisdiction", p.Jurisdiction}, [2]string{"hardware", free(p.Hardware)}, [2]string{"access", strings.Join(p.Access, " ")})
 }

@@ -33,6 +33,7 @@ const (
 	tagBlock
 	tagReverted
 	tagBy
+	tagClosed
 )
 
 // Fields of a vote or a decision within it.
@@ -63,6 +64,11 @@ func (l Life) Bytes() []byte {
 	e.Uint(tagAttempts, uint64(l.attempts)).Uint(tagUnknown, bits(l.unknown)).String(tagHash, l.hash)
 	e.Uint(tagOverrode, uint64(l.overrode)).Uint(tagHeight, l.height).String(tagBlock, l.block)
 	e.Uint(tagReverted, bits(l.reverted)).String(tagBy, l.by)
+	if l.closed.IsZero() {
+		e.Uint(tagClosed, 0)
+	} else {
+		e.Uint(tagClosed, uint64(l.closed.Unix()))
+	}
 	return e.Sum()
 }
 
@@ -112,6 +118,9 @@ func DecodeLife(b []byte, s statement.Statement, v charter.Vault) (Life, error) 
 	l.block = decodeName(d, tagBlock)
 	l.reverted = d.Uint(tagReverted, 1) == 1
 	l.by = decodeName(d, tagBy)
+	if at := d.Uint(tagClosed, 1<<40); at > 0 {
+		l.closed = time.Unix(int64(at), 0).UTC()
+	}
 	if err := d.Done(); err != nil {
 		return Life{}, fmt.Errorf("decode life of intent %s: %w", l.id.Short(), err)
 	}

@@ -299,6 +299,23 @@ func TestCount(t *testing.T) {
 	if got := Count(s.ID(), "dora", left, []Vote{approve("carol")}); len(got.Approved) != 0 {
 		t.Errorf("who left: %+v", got)
 	}
+	// A key that was revoked approves no more; what it rejected stays rejected.
+	revoked := v
+	revoked.Approvers = slices.Clone(v.Approvers)
+	revoked.Approvers[1].Keys = two.Keys[:1]
+	spare := func(verb signet.Verb) Vote {
+		x := vote(t, s, v, verb, "bob")
+		x.Key = two.Keys[1]
+		return x
+	}
+	if got := Count(s.ID(), "dora", revoked, []Vote{spare(signet.Approve)}); len(got.Approved) != 0 {
+		t.Errorf("a revoked key approves: %+v", got)
+	}
+	kept := spare(signet.Approve)
+	kept.Key = two.Keys[0]
+	if got := Count(s.ID(), "dora", revoked, []Vote{kept, spare(signet.Reject)}); len(got.Approved) != 0 || !slices.Equal(got.Rejected, []string{"bob"}) {
+		t.Errorf("revoking the key that rejected makes the approval count: %+v", got)
+	}
 	if m := (Tally{Need: 1, Awaited: []string{"bob"}}).Missing(); m != "1 more of [bob] must approve" {
 		t.Errorf("missing: %q", m)
 	}

@@ -23,6 +23,7 @@ type Life struct {
 
 	state     State
 	changed   time.Time // of the last event that was taken, whole seconds
+	closed    time.Time // when a signature appeared; without one, when it came to its end; zero: neither
 	votes     []Vote
 	decisions map[string]Verdict
 	session   [32]byte // the last one
@@ -62,6 +63,10 @@ func (l Life) Apply(e Event, now time.Time) (Life, error) {
 		return l, fmt.Errorf("%s: intent %s is %s: %w", columnNames[e.column()], l.id.Short(), l.state, err)
 	}
 	next.changed = now.UTC().Truncate(time.Second)
+	// News of what is over moves nothing in a window (custody/ledger).
+	if next.hash != l.hash || next.hash == "" && next.state.ends() && !l.state.ends() {
+		next.closed = next.changed
+	}
 	return next, nil
 }
 
@@ -69,6 +74,7 @@ func (l Life) ID() statement.ID     { return l.id }
 func (l Life) Intent() Intent       { return l.it }
 func (l Life) State() State         { return l.state }
 func (l Life) Changed() time.Time   { return l.changed }
+func (l Life) Closed() time.Time    { return l.closed }
 func (l Life) Session() [32]byte    { return l.session }
 func (l Life) Signers() []string    { return slices.Clone(l.signers) }
 func (l Life) Attempts() int        { return l.attempts }
@@ -164,11 +170,11 @@ func answer(l *Life, e Event, now time.Time) error {
 // takeBack records a rejection after operators have allowed the intent: if it breaks the quorum that
 // they counted, the intent is denied here.
 func takeBack(l *Life, e Event, now time.Time) error {
-	before := l.Tally().Need
+	before := l.Tally()
 	if err := answer(l, e, now); err != nil {
 		return err
 	}
-	if t := l.Tally(); t.Need > before || t.Hopeless() {
+	if t := l.Tally(); t.Need > before.Need || t.Spread > before.Spread || t.Hopeless() {
 		l.state = Denied
 	}
 	return nil

@@ -264,12 +264,50 @@ func TestTakeBack(t *testing.T) {
 	if l := st.after(append(allowed, st.approve("alice"), st.reject("bob"))...); l.State() != Allowed {
 		t.Errorf("quorum held, yet %s", l.State())
 	}
+	// So does who took away the second organisation, although somebody of another could still approve.
+	two := st
+	two.v = vault(t, func(v *charter.Vault) {
+		v.Organisations, v.Approvers[1].Organisation = 2, "bolt"
+		eve := person(t, "eve")
+		eve.Organisation = "cora"
+		v.Approvers = append(v.Approvers, eve)
+	})
+	two.s = stated(t, two.v)
+	three := []Event{two.approve("alice"), two.approve("bob"), two.approve("carol"), yesAcme, yesBolt}
+	if l := two.after(append(three, two.reject("bob"))...); l.State() != Denied {
+		t.Errorf("one organisation is left of two, yet %s", l.State())
+	}
+	if l := two.after(append(three, two.reject("carol"))...); l.State() != Allowed {
+		t.Errorf("two organisations are left, yet %s", l.State())
+	}
 	// A node that heard decisions before approvals counts both.
 	if l := st.after(yesAcme, yesBolt, st.approve("bob"), st.approve("carol")); l.State() != Allowed || l.Tally().Need != 0 {
 		t.Errorf("late approvals: %s, %+v", l.State(), l.Tally())
 	}
 	if l := st.after(yesAcme, yesBolt, st.reject("bob"), st.reject("carol")); l.State() != Denied {
 		t.Errorf("hopeless, yet %s", l.State())
+	}
+}
+
+// What counts in a window begins when a signature was made, or when what may have been signed came to its end. No later news moves it.
+func TestClosed(t *testing.T) {
+	st := newStory(t)
+	at, late := noon.Add(time.Hour), noon.Add(30*24*time.Hour)
+	for name, l := range map[string]Life{
+		"signed": st.after(yesAcme, yesBolt, session, made), "final": st.after(yesAcme, yesBolt, session, made, inBlock, BecameFinal{}),
+		"possibly signed": st.after(yesAcme, yesBolt, session, unsure), "cancelled": st.after(yesAcme, yesBolt, Cancel{}),
+	} {
+		next := must(l.Apply(Decided{"cora", Deny}, late))(t)
+		if !l.Closed().Equal(at) || !next.Closed().Equal(at) {
+			t.Errorf("%s: closed %v, after a late decision %v", name, l.Closed(), next.Closed())
+		}
+	}
+	if l := st.after(yesAcme, yesBolt, session); !l.Closed().IsZero() {
+		t.Errorf("a session runs, and it closed at %v", l.Closed())
+	}
+	// A signature that was kept back counts from when it appears.
+	if l := must(st.after(yesAcme, yesBolt, session, unsure).Apply(made, late))(t); !l.Closed().Equal(late) {
+		t.Errorf("it appeared late, and closed at %v", l.Closed())
 	}
 }
 

@@ -42,6 +42,15 @@ func (s State) String() string {
 	return stateNames[s]
 }
 
+// ends says that no session of an intent in this state begins any more, and none runs.
+func (s State) ends() bool {
+	switch s {
+	case Denied, Expired, Cancelled, Replaced, Failed:
+		return true
+	}
+	return false
+}
+
 // An Event is something that happened to an intent. The host verified it beforehand:
 // votes by VerifyVote, decisions by VerifyDecision, cancellations by VerifyCancel, a
 // signature under the vault's key, chain events at its own RPC endpoint.

@@ -75,20 +75,21 @@ type Tally struct {
 }
 
 // Count tallies the votes on an intent that initiator proposed. Votes on other intents
-// and by people whom the vault does not list count for nothing; nor does an approval whose device did not check who touched it, where the
-// vault asks for that.
+// and by people whom the vault does not list count for nothing; nor does an approval by a key that the vault lists no more, or one whose
+// device did not check who touched it, where the vault asks for that. A rejection stands whatever becomes of its key: who revokes that
+// cannot make an earlier approval count again.
 func Count(id statement.ID, initiator string, v charter.Vault, votes []Vote) Tally {
 	var t Tally
 	have, could := map[string]bool{}, map[string]bool{}
 	for _, p := range v.Approvers {
 		own := p.Name == initiator && !v.InitiatorApproves
 		switch {
-		case voted(votes, id, p, signet.Reject, false):
+		case slices.ContainsFunc(votes, func(v Vote) bool { return v.Intent == id && v.Person == p.Name && v.Verb == signet.Reject }):
 			t.Rejected = append(t.Rejected, p.Name)
 			continue
 		case own:
 			continue
-		case voted(votes, id, p, signet.Approve, v.UserVerification):
+		case approved(votes, id, p, v.UserVerification):
 			t.Approved = append(t.Approved, p.Name)
 			have[p.Organisation] = true
 		default:
@@ -104,9 +105,9 @@ func Count(id statement.ID, initiator string, v charter.Vault, votes []Vote) Tal
 	return t
 }
 
-func voted(votes []Vote, id statement.ID, p charter.Person, verb signet.Verb, verified bool) bool {
+func approved(votes []Vote, id statement.ID, p charter.Person, verified bool) bool {
 	return slices.ContainsFunc(votes, func(v Vote) bool {
-		return v.Intent == id && v.Person == p.Name && v.Verb == verb && slices.ContainsFunc(p.Keys, v.Key.Equal) && (v.Flags.Verified || !verified)
+		return v.Intent == id && v.Person == p.Name && v.Verb == signet.Approve && slices.ContainsFunc(p.Keys, v.Key.Equal) && (v.Flags.Verified || !verified)
 	})
 }
 

@@ -25,7 +25,8 @@ func (p *Policy) Diff(to *Policy) (out []charter.Change) {
 		case was == nil:
 			c.Is, c.Looser = string(is.MarshalCedar()), is.Effect() != cedar.Forbid
 		case is == nil:
-			c.Was, c.Looser = string(was.MarshalCedar()), was.Effect() == cedar.Forbid
+			// A permit that cannot be computed denies all: without it others may allow.
+			c.Was, c.Looser = string(was.MarshalCedar()), was.Effect() == cedar.Forbid || errs(was)
 		case string(was.MarshalCedar()) == string(is.MarshalCedar()):
 			continue
 		default:
@@ -63,6 +64,12 @@ func computes(node any) (found bool) {
 		}
 	})
 	return found
+}
+
+// errs says whether a rule may be one that cannot be computed.
+func errs(rule *cedar.Policy) bool {
+	s, ok := shapeOf(rule)
+	return !ok || slices.ContainsFunc(s.Conditions, func(c condition) bool { return computes(c.Body) })
 }
 
 // stricter says that a rule differs in bounds alone, and permits no more, or forbids no less. More conditions of a permit are stricter too.
@@ -175,16 +182,16 @@ func (p *Policy) Removable(label string) bool {
 	return true
 }
 
-// Leavable says whether people may leave a group without anything more being allowed: no forbid speaks of it, and no permit does under a
-// "not" or an unless.
+// Leavable says whether people may leave a group without anything more being allowed. Fewer people then are in it, and fewer approvals count: of the
+// group, of all, and of organisations.
 func (p *Policy) Leavable(group string) bool {
 	for _, rule := range p.rules {
 		s, ok := shapeOf(rule)
-		if !ok || s.Effect == "forbid" && (speaks(s.Principal, group) || slices.ContainsFunc(s.Conditions, func(c condition) bool { return speaks(c.Body, group) && !counted(c, group) })) {
+		if !ok || s.Effect == "forbid" && speaks(s.Principal, group) {
 			return false
 		}
 		for _, c := range s.Conditions {
-			if s.Effect == "permit" && speaks(c.Body, group) && !counted(c, group) && (c.Kind == "unless" || negates(c.Body)) {
+			if !fewer(c.Body, group, (s.Effect == "permit") == (c.Kind == "when")) {
 				return false
 			}
 		}
@@ -192,21 +199,32 @@ func (p *Policy) Leavable(group string) bool {
 	return true
 }
 
-// counted says that a condition speaks of a group's approvals alone: where fewer people approve, fewer can be counted.
-func counted(c condition, group string) bool {
-	alone := true
-	walk(c.Body, func(m map[string]any) {
-		if m["id"] == any(group) && m["type"] == any("Group") {
-			alone = false
+// fewer says that a condition becomes true no more often (less), or no less often, when people leave a group. It goes through and, or, not; "in" the
+// group, and a count that is at least a number, are true less often then. Anything else that speaks of it may go either way.
+func fewer(node any, group string, less bool) bool {
+	op, x, y := operator(node)
+	counts := isFact(x) && isNumber(y)
+	switch {
+	case op == "&&" || op == "||":
+		return fewer(x, group, less) && fewer(y, group, less)
+	case op == "!":
+		return fewer(x, group, !less)
+	case op == "in" || counts && (op == ">" || op == ">="):
+		if less {
+			return true
 		}
-	})
-	return alone
+	case counts && (op == "<" || op == "<="):
+		if !less {
+			return true
+		}
+	}
+	return !speaks(node, group) && !speaks(node, "approvers") && !speaks(node, "organisations")
 }
 
-// negates says whether a "not" stands anywhere in a node.
-func negates(node any) (found bool) {
-	walk(node, func(m map[string]any) { found = found || m["!"] != nil || m["!="] != nil || m["if-then-else"] != nil })
-	return found
+func isNumber(node any) bool {
+	m, ok := node.(map[string]any)
+	_, number := m["Value"].(json.Number)
+	return ok && number
 }
 
 // harmless says that losing a label makes a condition true no more often (less), or no less often. It goes through and, or, not; contains is

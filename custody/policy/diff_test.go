@@ -37,6 +37,7 @@ func TestDiff(t *testing.T) {
 		"a permit turns to forbid":   {permit("true"), strings.Replace(permit("true"), "permit", "forbid", 1), "looser"},
 		"a permit comes":             {"", permit("true"), "looser"},
 		"a permit goes":              {permit("true"), "", "stricter"},
+		"a permit that may err goes": {permit("context.amount * 2 <= 5"), "", "looser"},
 		"a forbid comes":             {"", forbid("true"), "stricter"},
 		"a forbid goes":              {forbid("true"), "", "looser"},
 		"a forbid reaches lower":     {forbid("context.amount > 5"), forbid("context.amount > 4"), "stricter"},
@@ -72,6 +73,47 @@ func TestRemovable(t *testing.T) {
 }
 
 // bounded is a condition of facts against whole numbers, once as it was and once with some of the numbers moved.
+func TestLeavable(t *testing.T) {
+	permit := func(when string) string {
+		return `@id("x") permit(principal, action == Action::"transfer", resource) when { ` + when + ` };`
+	}
+	forbid := func(kind, when string) string {
+		return `@id("x") forbid(principal, action, resource) ` + kind + ` { ` + when + ` };`
+	}
+	for rule, want := range map[string]bool{
+		permit(`principal in Group::"finance"`):                                                             true,
+		permit(`principal in Group::"finance" && context.amount < 5`):                                       true,
+		permit(`!(principal in Group::"finance")`):                                                          false,
+		permit(`(principal in Group::"finance") == false`):                                                  false,
+		permit(`(principal in Group::"finance") != true`):                                                   false,
+		permit(`if principal in Group::"finance" then false else true`):                                     false,
+		permit(`context.approvals.finance >= 2`):                                                            true,
+		permit(`context.approvals.finance > 1 || context.approvers >= 2`):                                   true,
+		permit(`context.approvals.finance == 0`):                                                            false,
+		permit(`context.approvals.finance < 1`):                                                             false,
+		permit(`!(context.approvals.finance < 1)`):                                                          true,
+		permit(`2 <= context.approvals.finance`):                                                            false,
+		permit(`context.approvals.finance + 1 >= 2`):                                                        false,
+		permit(`context.approvers == 2`):                                                                    false,
+		permit(`context.approvals.finance >= context.approvers`):                                            false,
+		permit(`context.approvals.security == 0`):                                                           true,
+		forbid("when", `context.approvals.finance >= 2`):                                                    false,
+		forbid("when", `context.approvals.finance == context.approvers`):                                    false,
+		forbid("when", `context.approvals.finance < 2`):                                                     true,
+		forbid("unless", `context.approvals.finance >= 1`):                                                  true,
+		forbid("unless", `context.organisations >= 2`):                                                      true,
+		forbid("when", `principal in Group::"finance"`):                                                     false,
+		forbid("unless", `principal in Group::"finance"`):                                                   true,
+		`@id("x") forbid(principal in Group::"finance", action, resource);`:                                 false,
+		`@id("x") permit(principal in Group::"finance", action == Action::"transfer", resource);`:           true,
+		`@id("x") permit(principal, action == Action::"transfer", resource) unless { context.amount > 5 };`: true,
+	} {
+		if got := read(t, rule).Leavable("finance"); got != want {
+			t.Errorf("%v: %s", got, rule)
+		}
+	}
+}
+
 func (d dice) bounded(depth int) (was, is string) {
 	if depth == 0 || d.IntN(4) == 0 {
 		if d.IntN(5) == 0 {

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"math"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,6 +56,30 @@ func FlowsOfEVM(d charter.Document, f evm.Facts) ([]Flow, error) {
 		{operation, asset.Name, amount, to, labelsOf(d, chain, to)},
 		{Operation: Fee, Asset: own.Name, Amount: fee},
 	}, nil
+}
+
+// Outflow is what a transaction of the past gave out at most of each asset that a charter lists, its fee included. Of other assets no rule of that
+// charter can ask; what does not fit is more than any limit.
+func Outflow(d charter.Document, f evm.Facts) map[string]int64 {
+	sums := map[string]int64{}
+	add := func(contract string, amount *big.Int) {
+		a, ok := d.AssetOn("eip155:"+strconv.FormatUint(f.ChainID, 10), contract, sameEVM)
+		if !ok {
+			return
+		}
+		n, err := a.Units(amount)
+		if err != nil || n > math.MaxInt64-sums[a.Name] {
+			n = math.MaxInt64 - sums[a.Name]
+		}
+		sums[a.Name] += n
+	}
+	add("", f.MaxFee)
+	if f.Token != nil {
+		add(f.Token.String(), f.Amount)
+	} else {
+		add("", f.Amount)
+	}
+	return sums
 }
 
 // labelsOf are those of the payee with an address.

@@ -85,3 +85,14 @@ func TestDenyList(t *testing.T) {
 		}
 	}
 }
+
+// A place that moves is seen, whatever somebody wrote around it.
+func TestMovedPlaceIsSeen(t *testing.T) {
+	was, is := read(t, start(t), nil), read(t, start(t), nil)
+	a, b := &was.Operators[0].Places[0], &is.Operators[0].Places[0]
+	a.Account, a.Region = "a, region eu", "us"
+	b.Account, b.Region = "a", "eu, region us"
+	if changes, err := Diff(was, is); err != nil || len(changes) != 1 || !changes[0].Looser {
+		t.Errorf("%v, %v", changes, err)
+	}
+}

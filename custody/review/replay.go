@@ -81,7 +81,7 @@ func Replay(d charter.Document, past []Past) ([]Outcome, error) {
 			o.Would = x.Was.would(o.Verdict)
 		}
 		if o.Verdict == policy.Allow && x.Does != nil {
-			if lines, err := Lines(d, *x.Does); err == nil { // else it would not be allowed
+			if lines := Lines(d, *x.Does); len(lines) > 0 {
 				_ = books[x.Vault].Put(ledger.Debit{Intent: x.ID, Lines: lines, At: x.At})
 			}
 		}
@@ -205,22 +205,15 @@ func (q *Question) Lacks() (people, organisations int) {
 	return people, organisations
 }
 
-// Lines are what a transaction gives out of each asset at most, in a charter's units.
-func Lines(d charter.Document, f evm.Facts) (lines []ledger.Line, err error) {
-	flows, err := policy.FlowsOfEVM(d, f)
-	if err != nil {
-		return nil, err
-	}
-	sums, err := policy.Sums(flows)
-	if err != nil {
-		return nil, err
-	}
+// Lines are what a transaction of the past gave out of each asset at most, in a charter's units.
+func Lines(d charter.Document, f evm.Facts) (lines []ledger.Line) {
+	sums := policy.Outflow(d, f)
 	for _, a := range d.Assets { // ascending
 		if n, moved := sums[a.Name]; moved {
 			lines = append(lines, ledger.Line{Asset: a.Name, Amount: n})
 		}
 	}
-	return lines, nil
+	return lines
 }
 
 // A Sum is what went out of one asset, and what would have, in its smallest unit and without fees.

@@ -49,9 +49,11 @@ const (
 	keyInForce   = "in-force"      // id of the newest version in force
 )
 
-// Bounds: proposals of one version that one operator signed, and statements about one vault's freezes.
+// Bounds: proposals of one version and roster that one operator signed and nobody vetoed, and with those that somebody did; and statements about
+// one vault's freezes.
 const (
 	maxProposed = 8
+	maxVetoed   = 64
 	maxFreezes  = 8
 )
 

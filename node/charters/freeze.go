@@ -81,11 +81,16 @@ func (c *Charters) takeFreeze(now time.Time, s statement.Statement, held []strin
 			return nil, err
 		}
 	}
+	all := append(slices.DeleteFunc(c.signedFreezes(), func(x charter.SignedFreeze) bool { return x.ID == f.ID }), charter.SignedFreeze{Freeze: f, Signed: signedBy(next)})
+	for _, x := range c.frozen(f.Vault, now) {
+		if !x.Counts(all) { // dated back, so that one that holds would be the third
+			return nil, fmt.Errorf("the freeze of operator %s until %s holds, and this one would undo it", x.Operator, statement.FormatTime(x.Expires))
+		}
+	}
 	if err := write(frozenEntry(now, kindFreeze, f.Vault, next)); err != nil {
 		return nil, err
 	}
 	c.freezes[f.ID] = next
-	all := c.signedFreezes()
 	i := slices.IndexFunc(all, func(x charter.SignedFreeze) bool { return x.ID == f.ID })
 	if !all[i].Counts(all) {
 		for _, a := range by {
@@ -99,11 +104,12 @@ func (c *Charters) takeFreeze(now time.Time, s statement.Statement, held []strin
 	return nil, nil
 }
 
-// roomFreeze bounds how many freezes one operator makes of a vault within the time that they are remembered.
+// roomFreeze bounds how many freezes one operator makes of a vault within the time that they are remembered. What a replaced officer signed fills
+// no room of those who came after.
 func (c *Charters) roomFreeze(f charter.Freeze, now time.Time) error {
 	n := 0
 	for _, o := range c.signedFreezes() {
-		if o.Vault == f.Vault && o.Operator == f.Operator && now.Sub(o.Created) < charter.FreezeWindow {
+		if o.Vault == f.Vault && o.Operator == f.Operator && now.Sub(o.Created) < charter.FreezeWindow && c.stillOfficer("", o.Operator, c.freezes[o.ID].Signatures[o.Operator]) == nil {
 			n++
 		}
 	}
@@ -152,14 +158,23 @@ func (c *Charters) takeUnfreeze(now time.Time, s statement.Statement, held []str
 	if err != nil {
 		return nil, err
 	}
+	if u.Created.Sub(now) > skew {
+		return nil, fmt.Errorf("%w: the unfreezing was made at %s, here it is %s: compare the clocks", outbox.ErrLater, statement.FormatTime(u.Created), statement.FormatTime(now))
+	}
+	holds := false
 	for _, id := range u.Freezes {
 		a, known := c.freezes[id]
 		if !known {
 			return nil, fmt.Errorf("%w: freeze %s is not known here", outbox.ErrLater, id.Short())
 		}
-		if f, err := charter.FreezeOf(a.Statement); err != nil || f.Vault != u.Vault {
+		f, err := charter.FreezeOf(a.Statement)
+		if err != nil || f.Vault != u.Vault {
 			return nil, errors.Join(err, fmt.Errorf("freeze %s is of another vault", id.Short()))
 		}
+		holds = holds || !c.ended[id] && now.Before(f.Expires)
+	}
+	if !holds {
+		return nil, outbox.ErrOld // what it would end is over
 	}
 	next, operator, err := c.signOne(c.unfreeze, s, armored, by, must)
 	if err != nil {
@@ -167,11 +182,11 @@ func (c *Charters) takeUnfreeze(now time.Time, s statement.Statement, held []str
 	}
 	open := 0
 	for id, a := range c.unfreeze {
-		if id != u.ID && a.Statement.Fields().ID("vault") == u.Vault && a.Signatures[operator] != nil && !c.complete(a) {
+		if id != u.ID && a.Statement.Fields().ID("vault") == u.Vault && a.Signatures[operator] != nil {
 			open++
 		}
 	}
-	if open >= maxFreezes && operator != c.cfg.Operator {
+	if open >= maxFreezes*len(by) && operator != c.cfg.Operator {
 		return nil, fmt.Errorf("%d unfreezings of vault %s that operator %s signed wait here already", open, u.Vault.Short(), operator)
 	}
 	e := frozenEntry(now, kindUnfreeze, u.Vault, next)
@@ -192,9 +207,3 @@ func (c *Charters) takeUnfreeze(now time.Time, s statement.Statement, held []str
 }
 
 func endedKey(freeze statement.ID) string { return store.Key(kindEnded, store.ID(freeze[:])) }
-
-// complete says whether all freezes that an unfreezing names have ended.
-func (c *Charters) complete(a charter.Accepted) bool {
-	u, err := charter.UnfreezeOf(a.Statement)
-	return err == nil && !slices.ContainsFunc(u.Freezes, func(id statement.ID) bool { return !c.ended[id] })
-}

@@ -1,6 +1,7 @@
 package charters
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func (c *Charters) Prepare(now time.Time, d charter.Document) (a charter.Accepte
 	if err := c.history.CheckNext(x, rosters); err != nil {
 		return a, false, err
 	}
-	if err := c.review(x); err != nil {
+	if err := errors.Join(c.review(x), c.revives(x)); err != nil {
 		return a, false, err
 	}
 	p, err := c.same(x)
@@ -68,19 +69,20 @@ func (c *Charters) Prepare(now time.Time, d charter.Document) (a charter.Accepte
 	return charter.Accepted{Statement: s}, true, err
 }
 
-// maxDraws bounds the search for a low id. Somebody may have searched longer: then nodes that enacted that one stay with it.
-const maxDraws = 4096
+// maxDraws bounds the search for a low id.
+const maxDraws = 1 << 16
 
-// lowest writes a version whose id is below all others of that version, so that nodes which enacted one of those, and cannot put it in force, may
-// enact this one.
+// lowest writes a version whose id is below all others of that version and roster, so that nodes which enacted one of those, and cannot put it in
+// force, may enact this one.
 func (c *Charters) lowest(x charter.Charter) (s statement.Statement, err error) {
-	rivals := slices.DeleteFunc(c.proposals(x.Version), func(p *proposal) bool { return p.since.IsZero() }) // no node enacts what is not complete
+	rivals := slices.DeleteFunc(c.proposals(x.Version), func(p *proposal) bool { return p.since.IsZero() || p.Roster != x.Roster }) // no node enacts what is not complete
 	for range maxDraws {
 		if s, err = c.draw(x.Statement); err != nil || len(rivals) == 0 || less(s.ID(), rivals[0].id()) {
-			break
+			return s, err
 		}
 	}
-	return s, err
+	return s, fmt.Errorf("no id below that of %s was found, which nodes may have enacted: try again; if that helps nothing, one of %s searched for it, and another version can follow only under another roster (`ostraka operator drop`)",
+		rivals[0].Title(), strings.Join(signedBy(rivals[0].by.Accepted), ", "))
 }
 
 // same finds the proposal that says what a draft says: of several all meet at the lowest id. One that says something else, signed and not
@@ -122,7 +124,7 @@ func (c *Charters) PrepareChosen(id string) (a charter.Accepted, err error) {
 	if err := c.maySign(p); err != nil {
 		return a, err
 	}
-	return p.by.Accepted, c.review(p.Charter)
+	return p.by.Accepted, c.revives(p.Charter)
 }
 
 func (c *Charters) find(id string) (*proposal, error) {
@@ -272,10 +274,10 @@ func (c *Charters) Told() (notes []outbox.Note) {
 	for _, line := range slices.Sorted(maps.Keys(c.revoked)) {
 		notes = append(notes, c.revoked[line].note(NoteRevoke))
 	}
-	for _, a := range byID(c.freezes) {
+	for _, a := range byTime(c.freezes) {
 		notes = append(notes, piecewise(NoteFreeze, a)...)
 	}
-	for _, a := range byID(c.unfreeze) {
+	for _, a := range byTime(c.unfreeze) {
 		notes = append(notes, piecewise(NoteUnfreeze, a)...)
 	}
 	return notes
@@ -285,11 +287,12 @@ func (x Signed) note(kind outbox.Kind) outbox.Note {
 	return outbox.Note{Kind: kind, Fields: [][]byte{x.Statement.Bytes(), x.Signature}}
 }
 
-func byID(table map[statement.ID]charter.Accepted) (out []charter.Accepted) {
-	for _, id := range slices.SortedFunc(maps.Keys(table), func(a, b statement.ID) int { return strings.Compare(a.String(), b.String()) }) {
-		out = append(out, table[id])
-	}
-	return out
+// byTime lists what officers accepted, the oldest first.
+func byTime(table map[statement.ID]charter.Accepted) []charter.Accepted {
+	return slices.SortedFunc(maps.Values(table), func(a, b charter.Accepted) int {
+		x, y := a.Statement, b.Statement
+		return cmp.Or(x.Fields().Time("created").Compare(y.Fields().Time("created")), strings.Compare(x.ID().String(), y.ID().String()))
+	})
 }
 
 // piecewise is a statement as officers sign it, a note for each; a freeze's own operator first, since the others wait for it.

@@ -128,7 +128,7 @@ func (c *Charters) take(ctx context.Context, now time.Time, s statement.Statemen
 	case statement.Veto:
 		return nil, c.takeVeto(now, s, armored, must, write)
 	case statement.Revoke:
-		return nil, c.takeRevocation(now, s, armored, write)
+		return nil, c.takeRevocation(now, s, armored, must, write)
 	case statement.Freeze:
 		return c.takeFreeze(now, s, held, armored, must, write)
 	}
@@ -158,7 +158,7 @@ func (c *Charters) takeCharter(ctx context.Context, now time.Time, s statement.S
 		if err := c.maySign(p); err != nil {
 			return nil, err
 		}
-		if err := c.review(p.Charter); err != nil {
+		if err := c.revives(p.Charter); err != nil {
 			return nil, err
 		}
 	}
@@ -192,7 +192,8 @@ func (c *Charters) takeCharter(ctx context.Context, now time.Time, s statement.S
 		return nil, err
 	}
 	c.known[q.id()] = q
-	return next.Missing(by), c.enact(ctx, now)
+	c.soon(ctx, now)
+	return next.Missing(by), nil
 }
 
 func idBytes(id statement.ID) []byte { return id[:] }
@@ -219,7 +220,7 @@ func (c *Charters) open(p *proposal, known bool) (charter.Roster, error) {
 	return r, c.review(p.Charter)
 }
 
-// review refuses a charter that breaks its own control rules, whose policy is none, or that lists a key that was revoked.
+// review refuses a charter that breaks its own control rules, or whose policy is none.
 func (c *Charters) review(x charter.Charter) error {
 	report, err := review.Charter(x.Document)
 	if err != nil {
@@ -234,6 +235,12 @@ func (c *Charters) review(x charter.Charter) error {
 	if len(broken) > 0 {
 		return &BrokenError{x.Title(), strings.Join(broken, "; ")}
 	}
+	return nil
+}
+
+// revives refuses to sign a charter that lists a key which was revoked. Once signed it may come into force all the same: the key counts for
+// nothing in it, and nobody stops a version by revoking a key of theirs at the last moment.
+func (c *Charters) revives(x charter.Charter) error {
 	for _, h := range x.People {
 		for _, k := range h.Keys {
 			if c.isRevoked(k) {
@@ -284,13 +291,16 @@ func (c *Charters) stillOfficer(what, operator string, armored []byte) error {
 
 // room bounds what each operator may propose of one version.
 func (c *Charters) room(p *proposal, operator string) error {
-	open := 0
+	open, all := 0, 0
 	for _, o := range c.proposals(p.Version) {
-		if o.by.Signatures[operator] != nil {
+		if o.by.Signatures[operator] == nil || o.Roster != p.Roster {
+			continue // what a replaced officer signed fills the room of a roster that is over
+		}
+		if all++; len(c.vetoes[o.id()]) == 0 {
 			open++
 		}
 	}
-	if open >= maxProposed && operator != c.cfg.Operator {
+	if (open >= maxProposed || all >= maxVetoed) && operator != c.cfg.Operator {
 		return fmt.Errorf("%d charters of version %d that operator %s signed wait here already", open, p.Version, operator)
 	}
 	return nil
@@ -307,11 +317,23 @@ func entryOf(now time.Time, p *proposal) journal.Entry {
 // ours says whether our own officer vetoed a version.
 func (c *Charters) ours(id statement.ID) bool { return c.vetoes[id][c.cfg.Operator].Signature != nil }
 
-// movedOn says whether our node has enacted another statement of a version than p, after p or instead of it. It enacts a further one only with
-// a lower id, so all nodes move the same way, and no two can be in force (spec/charter 5). What our own officer vetoed does not count.
+// outranks orders the statements of one version, for all nodes alike: that of the later roster first, then that of the lower id. Who was thrown
+// out of the circle has no say in what comes next, however low an id it searched for.
+func (c *Charters) outranks(a, b *proposal) bool {
+	rosters := c.cfg.Rosters()
+	x, _ := rosters.Version(a.Roster)
+	y, _ := rosters.Version(b.Roster)
+	if x.Version != y.Version {
+		return x.Version > y.Version
+	}
+	return less(a.id(), b.id())
+}
+
+// movedOn says whether our node has enacted another statement of a version than p, after p or instead of it. It enacts a further one only if
+// that outranks it, so all nodes move the same way, and no two can be in force (spec/charter 5). What our own officer vetoed does not count.
 func (c *Charters) movedOn(p *proposal) bool {
 	return slices.ContainsFunc(c.proposals(p.Version), func(o *proposal) bool {
-		return o.id() != p.id() && o.by.Nodes[c.cfg.Operator] != nil && less(o.id(), p.id()) && !c.ours(o.id())
+		return o.id() != p.id() && o.by.Nodes[c.cfg.Operator] != nil && c.outranks(o, p) && !c.ours(o.id())
 	})
 }
 
@@ -355,6 +377,13 @@ func (c *Charters) delay(x charter.Charter) (wait time.Duration, changes []chart
 	return charter.Wait(last.Document, changes), changes, nil
 }
 
+// soon enacts what is due after something was taken. What was taken is durable: if our node cannot sign now, the next tick tries again.
+func (c *Charters) soon(ctx context.Context, now time.Time) {
+	if err := c.enact(ctx, now); err != nil {
+		c.cfg.Log.Info("a charter is not enacted yet", "error", err)
+	}
+}
+
 // enact signs the versions whose time has come, and puts in force the one that all nodes enacted.
 func (c *Charters) enact(ctx context.Context, now time.Time) error {
 	for {
@@ -368,11 +397,11 @@ func (c *Charters) enact(ctx context.Context, now time.Time) error {
 	}
 }
 
-// mayEnact finds the version that our node may enact now: complete, waited for, vetoed by nobody, and below all that we enacted beside it, each of
-// which is dead.
+// mayEnact finds the version that our node may enact now: complete, waited for, vetoed by nobody, and before all in rank that we enacted beside
+// it, each of which is dead.
 func (c *Charters) mayEnact(now time.Time) (p *proposal, due bool, err error) {
 	open := c.proposals(uint64(len(c.history)))
-	var last *proposal // the lowest that we enacted
+	var last *proposal // the first in rank that we enacted
 	for _, o := range open {
 		if o.by.Nodes[c.cfg.Operator] == nil {
 			continue
@@ -380,12 +409,16 @@ func (c *Charters) mayEnact(now time.Time) (p *proposal, due bool, err error) {
 		if !c.dead(o) {
 			return nil, false, nil
 		}
-		if last == nil || less(o.id(), last.id()) {
+		if last == nil || c.outranks(o, last) {
 			last = o
 		}
 	}
 	for _, o := range open {
-		if o.since.IsZero() || len(c.vetoes[o.id()]) > 0 || last != nil && !less(o.id(), last.id()) {
+		if o.since.IsZero() || len(c.vetoes[o.id()]) > 0 {
+			continue
+		}
+		if last != nil && !c.outranks(o, last) {
+			c.unfit(o, fmt.Errorf("this node enacted %s, which comes before it: sign the same anew", last.Title()))
 			continue
 		}
 		wait, _, err := c.delay(o.Charter)
@@ -394,11 +427,6 @@ func (c *Charters) mayEnact(now time.Time) (p *proposal, due bool, err error) {
 		}
 		r, _ := c.cfg.Rosters().Version(o.Roster)
 		if _, ours := r.Operator(c.cfg.Operator); !ours || now.Before(o.since.Add(wait)) {
-			continue
-		}
-		// What was reviewed when it came may have changed since: a key that it lists was revoked.
-		if err := c.review(o.Charter); err != nil {
-			c.unfit(o, err)
 			continue
 		}
 		return o, true, nil
@@ -473,7 +501,8 @@ func (c *Charters) takeEnact(ctx context.Context, now time.Time, id []byte, oper
 	if operator == c.cfg.Operator { // ours is durable before it leaves: we were restored. It binds us all the same
 		return &fence.ClonedError{ID: p.id(), What: "charter"}
 	}
-	return c.enact(ctx, now)
+	c.soon(ctx, now)
+	return nil
 }
 
 // takeWhole takes a version that was in force before this node came.
@@ -520,7 +549,8 @@ func (c *Charters) takeWhole(ctx context.Context, now time.Time, raw []byte, wri
 	if forgotten {
 		return &fence.ClonedError{ID: x.ID, What: "charter"}
 	}
-	return c.enact(ctx, now)
+	c.soon(ctx, now)
+	return nil
 }
 
 // later says of who is a stranger here that the roster which lists them may be on its way: what is refused once never comes again.
@@ -569,8 +599,10 @@ func (c *Charters) takeVeto(now time.Time, s statement.Statement, armored []byte
 	return err
 }
 
-// takeRevocation ends a person's key, for good.
-func (c *Charters) takeRevocation(now time.Time, s statement.Statement, armored []byte, write writer) error {
+// takeRevocation ends a person's key, for good. Nodes that hear revocations in another order, or after the officer who signed was replaced, must
+// take the same: one that was signed with a key which was revoked itself counts, and so does one by an officer of any roster so far. It takes
+// a right away and gives none.
+func (c *Charters) takeRevocation(now time.Time, s statement.Statement, armored []byte, must string, write writer) error {
 	x, ok := c.history.Version(s.Fields().ID("charter"))
 	if !ok {
 		return fmt.Errorf("%w: charter %s is not in force here", outbox.ErrLater, s.Fields().ID("charter").Short())
@@ -578,12 +610,13 @@ func (c *Charters) takeRevocation(now time.Time, s statement.Statement, armored 
 	if c.revoked[s.Get("key")].Signature != nil {
 		return outbox.ErrOld
 	}
-	v, err := charter.VerifyRevocation(s, armored, x, c.cfg.Rosters().Newest())
+	rosters := c.cfg.Rosters()
+	v, err := charter.VerifyRevocation(s, armored, x, rosters.Newest())
+	for i := len(rosters) - 2; i >= 0 && must == "" && errors.Is(err, signet.ErrStranger); i-- {
+		v, err = charter.VerifyRevocation(s, armored, x, rosters[i])
+	}
 	if err != nil {
 		return later(err)
-	}
-	if sig, err := signet.Parse(armored); err != nil || c.isRevoked(sig.Key()) {
-		return errors.Join(err, fmt.Errorf("revoke key of %s: the key that signed was revoked itself", v.Person))
 	}
 	text := Signed{s, armored}
 	err = write(journal.Entry{

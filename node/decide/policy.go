@@ -3,6 +3,7 @@ package decide
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/ostraka/ostraka/custody/ledger"
 	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/review"
+	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/ceremony"
 )
@@ -30,13 +32,16 @@ type rules struct {
 	ledgers map[statement.ID]*ledger.Ledger // by vault, in this charter's units
 }
 
-// outflows are what one vault's intents give out, by intent: signed, possibly signed, or allowed by this node and not over.
+// outflows are what one vault's intents give out, by intent: signed, possibly signed, or allowed by this node and not over, or over while another
+// node allowed it too.
 type outflows map[statement.ID]outflow
 
 type outflow struct {
-	facts evm.Facts
-	open  bool
-	at    time.Time
+	facts  evm.Facts
+	slot   slot
+	signed bool // its signature is known
+	open   bool
+	at     time.Time // zero: nothing is given out
 }
 
 // book is the lock of a vault's totals.
@@ -49,20 +54,31 @@ func (d *Desk) book(vault statement.ID) *sync.Mutex {
 	return d.books[vault]
 }
 
+// outflow is what a file's transaction gives out, as far as this node can tell.
+func (d *Desk) outflow(f *file) outflow {
+	t, onChain := f.payload.(*transfer)
+	if f.gone || !onChain {
+		return outflow{}
+	}
+	l := f.life
+	o := outflow{facts: t.tx.Facts(), signed: l.Hash() != ""}
+	o.slot = slot{t.from, o.facts.ChainID, o.facts.Nonce}
+	switch ours := l.Verdict(d.cfg.Operator) == intent.Allow; {
+	case o.signed || l.PossiblySigned():
+		o.at = l.Closed()
+	case ours && !over(l):
+		o.open, o.at = true, l.Intent().Created
+	case ours && l.Count(intent.Allow) > 1:
+		// It ended, and others that allowed it may have signed it without us: one of them may keep the signature back.
+		o.at = l.Closed()
+	}
+	return o
+}
+
 // debit brings a vault's ledger up to date with a file. The ledger has no rows of its own: the life, which is durable with the decision,
 // says all of it. The caller holds the file's lock and the desk's.
 func (d *Desk) debit(f *file) {
-	id, l := f.stmt.ID(), f.life
-	vault := l.Intent().Vault
-	t, onChain := f.payload.(*transfer)
-	var o outflow
-	switch {
-	case f.gone || !onChain:
-	case l.Hash() != "" || l.PossiblySigned():
-		o = outflow{t.tx.Facts(), false, l.Changed()}
-	case l.Verdict(d.cfg.Operator) == intent.Allow && !over(l):
-		o = outflow{t.tx.Facts(), true, l.Changed()}
-	}
+	id, vault, o := f.stmt.ID(), f.life.Intent().Vault, d.outflow(f)
 	if o.at.IsZero() {
 		delete(d.flows[vault], id)
 	} else {
@@ -71,8 +87,38 @@ func (d *Desk) debit(f *file) {
 		}
 		d.flows[vault][id] = o
 	}
-	if x, ok := d.cfg.Charter(); ok && d.rules.charter == x.ID && d.rules.ledgers[vault] != nil {
-		enter(x.Document, d.rules.ledgers[vault], id, o)
+	d.reckon(vault, id, o)
+	if final := f.life.State() == intent.Final; final != (d.finals[o.slot] == id) && o.signed {
+		if final {
+			d.finals[o.slot] = id
+		} else {
+			delete(d.finals, o.slot)
+		}
+		for other, x := range d.flows[vault] {
+			if x.slot == o.slot {
+				d.reckon(vault, other, x)
+			}
+		}
+	}
+}
+
+// reckon puts one outflow into its vault's ledger, if there is one, or takes it out. Of two with one nonce the chain takes one: what is not signed
+// cannot be, once another is final.
+func (d *Desk) reckon(vault, id statement.ID, o outflow) {
+	x, ok := d.cfg.Charter()
+	if l := d.rules.ledgers[vault]; ok && l != nil && d.rules.charter == x.ID {
+		d.count(x.Document, l, id, o)
+	}
+}
+
+func (d *Desk) count(doc charter.Document, l *ledger.Ledger, id statement.ID, o outflow) {
+	by, spent := d.finals[o.slot]
+	if o.at.IsZero() || !o.signed && spent && by != id {
+		l.Release(id)
+		return
+	}
+	if err := l.Put(ledger.Debit{Intent: id, Lines: review.Lines(doc, o.facts), Open: o.open, At: o.at}); err != nil {
+		d.cfg.Log.Error("an outflow is not counted", "intent", id.Short(), "error", err) // its lines are of the same facts and charter: it cannot be
 	}
 }
 
@@ -87,18 +133,6 @@ func (d *Desk) forgetFlows(now time.Time) {
 		if l := d.rules.ledgers[vault]; l != nil {
 			l.Prune(now)
 		}
-	}
-}
-
-// enter puts one outflow into a ledger, or takes it out. What this charter cannot count, no rule of it can ask about.
-func enter(doc charter.Document, l *ledger.Ledger, id statement.ID, o outflow) {
-	if o.at.IsZero() {
-		l.Release(id)
-		return
-	}
-	lines, err := review.Lines(doc, o.facts)
-	if err == nil {
-		_ = l.Put(ledger.Debit{Intent: id, Lines: lines, Open: o.open, At: o.at}) // its lines are of the same facts and charter
 	}
 }
 
@@ -117,7 +151,7 @@ func (d *Desk) rulesOf(x charter.Charter, vault statement.ID) (*policy.Policy, *
 	if l == nil {
 		l = &ledger.Ledger{}
 		for id, o := range d.flows[vault] {
-			enter(x.Document, l, id, o)
+			d.count(x.Document, l, id, o)
 		}
 		d.rules.ledgers[vault] = l
 	}
@@ -141,8 +175,8 @@ func (d *Desk) underCharter(f *file) error {
 	return nil
 }
 
-// stands says whether what allowed an intent still holds when it is to be signed: its charter is in force, nobody froze the vault, and
-// the initiator and enough approvers are still who they were.
+// stands says whether what allowed an intent still holds when it is to be signed: its charter is in force, nobody froze the vault, the
+// initiator and enough approvers are still who they were, and the rules permit it now.
 func (d *Desk) stands(now time.Time, f *file, v ceremony.View) error {
 	if err := d.underCharter(f); err != nil {
 		return err
@@ -151,13 +185,38 @@ func (d *Desk) stands(now time.Time, f *file, v ceremony.View) error {
 	if by := d.cfg.Frozen(it.Vault, now); by != "" {
 		return fmt.Errorf("vault %s is frozen by %s", v.Vault.Name, by)
 	}
-	if _, ok := v.Vault.Initiator(it.Initiator); !ok {
-		return fmt.Errorf("intent %s: %s is no initiator of vault %s any more", f.stmt.ID().Short(), it.Initiator, v.Vault.Name)
+	if why := f.unasked(v); why != "" {
+		return fmt.Errorf("intent %s: %s", f.stmt.ID().Short(), why)
 	}
-	if t := intent.Count(f.stmt.ID(), it.Initiator, v.Vault, f.life.Votes()); !t.Met() {
+	t := intent.Count(f.stmt.ID(), it.Initiator, v.Vault, f.life.Votes())
+	if !t.Met() {
 		return fmt.Errorf("intent %s: approvals that counted do not any more: %s", f.stmt.ID().Short(), t.Missing())
 	}
+	q, err := d.question(now, f, v, intent.Ruling{Tally: t})
+	if err != nil {
+		return fmt.Errorf("intent %s: %w", f.stmt.ID().Short(), err)
+	}
+	if r := q.policy.Decide(q.facts, q.room); r.Verdict != policy.Allow {
+		return fmt.Errorf("intent %s: the rules that permitted it do not now: %s", f.stmt.ID().Short(), says(r))
+	}
 	return nil
+}
+
+// unasked says why the proposal counts for nothing any more: its initiator is none, or the key that signed it is theirs no more.
+func (f *file) unasked(v ceremony.View) string {
+	name := f.life.Intent().Initiator
+	p, ok := v.Vault.Initiator(name)
+	if !ok {
+		return fmt.Sprintf("%s is no initiator of vault %s any more", name, v.Vault.Name)
+	}
+	sig, err := signet.Parse(f.proposal)
+	if err != nil {
+		return err.Error()
+	}
+	if !slices.ContainsFunc(p.Keys, sig.Key().Equal) {
+		return fmt.Sprintf("the key that signed the proposal is %s's no more: propose it anew", name)
+	}
+	return ""
 }
 
 // apply asks freezes and the charter's rules where the intent's own let it wait or pass.
@@ -189,10 +248,7 @@ func (d *Desk) apply(now time.Time, f *file, v ceremony.View, r intent.Ruling) i
 
 // forbidden denies what no later moment of the intent's life could allow; the rest waits.
 func (d *Desk) forbidden(now time.Time, f *file, r intent.Ruling, q question, ruling policy.Ruling) intent.Ruling {
-	why := ruling.Reason
-	if ruling.Rule != "" {
-		why = ruling.Rule + ": " + why
-	}
+	why := says(ruling)
 	if ruling.Rule != policy.RuleErrs && ruling.Rule != policy.RuleFacts && q.policy.Ever(q.least, q.room, policy.Moments(now, f.life.Intent().Expires, q.offset)) {
 		f.waits, f.again = "the policy does not permit it now: "+why, now.Add(policyEvery)
 		r.Verdict, r.Rule, r.Reason = intent.Wait, RulePolicy, f.waits
@@ -200,6 +256,17 @@ func (d *Desk) forbidden(now time.Time, f *file, r intent.Ruling, q question, ru
 	}
 	r.Verdict, r.Rule, r.Reason = intent.Deny, RulePolicy, why
 	return r
+}
+
+// says puts a ruling that is not Allow into words.
+func says(r policy.Ruling) string {
+	switch {
+	case r.Verdict == policy.Wait:
+		return needs(r.Missing)
+	case r.Rule != "":
+		return r.Rule + ": " + r.Reason
+	}
+	return r.Reason
 }
 
 const (
