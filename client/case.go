@@ -131,6 +131,9 @@ func readCase(node string, vaults []Vault, m *v1.Intent) (*Case, error) {
 	if _, err := signet.Verify(m.ProposalSignature, signet.Makes(statement.Intent), s.Bytes(), p.Keys); err != nil {
 		return nil, fmt.Errorf("signature of %s: %w", it.Initiator, err)
 	}
+	if signed, err := signet.Parse(m.ProposalSignature); err == nil && vaults[i].rules != nil && vaults[i].rules.revoked(signed.Key()) && len(m.Raw) == 0 && time.Now().Before(it.Expires) {
+		c.alarm("the key that signed the proposal was revoked: nodes will not sign it")
+	}
 	c.decode()
 	if err := c.readVotes(node, m.Votes); err != nil {
 		return nil, err
@@ -359,8 +362,17 @@ func (c *Case) Closed() bool {
 	return c.Signed == nil && slices.Contains([]string{"expired", "cancelled", "denied", "replaced", "failed", Ended}, c.State())
 }
 
-// Tally counts the votes that were verified here.
-func (c *Case) Tally() intent.Tally { return c.tally(c.Vault.Vault) }
+// Tally counts the votes that were verified here. While the intent may yet be signed, approvals by keys that were revoked or have expired since
+// count for nothing, as at nodes.
+func (c *Case) Tally() intent.Tally {
+	v := c.Vault.Vault
+	if r := c.Vault.rules; r != nil && c.Signed == nil {
+		if x, ok := r.History.Version(c.Intent.Charter); ok {
+			v.Approvers = x.Terms(v, time.Now(), r.revoked).Approvers
+		}
+	}
+	return c.tally(v)
+}
 
 func (c *Case) tally(v charter.Vault) intent.Tally {
 	var votes []intent.Vote

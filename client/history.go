@@ -69,7 +69,7 @@ func (c *Case) given() (at time.Time, open, ok bool) {
 // Past is the intent as a charter is tried over it.
 func (c *Case) Past(now time.Time) review.Past {
 	p := review.Past{
-		ID: c.ID(), Vault: c.Vault.Name, Purpose: c.Intent.Purpose, Chain: c.Intent.Chain, Initiator: c.Intent.Initiator, Approved: c.Tally().Approved,
+		ID: c.ID(), Vault: c.Vault.Name, Purpose: c.Intent.Purpose, Chain: c.Intent.Chain, Initiator: c.Intent.Initiator, Approved: c.tally(c.Vault.Vault).Approved,
 		At: c.Decided(), Until: c.Intent.Expires, Was: review.Unsigned,
 	}
 	if p.At.IsZero() {

@@ -387,6 +387,19 @@ func TestCaseUnderItsCharter(t *testing.T) {
 	if c.Vault.Quorum != 2 || c.Tally().Need != 1 {
 		t.Errorf("quorum %d, %d approvals are needed: the intent has the terms of the version after it", c.Vault.Quorum, c.Tally().Need)
 	}
+	// A key that was revoked since counts no more, and one that proposed is an alarm; of what is signed both did what they did.
+	revoked := now
+	revoked.rules = &Rules{History: now.rules.History, Revoked: map[string]charter.Revocation{}}
+	for _, b := range [][]byte{m.Votes[0].Signature, m.ProposalSignature} {
+		sig, err := signet.Parse(b)
+		w.must(err)
+		revoked.rules.Revoked[sig.Key().String()] = charter.Revocation{}
+	}
+	c, err = ReadCase("acme", []Vault{revoked}, m)
+	w.must(err)
+	if len(c.Tally().Approved) > 0 || !strings.Contains(strings.Join(c.Alarms, " "), "was revoked") {
+		t.Errorf("approved by %v, alarms %v", c.Tally().Approved, c.Alarms)
+	}
 	m.Votes = []*v1.Ballot{w.ballot("dave", signet.Approve)}
 	if _, err := ReadCase("acme", []Vault{now}, m); Classify(err) != Unverified || !strings.Contains(err.Error(), `"dave" is no approver`) {
 		t.Errorf("an approver of another version: %v", err)
