@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 
+	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -109,6 +111,12 @@ func (v Vocabulary) names(rule *cedar.Policy) error {
 		if list, ours := known[kind]; isName && hasID && ours && !slices.Contains(list, name) {
 			wrong = append(wrong, fmt.Errorf("%s::%q is not in the charter; it has %s", kind, name, strings.Join(list, ", ")))
 		}
+		if text, ok := node["Value"].(string); ok && ethereum.MatchString(text) {
+			// Facts have an address in its one written form, with a checksum in its letters: any other is never equal.
+			if a, err := evm.ParseAddress(text); err != nil || a.String() != text {
+				wrong = append(wrong, fmt.Errorf("address %s: no destination is written so: %w", text, cmp.Or(err, fmt.Errorf("write %s", a))))
+			}
+		}
 		for _, f := range slices.Sorted(maps.Keys(node)) {
 			if slices.Contains(functions, f) {
 				wrong = append(wrong, fmt.Errorf("function %s: facts are whole numbers, texts and names, and all are always there", f))
@@ -117,6 +125,8 @@ func (v Vocabulary) names(rule *cedar.Policy) error {
 	})
 	return errors.Join(wrong...)
 }
+
+var ethereum = regexp.MustCompile(`^0[xX][0-9a-fA-F]{40}$`)
 
 // known are the names of each kind of entity; actions are the type checker's.
 func (v Vocabulary) known() map[string][]string {

@@ -112,6 +112,8 @@ func TestLint(t *testing.T) {
 		"operation unknown":     {`@id("x") permit(principal, action == Action::"trasnfer", resource);`, "trasnfer"},
 		"operation in a set":    {`@id("x") permit(principal, action in [Action::"transfer", Action::"trasnfer"], resource);`, "trasnfer"},
 		"label unknown":         {move(`context.labels.contains(Label::"payrol")`), "payrol"},
+		"address in small":      {`@id("x") forbid(principal, action, resource) when { context.destination == "0xdeadbeefdeadbeefdeadbeefdeadbeefdeadbeef" };`, "write 0xDeaDbeefdEAdbeefdEadbEEFdeadbeEFdEaDbeeF"},
+		"address, one letter":   {move(`context.destination == "0xDeaDbeefdEAdbeefdEadbEEFdeadbeEFdEaDbeef"`), "no destination is written so"},
 		"label as text":         {move(`context.labels.contains("payroll")`), "String"},
 		"asset unknown":         {move(`context.asset == Asset::"usdt"`), "usdt"},
 		"chain unknown":         {move(`context.chain == Chain::"eip155:5"`), "eip155:5"},
