@@ -280,7 +280,7 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 		out = append(out, &pb.Check{Name: name, State: state, What: what, Next: next})
 	}
 	if logErr != nil {
-		add("log", "fail", logErr.Error(), "stop the node and restore its store from a replica; do not repair it by hand")
+		add("log", "fail", logErr.Error(), "stop the node and keep its folder; do not repair it by hand: docs/operator.md says how to go on from a copy, or how the others replace this operator")
 	} else {
 		add("log", "ok", fmt.Sprintf("%d entries", s.LogSize), "")
 	}

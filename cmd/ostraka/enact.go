@@ -150,6 +150,8 @@ func (a *app) signCharter(c context.Context, folder []string, id string, yes boo
 			fmt.Fprintf(w, "Charter %.8s signed. Still to sign: %s\n\nNext: they run `ostraka charter sign` with a copy that says the same, or with --id %.8s.\n", doc.ID, strings.Join(doc.Missing, ", "), doc.ID)
 		case wait > 0:
 			fmt.Fprintf(w, "Charter %.8s is signed by all. It is looser in part: each node puts it in force after %s, unless an operator vetoes it.\n\nNext: `ostraka charter show --pending`.\n", doc.ID, wait)
+		case len(res.Msg.Changes) > 0:
+			fmt.Fprintf(w, "Charter %.8s is signed by all: the nodes put it in force now. What was proposed under the version before must be proposed anew.\n\nNext: `ostraka charter show`.\n", doc.ID)
 		default:
 			fmt.Fprintf(w, "Charter %.8s is signed by all: the nodes put it in force now.\n\nNext: `ostraka vault create VAULT` on every node of the committee.\n", doc.ID)
 		}

@@ -61,7 +61,7 @@ func (a *app) voteCommand(verb signet.Verb) *cobra.Command {
 	c := &cobra.Command{
 		Use: string(verb) + " ID", Short: voteHelp[verb], Args: intentID,
 		Long: voteHelp[verb] + ".\n\nA passkey signs on a page that this program serves and that shows the same: with --key FILE, which holds its line, or with\n" +
-			"--passkey, if the vault lists one for you beside your SSH key, which then reads.\n\nA hardware wallet signs elsewhere: --typed-data writes what it shall sign and show, --wallet-signature hands its answer in.\n" +
+			"--passkey, if the charter lists one for you beside your SSH key, which then reads.\n\nA hardware wallet signs elsewhere: --typed-data writes what it shall sign and show, --wallet-signature hands its answer in.\n" +
 			"Reading takes an SSH key that the circle lists, whosever it is; the vote is that of the wallet's owner.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), 5*time.Minute)
@@ -70,7 +70,7 @@ func (a *app) voteCommand(verb signet.Verb) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&o.yes, "yes", false, "sign without asking")
-	c.Flags().BoolVar(&o.passkey, "passkey", false, "sign with the passkey that the vault lists for you, on a page")
+	c.Flags().BoolVar(&o.passkey, "passkey", false, "sign with the passkey that the charter lists for you, on a page")
 	c.Flags().StringVar(&o.typed, "typed-data", "", "write to this file what a wallet shall sign (EIP 712, eth_signTypedData_v4), and hand in nothing")
 	c.Flags().StringVar(&o.wallet, "wallet-signature", "", "hand in a wallet's answer to the typed data: 65 bytes in hex")
 	return c
@@ -168,7 +168,7 @@ func nodesOf(one *client.Case) (names []string) {
 func voter(one *client.Case, verb signet.Verb, key signet.Key) (string, error) {
 	person, err := one.Vault.Who(key)
 	if err != nil {
-		return "", refused("use the key that the vault lists for you (`ostraka vault show "+one.Vault.Name+"`)", "%w", err)
+		return "", refused("use the key that the charter lists for you (`ostraka charter show`)", "%w", err)
 	}
 	if _, ok := one.Vault.Approver(person); !ok {
 		return "", refused("ask one of its approvers", "%s is no approver of vault %s", person, one.Vault.Name)

@@ -24,7 +24,7 @@ type typedDocument struct {
 func (a *app) writeTyped(one *client.Case, verb signet.Verb, path string) error {
 	d := typedDocument{one.ID().String(), string(verb), path, walletsOf(one.Vault.Approvers)}
 	if len(d.Wallets) == 0 {
-		return refused("vote with a key that it lists (`ostraka vault show "+one.Vault.Name+"`)", "vault %s lists no approver's wallet", one.Vault.Name)
+		return refused("vote with a key that the charter lists for an approver (`ostraka charter show`)", "vault %s lists no approver's wallet", one.Vault.Name)
 	}
 	raw, err := signet.TypedData(verb, one.Statement)
 	if err != nil {
@@ -57,7 +57,7 @@ func fromWallet(one *client.Case, verb signet.Verb, answer []byte) ([]byte, sign
 		return nil, key, usage("--wallet-signature: %w", err)
 	}
 	if !slices.Contains(walletsOf(one.Vault.Approvers), key.Fingerprint()) {
-		return nil, key, refused(fmt.Sprintf("let the wallet sign anew what `ostraka tx %s %.8s --typed-data FILE` writes, with the account that the vault lists", verb, one.ID().String()),
+		return nil, key, refused(fmt.Sprintf("let the wallet sign anew what `ostraka tx %s %.8s --typed-data FILE` writes, with the account that the charter lists", verb, one.ID().String()),
 			"the signature is by account %s, which vault %s does not list as an approver's, or it is not over this intent for this verb", key.Fingerprint(), one.Vault.Name)
 	}
 	if verb == signet.Approve && one.Vault.UserVerification {
