@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -477,4 +478,66 @@ func TestRevocationsInAnyOrder(t *testing.T) {
 		}
 	}
 	s.Run("known to all", func() bool { return s.All(func(h *nodetest.Host) bool { return len(h.Charters.Revoked()) == 2 }) })
+}
+
+// protections is a freeze that all who hold the vault end, and a key that is revoked, with a blow at one batch.
+func protections(t *testing.T, base setting, b *blow) (all []blow) {
+	t.Helper()
+	s := base.copy(t, fmt.Sprint(b))
+	before, fell := commits(s.World), new(bool)
+	if b != nil {
+		fell = b.strike(s.World)
+	}
+	again := func(h *nodetest.Host, what string, done func() bool, do func() error) { // who saw no answer does it again
+		var err error
+		if !s.Try(nodetest.Patience, func() bool {
+			return s.Act(h, func() {
+				if err = nil; !done() {
+					err = do()
+				}
+			}) && err == nil
+		}) {
+			t.Fatalf("%s: %v; log:\n%s", what, err, s.Tail())
+		}
+	}
+	a := s.Hosts[0]
+	frozen := func(h *nodetest.Host) bool { return h.Charters.Frozen(s.vault, s.Clock(h)) != "" }
+	again(a, "freeze", func() bool { return frozen(a) }, func() error {
+		f, err := a.Charters.PrepareFreeze(s.Clock(a), s.vault, 72*time.Hour, "")
+		if err == nil {
+			_, err = a.Charters.Accept(context.Background(), s.Clock(a), f, a.Officer.Makes(t, f))
+		}
+		return err
+	})
+	s.Run("frozen", func() bool { return s.All(frozen) })
+	for _, h := range s.Hosts {
+		again(h, "unfreeze", func() bool { return !frozen(h) }, func() error {
+			u, _, err := h.Charters.PrepareUnfreeze(s.Clock(h), s.vault)
+			if err == nil {
+				_, err = h.Charters.Accept(context.Background(), s.Clock(h), u.Statement, h.Officer.Makes(t, u.Statement))
+			}
+			return err
+		})
+		s.Try(10*time.Second, func() bool { return false })
+	}
+	s.Run("ended", func() bool { return s.All(func(h *nodetest.Host) bool { return !frozen(h) }) })
+	note := s.revocation("abel", nodetest.NewPerson(t, "abel"))
+	s.Run("revoked", func() bool { _, err := s.Submit(note); return err == nil })
+	s.Run("known to all", func() bool {
+		return s.All(func(h *nodetest.Host) bool { return len(h.Charters.Revoked()) == 1 && !frozen(h) })
+	})
+	all = blows(s.World, before)
+	if b != nil && !*fell {
+		t.Fatalf("%v: no such batch was written", b)
+	}
+	return all
+}
+
+// A node that dies before or after any batch of a freeze, its end, or a revocation comes to the same end.
+func TestProtectionsUnderCrashes(t *testing.T) {
+	t.Parallel()
+	base := peopled(t)
+	for _, b := range pick(protections(t, base, nil), 24) {
+		t.Run(fmt.Sprint(b), func(t *testing.T) { protections(t, base, &b) })
+	}
 }
