@@ -77,7 +77,7 @@ func (a *app) charterSignCommand() *cobra.Command {
 	var id string
 	var yes bool
 	c := &cobra.Command{
-		Use: "sign [FOLDER]", Short: "Sign a version of the charter as this operator's officer; every operator does so on its own node", Args: optionalFile,
+		Use: "sign [FOLDER]", Short: "Sign a version of the charter as this operator's officer; every operator does so on its own node", Args: oneAtMost,
 		Long: "Reads your own copy of the charter from FOLDER, shows what it changes, and signs it; or, with --id, the version that\n" +
 			"others have signed. When an officer of every operator of the roster has signed, the nodes put it in force: at once if\n" +
 			"it is stricter throughout, else after the charter's delay, during which any operator may veto it.",
@@ -93,9 +93,9 @@ func (a *app) charterSignCommand() *cobra.Command {
 	return c
 }
 
-func optionalFile(c *cobra.Command, args []string) error {
+func oneAtMost(c *cobra.Command, args []string) error {
 	if len(args) > 1 {
-		return usage("`%s` takes one folder, not %d arguments", c.CommandPath(), len(args))
+		return usage("`%s` takes one argument at most, not %d", c.CommandPath(), len(args))
 	}
 	return nil
 }
@@ -445,7 +445,7 @@ func (a *app) personRevokeCommand() *cobra.Command {
 	var key, reason string
 	var yes, officer bool
 	c := &cobra.Command{
-		Use: "revoke [PERSON]", Short: "End a key of your own, or of a person of your operator, at once and for good", Args: optionalFile,
+		Use: "revoke [PERSON]", Short: "End a key of your own, or of a person of your operator, at once and for good", Args: oneAtMost,
 		Long: "Without --officer it ends one of your own keys: --revoke names it by the beginning of its fingerprint, else it is the\n" +
 			"one that signs. With --officer it ends a key of PERSON, whose organisation is this operator, as its officer.\n" +
 			"No later version of the charter can list the key again. `ostraka charter amend` gives a person another one.",

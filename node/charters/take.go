@@ -1,7 +1,6 @@
 package charters
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -16,7 +15,6 @@ import (
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
-	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/store"
@@ -271,6 +269,25 @@ func (c *Charters) MayHold(vault string, committee []string, threshold int) erro
 	return nil
 }
 
+// maySign says whether our officer's signature over a version may leave this node: not beside another of the same version that our officer
+// signed and that nobody vetoed here.
+func (c *Charters) maySign(p *proposal) error {
+	if c.ours(p.id()) {
+		return fmt.Errorf("this node's officer vetoed %s", p.Title())
+	}
+	for _, operator := range slices.Sorted(maps.Keys(c.vetoes[p.id()])) {
+		return fmt.Errorf("operator %s vetoed %s: write it anew with `ostraka charter amend`", operator, p.Title())
+	}
+	newest := c.cfg.Rosters().Newest().ID
+	for _, o := range c.proposals(p.Version) {
+		_, signed := o.by.Signatures[c.cfg.Operator]
+		if signed && o.id() != p.id() && len(c.vetoes[o.id()]) == 0 && o.Roster == newest {
+			return fmt.Errorf("this node's officer signed %s before: `ostraka charter veto %s` takes that back", o.Title(), o.id().Short())
+		}
+	}
+	return nil
+}
+
 // ownOfficer holds our own operator's officers to the roster in force. Those of others are their own nodes' care: a version needs every node, so
 // what a replaced officer signs is worth nothing, and nodes that hear of a signature after the roster went on do not lag behind for ever.
 func (c *Charters) ownOfficer(p *proposal, r charter.Roster, armored []byte) error {
@@ -314,329 +331,12 @@ func entryOf(now time.Time, p *proposal) journal.Entry {
 	}
 }
 
-// ours says whether our own officer vetoed a version.
-func (c *Charters) ours(id statement.ID) bool { return c.vetoes[id][c.cfg.Operator].Signature != nil }
-
-// outranks orders the statements of one version, for all nodes alike: that of the later roster first, then that of the lower id. Who was thrown
-// out of the circle has no say in what comes next, however low an id it searched for.
-func (c *Charters) outranks(a, b *proposal) bool {
-	rosters := c.cfg.Rosters()
-	x, _ := rosters.Version(a.Roster)
-	y, _ := rosters.Version(b.Roster)
-	if x.Version != y.Version {
-		return x.Version > y.Version
-	}
-	return less(a.id(), b.id())
-}
-
-// movedOn says whether our node has enacted another statement of a version than p, after p or instead of it. It enacts a further one only if
-// that outranks it, so all nodes move the same way, and no two can be in force (spec/charter 5). What our own officer vetoed does not count.
-func (c *Charters) movedOn(p *proposal) bool {
-	return slices.ContainsFunc(c.proposals(p.Version), func(o *proposal) bool {
-		return o.id() != p.id() && o.by.Nodes[c.cfg.Operator] != nil && c.outranks(o, p) && !c.ours(o.id())
-	})
-}
-
-// dead says that a version which our node enacted will hardly come into force any more: somebody vetoed it, or the operators of its roster are
-// others now.
-func (c *Charters) dead(p *proposal) bool {
-	return len(c.vetoes[p.id()]) > 0 || p.Roster != c.cfg.Rosters().Newest().ID
-}
-
-func less(a, b statement.ID) bool { return bytes.Compare(a[:], b[:]) < 0 }
-
-// maySign says whether our officer's signature over a version may leave this node: not beside another of the same version that our officer
-// signed and that nobody vetoed here.
-func (c *Charters) maySign(p *proposal) error {
-	if c.ours(p.id()) {
-		return fmt.Errorf("this node's officer vetoed %s", p.Title())
-	}
-	for _, operator := range slices.Sorted(maps.Keys(c.vetoes[p.id()])) {
-		return fmt.Errorf("operator %s vetoed %s: write it anew with `ostraka charter amend`", operator, p.Title())
-	}
-	newest := c.cfg.Rosters().Newest().ID
-	for _, o := range c.proposals(p.Version) {
-		_, signed := o.by.Signatures[c.cfg.Operator]
-		if signed && o.id() != p.id() && len(c.vetoes[o.id()]) == 0 && o.Roster == newest {
-			return fmt.Errorf("this node's officer signed %s before: `ostraka charter veto %s` takes that back", o.Title(), o.id().Short())
-		}
-	}
-	return nil
-}
-
-// Delay is how long a version waits once all officers signed it, after the one in force: nothing if it is stricter throughout. changes are
-// what it changes.
-func (c *Charters) delay(x charter.Charter) (wait time.Duration, changes []charter.Change, err error) {
-	last, ok := c.history.Newest()
-	if !ok {
-		return 0, nil, nil
-	}
-	if changes, err = review.Diff(last.Document, x.Document); err != nil {
-		return 0, nil, err
-	}
-	return charter.Wait(last.Document, changes), changes, nil
-}
-
-// soon enacts what is due after something was taken. What was taken is durable: if our node cannot sign now, the next tick tries again.
-func (c *Charters) soon(ctx context.Context, now time.Time) {
-	if err := c.enact(ctx, now); err != nil {
-		c.cfg.Log.Info("a charter is not enacted yet", "error", err)
-	}
-}
-
-// enact signs the versions whose time has come, and puts in force the one that all nodes enacted.
-func (c *Charters) enact(ctx context.Context, now time.Time) error {
-	for {
-		p, due, err := c.mayEnact(now)
-		if err != nil || !due {
-			return err
-		}
-		if err := c.enactOne(ctx, now, p); err != nil {
-			return err
-		}
-	}
-}
-
-// mayEnact finds the version that our node may enact now: complete, waited for, vetoed by nobody, and before all in rank that we enacted beside
-// it, each of which is dead.
-func (c *Charters) mayEnact(now time.Time) (p *proposal, due bool, err error) {
-	open := c.proposals(uint64(len(c.history)))
-	var last *proposal // the first in rank that we enacted
-	for _, o := range open {
-		if o.by.Nodes[c.cfg.Operator] == nil {
-			continue
-		}
-		if !c.dead(o) {
-			return nil, false, nil
-		}
-		if last == nil || c.outranks(o, last) {
-			last = o
-		}
-	}
-	for _, o := range open {
-		if o.since.IsZero() || len(c.vetoes[o.id()]) > 0 {
-			continue
-		}
-		if last != nil && !c.outranks(o, last) {
-			c.unfit(o, fmt.Errorf("this node enacted %s, which comes before it: sign the same anew", last.Title()))
-			continue
-		}
-		wait, _, err := c.delay(o.Charter)
-		if err != nil {
-			return nil, false, err
-		}
-		r, _ := c.cfg.Rosters().Version(o.Roster)
-		if _, ours := r.Operator(c.cfg.Operator); !ours || now.Before(o.since.Add(wait)) {
-			continue
-		}
-		return o, true, nil
-	}
-	return nil, false, nil
-}
-
-// unfit says once in the log why a version will not be enacted here.
-func (c *Charters) unfit(p *proposal, err error) {
-	if !c.warned[p.id()] {
-		c.warned[p.id()] = true
-		c.cfg.Log.Error("a charter is not enacted", "version", p.Version, "id", p.id().Short(), "error", err)
-	}
-}
-
-func (c *Charters) enactOne(ctx context.Context, now time.Time, p *proposal) error {
-	sig, err := signet.SignNode(c.cfg.Identity, p.by.Statement)
-	if err != nil {
-		return err
-	}
-	n := outbox.Note{Kind: NoteEnact, Fields: [][]byte{idBytes(p.id()), []byte(c.cfg.Operator), sig}}
-	return c.addNode(now, p, c.cfg.Operator, sig, func(e journal.Entry) error { return c.cfg.Post(ctx, now, e, n) })
-}
-
-// addNode adds a node's signature; the last one puts the version in force.
-func (c *Charters) addNode(now time.Time, p *proposal, operator string, sig []byte, write writer) error {
-	r, known := c.cfg.Rosters().Version(p.Roster)
-	o, in := r.Operator(operator)
-	if !known || !in {
-		return fmt.Errorf("operator %s is not in the roster of %s", operator, p.Title())
-	}
-	next, err := p.by.Enact(o, sig)
-	if err != nil {
-		return err
-	}
-	q := &proposal{p.Charter, next, p.since}
-	e := entryOf(now, q)
-	history, notYet := c.history.Next(next, c.cfg.Rosters())
-	if notYet == nil {
-		e.Put = append(e.Put, store.Entry{Key: keyInForce, Value: idBytes(q.id())})
-		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindStatement, Time: now, ID: q.id()})
-	}
-	if err := write(e); err != nil {
-		return err
-	}
-	c.known[q.id()] = q
-	if notYet == nil {
-		c.history = history
-		c.cfg.Log.Info("the charter is in force", "circle", q.Circle, "version", q.Version, "id", q.id().Short())
-	}
-	return nil
-}
-
-// takeEnact adds another node's signature.
-func (c *Charters) takeEnact(ctx context.Context, now time.Time, id []byte, operator string, sig []byte, write writer) error {
-	if len(id) != len(statement.ID{}) {
-		return fmt.Errorf("the charter's id has %d bytes", len(id))
-	}
-	p := c.known[statement.ID(id)]
-	if p == nil {
-		return fmt.Errorf("%w: charter %s is not known here", outbox.ErrLater, statement.ID(id).Short())
-	}
-	if p.by.Nodes[operator] != nil || p.Version < uint64(len(c.history)) {
-		return outbox.ErrOld
-	}
-	if c.movedOn(p) {
-		return fmt.Errorf("%w: %s: this node has enacted another of that version since", outbox.ErrLater, p.Title())
-	}
-	if err := c.addNode(now, p, operator, sig, write); err != nil {
-		return err
-	}
-	if operator == c.cfg.Operator { // ours is durable before it leaves: we were restored. It binds us all the same
-		return &fence.ClonedError{ID: p.id(), What: "charter"}
-	}
-	c.soon(ctx, now)
-	return nil
-}
-
-// takeWhole takes a version that was in force before this node came.
-func (c *Charters) takeWhole(ctx context.Context, now time.Time, raw []byte, write writer) error {
-	e, err := charter.DecodeEnacted(raw)
-	if err != nil {
-		return err
-	}
-	x, err := charter.Of(e.Statement)
-	if err != nil {
-		return err
-	}
-	switch n := uint64(len(c.history)); {
-	case x.Version < n && c.history[x.Version].ID == x.ID:
-		return outbox.ErrOld
-	case x.Version < n:
-		c.cfg.Log.Error("two charters of one version are in force: operators signed both", "version", x.Version, "here", c.history[x.Version].ID.Short(), "other", x.ID.Short())
-		return fmt.Errorf("version %d of the charter is in force already, as %s", x.Version, c.history[x.Version].ID.Short())
-	case x.Version > n:
-		return fmt.Errorf("%w: version %d of the charter is not in force here", outbox.ErrLater, x.Version-1)
-	}
-	rosters := c.cfg.Rosters()
-	if _, known := rosters.Version(x.Roster); !known {
-		return fmt.Errorf("%w: roster %s is not in force here", outbox.ErrLater, x.Roster.Short())
-	}
-	history, err := c.history.Next(e, rosters)
-	if err != nil {
-		return err
-	}
-	p := &proposal{Charter: x, by: e}
-	if c.movedOn(p) {
-		c.cfg.Log.Error("a charter is in force elsewhere that this node has moved on from", "version", x.Version, "id", x.ID.Short())
-		return fmt.Errorf("%w: %s is in force elsewhere, and this node has enacted another of that version: its officer vetoes that one if the others did not enact it", outbox.ErrLater, x.Title())
-	}
-	own := c.known[x.ID]
-	forgotten := e.Nodes[c.cfg.Operator] != nil && (own == nil || own.by.Nodes[c.cfg.Operator] == nil)
-	entry := entryOf(now, p)
-	entry.Put = append(entry.Put, store.Entry{Key: keyInForce, Value: idBytes(x.ID)})
-	entry.Leaves = append(entry.Leaves, tlog.Leaf{Kind: tlog.KindStatement, Time: now, ID: x.ID})
-	if err := write(entry); err != nil {
-		return err
-	}
-	c.known[x.ID], c.history = p, history
-	if forgotten {
-		return &fence.ClonedError{ID: x.ID, What: "charter"}
-	}
-	c.soon(ctx, now)
-	return nil
-}
-
 // later says of who is a stranger here that the roster which lists them may be on its way: what is refused once never comes again.
 func later(err error) error {
 	if errors.Is(err, signet.ErrStranger) {
 		return fmt.Errorf("%w: %w", outbox.ErrLater, err)
 	}
 	return err
-}
-
-// takeVeto keeps an operator's veto: our node does not enact what somebody vetoed before.
-func (c *Charters) takeVeto(now time.Time, s statement.Statement, armored []byte, must string, write writer) error {
-	p := c.known[s.Fields().ID("charter")]
-	if p == nil {
-		return fmt.Errorf("%w: charter %s is not known here", outbox.ErrLater, s.Fields().ID("charter").Short())
-	}
-	r, _ := c.cfg.Rosters().Version(p.Roster)
-	v, err := charter.VerifyVeto(s, armored, p.Charter, r)
-	if err == nil {
-		err = c.stillOfficer("veto", v.Operator, armored)
-	}
-	if err != nil {
-		return later(err)
-	}
-	_, inForce := c.history.Version(p.id())
-	switch {
-	case c.vetoes[p.id()][v.Operator].Signature != nil:
-		return outbox.ErrOld
-	case must != "" && v.Operator != must:
-		return fmt.Errorf("the veto is operator %s's, this node is operator %s's", v.Operator, must)
-	case must != "" && inForce:
-		return fmt.Errorf("%s is in force: it is too late for a veto; propose another version", p.Title())
-	case inForce:
-		return outbox.ErrOld
-	}
-	x := Signed{s, armored}
-	key := store.Key(kindVeto, store.ID(idBytes(p.id())), store.Name(v.Operator))
-	err = write(journal.Entry{
-		Batch:  store.Batch{Put: []store.Entry{{Key: key, Value: encodeSigned(x)}}, Reserve: true},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindStatement, Time: now, ID: s.ID()}},
-	})
-	if err == nil {
-		c.keepVeto(x)
-		c.cfg.Log.Warn("a version of the charter was vetoed", "version", p.Version, "id", p.id().Short(), "by", v.Operator, "reason", v.Reason)
-	}
-	return err
-}
-
-// takeRevocation ends a person's key, for good. Nodes that hear revocations in another order, or after the officer who signed was replaced, must
-// take the same: one that was signed with a key which was revoked itself counts, and so does one by an officer of any roster so far. It takes
-// a right away and gives none.
-func (c *Charters) takeRevocation(now time.Time, s statement.Statement, armored []byte, must string, write writer) error {
-	x, ok := c.history.Version(s.Fields().ID("charter"))
-	if !ok {
-		return fmt.Errorf("%w: charter %s is not in force here", outbox.ErrLater, s.Fields().ID("charter").Short())
-	}
-	if c.revoked[s.Get("key")].Signature != nil {
-		return outbox.ErrOld
-	}
-	rosters := c.cfg.Rosters()
-	v, err := charter.VerifyRevocation(s, armored, x, rosters.Newest())
-	for i := len(rosters) - 2; i >= 0 && must == "" && errors.Is(err, signet.ErrStranger); i-- {
-		v, err = charter.VerifyRevocation(s, armored, x, rosters[i])
-	}
-	if err != nil {
-		return later(err)
-	}
-	text := Signed{s, armored}
-	err = write(journal.Entry{
-		Batch:  store.Batch{Put: []store.Entry{{Key: revokeKey(v.Key.String()), Value: encodeSigned(text)}}, Reserve: true},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindStatement, Time: now, ID: s.ID()}},
-	})
-	if err == nil {
-		c.revoked[v.Key.String()] = text
-		clear(c.live)
-		c.cfg.Log.Warn("a key was revoked", "person", v.Person, "key", v.Key.Fingerprint(), "reason", v.Reason)
-	}
-	return err
-}
-
-// Tick enacts what is due.
-func (c *Charters) Tick(ctx context.Context, now time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tell(now)
-	return c.enact(ctx, now)
 }
 
 // signedBy names the operators whose officers signed.
