@@ -24,9 +24,12 @@ import (
 const limit = 10_000
 
 // limited is a 2-of-3 vault with that limit, and two people who propose.
-func limited(t *testing.T) setting {
+func limited(t *testing.T) setting { return limitedTo(t, 3, 3) }
+
+// limitedTo is such a vault in a circle of n, which the first few hold.
+func limitedTo(t *testing.T, n, held int) setting {
 	t.Helper()
-	w := nodetest.New(t, 3)
+	w := nodetest.New(t, n)
 	w.Change = func(d *charter.Document) {
 		d.Policy = fmt.Sprintf(`@id("limit")
 permit (principal, action in [Action::"transfer", Action::"fee"], resource)
@@ -39,27 +42,38 @@ when { context.amount > 50 };
 		d.People = append(d.People, charter.Human{Name: "ivan", Organisation: "customer", Keys: []signet.Key{nodetest.NewPerson(t, "ivan").Key}})
 		slices.SortFunc(d.People, func(a, b charter.Human) int { return strings.Compare(a.Name, b.Name) })
 	}
-	vault, addr := nodetest.Ready(w, 2)
-	return setting{w, vault, addr}
+	w.Found()
+	hosts := w.Hosts[:held]
+	vault := w.AcceptVault(w.VaultFile("treasury", 2, hosts...), hosts...)
+	w.Run("the vault's key is published", func() bool {
+		return !slices.ContainsFunc(hosts, func(h *nodetest.Host) bool { v, ok := h.Keeper.Root(vault, w.Suite); return !ok || v.Current == nil })
+	})
+	w.Run("account taken", func() bool { _, err := w.Submit(w.AccountNote(vault, "main", 1)); return err == nil })
+	return setting{w, vault, address(t, w, vault, hosts...)}
 }
 
 // transfer is an intent that gives out so many thousandths, for so many wei a unit of gas at most.
 func (s setting) transfer(by string, nonce uint64, thousandths, gasPrice int64) (statement.Statement, outbox.Note) {
 	s.T.Helper()
 	it := s.Intent(s.vault, s.addr, nonce)
-	it.Initiator = by
+	it.Initiator, it.Transaction = by, s.payload(nonce, thousandths, gasPrice)
+	return s.Proposal(it)
+}
+
+func (s setting) payload(nonce uint64, thousandths, gasPrice int64) []byte {
+	s.T.Helper()
 	to, err := evm.ParseAddress("0x" + strings.Repeat("00", 16) + "deadbeef")
 	if err != nil {
 		s.T.Fatal(err)
 	}
 	amount := new(big.Int).Mul(big.NewInt(thousandths), big.NewInt(1e15))
-	it.Transaction, err = evm.Build(evm.Request{
+	raw, err := evm.Build(evm.Request{
 		Kind: evm.Dynamic, ChainID: 1, Nonce: nonce, Gas: 21000, FeeCap: big.NewInt(gasPrice), TipCap: big.NewInt(1), To: to, Amount: amount,
 	})
 	if err != nil {
 		s.T.Fatal(err)
 	}
-	return s.Proposal(it)
+	return raw
 }
 
 // gwei30 costs a fee of one thousandth, rounded up.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
 	mpc "github.com/ostraka/ostraka/mpc/session"
@@ -75,19 +76,23 @@ func (n *Node) remind(to engine.PartyID) {
 // catchUp sends a peer that was restored what officers signed, and the certificates in force: it acknowledged them once,
 // and its store may not know that.
 func (n *Node) catchUp(ctx context.Context, now time.Time, to engine.PartyID) {
-	for _, note := range slices.Concat(n.Circle.Told(), n.Charters.Told()) {
-		if err := n.Outbox.Again(ctx, now, note, []outbox.Peer{to}); err != nil {
-			n.cfg.Log.Error("a restored peer is not told what officers signed", "peer", n.Name(to), "error", err)
-			break
-		}
+	if err := n.Outbox.Again(ctx, now, []outbox.Peer{to}, slices.Concat(n.Circle.Told(), n.Charters.Told())...); err != nil {
+		n.cfg.Log.Error("a restored peer is not told what officers signed", "peer", n.Name(to), "error", err)
 	}
+	var held []statement.ID
 	for _, v := range n.Keeper.Roots() {
 		if v.Current == nil {
 			continue
 		}
+		if slices.ContainsFunc(v.Parties, func(p mpc.Party) bool { return p.ID == to }) {
+			held = append(held, v.Vault.ID)
+		}
 		if note, ok := n.Keeper.FinalCert(v.KeyID); ok {
 			n.send(to, append([]byte{frameNote}, note.Encode()...))
 		}
+	}
+	if err := n.Outbox.Again(ctx, now, []outbox.Peer{to}, n.Desk.Told(now, held...)...); err != nil {
+		n.cfg.Log.Error("a restored peer is not told what counts in limits", "peer", n.Name(to), "error", err)
 	}
 }
 

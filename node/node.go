@@ -89,6 +89,13 @@ type Node struct {
 	left   map[engine.PartyID]charter.Operator // those of them that left
 	gone   bool                                // our own operator left
 	names  map[engine.PartyID]string           // of all operators that ever were in the charter, and those
+	came   []newcomers                         // who is to be told of the past
+}
+
+// newcomers are operators that were introduced to a vault.
+type newcomers struct {
+	vault     statement.ID
+	operators []string
 }
 
 // New opens a node over its store. Sessions that ran before are over.
@@ -121,6 +128,11 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		Burned:    func(pairs [32]byte) []engine.PartyID { return n.Sessions.Burned(pairs) },
 		Pardon:    func(ctx context.Context, key [32]byte) (store.Batch, error) { return n.Sessions.Pardon(ctx, key) },
 		Challenge: n.challenge,
+		Introduced: func(vault statement.ID, operators []string) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.came = append(n.came, newcomers{vault, operators})
+		},
 	})
 	n.Accounts = &wallet.Accounts{Journal: n.Journal, Root: n.Keeper.Root, Vault: n.Keeper.Vault, Log: cfg.Log}
 	n.Sessions, err = session.NewHost(ctx, session.Config{
@@ -139,12 +151,15 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	})
 	n.Desk = decide.New(decide.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
-		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, Named: n.Keeper.Named, Keys: n.Keeper.Keys,
+		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, First: n.Keeper.First, Named: n.Keeper.Named, Keys: n.Keeper.Keys,
 		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Explain: n.Explain, Check: cfg.Check,
-		Roster:        func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
-		Charter:       func() (charter.Charter, bool) { return n.Charters.Document() },
-		Policy:        n.policy,
-		TermsUnder:    func(v charter.Vault, id statement.ID) (charter.Vault, bool) { return n.Charters.TermsUnder(v, id) },
+		Roster:     func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
+		Charter:    func() (charter.Charter, bool) { return n.Charters.Document() },
+		Policy:     n.policy,
+		TermsUnder: func(v charter.Vault, id statement.ID) (charter.Vault, bool) { return n.Charters.TermsUnder(v, id) },
+		TermsThen: func(v charter.Vault, id statement.ID, at time.Time) (charter.Vault, bool) {
+			return n.Charters.TermsThen(v, id, at)
+		},
 		Frozen:        func(vault statement.ID, now time.Time) string { return n.Charters.Frozen(vault, now) },
 		Presignatures: n.Presign,
 	})
@@ -258,7 +273,7 @@ func (n *Node) forward(ctx context.Context, now time.Time, note outbox.Note, to 
 	for _, o := range to {
 		ids = append(ids, mpc.IDOf(o.Identity))
 	}
-	return n.Outbox.Again(ctx, now, note, ids)
+	return n.Outbox.Again(ctx, now, ids, note)
 }
 
 // forget gives up the notes for an operator that is not pinned any more.
@@ -404,7 +419,8 @@ func changes(name string) bool {
 // Tick moves everything on that waits for time: call it a few times a second.
 func (n *Node) Tick(ctx context.Context, now time.Time) {
 	n.Sessions.Tick(ctx, now)
-	if err := n.Outbox.Tick(ctx, now, n.linked, func(note outbox.Note) bool { return n.Desk.Ended(now, note) }); err != nil {
+	err := n.Outbox.Tick(ctx, now, n.linked, func(p outbox.Peer, note outbox.Note) bool { return n.Desk.Lacks(now, p, note) })
+	if err := errors.Join(err, n.tellPast(ctx, now)); err != nil {
 		n.cfg.Log.Error("outbox", "error", err)
 	}
 	if err := n.Fence.Tick(ctx, now, n.reachable); err != nil {
@@ -422,6 +438,20 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 	n.open(ctx, now, append(setups, n.Desk.Tick(ctx, now)...))
 	// Last: what waits to be signed goes first.
 	n.open(ctx, now, n.Presign.Tick(ctx, now))
+}
+
+// tellPast brings what counts in limits to peers that did not hear of it: who was away, and who was introduced to a vault.
+func (n *Node) tellPast(ctx context.Context, now time.Time) error {
+	n.mu.Lock()
+	came := n.came
+	n.came = nil
+	n.mu.Unlock()
+	err := n.Desk.Tell(func(p outbox.Peer, note outbox.Note) error { return n.Outbox.Again(ctx, now, []outbox.Peer{p}, note) })
+	for _, c := range came {
+		to := slices.DeleteFunc(n.Peers(), func(p engine.PartyID) bool { return !slices.Contains(c.operators, n.Name(p)) })
+		err = errors.Join(err, n.Outbox.Again(ctx, now, to, n.Desk.Told(now, c.vault)...))
+	}
+	return err
 }
 
 func (n *Node) open(ctx context.Context, now time.Time, setups []*mpc.Setup) {

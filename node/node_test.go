@@ -3,6 +3,7 @@ package node_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -138,8 +139,8 @@ func FuzzDeliver(f *testing.F) {
 	})
 }
 
-// A node was away while an intent lived. What was said of it meanwhile can never be taken there: the others end that, once the intent is
-// over for an hour, and not before.
+// A node was away while an intent lived to which nobody answered. What was said of it can never be taken there: the others end that, once the
+// intent is over for an hour, and not before.
 func TestNotesOfAnIntentThatOneNodeNeverSaw(t *testing.T) {
 	t.Parallel()
 	w := nodetest.New(t, 3)
@@ -148,36 +149,41 @@ func TestNotesOfAnIntentThatOneNodeNeverSaw(t *testing.T) {
 	w.Downtime = -1
 	w.Crash(away)
 	s, proposal := w.Proposal(w.Intent(vault, addr, 0))
-	if _, err := w.Submit(proposal); err != nil {
-		t.Fatal(err)
-	}
-	w.Approve(s)
-	w.Run("signed by the others", func() bool {
-		return w.State(w.Hosts[0], s.ID()) == intent.Signed && w.State(w.Hosts[1], s.ID()) == intent.Signed
-	})
-	waiting := func() (n int) {
-		for _, h := range w.Hosts {
-			for _, o := range w.Hosts {
-				n += h.Outbox.Waiting(o.Self())
-			}
+	vote := w.Vote(s, nodetest.Approvers[0], signet.Approve)
+	for _, n := range []outbox.Note{proposal, vote} {
+		if _, err := w.Submit(n); err != nil {
+			t.Fatal(err)
 		}
-		return n
 	}
+	w.Deliver()
 	w.Now = w.Now.Add(nodetest.Life)
 	w.Start(away)
 	w.Try(5*time.Minute, func() bool { return false })
-	if waiting() == 0 {
+	if awaited(w) == 0 {
 		t.Error("nothing waits: this test shows nothing")
 	}
 	w.Now = w.Now.Add(time.Hour)
-	id := s.ID()
-	for _, n := range []outbox.Note{proposal, w.Vote(s, nodetest.Approvers[0], signet.Approve), {Kind: decide.NoteSigned, Fields: [][]byte{id[:], {1}}}} {
-		if d := w.Hosts[0].Desk; !d.Ended(w.Now, n) || d.Ended(w.Now.Add(-30*time.Minute), n) || away.Desk.Ended(w.Now, n) {
+	id, to := s.ID(), away.Self()
+	for _, n := range []outbox.Note{proposal, vote, {Kind: decide.NoteSigned, Fields: [][]byte{id[:], {1}}}} {
+		if d := w.Hosts[0].Desk; !d.Lacks(w.Now, to, n) || d.Lacks(w.Now.Add(-30*time.Minute), to, n) || away.Desk.Lacks(w.Now, w.Hosts[0].Self(), n) {
 			t.Errorf("kind %#x: something may come of it, or nothing half an hour ago, or where the intent is not known", uint8(n.Kind))
 		}
 	}
-	w.Run("nothing waits for the node that was away", func() bool { return waiting() == 0 })
+	w.Run("nothing waits for the node that was away", func() bool { return awaited(w) == 0 })
 	if got := len(w.Rows(w.Hosts[0], "outbox/")) + len(w.Rows(w.Hosts[0], "note/")); got != 0 {
 		t.Errorf("%d rows are left", got)
 	}
+	if _, err := away.Desk.Show(id); !errors.Is(err, decide.ErrUnknown) {
+		t.Errorf("the node that was away took it: %v", err)
+	}
+}
+
+// awaited counts the notes that are on their way.
+func awaited(w *nodetest.World) (n int) {
+	for _, h := range w.Hosts {
+		for _, o := range w.Hosts {
+			n += h.Outbox.Waiting(o.Self())
+		}
+	}
+	return n
 }

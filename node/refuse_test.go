@@ -358,20 +358,45 @@ func TestPeerNotesRefused(t *testing.T) {
 	}
 }
 
-// An operator that decides twice, otherwise: the first counts, the second is refused.
+// An operator that decides twice, otherwise: the first counts, the second is kept as evidence and passed on, and a third is refused.
 func TestContradictingDecision(t *testing.T) {
 	t.Parallel()
-	s := prepare(t, 3, 2)
-	st := s.Propose(s.vault, s.addr, 0)
-	s.Deliver()
-	if v, log := s.tell(s.Hosts[1], s.Hosts[0], s.decision(st, s.Hosts[1], s.Hosts[1], intent.Allow)); v != outbox.Taken {
-		t.Fatalf("verdict %d; %s", v, log)
-	}
-	if v, log := s.tell(s.Hosts[1], s.Hosts[0], s.decision(st, s.Hosts[1], s.Hosts[1], intent.Deny)); v != outbox.Refused || !strings.Contains(log, "operator-1 said allow, now deny") {
-		t.Fatalf("verdict %d; %s", v, log)
-	}
-	if v, log := s.tell(s.Hosts[1], s.Hosts[0], s.decision(st, s.Hosts[1], s.Hosts[1], intent.Allow)); v != outbox.Refused || !strings.Contains(log, "in other bytes") {
-		t.Fatalf("verdict %d; %s", v, log)
+	for _, first := range []intent.Verdict{intent.Allow, intent.Deny} {
+		s := prepare(t, 3, 2)
+		a, b := s.Hosts[0], s.Hosts[1]
+		b.Hostile = true
+		st := s.Propose(s.vault, s.addr, 0)
+		s.Deliver()
+		second := intent.Deny
+		if first == intent.Deny {
+			second = intent.Allow
+		}
+		one, two := s.decision(st, b, b, first), s.decision(st, b, b, second)
+		if v, log := s.tell(b, a, one); v != outbox.Taken {
+			t.Fatalf("verdict %d; %s", v, log)
+		}
+		if v, log := s.tell(b, a, two); v != outbox.Taken || !strings.Contains(log, "operator-1 said both ALLOW and DENY") {
+			t.Fatalf("verdict %d; %s", v, log)
+		}
+		for _, n := range []outbox.Note{one, two} {
+			if v, log := s.tell(s.Hosts[2], a, n); v != outbox.Taken || log != "" {
+				t.Fatalf("verdict %d; %s", v, log)
+			}
+		}
+		for _, v := range []intent.Verdict{first, second} {
+			if v, log := s.tell(b, a, s.decision(st, b, b, v)); v != outbox.Refused || !strings.Contains(log, "in other bytes") {
+				t.Fatalf("verdict %d; %s", v, log)
+			}
+		}
+		for range 2 {
+			v, err := a.Desk.Show(st.ID())
+			if err != nil || len(v.Decisions) != 2 || v.Decisions[0].Verdict != first || v.Decisions[1].Verdict != second {
+				t.Errorf("shows %+v, %v", v.Decisions, err)
+			}
+			s.Crash(a)
+			s.Run("it is there again", func() bool { return a.Up })
+		}
+		s.Run("all others know", func() bool { v, err := s.Hosts[2].Desk.Show(st.ID()); return err == nil && len(v.Decisions) >= 2 })
 	}
 }
 

@@ -34,6 +34,7 @@ const (
 	tagReverted
 	tagBy
 	tagClosed
+	tagBoth
 )
 
 // Fields of a vote or a decision within it.
@@ -69,6 +70,7 @@ func (l Life) Bytes() []byte {
 	} else {
 		e.Uint(tagClosed, uint64(l.closed.Unix()))
 	}
+	e.List(tagBoth, len(l.both), func(i int, e *transcript.Encoder) { e.String(tagName, l.both[i]) })
 	return e.Sum()
 }
 
@@ -121,6 +123,15 @@ func DecodeLife(b []byte, s statement.Statement, v charter.Vault) (Life, error) 
 	if at := d.Uint(tagClosed, 1<<40); at > 0 {
 		l.closed = time.Unix(int64(at), 0).UTC()
 	}
+	last = ""
+	d.List(tagBoth, 0, statement.MaxOperators, func(_ int, d *transcript.Decoder) {
+		name := decodeLabel(d)
+		if d.Err() == nil && (name <= last || l.decisions[name] == Wait) {
+			d.Fail(tagName, errors.New("who said both is out of order or said nothing"))
+		}
+		last = name
+		l.both = append(l.both, name)
+	})
 	if err := d.Done(); err != nil {
 		return Life{}, fmt.Errorf("decode life of intent %s: %w", l.id.Short(), err)
 	}

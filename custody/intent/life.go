@@ -26,6 +26,7 @@ type Life struct {
 	closed    time.Time // when a signature appeared; without one, when it came to its end; zero: neither
 	votes     []Vote
 	decisions map[string]Verdict
+	both      []string // operators that said both, ascending
 	session   [32]byte // the last one
 	signers   []string // of that session
 	attempts  int
@@ -50,11 +51,36 @@ func New(s statement.Statement, v charter.Vault, now time.Time) (Life, error) {
 	return Life{id: s.ID(), it: it, vault: v, changed: now.UTC().Truncate(time.Second)}, nil
 }
 
+// Past is the life of an intent whose time, or whose charter's, was over when this node heard that these operators had allowed it: it may be
+// signed, and nothing else comes of it here.
+func Past(s statement.Statement, v charter.Vault, allowed []string, now time.Time) (Life, error) {
+	l, err := New(s, v, now)
+	if err != nil {
+		return Life{}, err
+	}
+	l.decisions = map[string]Verdict{}
+	for _, name := range allowed {
+		if err := note(&l, Decided{Operator: name, Verdict: Allow}, now); err != nil {
+			return Life{}, fmt.Errorf("intent %s: %w", l.id.Short(), err)
+		}
+	}
+	l.state, l.closed = Expired, l.latest()
+	return l, nil
+}
+
+// latest is until when a signature that is known or suspected now was made: whoever is honest holds no session after the intent's time.
+func (l Life) latest() time.Time {
+	if end := l.it.Expires.Add(Skew); end.Before(l.changed) {
+		return end
+	}
+	return l.changed
+}
+
 // Apply takes one event, or refuses it with an error that names why; then the life is
 // unchanged. Repeated news of what is already known is taken and changes nothing.
 func (l Life) Apply(e Event, now time.Time) (Life, error) {
 	next := l
-	next.votes = slices.Clone(l.votes)
+	next.votes, next.both = slices.Clone(l.votes), slices.Clone(l.both)
 	next.decisions = maps.Clone(l.decisions)
 	if next.decisions == nil {
 		next.decisions = map[string]Verdict{}
@@ -65,7 +91,7 @@ func (l Life) Apply(e Event, now time.Time) (Life, error) {
 	next.changed = now.UTC().Truncate(time.Second)
 	// News of what is over moves nothing in a window (custody/ledger).
 	if next.hash != l.hash || next.hash == "" && next.state.ends() && !l.state.ends() {
-		next.closed = next.changed
+		next.closed = next.latest()
 	}
 	return next, nil
 }
@@ -90,6 +116,21 @@ func (l Life) Block() (height uint64, hash string) { return l.height, l.block }
 
 // Verdict is what an operator decided, Wait if nothing is known.
 func (l Life) Verdict(operator string) Verdict { return l.decisions[operator] }
+
+// Both lists the operators that are known to have said ALLOW and DENY, in ascending order. The first word of each stands.
+func (l Life) Both() []string { return slices.Clone(l.both) }
+
+// Suffices says whether operators enough for a signature allowed the intent, as far as is known: it may be signed without this node. Who said
+// both counts, since others may have heard the ALLOW first.
+func (l Life) Suffices() bool {
+	n := l.Count(Allow)
+	for _, name := range l.both {
+		if l.decisions[name] == Deny {
+			n++
+		}
+	}
+	return n >= l.vault.Threshold
+}
 
 // Undecided lists the operators of the committee whose decision is not known.
 func (l Life) Undecided() []string {
@@ -189,11 +230,11 @@ func note(l *Life, e Event, _ time.Time) error {
 	if !slices.Contains(l.vault.Committee, d.Operator) {
 		return fmt.Errorf("%w: %s", ErrOutsider, d.Operator)
 	}
-	// A second, differing decision is evidence against its node.
-	if old := l.decisions[d.Operator]; old != Wait && old != d.Verdict {
-		return fmt.Errorf("%w: %s said %s, now %s", ErrContradiction, d.Operator, old, d.Verdict)
+	if old := l.decisions[d.Operator]; old == Wait {
+		l.decisions[d.Operator] = d.Verdict
+	} else if i, known := slices.BinarySearch(l.both, d.Operator); old != d.Verdict && !known {
+		l.both = slices.Insert(l.both, i, d.Operator)
 	}
-	l.decisions[d.Operator] = d.Verdict
 	return nil
 }
 

@@ -191,8 +191,6 @@ func TestRefusalsInDetail(t *testing.T) {
 		{"approval after rejection", st.after(st.reject("bob")), st.approve("bob"), noon, ErrDuplicate},
 		{"rejection twice", st.after(st.reject("bob")), st.reject("bob"), noon, ErrDuplicate},
 		{"decision by an outsider", st.life(), Decided{"dune", Allow}, noon, ErrOutsider},
-		{"decision turned", st.after(yesAcme), noAcme, noon, ErrContradiction},
-		{"decision turned late", st.after(yesAcme, yesBolt, session), noAcme, noon, ErrContradiction},
 		{"no decision", st.life(), Decided{"acme", Wait}, noon, ErrMalformed},
 		{"expire too early", st.life(), Expire{}, later.Add(-time.Second), ErrAlive},
 		{"session too late", allowed, session, later, ErrExpired},
@@ -305,9 +303,62 @@ func TestClosed(t *testing.T) {
 	if l := st.after(yesAcme, yesBolt, session); !l.Closed().IsZero() {
 		t.Errorf("a session runs, and it closed at %v", l.Closed())
 	}
-	// A signature that was kept back counts from when it appears.
-	if l := must(st.after(yesAcme, yesBolt, session, unsure).Apply(made, late))(t); !l.Closed().Equal(late) {
-		t.Errorf("it appeared late, and closed at %v", l.Closed())
+	// A signature that was kept back counts from when it appears, or from when it can have been made at the latest.
+	end := st.life().Intent().Expires.Add(Skew)
+	for at, want := range map[time.Time]time.Time{end.Add(-time.Second): end.Add(-time.Second), end: end, late: end} {
+		if l := must(st.after(yesAcme, yesBolt, session, unsure).Apply(made, at))(t); !l.Closed().Equal(want) {
+			t.Errorf("it appeared at %v, and closed at %v", at, l.Closed())
+		}
+		if l := must(st.life().Apply(Expire{}, at.Add(Skew)))(t); !l.Closed().Equal(end) {
+			t.Errorf("it expired at %v, and closed at %v", at, l.Closed())
+		}
+	}
+}
+
+// Of an operator that said both, the first word counts for what becomes of the intent here; that it is signed elsewhere is likely enough.
+func TestBoth(t *testing.T) {
+	st := newStory(t)
+	for name, c := range map[string]struct {
+		events   []Event
+		state    State
+		both     string
+		suffices bool
+	}{
+		"two allow":                     {[]Event{yesAcme, yesBolt}, Allowed, "[]", true},
+		"one allows":                    {[]Event{yesAcme, noBolt}, Proposed, "[]", false},
+		"one allows, one says both":     {[]Event{yesAcme, noBolt, yesBolt}, Proposed, "[bolt]", true},
+		"one allows, and turns":         {[]Event{yesAcme, noAcme}, Proposed, "[acme]", false},
+		"two allow, and turn":           {[]Event{yesBolt, yesAcme, noAcme, noBolt, yesBolt}, Allowed, "[acme bolt]", true},
+		"turned while a session runs":   {[]Event{yesAcme, yesBolt, session, noAcme}, Signing, "[acme]", true},
+		"all say both, and deny first":  {[]Event{noAcme, noBolt, yesAcme, yesBolt}, Denied, "[acme bolt]", true},
+		"one says both, and no other":   {[]Event{noAcme, yesAcme}, Proposed, "[acme]", false},
+		"turned after it was cancelled": {[]Event{yesAcme, Cancel{}, noBolt, yesBolt}, Cancelled, "[bolt]", true},
+	} {
+		l := st.after(c.events...)
+		if l.State() != c.state || fmt.Sprint(l.Both()) != c.both || l.Suffices() != c.suffices {
+			t.Errorf("%s: %s, both %v, suffices %v", name, l.State(), l.Both(), l.Suffices())
+		}
+		if back := must(DecodeLife(l.Bytes(), st.s, st.v))(t); !reflect.DeepEqual(back, l) {
+			t.Errorf("%s: read back as %+v", name, back)
+		}
+	}
+}
+
+func TestPast(t *testing.T) {
+	st := newStory(t)
+	end := st.life().Intent().Expires
+	for now, closed := range map[time.Time]time.Time{noon: noon, end.Add(time.Hour): end.Add(Skew), end.Add(-time.Hour): end.Add(-time.Hour)} {
+		l := must(Past(st.s, st.v, []string{"acme", "bolt"}, now))(t)
+		if l.State() != Expired || !l.Suffices() || !l.Closed().Equal(closed) || l.Alarm() != "" {
+			t.Errorf("at %v: %s, closed %v, alarm %q", now, l.State(), l.Closed(), l.Alarm())
+		}
+		l = must(l.Apply(made, now.Add(24*time.Hour)))(t)
+		if l.State() != Signed || l.Closed().After(end.Add(Skew)) || l.Alarm() != "" {
+			t.Errorf("signed after %v: %s, closed %v, alarm %q", now, l.State(), l.Closed(), l.Alarm())
+		}
+	}
+	if _, err := Past(st.s, st.v, []string{"acme", "dune"}, noon); !errors.Is(err, ErrOutsider) {
+		t.Errorf("an outsider allowed it: %v", err)
 	}
 }
 

@@ -176,7 +176,6 @@ var (
 	ErrUnconfirmed   = errors.New("it stands in no block")
 	ErrNotBroadcast  = errors.New("it was not broadcast")
 	ErrInBlock       = errors.New("a block that was not thrown out holds it or what replaced it")
-	ErrContradiction = errors.New("the operator has published a differing decision")
 	ErrForeign       = errors.New("it belongs to another intent")
 	ErrOutsider      = errors.New("the operator is not in the vault's committee")
 	ErrSigners       = errors.New("the signers are not distinct operators of the committee, t or more")

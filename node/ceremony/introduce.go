@@ -25,8 +25,8 @@ import (
 func (k *Keeper) introduce(ctx context.Context, now time.Time, w *root, p charter.Plan) error {
 	cur := w.book.Current()
 	said := introduced{p.ID, cur.Record.Hash()}
-	fresh := slices.ContainsFunc(p.Committee, func(name string) bool { return !slices.Contains(w.committee(cur.Record), name) })
-	if !fresh || w.introduced == said {
+	fresh := slices.DeleteFunc(slices.Clone(p.Committee), func(name string) bool { return slices.Contains(w.committee(cur.Record), name) })
+	if len(fresh) == 0 || w.introduced == said {
 		return nil
 	}
 	pinned, _ := p.Pinned(w.suite)
@@ -42,6 +42,7 @@ func (k *Keeper) introduce(ctx context.Context, now time.Time, w *root, p charte
 		return err
 	}
 	w.introduced = said
+	k.cfg.Introduced(w.ID, fresh)
 	return nil
 }
 

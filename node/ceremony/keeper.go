@@ -77,6 +77,8 @@ type Config struct {
 	Terms func(charter.Vault) charter.Vault
 	// Challenge sends a challenge to all peers, directly.
 	Challenge func(key, challenge [32]byte)
+	// Introduced hears which operators were told of a vault's key, to hold it. It is called under our lock.
+	Introduced func(vault statement.ID, operators []string)
 }
 
 // Keeper keeps the keys of all vaults.
@@ -370,6 +372,7 @@ type View struct {
 	Plan     *charter.Plan // the reshare on its way, nil if there is none
 	Promised bool          // our FINAL is out, or may be, for shares that are not in force yet
 	Outside  bool          // others hold the key, and this node was not introduced to it
+	Coming   bool          // it will be: officers signed that it comes to hold a share
 	GivenUp  bool          // another vault has its name: no key is made
 	Damage   error         // why it was set aside, nil if it was not
 	Bare     string        // that this node has no share of an epoch which counts on one; empty: it has it
@@ -473,6 +476,9 @@ func (k *Keeper) view(w *root) View {
 	v.GivenUp = w.givenUp && !w.hasKey()
 	if v.Outside = w.outside(k.cfg.Self); v.Outside {
 		v.Step = StepOutside
+		if s := k.plans[w.ID]; s != nil {
+			v.Coming = slices.ContainsFunc(s.Plans(), func(p charter.Plan) bool { return slices.Contains(p.Committee, k.cfg.Operator) })
+		}
 		return v
 	}
 	v.Step, v.Waiting = w.step()

@@ -95,6 +95,27 @@ func (k *Keeper) VaultAt(vault statement.ID, key [32]byte, eh epoch.Hash) (chart
 	return w.heldBy(w.past[eh]), true
 }
 
+// First is the vault as it was held in the first epoch that was in force here. A node that came by a reshare knows no older one; it hears of
+// what the members of then allowed before.
+func (k *Keeper) First(vault statement.ID, key [32]byte) (charter.Vault, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w := k.keys[key]
+	if w == nil || w.ID != vault {
+		return charter.Vault{}, false
+	}
+	var first *epoch.Record
+	for _, r := range w.past {
+		if first == nil || first.Higher(r) {
+			first = r
+		}
+	}
+	if first == nil {
+		return charter.Vault{}, false
+	}
+	return w.heldBy(first), true
+}
+
 // AddPlan takes a reshare that officers completed, or that one more of them signed.
 func (k *Keeper) AddPlan(_ context.Context, now time.Time, a charter.Accepted) error {
 	r, err := charter.ReshareOf(a.Statement)

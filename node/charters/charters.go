@@ -338,6 +338,17 @@ func (c *Charters) TermsUnder(v charter.Vault, id statement.ID) (charter.Vault, 
 	return c.now(x).TermsNow(v), true
 }
 
+// TermsThen gives a vault the terms that such a version had at a time, whatever was revoked since: for what was allowed then.
+func (c *Charters) TermsThen(v charter.Vault, id statement.ID, at time.Time) (charter.Vault, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	x, ok := c.history.Version(id)
+	if !ok {
+		return v, false
+	}
+	return x.Terms(v, at, func(signet.Key) bool { return false }), true
+}
+
 // Document is the charter in force as it counts now: without what was revoked or has expired.
 func (c *Charters) Document() (charter.Charter, bool) {
 	c.mu.Lock()

@@ -36,28 +36,15 @@ const (
 	NoteDecision outbox.Kind = 0x22 // decision, node signature
 	NoteCancel   outbox.Kind = 0x23 // cancellation, initiator's signature
 	NoteSigned   outbox.Kind = 0x24 // intent id, raw signed transaction or proof's signature
+	NotePast     outbox.Kind = 0x25 // intent, initiator's signature, ALLOWs
 )
 
 // Takes says whether a note is this room's.
-func Takes(k outbox.Kind) bool { return k >= NoteProposal && k <= NoteSigned }
+func Takes(k outbox.Kind) bool { return k >= NoteProposal && k <= NotePast }
 
-// heardFor is how long after an intent's end its notes are brought to peers that do not know it.
+// heardFor is how long after an intent's end, or after a peer was told of it as of the past, its other notes are brought to a peer that does not
+// know it.
 const heardFor = time.Hour
-
-// Ended says whether a note is about an intent whose time is over for long: a node that does not know it never will, since
-// its proposal is refused everywhere.
-func (d *Desk) Ended(now time.Time, n outbox.Note) bool {
-	id, ok := intentOf(n)
-	if !ok {
-		return false
-	}
-	f, err := d.file(id)
-	if err != nil {
-		return false
-	}
-	it, err := intent.Of(f.stmt)
-	return err == nil && now.Sub(it.Expires) > heardFor
-}
 
 // intentOf is the intent that a note is about.
 func intentOf(n outbox.Note) (id statement.ID, ok bool) {
@@ -65,7 +52,7 @@ func intentOf(n outbox.Note) (id statement.ID, ok bool) {
 		return id, false
 	}
 	switch n.Kind {
-	case NoteProposal:
+	case NoteProposal, NotePast:
 		s, err := statement.ParseKind(n.Fields[0], statement.Intent)
 		return s.ID(), err == nil
 	case NoteDecision, NoteCancel:
@@ -92,8 +79,9 @@ type Config struct {
 	Post     func(ctx context.Context, now time.Time, e journal.Entry, n outbox.Note) error
 	// Vault and Keys come from the room that keeps keys. Vault shows the keys of a vault, none if it is not known.
 	Vault func(statement.ID) []ceremony.View
-	// VaultAt shows a vault as it was held in an epoch that was in force here.
+	// VaultAt shows a vault as it was held in an epoch that was in force here; First in the first one that was.
 	VaultAt func(vault statement.ID, key [32]byte, eh epoch.Hash) (charter.Vault, bool)
+	First   func(vault statement.ID, key [32]byte) (charter.Vault, bool)
 	// Named is what an epoch that an intent names is to this node.
 	Named func(vault statement.ID, key [32]byte, eh epoch.Hash) ceremony.Named
 	Keys  func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
@@ -117,6 +105,8 @@ type Config struct {
 	Policy func(id statement.ID) (*policy.Policy, error)
 	// TermsUnder gives a vault the terms of a version that is or was in force here.
 	TermsUnder func(v charter.Vault, under statement.ID) (charter.Vault, bool)
+	// TermsThen gives it the terms that such a version had at a time, whatever was revoked since.
+	TermsThen func(v charter.Vault, under statement.ID, at time.Time) (charter.Vault, bool)
 	// Frozen says by whom a vault is frozen, and until when; empty if it is not.
 	Frozen func(vault statement.ID, now time.Time) string
 	Check  func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
@@ -150,6 +140,8 @@ type Desk struct {
 	finals map[slot]statement.ID        // the transaction of each nonce that is final
 	books  map[statement.ID]*sync.Mutex // by vault: held from the totals to the debit; taken after a file's lock, before mu
 
+	owed []Owed // what peers are to be told of the past
+
 	damaged map[statement.ID]error // intents that were set aside: their rows, or those of their vault's keys, cannot be read
 }
 
@@ -161,7 +153,8 @@ type file struct {
 	proposal  []byte // the initiator's signature
 	life      intent.Life
 	votes     []ballot
-	decisions map[string]ruling // by operator
+	decisions map[string]ruling // by operator: the first that came
+	others    map[string]ruling // the second of an operator that said the contrary
 	payload   payload           // nil if it could not be decoded
 	read      *decoded          // nil before it was looked at
 	raw       []byte            // the signed transaction, or a proof's signature
@@ -179,6 +172,7 @@ type file struct {
 	idles     int                          // sessions that never began
 	plain     bool                         // an online session of it never began: it is signed in three rounds
 	online    bool                         // so is not its present session, which uses a presignature
+	told      map[outbox.Peer]time.Time    // who did not know it, and was told of it as of the past
 	idle      map[engine.PartyID]time.Time // whose sessions never began: their next one is refused until then
 }
 
@@ -305,8 +299,13 @@ func (d *Desk) vaultOf(it intent.Intent) (ceremony.View, error) {
 	for _, x := range roots {
 		if x.Current.Record.KeyID == it.Key {
 			v = x
-			// What was decided in an epoch that is over is judged by the committee of then.
-			if was, ok := d.cfg.VaultAt(it.Vault, it.Key, it.Epoch); ok {
+			// What was decided in an epoch that is over is judged by the committee of then; who came later knows no older one than the first it
+			// was told of.
+			was, ok := d.cfg.VaultAt(it.Vault, it.Key, it.Epoch)
+			if !ok {
+				was, ok = d.cfg.First(it.Vault, it.Key)
+			}
+			if ok {
 				v.Vault = was
 			}
 			break

@@ -32,8 +32,8 @@ type rules struct {
 	ledgers map[statement.ID]*ledger.Ledger // by vault, in this charter's units
 }
 
-// outflows are what one vault's intents give out, by intent: signed, possibly signed, or allowed by this node and not over, or over while another
-// node allowed it too.
+// outflows are what one vault's intents give out, by intent: signed, possibly signed, or allowed by this node or by operators enough and not over,
+// or over while operators enough, or this node and another, allowed it.
 type outflows map[statement.ID]outflow
 
 type outflow struct {
@@ -66,9 +66,9 @@ func (d *Desk) outflow(f *file) outflow {
 	switch ours := l.Verdict(d.cfg.Operator) == intent.Allow; {
 	case o.signed || l.PossiblySigned():
 		o.at = l.Closed()
-	case ours && !over(l):
+	case (ours || l.Suffices()) && !over(l):
 		o.open, o.at = true, l.Intent().Created
-	case ours && l.Count(intent.Allow) > 1:
+	case ours && l.Count(intent.Allow) > 1, l.Suffices():
 		// It ended, and others that allowed it may have signed it without us: one of them may keep the signature back.
 		o.at = l.Closed()
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ const (
 	kindProposal = "proposal" // proposal/<id>: statement and the initiator's signature
 	kindVote     = "vote"     // vote/<id>/<number>: verb and signature
 	kindDecision = "decision" // decision/<id>/<operator>: node signature ‖ statement
+	kindContrary = "contrary" // contrary/<id>/<operator>: the second decision of an operator that said the contrary, likewise
 	kindRaw      = "raw"      // raw/<id>: the signed transaction, or a proof's signature
 )
 
@@ -30,8 +32,11 @@ func rawKey(id statement.ID) string      { return store.Key(kindRaw, store.ID(id
 func voteKey(id statement.ID, n int) string {
 	return store.Key(kindVote, store.ID(id[:]), store.Number(uint64(n)))
 }
-func decisionKey(id statement.ID, operator string) string {
-	return store.Key(kindDecision, store.ID(id[:]), store.Name(operator))
+
+// row keeps a decision.
+func (r ruling) row(kind string) store.Entry {
+	id := r.decision.Intent
+	return store.Entry{Key: store.Key(kind, store.ID(id[:]), store.Name(r.decision.Operator)), Value: append(slices.Clone(r.sig), r.stmt.Bytes()...)}
 }
 
 const (
@@ -140,7 +145,7 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 	if err != nil {
 		return err
 	}
-	f := &file{stmt: s, proposal: armored, decisions: map[string]ruling{}, allowedAt: now, due: true}
+	f := &file{stmt: s, proposal: armored, decisions: map[string]ruling{}, others: map[string]ruling{}, allowedAt: now, due: true}
 	held, _ := d.cfg.TermsUnder(roots[0].Vault, it.Charter)
 	if v, err := d.vaultOf(it); err == nil {
 		held = v.Vault
@@ -151,8 +156,10 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 	if err := d.loadVotes(ctx, f); err != nil {
 		return err
 	}
-	if err := d.loadDecisions(ctx, f); err != nil {
-		return err
+	for kind, into := range map[string]map[string]ruling{kindDecision: f.decisions, kindContrary: f.others} {
+		if err := d.loadDecisions(ctx, kind, s.ID(), into); err != nil {
+			return err
+		}
 	}
 	if it, err := st.Get(ctx, rawKey(s.ID())); err == nil {
 		f.raw = it.Value
@@ -193,9 +200,8 @@ func (d *Desk) loadVotes(ctx context.Context, f *file) error {
 	return nil
 }
 
-func (d *Desk) loadDecisions(ctx context.Context, f *file) error {
-	id := f.stmt.ID()
-	items, err := d.cfg.Journal.Store().Range(ctx, store.Prefix(kindDecision, store.ID(id[:])), "", store.MaxLimit)
+func (d *Desk) loadDecisions(ctx context.Context, kind string, id statement.ID, into map[string]ruling) error {
+	items, err := d.cfg.Journal.Store().Range(ctx, store.Prefix(kind, store.ID(id[:])), "", store.MaxLimit)
 	if err != nil {
 		return err
 	}
@@ -211,7 +217,7 @@ func (d *Desk) loadDecisions(ctx context.Context, f *file) error {
 		if err != nil {
 			return malformed(err)
 		}
-		f.decisions[dec.Operator] = ruling{dec, s, it.Value[:64]}
+		into[dec.Operator] = ruling{dec, s, it.Value[:64]}
 	}
 	return nil
 }

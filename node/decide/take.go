@@ -22,7 +22,7 @@ import (
 // writer makes an entry durable together with the note that it belongs to.
 type writer = func(journal.Entry) error
 
-var fieldCount = map[outbox.Kind]int{NoteProposal: 2, NoteVote: 3, NoteDecision: 2, NoteCancel: 2, NoteSigned: 2}
+var fieldCount = map[outbox.Kind]int{NoteProposal: 2, NoteVote: 3, NoteDecision: 2, NoteCancel: 2, NoteSigned: 2, NotePast: 3}
 
 // Take checks a note, whether it came from a peer or from a person at this node's door, and
 // rules again on its intent.
@@ -48,6 +48,8 @@ func (d *Desk) route(ctx context.Context, now time.Time, n outbox.Note, write wr
 		return d.decision(now, f[0], f[1], write)
 	case NoteCancel:
 		return d.cancel(now, f[0], f[1], write)
+	case NotePast:
+		return d.takePast(ctx, now, f, write)
 	default:
 		return d.signed(now, f[0], f[1], write)
 	}
@@ -80,7 +82,7 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 	if err != nil {
 		return err
 	}
-	f := &file{stmt: s, proposal: armored, life: life, decisions: map[string]ruling{}}
+	f := &file{stmt: s, proposal: armored, life: life, decisions: map[string]ruling{}, others: map[string]ruling{}}
 	d.decode(f, v) // its nonce is claimed before anything is ruled on it
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -105,15 +107,22 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 	e := f.entry(now, tlog.KindStatement, s.ID())
 	e.Put = append(e.Put, store.Entry{Key: proposalKey(s.ID()), Value: encodeProposal(s, armored)})
 	if err := write(e); err != nil {
-		f.gone = true
-		d.mu.Lock()
-		delete(d.files, s.ID())
-		delete(d.live, s.ID())
-		d.untrack(s.ID())
-		d.mu.Unlock()
+		d.drop(f)
 		return err
 	}
 	return d.decide(ctx, now, f)
+}
+
+// drop lets go of a file that could not be made durable. The caller holds its lock.
+func (d *Desk) drop(f *file) {
+	f.gone = true
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id := f.stmt.ID()
+	delete(d.files, id)
+	delete(d.live, id)
+	d.untrack(id)
+	d.debit(f)
 }
 
 // arrived waits until the first copy of a proposal is durable here: a second one, by another
@@ -237,9 +246,13 @@ func (d *Desk) enter(now time.Time, f *file, r ruling, write writer) error {
 	}
 	e := f.moved(next, now, tlog.KindDecision, r.stmt.ID())
 	e.Reserve = r.decision.Verdict == intent.Deny
-	e.Put = append(e.Put, store.Entry{Key: decisionKey(f.stmt.ID(), r.decision.Operator), Value: append(slices.Clone(r.sig), r.stmt.Bytes()...)})
-	if other := f.disagrees(r.decision); other != "" {
-		d.cfg.Log.Error("nodes decoded differently", "intent", f.stmt.ID().Short(), "what", other)
+	e.Put = append(e.Put, r.row(f.shelf(r)))
+	other := f.disagrees(r.decision)
+	if other == "" && len(next.Both()) > len(f.life.Both()) {
+		other = r.decision.Operator + " said both ALLOW and DENY"
+	}
+	if other != "" {
+		d.cfg.Log.Error("nodes' decisions contradict", "intent", f.stmt.ID().Short(), "what", other)
 		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindAlarm, Time: now, Vault: f.life.Intent().Vault, ID: r.stmt.ID()})
 	}
 	if err := write(e); err != nil {
@@ -249,8 +262,24 @@ func (d *Desk) enter(now time.Time, f *file, r ruling, write writer) error {
 		f.allowedAt = now
 	}
 	d.went(f, next)
-	f.decisions[r.decision.Operator] = r
+	f.shelve(r)
 	return nil
+}
+
+// shelf is where a decision is kept: the first of its operator, or what contradicts it.
+func (f *file) shelf(r ruling) string {
+	if first, ok := f.decisions[r.decision.Operator]; ok && first.decision.Verdict != r.decision.Verdict {
+		return kindContrary
+	}
+	return kindDecision
+}
+
+func (f *file) shelve(r ruling) {
+	if f.shelf(r) == kindContrary {
+		f.others[r.decision.Operator] = r
+		return
+	}
+	f.decisions[r.decision.Operator] = r
 }
 
 // disagrees finds a node whose decoded facts differ from these.
@@ -295,10 +324,11 @@ func (d *Desk) decision(now time.Time, raw, sig []byte, write writer) error {
 		return &fence.ClonedError{ID: s.ID(), What: "decision"}
 	}
 	old, ok := f.decisions[dec.Operator]
-	if ok && old.stmt.ID() == s.ID() {
+	other, both := f.others[dec.Operator]
+	if ok && old.stmt.ID() == s.ID() || both && other.stmt.ID() == s.ID() {
 		return outbox.ErrOld
 	}
-	if ok && old.decision.Verdict == dec.Verdict {
+	if both || ok && old.decision.Verdict == dec.Verdict {
 		return fmt.Errorf("decision %s: %s decided before, in other bytes", s.ID().Short(), dec.Operator)
 	}
 	return d.enter(now, f, ruling{dec, s, sig}, write)

@@ -22,7 +22,7 @@ type View struct {
 	State     intent.State
 	Changed   time.Time
 	Votes     []Ballot
-	Decisions []Decision
+	Decisions []Decision // ascending by operator; two of one that said ALLOW and DENY, the first that came before the other
 	Undecided []string
 	Missing   string   // which approvals are missing
 	Waits     string   // why this node has not decided, beyond approvals
@@ -82,8 +82,11 @@ func (d *Desk) show(f *file) View {
 		v.Votes = append(v.Votes, Ballot{b.vote.Person, b.vote.Verb, b.armored})
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.decisions)) {
-		r := f.decisions[name]
-		v.Decisions = append(v.Decisions, Decision{r.decision, r.stmt, r.sig})
+		for _, r := range []ruling{f.decisions[name], f.others[name]} {
+			if r.sig != nil {
+				v.Decisions = append(v.Decisions, Decision{r.decision, r.stmt, r.sig})
+			}
+		}
 	}
 	v.Over = l.Hash() == "" && d.outlived(f)
 	v.Awaited = d.awaited(f)

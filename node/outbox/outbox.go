@@ -209,10 +209,10 @@ func (o *Outbox) Rows(now time.Time, n Note, to []Peer) journal.Entry {
 	return e
 }
 
-// Again makes rows for a note that was made or taken before, to peers that came since, and sends it. A
-// peer that has it says so.
-func (o *Outbox) Again(ctx context.Context, now time.Time, n Note, to []Peer) error {
-	if len(to) == 0 {
+// Again makes rows for notes that were made or taken before, to peers that came since, and sends the first of them; ticks send the
+// rest. A peer that has one says so.
+func (o *Outbox) Again(ctx context.Context, now time.Time, to []Peer, notes ...Note) error {
+	if len(to) == 0 || len(notes) == 0 {
 		return nil
 	}
 	// Or a row that was answered, and waits to be deleted, would take the new one with it, and the note's
@@ -222,19 +222,53 @@ func (o *Outbox) Again(ctx context.Context, now time.Time, n Note, to []Peer) er
 	if err := o.flush(ctx); err != nil {
 		return err
 	}
-	id := n.ID()
-	if to = o.without(id, to); len(to) == 0 {
-		return nil
+	for first := true; len(notes) > 0; first = false {
+		n, err := o.some(ctx, now, to, notes, first)
+		if err != nil {
+			return err
+		}
+		notes = notes[n:]
 	}
-	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: notedKey(id), Value: notedRow(now, n)}, {Key: noteKey(id), Value: n.Encode()}}}}
-	for _, p := range to {
-		e.Put = append(e.Put, store.Entry{Key: row{p, id}.key()})
+	return nil
+}
+
+// some makes rows for the first of these notes, as many as go into one batch, and says how many that are.
+func (o *Outbox) some(ctx context.Context, now time.Time, to []Peer, notes []Note, send bool) (n int, err error) {
+	var e journal.Entry
+	size := 0
+	for ; n < len(notes); n++ {
+		id, raw := notes[n].ID(), notes[n].Encode()
+		if size += len(raw); n > 0 && (size > MaxNote || len(e.Put)+2+len(to) > store.MaxWrites) {
+			break
+		}
+		rest := o.without(id, to)
+		if len(rest) == 0 {
+			continue
+		}
+		e.Put = append(e.Put, store.Entry{Key: notedKey(id), Value: notedRow(now, notes[n])}, store.Entry{Key: noteKey(id), Value: raw})
+		for _, p := range rest {
+			e.Put = append(e.Put, store.Entry{Key: row{p, id}.key()})
+		}
+	}
+	if len(e.Put) == 0 {
+		return n, nil
 	}
 	if err := o.journal.Write(ctx, e); err != nil {
-		return fmt.Errorf("send note %x again: %w", id[:6], err)
+		return 0, fmt.Errorf("send notes again: %w", err)
 	}
-	o.Post(now, n, to)
-	return nil
+	for _, x := range notes[:n] {
+		rest := o.without(x.ID(), to)
+		if send {
+			o.Post(now, x, rest)
+			continue
+		}
+		o.mu.Lock()
+		for _, p := range rest {
+			o.add(row{p, x.ID()}, time.Time{})
+		}
+		o.mu.Unlock()
+	}
+	return n, nil
 }
 
 // without leaves out the peers to whom a note is on its way.

@@ -39,7 +39,7 @@ type post struct {
 	over map[string]bool // notes of which nothing comes any more
 }
 
-func (p *post) ended(n Note) bool { return p.over[string(n.Fields[0])] }
+func (p *post) ended(_ Peer, n Note) bool { return p.over[string(n.Fields[0])] }
 
 func newPost(t testing.TB) *post {
 	p := &post{t: t, disk: memory.NewDisk(), now: start}

@@ -17,7 +17,7 @@ import (
 // Tick sends again what was not answered, and deletes the rows of what was. Of two at the
 // same time the second does nothing. ended says of which notes a peer that still lacks what they stand on will never have
 // it: they are given up once it has answered *later* again and again.
-func (o *Outbox) Tick(ctx context.Context, now time.Time, reachable func(Peer) bool, ended func(Note) bool) error {
+func (o *Outbox) Tick(ctx context.Context, now time.Time, reachable func(Peer) bool, ended func(Peer, Note) bool) error {
 	if !o.tick.TryLock() {
 		return nil
 	}
@@ -25,7 +25,7 @@ func (o *Outbox) Tick(ctx context.Context, now time.Time, reachable func(Peer) b
 	return errors.Join(o.resend(ctx, now, reachable, ended), o.clear(ctx))
 }
 
-func (o *Outbox) resend(ctx context.Context, now time.Time, reachable func(Peer) bool, ended func(Note) bool) error {
+func (o *Outbox) resend(ctx context.Context, now time.Time, reachable func(Peer) bool, ended func(Peer, Note) bool) error {
 	o.mu.Lock()
 	peers := slices.Collect(maps.Keys(o.peers))
 	o.mu.Unlock()
@@ -93,7 +93,7 @@ func (o *Outbox) tried(now time.Time, p Peer, id ID) {
 const endsAfter = 10
 
 // givenUp counts the answers to a note that has ended, and settles it after enough of them. Who does not answer is waited for.
-func (o *Outbox) givenUp(p Peer, id ID, raw []byte, ended func(Note) bool) bool {
+func (o *Outbox) givenUp(p Peer, id ID, raw []byte, ended func(Peer, Note) bool) bool {
 	o.mu.Lock()
 	it := o.peers[p][id]
 	answered := it != nil && it.later
@@ -102,7 +102,7 @@ func (o *Outbox) givenUp(p Peer, id ID, raw []byte, ended func(Note) bool) bool 
 		return false
 	}
 	n, err := Decode(raw)
-	if err != nil || !ended(n) {
+	if err != nil || !ended(p, n) {
 		return false
 	}
 	o.mu.Lock()
