@@ -38,6 +38,16 @@ type Case struct {
 	Signed    *Signed
 	Views     []View   // by node
 	Alarms    []string // what must not be: show them before anything else
+	Doubted   []string // operators that the alarms are about, ascending: their nodes contradict themselves, or what was verified here
+	stopped   bool     // an alarm is about the intent itself
+}
+
+// Stopped says that nobody should act on the intent: an alarm is about the intent itself, or about so many operators that the others could
+// not sign it. A smaller number of them, who say what they like, stops nobody.
+func (c *Case) Stopped() bool {
+	committee := c.deciders().Committee
+	others := slices.DeleteFunc(slices.Clone(committee), func(name string) bool { return slices.Contains(c.Doubted, name) })
+	return c.stopped || len(c.Doubted) > 0 && len(others) < c.deciders().Threshold
 }
 
 // A Proof is what a vault's key signs to show that it controls an address.
@@ -255,12 +265,12 @@ func (c *Case) merge(o *Case) {
 		if i < 0 {
 			c.Decisions = append(c.Decisions, d)
 		} else if c.Decisions[i].ID != d.ID {
-			c.alarm("operator %s signed two decisions: %s, and %s to node %s", d.Operator, c.Decisions[i].Verdict, d.Verdict, o.Views[0].Node)
+			c.doubt(d.Operator, "operator %s signed two decisions: %s, and %s, which node %s shows", d.Operator, c.Decisions[i].Verdict, d.Verdict, o.Views[0].Node)
 		}
 	}
 	for _, v := range o.Views {
 		if v.Alarm != "" {
-			c.alarm("node %s: %s", v.Node, v.Alarm)
+			c.doubt(v.Node, "node %s: %s", v.Node, v.Alarm)
 		}
 	}
 	c.Views = append(c.Views, o.Views...)
@@ -269,8 +279,19 @@ func (c *Case) merge(o *Case) {
 	}
 }
 
+// alarm is about the intent itself.
 func (c *Case) alarm(format string, args ...any) {
-	c.Alarms = append(c.Alarms, fmt.Sprintf(format, args...))
+	c.Alarms, c.stopped = append(c.Alarms, fmt.Sprintf(format, args...)), true
+}
+
+// doubt is an alarm about one operator's word.
+func (c *Case) doubt(operator, format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(c.Alarms, text) {
+		c.Alarms = append(c.Alarms, text)
+	}
+	if i, known := slices.BinarySearch(c.Doubted, operator); !known {
+		c.Doubted = slices.Insert(c.Doubted, i, operator)
+	}
 }
 
 // compareFacts lays every node's decoded facts beside our own.
@@ -281,7 +302,7 @@ func (c *Case) compareFacts() {
 			continue // it could not be decoded, and the decision says so
 		}
 		if what := intent.DifferentFacts(own, d.Decision); what != "" {
-			c.alarm("operator %s decoded the transaction differently: %s", d.Operator, what)
+			c.doubt(d.Operator, "operator %s decoded the transaction differently: %s", d.Operator, what)
 		}
 	}
 }

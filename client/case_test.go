@@ -296,7 +296,30 @@ func TestCaseAlarms(t *testing.T) {
 		if len(merged.Alarms) != 1 || !strings.Contains(merged.Alarms[0], c.want) || Classify(&AlarmError{merged}) != Unverified {
 			t.Errorf("%s: alarms %v; want %q", name, merged.Alarms, c.want)
 		}
+		// One operator that says what it likes stops nobody where the others are enough.
+		if len(merged.Doubted) != 1 || !strings.Contains(c.want, merged.Doubted[0]) {
+			t.Errorf("%s: doubted %v", name, merged.Doubted)
+		}
+		for threshold, stopped := range map[int]bool{2: false, 3: true} {
+			if m := ofThree(merged, threshold); m.Stopped() != stopped {
+				t.Errorf("%s: %d of 3 must sign, one is doubted; stopped: %v", name, threshold, m.Stopped())
+			}
+		}
 	}
+	a, b := w.shown(), w.shown()
+	a.Decisions, b.Alarm = []*v1.Decision{w.decision("cora", changed), w.decision("cora", changed)}, "signed, and was denied here before"
+	merged, err := MergeCases([]*Case{w.read("acme", a), w.read("bolt", b)})
+	w.must(err)
+	if !ofThree(merged, 2).Stopped() || fmt.Sprint(merged.Doubted) != "[bolt cora]" || len(merged.Alarms) != 3 {
+		t.Errorf("two of three are doubted: stopped %v, doubted %v, %v", ofThree(merged, 2).Stopped(), merged.Doubted, merged.Alarms)
+	}
+}
+
+// ofThree is a case of a vault for which so many of three operators sign.
+func ofThree(c *Case, threshold int) *Case {
+	out := *c
+	out.Vault.Committee, out.Vault.Threshold, out.Vault.Roots = []string{"acme", "bolt", "cora"}, threshold, nil
+	return &out
 }
 
 // What a node says without proof closes nothing unless most nodes say it.

@@ -280,7 +280,7 @@ func (e *ClosedError) Error() string {
 	return strings.Join(parts, "; ")
 }
 
-// An AlarmError says that nodes contradict one another about an intent.
+// An AlarmError says what must not be about an intent: nodes contradict one another, or what was verified here.
 type AlarmError struct{ Case *Case }
 
 func (e *AlarmError) Error() string {
@@ -310,7 +310,7 @@ func (c *Circle) Follow(ctx context.Context, vaults []Vault, id statement.ID, ev
 		case err == nil:
 			last = one
 			tell(one, failed)
-			if len(one.Alarms) > 0 {
+			if one.Stopped() {
 				return one, &AlarmError{one}
 			}
 			if done(one) {

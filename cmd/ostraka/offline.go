@@ -51,7 +51,7 @@ func (a *app) export(ctx context.Context, id, file string) error {
 		return err
 	}
 	a.down(failed)
-	if len(one.Alarms) > 0 {
+	if one.Stopped() {
 		return &client.AlarmError{Case: one}
 	}
 	x, err := c.Carry(ctx, vaults, one.ID())

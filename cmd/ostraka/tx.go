@@ -29,6 +29,7 @@ type txDocument struct {
 	State     string             `json:"state"`
 	Why       string             `json:"why,omitempty"` // of what was denied, or ended with its epoch
 	Alarms    []string           `json:"alarms"`
+	Doubted   []string           `json:"doubted"` // operators that the alarms are about
 	Vault     string             `json:"vault"`
 	Path      string             `json:"path"`
 	Address   string             `json:"address"`
@@ -115,7 +116,7 @@ func signedOf(c *client.Case) *signedDocument {
 func txOf(c *client.Case, failed []client.Failure) txDocument {
 	it, t := c.Intent, c.Tally()
 	d := txDocument{
-		ID: c.ID().String(), State: c.State(), Why: c.Why(), Alarms: list(c.Alarms), Vault: c.Vault.Name, Path: statement.FormatPath(it.Path[:]...),
+		ID: c.ID().String(), State: c.State(), Why: c.Why(), Alarms: list(c.Alarms), Doubted: list(c.Doubted), Vault: c.Vault.Name, Path: statement.FormatPath(it.Path[:]...),
 		Address: it.Address, Chain: it.Chain, Initiator: it.Initiator, Memo: it.Memo, Created: statement.FormatTime(it.Created),
 		Expires: statement.FormatTime(it.Expires), Facts: factsOf(c.Facts), Unclear: c.Unclear,
 		Approvals: approvalsDocument{c.Vault.Quorum, list(t.Approved), list(t.Rejected), t.Need, list(t.Awaited)},
@@ -140,6 +141,9 @@ func txOf(c *client.Case, failed []client.Failure) txDocument {
 func printFacts(w io.Writer, c *client.Case) {
 	for _, x := range c.Alarms {
 		fmt.Fprintf(w, "ALARM: %s\n", x)
+	}
+	if len(c.Doubted) > 0 && !c.Stopped() {
+		fmt.Fprintf(w, "What %s says stands alone. The other operators are enough to sign it. Tell those in charge of all nodes.\n", strings.Join(c.Doubted, ", "))
 	}
 	it := c.Intent
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

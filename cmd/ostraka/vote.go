@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -233,7 +234,7 @@ func (a *app) examine(c *client.Circle, one *client.Case, verb signet.Verb) erro
 	if err := judge(one); err != nil {
 		return err
 	}
-	if nodes := nodesOf(one); len(nodes) < 2 {
+	if nodes := slices.DeleteFunc(nodesOf(one), func(n string) bool { return slices.Contains(one.Doubted, n) }); len(nodes) < 2 {
 		return notReady("add the circle's other nodes with `ostraka context add`, or wait until they answer", "only %s shows intent %s; approving compares the copies of two nodes", strings.Join(nodes, ", "), one.ID().Short())
 	}
 	a.say("%s", same(one))
@@ -243,7 +244,7 @@ func (a *app) examine(c *client.Circle, one *client.Case, verb signet.Verb) erro
 // judge refuses what nobody should approve.
 func judge(one *client.Case) error {
 	switch {
-	case len(one.Alarms) > 0:
+	case one.Stopped():
 		return &client.AlarmError{Case: one}
 	case !one.Decoded():
 		return unverified("reject it, and ask "+one.Intent.Initiator+" what it should be", "intent %s cannot be decoded: %s", one.ID().Short(), one.Unclear)
