@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,8 +36,8 @@ func (s setting) show(h *nodetest.Host, st statement.Statement) decide.View {
 	return v
 }
 
-// Of two intents with one nonce the nodes allow one, whichever each of them heard of first and
-// whichever is approved first; the other waits, and is denied once the first is signed.
+// Of two intents with one nonce the nodes allow the one that people approve, whichever each of them heard of first and
+// whatever their initiators say of when they were made; the other is denied once the first is signed.
 func TestOneIntentPerNonce(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -49,8 +50,8 @@ func TestOneIntentPerNonce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := prepare(t, 3, 2)
-			a, b, notes := s.twins()
-			pair := []statement.Statement{a, b}
+			older, younger, notes := s.twins()
+			pair := []statement.Statement{older, younger}
 			for i, h := range s.Hosts {
 				order := []int{0, 1}
 				if i == c.early {
@@ -62,17 +63,13 @@ func TestOneIntentPerNonce(t *testing.T) {
 			}
 			s.Deliver()
 			for _, k := range c.votes {
-				s.Approve(pair[k])
-				if k == 1 && c.votes[0] == 1 {
-					s.Try(10*time.Second, func() bool { return false })
-					v := s.show(s.Hosts[0], b)
-					if want := "belongs to intent " + a.ID().Short(); len(v.Decisions) > 0 || !strings.Contains(v.Waits, want) || !strings.Contains(v.Waits, "`ostraka tx cancel") {
-						t.Fatalf("%d decisions, waits %q; want %q and what to do", len(v.Decisions), v.Waits, want)
-					}
+				for _, who := range nodetest.Approvers {
+					_, _ = s.Submit(s.Vote(pair[k], who, signet.Approve)) // the second may be denied by now
 				}
 			}
-			s.Run("the older is signed", func() bool { return s.Signed(a) })
-			s.Run("the younger is denied", func() bool {
+			a, b := pair[c.votes[0]], pair[c.votes[1]]
+			s.Run("the one that was approved is signed", func() bool { return s.Signed(a) })
+			s.Run("the other is denied", func() bool {
 				return s.All(func(h *nodetest.Host) bool { return s.State(h, b.ID()) == intent.Denied })
 			})
 			d := s.show(s.Hosts[0], b).Decisions[0]
@@ -101,11 +98,20 @@ func TestNonceIsFreeAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := prepare(t, 3, 3)
+			// Both are approved; the older waits for the nodes' endpoints.
+			s.Check = func(_ *nodetest.Host, _ evm.Address, f evm.Facts) (bool, string, error) {
+				if f.Gas == 50_000 {
+					return false, "", errors.New("the endpoint is not there")
+				}
+				return false, "", nil
+			}
 			it := s.Intent(s.vault, s.addr, 0)
+			it.Transaction = raw(t, func(r *evm.Request) { r.Nonce, r.Gas = 0, 50_000 })
 			a, note := s.Proposal(it)
 			if _, err := s.Submit(note); err != nil {
 				t.Fatal(err)
 			}
+			s.Approve(a)
 			s.Now = s.Now.Add(time.Minute)
 			b := s.Propose(s.vault, s.addr, 0)
 			s.Approve(b)
@@ -114,7 +120,7 @@ func TestNonceIsFreeAgain(t *testing.T) {
 				s.Crash(h)
 			}
 			s.Try(5*time.Second, func() bool { return false })
-			if v := s.show(s.Hosts[1], b); v.State != intent.Approving || !strings.Contains(v.Waits, a.ID().Short()) {
+			if v := s.show(s.Hosts[1], b); v.State != intent.Approving || !strings.Contains(v.Waits, "belongs to intent "+a.ID().Short()) || !strings.Contains(v.Waits, "`ostraka tx cancel") {
 				t.Fatalf("%s, waits %q", v.State, v.Waits)
 			}
 			end(s, a)
@@ -260,4 +266,48 @@ func TestOpenIntentsAreBounded(t *testing.T) {
 	signed := s.Propose(s.vault, s.addr, 2000)
 	s.Approve(signed)
 	s.Run("signed", func() bool { return s.Signed(signed) })
+}
+
+// An initiator takes every nonce with intents that it calls older than all others, and which nobody approves: they stop nothing that people
+// approve. Once its key is revoked they are denied, and their nonces are free.
+func TestNoncesThatNobodyApproved(t *testing.T) {
+	t.Parallel()
+	s := limited(t)
+	honest, n := s.transfer(nodetest.Initiator, 0, 1, gwei30)
+	if _, err := s.Submit(n); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Submit(s.Vote(honest, nodetest.Approvers[0], signet.Approve)); err != nil {
+		t.Fatal(err)
+	}
+	var squats []statement.Statement
+	for nonce := range uint64(4) {
+		it := s.Intent(s.vault, s.addr, nonce)
+		it.Initiator, it.Transaction = "ivan", s.payload(nonce, 1, gwei30)
+		it.Created = it.Created.Add(-time.Hour)
+		st, n := s.Proposal(it)
+		if _, err := s.Submit(n); err != nil {
+			t.Fatal(err)
+		}
+		squats = append(squats, st)
+	}
+	if _, err := s.Submit(s.Vote(honest, nodetest.Approvers[1], signet.Approve)); err != nil {
+		t.Fatal(err)
+	}
+	s.Run("what people approved is signed", func() bool { return s.Signed(honest) })
+	if v := s.show(s.Hosts[0], squats[1]); v.State != intent.Proposed {
+		t.Fatalf("%s: this test shows nothing", v.State)
+	}
+	ivan := nodetest.NewPerson(t, "ivan")
+	if _, err := s.Submit(s.revocation("ivan", ivan)); err != nil {
+		t.Fatal(err)
+	}
+	s.Run("denied by nobody's vote", func() bool {
+		return !slices.ContainsFunc(squats, func(st statement.Statement) bool { return s.State(s.Hosts[0], st.ID()) != intent.Denied })
+	})
+	for _, d := range s.show(s.Hosts[0], squats[1]).Decisions {
+		if d.Rule != intent.RulePerson || !strings.Contains(d.Reason, "is ivan's no more") && !strings.Contains(d.Reason, "ivan is no initiator") {
+			t.Errorf("%s denies by %s: %s", d.Operator, d.Rule, d.Reason)
+		}
+	}
 }

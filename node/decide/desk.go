@@ -18,6 +18,7 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/policy"
+	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -150,7 +151,8 @@ type file struct {
 	mu        sync.Mutex
 	ended     atomic.Bool // nothing moves it any more, unless a signature appears
 	stmt      statement.Statement
-	proposal  []byte // the initiator's signature
+	proposal  []byte     // the initiator's signature
+	by        signet.Key // that made it; zero before it was looked at
 	life      intent.Life
 	votes     []ballot
 	decisions map[string]ruling // by operator: the first that came

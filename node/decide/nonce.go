@@ -35,10 +35,12 @@ type claim struct {
 	signed    bool
 	ours      bool // this node allows it, or is about to
 	allows    int  // operators known to allow it
+	approved  int  // people who approved it
 }
 
 // before says which of two intents with one nonce keeps it: what is signed, what this node
-// has allowed, what another has, then the older. All nodes that know the same choose alike.
+// has allowed, what another has, what more people approved, then the older: an initiator says of an intent how old it is, so nothing that
+// somebody approved must hang on that. All nodes that know the same choose alike.
 func (a claim) before(b claim) bool {
 	switch {
 	case a.signed != b.signed:
@@ -47,6 +49,8 @@ func (a claim) before(b claim) bool {
 		return a.ours
 	case (a.allows > 0) != (b.allows > 0):
 		return a.allows > 0
+	case a.approved != b.approved:
+		return a.approved > b.approved
 	case !a.created.Equal(b.created):
 		return a.created.Before(b.created)
 	}
@@ -81,7 +85,7 @@ func (f *file) claim(operator string) claim {
 	it := l.Intent()
 	c := claim{
 		id: f.stmt.ID(), vault: it.Vault, initiator: it.Initiator, created: it.Created, state: l.State(),
-		signed: l.Hash() != "", ours: l.Verdict(operator) == intent.Allow, allows: l.Count(intent.Allow),
+		signed: l.Hash() != "", ours: l.Verdict(operator) == intent.Allow, allows: l.Count(intent.Allow), approved: len(l.Tally().Approved),
 	}
 	if t, ok := f.payload.(*transfer); ok {
 		facts := t.tx.Facts()
@@ -188,6 +192,6 @@ func (c claim) taken() string {
 	if c.signed {
 		return fmt.Sprintf("%s is used by intent %s, which is %s; propose this one anew without --nonce", where, c.id.Short(), c.state)
 	}
-	return fmt.Sprintf("%s belongs to intent %s (%s), and this one waits until that one has ended: wait, take one of the two back (`ostraka tx cancel %s`), or propose this one anew without --nonce",
+	return fmt.Sprintf("%s belongs to intent %s (%s), and this one waits until that one has ended, or until more people approve this one: wait, take one of the two back (`ostraka tx cancel %s`), or propose this one anew without --nonce",
 		where, c.id.Short(), c.state, c.id.Short())
 }

@@ -17,6 +17,8 @@ func TestClaimOrder(t *testing.T) {
 		{id: statement.ID{9}, signed: true, created: now.Add(time.Hour)},
 		{id: statement.ID{8}, ours: true, created: now.Add(time.Hour)},
 		{id: statement.ID{7}, allows: 1, created: now.Add(time.Hour)},
+		{id: statement.ID{5}, approved: 2, created: now.Add(time.Hour)},
+		{id: statement.ID{4}, approved: 1, created: now.Add(time.Minute)},
 		{id: statement.ID{6}, created: now},
 		{id: statement.ID{1}, created: now.Add(time.Second)},
 		{id: statement.ID{2}, created: now.Add(time.Second)},

@@ -209,14 +209,23 @@ func (f *file) unasked(v ceremony.View) string {
 	if !ok {
 		return fmt.Sprintf("%s is no initiator of vault %s any more", name, v.Vault.Name)
 	}
-	sig, err := signet.Parse(f.proposal)
-	if err != nil {
-		return err.Error()
+	if f.by.IsZero() {
+		sig, err := signet.Parse(f.proposal)
+		if err != nil {
+			return err.Error()
+		}
+		f.by = sig.Key()
 	}
-	if !slices.ContainsFunc(p.Keys, sig.Key().Equal) {
+	if !slices.ContainsFunc(p.Keys, f.by.Equal) {
 		return fmt.Sprintf("the key that signed the proposal is %s's no more: propose it anew", name)
 	}
 	return ""
+}
+
+// disowned says that a proposal counts for nothing any more.
+func (d *Desk) disowned(f *file) bool {
+	v, err := d.vaultOf(f.life.Intent())
+	return err == nil && f.unasked(v) != ""
 }
 
 // apply asks freezes and the charter's rules where the intent's own let it wait or pass.

@@ -64,7 +64,8 @@ func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 		return nil, err
 	}
 	// An intent whose epoch or charter is over is denied for that at once, and not when somebody votes on it.
-	over := d.outlived(f) || d.underCharter(f) != nil
+	// So is one whose proposal counts no more, or it would keep its nonce.
+	over := d.outlived(f) || d.underCharter(f) != nil || d.mayDecide(f) && d.disowned(f)
 	if d.mayDecide(f) && (over || (f.due || f.waits != "") && !now.Before(f.again)) {
 		if err := d.decide(ctx, now, f); err != nil {
 			return nil, err
