@@ -207,7 +207,7 @@ func (a *app) charterLintCommand() *cobra.Command {
 			}
 			err = a.show(doc, func(w io.Writer) {
 				for _, v := range r.Vaults {
-					printNumbers(w, v)
+					printNumbers(w, v, nil)
 					for _, b := range v.Broken {
 						fmt.Fprintf(w, "  broken: %v\n", b)
 					}
@@ -246,6 +246,8 @@ type numberDocument struct {
 	Steal coalitionDocument `json:"steal"`
 	Halt  coalitionDocument `json:"halt"`
 	Lose  coalitionDocument `json:"lose"`
+
+	Attested *coalitionDocument `json:"attested_steal,omitempty"`
 }
 
 // coalitionDocument: size null means that no domains of this kind suffice.
@@ -283,7 +285,7 @@ func coalitionOf(n control.Number) coalitionDocument {
 func reviewed(v review.Vault) vaultReviewed {
 	out := vaultReviewed{Name: v.Name, Spend: spendDocument{coalitionOf(v.Spend.Persons), coalitionOf(v.Spend.Organisations)}, Broken: []breachDocument{}}
 	for _, f := range v.Figures {
-		out.Numbers = append(out.Numbers, numberDocument{f.Kind.String(), coalitionOf(f.Steal), coalitionOf(f.Halt), coalitionOf(f.Lose)})
+		out.Numbers = append(out.Numbers, numberDocument{f.Kind.String(), coalitionOf(f.Steal), coalitionOf(f.Halt), coalitionOf(f.Lose), nil})
 	}
 	for _, b := range v.Broken {
 		out.Broken = append(out.Broken, breachDocument{b.Rule, b.Have, b.Want, append([]string{}, b.Who...), b.WayOut, b.Error()})
@@ -291,13 +293,22 @@ func reviewed(v review.Vault) vaultReviewed {
 	return out
 }
 
-// printNumbers writes a vault's control numbers as a table. Spend stands apart: it takes no key.
-func printNumbers(w io.Writer, v review.Vault) {
+// printNumbers writes a vault's control numbers as a table, beside those who steal what of it is attested, where that was weighed. Spend stands
+// apart: it takes no key.
+func printNumbers(w io.Writer, v review.Vault, sure []control.Figure) {
 	fmt.Fprintf(w, "vault %s\n", v.Name)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "  kind\tsteal\thalt\tlose\ta smallest coalition that steals")
-	for _, f := range v.Figures {
-		fmt.Fprintf(t, "  %v\t%s\t%s\t%s\t%s\n", f.Kind, sizeOf(f.Steal), sizeOf(f.Halt), sizeOf(f.Lose), someOf(f.Steal))
+	head := ""
+	if sure != nil {
+		head = "\tas attested"
+	}
+	fmt.Fprintf(t, "  kind\tsteal%s\thalt\tlose\ta smallest coalition that steals\n", head)
+	for k, f := range v.Figures {
+		known := ""
+		if sure != nil {
+			known = "\t" + sizeOf(sure[k].Steal)
+		}
+		fmt.Fprintf(t, "  %v\t%s%s\t%s\t%s\t%s\n", f.Kind, sizeOf(f.Steal), known, sizeOf(f.Halt), sizeOf(f.Lose), someOf(f.Steal))
 	}
 	t.Flush()
 	fmt.Fprintf(w, "  spend, within policy: %s persons, %s organisations (%s)\n", sizeOf(v.Spend.Persons), sizeOf(v.Spend.Organisations), someOf(v.Spend.Persons))

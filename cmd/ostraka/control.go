@@ -16,7 +16,7 @@ import (
 
 func (a *app) controlCommand() *cobra.Command {
 	c := &cobra.Command{Use: "control", Short: "Show who and what reaches each vault, and how few could take, stop or lose it"}
-	c.AddCommand(a.controlMapCommand(), a.controlNumberCommand(), a.controlWhatIfCommand(), a.controlEvidenceCommand())
+	c.AddCommand(a.controlMapCommand(), a.controlNumberCommand(), a.controlWhatIfCommand(), a.controlEvidenceCommand(), a.controlSightingCommand())
 	return c
 }
 
@@ -51,19 +51,27 @@ func vaultFlag(c *cobra.Command) *string {
 }
 
 func (a *app) controlNumberCommand() *cobra.Command {
-	c := &cobra.Command{Use: "number [FOLDER]", Short: "How few of each kind could steal the key, halt signing, or lose the vault", Args: optionalFolder}
-	vault := vaultFlag(c)
+	c := &cobra.Command{
+		Use: "number [FOLDER]", Short: "How few of each kind could steal the key, halt signing, or lose the vault", Args: optionalFolder,
+		Long: "The numbers as the charter declares them. With --evidence, beside the number of those who steal, what is left of it if only attested claims are\n" +
+			"believed, and all that is only declared lies together. Exit code 4: evidence does not hold, or says otherwise than the charter.",
+	}
+	vault, evidence := vaultFlag(c), evidenceFlag(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
-		var all []review.Vault
+		var all []measured
 		docs := []vaultReviewed{}
-		err := eachVault(args, *vault, func(d charter.Document, v charter.Blueprint) error {
-			s, err := control.Of(d, v)
-			if err != nil {
-				return err
+		err := a.eachStructure(args, *vault, *evidence, func(s control.Structure) {
+			one := measured{Vault: review.Vault{Name: s.Vault, Figures: s.Measure(), Spend: s.Spend()}}
+			doc := reviewed(one.Vault)
+			if evidence.dir != "" {
+				sure := s.Believed(control.Attested).Measure()
+				one.sure = sure[:]
+				for i, f := range one.sure {
+					sure := coalitionOf(f.Steal)
+					doc.Numbers[i].Attested = &sure
+				}
 			}
-			one := review.Vault{Name: v.Name, Figures: s.Measure(), Spend: s.Spend()}
-			all, docs = append(all, one), append(docs, reviewed(one))
-			return nil
+			all, docs = append(all, one), append(docs, doc)
 		})
 		if err != nil {
 			return err
@@ -73,11 +81,38 @@ func (a *app) controlNumberCommand() *cobra.Command {
 		}{docs}
 		return a.show(doc, func(w io.Writer) {
 			for _, v := range all {
-				printNumbers(w, v)
+				printNumbers(w, v.Vault, v.sure)
 			}
 		})
 	}
 	return c
+}
+
+// measured are a vault's numbers, and those of what is attested, where evidence was read.
+type measured struct {
+	review.Vault
+	sure []control.Figure // nil: no evidence was read
+}
+
+// eachStructure does something with what reaches each vault, and how that is known.
+func (a *app) eachStructure(args []string, vault string, evidence shelf, do func(control.Structure)) error {
+	var known []attested
+	read := false
+	return eachVault(args, vault, func(d charter.Document, v charter.Blueprint) (err error) {
+		if !read {
+			if known, err = a.weigh(evidence, d); err != nil {
+				return err
+			}
+			read = true
+		}
+		s, err := control.Of(d, v)
+		if err != nil {
+			return err
+		}
+		hold(&s, known)
+		do(s)
+		return nil
+	})
 }
 
 type copyDocument struct {
@@ -93,26 +128,21 @@ type copyDocument struct {
 func (a *app) controlMapCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "map [FOLDER]", Short: "Who and what reaches each copy of each share", Args: optionalFolder,
-		Long: "Every copy of every share, with the domains that reach it. Each claim is marked by its evidence: d, declared by the operator; a, attested by\nsomebody else; p, proved.",
+		Long: "Every copy of every share, with the domains that reach it. Each claim is marked by its evidence: d, declared by the operator; a, attested by\nsomebody else (--evidence); p, proved. Exit code 4: evidence does not hold, or says otherwise than the charter.",
 	}
-	vault := vaultFlag(c)
+	vault, evidence := vaultFlag(c), evidenceFlag(c)
 	picture := c.Flags().Bool("picture", false, "draw it: ● a replica or a guardian's key, ○ a backup")
 	svg := c.Flags().String("svg", "", "write the picture of one vault to this file, as SVG")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		docs := []copyDocument{}
 		var shown []control.Structure
-		err := eachVault(args, *vault, func(d charter.Document, v charter.Blueprint) error {
-			s, err := control.Of(d, v)
-			if err != nil {
-				return err
-			}
+		err := a.eachStructure(args, *vault, *evidence, func(s control.Structure) {
 			shown = append(shown, s)
 			for _, share := range s.Shares {
 				for _, c := range share.Copies {
-					docs = append(docs, copyOf(v.Name, share.Operator, c))
+					docs = append(docs, copyOf(s.Vault, share.Operator, c))
 				}
 			}
-			return nil
 		})
 		if err != nil {
 			return err

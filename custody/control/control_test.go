@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -346,5 +347,63 @@ func BenchmarkMeasure(b *testing.B) {
 				s.Measure()
 			}
 		})
+	}
+}
+
+// As attested: whoever declares may lie, so all that is only declared counts as one domain. It never takes more to steal than as declared.
+func TestBelieved(t *testing.T) {
+	s := standard()
+	steal := func(s Structure, k Kind) int { return s.Measure()[k].Steal.Size }
+	for k := range Kind(Kinds) {
+		want := 1
+		if k == Organisation {
+			want = steal(s, k)
+		}
+		if got := steal(s.Believed(Attested), k); got != want {
+			t.Errorf("nothing is attested, %v: %d steal, not %d", k, got, want)
+		}
+		if got := steal(s.Believed(Declared), k); got != steal(s, k) {
+			t.Errorf("all is believed, %v: %d steal, not %d", k, got, steal(s, k))
+		}
+	}
+	all := steal(s, Account)
+	if all < 2 {
+		t.Fatal("one account steals: this test shows nothing")
+	}
+	for i, share := range s.Shares {
+		for _, c := range share.Copies {
+			s.Hold(c.Name, Account, Attested)
+			s.Hold(c.Name, Account, Declared) // takes nothing back
+		}
+		held, claims := s.Held(Account, Attested)
+		if i == 0 && (held == 0 || held == claims) {
+			t.Errorf("%d of %d claims are attested", held, claims)
+		}
+	}
+	if got := steal(s.Believed(Attested), Account); got != all || steal(s, Account) != all {
+		t.Errorf("all accounts are attested: %d steal, not %d", got, all)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		s := random(r)
+		for _, share := range s.Shares {
+			for _, c := range share.Copies {
+				for k := range Kind(Kinds) {
+					if r.IntN(2) == 0 {
+						s.Hold(c.Name, k, Attested)
+					}
+				}
+			}
+		}
+		before := s.Measure()
+		sure := s.Believed(Attested).Measure()
+		for k := range Kind(Kinds) {
+			if a, b := sure[k].Steal.Size, before[k].Steal.Size; a > b && b > 0 || a == 0 && b > 0 {
+				t.Fatalf("%v: %d steal as attested, %d as declared: %+v", k, a, b, s)
+			}
+		}
+		if !reflect.DeepEqual(before, s.Measure()) {
+			t.Fatal("what is believed changed what is declared")
+		}
 	}
 }

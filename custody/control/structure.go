@@ -215,3 +215,50 @@ func (s Structure) domains(k Kind) []string {
 	slices.SortFunc(all, strings.Compare)
 	return slices.Compact(all)
 }
+
+// Unattested is the one domain in which all copies lie whose claim of a kind is weaker than what is believed.
+const Unattested = "(unattested)"
+
+// Believed is the structure as it is known for sure: claims weaker than this class count as one domain, the same for all, as if those who
+// declare lay together. What reaches nothing and nobody (paper has no account) stays so; so do organisations: they are who signs the roster.
+func (s Structure) Believed(least Class) Structure {
+	s.Shares = slices.Clone(s.Shares)
+	for i, share := range s.Shares {
+		copies := slices.Clone(share.Copies)
+		for j := range copies {
+			for k := range copies[j].Reach {
+				if Kind(k) != Organisation && len(copies[j].Reach[k]) > 0 && copies[j].Evidence[k] < least {
+					copies[j].Reach[k] = []string{Unattested}
+				}
+			}
+		}
+		s.Shares[i].Copies = copies
+	}
+	return s
+}
+
+// Hold notes how a claim about an operator's copy is known. A weaker class than that known already changes nothing.
+func (s *Structure) Hold(copyName string, k Kind, c Class) {
+	for i := range s.Shares {
+		for j := range s.Shares[i].Copies {
+			if x := &s.Shares[i].Copies[j]; x.Name == copyName && len(x.Reach[k]) > 0 {
+				x.Evidence[k] = max(x.Evidence[k], c)
+			}
+		}
+	}
+}
+
+// Held counts the claims of a kind that are of this class or a stronger one, of all that the copies make.
+func (s Structure) Held(k Kind, least Class) (held, all int) {
+	for _, share := range s.Shares {
+		for _, c := range share.Copies {
+			if len(c.Reach[k]) > 0 {
+				all++
+				if c.Evidence[k] >= least {
+					held++
+				}
+			}
+		}
+	}
+	return held, all
+}

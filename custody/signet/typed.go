@@ -45,6 +45,7 @@ var hidden = map[statement.Kind][]string{
 	statement.Hello:    {"roster", "challenge"},
 	statement.Cancel:   {"charter"},
 	statement.Reshare:  {"roster", "previous", "key", "anchor"},
+	statement.Sighting: {"identity"},
 }
 
 // show derives the message from the statement's own bytes.

@@ -20,6 +20,7 @@ const (
 	Cancel   Kind = "cancel"   // takes an intent back
 	Proof    Kind = "proof"    // a vault's key signs it: whoever signed this controls the address
 	Reshare  Kind = "reshare"  // a vault's keys go to another committee or threshold
+	Sighting Kind = "sighting" // somebody independent saw where a node runs
 )
 
 // Type says which texts a field's value may be.
@@ -76,6 +77,8 @@ const (
 	MaxPolicyLines = 4096    //
 	MaxDelay       = 7776000 // seconds: 90 days
 	MaxFreeze      = 72 * 3600
+	MaxSighting    = 400 * 24 * 3600 // seconds that a sighting counts
+	MaxDocuments   = 16              // that one sighting names
 	MaxPeople      = 64 // initiators, or approvers, of a vault
 	MaxKeys        = 8  // of one person
 	MaxFacts       = 64
@@ -141,7 +144,7 @@ func (s Spec) with(block ...Spec) Spec    { s.Block = block; return s }
 var salt = hexOf("salt", 32, "random bytes: the id hides the content")
 
 // Kinds lists every kind, in the order of the spec page.
-var Kinds = []Kind{Roster, Charter, Veto, Revoke, Freeze, Unfreeze, Vault, Account, Intent, Decision, Hello, Key, Cancel, Proof, Reshare}
+var Kinds = []Kind{Roster, Charter, Veto, Revoke, Freeze, Unfreeze, Vault, Account, Intent, Decision, Hello, Key, Cancel, Proof, Reshare, Sighting}
 
 // Fields is the one table of all kinds; the salt follows by itself.
 func Fields(k Kind) []Spec {
@@ -176,6 +179,8 @@ func Fields(k Kind) []Spec {
 		return proofFields
 	case Reshare:
 		return reshareFields
+	case Sighting:
+		return sightingFields
 	}
 	return nil
 }
@@ -299,4 +304,22 @@ var reshareFields = []Spec{
 	),
 	text("reason", 512, "").optional(),
 	moment("created", "when it was made"),
+}
+
+var sightingFields = []Spec{
+	label("witness", "who saw it"),
+	text("witness-entity", 128, "legal entity that the witness speaks for; not the operator's"),
+	label("operator", "whose node it is"),
+	hexOf("identity", 32, "the node's identity key"),
+	label("place", "as the charter names it"),
+	text("provider", 128, "of the machine, where it was seen; what was not seen is left out").optional(),
+	text("account", 128, "at the provider").optional(),
+	text("region", 128, "of the provider").optional(),
+	text("jurisdiction", 2, "ISO 3166-1 alpha-2, lower case").optional(),
+	text("hardware", 128, "its vendor").optional(),
+	label("access", "person who can reach it, in ascending order: all of them, or none is named").times(0, MaxAccess),
+	text("saw", 1024, "what was looked at, and how"),
+	hexOf("document", 32, "SHA-256 of a document that was looked at").times(0, MaxDocuments),
+	moment("created", "when it was seen"),
+	moment("expires", "from then on it counts for nothing; at most 400 days after created"),
 }

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/control"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/evidence/attest"
+)
+
+// A shelf is a folder of evidence: DIR/OPERATOR/PLACE/FILE, and what it is judged by (spec/attest 6a).
+type shelf struct {
+	dir, witnesses, at string
+}
+
+func evidenceFlag(c *cobra.Command) *shelf {
+	var s shelf
+	c.Flags().StringVar(&s.dir, "evidence", "", "folder of evidence: DIR/OPERATOR/PLACE/FILE, documents of clouds and sightings; beside Google's tokens a file `keys`")
+	c.Flags().StringVar(&s.witnesses, "witnesses", "", "file of witnesses whom you trust, lines of NAME KEY: without it no sighting counts")
+	c.Flags().StringVar(&s.at, "at", "", "judge evidence as of this time, such as 2026-11-27T12:00:00Z (default: now)")
+	return &s
+}
+
+// An attested claim is a field of a place that somebody else's signature bears out.
+type attested struct {
+	copyName string // OPERATOR/PLACE
+	kind     control.Kind
+}
+
+// kindsOf are the kinds of domains that a place's fields name.
+var kindsOf = map[string]control.Kind{
+	"provider": control.Provider, "account": control.Account, "region": control.Region, "jurisdiction": control.Jurisdiction,
+	"hardware": control.Hardware, "access": control.Person,
+}
+
+// weigh reads a shelf. What does not hold, or says otherwise than the charter, is an alarm: all of it is named at once.
+func (a *app) weigh(s shelf, d charter.Document) (out []attested, err error) {
+	if s.dir == "" {
+		if s.witnesses != "" || s.at != "" {
+			return nil, usage("--witnesses and --at belong to --evidence DIR")
+		}
+		return nil, nil
+	}
+	now := time.Now().UTC()
+	if s.at != "" {
+		if now, err = time.Parse(time.RFC3339, s.at); err != nil {
+			return nil, usage("--at %q is no time such as 2026-11-27T12:00:00Z", s.at)
+		}
+	}
+	trusted, err := readWitnesses(s.witnesses)
+	if err != nil {
+		return nil, err
+	}
+	var wrong []string
+	err = s.each(d, func(o charter.Station, p charter.Place, path string) error {
+		agree, differ, err := judgeFile(path, d, o, p, trusted, now)
+		name := o.Name + "/" + p.Name
+		switch {
+		case err != nil:
+			wrong = append(wrong, err.Error())
+		case len(differ) > 0:
+			wrong = append(wrong, fmt.Sprintf("%s says otherwise than the charter of %s: %s", path, name, strings.Join(differ, ", ")))
+		}
+		for _, field := range agree {
+			if err == nil && len(differ) == 0 {
+				out = append(out, attested{name, kindsOf[field]})
+			}
+		}
+		return nil
+	})
+	if err == nil && len(wrong) > 0 {
+		err = unverified("ask the operator which is right, fetch what has expired anew, and take away what does not hold", "evidence: %s", strings.Join(wrong, "; "))
+	}
+	return out, err
+}
+
+// each visits the files of a shelf. A folder that names no operator or place of the charter is an error: evidence would be passed over.
+func (s shelf) each(d charter.Document, do func(charter.Station, charter.Place, string) error) error {
+	return filepath.WalkDir(s.dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(s.dir, path)
+		if err != nil || e.IsDir() {
+			return err
+		}
+		parts := strings.Split(filepath.ToSlash(rel), "/")
+		if slices.Contains([]string{"keys", "roots"}, e.Name()) {
+			return nil
+		}
+		if len(parts) != 3 {
+			return usage("%s: evidence stands in DIR/OPERATOR/PLACE/FILE", path)
+		}
+		o, ok := d.Station(parts[0])
+		i := slices.IndexFunc(o.Places, func(p charter.Place) bool { return p.Name == parts[1] })
+		if !ok || i < 0 {
+			return usage("%s: the charter has no place %s of operator %s", path, parts[1], parts[0])
+		}
+		return do(o, o.Places[i], path)
+	})
+}
+
+// judgeFile verifies one file, and compares it with the place that it stands under. Of a document that names no node nothing agrees: its claim
+// stays the operator's word.
+func judgeFile(path string, d charter.Document, o charter.Station, p charter.Place, trusted map[string][]signet.Key, now time.Time) (agree, differ []string, err error) {
+	if isSighting(path) {
+		s, armored, err := readSighting(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		x, err := charter.VerifySighting(s, armored, trusted, d, now)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if x.Operator != o.Name || x.Place.Name != p.Name {
+			return nil, nil, fmt.Errorf("%s: it is of %s/%s", path, x.Operator, x.Place.Name)
+		}
+		agree, differ = x.Compare(p)
+		return agree, differ, nil
+	}
+	about := attest.Subject{Node: o.Identity, Operator: o.Name, Place: p.Name}
+	c, err := readEvidence(path, evidenceFlags{keys: beside(path, "keys"), roots: beside(path, "roots")}, about, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	agree, differ = c.Match(attest.Place{Provider: p.Provider, Account: p.Account, Region: p.Region})
+	if c.Class() < attest.Attested {
+		agree = nil
+	}
+	return agree, differ, nil
+}
+
+// beside is a file in the same folder, "" if there is none.
+func beside(path, name string) string {
+	path = filepath.Join(filepath.Dir(path), name)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return path
+}
+
+// hold notes in a structure what is attested.
+func hold(s *control.Structure, all []attested) {
+	for _, x := range all {
+		s.Hold(x.copyName, x.kind, control.Attested)
+	}
+}
