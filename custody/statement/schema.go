@@ -79,8 +79,8 @@ const (
 	MaxFreeze      = 72 * 3600
 	MaxSighting    = 400 * 24 * 3600 // seconds that a sighting counts
 	MaxDocuments   = 16              // that one sighting names
-	MaxPeople      = 64 // initiators, or approvers, of a vault
-	MaxKeys        = 8  // of one person
+	MaxPeople      = 64              // initiators, or approvers, of a vault
+	MaxKeys        = 8               // of one person
 	MaxFacts       = 64
 	MaxFact        = maxLabel + 1 + maxText // bytes: a proof's text is shown whole
 	MaxExpiry      = 7 * 24 * 3600          // seconds that an intent may live
