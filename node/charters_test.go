@@ -654,3 +654,55 @@ func TestOfficerSignsBeforeAPeerGreets(t *testing.T) {
 	w.Pass = nil
 	w.Run("in force", func() bool { return inForce(w, d) })
 }
+
+// One operator's officer fills no node with charters: eight of a version wait there, those that somebody vetoed not counted, and 64 with them.
+func TestRoomForCharters(t *testing.T) {
+	t.Parallel()
+	w := chartered(t, 3)
+	s := setting{World: w}
+	a, b, c := w.Hosts[0], w.Hosts[1], w.Hosts[2]
+	last, _ := a.Charters.Charter()
+	made := 0
+	propose := func() (statement.Statement, outbox.Verdict, string) {
+		t.Helper()
+		made++
+		st, err := charter.Charter{
+			Version: 1, Previous: last.ID, Roster: last.Roster, Created: w.Now,
+			Document: changed(w, func(d *charter.Document) { d.Vaults[0].Expiry = time.Duration(made) * time.Hour }),
+		}.Statement(w.Salt())
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, log := s.tell(b, a, officerNote(t, charters.NoteCharter, st, b.Officer))
+		return st, v, log
+	}
+	var waiting []statement.Statement
+	full := func(why string) {
+		t.Helper()
+		if _, v, log := propose(); v != outbox.Refused || !strings.Contains(log, "that operator operator-1 signed wait here already") {
+			t.Fatalf("%s: verdict %d, %s", why, v, log)
+		}
+	}
+	vetoed := 0
+	for ; len(waiting)+vetoed < 64; waiting = waiting[1:] {
+		for len(waiting) < 8 && len(waiting)+vetoed < 64 {
+			st, v, log := propose()
+			if v != outbox.Taken {
+				t.Fatalf("charter %d: verdict %d, %s", len(waiting)+vetoed, v, log)
+			}
+			waiting = append(waiting, st)
+		}
+		if len(waiting) == 8 && vetoed < 8 { // each try costs a signature
+			full("eight wait")
+		}
+		veto, err := charter.Veto{Charter: waiting[0].ID(), Operator: c.Own.Name, Created: w.Now}.Statement(w.Salt())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, log := s.tell(c, a, officerNote(t, charters.NoteVeto, veto, c.Officer)); v != outbox.Taken {
+			t.Fatalf("veto: verdict %d, %s", v, log)
+		}
+		vetoed++
+	}
+	full("64 in all")
+}

@@ -475,3 +475,46 @@ func (s setting) bare(d decide.Decision) nodetest.Allow {
 	}
 	return nodetest.Allow{Decision: bare, Signature: d.Signature}
 }
+
+// Of two with one nonce the chain takes one: what may be signed counts until another with its nonce is final, and again if that is thrown out.
+func TestLimitOfWhatCannotBeMined(t *testing.T) {
+	t.Parallel()
+	s := limited(t)
+	a := s.Hosts[0]
+	s.Pass = withoutSessions
+	first := s.give(1, 6000, gwei30)
+	s.Run("all know that all allow it", func() bool {
+		return s.All(func(h *nodetest.Host) bool { v, _ := h.Desk.Show(first.ID()); return len(v.Decisions) == 3 })
+	})
+	s.Now = s.Now.Add(nodetest.Life)
+	s.Step(time.Second)
+	s.Pass = nil
+	rival := s.give(1, 1, gwei30)
+	s.Run("the other with its nonce is signed", func() bool { return s.Signed(rival) })
+	s.Pass = withoutSessions
+	if !s.full(a, 2) {
+		t.Error("what may be signed does not count beside another that is signed and not mined")
+	}
+	happens := func(s setting, events ...intent.Event) {
+		t.Helper()
+		for _, e := range events {
+			if err := s.Hosts[0].Desk.OnChain(context.Background(), s.Now, rival.ID(), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	happens(s, intent.WasBroadcast{}, intent.WasConfirmed{Height: 7, Block: "0x07"})
+	if !s.full(a, 3) {
+		t.Error("what may be signed does not count beside another in a block that is not final")
+	}
+	happens(s, intent.BecameFinal{})
+	reorged := s.copy(t, "reorged") // starts again, so it counts anew
+	happens(reorged, intent.WasReorged{})
+	if !reorged.full(reorged.Hosts[0], 4) {
+		t.Error("its rival was thrown out, and what may be signed does not count again")
+	}
+	for _, s := range []setting{s.copy(t, "again"), s} {
+		st := s.give(4, 6000, gwei30)
+		s.Run("allowed: the first can never be mined", func() bool { return allows(s.Hosts[0], []statement.Statement{st}) == 1 })
+	}
+}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"math"
 	"math/big"
 	"strings"
 	"testing"
@@ -67,6 +68,19 @@ func TestFlowsOfEVM(t *testing.T) {
 }
 
 // What the charter does not know cannot be counted, and is no flow.
+// What does not fit is more than any limit, and never less: one amount, or the sum of amount and fee.
+func TestOutflowOverflows(t *testing.T) {
+	d := document()
+	r := request(t)
+	most := new(big.Int).Mul(big.NewInt(math.MaxInt64-1), big.NewInt(1e15)) // thousandths of an ether that a limit can speak of
+	for name, amount := range map[string]*big.Int{"with the fee not": most, "by one unit not": new(big.Int).Add(most, big.NewInt(1e15)), "by far not": new(big.Int).Lsh(big.NewInt(1), 255)} {
+		r.Amount = amount
+		if got := Outflow(d, decoded(t, r))["eth"]; got != math.MaxInt64 {
+			t.Errorf("%s: %d", name, got)
+		}
+	}
+}
+
 func TestFlowsRefused(t *testing.T) {
 	other := address(t, "0x00000000000000000000000000000000000000ff")
 	for name, c := range map[string]struct {
