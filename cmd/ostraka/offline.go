@@ -93,7 +93,7 @@ func readsAs(text []byte, t client.Trust, id statement.ID) error {
 type importing struct {
 	approve, reject string // files
 	roster          string
-	yes             bool
+	voting
 }
 
 func (a *app) txImportCommand() *cobra.Command {
@@ -103,7 +103,8 @@ func (a *app) txImportCommand() *cobra.Command {
 		Long: "FILE of `tx export` is verified from itself alone: no node is asked. It is believed if the charter that the intent stands under is signed by two of\n" +
 			"the nodes of the context (by its only one), or if the circle's roster has the id that --roster names: compare either with something that came another\n" +
 			"way. Whether nodes have more votes by now, or another charter is in force, no file can say; the nodes check again.\n" +
-			"--approve and --reject write an answer to another file. `tx import ANSWER` with a network hands it to every node.",
+			"--approve and --reject write an answer to another file. `tx import ANSWER` with a network hands it to every node.\n\n" +
+			"A hardware wallet signs elsewhere: with --typed-data nothing is answered yet, and that file holds what it shall sign and show; --wallet-signature takes its answer.",
 		Example: "  ostraka tx import intent.case --approve intent.answer\n  ostraka tx import intent.answer",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), 5*time.Minute)
@@ -116,6 +117,8 @@ func (a *app) txImportCommand() *cobra.Command {
 	f.StringVar(&o.reject, "reject", "", "sign a rejection, into this file")
 	f.StringVar(&o.roster, "roster", "", "id of a version of the circle's roster, instead of the context's identities")
 	f.BoolVar(&o.yes, "yes", false, "sign without asking")
+	f.StringVar(&o.typed, "typed-data", "", "with --approve or --reject: write to this file what a wallet shall sign for it (EIP 712), and no answer")
+	f.StringVar(&o.wallet, "wallet-signature", "", "with --approve or --reject: a wallet's answer to the typed data, 65 bytes in hex")
 	return c
 }
 
@@ -130,6 +133,8 @@ func (a *app) imports(ctx context.Context, file string, o importing) error {
 	switch {
 	case o.approve != "" && o.reject != "":
 		return usage("--approve and --reject: give one")
+	case o.approve+o.reject == "" && o.typed+o.wallet != "":
+		return usage("--typed-data and --wallet-signature belong to --approve or --reject: say which")
 	case carry.IsAnswer(text):
 		if o != (importing{}) {
 			return usage("%s is an answer, which is handed to the nodes as it is: give no option", file)
@@ -154,9 +159,9 @@ func (a *app) imports(ctx context.Context, file string, o importing) error {
 	}
 	switch {
 	case o.approve != "":
-		return a.answer(ctx, one, signet.Approve, o.approve, o.yes)
+		return a.answer(ctx, one, signet.Approve, file, o.approve, o.voting)
 	case o.reject != "":
-		return a.answer(ctx, one, signet.Reject, o.reject, o.yes)
+		return a.answer(ctx, one, signet.Reject, file, o.reject, o.voting)
 	}
 	if err := a.showCase(one, nil); err != nil {
 		return err
@@ -199,19 +204,28 @@ type answerDocument struct {
 	File   string `json:"file"`
 }
 
-// answer signs a vote into a file.
-func (a *app) answer(ctx context.Context, one *client.Case, verb signet.Verb, file string, yes bool) error {
+// answer signs a vote on what one file holds into another.
+func (a *app) answer(ctx context.Context, one *client.Case, verb signet.Verb, from, file string, o voting) error {
+	wallet, err := o.answer()
+	if err != nil {
+		return err
+	}
 	printFacts(a.err, one)
 	if verb == signet.Approve {
 		if err := judge(one); err != nil {
 			return err
 		}
 	}
-	s, err := a.signer(ctx)
-	if err != nil {
-		return err
+	if o.typed != "" {
+		return a.writeTyped(one, verb, o.typed, fmt.Sprintf("ostraka tx import %s --%s %s", from, verb, file))
 	}
-	person, sig, err := a.signVote(ctx, s, one, verb, voting{yes: yes}, nil)
+	var s *client.Signer
+	if wallet == nil {
+		if s, err = a.signer(ctx); err != nil {
+			return err
+		}
+	}
+	person, sig, err := a.signVote(ctx, s, one, verb, o, wallet)
 	if err != nil {
 		return err
 	}

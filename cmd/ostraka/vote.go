@@ -77,19 +77,26 @@ func (a *app) voteCommand(verb signet.Verb) *cobra.Command {
 	return c
 }
 
+// answer is a wallet's, nil if none was given.
+func (o voting) answer() (b []byte, err error) {
+	switch {
+	case o.passkey && o.typed+o.wallet != "":
+		return nil, usage("--passkey and a wallet's flags: a vote takes one signature; give the one or the others")
+	case o.typed != "" && o.wallet != "":
+		return nil, usage("--typed-data and --wallet-signature: give the one, let the wallet sign, then give the other")
+	case o.wallet == "":
+		return nil, nil
+	}
+	if b, err = signet.ParseWalletSignature(o.wallet); err != nil {
+		return nil, usage("--wallet-signature: %w", err)
+	}
+	return b, nil
+}
+
 func (a *app) vote(ctx context.Context, verb signet.Verb, id string, o voting) error {
-	var answer []byte
-	if o.passkey && (o.typed != "" || o.wallet != "") {
-		return usage("--passkey and a wallet's flags: a vote takes one signature; give the one or the others")
-	}
-	if o.typed != "" && o.wallet != "" {
-		return usage("--typed-data and --wallet-signature: give the one, let the wallet sign, then give the other")
-	}
-	if o.wallet != "" {
-		var err error
-		if answer, err = signet.ParseWalletSignature(o.wallet); err != nil {
-			return usage("--wallet-signature: %w", err)
-		}
+	answer, err := o.answer()
+	if err != nil {
+		return err
 	}
 	c, err := a.circle(ctx)
 	if err != nil {
@@ -108,7 +115,7 @@ func (a *app) vote(ctx context.Context, verb signet.Verb, id string, o voting) e
 		a.noteNonce(ctx, c, one.Vault, one.Statement)
 	}
 	if o.typed != "" {
-		return a.writeTyped(one, verb, o.typed)
+		return a.writeTyped(one, verb, o.typed, fmt.Sprintf("ostraka tx %s %.8s", verb, one.ID().String()))
 	}
 	person, armored, err := a.signVote(ctx, c.Signer(), one, verb, o, answer)
 	if err != nil {
@@ -119,7 +126,10 @@ func (a *app) vote(ctx context.Context, verb signet.Verb, id string, o voting) e
 
 // signVote lets the person sign, with the key at hand, a passkey on its page, or a wallet whose answer is there.
 func (a *app) signVote(ctx context.Context, signer *client.Signer, one *client.Case, verb signet.Verb, o voting, answer []byte) (person string, armored []byte, err error) {
-	key := signer.Key()
+	var key signet.Key
+	if signer != nil { // else a wallet signed
+		key = signer.Key()
+	}
 	if _, is := key.Passkey(); o.passkey && !is {
 		if key, err = passkeyOf(one, key); err != nil {
 			return "", nil, err

@@ -20,8 +20,8 @@ type typedDocument struct {
 	Wallets []string `json:"wallets"` // addresses whose answer counts
 }
 
-// writeTyped writes what an approver's wallet shall sign and show.
-func (a *app) writeTyped(one *client.Case, verb signet.Verb, path string) error {
+// writeTyped writes what an approver's wallet shall sign and show, and says which command takes its answer.
+func (a *app) writeTyped(one *client.Case, verb signet.Verb, path, next string) error {
 	d := typedDocument{one.ID().String(), string(verb), path, walletsOf(one.Vault.Approvers)}
 	if len(d.Wallets) == 0 {
 		return refused("vote with a key that the charter lists for an approver (`ostraka charter show`)", "vault %s lists no approver's wallet", one.Vault.Name)
@@ -35,7 +35,7 @@ func (a *app) writeTyped(one *client.Case, verb signet.Verb, path string) error 
 	}
 	return a.show(d, func(w io.Writer) {
 		fmt.Fprintf(w, "%s holds what the wallet signs (eth_signTypedData_v4), which shows it field by field: read it there.\n", d.File)
-		fmt.Fprintf(w, "Then: ostraka tx %s %.8s --wallet-signature 0x…\n", d.Verb, d.ID)
+		fmt.Fprintf(w, "Then: %s --wallet-signature 0x…\n", next)
 	})
 }
 
