@@ -162,6 +162,9 @@ func (d *Desk) hear(now time.Time, id statement.ID, rulings []ruling, write writ
 	if err := write(e); err != nil {
 		return err
 	}
+	if f.life.State() != intent.Allowed && next.State() == intent.Allowed {
+		f.allowedAt = now
+	}
 	for _, r := range fresh {
 		f.shelve(r)
 	}
@@ -203,7 +206,7 @@ func (d *Desk) readPast(now time.Time, fields [][]byte) (*file, []ruling, error)
 	if err != nil {
 		return nil, nil, fmt.Errorf("intent %s: %w", s.ID().Short(), err)
 	}
-	f := &file{stmt: s, proposal: fields[1], decisions: map[string]ruling{}, others: map[string]ruling{}}
+	f := &file{stmt: s, proposal: fields[1], decisions: map[string]ruling{}, others: map[string]ruling{}, allowedAt: now}
 	if f.life, err = d.lifeOf(now, s, fields[1], v, rulings); err != nil {
 		return nil, nil, err
 	}
