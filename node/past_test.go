@@ -514,7 +514,58 @@ func TestLimitOfWhatCannotBeMined(t *testing.T) {
 		t.Error("its rival was thrown out, and what may be signed does not count again")
 	}
 	for _, s := range []setting{s.copy(t, "again"), s} {
-		st := s.give(4, 6000, gwei30)
+		st := s.give(5, 6000, gwei30)
 		s.Run("allowed: the first can never be mined", func() bool { return allows(s.Hosts[0], []statement.Statement{st}) == 1 })
+	}
+}
+
+// A transaction that is to replace another needs no room for both, and the larger counts whichever is signed. Asking again for what is signed adds
+// nothing.
+func TestLimitOfOneNonce(t *testing.T) {
+	t.Parallel()
+	s := limited(t)
+	a := s.Hosts[0]
+	s.Pass = withoutSessions
+	first := s.give(1, 6000, gwei30)
+	s.Run("all know that all allow it", func() bool {
+		return s.All(func(h *nodetest.Host) bool { v, _ := h.Desk.Show(first.ID()); return len(v.Decisions) == 3 })
+	})
+	s.Now = s.Now.Add(nodetest.Life)
+	s.Step(time.Second)
+	s.Pass = nil
+	second := s.give(1, 6001, gwei30) // 12,003 with the first
+	s.Run("signed: of the two one can be mined", func() bool { return s.Signed(second) })
+	s.Pass = withoutSessions
+	room := func(s setting, nonce uint64, thousandths int64) bool {
+		st := s.give(nonce, thousandths, gwei30)
+		return s.Try(10*time.Second, func() bool { return allows(s.Hosts[0], []statement.Statement{st}) == 1 })
+	}
+	if one := s.copy(t, "more"); room(one, 2, 3998) {
+		t.Error("6002 and 3999 are more than the limit")
+	}
+	if one := s.copy(t, "just"); !room(one, 2, 3997) {
+		t.Error("6002 and 3998 are the limit")
+	}
+	for range 5 { // the same again, by others who call it signed
+		it := s.Intent(s.vault, s.addr, 1)
+		it.Transaction = s.payload(1, 6001, gwei30)
+		st, n := s.Proposal(it)
+		if _, err := s.Submit(n); err != nil {
+			t.Fatal(err)
+		}
+		v, _ := a.Desk.Show(second.ID())
+		id := st.ID()
+		s.Hosts[1].Hostile = true
+		if got, log := s.tell(s.Hosts[1], a, outbox.Note{Kind: decide.NoteSigned, Fields: [][]byte{id[:], v.Raw}}); got != outbox.Taken {
+			t.Fatalf("verdict %d: %s", got, log)
+		}
+		s.Now = s.Now.Add(time.Hour)
+	}
+	if !room(s.copy(t, "as before"), 2, 3997) {
+		t.Error("what is signed counts again for each intent that asks for it")
+	}
+	s.Now = s.Now.Add(20 * time.Hour) // a day after it was first signed
+	if !room(s, 2, 9000) {
+		t.Error("who asks again for what is signed makes it count for longer")
 	}
 }

@@ -24,9 +24,9 @@ type Line struct {
 	Amount int64  // in the asset's policy unit, 0 or more
 }
 
-// A Debit is one intent's.
+// A Debit is one intent's, or that of all intents of which one alone can be carried out.
 type Debit struct {
-	Intent statement.ID
+	Intent statement.ID // its id, or what stands for them
 	Lines  []Line    // ascending by asset, each once
 	Open   bool      // in flight: it may yet be signed, at any time, so it counts in every window
 	At     time.Time // when it was signed, or may have been at the latest; while it is open, when it was allowed

@@ -136,10 +136,9 @@ type Desk struct {
 	slots  map[slot]map[statement.ID]bool // which of them have one nonce
 	open   map[initiator]int              // how many of them are not signed
 
-	rules  rules                        // of the charter in force
-	flows  map[statement.ID]outflows    // what each vault gave out, or may
-	finals map[slot]statement.ID        // the transaction of each nonce that is final
-	books  map[statement.ID]*sync.Mutex // by vault: held from the totals to the debit; taken after a file's lock, before mu
+	rules rules                        // of the charter in force
+	flows map[statement.ID]outflows    // what each vault gave out, or may
+	books map[statement.ID]*sync.Mutex // by vault: held from the totals to the debit; taken after a file's lock, before mu
 
 	owed []Owed // what peers are to be told of the past
 
@@ -193,7 +192,7 @@ type ruling struct {
 func New(cfg Config) *Desk {
 	return &Desk{
 		cfg: cfg, files: map[statement.ID]*file{}, live: map[statement.ID]*file{}, poor: map[engine.PartyID]record{},
-		flows: map[statement.ID]outflows{}, finals: map[slot]statement.ID{}, books: map[statement.ID]*sync.Mutex{}, damaged: map[statement.ID]error{}, claims: map[statement.ID]claim{}, slots: map[slot]map[statement.ID]bool{}, open: map[initiator]int{},
+		flows: map[statement.ID]outflows{}, books: map[statement.ID]*sync.Mutex{}, damaged: map[statement.ID]error{}, claims: map[statement.ID]claim{}, slots: map[slot]map[statement.ID]bool{}, open: map[initiator]int{},
 	}
 }
 

@@ -8,12 +8,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/ledger"
 	"github.com/ostraka/ostraka/custody/policy"
-	"github.com/ostraka/ostraka/custody/review"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/ceremony"
@@ -32,18 +30,6 @@ type rules struct {
 	ledgers map[statement.ID]*ledger.Ledger // by vault, in this charter's units
 }
 
-// outflows are what one vault's intents give out, by intent: signed, possibly signed, or allowed by this node or by operators enough and not over,
-// or over while operators enough, or this node and another, allowed it.
-type outflows map[statement.ID]outflow
-
-type outflow struct {
-	facts  evm.Facts
-	slot   slot
-	signed bool // its signature is known
-	open   bool
-	at     time.Time // zero: nothing is given out
-}
-
 // book is the lock of a vault's totals.
 func (d *Desk) book(vault statement.ID) *sync.Mutex {
 	d.mu.Lock()
@@ -52,88 +38,6 @@ func (d *Desk) book(vault statement.ID) *sync.Mutex {
 		d.books[vault] = &sync.Mutex{}
 	}
 	return d.books[vault]
-}
-
-// outflow is what a file's transaction gives out, as far as this node can tell.
-func (d *Desk) outflow(f *file) outflow {
-	t, onChain := f.payload.(*transfer)
-	if f.gone || !onChain {
-		return outflow{}
-	}
-	l := f.life
-	o := outflow{facts: t.tx.Facts(), signed: l.Hash() != ""}
-	o.slot = slot{t.from, o.facts.ChainID, o.facts.Nonce}
-	switch ours := l.Verdict(d.cfg.Operator) == intent.Allow; {
-	case o.signed || l.PossiblySigned():
-		o.at = l.Closed()
-	case (ours || l.Suffices()) && !over(l):
-		o.open, o.at = true, l.Intent().Created
-	case ours && l.Count(intent.Allow) > 1, l.Suffices():
-		// It ended, and others that allowed it may have signed it without us: one of them may keep the signature back.
-		o.at = l.Closed()
-	}
-	return o
-}
-
-// debit brings a vault's ledger up to date with a file. The ledger has no rows of its own: the life, which is durable with the decision,
-// says all of it. The caller holds the file's lock and the desk's.
-func (d *Desk) debit(f *file) {
-	id, vault, o := f.stmt.ID(), f.life.Intent().Vault, d.outflow(f)
-	if o.at.IsZero() {
-		delete(d.flows[vault], id)
-	} else {
-		if d.flows[vault] == nil {
-			d.flows[vault] = outflows{}
-		}
-		d.flows[vault][id] = o
-	}
-	d.reckon(vault, id, o)
-	if final := f.life.State() == intent.Final; final != (d.finals[o.slot] == id) && o.signed {
-		if final {
-			d.finals[o.slot] = id
-		} else {
-			delete(d.finals, o.slot)
-		}
-		for other, x := range d.flows[vault] {
-			if x.slot == o.slot {
-				d.reckon(vault, other, x)
-			}
-		}
-	}
-}
-
-// reckon puts one outflow into its vault's ledger, if there is one, or takes it out. Of two with one nonce the chain takes one: what is not signed
-// cannot be, once another is final.
-func (d *Desk) reckon(vault, id statement.ID, o outflow) {
-	x, ok := d.cfg.Charter()
-	if l := d.rules.ledgers[vault]; ok && l != nil && d.rules.charter == x.ID {
-		d.count(x.Document, l, id, o)
-	}
-}
-
-func (d *Desk) count(doc charter.Document, l *ledger.Ledger, id statement.ID, o outflow) {
-	by, spent := d.finals[o.slot]
-	if o.at.IsZero() || !o.signed && spent && by != id {
-		l.Release(id)
-		return
-	}
-	if err := l.Put(ledger.Debit{Intent: id, Lines: review.Lines(doc, o.facts), Open: o.open, At: o.at}); err != nil {
-		d.cfg.Log.Error("an outflow is not counted", "intent", id.Short(), "error", err) // its lines are of the same facts and charter: it cannot be
-	}
-}
-
-// forgetFlows lets go of what counts in no window any more. The caller holds the desk's lock.
-func (d *Desk) forgetFlows(now time.Time) {
-	for vault, all := range d.flows {
-		for id, o := range all {
-			if !o.open && now.Sub(o.at) >= ledger.Longest {
-				delete(all, id)
-			}
-		}
-		if l := d.rules.ledgers[vault]; l != nil {
-			l.Prune(now)
-		}
-	}
 }
 
 // rulesOf reads the policy of the charter in force once, and counts what a vault gave out in its units.
@@ -150,8 +54,8 @@ func (d *Desk) rulesOf(x charter.Charter, vault statement.ID) (*policy.Policy, *
 	l := d.rules.ledgers[vault]
 	if l == nil {
 		l = &ledger.Ledger{}
-		for id, o := range d.flows[vault] {
-			d.count(x.Document, l, id, o)
+		for at := range d.flows[vault] {
+			d.count(x.Document, l, vault, at)
 		}
 		d.rules.ledgers[vault] = l
 	}
@@ -315,10 +219,11 @@ func (d *Desk) question(now time.Time, f *file, v ceremony.View, r intent.Ruling
 	q = question{policy: p, offset: x.Offset}
 	q.facts, q.room = asked.Facts(x.Document)
 	q.least = q.facts
-	if q.facts.Effects, err = d.effects(flows, l, it, f.stmt.ID(), now); err != nil {
+	key, beside := d.beside(x.Document, f)
+	if q.facts.Effects, err = d.effects(flows, l, key, beside, now); err != nil {
 		return q, err
 	}
-	q.least.Effects, err = d.effects(flows, &ledger.Ledger{}, it, f.stmt.ID(), now)
+	q.least.Effects, err = d.effects(flows, &ledger.Ledger{}, key, nil, now)
 	return q, err
 }
 
@@ -333,8 +238,9 @@ func flowsOf(doc charter.Document, p payload) ([]policy.Flow, error) {
 	return nil, errNotDecoded
 }
 
-// effects puts flows beside a ledger's totals. The desk's lock guards the ledger.
-func (d *Desk) effects(flows []policy.Flow, l *ledger.Ledger, it intent.Intent, id statement.ID, now time.Time) ([]policy.Effect, error) {
+// effects puts flows beside a ledger's totals, in which what has the same nonce does not count twice: beside is what that may give out. The
+// desk's lock guards the ledger.
+func (d *Desk) effects(flows []policy.Flow, l *ledger.Ledger, key statement.ID, beside map[string]int64, now time.Time) ([]policy.Effect, error) {
 	sums, err := policy.Sums(flows)
 	if err != nil {
 		return nil, err
@@ -343,7 +249,7 @@ func (d *Desk) effects(flows []policy.Flow, l *ledger.Ledger, it intent.Intent, 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for asset, n := range sums {
-		t, err := l.Totals(asset, now, id, n)
+		t, err := l.Totals(asset, now, key, max(n, beside[asset]))
 		if err != nil {
 			return nil, err
 		}
