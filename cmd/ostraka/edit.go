@@ -48,7 +48,11 @@ func (a *app) writeInForce(r client.Rules, folder string, force bool) error {
 		return err
 	}
 	for i, text := range []string{text, x.Policy} {
-		if err := replaceFile(doc.Files[i], []byte(text)); err != nil {
+		write := replaceFile
+		if _, err := os.Lstat(doc.Files[i]); errors.Is(err, fs.ErrNotExist) {
+			write = writeNew
+		}
+		if err := write(doc.Files[i], text); err != nil {
 			return err
 		}
 	}
@@ -58,22 +62,23 @@ func (a *app) writeInForce(r client.Rules, folder string, force bool) error {
 	})
 }
 
-// replaceFile writes a file at once, whole or not at all, and keeps its mode.
-func replaceFile(path string, raw []byte) error {
-	mode := fs.FileMode(0o644)
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+// replaceFile writes over a file at once, whole or not at all, and keeps its mode; of a link, over what it leads to.
+func replaceFile(path, text string) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
 	}
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(raw)
+	_, err = f.WriteString(text)
 	if err == nil {
-		err = errors.Join(f.Chmod(mode), f.Sync())
+		err = errors.Join(f.Chmod(info.Mode().Perm()), f.Sync())
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
@@ -165,7 +170,7 @@ func (a *app) editCharter(folder, kind, verb, name string, change func(file, rul
 	if now, err := readBounded(path, charter.MaxDocument); err != nil || !bytes.Equal(now, file) {
 		return &problem{codeError, errors.Join(fmt.Errorf("%s changed meanwhile", path), err), "nothing was changed here; close the editor that has it open, and try again"}
 	}
-	if err := replaceFile(path, e.File); err != nil {
+	if err := replaceFile(path, string(e.File)); err != nil {
 		return err
 	}
 	return a.showEdit(e, folder, editDocument{Name: name, File: path, Changes: []changeDocument{}}, fmt.Sprintf("%s %s %s", verb, kind, name))
@@ -287,6 +292,9 @@ func (v waiting[T]) print(w io.Writer, line func(T) string) {
 // listed reads what a list command shows: a folder's charter, or what is in force and what waits.
 func (a *app) listed(c *cobra.Command, folder string, local bool) (client.Rules, charter.Charter, []client.Failure, error) {
 	if c.Flag("file").Changed {
+		if folder == "" {
+			return client.Rules{}, charter.Charter{}, nil, usage("-f names no folder")
+		}
 		if d := c.Flag("dir"); local || d != nil && d.Changed {
 			return client.Rules{}, charter.Charter{}, nil, usage("-f reads a folder and asks no node: leave --local and --dir out")
 		}

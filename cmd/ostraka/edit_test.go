@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,12 +44,19 @@ func TestPayeeCommands(t *testing.T) {
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
+	real := filepath.Join(folder, "real.yaml") // a link stays one
+	if err := errors.Join(os.Rename(path, real), os.Symlink("real.yaml", path)); err != nil {
+		t.Fatal(err)
+	}
 	code, out, errs := try(strings.Fields("payee add rent -f " + folder + rentArgs + " --expires 2100-01-31")...)
 	want(t, "add", code, codeDone, out+errs, "added payee rent", "looser: payee rent: added 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 on eip155:1 as suppliers, until 2100-01-31T00:00:00Z",
 		"list-delay (24h0m0s) is over", "ostraka charter diff OLD "+folder, "ostraka charter amend "+folder)
 	after := contents(t, path)
 	if rest := strings.Replace(after, "  - name: rent\n    chain: \"eip155:1\"\n    address: \"0x70997970C51812dc3A010C7d01b50e0d17dc79C8\"\n    labels: [suppliers]\n    expires: \"2100-01-31T00:00:00Z\"\n", "", 1); rest != before {
 		t.Errorf("other lines were changed: %s", after)
+	}
+	if to, err := os.Readlink(path); err != nil || to != "real.yaml" {
+		t.Errorf("the link leads to %q: %v", to, err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
 		t.Errorf("%v, %v", info.Mode(), err)
@@ -102,11 +110,12 @@ func TestPayeeCommandsRefuse(t *testing.T) {
 		{"payee remove rent -f F", codeError, "payee rent: it is not there"},
 		{"payee remove salaries -f F", codeError, `Label::"payroll" is not in the charter`},
 		{"payee list -f F --local", codeUsage, "leave --local and --dir out"},
+		{"payee list --file=", codeUsage, "-f names no folder"},
 		{"payee list now", codeUsage, "unexpected argument"},
 		{"person add zoe -f F --public-key x", codeUsage, "--organisation has 0 characters"},
 		{"person add zoe -f F --organisation acme", codeUsage, "--public-key: give at least one"},
 		{"person remove zoe -f F", codeError, "person zoe: it is not there"},
-		{"person remove admin-acme -f F", codeError, "access of operator acme, place main"},
+		{"person remove admin-acme -f F", codeError, "access of operator acme, place main\n  next: nothing was changed; once admin-acme reaches none of them any more, take the name out of `access` there"},
 		{"person remove dana -f F", codeError, "group security"},
 		{"charter show --write F --pending", codeUsage, "give one of them"},
 		{"charter show --force", codeUsage, "--force goes with --write"},
@@ -118,17 +127,42 @@ func TestPayeeCommandsRefuse(t *testing.T) {
 	}
 }
 
-// A person who would break a control rule is refused as by lint, with nothing written.
-func TestPersonOfAnotherName(t *testing.T) {
-	folder := charterWith(t)
-	before := contents(t, filepath.Join(folder, charterFile))
+// What lint would find is refused with lint's exit codes, and nothing is written.
+func TestEditsAreLinted(t *testing.T) {
 	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINpdJhB7cXjHPdG0PUocJmob4Qe9OVGfbqobqyA9DO7i"
-	code, out, errs := try("person", "add", "zoe", "-f", folder, "--organisation", "ac-me", "--public-key", key)
+	folder := charterWith(t, `number: lose\n    kind: jurisdiction`, "number: spend\n    kind: organisation")
+	before := contents(t, filepath.Join(folder, charterFile))
+	code, out, errs := try("person", "add", "zoe", "-f", folder, "--organisation", "acme", "--public-key", key, "--group", "finance")
+	want(t, "a control rule", code, codeRefused, out+errs, "would break a control rule: vault treasury: control rule spend/organisation: acme", "next: nothing was changed")
+	unchanged(t, "a control rule", folder, before)
+	code, out, errs = try("person", "add", "zoe", "-f", folder, "--organisation", "acme", "--public-key", key)
+	want(t, "in no group", code, codeDone, out+errs, "added person zoe")
+
+	folder = charterWith(t)
+	before = contents(t, filepath.Join(folder, charterFile))
+	code, out, errs = try("person", "add", "zoe", "-f", folder, "--organisation", "ac-me", "--public-key", key)
 	want(t, "an organisation by another name", code, codeError, out+errs, `organisation "acme" (operator acme) and organisation "ac-me" (person zoe)`, "nothing was changed")
 	unchanged(t, "an organisation by another name", folder, before)
 	lint := charterWith(t, `provider: "gcp"`, `provider: "AWS"`)
 	code, out, errs = try("charter", "lint", lint)
 	want(t, "lint", code, codeError, out+errs, `provider "aws" (operator acme, place main) and provider "AWS" (operator bolt, place main)`, "write it alike in both places", "next: mend what it names")
+}
+
+// An editor that saved meanwhile is not written over.
+func TestEditMeanwhile(t *testing.T) {
+	folder := charterWith(t)
+	path := filepath.Join(folder, charterFile)
+	const saved = "# saved meanwhile\n"
+	err := (&app{}).editCharter(folder, "payee", "removed", "salaries", func(file, rules []byte) (charter.Edited, error) {
+		if err := os.WriteFile(path, []byte(saved), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return charter.AddPayee(file, rules, charter.Payee{Name: "rent", Chain: "eip155:1", Address: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"})
+	})
+	if err == nil || explain(err).code != codeError || !strings.Contains(err.Error(), "changed meanwhile") {
+		t.Errorf("%v", err)
+	}
+	unchanged(t, "saved meanwhile", folder, saved)
 }
 
 func TestPersonCommands(t *testing.T) {
@@ -176,6 +210,9 @@ func TestNoPrivateKey(t *testing.T) {
 			}
 			if private := strings.Contains(text, "-----") || strings.HasPrefix(text, "PuTTY"); private && !strings.Contains(errs, "private key") {
 				t.Errorf("it is not named: %s", errs)
+			}
+			if strings.HasPrefix(g, "eip712") && !strings.Contains(errs, "after eip712 stands no address") {
+				t.Errorf("it is not said what is wrong: %s", errs)
 			}
 			unchanged(t, "a private key", folder, before)
 		}

@@ -102,6 +102,8 @@ func FuzzReadDocument(f *testing.F) {
 		if d.Validate() != nil {
 			t.Error("what was read is not valid")
 		}
-		rereads(t, d)
+		if len(d.File()) <= MaxDocument { // quotes within texts could make it larger
+			rereads(t, d)
+		}
 	})
 }

@@ -104,6 +104,7 @@ func TestEditEnds(t *testing.T) {
 		{"in brackets", `{"a": [{"name": "x"}]}`, `{"a": [{"name": "x"}, { name: y, n: 1 }]}`, func(f []byte) ([]byte, error) {
 			return Add(f, 100, []string{"a"}, "y", []string{"name: y", "n: 1"})
 		}},
+		{"behind letters of two bytes", `{"éé": 1, a: [x]}`, `{"éé": 1, a: [w, x]}`, func(f []byte) ([]byte, error) { return Add(f, 100, []string{"a"}, "w", []string{"w"}) }},
 		{"a field", "a: 1\nb:\n  - x\n  # of b\n\n# c\nc: 1\n", "a: 1\nb:\n  - x\n  # of b\n\nd:\n  - y\n\n# c\nc: 1\n", func(f []byte) ([]byte, error) {
 			return Append(f, 100, []string{"b"}, []string{"d:", "  - y"})
 		}},

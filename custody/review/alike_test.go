@@ -70,6 +70,11 @@ func TestWorse(t *testing.T) {
 	alike := read(t, s, nil)
 	s.People[3].Organisation = "somebody"
 	still := read(t, s, nil)
+	s = start(t)
+	s.Operators[1].Provider, s.Operators[1].Account = s.Operators[0].Provider, s.Operators[0].Account
+	two := read(t, s, nil)
+	s.Operators[2].Provider, s.Operators[2].Account = s.Operators[0].Provider, s.Operators[0].Account
+	one := read(t, s, nil)
 	for name, c := range map[string]struct {
 		was, is charter.Document
 		broken  string
@@ -79,6 +84,7 @@ func TestWorse(t *testing.T) {
 		"a rule":                {good, country, "steal/jurisdiction", ""},
 		"broken as before":      {country, country, "", ""},
 		"another rule":          {country, both, "steal/provider", ""},
+		"broken further":        {two, one, "steal/account: aws/account-0 reaches", ""},
 		"mended":                {both, country, "", ""},
 		"a name":                {good, alike, "", `provider "AWS"`},
 		"a name that was there": {alike, still, "", ""},
