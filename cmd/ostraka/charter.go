@@ -52,29 +52,35 @@ func optionalFolder(c *cobra.Command, args []string) error {
 
 // readCharter reads charter.yaml and policy.cedar of a folder.
 func readCharter(folder string) (charter.Document, error) {
-	path := filepath.Join(folder, charterFile)
-	file, err := readBounded(path, charter.MaxDocument)
-	if errors.Is(err, fs.ErrNotExist) {
-		return charter.Document{}, &problem{codeError, err, fmt.Sprintf("name the folder that holds one; `ostraka charter init %s` writes one with comments", folder)}
-	}
-	if err != nil {
-		return charter.Document{}, err
-	}
-	if open := unfilled(file); len(open) > 0 {
-		return charter.Document{}, &problem{codeError, fmt.Errorf("%s is not filled in yet: %d lines say %q: %s", path, len(open), fillIn, strings.Join(open, ", ")), "write there what is true of your circle, then try again"}
-	}
-	rules, err := readBounded(filepath.Join(folder, policyFile), charter.MaxDocument)
-	if errors.Is(err, fs.ErrNotExist) {
-		return charter.Document{}, &problem{codeError, err, fmt.Sprintf("the rules stand in %s beside %s; `ostraka charter init` in an empty folder writes both", policyFile, charterFile)}
-	}
+	file, rules, err := readFiles(folder)
 	if err != nil {
 		return charter.Document{}, err
 	}
 	d, err := charter.ReadDocument(file, rules)
 	if err != nil {
-		return d, &problem{codeError, fmt.Errorf("%s: %w", path, err), "mend what it names, then try again; docs/charter.md says what each field means"}
+		return d, &problem{codeError, fmt.Errorf("%s: %w", filepath.Join(folder, charterFile), err), "mend what it names, then try again; docs/charter.md says what each field means"}
 	}
 	return d, nil
+}
+
+// readFiles reads the two files of a folder, of which the first must be filled in.
+func readFiles(folder string) (file, rules []byte, err error) {
+	path := filepath.Join(folder, charterFile)
+	file, err = readBounded(path, charter.MaxDocument)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, &problem{codeError, err, fmt.Sprintf("name the folder that holds one; `ostraka charter init %s` writes one with comments, `ostraka charter show --write %s` the one in force", folder, folder)}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if open := unfilled(file); len(open) > 0 {
+		return nil, nil, &problem{codeError, fmt.Errorf("%s is not filled in yet: %d lines say %q: %s", path, len(open), fillIn, strings.Join(open, ", ")), "write there what is true of your circle, then try again"}
+	}
+	rules, err = readBounded(filepath.Join(folder, policyFile), charter.MaxDocument)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, &problem{codeError, err, fmt.Sprintf("the rules stand in %s beside %s; `ostraka charter init` in an empty folder writes both", policyFile, charterFile)}
+	}
+	return file, rules, err
 }
 
 // readPolicy checks the rules of a charter that was read from a folder, and the addresses that they are about.
@@ -84,6 +90,15 @@ func readPolicy(folder string, d charter.Document) (*policy.Policy, error) {
 		return nil, &problem{codeError, fmt.Errorf("charter in %s: %w", folder, err), "mend what it names, in " + policyFile + " or " + charterFile + "; spec/policy.md lists what a rule may ask about, `ostraka policy schema` the names of this charter"}
 	}
 	return p, nil
+}
+
+// reviewIn reviews a charter that was read from a folder.
+func reviewIn(folder string, d charter.Document) (review.Report, error) {
+	r, err := review.Charter(d)
+	if err != nil {
+		err = &problem{codeError, fmt.Errorf("charter in %s: %w", folder, err), "mend what it names in " + charterFile + ", then lint again"}
+	}
+	return r, err
 }
 
 // unfilled are the numbers of the lines that `charter init` left open and nobody filled in. All at once: each by itself is an error of another form.
@@ -194,7 +209,7 @@ func (a *app) charterLintCommand() *cobra.Command {
 			if _, err := readPolicy(charterFolder(args), d); err != nil {
 				return err
 			}
-			r, err := review.Charter(d)
+			r, err := reviewIn(charterFolder(args), d)
 			if err != nil {
 				return err
 			}

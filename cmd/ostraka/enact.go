@@ -27,7 +27,7 @@ func reviewedCharter(folder string) (charter.Document, error) {
 	if _, err := readPolicy(folder, d); err != nil {
 		return d, err
 	}
-	r, err := review.Charter(d)
+	r, err := reviewIn(folder, d)
 	if err != nil {
 		return d, err
 	}
@@ -414,11 +414,27 @@ func (d charterDocument) print(w io.Writer, pending bool) {
 }
 
 func (a *app) charterShowCommand() *cobra.Command {
-	var pending bool
-	c := &cobra.Command{Use: "show", Short: "Show the charter in force, and what waits to replace it", Args: none}
+	var pending, force bool
+	var folder string
+	c := &cobra.Command{
+		Use: "show", Short: "Show the charter in force, and what waits to replace it", Args: none,
+		Long: "With --write it writes the charter in force as " + charterFile + " and " + policyFile + " into a folder, to be amended there: the files\n" +
+			"say what every operator signed, word for word, but for the comments of whoever wrote the first ones.",
+	}
 	c.Flags().BoolVar(&pending, "pending", false, "show only what waits, what was revoked and what is frozen")
+	c.Flags().StringVar(&folder, "write", "", "write the charter in force into this folder, which is made if it is not there")
+	c.Flags().BoolVar(&force, "force", false, "with --write: write over files that are there")
 	local := localFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		writes := c.Flag("write").Changed
+		switch {
+		case writes && folder == "":
+			return usage("--write names no folder: give one, such as --write our")
+		case writes && pending:
+			return usage("--write writes what is in force, --pending shows what is not: give one of them")
+		case force && !writes:
+			return usage("--force goes with --write FOLDER")
+		}
 		ctx, cancel := a.within(c.Context(), 30*time.Second)
 		defer cancel()
 		r, failed, err := a.rules(ctx, *local)
@@ -426,18 +442,15 @@ func (a *app) charterShowCommand() *cobra.Command {
 			return err
 		}
 		a.down(failed)
+		if writes {
+			return a.writeInForce(r, folder, force)
+		}
 		d, err := charterOf(r, failed)
 		if err != nil {
 			return err
 		}
 		return a.show(d, func(w io.Writer) { d.print(w, pending) })
 	}
-	return c
-}
-
-func (a *app) personCommand() *cobra.Command {
-	c := &cobra.Command{Use: "person", Short: "People of the circle: make a passkey, end a key at once"}
-	c.AddCommand(a.personPasskeyCommand(), a.personRevokeCommand())
 	return c
 }
 

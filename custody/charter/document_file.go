@@ -47,9 +47,13 @@ func ReadDocument(file, rules []byte) (Document, error) {
 		return Document{}, err
 	}
 	d = d.sorted()
-	// The statement's own table holds the form of every value: ask it, with any salt.
-	_, err = Charter{Document: d, Roster: statement.ID{1}, Created: time.Unix(0, 0)}.Statement(statement.Salt{})
-	return d, err
+	return d, d.checkForm()
+}
+
+// checkForm holds every value to its form: the statement's own table says it, asked with any salt.
+func (d Document) checkForm() error {
+	_, err := Charter{Document: d, Roster: statement.ID{1}, Created: time.Unix(0, 0)}.Statement(statement.Salt{})
+	return err
 }
 
 func keys(f *form.Map, name string) (out []signet.Key) {

@@ -95,8 +95,15 @@ func TestReadDocumentRefuses(t *testing.T) {
 func FuzzReadDocument(f *testing.F) {
 	f.Add([]byte(started(f)))
 	f.Fuzz(func(t *testing.T, file []byte) {
-		if d, err := ReadDocument(file, nil); err == nil && d.Validate() != nil {
+		d, err := ReadDocument(file, nil)
+		if err != nil {
+			return
+		}
+		if d.Validate() != nil {
 			t.Error("what was read is not valid")
+		}
+		if len(d.File()) <= MaxDocument { // quotes within texts could make it larger
+			rereads(t, d)
 		}
 	})
 }

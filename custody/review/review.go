@@ -33,11 +33,14 @@ func (r Report) Broken() (n int) {
 	return n
 }
 
-// Charter reviews a charter that its own form accepts. An error is about its policy or its rules themselves; broken control rules stand in
+// Charter reviews a charter that its own form accepts. An error is about its policy, its names or its rules themselves; broken control rules stand in
 // the report.
 func Charter(d charter.Document) (Report, error) {
 	var out Report
 	if _, err := policy.Of(d); err != nil {
+		return out, err
+	}
+	if err := checkNames(d); err != nil {
 		return out, err
 	}
 	for _, v := range d.Vaults {
@@ -66,6 +69,32 @@ func checkSuites(v charter.Blueprint) error {
 		}
 	}
 	return nil
+}
+
+// Worse is what an edit would add to what Charter finds: an error, or else control rules that were not broken before, or not so far.
+func Worse(was, is charter.Document) (broken []string, err error) {
+	before, errBefore := Charter(was)
+	after, err := Charter(is)
+	if err != nil && errBefore != nil && err.Error() == errBefore.Error() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	have := map[string]int{}
+	for _, v := range before.Vaults {
+		for _, b := range v.Broken {
+			have[v.Name+" "+b.Rule] = b.Have
+		}
+	}
+	for _, v := range after.Vaults {
+		for _, b := range v.Broken {
+			if n, ok := have[v.Name+" "+b.Rule]; (!ok || b.Have < n) && errBefore == nil {
+				broken = append(broken, fmt.Sprintf("vault %s: %v", v.Name, b))
+			}
+		}
+	}
+	return broken, nil
 }
 
 // Held reviews one vault of a charter as if these operators held it with this threshold.
