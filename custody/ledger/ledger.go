@@ -27,9 +27,9 @@ type Line struct {
 // A Debit is one intent's, or that of all intents of which one alone can be carried out.
 type Debit struct {
 	Intent statement.ID // its id, or what stands for them
-	Lines  []Line    // ascending by asset, each once
-	Open   bool      // in flight: it may yet be signed, at any time, so it counts in every window
-	At     time.Time // when it was signed, or may have been at the latest; while it is open, when it was allowed
+	Lines  []Line       // ascending by asset, each once
+	Open   bool         // in flight: it may yet be signed, at any time, so it counts in every window
+	At     time.Time    // when it was signed, or may have been at the latest; while it is open, when it was allowed
 }
 
 // A Ledger is one vault's. The zero value is empty.
