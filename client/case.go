@@ -298,7 +298,7 @@ func (c *Case) doubt(operator, format string, args ...any) {
 func (c *Case) compareFacts() {
 	own := intent.Decision{Operator: "this program", Facts: intent.Written(c.Facts)}
 	for _, d := range c.Decisions {
-		if !c.Decoded() || len(d.Facts) == 0 {
+		if !c.Decoded() || len(d.Facts) == 0 && d.Verdict == intent.Deny {
 			continue // it could not be decoded, and the decision says so
 		}
 		if what := intent.DifferentFacts(own, d.Decision); what != "" {
@@ -457,7 +457,7 @@ func (c *Circle) Case(ctx context.Context, vaults []Vault, id statement.ID) (*Ca
 		if res.Msg.Intent == nil || !bytes.Equal(res.Msg.Intent.Id, id[:]) {
 			return nil, &VerifyError{m.Name, errors.New("it answers with another intent")}
 		}
-		return ReadCase(m.Name, vaults, res.Msg.Intent)
+		return ReadCase(c.Operator(m.Name), vaults, res.Msg.Intent)
 	})
 	good, err := answers.Need("read intent "+id.Short(), 1)
 	if err != nil {

@@ -503,7 +503,7 @@ var ErrGuest = errors.New("its operator is not in the roster in force")
 // Submit takes a statement or vote from a person at this node's door: the same checks as
 // for a peer's note, and the same durability.
 func (n *Node) Submit(ctx context.Context, now time.Time, note outbox.Note) (known bool, err error) {
-	if !decide.Takes(note.Kind) && !wallet.Takes(note.Kind) && note.Kind != charters.NoteRevoke || note.Kind == decide.NoteDecision || note.Kind == decide.NoteSigned {
+	if !slices.Contains([]outbox.Kind{decide.NoteProposal, decide.NoteVote, decide.NoteCancel, wallet.NoteAccount, charters.NoteRevoke}, note.Kind) {
 		return false, fmt.Errorf("people do not send notes of kind %#x", uint8(note.Kind))
 	}
 	verdict, err := n.take(ctx, now, engine.Everyone, note)

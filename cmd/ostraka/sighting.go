@@ -156,11 +156,11 @@ func readSighting(path string) (s statement.Statement, armored []byte, err error
 	if err != nil {
 		return s, nil, err
 	}
-	text, armor, ok := strings.Cut(string(b), "-----BEGIN ")
+	text, armor, ok := strings.Cut(string(b), "\n-----BEGIN ")
 	if !ok {
 		return s, nil, fmt.Errorf("%s: no signature stands behind the statement", path)
 	}
-	s, err = statement.ParseKind([]byte(text), statement.Sighting)
+	s, err = statement.ParseKind([]byte(text+"\n"), statement.Sighting)
 	return s, []byte("-----BEGIN " + armor), err
 }
 

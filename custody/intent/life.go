@@ -120,16 +120,18 @@ func (l Life) Verdict(operator string) Verdict { return l.decisions[operator] }
 // Both lists the operators that are known to have said ALLOW and DENY, in ascending order. The first word of each stands.
 func (l Life) Both() []string { return slices.Clone(l.both) }
 
-// Suffices says whether operators enough for a signature allowed the intent, as far as is known: it may be signed without this node. Who said
-// both counts, since others may have heard the ALLOW first.
-func (l Life) Suffices() bool {
+// Suffices says whether operators enough for a signature allowed the intent, as far as is known: it may be signed without this node.
+func (l Life) Suffices() bool { return l.Allowing() >= l.vault.Threshold }
+
+// Allowing counts the operators that are known to have allowed the intent, also those that said DENY first: others may have heard the ALLOW.
+func (l Life) Allowing() int {
 	n := l.Count(Allow)
 	for _, name := range l.both {
 		if l.decisions[name] == Deny {
 			n++
 		}
 	}
-	return n >= l.vault.Threshold
+	return n
 }
 
 // Undecided lists the operators of the committee whose decision is not known.
@@ -146,7 +148,7 @@ func (l Life) Undecided() []string {
 // Alarm says in words why the known signature should not exist, "" if all is well. A
 // decision that arrives late may end it.
 func (l Life) Alarm() string {
-	switch allowed := l.Count(Allow); {
+	switch allowed := l.Allowing(); {
 	case l.hash == "":
 		return ""
 	case l.overrode == Denied:

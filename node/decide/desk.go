@@ -152,6 +152,7 @@ type file struct {
 	stmt      statement.Statement
 	proposal  []byte     // the initiator's signature
 	by        signet.Key // that made it; zero before it was looked at
+	approved  int        // people whose approval counted when it was last looked at
 	life      intent.Life
 	votes     []ballot
 	decisions map[string]ruling // by operator: the first that came

@@ -85,7 +85,7 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 	facts := d.decode(f, v)
 	r := intent.Decide(f.stmt, v.Vault, f.life.Votes(), facts, now)
 	f.waits, f.lacks, f.again = "", "", time.Time{}
-	if why := f.unasked(v); why != "" && r.Verdict != intent.Deny {
+	if why := f.unasked(v); why != "" && (r.Verdict != intent.Deny || r.Rule == intent.RuleRejected) {
 		r.Verdict, r.Rule, r.Reason = intent.Deny, intent.RulePerson, why
 	}
 	if r.Rule == intent.RuleEpoch && d.outlived(f) {

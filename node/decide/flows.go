@@ -50,9 +50,12 @@ func (d *Desk) outflow(f *file) (at slot, o outflow, ok bool) {
 		o.at = l.Closed()
 	case (ours || l.Suffices()) && !over(l):
 		o.open, o.at = true, l.Intent().Created
-	case ours && l.Count(intent.Allow) > 1, l.Suffices():
-		// It ended, and others that allowed it may have signed it without us: one of them may keep the signature back.
-		o.at = l.Closed()
+	case ours && l.Allowing() > 1, l.Suffices():
+		// It ended here, and others that allowed it may sign it without us until its time is over: one of them may keep the signature back.
+		// Only what its initiator took back ends for all.
+		if o.at = l.Closed(); l.State() != intent.Cancelled {
+			o.at = l.Intent().Expires.Add(intent.Skew)
+		}
 	}
 	return at, o, !f.gone && !o.at.IsZero()
 }

@@ -85,7 +85,7 @@ func (f *file) claim(operator string) claim {
 	it := l.Intent()
 	c := claim{
 		id: f.stmt.ID(), vault: it.Vault, initiator: it.Initiator, created: it.Created, state: l.State(),
-		signed: l.Hash() != "", ours: l.Verdict(operator) == intent.Allow, allows: l.Count(intent.Allow), approved: len(l.Tally().Approved),
+		signed: l.Hash() != "", ours: l.Verdict(operator) == intent.Allow, allows: l.Count(intent.Allow), approved: f.approved,
 	}
 	if t, ok := f.payload.(*transfer); ok {
 		facts := t.tx.Facts()
@@ -111,6 +111,15 @@ func (d *Desk) went(f *file, next intent.Life) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.track(f)
+}
+
+// recount looks at who approved an intent and counts for it now: keys may have been revoked, or have expired, since. The caller holds the file's
+// lock.
+func (d *Desk) recount(f *file) {
+	if n := len(d.tally(f).Approved); n != f.approved {
+		f.approved = n
+		d.went(f, f.life)
+	}
 }
 
 // track brings the claims up to date with a file. The caller holds both locks.

@@ -144,7 +144,11 @@ func (d *Desk) hear(now time.Time, id statement.ID, rulings []ruling, write writ
 	defer f.mu.Unlock()
 	next, fresh := f.life, []ruling{}
 	for _, r := range rulings {
-		if next.Verdict(r.decision.Operator) == intent.Allow {
+		by := r.decision.Operator
+		if own := f.decisions[by]; by == d.cfg.Operator && own.stmt.ID() != r.stmt.ID() && own.decision.Verdict == intent.Allow {
+			return &fence.ClonedError{ID: r.stmt.ID(), What: "decision"}
+		}
+		if _, both := f.others[by]; both || next.Verdict(by) == intent.Allow {
 			continue
 		}
 		if next, err = next.Apply(intent.Decided{Operator: r.decision.Operator, Verdict: intent.Allow}, now); err != nil {
@@ -158,6 +162,7 @@ func (d *Desk) hear(now time.Time, id statement.ID, rulings []ruling, write writ
 	e := f.moved(next, now, tlog.KindDecision, id)
 	for _, r := range fresh {
 		e.Put = append(e.Put, r.row(f.shelf(r)))
+		d.compare(now, f, next, r, &e)
 	}
 	if err := write(e); err != nil {
 		return err
@@ -219,9 +224,10 @@ func (d *Desk) readPast(now time.Time, fields [][]byte) (*file, []ruling, error)
 	return f, rulings, nil
 }
 
-// stranger says that this node holds no share of a vault, and is not about to.
+// stranger says that this node knows a vault, holds no share of it, and is not about to.
 func (d *Desk) stranger(vault statement.ID) bool {
-	return !slices.ContainsFunc(d.cfg.Vault(vault), func(v ceremony.View) bool { return !v.Outside || v.Coming })
+	roots := d.cfg.Vault(vault)
+	return len(roots) > 0 && !slices.ContainsFunc(roots, func(v ceremony.View) bool { return !v.Outside || v.Coming })
 }
 
 // lifeOf is the life of an intent that is heard of late: it may live here still, and was not let in while its initiator had too many others.
@@ -265,6 +271,9 @@ func (d *Desk) readAllows(s statement.Statement, it intent.Intent, v ceremony.Vi
 			return nil, fmt.Errorf("ALLOW of %s: it has facts, is of another intent, no ALLOW, or out of order", dec.Operator)
 		}
 		last, dec.Facts = dec.Operator, it.Facts
+		if !slices.Contains(v.Vault.Committee, dec.Operator) {
+			continue // of a committee that this node never knew
+		}
 		whole, err := dec.Statement(a.decision.Salt())
 		if err != nil {
 			return nil, err
@@ -275,7 +284,7 @@ func (d *Desk) readAllows(s statement.Statement, it intent.Intent, v ceremony.Vi
 		out = append(out, ruling{dec, whole, a.signature})
 	}
 	if len(out) < v.Vault.Threshold {
-		return nil, fmt.Errorf("%w: %d, not %d", errFew, len(out), v.Vault.Threshold)
+		return nil, fmt.Errorf("%w: %d of %s, not %d", errFew, len(out), v.Vault.Name, v.Vault.Threshold)
 	}
 	return out, nil
 }
@@ -314,10 +323,11 @@ func (d *Desk) Lacks(now time.Time, p outbox.Peer, n outbox.Note) (enough bool) 
 	return now.Sub(it.Expires) > heardFor
 }
 
-// holds says whether a peer holds a share of an intent's key: limits are its matter.
+// holds says whether a peer holds a share of an intent's key, or may be about to: limits are its matter.
 func (d *Desk) holds(p outbox.Peer, it intent.Intent) bool {
 	return slices.ContainsFunc(d.cfg.Vault(it.Vault), func(v ceremony.View) bool {
-		return v.Current != nil && v.Current.Record.KeyID == it.Key && slices.ContainsFunc(v.Parties, func(x mpc.Party) bool { return x.ID == p })
+		here := v.Plan != nil || slices.ContainsFunc(v.Parties, func(x mpc.Party) bool { return x.ID == p })
+		return v.Current != nil && v.Current.Record.KeyID == it.Key && here
 	})
 }
 

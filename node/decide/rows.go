@@ -169,6 +169,7 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 	if v, err := d.vaultOf(it); err == nil {
 		d.decode(f, v)
 	}
+	f.approved = len(d.tally(f).Approved)
 	d.keep(f)
 	if f.life.State() == intent.Signing {
 		f.mu.Lock()

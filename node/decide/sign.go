@@ -63,6 +63,7 @@ func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 		}
 		return nil, err
 	}
+	d.recount(f)
 	// An intent whose epoch or charter is over is denied for that at once, and not when somebody votes on it.
 	// So is one whose proposal counts no more, or it would keep its nonce.
 	over := d.outlived(f) || d.underCharter(f) != nil || d.mayDecide(f) && d.disowned(f)

@@ -209,6 +209,7 @@ func (d *Desk) publish(ctx context.Context, now time.Time, f *file) error {
 	if !d.mayDecide(f) {
 		return nil
 	}
+	d.recount(f)
 	// From the totals to the debit nothing else of the vault is allowed: two that fit the limit each may not fit it together.
 	b := d.book(f.life.Intent().Vault)
 	b.Lock()
@@ -247,14 +248,7 @@ func (d *Desk) enter(now time.Time, f *file, r ruling, write writer) error {
 	e := f.moved(next, now, tlog.KindDecision, r.stmt.ID())
 	e.Reserve = r.decision.Verdict == intent.Deny
 	e.Put = append(e.Put, r.row(f.shelf(r)))
-	other := f.disagrees(r.decision)
-	if other == "" && len(next.Both()) > len(f.life.Both()) {
-		other = r.decision.Operator + " said both ALLOW and DENY"
-	}
-	if other != "" {
-		d.cfg.Log.Error("nodes' decisions contradict", "intent", f.stmt.ID().Short(), "what", other)
-		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindAlarm, Time: now, Vault: f.life.Intent().Vault, ID: r.stmt.ID()})
-	}
+	d.compare(now, f, next, r, &e)
 	if err := write(e); err != nil {
 		return err
 	}
@@ -280,6 +274,18 @@ func (f *file) shelve(r ruling) {
 		return
 	}
 	f.decisions[r.decision.Operator] = r
+}
+
+// compare raises an alarm if a decision contradicts another.
+func (d *Desk) compare(now time.Time, f *file, next intent.Life, r ruling, e *journal.Entry) {
+	other, by := f.disagrees(r.decision), r.decision.Operator
+	if other == "" && slices.Contains(next.Both(), by) && !slices.Contains(f.life.Both(), by) {
+		other = by + " said both ALLOW and DENY"
+	}
+	if other != "" {
+		d.cfg.Log.Error("nodes' decisions contradict", "intent", f.stmt.ID().Short(), "what", other)
+		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindAlarm, Time: now, Vault: f.life.Intent().Vault, ID: r.stmt.ID()})
+	}
 }
 
 // disagrees finds a node whose decoded facts differ from these.
