@@ -151,7 +151,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	})
 	n.Desk = decide.New(decide.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
-		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, First: n.Keeper.First, Named: n.Keeper.Named, Keys: n.Keeper.Keys,
+		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, First: n.Keeper.First, Ended: n.Keeper.Ended, Named: n.Keeper.Named, Keys: n.Keeper.Keys,
 		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Explain: n.Explain, Check: cfg.Check,
 		Roster:     func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
 		Charter:    func() (charter.Charter, bool) { return n.Charters.Document() },
@@ -449,7 +449,12 @@ func (n *Node) tellPast(ctx context.Context, now time.Time) error {
 	err := n.Desk.Tell(func(p outbox.Peer, note outbox.Note) error { return n.Outbox.Again(ctx, now, []outbox.Peer{p}, note) })
 	for _, c := range came {
 		to := slices.DeleteFunc(n.Peers(), func(p engine.PartyID) bool { return !slices.Contains(c.operators, n.Name(p)) })
-		err = errors.Join(err, n.Outbox.Again(ctx, now, to, n.Desk.Told(now, c.vault)...))
+		if failed := n.Outbox.Again(ctx, now, to, n.Desk.Told(now, c.vault)...); failed != nil {
+			err = errors.Join(err, failed)
+			n.mu.Lock()
+			n.came = append(n.came, c)
+			n.mu.Unlock()
+		}
 	}
 	return err
 }

@@ -411,6 +411,9 @@ func (s setting) decisionOf(st statement.Statement, operator string, by *nodetes
 		s.T.Fatal(err)
 	}
 	d := intent.Decision{Charter: it.Charter, Vault: it.Vault, Intent: st.ID(), Operator: operator, Verdict: verdict, Rule: intent.RuleQuorum, Created: s.Now}
+	if verdict == intent.Allow {
+		d.Facts = it.Facts
+	}
 	ds, err := d.Statement(s.Salt())
 	if err != nil {
 		s.T.Fatal(err)

@@ -25,7 +25,7 @@ type shelf struct {
 
 func evidenceFlag(c *cobra.Command) *shelf {
 	var s shelf
-	c.Flags().StringVar(&s.dir, "evidence", "", "folder of evidence: DIR/OPERATOR/PLACE/FILE, documents of clouds and sightings; beside Google's tokens a file `keys`")
+	c.Flags().StringVar(&s.dir, "evidence", "", "folder of evidence: DIR/OPERATOR/PLACE/FILE, documents of clouds and sightings; DIR/keys (Google's) and DIR/roots, which you fetched yourself")
 	c.Flags().StringVar(&s.witnesses, "witnesses", "", "file of witnesses whom you trust, lines of NAME KEY: without it no sighting counts")
 	c.Flags().StringVar(&s.at, "at", "", "judge evidence as of this time, such as 2026-11-27T12:00:00Z (default: now)")
 	return &s
@@ -63,7 +63,7 @@ func (a *app) weigh(s shelf, d charter.Document) (out []attested, err error) {
 	}
 	var wrong []string
 	err = s.each(d, func(o charter.Station, p charter.Place, path string) error {
-		agree, differ, err := judgeFile(path, d, o, p, trusted, now)
+		agree, differ, err := s.judge(path, d, o, p, trusted, now)
 		name := o.Name + "/" + p.Name
 		switch {
 		case err != nil:
@@ -93,7 +93,7 @@ func (s shelf) each(d charter.Document, do func(charter.Station, charter.Place, 
 			return err
 		}
 		parts := strings.Split(filepath.ToSlash(rel), "/")
-		if slices.Contains([]string{"keys", "roots"}, e.Name()) {
+		if rel == "keys" || rel == "roots" { // what the reader believes; from the operators' folders nothing of that is taken
 			return nil
 		}
 		if len(parts) != 3 {
@@ -108,15 +108,15 @@ func (s shelf) each(d charter.Document, do func(charter.Station, charter.Place, 
 	})
 }
 
-// judgeFile verifies one file, and compares it with the place that it stands under. Of a document that names no node nothing agrees: its claim
+// judge verifies one file, and compares it with the place that it stands under. Of a document that names no node nothing agrees: its claim
 // stays the operator's word.
-func judgeFile(path string, d charter.Document, o charter.Station, p charter.Place, trusted map[string][]signet.Key, now time.Time) (agree, differ []string, err error) {
+func (s shelf) judge(path string, d charter.Document, o charter.Station, p charter.Place, trusted map[string][]signet.Key, now time.Time) (agree, differ []string, err error) {
 	if isSighting(path) {
-		s, armored, err := readSighting(path)
+		text, armored, err := readSighting(path)
 		if err != nil {
 			return nil, nil, err
 		}
-		x, err := charter.VerifySighting(s, armored, trusted, d, now)
+		x, err := charter.VerifySighting(text, armored, trusted, d, now)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -127,7 +127,7 @@ func judgeFile(path string, d charter.Document, o charter.Station, p charter.Pla
 		return agree, differ, nil
 	}
 	about := attest.Subject{Node: o.Identity, Operator: o.Name, Place: p.Name}
-	c, err := readEvidence(path, evidenceFlags{keys: beside(path, "keys"), roots: beside(path, "roots")}, about, now)
+	c, err := readEvidence(path, evidenceFlags{keys: s.file("keys"), roots: s.file("roots")}, about, now)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -138,9 +138,9 @@ func judgeFile(path string, d charter.Document, o charter.Station, p charter.Pla
 	return agree, differ, nil
 }
 
-// beside is a file in the same folder, "" if there is none.
-func beside(path, name string) string {
-	path = filepath.Join(filepath.Dir(path), name)
+// file is one of the reader's own, "" if there is none.
+func (s shelf) file(name string) string {
+	path := filepath.Join(s.dir, name)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return ""
 	}

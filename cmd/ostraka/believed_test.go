@@ -42,7 +42,7 @@ func content(t *testing.T, path string) string {
 func TestControlEvidenceCounts(t *testing.T) {
 	folder := charterWith(t)
 	token, keys := content(t, document("selfmade/gcp.token")), content(t, document("selfmade/gcp.keys"))
-	shelf := shelved(t, map[string]string{"bolt/main/gcp.token": token, "bolt/main/keys": keys})
+	shelf := shelved(t, map[string]string{"bolt/main/gcp.token": token, "keys": keys})
 	at := []string{"--at", "2026-11-27T12:30:00Z", "--evidence"}
 	code, out, errs := try(append([]string{"control", "map", folder}, append(at, shelf)...)...)
 	want(t, "the map", code, codeDone, out+errs, "gcp/account-1 (a)", "gcp/region-1 (a)", "(d)")
@@ -58,7 +58,7 @@ func TestControlEvidenceCounts(t *testing.T) {
 		t.Fatalf("exit %d, %v: %s", code, err, out)
 	}
 	for _, n := range doc.Vaults[0].Numbers {
-		size := map[string]int{"organisation": 3, "account": 2, "provider": 2, "region": 2}[n.Kind]
+		size := map[string]int{"organisation": 3, "account": 1, "provider": 1, "region": 1}[n.Kind]
 		if size == 0 {
 			size = 1
 		}
@@ -73,13 +73,14 @@ func TestControlEvidenceCounts(t *testing.T) {
 		code  int
 		want  string
 	}{
-		"of another node":   {map[string]string{"acme/main/gcp.token": token, "acme/main/keys": keys}, codeUnverified, "names another node or place"},
+		"of another node":   {map[string]string{"acme/main/gcp.token": token, "keys": keys}, codeUnverified, "names another node or place"},
 		"of nobody":         {map[string]string{"zeta/main/gcp.token": token}, codeUsage, "no place main of operator zeta"},
 		"of no place":       {map[string]string{"bolt/attic/gcp.token": token}, codeUsage, "no place attic of operator bolt"},
 		"elsewhere":         {map[string]string{"gcp.token": token}, codeUsage, "DIR/OPERATOR/PLACE/FILE"},
+		"keys of its own":   {map[string]string{"bolt/main/gcp.token": token, "bolt/main/keys": keys}, codeUnverified, "--keys"},
 		"without its keys":  {map[string]string{"bolt/main/gcp.token": token}, codeUnverified, "--keys"},
 		"no such document":  {map[string]string{"bolt/main/x": "hello"}, codeUnverified, "bolt/main/x"},
-		"damaged":           {map[string]string{"bolt/main/gcp.token": token[:len(token)-2] + "AA", "bolt/main/keys": keys}, codeUnverified, "gcp.token"},
+		"damaged":           {map[string]string{"bolt/main/gcp.token": token[:len(token)-2] + "AA", "keys": keys}, codeUnverified, "gcp.token"},
 		"a broken sighting": {map[string]string{"bolt/main/s": sightingHead + "witness: x\n"}, codeUnverified, "no signature"},
 	} {
 		code, out, errs := try(append([]string{"control", "number", folder}, append(at, shelved(t, c.files))...)...)

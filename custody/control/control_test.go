@@ -383,6 +383,21 @@ func TestBelieved(t *testing.T) {
 	if got := steal(s.Believed(Attested), Account); got != all || steal(s, Account) != all {
 		t.Errorf("all accounts are attested: %d steal, not %d", got, all)
 	}
+	three := standard()
+	three.Shares = nil
+	for _, name := range []string{"x", "y", "z"} {
+		c := Copy{Name: name}
+		c.Reach[Account] = []string{name}
+		three.Shares = append(three.Shares, Share{Copies: []Copy{c}})
+	}
+	for attested, want := range []int{1, 1, 2, 3} { // who only declares may lie in an account of the others
+		if attested > 0 {
+			three.Hold([]string{"x", "y", "z"}[attested-1], Account, Attested)
+		}
+		if got := steal(three.Believed(Attested), Account); got != want {
+			t.Errorf("%d of three are attested: %d steal, not %d", attested, got, want)
+		}
+	}
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
 		s := random(r)

@@ -216,25 +216,43 @@ func (s Structure) domains(k Kind) []string {
 	return slices.Compact(all)
 }
 
-// Unattested is the one domain in which all copies lie whose claim of a kind is weaker than what is believed.
+// Unattested is a domain in which all copies may lie whose claim of a kind is weaker than what is believed.
 const Unattested = "(unattested)"
 
-// Believed is the structure as it is known for sure: claims weaker than this class count as one domain, the same for all, as if those who
-// declare lay together. What reaches nothing and nobody (paper has no account) stays so; so do organisations: they are who signs the roster.
+// Believed is the structure as it is known for sure: a copy whose claim is weaker than this class is reached by every domain of the kind, and by
+// one more, the same for all such copies, as if those who declare lay together, or with anybody. Only the numbers of who steals make sense of it.
+// What reaches nothing and nobody (paper has no account) stays so; so do organisations: they are who signs the roster.
 func (s Structure) Believed(least Class) Structure {
+	var all [Kinds][]string
+	for k := range all {
+		all[k] = append(s.known(Kind(k), least), Unattested)
+	}
 	s.Shares = slices.Clone(s.Shares)
 	for i, share := range s.Shares {
 		copies := slices.Clone(share.Copies)
 		for j := range copies {
 			for k := range copies[j].Reach {
 				if Kind(k) != Organisation && len(copies[j].Reach[k]) > 0 && copies[j].Evidence[k] < least {
-					copies[j].Reach[k] = []string{Unattested}
+					copies[j].Reach[k] = all[k]
 				}
 			}
 		}
 		s.Shares[i].Copies = copies
 	}
 	return s
+}
+
+// known are the domains of a kind that claims of this class or a stronger one name, ascending, each once.
+func (s Structure) known(k Kind, least Class) (names []string) {
+	for _, share := range s.Shares {
+		for _, c := range share.Copies {
+			if c.Evidence[k] >= least {
+				names = append(names, c.Reach[k]...)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // Hold notes how a claim about an operator's copy is known. A weaker class than that known already changes nothing.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -45,6 +46,28 @@ func (k *Keeper) introduce(ctx context.Context, now time.Time, w *root, p charte
 	k.cfg.Introduced(w.ID, fresh)
 	return nil
 }
+
+// welcome names once more, now that their epoch is in force here, whom it seats and the one before did not: an introduction may have come to them
+// before the plan did. Once for each process, so that no crash loses it.
+func (k *Keeper) welcome(now time.Time, w *root) {
+	if !w.published() {
+		return
+	}
+	cur := w.book.Current().Record
+	parent := w.past[cur.Prev]
+	if w.told == cur.Hash() || parent == nil || now.Sub(w.moved) > tellFor {
+		return
+	}
+	w.told = cur.Hash()
+	before := w.committee(parent)
+	fresh := slices.DeleteFunc(w.committee(cur), func(name string) bool { return slices.Contains(before, name) })
+	if len(fresh) > 0 {
+		k.cfg.Introduced(w.ID, fresh)
+	}
+}
+
+// tellFor is how long what was allowed before an epoch may count in its members' limits.
+const tellFor = 40 * 24 * time.Hour
 
 // chain is the way from an anchor to what is in force, of the certificates that were in force here.
 func (k *Keeper) chain(ctx context.Context, w *root, anchor epoch.Hash) (*epoch.Chain, error) {
@@ -151,6 +174,7 @@ func (k *Keeper) takeIntroduction(ctx context.Context, now time.Time, f [][]byte
 	for _, link := range c.Links() {
 		a.book.Adopt(link)
 		w.past[link.Record.Hash()] = link.Record
+		w.sinces[link.Record.Hash()] = now
 	}
 	k.begin(w, a)
 	w.choice, w.signed, w.since, w.moved = s, signed, now, now
@@ -201,6 +225,8 @@ func (k *Keeper) introductionEntry(now time.Time, w *root, s statement.Statement
 	put(attemptKey(w), binary.BigEndian.AppendUint64(nil, choice.Attempt))
 	put(store.Key(kindCurrent, key), c.Last().Encode())
 	put(store.Key(kindMoved, key), binary.BigEndian.AppendUint64(nil, uint64(now.Unix())))
+	last := c.Last().Record.Hash()
+	put(store.Key(kindSince, key, store.ID(last[:])), binary.BigEndian.AppendUint64(nil, uint64(now.Unix())))
 	links := c.Links()
 	// A batch has room for so many; what is older, nobody asks a newcomer for.
 	for _, f := range links[max(0, len(links)-maxLinks):] {
@@ -228,5 +254,13 @@ func (k *Keeper) loadPast(ctx context.Context, w *root) error {
 	if err != nil {
 		return fmt.Errorf("read the chain of epochs: %w", err)
 	}
-	return nil
+	clear(w.sinces)
+	return k.each(ctx, store.Prefix(kindSince, store.ID(w.keyID[:])), func(name string, value []byte) error {
+		eh, err := hex.DecodeString(name)
+		if err != nil || len(eh) != 32 || len(value) != 8 {
+			return fmt.Errorf("row since/%s has %d bytes", name, len(value))
+		}
+		w.sinces[epoch.Hash(eh)] = time.Unix(int64(binary.BigEndian.Uint64(value)), 0).UTC()
+		return nil
+	})
 }

@@ -25,6 +25,8 @@ const skipFor = 10 * time.Minute
 // reshaping is what a root knows of its way from committee to committee.
 type reshaping struct {
 	past       map[epoch.Hash]*epoch.Record // every record that was in force here
+	sinces     map[epoch.Hash]time.Time     // since when; of what a newcomer was shown, the last alone
+	told       epoch.Hash                   // the epoch whose newcomers were told again of what counts in limits
 	made       map[epoch.Hash]*epoch.Record // every record that we prepared
 	skip       map[engine.PartyID]time.Time // who failed a change: it deals only if it must, until then
 	introduced introduced                   // what newcomers were told
@@ -38,7 +40,7 @@ type introduced struct {
 }
 
 func newReshaping() reshaping {
-	return reshaping{past: map[epoch.Hash]*epoch.Record{}, made: map[epoch.Hash]*epoch.Record{}, skip: map[engine.PartyID]time.Time{}}
+	return reshaping{past: map[epoch.Hash]*epoch.Record{}, sinces: map[epoch.Hash]time.Time{}, made: map[epoch.Hash]*epoch.Record{}, skip: map[engine.PartyID]time.Time{}}
 }
 
 // held is the vault as it is held now: committee and threshold are those of the record in force.

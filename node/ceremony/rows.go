@@ -27,6 +27,7 @@ const (
 	kindEpoch   = "epoch"   // epoch/<key>/<eh>/<row>: what a ceremony keeps; secret rows are sealed
 	kindCurrent = "current" // current/<key>: final certificate in force
 	kindLink    = "link"    // link/<key>/<epoch>/<eh>: every final certificate that was in force here
+	kindSince   = "since"   // since/<key>/<eh>: since when it is or was in force here, Unix time, 8 bytes; of what a newcomer was shown, when
 	kindMoved   = "moved"   // moved/<key>: since when the one in force is, Unix time, 8 bytes
 	kindLeft    = "left"    // left/<key>: when the first epoch without us came into force here, Unix time, 8 bytes
 	kindWanted  = "wanted"  // wanted/<key>: when our operator asked for new shares, Unix time, 8 bytes

@@ -29,6 +29,7 @@ func (k *Keeper) Tick(ctx context.Context, now time.Time, busy func(key [32]byte
 	defer k.mu.Unlock()
 	for _, w := range k.all() {
 		w.Terms = k.cfg.Terms(w.Vault).Terms
+		k.welcome(now, w)
 		s, err := k.move(ctx, now, w, busy)
 		if err != nil {
 			w.lastErr = err
@@ -281,7 +282,7 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 		// The book is ahead of the store: read it back.
 		return errors.Join(err, k.reload(ctx, now, w))
 	}
-	w.past[f.Record.Hash()] = f.Record
+	w.past[f.Record.Hash()], w.sinces[f.Record.Hash()] = f.Record, now
 	if err := k.lookForShare(ctx, w, a); err != nil {
 		return errors.Join(err, k.reload(ctx, now, w))
 	}
@@ -324,6 +325,7 @@ func (k *Keeper) currentEntry(now time.Time, w *root, a *attempt, f *epoch.Final
 			{Key: store.Key(kindCurrent, store.ID(a.keyID[:])), Value: f.Encode()},
 			{Key: store.Key(kindLink, store.ID(a.keyID[:]), store.Number(f.Record.Epoch), store.ID(eh[:])), Value: f.Encode()},
 			{Key: store.Key(kindMoved, store.ID(a.keyID[:])), Value: binary.BigEndian.AppendUint64(nil, uint64(a.madeAt(f.Record, now).Unix()))},
+			{Key: store.Key(kindSince, store.ID(a.keyID[:]), store.ID(eh[:])), Value: binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))},
 		}},
 		Leaves: []tlog.Leaf{{Kind: tlog.KindFinalCert, Time: now, Vault: w.ID, ID: f.Sum()}},
 	}

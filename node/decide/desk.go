@@ -83,6 +83,8 @@ type Config struct {
 	// VaultAt shows a vault as it was held in an epoch that was in force here; First in the first one that was.
 	VaultAt func(vault statement.ID, key [32]byte, eh epoch.Hash) (charter.Vault, bool)
 	First   func(vault statement.ID, key [32]byte) (charter.Vault, bool)
+	// Ended says since when an epoch serves no more here, or at the latest since when; zero: it does, or that is not known.
+	Ended func(vault statement.ID, key [32]byte, eh epoch.Hash) time.Time
 	// Named is what an epoch that an intent names is to this node.
 	Named func(vault statement.ID, key [32]byte, eh epoch.Hash) ceremony.Named
 	Keys  func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
@@ -153,6 +155,7 @@ type file struct {
 	proposal  []byte     // the initiator's signature
 	by        signet.Key // that made it; zero before it was looked at
 	approved  int        // people whose approval counted when it was last looked at
+	met       bool       // they were enough
 	life      intent.Life
 	votes     []ballot
 	decisions map[string]ruling // by operator: the first that came

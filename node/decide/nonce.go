@@ -85,7 +85,10 @@ func (f *file) claim(operator string) claim {
 	it := l.Intent()
 	c := claim{
 		id: f.stmt.ID(), vault: it.Vault, initiator: it.Initiator, created: it.Created, state: l.State(),
-		signed: l.Hash() != "", ours: l.Verdict(operator) == intent.Allow, allows: l.Count(intent.Allow), approved: f.approved,
+		signed: l.Hash() != "", ours: l.Verdict(operator) == intent.Allow, approved: f.approved,
+	}
+	if f.met || l.Suffices() { // one operator's word alone keeps no nonce
+		c.allows = l.Count(intent.Allow)
 	}
 	if t, ok := f.payload.(*transfer); ok {
 		facts := t.tx.Facts()
@@ -116,8 +119,9 @@ func (d *Desk) went(f *file, next intent.Life) {
 // recount looks at who approved an intent and counts for it now: keys may have been revoked, or have expired, since. The caller holds the file's
 // lock.
 func (d *Desk) recount(f *file) {
-	if n := len(d.tally(f).Approved); n != f.approved {
-		f.approved = n
+	t := d.tally(f)
+	if n := len(t.Approved); n != f.approved || t.Met() != f.met {
+		f.approved, f.met = n, t.Met()
 		d.went(f, f.life)
 	}
 }

@@ -68,6 +68,28 @@ func decodeAllows(b []byte) (all []allow, err error) {
 	return all, nil
 }
 
+// bare is an ALLOW without its facts, from which a note of the past gives the whole again; ok is false if that cannot be: its facts are not the
+// intent's, or it is not written as nodes write.
+func bare(s statement.Statement, d intent.Decision, it intent.Intent) (out statement.Statement, ok bool) {
+	d.Facts = nil
+	out, err := d.Statement(s.Salt())
+	if err != nil {
+		return out, false
+	}
+	whole, err := filled(out, it)
+	return out, err == nil && whole.ID() == s.ID()
+}
+
+// filled is an ALLOW with the intent's facts.
+func filled(bare statement.Statement, it intent.Intent) (statement.Statement, error) {
+	d, err := intent.DecisionOf(bare)
+	if err != nil {
+		return bare, err
+	}
+	d.Facts = it.Facts
+	return d.Statement(bare.Salt())
+}
+
 // past makes the note of an intent that operators enough are known to have allowed; ok is false of any other. The caller holds the file's lock.
 func (f *file) past() (n outbox.Note, ok bool) {
 	var all []allow
@@ -76,8 +98,7 @@ func (f *file) past() (n outbox.Note, ok bool) {
 			if r.decision.Verdict != intent.Allow {
 				continue
 			}
-			r.decision.Facts = nil
-			if s, err := r.decision.Statement(r.stmt.Salt()); err == nil {
+			if s, ok := bare(r.stmt, r.decision, f.life.Intent()); ok {
 				all = append(all, allow{s, r.sig})
 			}
 		}
@@ -129,10 +150,15 @@ func (d *Desk) takePast(ctx context.Context, now time.Time, fields [][]byte, wri
 func (d *Desk) cloned(fresh []ruling) error {
 	for _, r := range fresh {
 		if r.decision.Operator == d.cfg.Operator {
-			return &fence.ClonedError{ID: r.stmt.ID(), What: "decision"}
+			return ownWord(r)
 		}
 	}
 	return nil
+}
+
+// ownWord is a decision of this node's own that its store does not hold.
+func ownWord(r ruling) error {
+	return &fence.ClonedError{ID: r.stmt.ID(), What: "decision", At: r.decision.Created}
 }
 
 // hear adds ALLOWs to an intent that is known.
@@ -146,7 +172,7 @@ func (d *Desk) hear(now time.Time, id statement.ID, rulings []ruling, write writ
 	for _, r := range rulings {
 		by := r.decision.Operator
 		if own := f.decisions[by]; by == d.cfg.Operator && own.stmt.ID() != r.stmt.ID() && own.decision.Verdict == intent.Allow {
-			return &fence.ClonedError{ID: r.stmt.ID(), What: "decision"}
+			return ownWord(r)
 		}
 		if _, both := f.others[by]; both || next.Verdict(by) == intent.Allow {
 			continue
@@ -197,8 +223,11 @@ func (d *Desk) readPast(now time.Time, fields [][]byte) (*file, []ruling, error)
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := d.inTime(now, it, v); err != nil {
+		return nil, nil, fmt.Errorf("intent %s: %w", s.ID().Short(), err)
+	}
 	then, ok := v, false
-	if then.Vault, ok = d.cfg.TermsThen(v.Vault, it.Charter, it.Created); !ok {
+	if then.Vault, ok = d.cfg.TermsThen(v.Vault, it.Charter, it.Created.Add(-intent.Skew)); !ok {
 		return nil, nil, fmt.Errorf("%w: charter %s is not in force here", outbox.ErrLater, it.Charter.Short())
 	}
 	if it.Created.Sub(now) > intent.Skew {
@@ -222,6 +251,19 @@ func (d *Desk) readPast(now time.Time, fields [][]byte) (*file, []ruling, error)
 		return nil, nil, fmt.Errorf("intent %s: %w", s.ID().Short(), errNotDecoded)
 	}
 	return f, rulings, nil
+}
+
+// inTime refuses what was made after the epoch that it names was over here for long: who held the key then, and does not now, could fill limits for
+// ever. An epoch that is not known may be on its way while the intent lives.
+func (d *Desk) inTime(now time.Time, it intent.Intent, v ceremony.View) error {
+	unknown := d.cfg.Named(it.Vault, it.Key, it.Epoch) == ceremony.Unknown
+	if unknown && it.Key == v.KeyID && now.Before(it.Expires) {
+		return fmt.Errorf("%w: it names epoch %.6x, which is not in force here yet", outbox.ErrLater, it.Epoch)
+	}
+	if end := d.cfg.Ended(it.Vault, it.Key, it.Epoch); !end.IsZero() && it.Created.Sub(end) > heardFor {
+		return fmt.Errorf("it was made at %s, and the epoch that it names was over at %s", statement.FormatTime(it.Created), statement.FormatTime(end))
+	}
+	return nil
 }
 
 // stranger says that this node knows a vault, holds no share of it, and is not about to.
@@ -270,11 +312,11 @@ func (d *Desk) readAllows(s statement.Statement, it intent.Intent, v ceremony.Vi
 		if len(dec.Facts) > 0 || dec.Intent != s.ID() || dec.Verdict != intent.Allow || dec.Operator <= last {
 			return nil, fmt.Errorf("ALLOW of %s: it has facts, is of another intent, no ALLOW, or out of order", dec.Operator)
 		}
-		last, dec.Facts = dec.Operator, it.Facts
+		last = dec.Operator
 		if !slices.Contains(v.Vault.Committee, dec.Operator) {
 			continue // of a committee that this node never knew
 		}
-		whole, err := dec.Statement(a.decision.Salt())
+		whole, err := filled(a.decision, it)
 		if err != nil {
 			return nil, err
 		}
@@ -305,20 +347,17 @@ func (d *Desk) Lacks(now time.Time, p outbox.Peer, n outbox.Note) (enough bool) 
 	if n.Kind == NotePast {
 		return gone(it, now)
 	}
-	if _, may := f.past(); may && !gone(it, now) && d.holds(p, it) {
-		told, done := f.told[p]
-		if !done {
-			if f.told == nil {
-				f.told = map[outbox.Peer]time.Time{}
-			}
-			f.told[p] = now
-			d.mu.Lock()
-			d.owed = append(d.owed, Owed{p, id})
-			d.mu.Unlock()
+	if told, done := f.told[p]; done && now.Sub(told) < heardFor {
+		return false
+	} else if !done && f.life.Suffices() && !gone(it, now) && d.holds(p, it) {
+		if f.told == nil {
+			f.told = map[outbox.Peer]time.Time{}
 		}
-		if !done || now.Sub(told) < heardFor {
-			return false
-		}
+		f.told[p] = now
+		d.mu.Lock()
+		d.owed = append(d.owed, Owed{p, id})
+		d.mu.Unlock()
+		return false
 	}
 	return now.Sub(it.Expires) > heardFor
 }
@@ -352,8 +391,14 @@ func (d *Desk) Tell(send func(outbox.Peer, outbox.Note) error) error {
 		f.mu.Lock()
 		n, ok := f.past()
 		f.mu.Unlock()
-		if ok {
-			failed = errors.Join(failed, send(o.Peer, n))
+		if !ok {
+			continue
+		}
+		if err := send(o.Peer, n); err != nil {
+			failed = errors.Join(failed, err)
+			d.mu.Lock()
+			d.owed = append(d.owed, o)
+			d.mu.Unlock()
 		}
 	}
 	return failed
@@ -362,9 +407,11 @@ func (d *Desk) Tell(send func(outbox.Peer, outbox.Note) error) error {
 // Told is all of these vaults that counts in some window: what who came later, or lost its disk, must come to know.
 func (d *Desk) Told(now time.Time, vaults ...statement.ID) (out []outbox.Note) {
 	for _, f := range d.all() {
+		if it := f.life.Intent(); !slices.Contains(vaults, it.Vault) || gone(it, now) {
+			continue
+		}
 		f.mu.Lock()
-		it := f.life.Intent()
-		if n, ok := f.past(); ok && slices.Contains(vaults, it.Vault) && !gone(it, now) {
+		if n, ok := f.past(); ok {
 			out = append(out, n)
 			if id := f.stmt.ID(); f.raw != nil {
 				out = append(out, outbox.Note{Kind: NoteSigned, Fields: [][]byte{id[:], f.raw}})

@@ -169,7 +169,8 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 	if v, err := d.vaultOf(it); err == nil {
 		d.decode(f, v)
 	}
-	f.approved = len(d.tally(f).Approved)
+	t := d.tally(f)
+	f.approved, f.met = len(t.Approved), t.Met()
 	d.keep(f)
 	if f.life.State() == intent.Signing {
 		f.mu.Lock()

@@ -334,6 +334,9 @@ func (d *Desk) decision(now time.Time, raw, sig []byte, write writer) error {
 	if ok && old.stmt.ID() == s.ID() || both && other.stmt.ID() == s.ID() {
 		return outbox.ErrOld
 	}
+	if _, can := bare(s, dec, f.life.Intent()); dec.Verdict == intent.Allow && !can {
+		return fmt.Errorf("decision %s: %s allows other facts than the intent's, or writes as no node does: nobody who comes later could be shown it", s.ID().Short(), dec.Operator)
+	}
 	if both || ok && old.decision.Verdict == dec.Verdict {
 		return fmt.Errorf("decision %s: %s decided before, in other bytes", s.ID().Short(), dec.Operator)
 	}

@@ -26,11 +26,12 @@ import (
 
 // Rows of this room (spec/store).
 const (
-	kindInstance = "instance"  // counter 8 ‖ confirmed 8 ‖ instance 16
-	kindFenced   = "fenced"    // highest counter shown 8 ‖ Unix time 8 ‖ why
-	kindLost     = "lost"      // lost/<id>: our key signed it, the store does not know it; what it is
-	kindSeenLife = "seen-life" // seen-life/<party>: the highest life of a peer
-	kindTwice    = "twice"     // twice/<party>: another life of that peer
+	kindConfirmed = "confirmed" // when the operator last said that no other copy runs, Unix seconds 8
+	kindInstance  = "instance"  // counter 8 ‖ confirmed 8 ‖ instance 16
+	kindFenced    = "fenced"    // highest counter shown 8 ‖ Unix time 8 ‖ why
+	kindLost      = "lost"      // lost/<id>: our key signed it, the store does not know it; what it is
+	kindSeenLife  = "seen-life" // seen-life/<party>: the highest life of a peer
+	kindTwice     = "twice"     // twice/<party>: another life of that peer
 )
 
 // Config is what a Fence works with. None of its functions may call the Fence's methods that
@@ -57,9 +58,12 @@ type Fence struct {
 	cfg    Config
 	fenced atomic.Pointer[FencedError]
 
-	act    sync.Mutex // held while anything changes
-	own    Life       // without log and signature
-	lost   map[[32]byte]bool
+	act  sync.Mutex // held while anything changes
+	own  Life       // without log and signature
+	lost map[[32]byte]bool
+
+	confirmedAt time.Time // when our operator last said that no other copy runs
+
 	told   int64 // size of the log when the peers were last told
 	toldAt time.Time
 
@@ -79,6 +83,8 @@ type peer struct {
 	up          bool
 	helped      [16]byte // the instance that was last sent what it may have forgotten,
 	helpedAt    time.Time
+	owed        bool // it was restored, and help waits
+	rescuedAt   time.Time
 	asks        [nonceSize]byte // what it must answer to show that it lives; zero: nothing
 }
 
@@ -98,7 +104,8 @@ func (e *FencedError) Error() string {
 // knows nothing of it. Rooms return it; the node fences itself.
 type ClonedError struct {
 	ID   [32]byte
-	What string // "decision on an intent"
+	What string    // "decision on an intent"
+	At   time.Time // when it was said, if it was shown as of the past; zero: that is not known
 }
 
 func (e *ClonedError) Error() string {
@@ -170,6 +177,12 @@ func (f *Fence) load(ctx context.Context) (store.Cond, error) {
 		})
 	case !errors.Is(err, store.ErrNotFound):
 		return cond, fmt.Errorf("read why this node is fenced: %w", cmp.Or(err, store.ErrCorrupt))
+	}
+	switch it, err := st.Get(ctx, kindConfirmed); {
+	case err == nil && len(it.Value) == 8:
+		f.confirmedAt = time.Unix(int64(binary.BigEndian.Uint64(it.Value)), 0).UTC()
+	case !errors.Is(err, store.ErrNotFound):
+		return cond, fmt.Errorf("read when the operator confirmed: %w", cmp.Or(err, store.ErrCorrupt))
 	}
 	err := f.each(ctx, kindLost, 32, func(id, _ []byte) error { f.lost[[32]byte(id)] = true; return nil })
 	for kind, at := range map[string]func(*peer) **Life{
@@ -312,8 +325,8 @@ func (f *Fence) Burnt(ctx context.Context, now time.Time) error {
 func (f *Fence) Evidence(ctx context.Context, now time.Time, e *ClonedError) {
 	f.act.Lock()
 	defer f.act.Unlock()
-	if f.lost[e.ID] {
-		return
+	if f.lost[e.ID] || !e.At.IsZero() && !e.At.After(f.confirmedAt) {
+		return // what was said before the operator's word is answered for
 	}
 	f.lost[e.ID] = true
 	f.fence(ctx, now, e.Error(), 0, store.Entry{Key: store.Key(kindLost, store.ID(e.ID[:])), Value: []byte(e.What)})
@@ -382,6 +395,7 @@ func (f *Fence) Confirm(ctx context.Context, now time.Time) (counter uint64, err
 	f.own = next
 	e := f.instanceEntry(now, tlog.KindConfirmed)
 	e.Delete = append(e.Delete, kindFenced)
+	e.Put = append(e.Put, store.Entry{Key: kindConfirmed, Value: binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))})
 	failpoint.Hit("fence-before-confirm")
 	if err := f.cfg.Journal.Write(ctx, e); err != nil {
 		f.own = old
@@ -391,6 +405,7 @@ func (f *Fence) Confirm(ctx context.Context, now time.Time) (counter uint64, err
 		return 0, err
 	}
 	failpoint.Hit("fence-after-confirm")
+	f.confirmedAt = now
 	f.mu.Lock()
 	for _, p := range f.peers {
 		p.greeted = false

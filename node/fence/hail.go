@@ -43,6 +43,9 @@ func (f *Fence) Tick(ctx context.Context, now time.Time, reachable func(engine.P
 		f.mu.Unlock()
 	}
 	f.passAll(back)
+	for _, id := range f.cfg.Peers() {
+		f.rescue(ctx, now, id)
+	}
 	if !due {
 		return f.hailAll(ctx, greet)
 	}
@@ -342,6 +345,25 @@ func (f *Fence) help(ctx context.Context, now time.Time, p *peer, of engine.Part
 	}
 }
 
+// rescue sends a peer whose operator confirmed a restore what it may have forgotten, now or at a later tick: a peer that says so again and again
+// is not sent all of it each time.
+func (f *Fence) rescue(ctx context.Context, now time.Time, of engine.PartyID) {
+	f.mu.Lock()
+	p := f.peer(of)
+	since := now.Sub(p.rescuedAt)
+	due := p.owed && (p.rescuedAt.IsZero() || since < 0 || since >= rescueEvery)
+	if due {
+		p.owed, p.rescuedAt = false, now
+	}
+	f.mu.Unlock()
+	if due {
+		f.cfg.Help(ctx, now, of)
+	}
+}
+
+// rescueEvery is how often a peer is sent at most what it may have forgotten.
+const rescueEvery = time.Minute
+
 // accept makes a life the highest of its node, durably, and passes it on: nodes that see
 // different copies of a peer learn of one another's.
 func (f *Fence) accept(ctx context.Context, now time.Time, p *peer, of engine.PartyID, key ed25519.PublicKey, l *Life, cleared, direct bool) error {
@@ -374,7 +396,10 @@ func (f *Fence) accept(ctx context.Context, now time.Time, p *peer, of engine.Pa
 		return nil
 	}
 	if restored {
-		f.cfg.Help(ctx, now, of)
+		f.mu.Lock()
+		p.owed = true
+		f.mu.Unlock()
+		f.rescue(ctx, now, of)
 	}
 	for _, id := range f.cfg.Peers() {
 		if id != of {
