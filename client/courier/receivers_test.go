@@ -135,6 +135,33 @@ func TestReceiversRefuse(t *testing.T) {
 	}
 }
 
+// The file's bytes: a change of them is a new version.
+func TestReceiversSnapshot(t *testing.T) {
+	r := receiver(t, "desk", "https://example.org/a")
+	r.Filter = notify.Filter{Events: []string{"intent.*", "vault.frozen"}, Vaults: []string{"treasury"}}
+	const want = `{
+  "version": 1,
+  "receivers": [
+    {
+      "name": "desk",
+      "url": "https://example.org/a",
+      "events": [
+        "intent.*",
+        "vault.frozen"
+      ],
+      "vaults": [
+        "treasury"
+      ],
+      "secret": "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
+    }
+  ]
+}
+`
+	if raw, err := EncodeReceivers([]Receiver{r}); err != nil || string(raw) != want {
+		t.Errorf("%v: %s", err, raw)
+	}
+}
+
 func FuzzReceivers(f *testing.F) {
 	raw, err := EncodeReceivers([]Receiver{receiver(f, "alarm", "https://u:p@example.org/"+credential+"?q=1"), receiver(f, "desk", "http://localhost:1")})
 	if err != nil {

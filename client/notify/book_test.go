@@ -42,6 +42,13 @@ func TestFilters(t *testing.T) {
 			t.Errorf("%s is told %q, want %q", name, got, want)
 		}
 	}
+	other := circle()
+	other.Freezes = []Freeze{{VaultID: "v2", Operator: "acme", Expires: "x", Nodes: []string{"acme", "bolt"}}}
+	take(t, b, other, t0.Add(2*time.Minute), all)
+	take(t, b, circle(), t0.Add(3*time.Minute), all)
+	if got := types(b.Queues["this"]); strings.Contains(got, "vault.") {
+		t.Errorf("who wants one vault's is told %q of a vault that the person does not see", got)
+	}
 	for name, good := range map[string]bool{"intent.signed": true, "intent.*": true, "node.*": true, "*": false, "intent*": false, "x.*": false, "intent.": false, "": false, "notify.test": false} {
 		if err := CheckEvent(name); (err == nil) != good {
 			t.Errorf("event %q: %v", name, err)
@@ -135,8 +142,18 @@ func TestBackoff(t *testing.T) {
 	if _, next, _ := b.Due("a", now); next.Sub(now) != 10*time.Second {
 		t.Errorf("the bad one waits %v, want 10 s", next.Sub(now))
 	}
+	b.Queues["a"].put(Notice{ID: "4"})
+	b.Queues["a"].put(Notice{ID: "5"})
+	if due() != "" {
+		t.Errorf("%s is due while the receiver is left alone", due())
+	}
+	b.Sent("a", "4", now)
+	if due() != "5" {
+		t.Errorf("%q is due after one was taken, want 5", due())
+	}
+	b.Sent("a", "5", now)
 	b.Sent("a", "bad", now)
-	if _, next, ok := b.Due("a", now); ok || !next.IsZero() || b.Queues["a"].Sent != 3 || b.Queues["a"].Error != "" {
+	if _, next, ok := b.Due("a", now); ok || !next.IsZero() || b.Queues["a"].Sent != 5 || b.Queues["a"].Error != "" {
 		t.Errorf("after all: %+v", b.Queues["a"])
 	}
 }

@@ -253,8 +253,8 @@ func (v Version) short() Version {
 }
 
 func (l *look) pending(p Pending) {
-	if len(p.Signed) == 0 || int64(p.Version.Version) <= l.known.Version {
-		return // anybody can write a draft
+	if int64(p.Version.Version) <= l.known.Version {
+		return
 	}
 	k, seen := l.known.Pending[p.ID]
 	if !seen {
@@ -288,7 +288,8 @@ func (l *look) pending(p Pending) {
 	l.known.Pending[p.ID] = k
 }
 
-// room says whether one of the operators that signed a version has not had too many told: who floods fills their own room alone.
+// room says whether one of the operators that signed a version has not had too many told: who floods fills their own room alone, and a draft that
+// nobody signed has none.
 func (l *look) room(p Pending) bool {
 	return slices.ContainsFunc(p.Signed, func(name string) bool {
 		n := 0
@@ -315,16 +316,24 @@ func (l *look) freezes() {
 		mark := f.Operator + " " + f.Expires
 		if at, known := slices.BinarySearch(l.known.Frozen[f.VaultID], mark); !known && l.most(len(f.Nodes), len(l.holds)) {
 			l.known.Frozen[f.VaultID] = slices.Insert(slices.Clone(l.known.Frozen[f.VaultID]), at, mark)
-			l.tell(VaultFrozen, f.Vault, f, f.VaultID, mark)
+			l.tell(VaultFrozen, named(f.Vault, f.VaultID), f, f.VaultID, mark)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(l.known.Frozen)) {
 		if l.most(len(l.holds)-len(says[id]), len(l.holds)) {
 			name := l.shown.Vaults[id]
-			l.tell(VaultUnfrozen, name, unfrozenData{name, id}, append([]string{id}, l.known.Frozen[id]...)...)
+			l.tell(VaultUnfrozen, named(name, id), unfrozenData{name, id}, append([]string{id}, l.known.Frozen[id]...)...)
 			delete(l.known.Frozen, id)
 		}
 	}
+}
+
+// named is what filters call a vault: one that the person does not see has no name here, and is still not theirs.
+func named(name, id string) string {
+	if name == "" {
+		return id
+	}
+	return name
 }
 
 type unfrozenData struct {

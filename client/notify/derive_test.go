@@ -125,7 +125,7 @@ func TestDerive(t *testing.T) {
 		"an alarm":                         {nothing, {circle(shows("i1", "allowed allowed allowed", complete, alarm("acme", "x"))), "intent.alarm/i1/acme/2d711642b726b044"}, {circle(shows("i1", "allowed allowed allowed", complete, alarm("acme", "x"))), ""}},
 		"a version waits":                  {nothing, {circle(enacted(0), waits("p", 1, "acme", "bolt cora", "", "- - -")), "charter.in-force/c0 charter.pending/p/signatures"}, {circle(enacted(0), waits("p", 1, "acme bolt cora", "", "", "due due -")), "charter.pending/p/delay"}, {circle(enacted(0, 1)), "charter.in-force/c1"}},
 		"a version is vetoed":              {nothing, {circle(waits("p", 0, "acme", "bolt", "", "-")), "charter.pending/p/signatures"}, {circle(waits("p", 0, "acme", "bolt", "cora", "-")), "charter.vetoed/p"}, {circle(waits("p", 0, "acme", "bolt", "cora", "-")), ""}},
-		"two versions since":               {{circle(enacted(0)), ""}, {circle(enacted(0, 1, 2)), "charter.in-force/c1 charter.in-force/c2"}, {circle(enacted(0, 1)), ""}},
+		"two versions since":               {{circle(enacted(0)), ""}, {circle(enacted(0, 1, 2)), "charter.in-force/c1 charter.in-force/c2"}, {circle(enacted(0, 1)), ""}, {circle(enacted(0, 1, 2)), ""}},
 		"a freeze, and its end":            {nothing, {circle(frozen("cora", "acme bolt cora")), "vault.frozen/v1/cora 2026-10-04T12:00:00Z"}, {circle(frozen("cora", "acme bolt")), ""}, {circle(), "vault.unfrozen/v1/cora 2026-10-04T12:00:00Z"}, nothing},
 		"a second freeze":                  {{circle(frozen("cora", "acme bolt")), "vault.frozen/v1/cora 2026-10-04T12:00:00Z"}, {circle(frozen("cora", "acme bolt"), frozen("acme", "acme bolt")), "vault.frozen/v1/acme 2026-10-04T12:00:00Z"}, {circle(), "vault.unfrozen/v1/acme 2026-10-04T12:00:00Z/cora 2026-10-04T12:00:00Z"}},
 		"a key is revoked":                 {nothing, {circle(revokes("bob")), "key.revoked/bob SHA256:x"}, {circle(revokes("bob")), ""}},
@@ -239,6 +239,9 @@ func TestFloods(t *testing.T) {
 	}
 	if len(known.Pending) != maxPending+1 {
 		t.Errorf("%d versions are kept", len(known.Pending))
+	}
+	if known, _ = Derive(known, circle(enacted(0)), t0, patience); len(known.Pending) > 0 {
+		t.Errorf("%d versions are kept that cannot come any more", len(known.Pending))
 	}
 	// A list of changes hides nothing that is looser, and what is long is cut.
 	v := Version{}

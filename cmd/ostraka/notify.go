@@ -277,6 +277,10 @@ func plainText(s string) string {
 	}, s)
 }
 
+// lookTime is how long a look may take for each node: one that answers as late as it may, and then shows what does not hold, is left out, and the
+// others are asked again.
+const lookTime = 45 * time.Second
+
 func (a *app) notifyRunCommand() *cobra.Command {
 	var once bool
 	var every, patience time.Duration
@@ -301,9 +305,12 @@ func (a *app) notifyRunCommand() *cobra.Command {
 			n.Patience = patience
 			var blind error // why the last look showed nothing of the circle
 			n.Look = func(ctx context.Context) (notify.Shown, error) {
-				asked, cancel := a.within(ctx, time.Minute)
+				asked, cancel := a.within(ctx, time.Duration(len(circle.Members))*lookTime)
 				defer cancel()
 				l, err := circle.Look(asked)
+				if late := asked.Err(); late != nil {
+					return notify.Shown{}, notReady("give it more time with --timeout", "ask the nodes: %w", late)
+				}
 				if blind = err; unseen(l, err) {
 					return notify.Shown{}, err
 				}
