@@ -143,6 +143,39 @@ func TestWhoIsToBlame(t *testing.T) {
 	}
 }
 
+// What the rules show is told as it stands: versions with what differs, those that wait, freezes with the vault's name, revocations.
+func TestRulesAreShown(t *testing.T) {
+	doc := func(quorum int) charter.Document {
+		return charter.Document{Circle: "harbour", Vaults: []charter.Blueprint{{Name: "treasury", Quorum: quorum}}}
+	}
+	vault, due := statement.ID{7}, time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC)
+	key := keyOf(t, signettest.NewPasskey(statement.Passkey256, "here").Line())
+	r := client.Rules{
+		History: charter.History{{ID: statement.ID{1}, Version: 0, Document: doc(1)}, {ID: statement.ID{2}, Version: 1, Document: doc(3)}},
+		Pending: []client.Pending{{
+			Charter: charter.Charter{ID: statement.ID{3}, Version: 2, Document: doc(2)}, Signed: []string{"acme"}, Missing: []string{"bolt"},
+			Vetoes: []charter.Veto{{Operator: "cora"}}, Due: map[string]time.Time{"acme": due},
+		}},
+		Frozen:  []client.Frozen{{Vault: vault, Operator: "cora", Expires: "2026-10-04T12:00:00Z", Reason: "why", Nodes: []string{"acme"}}},
+		Revoked: map[string]charter.Revocation{"x": {Person: "bob", Key: key, Reason: "lost"}},
+	}
+	l := client.Look{Rules: r, Vaults: []client.Vault{{Vault: charter.Vault{ID: vault, Name: "treasury"}}}, Held: []string{"acme"}}
+	s := shownOf("main", l, nil, due)
+	if !s.Whole || s.Circle != "harbour" || len(s.Enacted) != 2 || s.Enacted[1].ID != (statement.ID{2}).String() || len(s.Enacted[0].Changes) > 0 || len(s.Enacted[1].Changes) != 1 || s.Enacted[1].Changes[0].Looser {
+		t.Errorf("in force: %+v", s.Enacted)
+	}
+	p := s.Pending[0]
+	if len(s.Pending) != 1 || p.Version.Version != 2 || p.Signed[0] != "acme" || p.Missing[0] != "bolt" || p.Vetoed[0] != "cora" || !p.Due["acme"].Equal(due) || len(p.Changes) != 1 || !p.Changes[0].Looser {
+		t.Errorf("waiting: %+v", s.Pending)
+	}
+	if f := s.Freezes[0]; f.Vault != "treasury" || f.VaultID != vault.String() || f.Operator != "cora" || f.Reason != "why" || f.Nodes[0] != "acme" {
+		t.Errorf("frozen: %+v", f)
+	}
+	if v := s.Revoked[0]; v.Person != "bob" || v.Key != key.Fingerprint() || v.Reason != "lost" {
+		t.Errorf("revoked: %+v", v)
+	}
+}
+
 // What cannot be compared is told as looser: nobody hides a change by making it odd.
 func TestChangesThatCannotBeCompared(t *testing.T) {
 	was, is := charter.Document{Policy: "permit (principal, action, resource);"}, charter.Document{Policy: "("}
