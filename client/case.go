@@ -39,6 +39,7 @@ type Case struct {
 	Views     []View   // by node
 	Alarms    []string // what must not be: show them before anything else
 	Doubted   []string // operators that the alarms are about, ascending: their nodes contradict themselves, or what was verified here
+	Named     []Alarm  // the alarms, each with the operator that it is about
 	stopped   bool     // an alarm is about the intent itself
 }
 
@@ -48,6 +49,12 @@ func (c *Case) Stopped() bool {
 	committee := c.deciders().Committee
 	others := slices.DeleteFunc(slices.Clone(committee), func(name string) bool { return slices.Contains(c.Doubted, name) })
 	return c.stopped || len(c.Doubted) > 0 && len(others) < c.deciders().Threshold
+}
+
+// An Alarm is one alarm of a case.
+type Alarm struct {
+	Operator string // whose word it is about; empty: the intent itself
+	Text     string
 }
 
 // A Proof is what a vault's key signs to show that it controls an address.
@@ -281,16 +288,21 @@ func (c *Case) merge(o *Case) {
 
 // alarm is about the intent itself.
 func (c *Case) alarm(format string, args ...any) {
-	c.Alarms, c.stopped = append(c.Alarms, fmt.Sprintf(format, args...)), true
+	c.stopped = true
+	c.raise("", fmt.Sprintf(format, args...))
 }
 
 // doubt is an alarm about one operator's word.
 func (c *Case) doubt(operator, format string, args ...any) {
-	if text := fmt.Sprintf(format, args...); !slices.Contains(c.Alarms, text) {
-		c.Alarms = append(c.Alarms, text)
-	}
+	c.raise(operator, fmt.Sprintf(format, args...))
 	if i, known := slices.BinarySearch(c.Doubted, operator); !known {
 		c.Doubted = slices.Insert(c.Doubted, i, operator)
+	}
+}
+
+func (c *Case) raise(operator, text string) {
+	if !slices.Contains(c.Alarms, text) {
+		c.Alarms, c.Named = append(c.Alarms, text), append(c.Named, Alarm{operator, text})
 	}
 }
 

@@ -167,7 +167,7 @@ func (c Contexts) Save(path string) error {
 	if err != nil {
 		return fmt.Errorf("write contexts: %w", err)
 	}
-	if err := writePrivate(path, raw); err != nil {
+	if err := WritePrivate(path, raw); err != nil {
 		return fmt.Errorf("write contexts: %w", err)
 	}
 	return nil
@@ -338,8 +338,8 @@ func (c Contexts) RemoveNode(context, node string) (Contexts, error) {
 	return c, c.check()
 }
 
-// writePrivate replaces a file at once, readable by this user alone.
-func writePrivate(path string, raw []byte) error {
+// WritePrivate replaces a file at once, readable by this user alone.
+func WritePrivate(path string, raw []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func (c Cache) Put(node ed25519.PublicKey, person signet.Key, token string, expi
 	}
 	raw, err := json.Marshal(cached{token, expires.UTC()})
 	if err == nil {
-		err = writePrivate(c.path(node, person), raw)
+		err = WritePrivate(c.path(node, person), raw)
 	}
 	if err != nil {
 		return fmt.Errorf("keep the token: %w", err)

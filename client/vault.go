@@ -269,6 +269,13 @@ func (c *Circle) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	out, silent, err := c.vaults(ctx, chain, rules)
+	lagging := slices.DeleteFunc(failed, func(f Failure) bool { return !errors.As(f.Err, new(*LagError)) })
+	return out, append(silent, lagging...), err
+}
+
+// vaults lists the person's vaults under rosters and a charter that were read before.
+func (c *Circle) vaults(ctx context.Context, chain charter.Chain, rules Rules) ([]Vault, []Failure, error) {
 	answers := Ask(ctx, c, func(ctx context.Context, m *Member) ([]Vault, error) {
 		res, err := m.Vaults(ctx, connect.NewRequest(&v1.VaultsRequest{}))
 		if err != nil {
@@ -285,9 +292,8 @@ func (c *Circle) Vaults(ctx context.Context) ([]Vault, []Failure, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	lagging := slices.DeleteFunc(failed, func(f Failure) bool { return !errors.As(f.Err, new(*LagError)) })
 	out, err := MergeVaults(good)
-	return out, append(answers.Failures(), lagging...), err
+	return out, answers.Failures(), err
 }
 
 // ErrUnknown says that no node that answered knows the thing.

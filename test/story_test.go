@@ -85,8 +85,10 @@ func params(dir string, more map[string]func(*testscript.TestScript, bool, []str
 
 func TestAlone(t *testing.T) {
 	chain := anvil.Start(t)
+	h := &hooks{} // of the one story that has any
 	testscript.Run(t, params("testdata/alone", map[string]func(*testscript.TestScript, bool, []string){
 		"anvil-accepts": func(ts *testscript.TestScript, _ bool, _ []string) { anvilAccepts(t, ts, chain) },
+		"hook":          h.hook, "told": h.told, "told-times": h.times,
 	}, map[string]string{"ANVIL": chain.URL}))
 }
 

@@ -101,7 +101,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	root.AddCommand(a.nodeCommand(), a.contextCommand(), a.operatorCommand(), a.vaultCommand(), a.accountCommand(),
 		a.addressCommand(), a.txCommand(), a.sessionCommand(), a.doctorCommand(), a.demoCommand(), a.rehearseCommand(), a.benchCommand(), a.versionCommand(),
-		a.charterCommand(), a.payeeCommand(), a.personCommand(), a.controlCommand(), a.policyCommand(), a.reportCommand())
+		a.charterCommand(), a.payeeCommand(), a.personCommand(), a.controlCommand(), a.policyCommand(), a.reportCommand(), a.notifyCommand())
 	for _, c := range root.Commands() {
 		strict(c)
 	}
@@ -222,26 +222,33 @@ func (a *app) within(ctx context.Context, suits time.Duration) (context.Context,
 	return context.WithTimeout(ctx, suits)
 }
 
-// circle dials the nodes of the chosen context as the person with the key.
-func (a *app) circle(ctx context.Context) (*client.Circle, error) {
-	path, err := client.ContextsPath()
-	if err != nil {
-		return nil, err
+// chosen is the context that is talked to, and the contexts file.
+func (a *app) chosen() (path string, c client.Context, err error) {
+	if path, err = client.ContextsPath(); err != nil {
+		return path, c, err
 	}
 	all, err := client.LoadContexts(path)
 	if err != nil {
-		return nil, err
+		return path, c, err
 	}
-	c, err := all.Get(a.context)
+	if c, err = all.Get(a.context); err != nil {
+		err = &problem{codeError, err, "name the nodes you talk to: `ostraka context add NAME HOST:PORT IDENTITY`"}
+	}
+	return path, c, err
+}
+
+// circle dials the nodes of the chosen context as the person with the key.
+func (a *app) circle(ctx context.Context) (*client.Circle, error) {
+	path, c, err := a.chosen()
 	if err != nil {
-		return nil, &problem{codeError, err, "name the nodes you talk to: `ostraka context add NAME HOST:PORT IDENTITY`"}
+		return nil, err
 	}
 	s, err := a.signer(ctx)
 	if err != nil {
 		return nil, err
 	}
 	a.pages.nodes = c.Nodes
-	out := client.Dial(c, s, client.Cache{Dir: filepath.Join(filepath.Dir(path), "tokens")})
+	out := client.Dial(c, s, client.Cache{Dir: tokensBeside(path)})
 	if s.Key().Outside() { // a page takes longer than a call may
 		if err := out.LogIn(ctx); err != nil {
 			out.Close()
@@ -250,6 +257,9 @@ func (a *app) circle(ctx context.Context) (*client.Circle, error) {
 	}
 	return out, nil
 }
+
+// tokensBeside is the folder of tokens.
+func tokensBeside(contexts string) string { return filepath.Join(filepath.Dir(contexts), "tokens") }
 
 // signer is the person's key.
 func (a *app) signer(ctx context.Context) (*client.Signer, error) {
