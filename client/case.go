@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -164,12 +165,31 @@ func readCase(node string, vaults []Vault, m *v1.Intent) (*Case, error) {
 		}
 	}
 	c.Views = []View{{
-		Node: node, State: m.State, Changed: m.Changed, Undecided: m.Undecided, Missing: m.Missing, Waits: m.Waits,
-		LastError: m.LastError, Awaited: m.Awaited, Hash: m.Hash, Height: m.Height, Reverted: m.Reverted, Alarm: m.Alarm,
+		Node: node, State: plain(m.State), Changed: plain(m.Changed), Undecided: plains(m.Undecided), Missing: plain(m.Missing), Waits: plain(m.Waits),
+		LastError: plain(m.LastError), Awaited: plains(m.Awaited), Hash: plain(m.Hash), Height: m.Height, Reverted: m.Reverted, Alarm: plain(m.Alarm),
 		PossiblySigned: m.PossiblySigned, Over: m.Over,
 	}}
 	return c, nil
 }
+
+// plain is what a node says in its own words, as a terminal may show it: what is no plain text is quoted, or it could write over what stands
+// around it.
+func plain(text string) string {
+	if text == "" || statement.CheckText(text, maxWords) == nil {
+		return text
+	}
+	return strconv.QuoteToASCII(text[:min(len(text), maxWords)])
+}
+
+func plains(texts []string) (out []string) {
+	for _, t := range texts {
+		out = append(out, plain(t))
+	}
+	return out
+}
+
+// maxWords bounds what is shown of a node's own words, in bytes.
+const maxWords = 4096
 
 func (c *Case) readVotes(node string, votes []*v1.Ballot) error {
 	for _, b := range votes {
@@ -255,6 +275,7 @@ func MergeCases(copies []*Case) (*Case, error) {
 	slices.SortFunc(out.Votes, func(a, b Ballot) int { return strings.Compare(a.Person, b.Person) })
 	slices.SortFunc(out.Decisions, func(a, b Decision) int { return strings.Compare(a.Operator, b.Operator) })
 	out.compareFacts()
+	out.hearAlarms()
 	return &out, nil
 }
 
@@ -273,11 +294,6 @@ func (c *Case) merge(o *Case) {
 			c.Decisions = append(c.Decisions, d)
 		} else if c.Decisions[i].ID != d.ID {
 			c.doubt(d.Operator, "operator %s signed two decisions: %s, and %s, which node %s shows", d.Operator, c.Decisions[i].Verdict, d.Verdict, o.Views[0].Node)
-		}
-	}
-	for _, v := range o.Views {
-		if v.Alarm != "" {
-			c.doubt(v.Node, "node %s: %s", v.Node, v.Alarm)
 		}
 	}
 	c.Views = append(c.Views, o.Views...)
@@ -315,6 +331,19 @@ func (c *Case) compareFacts() {
 		}
 		if what := intent.DifferentFacts(own, d.Decision); what != "" {
 			c.doubt(d.Operator, "operator %s decoded the transaction differently: %s", d.Operator, what)
+		}
+	}
+}
+
+// hearAlarms takes nodes' own alarms. They speak of signatures that should not be: where one is proved, it is no single node's word.
+func (c *Case) hearAlarms() {
+	for _, v := range c.Views {
+		switch {
+		case v.Alarm == "":
+		case c.Signed != nil:
+			c.alarm("node %s: %s", v.Node, v.Alarm)
+		default:
+			c.doubt(v.Node, "node %s: %s, and shows no signature", v.Node, v.Alarm)
 		}
 	}
 }
@@ -494,7 +523,7 @@ func (c *Circle) Cases(ctx context.Context, vaults []Vault, vault statement.ID) 
 		if err != nil {
 			return nil, err
 		}
-		return ReadCases(m.Name, vaults, res.Msg.Intents)
+		return ReadCases(c.Operator(m.Name), vaults, res.Msg.Intents)
 	})
 	good, err := answers.Need("list intents", 1)
 	if err != nil {

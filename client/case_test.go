@@ -315,6 +315,46 @@ func TestCaseAlarms(t *testing.T) {
 	}
 }
 
+// What a node says in its own words cannot write over what a terminal shows.
+func TestWordsOfANodeArePlain(t *testing.T) {
+	w := newWorld(t)
+	m := w.shown()
+	m.State, m.Waits, m.LastError, m.Alarm = "signed\x1b[2J", "an \x1b]8;;http://evil\x07 answer", "line\nAmount: 1", "\u202eelif"
+	m.Undecided, m.Awaited = []string{"acme\r"}, []string{"\x00"}
+	one := w.read("bolt", m)
+	v := one.Views[0]
+	for _, text := range append(append([]string{v.State, v.Waits, v.LastError, v.Alarm}, v.Undecided...), v.Awaited...) {
+		if statement.CheckText(text, 4096) != nil || !strings.HasPrefix(text, `"`) {
+			t.Errorf("shown as %q", text)
+		}
+	}
+	if long := plain("x\n" + strings.Repeat("y", 10_000)); len(long) > 5000 {
+		t.Errorf("%d bytes are shown", len(long))
+	}
+}
+
+// That a signature should not be is no single node's word once the signature is there: who says so is not doubted.
+func TestAlarmThatIsProved(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.shown(), w.shown()
+	b.Alarm = "it is signed, and was denied here before"
+	merged, err := MergeCases([]*Case{w.read("acme", a), w.read("bolt", b)})
+	w.must(err)
+	proved := merged.Signed != nil
+	if proved != (len(merged.Doubted) == 0) || len(merged.Alarms) != 1 || proved && !merged.Stopped() {
+		t.Errorf("signed %v: doubted %v, alarms %v", proved, merged.Doubted, merged.Alarms)
+	}
+	one := *merged
+	one.Signed, one.Alarms, one.Named, one.Doubted, one.stopped = &Signed{}, nil, nil, nil, false
+	one.hearAlarms()
+	other := *merged
+	other.Signed, other.Alarms, other.Named, other.Doubted, other.stopped = nil, nil, nil, nil, false
+	other.hearAlarms()
+	if len(one.Doubted) != 0 || !one.Stopped() || fmt.Sprint(other.Doubted) != "[bolt]" || !strings.Contains(other.Alarms[0], "shows no signature") {
+		t.Errorf("proved: doubted %v; not proved: doubted %v, %v", one.Doubted, other.Doubted, other.Alarms)
+	}
+}
+
 // ofThree is a case of a vault for which so many of three operators sign.
 func ofThree(c *Case, threshold int) *Case {
 	out := *c

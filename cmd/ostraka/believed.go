@@ -43,23 +43,23 @@ var kindsOf = map[string]control.Kind{
 	"hardware": control.Hardware, "access": control.Person,
 }
 
-// weigh reads a shelf. What does not hold, or says otherwise than the charter, is an alarm: all of it is named at once.
-func (a *app) weigh(s shelf, d charter.Document) (out []attested, err error) {
+// weigh reads a shelf. What does not hold, or says otherwise than the charter, is an alarm: all of it is named at once, and what holds counts.
+func (a *app) weigh(s shelf, d charter.Document) (out []attested, alarm, err error) {
 	if s.dir == "" {
 		if s.witnesses != "" || s.at != "" {
-			return nil, usage("--witnesses and --at belong to --evidence DIR")
+			return nil, nil, usage("--witnesses and --at belong to --evidence DIR")
 		}
-		return nil, nil
+		return nil, nil, nil
 	}
 	now := time.Now().UTC()
 	if s.at != "" {
 		if now, err = time.Parse(time.RFC3339, s.at); err != nil {
-			return nil, usage("--at %q is no time such as 2026-11-27T12:00:00Z", s.at)
+			return nil, nil, usage("--at %q is no time such as 2026-11-27T12:00:00Z", s.at)
 		}
 	}
 	trusted, err := readWitnesses(s.witnesses)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var wrong []string
 	err = s.each(d, func(o charter.Station, p charter.Place, path string) error {
@@ -70,16 +70,17 @@ func (a *app) weigh(s shelf, d charter.Document) (out []attested, err error) {
 			wrong = append(wrong, err.Error())
 		case len(differ) > 0:
 			wrong = append(wrong, fmt.Sprintf("%s says otherwise than the charter of %s: %s", path, name, strings.Join(differ, ", ")))
+			return nil
 		}
 		for _, field := range agree {
 			out = append(out, attested{name, kindsOf[field]})
 		}
 		return nil
 	})
-	if err == nil && len(wrong) > 0 {
-		err = unverified("ask the operator which is right, fetch what has expired anew, and take away what does not hold", "evidence: %s", strings.Join(wrong, "; "))
+	if len(wrong) > 0 {
+		alarm = unverified("ask the operator which is right, fetch what has expired anew, and take away what does not hold", "evidence: %s", strings.Join(wrong, "; "))
 	}
-	return out, err
+	return out, alarm, err
 }
 
 // each visits the files of a shelf. A folder that names no operator or place of the charter is an error: evidence would be passed over.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -54,13 +55,13 @@ func (a *app) controlNumberCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "number [FOLDER]", Short: "How few of each kind could steal the key, halt signing, or lose the vault", Args: optionalFolder,
 		Long: "The numbers as the charter declares them. With --evidence, beside the number of those who steal, what is left of it if only attested claims are\n" +
-			"believed, and all that is only declared lies together. Exit code 4: evidence does not hold, or says otherwise than the charter.",
+			"believed, and what is only declared lies with any of them, or together. Exit code 4: evidence does not hold, or says otherwise than the charter.",
 	}
 	vault, evidence := vaultFlag(c), evidenceFlag(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		var all []measured
 		docs := []vaultReviewed{}
-		err := a.eachStructure(args, *vault, *evidence, func(s control.Structure) {
+		alarm, err := a.eachStructure(args, *vault, *evidence, func(s control.Structure) {
 			one := measured{Vault: review.Vault{Name: s.Vault, Figures: s.Measure(), Spend: s.Spend()}}
 			doc := reviewed(one.Vault)
 			if evidence.dir != "" {
@@ -79,11 +80,12 @@ func (a *app) controlNumberCommand() *cobra.Command {
 		doc := struct {
 			Vaults []vaultReviewed `json:"vaults"`
 		}{docs}
-		return a.show(doc, func(w io.Writer) {
+		err = a.show(doc, func(w io.Writer) {
 			for _, v := range all {
 				printNumbers(w, v.Vault, v.sure)
 			}
 		})
+		return cmp.Or(err, alarm)
 	}
 	return c
 }
@@ -94,13 +96,14 @@ type measured struct {
 	sure []control.Figure // nil: no evidence was read
 }
 
-// eachStructure does something with what reaches each vault, and how that is known.
-func (a *app) eachStructure(args []string, vault string, evidence shelf, do func(control.Structure)) error {
+// eachStructure does something with what reaches each vault, and how that is known. alarm says what of the evidence does not hold: it raises
+// nothing, and is to be told after all else.
+func (a *app) eachStructure(args []string, vault string, evidence shelf, do func(control.Structure)) (alarm, err error) {
 	var known []attested
 	read := false
-	return eachVault(args, vault, func(d charter.Document, v charter.Blueprint) (err error) {
+	err = eachVault(args, vault, func(d charter.Document, v charter.Blueprint) (err error) {
 		if !read {
-			if known, err = a.weigh(evidence, d); err != nil {
+			if known, alarm, err = a.weigh(evidence, d); err != nil {
 				return err
 			}
 			read = true
@@ -113,6 +116,7 @@ func (a *app) eachStructure(args []string, vault string, evidence shelf, do func
 		do(s)
 		return nil
 	})
+	return alarm, err
 }
 
 type copyDocument struct {
@@ -136,7 +140,7 @@ func (a *app) controlMapCommand() *cobra.Command {
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		docs := []copyDocument{}
 		var shown []control.Structure
-		err := a.eachStructure(args, *vault, *evidence, func(s control.Structure) {
+		alarm, err := a.eachStructure(args, *vault, *evidence, func(s control.Structure) {
 			shown = append(shown, s)
 			for _, share := range s.Shares {
 				for _, c := range share.Copies {
@@ -158,7 +162,7 @@ func (a *app) controlMapCommand() *cobra.Command {
 		doc := struct {
 			Copies []copyDocument `json:"copies"`
 		}{docs}
-		return a.show(doc, func(w io.Writer) {
+		err = a.show(doc, func(w io.Writer) {
 			if *svg != "" {
 				fmt.Fprintf(w, "wrote %s\n", *svg)
 			}
@@ -170,6 +174,7 @@ func (a *app) controlMapCommand() *cobra.Command {
 				}
 			}
 		})
+		return cmp.Or(err, alarm)
 	}
 	return c
 }
