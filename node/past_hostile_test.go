@@ -322,3 +322,44 @@ func restoredLife(h *nodetest.Host, counter uint64) []byte {
 	sig := ed25519.Sign(h.Key, transcript.New(transcript.NodeLife).Bytes(h.Key.Public().(ed25519.PublicKey)).Bytes(b).Tree())
 	return append(append(b, sig...), make([]byte, 32)...)
 }
+
+// What a node denied, and t others allowed, may be signed until its time is over, not only until the node's own word on it: it counts as long.
+func TestLimitOfWhatLivesElsewhere(t *testing.T) {
+	t.Parallel()
+	s := limited(t)
+	c := s.Hosts[2]
+	s.Pass = withoutSessions
+	s.Check = func(h *nodetest.Host, _ evm.Address, f evm.Facts) (bool, string, error) {
+		if h == c && f.Nonce == 1 {
+			return true, "the nonce is used", nil
+		}
+		return false, "", nil
+	}
+	it := s.Intent(s.vault, s.addr, 1)
+	it.Transaction, it.Expires = s.payload(1, 6000, gwei30), it.Created.Add(48*time.Hour)
+	st, n := s.Proposal(it)
+	if _, err := s.Submit(n); err != nil {
+		t.Fatal(err)
+	}
+	s.Approve(st)
+	s.Run("two allow, and one denies", func() bool {
+		d := said(c, st)
+		return allows(s.Hosts[0], []statement.Statement{st})+allows(s.Hosts[1], []statement.Statement{st}) == 2 && d != nil && d.Verdict == intent.Deny
+	})
+	s.Forge(s.Hosts[1], c, frameOf(s.decision(st, s.Hosts[1], s.Hosts[1], intent.Deny))) // it says both: here the intent is denied
+	s.Run("it hears what others allowed", func() bool { v, _ := c.Desk.Show(st.ID()); return len(v.Decisions) == 4 })
+	if state := s.State(c, st.ID()); state != intent.Denied {
+		t.Fatalf("here it is %s: this test shows nothing", state)
+	}
+	for i, after := range []time.Duration{25 * time.Hour, 24 * time.Hour, 22 * time.Hour} { // 71 hours in all
+		s.Now = s.Now.Add(after)
+		s.Step(time.Second)
+		if !s.full(c, uint64(2+i)) {
+			t.Errorf("after step %d it does not count what others may sign, or signed %v ago at the latest", i, s.Now.Sub(it.Expires))
+		}
+	}
+	s.Now = it.Expires.Add(24*time.Hour + 2*intent.Skew)
+	s.Step(time.Second)
+	last := s.give(9, 6000, gwei30)
+	s.Run("the window is over", func() bool { return allows(c, []statement.Statement{last}) == 1 })
+}
