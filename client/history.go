@@ -179,6 +179,12 @@ func (c *Case) book(d charter.Document, all []*Case) (l *ledger.Ledger, n int) {
 }
 
 // FrozenBy are the freezes of the intent's vault, as nodes say.
-func (c *Case) FrozenBy() []Frozen {
-	return slices.DeleteFunc(slices.Clone(c.Vault.rules.Frozen), func(f Frozen) bool { return f.Vault != c.Vault.ID })
+func (c *Case) FrozenBy() []Frozen { return c.Vault.FrozenBy() }
+
+// FrozenBy are the freezes of a vault, as nodes say; none where no charter was read.
+func (v Vault) FrozenBy() []Frozen {
+	if v.rules == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(v.rules.Frozen), func(f Frozen) bool { return f.Vault != v.ID })
 }

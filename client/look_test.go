@@ -12,7 +12,6 @@ import (
 	"connectrpc.com/connect"
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
-	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -77,7 +76,6 @@ func (r *ruled) look(nodes []lookNode) (Look, error) {
 func TestLookWithoutTheLiar(t *testing.T) {
 	r := newRuled(t)
 	fork := enacted(t, r.version(r.history[:1], 2, nil), all3, all3)
-	other, _ := r.shownVault(r.history[1].ID, func(v *charter.Vault) { v.Created = v.Created.AddDate(0, 0, 1) })
 	for name, c := range map[string]struct {
 		lie   func(*lookNode)
 		class Class
@@ -91,7 +89,6 @@ func TestLookWithoutTheLiar(t *testing.T) {
 		"a fork of the charter":  {func(n *lookNode) { n.ruleNode.says = shows(r.first, fork) }, Unverified, "version 1 of the charter"},
 		"it lags":                {func(n *lookNode) { n.ruleNode.says = shows(r.first) }, Failed, ""},
 		"a vault that is none":   {func(n *lookNode) { n.vaults = []*v1.Vault{{Name: "mine"}} }, Unverified, ""},
-		"another vault's draft":  {func(n *lookNode) { n.vaults = []*v1.Vault{other} }, Unverified, "vault treasury"},
 		"an intent that is none": {func(n *lookNode) { n.intents = []*v1.Intent{{Id: make([]byte, 32)}} }, Unverified, ""},
 		"a signature that is not": {func(n *lookNode) {
 			n.intents = []*v1.Intent{changedIntent(n.intents[0], func(m *v1.Intent) { m.Raw = []byte{1} })}

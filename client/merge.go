@@ -56,13 +56,42 @@ func MergeVaults(answers Answers[[]Vault]) ([]Vault, error) {
 		v.short()
 		out = append(out, *v)
 	}
+	all := slices.Clone(out)
+	out = slices.DeleteFunc(out, func(v Vault) bool { return v.made() < proved && most(all, v.Name) == proved })
 	for name, copies := range names {
+		copies = slices.DeleteFunc(copies, func(c Copy) bool {
+			return !slices.ContainsFunc(out, func(v Vault) bool { return v.ID.String() == string(c.Bytes) && v.made() > 0 })
+		})
 		if err := Compare("vault "+name, copies); err != nil {
 			return nil, err
 		}
 	}
 	slices.SortFunc(out, func(a, b Vault) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
+}
+
+// made is how far a vault has come: proved if a key of it is, 1 if nodes say that its statement has all signatures, 0 if some are missing. Of one
+// name nodes may show statements of officers who did not wait for one another; once the key of one is proved, the others are nothing.
+func (v Vault) made() int {
+	switch {
+	case slices.ContainsFunc(v.Roots, func(r Root) bool { return r.Record != nil }):
+		return proved
+	case v.State != Accepting:
+		return 1
+	}
+	return 0
+}
+
+const proved = 2
+
+// most is the furthest that a vault of a name has come.
+func most(all []Vault, name string) (n int) {
+	for _, v := range all {
+		if v.Name == name {
+			n = max(n, v.made())
+		}
+	}
+	return n
 }
 
 // holdersOf lists the operators that hold the highest record of any key of a vault, as the answers prove it. Who held one before them, and has

@@ -94,3 +94,31 @@ func TestMergeLeavesOutWhoHeldItOnce(t *testing.T) {
 		}
 	}
 }
+
+// Officers who did not wait for one another made three statements of one vault. All are listed until the key of one is proved: then the others are
+// nothing. Two that are whole are an alarm.
+func TestStatementsThatLost(t *testing.T) {
+	vault := func(id byte, state string, proved bool) Vault {
+		v := Vault{State: state}
+		v.ID, v.Name = statement.ID{id}, "treasury"
+		if proved {
+			v.Roots = []Root{{Suite: "ecdsa-secp256k1", Record: &epoch.Record{Public: secp256k1.BaseMul(secp256k1.NewScalar(7))}}}
+		}
+		return v
+	}
+	for name, c := range map[string]struct {
+		shown []Vault
+		want  int // vaults that are left; 0: an alarm
+	}{
+		"all wait":         {[]Vault{vault(1, Accepting, false), vault(2, Accepting, false), vault(3, Accepting, false)}, 3},
+		"one is whole":     {[]Vault{vault(1, Accepting, false), vault(2, "keygen", false), vault(3, Accepting, false)}, 3},
+		"one has its key":  {[]Vault{vault(1, Accepting, false), vault(2, Ready, true), vault(3, "keygen", false)}, 1},
+		"two are whole":    {[]Vault{vault(1, "keygen", false), vault(2, "keygen", false)}, 0},
+		"two have its key": {[]Vault{vault(1, Ready, true), vault(2, Ready, true)}, 0},
+	} {
+		got, err := MergeVaults(Answers[[]Vault]{{Node: "acme", Value: c.shown}, {Node: "bolt", Value: c.shown}})
+		if c.want == 0 && Classify(err) != Unverified || c.want > 0 && (err != nil || len(got) != c.want) || c.want == 1 && got[0].ID != (statement.ID{2}) {
+			t.Errorf("%s: %d vaults, %v", name, len(got), err)
+		}
+	}
+}

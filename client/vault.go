@@ -25,6 +25,9 @@ import (
 // Ready is the state of a vault that gives out addresses and signs.
 const Ready = "ready"
 
+// Accepting is the state of a vault whose statement lacks signatures of officers.
+const Accepting = "accepting"
+
 // Damaged is the state of a vault, or key, at a node that cannot read its own rows of it: the others speak for it.
 const Damaged = "damaged"
 

@@ -557,7 +557,7 @@ func protections(t *testing.T, base setting, b *blow) (all []blow) {
 func TestProtectionsUnderCrashes(t *testing.T) {
 	t.Parallel()
 	base := peopled(t)
-	for _, b := range pick(protections(t, base, nil), 24) {
+	for _, b := range pick(protections(t, base, nil), 12) {
 		t.Run(fmt.Sprint(b), func(t *testing.T) { protections(t, base, &b) })
 	}
 }

@@ -474,7 +474,7 @@ func charterStory(t *testing.T, b *blow) (all []blow) {
 // A node that dies before or after any batch of a charter's life comes to the same end.
 func TestCharterUnderCrashes(t *testing.T) {
 	t.Parallel()
-	for _, b := range pick(charterStory(t, nil), 40) {
+	for _, b := range pick(charterStory(t, nil), 20) {
 		t.Run(fmt.Sprint(b), func(t *testing.T) { charterStory(t, &b) })
 	}
 }

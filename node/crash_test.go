@@ -191,7 +191,7 @@ func TestCrashAtEveryBatchOfSigning(t *testing.T) {
 	w := nodetest.New(t, 3)
 	vault, addr := nodetest.Ready(w, 3)
 	all := signStory(t, w, vault, addr, nil)
-	some := pick(all, 60)
+	some := pick(all, 40)
 	t.Logf("%d of %d", len(some), len(all))
 	for _, b := range some {
 		t.Run(b.String(), func(t *testing.T) { signStory(t, w, vault, addr, &b) })

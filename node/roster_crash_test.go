@@ -156,7 +156,7 @@ func charterOf(h *nodetest.Host) (charter.Accepted, charter.Roster, bool) {
 func TestCrashAtEveryBatchOfRosters(t *testing.T) {
 	t.Parallel()
 	all := rosterStory(t, nil)
-	some := pick(all, 60)
+	some := pick(all, 40)
 	t.Logf("%d of %d", len(some), len(all))
 	for _, b := range some {
 		t.Run(b.String(), func(t *testing.T) { rosterStory(t, &b) })

@@ -322,10 +322,16 @@ func printNumbers(w io.Writer, v review.Vault, sure []control.Figure) {
 		known := ""
 		if sure != nil {
 			known = "\t" + sizeOf(sure[k].Steal)
+			if f.Kind == control.Organisation {
+				known = "\t"
+			}
 		}
 		fmt.Fprintf(t, "  %v\t%s%s\t%s\t%s\t%s\n", f.Kind, sizeOf(f.Steal), known, sizeOf(f.Halt), sizeOf(f.Lose), someOf(f.Steal))
 	}
 	t.Flush()
+	if v.SOS {
+		fmt.Fprintln(w, "  lose counts on SOS with the guardians, which no node of this release carries out: until then fewer losses suffice")
+	}
 	fmt.Fprintf(w, "  spend, within policy: %s persons, %s organisations (%s)\n", sizeOf(v.Spend.Persons), sizeOf(v.Spend.Organisations), someOf(v.Spend.Persons))
 }
 

@@ -62,12 +62,15 @@ func (a *app) controlNumberCommand() *cobra.Command {
 		var all []measured
 		docs := []vaultReviewed{}
 		alarm, err := a.eachStructure(args, *vault, *evidence, func(s control.Structure) {
-			one := measured{Vault: review.Vault{Name: s.Vault, Figures: s.Measure(), Spend: s.Spend()}}
+			one := measured{Vault: review.Vault{Name: s.Vault, Figures: s.Measure(), Spend: s.Spend(), SOS: s.SOS != nil}}
 			doc := reviewed(one.Vault)
 			if evidence.dir != "" {
 				sure := s.Believed(control.Attested).Measure()
 				one.sure = sure[:]
 				for i, f := range one.sure {
+					if f.Kind == control.Organisation {
+						continue // who they are, their signatures under the roster say, and no evidence of a place
+					}
 					sure := coalitionOf(f.Steal)
 					doc.Numbers[i].Attested = &sure
 				}
@@ -213,7 +216,7 @@ func printMap(w io.Writer, s control.Structure) {
 	}
 	t.Flush()
 	if s.SOS != nil {
-		fmt.Fprintf(w, "  in SOS: %d operators and %d of %d guardians\n", s.SOS.Live, s.SOS.Quorum, len(s.Guardians))
+		fmt.Fprintf(w, "  in SOS: %d operators and %d of %d guardians (no node of this release carries it out)\n", s.SOS.Live, s.SOS.Quorum, len(s.Guardians))
 	}
 }
 
@@ -308,7 +311,7 @@ func outlookOf(vault string, o control.Outlook) outlookDocument {
 	case o.Lost:
 		out.Text = "is lost: no operators, backups and guardians that are left bring its key back"
 	case o.CanSOS:
-		out.Text = "does not sign; SOS can bring it back"
+		out.Text = "does not sign; SOS will bring it back, and no node of this release carries that out"
 	default:
 		out.Text = "does not sign until backups are restored"
 	}

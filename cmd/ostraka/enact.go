@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -216,12 +217,14 @@ func (a *app) oneStatement(ctx context.Context, p *v1.PrepareResponse, kind stat
 	if err != nil {
 		return err
 	}
+	if kind == statement.Freeze && len(doc.Missing) > 0 { // the third within 30 days
+		others := strings.Join(doc.Missing, " or ")
+		err := a.show(doc, func(w io.Writer) { fmt.Fprintln(w, "Signed, and NOT in effect.") })
+		return cmp.Or(err, notReady("call "+others+": its officer runs the same command, and the vault is frozen",
+			"the vault is not frozen: this operator froze it twice within 30 days alone, so that another that holds it must freeze it too"))
+	}
 	return a.show(doc, func(w io.Writer) {
 		if len(doc.Missing) > 0 {
-			if kind == statement.Freeze { // the third within 30 days
-				fmt.Fprintf(w, "Signed, and not in effect: this operator froze the vault twice within 30 days alone. Another that holds it must freeze it: %s.\n", strings.Join(doc.Missing, " or "))
-				return
-			}
 			fmt.Fprintf(w, "Signed. It takes effect when %s sign it too.\n", strings.Join(doc.Missing, ", "))
 			return
 		}
@@ -263,6 +266,8 @@ func (a *app) unfreezeCommand() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "unfreeze VAULT", Short: "Agree that a frozen vault signs again; every operator that holds it must", Args: exactly("VAULT"),
+		Long: "Agree that a frozen vault signs again; every operator that holds it must. What approvers approved meanwhile is signed the moment the last one agrees:\n" +
+			"have what was suspicious cancelled or rejected first (`ostraka tx list`, `tx cancel`, `tx reject`).",
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, cancel := a.within(c.Context(), 5*time.Minute)
 			defer cancel()
@@ -274,7 +279,7 @@ func (a *app) unfreezeCommand() *cobra.Command {
 			if err != nil {
 				return a.operatorError(err)
 			}
-			return a.oneStatement(ctx, res.Msg, statement.Unfreeze, yes, fmt.Sprintf("Vault %s signs again.", v.Name))
+			return a.oneStatement(ctx, res.Msg, statement.Unfreeze, yes, fmt.Sprintf("Vault %s signs again, and at once what was approved before: `ostraka tx list`.", v.Name))
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "sign without asking")

@@ -4,14 +4,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math/big"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/policy"
@@ -137,9 +135,7 @@ func explainOf(c *client.Case, r client.Review, failed []client.Failure) explain
 		At: statement.FormatTime(r.At), Effects: []effectDocument{}, Missing: []needDocument{}, Frozen: []string{}, Unknown: unknownOf(c, r),
 		Approvals: countDocument{list(r.Tally.Approved), f.Approvers, f.Organisations, f.Approvals},
 	}
-	for _, x := range c.FrozenBy() {
-		d.Today.Frozen = append(d.Today.Frozen, fmt.Sprintf("by %s until %s, as %s say", x.Operator, x.Expires, strings.Join(x.Nodes, ", ")))
-	}
+	d.Today.Frozen = append(d.Today.Frozen, frozenOf(c.Vault)...)
 	if r.Undecided != nil {
 		d.Today.Reason = r.Undecided.Error()
 		return d
@@ -162,7 +158,7 @@ func effectOf(d charter.Document, on string, x policy.Answer) effectDocument {
 		Allowed: x.Allowed(), Permits: list(x.Permits), Forbids: []forbidDocument{}, Errs: list(x.Errs),
 	}
 	if i := slices.IndexFunc(d.Assets, func(a charter.Asset) bool { return a.Name == e.Asset }); i >= 0 {
-		out.Units = unitsOf(d.Assets[i], e.Amount)
+		out.Units = policy.Amount(d.Assets[i], e.Amount)
 	}
 	if p, ok := payeeAt(d, on, e.Destination); ok {
 		out.Payee = p.Name
@@ -171,12 +167,6 @@ func effectOf(d charter.Document, on string, x policy.Answer) effectDocument {
 		out.Forbids = append(out.Forbids, forbidDocument(f))
 	}
 	return out
-}
-
-// unitsOf writes policy units in people's.
-func unitsOf(a charter.Asset, n int64) string {
-	smallest := new(big.Int).Mul(big.NewInt(n), new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(a.Unit)), nil))
-	return evm.FormatUnits(smallest, uint8(a.Decimals)) + " " + a.Name
 }
 
 // payeeAt finds the payee with an address.

@@ -92,6 +92,9 @@ func printCases(w io.Writer, all []*client.Case) {
 		if len(c.Alarms) > 0 {
 			mark = "  ALARM: " + c.Alarms[0]
 		}
+		if len(c.Vault.FrozenBy()) > 0 && c.Signed == nil && !c.Closed() {
+			mark += "  (its vault is frozen)"
+		}
 		if why := c.Why(); why != "" {
 			mark = "  (" + why + ")" + mark
 		}

@@ -88,6 +88,13 @@ func (a *app) sighting(ctx context.Context, f sightingFlags) error {
 	if err != nil {
 		return err
 	}
+	d, err := readCharter(f.charter)
+	if err != nil {
+		return err
+	}
+	if err := x.Independent(d, key.Key()); err != nil {
+		return refused("have somebody sign who is neither the operator's nor has access to the place", "nobody would count it: %w", err)
+	}
 	armored, err := key.Sign(ctx, signet.Makes(statement.Sighting), s.Bytes())
 	if err != nil {
 		return err

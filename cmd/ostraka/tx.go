@@ -152,6 +152,9 @@ func printFacts(w io.Writer, c *client.Case) {
 	}
 	fmt.Fprintf(t, "Intent %s\n", c.ID())
 	row("vault", "%s", c.Vault.Name)
+	for _, f := range frozenOf(c.Vault) {
+		row("FROZEN", "%s", f)
+	}
 	row("proposed by", "%s at %s", it.Initiator, statement.FormatTime(it.Created))
 	row("expires", "%s", statement.FormatTime(it.Expires))
 	if it.Memo != "" {

@@ -56,6 +56,7 @@ type vaultDocument struct {
 	Initiators []string         `json:"initiators"`
 	Approvers  []string         `json:"approvers"`
 	State      string           `json:"state"`
+	Frozen     []string         `json:"frozen"` // by whom and until when; while it is, it signs nothing
 	Waiting    []string         `json:"waiting"`
 	LastError  string           `json:"last_error,omitempty"`
 	Members    []memberDocument `json:"members"`
@@ -108,7 +109,7 @@ type holderDocument struct {
 func vaultOf(v client.Vault) (vaultDocument, error) {
 	d := vaultDocument{
 		ID: v.ID.String(), Name: v.Name, Tier: v.Tier, Suites: v.Suites, Threshold: v.Threshold, Parties: len(v.Committee), Quorum: v.Quorum,
-		Chains: v.Chains, Initiators: people(v.Initiators), Approvers: people(v.Approvers), State: v.State, Waiting: list(v.Waiting),
+		Chains: v.Chains, Initiators: people(v.Initiators), Approvers: people(v.Approvers), State: v.State, Frozen: frozenOf(v), Waiting: list(v.Waiting),
 		LastError: v.LastError, Nodes: v.Nodes, Statement: v.Statement.Text(), Roots: []rootDocument{}, Reshares: plannedOf(v),
 	}
 	for _, name := range v.Committee {
@@ -125,6 +126,15 @@ func vaultOf(v client.Vault) (vaultDocument, error) {
 		d.PublicKey = d.Roots[0].PublicKey
 	}
 	return d, nil
+}
+
+// frozenOf says by whom a vault is frozen.
+func frozenOf(v client.Vault) []string {
+	out := []string{}
+	for _, x := range v.FrozenBy() {
+		out = append(out, fmt.Sprintf("by %s until %s, as %s say", x.Operator, x.Expires, strings.Join(x.Nodes, ", ")))
+	}
+	return out
 }
 
 // plannedOf lists the reshares of a vault that may still be carried out.
@@ -168,6 +178,9 @@ func people(list []charter.Person) (out []string) {
 func (d vaultDocument) print(w io.Writer) {
 	fmt.Fprintf(w, "Vault %s (%s, %d-of-%d, %s)\n", d.Name, d.Tier, d.Threshold, d.Parties, strings.Join(d.Suites, ", "))
 	fmt.Fprintf(w, "  state       %s\n  id          %s\n", d.State, d.ID)
+	for _, f := range d.Frozen {
+		fmt.Fprintf(w, "  FROZEN      %s: it signs nothing\n", f)
+	}
 	fmt.Fprintf(w, "  chains      %s\n  initiators  %s\n  approvers   %s (%d needed)\n",
 		strings.Join(d.Chains, ", "), strings.Join(d.Initiators, ", "), strings.Join(d.Approvers, ", "), d.Quorum)
 	if len(d.Roots) == 0 {
@@ -270,7 +283,11 @@ func (a *app) vaultListCommand() *cobra.Command {
 				fmt.Fprintln(w, "You see no vault here.")
 			}
 			for _, v := range d.Vaults {
-				fmt.Fprintf(w, "%-16s %d-of-%d  %-5s %-14s %.8s  %s\n", v.Name, v.Threshold, v.Parties, v.Tier, v.State, v.ID, strings.Join(v.Suites, ", "))
+				mark := ""
+				if len(v.Frozen) > 0 {
+					mark = "  FROZEN " + strings.Join(v.Frozen, ", ")
+				}
+				fmt.Fprintf(w, "%-16s %d-of-%d  %-5s %-14s %.8s  %s%s\n", v.Name, v.Threshold, v.Parties, v.Tier, v.State, v.ID, strings.Join(v.Suites, ", "), mark)
 			}
 		})
 	}

@@ -108,10 +108,21 @@ func VerifySighting(s statement.Statement, armored []byte, witnesses map[string]
 		return x, fmt.Errorf("%s: it was made at %s, here it is %s: compare the clocks", what, statement.FormatTime(x.Created), statement.FormatTime(now))
 	case !now.Before(x.Expires):
 		return x, fmt.Errorf("%s: it counted until %s: have it looked at again", what, statement.FormatTime(x.Expires))
-	case d.ownWord(o, o.Places[i], by.Key, x):
-		return x, fmt.Errorf("%s: %w", what, ErrOwnWord)
+	}
+	if err := x.Independent(d, by.Key); err != nil {
+		return x, fmt.Errorf("%s: %w", what, err)
 	}
 	return x, nil
+}
+
+// Independent says whether this key's word counts beside the operator's own, as far as a charter shows.
+func (x Sighting) Independent(d Document, key signet.Key) error {
+	o, ok := d.Station(x.Operator)
+	i := slices.IndexFunc(o.Places, func(p Place) bool { return p.Name == x.Place.Name })
+	if !ok || i < 0 || d.ownWord(o, o.Places[i], key, x) {
+		return ErrOwnWord
+	}
+	return nil
 }
 
 // skew is how far a witness's clock may be before ours.
@@ -141,7 +152,7 @@ func (x Sighting) Compare(p Place) (agree, differ []string) {
 		case plain(x.Place.Provider, f.name, f.saw) == plain(x.Place.Provider, f.name, f.says):
 			agree = append(agree, f.name)
 		default:
-			differ = append(differ, f.name)
+			differ = append(differ, fmt.Sprintf("%s (seen: %s; the charter says: %s)", f.name, f.saw, f.says))
 		}
 	}
 	return agree, differ

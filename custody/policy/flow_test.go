@@ -158,3 +158,18 @@ func TestFeeDrain(t *testing.T) {
 		t.Errorf("%d transactions took %d", spent, given)
 	}
 }
+
+// What a rule forbids is named in people's units: who reads 1,001,000 where a thousand and one was asked for approves nothing any more.
+func TestAmountsInWords(t *testing.T) {
+	d := document()
+	d.Policy = `@id("nothing") permit (principal, action == Action::"fee", resource);`
+	p, err := Of(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := facts()
+	f.Effects[0].Amount, f.Effects[0].Total = 1500, Totals{1500, 1500, 1500, 1500}
+	if r := p.ask(f); !strings.Contains(r.Reason, "transfer of 1.5 eth to ") {
+		t.Errorf("%+v", r)
+	}
+}

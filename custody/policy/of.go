@@ -11,7 +11,15 @@ func Of(d charter.Document) (*Policy, error) {
 	if err := checkAddresses(d); err != nil {
 		return nil, err
 	}
-	return Read([]byte(d.Policy), VocabularyOf(d))
+	p, err := Read([]byte(d.Policy), VocabularyOf(d))
+	if err != nil {
+		return nil, err
+	}
+	p.assets = map[string]charter.Asset{}
+	for _, a := range d.Assets {
+		p.assets[a.Name] = a
+	}
+	return p, nil
 }
 
 // VocabularyOf is what a charter declares.

@@ -14,6 +14,7 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -28,6 +29,7 @@ type Policy struct {
 	vocabulary Vocabulary
 	rules      cedar.PolicyMap
 	reasons    map[cedar.PolicyID]string // @reason, for people
+	assets     map[string]charter.Asset  // by name, for people; empty if no charter was given
 }
 
 // Where the parser found an error; it knows no file's name.

@@ -61,7 +61,7 @@ func TestRuling(t *testing.T) {
 		"two by one who may": {func(f *Facts) { f.Effects[0].Total = Totals{100, 4000, 4000, 4000} }, Room{map[string]int{"finance": 3, "security": 2}, 5, 2}, Wait, "[{finance 1}]"},
 		"nobody is left":     {func(f *Facts) { f.Effects[0].Total = Totals{100, 4000, 4000, 4000} }, Room{map[string]int{"finance": 1, "security": 2}, 3, 2}, Deny, "default"},
 		"too much for all":   {func(f *Facts) { f.Effects[0].Total = Totals{100, 5001, 5001, 5001} }, Room{map[string]int{"finance": 3, "security": 2}, 5, 2}, Deny, "default"},
-		"the fee drains":     {func(f *Facts) { f.Effects[1].Amount, f.Effects[1].Total = 6, Totals{106, 306, 306, 306} }, Room{}, Deny, "effect 2, fee of 6 eth"},
+		"the fee drains":     {func(f *Facts) { f.Effects[1].Amount, f.Effects[1].Total = 6, Totals{106, 306, 306, 306} }, Room{}, Deny, "effect 2, fee of 6 policy units of eth"},
 		"another operation":  {func(f *Facts) { f.Effects[0].Operation = Unlimited }, Room{}, Deny, "default"},
 		"not of finance":     {func(f *Facts) { f.Groups = nil }, Room{map[string]int{"finance": 2, "security": 2}, 4, 2}, Wait, "[{finance 1}]"},
 		"one organisation":   {func(f *Facts) { f.Groups, f.Organisations = nil, 1 }, Room{map[string]int{"finance": 2, "security": 1}, 3, 2}, Wait, "[{finance 1} {(organisations) 1}]"},

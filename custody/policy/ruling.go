@@ -3,11 +3,15 @@ package policy
 import (
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/cedar-policy/cedar-go"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/charter"
 )
 
 // A Verdict is what rules say.
@@ -122,8 +126,26 @@ func (p *Policy) ask(f Facts) Ruling {
 	return Ruling{Verdict: Allow, Rule: strings.Join(slices.Compact(permitted), ",")}
 }
 
-func (e Effect) words(place int) string {
-	return fmt.Sprintf("effect %d, %s of %d %s to %s", place+1, e.Operation, e.Amount, e.Asset, e.Destination)
+// words name an effect, its amount as people count the asset.
+func (p *Policy) words(place int, e Effect) string {
+	what := fmt.Sprintf("effect %d, %s", place+1, e.Operation)
+	if e.Asset != "" {
+		amount := fmt.Sprintf("%d policy units of %s", e.Amount, e.Asset)
+		if a, known := p.assets[e.Asset]; known {
+			amount = Amount(a, e.Amount)
+		}
+		what += " of " + amount
+	}
+	if e.Destination != "" {
+		what += " to " + e.Destination
+	}
+	return what
+}
+
+// Amount writes policy units of an asset in people's units.
+func Amount(a charter.Asset, n int64) string {
+	smallest := new(big.Int).Mul(big.NewInt(n), new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(a.Unit)), nil))
+	return evm.FormatUnits(smallest, uint8(a.Decimals)) + " " + a.Name
 }
 
 func (p *Policy) erred(place int, e Effect, errs []cedar.DiagnosticError) Ruling {
@@ -132,12 +154,12 @@ func (p *Policy) erred(place int, e Effect, errs []cedar.DiagnosticError) Ruling
 		all = append(all, fmt.Sprintf("%s: %s", err.PolicyID, err.Message))
 	}
 	slices.Sort(all)
-	return Ruling{Verdict: Deny, Rule: RuleErrs, Reason: e.words(place) + ": rules that cannot be computed deny: " + strings.Join(all, "; ")}
+	return Ruling{Verdict: Deny, Rule: RuleErrs, Reason: p.words(place, e) + ": rules that cannot be computed deny: " + strings.Join(all, "; ")}
 }
 
 func (p *Policy) denied(place int, e Effect, by []cedar.DiagnosticReason) Ruling {
 	if len(by) == 0 {
-		return Ruling{Verdict: Deny, Rule: RuleDefault, Reason: e.words(place) + ": no rule permits it"}
+		return Ruling{Verdict: Deny, Rule: RuleDefault, Reason: p.words(place, e) + ": no rule permits it"}
 	}
 	names := ids(by)
 	var why []string
@@ -147,7 +169,7 @@ func (p *Policy) denied(place int, e Effect, by []cedar.DiagnosticReason) Ruling
 		}
 		why = append(why, name)
 	}
-	return Ruling{Verdict: Deny, Rule: strings.Join(names, ","), Reason: e.words(place) + ": forbidden by " + strings.Join(why, "; ")}
+	return Ruling{Verdict: Deny, Rule: strings.Join(names, ","), Reason: p.words(place, e) + ": forbidden by " + strings.Join(why, "; ")}
 }
 
 func ids(reasons []cedar.DiagnosticReason) (all []string) {

@@ -23,6 +23,7 @@ type Vault struct {
 	Figures [control.Kinds]control.Figure
 	Spend   control.Spend
 	Broken  []control.Breach
+	SOS     bool // figures count on guardians
 }
 
 // Broken counts the rules that are broken.
@@ -124,7 +125,7 @@ func one(d charter.Document, v charter.Blueprint) (Vault, error) {
 	if err != nil {
 		return Vault{}, err
 	}
-	return Vault{Name: v.Name, Figures: s.Measure(), Spend: s.Spend(), Broken: s.Check(rules)}, nil
+	return Vault{Name: v.Name, Figures: s.Measure(), Spend: s.Spend(), Broken: s.Check(rules), SOS: s.SOS != nil}, nil
 }
 
 // Diff lists what differs between two charters, each of which has a policy that Charter accepts.
