@@ -68,7 +68,7 @@ func Decide(s statement.Statement, v charter.Vault, votes []Vote, f Facts, now t
 		rule   string
 		reason func() string // why it fails, "" if it holds
 	}{
-		{RuleCharter, func() string { return differs(it.Charter.String(), f.Charter.String()) }},
+		{RuleCharter, func() string { return anotherCharter(it, f) }},
 		{RuleVault, func() string { return words(it.checkVault(v)) }},
 		{RuleKey, func() string { return differs(statement.ID(it.Key).String(), statement.ID(f.Key).String()) }},
 		// Signatures collected before a reshare must not serve after it.
@@ -90,6 +90,13 @@ func Decide(s statement.Statement, v charter.Vault, votes []Vote, f Facts, now t
 		return Ruling{Verdict: Wait, Rule: RuleQuorum, Reason: tally.Missing(), Tally: tally}
 	}
 	return Ruling{Verdict: Allow, Rule: RuleQuorum, Tally: tally}
+}
+
+func anotherCharter(it Intent, f Facts) string {
+	if it.Charter == f.Charter {
+		return ""
+	}
+	return fmt.Sprintf("another version of the charter (%s) is in force than the intent names (%s): propose it anew", f.Charter.Short(), it.Charter.Short())
 }
 
 func differs(says, is string) string {
