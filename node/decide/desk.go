@@ -177,7 +177,7 @@ type file struct {
 	idles     int                          // sessions that never began
 	plain     bool                         // an online session of it never began: it is signed in three rounds
 	online    bool                         // so is not its present session, which uses a presignature
-	told      map[outbox.Peer]time.Time    // who did not know it, and was told of it as of the past
+	toldAt    map[outbox.Peer]time.Time    // who did not know it, and was told of it as of the past
 	idle      map[engine.PartyID]time.Time // whose sessions never began: their next one is refused until then
 }
 

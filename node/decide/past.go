@@ -347,13 +347,13 @@ func (d *Desk) Lacks(now time.Time, p outbox.Peer, n outbox.Note) (enough bool) 
 	if n.Kind == NotePast {
 		return gone(it, now)
 	}
-	if told, done := f.told[p]; done && now.Sub(told) < heardFor {
+	if told, done := f.toldAt[p]; done && now.Sub(told) < heardFor {
 		return false
 	} else if !done && f.life.Suffices() && !gone(it, now) && d.holds(p, it) {
-		if f.told == nil {
-			f.told = map[outbox.Peer]time.Time{}
+		if f.toldAt == nil {
+			f.toldAt = map[outbox.Peer]time.Time{}
 		}
-		f.told[p] = now
+		f.toldAt[p] = now
 		d.mu.Lock()
 		d.owed = append(d.owed, Owed{p, id})
 		d.mu.Unlock()
@@ -407,17 +407,24 @@ func (d *Desk) Tell(send func(outbox.Peer, outbox.Note) error) error {
 // Told is all of these vaults that counts in some window: what who came later, or lost its disk, must come to know.
 func (d *Desk) Told(now time.Time, vaults ...statement.ID) (out []outbox.Note) {
 	for _, f := range d.all() {
-		if it := f.life.Intent(); !slices.Contains(vaults, it.Vault) || gone(it, now) {
-			continue
-		}
 		f.mu.Lock()
-		if n, ok := f.past(); ok {
-			out = append(out, n)
-			if id := f.stmt.ID(); f.raw != nil {
-				out = append(out, outbox.Note{Kind: NoteSigned, Fields: [][]byte{id[:], f.raw}})
-			}
+		if it := f.life.Intent(); slices.Contains(vaults, it.Vault) && !gone(it, now) {
+			out = append(out, f.told()...)
 		}
 		f.mu.Unlock()
 	}
 	return out
+}
+
+// told is the note of the past of an intent, and its signature; none if there is no such note.
+func (f *file) told() []outbox.Note {
+	n, ok := f.past()
+	if !ok {
+		return nil
+	}
+	id := f.stmt.ID()
+	if f.raw == nil {
+		return []outbox.Note{n}
+	}
+	return []outbox.Note{n, {Kind: NoteSigned, Fields: [][]byte{id[:], f.raw}}}
 }
