@@ -162,3 +162,27 @@ func keyFile(t *testing.T, name string) string {
 	dir := shelved(t, map[string]string{name: string(pem.EncodeToMemory(block)), name + ".pub": string(ssh.MarshalAuthorizedKey(line))})
 	return filepath.Join(dir, name)
 }
+
+func FuzzSighting(f *testing.F) {
+	f.Add([]byte(sightingHead + "witness: x\n-----BEGIN SSH SIGNATURE-----\n"))
+	f.Add([]byte(sightingHead + "saw: y\n-----BEGIN \n-----BEGIN "))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		s, armored, err := splitSighting(in)
+		if err == nil && s.Text()+string(armored) != string(in) {
+			t.Fatal("a file was read that says something else")
+		}
+	})
+}
+
+func FuzzWitnesses(f *testing.F) {
+	f.Add("# whom we trust\n\naudra ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIERlW7ax7gvJldehlfw+ZvDAYLACbHNKViwnwTYpsjoE\n")
+	f.Add("audra eip712 0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
+	f.Fuzz(func(t *testing.T, in string) {
+		all, err := witnessesOf(in)
+		for name, keys := range all {
+			if err != nil || name == "" || len(keys) == 0 {
+				t.Fatalf("%q has %d keys, %v", name, len(keys), err)
+			}
+		}
+	})
+}

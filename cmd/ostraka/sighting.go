@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -157,15 +158,23 @@ func placeField(p *charter.Place, name string) *string {
 
 const maxSighting = 64 << 10 // bytes of a sighting's file
 
-// readSighting splits a sighting's file: the statement, and behind it the armored signature.
+// readSighting reads a sighting's file.
 func readSighting(path string) (s statement.Statement, armored []byte, err error) {
 	b, err := readBounded(path, maxSighting)
-	if err != nil {
-		return s, nil, err
+	if err == nil {
+		s, armored, err = splitSighting(b)
 	}
+	if err != nil {
+		return s, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, armored, nil
+}
+
+// splitSighting splits it into the statement, and behind it the armored signature.
+func splitSighting(b []byte) (s statement.Statement, armored []byte, err error) {
 	text, armor, ok := strings.Cut(string(b), "\n-----BEGIN ")
 	if !ok {
-		return s, nil, fmt.Errorf("%s: no signature stands behind the statement", path)
+		return s, nil, errors.New("no signature stands behind the statement")
 	}
 	s, err = statement.ParseKind([]byte(text+"\n"), statement.Sighting)
 	return s, []byte("-----BEGIN " + armor), err
@@ -195,7 +204,16 @@ func readWitnesses(path string) (map[string][]signet.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, line := range strings.Split(string(b), "\n") {
+	if out, err = witnessesOf(string(b)); err != nil {
+		return nil, usage("%s, %w", path, err)
+	}
+	return out, nil
+}
+
+// witnessesOf reads the lines; empty ones, and those that begin with #, are passed over.
+func witnessesOf(text string) (map[string][]signet.Key, error) {
+	out := map[string][]signet.Key{}
+	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
@@ -206,7 +224,7 @@ func readWitnesses(path string) (map[string][]signet.Key, error) {
 			err = statement.CheckLabel(name)
 		}
 		if err != nil {
-			return nil, usage("%s, line %d: it is not NAME KEY: %v", path, i+1, err)
+			return nil, fmt.Errorf("line %d: it is not NAME KEY: %w", i+1, err)
 		}
 		out[name] = append(out[name], key)
 	}

@@ -139,6 +139,8 @@ func FuzzRead(f *testing.F) {
 	f.Add(must(vault(f).Statement(salt))(f).Bytes())
 	_, v := four(f, 2)
 	f.Add(must(reshare(v, 1, 2, "acme", "bolt", "dora").Statement(salt))(f).Bytes())
+	x, _ := sighted(f)
+	f.Add(must(x.Statement(salt))(f).Bytes())
 	f.Fuzz(func(t *testing.T, in []byte) {
 		s, err := statement.Parse(in)
 		if err != nil {
@@ -165,6 +167,8 @@ func FuzzRead(f *testing.F) {
 			again, err = u.Statement(s.Salt())
 		} else if r, err1 := RevocationOf(s); err1 == nil {
 			again, err = r.Statement(s.Salt())
+		} else if x, err1 := SightingOf(s); err1 == nil {
+			again, err = x.Statement(s.Salt())
 		} else {
 			return
 		}

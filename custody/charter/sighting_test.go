@@ -13,7 +13,7 @@ import (
 )
 
 // sighted is what an auditor saw of the first place of the first operator, and its charter.
-func sighted(t *testing.T) (Sighting, Document) {
+func sighted(t testing.TB) (Sighting, Document) {
 	t.Helper()
 	d := must(ReadDocument([]byte(started(t)), []byte(StartPolicy)))(t)
 	o := d.Operators[0]
