@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -231,7 +233,7 @@ func (a *app) showEdit(e charter.Edited, folder string, doc editDocument, did st
 }
 
 // A waiting is what of one list a version of the charter that waits would change.
-type waiting[T any] struct {
+type waiting[T entry] struct {
 	ID      string            `json:"id"`
 	Version uint64            `json:"version"`
 	Missing []string          `json:"missing"` // operators still to sign
@@ -240,23 +242,55 @@ type waiting[T any] struct {
 	Going   []string          `json:"going"`
 }
 
+// An entry stands in a list of a charter under a name, and is a line of a table.
+type entry interface {
+	called() string
+	line() string // columns between tabs
+}
+
+// listedHead begins what a list shows; the id is empty where a folder was read.
+type listedHead struct {
+	Charter string `json:"charter"`
+	Version uint64 `json:"version"`
+}
+
+func headOf(x charter.Charter) listedHead {
+	if x.ID.IsZero() {
+		return listedHead{"", x.Version}
+	}
+	return listedHead{x.ID.String(), x.Version}
+}
+
+// printListed writes what is in force, or stands in a folder, and what waits.
+func printListed[T entry](w io.Writer, x charter.Charter, folder, what string, all []T, waits []waiting[T]) {
+	inForce(w, x, folder, what, len(all))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, e := range all {
+		fmt.Fprintf(t, "  %s\n", e.line())
+	}
+	t.Flush()
+	for _, v := range waits {
+		v.print(w)
+	}
+}
+
 // waitingOf lists the versions that wait, nobody vetoed, and change a list.
-func waitingOf[T any](r client.Rules, of func(charter.Document) []T, name func(T) string, same func(a, b T) bool) []waiting[T] {
+func waitingOf[T entry](r client.Rules, of func(charter.Document) []T) []waiting[T] {
 	out := []waiting[T]{}
 	x, _ := r.Charter()
 	was := of(x.Document)
 	for _, p := range r.Pending {
 		one := waiting[T]{ID: p.ID.String(), Version: p.Version, Missing: list(p.Missing), Due: map[string]string{}, Coming: []T{}, Going: []string{}}
 		is := of(p.Document)
-		find := func(in []T, n string) int { return slices.IndexFunc(in, func(v T) bool { return name(v) == n }) }
+		find := func(in []T, n string) int { return slices.IndexFunc(in, func(v T) bool { return v.called() == n }) }
 		for _, v := range is {
-			if i := find(was, name(v)); i < 0 || !same(was[i], v) {
+			if i := find(was, v.called()); i < 0 || !reflect.DeepEqual(was[i], v) {
 				one.Coming = append(one.Coming, v)
 			}
 		}
 		for _, v := range was {
-			if find(is, name(v)) < 0 {
-				one.Going = append(one.Going, name(v))
+			if find(is, v.called()) < 0 {
+				one.Going = append(one.Going, v.called())
 			}
 		}
 		if len(p.Vetoes) > 0 || len(one.Coming)+len(one.Going) == 0 {
@@ -273,10 +307,10 @@ func waitingOf[T any](r client.Rules, of func(charter.Document) []T, name func(T
 }
 
 // print writes what waits, each line as one that is in force.
-func (v waiting[T]) print(w io.Writer, line func(T) string) {
+func (v waiting[T]) print(w io.Writer) {
 	fmt.Fprintf(w, "\nWAITING: version %d, id %.8s\n", v.Version, v.ID)
 	for _, x := range v.Coming {
-		fmt.Fprintf(w, "  comes: %s\n", line(x))
+		fmt.Fprintf(w, "  comes: %s\n", strings.ReplaceAll(x.line(), "\t", "  "))
 	}
 	for _, name := range v.Going {
 		fmt.Fprintf(w, "  goes: %s\n", name)

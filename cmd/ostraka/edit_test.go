@@ -259,8 +259,8 @@ func TestWaitingLists(t *testing.T) {
 		t.Errorf("%+v", people)
 	}
 	var w bytes.Buffer
-	payees[0].print(&w, payeeDocument.line)
-	for _, part := range []string{"WAITING: version 4, id 02000000\n", "  comes: rent\t", "  goes: salaries\n", "  still to sign: cora\n", "  node acme puts it in force after 2027-01-31T12:00:00Z\n"} {
+	payees[0].print(&w)
+	for _, part := range []string{"WAITING: version 4, id 02000000\n", "  comes: rent  ", "  goes: salaries\n", "  still to sign: cora\n", "  node acme puts it in force after 2027-01-31T12:00:00Z\n"} {
 		if !strings.Contains(w.String(), part) {
 			t.Errorf("%q is not in %s", part, w.String())
 		}

@@ -42,6 +42,14 @@ func (a *app) place() (folder, name string, err error) {
 	return courier.Folder(path, c.Name), c.Name, err
 }
 
+// receivers are those of the chosen context, and the folder of its notices.
+func (a *app) receivers() (all []courier.Receiver, folder, name string, err error) {
+	if folder, name, err = a.place(); err == nil {
+		all, err = courier.LoadReceivers(folder)
+	}
+	return all, folder, name, err
+}
+
 func receiverOf(r courier.Receiver, b *notify.Book) receiverDocument {
 	d := receiverDocument{Name: r.Name, Where: r.URL.String(), Events: list(r.Filter.Events), Vaults: list(r.Filter.Vaults)}
 	if q := b.Queues[r.Name]; q != nil {
@@ -101,11 +109,7 @@ func (a *app) target(url string) (courier.Target, error) {
 }
 
 func (a *app) addReceiver(r courier.Receiver) error {
-	folder, name, err := a.place()
-	if err != nil {
-		return err
-	}
-	all, err := courier.LoadReceivers(folder)
+	all, folder, name, err := a.receivers()
 	if err != nil {
 		return err
 	}
@@ -136,11 +140,7 @@ func (a *app) notifyListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the receivers of the context, and what waits for each", Args: none,
 		RunE: func(*cobra.Command, []string) error {
-			folder, name, err := a.place()
-			if err != nil {
-				return err
-			}
-			all, err := courier.LoadReceivers(folder)
+			all, folder, name, err := a.receivers()
 			if err != nil {
 				return err
 			}
@@ -190,11 +190,7 @@ func (a *app) notifyRemoveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "remove NAME", Short: "Take a receiver and its secret out; what waits for it goes", Args: exactly("NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			folder, _, err := a.place()
-			if err != nil {
-				return err
-			}
-			all, err := courier.LoadReceivers(folder)
+			all, folder, _, err := a.receivers()
 			if err != nil {
 				return err
 			}
@@ -222,11 +218,7 @@ func (a *app) notifyTestCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), 30*time.Second)
 			defer cancel()
-			folder, name, err := a.place()
-			if err != nil {
-				return err
-			}
-			all, err := courier.LoadReceivers(folder)
+			all, _, name, err := a.receivers()
 			if err != nil {
 				return err
 			}

@@ -3,9 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"reflect"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,6 +43,8 @@ func ending(t time.Time) string {
 	return statement.FormatTime(t)
 }
 
+func (p payeeDocument) called() string { return p.Name }
+
 func (p payeeDocument) line() string {
 	text := fmt.Sprintf("%s\t%s\t%s\t%s", p.Name, p.Chain, p.Address, strings.Join(p.Labels, ", "))
 	if p.Expires != "" {
@@ -68,38 +68,17 @@ func (a *app) payeeListCommand() *cobra.Command {
 			return err
 		}
 		doc := struct {
-			Charter string                   `json:"charter"`
-			Version uint64                   `json:"version"`
+			listedHead
 			Payees  []payeeDocument          `json:"payees"`
 			Waiting []waiting[payeeDocument] `json:"waiting"`
 			Failed  []failureDocument        `json:"failed"`
-		}{Version: x.Version, Payees: payeesOf(x.Document), Waiting: waitingPayees(r), Failed: failuresOf(failed)}
-		if !x.ID.IsZero() {
-			doc.Charter = x.ID.String()
-		}
-		return a.show(doc, func(w io.Writer) {
-			inForce(w, x, folder, "payees", len(doc.Payees))
-			table(w, doc.Payees, payeeDocument.line)
-			for _, v := range doc.Waiting {
-				v.print(w, func(p payeeDocument) string { return strings.ReplaceAll(p.line(), "\t", "  ") })
-			}
-		})
+		}{headOf(x), payeesOf(x.Document), waitingPayees(r), failuresOf(failed)}
+		return a.show(doc, func(w io.Writer) { printListed(w, x, folder, "payees", doc.Payees, doc.Waiting) })
 	}
 	return c
 }
 
-func waitingPayees(r client.Rules) []waiting[payeeDocument] {
-	return waitingOf(r, payeesOf, func(p payeeDocument) string { return p.Name }, func(a, b payeeDocument) bool { return reflect.DeepEqual(a, b) })
-}
-
-// table writes one line for each.
-func table[T any](w io.Writer, all []T, line func(T) string) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, x := range all {
-		fmt.Fprintf(t, "  %s\n", line(x))
-	}
-	t.Flush()
-}
+func waitingPayees(r client.Rules) []waiting[payeeDocument] { return waitingOf(r, payeesOf) }
 
 func (a *app) payeeAddCommand() *cobra.Command {
 	var f editFlags

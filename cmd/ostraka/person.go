@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -56,6 +55,8 @@ func peopleOf(d charter.Document, revoked map[string]charter.Revocation) []perso
 	return out
 }
 
+func (p personDocument) called() string { return p.Name }
+
 func (p personDocument) line() string {
 	var keys []string
 	for _, k := range p.Keys {
@@ -95,29 +96,18 @@ func (a *app) personListCommand() *cobra.Command {
 			return err
 		}
 		doc := struct {
-			Charter string                    `json:"charter"`
-			Version uint64                    `json:"version"`
+			listedHead
 			People  []personDocument          `json:"people"`
 			Waiting []waiting[personDocument] `json:"waiting"`
 			Failed  []failureDocument         `json:"failed"`
-		}{Version: x.Version, People: peopleOf(x.Document, r.Revoked), Waiting: waitingPeople(r), Failed: failuresOf(failed)}
-		if !x.ID.IsZero() {
-			doc.Charter = x.ID.String()
-		}
-		return a.show(doc, func(w io.Writer) {
-			inForce(w, x, folder, "people", len(doc.People))
-			table(w, doc.People, personDocument.line)
-			for _, v := range doc.Waiting {
-				v.print(w, func(p personDocument) string { return strings.ReplaceAll(p.line(), "\t", "  ") })
-			}
-		})
+		}{headOf(x), peopleOf(x.Document, r.Revoked), waitingPeople(r), failuresOf(failed)}
+		return a.show(doc, func(w io.Writer) { printListed(w, x, folder, "people", doc.People, doc.Waiting) })
 	}
 	return c
 }
 
 func waitingPeople(r client.Rules) []waiting[personDocument] {
-	return waitingOf(r, func(d charter.Document) []personDocument { return peopleOf(d, r.Revoked) }, func(p personDocument) string { return p.Name },
-		func(a, b personDocument) bool { return reflect.DeepEqual(a, b) })
+	return waitingOf(r, func(d charter.Document) []personDocument { return peopleOf(d, r.Revoked) })
 }
 
 func (a *app) personAddCommand() *cobra.Command {
