@@ -479,19 +479,25 @@ func (s setting) bare(d decide.Decision) nodetest.Allow {
 	return nodetest.Allow{Decision: bare, Signature: d.Signature}
 }
 
+// mayBeSigned gives 6000 with nonce 1, which all allow; its time is over, and nobody knows a signature.
+func (s setting) mayBeSigned() {
+	s.T.Helper()
+	s.Pass = withoutSessions
+	st := s.give(1, 6000, gwei30)
+	s.Run("all know that all allow it", func() bool {
+		return s.All(func(h *nodetest.Host) bool { v, _ := h.Desk.Show(st.ID()); return len(v.Decisions) == 3 })
+	})
+	s.Now = s.Now.Add(nodetest.Life)
+	s.Step(time.Second)
+	s.Pass = nil
+}
+
 // Of two with one nonce the chain takes one: what may be signed counts until another with its nonce is final, and again if that is thrown out.
 func TestLimitOfWhatCannotBeMined(t *testing.T) {
 	t.Parallel()
 	s := limited(t)
 	a := s.Hosts[0]
-	s.Pass = withoutSessions
-	first := s.give(1, 6000, gwei30)
-	s.Run("all know that all allow it", func() bool {
-		return s.All(func(h *nodetest.Host) bool { v, _ := h.Desk.Show(first.ID()); return len(v.Decisions) == 3 })
-	})
-	s.Now = s.Now.Add(nodetest.Life)
-	s.Step(time.Second)
-	s.Pass = nil
+	s.mayBeSigned()
 	rival := s.give(1, 1, gwei30)
 	s.Run("the other with its nonce is signed", func() bool { return s.Signed(rival) })
 	s.Pass = withoutSessions
@@ -528,14 +534,7 @@ func TestLimitOfOneNonce(t *testing.T) {
 	t.Parallel()
 	s := limited(t)
 	a := s.Hosts[0]
-	s.Pass = withoutSessions
-	first := s.give(1, 6000, gwei30)
-	s.Run("all know that all allow it", func() bool {
-		return s.All(func(h *nodetest.Host) bool { v, _ := h.Desk.Show(first.ID()); return len(v.Decisions) == 3 })
-	})
-	s.Now = s.Now.Add(nodetest.Life)
-	s.Step(time.Second)
-	s.Pass = nil
+	s.mayBeSigned()
 	second := s.give(1, 6001, gwei30) // 12,003 with the first
 	s.Run("signed: of the two one can be mined", func() bool { return s.Signed(second) })
 	s.Pass = withoutSessions

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/wallet"
 )
 
@@ -397,6 +399,38 @@ func TestContradictingDecision(t *testing.T) {
 			s.Run("it is there again", func() bool { return a.Up })
 		}
 		s.Run("all others know", func() bool { v, err := s.Hosts[2].Desk.Show(st.ID()); return err == nil && len(v.Decisions) >= 2 })
+	}
+}
+
+// A node dies just before or after it keeps the second word of an operator that said both: told again, it holds both.
+func TestCrashAtAContradiction(t *testing.T) {
+	t.Parallel()
+	base := prepare(t, 3, 2)
+	for name, fate := range map[string]nodetest.Fate{"before": nodetest.CrashBefore, "after": nodetest.CrashAfter} {
+		s := base.copy(t, name)
+		a, b, fell := s.Hosts[0], s.Hosts[1], false
+		b.Hostile = true
+		st := s.Propose(s.vault, s.addr, 0)
+		s.Deliver()
+		one, two := s.decision(st, b, b, intent.Deny), s.decision(st, b, b, intent.Allow)
+		s.tell(b, a, one)
+		s.Fate = func(h *nodetest.Host, _ int, batch store.Batch) nodetest.Fate {
+			if fell || h != a || !slices.ContainsFunc(batch.Put, func(e store.Entry) bool { return strings.HasPrefix(e.Key, "contrary/") }) {
+				return nodetest.Live
+			}
+			fell = true
+			return fate
+		}
+		if s.tell(b, a, two); !fell {
+			t.Fatal("it did not die")
+		}
+		s.Run("it is there again", func() bool { return a.Up })
+		if v, _ := s.tell(b, a, two); v != outbox.Taken {
+			t.Errorf("%s: told again, verdict %d", name, v)
+		}
+		if v, err := a.Desk.Show(st.ID()); err != nil || len(v.Decisions) != 2 || v.Decisions[0].Verdict != intent.Deny || v.Decisions[1].Verdict != intent.Allow {
+			t.Errorf("%s: shows %+v, %v", name, v.Decisions, err)
+		}
 	}
 }
 

@@ -168,38 +168,22 @@ func (d *Desk) hear(now time.Time, id statement.ID, rulings []ruling, write writ
 		return fmt.Errorf("%w: %w", outbox.ErrLater, err)
 	}
 	defer f.mu.Unlock()
-	next, fresh := f.life, []ruling{}
+	var fresh []ruling
 	for _, r := range rulings {
 		by := r.decision.Operator
 		if own := f.decisions[by]; by == d.cfg.Operator && own.stmt.ID() != r.stmt.ID() && own.decision.Verdict == intent.Allow {
 			return ownWord(r)
 		}
-		if _, both := f.others[by]; both || next.Verdict(by) == intent.Allow {
-			continue
+		if _, both := f.others[by]; !both && f.life.Verdict(by) != intent.Allow {
+			fresh = append(fresh, r)
 		}
-		if next, err = next.Apply(intent.Decided{Operator: r.decision.Operator, Verdict: intent.Allow}, now); err != nil {
-			return err
-		}
-		fresh = append(fresh, r)
 	}
-	if bytes.Equal(next.Bytes(), f.life.Bytes()) {
+	if len(fresh) == 0 {
 		return outbox.ErrOld
 	}
-	e := f.moved(next, now, tlog.KindDecision, id)
-	for _, r := range fresh {
-		e.Put = append(e.Put, r.row(f.shelf(r)))
-		d.compare(now, f, next, r, &e)
-	}
-	if err := write(e); err != nil {
+	if err := d.enter(now, f, write, fresh...); err != nil {
 		return err
 	}
-	if f.life.State() != intent.Allowed && next.State() == intent.Allowed {
-		f.allowedAt = now
-	}
-	for _, r := range fresh {
-		f.shelve(r)
-	}
-	d.went(f, next)
 	return d.cloned(fresh)
 }
 

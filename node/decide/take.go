@@ -236,19 +236,24 @@ func (d *Desk) publish(ctx context.Context, now time.Time, f *file) error {
 		return err
 	}
 	n := outbox.Note{Kind: NoteDecision, Fields: [][]byte{s.Bytes(), sig}}
-	return d.enter(now, f, ruling{dec, s, sig}, func(e journal.Entry) error { return d.cfg.Post(ctx, now, e, n) })
+	return d.enter(now, f, func(e journal.Entry) error { return d.cfg.Post(ctx, now, e, n) }, ruling{dec, s, sig})
 }
 
-// enter adds a verified decision to a file.
-func (d *Desk) enter(now time.Time, f *file, r ruling, write writer) error {
-	next, err := f.life.Apply(intent.Decided{Operator: r.decision.Operator, Verdict: r.decision.Verdict}, now)
-	if err != nil {
-		return err
+// enter adds verified decisions of different operators to a file, at once.
+func (d *Desk) enter(now time.Time, f *file, write writer, rs ...ruling) (err error) {
+	next, ids := f.life, [][32]byte{}
+	for _, r := range rs {
+		if next, err = next.Apply(intent.Decided{Operator: r.decision.Operator, Verdict: r.decision.Verdict}, now); err != nil {
+			return err
+		}
+		ids = append(ids, r.stmt.ID())
 	}
-	e := f.moved(next, now, tlog.KindDecision, r.stmt.ID())
-	e.Reserve = r.decision.Verdict == intent.Deny
-	e.Put = append(e.Put, r.row(f.shelf(r)))
-	d.compare(now, f, next, r, &e)
+	e := f.moved(next, now, tlog.KindDecision, ids...)
+	for _, r := range rs {
+		e.Put = append(e.Put, r.row(f.shelf(r)))
+		e.Reserve = e.Reserve || r.decision.Verdict == intent.Deny
+		d.compare(now, f, next, r, &e)
+	}
 	if err := write(e); err != nil {
 		return err
 	}
@@ -256,7 +261,9 @@ func (d *Desk) enter(now time.Time, f *file, r ruling, write writer) error {
 		f.allowedAt = now
 	}
 	d.went(f, next)
-	f.shelve(r)
+	for _, r := range rs {
+		f.shelve(r)
+	}
 	return nil
 }
 
@@ -340,7 +347,7 @@ func (d *Desk) decision(now time.Time, raw, sig []byte, write writer) error {
 	if both || ok && old.decision.Verdict == dec.Verdict {
 		return fmt.Errorf("decision %s: %s decided before, in other bytes", s.ID().Short(), dec.Operator)
 	}
-	return d.enter(now, f, ruling{dec, s, sig}, write)
+	return d.enter(now, f, write, ruling{dec, s, sig})
 }
 
 func (d *Desk) cancel(now time.Time, raw, armored []byte, write writer) error {
@@ -455,10 +462,11 @@ func (f *file) entry(now time.Time, kind string, id [32]byte) journal.Entry {
 	return f.moved(f.life, now, kind, id)
 }
 
-// moved is the row of a file whose life went on, and the leaf that tells of it.
-func (f *file) moved(next intent.Life, now time.Time, kind string, id [32]byte) journal.Entry {
-	return journal.Entry{
-		Batch:  store.Batch{Put: []store.Entry{{Key: intentKey(f.stmt.ID()), Value: next.Bytes()}}},
-		Leaves: []tlog.Leaf{{Kind: kind, Time: now, Vault: next.Intent().Vault, ID: id}},
+// moved is the row of a file whose life went on, and the leaves that tell by what.
+func (f *file) moved(next intent.Life, now time.Time, kind string, by ...[32]byte) journal.Entry {
+	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: intentKey(f.stmt.ID()), Value: next.Bytes()}}}}
+	for _, id := range by {
+		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: kind, Time: now, Vault: next.Intent().Vault, ID: id})
 	}
+	return e
 }
