@@ -112,31 +112,45 @@ func (s shelf) each(d charter.Document, do func(charter.Station, charter.Place, 
 // judge verifies one file, and compares it with the place that it stands under. Of a document that names no node nothing agrees: its claim
 // stays the operator's word.
 func (s shelf) judge(path string, d charter.Document, o charter.Station, p charter.Place, trusted map[string][]signet.Key, now time.Time) (agree, differ []string, err error) {
-	if isSighting(path) {
-		text, armored, err := readSighting(path)
+	says := attest.Place{Provider: p.Provider, Account: p.Account, Region: p.Region}
+	if !isSighting(path) {
+		about := attest.Subject{Node: o.Identity, Operator: o.Name, Place: p.Name}
+		c, err := readEvidence(path, evidenceFlags{keys: s.file("keys"), roots: s.file("roots")}, about, now)
 		if err != nil {
 			return nil, nil, err
 		}
-		x, err := charter.VerifySighting(text, armored, trusted, d, now)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", path, err)
+		if agree, differ = c.Match(says); c.Class() < attest.Attested {
+			agree = nil
 		}
-		if x.Operator != o.Name || x.Place.Name != p.Name {
-			return nil, nil, fmt.Errorf("%s: it is of %s/%s", path, x.Operator, x.Place.Name)
-		}
-		agree, differ = x.Compare(p)
-		return agree, differ, nil
+		return agree, bothWords(differ, charter.Place{Provider: c.Provider, Account: c.Account, Region: c.Region}, p), nil
 	}
-	about := attest.Subject{Node: o.Identity, Operator: o.Name, Place: p.Name}
-	c, err := readEvidence(path, evidenceFlags{keys: s.file("keys"), roots: s.file("roots")}, about, now)
+	text, armored, err := readSighting(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	agree, differ = c.Match(attest.Place{Provider: p.Provider, Account: p.Account, Region: p.Region})
-	if c.Class() < attest.Attested {
-		agree = nil
+	x, err := charter.VerifySighting(text, armored, trusted, d, now)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return agree, differ, nil
+	if x.Operator != o.Name || x.Place.Name != p.Name {
+		return nil, nil, fmt.Errorf("%s: it is of %s/%s", path, x.Operator, x.Place.Name)
+	}
+	saw := attest.Claim{Provider: strings.ToLower(x.Place.Provider), Account: x.Place.Account, Region: x.Place.Region}
+	agree, differ = saw.Match(says)
+	more, other := x.Compare(p)
+	return append(agree, more...), bothWords(append(differ, other...), x.Place, p), nil
+}
+
+// bothWords writes what differs with both values.
+func bothWords(fields []string, saw, says charter.Place) (out []string) {
+	for _, f := range fields {
+		is, was := strings.Join(saw.Access, ", "), strings.Join(says.Access, ", ")
+		if field := placeField(&saw, f); field != nil {
+			is, was = *field, *placeField(&says, f)
+		}
+		out = append(out, fmt.Sprintf("%s (seen: %s; the charter says: %s)", f, is, was))
+	}
+	return out
 }
 
 // file is one of the reader's own, "" if there is none.

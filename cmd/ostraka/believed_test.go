@@ -73,7 +73,7 @@ func TestControlEvidenceCounts(t *testing.T) {
 		}
 	}
 	code, out, errs = try(append([]string{"control", "number", charterWith(t, `region: "region-1"`, `region: "region-7"`)}, append(at, shelf)...)...)
-	want(t, "drift", code, codeUnverified, out+errs, "says otherwise than the charter of bolt/main: region", "next: ")
+	want(t, "drift", code, codeUnverified, out+errs, "says otherwise than the charter of bolt/main: region (seen: region-1; the charter says: region-7)", "next: ")
 	for name, c := range map[string]struct {
 		files map[string]string
 		code  int
@@ -121,7 +121,7 @@ func TestControlSighting(t *testing.T) {
 	code, out, errs = try("control", "map", folder, "--evidence", shelf)
 	want(t, "nobody trusts the witness", code, codeUnverified, out+errs, "not listed")
 	code, out, errs = try("control", "map", charterWith(t, `account: "account-1"`, `account: "account-9"`), "--evidence", shelf, "--witnesses", witnesses)
-	want(t, "drift", code, codeUnverified, out+errs, "says otherwise than the charter of bolt/main: account")
+	want(t, "drift", code, codeUnverified, out+errs, "says otherwise than the charter of bolt/main: account (seen: account-1; the charter says: account-9)")
 	moved := shelved(t, map[string]string{"acme/main/audra": content(t, file)})
 	code, out, errs = try("control", "map", folder, "--evidence", moved, "--witnesses", witnesses)
 	want(t, "under another's name", code, codeUnverified, out+errs, "it is of bolt/main")

@@ -139,32 +139,20 @@ func (d Document) ownWord(o Station, p Place, key signet.Key, x Sighting) bool {
 	})
 }
 
-// Compare compares what was seen with what the charter says of the place, by field: provider, account, region, jurisdiction, hardware, access.
-// What was not seen stands in neither list. Names are compared in lower case, an AWS account without hyphens, an Azure region without spaces.
+// Compare compares what was seen with what the charter says of the place, of the fields that no cloud's document speaks of: jurisdiction, hardware,
+// access. What was not seen stands in neither list. Names are compared without regard to letter case.
 func (x Sighting) Compare(p Place) (agree, differ []string) {
 	for _, f := range []struct{ name, saw, says string }{
-		{"provider", x.Place.Provider, p.Provider}, {"account", x.Place.Account, p.Account}, {"region", x.Place.Region, p.Region},
 		{"jurisdiction", x.Place.Jurisdiction, p.Jurisdiction}, {"hardware", x.Place.Hardware, p.Hardware},
-		{"access", strings.Join(x.Place.Access, " "), strings.Join(p.Access, " ")},
+		{"access", strings.Join(x.Place.Access, ", "), strings.Join(p.Access, ", ")},
 	} {
 		switch {
 		case f.saw == "":
-		case plain(x.Place.Provider, f.name, f.saw) == plain(x.Place.Provider, f.name, f.says):
+		case strings.EqualFold(f.saw, f.says):
 			agree = append(agree, f.name)
 		default:
-			differ = append(differ, fmt.Sprintf("%s (seen: %s; the charter says: %s)", f.name, f.saw, f.says))
+			differ = append(differ, f.name)
 		}
 	}
 	return agree, differ
-}
-
-func plain(provider, field, text string) string {
-	text = strings.ToLower(text)
-	switch provider = strings.ToLower(provider); {
-	case provider == "aws" && field == "account":
-		text = strings.ReplaceAll(text, "-", "")
-	case provider == "azure" && field == "region":
-		text = strings.ReplaceAll(text, " ", "")
-	}
-	return text
 }
