@@ -108,7 +108,7 @@ func TestReaderThatFails(t *testing.T) {
 	}
 }
 
-var sample = Leaf{Kind: KindSession, Time: time.Unix(1_900_000_000, 0).UTC(), Vault: [32]byte{1}, ID: [32]byte{2}}
+var sample = Leaf{Kind: KindSession, Time: time.Unix(1_900_000_000, 0).UTC(), Vault: [32]byte{1}, ID: [32]byte{2}, About: [32]byte{3}}
 
 func TestLeafRoundTrip(t *testing.T) {
 	for _, k := range []string{KindStatement, KindFinalCert, strings.Repeat("x", 32)} {
@@ -128,7 +128,7 @@ func TestLeafRoundTrip(t *testing.T) {
 
 // The bytes that logs are made of do not change.
 func TestLeafSnapshot(t *testing.T) {
-	const want = "00010000000773657373696f6e00020000000800000000713fb30000030000002001000000000000000000000000000000000000000000000000000000000000000004000000200200000000000000000000000000000000000000000000000000000000000000"
+	const want = "00010000000773657373696f6e00020000000800000000713fb300000300000020010000000000000000000000000000000000000000000000000000000000000000040000002002000000000000000000000000000000000000000000000000000000000000000005000000200300000000000000000000000000000000000000000000000000000000000000"
 	if got := hex.EncodeToString(sample.Encode()); got != want {
 		t.Errorf("got %s", got)
 	}
@@ -138,7 +138,7 @@ func TestLeavesThatAreRefused(t *testing.T) {
 	enc := func(kind string, at uint64, vault, id int) []byte {
 		var e transcript.Encoder
 		e.String(fieldKind, kind).Uint(fieldTime, at)
-		return e.Bytes(fieldVault, make([]byte, vault)).Bytes(fieldID, make([]byte, id)).Sum()
+		return e.Bytes(fieldVault, make([]byte, vault)).Bytes(fieldID, make([]byte, id)).Bytes(fieldAbout, make([]byte, 32)).Sum()
 	}
 	good := enc("k", 1, 32, 32)
 	if _, err := Decode(good); err != nil {
@@ -153,6 +153,51 @@ func TestLeavesThatAreRefused(t *testing.T) {
 			t.Errorf("%s: decoded to %+v", name, l)
 		}
 	}
+}
+
+// What a body holds is checked against the leaf, and nothing else passes for it.
+func TestBodies(t *testing.T) {
+	now := time.Unix(1_900_000_000, 0).UTC()
+	f := Says(KindStatement, now, [32]byte{1}, []byte("content"), []byte("one"), []byte("two")).On([32]byte{9})
+	got, err := DecodeBody(f.Body.Encode())
+	if err != nil || string(got.Content) != "content" || len(got.Signatures) != 2 || string(got.Signatures[1]) != "two" || !f.Leaf.Fits(got) || f.About != [32]byte{9} {
+		t.Errorf("%+v, %v", got, err)
+	}
+	other := got
+	other.Content = []byte("Content")
+	named := f.Leaf
+	named.Kind = KindSigned
+	if f.Leaf.Fits(other) || named.Fits(got) || !Named(KindSigned) || Named(KindDecision) {
+		t.Error("what is not the leaf's body passes for it")
+	}
+	if none, err := DecodeBody(Body{}.Encode()); err != nil || none.Content != nil {
+		t.Errorf("%+v, %v", none, err)
+	}
+	if m := Notes(KindBurn, now, [32]byte{1}, [32]byte{2}); m.Body.Encode() != nil || m.ID != [32]byte{2} {
+		t.Errorf("%+v", m)
+	}
+	var empty transcript.Encoder
+	empty.Bytes(fieldContent, nil).List(fieldSignatures, 0, nil)
+	many := Body{Content: []byte("x"), Signatures: make([][]byte, MaxSignatures+1)}
+	long := Body{Content: []byte("x"), Signatures: [][]byte{make([]byte, MaxSignature+1)}}
+	for name, b := range map[string][]byte{
+		"no content": empty.Sum(), "many signatures": many.Encode(), "a long signature": long.Encode(),
+		"much": Body{Content: make([]byte, MaxContent+1)}.Encode(), "more": append(f.Body.Encode(), 0), "less": f.Body.Encode()[:20],
+	} {
+		if b, err := DecodeBody(b); err == nil {
+			t.Errorf("%s: decoded to %+v", name, b)
+		}
+	}
+}
+
+func FuzzBody(f *testing.F) {
+	f.Add(Body{Content: []byte("x"), Signatures: [][]byte{[]byte("y")}}.Encode())
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if b, err := DecodeBody(raw); err == nil && !bytes.Equal(b.Encode(), raw) {
+			t.Errorf("%x decodes to %+v, which encodes to %x", raw, b, b.Encode())
+		}
+	})
 }
 
 func FuzzLeaf(f *testing.F) {

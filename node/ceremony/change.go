@@ -109,7 +109,7 @@ func (k *Keeper) AskRefresh(ctx context.Context, now time.Time, vault statement.
 	if err != nil {
 		return err
 	}
-	e := journal.Entry{Batch: pardon, Leaves: []tlog.Leaf{{Kind: tlog.KindWanted, Time: now, Vault: w.ID, ID: w.keyID}}}
+	e := journal.Entry{Batch: pardon, Leaves: []tlog.Filed{tlog.Notes(tlog.KindWanted, now, w.ID, w.keyID)}}
 	e.Put = append(e.Put, store.Entry{Key: wantedKey(w.keyID), Value: binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))})
 	if err := k.cfg.Journal.Write(ctx, e); err != nil {
 		return errors.Join(err, k.reloadWanted(ctx, w))
@@ -172,7 +172,7 @@ func (k *Keeper) watchDue(ctx context.Context, now time.Time, w *root) error {
 		return nil
 	}
 	k.cfg.Log.Error("refresh overdue", "vault", w.title(), "due", w.due(), "why", w.lastErr)
-	err := k.cfg.Journal.Write(ctx, journal.Entry{Leaves: []tlog.Leaf{{Kind: tlog.KindAlarm, Time: now, Vault: w.ID, ID: w.book.Current().Record.Hash()}}})
+	err := k.cfg.Journal.Write(ctx, journal.Entry{Leaves: []tlog.Filed{tlog.Says(tlog.KindAlarm, now, w.ID, []byte("refresh overdue since "+statement.FormatTime(w.due()))).On(w.book.Current().Record.Hash())}})
 	w.overdue = err == nil
 	return err
 }
@@ -283,7 +283,7 @@ func (k *Keeper) changeTask(ctx context.Context, now time.Time, w *root, a *atte
 		t.Hedge = secret.New(keys.Share.Bytes())
 	}
 	t.Admit = k.givenUp(now, w, a)
-	t.Admit.Leaves = append(t.Admit.Leaves, tlog.Leaf{Kind: tlog.KindSession, Time: now, Vault: w.ID, ID: s.Hash()})
+	t.Admit.Leaves = append(t.Admit.Leaves, tlog.Notes(tlog.KindSession, now, w.ID, s.Hash()).On(w.keyID))
 	t.Admitted = func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()

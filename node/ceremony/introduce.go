@@ -220,7 +220,12 @@ func (w *root) checkIntroduction(p charter.Plan, s statement.Statement, choice c
 // introductionEntry is what a node keeps of a key that it holds no share of.
 func (k *Keeper) introductionEntry(now time.Time, w *root, s statement.Statement, choice charter.KeyChoice, signed map[string][]byte, c *epoch.Chain) journal.Entry {
 	key := store.ID(choice.Key[:])
-	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: tlog.KindFinalCert, Time: now, Vault: w.ID, ID: c.Last().Sum()}}}
+	var by [][]byte
+	for _, operator := range slices.Sorted(maps.Keys(signed)) {
+		by = append(by, signed[operator])
+	}
+	e := journal.Entry{Leaves: []tlog.Filed{tlog.Says(tlog.KindStatement, now, w.ID, s.Bytes(), by...)}}
+	e.Leaves = append(e.Leaves, tlog.Says(tlog.KindFinalCert, now, w.ID, c.Last().Encode()).On(c.Last().Record.Hash()))
 	put := func(name string, value []byte) { e.Put = append(e.Put, store.Entry{Key: name, Value: value}) }
 	put(attemptKey(w), binary.BigEndian.AppendUint64(nil, choice.Attempt))
 	put(store.Key(kindCurrent, key), c.Last().Encode())

@@ -306,7 +306,7 @@ func (k *Keeper) prove(ctx context.Context, now time.Time, w *root, challenge [3
 func (k *Keeper) provedEntry(now time.Time, w *root, p engine.PartyID, n outbox.Note) journal.Entry {
 	return journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{provedRow(w.keyID, p, now)}},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindAlive, Time: now, Vault: w.ID, ID: n.ID()}},
+		Leaves: []tlog.Filed{tlog.Notes(tlog.KindAlive, now, w.ID, n.ID()).On(w.keyID)},
 	}
 }
 

@@ -125,7 +125,7 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 		}
 	}
 	e.Put = append(e.Put, store.Entry{Key: attemptKey(w), Value: binary.BigEndian.AppendUint64(nil, number)})
-	e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindSession, Time: now, Vault: w.ID, ID: s.Hash()})
+	e.Leaves = append(e.Leaves, tlog.Notes(tlog.KindSession, now, w.ID, s.Hash()).On(w.keyID))
 	w.joining = true
 	w.noteOpened(now, s.Opener)
 	t := k.makingTask(w, s, fmt.Sprintf("keygen of vault %s, attempt %d", w.title(), number), protocol.Keygen)
@@ -187,7 +187,7 @@ func (k *Keeper) goneEntry(now time.Time, w *root, a *attempt, eh epoch.Hash, ho
 	if how == epoch.Erased {
 		kind = tlog.KindErase
 	}
-	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: kind, Time: now, Vault: w.ID, ID: eh}}}
+	e := journal.Entry{Leaves: []tlog.Filed{tlog.Notes(kind, now, w.ID, eh)}}
 	if how == epoch.Dropped {
 		e.If = append(e.If, store.Absent(store.Key(kindFinal, store.ID(a.keyID[:]), store.ID(eh[:]), store.ID(k.cfg.Self[:]))), store.Absent(doubtKey(a.keyID, eh)))
 	}
@@ -236,7 +236,7 @@ func (k *Keeper) makingTask(w *root, s *mpc.Setup, title string, first func(prot
 				return journal.Entry{}, errors.New("the ceremony keeps no record")
 			}
 			_, e, err := k.keep(s.KeyID, rows)
-			e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindRecord, Time: now, Vault: w.ID, ID: saved.Hash()})
+			e.Leaves = append(e.Leaves, tlog.Says(tlog.KindRecord, now, w.ID, saved.Encode()).On(saved.Hash()))
 			return e, err
 		},
 		Saved: func(ctx context.Context) error {
@@ -352,7 +352,7 @@ func (k *Keeper) certified(ctx context.Context, now time.Time, p *protocol.Prepa
 func (k *Keeper) certEntry(now time.Time, w *root, a *attempt, c *epoch.Cert) journal.Entry {
 	return journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: epochKey(a.keyID, c.Record, rowCert), Value: c.Encode()}}},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindCert, Time: now, Vault: w.ID, ID: c.Hash()}},
+		Leaves: []tlog.Filed{tlog.Says(tlog.KindCert, now, w.ID, c.Encode()).On(c.Record)},
 	}
 }
 
@@ -415,7 +415,7 @@ func (k *Keeper) tested(ctx context.Context, now time.Time, w *root, a *attempt,
 	// Durable first: FINAL rests on it (protocols.md 1.5 step 4).
 	err := k.cfg.Journal.Write(ctx, journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: epochKey(a.keyID, eh, rowTested), Value: []byte{1}}}},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindTested, Time: now, Vault: w.ID, ID: eh}},
+		Leaves: []tlog.Filed{tlog.Notes(tlog.KindTested, now, w.ID, eh)},
 	})
 	if err != nil {
 		return err

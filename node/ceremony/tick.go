@@ -222,7 +222,7 @@ func (k *Keeper) final(ctx context.Context, now time.Time, w *root, a *attempt, 
 
 // finalEntry keeps a FINAL, and since when it proves its maker's share, unless a later proof is known.
 func (k *Keeper) finalEntry(now time.Time, w *root, a *attempt, f *epoch.Final, proved time.Time) journal.Entry {
-	e := journal.Entry{Leaves: []tlog.Leaf{{Kind: tlog.KindFinal, Time: now, Vault: w.ID, ID: f.Record}}}
+	e := journal.Entry{Leaves: []tlog.Filed{tlog.Says(tlog.KindFinal, now, w.ID, f.Encode()).On(f.Record)}}
 	e.Put = []store.Entry{{Key: store.Key(kindFinal, store.ID(a.keyID[:]), store.ID(f.Record[:]), store.ID(f.From[:])), Value: f.Encode()}}
 	if proved.After(w.proofs[f.From]) {
 		e.Put = append(e.Put, provedRow(a.keyID, f.From, proved))
@@ -327,7 +327,7 @@ func (k *Keeper) currentEntry(now time.Time, w *root, a *attempt, f *epoch.Final
 			{Key: store.Key(kindMoved, store.ID(a.keyID[:])), Value: binary.BigEndian.AppendUint64(nil, uint64(a.madeAt(f.Record, now).Unix()))},
 			{Key: store.Key(kindSince, store.ID(a.keyID[:]), store.ID(eh[:])), Value: binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))},
 		}},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindFinalCert, Time: now, Vault: w.ID, ID: f.Sum()}},
+		Leaves: []tlog.Filed{tlog.Says(tlog.KindFinalCert, now, w.ID, f.Encode()).On(eh)},
 	}
 	e.Delete = append(e.Delete, doubtKey(a.keyID, eh))
 	for _, lower := range erase {
@@ -389,7 +389,8 @@ func (k *Keeper) choiceEntry(now time.Time, w *root, s statement.Statement, oper
 		Batch: store.Batch{Put: []store.Entry{{
 			Key: store.Key(kindChoice, store.ID(w.ID[:]), store.Name(w.suite), store.Name(operator)), Value: append(slices.Clone(sig), s.Bytes()...),
 		}}},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindSignature, Time: now, Vault: w.ID, ID: s.ID()}},
+		// All members choose with the same bytes: each leaf shows the signature that is new.
+		Leaves: []tlog.Filed{tlog.Says(tlog.KindStatement, now, w.ID, s.Bytes(), sig)},
 	}
 }
 

@@ -148,11 +148,11 @@ func (c *Charters) addNode(now time.Time, p *proposal, operator string, sig []by
 		return err
 	}
 	q := &proposal{p.Charter, next, p.since}
-	e := entryOf(now, q)
+	e := entryOf(now, p.by, q)
 	history, notYet := c.history.Next(next, c.cfg.Rosters())
 	if notYet == nil {
 		e.Put = append(e.Put, store.Entry{Key: keyInForce, Value: idBytes(q.id())})
-		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindStatement, Time: now, ID: q.id()})
+		e.Leaves = append(e.Leaves, tlog.Notes(tlog.KindInForce, now, statement.ID{}, q.id()))
 	}
 	if err := write(e); err != nil {
 		return err
@@ -224,9 +224,13 @@ func (c *Charters) takeWhole(ctx context.Context, now time.Time, raw []byte, wri
 	}
 	own := c.known[x.ID]
 	forgotten := e.Nodes[c.cfg.Operator] != nil && (own == nil || own.by.Nodes[c.cfg.Operator] == nil)
-	entry := entryOf(now, p)
+	var was charter.Enacted
+	if own != nil {
+		was = own.by
+	}
+	entry := entryOf(now, was, p)
 	entry.Put = append(entry.Put, store.Entry{Key: keyInForce, Value: idBytes(x.ID)})
-	entry.Leaves = append(entry.Leaves, tlog.Leaf{Kind: tlog.KindStatement, Time: now, ID: x.ID})
+	entry.Leaves = append(entry.Leaves, tlog.Notes(tlog.KindInForce, now, statement.ID{}, x.ID))
 	if err := write(entry); err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
-	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/store"
@@ -87,7 +86,7 @@ func (c *Charters) takeFreeze(now time.Time, s statement.Statement, held []strin
 			return nil, fmt.Errorf("the freeze of operator %s until %s holds, and this one would undo it", x.Operator, statement.FormatTime(x.Expires))
 		}
 	}
-	if err := write(frozenEntry(now, kindFreeze, f.Vault, next)); err != nil {
+	if err := write(frozenEntry(now, kindFreeze, f.Vault, c.freezes[f.ID].Signatures, next)); err != nil {
 		return nil, err
 	}
 	c.freezes[f.ID] = next
@@ -119,11 +118,11 @@ func (c *Charters) roomFreeze(f charter.Freeze, now time.Time) error {
 	return nil
 }
 
-func frozenEntry(now time.Time, kind string, vault statement.ID, a charter.Accepted) journal.Entry {
+func frozenEntry(now time.Time, kind string, vault statement.ID, was map[string][]byte, a charter.Accepted) journal.Entry {
 	id := a.Statement.ID()
 	return journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: store.Key(kind, store.ID(id[:])), Value: a.Bytes()}}, Reserve: true},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindStatement, Time: now, Vault: vault, ID: id}},
+		Leaves: journal.Signed(now, vault, was, a),
 	}
 }
 
@@ -189,7 +188,7 @@ func (c *Charters) takeUnfreeze(now time.Time, s statement.Statement, held []str
 	if open >= maxFreezes*len(by) && operator != c.cfg.Operator {
 		return nil, fmt.Errorf("%d unfreezings of vault %s that operator %s signed wait here already", open, u.Vault.Short(), operator)
 	}
-	e := frozenEntry(now, kindUnfreeze, u.Vault, next)
+	e := frozenEntry(now, kindUnfreeze, u.Vault, c.unfreeze[u.ID].Signatures, next)
 	over := len(next.Missing(by)) == 0
 	for _, id := range u.Freezes {
 		if over {

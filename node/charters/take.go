@@ -180,7 +180,7 @@ func (c *Charters) takeCharter(ctx context.Context, now time.Time, s statement.S
 		}
 	}
 	q := &proposal{p.Charter, charter.Enacted{Accepted: next, Nodes: p.by.Nodes}, p.since}
-	e := entryOf(now, q)
+	e := entryOf(now, p.by, q)
 	if len(next.Missing(by)) == 0 {
 		q.since = now.UTC().Truncate(time.Second)
 		e.Put = append(e.Put, store.Entry{Key: store.Key(kindComplete, store.ID(idBytes(q.id()))), Value: binary.BigEndian.AppendUint64(nil, uint64(q.since.Unix()))})
@@ -324,11 +324,17 @@ func (c *Charters) room(p *proposal, operator string) error {
 }
 
 // entryOf is the row of a version, and the leaf that tells of it.
-func entryOf(now time.Time, p *proposal) journal.Entry {
-	return journal.Entry{
+func entryOf(now time.Time, was charter.Enacted, p *proposal) journal.Entry {
+	e := journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: charterKey(p.id()), Value: p.by.Bytes()}}},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindSignature, Time: now, ID: p.id()}},
+		Leaves: journal.Signed(now, statement.ID{}, was.Signatures, p.by.Accepted),
 	}
+	for _, operator := range slices.Sorted(maps.Keys(p.by.Nodes)) {
+		if was.Nodes[operator] == nil {
+			e.Leaves = append(e.Leaves, tlog.Says(tlog.KindWord, now, statement.ID{}, p.by.Nodes[operator]).On(p.id()))
+		}
+	}
+	return e
 }
 
 // later says of who is a stranger here that the roster which lists them may be on its way: what is refused once never comes again.

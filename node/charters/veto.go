@@ -43,7 +43,7 @@ func (c *Charters) takeVeto(now time.Time, s statement.Statement, armored []byte
 	key := store.Key(kindVeto, store.ID(idBytes(p.id())), store.Name(v.Operator))
 	err = write(journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: key, Value: encodeSigned(x)}}, Reserve: true},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindStatement, Time: now, ID: s.ID()}},
+		Leaves: []tlog.Filed{tlog.Says(tlog.KindStatement, now, statement.ID{}, s.Bytes(), armored)},
 	})
 	if err == nil {
 		c.keepVeto(x)
@@ -74,7 +74,7 @@ func (c *Charters) takeRevocation(now time.Time, s statement.Statement, armored 
 	text := Signed{s, armored}
 	err = write(journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: revokeKey(v.Key.String()), Value: encodeSigned(text)}}, Reserve: true},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindStatement, Time: now, ID: s.ID()}},
+		Leaves: []tlog.Filed{tlog.Says(tlog.KindStatement, now, statement.ID{}, s.Bytes(), armored)},
 	})
 	if err == nil {
 		c.revoked[v.Key.String()] = text

@@ -99,7 +99,7 @@ func (c *Circle) bound(o charter.Operator) (ids []statement.ID) {
 func (c *Circle) dropDraft(ctx context.Context, now time.Time, o charter.Operator) error {
 	e := journal.Entry{
 		Batch:  store.Batch{Delete: []string{store.Key(kindDraft, store.Name(o.Name))}},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindDrop, Time: now, ID: sha256.Sum256(encodeOperator(o))}},
+		Leaves: []tlog.Filed{tlog.Notes(tlog.KindDrop, now, [32]byte{}, sha256.Sum256(encodeOperator(o)))},
 	}
 	free := len(c.chain) == 0 && len(c.draft) == 1 // bound to no circle any more
 	if free && !c.genesis.IsZero() {

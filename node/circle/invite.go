@@ -340,7 +340,7 @@ func (c *Circle) addDraft(ctx context.Context, now time.Time, o charter.Operator
 	}
 	raw := encodeOperator(o)
 	e.Put = append(e.Put, store.Entry{Key: store.Key(kindDraft, store.Name(o.Name)), Value: raw})
-	e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindStatement, Time: now, ID: sha256.Sum256(raw)})
+	e.Leaves = append(e.Leaves, tlog.Notes(tlog.KindJoined, now, [32]byte{}, sha256.Sum256(raw)))
 	if err := c.cfg.Journal.Write(ctx, e); err != nil {
 		return err
 	}

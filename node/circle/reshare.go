@@ -399,7 +399,7 @@ func (c *Circle) acceptReshare(ctx context.Context, now time.Time, st statement.
 			return a, nil, fmt.Errorf("%w: %w", outbox.ErrLater, err)
 		}
 	}
-	if err := write(signed(now, kindReshare, r.Vault, next)); err != nil {
+	if err := write(signed(now, kindReshare, r.Vault, a.Signatures, next)); err != nil {
 		return a, nil, err
 	}
 	c.proposed[st.ID()] = proposal{r, next}
@@ -542,7 +542,7 @@ func (c *Circle) takeReshare(ctx context.Context, now time.Time, a charter.Accep
 	for name, sig := range c.proposed[r.ID].Signatures {
 		a.Signatures[name] = sig
 	}
-	if err := write(signed(now, kindReshare, r.Vault, a)); err != nil {
+	if err := write(signed(now, kindReshare, r.Vault, c.proposed[r.ID].Signatures, a)); err != nil {
 		return err
 	}
 	c.proposed[r.ID] = proposal{r, a}

@@ -492,19 +492,20 @@ func (c *Circle) takeRoster(ctx context.Context, now time.Time, s statement.Stat
 			return a, nil, err
 		}
 	}
-	e := signed(now, kindRoster, statement.ID{}, next)
+	e := signed(now, kindRoster, statement.ID{}, a.Signatures, next)
 	complete := need.Verify(next) == nil
 	comes := complete && r.Version == uint64(len(c.chain))
 	switch {
 	case comes:
 		e.Put = append(e.Put, store.Entry{Key: keyNewest, Value: r.ID[:]})
-		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindStatement, Time: now, ID: r.ID})
+		e.Leaves = append(e.Leaves, tlog.Notes(tlog.KindInForce, now, statement.ID{}, r.ID))
 		for _, name := range c.settled(r) {
 			e.Delete = append(e.Delete, store.Key(kindDraft, store.Name(name)))
 		}
 	case complete && c.chain[r.Version].ID != r.ID:
-		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindAlarm, Time: now, ID: r.ID})
-		c.cfg.Log.Error("two rosters of one version are complete: operators signed both", "version", r.Version, "in force", c.chain[r.Version].ID.Short(), "other", r.ID.Short())
+		what := fmt.Sprintf("two rosters of version %d are complete, operators signed both: %s is in force here, the other is %s", r.Version, c.chain[r.Version].ID, r.ID)
+		e.Leaves = append(e.Leaves, tlog.Says(tlog.KindAlarm, now, statement.ID{}, []byte(what)).On(r.ID))
+		c.cfg.Log.Error(what)
 	}
 	if err := write(e); err != nil {
 		return a, nil, err

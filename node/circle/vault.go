@@ -13,7 +13,6 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
-	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/store"
@@ -144,19 +143,19 @@ func (c *Circle) takeVault(ctx context.Context, now time.Time, s statement.State
 	if err != nil {
 		return a, nil, err
 	}
-	if err := write(signed(now, kindVault, statement.ID{}, next)); err != nil {
+	if err := write(signed(now, kindVault, s.ID(), a.Signatures, next)); err != nil {
 		return a, nil, err
 	}
 	c.vaults[s.ID()] = next
 	return next, next.Missing(by), c.announce(ctx, now, next)
 }
 
-// signed is the row of a statement that was signed once more, and the leaf that tells of it; vault is zero but for reshares.
-func signed(now time.Time, kind string, vault statement.ID, a charter.Accepted) journal.Entry {
-	id := a.Statement.ID()
+// signed is the row of a statement that was signed once more, and the leaves that tell of it; vault is zero for rosters.
+func signed(now time.Time, kind string, vault statement.ID, was map[string][]byte, is charter.Accepted) journal.Entry {
+	id := is.Statement.ID()
 	return journal.Entry{
-		Batch:  store.Batch{Put: []store.Entry{{Key: store.Key(kind, store.ID(id[:])), Value: a.Bytes()}}},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindSignature, Time: now, Vault: vault, ID: id}},
+		Batch:  store.Batch{Put: []store.Entry{{Key: store.Key(kind, store.ID(id[:])), Value: is.Bytes()}}},
+		Leaves: journal.Signed(now, vault, was, is),
 	}
 }
 
@@ -218,7 +217,7 @@ func (c *Circle) takeWhole(ctx context.Context, now time.Time, a charter.Accepte
 	if err := c.roomAbroad(a); err != nil {
 		return err
 	}
-	e, hearsay := signed(now, kindVault, statement.ID{}, a), c.lost(v)
+	e, hearsay := signed(now, kindVault, v.ID, c.vaults[v.ID].Signatures, a), c.lost(v)
 	if hearsay {
 		e.Put = append(e.Put, store.Entry{Key: store.Key(kindHearsay, store.ID(v.ID[:]))})
 	}

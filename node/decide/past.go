@@ -132,7 +132,11 @@ func (d *Desk) takePast(ctx context.Context, now time.Time, fields [][]byte, wri
 	case known != nil:
 		return d.hear(now, id, rulings, write)
 	}
-	e := f.entry(now, tlog.KindStatement, id)
+	leaves := []tlog.Filed{f.proposed(now)}
+	for _, r := range rulings {
+		leaves = append(leaves, f.says(tlog.KindHeard, now, r.stmt.Bytes(), r.sig))
+	}
+	e := f.moved(f.life, leaves...)
 	e.Put = append(e.Put, store.Entry{Key: proposalKey(id), Value: encodeProposal(f.stmt, f.proposal)})
 	for _, r := range rulings {
 		e.Put = append(e.Put, r.row(kindDecision))

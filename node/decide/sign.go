@@ -56,7 +56,7 @@ func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 	if !now.Before(f.life.Intent().Expires) {
 		next, err := f.life.Apply(intent.Expire{}, now)
 		if err == nil {
-			err = d.cfg.Journal.Write(ctx, f.moved(next, now, tlog.KindChain, f.stmt.ID()))
+			err = d.cfg.Journal.Write(ctx, f.moved(next, f.notes(tlog.KindChain, now, f.stmt.ID())))
 		}
 		if err == nil {
 			d.went(f, next)
@@ -236,7 +236,7 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	}
 	d.went(f, next)
 	f.lastErr, f.admitting, f.online = "", true, s.Protocol == protocol.ProtocolOnline
-	admit := f.moved(next, now, tlog.KindSession, hash)
+	admit := f.moved(next, f.notes(tlog.KindSession, now, hash))
 	admit.Add(p.admit)
 	return d.task(f, v, s, p, admit), nil
 }
@@ -398,7 +398,7 @@ func (d *Desk) settled(ctx context.Context, now time.Time, f *file, ev intent.Se
 	if err != nil {
 		return errors.Join(err, d.keepRows(ctx, rows))
 	}
-	e := f.moved(next, now, tlog.KindFault, ev.Session)
+	e := f.moved(next, f.notes(tlog.KindFault, now, ev.Session))
 	e.Put, e.Delete = append(e.Put, rows.Put...), append(e.Delete, rows.Delete...)
 	if err := d.cfg.Journal.Write(ctx, e); err != nil {
 		return err

@@ -2,7 +2,6 @@ package decide
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -104,7 +103,7 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 	if first != nil {
 		return first.arrived()
 	}
-	e := f.entry(now, tlog.KindStatement, s.ID())
+	e := f.moved(f.life, f.proposed(now))
 	e.Put = append(e.Put, store.Entry{Key: proposalKey(s.ID()), Value: encodeProposal(s, armored)})
 	if err := write(e); err != nil {
 		d.drop(f)
@@ -184,7 +183,7 @@ func (d *Desk) vote(ctx context.Context, now time.Time, id []byte, verb signet.V
 		return err
 	}
 	votes := append(slices.Clone(f.votes), ballot{vote, armored})
-	e := f.moved(next, now, tlog.KindSignature, sha256.Sum256(armored))
+	e := f.moved(next, f.says(tlog.KindSignature, now, armored))
 	e.Reserve = verb == signet.Reject
 	e.Put = append(e.Put, store.Entry{Key: voteKey(f.stmt.ID(), len(votes)), Value: encodeVote(verb, armored)})
 	if err := write(e); err != nil {
@@ -241,14 +240,18 @@ func (d *Desk) publish(ctx context.Context, now time.Time, f *file) error {
 
 // enter adds verified decisions of different operators to a file, at once.
 func (d *Desk) enter(now time.Time, f *file, write writer, rs ...ruling) (err error) {
-	next, ids := f.life, [][32]byte{}
+	next, leaves := f.life, []tlog.Filed{}
 	for _, r := range rs {
 		if next, err = next.Apply(intent.Decided{Operator: r.decision.Operator, Verdict: r.decision.Verdict}, now); err != nil {
 			return err
 		}
-		ids = append(ids, r.stmt.ID())
+		kind := tlog.KindHeard
+		if r.decision.Operator == d.cfg.Operator {
+			kind = tlog.KindDecision
+		}
+		leaves = append(leaves, f.says(kind, now, r.stmt.Bytes(), r.sig))
 	}
-	e := f.moved(next, now, tlog.KindDecision, ids...)
+	e := f.moved(next, leaves...)
 	for _, r := range rs {
 		e.Put = append(e.Put, r.row(f.shelf(r)))
 		e.Reserve = e.Reserve || r.decision.Verdict == intent.Deny
@@ -291,7 +294,7 @@ func (d *Desk) compare(now time.Time, f *file, next intent.Life, r ruling, e *jo
 	}
 	if other != "" {
 		d.cfg.Log.Error("nodes' decisions contradict", "intent", f.stmt.ID().Short(), "what", other)
-		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindAlarm, Time: now, Vault: f.life.Intent().Vault, ID: r.stmt.ID()})
+		e.Leaves = append(e.Leaves, f.says(tlog.KindAlarm, now, []byte("nodes' decisions contradict: "+other)))
 	}
 }
 
@@ -378,7 +381,7 @@ func (d *Desk) cancel(now time.Time, raw, armored []byte, write writer) error {
 	if err != nil {
 		return err
 	}
-	e := f.moved(next, now, tlog.KindStatement, s.ID())
+	e := f.moved(next, f.says(tlog.KindStatement, now, s.Bytes(), armored))
 	e.Reserve = true
 	if err := write(e); err != nil {
 		return err
@@ -420,11 +423,13 @@ func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
 	if err != nil {
 		return err
 	}
-	e := f.moved(next, now, tlog.KindSigned, name)
+	made := f.says(tlog.KindSigned, now, raw)
+	made.ID = name
+	e := f.moved(next, made)
 	e.Put = append(e.Put, store.Entry{Key: rawKey(f.stmt.ID()), Value: raw})
 	if next.Alarm() != "" {
 		d.cfg.Log.Error("signature of a closed intent", "what", next.Alarm())
-		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindAlarm, Time: now, Vault: next.Intent().Vault, ID: name})
+		e.Leaves = append(e.Leaves, f.says(tlog.KindAlarm, now, []byte(next.Alarm())))
 	}
 	if err := write(e); err != nil {
 		return err
@@ -449,7 +454,7 @@ func (d *Desk) OnChain(ctx context.Context, now time.Time, id statement.ID, ev i
 	if next.State() == f.life.State() {
 		return nil
 	}
-	if err := d.cfg.Journal.Write(ctx, f.moved(next, now, tlog.KindChain, id)); err != nil {
+	if err := d.cfg.Journal.Write(ctx, f.moved(next, f.notes(tlog.KindChain, now, id))); err != nil {
 		return err
 	}
 	d.went(f, next)
@@ -457,16 +462,24 @@ func (d *Desk) OnChain(ctx context.Context, now time.Time, id statement.ID, ev i
 	return nil
 }
 
-// entry is a file's row and a leaf.
-func (f *file) entry(now time.Time, kind string, id [32]byte) journal.Entry {
-	return f.moved(f.life, now, kind, id)
+// moved is the row of a file whose life went on, and the leaves that tell by what.
+func (f *file) moved(next intent.Life, leaves ...tlog.Filed) journal.Entry {
+	return journal.Entry{
+		Batch:  store.Batch{Put: []store.Entry{{Key: intentKey(f.stmt.ID()), Value: next.Bytes()}}},
+		Leaves: leaves,
+	}
 }
 
-// moved is the row of a file whose life went on, and the leaves that tell by what.
-func (f *file) moved(next intent.Life, now time.Time, kind string, by ...[32]byte) journal.Entry {
-	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: intentKey(f.stmt.ID()), Value: next.Bytes()}}}}
-	for _, id := range by {
-		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: kind, Time: now, Vault: next.Intent().Vault, ID: id})
-	}
-	return e
+// proposed tells of the intent itself.
+func (f *file) proposed(now time.Time) tlog.Filed {
+	return tlog.Says(tlog.KindStatement, now, f.life.Intent().Vault, f.stmt.Bytes(), f.proposal)
+}
+
+// says tells of something about the intent.
+func (f *file) says(kind string, now time.Time, content []byte, signatures ...[]byte) tlog.Filed {
+	return tlog.Says(kind, now, f.life.Intent().Vault, content, signatures...).On(f.stmt.ID())
+}
+
+func (f *file) notes(kind string, now time.Time, id [32]byte) tlog.Filed {
+	return tlog.Notes(kind, now, f.life.Intent().Vault, id).On(f.stmt.ID())
 }

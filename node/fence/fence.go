@@ -155,7 +155,7 @@ func (f *Fence) instanceEntry(now time.Time, kind string) journal.Entry {
 	row = append(row, f.own.Instance[:]...)
 	return journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: kindInstance, Value: row}}},
-		Leaves: []tlog.Leaf{{Kind: kind, Time: now, ID: sha256.Sum256(row)}},
+		Leaves: []tlog.Filed{tlog.Notes(kind, now, [32]byte{}, sha256.Sum256(row))},
 	}
 }
 
@@ -349,7 +349,7 @@ func (f *Fence) fence(ctx context.Context, now time.Time, why string, counter ui
 	row = append(binary.BigEndian.AppendUint64(row, uint64(x.Since.Unix())), x.Why...)
 	e := journal.Entry{Batch: store.Batch{Put: append(more, store.Entry{Key: kindFenced, Value: row}), Reserve: true}}
 	if old == nil {
-		e.Leaves = []tlog.Leaf{{Kind: tlog.KindFence, Time: now, ID: sha256.Sum256([]byte(x.Why))}}
+		e.Leaves = []tlog.Filed{tlog.Says(tlog.KindFence, now, [32]byte{}, []byte(x.Why))}
 	}
 	failpoint.Hit("fence-before-fenced")
 	if err := f.cfg.Journal.Write(ctx, e); err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -317,7 +316,7 @@ func (f *Fence) saw(ctx context.Context, now time.Time, of engine.PartyID, key e
 	}
 	e := journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{lifeRow(kindTwice, of, key, l), lifeRow(kindSeenLife, of, key, old, past...)}},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindAlarm, Time: now, ID: sha256.Sum256(l.Encode())}},
+		Leaves: []tlog.Filed{tlog.Says(tlog.KindAlarm, now, [32]byte{}, append(old.Encode(), l.Encode()...))},
 	}
 	if err := f.cfg.Journal.Write(ctx, e); err != nil {
 		return false, fmt.Errorf("keep that a peer runs twice: %w", err)

@@ -21,8 +21,7 @@ import (
 
 // Kinds of rows that the log consists of.
 const (
-	kindLeaf = "log-leaf" // log-leaf/<number>: the leaf
-	kindHash = "log-hash" // log-hash/<index>: a node of the tree
+	kindLeaf = "log"      // log/<number>: a leaf, its body, the hashes that it completes
 	keyHead  = "log-head" // size ‖ root
 
 	maxSize = 1 << 48 // leaves
@@ -31,7 +30,7 @@ const (
 // An Entry is one change of state and the leaves that tell of it.
 type Entry struct {
 	store.Batch
-	Leaves []tlog.Leaf
+	Leaves []tlog.Filed
 }
 
 // Add joins another entry to this one.
@@ -85,36 +84,76 @@ func (j *Journal) Head(ctx context.Context) (tlog.Head, error) {
 
 // HeadAt is the head that the log had when it was of this size, 0 ≤ size ≤ that of Head.
 func (j *Journal) HeadAt(ctx context.Context, size int64) (tlog.Head, error) {
-	return tlog.Root(size, tlog.ReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+	return tlog.Root(size, j.Hashes(ctx))
+}
+
+// Hashes reads the stored hashes of the tree. Rows are read once: a reader serves one question.
+func (j *Journal) Hashes(ctx context.Context) tlog.Reader {
+	rows := map[int64]row{}
+	return tlog.ReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(indexes))
 		for i, x := range indexes {
-			var err error
-			if out[i], err = j.storedHash(ctx, x); err != nil {
-				return nil, err
+			n, level := tlog.Completes(x)
+			r, ok := rows[n]
+			if !ok {
+				var err error
+				if r, err = j.row(ctx, n); err != nil {
+					return nil, err
+				}
+				r.body = nil
+				rows[n] = r
 			}
+			if level >= len(r.hashes) {
+				return nil, fmt.Errorf("read the log: row %d holds %d hashes, not %d", n, len(r.hashes), level+1)
+			}
+			out[i] = r.hashes[level]
 		}
 		return out, nil
-	}))
+	})
 }
 
-func (j *Journal) storedHash(ctx context.Context, x int64) (tlog.Hash, error) {
-	it, err := j.store.Get(ctx, hashKey(x))
-	if err != nil {
-		return tlog.Hash{}, fmt.Errorf("read log hash %d: %w", x, err)
-	}
-	if len(it.Value) != len(tlog.Hash{}) {
-		return tlog.Hash{}, fmt.Errorf("read log hash %d: has %d bytes", x, len(it.Value))
-	}
-	return tlog.Hash(it.Value), nil
-}
-
-// Leaf reads one leaf, 0 ≤ n < size.
-func (j *Journal) Leaf(ctx context.Context, n int64) (tlog.Leaf, error) {
+func (j *Journal) row(ctx context.Context, n int64) (row, error) {
 	it, err := j.store.Get(ctx, leafKey(n))
 	if err != nil {
-		return tlog.Leaf{}, fmt.Errorf("read log leaf %d: %w", n, err)
+		return row{}, fmt.Errorf("read log leaf %d: %w", n, err)
 	}
-	return tlog.Decode(it.Value)
+	return decodeRow(n, it.Value)
+}
+
+// Leaf reads one leaf with its body, 0 ≤ n < size.
+func (j *Journal) Leaf(ctx context.Context, n int64) (tlog.Filed, error) {
+	r, err := j.row(ctx, n)
+	if err != nil {
+		return tlog.Filed{}, err
+	}
+	return r.filed(n)
+}
+
+// Leaves reads up to limit leaves with their bodies, from the first on; limit ≤ store.MaxLimit. Fewer mean that the log ends.
+func (j *Journal) Leaves(ctx context.Context, first int64, limit int) ([]tlog.Filed, error) {
+	after := store.Prefix(kindLeaf)
+	if first > 0 {
+		after = leafKey(first - 1)
+	}
+	items, err := j.store.Range(ctx, store.Prefix(kindLeaf), after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read the log: %w", err)
+	}
+	out := make([]tlog.Filed, len(items))
+	for i, it := range items {
+		n := first + int64(i)
+		if it.Key != leafKey(n) {
+			return nil, fmt.Errorf("log: row %q is missing, %q follows", leafKey(n), it.Key)
+		}
+		r, err := decodeRow(n, it.Value)
+		if err != nil {
+			return nil, err
+		}
+		if out[i], err = r.filed(n); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // load takes the stored head for ours. The hashes that it is made of must give its root.
@@ -162,6 +201,7 @@ func (j *Journal) storedHead(ctx context.Context) (tlog.Head, uint64, error) {
 
 // reader reads stored hashes, the freshest from memory.
 func (j *Journal) reader(ctx context.Context) tlog.Reader {
+	stored := j.Hashes(ctx)
 	return tlog.ReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(indexes))
 		for i, x := range indexes {
@@ -169,15 +209,14 @@ func (j *Journal) reader(ctx context.Context) tlog.Reader {
 				out[i] = h
 				continue
 			}
-			h, err := j.storedHash(ctx, x)
+			h, err := stored.ReadHashes([]int64{x})
 			if err != nil {
 				return nil, err
 			}
-			out[i], j.recent[x] = h, h
+			out[i], j.recent[x] = h[0], h[0]
 		}
 		return out, nil
 	})
 }
 
 func leafKey(n int64) string { return store.Key(kindLeaf, store.Number(uint64(n))) }
-func hashKey(n int64) string { return store.Key(kindHash, store.Number(uint64(n))) }

@@ -1,11 +1,13 @@
 package journal_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -20,13 +22,17 @@ import (
 
 var ctx = context.Background()
 
-func leaf(i int) tlog.Leaf {
-	return tlog.Leaf{Kind: tlog.KindStatement, Time: time.Unix(int64(i), 0).UTC(), ID: sha256.Sum256(fmt.Append(nil, i))}
+func leaf(i int) tlog.Filed {
+	at := time.Unix(int64(i), 0).UTC()
+	if i%3 == 0 {
+		return tlog.Notes(tlog.KindBurn, at, [32]byte{}, sha256.Sum256(fmt.Append(nil, i)))
+	}
+	return tlog.Says(tlog.KindStatement, at, [32]byte{1}, fmt.Append(nil, i), []byte("signature"))
 }
 
 // A model is what the journal should hold: rows and leaves.
 type model struct {
-	leaves []tlog.Leaf
+	leaves []tlog.Filed
 	rows   map[string]string
 }
 
@@ -36,7 +42,7 @@ func (m *model) check(t *testing.T, j *journal.Journal) {
 	head, err := j.Head(ctx)
 	var raw [][]byte
 	for _, l := range m.leaves {
-		raw = append(raw, l.Encode())
+		raw = append(raw, l.Leaf.Encode())
 	}
 	if want := (tlog.Head{Size: int64(len(raw)), Root: naive(raw)}); err != nil || head != want {
 		t.Fatalf("head is %v, want %v; %v", head, want, err)
@@ -45,9 +51,12 @@ func (m *model) check(t *testing.T, j *journal.Journal) {
 		t.Fatalf("verified %v, %v", got, err)
 	}
 	for i, want := range m.leaves {
-		if got, err := j.Leaf(ctx, int64(i)); err != nil || got != want {
+		if got, err := j.Leaf(ctx, int64(i)); err != nil || !reflect.DeepEqual(got, want) {
 			t.Fatalf("leaf %d is %+v, want %+v; %v", i, got, want, err)
 		}
+	}
+	if got, err := j.Leaves(ctx, 0, store.MaxLimit); err != nil || !reflect.DeepEqual(got, slices.Clip(append([]tlog.Filed{}, m.leaves...))) {
+		t.Fatalf("leaves are %+v, want %+v; %v", got, m.leaves, err)
 	}
 	items, err := j.Store().Range(ctx, "row/", "", store.MaxLimit)
 	if err != nil || len(items) != len(m.rows) {
@@ -162,7 +171,7 @@ func TestConcurrentWriters(t *testing.T) {
 				key := store.Key("row", store.Number(uint64((w*25+i)/2))) // two want each
 				err := j.Write(ctx, journal.Entry{
 					Batch:  store.Batch{If: []store.Cond{store.Absent(key)}, Put: []store.Entry{{Key: key, Value: fmt.Append(nil, w)}}},
-					Leaves: []tlog.Leaf{leaf(w*25 + i)},
+					Leaves: []tlog.Filed{leaf(w*25 + i)},
 				})
 				mu.Lock()
 				var c *store.ConflictError
@@ -248,13 +257,13 @@ func gatherOn(t *testing.T, d *memory.Disk, entries []journal.Entry, ctxs map[in
 	return s, j, errs
 }
 
-func put(key string, leaves ...tlog.Leaf) journal.Entry {
+func put(key string, leaves ...tlog.Filed) journal.Entry {
 	return journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: key, Value: []byte(key)}}}, Leaves: leaves}
 }
 
 func keys(b store.Batch) (out []string) {
 	for _, p := range b.Put {
-		if !strings.HasPrefix(p.Key, "log-") {
+		if !strings.HasPrefix(p.Key, "log") {
 			out = append(out, p.Key)
 		}
 	}
@@ -337,7 +346,7 @@ func TestGroups(t *testing.T) {
 	reserve := put("deny", leaf(5))
 	reserve.Reserve = true
 	big := put("big", leaf(6))
-	big.Put[0].Value = make([]byte, 600<<10)
+	big.Put[0].Value = make([]byte, 700<<10)
 	entries := []journal.Entry{put("first"), put("a", leaf(1)), put("b", leaf(2)), reserve, put("c"), put("c", leaf(3)), big, put("d")}
 	s, j, errs := gather(t, entries, nil)
 	for i, err := range errs {
@@ -525,24 +534,33 @@ func TestDamage(t *testing.T) {
 	}
 	_, s := fill()
 	var all []store.Item
-	for _, prefix := range []string{"log-head", "log-leaf/", "log-hash/"} {
+	for _, prefix := range []string{"log-head", "log/"} {
 		items, err := s.Range(ctx, prefix, "", store.MaxLimit)
 		if err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, items...)
 	}
-	if len(all) != 1+size+int(tlog.StoredHashes(size)) {
+	if len(all) != 1+size {
 		t.Fatalf("%d rows", len(all))
 	}
+	flip := func(it store.Item, at int) store.Batch {
+		v := slices.Clone(it.Value)
+		v[at] ^= 1
+		return store.Batch{Put: []store.Entry{{Key: it.Key, Value: v}}}
+	}
 	for _, it := range all {
-		flipped, short := slices.Clone(it.Value), it.Value[:len(it.Value)-1]
-		flipped[len(flipped)-1] ^= 1
-		for name, b := range map[string]store.Batch{
-			"flipped": {Put: []store.Entry{{Key: it.Key, Value: flipped}}},
-			"cut":     {Put: []store.Entry{{Key: it.Key, Value: short}}},
-			"gone":    {Delete: []string{it.Key}},
-		} {
+		batches := map[string]store.Batch{
+			"cut":  {Put: []store.Entry{{Key: it.Key, Value: it.Value[:len(it.Value)-1]}}},
+			"gone": {Delete: []string{it.Key}},
+		}
+		for at := range len(it.Value) {
+			// What a detached signature is worth, whoever knows its key says.
+			if at < len(it.Value)-len("signature") || !bytes.HasSuffix(it.Value, []byte("signature")) {
+				batches[fmt.Sprint("flipped at ", at)] = flip(it, at)
+			}
+		}
+		for name, b := range batches {
 			_, s := fill()
 			j, err := journal.Open(ctx, s)
 			if err != nil {
@@ -571,7 +589,7 @@ func TestDamage(t *testing.T) {
 	_, s = fill()
 	var raw [][]byte
 	for i := range 5 {
-		raw = append(raw, leaf(i).Encode())
+		raw = append(raw, leaf(i).Leaf.Encode())
 	}
 	root := naive(raw)
 	old := append([]byte{0, 0, 0, 0, 0, 0, 0, 5}, root[:]...)
@@ -596,7 +614,10 @@ func TestDamage(t *testing.T) {
 // A leaf that could not be read again is never written, nor what stands beside it.
 func TestLeafThatCannotBeReadAgain(t *testing.T) {
 	j := open(t, memory.NewDisk())
-	for name, l := range map[string]tlog.Leaf{"no kind": {Time: time.Unix(1, 0)}, "no time": {Kind: "k"}} {
+	for name, l := range map[string]tlog.Filed{
+		"no kind": tlog.Notes("", time.Unix(1, 0), [32]byte{}, [32]byte{}), "no time": tlog.Notes("k", time.Time{}, [32]byte{}, [32]byte{}),
+		"another body": {Leaf: leaf(1).Leaf, Body: leaf(2).Body}, "a long body": tlog.Says("k", time.Unix(1, 0), [32]byte{}, make([]byte, tlog.MaxContent+1)),
+	} {
 		if err := j.Write(ctx, put("a", l)); !errors.Is(err, journal.ErrUnlogged) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/node/store"
@@ -24,29 +25,25 @@ func (j *Journal) Verify(ctx context.Context) (tlog.Head, error) {
 		}
 		return out, nil
 	})
-	leaves := &pages{s: j.store, prefix: store.Prefix(kindLeaf)}
-	hashes := &pages{s: j.store, prefix: store.Prefix(kindHash)}
+	rows := &pages{s: j.store, prefix: store.Prefix(kindLeaf)}
 	for n := range head.Size {
-		leaf, err := leaves.next(ctx, leafKey(n))
+		it, err := rows.next(ctx, leafKey(n))
 		if err != nil {
 			return head, err
 		}
-		if _, err := tlog.Decode(leaf.Value); err != nil {
-			return head, fmt.Errorf("log leaf %d: %w", n, err)
-		}
-		first, computed, err := tlog.Append(n, leaf.Value, reader)
+		r, err := decodeRow(n, it.Value)
 		if err != nil {
 			return head, err
 		}
-		for i, want := range computed {
-			x := first + int64(i)
-			row, err := hashes.next(ctx, hashKey(x))
-			if err != nil {
-				return head, err
-			}
-			if string(row.Value) != string(want[:]) {
-				return head, fmt.Errorf("log hash %d is not what leaf %d and those before it give", x, n)
-			}
+		if _, err := r.filed(n); err != nil {
+			return head, err
+		}
+		first, computed, err := tlog.Append(n, r.leaf, reader)
+		if err != nil {
+			return head, err
+		}
+		if !slices.Equal(r.hashes, computed) {
+			return head, fmt.Errorf("the hashes of log row %d are not what its leaf and those before it give", n)
 		}
 		last := len(computed) - 1
 		top[first+int64(last)] = computed[last]

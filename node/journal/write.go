@@ -74,7 +74,7 @@ func (j *Journal) take() []*write {
 	var g gauge
 	n := 0
 	for _, w := range j.wait {
-		if fits := g.add(j.head.Size, w.e); n > 0 && (!fits || w.e.Reserve != j.wait[0].e.Reserve) {
+		if fits := g.add(w.e); n > 0 && (!fits || w.e.Reserve != j.wait[0].e.Reserve) {
 			break
 		}
 		n++
@@ -90,17 +90,19 @@ type gauge struct {
 	keys                         map[string]bool
 }
 
-// leafBytes is more than what a leaf adds: its row, two hashes, and their keys.
+// leafBytes is more than what a leaf adds besides its body: its row, with two hashes on average, and the key.
 const leafBytes = 512
 
 // add reports whether an entry fits beside those before it, and shares no key with them: it
 // must see what they wrote.
-func (g *gauge) add(size int64, e Entry) bool {
+func (g *gauge) add(e Entry) bool {
 	if g.keys == nil {
 		g.keys = map[string]bool{}
 	}
 	g.conds, g.writes, g.leaves = g.conds+len(e.If), g.writes+len(e.Put)+len(e.Delete), g.leaves+len(e.Leaves)
-	g.bytes += leafBytes * len(e.Leaves)
+	for _, l := range e.Leaves {
+		g.bytes += leafBytes + l.Body.Size()
+	}
 	own := map[string]bool{}
 	for _, c := range e.If {
 		own[c.Key] = true
@@ -118,7 +120,7 @@ func (g *gauge) add(size int64, e Entry) bool {
 		g.keys[k] = true
 		g.bytes += 2 * len(k)
 	}
-	rows := g.writes + g.leaves + int(tlog.StoredHashes(size+int64(g.leaves))-tlog.StoredHashes(size)) + 1
+	rows := g.writes + g.leaves + 1 // the head's
 	return alone && g.conds < store.MaxConds && rows <= store.MaxWrites && g.bytes < store.MaxBytes/2
 }
 
@@ -212,20 +214,19 @@ func (j *Journal) grow(ctx context.Context, e Entry) (b store.Batch, head tlog.H
 	both := over(fresh, j.reader(ctx))
 	size := j.head.Size
 	for _, leaf := range e.Leaves {
-		raw := leaf.Encode()
-		if _, err := tlog.Decode(raw); err != nil {
+		r := row{leaf: leaf.Leaf.Encode(), body: leaf.Body.Encode()}
+		if _, err := r.filed(size); err != nil {
 			return b, head, nil, fmt.Errorf("a leaf of kind %q could not be read again: %w", leaf.Kind, err)
 		}
-		first, hashes, err := tlog.Append(size, raw, both)
+		first, hashes, err := tlog.Append(size, r.leaf, both)
 		if err != nil {
 			return b, head, nil, err
 		}
-		b.Put = append(b.Put, store.Entry{Key: leafKey(size), Value: raw})
 		for i, h := range hashes {
-			x := first + int64(i)
-			fresh[x] = h
-			b.Put = append(b.Put, store.Entry{Key: hashKey(x), Value: slices.Clone(h[:])})
+			fresh[first+int64(i)] = h
 		}
+		r.hashes = hashes
+		b.Put = append(b.Put, store.Entry{Key: leafKey(size), Value: r.encode()})
 		size++
 	}
 	if head, err = tlog.Root(size, both); err != nil {

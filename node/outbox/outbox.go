@@ -28,8 +28,7 @@ import (
 // A Kind says what a note carries. The node's table gives the meanings.
 type Kind uint8
 
-// Bounds of a note. The store takes a batch of 1 MiB, in which the note stands twice: as it
-// is sent, and as what follows from it.
+// Bounds of a note. A batch of the store (1.25 MiB) holds it as it is sent, what follows from it, and its statement once more in the log.
 const (
 	MaxNote   = 384 << 10 // bytes, encoded
 	maxFields = 8

@@ -286,7 +286,7 @@ func (t *Taken) Entry(now time.Time) journal.Entry {
 	key := burnKey(t.burn.ID)
 	return journal.Entry{
 		Batch:  store.Batch{If: []store.Cond{store.Absent(key)}, Put: []store.Entry{{Key: key, Value: t.burn.Encode()}}},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindPresignature, Time: now, Vault: t.vault, ID: [32]byte(t.burn.ID)}},
+		Leaves: []tlog.Filed{tlog.Notes(tlog.KindPresignature, now, t.vault, [32]byte(t.burn.ID))},
 	}
 }
 
@@ -319,8 +319,8 @@ func (t *Taken) Done(ctx context.Context, now time.Time, err error) {
 	p.dropLocked((*dkls.Pool).DropAll)
 	p.mu.Unlock()
 	p.cfg.Log.Error("presignature used before: a copy of this node runs somewhere", "presignature", t.burn.ID)
-	leaf := tlog.Leaf{Kind: tlog.KindAlarm, Time: now, Vault: t.vault, ID: [32]byte(t.burn.ID)}
-	if err := p.cfg.Journal.Write(ctx, journal.Entry{Leaves: []tlog.Leaf{leaf}}); err != nil {
+	alarm := tlog.Says(tlog.KindAlarm, now, t.vault, []byte("presignature used before: a copy of this node runs somewhere")).On([32]byte(t.burn.ID))
+	if err := p.cfg.Journal.Write(ctx, journal.Entry{Leaves: []tlog.Filed{alarm}}); err != nil {
 		p.cfg.Log.Error("alarm not logged", "error", err)
 	}
 }

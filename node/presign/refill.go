@@ -154,7 +154,7 @@ func (p *Pools) task(v ceremony.View, s *mpc.Setup, keys *protocol.Keys, ticket 
 	return &session.Task{
 		Standing: ceremony.Standing(v.Current), Pairs: protocol.PairKey(r), Hedge: secret.New(keys.Share.Bytes()), Timeout: timeout,
 		Title: fmt.Sprintf("make a presignature of vault %s by %s", v.Title(), strings.Join(names, ", ")),
-		Admit: journal.Entry{Leaves: []tlog.Leaf{{Kind: tlog.KindSession, Time: now, Vault: v.Vault.ID, ID: s.Hash()}}},
+		Admit: journal.Entry{Leaves: []tlog.Filed{tlog.Notes(tlog.KindSession, now, v.Vault.ID, s.Hash())}},
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
 			stage, err := protocol.Presign(seat, keys, ticket)
 			if err != nil {

@@ -169,7 +169,7 @@ func (w *watched) Commit(ctx context.Context, b store.Batch) (uint64, error) {
 	rev, err := w.Store.Commit(ctx, b)
 	var kinds []string
 	for _, p := range b.Put {
-		if kind, _, _ := strings.Cut(p.Key, "/"); !strings.HasPrefix(kind, "log-") {
+		if kind, _, _ := strings.Cut(p.Key, "/"); !strings.HasPrefix(kind, "log") {
 			kinds = append(kinds, kind)
 		}
 	}
@@ -425,7 +425,7 @@ func (n *node) toy(s *mpc.Setup, hooks toyHooks) (*session.Task, error) {
 		Standing: hooks.standing, Timeout: hooks.timeout, Title: "toy", Pairs: s.Epoch,
 		Admit: journal.Entry{
 			Batch:  store.Batch{Put: []store.Entry{{Key: dkls.AllowKey(hash), Value: []byte{1}}}},
-			Leaves: []tlog.Leaf{{Kind: tlog.KindSession, Time: n.c.now, ID: hash}},
+			Leaves: []tlog.Filed{{Leaf: tlog.Leaf{Kind: tlog.KindSession, Time: n.c.now, ID: hash}}},
 		},
 		Begin: func(seat ceremony.Seat) (session.Machine, error) {
 			es, err := engine.New[int](engine.Params{Session: seat.Session, Parties: s.IDs(), MaxBody: 64, Kinds: 2}, n.id, stage)

@@ -74,7 +74,7 @@ func faultEntry(now time.Time, r *run, f *engine.Fault) journal.Entry {
 	key := store.Key(KindFault, store.ID(r.hash[:]), store.ID(id[:8]))
 	e := journal.Entry{
 		Batch:  sanction(now, r.setup, f, key),
-		Leaves: []tlog.Leaf{{Kind: tlog.KindFault, Time: now, ID: id}},
+		Leaves: []tlog.Filed{tlog.Notes(tlog.KindFault, now, [32]byte{}, id).On(r.hash)},
 	}
 	e.Put = append(e.Put, store.Entry{Key: key, Value: row})
 	return e

@@ -167,7 +167,7 @@ func (h *Host) BurnAll(ctx context.Context, now time.Time, tokens []engine.Token
 		e := journal.Entry{Batch: store.Batch{Reserve: true}}
 		for _, t := range chunk {
 			e.Put = append(e.Put, store.Entry{Key: store.BurnKey(t.Key[:], t.Peer[:]), Value: []byte(now.UTC().Format(time.RFC3339) + " restored")})
-			e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindBurn, Time: now, ID: sha256.Sum256(append(t.Key[:], t.Peer[:]...))})
+			e.Leaves = append(e.Leaves, tlog.Notes(tlog.KindBurn, now, [32]byte{}, sha256.Sum256(append(t.Key[:], t.Peer[:]...))))
 		}
 		failpoint.Hit("session-before-burn-all")
 		if err := h.cfg.Journal.Write(ctx, e); err != nil {

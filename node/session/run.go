@@ -333,7 +333,7 @@ func (r *run) burn(ctx context.Context, now time.Time, tokens []engine.Token) er
 			return err
 		}
 		e.Put = append(e.Put, burnRow(t, r.hash, now), count)
-		e.Leaves = append(e.Leaves, tlog.Leaf{Kind: tlog.KindBurn, Time: now, ID: sha256.Sum256(append(t.Key[:], t.Peer[:]...))})
+		e.Leaves = append(e.Leaves, tlog.Notes(tlog.KindBurn, now, [32]byte{}, sha256.Sum256(append(t.Key[:], t.Peer[:]...))))
 	}
 	e.Reserve = true
 	if err := r.host.cfg.Journal.Write(context.WithoutCancel(ctx), e); err != nil {

@@ -9,7 +9,7 @@ const (
 	MaxConds  = 120     // conditions in a batch
 	MaxWrites = 120     // puts and deletes in a batch
 	MaxKey    = 512     // bytes in a key, at least 1
-	MaxBytes  = 1 << 20 // bytes in a batch: all keys and values
+	MaxBytes  = 5 << 18 // bytes in a batch: all keys and values
 	MaxLimit  = 1024    // items in a page of Range
 )
 

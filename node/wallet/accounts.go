@@ -2,7 +2,6 @@ package wallet
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -125,7 +124,7 @@ func (a *Accounts) Take(ctx context.Context, now time.Time, n outbox.Note, write
 				{Key: pathKey(acc), Value: []byte(acc.Department + "/" + acc.Name)},
 			},
 		},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindStatement, Time: now, Vault: acc.Vault, ID: s.ID()}},
+		Leaves: []tlog.Filed{tlog.Says(tlog.KindStatement, now, acc.Vault, n.Fields[0], n.Fields[1])},
 	})
 }
 
@@ -253,7 +252,7 @@ func (a *Accounts) New(ctx context.Context, now time.Time, vault statement.ID, s
 	key := addressPrefix(acc.Account, suite) + string(store.Number(uint64(index)))
 	e := journal.Entry{
 		Batch:  store.Batch{If: []store.Cond{store.Absent(key)}, Put: []store.Entry{{Key: key, Value: []byte(out.Address)}}},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindAddress, Time: now, Vault: vault, ID: sha256.Sum256([]byte(out.Address))}},
+		Leaves: []tlog.Filed{tlog.Says(tlog.KindAddress, now, vault, charter.Address(out).Bytes())},
 	}
 	return out, a.Journal.Write(ctx, e)
 }

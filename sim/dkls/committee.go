@@ -201,7 +201,7 @@ func (c *Committee) Task(j *journal.Journal, member int, now time.Time, s *mpc.S
 		Standing: mpc.Standing{Record: c.Record.Hash()}, Pairs: c.Record.Hash(), Hedge: secret.New(keys.Share.Bytes()), Title: "sign", Timeout: 20 * time.Second,
 		Admit: journal.Entry{
 			Batch:  store.Batch{Put: []store.Entry{{Key: AllowKey(hash), Value: s.Payload}}},
-			Leaves: []tlog.Leaf{{Kind: tlog.KindSession, Time: now, ID: hash}},
+			Leaves: []tlog.Filed{{Leaf: tlog.Leaf{Kind: tlog.KindSession, Time: now, ID: hash}}},
 		},
 		Done: func(_ context.Context, _ time.Time, err error, sentLast bool) {
 			keys.Wipe()
@@ -239,7 +239,7 @@ func (c *Committee) Task(j *journal.Journal, member int, now time.Time, s *mpc.S
 func keep(ctx context.Context, j *journal.Journal, now time.Time, setup [32]byte, sig *ceremony.Signature, told func(*ceremony.Signature)) error {
 	err := j.Write(ctx, journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: SignedKey(setup), Value: []byte(sig.String())}}},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindSigned, Time: now, ID: setup}},
+		Leaves: []tlog.Filed{{Leaf: tlog.Leaf{Kind: tlog.KindSigned, Time: now, ID: setup}}},
 	})
 	if err == nil && told != nil {
 		told(sig)

@@ -190,7 +190,7 @@ func (n *node) decide(now time.Time, q Request) error {
 			If:  []store.Cond{store.Absent(decideKey(q.Intent))},
 			Put: []store.Entry{{Key: decideKey(q.Intent), Value: digest[:]}},
 		},
-		Leaves: []tlog.Leaf{{Kind: tlog.KindDecision, Time: now, ID: digest}},
+		Leaves: []tlog.Filed{{Leaf: tlog.Leaf{Kind: tlog.KindDecision, Time: now, ID: digest}}},
 	})
 }
 

@@ -221,7 +221,7 @@ func checkers(com *Committee) []sim.Checker {
 			return who
 		}},
 		&pairs{com: com},
-		&sim.Append{Prefix: "log-leaf/"},
+		&sim.Append{Prefix: "log/"},
 	}
 }
 

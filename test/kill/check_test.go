@@ -214,23 +214,16 @@ func (s *story) reckonOne(ctx context.Context, operator string, st store.Store) 
 
 // grown wants every head that was shown to be one that the log once had.
 func (s *story) grown(ctx context.Context, operator string, st store.Store) error {
-	reader := tlog.ReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		var out []tlog.Hash
-		for _, x := range indexes {
-			row, err := st.Get(ctx, store.Key("log-hash", store.Number(uint64(x))))
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, tlog.Hash(row.Value))
-		}
-		return out, nil
-	})
+	j, err := journal.Open(ctx, st)
+	if err != nil {
+		return err
+	}
 	heads := s.seen.heads[operator]
 	if len(heads) < 2 || heads[len(heads)-1].Size <= heads[0].Size {
 		return fmt.Errorf("the log did not grow: %v", heads)
 	}
 	for _, h := range heads {
-		if got, err := tlog.Root(h.Size, reader); err != nil || got != h {
+		if got, err := j.HeadAt(ctx, h.Size); err != nil || got != h {
 			return fmt.Errorf("the log once had the head %v, and is no longer one that grew from it: %v, %w", h, got, err)
 		}
 	}
