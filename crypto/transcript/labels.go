@@ -59,6 +59,7 @@ const (
 	EpochFinalCert
 	EpochTestDigest
 	EpochAlive
+	Heartbeat
 
 	DKLsCommit
 	DKLsPresigID
@@ -72,6 +73,10 @@ const (
 	NodeHello
 	NodeKeyChoice
 	NodeEnact
+	NodeHeartbeat
+	NodeLog
+	LogKey
+	WitnessKey
 	NodeLife
 	NodeInstance
 	KeyChoiceSalt
@@ -144,6 +149,7 @@ var labels = [...]string{
 	EpochFinalCert:     "ostraka/1/epoch/all-final",
 	EpochTestDigest:    "ostraka/1/epoch/test-digest",
 	EpochAlive:         "ostraka/1/epoch/alive",
+	Heartbeat:          "ostraka/1/heartbeat/share",
 
 	DKLsCommit:   "ostraka/1/dkls/commit",
 	DKLsPresigID: "ostraka/1/dkls/presignature-id",
@@ -158,6 +164,10 @@ var labels = [...]string{
 	NodeHello:     "ostraka/1/node/hello",
 	NodeKeyChoice: "ostraka/1/node/key-choice",
 	NodeEnact:     "ostraka/1/node/enact",
+	NodeHeartbeat: "ostraka/1/node/heartbeat",
+	NodeLog:       "ostraka/1/node/log",
+	LogKey:        "ostraka/1/log/key",
+	WitnessKey:    "ostraka/1/log/witness-key",
 	NodeLife:      "ostraka/1/node/life",
 	NodeInstance:  "ostraka/1/node/instance",
 	KeyChoiceSalt: "ostraka/1/node/salt-of-key-choice",

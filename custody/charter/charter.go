@@ -107,6 +107,15 @@ func (d Document) addVaults(b statement.Block) statement.Block {
 		if v.RefreshEvery != 0 {
 			sub = sub.AddUint("refresh-every", seconds64(v.RefreshEvery))
 		}
+		if v.Publish {
+			sub = sub.Add("publish", "yes")
+		}
+		if v.Witnesses != 0 {
+			sub = sub.AddUint("witnesses", uint64(v.Witnesses))
+		}
+		if v.HoldRelease != 0 {
+			sub = sub.AddUint("hold-release", seconds64(v.HoldRelease))
+		}
 		if v.Rescue != nil {
 			sub = sub.AddUint("rescue-operators", uint64(v.Rescue.Operators)).AddUint("rescue-guardians", uint64(v.Rescue.Guardians))
 		}
@@ -238,6 +247,7 @@ func (d *Document) readVaults(f statement.Block) error {
 			Initiators: b.All("initiators"), Approvers: b.All("approvers"), Quorum: int(b.Uint("quorum")), Organisations: int(b.Uint("organisations")),
 			InitiatorApproves: b.Get("initiator-approves") == "yes", UserVerification: b.Get("user-verification") == "yes",
 			Chains: b.All("chain"), Expiry: time.Duration(b.Uint("expiry")) * time.Second, RefreshEvery: time.Duration(b.Uint("refresh-every")) * time.Second,
+			Publish: b.Get("publish") == "yes", Witnesses: int(b.Uint("witnesses")), HoldRelease: time.Duration(b.Uint("hold-release")) * time.Second,
 		}
 		operators, guardians := b.Get("rescue-operators"), b.Get("rescue-guardians")
 		if (operators == "") != (guardians == "") {

@@ -220,6 +220,9 @@ func (c *changes) vault(what string, was, is *Blueprint) {
 	c.set(what+": chains", was.Chains, is.Chains)
 	c.text(what+": expiry", was.Expiry.String(), is.Expiry.String(), is.Expiry > was.Expiry)
 	c.same(what+": refresh-every", was.RefreshEvery.String(), is.RefreshEvery.String())
+	c.same(what+": publish", yesNo(was.Publish), yesNo(is.Publish))
+	c.same(what+": witnesses", fmt.Sprint(was.Witnesses), fmt.Sprint(is.Witnesses))
+	c.same(what+": hold-release", was.HoldRelease.String(), is.HoldRelease.String())
 	c.same(what+": rescue", shown(was.Rescue, Rescue.text), shown(is.Rescue, Rescue.text))
 }
 
@@ -299,6 +302,9 @@ func (v Blueprint) text() string {
 		[2]string{"initiators", list(v.Initiators)}, [2]string{"approvers", list(v.Approvers)}, [2]string{"quorum", fmt.Sprint(v.Quorum)}, [2]string{"organisations", fmt.Sprint(v.Organisations)},
 		[2]string{"initiator-approves", yesNo(v.InitiatorApproves)}, [2]string{"user-verification", yesNo(v.UserVerification)}, [2]string{"chains", list(v.Chains)}, [2]string{"expiry", v.Expiry.String()},
 		[2]string{"refresh-every", v.RefreshEvery.String()},
+		[2]string{"publish", yesNo(v.Publish)},
+		[2]string{"witnesses", fmt.Sprint(v.Witnesses)},
+		[2]string{"hold-release", v.HoldRelease.String()},
 		[2]string{"rescue", shown(v.Rescue, Rescue.text)})
 }
 

@@ -110,6 +110,9 @@ type Blueprint struct {
 	Chains                []string
 	Expiry                time.Duration // an intent's life unless it says otherwise
 	RefreshEvery          time.Duration // after that the nodes make new shares by themselves; 0: never
+	Publish               bool          // everybody is shown what is asked, approved, decided and signed
+	Witnesses             int           // other operators that must have cosigned the log with a decision before its node signs; 0: none
+	HoldRelease           time.Duration // that fewer than t operators must have run a release before t may sign with it; 0: none
 	Rescue                *Rescue       // nil: nothing but t operators ever signs
 }
 

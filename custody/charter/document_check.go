@@ -166,6 +166,12 @@ func (v Blueprint) check(d Document) error {
 	if v.Expiry < time.Minute || v.Expiry > statement.MaxExpiry*time.Second || v.Expiry%time.Second != 0 {
 		return fmt.Errorf("expiry: %s is not whole seconds from 1 minute to 7 days", v.Expiry)
 	}
+	if v.Witnesses < 0 || v.Witnesses >= len(v.Committee) {
+		return fmt.Errorf("witnesses: %d of the %d other operators of the committee cannot cosign", v.Witnesses, len(v.Committee)-1)
+	}
+	if h := v.HoldRelease; h != 0 && (h < statement.MinHold*time.Second || h > statement.MaxHold*time.Second || h%time.Second != 0) {
+		return fmt.Errorf("hold-release: %s is not whole seconds from 1 minute to 90 days", h)
+	}
 	if e := v.RefreshEvery; e != 0 && (e < statement.MinRefresh*time.Second || e > statement.MaxRefresh*time.Second || e%time.Second != 0) {
 		return fmt.Errorf("refresh-every: %s is not whole seconds from 1 hour to 366 days", e)
 	}

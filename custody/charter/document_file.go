@@ -144,6 +144,7 @@ func readBlueprint(f *form.Map) Blueprint {
 		Initiators: sorted(f.Texts("initiators")), Approvers: sorted(f.Texts("approvers")), Quorum: f.Number("quorum"), Organisations: f.Optional("organisations", 1),
 		InitiatorApproves: f.Has("initiator-approves") && f.YesNo("initiator-approves"), UserVerification: f.Has("user-verification") && f.YesNo("user-verification"),
 		Chains: sorted(f.Texts("chains")), Expiry: seconds(f, "expiry", 24*time.Hour), RefreshEvery: seconds(f, "refresh-every", 0),
+		Publish: f.Has("publish") && f.YesNo("publish"), Witnesses: f.Optional("witnesses", 0), HoldRelease: seconds(f, "hold-release", 0),
 	}
 	if f.Has("rescue") {
 		v.Rescue = &Rescue{}

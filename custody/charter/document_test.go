@@ -72,6 +72,8 @@ func TestReadDocumentRefuses(t *testing.T) {
 		"short expiry":              {"expiry: 86400", "expiry: 59", "expiry"},
 		"long expiry":               {"expiry: 86400", "expiry: 604801", "expiry"},
 		"refresh":                   {"expiry: 86400", "refresh-every: 3599", "1 hour to 366 days"},
+		"witnesses":                 {"expiry: 86400", "witnesses: 3", "of the 2 other operators"},
+		"hold":                      {"expiry: 86400", "hold-release: 59", "1 minute to 90 days"},
 		"a chain that is none":      {`chains: ["eip155:1"]`, `chains: ["eip155:01"]`, "chain"},
 		"a chain twice":             {`chains: ["eip155:1"]`, `chains: ["eip155:1", "eip155:1"]`, "twice"},
 		"no chain":                  {`chains: ["eip155:1"]`, `chains: []`, "none is listed"},

@@ -146,6 +146,15 @@ func (v Blueprint) fields() []string {
 	if v.RefreshEvery != 0 {
 		out = append(out, fmt.Sprint("refresh-every: ", seconds64(v.RefreshEvery)))
 	}
+	if v.Publish {
+		out = append(out, "publish: true")
+	}
+	if v.Witnesses != 0 {
+		out = append(out, fmt.Sprint("witnesses: ", v.Witnesses))
+	}
+	if v.HoldRelease != 0 {
+		out = append(out, fmt.Sprint("hold-release: ", seconds64(v.HoldRelease)))
+	}
 	if v.Rescue != nil {
 		out = append(out, "rescue:", fmt.Sprint("  operators: ", v.Rescue.Operators), fmt.Sprint("  guardians: ", v.Rescue.Guardians))
 	}

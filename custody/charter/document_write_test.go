@@ -158,6 +158,7 @@ func (r drawn) document() Document {
 			Name: fmt.Sprint(i, r.label()), Tier: TierWarm, Suites: r.some(3, []string{SuiteBIP340, SuiteECDSA, SuiteEd25519}), Threshold: 2 + r.IntN(2), Committee: committee,
 			Initiators: r.some(2, groups), Approvers: []string{"all"}, Quorum: 1 + r.IntN(2), Organisations: 1, InitiatorApproves: r.yes(), UserVerification: r.yes(),
 			Chains: []string{"eip155:1"}, Expiry: time.Duration(60+r.IntN(1000)) * time.Second, RefreshEvery: []time.Duration{0, 90 * time.Minute}[r.IntN(2)],
+			Publish: r.yes(), Witnesses: r.IntN(len(committee)), HoldRelease: []time.Duration{0, 7 * 24 * time.Hour}[r.IntN(2)],
 		}
 		if len(d.Guardians) > 2 && r.yes() {
 			v.Rescue = &Rescue{1, 2}

@@ -57,6 +57,9 @@ type Terms struct {
 	Chains            []string      // CAIP-2 ids, ascending
 	Expiry            time.Duration // an intent's life unless it says otherwise; whole seconds, 1 minute to 7 days
 	RefreshEvery      time.Duration // after that the nodes make new shares by themselves; 0: never
+	Publish           bool
+	Witnesses         int
+	HoldRelease       time.Duration
 }
 
 // Statement writes the vault, its lists in ascending order, and checks it.
@@ -176,6 +179,7 @@ func (c Charter) TermsNow(v Vault) Vault {
 		return v
 	}
 	v.Tier, v.Quorum, v.Organisations, v.Chains, v.Expiry, v.RefreshEvery = b.Tier, b.Quorum, b.Organisations, b.Chains, b.Expiry, b.RefreshEvery
+	v.Publish, v.Witnesses, v.HoldRelease = b.Publish, b.Witnesses, b.HoldRelease
 	v.InitiatorApproves, v.UserVerification = b.InitiatorApproves, b.UserVerification
 	v.Initiators, v.Approvers = c.persons(b.Initiators), c.persons(b.Approvers)
 	return v

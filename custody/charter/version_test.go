@@ -43,6 +43,7 @@ func full(t testing.TB) Charter {
 	c.Payees[0].Expires = noon.Add(3 * time.Hour)
 	c.Vaults = slices.Clone(c.Vaults)
 	c.Vaults[0].InitiatorApproves, c.Vaults[0].UserVerification, c.Vaults[0].RefreshEvery = true, true, 24*time.Hour
+	c.Vaults[0].Publish, c.Vaults[0].Witnesses, c.Vaults[0].HoldRelease = true, 2, 7*24*time.Hour
 	c.Control = []ControlRule{{"steal", "provider", 3}, {"lose", "jurisdiction", 2}}
 	c.Offset = -(3*time.Hour + 30*time.Minute)
 	c.Policy = "// Tabs and\n\n" + c.Policy

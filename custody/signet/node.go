@@ -25,13 +25,17 @@ func nodeTree(s statement.Statement) ([]byte, error) {
 		label = transcript.NodeKeyChoice
 	case statement.Charter:
 		label = transcript.NodeEnact
+	case statement.Heartbeat:
+		label = transcript.NodeHeartbeat
+	case statement.Log:
+		label = transcript.NodeLog
 	default:
 		return nil, fmt.Errorf("a node does not sign statements of kind %q", s.Kind())
 	}
 	return transcript.New(label).Bytes(s.Bytes()).Tree(), nil
 }
 
-// SignNode signs a decision, hello, key statement, or a charter that the node enacts, with its
+// SignNode signs a decision, hello, key, heartbeat or log statement, or a charter that the node enacts, with its
 // identity key: 64 bytes of Ed25519.
 func SignNode(identity ed25519.PrivateKey, s statement.Statement) ([]byte, error) {
 	if len(identity) != ed25519.PrivateKeySize {

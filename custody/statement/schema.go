@@ -21,6 +21,9 @@ const (
 	Proof    Kind = "proof"    // a vault's key signs it: whoever signed this controls the address
 	Reshare  Kind = "reshare"  // a vault's keys go to another committee or threshold
 	Sighting Kind = "sighting" // somebody independent saw where a node runs
+
+	Heartbeat Kind = "heartbeat" // a node lives: what it runs, what it saw of the others' logs, and that it holds its shares
+	Log       Kind = "log"       // the keys of a node's log
 )
 
 // Type says which texts a field's value may be.
@@ -81,11 +84,15 @@ const (
 	MaxDocuments   = 16              // that one sighting names
 	MaxPeople      = 64              // initiators, or approvers, of a vault
 	MaxKeys        = 8               // of one person
+	MaxShares      = 256             // that a heartbeat proves
+	MaxLogSize     = 1 << 48         // leaves
 	MaxFacts       = 64
 	MaxFact        = maxLabel + 1 + maxText // bytes: a proof's text is shown whole
 	MaxExpiry      = 7 * 24 * 3600          // seconds that an intent may live
 	MinRefresh     = 3600                   // seconds
 	MaxRefresh     = 366 * 24 * 3600
+	MinHold        = 60 // seconds; 3600 but for drills
+	MaxHold        = 90 * 24 * 3600
 	maxLabel       = 64
 	maxKeyLine     = 2048
 	maxText        = 2048 // bytes of a proof's text
@@ -144,7 +151,7 @@ func (s Spec) with(block ...Spec) Spec    { s.Block = block; return s }
 var salt = hexOf("salt", 32, "random bytes: the id hides the content")
 
 // Kinds lists every kind, in the order of the spec page.
-var Kinds = []Kind{Roster, Charter, Veto, Revoke, Freeze, Unfreeze, Vault, Account, Intent, Decision, Hello, Key, Cancel, Proof, Reshare, Sighting}
+var Kinds = []Kind{Roster, Charter, Veto, Revoke, Freeze, Unfreeze, Vault, Account, Intent, Decision, Hello, Key, Cancel, Proof, Reshare, Sighting, Heartbeat, Log}
 
 // Fields is the one table of all kinds; the salt follows by itself.
 func Fields(k Kind) []Spec {
@@ -181,6 +188,10 @@ func Fields(k Kind) []Spec {
 		return reshareFields
 	case Sighting:
 		return sightingFields
+	case Heartbeat:
+		return heartbeatFields
+	case Log:
+		return logFields
 	}
 	return nil
 }
@@ -322,4 +333,30 @@ var sightingFields = []Spec{
 	hexOf("document", 32, "SHA-256 of a document that was looked at").times(0, MaxDocuments),
 	moment("created", "when it was seen"),
 	moment("expires", "from then on it counts for nothing; at most 400 days after created"),
+}
+
+var heartbeatFields = []Spec{
+	hexOf("roster", 32, "id of the roster in force"),
+	label("operator", "whose node lives"),
+	text("version", 64, "of the program that runs"),
+	hexOf("binary", 32, "SHA-256 of its file"),
+	label("peer", "operator whose log the node was told of, in ascending order").times(0, MaxOperators-1).with(
+		number("size", 0, MaxLogSize, "leaves"),
+		hexOf("root", 32, "of the tree of that size"),
+	),
+	hexOf("share", 32, "keyID of a key that the node holds a share of, in ascending order").times(0, MaxShares).with(
+		hexOf("epoch", 32, "hash of the epoch record in force there"),
+		Spec{Name: "proof", Type: Hex, Min: 64, Max: 65, Least: 1, Most: 1, Doc: "Schnorr proof that it knows the share, over this statement without its `share` rows"},
+	),
+	moment("created", "when it was made"),
+}
+
+var logFields = []Spec{
+	label("operator", "whose node keeps the log"),
+	hexOf("identity", 32, "the node's Ed25519 identity key, which signs this"),
+	text("origin", 128, "name of the log in its checkpoints"),
+	hexOf("log-key", 32, "Ed25519 key that signs its checkpoints"),
+	text("witness", 128, "name under which the node cosigns others' checkpoints"),
+	hexOf("witness-key", 32, "Ed25519 key that cosigns"),
+	moment("created", "when it was made"),
 }

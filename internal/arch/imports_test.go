@@ -50,6 +50,7 @@ var may = map[string][]string{
 	"custody/policy":    custody("chain/…", "custody/form"),
 	"custody/review":    custody("custody/control", "custody/policy", "custody/ledger", "chain/…"),
 	"custody/ledger":    custody(),
+	"custody/pulse":     custody(),
 	"custody/intent":    custody(),
 	"custody/sos":       custody(),
 	"custody/backup":    custody(),

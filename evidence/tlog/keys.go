@@ -1,0 +1,96 @@
+package tlog
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"time"
+
+	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// Keys are those of one operator's log, as the node's identity key signs them (spec/log 5).
+type Keys struct {
+	ID       statement.ID // of its statement; zero in a draft
+	Operator string
+	Identity ed25519.PublicKey
+	Origin   string            // names the log in checkpoints
+	Log      ed25519.PublicKey // signs checkpoints
+	Name     string            // names the node where it cosigns
+	Witness  ed25519.PublicKey // cosigns
+	Created  time.Time
+}
+
+// Origin names a log: the node that keeps it, and after how many restores from a copy it began. A log that was set back is
+// another one from then on, or two histories would bear one name.
+func Origin(identity ed25519.PublicKey, generation uint64) string {
+	return fmt.Sprintf("ostraka.log/%x/%d", []byte(identity), generation)
+}
+
+// WitnessName names a node as a witness.
+func WitnessName(identity ed25519.PublicKey) string {
+	return fmt.Sprintf("ostraka.witness/%x", []byte(identity))
+}
+
+// Derive gives the two private keys of a node's log, which follow from its identity's: whoever has the one has all three, but no signature
+// of one key can serve for another.
+func Derive(identity ed25519.PrivateKey) (log, witness ed25519.PrivateKey) {
+	seed := identity.Seed()
+	defer secret.Wipe(seed)
+	of := func(label transcript.Label) ed25519.PrivateKey {
+		s := transcript.New(label).Bytes(seed).Sum256()
+		defer secret.Wipe(s[:])
+		return ed25519.NewKeyFromSeed(s[:])
+	}
+	return of(transcript.LogKey), of(transcript.WitnessKey)
+}
+
+// Statement writes the keys and checks them.
+func (k Keys) Statement(salt statement.Salt) (statement.Statement, error) {
+	if err := k.validate(); err != nil {
+		return statement.Statement{}, err
+	}
+	var b statement.Block
+	b = b.Add("operator", k.Operator).AddHex("identity", k.Identity).Add("origin", k.Origin).AddHex("log-key", k.Log)
+	b = b.Add("witness", k.Name).AddHex("witness-key", k.Witness).AddTime("created", k.Created)
+	return statement.Build(statement.Log, b, salt)
+}
+
+// KeysOf gives a log statement its meaning. Whether the identity signed it, and is the operator's, the caller checks.
+func KeysOf(s statement.Statement) (Keys, error) {
+	if err := s.Require(statement.Log); err != nil {
+		return Keys{}, err
+	}
+	f := s.Fields()
+	k := Keys{
+		ID: s.ID(), Operator: f.Get("operator"), Identity: f.Hex("identity"), Origin: f.Get("origin"), Log: f.Hex("log-key"),
+		Name: f.Get("witness"), Witness: f.Hex("witness-key"), Created: f.Time("created"),
+	}
+	return k, k.validate()
+}
+
+func (k Keys) validate() error {
+	for name, key := range map[string]ed25519.PublicKey{"identity": k.Identity, "log-key": k.Log, "witness-key": k.Witness} {
+		if err := signet.CheckIdentity(key); err != nil {
+			return fmt.Errorf("log statement: %s: %w", name, err)
+		}
+	}
+	if k.Log.Equal(k.Identity) || k.Witness.Equal(k.Identity) || k.Log.Equal(k.Witness) {
+		return fmt.Errorf("log statement of %s: one key stands for two uses", k.Operator)
+	}
+	if generation, err := k.Generation(); err != nil || k.Origin != Origin(k.Identity, generation) {
+		return fmt.Errorf("log statement of %s: origin %q is not that of identity %x", k.Operator, k.Origin, []byte(k.Identity))
+	}
+	if k.Name != WitnessName(k.Identity) {
+		return fmt.Errorf("log statement of %s: witness %q is not that of identity %x", k.Operator, k.Name, []byte(k.Identity))
+	}
+	return nil
+}
+
+// Generation is how many restores lie before the log.
+func (k Keys) Generation() (n uint64, err error) {
+	_, err = fmt.Sscanf(k.Origin, "ostraka.log/"+fmt.Sprintf("%x", []byte(k.Identity))+"/%d", &n)
+	return n, err
+}
