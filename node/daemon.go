@@ -151,7 +151,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 				d.log.Warn("frame not sent", "to", link.Fingerprint(to), "error", err)
 			}
 		},
-		Reachable: d.reachableKey, Twin: d.twinKey, SetPeers: d.pin, Presignatures: mode,
+		Reachable: d.reachableKey, Twin: d.twinKey, SetPeers: d.pin, Presignatures: mode, Version: Version(),
 		Knock: func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error) {
 			return link.Knock(ctx, u.identity, addr, key, body)
 		},

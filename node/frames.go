@@ -19,6 +19,7 @@ import (
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/pulse"
 	"github.com/ostraka/ostraka/node/session"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/wallet"
@@ -249,6 +250,8 @@ func (n *Node) route(ctx context.Context, now time.Time, note outbox.Note, write
 		return n.Circle.Take(ctx, now, note, write)
 	case charters.Takes(k):
 		return n.Charters.Take(ctx, now, note, write)
+	case pulse.Takes(k):
+		return n.Pulse.Take(ctx, now, note, write)
 	case wallet.Takes(k):
 		return n.Accounts.Take(ctx, now, note, write)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/ceremony"
@@ -36,6 +37,7 @@ import (
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/presign"
+	"github.com/ostraka/ostraka/node/pulse"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/session"
 	"github.com/ostraka/ostraka/node/store"
@@ -61,6 +63,8 @@ type Config struct {
 	Check     func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 	// Presignatures says for which vaults this node signs in one broadcast. The zero value: those of tier hot.
 	Presignatures presign.Mode
+	Version       string      // of the program, which heartbeats tell
+	Binary        [32]byte    // SHA-256 of its file
 	Wake          func()      // asks for a Tick soon: something may be ready to move; may be nil
 	Fatal         func(error) // ends the process: what must be durable could not be made so
 }
@@ -79,6 +83,7 @@ type Node struct {
 	Charters *charters.Charters
 	Accounts *wallet.Accounts
 	Outbox   *outbox.Outbox
+	Pulse    *pulse.Pulse
 	Fence    *fence.Fence
 
 	rosters atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
@@ -100,6 +105,9 @@ type newcomers struct {
 
 // New opens a node over its store. Sessions that ran before are over.
 func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
+	if cfg.Version == "" {
+		cfg.Version = "devel"
+	}
 	n := &Node{cfg: cfg, self: mpc.IDOf(cfg.Own.Identity)}
 	var err error
 	if n.Journal, err = journal.Open(ctx, cfg.Store); err != nil {
@@ -166,6 +174,9 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	if n.Circle, err = n.openCircle(ctx, now); err != nil {
 		return nil, err
 	}
+	if n.Pulse, err = n.openPulse(ctx); err != nil {
+		return nil, err
+	}
 	if err := n.Fence.Burnt(ctx, now); err != nil {
 		return nil, err
 	}
@@ -190,6 +201,37 @@ func (n *Node) openCircle(ctx context.Context, now time.Time) (*circle.Circle, e
 		Owed:      func(o charter.Operator) bool { return n.Outbox.Waiting(mpc.IDOf(o.Identity)) > 0 },
 		Reachable: func(key ed25519.PublicKey) bool { return n.reachable(mpc.IDOf(key)) },
 	})
+}
+
+// openPulse reads back who was heard of, and which keys sign whose log.
+func (n *Node) openPulse(ctx context.Context) (*pulse.Pulse, error) {
+	return pulse.Open(ctx, pulse.Config{
+		Operator: n.cfg.Own.Name, Identity: n.cfg.Identity, Version: n.cfg.Version, Binary: n.cfg.Binary, Journal: n.Journal, Rand: n.cfg.Rand, Log: n.cfg.Log,
+		Post: n.post, Roster: n.roster, Every: n.heartbeat, Generation: n.Fence.Confirmed, Party: mpc.IDOf,
+		Head:   func(identity ed25519.PublicKey) (tlog.Head, bool) { return n.Fence.Head(mpc.IDOf(identity)) },
+		Shares: n.Keeper.Shares, Prove: n.Keeper.ProveShares, Proved: n.Keeper.TakeProofs,
+	})
+}
+
+// roster is the newest version in force.
+func (n *Node) roster() (charter.Roster, bool) {
+	c := n.rosters.Load()
+	if c == nil || len(*c) == 0 {
+		return charter.Roster{}, false
+	}
+	return c.Newest(), true
+}
+
+// heartbeatBefore is how often nodes show that they live while there is no charter that says it.
+const heartbeatBefore = time.Hour
+
+func (n *Node) heartbeat() time.Duration {
+	if n.Charters != nil {
+		if x, ok := n.Charters.Document(); ok {
+			return x.Heartbeat
+		}
+	}
+	return heartbeatBefore
 }
 
 // follow takes the versions of the roster. The charter, which they say who signs, is opened with the first.
@@ -432,6 +474,9 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 	if err := n.Charters.Tick(ctx, now); err != nil {
 		n.cfg.Log.Error("the charter does not move on", "error", err)
 	}
+	if err := errors.Join(n.Pulse.Tick(ctx, now), n.tellKeys(ctx, now)); err != nil {
+		n.cfg.Log.Error("heartbeat", "error", err)
+	}
 	setups := n.Keeper.Tick(ctx, now, func(key [32]byte) bool {
 		return n.Sessions.Busy(func(s *mpc.Setup) bool { return s.KeyID == key && changes(s.Protocol) })
 	})
@@ -459,6 +504,19 @@ func (n *Node) tellPast(ctx context.Context, now time.Time) error {
 	return err
 }
 
+// tellKeys brings the keys of all logs to members that came since, once in a process's life.
+func (n *Node) tellKeys(ctx context.Context, now time.Time) error {
+	to := n.Pulse.Untold(n.Peers())
+	if len(to) == 0 {
+		return nil
+	}
+	if err := n.Outbox.Again(ctx, now, to, n.Pulse.Notes()...); err != nil {
+		return err
+	}
+	n.Pulse.Told(to)
+	return nil
+}
+
 func (n *Node) open(ctx context.Context, now time.Time, setups []*mpc.Setup) {
 	for _, s := range setups {
 		if err := n.Sessions.Open(ctx, now, s); err != nil {
@@ -477,9 +535,11 @@ func (n *Node) Sweep(ctx context.Context, now time.Time) error {
 	return errors.Join(n.Sessions.Sweep(ctx, now), n.Outbox.Sweep(ctx, now, forgets), n.Circle.Sweep(ctx, now), n.Charters.Sweep(ctx, now))
 }
 
-// forgets says of which notes it need not be remembered for ever that they were taken: those about intents, and proofs of shares, which
+// forgets says of which notes it need not be remembered for ever that they were taken: those about intents, heartbeats, and proofs of shares, which
 // answer a challenge of the last minutes or tell nothing.
-func forgets(k outbox.Kind) bool { return decide.Takes(k) || k == ceremony.NoteProof }
+func forgets(k outbox.Kind) bool {
+	return decide.Takes(k) || k == ceremony.NoteProof || k == pulse.NoteHeartbeat
+}
 
 // Close ends all sessions, and forgets all presignatures.
 func (n *Node) Close(ctx context.Context, now time.Time) {

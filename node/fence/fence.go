@@ -309,6 +309,24 @@ func (f *Fence) Counter() uint64 {
 	return f.own.Counter
 }
 
+// Confirmed is up to which counter our operator answered for all copies; 0: it never had to.
+func (f *Fence) Confirmed() uint64 {
+	f.act.Lock()
+	defer f.act.Unlock()
+	return f.own.Confirmed
+}
+
+// Head is the head that a peer last told of its log.
+func (f *Fence) Head(id engine.PartyID) (tlog.Head, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.peers[id]
+	if p == nil || p.seen == nil || p.twice != nil {
+		return tlog.Head{}, false
+	}
+	return p.seen.Log, true
+}
+
 // Burnt makes sure that a node that was fenced when it stopped has burned all its pairs: it may have stopped in between.
 func (f *Fence) Burnt(ctx context.Context, now time.Time) error {
 	f.act.Lock()

@@ -1,0 +1,97 @@
+package ceremony
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/pulse"
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/node/journal"
+)
+
+// Shares names the shares that this node holds of keys in force, by key, without proofs.
+func (k *Keeper) Shares() (out []pulse.Share) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, w := range k.held() {
+		out = append(out, pulse.Share{Key: w.keyID, Epoch: w.book.Current().Record.Hash()})
+	}
+	return out
+}
+
+func (k *Keeper) held() (out []*root) {
+	for _, w := range k.all() {
+		if !w.published() || w.bare {
+			continue
+		}
+		if _, seated := w.book.Seat(k.cfg.Self); seated {
+			out = append(out, w)
+		}
+	}
+	slices.SortFunc(out, func(a, b *root) int { return bytes.Compare(a.keyID[:], b.keyID[:]) })
+	return out
+}
+
+// ProveShares adds a proof of every share that this node holds to a heartbeat.
+func (k *Keeper) ProveShares(ctx context.Context, h pulse.Heartbeat) (pulse.Heartbeat, error) {
+	k.mu.Lock()
+	var records []*epoch.Record
+	for _, w := range k.held() {
+		records = append(records, w.book.Current().Record)
+	}
+	k.mu.Unlock()
+	for _, r := range records {
+		if err := func() error {
+			keys, err := k.loadKeys(ctx, r)
+			if err != nil {
+				return fmt.Errorf("heartbeat: %w", err)
+			}
+			defer keys.Wipe()
+			m, _ := r.Member(k.cfg.Self)
+			h, err = h.Prove(r.KeyID, r.Hash(), k.cfg.Self, keys.Share, m.Public, k.cfg.Rand)
+			return err
+		}(); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
+}
+
+// maxProvedRows is how many shares' proofs go into one batch of the store.
+const maxProvedRows = 64
+
+// TakeProofs checks the proofs of a heartbeat by one party that are of records in force here, and writes the entry with when these
+// shares were proved. A share that is not known here, or not any more, is passed over; a proof that is wrong is not.
+func (k *Keeper) TakeProofs(now time.Time, h pulse.Heartbeat, by engine.PartyID, e journal.Entry, write func(journal.Entry) error) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var proved []*root
+	for _, s := range h.Shares {
+		w := k.keys[s.Key]
+		if w == nil || w.keyID != s.Key || !w.published() || w.book.Current().Record.Hash() != s.Epoch {
+			continue
+		}
+		m, ok := w.book.Current().Record.Member(by)
+		if !ok {
+			return fmt.Errorf("heartbeat of %s: it has no share of vault %s", h.Operator, w.title())
+		}
+		if err := h.Check(s, by, m.Public); err != nil {
+			return err
+		}
+		// Of very many, some are proved in memory alone: after a restart the next heartbeat proves them anew.
+		if proved = append(proved, w); len(proved) <= maxProvedRows {
+			e.Put = append(e.Put, provedRow(w.keyID, by, now))
+		}
+	}
+	if err := write(e); err != nil {
+		return err
+	}
+	for _, w := range proved {
+		w.proofs[by] = now
+	}
+	return nil
+}
