@@ -23,6 +23,7 @@ import (
 	"github.com/ostraka/ostraka/node/session"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/wallet"
+	"github.com/ostraka/ostraka/node/witness"
 )
 
 // Frames between nodes begin with one byte. 1 to 3 are sessions' (mpc/session).
@@ -33,6 +34,8 @@ const (
 	frameChallenge = 19 // key id ‖ challenge: prove your share of this key now
 	frameLife      = 20 // a hail: the sender's life, and what it holds of ours
 	frameOther     = 21 // identity ‖ life of a third node
+	frameCosign    = 22 // a request for a cosignature: the body of add-checkpoint
+	frameCosigned  = 23 // its answer: status, body
 )
 
 // Deliver takes one frame of a peer's link, in the order in which the peer sent it. What
@@ -85,6 +88,17 @@ func (n *Node) deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 	case frameLife:
 		o, _ := n.peer(link)
 		return n.Fence.Take(ctx, now, link, o.Identity, frame[1:])
+	case frameCosign:
+		status, _, answer := n.Witness.Cosign(ctx, now, frame[1:])
+		n.send(link, append([]byte{frameCosigned}, witness.EncodeAnswer(status, answer)...))
+		return nil
+	case frameCosigned:
+		status, answer, err := witness.DecodeAnswer(frame[1:])
+		if err != nil {
+			return err
+		}
+		o, _ := n.peer(link)
+		return n.Witness.Answer(ctx, o.Identity, status, answer)
 	case frameOther:
 		return n.takeOther(ctx, now, frame[1:])
 	case byte(mpc.SetupFrame):
@@ -250,6 +264,8 @@ func (n *Node) route(ctx context.Context, now time.Time, note outbox.Note, write
 		return n.Circle.Take(ctx, now, note, write)
 	case charters.Takes(k):
 		return n.Charters.Take(ctx, now, note, write)
+	case witness.Takes(k):
+		return n.Witness.Take(ctx, now, note, write)
 	case pulse.Takes(k):
 		return n.Pulse.Take(ctx, now, note, write)
 	case wallet.Takes(k):

@@ -42,6 +42,7 @@ import (
 	"github.com/ostraka/ostraka/node/session"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/wallet"
+	"github.com/ostraka/ostraka/node/witness"
 
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 )
@@ -63,10 +64,13 @@ type Config struct {
 	Check     func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 	// Presignatures says for which vaults this node signs in one broadcast. The zero value: those of tier hot.
 	Presignatures presign.Mode
-	Version       string      // of the program, which heartbeats tell
-	Binary        [32]byte    // SHA-256 of its file
-	Wake          func()      // asks for a Tick soon: something may be ready to move; may be nil
-	Fatal         func(error) // ends the process: what must be durable could not be made so
+	Version       string   // of the program, which heartbeats tell
+	Binary        [32]byte // SHA-256 of its file
+	// Witnesses are those beyond the circle that cosign this node's log, Logs those that it cosigns.
+	Witnesses []witness.Outside
+	Logs      []tlog.LogVerifier
+	Wake      func()      // asks for a Tick soon: something may be ready to move; may be nil
+	Fatal     func(error) // ends the process: what must be durable could not be made so
 }
 
 // Node is one operator's node.
@@ -84,6 +88,7 @@ type Node struct {
 	Accounts *wallet.Accounts
 	Outbox   *outbox.Outbox
 	Pulse    *pulse.Pulse
+	Witness  *witness.Witness
 	Fence    *fence.Fence
 
 	rosters atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
@@ -177,6 +182,9 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	if n.Pulse, err = n.openPulse(ctx); err != nil {
 		return nil, err
 	}
+	if n.Witness, err = n.openWitness(ctx); err != nil {
+		return nil, err
+	}
 	if err := n.Fence.Burnt(ctx, now); err != nil {
 		return nil, err
 	}
@@ -210,6 +218,20 @@ func (n *Node) openPulse(ctx context.Context) (*pulse.Pulse, error) {
 		Post: n.post, Roster: n.roster, Every: n.heartbeat, Generation: n.Fence.Confirmed, Party: mpc.IDOf,
 		Head:   func(identity ed25519.PublicKey) (tlog.Head, bool) { return n.Fence.Head(mpc.IDOf(identity)) },
 		Shares: n.Keeper.Shares, Prove: n.Keeper.ProveShares, Proved: n.Keeper.TakeProofs,
+	})
+}
+
+// openWitness reads back what was cosigned, by us and for us.
+func (n *Node) openWitness(ctx context.Context) (*witness.Witness, error) {
+	return witness.Open(ctx, witness.Config{
+		Identity: n.cfg.Identity, Journal: n.Journal, Log: n.cfg.Log, Keys: n.Pulse.AllKeys, Post: n.post,
+		Origin: func() string { return tlog.Origin(n.cfg.Own.Identity, n.Fence.Confirmed()) },
+		Ask: func(identity ed25519.PublicKey, request []byte) {
+			if to := mpc.IDOf(identity); n.reachable(to) {
+				n.send(to, append([]byte{frameCosign}, request...))
+			}
+		},
+		Outside: n.cfg.Witnesses, Others: n.cfg.Logs,
 	})
 }
 
@@ -469,7 +491,10 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 		n.cfg.Log.Error("lives not told", "error", err)
 	}
 	if n.Fence.Fenced() != nil || n.Fence.Settled(now) != nil {
-		return // it neither rules nor opens anything
+		return // it neither rules nor opens anything, nor signs a log that may lack what the last one had
+	}
+	if err := n.Witness.Tick(ctx, now); err != nil {
+		n.cfg.Log.Error("our log is not cosigned", "error", err)
 	}
 	if err := n.Charters.Tick(ctx, now); err != nil {
 		n.cfg.Log.Error("the charter does not move on", "error", err)

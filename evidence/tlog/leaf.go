@@ -13,6 +13,7 @@ import (
 const (
 	KindStatement = "statement"  // a statement was seen; body: its bytes, and the signatures that came with it
 	KindSignature = "signature"  // a further signature over a statement; body: the signature
+	KindVote      = "vote"       // a person approved or rejected an intent; body: the signature
 	KindDecision  = "decision"   // this node decided; body: the statement, and the node's signature
 	KindHeard     = "heard"      // another node's decision; body: as decision
 	KindWord      = "word"       // a node's signature over a charter, which it is about; body: the signature, 64 bytes

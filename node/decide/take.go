@@ -183,7 +183,7 @@ func (d *Desk) vote(ctx context.Context, now time.Time, id []byte, verb signet.V
 		return err
 	}
 	votes := append(slices.Clone(f.votes), ballot{vote, armored})
-	e := f.moved(next, f.says(tlog.KindSignature, now, armored))
+	e := f.moved(next, f.says(tlog.KindVote, now, armored))
 	e.Reserve = verb == signet.Reject
 	e.Put = append(e.Put, store.Entry{Key: voteKey(f.stmt.ID(), len(votes)), Value: encodeVote(verb, armored)})
 	if err := write(e); err != nil {

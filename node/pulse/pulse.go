@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -207,6 +208,18 @@ func (p *Pulse) present(operator string) (a Announced, ok bool) {
 		}
 	}
 	return a, ok
+}
+
+// AllKeys are those of all logs that are known, the latest of an operator first.
+func (p *Pulse) AllKeys() (out []tlog.Keys) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, operator := range slices.Sorted(maps.Keys(p.keys)) {
+		for _, n := range slices.Backward(slices.Sorted(maps.Keys(p.keys[operator]))) {
+			out = append(out, p.keys[operator][n].Keys)
+		}
+	}
+	return out
 }
 
 // Notes are the keys of all logs that are known, for who came later.

@@ -1,0 +1,492 @@
+// Package witness has a node's log cosigned by others, and cosigns theirs (C2SP tlog-witness; spec/log 6).
+//
+// What is cosigned is durable first: a node never cosigns a log that it knew larger, or with another root, whatever it was
+// restarted in between. It is asked over the links between nodes, and by logs and witnesses outside the circle over HTTP (http.go).
+//
+// Locks: mu guards everything, and is held while a row is written: one request of a log at a time.
+package witness
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/internal/failpoint"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// NoteFork shows that a log forked: two signed checkpoints (spec/node 3).
+const NoteFork outbox.Kind = 0x62
+
+// Takes says whether a note is this room's.
+func Takes(k outbox.Kind) bool { return k == NoteFork }
+
+// Rows of this room (spec/store).
+const (
+	kindSeen = "witnessed"      // witnessed/<hash of origin>: the latest checkpoint that this node cosigned
+	kindFork = "forked"         // forked/<hash of origin>: two checkpoints that contradict each other
+	keyOwn   = "log-checkpoint" // our own log's latest, with its cosignatures
+)
+
+const (
+	signEvery = 2 * time.Second // a growing log has so many checkpoints
+	waitFor   = 5 * time.Second // for cosignatures of one
+)
+
+// Config is what a Witness works with.
+type Config struct {
+	Identity ed25519.PrivateKey
+	Journal  *journal.Journal
+	Log      *slog.Logger
+	// Keys are those of all logs of the circle that are known, our own too.
+	Keys func() []tlog.Keys
+	// Origin is our present log's.
+	Origin func() string
+	// Ask sends a request to another operator's node; it answers with Answer, or never. It must not block.
+	Ask func(identity ed25519.PublicKey, request []byte)
+	// Post tells all peers.
+	Post func(ctx context.Context, now time.Time, e journal.Entry, n outbox.Note) error
+	// Outside are witnesses, and Others logs, beyond the circle.
+	Outside []Outside
+	Others  []tlog.LogVerifier
+}
+
+// Outside is a witness beyond the circle: Ask sends a request, and must not block.
+type Outside struct {
+	Witness tlog.Witness
+	Ask     func(request []byte)
+}
+
+// Witness is a node's part in witnessing.
+type Witness struct {
+	cfg     Config
+	signer  ed25519.PrivateKey
+	cosigns tlog.Cosigner
+
+	mu     sync.Mutex
+	forked map[string]*tlog.ForkError // by origin
+	own    own
+}
+
+// own is how far our log is cosigned.
+type own struct {
+	published []byte // signed, with the cosignatures that came in time
+	head      tlog.Head
+	by        []tlog.Cosigned
+
+	next  []byte // the one that is being cosigned; nil: none
+	grown tlog.Head
+	since time.Time
+	at    map[string]int64 // by witness name: the size that it is known to have cosigned
+	asked map[string]bool  // it has not answered yet
+	given []tlog.Cosigned
+}
+
+// Open reads back what was cosigned.
+func Open(ctx context.Context, cfg Config) (*Witness, error) {
+	log, witness := tlog.Derive(cfg.Identity)
+	cosigner, err := tlog.NewCosigner(tlog.WitnessName(cfg.Identity.Public().(ed25519.PublicKey)), witness)
+	if err != nil {
+		return nil, err
+	}
+	w := &Witness{cfg: cfg, signer: log, cosigns: cosigner, forked: map[string]*tlog.ForkError{}}
+	w.own.at, w.own.asked = map[string]int64{}, map[string]bool{}
+	if err := w.loadForks(ctx); err != nil {
+		return nil, err
+	}
+	return w, w.loadOwn(ctx)
+}
+
+func (w *Witness) loadForks(ctx context.Context) error {
+	items, err := rows(ctx, w.cfg.Journal.Store(), kindFork)
+	if err != nil {
+		return err
+	}
+	for _, it := range items {
+		d := transcript.NewDecoder(it.Value)
+		f := &tlog.ForkError{A: d.Bytes(1, tlog.MaxNote), B: d.Bytes(2, tlog.MaxNote)}
+		if err := d.Done(); err != nil {
+			return fmt.Errorf("read row %q: %w", it.Key, err)
+		}
+		w.forked[tlog.Request{Checkpoint: f.A}.Origin()] = f
+	}
+	return nil
+}
+
+func rows(ctx context.Context, s store.Store, kind string) ([]store.Item, error) {
+	items, err := s.Range(ctx, store.Prefix(kind), "", store.MaxLimit)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", kind, err)
+	}
+	return items, nil
+}
+
+func (w *Witness) loadOwn(ctx context.Context) error {
+	it, err := w.cfg.Journal.Store().Get(ctx, keyOwn)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read our log's checkpoint: %w", err)
+	}
+	if (tlog.Request{Checkpoint: it.Value}).Origin() != w.cfg.Origin() {
+		return nil // of the log that was kept here before the store was set back
+	}
+	v, err := tlog.NewLogVerifier(w.cfg.Origin(), w.signer.Public().(ed25519.PublicKey))
+	if err != nil {
+		return err
+	}
+	c, by, err := tlog.OpenCheckpoint(it.Value, v, w.witnesses())
+	if err != nil {
+		return fmt.Errorf("read our log's checkpoint: %w", err)
+	}
+	w.own.published, w.own.head, w.own.by = it.Value, c.Head, by
+	return nil
+}
+
+// witnesses are all that may cosign our log: the nodes of the other operators, and those outside.
+func (w *Witness) witnesses() (out []tlog.Witness) {
+	for _, k := range w.cfg.Keys() {
+		if x, err := tlog.NewWitness(k.Name, k.Witness); err == nil && k.Name != w.cosigns.Witness().Name() && !slices.ContainsFunc(out, func(o tlog.Witness) bool { return o.Name() == k.Name }) {
+			out = append(out, x)
+		}
+	}
+	for _, o := range w.cfg.Outside {
+		out = append(out, o.Witness)
+	}
+	return out
+}
+
+// Checkpoint is our log's latest that was published, with its head and who cosigned it; empty before the first.
+func (w *Witness) Checkpoint() (signed []byte, head tlog.Head, by []tlog.Cosigned) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.own.published, w.own.head, slices.Clone(w.own.by)
+}
+
+// Cosigned counts the witnesses that have cosigned our log with its first size leaves.
+func (w *Witness) Cosigned(size int64) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.own.next != nil && w.own.grown.Size >= size {
+		n = len(w.own.given)
+	}
+	if w.own.head.Size >= size {
+		n = max(n, len(w.own.by))
+	}
+	return n
+}
+
+// Forks lists the logs of which two checkpoints contradict each other, by origin.
+func (w *Witness) Forks() (out []*tlog.ForkError) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range w.forked {
+		out = append(out, f)
+	}
+	slices.SortFunc(out, func(a, b *tlog.ForkError) int { return strings.Compare(string(a.A), string(b.A)) })
+	return out
+}
+
+// Tick signs a checkpoint of our log once it has grown, and asks for cosignatures.
+func (w *Witness) Tick(ctx context.Context, now time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.own.next != nil && now.Sub(w.own.since) >= 0 && now.Sub(w.own.since) < waitFor && len(w.own.asked) > 0 {
+		return nil
+	}
+	if err := w.publish(ctx); err != nil {
+		return err
+	}
+	head, err := w.cfg.Journal.Head(ctx)
+	if err != nil || head.Size == 0 || head == w.own.head {
+		return err
+	}
+	if since := now.Sub(w.own.since); since >= 0 && since < signEvery {
+		return nil
+	}
+	signer, err := tlog.NewLogSigner(w.cfg.Origin(), w.signer)
+	if err != nil {
+		return err
+	}
+	signed, err := tlog.Checkpoint{Origin: w.cfg.Origin(), Head: head}.Sign(signer)
+	if err != nil {
+		return err
+	}
+	w.own.next, w.own.grown, w.own.since, w.own.given = signed, head, now, nil
+	clear(w.own.asked)
+	return w.askAll(ctx)
+}
+
+// publish makes the checkpoint that was being cosigned the one that is shown.
+func (w *Witness) publish(ctx context.Context) error {
+	if w.own.next == nil {
+		return nil
+	}
+	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: keyOwn, Value: w.own.next}}}}
+	if err := w.cfg.Journal.Write(ctx, e); err != nil {
+		return fmt.Errorf("keep our log's checkpoint: %w", err)
+	}
+	w.own.published, w.own.head, w.own.by, w.own.next = w.own.next, w.own.grown, w.own.given, nil
+	return nil
+}
+
+func (w *Witness) askAll(ctx context.Context) error {
+	var errs error
+	for _, k := range w.present() {
+		errs = errors.Join(errs, w.ask(ctx, k.Name, func(r []byte) { w.cfg.Ask(k.Identity, r) }))
+	}
+	for _, o := range w.cfg.Outside {
+		errs = errors.Join(errs, w.ask(ctx, o.Witness.Name(), o.Ask))
+	}
+	return errs
+}
+
+// present are the others' keys, one for each node.
+func (w *Witness) present() (out []tlog.Keys) {
+	own := w.cosigns.Witness().Name()
+	for _, k := range w.cfg.Keys() {
+		if k.Name != own && !slices.ContainsFunc(out, func(o tlog.Keys) bool { return o.Name == k.Name }) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+func (w *Witness) ask(ctx context.Context, name string, send func([]byte)) error {
+	old := w.own.at[name]
+	if old > w.own.grown.Size {
+		return nil // it knows more of our log than we do: the fence looks after that
+	}
+	proof, err := tlog.ProveConsistency(old, w.own.grown.Size, w.cfg.Journal.Hashes(ctx))
+	if err != nil {
+		return fmt.Errorf("ask %s to cosign: %w", name, err)
+	}
+	w.own.asked[name] = true
+	send(tlog.Request{Old: old, Proof: proof, Checkpoint: w.own.next}.Encode())
+	return nil
+}
+
+// Answer takes what another operator's node said to our request.
+func (w *Witness) Answer(ctx context.Context, from ed25519.PublicKey, status int, body []byte) error {
+	for _, k := range w.cfg.Keys() {
+		if k.Identity.Equal(from) {
+			x, err := tlog.NewWitness(k.Name, k.Witness)
+			if err != nil {
+				return err
+			}
+			return w.answered(ctx, x, status, body, func(r []byte) { w.cfg.Ask(k.Identity, r) })
+		}
+	}
+	return errors.New("an answer to a request for a cosignature by a node whose witness key is not known here")
+}
+
+// AnswerOutside takes what a witness outside the circle said.
+func (w *Witness) AnswerOutside(ctx context.Context, name string, status int, body []byte) error {
+	for _, o := range w.cfg.Outside {
+		if o.Witness.Name() == name {
+			return w.answered(ctx, o.Witness, status, body, o.Ask)
+		}
+	}
+	return fmt.Errorf("%s is no witness of this node's log", name)
+}
+
+func (w *Witness) answered(ctx context.Context, x tlog.Witness, status int, body []byte, ask func([]byte)) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.own.asked[x.Name()] {
+		return nil // it comes too late
+	}
+	delete(w.own.asked, x.Name())
+	switch status {
+	case 200:
+		signed, by, err := tlog.AddCosignature(w.own.next, body, x)
+		if err != nil {
+			return fmt.Errorf("cosignature by %s: %w", x.Name(), err)
+		}
+		w.own.next, w.own.given = signed, append(w.own.given, by)
+		w.own.at[x.Name()] = w.own.grown.Size
+		return nil
+	case tlog.StatusConflict:
+		known, err := tlog.ParseConflict(body)
+		if err != nil || known == w.own.at[x.Name()] {
+			return errors.Join(err, fmt.Errorf("%s knows our log with %d entries, and does not cosign", x.Name(), known))
+		}
+		w.own.at[x.Name()] = known
+		return w.ask(ctx, x.Name(), ask)
+	}
+	return fmt.Errorf("%s does not cosign our log: status %d: %.200q", x.Name(), status, body)
+}
+
+// Cosign answers a request: a status, its body and content type. Whoever asks, the log's own signature is what counts.
+func (w *Witness) Cosign(ctx context.Context, now time.Time, body []byte) (status int, contentType string, answer []byte) {
+	lines, err := w.cosign(ctx, now, body)
+	var no *tlog.Refusal
+	var malformed *tlog.FormatError
+	switch {
+	case err == nil:
+		return 200, "text/plain; charset=utf-8", lines
+	case errors.As(err, &no):
+		w.alarm(ctx, now, err)
+		contentType, answer = no.Body()
+		return no.Status, contentType, answer
+	case errors.As(err, &malformed):
+		return tlog.StatusMalformed, "text/plain; charset=utf-8", []byte(err.Error() + "\n")
+	}
+	w.cfg.Log.Error("not cosigned", "error", err)
+	return 500, "text/plain; charset=utf-8", []byte("the witness is in trouble\n")
+}
+
+func (w *Witness) cosign(ctx context.Context, now time.Time, body []byte) ([]byte, error) {
+	r, err := tlog.DecodeRequest(body)
+	if err != nil {
+		return nil, err
+	}
+	v, ok := w.log(r.Origin())
+	if !ok {
+		return nil, &tlog.Refusal{Status: tlog.StatusUnknownLog, Err: fmt.Errorf("no log has the origin %.100q", r.Origin())}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := seenKey(kindSeen, r.Origin())
+	last, err := w.seen(ctx, key, v)
+	if err != nil {
+		return nil, err
+	}
+	next, c, err := tlog.Judge(v, last, r)
+	if err != nil {
+		return nil, err
+	}
+	failpoint.Hit("witness-before-seen")
+	if next.Head != last.Head {
+		e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: key, Value: next.Signed}}}}
+		if err := w.cfg.Journal.Write(ctx, e); err != nil {
+			return nil, fmt.Errorf("keep what is cosigned: %w", err)
+		}
+	}
+	failpoint.Hit("witness-after-seen")
+	return w.cosigns.Cosign(c, now)
+}
+
+// log finds who may sign checkpoints of an origin.
+func (w *Witness) log(origin string) (tlog.LogVerifier, bool) {
+	for _, k := range w.cfg.Keys() {
+		if k.Origin == origin {
+			v, err := tlog.NewLogVerifier(k.Origin, k.Log)
+			return v, err == nil
+		}
+	}
+	for _, v := range w.cfg.Others {
+		if v.Name() == origin {
+			return v, true
+		}
+	}
+	return tlog.LogVerifier{}, false
+}
+
+func seenKey(kind, origin string) string { return store.Key(kind, store.Name(origin)) }
+
+func (w *Witness) seen(ctx context.Context, key string, v tlog.LogVerifier) (tlog.Seen, error) {
+	it, err := w.cfg.Journal.Store().Get(ctx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return tlog.Seen{}, nil
+	}
+	if err != nil {
+		return tlog.Seen{}, fmt.Errorf("read what was cosigned: %w", err)
+	}
+	c, _, err := tlog.OpenCheckpoint(it.Value, v, nil)
+	if err != nil {
+		return tlog.Seen{}, fmt.Errorf("read what was cosigned: %w", err)
+	}
+	return tlog.Seen{Head: c.Head, Signed: it.Value}, nil
+}
+
+// alarm keeps what shows that a log of the circle forked, and tells everybody.
+func (w *Witness) alarm(ctx context.Context, now time.Time, err error) {
+	var f *tlog.ForkError
+	var back *tlog.RollbackError
+	if errors.As(err, &back) {
+		w.cfg.Log.Warn("an older checkpoint of a log was shown", "error", err)
+	}
+	if !errors.As(err, &f) {
+		return
+	}
+	w.mu.Lock()
+	_, known := w.forked[tlog.Request{Checkpoint: f.A}.Origin()]
+	w.mu.Unlock()
+	if known {
+		return
+	}
+	n := outbox.Note{Kind: NoteFork, Fields: [][]byte{f.A, f.B}}
+	if err := w.keep(now, f, func(e journal.Entry) error { return w.cfg.Post(ctx, now, e, n) }); err != nil {
+		w.cfg.Log.Error("a log forked, which is not kept", "error", err)
+	}
+}
+
+// Take checks a peer's note that a log forked.
+func (w *Witness) Take(_ context.Context, now time.Time, n outbox.Note, write func(journal.Entry) error) error {
+	if len(n.Fields) != 2 {
+		return fmt.Errorf("note of kind %#x has %d fields, not 2", uint8(n.Kind), len(n.Fields))
+	}
+	origin := tlog.Request{Checkpoint: n.Fields[0]}.Origin()
+	v, ok := w.log(origin)
+	if !ok {
+		return fmt.Errorf("%w: no log of origin %.100q is known here", outbox.ErrLater, origin)
+	}
+	err := tlog.Compare(v, n.Fields[0], n.Fields[1])
+	var f *tlog.ForkError
+	if !errors.As(err, &f) {
+		return errors.Join(err, errors.New("two checkpoints that do not contradict each other"))
+	}
+	w.mu.Lock()
+	_, known := w.forked[origin]
+	w.mu.Unlock()
+	if known {
+		return outbox.ErrOld
+	}
+	return w.keep(now, f, write)
+}
+
+func (w *Witness) keep(now time.Time, f *tlog.ForkError, write func(journal.Entry) error) error {
+	origin := tlog.Request{Checkpoint: f.A}.Origin()
+	var row transcript.Encoder
+	row.Bytes(1, f.A).Bytes(2, f.B)
+	e := journal.Entry{
+		Batch:  store.Batch{Put: []store.Entry{{Key: seenKey(kindFork, origin), Value: row.Sum()}}, Reserve: true},
+		Leaves: []tlog.Filed{tlog.Says(tlog.KindAlarm, now, [32]byte{}, row.Sum())},
+	}
+	if err := write(e); err != nil {
+		return err
+	}
+	w.cfg.Log.Error("a log forked: its operator signed two histories", "origin", origin)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.forked[origin] = f
+	return nil
+}
+
+// Frames: what goes between two nodes is the request's body, and back the status before the answer's.
+
+// EncodeAnswer is an answer as a frame's body.
+func EncodeAnswer(status int, body []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(nil, uint16(status)), body...)
+}
+
+// DecodeAnswer reads it.
+func DecodeAnswer(b []byte) (status int, body []byte, err error) {
+	if len(b) < 2 || len(b) > 2+tlog.MaxNote {
+		return 0, nil, fmt.Errorf("decode a witness's answer: %d bytes", len(b))
+	}
+	return int(binary.BigEndian.Uint16(b)), b[2:], nil
+}
