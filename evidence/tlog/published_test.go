@@ -1,0 +1,126 @@
+package tlog
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+func ownKeys(t testing.TB) (Keys, statement.Statement, []byte, ed25519.PrivateKey) {
+	t.Helper()
+	identity := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
+	public := identity.Public().(ed25519.PublicKey)
+	log, witness := Derive(identity)
+	k := Keys{
+		Operator: "acme", Identity: public, Origin: Origin(public, 3), Log: log.Public().(ed25519.PublicKey),
+		Name: WitnessName(public), Witness: witness.Public().(ed25519.PublicKey), Created: time.Unix(1_900_000_000, 0).UTC(),
+	}
+	s, err := k.Statement([32]byte{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := signet.SignNode(identity, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k, s, sig, identity
+}
+
+func TestKeysOfALog(t *testing.T) {
+	k, s, sig, identity := ownKeys(t)
+	file := EncodeKeys(s, sig)
+	got, again, signature, err := DecodeKeys(file)
+	if err != nil || again.ID() != s.ID() || !bytes.Equal(signature, sig) || got.Origin != k.Origin || !got.Log.Equal(k.Log) || !got.Witness.Equal(k.Witness) {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if n, err := got.Generation(); n != 3 || err != nil {
+		t.Errorf("generation %d, %v", n, err)
+	}
+	if l, w := Derive(identity); l.Equal(w) || l.Equal(identity) || w.Equal(identity) {
+		t.Error("one key has two uses")
+	}
+	for i := range file {
+		damaged := slices.Clone(file)
+		damaged[i] ^= 0x20
+		if _, _, _, err := DecodeKeys(damaged); err == nil {
+			t.Errorf("damaged at byte %d: read", i)
+		}
+	}
+	for name, b := range map[string][]byte{"nothing": nil, "cut": file[:len(file)-1], "more": append(slices.Clone(file), '\n'), "no signature": s.Bytes()} {
+		if _, _, _, err := DecodeKeys(b); err == nil {
+			t.Errorf("%s: read", name)
+		}
+	}
+	other := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, 32)).Public().(ed25519.PublicKey)
+	for name, change := range map[string]func(*Keys){
+		"another's origin":  func(k *Keys) { k.Origin = Origin(other, 3) },
+		"a padded number":   func(k *Keys) { k.Origin = k.Origin[:len(k.Origin)-1] + "03" },
+		"another's witness": func(k *Keys) { k.Name = WitnessName(other) },
+		"one key twice":     func(k *Keys) { k.Witness = k.Log },
+		"the identity":      func(k *Keys) { k.Log = k.Identity },
+		"a key of order 1":  func(k *Keys) { k.Log = append([]byte{1}, make([]byte, 31)...) },
+		"no operator":       func(k *Keys) { k.Operator = "" },
+	} {
+		x := k
+		if change(&x); x.Origin == k.Origin && name == "a padded number" {
+			t.Fatal("nothing changed")
+		}
+		if s, err := x.Statement([32]byte{1}); err == nil {
+			t.Errorf("%s: written:\n%s", name, s.Text())
+		}
+	}
+}
+
+func TestBodyBundles(t *testing.T) {
+	all := []Body{{Content: []byte("one"), Signatures: [][]byte{[]byte("sig")}}, {}, {Content: []byte("three")}}
+	raw := EncodeBodies(all)
+	got, err := DecodeBodies(raw, 3)
+	if err != nil || string(got[0].Content) != "one" || got[1].Content != nil || string(got[2].Content) != "three" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for name, try := range map[string]struct {
+		b []byte
+		n int
+	}{"fewer": {raw, 4}, "more": {raw, 2}, "cut": {raw[:len(raw)-1], 3}, "a body that is none": {[]byte{0, 0, 0, 1, 7}, 1}, "a huge length": {[]byte{255, 255, 255, 255}, 1}} {
+		if got, err := DecodeBodies(try.b, try.n); err == nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	for path, tile := range map[string]Tile{"body/x001/234": {Entries, 1234, 256}, "body/000.p/7": {Entries, 0, 7}} {
+		if got := tile.BodyPath(); got != path {
+			t.Errorf("path %s, not %s", got, path)
+		}
+		if got, err := ParseBodyPath(path); err != nil || got != tile {
+			t.Errorf("%s: %v, %v", path, got, err)
+		}
+	}
+	for _, path := range []string{"body/", "body/0", "tile/entries/000", "body/000.p/256", "body/entries/000"} {
+		if got, err := ParseBodyPath(path); err == nil {
+			t.Errorf("%s: read as %v", path, got)
+		}
+	}
+}
+
+func FuzzBodies(f *testing.F) {
+	f.Add(EncodeBodies([]Body{{Content: []byte("one")}, {}}), uint8(2))
+	f.Fuzz(func(t *testing.T, raw []byte, n uint8) {
+		if b, err := DecodeBodies(raw, int(n)); err == nil && !bytes.Equal(EncodeBodies(b), raw) {
+			t.Errorf("%x became %x", raw, EncodeBodies(b))
+		}
+	})
+}
+
+func FuzzKeysOfALog(f *testing.F) {
+	_, s, sig, _ := ownKeys(f)
+	f.Add(EncodeKeys(s, sig))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if _, s, sig, err := DecodeKeys(raw); err == nil && !bytes.Equal(EncodeKeys(s, sig), raw) {
+			t.Errorf("%q became %q", raw, EncodeKeys(s, sig))
+		}
+	})
+}
