@@ -83,11 +83,12 @@ type Config struct {
 type Pulse struct {
 	cfg Config
 
-	mu    sync.Mutex
-	began bool                            // this process has shown that it lives
-	beats map[string]Beat                 // the last of each operator, our own too
-	keys  map[string]map[uint64]Announced // by operator and generation
-	told  map[engine.PartyID]bool         // who was told all keys since this process began
+	mu     sync.Mutex
+	began  bool                            // this process has shown that it lives
+	looked time.Time                       // when the shares that it holds were last looked at
+	beats  map[string]Beat                 // the last of each operator, our own too
+	keys   map[string]map[uint64]Announced // by operator and generation
+	told   map[engine.PartyID]bool         // who was told all keys since this process began
 }
 
 // A Beat is a heartbeat as it was taken here.
@@ -327,6 +328,10 @@ func (p *Pulse) due(now time.Time) bool {
 	case !p.began, since < 0, since >= p.cfg.Every():
 		return true
 	}
+	if since := now.Sub(p.looked); since >= 0 && since < minGap {
+		return false
+	}
+	p.looked = now
 	same := func(a, b pulse.Share) bool { return a.Key == b.Key && a.Epoch == b.Epoch }
 	return !slices.EqualFunc(p.cfg.Shares(), last.Shares, same)
 }
