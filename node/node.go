@@ -37,6 +37,7 @@ import (
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/presign"
+	"github.com/ostraka/ostraka/node/publish"
 	"github.com/ostraka/ostraka/node/pulse"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/session"
@@ -89,6 +90,7 @@ type Node struct {
 	Outbox   *outbox.Outbox
 	Pulse    *pulse.Pulse
 	Witness  *witness.Witness
+	Publish  *publish.Log
 	Fence    *fence.Fence
 
 	rosters atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
@@ -185,6 +187,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	if n.Witness, err = n.openWitness(ctx); err != nil {
 		return nil, err
 	}
+	n.Publish = n.newPublish()
 	if err := n.Fence.Burnt(ctx, now); err != nil {
 		return nil, err
 	}
@@ -225,7 +228,7 @@ func (n *Node) openPulse(ctx context.Context) (*pulse.Pulse, error) {
 func (n *Node) openWitness(ctx context.Context) (*witness.Witness, error) {
 	return witness.Open(ctx, witness.Config{
 		Identity: n.cfg.Identity, Journal: n.Journal, Log: n.cfg.Log, Keys: n.Pulse.AllKeys, Post: n.post,
-		Origin: func() string { return tlog.Origin(n.cfg.Own.Identity, n.Fence.Confirmed()) },
+		Origin: n.origin,
 		Ask: func(identity ed25519.PublicKey, request []byte) {
 			if to := mpc.IDOf(identity); n.reachable(to) {
 				n.send(to, append([]byte{frameCosign}, request...))
