@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,7 +24,14 @@ func (v *verifier) checkLogs() {
 	for _, h := range v.copies {
 		v.checkCopy(h)
 	}
-	v.checkSeen()
+	for _, signed := range v.Seen {
+		v.checkSeen(signed, "the reader", true)
+	}
+	for _, h := range v.logs {
+		for _, signed := range h.seen {
+			v.checkSeen(signed, h.operator, false)
+		}
+	}
 	for _, o := range v.rosters.Newest().Operators {
 		if !slices.ContainsFunc(v.logs, func(h *history) bool { return h.operator == o.Name }) {
 			v.report.fail("operator "+o.Name, "its log is shown", "no log of it is among what was read: whatever it alone tells cannot be seen")
@@ -211,9 +217,7 @@ func (v *verifier) checkQuoted(h *history) {
 	if q.by == "" || q.Size <= h.checkpoint.Head.Size {
 		return
 	}
-	lag := &LagError{h.keys.Origin, h.operator, h.checkpoint.Head.Size, q.Size, q.by}
-	v.report.fail("operator "+h.operator, "its newest log is shown", lag.Error())
-	v.report.Lagging = append(v.report.Lagging, lag)
+	v.lags(h, q.Size, q.by)
 }
 
 // checkCopy holds a further copy of a log to the largest.
@@ -228,30 +232,37 @@ func (v *verifier) checkCopy(h *history) {
 	}
 }
 
-// checkSeen wants each log to have grown from the checkpoints that the reader remembers.
-func (v *verifier) checkSeen() {
-	for _, signed := range v.Seen {
-		origin, _, _ := bytes.Cut(signed, []byte("\n"))
-		i := slices.IndexFunc(v.logs, func(h *history) bool { return h.keys.Origin == string(origin) })
-		if i < 0 {
-			v.report.fail("log "+string(origin[:min(len(origin), 120)]), "it is shown still", "it was seen before, and is not among what was read")
-			continue
+// checkSeen wants a log to have grown from a checkpoint that it signed, which the reader remembers, or another operator's node shows.
+func (v *verifier) checkSeen(signed []byte, by string, remembered bool) {
+	origin := tlog.Request{Checkpoint: signed}.Origin()
+	i := slices.IndexFunc(v.logs, func(h *history) bool { return h.keys.Origin == origin })
+	if i < 0 {
+		if remembered {
+			v.report.fail(fmt.Sprintf("log %.120q", origin), "it is shown still", "it was seen before, and is not among what was read")
 		}
-		h := v.logs[i]
-		log, err := tlog.NewLogVerifier(h.keys.Origin, h.keys.Log)
-		var c tlog.Checkpoint
-		if err == nil {
-			c, _, err = tlog.OpenCheckpoint(signed, log, nil)
-		}
-		switch {
-		case err != nil:
-			v.report.fail("operator "+h.operator, "its log grew from what was seen before", "what is remembered of it: "+err.Error())
-		case c.Head.Size > h.checkpoint.Head.Size:
-			v.report.fail("operator "+h.operator, "its log grew from what was seen before", fmt.Sprintf("it had %d entries and shows %d: an old checkpoint is shown", c.Head.Size, h.checkpoint.Head.Size))
-		default:
-			v.holdTo(h, c.Head, "the reader saw before")
-		}
+		return
 	}
+	h := v.logs[i]
+	log, err := tlog.NewLogVerifier(h.keys.Origin, h.keys.Log)
+	var c tlog.Checkpoint
+	if err == nil {
+		c, _, err = tlog.OpenCheckpoint(signed, log, nil)
+	}
+	v.signatures++
+	switch {
+	case err != nil:
+		v.report.fail("operator "+h.operator, "its log grew from what was seen before", fmt.Sprintf("what %s shows of it: %v", by, err))
+	case c.Head.Size > h.checkpoint.Head.Size:
+		v.lags(h, c.Head.Size, by)
+	default:
+		v.holdTo(h, c.Head, by+" shows")
+	}
+}
+
+func (v *verifier) lags(h *history, size int64, by string) {
+	lag := &LagError{h.keys.Origin, h.operator, h.checkpoint.Head.Size, size, by}
+	v.report.fail("operator "+h.operator, "its newest log is shown", lag.Error())
+	v.report.Lagging = append(v.report.Lagging, lag)
 }
 
 // errNone says that something was never told.

@@ -62,6 +62,7 @@ type history struct {
 	operator   string // that the roster says; "" for a stranger's
 	checkpoint tlog.Checkpoint
 	signed     []byte
+	seen       [][]byte // other logs' checkpoints
 	leaves     []tlog.Leaf
 	hashes     []tlog.Hash // stored hashes of the tree
 	at         map[place]int
@@ -126,6 +127,12 @@ func (v *verifier) read(s Source) (*history, error) {
 	}
 	v.signatures++
 	v.keep(tlog.KindStatement, keys.ID(), tlog.Body{Content: keys.Bytes(), Signatures: [][]byte{signature}}, h.keys.Created)
+	if raw, err = s.Fetch(tlog.PathSeen); err == nil {
+		h.seen, err = tlog.DecodeSeen(raw)
+	}
+	if err != nil && !errors.Is(err, ErrNotThere) {
+		return nil, err
+	}
 	return h, v.readLeaves(h, s.Fetch)
 }
 

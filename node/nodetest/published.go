@@ -17,6 +17,7 @@ type Published struct {
 	Leaves []tlog.Filed
 	Keys   []byte
 	Signed []byte // its checkpoint
+	Seen   [][]byte
 	Origin string
 	key    ed25519.PrivateKey
 }
@@ -33,6 +34,10 @@ func (w *World) Publish(h *Host) *Published {
 		w.T.Fatalf("%s publishes no log yet", p.Name)
 	}
 	p.Keys = tlog.EncodeKeys(k.Statement, k.Signature)
+	var err error
+	if p.Seen, err = h.Witness.Seen(ctx); err != nil {
+		w.T.Fatal(err)
+	}
 	for int64(len(p.Leaves)) < head.Size {
 		page, err := h.Journal.Leaves(ctx, int64(len(p.Leaves)), int(min(head.Size-int64(len(p.Leaves)), store.MaxLimit)))
 		if err != nil {
@@ -81,7 +86,7 @@ func (p *Published) Files() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := map[string][]byte{tlog.PathKeys: p.Keys, tlog.PathCheckpoint: p.Signed}
+	files := map[string][]byte{tlog.PathKeys: p.Keys, tlog.PathCheckpoint: p.Signed, tlog.PathSeen: tlog.EncodeSeen(p.Seen)}
 	for t := range tlog.Tiles(0, head.Size) {
 		if t.Level != tlog.Entries {
 			if files[t.Path()], err = tlog.HashTile(t, reader); err != nil {
