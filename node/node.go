@@ -127,28 +127,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	if n.Outbox, err = outbox.Open(ctx, n.Journal, func(p outbox.Peer, raw []byte) { n.send(p, append([]byte{frameNote}, raw...)) }); err != nil {
 		return nil, err
 	}
-	n.Keeper = ceremony.New(ceremony.Config{
-		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Sealer: cfg.Sealer,
-		Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Reachable: n.fit,
-		Fit: func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error {
-			return n.Sessions.Fit(ctx, now, s, pairs)
-		},
-		Burns: func(ctx context.Context, key [32]byte, peer engine.PartyID) (int, time.Time, error) {
-			return n.Sessions.Burns(ctx, key, peer)
-		},
-		Quarantined: func(ctx context.Context, key [32]byte) ([]engine.PartyID, error) {
-			return n.Sessions.Quarantined(ctx, key)
-		},
-		Terms:     func(v charter.Vault) charter.Vault { return n.Charters.Terms(v) },
-		Burned:    func(pairs [32]byte) []engine.PartyID { return n.Sessions.Burned(pairs) },
-		Pardon:    func(ctx context.Context, key [32]byte) (store.Batch, error) { return n.Sessions.Pardon(ctx, key) },
-		Challenge: n.challenge,
-		Introduced: func(vault statement.ID, operators []string) {
-			n.mu.Lock()
-			defer n.mu.Unlock()
-			n.came = append(n.came, newcomers{vault, operators})
-		},
-	})
+	n.Keeper = n.newKeeper()
 	n.Accounts = &wallet.Accounts{Journal: n.Journal, Root: n.Keeper.Root, Vault: n.Keeper.Vault, Log: cfg.Log}
 	n.Sessions, err = session.NewHost(ctx, session.Config{
 		Self: n.self, Sign: mpc.NewSigner(cfg.Identity), Journal: n.Journal, Send: n.send, Rand: cfg.Rand,
@@ -192,6 +171,33 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	return n, n.Desk.Load(ctx, now)
+}
+
+// newKeeper makes the keeper of keys.
+func (n *Node) newKeeper() *ceremony.Keeper {
+	cfg := n.cfg
+	return ceremony.New(ceremony.Config{
+		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Sealer: cfg.Sealer,
+		Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Reachable: n.fit,
+		Fit: func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error {
+			return n.Sessions.Fit(ctx, now, s, pairs)
+		},
+		Burns: func(ctx context.Context, key [32]byte, peer engine.PartyID) (int, time.Time, error) {
+			return n.Sessions.Burns(ctx, key, peer)
+		},
+		Quarantined: func(ctx context.Context, key [32]byte) ([]engine.PartyID, error) {
+			return n.Sessions.Quarantined(ctx, key)
+		},
+		Terms:     func(v charter.Vault) charter.Vault { return n.Charters.Terms(v) },
+		Burned:    func(pairs [32]byte) []engine.PartyID { return n.Sessions.Burned(pairs) },
+		Pardon:    func(ctx context.Context, key [32]byte) (store.Batch, error) { return n.Sessions.Pardon(ctx, key) },
+		Challenge: n.challenge,
+		Introduced: func(vault statement.ID, operators []string) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.came = append(n.came, newcomers{vault, operators})
+		},
+	})
 }
 
 // openCircle reads back what officers signed, and hands it to the rooms that follow it.

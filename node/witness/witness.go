@@ -134,6 +134,15 @@ func rows(ctx context.Context, s store.Store, kind string) ([]store.Item, error)
 	return items, nil
 }
 
+// Seen are the latest checkpoints of other logs that this node cosigned.
+func (w *Witness) Seen(ctx context.Context) (signed [][]byte, err error) {
+	items, err := rows(ctx, w.cfg.Journal.Store(), kindSeen)
+	for _, it := range items[:min(len(items), tlog.MaxSeen)] {
+		signed = append(signed, it.Value)
+	}
+	return signed, err
+}
+
 func (w *Witness) loadOwn(ctx context.Context) error {
 	it, err := w.cfg.Journal.Store().Get(ctx, keyOwn)
 	if errors.Is(err, store.ErrNotFound) {
