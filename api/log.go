@@ -78,7 +78,7 @@ func describe(h http.Header, path string) {
 		kind, keep = "text/plain; charset=utf-8", "no-store"
 	case path == tlog.PathKeys:
 		kind, keep = "text/plain; charset=utf-8", "no-cache"
-	case strings.HasPrefix(path, "body/"):
+	case path == tlog.PathSeen, strings.HasPrefix(path, "body/"):
 		keep = "no-cache"
 	case strings.Contains(path, ".p/"):
 		keep = "public, max-age=60"

@@ -170,6 +170,13 @@ func TestPublishedLogIsReadBack(t *testing.T) {
 		if err != nil || int64(len(leaves)) != c.Head.Size {
 			t.Fatalf("node %d: %d leaves of %d, %v", n, len(leaves), c.Head.Size, err)
 		}
+		raw, err := fetch(tlog.PathSeen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen, err := tlog.DecodeSeen(raw); err != nil || len(seen) != 2 {
+			t.Errorf("node %d saw %d other logs, %v", n, len(seen), err)
+		}
 		shown := f.bodies(leaves, fetch)
 		f.scan(h, served, shown)
 	}
@@ -244,7 +251,7 @@ func TestHeadersOfTheLog(t *testing.T) {
 		t.Fatal(head, err)
 	}
 	for path, want := range map[string][2]string{
-		"checkpoint": {"text/plain; charset=utf-8", "no-store"}, "keys": {"text/plain; charset=utf-8", "no-cache"},
+		"checkpoint": {"text/plain; charset=utf-8", "no-store"}, "keys": {"text/plain; charset=utf-8", "no-cache"}, "seen": {"application/octet-stream", "no-cache"},
 		"tile/0/000.p/9": {"application/octet-stream", "public, max-age=60"}, "tile/entries/000.p/9": {"application/octet-stream", "public, max-age=60"},
 		"body/000.p/9": {"application/octet-stream", "no-cache"},
 	} {

@@ -24,7 +24,7 @@ func (n *Node) newPublish() *publish.Log {
 			}
 			return tlog.EncodeKeys(k.Statement, k.Signature), true
 		},
-		Publishes: n.publishes,
+		Seen: n.Witness.Seen, Publishes: n.publishes,
 	})
 }
 

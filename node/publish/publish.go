@@ -1,5 +1,5 @@
 // Package publish is what everybody may read of a node's log, without a token (spec/log 8, 10): its latest published checkpoint, its keys,
-// its tiles, and the bodies of its leaves as far as the charter has them shown.
+// what it saw of others' logs, its tiles, and the bodies of its leaves as far as the charter has them shown.
 //
 // Nothing of the log is shown beyond the published checkpoint. A file costs at most 256 rows of the store, and few are made at a time:
 // who reads much waits, and keeps the node from nothing.
@@ -33,6 +33,8 @@ type Config struct {
 	Checkpoint func() (signed []byte, head tlog.Head)
 	// Keys are those of our present log, once they are made known, as tlog.EncodeKeys writes them.
 	Keys func() (file []byte, ok bool)
+	// Seen are the latest checkpoints of other logs that this node cosigned.
+	Seen func(ctx context.Context) ([][]byte, error)
 	// Publishes says whether the charter in force has everything of a vault shown.
 	Publishes func(vault statement.ID) bool
 }
@@ -66,6 +68,9 @@ func (l *Log) Get(ctx context.Context, path string) ([]byte, error) {
 			return file, nil
 		}
 		return nil, ErrNotFound
+	case tlog.PathSeen:
+		seen, err := l.cfg.Seen(ctx)
+		return tlog.EncodeSeen(seen), err
 	}
 	read, bodies := tlog.ParsePath, strings.HasPrefix(path, "body/")
 	if bodies {

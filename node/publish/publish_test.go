@@ -61,6 +61,7 @@ func newShelf(t testing.TB, leaves []tlog.Filed, published int64) *shelf {
 			return fmt.Appendf(nil, "checkpoint of %d", s.published.Size), s.published
 		},
 		Keys:      func() ([]byte, bool) { return s.keys, s.keys != nil },
+		Seen:      func(context.Context) ([][]byte, error) { return [][]byte{[]byte("theirs")}, nil },
 		Publishes: func(vault statement.ID) bool { s.asked++; return vault == ours },
 	})
 	return s
@@ -146,6 +147,13 @@ func TestNotPublished(t *testing.T) {
 	s.keys = []byte("keys")
 	if b, err := s.Get(ctx, tlog.PathKeys); err != nil || string(b) != "keys" {
 		t.Errorf("keys: %q, %v", b, err)
+	}
+	seen, err := s.Get(ctx, tlog.PathSeen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := tlog.DecodeSeen(seen); err != nil || len(all) != 1 || string(all[0]) != "theirs" {
+		t.Errorf("what was seen: %q, %v", all, err)
 	}
 	s.show(t, 530)
 	if b, err := s.Get(ctx, tlog.PathCheckpoint); err != nil || string(b) != "checkpoint of 530" {
@@ -282,7 +290,7 @@ func FuzzGet(f *testing.F) {
 			}
 			return
 		}
-		if path == tlog.PathCheckpoint {
+		if path == tlog.PathCheckpoint || path == tlog.PathSeen {
 			return
 		}
 		tile, err := tlog.ParsePath(path)

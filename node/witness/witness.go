@@ -134,13 +134,23 @@ func rows(ctx context.Context, s store.Store, kind string) ([]store.Item, error)
 	return items, nil
 }
 
-// Seen are the latest checkpoints of other logs that this node cosigned.
-func (w *Witness) Seen(ctx context.Context) (signed [][]byte, err error) {
+// Seen are the latest checkpoints of other logs that this node cosigned, those of the circle's first; of others, as many as there is room for.
+func (w *Witness) Seen(ctx context.Context) ([][]byte, error) {
 	items, err := rows(ctx, w.cfg.Journal.Store(), kindSeen)
-	for _, it := range items[:min(len(items), tlog.MaxSeen)] {
-		signed = append(signed, it.Value)
+	ours := map[string]bool{}
+	for _, k := range w.cfg.Keys() {
+		ours[k.Origin] = true
 	}
-	return signed, err
+	var signed, foreign [][]byte
+	for _, it := range items {
+		if ours[tlog.Request{Checkpoint: it.Value}.Origin()] {
+			signed = append(signed, it.Value)
+		} else {
+			foreign = append(foreign, it.Value)
+		}
+	}
+	signed = append(signed, foreign...)
+	return signed[:min(len(signed), tlog.MaxSeen)], err
 }
 
 func (w *Witness) loadOwn(ctx context.Context) error {
