@@ -17,11 +17,16 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
+// claim is what a proof says, as of a block.
+func claim(text string) intent.Claim {
+	return intent.Claim{Entity: "Example Ltd", AsOf: &intent.Block{Height: 24_000_000, Hash: [32]byte{7}}, Text: text}
+}
+
 // asksProof makes the world's intent one for a proof of m/0/0/0.
 func (w *world) asksProof(text string) {
 	w.t.Helper()
 	var err error
-	w.stmt, err = w.alice().PrepareProof(w.sender(), text, "for the auditors", 0)
+	w.stmt, err = w.alice().PrepareProof(w.sender(), claim(text), "for the auditors", 0)
 	w.must(err)
 }
 
@@ -118,6 +123,14 @@ func TestCaseRefusesForeignProofSignatures(t *testing.T) {
 	}
 }
 
+// saysOf has an intent say another thing of one of its facts.
+func saysOf(fact, value string) func(*intent.Intent) {
+	return func(it *intent.Intent) {
+		it.Facts = slices.Clone(it.Facts)
+		it.Facts[slices.IndexFunc(it.Facts, func(f intent.Fact) bool { return f.Name == fact })].Value = value
+	}
+}
+
 // A proof whose words do not fit the vault's key is not decoded, and nothing that is signed for it is believed.
 func TestProofUnclear(t *testing.T) {
 	w := newWorld(t)
@@ -129,14 +142,16 @@ func TestProofUnclear(t *testing.T) {
 		change func(*intent.Intent)
 		want   string
 	}{
-		"path": {func(it *intent.Intent) { it.Path[2] = 1 }, "names the sender"},
-		"words": {func(it *intent.Intent) {
-			it.Facts = slices.Clone(it.Facts)
-			it.Facts[2].Value = "yours"
-		}, `the intent says text "yours", decoded is text "ours"`},
-		"address": {func(it *intent.Intent) { it.Address = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf" }, "names the sender"},
-		"key":     {func(it *intent.Intent) { it.Key[0] ^= 1 }, "none that vault treasury has published"},
-		"chain":   {func(it *intent.Intent) { it.Chain = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp" }, "has none on chain solana"},
+		"path":     {func(it *intent.Intent) { it.Path[2] = 1 }, "names the sender"},
+		"words":    {saysOf("text", "yours"), `the intent says text "yours", decoded is text "ours"`},
+		"entity":   {saysOf("entity", "Another Ltd"), `the intent says entity "Another Ltd", decoded is entity "Example Ltd"`},
+		"height":   {saysOf("height", "24000001"), `the intent says height "24000001", decoded is height "24000000"`},
+		"block":    {saysOf("block", strings.Repeat("08", 32)), `the intent says block "0808`},
+		"no block": {func(it *intent.Intent) { it.AsOf = nil }, `the intent says height "24000000", decoded is text "ours"`},
+		"another":  {func(it *intent.Intent) { it.Entity = "Another Ltd" }, `decoded is entity "Another Ltd"`},
+		"address":  {func(it *intent.Intent) { it.Address = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf" }, "names the sender"},
+		"key":      {func(it *intent.Intent) { it.Key[0] ^= 1 }, "none that vault treasury has published"},
+		"chain":    {func(it *intent.Intent) { it.Chain = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp" }, "has none on chain solana"},
 	} {
 		x := it
 		c.change(&x)
@@ -165,7 +180,7 @@ func TestPrepareProofRefuses(t *testing.T) {
 		class  Class
 	}{
 		"no initiator":  {"bob", "x", 0, nil, "no initiator's", Refused},
-		"no text":       {"alice", "", 0, nil, "a text and no transaction", Failed},
+		"no text":       {"alice", "", 0, nil, "an entity and a text", Failed},
 		"two lines":     {"alice", "a\nb", 0, nil, "text", Failed},
 		"chain":         {"alice", "x", 0, func(s *Sender) { s.Chain = "eip155:1" }, "does not sign for chain eip155:1", Refused},
 		"not given out": {"alice", "x", 0, func(s *Sender) { s.Index = 1 }, "was not given out", Failed},
@@ -178,7 +193,7 @@ func TestPrepareProofRefuses(t *testing.T) {
 			c.change(&s)
 		}
 		circle := Dial(Context{"main", []Node{{"acme", "127.0.0.1:1", identity("acme")}}}, person(t, c.person), Cache{})
-		if _, err := circle.PrepareProof(s, c.text, "", c.life); err == nil || !strings.Contains(err.Error(), c.want) || Classify(err) != c.class {
+		if _, err := circle.PrepareProof(s, claim(c.text), "", c.life); err == nil || !strings.Contains(err.Error(), c.want) || Classify(err) != c.class {
 			t.Errorf("%s: %v, class %v; want %q, %v", name, err, Classify(err), c.want, c.class)
 		}
 	}

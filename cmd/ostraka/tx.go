@@ -169,6 +169,7 @@ func printFacts(w io.Writer, c *client.Case) {
 		}
 	case c.Proof != nil:
 		row("does", "proves control of the address, and moves nothing")
+		row("said by", "%s", c.Proof.Entity)
 		row("text", "%s", c.Proof.Text)
 	default:
 		row(it.Purpose, "CANNOT BE DECODED: %s", c.Unclear)
