@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +18,7 @@ import (
 type provable struct {
 	vault, account, suite, chain, memo string
 	claim                              intent.Claim
+	height                             string
 	expires                            time.Duration
 	noWait                             bool
 }
@@ -37,6 +40,9 @@ func (a *app) addressProveCommand() *cobra.Command {
 			case p.claim.Entity:
 				return usage("give --entity: the legal entity in whose name it is said, such as 'Example Ltd'")
 			}
+			if _, err := p.at(); err != nil {
+				return err
+			}
 			if p.chain != "" && statement.CheckChain(p.chain) != nil {
 				return usage("--chain %q: want a chain id such as eip155:1", p.chain)
 			}
@@ -49,6 +55,7 @@ func (a *app) addressProveCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&p.claim.Text, "text", "", "what the proof says, one line (required)")
 	f.StringVar(&p.claim.Entity, "entity", "", "legal entity in whose name it is said (required)")
+	f.StringVar(&p.height, "height", "", "block that it speaks of, as of reserves: a number, or latest; two nodes must read the same hash, and each checks it again")
 	f.StringVar(&p.suite, "suite", "", "root key that the address is below (default: the vault's only one)")
 	f.StringVar(&p.chain, "chain", "", "chain whose form the address has (default: the only one that the suite signs for)")
 	f.StringVar(&p.memo, "memo", "", "why, for the approvers")
@@ -65,6 +72,15 @@ func (a *app) prove(ctx context.Context, p provable) error {
 		if err != nil {
 			return err
 		}
+		if p.height != "" {
+			at, _ := p.at()
+			b, err := c.Block(ctx, sender.Chain, at)
+			if err != nil {
+				return explainBlock(err)
+			}
+			p.claim.AsOf = &b
+			a.say("As of block %d of %s, %#x", b.Height, sender.Chain, b.Hash)
+		}
 		s, err := c.PrepareProof(sender, p.claim, p.memo, p.expires)
 		if err != nil {
 			return err
@@ -73,14 +89,38 @@ func (a *app) prove(ctx context.Context, p provable) error {
 	})
 }
 
+// at is the height that the person gave; nil: the latest, or none.
+func (p provable) at() (*uint64, error) {
+	if p.height == "" || p.height == "latest" {
+		return nil, nil
+	}
+	n, err := strconv.ParseUint(p.height, 10, 63)
+	if err != nil {
+		return nil, usage("--height %q: want a block's number, or latest", p.height)
+	}
+	return &n, nil
+}
+
+// explainBlock says what helps where the nodes cannot read a block.
+func explainBlock(err error) error {
+	var nodes *client.NodesError
+	if errors.As(err, &nodes) && client.Classify(err) == client.NotReady {
+		return notReady("bring the nodes' endpoints back, give an older --height or a later one, or leave it out: then the proof shows control alone", "%w", err)
+	}
+	return err
+}
+
 type proofDocument struct {
-	ID        string `json:"id"` // of the statement
-	Statement string `json:"statement"`
-	Entity    string `json:"entity"`
-	Text      string `json:"text"`
-	Suite     string `json:"suite"`
-	PublicKey string `json:"public_key"` // the derived key; on Taproot the address holds its tweaked form
-	Signature string `json:"signature,omitempty"`
+	ID        string  `json:"id"` // of the statement
+	Statement string  `json:"statement"`
+	Entity    string  `json:"entity"`
+	Expires   string  `json:"expires"`
+	Height    *uint64 `json:"height,omitempty"` // of the block that it speaks of
+	Block     string  `json:"block,omitempty"`  // its hash
+	Text      string  `json:"text"`
+	Suite     string  `json:"suite"`
+	PublicKey string  `json:"public_key"` // the derived key; on Taproot the address holds its tweaked form
+	Signature string  `json:"signature,omitempty"`
 }
 
 func proofOf(c *client.Case) *proofDocument {
@@ -88,8 +128,11 @@ func proofOf(c *client.Case) *proofDocument {
 		return nil
 	}
 	d := &proofDocument{
-		ID: c.Proof.Statement.ID().String(), Statement: c.Proof.Statement.Text(), Entity: c.Proof.Entity, Text: c.Proof.Text,
+		ID: c.Proof.Statement.ID().String(), Statement: c.Proof.Statement.Text(), Entity: c.Proof.Entity, Text: c.Proof.Text, Expires: statement.FormatTime(c.Proof.Expires),
 		Suite: c.Proof.Suite, PublicKey: fmt.Sprintf("%x", c.Proof.Key.Bytes()),
+	}
+	if b := c.Proof.AsOf; b != nil {
+		d.Height, d.Block = &b.Height, fmt.Sprintf("%#x", b.Hash)
 	}
 	if c.Signed != nil {
 		d.Signature = fmt.Sprintf("0x%x", c.Signed.Raw)
