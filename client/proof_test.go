@@ -11,6 +11,7 @@ import (
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/chain"
+	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
@@ -44,11 +45,13 @@ func (w *world) proof() (intent.Proof, statement.Statement) {
 func (w *world) signProof() []byte {
 	w.t.Helper()
 	p, s := w.proof()
-	digest, err := chain.ProofMessage(p.Suite, p.Chain, s.Bytes())
+	key, err := secp256k1.DecodePoint(gethcrypto.CompressPubkey(&w.child().PublicKey))
+	w.must(err)
+	digest, err := chain.ProofMessage(p.Suite, p.Chain, key, s.Bytes())
 	w.must(err)
 	sig, err := gethcrypto.Sign(digest, w.child())
 	w.must(err)
-	raw, err := chain.ProofSignature(p.Chain, [64]byte(sig[:64]), sig[64])
+	raw, err := chain.ProofSignature(p.Suite, p.Chain, key, [64]byte(sig[:64]), sig[64])
 	w.must(err)
 	return raw
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -29,9 +30,8 @@ func (a *app) addressProveCommand() *cobra.Command {
 		Use: "prove VAULT DEPARTMENT/ACCOUNT[/INDEX] --entity NAME --text TEXT", Short: "Ask for a signed statement that the vault controls an address", Args: exactly("VAULT", "DEPARTMENT/ACCOUNT"),
 		Example: "  ostraka address prove treasury ops/main --entity 'Example Ltd' --text 'Reserves, 31 January 2026'",
 		Long: "Proposes a proof, as an initiator of the vault: a statement with the address, in whose name it is said, your\n" +
-			"text and an expiry, which the vault's key signs once its approvers approve, like a transaction. It moves nothing: what is signed has a form that no\n" +
-			"transaction has. On Ethereum it is an EIP-191 message, on Taproot a BIP 340 signature by the address's own key, on Solana\n" +
-			"an Ed25519 signature over 0xff and the statement.",
+			"text and an expiry, which the vault's key signs once its approvers approve, like a transaction. It moves nothing: what is\n" +
+			"signed has a form that no transaction has. On Ethereum it is an EIP-191 message, on Bitcoin one of BIP 322, on Solana an off-chain message.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p.vault, p.account = args[0], args[1]
 			switch "" {
@@ -135,7 +135,7 @@ func proofOf(c *client.Case) *proofDocument {
 		d.Height, d.Block = &b.Height, fmt.Sprintf("%#x", b.Hash)
 	}
 	if c.Signed != nil {
-		d.Signature = fmt.Sprintf("0x%x", c.Signed.Raw)
+		d.Signature = chain.FormatProof(c.Proof.Chain, c.Signed.Raw)
 	}
 	return d
 }
