@@ -89,6 +89,8 @@ func TestUsage(t *testing.T) {
 		{"address prove v ops/main", "give --text"},
 		{"address prove v ops/main --text x", "give --entity"},
 		{"address prove v", "takes 2: VAULT DEPARTMENT/ACCOUNT"},
+		{"address prove v ops/main --text x --entity x --height 0x10", "want a block's number, or latest"},
+		{"address prove v ops/main --text x --entity x --height -1", "want a block's number, or latest"},
 		{"address prove v ops/main --text x --entity x --expires never", "invalid argument"},
 		{"address new v", "takes 2: VAULT DEPARTMENT/ACCOUNT"},
 		{"vault create treasury -f", "needs an argument"},

@@ -19,7 +19,7 @@ import (
 func TestSuiteFlags(t *testing.T) {
 	alone(t)
 	for args, flags := range map[string][]string{
-		"address prove": {"--text", "--entity", "--suite", "--chain", "--memo", "--expires", "--no-wait"},
+		"address prove": {"--text", "--entity", "--height", "--suite", "--chain", "--memo", "--expires", "--no-wait"},
 		"address new":   {"--suite"},
 		"address list":  {"--suite"},
 		"vault create":  {"--file"},
