@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -222,5 +224,26 @@ func TestRootOfVault(t *testing.T) {
 		if err == nil && r.Suite != c.want || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s, %q: %q, %v; want %q", c.v.Name, c.suite, r.Suite, err, c.want)
 		}
+	}
+}
+
+// Rules see of a proof that it is one, and by which address: no word of what it claims.
+func TestClaimsAreNoPolicyFacts(t *testing.T) {
+	w := newWorld(t)
+	var seen [][]policy.Flow
+	for _, c := range []intent.Claim{claim("ours"), {Entity: "native-transfer", Text: "amount 1"}} {
+		var err error
+		w.stmt, err = w.alice().PrepareProof(w.sender(), c, "", 0)
+		w.must(err)
+		one := w.read("acme", w.shown())
+		flows, err := one.flows(charter.Document{})
+		w.must(err)
+		seen = append(seen, flows)
+		if want := []policy.Flow{{Operation: policy.Proof, Destination: one.Intent.Address}}; !reflect.DeepEqual(flows, want) {
+			t.Errorf("flows %+v, want %+v", flows, want)
+		}
+	}
+	if !reflect.DeepEqual(seen[0], seen[1]) {
+		t.Errorf("two claims, two questions: %+v", seen)
 	}
 }
