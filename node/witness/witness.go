@@ -194,6 +194,9 @@ func (w *Witness) witnesses() (out []tlog.Witness) {
 
 // outside are the witnesses beyond the circle. A node of the circle that the settings name too is asked as such alone, and not counted twice.
 func (w *Witness) outside() (out []Outside) {
+	if len(w.cfg.Outside) == 0 {
+		return nil
+	}
 	taken := map[string]bool{string(w.cosigns.Witness().Public()): true, string(w.signer.Public().(ed25519.PublicKey)): true}
 	for _, k := range w.cfg.Keys() {
 		taken[string(k.Witness)], taken[k.Name] = true, true
@@ -318,9 +321,12 @@ func (w *Witness) gave(name string) bool {
 
 // lacks says whether somebody who may cosign the published checkpoint has not.
 func (w *Witness) lacks() bool {
-	return slices.ContainsFunc(w.witnesses(), func(x tlog.Witness) bool {
-		return !slices.ContainsFunc(w.own.by, func(c tlog.Cosigned) bool { return c.Name == x.Name() })
-	})
+	by := map[string]bool{}
+	for _, c := range w.own.by {
+		by[c.Name] = true
+	}
+	return slices.ContainsFunc(w.present(), func(k tlog.Keys) bool { return !by[k.Name] }) ||
+		slices.ContainsFunc(w.outside(), func(o Outside) bool { return !by[o.Witness.Name()] })
 }
 
 func (w *Witness) askAll(ctx context.Context) error {
