@@ -158,7 +158,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 			return n.Charters.TermsThen(v, id, at)
 		},
 		Frozen:        func(vault statement.ID, now time.Time) string { return n.Charters.Frozen(vault, now) },
-		Presignatures: n.Presign, Cosigned: func(size int64) int { return n.Witness.Cosigned(size) },
+		Presignatures: n.Presign, HeldBack: n.heldBack, Cosigned: func(size int64) int { return n.Witness.Cosigned(size) },
 	})
 	if n.Circle, err = n.openCircle(ctx, now); err != nil {
 		return nil, err
