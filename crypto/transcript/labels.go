@@ -87,6 +87,8 @@ const (
 	SealKeyFile
 
 	EvidenceSubject
+
+	ReleaseSalt
 )
 
 var labels = [...]string{
@@ -173,6 +175,8 @@ var labels = [...]string{
 	SealKeyFile: "ostraka/1/seal/key-file",
 
 	EvidenceSubject: "ostraka/1/evidence/subject",
+
+	ReleaseSalt: "ostraka/1/release/salt",
 }
 
 func (l Label) String() string { return labels[l] }
