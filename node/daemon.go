@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -83,14 +82,6 @@ func WithServe(s Serve) Option { return func(o *options) { o.serve = s } }
 // WithPassphraseOptions changes the provider's cost: tests alone lower it.
 func WithPassphraseOptions(p ...passphrase.Option) Option {
 	return func(o *options) { o.pass = p }
-}
-
-// Version is the build's module version, or "devel".
-func Version() string {
-	if bi, ok := debug.ReadBuildInfo(); ok && bi.Main.Version != "" && bi.Main.Version != "(devel)" {
-		return bi.Main.Version
-	}
-	return "devel"
 }
 
 // Run opens the data folder and works until ctx ends; then it stops gracefully.
