@@ -148,5 +148,9 @@ func (j job) inspect(program []byte, p platform) (*debug.BuildInfo, error) {
 			return nil, fmt.Errorf("it was built with %s=%q, the recipe says %q", key, said[key], want)
 		}
 	}
+	// The linker passes over a variable that is not there.
+	if !bytes.Contains(program, []byte(j.version)) || !bytes.Contains(program, []byte(j.commit)) {
+		return nil, fmt.Errorf("it does not carry its version %s and commit: has %s lost the variables of the recipe?", j.version, stamps)
+	}
 	return info, nil
 }

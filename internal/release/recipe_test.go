@@ -223,6 +223,18 @@ func TestInspect(t *testing.T) {
 	if _, err := j.inspect(program, platform{runtime.GOOS, runtime.GOARCH}); err == nil || !strings.Contains(err.Error(), "the recipe says") {
 		t.Errorf("built without -trimpath: %v", err)
 	}
+	small := filepath.Join(t.TempDir(), "small")
+	r := recipe{root: tiny(t, t.TempDir()), toolchain: local, version: "v1.2.3", commit: someCommit}
+	if err := r.compile(t.Context(), platform{runtime.GOOS, runtime.GOARCH}, "./cmd/tiny", small); err != nil {
+		t.Fatal(err)
+	}
+	if program, err = os.ReadFile(small); err != nil {
+		t.Fatal(err)
+	}
+	j.version, j.commit = "v1.2.3", strings.Repeat("0badc0de", 5)
+	if _, err := j.inspect(program, platform{runtime.GOOS, runtime.GOARCH}); err == nil || !strings.Contains(err.Error(), "does not carry its version") {
+		t.Errorf("the linker wrote another commit: %v", err)
+	}
 	if _, err := j.inspect([]byte("no program"), platforms[0]); err == nil {
 		t.Error("what is no program was inspected")
 	}
