@@ -1,7 +1,7 @@
 # Ostraka: what people type. `make help` lists it.
 #
-# Only Go is needed to build. Tests also want the tools in TOOLS and a pinned anvil and Chromium, which are
-# fetched into .cache; `make test` says what is missing, or installs it when run as root.
+# Only Go is needed to build. Tests also want the tools in TOOLS and a pinned anvil, Chromium and litewitness,
+# which are fetched into .cache; `make test` says what is missing, or installs it when run as root.
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -38,7 +38,7 @@ build: go ## bin/ostraka, static and reproducible
 release: go ## dist/VERSION: programs for every platform, their hashes and bills of materials, for maintainers to sign
 	@go run ./internal/release build -version '$(VERSION)' -commit '$(COMMIT)'
 
-test: deps lint ## all tests, six fuzz targets, real anvil and Chromium (15 minutes at most)
+test: deps lint ## all tests, six fuzz targets, real anvil, Chromium and litewitness (15 minutes at most)
 	@go run ./internal/testrun test -fuzztime $(FUZZTIME)
 
 nightly: FUZZTIME := 10s
@@ -66,7 +66,7 @@ cover: go ## statement coverage, by function, in .cache/cover.txt
 	@go tool cover -func=.cache/cover.out > .cache/cover.txt
 	@tail -n 1 .cache/cover.txt
 
-deps: tools ## what tests need: Debian packages (as root) and the pinned anvil and Chromium
+deps: tools ## what tests need: Debian packages (as root) and the pinned anvil, Chromium and litewitness
 	@go run ./internal/components/fetch
 
 # tools installs missing programs as root on Debian; otherwise it says what to install.

@@ -43,6 +43,8 @@ const (
 	signEvery = 2 * time.Second  // a growing log has so many checkpoints
 	waitFor   = 5 * time.Second  // for cosignatures of one
 	askEvery  = 10 * time.Second // who did not cosign the latest is asked again, while the log does not grow
+
+	maxTold = 2 // sizes that a witness may say it knows, of one checkpoint
 )
 
 // Config is what a Witness works with.
@@ -92,6 +94,7 @@ type own struct {
 	again bool             // it is published already, and lacks cosignatures
 	at    map[string]int64 // by witness name: the size that it is known to have cosigned
 	asked map[string]bool  // it has not answered yet
+	told  map[string]int   // how often it said that it knows another size of this one
 	given []tlog.Cosigned
 }
 
@@ -103,7 +106,7 @@ func Open(ctx context.Context, cfg Config) (*Witness, error) {
 		return nil, err
 	}
 	w := &Witness{cfg: cfg, signer: log, cosigns: cosigner, forked: map[string]*tlog.ForkError{}}
-	w.own.at, w.own.asked = map[string]int64{}, map[string]bool{}
+	w.own.at, w.own.asked, w.own.told = map[string]int64{}, map[string]bool{}, map[string]int{}
 	if err := w.loadForks(ctx); err != nil {
 		return nil, err
 	}
@@ -322,6 +325,7 @@ func (w *Witness) lacks() bool {
 
 func (w *Witness) askAll(ctx context.Context) error {
 	clear(w.own.asked)
+	clear(w.own.told)
 	var errs error
 	for _, k := range w.present() {
 		errs = errors.Join(errs, w.ask(ctx, k.Name, func(r []byte) { w.cfg.Ask(k.Identity, r) }))
@@ -402,7 +406,7 @@ func (w *Witness) answered(ctx context.Context, x tlog.Witness, status int, body
 		return nil
 	case tlog.StatusConflict:
 		known, err := tlog.ParseConflict(body)
-		if err != nil || known == w.own.at[x.Name()] {
+		if w.own.told[x.Name()]++; err != nil || known == w.own.at[x.Name()] || w.own.told[x.Name()] > maxTold {
 			return errors.Join(err, fmt.Errorf("%s knows our log with %d entries, and does not cosign", x.Name(), known))
 		}
 		w.own.at[x.Name()] = known
