@@ -29,6 +29,7 @@ func (e *UnreadError) Error() string {
 
 // Reading is how far the log was read through.
 type Reading struct {
+	Wanted     bool      // one is under way, or begins soon
 	Finished   bool      // a reading of this process came to its end and found no damage
 	Whole      tlog.Head // what the last such reading read
 	Read, Size int64     // of the reading under way; both 0: none is
@@ -49,7 +50,9 @@ type reading struct {
 func (j *Journal) Reading() Reading {
 	j.read.mu.Lock()
 	defer j.read.mu.Unlock()
-	return j.read.state
+	out := j.read.state
+	out.Wanted = j.read.begun
+	return out
 }
 
 // Sound is nil once this process has read the whole log, and as long as no reading finds damage; else an *UnreadError or a *DamageError.

@@ -7,12 +7,14 @@
 package witness
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -42,6 +44,7 @@ const (
 const (
 	signEvery = 2 * time.Second // a growing log has so many checkpoints
 	waitFor   = 5 * time.Second // for cosignatures of one
+	askEvery  = time.Minute     // who has not cosigned the latest, while the log does not grow
 )
 
 // Config is what a Witness works with.
@@ -84,6 +87,8 @@ type own struct {
 	published []byte // signed, with the cosignatures that came in time
 	head      tlog.Head
 	by        []tlog.Cosigned
+	made      time.Time            // when it was signed
+	lacks     map[string]time.Time // witnesses that have not cosigned, since when
 
 	next  []byte // the one that is being cosigned; nil: none
 	grown tlog.Head
@@ -101,7 +106,7 @@ func Open(ctx context.Context, cfg Config) (*Witness, error) {
 		return nil, err
 	}
 	w := &Witness{cfg: cfg, signer: log, cosigns: cosigner, forked: map[string]*tlog.ForkError{}}
-	w.own.at, w.own.asked = map[string]int64{}, map[string]bool{}
+	w.own.at, w.own.asked, w.own.lacks = map[string]int64{}, map[string]bool{}, map[string]time.Time{}
 	if err := w.loadForks(ctx); err != nil {
 		return nil, err
 	}
@@ -152,6 +157,11 @@ func (w *Witness) loadOwn(ctx context.Context) error {
 		return fmt.Errorf("read our log's checkpoint: %w", err)
 	}
 	w.own.published, w.own.head, w.own.by = it.Value, c.Head, by
+	last, err := w.cfg.Journal.Leaf(ctx, c.Head.Size-1)
+	if err != nil {
+		return fmt.Errorf("read what our log's checkpoint ends with: %w", err)
+	}
+	w.own.made = last.Time // or little later
 	return nil
 }
 
@@ -173,6 +183,13 @@ func (w *Witness) Checkpoint() (signed []byte, head tlog.Head, by []tlog.Cosigne
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.own.published, w.own.head, slices.Clone(w.own.by)
+}
+
+// Made is when the latest checkpoint was signed, and which witnesses, by name, have not cosigned our log since when.
+func (w *Witness) Made() (at time.Time, lacks map[string]time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.own.made, maps.Clone(w.own.lacks)
 }
 
 // Cosigned counts the witnesses that have cosigned our log with its first size leaves.
@@ -210,8 +227,11 @@ func (w *Witness) Tick(ctx context.Context, now time.Time) error {
 		return err
 	}
 	head, err := w.cfg.Journal.Head(ctx)
-	if err != nil || head.Size == 0 || head == w.own.head {
+	if err != nil || head.Size == 0 {
 		return err
+	}
+	if head == w.own.head {
+		return w.askAgain(ctx, now)
 	}
 	if since := now.Sub(w.own.since); since >= 0 && since < signEvery {
 		return nil
@@ -229,17 +249,54 @@ func (w *Witness) Tick(ctx context.Context, now time.Time) error {
 	return w.askAll(ctx)
 }
 
+// askAgain asks who has not cosigned the latest checkpoint: it was away.
+func (w *Witness) askAgain(ctx context.Context, now time.Time) error {
+	if since := now.Sub(w.own.since); len(w.own.by) >= len(w.witnesses()) || since >= 0 && since < askEvery {
+		return nil
+	}
+	w.own.next, w.own.grown, w.own.since, w.own.given = w.own.published, w.own.head, now, slices.Clone(w.own.by)
+	clear(w.own.asked)
+	return w.askAll(ctx)
+}
+
 // publish makes the checkpoint that was being cosigned the one that is shown.
 func (w *Witness) publish(ctx context.Context) error {
 	if w.own.next == nil {
+		return nil
+	}
+	w.own.count(w.witnesses())
+	if bytes.Equal(w.own.next, w.own.published) {
+		w.own.next = nil
 		return nil
 	}
 	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: keyOwn, Value: w.own.next}}}}
 	if err := w.cfg.Journal.Write(ctx, e); err != nil {
 		return fmt.Errorf("keep our log's checkpoint: %w", err)
 	}
+	if w.own.grown != w.own.head {
+		w.own.made = w.own.since
+	}
 	w.own.published, w.own.head, w.own.by, w.own.next = w.own.next, w.own.grown, w.own.given, nil
 	return nil
+}
+
+// count notes which witnesses did not cosign, and since when.
+func (o *own) count(all []tlog.Witness) {
+	lacks := map[string]time.Time{}
+	for _, x := range all {
+		if since, before := o.lacks[x.Name()]; !o.gave(x.Name()) {
+			lacks[x.Name()] = o.since
+			if before {
+				lacks[x.Name()] = since
+			}
+		}
+	}
+	o.lacks = lacks
+}
+
+// gave says whether a witness cosigned the checkpoint that is being cosigned.
+func (o *own) gave(name string) bool {
+	return slices.ContainsFunc(o.given, func(c tlog.Cosigned) bool { return c.Name == name })
 }
 
 func (w *Witness) askAll(ctx context.Context) error {
@@ -266,6 +323,9 @@ func (w *Witness) present() (out []tlog.Keys) {
 
 func (w *Witness) ask(ctx context.Context, name string, send func([]byte)) error {
 	old := w.own.at[name]
+	if w.own.gave(name) {
+		return nil
+	}
 	if old > w.own.grown.Size {
 		return nil // it knows more of our log than we do: the fence looks after that
 	}
