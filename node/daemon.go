@@ -33,6 +33,7 @@ import (
 // overtakes the decisions it stands on. One goroutine ticks, one follows transactions.
 type Daemon struct {
 	*Node
+	Dir       string // the data folder
 	Settings  Settings
 	Link      *link.Link
 	Endpoints map[string]*rpc.EVM
@@ -115,7 +116,7 @@ func Run(ctx context.Context, dir string, pass secret.Bytes, log *slog.Logger, o
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := &Daemon{Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1)}
+	d := &Daemon{Dir: dir, Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1)}
 	if o.presign != "" {
 		d.Settings.Presign = o.presign
 	}

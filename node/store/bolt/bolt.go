@@ -61,6 +61,7 @@ type Store struct {
 	done   chan struct{} // closed when the committer has ended
 
 	failed atomic.Pointer[error]
+	full   atomic.Bool   // the last batch that may not use the reserve found no room
 	groups atomic.Uint64 // transactions written
 
 	hold chan struct{} // tests: the committer takes one before each group, if not nil
@@ -313,6 +314,9 @@ func (s *Store) usable() error {
 	}
 	return nil
 }
+
+// Full says that the last batch which may not use the reserve found no room on the disk.
+func (s *Store) Full() bool { return s.full.Load() }
 
 // Close implements store.Store. After a fatal error it returns that error, and the lock
 // stays held until the process ends: what the kernel still shows of the file may not

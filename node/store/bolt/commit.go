@@ -229,21 +229,31 @@ func (s *Store) write(group []*pending, reserve bool) (results []result, full er
 	if err := s.makeRoom(tx.Size(), group, reserve); err != nil {
 		_ = tx.Rollback()
 		if errors.Is(err, store.ErrFull) {
-			return same(group, store.ErrFull), store.ErrFull
+			return s.noRoom(group, reserve)
 		}
 		return s.fail(group, err, false), nil
 	}
 	failpoint.Hit("bolt/commit/before")
 	if err := guard(s.dir, tx.Commit); err != nil {
 		if noSpace(err) && s.unchanged() {
-			return same(group, store.ErrFull), store.ErrFull
+			return s.noRoom(group, reserve)
 		}
 		return s.fail(group, err, true), nil
 	}
 	failpoint.Hit("bolt/commit/after")
 	s.state.Store(&next)
 	s.groups.Add(1)
+	s.full.Store(s.full.Load() && reserve)
 	return results, nil
+}
+
+// noRoom is the outcome of a group for which the disk has no space.
+func (s *Store) noRoom(group []*pending, reserve bool) ([]result, error) {
+	if !reserve {
+		s.full.Store(true)
+	}
+	err := fmt.Errorf("%w: the disk of %s has no room: make some, and the node goes on by itself", store.ErrFull, s.dir)
+	return same(group, err), err
 }
 
 // makeRoom allocates space for the group. Batches that only delete are tried without:
