@@ -21,6 +21,9 @@ type OpenedLeaf struct {
 	Filed
 }
 
+// PathOpened is the file of Opened in a folder of what an operator showed.
+const PathOpened = "opened"
+
 // Bounds of Opened.
 const (
 	MaxOpened       = 256 << 20 // bytes

@@ -137,26 +137,35 @@ func rows(ctx context.Context, s store.Store, kind string) ([]store.Item, error)
 	return items, nil
 }
 
-func (w *Witness) loadOwn(ctx context.Context) error {
-	it, err := w.cfg.Journal.Store().Get(ctx, keyOwn)
+// Latest is a node's own latest checkpoint, as its store has it; nil before the first.
+func Latest(ctx context.Context, s store.Store) ([]byte, error) {
+	it, err := s.Get(ctx, keyOwn)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("read our log's checkpoint: %w", err)
+		return nil, fmt.Errorf("read our log's checkpoint: %w", err)
 	}
-	if (tlog.Request{Checkpoint: it.Value}).Origin() != w.cfg.Origin() {
+	return it.Value, nil
+}
+
+func (w *Witness) loadOwn(ctx context.Context) error {
+	signed, err := Latest(ctx, w.cfg.Journal.Store())
+	if signed == nil || err != nil {
+		return err
+	}
+	if (tlog.Request{Checkpoint: signed}).Origin() != w.cfg.Origin() {
 		return nil // of the log that was kept here before the store was set back
 	}
 	v, err := tlog.NewLogVerifier(w.cfg.Origin(), w.signer.Public().(ed25519.PublicKey))
 	if err != nil {
 		return err
 	}
-	c, by, err := tlog.OpenCheckpoint(it.Value, v, w.witnesses())
+	c, by, err := tlog.OpenCheckpoint(signed, v, w.witnesses())
 	if err != nil {
 		return fmt.Errorf("read our log's checkpoint: %w", err)
 	}
-	w.own.published, w.own.head, w.own.by = it.Value, c.Head, by
+	w.own.published, w.own.head, w.own.by = signed, c.Head, by
 	last, err := w.cfg.Journal.Leaf(ctx, c.Head.Size-1)
 	if err != nil {
 		return fmt.Errorf("read what our log's checkpoint ends with: %w", err)

@@ -84,6 +84,9 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) (uint64, error) {
 	if err := b.Check(); err != nil {
 		return 0, err
 	}
+	if s.readOnly {
+		return 0, &store.InvalidError{Reason: "it was opened for reading"}
+	}
 	p := &pending{batch: clone(b), reply: make(chan result, 1)}
 	if err := s.enqueue(ctx, p); err != nil {
 		return 0, err
