@@ -64,7 +64,7 @@ type Store struct {
 	readOnly bool // nobody commits
 
 	failed atomic.Pointer[error]
-	full   atomic.Bool   // the last batch that may not use the reserve found no room
+	full   atomic.Bool   // a batch that may not use the reserve found no room: see Full
 	groups atomic.Uint64 // transactions written
 
 	hold chan struct{} // tests: the committer takes one before each group, if not nil
@@ -344,8 +344,25 @@ func (s *Store) usable() error {
 	return nil
 }
 
-// Full says that the last batch which may not use the reserve found no room on the disk.
-func (s *Store) Full() bool { return s.full.Load() }
+// Full says that a batch which may not use the reserve found no room on the disk, and that there is none now: small batches may still fit into
+// what the file has left.
+func (s *Store) Full() bool {
+	if !s.full.Load() {
+		return false
+	}
+	room, err := freeBytes(s.dir)
+	if err != nil {
+		return true
+	}
+	if held, err := os.Stat(filepath.Join(s.dir, reserveFile)); err == nil {
+		room -= max(0, s.disk.want-held.Size())
+	}
+	if room < 2*growStep {
+		return true
+	}
+	s.full.Store(false)
+	return false
+}
 
 // Close implements store.Store. After a fatal error it returns that error, and the lock
 // stays held until the process ends: what the kernel still shows of the file may not

@@ -191,20 +191,29 @@ func (s *Store) commitGroup(group []*pending) []result {
 	results = nil
 	for i := range group {
 		r, err := s.write(group[i:i+1], false)
-		for errors.Is(err, store.ErrFull) && group[i].batch.Reserve {
-			freed, freeErr := s.disk.spend()
-			if freeErr != nil {
-				r = s.fail(group[i:i+1], freeErr, false)
-				break
-			}
-			if !freed {
-				break
-			}
-			r, err = s.write(group[i:i+1], true)
+		if errors.Is(err, store.ErrFull) && group[i].batch.Reserve {
+			r = s.writeFromReserve(group[i : i+1])
 		}
 		results = append(results, r...)
 	}
 	return results
+}
+
+// writeFromReserve writes a batch that may use the reserve: into what room the disk has left first, which ordinary batches may not take while
+// the reserve is not whole, then into what the reserve gives up. Else each such batch would cost a whole step of it.
+func (s *Store) writeFromReserve(one []*pending) []result {
+	for {
+		r, err := s.write(one, true)
+		if !errors.Is(err, store.ErrFull) {
+			return r
+		}
+		switch freed, err := s.disk.spend(); {
+		case err != nil:
+			return s.fail(one, err, false)
+		case !freed:
+			return r
+		}
+	}
 }
 
 // write judges and writes batches in one transaction. Its error is ErrFull, with
@@ -246,7 +255,6 @@ func (s *Store) write(group []*pending, reserve bool) (results []result, full er
 	failpoint.Hit("bolt/commit/after")
 	s.state.Store(&next)
 	s.groups.Add(1)
-	s.full.Store(s.full.Load() && reserve)
 	return results, nil
 }
 
