@@ -17,6 +17,7 @@ import (
 
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/link"
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/rpc"
@@ -31,6 +32,7 @@ import (
 // overtakes the decisions it stands on. One goroutine ticks, one follows transactions.
 type Daemon struct {
 	*Node
+	Dir       string // the data folder
 	Settings  Settings
 	Link      *link.Link
 	Endpoints map[string]*rpc.EVM
@@ -49,6 +51,9 @@ const (
 	followEvery = time.Second
 	sweepEvery  = 10 * time.Second
 	houseEvery  = time.Hour
+	readEvery   = 24 * time.Hour // the whole log is read through so often
+
+	readRows = 1024 // of the log, at a time
 )
 
 // Addresses are where a running node listens.
@@ -102,7 +107,7 @@ func Run(ctx context.Context, dir string, pass secret.Bytes, log *slog.Logger, o
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := &Daemon{Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1)}
+	d := &Daemon{Dir: dir, Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1)}
 	if o.presign != "" {
 		d.Settings.Presign = o.presign
 	}
@@ -274,6 +279,7 @@ func (d *Daemon) run(ctx context.Context, dir string, o options) error {
 	wg.Go(func() { d.pace(inner) })
 	follower := &wallet.Follower{Desk: d.Desk, Endpoints: d.Endpoints, Log: d.log}
 	wg.Go(func() { every(inner, followEvery, func(now time.Time) { follower.Step(inner, now) }) })
+	wg.Go(func() { d.readLog(inner) })
 	wg.Go(func() { d.upkeep(inner, "sweep", sweepEvery, d.Sweep) })
 	wg.Go(func() { d.upkeep(inner, "housekeeping", houseEvery, d.Housekeep) })
 	if o.ready != nil {
@@ -325,6 +331,35 @@ func (d *Daemon) pace(ctx context.Context) {
 		case <-d.wake:
 		}
 		d.Tick(ctx, time.Now())
+	}
+}
+
+// readLog reads the log through, once from the start on and then daily, or sooner when somebody asks (api). Damage ends the signing, and the node
+// lives on to say so.
+func (d *Daemon) readLog(ctx context.Context) {
+	again := time.NewTicker(readEvery)
+	defer again.Stop()
+	asked := time.NewTicker(tickEvery)
+	defer asked.Stop()
+	for {
+		more, err := d.Journal.ReadOn(ctx, readRows)
+		var damage *journal.DamageError
+		switch {
+		case errors.As(err, &damage):
+			d.log.Error("the log is damaged: nothing is signed", "error", err)
+		case err != nil && ctx.Err() == nil:
+			d.log.Error("the log cannot be read through", "error", err)
+		}
+		if more && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+			d.Journal.ReadAgain()
+		case <-asked.C:
+		}
 	}
 }
 

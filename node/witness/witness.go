@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -96,6 +97,9 @@ type own struct {
 	asked map[string]bool  // it has not answered yet
 	told  map[string]int   // how often it said that it knows another size of this one
 	given []tlog.Cosigned
+
+	made   time.Time            // when the published one was signed
+	silent map[string]time.Time // witnesses that have not cosigned, since when
 }
 
 // Open reads back what was cosigned.
@@ -156,26 +160,40 @@ func (w *Witness) Seen(ctx context.Context) ([][]byte, error) {
 	return signed[:min(len(signed), tlog.MaxSeen)], err
 }
 
-func (w *Witness) loadOwn(ctx context.Context) error {
-	it, err := w.cfg.Journal.Store().Get(ctx, keyOwn)
+// Latest is a node's own latest checkpoint, as its store has it; nil before the first.
+func Latest(ctx context.Context, s store.Store) ([]byte, error) {
+	it, err := s.Get(ctx, keyOwn)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("read our log's checkpoint: %w", err)
+		return nil, fmt.Errorf("read our log's checkpoint: %w", err)
 	}
-	if (tlog.Request{Checkpoint: it.Value}).Origin() != w.cfg.Origin() {
+	return it.Value, nil
+}
+
+func (w *Witness) loadOwn(ctx context.Context) error {
+	signed, err := Latest(ctx, w.cfg.Journal.Store())
+	if signed == nil || err != nil {
+		return err
+	}
+	if (tlog.Request{Checkpoint: signed}).Origin() != w.cfg.Origin() {
 		return nil // of the log that was kept here before the store was set back
 	}
-	v, _, err := w.Verifiers()
+	v, err := tlog.NewLogVerifier(w.cfg.Origin(), w.signer.Public().(ed25519.PublicKey))
 	if err != nil {
 		return err
 	}
-	c, by, err := tlog.OpenCheckpoint(it.Value, v, w.witnesses())
+	c, by, err := tlog.OpenCheckpoint(signed, v, w.witnesses())
 	if err != nil {
 		return fmt.Errorf("read our log's checkpoint: %w", err)
 	}
-	w.own.published, w.own.head, w.own.by = it.Value, c.Head, by
+	w.own.published, w.own.head, w.own.by = signed, c.Head, by
+	last, err := w.cfg.Journal.Leaf(ctx, c.Head.Size-1)
+	if err != nil {
+		return fmt.Errorf("read what our log's checkpoint ends with: %w", err)
+	}
+	w.own.made = last.Time // or little later
 	return nil
 }
 
@@ -308,12 +326,39 @@ func (w *Witness) publish(ctx context.Context) error {
 			return fmt.Errorf("keep our log's checkpoint: %w", err)
 		}
 	}
+	if !w.own.again {
+		w.own.made = w.own.since
+	}
+	w.own.count(w.witnesses())
 	w.own.published, w.own.head, w.own.by, w.own.next = w.own.next, w.own.grown, w.own.given, nil
 	return nil
 }
 
-func (w *Witness) gave(name string) bool {
-	return slices.ContainsFunc(w.own.given, func(c tlog.Cosigned) bool { return c.Name == name })
+// count notes which witnesses did not cosign, and since when.
+func (o *own) count(all []tlog.Witness) {
+	silent := map[string]time.Time{}
+	for _, x := range all {
+		if o.gave(x.Name()) {
+			continue
+		}
+		silent[x.Name()] = o.since
+		if since, before := o.silent[x.Name()]; before {
+			silent[x.Name()] = since
+		}
+	}
+	o.silent = silent
+}
+
+// gave says whether a witness cosigned the checkpoint that is being cosigned.
+func (o *own) gave(name string) bool {
+	return slices.ContainsFunc(o.given, func(c tlog.Cosigned) bool { return c.Name == name })
+}
+
+// Made is when the latest checkpoint was signed, and which witnesses, by name, have not cosigned our log since when.
+func (w *Witness) Made() (at time.Time, lacks map[string]time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.own.made, maps.Clone(w.own.silent)
 }
 
 // lacks says whether somebody who may cosign the published checkpoint has not.
@@ -348,7 +393,7 @@ func (w *Witness) present() (out []tlog.Keys) {
 }
 
 func (w *Witness) ask(ctx context.Context, name string, send func([]byte)) error {
-	if w.gave(name) {
+	if w.own.gave(name) {
 		return nil
 	}
 	old := w.own.at[name]
