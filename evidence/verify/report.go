@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"reflect"
 	"slices"
 	"time"
 
@@ -343,8 +344,9 @@ func (r *Report) Name(vault, chain, address string) {
 // attend adds what is true and should not stay so.
 func (r *Report) attend(what string) { r.Attention = append(r.Attention, what) }
 
-// finish puts what failed first, and the rest as it was found.
+// finish puts what failed first, and the rest as it was found. No list of it is null in JSON.
 func (r *Report) finish() {
+	filled(reflect.ValueOf(r).Elem())
 	slices.SortStableFunc(r.Claims, func(a, b Claim) int {
 		order := func(c Claim) int {
 			if c.Failed != "" {
@@ -354,4 +356,29 @@ func (r *Report) finish() {
 		}
 		return cmp.Compare(order(a), order(b))
 	})
+}
+
+// filled makes lists that have nothing in them empty ones.
+func filled(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			filled(v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				filled(v.Field(i))
+			}
+		}
+	case reflect.Slice:
+		if v.IsNil() {
+			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+		}
+		if k := v.Type().Elem().Kind(); k == reflect.Struct || k == reflect.Pointer {
+			for i := range v.Len() {
+				filled(v.Index(i))
+			}
+		}
+	}
 }
