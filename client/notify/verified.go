@@ -70,7 +70,7 @@ func (k *KnownVerified) clone() *KnownVerified {
 	if k == nil {
 		return &KnownVerified{false, map[string]time.Time{}, map[string]time.Time{}, map[string][]int64{}, map[string]bool{}, map[string]uint64{}}
 	}
-	return &KnownVerified{false, maps.Clone(k.Failures), maps.Clone(k.Attention), maps.Clone(k.Told), maps.Clone(k.Signed), maps.Clone(k.Versions)}
+	return &KnownVerified{k.Begun, maps.Clone(k.Failures), maps.Clone(k.Attention), maps.Clone(k.Told), maps.Clone(k.Signed), maps.Clone(k.Versions)}
 }
 
 func mark(parts ...string) string {
@@ -104,9 +104,9 @@ func (l *look) verified() {
 // told finds new signatures and versions.
 func (l *look) told(k *KnownVerified, v *Verified, first bool) {
 	for _, s := range v.Signatures {
-		if m := mark(s.Request, s.Signed); !k.Signed[m] {
+		if m := mark(s.Request, s.Signed); !k.Signed[m] && (first || len(l.out) < maxEvents) { // more are told next time
 			k.Signed[m] = true
-			if s.What = cut(s.What); !first && len(l.out) < maxEvents {
+			if s.What = cut(s.What); !first {
 				l.tell(WatchSigned, s.Vault, s, m)
 			}
 		}
@@ -128,12 +128,12 @@ func (l *look) failures(k *KnownVerified, v *Verified) {
 	for _, f := range v.Failures {
 		m, about := mark(f.Subject, f.Claim, f.Reason), mark(f.Subject, f.Claim)
 		present[m] = true
-		if _, known := k.Failures[m]; known {
+		if _, known := k.Failures[m]; known || len(l.out) >= maxEvents {
 			continue
 		}
 		k.Failures[m] = l.now
 		recent := slices.DeleteFunc(slices.Clone(k.Told[about]), func(at int64) bool { return at <= l.now.Add(-time.Hour).Unix() })
-		if len(recent) >= maxTold || len(l.out) >= maxEvents {
+		if len(recent) >= maxTold {
 			continue
 		}
 		k.Told[about] = append(recent, l.now.Unix())
@@ -149,13 +149,11 @@ func (l *look) attention(k *KnownVerified, v *Verified) {
 	for _, what := range v.Attention {
 		m := mark(what)
 		present[m] = true
-		if _, known := k.Attention[m]; known {
+		if _, known := k.Attention[m]; known || len(l.out) >= maxEvents {
 			continue
 		}
 		k.Attention[m] = l.now
-		if len(l.out) < maxEvents {
-			l.tell(WatchAttention, "", attentionData{cut(what)}, m, l.now.Format(time.RFC3339))
-		}
+		l.tell(WatchAttention, "", attentionData{cut(what)}, m, l.now.Format(time.RFC3339))
 	}
 	if v.Whole {
 		maps.DeleteFunc(k.Attention, func(m string, _ time.Time) bool { return !present[m] })

@@ -86,9 +86,15 @@ func loopback(host string) bool {
 // sameHost follows redirects within one host: another would be asked for what its owner never published.
 func sameHost(req *http.Request, via []*http.Request) error {
 	if len(via) > redirects || req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme {
-		return fmt.Errorf("it leads on to %s: give that address instead", host(req.URL))
+		return &redirectError{host(req.URL)}
 	}
 	return nil
+}
+
+type redirectError struct{ to string }
+
+func (e *redirectError) Error() string {
+	return fmt.Sprintf("it leads on to %s: give that address instead", e.to)
 }
 
 // transport verifies servers by the system's roots. A node has no authority's certificate: its own is made by its identity key. What it serves is
@@ -197,14 +203,17 @@ func (w *web) once(path string) (b []byte, later time.Duration, err error) {
 	req.Header.Set("User-Agent", "ostraka")
 	res, err := w.client.Do(req)
 	if err != nil {
-		later = 0
 		var bad *CertificateError
+		var elsewhere *redirectError
 		var inURL *url.Error
 		if errors.As(err, &inURL) && !inURL.Timeout() {
 			err = inURL.Err
 		}
 		if errors.As(err, &bad) {
 			return nil, -1, bad
+		}
+		if errors.As(err, &elsewhere) {
+			later = -1
 		}
 		return nil, later, fmt.Errorf("fetch %s: %w", path, err)
 	}

@@ -22,10 +22,9 @@ import (
 )
 
 // How often, and after what wait, logs of which others saw more are fetched again before that is a failure.
-const (
-	refetches   = 5
-	refetchWait = 2 * time.Second
-)
+const refetches = 5
+
+var refetchWait = 2 * time.Second // shorter in tests
 
 // A verification is what `verify` and `watch` are asked for.
 type verification struct {

@@ -78,6 +78,8 @@ func (h *hook) took() (types []string, all string) {
 // watch tells of what is new once: what is wrong at first, then signatures and versions, then a log that forked, and that all is well again.
 func TestWatch(t *testing.T) {
 	config := alone(t)
+	refetchWait = time.Millisecond
+	t.Cleanup(func() { refetchWait = 2 * time.Second })
 	c := publishes(t)
 	dir := t.TempDir()
 	c.bundle(dir, c.PublishAll())
