@@ -144,6 +144,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 	if err != nil {
 		return err
 	}
+	ask := &checker{endpoints: d.Endpoints, answers: map[question]*answer{}}
 	d.Node, err = New(ctx, time.Now(), Config{
 		Own: u.own, Identity: u.identity, Store: u.store, Sealer: u.box, Rand: rand.Reader, Log: d.log,
 		Send: func(to ed25519.PublicKey, frame []byte) {
@@ -155,7 +156,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 		Knock: func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error) {
 			return link.Knock(ctx, u.identity, addr, key, body)
 		},
-		Check: (&checker{endpoints: d.Endpoints, answers: map[question]*answer{}}).check,
+		Check: ask.check, CheckBlock: ask.checkBlock,
 		Wake: func() {
 			select {
 			case d.wake <- struct{}{}:

@@ -56,6 +56,7 @@ var may = map[string][]string{
 	"custody/sos":       custody(),
 	"custody/backup":    custody(),
 	"evidence/attest":   {"crypto/…"},
+	"evidence/proof":    custody("custody/intent", "chain/…"),
 	"evidence/verify":   {"crypto/…", "custody/…", "evidence/…", "mpc/epoch", "chain/…"},
 	"chain":             {"crypto/…", "chain/…"},
 

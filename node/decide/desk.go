@@ -113,11 +113,13 @@ type Config struct {
 	// Frozen says by whom a vault is frozen, and until when; empty if it is not.
 	Frozen func(vault statement.ID, now time.Time) string
 	Check  func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	// CheckBlock is as Check, of the block that a proof speaks of.
+	CheckBlock func(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error)
 	// Presignatures are this node's, to sign in one broadcast with.
 	Presignatures *presign.Pools
 }
 
-// RuleState is the rule that a node's own view of the chain decides: nonce, balance, fees.
+// RuleState is the rule that a node's own view of the chain decides: nonce, balance, fees; the block that a proof speaks of.
 const RuleState = "state"
 
 // RuleShare denies what this node can never sign: it holds no share of the epoch that the intent names.

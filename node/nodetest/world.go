@@ -15,6 +15,7 @@ import (
 
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
@@ -82,6 +83,8 @@ type World struct {
 
 	// Check stands for the nodes' own chain endpoints; nil: none is configured.
 	Check func(h *Host, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	// CheckBlock does for the blocks that proofs speak of; nil: none is configured.
+	CheckBlock func(h *Host, chain string, b intent.Block) (checked bool, why string, err error)
 	// Fate decides over each batch; nil: all live. n counts the host's batches, from 1.
 	Fate func(h *Host, n int, b store.Batch) Fate
 	// Pass is asked for what arrives instead of a frame; nil: the frame itself.
@@ -217,6 +220,12 @@ func (w *World) Start(h *Host) {
 					return false, "", nil
 				}
 				return w.Check(h, from, f)
+			},
+			CheckBlock: func(_ context.Context, chain string, b intent.Block) (bool, string, error) {
+				if w.CheckBlock == nil {
+					return false, "", nil
+				}
+				return w.CheckBlock(h, chain, b)
 			},
 			Presignatures: h.Mode,
 			Fatal: func(error) {
