@@ -20,7 +20,7 @@ GOFILES = find . -name '*.go' -not -path './.cache/*' -not -path './bin/*'
 # program:Debian package
 TOOLS := ssh-keygen:openssh-client ssh-agent:openssh-client
 
-.PHONY: help build test nightly bench fuzz lint deps tools go cover clean
+.PHONY: help build wasm test nightly bench fuzz lint deps tools go cover clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ help: ## this list
 build: go ## bin/ostraka, static and reproducible
 	@mkdir -p bin
 	go build -trimpath -o bin/ ./cmd/...
+
+wasm: go ## the verifier for browsers, in console/wasm/dist; a build with -tags embed_wasm carries it
+	@go run ./internal/wasmbuild/make
 
 test: deps lint ## all tests, six fuzz targets, real anvil and Chromium (15 minutes at most)
 	@go run ./internal/testrun test -fuzztime $(FUZZTIME)
