@@ -24,7 +24,6 @@ type message struct {
 	Source   string           `json:"source,omitempty"`
 	Read     int64            `json:"read"`
 	Of       int64            `json:"of"`
-	Failed   bool             `json:"failed"`
 	Report   *verify.Report   `json:"report,omitempty"`
 	Verdict  *verdict.Verdict `json:"verdict,omitempty"`
 	Differs  []string         `json:"differs,omitempty"` // from report.json
@@ -64,7 +63,11 @@ func run(base string) error {
 	heads, total := look(b, sources, files)
 	say(message{Kind: "logs", Logs: heads, Of: total})
 	o := verify.Options{Now: began, Progress: func(p verify.Progress) error {
-		say(message{Kind: "progress", Source: p.Source, Read: int64(p.Entries) + p.Read, Of: total, Text: p.Verdict, Failed: p.Verdict != "nothing is wrong so far"})
+		m := message{Kind: "progress", Source: p.Source, Read: int64(p.Entries) + p.Read, Of: total, Text: p.Verdict}
+		if m.Read+256 >= total {
+			m.Kind = "checking"
+		}
+		say(m)
 		return nil
 	}}
 	if o.Circle, err = asked(); err != nil {
@@ -82,7 +85,7 @@ func run(base string) error {
 		return err
 	}
 	v := verdict.Of(r)
-	end := message{Kind: "done", Report: r, Verdict: &v, Read: total, Of: total, Failed: r.Failed}
+	end := message{Kind: "done", Report: r, Verdict: &v, Read: total, Of: total}
 	end.Differs, end.Compared = compare(files, r, b)
 	end.Seconds = time.Since(began).Seconds()
 	say(end)
