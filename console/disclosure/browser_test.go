@@ -126,6 +126,12 @@ func same(t *testing.T, name string, s sight, want *verify.Report) {
 	v := verdict.Of(want)
 	for i := range v.Reasons {
 		v.Reasons[i] = trimmed(v.Reasons[i])
+		if i < len(s.Reasons) && trimmed(s.Reasons[i]) != v.Reasons[i] && !strings.Contains(s.Reasons[i], " live, ") { // which says how long ago
+			t.Errorf("%s: reason %q, the command has %q", name, s.Reasons[i], v.Reasons[i])
+		}
+	}
+	if len(s.Reasons) != len(v.Reasons) {
+		t.Errorf("%s: reasons %q, the command has %q", name, s.Reasons, v.Reasons)
 	}
 	if s.Check != "done" || s.Level != string(v.Level) || s.Title != v.Title || s.By != "Checked by your own browser, just now" {
 		t.Errorf("%s: %s %q by %q (%s), the command says %s", name, s.Level, s.Title, s.By, s.Status, v.Level)
@@ -164,9 +170,12 @@ func list(claims []verify.Claim) string {
 
 // tampering is what who serves a folder does to it after it was published.
 var tampering = map[string]func(t *testing.T, b bundle){
-	"a tile's bit":      func(t *testing.T, b bundle) { b.files[b.one(t, "tile/0/")][99] ^= 4 },
-	"a leaf's bit":      func(t *testing.T, b bundle) { b.files[b.one(t, "tile/entries/")][40] ^= 1 },
-	"a body's bit":      func(t *testing.T, b bundle) { c := b.files[b.one(t, "body/")]; c[bytes.Index(c, []byte("circle:"))] ^= 1 },
+	"a tile's bit": func(t *testing.T, b bundle) { b.files[b.one(t, "tile/0/")][99] ^= 4 },
+	"a leaf's bit": func(t *testing.T, b bundle) { b.files[b.one(t, "tile/entries/")][40] ^= 1 },
+	"a body's bit": func(t *testing.T, b bundle) {
+		c := b.files[b.one(t, "body/")]
+		c[bytes.Index(c, []byte("circle:"))] ^= 1
+	},
 	"entries withheld":  func(t *testing.T, b bundle) { delete(b.files, b.one(t, "tile/entries/")) },
 	"a log withheld":    func(t *testing.T, b bundle) { delete(b.files, b.one(t, tlog.PathCheckpoint)) },
 	"a stranger's word": func(t *testing.T, b bundle) { n := b.one(t, tlog.PathCheckpoint); b.files[n] = strange(t, b.files[n]) },

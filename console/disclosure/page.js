@@ -65,6 +65,18 @@
 
   const showList = (id, texts) => $(id).replaceChildren(...texts.map((t) => element("li", t)));
 
+  // The first of a kind are shown at once.
+  const difference = (d) => {
+    const list = (items) => { const ul = element("ul"); ul.append(...items.map((t) => element("li", t))); return ul; };
+    const parts = [element("h3", d.title), list(d.items.slice(0, 4))];
+    if (d.items.length > 4) {
+      const rest = element("details");
+      rest.append(element("summary", number(d.items.length - 4) + " more"), list(d.items.slice(4)));
+      parts.push(rest);
+    }
+    return parts;
+  };
+
   const showSeen = (operators) => {
     const silent = new Map(operators.map((o) => [o.name, o.silent || o.last_seen.startsWith("0001-")]));
     for (const li of document.querySelectorAll(".people li")) {
@@ -96,7 +108,7 @@
       f.textContent = { browser: claims ? "as your own browser found it" : "your own browser found the same", differs: "as the publisher found it; your browser found otherwise", publisher: "as the publisher found it; it could not be compared" }[f.dataset.found];
     }
     if (differs.length) {
-      showList("differences", differs);
+      $("differences").replaceChildren(...differs.flatMap(difference));
       $("differs").hidden = false;
     }
     $("progress").hidden = true;

@@ -1,7 +1,6 @@
 package disclosure
 
 import (
-	"cmp"
 	"fmt"
 	"html/template"
 	"slices"
@@ -22,7 +21,8 @@ type view struct {
 	Operator []verify.Operator // that are of the circle now
 	Tiles    []tile
 	Numbers  []number
-	Map      []domain
+	Map      []row
+	Shared   []shared // domains that reach shares of several operators
 	Latest   []request
 	Earlier  []request
 	Left     int // requests that the page leaves to report.json
@@ -40,16 +40,28 @@ type tile struct {
 type number struct {
 	Kind              string
 	Steal, Halt, Lose int
-	Weak              bool // one alone steals
 }
 
-// A domain reaches shares of operators.
+// A row of the control map: one kind of domain, and for each operator those in which its copies of shares lie.
+type row struct {
+	Kind  string
+	Cells [][]domain
+}
+
+// A domain reaches copies of shares.
 type domain struct {
-	Kind, Name string
-	First      bool // of its kind
-	Reach      []string
-	Shared     int
-	Class      verify.Class
+	Name   string
+	Backup bool     // but for copies in use
+	By     []string // operators whose copies it reaches
+}
+
+// Shared says that it reaches those of several operators.
+func (d domain) Shared() bool { return len(d.By) > 1 }
+
+// A shared domain, once.
+type shared struct {
+	Kind string
+	domain
 }
 
 // A request with the vault that it is for.
@@ -57,6 +69,13 @@ type request struct {
 	verify.Request
 	Vault string
 	State string // signed, refused, open
+	Said  []said
+}
+
+// What several nodes decided alike.
+type said struct {
+	Operators []string
+	verify.Decision
 }
 
 // A group is one subject's claims.
@@ -80,7 +99,7 @@ func newView(r *verify.Report, b verify.Bundle, program string) view {
 	}
 	v.Numbers = numbers(r)
 	v.Tiles = tiles(v)
-	v.Map = domains(v.Operator)
+	v.Map, v.Shared = chart(v.Operator)
 	all := requests(r)
 	v.Latest = all[:min(len(all), latest)]
 	v.Earlier = all[len(v.Latest):min(len(all), latest+earlier)]
@@ -108,9 +127,6 @@ func numbers(r *verify.Report) (out []number) {
 			n := &out[i]
 			n.Steal, n.Halt, n.Lose = fewest(n.Steal, f.Steal), fewest(n.Halt, f.Halt), fewest(n.Lose, f.Lose)
 		}
-	}
-	for i := range out {
-		out[i].Weak = out[i].Steal == 1
 	}
 	return out
 }
@@ -142,7 +158,7 @@ func tiles(v view) []tile {
 	out := []tile{{Label: "Operators", Value: fmt.Sprint(len(v.Operator)), Note: fmt.Sprintf("%s independent of the owner", of(independent, len(v.Operator)))}}
 	if len(v.Numbers) > 0 {
 		out = append(out, tile{Label: "To steal a key", Value: fmt.Sprint(v.Numbers[0].Steal), Note: v.Numbers[0].Kind + "s would have to act together"})
-		if v.Numbers[0].Weak {
+		if v.Numbers[0].Steal == 1 {
 			out[1].Mark, out[1].Note = verdict.Attention, "organisation alone could do it"
 		}
 	}
@@ -195,41 +211,44 @@ func shares(r *verify.Report) tile {
 func backups(r *verify.Report) tile {
 	for _, c := range r.Claims {
 		if c.Claim == verdict.NoBackups {
-			return tile{Label: "Backups and rescue", Value: "None", Note: "in this release; see section 7", Mark: verdict.Attention}
+			return tile{Label: "Backups and rescue", Value: "None", Note: "in this release of Ostraka", Mark: verdict.Attention}
 		}
 	}
 	return tile{Label: "Backups and rescue", Value: "–", Note: "see all claims"}
 }
 
-// domains are the rows of the control map, kind by kind: who or what reaches the shares of which operators.
-func domains(operators []verify.Operator) (out []domain) {
+// chart is the control map, and what of it is shared.
+func chart(operators []verify.Operator) (rows []row, all []shared) {
 	for k := range control.Kinds {
-		from := len(out)
-		for _, o := range operators {
+		by := map[string][]string{}
+		r := row{Kind: control.Kind(k).String(), Cells: make([][]domain, len(operators))}
+		for i, o := range operators {
 			for _, p := range o.Places {
 				for _, name := range reached(control.Kind(k), o, p) {
-					i := slices.IndexFunc(out[from:], func(d domain) bool { return d.Name == name })
-					if i < 0 {
-						i = len(out) - from
-						out = append(out, domain{Kind: control.Kind(k).String(), Name: name, Reach: make([]string, len(operators)), Class: p.Class})
-					}
-					d := &out[from+i]
-					at := slices.IndexFunc(operators, func(x verify.Operator) bool { return x.Name == o.Name })
-					if d.Reach[at] == "" {
-						d.Shared++
-					}
-					if d.Reach[at] == "" || p.Level == "replica" {
-						d.Reach[at] = p.Level
+					backup := p.Level != "replica"
+					at := slices.IndexFunc(r.Cells[i], func(d domain) bool { return d.Name == name })
+					if at < 0 {
+						by[name] = append(by[name], o.Name)
+						r.Cells[i] = append(r.Cells[i], domain{Name: name, Backup: backup})
+					} else {
+						r.Cells[i][at].Backup = r.Cells[i][at].Backup && backup
 					}
 				}
 			}
 		}
-		slices.SortStableFunc(out[from:], func(a, b domain) int { return cmp.Or(b.Shared-a.Shared, strings.Compare(a.Name, b.Name)) })
-		if from < len(out) {
-			out[from].First = true
+		for _, cell := range r.Cells {
+			for i := range cell {
+				cell[i].By = by[cell[i].Name]
+				if cell[i].Shared() && !slices.ContainsFunc(all, func(s shared) bool { return s.Kind == r.Kind && s.Name == cell[i].Name }) {
+					all = append(all, shared{r.Kind, cell[i]})
+				}
+			}
+		}
+		if len(by) > 0 {
+			rows = append(rows, r)
 		}
 	}
-	return out
+	return rows, all
 }
 
 // reached are the domains of a kind in which a place lies.
@@ -263,7 +282,7 @@ func reached(k control.Kind, o verify.Operator, p verify.Place) (names []string)
 func requests(r *verify.Report) (out []request) {
 	for _, x := range r.Vaults {
 		for _, q := range x.Requests {
-			one := request{q, x.Name, "open"}
+			one := request{q, x.Name, "open", alike(q.Decisions)}
 			switch {
 			case q.Signed != "":
 				one.State = "signed"
@@ -274,6 +293,19 @@ func requests(r *verify.Report) (out []request) {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b request) int { return b.last().Compare(a.last()) })
+	return out
+}
+
+// alike puts decisions together that say the same.
+func alike(all []verify.Decision) (out []said) {
+	for _, d := range all {
+		i := slices.IndexFunc(out, func(s said) bool { return s.Verdict == d.Verdict && s.Rule == d.Rule && s.Reason == d.Reason })
+		if i < 0 {
+			i = len(out)
+			out = append(out, said{Decision: d})
+		}
+		out[i].Operators = append(out[i].Operators, d.Operator)
+	}
 	return out
 }
 
@@ -296,7 +328,6 @@ var words = template.FuncMap{
 	"title":  title,
 	"short":  short,
 	"never":  func(n int) string { return map[bool]string{true: "nobody can", false: fmt.Sprint(n)}[n == 0] },
-	"inc":    func(n int) int { return n + 1 },
 	"ending": func(n int, one, many string) string { return map[bool]string{true: one, false: many}[n == 1] },
 }
 

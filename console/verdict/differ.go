@@ -3,7 +3,6 @@ package verdict
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,31 +11,41 @@ import (
 	"github.com/ostraka/ostraka/evidence/verify"
 )
 
+// A Difference is one way in which two reports differ, with all that differs so.
+type Difference struct {
+	Title string   `json:"title"`
+	Items []string `json:"items"`
+}
+
 // Differences says in words where a report that somebody published differs from one's own of the same files. What follows from when each
 // was made, and from where it read the logs, is no difference. Paths are the logs' within the bundle.
-func Differences(published, own *verify.Report, paths []string) (out []string) {
+func Differences(published, own *verify.Report, paths []string) (out []Difference) {
 	theirs, mine := timeless(published, paths), timeless(own, paths)
-	for _, c := range mine.Claims {
-		if c.Failed != "" && !slices.Contains(theirs.Claims, c) {
-			out = append(out, fmt.Sprintf("your browser found, and the publisher does not say: %s: FAILED: %s", c.Subject, c.Failed))
+	add := func(title string, items []string) {
+		if len(items) > 0 {
+			out = append(out, Difference{title, items})
 		}
 	}
-	for _, c := range theirs.Claims {
-		if c.Failed != "" && !slices.Contains(mine.Claims, c) {
-			out = append(out, fmt.Sprintf("the publisher says, and your browser did not find: %s: FAILED: %s", c.Subject, c.Failed))
+	add("Your browser found, and the publisher does not say", lacks(mine.Claims, theirs.Claims, true))
+	add("The publisher says, and your browser did not find", lacks(theirs.Claims, mine.Claims, true))
+	add("The publisher claims, and your browser does not", lacks(theirs.Claims, mine.Claims, false))
+	add("Your browser finds true, and the publisher leaves out", lacks(mine.Claims, theirs.Claims, false))
+	add("Both reports differ in", parts(theirs, mine))
+	return out
+}
+
+// lacks are the claims of one list that another lacks: those that do not hold, or those that do.
+func lacks(all, other []verify.Claim, failed bool) (out []string) {
+	for _, c := range all {
+		switch {
+		case (c.Failed != "") != failed || slices.Contains(other, c):
+		case failed:
+			out = append(out, Failure(c))
+		default:
+			out = append(out, sentence(c.Subject+": "+c.Claim))
 		}
 	}
-	for _, c := range theirs.Claims {
-		if c.Failed == "" && !slices.Contains(mine.Claims, c) {
-			out = append(out, fmt.Sprintf("the publisher claims, and your browser does not: %s: %s", c.Subject, c.Claim))
-		}
-	}
-	for _, c := range mine.Claims {
-		if c.Failed == "" && !slices.Contains(theirs.Claims, c) {
-			out = append(out, fmt.Sprintf("your browser found, and the publisher leaves out: %s: %s", c.Subject, c.Claim))
-		}
-	}
-	return append(out, parts(theirs, mine)...)
+	return out
 }
 
 // timeless is a report without what depends on when and where it was made.
@@ -93,7 +102,7 @@ func parts(theirs, mine verify.Report) (out []string) {
 		{"how much is in the logs", [2]int{theirs.Entries, theirs.Withheld}, [2]int{mine.Entries, mine.Withheld}},
 	} {
 		if !same(p.a, p.b) {
-			out = append(out, "the publisher's report and your browser's differ in "+p.name)
+			out = append(out, p.name)
 		}
 	}
 	return out

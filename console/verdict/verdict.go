@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,7 @@ func Of(r *verify.Report) Verdict {
 		}
 	}
 	v.Reasons, v.More = all[:min(len(all), most)], max(0, len(all)-most)
+	v.Reasons = slices.Clone(v.Reasons) // of the report's own
 	for i, s := range v.Reasons {
 		v.Reasons[i] = sentence(s)
 	}
@@ -53,10 +55,15 @@ func Of(r *verify.Report) Verdict {
 func failures(r *verify.Report) (out []string) {
 	for _, c := range r.Claims {
 		if c.Failed != "" {
-			out = append(out, c.Subject+": "+c.Failed)
+			out = append(out, Failure(c))
 		}
 	}
 	return out
+}
+
+// Failure says what does not hold, and what was found instead.
+func Failure(c verify.Claim) string {
+	return sentence(fmt.Sprintf("%s: “%s” does not hold: %s", c.Subject, c.Claim, c.Failed))
 }
 
 // strengths are what a good report shows: who would have to collude, that all live, that their logs agree.
@@ -105,9 +112,12 @@ func operators(n int) string {
 	return fmt.Sprintf("%d operators", n)
 }
 
+// ours begin what we say; other sentences begin with a name, which is written as it is.
+var ours = []string{"all", "every", "the", "no", "vault", "operator", "circle", "circle:", "log", "request", "heartbeat", "its", "it"}
+
 // sentence begins with a capital, unless a name does, and ends with a full stop.
 func sentence(s string) string {
-	if word, _, _ := strings.Cut(s, " "); word == "all" || word == "every" || word == "the" || word == "no" || word == "vault" || word == "operator" || word == "circle" || word == "log" || word == "request" {
+	if word, _, _ := strings.Cut(s, " "); slices.Contains(ours, word) {
 		s = strings.ToUpper(s[:1]) + s[1:]
 	}
 	return strings.TrimSuffix(s, ".") + "."

@@ -18,17 +18,17 @@ import (
 
 // A message goes to the page. Kinds: logs, progress, checking, done, error.
 type message struct {
-	Kind     string           `json:"kind"`
-	Text     string           `json:"text,omitempty"` // error; progress: what is found so far
-	Logs     []head           `json:"logs,omitempty"`
-	Source   string           `json:"source,omitempty"`
-	Read     int64            `json:"read"`
-	Of       int64            `json:"of"`
-	Report   *verify.Report   `json:"report,omitempty"`
-	Verdict  *verdict.Verdict `json:"verdict,omitempty"`
-	Differs  []string         `json:"differs,omitempty"` // from report.json
-	Compared string           `json:"compared,omitempty"` // why it was not compared; empty: it was
-	Seconds  float64          `json:"seconds"`
+	Kind     string               `json:"kind"`
+	Text     string               `json:"text,omitempty"` // error; progress: what is found so far
+	Logs     []head               `json:"logs,omitempty"`
+	Source   string               `json:"source,omitempty"`
+	Read     int64                `json:"read"`
+	Of       int64                `json:"of"`
+	Report   *verify.Report       `json:"report,omitempty"`
+	Verdict  *verdict.Verdict     `json:"verdict,omitempty"`
+	Differs  []verdict.Difference `json:"differs,omitempty"`  // from report.json
+	Compared string               `json:"compared,omitempty"` // why it was not compared; empty: it was
+	Seconds  float64              `json:"seconds"`
 }
 
 // A head is a checkpoint as it is shown, before anything of it is checked.
@@ -56,7 +56,7 @@ func say(m message) {
 func run(base string) error {
 	began := time.Now()
 	files := newFiles(base)
-	sources, b, err := verify.Open("", files.get)
+	sources, b, err := verify.Open(base, files.get)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func shown(signed []byte) (size int64, root string, err error) {
 }
 
 // compare holds the report to the one that the publisher put beside the logs.
-func compare(files *files, own *verify.Report, b verify.Bundle) (differs []string, not string) {
+func compare(files *files, own *verify.Report, b verify.Bundle) (differs []verdict.Difference, not string) {
 	raw, err := files.get(verify.PathReport)
 	if err != nil {
 		return nil, err.Error()
