@@ -95,7 +95,13 @@ func see(t *testing.T, b *chromium.Browser, url string) (s sight) {
 	if code := b.Go(url); code != http.StatusOK {
 		t.Fatalf("%s: %d", url, code)
 	}
-	if err := json.Unmarshal([]byte(b.AwaitFor(time.Minute, look)), &s); err != nil {
+	return judged(t, b, time.Minute)
+}
+
+// judged waits until the browser has come to its verdict on the page that is loaded.
+func judged(t *testing.T, b *chromium.Browser, patience time.Duration) (s sight) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(b.AwaitFor(patience, look)), &s); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -126,7 +132,7 @@ func same(t *testing.T, name string, s sight, want *verify.Report) {
 	v := verdict.Of(want)
 	for i := range v.Reasons {
 		v.Reasons[i] = trimmed(v.Reasons[i])
-		if i < len(s.Reasons) && trimmed(s.Reasons[i]) != v.Reasons[i] && !strings.Contains(s.Reasons[i], " live, ") { // which says how long ago
+		if i < len(s.Reasons) && trimmed(s.Reasons[i]) != v.Reasons[i] && !strings.Contains(s.Reasons[i], " live: ") { // which says how long ago
 			t.Errorf("%s: reason %q, the command has %q", name, s.Reasons[i], v.Reasons[i])
 		}
 	}

@@ -84,7 +84,7 @@ func strengths(r *verify.Report) (out []string) {
 		}
 	}
 	if live > 0 && live == len(r.Operators) {
-		out = append(out, fmt.Sprintf("all %s live, the last of them seen %s before this was checked", operators(live), Ago(r.Time.Sub(oldest))))
+		out = append(out, fmt.Sprintf("all %s live: each was seen within %s of this check", operators(live), Ago(r.Time.Sub(oldest))))
 	}
 	if n := len(r.Logs); n > 1 {
 		out = append(out, fmt.Sprintf("%s entries in %d logs were read whole; the logs agree, and vouch for one another", Number(r.Entries), n))
