@@ -24,7 +24,7 @@ GOFILES = find . -name '*.go' -not -path './.cache/*' -not -path './bin/*'
 # program:Debian package
 TOOLS := ssh-keygen:openssh-client ssh-agent:openssh-client
 
-.PHONY: help build release test nightly bench fuzz lint deps tools go cover clean
+.PHONY: help build wasm release test nightly bench fuzz lint deps tools go cover clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,9 +33,11 @@ build: go ## bin/ostraka, static and reproducible
 	@mkdir -p bin
 	go build -trimpath -o bin/ ./cmd/...
 
-# The recipe is internal/release/recipe.go: it pins the toolchain, the flags and Go's environment. `make wasm`, once it is
-# there, comes before it, with the build tag wasm_embed.
-release: go ## dist/VERSION: programs for every platform, their hashes and bills of materials, for maintainers to sign
+wasm: go ## the verifier for browsers, in console/wasm/dist; a build with -tags embed_wasm carries it
+	@go run ./internal/wasmbuild/make
+
+# The recipe is internal/release/recipe.go: it pins the toolchain, the flags and Go's environment.
+release: go wasm ## dist/VERSION: programs for every platform, their hashes and bills of materials, for maintainers to sign
 	@go run ./internal/release build -version '$(VERSION)' -commit '$(COMMIT)'
 
 test: deps lint ## all tests, six fuzz targets, real anvil, Chromium and litewitness (15 minutes at most)

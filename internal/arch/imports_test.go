@@ -14,7 +14,8 @@ import (
 var may = map[string][]string{
 	"crypto/secret":                      {},
 	"crypto/group":                       {},
-	"crypto/group/secp256k1":             {"crypto/secret", "crypto/group"},
+	"crypto/group/secp256k1":             {"crypto/secret", "crypto/group", "crypto/group/secp256k1/vartime"},
+	"crypto/group/secp256k1/vartime":     {}, // for browsers, which hold no secret
 	"crypto/group/edwards25519":          {"crypto/secret", "crypto/group"},
 	"crypto/group/ristretto255":          {"crypto/secret", "crypto/group"},
 	"crypto/group/secp256k1/independent": {}, // another's code, to check ours with
@@ -261,5 +262,22 @@ func TestReach(t *testing.T) {
 		if !slices.Contains(deps, d) {
 			t.Errorf("%s is not reached any more: take it off the list", d)
 		}
+	}
+}
+
+// What runs in variable time is for the browser, which holds no secret: one file takes it, that no other system builds.
+func TestVariableTimeIsForBrowsers(t *testing.T) {
+	const room = "crypto/group/secp256k1/vartime"
+	taken := 0
+	for _, f := range files(t) {
+		if ours, _ := f.imports(); slices.Contains(ours, room) {
+			taken++
+			if f.path != "crypto/group/secp256k1/curve_js.go" {
+				t.Errorf("%s imports %s, which is for browsers alone", f.path, room)
+			}
+		}
+	}
+	if taken != 1 {
+		t.Errorf("%d files import %s, not 1", taken, room)
 	}
 }
