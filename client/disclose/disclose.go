@@ -102,6 +102,34 @@ func copyLog(ctx context.Context, dir string, log Log) (Copied, error) {
 	return out, tidy(at, out.Size)
 }
 
+// Kept are the logs that lie in the folder and were not copied now: their nodes could not be reached.
+func Kept(dir string, copied []Copied) (out []Copied, err error) {
+	entries, err := os.ReadDir(filepath.Join(dir, "logs"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		at := filepath.Join(dir, "logs", e.Name())
+		raw, err := os.ReadFile(filepath.Join(at, tlog.PathKeys))
+		if err != nil {
+			continue // never copied whole
+		}
+		k, _, _, err := tlog.DecodeKeys(raw)
+		if err != nil || k.Operator != e.Name() || slices.ContainsFunc(copied, func(c Copied) bool { return c.Operator == k.Operator }) {
+			continue
+		}
+		size, err := before(at, k)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Copied{Operator: k.Operator, Origin: k.Origin, Path: path.Join("logs", k.Operator), Size: size})
+	}
+	return out, nil
+}
+
 // sizeOf opens a checkpoint by its log's key.
 func sizeOf(k tlog.Keys, signed []byte) (int64, error) {
 	v, err := tlog.NewLogVerifier(k.Origin, k.Log)
