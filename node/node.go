@@ -24,6 +24,7 @@ import (
 
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -37,6 +38,7 @@ import (
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/presign"
+	"github.com/ostraka/ostraka/node/publish"
 	"github.com/ostraka/ostraka/node/pulse"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/session"
@@ -62,6 +64,8 @@ type Config struct {
 	SetPeers  func([]charter.Operator)                 // whom to pin
 	Knock     func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error)
 	Check     func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	// CheckBlock is as Check, of the block that a proof speaks of.
+	CheckBlock func(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error)
 	// Presignatures says for which vaults this node signs in one broadcast. The zero value: those of tier hot.
 	Presignatures presign.Mode
 	Version       string   // of the program, which heartbeats tell
@@ -89,6 +93,7 @@ type Node struct {
 	Outbox   *outbox.Outbox
 	Pulse    *pulse.Pulse
 	Witness  *witness.Witness
+	Publish  *publish.Log
 	Fence    *fence.Fence
 
 	rosters atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
@@ -144,7 +149,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	n.Desk = decide.New(decide.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
 		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, First: n.Keeper.First, Ended: n.Keeper.Ended, Named: n.Keeper.Named, Keys: n.Keeper.Keys,
-		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Explain: n.Explain, Check: cfg.Check,
+		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Explain: n.Explain, Check: cfg.Check, CheckBlock: cfg.CheckBlock,
 		Roster:     func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
 		Charter:    func() (charter.Charter, bool) { return n.Charters.Document() },
 		Policy:     n.policy,
@@ -153,7 +158,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 			return n.Charters.TermsThen(v, id, at)
 		},
 		Frozen:        func(vault statement.ID, now time.Time) string { return n.Charters.Frozen(vault, now) },
-		Presignatures: n.Presign,
+		Presignatures: n.Presign, HeldBack: n.heldBack, Cosigned: func(size int64) int { return n.Witness.Cosigned(size) },
 	})
 	if n.Circle, err = n.openCircle(ctx, now); err != nil {
 		return nil, err
@@ -164,6 +169,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	if n.Witness, err = n.openWitness(ctx); err != nil {
 		return nil, err
 	}
+	n.Publish = n.newPublish()
 	if err := n.Fence.Burnt(ctx, now); err != nil {
 		return nil, err
 	}
@@ -231,7 +237,7 @@ func (n *Node) openPulse(ctx context.Context) (*pulse.Pulse, error) {
 func (n *Node) openWitness(ctx context.Context) (*witness.Witness, error) {
 	return witness.Open(ctx, witness.Config{
 		Identity: n.cfg.Identity, Journal: n.Journal, Log: n.cfg.Log, Keys: n.Pulse.AllKeys, Post: n.post,
-		Origin: func() string { return tlog.Origin(n.cfg.Own.Identity, n.Fence.Confirmed()) },
+		Origin: n.origin,
 		Ask: func(identity ed25519.PublicKey, request []byte) {
 			if to := mpc.IDOf(identity); n.reachable(to) {
 				n.send(to, append([]byte{frameCosign}, request...))

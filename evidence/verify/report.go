@@ -176,9 +176,12 @@ type Address struct {
 
 // A Control is a proof of control of an address.
 type Control struct {
+	Entity  string    `json:"entity"` // in whose name it is said
 	Text    string    `json:"text"`
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
+	Height  uint64    `json:"height,omitempty"` // of the block that it speaks of
+	Block   string    `json:"block,omitempty"`  // its hash, hex
 }
 
 // An OnChain is what was compared with the chain.

@@ -442,6 +442,14 @@ func words(it intent.Intent) string {
 	return strings.Join(parts, " ")
 }
 
+func controlOf(it intent.Intent) *Control {
+	c := &Control{Entity: it.Entity, Text: it.Text, Created: it.Created, Expires: it.Expires}
+	if it.AsOf != nil {
+		c.Height, c.Block = it.AsOf.Height, fmt.Sprintf("%x", it.AsOf.Hash[:])
+	}
+	return c
+}
+
 // proofs puts the newest proof of control to each address.
 func (v *verifier) proofs(x *vault, all []*request) {
 	shown := 0
@@ -451,7 +459,7 @@ func (v *verifier) proofs(x *vault, all []*request) {
 		}
 		for i := range x.out.Addresses {
 			if a := &x.out.Addresses[i]; a.Address == q.intent.Address && (a.Proof == nil || a.Proof.Created.Before(q.intent.Created)) {
-				a.Proof = &Control{q.intent.Text, q.intent.Created, q.intent.Expires}
+				a.Proof = controlOf(q.intent)
 				shown++
 			}
 		}

@@ -2663,6 +2663,118 @@ func (x *QuoteResponse) GetDecimals() uint32 {
 	return 0
 }
 
+type BlockRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Chain         string                 `protobuf:"bytes,1,opt,name=chain,proto3" json:"chain,omitempty"`          // "eip155:1"
+	Height        *uint64                `protobuf:"varint,2,opt,name=height,proto3,oneof" json:"height,omitempty"` // absent: the latest
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BlockRequest) Reset() {
+	*x = BlockRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BlockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BlockRequest) ProtoMessage() {}
+
+func (x *BlockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BlockRequest.ProtoReflect.Descriptor instead.
+func (*BlockRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *BlockRequest) GetChain() string {
+	if x != nil {
+		return x.Chain
+	}
+	return ""
+}
+
+func (x *BlockRequest) GetHeight() uint64 {
+	if x != nil && x.Height != nil {
+		return *x.Height
+	}
+	return 0
+}
+
+type BlockResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Height        uint64                 `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
+	Hash          []byte                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	Endpoint      string                 `protobuf:"bytes,3,opt,name=endpoint,proto3" json:"endpoint,omitempty"` // scheme and host only
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BlockResponse) Reset() {
+	*x = BlockResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BlockResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BlockResponse) ProtoMessage() {}
+
+func (x *BlockResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BlockResponse.ProtoReflect.Descriptor instead.
+func (*BlockResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *BlockResponse) GetHeight() uint64 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *BlockResponse) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *BlockResponse) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
 type SessionsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2671,7 +2783,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2683,7 +2795,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2696,7 +2808,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
 }
 
 type SessionsResponse struct {
@@ -2708,7 +2820,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2720,7 +2832,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2733,7 +2845,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SessionsResponse) GetSessions() []*Session {
@@ -2765,7 +2877,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2777,7 +2889,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2790,7 +2902,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Session) GetSetup() []byte {
@@ -2899,7 +3011,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2911,7 +3023,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2924,7 +3036,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
 }
 
 type ConfirmRestoreRequest struct {
@@ -2935,7 +3047,7 @@ type ConfirmRestoreRequest struct {
 
 func (x *ConfirmRestoreRequest) Reset() {
 	*x = ConfirmRestoreRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2947,7 +3059,7 @@ func (x *ConfirmRestoreRequest) String() string {
 func (*ConfirmRestoreRequest) ProtoMessage() {}
 
 func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2960,7 +3072,7 @@ func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
 }
 
 type ConfirmRestoreResponse struct {
@@ -2972,7 +3084,7 @@ type ConfirmRestoreResponse struct {
 
 func (x *ConfirmRestoreResponse) Reset() {
 	*x = ConfirmRestoreResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2984,7 +3096,7 @@ func (x *ConfirmRestoreResponse) String() string {
 func (*ConfirmRestoreResponse) ProtoMessage() {}
 
 func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2997,7 +3109,7 @@ func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ConfirmRestoreResponse) GetStart() uint64 {
@@ -3036,7 +3148,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3048,7 +3160,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3061,7 +3173,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *StatusResponse) GetOperator() string {
@@ -3232,7 +3344,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3244,7 +3356,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3257,7 +3369,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Peer) GetOperator() string {
@@ -3361,7 +3473,7 @@ type Burn struct {
 
 func (x *Burn) Reset() {
 	*x = Burn{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3373,7 +3485,7 @@ func (x *Burn) String() string {
 func (*Burn) ProtoMessage() {}
 
 func (x *Burn) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3386,7 +3498,7 @@ func (x *Burn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Burn.ProtoReflect.Descriptor instead.
 func (*Burn) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Burn) GetKey() []byte {
@@ -3415,7 +3527,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3427,7 +3539,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3440,7 +3552,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Check) GetName() string {
@@ -3481,7 +3593,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3493,7 +3605,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3506,7 +3618,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *InviteRequest) GetHours() uint32 {
@@ -3533,7 +3645,7 @@ type InviteResponse struct {
 
 func (x *InviteResponse) Reset() {
 	*x = InviteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3545,7 +3657,7 @@ func (x *InviteResponse) String() string {
 func (*InviteResponse) ProtoMessage() {}
 
 func (x *InviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3558,7 +3670,7 @@ func (x *InviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteResponse.ProtoReflect.Descriptor instead.
 func (*InviteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *InviteResponse) GetLine() string {
@@ -3584,7 +3696,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3596,7 +3708,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3609,7 +3721,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *JoinRequest) GetLine() string {
@@ -3629,7 +3741,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3641,7 +3753,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3654,7 +3766,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *JoinResponse) GetOperator() string {
@@ -3680,7 +3792,7 @@ type DropRequest struct {
 
 func (x *DropRequest) Reset() {
 	*x = DropRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3692,7 +3804,7 @@ func (x *DropRequest) String() string {
 func (*DropRequest) ProtoMessage() {}
 
 func (x *DropRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3705,7 +3817,7 @@ func (x *DropRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropRequest.ProtoReflect.Descriptor instead.
 func (*DropRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DropRequest) GetOperator() string {
@@ -3726,7 +3838,7 @@ type DropResponse struct {
 
 func (x *DropResponse) Reset() {
 	*x = DropResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3738,7 +3850,7 @@ func (x *DropResponse) String() string {
 func (*DropResponse) ProtoMessage() {}
 
 func (x *DropResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3751,7 +3863,7 @@ func (x *DropResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropResponse.ProtoReflect.Descriptor instead.
 func (*DropResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DropResponse) GetIdentity() []byte {
@@ -3788,7 +3900,7 @@ type PrepareRosterRequest struct {
 
 func (x *PrepareRosterRequest) Reset() {
 	*x = PrepareRosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3800,7 +3912,7 @@ func (x *PrepareRosterRequest) String() string {
 func (*PrepareRosterRequest) ProtoMessage() {}
 
 func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3813,7 +3925,7 @@ func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRosterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *PrepareRosterRequest) GetCircle() string {
@@ -3862,7 +3974,7 @@ type PrepareCharterRequest struct {
 
 func (x *PrepareCharterRequest) Reset() {
 	*x = PrepareCharterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3874,7 +3986,7 @@ func (x *PrepareCharterRequest) String() string {
 func (*PrepareCharterRequest) ProtoMessage() {}
 
 func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3887,7 +3999,7 @@ func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareCharterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareCharterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PrepareCharterRequest) GetFile() []byte {
@@ -3921,7 +4033,7 @@ type PrepareVetoRequest struct {
 
 func (x *PrepareVetoRequest) Reset() {
 	*x = PrepareVetoRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3933,7 +4045,7 @@ func (x *PrepareVetoRequest) String() string {
 func (*PrepareVetoRequest) ProtoMessage() {}
 
 func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3946,7 +4058,7 @@ func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVetoRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVetoRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *PrepareVetoRequest) GetId() string {
@@ -3974,7 +4086,7 @@ type PrepareRevocationRequest struct {
 
 func (x *PrepareRevocationRequest) Reset() {
 	*x = PrepareRevocationRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3986,7 +4098,7 @@ func (x *PrepareRevocationRequest) String() string {
 func (*PrepareRevocationRequest) ProtoMessage() {}
 
 func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3999,7 +4111,7 @@ func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRevocationRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRevocationRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *PrepareRevocationRequest) GetPerson() string {
@@ -4034,7 +4146,7 @@ type PrepareFreezeRequest struct {
 
 func (x *PrepareFreezeRequest) Reset() {
 	*x = PrepareFreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4046,7 +4158,7 @@ func (x *PrepareFreezeRequest) String() string {
 func (*PrepareFreezeRequest) ProtoMessage() {}
 
 func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4059,7 +4171,7 @@ func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareFreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareFreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *PrepareFreezeRequest) GetVault() []byte {
@@ -4092,7 +4204,7 @@ type PrepareUnfreezeRequest struct {
 
 func (x *PrepareUnfreezeRequest) Reset() {
 	*x = PrepareUnfreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4104,7 +4216,7 @@ func (x *PrepareUnfreezeRequest) String() string {
 func (*PrepareUnfreezeRequest) ProtoMessage() {}
 
 func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4117,7 +4229,7 @@ func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareUnfreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareUnfreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *PrepareUnfreezeRequest) GetVault() []byte {
@@ -4136,7 +4248,7 @@ type PrepareVaultRequest struct {
 
 func (x *PrepareVaultRequest) Reset() {
 	*x = PrepareVaultRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4148,7 +4260,7 @@ func (x *PrepareVaultRequest) String() string {
 func (*PrepareVaultRequest) ProtoMessage() {}
 
 func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4161,7 +4273,7 @@ func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVaultRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVaultRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *PrepareVaultRequest) GetName() string {
@@ -4185,7 +4297,7 @@ type PrepareReshareRequest struct {
 
 func (x *PrepareReshareRequest) Reset() {
 	*x = PrepareReshareRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4197,7 +4309,7 @@ func (x *PrepareReshareRequest) String() string {
 func (*PrepareReshareRequest) ProtoMessage() {}
 
 func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4210,7 +4322,7 @@ func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareReshareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareReshareRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *PrepareReshareRequest) GetVault() []byte {
@@ -4273,7 +4385,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4285,7 +4397,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4298,7 +4410,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -4369,7 +4481,7 @@ type CharterChange struct {
 
 func (x *CharterChange) Reset() {
 	*x = CharterChange{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4381,7 +4493,7 @@ func (x *CharterChange) String() string {
 func (*CharterChange) ProtoMessage() {}
 
 func (x *CharterChange) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4394,7 +4506,7 @@ func (x *CharterChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CharterChange.ProtoReflect.Descriptor instead.
 func (*CharterChange) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *CharterChange) GetWhat() string {
@@ -4438,7 +4550,7 @@ type Rival struct {
 
 func (x *Rival) Reset() {
 	*x = Rival{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4450,7 +4562,7 @@ func (x *Rival) String() string {
 func (*Rival) ProtoMessage() {}
 
 func (x *Rival) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4463,7 +4575,7 @@ func (x *Rival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rival.ProtoReflect.Descriptor instead.
 func (*Rival) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Rival) GetId() []byte {
@@ -4504,7 +4616,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4516,7 +4628,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4529,7 +4641,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -4556,7 +4668,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4568,7 +4680,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4581,7 +4693,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -4608,7 +4720,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4620,7 +4732,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4633,7 +4745,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -4659,7 +4771,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4671,7 +4783,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4684,7 +4796,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -4702,7 +4814,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4714,7 +4826,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4727,7 +4839,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{72}
 }
 
 type StopResponse struct {
@@ -4738,7 +4850,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4750,7 +4862,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4763,7 +4875,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{73}
 }
 
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
@@ -4978,7 +5090,15 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x03gas\x18\x04 \x01(\x04R\x03gas\x12\x18\n" +
 	"\abalance\x18\x05 \x01(\tR\abalance\x12\x1a\n" +
 	"\bendpoint\x18\x06 \x01(\tR\bendpoint\x12\x1a\n" +
-	"\bdecimals\x18\a \x01(\rR\bdecimals\"\x11\n" +
+	"\bdecimals\x18\a \x01(\rR\bdecimals\"L\n" +
+	"\fBlockRequest\x12\x14\n" +
+	"\x05chain\x18\x01 \x01(\tR\x05chain\x12\x1b\n" +
+	"\x06height\x18\x02 \x01(\x04H\x00R\x06height\x88\x01\x01B\t\n" +
+	"\a_height\"W\n" +
+	"\rBlockResponse\x12\x16\n" +
+	"\x06height\x18\x01 \x01(\x04R\x06height\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x1a\n" +
+	"\bendpoint\x18\x03 \x01(\tR\bendpoint\"\x11\n" +
 	"\x0fSessionsRequest\"C\n" +
 	"\x10SessionsResponse\x12/\n" +
 	"\bsessions\x18\x01 \x03(\v2\x13.ostraka.v1.SessionR\bsessions\"\xd5\x02\n" +
@@ -5131,7 +5251,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x0fRefreshResponse\x12&\n" +
 	"\x05roots\x18\x01 \x03(\v2\x10.ostraka.v1.RootR\x05roots\"\r\n" +
 	"\vStopRequest\"\x0e\n" +
-	"\fStopResponse2\xf3\x06\n" +
+	"\fStopResponse2\xb1\a\n" +
 	"\x06People\x12<\n" +
 	"\x05Hello\x12\x18.ostraka.v1.HelloRequest\x1a\x19.ostraka.v1.HelloResponse\x12<\n" +
 	"\x05Token\x12\x18.ostraka.v1.TokenRequest\x1a\x19.ostraka.v1.TokenResponse\x12?\n" +
@@ -5145,7 +5265,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\tAddresses\x12\x1c.ostraka.v1.AddressesRequest\x1a\x1d.ostraka.v1.AddressesResponse\x12B\n" +
 	"\aIntents\x12\x1a.ostraka.v1.IntentsRequest\x1a\x1b.ostraka.v1.IntentsResponse\x12?\n" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12<\n" +
-	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12E\n" +
+	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12<\n" +
+	"\x05Block\x12\x18.ostraka.v1.BlockRequest\x1a\x19.ostraka.v1.BlockResponse\x12E\n" +
 	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\xf6\v\n" +
 	"\bOperator\x12?\n" +
 	"\x06Status\x12\x19.ostraka.v1.StatusRequest\x1a\x1a.ostraka.v1.StatusResponse\x12?\n" +
@@ -5182,7 +5303,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),             // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),            // 1: ostraka.v1.HelloResponse
@@ -5223,40 +5344,42 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*Fact)(nil),                     // 36: ostraka.v1.Fact
 	(*QuoteRequest)(nil),             // 37: ostraka.v1.QuoteRequest
 	(*QuoteResponse)(nil),            // 38: ostraka.v1.QuoteResponse
-	(*SessionsRequest)(nil),          // 39: ostraka.v1.SessionsRequest
-	(*SessionsResponse)(nil),         // 40: ostraka.v1.SessionsResponse
-	(*Session)(nil),                  // 41: ostraka.v1.Session
-	(*StatusRequest)(nil),            // 42: ostraka.v1.StatusRequest
-	(*ConfirmRestoreRequest)(nil),    // 43: ostraka.v1.ConfirmRestoreRequest
-	(*ConfirmRestoreResponse)(nil),   // 44: ostraka.v1.ConfirmRestoreResponse
-	(*StatusResponse)(nil),           // 45: ostraka.v1.StatusResponse
-	(*Peer)(nil),                     // 46: ostraka.v1.Peer
-	(*Burn)(nil),                     // 47: ostraka.v1.Burn
-	(*Check)(nil),                    // 48: ostraka.v1.Check
-	(*InviteRequest)(nil),            // 49: ostraka.v1.InviteRequest
-	(*InviteResponse)(nil),           // 50: ostraka.v1.InviteResponse
-	(*JoinRequest)(nil),              // 51: ostraka.v1.JoinRequest
-	(*JoinResponse)(nil),             // 52: ostraka.v1.JoinResponse
-	(*DropRequest)(nil),              // 53: ostraka.v1.DropRequest
-	(*DropResponse)(nil),             // 54: ostraka.v1.DropResponse
-	(*PrepareRosterRequest)(nil),     // 55: ostraka.v1.PrepareRosterRequest
-	(*PrepareCharterRequest)(nil),    // 56: ostraka.v1.PrepareCharterRequest
-	(*PrepareVetoRequest)(nil),       // 57: ostraka.v1.PrepareVetoRequest
-	(*PrepareRevocationRequest)(nil), // 58: ostraka.v1.PrepareRevocationRequest
-	(*PrepareFreezeRequest)(nil),     // 59: ostraka.v1.PrepareFreezeRequest
-	(*PrepareUnfreezeRequest)(nil),   // 60: ostraka.v1.PrepareUnfreezeRequest
-	(*PrepareVaultRequest)(nil),      // 61: ostraka.v1.PrepareVaultRequest
-	(*PrepareReshareRequest)(nil),    // 62: ostraka.v1.PrepareReshareRequest
-	(*PrepareResponse)(nil),          // 63: ostraka.v1.PrepareResponse
-	(*CharterChange)(nil),            // 64: ostraka.v1.CharterChange
-	(*Rival)(nil),                    // 65: ostraka.v1.Rival
-	(*AcceptRequest)(nil),            // 66: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),           // 67: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),           // 68: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),          // 69: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),              // 70: ostraka.v1.StopRequest
-	(*StopResponse)(nil),             // 71: ostraka.v1.StopResponse
-	nil,                              // 72: ostraka.v1.Account.AddressesEntry
+	(*BlockRequest)(nil),             // 39: ostraka.v1.BlockRequest
+	(*BlockResponse)(nil),            // 40: ostraka.v1.BlockResponse
+	(*SessionsRequest)(nil),          // 41: ostraka.v1.SessionsRequest
+	(*SessionsResponse)(nil),         // 42: ostraka.v1.SessionsResponse
+	(*Session)(nil),                  // 43: ostraka.v1.Session
+	(*StatusRequest)(nil),            // 44: ostraka.v1.StatusRequest
+	(*ConfirmRestoreRequest)(nil),    // 45: ostraka.v1.ConfirmRestoreRequest
+	(*ConfirmRestoreResponse)(nil),   // 46: ostraka.v1.ConfirmRestoreResponse
+	(*StatusResponse)(nil),           // 47: ostraka.v1.StatusResponse
+	(*Peer)(nil),                     // 48: ostraka.v1.Peer
+	(*Burn)(nil),                     // 49: ostraka.v1.Burn
+	(*Check)(nil),                    // 50: ostraka.v1.Check
+	(*InviteRequest)(nil),            // 51: ostraka.v1.InviteRequest
+	(*InviteResponse)(nil),           // 52: ostraka.v1.InviteResponse
+	(*JoinRequest)(nil),              // 53: ostraka.v1.JoinRequest
+	(*JoinResponse)(nil),             // 54: ostraka.v1.JoinResponse
+	(*DropRequest)(nil),              // 55: ostraka.v1.DropRequest
+	(*DropResponse)(nil),             // 56: ostraka.v1.DropResponse
+	(*PrepareRosterRequest)(nil),     // 57: ostraka.v1.PrepareRosterRequest
+	(*PrepareCharterRequest)(nil),    // 58: ostraka.v1.PrepareCharterRequest
+	(*PrepareVetoRequest)(nil),       // 59: ostraka.v1.PrepareVetoRequest
+	(*PrepareRevocationRequest)(nil), // 60: ostraka.v1.PrepareRevocationRequest
+	(*PrepareFreezeRequest)(nil),     // 61: ostraka.v1.PrepareFreezeRequest
+	(*PrepareUnfreezeRequest)(nil),   // 62: ostraka.v1.PrepareUnfreezeRequest
+	(*PrepareVaultRequest)(nil),      // 63: ostraka.v1.PrepareVaultRequest
+	(*PrepareReshareRequest)(nil),    // 64: ostraka.v1.PrepareReshareRequest
+	(*PrepareResponse)(nil),          // 65: ostraka.v1.PrepareResponse
+	(*CharterChange)(nil),            // 66: ostraka.v1.CharterChange
+	(*Rival)(nil),                    // 67: ostraka.v1.Rival
+	(*AcceptRequest)(nil),            // 68: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),           // 69: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),           // 70: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),          // 71: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),              // 72: ostraka.v1.StopRequest
+	(*StopResponse)(nil),             // 73: ostraka.v1.StopResponse
+	nil,                              // 74: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,  // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
@@ -5274,7 +5397,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	19, // 12: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	20, // 13: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	23, // 14: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	72, // 15: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	74, // 15: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	28, // 16: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	28, // 17: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	33, // 18: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -5282,12 +5405,12 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	34, // 20: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
 	35, // 21: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
 	36, // 22: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
-	41, // 23: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
-	46, // 24: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
-	47, // 25: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
-	48, // 26: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	65, // 27: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
-	64, // 28: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
+	43, // 23: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
+	48, // 24: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
+	49, // 25: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
+	50, // 26: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
+	67, // 27: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
+	66, // 28: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
 	19, // 29: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
 	0,  // 30: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
 	2,  // 31: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
@@ -5301,64 +5424,66 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	29, // 39: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
 	31, // 40: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
 	37, // 41: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	39, // 42: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	42, // 43: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	49, // 44: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	51, // 45: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	53, // 46: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
-	55, // 47: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	56, // 48: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
-	57, // 49: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
-	58, // 50: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
-	59, // 51: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
-	60, // 52: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
-	11, // 53: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
-	61, // 54: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	62, // 55: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	66, // 56: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	68, // 57: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	15, // 58: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	29, // 59: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	31, // 60: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	39, // 61: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	43, // 62: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	70, // 63: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,  // 64: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,  // 65: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,  // 66: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,  // 67: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
-	12, // 68: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	16, // 69: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	22, // 70: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	25, // 71: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	27, // 72: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	30, // 73: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	32, // 74: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	38, // 75: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	40, // 76: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	45, // 77: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	50, // 78: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	52, // 79: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	54, // 80: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
-	63, // 81: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	63, // 82: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
-	63, // 83: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
-	63, // 84: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
-	63, // 85: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
-	63, // 86: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
-	12, // 87: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
-	63, // 88: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	63, // 89: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	67, // 90: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	69, // 91: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	16, // 92: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	30, // 93: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	32, // 94: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	40, // 95: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	44, // 96: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	71, // 97: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	64, // [64:98] is the sub-list for method output_type
-	30, // [30:64] is the sub-list for method input_type
+	39, // 42: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
+	41, // 43: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	44, // 44: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	51, // 45: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	53, // 46: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	55, // 47: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	57, // 48: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	58, // 49: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
+	59, // 50: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
+	60, // 51: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
+	61, // 52: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
+	62, // 53: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
+	11, // 54: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
+	63, // 55: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	64, // 56: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	68, // 57: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	70, // 58: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	15, // 59: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	29, // 60: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	31, // 61: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	41, // 62: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	45, // 63: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	72, // 64: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,  // 65: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,  // 66: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,  // 67: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,  // 68: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
+	12, // 69: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	16, // 70: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	22, // 71: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	25, // 72: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	27, // 73: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	30, // 74: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	32, // 75: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	38, // 76: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	40, // 77: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
+	42, // 78: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	47, // 79: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	52, // 80: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	54, // 81: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	56, // 82: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	65, // 83: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	65, // 84: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
+	65, // 85: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
+	65, // 86: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
+	65, // 87: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
+	65, // 88: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
+	12, // 89: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
+	65, // 90: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	65, // 91: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	69, // 92: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	71, // 93: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	16, // 94: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	30, // 95: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	32, // 96: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	42, // 97: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	46, // 98: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	73, // 99: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	65, // [65:100] is the sub-list for method output_type
+	30, // [30:65] is the sub-list for method input_type
 	30, // [30:30] is the sub-list for extension type_name
 	30, // [30:30] is the sub-list for extension extendee
 	0,  // [0:30] is the sub-list for field type_name
@@ -5373,13 +5498,14 @@ func file_ostraka_v1_ostraka_proto_init() {
 		(*SubmitRequest_Signed)(nil),
 		(*SubmitRequest_Vote)(nil),
 	}
+	file_ostraka_v1_ostraka_proto_msgTypes[39].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   73,
+			NumMessages:   75,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
