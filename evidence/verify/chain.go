@@ -423,6 +423,11 @@ func (r *Report) reserve(sums map[string]*Reserve, f Facts, a Address, balances 
 	if a.Proof == nil || !r.Time.Before(a.Proof.Expires) {
 		return
 	}
+	if p := a.Proof; p.Height > 0 && p.Height == f.At && "0x"+p.Block != f.AtBlock {
+		r.failAs(Attested, "address "+a.Address, "its proof of control speaks of a block of the chain", "as "+strings.Join(f.Endpoints, " and ")+" says",
+			fmt.Sprintf("it names %s as block %d, and the chain has %s", "0x"+p.Block, p.Height, f.AtBlock))
+		return
+	}
 	for _, b := range balances {
 		amount, ok := new(big.Int).SetString(b.Amount, 10)
 		if !ok {

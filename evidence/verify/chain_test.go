@@ -151,6 +151,21 @@ func TestReserves(t *testing.T) {
 	}
 }
 
+// A proof that speaks of a block which the chain does not have counts for nothing.
+func TestProofOfAnotherBlock(t *testing.T) {
+	r := told()
+	r.Vaults[0].Addresses[0].Proof.Height, r.Vaults[0].Addresses[0].Proof.Block = 90, "9b"
+	r.Reconcile([]Facts{facts()})
+	if got := failedOf(r); len(r.Reserves) != 0 || !strings.Contains(got, "it names 0x9b as block 90, and the chain has 0x9a") {
+		t.Errorf("%s; %+v", got, r.Reserves)
+	}
+	r = told()
+	r.Vaults[0].Addresses[0].Proof.Height, r.Vaults[0].Addresses[0].Proof.Block = 90, "9a"
+	if r.Reconcile([]Facts{facts()}); len(r.Reserves) != 2 || r.Failed {
+		t.Errorf("%s; %+v", failedOf(r), r.Reserves)
+	}
+}
+
 func TestNeverMined(t *testing.T) {
 	r, f := told(), facts()
 	f.Addresses[0].Outgoing, f.Addresses[0].Nonce = nil, 0
