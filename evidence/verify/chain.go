@@ -189,6 +189,11 @@ func (r *Report) Reconcile(all []Facts) {
 	for _, f := range all {
 		r.reconcileChain(f)
 	}
+	if len(all) == 0 {
+		r.attend("no chain was asked: what left the vaults' addresses is not compared with the logs")
+		r.finish()
+		return
+	}
 	for _, chain := range r.Chains() {
 		if !slices.ContainsFunc(all, func(f Facts) bool { return f.Chain == chain }) {
 			r.attend(fmt.Sprintf("chain %s was not asked: what left the vaults' addresses on it is not compared with the logs", chain))

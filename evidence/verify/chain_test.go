@@ -186,6 +186,10 @@ func TestEnquire(t *testing.T) {
 	if q := r.Enquire("eip155:10"); len(q.Addresses) != 2 || len(q.Known) != 2 || len(q.Assets) != 0 { // a key signs on every chain of its kind
 		t.Errorf("%+v", q)
 	}
+	r.Reconcile(nil)
+	if len(r.Attention) != 1 || !strings.HasPrefix(r.Attention[0], "no chain was asked") || r.Failed {
+		t.Errorf("no chain at all: %q", r.Attention)
+	}
 	r.Reconcile([]Facts{facts()})
 	if !slices.Contains(r.Attention, "chain bip122:0 was not asked: what left the vaults' addresses on it is not compared with the logs") {
 		t.Errorf("%q", r.Attention)
