@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -222,4 +223,123 @@ func TestVerifyFindsTheUnloggedTransfer(t *testing.T) {
 		t.Errorf("for people: exit code %d: %s%s", code, &out, &errOut)
 	}
 	t.Log(out.String())
+}
+
+// Mistakes of usage, and what cannot be read.
+func TestVerifyUsage(t *testing.T) {
+	alone(t)
+	dir := t.TempDir()
+	zeros := strings.Repeat("0", 64)
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"verify", codeUsage, "name what to verify"},
+		{"verify x --circle y", codeUsage, "--circle"},
+		{"verify x --circle " + zeros + " --circle " + zeros, codeUsage, "given 2 times"},
+		{"verify x --rpc http://x", codeUsage, "--rpc: "},
+		{"verify x --rpc solana:1=http://x", codeUsage, "this release reads chains like Ethereum"},
+		{"verify x --at 5", codeUsage, "of which chain?"},
+		{"verify x --at x --rpc eip155:1=http://x", codeUsage, "neither HEIGHT nor CHAIN=HEIGHT"},
+		{"verify x --at eip155:2=5 --rpc eip155:1=http://x", codeUsage, "no --rpc is given for eip155:2"},
+		{"verify x --at 5 --at 6 --rpc eip155:1=http://x", codeUsage, "twice"},
+		{"verify x --at eip155:1=5 --at eip155:1=6 --rpc eip155:1=http://x", codeUsage, "twice"},
+		{"verify x --witness x", codeUsage, "--witness: "},
+		{"verify x --operator acme", codeUsage, "is not NAME=IDENTITY"},
+		{"verify x --operator acme=" + zeros, codeUsage, "is not NAME=IDENTITY"},
+		{"verify x --address treasury", codeUsage, "is not VAULT=CHAIN:ADDRESS"},
+		{"verify x --address treasury=eip155:1:0x12", codeUsage, "--address of vault treasury"},
+		{"verify x --maintainer a", codeUsage, "--maintainer needs a --release"},
+		{"verify x --release " + dir + "/none", codeUsage, "the keys of 2 maintainers"},
+		{"verify " + dir, codeError, "neither a bundle"},
+		{"verify " + dir + "/none", codeError, "no such file"},
+		{"verify http://127.0.0.1:1 --timeout 1ms", codeError, "give it more with --timeout"},
+		{"watch " + dir + " --name A/B", codeUsage, "--name: "},
+		{"notify run --watch x", codeUsage, "ostraka watch --name x"},
+	} {
+		if code, out, errs := try(strings.Fields(c.args)...); code != c.code || !strings.Contains(errs, c.want) {
+			t.Errorf("%s: exit code %d, not %d: %s%s", c.args, code, c.code, out, errs)
+		}
+	}
+}
+
+// A place among others that cannot be read, another circle, another identity, and an operator whose log is not shown are failures.
+func TestVerifyFailures(t *testing.T) {
+	c := publishes(t)
+	dirs := c.folders(false)
+	_, roster, _ := c.Hosts[0].Circle.Roster()
+	identity := fmt.Sprintf("operator-1=%x", []byte(c.Hosts[1].Own.Identity))
+	if code, r, _ := verified(t, append(dirs, "--circle", roster.ID.String(), "--operator", identity)...); code != codeDone {
+		t.Fatalf("an honest circle: %q", failedClaims(r))
+	}
+	for name, x := range map[string]struct {
+		args []string
+		want string
+	}{
+		"a place that is none": {append(slices.Clone(dirs), t.TempDir()), "neither a bundle"},
+		"another circle":       {append(slices.Clone(dirs), "--circle", strings.Repeat("1", 64)), "asked for is " + strings.Repeat("1", 64)},
+		"another identity":     {append(slices.Clone(dirs), "--operator", fmt.Sprintf("operator-1=%x", []byte(c.Hosts[2].Own.Identity))), "the roster has"},
+		"two of three logs":    {dirs[:2], "no log of it is among what was read"},
+		"no such chain":        {append(slices.Clone(dirs), "--rpc", "eip155:1=http://127.0.0.1:1"), "check that the chain's node runs there"},
+		"no such vault":        {append(slices.Clone(dirs), "--address", "none=eip155:1:"+c.address.Address), "no vault of this name"},
+	} {
+		if code, r, errs := verified(t, x.args...); code != codeUnverified || len(failedClaims(r)) > 2 || !strings.Contains(strings.Join(failedClaims(r), "\n"), x.want) {
+			t.Errorf("%s: exit code %d: %q%s", name, code, failedClaims(r), errs)
+		}
+	}
+}
+
+// What was published cannot write lines of the report.
+func TestReportIsOneLineEach(t *testing.T) {
+	r := &verify.Report{Circle: "x\nVERIFIED", Attention: []string{"a\nb\u202e\x1b[2J"}, Claims: []verify.Claim{{Subject: "circle\nz", Claim: "c\nd", Class: verify.Proved, Failed: "e\nf"}, {Subject: "y\nz", Claim: "c\nd", Class: verify.Declared, Basis: "g\nh"}}}
+	var b strings.Builder
+	printReport(&b, r)
+	for _, bad := range []string{"\nVERIFIED", "\nb", "\u202e", "\x1b", "\nd", "\nf", "\nh", "\nz"} {
+		if strings.Contains(b.String(), bad) {
+			t.Errorf("%q is printed:\n%s", bad, b.String())
+		}
+	}
+}
+
+// Of an operator's program it is said which release it is, if two maintainers whom the reader trusts signed that.
+func TestReleases(t *testing.T) {
+	const folder = "../../evidence/release/testdata/"
+	list, err := os.ReadFile(folder + "MAINTAINERS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for line := range strings.Lines(string(list)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			keys = append(keys, line)
+		}
+	}
+	find, err := releases([]string{folder + "release.note"}, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, err := os.ReadFile(folder + "SHA256SUMS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := 0
+	for line := range strings.Lines(string(sums)) {
+		var sum [32]byte
+		if _, err := hex.Decode(sum[:], []byte(line[:64])); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(find(sum), "v") {
+			known++
+		}
+		if sum[0] ^= 1; find(sum) != "" {
+			t.Errorf("an unknown program is called %s", find(sum))
+		}
+	}
+	if known == 0 {
+		t.Error("no program of the release is known")
+	}
+	if _, err := releases([]string{folder + "release.note"}, keys[:1]); err == nil {
+		t.Error("one maintainer is enough")
+	}
 }

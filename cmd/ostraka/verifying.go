@@ -28,8 +28,8 @@ var refetchWait = 2 * time.Second // shorter in tests
 
 // A verification is what `verify` and `watch` are asked for.
 type verification struct {
-	circle, at, rpc, witness, operator, address []string
-	insecure                                    bool
+	circle, at, rpc, witness, operator, address, release, maintainer []string
+	insecure                                                         bool
 
 	places    []string
 	options   verify.Options
@@ -48,6 +48,8 @@ func (v *verification) flags(c *cobra.Command) {
 	f.StringArrayVar(&v.witness, "witness", nil, "verifier key of a witness outside the circle whose cosignatures count")
 	f.StringArrayVar(&v.operator, "operator", nil, "NAME=IDENTITY that an operator of the circle must have: 64 digits, as it publishes it elsewhere")
 	f.StringArrayVar(&v.address, "address", nil, "VAULT=CHAIN:ADDRESS: compare this address with the chain too, where the vault's are withheld")
+	f.StringArrayVar(&v.release, "release", nil, "release.note of a release: says of each operator's program whether it is of it")
+	f.StringArrayVar(&v.maintainer, "maintainer", nil, "key of a maintainer whom you trust, NAME+HASH+KEY: two must have signed each release")
 	f.BoolVar(&v.insecure, "insecure", false, "read web servers whose certificate no authority vouches for, and by http: what is read is held to signatures all the same")
 }
 
@@ -80,6 +82,10 @@ func (v *verification) parse(places []string) error {
 			return usage("--witness: %w", err)
 		}
 		v.options.Witnesses = append(v.options.Witnesses, w)
+	}
+	var err error
+	if v.options.Release, err = releases(v.release, v.maintainer); err != nil {
+		return err
 	}
 	v.expected = map[string]string{}
 	for _, text := range v.operator {
@@ -120,6 +126,9 @@ func (v *verification) parseHeights() error {
 			chain, digits = "", text
 		}
 		height, err := strconv.ParseUint(digits, 10, 64)
+		if !named && len(chains) == 1 {
+			chain = chains[0]
+		}
 		_, twice := v.heights[chain]
 		switch {
 		case err != nil:
@@ -130,9 +139,6 @@ func (v *verification) parseHeights() error {
 			return usage("--at %.80q: no --rpc is given for %.40s", text, chain)
 		case twice:
 			return usage("--at is given twice for one chain")
-		}
-		if !named {
-			chain = chains[0]
 		}
 		v.heights[chain] = height
 	}
@@ -246,6 +252,9 @@ func (a *app) verifyCommand() *cobra.Command {
 			a.progressEnds()
 			if errors.Is(err, errUnreadable) {
 				return &problem{codeError, err, "check the addresses, and with a browser whether they answer"}
+			}
+			if errors.Is(err, context.DeadlineExceeded) {
+				return &problem{codeError, errors.New("the time ran out before all was verified"), "give it more with --timeout"}
 			}
 			if err != nil {
 				return err

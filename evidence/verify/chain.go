@@ -189,6 +189,11 @@ func (r *Report) Reconcile(all []Facts) {
 	for _, f := range all {
 		r.reconcileChain(f)
 	}
+	if len(all) == 0 {
+		r.attend("no chain was asked: what left the vaults' addresses is not compared with the logs")
+		r.finish()
+		return
+	}
 	for _, chain := range r.Chains() {
 		if !slices.ContainsFunc(all, func(f Facts) bool { return f.Chain == chain }) {
 			r.attend(fmt.Sprintf("chain %s was not asked: what left the vaults' addresses on it is not compared with the logs", chain))
@@ -421,6 +426,11 @@ func (r *Report) neverMined(f Facts, found map[[32]byte]bool) {
 // reserve adds what lies at an address, if its key signed a statement that has not expired.
 func (r *Report) reserve(sums map[string]*Reserve, f Facts, a Address, balances []Balance) {
 	if a.Proof == nil || !r.Time.Before(a.Proof.Expires) {
+		return
+	}
+	if p := a.Proof; p.Height > 0 && p.Height == f.At && "0x"+p.Block != f.AtBlock {
+		r.failAs(Attested, "address "+a.Address, "its proof of control speaks of a block of the chain", "as "+strings.Join(f.Endpoints, " and ")+" says",
+			fmt.Sprintf("it names %s as block %d, and the chain has %s", "0x"+p.Block, p.Height, f.AtBlock))
 		return
 	}
 	for _, b := range balances {

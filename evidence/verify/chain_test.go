@@ -151,6 +151,21 @@ func TestReserves(t *testing.T) {
 	}
 }
 
+// A proof that speaks of a block which the chain does not have counts for nothing.
+func TestProofOfAnotherBlock(t *testing.T) {
+	r := told()
+	r.Vaults[0].Addresses[0].Proof.Height, r.Vaults[0].Addresses[0].Proof.Block = 90, "9b"
+	r.Reconcile([]Facts{facts()})
+	if got := failedOf(r); len(r.Reserves) != 0 || !strings.Contains(got, "it names 0x9b as block 90, and the chain has 0x9a") {
+		t.Errorf("%s; %+v", got, r.Reserves)
+	}
+	r = told()
+	r.Vaults[0].Addresses[0].Proof.Height, r.Vaults[0].Addresses[0].Proof.Block = 90, "9a"
+	if r.Reconcile([]Facts{facts()}); len(r.Reserves) != 2 || r.Failed {
+		t.Errorf("%s; %+v", failedOf(r), r.Reserves)
+	}
+}
+
 func TestNeverMined(t *testing.T) {
 	r, f := told(), facts()
 	f.Addresses[0].Outgoing, f.Addresses[0].Nonce = nil, 0
@@ -170,6 +185,10 @@ func TestEnquire(t *testing.T) {
 	}
 	if q := r.Enquire("eip155:10"); len(q.Addresses) != 2 || len(q.Known) != 2 || len(q.Assets) != 0 { // a key signs on every chain of its kind
 		t.Errorf("%+v", q)
+	}
+	r.Reconcile(nil)
+	if len(r.Attention) != 1 || !strings.HasPrefix(r.Attention[0], "no chain was asked") || r.Failed {
+		t.Errorf("no chain at all: %q", r.Attention)
 	}
 	r.Reconcile([]Facts{facts()})
 	if !slices.Contains(r.Attention, "chain bip122:0 was not asked: what left the vaults' addresses on it is not compared with the logs") {
