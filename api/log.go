@@ -1,235 +1,142 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"math"
+	"io"
+	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
-	"connectrpc.com/connect"
-
-	pb "github.com/ostraka/ostraka/api/ostraka/v1"
-	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
-	"github.com/ostraka/ostraka/node/store"
+	"github.com/ostraka/ostraka/node/publish"
 )
 
-func (o *operator) LogHead(ctx context.Context, _ *connect.Request[pb.LogHeadRequest]) (*connect.Response[pb.LogHeadResponse], error) {
-	own := o.d.Operator()
-	head, err := o.d.Journal.Head(ctx)
-	if err != nil {
-		return nil, internal("show the log's head", err)
-	}
-	out := &pb.LogHeadResponse{Operator: own.Name, Size: uint64(head.Size), Root: head.Root[:]}
-	if k, ok := o.d.Pulse.Keys(own.Name); ok {
-		out.Origin, out.Keys = k.Origin, tlog.EncodeKeys(k.Statement, k.Signature)
-	}
-	for _, k := range o.d.Pulse.AllKeys() {
-		one, err := logKeys(k)
-		if err != nil {
-			return nil, internal("show the keys of logs", err)
-		}
-		if out.Known = append(out.Known, one); k.Origin == out.Origin {
-			out.LogKey, out.WitnessKey = one.LogKey, one.WitnessKey
-		}
-	}
-	signed, at, by := o.d.Witness.Checkpoint()
-	made, _ := o.d.Witness.Made()
-	if signed == nil {
-		return connect.NewResponse(out), nil
-	}
-	out.Checkpoint, out.CheckpointSize, out.CheckpointRoot, out.CheckpointMade = signed, uint64(at.Size), at.Root[:], stamp(made)
-	for _, c := range by {
-		out.Cosigned = append(out.Cosigned, &pb.Cosigned{Operator: o.witness(c.Name), Witness: c.Name, Time: stamp(c.Time)})
-	}
-	out.Missing = o.notCosigned(by)
-	return connect.NewResponse(out), nil
-}
-
-func logKeys(k tlog.Keys) (*pb.LogKeys, error) {
-	log, err := tlog.NewLogVerifier(k.Origin, k.Log)
-	if err != nil {
-		return nil, err
-	}
-	witness, err := tlog.NewWitness(k.Name, k.Witness)
-	return &pb.LogKeys{Operator: k.Operator, Origin: k.Origin, LogKey: log.String(), WitnessKey: witness.String()}, err
-}
-
-// witness is the operator whose node bears a witness's name; empty if none of the circle's does.
-func (v *views) witness(name string) string {
-	for _, k := range v.d.Pulse.AllKeys() {
-		if k.Name == name {
-			return k.Operator
-		}
-	}
-	return ""
-}
-
-// notCosigned are the other operators of the roster that are not among these witnesses.
-func (v *views) notCosigned(by []tlog.Cosigned) (names []string) {
-	done := map[string]bool{v.d.Operator().Name: true}
-	for _, c := range by {
-		done[v.witness(c.Name)] = true
-	}
-	_, r, _ := v.d.Circle.Roster()
-	for _, x := range r.Operators {
-		if !done[x.Name] {
-			names = append(names, x.Name)
-		}
-	}
-	return names
-}
-
-// Bounds of one answer of LogEntries.
+// What anybody may ask for, without a token (spec/log 10).
 const (
-	logAnswer = 4 << 20 // bytes of bodies, after which it ends
-	logLook   = 1 << 16 // entries that are looked at
-	logPage   = 64      // entries that are read at once
+	routeLog     = "/log/"
+	routeWitness = "/witness/add-checkpoint"
 )
 
-// sieve says which entries are asked for.
-type sieve struct {
-	kind, id    string
-	vault       []byte
-	from, until time.Time
+const (
+	logPatience = 10 * time.Second // how long a file may take to be made
+	maxOnTheWay = 512 << 20        // bytes of files that slow readers may hold
+	maxLogPath  = 64               // bytes, behind /log/
+)
+
+// logFiles serves the published log (C2SP tlog-tiles) to everybody, other sites' pages too.
+type logFiles struct {
+	get      func(ctx context.Context, path string) ([]byte, error)
+	onTheWay atomic.Int64
 }
 
-func newSieve(m *pb.LogEntriesRequest) (s sieve, err error) {
-	s = sieve{kind: m.Kind, id: strings.ToLower(m.Id), vault: m.Vault}
-	if len(s.vault) != 0 && len(s.vault) != len(statement.ID{}) {
-		return s, errors.New("vault id is not 32 bytes")
+func (l *logFiles) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Cache-Control", "no-store")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		h.Set("Allow", "GET, HEAD")
+		http.Error(w, "the log is read with GET", http.StatusMethodNotAllowed)
+		return
 	}
-	if strings.Trim(s.id, "0123456789abcdef") != "" || len(s.id) > 64 {
-		return s, fmt.Errorf("%.80q is not the beginning of an id: up to 64 hex digits", m.Id)
+	// As it was sent: every file has one name.
+	path, ok := strings.CutPrefix(r.URL.EscapedPath(), routeLog)
+	if !ok || len(path) > maxLogPath {
+		http.Error(w, publish.ErrNotFound.Error(), http.StatusNotFound)
+		return
 	}
-	for text, t := range map[string]*time.Time{m.From: &s.from, m.Until: &s.until} {
-		if text == "" {
-			continue
+	ctx, cancel := context.WithTimeout(r.Context(), logPatience)
+	defer cancel()
+	file, err := l.get(ctx, path)
+	size := int64(len(file))
+	switch held := l.onTheWay.Add(size); {
+	case errors.Is(err, publish.ErrNotFound):
+		http.Error(w, err.Error(), http.StatusNotFound)
+	case err != nil, held > maxOnTheWay && held > size:
+		h.Set("Retry-After", "10")
+		http.Error(w, "this node cannot show it now: try again", http.StatusServiceUnavailable)
+	default:
+		describe(h, path)
+		h.Set("Content-Length", strconv.FormatInt(size, 10))
+		if r.Method == http.MethodGet {
+			w.Write(file) //nolint:errcheck // the reader went away
 		}
-		if *t, err = time.Parse(time.RFC3339, text); err != nil {
-			return s, fmt.Errorf("%.80q is no time such as 2026-11-27T12:00:00Z", text)
-		}
 	}
-	return s, nil
+	l.onTheWay.Add(-size)
 }
 
-func (s sieve) keeps(l tlog.Leaf) bool {
+// describe says what a file is, and how long it stays so: a full tile for good, a part of one until the whole is there, a body for as long as
+// the charter does not change what is shown.
+func describe(h http.Header, path string) {
+	kind, keep := "application/octet-stream", "public, max-age=86400, immutable"
 	switch {
-	case s.kind != "" && l.Kind != s.kind, len(s.vault) > 0 && !bytes.Equal(s.vault, l.Vault[:]):
-		return false
-	case !s.from.IsZero() && l.Time.Before(s.from), !s.until.IsZero() && !l.Time.Before(s.until):
-		return false
+	case path == tlog.PathCheckpoint:
+		kind, keep = "text/plain; charset=utf-8", "no-store"
+	case path == tlog.PathKeys:
+		kind, keep = "text/plain; charset=utf-8", "no-cache"
+	case path == tlog.PathSeen, strings.HasPrefix(path, "body/"):
+		keep = "no-cache"
+	case strings.Contains(path, ".p/"):
+		keep = "public, max-age=60"
 	}
-	return s.id == "" || strings.HasPrefix(hex.EncodeToString(l.ID[:]), s.id) || strings.HasPrefix(hex.EncodeToString(l.About[:]), s.id)
+	h.Set("Content-Type", kind)
+	h.Set("Cache-Control", keep)
 }
 
-func (o *operator) LogEntries(ctx context.Context, r *connect.Request[pb.LogEntriesRequest]) (*connect.Response[pb.LogEntriesResponse], error) {
-	s, err := newSieve(r.Msg)
-	if err != nil {
-		return nil, fail(err)
-	}
-	head, err := o.d.Journal.Head(ctx)
-	if err != nil {
-		return nil, internal("read the log", err)
-	}
-	limit, end := int(r.Msg.Limit), head.Size
-	if limit == 0 || limit > store.MaxLimit {
-		limit = store.MaxLimit
-	}
-	if r.Msg.End > 0 {
-		end = min(end, int64(min(r.Msg.End, math.MaxInt64)))
-	}
-	next := int64(min(r.Msg.First, math.MaxInt64))
-	end = min(end, next+min(logLook, math.MaxInt64-next))
-	out := &pb.LogEntriesResponse{Size: uint64(head.Size)}
-	for size := 0; next < end && len(out.Entries) < limit && size < logAnswer; {
-		page, err := o.d.Journal.Leaves(ctx, next, int(min(logPage, end-next)))
-		if err != nil {
-			return nil, internal("read the log", err)
-		}
-		if len(page) == 0 {
-			return nil, internal("read the log", fmt.Errorf("entry %d is missing: `ostraka log fsck` looks at the whole log", next))
-		}
-		for _, f := range page {
-			if len(out.Entries) == limit || size >= logAnswer {
-				break
-			}
-			next++
-			if !s.keeps(f.Leaf) {
-				continue
-			}
-			one := &pb.LogEntry{Index: uint64(next - 1), Leaf: f.Leaf.Encode()}
-			if !r.Msg.Bare {
-				one.Body = f.Body.Encode()
-			}
-			size += len(one.Leaf) + len(one.Body)
-			out.Entries = append(out.Entries, one)
-		}
-	}
-	out.Next = uint64(next)
-	return connect.NewResponse(out), nil
+// askWitness takes requests for cosignatures (C2SP tlog-witness). Who asks is not looked at: the log's own signature is what counts.
+type askWitness struct {
+	cosign func(ctx context.Context, now time.Time, request []byte) (status int, contentType string, answer []byte)
+	rate   *rate
 }
 
-func (o *operator) LogProof(ctx context.Context, r *connect.Request[pb.LogProofRequest]) (*connect.Response[pb.LogProofResponse], error) {
-	index := int64(min(r.Msg.Index, tlog.MaxSize))
-	signed, head, _ := o.d.Witness.Checkpoint()
-	if index >= head.Size {
-		now, err := o.d.Journal.Head(ctx)
-		if err == nil && index >= now.Size {
-			return nil, connect.NewError(connect.CodeNotFound, fmt.Errorf("the log has %d entries, the last is number %d", now.Size, now.Size-1))
-		}
-		return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf("entry %d is in no checkpoint yet: the next one follows in seconds", index))
+func (a *askWitness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	if r.Method != http.MethodPost {
+		h.Set("Allow", "POST")
+		http.Error(w, "a cosignature is asked for with POST", http.StatusMethodNotAllowed)
+		return
 	}
-	hashes, err := tlog.ProveInclusion(head.Size, index, o.d.Journal.Hashes(ctx))
-	if err != nil {
-		return nil, internal("prove an entry", err)
+	now := time.Now()
+	if !a.rate.take(now, addressOf(r)) {
+		h.Set("Retry-After", "1")
+		http.Error(w, "too many requests from this address: wait a moment", http.StatusTooManyRequests)
+		return
 	}
-	l, err := o.d.Journal.Leaf(ctx, index)
-	if err != nil {
-		return nil, internal("prove an entry", err)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, tlog.MaxRequest))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		http.Error(w, "the request is larger than any may be", http.StatusRequestEntityTooLarge)
+		return
+	case err != nil:
+		http.Error(w, "the request did not arrive whole", http.StatusBadRequest)
+		return
 	}
-	p := tlog.Proof{Extra: l.Leaf.Encode(), Index: index, Hashes: hashes, Checkpoint: signed}
-	return connect.NewResponse(&pb.LogProofResponse{Proof: p.Encode()}), nil
+	status, kind, answer := a.cosign(r.Context(), now, body)
+	h.Set("Content-Type", kind)
+	w.WriteHeader(status)
+	w.Write(answer) //nolint:errcheck // whoever asked went away
 }
 
-func (o *operator) LogTile(ctx context.Context, r *connect.Request[pb.LogTileRequest]) (*connect.Response[pb.LogTileResponse], error) {
-	t := tlog.Tile{Level: int(min(r.Msg.Level, math.MaxInt32)), Index: int64(min(r.Msg.Index, tlog.MaxSize)), Width: int(min(r.Msg.Width, math.MaxInt32))}
-	head, err := o.d.Journal.Head(ctx)
+// addressOf is where a request came from: an IPv4 address, or the /64 of an IPv6 one, which one subscriber has whole.
+func addressOf(r *http.Request) string {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return nil, internal("read a tile of the log", err)
+		return ""
 	}
-	if !t.Within(head.Size) {
-		return nil, connect.NewError(connect.CodeNotFound, fmt.Errorf("a log of %d entries has no tile of level %d, index %d and width %d", head.Size, t.Level, t.Index, t.Width))
+	ip := a.Addr().Unmap().WithZone("")
+	if !ip.Is6() {
+		return ip.String()
 	}
-	tile, err := tlog.HashTile(t, o.d.Journal.Hashes(ctx))
+	p, err := ip.Prefix(64)
 	if err != nil {
-		return nil, internal("read a tile of the log", err)
+		return ""
 	}
-	return connect.NewResponse(&pb.LogTileResponse{Tile: tile}), nil
-}
-
-func (o *operator) LogRead(ctx context.Context, r *connect.Request[pb.LogReadRequest]) (*connect.Response[pb.LogReadResponse], error) {
-	if r.Msg.Begin {
-		o.d.Journal.ReadAgain()
-	}
-	now := o.d.Journal.Reading()
-	out := &pb.LogReadResponse{
-		Reading: now.Wanted, Read: uint64(now.Read), Size: uint64(now.Size), Finished: now.Finished,
-		WholeSize: uint64(now.Whole.Size), WholeRoot: now.Whole.Root[:],
-	}
-	if now.Damage != nil {
-		out.Damage = now.Damage.Error()
-		return connect.NewResponse(out), nil
-	}
-	_, at, _ := o.d.Witness.Checkpoint()
-	then, err := o.d.Journal.HeadAt(ctx, at.Size)
-	if err != nil {
-		return nil, internal("compare the log with its checkpoint", err)
-	}
-	out.CheckpointFits = at.Size == 0 || then == at
-	return connect.NewResponse(out), nil
+	return p.String()
 }

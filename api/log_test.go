@@ -1,193 +1,506 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	"connectrpc.com/connect"
-
-	pb "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
-	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/nodetest"
+	"github.com/ostraka/ostraka/node/publish"
+	"github.com/ostraka/ostraka/node/store"
 )
 
-// logOf is the operator's interface of a host whose log is cosigned by the others.
-func logOf(t *testing.T) (*matrix, *operator) {
+// published is a circle of three whose first two hold two vaults, of which one publishes; each has signed one intent.
+type published struct {
+	*fixture
+	open, shut statement.Statement // the intents
+}
+
+func newPublished(t *testing.T) *published {
 	t.Helper()
-	f := newMatrix(t)
-	f.w.Run("a checkpoint that the others cosigned", func() bool {
-		head, err := f.w.Hosts[0].Journal.Head(context.Background())
-		_, at, by := f.w.Hosts[0].Witness.Checkpoint()
-		return err == nil && at == head && len(by) == 3
+	w := nodetest.New(t, 3)
+	w.Now = time.Now()
+	w.Found()
+	f := &published{fixture: &fixture{t: t, w: w}}
+	glass := w.VaultFile("glass", 2, w.Hosts[:2]...)
+	glass.Publish = true
+	for _, file := range []charter.Blueprint{glass, w.VaultFile("treasury", 2, w.Hosts[:2]...)} {
+		id := w.AcceptVault(file, w.Hosts[:2]...)
+		w.Run("the key is published", func() bool {
+			return !slices.ContainsFunc(w.Hosts[:2], func(h *nodetest.Host) bool {
+				v, ok := h.Keeper.Root(id, charter.SuiteECDSA)
+				return !ok || v.Current == nil
+			})
+		})
+		s := f.spend(id)
+		if file.Publish {
+			f.open = s
+		} else {
+			f.shut, f.vault, f.intent = s, id, s.ID()
+		}
+	}
+	w.Run("every log is cosigned by the others", func() bool {
+		return w.All(func(h *nodetest.Host) bool {
+			head, err := h.Journal.Head(context.Background())
+			_, shown, by := h.Witness.Checkpoint()
+			return err == nil && head == shown && len(by) == 2
+		})
 	})
-	h := f.w.Hosts[0]
-	return f, &operator{views: &views{&node.Daemon{Node: h.Node, Started: f.w.Now, Key: h.Key}}}
+	for _, h := range w.Hosts {
+		(&matrix{fixture: f.fixture}).serve(h)
+	}
+	return f
 }
 
-func TestLogHeadAndProof(t *testing.T) {
-	_, o := logOf(t)
-	ctx := t.Context()
-	res, err := o.LogHead(ctx, connect.NewRequest(&pb.LogHeadRequest{}))
+// spend signs an intent of a vault's new account.
+func (f *published) spend(vault statement.ID) statement.Statement {
+	f.t.Helper()
+	w := f.w
+	v, _ := w.Hosts[0].Keeper.Root(vault, w.Suite)
+	s, err := charter.Account{
+		Charter: v.Vault.Under, Vault: vault, Department: "ops", Name: "main", Path: [2]uint32{0, 1}, Created: w.Now.Truncate(time.Second),
+	}.Statement(w.Salt())
 	if err != nil {
-		t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	m := res.Msg
-	if len(m.Cosigned) != 3 || len(m.Missing) != 0 || m.CheckpointSize != m.Size || !bytes.Equal(m.CheckpointRoot, m.Root) || len(m.Known) != 4 {
-		t.Errorf("head: %+v", m)
+	n := w.AccountNote(vault, "main", 1)
+	n.Fields = [][]byte{s.Bytes(), nodetest.NewPerson(f.t, nodetest.Initiator).Makes(f.t, s)}
+	if _, err := w.Submit(n); err != nil {
+		f.t.Fatal(err)
 	}
-	for i, c := range m.Cosigned {
-		if !strings.HasPrefix(c.Operator, "operator-") || c.Time == "" {
-			t.Errorf("cosignature %d: %+v", i, c)
+	a, err := w.Hosts[0].Accounts.New(f.t.Context(), w.Now, vault, charter.SuiteECDSA, "ops", "main")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	st, proposal := w.Proposal(w.Intent(vault, a, 0))
+	if _, err := w.Submit(proposal); err != nil {
+		f.t.Fatal(err)
+	}
+	for _, name := range nodetest.Approvers {
+		if _, err := w.Submit(w.Vote(st, name, signet.Approve)); err != nil {
+			f.t.Fatal(err)
 		}
 	}
-	if k, _, _, err := tlog.DecodeKeys(m.Keys); err != nil || k.Origin != m.Origin || k.Operator != m.Operator {
-		t.Errorf("keys: %+v, %v", k, err)
-	}
-	log, err := tlog.ParseLogVerifier(m.LogKey)
+	w.Run("signed", func() bool {
+		return w.State(w.Hosts[0], st.ID()) == intent.Signed && w.State(w.Hosts[1], st.ID()) == intent.Signed
+	})
+	return st
+}
+
+// get reads a file of a node's log.
+func (f *fixture) get(n int, path string) ([]byte, error) {
+	resp, err := f.doors[n].web.Get(f.doors[n].url + "/log/" + path)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	if own, err := tlog.ParseWitness(m.WitnessKey); err != nil || own.Public().Equal(log.Public()) {
-		t.Errorf("the witness key is %v: %v", own, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != 200 {
+		err = fmt.Errorf("%s: %d %s", path, resp.StatusCode, b)
 	}
-	for _, index := range []uint64{0, 7, m.Size - 1} {
-		res, err := o.LogProof(ctx, connect.NewRequest(&pb.LogProofRequest{Index: index}))
+	return b, err
+}
+
+// keys reads a node's keys file.
+func (f *fixture) keys(n int) (log tlog.LogVerifier, witness tlog.Witness) {
+	f.t.Helper()
+	b, err := f.get(n, tlog.PathKeys)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	k, _, _, err := tlog.DecodeKeys(b)
+	if err != nil || !k.Identity.Equal(f.w.Hosts[n].Own.Identity) {
+		f.t.Fatalf("keys of node %d: %v", n, err)
+	}
+	if log, err = tlog.NewLogVerifier(k.Origin, k.Log); err == nil {
+		witness, err = tlog.NewWitness(k.Name, k.Witness)
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return log, witness
+}
+
+// Whoever knows nothing of a circle but the identities reads a node's whole log: the checkpoint with the others' cosignatures, the tree, and
+// bodies that fit their leaves. What is withheld is nowhere in it.
+func TestPublishedLogIsReadBack(t *testing.T) {
+	f := newPublished(t)
+	for n, h := range f.w.Hosts {
+		var served [][]byte
+		fetch := func(path string) ([]byte, error) {
+			b, err := f.get(n, path)
+			served = append(served, b)
+			return b, err
+		}
+		log, _ := f.keys(n)
+		_, one := f.keys((n + 1) % 3)
+		_, two := f.keys((n + 2) % 3)
+		signed, err := fetch(tlog.PathCheckpoint)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := tlog.ParseProof(res.Msg.Proof)
+		c, by, err := tlog.OpenCheckpoint(signed, log, []tlog.Witness{one, two})
+		if err != nil || len(by) != 2 {
+			t.Fatalf("node %d: cosigned by %v, %v", n, by, err)
+		}
+		var leaves []tlog.Leaf
+		err = tlog.ReadLeaves(c.Head, fetch, func(_ int64, raw []byte) error {
+			l, err := tlog.Decode(raw)
+			leaves = append(leaves, l)
+			return err
+		})
+		if err != nil || int64(len(leaves)) != c.Head.Size {
+			t.Fatalf("node %d: %d leaves of %d, %v", n, len(leaves), c.Head.Size, err)
+		}
+		raw, err := fetch(tlog.PathSeen)
 		if err != nil {
 			t.Fatal(err)
 		}
-		at, _, err := p.Verify(p.Extra, log, nil)
-		want, _ := o.d.Journal.Leaf(ctx, int64(index))
-		if err != nil || at.Head.Size != int64(m.Size) || !bytes.Equal(p.Extra, want.Leaf.Encode()) {
-			t.Errorf("entry %d: %+v, %v", index, at, err)
+		if seen, err := tlog.DecodeSeen(raw); err != nil || len(seen) != 2 {
+			t.Errorf("node %d saw %d other logs, %v", n, len(seen), err)
 		}
-	}
-	if _, err := o.LogProof(ctx, connect.NewRequest(&pb.LogProofRequest{Index: 1 << 60})); connect.CodeOf(err) != connect.CodeNotFound {
-		t.Errorf("an entry far beyond: %v", err)
+		shown := f.bodies(leaves, fetch)
+		f.scan(h, served, shown)
 	}
 }
 
-// all looks through the log with a request, answer by answer.
-func (o *operator) all(t *testing.T, m *pb.LogEntriesRequest) (out []*pb.LogEntry) {
-	t.Helper()
-	for {
-		res, err := o.LogEntries(t.Context(), connect.NewRequest(m))
+// bodies reads what is shown of leaves, and holds it to them.
+func (f *published) bodies(leaves []tlog.Leaf, fetch tlog.Fetch) (shown map[[32]byte]bool) {
+	f.t.Helper()
+	shown = map[[32]byte]bool{}
+	for first := 0; first < len(leaves); first += 256 {
+		tile := tlog.Tile{Level: tlog.Entries, Index: int64(first / 256), Width: min(256, len(leaves)-first)}
+		raw, err := fetch(tile.BodyPath())
 		if err != nil {
-			t.Fatal(err)
+			f.t.Fatal(err)
 		}
-		out = append(out, res.Msg.Entries...)
-		if res.Msg.Next <= m.First || res.Msg.Next >= res.Msg.Size {
-			return out
+		bodies, err := tlog.DecodeBodies(raw, tile.Width)
+		if err != nil {
+			f.t.Fatal(err)
 		}
-		m.First = res.Msg.Next
-	}
-}
-
-// What is asked for is shown, in order, once, whatever the answers' sizes are.
-func TestLogEntries(t *testing.T) {
-	f, o := logOf(t)
-	every := o.all(t, &pb.LogEntriesRequest{})
-	head, err := o.d.Journal.Head(t.Context())
-	if err != nil || int64(len(every)) != head.Size {
-		t.Fatalf("%d entries of %d, %v", len(every), head.Size, err)
-	}
-	count := map[string]int{}
-	vault := 0
-	for i, e := range every {
-		l, err := tlog.Decode(e.Leaf)
-		if err != nil || e.Index != uint64(i) {
-			t.Fatalf("entry %d is number %d: %v", i, e.Index, err)
-		}
-		count[l.Kind]++
-		if l.Vault == f.vaults[0].id {
-			vault++
-		}
-	}
-	if got := o.all(t, &pb.LogEntriesRequest{Limit: 3}); len(got) != len(every) {
-		t.Errorf("by threes: %d", len(got))
-	}
-	if got := o.all(t, &pb.LogEntriesRequest{Kind: tlog.KindStatement}); len(got) != count[tlog.KindStatement] || len(got) == 0 {
-		t.Errorf("%d statements of %d", len(got), count[tlog.KindStatement])
-	}
-	if got := o.all(t, &pb.LogEntriesRequest{Vault: f.vaults[0].id[:], Bare: true}); len(got) != vault || len(got[0].Body) > 0 {
-		t.Errorf("%d entries of the vault, of %d; with a body: %v", len(got), vault, len(got[0].Body) > 0)
-	}
-	intent := f.vaults[1].intent
-	mine := o.all(t, &pb.LogEntriesRequest{Id: hex.EncodeToString(intent[:5])})
-	if len(mine) == 0 {
-		t.Error("nothing is about the intent")
-	}
-	for _, e := range mine {
-		if l, err := tlog.Decode(e.Leaf); err != nil || l.ID != intent && l.About != intent {
-			t.Errorf("entry %d is about another thing", e.Index)
-		}
-	}
-	first, err := tlog.Decode(every[0].Leaf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := o.all(t, &pb.LogEntriesRequest{Until: stamp(first.Time)}); len(got) != 0 {
-		t.Errorf("%d entries before the first", len(got))
-	}
-	if got := o.all(t, &pb.LogEntriesRequest{From: stamp(first.Time)}); len(got) != len(every) {
-		t.Errorf("%d entries since the first", len(got))
-	}
-	if got := o.all(t, &pb.LogEntriesRequest{First: 4, End: 9}); len(got) != 5 || got[0].Index != 4 {
-		t.Errorf("4 to 9: %d", len(got))
-	}
-	for name, m := range map[string]*pb.LogEntriesRequest{
-		"half a vault": {Vault: []byte{1}}, "no hex": {Id: "xyz"}, "a long id": {Id: strings.Repeat("a", 65)}, "no time": {From: "yesterday"},
-	} {
-		if _, err := o.LogEntries(t.Context(), connect.NewRequest(m)); connect.CodeOf(err) != connect.CodeInvalidArgument {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if res, err := o.LogEntries(t.Context(), connect.NewRequest(&pb.LogEntriesRequest{First: 1<<64 - 1})); err != nil || len(res.Msg.Entries) != 0 {
-		t.Errorf("far beyond: %v, %v", res, err)
-	}
-}
-
-// Entries and tiles make up the published log.
-func TestLogTiles(t *testing.T) {
-	_, o := logOf(t)
-	signed, head, _ := o.d.Witness.Checkpoint()
-	if signed == nil {
-		t.Fatal("no checkpoint")
-	}
-	files := map[string][]byte{}
-	for tile := range tlog.Tiles(0, head.Size) {
-		if tile.Level == tlog.Entries {
-			var leaves [][]byte
-			for _, e := range o.all(t, &pb.LogEntriesRequest{First: uint64(tile.Index) * 256, End: uint64(tile.Index)*256 + uint64(tile.Width)}) {
-				leaves = append(leaves, e.Leaf)
+		for i, b := range bodies {
+			l := leaves[first+i]
+			if len(b.Content) == 0 {
+				continue
 			}
-			b, err := tlog.EncodeEntries(leaves)
+			if shown[l.ID] = true; !tlog.Named(l.Kind) && !l.Fits(b) {
+				f.t.Errorf("leaf %d, %s: the body is another's", first+i, l.Kind)
+			}
+		}
+	}
+	return shown
+}
+
+// scan looks for the salts of all that a host's log holds in what was served: those of the vault that publishes are there, those of the other
+// are not.
+func (f *published) scan(h *nodetest.Host, served [][]byte, shown map[[32]byte]bool) {
+	f.t.Helper()
+	all, found := bytes.Join(served, []byte("\n")), map[bool]int{}
+	for first := int64(0); ; {
+		page, err := h.Journal.Leaves(context.Background(), first, store.MaxLimit)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		for _, l := range page {
+			s, err := statement.Parse(l.Content)
+			if err != nil || l.Vault == (statement.ID{}) || !slices.Contains([]statement.Kind{statement.Intent, statement.Account, statement.Decision}, s.Kind()) {
+				continue
+			}
+			salt, open := s.Salt(), l.Vault != f.vault
+			there := bytes.Contains(all, []byte(hex.EncodeToString(salt[:]))) || bytes.Contains(all, salt[:])
+			if found[open]++; there != open || shown[l.ID] != open {
+				f.t.Errorf("%s of a vault that publishes (%t): its salt is served (%t), its body shown (%t)", s.Kind(), open, there, shown[l.ID])
+			}
+		}
+		if first += int64(len(page)); len(page) < store.MaxLimit {
+			break
+		}
+	}
+	if h != f.w.Hosts[2] && (found[true] < 4 || found[false] < 4) {
+		f.t.Errorf("%d statements of the vault that publishes and %d of the other were looked for", found[true], found[false])
+	}
+	if id := f.shut.ID(); bytes.Contains(all, f.shut.Bytes()) || shown[id] {
+		f.t.Error("the intent of a vault that does not publish is served")
+	}
+}
+
+// Each file has the type and the life that it should, for a browser on any page; HEAD says the same without the file.
+func TestHeadersOfTheLog(t *testing.T) {
+	f := newPublished(t)
+	leaves := f.w.Hosts[0].Journal
+	head, err := leaves.Head(t.Context())
+	if err != nil || head.Size < 10 {
+		t.Fatal(head, err)
+	}
+	for path, want := range map[string][2]string{
+		"checkpoint": {"text/plain; charset=utf-8", "no-store"}, "keys": {"text/plain; charset=utf-8", "no-cache"}, "seen": {"application/octet-stream", "no-cache"},
+		"tile/0/000.p/9": {"application/octet-stream", "public, max-age=60"}, "tile/entries/000.p/9": {"application/octet-stream", "public, max-age=60"},
+		"body/000.p/9": {"application/octet-stream", "no-cache"},
+	} {
+		b, err := f.get(0, path)
+		if err != nil || len(b) == 0 {
+			t.Fatalf("%s: %v", path, err)
+		}
+		for _, method := range []string{"GET", "HEAD"} {
+			req, err := http.NewRequest(method, f.doors[0].url+"/log/"+path, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			files[tile.Path()] = b
-			continue
+			resp, err := f.doors[0].web.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			h := resp.Header
+			if err != nil || resp.StatusCode != 200 || [2]string{h.Get("Content-Type"), h.Get("Cache-Control")} != want || h.Get("Access-Control-Allow-Origin") != "*" || h.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("%s %s: %d %v %v", method, path, resp.StatusCode, h, err)
+			}
+			if resp.ContentLength != int64(len(b)) || method == "HEAD" && len(body) > 0 || method == "GET" && !bytes.Equal(body, b) {
+				t.Errorf("%s %s: length %d, %d bytes; the file has %d", method, path, resp.ContentLength, len(body), len(b))
+			}
 		}
-		res, err := o.LogTile(t.Context(), connect.NewRequest(&pb.LogTileRequest{Level: uint32(tile.Level), Index: uint64(tile.Index), Width: uint32(tile.Width)}))
+	}
+	h := http.Header{}
+	if describe(h, "tile/0/000"); h.Get("Cache-Control") != "public, max-age=86400, immutable" {
+		t.Errorf("a full tile: %v", h)
+	}
+}
+
+// raw sends bytes to a door and gives the answer's status and body.
+func raw(t *testing.T, d door, request string) (int, string) {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(d.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second)) //nolint:errcheck // the read says so
+	go io.WriteString(c, request)                   //nolint:errcheck // the answer may come before all was read
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatalf("%.80q: %v", request, err)
+	}
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, 4096)) //nolint:errcheck // what came is looked at
+	return resp.StatusCode, string(b)
+}
+
+// Whatever a stranger sends to the open routes, nothing is served but the log's files under their names, and no more is read than may be.
+func TestHostileRequests(t *testing.T) {
+	f := newPublished(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := server(outer(f.people[0]), slog.New(slog.DiscardHandler))
+	go s.Serve(l)                   //nolint:errcheck // it ends with the test
+	t.Cleanup(func() { s.Close() }) //nolint:errcheck // the test is over
+	d, long := door{url: "http://" + l.Addr().String()}, strings.Repeat("x", 1<<12)
+	const end = " HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n"
+	for _, c := range []struct {
+		request string
+		status  int
+	}{
+		{"GET /log/checkpoint" + end, 200}, {"GET /log/checkpoint?anything" + end, 200},
+		{"GET /log/checkpoint%00" + end, 404}, {"GET /log/%63heckpoint" + end, 404}, {"GET /log/tile%2F0%2F000.p%2F9" + end, 404}, {"GET /log/tile/0%2f000.p/9" + end, 404},
+		{"GET /log/tile/0/%2e%2e/0/000.p/9" + end, 404}, {"GET /%6cog/checkpoint" + end, 404}, {"GET /log%2Fcheckpoint" + end, 404}, {"GET /log/tile/0/000.p/9/" + end, 404},
+		{"GET /log//checkpoint" + end, 307}, {"GET /log/../log/checkpoint" + end, 307}, {"GET /log" + end, 307}, {"GET /log/" + end, 404}, {"GET /log/" + long + end, 404},
+		{"GET /log/" + strings.Repeat("x", 1<<20) + end, 431}, {"GET /log/checkpoint\x00" + end, 400}, {"GET log/checkpoint" + end, 400},
+		{"POST /log/checkpoint" + end, 405}, {"PUT /log/checkpoint" + end, 405}, {"DELETE /log/tile/0/000.p/9" + end, 405}, {"OPTIONS /log/checkpoint" + end, 405},
+		{"TRACE /log/checkpoint" + end, 405}, {"PROPFIND /log/" + end, 405},
+		{"GET /witness/add-checkpoint" + end, 405}, {"PUT /witness/add-checkpoint" + end, 405}, {"POST /witness/" + end, 404}, {"POST /witness/add-checkpoint/" + end, 404},
+		{"POST /witness/add-checkpoint" + end, 400},
+		{"POST /witness/add-checkpoint HTTP/1.1\r\nHost: node\r\nContent-Length: 3\r\n\r\nold", 400},
+		{"POST /witness/add-checkpoint HTTP/1.1\r\nHost: node\r\nContent-Length: 99999999999\r\n\r\n" + strings.Repeat("x", tlog.MaxRequest+1), 413},
+		{"POST /witness/add-checkpoint HTTP/1.1\r\nHost: node\r\nTransfer-Encoding: chunked\r\n\r\n20000\r\n" + strings.Repeat("x", 1<<17) + "\r\n0\r\n\r\n", 413},
+		{"POST /witness/add-checkpoint HTTP/1.1\r\nHost: node\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
+	} {
+		if status, body := raw(t, d, c.request); status != c.status {
+			t.Errorf("%.80q: %d %.80q, want %d", c.request, status, body, c.status)
+		}
+	}
+}
+
+// A log of the circle, or whoever carries its request, gets this node's cosignature over HTTP; others are told why not.
+func TestWitnessOverHTTP(t *testing.T) {
+	f := newPublished(t)
+	log, _ := f.keys(1)
+	_, by := f.keys(0)
+	signed, err := f.get(1, tlog.PathCheckpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := tlog.OpenCheckpoint(signed, log, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(r tlog.Request) (int, string, []byte) {
+		resp, err := f.doors[0].web.Post(f.doors[0].url+routeWitness, "", bytes.NewReader(r.Encode()))
 		if err != nil {
 			t.Fatal(err)
 		}
-		files[tile.Path()] = res.Msg.Tile
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, resp.Header.Get("Content-Type"), b
 	}
-	read := int64(0)
-	err := tlog.ReadLeaves(head, func(path string) ([]byte, error) { return files[path], nil }, func(int64, []byte) error { read++; return nil })
-	if err != nil || read != head.Size {
-		t.Errorf("%d leaves of %d are read from the tiles: %v", read, head.Size, err)
+	status, _, lines := ask(tlog.Request{Old: c.Head.Size, Checkpoint: signed})
+	if _, word, err := tlog.AddCosignature(signed, lines, by); status != 200 || err != nil || time.Since(word.Time) > time.Minute {
+		t.Fatalf("%d %s %v", status, lines, err)
 	}
-	for name, m := range map[string]*pb.LogTileRequest{"wide": {Width: 257}, "none": {}, "beyond": {Width: 1, Index: 1 << 50}, "above": {Level: 9, Width: 1}, "huge": {Level: 1<<32 - 1, Width: 1<<32 - 1, Index: 1<<64 - 1}} {
-		if _, err := o.LogTile(t.Context(), connect.NewRequest(m)); connect.CodeOf(err) != connect.CodeNotFound {
-			t.Errorf("%s: %v", name, err)
+	status, kind, body := ask(tlog.Request{Checkpoint: signed})
+	if known, err := tlog.ParseConflict(body); status != tlog.StatusConflict || kind != tlog.ConflictType || err != nil || known != c.Head.Size {
+		t.Errorf("%d %s %q, %v", status, kind, body, err)
+	}
+	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
+	signer, err := tlog.NewLogSigner("log.example/unknown", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := tlog.Checkpoint{Origin: "log.example/unknown", Head: c.Head}.Sign(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, _, body := ask(tlog.Request{Checkpoint: foreign}); status != tlog.StatusUnknownLog {
+		t.Errorf("%d %s", status, body)
+	}
+	forged := bytes.Replace(foreign, []byte("log.example/unknown"), []byte(log.Name()), -1)
+	if status, _, body := ask(tlog.Request{Checkpoint: forged}); status != tlog.StatusUnsigned {
+		t.Errorf("%d %s", status, body)
+	}
+	// A node that may have been restored has forgotten what it cosigned.
+	restored := f.w.Hosts[0]
+	f.w.Restore(restored, f.w.Rows(restored, ""))
+	if status, _, body := restored.Cosign(t.Context(), f.w.Now, tlog.Request{Old: c.Head.Size, Checkpoint: signed}.Encode()); status != http.StatusServiceUnavailable {
+		t.Errorf("before anybody has greeted it: %d %s", status, body)
+	}
+}
+
+// One address is served so often and no more, and what is remembered of addresses is bounded.
+func TestRateOfAddresses(t *testing.T) {
+	r, now, n := newRate(), time.Unix(1_800_000_000, 0), 0
+	for r.take(now, "a") {
+		n++
+	}
+	if n != rateBurst || !r.take(now, "b") {
+		t.Errorf("%d at once, or one address pays for another", n)
+	}
+	if now = now.Add(ratePer); !r.take(now, "a") || r.take(now, "a") {
+		t.Error("after a moment, not one more")
+	}
+	if now = now.Add(time.Hour); !r.take(now, "a") {
+		t.Error("an address is refused for good")
+	}
+	for i := range maxAddresses + 100 {
+		r.take(now, fmt.Sprint(i))
+	}
+	if len(r.free) > maxAddresses {
+		t.Errorf("%d addresses are remembered", len(r.free))
+	}
+	for remote, want := range map[string]string{
+		"192.0.2.1:80": "192.0.2.1", "[::ffff:192.0.2.1]:80": "192.0.2.1", "[2001:db8:1:2:3::9]:80": "2001:db8:1:2::/64", "[2001:db8:1:2:f::1%eth0]:9": "2001:db8:1:2::/64", "@": "",
+	} {
+		if got := addressOf(&http.Request{RemoteAddr: remote}); got != want {
+			t.Errorf("%s is %q, not %q", remote, got, want)
 		}
 	}
+	a := &askWitness{rate: newRate(), cosign: func(context.Context, time.Time, []byte) (int, string, []byte) {
+		return 200, "text/plain", []byte("yes")
+	}}
+	codes := map[int]int{}
+	for range 3 * rateBurst {
+		w, req := httptest.NewRecorder(), httptest.NewRequest("POST", routeWitness, strings.NewReader("x"))
+		a.ServeHTTP(w, req)
+		codes[w.Code]++
+		if w.Code == http.StatusTooManyRequests && w.Header().Get("Retry-After") == "" {
+			t.Error("nobody is told when to come again")
+		}
+	}
+	if codes[200] < rateBurst || codes[200] > 2*rateBurst || codes[200]+codes[429] != 3*rateBurst {
+		t.Errorf("%v", codes)
+	}
+}
+
+// slow holds a file until it is let go.
+type slow struct {
+	*httptest.ResponseRecorder
+	begun, let chan struct{}
+}
+
+func (s *slow) Write(b []byte) (int, error) {
+	s.begun <- struct{}{}
+	<-s.let
+	return len(b), nil
+}
+
+// Slow readers hold so much of the memory and no more; the next is told to come again, and then gets its file.
+func TestSlowReadersOfTheLog(t *testing.T) {
+	huge := make([]byte, maxOnTheWay/2+1)
+	l := &logFiles{get: func(context.Context, string) ([]byte, error) { return huge, nil }}
+	s := &slow{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
+	read := func(w http.ResponseWriter) { l.ServeHTTP(w, httptest.NewRequest("GET", "/log/body/000", nil)) }
+	done := make(chan struct{})
+	go func() { read(s); close(done) }()
+	<-s.begun
+	w := httptest.NewRecorder()
+	if read(w); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || w.Body.Len() > 100 || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d, %d bytes, %v", w.Code, w.Body.Len(), w.Header())
+	}
+	close(s.let)
+	<-done
+	w = httptest.NewRecorder()
+	if read(w); w.Code != 200 || w.Body.Len() != len(huge) {
+		t.Errorf("afterwards: %d, %d bytes", w.Code, w.Body.Len())
+	}
+	l.get = func(context.Context, string) ([]byte, error) {
+		return nil, errors.New("the disk is gone: /secret/path")
+	}
+	w = httptest.NewRecorder()
+	if read(w); w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "secret") {
+		t.Errorf("trouble: %d %s", w.Code, w.Body)
+	}
+	if l.onTheWay.Load() != 0 {
+		t.Errorf("%d bytes are held by nobody", l.onTheWay.Load())
+	}
+}
+
+// Whatever path is asked for reaches the log as it was sent, or not at all.
+func FuzzLogPath(f *testing.F) {
+	for _, path := range []string{"checkpoint", "tile/0/000", "tile%2f0/000", "%63heckpoint", "..", "a?b", "a#b", strings.Repeat("x/", 80)} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		req, err := http.NewRequest("GET", "http://node/log/"+path, nil)
+		if err != nil {
+			return
+		}
+		asked := ""
+		l := &logFiles{get: func(_ context.Context, p string) ([]byte, error) { asked = p; return nil, publish.ErrNotFound }}
+		w := httptest.NewRecorder()
+		l.ServeHTTP(w, req)
+		if w.Code != 404 || len(asked) > maxLogPath || asked != "" && "/log/"+asked != req.URL.EscapedPath() {
+			t.Errorf("%q: %d, asked for %q", path, w.Code, asked)
+		}
+	})
 }

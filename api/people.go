@@ -343,6 +343,25 @@ func (p *people) Quote(ctx context.Context, r *connect.Request[pb.QuoteRequest])
 	return connect.NewResponse(out), nil
 }
 
+// Block reads a block at this node's own endpoint.
+func (p *people) Block(ctx context.Context, r *connect.Request[pb.BlockRequest]) (*connect.Response[pb.BlockResponse], error) {
+	if _, _, err := p.reader(r.Header()); err != nil {
+		return nil, err
+	}
+	c := p.d.Endpoints[r.Msg.Chain]
+	if c == nil {
+		return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf("this node has no endpoint for chain %q", r.Msg.Chain))
+	}
+	b, found, err := c.Block(ctx, r.Msg.Height)
+	if err == nil && !found {
+		err = fmt.Errorf("the endpoint %s has no such block: it lies ahead, or it is so old that it is not kept", c.Endpoint())
+	}
+	if err != nil {
+		return nil, connect.NewError(connect.CodeUnavailable, err)
+	}
+	return connect.NewResponse(&pb.BlockResponse{Height: b.Height, Hash: b.Hash[:], Endpoint: c.Endpoint()}), nil
+}
+
 func (p *people) Sessions(_ context.Context, r *connect.Request[pb.SessionsRequest]) (*connect.Response[pb.SessionsResponse], error) {
 	may, _, err := p.reader(r.Header())
 	if err != nil {

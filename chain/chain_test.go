@@ -3,11 +3,18 @@ package chain
 import (
 	"bytes"
 	"crypto/ed25519"
+	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 
+	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/btcec/v2/schnorr"
+	"github.com/btcsuite/btcd/txscript/v2"
+	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 
+	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/group/edwards25519"
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
@@ -64,8 +71,8 @@ func TestProofs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	message := func(suite, on string) []byte {
-		m, err := ProofMessage(suite, on, text)
+	message := func(suite, on string, key group.Point) []byte {
+		m, err := ProofMessage(suite, on, key, text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,11 +87,11 @@ func TestProofs(t *testing.T) {
 		t.Fatal(err)
 	}
 	sign := func(on string) []byte {
-		raw, err := crypto.Sign(message(suiteECDSA, on), ecdsa)
+		raw, err := crypto.Sign(message(suiteECDSA, on, ecKey), ecdsa)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sig, err := ProofSignature(on, [64]byte(raw[:64]), raw[64])
+		sig, err := ProofSignature(suiteECDSA, on, ecKey, [64]byte(raw[:64]), raw[64])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,9 +102,10 @@ func TestProofs(t *testing.T) {
 		key, other   group.Point
 		sig          []byte
 	}{
-		{suiteEd25519, solana1, edKey, edwards25519.Group{}.Generator(), ed25519.Sign(private, message(suiteEd25519, solana1))},
+		{suiteEd25519, solana1, edKey, edwards25519.Group{}.Generator(), ed25519.Sign(private, message(suiteEd25519, solana1, edKey))},
 		{suiteECDSA, ethereum, ecKey, secp256k1.Group{}.Generator(), sign(ethereum)},
 		{suiteECDSA, bitcoin1, ecKey, secp256k1.Group{}.Generator(), sign(bitcoin1)},
+		{suiteBIP340, bitcoin1, ecKey, secp256k1.Group{}.Generator(), signTaproot(t, message(suiteBIP340, bitcoin1, ecKey))},
 	} {
 		name := c.suite + " on " + c.chain
 		if err := CheckProof(c.suite, c.chain, c.key, text, c.sig); err != nil {
@@ -119,6 +127,15 @@ func TestProofs(t *testing.T) {
 				t.Errorf("%s: byte %d of the signature may be flipped", name, i)
 			}
 		}
+		if again, err := ParseProof(c.chain, FormatProof(c.chain, c.sig)); err != nil || !bytes.Equal(again, c.sig) {
+			t.Errorf("%s: written and read it is %x, %v", name, again, err)
+		}
+		for other, suite := range map[string]string{ethereum: suiteECDSA, bitcoin1: suiteECDSA, solana1: suiteEd25519, bitcoin1 + " Taproot": suiteBIP340} {
+			on := strings.TrimSuffix(other, " Taproot")
+			if (suite != c.suite || on != c.chain) && Serves(suite, on) && (suite == suiteEd25519) == (c.suite == suiteEd25519) && CheckProof(suite, on, c.key, text, c.sig) == nil {
+				t.Errorf("%s: serves %s too", name, other)
+			}
+		}
 		for _, bad := range [][]byte{nil, c.sig[:len(c.sig)-1], append(bytes.Clone(c.sig), 0)} {
 			if CheckProof(c.suite, c.chain, c.key, text, bad) == nil {
 				t.Errorf("%s: a signature of %d bytes", name, len(bad))
@@ -128,7 +145,65 @@ func TestProofs(t *testing.T) {
 	if CheckProof(suiteBIP340, bitcoin1, ecKey, text, make([]byte, 64)) == nil {
 		t.Error("zeros are a signature of BIP 340")
 	}
-	if _, err := ProofSignature(ethereum, [64]byte{}, 2); err == nil {
+	if _, err := ProofSignature(suiteECDSA, ethereum, ecKey, [64]byte{}, 2); err == nil {
 		t.Error("Ethereum takes recovery id 2")
+	}
+}
+
+// signTaproot signs for the key path of 0x07…07 by btcd's code, and writes it as a proof.
+func signTaproot(t *testing.T, digest []byte) []byte {
+	t.Helper()
+	k, _ := btcec.PrivKeyFromBytes(bytes.Repeat([]byte{7}, 32))
+	sig, err := schnorr.Sign(txscript.TweakTaprootPrivKey(*k, nil), digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proof, err := ProofSignature(suiteBIP340, bitcoin1, nil, [64]byte(sig.Serialize()), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return proof
+}
+
+// The bytes that are signed for a statement are no transaction, whatever the statement says: go-ethereum reads no transaction in them,
+// nor we one to sign; on Solana they begin as no transaction does. On Bitcoin they are the digest of one that spends nothing
+// (chain/bitcoin TestProofsBeforeBtcd).
+func TestNoProofIsATransaction(t *testing.T) {
+	tx, err := evm.Build(evm.Request{ChainID: 1, Gas: 21000, FeeCap: big.NewInt(30), TipCap: big.NewInt(2), To: evm.Address{1}, Amount: big.NewInt(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := group.Point(secp256k1.BaseMul(secp256k1.NewScalar(7)))
+	edKey := edwards25519.Group{}.Generator()
+	for _, text := range [][]byte{[]byte("ostraka/1 proof\n"), tx, append([]byte("\n"), tx...), {0x19}, {0x02}, bytes.Repeat([]byte{0xc0}, 4096)} {
+		signed := append([]byte(fmt.Sprintf("\x19Ethereum Signed Message:\n%d", len(text))), text...)
+		d, err := ProofMessage(suiteECDSA, ethereum, key, text)
+		if err != nil || !bytes.Equal(d, crypto.Keccak256(signed)) {
+			t.Fatalf("what is signed for %x is not EIP-191: %x, %v", text, d, err)
+		}
+		if new(types.Transaction).UnmarshalBinary(signed) == nil {
+			t.Errorf("go-ethereum reads a transaction in %x", signed)
+		}
+		if _, err := evm.Decode(signed); err == nil {
+			t.Errorf("%x is a transaction to sign", signed)
+		}
+		if bytes.Equal(d, crypto.Keccak256(tx)) {
+			t.Error("a proof and a transaction have one digest")
+		}
+		m, err := ProofMessage(suiteEd25519, solana1, edKey, text)
+		if err != nil || m[0] != 0xff || !bytes.HasSuffix(m, text) {
+			t.Errorf("on Solana %x, %v", m, err)
+		}
+	}
+}
+
+func TestParseProofRefuses(t *testing.T) {
+	for _, c := range []struct{ chain, text string }{
+		{ethereum, ""}, {ethereum, "0x"}, {ethereum, "00"}, {ethereum, "0xAB"}, {ethereum, "0x0"}, {ethereum, "0xzz"}, {ethereum, "0x" + strings.Repeat("00", 256)},
+		{bitcoin1, ""}, {bitcoin1, "0x000"}, {bitcoin1, "AUA"}, {bitcoin1, "AUA=\n"}, {bitcoin1, "smpAUA="}, {bitcoin1, "AUB="}, {solana1, ""}, {solana1, "0O"}, {solana1, "l"}, {solana1, strings.Repeat("z", 513)},
+	} {
+		if got, err := ParseProof(c.chain, c.text); err == nil {
+			t.Errorf("%s %q is read as %x", c.chain, c.text, got)
+		}
 	}
 }

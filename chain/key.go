@@ -40,6 +40,9 @@ func Serves(suite, chain string) bool {
 	return slices.Contains(serves[suite], namespace)
 }
 
+// ReadsBlocks says whether nodes of this release can read a chain's blocks, given an endpoint.
+func ReadsBlocks(chain string) bool { return strings.HasPrefix(chain, namespaceEVM+":") }
+
 // First is the first of the chains that a suite serves, "" if it serves none.
 func First(suite string, chains []string) string {
 	i := slices.IndexFunc(chains, func(c string) bool { return Serves(suite, c) })

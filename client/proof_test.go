@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -11,17 +12,24 @@ import (
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/chain"
+	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
+
+// claim is what a proof says, as of a block.
+func claim(text string) intent.Claim {
+	return intent.Claim{Entity: "Example Ltd", AsOf: &intent.Block{Height: 24_000_000, Hash: [32]byte{7}}, Text: text}
+}
 
 // asksProof makes the world's intent one for a proof of m/0/0/0.
 func (w *world) asksProof(text string) {
 	w.t.Helper()
 	var err error
-	w.stmt, err = w.alice().PrepareProof(w.sender(), text, "for the auditors", 0)
+	w.stmt, err = w.alice().PrepareProof(w.sender(), claim(text), "for the auditors", 0)
 	w.must(err)
 }
 
@@ -39,11 +47,13 @@ func (w *world) proof() (intent.Proof, statement.Statement) {
 func (w *world) signProof() []byte {
 	w.t.Helper()
 	p, s := w.proof()
-	digest, err := chain.ProofMessage(p.Suite, p.Chain, s.Bytes())
+	key, err := secp256k1.DecodePoint(gethcrypto.CompressPubkey(&w.child().PublicKey))
+	w.must(err)
+	digest, err := chain.ProofMessage(p.Suite, p.Chain, key, s.Bytes())
 	w.must(err)
 	sig, err := gethcrypto.Sign(digest, w.child())
 	w.must(err)
-	raw, err := chain.ProofSignature(p.Chain, [64]byte(sig[:64]), sig[64])
+	raw, err := chain.ProofSignature(p.Suite, p.Chain, key, [64]byte(sig[:64]), sig[64])
 	w.must(err)
 	return raw
 }
@@ -118,6 +128,14 @@ func TestCaseRefusesForeignProofSignatures(t *testing.T) {
 	}
 }
 
+// saysOf has an intent say another thing of one of its facts.
+func saysOf(fact, value string) func(*intent.Intent) {
+	return func(it *intent.Intent) {
+		it.Facts = slices.Clone(it.Facts)
+		it.Facts[slices.IndexFunc(it.Facts, func(f intent.Fact) bool { return f.Name == fact })].Value = value
+	}
+}
+
 // A proof whose words do not fit the vault's key is not decoded, and nothing that is signed for it is believed.
 func TestProofUnclear(t *testing.T) {
 	w := newWorld(t)
@@ -129,14 +147,16 @@ func TestProofUnclear(t *testing.T) {
 		change func(*intent.Intent)
 		want   string
 	}{
-		"path": {func(it *intent.Intent) { it.Path[2] = 1 }, "names the sender"},
-		"words": {func(it *intent.Intent) {
-			it.Facts = slices.Clone(it.Facts)
-			it.Facts[2].Value = "yours"
-		}, `the intent says text "yours", decoded is text "ours"`},
-		"address": {func(it *intent.Intent) { it.Address = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf" }, "names the sender"},
-		"key":     {func(it *intent.Intent) { it.Key[0] ^= 1 }, "none that vault treasury has published"},
-		"chain":   {func(it *intent.Intent) { it.Chain = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp" }, "has none on chain solana"},
+		"path":     {func(it *intent.Intent) { it.Path[2] = 1 }, "names the sender"},
+		"words":    {saysOf("text", "yours"), `the intent says text "yours", decoded is text "ours"`},
+		"entity":   {saysOf("entity", "Another Ltd"), `the intent says entity "Another Ltd", decoded is entity "Example Ltd"`},
+		"height":   {saysOf("height", "24000001"), `the intent says height "24000001", decoded is height "24000000"`},
+		"block":    {saysOf("block", strings.Repeat("08", 32)), `the intent says block "0808`},
+		"no block": {func(it *intent.Intent) { it.AsOf = nil }, `the intent says height "24000000", decoded is text "ours"`},
+		"another":  {func(it *intent.Intent) { it.Entity = "Another Ltd" }, `decoded is entity "Another Ltd"`},
+		"address":  {func(it *intent.Intent) { it.Address = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf" }, "names the sender"},
+		"key":      {func(it *intent.Intent) { it.Key[0] ^= 1 }, "none that vault treasury has published"},
+		"chain":    {func(it *intent.Intent) { it.Chain = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp" }, "has none on chain solana"},
 	} {
 		x := it
 		c.change(&x)
@@ -165,7 +185,7 @@ func TestPrepareProofRefuses(t *testing.T) {
 		class  Class
 	}{
 		"no initiator":  {"bob", "x", 0, nil, "no initiator's", Refused},
-		"no text":       {"alice", "", 0, nil, "a text and no transaction", Failed},
+		"no text":       {"alice", "", 0, nil, "an entity and a text", Failed},
 		"two lines":     {"alice", "a\nb", 0, nil, "text", Failed},
 		"chain":         {"alice", "x", 0, func(s *Sender) { s.Chain = "eip155:1" }, "does not sign for chain eip155:1", Refused},
 		"not given out": {"alice", "x", 0, func(s *Sender) { s.Index = 1 }, "was not given out", Failed},
@@ -178,7 +198,7 @@ func TestPrepareProofRefuses(t *testing.T) {
 			c.change(&s)
 		}
 		circle := Dial(Context{"main", []Node{{"acme", "127.0.0.1:1", identity("acme")}}}, person(t, c.person), Cache{})
-		if _, err := circle.PrepareProof(s, c.text, "", c.life); err == nil || !strings.Contains(err.Error(), c.want) || Classify(err) != c.class {
+		if _, err := circle.PrepareProof(s, claim(c.text), "", c.life); err == nil || !strings.Contains(err.Error(), c.want) || Classify(err) != c.class {
 			t.Errorf("%s: %v, class %v; want %q, %v", name, err, Classify(err), c.want, c.class)
 		}
 	}
@@ -204,5 +224,26 @@ func TestRootOfVault(t *testing.T) {
 		if err == nil && r.Suite != c.want || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s, %q: %q, %v; want %q", c.v.Name, c.suite, r.Suite, err, c.want)
 		}
+	}
+}
+
+// Rules see of a proof that it is one, and by which address: no word of what it claims.
+func TestClaimsAreNoPolicyFacts(t *testing.T) {
+	w := newWorld(t)
+	var seen [][]policy.Flow
+	for _, c := range []intent.Claim{claim("ours"), {Entity: "native-transfer", Text: "amount 1"}} {
+		var err error
+		w.stmt, err = w.alice().PrepareProof(w.sender(), c, "", 0)
+		w.must(err)
+		one := w.read("acme", w.shown())
+		flows, err := one.flows(charter.Document{})
+		w.must(err)
+		seen = append(seen, flows)
+		if want := []policy.Flow{{Operation: policy.Proof, Destination: one.Intent.Address}}; !reflect.DeepEqual(flows, want) {
+			t.Errorf("flows %+v, want %+v", flows, want)
+		}
+	}
+	if !reflect.DeepEqual(seen[0], seen[1]) {
+		t.Errorf("two claims, two questions: %+v", seen)
 	}
 }

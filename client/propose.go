@@ -203,13 +203,13 @@ type Sender struct {
 func (s Sender) Path() hd.Path { return hd.Path{s.Account.Path[0], s.Account.Path[1], s.Index} }
 
 // PrepareProof makes the statement of an intent that asks for a proof that the vault controls an address.
-func (c *Circle) PrepareProof(s Sender, text, memo string, life time.Duration) (statement.Statement, error) {
+func (c *Circle) PrepareProof(s Sender, claim intent.Claim, memo string, life time.Duration) (statement.Statement, error) {
 	a, err := c.ask(s, memo, life)
 	if err != nil {
 		return statement.Statement{}, err
 	}
-	a.Purpose, a.Text = intent.PurposeProof, text
-	a.Facts = intent.Written(intent.Proof{Address: a.Address, Text: text}.Facts())
+	a.Purpose, a.Claim = intent.PurposeProof, claim
+	a.Facts = intent.Written(intent.Proof{Address: a.Address, Claim: claim}.Facts())
 	return a.Statement(NewSalt())
 }
 

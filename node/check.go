@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/node/rpc"
 )
 
@@ -28,10 +31,7 @@ type checker struct {
 	answers map[question]*answer
 }
 
-type question struct {
-	from  evm.Address
-	facts string
-}
+type question struct{ chain, what string }
 
 type answer struct {
 	busy bool
@@ -42,12 +42,30 @@ type answer struct {
 
 var errAsking = errors.New("this node is asking its chain endpoint")
 
+// check compares a transaction with the chain.
 func (c *checker) check(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error) {
-	endpoint := c.endpoints[fmt.Sprintf("eip155:%d", f.ChainID)]
+	q := question{fmt.Sprintf("eip155:%d", f.ChainID), fmt.Sprint("transaction", from, f.Lines())}
+	return c.answer(ctx, q, func(ctx context.Context, e *rpc.EVM) error { return e.Check(ctx, from, f, rpc.Limits{}) })
+}
+
+// checkBlock compares the block that a proof speaks of with the chain's.
+func (c *checker) checkBlock(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error) {
+	id, err := strconv.ParseUint(strings.TrimPrefix(chain, "eip155:"), 10, 64)
+	if err != nil {
+		return false, "", nil // there is no endpoint of such a chain
+	}
+	q := question{chain, fmt.Sprintf("block %d %x", b.Height, b.Hash)}
+	return c.answer(ctx, q, func(ctx context.Context, e *rpc.EVM) error {
+		return e.CheckBlock(ctx, id, rpc.Block{Height: b.Height, Hash: b.Hash})
+	})
+}
+
+func (c *checker) answer(ctx context.Context, q question, ask func(context.Context, *rpc.EVM) error) (checked bool, why string, err error) {
+	endpoint := c.endpoints[q.chain]
 	if endpoint == nil {
 		return false, "", nil
 	}
-	q, now := question{from, fmt.Sprint(f.Lines())}, time.Now()
+	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a := c.answers[q]
@@ -59,7 +77,7 @@ func (c *checker) check(ctx context.Context, from evm.Address, f evm.Facts) (che
 	age := now.Sub(a.at)
 	if !a.busy && (a.at.IsZero() || age > checkFresh || a.err != nil && age > checkRetry) {
 		a.busy = true
-		go c.ask(context.WithoutCancel(ctx), endpoint, from, f, a)
+		go c.put(context.WithoutCancel(ctx), a, func(ctx context.Context) error { return ask(ctx, endpoint) })
 	}
 	switch {
 	case a.at.IsZero() || a.busy && age > checkFresh && a.err == nil:
@@ -69,11 +87,11 @@ func (c *checker) check(ctx context.Context, from evm.Address, f evm.Facts) (che
 	}
 }
 
-// ask puts one question to an endpoint and keeps the answer.
-func (c *checker) ask(ctx context.Context, endpoint *rpc.EVM, from evm.Address, f evm.Facts, a *answer) {
+// put puts one question to an endpoint and keeps the answer.
+func (c *checker) put(ctx context.Context, a *answer, ask func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	err := endpoint.Check(ctx, from, f, rpc.Limits{})
+	err := ask(ctx)
 	why := ""
 	if mismatch := (*rpc.Mismatch)(nil); errors.As(err, &mismatch) {
 		why, err = err.Error(), nil

@@ -25,6 +25,7 @@ import (
 
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -38,6 +39,7 @@ import (
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/presign"
+	"github.com/ostraka/ostraka/node/publish"
 	"github.com/ostraka/ostraka/node/pulse"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/session"
@@ -63,6 +65,8 @@ type Config struct {
 	SetPeers  func([]charter.Operator)                 // whom to pin
 	Knock     func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error)
 	Check     func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	// CheckBlock is as Check, of the block that a proof speaks of.
+	CheckBlock func(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error)
 	// Presignatures says for which vaults this node signs in one broadcast. The zero value: those of tier hot.
 	Presignatures presign.Mode
 	Version       string   // of the program, which heartbeats tell
@@ -90,6 +94,7 @@ type Node struct {
 	Outbox   *outbox.Outbox
 	Pulse    *pulse.Pulse
 	Witness  *witness.Witness
+	Publish  *publish.Log
 	Fence    *fence.Fence
 
 	rosters atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
@@ -133,7 +138,59 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	if n.Outbox, err = outbox.Open(ctx, n.Journal, func(p outbox.Peer, raw []byte) { n.send(p, append([]byte{frameNote}, raw...)) }); err != nil {
 		return nil, err
 	}
-	n.Keeper = ceremony.New(ceremony.Config{
+	n.Keeper = n.newKeeper()
+	n.Accounts = &wallet.Accounts{Journal: n.Journal, Root: n.Keeper.Root, Vault: n.Keeper.Vault, Log: cfg.Log}
+	n.Sessions, err = session.NewHost(ctx, session.Config{
+		Self: n.self, Sign: mpc.NewSigner(cfg.Identity), Journal: n.Journal, Send: n.send, Rand: cfg.Rand,
+		Log: cfg.Log, Admit: n.admit, Halted: n.Halted, Fatal: cfg.Fatal,
+		Burned: func(t []engine.Token) { n.Presign.DropPairs(t) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.Presign = presign.New(presign.Config{
+		Self: n.self, Mode: cfg.Presignatures, Journal: n.Journal, Log: cfg.Log, Roots: n.Keeper.Roots, Keys: n.Keeper.Keys,
+		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.reachable, Wake: cfg.Wake,
+		Shuns:   func(now time.Time, p engine.PartyID) bool { return n.Desk.Shuns(now, p) },
+		Pressed: func(now time.Time, key [32]byte) bool { return n.Desk.Pressed(now, key) },
+	})
+	n.Desk = decide.New(decide.Config{
+		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
+		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, First: n.Keeper.First, Ended: n.Keeper.Ended, Named: n.Keeper.Named, Keys: n.Keeper.Keys,
+		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Explain: n.Explain, Check: cfg.Check, CheckBlock: cfg.CheckBlock,
+		Roster:     func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
+		Charter:    func() (charter.Charter, bool) { return n.Charters.Document() },
+		Policy:     n.policy,
+		TermsUnder: func(v charter.Vault, id statement.ID) (charter.Vault, bool) { return n.Charters.TermsUnder(v, id) },
+		TermsThen: func(v charter.Vault, id statement.ID, at time.Time) (charter.Vault, bool) {
+			return n.Charters.TermsThen(v, id, at)
+		},
+		Frozen:        func(vault statement.ID, now time.Time) string { return n.Charters.Frozen(vault, now) },
+		Presignatures: n.Presign, HeldBack: n.heldBack, Cosigned: func(size int64) int { return n.Witness.Cosigned(size) },
+	})
+	if n.Circle, err = n.openCircle(ctx, now); err != nil {
+		return nil, err
+	}
+	if n.Pulse, err = n.openPulse(ctx); err != nil {
+		return nil, err
+	}
+	if n.Witness, err = n.openWitness(ctx); err != nil {
+		return nil, err
+	}
+	n.Publish = n.newPublish()
+	if err := n.Fence.Burnt(ctx, now); err != nil {
+		return nil, err
+	}
+	return n, n.Desk.Load(ctx, now)
+}
+
+// Halted says why this node signs nothing at all; nil if it may: another copy of it runs, its log is damaged, or was not read through yet.
+func (n *Node) Halted() error { return cmp.Or(n.Fence.Fenced(), n.Journal.Sound()) }
+
+// newKeeper makes the keeper of keys.
+func (n *Node) newKeeper() *ceremony.Keeper {
+	cfg := n.cfg
+	return ceremony.New(ceremony.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Sealer: cfg.Sealer,
 		Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Reachable: n.fit,
 		Fit: func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error {
@@ -155,52 +212,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 			n.came = append(n.came, newcomers{vault, operators})
 		},
 	})
-	n.Accounts = &wallet.Accounts{Journal: n.Journal, Root: n.Keeper.Root, Vault: n.Keeper.Vault, Log: cfg.Log}
-	n.Sessions, err = session.NewHost(ctx, session.Config{
-		Self: n.self, Sign: mpc.NewSigner(cfg.Identity), Journal: n.Journal, Send: n.send, Rand: cfg.Rand,
-		Log: cfg.Log, Admit: n.admit, Halted: n.Halted, Fatal: cfg.Fatal,
-		Burned: func(t []engine.Token) { n.Presign.DropPairs(t) },
-	})
-	if err != nil {
-		return nil, err
-	}
-	n.Presign = presign.New(presign.Config{
-		Self: n.self, Mode: cfg.Presignatures, Journal: n.Journal, Log: cfg.Log, Roots: n.Keeper.Roots, Keys: n.Keeper.Keys,
-		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.reachable, Wake: cfg.Wake,
-		Shuns:   func(now time.Time, p engine.PartyID) bool { return n.Desk.Shuns(now, p) },
-		Pressed: func(now time.Time, key [32]byte) bool { return n.Desk.Pressed(now, key) },
-	})
-	n.Desk = decide.New(decide.Config{
-		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
-		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, First: n.Keeper.First, Ended: n.Keeper.Ended, Named: n.Keeper.Named, Keys: n.Keeper.Keys,
-		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Explain: n.Explain, Check: cfg.Check,
-		Roster:     func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
-		Charter:    func() (charter.Charter, bool) { return n.Charters.Document() },
-		Policy:     n.policy,
-		TermsUnder: func(v charter.Vault, id statement.ID) (charter.Vault, bool) { return n.Charters.TermsUnder(v, id) },
-		TermsThen: func(v charter.Vault, id statement.ID, at time.Time) (charter.Vault, bool) {
-			return n.Charters.TermsThen(v, id, at)
-		},
-		Frozen:        func(vault statement.ID, now time.Time) string { return n.Charters.Frozen(vault, now) },
-		Presignatures: n.Presign,
-	})
-	if n.Circle, err = n.openCircle(ctx, now); err != nil {
-		return nil, err
-	}
-	if n.Pulse, err = n.openPulse(ctx); err != nil {
-		return nil, err
-	}
-	if n.Witness, err = n.openWitness(ctx); err != nil {
-		return nil, err
-	}
-	if err := n.Fence.Burnt(ctx, now); err != nil {
-		return nil, err
-	}
-	return n, n.Desk.Load(ctx, now)
 }
-
-// Halted says why this node signs nothing at all; nil if it may: another copy of it runs, its log is damaged, or was not read through yet.
-func (n *Node) Halted() error { return cmp.Or(n.Fence.Fenced(), n.Journal.Sound()) }
 
 // openCircle reads back what officers signed, and hands it to the rooms that follow it.
 func (n *Node) openCircle(ctx context.Context, now time.Time) (*circle.Circle, error) {
@@ -236,7 +248,7 @@ func (n *Node) openPulse(ctx context.Context) (*pulse.Pulse, error) {
 func (n *Node) openWitness(ctx context.Context) (*witness.Witness, error) {
 	return witness.Open(ctx, witness.Config{
 		Identity: n.cfg.Identity, Journal: n.Journal, Log: n.cfg.Log, Keys: n.Pulse.AllKeys, Post: n.post,
-		Origin: func() string { return tlog.Origin(n.cfg.Own.Identity, n.Fence.Confirmed()) },
+		Origin: n.origin,
 		Ask: func(identity ed25519.PublicKey, request []byte) {
 			if to := mpc.IDOf(identity); n.reachable(to) {
 				n.send(to, append([]byte{frameCosign}, request...))

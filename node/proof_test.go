@@ -34,7 +34,7 @@ func ofSuite(t *testing.T, suite string, n, threshold int) setting {
 // asks is an intent for a proof by a given address.
 func (s setting) asks(from wallet.Address, text string) intent.Intent {
 	it := s.Intent(s.vault, from, 0)
-	it.Purpose, it.Transaction, it.Text = intent.PurposeProof, nil, text
+	it.Purpose, it.Transaction, it.Claim = intent.PurposeProof, nil, intent.Claim{Entity: nodetest.Entity, Text: text}
 	return it
 }
 
@@ -119,7 +119,7 @@ func TestProofsDenied(t *testing.T) {
 		}, intent.RuleShown, "decoded is operation \"proof\""},
 		// A transaction on a chain that this release makes none for: it does not pass for a proof either.
 		"a transaction": {func(it *intent.Intent) {
-			it.Purpose, it.Text, it.Transaction = intent.PurposeTransaction, "", []byte("ostraka/1 proof\n")
+			it.Purpose, it.Claim, it.Transaction = intent.PurposeTransaction, intent.Claim{}, []byte("ostraka/1 proof\n")
 		}, intent.RuleDecoded, "are not signed by this release"},
 	} {
 		t.Run(name, func(t *testing.T) {

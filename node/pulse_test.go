@@ -13,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/pulse"
 	"github.com/ostraka/ostraka/node/store"
+	"github.com/ostraka/ostraka/node/witness"
 )
 
 // beats are the leaves of a host's log that tell of heartbeats.
@@ -123,4 +124,58 @@ func later(t *testing.T, s statement.Statement) statement.Statement {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// Every field of every note of logs and heartbeats, damaged in every way, is taken by nobody, leaves no row behind, and does not keep the true
+// note from being taken.
+func TestEveryFieldOfNotesOfLogs(t *testing.T) {
+	t.Parallel()
+	w := nodetest.New(t, 3)
+	a, c := w.Hosts[0], w.Hosts[2]
+	kept := map[outbox.Kind]outbox.Note{}
+	w.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		n := noteOf(p)
+		if p.To != c || !pulse.Takes(n.Kind) {
+			return []nodetest.Parcel{p}
+		}
+		if bytes.Contains(n.Fields[0], []byte("operator: "+a.Own.Name+"\n")) {
+			kept[n.Kind] = n
+		}
+		return nil
+	}
+	vault, addr := nodetest.Ready(w, 2)
+	w.Run("a proves its share", func() bool { return bytes.Contains(kept[pulse.NoteHeartbeat].Encode(), []byte("share: ")) })
+	a.Hostile = true
+	key, _ := tlog.Derive(a.Key)
+	signer, err := tlog.NewLogSigner(tlog.Origin(a.Own.Identity, 0), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fork := outbox.Note{Kind: witness.NoteFork}
+	for _, root := range []byte{1, 2} {
+		signed, err := tlog.Checkpoint{Origin: signer.Verifier().Name(), Head: tlog.Head{Size: 1000, Root: tlog.Hash{root}}}.Sign(signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fork.Fields = append(fork.Fields, signed)
+	}
+	s := setting{w, vault, addr}
+	w.Pass = func(nodetest.Parcel) []nodetest.Parcel { return nil }
+	w.Queue = nil
+	for _, n := range []outbox.Note{kept[pulse.NoteLog], kept[pulse.NoteHeartbeat], fork} {
+		ways, before := 0, rowsOf(s, c)
+		for what, x := range damaged(n) {
+			if n.Kind == witness.NoteFork && what == "turned around" {
+				continue // it is as true
+			}
+			v, log := s.tell(a, c, x)
+			if rows := rowsOf(s, c); v == outbox.Taken || rows != before {
+				t.Fatalf("kind %#x, %s: verdict %d, %d rows instead of %d; %s", uint8(n.Kind), what, v, rows, before, log)
+			}
+			ways++
+		}
+		if v, log := s.tell(a, c, n); v != outbox.Taken || ways < 40 || rowsOf(s, c) == before {
+			t.Errorf("kind %#x, as it was, after %d ways: verdict %d; %s", uint8(n.Kind), ways, v, log)
+		}
+	}
 }

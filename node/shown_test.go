@@ -33,6 +33,7 @@ type lie struct {
 var rulesOf = map[string][]string{
 	"recipient": {intent.RuleShown}, "amount": {intent.RuleShown}, "asset": {intent.RuleShown}, "nonce": {intent.RuleShown}, "gas": {intent.RuleShown}, "type": {intent.RuleShown},
 	"chain id": {intent.RuleShown, intent.RuleChain}, "facts": {intent.RuleShown, ""}, "purpose": {intent.RuleShown, intent.RuleDecoded, ""}, "sender": {intent.RuleAddress},
+	"proof":    {intent.RuleShown, ""},
 	"selector": {intent.RuleDecoded}, "delegatecall": {intent.RuleDecoded}, "unlimited approve": {intent.RuleDecoded}, "permit": {intent.RuleDecoded},
 	"setImplementation": {intent.RuleDecoded}, "7702": {intent.RuleDecoded}, "typed data": {intent.RuleDecoded}, "multicall": {intent.RuleDecoded}, "hidden bytes": {intent.RuleDecoded},
 	"homoglyph": {intent.RuleShown, intent.RuleAddress, ""},
@@ -47,7 +48,7 @@ const (
 func lies(t *testing.T) []lie {
 	t.Helper()
 	all := slices.Concat(
-		lyingRecipients(), lyingAmounts(), lyingAssets(), lyingNonces(), lyingFees(), lyingTypes(), lyingChains(), lyingFacts(), lyingPurposes(), lyingSenders(),
+		lyingRecipients(), lyingAmounts(), lyingAssets(), lyingNonces(), lyingFees(), lyingTypes(), lyingChains(), lyingFacts(), lyingPurposes(), lyingProofs(), lyingSenders(),
 		selectors(), delegatecalls(), approvals(), permits(), upgrades(), setCodes(), typedData(), multicalls(), hiddenBytes(), homoglyphs(),
 	)
 	count, names := map[string]int{}, map[string]bool{}

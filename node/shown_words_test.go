@@ -230,7 +230,9 @@ func lyingFacts() (out []lie) {
 // lyingPurposes let one kind of signature pass for another.
 func lyingPurposes() (out []lie) {
 	proof := func(text string) func(*intent.Intent) {
-		return func(it *intent.Intent) { it.Purpose, it.Transaction, it.Text = intent.PurposeProof, nil, text }
+		return func(it *intent.Intent) {
+			it.Purpose, it.Transaction, it.Claim = intent.PurposeProof, nil, intent.Claim{Entity: nodetest.Entity, Text: text}
+		}
 	}
 	add := func(name, rule string, truth, change func(*intent.Intent)) {
 		out = append(out, lie{class: "purpose", name: name, truth: truth, rule: rule, change: change})
@@ -243,7 +245,7 @@ func lyingPurposes() (out []lie) {
 	add("a proof of another text", intent.RuleShown, proof("ours"), func(it *intent.Intent) { it.Text = "theirs" })
 	add("a proof that says another text", intent.RuleShown, proof("ours"), func(it *intent.Intent) { says(it, "text", "theirs") })
 	add("a proof that says another address", intent.RuleShown, proof("ours"), func(it *intent.Intent) { says(it, "address", payee.String()) })
-	add("a proof that says nothing of its text", intent.RuleShown, proof("ours"), func(it *intent.Intent) { it.Facts = it.Facts[:2] })
+	add("a proof that says nothing of its text", intent.RuleShown, proof("ours"), func(it *intent.Intent) { it.Facts = it.Facts[:3] })
 	add("a proof in quotes that says none", intent.RuleShown, proof(`"ours"`), func(it *intent.Intent) { says(it, "text", "ours") })
 	add("a proof whose text differs at its far end", intent.RuleShown, proof(strings.Repeat("x", 2048)), func(it *intent.Intent) { says(it, "text", strings.Repeat("x", 2047)+"y") })
 	add("a proof whose text says a transfer's facts", intent.RuleShown, proof("operation native-transfer"), func(it *intent.Intent) { says(it, "operation", "native-transfer") })
@@ -256,6 +258,54 @@ func lyingPurposes() (out []lie) {
 		"a message":       func(s string) string { return strings.Replace(s, "purpose: transaction", "purpose: message", 1) },
 	} {
 		out = append(out, lie{class: "purpose", name: name, truth: pays(coins()), form: form})
+	}
+	return out
+}
+
+// lyingProofs say of a proof what it does not say, or leave out what it says.
+func lyingProofs() (out []lie) {
+	asOf := func(height uint64, hash byte) *intent.Block {
+		return &intent.Block{Height: height, Hash: [32]byte{hash, 31: 1}}
+	}
+	truth := func(it *intent.Intent) {
+		it.Purpose, it.Transaction = intent.PurposeProof, nil
+		it.Claim = intent.Claim{Entity: nodetest.Entity, AsOf: asOf(24_000_000, 9), Text: "reserves"}
+	}
+	add := func(name string, change func(*intent.Intent)) {
+		out = append(out, lie{class: "proof", name: name, truth: truth, rule: intent.RuleShown, change: change})
+	}
+	for name, change := range map[string]func(*intent.Intent){
+		"of another entity": func(it *intent.Intent) { it.Entity = "Example Ltd." }, "of a later block": func(it *intent.Intent) { it.AsOf = asOf(24_000_001, 9) },
+		"of an earlier block": func(it *intent.Intent) { it.AsOf = asOf(23_999_999, 9) }, "of another fork": func(it *intent.Intent) { it.AsOf = asOf(24_000_000, 8) },
+		"of no block": func(it *intent.Intent) { it.AsOf = nil }, "of the first block": func(it *intent.Intent) { it.AsOf = asOf(0, 9) }, "of text and entity exchanged": func(it *intent.Intent) { it.Entity, it.Text = it.Text, it.Entity },
+	} {
+		add(name, change)
+	}
+	for _, w := range []struct{ fact, value string }{
+		{"entity", "Example Ltd."}, {"entity", "Ex\u0430mple Ltd"}, {"entity", "Example"}, {"entity", `"Example Ltd"`}, {"entity", "example ltd"}, {"height", "24,000,000"}, {"height", "24000001"}, {"height", "0x16e3600"},
+		{"height", "latest"}, {"block", "0x09"}, {"block", strings.Repeat("0", 64)}, {"block", "latest"}, {"text", "reserves of Example Ltd"},
+	} {
+		add("says "+w.fact+" "+w.value, func(it *intent.Intent) { says(it, w.fact, w.value) })
+	}
+	for i, gone := range []string{"operation", "address", "entity", "height", "block", "text"} {
+		add("says nothing of "+gone, func(it *intent.Intent) { it.Facts = slices.Delete(it.Facts, i, i+1) })
+	}
+	add("says the text first", func(it *intent.Intent) { it.Facts[2], it.Facts[5] = it.Facts[5], it.Facts[2] })
+	add("says an entity twice", func(it *intent.Intent) { it.Facts = slices.Insert(it.Facts, 3, it.Facts[2]) })
+	add("says a block that it has not", func(it *intent.Intent) { it.AsOf = nil; it.Facts = it.Facts[:6] })
+	for name, form := range map[string]func(string) string{
+		"without entity":          func(s string) string { return strings.Replace(s, "entity: Example Ltd\n", "", 1) },
+		"of two entities":         func(s string) string { return strings.Replace(s, "entity: ", "entity: Other Ltd\nentity: ", 1) },
+		"of an invisible letter":  func(s string) string { return strings.Replace(s, "entity: Ex", "entity: Ex\u200b", 1) },
+		"with a height alone":     func(s string) string { return strings.Replace(s, "block: 09"+strings.Repeat("0", 60)+"01\n", "", 1) },
+		"with a hash alone":       func(s string) string { return strings.Replace(s, "height: 24000000\n", "", 1) },
+		"of a height in hex":      func(s string) string { return strings.Replace(s, "height: 24000000\n", "height: 0x16e3600\n", 1) },
+		"of a height of 64 bits":  func(s string) string { return strings.Replace(s, "height: 24", "height: 9223372036854775824", 1) },
+		"of a cut hash":           func(s string) string { return strings.Replace(s, "block: 09", "block: ", 1) },
+		"of a hash in upper case": func(s string) string { return strings.Replace(s, "block: 09", "block: 0A", 1) },
+		"with a transaction":      func(s string) string { return strings.Replace(s, "entity: ", "transaction: 02\nentity: ", 1) },
+	} {
+		out = append(out, lie{class: "proof", name: name, truth: truth, form: form})
 	}
 	return out
 }

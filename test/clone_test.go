@@ -158,7 +158,7 @@ func (p people) run(person string, args ...string) []byte {
 // prove proposes a proof and has it approved, so far as the nodes take it.
 func (p people) prove(n int) (id string) {
 	p.t.Helper()
-	out := p.run("alice", "address", "prove", local.VaultName, "ops/main", "--text", fmt.Sprint("proof ", n), "--no-wait", "--json")
+	out := p.run("alice", "address", "prove", local.VaultName, "ops/main", "--entity", "Example Ltd", "--text", fmt.Sprint("proof ", n), "--no-wait", "--json")
 	var doc struct {
 		ID string `json:"id"`
 	}

@@ -1,12 +1,10 @@
 package bitcoin
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"strings"
 
 	"github.com/btcsuite/btcd/address/v2/bech32"
-	"golang.org/x/crypto/ripemd160" // Bitcoin's HASH160
 
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/crypto/hd"
@@ -63,10 +61,7 @@ func (n Network) WitnessKeyHash(key []byte) (string, error) {
 	if _, err := secp256k1.DecodePoint(key); err != nil {
 		return "", fmt.Errorf("segwit address: key: %w", err)
 	}
-	inner := sha256.Sum256(key)
-	outer := ripemd160.New()
-	outer.Write(inner[:])
-	return n.segwit(0, outer.Sum(nil))
+	return n.segwit(0, hash160(key))
 }
 
 func (n Network) segwit(version byte, program []byte) (string, error) {

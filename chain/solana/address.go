@@ -16,9 +16,24 @@ func Address(key []byte) (string, error) {
 	return base58.Encode(key), nil
 }
 
-// ProofMessage is what a key signs for a statement: 0xff and its bytes. No transaction begins
-// with 0xff: as a version it is 127, which no release of the chain takes, and a legacy message that
+// proofDomain is the application domain of statements: our own tag.
+const proofDomain = "ostraka/1/proof"
+
+// ProofMessage is what a key, 32 bytes, signs for a statement: an off-chain message (version 0 of Solana's proposal) in UTF-8 of one
+// signer. No transaction begins with 0xff: as a version it is 127, which no release of the chain takes, and a legacy message that
 // asks for 255 signatures is larger than a packet.
-func ProofMessage(statement []byte) []byte {
-	return append([]byte{0xff}, statement...)
+func ProofMessage(key, statement []byte) ([]byte, error) {
+	if len(key) != 32 || len(statement) == 0 || len(statement) > maxMessage {
+		return nil, fmt.Errorf("off-chain message: key of %d bytes and text of %d; want 32, and 1 to %d", len(key), len(statement), maxMessage)
+	}
+	var domain [32]byte
+	copy(domain[:], proofDomain)
+	m := append([]byte("\xffsolana offchain\x00"), domain[:]...)
+	m = append(append(m, formatUTF8, 1), key...)
+	return append(append(m, byte(len(statement)), byte(len(statement)>>8)), statement...), nil
 }
+
+const (
+	formatUTF8 = 2 // at most 65,535 bytes with the preamble
+	maxMessage = 65535 - 85
+)

@@ -22,7 +22,7 @@ func (a *app) accountCommand() *cobra.Command {
 
 func (a *app) addressCommand() *cobra.Command {
 	c := &cobra.Command{Use: "address", Short: "Addresses of an account"}
-	c.AddCommand(a.addressNewCommand(), a.addressListCommand(), a.addressProveCommand())
+	c.AddCommand(a.addressNewCommand(), a.addressListCommand(), a.addressProveCommand(), a.addressVerifyCommand())
 	return c
 }
 

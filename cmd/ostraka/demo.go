@@ -17,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/rpc"
@@ -26,6 +27,7 @@ import (
 const (
 	demoSuite   = charter.SuiteECDSA
 	demoChain   = 31337
+	demoEntity  = "Three operators of a demonstration"
 	demoText    = "first light: these three operators hold this key together"
 	demoPayee   = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 	demoAmount  = "0.1" // coins sent
@@ -384,7 +386,7 @@ func (s *story) what() string {
 func (s *story) ask(ctx context.Context) (statement.Statement, error) {
 	sender := client.Sender{Vault: s.vault, Root: s.root, Account: s.account, Chain: s.circle.Chain}
 	if s.suite != demoSuite {
-		return s.initial.PrepareProof(sender, demoText, "", 0)
+		return s.initial.PrepareProof(sender, intent.Claim{Entity: demoEntity, Text: demoText}, "", 0)
 	}
 	amount, err := evm.ParseUnits(demoAmount, evm.EtherDecimals)
 	if err != nil {
@@ -482,7 +484,7 @@ func (s *story) kept(binary string) {
 		k.Stop = append(k.Stop, fmt.Sprintf("%s node stop --dir %s", binary, o.Dir))
 	}
 	// Without a chain the nodes cannot read these numbers; with one they are right as well.
-	k.Propose = fmt.Sprintf("%s --key %s address prove %s ops/main --text 'still here' --no-wait", binary, s.circle.KeyFile(s.circle.Initiator), local.VaultName)
+	k.Propose = fmt.Sprintf("%s --key %s address prove %s ops/main --entity 'Three operators' --text 'still here' --no-wait", binary, s.circle.KeyFile(s.circle.Initiator), local.VaultName)
 	if s.suite == demoSuite {
 		k.Propose = s.nextTransfer(binary)
 	}

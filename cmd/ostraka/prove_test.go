@@ -19,7 +19,7 @@ import (
 func TestSuiteFlags(t *testing.T) {
 	alone(t)
 	for args, flags := range map[string][]string{
-		"address prove": {"--text", "--suite", "--chain", "--memo", "--expires", "--no-wait"},
+		"address prove": {"--text", "--entity", "--height", "--suite", "--chain", "--memo", "--expires", "--no-wait"},
 		"address new":   {"--suite"},
 		"address list":  {"--suite"},
 		"vault create":  {"--file"},
@@ -77,7 +77,7 @@ func TestDemoChains(t *testing.T) {
 // A proof's document holds all that its reader needs to verify it, and no transaction's fields.
 func TestProofDocument(t *testing.T) {
 	p := intent.Proof{
-		Vault: statement.ID{1}, Intent: statement.ID{2}, Suite: charter.SuiteECDSA, Path: [3]uint32{0, 1, 2}, Address: "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf", Chain: "eip155:1", Text: "ours",
+		Vault: statement.ID{1}, Intent: statement.ID{2}, Suite: charter.SuiteECDSA, Path: [3]uint32{0, 1, 2}, Address: "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf", Chain: "eip155:1", Claim: intent.Claim{Entity: "Example Ltd", Text: "ours"},
 		Created: client.Now(), Expires: client.Now().Add(1e9 * 60),
 	}
 	s, err := p.Statement()
@@ -87,7 +87,7 @@ func TestProofDocument(t *testing.T) {
 	c := &client.Case{Proof: &client.Proof{Proof: p, Statement: s, Key: secp256k1.Group{}.Generator()}}
 	d := proofOf(c)
 	again, err := statement.Parse([]byte(d.Statement))
-	if err != nil || again.ID().String() != d.ID || d.Suite != charter.SuiteECDSA || d.Signature != "" {
+	if err != nil || again.ID().String() != d.ID || d.Suite != charter.SuiteECDSA || d.Signature != "" || d.Entity != "Example Ltd" || d.Text != "ours" {
 		t.Errorf("%+v, %v", d, err)
 	}
 	if d.PublicKey != "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798" {

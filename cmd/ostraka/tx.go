@@ -169,6 +169,10 @@ func printFacts(w io.Writer, c *client.Case) {
 		}
 	case c.Proof != nil:
 		row("does", "proves control of the address, and moves nothing")
+		row("said by", "%s", c.Proof.Entity)
+		if b := c.Proof.AsOf; b != nil {
+			row("as of", "block %d, %#x", b.Height, b.Hash)
+		}
 		row("text", "%s", c.Proof.Text)
 	default:
 		row(it.Purpose, "CANNOT BE DECODED: %s", c.Unclear)

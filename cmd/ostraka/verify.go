@@ -10,7 +10,9 @@ import (
 	"github.com/btcsuite/btcd/address/v2/bech32"
 	"github.com/ethereum/go-ethereum/core/types"
 
+	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/chain/bitcoin"
+	"github.com/ostraka/ostraka/chain/solana"
 	"github.com/ostraka/ostraka/crypto/group/secp256k1/independent"
 	"github.com/ostraka/ostraka/custody/charter"
 )
@@ -47,10 +49,14 @@ func (s *story) verify(context.Context) error {
 // another library's arithmetic, under the key that the address itself names.
 func (s *story) verifyProof() error {
 	p, sig := s.signed.Proof, s.signed.Signed.Raw
-	by, text := "the standard library's crypto/ed25519", append([]byte{0xff}, p.Statement.Bytes()...)
-	key := base58.Decode(s.address.Address)
-	good := p.Suite == charter.SuiteEd25519 && len(key) == ed25519.PublicKeySize && ed25519.Verify(key, text, sig)
-	if p.Suite == charter.SuiteBIP340 {
+	by, key, good := "the standard library's crypto/ed25519", base58.Decode(s.address.Address), false
+	switch p.Suite {
+	case charter.SuiteEd25519:
+		text, err := solana.ProofMessage(key, p.Statement.Bytes())
+		if good = err == nil && ed25519.Verify(key, text, sig); good {
+			s.doc.Signature = signatureDocument{R: fmt.Sprintf("0x%x", sig[:32]), S: fmt.Sprintf("0x%x", sig[32:])}
+		}
+	case charter.SuiteBIP340:
 		by = "a BIP 340 verifier on decred's arithmetic"
 		_, program, err := bech32.DecodeNoLimit(s.address.Address)
 		if err != nil {
@@ -60,17 +66,18 @@ func (s *story) verifyProof() error {
 		if err != nil {
 			return unverified("do not use this address", "the address holds no key: %w", err)
 		}
-		digest := bitcoin.ProofDigest(p.Statement.Bytes())
-		good = independent.VerifySchnorr(key, digest[:], sig) == nil
+		digest := append(bitcoin.Script{0x51, 0x20}, key...).ProofDigest(p.Statement.Bytes())
+		if good = len(sig) == 66 && independent.VerifySchnorr(key, digest[:], sig[2:]) == nil; good { // BIP 322: a witness of one signature
+			s.doc.Signature = signatureDocument{R: fmt.Sprintf("0x%x", sig[2:34]), S: fmt.Sprintf("0x%x", sig[34:])}
+		}
 	}
 	if !good {
 		return unverified("do not use this signature", "%s does not accept the signature under the key of address %s", by, s.address.Address)
 	}
 	s.doc.Proof = proofOf(s.signed)
-	s.doc.Signature = signatureDocument{R: fmt.Sprintf("0x%x", sig[:32]), S: fmt.Sprintf("0x%x", sig[32:])}
 	s.doc.Sender, s.doc.Verified = s.address.Address, true
 	s.step("verified", "%s accepts the signature under the key that the address names.", strings.ToUpper(by[:1])+by[1:])
-	s.tell("     signature %x", sig)
+	s.tell("     signature %s", chain.FormatProof(p.Chain, sig))
 	return nil
 }
 

@@ -34,7 +34,7 @@ type Intent struct {
 	Chain       string    // CAIP-2
 	Purpose     string
 	Transaction []byte       // PurposeTransaction: the full unsigned transaction, 1 to 120,000 bytes
-	Text        string       // PurposeProof: what the proof says
+	Claim                    // PurposeProof: what the proof says
 	Facts       []Fact       // what the initiator's program decoded, in written form (Written)
 	Memo        string       // may be empty
 	Replaces    statement.ID // zero: none
@@ -52,8 +52,8 @@ func (it Intent) Statement(salt statement.Salt) (statement.Statement, error) {
 	b = b.AddID("charter", it.Charter).AddID("vault", it.Vault)
 	b = b.AddHex("key", it.Key[:]).AddHex("epoch", it.Epoch[:])
 	b = b.Add("path", statement.FormatPath(it.Path[:]...)).Add("address", it.Address).Add("chain", it.Chain)
-	b = b.Add("purpose", it.Purpose).Add("transaction", hex.EncodeToString(it.Transaction)).Add("text", it.Text)
-	b, err := addFacts(b, it.Facts)
+	b = b.Add("purpose", it.Purpose).Add("transaction", hex.EncodeToString(it.Transaction))
+	b, err := addFacts(it.add(b), it.Facts)
 	if err != nil {
 		return statement.Statement{}, fmt.Errorf("intent: %w", err)
 	}
@@ -75,10 +75,14 @@ func Of(s statement.Statement) (Intent, error) {
 	if err != nil {
 		return Intent{}, fmt.Errorf("intent %s: %w", s.ID().Short(), err)
 	}
+	claim, err := readClaim(f)
+	if err != nil {
+		return Intent{}, fmt.Errorf("intent %s: %w", s.ID().Short(), err)
+	}
 	it := Intent{
 		Charter: f.ID("charter"), Vault: f.ID("vault"), Key: f.ID("key"), Epoch: f.ID("epoch"),
 		Path: [3]uint32(levels), Address: f.Get("address"), Chain: f.Get("chain"), Purpose: f.Get("purpose"),
-		Transaction: f.Hex("transaction"), Text: f.Get("text"), Facts: facts, Memo: f.Get("memo"), Replaces: f.ID("replaces"),
+		Transaction: f.Hex("transaction"), Claim: claim, Facts: facts, Memo: f.Get("memo"), Replaces: f.ID("replaces"),
 		Initiator: f.Get("initiator"), Created: f.Time("created"), Expires: f.Time("expires"),
 	}
 	return it, it.check()
@@ -86,12 +90,12 @@ func Of(s statement.Statement) (Intent, error) {
 
 // check holds what the statement's form cannot: the payload is that of the purpose, and the times fit.
 func (it Intent) check() error {
-	transaction, text := len(it.Transaction) > 0, it.Text != ""
+	transaction := len(it.Transaction) > 0
 	switch {
-	case it.Purpose == PurposeTransaction && (!transaction || text):
-		return errors.New("intent: purpose transaction: a transaction and no text expected")
-	case it.Purpose == PurposeProof && (transaction || !text):
-		return errors.New("intent: purpose proof: a text and no transaction expected")
+	case it.Purpose == PurposeTransaction && (!transaction || it.Claim != Claim{}):
+		return errors.New("intent: purpose transaction: a transaction, and no entity, height or text expected")
+	case it.Purpose == PurposeProof && (transaction || it.Entity == "" || it.Text == ""):
+		return errors.New("intent: purpose proof: an entity and a text, and no transaction expected")
 	}
 	return it.checkTimes()
 }

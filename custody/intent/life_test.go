@@ -533,6 +533,9 @@ func FuzzRead(f *testing.F) {
 	asked := must(intent(st.v, asksProof).Statement(salt))(f)
 	f.Add(asked.Bytes())
 	f.Add(must(must(ProofOf(asked, charter.SuiteECDSA))(f).Statement())(f).Bytes())
+	less := must(intent(st.v, asksLess).Statement(salt))(f)
+	f.Add(less.Bytes())
+	f.Add(must(must(ProofOf(less, charter.SuiteECDSA))(f).Statement())(f).Bytes())
 	f.Add(must(Cancellation{Charter: st.v.Under, Vault: st.v.ID, Intent: st.s.ID(), Initiator: "dora", Created: noon}.Statement(salt))(f).Bytes())
 	f.Fuzz(func(t *testing.T, in []byte) {
 		s, err := statement.Parse(in)

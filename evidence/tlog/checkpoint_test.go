@@ -446,6 +446,9 @@ func TestAddCosignature(t *testing.T) {
 	if _, all, err := OpenCheckpoint(signed, log, []Witness{a.Witness(), b.Witness()}); err != nil || len(all) != 1 {
 		t.Errorf("%v, %v", all, err)
 	}
+	if _, cosigned, err := AddCosignature(base, slices.Concat(lineOf(a, 5), lineOf(a, 6)), a.Witness()); err != nil || cosigned.Time.Unix() != 6 {
+		t.Errorf("the later one last: %v, %v", cosigned, err)
+	}
 	var unsigned *UnsignedError
 	if _, _, err := AddCosignature(base, lineOf(b, 7), a.Witness()); !errors.As(err, &unsigned) {
 		t.Errorf("of another witness: %v", err)

@@ -237,3 +237,15 @@ func splitLines(b []byte, first int) (lines []noteLine, err error) {
 	}
 	return lines, nil
 }
+
+// Signers are the keys, each as name+ID, that a signed note's lines claim: nothing is verified.
+func Signers(signed []byte) (keys []string, err error) {
+	n, err := splitNote(signed)
+	for _, l := range n.lines {
+		keys = append(keys, fmt.Sprintf("%s+%08x", l.name, l.id))
+	}
+	return keys, err
+}
+
+// Label is a key as Signers names it.
+func (k noteKey) Label() string { return k.label() }

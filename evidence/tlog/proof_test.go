@@ -260,6 +260,9 @@ func TestProofsOutOfRange(t *testing.T) {
 	if err := CheckConsistency(Empty, head, long[:1]); !errors.As(err, &failed) {
 		t.Errorf("from the empty tree, with a proof: %v", err)
 	}
+	if err := CheckConsistency(Head{5, Hash{1}}, head, nil); !errors.As(err, &failed) || failed.Field != "root" {
+		t.Errorf("a fork: %v", err)
+	}
 	broken := errors.New("disk")
 	fails := ReaderFunc(func([]int64) ([]Hash, error) { return nil, broken })
 	if _, err := ProveInclusion(5, 1, fails); !errors.Is(err, broken) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -16,6 +17,7 @@ import (
 const (
 	PathCheckpoint = "checkpoint" // signed, with cosignatures
 	PathKeys       = "keys"       // the log statement, and the signature of the node's identity
+	PathSeen       = "seen"       // the latest checkpoints of other logs that its node cosigned
 )
 
 // MaxBodies bounds a body bundle, in bytes.
@@ -65,6 +67,26 @@ func DecodeBodies(b []byte, n int) ([]Body, error) {
 		return nil, &FormatError{"body bundle", 0, "bodies", fmt.Sprintf("are more than %d", n)}
 	}
 	return bodies, nil
+}
+
+// MaxSeen is how many other logs' checkpoints a log shows.
+const MaxSeen = 64
+
+// EncodeSeen is the file of other logs' checkpoints, each signed by its log: tlv {1: list of {1: checkpoint}}. Whoever shows them, what a log
+// signed it signed.
+func EncodeSeen(signed [][]byte) []byte {
+	var e transcript.Encoder
+	return e.List(1, len(signed), func(i int, e *transcript.Encoder) { e.Bytes(1, signed[i]) }).Sum()
+}
+
+// DecodeSeen reads it. No signature is verified.
+func DecodeSeen(b []byte) (signed [][]byte, err error) {
+	d := transcript.NewDecoder(b)
+	d.List(1, 0, MaxSeen, func(_ int, d *transcript.Decoder) { signed = append(signed, d.Bytes(1, MaxNote)) })
+	if err := d.Done(); err != nil {
+		return nil, fmt.Errorf("decode checkpoints that were seen: %w", err)
+	}
+	return signed, nil
 }
 
 // EncodeKeys is the file of a log's keys: the statement, an empty line, the signature in hex, a newline.

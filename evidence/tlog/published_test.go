@@ -106,6 +106,30 @@ func TestBodyBundles(t *testing.T) {
 	}
 }
 
+func TestSeen(t *testing.T) {
+	raw := EncodeSeen([][]byte{[]byte("one"), []byte("two")})
+	got, err := DecodeSeen(raw)
+	if err != nil || len(got) != 2 || string(got[1]) != "two" {
+		t.Errorf("%q, %v", got, err)
+	}
+	for name, b := range map[string][]byte{
+		"nothing": nil, "cut": raw[:len(raw)-1], "more": append(slices.Clone(raw), 0), "many": EncodeSeen(make([][]byte, MaxSeen+1)), "a long one": EncodeSeen([][]byte{make([]byte, MaxNote+1)}),
+	} {
+		if got, err := DecodeSeen(b); err == nil {
+			t.Errorf("%s: %d", name, len(got))
+		}
+	}
+}
+
+func FuzzSeen(f *testing.F) {
+	f.Add(EncodeSeen([][]byte{[]byte("one")}))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if s, err := DecodeSeen(raw); err == nil && !bytes.Equal(EncodeSeen(s), raw) {
+			t.Errorf("%x became %x", raw, EncodeSeen(s))
+		}
+	})
+}
+
 func FuzzBodies(f *testing.F) {
 	f.Add(EncodeBodies([]Body{{Content: []byte("one")}, {}}), uint8(2))
 	f.Fuzz(func(t *testing.T, raw []byte, n uint8) {

@@ -113,11 +113,17 @@ type Config struct {
 	// Frozen says by whom a vault is frozen, and until when; empty if it is not.
 	Frozen func(vault statement.ID, now time.Time) string
 	Check  func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	// CheckBlock is as Check, of the block that a proof speaks of.
+	CheckBlock func(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error)
 	// Presignatures are this node's, to sign in one broadcast with.
 	Presignatures *presign.Pools
+	// Cosigned counts the other operators whose nodes have cosigned our log with its first size leaves.
+	Cosigned func(size int64) int
+	// HeldBack says why the release that this node runs does not sign for a vault yet; "" if it does. May be nil.
+	HeldBack func(now time.Time, v ceremony.View) string
 }
 
-// RuleState is the rule that a node's own view of the chain decides: nonce, balance, fees.
+// RuleState is the rule that a node's own view of the chain decides: nonce, balance, fees; the block that a proof speaks of.
 const RuleState = "state"
 
 // RuleShare denies what this node can never sign: it holds no share of the epoch that the intent names.
@@ -179,6 +185,8 @@ type file struct {
 	online    bool                         // so is not its present session, which uses a presignature
 	toldAt    map[outbox.Peer]time.Time    // who did not know it, and was told of it as of the past
 	idle      map[engine.PartyID]time.Time // whose sessions never began: their next one is refused until then
+	logged    int64                        // a size of our log that holds our own ALLOW; 0: not looked at yet
+	early     int                          // sessions that were opened before a party could join
 }
 
 type ballot struct {

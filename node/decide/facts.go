@@ -98,15 +98,15 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 	if r.Verdict != intent.Deny {
 		r = d.apply(now, f, v, r)
 	}
-	t, onChain := f.payload.(*transfer)
-	if r.Verdict == intent.Deny || !onChain || f.waits != "" {
+	if r.Verdict == intent.Deny || f.waits != "" {
 		return r, facts, nil
 	}
+	// Nothing is the rival of a proof: it has no nonce.
 	if by, ok := d.rival(f, false); ok && by.signed {
 		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleNonce, by.taken()
 		return r, facts, nil
 	}
-	checked, why, err := d.cfg.Check(ctx, t.from, t.tx.Facts())
+	checked, why, err := d.state(ctx, f.payload)
 	switch {
 	case err != nil:
 		// Trouble with our endpoint decides nothing: we wait for it.
@@ -123,6 +123,23 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 		r.Verdict, r.Rule, r.Reason = intent.Wait, RuleNonce, f.waits
 	}
 	return r, facts, nil
+}
+
+// state compares what is to be signed with the chain, as this node's own endpoint sees it.
+func (d *Desk) state(ctx context.Context, p payload) (checked bool, why string, err error) {
+	switch p := p.(type) {
+	case *transfer:
+		return d.cfg.Check(ctx, p.from, p.tx.Facts())
+	case *proof:
+		switch {
+		case p.AsOf == nil:
+			return false, "", nil
+		case !chain.ReadsBlocks(p.Chain):
+			return true, fmt.Sprintf("no node of this release reads blocks of chain %s, so nobody would have checked height %d: ask for the proof without a height", p.Chain, p.AsOf.Height), nil
+		}
+		return d.cfg.CheckBlock(ctx, p.Chain, *p.AsOf)
+	}
+	return false, "", nil
 }
 
 // mayDecide says whether our verdict is still open, and ours to give: a node that holds no share of the key has none.

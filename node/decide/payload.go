@@ -103,7 +103,7 @@ func newProof(s statement.Statement, v ceremony.View, key group.Point) (*proof, 
 	if out.statement, err = p.Statement(); err != nil {
 		return nil, err
 	}
-	out.digest, err = chain.ProofMessage(p.Suite, p.Chain, out.statement.Bytes())
+	out.digest, err = chain.ProofMessage(p.Suite, p.Chain, key, out.statement.Bytes())
 	return out, err
 }
 
@@ -114,7 +114,7 @@ func (p *proof) facts() (string, []intent.Fact) {
 func (p *proof) message() []byte { return p.digest }
 
 func (p *proof) finish(sig protocol.Signature) ([]byte, error) {
-	raw, err := chain.ProofSignature(p.Chain, sig.Bytes, sig.RecoveryID)
+	raw, err := chain.ProofSignature(p.Suite, p.Chain, p.key, sig.Bytes, sig.RecoveryID)
 	if err != nil {
 		return nil, err
 	}

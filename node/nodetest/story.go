@@ -275,6 +275,9 @@ func (w *World) Submit(n outbox.Note) (known bool, err error) {
 // Life is how long a World's intents live: less than Run waits, so that every intent ends.
 const Life = 10 * time.Minute
 
+// Entity is in whose name a World's proofs are said.
+const Entity = "Example Ltd"
+
 // Intent is a transfer of one ether, or a proof where the suite is not Ethereum's, that all nodes allow once it is approved.
 func (w *World) Intent(vault statement.ID, from wallet.Address, nonce uint64) intent.Intent {
 	w.T.Helper()
@@ -286,7 +289,7 @@ func (w *World) Intent(vault statement.ID, from wallet.Address, nonce uint64) in
 		Created: created, Expires: created.Add(Life),
 	}
 	if w.Suite != charter.SuiteECDSA {
-		it.Purpose, it.Text = intent.PurposeProof, fmt.Sprintf("proof %d", nonce)
+		it.Purpose, it.Claim = intent.PurposeProof, intent.Claim{Entity: Entity, Text: fmt.Sprintf("proof %d", nonce)}
 		return it
 	}
 	to, err := evm.ParseAddress("0x" + strings.Repeat("00", 16) + "deadbeef")
@@ -306,7 +309,7 @@ func (w *World) Intent(vault statement.ID, from wallet.Address, nonce uint64) in
 // Words are the facts of what an intent asks to be signed. What cannot be decoded is called a transfer.
 func Words(it intent.Intent) (facts []intent.Fact) {
 	if it.Purpose == intent.PurposeProof {
-		return intent.Written(intent.Proof{Address: it.Address, Text: it.Text}.Facts())
+		return intent.Written(intent.Proof{Address: it.Address, Claim: it.Claim}.Facts())
 	}
 	tx, err := evm.Decode(it.Transaction)
 	if err != nil {

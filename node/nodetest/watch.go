@@ -185,7 +185,7 @@ func (x *Watch) join(p Parcel) {
 		x.wrong("%s joins the signing of intent %x without its own ALLOW", p.From.Own.Name, req.Intent[:6])
 	}
 	if it, st, ok := x.intent(p.From, req.Intent); ok {
-		if digest, err := x.digest(it, st, s.Suite); err != nil || digest != req.Digest || req.Purpose != it.Purpose {
+		if digest, err := x.digest(p.From, it, st, s.Suite); err != nil || digest != req.Digest || req.Purpose != it.Purpose {
 			x.wrong("%s joins the signing of another digest than intent %x has", p.From.Own.Name, req.Intent[:6])
 		}
 	}
@@ -218,7 +218,7 @@ func (x *Watch) decision(h *Host, id statement.ID, operator string) (intent.Deci
 }
 
 // digest is what an intent asks a key of a suite to sign, in the form of a request.
-func (x *Watch) digest(it intent.Intent, st statement.Statement, suite string) ([32]byte, error) {
+func (x *Watch) digest(h *Host, it intent.Intent, st statement.Statement, suite string) ([32]byte, error) {
 	if it.Purpose != intent.PurposeProof {
 		tx, err := evm.Decode(it.Transaction)
 		if err != nil {
@@ -230,7 +230,11 @@ func (x *Watch) digest(it intent.Intent, st statement.Statement, suite string) (
 	if err != nil {
 		return [32]byte{}, err
 	}
-	message, err := chain.ProofMessage(suite, it.Chain, text)
+	_, key, err := x.child(h, it)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	message, err := chain.ProofMessage(suite, it.Chain, key, text)
 	if err != nil {
 		return [32]byte{}, err
 	}
@@ -316,22 +320,28 @@ func (x *Watch) signature(h *Host, id statement.ID, raw []byte) {
 
 // proof holds a proof's signature to the key that the sender's disk has in force.
 func (x *Watch) proof(h *Host, it intent.Intent, st statement.Statement, raw []byte) error {
+	suite, key, err := x.child(h, it)
+	if err != nil {
+		return err
+	}
+	text, err := proofText(st, suite)
+	if err != nil {
+		return err
+	}
+	return chain.CheckProof(suite, it.Chain, key, text, raw)
+}
+
+// child is an intent's key as a host's disk has it in force.
+func (x *Watch) child(h *Host, it intent.Intent) (suite string, key group.Point, err error) {
 	for _, row := range x.w.Rows(h, store.Key("current", store.ID(it.Key[:]))) {
 		f, err := epoch.DecodeFinalCert(row.Value)
 		if err != nil {
-			return err
+			return "", nil, err
 		}
 		key, _, err := protocol.Child(f.Record, it.Path[:])
-		if err != nil {
-			return err
-		}
-		text, err := proofText(st, f.Record.Suite)
-		if err != nil {
-			return err
-		}
-		return chain.CheckProof(f.Record.Suite, it.Chain, key, text, raw)
+		return f.Record.Suite, key, err
 	}
-	return errors.New("its key is not in force here")
+	return "", nil, errors.New("its key is not in force here")
 }
 
 // look reads the disks, if records or certificates changed since the last time.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
@@ -40,6 +41,7 @@ type Host struct {
 	Commits int           // batches that were given to its store, in all lives
 	Skew    time.Duration // its clock minus the world's
 	Mode    presign.Mode  // for which vaults it holds presignatures, from its next start on
+	Binary  [32]byte      // SHA-256 of the program that it runs, from its next start on
 	Hostile bool          // an attacker holds its keys: the watch expects no honesty of it
 
 	Restored bool // its disk was set back, or is one of two: it may lack shares
@@ -82,6 +84,8 @@ type World struct {
 
 	// Check stands for the nodes' own chain endpoints; nil: none is configured.
 	Check func(h *Host, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	// CheckBlock does for the blocks that proofs speak of; nil: none is configured.
+	CheckBlock func(h *Host, chain string, b intent.Block) (checked bool, why string, err error)
 	// Fate decides over each batch; nil: all live. n counts the host's batches, from 1.
 	Fate func(h *Host, n int, b store.Batch) Fate
 	// Pass is asked for what arrives instead of a frame; nil: the frame itself.
@@ -200,7 +204,8 @@ func (w *World) Start(h *Host) {
 	life := h.Life
 	w.Act(h, func() {
 		h.Node, err = node.New(context.Background(), w.Clock(h), node.Config{
-			Own: h.Own, Identity: h.Key, Store: guarded{st, w, h, life}, Sealer: h.Box, Rand: h.Rand,
+			Binary: h.Binary,
+			Own:    h.Own, Identity: h.Key, Store: guarded{st, w, h, life}, Sealer: h.Box, Rand: h.Rand,
 			Log: slog.New(slog.NewTextHandler(w, nil)).With("node", h.Own.Name),
 			Send: func(to ed25519.PublicKey, frame []byte) {
 				if o := w.route(h, to); o != nil && h.Up && h.Life == life {
@@ -217,6 +222,12 @@ func (w *World) Start(h *Host) {
 					return false, "", nil
 				}
 				return w.Check(h, from, f)
+			},
+			CheckBlock: func(_ context.Context, chain string, b intent.Block) (bool, string, error) {
+				if w.CheckBlock == nil {
+					return false, "", nil
+				}
+				return w.CheckBlock(h, chain, b)
 			},
 			Presignatures: h.Mode,
 			Fatal: func(error) {

@@ -7,6 +7,8 @@ package pulse
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +44,7 @@ func Takes(k outbox.Kind) bool { return k == NoteHeartbeat || k == NoteLog }
 const (
 	kindBeat = "heartbeat" // heartbeat/<operator>: when it was taken, statement, signature
 	kindKeys = "log-keys"  // log-keys/<operator>/<generation>: statement, signature
+	kindRuns = "program"   // program/<SHA-256>: since when some operator's heartbeats name it, Unix seconds
 )
 
 const (
@@ -83,11 +86,13 @@ type Config struct {
 type Pulse struct {
 	cfg Config
 
-	mu    sync.Mutex
-	began bool                            // this process has shown that it lives
-	beats map[string]Beat                 // the last of each operator, our own too
-	keys  map[string]map[uint64]Announced // by operator and generation
-	told  map[engine.PartyID]bool         // who was told all keys since this process began
+	mu     sync.Mutex
+	began  bool                            // this process has shown that it lives
+	looked time.Time                       // when the shares that it holds were last looked at
+	beats  map[string]Beat                 // the last of each operator, our own too
+	keys   map[string]map[uint64]Announced // by operator and generation
+	told   map[engine.PartyID]bool         // who was told all keys since this process began
+	runs   map[[32]byte]time.Time          // programs, since when they are run
 }
 
 // A Beat is a heartbeat as it was taken here.
@@ -133,7 +138,7 @@ func decodeRow(b []byte) (taken time.Time, s statement.Statement, sig []byte, er
 
 // Open reads back what was known.
 func Open(ctx context.Context, cfg Config) (*Pulse, error) {
-	p := &Pulse{cfg: cfg, beats: map[string]Beat{}, keys: map[string]map[uint64]Announced{}, told: map[engine.PartyID]bool{}}
+	p := &Pulse{cfg: cfg, beats: map[string]Beat{}, keys: map[string]map[uint64]Announced{}, told: map[engine.PartyID]bool{}, runs: map[[32]byte]time.Time{}}
 	err := p.each(ctx, kindBeat, func(taken time.Time, s statement.Statement, sig []byte) error {
 		h, err := pulse.Of(s)
 		if err == nil {
@@ -141,6 +146,9 @@ func Open(ctx context.Context, cfg Config) (*Pulse, error) {
 		}
 		return err
 	})
+	if err == nil {
+		err = p.loadPrograms(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +159,23 @@ func Open(ctx context.Context, cfg Config) (*Pulse, error) {
 		}
 		return err
 	})
+}
+
+// loadPrograms reads since when programs are run; there are as many as there were releases.
+func (p *Pulse) loadPrograms(ctx context.Context) error {
+	prefix := store.Prefix(kindRuns)
+	items, err := p.cfg.Journal.Store().Range(ctx, prefix, "", store.MaxLimit)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", kindRuns, err)
+	}
+	for _, it := range items {
+		hash, err := hex.DecodeString(strings.TrimPrefix(it.Key, prefix))
+		if err != nil || len(hash) != 32 || len(it.Value) != 8 {
+			return fmt.Errorf("read row %q: it names no program", it.Key)
+		}
+		p.runs[[32]byte(hash)] = time.Unix(int64(binary.BigEndian.Uint64(it.Value)), 0).UTC()
+	}
+	return nil
 }
 
 func (p *Pulse) each(ctx context.Context, kind string, do func(taken time.Time, s statement.Statement, sig []byte) error) error {
@@ -327,6 +352,10 @@ func (p *Pulse) due(now time.Time) bool {
 	case !p.began, since < 0, since >= p.cfg.Every():
 		return true
 	}
+	if since := now.Sub(p.looked); since >= 0 && since < minGap {
+		return false
+	}
+	p.looked = now
 	same := func(a, b pulse.Share) bool { return a.Key == b.Key && a.Epoch == b.Epoch }
 	return !slices.EqualFunc(p.cfg.Shares(), last.Shares, same)
 }
@@ -362,18 +391,24 @@ func (p *Pulse) beat(ctx context.Context, now time.Time, r charter.Roster) error
 	b := Beat{h, s, sig, now}
 	n := outbox.Note{Kind: NoteHeartbeat, Fields: [][]byte{s.Bytes(), sig}}
 	own := p.cfg.Party(p.cfg.Identity.Public().(ed25519.PublicKey))
-	err = p.cfg.Proved(now, h, own, b.entry(now), func(e journal.Entry) error { return p.cfg.Post(ctx, now, e, n) })
+	err = p.cfg.Proved(now, h, own, p.entry(now, b), func(e journal.Entry) error { return p.cfg.Post(ctx, now, e, n) })
 	if err == nil {
-		p.beats[h.Operator], p.began = b, true
+		p.keepBeat(b)
+		p.began = true
 	}
 	return err
 }
 
-func (b Beat) entry(now time.Time) journal.Entry {
-	return journal.Entry{
+func (p *Pulse) entry(now time.Time, b Beat) journal.Entry {
+	e := journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: store.Key(kindBeat, store.Name(b.Operator)), Value: encodeRow(now, b.Statement, b.Signature)}}},
 		Leaves: []tlog.Filed{tlog.Says(tlog.KindHeartbeat, now, [32]byte{}, b.Statement.Bytes(), b.Signature)},
 	}
+	// So many are remembered: whoever names others at each heartbeat fills nothing.
+	if _, known := p.runs[b.Binary]; !known && len(p.runs) < store.MaxLimit {
+		e.Put = append(e.Put, store.Entry{Key: store.Key(kindRuns, store.ID(b.Binary[:])), Value: binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))})
+	}
+	return e
 }
 
 // Take checks a peer's note.
@@ -454,11 +489,31 @@ func (p *Pulse) takeBeat(ctx context.Context, now time.Time, s statement.Stateme
 		return outbox.ErrOld // it was true once; here it shows nothing
 	}
 	b := Beat{h, s, sig, now}
-	if err := p.cfg.Proved(now, h, p.cfg.Party(o.Identity), b.entry(now), write); err != nil {
+	if err := p.cfg.Proved(now, h, p.cfg.Party(o.Identity), p.entry(now, b), write); err != nil {
 		return err
 	}
-	p.beats[h.Operator] = b
+	p.keepBeat(b)
 	return nil
+}
+
+func (p *Pulse) keepBeat(b Beat) {
+	p.beats[b.Operator] = b
+	if _, known := p.runs[b.Binary]; !known && len(p.runs) < store.MaxLimit {
+		p.runs[b.Binary] = b.Taken
+	}
+}
+
+// Running says since when this node's own program is run by anybody, as heartbeats tell, and which operators run it now.
+func (p *Pulse) Running() (since time.Time, operators []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for name, b := range p.beats {
+		if b.Binary == p.cfg.Binary && name != p.cfg.Operator {
+			operators = append(operators, name)
+		}
+	}
+	slices.Sort(operators)
+	return p.runs[p.cfg.Binary], append(operators, p.cfg.Operator)
 }
 
 // fresh says whether a heartbeat was made lately: it names a head of our own log, which nobody knew before it was one, and

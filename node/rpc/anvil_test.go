@@ -156,6 +156,31 @@ func TestNativeTransfer(t *testing.T) {
 	}
 }
 
+// A real chain's blocks: that of a receipt, the latest, one ahead, and another hash.
+func TestBlocks(t *testing.T) {
+	f := start(t)
+	receipt := f.settle(t, f.sign(t, f.complete(t, evm.Request{To: payee, Amount: big.NewInt(1)})))
+	is := rpc.Block{Height: receipt.Block, Hash: receipt.BlockHash}
+	if b, found, err := f.client.Block(t.Context(), &is.Height); err != nil || !found || b != is {
+		t.Errorf("block of the receipt: %+v, %v, %v; want %+v", b, found, err, is)
+	}
+	if b, found, err := f.client.Block(t.Context(), nil); err != nil || !found || b.Height < is.Height {
+		t.Errorf("latest: %+v, %v, %v", b, found, err)
+	}
+	if err := f.client.CheckBlock(t.Context(), 31337, is); err != nil {
+		t.Error(err)
+	}
+	var mismatch *rpc.Mismatch
+	other := rpc.Block{Height: is.Height, Hash: evm.Hash{1}}
+	if err := f.client.CheckBlock(t.Context(), 31337, other); !errors.As(err, &mismatch) || mismatch.Field != rpc.FieldBlock {
+		t.Errorf("another hash: %v", err)
+	}
+	var behind *rpc.Behind
+	if err := f.client.CheckBlock(t.Context(), 31337, rpc.Block{Height: 1 << 40, Hash: is.Hash}); !errors.As(err, &behind) {
+		t.Errorf("ahead: %v", err)
+	}
+}
+
 func TestTokenTransfer(t *testing.T) {
 	f := start(t)
 	token, err := evm.ParseAddress(f.node.DeployToken(t, big.NewInt(1_000_000)))

@@ -48,6 +48,7 @@ const (
 	FieldFeeCap  Field = "fee cap"
 	FieldBalance Field = "balance"
 	FieldToken   Field = "token"
+	FieldBlock   Field = "block" // of CheckBlock
 )
 
 // A Mismatch says that a transaction does not fit the chain as this node's endpoint sees it.
@@ -71,6 +72,15 @@ type Ahead struct {
 
 func (e *Ahead) Error() string {
 	return fmt.Sprintf("awaits nonce %d: the account %s is at %d; sign what has the nonces before, or take this intent back and propose it anew", e.Nonce, e.Account, e.Next)
+}
+
+// A Behind error says that an endpoint has not come to a block yet.
+type Behind struct {
+	Height, Head uint64
+}
+
+func (e *Behind) Error() string {
+	return fmt.Sprintf("awaits block %d: the chain is at %d; if it is far away, take this intent back and propose it anew", e.Height, e.Head)
 }
 
 // A Rejected error says that the chain's node did not take a signed transaction and does

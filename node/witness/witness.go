@@ -1,13 +1,12 @@
 // Package witness has a node's log cosigned by others, and cosigns theirs (C2SP tlog-witness; spec/log 6).
 //
 // What is cosigned is durable first: a node never cosigns a log that it knew larger, or with another root, whatever it was
-// restarted in between. It is asked over the links between nodes, and by logs and witnesses outside the circle over HTTP (http.go).
+// restarted in between. It is asked over the links between nodes, and by logs outside the circle over HTTP; witnesses outside it are asked likewise.
 //
 // Locks: mu guards everything, and is held while a row is written: one request of a log at a time.
 package witness
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"encoding/binary"
@@ -42,9 +41,11 @@ const (
 )
 
 const (
-	signEvery = 2 * time.Second // a growing log has so many checkpoints
-	waitFor   = 5 * time.Second // for cosignatures of one
-	askEvery  = time.Minute     // who has not cosigned the latest, while the log does not grow
+	signEvery = 2 * time.Second  // a growing log has so many checkpoints
+	waitFor   = 5 * time.Second  // for cosignatures of one
+	askEvery  = 10 * time.Second // who did not cosign the latest is asked again, while the log does not grow
+
+	maxTold = 2 // sizes that a witness may say it knows, of one checkpoint
 )
 
 // Config is what a Witness works with.
@@ -88,13 +89,15 @@ type own struct {
 	head      tlog.Head
 	by        []tlog.Cosigned
 	made      time.Time            // when it was signed
-	lacks     map[string]time.Time // witnesses that have not cosigned, since when
+	late      map[string]time.Time // witnesses that have not cosigned, since when
 
 	next  []byte // the one that is being cosigned; nil: none
 	grown tlog.Head
 	since time.Time
+	again bool             // it is published already, and lacks cosignatures
 	at    map[string]int64 // by witness name: the size that it is known to have cosigned
 	asked map[string]bool  // it has not answered yet
+	told  map[string]int   // how often it said that it knows another size of this one
 	given []tlog.Cosigned
 }
 
@@ -106,7 +109,7 @@ func Open(ctx context.Context, cfg Config) (*Witness, error) {
 		return nil, err
 	}
 	w := &Witness{cfg: cfg, signer: log, cosigns: cosigner, forked: map[string]*tlog.ForkError{}}
-	w.own.at, w.own.asked, w.own.lacks = map[string]int64{}, map[string]bool{}, map[string]time.Time{}
+	w.own.at, w.own.asked, w.own.told = map[string]int64{}, map[string]bool{}, map[string]int{}
 	if err := w.loadForks(ctx); err != nil {
 		return nil, err
 	}
@@ -137,6 +140,25 @@ func rows(ctx context.Context, s store.Store, kind string) ([]store.Item, error)
 	return items, nil
 }
 
+// Seen are the latest checkpoints of other logs that this node cosigned, those of the circle's first; of others, as many as there is room for.
+func (w *Witness) Seen(ctx context.Context) ([][]byte, error) {
+	items, err := rows(ctx, w.cfg.Journal.Store(), kindSeen)
+	ours := map[string]bool{}
+	for _, k := range w.cfg.Keys() {
+		ours[k.Origin] = true
+	}
+	var signed, foreign [][]byte
+	for _, it := range items {
+		if ours[tlog.Request{Checkpoint: it.Value}.Origin()] {
+			signed = append(signed, it.Value)
+		} else {
+			foreign = append(foreign, it.Value)
+		}
+	}
+	signed = append(signed, foreign...)
+	return signed[:min(len(signed), tlog.MaxSeen)], err
+}
+
 // Latest is a node's own latest checkpoint, as its store has it; nil before the first.
 func Latest(ctx context.Context, s store.Store) ([]byte, error) {
 	it, err := s.Get(ctx, keyOwn)
@@ -157,7 +179,7 @@ func (w *Witness) loadOwn(ctx context.Context) error {
 	if (tlog.Request{Checkpoint: signed}).Origin() != w.cfg.Origin() {
 		return nil // of the log that was kept here before the store was set back
 	}
-	v, err := tlog.NewLogVerifier(w.cfg.Origin(), w.signer.Public().(ed25519.PublicKey))
+	v, _, err := w.Verifiers()
 	if err != nil {
 		return err
 	}
@@ -181,8 +203,22 @@ func (w *Witness) witnesses() (out []tlog.Witness) {
 			out = append(out, x)
 		}
 	}
-	for _, o := range w.cfg.Outside {
+	for _, o := range w.outside() {
 		out = append(out, o.Witness)
+	}
+	return out
+}
+
+// outside are the witnesses beyond the circle. A node of the circle that the settings name too is asked as such alone, and not counted twice.
+func (w *Witness) outside() (out []Outside) {
+	taken := map[string]bool{string(w.cosigns.Witness().Public()): true, string(w.signer.Public().(ed25519.PublicKey)): true}
+	for _, k := range w.cfg.Keys() {
+		taken[string(k.Witness)], taken[k.Name] = true, true
+	}
+	for _, o := range w.cfg.Outside {
+		if !taken[string(o.Witness.Public())] && !taken[o.Witness.Name()] {
+			out = append(out, o)
+		}
 	}
 	return out
 }
@@ -195,23 +231,40 @@ func (w *Witness) Checkpoint() (signed []byte, head tlog.Head, by []tlog.Cosigne
 }
 
 // Made is when the latest checkpoint was signed, and which witnesses, by name, have not cosigned our log since when.
-func (w *Witness) Made() (at time.Time, lacks map[string]time.Time) {
+func (w *Witness) Made() (at time.Time, late map[string]time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.own.made, maps.Clone(w.own.lacks)
+	return w.own.made, maps.Clone(w.own.late)
 }
 
-// Cosigned counts the witnesses that have cosigned our log with its first size leaves.
-func (w *Witness) Cosigned(size int64) (n int) {
+// Cosigned counts the other operators whose nodes have cosigned our log with its first size leaves. Witnesses beyond the circle are not
+// counted: whom an operator has asked is its own choice.
+func (w *Witness) Cosigned(size int64) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.own.next != nil && w.own.grown.Size >= size {
-		n = len(w.own.given)
+	by := map[string]bool{}
+	note := func(of tlog.Head, all []tlog.Cosigned) {
+		for _, c := range all {
+			by[c.Name] = by[c.Name] || of.Size >= size
+		}
 	}
-	if w.own.head.Size >= size {
-		n = max(n, len(w.own.by))
+	note(w.own.head, w.own.by)
+	if w.own.next != nil {
+		note(w.own.grown, w.own.given)
+	}
+	n := 0
+	for _, k := range w.present() {
+		if by[k.Name] {
+			n++
+		}
 	}
 	return n
+}
+
+// Verifiers are what others know our log by, and this node where it cosigns.
+func (w *Witness) Verifiers() (log tlog.LogVerifier, witness tlog.Witness, err error) {
+	log, err = tlog.NewLogVerifier(w.cfg.Origin(), w.signer.Public().(ed25519.PublicKey))
+	return log, w.cosigns.Witness(), err
 }
 
 // Forks lists the logs of which two checkpoints contradict each other, by origin.
@@ -229,22 +282,33 @@ func (w *Witness) Forks() (out []*tlog.ForkError) {
 func (w *Witness) Tick(ctx context.Context, now time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.own.next != nil && now.Sub(w.own.since) >= 0 && now.Sub(w.own.since) < waitFor && len(w.own.asked) > 0 {
+	head, err := w.cfg.Journal.Head(ctx)
+	if err != nil || head.Size == 0 {
+		return err
+	}
+	since := now.Sub(w.own.since)
+	within := func(d time.Duration) bool { return since >= 0 && since < d }
+	stale := w.own.again && head != w.own.head // a new checkpoint waits for nobody who did not cosign the last
+	if w.own.next != nil && len(w.own.asked) > 0 && within(waitFor) && !stale {
 		return nil
 	}
 	if err := w.publish(ctx); err != nil {
 		return err
 	}
-	head, err := w.cfg.Journal.Head(ctx)
-	if err != nil || head.Size == 0 {
-		return err
-	}
-	if head == w.own.head {
-		return w.askAgain(ctx, now)
-	}
-	if since := now.Sub(w.own.since); since >= 0 && since < signEvery {
+	switch {
+	case within(signEvery):
 		return nil
+	case head != w.own.head:
+		return w.begin(ctx, now, head)
+	case !within(askEvery) && w.lacks():
+		w.own.next, w.own.grown, w.own.since, w.own.given, w.own.again = w.own.published, head, now, slices.Clone(w.own.by), true
+		return w.askAll(ctx)
 	}
+	return nil
+}
+
+// begin signs a new head.
+func (w *Witness) begin(ctx context.Context, now time.Time, head tlog.Head) error {
 	signer, err := tlog.NewLogSigner(w.cfg.Origin(), w.signer)
 	if err != nil {
 		return err
@@ -253,18 +317,7 @@ func (w *Witness) Tick(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	w.own.next, w.own.grown, w.own.since, w.own.given = signed, head, now, nil
-	clear(w.own.asked)
-	return w.askAll(ctx)
-}
-
-// askAgain asks who has not cosigned the latest checkpoint: it was away.
-func (w *Witness) askAgain(ctx context.Context, now time.Time) error {
-	if since := now.Sub(w.own.since); len(w.own.by) >= len(w.witnesses()) || since >= 0 && since < askEvery {
-		return nil
-	}
-	w.own.next, w.own.grown, w.own.since, w.own.given = w.own.published, w.own.head, now, slices.Clone(w.own.by)
-	clear(w.own.asked)
+	w.own.next, w.own.grown, w.own.since, w.own.given, w.own.again = signed, head, now, nil, false
 	return w.askAll(ctx)
 }
 
@@ -273,16 +326,14 @@ func (w *Witness) publish(ctx context.Context) error {
 	if w.own.next == nil {
 		return nil
 	}
-	w.own.count(w.witnesses())
-	if bytes.Equal(w.own.next, w.own.published) {
-		w.own.next = nil
-		return nil
+	w.count()
+	if !w.own.again || len(w.own.given) > len(w.own.by) {
+		e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: keyOwn, Value: w.own.next}}}}
+		if err := w.cfg.Journal.Write(ctx, e); err != nil {
+			return fmt.Errorf("keep our log's checkpoint: %w", err)
+		}
 	}
-	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: keyOwn, Value: w.own.next}}}}
-	if err := w.cfg.Journal.Write(ctx, e); err != nil {
-		return fmt.Errorf("keep our log's checkpoint: %w", err)
-	}
-	if w.own.grown != w.own.head {
+	if !w.own.again {
 		w.own.made = w.own.since
 	}
 	w.own.published, w.own.head, w.own.by, w.own.next = w.own.next, w.own.grown, w.own.given, nil
@@ -290,30 +341,40 @@ func (w *Witness) publish(ctx context.Context) error {
 }
 
 // count notes which witnesses did not cosign, and since when.
-func (o *own) count(all []tlog.Witness) {
-	lacks := map[string]time.Time{}
-	for _, x := range all {
-		if since, before := o.lacks[x.Name()]; !o.gave(x.Name()) {
-			lacks[x.Name()] = o.since
-			if before {
-				lacks[x.Name()] = since
-			}
+func (w *Witness) count() {
+	late := map[string]time.Time{}
+	for _, x := range w.witnesses() {
+		if w.gave(x.Name()) {
+			continue
 		}
+		since, before := w.own.late[x.Name()]
+		if !before {
+			since = w.own.since
+		}
+		late[x.Name()] = since
 	}
-	o.lacks = lacks
+	w.own.late = late
 }
 
-// gave says whether a witness cosigned the checkpoint that is being cosigned.
-func (o *own) gave(name string) bool {
-	return slices.ContainsFunc(o.given, func(c tlog.Cosigned) bool { return c.Name == name })
+func (w *Witness) gave(name string) bool {
+	return slices.ContainsFunc(w.own.given, func(c tlog.Cosigned) bool { return c.Name == name })
+}
+
+// lacks says whether somebody who may cosign the published checkpoint has not.
+func (w *Witness) lacks() bool {
+	return slices.ContainsFunc(w.witnesses(), func(x tlog.Witness) bool {
+		return !slices.ContainsFunc(w.own.by, func(c tlog.Cosigned) bool { return c.Name == x.Name() })
+	})
 }
 
 func (w *Witness) askAll(ctx context.Context) error {
+	clear(w.own.asked)
+	clear(w.own.told)
 	var errs error
 	for _, k := range w.present() {
 		errs = errors.Join(errs, w.ask(ctx, k.Name, func(r []byte) { w.cfg.Ask(k.Identity, r) }))
 	}
-	for _, o := range w.cfg.Outside {
+	for _, o := range w.outside() {
 		errs = errors.Join(errs, w.ask(ctx, o.Witness.Name(), o.Ask))
 	}
 	return errs
@@ -331,10 +392,10 @@ func (w *Witness) present() (out []tlog.Keys) {
 }
 
 func (w *Witness) ask(ctx context.Context, name string, send func([]byte)) error {
-	old := w.own.at[name]
-	if w.own.gave(name) {
+	if w.gave(name) {
 		return nil
 	}
+	old := w.own.at[name]
 	if old > w.own.grown.Size {
 		return nil // it knows more of our log than we do: the fence looks after that
 	}
@@ -389,7 +450,7 @@ func (w *Witness) answered(ctx context.Context, x tlog.Witness, status int, body
 		return nil
 	case tlog.StatusConflict:
 		known, err := tlog.ParseConflict(body)
-		if err != nil || known == w.own.at[x.Name()] {
+		if w.own.told[x.Name()]++; err != nil || known == w.own.at[x.Name()] || w.own.told[x.Name()] > maxTold {
 			return errors.Join(err, fmt.Errorf("%s knows our log with %d entries, and does not cosign", x.Name(), known))
 		}
 		w.own.at[x.Name()] = known

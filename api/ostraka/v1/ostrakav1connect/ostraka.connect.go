@@ -70,6 +70,8 @@ const (
 	PeopleIntentProcedure = "/ostraka.v1.People/Intent"
 	// PeopleQuoteProcedure is the fully-qualified name of the People's Quote RPC.
 	PeopleQuoteProcedure = "/ostraka.v1.People/Quote"
+	// PeopleBlockProcedure is the fully-qualified name of the People's Block RPC.
+	PeopleBlockProcedure = "/ostraka.v1.People/Block"
 	// PeopleSessionsProcedure is the fully-qualified name of the People's Sessions RPC.
 	PeopleSessionsProcedure = "/ostraka.v1.People/Sessions"
 	// OperatorStatusProcedure is the fully-qualified name of the Operator's Status RPC.
@@ -151,6 +153,8 @@ type PeopleClient interface {
 	Intent(context.Context, *connect.Request[v1.IntentRequest]) (*connect.Response[v1.IntentResponse], error)
 	// Quote reads what a proposal needs from the chain, at this node's own endpoint.
 	Quote(context.Context, *connect.Request[v1.QuoteRequest]) (*connect.Response[v1.QuoteResponse], error)
+	// Block reads one block's hash from the chain, at this node's own endpoint: what a proof may speak of.
+	Block(context.Context, *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error)
 	Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error)
 }
 
@@ -237,6 +241,12 @@ func NewPeopleClient(httpClient connect.HTTPClient, baseURL string, opts ...conn
 			connect.WithSchema(peopleMethods.ByName("Quote")),
 			connect.WithClientOptions(opts...),
 		),
+		block: connect.NewClient[v1.BlockRequest, v1.BlockResponse](
+			httpClient,
+			baseURL+PeopleBlockProcedure,
+			connect.WithSchema(peopleMethods.ByName("Block")),
+			connect.WithClientOptions(opts...),
+		),
 		sessions: connect.NewClient[v1.SessionsRequest, v1.SessionsResponse](
 			httpClient,
 			baseURL+PeopleSessionsProcedure,
@@ -260,6 +270,7 @@ type peopleClient struct {
 	intents    *connect.Client[v1.IntentsRequest, v1.IntentsResponse]
 	intent     *connect.Client[v1.IntentRequest, v1.IntentResponse]
 	quote      *connect.Client[v1.QuoteRequest, v1.QuoteResponse]
+	block      *connect.Client[v1.BlockRequest, v1.BlockResponse]
 	sessions   *connect.Client[v1.SessionsRequest, v1.SessionsResponse]
 }
 
@@ -323,6 +334,11 @@ func (c *peopleClient) Quote(ctx context.Context, req *connect.Request[v1.QuoteR
 	return c.quote.CallUnary(ctx, req)
 }
 
+// Block calls ostraka.v1.People.Block.
+func (c *peopleClient) Block(ctx context.Context, req *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error) {
+	return c.block.CallUnary(ctx, req)
+}
+
 // Sessions calls ostraka.v1.People.Sessions.
 func (c *peopleClient) Sessions(ctx context.Context, req *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error) {
 	return c.sessions.CallUnary(ctx, req)
@@ -351,6 +367,8 @@ type PeopleHandler interface {
 	Intent(context.Context, *connect.Request[v1.IntentRequest]) (*connect.Response[v1.IntentResponse], error)
 	// Quote reads what a proposal needs from the chain, at this node's own endpoint.
 	Quote(context.Context, *connect.Request[v1.QuoteRequest]) (*connect.Response[v1.QuoteResponse], error)
+	// Block reads one block's hash from the chain, at this node's own endpoint: what a proof may speak of.
+	Block(context.Context, *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error)
 	Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error)
 }
 
@@ -433,6 +451,12 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 		connect.WithSchema(peopleMethods.ByName("Quote")),
 		connect.WithHandlerOptions(opts...),
 	)
+	peopleBlockHandler := connect.NewUnaryHandler(
+		PeopleBlockProcedure,
+		svc.Block,
+		connect.WithSchema(peopleMethods.ByName("Block")),
+		connect.WithHandlerOptions(opts...),
+	)
 	peopleSessionsHandler := connect.NewUnaryHandler(
 		PeopleSessionsProcedure,
 		svc.Sessions,
@@ -465,6 +489,8 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 			peopleIntentHandler.ServeHTTP(w, r)
 		case PeopleQuoteProcedure:
 			peopleQuoteHandler.ServeHTTP(w, r)
+		case PeopleBlockProcedure:
+			peopleBlockHandler.ServeHTTP(w, r)
 		case PeopleSessionsProcedure:
 			peopleSessionsHandler.ServeHTTP(w, r)
 		default:
@@ -522,6 +548,10 @@ func (UnimplementedPeopleHandler) Intent(context.Context, *connect.Request[v1.In
 
 func (UnimplementedPeopleHandler) Quote(context.Context, *connect.Request[v1.QuoteRequest]) (*connect.Response[v1.QuoteResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.Quote is not implemented"))
+}
+
+func (UnimplementedPeopleHandler) Block(context.Context, *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.Block is not implemented"))
 }
 
 func (UnimplementedPeopleHandler) Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error) {

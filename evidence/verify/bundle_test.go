@@ -1,0 +1,63 @@
+package verify
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+const sample = `{"format":1,"circle":"example","made":"2026-11-27T12:00:00Z","logs":[{"operator":"acme","path":"logs/acme"},{"operator":"bolt","path":"logs/bolt"}]}`
+
+func TestBundle(t *testing.T) {
+	sources, b, err := Open("https://example.com/", func(p string) ([]byte, error) {
+		if p == PathBundle {
+			return []byte(sample), nil
+		}
+		return []byte(p), nil
+	})
+	if err != nil || b.Circle != "example" || len(sources) != 2 || sources[1].Name != "https://example.com/logs/bolt" {
+		t.Fatalf("%+v, %v, %v", b, sources, err)
+	}
+	if got, _ := sources[0].Fetch("checkpoint"); string(got) != "logs/acme/checkpoint" {
+		t.Errorf("fetched %s", got)
+	}
+	if _, _, err := Open("x", func(p string) ([]byte, error) { return nil, fmt.Errorf("%s: %w", p, ErrNotThere) }); err == nil {
+		t.Error("opened nothing")
+	}
+}
+
+func TestBundlesThatAreRefused(t *testing.T) {
+	for name, swap := range map[string][2]string{
+		"another format": {`"format":1`, `"format":2`}, "unknown field": {`"format":1`, `"format":1,"x":1`}, "no logs": {`[{"operator":"acme","path":"logs/acme"},{"operator":"bolt","path":"logs/bolt"}]`, `[]`},
+		"a path out": {"logs/acme", "../acme"}, "an absolute path": {"logs/acme", "/acme"}, "a path in another form": {"logs/acme", "logs//acme"}, "hidden": {"logs/acme", ".logs"},
+		"an operator": {`"operator":"acme"`, `"operator":"A/B"`}, "more": {"}]}", "}]}{}"}, "a witness": {`"format":1`, `"format":1,"witnesses":["x"]`},
+		"many logs": {`{"operator":"acme","path":"logs/acme"}`, strings.TrimSuffix(strings.Repeat(`{"operator":"acme","path":"logs/acme"},`, 65), ",")},
+		"long":      {"example", strings.Repeat("x", MaxBundleFile)},
+	} {
+		raw := strings.Replace(sample, swap[0], swap[1], 1)
+		if raw == sample {
+			t.Fatalf("%s: nothing to swap", name)
+		}
+		if b, err := ParseBundle([]byte(raw)); err == nil {
+			t.Errorf("%s: read as %+v", name, b)
+		}
+	}
+}
+
+func FuzzBundle(f *testing.F) {
+	f.Add([]byte(sample))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		b, err := ParseBundle(raw)
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseBundle(again); err != nil {
+			t.Errorf("%q became %q: %v", raw, again, err)
+		}
+	})
+}

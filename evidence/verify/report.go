@@ -1,0 +1,263 @@
+package verify
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/control"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+)
+
+// A Class says what a claim rests on (product.md).
+type Class string
+
+// Classes, the strongest first.
+const (
+	Proved   Class = "proved"   // the verifier itself checked the mathematics
+	Attested Class = "attested" // hardware or an independent third party signed it
+	Declared Class = "declared" // the operator's own word
+)
+
+// A Claim is one thing that an outsider wants to know, and how sure it is.
+type Claim struct {
+	Subject string `json:"subject"` // "circle", "operator acme", "vault treasury", "address 0x…"
+	Claim   string `json:"claim"`
+	Class   Class  `json:"class"`
+	Basis   string `json:"basis,omitempty"`  // what it rests on
+	Failed  string `json:"failed,omitempty"` // why it does not hold; empty: it holds
+}
+
+// Report is what the verifier found. It holds only what was published.
+type Report struct {
+	Time      time.Time    `json:"time"` // that the verifier was given: what is late is late by it
+	Failed    bool         `json:"failed"`
+	Circle    string       `json:"circle"`
+	CircleID  statement.ID `json:"circle_id"` // of version 0 of its roster: by this it is known
+	Drill     bool         `json:"drill"`
+	Operators []Operator   `json:"operators"`
+	Charter   Charter      `json:"charter"`
+	Vaults    []Vault      `json:"vaults"`
+	Logs      []LogReport  `json:"logs"`
+	Alarms    []Alarm      `json:"alarms"`
+	Claims    []Claim      `json:"claims"`
+	Attention []string     `json:"attention"` // what is true and should not stay so
+
+	Lagging []*LagError `json:"-"` // logs to be fetched again: others saw them larger
+
+	Entries    int `json:"entries"`    // of all logs
+	Withheld   int `json:"withheld"`   // entries whose bodies were not shown, and should have one
+	Signatures int `json:"signatures"` // that were checked
+}
+
+// An Operator as the newest roster and its own heartbeats have it.
+type Operator struct {
+	Name        string    `json:"name"`
+	Entity      string    `json:"entity"`
+	Identity    string    `json:"identity"` // hex
+	Independent bool      `json:"independent"`
+	Places      []Place   `json:"places"`
+	LastSeen    time.Time `json:"last_seen"` // when another log took its last heartbeat
+	Silent      bool      `json:"silent"`    // for longer than two intervals
+	Version     string    `json:"version"`
+	Binary      string    `json:"binary"`  // SHA-256, hex
+	Release     string    `json:"release"` // that maintainers signed and that has this binary; "" if none is known
+	Left        bool      `json:"left"`
+}
+
+// A Place is where a copy of a share lies, by the charter.
+type Place struct {
+	Name         string   `json:"name"`
+	Level        string   `json:"level"`
+	Provider     string   `json:"provider,omitempty"`
+	Account      string   `json:"account,omitempty"`
+	Region       string   `json:"region,omitempty"`
+	Jurisdiction string   `json:"jurisdiction"`
+	Hardware     string   `json:"hardware,omitempty"`
+	Access       []string `json:"access"`
+	Class        Class    `json:"class"`
+}
+
+// A Charter as its history has it.
+type Charter struct {
+	Version  uint64       `json:"version"`
+	ID       statement.ID `json:"id"`
+	Created  time.Time    `json:"created"`
+	Policy   string       `json:"policy"`
+	Versions []Version    `json:"versions"`
+}
+
+// A Version is one of a charter's.
+type Version struct {
+	Version uint64       `json:"version"`
+	ID      statement.ID `json:"id"`
+	Created time.Time    `json:"created"`
+	InForce time.Time    `json:"in_force"` // since when, in the first log that says so
+}
+
+// A Vault with its keys, addresses, and what it signed.
+type Vault struct {
+	ID        statement.ID `json:"id"`
+	Name      string       `json:"name"`
+	Tier      string       `json:"tier"`
+	Threshold int          `json:"threshold"`
+	Committee []string     `json:"committee"`
+	Quorum    int          `json:"quorum"`
+	Published bool         `json:"published"` // bodies are shown
+	Keys      []Key        `json:"keys"`
+	Control   []Figure     `json:"control"`
+	Addresses []Address    `json:"addresses"`
+	Requests  []Request    `json:"requests"`
+	Signed    int          `json:"signed"`
+	Refused   int          `json:"refused"`
+	Frozen    []Freeze     `json:"frozen"`
+}
+
+// A Key is one of a vault's root keys.
+type Key struct {
+	Suite     string    `json:"suite"`
+	PublicKey string    `json:"public_key"` // hex
+	Epoch     uint64    `json:"epoch"`
+	Since     time.Time `json:"since"`
+	Epochs    int       `json:"epochs"`
+	Holders   []Holder  `json:"holders"`
+}
+
+// A Holder of a share.
+type Holder struct {
+	Operator string    `json:"operator"`
+	Proved   time.Time `json:"proved"` // when another log took its last proof; zero: never
+	Since    time.Time `json:"since"`  // what the proof names of the others' logs was not there before
+}
+
+// A Figure is the control number of one kind of domain.
+type Figure struct {
+	Kind  string `json:"kind"`
+	Steal int    `json:"steal"`
+	Halt  int    `json:"halt"`
+	Lose  int    `json:"lose"`
+}
+
+// figures puts measured numbers into the report's form.
+func figures(measured [control.Kinds]control.Figure) (out []Figure) {
+	for k, f := range measured {
+		out = append(out, Figure{control.Kind(k).String(), f.Steal.Size, f.Halt.Size, f.Lose.Size})
+	}
+	return out
+}
+
+// An Address that was given out.
+type Address struct {
+	Address string    `json:"address"`
+	Chain   string    `json:"chain"`
+	Path    string    `json:"path"`
+	Account string    `json:"account"` // department/account
+	Given   time.Time `json:"given"`
+	Proof   *Control  `json:"proof,omitempty"` // the newest proof of control
+	Chained *OnChain  `json:"on_chain,omitempty"`
+}
+
+// A Control is a proof of control of an address.
+type Control struct {
+	Entity  string    `json:"entity"` // in whose name it is said
+	Text    string    `json:"text"`
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires"`
+	Height  uint64    `json:"height,omitempty"` // of the block that it speaks of
+	Block   string    `json:"block,omitempty"`  // its hash, hex
+}
+
+// An OnChain is what was compared with the chain.
+type OnChain struct {
+	Height   uint64   `json:"height"`
+	Balance  string   `json:"balance"` // smallest unit
+	Outgoing int      `json:"outgoing"`
+	Unlogged []string `json:"unlogged"` // transactions that stand in no log
+}
+
+// A Request is an intent and what became of it.
+type Request struct {
+	ID        statement.ID `json:"id"`
+	Created   time.Time    `json:"created"`
+	What      string       `json:"what"` // in words; "" if it is withheld
+	Initiator string       `json:"initiator,omitempty"`
+	Approved  []string     `json:"approved,omitempty"`
+	Decisions []Decision   `json:"decisions,omitempty"`
+	Signed    string       `json:"signed,omitempty"` // transaction's id, or the proof's
+	InLogs    int          `json:"in_logs"`          // of the committee's, that tell of the signature
+	At        time.Time    `json:"at"`               // of the signature, in the first log that tells
+}
+
+// A Decision of one node.
+type Decision struct {
+	Operator string `json:"operator"`
+	Verdict  string `json:"verdict"`
+	Rule     string `json:"rule"`
+	Reason   string `json:"reason,omitempty"`
+}
+
+// A Freeze that was made.
+type Freeze struct {
+	Operator string    `json:"operator"`
+	Created  time.Time `json:"created"`
+	Expires  time.Time `json:"expires"`
+	Reason   string    `json:"reason,omitempty"`
+	Ended    bool      `json:"ended"`
+}
+
+// An Alarm that stands in a log.
+type Alarm struct {
+	Operator string    `json:"operator"` // whose log
+	Time     time.Time `json:"time"`
+	What     string    `json:"what"`
+}
+
+// A LogReport says how one log stands.
+type LogReport struct {
+	Operator string     `json:"operator"`
+	Source   string     `json:"source"`
+	Origin   string     `json:"origin"`
+	Size     int64      `json:"size"`
+	Root     tlog.Hash  `json:"-"`
+	RootText string     `json:"root"`
+	Last     time.Time  `json:"last"` // time of the last entry
+	Cosigned []Cosigned `json:"cosigned"`
+	Signed   string     `json:"checkpoint"` // as it was signed: for who watches
+}
+
+// A Cosigned is one cosignature.
+type Cosigned struct {
+	By      string    `json:"by"` // operator, or the name of a witness outside
+	Time    time.Time `json:"time"`
+	Outside bool      `json:"outside,omitempty"`
+}
+
+// claim adds one that holds.
+func (r *Report) claim(class Class, subject, claim, basis string) {
+	r.Claims = append(r.Claims, Claim{Subject: subject, Claim: claim, Class: class, Basis: basis})
+}
+
+// fail adds one that does not hold.
+func (r *Report) fail(subject, claim, reason string) {
+	c := Claim{Subject: subject, Claim: claim, Class: Proved, Failed: reason}
+	if !slices.Contains(r.Claims, c) {
+		r.Claims, r.Failed = append(r.Claims, c), true
+	}
+}
+
+// attend adds what is true and should not stay so.
+func (r *Report) attend(what string) { r.Attention = append(r.Attention, what) }
+
+// finish puts what failed first, and the rest as it was found.
+func (r *Report) finish() {
+	slices.SortStableFunc(r.Claims, func(a, b Claim) int {
+		order := func(c Claim) int {
+			if c.Failed != "" {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Compare(order(a), order(b))
+	})
+}

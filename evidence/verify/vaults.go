@@ -1,0 +1,374 @@
+package verify
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ostraka/ostraka/chain"
+	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/hd"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/control"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/mpc/epoch"
+)
+
+// A vault with its keys as the statements give them.
+type vault struct {
+	charter.Vault // as its own statement says
+	plans         *charter.Succession
+	keys          []*key
+	accounts      map[string]string // "m/D/A" → department/account
+	out           Vault
+}
+
+// A key is a root key with all records that were in force.
+type key struct {
+	suite   string
+	id      [32]byte
+	chain   *epoch.Chain
+	records map[epoch.Hash]*epoch.Record
+	since   map[epoch.Hash]time.Time
+	proved  map[string]Holder // by operator
+}
+
+func (k *key) current() *epoch.Record { return k.chain.Last().Record }
+
+// checkVaults finds the vaults whose statements their committees' officers signed, and follows their keys.
+func (v *verifier) checkVaults() {
+	for _, d := range v.statements(statement.Vault) {
+		x, err := v.readVault(d)
+		if err != nil {
+			continue // waits for signatures, or gave way to another of its name
+		}
+		v.vaults = append(v.vaults, x)
+	}
+	slices.SortFunc(v.vaults, func(a, b *vault) int { return strings.Compare(a.Name, b.Name) })
+	for _, x := range v.vaults {
+		v.followReshares(x)
+		v.followKeys(x)
+		v.measure(x)
+		v.readAccounts(x)
+		v.readFreezes(x)
+	}
+	// A statement that never became a vault, beside another of its name that did.
+	v.vaults = slices.DeleteFunc(v.vaults, func(x *vault) bool {
+		return len(x.keys) == 0 && slices.ContainsFunc(v.vaults, func(o *vault) bool { return o.Name == x.Name && len(o.keys) > 0 })
+	})
+}
+
+func (v *verifier) readVault(d *doc) (*vault, error) {
+	spec, err := charter.VaultOf(d.statement)
+	if err != nil {
+		return nil, err
+	}
+	r, known := v.rosters.Version(spec.Roster)
+	c, listed := v.history.Version(spec.Charter)
+	if !known || !listed {
+		return nil, fmt.Errorf("vault %s: its roster or charter is not known", spec.Name)
+	}
+	by, err := r.AcceptorsOf(spec)
+	if err == nil {
+		err = spec.CheckCharter(c)
+	}
+	if err == nil {
+		err = v.accepted(d, by).Verify(by)
+	}
+	if err != nil {
+		return nil, err
+	}
+	x := &vault{Vault: spec, plans: charter.NewSuccession(spec, v.rosters), accounts: map[string]string{}}
+	newest, _ := v.history.Newest()
+	terms := newest.Terms(spec, v.Now, v.isRevoked)
+	x.out = Vault{ID: spec.ID, Name: spec.Name, Tier: terms.Tier, Threshold: spec.Threshold, Committee: spec.Committee, Quorum: terms.Quorum, Published: terms.Publish}
+	return x, nil
+}
+
+func (v *verifier) isRevoked(k signet.Key) bool { _, ok := v.revoked[k.String()]; return ok }
+
+// followReshares takes the complete ones, in the order of their numbers.
+func (v *verifier) followReshares(x *vault) {
+	type plan struct {
+		r charter.Reshare
+		d *doc
+	}
+	var all []plan
+	for _, d := range v.statements(statement.Reshare) {
+		if r, err := charter.ReshareOf(d.statement); err == nil && r.Vault == x.ID {
+			all = append(all, plan{r, d})
+		}
+	}
+	slices.SortFunc(all, func(a, b plan) int { return cmp.Compare(a.r.Number, b.r.Number) })
+	for _, p := range all {
+		before, roster, err := x.plans.Before(p.r)
+		if err != nil {
+			continue
+		}
+		a := v.accepted(p.d, p.r.Concerned(before, roster))
+		if err := x.plans.Add(a); err != nil {
+			continue // not complete
+		}
+	}
+}
+
+// followKeys follows each suite's key from the choice that all of the committee signed, epoch by epoch.
+func (v *verifier) followKeys(x *vault) {
+	r, _ := v.rosters.Version(x.Roster)
+	subject := "vault " + x.Name
+	for _, suite := range x.Suites {
+		k, err := v.followKey(x, r, suite)
+		if err != nil {
+			v.report.attend(fmt.Sprintf("vault %s has no key of suite %s that was made known: %v", x.Name, suite, err))
+			continue
+		}
+		rec := k.current()
+		var names []string
+		for _, m := range rec.Members {
+			o, _ := v.rosters.Identity(m.Identity)
+			names = append(names, o.Name)
+		}
+		slices.Sort(names)
+		plan, sanctioned := x.plans.HeldBy(rec.Threshold, names)
+		if !sanctioned {
+			v.report.fail(subject, "its committee is one that officers signed", fmt.Sprintf("%d of %s hold its key, which no statement says", rec.Threshold, strings.Join(names, ", ")))
+		}
+		x.out.Committee, x.out.Threshold = names, rec.Threshold
+		basis := "each of them signed a certificate that it holds its share, and proved it; officers of all signed for this committee"
+		if plan.Number > 0 {
+			basis += fmt.Sprintf(" by reshare %d", plan.Number)
+		}
+		v.report.claim(Proved, subject, fmt.Sprintf("%d of %s must sign together with its %s key %x", rec.Threshold, strings.Join(names, ", "), suite, rec.Public.Bytes()), basis)
+		x.keys = append(x.keys, k)
+		x.out.Keys = append(x.out.Keys, Key{
+			Suite: suite, PublicKey: fmt.Sprintf("%x", rec.Public.Bytes()), Epoch: rec.Epoch, Since: k.since[rec.Hash()], Epochs: len(k.chain.Links()),
+		})
+	}
+}
+
+func (v *verifier) followKey(x *vault, r charter.Roster, suite string) (*key, error) {
+	for _, d := range v.statements(statement.Key) {
+		c, err := charter.KeyChoiceOf(d.statement)
+		if err != nil || c.Vault != x.ID || c.Suite != suite {
+			continue
+		}
+		sigs := map[string][]byte{}
+		for _, name := range x.Committee {
+			o, _ := r.Operator(name)
+			for _, sig := range d.signatures {
+				v.signatures++
+				if signet.VerifyNode(o.Identity, d.statement, sig) == nil {
+					sigs[name] = sig
+				}
+			}
+		}
+		if err := charter.VerifyKeyChoice(d.statement, x.Vault, r, sigs); err != nil {
+			return nil, err
+		}
+		return v.followEpochs(x, suite, c)
+	}
+	return nil, errNone
+}
+
+// followEpochs builds the chain of records from the first, which the choice names.
+func (v *verifier) followEpochs(x *vault, suite string, c charter.KeyChoice) (*key, error) {
+	g, err := epoch.GroupOf(suite)
+	if err != nil {
+		return nil, err
+	}
+	public, err := g.DecodePoint(c.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	k := &key{suite: suite, id: c.Key, records: map[epoch.Hash]*epoch.Record{}, since: map[epoch.Hash]time.Time{}, proved: map[string]Holder{}}
+	certs := v.certificates(c.Key)
+	i := slices.IndexFunc(certs, func(f *epoch.FinalCert) bool { return [32]byte(f.Record.Hash()) == c.Epoch })
+	if i < 0 {
+		return nil, fmt.Errorf("the final certificate of its first epoch is not shown")
+	}
+	if k.chain, err = epoch.NewChain(certs[i], epoch.Enrolment{KeyID: c.Key, Public: public, Anchor: epoch.Hash(c.Epoch)}); err != nil {
+		return nil, err
+	}
+	for range certs { // each may follow the one that was added last
+		for _, f := range certs {
+			if _, have := k.records[f.Record.Hash()]; have || f.Record.Prev != k.current().Hash() {
+				continue
+			}
+			if longer, err := k.chain.Extend(f); err == nil {
+				k.chain = longer
+				v.signatures += 2 * len(f.Record.Members)
+			}
+		}
+	}
+	for _, f := range k.chain.Links() {
+		eh := f.Record.Hash()
+		k.records[eh] = f.Record
+		k.since[eh] = v.inForce(eh)
+	}
+	return k, nil
+}
+
+// certificates are the final certificates of a key, by epoch.
+func (v *verifier) certificates(id [32]byte) (out []*epoch.FinalCert) {
+	for _, x := range v.order {
+		d := v.docs[x]
+		if d.kind != tlog.KindFinalCert {
+			continue
+		}
+		if f, err := epoch.DecodeFinalCert(d.content); err == nil && f.Record.KeyID == id {
+			out = append(out, f)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *epoch.FinalCert) int { return cmp.Compare(a.Record.Epoch, b.Record.Epoch) })
+	return out
+}
+
+// inForce is when a log first told that a record is.
+func (v *verifier) inForce(eh epoch.Hash) (at time.Time) {
+	for _, h := range v.logs {
+		for _, l := range h.leaves {
+			if l.Kind == tlog.KindFinalCert && l.About == [32]byte(eh) && (at.IsZero() || l.Time.Before(at)) {
+				at = l.Time
+			}
+		}
+	}
+	return at
+}
+
+// measure finds the vault's control numbers as the charter in force and its present committee give them.
+func (v *verifier) measure(x *vault) {
+	c, _ := v.history.Newest()
+	b, listed := c.Vault(x.Name)
+	if !listed {
+		v.report.attend(fmt.Sprintf("vault %s is not in the charter in force: nobody may ask for its signature", x.Name))
+		return
+	}
+	b.Committee, b.Threshold = x.out.Committee, x.out.Threshold
+	s, err := control.Of(c.Document, b)
+	if err != nil {
+		v.report.fail("vault "+x.Name, "where its shares lie stands in the charter", err.Error())
+		return
+	}
+	x.out.Control = figures(s.Measure())
+	var parts []string
+	for _, f := range x.out.Control[:3] {
+		parts = append(parts, fmt.Sprintf("%d %ss", f.Steal, f.Kind))
+	}
+	v.report.claim(Declared, "vault "+x.Name, "to steal its key, so many must collude: "+strings.Join(parts, ", "),
+		"computed from where the charter says that every share lies and who has access; evidence raises it")
+}
+
+// readAccounts reads names of accounts, and addresses, each of which must follow from the key.
+func (v *verifier) readAccounts(x *vault) {
+	for _, d := range v.statements(statement.Account) {
+		if a, err := charter.AccountOf(d.statement); err == nil && a.Vault == x.ID {
+			x.accounts[statement.FormatPath(a.Path[:]...)] = a.Department + "/" + a.Name
+		}
+	}
+	seen, good := map[string]bool{}, 0
+	for _, h := range v.logs {
+		for _, l := range h.leaves {
+			d := v.docs[l.ID]
+			if l.Kind != tlog.KindAddress || l.Vault != [32]byte(x.ID) || d == nil {
+				continue
+			}
+			a, err := charter.DecodeAddress(d.content)
+			if err == nil && seen[a.Address] {
+				continue
+			}
+			if err == nil {
+				err = x.derives(a)
+			}
+			if err != nil {
+				v.report.fail("vault "+x.Name, "its addresses follow from its key", fmt.Sprintf("%s gave out one that does not: %v", h.operator, err))
+				continue
+			}
+			seen[a.Address] = true
+			good++
+			account := x.accounts[a.Path[:2].String()]
+			x.out.Addresses = append(x.out.Addresses, Address{Address: a.Address, Chain: a.Chain, Path: a.Path.String(), Account: account, Given: l.Time})
+		}
+	}
+	if good > 0 {
+		v.report.claim(Proved, "vault "+x.Name, fmt.Sprintf("its %s from its key", count(good, "address follows", "addresses follow")), "derived here")
+	}
+	slices.SortFunc(x.out.Addresses, func(a, b Address) int { return strings.Compare(a.Path+a.Chain, b.Path+b.Chain) })
+}
+
+func (x *vault) derives(a charter.Address) error {
+	child, err := x.child(a.Suite, a.Path)
+	if err != nil {
+		return err
+	}
+	address, err := chain.Address(a.Suite, a.Chain, child)
+	if err == nil && address != a.Address {
+		err = fmt.Errorf("at %s it has %s, not %s", a.Path, address, a.Address)
+	}
+	return err
+}
+
+// child is the public key at a path below a suite's root.
+func (x *vault) child(suite string, path hd.Path) (group.Point, error) {
+	for _, k := range x.keys {
+		if k.suite == suite {
+			p, _, err := hd.Derive(k.current().Public, k.current().ChainCode, path)
+			return p, err
+		}
+	}
+	return nil, fmt.Errorf("it has no key of suite %s", suite)
+}
+
+// readFreezes lists the freezes that an officer of their operator signed.
+func (v *verifier) readFreezes(x *vault) {
+	ended := map[statement.ID]bool{}
+	for _, d := range v.statements(statement.Unfreeze) {
+		if d.statement.Fields().ID("vault") != x.ID {
+			continue
+		}
+		u, err := charter.UnfreezeOf(d.statement)
+		if by := v.acceptors(x.out.Committee); err == nil && v.accepted(d, by).Verify(by) == nil {
+			for _, id := range u.Freezes {
+				ended[id] = true
+			}
+		}
+	}
+	for _, d := range v.statements(statement.Freeze) {
+		f, err := charter.FreezeOf(d.statement)
+		if err != nil || f.Vault != x.ID || v.accepted(d, v.acceptors([]string{f.Operator})).Signatures[f.Operator] == nil {
+			continue
+		}
+		x.out.Frozen = append(x.out.Frozen, Freeze{f.Operator, f.Created, f.Expires, f.Reason, ended[f.ID]})
+		if v.Now.Before(f.Expires) && !ended[f.ID] {
+			v.report.attend(fmt.Sprintf("vault %s is frozen by %s until %s", x.Name, f.Operator, statement.FormatTime(f.Expires)))
+		}
+	}
+}
+
+// acceptors are operators with all officers that they ever had: who signed once, signed.
+func (v *verifier) acceptors(names []string) (out []charter.Acceptor) {
+	for _, name := range names {
+		a := charter.Acceptor{Operator: name}
+		for _, r := range v.rosters {
+			if o, ok := r.Operator(name); ok {
+				for _, k := range o.Officers {
+					if !slices.ContainsFunc(a.Officers, k.Equal) {
+						a.Officers = append(a.Officers, k)
+					}
+				}
+			}
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -1,0 +1,194 @@
+package verify
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+)
+
+// Options are what the verifier is given besides the logs.
+type Options struct {
+	Now    time.Time    // by whose clock: it decides what is late or has expired
+	Circle statement.ID // of version 0 of the roster, from elsewhere; zero: whichever the logs show
+	// Witnesses are those outside the circle whose cosignatures count.
+	Witnesses []tlog.Witness
+	// Seen are checkpoints that these logs signed before, as the reader remembers them: each log must have grown from its own.
+	Seen [][]byte
+	// Grace is how long what one log tells may be missing in another: notes may be on their way. 0: an hour.
+	Grace time.Duration
+	// Release finds the release that maintainers signed and that has a program of this SHA-256; "" if there is none. May be nil.
+	Release func(binary [32]byte) string
+	// Progress is told how far the reading is; its error ends it. May be nil.
+	Progress func(Progress) error
+}
+
+// Progress says how far the reading is.
+type Progress struct {
+	Source  string
+	Read    int64 // leaves of this log
+	Of      int64
+	Entries int // of all logs before
+	Verdict string
+}
+
+const defaultGrace = time.Hour
+
+type verifier struct {
+	Options
+	report     *Report
+	kinds      map[string]string
+	docs       map[[32]byte]*doc
+	named      map[[32]byte][][]byte     // bodies under ids that others gave: signed transactions
+	about      map[[32]byte][][32]byte   // bodies by what they are about
+	order      [][32]byte                // docs as they were found
+	byKind     map[statement.Kind][]*doc // and those that are statements, once all are read
+	logs       []*history                // of operators
+	copies     []*history                // further copies of logs, which must agree with those
+	rosters    charter.Chain             //
+	history    charter.History           //
+	revoked    map[string]time.Time      // by a person's key: when it was first seen to be
+	vaults     []*vault                  //
+	announced  map[string]tlog.Keys      // by origin: the keys that identities signed
+	lastQuoted map[string]quoted         // by origin: the largest head that another log names
+	signatures int
+	unread     []string // sources that could not be read
+}
+
+// quoted is a head of one log as another operator named it.
+type quoted struct {
+	tlog.Head
+	by string
+	at time.Time
+}
+
+// A LagError says that a log is shown smaller than others have seen it: whoever fetches should fetch it again.
+type LagError struct {
+	Origin, Operator string
+	Shown, Seen      int64
+	By               string
+}
+
+func (e *LagError) Error() string {
+	return fmt.Sprintf("the log of %s is shown with %d entries, and %s saw %d: an old checkpoint is shown, or the newest entries are kept back", e.Operator, e.Shown, e.By, e.Seen)
+}
+
+// Verify checks all that the sources show. It returns an error only if Progress ended it: what is wrong stands in the report.
+func Verify(sources []Source, o Options) (*Report, error) {
+	if o.Grace == 0 {
+		o.Grace = defaultGrace
+	}
+	v := &verifier{
+		Options: o, report: &Report{Time: o.Now.UTC().Truncate(time.Second)}, kinds: map[string]string{}, docs: map[[32]byte]*doc{}, named: map[[32]byte][][]byte{},
+		about: map[[32]byte][][32]byte{}, revoked: map[string]time.Time{}, announced: map[string]tlog.Keys{}, lastQuoted: map[string]quoted{},
+	}
+	for _, s := range sources {
+		h, err := v.read(s)
+		var stop *stopError
+		switch {
+		case errors.As(err, &stop):
+			return v.report, stop.error
+		case err != nil:
+			v.report.fail("log at "+s.Name, "it can be read whole, and is what was signed", err.Error())
+			v.unread = append(v.unread, s.Name)
+			continue
+		}
+		v.report.Entries += len(h.leaves)
+		v.take(h)
+	}
+	v.checkCircle()
+	if len(v.rosters) > 0 {
+		v.checkLogs()
+		v.checkVaults()
+		v.checkHeartbeats()
+		v.checkRequests()
+		v.reconcile()
+		v.summarise()
+	}
+	v.report.Signatures = v.signatures
+	v.report.finish()
+	return v.report, nil
+}
+
+// take keeps a log that was read: the largest copy of each, and the others to be held against it.
+func (v *verifier) take(h *history) {
+	i := slices.IndexFunc(v.logs, func(o *history) bool { return o.keys.Origin == h.keys.Origin })
+	switch {
+	case i < 0:
+		v.logs = append(v.logs, h)
+	case len(v.logs[i].leaves) < len(h.leaves):
+		v.copies = append(v.copies, v.logs[i])
+		v.logs[i] = h
+	default:
+		v.copies = append(v.copies, h)
+	}
+}
+
+type stopError struct{ error }
+
+func (v *verifier) progress(h *history, n int64) error {
+	if v.Progress == nil {
+		return nil
+	}
+	verdict := "nothing is wrong so far"
+	if v.report.Failed {
+		verdict = v.report.Claims[0].Failed
+	}
+	if err := v.Progress(Progress{h.source, n, h.checkpoint.Head.Size, v.report.Entries, verdict}); err != nil {
+		return &stopError{err}
+	}
+	return nil
+}
+
+// statements are the docs of a kind, as they were found.
+func (v *verifier) statements(k statement.Kind) (out []*doc) {
+	if v.byKind == nil {
+		v.byKind = map[statement.Kind][]*doc{}
+		for _, id := range v.order {
+			d := v.docs[id]
+			line, _, _ := bytes.Cut(d.content[:min(len(d.content), 64)], []byte("\n"))
+			if kind, ok := bytes.CutPrefix(line, []byte("ostraka/1 ")); ok {
+				v.byKind[statement.Kind(kind)] = append(v.byKind[statement.Kind(kind)], d)
+			}
+		}
+	}
+	for _, d := range v.byKind[k] {
+		if _, ok := d.as(k); ok {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// signaturesOf are all signatures over a statement that any log shows: those beside it, and those told of later.
+func (v *verifier) signaturesOf(d *doc, kinds ...string) [][]byte {
+	out := slices.Clone(d.signatures)
+	for _, id := range v.about[d.statement.ID()] {
+		if s := v.docs[id]; s != nil && slices.Contains(kinds, s.kind) && !contains(out, s.content) {
+			out = append(out, s.content)
+		}
+	}
+	return out
+}
+
+// accepted puts officers' signatures to a statement: of each operator concerned the first that holds.
+func (v *verifier) accepted(d *doc, by []charter.Acceptor) charter.Accepted {
+	a := charter.Accepted{Statement: d.statement}
+	for _, sig := range v.signaturesOf(d, tlog.KindSignature) {
+		if len(sig) == nodeSignature {
+			continue
+		}
+		v.signatures++
+		if next, _, err := a.Add(by, sig); err == nil {
+			a = next
+		}
+	}
+	return a
+}
+
+const nodeSignature = 64 // bytes of a node's own
