@@ -184,6 +184,9 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	return n, n.Desk.Load(ctx, now)
 }
 
+// Halted says why this node signs nothing at all; nil if it may: another copy of it runs, its log is damaged, or was not read through yet.
+func (n *Node) Halted() error { return cmp.Or(n.Fence.Fenced(), n.Journal.Sound()) }
+
 // newKeeper makes the keeper of keys.
 func (n *Node) newKeeper() *ceremony.Keeper {
 	cfg := n.cfg
@@ -210,9 +213,6 @@ func (n *Node) newKeeper() *ceremony.Keeper {
 		},
 	})
 }
-
-// Halted says why this node signs nothing at all; nil if it may: another copy of it runs, its log is damaged, or was not read through yet.
-func (n *Node) Halted() error { return cmp.Or(n.Fence.Fenced(), n.Journal.Sound()) }
 
 // openCircle reads back what officers signed, and hands it to the rooms that follow it.
 func (n *Node) openCircle(ctx context.Context, now time.Time) (*circle.Circle, error) {

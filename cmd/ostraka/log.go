@@ -355,18 +355,31 @@ func (a *app) followLog(ctx context.Context, own ostrakav1connect.OperatorClient
 	}
 }
 
+// entryNumber reads an entry's number; 8 digits or more are an id's.
+func entryNumber(which string) (uint64, bool) {
+	n, err := strconv.ParseUint(which, 10, 64)
+	return n, err == nil && len(which) < 8
+}
+
+// entryName wants one argument: an entry's number, or the first digits of its id.
+func entryName(c *cobra.Command, args []string) error {
+	if err := exactly("N|ID")(c, args); err != nil {
+		return err
+	}
+	if _, ok := entryNumber(args[0]); !ok && (len(args[0]) < 8 || len(args[0]) > 64 || strings.Trim(args[0], "0123456789abcdef") != "") {
+		return usage("%q is neither an entry's number nor 8 or more hex digits of its id", args[0])
+	}
+	return nil
+}
+
 // findEntry finds the one entry of a number, or whose id begins so.
 func (a *app) findEntry(ctx context.Context, own ostrakav1connect.OperatorClient, size uint64, which string) (e logEntry, err error) {
-	q := query{}
-	if n, err := strconv.ParseUint(which, 10, 64); err == nil && len(which) < 8 {
+	q := query{id: which}
+	if n, ok := entryNumber(which); ok {
 		if n >= size {
 			return e, &problem{codeError, fmt.Errorf("the log has %d entries, numbered from 0", size), "`ostraka log list` shows the latest"}
 		}
-		q.first, q.end = n, n+1
-	} else if len(which) < 8 || strings.Trim(which, "0123456789abcdef") != "" || len(which) > 64 {
-		return e, usage("%q is neither an entry's number nor 8 or more hex digits of its id", which)
-	} else {
-		q.id = which
+		q = query{first: n, end: n + 1}
 	}
 	var all []logEntry
 	_, _, err = a.walk(ctx, own, q, func(x logEntry) error {

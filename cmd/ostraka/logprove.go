@@ -21,7 +21,7 @@ import (
 func (a *app) logProveCommand() *cobra.Command {
 	out := ""
 	c := &cobra.Command{
-		Use: "prove N|ID", Short: "Write a proof that an entry stands in the log, which anybody can check offline", Args: exactly("N|ID"),
+		Use: "prove N|ID", Short: "Write a proof that an entry stands in the log, which anybody can check offline", Args: entryName,
 		Long: "The proof is a C2SP tlog-proof: the latest checkpoint with its cosignatures, the path from the entry to its root, and the entry's leaf.\n" +
 			"It shows of the entry what the tree shows: kind, time, vault and ids, not the body. `ostraka log check` reads it.",
 		Example: "  ostraka log prove 4711 -o payment.tlog-proof",

@@ -271,7 +271,7 @@ func (d entryFull) print(w io.Writer) {
 func (a *app) logShowCommand() *cobra.Command {
 	raw := false
 	c := &cobra.Command{
-		Use: "show N|ID", Short: "Show all of one entry: the leaf, what it stands for, and who signed it", Args: exactly("N|ID"),
+		Use: "show N|ID", Short: "Show all of one entry: the leaf, what it stands for, and who signed it", Args: entryName,
 		Long: "An entry goes by its number, or by the first 8 digits or more of its id. --raw writes the body's content alone, as it was signed:\n" +
 			"`sha256sum` of it is the entry's id, but for kind `signed`, whose id is the chain's.",
 		RunE: func(c *cobra.Command, args []string) error {

@@ -88,6 +88,8 @@ type own struct {
 	published []byte // signed, with the cosignatures that came in time
 	head      tlog.Head
 	by        []tlog.Cosigned
+	made      time.Time            // when it was signed
+	late      map[string]time.Time // witnesses that have not cosigned, since when
 
 	next  []byte // the one that is being cosigned; nil: none
 	grown tlog.Head
@@ -97,9 +99,6 @@ type own struct {
 	asked map[string]bool  // it has not answered yet
 	told  map[string]int   // how often it said that it knows another size of this one
 	given []tlog.Cosigned
-
-	made   time.Time            // when the published one was signed
-	silent map[string]time.Time // witnesses that have not cosigned, since when
 }
 
 // Open reads back what was cosigned.
@@ -180,7 +179,7 @@ func (w *Witness) loadOwn(ctx context.Context) error {
 	if (tlog.Request{Checkpoint: signed}).Origin() != w.cfg.Origin() {
 		return nil // of the log that was kept here before the store was set back
 	}
-	v, err := tlog.NewLogVerifier(w.cfg.Origin(), w.signer.Public().(ed25519.PublicKey))
+	v, _, err := w.Verifiers()
 	if err != nil {
 		return err
 	}
@@ -229,6 +228,13 @@ func (w *Witness) Checkpoint() (signed []byte, head tlog.Head, by []tlog.Cosigne
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.own.published, w.own.head, slices.Clone(w.own.by)
+}
+
+// Made is when the latest checkpoint was signed, and which witnesses, by name, have not cosigned our log since when.
+func (w *Witness) Made() (at time.Time, late map[string]time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.own.made, maps.Clone(w.own.late)
 }
 
 // Cosigned counts the other operators whose nodes have cosigned our log with its first size leaves. Witnesses beyond the circle are not
@@ -320,6 +326,7 @@ func (w *Witness) publish(ctx context.Context) error {
 	if w.own.next == nil {
 		return nil
 	}
+	w.count()
 	if !w.own.again || len(w.own.given) > len(w.own.by) {
 		e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: keyOwn, Value: w.own.next}}}}
 		if err := w.cfg.Journal.Write(ctx, e); err != nil {
@@ -329,36 +336,28 @@ func (w *Witness) publish(ctx context.Context) error {
 	if !w.own.again {
 		w.own.made = w.own.since
 	}
-	w.own.count(w.witnesses())
 	w.own.published, w.own.head, w.own.by, w.own.next = w.own.next, w.own.grown, w.own.given, nil
 	return nil
 }
 
 // count notes which witnesses did not cosign, and since when.
-func (o *own) count(all []tlog.Witness) {
-	silent := map[string]time.Time{}
-	for _, x := range all {
-		if o.gave(x.Name()) {
+func (w *Witness) count() {
+	late := map[string]time.Time{}
+	for _, x := range w.witnesses() {
+		if w.gave(x.Name()) {
 			continue
 		}
-		silent[x.Name()] = o.since
-		if since, before := o.silent[x.Name()]; before {
-			silent[x.Name()] = since
+		since, before := w.own.late[x.Name()]
+		if !before {
+			since = w.own.since
 		}
+		late[x.Name()] = since
 	}
-	o.silent = silent
+	w.own.late = late
 }
 
-// gave says whether a witness cosigned the checkpoint that is being cosigned.
-func (o *own) gave(name string) bool {
-	return slices.ContainsFunc(o.given, func(c tlog.Cosigned) bool { return c.Name == name })
-}
-
-// Made is when the latest checkpoint was signed, and which witnesses, by name, have not cosigned our log since when.
-func (w *Witness) Made() (at time.Time, lacks map[string]time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.own.made, maps.Clone(w.own.silent)
+func (w *Witness) gave(name string) bool {
+	return slices.ContainsFunc(w.own.given, func(c tlog.Cosigned) bool { return c.Name == name })
 }
 
 // lacks says whether somebody who may cosign the published checkpoint has not.
@@ -393,7 +392,7 @@ func (w *Witness) present() (out []tlog.Keys) {
 }
 
 func (w *Witness) ask(ctx context.Context, name string, send func([]byte)) error {
-	if w.own.gave(name) {
+	if w.gave(name) {
 		return nil
 	}
 	old := w.own.at[name]
