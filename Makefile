@@ -1,7 +1,7 @@
 # Ostraka: what people type. `make help` lists it.
 #
-# Only Go is needed to build. Tests also want the tools in TOOLS and a pinned anvil and Chromium, which are
-# fetched into .cache; `make test` says what is missing, or installs it when run as root.
+# Only Go is needed to build. Tests also want the tools in TOOLS and a pinned anvil, Chromium and litewitness,
+# which are fetched into .cache; `make test` says what is missing, or installs it when run as root.
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -15,12 +15,16 @@ FUZZTIME ?= 5s
 TARGET   ?=
 BENCH    ?= ./mpc/... ./crypto/... ./node/...
 
+# Of a release, by who runs make, never by the environment: VERSION=v0.5.0; COMMIT where the source is no clone.
+VERSION :=
+COMMIT  :=
+
 GOFILES = find . -name '*.go' -not -path './.cache/*' -not -path './bin/*'
 
 # program:Debian package
 TOOLS := ssh-keygen:openssh-client ssh-agent:openssh-client
 
-.PHONY: help build wasm test nightly bench fuzz lint deps tools go cover clean
+.PHONY: help build wasm release test nightly bench fuzz lint deps tools go cover clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +36,12 @@ build: go ## bin/ostraka, static and reproducible
 wasm: go ## the verifier for browsers, in console/wasm/dist; a build with -tags embed_wasm carries it
 	@go run ./internal/wasmbuild/make
 
-test: deps lint ## all tests, six fuzz targets, real anvil and Chromium (15 minutes at most)
+# The recipe is internal/release/recipe.go: it pins the toolchain, the flags and Go's environment. `make wasm` is to come
+# before it, with the build tag embed_wasm.
+release: go ## dist/VERSION: programs for every platform, their hashes and bills of materials, for maintainers to sign
+	@go run ./internal/release build -version '$(VERSION)' -commit '$(COMMIT)'
+
+test: deps lint ## all tests, six fuzz targets, real anvil, Chromium and litewitness (15 minutes at most)
 	@go run ./internal/testrun test -fuzztime $(FUZZTIME)
 
 nightly: FUZZTIME := 10s
@@ -60,7 +69,7 @@ cover: go ## statement coverage, by function, in .cache/cover.txt
 	@go tool cover -func=.cache/cover.out > .cache/cover.txt
 	@tail -n 1 .cache/cover.txt
 
-deps: tools ## what tests need: Debian packages (as root) and the pinned anvil and Chromium
+deps: tools ## what tests need: Debian packages (as root) and the pinned anvil, Chromium and litewitness
 	@go run ./internal/components/fetch
 
 # tools installs missing programs as root on Debian; otherwise it says what to install.
@@ -85,5 +94,5 @@ tools: go
 go:
 	@command -v go > /dev/null || { echo "Go 1.26 or later is not installed: see https://go.dev/doc/install" >&2; exit 1; }
 
-clean: ## remove bin; the cache of components in .cache stays
+clean: ## remove bin; releases in dist, and the cache of components in .cache, stay
 	rm -rf bin

@@ -51,7 +51,18 @@ func Serve(quit context.CancelFunc, log *slog.Logger) node.Serve {
 func outer(p *people) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(ostrakav1connect.NewPeopleHandler(p, connect.WithReadMaxBytes(maxRequest)))
+	for path, h := range forAll(p) {
+		mux.Handle(path, h)
+	}
 	return mux
+}
+
+// forAll is what everybody is served there, whether the circle knows them or not.
+func forAll(p *people) map[string]http.Handler {
+	return map[string]http.Handler{
+		routeLog:     &logFiles{get: p.d.Publish.Get},
+		routeWitness: &askWitness{cosign: p.d.Cosign, rate: newRate()},
+	}
 }
 
 // inner is all that is served at the operator's socket.

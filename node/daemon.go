@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -85,14 +84,6 @@ func WithPassphraseOptions(p ...passphrase.Option) Option {
 	return func(o *options) { o.pass = p }
 }
 
-// Version is the build's module version, or "devel".
-func Version() string {
-	if bi, ok := debug.ReadBuildInfo(); ok && bi.Main.Version != "" && bi.Main.Version != "(devel)" {
-		return bi.Main.Version
-	}
-	return "devel"
-}
-
 // Run opens the data folder and works until ctx ends; then it stops gracefully.
 func Run(ctx context.Context, dir string, pass secret.Bytes, log *slog.Logger, opts ...Option) error {
 	var o options
@@ -134,6 +125,14 @@ func Run(ctx context.Context, dir string, pass secret.Bytes, log *slog.Logger, o
 // open makes the core and its link.
 func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err error) {
 	d.Key = u.identity
+	witnesses, err := readAsked(u.settings.Witnesses)
+	if err != nil {
+		return err
+	}
+	logs, err := readLogs(u.settings.Logs)
+	if err != nil {
+		return err
+	}
 	d.Link, err = link.New(link.Config{
 		Key: u.identity, Listen: u.settings.Link, Log: d.log,
 		Receive: func(from ed25519.PublicKey, frame []byte) { d.receive(ctx, from, frame) },
@@ -145,6 +144,11 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 		return err
 	}
 	ask := &checker{endpoints: d.Endpoints, answers: map[question]*answer{}}
+	program, version, err := Binary()
+	if err != nil {
+		d.Link.Close()
+		return fmt.Errorf("what program this is, which heartbeats tell: %w", err)
+	}
 	d.Node, err = New(ctx, time.Now(), Config{
 		Own: u.own, Identity: u.identity, Store: u.store, Sealer: u.box, Rand: rand.Reader, Log: d.log,
 		Send: func(to ed25519.PublicKey, frame []byte) {
@@ -152,7 +156,10 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 				d.log.Warn("frame not sent", "to", link.Fingerprint(to), "error", err)
 			}
 		},
-		Reachable: d.reachableKey, Twin: d.twinKey, SetPeers: d.pin, Presignatures: mode, Version: Version(),
+		Reachable: d.reachableKey, Twin: d.twinKey, SetPeers: d.pin, Presignatures: mode, Version: version, Binary: program, Logs: logs,
+		Witnesses: askOutside(ctx, witnesses, d.log, func(name string, status int, body []byte) error {
+			return d.Witness.AnswerOutside(ctx, name, status, body)
+		}),
 		Knock: func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error) {
 			return link.Knock(ctx, u.identity, addr, key, body)
 		},
@@ -175,8 +182,15 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 	})
 	if err != nil {
 		d.Link.Close()
+		return err
 	}
-	return err
+	ours, witness, err := d.Witness.Verifiers()
+	if err != nil {
+		d.Link.Close()
+		return err
+	}
+	d.log.Info("the keys of this node's log", "log", ours.String(), "witness", witness.String())
+	return nil
 }
 
 func (d *Daemon) pin(ops []charter.Operator) {

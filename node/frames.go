@@ -66,12 +66,12 @@ func (n *Node) deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 		n.Outbox.Settle(link, outbox.ID(frame[1:33]), outbox.Verdict(frame[33]))
 		return nil
 	case frameDecline:
-		hash, reason, err := decodeDecline(frame[1:])
+		hash, reason, notYet, err := decodeDecline(frame[1:])
 		if err != nil {
 			return err
 		}
 		others := n.Sessions.Joined(hash)
-		n.Sessions.Declined(ctx, now, link, hash, reason)
+		n.Sessions.Declined(ctx, now, link, hash, reason, notYet)
 		if slices.Contains(others, link) { // else those who joined would wait for the end of their time
 			for _, p := range others {
 				if p != link {
@@ -89,7 +89,7 @@ func (n *Node) deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 		o, _ := n.peer(link)
 		return n.Fence.Take(ctx, now, link, o.Identity, frame[1:])
 	case frameCosign:
-		status, _, answer := n.Witness.Cosign(ctx, now, frame[1:])
+		status, _, answer := n.Cosign(ctx, now, frame[1:])
 		n.send(link, append([]byte{frameCosigned}, witness.EncodeAnswer(status, answer)...))
 		return nil
 	case frameCosigned:
@@ -147,6 +147,7 @@ func (n *Node) challenge(key, challenge [32]byte) {
 const (
 	fieldDeclineSetup transcript.Tag = iota + 1
 	fieldDeclineReason
+	fieldDeclineNotYet
 )
 
 // decline tells an opener why we take no part. The reason is for people.
@@ -155,21 +156,29 @@ func (n *Node) decline(link engine.PartyID, frame []byte, cause error) {
 	if err != nil || s.Opener != link {
 		return
 	}
-	hash := s.Hash()
-	reason := cause.Error()
-	var e transcript.Encoder
-	e.Bytes(fieldDeclineSetup, hash[:]).String(fieldDeclineReason, reason[:min(len(reason), 512)])
-	n.send(link, append([]byte{frameDecline}, e.Sum()...))
+	n.send(link, encodeDecline(s.Hash(), cause.Error(), errors.Is(cause, session.ErrNotYet)))
 }
 
-func decodeDecline(b []byte) (hash [32]byte, reason string, err error) {
+func encodeDecline(hash [32]byte, reason string, notYet bool) []byte {
+	var e transcript.Encoder
+	e.Bytes(fieldDeclineSetup, hash[:]).String(fieldDeclineReason, reason[:min(len(reason), 512)])
+	if notYet {
+		e.Uint(fieldDeclineNotYet, 1)
+	}
+	return append([]byte{frameDecline}, e.Sum()...)
+}
+
+func decodeDecline(b []byte) (hash [32]byte, reason string, notYet bool, err error) {
 	d := transcript.NewDecoder(b)
 	copy(hash[:], d.Fixed(fieldDeclineSetup, 32))
 	reason = d.String(fieldDeclineReason, 512)
-	if err := d.Done(); err != nil {
-		return hash, "", fmt.Errorf("decode decline: %w", err)
+	if notYet = d.More(); notYet && d.Uint(fieldDeclineNotYet, 1) != 1 {
+		d.Fail(fieldDeclineNotYet, errors.New("it is left out, or 1"))
 	}
-	return hash, reason, nil
+	if err := d.Done(); err != nil {
+		return hash, "", false, fmt.Errorf("decode decline: %w", err)
+	}
+	return hash, reason, notYet, nil
 }
 
 // note takes a peer's note and answers it.

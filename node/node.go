@@ -38,6 +38,7 @@ import (
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/presign"
+	"github.com/ostraka/ostraka/node/publish"
 	"github.com/ostraka/ostraka/node/pulse"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/session"
@@ -92,6 +93,7 @@ type Node struct {
 	Outbox   *outbox.Outbox
 	Pulse    *pulse.Pulse
 	Witness  *witness.Witness
+	Publish  *publish.Log
 	Fence    *fence.Fence
 
 	rosters atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
@@ -156,7 +158,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 			return n.Charters.TermsThen(v, id, at)
 		},
 		Frozen:        func(vault statement.ID, now time.Time) string { return n.Charters.Frozen(vault, now) },
-		Presignatures: n.Presign,
+		Presignatures: n.Presign, HeldBack: n.heldBack, Cosigned: func(size int64) int { return n.Witness.Cosigned(size) },
 	})
 	if n.Circle, err = n.openCircle(ctx, now); err != nil {
 		return nil, err
@@ -167,6 +169,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	if n.Witness, err = n.openWitness(ctx); err != nil {
 		return nil, err
 	}
+	n.Publish = n.newPublish()
 	if err := n.Fence.Burnt(ctx, now); err != nil {
 		return nil, err
 	}
@@ -234,7 +237,7 @@ func (n *Node) openPulse(ctx context.Context) (*pulse.Pulse, error) {
 func (n *Node) openWitness(ctx context.Context) (*witness.Witness, error) {
 	return witness.Open(ctx, witness.Config{
 		Identity: n.cfg.Identity, Journal: n.Journal, Log: n.cfg.Log, Keys: n.Pulse.AllKeys, Post: n.post,
-		Origin: func() string { return tlog.Origin(n.cfg.Own.Identity, n.Fence.Confirmed()) },
+		Origin: n.origin,
 		Ask: func(identity ed25519.PublicKey, request []byte) {
 			if to := mpc.IDOf(identity); n.reachable(to) {
 				n.send(to, append([]byte{frameCosign}, request...))

@@ -45,6 +45,8 @@ type Settings struct {
 	Officers  []string          `json:"officers"`            // SSH public key lines
 	RPC       map[string]string `json:"rpc,omitempty"`       // chain "eip155:1" → endpoint URL
 	Presign   string            `json:"presign,omitempty"`   // for which vaults presignatures are held: hot (or empty), all, off
+	Witnesses []Asked           `json:"witnesses,omitempty"` // beyond the circle, that are asked to cosign this node's log
+	Logs      []string          `json:"logs,omitempty"`      // vkeys of logs beyond the circle that this node cosigns
 }
 
 // own makes the roster entry of these settings.
@@ -86,7 +88,11 @@ func (s Settings) check() error {
 			return fmt.Errorf("settings: rpc %s: %w", chain, err)
 		}
 	}
-	return nil
+	if _, err := readAsked(s.Witnesses); err != nil {
+		return err
+	}
+	_, err := readLogs(s.Logs)
+	return err
 }
 
 // ReadSettings reads node.json of a data folder, strictly.

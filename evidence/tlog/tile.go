@@ -55,6 +55,21 @@ func (e *TileError) Unwrap() error { return e.Err }
 
 func (t Tile) full() Tile { return Tile{t.Level, t.Index, tileWidth} }
 
+// Whole says that the tile has all of its 256.
+func (t Tile) Whole() bool { return t.Width == tileWidth }
+
+// In says whether a tree of a size holds all of the tile. It may hold more of that index: a part that was published once is
+// read for as long as somebody has its checkpoint.
+func (t Tile) In(size int64) bool {
+	if t.check() != nil || size < 0 || size > MaxSize {
+		return false
+	}
+	return t.Index<<tileHeight+int64(t.Width) <= size>>(tileHeight*max(t.Level, 0))
+}
+
+// Leaves are those of an entry bundle: the first, and how many.
+func (t Tile) Leaves() (first int64, count int) { return t.Index << tileHeight, t.Width }
+
 // check refuses what no tree of at most MaxSize has.
 func (t Tile) check() error {
 	if t.Level < Entries || t.Level > topLevel {

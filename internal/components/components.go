@@ -19,6 +19,7 @@ type Component struct {
 	Version string
 	NPM     string            // npm package that carries it, empty if Go builds it
 	Go      string            // Go package that builds it, empty if npm carries it
+	Module  string            // folder of the module whose go.sum pins all that it is built from; empty: the checksum database vouches
 	SHA256  map[string]string // of the program, by platform such as linux-amd64
 	Packed  Packed            // what the npm package carries, if it is compressed
 }
@@ -56,6 +57,12 @@ var Geth = []Component{
 	{Name: "geth", Version: "1.17.0", Go: "github.com/ethereum/go-ethereum/cmd/geth"},
 	{Name: "geth", Version: "1.17.8", Go: "github.com/ethereum/go-ethereum/cmd/geth"},
 }
+
+// Litewitness is a witness of logs (C2SP tlog-witness), Witnessctl what tells it which logs to cosign.
+var (
+	Litewitness = Component{Name: "litewitness", Version: "0.9.0", Go: "filippo.io/torchwood/cmd/litewitness", Module: "internal/components/litewitness/pinned"}
+	Witnessctl  = Component{Name: "witnessctl", Version: "0.9.0", Go: "filippo.io/torchwood/cmd/witnessctl", Module: "internal/components/litewitness/pinned"}
+)
 
 // Platform is the running machine's, as npm packages name it.
 func Platform() string { return runtime.GOOS + "-" + runtime.GOARCH }

@@ -40,6 +40,21 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// What is built in a module of ours is of the version that its go.mod pins.
+func TestModulesPin(t *testing.T) {
+	root, err := components.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []components.Component{components.Litewitness, components.Witnessctl} {
+		raw, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(c.Module), "go.mod"))
+		module, _, _ := strings.Cut(c.Go, "/cmd/")
+		if err != nil || !strings.Contains(string(raw), "\t"+module+" v"+c.Version+" ") || !strings.Contains(string(raw), "\t"+c.Go+"\n") {
+			t.Errorf("%s %s is not what %s pins: %v", c.Name, c.Version, c.Module, err)
+		}
+	}
+}
+
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {

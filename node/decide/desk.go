@@ -117,6 +117,10 @@ type Config struct {
 	CheckBlock func(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error)
 	// Presignatures are this node's, to sign in one broadcast with.
 	Presignatures *presign.Pools
+	// Cosigned counts the other operators whose nodes have cosigned our log with its first size leaves.
+	Cosigned func(size int64) int
+	// HeldBack says why the release that this node runs does not sign for a vault yet; "" if it does. May be nil.
+	HeldBack func(now time.Time, v ceremony.View) string
 }
 
 // RuleState is the rule that a node's own view of the chain decides: nonce, balance, fees; the block that a proof speaks of.
@@ -181,6 +185,8 @@ type file struct {
 	online    bool                         // so is not its present session, which uses a presignature
 	toldAt    map[outbox.Peer]time.Time    // who did not know it, and was told of it as of the past
 	idle      map[engine.PartyID]time.Time // whose sessions never began: their next one is refused until then
+	logged    int64                        // a size of our log that holds our own ALLOW; 0: not looked at yet
+	early     int                          // sessions that were opened before a party could join
 }
 
 type ballot struct {

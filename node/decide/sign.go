@@ -100,6 +100,10 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 			f.waits = by.taken() // a signature appeared that this node knew nothing of when it allowed this one
 			return nil, nil
 		}
+		if err := errors.Join(d.heldBack(now, v), d.cosigned(f, v)); err != nil {
+			f.waits = err.Error()
+			return nil, nil
+		}
 	}
 	signers, err := d.signers(ctx, now, v, f)
 	if errors.Is(err, session.ErrTooManyFailures) {
@@ -235,7 +239,7 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 		return nil, err
 	}
 	d.went(f, next)
-	f.lastErr, f.admitting, f.online = "", true, s.Protocol == protocol.ProtocolOnline
+	f.lastErr, f.waits, f.admitting, f.online = "", "", true, s.Protocol == protocol.ProtocolOnline
 	admit := f.moved(next, f.notes(tlog.KindSession, now, hash))
 	admit.Add(p.admit)
 	return d.task(f, v, s, p, admit), nil
@@ -291,6 +295,9 @@ func (d *Desk) mayJoin(ctx context.Context, now time.Time, v ceremony.View, f *f
 	if by, ok := d.rival(f, false); ok {
 		return fmt.Errorf("intent %s: %s", f.stmt.ID().Short(), by.taken())
 	}
+	if err := errors.Join(d.heldBack(now, v), d.cosigned(f, v)); err != nil {
+		return fmt.Errorf("intent %s: %w", f.stmt.ID().Short(), err)
+	}
 	return d.cfg.Fit(ctx, now, s, protocol.PairKey(r))
 }
 
@@ -318,7 +325,7 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, p *part, admit journ
 		},
 		Done: func(ctx context.Context, now time.Time, err error, sentLast bool) {
 			p.done(ctx, now, err)
-			if failErr := d.over(ctx, now, f, s, err, sentLast); failErr != nil {
+			if failErr := d.over(ctx, now, f, v, s, err, sentLast); failErr != nil {
 				d.cfg.Log.Error("failed session not noted", "intent", f.stmt.ID().Short(), "error", failErr)
 			}
 		},
@@ -344,22 +351,25 @@ func (d *Desk) release(ctx context.Context, now time.Time, f *file, sig *protoco
 }
 
 // over takes note of a session's end, and of who was in its way.
-func (d *Desk) over(ctx context.Context, now time.Time, f *file, s *mpc.Setup, err error, sentLast bool) error {
+func (d *Desk) over(ctx context.Context, now time.Time, f *file, v ceremony.View, s *mpc.Setup, err error, sentLast bool) error {
 	if err == nil {
 		return d.forgive(ctx, now, s)
 	}
 	d.shunning.Lock()
 	defer d.shunning.Unlock()
-	idle := idled(s, err)
+	idle, early := idled(s, err), tooEarly(v, err)
 	var rows store.Batch
-	if !idle {
+	if !idle && !early {
 		rows = d.shun(now, s, err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.admitting = false
-	if idle {
+	switch {
+	case idle:
 		return d.fallBack(ctx, now, f, s, err)
+	case early:
+		return d.comeBack(ctx, now, f, s, err)
 	}
 	f.remember(now, s.Opener, d.cfg.Self, err)
 	return d.fail(ctx, now, f, s.Hash(), err, sentLast, rows)

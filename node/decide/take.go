@@ -266,6 +266,9 @@ func (d *Desk) enter(now time.Time, f *file, write writer, rs ...ruling) (err er
 	d.went(f, next)
 	for _, r := range rs {
 		f.shelve(r)
+		if r.decision.Operator == d.cfg.Operator && r.decision.Verdict == intent.Allow {
+			d.note(f)
+		}
 	}
 	return nil
 }

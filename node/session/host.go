@@ -110,6 +110,9 @@ func NewHost(ctx context.Context, cfg Config) (*Host, error) {
 // ErrRefused wraps why we take no part in a session.
 var ErrRefused = errors.New("session refused")
 
+// ErrNotYet says that a node takes no part for now, and will once what it waits for has come: nobody is in the way.
+var ErrNotYet = errors.New("not yet")
+
 // Open starts a session as its opener: it signs the Setup, answers it itself, and sends
 // both to all parties.
 func (h *Host) Open(ctx context.Context, now time.Time, s *mpc.Setup) error {
@@ -301,13 +304,13 @@ func (h *Host) takeMessage(ctx context.Context, now time.Time, link engine.Party
 	return r.take(ctx, now, frame)
 }
 
-// Declined takes a peer's word, over its own link, that it will not join a session of ours.
-func (h *Host) Declined(ctx context.Context, now time.Time, by engine.PartyID, setup [32]byte, reason string) {
+// Declined takes a peer's word, over its own link, that it will not join a session of ours; or not yet.
+func (h *Host) Declined(ctx context.Context, now time.Time, by engine.PartyID, setup [32]byte, reason string, notYet bool) {
 	h.mu.Lock()
 	r := h.open[setup]
 	h.mu.Unlock()
 	if r != nil {
-		r.declined(ctx, now, by, reason)
+		r.declined(ctx, now, by, reason, notYet)
 	}
 }
 

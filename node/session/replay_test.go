@@ -208,17 +208,42 @@ func TestDecline(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := c.nodes[0]
-	n.host.Declined(ctx, c.now, engine.PartyID{9}, hash, "I am a stranger")
-	n.host.Declined(ctx, c.now, c.nodes[1].id, [32]byte{9}, "another setup")
+	n.host.Declined(ctx, c.now, engine.PartyID{9}, hash, "I am a stranger", false)
+	n.host.Declined(ctx, c.now, c.nodes[1].id, [32]byte{9}, "another setup", false)
 	if _, ended := n.ended(hash); ended {
 		t.Fatal("a decline that means nothing ended the session")
 	}
-	n.host.Declined(ctx, c.now, c.nodes[1].id, hash, "policy\x1b[31m says no")
+	n.host.Declined(ctx, c.now, c.nodes[1].id, hash, "policy\x1b[31m says no", false)
 	err, _ = n.ended(hash)
 	var d *session.DeclinedError
 	var f *engine.Fault
 	if !errors.As(err, &d) || d.By != c.nodes[1].id || d.Reason != "policy?[31m says no" || !errors.As(err, &f) || f.Class != engine.Transient {
 		t.Errorf("ended with %v", err)
+	}
+}
+
+// Who cannot join yet says so, to the opener and through it to all others: they know that nobody is in the way.
+func TestDeclineForNow(t *testing.T) {
+	for name, c := range map[string]struct {
+		by     int // whose word node 1 hears: the opener's or the decliner's own
+		notYet bool
+	}{"of the opener": {0, true}, "of the opener, for good": {0, false}, "of the party": {2, true}, "of the party, for good": {2, false}} {
+		t.Run(name, func(t *testing.T) {
+			cl := newCluster(t, 3, 3)
+			cl.hold = func(f flight) bool { return f.from == 2 || f.to == 2 }
+			hash, err := cl.open(0, cl.toySetup())
+			if err != nil {
+				t.Fatal(err)
+			}
+			cl.pump(nil)
+			n := cl.nodes[1]
+			n.host.Declined(ctx, cl.now, cl.nodes[c.by].id, hash, "its log is not cosigned", c.notYet)
+			err, ended := n.ended(hash)
+			var d *session.DeclinedError
+			if !ended || errors.Is(err, session.ErrNotYet) != c.notYet || errors.As(err, &d) != (c.by == 2) || !strings.Contains(err.Error(), "its log is not cosigned") {
+				t.Errorf("ended %t with %v", ended, err)
+			}
+		})
 	}
 }
 
@@ -231,7 +256,7 @@ func TestDeclineAfterTheBeginning(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.pump(nil)
-	c.nodes[0].host.Declined(ctx, c.now, c.nodes[1].id, hash, "too late")
+	c.nodes[0].host.Declined(ctx, c.now, c.nodes[1].id, hash, "too late", false)
 	c.hold = nil
 	c.pump(nil)
 	c.results(hash)

@@ -416,16 +416,20 @@ func (e *SilentError) Error() string {
 }
 
 // declined ends a session that a party refused to join.
-func (r *run) declined(ctx context.Context, now time.Time, by engine.PartyID, reason string) {
+func (r *run) declined(ctx context.Context, now time.Time, by engine.PartyID, reason string, notYet bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, in := r.setup.Party(by); in && !r.ended && r.machine == nil {
-		if by == r.setup.Opener { // somebody told it so, and it tells us: it is not in the way itself
-			r.end(ctx, now, &engine.Fault{Check: "join", Class: engine.Transient, Err: fmt.Errorf("its opener gave it up: %s", printable(reason))})
-			return
-		}
-		r.end(ctx, now, &engine.Fault{Check: "join", Class: engine.Transient, Err: &DeclinedError{by, printable(reason)}})
+	if _, in := r.setup.Party(by); !in || r.ended || r.machine != nil {
+		return
 	}
+	err := error(&DeclinedError{by, printable(reason), notYet})
+	if by == r.setup.Opener { // somebody told it so, and it tells us: it is not in the way itself
+		err = fmt.Errorf("its opener gave it up: %s", printable(reason))
+		if notYet {
+			err = fmt.Errorf("its opener gave it up: %w: %s", ErrNotYet, printable(reason))
+		}
+	}
+	r.end(ctx, now, &engine.Fault{Check: "join", Class: engine.Transient, Err: err})
 }
 
 // maxReason bounds what is kept of a party's words, in bytes.
@@ -445,9 +449,17 @@ func printable(s string) string {
 type DeclinedError struct {
 	By     engine.PartyID
 	Reason string
+	NotYet bool
 }
 
 func (e *DeclinedError) Error() string { return fmt.Sprintf("party %v declined: %s", e.By, e.Reason) }
+
+func (e *DeclinedError) Unwrap() error {
+	if e.NotYet {
+		return ErrNotYet
+	}
+	return nil
+}
 
 func (r *run) stop(ctx context.Context, now time.Time, err error) {
 	r.mu.Lock()

@@ -1,7 +1,7 @@
 // Package witness has a node's log cosigned by others, and cosigns theirs (C2SP tlog-witness; spec/log 6).
 //
 // What is cosigned is durable first: a node never cosigns a log that it knew larger, or with another root, whatever it was
-// restarted in between. It is asked over the links between nodes, and by logs and witnesses outside the circle over HTTP (http.go).
+// restarted in between. It is asked over the links between nodes, and by logs outside the circle over HTTP; witnesses outside it are asked likewise.
 //
 // Locks: mu guards everything, and is held while a row is written: one request of a log at a time.
 package witness
@@ -40,8 +40,11 @@ const (
 )
 
 const (
-	signEvery = 2 * time.Second // a growing log has so many checkpoints
-	waitFor   = 5 * time.Second // for cosignatures of one
+	signEvery = 2 * time.Second  // a growing log has so many checkpoints
+	waitFor   = 5 * time.Second  // for cosignatures of one
+	askEvery  = 10 * time.Second // who did not cosign the latest is asked again, while the log does not grow
+
+	maxTold = 2 // sizes that a witness may say it knows, of one checkpoint
 )
 
 // Config is what a Witness works with.
@@ -88,8 +91,10 @@ type own struct {
 	next  []byte // the one that is being cosigned; nil: none
 	grown tlog.Head
 	since time.Time
+	again bool             // it is published already, and lacks cosignatures
 	at    map[string]int64 // by witness name: the size that it is known to have cosigned
 	asked map[string]bool  // it has not answered yet
+	told  map[string]int   // how often it said that it knows another size of this one
 	given []tlog.Cosigned
 }
 
@@ -101,7 +106,7 @@ func Open(ctx context.Context, cfg Config) (*Witness, error) {
 		return nil, err
 	}
 	w := &Witness{cfg: cfg, signer: log, cosigns: cosigner, forked: map[string]*tlog.ForkError{}}
-	w.own.at, w.own.asked = map[string]int64{}, map[string]bool{}
+	w.own.at, w.own.asked, w.own.told = map[string]int64{}, map[string]bool{}, map[string]int{}
 	if err := w.loadForks(ctx); err != nil {
 		return nil, err
 	}
@@ -132,13 +137,23 @@ func rows(ctx context.Context, s store.Store, kind string) ([]store.Item, error)
 	return items, nil
 }
 
-// Seen are the latest checkpoints of other logs that this node cosigned.
-func (w *Witness) Seen(ctx context.Context) (signed [][]byte, err error) {
+// Seen are the latest checkpoints of other logs that this node cosigned, those of the circle's first; of others, as many as there is room for.
+func (w *Witness) Seen(ctx context.Context) ([][]byte, error) {
 	items, err := rows(ctx, w.cfg.Journal.Store(), kindSeen)
-	for _, it := range items[:min(len(items), tlog.MaxSeen)] {
-		signed = append(signed, it.Value)
+	ours := map[string]bool{}
+	for _, k := range w.cfg.Keys() {
+		ours[k.Origin] = true
 	}
-	return signed, err
+	var signed, foreign [][]byte
+	for _, it := range items {
+		if ours[tlog.Request{Checkpoint: it.Value}.Origin()] {
+			signed = append(signed, it.Value)
+		} else {
+			foreign = append(foreign, it.Value)
+		}
+	}
+	signed = append(signed, foreign...)
+	return signed[:min(len(signed), tlog.MaxSeen)], err
 }
 
 func (w *Witness) loadOwn(ctx context.Context) error {
@@ -152,7 +167,7 @@ func (w *Witness) loadOwn(ctx context.Context) error {
 	if (tlog.Request{Checkpoint: it.Value}).Origin() != w.cfg.Origin() {
 		return nil // of the log that was kept here before the store was set back
 	}
-	v, err := tlog.NewLogVerifier(w.cfg.Origin(), w.signer.Public().(ed25519.PublicKey))
+	v, _, err := w.Verifiers()
 	if err != nil {
 		return err
 	}
@@ -171,8 +186,22 @@ func (w *Witness) witnesses() (out []tlog.Witness) {
 			out = append(out, x)
 		}
 	}
-	for _, o := range w.cfg.Outside {
+	for _, o := range w.outside() {
 		out = append(out, o.Witness)
+	}
+	return out
+}
+
+// outside are the witnesses beyond the circle. A node of the circle that the settings name too is asked as such alone, and not counted twice.
+func (w *Witness) outside() (out []Outside) {
+	taken := map[string]bool{string(w.cosigns.Witness().Public()): true, string(w.signer.Public().(ed25519.PublicKey)): true}
+	for _, k := range w.cfg.Keys() {
+		taken[string(k.Witness)], taken[k.Name] = true, true
+	}
+	for _, o := range w.cfg.Outside {
+		if !taken[string(o.Witness.Public())] && !taken[o.Witness.Name()] {
+			out = append(out, o)
+		}
 	}
 	return out
 }
@@ -184,17 +213,34 @@ func (w *Witness) Checkpoint() (signed []byte, head tlog.Head, by []tlog.Cosigne
 	return w.own.published, w.own.head, slices.Clone(w.own.by)
 }
 
-// Cosigned counts the witnesses that have cosigned our log with its first size leaves.
-func (w *Witness) Cosigned(size int64) (n int) {
+// Cosigned counts the other operators whose nodes have cosigned our log with its first size leaves. Witnesses beyond the circle are not
+// counted: whom an operator has asked is its own choice.
+func (w *Witness) Cosigned(size int64) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.own.next != nil && w.own.grown.Size >= size {
-		n = len(w.own.given)
+	by := map[string]bool{}
+	note := func(of tlog.Head, all []tlog.Cosigned) {
+		for _, c := range all {
+			by[c.Name] = by[c.Name] || of.Size >= size
+		}
 	}
-	if w.own.head.Size >= size {
-		n = max(n, len(w.own.by))
+	note(w.own.head, w.own.by)
+	if w.own.next != nil {
+		note(w.own.grown, w.own.given)
+	}
+	n := 0
+	for _, k := range w.present() {
+		if by[k.Name] {
+			n++
+		}
 	}
 	return n
+}
+
+// Verifiers are what others know our log by, and this node where it cosigns.
+func (w *Witness) Verifiers() (log tlog.LogVerifier, witness tlog.Witness, err error) {
+	log, err = tlog.NewLogVerifier(w.cfg.Origin(), w.signer.Public().(ed25519.PublicKey))
+	return log, w.cosigns.Witness(), err
 }
 
 // Forks lists the logs of which two checkpoints contradict each other, by origin.
@@ -212,19 +258,33 @@ func (w *Witness) Forks() (out []*tlog.ForkError) {
 func (w *Witness) Tick(ctx context.Context, now time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.own.next != nil && now.Sub(w.own.since) >= 0 && now.Sub(w.own.since) < waitFor && len(w.own.asked) > 0 {
+	head, err := w.cfg.Journal.Head(ctx)
+	if err != nil || head.Size == 0 {
+		return err
+	}
+	since := now.Sub(w.own.since)
+	within := func(d time.Duration) bool { return since >= 0 && since < d }
+	stale := w.own.again && head != w.own.head // a new checkpoint waits for nobody who did not cosign the last
+	if w.own.next != nil && len(w.own.asked) > 0 && within(waitFor) && !stale {
 		return nil
 	}
 	if err := w.publish(ctx); err != nil {
 		return err
 	}
-	head, err := w.cfg.Journal.Head(ctx)
-	if err != nil || head.Size == 0 || head == w.own.head {
-		return err
-	}
-	if since := now.Sub(w.own.since); since >= 0 && since < signEvery {
+	switch {
+	case within(signEvery):
 		return nil
+	case head != w.own.head:
+		return w.begin(ctx, now, head)
+	case !within(askEvery) && w.lacks():
+		w.own.next, w.own.grown, w.own.since, w.own.given, w.own.again = w.own.published, head, now, slices.Clone(w.own.by), true
+		return w.askAll(ctx)
 	}
+	return nil
+}
+
+// begin signs a new head.
+func (w *Witness) begin(ctx context.Context, now time.Time, head tlog.Head) error {
 	signer, err := tlog.NewLogSigner(w.cfg.Origin(), w.signer)
 	if err != nil {
 		return err
@@ -233,8 +293,7 @@ func (w *Witness) Tick(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	w.own.next, w.own.grown, w.own.since, w.own.given = signed, head, now, nil
-	clear(w.own.asked)
+	w.own.next, w.own.grown, w.own.since, w.own.given, w.own.again = signed, head, now, nil, false
 	return w.askAll(ctx)
 }
 
@@ -243,20 +302,35 @@ func (w *Witness) publish(ctx context.Context) error {
 	if w.own.next == nil {
 		return nil
 	}
-	e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: keyOwn, Value: w.own.next}}}}
-	if err := w.cfg.Journal.Write(ctx, e); err != nil {
-		return fmt.Errorf("keep our log's checkpoint: %w", err)
+	if !w.own.again || len(w.own.given) > len(w.own.by) {
+		e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: keyOwn, Value: w.own.next}}}}
+		if err := w.cfg.Journal.Write(ctx, e); err != nil {
+			return fmt.Errorf("keep our log's checkpoint: %w", err)
+		}
 	}
 	w.own.published, w.own.head, w.own.by, w.own.next = w.own.next, w.own.grown, w.own.given, nil
 	return nil
 }
 
+func (w *Witness) gave(name string) bool {
+	return slices.ContainsFunc(w.own.given, func(c tlog.Cosigned) bool { return c.Name == name })
+}
+
+// lacks says whether somebody who may cosign the published checkpoint has not.
+func (w *Witness) lacks() bool {
+	return slices.ContainsFunc(w.witnesses(), func(x tlog.Witness) bool {
+		return !slices.ContainsFunc(w.own.by, func(c tlog.Cosigned) bool { return c.Name == x.Name() })
+	})
+}
+
 func (w *Witness) askAll(ctx context.Context) error {
+	clear(w.own.asked)
+	clear(w.own.told)
 	var errs error
 	for _, k := range w.present() {
 		errs = errors.Join(errs, w.ask(ctx, k.Name, func(r []byte) { w.cfg.Ask(k.Identity, r) }))
 	}
-	for _, o := range w.cfg.Outside {
+	for _, o := range w.outside() {
 		errs = errors.Join(errs, w.ask(ctx, o.Witness.Name(), o.Ask))
 	}
 	return errs
@@ -274,6 +348,9 @@ func (w *Witness) present() (out []tlog.Keys) {
 }
 
 func (w *Witness) ask(ctx context.Context, name string, send func([]byte)) error {
+	if w.gave(name) {
+		return nil
+	}
 	old := w.own.at[name]
 	if old > w.own.grown.Size {
 		return nil // it knows more of our log than we do: the fence looks after that
@@ -329,7 +406,7 @@ func (w *Witness) answered(ctx context.Context, x tlog.Witness, status int, body
 		return nil
 	case tlog.StatusConflict:
 		known, err := tlog.ParseConflict(body)
-		if err != nil || known == w.own.at[x.Name()] {
+		if w.own.told[x.Name()]++; err != nil || known == w.own.at[x.Name()] || w.own.told[x.Name()] > maxTold {
 			return errors.Join(err, fmt.Errorf("%s knows our log with %d entries, and does not cosign", x.Name(), known))
 		}
 		w.own.at[x.Name()] = known

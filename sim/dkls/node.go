@@ -147,7 +147,7 @@ func (n *node) Deliver(now time.Time, from int, wire []byte) {
 	}
 	peer := n.com.Parties[from].ID
 	if frame[0] == frameDecline && len(frame) == 1+32 {
-		n.host.Declined(ctx, now, peer, [32]byte(frame[1:]), "declined")
+		n.host.Declined(ctx, now, peer, [32]byte(frame[1:]), "declined", false)
 		return
 	}
 	if err := n.host.Deliver(ctx, now, peer, frame); errors.Is(err, session.ErrRefused) {

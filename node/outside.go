@@ -1,0 +1,47 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/node/publish"
+)
+
+// newPublish is our log as everybody sees it.
+func (n *Node) newPublish() *publish.Log {
+	return publish.New(publish.Config{
+		Journal: n.Journal,
+		Checkpoint: func() ([]byte, tlog.Head) {
+			signed, head, _ := n.Witness.Checkpoint()
+			return signed, head
+		},
+		Keys: func() ([]byte, bool) {
+			k, ok := n.Pulse.Keys(n.cfg.Own.Name)
+			if !ok || k.Origin != n.origin() {
+				return nil, false
+			}
+			return tlog.EncodeKeys(k.Statement, k.Signature), true
+		},
+		Seen: n.Witness.Seen, Publishes: n.publishes,
+	})
+}
+
+// origin is our present log's.
+func (n *Node) origin() string { return tlog.Origin(n.cfg.Own.Identity, n.Fence.Confirmed()) }
+
+// publishes says whether the charter in force has everything of a vault shown.
+func (n *Node) publishes(vault statement.ID) bool {
+	roots := n.Keeper.Vault(vault)
+	return len(roots) > 0 && roots[0].Vault.Publish
+}
+
+// Cosign answers a request for a cosignature, by whomever: a status of HTTP, and the answer's content type and body. A node that was restored may
+// have forgotten what it cosigned; it cosigns nothing until its operator said that it may go on.
+func (n *Node) Cosign(ctx context.Context, now time.Time, request []byte) (status int, contentType string, answer []byte) {
+	if n.Fence.Fenced() != nil || n.Fence.Settled(now) != nil {
+		return 503, "text/plain; charset=utf-8", []byte("this node cosigns nothing now: it may have been restored from a copy, and asks the others; try again\n")
+	}
+	return n.Witness.Cosign(ctx, now, request)
+}
