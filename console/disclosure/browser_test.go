@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -224,13 +226,14 @@ func TestBrowserSaysWhatTheCommandSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := chromium.StartFor(t, "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", 5*time.Minute)
-	url := serve(t, dir, good.now)
-	s := see(t, b, url)
+	at := serve(t, dir, good.now)
+	s := see(t, b, at)
 	same(t, "good", s, published)
 	if len(s.Differs) > 0 || !slices.Contains(s.Found, "your own browser found the same") {
 		t.Errorf("good: differs in %q, found %q", s.Differs, s.Found)
 	}
-	looks(t, b, url)
+	looks(t, b, at)
+	hosts(t, b, dir, good, published)
 	for name, tamper := range tampering {
 		bad := good
 		bad.files = map[string][]byte{}
@@ -247,15 +250,79 @@ func TestBrowserSaysWhatTheCommandSays(t *testing.T) {
 		if !want.Failed {
 			t.Errorf("%s: the command finds nothing", name)
 		}
-		url := serve(t, dir, good.now)
-		s := see(t, b, url)
+		at := serve(t, dir, good.now)
+		s := see(t, b, at)
 		same(t, name, s, want)
 		if len(s.Differs) == 0 || slices.Contains(s.Found, "your own browser found the same") {
 			t.Errorf("%s: the page does not say that it differs: %q", name, s.Found)
 		}
 		if name == "a tile's bit" && *update {
-			picture(t, b, url, "disclosure-wrong.png", 1100, 1000, false)
+			picture(t, b, at, "disclosure-wrong.png", 1100, 1000, false)
 		}
+	}
+}
+
+// hosts are web servers that serve the folder in their own way, and visitors who ask for a circle.
+func hosts(t *testing.T, b *chromium.Browser, dir string, good bundle, want *verify.Report) {
+	t.Helper()
+	with := func(change func(w http.ResponseWriter, r *http.Request) bool) string {
+		inner, err := url.Parse(serve(t, dir, good.now))
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy := httputil.NewSingleHostReverseProxy(inner)
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !change(w, r) {
+				proxy.ServeHTTP(w, r)
+			}
+		}))
+		t.Cleanup(s.Close)
+		return s.URL + "/"
+	}
+	strict := with(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/worker.js" {
+			w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'")
+		}
+		return false
+	})
+	same(t, "a server that binds the worker too", see(t, b, strict), want)
+	unpacking := with(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, ".gz") {
+			w.Header().Set("Content-Encoding", "gzip")
+		}
+		return false
+	})
+	same(t, "a server that has the program unpacked", see(t, b, unpacking), want)
+	mute := with(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/report.json" {
+			return false
+		}
+		http.NotFound(w, r)
+		return true
+	})
+	s := see(t, b, mute)
+	same(t, "no report to compare with", s, want)
+	if !strings.Contains(s.Status, "could not be compared") || slices.Contains(s.Found, "your own browser found the same") {
+		t.Errorf("nothing was compared, and the page says %q, %q", s.Status, s.Found)
+	}
+	empty := with(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/verify.wasm.gz" {
+			return false
+		}
+		http.NotFound(w, r)
+		return true
+	})
+	if s := see(t, b, empty); s.Check != "failed" || !strings.HasPrefix(s.By, "As the publisher found it") || !strings.Contains(s.Status, "could not check") {
+		t.Errorf("without a verifier the page says %+v", s)
+	}
+	if s := see(t, b, serve(t, dir, good.now)+"#circle="+want.CircleID.String()); s.Level != "well" {
+		t.Errorf("the circle that was asked for: %+v", s)
+	}
+	if s := see(t, b, serve(t, dir, good.now)+"#circle="+strings.Repeat("ab", 32)); s.Level != "wrong" || len(s.Reasons) != 1 || !strings.Contains(s.Reasons[0], "asked for") {
+		t.Errorf("another circle than was asked for: %+v", s)
+	}
+	if s := see(t, b, serve(t, dir, good.now.Add(100*24*time.Hour))); s.Level != "attention" || !strings.Contains(strings.Join(s.Reasons, " "), "silent since") || len(s.Differs) > 0 {
+		t.Errorf("a hundred days later: %+v", s)
 	}
 }
 

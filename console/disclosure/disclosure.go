@@ -43,7 +43,7 @@ func Files(r *verify.Report, b verify.Bundle, p wasm.Program) (map[string][]byte
 		return nil, wasm.ErrAbsent
 	}
 	for path, value := range map[string]any{verify.PathBundle: b, verify.PathReport: r} {
-		raw, err := json.MarshalIndent(value, "", " ")
+		raw, err := json.MarshalIndent(value, "", "  ")
 		if err != nil {
 			return nil, fmt.Errorf("write %s: %w", path, err)
 		}
