@@ -15,12 +15,16 @@ FUZZTIME ?= 5s
 TARGET   ?=
 BENCH    ?= ./mpc/... ./crypto/... ./node/...
 
+# Of a release, by who runs make, never by the environment: VERSION=v0.5.0; COMMIT where the source is no clone.
+VERSION :=
+COMMIT  :=
+
 GOFILES = find . -name '*.go' -not -path './.cache/*' -not -path './bin/*'
 
 # program:Debian package
 TOOLS := ssh-keygen:openssh-client ssh-agent:openssh-client
 
-.PHONY: help build test nightly bench fuzz lint deps tools go cover clean
+.PHONY: help build wasm release test nightly bench fuzz lint deps tools go cover clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +32,13 @@ help: ## this list
 build: go ## bin/ostraka, static and reproducible
 	@mkdir -p bin
 	go build -trimpath -o bin/ ./cmd/...
+
+wasm: go ## the verifier for browsers, in console/wasm/dist; a build with -tags embed_wasm carries it
+	@go run ./internal/wasmbuild/make
+
+# The recipe is internal/release/recipe.go: it pins the toolchain, the flags and Go's environment.
+release: go wasm ## dist/VERSION: programs for every platform, their hashes and bills of materials, for maintainers to sign
+	@go run ./internal/release build -version '$(VERSION)' -commit '$(COMMIT)'
 
 test: deps lint ## all tests, six fuzz targets, real anvil, Chromium and litewitness (15 minutes at most)
 	@go run ./internal/testrun test -fuzztime $(FUZZTIME)
@@ -82,5 +93,5 @@ tools: go
 go:
 	@command -v go > /dev/null || { echo "Go 1.26 or later is not installed: see https://go.dev/doc/install" >&2; exit 1; }
 
-clean: ## remove bin; the cache of components in .cache stays
+clean: ## remove bin; releases in dist, and the cache of components in .cache, stay
 	rm -rf bin

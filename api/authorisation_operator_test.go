@@ -83,6 +83,11 @@ var controls = map[string]struct {
 	"Intents":        {"–", plain("{}"), `"state":"proposed"`},
 	"Intent":         {"an open intent", func(f *matrix) any { return map[string]string{"id": b64(f.vaults[1].intent[:])} }, `"state":"proposed"`},
 	"Sessions":       {"–", plain("{}"), `"sessions":[`},
+	"LogHead":        {"–", plain("{}"), `"size":"`},
+	"LogEntries":     {"–", plain("{}"), `"entries":[{"leaf":"`},
+	"LogProof":       {"an entry that is not there", plain(map[string]string{"index": "1000000"}), "the last is number"},
+	"LogTile":        {"a tile that is not there", plain(map[string]any{"level": 6, "width": 1}), "has no tile of level 6"},
+	"LogRead":        {"–", plain("{}"), `"finished":true`},
 	"ConfirmRestore": {"a node that is not fenced", plain("{}"), "not fenced"},
 	"Stop":           {"–", plain("{}"), "{}"},
 }

@@ -238,6 +238,8 @@ func (o *operator) Status(ctx context.Context, _ *connect.Request[pb.StatusReque
 		out.Charter, out.CharterVersion, out.Drill = idBytes(x.ID), x.Version, x.Drill
 	}
 	out.Standing = string(o.d.Circle.Standing())
+	beats := o.beats()
+	_, roster, _ := o.d.Circle.Roster()
 	for _, s := range o.d.Link.Status() {
 		p := &pb.Peer{
 			Operator: s.Peer.Name, Identity: s.Peer.Key, Address: s.Peer.Addr, Connected: s.Connected, Since: stamp(s.Since),
@@ -247,6 +249,8 @@ func (o *operator) Status(ctx context.Context, _ *connect.Request[pb.StatusReque
 		if p.Twin == "" {
 			p.Twin = o.d.Fence.Twice(session.IDOf(s.Peer.Key))
 		}
+		b, known := beats[p.Operator]
+		beat(p, b, known, roster)
 		out.Peers = append(out.Peers, p)
 	}
 	for _, v := range o.d.Keeper.Roots() {
@@ -279,11 +283,9 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	add := func(name, state, what, next string) {
 		out = append(out, &pb.Check{Name: name, State: state, What: what, Next: next})
 	}
-	if logErr != nil {
-		add("log", "fail", logErr.Error(), "stop the node and keep its folder; do not repair it by hand: docs/operator.md says how to go on from a copy, or how the others replace this operator")
-	} else {
-		add("log", "ok", fmt.Sprintf("%d entries", s.LogSize), "")
-	}
+	now := time.Now()
+	o.checkLog(s, logErr, add)
+	o.checkCheckpoint(s, now, add)
 	if s.Fenced != "" {
 		add("fence", "fail", s.Fenced, "find the other copy of this node's data folder and destroy it; then `ostraka node confirm-restore --no-other-copy`; then every operator runs `ostraka vault refresh` for every vault")
 	} else {
@@ -309,6 +311,7 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	for _, b := range s.Burned {
 		add("pair with "+b.Peer, "fail", "burned: a check on what the two nodes share failed, or this node was restored", "find out why; then every operator runs `ostraka vault refresh VAULT`")
 	}
+	o.checkBeats(now, add)
 	for _, w := range o.d.Circle.Waits() {
 		add(w.Name, "warn", w.What, w.Next)
 	}

@@ -20,8 +20,10 @@ import (
 	"github.com/ostraka/ostraka/node/charters"
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/decide"
+	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/link"
 	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/wallet"
 )
 
@@ -109,7 +111,7 @@ func fail(err error) error {
 	case errors.Is(err, signet.ErrStranger):
 		// Among nodes such a word may only be early. Whoever hands it in here has the wrong key, or asks a node that lags: neither mends itself.
 		code = connect.CodeFailedPrecondition
-	case errors.Is(err, outbox.ErrLater), errors.Is(err, ceremony.ErrNoKey):
+	case errors.Is(err, outbox.ErrLater), errors.Is(err, ceremony.ErrNoKey), errors.Is(err, store.ErrFull), errors.Is(err, journal.ErrUnlogged):
 		code = connect.CodeUnavailable
 	case errors.Is(err, intent.ErrStranger), errors.Is(err, intent.ErrNoInitiator), errors.Is(err, intent.ErrOwnProposal),
 		errors.Is(err, intent.ErrExpired), errors.Is(err, intent.ErrDuplicate), errors.Is(err, intent.ErrClosed),

@@ -83,7 +83,7 @@ func (s *Page) Register(ctx context.Context, name string) (signet.Key, error) {
 		Challenge: b64(challenge), RP: entity{ID: rpID, Name: "Ostraka"}, User: entity{b64(user), name, name},
 		Selection: selection{"discouraged", "required"}, Attestation: "none", Timeout: patience,
 	}
-	for _, alg := range signet.PasskeyAlgorithms {
+	for _, alg := range passkeyAlgorithms {
 		o.Params = append(o.Params, credential{Type: "public-key", Alg: alg})
 	}
 	shown := Shown{
@@ -93,7 +93,7 @@ func (s *Page) Register(ctx context.Context, name string) (signet.Key, error) {
 	}
 	var key signet.Key
 	err := s.Ask(ctx, shown, func(response []byte) (err error) {
-		key, err = signet.RegisterPasskey(rpID, s.origin, challenge, response)
+		key, err = readRegistration(rpID, s.origin, challenge, response)
 		return err
 	})
 	if err != nil {

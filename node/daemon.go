@@ -12,12 +12,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/link"
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/rpc"
@@ -32,6 +32,7 @@ import (
 // overtakes the decisions it stands on. One goroutine ticks, one follows transactions.
 type Daemon struct {
 	*Node
+	Dir       string // the data folder
 	Settings  Settings
 	Link      *link.Link
 	Endpoints map[string]*rpc.EVM
@@ -50,6 +51,9 @@ const (
 	followEvery = time.Second
 	sweepEvery  = 10 * time.Second
 	houseEvery  = time.Hour
+	readEvery   = 24 * time.Hour // the whole log is read through so often
+
+	readRows = 1024 // of the log, at a time
 )
 
 // Addresses are where a running node listens.
@@ -85,14 +89,6 @@ func WithPassphraseOptions(p ...passphrase.Option) Option {
 	return func(o *options) { o.pass = p }
 }
 
-// Version is the build's module version, or "devel".
-func Version() string {
-	if bi, ok := debug.ReadBuildInfo(); ok && bi.Main.Version != "" && bi.Main.Version != "(devel)" {
-		return bi.Main.Version
-	}
-	return "devel"
-}
-
 // Run opens the data folder and works until ctx ends; then it stops gracefully.
 func Run(ctx context.Context, dir string, pass secret.Bytes, log *slog.Logger, opts ...Option) error {
 	var o options
@@ -111,7 +107,7 @@ func Run(ctx context.Context, dir string, pass secret.Bytes, log *slog.Logger, o
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := &Daemon{Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1)}
+	d := &Daemon{Dir: dir, Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1)}
 	if o.presign != "" {
 		d.Settings.Presign = o.presign
 	}
@@ -153,6 +149,11 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 		return err
 	}
 	ask := &checker{endpoints: d.Endpoints, answers: map[question]*answer{}}
+	program, version, err := Binary()
+	if err != nil {
+		d.Link.Close()
+		return fmt.Errorf("what program this is, which heartbeats tell: %w", err)
+	}
 	d.Node, err = New(ctx, time.Now(), Config{
 		Own: u.own, Identity: u.identity, Store: u.store, Sealer: u.box, Rand: rand.Reader, Log: d.log,
 		Send: func(to ed25519.PublicKey, frame []byte) {
@@ -160,7 +161,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 				d.log.Warn("frame not sent", "to", link.Fingerprint(to), "error", err)
 			}
 		},
-		Reachable: d.reachableKey, Twin: d.twinKey, SetPeers: d.pin, Presignatures: mode, Version: Version(), Logs: logs,
+		Reachable: d.reachableKey, Twin: d.twinKey, SetPeers: d.pin, Presignatures: mode, Version: version, Binary: program, Logs: logs,
 		Witnesses: askOutside(ctx, witnesses, d.log, func(name string, status int, body []byte) error {
 			return d.Witness.AnswerOutside(ctx, name, status, body)
 		}),
@@ -278,6 +279,7 @@ func (d *Daemon) run(ctx context.Context, dir string, o options) error {
 	wg.Go(func() { d.pace(inner) })
 	follower := &wallet.Follower{Desk: d.Desk, Endpoints: d.Endpoints, Log: d.log}
 	wg.Go(func() { every(inner, followEvery, func(now time.Time) { follower.Step(inner, now) }) })
+	wg.Go(func() { d.readLog(inner) })
 	wg.Go(func() { d.upkeep(inner, "sweep", sweepEvery, d.Sweep) })
 	wg.Go(func() { d.upkeep(inner, "housekeeping", houseEvery, d.Housekeep) })
 	if o.ready != nil {
@@ -329,6 +331,35 @@ func (d *Daemon) pace(ctx context.Context) {
 		case <-d.wake:
 		}
 		d.Tick(ctx, time.Now())
+	}
+}
+
+// readLog reads the log through, once from the start on and then daily, or sooner when somebody asks (api). Damage ends the signing, and the node
+// lives on to say so.
+func (d *Daemon) readLog(ctx context.Context) {
+	again := time.NewTicker(readEvery)
+	defer again.Stop()
+	asked := time.NewTicker(tickEvery)
+	defer asked.Stop()
+	for {
+		more, err := d.Journal.ReadOn(ctx, readRows)
+		var damage *journal.DamageError
+		switch {
+		case errors.As(err, &damage):
+			d.log.Error("the log is damaged: nothing is signed", "error", err)
+		case err != nil && ctx.Err() == nil:
+			d.log.Error("the log cannot be read through", "error", err)
+		}
+		if more && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+			d.Journal.ReadAgain()
+		case <-asked.C:
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -290,7 +291,7 @@ func (n *Node) post(ctx context.Context, now time.Time, e journal.Entry, note ou
 	}
 	switch note.Kind {
 	case ceremony.NoteFinal, ceremony.NoteChoice, decide.NoteDecision, charters.NoteEnact: // what is said once
-		if err := n.Fence.Settled(now); err != nil {
+		if err := cmp.Or(n.Fence.Settled(now), n.Journal.Sound()); err != nil {
 			return err
 		}
 	}

@@ -22,6 +22,8 @@ type collector struct {
 	burned, vaults, frames          *prometheus.Desc
 	fenced, twice                   *prometheus.Desc
 	presigs, presigUse, presigMade  *prometheus.Desc
+
+	sound, full, forks, checkpoint, checkpointAge, cosigned, beatAge *prometheus.Desc
 }
 
 func (d *Daemon) metrics() http.Handler {
@@ -42,6 +44,14 @@ func (d *Daemon) metrics() http.Handler {
 		fenced:    desc("fenced", "1 while this node signs nothing: it was restored, or runs twice"),
 		twice:     desc("peer_twice", "1 while the peer runs twice, or was restored, and its operator has not confirmed", "peer"),
 		vaults:    desc("vaults", "vaults by state", "state"),
+
+		sound:         desc("log_sound", "1 once the log was read through and is not damaged; else nothing is signed"),
+		full:          desc("disk_full", "1 while the disk lacks room: refusals alone are written"),
+		forks:         desc("logs_forked", "logs that are known to have signed two histories"),
+		checkpoint:    desc("log_checkpoint_entries", "entries below the latest checkpoint"),
+		checkpointAge: desc("log_checkpoint_age_seconds", "since the latest checkpoint was signed; a log that does not grow has no new one"),
+		cosigned:      desc("log_checkpoint_cosigned", "witnesses that cosigned the latest checkpoint"),
+		beatAge:       desc("heartbeat_age_seconds", "since an operator's last heartbeat was taken here, our own too", "operator"),
 
 		presigs:    desc("presignatures_held", "presignatures in memory, over all keys"),
 		presigUse:  desc("presignatures_asked_total", "signatures that wanted a presignature: hit if one was taken, miss if none was here", "outcome"),
@@ -116,8 +126,25 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	count(c.presigUse, p.Misses, "miss")
 	count(c.presigMade, p.Made, "made")
 	count(c.presigMade, p.Failed, "failed")
+	c.collectLog(gauge, time.Now())
+}
+
+// collectLog is what concerns the log and its witnesses.
+func (c *collector) collectLog(gauge func(d *prometheus.Desc, v float64, labels ...string), now time.Time) {
 	if h, err := c.d.Journal.Head(context.Background()); err == nil {
 		gauge(c.logSize, float64(h.Size))
+	}
+	gauge(c.sound, bool01(c.d.Journal.Sound() == nil))
+	gauge(c.full, bool01(c.d.Full()))
+	gauge(c.forks, float64(len(c.d.Witness.Forks())))
+	if signed, head, by := c.d.Witness.Checkpoint(); signed != nil {
+		made, _ := c.d.Witness.Made()
+		gauge(c.checkpoint, float64(head.Size))
+		gauge(c.checkpointAge, now.Sub(made).Seconds())
+		gauge(c.cosigned, float64(len(by)))
+	}
+	for _, b := range c.d.Pulse.Beats() {
+		gauge(c.beatAge, now.Sub(b.Taken).Seconds(), b.Operator)
 	}
 }
 

@@ -8,6 +8,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -113,6 +114,9 @@ type newcomers struct {
 	operators []string
 }
 
+// readAtStart is how many entries of the log are read through before the node starts: what takes less than a second.
+const readAtStart = 16384
+
 // New opens a node over its store. Sessions that ran before are over.
 func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	if cfg.Version == "" {
@@ -121,6 +125,10 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	n := &Node{cfg: cfg, self: mpc.IDOf(cfg.Own.Identity)}
 	var err error
 	if n.Journal, err = journal.Open(ctx, cfg.Store); err != nil {
+		return nil, err
+	}
+	// A long log is read on beside the work; until then nothing is signed (Halted).
+	if _, err := n.Journal.ReadOn(ctx, readAtStart); err != nil {
 		return nil, err
 	}
 	// Before anything is answered: a life of its own for this process.
@@ -134,7 +142,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	n.Accounts = &wallet.Accounts{Journal: n.Journal, Root: n.Keeper.Root, Vault: n.Keeper.Vault, Log: cfg.Log}
 	n.Sessions, err = session.NewHost(ctx, session.Config{
 		Self: n.self, Sign: mpc.NewSigner(cfg.Identity), Journal: n.Journal, Send: n.send, Rand: cfg.Rand,
-		Log: cfg.Log, Admit: n.admit, Halted: n.Fence.Fenced, Fatal: cfg.Fatal,
+		Log: cfg.Log, Admit: n.admit, Halted: n.Halted, Fatal: cfg.Fatal,
 		Burned: func(t []engine.Token) { n.Presign.DropPairs(t) },
 	})
 	if err != nil {
@@ -158,7 +166,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 			return n.Charters.TermsThen(v, id, at)
 		},
 		Frozen:        func(vault statement.ID, now time.Time) string { return n.Charters.Frozen(vault, now) },
-		Presignatures: n.Presign, Cosigned: func(size int64) int { return n.Witness.Cosigned(size) },
+		Presignatures: n.Presign, HeldBack: n.heldBack, Cosigned: func(size int64) int { return n.Witness.Cosigned(size) },
 	})
 	if n.Circle, err = n.openCircle(ctx, now); err != nil {
 		return nil, err
@@ -175,6 +183,9 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	}
 	return n, n.Desk.Load(ctx, now)
 }
+
+// Halted says why this node signs nothing at all; nil if it may: another copy of it runs, its log is damaged, or was not read through yet.
+func (n *Node) Halted() error { return cmp.Or(n.Fence.Fenced(), n.Journal.Sound()) }
 
 // newKeeper makes the keeper of keys.
 func (n *Node) newKeeper() *ceremony.Keeper {
@@ -258,6 +269,15 @@ func (n *Node) roster() (charter.Roster, bool) {
 
 // heartbeatBefore is how often nodes show that they live while there is no charter that says it.
 const heartbeatBefore = time.Hour
+
+// HeartbeatEvery is how often each node shows that it lives.
+func (n *Node) HeartbeatEvery() time.Duration { return n.heartbeat() }
+
+// Full says that the disk lacked room when something was last written: nothing is, but for refusals, freezes and vetoes from a reserve.
+func (n *Node) Full() bool {
+	s, ok := n.cfg.Store.(interface{ Full() bool })
+	return ok && s.Full()
+}
 
 func (n *Node) heartbeat() time.Duration {
 	if n.Charters != nil {
@@ -502,7 +522,7 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 	if err := n.Fence.Tick(ctx, now, n.reachable); err != nil {
 		n.cfg.Log.Error("lives not told", "error", err)
 	}
-	if n.Fence.Fenced() != nil || n.Fence.Settled(now) != nil {
+	if n.Halted() != nil || n.Fence.Settled(now) != nil {
 		return // it neither rules nor opens anything, nor signs a log that may lack what the last one had
 	}
 	if err := n.Witness.Tick(ctx, now); err != nil {

@@ -65,6 +65,17 @@ func TestLogsAreCosigned(t *testing.T) {
 	w.Crash(w.Hosts[2])
 	w.Now = w.Now.Add(w.Document().Heartbeat)
 	w.Run("cosigned by who is there", func() bool { return cosigned(w.Hosts[0], 1) && cosigned(w.Hosts[1], 1) })
+	away := tlog.WitnessName(w.Hosts[2].Own.Identity)
+	if _, lacks := w.Hosts[0].Witness.Made(); len(lacks) != 1 || lacks[away].IsZero() {
+		t.Errorf("the node that is away is not named: %v", lacks)
+	}
+	// Back again it is asked for what it missed, also of a log that does not grow.
+	_, before, _ := w.Hosts[0].Witness.Checkpoint()
+	w.Start(w.Hosts[2])
+	w.Run("cosigned by all again", func() bool { _, lacks := w.Hosts[0].Witness.Made(); return cosigned(w.Hosts[0], 2) && len(lacks) == 0 })
+	if _, now, _ := w.Hosts[0].Witness.Checkpoint(); now != before {
+		t.Logf("the log grew from %d to %d meanwhile", before.Size, now.Size)
+	}
 }
 
 // A log that shows two histories to two witnesses is found out, and everybody has the proof.

@@ -233,12 +233,21 @@ func (b *Book) check(version int) error {
 		return fmt.Errorf("version %d is not known here, %d is", version, bookVersion)
 	case k.Intents == nil || k.Pending == nil || k.Frozen == nil || k.Revoked == nil || k.Nodes == nil || k.Apart == nil || b.Queues == nil:
 		return errors.New("a part of it is null")
+	case k.Verified != nil && (k.Verified.Failures == nil || k.Verified.Attention == nil || k.Verified.Told == nil || k.Verified.Signed == nil || k.Verified.Versions == nil):
+		return errors.New("a part of what was verified is null")
 	case k.Version < -1:
 		return fmt.Errorf("version %d of the charter is none", k.Version)
 	}
 	for id, marks := range k.Frozen {
 		if !slices.IsSorted(marks) || len(marks) == 0 {
 			return fmt.Errorf("freezes of vault %.64q do not ascend", id)
+		}
+	}
+	if k.Verified != nil {
+		for about, at := range k.Verified.Told {
+			if len(at) == 0 {
+				return fmt.Errorf("what was told about %.64q has no time", about)
+			}
 		}
 	}
 	for name, q := range b.Queues {

@@ -30,6 +30,8 @@ type Known struct {
 	Revoked map[string]bool         `json:"revoked"` // by person and key
 	Nodes   map[string]KnownNode    `json:"nodes"`   // by name; those that count are not listed
 	Apart   map[string]time.Time    `json:"apart"`   // by what: when it was seen last
+
+	Verified *KnownVerified `json:"verified,omitempty"` // of verifications; nil: there was none
 }
 
 // KnownIntent lists the events of an intent that were told.
@@ -94,6 +96,7 @@ func Derive(known Known, shown Shown, now time.Time, patience time.Duration) (Kn
 			l.holds[n.Name] = true
 		}
 	}
+	l.verified()
 	l.nodes(patience)
 	l.apart()
 	if !shown.Whole || l.first && 2*len(l.holds) <= len(shown.Nodes) {
@@ -430,8 +433,25 @@ func (e Event) Title() string {
 		what = strings.TrimSuffix(d.Node+" since "+d.Since+": "+d.Reason, ": ")
 	case Apart:
 		what = d.What
+	case Finding:
+		what = fmt.Sprintf("%s: %s: %s", d.Subject, d.Claim, d.Reason)
+	case attentionData:
+		what = d.What
+	case Signature:
+		what = fmt.Sprintf("%.8s of vault %s: %s, in %d logs", d.Request, d.Vault, withheld(d.What), d.InLogs)
+	case Enactment:
+		what = fmt.Sprintf("%s, version %d", d.Of, d.Version)
+	case wellData:
+		what = "all that was verified holds again"
 	}
 	return e.Type + " " + what
+}
+
+func withheld(what string) string {
+	if what == "" {
+		return "what for is withheld"
+	}
+	return what
 }
 
 func (d IntentData) title() string {

@@ -21,13 +21,19 @@ const (
 	NodeFailing    = "node.failing" // what it answered did not hold, or was refused, for some time
 	NodeBack       = "node.back"
 	NodesDiffer    = "nodes.differ" // nodes contradict one another
-	Test           = "notify.test"  // somebody asked for it
+	WatchFailed    = "watch.failed" // a claim of published logs does not hold
+	WatchAttention = "watch.attention"
+	WatchSigned    = "watch.signed"  // published logs tell of a signature
+	WatchVersion   = "watch.version" // of charter or roster
+	WatchWell      = "watch.well"    // what failed does no more
+	Test           = "notify.test"   // somebody asked for it
 )
 
 // Types lists all of them but the test's, which no filter keeps back.
 var Types = []string{
 	IntentWaiting, IntentSigned, IntentDenied, IntentExpired, IntentFailed, IntentClosed, IntentAlarm, CharterPending, CharterInForce, CharterVetoed,
 	VaultFrozen, VaultUnfrozen, KeyRevoked, NodeSilent, NodeFailing, NodeBack, NodesDiffer,
+	WatchFailed, WatchAttention, WatchSigned, WatchVersion, WatchWell,
 }
 
 // Shown is what the nodes of a context show at one time. What is in it was verified, except where it says that nodes say it.
@@ -42,6 +48,8 @@ type Shown struct {
 	Pending []Pending
 	Freezes []Freeze
 	Revoked []Revoked
+
+	Verified *Verified // of `watch`, which asks no node; then nothing else is shown
 }
 
 // A Node is whether a node counts this time.

@@ -29,6 +29,7 @@ type app struct {
 	timeout time.Duration
 	dir     string
 
+	watched   string // name of a watch, whose receivers are meant
 	noBrowser bool
 	pages     pages
 
@@ -101,7 +102,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	root.AddCommand(a.nodeCommand(), a.contextCommand(), a.operatorCommand(), a.vaultCommand(), a.accountCommand(),
 		a.addressCommand(), a.txCommand(), a.sessionCommand(), a.doctorCommand(), a.demoCommand(), a.rehearseCommand(), a.benchCommand(), a.versionCommand(),
-		a.charterCommand(), a.payeeCommand(), a.personCommand(), a.controlCommand(), a.policyCommand(), a.reportCommand(), a.notifyCommand())
+		a.charterCommand(), a.payeeCommand(), a.personCommand(), a.controlCommand(), a.policyCommand(), a.reportCommand(), a.notifyCommand(), a.logCommand(), a.verifyCommand(), a.watchCommand(), a.discloseCommand())
 	for _, c := range root.Commands() {
 		strict(c)
 	}

@@ -107,7 +107,7 @@ func TestCharterDiff(t *testing.T) {
 		{`delay: 172800`, `delay: 86400`, "looser in part: once every operator has signed, it waits for 48h0m0s"},
 		{`# before a new payee counts`, `# a day`, "nothing differs"},
 		{`account: "account-1"`, `account: "account-9"`, "place main (replica): provider gcp, account account-9, region region-1, "},
-		{`(?s)\nvaults:\n(  - name: )treasury(.*)\n# Control`, "\nvaults:\n${1}treasury${2}${1}second${2}\n# Control", "looser: vault second: added tier warm, suites ecdsa-secp256k1, threshold 3, committee acme bolt cora, initiators finance, approvers finance security, quorum 2, organisations 1, initiator-approves no, user-verification no, chains eip155:1, expiry 24h0m0s, refresh-every 0s, rescue 2 operators and 3 guardians\n"},
+		{`(?s)\nvaults:\n(  - name: )treasury(.*)\n# Control`, "\nvaults:\n${1}treasury${2}${1}second${2}\n# Control", "looser: vault second: added tier warm, suites ecdsa-secp256k1, threshold 3, committee acme bolt cora, initiators finance, approvers finance security, quorum 2, organisations 1, initiator-approves no, user-verification no, chains eip155:1, expiry 24h0m0s, refresh-every 0s, publish no, witnesses 0, hold-release 0s, rescue 2 operators and 3 guardians\n"},
 		{`guardians: 3`, `guardians: 4`, "looser: vault treasury: rescue: 2 operators and 3 guardians → 2 operators and 4 guardians\n"},
 		{`person: holder-1`, `person: zoe`, "looser: guardian guardian-1: person holder-1, organisation firm-1, jurisdiction jp → person zoe, "},
 		{`unit: 15`, `unit: 12`, "looser: asset eth: on eip155:1, decimals 18, unit 15 → on eip155:1, decimals 18, unit 12\n"},

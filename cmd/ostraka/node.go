@@ -29,6 +29,7 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/circle"
+	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/store"
 )
@@ -193,6 +194,9 @@ func (a *app) nodeRunCommand() *cobra.Command {
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return &problem{codeError, err, "stop what uses the port, or choose another one in " + a.settings()}
 			}
+			if errors.Is(err, store.ErrCorrupt) || errors.As(err, new(*journal.DamageError)) {
+				return &problem{codeError, err, "keep the folder as it is; put an intact copy of " + filepath.Join(a.dir, "store") + " back (docs/operator.md: what follows from an older one), or have the other operators replace this one; `ostraka log fsck --dir " + a.dir + "` looks at all of the log"}
+			}
 			if errors.Is(err, store.ErrLocked) {
 				return &problem{codeError, err, "this node runs already: `ostraka node status --dir " + a.dir + "` shows it, `ostraka node stop --dir " + a.dir + "` stops it"}
 			}
@@ -286,7 +290,10 @@ type peerDocument struct {
 	SkewMS      *float64 `json:"skew_ms"` // null: not known
 	Outbox      uint32   `json:"outbox"`
 	LastError   string   `json:"last_error,omitempty"`
-	Twin        string   `json:"twin,omitempty"` // it runs twice, or was restored from an older copy
+	Twin        string   `json:"twin,omitempty"`           // it runs twice, or was restored from an older copy
+	Heartbeat   string   `json:"last_heartbeat,omitempty"` // when it was taken here; what it says follows
+	Version     string   `json:"version,omitempty"`
+	Binary      string   `json:"binary,omitempty"` // SHA-256 of its program
 }
 
 type burnDocument struct {
@@ -319,6 +326,10 @@ func statusOf(m *v1.StatusResponse) statusDocument {
 		one := peerDocument{
 			Operator: p.Operator, Identity: client.FormatIdentity(p.Identity), Address: p.Address, Connected: p.Connected, Since: p.Since,
 			LastHeard: p.LastHeard, RoundTripMS: p.RoundTripMs, Outbox: p.Outbox, LastError: p.LastError, Twin: p.Twin,
+			Heartbeat: p.LastHeartbeat, Version: p.Version,
+		}
+		if p.LastHeartbeat != "" {
+			one.Binary = fmt.Sprintf("%x", p.Binary)
 		}
 		if p.SkewKnown {
 			one.SkewMS = &p.SkewMs
@@ -408,10 +419,13 @@ func (d statusDocument) print(w io.Writer) {
 		if p.Twin != "" {
 			row("", "%s", p.Twin)
 		}
+		if p.Heartbeat != "" {
+			row("", "heartbeat at %s, version %s", p.Heartbeat, p.Version)
+		}
 	}
 	for _, c := range d.Checks {
 		kind, _, _ := strings.Cut(c.Name, " ")
-		if c.State == "ok" || !slices.Contains([]string{"roster", "charter", "vault", "reshare"}, kind) {
+		if c.State == "ok" || !slices.Contains([]string{"roster", "charter", "vault", "reshare", "log", "disk", "fork", "checkpoint", "heartbeat"}, kind) {
 			continue
 		}
 		row(c.Name, "%s", c.What)

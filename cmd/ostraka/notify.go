@@ -20,6 +20,7 @@ import (
 
 func (a *app) notifyCommand() *cobra.Command {
 	c := &cobra.Command{Use: "notify", Short: "Be told of what needs you: webhooks for intents, the charter, freezes, nodes"}
+	a.receiversOf(c)
 	c.AddCommand(a.notifyAddCommand(), a.notifyListCommand(), a.notifyRemoveCommand(), a.notifyTestCommand(), a.notifyRunCommand())
 	return c
 }
@@ -36,8 +37,12 @@ type receiverDocument struct {
 	LastError string   `json:"last_error"`
 }
 
-// place is the chosen context's name, and the folder of its notices.
+// place is the name of the chosen context, or of the watch, and the folder of its notices.
 func (a *app) place() (folder, name string, err error) {
+	if a.watched != "" {
+		folder, err = watchFolder(a.watched)
+		return folder, a.watched, err
+	}
 	path, c, err := a.chosen()
 	return courier.Folder(path, c.Name), c.Name, err
 }
@@ -131,9 +136,17 @@ func (a *app) addReceiver(r courier.Receiver) error {
 		Secret string   `json:"secret"`
 	}{r.Name, r.URL.String(), list(r.Filter.Events), list(r.Filter.Vaults), r.Secret.Reveal()}
 	return a.show(doc, func(w io.Writer) {
-		fmt.Fprintf(w, "Receiver %s of context %s: %s\nSecret, shown this once: %s\n\nNext: give the receiver its secret, try it with `ostraka notify test %s`, then keep `ostraka notify run` running.\n",
-			doc.Name, name, doc.Where, doc.Secret, doc.Name)
+		fmt.Fprintf(w, "Receiver %s of context %s: %s\nSecret, shown this once: %s\n\nNext: give the receiver its secret, try it with `ostraka notify test %s`, then keep `%s` running.\n",
+			doc.Name, name, doc.Where, doc.Secret, doc.Name, a.sends())
 	})
+}
+
+// sends is the command that sends notices.
+func (a *app) sends() string {
+	if a.watched != "" {
+		return "ostraka watch --name " + a.watched
+	}
+	return "ostraka notify run"
 }
 
 func (a *app) notifyListCommand() *cobra.Command {
@@ -284,6 +297,9 @@ func (a *app) notifyRunCommand() *cobra.Command {
 			"under the same webhook-id. One run per context. The key must sign without anybody there: an SSH key of a file or agent.",
 		Example: "  ostraka notify run --once     # from cron; exit code 5 if a receiver has not taken all",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if a.watched != "" {
+				return usage("`ostraka watch --name %s` sends the notices of this watch", a.watched)
+			}
 			if every < time.Second || patience < 0 {
 				return usage("--every is 1s or more, and --silent-after is not negative")
 			}
@@ -365,12 +381,13 @@ type reportDocument struct {
 	ID       string `json:"id"` // of the notice
 	Count    int    `json:"count"`
 	Reason   string `json:"reason"`
+	Data     any    `json:"data,omitempty"` // of an event, as its notice has it
 }
 
 func reportOf(r courier.Report) reportDocument {
 	d := reportDocument{At: statement.FormatTime(r.At), What: r.What, Type: r.Type, Receiver: r.Receiver, ID: r.ID, Count: r.Count, Reason: r.Reason}
 	if r.Event != nil {
-		d.Title = plainText(r.Event.Title())
+		d.Title, d.Data = plainText(r.Event.Title()), r.Event.Data
 	}
 	return d
 }

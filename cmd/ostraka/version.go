@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"fmt"
 	"io"
 	"runtime"
@@ -12,16 +13,29 @@ import (
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Show the version", Args: none,
+		Use: "version", Short: "Show the version; with --json also the program's SHA-256, as releases list it", Args: none,
 		RunE: func(*cobra.Command, []string) error {
 			doc := struct {
 				Version string `json:"version"`
+				Commit  string `json:"commit"`
 				Go      string `json:"go"`
 				OS      string `json:"os"`
 				Arch    string `json:"arch"`
-			}{node.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH}
+				SHA256  string `json:"sha256"`
+			}{node.Version(), node.Commit(), runtime.Version(), runtime.GOOS, runtime.GOARCH, ""}
+			if a.json {
+				sum, _, err := node.Binary()
+				if err != nil {
+					return err
+				}
+				doc.SHA256 = hex.EncodeToString(sum[:])
+			}
 			return a.show(doc, func(w io.Writer) {
-				fmt.Fprintf(w, "ostraka %s (%s, %s/%s)\n", doc.Version, doc.Go, doc.OS, doc.Arch)
+				source := ""
+				if doc.Commit != "" {
+					source = ", commit " + doc.Commit
+				}
+				fmt.Fprintf(w, "ostraka %s (%s, %s/%s%s)\n", doc.Version, doc.Go, doc.OS, doc.Arch, source)
 			})
 		},
 	}

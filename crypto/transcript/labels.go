@@ -92,6 +92,8 @@ const (
 	SealKeyFile
 
 	EvidenceSubject
+
+	ReleaseSalt
 )
 
 var labels = [...]string{
@@ -183,6 +185,8 @@ var labels = [...]string{
 	SealKeyFile: "ostraka/1/seal/key-file",
 
 	EvidenceSubject: "ostraka/1/evidence/subject",
+
+	ReleaseSalt: "ostraka/1/release/salt",
 }
 
 func (l Label) String() string { return labels[l] }

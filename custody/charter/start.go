@@ -1,3 +1,5 @@
+//go:build !js
+
 package charter
 
 import (
@@ -37,15 +39,18 @@ var startFile string
 //go:embed template/policy.cedar
 var StartPolicy string
 
-var startTemplate = template.Must(template.New("charter").Funcs(template.FuncMap{
-	"quote": strconv.Quote,
-	"join":  func(names []string) string { return strings.Join(names, ", ") },
-	"sub":   func(a, b int) int { return a - b },
-}).Parse(startFile))
-
-// File is the charter's file, with comments: 3-of-3 over three operators, two groups of people, five guardians.
+// File is the charter's file, with comments: 3-of-3 over three operators, two groups of people, five guardians. The template is read
+// here and not in a variable: programs that write no charter are smaller without it.
 func (s Start) File() (string, error) {
+	t, err := template.New("charter").Funcs(template.FuncMap{
+		"quote": strconv.Quote,
+		"join":  func(names []string) string { return strings.Join(names, ", ") },
+		"sub":   func(a, b int) int { return a - b },
+	}).Parse(startFile)
+	if err != nil {
+		return "", err
+	}
 	var b strings.Builder
-	err := startTemplate.Execute(&b, s)
+	err = t.Execute(&b, s)
 	return b.String(), err
 }

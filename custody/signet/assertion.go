@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/asn1"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -15,8 +16,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/go-webauthn/webauthn/protocol"
 
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -31,10 +30,19 @@ type assertion struct {
 	client []byte // client data JSON, as the browser wrote it
 	sig    []byte // r ‖ s of P-256 with s ≤ n/2, or R ‖ S of Ed25519
 
-	flag      protocol.AuthenticatorFlags
+	flag      byte
 	counter   uint32
-	collected protocol.CollectedClientData
+	collected clientData
 }
+
+// clientData is what we judge of it.
+type clientData struct {
+	Type, Challenge, Origin string
+	CrossOrigin             bool
+}
+
+// assertCeremony is the type of client data when a passkey signs.
+const assertCeremony = "webauthn.get"
 
 const (
 	authenticatorSize = 37 // no attested credential and no extension: we ask for none
@@ -81,35 +89,38 @@ func parseAssertion(blob []byte) (Signature, error) {
 // halfOrder is ⌊n/2⌋ of P-256.
 func halfOrder() *big.Int { return new(big.Int).Rsh(elliptic.P256().Params().N, 1) }
 
-// knownFlags are those that an assertion without extensions may have.
-const knownFlags = protocol.FlagUserPresent | protocol.FlagUserVerified | protocol.FlagBackupEligible | protocol.FlagBackupState
+// Flags of authenticator data (WebAuthn 3, 6.1).
+const (
+	flagPresent  = 1 << 0
+	flagVerified = 1 << 2
+	flagEligible = 1 << 3 // may be copied
+	flagCopied   = 1 << 4
 
-// checkAuthenticator holds the authenticator data to the key: WebAuthn 3, 7.2 steps 15 to 18 and 21. The library judges
-// the same at the end, in fewer words.
+	// knownFlags are those that an assertion without extensions may have.
+	knownFlags = flagPresent | flagVerified | flagEligible | flagCopied
+)
+
+// checkAuthenticator holds the authenticator data to the key: WebAuthn 3, 7.2 steps 15 to 18 and 21. It is the hash of the rpID, 32
+// bytes; flags, 1; counter, 4.
 func (a *assertion) checkAuthenticator(p Passkey) error {
-	var read protocol.AuthenticatorData
-	if err := read.Unmarshal(a.data); err != nil {
-		return err
-	}
-	if read.Flags&^knownFlags != 0 {
-		return fmt.Errorf("its authenticator data has the flags %#x, of which some are unknown", byte(read.Flags))
-	}
-	if read.Flags.HasBackupState() && !read.Flags.HasBackupEligible() {
-		return errors.New("its authenticator data calls a passkey copied that cannot be")
-	}
+	a.flag, a.counter = a.data[32], binary.BigEndian.Uint32(a.data[33:])
 	hash := sha256.Sum256([]byte(p.RPID))
-	if !bytes.Equal(read.RPIDHash, hash[:]) {
-		return fmt.Errorf("it was made for another rpID than %s", p.RPID)
-	}
 	switch {
-	case !read.Flags.HasUserPresent():
+	case a.flag&^knownFlags != 0:
+		return fmt.Errorf("its authenticator data has the flags %#x, of which some are unknown", a.flag)
+	case a.has(flagCopied) && !a.has(flagEligible):
+		return errors.New("its authenticator data calls a passkey copied that cannot be")
+	case !bytes.Equal(a.data[:32], hash[:]):
+		return fmt.Errorf("it was made for another rpID than %s", p.RPID)
+	case !a.has(flagPresent):
 		return errors.New("its authenticator saw nobody")
-	case !read.Flags.HasUserVerified():
+	case !a.has(flagVerified):
 		return errors.New("its authenticator did not verify its owner, by PIN, finger or face")
 	}
-	a.flag, a.counter = read.Flags, read.Counter
-	return read.Verify(hash[:], nil, true, true)
+	return nil
 }
+
+func (a *assertion) has(flag byte) bool { return a.flag&flag != 0 }
 
 // checkClient holds the client data to the key: steps 9 to 14, but for the challenge.
 func (a *assertion) checkClient(p Passkey) error {
@@ -117,9 +128,9 @@ func (a *assertion) checkClient(p Passkey) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("its client data %w", err)
-	case c.Type != protocol.AssertCeremony:
-		return fmt.Errorf("its client data is of type %.40q, not %q", c.Type, protocol.AssertCeremony)
-	case c.Origin != p.Origin: // the library compares without case and default ports
+	case c.Type != assertCeremony:
+		return fmt.Errorf("its client data is of type %.40q, not %q", c.Type, assertCeremony)
+	case c.Origin != p.Origin: // byte for byte: browsers write an origin in one way
 		return fmt.Errorf("it was made on a page of %.60q, not of %s", c.Origin, p.Origin)
 	case c.CrossOrigin:
 		return errors.New("it was made on a page within another site's page")
@@ -131,7 +142,7 @@ func (a *assertion) checkClient(p Passkey) error {
 // readClientData takes what we judge from the client data: one JSON object of at most maxClientData bytes. Browsers may
 // add members, which are passed over; a member that stands twice, or under a name that other readers could take
 // for one of ours, is refused: two nodes must read the same.
-func readClientData(raw []byte) (c protocol.CollectedClientData, err error) {
+func readClientData(raw []byte) (c clientData, err error) {
 	if !utf8.Valid(raw) {
 		return c, errors.New("is not UTF-8")
 	}
@@ -172,7 +183,7 @@ func readClientData(raw []byte) (c protocol.CollectedClientData, err error) {
 // meaningful are the members of WebAuthn's client data. topOrigin is of pages within pages, tokenBinding of before level 3.
 var meaningful = []string{"type", "challenge", "origin", "crossOrigin", "topOrigin", "tokenBinding"}
 
-func readMember(d *json.Decoder, name string, c *protocol.CollectedClientData) error {
+func readMember(d *json.Decoder, name string, c *clientData) error {
 	var value any
 	if err := d.Decode(&value); err != nil {
 		return fmt.Errorf("is not JSON: %w", err)
@@ -180,7 +191,7 @@ func readMember(d *json.Decoder, name string, c *protocol.CollectedClientData) e
 	text, isText := value.(string)
 	switch name {
 	case "type":
-		c.Type = protocol.CeremonyType(text)
+		c.Type = text
 	case "challenge":
 		c.Challenge = text
 	case "origin":
@@ -208,28 +219,15 @@ func (a assertion) armored() *pem.Block { return &pem.Block{Type: passkeyType, B
 
 // covers is steps 12, 19 and 20: the challenge and the signature.
 func (a assertion) covers(k Key, verb Verb, message []byte) error {
-	p := k.held.(Passkey)
 	challenge := PasskeyChallenge(k, verb, message)
-	text := base64.RawURLEncoding.EncodeToString(challenge[:])
-	if a.collected.Challenge != text {
+	if a.collected.Challenge != base64.RawURLEncoding.EncodeToString(challenge[:]) {
 		return errors.New("its challenge is of other bytes")
 	}
-	err := a.collected.Verify(text, protocol.AssertCeremony, []string{p.Origin}, nil, nil, protocol.TopOriginExplicitVerificationMode, false)
-	if err != nil {
-		return err
-	}
-	sig := a.sig
-	if k.Type() == statement.Passkey256 {
-		if sig, err = asn1.Marshal(ecdsaSignature{new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])}); err != nil {
-			return err
-		}
-	}
 	hash := sha256.Sum256(a.client)
-	ok, err := p.public.Verify(slices.Concat(a.data, hash[:]), sig)
-	if err == nil && !ok {
-		err = errors.New("the signature is not this key's")
+	if p := k.held.(Passkey); !p.public.verify(slices.Concat(a.data, hash[:]), a.sig) {
+		return errors.New("the signature is not this key's")
 	}
-	return err
+	return nil
 }
 
 type ecdsaSignature struct{ R, S *big.Int }
@@ -237,7 +235,7 @@ type ecdsaSignature struct{ R, S *big.Int }
 // flags are what the authenticator asserts. A passkey that may be copied lives wherever its owner's account does.
 func (a assertion) flags(Key) Flags {
 	return Flags{
-		SecurityKey: !a.flag.HasBackupEligible(), Present: a.flag.HasUserPresent(), Verified: a.flag.HasUserVerified(), Counter: a.counter,
+		SecurityKey: !a.has(flagEligible), Present: a.has(flagPresent), Verified: a.has(flagVerified), Counter: a.counter,
 	}
 }
 
@@ -259,22 +257,46 @@ func fromPasskey(k Key, verb Verb, message, response []byte) ([]byte, error) {
 	if len(response) > maxResponse {
 		return nil, fmt.Errorf("the answer has %d bytes, at most %d are allowed", len(response), maxResponse)
 	}
-	r, err := protocol.ParseCredentialRequestResponseBytes(response)
+	r, err := readAnswer(response)
 	if err != nil {
 		return nil, err
 	}
 	if !bytes.Equal(r.RawID, p.Credential) {
 		return nil, errors.New("another passkey answered")
 	}
-	sig := []byte(r.Raw.AssertionResponse.Signature)
+	sig := []byte(r.Response.Signature)
 	if k.Type() == statement.Passkey256 {
 		if sig, err = compact(sig); err != nil {
 			return nil, err
 		}
 	}
-	e := claim(k, verb).Bytes(tagSignature, sig).Bytes(tagAuthenticator, r.Raw.AssertionResponse.AuthenticatorData)
-	e.Bytes(tagClientData, r.Raw.AssertionResponse.ClientDataJSON)
+	e := claim(k, verb).Bytes(tagSignature, sig).Bytes(tagAuthenticator, r.Response.AuthenticatorData).Bytes(tagClientData, r.Response.ClientDataJSON)
 	return checked(pem.EncodeToMemory(&pem.Block{Type: passkeyType, Bytes: e.Sum()}), k, verb, message)
+}
+
+// answer is what we take from a browser's. All of it is checked when it has become a signature.
+type answer struct {
+	Type     string
+	RawID    octets
+	Response struct{ AuthenticatorData, ClientDataJSON, Signature octets }
+}
+
+// octets are bytes in base64url, without padding.
+type octets []byte
+
+func (o *octets) UnmarshalText(text []byte) (err error) {
+	*o, err = base64.RawURLEncoding.AppendDecode(nil, text)
+	return err
+}
+
+func readAnswer(response []byte) (r answer, err error) {
+	if err = json.Unmarshal(response, &r); err != nil {
+		return r, fmt.Errorf("the answer is not a passkey's, in JSON: %w", err)
+	}
+	if r.Type != "public-key" {
+		return r, fmt.Errorf("the answer is of type %.40q, not \"public-key\"", r.Type)
+	}
+	return r, nil
 }
 
 // compact turns a signature in DER into r ‖ s with the lower s: authenticators give either, and each is as valid.

@@ -6,7 +6,6 @@
 // Parse and Verify take all of them. Nodes sign what they themselves decide with their Ed25519 identity
 // key, over a labelled tree, so that no other bytes under that key can be taken for it.
 //
-// A page asks navigator.credentials.create with PasskeyAlgorithms and hands the answer to RegisterPasskey: that is the
-// key's line. To sign, it asks navigator.credentials.get for Key.Passkey's credential with PasskeyChallenge, and hands the answer
-// to FromPasskey. User verification is required in both. A wallet takes TypedData, and FromWallet its answer.
+// To sign with a passkey, a page asks navigator.credentials.get for Key.Passkey's credential with PasskeyChallenge, user verification
+// required, and hands the answer to FromPasskey. A wallet takes TypedData, and FromWallet its answer. How a browser makes a passkey is console's.
 package signet

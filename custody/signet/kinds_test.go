@@ -188,7 +188,7 @@ func FuzzReadClientData(f *testing.F) {
 		if json.Unmarshal(raw, &other) != nil {
 			return // of a member that we pass over
 		}
-		if got.Type != other.Type || got.Challenge != other.Challenge || got.Origin != other.Origin || got.CrossOrigin != other.CrossOrigin || other.TopOrigin != "" || other.TokenBinding != nil {
+		if got.Type != string(other.Type) || got.Challenge != other.Challenge || got.Origin != other.Origin || got.CrossOrigin != other.CrossOrigin || other.TopOrigin != "" || other.TokenBinding != nil {
 			t.Fatalf("we read %+v, Go %+v", got, other)
 		}
 	})
@@ -202,13 +202,6 @@ func FuzzPasskeyAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if armored, err := FromPasskey(d.key, Approve, message, raw); err == nil {
 			t.Fatalf("it approves: %s", armored)
-		}
-		k, err := RegisterPasskey("localhost", testOrigin, []byte("c"), raw)
-		if err != nil {
-			return
-		}
-		if again, err := ParseKey(k.String()); err != nil || !again.Equal(k) {
-			t.Fatalf("its key %s does not parse: %v", k, err)
 		}
 	})
 }

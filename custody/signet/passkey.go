@@ -2,17 +2,17 @@ package signet
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/go-webauthn/webauthn/protocol"
-	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -23,12 +23,28 @@ type Passkey struct {
 	RPID       string // a domain: the origin's host, or a domain above it
 	Origin     string // "http://localhost:PORT" or "https://HOST", as browsers write it
 	Credential []byte // its id, 1 to 1023 bytes
-	public     cose
+	public     verifier
 }
 
-// cose is a key that verifies the bytes of a signature as authenticators make them.
-type cose interface {
-	Verify(data, sig []byte) (bool, error)
+// A verifier is a public key that judges signatures of signatureSize bytes.
+type verifier interface {
+	verify(signed, sig []byte) bool
+}
+
+// es256 is ECDSA over SHA-256; sig is r ‖ s (COSE ES256, but for the form).
+type es256 ecdsa.PublicKey
+
+func (k *es256) verify(signed, sig []byte) bool {
+	sum := sha256.Sum256(signed)
+	r, s := new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])
+	return ecdsa.Verify((*ecdsa.PublicKey)(k), sum[:], r, s)
+}
+
+// eddsa is Ed25519 as Go verifies it: s below the group's order, R compared as bytes. The key's own form was checked when it was read.
+type eddsa ed25519.PublicKey
+
+func (k eddsa) verify(signed, sig []byte) bool {
+	return ed25519.Verify(ed25519.PublicKey(k), signed, sig)
 }
 
 const maxCredential = 1023 // bytes (WebAuthn 4, credential id)
@@ -75,21 +91,15 @@ func oneText(e *base64.Encoding, text string) ([]byte, bool) {
 }
 
 // readPoint reads a public key: P-256 compressed (SEC 1 2.3.3), 33 bytes; Ed25519, 32 bytes. Each has one form.
-func readPoint(kind string, b []byte) (cose, error) {
+func readPoint(kind string, b []byte) (verifier, error) {
 	if kind == statement.Passkey25519 {
-		return &webauthncose.OKPPublicKeyData{
-			PublicKeyData: webauthncose.PublicKeyData{KeyType: int64(webauthncose.OctetKey), Algorithm: int64(webauthncose.AlgEdDSA)},
-			Curve:         int64(webauthncose.Ed25519), XCoord: b,
-		}, CheckIdentity(b)
+		return eddsa(b), CheckIdentity(b)
 	}
 	x, y := elliptic.UnmarshalCompressed(elliptic.P256(), b)
 	if x == nil {
 		return nil, errors.New("its public key is not a compressed point of P-256")
 	}
-	return &webauthncose.EC2PublicKeyData{
-		PublicKeyData: webauthncose.PublicKeyData{KeyType: int64(webauthncose.EllipticKey), Algorithm: int64(webauthncose.AlgES256)},
-		Curve:         int64(webauthncose.P256), XCoord: x.FillBytes(make([]byte, 32)), YCoord: y.FillBytes(make([]byte, 32)),
-	}, nil
+	return &es256{Curve: elliptic.P256(), X: x, Y: y}, nil
 }
 
 // checkOrigin accepts an origin in the form in which browsers write it, of pages that may use the rpID.
@@ -126,55 +136,3 @@ func isDomain(s string) bool {
 
 // maxResponse bounds what a browser hands over, in bytes.
 const maxResponse = 64 << 10
-
-// RegisterPasskey makes the key of a credential that a browser has just created: response is the JSON of
-// navigator.credentials.create (PublicKeyCredential.toJSON), challenge what the page was given for it. The user must
-// have been verified. Who made the authenticator is not asked: its owner says in the charter that the key is theirs.
-func RegisterPasskey(rpID, origin string, challenge, response []byte) (Key, error) {
-	k, err := registerPasskey(rpID, origin, challenge, response)
-	if err != nil {
-		return Key{}, fmt.Errorf("register passkey: %w", err)
-	}
-	return k, nil
-}
-
-func registerPasskey(rpID, origin string, challenge, response []byte) (Key, error) {
-	if len(response) > maxResponse {
-		return Key{}, fmt.Errorf("the answer has %d bytes, at most %d are allowed", len(response), maxResponse)
-	}
-	r, err := protocol.ParseCredentialCreationResponseBytes(response)
-	if err != nil {
-		return Key{}, err
-	}
-	if r.Response.CollectedClientData.Origin != origin {
-		return Key{}, fmt.Errorf("it was made on a page of %.60q, not of %s", r.Response.CollectedClientData.Origin, origin)
-	}
-	var kinds []protocol.CredentialParameter
-	for _, alg := range PasskeyAlgorithms {
-		kinds = append(kinds, protocol.CredentialParameter{Type: protocol.PublicKeyCredentialType, Algorithm: webauthncose.COSEAlgorithmIdentifier(alg)})
-	}
-	_, err = r.Verify(base64.RawURLEncoding.EncodeToString(challenge), rpID, []string{origin}, nil, nil, protocol.TopOriginExplicitVerificationMode,
-		false, true, true, nil, kinds, protocol.AttestationPolicy{}, protocol.SignaturePolicy{})
-	if err != nil {
-		return Key{}, err
-	}
-	public, err := webauthncose.ParsePublicKey(r.Response.AttestationObject.AuthData.AttData.CredentialPublicKey)
-	if err != nil {
-		return Key{}, err
-	}
-	kind, point := "", []byte(nil)
-	switch p := public.(type) {
-	case webauthncose.EC2PublicKeyData:
-		kind, point = statement.Passkey256, append([]byte{2 | p.YCoord[31]&1}, p.XCoord...)
-	case webauthncose.OKPPublicKeyData:
-		kind, point = statement.Passkey25519, p.XCoord
-	default:
-		return Key{}, fmt.Errorf("its key is %T, neither P-256 nor Ed25519", public)
-	}
-	return parsePasskey([]string{
-		kind, rpID, origin, base64.RawURLEncoding.EncodeToString(r.RawID), base64.StdEncoding.EncodeToString(point),
-	})
-}
-
-// PasskeyAlgorithms are what a page asks an authenticator for (pubKeyCredParams): COSE numbers of ES256 and EdDSA.
-var PasskeyAlgorithms = [2]int{int(webauthncose.AlgES256), int(webauthncose.AlgEdDSA)}

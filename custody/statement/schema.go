@@ -21,6 +21,7 @@ const (
 	Proof    Kind = "proof"    // a vault's key signs it: whoever signed this controls the address
 	Reshare  Kind = "reshare"  // a vault's keys go to another committee or threshold
 	Sighting Kind = "sighting" // somebody independent saw where a node runs
+	Release  Kind = "release"  // the files of one version of the software
 
 	Heartbeat Kind = "heartbeat" // a node lives: what it runs, what it saw of the others' logs, and that it holds its shares
 	Log       Kind = "log"       // the keys of a node's log
@@ -87,6 +88,7 @@ const (
 	MaxShares      = 256             // that a heartbeat proves
 	MaxLogSize     = 1 << 48         // leaves
 	MaxFacts       = 64
+	MaxFiles       = 256                    // of a release
 	MaxFact        = maxLabel + 1 + maxText // bytes: a proof's text is shown whole
 	MaxExpiry      = 7 * 24 * 3600          // seconds that an intent may live
 	MinRefresh     = 3600                   // seconds
@@ -151,7 +153,7 @@ func (s Spec) with(block ...Spec) Spec    { s.Block = block; return s }
 var salt = hexOf("salt", 32, "random bytes: the id hides the content")
 
 // Kinds lists every kind, in the order of the spec page.
-var Kinds = []Kind{Roster, Charter, Veto, Revoke, Freeze, Unfreeze, Vault, Account, Intent, Decision, Hello, Key, Cancel, Proof, Reshare, Sighting, Heartbeat, Log}
+var Kinds = []Kind{Roster, Charter, Veto, Revoke, Freeze, Unfreeze, Vault, Account, Intent, Decision, Hello, Key, Cancel, Proof, Reshare, Sighting, Heartbeat, Log, Release}
 
 // Fields is the one table of all kinds; the salt follows by itself.
 func Fields(k Kind) []Spec {
@@ -192,6 +194,8 @@ func Fields(k Kind) []Spec {
 		return heartbeatFields
 	case Log:
 		return logFields
+	case Release:
+		return releaseFields
 	}
 	return nil
 }
@@ -365,4 +369,17 @@ var logFields = []Spec{
 	text("witness", 128, "name under which the node cosigns others' checkpoints"),
 	hexOf("witness-key", 32, "Ed25519 key that cosigns"),
 	moment("created", "when it was made"),
+}
+
+var releaseFields = []Spec{
+	label("version", "as `ostraka version` says it: vMAJOR.MINOR.PATCH, and -PRERELEASE where it is one"),
+	Spec{Name: "commit", Type: Hex, Min: 20, Max: 32, Least: 1, Most: 1, Doc: "of the source: git's, 20 or 32 bytes"},
+	label("go", "toolchain that made it"),
+	number("link", 1, 65535, "wire version of links that it speaks (spec/link 3), in ascending order").times(1, 2),
+	number("session", 1, 65535, "wire version of sessions that it speaks (spec/sessions 1), in ascending order").times(1, 2),
+	label("file", "in ascending order").times(1, MaxFiles).with(
+		text("platform", 32, "GOOS/GOARCH that it runs on; absent where it is no program").optional(),
+		hexOf("sha256", 32, ""),
+		number("bytes", 1, 1<<40, ""),
+	),
 }

@@ -19,6 +19,15 @@ func (id ID) String() string { return hex.EncodeToString(id[:]) }
 // Short is enough of an id to tell statements apart on a screen.
 func (id ID) Short() string { return hex.EncodeToString(id[:4]) }
 
+// MarshalText is String, for JSON.
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText is ParseID.
+func (id *ID) UnmarshalText(text []byte) (err error) {
+	*id, err = ParseID(string(text))
+	return err
+}
+
 // IsZero says whether it names nothing.
 func (id ID) IsZero() bool { return id == ID{} }
 

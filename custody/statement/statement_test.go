@@ -3,6 +3,7 @@ package statement
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -277,6 +278,12 @@ func TestAccessors(t *testing.T) {
 	}
 	if _, err := ParseKind(s.Bytes(), Cancel); err == nil {
 		t.Error("an intent parses as a cancel")
+	}
+	if out, err := json.Marshal(ID{0x0f}); err != nil || string(out) != `"0f`+strings.Repeat("0", 62)+`"` {
+		t.Errorf("in JSON an id is %s, %v", out, err)
+	}
+	if err := json.Unmarshal([]byte(`"0f"`), new(ID)); err == nil {
+		t.Error("a short id is read from JSON")
 	}
 	if _, err := ParseID("0F"); err == nil {
 		t.Error("ParseID takes a short id")

@@ -119,7 +119,7 @@ func CheckConsistency(old, head Head, proof []Hash) error {
 // A Proof is what convinces somebody who has nothing but the keys that a leaf is in a log (C2SP
 // tlog-proof, spec/log 7.4).
 type Proof struct {
-	Extra      []byte // signed by nobody; ours has none
+	Extra      []byte // signed by nobody; ours is the leaf, which the proof itself holds to the root
 	Index      int64  // of the leaf, from 0
 	Hashes     []Hash // inclusion, from the leaf's sibling up
 	Checkpoint []byte // signed

@@ -85,6 +85,11 @@ func (t Tile) check() error {
 	return nil
 }
 
+// Within says whether a tree of a size has the tile: all hashes, or leaves, that it names.
+func (t Tile) Within(size int64) bool {
+	return t.check() == nil && t.Index*tileWidth+int64(t.Width) <= size>>(tileHeight*max(t.Level, 0))
+}
+
 // Path is tile/<level>/<index>, tile/entries/<index>, with .p/<width> if not full. The index is in
 // groups of three digits, all but the last behind an x.
 func (t Tile) Path() string {

@@ -20,7 +20,7 @@ func (v *verifier) checkCircle() {
 		return
 	}
 	first, newest := v.rosters[0], v.rosters.Newest()
-	r.Circle, r.CircleID = newest.Circle, first.ID
+	r.Circle, r.CircleID, r.Roster = newest.Circle, first.ID, newest.Version
 	if !v.Circle.IsZero() && v.Circle != first.ID {
 		r.fail("circle", "it is the one that was asked for", fmt.Sprintf("asked for is %s, the logs are of %s", v.Circle, first.ID))
 	}
@@ -36,7 +36,7 @@ func (v *verifier) checkCircle() {
 		r.attend("no charter is in force yet")
 		return
 	}
-	r.Drill = c.Drill
+	r.Drill, r.Assets = c.Drill, assets(c.Document)
 	r.claim(Proved, "circle", fmt.Sprintf("version %d of its charter is in force", c.Version), "an officer and the node of every operator signed each version, and each names the one before")
 	r.Charter = Charter{Version: c.Version, ID: c.ID, Created: c.Created, Policy: c.Policy}
 	for _, x := range v.history {

@@ -2,6 +2,10 @@ package verify
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
+	"math/big"
+	"reflect"
 	"slices"
 	"time"
 
@@ -37,6 +41,7 @@ type Report struct {
 	CircleID  statement.ID `json:"circle_id"` // of version 0 of its roster: by this it is known
 	Drill     bool         `json:"drill"`
 	Operators []Operator   `json:"operators"`
+	Roster    uint64       `json:"roster"` // the newest version
 	Charter   Charter      `json:"charter"`
 	Vaults    []Vault      `json:"vaults"`
 	Logs      []LogReport  `json:"logs"`
@@ -44,7 +49,17 @@ type Report struct {
 	Claims    []Claim      `json:"claims"`
 	Attention []string     `json:"attention"` // what is true and should not stay so
 
+	Assets   []Asset       `json:"assets"`              // that the charter lists
+	OnChains []ChainReport `json:"on_chains,omitempty"` // chains that were asked
+	Reserves []Reserve     `json:"reserves,omitempty"`
+
 	Lagging []*LagError `json:"-"` // logs to be fetched again: others saw them larger
+
+	signed  []signedLeaf         // for Reconcile: transactions that logs tell of
+	byID    map[[32]byte][]int   // of them
+	covered map[string]time.Time // up to when each operator's log is shown
+	grace   time.Duration
+	unread  int // sources
 
 	Entries    int `json:"entries"`    // of all logs
 	Withheld   int `json:"withheld"`   // entries whose bodies were not shown, and should have one
@@ -155,6 +170,7 @@ type Address struct {
 	Account string    `json:"account"` // department/account
 	Given   time.Time `json:"given"`
 	Proof   *Control  `json:"proof,omitempty"` // the newest proof of control
+	Named   bool      `json:"named,omitempty"` // by the reader: the logs do not show it
 	Chained *OnChain  `json:"on_chain,omitempty"`
 }
 
@@ -170,10 +186,50 @@ type Control struct {
 
 // An OnChain is what was compared with the chain.
 type OnChain struct {
-	Height   uint64   `json:"height"`
-	Balance  string   `json:"balance"` // smallest unit
-	Outgoing int      `json:"outgoing"`
-	Unlogged []string `json:"unlogged"` // transactions that stand in no log
+	Height    uint64    `json:"height"` // up to which its transactions were compared
+	Block     string    `json:"block"`
+	At        uint64    `json:"at"`      // the block of its balances
+	Balance   string    `json:"balance"` // of the chain's own coin, smallest unit
+	Balances  []Balance `json:"balances"`
+	Nonce     uint64    `json:"nonce"`    // how many nonces its key used
+	Outgoing  int       `json:"outgoing"` // transactions that were found
+	Unlogged  []string  `json:"unlogged"` // those that stand in no log, or in fewer than t
+	Newer     []string  `json:"newer,omitempty"`
+	Unchecked []string  `json:"unchecked,omitempty"` // what could not be compared, and why
+}
+
+// An Asset of the charter.
+type Asset struct {
+	Name     string `json:"name"`
+	Chain    string `json:"chain"`
+	Contract string `json:"contract,omitempty"` // empty: the chain's own coin
+	Decimals int    `json:"decimals"`
+}
+
+// A ChainReport says who was asked about a chain, and as of which block.
+type ChainReport struct {
+	Chain     string    `json:"chain"`
+	Endpoints []string  `json:"endpoints"` // scheme and host
+	Height    uint64    `json:"height"`    // up to which transactions were compared
+	Block     string    `json:"block"`
+	Time      time.Time `json:"time"`
+	At        uint64    `json:"at"` // the block of the balances
+	AtBlock   string    `json:"at_block"`
+	Unread    string    `json:"unread,omitempty"` // why it was not read
+}
+
+// A Reserve is how much of an asset lies at addresses whose keys signed a statement of control that has not expired.
+type Reserve struct {
+	Chain     string `json:"chain"`
+	Asset     string `json:"asset"`
+	Contract  string `json:"contract,omitempty"`
+	Amount    string `json:"amount"` // smallest unit
+	Units     string `json:"units"`  // people's, if the charter lists the asset
+	Addresses int    `json:"addresses"`
+	Height    uint64 `json:"height"`
+	Block     string `json:"block"`
+
+	sum *big.Int
 }
 
 // A Request is an intent and what became of it.
@@ -239,18 +295,61 @@ func (r *Report) claim(class Class, subject, claim, basis string) {
 }
 
 // fail adds one that does not hold.
-func (r *Report) fail(subject, claim, reason string) {
-	c := Claim{Subject: subject, Claim: claim, Class: Proved, Failed: reason}
+func (r *Report) fail(subject, claim, reason string) { r.failAs(Proved, subject, claim, "", reason) }
+
+// failAs says besides what it rests on that it does not hold.
+func (r *Report) failAs(class Class, subject, claim, basis, reason string) {
+	c := Claim{Subject: subject, Claim: claim, Class: class, Basis: basis, Failed: reason}
 	if !slices.Contains(r.Claims, c) {
 		r.Claims, r.Failed = append(r.Claims, c), true
 	}
 }
 
+// Fail adds what the reader found wrong beside the verifier: a place that cannot be read.
+func (r *Report) Fail(subject, claim, reason string) {
+	r.fail(subject, claim, reason)
+	r.finish()
+}
+
+// Expect holds operators' identities (hex), by name, to those that the reader has from elsewhere.
+func (r *Report) Expect(identities map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(identities)) {
+		i := slices.IndexFunc(r.Operators, func(o Operator) bool { return o.Name == name })
+		const claim = "its identity is the one that was asked for"
+		switch {
+		case i < 0:
+			r.fail("operator "+name, claim, "no operator of the circle has this name")
+		case r.Operators[i].Identity != identities[name]:
+			r.fail("operator "+name, claim, fmt.Sprintf("asked for is %s, the roster has %s", identities[name], r.Operators[i].Identity))
+		default:
+			r.claim(Proved, "operator "+name, claim, "compared with what the reader gave")
+		}
+	}
+	r.finish()
+}
+
+// Name adds an address that the reader has from elsewhere, of a vault whose addresses are withheld.
+func (r *Report) Name(vault, chain, address string) {
+	i := slices.IndexFunc(r.Vaults, func(v Vault) bool { return v.Name == vault })
+	if i < 0 {
+		r.fail("vault "+vault, "it has address "+address, "the logs show no vault of this name")
+		r.finish()
+		return
+	}
+	v := &r.Vaults[i]
+	if slices.ContainsFunc(v.Addresses, func(a Address) bool { return a.Address == address && a.Chain == chain }) {
+		return
+	}
+	v.Addresses = append(v.Addresses, Address{Address: address, Chain: chain, Named: true})
+	r.claim(Declared, "vault "+vault, fmt.Sprintf("%s on %s is an address of it", address, chain), "the reader's own word: the logs do not show it")
+}
+
 // attend adds what is true and should not stay so.
 func (r *Report) attend(what string) { r.Attention = append(r.Attention, what) }
 
-// finish puts what failed first, and the rest as it was found.
+// finish puts what failed first, and the rest as it was found. No list of it is null in JSON.
 func (r *Report) finish() {
+	filled(reflect.ValueOf(r).Elem())
 	slices.SortStableFunc(r.Claims, func(a, b Claim) int {
 		order := func(c Claim) int {
 			if c.Failed != "" {
@@ -260,4 +359,29 @@ func (r *Report) finish() {
 		}
 		return cmp.Compare(order(a), order(b))
 	})
+}
+
+// filled makes lists that have nothing in them empty ones.
+func filled(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			filled(v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				filled(v.Field(i))
+			}
+		}
+	case reflect.Slice:
+		if v.IsNil() {
+			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+		}
+		if k := v.Type().Elem().Kind(); k == reflect.Struct || k == reflect.Pointer {
+			for i := range v.Len() {
+				filled(v.Index(i))
+			}
+		}
+	}
 }

@@ -136,13 +136,14 @@ func (v *verifier) checkRequest(q *request) {
 	}
 	rec := v.recordOf(q)
 	v.inLogs(q, rec, subject, &out)
+	v.noteSigned(q)
 	if len(q.signed) == 0 && slices.ContainsFunc(out.Decisions, func(d Decision) bool { return d.Verdict == string(intent.Deny) }) {
 		q.vault.out.Refused++
 	}
 	q.vault.out.Requests = append(q.vault.out.Requests, out)
 }
 
-// recordOf is the record of the epoch that an intent names, or the present one.
+// recordOf is the record of the epoch that an intent names. Of one that is withheld it is that of its time, the present one if no log tells.
 func (v *verifier) recordOf(q *request) *epoch.Record {
 	for _, k := range q.vault.keys {
 		if q.shown && k.id == q.intent.Key {
@@ -152,10 +153,27 @@ func (v *verifier) recordOf(q *request) *epoch.Record {
 			return k.current()
 		}
 	}
-	if len(q.vault.keys) > 0 {
-		return q.vault.keys[0].current()
+	if len(q.vault.keys) == 0 {
+		return nil
 	}
-	return nil
+	k := q.vault.keys[0]
+	links, best, most := k.chain.Links(), k.current(), -1
+	for i, f := range links {
+		from, to := k.since[f.Record.Hash()].Add(-intent.Skew), q.first
+		if i+1 < len(links) {
+			to = k.since[links[i+1].Record.Hash()].Add(intent.Skew)
+		}
+		tell := 0
+		for _, name := range v.committee(f.Record) {
+			if _, told := q.tells[name]; told {
+				tell++
+			}
+		}
+		if !q.first.Before(from) && !q.first.After(to) && tell >= most {
+			best, most = f.Record, tell
+		}
+	}
+	return best
 }
 
 // committee are the operators that hold a record's shares.

@@ -24,6 +24,7 @@ type vault struct {
 	plans         *charter.Succession
 	keys          []*key
 	accounts      map[string]string // "m/D/A" → department/account
+	children      map[string]group.Point
 	out           Vault
 }
 
@@ -82,7 +83,7 @@ func (v *verifier) readVault(d *doc) (*vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &vault{Vault: spec, plans: charter.NewSuccession(spec, v.rosters), accounts: map[string]string{}}
+	x := &vault{Vault: spec, plans: charter.NewSuccession(spec, v.rosters), accounts: map[string]string{}, children: map[string]group.Point{}}
 	newest, _ := v.history.Newest()
 	terms := newest.Terms(spec, v.Now, v.isRevoked)
 	x.out = Vault{ID: spec.ID, Name: spec.Name, Tier: terms.Tier, Threshold: spec.Threshold, Committee: spec.Committee, Quorum: terms.Quorum, Published: terms.Publish}
@@ -313,9 +314,16 @@ func (x *vault) derives(a charter.Address) error {
 
 // child is the public key at a path below a suite's root.
 func (x *vault) child(suite string, path hd.Path) (group.Point, error) {
+	name := suite + path.String()
+	if p, known := x.children[name]; known {
+		return p, nil
+	}
 	for _, k := range x.keys {
 		if k.suite == suite {
 			p, _, err := hd.Derive(k.current().Public, k.current().ChainCode, path)
+			if err == nil {
+				x.children[name] = p
+			}
 			return p, err
 		}
 	}

@@ -111,6 +111,11 @@ func Verify(sources []Source, o Options) (*Report, error) {
 		v.summarise()
 	}
 	v.report.Signatures = v.signatures
+	v.report.unread = len(v.unread)
+	v.report.covered, v.report.grace, v.report.byID = v.covers(), o.Grace, map[[32]byte][]int{}
+	for i, s := range v.report.signed {
+		v.report.byID[s.id] = append(v.report.byID[s.id], i)
+	}
 	v.report.finish()
 	return v.report, nil
 }

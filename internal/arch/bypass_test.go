@@ -11,7 +11,8 @@ import (
 // stands in its settings, its charter and its log.
 var mayReadEnvironment = []string{
 	"client/contexts.go", "client/keys.go", "cmd/ostraka/app.go", "cmd/ostraka/prompt.go", "cmd/ostraka/rehearse/command.go",
-	"internal/components/fetch/main.go", "internal/failpoint/on.go", "internal/testrun/main.go", "node/store/storetest/crash.go",
+	"internal/components/fetch/main.go", "internal/failpoint/on.go", "internal/release/recipe.go", "internal/testrun/main.go", "internal/wasmbuild/wasmbuild.go",
+	"node/store/storetest/crash.go",
 }
 
 // No environment variable changes what a node does, and none of its doors shows its memory.

@@ -14,7 +14,8 @@ import (
 var may = map[string][]string{
 	"crypto/secret":                      {},
 	"crypto/group":                       {},
-	"crypto/group/secp256k1":             {"crypto/secret", "crypto/group"},
+	"crypto/group/secp256k1":             {"crypto/secret", "crypto/group", "crypto/group/secp256k1/vartime"},
+	"crypto/group/secp256k1/vartime":     {}, // for browsers, which hold no secret
 	"crypto/group/edwards25519":          {"crypto/secret", "crypto/group"},
 	"crypto/group/ristretto255":          {"crypto/secret", "crypto/group"},
 	"crypto/group/secp256k1/independent": {}, // another's code, to check ours with
@@ -56,6 +57,7 @@ var may = map[string][]string{
 	"custody/backup":    custody(),
 	"evidence/attest":   {"crypto/…"},
 	"evidence/proof":    custody("custody/intent", "chain/…"),
+	"evidence/release":  {"crypto/…", "custody/statement"},
 	"evidence/verify":   {"crypto/…", "custody/…", "evidence/…", "mpc/epoch", "chain/…"},
 	"chain":             {"crypto/…", "chain/…"},
 
@@ -86,7 +88,8 @@ var may = map[string][]string{
 	"internal/testrun":    {"internal/components/…"},
 	"internal/deps":       {},
 	"internal/components": {"internal/components/…"},
-	"internal":            {"internal/…"}, // tools for tests and builds
+	"internal/release":    {"evidence/release", "node/link", "mpc/session"}, // the maintainers' tool: what it releases speaks these versions
+	"internal":            {"internal/…"},                                   // tools for tests and builds
 }
 
 // below are crypto's rooms up to one, in their order.
@@ -156,7 +159,7 @@ func TestTheTableRefuses(t *testing.T) {
 		{"mpc/engine", "crypto/transcript"}, {"mpc/session", "mpc/epoch"}, {"mpc/keygen", "mpc/dkls"}, {"mpc/dkls", "mpc/keygen"},
 		{"mpc/reshare", "mpc/keygen"}, {"mpc/frost", "mpc/dkls"}, {"mpc/keygen", "mpc/pair"}, {"mpc/pair", "mpc/dkls"},
 		{"mpc/epoch", "mpc/ceremony"}, {"mpc/ceremony", "node/session"}, {"mpc/ceremony", "mpc/engine/enginetest"},
-		{"evidence/tlog", "custody/charter"}, {"evidence/tlog", "chain/evm"}, {"custody/statement", "custody/charter"},
+		{"evidence/tlog", "custody/charter"}, {"evidence/tlog", "chain/evm"}, {"evidence/release", "custody/charter"}, {"custody/statement", "custody/charter"},
 		{"custody/charter", "custody/intent"}, {"custody/policy", "mpc/engine"}, {"evidence/verify", "mpc/keygen"},
 		{"node/store/bolt", "mpc/engine"}, {"node/seal", "mpc/session"}, {"node/link", "mpc/session"}, {"node/rpc", "mpc/engine"},
 		{"node/session", "api/ostraka/v1"}, {"node/session", "sim"}, {"api", "client"}, {"client", "console"}, {"console", "cmd/ostraka"},
@@ -259,5 +262,22 @@ func TestReach(t *testing.T) {
 		if !slices.Contains(deps, d) {
 			t.Errorf("%s is not reached any more: take it off the list", d)
 		}
+	}
+}
+
+// What runs in variable time is for the browser, which holds no secret: one file takes it, that no other system builds.
+func TestVariableTimeIsForBrowsers(t *testing.T) {
+	const room = "crypto/group/secp256k1/vartime"
+	taken := 0
+	for _, f := range files(t) {
+		if ours, _ := f.imports(); slices.Contains(ours, room) {
+			taken++
+			if f.path != "crypto/group/secp256k1/curve_js.go" {
+				t.Errorf("%s imports %s, which is for browsers alone", f.path, room)
+			}
+		}
+	}
+	if taken != 1 {
+		t.Errorf("%d files import %s, not 1", taken, room)
 	}
 }

@@ -119,6 +119,8 @@ type Config struct {
 	Presignatures *presign.Pools
 	// Cosigned counts the other operators whose nodes have cosigned our log with its first size leaves.
 	Cosigned func(size int64) int
+	// HeldBack says why the release that this node runs does not sign for a vault yet; "" if it does. May be nil.
+	HeldBack func(now time.Time, v ceremony.View) string
 }
 
 // RuleState is the rule that a node's own view of the chain decides: nonce, balance, fees; the block that a proof speaks of.

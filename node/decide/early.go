@@ -76,3 +76,14 @@ func (d *Desk) comeBack(ctx context.Context, now time.Time, f *file, s *mpc.Setu
 	}
 	return err
 }
+
+// heldBack refuses to sign with a release that the charter holds back (spec/node 11).
+func (d *Desk) heldBack(now time.Time, v ceremony.View) error {
+	if d.cfg.HeldBack == nil {
+		return nil
+	}
+	if why := d.cfg.HeldBack(now, v); why != "" {
+		return errors.New(why)
+	}
+	return nil
+}

@@ -100,7 +100,7 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 			f.waits = by.taken() // a signature appeared that this node knew nothing of when it allowed this one
 			return nil, nil
 		}
-		if err := d.cosigned(f, v); err != nil {
+		if err := errors.Join(d.heldBack(now, v), d.cosigned(f, v)); err != nil {
 			f.waits = err.Error()
 			return nil, nil
 		}
@@ -295,7 +295,7 @@ func (d *Desk) mayJoin(ctx context.Context, now time.Time, v ceremony.View, f *f
 	if by, ok := d.rival(f, false); ok {
 		return fmt.Errorf("intent %s: %s", f.stmt.ID().Short(), by.taken())
 	}
-	if err := d.cosigned(f, v); err != nil {
+	if err := errors.Join(d.heldBack(now, v), d.cosigned(f, v)); err != nil {
 		return fmt.Errorf("intent %s: %w", f.stmt.ID().Short(), err)
 	}
 	return d.cfg.Fit(ctx, now, s, protocol.PairKey(r))

@@ -3,10 +3,14 @@ package journal_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
@@ -57,4 +61,79 @@ func BenchmarkWrite(b *testing.B) {
 			b.ReportMetric(float64(b.N)/float64(count.batches.Load()), "entries/batch")
 		})
 	}
+}
+
+// appended is how many entries BenchmarkAppend writes: enough that the tree is deep and the file's first pages count for nothing.
+const appended = 200_000
+
+// BenchmarkAppend: entries of one leaf with a body and no rows of state, by so many writers that batches are full. One operation is a whole
+// log. disk-bytes/entry is by how much the store's file grew, less the leaves' and bodies' own bytes.
+func BenchmarkAppend(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		bodies []int // bytes, in turn
+	}{
+		{"body=200", []int{200}},
+		{"body=700", []int{700}},
+		{"intent", []int{1500, 350, 350, 800, 800, 800, 250, 0, 0, 0}}, // proposed, two approvals, three decisions, signed, and what has no body
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				dir := filepath.Join(b.TempDir(), "store")
+				s, err := bolt.Open(dir, bolt.Options{Reserve: 1 << 20})
+				if err != nil {
+					b.Fatal(err)
+				}
+				count := &sized{Store: s}
+				j, err := journal.Open(ctx, count)
+				if err != nil {
+					b.Fatal(err)
+				}
+				before := fileSize(b, dir)
+				b.StartTimer()
+				own := appendAll(b, j, c.bodies)
+				b.StopTimer()
+				b.ReportMetric(float64(fileSize(b, dir)-before-own)/appended, "disk-bytes/entry")
+				b.ReportMetric(float64(appended)/float64(count.batches.Load()), "entries/batch")
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+			b.ReportMetric(appended*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+		})
+	}
+}
+
+func fileSize(b *testing.B, dir string) int64 {
+	b.Helper()
+	info, err := os.Stat(filepath.Join(dir, "store.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return info.Size()
+}
+
+// appendAll writes entries by 256 writers at once, and gives the bytes of their leaves and bodies.
+func appendAll(b *testing.B, j *journal.Journal, bodies []int) (own int64) {
+	b.Helper()
+	var next, bytes atomic.Int64
+	var wg sync.WaitGroup
+	for range 256 {
+		wg.Go(func() {
+			for i := next.Add(1); i <= appended; i = next.Add(1) {
+				content := make([]byte, bodies[i%int64(len(bodies))])
+				copy(content, fmt.Sprint(i))
+				f := tlog.Says(tlog.KindDecision, time.Unix(i, 0).UTC(), [32]byte{1}, content)
+				bytes.Add(int64(len(f.Leaf.Encode()) + len(f.Body.Encode())))
+				if err := j.Write(ctx, journal.Entry{Leaves: []tlog.Filed{f}}); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return bytes.Load()
 }

@@ -42,6 +42,7 @@ func (e *Entry) Add(o Entry) {
 // A Journal writes entries. All methods may be called at the same time.
 type Journal struct {
 	store store.Store
+	read  reading
 
 	queue sync.Mutex
 	wait  []*write
@@ -64,11 +65,11 @@ type write struct {
 // ErrUnlogged says that the log cannot be written, so nothing may be done.
 var ErrUnlogged = errors.New("the log cannot be written, so nothing is done: see `ostraka doctor`")
 
-// Open reads the log's head and checks it against the stored hashes.
+// Open reads the log's head and checks it against the stored hashes. Damage anywhere else shows when the log is read through: ReadOn.
 func Open(ctx context.Context, s store.Store) (*Journal, error) {
-	j := &Journal{store: s}
+	j := &Journal{store: s, read: reading{begun: true}}
 	if err := j.load(ctx); err != nil {
-		return nil, err
+		return nil, damaged(err)
 	}
 	return j, nil
 }
@@ -168,12 +169,12 @@ func (j *Journal) load(ctx context.Context) error {
 		return err
 	}
 	if got != h {
-		return fmt.Errorf("log: the stored hashes give root %v at size %d, the head says %v: restore from a replica, do not repair by hand", got.Root, h.Size, h.Root)
+		return fmt.Errorf("log: the stored hashes give root %v at size %d, the head says %v", got.Root, h.Size, h.Root)
 	}
 	// A head set back would let a second history grow over the first.
 	switch _, err := j.store.Get(ctx, leafKey(h.Size)); {
 	case err == nil:
-		return fmt.Errorf("log: leaf %d lies past the head's size: restore from a replica, do not repair by hand", h.Size)
+		return fmt.Errorf("log: leaf %d lies past the head's size", h.Size)
 	case !errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("read log leaf %d: %w", h.Size, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/node/store"
@@ -16,8 +17,12 @@ import (
 // entry's leaves must have a kind and a time that tlog.Decode takes.
 //
 // A context that ends while the entry waits withdraws it; once it is being written the
-// context has no say, since others stand in the same batch.
+// context has no say, since others stand in the same batch. In a log that is known to be
+// damaged nothing is written.
 func (j *Journal) Write(ctx context.Context, e Entry) error {
+	if damage := j.Reading().Damage; damage != nil {
+		return fmt.Errorf("%w: %w", ErrUnlogged, damage)
+	}
 	w := &write{ctx: ctx, e: e, woken: make(chan struct{})}
 	j.queue.Lock()
 	j.wait = append(j.wait, w)
@@ -200,8 +205,19 @@ func (j *Journal) try(ctx context.Context, e Entry) error {
 		j.remember(fresh)
 	case errors.As(err, &conflict) && conflict.Key != keyHead, errors.Is(err, store.ErrFull), errors.Is(err, store.ErrInvalid):
 		j.broken = nil
+	case ofLog(err):
+		j.read.mu.Lock()
+		defer j.read.mu.Unlock()
+		j.read.harm(err)
+		return fmt.Errorf("%w: %w", ErrUnlogged, j.read.state.Damage)
 	}
 	return err
+}
+
+// ofLog says that the store found a row of the log to be damaged.
+func ofLog(err error) bool {
+	var corrupt *store.CorruptError
+	return errors.As(err, &corrupt) && (corrupt.Key == keyHead || strings.HasPrefix(corrupt.Key, store.Prefix(kindLeaf)))
 }
 
 // grow adds an entry's leaves to a copy of the tree.

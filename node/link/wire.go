@@ -20,6 +20,14 @@ const (
 	version = 1
 )
 
+// Versions are the wire versions that this code speaks, ascending: N−1 and N, or 1 alone.
+func Versions() []uint64 {
+	if version == 1 {
+		return []uint64{1}
+	}
+	return []uint64{version - 1, version}
+}
+
 // The first byte of a message says what it is (spec/link 3).
 const (
 	kindHello byte = iota + 1 // who is speaking, and what it has heard

@@ -41,6 +41,7 @@ type Host struct {
 	Commits int           // batches that were given to its store, in all lives
 	Skew    time.Duration // its clock minus the world's
 	Mode    presign.Mode  // for which vaults it holds presignatures, from its next start on
+	Binary  [32]byte      // SHA-256 of the program that it runs, from its next start on
 	Hostile bool          // an attacker holds its keys: the watch expects no honesty of it
 
 	Restored bool // its disk was set back, or is one of two: it may lack shares
@@ -203,7 +204,8 @@ func (w *World) Start(h *Host) {
 	life := h.Life
 	w.Act(h, func() {
 		h.Node, err = node.New(context.Background(), w.Clock(h), node.Config{
-			Own: h.Own, Identity: h.Key, Store: guarded{st, w, h, life}, Sealer: h.Box, Rand: h.Rand,
+			Binary: h.Binary,
+			Own:    h.Own, Identity: h.Key, Store: guarded{st, w, h, life}, Sealer: h.Box, Rand: h.Rand,
 			Log: slog.New(slog.NewTextHandler(w, nil)).With("node", h.Own.Name),
 			Send: func(to ed25519.PublicKey, frame []byte) {
 				if o := w.route(h, to); o != nil && h.Up && h.Life == life {

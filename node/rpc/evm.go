@@ -121,8 +121,13 @@ func (m Message) params() map[string]any {
 
 // Call simulates a message on the latest block and returns what it returns.
 func (c *EVM) Call(ctx context.Context, m Message) ([]byte, error) {
+	return c.callAt(ctx, m, latest)
+}
+
+// callAt simulates a message on a block that is named as JSON-RPC does.
+func (c *EVM) callAt(ctx context.Context, m Message, block string) ([]byte, error) {
 	var b blob
-	err := c.call(ctx, &b, "eth_call", m.params(), "latest")
+	err := c.call(ctx, &b, "eth_call", m.params(), block)
 	return b, err
 }
 
@@ -141,12 +146,12 @@ var (
 // TokenBalance returns how much of an ERC-20 token an account holds, in its smallest unit.
 func (c *EVM) TokenBalance(ctx context.Context, token, account evm.Address) (*big.Int, error) {
 	data := append(append(make([]byte, 0, 36), balanceOfSelector...), make([]byte, 12)...)
-	return c.tokenWord(ctx, token, append(data, account[:]...))
+	return c.tokenWord(ctx, token, append(data, account[:]...), latest)
 }
 
 // TokenDecimals returns how many decimal places of a whole token its smallest unit is.
 func (c *EVM) TokenDecimals(ctx context.Context, token evm.Address) (uint8, error) {
-	x, err := c.tokenWord(ctx, token, decimalsSelector)
+	x, err := c.tokenWord(ctx, token, decimalsSelector, latest)
 	if err != nil {
 		return 0, err
 	}
@@ -157,8 +162,8 @@ func (c *EVM) TokenDecimals(ctx context.Context, token evm.Address) (uint8, erro
 }
 
 // tokenWord reads one 32-byte word from a token. An address without code returns nothing.
-func (c *EVM) tokenWord(ctx context.Context, token evm.Address, data []byte) (*big.Int, error) {
-	b, err := c.Call(ctx, Message{To: token, Data: data})
+func (c *EVM) tokenWord(ctx context.Context, token evm.Address, data []byte, block string) (*big.Int, error) {
+	b, err := c.callAt(ctx, Message{To: token, Data: data}, block)
 	if err != nil {
 		return nil, fmt.Errorf("read token %s: %w", token, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -87,6 +88,8 @@ type own struct {
 	published []byte // signed, with the cosignatures that came in time
 	head      tlog.Head
 	by        []tlog.Cosigned
+	made      time.Time            // when it was signed
+	late      map[string]time.Time // witnesses that have not cosigned, since when
 
 	next  []byte // the one that is being cosigned; nil: none
 	grown tlog.Head
@@ -156,26 +159,40 @@ func (w *Witness) Seen(ctx context.Context) ([][]byte, error) {
 	return signed[:min(len(signed), tlog.MaxSeen)], err
 }
 
-func (w *Witness) loadOwn(ctx context.Context) error {
-	it, err := w.cfg.Journal.Store().Get(ctx, keyOwn)
+// Latest is a node's own latest checkpoint, as its store has it; nil before the first.
+func Latest(ctx context.Context, s store.Store) ([]byte, error) {
+	it, err := s.Get(ctx, keyOwn)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("read our log's checkpoint: %w", err)
+		return nil, fmt.Errorf("read our log's checkpoint: %w", err)
 	}
-	if (tlog.Request{Checkpoint: it.Value}).Origin() != w.cfg.Origin() {
+	return it.Value, nil
+}
+
+func (w *Witness) loadOwn(ctx context.Context) error {
+	signed, err := Latest(ctx, w.cfg.Journal.Store())
+	if signed == nil || err != nil {
+		return err
+	}
+	if (tlog.Request{Checkpoint: signed}).Origin() != w.cfg.Origin() {
 		return nil // of the log that was kept here before the store was set back
 	}
 	v, _, err := w.Verifiers()
 	if err != nil {
 		return err
 	}
-	c, by, err := tlog.OpenCheckpoint(it.Value, v, w.witnesses())
+	c, by, err := tlog.OpenCheckpoint(signed, v, w.witnesses())
 	if err != nil {
 		return fmt.Errorf("read our log's checkpoint: %w", err)
 	}
-	w.own.published, w.own.head, w.own.by = it.Value, c.Head, by
+	w.own.published, w.own.head, w.own.by = signed, c.Head, by
+	last, err := w.cfg.Journal.Leaf(ctx, c.Head.Size-1)
+	if err != nil {
+		return fmt.Errorf("read what our log's checkpoint ends with: %w", err)
+	}
+	w.own.made = last.Time // or little later
 	return nil
 }
 
@@ -214,6 +231,13 @@ func (w *Witness) Checkpoint() (signed []byte, head tlog.Head, by []tlog.Cosigne
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.own.published, w.own.head, slices.Clone(w.own.by)
+}
+
+// Made is when the latest checkpoint was signed, and which witnesses, by name, have not cosigned our log since when.
+func (w *Witness) Made() (at time.Time, late map[string]time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.own.made, maps.Clone(w.own.late)
 }
 
 // Cosigned counts the other operators whose nodes have cosigned our log with its first size leaves. Witnesses beyond the circle are not
@@ -305,14 +329,34 @@ func (w *Witness) publish(ctx context.Context) error {
 	if w.own.next == nil {
 		return nil
 	}
+	w.count()
 	if !w.own.again || len(w.own.given) > len(w.own.by) {
 		e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: keyOwn, Value: w.own.next}}}}
 		if err := w.cfg.Journal.Write(ctx, e); err != nil {
 			return fmt.Errorf("keep our log's checkpoint: %w", err)
 		}
 	}
+	if !w.own.again {
+		w.own.made = w.own.since
+	}
 	w.own.published, w.own.head, w.own.by, w.own.next = w.own.next, w.own.grown, w.own.given, nil
 	return nil
+}
+
+// count notes which witnesses did not cosign, and since when.
+func (w *Witness) count() {
+	late := map[string]time.Time{}
+	for _, x := range w.witnesses() {
+		if w.gave(x.Name()) {
+			continue
+		}
+		since, before := w.own.late[x.Name()]
+		if !before {
+			since = w.own.since
+		}
+		late[x.Name()] = since
+	}
+	w.own.late = late
 }
 
 func (w *Witness) gave(name string) bool {

@@ -3003,6 +3003,883 @@ func (x *Session) GetAccused() []string {
 	return nil
 }
 
+type LogHeadRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogHeadRequest) Reset() {
+	*x = LogHeadRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogHeadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogHeadRequest) ProtoMessage() {}
+
+func (x *LogHeadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogHeadRequest.ProtoReflect.Descriptor instead.
+func (*LogHeadRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
+}
+
+type LogHeadResponse struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Operator       string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
+	Origin         string                 `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
+	Size           uint64                 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	Root           []byte                 `protobuf:"bytes,4,opt,name=root,proto3" json:"root,omitempty"`
+	Checkpoint     []byte                 `protobuf:"bytes,5,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"` // signed, with cosignatures; empty before the first
+	CheckpointSize uint64                 `protobuf:"varint,6,opt,name=checkpoint_size,json=checkpointSize,proto3" json:"checkpoint_size,omitempty"`
+	CheckpointRoot []byte                 `protobuf:"bytes,7,opt,name=checkpoint_root,json=checkpointRoot,proto3" json:"checkpoint_root,omitempty"`
+	CheckpointMade string                 `protobuf:"bytes,8,opt,name=checkpoint_made,json=checkpointMade,proto3" json:"checkpoint_made,omitempty"`
+	Cosigned       []*Cosigned            `protobuf:"bytes,9,rep,name=cosigned,proto3" json:"cosigned,omitempty"`
+	Missing        []string               `protobuf:"bytes,10,rep,name=missing,proto3" json:"missing,omitempty"`                         // operators that have not cosigned it
+	LogKey         string                 `protobuf:"bytes,11,opt,name=log_key,json=logKey,proto3" json:"log_key,omitempty"`             // vkey, as verifiers take it
+	WitnessKey     string                 `protobuf:"bytes,12,opt,name=witness_key,json=witnessKey,proto3" json:"witness_key,omitempty"` // vkey with which this node cosigns others' logs
+	Keys           []byte                 `protobuf:"bytes,13,opt,name=keys,proto3" json:"keys,omitempty"`                               // file of the keys (spec/log 8)
+	Known          []*LogKeys             `protobuf:"bytes,14,rep,name=known,proto3" json:"known,omitempty"`                             // keys of all logs that this node knows, its own too
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *LogHeadResponse) Reset() {
+	*x = LogHeadResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogHeadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogHeadResponse) ProtoMessage() {}
+
+func (x *LogHeadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogHeadResponse.ProtoReflect.Descriptor instead.
+func (*LogHeadResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *LogHeadResponse) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *LogHeadResponse) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *LogHeadResponse) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *LogHeadResponse) GetRoot() []byte {
+	if x != nil {
+		return x.Root
+	}
+	return nil
+}
+
+func (x *LogHeadResponse) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *LogHeadResponse) GetCheckpointSize() uint64 {
+	if x != nil {
+		return x.CheckpointSize
+	}
+	return 0
+}
+
+func (x *LogHeadResponse) GetCheckpointRoot() []byte {
+	if x != nil {
+		return x.CheckpointRoot
+	}
+	return nil
+}
+
+func (x *LogHeadResponse) GetCheckpointMade() string {
+	if x != nil {
+		return x.CheckpointMade
+	}
+	return ""
+}
+
+func (x *LogHeadResponse) GetCosigned() []*Cosigned {
+	if x != nil {
+		return x.Cosigned
+	}
+	return nil
+}
+
+func (x *LogHeadResponse) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+func (x *LogHeadResponse) GetLogKey() string {
+	if x != nil {
+		return x.LogKey
+	}
+	return ""
+}
+
+func (x *LogHeadResponse) GetWitnessKey() string {
+	if x != nil {
+		return x.WitnessKey
+	}
+	return ""
+}
+
+func (x *LogHeadResponse) GetKeys() []byte {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *LogHeadResponse) GetKnown() []*LogKeys {
+	if x != nil {
+		return x.Known
+	}
+	return nil
+}
+
+type LogKeys struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Operator      string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
+	Origin        string                 `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
+	LogKey        string                 `protobuf:"bytes,3,opt,name=log_key,json=logKey,proto3" json:"log_key,omitempty"`             // vkey
+	WitnessKey    string                 `protobuf:"bytes,4,opt,name=witness_key,json=witnessKey,proto3" json:"witness_key,omitempty"` // vkey
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogKeys) Reset() {
+	*x = LogKeys{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogKeys) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogKeys) ProtoMessage() {}
+
+func (x *LogKeys) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogKeys.ProtoReflect.Descriptor instead.
+func (*LogKeys) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *LogKeys) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *LogKeys) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *LogKeys) GetLogKey() string {
+	if x != nil {
+		return x.LogKey
+	}
+	return ""
+}
+
+func (x *LogKeys) GetWitnessKey() string {
+	if x != nil {
+		return x.WitnessKey
+	}
+	return ""
+}
+
+// Cosigned is a witness's word on the checkpoint.
+type Cosigned struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Operator      string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"` // empty: a witness outside the circle
+	Witness       string                 `protobuf:"bytes,2,opt,name=witness,proto3" json:"witness,omitempty"`
+	Time          string                 `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cosigned) Reset() {
+	*x = Cosigned{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cosigned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cosigned) ProtoMessage() {}
+
+func (x *Cosigned) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cosigned.ProtoReflect.Descriptor instead.
+func (*Cosigned) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *Cosigned) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *Cosigned) GetWitness() string {
+	if x != nil {
+		return x.Witness
+	}
+	return ""
+}
+
+func (x *Cosigned) GetTime() string {
+	if x != nil {
+		return x.Time
+	}
+	return ""
+}
+
+type LogEntriesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	First         uint64                 `protobuf:"varint,1,opt,name=first,proto3" json:"first,omitempty"`
+	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"` // of entries in the answer, at most 1024; 0: 1024
+	End           uint64                 `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"`     // look no further; 0: to the end of the log
+	Kind          string                 `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`    // of these alone
+	Vault         []byte                 `protobuf:"bytes,5,opt,name=vault,proto3" json:"vault,omitempty"`  // id; of this alone
+	Id            string                 `protobuf:"bytes,6,opt,name=id,proto3" json:"id,omitempty"`        // whose id, or what it is about, begins so, in hex
+	From          string                 `protobuf:"bytes,7,opt,name=from,proto3" json:"from,omitempty"`    // not before
+	Until         string                 `protobuf:"bytes,8,opt,name=until,proto3" json:"until,omitempty"`  // before
+	Bare          bool                   `protobuf:"varint,9,opt,name=bare,proto3" json:"bare,omitempty"`   // without bodies
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogEntriesRequest) Reset() {
+	*x = LogEntriesRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogEntriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogEntriesRequest) ProtoMessage() {}
+
+func (x *LogEntriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogEntriesRequest.ProtoReflect.Descriptor instead.
+func (*LogEntriesRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *LogEntriesRequest) GetFirst() uint64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *LogEntriesRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *LogEntriesRequest) GetEnd() uint64 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
+func (x *LogEntriesRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *LogEntriesRequest) GetVault() []byte {
+	if x != nil {
+		return x.Vault
+	}
+	return nil
+}
+
+func (x *LogEntriesRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *LogEntriesRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *LogEntriesRequest) GetUntil() string {
+	if x != nil {
+		return x.Until
+	}
+	return ""
+}
+
+func (x *LogEntriesRequest) GetBare() bool {
+	if x != nil {
+		return x.Bare
+	}
+	return false
+}
+
+type LogEntriesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entries       []*LogEntry            `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	Next          uint64                 `protobuf:"varint,2,opt,name=next,proto3" json:"next,omitempty"` // where to look on: an answer may end early
+	Size          uint64                 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"` // of the log
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogEntriesResponse) Reset() {
+	*x = LogEntriesResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogEntriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogEntriesResponse) ProtoMessage() {}
+
+func (x *LogEntriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogEntriesResponse.ProtoReflect.Descriptor instead.
+func (*LogEntriesResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *LogEntriesResponse) GetEntries() []*LogEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *LogEntriesResponse) GetNext() uint64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+func (x *LogEntriesResponse) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+type LogEntry struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Leaf          []byte                 `protobuf:"bytes,2,opt,name=leaf,proto3" json:"leaf,omitempty"`
+	Body          []byte                 `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"` // encoded (spec/log 1.3); empty: there is none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogEntry) Reset() {
+	*x = LogEntry{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogEntry) ProtoMessage() {}
+
+func (x *LogEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
+func (*LogEntry) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *LogEntry) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *LogEntry) GetLeaf() []byte {
+	if x != nil {
+		return x.Leaf
+	}
+	return nil
+}
+
+func (x *LogEntry) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+type LogProofRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogProofRequest) Reset() {
+	*x = LogProofRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogProofRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogProofRequest) ProtoMessage() {}
+
+func (x *LogProofRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogProofRequest.ProtoReflect.Descriptor instead.
+func (*LogProofRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *LogProofRequest) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+type LogProofResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Proof         []byte                 `protobuf:"bytes,1,opt,name=proof,proto3" json:"proof,omitempty"` // file (spec/log 7.4), with the leaf
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogProofResponse) Reset() {
+	*x = LogProofResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogProofResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogProofResponse) ProtoMessage() {}
+
+func (x *LogProofResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogProofResponse.ProtoReflect.Descriptor instead.
+func (*LogProofResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *LogProofResponse) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+type LogTileRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Level         uint32                 `protobuf:"varint,1,opt,name=level,proto3" json:"level,omitempty"`
+	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Width         uint32                 `protobuf:"varint,3,opt,name=width,proto3" json:"width,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogTileRequest) Reset() {
+	*x = LogTileRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogTileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogTileRequest) ProtoMessage() {}
+
+func (x *LogTileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogTileRequest.ProtoReflect.Descriptor instead.
+func (*LogTileRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *LogTileRequest) GetLevel() uint32 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
+}
+
+func (x *LogTileRequest) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *LogTileRequest) GetWidth() uint32 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+type LogTileResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tile          []byte                 `protobuf:"bytes,1,opt,name=tile,proto3" json:"tile,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogTileResponse) Reset() {
+	*x = LogTileResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogTileResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogTileResponse) ProtoMessage() {}
+
+func (x *LogTileResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogTileResponse.ProtoReflect.Descriptor instead.
+func (*LogTileResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *LogTileResponse) GetTile() []byte {
+	if x != nil {
+		return x.Tile
+	}
+	return nil
+}
+
+type LogReadRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Begin         bool                   `protobuf:"varint,1,opt,name=begin,proto3" json:"begin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogReadRequest) Reset() {
+	*x = LogReadRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogReadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogReadRequest) ProtoMessage() {}
+
+func (x *LogReadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogReadRequest.ProtoReflect.Descriptor instead.
+func (*LogReadRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *LogReadRequest) GetBegin() bool {
+	if x != nil {
+		return x.Begin
+	}
+	return false
+}
+
+type LogReadResponse struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Reading        bool                   `protobuf:"varint,1,opt,name=reading,proto3" json:"reading,omitempty"`
+	Read           uint64                 `protobuf:"varint,2,opt,name=read,proto3" json:"read,omitempty"`
+	Size           uint64                 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	Finished       bool                   `protobuf:"varint,4,opt,name=finished,proto3" json:"finished,omitempty"`                    // a reading came to its end since the process began, and none found damage since
+	WholeSize      uint64                 `protobuf:"varint,5,opt,name=whole_size,json=wholeSize,proto3" json:"whole_size,omitempty"` // what it read
+	WholeRoot      []byte                 `protobuf:"bytes,6,opt,name=whole_root,json=wholeRoot,proto3" json:"whole_root,omitempty"`
+	Damage         string                 `protobuf:"bytes,7,opt,name=damage,proto3" json:"damage,omitempty"`                                        // what is wrong; nothing is signed or written then
+	CheckpointFits bool                   `protobuf:"varint,8,opt,name=checkpoint_fits,json=checkpointFits,proto3" json:"checkpoint_fits,omitempty"` // the latest checkpoint is of this log
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *LogReadResponse) Reset() {
+	*x = LogReadResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogReadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogReadResponse) ProtoMessage() {}
+
+func (x *LogReadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogReadResponse.ProtoReflect.Descriptor instead.
+func (*LogReadResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *LogReadResponse) GetReading() bool {
+	if x != nil {
+		return x.Reading
+	}
+	return false
+}
+
+func (x *LogReadResponse) GetRead() uint64 {
+	if x != nil {
+		return x.Read
+	}
+	return 0
+}
+
+func (x *LogReadResponse) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *LogReadResponse) GetFinished() bool {
+	if x != nil {
+		return x.Finished
+	}
+	return false
+}
+
+func (x *LogReadResponse) GetWholeSize() uint64 {
+	if x != nil {
+		return x.WholeSize
+	}
+	return 0
+}
+
+func (x *LogReadResponse) GetWholeRoot() []byte {
+	if x != nil {
+		return x.WholeRoot
+	}
+	return nil
+}
+
+func (x *LogReadResponse) GetDamage() string {
+	if x != nil {
+		return x.Damage
+	}
+	return ""
+}
+
+func (x *LogReadResponse) GetCheckpointFits() bool {
+	if x != nil {
+		return x.CheckpointFits
+	}
+	return false
+}
+
 type StatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3011,7 +3888,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3023,7 +3900,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3036,7 +3913,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
 }
 
 type ConfirmRestoreRequest struct {
@@ -3047,7 +3924,7 @@ type ConfirmRestoreRequest struct {
 
 func (x *ConfirmRestoreRequest) Reset() {
 	*x = ConfirmRestoreRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3059,7 +3936,7 @@ func (x *ConfirmRestoreRequest) String() string {
 func (*ConfirmRestoreRequest) ProtoMessage() {}
 
 func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3072,7 +3949,7 @@ func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
 }
 
 type ConfirmRestoreResponse struct {
@@ -3084,7 +3961,7 @@ type ConfirmRestoreResponse struct {
 
 func (x *ConfirmRestoreResponse) Reset() {
 	*x = ConfirmRestoreResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3096,7 +3973,7 @@ func (x *ConfirmRestoreResponse) String() string {
 func (*ConfirmRestoreResponse) ProtoMessage() {}
 
 func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3109,7 +3986,7 @@ func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ConfirmRestoreResponse) GetStart() uint64 {
@@ -3148,7 +4025,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3160,7 +4037,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3173,7 +4050,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *StatusResponse) GetOperator() string {
@@ -3337,14 +4214,17 @@ type Peer struct {
 	QueuedFrames  uint32                 `protobuf:"varint,10,opt,name=queued_frames,json=queuedFrames,proto3" json:"queued_frames,omitempty"`
 	LastError     string                 `protobuf:"bytes,11,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	Twin          string                 `protobuf:"bytes,12,opt,name=twin,proto3" json:"twin,omitempty"`
-	Outbox        uint32                 `protobuf:"varint,13,opt,name=outbox,proto3" json:"outbox,omitempty"` // notes that it lacks
+	Outbox        uint32                 `protobuf:"varint,13,opt,name=outbox,proto3" json:"outbox,omitempty"`                                   // notes that it lacks
+	LastHeartbeat string                 `protobuf:"bytes,14,opt,name=last_heartbeat,json=lastHeartbeat,proto3" json:"last_heartbeat,omitempty"` // when its last one was taken here; empty: none was
+	Version       string                 `protobuf:"bytes,15,opt,name=version,proto3" json:"version,omitempty"`                                  // of its program, as that heartbeat says
+	Binary        []byte                 `protobuf:"bytes,16,opt,name=binary,proto3" json:"binary,omitempty"`                                    // SHA-256 of its program, as that heartbeat says
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3356,7 +4236,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3369,7 +4249,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Peer) GetOperator() string {
@@ -3463,6 +4343,27 @@ func (x *Peer) GetOutbox() uint32 {
 	return 0
 }
 
+func (x *Peer) GetLastHeartbeat() string {
+	if x != nil {
+		return x.LastHeartbeat
+	}
+	return ""
+}
+
+func (x *Peer) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Peer) GetBinary() []byte {
+	if x != nil {
+		return x.Binary
+	}
+	return nil
+}
+
 type Burn struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -3473,7 +4374,7 @@ type Burn struct {
 
 func (x *Burn) Reset() {
 	*x = Burn{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3485,7 +4386,7 @@ func (x *Burn) String() string {
 func (*Burn) ProtoMessage() {}
 
 func (x *Burn) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3498,7 +4399,7 @@ func (x *Burn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Burn.ProtoReflect.Descriptor instead.
 func (*Burn) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Burn) GetKey() []byte {
@@ -3527,7 +4428,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3539,7 +4440,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3552,7 +4453,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Check) GetName() string {
@@ -3593,7 +4494,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3605,7 +4506,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3618,7 +4519,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *InviteRequest) GetHours() uint32 {
@@ -3645,7 +4546,7 @@ type InviteResponse struct {
 
 func (x *InviteResponse) Reset() {
 	*x = InviteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3657,7 +4558,7 @@ func (x *InviteResponse) String() string {
 func (*InviteResponse) ProtoMessage() {}
 
 func (x *InviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3670,7 +4571,7 @@ func (x *InviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteResponse.ProtoReflect.Descriptor instead.
 func (*InviteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *InviteResponse) GetLine() string {
@@ -3696,7 +4597,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3708,7 +4609,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3721,7 +4622,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *JoinRequest) GetLine() string {
@@ -3741,7 +4642,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3753,7 +4654,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3766,7 +4667,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *JoinResponse) GetOperator() string {
@@ -3792,7 +4693,7 @@ type DropRequest struct {
 
 func (x *DropRequest) Reset() {
 	*x = DropRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3804,7 +4705,7 @@ func (x *DropRequest) String() string {
 func (*DropRequest) ProtoMessage() {}
 
 func (x *DropRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3817,7 +4718,7 @@ func (x *DropRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropRequest.ProtoReflect.Descriptor instead.
 func (*DropRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *DropRequest) GetOperator() string {
@@ -3838,7 +4739,7 @@ type DropResponse struct {
 
 func (x *DropResponse) Reset() {
 	*x = DropResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3850,7 +4751,7 @@ func (x *DropResponse) String() string {
 func (*DropResponse) ProtoMessage() {}
 
 func (x *DropResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3863,7 +4764,7 @@ func (x *DropResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropResponse.ProtoReflect.Descriptor instead.
 func (*DropResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *DropResponse) GetIdentity() []byte {
@@ -3900,7 +4801,7 @@ type PrepareRosterRequest struct {
 
 func (x *PrepareRosterRequest) Reset() {
 	*x = PrepareRosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3912,7 +4813,7 @@ func (x *PrepareRosterRequest) String() string {
 func (*PrepareRosterRequest) ProtoMessage() {}
 
 func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3925,7 +4826,7 @@ func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRosterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *PrepareRosterRequest) GetCircle() string {
@@ -3974,7 +4875,7 @@ type PrepareCharterRequest struct {
 
 func (x *PrepareCharterRequest) Reset() {
 	*x = PrepareCharterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3986,7 +4887,7 @@ func (x *PrepareCharterRequest) String() string {
 func (*PrepareCharterRequest) ProtoMessage() {}
 
 func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3999,7 +4900,7 @@ func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareCharterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareCharterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *PrepareCharterRequest) GetFile() []byte {
@@ -4033,7 +4934,7 @@ type PrepareVetoRequest struct {
 
 func (x *PrepareVetoRequest) Reset() {
 	*x = PrepareVetoRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4045,7 +4946,7 @@ func (x *PrepareVetoRequest) String() string {
 func (*PrepareVetoRequest) ProtoMessage() {}
 
 func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4058,7 +4959,7 @@ func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVetoRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVetoRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *PrepareVetoRequest) GetId() string {
@@ -4086,7 +4987,7 @@ type PrepareRevocationRequest struct {
 
 func (x *PrepareRevocationRequest) Reset() {
 	*x = PrepareRevocationRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4098,7 +4999,7 @@ func (x *PrepareRevocationRequest) String() string {
 func (*PrepareRevocationRequest) ProtoMessage() {}
 
 func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4111,7 +5012,7 @@ func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRevocationRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRevocationRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *PrepareRevocationRequest) GetPerson() string {
@@ -4146,7 +5047,7 @@ type PrepareFreezeRequest struct {
 
 func (x *PrepareFreezeRequest) Reset() {
 	*x = PrepareFreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4158,7 +5059,7 @@ func (x *PrepareFreezeRequest) String() string {
 func (*PrepareFreezeRequest) ProtoMessage() {}
 
 func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4171,7 +5072,7 @@ func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareFreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareFreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *PrepareFreezeRequest) GetVault() []byte {
@@ -4204,7 +5105,7 @@ type PrepareUnfreezeRequest struct {
 
 func (x *PrepareUnfreezeRequest) Reset() {
 	*x = PrepareUnfreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4216,7 +5117,7 @@ func (x *PrepareUnfreezeRequest) String() string {
 func (*PrepareUnfreezeRequest) ProtoMessage() {}
 
 func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4229,7 +5130,7 @@ func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareUnfreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareUnfreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *PrepareUnfreezeRequest) GetVault() []byte {
@@ -4248,7 +5149,7 @@ type PrepareVaultRequest struct {
 
 func (x *PrepareVaultRequest) Reset() {
 	*x = PrepareVaultRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4260,7 +5161,7 @@ func (x *PrepareVaultRequest) String() string {
 func (*PrepareVaultRequest) ProtoMessage() {}
 
 func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4273,7 +5174,7 @@ func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVaultRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVaultRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *PrepareVaultRequest) GetName() string {
@@ -4297,7 +5198,7 @@ type PrepareReshareRequest struct {
 
 func (x *PrepareReshareRequest) Reset() {
 	*x = PrepareReshareRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4309,7 +5210,7 @@ func (x *PrepareReshareRequest) String() string {
 func (*PrepareReshareRequest) ProtoMessage() {}
 
 func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4322,7 +5223,7 @@ func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareReshareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareReshareRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *PrepareReshareRequest) GetVault() []byte {
@@ -4385,7 +5286,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4397,7 +5298,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4410,7 +5311,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -4481,7 +5382,7 @@ type CharterChange struct {
 
 func (x *CharterChange) Reset() {
 	*x = CharterChange{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4493,7 +5394,7 @@ func (x *CharterChange) String() string {
 func (*CharterChange) ProtoMessage() {}
 
 func (x *CharterChange) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4506,7 +5407,7 @@ func (x *CharterChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CharterChange.ProtoReflect.Descriptor instead.
 func (*CharterChange) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *CharterChange) GetWhat() string {
@@ -4550,7 +5451,7 @@ type Rival struct {
 
 func (x *Rival) Reset() {
 	*x = Rival{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4562,7 +5463,7 @@ func (x *Rival) String() string {
 func (*Rival) ProtoMessage() {}
 
 func (x *Rival) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4575,7 +5476,7 @@ func (x *Rival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rival.ProtoReflect.Descriptor instead.
 func (*Rival) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Rival) GetId() []byte {
@@ -4616,7 +5517,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4628,7 +5529,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4641,7 +5542,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -4668,7 +5569,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4680,7 +5581,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4693,7 +5594,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -4720,7 +5621,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4732,7 +5633,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4745,7 +5646,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -4771,7 +5672,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4783,7 +5684,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4796,7 +5697,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -4814,7 +5715,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4826,7 +5727,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4839,7 +5740,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{72}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{85}
 }
 
 type StopResponse struct {
@@ -4850,7 +5751,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4862,7 +5763,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4875,7 +5776,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{73}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{86}
 }
 
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
@@ -5117,7 +6018,78 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x05ended\x18\v \x01(\tR\x05ended\x12\x14\n" +
 	"\x05error\x18\f \x01(\tR\x05error\x12\x14\n" +
 	"\x05class\x18\r \x01(\tR\x05class\x12\x18\n" +
-	"\aaccused\x18\x0e \x03(\tR\aaccused\"\x0f\n" +
+	"\aaccused\x18\x0e \x03(\tR\aaccused\"\x10\n" +
+	"\x0eLogHeadRequest\"\xcd\x03\n" +
+	"\x0fLogHeadResponse\x12\x1a\n" +
+	"\boperator\x18\x01 \x01(\tR\boperator\x12\x16\n" +
+	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x12\n" +
+	"\x04root\x18\x04 \x01(\fR\x04root\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x05 \x01(\fR\n" +
+	"checkpoint\x12'\n" +
+	"\x0fcheckpoint_size\x18\x06 \x01(\x04R\x0echeckpointSize\x12'\n" +
+	"\x0fcheckpoint_root\x18\a \x01(\fR\x0echeckpointRoot\x12'\n" +
+	"\x0fcheckpoint_made\x18\b \x01(\tR\x0echeckpointMade\x120\n" +
+	"\bcosigned\x18\t \x03(\v2\x14.ostraka.v1.CosignedR\bcosigned\x12\x18\n" +
+	"\amissing\x18\n" +
+	" \x03(\tR\amissing\x12\x17\n" +
+	"\alog_key\x18\v \x01(\tR\x06logKey\x12\x1f\n" +
+	"\vwitness_key\x18\f \x01(\tR\n" +
+	"witnessKey\x12\x12\n" +
+	"\x04keys\x18\r \x01(\fR\x04keys\x12)\n" +
+	"\x05known\x18\x0e \x03(\v2\x13.ostraka.v1.LogKeysR\x05known\"w\n" +
+	"\aLogKeys\x12\x1a\n" +
+	"\boperator\x18\x01 \x01(\tR\boperator\x12\x16\n" +
+	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x17\n" +
+	"\alog_key\x18\x03 \x01(\tR\x06logKey\x12\x1f\n" +
+	"\vwitness_key\x18\x04 \x01(\tR\n" +
+	"witnessKey\"T\n" +
+	"\bCosigned\x12\x1a\n" +
+	"\boperator\x18\x01 \x01(\tR\boperator\x12\x18\n" +
+	"\awitness\x18\x02 \x01(\tR\awitness\x12\x12\n" +
+	"\x04time\x18\x03 \x01(\tR\x04time\"\xc9\x01\n" +
+	"\x11LogEntriesRequest\x12\x14\n" +
+	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x10\n" +
+	"\x03end\x18\x03 \x01(\x04R\x03end\x12\x12\n" +
+	"\x04kind\x18\x04 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05vault\x18\x05 \x01(\fR\x05vault\x12\x0e\n" +
+	"\x02id\x18\x06 \x01(\tR\x02id\x12\x12\n" +
+	"\x04from\x18\a \x01(\tR\x04from\x12\x14\n" +
+	"\x05until\x18\b \x01(\tR\x05until\x12\x12\n" +
+	"\x04bare\x18\t \x01(\bR\x04bare\"l\n" +
+	"\x12LogEntriesResponse\x12.\n" +
+	"\aentries\x18\x01 \x03(\v2\x14.ostraka.v1.LogEntryR\aentries\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\x04R\x04next\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x04R\x04size\"H\n" +
+	"\bLogEntry\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
+	"\x04leaf\x18\x02 \x01(\fR\x04leaf\x12\x12\n" +
+	"\x04body\x18\x03 \x01(\fR\x04body\"'\n" +
+	"\x0fLogProofRequest\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\"(\n" +
+	"\x10LogProofResponse\x12\x14\n" +
+	"\x05proof\x18\x01 \x01(\fR\x05proof\"R\n" +
+	"\x0eLogTileRequest\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\rR\x05level\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x14\n" +
+	"\x05width\x18\x03 \x01(\rR\x05width\"%\n" +
+	"\x0fLogTileResponse\x12\x12\n" +
+	"\x04tile\x18\x01 \x01(\fR\x04tile\"&\n" +
+	"\x0eLogReadRequest\x12\x14\n" +
+	"\x05begin\x18\x01 \x01(\bR\x05begin\"\xee\x01\n" +
+	"\x0fLogReadResponse\x12\x18\n" +
+	"\areading\x18\x01 \x01(\bR\areading\x12\x12\n" +
+	"\x04read\x18\x02 \x01(\x04R\x04read\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x1a\n" +
+	"\bfinished\x18\x04 \x01(\bR\bfinished\x12\x1d\n" +
+	"\n" +
+	"whole_size\x18\x05 \x01(\x04R\twholeSize\x12\x1d\n" +
+	"\n" +
+	"whole_root\x18\x06 \x01(\fR\twholeRoot\x12\x16\n" +
+	"\x06damage\x18\a \x01(\tR\x06damage\x12'\n" +
+	"\x0fcheckpoint_fits\x18\b \x01(\bR\x0echeckpointFits\"\x0f\n" +
 	"\rStatusRequest\"\x17\n" +
 	"\x15ConfirmRestoreRequest\".\n" +
 	"\x16ConfirmRestoreResponse\x12\x14\n" +
@@ -5144,7 +6116,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06fenced\x18\x12 \x01(\tR\x06fenced\x12\x18\n" +
 	"\acharter\x18\x13 \x01(\fR\acharter\x12'\n" +
 	"\x0fcharter_version\x18\x14 \x01(\x04R\x0echarterVersion\x12\x14\n" +
-	"\x05drill\x18\x15 \x01(\bR\x05drill\"\xf7\x02\n" +
+	"\x05drill\x18\x15 \x01(\bR\x05drill\"\xd0\x03\n" +
 	"\x04Peer\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
 	"\bidentity\x18\x02 \x01(\fR\bidentity\x12\x18\n" +
@@ -5162,7 +6134,10 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\n" +
 	"last_error\x18\v \x01(\tR\tlastError\x12\x12\n" +
 	"\x04twin\x18\f \x01(\tR\x04twin\x12\x16\n" +
-	"\x06outbox\x18\r \x01(\rR\x06outbox\",\n" +
+	"\x06outbox\x18\r \x01(\rR\x06outbox\x12%\n" +
+	"\x0elast_heartbeat\x18\x0e \x01(\tR\rlastHeartbeat\x12\x18\n" +
+	"\aversion\x18\x0f \x01(\tR\aversion\x12\x16\n" +
+	"\x06binary\x18\x10 \x01(\fR\x06binary\",\n" +
 	"\x04Burn\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\tR\x04peer\"Y\n" +
@@ -5267,7 +6242,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12<\n" +
 	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12<\n" +
 	"\x05Block\x12\x18.ostraka.v1.BlockRequest\x1a\x19.ostraka.v1.BlockResponse\x12E\n" +
-	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\xf6\v\n" +
+	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\xd6\x0e\n" +
 	"\bOperator\x12?\n" +
 	"\x06Status\x12\x19.ostraka.v1.StatusRequest\x1a\x1a.ostraka.v1.StatusResponse\x12?\n" +
 	"\x06Invite\x12\x19.ostraka.v1.InviteRequest\x1a\x1a.ostraka.v1.InviteResponse\x129\n" +
@@ -5287,7 +6262,13 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06Vaults\x12\x19.ostraka.v1.VaultsRequest\x1a\x1a.ostraka.v1.VaultsResponse\x12B\n" +
 	"\aIntents\x12\x1a.ostraka.v1.IntentsRequest\x1a\x1b.ostraka.v1.IntentsResponse\x12?\n" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12E\n" +
-	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse\x12W\n" +
+	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse\x12B\n" +
+	"\aLogHead\x12\x1a.ostraka.v1.LogHeadRequest\x1a\x1b.ostraka.v1.LogHeadResponse\x12K\n" +
+	"\n" +
+	"LogEntries\x12\x1d.ostraka.v1.LogEntriesRequest\x1a\x1e.ostraka.v1.LogEntriesResponse\x12E\n" +
+	"\bLogProof\x12\x1b.ostraka.v1.LogProofRequest\x1a\x1c.ostraka.v1.LogProofResponse\x12B\n" +
+	"\aLogTile\x12\x1a.ostraka.v1.LogTileRequest\x1a\x1b.ostraka.v1.LogTileResponse\x12B\n" +
+	"\aLogRead\x12\x1a.ostraka.v1.LogReadRequest\x1a\x1b.ostraka.v1.LogReadResponse\x12W\n" +
 	"\x0eConfirmRestore\x12!.ostraka.v1.ConfirmRestoreRequest\x1a\".ostraka.v1.ConfirmRestoreResponse\x129\n" +
 	"\x04Stop\x12\x17.ostraka.v1.StopRequest\x1a\x18.ostraka.v1.StopResponseB5Z3github.com/ostraka/ostraka/api/ostraka/v1;ostrakav1b\x06proto3"
 
@@ -5303,7 +6284,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 88)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),             // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),            // 1: ostraka.v1.HelloResponse
@@ -5349,37 +6330,50 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*SessionsRequest)(nil),          // 41: ostraka.v1.SessionsRequest
 	(*SessionsResponse)(nil),         // 42: ostraka.v1.SessionsResponse
 	(*Session)(nil),                  // 43: ostraka.v1.Session
-	(*StatusRequest)(nil),            // 44: ostraka.v1.StatusRequest
-	(*ConfirmRestoreRequest)(nil),    // 45: ostraka.v1.ConfirmRestoreRequest
-	(*ConfirmRestoreResponse)(nil),   // 46: ostraka.v1.ConfirmRestoreResponse
-	(*StatusResponse)(nil),           // 47: ostraka.v1.StatusResponse
-	(*Peer)(nil),                     // 48: ostraka.v1.Peer
-	(*Burn)(nil),                     // 49: ostraka.v1.Burn
-	(*Check)(nil),                    // 50: ostraka.v1.Check
-	(*InviteRequest)(nil),            // 51: ostraka.v1.InviteRequest
-	(*InviteResponse)(nil),           // 52: ostraka.v1.InviteResponse
-	(*JoinRequest)(nil),              // 53: ostraka.v1.JoinRequest
-	(*JoinResponse)(nil),             // 54: ostraka.v1.JoinResponse
-	(*DropRequest)(nil),              // 55: ostraka.v1.DropRequest
-	(*DropResponse)(nil),             // 56: ostraka.v1.DropResponse
-	(*PrepareRosterRequest)(nil),     // 57: ostraka.v1.PrepareRosterRequest
-	(*PrepareCharterRequest)(nil),    // 58: ostraka.v1.PrepareCharterRequest
-	(*PrepareVetoRequest)(nil),       // 59: ostraka.v1.PrepareVetoRequest
-	(*PrepareRevocationRequest)(nil), // 60: ostraka.v1.PrepareRevocationRequest
-	(*PrepareFreezeRequest)(nil),     // 61: ostraka.v1.PrepareFreezeRequest
-	(*PrepareUnfreezeRequest)(nil),   // 62: ostraka.v1.PrepareUnfreezeRequest
-	(*PrepareVaultRequest)(nil),      // 63: ostraka.v1.PrepareVaultRequest
-	(*PrepareReshareRequest)(nil),    // 64: ostraka.v1.PrepareReshareRequest
-	(*PrepareResponse)(nil),          // 65: ostraka.v1.PrepareResponse
-	(*CharterChange)(nil),            // 66: ostraka.v1.CharterChange
-	(*Rival)(nil),                    // 67: ostraka.v1.Rival
-	(*AcceptRequest)(nil),            // 68: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),           // 69: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),           // 70: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),          // 71: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),              // 72: ostraka.v1.StopRequest
-	(*StopResponse)(nil),             // 73: ostraka.v1.StopResponse
-	nil,                              // 74: ostraka.v1.Account.AddressesEntry
+	(*LogHeadRequest)(nil),           // 44: ostraka.v1.LogHeadRequest
+	(*LogHeadResponse)(nil),          // 45: ostraka.v1.LogHeadResponse
+	(*LogKeys)(nil),                  // 46: ostraka.v1.LogKeys
+	(*Cosigned)(nil),                 // 47: ostraka.v1.Cosigned
+	(*LogEntriesRequest)(nil),        // 48: ostraka.v1.LogEntriesRequest
+	(*LogEntriesResponse)(nil),       // 49: ostraka.v1.LogEntriesResponse
+	(*LogEntry)(nil),                 // 50: ostraka.v1.LogEntry
+	(*LogProofRequest)(nil),          // 51: ostraka.v1.LogProofRequest
+	(*LogProofResponse)(nil),         // 52: ostraka.v1.LogProofResponse
+	(*LogTileRequest)(nil),           // 53: ostraka.v1.LogTileRequest
+	(*LogTileResponse)(nil),          // 54: ostraka.v1.LogTileResponse
+	(*LogReadRequest)(nil),           // 55: ostraka.v1.LogReadRequest
+	(*LogReadResponse)(nil),          // 56: ostraka.v1.LogReadResponse
+	(*StatusRequest)(nil),            // 57: ostraka.v1.StatusRequest
+	(*ConfirmRestoreRequest)(nil),    // 58: ostraka.v1.ConfirmRestoreRequest
+	(*ConfirmRestoreResponse)(nil),   // 59: ostraka.v1.ConfirmRestoreResponse
+	(*StatusResponse)(nil),           // 60: ostraka.v1.StatusResponse
+	(*Peer)(nil),                     // 61: ostraka.v1.Peer
+	(*Burn)(nil),                     // 62: ostraka.v1.Burn
+	(*Check)(nil),                    // 63: ostraka.v1.Check
+	(*InviteRequest)(nil),            // 64: ostraka.v1.InviteRequest
+	(*InviteResponse)(nil),           // 65: ostraka.v1.InviteResponse
+	(*JoinRequest)(nil),              // 66: ostraka.v1.JoinRequest
+	(*JoinResponse)(nil),             // 67: ostraka.v1.JoinResponse
+	(*DropRequest)(nil),              // 68: ostraka.v1.DropRequest
+	(*DropResponse)(nil),             // 69: ostraka.v1.DropResponse
+	(*PrepareRosterRequest)(nil),     // 70: ostraka.v1.PrepareRosterRequest
+	(*PrepareCharterRequest)(nil),    // 71: ostraka.v1.PrepareCharterRequest
+	(*PrepareVetoRequest)(nil),       // 72: ostraka.v1.PrepareVetoRequest
+	(*PrepareRevocationRequest)(nil), // 73: ostraka.v1.PrepareRevocationRequest
+	(*PrepareFreezeRequest)(nil),     // 74: ostraka.v1.PrepareFreezeRequest
+	(*PrepareUnfreezeRequest)(nil),   // 75: ostraka.v1.PrepareUnfreezeRequest
+	(*PrepareVaultRequest)(nil),      // 76: ostraka.v1.PrepareVaultRequest
+	(*PrepareReshareRequest)(nil),    // 77: ostraka.v1.PrepareReshareRequest
+	(*PrepareResponse)(nil),          // 78: ostraka.v1.PrepareResponse
+	(*CharterChange)(nil),            // 79: ostraka.v1.CharterChange
+	(*Rival)(nil),                    // 80: ostraka.v1.Rival
+	(*AcceptRequest)(nil),            // 81: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),           // 82: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),           // 83: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),          // 84: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),              // 85: ostraka.v1.StopRequest
+	(*StopResponse)(nil),             // 86: ostraka.v1.StopResponse
+	nil,                              // 87: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,  // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
@@ -5397,7 +6391,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	19, // 12: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	20, // 13: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	23, // 14: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	74, // 15: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	87, // 15: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	28, // 16: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	28, // 17: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	33, // 18: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -5406,87 +6400,100 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	35, // 21: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
 	36, // 22: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
 	43, // 23: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
-	48, // 24: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
-	49, // 25: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
-	50, // 26: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	67, // 27: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
-	66, // 28: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
-	19, // 29: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
-	0,  // 30: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	2,  // 31: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	4,  // 32: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	8,  // 33: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
-	11, // 34: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	15, // 35: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	21, // 36: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	24, // 37: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	26, // 38: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	29, // 39: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	31, // 40: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	37, // 41: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	39, // 42: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
-	41, // 43: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	44, // 44: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	51, // 45: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	53, // 46: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	55, // 47: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
-	57, // 48: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	58, // 49: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
-	59, // 50: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
-	60, // 51: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
-	61, // 52: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
-	62, // 53: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
-	11, // 54: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
-	63, // 55: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	64, // 56: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	68, // 57: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	70, // 58: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	15, // 59: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	29, // 60: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	31, // 61: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	41, // 62: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	45, // 63: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	72, // 64: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,  // 65: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,  // 66: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,  // 67: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,  // 68: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
-	12, // 69: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	16, // 70: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	22, // 71: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	25, // 72: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	27, // 73: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	30, // 74: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	32, // 75: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	38, // 76: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	40, // 77: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
-	42, // 78: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	47, // 79: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	52, // 80: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	54, // 81: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	56, // 82: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
-	65, // 83: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	65, // 84: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
-	65, // 85: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
-	65, // 86: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
-	65, // 87: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
-	65, // 88: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
-	12, // 89: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
-	65, // 90: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	65, // 91: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	69, // 92: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	71, // 93: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	16, // 94: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	30, // 95: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	32, // 96: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	42, // 97: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	46, // 98: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	73, // 99: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	65, // [65:100] is the sub-list for method output_type
-	30, // [30:65] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	47, // 24: ostraka.v1.LogHeadResponse.cosigned:type_name -> ostraka.v1.Cosigned
+	46, // 25: ostraka.v1.LogHeadResponse.known:type_name -> ostraka.v1.LogKeys
+	50, // 26: ostraka.v1.LogEntriesResponse.entries:type_name -> ostraka.v1.LogEntry
+	61, // 27: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
+	62, // 28: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
+	63, // 29: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
+	80, // 30: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
+	79, // 31: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
+	19, // 32: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
+	0,  // 33: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	2,  // 34: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	4,  // 35: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	8,  // 36: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
+	11, // 37: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	15, // 38: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	21, // 39: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	24, // 40: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	26, // 41: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	29, // 42: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	31, // 43: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	37, // 44: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	39, // 45: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
+	41, // 46: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	57, // 47: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	64, // 48: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	66, // 49: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	68, // 50: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	70, // 51: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	71, // 52: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
+	72, // 53: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
+	73, // 54: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
+	74, // 55: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
+	75, // 56: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
+	11, // 57: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
+	76, // 58: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	77, // 59: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	81, // 60: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	83, // 61: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	15, // 62: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	29, // 63: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	31, // 64: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	41, // 65: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	44, // 66: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
+	48, // 67: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
+	51, // 68: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
+	53, // 69: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
+	55, // 70: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
+	58, // 71: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	85, // 72: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,  // 73: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,  // 74: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,  // 75: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,  // 76: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
+	12, // 77: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	16, // 78: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	22, // 79: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	25, // 80: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	27, // 81: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	30, // 82: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	32, // 83: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	38, // 84: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	40, // 85: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
+	42, // 86: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	60, // 87: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	65, // 88: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	67, // 89: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	69, // 90: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	78, // 91: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	78, // 92: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
+	78, // 93: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
+	78, // 94: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
+	78, // 95: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
+	78, // 96: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
+	12, // 97: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
+	78, // 98: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	78, // 99: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	82, // 100: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	84, // 101: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	16, // 102: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	30, // 103: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	32, // 104: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	42, // 105: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	45, // 106: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
+	49, // 107: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
+	52, // 108: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
+	54, // 109: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
+	56, // 110: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
+	59, // 111: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	86, // 112: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	73, // [73:113] is the sub-list for method output_type
+	33, // [33:73] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -5505,7 +6512,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   75,
+			NumMessages:   88,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -5,25 +5,21 @@ import (
 	"fmt"
 	"io"
 
-	voi "gitlab.com/yawning/secp256k1-voi"
-
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/secret"
 )
 
 const (
 	// PointSize is the length of an encoded point: SEC 1 section 2.3.3, compressed.
-	PointSize = voi.CompressedPointSize
+	PointSize = 33
 	// WideSize is the length of uniform bytes that ReduceScalar takes.
 	WideSize = 48
-	// UniformSize is the length of uniform bytes that FromUniform takes.
-	UniformSize = 64
 )
 
 // Group is the group. All values of this type are the same group.
 type Group struct{}
 
-var _ group.Mappable = Group{}
+var _ group.Group = Group{}
 
 // Name is "secp256k1".
 func (Group) Name() string { return "secp256k1" }
@@ -59,10 +55,10 @@ func (Group) RandomScalar(r io.Reader) (group.Scalar, error) {
 }
 
 // Generator is the point G of SEC 2.
-func (Group) Generator() group.Point { return &Point{p: *voi.NewGeneratorPoint()} }
+func (Group) Generator() group.Point { return &Point{p: *newGenerator()} }
 
 // Identity is the point at infinity.
-func (Group) Identity() group.Point { return &Point{p: *voi.NewIdentityPoint()} }
+func (Group) Identity() group.Point { return &Point{p: *newIdentity()} }
 
 // BaseMul is k·G.
 func (Group) BaseMul(k group.Scalar) group.Point { return BaseMul(k.(*Scalar)) }
@@ -76,17 +72,14 @@ func (Group) DecodePoint(b []byte) (group.Point, error) {
 	return p, nil
 }
 
-// FromUniform maps 64 uniform bytes; another length panics.
-func (Group) FromUniform(b []byte) group.Point { return FromUniform(b) }
-
 // MultiMulVarTime is Σ kᵢ·Pᵢ. Lists of different lengths panic.
 func (Group) MultiMulVarTime(k []group.Scalar, p []group.Point) group.Point {
 	if len(k) != len(p) {
 		panic(fmt.Sprintf("secp256k1: %d scalars for %d points", len(k), len(p)))
 	}
-	scalars, points := make([]*voi.Scalar, len(k)), make([]*voi.Point, len(p))
+	scalars, points := make([]*curveScalar, len(k)), make([]*curvePoint, len(p))
 	for i := range k {
-		scalars[i], points[i] = k[i].(*Scalar).voi(), &p[i].(*Point).p
+		scalars[i], points[i] = k[i].(*Scalar).onCurve(), &p[i].(*Point).p
 	}
 	r := new(Point)
 	r.p.MultiScalarMultVartime(scalars, points)
@@ -95,7 +88,7 @@ func (Group) MultiMulVarTime(k []group.Scalar, p []group.Point) group.Point {
 
 // BaseMul is k·G.
 func BaseMul(k *Scalar) *Point {
-	r, s := new(Point), k.voi()
+	r, s := new(Point), k.onCurve()
 	r.p.ScalarBaseMult(s)
 	s.Zero()
 	return r
@@ -118,25 +111,6 @@ func DecodePoint(b []byte) (*Point, error) {
 }
 
 var errNotOnCurve = errors.New("point's x is ≥ p or not on the curve")
-
-// FromUniform maps 64 uniform bytes to a point of unknown discrete logarithm: the
-// random-oracle construction of RFC 9380 section 3, hash_to_curve steps 2 to 6, with
-// map_to_curve of section 8.7.
-//
-// DEVIATION: u₀ and u₁ are 32 bytes each, reduced modulo p, where the RFC's suite takes 48
-// each. The RFC's L makes the bias 2^-128 for any p; this p is within 2^33 of 2^256, so
-// that 32 bytes give 2^-223.
-func FromUniform(b []byte) *Point {
-	if len(b) != UniformSize {
-		panic(fmt.Sprintf("secp256k1: %d uniform bytes, not %d", len(b), UniformSize))
-	}
-	var q0, q1 voi.Point
-	q0.SetUniformBytes(b[:32])
-	q1.SetUniformBytes(b[32:])
-	r := new(Point)
-	r.p.Add(&q0, &q1)
-	return r
-}
 
 // DecodeScalar decodes 32 bytes, big-endian, and refuses values ≥ q.
 func DecodeScalar(b []byte) (*Scalar, error) {

@@ -4,20 +4,18 @@ import (
 	"encoding/hex"
 	"slices"
 
-	voi "gitlab.com/yawning/secp256k1-voi"
-
 	"github.com/ostraka/ostraka/crypto/group"
 )
 
 // A Point is a point of the curve or the identity. The zero value is not valid: points
 // come from the functions of this package, and never change.
 type Point struct {
-	p      voi.Point
+	p      curvePoint
 	affine *coordinates // of a settled point, else nil
 }
 
 // coordinates are 04 ‖ x ‖ y.
-type coordinates [voi.UncompressedPointSize]byte
+type coordinates [1 + 2*32]byte
 
 var _ group.Point = (*Point)(nil)
 
@@ -44,7 +42,7 @@ func (p *Point) Neg() group.Point {
 
 // Mul is k·p.
 func (p *Point) Mul(k group.Scalar) group.Point {
-	r, s := new(Point), k.(*Scalar).voi()
+	r, s := new(Point), k.(*Scalar).onCurve()
 	r.p.ScalarMult(s, &p.p)
 	s.Zero()
 	return r
@@ -53,14 +51,14 @@ func (p *Point) Mul(k group.Scalar) group.Point {
 // MulVarTime is k·p for a public scalar.
 func (p *Point) MulVarTime(k group.Scalar) group.Point {
 	r := new(Point)
-	r.p.DoubleScalarMultBasepointVartime(voi.NewScalar(), k.(*Scalar).voi(), &p.p)
+	r.p.DoubleScalarMultBasepointVartime(new(curveScalar), k.(*Scalar).onCurve(), &p.p)
 	return r
 }
 
 // DoubleMulBaseVarTime is u·G + v·p for public scalars.
 func (p *Point) DoubleMulBaseVarTime(u, v *Scalar) *Point {
 	r := new(Point)
-	r.p.DoubleScalarMultBasepointVartime(u.voi(), v.voi(), &p.p)
+	r.p.DoubleScalarMultBasepointVartime(u.onCurve(), v.onCurve(), &p.p)
 	return r
 }
 

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"runtime"
 
-	voi "gitlab.com/yawning/secp256k1-voi"
-
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/secret"
 )
@@ -168,7 +166,7 @@ func (s *Scalar) SetNegative(a *Scalar) { s.l.sub(&limbs{}, &a.l) }
 
 // SetInverse sets s to 1/a, and to 0 if a is 0.
 func (s *Scalar) SetInverse(a *Scalar) {
-	v := a.voi()
+	v := a.onCurve()
 	v.Invert(v)
 	b := v.Bytes()
 	s.l = fromBytes((*[32]byte)(b))
@@ -224,11 +222,11 @@ func (Scalar) GoString() string { return secret.Redacted }
 // MarshalText redacts in JSON, YAML and structured logs.
 func (Scalar) MarshalText() ([]byte, error) { return []byte(secret.Redacted), nil }
 
-// voi is a copy as the curve arithmetic takes it.
-func (s *Scalar) voi() *voi.Scalar {
+// onCurve is a copy as the curve arithmetic takes it.
+func (s *Scalar) onCurve() *curveScalar {
 	var b [32]byte
 	s.l.putBytes(b[:])
-	v, _ := voi.NewScalarFromBytes(&b)
+	v, _ := newCurveScalar(&b)
 	clear(b[:])
 	return v
 }

@@ -140,7 +140,7 @@ func TestScalarUnaryOperations(t *testing.T) {
 		if x.IsHigh() != (a.Cmp(half) > 0) {
 			t.Errorf("IsHigh of %x", a)
 		}
-		if !bytes.Equal(x.voi().Bytes(), x.Bytes()) {
+		if !bytes.Equal(x.onCurve().Bytes(), x.Bytes()) {
 			t.Errorf("conversion to voi changes %x", a)
 		}
 	}

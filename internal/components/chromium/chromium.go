@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
@@ -25,6 +26,12 @@ const patience = 2 * time.Minute
 
 // Start starts the browser, and ends it with the test. hosts are rules as of --host-resolver-rules. A missing program fails the test.
 func Start(t testing.TB, hosts string) *Browser {
+	t.Helper()
+	return StartFor(t, hosts, patience)
+}
+
+// StartFor is Start for a test that takes longer than most.
+func StartFor(t testing.TB, hosts string, patience time.Duration) *Browser {
 	t.Helper()
 	path, err := components.Chromium.Find()
 	if err != nil {
@@ -89,7 +96,13 @@ func (b *Browser) Run(script string) string {
 // Await waits until a script, which may fail while the page loads anew, says something else than "", and returns it.
 func (b *Browser) Await(script string) string {
 	b.t.Helper()
-	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	return b.AwaitFor(20*time.Second, script)
+}
+
+// AwaitFor is Await with another patience.
+func (b *Browser) AwaitFor(patience time.Duration, script string) string {
+	b.t.Helper()
+	for limit := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
 		if err == nil && text != "" {
 			return text
@@ -98,4 +111,32 @@ func (b *Browser) Await(script string) string {
 			b.t.Fatalf("chromium: %s stays %q, %v", script, text, err)
 		}
 	}
+}
+
+// Screen makes the tab a screen of this size in CSS pixels, light or dark; scale is device pixels for each.
+func (b *Browser) Screen(width, height int, scale float64, dark bool) {
+	b.t.Helper()
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	_, err := chromedp.Call(b.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: int64(width), Height: int64(height), DeviceScaleFactor: scale, Mobile: width < 600,
+	})
+	if err == nil {
+		_, err = chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+	}
+	if err != nil {
+		b.t.Fatalf("chromium: make the screen %d by %d: %v", width, height, err)
+	}
+}
+
+// Shot is what the tab shows, as PNG.
+func (b *Browser) Shot() []byte {
+	b.t.Helper()
+	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		b.t.Fatalf("chromium: take a picture: %v", err)
+	}
+	return png
 }

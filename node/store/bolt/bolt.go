@@ -42,7 +42,8 @@ const recordTag = "r"
 
 // Options of Open. The zero value is the default.
 type Options struct {
-	Reserve int64 // bytes kept for batches with Reserve; 0: DefaultReserve
+	Reserve  int64 // bytes kept for batches with Reserve; 0: DefaultReserve
+	ReadOnly bool  // open what is there, and change nothing but the lock's file
 }
 
 // A Store is an open folder.
@@ -60,7 +61,10 @@ type Store struct {
 	queue  chan *pending
 	done   chan struct{} // closed when the committer has ended
 
+	readOnly bool // nobody commits
+
 	failed atomic.Pointer[error]
+	full   atomic.Bool   // a batch that may not use the reserve found no room: see Full
 	groups atomic.Uint64 // transactions written
 
 	hold chan struct{} // tests: the committer takes one before each group, if not nil
@@ -76,8 +80,10 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if o.Reserve == 0 {
 		o.Reserve = DefaultReserve
 	}
-	if err := makeDir(dir); err != nil {
-		return nil, err
+	if !o.ReadOnly {
+		if err := makeDir(dir); err != nil {
+			return nil, err
+		}
 	}
 	if err := refuseNetwork(dir); err != nil {
 		return nil, err
@@ -92,6 +98,12 @@ func Open(dir string, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, dataFile)
+	if o.ReadOnly {
+		if err := s.openToRead(path); err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
 	if err := create(dir); err != nil {
 		return nil, fmt.Errorf("create store %s: %w", path, err)
 	}
@@ -114,6 +126,24 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	}
 	go s.run()
 	return s, nil
+}
+
+// openToRead opens the file for readers alone: nothing is created, allocated or written.
+func (s *Store) openToRead(path string) (err error) {
+	close(s.done) // there is no committer
+	if s.file, err = os.Open(path); err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	st, err := verify(s.file, path)
+	if err != nil {
+		return err
+	}
+	s.state.Store(&st)
+	s.readOnly = true
+	if s.db, err = bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, Timeout: time.Second, NoStatistics: true}); err != nil {
+		return fmt.Errorf("open store %s: %w", path, err)
+	}
+	return nil
 }
 
 func openBolt(path string) (*bbolt.DB, error) {
@@ -312,6 +342,26 @@ func (s *Store) usable() error {
 		return store.ErrClosed
 	}
 	return nil
+}
+
+// Full says that a batch which may not use the reserve found no room on the disk, and that there is none now: small batches may still fit into
+// what the file has left.
+func (s *Store) Full() bool {
+	if !s.full.Load() {
+		return false
+	}
+	room, err := freeBytes(s.dir)
+	if err != nil {
+		return true
+	}
+	if held, err := os.Stat(filepath.Join(s.dir, reserveFile)); err == nil {
+		room -= max(0, s.disk.want-held.Size())
+	}
+	if room < 2*growStep {
+		return true
+	}
+	s.full.Store(false)
+	return false
 }
 
 // Close implements store.Store. After a fatal error it returns that error, and the lock

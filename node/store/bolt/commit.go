@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"sync/atomic"
 
 	bbolt "go.etcd.io/bbolt"
@@ -19,6 +20,44 @@ const (
 	maxGroup      = 256
 	maxGroupBytes = 8 << 20
 )
+
+// How much of a page stays in it when it is split. Records that follow one another, as the log's leaves do, never come back to a page:
+// what is left free there is lost. Records in no order do, and full pages would be split at each of them.
+const (
+	fillSequence = 1.0
+	fillElse     = 0.75
+)
+
+// fill chooses by what most of a group's bytes are.
+func fill(group []*pending) float64 {
+	all, sequence, last := 0, 0, ""
+	for _, p := range group {
+		for _, e := range p.batch.Put {
+			n := len(e.Key) + len(e.Value)
+			all += n
+			if follows(last, e.Key) {
+				sequence += n
+			}
+			last = e.Key
+		}
+	}
+	if sequence >= all*3/4 {
+		return fillSequence
+	}
+	return fillElse
+}
+
+// follows says whether two keys differ in their last part alone, a number, which is the next.
+func follows(last, key string) bool {
+	const digits = 16
+	end := len(key) - digits
+	if end < 0 || len(last) != len(key) || last[:end] != key[:end] {
+		return false
+	}
+	a, errA := strconv.ParseUint(last[end:], 16, 64)
+	b, errB := strconv.ParseUint(key[end:], 16, 64)
+	return errA == nil && errB == nil && b == a+1
+}
 
 // A pending batch is waiting, then either taken by the committer or withdrawn by its
 // caller; whoever moves it first decides.
@@ -44,6 +83,9 @@ type result struct {
 func (s *Store) Commit(ctx context.Context, b store.Batch) (uint64, error) {
 	if err := b.Check(); err != nil {
 		return 0, err
+	}
+	if s.readOnly {
+		return 0, &store.InvalidError{Reason: "it was opened for reading"}
 	}
 	p := &pending{batch: clone(b), reply: make(chan result, 1)}
 	if err := s.enqueue(ctx, p); err != nil {
@@ -149,20 +191,29 @@ func (s *Store) commitGroup(group []*pending) []result {
 	results = nil
 	for i := range group {
 		r, err := s.write(group[i:i+1], false)
-		for errors.Is(err, store.ErrFull) && group[i].batch.Reserve {
-			freed, freeErr := s.disk.spend()
-			if freeErr != nil {
-				r = s.fail(group[i:i+1], freeErr, false)
-				break
-			}
-			if !freed {
-				break
-			}
-			r, err = s.write(group[i:i+1], true)
+		if errors.Is(err, store.ErrFull) && group[i].batch.Reserve {
+			r = s.writeFromReserve(group[i : i+1])
 		}
 		results = append(results, r...)
 	}
 	return results
+}
+
+// writeFromReserve writes a batch that may use the reserve: into what room the disk has left first, which ordinary batches may not take while
+// the reserve is not whole, then into what the reserve gives up. Else each such batch would cost a whole step of it.
+func (s *Store) writeFromReserve(one []*pending) []result {
+	for {
+		r, err := s.write(one, true)
+		if !errors.Is(err, store.ErrFull) {
+			return r
+		}
+		switch freed, err := s.disk.spend(); {
+		case err != nil:
+			return s.fail(one, err, false)
+		case !freed:
+			return r
+		}
+	}
 }
 
 // write judges and writes batches in one transaction. Its error is ErrFull, with
@@ -190,14 +241,14 @@ func (s *Store) write(group []*pending, reserve bool) (results []result, full er
 	if err := s.makeRoom(tx.Size(), group, reserve); err != nil {
 		_ = tx.Rollback()
 		if errors.Is(err, store.ErrFull) {
-			return same(group, store.ErrFull), store.ErrFull
+			return s.noRoom(group, reserve)
 		}
 		return s.fail(group, err, false), nil
 	}
 	failpoint.Hit("bolt/commit/before")
 	if err := guard(s.dir, tx.Commit); err != nil {
 		if noSpace(err) && s.unchanged() {
-			return same(group, store.ErrFull), store.ErrFull
+			return s.noRoom(group, reserve)
 		}
 		return s.fail(group, err, true), nil
 	}
@@ -205,6 +256,15 @@ func (s *Store) write(group []*pending, reserve bool) (results []result, full er
 	s.state.Store(&next)
 	s.groups.Add(1)
 	return results, nil
+}
+
+// noRoom is the outcome of a group for which the disk has no space.
+func (s *Store) noRoom(group []*pending, reserve bool) ([]result, error) {
+	if !reserve {
+		s.full.Store(true)
+	}
+	err := fmt.Errorf("%w: the disk of %s has no room: make some, and the node goes on by itself", store.ErrFull, s.dir)
+	return same(group, err), err
 }
 
 // makeRoom allocates space for the group. Batches that only delete are tried without:
@@ -266,6 +326,7 @@ func apply(tx *bbolt.Tx, st state, group []*pending) ([]result, state, error) {
 	if b == nil {
 		return nil, st, errors.New("store has no records at all")
 	}
+	b.FillPercent = fill(group)
 	before, results := st, make([]result, len(group))
 	for i, p := range group {
 		old, err := judge(b, p.batch)

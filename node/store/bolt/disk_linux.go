@@ -38,6 +38,15 @@ func judgeFS(dir string, magic int64) error {
 	return nil
 }
 
+// freeBytes is how much room the disk of a folder has for us.
+func freeBytes(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("statfs %s: %w", dir, err)
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}
+
 // allocate gives bytes from..to of f space on the disk, and f at least that size.
 func allocate(f *os.File, from, to int64) error {
 	if from >= to {

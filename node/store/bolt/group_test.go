@@ -204,6 +204,36 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// The reserve is for thousands of refusals: each takes what it needs of it, and not a whole step.
+func TestReserveLasts(t *testing.T) {
+	s, err := Open(t.TempDir()+"/s", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	budget := used(t, s)
+	s.disk.allocate = func(f *os.File, from, to int64) error {
+		if used(t, s)+max(0, to-from) > budget {
+			return syscall.ENOSPC
+		}
+		return allocate(f, from, to)
+	}
+	const vetoes = 1000
+	for i := range vetoes {
+		b := put(fmt.Sprintf("veto/%04d", i), strings.Repeat("v", 2000))
+		b.Reserve = true
+		if _, err := s.Commit(ctx, b); err != nil {
+			t.Fatalf("refusal %d of %d: %v", i, vetoes, err)
+		}
+	}
+	if _, err := s.Commit(ctx, put("ordinary", strings.Repeat("x", 200_000))); !errors.Is(err, store.ErrFull) || !s.full.Load() {
+		t.Errorf("ordinary batch beside a spent reserve: %v", err)
+	}
+	if s.Full() { // the disk itself has room
+		t.Error("it stays full when there is room again")
+	}
+}
+
 // A batch too large for the disk must not take the small ones of its group with it.
 func TestFullDiskFailsOnlyTheLarge(t *testing.T) {
 	s := openTest(t, t.TempDir()+"/s")

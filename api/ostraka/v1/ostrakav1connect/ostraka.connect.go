@@ -114,6 +114,16 @@ const (
 	OperatorIntentProcedure = "/ostraka.v1.Operator/Intent"
 	// OperatorSessionsProcedure is the fully-qualified name of the Operator's Sessions RPC.
 	OperatorSessionsProcedure = "/ostraka.v1.Operator/Sessions"
+	// OperatorLogHeadProcedure is the fully-qualified name of the Operator's LogHead RPC.
+	OperatorLogHeadProcedure = "/ostraka.v1.Operator/LogHead"
+	// OperatorLogEntriesProcedure is the fully-qualified name of the Operator's LogEntries RPC.
+	OperatorLogEntriesProcedure = "/ostraka.v1.Operator/LogEntries"
+	// OperatorLogProofProcedure is the fully-qualified name of the Operator's LogProof RPC.
+	OperatorLogProofProcedure = "/ostraka.v1.Operator/LogProof"
+	// OperatorLogTileProcedure is the fully-qualified name of the Operator's LogTile RPC.
+	OperatorLogTileProcedure = "/ostraka.v1.Operator/LogTile"
+	// OperatorLogReadProcedure is the fully-qualified name of the Operator's LogRead RPC.
+	OperatorLogReadProcedure = "/ostraka.v1.Operator/LogRead"
 	// OperatorConfirmRestoreProcedure is the fully-qualified name of the Operator's ConfirmRestore RPC.
 	OperatorConfirmRestoreProcedure = "/ostraka.v1.Operator/ConfirmRestore"
 	// OperatorStopProcedure is the fully-qualified name of the Operator's Stop RPC.
@@ -586,6 +596,16 @@ type OperatorClient interface {
 	Intents(context.Context, *connect.Request[v1.IntentsRequest]) (*connect.Response[v1.IntentsResponse], error)
 	Intent(context.Context, *connect.Request[v1.IntentRequest]) (*connect.Response[v1.IntentResponse], error)
 	Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error)
+	// LogHead shows the node's log: its head, its latest checkpoint with cosignatures, its keys.
+	LogHead(context.Context, *connect.Request[v1.LogHeadRequest]) (*connect.Response[v1.LogHeadResponse], error)
+	// LogEntries looks through the log from an entry on, and shows those that are asked for, with their bodies.
+	LogEntries(context.Context, *connect.Request[v1.LogEntriesRequest]) (*connect.Response[v1.LogEntriesResponse], error)
+	// LogProof proves that an entry stands below the latest checkpoint.
+	LogProof(context.Context, *connect.Request[v1.LogProofRequest]) (*connect.Response[v1.LogProofResponse], error)
+	// LogTile gives a hash tile of the log (spec/log 8).
+	LogTile(context.Context, *connect.Request[v1.LogTileRequest]) (*connect.Response[v1.LogTileResponse], error)
+	// LogRead tells how far the node has read its whole log through, and has it begin anew. It answers at once.
+	LogRead(context.Context, *connect.Request[v1.LogReadRequest]) (*connect.Response[v1.LogReadResponse], error)
 	// ConfirmRestore is the operator's word that no other copy of this node runs: a fenced node goes on.
 	ConfirmRestore(context.Context, *connect.Request[v1.ConfirmRestoreRequest]) (*connect.Response[v1.ConfirmRestoreResponse], error)
 	// Stop ends the node gracefully.
@@ -717,6 +737,36 @@ func NewOperatorClient(httpClient connect.HTTPClient, baseURL string, opts ...co
 			connect.WithSchema(operatorMethods.ByName("Sessions")),
 			connect.WithClientOptions(opts...),
 		),
+		logHead: connect.NewClient[v1.LogHeadRequest, v1.LogHeadResponse](
+			httpClient,
+			baseURL+OperatorLogHeadProcedure,
+			connect.WithSchema(operatorMethods.ByName("LogHead")),
+			connect.WithClientOptions(opts...),
+		),
+		logEntries: connect.NewClient[v1.LogEntriesRequest, v1.LogEntriesResponse](
+			httpClient,
+			baseURL+OperatorLogEntriesProcedure,
+			connect.WithSchema(operatorMethods.ByName("LogEntries")),
+			connect.WithClientOptions(opts...),
+		),
+		logProof: connect.NewClient[v1.LogProofRequest, v1.LogProofResponse](
+			httpClient,
+			baseURL+OperatorLogProofProcedure,
+			connect.WithSchema(operatorMethods.ByName("LogProof")),
+			connect.WithClientOptions(opts...),
+		),
+		logTile: connect.NewClient[v1.LogTileRequest, v1.LogTileResponse](
+			httpClient,
+			baseURL+OperatorLogTileProcedure,
+			connect.WithSchema(operatorMethods.ByName("LogTile")),
+			connect.WithClientOptions(opts...),
+		),
+		logRead: connect.NewClient[v1.LogReadRequest, v1.LogReadResponse](
+			httpClient,
+			baseURL+OperatorLogReadProcedure,
+			connect.WithSchema(operatorMethods.ByName("LogRead")),
+			connect.WithClientOptions(opts...),
+		),
 		confirmRestore: connect.NewClient[v1.ConfirmRestoreRequest, v1.ConfirmRestoreResponse](
 			httpClient,
 			baseURL+OperatorConfirmRestoreProcedure,
@@ -753,6 +803,11 @@ type operatorClient struct {
 	intents           *connect.Client[v1.IntentsRequest, v1.IntentsResponse]
 	intent            *connect.Client[v1.IntentRequest, v1.IntentResponse]
 	sessions          *connect.Client[v1.SessionsRequest, v1.SessionsResponse]
+	logHead           *connect.Client[v1.LogHeadRequest, v1.LogHeadResponse]
+	logEntries        *connect.Client[v1.LogEntriesRequest, v1.LogEntriesResponse]
+	logProof          *connect.Client[v1.LogProofRequest, v1.LogProofResponse]
+	logTile           *connect.Client[v1.LogTileRequest, v1.LogTileResponse]
+	logRead           *connect.Client[v1.LogReadRequest, v1.LogReadResponse]
 	confirmRestore    *connect.Client[v1.ConfirmRestoreRequest, v1.ConfirmRestoreResponse]
 	stop              *connect.Client[v1.StopRequest, v1.StopResponse]
 }
@@ -852,6 +907,31 @@ func (c *operatorClient) Sessions(ctx context.Context, req *connect.Request[v1.S
 	return c.sessions.CallUnary(ctx, req)
 }
 
+// LogHead calls ostraka.v1.Operator.LogHead.
+func (c *operatorClient) LogHead(ctx context.Context, req *connect.Request[v1.LogHeadRequest]) (*connect.Response[v1.LogHeadResponse], error) {
+	return c.logHead.CallUnary(ctx, req)
+}
+
+// LogEntries calls ostraka.v1.Operator.LogEntries.
+func (c *operatorClient) LogEntries(ctx context.Context, req *connect.Request[v1.LogEntriesRequest]) (*connect.Response[v1.LogEntriesResponse], error) {
+	return c.logEntries.CallUnary(ctx, req)
+}
+
+// LogProof calls ostraka.v1.Operator.LogProof.
+func (c *operatorClient) LogProof(ctx context.Context, req *connect.Request[v1.LogProofRequest]) (*connect.Response[v1.LogProofResponse], error) {
+	return c.logProof.CallUnary(ctx, req)
+}
+
+// LogTile calls ostraka.v1.Operator.LogTile.
+func (c *operatorClient) LogTile(ctx context.Context, req *connect.Request[v1.LogTileRequest]) (*connect.Response[v1.LogTileResponse], error) {
+	return c.logTile.CallUnary(ctx, req)
+}
+
+// LogRead calls ostraka.v1.Operator.LogRead.
+func (c *operatorClient) LogRead(ctx context.Context, req *connect.Request[v1.LogReadRequest]) (*connect.Response[v1.LogReadResponse], error) {
+	return c.logRead.CallUnary(ctx, req)
+}
+
 // ConfirmRestore calls ostraka.v1.Operator.ConfirmRestore.
 func (c *operatorClient) ConfirmRestore(ctx context.Context, req *connect.Request[v1.ConfirmRestoreRequest]) (*connect.Response[v1.ConfirmRestoreResponse], error) {
 	return c.confirmRestore.CallUnary(ctx, req)
@@ -900,6 +980,16 @@ type OperatorHandler interface {
 	Intents(context.Context, *connect.Request[v1.IntentsRequest]) (*connect.Response[v1.IntentsResponse], error)
 	Intent(context.Context, *connect.Request[v1.IntentRequest]) (*connect.Response[v1.IntentResponse], error)
 	Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error)
+	// LogHead shows the node's log: its head, its latest checkpoint with cosignatures, its keys.
+	LogHead(context.Context, *connect.Request[v1.LogHeadRequest]) (*connect.Response[v1.LogHeadResponse], error)
+	// LogEntries looks through the log from an entry on, and shows those that are asked for, with their bodies.
+	LogEntries(context.Context, *connect.Request[v1.LogEntriesRequest]) (*connect.Response[v1.LogEntriesResponse], error)
+	// LogProof proves that an entry stands below the latest checkpoint.
+	LogProof(context.Context, *connect.Request[v1.LogProofRequest]) (*connect.Response[v1.LogProofResponse], error)
+	// LogTile gives a hash tile of the log (spec/log 8).
+	LogTile(context.Context, *connect.Request[v1.LogTileRequest]) (*connect.Response[v1.LogTileResponse], error)
+	// LogRead tells how far the node has read its whole log through, and has it begin anew. It answers at once.
+	LogRead(context.Context, *connect.Request[v1.LogReadRequest]) (*connect.Response[v1.LogReadResponse], error)
 	// ConfirmRestore is the operator's word that no other copy of this node runs: a fenced node goes on.
 	ConfirmRestore(context.Context, *connect.Request[v1.ConfirmRestoreRequest]) (*connect.Response[v1.ConfirmRestoreResponse], error)
 	// Stop ends the node gracefully.
@@ -1027,6 +1117,36 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 		connect.WithSchema(operatorMethods.ByName("Sessions")),
 		connect.WithHandlerOptions(opts...),
 	)
+	operatorLogHeadHandler := connect.NewUnaryHandler(
+		OperatorLogHeadProcedure,
+		svc.LogHead,
+		connect.WithSchema(operatorMethods.ByName("LogHead")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorLogEntriesHandler := connect.NewUnaryHandler(
+		OperatorLogEntriesProcedure,
+		svc.LogEntries,
+		connect.WithSchema(operatorMethods.ByName("LogEntries")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorLogProofHandler := connect.NewUnaryHandler(
+		OperatorLogProofProcedure,
+		svc.LogProof,
+		connect.WithSchema(operatorMethods.ByName("LogProof")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorLogTileHandler := connect.NewUnaryHandler(
+		OperatorLogTileProcedure,
+		svc.LogTile,
+		connect.WithSchema(operatorMethods.ByName("LogTile")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorLogReadHandler := connect.NewUnaryHandler(
+		OperatorLogReadProcedure,
+		svc.LogRead,
+		connect.WithSchema(operatorMethods.ByName("LogRead")),
+		connect.WithHandlerOptions(opts...),
+	)
 	operatorConfirmRestoreHandler := connect.NewUnaryHandler(
 		OperatorConfirmRestoreProcedure,
 		svc.ConfirmRestore,
@@ -1079,6 +1199,16 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 			operatorIntentHandler.ServeHTTP(w, r)
 		case OperatorSessionsProcedure:
 			operatorSessionsHandler.ServeHTTP(w, r)
+		case OperatorLogHeadProcedure:
+			operatorLogHeadHandler.ServeHTTP(w, r)
+		case OperatorLogEntriesProcedure:
+			operatorLogEntriesHandler.ServeHTTP(w, r)
+		case OperatorLogProofProcedure:
+			operatorLogProofHandler.ServeHTTP(w, r)
+		case OperatorLogTileProcedure:
+			operatorLogTileHandler.ServeHTTP(w, r)
+		case OperatorLogReadProcedure:
+			operatorLogReadHandler.ServeHTTP(w, r)
 		case OperatorConfirmRestoreProcedure:
 			operatorConfirmRestoreHandler.ServeHTTP(w, r)
 		case OperatorStopProcedure:
@@ -1166,6 +1296,26 @@ func (UnimplementedOperatorHandler) Intent(context.Context, *connect.Request[v1.
 
 func (UnimplementedOperatorHandler) Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.Sessions is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) LogHead(context.Context, *connect.Request[v1.LogHeadRequest]) (*connect.Response[v1.LogHeadResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.LogHead is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) LogEntries(context.Context, *connect.Request[v1.LogEntriesRequest]) (*connect.Response[v1.LogEntriesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.LogEntries is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) LogProof(context.Context, *connect.Request[v1.LogProofRequest]) (*connect.Response[v1.LogProofResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.LogProof is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) LogTile(context.Context, *connect.Request[v1.LogTileRequest]) (*connect.Response[v1.LogTileResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.LogTile is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) LogRead(context.Context, *connect.Request[v1.LogReadRequest]) (*connect.Response[v1.LogReadResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.LogRead is not implemented"))
 }
 
 func (UnimplementedOperatorHandler) ConfirmRestore(context.Context, *connect.Request[v1.ConfirmRestoreRequest]) (*connect.Response[v1.ConfirmRestoreResponse], error) {

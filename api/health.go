@@ -1,0 +1,143 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	pb "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/pulse"
+)
+
+const (
+	lacksFor   = 10 * time.Minute // without a witness's cosignature, though its node is there, before it is told
+	silentLong = 24 * time.Hour
+)
+
+type adder = func(name, state, what, next string)
+
+const notByHand = "stop the node and keep its folder; do not repair it by hand: docs/operator.md says how to go on from a copy, or how the others replace this operator"
+
+// checkLog looks at the log itself: can it be read, was it read through, and is there room to write.
+func (o *operator) checkLog(s *pb.StatusResponse, headErr error, add adder) {
+	var damage *journal.DamageError
+	var unread *journal.UnreadError
+	switch sound := o.d.Journal.Sound(); {
+	case headErr != nil:
+		add("log", "fail", headErr.Error(), notByHand)
+	case errors.As(sound, &damage):
+		add("log", "fail", fmt.Sprintf("damaged: %v: this node signs and writes nothing", damage.Err), notByHand)
+	case errors.As(sound, &unread):
+		add("log", "warn", sound.Error(), "wait: this takes a second for some ten thousand entries")
+	default:
+		add("log", "ok", fmt.Sprintf("%d entries", s.LogSize), "")
+	}
+	if o.d.Full() {
+		add("disk", "fail", "full: this node takes no new intents and signs nothing; refusals, freezes and vetoes go on from a reserve",
+			"make room on the disk of "+o.d.Dir+"; the node goes on by itself")
+	}
+}
+
+// checkCheckpoint looks at who witnesses our log, and at logs that forked.
+func (o *operator) checkCheckpoint(s *pb.StatusResponse, now time.Time, add adder) {
+	for _, f := range o.d.Witness.Forks() {
+		origin := tlog.Request{Checkpoint: f.A}.Origin()
+		whose := "a log outside the circle"
+		for _, k := range o.d.Pulse.AllKeys() {
+			if k.Origin == origin {
+				whose = "the log of " + k.Operator
+			}
+		}
+		add("fork", "fail", fmt.Sprintf("%s forked: its operator signed two histories (%s)", whose, origin),
+			"sign nothing with that operator, show the others the two checkpoints (`ostraka log list --kind alarm`, then `ostraka log show N --raw`), and replace it")
+	}
+	signed, at, by := o.d.Witness.Checkpoint()
+	others := s.Peers
+	if signed == nil {
+		if len(others) > 0 {
+			add("checkpoint", "warn", "none yet", "the first follows once the roster is in force and a peer is connected")
+		}
+		return
+	}
+	made, lacks := o.d.Witness.Made()
+	var late []string
+	for _, p := range others {
+		since, lacking := lacks[tlog.WitnessName(p.Identity)]
+		if !lacking || !p.Connected || o.d.Circle.Departed(p.Identity) {
+			continue
+		}
+		if up, err := time.Parse(time.RFC3339, p.Since); err == nil && up.After(since) {
+			since = up
+		}
+		if now.Sub(since) >= lacksFor {
+			late = append(late, p.Operator)
+		}
+	}
+	what := fmt.Sprintf("of %d entries, %s old, cosigned by %d", at.Size, age(now, made), len(by))
+	if len(late) > 0 {
+		add("checkpoint", "warn", what+"; not by "+strings.Join(late, ", ")+", though connected", "ask their operators what their nodes' logs say: a node that knows another history of this log does not cosign it")
+		return
+	}
+	add("checkpoint", "ok", what, "")
+}
+
+// checkBeats looks at when each operator's node last showed that it lives, and whether ours does.
+func (o *operator) checkBeats(now time.Time, add adder) {
+	_, r, ok := o.d.Circle.Roster()
+	own := o.d.Operator().Name
+	if _, in := r.Operator(own); !ok || !in || len(r.Operators) < 2 {
+		return
+	}
+	beats, every := o.beats(), o.d.HeartbeatEvery()
+	for _, x := range r.Operators {
+		name := "heartbeat of " + x.Name
+		next := "ask its operator whether the node runs and reaches the others; its own `ostraka doctor` says what it lacks"
+		if x.Name == own {
+			name, next = "heartbeat", "it needs one peer that is connected: check the peers above"
+		}
+		last, heard := beats[x.Name]
+		since, what := o.since(last, heard), "last at "+stamp(last.Taken)
+		if !heard {
+			what = "none yet"
+		}
+		switch silent := now.Sub(since); {
+		case silent >= max(silentLong, 2*every):
+			add(name, "fail", "silent since "+stamp(since), next)
+		case silent >= 2*every:
+			add(name, "warn", "silent since "+stamp(since), next)
+		default:
+			add(name, "ok", what, "")
+		}
+	}
+}
+
+// since is from when on an operator's silence counts: a node that was down heard nobody.
+func (o *operator) since(last pulse.Beat, heard bool) time.Time {
+	if heard {
+		return last.Taken
+	}
+	return o.d.Started
+}
+
+// beats are the last heartbeats, by operator.
+func (v *views) beats() map[string]pulse.Beat {
+	out := map[string]pulse.Beat{}
+	for _, b := range v.d.Pulse.Beats() {
+		out[b.Operator] = b
+	}
+	return out
+}
+
+// beat tells of a peer what its last heartbeat says.
+func beat(p *pb.Peer, b pulse.Beat, known bool, in charter.Roster) {
+	if _, listed := in.Operator(p.Operator); !known || !listed {
+		return
+	}
+	p.LastHeartbeat, p.Version, p.Binary = stamp(b.Taken), b.Version, b.Binary[:]
+}
+
+func age(now, then time.Time) time.Duration { return max(0, now.Sub(then)).Round(time.Second) }

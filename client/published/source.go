@@ -1,0 +1,139 @@
+package published
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/evidence/verify"
+)
+
+// Options may be zero.
+type Options struct {
+	Insecure bool   // take web servers whose certificate no authority vouches for
+	Cache    string // folder for files that never change; empty: none
+}
+
+// A Source is one log that is published somewhere.
+type Source struct {
+	verify.Source
+	Live bool // fetching it again may show more
+}
+
+// A Place is where sources come from: one argument of a command.
+type Place struct {
+	Name    string
+	Sources []Source
+	Bundle  *verify.Bundle // nil: it is a log, or a node
+}
+
+// Live says whether fetching it again may show more.
+func (p Place) Live() bool { return len(p.Sources) > 0 && p.Sources[0].Live }
+
+// ErrNothing says that there is neither a bundle nor a log.
+var ErrNothing = errors.New("neither a bundle (disclosure.json), nor a log (checkpoint and keys), nor a node's log (log/) is there")
+
+// Open finds out what lies at a URL or in a folder: a bundle, a log, or a node, whose log lies below log/.
+func Open(ctx context.Context, where string, o Options) (Place, error) {
+	if strings.HasPrefix(where, "https://") || strings.HasPrefix(where, "http://") {
+		return openWeb(ctx, where, o)
+	}
+	if strings.Contains(where, "://") {
+		return Place{}, fmt.Errorf("%.80q is neither a folder nor an https:// address", where)
+	}
+	info, err := os.Stat(where)
+	switch {
+	case err != nil:
+		return Place{}, err
+	case !info.IsDir():
+		return Place{}, fmt.Errorf("%s is a file: name the folder that it lies in", where)
+	}
+	root, err := os.OpenRoot(where) // so that no link in a bundle of somebody else's leads out of it
+	if err != nil {
+		return Place{}, err
+	}
+	context.AfterFunc(ctx, func() { root.Close() })
+	return find(where, folder(root), false)
+}
+
+// find looks what a place is by the files that it has.
+func find(name string, fetch tlog.Fetch, live bool) (Place, error) {
+	p := Place{Name: name}
+	sources, b, err := verify.Open(name, fetch)
+	switch {
+	case err == nil:
+		p.Bundle = &b
+		for _, s := range sources {
+			p.Sources = append(p.Sources, Source{s, live})
+		}
+		return p, nil
+	case !errors.Is(err, verify.ErrNotThere):
+		return p, fmt.Errorf("%s: %w", name, err)
+	}
+	for _, below := range []string{"", "log/"} {
+		at := func(path string) ([]byte, error) { return fetch(below + path) }
+		_, err := at(tlog.PathKeys)
+		switch {
+		case err == nil:
+			p.Sources = []Source{{verify.Source{Name: strings.TrimSuffix(name, "/") + strings.TrimSuffix("/"+below, "/"), Fetch: at}, live}}
+			return p, nil
+		case !errors.Is(err, verify.ErrNotThere):
+			return p, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return p, fmt.Errorf("%s: %w", name, ErrNothing)
+}
+
+// folder reads files below one folder.
+func folder(root *os.Root) tlog.Fetch {
+	return func(path string) ([]byte, error) {
+		f, err := root.Open(filepath.FromSlash(path))
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("%s: %w", path, verify.ErrNotThere)
+		}
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return nil, err
+		}
+		if info.IsDir() {
+			return nil, fmt.Errorf("%s: %w", path, verify.ErrNotThere)
+		}
+		return readBounded(f, path, info.Size())
+	}
+}
+
+// limit is the largest that a file may be, by its name.
+func limit(path string) int64 {
+	name := path
+	for _, part := range []string{"tile/entries/", "tile/", "body/"} {
+		if i := strings.LastIndex("/"+path, "/"+part); i >= 0 {
+			name = part
+			break
+		}
+	}
+	switch {
+	case name == "tile/entries/":
+		return tlog.MaxBundle
+	case name == "tile/":
+		return tlog.MaxTile
+	case name == "body/":
+		return tlog.MaxBodies
+	case strings.HasSuffix(path, verify.PathBundle):
+		return verify.MaxBundleFile
+	case strings.HasSuffix(path, tlog.PathSeen):
+		return tlog.MaxSeen * (tlog.MaxNote + 64)
+	}
+	return tlog.MaxNote
+}
+
+// host is a URL's scheme and host, which may be shown.
+func host(u *url.URL) string { return u.Scheme + "://" + u.Host }

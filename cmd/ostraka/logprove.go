@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/api/ostraka/v1/ostrakav1connect"
+	"github.com/ostraka/ostraka/evidence/tlog"
+)
+
+func (a *app) logProveCommand() *cobra.Command {
+	out := ""
+	c := &cobra.Command{
+		Use: "prove N|ID", Short: "Write a proof that an entry stands in the log, which anybody can check offline", Args: entryName,
+		Long: "The proof is a C2SP tlog-proof: the latest checkpoint with its cosignatures, the path from the entry to its root, and the entry's leaf.\n" +
+			"It shows of the entry what the tree shows: kind, time, vault and ids, not the body. `ostraka log check` reads it.",
+		Example: "  ostraka log prove 4711 -o payment.tlog-proof",
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx, cancel := a.within(c.Context(), time.Minute)
+			defer cancel()
+			own, head, err := a.ownLog(ctx)
+			if err != nil {
+				return err
+			}
+			e, err := a.findEntry(ctx, own, head.Size, args[0])
+			if err != nil {
+				return err
+			}
+			return a.logProve(ctx, own, head, e, out)
+		},
+	}
+	c.Flags().StringVarP(&out, "out", "o", "", "file to write (default: NUMBER.tlog-proof)")
+	return c
+}
+
+type placeDocument struct {
+	File     string             `json:"file"`
+	Number   uint64             `json:"number"`
+	Kind     string             `json:"kind"`
+	Time     string             `json:"time"`
+	VaultID  string             `json:"vault_id,omitempty"`
+	ID       string             `json:"id"`
+	About    string             `json:"about,omitempty"`
+	Origin   string             `json:"origin"`
+	Size     int64              `json:"size"` // of the checkpoint
+	Root     string             `json:"root"`
+	Cosigned []cosignedDocument `json:"cosigned"`
+}
+
+func (d placeDocument) print(w io.Writer) {
+	fmt.Fprintf(w, "Entry %d of log %s, below the checkpoint of %d entries:\n", d.Number, d.Origin, d.Size)
+	fmt.Fprintf(w, "  %s at %s, id %s\n", d.Kind, d.Time, d.ID)
+	if d.About != "" {
+		fmt.Fprintf(w, "  about %s\n", d.About)
+	}
+	for _, c := range d.Cosigned {
+		fmt.Fprintf(w, "  cosigned by %s at %s\n", c.Witness, c.Time)
+	}
+}
+
+func (a *app) logProve(ctx context.Context, own ostrakav1connect.OperatorClient, head *v1.LogHeadResponse, e logEntry, out string) error {
+	res, err := own.LogProof(ctx, connect.NewRequest(&v1.LogProofRequest{Index: e.index}))
+	if err != nil {
+		return a.operatorError(err)
+	}
+	var witnesses []string
+	for _, k := range head.Known {
+		if k.Operator != head.Operator && !slices.Contains(witnesses, k.WitnessKey) {
+			witnesses = append(witnesses, k.WitnessKey)
+		}
+	}
+	d, err := checkProof(res.Msg.Proof, head.LogKey, witnesses)
+	if err != nil {
+		return err
+	}
+	if out == "" {
+		out = fmt.Sprintf("%d.tlog-proof", e.index)
+	}
+	if err := writeWhole(out, res.Msg.Proof, 0o644); err != nil {
+		return err
+	}
+	d.File = out
+	return a.show(d, func(w io.Writer) {
+		d.print(w)
+		fmt.Fprintf(w, "\nWritten to %s. Next: `ostraka log check %s --key '%s'`\n", out, out, head.LogKey)
+	})
+}
+
+// writeWhole writes a file under another name and renames it: it is whole or as it was.
+func writeWhole(path string, b []byte, mode os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Chmod(mode)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// checkProof verifies a proof's file with nothing but keys.
+func checkProof(file []byte, key string, witnesses []string) (d placeDocument, err error) {
+	log, err := tlog.ParseLogVerifier(key)
+	if err != nil {
+		return d, usage("the log's key: %w", err)
+	}
+	var known []tlog.Witness
+	for _, w := range witnesses {
+		x, err := tlog.ParseWitness(w)
+		if err != nil {
+			return d, usage("a witness's key: %w", err)
+		}
+		known = append(known, x)
+	}
+	const next = "believe nothing of it; ask whoever gave it to you for another, and compare the keys with the operators"
+	p, err := tlog.ParseProof(file)
+	if err != nil {
+		return d, unverified(next, "%w", err)
+	}
+	if len(p.Extra) == 0 {
+		return d, unverified(next, "the proof does not hold the entry's leaf")
+	}
+	at, cosigned, err := p.Verify(p.Extra, log, known)
+	if err != nil {
+		return d, unverified(next, "%w", err)
+	}
+	leaf, err := tlog.Decode(p.Extra)
+	if err != nil {
+		return d, unverified(next, "%w", err)
+	}
+	d = placeDocument{
+		Number: uint64(p.Index), Kind: leaf.Kind, Time: stampOf(leaf.Time), VaultID: hexOrNone(leaf.Vault), ID: hexOrNone(leaf.ID), About: hexOrNone(leaf.About),
+		Origin: at.Origin, Size: at.Head.Size, Root: hex.EncodeToString(at.Head.Root[:]), Cosigned: []cosignedDocument{},
+	}
+	for _, c := range cosigned {
+		d.Cosigned = append(d.Cosigned, cosignedDocument{Witness: c.Name, Time: stampOf(c.Time)})
+	}
+	return d, nil
+}
+
+func (a *app) logCheckCommand() *cobra.Command {
+	var key string
+	var witnesses []string
+	c := &cobra.Command{
+		Use: "check FILE", Short: "Verify a proof that `log prove` wrote, offline, with nothing but keys", Args: exactly("FILE"),
+		Long: "Says which entry is in the log, and who cosigned the checkpoint above it. Every --witness must have cosigned. Where the keys come from is\n" +
+			"yours to know: `ostraka log head` prints an operator's, each operator publishes its own, and the charter's operators vouch for one another.",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if key == "" {
+				return usage("give the log's key: --key VKEY, as `ostraka log head` prints it")
+			}
+			file, err := readBounded(args[0], tlog.MaxProofFile)
+			if err != nil {
+				return err
+			}
+			d, err := checkProof(file, key, witnesses)
+			if err != nil {
+				return err
+			}
+			for _, w := range witnesses {
+				x, err := tlog.ParseWitness(w)
+				if err != nil {
+					return usage("--witness: %w", err)
+				}
+				if !slices.ContainsFunc(d.Cosigned, func(c cosignedDocument) bool { return c.Witness == x.Name() }) {
+					return unverified("ask for a proof below a later checkpoint, or for why that witness does not cosign", "witness %s has not cosigned the checkpoint", x.Name())
+				}
+			}
+			d.File = args[0]
+			return a.show(d, d.print)
+		},
+	}
+	c.Flags().StringVar(&key, "key", "", "the log's key, a vkey of C2SP signed-note (required)")
+	c.Flags().StringArrayVar(&witnesses, "witness", nil, "key of a witness that must have cosigned (may be repeated)")
+	return c
+}

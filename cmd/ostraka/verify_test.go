@@ -1,0 +1,345 @@
+package main
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/ostraka/ostraka/crypto/hd"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/evidence/verify"
+	"github.com/ostraka/ostraka/internal/components/anvil"
+	"github.com/ostraka/ostraka/node/nodetest"
+	"github.com/ostraka/ostraka/node/wallet"
+)
+
+// A published circle signed one transfer, which its logs tell of.
+type publishedCircle struct {
+	*nodetest.World
+	vault   statement.ID
+	address wallet.Address
+	signed  []byte // the transfer
+	t       *testing.T
+}
+
+func publishes(t *testing.T, change ...func(*charter.Document)) *publishedCircle {
+	t.Helper()
+	w := nodetest.New(t, 3)
+	w.Change = func(d *charter.Document) {
+		for i := range d.Vaults {
+			d.Vaults[i].Publish = true
+		}
+		for _, f := range change {
+			f(d)
+		}
+	}
+	c := &publishedCircle{World: w, t: t}
+	c.vault, c.address = nodetest.Ready(w, 3)
+	s := w.Propose(c.vault, c.address, 0)
+	w.Approve(s)
+	w.Run("signed everywhere", func() bool { return w.Signed(s) })
+	return c
+}
+
+// folders writes what each node publishes into one, and gives the transfer that they signed.
+func (c *publishedCircle) folders(withheld bool) (out []string) {
+	c.t.Helper()
+	for _, p := range c.PublishAll() {
+		for i, l := range p.Leaves {
+			if l.Kind == tlog.KindSigned {
+				c.signed = l.Content
+			}
+			if withheld && l.Vault != [32]byte{} && !shownOfEveryVault(l) {
+				p.Leaves[i].Body = tlog.Body{}
+			}
+		}
+		dir := filepath.Join(c.t.TempDir(), p.Name)
+		if err := p.Write(dir); err != nil {
+			c.t.Fatal(err)
+		}
+		out = append(out, dir)
+	}
+	return out
+}
+
+// shownOfEveryVault says what nodes publish though the charter withholds what a vault does (spec/log 10).
+func shownOfEveryVault(l tlog.Filed) bool {
+	if l.Kind != tlog.KindStatement {
+		return slices.Contains([]string{tlog.KindSignature, tlog.KindWord, tlog.KindRecord, tlog.KindCert, tlog.KindFinal, tlog.KindFinalCert, tlog.KindHeartbeat}, l.Kind)
+	}
+	return bytes.HasPrefix(l.Content, []byte("ostraka/1 vault\n")) || bytes.HasPrefix(l.Content, []byte("ostraka/1 key\n"))
+}
+
+// hours lets the logs go on.
+func (c *publishedCircle) hours(n int) {
+	c.t.Helper()
+	for range n {
+		before := map[string]int64{}
+		for _, h := range c.Hosts {
+			head, _ := h.Journal.Head(c.t.Context())
+			before[h.Own.Name] = head.Size
+		}
+		c.Now = c.Now.Add(c.Document().Heartbeat)
+		c.Run("heartbeats", func() bool {
+			return c.All(func(h *nodetest.Host) bool {
+				head, err := h.Journal.Head(c.t.Context())
+				return err == nil && head.Size >= before[h.Own.Name]+3
+			})
+		})
+	}
+}
+
+// steal sends a transfer that no node signed: with the key made up of stolen shares.
+func (c *publishedCircle) steal(chain *anvil.Node, nonce uint64) string {
+	c.t.Helper()
+	key, err := crypto.ToECDSA(c.Steal(c.vault, hd.Path(c.address.Path)).Bytes())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	to := common.HexToAddress("0xbad")
+	tx, err := types.SignNewTx(key, types.LatestSignerForChainID(big.NewInt(1)), &types.DynamicFeeTx{
+		ChainID: big.NewInt(1), Nonce: nonce, Gas: 21000, GasFeeCap: big.NewInt(30e9), GasTipCap: big.NewInt(1e9), To: &to, Value: big.NewInt(5),
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	raw, err := tx.MarshalBinary()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.broadcast(chain, raw)
+	return tx.Hash().Hex()
+}
+
+func (c *publishedCircle) broadcast(chain *anvil.Node, raw []byte) {
+	c.t.Helper()
+	var hash string
+	chain.Call(c.t, &hash, "eth_sendRawTransaction", "0x"+hex.EncodeToString(raw))
+	for range 1000 {
+		var r *struct{ Status string }
+		if chain.Call(c.t, &r, "eth_getTransactionReceipt", hash); r != nil {
+			if r.Status != "0x1" {
+				c.t.Fatalf("transaction %s was reverted", hash)
+			}
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	c.t.Fatalf("transaction %s is not mined", hash)
+}
+
+// chainFor is a chain of number 1 whose clock begins with the circle's.
+func (c *publishedCircle) chainFor(args ...string) *anvil.Node {
+	c.t.Helper()
+	chain := anvil.Start(c.t, append([]string{"--chain-id", "1", "--timestamp", fmt.Sprint(c.Now.Unix())}, args...)...)
+	chain.SetBalance(c.t, c.address.Address, "0x8ac7230489e80000") // 10 ether
+	return chain
+}
+
+func verified(t *testing.T, args ...string) (int, *verify.Report, string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := run(append([]string{"verify", "--json"}, args...), nil, &out, &errs)
+	var r verify.Report
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatalf("exit code %d: %v: %s%s", code, err, &out, &errs)
+	}
+	return code, &r, errs.String()
+}
+
+func failedClaims(r *verify.Report) (out []string) {
+	for _, c := range r.Claims {
+		if c.Failed != "" {
+			out = append(out, c.Subject+": "+c.Claim+": "+c.Failed)
+		}
+	}
+	return out
+}
+
+// A transfer made from a vault's address that stands in no log is reported as unlogged, and that one alone.
+func TestVerifyFindsTheUnloggedTransfer(t *testing.T) {
+	c := publishes(t)
+	chain := c.chainFor()
+	dirs := c.folders(false)
+	c.broadcast(chain, c.signed)
+	rpc := "eip155:1=" + chain.URL
+
+	// What the logs tell of is all that left the address.
+	c.hours(1)
+	dirs = c.folders(false)
+	code, r, errs := verified(t, append(dirs, "--rpc", rpc)...)
+	if code != codeDone || r.Failed || r.Vaults[0].Addresses[0].Chained == nil || r.Vaults[0].Addresses[0].Chained.Outgoing != 1 {
+		t.Fatalf("an honest circle: exit code %d: %q%s", code, failedClaims(r), errs)
+	}
+
+	// Newer than the logs that are shown: nothing is said of it yet.
+	chain.Call(t, nil, "evm_setNextBlockTimestamp", c.Now.Unix())
+	hash := c.steal(chain, 1)
+	code, r, errs = verified(t, append(dirs, "--rpc", rpc)...)
+	if on := r.Vaults[0].Addresses[0].Chained; code != codeDone || len(on.Newer) != 1 || on.Newer[0] != hash {
+		t.Fatalf("newer than the logs: exit code %d: %q, %+v%s", code, failedClaims(r), on, errs)
+	}
+
+	c.hours(1)
+	code, r, _ = verified(t, append(c.folders(true), "--rpc", rpc)...)
+	if code != codeDone || !slices.ContainsFunc(r.Attention, func(a string) bool { return strings.Contains(a, "the addresses of vault treasury are not shown") }) {
+		t.Errorf("withheld, and no address named: exit code %d: %q", code, r.Attention)
+	}
+	named := "treasury=eip155:1:" + c.address.Address
+	for name, dirs := range map[string][]string{"shown": c.folders(false), "withheld": append(c.folders(true), "--address", named)} {
+		code, r, errs = verified(t, append(dirs, "--rpc", rpc)...)
+		all := failedClaims(r)
+		if code != codeUnverified || len(all) != 1 || !strings.Contains(all[0], "unlogged: transaction "+hash+" (nonce 1, block ") ||
+			!strings.Contains(all[0], c.address.Address) || !strings.Contains(all[0], "signature, recovered here, is by the address's key") {
+			t.Fatalf("%s: exit code %d: %q%s", name, code, all, errs)
+		}
+		if on := r.Vaults[0].Addresses[0].Chained; on.Outgoing != 2 || len(on.Unlogged) != 1 || on.Unlogged[0] != hash || on.Nonce != 2 {
+			t.Errorf("%s: %+v", name, on)
+		}
+	}
+
+	// For people.
+	var out, errOut bytes.Buffer
+	if code := run(append([]string{"verify", "--rpc", rpc}, dirs...), nil, &out, &errOut); code != codeDone {
+		t.Errorf("for people: exit code %d: %s%s", code, &out, &errOut)
+	}
+	out.Reset()
+	dirs = c.folders(false)
+	if code := run(append([]string{"verify", "--rpc", rpc}, dirs...), nil, &out, &errOut); code != codeUnverified || !strings.HasPrefix(out.String(), "FAILED ") || !strings.Contains(out.String(), hash) {
+		t.Errorf("for people: exit code %d: %s%s", code, &out, &errOut)
+	}
+	t.Log(out.String())
+}
+
+// Mistakes of usage, and what cannot be read.
+func TestVerifyUsage(t *testing.T) {
+	alone(t)
+	dir := t.TempDir()
+	zeros := strings.Repeat("0", 64)
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"verify", codeUsage, "name what to verify"},
+		{"verify x --circle y", codeUsage, "--circle"},
+		{"verify x --circle " + zeros + " --circle " + zeros, codeUsage, "given 2 times"},
+		{"verify x --rpc http://x", codeUsage, "--rpc: "},
+		{"verify x --rpc solana:1=http://x", codeUsage, "this release reads chains like Ethereum"},
+		{"verify x --at 5", codeUsage, "of which chain?"},
+		{"verify x --at x --rpc eip155:1=http://x", codeUsage, "neither HEIGHT nor CHAIN=HEIGHT"},
+		{"verify x --at eip155:2=5 --rpc eip155:1=http://x", codeUsage, "no --rpc is given for eip155:2"},
+		{"verify x --at 5 --at 6 --rpc eip155:1=http://x", codeUsage, "twice"},
+		{"verify x --at eip155:1=5 --at eip155:1=6 --rpc eip155:1=http://x", codeUsage, "twice"},
+		{"verify x --witness x", codeUsage, "--witness: "},
+		{"verify x --operator acme", codeUsage, "is not NAME=IDENTITY"},
+		{"verify x --operator acme=" + zeros, codeUsage, "is not NAME=IDENTITY"},
+		{"verify x --address treasury", codeUsage, "is not VAULT=CHAIN:ADDRESS"},
+		{"verify x --address treasury=eip155:1:0x12", codeUsage, "--address of vault treasury"},
+		{"verify x --maintainer a", codeUsage, "--maintainer needs a --release"},
+		{"verify x --release " + dir + "/none", codeUsage, "the keys of 2 maintainers"},
+		{"verify " + dir, codeError, "neither a bundle"},
+		{"verify " + dir + "/none", codeError, "no such file"},
+		{"verify http://127.0.0.1:1 --timeout 1ms", codeError, "give it more with --timeout"},
+		{"watch " + dir + " --name A/B", codeUsage, "--name: "},
+		{"notify run --watch x", codeUsage, "ostraka watch --name x"},
+	} {
+		if code, out, errs := try(strings.Fields(c.args)...); code != c.code || !strings.Contains(errs, c.want) {
+			t.Errorf("%s: exit code %d, not %d: %s%s", c.args, code, c.code, out, errs)
+		}
+	}
+}
+
+// A place among others that cannot be read, another circle, another identity, and an operator whose log is not shown are failures.
+func TestVerifyFailures(t *testing.T) {
+	c := publishes(t)
+	dirs := c.folders(false)
+	_, roster, _ := c.Hosts[0].Circle.Roster()
+	identity := fmt.Sprintf("operator-1=%x", []byte(c.Hosts[1].Own.Identity))
+	if code, r, _ := verified(t, append(dirs, "--circle", roster.ID.String(), "--operator", identity)...); code != codeDone {
+		t.Fatalf("an honest circle: %q", failedClaims(r))
+	}
+	for name, x := range map[string]struct {
+		args []string
+		want string
+	}{
+		"a place that is none": {append(slices.Clone(dirs), t.TempDir()), "neither a bundle"},
+		"another circle":       {append(slices.Clone(dirs), "--circle", strings.Repeat("1", 64)), "asked for is " + strings.Repeat("1", 64)},
+		"another identity":     {append(slices.Clone(dirs), "--operator", fmt.Sprintf("operator-1=%x", []byte(c.Hosts[2].Own.Identity))), "the roster has"},
+		"two of three logs":    {dirs[:2], "no log of it is among what was read"},
+		"no such chain":        {append(slices.Clone(dirs), "--rpc", "eip155:1=http://127.0.0.1:1"), "check that the chain's node runs there"},
+		"no such vault":        {append(slices.Clone(dirs), "--address", "none=eip155:1:"+c.address.Address), "no vault of this name"},
+	} {
+		if code, r, errs := verified(t, x.args...); code != codeUnverified || len(failedClaims(r)) > 2 || !strings.Contains(strings.Join(failedClaims(r), "\n"), x.want) {
+			t.Errorf("%s: exit code %d: %q%s", name, code, failedClaims(r), errs)
+		}
+	}
+}
+
+// What was published cannot write lines of the report.
+func TestReportIsOneLineEach(t *testing.T) {
+	r := &verify.Report{Circle: "x\nVERIFIED", Attention: []string{"a\nb\u202e\x1b[2J"}, Claims: []verify.Claim{{Subject: "circle\nz", Claim: "c\nd", Class: verify.Proved, Failed: "e\nf"}, {Subject: "y\nz", Claim: "c\nd", Class: verify.Declared, Basis: "g\nh"}}}
+	var b strings.Builder
+	printReport(&b, r)
+	for _, bad := range []string{"\nVERIFIED", "\nb", "\u202e", "\x1b", "\nd", "\nf", "\nh", "\nz"} {
+		if strings.Contains(b.String(), bad) {
+			t.Errorf("%q is printed:\n%s", bad, b.String())
+		}
+	}
+}
+
+// Of an operator's program it is said which release it is, if two maintainers whom the reader trusts signed that.
+func TestReleases(t *testing.T) {
+	const folder = "../../evidence/release/testdata/"
+	list, err := os.ReadFile(folder + "MAINTAINERS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for line := range strings.Lines(string(list)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			keys = append(keys, line)
+		}
+	}
+	find, err := releases([]string{folder + "release.note"}, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, err := os.ReadFile(folder + "SHA256SUMS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := 0
+	for line := range strings.Lines(string(sums)) {
+		var sum [32]byte
+		if _, err := hex.Decode(sum[:], []byte(line[:64])); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(find(sum), "v") {
+			known++
+		}
+		if sum[0] ^= 1; find(sum) != "" {
+			t.Errorf("an unknown program is called %s", find(sum))
+		}
+	}
+	if known == 0 {
+		t.Error("no program of the release is known")
+	}
+	if _, err := releases([]string{folder + "release.note"}, keys[:1]); err == nil {
+		t.Error("one maintainer is enough")
+	}
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/ostraka/ostraka/evidence/verify"
+)
+
+type writer = io.Writer
+
+var classWords = map[verify.Class]string{verify.Proved: "Proved", verify.Attested: "Attested", verify.Declared: "Declared"}
+
+// printReport writes a report for people: the verdict, what failed, what needs attention, then all else.
+func printReport(w io.Writer, r *verify.Report) {
+	var b strings.Builder
+	failed := slices.IndexFunc(r.Claims, func(c verify.Claim) bool { return c.Failed == "" })
+	if failed < 0 {
+		failed = len(r.Claims)
+	}
+	name := r.Circle
+	if name = oneLine(name); name == "" {
+		name = "unknown"
+	}
+	b.WriteString(verdictLine(r, failed, name))
+	if failed > 0 {
+		b.WriteString("\nFAILED\n")
+		for _, c := range r.Claims[:failed] {
+			fmt.Fprintf(&b, "  %s: %s\n    FAILED: %s\n", oneLine(c.Subject), oneLine(c.Claim), oneLine(c.Failed))
+			if c.Basis != "" {
+				fmt.Fprintf(&b, "    (%s)\n", oneLine(c.Basis))
+			}
+		}
+	}
+	if len(r.Attention) > 0 {
+		b.WriteString("\nNeeds attention\n")
+		for _, what := range r.Attention {
+			fmt.Fprintf(&b, "  %s\n", oneLine(what))
+		}
+	}
+	for _, a := range r.Alarms {
+		fmt.Fprintf(&b, "  alarm in the log of %s, %s: %s\n", a.Operator, when(a.Time), oneLine(a.What))
+	}
+	printClaims(&b, r.Claims[failed:])
+	printLogs(&b, r)
+	printVaults(&b, r)
+	printAddresses(&b, r)
+	_, _ = io.WriteString(w, plainText(b.String()))
+}
+
+// oneLine keeps what somebody published from looking like lines of the report, or turning them round.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func verdictLine(r *verify.Report, failed int, name string) string {
+	what := fmt.Sprintf("circle %s (%s): %d entries of %d logs, %d signatures", name, r.CircleID, r.Entries, len(r.Logs), r.Signatures)
+	if r.Withheld > 0 {
+		what += fmt.Sprintf(", %d bodies withheld", r.Withheld)
+	}
+	if r.Drill {
+		what += ", a drill"
+	}
+	if failed > 0 {
+		return fmt.Sprintf("FAILED    %s. %d of %d claims do not hold.\n", what, failed, len(r.Claims))
+	}
+	return fmt.Sprintf("VERIFIED  %s. All %d claims hold.\n", what, len(r.Claims))
+}
+
+// printClaims groups claims by what they are about.
+func printClaims(w io.Writer, claims []verify.Claim) {
+	var subjects []string
+	for _, c := range claims {
+		if !slices.Contains(subjects, c.Subject) {
+			subjects = append(subjects, c.Subject)
+		}
+	}
+	for _, s := range subjects {
+		fmt.Fprintf(w, "\n%s\n", oneLine(strings.ToUpper(s[:1])+s[1:]))
+		for _, c := range claims {
+			if c.Subject != s {
+				continue
+			}
+			fmt.Fprintf(w, "  %-8s  %s\n", classWords[c.Class], oneLine(c.Claim))
+			if c.Basis != "" {
+				fmt.Fprintf(w, "            (%s)\n", oneLine(c.Basis))
+			}
+		}
+	}
+}
+
+func table(w io.Writer, title string, header string, rows func(w io.Writer)) {
+	fmt.Fprintf(w, "\n%s\n", title)
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "  "+header)
+	rows(t)
+	t.Flush() //nolint:errcheck // into memory
+}
+
+func printLogs(w io.Writer, r *verify.Report) {
+	if len(r.Logs) == 0 {
+		return
+	}
+	table(w, "Logs", "OPERATOR\tENTRIES\tLAST\tCOSIGNED BY\tFROM", func(w io.Writer) {
+		for _, l := range r.Logs {
+			var by []string
+			for _, c := range l.Cosigned {
+				by = append(by, c.By)
+			}
+			fmt.Fprintf(w, "  %s\t%d\t%s\t%s\t%s\n", l.Operator, l.Size, when(l.Last), strings.Join(by, ", "), l.Source)
+		}
+	})
+}
+
+func printVaults(w io.Writer, r *verify.Report) {
+	if len(r.Vaults) == 0 {
+		return
+	}
+	table(w, "Vaults", "NAME\tTIER\tSIGN\tHELD BY\tSIGNED\tREFUSED\tBODIES", func(w io.Writer) {
+		for _, v := range r.Vaults {
+			bodies := "withheld"
+			if v.Published {
+				bodies = "shown"
+			}
+			fmt.Fprintf(w, "  %s\t%s\t%d of %d\t%s\t%d\t%d\t%s\n", v.Name, v.Tier, v.Threshold, len(v.Committee), strings.Join(v.Committee, ", "), v.Signed, v.Refused, bodies)
+		}
+	})
+}
+
+// mostRows is how many addresses people are shown.
+const mostRows = 40
+
+func printAddresses(w io.Writer, r *verify.Report) {
+	n := 0
+	for _, v := range r.Vaults {
+		n += len(v.Addresses)
+	}
+	if n == 0 {
+		return
+	}
+	table(w, "Addresses", "ADDRESS\tCHAIN\tVAULT\tACCOUNT\tHOLDS\tSENT\tUNLOGGED\tCONTROL PROVED UNTIL", func(w io.Writer) {
+		left := mostRows
+		for _, v := range r.Vaults {
+			for _, a := range v.Addresses[:min(left, len(v.Addresses))] {
+				left--
+				holds, sent, unlogged, proof := "not asked", "", "", "never"
+				if c := a.Chained; c != nil {
+					holds, sent, unlogged = holdings(c.Balances), fmt.Sprint(c.Outgoing), fmt.Sprint(len(c.Unlogged))
+				}
+				if a.Proof != nil {
+					proof = when(a.Proof.Expires)
+				}
+				fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.Address, a.Chain, v.Name, a.Account, holds, sent, unlogged, proof)
+			}
+		}
+	})
+	if n > mostRows {
+		fmt.Fprintf(w, "  and %d more: --json has them all\n", n-mostRows)
+	}
+}
+
+func holdings(all []verify.Balance) string {
+	var out []string
+	for _, b := range all {
+		if b.Amount == "0" && len(all) > 1 {
+			continue
+		}
+		if b.Units != "" {
+			out = append(out, b.Units)
+		} else {
+			out = append(out, b.Amount+" of "+b.Asset)
+		}
+	}
+	if len(out) == 0 {
+		return "nothing"
+	}
+	return strings.Join(out, ", ")
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return timeOrNone(t)
+}

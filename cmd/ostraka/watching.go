@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/client/courier"
+	"github.com/ostraka/ostraka/client/notify"
+	"github.com/ostraka/ostraka/client/published"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/verify"
+)
+
+// A watcher verifies again and again, and remembers what it saw.
+type watcher struct {
+	verification
+	name, state string
+	every       time.Duration
+	once        bool
+	failed      error // the verdict of the last look
+}
+
+// watchFolder is where receivers, notices, memory and cache of a watch stand: beside the contexts file.
+func watchFolder(name string) (string, error) {
+	if err := statement.CheckLabel(name); err != nil {
+		return "", usage("--name: %w", err)
+	}
+	path, err := client.ContextsPath()
+	return filepath.Join(filepath.Dir(path), "watch", name), err
+}
+
+const leastEvery = 10 * time.Second
+
+func (a *app) watchCommand() *cobra.Command {
+	x := &watcher{}
+	c := &cobra.Command{
+		Use: "watch URL-or-FOLDER…", Short: "Verify again and again, and tell what is new: failures, alarms, signatures, versions", Args: cobra.ArbitraryArgs,
+		Long: "Does what `ostraka verify` does, every --every, and remembers the last checkpoint of each log: what is shown later must have grown from it. The first\n" +
+			"circle that it sees it holds to. What is new is printed, one line each, and sent to the receivers of `ostraka notify add NAME --watch NAME`, as signed\n" +
+			"webhooks, again and again until they take it (spec/notify). The first look tells what is wrong; signatures and versions count as known.\n" +
+			"Full tiles are kept in a folder, and verified anew each time. Needs no account and no key.",
+		Example: "  ostraka notify add desk --watch harbour --url https://hooks.example.org/ostraka\n" +
+			"  ostraka watch --name harbour https://acme.example:7400 https://bolt.example:7400 --rpc eip155:1=https://rpc.example\n" +
+			"  ostraka watch --name harbour … --once --json     # from cron; exit code 4 if a claim does not hold",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := x.parse(args); err != nil {
+				return err
+			}
+			if x.every < leastEvery {
+				return usage("--every is %s or more", leastEvery)
+			}
+			return a.watches(cmd.Context(), x)
+		},
+	}
+	x.flags(c)
+	c.Flags().StringVar(&x.name, "name", "watch", "name of this watch: of its receivers and of what it remembers")
+	c.Flags().StringVar(&x.state, "state", "", "file of what was seen (default: seen.json in the watch's own folder)")
+	c.Flags().DurationVar(&x.every, "every", 5*time.Minute, "how long from one time to the next")
+	c.Flags().BoolVar(&x.once, "once", false, "look and send once, then end")
+	return c
+}
+
+func (a *app) watches(ctx context.Context, x *watcher) error {
+	folder, err := watchFolder(x.name)
+	if err != nil {
+		return err
+	}
+	if x.state == "" {
+		x.state = filepath.Join(folder, "seen.json")
+	}
+	x.cache = filepath.Join(folder, "cache")
+	n, err := courier.Open(folder, x.name)
+	if errors.Is(err, courier.ErrRuns) {
+		return notReady("stop the other one, or give this one another --name", "another `ostraka watch` of the name %s runs", x.name)
+	}
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	n.Look = func(ctx context.Context) (notify.Shown, error) { return x.look(ctx, a) }
+	if x.once {
+		err := a.notifyOnce(ctx, n)
+		if x.failed != nil && (err == nil || explain(err).code == codeNotReady) {
+			return x.failed
+		}
+		return err
+	}
+	a.say("Watching %s every %s. Ctrl-C ends it; nothing that waits is lost.", strings.Join(x.places, ", "), x.every)
+	n.Tell, a.printed = a.toldLine, a.json
+	n.Run(ctx, x.every)
+	return nil
+}
+
+// look verifies once, from the checkpoints that are remembered, and remembers the new ones.
+func (x *watcher) look(ctx context.Context, a *app) (notify.Shown, error) {
+	ctx, cancel := a.within(ctx, time.Hour)
+	defer cancel()
+	m, err := published.LoadMemory(x.state)
+	if err != nil {
+		return notify.Shown{}, err
+	}
+	asked := x.options.Circle
+	defer func() { x.options.Circle = asked }()
+	if x.options.Seen = m.Seen(); asked.IsZero() {
+		x.options.Circle = m.Circle
+	}
+	r, whole, err := x.run(ctx, a)
+	a.progressEnds()
+	out := notify.Shown{Circle: x.name}
+	if errors.Is(err, errUnreadable) {
+		x.failed = &problem{codeError, err, "check the addresses, and with a browser whether they answer"}
+		out.Verified = &notify.Verified{Failures: []notify.Finding{{Subject: "watch", Claim: "what is published can be read", Class: string(verify.Proved), Reason: err.Error()}}}
+		return out, nil
+	}
+	if err != nil {
+		return out, err
+	}
+	x.failed = verdict(r)
+	if !r.Read() { // perhaps what is kept here is damaged
+		if err := published.Forget(x.cache); err != nil {
+			return out, err
+		}
+	}
+	next := m.Learn(r)
+	before, _ := m.Encode()
+	if after, err := next.Encode(); err != nil || !bytes.Equal(before, after) {
+		if err := next.Save(x.state); err != nil {
+			return out, err
+		}
+	}
+	if r.Circle != "" {
+		out.Circle = r.Circle
+	}
+	out.Verified = foundBy(r, whole)
+	return out, nil
+}
+
+// foundBy is a report as notices say it.
+func foundBy(r *verify.Report, whole bool) *notify.Verified {
+	v := &notify.Verified{Whole: whole && len(r.Logs) > 0, Attention: slices.DeleteFunc(list(r.Attention), func(s string) bool { return len(r.Alarms) > 0 && strings.HasSuffix(s, "in the logs") })}
+	for _, c := range r.Claims {
+		if c.Failed != "" {
+			v.Failures = append(v.Failures, notify.Finding{Subject: c.Subject, Claim: c.Claim, Class: string(c.Class), Reason: c.Failed})
+		}
+	}
+	for _, al := range r.Alarms {
+		v.Attention = append(v.Attention, fmt.Sprintf("alarm in the log of %s, %s: %s", al.Operator, when(al.Time), al.What))
+	}
+	for _, x := range r.Vaults {
+		for _, q := range x.Requests {
+			if q.Signed != "" {
+				v.Signatures = append(v.Signatures, notify.Signature{Vault: x.Name, Request: q.ID.String(), What: q.What, Signed: q.Signed, InLogs: q.InLogs, At: when(q.At)})
+			}
+		}
+	}
+	if !r.CircleID.IsZero() {
+		v.Versions = append(v.Versions, notify.Enactment{Of: "roster", Version: r.Roster})
+	}
+	for _, c := range r.Charter.Versions {
+		v.Versions = append(v.Versions, notify.Enactment{Of: "charter", Version: c.Version, ID: c.ID.String()})
+	}
+	return v
+}
+
+// receiversOf says of whose receivers a command of `notify` is: of a context, or of a watch.
+func (a *app) receiversOf(c *cobra.Command) {
+	c.PersistentFlags().StringVar(&a.watched, "watch", "", "NAME of an `ostraka watch`: of its receivers, instead of a context's")
+}

@@ -1,0 +1,347 @@
+package disclosure
+
+import (
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ostraka/ostraka/console/verdict"
+	"github.com/ostraka/ostraka/custody/control"
+	"github.com/ostraka/ostraka/evidence/verify"
+)
+
+// A view is what the page shows.
+type view struct {
+	*verify.Report
+	Policy   string // Content-Security-Policy
+	Verdict  verdict.Verdict
+	Made     time.Time
+	Operator []verify.Operator // that are of the circle now
+	Tiles    []tile
+	Numbers  []number
+	Map      []row
+	Shared   []shared // domains that reach shares of several operators
+	Latest   []request
+	Earlier  []request
+	Left     int // requests that the page leaves to report.json
+	Groups   []group
+	Program  string // SHA-256 of the compressed verifier
+}
+
+// A tile is one key figure.
+type tile struct {
+	Label, Value, Note string
+	Mark               verdict.Level // "": a plain figure
+}
+
+// A number is how many domains of a kind must collude, over the vault where it takes fewest.
+type number struct {
+	Kind              string
+	Steal, Halt, Lose int
+}
+
+// A row of the control map: one kind of domain, and for each operator those in which its copies of shares lie.
+type row struct {
+	Kind  string
+	Cells [][]domain
+}
+
+// A domain reaches copies of shares.
+type domain struct {
+	Name   string
+	Backup bool     // but for copies in use
+	By     []string // operators whose copies it reaches
+}
+
+// Shared says that it reaches those of several operators.
+func (d domain) Shared() bool { return len(d.By) > 1 }
+
+// A shared domain, once.
+type shared struct {
+	Kind string
+	domain
+}
+
+// A request with the vault that it is for.
+type request struct {
+	verify.Request
+	Vault string
+	State string // signed, refused, open
+	Said  []said
+}
+
+// What several nodes decided alike.
+type said struct {
+	Operators []string
+	verify.Decision
+}
+
+// A group is one subject's claims.
+type group struct {
+	Subject string
+	Claims  []verify.Claim
+}
+
+// How many requests the page shows: at once, and behind a click.
+const (
+	latest  = 20
+	earlier = 480
+)
+
+func newView(r *verify.Report, b verify.Bundle, program string) view {
+	v := view{Report: r, Policy: policy, Verdict: verdict.Of(r), Made: b.Made, Program: program}
+	for _, o := range r.Operators {
+		if !o.Left {
+			v.Operator = append(v.Operator, o)
+		}
+	}
+	v.Numbers = numbers(r)
+	v.Tiles = tiles(v)
+	v.Map, v.Shared = chart(v.Operator)
+	all := requests(r)
+	v.Latest = all[:min(len(all), latest)]
+	v.Earlier = all[len(v.Latest):min(len(all), latest+earlier)]
+	v.Left = len(all) - len(v.Latest) - len(v.Earlier)
+	for _, c := range r.Claims {
+		i := slices.IndexFunc(v.Groups, func(g group) bool { return g.Subject == c.Subject })
+		if i < 0 {
+			i = len(v.Groups)
+			v.Groups = append(v.Groups, group{Subject: c.Subject})
+		}
+		v.Groups[i].Claims = append(v.Groups[i].Claims, c)
+	}
+	return v
+}
+
+// numbers are those of the weakest vault, kind by kind.
+func numbers(r *verify.Report) (out []number) {
+	for _, x := range r.Vaults {
+		for _, f := range x.Control {
+			i := slices.IndexFunc(out, func(n number) bool { return n.Kind == f.Kind })
+			if i < 0 {
+				i = len(out)
+				out = append(out, number{Kind: f.Kind, Steal: f.Steal, Halt: f.Halt, Lose: f.Lose})
+			}
+			n := &out[i]
+			n.Steal, n.Halt, n.Lose = fewest(n.Steal, f.Steal), fewest(n.Halt, f.Halt), fewest(n.Lose, f.Lose)
+		}
+	}
+	return out
+}
+
+// fewest takes 0 for "nobody can".
+func fewest(a, b int) int {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
+}
+
+func tiles(v view) []tile {
+	r := v.Report
+	independent, signed, refused, cosigned := 0, 0, 0, 0
+	for _, o := range v.Operator {
+		if o.Independent {
+			independent++
+		}
+	}
+	for _, x := range r.Vaults {
+		signed, refused = signed+x.Signed, refused+x.Refused
+	}
+	for _, l := range r.Logs {
+		if len(l.Cosigned) > 0 {
+			cosigned++
+		}
+	}
+	out := []tile{{Label: "Operators", Value: fmt.Sprint(len(v.Operator)), Note: fmt.Sprintf("%s independent of the owner", of(independent, len(v.Operator)))}}
+	if len(v.Numbers) > 0 {
+		out = append(out, tile{Label: "To steal a key", Value: fmt.Sprint(v.Numbers[0].Steal), Note: v.Numbers[0].Kind + "s would have to act together"})
+		if v.Numbers[0].Steal == 1 {
+			out[1].Mark, out[1].Note = verdict.Attention, "organisation alone could do it"
+		}
+	}
+	out = append(out, shares(r))
+	out = append(out, tile{Label: "Signatures made", Value: verdict.Number(signed), Note: verdict.Number(refused) + " refused"})
+	logs := tile{Label: "Public logs", Value: fmt.Sprint(len(r.Logs)), Note: fmt.Sprintf("%s entries; %s vouched for by others", verdict.Number(r.Entries), of(cosigned, len(r.Logs)))}
+	if len(r.Logs) < len(v.Operator) {
+		logs.Mark = verdict.Attention
+	}
+	return append(out, logs, backups(r))
+}
+
+func of(n, all int) string {
+	switch {
+	case n == all && all > 1:
+		return "all"
+	case n == 0:
+		return "none"
+	}
+	return fmt.Sprintf("%d of %d", n, all)
+}
+
+// shares says how many holders proved their shares.
+func shares(r *verify.Report) tile {
+	proved, all, oldest := 0, 0, time.Time{}
+	for _, x := range r.Vaults {
+		for _, k := range x.Keys {
+			for _, h := range k.Holders {
+				all++
+				if h.Proved.IsZero() {
+					continue
+				}
+				proved++
+				if oldest.IsZero() || h.Proved.Before(oldest) {
+					oldest = h.Proved
+				}
+			}
+		}
+	}
+	t := tile{Label: "Key shares proved", Value: fmt.Sprintf("%d of %d", proved, all), Note: "no share was proved yet"}
+	if proved > 0 {
+		t.Note = "each within " + verdict.Ago(r.Time.Sub(oldest)) + " of this report"
+	}
+	if proved < all {
+		t.Mark = verdict.Attention
+	}
+	return t
+}
+
+func backups(r *verify.Report) tile {
+	for _, c := range r.Claims {
+		if c.Claim == verdict.NoBackups {
+			return tile{Label: "Backups and rescue", Value: "None", Note: "in this release of Ostraka", Mark: verdict.Attention}
+		}
+	}
+	return tile{Label: "Backups and rescue", Value: "–", Note: "see all claims"}
+}
+
+// chart is the control map, and what of it is shared.
+func chart(operators []verify.Operator) (rows []row, all []shared) {
+	for k := range control.Kinds {
+		by := map[string][]string{}
+		r := row{Kind: control.Kind(k).String(), Cells: make([][]domain, len(operators))}
+		for i, o := range operators {
+			for _, p := range o.Places {
+				for _, name := range reached(control.Kind(k), o, p) {
+					backup := p.Level != "replica"
+					at := slices.IndexFunc(r.Cells[i], func(d domain) bool { return d.Name == name })
+					if at < 0 {
+						by[name] = append(by[name], o.Name)
+						r.Cells[i] = append(r.Cells[i], domain{Name: name, Backup: backup})
+					} else {
+						r.Cells[i][at].Backup = r.Cells[i][at].Backup && backup
+					}
+				}
+			}
+		}
+		for _, cell := range r.Cells {
+			for i := range cell {
+				cell[i].By = by[cell[i].Name]
+				if cell[i].Shared() && !slices.ContainsFunc(all, func(s shared) bool { return s.Kind == r.Kind && s.Name == cell[i].Name }) {
+					all = append(all, shared{r.Kind, cell[i]})
+				}
+			}
+		}
+		if len(by) > 0 {
+			rows = append(rows, r)
+		}
+	}
+	return rows, all
+}
+
+// reached are the domains of a kind in which a place lies.
+func reached(k control.Kind, o verify.Operator, p verify.Place) (names []string) {
+	below := func(name string) []string {
+		if p.Provider == "" || name == "" {
+			return []string{name}
+		}
+		return []string{p.Provider + " " + name}
+	}
+	switch k {
+	case control.Organisation:
+		names = []string{o.Entity}
+	case control.Person:
+		names = p.Access
+	case control.Account:
+		names = below(p.Account)
+	case control.Provider:
+		names = []string{p.Provider}
+	case control.Region:
+		names = below(p.Region)
+	case control.Jurisdiction:
+		names = []string{strings.ToUpper(p.Jurisdiction)}
+	case control.Hardware:
+		names = []string{p.Hardware}
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return strings.TrimSpace(n) == "" })
+}
+
+// requests are those of all vaults, the latest first.
+func requests(r *verify.Report) (out []request) {
+	for _, x := range r.Vaults {
+		for _, q := range x.Requests {
+			one := request{q, x.Name, "open", alike(q.Decisions)}
+			switch {
+			case q.Signed != "":
+				one.State = "signed"
+			case slices.ContainsFunc(q.Decisions, func(d verify.Decision) bool { return strings.EqualFold(d.Verdict, "deny") }):
+				one.State = "refused"
+			}
+			out = append(out, one)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b request) int { return b.last().Compare(a.last()) })
+	return out
+}
+
+// alike puts decisions together that say the same.
+func alike(all []verify.Decision) (out []said) {
+	for _, d := range all {
+		i := slices.IndexFunc(out, func(s said) bool { return s.Verdict == d.Verdict && s.Rule == d.Rule && s.Reason == d.Reason })
+		if i < 0 {
+			i = len(out)
+			out = append(out, said{Decision: d})
+		}
+		out[i].Operators = append(out[i].Operators, d.Operator)
+	}
+	return out
+}
+
+func (q request) last() time.Time {
+	if q.At.After(q.Created) {
+		return q.At
+	}
+	return q.Created
+}
+
+// words are what the page's templates may do.
+var words = template.FuncMap{
+	"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"when":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04") + " UTC" },
+	"day":    func(t time.Time) string { return t.UTC().Format("2 January 2006") },
+	"ago":    func(r *verify.Report, t time.Time) string { return verdict.Ago(r.Time.Sub(t)) },
+	"num":    verdict.Number,
+	"num64":  func(n int64) string { return verdict.Number(int(n)) },
+	"join":   func(s []string) string { return strings.Join(s, ", ") },
+	"title":  title,
+	"short":  short,
+	"never":  func(n int) string { return map[bool]string{true: "nobody can", false: fmt.Sprint(n)}[n == 0] },
+	"ending": func(n int, one, many string) string { return map[bool]string{true: one, false: many}[n == 1] },
+}
+
+func title(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// short is both ends of what is long: people compare those.
+func short(s string) string {
+	if r := []rune(s); len(r) > 22 {
+		return string(r[:10]) + "…" + string(r[len(r)-8:])
+	}
+	return s
+}
