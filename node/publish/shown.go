@@ -37,7 +37,7 @@ var openKinds = []string{
 // openStatements are the kinds of statements that are: what a vault is, who holds it, and whether it may sign.
 var openStatements = []statement.Kind{
 	statement.Roster, statement.Charter, statement.Veto, statement.Revoke, statement.Freeze, statement.Unfreeze, statement.Vault, statement.Key,
-	statement.Reshare, statement.Sighting, statement.Heartbeat, statement.Log,
+	statement.Reshare, statement.Sighting, statement.Heartbeat, statement.Log, statement.Release,
 }
 
 // open says whether a leaf's body is shown whatever the charter says of its vault.
