@@ -90,6 +90,7 @@
     const v = m.verdict;
     const differs = m.differs || [];
     $("verdict").dataset.level = v.level;
+    $("verdict").dataset.checked = "yes";
     $("verdict-icon").setAttribute("href", "#i-" + v.level);
     $("verdict-title").textContent = v.title;
     document.title = document.title.split(": ")[0] + ": " + v.title;

@@ -115,8 +115,16 @@ func operators(n int) string {
 // ours begin what we say; other sentences begin with a name, which is written as it is.
 var ours = []string{"all", "every", "the", "no", "vault", "operator", "circle", "circle:", "log", "request", "heartbeat", "its", "it"}
 
-// sentence begins with a capital, unless a name does, and ends with a full stop.
+// sentence begins with a capital, unless a name does, has times as people write them, and ends with a full stop.
 func sentence(s string) string {
+	words := strings.Split(s, " ")
+	for i, w := range words {
+		bare := strings.TrimRight(w, ".,;:")
+		if t, err := time.Parse(time.RFC3339, bare); err == nil {
+			words[i] = t.UTC().Format("2 Jan 2006, 15:04") + " UTC" + w[len(bare):]
+		}
+	}
+	s = strings.Join(words, " ")
 	if word, _, _ := strings.Cut(s, " "); slices.Contains(ours, word) {
 		s = strings.ToUpper(s[:1]) + s[1:]
 	}

@@ -37,8 +37,8 @@ func TestVerdicts(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	r := good()
-	r.Attention = []string{"bolt is silent since yesterday", "a", "b", "c"}
-	if v := Of(r); v.Level != Attention || v.Title != "Needs attention" || v.Reasons[0] != "bolt is silent since yesterday." || len(v.Reasons) != 3 || v.More != 1 || r.Attention[0] != "bolt is silent since yesterday" {
+	r.Attention = []string{"bolt is silent since 2026-11-26T09:05:06Z", "a", "b", "c"}
+	if v := Of(r); v.Level != Attention || v.Title != "Needs attention" || v.Reasons[0] != "bolt is silent since 26 Nov 2026, 09:05 UTC." || len(v.Reasons) != 3 || v.More != 1 || r.Attention[0] != "bolt is silent since 2026-11-26T09:05:06Z" {
 		t.Errorf("%+v of %q", v, r.Attention)
 	}
 	fail(r, "operator acme", "its log is shown", "no log of it is among what was read")
