@@ -37,7 +37,7 @@ wasm: go ## the verifier for browsers, in console/wasm/dist; a build with -tags 
 	@go run ./internal/wasmbuild/make
 
 # The recipe is internal/release/recipe.go: it pins the toolchain, the flags and Go's environment.
-release: go wasm ## dist/VERSION: programs for every platform, their hashes and bills of materials, for maintainers to sign
+release: go ## dist/VERSION: programs for every platform, their hashes and bills of materials, for maintainers to sign
 	@go run ./internal/release build -version '$(VERSION)' -commit '$(COMMIT)'
 
 test: deps lint ## all tests, six fuzz targets, real anvil, Chromium and litewitness (15 minutes at most)

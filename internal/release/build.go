@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -88,6 +89,9 @@ func (j job) build(ctx context.Context) (dir string, r release.Release, err erro
 
 // programs makes every command for every platform, each with its bill of materials.
 func (j job) programs(ctx context.Context, dir string) ([]release.File, error) {
+	if err := j.verifier(ctx); err != nil {
+		return nil, err
+	}
 	commands, err := j.commands(ctx)
 	if err != nil {
 		return nil, err
@@ -121,6 +125,22 @@ func (j job) programs(ctx context.Context, dir string) ([]release.File, error) {
 	}
 	slices.SortFunc(all, func(a, b release.File) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
+}
+
+// verifier makes the one for browsers, where the build tag finds it.
+func (j job) verifier(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(j.root, "internal", "wasmbuild")); errors.Is(err, fs.ErrNotExist) {
+		return nil // tests' own small sources; a program that embeds the verifier is not built without it
+	}
+	fmt.Fprintln(j.log, "building the verifier for browsers")
+	cmd, err := j.tool(ctx, platform{runtime.GOOS, runtime.GOARCH}, "run", "./internal/wasmbuild/make")
+	if err == nil {
+		_, err = output(cmd)
+	}
+	if err != nil {
+		return fmt.Errorf("build the verifier for browsers: %w", err)
+	}
+	return nil
 }
 
 func file(name, platform string, content []byte) release.File {

@@ -17,9 +17,8 @@ const (
 	// commit. Go fetches it, checked by the checksum database, where it is not the one installed.
 	toolchain = "go1.26.8"
 
-	// tags are build tags of a release. The verifier for browsers comes in by "embed_wasm", from what `make wasm` makes (internal/wasmbuild):
-	// `make release` then depends on `make wasm`, and the recipe on both having one toolchain.
-	tags = ""
+	// tags are build tags of a release: it carries the verifier for browsers, which is built first, by the same toolchain.
+	tags = "embed_wasm"
 
 	local = "local" // for tests: the toolchain that is installed
 

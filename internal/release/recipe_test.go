@@ -21,7 +21,7 @@ func TestRecipe(t *testing.T) {
 	r := recipe{root: "/src", toolchain: toolchain, version: "v0.5.0", commit: someCommit}
 	want := []string{
 		"-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags",
-		"-s -w -buildid= -X github.com/ostraka/ostraka/node.release=v0.5.0 -X github.com/ostraka/ostraka/node.commit=" + someCommit,
+		"-s -w -buildid= -X github.com/ostraka/ostraka/node.release=v0.5.0 -X github.com/ostraka/ostraka/node.commit=" + someCommit, "-tags", "embed_wasm",
 	}
 	if got := r.flags(); !slices.Equal(got, want) {
 		t.Errorf("flags are\n%q, want\n%q", got, want)
