@@ -20,6 +20,7 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/verify"
 	"github.com/ostraka/ostraka/node/rpc"
 )
 
@@ -48,6 +49,7 @@ type demoDocument struct {
 	Sender    string            `json:"sender"`
 	Verified  bool              `json:"verified"`
 	Receipt   *receiptDocument  `json:"receipt,omitempty"`
+	Outsider  *outsiderDocument `json:"outsider,omitempty"` // what anybody finds, from the logs alone
 	Steps     []stepDocument    `json:"steps"`
 	Kept      *keptDocument     `json:"kept,omitempty"`
 }
@@ -84,6 +86,15 @@ type receiptDocument struct {
 	BlockHash string `json:"block_hash"`
 	Status    int    `json:"status"` // 1: success
 	GasUsed   uint64 `json:"gas_used"`
+}
+
+// outsiderDocument is what `ostraka verify` says of the nodes.
+type outsiderDocument struct {
+	Circle   string   `json:"circle"` // id
+	Proved   int      `json:"proved"`
+	Attested int      `json:"attested"`
+	Declared int      `json:"declared"`
+	Places   []string `json:"places"`
 }
 
 type stepDocument struct {
@@ -190,7 +201,7 @@ func (a *app) demo(ctx context.Context, keep, ethRPC, suite string) (err error) 
 		return err
 	}
 	s.tellOperators()
-	for _, step := range []func(context.Context) error{s.found, s.vaulted, s.give, s.fund, s.propose, s.approve, s.verify, s.receipt} {
+	for _, step := range []func(context.Context) error{s.found, s.vaulted, s.give, s.fund, s.propose, s.approve, s.verify, s.receipt, s.disclosed} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -475,6 +486,36 @@ func (s *story) approve(ctx context.Context) error {
 	return nil
 }
 
+// disclosed checks everything as anybody may, from what the nodes publish.
+func (s *story) disclosed(ctx context.Context) error {
+	v, d := &verification{}, &outsiderDocument{}
+	for _, o := range s.circle.Operators {
+		d.Places = append(d.Places, "https://"+o.People)
+	}
+	v.places = d.Places
+	r, err := v.settled(ctx, s.a, len(s.circle.Operators))
+	if err != nil {
+		return err
+	}
+	if err := verdict(r); err != nil {
+		return err
+	}
+	d.Circle = r.CircleID.String()
+	for _, c := range r.Claims {
+		switch c.Class {
+		case verify.Proved:
+			d.Proved++
+		case verify.Attested:
+			d.Attested++
+		default:
+			d.Declared++
+		}
+	}
+	s.doc.Outsider = d
+	s.step("disclosed", "An outsider, with no account, checks it from the three logs alone: %d claims proved, %d declared.", d.Proved, d.Declared)
+	return nil
+}
+
 func (s *story) kept(binary string) {
 	k := &keptDocument{Dir: s.circle.Dir, Binary: binary, Contexts: s.circle.ContextsFile()}
 	for _, p := range append([]string{s.circle.Initiator}, s.circle.Approvers...) {
@@ -508,6 +549,9 @@ func (s *story) tellKept(k *keptDocument) {
 		s.tell("  %s --key %s tx approve ID", binary, s.circle.KeyFile(p))
 	}
 	s.tell("  %s --dir %s doctor", binary, s.circle.Operators[0].Dir)
+	s.tell("\nTo check it all as an outsider, with no account and no key, and to publish it:\n")
+	s.tell("  %s verify %s", binary, strings.Join(s.doc.Outsider.Places, " "))
+	s.tell("  %s disclose publish -o disclosure", binary)
 	s.tell("\nTo stop them:\n")
 	for _, line := range k.Stop {
 		s.tell("  %s", line)

@@ -168,6 +168,21 @@ func (v *verification) run(ctx context.Context, a *app) (r *verify.Report, whole
 	}
 }
 
+// settled is run, for a circle that has just signed something: until the logs of so many holders tell of a signature, and every share was proved,
+// for half a minute at most.
+func (v *verification) settled(ctx context.Context, a *app, holders int) (r *verify.Report, err error) {
+	for end := time.Now().Add(30 * time.Second); ; {
+		if r, _, err = v.run(ctx, a); err != nil || !r.Failed && r.Proved() && r.Signed(holders) || time.Now().After(end) {
+			return r, err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 func (v *verification) once(ctx context.Context, a *app) (r *verify.Report, whole, live bool, err error) {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()

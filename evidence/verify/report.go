@@ -385,3 +385,26 @@ func filled(v reflect.Value) {
 		}
 	}
 }
+
+// Proved says whether every holder of every key has proved its share.
+func (r *Report) Proved() bool {
+	keys := 0
+	for _, v := range r.Vaults {
+		for _, k := range v.Keys {
+			keys++
+			for _, h := range k.Holders {
+				if h.Proved.IsZero() {
+					return false
+				}
+			}
+		}
+	}
+	return keys > 0
+}
+
+// Signed says whether some signature stands in the logs of so many holders.
+func (r *Report) Signed(holders int) bool {
+	return slices.ContainsFunc(r.Vaults, func(v Vault) bool {
+		return slices.ContainsFunc(v.Requests, func(q Request) bool { return q.InLogs >= holders })
+	})
+}
