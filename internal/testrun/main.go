@@ -59,7 +59,7 @@ func run(ctx context.Context, t *tally, args []string) error {
 
 // Tests of one package run at most this long. The longest stories set it.
 const (
-	testTimeout    = "10m"
+	testTimeout    = "30m"
 	nightlyTimeout = "45m"
 )
 
