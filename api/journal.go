@@ -227,6 +227,10 @@ func (o *operator) LogRead(ctx context.Context, r *connect.Request[pb.LogReadReq
 	}
 	_, at, _ := o.d.Witness.Checkpoint()
 	then, err := o.d.Journal.HeadAt(ctx, at.Size)
+	if errors.Is(err, store.ErrCorrupt) { // the reading has not come there yet
+		out.Damage = fmt.Sprintf("the log is damaged: %v", err)
+		return connect.NewResponse(out), nil
+	}
 	if err != nil {
 		return nil, internal("compare the log with its checkpoint", err)
 	}
