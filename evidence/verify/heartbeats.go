@@ -163,6 +163,8 @@ func (v *verifier) judgeShares(x *vault, n int, k *key) {
 		x.out.Keys[n].Holders = append(x.out.Keys[n].Holders, p)
 	}
 	slices.SortFunc(x.out.Keys[n].Holders, func(a, b Holder) int { return strings.Compare(a.Operator, b.Operator) })
+	slices.Sort(proved)
+	slices.Sort(never)
 	if len(proved) > 0 {
 		v.report.claim(Proved, "vault "+x.Name, fmt.Sprintf("%s proved their shares of its %s key, the last of them not before %s", strings.Join(proved, ", "), k.suite, statement.FormatTime(oldest)),
 			"proofs of knowledge over the others' newest checkpoints, logged by those others")
