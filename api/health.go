@@ -66,7 +66,8 @@ func (o *operator) checkCheckpoint(s *pb.StatusResponse, now time.Time, add adde
 	made, lacks := o.d.Witness.Made()
 	var late []string
 	for _, p := range others {
-		since, lacking := lacks[tlog.WitnessName(p.Identity)]
+		keys, _ := o.d.Pulse.Keys(p.Operator)
+		since, lacking := lacks[keys.Name]
 		if !lacking || !p.Connected || o.d.Circle.Departed(p.Identity) {
 			continue
 		}

@@ -86,7 +86,7 @@ func TestForkIsTold(t *testing.T) {
 	f, o := logOf(t)
 	liar := f.w.Hosts[1]
 	signed, head, _ := liar.Witness.Checkpoint()
-	key, _ := tlog.Derive(liar.Key)
+	key, _ := tlog.Derive(liar.Key, 0)
 	signer, err := tlog.NewLogSigner(tlog.Origin(liar.Key.Public().(ed25519.PublicKey), 0), key)
 	if err != nil {
 		t.Fatal(err)

@@ -53,10 +53,10 @@ func newAlone(t *testing.T, change func(a *alone, s *node.Settings)) *alone {
 	rand.Read(seed) //nolint:errcheck // crypto/rand never fails: it ends the process
 	key := ed25519.NewKeyFromSeed(seed)
 	identity := key.Public().(ed25519.PublicKey)
-	ofLog, ofWitness := tlog.Derive(key)
+	ofLog, ofWitness := tlog.Derive(key, 0)
 	var err, err2 error
 	a.log, err = tlog.NewLogVerifier(tlog.Origin(identity, 0), ofLog.Public().(ed25519.PublicKey))
-	a.witness, err2 = tlog.NewWitness(tlog.WitnessName(identity), ofWitness.Public().(ed25519.PublicKey))
+	a.witness, err2 = tlog.NewWitness(tlog.WitnessName(identity, 0), ofWitness.Public().(ed25519.PublicKey))
 	s := node.Settings{
 		Operator: "acme", Entity: "Acme Ltd", Link: "127.0.0.1:0", Advertise: "acme.example:7700", People: "127.0.0.1:0", Officers: []string{nodetest.NewPerson(t, "olga").Key.String()},
 	}

@@ -189,11 +189,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 		d.Link.Close()
 		return err
 	}
-	ours, witness, err := d.Witness.Verifiers()
-	if err != nil {
-		d.Link.Close()
-		return err
-	}
+	ours, witness := d.Witness.Verifiers()
 	d.log.Info("the keys of this node's log", "log", ours.String(), "witness", witness.String())
 	return nil
 }

@@ -248,7 +248,7 @@ func (n *Node) openPulse(ctx context.Context) (*pulse.Pulse, error) {
 func (n *Node) openWitness(ctx context.Context) (*witness.Witness, error) {
 	return witness.Open(ctx, witness.Config{
 		Identity: n.cfg.Identity, Journal: n.Journal, Log: n.cfg.Log, Keys: n.Pulse.AllKeys, Post: n.post,
-		Origin: n.origin,
+		Generation: n.Fence.Confirmed,
 		Ask: func(identity ed25519.PublicKey, request []byte) {
 			if to := mpc.IDOf(identity); n.reachable(to) {
 				n.send(to, append([]byte{frameCosign}, request...))

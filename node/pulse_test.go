@@ -146,7 +146,7 @@ func TestEveryFieldOfNotesOfLogs(t *testing.T) {
 	vault, addr := nodetest.Ready(w, 2)
 	w.Run("a proves its share", func() bool { return bytes.Contains(kept[pulse.NoteHeartbeat].Encode(), []byte("share: ")) })
 	a.Hostile = true
-	key, _ := tlog.Derive(a.Key)
+	key, _ := tlog.Derive(a.Key, 0)
 	signer, err := tlog.NewLogSigner(tlog.Origin(a.Own.Identity, 0), key)
 	if err != nil {
 		t.Fatal(err)

@@ -65,7 +65,7 @@ func TestLogsAreCosigned(t *testing.T) {
 	w.Crash(w.Hosts[2])
 	w.Now = w.Now.Add(w.Document().Heartbeat)
 	w.Run("cosigned by who is there", func() bool { return cosigned(w.Hosts[0], 1) && cosigned(w.Hosts[1], 1) })
-	away := tlog.WitnessName(w.Hosts[2].Own.Identity)
+	away := tlog.WitnessName(w.Hosts[2].Own.Identity, 0)
 	if _, lacks := w.Hosts[0].Witness.Made(); len(lacks) != 1 || lacks[away].IsZero() {
 		t.Errorf("the node that is away is not named: %v", lacks)
 	}
@@ -89,7 +89,7 @@ func TestForkIsFoundOut(t *testing.T) {
 	liar := w.Hosts[2]
 	liar.Hostile = true
 	signed, head, _ := liar.Witness.Checkpoint()
-	key, _ := tlog.Derive(liar.Key)
+	key, _ := tlog.Derive(liar.Key, 0)
 	signer, err := tlog.NewLogSigner(tlog.Origin(liar.Key.Public().(ed25519.PublicKey), 0), key)
 	if err != nil {
 		t.Fatal(err)
@@ -173,5 +173,51 @@ func TestWitnessNeverGoesBack(t *testing.T) {
 	}
 	if status, _, answer := by.Witness.Cosign(context.Background(), w.Now, tlog.Request{Old: now.Size, Checkpoint: newest}.Encode()); status != 200 {
 		t.Errorf("the newest is not cosigned again: %d %s", status, answer)
+	}
+}
+
+// A node that was restored has forgotten what it cosigned, and what its log said: it is another witness and its log another log, under other keys,
+// once its operator has confirmed; both are cosigned and cosign as before.
+func TestRestoredWitness(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, 3, 3)
+	h, peer := s.Hosts[0], s.Hosts[1]
+	ready := func() bool { return s.All(func(h *nodetest.Host) bool { return cosigned(h, 2) }) }
+	s.Run("every log is cosigned by the others", ready)
+	snap := s.Rows(h, "")
+	oldLog, oldWitness := h.Witness.Verifiers()
+	early, size, _ := peer.Witness.Checkpoint()
+	for i := range 3 { // so that its log was larger than it will be for a while
+		st := s.Propose(s.vault, s.addr, uint64(i))
+		s.Approve(st)
+		s.Run("signed", func() bool { return s.Signed(st) })
+	}
+	s.Run("all is cosigned, the last too", ready)
+	pass(s.World, 15*time.Second)
+	s.Restore(h, snap)
+	s.Run("the node is fenced", func() bool { return h.Fence.Fenced() != nil })
+	if status, _, _ := h.Cosign(context.Background(), s.Clock(h), tlog.Request{Old: size.Size, Checkpoint: early}.Encode()); status == 200 {
+		t.Error("a fenced node cosigned")
+	}
+	s.Act(h, func() {
+		if _, err := h.Fence.Confirm(context.Background(), s.Clock(h)); err != nil {
+			t.Error(err)
+		}
+	})
+	s.Run("its new log is cosigned, and it cosigns", ready)
+	log, now := h.Witness.Verifiers()
+	if log.Name() == oldLog.Name() || string(log.Public()) == string(oldLog.Public()) || now.Name() == oldWitness.Name() || string(now.Public()) == string(oldWitness.Public()) {
+		t.Errorf("%s and %s outlived the restore", log.Name(), now.Name())
+	}
+	// What it signs as a witness now is nothing that the old one could have signed: an older checkpoint may be cosigned by who has forgotten
+	// a later one, and convinces nobody who knows the old witness.
+	signed, _, _ := peer.Witness.Checkpoint()
+	k, _ := h.Pulse.Keys(peer.Own.Name)
+	v, err := tlog.NewLogVerifier(k.Origin, k.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, by, err := tlog.OpenCheckpoint(signed, v, []tlog.Witness{oldWitness}); err != nil || len(by) > 0 {
+		t.Errorf("the old witness cosigned: %v, %v", by, err)
 	}
 }

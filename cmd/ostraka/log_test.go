@@ -35,8 +35,8 @@ type aLog struct {
 func newLog(t *testing.T, leaves ...tlog.Filed) *aLog {
 	t.Helper()
 	identity := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))
-	log, _ := tlog.Derive(identity)
-	_, witness := tlog.Derive(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{2}, 32)))
+	log, _ := tlog.Derive(identity, 0)
+	_, witness := tlog.Derive(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{2}, 32)), 0)
 	l := &aLog{t: t, leaves: leaves}
 	var err error
 	if l.signer, err = tlog.NewLogSigner(tlog.Origin(identity.Public().(ed25519.PublicKey), 0), log); err != nil {
@@ -115,7 +115,7 @@ func TestLogCheck(t *testing.T) {
 		}
 	}
 	key, witness := l.signer.Verifier().String(), l.by.Witness().String()
-	_, otherKey := tlog.Derive(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{3}, 32)))
+	_, otherKey := tlog.Derive(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{3}, 32)), 0)
 	stranger, err := tlog.NewCosigner("stranger.example", otherKey)
 	if err != nil {
 		t.Fatal(err)

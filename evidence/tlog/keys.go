@@ -29,18 +29,19 @@ func Origin(identity ed25519.PublicKey, generation uint64) string {
 	return fmt.Sprintf("ostraka.log/%x/%d", []byte(identity), generation)
 }
 
-// WitnessName names a node as a witness.
-func WitnessName(identity ed25519.PublicKey) string {
-	return fmt.Sprintf("ostraka.witness/%x", []byte(identity))
+// WitnessName names a node as a witness. A node whose store was set back has forgotten what it cosigned, and is another witness from then on, or it
+// could cosign a step back.
+func WitnessName(identity ed25519.PublicKey, generation uint64) string {
+	return fmt.Sprintf("ostraka.witness/%x/%d", []byte(identity), generation)
 }
 
 // Derive gives the two private keys of a node's log, which follow from its identity's: whoever has the one has all three, but no signature
-// of one key can serve for another.
-func Derive(identity ed25519.PrivateKey) (log, witness ed25519.PrivateKey) {
+// of one key can serve for another. Cosignatures do not say the witness's name, so each generation has keys of its own.
+func Derive(identity ed25519.PrivateKey, generation uint64) (log, witness ed25519.PrivateKey) {
 	seed := identity.Seed()
 	defer secret.Wipe(seed)
 	of := func(label transcript.Label) ed25519.PrivateKey {
-		s := transcript.New(label).Bytes(seed).Sum256()
+		s := transcript.New(label).Bytes(seed).Uint(generation).Sum256()
 		defer secret.Wipe(s[:])
 		return ed25519.NewKeyFromSeed(s[:])
 	}
@@ -80,11 +81,12 @@ func (k Keys) validate() error {
 	if k.Log.Equal(k.Identity) || k.Witness.Equal(k.Identity) || k.Log.Equal(k.Witness) {
 		return fmt.Errorf("log statement of %s: one key stands for two uses", k.Operator)
 	}
-	if generation, err := k.Generation(); err != nil || k.Origin != Origin(k.Identity, generation) {
+	generation, err := k.Generation()
+	if err != nil || k.Origin != Origin(k.Identity, generation) {
 		return fmt.Errorf("log statement of %s: origin %q is not that of identity %x", k.Operator, k.Origin, []byte(k.Identity))
 	}
-	if k.Name != WitnessName(k.Identity) {
-		return fmt.Errorf("log statement of %s: witness %q is not that of identity %x", k.Operator, k.Name, []byte(k.Identity))
+	if k.Name != WitnessName(k.Identity, generation) {
+		return fmt.Errorf("log statement of %s: witness %q is not that of origin %q", k.Operator, k.Name, k.Origin)
 	}
 	return nil
 }

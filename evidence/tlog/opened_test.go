@@ -14,7 +14,7 @@ import (
 func openedOf(t testing.TB, which ...int64) Opened {
 	t.Helper()
 	k, _, _, identity := ownKeys(t)
-	log, _ := Derive(identity)
+	log, _ := Derive(identity, 0)
 	signer, err := NewLogSigner(k.Origin, log)
 	if err != nil {
 		t.Fatal(err)

@@ -15,10 +15,10 @@ func ownKeys(t testing.TB) (Keys, statement.Statement, []byte, ed25519.PrivateKe
 	t.Helper()
 	identity := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
 	public := identity.Public().(ed25519.PublicKey)
-	log, witness := Derive(identity)
+	log, witness := Derive(identity, 3)
 	k := Keys{
 		Operator: "acme", Identity: public, Origin: Origin(public, 3), Log: log.Public().(ed25519.PublicKey),
-		Name: WitnessName(public), Witness: witness.Public().(ed25519.PublicKey), Created: time.Unix(1_900_000_000, 0).UTC(),
+		Name: WitnessName(public, 3), Witness: witness.Public().(ed25519.PublicKey), Created: time.Unix(1_900_000_000, 0).UTC(),
 	}
 	s, err := k.Statement([32]byte{1})
 	if err != nil {
@@ -41,8 +41,12 @@ func TestKeysOfALog(t *testing.T) {
 	if n, err := got.Generation(); n != 3 || err != nil {
 		t.Errorf("generation %d, %v", n, err)
 	}
-	if l, w := Derive(identity); l.Equal(w) || l.Equal(identity) || w.Equal(identity) {
+	if l, w := Derive(identity, 3); l.Equal(w) || l.Equal(identity) || w.Equal(identity) {
 		t.Error("one key has two uses")
+	}
+	before, seen := Derive(identity, 2)
+	if l, w := Derive(identity, 3); before.Equal(l) || seen.Equal(w) {
+		t.Error("a key outlives its store: it would sign what it has forgotten to have signed otherwise")
 	}
 	for i := range file {
 		damaged := slices.Clone(file)
@@ -60,7 +64,8 @@ func TestKeysOfALog(t *testing.T) {
 	for name, change := range map[string]func(*Keys){
 		"another's origin":  func(k *Keys) { k.Origin = Origin(other, 3) },
 		"a padded number":   func(k *Keys) { k.Origin = k.Origin[:len(k.Origin)-1] + "03" },
-		"another's witness": func(k *Keys) { k.Name = WitnessName(other) },
+		"another's witness": func(k *Keys) { k.Name = WitnessName(other, 3) },
+		"an older witness":  func(k *Keys) { k.Name = WitnessName(k.Identity, 2) },
 		"one key twice":     func(k *Keys) { k.Witness = k.Log },
 		"the identity":      func(k *Keys) { k.Log = k.Identity },
 		"a key of order 1":  func(k *Keys) { k.Log = append([]byte{1}, make([]byte, 31)...) },

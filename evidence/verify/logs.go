@@ -157,6 +157,8 @@ func (v *verifier) cosigners(h *history) (out []Cosigned, err error) {
 			name = c.Name
 		case name == h.operator: // one's own word is no witness
 			continue
+		case slices.ContainsFunc(out, func(o Cosigned) bool { return o.By == name }): // nor is a node that was restored two
+			continue
 		}
 		out = append(out, Cosigned{name, c.Time, !inside})
 	}

@@ -28,7 +28,7 @@ func (w *World) Publish(h *Host) *Published {
 	ctx := context.Background()
 	signed, head, _ := h.Witness.Checkpoint()
 	p := &Published{Name: h.Own.Name, Signed: signed, Origin: tlog.Origin(h.Own.Identity, h.Fence.Confirmed())}
-	p.key, _ = tlog.Derive(h.Key)
+	p.key, _ = tlog.Derive(h.Key, h.Fence.Confirmed())
 	k, ok := h.Pulse.Keys(h.Own.Name)
 	if !ok || head.Size == 0 {
 		w.T.Fatalf("%s publishes no log yet", p.Name)

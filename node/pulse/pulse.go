@@ -299,10 +299,10 @@ func (p *Pulse) announce(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	identity := p.cfg.Identity.Public().(ed25519.PublicKey)
-	log, witness := tlog.Derive(p.cfg.Identity)
+	log, witness := tlog.Derive(p.cfg.Identity, generation)
 	k := tlog.Keys{
 		Operator: p.cfg.Operator, Identity: identity, Origin: tlog.Origin(identity, generation), Log: log.Public().(ed25519.PublicKey),
-		Name: tlog.WitnessName(identity), Witness: witness.Public().(ed25519.PublicKey), Created: now.UTC().Truncate(time.Second),
+		Name: tlog.WitnessName(identity, generation), Witness: witness.Public().(ed25519.PublicKey), Created: now.UTC().Truncate(time.Second),
 	}
 	salt, err := p.salt()
 	if err != nil {

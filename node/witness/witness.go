@@ -55,8 +55,8 @@ type Config struct {
 	Log      *slog.Logger
 	// Keys are those of all logs of the circle that are known, our own too.
 	Keys func() []tlog.Keys
-	// Origin is our present log's.
-	Origin func() string
+	// Generation is how many restores of our own store were confirmed: with each, ours is another log, and another witness.
+	Generation func() uint64
 	// Ask sends a request to another operator's node; it answers with Answer, or never. It must not block.
 	Ask func(identity ed25519.PublicKey, request []byte)
 	// Post tells all peers.
@@ -74,13 +74,15 @@ type Outside struct {
 
 // Witness is a node's part in witnessing.
 type Witness struct {
-	cfg     Config
-	signer  ed25519.PrivateKey
-	cosigns tlog.Cosigner
+	cfg      Config
+	identity ed25519.PublicKey
 
-	mu     sync.Mutex
-	forked map[string]*tlog.ForkError // by origin
-	own    own
+	mu         sync.Mutex
+	generation uint64
+	signer     tlog.LogSigner
+	cosigns    tlog.Cosigner
+	forked     map[string]*tlog.ForkError // by origin
+	own        own
 }
 
 // own is how far our log is cosigned.
@@ -103,17 +105,38 @@ type own struct {
 
 // Open reads back what was cosigned.
 func Open(ctx context.Context, cfg Config) (*Witness, error) {
-	log, witness := tlog.Derive(cfg.Identity)
-	cosigner, err := tlog.NewCosigner(tlog.WitnessName(cfg.Identity.Public().(ed25519.PublicKey)), witness)
-	if err != nil {
+	w := &Witness{cfg: cfg, identity: cfg.Identity.Public().(ed25519.PublicKey), forked: map[string]*tlog.ForkError{}}
+	if err := w.become(cfg.Generation()); err != nil {
 		return nil, err
 	}
-	w := &Witness{cfg: cfg, signer: log, cosigns: cosigner, forked: map[string]*tlog.ForkError{}}
-	w.own.at, w.own.asked, w.own.told = map[string]int64{}, map[string]bool{}, map[string]int{}
 	if err := w.loadForks(ctx); err != nil {
 		return nil, err
 	}
 	return w, w.loadOwn(ctx)
+}
+
+// become takes the keys of a generation. Nothing that is known of our log before holds for this one.
+func (w *Witness) become(generation uint64) (err error) {
+	log, witness := tlog.Derive(w.cfg.Identity, generation)
+	if w.signer, err = tlog.NewLogSigner(tlog.Origin(w.identity, generation), log); err != nil {
+		return err
+	}
+	if w.cosigns, err = tlog.NewCosigner(tlog.WitnessName(w.identity, generation), witness); err != nil {
+		return err
+	}
+	w.generation, w.own = generation, own{at: map[string]int64{}, asked: map[string]bool{}, told: map[string]int{}}
+	return nil
+}
+
+// lock takes the lock. If our operator has confirmed a restore meanwhile, ours is another log and another witness from here on.
+func (w *Witness) lock() (unlock func()) {
+	w.mu.Lock()
+	if g := w.cfg.Generation(); g != w.generation {
+		if err := w.become(g); err != nil {
+			w.cfg.Log.Error("the keys of our log", "error", err)
+		}
+	}
+	return w.mu.Unlock
 }
 
 func (w *Witness) loadForks(ctx context.Context) error {
@@ -176,14 +199,10 @@ func (w *Witness) loadOwn(ctx context.Context) error {
 	if signed == nil || err != nil {
 		return err
 	}
-	if (tlog.Request{Checkpoint: signed}).Origin() != w.cfg.Origin() {
+	if (tlog.Request{Checkpoint: signed}).Origin() != w.signer.Verifier().Name() {
 		return nil // of the log that was kept here before the store was set back
 	}
-	v, _, err := w.Verifiers()
-	if err != nil {
-		return err
-	}
-	c, by, err := tlog.OpenCheckpoint(signed, v, w.witnesses())
+	c, by, err := tlog.OpenCheckpoint(signed, w.signer.Verifier(), w.witnesses())
 	if err != nil {
 		return fmt.Errorf("read our log's checkpoint: %w", err)
 	}
@@ -198,8 +217,8 @@ func (w *Witness) loadOwn(ctx context.Context) error {
 
 // witnesses are all that may cosign our log: the nodes of the other operators, and those outside.
 func (w *Witness) witnesses() (out []tlog.Witness) {
-	for _, k := range w.cfg.Keys() {
-		if x, err := tlog.NewWitness(k.Name, k.Witness); err == nil && k.Name != w.cosigns.Witness().Name() && !slices.ContainsFunc(out, func(o tlog.Witness) bool { return o.Name() == k.Name }) {
+	for _, k := range w.present() {
+		if x, err := tlog.NewWitness(k.Name, k.Witness); err == nil {
 			out = append(out, x)
 		}
 	}
@@ -214,7 +233,7 @@ func (w *Witness) outside() (out []Outside) {
 	if len(w.cfg.Outside) == 0 {
 		return nil
 	}
-	taken := map[string]bool{string(w.cosigns.Witness().Public()): true, string(w.signer.Public().(ed25519.PublicKey)): true}
+	taken := map[string]bool{string(w.cosigns.Witness().Public()): true, string(w.signer.Verifier().Public()): true}
 	for _, k := range w.cfg.Keys() {
 		taken[string(k.Witness)], taken[k.Name] = true, true
 	}
@@ -228,23 +247,20 @@ func (w *Witness) outside() (out []Outside) {
 
 // Checkpoint is our log's latest that was published, with its head and who cosigned it; empty before the first.
 func (w *Witness) Checkpoint() (signed []byte, head tlog.Head, by []tlog.Cosigned) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.lock()()
 	return w.own.published, w.own.head, slices.Clone(w.own.by)
 }
 
 // Made is when the latest checkpoint was signed, and which witnesses, by name, have not cosigned our log since when.
 func (w *Witness) Made() (at time.Time, late map[string]time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.lock()()
 	return w.own.made, maps.Clone(w.own.late)
 }
 
 // Cosigned counts the other operators whose nodes have cosigned our log with its first size leaves. Witnesses beyond the circle are not
 // counted: whom an operator has asked is its own choice.
 func (w *Witness) Cosigned(size int64) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.lock()()
 	by := map[string]bool{}
 	note := func(of tlog.Head, all []tlog.Cosigned) {
 		for _, c := range all {
@@ -265,15 +281,14 @@ func (w *Witness) Cosigned(size int64) int {
 }
 
 // Verifiers are what others know our log by, and this node where it cosigns.
-func (w *Witness) Verifiers() (log tlog.LogVerifier, witness tlog.Witness, err error) {
-	log, err = tlog.NewLogVerifier(w.cfg.Origin(), w.signer.Public().(ed25519.PublicKey))
-	return log, w.cosigns.Witness(), err
+func (w *Witness) Verifiers() (log tlog.LogVerifier, witness tlog.Witness) {
+	defer w.lock()()
+	return w.signer.Verifier(), w.cosigns.Witness()
 }
 
 // Forks lists the logs of which two checkpoints contradict each other, by origin.
 func (w *Witness) Forks() (out []*tlog.ForkError) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.lock()()
 	for _, f := range w.forked {
 		out = append(out, f)
 	}
@@ -283,8 +298,7 @@ func (w *Witness) Forks() (out []*tlog.ForkError) {
 
 // Tick signs a checkpoint of our log once it has grown, and asks for cosignatures.
 func (w *Witness) Tick(ctx context.Context, now time.Time) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.lock()()
 	head, err := w.cfg.Journal.Head(ctx)
 	if err != nil || head.Size == 0 {
 		return err
@@ -312,11 +326,7 @@ func (w *Witness) Tick(ctx context.Context, now time.Time) error {
 
 // begin signs a new head.
 func (w *Witness) begin(ctx context.Context, now time.Time, head tlog.Head) error {
-	signer, err := tlog.NewLogSigner(w.cfg.Origin(), w.signer)
-	if err != nil {
-		return err
-	}
-	signed, err := tlog.Checkpoint{Origin: w.cfg.Origin(), Head: head}.Sign(signer)
+	signed, err := tlog.Checkpoint{Origin: w.signer.Verifier().Name(), Head: head}.Sign(w.signer)
 	if err != nil {
 		return err
 	}
@@ -386,11 +396,10 @@ func (w *Witness) askAll(ctx context.Context) error {
 	return errs
 }
 
-// present are the others' keys, one for each node.
+// present are the others' keys, the latest of each node.
 func (w *Witness) present() (out []tlog.Keys) {
-	own := w.cosigns.Witness().Name()
 	for _, k := range w.cfg.Keys() {
-		if k.Name != own && !slices.ContainsFunc(out, func(o tlog.Keys) bool { return o.Name == k.Name }) {
+		if !k.Identity.Equal(w.identity) && !slices.ContainsFunc(out, func(o tlog.Keys) bool { return o.Identity.Equal(k.Identity) }) {
 			out = append(out, k)
 		}
 	}
@@ -439,8 +448,7 @@ func (w *Witness) AnswerOutside(ctx context.Context, name string, status int, bo
 }
 
 func (w *Witness) answered(ctx context.Context, x tlog.Witness, status int, body []byte, ask func([]byte)) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.lock()()
 	if !w.own.asked[x.Name()] {
 		return nil // it comes too late
 	}
@@ -493,8 +501,7 @@ func (w *Witness) cosign(ctx context.Context, now time.Time, body []byte) ([]byt
 	if !ok {
 		return nil, &tlog.Refusal{Status: tlog.StatusUnknownLog, Err: fmt.Errorf("no log has the origin %.100q", r.Origin())}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.lock()()
 	key := seenKey(kindSeen, r.Origin())
 	last, err := w.seen(ctx, key, v)
 	if err != nil {
@@ -606,8 +613,7 @@ func (w *Witness) keep(now time.Time, f *tlog.ForkError, write func(journal.Entr
 		return err
 	}
 	w.cfg.Log.Error("a log forked: its operator signed two histories", "origin", origin)
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.lock()()
 	w.forked[origin] = f
 	return nil
 }

@@ -24,9 +24,9 @@ func public(k ed25519.PrivateKey) ed25519.PublicKey { return k.Public().(ed25519
 
 // keysOf are those of a node's log.
 func keysOf(identity ed25519.PrivateKey) tlog.Keys {
-	log, cosigns := tlog.Derive(identity)
+	log, cosigns := tlog.Derive(identity, 0)
 	id := public(identity)
-	return tlog.Keys{Identity: id, Origin: tlog.Origin(id, 0), Log: public(log), Name: tlog.WitnessName(id), Witness: public(cosigns)}
+	return tlog.Keys{Identity: id, Origin: tlog.Origin(id, 0), Log: public(log), Name: tlog.WitnessName(id, 0), Witness: public(cosigns)}
 }
 
 // bench is the witness of node 1, beside node 2, with witnesses outside the circle.
@@ -52,7 +52,7 @@ func newBench(t *testing.T, outside ...tlog.Witness) *bench {
 	own, peer := keysOf(keyOf(1)), keysOf(keyOf(2))
 	b.cfg = witness.Config{
 		Identity: keyOf(1), Journal: b.j, Log: slog.New(slog.DiscardHandler), Keys: func() []tlog.Keys { return []tlog.Keys{own, peer} },
-		Origin: func() string { return own.Origin },
+		Generation: func() uint64 { return 0 },
 		Ask:    func(_ ed25519.PublicKey, request []byte) { b.asked["peer"] = append(b.asked["peer"], request) },
 	}
 	for _, o := range outside {
@@ -118,8 +118,8 @@ func (b *bench) cosign(name string, key ed25519.PrivateKey, asked string) []byte
 
 func (b *bench) peerAnswers() {
 	b.t.Helper()
-	_, key := tlog.Derive(keyOf(2))
-	if err := b.w.Answer(ctx, public(keyOf(2)), 200, b.cosign(tlog.WitnessName(public(keyOf(2))), key, "peer")); err != nil {
+	_, key := tlog.Derive(keyOf(2), 0)
+	if err := b.w.Answer(ctx, public(keyOf(2)), 200, b.cosign(tlog.WitnessName(public(keyOf(2)), 0), key, "peer")); err != nil {
 		b.t.Fatal(err)
 	}
 }
