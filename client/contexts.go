@@ -339,8 +339,12 @@ func (c Contexts) RemoveNode(context, node string) (Contexts, error) {
 }
 
 // WritePrivate replaces a file at once, readable by this user alone.
-func WritePrivate(path string, raw []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+func WritePrivate(path string, raw []byte) error { return Replace(path, raw, 0o600) }
+
+// Replace writes a file whole or leaves it as it was: under another name, which is then changed. Folders that lack are made, open to whom
+// the file is.
+func Replace(path string, raw []byte, mode os.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(path), mode|mode>>2&0o111); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
@@ -349,12 +353,9 @@ func WritePrivate(path string, raw []byte) error {
 	}
 	_, err = f.Write(raw)
 	if err == nil {
-		err = f.Sync()
+		err = errors.Join(f.Chmod(mode), f.Sync())
 	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
+	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {

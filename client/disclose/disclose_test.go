@@ -2,6 +2,7 @@ package disclose_test
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
@@ -9,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/client/disclose"
+	"github.com/ostraka/ostraka/client/published"
 	"github.com/ostraka/ostraka/evidence/verify"
 	"github.com/ostraka/ostraka/node/nodetest"
 )
@@ -28,21 +31,28 @@ func publish(t *testing.T, dir string, w *nodetest.World, change func(operator s
 		if change != nil {
 			change(h.Own.Name, files)
 		}
-		c, err := disclose.Copy(context.Background(), dir, disclose.Log{Name: h.Own.Name, Fetch: nodetest.Source(h.Own.Name, files).Fetch})
+		c, err := disclose.Copy(context.Background(), dir, disclose.Log{Name: h.Own.Name, Fetch: nodetest.Source(h.Own.Name, files).Fetch}, false)
 		if err != nil {
 			return all, err
 		}
 		all = append(all, c)
 	}
-	_, err := disclose.WriteBundle(dir, "test circle", w.Now, all, nil)
-	return all, err
+	raw, err := json.Marshal(disclose.Bundle("test circle", w.Now, all, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all, client.Replace(filepath.Join(dir, verify.PathBundle), raw, 0o644)
 }
 
 func check(t *testing.T, dir string, now time.Time) *verify.Report {
 	t.Helper()
-	sources, _, err := verify.Open(dir, disclose.Folder(dir))
+	p, err := published.Open(t.Context(), dir, published.Options{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	var sources []verify.Source
+	for _, s := range p.Sources {
+		sources = append(sources, s.Source)
 	}
 	r, err := verify.Verify(sources, verify.Options{Now: now})
 	if err != nil {
@@ -128,7 +138,7 @@ func TestFolderGrows(t *testing.T) {
 			maps.Copy(files, f)
 		}
 	})
-	if err == nil || !strings.Contains(err.Error(), "an old log") {
+	if err == nil || !strings.Contains(err.Error(), "an old one with") {
 		t.Errorf("an old log was taken: %v", err)
 	}
 	if r := check(t, dir, w.Now); r.Failed {

@@ -31,6 +31,7 @@ type disclosing struct {
 	wasm      string
 	witness   []string
 	insecure  bool
+	bodies    bool
 	places    []string
 	witnesses []tlog.Witness
 }
@@ -81,6 +82,7 @@ func (a *app) disclosePublishCommand() *cobra.Command {
 	c.Flags().StringVarP(&d.out, "out", "o", "", "folder to write")
 	c.Flags().StringVar(&d.wasm, "wasm", "", "folder of the verifier for browsers, where `make wasm` put it (default: the one that this program carries)")
 	c.Flags().StringArrayVar(&d.witness, "witness", nil, "verifier key of a witness outside the circle (repeatable)")
+	c.Flags().BoolVar(&d.bodies, "bodies", false, "fetch all bodies again, where a vault was published only lately")
 	c.Flags().BoolVar(&d.insecure, "insecure", false, "take web servers whose certificate no authority vouches for: what they show is verified all the same")
 	return c
 }
@@ -117,7 +119,7 @@ func (d *disclosing) publish(ctx context.Context, a *app) (doc disclosedDocument
 		if logs, doc.Missing, err = d.copyAll(ctx, a); err != nil {
 			return doc, nil, err
 		}
-		if r, err = d.verify(a, logs); err != nil {
+		if r, err = d.verify(ctx, a, logs); err != nil {
 			return doc, nil, err
 		}
 		if len(r.Lagging) == 0 && !r.Newer() || try == refetches {
@@ -134,11 +136,7 @@ func (d *disclosing) publish(ctx context.Context, a *app) (doc disclosedDocument
 	for _, l := range logs {
 		doc.Logs = append(doc.Logs, disclosedLog{l.Operator, l.Size, l.Grown})
 	}
-	b, err := disclose.WriteBundle(d.out, r.Circle, time.Now(), logs, d.witness)
-	if err != nil {
-		return doc, r, err
-	}
-	doc.Page, err = d.page(a, r, b)
+	doc.Page, err = d.page(a, r, disclose.Bundle(r.Circle, time.Now(), logs, d.witness))
 	return doc, r, err
 }
 
@@ -155,7 +153,7 @@ func (d *disclosing) copyAll(ctx context.Context, a *app) (logs []disclose.Copie
 			continue
 		}
 		for _, s := range p.Sources {
-			c, err := disclose.Copy(ctx, d.out, disclose.Log{Name: s.Name, Fetch: s.Fetch})
+			c, err := disclose.Copy(ctx, d.out, disclose.Log{Name: s.Name, Fetch: s.Fetch}, d.bodies)
 			if err != nil {
 				missing[s.Name] = err.Error()
 				continue
@@ -182,11 +180,17 @@ func (d *disclosing) copyAll(ctx context.Context, a *app) (logs []disclose.Copie
 	return logs, missing, nil
 }
 
-func (d *disclosing) verify(a *app, logs []disclose.Copied) (*verify.Report, error) {
+// verify reads what lies in the folder now, as anybody will.
+func (d *disclosing) verify(ctx context.Context, a *app, logs []disclose.Copied) (*verify.Report, error) {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var sources []verify.Source
-	fetch := disclose.Folder(d.out)
 	for _, l := range logs {
-		sources = append(sources, verify.Source{Name: filepath.Join(d.out, l.Path), Fetch: func(p string) ([]byte, error) { return fetch(l.Path + "/" + p) }})
+		p, err := published.Open(inner, filepath.Join(d.out, l.Path), published.Options{})
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, p.Sources[0].Source)
 	}
 	return verify.Verify(sources, verify.Options{Now: time.Now(), Witnesses: d.witnesses, Progress: func(p verify.Progress) error {
 		a.progress("%s: entry %d of %d; %s", p.Source, p.Read, p.Of, p.Verdict)

@@ -74,21 +74,7 @@ func replaceFile(path, text string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if err == nil {
-		err = errors.Join(f.Chmod(info.Mode().Perm()), f.Sync())
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return client.Replace(path, []byte(text), info.Mode().Perm())
 }
 
 // editFlags are those of a command that edits a charter's file.

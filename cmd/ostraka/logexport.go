@@ -1,15 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -17,7 +12,9 @@ import (
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/api/ostraka/v1/ostrakav1connect"
+	"github.com/ostraka/ostraka/client/disclose"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/evidence/verify"
 )
 
 func (a *app) logExportCommand() *cobra.Command {
@@ -36,16 +33,17 @@ func (a *app) logExportCommand() *cobra.Command {
 			if len(head.Checkpoint) == 0 || len(head.Keys) == 0 {
 				return notReady("`ostraka log head` shows when it is there", "the log has no checkpoint yet")
 			}
-			x := &exporter{a, own, args[0], tlog.Head{Size: int64(head.CheckpointSize), Root: tlog.Hash(head.CheckpointRoot)}, 0}
-			if err := x.run(ctx, head); err != nil {
-				return err
+			done, err := disclose.Folder{At: args[0], Mode: 0o600}.Copy(ctx, disclose.Log{Name: a.dir, Fetch: a.logFiles(ctx, own, head)})
+			a.progressEnds()
+			if err != nil {
+				return notExported(err)
 			}
 			doc := struct {
 				Folder string `json:"folder"`
 				Origin string `json:"origin"`
 				Size   int64  `json:"size"`
 				Files  int    `json:"files"` // written now
-			}{args[0], head.Origin, x.head.Size, x.files}
+			}{args[0], head.Origin, done.Size, done.Files}
 			return a.show(doc, func(w io.Writer) {
 				fmt.Fprintf(w, "%d entries of log %s stand in %s, read through; %d files are new.\n", doc.Size, doc.Origin, doc.Folder, doc.Files)
 			})
@@ -53,132 +51,76 @@ func (a *app) logExportCommand() *cobra.Command {
 	}
 }
 
-// An exporter writes a log's files into a folder.
-type exporter struct {
-	a     *app
-	own   ostrakav1connect.OperatorClient
-	dir   string
-	head  tlog.Head
-	files int
+// notExported says what to do about a copy that does not fit its folder.
+func notExported(err error) error {
+	var other *disclose.OtherError
+	var old *disclose.OldError
+	var broken *tlog.TileError
+	switch {
+	case errors.As(err, &other):
+		return &problem{codeError, err, "export into another folder"}
+	case errors.As(err, &old):
+		return unverified("stop the node and find out why: it may run on an older copy of its store; keep the folder", "%w", err)
+	case errors.As(err, &broken):
+		return unverified("export into an empty folder, and run `ostraka log fsck`", "%w", err)
+	}
+	return err
 }
 
-func (x *exporter) path(p string) string { return filepath.Join(x.dir, filepath.FromSlash(p)) }
-
-func (x *exporter) run(ctx context.Context, m *v1.LogHeadResponse) error {
-	if err := x.sameLog(m); err != nil {
-		return err
-	}
-	for t := range tlog.Tiles(0, x.head.Size) {
-		if err := x.tile(ctx, t); err != nil {
-			return err
+// logFiles gives the files of the node's own log, all bodies with them, as others see them at its door.
+func (a *app) logFiles(ctx context.Context, own ostrakav1connect.OperatorClient, head *v1.LogHeadResponse) tlog.Fetch {
+	bodies := map[string][]byte{} // of the entry bundle that was read last
+	return func(path string) ([]byte, error) {
+		a.progress("%s", path)
+		switch path {
+		case tlog.PathKeys:
+			return head.Keys, nil
+		case tlog.PathCheckpoint:
+			return head.Checkpoint, nil
+		case tlog.PathSeen:
+			return nil, verify.ErrNotThere
 		}
-		x.a.progress("%s", t.Path())
-	}
-	x.a.progressEnds()
-	if err := x.write(tlog.PathKeys, m.Keys); err != nil {
-		return err
-	}
-	// The tiles first: whoever sees the checkpoint finds what it stands on.
-	if err := tlog.ReadLeaves(x.head, x.fetch, func(int64, []byte) error { return nil }); err != nil {
-		return unverified("export into an empty folder, and run `ostraka log fsck`", "the folder does not hold this log: %w", err)
-	}
-	return x.write(tlog.PathCheckpoint, m.Checkpoint)
-}
-
-func (x *exporter) fetch(path string) ([]byte, error) {
-	return readBounded(x.path(path), tlog.MaxBundle)
-}
-
-// sameLog refuses a folder with another log, or with more of this one.
-func (x *exporter) sameLog(m *v1.LogHeadResponse) error {
-	old, err := readBounded(x.path(tlog.PathCheckpoint), tlog.MaxNote)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if had := (tlog.Request{Checkpoint: old}).Origin(); had != m.Origin {
-		return &problem{codeError, fmt.Errorf("%s holds log %s, and this is %s", x.dir, had, m.Origin), "export into another folder"}
-	}
-	key, err := tlog.ParseLogVerifier(m.LogKey)
-	if err != nil {
-		return err
-	}
-	had, _, err := tlog.OpenCheckpoint(old, key, nil)
-	if err != nil {
-		return unverified("export into another folder", "%s: %w", x.path(tlog.PathCheckpoint), err)
-	}
-	if had.Head.Size > x.head.Size {
-		return unverified("stop the node and find out why: it may run on an older copy of its store; keep the folder", "%s holds %d entries of this log, and the node shows %d", x.dir, had.Head.Size, x.head.Size)
-	}
-	return nil
-}
-
-// tile writes a tile that is not there yet, and of a bundle the bodies; the partial one that it replaces goes.
-func (x *exporter) tile(ctx context.Context, t tlog.Tile) error {
-	if t.Level != tlog.Entries {
-		return x.once(t.Path(), func() ([]byte, error) {
-			res, err := x.own.LogTile(ctx, connect.NewRequest(&v1.LogTileRequest{Level: uint32(t.Level), Index: uint64(t.Index), Width: uint32(t.Width)}))
+		if b, ok := bodies[path]; ok {
+			return b, nil
+		}
+		t, err := tlog.ParsePath(path)
+		if err != nil {
+			if t, err = tlog.ParseBodyPath(path); err != nil {
+				return nil, err
+			}
+		}
+		if t.Level != tlog.Entries {
+			res, err := own.LogTile(ctx, connect.NewRequest(&v1.LogTileRequest{Level: uint32(t.Level), Index: uint64(t.Index), Width: uint32(t.Width)}))
 			if err != nil {
-				return nil, x.a.operatorError(err)
+				return nil, a.operatorError(err)
 			}
 			return res.Msg.Tile, nil
-		})
-	}
-	if _, err := os.Stat(x.path(t.BodyPath())); err == nil {
-		if _, err := os.Stat(x.path(t.Path())); err == nil {
-			return nil
 		}
+		entries, shown, err := a.bundle(ctx, own, t)
+		if err != nil {
+			return nil, err
+		}
+		clear(bodies)
+		bodies[t.Path()], bodies[t.BodyPath()] = entries, shown
+		return bodies[path], nil
 	}
+}
+
+// bundle reads the leaves of an entry bundle with their bodies.
+func (a *app) bundle(ctx context.Context, own ostrakav1connect.OperatorClient, t tlog.Tile) (entries, bodies []byte, err error) {
 	var leaves [][]byte
-	var bodies []tlog.Body
+	var shown []tlog.Body
 	first := uint64(t.Index) * 256
-	_, _, err := x.a.walk(ctx, x.own, query{first: first, end: first + uint64(t.Width)}, func(e logEntry) error {
-		leaves, bodies = append(leaves, e.Leaf.Encode()), append(bodies, e.Body)
+	_, _, err = a.walk(ctx, own, query{first: first, end: first + uint64(t.Width)}, func(e logEntry) error {
+		leaves, shown = append(leaves, e.Leaf.Encode()), append(shown, e.Body)
 		return nil
 	})
+	if err == nil && len(leaves) != t.Width {
+		err = fmt.Errorf("the node shows %d entries from number %d on, not %d", len(leaves), first, t.Width)
+	}
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	if len(leaves) != t.Width {
-		return fmt.Errorf("the node shows %d entries from number %d on, not %d", len(leaves), first, t.Width)
-	}
-	bundle, err := tlog.EncodeEntries(leaves)
-	if err != nil {
-		return err
-	}
-	if err := x.once(t.Path(), func() ([]byte, error) { return bundle, nil }); err != nil {
-		return err
-	}
-	return x.once(t.BodyPath(), func() ([]byte, error) { return tlog.EncodeBodies(bodies), nil })
-}
-
-// once writes a file that never changes.
-func (x *exporter) once(path string, make func() ([]byte, error)) error {
-	if _, err := os.Stat(x.path(path)); err == nil {
-		return nil
-	}
-	b, err := make()
-	if err != nil {
-		return err
-	}
-	if err := x.write(path, b); err != nil {
-		return err
-	}
-	if !strings.Contains(path, ".p/") { // the full one replaces them
-		return os.RemoveAll(x.path(path + ".p"))
-	}
-	return nil
-}
-
-func (x *exporter) write(path string, b []byte) error {
-	if old, err := os.ReadFile(x.path(path)); err == nil && bytes.Equal(old, b) {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(x.path(path)), 0o700); err != nil {
-		return err
-	}
-	x.files++
-	return writeWhole(x.path(path), b, 0o600)
+	entries, err = tlog.EncodeEntries(leaves)
+	return entries, tlog.EncodeBodies(shown), err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/evidence/tlog"
 )
 
@@ -145,7 +146,7 @@ func (a *app) logOpen(ctx context.Context, f openFlags, to []age.Recipient) erro
 	if err != nil {
 		return err
 	}
-	if err := writeWhole(f.out, sealed, 0o600); err != nil {
+	if err := client.Replace(f.out, sealed, 0o600); err != nil {
 		return err
 	}
 	doc := struct {
@@ -292,7 +293,7 @@ func writeOpened(dir string, o tlog.Opened, raw []byte) error {
 		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 			return err
 		}
-		if err := writeWhole(to, files[path], 0o600); err != nil {
+		if err := client.Replace(to, files[path], 0o600); err != nil {
 			return err
 		}
 	}

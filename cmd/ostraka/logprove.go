@@ -5,8 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/api/ostraka/v1/ostrakav1connect"
+	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/evidence/tlog"
 )
 
@@ -86,7 +85,7 @@ func (a *app) logProve(ctx context.Context, own ostrakav1connect.OperatorClient,
 	if out == "" {
 		out = fmt.Sprintf("%d.tlog-proof", e.index)
 	}
-	if err := writeWhole(out, res.Msg.Proof, 0o644); err != nil {
+	if err := client.Replace(out, res.Msg.Proof, 0o644); err != nil {
 		return err
 	}
 	d.File = out
@@ -94,32 +93,6 @@ func (a *app) logProve(ctx context.Context, own ostrakav1connect.OperatorClient,
 		d.print(w)
 		fmt.Fprintf(w, "\nWritten to %s. Next: `ostraka log check %s --key '%s'`\n", out, out, head.LogKey)
 	})
-}
-
-// writeWhole writes a file under another name and renames it: it is whole or as it was.
-func writeWhole(path string, b []byte, mode os.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
 }
 
 // checkProof verifies a proof's file with nothing but keys.

@@ -2,100 +2,298 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
-	"github.com/btcsuite/btcd/address/v2/base58"
-	"github.com/btcsuite/btcd/address/v2/bech32"
-	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/spf13/cobra"
 
-	"github.com/ostraka/ostraka/chain"
-	"github.com/ostraka/ostraka/chain/bitcoin"
-	"github.com/ostraka/ostraka/chain/solana"
-	"github.com/ostraka/ostraka/crypto/group/secp256k1/independent"
-	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/client/onchain"
+	"github.com/ostraka/ostraka/client/published"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/evidence/verify"
 )
 
-// verify recovers the sender with go-ethereum's own code, which shares nothing with the code
-// that signed.
-func (s *story) verify(context.Context) error {
-	if s.signed.Proof != nil {
-		return s.verifyProof()
-	}
-	signed := s.signed.Signed
-	var tx types.Transaction
-	if err := tx.UnmarshalBinary(signed.Raw); err != nil {
-		return unverified("do not use this signature", "go-ethereum does not read the signed transaction: %w", err)
-	}
-	sender, err := types.Sender(types.LatestSignerForChainID(tx.ChainId()), &tx)
-	if err != nil {
-		return unverified("do not use this signature", "go-ethereum does not accept the signature: %w", err)
-	}
-	if sender.Hex() != s.address.Address || tx.ChainId().Uint64() != s.number {
-		return unverified("do not use this signature", "go-ethereum recovers the sender %s on chain %v, not %s on %d", sender, tx.ChainId(), s.address.Address, s.number)
-	}
-	s.doc.Tx = &demoTransaction{
-		Raw: fmt.Sprintf("0x%x", signed.Raw), Hash: signed.Hash, ChainID: s.number, Nonce: tx.Nonce(), To: tx.To().Hex(), Value: tx.Value().String(),
-	}
-	s.doc.Signature = signatureDocument{fmt.Sprintf("0x%x", signed.Tx.R), fmt.Sprintf("0x%x", signed.Tx.S), signed.Tx.RecID}
-	s.doc.Sender, s.doc.Verified = sender.Hex(), true
-	s.step("verified", "go-ethereum recovers the sender from the signed transaction: it is the vault's address.")
-	s.tell("     hash %s", signed.Hash)
-	return nil
+// How often, and after what wait, logs of which others saw more are fetched again before that is a failure.
+const refetches = 5
+
+var refetchWait = 2 * time.Second // shorter in tests
+
+// A verification is what `verify` and `watch` are asked for.
+type verification struct {
+	circle, at, rpc, witness, operator, address, release, maintainer []string
+	insecure                                                         bool
+
+	places    []string
+	options   verify.Options
+	endpoints []onchain.Endpoint
+	heights   map[string]uint64 // by chain; "": of the only one
+	expected  map[string]string // identities, hex, by operator
+	named     [][3]string       // vault, chain, address
+	cache     string            // folder; empty: none
 }
 
-// verifyProof asks verifiers that share nothing with the code that signed: the standard library for Ed25519, and BIP 340 on
-// another library's arithmetic, under the key that the address itself names.
-func (s *story) verifyProof() error {
-	p, sig := s.signed.Proof, s.signed.Signed.Raw
-	by, key, good := "the standard library's crypto/ed25519", base58.Decode(s.address.Address), false
-	switch p.Suite {
-	case charter.SuiteEd25519:
-		text, err := solana.ProofMessage(key, p.Statement.Bytes())
-		if good = err == nil && ed25519.Verify(key, text, sig); good {
-			s.doc.Signature = signatureDocument{R: fmt.Sprintf("0x%x", sig[:32]), S: fmt.Sprintf("0x%x", sig[32:])}
-		}
-	case charter.SuiteBIP340:
-		by = "a BIP 340 verifier on decred's arithmetic"
-		_, program, err := bech32.DecodeNoLimit(s.address.Address)
-		if err != nil {
-			return unverified("do not use this address", "the address is not bech32: %w", err)
-		}
-		key, err = bech32.ConvertBits(program[1:], 5, 8, false)
-		if err != nil {
-			return unverified("do not use this address", "the address holds no key: %w", err)
-		}
-		digest := append(bitcoin.Script{0x51, 0x20}, key...).ProofDigest(p.Statement.Bytes())
-		if good = len(sig) == 66 && independent.VerifySchnorr(key, digest[:], sig[2:]) == nil; good { // BIP 322: a witness of one signature
-			s.doc.Signature = signatureDocument{R: fmt.Sprintf("0x%x", sig[2:34]), S: fmt.Sprintf("0x%x", sig[34:])}
-		}
-	}
-	if !good {
-		return unverified("do not use this signature", "%s does not accept the signature under the key of address %s", by, s.address.Address)
-	}
-	s.doc.Proof = proofOf(s.signed)
-	s.doc.Sender, s.doc.Verified = s.address.Address, true
-	s.step("verified", "%s accepts the signature under the key that the address names.", strings.ToUpper(by[:1])+by[1:])
-	s.tell("     signature %s", chain.FormatProof(p.Chain, sig))
-	return nil
+func (v *verification) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringArrayVar(&v.circle, "circle", nil, "id of the circle that it must be, as its operators publish it elsewhere: 64 digits")
+	f.StringArrayVar(&v.rpc, "rpc", nil, "CHAIN=URL: compare with this chain, as this endpoint says (eip155:1=https://…); several of one chain must agree")
+	f.StringArrayVar(&v.at, "at", nil, "HEIGHT, or CHAIN=HEIGHT: balances as of this block, for proof of reserves (default: the newest)")
+	f.StringArrayVar(&v.witness, "witness", nil, "verifier key of a witness outside the circle whose cosignatures count")
+	f.StringArrayVar(&v.operator, "operator", nil, "NAME=IDENTITY that an operator of the circle must have: 64 digits, as it publishes it elsewhere")
+	f.StringArrayVar(&v.address, "address", nil, "VAULT=CHAIN:ADDRESS: compare this address with the chain too, where the vault's are withheld")
+	f.StringArrayVar(&v.release, "release", nil, "release.note of a release: says of each operator's program whether it is of it")
+	f.StringArrayVar(&v.maintainer, "maintainer", nil, "key of a maintainer whom you trust, NAME+HASH+KEY: two must have signed each release")
+	f.BoolVar(&v.insecure, "insecure", false, "read web servers whose certificate no authority vouches for, and by http: what is read is held to signatures all the same")
 }
 
-// receipt waits until the transaction that the nodes broadcast stands in a block.
-func (s *story) receipt(ctx context.Context) error {
-	if s.chain == nil {
-		return nil
+// parse reads what was asked for.
+func (v *verification) parse(places []string) error {
+	if len(places) == 0 {
+		return usage("name what to verify: addresses of nodes, logs or bundles, or folders")
 	}
-	r, err := s.await(ctx, s.signed.Signed.Tx.Hash)
-	if err != nil {
+	v.places = places
+	if len(v.circle) > 1 {
+		return usage("--circle is given %d times: one verification is of one circle", len(v.circle))
+	}
+	for _, text := range v.circle {
+		id, err := statement.ParseID(text)
+		if err != nil {
+			return usage("--circle: %w", err)
+		}
+		v.options.Circle = id
+	}
+	for _, text := range v.rpc {
+		e, err := onchain.ParseEndpoint(text)
+		if err != nil {
+			return usage("--rpc: %w", err)
+		}
+		v.endpoints = append(v.endpoints, e)
+	}
+	for _, text := range v.witness {
+		w, err := tlog.ParseWitness(text)
+		if err != nil {
+			return usage("--witness: %w", err)
+		}
+		v.options.Witnesses = append(v.options.Witnesses, w)
+	}
+	var err error
+	if v.options.Release, err = releases(v.release, v.maintainer); err != nil {
 		return err
 	}
-	d := &receiptDocument{Hash: r.Hash.String(), Block: r.Block, BlockHash: r.BlockHash.String(), GasUsed: r.GasUsed}
-	if !r.Success {
-		return fmt.Errorf("transaction %s was reverted in block %d", r.Hash, r.Block)
+	v.expected = map[string]string{}
+	for _, text := range v.operator {
+		name, identity, _ := strings.Cut(text, "=")
+		raw, err := hex.DecodeString(identity)
+		if err == nil {
+			err = signet.CheckIdentity(raw)
+		}
+		if err == nil {
+			err = statement.CheckLabel(name)
+		}
+		if err != nil {
+			return usage("--operator %.100q is not NAME=IDENTITY: %w", text, err)
+		}
+		v.expected[name] = hex.EncodeToString(raw)
 	}
-	d.Status = 1
-	s.doc.Receipt = d
-	s.step("receipt", "The nodes broadcast it; it is mined in block %d, status 1.", r.Block)
+	for _, text := range v.address {
+		vault, account, _ := strings.Cut(text, "=")
+		i := strings.LastIndexByte(account, ':')
+		if i < 0 || statement.CheckLabel(vault) != nil {
+			return usage("--address %.200q is not VAULT=CHAIN:ADDRESS, such as treasury=eip155:1:0x…", text)
+		}
+		a, err := evm.ParseAddress(account[i+1:])
+		if err != nil {
+			return usage("--address of vault %s: %w", vault, err)
+		}
+		v.named = append(v.named, [3]string{vault, account[:i], a.String()})
+	}
+	return v.parseHeights()
+}
+
+func (v *verification) parseHeights() error {
+	chains := onchain.Chains(v.endpoints)
+	v.heights = map[string]uint64{}
+	for _, text := range v.at {
+		chain, digits, named := strings.Cut(text, "=")
+		if !named {
+			chain, digits = "", text
+		}
+		height, err := strconv.ParseUint(digits, 10, 64)
+		if !named && len(chains) == 1 {
+			chain = chains[0]
+		}
+		_, twice := v.heights[chain]
+		switch {
+		case err != nil:
+			return usage("--at %.80q is neither HEIGHT nor CHAIN=HEIGHT", text)
+		case !named && len(chains) != 1:
+			return usage("--at %d: of which chain? Give CHAIN=HEIGHT, and an --rpc for each", height)
+		case named && !slices.Contains(chains, chain):
+			return usage("--at %.80q: no --rpc is given for %.40s", text, chain)
+		case twice:
+			return usage("--at is given twice for one chain")
+		}
+		v.heights[chain] = height
+	}
 	return nil
+}
+
+// errUnreadable says that nothing at all could be read.
+var errUnreadable = errors.New("nothing could be read")
+
+// run fetches, verifies and compares. Logs of which others saw more, and which may have gone on since, are fetched again a few times. Whole says that
+// every place could be read.
+func (v *verification) run(ctx context.Context, a *app) (r *verify.Report, whole bool, err error) {
+	for try := 0; ; try++ {
+		var live bool
+		if r, whole, live, err = v.once(ctx, a); err != nil {
+			return nil, false, err
+		}
+		if !live || try == refetches || len(r.Lagging) == 0 && !r.Newer() {
+			return r, whole, nil
+		}
+		a.progress("Somebody saw more than is shown yet: fetched again in %s", refetchWait)
+		select {
+		case <-time.After(refetchWait):
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+	}
+}
+
+// settled is run, for a circle that has just signed something: until the logs of so many holders tell of a signature, and every share was proved,
+// for half a minute at most.
+func (v *verification) settled(ctx context.Context, a *app, holders int) (r *verify.Report, err error) {
+	for end := time.Now().Add(30 * time.Second); ; {
+		if r, _, err = v.run(ctx, a); err != nil || !r.Failed && r.Proved() && r.Signed(holders) || time.Now().After(end) {
+			return r, err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (v *verification) once(ctx context.Context, a *app) (r *verify.Report, whole, live bool, err error) {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var sources []verify.Source
+	failed := map[string]error{}
+	for _, where := range v.places {
+		a.progress("Reading %s", where)
+		p, err := published.Open(inner, where, published.Options{Insecure: v.insecure, Cache: v.cache})
+		if err != nil {
+			failed[where] = err
+			continue
+		}
+		live = live || p.Live()
+		for _, s := range p.Sources {
+			sources = append(sources, s.Source)
+		}
+		if p.Bundle != nil && len(p.Bundle.Witnesses) > 0 && len(v.options.Witnesses) == 0 {
+			a.say("note: %s names witnesses outside the circle; of those that you know, give the keys: --witness", where)
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, false, live, ctx.Err()
+	}
+	if len(sources) == 0 {
+		var all []error
+		for _, where := range v.places {
+			all = append(all, failed[where])
+		}
+		return nil, false, live, fmt.Errorf("%w: %w", errUnreadable, errors.Join(all...))
+	}
+	o := v.options
+	o.Now = time.Now()
+	o.Progress = func(p verify.Progress) error {
+		a.progress("%s: entry %d of %d; %s", p.Source, p.Read, p.Of, p.Verdict)
+		return ctx.Err()
+	}
+	if r, err = verify.Verify(sources, o); err != nil {
+		return nil, false, live, err
+	}
+	for where, err := range failed {
+		r.Fail("log at "+where, "it can be read", err.Error())
+	}
+	r.Expect(v.expected)
+	for _, n := range v.named {
+		r.Name(n[0], n[1], n[2])
+	}
+	r.Reconcile(v.ask(ctx, a, r))
+	a.progressEnds()
+	return r, len(failed) == 0 && r.Read(), live, ctx.Err()
+}
+
+// ask gathers what the chains say.
+func (v *verification) ask(ctx context.Context, a *app, r *verify.Report) (all []verify.Facts) {
+	for _, chain := range onchain.Chains(v.endpoints) {
+		mine := slices.DeleteFunc(slices.Clone(v.endpoints), func(e onchain.Endpoint) bool { return e.Chain != chain })
+		o := onchain.Options{Progress: func(text string) { a.progress("%s", text) }}
+		if h, ok := v.heights[chain]; ok {
+			o.At = &h
+		}
+		all = append(all, onchain.Gather(ctx, mine, r.Enquire(chain), o))
+	}
+	return all
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	var v verification
+	c := &cobra.Command{
+		Use: "verify URL-or-FOLDER…", Short: "Check what a circle publishes: logs, people, keys, signatures, and the chain", Args: cobra.ArbitraryArgs,
+		Long: "Takes any number of nodes (https://HOST:PORT), logs and bundles, of the web or of folders, of as many operators as there are. Believes none of them: every\n" +
+			"leaf is hashed up to what its log signed, every signature is checked here, and the logs are held to one another. Needs no account and no key.\n" +
+			"With --rpc each outgoing transaction of each address must stand in the logs of t operators who held the key. What a chain says is the word of the\n" +
+			"endpoint: give your own, or several. Exit code 4 if a claim does not hold, 1 if nothing could be read. What each claim means: spec/verify.",
+		Example: "  ostraka verify https://acme.example:7400 https://bolt.example:7400 https://cora.example:7400 --rpc eip155:1=https://rpc.example\n" +
+			"  ostraka verify https://disclosure.example/harbour --circle 3f9c…   # a bundle",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := v.parse(args); err != nil {
+				return err
+			}
+			ctx, cancel := a.within(cmd.Context(), time.Hour)
+			defer cancel()
+			r, _, err := v.run(ctx, a)
+			a.progressEnds()
+			if errors.Is(err, errUnreadable) {
+				return &problem{codeError, err, "check the addresses, and with a browser whether they answer"}
+			}
+			if errors.Is(err, context.DeadlineExceeded) {
+				return &problem{codeError, errors.New("the time ran out before all was verified"), "give it more with --timeout"}
+			}
+			if err != nil {
+				return err
+			}
+			if err := a.show(r, func(w writer) { printReport(w, r) }); err != nil {
+				return err
+			}
+			return verdict(r)
+		},
+	}
+	v.flags(c)
+	return c
+}
+
+// verdict is the exit code of a report.
+func verdict(r *verify.Report) error {
+	if !r.Failed {
+		return nil
+	}
+	n := 0
+	for _, c := range r.Claims {
+		if c.Failed != "" {
+			n++
+		}
+	}
+	return unverified("believe nothing of it until each is explained: ask the operators that are named, by ways of your own", "%d of %d claims do not hold", n, len(r.Claims))
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/console/wasm"
 	"github.com/ostraka/ostraka/evidence/verify"
 )
@@ -83,28 +84,9 @@ func Write(dir string, r *verify.Report, b verify.Bundle, p wasm.Program) error 
 	names := slices.Sorted(maps.Keys(files))
 	names = append(slices.DeleteFunc(names, func(n string) bool { return n == PathPage }), PathPage)
 	for _, name := range names {
-		if err := replace(filepath.Join(dir, name), files[name]); err != nil {
+		if err := client.Replace(filepath.Join(dir, name), files[name], 0o644); err != nil {
 			return fmt.Errorf("publish into %s: %w", dir, err)
 		}
 	}
 	return nil
-}
-
-func replace(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // once it has its name, there is nothing to remove
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
 }

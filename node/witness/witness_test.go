@@ -53,7 +53,7 @@ func newBench(t *testing.T, outside ...tlog.Witness) *bench {
 	b.cfg = witness.Config{
 		Identity: keyOf(1), Journal: b.j, Log: slog.New(slog.DiscardHandler), Keys: func() []tlog.Keys { return []tlog.Keys{own, peer} },
 		Generation: func() uint64 { return 0 },
-		Ask:    func(_ ed25519.PublicKey, request []byte) { b.asked["peer"] = append(b.asked["peer"], request) },
+		Ask:        func(_ ed25519.PublicKey, request []byte) { b.asked["peer"] = append(b.asked["peer"], request) },
 	}
 	for _, o := range outside {
 		b.cfg.Outside = append(b.cfg.Outside, witness.Outside{Witness: o, Ask: func(request []byte) { b.asked[o.Name()] = append(b.asked[o.Name()], request) }})
