@@ -104,9 +104,12 @@ func (v *verifier) checkLog(h *history) {
 	if n := len(h.leaves); n > 0 {
 		out.Last = h.leaves[n-1].Time
 	}
-	by, err := v.cosigners(h)
+	by, unknown, err := v.cosigners(h)
 	if err != nil {
 		r.fail(subject, "who cosigned its log is who it says", err.Error())
+	}
+	for _, name := range unknown {
+		r.attend(fmt.Sprintf("%s, which %s names as a witness of its log and you do not, counts for nothing: if you know its key, give it with --witness", name, h.operator))
 	}
 	out.Cosigned = by
 	var names []string
@@ -131,11 +134,12 @@ func (v *verifier) checkLog(h *history) {
 	r.Logs = append(r.Logs, out)
 }
 
-// cosigners verifies a checkpoint's cosignatures. One by a key that nobody named counts for nothing, and somebody wants it to seem to count.
-func (v *verifier) cosigners(h *history) (out []Cosigned, err error) {
+// cosigners verifies a checkpoint's cosignatures. One by a witness that only the log's own operator names is not counted: unknown has it. One
+// by a key that nobody named counts for nothing either, and somebody wants it to seem to count.
+func (v *verifier) cosigners(h *history) (out []Cosigned, unknown []string, err error) {
 	log, err := tlog.NewLogVerifier(h.keys.Origin, h.keys.Log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	known, owner := slices.Clone(v.Witnesses), map[string]string{}
 	for _, k := range v.announced {
@@ -147,7 +151,7 @@ func (v *verifier) cosigners(h *history) (out []Cosigned, err error) {
 	}
 	_, by, err := tlog.OpenCheckpoint(h.signed, log, known)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, c := range by {
 		v.signatures++
@@ -168,11 +172,15 @@ func (v *verifier) cosigners(h *history) (out []Cosigned, err error) {
 	}
 	signers, err := tlog.Signers(h.signed)
 	for _, s := range signers {
-		if !slices.Contains(labels, s) {
-			return out, fmt.Errorf("%s cosigned it, a stranger: neither an operator's node nor a witness that the reader named", s)
+		if slices.Contains(labels, s) {
+			continue
 		}
+		if !slices.ContainsFunc(h.named, func(w tlog.Witness) bool { return w.Label() == s }) {
+			return out, unknown, fmt.Errorf("%s cosigned it, a stranger: neither an operator's node nor a witness that the reader, or the log's operator, names", s)
+		}
+		unknown = append(unknown, s)
 	}
-	return out, err
+	return out, unknown, err
 }
 
 // collectQuotes finds the heads of logs that other operators' heartbeats name.

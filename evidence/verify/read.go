@@ -62,7 +62,8 @@ type history struct {
 	operator   string // that the roster says; "" for a stranger's
 	checkpoint tlog.Checkpoint
 	signed     []byte
-	seen       [][]byte // other logs' checkpoints
+	seen       [][]byte       // other logs' checkpoints
+	named      []tlog.Witness // beyond the circle, as its node names them
 	leaves     []tlog.Leaf
 	hashes     []tlog.Hash // stored hashes of the tree
 	at         map[place]int
@@ -129,6 +130,12 @@ func (v *verifier) read(s Source) (*history, error) {
 	v.keep(tlog.KindStatement, keys.ID(), tlog.Body{Content: keys.Bytes(), Signatures: [][]byte{signature}}, h.keys.Created)
 	if raw, err = s.Fetch(tlog.PathSeen); err == nil {
 		h.seen, err = tlog.DecodeSeen(raw)
+	}
+	if err != nil && !errors.Is(err, ErrNotThere) {
+		return nil, err
+	}
+	if raw, err = s.Fetch(tlog.PathWitnesses); err == nil {
+		h.named, err = tlog.DecodeWitnesses(raw)
 	}
 	if err != nil && !errors.Is(err, ErrNotThere) {
 		return nil, err
