@@ -100,7 +100,7 @@ func TestVerifyFindsWhatWasChanged(t *testing.T) {
 			l := p.Leaves[find(t, p, tlog.KindHeard, 0)]
 			l.ID[0], l.Body = l.ID[0]^1, tlog.Body{}
 			p.Leaves = append(p.Leaves, l)
-		}, named: []string{"operator operator-0", "in no log of who could have made it"}},
+		}, named: []string{"log at operator-0", "without a body"}},
 		"an address of its own": {log: func(p *nodetest.Published) {
 			i := find(t, p, tlog.KindAddress, 0)
 			b := bytes.Clone(p.Leaves[i].Content)
