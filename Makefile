@@ -59,8 +59,8 @@ lint: go ## gofmt and go vet
 	@bad=$$($(GOFILES) -print0 | xargs -0 gofmt -l); if [ -n "$$bad" ]; then printf 'not formatted, run gofmt -w:\n%s\n' "$$bad" >&2; exit 1; fi
 	@echo "go vet"
 	@go vet ./...
-	@echo "go vet -tags failpoint,nightly"
-	@go vet -tags failpoint,nightly ./...
+	@echo "go vet -tags failpoint,nightly, where files have one of them"
+	@go vet -tags failpoint,nightly $$($(GOFILES) -print0 | xargs -0 grep -lE '^//go:build .*(failpoint|nightly)' | xargs -n1 dirname | sort -u)
 
 cover: go ## statement coverage, by function, in .cache/cover.txt
 	@mkdir -p .cache
