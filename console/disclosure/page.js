@@ -106,7 +106,8 @@
     for (const f of document.querySelectorAll(".found")) {
       const claims = f.closest("#claims") !== null;
       f.dataset.found = claims || (!differs.length && !m.compared) ? "browser" : differs.length ? "differs" : "publisher";
-      f.textContent = { browser: claims ? "as your own browser found it" : "your own browser found the same", differs: "as the publisher found it; your browser found otherwise", publisher: "as the publisher found it; it could not be compared" }[f.dataset.found];
+      const ours = m.evidence && f.closest("#holds") !== null ? "; " + m.evidence : "";
+      f.textContent = { browser: claims ? "as your own browser found it" : "your own browser found the same", differs: "as the publisher found it; your browser found otherwise", publisher: "as the publisher found it; it could not be compared" }[f.dataset.found] + ours;
     }
     if (differs.length) {
       $("differences").replaceChildren(...differs.flatMap(difference));

@@ -180,8 +180,10 @@ func TestSightings(t *testing.T) {
 		fields string
 		why    string
 	}{
-		"good":               {good, "audra", 1, "main", places.Holds, "jurisdiction hardware access", ""},
-		"of all":             {changed(func(x *charter.Sighting) { x.Place.Provider, x.Place.Account, x.Place.Region = "GCP", "project-1", "europe-west3" }), "audra", 1, "main", places.Holds, "provider account region jurisdiction hardware access", ""},
+		"good": {good, "audra", 1, "main", places.Holds, "jurisdiction hardware access", ""},
+		"of all": {changed(func(x *charter.Sighting) {
+			x.Place.Provider, x.Place.Account, x.Place.Region = "GCP", "project-1", "europe-west3"
+		}), "audra", 1, "main", places.Holds, "provider account region jurisdiction hardware access", ""},
 		"expired":            {good, "audra", 200, "main", places.Old, "", "have it looked at again"},
 		"expired and forged": {good, "mallory", 200, "main", places.Fails, "", "not listed"},
 		"before it was made": {good, "audra", -1, "main", places.Fails, "", "compare the clocks"},

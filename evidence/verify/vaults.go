@@ -261,6 +261,7 @@ func (v *verifier) measure(x *vault) {
 	}
 	v.report.claim(Declared, "vault "+x.Name, "to steal its key, so many must collude: "+strings.Join(parts, ", "),
 		"computed from where the charter says that every share lies and who has access; evidence raises it")
+	v.measureAttested(x, s)
 }
 
 // readAccounts reads names of accounts, and addresses, each of which must follow from the key.
