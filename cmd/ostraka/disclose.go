@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -253,7 +254,7 @@ func (doc disclosedDocument) print(w writer, r *verify.Report) {
 		fmt.Fprintf(w, "  %-20s %d entries, %d of them new\n", l.Operator, l.Entries, l.Grown)
 	}
 	if n := len(doc.Evidence); n > 0 {
-		fmt.Fprintf(w, "  %d files of evidence of places\n", n)
+		fmt.Fprintf(w, "  evidence of places: %s\n", strings.Join(doc.Evidence, ", "))
 	}
 	for where, why := range doc.Missing {
 		fmt.Fprintf(w, "  NOT REACHED: %s: %s\n", where, why)

@@ -34,6 +34,9 @@ func (v *verifier) checkCircle() {
 	c, ok := v.history.Newest()
 	if !ok {
 		r.attend("no charter is in force yet")
+		if v.Evidence != nil {
+			r.attend("evidence of places is not judged: there is no charter to hold it to")
+		}
 		return
 	}
 	r.Drill, r.Assets = c.Drill, assets(c.Document)
