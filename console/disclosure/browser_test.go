@@ -367,7 +367,7 @@ func attested(t *testing.T, b *chromium.Browser, good bundle, p wasm.Program) {
 	b.Screen(320, 800, 1, false)
 	s := see(t, b, serve(t, dir, good.now))
 	b.Screen(1280, 800, 1, false)
-	if s.Level != "well" || len(s.Differs) > 0 || s.Wide > 0 || !strings.Contains(strings.Join(s.Found, "\n"), "your own browser found the same; what is attested is the publisher's word") {
+	if s.Level != "well" || len(s.Differs) > 0 || s.Wide > 0 || !strings.Contains(strings.Join(s.Found, "\n"), "your own browser found the same of all else; what is attested is the publisher's word") || !strings.Contains(s.Status, "says the same of all else; what is attested") {
 		t.Errorf("evidence that no visitor can judge: %+v", s)
 	}
 	if !slices.ContainsFunc(s.Claims, func(c verify.Claim) bool {
