@@ -21,6 +21,7 @@ import (
 
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/places"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 )
@@ -270,6 +271,42 @@ func (f Folder) tidy(size int64) error {
 		})
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
+		}
+	}
+	return nil
+}
+
+// Shelve puts evidence into a bundle's folder, each file at the path that is its name.
+func Shelve(dir string, files []places.File) error {
+	for _, f := range files {
+		if err := client.Replace(filepath.Join(dir, filepath.FromSlash(f.Name)), f.Content, 0o644); err != nil {
+			return fmt.Errorf("publish evidence: %w", err)
+		}
+	}
+	return nil
+}
+
+// Shelved is the evidence that a folder's own list names: none if there is no list that can be read.
+func Shelved(dir string) []verify.BundleFile {
+	raw, err := os.ReadFile(filepath.Join(dir, verify.PathBundle))
+	if err != nil {
+		return nil
+	}
+	b, err := verify.ParseBundle(raw)
+	if err != nil {
+		return nil
+	}
+	return b.Evidence
+}
+
+// Unshelve takes away evidence that a list named and the new one does not.
+func Unshelve(dir string, old, listed []verify.BundleFile) error {
+	for _, f := range old {
+		if slices.Contains(listed, f) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, filepath.FromSlash(f.Path()))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("take away old evidence: %w", err)
 		}
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/evidence/places"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 	"github.com/ostraka/ostraka/node/nodetest"
@@ -114,8 +115,46 @@ func TestNodes(t *testing.T) {
 		t.Errorf("a bundle under a node's certificate: %v", err)
 	}
 	place, err := Open(t.Context(), dir, Options{})
-	if err != nil || place.Bundle == nil || place.Live() || len(place.Sources) != 1 {
+	if err != nil || place.Bundle == nil || place.Live() || len(place.Sources) != 1 || len(place.Evidence()) != 0 {
 		t.Errorf("the same as a folder: %+v, %v", place, err)
+	}
+	shelved(t, dir)
+}
+
+// shelved holds a bundle's evidence to its bounds, and its folder.
+func shelved(t *testing.T, dir string) {
+	t.Helper()
+	below := filepath.Join(dir, "evidence", "operator-0", "main")
+	if err := os.MkdirAll(below, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"good": []byte("x"), "large": make([]byte, places.MaxFile+1)} {
+		if err := os.WriteFile(filepath.Join(below, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	outside := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(outside, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(below, "link")); err != nil {
+		t.Fatal(err)
+	}
+	list := []string{}
+	for _, name := range []string{"good", "large", "link", "none"} {
+		list = append(list, fmt.Sprintf(`{"operator":"operator-0","place":"main","file":%q}`, name))
+	}
+	raw := fmt.Appendf(nil, `{"format":1,"circle":"x","made":"2026-11-27T12:00:00Z","logs":[{"operator":"operator-0","path":"operator-0/log"}],"evidence":[%s]}`, strings.Join(list, ","))
+	if err := os.WriteFile(filepath.Join(dir, verify.PathBundle), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Open(t.Context(), dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := p.Evidence()
+	if len(all) != 4 || string(all[0].Content) != "x" || all[0].Err != nil || all[1].Err == nil || all[2].Err == nil || len(all[2].Content) > 0 || !errors.Is(all[3].Err, places.ErrAbsent) {
+		t.Errorf("%+v", all)
 	}
 }
 
@@ -200,7 +239,7 @@ func TestLimits(t *testing.T) {
 	for path, want := range map[string]int64{
 		"tile/entries/000": tlog.MaxBundle, "tile/0/000": tlog.MaxTile, "tile/0/000.p/3": tlog.MaxTile, "body/x001/000": tlog.MaxBodies, "logs/acme/body/000": tlog.MaxBodies,
 		"logs/tile/checkpoint": tlog.MaxTile, "checkpoint": tlog.MaxNote, "keys": tlog.MaxNote, "log/keys": tlog.MaxNote, verify.PathBundle: verify.MaxBundleFile,
-		"logs/entries/tile/entries/000": tlog.MaxBundle,
+		"logs/entries/tile/entries/000": tlog.MaxBundle, "evidence/tile/body/x": places.MaxFile, "evidence/acme/main/gcp.token": places.MaxFile, "evidence/keys": tlog.MaxNote,
 	} {
 		if got := limit(path); got != want {
 			t.Errorf("%s may have %d bytes, want %d", path, got, want)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ostraka/ostraka/evidence/places"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 )
@@ -30,6 +31,16 @@ type Place struct {
 	Name    string
 	Sources []Source
 	Bundle  *verify.Bundle // nil: it is a log, or a node
+
+	fetch tlog.Fetch
+}
+
+// Evidence reads what the bundle has of evidence of places.
+func (p Place) Evidence() []places.File {
+	if p.Bundle == nil {
+		return nil
+	}
+	return p.Bundle.Shelf(p.Name, p.fetch)
 }
 
 // Live says whether fetching it again may show more.
@@ -63,7 +74,7 @@ func Open(ctx context.Context, where string, o Options) (Place, error) {
 
 // find looks what a place is by the files that it has.
 func find(name string, fetch tlog.Fetch, live bool) (Place, error) {
-	p := Place{Name: name}
+	p := Place{Name: name, fetch: fetch}
 	sources, b, err := verify.Open(name, fetch)
 	switch {
 	case err == nil:
@@ -113,6 +124,9 @@ func folder(root *os.Root) tlog.Fetch {
 
 // limit is the largest that a file may be, by its name.
 func limit(path string) int64 {
+	if parts := strings.Split(path, "/"); parts[0] == verify.PathEvidence && len(parts) == 4 {
+		return places.MaxFile
+	}
 	name := path
 	for _, part := range []string{"tile/entries/", "tile/", "body/"} {
 		if i := strings.LastIndex("/"+path, "/"+part); i >= 0 {

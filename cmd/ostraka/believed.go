@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,158 +14,167 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ostraka/ostraka/custody/charter"
-	"github.com/ostraka/ostraka/custody/control"
 	"github.com/ostraka/ostraka/custody/signet"
-	"github.com/ostraka/ostraka/evidence/attest"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/places"
 )
 
 // A shelf is a folder of evidence: DIR/OPERATOR/PLACE/FILE, and what it is judged by (spec/attest 6a).
 type shelf struct {
-	dir, witnesses, at string
+	dir, sighters, at string
+
+	files   []places.File
+	trusted places.Trust
+	asOf    time.Time // zero: each document as of when it was signed
 }
 
-func evidenceFlag(c *cobra.Command) *shelf {
-	var s shelf
+// flags are those of a command that counts evidence. What names the time is --at where that word is free.
+func (s *shelf) flags(c *cobra.Command, at string) {
 	c.Flags().StringVar(&s.dir, "evidence", "", "folder of evidence: DIR/OPERATOR/PLACE/FILE, documents of clouds and sightings; DIR/keys (Google's) and DIR/roots, which you fetched yourself")
-	c.Flags().StringVar(&s.witnesses, "witnesses", "", "file of witnesses whom you trust, lines of NAME KEY: without it no sighting counts")
-	c.Flags().StringVar(&s.at, "at", "", "judge evidence as of this time, such as 2026-11-27T12:00:00Z (default: now)")
-	return &s
+	c.Flags().StringVar(&s.sighters, "sighters", "", "file of those whose sightings you trust, lines of NAME KEY: without it no sighting counts")
+	c.Flags().StringVar(&s.at, at, "", "judge evidence as of this time, such as 2026-11-27T12:00:00Z (default: each document as of when it was signed, for 31 days)")
 }
 
-// An attested claim is a field of a place that somebody else's signature bears out.
-type attested struct {
-	copyName string // OPERATOR/PLACE
-	kind     control.Kind
-}
-
-// kindsOf are the kinds of domains that a place's fields name.
-var kindsOf = map[string]control.Kind{
-	"provider": control.Provider, "account": control.Account, "region": control.Region, "jurisdiction": control.Jurisdiction,
-	"hardware": control.Hardware, "access": control.Person,
-}
-
-// weigh reads a shelf. What does not hold, or says otherwise than the charter, is an alarm: all of it is named at once, and what holds counts.
-func (a *app) weigh(s shelf, d charter.Document) (out []attested, alarm, err error) {
-	if s.dir == "" {
-		if s.witnesses != "" || s.at != "" {
-			return nil, nil, usage("--witnesses and --at belong to --evidence DIR")
-		}
-		return nil, nil, nil
-	}
-	now := time.Now().UTC()
+// read reads the folder, and what it is judged by.
+func (s *shelf) read(flag string) (err error) {
 	if s.at != "" {
-		if now, err = time.Parse(time.RFC3339, s.at); err != nil {
-			return nil, nil, usage("--at %q is no time such as 2026-11-27T12:00:00Z", s.at)
+		if s.asOf, err = time.Parse(time.RFC3339, s.at); err != nil {
+			return usage("--%s %q is no time such as 2026-11-27T12:00:00Z", flag, s.at)
 		}
 	}
-	trusted, err := readWitnesses(s.witnesses)
-	if err != nil {
-		return nil, nil, err
+	if s.trusted, err = trust(s.own("keys"), s.own("roots")); err != nil {
+		return err
 	}
-	var wrong []string
-	err = s.each(d, func(o charter.Station, p charter.Place, path string) error {
-		agree, differ, err := s.judge(path, d, o, p, trusted, now)
-		name := o.Name + "/" + p.Name
-		switch {
-		case err != nil:
-			wrong = append(wrong, err.Error())
-		case len(differ) > 0:
-			wrong = append(wrong, fmt.Sprintf("%s says otherwise than the charter of %s: %s", path, name, strings.Join(differ, ", ")))
-			return nil
-		}
-		for _, field := range agree {
-			out = append(out, attested{name, kindsOf[field]})
-		}
-		return nil
-	})
-	if len(wrong) > 0 {
-		alarm = unverified("ask the operator which is right, fetch what has expired anew, and take away what does not hold", "evidence: %s", strings.Join(wrong, "; "))
+	if s.trusted.Sighters, err = readSighters(s.sighters); err != nil || s.dir == "" {
+		return err
 	}
-	return out, alarm, err
+	s.files, err = readShelf(s.dir)
+	return err
 }
 
-// each visits the files of a shelf. A folder that names no operator or place of the charter is an error: evidence would be passed over.
-func (s shelf) each(d charter.Document, do func(charter.Station, charter.Place, string) error) error {
-	return filepath.WalkDir(s.dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(s.dir, path)
-		if err != nil || e.IsDir() {
-			return err
-		}
-		parts := strings.Split(filepath.ToSlash(rel), "/")
-		if rel == "keys" || rel == "roots" { // what the reader believes; from the operators' folders nothing of that is taken
-			return nil
-		}
-		if len(parts) != 3 {
-			return usage("%s: evidence stands in DIR/OPERATOR/PLACE/FILE", path)
-		}
-		o, ok := d.Station(parts[0])
-		i := slices.IndexFunc(o.Places, func(p charter.Place) bool { return p.Name == parts[1] })
-		if !ok || i < 0 {
-			return usage("%s: the charter has no place %s of operator %s", path, parts[1], parts[0])
-		}
-		return do(o, o.Places[i], path)
-	})
-}
-
-// judge verifies one file, and compares it with the place that it stands under. Of a document that names no node nothing agrees: its claim
-// stays the operator's word.
-func (s shelf) judge(path string, d charter.Document, o charter.Station, p charter.Place, trusted map[string][]signet.Key, now time.Time) (agree, differ []string, err error) {
-	says := attest.Place{Provider: p.Provider, Account: p.Account, Region: p.Region}
-	if !isSighting(path) {
-		about := attest.Subject{Node: o.Identity, Operator: o.Name, Place: p.Name}
-		c, err := readEvidence(path, evidenceFlags{keys: s.file("keys"), roots: s.file("roots")}, about, now)
-		if err != nil {
-			return nil, nil, err
-		}
-		if agree, differ = c.Match(says); c.Class() < attest.Attested {
-			agree = nil
-		}
-		return agree, bothWords(differ, charter.Place{Provider: c.Provider, Account: c.Account, Region: c.Region}, p), nil
-	}
-	text, armored, err := readSighting(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	x, err := charter.VerifySighting(text, armored, trusted, d, now)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if x.Operator != o.Name || x.Place.Name != p.Name {
-		return nil, nil, fmt.Errorf("%s: it is of %s/%s", path, x.Operator, x.Place.Name)
-	}
-	saw := attest.Claim{Provider: strings.ToLower(x.Place.Provider), Account: x.Place.Account, Region: x.Place.Region}
-	agree, differ = saw.Match(says)
-	more, other := x.Compare(p)
-	return append(agree, more...), bothWords(append(differ, other...), x.Place, p), nil
-}
-
-// bothWords writes what differs with both values.
-func bothWords(fields []string, saw, says charter.Place) (out []string) {
-	for _, f := range fields {
-		is, was := strings.Join(saw.Access, ", "), strings.Join(says.Access, ", ")
-		if field := placeField(&saw, f); field != nil {
-			is, was = *field, *placeField(&says, f)
-		}
-		out = append(out, fmt.Sprintf("%s (seen: %s; the charter says: %s)", f, is, was))
-	}
-	return out
-}
-
-// file is one of the reader's own, "" if there is none.
-func (s shelf) file(name string) string {
+// own is one of the reader's own files, "" if there is none.
+func (s *shelf) own(name string) string {
 	path := filepath.Join(s.dir, name)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(path); s.dir == "" || errors.Is(err, fs.ErrNotExist) {
 		return ""
 	}
 	return path
 }
 
-// hold notes in a structure what is attested.
-func hold(s *control.Structure, all []attested) {
-	for _, x := range all {
-		s.Hold(x.copyName, x.kind, control.Attested)
+// judge judges all files, and others that somebody else handed in.
+func (s *shelf) judge(others []places.File, now time.Time) func(charter.Document) []places.Finding {
+	all := slices.Clone(s.files)
+	for _, f := range others {
+		if !slices.ContainsFunc(all, func(o places.File) bool { return sameFile(o, f) }) {
+			all = append(all, f)
+		}
 	}
+	if len(all) == 0 {
+		return nil
+	}
+	return func(d charter.Document) []places.Finding { return s.trusted.Judge(all, d, now, s.asOf) }
+}
+
+func sameFile(a, b places.File) bool {
+	return a.Operator == b.Operator && a.Place == b.Place && a.Err == nil && b.Err == nil && string(a.Content) == string(b.Content)
+}
+
+// readShelf reads the files of a folder of evidence. No link in it leads out of it: it may be published. A file that stands elsewhere in it is an error: it would be
+// passed over.
+func readShelf(dir string) (out []places.File, err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), ".", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || path == "keys" || path == "roots" { // of the operators' folders nothing is believed
+			return err
+		}
+		parts, name := strings.Split(path, "/"), filepath.Join(dir, filepath.FromSlash(path))
+		switch {
+		case len(parts) != 3:
+			return usage("%s: evidence stands in DIR/OPERATOR/PLACE/FILE", name)
+		case len(out) == places.MaxFiles:
+			return usage("%s holds more than %d files of evidence", dir, places.MaxFiles)
+		}
+		f := places.File{Operator: parts[0], Place: parts[1], Name: name}
+		if f.Content, f.Err = readWithin(root, path, places.MaxFile); f.Err != nil && !errors.Is(f.Err, errTooLarge) {
+			return fmt.Errorf("%s: %w", name, f.Err)
+		}
+		out = append(out, f)
+		return nil
+	})
+	return out, err
+}
+
+var errTooLarge = errors.New("it is too large")
+
+func readWithin(root *os.Root, path string, most int64) ([]byte, error) {
+	f, err := root.Open(filepath.FromSlash(path))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(b)) > most {
+		return nil, fmt.Errorf("%w: at most %d bytes are read", errTooLarge, most)
+	}
+	return b, err
+}
+
+// weigh judges a shelf against a charter's file. What does not count is an alarm, and so is what says otherwise than the charter: all of it is named
+// at once, and what holds counts.
+func (a *app) weigh(s shelf, d charter.Document) (out []places.Finding, alarm, err error) {
+	if s.dir == "" {
+		if s.sighters != "" || s.at != "" {
+			return nil, nil, usage("--sighters and --at belong to --evidence DIR")
+		}
+		return nil, nil, nil
+	}
+	if err := s.read("at"); err != nil {
+		return nil, nil, err
+	}
+	for _, f := range s.files { // it would be passed over
+		o, ok := d.Station(f.Operator)
+		if !ok || !slices.ContainsFunc(o.Places, func(p charter.Place) bool { return p.Name == f.Place }) {
+			return nil, nil, usage("%s: the charter has no place %s of operator %s", f.Name, f.Place, f.Operator)
+		}
+	}
+	out = s.trusted.Judge(s.files, d, time.Now().UTC(), s.asOf)
+	var wrong []string
+	for _, x := range out {
+		if x.State != places.Holds {
+			wrong = append(wrong, x.File+": "+x.Why)
+		}
+	}
+	if len(wrong) > 0 {
+		alarm = unverified("ask the operator which is right, fetch what is too old anew, put keys and certificates that are missing into DIR/keys and DIR/roots, and take away what does not hold", "evidence: %s", strings.Join(wrong, "; "))
+	}
+	return out, alarm, nil
+}
+
+// printBorne says what evidence bears out, and as of when.
+func printBorne(w io.Writer, all []places.Finding) {
+	for _, x := range all {
+		if len(x.Fields) > 0 {
+			fmt.Fprintf(w, "  %s: %s attested by %s, as of %s\n", x.Where(), strings.Join(x.Fields, ", "), x.By, statement.FormatTime(x.AsOf))
+		}
+	}
+}
+
+// readSighters reads the reader's list.
+func readSighters(path string) (map[string][]signet.Key, error) {
+	if path == "" {
+		return nil, nil
+	}
+	b, err := readBounded(path, places.MaxSighters)
+	if err != nil {
+		return nil, err
+	}
+	out, err := places.ReadSighters(string(b))
+	if err != nil {
+		return nil, usage("%s, %w", path, err)
+	}
+	return out, nil
 }

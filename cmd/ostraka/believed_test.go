@@ -83,11 +83,11 @@ func TestControlEvidenceCounts(t *testing.T) {
 		"of nobody":         {map[string]string{"zeta/main/gcp.token": token}, codeUsage, "no place main of operator zeta"},
 		"of no place":       {map[string]string{"bolt/attic/gcp.token": token}, codeUsage, "no place attic of operator bolt"},
 		"elsewhere":         {map[string]string{"gcp.token": token}, codeUsage, "DIR/OPERATOR/PLACE/FILE"},
-		"keys of its own":   {map[string]string{"bolt/main/gcp.token": token, "bolt/main/keys": keys}, codeUnverified, "--keys"},
-		"without its keys":  {map[string]string{"bolt/main/gcp.token": token}, codeUnverified, "--keys"},
+		"keys of its own":   {map[string]string{"bolt/main/gcp.token": token, "bolt/main/keys": keys}, codeUnverified, "keys of its day are needed"},
+		"without its keys":  {map[string]string{"bolt/main/gcp.token": token}, codeUnverified, "keys of its day are needed"},
 		"no such document":  {map[string]string{"bolt/main/x": "hello"}, codeUnverified, "bolt/main/x"},
 		"damaged":           {map[string]string{"bolt/main/gcp.token": token[:len(token)-2] + "AA", "keys": keys}, codeUnverified, "gcp.token"},
-		"a broken sighting": {map[string]string{"bolt/main/s": sightingHead + "witness: x\n"}, codeUnverified, "no signature"},
+		"a broken sighting": {map[string]string{"bolt/main/s": "ostraka/1 sighting\nwitness: x\n"}, codeUnverified, "no signature"},
 	} {
 		code, out, errs := try(append([]string{"control", "number", folder}, append(at, shelved(t, c.files))...)...)
 		want(t, name, code, c.code, out+errs, c.want)
@@ -96,8 +96,8 @@ func TestControlEvidenceCounts(t *testing.T) {
 	unnamed := shelved(t, map[string]string{"acme/main/aws.rsa2048": content(t, document("recorded/aws-us-west-2.rsa2048"))})
 	code, out, errs = try(append([]string{"control", "map", charterWith(t, `account: "account-0"`, `account: "278576220453"`, `region: "region-0"`, `region: "us-west-2"`)}, append(at, unnamed)...)...)
 	want(t, "a document that names no node", code, codeDone, out+errs, "aws/278576220453 (d)")
-	code, out, errs = try("control", "number", folder, "--witnesses", "x")
-	want(t, "witnesses of nothing", code, codeUsage, out+errs, "belong to --evidence")
+	code, out, errs = try("control", "number", folder, "--sighters", "x")
+	want(t, "sighters of nothing", code, codeUsage, out+errs, "belong to --evidence")
 }
 
 // An auditor signs what it saw; who trusts it counts that, and nobody else does.
@@ -106,26 +106,26 @@ func TestControlSighting(t *testing.T) {
 	key := keyFile(t, "audra")
 	public := strings.TrimSpace(content(t, key+".pub"))
 	file := filepath.Join(t.TempDir(), "bolt.sighting")
-	by := []string{"--key", key, "control", "sighting", "--charter", folder, "--operator", "bolt", "--witness", "audra", "--entity", "Auditors LLP", "--saw", "the rack"}
+	by := []string{"--key", key, "control", "sighting", "--charter", folder, "--operator", "bolt", "--sighter", "audra", "--entity", "Auditors LLP", "--saw", "the rack"}
 	code, out, errs := try(append(by, "--seen", "provider", "--seen", "account", "--seen", "hardware", "--seen", "access", "--document", file+".none")...)
 	want(t, "no such document", code, codeError, out+errs, "no such file")
 	code, out, errs = try(append(by, "--seen", "provider", "--seen", "account", "--seen", "hardware", "--seen", "access", "--out", file)...)
 	want(t, "signed", code, codeDone, out+errs, "wrote ", "witness: audra", "hardware: ")
 	shelf := shelved(t, map[string]string{"bolt/main/audra": content(t, file)})
-	witnesses := filepath.Join(shelved(t, map[string]string{"w": "# whom we trust\n\naudra " + public + "\n"}), "w")
-	code, out, errs = try("control", "map", folder, "--evidence", shelf, "--witnesses", witnesses)
+	sighters := filepath.Join(shelved(t, map[string]string{"w": "# whom we trust\n\naudra " + public + "\n"}), "w")
+	code, out, errs = try("control", "map", folder, "--evidence", shelf, "--sighters", sighters)
 	want(t, "the map", code, codeDone, out+errs, "gcp/account-1 (a)", "gcp/region-1 (d)")
 	if got := strings.Count(out, "(a)"); got != 4 {
 		t.Errorf("%d claims are attested, not 4: %s", got, out)
 	}
 	code, out, errs = try("control", "map", folder, "--evidence", shelf)
-	want(t, "nobody trusts the witness", code, codeUnverified, out+errs, "not listed")
-	code, out, errs = try("control", "map", charterWith(t, `account: "account-1"`, `account: "account-9"`), "--evidence", shelf, "--witnesses", witnesses)
+	want(t, "nobody trusts the sighter", code, codeUnverified, out+errs, "not listed")
+	code, out, errs = try("control", "map", charterWith(t, `account: "account-1"`, `account: "account-9"`), "--evidence", shelf, "--sighters", sighters)
 	want(t, "drift", code, codeUnverified, out+errs, "says otherwise than the charter of bolt/main: account (seen: account-1; the charter says: account-9)")
 	moved := shelved(t, map[string]string{"acme/main/audra": content(t, file)})
-	code, out, errs = try("control", "map", folder, "--evidence", moved, "--witnesses", witnesses)
+	code, out, errs = try("control", "map", folder, "--evidence", moved, "--sighters", sighters)
 	want(t, "under another's name", code, codeUnverified, out+errs, "it is of bolt/main")
-	code, out, errs = try("control", "map", folder, "--evidence", shelf, "--witnesses", witnesses, "--at", "2036-01-01T00:00:00Z")
+	code, out, errs = try("control", "map", folder, "--evidence", shelf, "--sighters", sighters, "--at", "2036-01-01T00:00:00Z")
 	want(t, "after its time", code, codeUnverified, out+errs, "have it looked at again")
 	for _, c := range []struct {
 		want string
@@ -140,8 +140,8 @@ func TestControlSighting(t *testing.T) {
 		want(t, c.want, code, codeUsage, out+errs, c.want)
 	}
 	bad := filepath.Join(shelved(t, map[string]string{"w": "audra ssh-ed25519 nonsense\n"}), "w")
-	code, out, errs = try("control", "map", folder, "--evidence", shelf, "--witnesses", bad)
-	want(t, "witnesses that are none", code, codeUsage, out+errs, "line 1", "NAME KEY")
+	code, out, errs = try("control", "map", folder, "--evidence", shelf, "--sighters", bad)
+	want(t, "sighters that are none", code, codeUsage, out+errs, "line 1", "NAME KEY")
 }
 
 // keyFile writes an SSH key pair, and gives the private file's path.
@@ -161,28 +161,4 @@ func keyFile(t *testing.T, name string) string {
 	}
 	dir := shelved(t, map[string]string{name: string(pem.EncodeToMemory(block)), name + ".pub": string(ssh.MarshalAuthorizedKey(line))})
 	return filepath.Join(dir, name)
-}
-
-func FuzzSighting(f *testing.F) {
-	f.Add([]byte(sightingHead + "witness: x\n-----BEGIN SSH SIGNATURE-----\n"))
-	f.Add([]byte(sightingHead + "saw: y\n-----BEGIN \n-----BEGIN "))
-	f.Fuzz(func(t *testing.T, in []byte) {
-		s, armored, err := splitSighting(in)
-		if err == nil && s.Text()+string(armored) != string(in) {
-			t.Fatal("a file was read that says something else")
-		}
-	})
-}
-
-func FuzzWitnesses(f *testing.F) {
-	f.Add("# whom we trust\n\naudra ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIERlW7ax7gvJldehlfw+ZvDAYLACbHNKViwnwTYpsjoE\n")
-	f.Add("audra eip712 0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
-	f.Fuzz(func(t *testing.T, in string) {
-		all, err := witnessesOf(in)
-		for name, keys := range all {
-			if err != nil || name == "" || len(keys) == 0 {
-				t.Fatalf("%q has %d keys, %v", name, len(keys), err)
-			}
-		}
-	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/control"
 	"github.com/ostraka/ostraka/custody/review"
+	"github.com/ostraka/ostraka/evidence/places"
 )
 
 func (a *app) controlCommand() *cobra.Command {
@@ -47,6 +48,12 @@ func eachVault(args []string, name string, do func(charter.Document, charter.Blu
 	return nil
 }
 
+func evidenceFlag(c *cobra.Command) *shelf {
+	var s shelf
+	s.flags(c, "at")
+	return &s
+}
+
 func vaultFlag(c *cobra.Command) *string {
 	return c.Flags().String("vault", "", "only this vault (default: all)")
 }
@@ -61,7 +68,7 @@ func (a *app) controlNumberCommand() *cobra.Command {
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		var all []measured
 		docs := []vaultReviewed{}
-		alarm, err := a.eachStructure(args, *vault, *evidence, func(s control.Structure) {
+		_, alarm, err := a.eachStructure(args, *vault, *evidence, func(s control.Structure) {
 			one := measured{Vault: review.Vault{Name: s.Vault, Figures: s.Measure(), Spend: s.Spend(), SOS: s.SOS != nil}}
 			doc := reviewed(one.Vault)
 			if evidence.dir != "" {
@@ -99,10 +106,9 @@ type measured struct {
 	sure []control.Figure // nil: no evidence was read
 }
 
-// eachStructure does something with what reaches each vault, and how that is known. alarm says what of the evidence does not hold: it raises
+// eachStructure does something with what reaches each vault, and how that is known: by findings. alarm says what of the evidence does not hold: it raises
 // nothing, and is to be told after all else.
-func (a *app) eachStructure(args []string, vault string, evidence shelf, do func(control.Structure)) (alarm, err error) {
-	var known []attested
+func (a *app) eachStructure(args []string, vault string, evidence shelf, do func(control.Structure)) (known []places.Finding, alarm, err error) {
 	read := false
 	err = eachVault(args, vault, func(d charter.Document, v charter.Blueprint) (err error) {
 		if !read {
@@ -115,11 +121,11 @@ func (a *app) eachStructure(args []string, vault string, evidence shelf, do func
 		if err != nil {
 			return err
 		}
-		hold(&s, known)
+		places.Mark(&s, known)
 		do(s)
 		return nil
 	})
-	return alarm, err
+	return known, alarm, err
 }
 
 type copyDocument struct {
@@ -143,7 +149,7 @@ func (a *app) controlMapCommand() *cobra.Command {
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		docs := []copyDocument{}
 		var shown []control.Structure
-		alarm, err := a.eachStructure(args, *vault, *evidence, func(s control.Structure) {
+		known, alarm, err := a.eachStructure(args, *vault, *evidence, func(s control.Structure) {
 			shown = append(shown, s)
 			for _, share := range s.Shares {
 				for _, c := range share.Copies {
@@ -176,6 +182,7 @@ func (a *app) controlMapCommand() *cobra.Command {
 					printMap(w, s)
 				}
 			}
+			printBorne(w, known)
 		})
 		return cmp.Or(err, alarm)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,8 @@ import (
 	"github.com/ostraka/ostraka/client/published"
 	"github.com/ostraka/ostraka/console/disclosure"
 	"github.com/ostraka/ostraka/console/wasm"
+	"github.com/ostraka/ostraka/evidence/attest"
+	"github.com/ostraka/ostraka/evidence/places"
 	"github.com/ostraka/ostraka/evidence/verify"
 )
 
@@ -31,6 +34,8 @@ type disclosing struct {
 	insecure bool
 	bodies   bool
 	places   []string
+	shelf    shelf
+	evidence []verify.BundleFile // that the folder carries
 }
 
 // disclosedDocument is what a publication did.
@@ -39,8 +44,9 @@ type disclosedDocument struct {
 	Circle   string            `json:"circle"`
 	CircleID string            `json:"circle_id"`
 	Logs     []disclosedLog    `json:"logs"`
-	Page     bool              `json:"page"`    // it carries the verifier for browsers
-	Missing  map[string]string `json:"missing"` // nodes whose logs could not be fetched, and why
+	Evidence []string          `json:"evidence"` // files that it carries
+	Page     bool              `json:"page"`     // it carries the verifier for browsers
+	Missing  map[string]string `json:"missing"`  // nodes whose logs could not be fetched, and why
 	Failed   bool              `json:"failed"`
 }
 
@@ -57,6 +63,8 @@ func (a *app) disclosePublishCommand() *cobra.Command {
 		Long: "Fetches the logs of all nodes of the context (or of the nodes, logs and bundles that are named), verifies them as any outsider would, and writes a\n" +
 			"folder that any web server can host: the logs, the report, and a page that runs the same verifier in the visitor's own browser. Run it again to bring\n" +
 			"the folder up to date: what never changes is not fetched twice. Nobody has to believe the folder, nor who hosts it.\n" +
+			"With --evidence DIR it carries what clouds and sighters signed of places; never keys, certificates or names that judge it, and no document of AWS, which\n" +
+			"some services take for a login. What is not in DIR any more is taken away from the folder.\n" +
 			"Exit code 4: what was published does not hold; the folder is written all the same, since hiding it would help nobody.",
 		Example: "  ostraka disclose publish -o /var/www/disclosure\n  ostraka disclose publish https://acme.example:7400 https://bolt.example:7400 -o disclosure",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -78,6 +86,7 @@ func (a *app) disclosePublishCommand() *cobra.Command {
 	}
 	c.Flags().StringVarP(&d.out, "out", "o", "", "folder to write")
 	c.Flags().StringVar(&d.wasm, "wasm", "", "folder of the verifier for browsers, where `make wasm` put it (default: the one that this program carries)")
+	d.shelf.flags(c, evidenceAt)
 	c.Flags().BoolVar(&d.bodies, "bodies", false, "fetch all bodies again, where a vault was published only lately")
 	c.Flags().BoolVar(&d.insecure, "insecure", false, "take web servers whose certificate no authority vouches for: what they show is verified all the same")
 	return c
@@ -86,6 +95,9 @@ func (a *app) disclosePublishCommand() *cobra.Command {
 func (d *disclosing) parse(a *app, args []string) error {
 	if d.out == "" {
 		return usage("name the folder to write: -o FOLDER")
+	}
+	if err := d.shelf.read(evidenceAt); err != nil {
+		return err
 	}
 	if d.places = args; len(args) > 0 {
 		return nil
@@ -103,6 +115,9 @@ func (d *disclosing) parse(a *app, args []string) error {
 // publish copies the logs until none is behind what another saw of it, and writes the folder.
 func (d *disclosing) publish(ctx context.Context, a *app) (doc disclosedDocument, r *verify.Report, err error) {
 	doc = disclosedDocument{Folder: d.out}
+	if err := d.shelve(a); err != nil {
+		return doc, nil, err
+	}
 	var logs []disclose.Copied
 	for try := 0; ; try++ {
 		if logs, doc.Missing, err = d.copyAll(ctx, a); err != nil {
@@ -125,7 +140,15 @@ func (d *disclosing) publish(ctx context.Context, a *app) (doc disclosedDocument
 	for _, l := range logs {
 		doc.Logs = append(doc.Logs, disclosedLog{l.Operator, l.Size, l.Grown})
 	}
-	doc.Page, err = d.page(a, r, disclose.Bundle(r.Circle, time.Now(), logs))
+	b := disclose.Bundle(r.Circle, time.Now(), logs)
+	b.Evidence, doc.Evidence = d.evidence, []string{}
+	for _, f := range d.evidence {
+		doc.Evidence = append(doc.Evidence, f.Path())
+	}
+	old := disclose.Shelved(d.out)
+	if doc.Page, err = d.page(a, r, b); err == nil {
+		err = disclose.Unshelve(d.out, old, b.Evidence) // once no list names it
+	}
 	return doc, r, err
 }
 
@@ -181,32 +204,57 @@ func (d *disclosing) verify(ctx context.Context, a *app, logs []disclose.Copied)
 		}
 		sources = append(sources, p.Sources[0].Source)
 	}
-	return verify.Verify(sources, verify.Options{Now: time.Now(), Progress: func(p verify.Progress) error {
+	now := time.Now()
+	return verify.Verify(sources, verify.Options{Now: now, Evidence: d.shelf.judge(nil, now), Progress: func(p verify.Progress) error {
 		a.progress("%s: entry %d of %d; %s", p.Source, p.Read, p.Of, p.Verdict)
 		return nil
 	}})
 }
 
-// page writes the page. A build without the verifier for browsers writes the report alone, and says how to get it.
+// shelve copies evidence into the folder, and names it as anybody will find it there. What may open a door elsewhere stays where it is.
+func (d *disclosing) shelve(a *app) error {
+	var kept []places.File
+	for _, f := range d.shelf.files {
+		one := verify.BundleFile{Operator: f.Operator, Place: f.Place, File: filepath.Base(f.Name)}
+		switch {
+		case f.Err != nil:
+			return fmt.Errorf("%s: %w", f.Name, f.Err)
+		case places.CheckName(one.File) != nil:
+			return usage("%s: %w", f.Name, places.CheckName(one.File))
+		case !places.IsSighting(f.Content) && attest.Provider(f.Content) == "aws":
+			a.say("note: %s is not published: it is no sighting, no token of Google's and no document of Azure's; one of AWS some services take for a login", f.Name)
+			continue
+		}
+		f.Name = one.Path()
+		kept, d.evidence = append(kept, f), append(d.evidence, one)
+	}
+	d.shelf.files = kept
+	return disclose.Shelve(d.out, kept)
+}
+
+// page writes the page. A build without the verifier for browsers writes the list of logs and the report alone, and says how to get it.
 func (d *disclosing) page(a *app, r *verify.Report, b verify.Bundle) (bool, error) {
 	program, err := wasm.Verifier()
 	if d.wasm != "" {
 		program, err = wasm.Read(d.wasm)
 	}
 	if errors.Is(err, wasm.ErrAbsent) {
-		a.say("note: %v, or give --wasm; until then the page shows what this program found, and how to check it by command", err)
-		program, err = wasm.Program{}, nil
+		a.say("note: %v, or give --wasm; until then the folder has no page, and `ostraka verify` reads it", err)
+		return false, disclosure.WriteData(d.out, r, b)
 	}
 	if err != nil {
 		return false, err
 	}
-	return len(program.Packed) > 0, disclosure.Write(d.out, r, b, program)
+	return true, disclosure.Write(d.out, r, b, program)
 }
 
 func (doc disclosedDocument) print(w writer, r *verify.Report) {
 	fmt.Fprintf(w, "The disclosure of %s is written to %s.\n", doc.Circle, doc.Folder)
 	for _, l := range doc.Logs {
 		fmt.Fprintf(w, "  %-20s %d entries, %d of them new\n", l.Operator, l.Entries, l.Grown)
+	}
+	if n := len(doc.Evidence); n > 0 {
+		fmt.Fprintf(w, "  evidence of places: %s\n", strings.Join(doc.Evidence, ", "))
 	}
 	for where, why := range doc.Missing {
 		fmt.Fprintf(w, "  NOT REACHED: %s: %s\n", where, why)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/evidence/attest"
+	"github.com/ostraka/ostraka/evidence/places"
 )
 
 // evidenceFlags are what `control evidence` is told beside the documents.
@@ -131,54 +132,47 @@ func subjectOf(f evidenceFlags) (about attest.Subject, place charter.Place, err 
 	return attest.Subject{Node: o.Identity, Operator: o.Name, Place: place.Name}, place, nil
 }
 
-const maxEvidence = 256 << 10 // bytes of one document or signature
-
 // readEvidence reads and verifies one document.
 func readEvidence(name string, f evidenceFlags, about attest.Subject, now time.Time) (attest.Claim, error) {
-	document, err := readBounded(name, maxEvidence)
+	document, err := readBounded(name, places.MaxFile)
 	if err != nil {
 		return attest.Claim{}, err
 	}
-	var claim attest.Claim
-	switch attest.Provider(document) {
-	case "gcp":
-		if f.keys == "" {
-			return claim, usage("%s is a token of Google's: give its keys of the token's day with --keys FILE", name)
-		}
-		var keys attest.Keys
-		if keys, err = fromFile(f.keys, attest.MaxKeys, attest.ReadKeys); err != nil {
-			return claim, err
-		}
-		claim, err = attest.GCP(document, keys, about, now)
-	case "azure":
-		var trusted, more attest.Authorities
-		if trusted, err = attest.PinnedAuthorities(); err != nil {
-			return claim, err
-		}
-		if more, err = fromFile(f.roots, attest.MaxRoots, attest.ReadAuthorities); err != nil {
-			return claim, err
-		}
-		claim, err = attest.Azure(document, trusted.With(more), about, now)
-	default:
-		var trusted, more attest.Regions
-		if trusted, err = attest.PinnedRegions(); err != nil {
-			return claim, err
-		}
-		if more, err = fromFile(f.roots, attest.MaxRoots, attest.ReadRegions); err != nil {
-			return claim, err
-		}
-		signature := document // PKCS#7 carries the document
-		if f.signature == "" {
-			document = nil
-		} else if signature, err = readBounded(f.signature, maxEvidence); err != nil {
-			return claim, err
-		}
-		claim, err = attest.AWS(document, signature, trusted.With(more), now)
+	if f.keys == "" && attest.Provider(document) == "gcp" {
+		return attest.Claim{}, usage("%s is a token of Google's: give its keys of the token's day with --keys FILE", name)
 	}
+	trusted, err := trust(f.keys, f.roots)
+	if err != nil {
+		return attest.Claim{}, err
+	}
+	var signature []byte
+	if f.signature != "" {
+		if signature, err = readBounded(f.signature, places.MaxFile); err != nil {
+			return attest.Claim{}, err
+		}
+	}
+	claim, err := trusted.Verify(document, signature, about, now)
 	if err != nil {
 		return claim, unverified("do not rely on it: fetch a fresh one as docs/charter.md says; --roots and --keys take what this program does not know", "%s: %w", name, err)
 	}
 	return claim, nil
+}
+
+// trust is what this program carries, and files of keys and certificates that the reader fetched; no name is no file.
+func trust(keys, roots string) (places.Trust, error) {
+	t, err := places.Pinned()
+	if err != nil {
+		return t, err
+	}
+	if t.Keys, err = fromFile(keys, attest.MaxKeys, attest.ReadKeys); err != nil {
+		return t, err
+	}
+	_, err = fromFile(roots, attest.MaxRoots, func(b []byte) (struct{}, error) {
+		regions, authorities, err := places.ReadRoots(b)
+		t.Regions, t.Authorities = t.Regions.With(regions), t.Authorities.With(authorities)
+		return struct{}{}, err
+	})
+	return t, err
 }
 
 // fromFile reads a file of certificates or keys; no name is no file.

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,12 +15,13 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/places"
 )
 
-// sightingFlags are what a witness says.
+// sightingFlags are what a sighter says.
 type sightingFlags struct {
 	charter, operator, place string
-	witness, entity, saw     string
+	sighter, entity, saw     string
 	seen, documents          []string
 	days                     int
 	out                      string
@@ -34,14 +33,14 @@ func (a *app) controlSightingCommand() *cobra.Command {
 		Use: "sighting", Short: "Sign, as somebody independent, what you saw of where an operator's node runs", Args: cobra.NoArgs,
 		Long: "For an auditor, or anybody whom the circle's people trust and who is neither of the operator nor has access to the place. Say each thing that you saw\n" +
 			"yourself, with --seen: as the charter says it (--seen account), or as it is (--seen account=1234). What you did not see, leave out.\n" +
-			"FIELD is provider, account, region, jurisdiction, hardware or access. Whoever trusts you counts it as attested: `ostraka control map --evidence`.",
-		Example: "  ostraka control sighting --charter our --operator acme --place main --witness audra --entity 'Auditors LLP' --seen provider --seen account --seen access --saw 'the console of the account, with its owner' --key audra.key --out audra.sighting",
+			"FIELD is provider, account, region, jurisdiction, hardware or access. Whoever trusts you counts it as attested: `ostraka verify --evidence`, `ostraka control map --evidence`.",
+		Example: "  ostraka control sighting --charter our --operator acme --place main --sighter audra --entity 'Auditors LLP' --seen provider --seen account --seen access --saw 'the console of the account, with its owner' --key audra.key --out audra.sighting",
 	}
 	fl := c.Flags()
 	fl.StringVar(&f.charter, "charter", ".", "folder of the charter")
 	fl.StringVar(&f.operator, "operator", "", "whose node it is")
 	fl.StringVar(&f.place, "place", "", "place of the operator in the charter (default: its only replica)")
-	fl.StringVar(&f.witness, "witness", "", "your name, as those who trust you list it")
+	fl.StringVar(&f.sighter, "sighter", "", "your name, as those who trust you list it")
 	fl.StringVar(&f.entity, "entity", "", "legal entity that you speak for")
 	fl.StringArrayVar(&f.seen, "seen", nil, "FIELD, as the charter says it, or FIELD=VALUE; may be given again")
 	fl.StringVar(&f.saw, "saw", "", "what you looked at, and how, in your words")
@@ -57,7 +56,7 @@ func (a *app) controlSightingCommand() *cobra.Command {
 }
 
 func (a *app) sighting(ctx context.Context, f sightingFlags) error {
-	for _, x := range []struct{ flag, value string }{{"operator", f.operator}, {"witness", f.witness}, {"entity", f.entity}, {"saw", f.saw}} {
+	for _, x := range []struct{ flag, value string }{{"operator", f.operator}, {"sighter", f.sighter}, {"entity", f.entity}, {"saw", f.saw}} {
 		if x.value == "" {
 			return usage("say it: --%s", x.flag)
 		}
@@ -67,7 +66,7 @@ func (a *app) sighting(ctx context.Context, f sightingFlags) error {
 		return err
 	}
 	x := charter.Sighting{
-		Witness: f.witness, Entity: f.entity, Operator: about.Operator, Identity: about.Node, Place: charter.Place{Name: about.Place}, Saw: f.saw,
+		Witness: f.sighter, Entity: f.entity, Operator: about.Operator, Identity: about.Node, Place: charter.Place{Name: about.Place}, Saw: f.saw,
 		Created: client.Now(), Expires: client.Now().Add(time.Duration(f.days) * 24 * time.Hour),
 	}
 	if err := look(&x.Place, place, f.seen); err != nil {
@@ -121,7 +120,7 @@ func (a *app) writeSighting(path string, s statement.Statement, armored []byte) 
 			fmt.Fprint(w, text)
 			return
 		}
-		fmt.Fprintf(w, "wrote %s. Whoever lists you as a witness puts it under DIR/%s/%s/ and runs `ostraka control number --evidence DIR --witnesses FILE`.\n", path, s.Get("operator"), s.Get("place"))
+		fmt.Fprintf(w, "wrote %s. Whoever lists you as a sighter puts it under DIR/%s/%s/ and runs `ostraka verify URL --evidence DIR --sighters FILE`.\n", path, s.Get("operator"), s.Get("place"))
 	})
 }
 
@@ -129,7 +128,7 @@ func (a *app) writeSighting(path string, s statement.Statement, armored []byte) 
 func look(saw *charter.Place, says charter.Place, seen []string) error {
 	for _, one := range seen {
 		name, value, given := strings.Cut(one, "=")
-		if name == "access" {
+		if name == places.Access {
 			saw.Access = says.Access
 			if given {
 				saw.Access = strings.Split(value, ",")
@@ -137,7 +136,7 @@ func look(saw *charter.Place, says charter.Place, seen []string) error {
 			}
 			continue
 		}
-		field, said := placeField(saw, name), placeField(&says, name)
+		field, said := places.At(saw, name), places.At(&says, name)
 		switch {
 		case field == nil:
 			return usage("--seen %s: the fields are provider, account, region, jurisdiction, hardware, access", one)
@@ -150,83 +149,4 @@ func look(saw *charter.Place, says charter.Place, seen []string) error {
 		}
 	}
 	return nil
-}
-
-func placeField(p *charter.Place, name string) *string {
-	return map[string]*string{"provider": &p.Provider, "account": &p.Account, "region": &p.Region, "jurisdiction": &p.Jurisdiction, "hardware": &p.Hardware}[name]
-}
-
-const maxSighting = 64 << 10 // bytes of a sighting's file
-
-// readSighting reads a sighting's file.
-func readSighting(path string) (s statement.Statement, armored []byte, err error) {
-	b, err := readBounded(path, maxSighting)
-	if err == nil {
-		s, armored, err = splitSighting(b)
-	}
-	if err != nil {
-		return s, nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return s, armored, nil
-}
-
-// splitSighting splits it into the statement, and behind it the armored signature.
-func splitSighting(b []byte) (s statement.Statement, armored []byte, err error) {
-	text, armor, ok := strings.Cut(string(b), "\n-----BEGIN ")
-	if !ok {
-		return s, nil, errors.New("no signature stands behind the statement")
-	}
-	s, err = statement.ParseKind([]byte(text+"\n"), statement.Sighting)
-	return s, []byte("-----BEGIN " + armor), err
-}
-
-// isSighting tells a sighting from a cloud's document.
-func isSighting(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	head := make([]byte, len(sightingHead))
-	_, err = io.ReadFull(f, head)
-	return err == nil && string(head) == sightingHead
-}
-
-const sightingHead = "ostraka/1 sighting\n"
-
-// readWitnesses reads whom the reader trusts: lines NAME KEY, a key as in a charter.
-func readWitnesses(path string) (map[string][]signet.Key, error) {
-	out := map[string][]signet.Key{}
-	if path == "" {
-		return out, nil
-	}
-	b, err := readBounded(path, maxSighting)
-	if err != nil {
-		return nil, err
-	}
-	if out, err = witnessesOf(string(b)); err != nil {
-		return nil, usage("%s, %w", path, err)
-	}
-	return out, nil
-}
-
-// witnessesOf reads the lines; empty ones, and those that begin with #, are passed over.
-func witnessesOf(text string) (map[string][]signet.Key, error) {
-	out := map[string][]signet.Key{}
-	for i, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		name, rest, _ := strings.Cut(line, " ")
-		key, err := signet.ParseKey(rest)
-		if err == nil {
-			err = statement.CheckLabel(name)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("line %d: it is not NAME KEY: %w", i+1, err)
-		}
-		out[name] = append(out[name], key)
-	}
-	return out, nil
 }

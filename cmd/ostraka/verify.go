@@ -17,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/client/published"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/places"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 )
@@ -30,6 +31,7 @@ var refetchWait = 2 * time.Second // shorter in tests
 type verification struct {
 	circle, at, rpc, witness, operator, address, release, maintainer []string
 	insecure                                                         bool
+	shelf                                                            shelf
 
 	places    []string
 	options   verify.Options
@@ -50,8 +52,12 @@ func (v *verification) flags(c *cobra.Command) {
 	f.StringArrayVar(&v.address, "address", nil, "VAULT=CHAIN:ADDRESS: compare this address with the chain too, where the vault's are withheld")
 	f.StringArrayVar(&v.release, "release", nil, "release.note of a release: says of each operator's program whether it is of it")
 	f.StringArrayVar(&v.maintainer, "maintainer", nil, "key of a maintainer whom you trust, NAME+HASH+KEY: two must have signed each release")
+	v.shelf.flags(c, evidenceAt)
 	f.BoolVar(&v.insecure, "insecure", false, "read web servers whose certificate no authority vouches for, and by http: what is read is held to signatures all the same")
 }
+
+// evidenceAt is the flag of the time by which evidence is judged, where --at is a block's height.
+const evidenceAt = "evidence-at"
 
 // parse reads what was asked for.
 func (v *verification) parse(places []string) error {
@@ -85,6 +91,9 @@ func (v *verification) parse(places []string) error {
 	}
 	var err error
 	if v.options.Release, err = releases(v.release, v.maintainer); err != nil {
+		return err
+	}
+	if err := v.shelf.read(evidenceAt); err != nil {
 		return err
 	}
 	v.expected = map[string]string{}
@@ -187,6 +196,10 @@ func (v *verification) once(ctx context.Context, a *app) (r *verify.Report, whol
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var sources []verify.Source
+	var handed []places.File                         // evidence that bundles carry
+	if err := v.shelf.read(evidenceAt); err != nil { // anew each time: it is brought up to date while a watch runs
+		return nil, false, false, err
+	}
 	failed := map[string]error{}
 	for _, where := range v.places {
 		a.progress("Reading %s", where)
@@ -196,6 +209,7 @@ func (v *verification) once(ctx context.Context, a *app) (r *verify.Report, whol
 			continue
 		}
 		live = live || p.Live()
+		handed = append(handed, p.Evidence()...)
 		for _, s := range p.Sources {
 			sources = append(sources, s.Source)
 		}
@@ -212,6 +226,7 @@ func (v *verification) once(ctx context.Context, a *app) (r *verify.Report, whol
 	}
 	o := v.options
 	o.Now = time.Now()
+	o.Evidence = v.shelf.judge(handed, o.Now)
 	o.Progress = func(p verify.Progress) error {
 		a.progress("%s: entry %d of %d; %s", p.Source, p.Read, p.Of, p.Verdict)
 		return ctx.Err()
@@ -251,7 +266,8 @@ func (a *app) verifyCommand() *cobra.Command {
 		Long: "Takes any number of nodes (https://HOST:PORT), logs and bundles, of the web or of folders, of as many operators as there are. Believes none of them: every\n" +
 			"leaf is hashed up to what its log signed, every signature is checked here, and the logs are held to one another. Needs no account and no key.\n" +
 			"With --rpc each outgoing transaction of each address must stand in the logs of t operators who held the key. What a chain says is the word of the\n" +
-			"endpoint: give your own, or several. Exit code 4 if a claim does not hold, 1 if nothing could be read. What each claim means: spec/verify.",
+			"endpoint: give your own, or several. With --evidence DIR, and what a bundle carries, it says of each place what clouds and sighters bear out: keys, certificates\n" +
+			"and names that judge it are yours alone, in DIR/keys, DIR/roots and --sighters. Exit code 4 if a claim does not hold, 1 if nothing could be read. What each claim means: spec/verify.",
 		Example: "  ostraka verify https://acme.example:7400 https://bolt.example:7400 https://cora.example:7400 --rpc eip155:1=https://rpc.example\n" +
 			"  ostraka verify https://disclosure.example/harbour --circle 3f9c…   # a bundle",
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -106,9 +106,9 @@ func TestWatch(t *testing.T) {
 		return h.took()
 	}
 
-	// The circle's clock stands days before ours: its operators are silent. And no chain is asked.
+	// The circle's clock stands hours before ours: its operators are silent. And no chain is asked.
 	types, all := look(codeDone)
-	if len(types) != 4 || slices.Contains(types, notify.WatchFailed) || !strings.Contains(all, "operator-0 is silent since") {
+	if len(types) != 5 || slices.Contains(types, notify.WatchFailed) || !strings.Contains(all, "operator-0 is silent since") {
 		t.Fatalf("the first look tells %q: %s", types, all)
 	}
 	if types, all = look(codeDone); len(types) != 0 {

@@ -20,11 +20,14 @@ import (
 	"github.com/ostraka/ostraka/console/disclosure"
 	"github.com/ostraka/ostraka/console/verdict"
 	"github.com/ostraka/ostraka/console/wasm"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/evidence/places"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 	"github.com/ostraka/ostraka/internal/components"
 	"github.com/ostraka/ostraka/internal/components/chromium"
 	"github.com/ostraka/ostraka/internal/wasmbuild"
+	"github.com/ostraka/ostraka/node/nodetest"
 )
 
 var update = flag.Bool("update", false, "write the pictures in docs/images anew")
@@ -234,6 +237,7 @@ func TestBrowserSaysWhatTheCommandSays(t *testing.T) {
 	}
 	looks(t, b, at)
 	hosts(t, b, dir, good, published)
+	attested(t, b, good, p)
 	for name, tamper := range tampering {
 		bad := good
 		bad.files = map[string][]byte{}
@@ -323,6 +327,53 @@ func hosts(t *testing.T, b *chromium.Browser, dir string, good bundle, want *ver
 	}
 	if s := see(t, b, serve(t, dir, good.now.Add(100*24*time.Hour))); s.Level != "attention" || !strings.Contains(strings.Join(s.Reasons, " "), "silent since") || len(s.Differs) > 0 {
 		t.Errorf("a hundred days later: %+v", s)
+	}
+}
+
+// attested publishes evidence that the publisher has keys for and no visitor: what it says is its word, and marked so, and nothing differs.
+func attested(t *testing.T, b *chromium.Browser, good bundle, p wasm.Program) {
+	t.Helper()
+	dir := t.TempDir()
+	good.write(t, dir)
+	file := verify.BundleFile{Operator: "operator-0", Place: "main", File: "audra"}
+	bundled := good.list
+	bundled.Evidence = []verify.BundleFile{file}
+	var sighting []byte
+	o := verify.Options{Now: good.now, Evidence: func(d charter.Document) []places.Finding {
+		at, _ := d.Station("operator-0")
+		place := at.Places[0]
+		place.Level = ""
+		sighting = nodetest.Sighting(t, charter.Sighting{
+			Witness: "audra", Entity: "Auditors LLP", Operator: at.Name, Identity: at.Identity, Place: place, Saw: "the rack", Created: good.now, Expires: good.now.AddDate(0, 6, 0),
+		}, "audra")
+		return places.Trust{Sighters: nodetest.Sighter(t, "audra")}.Judge([]places.File{{Operator: "operator-0", Place: "main", Name: file.Path(), Content: sighting}}, d, good.now, time.Time{})
+	}}
+	var sources []verify.Source
+	for _, l := range bundled.Logs {
+		sources = append(sources, verify.Source{Name: l.Path, Fetch: func(path string) ([]byte, error) {
+			if content, ok := good.files[l.Path+"/"+path]; ok {
+				return content, nil
+			}
+			return nil, verify.ErrNotThere
+		}})
+	}
+	published, err := verify.Verify(sources, o)
+	if err != nil || published.Failed || published.Operators[0].Places[0].Class != verify.Attested {
+		t.Fatalf("%v, %s", err, list(published.Claims))
+	}
+	if err := disclosure.Write(dir, published, bundled, p); err != nil {
+		t.Fatal(err)
+	}
+	b.Screen(320, 800, 1, false)
+	s := see(t, b, serve(t, dir, good.now))
+	b.Screen(1280, 800, 1, false)
+	if s.Level != "well" || len(s.Differs) > 0 || s.Wide > 0 || !strings.Contains(strings.Join(s.Found, "\n"), "your own browser found the same of all else; what is attested is the publisher's word") || !strings.Contains(s.Status, "says the same of all else; what is attested") {
+		t.Errorf("evidence that no visitor can judge: %+v", s)
+	}
+	if !slices.ContainsFunc(s.Claims, func(c verify.Claim) bool {
+		return c.Subject == "place operator-0/main" && c.Class == verify.Declared && strings.Contains(c.Basis, "evidence evidence/operator-0/main/audra is not judged: a browser holds no keys for it")
+	}) {
+		t.Errorf("the browser's own claim of the place: %s", list(s.Claims))
 	}
 }
 

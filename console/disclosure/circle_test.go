@@ -25,8 +25,8 @@ type bundle struct {
 	now   time.Time
 }
 
-// places are where the operators of the circle run: two of them in one region, and one person reaches two.
-func places(d *charter.Document) {
+// spread says where the operators of the circle run: two of them in one region, and one person reaches two.
+func spread(d *charter.Document) {
 	for i := range d.Vaults {
 		d.Vaults[i].Publish = true
 	}
@@ -42,7 +42,7 @@ func places(d *charter.Document) {
 func circle(t *testing.T) bundle {
 	t.Helper()
 	w := nodetest.New(t, 3)
-	w.Change = places
+	w.Change = spread
 	vault, from := nodetest.Ready(w, 3)
 	prove(w, vault, from, "Reserves of the treasury as of today <b>& always</b>")
 	for i := range 2 {

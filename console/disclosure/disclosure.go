@@ -43,16 +43,11 @@ func Files(r *verify.Report, b verify.Bundle, p wasm.Program) (map[string][]byte
 	if len(p.Packed) == 0 || len(p.Runtime) == 0 {
 		return nil, wasm.ErrAbsent
 	}
-	for path, value := range map[string]any{verify.PathBundle: b, verify.PathReport: r} {
-		raw, err := json.MarshalIndent(value, "", "  ")
-		if err != nil {
-			return nil, fmt.Errorf("write %s: %w", path, err)
-		}
-		files[path] = append(raw, '\n')
-	}
-	if _, err := verify.ParseBundle(files[verify.PathBundle]); err != nil { // or no visitor could read it
+	data, err := Data(r, b)
+	if err != nil {
 		return nil, err
 	}
+	maps.Copy(files, data)
 	sum := sha256.Sum256(p.Packed)
 	var out bytes.Buffer
 	if err := page.Execute(&out, newView(r, b, hex.EncodeToString(sum[:]))); err != nil {
@@ -71,6 +66,29 @@ func Files(r *verify.Report, b verify.Bundle, p wasm.Program) (map[string][]byte
 	return files, nil
 }
 
+// Data gives the files of Files that no browser runs: the list of logs, and the report.
+func Data(r *verify.Report, b verify.Bundle) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for path, value := range map[string]any{verify.PathBundle: b, verify.PathReport: r} {
+		raw, err := json.MarshalIndent(value, "", "  ")
+		if err != nil {
+			return nil, fmt.Errorf("write %s: %w", path, err)
+		}
+		files[path] = append(raw, '\n')
+	}
+	_, err := verify.ParseBundle(files[verify.PathBundle]) // or no visitor could read it
+	return files, err
+}
+
+// WriteData puts Data into a folder.
+func WriteData(dir string, r *verify.Report, b verify.Bundle) error {
+	files, err := Data(r, b)
+	if err != nil {
+		return err
+	}
+	return write(dir, files)
+}
+
 // Write puts Files into a folder. Each file is whole at every moment, and the page comes last: a visitor sees the old one until all that the
 // new one needs is there.
 func Write(dir string, r *verify.Report, b verify.Bundle, p wasm.Program) error {
@@ -78,11 +96,17 @@ func Write(dir string, r *verify.Report, b verify.Bundle, p wasm.Program) error 
 	if err != nil {
 		return err
 	}
+	return write(dir, files)
+}
+
+func write(dir string, files map[string][]byte) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("publish into %s: %w", dir, err)
 	}
 	names := slices.Sorted(maps.Keys(files))
-	names = append(slices.DeleteFunc(names, func(n string) bool { return n == PathPage }), PathPage)
+	if i := slices.Index(names, PathPage); i >= 0 {
+		names = append(slices.Delete(names, i, i+1), PathPage)
+	}
 	for _, name := range names {
 		if err := client.Replace(filepath.Join(dir, name), files[name], 0o644); err != nil {
 			return fmt.Errorf("publish into %s: %w", dir, err)

@@ -198,6 +198,37 @@ func TestWithoutScript(t *testing.T) {
 	}
 }
 
+// Of each place the page says what others bear out and as of when, and beside the numbers what is left of them; without evidence it has no such column.
+func TestPlacesAndTheirClasses(t *testing.T) {
+	page := func(r *verify.Report) string {
+		t.Helper()
+		got, err := disclosure.Files(r, named("acme", "bolt"), stub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(got["index.html"])
+	}
+	r := report(1)
+	for i := range r.Operators {
+		r.Operators[i].Places[0].Name, r.Operators[i].Places[0].Jurisdiction = "main", "de"
+	}
+	if plain := page(r); strings.Contains(plain, "as attested") || strings.Contains(plain, `aria-label="attested"`) || !strings.Contains(plain, "○ Declared</span> provider, account, country, who can reach it") {
+		t.Error("without evidence the page speaks of what is attested, or not of what is declared")
+	}
+	none, two := 0, 2
+	r.Operators[0].Places[0].Attested = []verify.Borne{{Field: "provider", By: "Google Cloud", AsOf: noon}, {Field: "account", By: "Google Cloud", AsOf: noon}, {Field: "jurisdiction", By: "audra <b>of</b> LLP", AsOf: noon}}
+	r.Vaults[0].Control = append(r.Vaults[0].Control, verify.Figure{Kind: "provider", Steal: 3, Attested: &two}, verify.Figure{Kind: "region", Steal: 3, Attested: &none})
+	shown := page(r)
+	for _, want := range []string{
+		`<th scope="col">as attested</th>`, `<td>3</td><td>2</td>`, `<td>3</td><td>nobody can</td>`, `<td>2</td><td>–</td>`, "◆ Attested</span> provider, account: Google Cloud, as of 27 November 2026",
+		"◆ Attested</span> country: audra &lt;b&gt;of&lt;/b&gt; LLP", "○ Declared</span> who can reach it", `<span role="img" aria-label="attested">◆</span>`,
+	} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+}
+
 func TestWrite(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "public")
 	if err := disclosure.Write(dir, report(1), named("acme"), stub); err != nil {
@@ -227,6 +258,13 @@ func TestWrite(t *testing.T) {
 	}
 	if err := disclosure.Write(dir, report(1), named("acme"), wasm.Program{}); !errors.Is(err, wasm.ErrAbsent) {
 		t.Errorf("without a verifier: %v", err)
+	}
+	data := filepath.Join(t.TempDir(), "data")
+	if err := disclosure.WriteData(data, report(1), named("acme")); err != nil {
+		t.Error(err)
+	}
+	if entries, err := os.ReadDir(data); err != nil || len(entries) != 2 {
+		t.Errorf("without a page: %v, %v", entries, err)
 	}
 	if err := disclosure.Write(dir, report(1), named(), stub); err == nil {
 		t.Error("a list that no visitor can read is written")

@@ -23,7 +23,7 @@ const entries = 100_000
 func TestHundredThousandEntries(t *testing.T) {
 	p, dir := program(t), t.TempDir()
 	w := nodetest.New(t, 3)
-	w.Change = places
+	w.Change = spread
 	vault, from := nodetest.Ready(w, 3)
 	w.Run("every share is proved everywhere, and all is cosigned", func() bool {
 		return w.All(func(h *nodetest.Host) bool { return proved(h) == 3 && cosigned(h) })

@@ -107,6 +107,10 @@
       const claims = f.closest("#claims") !== null;
       f.dataset.found = claims || (!differs.length && !m.compared) ? "browser" : differs.length ? "differs" : "publisher";
       f.textContent = { browser: claims ? "as your own browser found it" : "your own browser found the same", differs: "as the publisher found it; your browser found otherwise", publisher: "as the publisher found it; it could not be compared" }[f.dataset.found];
+      if (m.evidence && f.dataset.found === "browser" && f.closest("#holds") !== null) {
+        f.dataset.found = "publisher";
+        f.textContent = "your own browser found the same of all else; " + m.evidence;
+      }
     }
     if (differs.length) {
       $("differences").replaceChildren(...differs.flatMap(difference));
@@ -115,7 +119,7 @@
     $("progress").hidden = true;
     $("heads").hidden = true;
     const read = plural(m.report.entries, "entry", "entries") + " of " + plural((m.report.logs || []).length, "log", "logs") + " read, " + plural(m.report.signatures, "signature", "signatures") + " verified, in " + (m.seconds < 1 ? "less than a second" : plural(Math.round(m.seconds), "second", "seconds")) + ".";
-    const compared = differs.length ? " It differs from what the publisher says: see below." : m.compared ? " The publisher's own report could not be compared: " + m.compared : " The publisher's report says the same.";
+    const compared = differs.length ? " It differs from what the publisher says: see below." : m.compared ? " The publisher's own report could not be compared: " + m.compared : " The publisher's report says the same" + (m.evidence ? " of all else; " + m.evidence : "") + ".";
     say(v.title + ". " + read + compared);
     state("done");
   };

@@ -23,6 +23,8 @@ type view struct {
 	Numbers  []number
 	Map      []row
 	Shared   []shared // domains that reach shares of several operators
+	Attested bool     // some evidence of places was judged
+	Places   []placed
 	Latest   []request
 	Earlier  []request
 	Left     int // requests that the page leaves to report.json
@@ -40,6 +42,7 @@ type tile struct {
 type number struct {
 	Kind              string
 	Steal, Halt, Lose int
+	Attested          *int // of those who steal, if only what is attested is believed; nil: not judged
 }
 
 // A row of the control map: one kind of domain, and for each operator those in which its copies of shares lie.
@@ -53,6 +56,22 @@ type domain struct {
 	Name   string
 	Backup bool     // but for copies in use
 	By     []string // operators whose copies it reaches
+	Borne  bool     // somebody else bears it out of each of this operator's copies that it reaches
+}
+
+// A placed is a place, with what of it is known how.
+type placed struct {
+	Name, Level string
+	Class       verify.Class
+	Borne       []borne
+	Declared    []string // fields that only the operator says
+}
+
+// What one signature bears out.
+type borne struct {
+	Fields []string
+	By     string
+	AsOf   time.Time
 }
 
 // Shared says that it reaches those of several operators.
@@ -100,6 +119,8 @@ func newView(r *verify.Report, b verify.Bundle, program string) view {
 	v.Numbers = numbers(r)
 	v.Tiles = tiles(v)
 	v.Map, v.Shared = chart(v.Operator)
+	v.Places = placesOf(v.Operator)
+	v.Attested = slices.ContainsFunc(v.Numbers, func(n number) bool { return n.Attested != nil })
 	all := requests(r)
 	v.Latest = all[:min(len(all), latest)]
 	v.Earlier = all[len(v.Latest):min(len(all), latest+earlier)]
@@ -122,9 +143,16 @@ func numbers(r *verify.Report) (out []number) {
 			i := slices.IndexFunc(out, func(n number) bool { return n.Kind == f.Kind })
 			if i < 0 {
 				i = len(out)
-				out = append(out, number{Kind: f.Kind, Steal: f.Steal, Halt: f.Halt, Lose: f.Lose})
+				out = append(out, number{f.Kind, f.Steal, f.Halt, f.Lose, f.Attested})
 			}
 			n := &out[i]
+			switch {
+			case n.Attested == nil:
+				n.Attested = f.Attested
+			case f.Attested != nil:
+				least := fewest(*n.Attested, *f.Attested)
+				n.Attested = &least
+			}
 			n.Steal, n.Halt, n.Lose = fewest(n.Steal, f.Steal), fewest(n.Halt, f.Halt), fewest(n.Lose, f.Lose)
 		}
 	}
@@ -225,13 +253,14 @@ func chart(operators []verify.Operator) (rows []row, all []shared) {
 		for i, o := range operators {
 			for _, p := range o.Places {
 				for _, name := range reached(control.Kind(k), o, p) {
-					backup := p.Level != "replica"
+					backup, borne := p.Level != "replica", slices.ContainsFunc(p.Attested, func(b verify.Borne) bool { return b.Field == fieldOf[control.Kind(k)] })
 					at := slices.IndexFunc(r.Cells[i], func(d domain) bool { return d.Name == name })
 					if at < 0 {
 						by[name] = append(by[name], o.Name)
-						r.Cells[i] = append(r.Cells[i], domain{Name: name, Backup: backup})
+						r.Cells[i] = append(r.Cells[i], domain{Name: name, Backup: backup, Borne: borne})
 					} else {
 						r.Cells[i][at].Backup = r.Cells[i][at].Backup && backup
+						r.Cells[i][at].Borne = r.Cells[i][at].Borne && borne
 					}
 				}
 			}
@@ -249,6 +278,45 @@ func chart(operators []verify.Operator) (rows []row, all []shared) {
 		}
 	}
 	return rows, all
+}
+
+// fieldOf are the fields of a place that name domains of a kind. An organisation is named by the roster.
+var fieldOf = map[control.Kind]string{
+	control.Person: "access", control.Account: "account", control.Provider: "provider", control.Region: "region", control.Jurisdiction: "jurisdiction", control.Hardware: "hardware",
+}
+
+// placesOf are all places, with what of each is known how.
+func placesOf(operators []verify.Operator) (out []placed) {
+	for _, o := range operators {
+		for _, p := range o.Places {
+			one := placed{Name: o.Name + "/" + p.Name, Level: p.Level, Class: p.Class}
+			for _, b := range p.Attested {
+				i := slices.IndexFunc(one.Borne, func(x borne) bool { return x.By == b.By && x.AsOf.Equal(b.AsOf) })
+				if i < 0 {
+					i = len(one.Borne)
+					one.Borne = append(one.Borne, borne{By: b.By, AsOf: b.AsOf})
+				}
+				one.Borne[i].Fields = append(one.Borne[i].Fields, word(b.Field))
+			}
+			for _, f := range []struct{ name, value string }{
+				{"provider", p.Provider}, {"account", p.Account}, {"region", p.Region}, {"jurisdiction", p.Jurisdiction}, {"hardware", p.Hardware}, {"access", strings.Join(p.Access, "")},
+			} {
+				if f.value != "" && !slices.ContainsFunc(p.Attested, func(b verify.Borne) bool { return b.Field == f.name }) {
+					one.Declared = append(one.Declared, word(f.name))
+				}
+			}
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// word is a field as a reader calls it.
+func word(field string) string {
+	if w := map[string]string{"jurisdiction": "country", "access": "who can reach it"}[field]; w != "" {
+		return w
+	}
+	return field
 }
 
 // reached are the domains of a kind in which a place lies.

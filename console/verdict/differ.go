@@ -54,15 +54,28 @@ func timeless(r *verify.Report, paths []string) verify.Report {
 	out.Time, out.Attention, out.Lagging, out.Signatures = time.Time{}, nil, nil, 0
 	out.Operators = slices.Clone(r.Operators)
 	for i := range out.Operators {
-		out.Operators[i].Silent = false
-		out.Operators[i].Release = "" // each knows the releases that it knows
+		o := &out.Operators[i]
+		o.Silent = false
+		o.Release = "" // each knows the releases that it knows
+		o.Places = slices.Clone(o.Places)
+		for j := range o.Places {
+			o.Places[j].Class, o.Places[j].Attested = "", nil // and holds the keys that it holds
+		}
+	}
+	out.Vaults = slices.Clone(r.Vaults)
+	for i := range out.Vaults {
+		v := &out.Vaults[i]
+		v.Control = slices.Clone(v.Control)
+		for j := range v.Control {
+			v.Control[j].Attested = nil
+		}
 	}
 	out.Logs = slices.Clone(r.Logs)
 	for i := range out.Logs {
 		out.Logs[i].Source = within(out.Logs[i].Source, paths)
 		out.Logs[i].Root = [32]byte{} // RootText says it
 	}
-	out.Claims = slices.Clone(r.Claims)
+	out.Claims = slices.DeleteFunc(slices.Clone(r.Claims), ofEvidence)
 	for i := range out.Claims {
 		c := &out.Claims[i]
 		c.Subject, c.Failed = within(c.Subject, paths), within(c.Failed, paths)
@@ -71,6 +84,33 @@ func timeless(r *verify.Report, paths []string) verify.Report {
 		}
 	}
 	return out
+}
+
+// ofEvidence says whether a claim that holds rests on evidence of places, which only those judge who hold keys for it. One that does not hold is told
+// by whoever finds it.
+func ofEvidence(c verify.Claim) bool {
+	return c.Failed == "" && (strings.HasPrefix(c.Subject, verify.PlaceSubject) || strings.HasPrefix(c.Claim, verify.AsAttested))
+}
+
+// Evidence says how the page must mark what a publisher's report says of places, "" if one's own says the same of them.
+func Evidence(published, own *verify.Report) string {
+	of := func(r *verify.Report) (out []any) {
+		for _, o := range r.Operators {
+			for _, p := range o.Places {
+				out = append(out, p.Class, p.Attested)
+			}
+		}
+		for _, v := range r.Vaults {
+			for _, f := range v.Control {
+				out = append(out, f.Attested)
+			}
+		}
+		return out
+	}
+	if same(of(published), of(own)) {
+		return ""
+	}
+	return "what is attested is the publisher's word: your browser holds no keys for it"
 }
 
 // within cuts what stands before a log's path in the bundle: "https://example.org/logs/acme/keys" is "logs/acme/keys".

@@ -92,6 +92,45 @@ func TestWhatIsNoDifference(t *testing.T) {
 	}
 }
 
+// The publisher holds keys for evidence of places that the visitor does not: what it makes of them is no difference, and is marked as its word. What
+// fails is one, whoever finds it; and so is another place.
+func TestEvidenceIsThePublishersWord(t *testing.T) {
+	three := 3
+	with := func(r *verify.Report) *verify.Report {
+		r.Operators[0].Places = []verify.Place{{Name: "main", Provider: "gcp", Class: verify.Declared}}
+		r.Vaults[0].Control = []verify.Figure{{Kind: "provider", Steal: 3}}
+		r.Claims = append(r.Claims, verify.Claim{Subject: "place acme/main", Claim: "it lies there", Class: verify.Declared})
+		return r
+	}
+	theirs, mine := with(good()), with(good())
+	mine.Unjudged = []string{"x"}
+	if got := Evidence(theirs, mine); got != "" {
+		t.Errorf("of the same is said %q", got)
+	}
+	theirs.Operators[0].Places[0].Class, theirs.Operators[0].Places[0].Attested = verify.Attested, []verify.Borne{{Field: "provider", By: "Google Cloud", AsOf: noon}}
+	theirs.Vaults[0].Control[0].Attested = &three
+	theirs.Claims[len(theirs.Claims)-1].Class = verify.Attested
+	theirs.Claims = append(theirs.Claims, verify.Claim{Subject: "vault treasury", Claim: verify.AsAttested + "3 providers", Class: verify.Attested})
+	if d := Differences(theirs, mine, paths); len(d) > 0 {
+		t.Errorf("%+v", d)
+	}
+	if got := Evidence(theirs, mine); !strings.Contains(got, "the publisher's word") {
+		t.Errorf("what the visitor cannot judge is %q", got)
+	}
+	if theirs.Operators[0].Places[0].Class != verify.Attested || theirs.Vaults[0].Control[0].Attested == nil || len(theirs.Claims) != 4 {
+		t.Errorf("the report itself is changed: %+v", theirs)
+	}
+	theirs.Operators[0].Places[0].Provider = "aws"
+	if d := Differences(theirs, mine, paths); len(d) != 1 {
+		t.Errorf("another place: %+v", d)
+	}
+	theirs.Operators[0].Places[0].Provider = "gcp"
+	fail(theirs, "place acme/main", "evidence x holds", "it says otherwise")
+	if d := Differences(theirs, mine, paths); len(d) != 1 || !strings.HasPrefix(d[0].Title, "The publisher says") {
+		t.Errorf("what fails at the publisher: %+v", d)
+	}
+}
+
 // Whatever else differs is said, each under its own heading.
 func TestDifferences(t *testing.T) {
 	const found, says, claims, leaves, parts = "Your browser found", "The publisher says", "The publisher claims", "Your browser finds true", "Both reports differ in"

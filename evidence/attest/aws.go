@@ -67,11 +67,11 @@ func verifyAWS(document, signature []byte, pinned Regions, now time.Time) (Claim
 
 // signedIn finds the certificate of a region whose key signed. It says whether the key is weak.
 func signedIn(certificates []*x509.Certificate, region string, now time.Time, document, raw []byte, p *signed) (weak bool, err error) {
-	err = fmt.Errorf("no certificate is pinned for region %q", region)
+	err = &UnknownError{fmt.Sprintf("no certificate is pinned for region %q", region)}
 	for _, c := range certificates {
 		switch {
 		case p != nil && !p.by(c):
-			err = fmt.Errorf("it names certificate %x as its signer's, which is none of those pinned for region %s", p.serial, region)
+			err = &UnknownError{fmt.Sprintf("it names certificate %x as its signer's, which is none of those pinned for region %s", p.serial, region)}
 			continue
 		case now.Before(c.NotBefore) || now.After(c.NotAfter):
 			err = fmt.Errorf("the certificate of region %s holds from %s to %s", region, c.NotBefore.Format(time.DateOnly), c.NotAfter.Format(time.DateOnly))

@@ -26,22 +26,7 @@ func Azure(document []byte, trusted Authorities, about Subject, now time.Time) (
 }
 
 func verifyAzure(document []byte, trusted Authorities, about Subject, now time.Time) (Claim, error) {
-	o, err := readObject(document)
-	if err != nil {
-		return Claim{}, err
-	}
-	var form, signature string
-	if form, err = o.optional("encoding"); err != nil || form != "pkcs7" {
-		return Claim{}, errors.New(`encoding is not "pkcs7"`)
-	}
-	if signature, _ = o["signature"].(string); signature == "" {
-		return Claim{}, errors.New("signature is missing")
-	}
-	raw, err := fromBase64([]byte(signature))
-	if err != nil {
-		return Claim{}, fmt.Errorf("signature: %w", err)
-	}
-	p, err := readPKCS7(raw)
+	p, err := openAzure(document)
 	if err != nil {
 		return Claim{}, err
 	}
@@ -73,6 +58,26 @@ func verifyAzure(document []byte, trusted Authorities, about Subject, now time.T
 	return c, c.bind(nonce, about.Nonce(), "")
 }
 
+// openAzure takes PKCS#7 out of its envelope. Nothing of it is verified.
+func openAzure(document []byte) (*signed, error) {
+	o, err := readObject(document)
+	if err != nil {
+		return nil, err
+	}
+	var form, signature string
+	if form, err = o.optional("encoding"); err != nil || form != "pkcs7" {
+		return nil, errors.New(`encoding is not "pkcs7"`)
+	}
+	if signature, _ = o["signature"].(string); signature == "" {
+		return nil, errors.New("signature is missing")
+	}
+	raw, err := fromBase64([]byte(signature))
+	if err != nil {
+		return nil, fmt.Errorf("signature: %w", err)
+	}
+	return readPKCS7(raw)
+}
+
 // azureSigner checks that a certificate is the metadata service's, and returns the region that it names, if it names one.
 func azureSigner(signer *x509.Certificate, carried []*x509.Certificate, trusted Authorities, now time.Time) (region string, err error) {
 	roots, between := x509.NewCertPool(), x509.NewCertPool()
@@ -84,7 +89,7 @@ func azureSigner(signer *x509.Certificate, carried []*x509.Certificate, trusted 
 	}
 	_, err = signer.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) {
-		return "", fmt.Errorf("no trusted certificate issued its signer's: the issuer's is needed, %.128q, from %.256q", signer.Issuer.CommonName, signer.IssuingCertificateURL)
+		return "", &UnknownError{fmt.Sprintf("no trusted certificate issued its signer's: the issuer's is needed, %.128q, from %.256q", signer.Issuer.CommonName, signer.IssuingCertificateURL)}
 	}
 	if err != nil {
 		return "", fmt.Errorf("its signer's certificate: %w", err)

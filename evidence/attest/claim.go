@@ -60,6 +60,48 @@ func (c Claim) Class() Class {
 	return Declared
 }
 
+// An UnknownError says that whoever verifies does not have the key or certificate that could tell whether a document holds.
+type UnknownError struct{ Lacks string }
+
+func (e *UnknownError) Error() string { return e.Lacks }
+
+// Provider guesses from its form whose document this is: "aws", "gcp" or "azure". Only verifying tells.
+func Provider(document []byte) string {
+	o, err := readObject(document)
+	switch _, enveloped := o["encoding"]; {
+	case err == nil && enveloped:
+		return azure
+	case err != nil && strings.Count(string(document[:min(len(document), maxToken)]), ".") == 2:
+		return gcp
+	}
+	return aws
+}
+
+// Signed is when a document says that it was signed; false if it does not say, as AWS's. Nothing of it is verified: it is a time by which to
+// judge a document that was kept, and what was verified by it says the same time.
+func Signed(document []byte) (time.Time, bool) {
+	var c Claim
+	switch Provider(document) {
+	case gcp:
+		raw, _, err := splitToken(document)
+		if err != nil {
+			return time.Time{}, false
+		}
+		if c, _, err = readGCP(raw[1]); err != nil {
+			return time.Time{}, false
+		}
+	case azure:
+		p, err := openAzure(document)
+		if err != nil {
+			return time.Time{}, false
+		}
+		if c, _, err = readAzure(p.content); err != nil {
+			return time.Time{}, false
+		}
+	}
+	return c.Issued, !c.Issued.IsZero()
+}
+
 // bind notes whether the document carries the text that its subject asks for. Another subject's is no word of the operator's any more: the
 // document was fetched for somebody else.
 func (c *Claim) bind(carried, asked, before string) error {

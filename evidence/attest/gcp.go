@@ -64,27 +64,15 @@ func GCP(token []byte, keys Keys, about Subject, now time.Time) (Claim, error) {
 }
 
 func verifyGCP(token []byte, keys Keys, about Subject, now time.Time) (Claim, error) {
-	if len(token) > maxToken {
-		return Claim{}, fmt.Errorf("it has %d bytes, at most %d are read", len(token), maxToken)
-	}
-	text := strings.TrimRight(string(token), "\r\n")
-	parts := strings.Split(text, ".")
-	if len(parts) != 3 {
-		return Claim{}, errors.New("it is no signed JSON Web Token")
-	}
-	var raw [3][]byte
-	for i, p := range parts {
-		var err error
-		// The decoder would pass over line breaks.
-		if raw[i], err = base64.RawURLEncoding.Strict().DecodeString(p); err != nil || strings.ContainsAny(p, "\r\n") {
-			return Claim{}, errors.New("it is no signed JSON Web Token: it is not base64url")
-		}
+	raw, covered, err := splitToken(token)
+	if err != nil {
+		return Claim{}, err
 	}
 	key, err := gcpKey(raw[0], keys)
 	if err != nil {
 		return Claim{}, err
 	}
-	if err := verifyRSA(key, []byte(parts[0]+"."+parts[1]), raw[2], 2048); err != nil {
+	if err := verifyRSA(key, covered, raw[2], 2048); err != nil {
 		return Claim{}, err
 	}
 	c, audience, err := readGCP(raw[1])
@@ -104,6 +92,24 @@ func verifyGCP(token []byte, keys Keys, about Subject, now time.Time) (Claim, er
 	return c, c.bind(audience, about.Audience(), audiencePrefix)
 }
 
+// splitToken gives a token's header, payload and signature, and what the signature covers.
+func splitToken(token []byte) (raw [3][]byte, covered []byte, err error) {
+	if len(token) > maxToken {
+		return raw, nil, fmt.Errorf("it has %d bytes, at most %d are read", len(token), maxToken)
+	}
+	parts := strings.Split(strings.TrimRight(string(token), "\r\n"), ".")
+	if len(parts) != 3 {
+		return raw, nil, errors.New("it is no signed JSON Web Token")
+	}
+	for i, p := range parts {
+		// The decoder would pass over line breaks.
+		if raw[i], err = base64.RawURLEncoding.Strict().DecodeString(p); err != nil || strings.ContainsAny(p, "\r\n") {
+			return raw, nil, errors.New("it is no signed JSON Web Token: it is not base64url")
+		}
+	}
+	return raw, []byte(parts[0] + "." + parts[1]), nil
+}
+
 // gcpKey finds the key that a token's header names. The algorithm is ours, not the header's: "none" and keyed hashes are no signatures.
 func gcpKey(header []byte, keys Keys) (*rsa.PublicKey, error) {
 	o, err := readObject(header)
@@ -119,7 +125,7 @@ func gcpKey(header []byte, keys Keys) (*rsa.PublicKey, error) {
 	}
 	key := keys[id]
 	if key == nil {
-		return nil, fmt.Errorf("key %q is none of those given: Google's keys of its day are needed", id)
+		return nil, &UnknownError{fmt.Sprintf("key %q is none of those given: Google's keys of its day are needed", id)}
 	}
 	return key, nil
 }
@@ -170,16 +176,4 @@ func readGCP(payload []byte) (c Claim, audience string, err error) {
 		*x.to = time.Unix(seconds, 0).UTC()
 	}
 	return c, audience, nil
-}
-
-// Provider guesses from its form whose document this is: "aws", "gcp" or "azure". Only verifying tells.
-func Provider(document []byte) string {
-	o, err := readObject(document)
-	switch _, enveloped := o["encoding"]; {
-	case err == nil && enveloped:
-		return azure
-	case err != nil && strings.Count(string(document[:min(len(document), maxToken)]), ".") == 2:
-		return gcp
-	}
-	return aws
 }

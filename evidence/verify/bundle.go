@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/places"
 	"github.com/ostraka/ostraka/evidence/tlog"
 )
 
@@ -17,6 +19,8 @@ import (
 const (
 	PathBundle = "disclosure.json" // what is where; nobody's word
 	PathReport = "report.json"     // what the publisher's own verifier found; nobody's word
+
+	PathEvidence = "evidence" // folder of evidence: OPERATOR/PLACE/FILE below it
 )
 
 // MaxBundleFile bounds disclosure.json, in bytes.
@@ -28,7 +32,19 @@ type Bundle struct {
 	Circle string      `json:"circle"` // its name
 	Made   time.Time   `json:"made"`
 	Logs   []BundleLog `json:"logs"`
+	// Evidence lists what clouds and third parties signed of places. No key that could judge it stands in a bundle.
+	Evidence []BundleFile `json:"evidence,omitempty"`
 }
+
+// A BundleFile is a file of evidence.
+type BundleFile struct {
+	Operator string `json:"operator"`
+	Place    string `json:"place"`
+	File     string `json:"file"` // its own name
+}
+
+// Path is where it lies below the bundle.
+func (f BundleFile) Path() string { return path.Join(PathEvidence, f.Operator, f.Place, f.File) }
 
 // A BundleLog is one log of a bundle.
 type BundleLog struct {
@@ -65,8 +81,50 @@ func ParseBundle(b []byte) (Bundle, error) {
 		if l.Path != path.Clean(l.Path) || strings.HasPrefix(l.Path, "/") || strings.HasPrefix(l.Path, ".") || len(l.Path) > 200 { // else it reads what lies outside
 			return out, fmt.Errorf("%s: log of %s: path %q does not lie below it", PathBundle, l.Operator, l.Path)
 		}
+		if l.Path == PathEvidence || strings.HasPrefix(l.Path, PathEvidence+"/") {
+			return out, fmt.Errorf("%s: log of %s: path %q is where evidence lies", PathBundle, l.Operator, l.Path)
+		}
 	}
-	return out, nil
+	return out, out.checkEvidence()
+}
+
+func (b Bundle) checkEvidence() error {
+	if n := len(b.Evidence); n > places.MaxFiles {
+		return fmt.Errorf("%s: evidence: %d files are listed, at most %d are read", PathBundle, n, places.MaxFiles)
+	}
+	seen := map[BundleFile]bool{}
+	for _, f := range b.Evidence {
+		err := errors.Join(statement.CheckLabel(f.Operator), statement.CheckLabel(f.Place), places.CheckName(f.File))
+		if err == nil && seen[f] {
+			err = errors.New("it is listed twice")
+		}
+		if err != nil {
+			return fmt.Errorf("%s: evidence %.200q: %w", PathBundle, f.Path(), err)
+		}
+		seen[f] = true
+	}
+	return nil
+}
+
+// Shelf reads the evidence that a bundle lists. name is where it lies, for people.
+func (b Bundle) Shelf(name string, fetch tlog.Fetch) (out []places.File) {
+	for _, f := range b.Evidence {
+		one := places.File{Operator: f.Operator, Place: f.Place, Name: strings.TrimSuffix(name, "/") + "/" + f.Path()}
+		one.Content, one.Err = fetch(f.Path())
+		if errors.Is(one.Err, ErrNotThere) {
+			one.Err = places.ErrAbsent
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// Listed is the evidence that a bundle lists, unread.
+func (b Bundle) Listed() (out []places.File) {
+	for _, f := range b.Evidence {
+		out = append(out, places.File{Operator: f.Operator, Place: f.Place, Name: f.Path()})
+	}
+	return out
 }
 
 // Open gives the logs of a bundle. name is where it lies, for people; fetch gets its files.

@@ -2,9 +2,12 @@ package verify
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/ostraka/ostraka/evidence/places"
 )
 
 const sample = `{"format":1,"circle":"example","made":"2026-11-27T12:00:00Z","logs":[{"operator":"acme","path":"logs/acme"},{"operator":"bolt","path":"logs/bolt"}]}`
@@ -32,8 +35,12 @@ func TestBundlesThatAreRefused(t *testing.T) {
 		"another format": {`"format":1`, `"format":2`}, "unknown field": {`"format":1`, `"format":1,"x":1`}, "no logs": {`[{"operator":"acme","path":"logs/acme"},{"operator":"bolt","path":"logs/bolt"}]`, `[]`},
 		"a path out": {"logs/acme", "../acme"}, "an absolute path": {"logs/acme", "/acme"}, "a path in another form": {"logs/acme", "logs//acme"}, "hidden": {"logs/acme", ".logs"},
 		"an operator": {`"operator":"acme"`, `"operator":"A/B"`}, "more": {"}]}", "}]}{}"}, "a witness": {`"format":1`, `"format":1,"witnesses":["x"]`},
-		"many logs": {`{"operator":"acme","path":"logs/acme"}`, strings.TrimSuffix(strings.Repeat(`{"operator":"acme","path":"logs/acme"},`, 65), ",")},
-		"long":      {"example", strings.Repeat("x", MaxBundleFile)},
+		"many logs":                {`{"operator":"acme","path":"logs/acme"}`, strings.TrimSuffix(strings.Repeat(`{"operator":"acme","path":"logs/acme"},`, 65), ",")},
+		"logs where evidence lies": {"logs/acme", "evidence/acme"}, "evidence of no operator": evidence(`{"operator":"../x","place":"main","file":"a"}`), "evidence of no place": evidence(`{"operator":"acme","place":"","file":"a"}`),
+		"evidence that leads out": evidence(`{"operator":"acme","place":"main","file":"../a"}`), "evidence without a name": evidence(`{"operator":"acme","place":"main"}`), "keys among the evidence": evidence(`{"operator":"acme","place":"main","file":"a","keys":"b"}`),
+		"evidence twice": evidence(`{"operator":"acme","place":"main","file":"a"},{"operator":"acme","place":"main","file":"a"}`),
+		"much evidence":  evidence(strings.TrimSuffix(strings.Repeat(`{"operator":"acme","place":"main","file":"a"},`, places.MaxFiles+1), ",")),
+		"long":           {"example", strings.Repeat("x", MaxBundleFile)},
 	} {
 		raw := strings.Replace(sample, swap[0], swap[1], 1)
 		if raw == sample {
@@ -45,8 +52,36 @@ func TestBundlesThatAreRefused(t *testing.T) {
 	}
 }
 
+// evidence swaps a list of it into the sample.
+func evidence(list string) [2]string {
+	return [2]string{`"format":1`, `"format":1,"evidence":[` + list + `]`}
+}
+
+// What a bundle carries of evidence is read where it says; what is not there is said to be.
+func TestBundlesEvidence(t *testing.T) {
+	swap := evidence(`{"operator":"acme","place":"main","file":"gcp.token"},{"operator":"bolt","place":"safe","file":"audra"}`)
+	b, err := ParseBundle([]byte(strings.Replace(sample, swap[0], swap[1], 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := b.Shelf("https://example.com/", func(p string) ([]byte, error) {
+		if p == "evidence/bolt/safe/audra" {
+			return nil, fmt.Errorf("%s: %w", p, ErrNotThere)
+		}
+		return []byte(p), nil
+	})
+	if len(got) != 2 || string(got[0].Content) != "evidence/acme/main/gcp.token" || got[0].Operator != "acme" || got[0].Place != "main" || got[0].Name != "https://example.com/evidence/acme/main/gcp.token" || !errors.Is(got[1].Err, places.ErrAbsent) {
+		t.Errorf("%+v", got)
+	}
+	if listed := b.Listed(); len(listed) != 2 || listed[1].Name != "evidence/bolt/safe/audra" || listed[1].Content != nil {
+		t.Errorf("%+v", listed)
+	}
+}
+
 func FuzzBundle(f *testing.F) {
 	f.Add([]byte(sample))
+	swap := evidence(`{"operator":"acme","place":"main","file":"gcp.token"}`)
+	f.Add([]byte(strings.Replace(sample, swap[0], swap[1], 1)))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		b, err := ParseBundle(raw)
 		if err != nil {

@@ -33,6 +33,9 @@ func (v *verifier) checkCircle() {
 	c, ok := v.history.Newest()
 	if !ok {
 		r.attend("no charter is in force yet")
+		if v.Evidence != nil {
+			r.attend("evidence of places is not judged: there is no charter to hold it to")
+		}
 		return
 	}
 	r.Drill, r.Assets = c.Drill, assets(c.Document)
@@ -42,21 +45,10 @@ func (v *verifier) checkCircle() {
 		at, _ := v.told(x.ID, tlog.KindInForce)
 		r.Charter.Versions = append(r.Charter.Versions, Version{x.Version, x.ID, x.Created, at})
 	}
+	v.judgePlaces(c.Document)
 	for _, o := range newest.Operators {
-		v.describe(o, c)
+		v.describe(o, c.Document)
 	}
-}
-
-// describe puts an operator into the report.
-func (v *verifier) describe(o charter.Operator, c charter.Charter) {
-	out := Operator{Name: o.Name, Entity: o.Entity, Identity: fmt.Sprintf("%x", []byte(o.Identity))}
-	if s, ok := c.Station(o.Name); ok {
-		out.Independent = s.Independent
-		for _, p := range s.Places {
-			out.Places = append(out.Places, Place{p.Name, string(p.Level), p.Provider, p.Account, p.Region, p.Jurisdiction, p.Hardware, p.Access, Declared})
-		}
-	}
-	v.report.Operators = append(v.report.Operators, out)
 }
 
 // followRosters extends the chain for as long as some version follows. Two that both could are a fork of the circle.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/custody/intent"
-	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
 )
 
@@ -52,9 +51,6 @@ func (v *verifier) reaches() {
 		}
 		if h.back > intent.Skew {
 			v.report.attend(fmt.Sprintf("the clock of the log of %s ran back by %s: its entries count as no older than those before them", h.operator, h.back.Round(time.Minute)))
-		}
-		if v.Now.Sub(h.reach) > 2*v.interval()+late {
-			v.report.attend(fmt.Sprintf("the log of %s is shown up to %s only", h.operator, statement.FormatTime(h.reach)))
 		}
 	}
 }

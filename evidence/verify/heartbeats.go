@@ -175,6 +175,9 @@ func (v *verifier) judgeSilence() {
 		case o.Silent:
 			v.report.attend(fmt.Sprintf("%s is silent since %s", o.Name, statement.FormatTime(o.LastSeen)) + v.heardSince(o, newest))
 		}
+		if h := v.log(o.Name); h != nil && v.Now.Sub(h.reach) > 2*v.interval()+late && (o.LastSeen.IsZero() || o.LastSeen.Sub(h.reach) > late) { // else that it is silent says it
+			v.report.attend(fmt.Sprintf("the log of %s is shown up to %s only", o.Name, statement.FormatTime(h.reach)))
+		}
 		if o.Version != "" {
 			basis := "its own word: no verifier sees what runs"
 			if o.Release != "" {

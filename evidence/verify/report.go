@@ -48,6 +48,7 @@ type Report struct {
 	Alarms    []Alarm      `json:"alarms"`
 	Claims    []Claim      `json:"claims"`
 	Attention []string     `json:"attention"` // what is true and should not stay so
+	Unjudged  []string     `json:"unjudged"`  // evidence of places that was handed in and that nothing here could judge
 
 	Assets   []Asset       `json:"assets"`              // that the charter lists
 	OnChains []ChainReport `json:"on_chains,omitempty"` // chains that were asked
@@ -92,7 +93,16 @@ type Place struct {
 	Jurisdiction string   `json:"jurisdiction"`
 	Hardware     string   `json:"hardware,omitempty"`
 	Access       []string `json:"access"`
-	Class        Class    `json:"class"`
+	Class        Class    `json:"class"`    // of the weakest thing that is said of it
+	Attested     []Borne  `json:"attested"` // fields that somebody else's signature bears out
+}
+
+// A Borne is a field of a place that somebody else's signature bears out.
+type Borne struct {
+	Field string    `json:"field"` // provider, account, region, jurisdiction, hardware, access
+	By    string    `json:"by"`
+	AsOf  time.Time `json:"as_of"` // when it was signed
+	Until time.Time `json:"until"` // it counts before then
 }
 
 // A Charter as its history has it.
@@ -153,12 +163,15 @@ type Figure struct {
 	Steal int    `json:"steal"`
 	Halt  int    `json:"halt"`
 	Lose  int    `json:"lose"`
+
+	// Attested is what is left of Steal if only what is attested is believed; nil where no evidence was judged, and of organisations.
+	Attested *int `json:"attested_steal,omitempty"`
 }
 
 // figures puts measured numbers into the report's form.
 func figures(measured [control.Kinds]control.Figure) (out []Figure) {
 	for k, f := range measured {
-		out = append(out, Figure{control.Kind(k).String(), f.Steal.Size, f.Halt.Size, f.Lose.Size})
+		out = append(out, Figure{control.Kind(k).String(), f.Steal.Size, f.Halt.Size, f.Lose.Size, nil})
 	}
 	return out
 }

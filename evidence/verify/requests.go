@@ -265,7 +265,7 @@ func (v *verifier) inLogs(q *request, rec *epoch.Record, subject string, out *Re
 		v.report.fail(subject, "its signature stands in the logs of those who hold the key", "who holds the key is not shown")
 		return false
 	}
-	may, own, excused := 0, 0, 0 // logs that may still tell of it; that allowed it before; that were begun anew since
+	may, own, unseen := 0, 0, 0 // logs that may still tell of it; that allowed it before; that are not shown, or were begun anew since
 	var times []time.Time
 	for _, name := range v.committee(rec) {
 		h := v.log(name)
@@ -277,8 +277,10 @@ func (v *verifier) inLogs(q *request, rec *epoch.Record, subject string, out *Re
 		switch {
 		case h != nil && h.excused(q.first) && !(told && decided):
 			h.lost++
-			excused++
-		case h != nil && !told && !v.gone(h, q.first):
+			unseen++
+		case h == nil: // that is said of its operator
+			unseen++
+		case !told && !v.gone(h, q.first):
 			may++
 		}
 		if told {
@@ -287,7 +289,7 @@ func (v *verifier) inLogs(q *request, rec *epoch.Record, subject string, out *Re
 		}
 	}
 	out.At = middle(times)
-	need := rec.Threshold - excused
+	need := rec.Threshold - unseen
 	if out.InLogs+may < need {
 		v.report.fail(subject, fmt.Sprintf("its signature stands in the logs of %d who hold the key", rec.Threshold), fmt.Sprintf("it stands in %d", out.InLogs))
 	}

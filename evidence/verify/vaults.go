@@ -279,6 +279,7 @@ func (v *verifier) measure(x *vault) {
 	}
 	v.report.claim(Declared, "vault "+x.Name, "to steal its key, so many must collude: "+strings.Join(parts, ", "),
 		"computed from where the charter says that every share lies and who has access; evidence raises it")
+	v.measureAttested(x, s)
 }
 
 // vouched says which holders' logs are shown cosigned by fewer others than the charter wants before a signature. Each waited for them when it signed; the

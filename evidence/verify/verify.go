@@ -9,6 +9,7 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/places"
 	"github.com/ostraka/ostraka/evidence/tlog"
 )
 
@@ -24,6 +25,9 @@ type Options struct {
 	Grace time.Duration
 	// Release finds the release that maintainers signed and that has a program of this SHA-256; "" if there is none. May be nil.
 	Release func(binary [32]byte) string
+	// Evidence judges what clouds and third parties signed of places, against the charter in force; nil: there is none. It comes as a function, so that
+	// a browser, which holds no keys for it, does not carry what it takes.
+	Evidence func(charter.Document) []places.Finding
 	// Progress is told how far the reading is; its error ends it. May be nil.
 	Progress func(Progress) error
 }
@@ -63,6 +67,7 @@ type verifier struct {
 	announced  map[string]tlog.Keys            // by origin: the keys that identities signed
 	lastQuoted map[string]quoted               // by origin: the largest head that another log names, beyond what is shown
 	cosigned   map[*history][]Cosigned         //
+	found      []places.Finding                // evidence of places, judged
 	signatures int
 	unread     []string // sources that could not be read
 }

@@ -56,6 +56,7 @@ var may = map[string][]string{
 	"custody/sos":       custody(),
 	"custody/backup":    custody(),
 	"evidence/attest":   {"crypto/…"},
+	"evidence/places":   custody("custody/control", "evidence/attest"),
 	"evidence/proof":    custody("custody/intent", "chain/…"),
 	"evidence/release":  {"crypto/…", "custody/statement"},
 	"evidence/verify":   {"crypto/…", "custody/…", "evidence/…", "mpc/epoch", "chain/…"},

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/console/verdict"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/places"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 )
@@ -27,6 +29,7 @@ type message struct {
 	Report   *verify.Report       `json:"report,omitempty"`
 	Verdict  *verdict.Verdict     `json:"verdict,omitempty"`
 	Differs  []verdict.Difference `json:"differs,omitempty"`  // from report.json
+	Evidence string               `json:"evidence,omitempty"` // of places: how what the publisher says of it differs
 	Compared string               `json:"compared,omitempty"` // why it was not compared; empty: it was
 	Seconds  float64              `json:"seconds"`
 }
@@ -70,6 +73,11 @@ func run(base string) error {
 		say(m)
 		return nil
 	}}
+	if len(b.Evidence) > 0 {
+		o.Evidence = func(charter.Document) []places.Finding {
+			return places.Left(b.Listed(), "a browser holds no keys for it; the command can: ostraka verify --evidence")
+		}
+	}
 	if o.Circle, err = asked(); err != nil {
 		return err
 	}
@@ -79,7 +87,7 @@ func run(base string) error {
 	}
 	v := verdict.Of(r)
 	end := message{Kind: "done", Report: r, Verdict: &v, Read: total, Of: total}
-	end.Differs, end.Compared = compare(files, r, b)
+	end.compare(files, b)
 	end.Seconds = time.Since(began).Seconds()
 	say(end)
 	return nil
@@ -122,14 +130,16 @@ func shown(signed []byte) (size int64, root string, err error) {
 }
 
 // compare holds the report to the one that the publisher put beside the logs.
-func compare(files *files, own *verify.Report, b verify.Bundle) (differs []verdict.Difference, not string) {
+func (m *message) compare(files *files, b verify.Bundle) {
 	raw, err := files.get(verify.PathReport)
 	if err != nil {
-		return nil, err.Error()
+		m.Compared = err.Error()
+		return
 	}
 	var published verify.Report
 	if err := json.Unmarshal(raw, &published); err != nil {
-		return nil, fmt.Sprintf("%s is not a report of this version: %v", verify.PathReport, err)
+		m.Compared = fmt.Sprintf("%s is not a report of this version: %v", verify.PathReport, err)
+		return
 	}
-	return verdict.Differences(&published, own, verdict.Sources(b)), ""
+	m.Differs, m.Evidence = verdict.Differences(&published, m.Report, verdict.Sources(b)), verdict.Evidence(&published, m.Report)
 }
