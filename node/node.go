@@ -123,7 +123,13 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		cfg.Version = "devel"
 	}
 	n := &Node{cfg: cfg, self: mpc.IDOf(cfg.Own.Identity)}
-	var err error
+	moved, err := journal.Convert(ctx, cfg.Store)
+	if err != nil {
+		return nil, err
+	}
+	if moved > 0 {
+		cfg.Log.Info("the log was kept as the first release kept it, and is in today's form now", "entries", moved)
+	}
 	if n.Journal, err = journal.Open(ctx, cfg.Store); err != nil {
 		return nil, err
 	}
@@ -179,6 +185,9 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	}
 	n.Publish = n.newPublish()
 	if err := n.Fence.Burnt(ctx, now); err != nil {
+		return nil, err
+	}
+	if err := n.tellAgain(ctx, now); err != nil {
 		return nil, err
 	}
 	return n, n.Desk.Load(ctx, now)

@@ -120,6 +120,9 @@ func (v *verifier) checkLog(h *history) {
 	} else {
 		r.attend("the log of " + h.operator + " is cosigned by nobody else")
 	}
+	if h.first > 0 {
+		r.attend(fmt.Sprintf("the first %d entries of the log of %s are of the first release: they show no bodies, and what they tell of is seen only where others' logs show it", h.first, h.operator))
+	}
 	before := len(r.Claims)
 	v.checkQuoted(h)
 	for _, n := range h.twice {

@@ -89,6 +89,11 @@ func (v *verifier) madeBySomebody(h *history, n int, l tlog.Leaf, own map[[32]by
 	if _, made := own[l.ID]; made {
 		return
 	}
+	for _, o := range v.logs {
+		if _, told := o.toldFirst(tlog.KindDecision, l.ID); told && o != h {
+			return // where it was made, or heard: a leaf of the first release does not say which
+		}
+	}
 	if d := v.docs[l.ID]; d != nil { // whose it is was said where it was read (ownDecision)
 		if s, ok := d.as(statement.Decision); ok && v.log(s.Get("operator")) == nil {
 			return

@@ -94,15 +94,21 @@ func (v *verifier) gather() map[statement.ID]*request {
 		for n, l := range h.leaves {
 			switch l.Kind {
 			case tlog.KindDecision, tlog.KindHeard, tlog.KindVote:
-				if q := of(l, l.About); q != nil && l.Kind == tlog.KindDecision {
+				q := of(l, l.About)
+				if q == nil {
+					continue
+				}
+				if l.Kind == tlog.KindDecision {
 					q.decided[h.operator] = n
 				}
+				v.decidedFirst(q, l.ID)
 			case tlog.KindSigned:
 				if q := of(l, l.About); q != nil {
 					q.signed[l.ID] = true
 					if _, told := q.tells[h.operator]; !told {
 						q.tells[h.operator] = n
 					}
+					v.signedFirst(q, l.ID)
 				}
 			}
 		}
@@ -117,6 +123,27 @@ func (v *verifier) gather() map[statement.ID]*request {
 		}
 	}
 	return all
+}
+
+// decidedFirst finds a decision in logs of the first release: their leaves say neither whose it is nor on what, which others' logs do. Where the
+// decision is shown, readDecisions knows whose it is; else the first on this request that stands in a log passes for its node's own.
+func (v *verifier) decidedFirst(q *request, id [32]byte) {
+	for _, h := range v.logs {
+		n, told := h.toldFirst(tlog.KindDecision, id)
+		if old, own := q.decided[h.operator]; told && (!own || n < old) {
+			q.decided[h.operator] = n
+		}
+	}
+}
+
+// signedFirst does so for a signature.
+func (v *verifier) signedFirst(q *request, id [32]byte) {
+	for _, h := range v.logs {
+		n, told := h.toldFirst(tlog.KindSigned, id)
+		if _, tells := q.tells[h.operator]; told && !tells {
+			q.tells[h.operator] = n
+		}
+	}
 }
 
 // checkRequest checks one intent as far as it is shown.
@@ -337,6 +364,11 @@ func (v *verifier) readDecisions(q *request, terms charter.Vault, out *Request) 
 			continue
 		}
 		q.decisions[made.Operator], q.ids[made.Operator] = made, d.statement.ID()
+		if h := v.log(made.Operator); h != nil {
+			if n, told := h.toldFirst(tlog.KindDecision, d.statement.ID()); told {
+				q.decided[made.Operator] = n
+			}
+		}
 		v.ownDecision(q, made.Operator, d.statement.ID(), made.Created)
 		out.Decisions = append(out.Decisions, Decision{made.Operator, string(made.Verdict), made.Rule, made.Reason})
 	}
