@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/decide"
+	"github.com/ostraka/ostraka/node/link"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/pulse"
@@ -75,6 +77,13 @@ func TestOlderPeers(t *testing.T) {
 		w.Run("all know all", func() bool {
 			return w.All(func(h *nodetest.Host) bool { return proved(h, 1) == 3 && len(h.Pulse.AllKeys()) == 3 && cosigned(h, 2) })
 		})
+	}
+}
+
+// The newest version that a link speaks is the one that this room knows what to do with.
+func TestWireVersion(t *testing.T) {
+	if v := link.Versions(); !slices.Equal(v, []uint64{1, node.WireLogs}) {
+		t.Errorf("links speak versions %d", v)
 	}
 }
 
