@@ -37,6 +37,9 @@ func (o *operator) LogHead(ctx context.Context, _ *connect.Request[pb.LogHeadReq
 			out.LogKey, out.WitnessKey = one.LogKey, one.WitnessKey
 		}
 	}
+	if out.Witnesses, err = o.d.Publish.Get(ctx, tlog.PathWitnesses); err != nil {
+		return nil, internal("show who is asked to cosign", err)
+	}
 	signed, at, by := o.d.Witness.Checkpoint()
 	made, _ := o.d.Witness.Made()
 	if signed == nil {

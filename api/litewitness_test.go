@@ -96,18 +96,27 @@ func (a *alone) end() {
 	}
 }
 
+// get reads a file of the node's.
+func (a *alone) get(path string) (status int, file []byte) {
+	a.t.Helper()
+	resp, err := a.door.web.Get(a.door.url + path)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if file, err = io.ReadAll(resp.Body); err != nil {
+		a.t.Fatal(err)
+	}
+	return resp.StatusCode, file
+}
+
 // checkpoint waits until the log's checkpoint satisfies ok.
 func (a *alone) checkpoint(by tlog.Witness, ok func(tlog.Checkpoint, []tlog.Cosigned) bool) (tlog.Checkpoint, []byte) {
 	a.t.Helper()
 	last := ""
 	for limit := time.Now().Add(40 * time.Second); time.Now().Before(limit); time.Sleep(50 * time.Millisecond) {
-		resp, err := a.door.web.Get(a.door.url + "/log/checkpoint")
-		if err != nil {
-			a.t.Fatal(err)
-		}
-		signed, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if last = string(signed); err != nil || resp.StatusCode != 200 {
+		status, signed := a.get("/log/checkpoint")
+		if last = string(signed); status != 200 {
 			continue
 		}
 		c, cosigned, err := tlog.OpenCheckpoint(signed, a.log, []tlog.Witness{by})
@@ -149,6 +158,9 @@ func TestLitewitnessCosignsOurLog(t *testing.T) {
 		}
 		if !strings.Contains(lw.Logs(t), fmt.Sprintf(`"size":%d,"root_hash":"%s"`, c.Head.Size, c.Head.Root)) {
 			t.Errorf("litewitness knows another head than %v: %s", c.Head, lw.Logs(t))
+		}
+		if _, names := a.get("/log/" + tlog.PathWitnesses); string(names) != lw.Key+"\n" {
+			t.Errorf("whom the node asks: %q, not %q", names, lw.Key)
 		}
 		a.end()
 		if want := "log=" + a.log.String() + " witness=" + a.witness.String(); !strings.Contains(a.printed.String(), want) {

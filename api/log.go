@@ -76,7 +76,7 @@ func describe(h http.Header, path string) {
 	switch {
 	case path == tlog.PathCheckpoint:
 		kind, keep = "text/plain; charset=utf-8", "no-store"
-	case path == tlog.PathKeys:
+	case path == tlog.PathKeys, path == tlog.PathWitnesses:
 		kind, keep = "text/plain; charset=utf-8", "no-cache"
 	case path == tlog.PathSeen, strings.HasPrefix(path, "body/"):
 		keep = "no-cache"

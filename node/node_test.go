@@ -20,7 +20,7 @@ import (
 func TestProposeApproveSign(t *testing.T) {
 	t.Parallel()
 	w := nodetest.New(t, 3)
-	vault, addr := nodetest.Ready(w, 3)
+	vault, addr := nodetest.Make(w, 3)
 	s := w.Propose(vault, addr, 0)
 	w.Approve(s)
 	w.Run("signed everywhere", func() bool { return w.Signed(s) })

@@ -11,6 +11,10 @@ import (
 
 // newPublish is our log as everybody sees it.
 func (n *Node) newPublish() *publish.Log {
+	var outside []tlog.Witness
+	for _, w := range n.cfg.Witnesses {
+		outside = append(outside, w.Witness)
+	}
 	return publish.New(publish.Config{
 		Journal: n.Journal,
 		Checkpoint: func() ([]byte, tlog.Head) {
@@ -24,7 +28,7 @@ func (n *Node) newPublish() *publish.Log {
 			}
 			return tlog.EncodeKeys(k.Statement, k.Signature), true
 		},
-		Seen: n.Witness.Seen, Publishes: n.publishes,
+		Seen: n.Witness.Seen, Witnesses: outside, Publishes: n.publishes,
 	})
 }
 

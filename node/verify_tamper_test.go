@@ -70,7 +70,7 @@ func TestVerifyFindsWhatWasChanged(t *testing.T) {
 		"a checkpoint's bit":  {files: func(f map[string][]byte, _ *nodetest.Published) { f["checkpoint"][len(f["checkpoint"])-20] ^= 1 }, named: []string{"operator-0"}},
 		"keys of another":     {files: func(f map[string][]byte, _ *nodetest.Published) { f["keys"] = honest[1].Keys }, named: []string{"operator-0"}},
 		"an old checkpoint":   {files: func(f map[string][]byte, _ *nodetest.Published) { clear(f); maps.Copy(f, must(t, older)) }, named: []string{"operator operator-0", "an old checkpoint"}},
-		"a stranger's word":   {files: func(f map[string][]byte, _ *nodetest.Published) { f["checkpoint"] = strange(t, f["checkpoint"]) }, named: []string{"example.com/stranger", "a stranger"}},
+		"a stranger's word":   {files: func(f map[string][]byte, _ *nodetest.Published) { f["checkpoint"], _ = strange(t, f["checkpoint"]) }, named: []string{"example.com/stranger", "a stranger"}},
 		"a witness's forgery": {files: func(f map[string][]byte, _ *nodetest.Published) { f["checkpoint"] = forge(f["checkpoint"]) }, named: []string{"ostraka.witness/"}},
 
 		"rewritten": {log: func(p *nodetest.Published) { p.Leaves[5].Time = p.Leaves[5].Time.Add(time.Hour) }, named: []string{"operator operator-0", "another root"}},
@@ -104,7 +104,7 @@ func TestVerifyFindsWhatWasChanged(t *testing.T) {
 			l := p.Leaves[find(t, p, tlog.KindHeard, 0)]
 			l.ID[0], l.Body = l.ID[0]^1, tlog.Body{}
 			p.Leaves = append(p.Leaves, l)
-		}, named: []string{"operator operator-0", "in no log of who could have made it"}},
+		}, named: []string{"log at operator-0", "without a body"}},
 		"an address of its own": {log: func(p *nodetest.Published) {
 			i := find(t, p, tlog.KindAddress, 0)
 			b := bytes.Clone(p.Leaves[i].Content)
@@ -142,6 +142,24 @@ func TestVerifyFindsWhatWasChanged(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a witness that only its operator names", func(t *testing.T) {
+		files := must(t, honest[0])
+		var by tlog.Witness
+		files[tlog.PathCheckpoint], by = strange(t, files[tlog.PathCheckpoint])
+		files[tlog.PathWitnesses] = tlog.EncodeWitnesses([]tlog.Witness{by})
+		from := append([]verify.Source{nodetest.Source("operator-0", files)}, sources(t, honest[1:])...)
+		for _, known := range [][]tlog.Witness{nil, {by}} {
+			r, err := verify.Verify(from, verify.Options{Now: w.Now, Witnesses: known})
+			if err != nil || r.Failed {
+				t.Fatal(err, failures(r))
+			}
+			counts := slices.ContainsFunc(r.Logs[0].Cosigned, func(c verify.Cosigned) bool { return c.By == by.Name() && c.Outside })
+			said := strings.Contains(strings.Join(r.Attention, "\n"), by.Label()+", which operator-0 names as a witness")
+			if counts != (known != nil) || said == counts {
+				t.Errorf("known: %t, counted: %t, said not to be: %t", known != nil, counts, said)
+			}
+		}
+	})
 	t.Run("a fork", func(t *testing.T) {
 		p := *honest[0]
 		p.Leaves = slices.Clone(p.Leaves)
@@ -228,7 +246,7 @@ func reenter(files map[string][]byte, leaves [][]byte) {
 }
 
 // strange adds a cosignature by a key that nobody named.
-func strange(t *testing.T, signed []byte) []byte {
+func strange(t *testing.T, signed []byte) ([]byte, tlog.Witness) {
 	t.Helper()
 	c, err := tlog.NewCosigner("example.com/stranger", ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, 32)))
 	if err != nil {
@@ -247,7 +265,7 @@ func strange(t *testing.T, signed []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out
+	return out, c.Witness()
 }
 
 // forge changes a witness's cosignature.

@@ -127,7 +127,7 @@ func (f Folder) Copy(ctx context.Context, log Log) (Copied, error) {
 	if err := tlog.ReadLeaves(head, f.fetch, func(int64, []byte) error { return nil }); err != nil {
 		return out, fmt.Errorf("%s does not hold this log: %w", f.At, err)
 	}
-	for _, p := range []string{tlog.PathSeen, tlog.PathKeys, tlog.PathCheckpoint} {
+	for _, p := range []string{tlog.PathSeen, tlog.PathWitnesses, tlog.PathKeys, tlog.PathCheckpoint} {
 		b := signed
 		if p != tlog.PathCheckpoint {
 			if b, err = log.Fetch(p); errors.Is(err, verify.ErrNotThere) {
@@ -276,8 +276,8 @@ func (f Folder) tidy(size int64) error {
 }
 
 // Bundle says what is where. The circle's name is what the verifier found.
-func Bundle(circle string, now time.Time, logs []Copied, witnesses []string) verify.Bundle {
-	b := verify.Bundle{Format: 1, Circle: circle, Made: now.UTC().Truncate(time.Second), Witnesses: witnesses}
+func Bundle(circle string, now time.Time, logs []Copied) verify.Bundle {
+	b := verify.Bundle{Format: 1, Circle: circle, Made: now.UTC().Truncate(time.Second)}
 	for _, l := range logs {
 		b.Logs = append(b.Logs, verify.BundleLog{Operator: l.Operator, Path: l.Path})
 	}

@@ -37,7 +37,7 @@ func publish(t *testing.T, dir string, w *nodetest.World, change func(operator s
 		}
 		all = append(all, c)
 	}
-	raw, err := json.Marshal(disclose.Bundle("test circle", w.Now, all, nil))
+	raw, err := json.Marshal(disclose.Bundle("test circle", w.Now, all))
 	if err != nil {
 		t.Fatal(err)
 	}

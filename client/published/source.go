@@ -131,6 +131,8 @@ func limit(path string) int64 {
 		return verify.MaxBundleFile
 	case strings.HasSuffix(path, tlog.PathSeen):
 		return tlog.MaxSeen * (tlog.MaxNote + 64)
+	case strings.HasSuffix(path, tlog.PathWitnesses):
+		return tlog.MaxWitnesses * (tlog.MaxName + 128)
 	}
 	return tlog.MaxNote
 }

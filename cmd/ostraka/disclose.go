@@ -15,7 +15,6 @@ import (
 	"github.com/ostraka/ostraka/client/published"
 	"github.com/ostraka/ostraka/console/disclosure"
 	"github.com/ostraka/ostraka/console/wasm"
-	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 )
 
@@ -27,13 +26,11 @@ func (a *app) discloseCommand() *cobra.Command {
 
 // disclosing is one publication.
 type disclosing struct {
-	out       string
-	wasm      string
-	witness   []string
-	insecure  bool
-	bodies    bool
-	places    []string
-	witnesses []tlog.Witness
+	out      string
+	wasm     string
+	insecure bool
+	bodies   bool
+	places   []string
 }
 
 // disclosedDocument is what a publication did.
@@ -81,7 +78,6 @@ func (a *app) disclosePublishCommand() *cobra.Command {
 	}
 	c.Flags().StringVarP(&d.out, "out", "o", "", "folder to write")
 	c.Flags().StringVar(&d.wasm, "wasm", "", "folder of the verifier for browsers, where `make wasm` put it (default: the one that this program carries)")
-	c.Flags().StringArrayVar(&d.witness, "witness", nil, "verifier key of a witness outside the circle (repeatable)")
 	c.Flags().BoolVar(&d.bodies, "bodies", false, "fetch all bodies again, where a vault was published only lately")
 	c.Flags().BoolVar(&d.insecure, "insecure", false, "take web servers whose certificate no authority vouches for: what they show is verified all the same")
 	return c
@@ -90,13 +86,6 @@ func (a *app) disclosePublishCommand() *cobra.Command {
 func (d *disclosing) parse(a *app, args []string) error {
 	if d.out == "" {
 		return usage("name the folder to write: -o FOLDER")
-	}
-	for _, text := range d.witness {
-		w, err := tlog.ParseWitness(text)
-		if err != nil {
-			return usage("--witness: %w", err)
-		}
-		d.witnesses = append(d.witnesses, w)
 	}
 	if d.places = args; len(args) > 0 {
 		return nil
@@ -136,7 +125,7 @@ func (d *disclosing) publish(ctx context.Context, a *app) (doc disclosedDocument
 	for _, l := range logs {
 		doc.Logs = append(doc.Logs, disclosedLog{l.Operator, l.Size, l.Grown})
 	}
-	doc.Page, err = d.page(a, r, disclose.Bundle(r.Circle, time.Now(), logs, d.witness))
+	doc.Page, err = d.page(a, r, disclose.Bundle(r.Circle, time.Now(), logs))
 	return doc, r, err
 }
 
@@ -192,7 +181,7 @@ func (d *disclosing) verify(ctx context.Context, a *app, logs []disclose.Copied)
 		}
 		sources = append(sources, p.Sources[0].Source)
 	}
-	return verify.Verify(sources, verify.Options{Now: time.Now(), Witnesses: d.witnesses, Progress: func(p verify.Progress) error {
+	return verify.Verify(sources, verify.Options{Now: time.Now(), Progress: func(p verify.Progress) error {
 		a.progress("%s: entry %d of %d; %s", p.Source, p.Read, p.Of, p.Verdict)
 		return nil
 	}})

@@ -77,6 +77,8 @@ func (a *app) logFiles(ctx context.Context, own ostrakav1connect.OperatorClient,
 			return head.Keys, nil
 		case tlog.PathCheckpoint:
 			return head.Checkpoint, nil
+		case tlog.PathWitnesses:
+			return head.Witnesses, nil
 		case tlog.PathSeen:
 			return nil, verify.ErrNotThere
 		}

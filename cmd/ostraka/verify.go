@@ -199,9 +199,6 @@ func (v *verification) once(ctx context.Context, a *app) (r *verify.Report, whol
 		for _, s := range p.Sources {
 			sources = append(sources, s.Source)
 		}
-		if p.Bundle != nil && len(p.Bundle.Witnesses) > 0 && len(v.options.Witnesses) == 0 {
-			a.say("note: %s names witnesses outside the circle; of those that you know, give the keys: --witness", where)
-		}
 	}
 	if ctx.Err() != nil {
 		return nil, false, live, ctx.Err()

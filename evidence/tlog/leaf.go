@@ -11,7 +11,8 @@ import (
 
 // Kinds of leaves, and what their id and body are (spec/log 1).
 const (
-	KindStatement = "statement"  // a statement was seen; body: its bytes, and the signatures that came with it
+	KindStatement = "statement"  // a statement that everybody may see was; body: its bytes, and the signatures that came with it
+	KindPrivate   = "private"    // a statement that is shown only if its vault's charter says so; body: as of statement
 	KindSignature = "signature"  // a further signature over a statement; body: the signature
 	KindVote      = "vote"       // a person approved or rejected an intent; body: the signature
 	KindDecision  = "decision"   // this node decided; body: the statement, and the node's signature

@@ -18,6 +18,7 @@ const (
 	PathCheckpoint = "checkpoint" // signed, with cosignatures
 	PathKeys       = "keys"       // the log statement, and the signature of the node's identity
 	PathSeen       = "seen"       // the latest checkpoints of other logs that its node cosigned
+	PathWitnesses  = "witnesses"  // verifier keys of witnesses beyond the circle that its node asks
 )
 
 // MaxBodies bounds a body bundle, in bytes.
@@ -87,6 +88,38 @@ func DecodeSeen(b []byte) (signed [][]byte, err error) {
 		return nil, fmt.Errorf("decode checkpoints that were seen: %w", err)
 	}
 	return signed, nil
+}
+
+// MaxWitnesses is how many witnesses a log names.
+const MaxWitnesses = 64
+
+// EncodeWitnesses is the file of witnesses that a node asks beyond its circle: verifier keys, each on a line. It is the node's word: a reader
+// who does not know a witness counts nothing by it.
+func EncodeWitnesses(witnesses []Witness) []byte {
+	var b bytes.Buffer
+	for _, w := range witnesses {
+		fmt.Fprintf(&b, "%s\n", w)
+	}
+	return b.Bytes()
+}
+
+// DecodeWitnesses reads it.
+func DecodeWitnesses(b []byte) (witnesses []Witness, err error) {
+	for line := range strings.Lines(string(b)) {
+		if len(witnesses) == MaxWitnesses {
+			return nil, &FormatError{"witnesses", 0, "lines", fmt.Sprintf("are more than %d", MaxWitnesses)}
+		}
+		vkey, whole := strings.CutSuffix(line, "\n")
+		if !whole {
+			return nil, &FormatError{"witnesses", len(witnesses) + 1, "line", "ends without a newline"}
+		}
+		w, err := ParseWitness(vkey)
+		if err != nil {
+			return nil, err
+		}
+		witnesses = append(witnesses, w)
+	}
+	return witnesses, nil
 }
 
 // EncodeKeys is the file of a log's keys: the statement, an empty line, the signature in hex, a newline.

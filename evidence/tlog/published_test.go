@@ -3,6 +3,7 @@ package tlog
 import (
 	"bytes"
 	"crypto/ed25519"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -131,6 +132,40 @@ func FuzzSeen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if s, err := DecodeSeen(raw); err == nil && !bytes.Equal(EncodeSeen(s), raw) {
 			t.Errorf("%x became %x", raw, EncodeSeen(s))
+		}
+	})
+}
+
+func TestWitnessesOfALog(t *testing.T) {
+	var all []Witness
+	for i := range MaxWitnesses {
+		w, err := NewWitness(fmt.Sprint("witness.example/", i), ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i)}, 32)).Public().(ed25519.PublicKey))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, w)
+	}
+	for _, want := range [][]Witness{nil, all[:1], all} {
+		if got, err := DecodeWitnesses(EncodeWitnesses(want)); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%d became %d: %v", len(want), len(got), err)
+		}
+	}
+	one := EncodeWitnesses(all[:1])
+	for name, b := range map[string][]byte{
+		"no newline": one[:len(one)-1], "an empty line": append(slices.Clone(one), '\n'), "a carriage return": bytes.Replace(one, []byte("\n"), []byte("\r\n"), 1),
+		"too many": append(EncodeWitnesses(all), one...), "no key": []byte("witness.example/0\n"), "no UTF-8": []byte("\xff+00000000+AAAA\n"),
+	} {
+		if got, err := DecodeWitnesses(b); err == nil {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func FuzzWitnessesOfALog(f *testing.F) {
+	f.Add([]byte("witness.example/w1+0abc1234+BAAA\n"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if w, err := DecodeWitnesses(raw); err == nil && !bytes.Equal(EncodeWitnesses(w), raw) {
+			t.Errorf("%q became %q", raw, EncodeWitnesses(w))
 		}
 	})
 }

@@ -28,8 +28,6 @@ type Bundle struct {
 	Circle string      `json:"circle"` // its name
 	Made   time.Time   `json:"made"`
 	Logs   []BundleLog `json:"logs"`
-	// Witnesses are verifier keys of witnesses outside the circle, as the publisher names them.
-	Witnesses []string `json:"witnesses,omitempty"`
 }
 
 // A BundleLog is one log of a bundle.
@@ -66,14 +64,6 @@ func ParseBundle(b []byte) (Bundle, error) {
 		}
 		if l.Path != path.Clean(l.Path) || strings.HasPrefix(l.Path, "/") || strings.HasPrefix(l.Path, ".") || len(l.Path) > 200 { // else it reads what lies outside
 			return out, fmt.Errorf("%s: log of %s: path %q does not lie below it", PathBundle, l.Operator, l.Path)
-		}
-	}
-	if len(out.Witnesses) > maxLogs {
-		return out, fmt.Errorf("%s: witnesses: %d are listed, at most %d are read", PathBundle, len(out.Witnesses), maxLogs)
-	}
-	for _, w := range out.Witnesses {
-		if _, err := tlog.ParseWitness(w); err != nil {
-			return out, fmt.Errorf("%s: witnesses: %w", PathBundle, err)
 		}
 	}
 	return out, nil

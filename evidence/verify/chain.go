@@ -91,20 +91,19 @@ type signedLeaf struct {
 // noteSigned keeps what logs tell of a request's signatures, for comparison with chains.
 func (v *verifier) noteSigned(q *request) {
 	rec := v.recordOf(q)
-	if rec == nil || q.shown && q.intent.Purpose == intent.PurposeProof {
+	if rec == nil || q.doc != nil && q.intent.Purpose == intent.PurposeProof {
 		return
 	}
 	for id := range q.signed {
 		s := signedLeaf{id: id, vault: q.vault.Name, request: q.id, holders: v.committee(rec), need: rec.Threshold}
+		var times []time.Time
 		for _, h := range v.logs {
 			if i, told := h.has(tlog.KindSigned, id); told && slices.Contains(s.holders, h.operator) {
-				s.tells = append(s.tells, h.operator)
-				if at := h.leaves[i].Time; s.first.IsZero() || at.Before(s.first) {
-					s.first = at
-				}
+				s.tells, times = append(s.tells, h.operator), append(times, h.times[i])
 			}
 		}
-		if q.shown {
+		s.first = middle(times)
+		if q.doc != nil {
 			s.chain, s.from = q.intent.Chain, q.intent.Address
 			if tx, err := evm.Decode(q.intent.Transaction); err == nil {
 				s.nonce = tx.Facts().Nonce
@@ -114,17 +113,11 @@ func (v *verifier) noteSigned(q *request) {
 	}
 }
 
-// covers says up to when each operator's log is shown: until then, by its own clock or that of who cosigned it, it holds all that it ever told.
+// covers says up to when each operator's log is shown: until then it holds all that it ever told.
 func (v *verifier) covers() map[string]time.Time {
 	out := map[string]time.Time{}
-	for _, l := range v.report.Logs {
-		at := l.Last
-		for _, c := range l.Cosigned {
-			if c.Time.After(at) {
-				at = c.Time
-			}
-		}
-		out[l.Operator] = at
+	for _, h := range v.logs {
+		out[h.operator] = h.reach
 	}
 	return out
 }
@@ -329,7 +322,7 @@ func (x *comparison) judge(address string, o Outgoing) (reason string, newer boo
 		if len(x.r.byID[o.Hash]) > 0 {
 			return "stands in the logs as another vault's", false
 		}
-		return "stands in no log", after >= x.vault.Threshold
+		return "stands in no log", after >= x.vault.Threshold && x.r.soon(o.Time)
 	}
 	if s.chain != "" && (s.from != address || s.nonce != o.Nonce) {
 		return fmt.Sprintf("is said to be of nonce %d, and the logs show request %s, of %s with nonce %d, under its hash", o.Nonce, s.request.Short(), s.from, s.nonce), false
@@ -343,8 +336,15 @@ func (x *comparison) judge(address string, o Outgoing) (reason string, newer boo
 			after++
 		}
 	}
-	return fmt.Sprintf("stands in the logs of %d who hold the key (%s), not of %d", len(s.tells), strings.Join(s.tells, ", "), s.need), len(s.tells)+after >= s.need
+	return fmt.Sprintf("stands in the logs of %d who hold the key (%s), not of %d", len(s.tells), strings.Join(s.tells, ", "), s.need), len(s.tells)+after >= s.need && x.r.soon(later(o.Time, s.first))
 }
+
+// behind is how far logs that are shown may lie behind the chain. After it, who shows no newer ones shows that they do not have the transaction: those
+// who took something would else stop their logs just before.
+const behind = 24 * time.Hour
+
+// soon says whether a transaction is so new that logs may come to tell of it.
+func (r *Report) soon(at time.Time) bool { return r.Time.Sub(at) < behind }
 
 func (r *Report) leaf(vault string, id [32]byte) *signedLeaf {
 	for _, i := range r.byID[id] {
@@ -389,7 +389,7 @@ func (x *comparison) gaps(a AddressFacts, out *OnChain, fail func(string), tell 
 			}
 		}
 		switch {
-		case open-may == 0 || after >= x.vault.Threshold && !g.Alone:
+		case open-may == 0 || after >= x.vault.Threshold && x.r.soon(g.Time) && !g.Alone:
 			out.Unchecked = append(out.Unchecked, fmt.Sprintf("%s, used in block %d or before: %s", what, g.Block, g.Why))
 			if tell {
 				x.r.attend(fmt.Sprintf("what used %s of %s on %s could not be compared with the logs: unchecked below block %d: %s", what, a.Address, x.f.Chain, g.Block, g.Why))

@@ -3,10 +3,8 @@ package verify
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/ostraka/ostraka/custody/charter"
-	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
 )
@@ -16,21 +14,22 @@ func (v *verifier) checkCircle() {
 	r := v.report
 	v.followRosters()
 	if len(v.rosters) == 0 {
-		r.fail("circle", "its operators signed who belongs to it", "no log shows a complete first roster")
+		if v.Circle.IsZero() {
+			r.fail("circle", "its operators signed who belongs to it", "no log shows a complete first roster")
+		} else {
+			r.fail("circle", "it is the one that was asked for", fmt.Sprintf("asked for is %s, and no log shows its first roster, complete", v.Circle))
+		}
 		return
 	}
 	first, newest := v.rosters[0], v.rosters.Newest()
 	r.Circle, r.CircleID, r.Roster = newest.Circle, first.ID, newest.Version
-	if !v.Circle.IsZero() && v.Circle != first.ID {
-		r.fail("circle", "it is the one that was asked for", fmt.Sprintf("asked for is %s, the logs are of %s", v.Circle, first.ID))
-	}
 	basis := "every operator's officer signed the first roster, and those concerned each later one"
 	if v.Circle.IsZero() {
 		basis += "; compare the circle's id with what its operators publish elsewhere"
 	}
 	r.claim(Proved, "circle", fmt.Sprintf("%s has %d operators, in version %d of its roster", newest.Circle, len(newest.Operators), newest.Version), basis)
-	v.followRevocations()
 	v.followCharters()
+	v.followRevocations()
 	c, ok := v.history.Newest()
 	if !ok {
 		r.attend("no charter is in force yet")
@@ -40,7 +39,7 @@ func (v *verifier) checkCircle() {
 	r.claim(Proved, "circle", fmt.Sprintf("version %d of its charter is in force", c.Version), "an officer and the node of every operator signed each version, and each names the one before")
 	r.Charter = Charter{Version: c.Version, ID: c.ID, Created: c.Created, Policy: c.Policy}
 	for _, x := range v.history {
-		at, _ := v.first(tlog.KindInForce, x.ID)
+		at, _ := v.told(x.ID, tlog.KindInForce)
 		r.Charter.Versions = append(r.Charter.Versions, Version{x.Version, x.ID, x.Created, at})
 	}
 	for _, o := range newest.Operators {
@@ -60,19 +59,6 @@ func (v *verifier) describe(o charter.Operator, c charter.Charter) {
 	v.report.Operators = append(v.report.Operators, out)
 }
 
-// first is when a leaf first stood in any log.
-func (v *verifier) first(kind string, id [32]byte) (at time.Time, logs int) {
-	for _, h := range v.logs {
-		if i, ok := h.has(kind, id); ok {
-			if t := h.leaves[i].Time; at.IsZero() || t.Before(at) {
-				at = t
-			}
-			logs++
-		}
-	}
-	return at, logs
-}
-
 // followRosters extends the chain for as long as some version follows. Two that both could are a fork of the circle.
 func (v *verifier) followRosters() {
 	all := v.statements(statement.Roster)
@@ -80,7 +66,7 @@ func (v *verifier) followRosters() {
 		var next []charter.Chain
 		for _, d := range all {
 			r, err := charter.RosterOf(d.statement)
-			if err != nil || r.Version != uint64(len(v.rosters)) {
+			if err != nil || r.Version != uint64(len(v.rosters)) || r.Version == 0 && !v.Circle.IsZero() && r.ID != v.Circle {
 				continue
 			}
 			need, err := v.rosters.Acceptance(r)
@@ -98,9 +84,9 @@ func (v *verifier) followRosters() {
 		default:
 			// The one that more logs have in force goes on; that there are two is said.
 			slices.SortStableFunc(next, func(a, b charter.Chain) int {
-				_, n := v.first(tlog.KindInForce, a.Newest().ID)
-				_, m := v.first(tlog.KindInForce, b.Newest().ID)
-				return m - n
+				_, n := v.told(a.Newest().ID, tlog.KindInForce)
+				_, m := v.told(b.Newest().ID, tlog.KindInForce)
+				return len(m) - len(n)
 			})
 			v.report.fail("circle", "each version of its roster is one", fmt.Sprintf("two complete rosters of version %d: %s and %s", len(v.rosters), next[0].Newest().ID, next[1].Newest().ID))
 		}
@@ -108,15 +94,39 @@ func (v *verifier) followRosters() {
 	}
 }
 
-// followRevocations finds the keys that ended.
+// followRevocations finds the keys that ended: somebody who may signed each. It counts from when logs came to tell of it, never from before it was made.
 func (v *verifier) followRevocations() {
 	for _, d := range v.statements(statement.Revoke) {
-		if k, err := signet.ParseKey(d.statement.Get("key")); err == nil {
-			if at, known := v.revoked[k.String()]; !known || d.at.Before(at) {
-				v.revoked[k.String()] = d.at
+		r, ok := v.revocation(d)
+		if !ok {
+			continue // that what is shown of it bears no signature that holds is said where signatures are judged
+		}
+		at, _ := v.told(d.id, tellsOf...)
+		if at.Before(r.Created) {
+			at = r.Created
+		}
+		if old, known := v.revoked[r.Key.String()]; !known || at.Before(old) {
+			v.revoked[r.Key.String()] = at
+		}
+	}
+}
+
+func (v *verifier) revocation(d *doc) (charter.Revocation, bool) {
+	said, err := charter.RevocationOf(d.statement)
+	c, known := v.history.Version(said.Charter)
+	if err != nil || !known {
+		return said, false
+	}
+	for _, sig := range d.signatures {
+		for _, r := range v.rosters {
+			v.signatures++
+			if said, err := charter.VerifyRevocation(d.statement, sig.bytes, c, r); err == nil {
+				sig.holds = true
+				return said, true
 			}
 		}
 	}
+	return said, false
 }
 
 func (v *verifier) followCharters() {
@@ -135,7 +145,7 @@ func (v *verifier) followCharters() {
 			}
 			e := charter.Enacted{Accepted: v.accepted(d, by)}
 			for _, sig := range v.signaturesOf(d, tlog.KindWord) {
-				if len(sig) == nodeSignature {
+				if len(sig.bytes) == nodeSignature {
 					e = v.enact(e, r, sig)
 				}
 			}
@@ -156,13 +166,14 @@ func (v *verifier) followCharters() {
 }
 
 // enact finds whose node a signature is.
-func (v *verifier) enact(e charter.Enacted, r charter.Roster, sig []byte) charter.Enacted {
+func (v *verifier) enact(e charter.Enacted, r charter.Roster, sig *signature) charter.Enacted {
 	for _, o := range r.Operators {
 		if e.Nodes[o.Name] != nil {
 			continue
 		}
 		v.signatures++
-		if next, err := e.Enact(o, sig); err == nil {
+		if next, err := e.Enact(o, sig.bytes); err == nil {
+			sig.holds = true
 			return next
 		}
 	}

@@ -1,8 +1,10 @@
 package verify
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,14 +30,17 @@ func (v *verifier) interval() time.Duration {
 func (v *verifier) checkHeartbeats() {
 	for _, d := range v.statements(statement.Heartbeat) {
 		b, err := pulse.Of(d.statement)
-		if err != nil || d.kind != heardOf {
-			v.report.fail("heartbeat "+d.statement.ID().Short(), "it is by the node of an operator", "it is malformed, or not signed by the identity that the roster has")
-			continue
-		}
 		o, _ := v.rosters.Operator(b.Operator)
 		for _, h := range v.logs {
-			i, told := h.has(tlog.KindHeartbeat, b.ID)
-			if !told || h.operator == b.Operator {
+			i, told := h.has(tlog.KindHeartbeat, d.id)
+			if !told {
+				continue
+			}
+			if err != nil || !d.alive {
+				v.report.fail("operator "+h.operator, "it takes heartbeats of operators only", fmt.Sprintf("leaf %d of its log takes one that is malformed, or not signed by the identity that the roster has", i))
+				continue
+			}
+			if h.operator == b.Operator {
 				continue
 			}
 			fresh, since := v.fresh(h, b, i)
@@ -44,7 +49,7 @@ func (v *verifier) checkHeartbeats() {
 					fmt.Sprintf("leaf %d of its log takes a heartbeat of %s that names the log's head of %s", i, b.Operator, statement.FormatTime(since)))
 				continue
 			}
-			v.heard(b, o.Identity, h.leaves[i].Time, since)
+			v.heard(b, o.Identity, h, earlier(h.times[i], b.Created.Add(late)), since)
 		}
 	}
 	v.judgeSilence()
@@ -74,9 +79,17 @@ func (v *verifier) longest() (d time.Duration) {
 }
 
 // heard takes what a fresh heartbeat shows: what runs, and which shares it proves.
-func (v *verifier) heard(b pulse.Heartbeat, identity ed25519.PublicKey, at, since time.Time) {
+func (v *verifier) heard(b pulse.Heartbeat, identity ed25519.PublicKey, h *history, at, since time.Time) {
+	by := v.seen[b.Operator]
+	if by == nil {
+		by = map[string]time.Time{}
+		v.seen[b.Operator] = by
+	}
+	if at.After(by[h.operator]) {
+		by[h.operator] = at
+	}
 	for i := range v.report.Operators {
-		if o := &v.report.Operators[i]; o.Name == b.Operator && at.After(o.LastSeen) {
+		if o := &v.report.Operators[i]; o.Name == b.Operator && !at.Before(o.LastSeen) {
 			o.LastSeen, o.Version, o.Binary = at, b.Version, fmt.Sprintf("%x", b.Binary[:])
 			if v.Release != nil {
 				o.Release = v.Release(b.Binary)
@@ -84,28 +97,58 @@ func (v *verifier) heard(b pulse.Heartbeat, identity ed25519.PublicKey, at, sinc
 		}
 	}
 	for _, s := range b.Shares {
-		k := v.key(s.Key)
-		if k == nil {
-			continue
+		v.proves(b, s, identity, at, since)
+	}
+}
+
+// proves checks one proof of a share.
+func (v *verifier) proves(b pulse.Heartbeat, s pulse.Share, identity ed25519.PublicKey, at, since time.Time) {
+	k := v.key(s.Key)
+	var rec *epoch.Record
+	if k != nil {
+		rec = k.records[s.Epoch]
+	}
+	if rec == nil {
+		if old, known := v.unknown[s.Key]; !known || at.Before(old) {
+			v.unknown[s.Key] = at
 		}
-		rec := k.records[s.Epoch]
-		if rec == nil || k.proved[b.Operator].Proved.After(at) {
-			continue
-		}
-		i := slices.IndexFunc(rec.Members, func(m epoch.Member) bool { return m.Identity.Equal(identity) })
-		if i < 0 {
-			v.report.fail("operator "+b.Operator, "it proves only shares that it holds", fmt.Sprintf("its heartbeat %s names key %x, of which it holds none", b.ID.Short(), s.Key[:6]))
-			continue
-		}
-		v.signatures++
-		if err := b.Check(s, [16]byte(rec.Members[i].ID), rec.Members[i].Public); err != nil {
-			v.report.fail("operator "+b.Operator, "its proofs of shares hold", err.Error())
-			continue
-		}
-		if rec == k.current() {
-			k.proved[b.Operator] = Holder{b.Operator, at, since}
+		return
+	}
+	if k.proved[b.Operator].Proved.After(at) {
+		return
+	}
+	i := slices.IndexFunc(rec.Members, func(m epoch.Member) bool { return m.Identity.Equal(identity) })
+	if i < 0 {
+		v.report.fail("operator "+b.Operator, "it proves only shares that it holds", fmt.Sprintf("its heartbeat %s names key %x, of which it holds none", b.ID.Short(), s.Key[:6]))
+		return
+	}
+	v.signatures++
+	if err := b.Check(s, [16]byte(rec.Members[i].ID), rec.Members[i].Public); err != nil {
+		v.report.fail("operator "+b.Operator, "its proofs of shares hold", err.Error())
+		return
+	}
+	if rec == k.current() {
+		k.proved[b.Operator] = Holder{b.Operator, at, since}
+	}
+}
+
+// lastSeen is when all other logs that go on had last heard of an operator: one that tells otherwise does not hide a silence.
+func (v *verifier) lastSeen(operator string) (at time.Time) {
+	var newest time.Time
+	for _, h := range v.logs {
+		newest = later(newest, h.reach)
+	}
+	goesOn := func(h *history) bool { return newest.Sub(h.reach) <= 2*v.interval()+late }
+	others := slices.DeleteFunc(slices.Clone(v.logs), func(h *history) bool { return h.operator == operator })
+	if slices.ContainsFunc(others, goesOn) {
+		others = slices.DeleteFunc(others, func(h *history) bool { return !goesOn(h) })
+	}
+	for i, h := range others {
+		if t := v.seen[operator][h.operator]; i == 0 || t.Before(at) {
+			at = t
 		}
 	}
+	return at
 }
 
 func (v *verifier) key(id [32]byte) *key {
@@ -123,12 +166,14 @@ func (v *verifier) key(id [32]byte) *key {
 func (v *verifier) judgeSilence() {
 	for i := range v.report.Operators {
 		o := &v.report.Operators[i]
+		newest := o.LastSeen
+		o.LastSeen = v.lastSeen(o.Name)
 		o.Silent = v.Now.Sub(o.LastSeen) > 2*v.interval()+late
 		switch {
 		case o.LastSeen.IsZero():
-			v.report.attend(o.Name + " has shown no sign of life that another log took")
+			v.report.attend(o.Name + " has shown no sign of life that all other logs took" + v.heardSince(o, newest))
 		case o.Silent:
-			v.report.attend(fmt.Sprintf("%s is silent since %s", o.Name, statement.FormatTime(o.LastSeen)))
+			v.report.attend(fmt.Sprintf("%s is silent since %s", o.Name, statement.FormatTime(o.LastSeen)) + v.heardSince(o, newest))
 		}
 		if o.Version != "" {
 			basis := "its own word: no verifier sees what runs"
@@ -143,33 +188,62 @@ func (v *verifier) judgeSilence() {
 			v.judgeShares(x, n, k)
 		}
 	}
+	v.unshown()
 }
 
+// heardSince says who heard an operator when another did not.
+func (v *verifier) heardSince(o *Operator, newest time.Time) string {
+	if !newest.After(o.LastSeen) {
+		return ""
+	}
+	return fmt.Sprintf(", though one log tells of a sign of life of %s", statement.FormatTime(newest))
+}
+
+// judgeShares says of each key who proved a share of it, and how lately. A proof was made after the newest thing that it names of the others' logs.
 func (v *verifier) judgeShares(x *vault, n int, k *key) {
-	var never, proved []string
+	var never, old, proved []string
 	oldest := v.Now
 	for _, m := range k.current().Members {
 		o, _ := v.rosters.Identity(m.Identity)
 		p, ok := k.proved[o.Name]
-		if !ok {
+		switch {
+		case !ok:
 			never = append(never, o.Name)
 			p.Operator = o.Name
-		} else {
+		default:
 			proved = append(proved, o.Name)
-			if p.Proved.Before(oldest) {
-				oldest = p.Proved
+			oldest = earlier(oldest, p.Since)
+			if v.Now.Sub(p.Proved) > 2*v.interval()+late {
+				old = append(old, o.Name)
 			}
 		}
 		x.out.Keys[n].Holders = append(x.out.Keys[n].Holders, p)
 	}
 	slices.SortFunc(x.out.Keys[n].Holders, func(a, b Holder) int { return strings.Compare(a.Operator, b.Operator) })
 	slices.Sort(proved)
-	slices.Sort(never)
 	if len(proved) > 0 {
-		v.report.claim(Proved, "vault "+x.Name, fmt.Sprintf("%s proved their shares of its %s key, the last of them not before %s", strings.Join(proved, ", "), k.suite, statement.FormatTime(oldest)),
-			"proofs of knowledge over the others' newest checkpoints, logged by those others")
+		v.report.claim(Proved, "vault "+x.Name, fmt.Sprintf("%s proved their shares of its %s key, each after %s", strings.Join(proved, ", "), k.suite, statement.FormatTime(oldest)),
+			"proofs of knowledge over checkpoints of the others' logs that did not exist before, logged by those others")
 	}
 	if len(never) > 0 {
+		slices.Sort(never)
 		v.report.attend(fmt.Sprintf("no log took a proof of the shares that %s should hold of vault %s", strings.Join(never, ", "), x.Name))
+	}
+	if len(old) > 0 {
+		slices.Sort(old)
+		v.report.attend(fmt.Sprintf("the last proof of the shares of %s of vault %s is older than two intervals", strings.Join(old, ", "), x.Name))
+	}
+}
+
+// unshown says that heartbeats prove shares of what no log shows.
+func (v *verifier) unshown() {
+	for _, id := range slices.SortedFunc(maps.Keys(v.unknown), func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) }) {
+		at, all := v.unknown[id], true
+		for _, h := range v.logs {
+			all = all && v.gone(h, at)
+		}
+		if all {
+			v.report.fail("circle", "each key that its operators hold shares of is shown", fmt.Sprintf("heartbeats prove shares of key %x, or of an epoch of it, that no log shows", id[:6]))
+		}
 	}
 }

@@ -19,29 +19,56 @@ type Source struct {
 
 // A doc is a body that some log showed, under the id that its leaves name.
 type doc struct {
-	kind       string // of the leaf that first showed it
+	id         [32]byte
+	kinds      []string // of leaves that showed it
 	content    []byte
-	signatures [][]byte // all that came with it, in any log
+	signatures []*signature // all that came with it, in any log
 	parsed     bool
 	statement  statement.Statement // if it is one
-	at         time.Time           // of the first leaf that showed it
+	alive      bool                // a heartbeat that its operator's identity signed
 }
 
-func (d *doc) add(signatures [][]byte) {
+// A signature that came with a body. The tree does not hold it: who serves a log may change it.
+type signature struct {
+	bytes []byte
+	from  string // where it was first shown
+	holds bool   // somebody's key made it
+}
+
+// maxSignatures is how many different signatures one log may show of one body: no operator makes the others' unreadable.
+const maxSignatures = 64
+
+// add keeps the signatures that a log shows with a body.
+func (d *doc) add(signatures [][]byte, from string) error {
+	own := 0
 	for _, s := range signatures {
-		if !contains(d.signatures, s) {
-			d.signatures = append(d.signatures, s)
+		if slices.ContainsFunc(d.signatures, func(o *signature) bool { return bytes.Equal(o.bytes, s) }) {
+			continue
 		}
+		if own == 0 {
+			for _, o := range d.signatures {
+				if o.from == from {
+					own++
+				}
+			}
+		}
+		if own++; own > maxSignatures {
+			return fmt.Errorf("it shows more than %d signatures beside one body", maxSignatures)
+		}
+		d.signatures = append(d.signatures, &signature{bytes.Clone(s), from, false})
 	}
+	return nil
 }
 
-func contains(list [][]byte, x []byte) bool {
-	for _, s := range list {
-		if bytes.Equal(s, x) {
-			return true
-		}
-	}
-	return false
+// is says whether a leaf of one of these kinds showed it.
+func (d *doc) is(kinds ...string) bool {
+	return slices.ContainsFunc(d.kinds, func(k string) bool { return slices.Contains(kinds, k) })
+}
+
+// A naming is a body under an id that others gave: a signed transaction's hash, a proof's statement.
+type naming struct {
+	raw  []byte
+	from string // where it is shown
 }
 
 // as gives a statement of a kind, parsed once.
@@ -59,15 +86,24 @@ func (d *doc) as(k statement.Kind) (statement.Statement, bool) {
 type history struct {
 	source     string
 	keys       tlog.Keys
-	operator   string // that the roster says; "" for a stranger's
+	operator   string    // that the roster says; "" for a stranger's
+	generation uint64    // how often its node was restored
+	renewed    time.Time // when it was begun anew, if it was
 	checkpoint tlog.Checkpoint
 	signed     []byte
-	seen       [][]byte // other logs' checkpoints
+	seen       [][]byte       // other logs' checkpoints
+	named      []tlog.Witness // beyond the circle, as its node names them
 	leaves     []tlog.Leaf
 	hashes     []tlog.Hash // stored hashes of the tree
+	times      []time.Time // of leaves: none lies before the one before it, or ahead of the reader's clock
+	bare       []int       // leaves that stand for a body, and this log shows none
 	at         map[place]int
-	first      int64 // so many leaves are of the first release
-	twice      []int // leaves whose id stood before under the same kind, where each may stand once
+	first      int64         // so many leaves are of the first release
+	back       time.Duration // the most that its clock ran back
+	ahead      time.Duration // the most that it was ahead of the reader's
+	lost       int           // things of before it was restored that others tell of
+	reach      time.Time     // up to when it is shown, by anybody's clock
+	twice      []int         // leaves whose id stood before under the same kind, where each may stand once
 }
 
 // head is the log's head when it was of a size.
@@ -127,9 +163,17 @@ func (v *verifier) read(s Source) (*history, error) {
 		return nil, err
 	}
 	v.signatures++
-	v.keep(tlog.KindStatement, keys.ID(), tlog.Body{Content: keys.Bytes(), Signatures: [][]byte{signature}}, h.keys.Created)
+	if err := v.keep(h, tlog.KindStatement, keys.ID(), tlog.Body{Content: keys.Bytes(), Signatures: [][]byte{signature}}); err != nil {
+		return nil, err
+	}
 	if raw, err = s.Fetch(tlog.PathSeen); err == nil {
 		h.seen, err = tlog.DecodeSeen(raw)
+	}
+	if err != nil && !errors.Is(err, ErrNotThere) {
+		return nil, err
+	}
+	if raw, err = s.Fetch(tlog.PathWitnesses); err == nil {
+		h.named, err = tlog.DecodeWitnesses(raw)
 	}
 	if err != nil && !errors.Is(err, ErrNotThere) {
 		return nil, err
@@ -187,8 +231,8 @@ func readBodies(fetch tlog.Fetch, index int64, width int) ([]tlog.Body, error) {
 // ErrNotThere is what a Source's Fetch wraps for a file that is not published.
 var ErrNotThere = errors.New("there is no such file")
 
-// earlier is the kind of the leaves of the first release, as they are filed.
-const earlier = "of the first release"
+// kindFirst is the kind of the leaves of the first release, as they are filed.
+const kindFirst = "of the first release"
 
 // meant are the kinds that one of the first release could mean today, where that is not the kind itself.
 var meant = map[string][]string{tlog.KindDecision: {tlog.KindDecision, tlog.KindHeard}, tlog.KindStatement: {tlog.KindStatement, tlog.KindInForce}}
@@ -209,7 +253,7 @@ func (h *history) fileFirst(n int64, leaf tlog.Leaf) error {
 			h.at[place{k, leaf.ID}] = int(n)
 		}
 	}
-	leaf.Kind = earlier
+	leaf.Kind = kindFirst
 	h.leaves = append(h.leaves, leaf)
 	return nil
 }
@@ -223,6 +267,7 @@ func (h *history) toldFirst(kind string, id [32]byte) (int, bool) {
 // file takes one leaf, and its body if it is shown.
 func (v *verifier) file(h *history, n int64, leaf tlog.Leaf, body tlog.Body) error {
 	if leaf.First {
+		h.tick(leaf.Time, v.Now)
 		return h.fileFirst(n, leaf)
 	}
 	key := place{leaf.Kind, leaf.ID}
@@ -232,41 +277,43 @@ func (v *verifier) file(h *history, n int64, leaf tlog.Leaf, body tlog.Body) err
 		h.twice = append(h.twice, int(n))
 	}
 	h.leaves = append(h.leaves, leaf)
+	h.tick(leaf.Time, v.Now)
 	if len(body.Content) == 0 {
-		return nil
-	}
-	if leaf.About != [32]byte{} && !slices.Contains(v.about[leaf.About], leaf.ID) {
-		v.about[leaf.About] = append(v.about[leaf.About], leaf.ID)
-	}
-	if tlog.Named(leaf.Kind) { // whether it has that name is looked at where chains are known
-		if !contains(v.named[leaf.ID], body.Content) {
-			v.named[leaf.ID] = append(v.named[leaf.ID], bytes.Clone(body.Content))
+		if bodied[leaf.Kind] {
+			h.bare = append(h.bare, int(n))
 		}
 		return nil
 	}
-	if d := v.docs[leaf.ID]; d != nil && bytes.Equal(d.content, body.Content) {
-		d.add(body.Signatures)
+	if pair := [2][32]byte{leaf.About, leaf.ID}; leaf.About != [32]byte{} && !v.paired[pair] {
+		v.paired[pair] = true
+		v.about[leaf.About] = append(v.about[leaf.About], leaf.ID)
+	}
+	if tlog.Named(leaf.Kind) { // whether it has that name is looked at where chains are known
+		if !slices.ContainsFunc(v.named[leaf.ID], func(o naming) bool { return o.from == h.source || bytes.Equal(o.raw, body.Content) }) {
+			v.named[leaf.ID] = append(v.named[leaf.ID], naming{bytes.Clone(body.Content), h.source})
+		}
 		return nil
 	}
-	if !leaf.Fits(body) {
+	if d := v.docs[leaf.ID]; (d == nil || !bytes.Equal(d.content, body.Content)) && !leaf.Fits(body) {
 		return fmt.Errorf("leaf %d (%s): the body that is shown is not what its id names", n, leaf.Kind)
 	}
-	v.keep(leaf.Kind, leaf.ID, body, leaf.Time)
+	if err := v.keep(h, leaf.Kind, leaf.ID, body); err != nil {
+		return fmt.Errorf("leaf %d (%s): %w", n, leaf.Kind, err)
+	}
 	return nil
 }
 
-func (v *verifier) keep(kind string, id [32]byte, body tlog.Body, at time.Time) {
+func (v *verifier) keep(h *history, kind string, id [32]byte, body tlog.Body) error {
 	d := v.docs[id]
 	if d == nil {
-		d = &doc{kind: kind, content: bytes.Clone(body.Content), at: at}
+		d = &doc{id: id, content: bytes.Clone(body.Content)}
 		v.docs[id] = d
-		v.order = append(v.order, id)
+		v.order = append(v.order, d)
 	}
-	var own [][]byte
-	for _, s := range body.Signatures {
-		own = append(own, bytes.Clone(s))
+	if bodied[kind] && !slices.Contains(d.kinds, kind) {
+		d.kinds = append(d.kinds, kind)
 	}
-	d.add(own)
+	return d.add(body.Signatures, h.source)
 }
 
 func (v *verifier) intern(kind string) string {

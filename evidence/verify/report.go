@@ -55,6 +55,7 @@ type Report struct {
 
 	Lagging []*LagError `json:"-"` // logs to be fetched again: others saw them larger
 
+	fails   map[[2]string]int    // by subject and claim: reasons why it does not hold
 	signed  []signedLeaf         // for Reconcile: transactions that logs tell of
 	byID    map[[32]byte][]int   // of them
 	covered map[string]time.Time // up to when each operator's log is shown
@@ -300,10 +301,21 @@ func (r *Report) fail(subject, claim, reason string) { r.failAs(Proved, subject,
 // failAs says besides what it rests on that it does not hold.
 func (r *Report) failAs(class Class, subject, claim, basis, reason string) {
 	c := Claim{Subject: subject, Claim: claim, Class: class, Basis: basis, Failed: reason}
-	if !slices.Contains(r.Claims, c) {
-		r.Claims, r.Failed = append(r.Claims, c), true
+	if r.Failed = true; r.fails == nil {
+		r.fails = map[[2]string]int{}
 	}
+	switch n := r.fails[[2]string{subject, claim}]; {
+	case n < maxFails && slices.Contains(r.Claims, c), n > maxFails:
+		return
+	case n == maxFails: // a liar makes no report endless
+		c.Failed = "and in more ways, which are not listed"
+	}
+	r.fails[[2]string{subject, claim}]++
+	r.Claims = append(r.Claims, c)
 }
+
+// maxFails is how many reasons are listed why one claim does not hold.
+const maxFails = 20
 
 // Fail adds what the reader found wrong beside the verifier: a place that cannot be read.
 func (r *Report) Fail(subject, claim, reason string) {

@@ -1,10 +1,12 @@
 package verify
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -25,17 +27,19 @@ import (
 type request struct {
 	id     statement.ID
 	vault  *vault
+	doc    *doc // of the intent, if its body is shown
 	intent intent.Intent
 	stmt   statement.Statement
-	shown  bool // its body is
+	shown  bool // its body is, and those of all votes and decisions on it
 
+	vaults    map[string]statement.ID    // by operator: the vault that its log says it is of
 	decisions map[string]intent.Decision // by operator: the first of each
-	ids       map[string]statement.ID    // of these
 	approved  []string
 	signed    map[[32]byte]bool // ids of signatures, as logs tell
 	tells     map[string]int    // by operator: the leaf of its log that tells of the signature
 	decided   map[string]int    // by operator: the leaf of its own log with its decision
-	first     time.Time
+	times     []time.Time       // when each log first told of it
+	first     time.Time         // the middle of these
 }
 
 // checkRequests follows every intent of every vault.
@@ -51,76 +55,100 @@ func (v *verifier) checkRequests() {
 		slices.SortFunc(mine, func(a, b *request) int {
 			return cmp.Or(a.first.Compare(b.first), strings.Compare(a.id.String(), b.id.String()))
 		})
-		good, before := 0, len(v.report.Claims)
+		good, hidden := 0, 0
+		var held []*request
 		for _, q := range mine {
-			v.checkRequest(q)
-			if len(q.signed) > 0 {
-				x.out.Signed++
-				if q.shown {
-					good++
-				}
+			holds := v.checkRequest(q)
+			if len(q.signed) == 0 {
+				continue
+			}
+			x.out.Signed++
+			switch {
+			case !holds: // that is said of itself
+			case q.shown:
+				good++
+				held = append(held, q)
+			default:
+				hidden++
 			}
 		}
-		if good > 0 && len(v.report.Claims) == before {
-			v.report.claim(Proved, "vault "+x.Name, fmt.Sprintf("%s asked for, approved and allowed as its charter says", count(good, "signature was", "signatures were")),
-				"each statement's signature was checked here, each transaction decoded here, and each decision stands in its own node's log before the signature")
+		if good > 0 {
+			v.report.claim(Proved, "vault "+x.Name, fmt.Sprintf("%s asked for, approved by its quorum, and allowed by those who signed", count(good, "signature was", "signatures were")),
+				"each statement's signature was checked here, each transaction decoded here, and each decision stands in its own node's log before the signature; policy, limits, freezes and expiry were those nodes' to judge")
 		}
-		if hidden := x.out.Signed - good; hidden > 0 {
+		if hidden > 0 {
 			v.report.claim(Proved, "vault "+x.Name, fmt.Sprintf("%s in the logs of those who signed", count(hidden, "further signature stands", "further signatures stand")), "what they are for is withheld: auditors may open it")
 		}
-		v.proofs(x, mine)
+		v.proofs(x, held)
 	}
 }
 
 // gather finds intents by what leaves are about.
 func (v *verifier) gather() map[statement.ID]*request {
-	all := map[statement.ID]*request{}
-	of := func(l tlog.Leaf, id statement.ID) *request {
-		q := all[id]
-		if q == nil {
-			i := slices.IndexFunc(v.vaults, func(x *vault) bool { return [32]byte(x.ID) == l.Vault })
-			if i < 0 {
-				return nil
-			}
-			q = &request{id: id, vault: v.vaults[i], decisions: map[string]intent.Decision{}, ids: map[string]statement.ID{}, signed: map[[32]byte]bool{}, tells: map[string]int{}, decided: map[string]int{}}
-			all[id] = q
-		}
-		if q.first.IsZero() || l.Time.Before(q.first) {
-			q.first = l.Time
-		}
-		return q
-	}
+	all, alien := map[statement.ID]*request{}, map[statement.ID][]string{}
 	for _, h := range v.logs {
+		mine := map[statement.ID]bool{}
 		for n, l := range h.leaves {
 			switch l.Kind {
-			case tlog.KindDecision, tlog.KindHeard, tlog.KindVote:
-				q := of(l, l.About)
-				if q == nil {
-					continue
+			case tlog.KindDecision, tlog.KindHeard, tlog.KindVote, tlog.KindSigned:
+			default:
+				continue
+			}
+			if id := statement.ID(l.Vault); v.vault(id) == nil {
+				if !slices.Contains(alien[id], h.operator) {
+					alien[id] = append(alien[id], h.operator)
 				}
-				if l.Kind == tlog.KindDecision {
+				continue
+			}
+			id := statement.ID(l.About)
+			q := all[id]
+			if q == nil {
+				q = newRequest(id)
+				all[id] = q
+			}
+			if !mine[id] {
+				mine[id] = true
+				q.times, q.vaults[h.operator] = append(q.times, h.times[n]), statement.ID(l.Vault)
+			} else if q.vaults[h.operator] != statement.ID(l.Vault) {
+				v.report.fail("operator "+h.operator, "its log tells of each request as one vault's", fmt.Sprintf("leaf %d tells of request %s as another vault's than before", n, id.Short()))
+			}
+			switch l.Kind {
+			case tlog.KindDecision:
+				if _, before := q.decided[h.operator]; !before {
 					q.decided[h.operator] = n
 				}
 				v.decidedFirst(q, l.ID)
+			case tlog.KindHeard:
+				v.decidedFirst(q, l.ID)
 			case tlog.KindSigned:
-				if q := of(l, l.About); q != nil {
-					q.signed[l.ID] = true
-					if _, told := q.tells[h.operator]; !told {
-						q.tells[h.operator] = n
-					}
-					v.signedFirst(q, l.ID)
+				q.signed[l.ID] = true
+				if _, told := q.tells[h.operator]; !told {
+					q.tells[h.operator] = n
 				}
+				v.signedFirst(q, l.ID)
 			}
 		}
 	}
 	for _, d := range v.statements(statement.Intent) {
 		it, err := intent.Of(d.statement)
-		if err != nil {
+		if err != nil || v.vault(it.Vault) == nil {
 			continue
 		}
-		if q := of(tlog.Leaf{Vault: it.Vault, Time: d.at}, d.statement.ID()); q != nil {
-			q.intent, q.stmt, q.shown = it, d.statement, true
+		q := all[d.statement.ID()]
+		if q == nil {
+			q = newRequest(d.statement.ID())
+			all[q.id] = q
+			at, _ := v.told(d.id, tellsOf...)
+			q.times = append(q.times, at)
 		}
+		q.intent, q.stmt, q.doc, q.vault = it, d.statement, d, v.vault(it.Vault)
+	}
+	for _, q := range all {
+		q.first = middle(q.times)
+		v.placed(q)
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(alien), func(a, b statement.ID) int { return bytes.Compare(a[:], b[:]) }) {
+		v.report.fail("circle", "each vault that its logs tell of is shown", fmt.Sprintf("the logs of %s tell of requests of vault %s, which no log shows", strings.Join(alien[id], ", "), id.Short()))
 	}
 	return all
 }
@@ -146,9 +174,47 @@ func (v *verifier) signedFirst(q *request, id [32]byte) {
 	}
 }
 
-// checkRequest checks one intent as far as it is shown.
-func (v *verifier) checkRequest(q *request) {
-	out := Request{ID: q.id, Created: q.first}
+func newRequest(id statement.ID) *request {
+	return &request{
+		id: id, vaults: map[string]statement.ID{}, decisions: map[string]intent.Decision{}, signed: map[[32]byte]bool{}, tells: map[string]int{}, decided: map[string]int{},
+	}
+}
+
+// placed finds whose request one is: as its intent says, or as most logs do; and whether all that was said of it is shown.
+func (v *verifier) placed(q *request) {
+	if q.doc == nil {
+		votes := map[statement.ID]int{}
+		for _, id := range q.vaults {
+			votes[id]++
+		}
+		var most statement.ID
+		for id, n := range votes {
+			if n > votes[most] || n == votes[most] && bytes.Compare(id[:], most[:]) < 0 {
+				most = id
+			}
+		}
+		q.vault = v.vault(most)
+	}
+	for _, name := range slices.Sorted(maps.Keys(q.vaults)) {
+		if q.vaults[name] != q.vault.ID {
+			v.report.fail("operator "+name, "its log tells of each request as its vault's", fmt.Sprintf("it tells of request %s as one of vault %s, and it is of vault %s", q.id.Short(), v.vault(q.vaults[name]).Name, q.vault.Name))
+		}
+	}
+	q.shown = q.doc != nil && !v.bare[[32]byte(q.id)]
+}
+
+// vault finds one by its statement.
+func (v *verifier) vault(id statement.ID) *vault {
+	i := slices.IndexFunc(v.vaults, func(x *vault) bool { return x.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return v.vaults[i]
+}
+
+// checkRequest checks one intent as far as it is shown, and says whether all of that holds.
+func (v *verifier) checkRequest(q *request) bool {
+	out, before := Request{ID: q.id, Created: q.first}, len(v.report.Claims)
 	subject := fmt.Sprintf("request %s of vault %s", q.id.Short(), q.vault.Name)
 	for id := range q.signed {
 		out.Signed = hex.EncodeToString(id[:])
@@ -156,24 +222,24 @@ func (v *verifier) checkRequest(q *request) {
 	if len(q.signed) > 1 {
 		v.report.fail(subject, "it was signed once", fmt.Sprintf("logs tell of %d signatures", len(q.signed)))
 	}
-	if q.shown {
+	if q.doc != nil {
 		if err := v.checkShown(q, &out); err != nil {
 			v.report.fail(subject, "it was asked for, approved and allowed as the charter says", err.Error())
 		}
 	}
-	rec := v.recordOf(q)
-	v.inLogs(q, rec, subject, &out)
+	whole := v.inLogs(q, v.recordOf(q), subject, &out)
 	v.noteSigned(q)
 	if len(q.signed) == 0 && slices.ContainsFunc(out.Decisions, func(d Decision) bool { return d.Verdict == string(intent.Deny) }) {
 		q.vault.out.Refused++
 	}
 	q.vault.out.Requests = append(q.vault.out.Requests, out)
+	return whole && !slices.ContainsFunc(v.report.Claims[before:], func(c Claim) bool { return c.Failed != "" })
 }
 
 // recordOf is the record of the epoch that an intent names. Of one that is withheld it is that of its time, the present one if no log tells.
 func (v *verifier) recordOf(q *request) *epoch.Record {
 	for _, k := range q.vault.keys {
-		if q.shown && k.id == q.intent.Key {
+		if q.doc != nil && k.id == q.intent.Key {
 			if rec := k.records[q.intent.Epoch]; rec != nil {
 				return rec
 			}
@@ -215,50 +281,55 @@ func (v *verifier) committee(rec *epoch.Record) (names []string) {
 	return names
 }
 
-// inLogs wants a signature to stand in the logs of t of those who hold the key, in each behind the node's own decision.
-func (v *verifier) inLogs(q *request, rec *epoch.Record, subject string, out *Request) {
-	if len(q.signed) == 0 || rec == nil {
-		return
+// inLogs wants a signature to stand in the logs of t of those who hold the key, in each behind the node's own decision. It says whether it does.
+func (v *verifier) inLogs(q *request, rec *epoch.Record, subject string, out *Request) bool {
+	if len(q.signed) == 0 {
+		return true
 	}
+	if rec == nil {
+		v.report.fail(subject, "its signature stands in the logs of those who hold the key", "who holds the key is not shown")
+		return false
+	}
+	may, own, excused := 0, 0, 0 // logs that may still tell of it; that allowed it before; that were begun anew since
+	var times []time.Time
 	for _, name := range v.committee(rec) {
+		h := v.log(name)
 		n, told := q.tells[name]
-		if !told {
-			continue
-		}
-		out.InLogs++
-		if t := v.log(name).leaves[n].Time; out.At.IsZero() || t.Before(out.At) {
-			out.At = t
-		}
-	}
-	if out.InLogs < rec.Threshold && v.settled(q, rec) {
-		v.report.fail(subject, fmt.Sprintf("its signature stands in the logs of %d who hold the key", rec.Threshold), fmt.Sprintf("it stands in %d", out.InLogs))
-	}
-	own := 0
-	for _, name := range v.committee(rec) {
-		n, decided := q.decided[name]
-		if t, told := q.tells[name]; decided && (!told || n < t) && (!q.shown || v.allowed(q, name)) {
+		d, decided := q.decided[name]
+		if decided && (!told || d < n) && (q.doc == nil || v.allowed(q, name)) {
 			own++
 		}
-	}
-	if own < rec.Threshold {
-		v.report.fail(subject, fmt.Sprintf("%d nodes allowed it, each in its own log, before it was signed", rec.Threshold), fmt.Sprintf("%d did, as their logs show", own))
-	}
-}
-
-// allowed says whether an operator's shown decision is ALLOW.
-func (v *verifier) allowed(q *request, name string) bool {
-	d, shown := q.decisions[name]
-	return !shown || d.Verdict == intent.Allow
-}
-
-// settled says whether the logs of those who hold the key have gone on for long enough that what one tells must stand in all.
-func (v *verifier) settled(q *request, rec *epoch.Record) bool {
-	for _, name := range v.committee(rec) {
-		if h := v.log(name); h != nil && !h.lastTime().After(q.first.Add(v.Grace)) {
-			return false
+		switch {
+		case h != nil && h.excused(q.first) && !(told && decided):
+			h.lost++
+			excused++
+		case h != nil && !told && !v.gone(h, q.first):
+			may++
+		}
+		if told {
+			out.InLogs++
+			times = append(times, h.times[n])
 		}
 	}
+	out.At = middle(times)
+	need := rec.Threshold - excused
+	if out.InLogs+may < need {
+		v.report.fail(subject, fmt.Sprintf("its signature stands in the logs of %d who hold the key", rec.Threshold), fmt.Sprintf("it stands in %d", out.InLogs))
+	}
+	if own < need {
+		v.report.fail(subject, fmt.Sprintf("%d nodes allowed it, each in its own log, before it was signed", rec.Threshold), fmt.Sprintf("%d did, as their logs show", own))
+	}
+	if out.InLogs < rec.Threshold || own < rec.Threshold {
+		v.report.attend(fmt.Sprintf("%s was signed, and stands in the logs of %d of the %d who had to: the others' are not shown so far", subject, min(out.InLogs, own), rec.Threshold))
+		return false
+	}
 	return true
+}
+
+// allowed says whether an operator's decision is shown, and is ALLOW. Of one that is withheld no more can be said than that there is one.
+func (v *verifier) allowed(q *request, name string) bool {
+	d, shown := q.decisions[name]
+	return !shown && !q.shown || d.Verdict == intent.Allow
 }
 
 // checkShown checks an intent whose body is shown: who asked, who approved, what each node decided, and what was signed.
@@ -273,7 +344,7 @@ func (v *verifier) checkShown(q *request, out *Request) error {
 	if !ok {
 		return fmt.Errorf("%s was no initiator", it.Initiator)
 	}
-	if !v.signedBy(q.stmt, v.docs[q.id].signatures, signet.Makes(statement.Intent), p.Keys) {
+	if !v.signedBy(q.doc, signet.Makes(statement.Intent), p.Keys) {
 		return fmt.Errorf("%s did not sign it", it.Initiator)
 	}
 	approvals := v.readVotes(q, terms)
@@ -309,21 +380,21 @@ func (v *verifier) terms(q *request) (charter.Vault, bool) {
 	return t, true
 }
 
-func (v *verifier) signedBy(s statement.Statement, signatures [][]byte, verb signet.Verb, keys []signet.Key) bool {
-	for _, sig := range signatures {
+func (v *verifier) signedBy(d *doc, verb signet.Verb, keys []signet.Key) (by bool) {
+	for _, sig := range d.signatures {
 		v.signatures++
-		if _, err := signet.Verify(sig, verb, s.Bytes(), keys); err == nil {
-			return true
+		if _, err := signet.Verify(sig.bytes, verb, d.statement.Bytes(), keys); err == nil {
+			sig.holds, by = true, true
 		}
 	}
-	return false
+	return by
 }
 
 // readVotes verifies every vote that is shown.
 func (v *verifier) readVotes(q *request, terms charter.Vault) (votes []intent.Vote) {
 	for _, id := range v.about[q.id] {
 		d := v.docs[id]
-		if d == nil || d.kind != tlog.KindVote {
+		if d == nil || !d.is(tlog.KindVote) {
 			continue
 		}
 		for _, verb := range []signet.Verb{signet.Approve, signet.Reject} {
@@ -337,12 +408,12 @@ func (v *verifier) readVotes(q *request, terms charter.Vault) (votes []intent.Vo
 	return votes
 }
 
-// readDecisions verifies every decision that is shown: one of each operator, or two that say the same.
+// readDecisions verifies every decision that is shown: one of each operator, or two that say the same. What a decision is on it says itself.
 func (v *verifier) readDecisions(q *request, terms charter.Vault, out *Request) error {
 	reach, _ := v.rosters.Reach(q.vault.Roster)
 	for _, id := range v.about[q.id] {
 		d := v.docs[id]
-		if d == nil || d.kind != tlog.KindDecision && d.kind != tlog.KindHeard {
+		if d == nil || !d.is(tlog.KindDecision, tlog.KindHeard) {
 			continue
 		}
 		if _, ok := d.as(statement.Decision); !ok {
@@ -352,18 +423,25 @@ func (v *verifier) readDecisions(q *request, terms charter.Vault, out *Request) 
 		err := errors.New("it bears no signature")
 		for _, sig := range d.signatures {
 			v.signatures++
-			if made, err = intent.VerifyDecision(d.statement, sig, terms, reach); err == nil {
+			var e error
+			if made, e = intent.VerifyDecision(d.statement, sig.bytes, terms, reach); e == nil {
+				sig.holds, err = true, nil
 				break
 			}
+			err = e
 		}
 		if err != nil {
 			return fmt.Errorf("a decision on it: %w", err)
+		}
+		if made.Intent != q.id {
+			v.elsewhere(q, d, made)
+			continue
 		}
 		if old, twice := q.decisions[made.Operator]; twice && old.Verdict != made.Verdict {
 			v.report.fail("operator "+made.Operator, "it says of each request one thing", fmt.Sprintf("it signed both ALLOW and DENY of request %s", q.id.Short()))
 			continue
 		}
-		q.decisions[made.Operator], q.ids[made.Operator] = made, d.statement.ID()
+		q.decisions[made.Operator] = made
 		if h := v.log(made.Operator); h != nil {
 			if n, told := h.toldFirst(tlog.KindDecision, d.statement.ID()); told {
 				q.decided[made.Operator] = n
@@ -376,16 +454,32 @@ func (v *verifier) readDecisions(q *request, terms charter.Vault, out *Request) 
 	return nil
 }
 
-// ownDecision wants a decision that any log tells to stand in the log of the node that made it: it is written there before it leaves.
+// elsewhere names the logs that tell of a decision as one on another request.
+func (v *verifier) elsewhere(q *request, d *doc, made intent.Decision) {
+	for _, h := range v.logs {
+		for n, l := range h.leaves {
+			if l.ID == d.id && l.About == [32]byte(q.id) && (l.Kind == tlog.KindDecision || l.Kind == tlog.KindHeard) {
+				v.report.fail("operator "+h.operator, "its log tells of each decision as what it is", fmt.Sprintf("leaf %d tells of a decision of %s on request %s as one on request %s", n, made.Operator, made.Intent.Short(), q.id.Short()))
+			}
+		}
+	}
+}
+
+// ownDecision wants a decision that any log tells to stand in the log of the node that signed it: it is written there before it leaves.
 func (v *verifier) ownDecision(q *request, operator string, id statement.ID, created time.Time) {
 	h := v.log(operator)
-	if h == nil || h.lastTime().Before(created) { // its log is shown as it was before
+	if h == nil || h.reach.Before(created) { // its log is shown as it was before
 		return
 	}
-	if _, told := h.has(tlog.KindDecision, id); !told {
-		v.report.fail("operator "+operator, "what it decided stands in its own log",
-			fmt.Sprintf("others have its decision %s on request %s, signed at %s; its own log, shown to %s, lacks it", id.Short(), q.id.Short(), statement.FormatTime(created), statement.FormatTime(h.lastTime())))
+	if _, told := h.has(tlog.KindDecision, id); told {
+		return
 	}
+	if h.excused(created) {
+		h.lost++
+		return
+	}
+	v.report.fail("operator "+operator, "what it decided stands in its own log",
+		fmt.Sprintf("others have its decision %s on request %s, signed at %s; its own log, shown to %s, lacks it", id.Short(), q.id.Short(), statement.FormatTime(created), statement.FormatTime(h.reach)))
 }
 
 // checkSigned verifies what came out: it is exactly what the intent asked for, by the key at its path.
@@ -396,15 +490,19 @@ func (v *verifier) checkSigned(q *request, out *Request) error {
 	}
 	for id := range q.signed {
 		err = errors.New("the signature itself is not shown")
-		for _, raw := range v.named[id] {
+		for _, shown := range v.named[id] {
 			v.signatures++
+			var e error
 			if q.intent.Purpose == intent.PurposeProof {
-				err = q.checkProof(id, raw, child)
+				e = q.checkProof(id, shown.raw, child)
 			} else {
-				err = q.checkTransaction(id, raw)
+				e = q.checkTransaction(id, shown.raw)
 			}
-			if err == nil {
-				break
+			if e != nil {
+				v.spoilt("log at "+shown.from, fmt.Sprintf("what came out of request %s: %v", q.id.Short(), e))
+			}
+			if err != nil {
+				err = e
 			}
 		}
 		if err != nil {
@@ -482,21 +580,31 @@ func controlOf(it intent.Intent) *Control {
 	return c
 }
 
-// proofs puts the newest proof of control to each address.
-func (v *verifier) proofs(x *vault, all []*request) {
-	shown := 0
-	for _, q := range all {
-		if !q.shown || q.intent.Purpose != intent.PurposeProof || len(q.signed) == 0 {
+// proofs puts the newest proof of control to each address. What it shows it shows until it expires.
+func (v *verifier) proofs(x *vault, held []*request) {
+	for _, q := range held {
+		if q.intent.Purpose != intent.PurposeProof {
 			continue
 		}
 		for i := range x.out.Addresses {
-			if a := &x.out.Addresses[i]; a.Address == q.intent.Address && (a.Proof == nil || a.Proof.Created.Before(q.intent.Created)) {
+			if a := &x.out.Addresses[i]; a.Address == q.intent.Address && a.Chain == q.intent.Chain && (a.Proof == nil || a.Proof.Created.Before(q.intent.Created)) {
 				a.Proof = controlOf(q.intent)
-				shown++
 			}
 		}
 	}
-	if shown > 0 {
-		v.report.claim(Proved, "vault "+x.Name, "its holders showed that they control "+count(shown, "of its addresses", "of its addresses"), "the key at the address signed a statement of theirs")
+	shown, until := map[string]bool{}, time.Time{}
+	for _, a := range x.out.Addresses {
+		if a.Proof == nil {
+			continue
+		}
+		if shown[a.Address] = true; until.IsZero() || a.Proof.Expires.Before(until) {
+			until = a.Proof.Expires
+		}
+		if !v.Now.Before(a.Proof.Expires) {
+			v.report.attend(fmt.Sprintf("the proof of control of %s on %s has expired, on %s", a.Address, a.Chain, statement.FormatTime(a.Proof.Expires)))
+		}
+	}
+	if n := len(shown); n > 0 {
+		v.report.claim(Proved, "vault "+x.Name, fmt.Sprintf("its holders showed that they control %s, until %s or longer", count(n, "of its addresses", "of its addresses"), statement.FormatTime(until)), "the key at the address signed a statement of theirs")
 	}
 }

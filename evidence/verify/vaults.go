@@ -54,6 +54,7 @@ func (v *verifier) checkVaults() {
 		v.followReshares(x)
 		v.followKeys(x)
 		v.measure(x)
+		v.vouched(x)
 		v.readAccounts(x)
 		v.readFreezes(x)
 	}
@@ -151,10 +152,13 @@ func (v *verifier) followKeys(x *vault) {
 	}
 }
 
+// followKey finds the one choice of a key that every member's node signed. Others mean nothing, whoever shows them.
 func (v *verifier) followKey(x *vault, r charter.Roster, suite string) (*key, error) {
+	var chosen []charter.KeyChoice
+	err := errNone
 	for _, d := range v.statements(statement.Key) {
-		c, err := charter.KeyChoiceOf(d.statement)
-		if err != nil || c.Vault != x.ID || c.Suite != suite {
+		c, e := charter.KeyChoiceOf(d.statement)
+		if e != nil || c.Vault != x.ID || c.Suite != suite {
 			continue
 		}
 		sigs := map[string][]byte{}
@@ -162,17 +166,24 @@ func (v *verifier) followKey(x *vault, r charter.Roster, suite string) (*key, er
 			o, _ := r.Operator(name)
 			for _, sig := range d.signatures {
 				v.signatures++
-				if signet.VerifyNode(o.Identity, d.statement, sig) == nil {
-					sigs[name] = sig
+				if signet.VerifyNode(o.Identity, d.statement, sig.bytes) == nil {
+					sigs[name], sig.holds = sig.bytes, true
 				}
 			}
 		}
-		if err := charter.VerifyKeyChoice(d.statement, x.Vault, r, sigs); err != nil {
-			return nil, err
+		if e := charter.VerifyKeyChoice(d.statement, x.Vault, r, sigs); e != nil {
+			err = e
+			continue
 		}
-		return v.followEpochs(x, suite, c)
+		chosen = append(chosen, c)
 	}
-	return nil, errNone
+	if len(chosen) == 0 {
+		return nil, err
+	}
+	if len(chosen) > 1 {
+		v.report.fail("vault "+x.Name, "it has one key of each suite", fmt.Sprintf("its whole committee signed two of suite %s", suite))
+	}
+	return v.followEpochs(x, suite, chosen[0])
 }
 
 // followEpochs builds the chain of records from the first, which the choice names.
@@ -194,14 +205,17 @@ func (v *verifier) followEpochs(x *vault, suite string, c charter.KeyChoice) (*k
 	if k.chain, err = epoch.NewChain(certs[i], epoch.Enrolment{KeyID: c.Key, Public: public, Anchor: epoch.Hash(c.Epoch)}); err != nil {
 		return nil, err
 	}
-	for range certs { // each may follow the one that was added last
-		for _, f := range certs {
-			if _, have := k.records[f.Record.Hash()]; have || f.Record.Prev != k.current().Hash() {
-				continue
-			}
+	next := map[epoch.Hash][]*epoch.FinalCert{}
+	for _, f := range certs {
+		next[f.Record.Prev] = append(next[f.Record.Prev], f)
+	}
+	for extended := true; extended; {
+		extended = false
+		for _, f := range next[k.current().Hash()] {
 			if longer, err := k.chain.Extend(f); err == nil {
-				k.chain = longer
+				k.chain, extended = longer, true
 				v.signatures += 2 * len(f.Record.Members)
+				break
 			}
 		}
 	}
@@ -215,9 +229,8 @@ func (v *verifier) followEpochs(x *vault, suite string, c charter.KeyChoice) (*k
 
 // certificates are the final certificates of a key, by epoch.
 func (v *verifier) certificates(id [32]byte) (out []*epoch.FinalCert) {
-	for _, x := range v.order {
-		d := v.docs[x]
-		if d.kind != tlog.KindFinalCert {
+	for _, d := range v.order {
+		if !d.is(tlog.KindFinalCert) {
 			continue
 		}
 		if f, err := epoch.DecodeFinalCert(d.content); err == nil && f.Record.KeyID == id {
@@ -228,16 +241,21 @@ func (v *verifier) certificates(id [32]byte) (out []*epoch.FinalCert) {
 	return out
 }
 
-// inForce is when a log first told that a record is.
-func (v *verifier) inForce(eh epoch.Hash) (at time.Time) {
-	for _, h := range v.logs {
-		for _, l := range h.leaves {
-			if l.Kind == tlog.KindFinalCert && l.About == [32]byte(eh) && (at.IsZero() || l.Time.Before(at)) {
-				at = l.Time
+// inForce is since when logs tell that a record is.
+func (v *verifier) inForce(eh epoch.Hash) time.Time {
+	if v.epochs == nil {
+		v.epochs = map[[32]byte][]time.Time{}
+		for _, h := range v.logs {
+			told := map[[32]byte]bool{}
+			for n, l := range h.leaves {
+				if l.Kind == tlog.KindFinalCert && !told[l.About] {
+					told[l.About] = true
+					v.epochs[l.About] = append(v.epochs[l.About], h.times[n])
+				}
 			}
 		}
 	}
-	return at
+	return middle(v.epochs[eh])
 }
 
 // measure finds the vault's control numbers as the charter in force and its present committee give them.
@@ -263,6 +281,23 @@ func (v *verifier) measure(x *vault) {
 		"computed from where the charter says that every share lies and who has access; evidence raises it")
 }
 
+// vouched says which holders' logs are shown cosigned by fewer others than the charter wants before a signature. Each waited for them when it signed; the
+// newest entries may be too new.
+func (v *verifier) vouched(x *vault) {
+	c, _ := v.history.Newest()
+	need := c.Terms(x.Vault, v.Now, v.isRevoked).Witnesses
+	for _, name := range x.out.Committee {
+		h := v.log(name)
+		if h == nil {
+			continue
+		}
+		inside := slices.DeleteFunc(slices.Clone(v.cosigned[h]), func(c Cosigned) bool { return c.Outside })
+		if len(inside) < need {
+			v.report.attend(fmt.Sprintf("the log of %s is shown cosigned by %d of the %d operators that vault %s wants", name, len(inside), need, x.Name))
+		}
+	}
+}
+
 // readAccounts reads names of accounts, and addresses, each of which must follow from the key.
 func (v *verifier) readAccounts(x *vault) {
 	for _, d := range v.statements(statement.Account) {
@@ -278,17 +313,17 @@ func (v *verifier) readAccounts(x *vault) {
 				continue
 			}
 			a, err := charter.DecodeAddress(d.content)
-			if err == nil && seen[a.Address] {
+			if err == nil && seen[a.Chain+" "+a.Address] {
 				continue
 			}
 			if err == nil {
 				err = x.derives(a)
 			}
 			if err != nil {
-				v.report.fail("vault "+x.Name, "its addresses follow from its key", fmt.Sprintf("%s gave out one that does not: %v", h.operator, err))
+				v.report.fail("operator "+h.operator, "each address that it gave out follows from its vault's key", fmt.Sprintf("one of vault %s does not: %v", x.Name, err))
 				continue
 			}
-			seen[a.Address] = true
+			seen[a.Chain+" "+a.Address] = true
 			good++
 			account := x.accounts[a.Path[:2].String()]
 			x.out.Addresses = append(x.out.Addresses, Address{Address: a.Address, Chain: a.Chain, Path: a.Path.String(), Account: account, Given: l.Time})

@@ -44,18 +44,25 @@ type verifier struct {
 	report     *Report
 	kinds      map[string]string
 	docs       map[[32]byte]*doc
-	named      map[[32]byte][][]byte     // bodies under ids that others gave: signed transactions
-	about      map[[32]byte][][32]byte   // bodies by what they are about
-	order      [][32]byte                // docs as they were found
-	byKind     map[statement.Kind][]*doc // and those that are statements, once all are read
-	logs       []*history                // of operators
-	copies     []*history                // further copies of logs, which must agree with those
-	rosters    charter.Chain             //
-	history    charter.History           //
-	revoked    map[string]time.Time      // by a person's key: when it was first seen to be
-	vaults     []*vault                  //
-	announced  map[string]tlog.Keys      // by origin: the keys that identities signed
-	lastQuoted map[string]quoted         // by origin: the largest head that another log names
+	named      map[[32]byte][]naming           // bodies under ids that others gave: signed transactions
+	about      map[[32]byte][][32]byte         // bodies by what they are about
+	paired     map[[2][32]byte]bool            // what stands in about
+	order      []*doc                          // docs as they were found
+	byKind     map[statement.Kind][]*doc       // and those that are statements, once all are read
+	logs       []*history                      // of operators, of each its present one
+	copies     []*history                      // further copies of logs, which must agree with those
+	former     []*history                      // logs of before their nodes were restored
+	rosters    charter.Chain                   //
+	history    charter.History                 //
+	revoked    map[string]time.Time            // by a person's key: when it was first seen to be
+	vaults     []*vault                        //
+	epochs     map[[32]byte][]time.Time        // by record: when logs first told that it is in force
+	seen       map[string]map[string]time.Time // by operator: by whose log: the last sign of life
+	unknown    map[[32]byte]time.Time          // keys that heartbeats name and no log shows, or an epoch of theirs: since when
+	bare       map[[32]byte]bool               // requests of which a log tells something that no log shows
+	announced  map[string]tlog.Keys            // by origin: the keys that identities signed
+	lastQuoted map[string]quoted               // by origin: the largest head that another log names, beyond what is shown
+	cosigned   map[*history][]Cosigned         //
 	signatures int
 	unread     []string // sources that could not be read
 }
@@ -84,8 +91,8 @@ func Verify(sources []Source, o Options) (*Report, error) {
 		o.Grace = defaultGrace
 	}
 	v := &verifier{
-		Options: o, report: &Report{Time: o.Now.UTC().Truncate(time.Second)}, kinds: map[string]string{}, docs: map[[32]byte]*doc{}, named: map[[32]byte][][]byte{},
-		about: map[[32]byte][][32]byte{}, revoked: map[string]time.Time{}, announced: map[string]tlog.Keys{}, lastQuoted: map[string]quoted{},
+		Options: o, report: &Report{Time: o.Now.UTC().Truncate(time.Second)}, kinds: map[string]string{}, docs: map[[32]byte]*doc{}, named: map[[32]byte][]naming{},
+		about: map[[32]byte][][32]byte{}, paired: map[[2][32]byte]bool{}, revoked: map[string]time.Time{}, announced: map[string]tlog.Keys{}, lastQuoted: map[string]quoted{}, cosigned: map[*history][]Cosigned{}, seen: map[string]map[string]time.Time{}, unknown: map[[32]byte]time.Time{}, bare: map[[32]byte]bool{},
 	}
 	for _, s := range sources {
 		h, err := v.read(s)
@@ -106,7 +113,9 @@ func Verify(sources []Source, o Options) (*Report, error) {
 		v.checkLogs()
 		v.checkVaults()
 		v.checkHeartbeats()
+		v.checkBodies()
 		v.checkRequests()
+		v.checkSignatures()
 		v.reconcile()
 		v.summarise()
 	}
@@ -154,8 +163,7 @@ func (v *verifier) progress(h *history, n int64) error {
 func (v *verifier) statements(k statement.Kind) (out []*doc) {
 	if v.byKind == nil {
 		v.byKind = map[statement.Kind][]*doc{}
-		for _, id := range v.order {
-			d := v.docs[id]
+		for _, d := range v.order {
 			line, _, _ := bytes.Cut(d.content[:min(len(d.content), 64)], []byte("\n"))
 			if kind, ok := bytes.CutPrefix(line, []byte("ostraka/1 ")); ok {
 				v.byKind[statement.Kind(kind)] = append(v.byKind[statement.Kind(kind)], d)
@@ -171,11 +179,11 @@ func (v *verifier) statements(k statement.Kind) (out []*doc) {
 }
 
 // signaturesOf are all signatures over a statement that any log shows: those beside it, and those told of later.
-func (v *verifier) signaturesOf(d *doc, kinds ...string) [][]byte {
+func (v *verifier) signaturesOf(d *doc, kinds ...string) []*signature {
 	out := slices.Clone(d.signatures)
 	for _, id := range v.about[d.statement.ID()] {
-		if s := v.docs[id]; s != nil && slices.Contains(kinds, s.kind) && !contains(out, s.content) {
-			out = append(out, s.content)
+		if s := v.docs[id]; s != nil && s.is(kinds...) {
+			out = append(out, &signature{bytes: s.content})
 		}
 	}
 	return out
@@ -185,12 +193,12 @@ func (v *verifier) signaturesOf(d *doc, kinds ...string) [][]byte {
 func (v *verifier) accepted(d *doc, by []charter.Acceptor) charter.Accepted {
 	a := charter.Accepted{Statement: d.statement}
 	for _, sig := range v.signaturesOf(d, tlog.KindSignature) {
-		if len(sig) == nodeSignature {
+		if len(sig.bytes) == nodeSignature {
 			continue
 		}
 		v.signatures++
-		if next, _, err := a.Add(by, sig); err == nil {
-			a = next
+		if next, _, err := a.Add(by, sig.bytes); err == nil {
+			a, sig.holds = next, true
 		}
 	}
 	return a

@@ -241,6 +241,9 @@ func (r *Record) Higher(o *Record) bool {
 	if r.Attempt != o.Attempt {
 		return r.Attempt > o.Attempt
 	}
+	if r == o {
+		return false
+	}
 	a, b := r.Hash(), o.Hash()
 	return bytes.Compare(a[:], b[:]) > 0
 }

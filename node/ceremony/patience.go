@@ -28,8 +28,9 @@ func (w *root) promised() (n int, missing string) {
 				continue
 			}
 			n++
+			finals := a.finals[p.Record.Hash()]
 			for _, m := range p.Record.Members {
-				if a.finals[p.Record.Hash()][m.ID] == nil {
+				if finals[m.ID] == nil {
 					names[w.names[m.ID]] = true
 				}
 			}

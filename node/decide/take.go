@@ -384,7 +384,7 @@ func (d *Desk) cancel(now time.Time, raw, armored []byte, write writer) error {
 	if err != nil {
 		return err
 	}
-	e := f.moved(next, f.says(tlog.KindStatement, now, s.Bytes(), armored))
+	e := f.moved(next, f.says(tlog.KindPrivate, now, s.Bytes(), armored))
 	e.Reserve = true
 	if err := write(e); err != nil {
 		return err
@@ -475,7 +475,7 @@ func (f *file) moved(next intent.Life, leaves ...tlog.Filed) journal.Entry {
 
 // proposed tells of the intent itself.
 func (f *file) proposed(now time.Time) tlog.Filed {
-	return tlog.Says(tlog.KindStatement, now, f.life.Intent().Vault, f.stmt.Bytes(), f.proposal)
+	return tlog.Says(tlog.KindPrivate, now, f.life.Intent().Vault, f.stmt.Bytes(), f.proposal)
 }
 
 // says tells of something about the intent.

@@ -84,7 +84,7 @@ func (x *long) request(nonce uint64, key []byte) {
 	it := w.Intent(x.vault, x.addr, nonce)
 	s, proposal := w.Proposal(it)
 	id := [32]byte(s.ID())
-	leaves := []tlog.Filed{tlog.Says(tlog.KindStatement, w.Now, vault, s.Bytes(), proposal.Fields[1])}
+	leaves := []tlog.Filed{tlog.Says(tlog.KindPrivate, w.Now, vault, s.Bytes(), proposal.Fields[1])}
 	for _, a := range Approvers {
 		leaves = append(leaves, tlog.Says(tlog.KindVote, w.Now, vault, w.Vote(s, a, signet.Approve).Fields[2]).On(id))
 	}

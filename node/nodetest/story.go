@@ -370,11 +370,3 @@ func (w *World) State(h *Host, id statement.ID) intent.State {
 func (w *World) Signed(s statement.Statement) bool {
 	return w.All(func(h *Host) bool { return w.State(h, s.ID()) == intent.Signed })
 }
-
-// Ready is a circle of n nodes with a t-of-n vault and one address.
-func Ready(w *World, threshold int) (statement.ID, wallet.Address) {
-	w.T.Helper()
-	w.Found()
-	id := w.Vault(threshold)
-	return id, w.Account(id)
-}

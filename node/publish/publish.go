@@ -35,6 +35,8 @@ type Config struct {
 	Keys func() (file []byte, ok bool)
 	// Seen are the latest checkpoints of other logs that this node cosigned.
 	Seen func(ctx context.Context) ([][]byte, error)
+	// Witnesses are those beyond the circle that are asked to cosign our log.
+	Witnesses []tlog.Witness
 	// Publishes says whether the charter in force has everything of a vault shown.
 	Publishes func(vault statement.ID) bool
 }
@@ -71,6 +73,8 @@ func (l *Log) Get(ctx context.Context, path string) ([]byte, error) {
 	case tlog.PathSeen:
 		seen, err := l.cfg.Seen(ctx)
 		return tlog.EncodeSeen(seen), err
+	case tlog.PathWitnesses:
+		return tlog.EncodeWitnesses(l.cfg.Witnesses), nil
 	}
 	read, bodies := tlog.ParsePath, strings.HasPrefix(path, "body/")
 	if bodies {

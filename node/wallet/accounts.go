@@ -124,7 +124,7 @@ func (a *Accounts) Take(ctx context.Context, now time.Time, n outbox.Note, write
 				{Key: pathKey(acc), Value: []byte(acc.Department + "/" + acc.Name)},
 			},
 		},
-		Leaves: []tlog.Filed{tlog.Says(tlog.KindStatement, now, acc.Vault, n.Fields[0], n.Fields[1])},
+		Leaves: []tlog.Filed{tlog.Says(tlog.KindPrivate, now, acc.Vault, n.Fields[0], n.Fields[1])},
 	})
 }
 

@@ -3053,8 +3053,9 @@ type LogHeadResponse struct {
 	Missing        []string               `protobuf:"bytes,10,rep,name=missing,proto3" json:"missing,omitempty"`                         // operators that have not cosigned it
 	LogKey         string                 `protobuf:"bytes,11,opt,name=log_key,json=logKey,proto3" json:"log_key,omitempty"`             // vkey, as verifiers take it
 	WitnessKey     string                 `protobuf:"bytes,12,opt,name=witness_key,json=witnessKey,proto3" json:"witness_key,omitempty"` // vkey with which this node cosigns others' logs
-	Keys           []byte                 `protobuf:"bytes,13,opt,name=keys,proto3" json:"keys,omitempty"`                               // file of the keys (spec/log 8)
+	Keys           []byte                 `protobuf:"bytes,13,opt,name=keys,proto3" json:"keys,omitempty"`                               // file of the keys (spec/log 10)
 	Known          []*LogKeys             `protobuf:"bytes,14,rep,name=known,proto3" json:"known,omitempty"`                             // keys of all logs that this node knows, its own too
+	Witnesses      []byte                 `protobuf:"bytes,15,opt,name=witnesses,proto3" json:"witnesses,omitempty"`                     // file of the witnesses beyond the circle that are asked (spec/log 10)
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -3183,6 +3184,13 @@ func (x *LogHeadResponse) GetKeys() []byte {
 func (x *LogHeadResponse) GetKnown() []*LogKeys {
 	if x != nil {
 		return x.Known
+	}
+	return nil
+}
+
+func (x *LogHeadResponse) GetWitnesses() []byte {
+	if x != nil {
+		return x.Witnesses
 	}
 	return nil
 }
@@ -6019,7 +6027,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x05error\x18\f \x01(\tR\x05error\x12\x14\n" +
 	"\x05class\x18\r \x01(\tR\x05class\x12\x18\n" +
 	"\aaccused\x18\x0e \x03(\tR\aaccused\"\x10\n" +
-	"\x0eLogHeadRequest\"\xcd\x03\n" +
+	"\x0eLogHeadRequest\"\xeb\x03\n" +
 	"\x0fLogHeadResponse\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x16\n" +
 	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x12\n" +
@@ -6038,7 +6046,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\vwitness_key\x18\f \x01(\tR\n" +
 	"witnessKey\x12\x12\n" +
 	"\x04keys\x18\r \x01(\fR\x04keys\x12)\n" +
-	"\x05known\x18\x0e \x03(\v2\x13.ostraka.v1.LogKeysR\x05known\"w\n" +
+	"\x05known\x18\x0e \x03(\v2\x13.ostraka.v1.LogKeysR\x05known\x12\x1c\n" +
+	"\twitnesses\x18\x0f \x01(\fR\twitnesses\"w\n" +
 	"\aLogKeys\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x16\n" +
 	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x17\n" +

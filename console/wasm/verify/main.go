@@ -73,13 +73,6 @@ func run(base string) error {
 	if o.Circle, err = asked(); err != nil {
 		return err
 	}
-	for _, w := range b.Witnesses {
-		k, err := tlog.ParseWitness(w)
-		if err != nil {
-			return err
-		}
-		o.Witnesses = append(o.Witnesses, k)
-	}
 	r, err := verify.Verify(sources, o)
 	if err != nil {
 		return err

@@ -141,6 +141,7 @@ func (Group) DecodePoint(b []byte) (group.Point, error) {
 	if x.Equal(new(field.Element)) == 1 || !primeOrder(x, y) {
 		return nil, errOrder
 	}
+	r.encoded = again
 	return r, nil
 }
 

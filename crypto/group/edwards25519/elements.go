@@ -1,6 +1,7 @@
 package edwards25519
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 
@@ -79,7 +80,10 @@ func (Scalar) GoString() string { return secret.Redacted }
 func (Scalar) MarshalText() ([]byte, error) { return []byte(secret.Redacted), nil }
 
 // A Point is an element of the subgroup. The zero value is not valid: points come from Group.
-type Point struct{ p edwards25519.Point }
+type Point struct {
+	p       edwards25519.Point
+	encoded []byte // of a decoded point, else nil: encoding costs an inversion
+}
 
 var _ group.Point = (*Point)(nil)
 
@@ -139,7 +143,12 @@ func (p *Point) Equal(o group.Point) bool { return p.p.Equal(&o.(*Point).p) == 1
 
 // Bytes is the encoding of RFC 8032 section 5.1.2, 32 bytes. The identity has one, 01 00 … 00,
 // which DecodePoint refuses.
-func (p *Point) Bytes() []byte { return p.p.Bytes() }
+func (p *Point) Bytes() []byte {
+	if p.encoded != nil {
+		return bytes.Clone(p.encoded)
+	}
+	return p.p.Bytes()
+}
 
 // String is the encoding in hex.
 func (p *Point) String() string { return hex.EncodeToString(p.Bytes()) }
