@@ -1,7 +1,7 @@
 # Ostraka: what people type. `make help` lists it.
 #
-# Only Go is needed to build. Tests also want the tools in TOOLS and a pinned anvil, Chromium and litewitness,
-# which are fetched into .cache; `make test` says what is missing, or installs it when run as root.
+# Only Go is needed to build. Tests also want the tools in TOOLS, a pinned anvil, Chromium and litewitness, and the release before,
+# which are fetched or built into .cache; `make test` says what is missing, or installs it when run as root.
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -68,7 +68,7 @@ cover: go ## statement coverage, by function, in .cache/cover.txt
 	@go tool cover -func=.cache/cover.out > .cache/cover.txt
 	@tail -n 1 .cache/cover.txt
 
-deps: tools ## what tests need: Debian packages (as root) and the pinned anvil, Chromium and litewitness
+deps: tools ## what tests need: Debian packages (as root), the pinned anvil, Chromium and litewitness, the release before
 	@go run ./internal/components/fetch
 
 # tools installs missing programs as root on Debian; otherwise it says what to install.

@@ -9,6 +9,8 @@ import (
 	pb "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/pulse"
 )
@@ -99,6 +101,11 @@ func (o *operator) checkBeats(now time.Time, add adder) {
 		next := "ask its operator whether the node runs and reaches the others; its own `ostraka doctor` says what it lacks"
 		if x.Name == own {
 			name, next = "heartbeat", "it needs one peer that is connected: check the peers above"
+		}
+		if v, older := o.d.Older(session.IDOf(x.Identity)); older {
+			add(name, "warn", fmt.Sprintf("its node speaks wire version %d, this one %d: it sends no heartbeats and cosigns no log, and is not sent charters and proofs in words that it does not know", v, node.WireLogs),
+				"ask its operator to upgrade")
+			continue
 		}
 		last, heard := beats[x.Name]
 		since, what := o.since(last, heard), "last at "+stamp(last.Taken)

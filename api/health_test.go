@@ -58,6 +58,16 @@ func TestSilentOperators(t *testing.T) {
 	}
 }
 
+// Whose node speaks an older wire version is told to upgrade, and no silence of it is.
+func TestOlderOperators(t *testing.T) {
+	f, o := logOf(t)
+	f.w.Hosts[2].Wire = 1
+	s := sheet{}
+	o.checkBeats(f.w.Now.Add(25*time.Hour+2*o.d.HeartbeatEvery()), s.add)
+	s.want(t, "heartbeat of operator-2", "warn", "its node speaks wire version 1, this one 2: it sends no heartbeats")
+	s.want(t, "heartbeat of operator-1", "fail", "silent since 20")
+}
+
 // A connected peer that does not cosign is named after ten minutes; one that is not connected is another check's.
 func TestLateWitness(t *testing.T) {
 	f, o := logOf(t)

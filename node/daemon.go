@@ -161,7 +161,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 				d.log.Warn("frame not sent", "to", link.Fingerprint(to), "error", err)
 			}
 		},
-		Reachable: d.reachableKey, Twin: d.twinKey, SetPeers: d.pin, Presignatures: mode, Version: version, Binary: program, Logs: logs,
+		Reachable: d.reachableKey, Wire: d.Link.Version, Twin: d.twinKey, SetPeers: d.pin, Presignatures: mode, Version: version, Binary: program, Logs: logs,
 		Witnesses: askOutside(ctx, witnesses, d.log, func(name string, status int, body []byte) error {
 			return d.Witness.AnswerOutside(ctx, name, status, body)
 		}),

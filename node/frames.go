@@ -76,7 +76,7 @@ func (n *Node) deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 		if slices.Contains(others, link) { // else those who joined would wait for the end of their time
 			for _, p := range others {
 				if p != link {
-					n.send(p, frame)
+					n.send(p, encodeDecline(hash, reason, notYet && n.wireNow(p) >= WireLogs))
 				}
 			}
 		}
@@ -157,7 +157,7 @@ func (n *Node) decline(link engine.PartyID, frame []byte, cause error) {
 	if err != nil || s.Opener != link {
 		return
 	}
-	n.send(link, encodeDecline(s.Hash(), cause.Error(), errors.Is(cause, session.ErrNotYet)))
+	n.send(link, encodeDecline(s.Hash(), cause.Error(), errors.Is(cause, session.ErrNotYet) && n.wireNow(link) >= WireLogs))
 }
 
 func encodeDecline(hash [32]byte, reason string, notYet bool) []byte {
@@ -219,7 +219,7 @@ func (n *Node) take(ctx context.Context, now time.Time, from engine.PartyID, not
 	if known {
 		return outbox.Taken, errKnown
 	}
-	to := n.audience(note.Kind)
+	to := n.listening(note.Kind, n.audience(note.Kind))
 	to = slices.DeleteFunc(to, func(p engine.PartyID) bool { return p == from })
 	wrote := false
 	write := func(e journal.Entry) error {
@@ -295,7 +295,7 @@ func (n *Node) post(ctx context.Context, now time.Time, e journal.Entry, note ou
 			return err
 		}
 	}
-	to := n.audience(note.Kind)
+	to := n.listening(note.Kind, n.audience(note.Kind))
 	e.Add(n.Outbox.Rows(now, note, to))
 	failpoint.Hit("note-before-post")
 	if err := n.Journal.Write(ctx, e); err != nil {

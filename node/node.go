@@ -61,6 +61,7 @@ type Config struct {
 
 	Send      func(to ed25519.PublicKey, frame []byte) // queues; must not block
 	Reachable func(ed25519.PublicKey) bool             // the link to this peer stands
+	Wire      func(ed25519.PublicKey) uint16           // in which version, 0: it does not; nil: in ours wherever it stands
 	Twin      func(ed25519.PublicKey) bool             // two live processes use this identity; may be nil
 	SetPeers  func([]charter.Operator)                 // whom to pin
 	Knock     func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error)
@@ -106,6 +107,7 @@ type Node struct {
 	gone   bool                                // our own operator left
 	names  map[engine.PartyID]string           // of all operators that ever were in the charter, and those
 	came   []newcomers                         // who is to be told of the past
+	wires  map[engine.PartyID]uint16           // the version that each peer last spoke with this process
 }
 
 // newcomers are operators that were introduced to a vault.
@@ -122,8 +124,14 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	if cfg.Version == "" {
 		cfg.Version = "devel"
 	}
-	n := &Node{cfg: cfg, self: mpc.IDOf(cfg.Own.Identity)}
-	var err error
+	n := &Node{cfg: cfg, self: mpc.IDOf(cfg.Own.Identity), wires: map[engine.PartyID]uint16{}}
+	moved, err := journal.Convert(ctx, cfg.Store)
+	if err != nil {
+		return nil, err
+	}
+	if moved > 0 {
+		cfg.Log.Info("the log was kept as the first release kept it, and is in today's form now", "entries", moved)
+	}
 	if n.Journal, err = journal.Open(ctx, cfg.Store); err != nil {
 		return nil, err
 	}
@@ -135,7 +143,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	if n.Fence, err = n.openFence(ctx, now); err != nil {
 		return nil, err
 	}
-	if n.Outbox, err = outbox.Open(ctx, n.Journal, func(p outbox.Peer, raw []byte) { n.send(p, append([]byte{frameNote}, raw...)) }); err != nil {
+	if n.Outbox, err = outbox.Open(ctx, n.Journal, n.sendNote); err != nil {
 		return nil, err
 	}
 	n.Keeper = n.newKeeper()
@@ -179,6 +187,9 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	}
 	n.Publish = n.newPublish()
 	if err := n.Fence.Burnt(ctx, now); err != nil {
+		return nil, err
+	}
+	if err := n.tellAgain(ctx, now); err != nil {
 		return nil, err
 	}
 	return n, n.Desk.Load(ctx, now)
@@ -250,7 +261,7 @@ func (n *Node) openWitness(ctx context.Context) (*witness.Witness, error) {
 		Identity: n.cfg.Identity, Journal: n.Journal, Log: n.cfg.Log, Keys: n.Pulse.AllKeys, Post: n.post,
 		Generation: n.Fence.Confirmed,
 		Ask: func(identity ed25519.PublicKey, request []byte) {
-			if to := mpc.IDOf(identity); n.reachable(to) {
+			if to := mpc.IDOf(identity); n.wireNow(to) >= WireLogs {
 				n.send(to, append([]byte{frameCosign}, request...))
 			}
 		},
@@ -515,6 +526,7 @@ func changes(name string) bool {
 // Tick moves everything on that waits for time: call it a few times a second.
 func (n *Node) Tick(ctx context.Context, now time.Time) {
 	n.Sessions.Tick(ctx, now)
+	n.watchWires()
 	err := n.Outbox.Tick(ctx, now, n.linked, func(p outbox.Peer, note outbox.Note) bool { return n.Desk.Lacks(now, p, note) })
 	if err := errors.Join(err, n.tellPast(ctx, now)); err != nil {
 		n.cfg.Log.Error("outbox", "error", err)
@@ -559,19 +571,6 @@ func (n *Node) tellPast(ctx context.Context, now time.Time) error {
 		}
 	}
 	return err
-}
-
-// tellKeys brings the keys of all logs to members that came since, once in a process's life.
-func (n *Node) tellKeys(ctx context.Context, now time.Time) error {
-	to := n.Pulse.Untold(n.Peers())
-	if len(to) == 0 {
-		return nil
-	}
-	if err := n.Outbox.Again(ctx, now, to, n.Pulse.Notes()...); err != nil {
-		return err
-	}
-	n.Pulse.Told(to)
-	return nil
 }
 
 func (n *Node) open(ctx context.Context, now time.Time, setups []*mpc.Setup) {

@@ -74,6 +74,10 @@ func TestVerifyFindsWhatWasChanged(t *testing.T) {
 		"a witness's forgery": {files: func(f map[string][]byte, _ *nodetest.Published) { f["checkpoint"] = forge(f["checkpoint"]) }, named: []string{"ostraka.witness/"}},
 
 		"rewritten": {log: func(p *nodetest.Published) { p.Leaves[5].Time = p.Leaves[5].Time.Add(time.Hour) }, named: []string{"operator operator-0", "another root"}},
+		"a leaf that says less, as of the first release": {log: func(p *nodetest.Published) {
+			i := find(t, p, tlog.KindDecision, 0)
+			p.Leaves[i].First, p.Leaves[i].About = true, [32]byte{}
+		}, named: []string{"log at ", "the form of the first release"}},
 		"its own decision left out": {log: func(p *nodetest.Published) {
 			i := find(t, p, tlog.KindDecision, 0)
 			p.Leaves = slices.Delete(p.Leaves, i, i+1)

@@ -51,6 +51,9 @@ type Leaf struct {
 	Vault [32]byte  // vault statement's id, or zero
 	ID    [32]byte  // of the statement, or the hash of what the kind names
 	About [32]byte  // id of the statement, key or record that it is about, or zero
+
+	// First says that it has the form of the first release (spec/log 13): without About and body, and of kinds that meant something else.
+	First bool
 }
 
 const (
@@ -65,7 +68,10 @@ const (
 func (l Leaf) Encode() []byte {
 	var e transcript.Encoder
 	e.String(fieldKind, l.Kind).Uint(fieldTime, uint64(l.Time.Unix()))
-	return e.Bytes(fieldVault, l.Vault[:]).Bytes(fieldID, l.ID[:]).Bytes(fieldAbout, l.About[:]).Sum()
+	if e.Bytes(fieldVault, l.Vault[:]).Bytes(fieldID, l.ID[:]); l.First {
+		return e.Sum()
+	}
+	return e.Bytes(fieldAbout, l.About[:]).Sum()
 }
 
 // Decode reads the canonical form.
@@ -77,7 +83,9 @@ func Decode(b []byte) (Leaf, error) {
 	l.Time = time.Unix(int64(d.Uint(fieldTime, 1<<40)), 0).UTC()
 	copy(l.Vault[:], d.Fixed(fieldVault, 32))
 	copy(l.ID[:], d.Fixed(fieldID, 32))
-	copy(l.About[:], d.Fixed(fieldAbout, 32))
+	if l.First = d.Err() == nil && !d.More(); !l.First {
+		copy(l.About[:], d.Fixed(fieldAbout, 32))
+	}
 	if err := d.Done(); err != nil {
 		return Leaf{}, fmt.Errorf("decode log leaf: %w", err)
 	}

@@ -134,6 +134,20 @@ func TestLeafSnapshot(t *testing.T) {
 	}
 }
 
+// So are those of the first release: leaves without About, which are no leaves of today's.
+func TestFirstLeafSnapshot(t *testing.T) {
+	const want = "00010000000773657373696f6e00020000000800000000713fb3000003000000200100000000000000000000000000000000000000000000000000000000000000000400000020" +
+		"0200000000000000000000000000000000000000000000000000000000000000"
+	first := sample
+	first.About, first.First = [32]byte{}, true
+	if got := hex.EncodeToString(first.Encode()); got != want {
+		t.Errorf("got %s", got)
+	}
+	if got, err := Decode(first.Encode()); err != nil || got != first {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestLeavesThatAreRefused(t *testing.T) {
 	enc := func(kind string, at uint64, vault, id int) []byte {
 		var e transcript.Encoder
@@ -204,6 +218,7 @@ func FuzzLeaf(f *testing.F) {
 	f.Add(sample.Encode())
 	f.Add([]byte{})
 	f.Add(Leaf{Kind: KindBurn, Time: time.Unix(0, 0)}.Encode())
+	f.Add(Leaf{Kind: KindBurn, Time: time.Unix(0, 0), First: true}.Encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, err := Decode(b)
 		if err == nil && !bytes.Equal(l.Encode(), b) {

@@ -162,6 +162,9 @@ func (v *verifier) checkLog(h *history) {
 	} else {
 		r.attend("the log of " + h.operator + " is cosigned by nobody else")
 	}
+	if h.first > 0 {
+		r.attend(fmt.Sprintf("the first %d entries of the log of %s are of the first release: they show no bodies, and what they tell of is seen only where others' logs show it", h.first, h.operator))
+	}
 	before := len(r.Claims)
 	for _, n := range h.twice {
 		r.fail(subject, "its log tells of each thing once", fmt.Sprintf("leaf %d tells again of %s %x, which stood before: something old is shown as new", n, h.leaves[n].Kind, h.leaves[n].ID[:6]))

@@ -98,6 +98,7 @@ type history struct {
 	times      []time.Time // of leaves: none lies before the one before it, or ahead of the reader's clock
 	bare       []int       // leaves that stand for a body, and this log shows none
 	at         map[place]int
+	first      int64         // so many leaves are of the first release
 	back       time.Duration // the most that its clock ran back
 	ahead      time.Duration // the most that it was ahead of the reader's
 	lost       int           // things of before it was restored that others tell of
@@ -230,12 +231,49 @@ func readBodies(fetch tlog.Fetch, index int64, width int) ([]tlog.Body, error) {
 // ErrNotThere is what a Source's Fetch wraps for a file that is not published.
 var ErrNotThere = errors.New("there is no such file")
 
+// kindFirst is the kind of the leaves of the first release, as they are filed.
+const kindFirst = "of the first release"
+
+// meant are the kinds that one of the first release could mean today, where that is not the kind itself.
+var meant = map[string][]string{tlog.KindDecision: {tlog.KindDecision, tlog.KindHeard}, tlog.KindStatement: {tlog.KindStatement, tlog.KindInForce}}
+
+// fileFirst takes a leaf of the first release (spec/log 13). It shows no body, and does not say what it is about; but what its id names stood in
+// this log there. After a leaf of today's form none is taken: who could go back to saying less would.
+func (h *history) fileFirst(n int64, leaf tlog.Leaf) error {
+	if h.first < n {
+		return fmt.Errorf("leaf %d has the form of the first release, and others stand before it that have today's", n)
+	}
+	h.first++
+	kinds := meant[leaf.Kind]
+	if kinds == nil {
+		kinds = []string{leaf.Kind}
+	}
+	for _, k := range kinds {
+		if _, before := h.at[place{k, leaf.ID}]; !before {
+			h.at[place{k, leaf.ID}] = int(n)
+		}
+	}
+	leaf.Kind = kindFirst
+	h.leaves = append(h.leaves, leaf)
+	return nil
+}
+
+// toldFirst finds a leaf of the first release that could mean this kind.
+func (h *history) toldFirst(kind string, id [32]byte) (int, bool) {
+	i, ok := h.has(kind, id)
+	return i, ok && h.leaves[i].First
+}
+
 // file takes one leaf, and its body if it is shown.
 func (v *verifier) file(h *history, n int64, leaf tlog.Leaf, body tlog.Body) error {
+	if leaf.First {
+		h.tick(leaf.Time, v.Now)
+		return h.fileFirst(n, leaf)
+	}
 	key := place{leaf.Kind, leaf.ID}
-	if _, before := h.at[key]; !before {
+	if i, before := h.at[key]; !before {
 		h.at[key] = int(n)
-	} else if once[leaf.Kind] {
+	} else if once[leaf.Kind] && !h.leaves[i].First {
 		h.twice = append(h.twice, int(n))
 	}
 	h.leaves = append(h.leaves, leaf)

@@ -134,6 +134,11 @@ func (v *verifier) madeBySomebody(h *history, n int, l tlog.Leaf, own []string) 
 	if slices.ContainsFunc(own, func(name string) bool { return name != h.operator }) {
 		return
 	}
+	for _, o := range v.logs {
+		if _, told := o.toldFirst(tlog.KindDecision, l.ID); told && o != h {
+			return // where it was made, or heard: a leaf of the first release does not say which
+		}
+	}
 	if d := v.docs[l.ID]; d != nil {
 		if _, ok := d.as(statement.Decision); ok {
 			return // whose it is it says itself, and that was looked at where it was read (ownDecision)

@@ -117,11 +117,15 @@ func (v *verifier) gather() map[statement.ID]*request {
 				if _, before := q.decided[h.operator]; !before {
 					q.decided[h.operator] = n
 				}
+				v.decidedFirst(q, l.ID)
+			case tlog.KindHeard:
+				v.decidedFirst(q, l.ID)
 			case tlog.KindSigned:
 				q.signed[l.ID] = true
 				if _, told := q.tells[h.operator]; !told {
 					q.tells[h.operator] = n
 				}
+				v.signedFirst(q, l.ID)
 			}
 		}
 	}
@@ -147,6 +151,27 @@ func (v *verifier) gather() map[statement.ID]*request {
 		v.report.fail("circle", "each vault that its logs tell of is shown", fmt.Sprintf("the logs of %s tell of requests of vault %s, which no log shows", strings.Join(alien[id], ", "), id.Short()))
 	}
 	return all
+}
+
+// decidedFirst finds a decision in logs of the first release: their leaves say neither whose it is nor on what, which others' logs do. Where the
+// decision is shown, readDecisions knows whose it is; else the first on this request that stands in a log passes for its node's own.
+func (v *verifier) decidedFirst(q *request, id [32]byte) {
+	for _, h := range v.logs {
+		n, told := h.toldFirst(tlog.KindDecision, id)
+		if old, own := q.decided[h.operator]; told && (!own || n < old) {
+			q.decided[h.operator] = n
+		}
+	}
+}
+
+// signedFirst does so for a signature.
+func (v *verifier) signedFirst(q *request, id [32]byte) {
+	for _, h := range v.logs {
+		n, told := h.toldFirst(tlog.KindSigned, id)
+		if _, tells := q.tells[h.operator]; told && !tells {
+			q.tells[h.operator] = n
+		}
+	}
 }
 
 func newRequest(id statement.ID) *request {
@@ -419,6 +444,11 @@ func (v *verifier) readDecisions(q *request, terms charter.Vault, out *Request) 
 			continue
 		}
 		q.decisions[made.Operator] = made
+		if h := v.log(made.Operator); h != nil {
+			if n, told := h.toldFirst(tlog.KindDecision, d.statement.ID()); told {
+				q.decided[made.Operator] = n
+			}
+		}
 		v.ownDecision(q, made.Operator, d.statement.ID(), made.Created)
 		out.Decisions = append(out.Decisions, Decision{made.Operator, string(made.Verdict), made.Rule, made.Reason})
 	}

@@ -22,6 +22,7 @@ type Component struct {
 	Module  string            // folder of the module whose go.sum pins all that it is built from; empty: the checksum database vouches
 	SHA256  map[string]string // of the program, by platform such as linux-amd64
 	Packed  Packed            // what the npm package carries, if it is compressed
+	Source  Source            // that the program is built from, if this repository carries it
 }
 
 // Packed is a program inside an npm package, compressed with Brotli. The package is for the platforms of SHA256 alone.
@@ -29,6 +30,20 @@ type Packed struct {
 	Integrity string // of the package, as npm writes it
 	Program   string // its path in the package
 	Libraries string // a tar of the libraries that it links
+}
+
+// Source is the source of a program, packed into this repository by internal/components/pack.
+type Source struct {
+	Archive string // its place below the root: a tar, compressed with gzip
+	SHA256  string // of the tar
+	Package string // of the program
+}
+
+// Previous is this program as the release before had it: what wire version N−1 is tested with. The version is its commit. As yet
+// nothing was released: it is the last commit before nodes cosigned logs and sent heartbeats.
+var Previous = Component{
+	Name: "previous", Version: "b408c460a94caa86ac830f00835b1fdfb0971dc0",
+	Source: Source{Archive: "internal/components/previous.tar.gz", SHA256: "ee1f68ad4790c8354e0020ed432f48debe225d8bb2a225a3c23911e605d083dc", Package: "./cmd/ostraka"},
 }
 
 // Anvil is an Ethereum development node.

@@ -67,6 +67,9 @@ var ErrUnlogged = errors.New("the log cannot be written, so nothing is done: see
 
 // Open reads the log's head and checks it against the stored hashes. Damage anywhere else shows when the log is read through: ReadOn.
 func Open(ctx context.Context, s store.Store) (*Journal, error) {
+	if err := oldForm(ctx, s); err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
 	j := &Journal{store: s, read: reading{begun: true}}
 	if err := j.load(ctx); err != nil {
 		return nil, damaged(err)

@@ -35,6 +35,15 @@ type Status struct {
 	Counters
 }
 
+// Version is the wire version in use with a peer; 0: it is not connected.
+func (l *Link) Version(key ed25519.PublicKey) uint16 {
+	p := l.pairOf(key)
+	if p == nil {
+		return 0
+	}
+	return p.status().Version
+}
+
 // Counters only grow while the peer stays pinned.
 type Counters struct {
 	FramesSent, FramesResent, FramesReceived, FramesRepeated uint64 // repeated: dropped as duplicates

@@ -17,7 +17,7 @@ const (
 	maxHello   = 1 << 10            // a newer neighbour's hello may be longer than ours
 
 	// version is the wire version N that this code speaks; N−1 is accepted too, from version 1 on.
-	version = 1
+	version = 2
 )
 
 // Versions are the wire versions that this code speaks, ascending: N−1 and N, or 1 alone.

@@ -42,6 +42,7 @@ type Host struct {
 	Skew    time.Duration // its clock minus the world's
 	Mode    presign.Mode  // for which vaults it holds presignatures, from its next start on
 	Binary  [32]byte      // SHA-256 of the program that it runs, from its next start on
+	Wire    uint16        // the newest wire version that its links speak; 0: ours
 	Hostile bool          // an attacker holds its keys: the watch expects no honesty of it
 
 	Restored bool // its disk was set back, or is one of two: it may lack shares
@@ -167,6 +168,21 @@ func (w *World) route(from *Host, key ed25519.PublicKey) *Host {
 	return w.Find(key)
 }
 
+// wire is the version of the link between a host and an identity; 0: there is none.
+func (w *World) wire(h *Host, key ed25519.PublicKey) uint16 {
+	o := w.route(h, key)
+	if o == nil || !o.Up {
+		return 0
+	}
+	v := uint16(node.WireLogs)
+	for _, x := range []*Host{h, o} {
+		if x.Wire != 0 {
+			v = min(v, x.Wire)
+		}
+	}
+	return v
+}
+
 // Restore sets a host's disk back to what Rows once gave, and starts its node on it.
 func (w *World) Restore(h *Host, rows []store.Item) {
 	w.T.Helper()
@@ -213,6 +229,7 @@ func (w *World) Start(h *Host) {
 				}
 			},
 			Reachable: func(k ed25519.PublicKey) bool { o := w.route(h, k); return o != nil && o.Up },
+			Wire:      func(k ed25519.PublicKey) uint16 { return w.wire(h, k) },
 			SetPeers:  func([]charter.Operator) {},
 			Knock: func(ctx context.Context, _ string, key ed25519.PublicKey, body []byte) ([]byte, error) {
 				return w.knock(ctx, h, key, body)

@@ -36,6 +36,7 @@ type post struct {
 	mu   sync.Mutex
 	sent []string
 	now  time.Time
+	each func(n Note)    // called with each note that is sent; may be nil
 	over map[string]bool // notes of which nothing comes any more
 }
 
@@ -67,6 +68,9 @@ func (p *post) open() {
 			return
 		}
 		p.sent = append(p.sent, fmt.Sprintf("%d:%s", to[0], n.Fields[0]))
+		if p.each != nil {
+			p.each(n)
+		}
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -235,6 +239,43 @@ func TestUnreachableAndWake(t *testing.T) {
 		t.Errorf("after wake: sent %q", got)
 	}
 	expect(t, "once", p.tick(0, always))
+}
+
+// A peer answers a note while it is about to be given it anew: the row is deleted once, and not before its second answer.
+func TestAnsweredWhileGivenAnew(t *testing.T) {
+	for _, between := range []bool{false, true} { // a tick between the two answers
+		p := newPost(t)
+		late := note(1000)
+		p.write(late, alice)
+		p.Post(p.now, late, []Peer{alice})
+		var notes []Note
+		for i := range 60 { // more than go into one batch
+			notes = append(notes, note(i))
+		}
+		p.each = func(Note) { p.Settle(alice, late.ID(), Taken) }
+		if err := p.Again(ctx, p.now, []Peer{alice}, append(notes, late)...); err != nil {
+			t.Fatal(err)
+		}
+		p.each = nil
+		if p.Waiting(alice) != 61 {
+			t.Fatalf("%d notes wait", p.Waiting(alice))
+		}
+		if between {
+			p.tick(time.Millisecond, never)
+			if got := p.rows(); got != "61 61 61" {
+				t.Errorf("rows %q after the first answer", got)
+			}
+		}
+		for _, n := range append(notes, late) {
+			p.Settle(alice, n.ID(), Taken)
+		}
+		for range 3 {
+			p.tick(time.Millisecond, never)
+		}
+		if got := p.rows(); got != "0 0 61" {
+			t.Errorf("rows %q are left", got)
+		}
+	}
 }
 
 // Only Taken and Refused end a note; what comes from a peer cannot settle another's.

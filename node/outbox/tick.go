@@ -136,9 +136,13 @@ func (o *Outbox) clear(ctx context.Context) error {
 	o.mu.Lock()
 	gone := slices.Clone(o.gone[:min(len(o.gone), store.MaxWrites/2)])
 	var e journal.Entry
-	left := map[ID]int{}
+	left, named := map[ID]int{}, map[row]bool{}
 	for _, r := range gone {
-		e.Delete = append(e.Delete, r.key())
+		// A peer may have answered a row, been given it anew before this (Again), and answered it once more; or it has not yet.
+		if _, anew := o.peers[r.peer][r.note]; !anew && !named[r] {
+			named[r] = true
+			e.Delete = append(e.Delete, r.key())
+		}
 		if _, seen := left[r.note]; !seen {
 			left[r.note] = o.rows[r.note]
 		}
@@ -150,8 +154,10 @@ func (o *Outbox) clear(ctx context.Context) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	if err := o.journal.Write(ctx, e); err != nil {
-		return fmt.Errorf("clear outbox: %w", err)
+	if len(e.Delete) > 0 {
+		if err := o.journal.Write(ctx, e); err != nil {
+			return fmt.Errorf("clear outbox: %w", err)
+		}
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -103,6 +103,10 @@ type Beat struct {
 	Taken     time.Time // by this node's clock
 }
 
+func (b Beat) note() outbox.Note {
+	return outbox.Note{Kind: NoteHeartbeat, Fields: [][]byte{b.Statement.Bytes(), b.Signature}}
+}
+
 // Announced are the keys of a log.
 type Announced struct {
 	tlog.Keys
@@ -247,7 +251,7 @@ func (p *Pulse) AllKeys() (out []tlog.Keys) {
 	return out
 }
 
-// Notes are the keys of all logs that are known, for who came later.
+// Notes are the keys of all logs that are known, and the last heartbeats, for who came later.
 func (p *Pulse) Notes() (out []outbox.Note) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -255,6 +259,9 @@ func (p *Pulse) Notes() (out []outbox.Note) {
 		for _, a := range of {
 			out = append(out, a.note())
 		}
+	}
+	for _, b := range p.beats {
+		out = append(out, b.note())
 	}
 	return out
 }
@@ -264,6 +271,13 @@ func (p *Pulse) Untold(peers []engine.PartyID) []engine.PartyID {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(peers), func(id engine.PartyID) bool { return p.told[id] })
+}
+
+// Untell forgets that a peer was: its node does not know such notes.
+func (p *Pulse) Untell(peer engine.PartyID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.told, peer)
 }
 
 // Told notes that they were.
@@ -389,7 +403,7 @@ func (p *Pulse) beat(ctx context.Context, now time.Time, r charter.Roster) error
 	}
 	h.ID = s.ID()
 	b := Beat{h, s, sig, now}
-	n := outbox.Note{Kind: NoteHeartbeat, Fields: [][]byte{s.Bytes(), sig}}
+	n := b.note()
 	own := p.cfg.Party(p.cfg.Identity.Public().(ed25519.PublicKey))
 	err = p.cfg.Proved(now, h, own, p.entry(now, b), func(e journal.Entry) error { return p.cfg.Post(ctx, now, e, n) })
 	if err == nil {

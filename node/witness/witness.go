@@ -296,6 +296,14 @@ func (w *Witness) Forks() (out []*tlog.ForkError) {
 	return out
 }
 
+// Notes show the forks that are known, for who came later.
+func (w *Witness) Notes() (out []outbox.Note) {
+	for _, f := range w.Forks() {
+		out = append(out, outbox.Note{Kind: NoteFork, Fields: [][]byte{f.A, f.B}})
+	}
+	return out
+}
+
 // Tick signs a checkpoint of our log once it has grown, and asks for cosignatures.
 func (w *Witness) Tick(ctx context.Context, now time.Time) error {
 	defer w.lock()()

@@ -8,6 +8,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -49,6 +50,7 @@ type Config struct {
 	Assets    []charter.Asset          // that the charter counts in, beside the chain's own
 	Amend     func(file string) string // changes charter.yaml before it is signed; nil: as it is
 	Detach    bool                     // nodes outlive this process
+	Binaries  map[string]string        // by operator: what its node runs in place of Binary, from its next start on
 }
 
 // VaultName is the name of the circle's one vault.
@@ -131,6 +133,9 @@ func (c *Circle) each(do func(*Operator) error) error {
 	return errors.Join(errs...)
 }
 
+// binary is what an operator's node runs.
+func (c *Circle) binary(o *Operator) string { return cmp.Or(c.Binaries[o.Name], c.Binary) }
+
 // makeKeys writes OpenSSH key files for officers and people, and a passphrase per node.
 func (c *Circle) makeKeys() error {
 	if err := os.MkdirAll(filepath.Join(c.Dir, "keys"), 0o700); err != nil {
@@ -187,7 +192,7 @@ func (c *Circle) init(ctx context.Context, o *Operator) error {
 	for chain, url := range c.RPC {
 		args = append(args, "--rpc", chain+"="+url)
 	}
-	cmd := exec.CommandContext(ctx, c.Binary, args...)
+	cmd := exec.CommandContext(ctx, c.binary(o), args...)
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
@@ -230,7 +235,7 @@ func (c *Circle) run(ctx context.Context, o *Operator) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(c.Binary, "node", "run", "--dir", o.Dir, "--passphrase-file", o.Passphrase, "--log-level", "info")
+	cmd := exec.Command(c.binary(o), "node", "run", "--dir", o.Dir, "--passphrase-file", o.Passphrase, "--log-level", "info")
 	cmd.Stderr = log
 	if err := o.process.start(cmd, c.Detach); err != nil {
 		return err

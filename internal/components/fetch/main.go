@@ -6,11 +6,15 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -32,7 +36,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	wanted := []components.Component{components.Anvil, components.Chromium, components.Litewitness, components.Witnessctl}
+	wanted := []components.Component{components.Anvil, components.Chromium, components.Litewitness, components.Witnessctl, components.Previous}
 	switch {
 	case len(args) == 1 && args[0] == "nightly":
 		wanted = append(wanted, components.Geth...)
@@ -78,7 +82,11 @@ func ensure(ctx context.Context, root string, c components.Component) error {
 	if c.Packed.Program != "" {
 		get = fromPacked
 	}
-	if c.Go != "" {
+	switch {
+	case c.Source.Archive != "":
+		get = fromSource
+		fmt.Fprintf(os.Stderr, "building %s %.7s: this takes a minute, once\n", c.Name, c.Version)
+	case c.Go != "":
 		get = fromGo
 		if c.Module != "" {
 			get = fromModule
@@ -167,6 +175,71 @@ func fromModule(ctx context.Context, c components.Component, _, bin string) erro
 	}
 	return nil
 }
+
+// fromSource builds what the repository carries packed.
+func fromSource(ctx context.Context, c components.Component, temp, bin string) error {
+	root, err := components.Root()
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(temp, "source")
+	if err := unpack(filepath.Join(root, filepath.FromSlash(c.Source.Archive)), c.Source.SHA256, dir); err != nil {
+		return fmt.Errorf("unpack %s: %w", c.Source.Archive, err)
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", filepath.Join(bin, c.Name), c.Source.Package)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s of commit %s (%w): check the network and the module proxy (go env GOPROXY)\n%s", c.Source.Package, c.Version, err, tail(out))
+	}
+	return os.RemoveAll(dir)
+}
+
+// unpack writes a tar's files into a folder that is not there yet. Nothing is written of another tar than the pinned one.
+func unpack(archive, want, dir string) error {
+	f, err := os.Open(archive)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return err
+	}
+	whole, err := io.ReadAll(io.LimitReader(z, maxSource))
+	if err != nil {
+		return err
+	}
+	if sum := sha256.Sum256(whole); hex.EncodeToString(sum[:]) != want {
+		return fmt.Errorf("it has SHA-256 %x, not the pinned %s: make it again with `go run ./internal/components/pack COMMIT`", sum, want)
+	}
+	for r := tar.NewReader(bytes.NewReader(whole)); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !filepath.IsLocal(h.Name) || h.Typeflag != tar.TypeReg {
+			return fmt.Errorf("%q is no file below the folder", h.Name)
+		}
+		body, err := io.ReadAll(r)
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(dir, filepath.FromSlash(h.Name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, body, 0o644); err != nil {
+			return err
+		}
+	}
+}
+
+// maxSource bounds an unpacked source, in bytes.
+const maxSource = 64 << 20
 
 // verify compares the program with the pinned digest of this platform, where there is one.
 func verify(c components.Component, path string) error {
