@@ -11,6 +11,7 @@ import (
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/pulse"
 )
@@ -48,17 +49,23 @@ func (o *operator) checkLog(s *pb.StatusResponse, headErr error, add adder) {
 func (o *operator) checkCheckpoint(s *pb.StatusResponse, now time.Time, add adder) {
 	for _, f := range o.d.Witness.Forks() {
 		origin := tlog.Request{Checkpoint: f.A}.Origin()
-		whose := "a log outside the circle"
-		for _, k := range o.d.Pulse.AllKeys() {
-			if k.Origin == origin {
-				whose = "the log of " + k.Operator
-			}
-		}
-		add("fork", "fail", fmt.Sprintf("%s forked: its operator signed two histories (%s)", whose, origin),
+		add("fork", "fail", fmt.Sprintf("%s forked: its operator signed two histories (%s)", o.whose(origin), origin),
 			"sign nothing with that operator, show the others the two checkpoints (`ostraka log list --kind alarm`, then `ostraka log show N --raw`), and replace it")
+	}
+	for _, x := range o.d.Witness.Suspicions() {
+		add("history", "warn", fmt.Sprintf("%s did not show that it grew from what this node had cosigned (%s): its operator shows different histories, or its node was restored from an older copy, or its log is damaged; this proves nothing yet", o.whose(x.Origin()), stamp(x.At)),
+			"ask its operator; the two checkpoints stand in this node's log (`ostraka log list --kind alarm`); `ostraka verify` on all logs finds which it is")
+	}
+	for _, said := range o.d.Pulse.Contradictions() {
+		add("history", "warn", said, "show both operators the alarm (`ostraka log list --kind alarm`); `ostraka verify` on all logs finds which of them it is")
 	}
 	signed, at, by := o.d.Witness.Checkpoint()
 	others := s.Peers
+	var unsure *fence.UnsureError
+	if errors.As(o.d.Fence.Sure(now), &unsure) {
+		add("checkpoint", "warn", unsure.Error(), "bring that operator's node, or the link to it, back")
+		return
+	}
 	if signed == nil {
 		if len(others) > 0 {
 			add("checkpoint", "warn", "none yet", "the first follows once the roster is in force and a peer is connected")
@@ -86,6 +93,16 @@ func (o *operator) checkCheckpoint(s *pb.StatusResponse, now time.Time, add adde
 		return
 	}
 	add("checkpoint", "ok", what, "")
+}
+
+// whose says in words which log has an origin.
+func (o *operator) whose(origin string) string {
+	for _, k := range o.d.Pulse.AllKeys() {
+		if k.Origin == origin {
+			return "the log of " + k.Operator
+		}
+	}
+	return "a log outside the circle"
 }
 
 // checkBeats looks at when each operator's node last showed that it lives, and whether ours does.

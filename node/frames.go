@@ -90,7 +90,8 @@ func (n *Node) deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 		o, _ := n.peer(link)
 		return n.Fence.Take(ctx, now, link, o.Identity, frame[1:])
 	case frameCosign:
-		status, _, answer := n.Cosign(ctx, now, frame[1:])
+		o, _ := n.peer(link)
+		status, _, answer := n.cosign(ctx, now, o.Identity, frame[1:])
 		n.send(link, append([]byte{frameCosigned}, witness.EncodeAnswer(status, answer)...))
 		return nil
 	case frameCosigned:

@@ -250,8 +250,13 @@ func (n *Node) openPulse(ctx context.Context) (*pulse.Pulse, error) {
 	return pulse.Open(ctx, pulse.Config{
 		Operator: n.cfg.Own.Name, Identity: n.cfg.Identity, Version: n.cfg.Version, Binary: n.cfg.Binary, Journal: n.Journal, Rand: n.cfg.Rand, Log: n.cfg.Log,
 		Post: n.post, Roster: n.roster, Every: n.heartbeat, Generation: n.Fence.Confirmed, Party: mpc.IDOf,
-		Head:   func(identity ed25519.PublicKey) (tlog.Head, bool) { return n.Fence.Head(mpc.IDOf(identity)) },
-		Shares: n.Keeper.Shares, Prove: n.Keeper.ProveShares, Proved: n.Keeper.TakeProofs,
+		Head:   func(identity ed25519.PublicKey) (tlog.Head, uint64, bool) { return n.Fence.Head(mpc.IDOf(identity)) },
+		Shares: n.Keeper.Shares, Prove: n.Keeper.ProveShares, Proved: n.Keeper.TakeProofs, Known: n.Keeper.KnowsKey,
+		Sure:       func(now time.Time) bool { return n.Fence.Sure(now) == nil },
+		Superseded: n.Outbox.Withdraw,
+		Witnessed: func(ctx context.Context, origin string) (tlog.Head, []byte, error) {
+			return witness.Last(ctx, n.Journal.Store(), origin)
+		},
 	})
 }
 
@@ -537,8 +542,10 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 	if n.Halted() != nil || n.Fence.Settled(now) != nil {
 		return // it neither rules nor opens anything, nor signs a log that may lack what the last one had
 	}
-	if err := n.Witness.Tick(ctx, now); err != nil {
-		n.cfg.Log.Error("our log is not cosigned", "error", err)
+	if n.Fence.Sure(now) == nil {
+		if err := n.Witness.Tick(ctx, now); err != nil {
+			n.cfg.Log.Error("our log is not cosigned", "error", err)
+		}
 	}
 	if err := n.Charters.Tick(ctx, now); err != nil {
 		n.cfg.Log.Error("the charter does not move on", "error", err)

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"time"
 
 	"github.com/ostraka/ostraka/custody/statement"
@@ -44,8 +45,13 @@ func (n *Node) publishes(vault statement.ID) bool {
 // Cosign answers a request for a cosignature, by whomever: a status of HTTP, and the answer's content type and body. A node that was restored may
 // have forgotten what it cosigned; it cosigns nothing until its operator said that it may go on.
 func (n *Node) Cosign(ctx context.Context, now time.Time, request []byte) (status int, contentType string, answer []byte) {
-	if n.Fence.Fenced() != nil || n.Fence.Settled(now) != nil {
+	return n.cosign(ctx, now, nil, request)
+}
+
+// cosign is Cosign for the node with an identity that asks over its own link; nil: for anybody.
+func (n *Node) cosign(ctx context.Context, now time.Time, from ed25519.PublicKey, request []byte) (status int, contentType string, answer []byte) {
+	if n.Fence.Fenced() != nil || n.Fence.Sure(now) != nil {
 		return 503, "text/plain; charset=utf-8", []byte("this node cosigns nothing now: it may have been restored from a copy, and asks the others; try again\n")
 	}
-	return n.Witness.Cosign(ctx, now, request)
+	return n.Witness.Cosign(ctx, now, from, request)
 }

@@ -3,8 +3,8 @@ package node_test
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -319,9 +319,11 @@ func TestVerifyAccusesNobodyElse(t *testing.T) {
 		}, says: "log at operator-0: each signature that it shows holds"},
 		"another's log key as its witness key": {all: adds(func(t *testing.T, p *nodetest.Published) tlog.Filed {
 			k, _ := w.Hosts[1].Pulse.Keys("operator-1")
-			id := w.Hosts[0].Own.Identity
-			log, _ := tlog.Derive(w.Hosts[0].Key, 9)
-			s, err := tlog.Keys{Operator: "operator-0", Identity: id, Origin: tlog.Origin(id, 9), Log: log.Public().(ed25519.PublicKey), Name: tlog.WitnessName(id, 9), Witness: k.Log, Created: w.Now.UTC().Truncate(time.Second)}.Statement(statement.Salt{5})
+			own := tlog.KeysFor("operator-0", w.Hosts[0].Key, 9, w.Now) // with proofs of its own keys
+			s, err := own.Statement(statement.Salt{5})
+			if err == nil {
+				s, err = statement.Parse([]byte(strings.Replace(s.Text(), fmt.Sprintf("%x", []byte(own.Witness)), fmt.Sprintf("%x", []byte(k.Log)), 1)))
+			}
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -100,7 +100,7 @@ func TestForkIsFoundOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := tlog.Request{Old: head.Size, Checkpoint: other}
-	if status, _, answer := w.Hosts[0].Witness.Cosign(context.Background(), w.Now, r.Encode()); status == 200 {
+	if status, _, answer := w.Hosts[0].Witness.Cosign(context.Background(), w.Now, nil, r.Encode()); status == 200 {
 		t.Fatalf("a second history was cosigned: %s", answer)
 	}
 	w.Run("all hear of it", func() bool {
@@ -167,11 +167,11 @@ func TestWitnessNeverGoesBack(t *testing.T) {
 		"from a size before": {Old: head.Size, Proof: proof, Checkpoint: newest},
 		"from nothing":       {Old: 0, Checkpoint: newest},
 	} {
-		if status, _, answer := by.Witness.Cosign(context.Background(), w.Now.Add(time.Minute), r.Encode()); status == 200 {
+		if status, _, answer := by.Witness.Cosign(context.Background(), w.Now.Add(time.Minute), nil, r.Encode()); status == 200 {
 			t.Errorf("%s: cosigned: %s", name, answer)
 		}
 	}
-	if status, _, answer := by.Witness.Cosign(context.Background(), w.Now, tlog.Request{Old: now.Size, Checkpoint: newest}.Encode()); status != 200 {
+	if status, _, answer := by.Witness.Cosign(context.Background(), w.Now, nil, tlog.Request{Old: now.Size, Checkpoint: newest}.Encode()); status != 200 {
 		t.Errorf("the newest is not cosigned again: %d %s", status, answer)
 	}
 }

@@ -77,6 +77,8 @@ const (
 	NodeLog
 	LogKey
 	WitnessKey
+	LogPossession
+	WitnessPossession
 	NodeLife
 	NodeInstance
 	KeyChoiceSalt
@@ -162,22 +164,24 @@ var labels = [...]string{
 
 	PasskeyChallenge: "ostraka/1/passkey/challenge",
 
-	NodeDecision:  "ostraka/1/node/decision",
-	NodeHello:     "ostraka/1/node/hello",
-	NodeKeyChoice: "ostraka/1/node/key-choice",
-	NodeEnact:     "ostraka/1/node/enact",
-	NodeHeartbeat: "ostraka/1/node/heartbeat",
-	NodeLog:       "ostraka/1/node/log",
-	LogKey:        "ostraka/1/log/key",
-	WitnessKey:    "ostraka/1/log/witness-key",
-	NodeLife:      "ostraka/1/node/life",
-	NodeInstance:  "ostraka/1/node/instance",
-	KeyChoiceSalt: "ostraka/1/node/salt-of-key-choice",
-	ProofSalt:     "ostraka/1/node/salt-of-proof",
-	SealData:      "ostraka/1/node/seal",
-	EngineSeed:    "ostraka/1/node/engine-seed",
-	LinkFrame:     "ostraka/1/node/link-frame",
-	StatementHash: "ostraka/1/node/statement",
+	NodeDecision:      "ostraka/1/node/decision",
+	NodeHello:         "ostraka/1/node/hello",
+	NodeKeyChoice:     "ostraka/1/node/key-choice",
+	NodeEnact:         "ostraka/1/node/enact",
+	NodeHeartbeat:     "ostraka/1/node/heartbeat",
+	NodeLog:           "ostraka/1/node/log",
+	LogKey:            "ostraka/1/log/key",
+	WitnessKey:        "ostraka/1/log/witness-key",
+	LogPossession:     "ostraka/1/log/possession-of-key",
+	WitnessPossession: "ostraka/1/log/possession-of-witness-key",
+	NodeLife:          "ostraka/1/node/life",
+	NodeInstance:      "ostraka/1/node/instance",
+	KeyChoiceSalt:     "ostraka/1/node/salt-of-key-choice",
+	ProofSalt:         "ostraka/1/node/salt-of-proof",
+	SealData:          "ostraka/1/node/seal",
+	EngineSeed:        "ostraka/1/node/engine-seed",
+	LinkFrame:         "ostraka/1/node/link-frame",
+	StatementHash:     "ostraka/1/node/statement",
 
 	StoreFrame:  "ostraka/1/store/frame",
 	SealRow:     "ostraka/1/seal/row",

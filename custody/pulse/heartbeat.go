@@ -34,9 +34,10 @@ type Heartbeat struct {
 	salt     statement.Salt
 }
 
-// A Peer is what the node was told of another's log.
+// A Peer is what the node was told of another's log. It is the quoter's word: nobody else signed it.
 type Peer struct {
 	Operator string
+	Origin   string // names the log: one that was set back is another, with another history (tlog.Origin)
 	Log      tlog.Head
 }
 
@@ -47,14 +48,20 @@ type Share struct {
 	Proof []byte   // share.Proof
 }
 
-// Seen is the head that the heartbeat names of an operator's log.
+// Seen is the head that the heartbeat names of an operator's log, whichever of its logs that is.
 func (h Heartbeat) Seen(operator string) (tlog.Head, bool) {
+	p, ok := h.Peer(operator)
+	return p.Log, ok
+}
+
+// Peer is what the heartbeat says of an operator's log.
+func (h Heartbeat) Peer(operator string) (Peer, bool) {
 	for _, p := range h.Peers {
 		if p.Operator == operator {
-			return p.Log, true
+			return p, true
 		}
 	}
-	return tlog.Head{}, false
+	return Peer{}, false
 }
 
 // Statement writes the heartbeat.
@@ -70,7 +77,7 @@ func (h Heartbeat) build(shares []Share) (statement.Statement, error) {
 	b = b.AddID("roster", h.Roster).Add("operator", h.Operator).Add("version", h.Version).AddHex("binary", h.Binary[:])
 	for _, p := range h.Peers {
 		var sub statement.Block
-		b = b.AddBlock("peer", p.Operator, sub.AddUint("size", uint64(p.Log.Size)).AddHex("root", p.Log.Root[:]))
+		b = b.AddBlock("peer", p.Operator, sub.Add("origin", p.Origin).AddUint("size", uint64(p.Log.Size)).AddHex("root", p.Log.Root[:]))
 	}
 	for _, s := range shares {
 		var sub statement.Block
@@ -96,7 +103,7 @@ func Of(s statement.Statement) (Heartbeat, error) {
 		Created: f.Time("created"), salt: s.Salt(),
 	}
 	for _, p := range f.Each("peer") {
-		h.Peers = append(h.Peers, Peer{p.Value, tlog.Head{Size: int64(p.Block.Uint("size")), Root: tlog.Hash(p.Block.Hex("root"))}})
+		h.Peers = append(h.Peers, Peer{p.Value, p.Block.Get("origin"), tlog.Head{Size: int64(p.Block.Uint("size")), Root: tlog.Hash(p.Block.Hex("root"))}})
 	}
 	for _, x := range f.Each("share") {
 		key, err := hex.DecodeString(x.Value)

@@ -48,7 +48,7 @@ func shares(t testing.TB) (out []held) {
 func draft() Heartbeat {
 	return Draft(Heartbeat{
 		Roster: [32]byte{1}, Operator: "bolt", Version: "v0.5.0", Binary: [32]byte{2}, Created: noon,
-		Peers: []Peer{{"acme", tlog.Head{Size: 12, Root: tlog.Hash{3}}}, {"cora", tlog.Empty}},
+		Peers: []Peer{{"acme", "log of acme", tlog.Head{Size: 12, Root: tlog.Hash{3}}}, {"cora", "log of cora", tlog.Empty}},
 	}, [32]byte{5})
 }
 
@@ -105,6 +105,7 @@ func TestAProofServesOnce(t *testing.T) {
 		"operator":       func(h *Heartbeat, _ *Share, _ *held) { h.Operator = "dora" },
 		"version":        func(h *Heartbeat, _ *Share, _ *held) { h.Version = "v0.5.1" },
 		"binary":         func(h *Heartbeat, _ *Share, _ *held) { h.Binary[0] ^= 1 },
+		"other log":      func(h *Heartbeat, _ *Share, _ *held) { h.Peers[0].Origin += "/1" },
 		"newer log":      func(h *Heartbeat, _ *Share, _ *held) { h.Peers[0].Log.Size++ },
 		"other root":     func(h *Heartbeat, _ *Share, _ *held) { h.Peers[0].Log.Root[0] ^= 1 },
 		"fewer peers":    func(h *Heartbeat, _ *Share, _ *held) { h.Peers = h.Peers[:1] },
@@ -131,6 +132,7 @@ func TestRefused(t *testing.T) {
 		"itself":          func(h *Heartbeat) { h.Peers[0].Operator = "bolt" },
 		"peers' order":    func(h *Heartbeat) { h.Peers[0], h.Peers[1] = h.Peers[1], h.Peers[0] },
 		"a peer twice":    func(h *Heartbeat) { h.Peers[1] = h.Peers[0] },
+		"no origin":       func(h *Heartbeat) { h.Peers[1].Origin = "" },
 		"an empty log":    func(h *Heartbeat) { h.Peers[1].Log.Root[0] ^= 1 },
 		"shares' order":   func(h *Heartbeat) { h.Shares[0], h.Shares[1] = h.Shares[1], h.Shares[0] },
 		"a share twice":   func(h *Heartbeat) { h.Shares[1] = h.Shares[0] },

@@ -351,6 +351,7 @@ var heartbeatFields = []Spec{
 	text("version", 64, "of the program that runs"),
 	hexOf("binary", 32, "SHA-256 of its file"),
 	label("peer", "operator whose log the node was told of, in ascending order").times(0, MaxOperators-1).with(
+		text("origin", 128, "names that log: one that was set back is another"),
 		number("size", 0, MaxLogSize, "leaves"),
 		hexOf("root", 32, "of the tree of that size"),
 	),
@@ -366,8 +367,10 @@ var logFields = []Spec{
 	hexOf("identity", 32, "the node's Ed25519 identity key, which signs this"),
 	text("origin", 128, "name of the log in its checkpoints"),
 	hexOf("log-key", 32, "Ed25519 key that signs its checkpoints"),
+	hexOf("log-proof", 64, "signature by the log key: who made this has it (spec/log 5.10)"),
 	text("witness", 128, "name under which the node cosigns others' checkpoints"),
 	hexOf("witness-key", 32, "Ed25519 key that cosigns"),
+	hexOf("witness-proof", 64, "signature by the witness key, likewise"),
 	moment("created", "when it was made"),
 }
 

@@ -274,6 +274,18 @@ func (o *opened) count(c Cosigned) {
 	}
 }
 
+// Distinct leaves out of a list the witnesses whose key, or name, stands before in it, and those that have the log's key: a list that other
+// people had a hand in is used as far as it goes, where OpenCheckpoint refuses it whole.
+func Distinct(log LogVerifier, witnesses []Witness) (out []Witness) {
+	for _, w := range witnesses {
+		same := func(o Witness) bool { return o.public == w.public || o.name == w.name }
+		if w.public != log.public && !slices.ContainsFunc(out, same) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
 // distinct refuses a list in which one key would count as several witnesses: cosignatures do
 // not say the witness's name. Nor is a log its own witness.
 func distinct(log LogVerifier, witnesses []Witness) error {

@@ -21,6 +21,42 @@ type Keys struct {
 	Name     string            // names the node where it cosigns
 	Witness  ed25519.PublicKey // cosigns
 	Created  time.Time
+
+	LogProof, WitnessProof []byte // signatures by the two keys: nobody names another's as its own
+}
+
+// KeysFor are the keys of an operator's log, with proofs that whoever names them has them.
+func KeysFor(operator string, identity ed25519.PrivateKey, generation uint64, created time.Time) Keys {
+	public := identity.Public().(ed25519.PublicKey)
+	log, witness := Derive(identity, generation)
+	k := Keys{
+		Operator: operator, Identity: public, Origin: Origin(public, generation), Log: log.Public().(ed25519.PublicKey),
+		Name: WitnessName(public, generation), Witness: witness.Public().(ed25519.PublicKey), Created: created.UTC().Truncate(time.Second),
+	}
+	return k.Prove(log, witness)
+}
+
+// Prove adds the signatures of the log's two keys over all that the statement says.
+func (k Keys) Prove(log, witness ed25519.PrivateKey) Keys {
+	k.LogProof, k.WitnessProof = ed25519.Sign(log, k.possession(transcript.LogPossession)), ed25519.Sign(witness, k.possession(transcript.WitnessPossession))
+	return k
+}
+
+// possession is what a key signs to show that who names it has it: a tree under a label of its own, which begins with a byte that no
+// checkpoint and no cosigned message begins with.
+func (k Keys) possession(label transcript.Label) []byte {
+	h := transcript.New(label).Bytes([]byte(k.Operator)).Bytes(k.Identity).Bytes([]byte(k.Origin)).Bytes(k.Log).Bytes([]byte(k.Name)).Bytes(k.Witness)
+	return h.Uint(uint64(k.Created.Unix())).Tree()
+}
+
+// Shares says whether two logs' keys have a key in common, in whichever role.
+func (k Keys) Shares(o Keys) bool {
+	for _, a := range []ed25519.PublicKey{k.Log, k.Witness} {
+		if a.Equal(o.Identity) || a.Equal(o.Log) || a.Equal(o.Witness) || k.Identity.Equal(o.Log) || k.Identity.Equal(o.Witness) {
+			return true
+		}
+	}
+	return false
 }
 
 // Origin names a log: the node that keeps it, and after how many restores from a copy it began. A log that was set back is
@@ -54,12 +90,12 @@ func (k Keys) Statement(salt statement.Salt) (statement.Statement, error) {
 		return statement.Statement{}, err
 	}
 	var b statement.Block
-	b = b.Add("operator", k.Operator).AddHex("identity", k.Identity).Add("origin", k.Origin).AddHex("log-key", k.Log)
-	b = b.Add("witness", k.Name).AddHex("witness-key", k.Witness).AddTime("created", k.Created)
+	b = b.Add("operator", k.Operator).AddHex("identity", k.Identity).Add("origin", k.Origin).AddHex("log-key", k.Log).AddHex("log-proof", k.LogProof)
+	b = b.Add("witness", k.Name).AddHex("witness-key", k.Witness).AddHex("witness-proof", k.WitnessProof).AddTime("created", k.Created)
 	return statement.Build(statement.Log, b, salt)
 }
 
-// KeysOf gives a log statement its meaning. Whether the identity signed it, and is the operator's, the caller checks.
+// KeysOf gives a log statement its meaning, and checks that who made it has the keys that it names. Whether the identity signed it, and is the operator's, the caller checks.
 func KeysOf(s statement.Statement) (Keys, error) {
 	if err := s.Require(statement.Log); err != nil {
 		return Keys{}, err
@@ -67,7 +103,7 @@ func KeysOf(s statement.Statement) (Keys, error) {
 	f := s.Fields()
 	k := Keys{
 		ID: s.ID(), Operator: f.Get("operator"), Identity: f.Hex("identity"), Origin: f.Get("origin"), Log: f.Hex("log-key"),
-		Name: f.Get("witness"), Witness: f.Hex("witness-key"), Created: f.Time("created"),
+		Name: f.Get("witness"), Witness: f.Hex("witness-key"), Created: f.Time("created"), LogProof: f.Hex("log-proof"), WitnessProof: f.Hex("witness-proof"),
 	}
 	return k, k.validate()
 }
@@ -87,6 +123,13 @@ func (k Keys) validate() error {
 	}
 	if k.Name != WitnessName(k.Identity, generation) {
 		return fmt.Errorf("log statement of %s: witness %q is not that of origin %q", k.Operator, k.Name, k.Origin)
+	}
+	// another's key: it would count as its owner's word wherever keys are told apart by themselves, and doubled keys are refused there
+	if !ed25519.Verify(k.Log, k.possession(transcript.LogPossession), k.LogProof) {
+		return fmt.Errorf("log statement of %s: log-proof is not by the log key that it names", k.Operator)
+	}
+	if !ed25519.Verify(k.Witness, k.possession(transcript.WitnessPossession), k.WitnessProof) {
+		return fmt.Errorf("log statement of %s: witness-proof is not by the witness key that it names", k.Operator)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -15,12 +16,7 @@ import (
 func ownKeys(t testing.TB) (Keys, statement.Statement, []byte, ed25519.PrivateKey) {
 	t.Helper()
 	identity := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
-	public := identity.Public().(ed25519.PublicKey)
-	log, witness := Derive(identity, 3)
-	k := Keys{
-		Operator: "acme", Identity: public, Origin: Origin(public, 3), Log: log.Public().(ed25519.PublicKey),
-		Name: WitnessName(public, 3), Witness: witness.Public().(ed25519.PublicKey), Created: time.Unix(1_900_000_000, 0).UTC(),
-	}
+	k := KeysFor("acme", identity, 3, time.Unix(1_900_000_000, 0).UTC())
 	s, err := k.Statement([32]byte{1})
 	if err != nil {
 		t.Fatal(err)
@@ -71,6 +67,10 @@ func TestKeysOfALog(t *testing.T) {
 		"the identity":      func(k *Keys) { k.Log = k.Identity },
 		"a key of order 1":  func(k *Keys) { k.Log = append([]byte{1}, make([]byte, 31)...) },
 		"no operator":       func(k *Keys) { k.Operator = "" },
+		"no proof":          func(k *Keys) { k.LogProof = nil },
+		"proofs turned":     func(k *Keys) { k.LogProof, k.WitnessProof = k.WitnessProof, k.LogProof },
+		"another time":      func(k *Keys) { k.Created = k.Created.Add(time.Second) },
+		"another operator":  func(k *Keys) { k.Operator = "bolt" },
 	} {
 		x := k
 		if change(&x); x.Origin == k.Origin && name == "a padded number" {
@@ -79,6 +79,55 @@ func TestKeysOfALog(t *testing.T) {
 		if s, err := x.Statement([32]byte{1}); err == nil {
 			t.Errorf("%s: written:\n%s", name, s.Text())
 		}
+	}
+}
+
+// Nobody names a key as its own that it does not have: what is named in another's place would have honest lists refused for a doubled key.
+func TestKeysOfOthersAreNamedByNobody(t *testing.T) {
+	k, _, _, identity := ownKeys(t)
+	others := KeysFor("bolt", ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, 32)), 0, k.Created)
+	log, witness := Derive(identity, 3)
+	for name, change := range map[string]func(*Keys){
+		"its log key as a witness's": func(k *Keys) { k.Witness = others.Log },
+		"its witness key":            func(k *Keys) { k.Witness = others.Witness },
+		"its identity as a log's":    func(k *Keys) { k.Log = others.Identity },
+		"its keys, with its proofs":  func(k *Keys) { k.Log, k.Witness = others.Log, others.Witness },
+	} {
+		for _, proof := range []func(Keys) Keys{
+			func(k Keys) Keys { return k.Prove(log, witness) },
+			func(k Keys) Keys { k.LogProof, k.WitnessProof = others.LogProof, others.WitnessProof; return k },
+		} {
+			x := k
+			change(&x)
+			if _, err := proof(x).Statement([32]byte{1}); err == nil {
+				t.Errorf("%s: written", name)
+			}
+		}
+	}
+	for name, x := range map[string]Keys{
+		"itself": k, "its log key": {Identity: others.Identity, Log: k.Log, Witness: others.Witness}, "its identity": {Identity: others.Identity, Log: k.Identity, Witness: others.Witness},
+		"its witness key as a log's": {Identity: others.Identity, Log: k.Witness, Witness: others.Witness}, "its witness key as an identity": {Identity: k.Witness, Log: others.Log, Witness: others.Witness},
+	} {
+		if !k.Shares(x) || !x.Shares(k) {
+			t.Errorf("%s: no key in common", name)
+		}
+	}
+	if k.Shares(others) || k.Shares(KeysFor("acme", identity, 4, k.Created)) {
+		t.Error("keys that differ are held for one")
+	}
+}
+
+// What the log's keys sign to be named is nothing that they sign besides: no checkpoint, and no message that is cosigned.
+func TestProofsOfPossessionServeNothingElse(t *testing.T) {
+	k, _, _, _ := ownKeys(t)
+	for _, label := range []transcript.Label{transcript.LogPossession, transcript.WitnessPossession} {
+		b := k.possession(label)
+		if _, err := ParseCheckpoint(b); err == nil || bytes.HasPrefix(b, []byte("cosignature/")) || b[0] >= ' ' {
+			t.Errorf("%q may be read as another message", b)
+		}
+	}
+	if bytes.Equal(k.possession(transcript.LogPossession), k.possession(transcript.WitnessPossession)) {
+		t.Error("one proof serves both keys")
 	}
 }
 

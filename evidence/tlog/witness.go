@@ -91,7 +91,7 @@ type Seen struct {
 type Refusal struct {
 	Status int   // of HTTP
 	Known  int64 // in a conflict: the size that the witness knows
-	Err    error // why; a *ForkError or *RollbackError, whatever the status is
+	Err    error // why; a *ForkError, *RollbackError or *InconsistentError, whatever the status is
 }
 
 func (e *Refusal) Error() string { return fmt.Sprintf("not cosigned (%d): %v", e.Status, e.Err) }
@@ -139,6 +139,17 @@ type RollbackError struct {
 func (e *RollbackError) Error() string {
 	return fmt.Sprintf("the log shows size %d and had size %d", e.Shown, e.Known)
 }
+
+// An InconsistentError holds two checkpoints that a log signed, where a request did not show that the larger, which came, grew from the one that was
+// known. It proves nothing: without the leaves nobody can say whether it did, and whoever made the request may have made the proof.
+type InconsistentError struct {
+	Known, Shown []byte // signed
+	Err          error  // what is wrong with the proof
+}
+
+func (e *InconsistentError) Error() string { return e.Err.Error() }
+
+func (e *InconsistentError) Unwrap() error { return e.Err }
 
 // Compare opens two signed checkpoints of a log and gives a *ForkError if they contradict each
 // other by themselves. Of different sizes a consistency proof decides, not this.
@@ -194,6 +205,9 @@ func Judge(log LogVerifier, last Seen, r Request) (Seen, Checkpoint, error) {
 		return no(StatusConflict, first(reason, fmt.Errorf("old size is %d, %d is known", r.Old, known)))
 	}
 	if err := CheckConsistency(last.Head, c.Head, r.Proof); err != nil {
+		if reason == nil && known > 0 {
+			reason = &InconsistentError{last.Signed, o.stripped, err}
+		}
 		return no(StatusInconsistent, first(reason, err))
 	}
 	return Seen{c.Head, o.stripped}, c, nil

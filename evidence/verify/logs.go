@@ -240,7 +240,7 @@ func (v *verifier) collectQuotes() {
 		d.alive = true
 		for _, p := range b.Peers {
 			h := v.log(p.Operator)
-			if h == nil || h.operator == b.Operator || h.excused(b.Created) {
+			if h == nil || h.operator == b.Operator || h.excused(b.Created) || p.Origin != h.keys.Origin {
 				continue
 			}
 			if p.Log.Size > h.checkpoint.Head.Size {

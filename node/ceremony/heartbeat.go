@@ -23,6 +23,14 @@ func (k *Keeper) Shares() (out []pulse.Share) {
 	return out
 }
 
+// KnowsKey says whether a key is of a vault that is known here.
+func (k *Keeper) KnowsKey(key [32]byte) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w := k.keys[key]
+	return w != nil && w.keyID == key
+}
+
 func (k *Keeper) held() (out []*root) {
 	for _, w := range k.all() {
 		if !w.published() || w.bare {

@@ -67,8 +67,10 @@ type Fence struct {
 	told   int64 // size of the log when the peers were last told
 	toldAt time.Time
 
-	mu    sync.Mutex // a leaf: guards peers and what they point to
-	peers map[engine.PartyID]*peer
+	mu     sync.Mutex // a leaf: guards peers and what they point to, and what follows
+	peers  map[engine.PartyID]*peer
+	opened time.Time // when this process began
+	sure   bool      // nobody knows more of this node than its store does
 }
 
 // peer is what is held of another node.
@@ -114,7 +116,7 @@ func (e *ClonedError) Error() string {
 
 // Open begins a life: counter and instance are durable before it returns.
 func Open(ctx context.Context, now time.Time, cfg Config) (*Fence, error) {
-	f := &Fence{cfg: cfg, lost: map[[32]byte]bool{}, peers: map[engine.PartyID]*peer{}}
+	f := &Fence{cfg: cfg, lost: map[[32]byte]bool{}, peers: map[engine.PartyID]*peer{}, opened: now}
 	cond, err := f.load(ctx)
 	if err != nil {
 		return nil, err
@@ -289,6 +291,46 @@ func (f *Fence) Settled(now time.Time) error {
 	return nil
 }
 
+// waits is how long a process waits for what peers that it does not reach may know of it, before it signs its log and cosigns others'.
+const waits = 24 * time.Hour
+
+// Sure says why this process may not yet sign a head of its log, nor cosign another's: some peer may hold a life of this store that it has
+// forgotten, and what it signs from an older copy would stand beside that as a fork, under its own name. Once every peer has greeted it, it may for as long
+// as it runs; after a day, or at its operator's word (Vouch), one that greeted it is enough. Peers that come later know of nothing before.
+func (f *Fence) Sure(now time.Time) error {
+	if err := f.Settled(now); err != nil {
+		return err
+	}
+	ids := f.cfg.Peers()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if since := now.Sub(f.opened); since < 0 {
+		f.opened = now // the clock was set back
+	} else if since >= waits {
+		f.sure = true
+	}
+	if f.sure || len(ids) == 0 {
+		return nil
+	}
+	for _, id := range ids {
+		if p := f.peer(id); !p.greeted {
+			return &UnsureError{f.cfg.Name(id), f.opened.Add(waits)}
+		}
+	}
+	f.sure = true
+	return nil
+}
+
+// An UnsureError says for whom this process waits before it signs its log.
+type UnsureError struct {
+	Peer  string
+	Until time.Time
+}
+
+func (e *UnsureError) Error() string {
+	return fmt.Sprintf("%s has not greeted this process yet: until then, or %s, it signs no checkpoint of its log, and cosigns none: it cannot know whether its store is an older copy", e.Peer, e.Until.UTC().Format(time.RFC3339))
+}
+
 var errUnsettled = errors.New("no peer has greeted this process yet: it cannot know whether it was restored from an older copy")
 
 // Twice describes a peer that runs twice or was restored; empty if it did not.
@@ -316,15 +358,15 @@ func (f *Fence) Confirmed() uint64 {
 	return f.own.Confirmed
 }
 
-// Head is the head that a peer last told of its log.
-func (f *Fence) Head(id engine.PartyID) (tlog.Head, bool) {
+// Head is the head that a peer last told of its log, and up to which of its starts its operator had confirmed then: that names the log.
+func (f *Fence) Head(id engine.PartyID) (head tlog.Head, confirmed uint64, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.peers[id]
 	if p == nil || p.seen == nil || p.twice != nil {
-		return tlog.Head{}, false
+		return tlog.Head{}, 0, false
 	}
-	return p.seen.Log, true
+	return p.seen.Log, p.seen.Confirmed, true
 }
 
 // Burnt makes sure that a node that was fenced when it stopped has burned all its pairs: it may have stopped in between.
@@ -428,11 +470,32 @@ func (f *Fence) Confirm(ctx context.Context, now time.Time) (counter uint64, err
 	for _, p := range f.peers {
 		p.greeted = false
 	}
+	f.sure, f.opened = false, now // the same copy, restored twice, would come to the same name of its log
 	f.mu.Unlock()
 	f.fenced.Store(nil)
 	f.cfg.Log.Warn("the operator confirmed that no other copy of this node runs", "start", next.Counter)
 	return next.Counter, f.tell(ctx, now)
 }
+
+// Vouch is the operator's word that the store of a process for which nobody spoke yet is no older copy: it signs its log, and cosigns others', though some
+// peer has not greeted it. Who did restore it confirms (Confirm) instead, once it is fenced.
+func (f *Fence) Vouch(now time.Time) error {
+	if err := f.Fenced(); err != nil {
+		return err
+	}
+	var unsure *UnsureError
+	if err := f.Sure(now); !errors.As(err, &unsure) {
+		return cmp.Or(err, ErrSure)
+	}
+	f.mu.Lock()
+	f.sure = true
+	f.mu.Unlock()
+	f.cfg.Log.Warn("the operator says that this node was not restored: it signs its log, though a peer has not greeted it", "peer", unsure.Peer)
+	return nil
+}
+
+// ErrSure says that there is nothing to vouch for.
+var ErrSure = errors.New("this node waits for no peer's greeting: there is nothing to vouch for")
 
 // Format keeps the identity key out of what is printed.
 func (*Fence) Format(s fmt.State, _ rune) { io.WriteString(s, "[fence]") } //nolint:errcheck // a printer's trouble

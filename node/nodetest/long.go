@@ -152,7 +152,7 @@ func (x *long) beat() {
 		b := pulse.Heartbeat{Roster: roster.ID, Operator: h.Own.Name, Version: "devel", Created: w.Now.Truncate(time.Second)}
 		for j, o := range w.Hosts {
 			if j != i {
-				b.Peers = append(b.Peers, pulse.Peer{Operator: o.Own.Name, Log: x.heads[j]})
+				b.Peers = append(b.Peers, pulse.Peer{Operator: o.Own.Name, Origin: tlog.Origin(o.Own.Identity, o.Fence.Confirmed()), Log: x.heads[j]})
 			}
 		}
 		slices.SortFunc(b.Peers, func(a, b pulse.Peer) int { return strings.Compare(a.Operator, b.Operator) })

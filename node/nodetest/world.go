@@ -43,6 +43,7 @@ type Host struct {
 	Mode    presign.Mode  // for which vaults it holds presignatures, from its next start on
 	Binary  [32]byte      // SHA-256 of the program that it runs, from its next start on
 	Wire    uint16        // the newest wire version that its links speak; 0: ours
+	Version string        // of that program; empty: it is no release
 	Hostile bool          // an attacker holds its keys: the watch expects no honesty of it
 
 	Restored bool // its disk was set back, or is one of two: it may lack shares
@@ -220,8 +221,8 @@ func (w *World) Start(h *Host) {
 	life := h.Life
 	w.Act(h, func() {
 		h.Node, err = node.New(context.Background(), w.Clock(h), node.Config{
-			Binary: h.Binary,
-			Own:    h.Own, Identity: h.Key, Store: guarded{st, w, h, life}, Sealer: h.Box, Rand: h.Rand,
+			Binary: h.Binary, Version: h.Version,
+			Own: h.Own, Identity: h.Key, Store: guarded{st, w, h, life}, Sealer: h.Box, Rand: h.Rand,
 			Log: slog.New(slog.NewTextHandler(w, nil)).With("node", h.Own.Name),
 			Send: func(to ed25519.PublicKey, frame []byte) {
 				if o := w.route(h, to); o != nil && h.Up && h.Life == life {

@@ -341,6 +341,18 @@ func (o *Outbox) Settle(p Peer, id ID, v Verdict) {
 	}
 }
 
+// Withdraw settles a note for everybody who lacks it: a later one says all that it said. Rows are deleted at the next ticks.
+func (o *Outbox) Withdraw(id ID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for p, items := range o.peers {
+		if items[id] != nil {
+			delete(items, id)
+			o.gone = append(o.gone, row{p, id})
+		}
+	}
+}
+
 // Forget gives up what a peer lacks: it is none any more. Rows are deleted at the next ticks.
 func (o *Outbox) Forget(p Peer) {
 	o.mu.Lock()

@@ -19,9 +19,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/evidence/tlog"
-	"github.com/ostraka/ostraka/internal/failpoint"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/store"
@@ -35,8 +33,9 @@ func Takes(k outbox.Kind) bool { return k == NoteFork }
 
 // Rows of this room (spec/store).
 const (
-	kindSeen = "witnessed"      // witnessed/<hash of origin>: the latest checkpoint that this node cosigned
-	kindFork = "forked"         // forked/<hash of origin>: two checkpoints that contradict each other
+	kindSeen = "witnessed"      // witnessed/<origin>: the latest checkpoint that this node cosigned
+	kindFork = "forked"         // forked/<origin>: two checkpoints that contradict each other
+	kindOdd  = "suspected"      // suspected/<origin>: two checkpoints of which its own node did not show that one grew from the other
 	keyOwn   = "log-checkpoint" // our own log's latest, with its cosignatures
 )
 
@@ -82,7 +81,10 @@ type Witness struct {
 	signer     tlog.LogSigner
 	cosigns    tlog.Cosigner
 	forked     map[string]*tlog.ForkError // by origin
+	odd        map[string]Suspicion       // by origin
 	own        own
+
+	quiet quiet
 }
 
 // own is how far our log is cosigned.
@@ -105,11 +107,14 @@ type own struct {
 
 // Open reads back what was cosigned.
 func Open(ctx context.Context, cfg Config) (*Witness, error) {
-	w := &Witness{cfg: cfg, identity: cfg.Identity.Public().(ed25519.PublicKey), forked: map[string]*tlog.ForkError{}}
+	w := &Witness{cfg: cfg, identity: cfg.Identity.Public().(ed25519.PublicKey), forked: map[string]*tlog.ForkError{}, odd: map[string]Suspicion{}}
 	if err := w.become(cfg.Generation()); err != nil {
 		return nil, err
 	}
 	if err := w.loadForks(ctx); err != nil {
+		return nil, err
+	}
+	if err := w.loadSuspicions(ctx); err != nil {
 		return nil, err
 	}
 	return w, w.loadOwn(ctx)
@@ -137,22 +142,6 @@ func (w *Witness) lock() (unlock func()) {
 		}
 	}
 	return w.mu.Unlock
-}
-
-func (w *Witness) loadForks(ctx context.Context) error {
-	items, err := rows(ctx, w.cfg.Journal.Store(), kindFork)
-	if err != nil {
-		return err
-	}
-	for _, it := range items {
-		d := transcript.NewDecoder(it.Value)
-		f := &tlog.ForkError{A: d.Bytes(1, tlog.MaxNote), B: d.Bytes(2, tlog.MaxNote)}
-		if err := d.Done(); err != nil {
-			return fmt.Errorf("read row %q: %w", it.Key, err)
-		}
-		w.forked[tlog.Request{Checkpoint: f.A}.Origin()] = f
-	}
-	return nil
 }
 
 func rows(ctx context.Context, s store.Store, kind string) ([]store.Item, error) {
@@ -203,8 +192,11 @@ func (w *Witness) loadOwn(ctx context.Context) error {
 		return nil // of the log that was kept here before the store was set back
 	}
 	c, by, err := tlog.OpenCheckpoint(signed, w.signer.Verifier(), w.witnesses())
-	if err != nil {
-		return fmt.Errorf("read our log's checkpoint: %w", err)
+	if err != nil { // who cosigned it is asked again: what others announced keeps no node from starting
+		w.cfg.Log.Error("who cosigned our log's checkpoint cannot be read", "error", err)
+		if c, by, err = tlog.OpenCheckpoint(signed, w.signer.Verifier(), nil); err != nil {
+			return fmt.Errorf("read our log's checkpoint: %w", err)
+		}
 	}
 	w.own.published, w.own.head, w.own.by = signed, c.Head, by
 	last, err := w.cfg.Journal.Leaf(ctx, c.Head.Size-1)
@@ -225,7 +217,7 @@ func (w *Witness) witnesses() (out []tlog.Witness) {
 	for _, o := range w.outside() {
 		out = append(out, o.Witness)
 	}
-	return out
+	return tlog.Distinct(w.signer.Verifier(), out)
 }
 
 // outside are the witnesses beyond the circle. A node of the circle that the settings name too is asked as such alone, and not counted twice.
@@ -235,7 +227,7 @@ func (w *Witness) outside() (out []Outside) {
 	}
 	taken := map[string]bool{string(w.cosigns.Witness().Public()): true, string(w.signer.Verifier().Public()): true}
 	for _, k := range w.cfg.Keys() {
-		taken[string(k.Witness)], taken[k.Name] = true, true
+		taken[string(k.Witness)], taken[k.Name], taken[string(k.Log)] = true, true, true
 	}
 	for _, o := range w.cfg.Outside {
 		if !taken[string(o.Witness.Public())] && !taken[o.Witness.Name()] {
@@ -404,11 +396,14 @@ func (w *Witness) askAll(ctx context.Context) error {
 	return errs
 }
 
-// present are the others' keys, the latest of each node.
+// present are the others' keys, the latest of each node. A key that stands before, or is our own, is left out: it would be one word that counts twice.
 func (w *Witness) present() (out []tlog.Keys) {
+	taken := map[string]bool{string(w.cosigns.Witness().Public()): true, string(w.signer.Verifier().Public()): true}
 	for _, k := range w.cfg.Keys() {
-		if !k.Identity.Equal(w.identity) && !slices.ContainsFunc(out, func(o tlog.Keys) bool { return o.Identity.Equal(k.Identity) }) {
+		latest := !slices.ContainsFunc(out, func(o tlog.Keys) bool { return o.Identity.Equal(k.Identity) })
+		if !k.Identity.Equal(w.identity) && latest && !taken[string(k.Witness)] && !taken[k.Name] {
 			out = append(out, k)
+			taken[string(k.Witness)], taken[k.Name] = true, true
 		}
 	}
 	return out
@@ -479,151 +474,6 @@ func (w *Witness) answered(ctx context.Context, x tlog.Witness, status int, body
 		return w.ask(ctx, x.Name(), ask)
 	}
 	return fmt.Errorf("%s does not cosign our log: status %d: %.200q", x.Name(), status, body)
-}
-
-// Cosign answers a request: a status, its body and content type. Whoever asks, the log's own signature is what counts.
-func (w *Witness) Cosign(ctx context.Context, now time.Time, body []byte) (status int, contentType string, answer []byte) {
-	lines, err := w.cosign(ctx, now, body)
-	var no *tlog.Refusal
-	var malformed *tlog.FormatError
-	switch {
-	case err == nil:
-		return 200, "text/plain; charset=utf-8", lines
-	case errors.As(err, &no):
-		w.alarm(ctx, now, err)
-		contentType, answer = no.Body()
-		return no.Status, contentType, answer
-	case errors.As(err, &malformed):
-		return tlog.StatusMalformed, "text/plain; charset=utf-8", []byte(err.Error() + "\n")
-	}
-	w.cfg.Log.Error("not cosigned", "error", err)
-	return 500, "text/plain; charset=utf-8", []byte("the witness is in trouble\n")
-}
-
-func (w *Witness) cosign(ctx context.Context, now time.Time, body []byte) ([]byte, error) {
-	r, err := tlog.DecodeRequest(body)
-	if err != nil {
-		return nil, err
-	}
-	v, ok := w.log(r.Origin())
-	if !ok {
-		return nil, &tlog.Refusal{Status: tlog.StatusUnknownLog, Err: fmt.Errorf("no log has the origin %.100q", r.Origin())}
-	}
-	defer w.lock()()
-	key := seenKey(kindSeen, r.Origin())
-	last, err := w.seen(ctx, key, v)
-	if err != nil {
-		return nil, err
-	}
-	next, c, err := tlog.Judge(v, last, r)
-	if err != nil {
-		return nil, err
-	}
-	failpoint.Hit("witness-before-seen")
-	if next.Head != last.Head {
-		e := journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: key, Value: next.Signed}}}}
-		if err := w.cfg.Journal.Write(ctx, e); err != nil {
-			return nil, fmt.Errorf("keep what is cosigned: %w", err)
-		}
-	}
-	failpoint.Hit("witness-after-seen")
-	return w.cosigns.Cosign(c, now)
-}
-
-// log finds who may sign checkpoints of an origin.
-func (w *Witness) log(origin string) (tlog.LogVerifier, bool) {
-	for _, k := range w.cfg.Keys() {
-		if k.Origin == origin {
-			v, err := tlog.NewLogVerifier(k.Origin, k.Log)
-			return v, err == nil
-		}
-	}
-	for _, v := range w.cfg.Others {
-		if v.Name() == origin {
-			return v, true
-		}
-	}
-	return tlog.LogVerifier{}, false
-}
-
-func seenKey(kind, origin string) string { return store.Key(kind, store.Name(origin)) }
-
-func (w *Witness) seen(ctx context.Context, key string, v tlog.LogVerifier) (tlog.Seen, error) {
-	it, err := w.cfg.Journal.Store().Get(ctx, key)
-	if errors.Is(err, store.ErrNotFound) {
-		return tlog.Seen{}, nil
-	}
-	if err != nil {
-		return tlog.Seen{}, fmt.Errorf("read what was cosigned: %w", err)
-	}
-	c, _, err := tlog.OpenCheckpoint(it.Value, v, nil)
-	if err != nil {
-		return tlog.Seen{}, fmt.Errorf("read what was cosigned: %w", err)
-	}
-	return tlog.Seen{Head: c.Head, Signed: it.Value}, nil
-}
-
-// alarm keeps what shows that a log of the circle forked, and tells everybody.
-func (w *Witness) alarm(ctx context.Context, now time.Time, err error) {
-	var f *tlog.ForkError
-	var back *tlog.RollbackError
-	if errors.As(err, &back) {
-		w.cfg.Log.Warn("an older checkpoint of a log was shown", "error", err)
-	}
-	if !errors.As(err, &f) {
-		return
-	}
-	w.mu.Lock()
-	_, known := w.forked[tlog.Request{Checkpoint: f.A}.Origin()]
-	w.mu.Unlock()
-	if known {
-		return
-	}
-	n := outbox.Note{Kind: NoteFork, Fields: [][]byte{f.A, f.B}}
-	if err := w.keep(now, f, func(e journal.Entry) error { return w.cfg.Post(ctx, now, e, n) }); err != nil {
-		w.cfg.Log.Error("a log forked, which is not kept", "error", err)
-	}
-}
-
-// Take checks a peer's note that a log forked.
-func (w *Witness) Take(_ context.Context, now time.Time, n outbox.Note, write func(journal.Entry) error) error {
-	if len(n.Fields) != 2 {
-		return fmt.Errorf("note of kind %#x has %d fields, not 2", uint8(n.Kind), len(n.Fields))
-	}
-	origin := tlog.Request{Checkpoint: n.Fields[0]}.Origin()
-	v, ok := w.log(origin)
-	if !ok {
-		return fmt.Errorf("%w: no log of origin %.100q is known here", outbox.ErrLater, origin)
-	}
-	err := tlog.Compare(v, n.Fields[0], n.Fields[1])
-	var f *tlog.ForkError
-	if !errors.As(err, &f) {
-		return errors.Join(err, errors.New("two checkpoints that do not contradict each other"))
-	}
-	w.mu.Lock()
-	_, known := w.forked[origin]
-	w.mu.Unlock()
-	if known {
-		return outbox.ErrOld
-	}
-	return w.keep(now, f, write)
-}
-
-func (w *Witness) keep(now time.Time, f *tlog.ForkError, write func(journal.Entry) error) error {
-	origin := tlog.Request{Checkpoint: f.A}.Origin()
-	var row transcript.Encoder
-	row.Bytes(1, f.A).Bytes(2, f.B)
-	e := journal.Entry{
-		Batch:  store.Batch{Put: []store.Entry{{Key: seenKey(kindFork, origin), Value: row.Sum()}}, Reserve: true},
-		Leaves: []tlog.Filed{tlog.Says(tlog.KindAlarm, now, [32]byte{}, row.Sum())},
-	}
-	if err := write(e); err != nil {
-		return err
-	}
-	w.cfg.Log.Error("a log forked: its operator signed two histories", "origin", origin)
-	defer w.lock()()
-	w.forked[origin] = f
-	return nil
 }
 
 // Frames: what goes between two nodes is the request's body, and back the status before the answer's.

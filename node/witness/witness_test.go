@@ -37,6 +37,7 @@ type bench struct {
 	now   time.Time
 	cfg   witness.Config
 	asked map[string][][]byte // requests by who was asked: "peer", or an outsider's name
+	lines bytes.Buffer        // that were logged
 }
 
 func newBench(t *testing.T, outside ...tlog.Witness) *bench {
@@ -51,7 +52,7 @@ func newBench(t *testing.T, outside ...tlog.Witness) *bench {
 	}
 	own, peer := keysOf(keyOf(1)), keysOf(keyOf(2))
 	b.cfg = witness.Config{
-		Identity: keyOf(1), Journal: b.j, Log: slog.New(slog.DiscardHandler), Keys: func() []tlog.Keys { return []tlog.Keys{own, peer} },
+		Identity: keyOf(1), Journal: b.j, Log: slog.New(slog.NewTextHandler(&b.lines, nil)), Keys: func() []tlog.Keys { return []tlog.Keys{own, peer} },
 		Generation: func() uint64 { return 0 },
 		Ask:        func(_ ed25519.PublicKey, request []byte) { b.asked["peer"] = append(b.asked["peer"], request) },
 	}
@@ -267,5 +268,168 @@ func TestConflictsEnd(t *testing.T) {
 	}
 	if n := len(b.asked["w.example"]); n != 3 {
 		t.Errorf("asked %d times about one checkpoint", n)
+	}
+}
+
+// history is a log by the peer's key, of so many leaves of one name.
+type history struct {
+	hashes []tlog.Hash
+	size   int64
+}
+
+func (h *history) ReadHashes(indexes []int64) (out []tlog.Hash, err error) {
+	for _, i := range indexes {
+		out = append(out, h.hashes[i])
+	}
+	return out, nil
+}
+
+func (h *history) grow(t *testing.T, name string, n int) {
+	t.Helper()
+	for range n {
+		_, fresh, err := tlog.Append(h.size, []byte(name), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.hashes, h.size = append(h.hashes, fresh...), h.size+1
+	}
+}
+
+// ask is a request of the peer's for a cosignature of its log, as it is told here to be known with so many leaves.
+func (h *history) ask(t *testing.T, old int64) tlog.Request {
+	t.Helper()
+	log, _ := tlog.Derive(keyOf(2), 0)
+	signer, err := tlog.NewLogSigner(tlog.Origin(public(keyOf(2)), 0), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := tlog.Root(h.size, h)
+	r := tlog.Request{Old: old}
+	if err == nil {
+		r.Checkpoint, err = tlog.Checkpoint{Origin: signer.Verifier().Name(), Head: head}.Sign(signer)
+	}
+	if err == nil && old <= h.size {
+		r.Proof, err = tlog.ProveConsistency(old, h.size, h)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (b *bench) alarms() (n int) {
+	b.t.Helper()
+	head, err := b.j.Head(ctx)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for i := range head.Size {
+		l, err := b.j.Leaf(ctx, i)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if l.Kind == tlog.KindAlarm {
+			n++
+		}
+	}
+	return n
+}
+
+// A log whose own node shows another history at a larger size is suspected, and both checkpoints are kept: once, over a restart too, and without an accusation. By
+// anybody else's request, which a wrong proof of an honest log's checkpoint may be, nobody is.
+func TestSuspicions(t *testing.T) {
+	b := newBench(t)
+	var one, other history
+	one.grow(t, "one", 5)
+	other.grow(t, "other", 9)
+	if status, _, answer := b.w.Cosign(ctx, b.now, public(keyOf(2)), one.ask(t, 0).Encode()); status != 200 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	known := one.ask(t, 0).Checkpoint
+	bad := other.ask(t, 5)
+	for name, from := range map[string]ed25519.PublicKey{"a stranger": nil, "another node": public(keyOf(3)), "ourselves": public(keyOf(1))} {
+		if status, _, _ := b.w.Cosign(ctx, b.now, from, bad.Encode()); status != tlog.StatusInconsistent || len(b.w.Suspicions()) != 0 || b.alarms() != 0 {
+			t.Errorf("by %s's request: status %d, %d suspicions", name, status, len(b.w.Suspicions()))
+		}
+	}
+	for range 3 {
+		if status, _, _ := b.w.Cosign(ctx, b.now, public(keyOf(2)), bad.Encode()); status != tlog.StatusInconsistent {
+			t.Errorf("status %d", status)
+		}
+	}
+	b.open()
+	b.w.Cosign(ctx, b.now, public(keyOf(2)), bad.Encode())
+	all := b.w.Suspicions()
+	if len(all) != 1 || b.alarms() != 1 || len(b.w.Forks()) != 0 {
+		t.Fatalf("%d suspicions, %d alarms, %d forks", len(all), b.alarms(), len(b.w.Forks()))
+	}
+	if s := all[0]; !bytes.Equal(s.Known, known) || !bytes.Equal(s.Shown, bad.Checkpoint) || s.Origin() != keysOf(keyOf(2)).Origin {
+		t.Errorf("%s\n%s", s.Known, s.Shown)
+	}
+	// It goes on from what was cosigned, and that is as good as before.
+	one.grow(t, "one", 1)
+	if status, _, answer := b.w.Cosign(ctx, b.now, public(keyOf(2)), one.ask(t, 5).Encode()); status != 200 {
+		t.Errorf("%d %s", status, answer)
+	}
+}
+
+// What anybody can bring about, an older checkpoint sent again and again, fills no log.
+func TestLinesOfRefusals(t *testing.T) {
+	b := newBench(t)
+	var one history
+	one.grow(t, "one", 3)
+	older := one.ask(t, 0)
+	one.grow(t, "one", 3)
+	if status, _, _ := b.w.Cosign(ctx, b.now, nil, one.ask(t, 0).Encode()); status != 200 {
+		t.Fatal(status)
+	}
+	lines := func() int { return bytes.Count(b.lines.Bytes(), []byte("an older checkpoint")) }
+	for range 1000 {
+		b.w.Cosign(ctx, b.now, nil, older.Encode())
+	}
+	if lines() != 1 {
+		t.Errorf("%d lines of a thousand requests", lines())
+	}
+	b.now = b.now.Add(time.Minute)
+	b.w.Cosign(ctx, b.now, nil, older.Encode())
+	if lines() != 2 || !bytes.Contains(b.lines.Bytes(), []byte("unsaid=999")) {
+		t.Errorf("%d lines after a minute:\n%.600s", lines(), b.lines.String())
+	}
+	b.now = b.now.Add(-time.Hour) // a clock that is set back silences nobody
+	if b.w.Cosign(ctx, b.now, nil, older.Encode()); lines() != 3 {
+		t.Errorf("%d lines after the clock was set back", lines())
+	}
+}
+
+// Where two logs' keys have one in common, the later announced is left out; our own checkpoint is read back whatever was announced since, and a node starts.
+func TestDoubledKeysStopNobody(t *testing.T) {
+	own, peer := keysOf(keyOf(1)), keysOf(keyOf(2))
+	for what, change := range map[string]func(k *tlog.Keys){
+		"our log key":      func(k *tlog.Keys) { k.Witness = own.Log },
+		"our witness key":  func(k *tlog.Keys) { k.Witness = own.Witness },
+		"a peer's":         func(k *tlog.Keys) { k.Witness = peer.Witness },
+		"a peer's name":    func(k *tlog.Keys) { k.Name = peer.Name },
+		"a peer's log key": func(k *tlog.Keys) { k.Witness = peer.Log },
+	} {
+		t.Run(what, func(t *testing.T) {
+			b := newBench(t)
+			b.wait(time.Second)
+			b.peerAnswers()
+			b.wait(time.Second)
+			liar := keysOf(keyOf(3))
+			change(&liar)
+			b.cfg.Keys = func() []tlog.Keys { return []tlog.Keys{own, peer, liar} }
+			b.open()
+			if _, _, by := b.w.Checkpoint(); len(by) != 1 || b.w.Cosigned(1) != 1 {
+				t.Errorf("after a restart cosigned by %v", by)
+			}
+			b.cfg.Keys = func() []tlog.Keys { return []tlog.Keys{own, liar, peer} } // in whatever order
+			b.open()
+			b.grow()
+			b.wait(time.Second)
+			if _, head, _ := b.w.Checkpoint(); head.Size == 0 {
+				t.Error("the checkpoint is gone")
+			}
+		})
 	}
 }
