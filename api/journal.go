@@ -37,7 +37,7 @@ func (o *operator) LogHead(ctx context.Context, _ *connect.Request[pb.LogHeadReq
 			out.LogKey, out.WitnessKey = one.LogKey, one.WitnessKey
 		}
 	}
-	if out.Witnesses, err = o.d.Publish.Get(ctx, tlog.PathWitnesses); err != nil {
+	if out.Witnesses, err = o.d.Publish.Get(ctx, "", tlog.PathWitnesses); err != nil {
 		return nil, internal("show who is asked to cosign", err)
 	}
 	signed, at, by := o.d.Witness.Checkpoint()

@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -22,15 +22,51 @@ const (
 )
 
 const (
-	logPatience = 10 * time.Second // how long a file may take to be made
-	maxOnTheWay = 512 << 20        // bytes of files that slow readers may hold
+	logPatience = 30 * time.Second // how long a file may take to be made, with the wait for it
+	maxOnTheWay = 512 << 20        // bytes of files that slow readers may hold,
+	maxHeld     = maxOnTheWay / 8  // and those of one address
 	maxLogPath  = 64               // bytes, behind /log/
+
+	// Files for one address: a log of some 300,000 entries at once, and then one of 25,000 each second.
+	logBurst = 4096
+	logPer   = 10 * time.Millisecond
 )
 
 // logFiles serves the published log (C2SP tlog-tiles) to everybody, other sites' pages too.
 type logFiles struct {
-	get      func(ctx context.Context, path string) ([]byte, error)
-	onTheWay atomic.Int64
+	get  func(ctx context.Context, reader, path string) ([]byte, error)
+	rate *rate
+
+	mu       sync.Mutex
+	onTheWay int64
+	held     map[string]int64 // of that, by address
+}
+
+func newLogFiles(get func(ctx context.Context, reader, path string) ([]byte, error)) *logFiles {
+	return &logFiles{get: get, rate: newRate(logBurst, logPer), held: map[string]int64{}}
+}
+
+// hold takes memory for a file on its way to an address, or none: a single file always goes.
+func (l *logFiles) hold(address string, size int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if over(l.onTheWay, size, maxOnTheWay) || over(l.held[address], size, maxHeld) {
+		return false
+	}
+	l.onTheWay += size
+	l.held[address] += size
+	return true
+}
+
+func over(held, more, most int64) bool { return held > 0 && held+more > most }
+
+func (l *logFiles) release(address string, size int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.onTheWay -= size
+	if l.held[address] -= size; l.held[address] == 0 {
+		delete(l.held, address)
+	}
 }
 
 func (l *logFiles) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -49,24 +85,31 @@ func (l *logFiles) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, publish.ErrNotFound.Error(), http.StatusNotFound)
 		return
 	}
+	address := addressOf(r)
+	if !l.rate.take(time.Now(), address) {
+		h.Set("Retry-After", "1")
+		http.Error(w, "too many requests from this address: wait a moment", http.StatusTooManyRequests)
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), logPatience)
 	defer cancel()
-	file, err := l.get(ctx, path)
+	file, err := l.get(ctx, address, path)
 	size := int64(len(file))
-	switch held := l.onTheWay.Add(size); {
+	switch {
 	case errors.Is(err, publish.ErrNotFound):
 		http.Error(w, err.Error(), http.StatusNotFound)
-	case err != nil, held > maxOnTheWay && held > size:
+		return
+	case err != nil, !l.hold(address, size):
 		h.Set("Retry-After", "10")
 		http.Error(w, "this node cannot show it now: try again", http.StatusServiceUnavailable)
-	default:
-		describe(h, path)
-		h.Set("Content-Length", strconv.FormatInt(size, 10))
-		if r.Method == http.MethodGet {
-			w.Write(file) //nolint:errcheck // the reader went away
-		}
+		return
 	}
-	l.onTheWay.Add(-size)
+	defer l.release(address, size)
+	describe(h, path)
+	h.Set("Content-Length", strconv.FormatInt(size, 10))
+	if r.Method == http.MethodGet {
+		w.Write(file) //nolint:errcheck // the reader went away
+	}
 }
 
 // describe says what a file is, and how long it stays so: a full tile for good, a part of one until the whole is there, a body for as long as

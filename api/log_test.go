@@ -399,7 +399,7 @@ func TestWitnessOverHTTP(t *testing.T) {
 
 // One address is served so often and no more, and what is remembered of addresses is bounded.
 func TestRateOfAddresses(t *testing.T) {
-	r, now, n := newRate(), time.Unix(1_800_000_000, 0), 0
+	r, now, n := newRate(rateBurst, ratePer), time.Unix(1_800_000_000, 0), 0
 	for r.take(now, "a") {
 		n++
 	}
@@ -425,7 +425,7 @@ func TestRateOfAddresses(t *testing.T) {
 			t.Errorf("%s is %q, not %q", remote, got, want)
 		}
 	}
-	a := &askWitness{rate: newRate(), cosign: func(context.Context, time.Time, []byte) (int, string, []byte) {
+	a := &askWitness{rate: newRate(rateBurst, ratePer), cosign: func(context.Context, time.Time, []byte) (int, string, []byte) {
 		return 200, "text/plain", []byte("yes")
 	}}
 	codes := map[int]int{}
@@ -457,7 +457,7 @@ func (s *slow) Write(b []byte) (int, error) {
 // Slow readers hold so much of the memory and no more; the next is told to come again, and then gets its file.
 func TestSlowReadersOfTheLog(t *testing.T) {
 	huge := make([]byte, maxOnTheWay/2+1)
-	l := &logFiles{get: func(context.Context, string) ([]byte, error) { return huge, nil }}
+	l := newLogFiles(func(context.Context, string, string) ([]byte, error) { return huge, nil })
 	s := &slow{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
 	read := func(w http.ResponseWriter) { l.ServeHTTP(w, httptest.NewRequest("GET", "/log/body/000", nil)) }
 	done := make(chan struct{})
@@ -473,15 +473,67 @@ func TestSlowReadersOfTheLog(t *testing.T) {
 	if read(w); w.Code != 200 || w.Body.Len() != len(huge) {
 		t.Errorf("afterwards: %d, %d bytes", w.Code, w.Body.Len())
 	}
-	l.get = func(context.Context, string) ([]byte, error) {
+	l.get = func(context.Context, string, string) ([]byte, error) {
 		return nil, errors.New("the disk is gone: /secret/path")
 	}
 	w = httptest.NewRecorder()
 	if read(w); w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "secret") {
 		t.Errorf("trouble: %d %s", w.Code, w.Body)
 	}
-	if l.onTheWay.Load() != 0 {
-		t.Errorf("%d bytes are held by nobody", l.onTheWay.Load())
+	if l.onTheWay != 0 || len(l.held) != 0 {
+		t.Errorf("%d bytes are held by nobody", l.onTheWay)
+	}
+}
+
+// One address holds its share of what slow readers may, and another gets its file beside it.
+func TestShareOfSlowReaders(t *testing.T) {
+	part := make([]byte, maxHeld/2+1)
+	l := newLogFiles(func(context.Context, string, string) ([]byte, error) { return part, nil })
+	read := func(w http.ResponseWriter, from string) {
+		r := httptest.NewRequest("GET", "/log/body/000", nil)
+		r.RemoteAddr = from
+		l.ServeHTTP(w, r)
+	}
+	s := &slow{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
+	done := make(chan struct{})
+	go func() { read(s, "192.0.2.1:1"); close(done) }()
+	<-s.begun
+	for from, want := range map[string]int{"192.0.2.1:2": http.StatusServiceUnavailable, "192.0.2.2:1": 200} {
+		if w := httptest.NewRecorder(); true {
+			if read(w, from); w.Code != want {
+				t.Errorf("%s: %d, not %d", from, w.Code, want)
+			}
+		}
+	}
+	close(s.let)
+	<-done
+	if l.onTheWay != 0 || len(l.held) != 0 {
+		t.Errorf("%d bytes are held by nobody", l.onTheWay)
+	}
+}
+
+// An address reads the files of a log of 100,000 entries at once, and is held back beyond what any needs; another is not.
+func TestRateOfReadersOfTheLog(t *testing.T) {
+	l := newLogFiles(func(context.Context, string, string) ([]byte, error) { return []byte("file"), nil })
+	read := func(from string) int {
+		r, w := httptest.NewRequest("GET", "/log/checkpoint", nil), httptest.NewRecorder()
+		r.RemoteAddr = from
+		if l.ServeHTTP(w, r); w.Code == http.StatusTooManyRequests && w.Header().Get("Retry-After") == "" {
+			t.Error("nobody is told when to come again")
+		}
+		return w.Code
+	}
+	for i := range 1200 {
+		if code := read("192.0.2.1:1"); code != 200 {
+			t.Fatalf("file %d: %d", i, code)
+		}
+	}
+	codes := map[int]int{}
+	for range 4 * logBurst {
+		codes[read("192.0.2.1:2")]++
+	}
+	if codes[http.StatusTooManyRequests] < logBurst || read("192.0.2.2:1") != 200 {
+		t.Errorf("%v", codes)
 	}
 }
 
@@ -496,7 +548,7 @@ func FuzzLogPath(f *testing.F) {
 			return
 		}
 		asked := ""
-		l := &logFiles{get: func(_ context.Context, p string) ([]byte, error) { asked = p; return nil, publish.ErrNotFound }}
+		l := newLogFiles(func(_ context.Context, _, p string) ([]byte, error) { asked = p; return nil, publish.ErrNotFound })
 		w := httptest.NewRecorder()
 		l.ServeHTTP(w, req)
 		if w.Code != 404 || len(asked) > maxLogPath || asked != "" && "/log/"+asked != req.URL.EscapedPath() {

@@ -13,13 +13,19 @@ const (
 	maxAddresses = 4096
 )
 
-// rate bounds how often one address is served, in memory alone. It is a tally of when each has used up what it took.
+// rate bounds how often one address is served, in memory alone: so often at once, and then once in a while. It is a tally of when each has used up what
+// it took.
 type rate struct {
+	burst time.Duration
+	per   time.Duration
+
 	mu   sync.Mutex
 	free map[[32]byte]time.Time // by hash of the address: from then on, all is forgotten
 }
 
-func newRate() *rate { return &rate{free: map[[32]byte]time.Time{}} }
+func newRate(burst int, per time.Duration) *rate {
+	return &rate{burst: time.Duration(burst) * per, per: per, free: map[[32]byte]time.Time{}}
+}
 
 // take says whether an address may be served once more.
 func (r *rate) take(now time.Time, address string) bool {
@@ -30,8 +36,8 @@ func (r *rate) take(now time.Time, address string) bool {
 	if from.Before(now) {
 		from = now
 	}
-	from = from.Add(ratePer)
-	if from.Sub(now) > rateBurst*ratePer {
+	from = from.Add(r.per)
+	if from.Sub(now) > r.burst {
 		return false
 	}
 	prune(r.free, maxAddresses, func(t time.Time) bool { return t.Before(now) })

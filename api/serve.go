@@ -62,8 +62,8 @@ func outer(p *people) http.Handler {
 // forAll is what everybody is served there, whether the circle knows them or not.
 func forAll(p *people) map[string]http.Handler {
 	return map[string]http.Handler{
-		routeLog:     &logFiles{get: p.d.Publish.Get},
-		routeWitness: &askWitness{cosign: p.d.Cosign, rate: newRate()},
+		routeLog:     newLogFiles(p.d.Publish.Get),
+		routeWitness: &askWitness{cosign: p.d.Cosign, rate: newRate(rateBurst, ratePer)},
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/publish"
+	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/memory"
 )
 
@@ -65,6 +66,10 @@ func newShelf(t testing.TB, leaves []tlog.Filed, published int64) *shelf {
 		Publishes: func(vault statement.ID) bool { s.asked++; return vault == ours },
 	})
 	return s
+}
+
+func (s *shelf) Get(ctx context.Context, path string) ([]byte, error) {
+	return s.Log.Get(ctx, "reader", path)
 }
 
 // show publishes the first leaves.
@@ -251,7 +256,7 @@ func TestBodiesFollowTheCharter(t *testing.T) {
 		Publishes: func(statement.ID) bool { return shown },
 	})
 	for _, shown = range []bool{false, true, false} {
-		b, err := l.Get(ctx, "body/000")
+		b, err := l.Get(ctx, "reader", "body/000")
 		if err != nil || bytes.Contains(b, []byte("secret: intent")) != shown {
 			t.Errorf("published %t: %t, %v", shown, bytes.Contains(b, []byte("secret: intent")), err)
 		}
@@ -301,4 +306,73 @@ func FuzzGet(f *testing.F) {
 			t.Fatalf("%q gives %d bytes; %+v, %v", path, len(b), tile, err)
 		}
 	})
+}
+
+// counted counts the reads of a store.
+type counted struct {
+	store.Store
+	gets int
+}
+
+func (c *counted) Get(ctx context.Context, key string) (store.Item, error) {
+	c.gets++
+	return c.Store.Get(ctx, key)
+}
+
+func (c *counted) Range(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
+	c.gets += limit
+	return c.Store.Range(ctx, prefix, after, limit)
+}
+
+// However many widths of one tile or bundle are asked for, the store is read once for it; and what was kept is bounded.
+func TestEveryWidthIsReadOnce(t *testing.T) {
+	leaves := many(300)
+	for i := range 3 { // a body that is not kept
+		leaves[7+i] = tlog.Says(tlog.KindWord, now, statement.ID{}, bytes.Repeat([]byte{byte(i)}, 400<<10))
+	}
+	st, err := memory.NewDisk().Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &counted{Store: st}
+	s := &shelf{}
+	if s.j, err = journal.Open(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range leaves {
+		if err := s.j.Write(ctx, journal.Entry{Leaves: []tlog.Filed{l}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.show(t, 300)
+	s.Log = publish.New(publish.Config{
+		Journal: s.j, Checkpoint: func() ([]byte, tlog.Head) { return []byte("checkpoint"), s.published },
+		Publishes: func(statement.ID) bool { return true },
+	})
+	for _, of := range []struct {
+		path   string
+		widest int
+		most   int // rows that are read
+	}{{"tile/0/001.p/", 44, 300}, {"tile/entries/001.p/", 44, 300}, {"body/001.p/", 44, 300}, {"tile/0/000.p/", 255, 600}, {"tile/entries/000.p/", 255, 600}} {
+		c.gets = 0
+		for w := 1; w <= of.widest; w++ {
+			b, err := s.Get(ctx, fmt.Sprint(of.path, w))
+			if err != nil || len(b) == 0 {
+				t.Fatalf("%s%d: %v", of.path, w, err)
+			}
+		}
+		if c.gets > of.most {
+			t.Errorf("%s: %d rows were read", of.path, c.gets)
+		}
+	}
+	for w := 1; w <= 40; w++ {
+		b, err := s.Get(ctx, fmt.Sprint("body/000.p/", w))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies, err := tlog.DecodeBodies(b, w)
+		if err != nil || w > 9 && len(bodies[9].Content) != 400<<10 {
+			t.Fatalf("body %d: %v", w, err)
+		}
+	}
 }
