@@ -208,7 +208,13 @@ func (o *operator) Accept(ctx context.Context, r *connect.Request[pb.AcceptReque
 	return connect.NewResponse(&pb.AcceptResponse{Id: idBytes(st.ID()), Missing: missing}), nil
 }
 
-func (o *operator) ConfirmRestore(ctx context.Context, _ *connect.Request[pb.ConfirmRestoreRequest]) (*connect.Response[pb.ConfirmRestoreResponse], error) {
+func (o *operator) ConfirmRestore(ctx context.Context, r *connect.Request[pb.ConfirmRestoreRequest]) (*connect.Response[pb.ConfirmRestoreResponse], error) {
+	if r.Msg.NotRestored {
+		if err := o.d.Fence.Vouch(time.Now()); err != nil {
+			return nil, connect.NewError(connect.CodeFailedPrecondition, err)
+		}
+		return connect.NewResponse(&pb.ConfirmRestoreResponse{Start: o.d.Fence.Counter()}), nil
+	}
 	start, err := o.d.ConfirmRestore(ctx, time.Now())
 	if errors.Is(err, fence.ErrNotFenced) {
 		return nil, connect.NewError(connect.CodeFailedPrecondition, err)

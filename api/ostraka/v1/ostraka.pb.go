@@ -3926,6 +3926,7 @@ func (*StatusRequest) Descriptor() ([]byte, []int) {
 
 type ConfirmRestoreRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	NotRestored   bool                   `protobuf:"varint,1,opt,name=not_restored,json=notRestored,proto3" json:"not_restored,omitempty"` // the node is not fenced, and its store is no older copy
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3960,9 +3961,16 @@ func (*ConfirmRestoreRequest) Descriptor() ([]byte, []int) {
 	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
 }
 
+func (x *ConfirmRestoreRequest) GetNotRestored() bool {
+	if x != nil {
+		return x.NotRestored
+	}
+	return false
+}
+
 type ConfirmRestoreResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Start         uint64                 `protobuf:"varint,1,opt,name=start,proto3" json:"start,omitempty"` // the new start counter: above all that peers have shown
+	Start         uint64                 `protobuf:"varint,1,opt,name=start,proto3" json:"start,omitempty"` // the new start counter: above all that peers have shown; of a node that was not restored, its own
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6099,8 +6107,9 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"whole_root\x18\x06 \x01(\fR\twholeRoot\x12\x16\n" +
 	"\x06damage\x18\a \x01(\tR\x06damage\x12'\n" +
 	"\x0fcheckpoint_fits\x18\b \x01(\bR\x0echeckpointFits\"\x0f\n" +
-	"\rStatusRequest\"\x17\n" +
-	"\x15ConfirmRestoreRequest\".\n" +
+	"\rStatusRequest\":\n" +
+	"\x15ConfirmRestoreRequest\x12!\n" +
+	"\fnot_restored\x18\x01 \x01(\bR\vnotRestored\".\n" +
 	"\x16ConfirmRestoreResponse\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x04R\x05start\"\xf7\x04\n" +
 	"\x0eStatusResponse\x12\x1a\n" +

@@ -606,7 +606,8 @@ type OperatorClient interface {
 	LogTile(context.Context, *connect.Request[v1.LogTileRequest]) (*connect.Response[v1.LogTileResponse], error)
 	// LogRead tells how far the node has read its whole log through, and has it begin anew. It answers at once.
 	LogRead(context.Context, *connect.Request[v1.LogReadRequest]) (*connect.Response[v1.LogReadResponse], error)
-	// ConfirmRestore is the operator's word that no other copy of this node runs: a fenced node goes on.
+	// ConfirmRestore is the operator's word that no other copy of this node runs: a fenced node goes on. Of one that is not fenced it says that it was not
+	// restored, so that it signs its log before all others have greeted it (spec/node 8.10).
 	ConfirmRestore(context.Context, *connect.Request[v1.ConfirmRestoreRequest]) (*connect.Response[v1.ConfirmRestoreResponse], error)
 	// Stop ends the node gracefully.
 	Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error)
@@ -990,7 +991,8 @@ type OperatorHandler interface {
 	LogTile(context.Context, *connect.Request[v1.LogTileRequest]) (*connect.Response[v1.LogTileResponse], error)
 	// LogRead tells how far the node has read its whole log through, and has it begin anew. It answers at once.
 	LogRead(context.Context, *connect.Request[v1.LogReadRequest]) (*connect.Response[v1.LogReadResponse], error)
-	// ConfirmRestore is the operator's word that no other copy of this node runs: a fenced node goes on.
+	// ConfirmRestore is the operator's word that no other copy of this node runs: a fenced node goes on. Of one that is not fenced it says that it was not
+	// restored, so that it signs its log before all others have greeted it (spec/node 8.10).
 	ConfirmRestore(context.Context, *connect.Request[v1.ConfirmRestoreRequest]) (*connect.Response[v1.ConfirmRestoreResponse], error)
 	// Stop ends the node gracefully.
 	Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error)
