@@ -9,13 +9,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/pulse"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
 	room "github.com/ostraka/ostraka/node/pulse"
+	"github.com/ostraka/ostraka/node/store"
 )
 
 type beaten = pulse.Heartbeat
@@ -301,4 +304,38 @@ func mustKeys(t *testing.T, s setting, h *nodetest.Host) statement.Statement {
 		t.Fatal(err)
 	}
 	return st
+}
+
+// Rows of what others said that cannot be read, or that no node would take any more, keep no node from starting.
+func TestRowsOfOthersStopNoStart(t *testing.T) {
+	t.Parallel()
+	s, a, liar := alive(t)
+	twice := tlog.KeysFor(liar.Own.Name, liar.Key, 10, s.Now) // as a store may hold it from before it was refused
+	_, first := tlog.Derive(liar.Key, 0)
+	log, _ := tlog.Derive(liar.Key, 10)
+	twice.Witness = first.Public().(ed25519.PublicKey)
+	st, err := twice.Prove(log, first).Statement(s.Salt())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := signedKeys(t, liar, st)
+	var row transcript.Encoder
+	row.Uint(1, uint64(s.Now.Unix())).Bytes(2, n.Fields[0]).Bytes(3, n.Fields[1])
+	b := store.Batch{Put: []store.Entry{{Key: store.Key("log-keys", store.Name(liar.Own.Name), store.Number(10)), Value: row.Sum()}}}
+	for _, key := range []string{"heartbeat/operator-2", "program/operator-2", "log-keys/operator-2/000000000000000b", "forked/x", "suspected/x"} {
+		b.Put = append(b.Put, store.Entry{Key: key, Value: []byte("junk")})
+	}
+	if err := a.Journal.Write(context.Background(), journal.Entry{Batch: b}); err != nil {
+		t.Fatal(err)
+	}
+	before := len(a.Pulse.AllKeys())
+	s.Downtime = time.Second
+	s.Crash(a)
+	s.Run("it starts again", func() bool { return a.Up })
+	if got := len(a.Pulse.AllKeys()); got != before {
+		t.Errorf("%d logs are known, not %d", got, before)
+	}
+	if !s.taken(a, s.beat(liar, a, s.Now, nil)) {
+		t.Error("no heartbeat is taken in place of the row that cannot be read")
+	}
 }

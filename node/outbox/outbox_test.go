@@ -278,6 +278,26 @@ func TestAnsweredWhileGivenAnew(t *testing.T) {
 	}
 }
 
+// What is withdrawn is owed to nobody, and leaves no row; other notes stay.
+func TestWithdraw(t *testing.T) {
+	p := newPost(t)
+	old, other := note(1), note(2)
+	for _, n := range []Note{old, other} {
+		p.write(n, alice, bob)
+		p.Post(p.now, n, []Peer{alice, bob})
+	}
+	p.Withdraw(old.ID())
+	p.Withdraw(old.ID())
+	p.Settle(alice, old.ID(), Taken) // its answer was on the way
+	if p.Waiting(alice) != 1 || p.Waiting(bob) != 1 {
+		t.Errorf("%d and %d notes wait", p.Waiting(alice), p.Waiting(bob))
+	}
+	p.tick(time.Millisecond, never)
+	if got := p.rows(); got != "2 1 2" {
+		t.Errorf("rows %q are left", got)
+	}
+}
+
 // Only Taken and Refused end a note; what comes from a peer cannot settle another's.
 func TestVerdicts(t *testing.T) {
 	p := newPost(t)
