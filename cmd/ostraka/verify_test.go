@@ -272,7 +272,10 @@ func TestVerifyUsage(t *testing.T) {
 		{"verify x --release " + dir + "/none", codeUsage, "the keys of 2 maintainers"},
 		{"verify " + dir, codeError, "neither a bundle"},
 		{"verify " + dir + "/none", codeError, "no such file"},
-		{"verify http://127.0.0.1:1 --timeout 1ms", codeError, "give it more with --timeout"},
+		{"verify http://127.0.0.1:1 --timeout 1ms", codeError, "give it more time with --timeout"},
+		{"verify x --max-entries 0", codeUsage, "--max-entries"},
+		{"verify x --max-mb -1", codeUsage, "--max-mb"},
+		{"watch x --max-time 0s", codeUsage, "--max-time"},
 		{"watch " + dir + " --name A/B", codeUsage, "--name: "},
 		{"notify run --watch x", codeUsage, "ostraka watch --name x"},
 	} {

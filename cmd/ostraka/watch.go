@@ -116,20 +116,25 @@ func (x *watcher) look(ctx context.Context, a *app) (notify.Shown, error) {
 	r, whole, err := x.run(ctx, a)
 	a.progressEnds()
 	out := notify.Shown{Circle: x.name}
-	if errors.Is(err, errUnreadable) {
-		x.failed = &problem{codeError, err, "check the addresses, and with a browser whether they answer"}
-		out.Verified = &notify.Verified{Failures: []notify.Finding{{Subject: "watch", Claim: "what is published can be read", Class: string(verify.Proved), Reason: err.Error()}}}
-		return out, nil
-	}
-	if err != nil {
-		return out, err
-	}
-	x.failed = verdict(r)
-	if !r.Read() { // perhaps what is kept here is damaged
-		if err := published.Forget(x.cache); err != nil {
+	if !interrupted(ctx) {
+		if err := published.Prune(x.cache, published.MaxCache); err != nil {
 			return out, err
 		}
 	}
+	switch {
+	case errors.Is(err, errUnreadable):
+		x.failed = unreadable(err)
+		out.Verified = unfinished("what is published can be read", err.Error())
+		return out, nil
+	case errors.Is(err, context.DeadlineExceeded): // people are told: somebody may want it so
+		const late = "the time ran out before all that was fetched was verified"
+		x.failed = &problem{codeUnverified, errors.New(late), "give it more with --timeout"}
+		out.Verified = unfinished("a look comes to its end", late)
+		return out, nil
+	case err != nil:
+		return out, err
+	}
+	x.failed = verdict(r)
 	next := m.Learn(r)
 	before, _ := m.Encode()
 	if after, err := next.Encode(); err != nil || !bytes.Equal(before, after) {
@@ -142,6 +147,11 @@ func (x *watcher) look(ctx context.Context, a *app) (notify.Shown, error) {
 	}
 	out.Verified = foundBy(r, whole)
 	return out, nil
+}
+
+// unfinished is what is told of a look that found nothing out.
+func unfinished(claim, reason string) *notify.Verified {
+	return &notify.Verified{Failures: []notify.Finding{{Subject: "watch", Claim: claim, Class: string(verify.Proved), Reason: reason}}}
 }
 
 // foundBy is a report as notices say it.

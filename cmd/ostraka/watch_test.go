@@ -182,3 +182,60 @@ func TestWatchRefusesTheOldState(t *testing.T) {
 		t.Errorf("--every 5s: %d, %s%s", code, out, errs)
 	}
 }
+
+// A server that never ends its answer keeps nobody from the others' logs: it is named, and people are told.
+func TestSlowServersAreNamed(t *testing.T) {
+	alone(t)
+	c := publishes(t)
+	dirs := c.folders(false)
+	served := func(h http.Handler) string {
+		s := httptest.NewServer(h)
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	slow := func(dir string) http.HandlerFunc {
+		files := http.FileServer(http.Dir(dir))
+		return func(w http.ResponseWriter, r *http.Request) {
+			if !strings.Contains(r.URL.Path, "/entries/") {
+				files.ServeHTTP(w, r)
+				return
+			}
+			for r.Context().Err() == nil {
+				_, _ = w.Write([]byte{0})
+				w.(http.Flusher).Flush()
+				time.Sleep(50 * time.Millisecond)
+			}
+		}
+	}
+	places := []string{served(slow(dirs[0])), served(http.FileServer(http.Dir(dirs[1]))), served(http.FileServer(http.Dir(dirs[2])))}
+	code, r, errs := verified(t, append(places, "--max-time", "4s")...)
+	all := strings.Join(failedClaims(r), "\n")
+	if code != codeUnverified || len(r.Logs) != 2 || !strings.Contains(all, "log at "+places[0]+": ") || !strings.Contains(all, "the time that it may take ran out: --max-time allows more") {
+		t.Errorf("verify: exit code %d, %d logs: %s%s", code, len(r.Logs), all, errs)
+	}
+
+	h := &hook{t: t}
+	receiver := httptest.NewServer(h)
+	defer receiver.Close()
+	_, out, _ := try("notify", "add", "desk", "--watch", "slow", "--url", receiver.URL, "--json")
+	var added struct{ Secret string }
+	err := json.Unmarshal([]byte(out), &added)
+	if err == nil {
+		h.secret, err = notify.ParseSecret(added.Secret)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := try(append([]string{"watch", "--name", "slow", "--once", "--json", "--timeout", "6s"}, places...)...); code != codeUnverified {
+		t.Errorf("watch: exit code %d: %s", code, errs)
+	}
+	if types, told := h.took(); !slices.Contains(types, notify.WatchFailed) || !strings.Contains(told, places[0]) {
+		t.Errorf("it tells %q: %s", types, told)
+	}
+
+	// Nothing at all in time: what was told is not told again.
+	code, _, errs = try("watch", places[0], "--name", "slow", "--once", "--json", "--timeout", "10ms")
+	if types, told := h.took(); code == codeDone || !slices.Contains(types, notify.WatchFailed) {
+		t.Errorf("exit code %d, it tells %q: %s%s", code, types, told, errs)
+	}
+}
