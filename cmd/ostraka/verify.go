@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/client/disclose"
 	"github.com/ostraka/ostraka/client/onchain"
 	"github.com/ostraka/ostraka/client/published"
 	"github.com/ostraka/ostraka/custody/signet"
@@ -141,20 +142,13 @@ func (v *verification) parse(places []string) error {
 	if err := v.shelf.read(evidenceAt); err != nil {
 		return err
 	}
+	pins, err := identities(v.operator)
+	if err != nil {
+		return err
+	}
 	v.expected = map[string]string{}
-	for _, text := range v.operator {
-		name, identity, _ := strings.Cut(text, "=")
-		raw, err := hex.DecodeString(identity)
-		if err == nil {
-			err = signet.CheckIdentity(raw)
-		}
-		if err == nil {
-			err = statement.CheckLabel(name)
-		}
-		if err != nil {
-			return usage("--operator %.100q is not NAME=IDENTITY: %w", text, err)
-		}
-		v.expected[name] = hex.EncodeToString(raw)
+	for name, identity := range pins {
+		v.expected[name] = hex.EncodeToString(identity)
 	}
 	for _, text := range v.address {
 		vault, account, _ := strings.Cut(text, "=")
@@ -169,6 +163,28 @@ func (v *verification) parse(places []string) error {
 		v.named = append(v.named, [3]string{vault, account[:i], a.String()})
 	}
 	return v.parseHeights()
+}
+
+// identities reads operators' identities, each NAME=IDENTITY; nil if none is given.
+func identities(given []string) (out disclose.Pins, err error) {
+	for _, text := range given {
+		name, identity, _ := strings.Cut(text, "=")
+		raw, err := hex.DecodeString(identity)
+		if err == nil {
+			err = signet.CheckIdentity(raw)
+		}
+		if err == nil {
+			err = statement.CheckLabel(name)
+		}
+		if err != nil {
+			return nil, usage("--operator %.100q is not NAME=IDENTITY: %w", text, err)
+		}
+		if out == nil {
+			out = disclose.Pins{}
+		}
+		out[name] = raw
+	}
+	return out, nil
 }
 
 func (v *verification) parseHeights() error {
