@@ -356,18 +356,18 @@ func (d *disclosing) page(a *app, r *verify.Report, b verify.Bundle) (bool, erro
 }
 
 func (doc disclosedDocument) print(w writer, r *verify.Report) {
-	fmt.Fprintf(w, "The disclosure of %s is written to %s.\n", doc.Circle, doc.Folder)
+	fmt.Fprint(w, line("The disclosure of %s is written to %s.\n", doc.Circle, doc.Folder))
 	for _, l := range doc.Logs {
-		fmt.Fprintf(w, "  %-20s %d entries, %d of them new\n", l.Operator, l.Entries, l.Grown)
+		fmt.Fprint(w, line("  %-20s %d entries, %d of them new\n", l.Operator, l.Entries, l.Grown))
 	}
 	if n := len(doc.Evidence); n > 0 {
-		fmt.Fprintf(w, "  evidence of places: %s\n", strings.Join(doc.Evidence, ", "))
+		fmt.Fprint(w, line("  evidence of places: %s\n", strings.Join(doc.Evidence, ", ")))
 	}
 	for _, where := range slices.Sorted(maps.Keys(doc.Missing)) {
-		fmt.Fprintf(w, "  NOT TAKEN: %s: %s\n", oneLine(where), oneLine(doc.Missing[where]))
+		fmt.Fprint(w, line("  NOT TAKEN: %s: %s\n", where, doc.Missing[where]))
 	}
 	fmt.Fprintf(w, "Host the folder on any web server. Its circle's id, which readers should learn from elsewhere too:\n  %s\n", doc.CircleID)
 	if r.Failed {
-		fmt.Fprintln(w, "It does not hold as it is: `ostraka verify "+doc.Folder+"` says why.")
+		fmt.Fprint(w, line("It does not hold as it is: `ostraka verify %s` says why.\n", doc.Folder))
 	}
 }
