@@ -114,6 +114,20 @@ func (m Memory) Seen() (out [][]byte) {
 	return out
 }
 
+// Forget takes a log out, so that it need not be shown any more. It gives how many entries the log had when it was seen last, and whether it was remembered.
+func (m Memory) Forget(origin string) (rest Memory, entries int64, was bool) {
+	signed, was := m.Checkpoints[origin]
+	if !was {
+		return m, 0, false
+	}
+	if head, ok := shown(signed); ok {
+		entries = head.Size
+	}
+	rest = Memory{m.Circle, maps.Clone(m.Checkpoints)}
+	delete(rest.Checkpoints, origin)
+	return rest, entries, true
+}
+
 // Learn remembers the logs of a report that grew from what was remembered. Of an operator of whom anything fails the old checkpoint stays, so that the
 // failure does.
 func (m Memory) Learn(r *verify.Report) Memory {

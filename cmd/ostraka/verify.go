@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +44,9 @@ type verification struct {
 	expected  map[string]string // identities, hex, by operator
 	named     [][3]string       // vault, chain, address
 	cache     string            // folder; empty: none
+
+	folders []string            // of what operators opened to the reader
+	opened  []*published.Opened // of this reading
 }
 
 // costs are what reading one place may cost.
@@ -146,6 +150,9 @@ func (v *verification) parse(places []string) error {
 	if err != nil {
 		return err
 	}
+	if err := v.readOpened(); err != nil {
+		return err
+	}
 	v.expected = map[string]string{}
 	for name, identity := range pins {
 		v.expected[name] = hex.EncodeToString(identity)
@@ -163,6 +170,38 @@ func (v *verification) parse(places []string) error {
 		v.named = append(v.named, [3]string{vault, account[:i], a.String()})
 	}
 	return v.parseHeights()
+}
+
+// readOpened reads what operators opened to the reader. Its checkpoints are what the reader saw of their logs.
+func (v *verification) readOpened() error {
+	v.opened = nil
+	for _, folder := range v.folders {
+		o, err := published.ReadOpened(folder)
+		if errors.Is(err, fs.ErrNotExist) {
+			return usage("--opened %s: name the folder that `ostraka log read` wrote: %w", folder, err)
+		}
+		if err != nil {
+			return unverified("ask the operator for the file again, and read it into an empty folder with `ostraka log read`", "--opened: %w", err)
+		}
+		v.opened = append(v.opened, o)
+	}
+	return nil
+}
+
+// tellOpened says what the bodies that were opened came to.
+func (v *verification) tellOpened(r *verify.Report) {
+	all := 0
+	for _, o := range v.opened {
+		n, err := o.Bodies()
+		if all += n; err != nil {
+			r.Fail("what was opened in "+o.Folder, "it is of a log that was read", err.Error())
+		}
+	}
+	if len(v.opened) > 0 {
+		r.Claims = append(r.Claims, verify.Claim{
+			Subject: "the reader", Claim: fmt.Sprintf("%d bodies were opened to you", all), Class: verify.Proved, Basis: "each is held to its entry's id; nobody else is shown them here",
+		})
+	}
 }
 
 // identities reads operators' identities, each NAME=IDENTITY; nil if none is given.
@@ -334,14 +373,22 @@ func (v *verification) judge(ctx context.Context, a *app, sources []published.So
 		a.progress("%s: entry %d of %d; %s", p.Source, p.Read, p.Of, p.Verdict)
 		return ctx.Err()
 	}
+	if err := v.readOpened(); err != nil {
+		return nil, err
+	}
+	o.Seen = slices.Clone(o.Seen)
+	for _, x := range v.opened {
+		o.Seen = append(o.Seen, x.Checkpoint)
+	}
 	read := make([]verify.Source, len(sources))
 	for i, s := range sources {
-		read[i] = s.Source
+		read[i] = verify.Source{Name: s.Name, Fetch: published.WithOpened(s.Fetch, v.opened)}
 	}
 	r, err := verify.Verify(read, o)
 	if err != nil {
 		return nil, err
 	}
+	v.tellOpened(r)
 	for _, s := range sources {
 		if slices.ContainsFunc(r.Claims, func(c verify.Claim) bool { return c.Failed != "" && c.Subject == "log at "+s.Name }) {
 			err = errors.Join(err, s.Forget())
@@ -398,6 +445,7 @@ func (a *app) verifyCommand() *cobra.Command {
 		},
 	}
 	v.flags(c)
+	c.Flags().StringArrayVar(&v.folders, "opened", nil, "FOLDER that 'ostraka log read' wrote of what an operator opened to you: its bodies are verified with what everybody is shown (may be repeated)")
 	return c
 }
 

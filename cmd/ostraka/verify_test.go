@@ -364,3 +364,62 @@ func TestReleases(t *testing.T) {
 		t.Error("one maintainer is enough")
 	}
 }
+
+// What operators opened to the reader is verified with what everybody is shown; what is not of their logs is not taken.
+func TestVerifyOpened(t *testing.T) {
+	alone(t)
+	c := publishes(t)
+	all := c.PublishAll()
+	dirs := c.folders(true)
+	var args []string
+	hidden := 0
+	opens := func(p *nodetest.Published, change func(*tlog.Opened)) string {
+		t.Helper()
+		o := tlog.Opened{Origin: p.Origin, Checkpoint: p.Signed}
+		for i, l := range p.Leaves {
+			if l.Vault != [32]byte{} && !shownOfEveryVault(l) && len(l.Content) > 0 {
+				o.Leaves = append(o.Leaves, tlog.OpenedLeaf{Index: int64(i), Filed: l})
+			}
+		}
+		hidden = len(o.Leaves)
+		if change != nil {
+			change(&o)
+		}
+		raw, err := o.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(t.TempDir(), "opened")
+		if err := writeOpened(dir, o, raw); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	sum := 0
+	for _, p := range all {
+		args = append(args, "--opened", opens(p, nil))
+		sum += hidden
+	}
+	code, r, _ := verified(t, dirs...)
+	if code != codeDone || r.Withheld == 0 || len(r.Vaults[0].Addresses) != 0 {
+		t.Fatalf("withheld: exit code %d, %d withheld: %q", code, r.Withheld, failedClaims(r))
+	}
+	withheld := r.Withheld
+	code, r, errs := verified(t, append(slices.Clone(dirs), args...)...)
+	if code != codeDone || r.Withheld >= withheld || len(r.Vaults[0].Addresses) != 1 || len(r.Vaults[0].Requests) != 1 || r.Vaults[0].Requests[0].What == "" {
+		t.Fatalf("opened: exit code %d, %d withheld: %q, %+v%s", code, r.Withheld, failedClaims(r), r.Vaults[0], errs)
+	}
+	want := fmt.Sprintf("%d bodies were opened to you", sum)
+	if !slices.ContainsFunc(r.Claims, func(x verify.Claim) bool { return x.Claim == want && x.Class == verify.Proved }) {
+		t.Errorf("no claim says %q: %+v", want, r.Claims)
+	}
+	for name, x := range map[string]struct{ dir, want string }{
+		"of no log that was read": {opens(all[2], nil), "is not among what was read"},
+		"another leaf":            {opens(all[0], func(o *tlog.Opened) { o.Leaves[0].Index-- }), "is another than what was opened"},
+	} {
+		code, r, _ := verified(t, append(slices.Clone(dirs[:2]), "--opened", x.dir)...)
+		if text := strings.Join(failedClaims(r), "\n"); code != codeUnverified || !strings.Contains(text, "what was opened in "+x.dir) || !strings.Contains(text, x.want) {
+			t.Errorf("%s: exit code %d: %s", name, code, text)
+		}
+	}
+}

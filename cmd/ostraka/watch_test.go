@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/client/notify"
+	"github.com/ostraka/ostraka/client/published"
+	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 	"github.com/ostraka/ostraka/node/nodetest"
 )
@@ -237,5 +239,56 @@ func TestSlowServersAreNamed(t *testing.T) {
 	code, _, errs = try("watch", places[0], "--name", "slow", "--once", "--json", "--timeout", "10ms")
 	if types, told := h.took(); code == codeDone || !slices.Contains(types, notify.WatchFailed) {
 		t.Errorf("exit code %d, it tells %q: %s%s", code, types, told, errs)
+	}
+}
+
+// A log that gave way to another, since its node was restored, is let go by name; the failure says how.
+func TestWatchForgets(t *testing.T) {
+	config := alone(t)
+	c := publishes(t)
+	dir := t.TempDir()
+	all := c.PublishAll()
+	c.bundle(dir, all)
+	look := func() (int, string) {
+		code, out, errs := try("watch", dir, "--name", "desk", "--once")
+		return code, out + errs
+	}
+	if code, text := look(); code != codeDone {
+		t.Fatalf("watch: exit code %d: %s", code, text)
+	}
+	memory := filepath.Join(config, "watch", "desk", "seen.json")
+	raw, err := os.ReadFile(memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := published.DecodeMemory(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := strings.Replace(all[1].Origin, "/0", "/7", 1)
+	key, _ := tlog.Derive(c.Hosts[1].Key, 7)
+	signer, err := tlog.NewLogSigner(gone, key)
+	if err == nil {
+		m.Checkpoints[gone], err = tlog.Checkpoint{Origin: gone, Head: tlog.Head{Size: 9, Root: tlog.Hash{1}}}.Sign(signer)
+	}
+	if err == nil {
+		err = m.Save(memory)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, text := look()
+	if code != codeUnverified || !strings.Contains(text, "ostraka watch --name desk --forget "+gone) {
+		t.Fatalf("a log that is shown no more: exit code %d: %s", code, text)
+	}
+	if code, _, errs := try("watch", "--name", "desk", "--forget", "ostraka.log/x"); code != codeError || !strings.Contains(errs, all[1].Origin) {
+		t.Errorf("a log that is not remembered: exit code %d: %s", code, errs)
+	}
+	code, out, errs := try("watch", "--name", "desk", "--forget", gone)
+	if code != codeDone || !strings.Contains(out, gone) || !strings.Contains(out, "seen with 9 entries") {
+		t.Errorf("--forget: exit code %d: %s%s", code, out, errs)
+	}
+	if code, text := look(); code != codeDone {
+		t.Errorf("after it: exit code %d: %s", code, text)
 	}
 }
