@@ -102,12 +102,12 @@ func (a *app) logProve(ctx context.Context, own ostrakav1connect.OperatorClient,
 // proofKeys reads the keys that a proof is held to; an error names the flag of the one that is none.
 func proofKeys(key string, witnesses []string) (log tlog.LogVerifier, known []tlog.Witness, err error) {
 	if log, err = tlog.ParseLogVerifier(key); err != nil {
-		return log, nil, fmt.Errorf("--key: %w", err)
+		return log, nil, fmt.Errorf("--key: the log's key: %w", err)
 	}
 	for _, text := range witnesses {
 		w, err := tlog.ParseWitness(text)
 		if err != nil {
-			return log, nil, fmt.Errorf("--witness: %w", err)
+			return log, nil, fmt.Errorf("--witness: a witness's key: %w", err)
 		}
 		known = append(known, w)
 	}
