@@ -180,7 +180,7 @@ func failedClaims(r *verify.Report) (out []string) {
 
 // A transfer made from a vault's address that stands in no log is reported as unlogged, and that one alone.
 func TestVerifyFindsTheUnloggedTransfer(t *testing.T) {
-	c := publishes(t, withholds) // as far as they are not shown all the same
+	c := publishes(t, withholds)                               // as far as they are not shown all the same
 	c.hours(int(time.Since(c.Now)/c.Document().Heartbeat) - 4) // what logs do not tell of for a day has failed
 	chain := c.chainFor()
 	dirs := c.folders(false)
