@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -112,19 +113,27 @@ func LoadContexts(path string) (Contexts, error) {
 	return c, nil
 }
 
-// DecodeContexts reads what Encode wrote, strictly.
-func DecodeContexts(raw []byte) (Contexts, error) {
-	if len(raw) > maxContextsFile {
-		return Contexts{}, fmt.Errorf("the file has %d bytes, at most %d are allowed", len(raw), maxContextsFile)
+// DecodeFile reads a file of one JSON document, strictly: of so many bytes at most, and no member but those of into.
+func DecodeFile(raw []byte, most int, into any) error {
+	if len(raw) > most {
+		return fmt.Errorf("the file has %d bytes, at most %d are allowed", len(raw), most)
 	}
-	var f contextsFile
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&f); err != nil {
-		return Contexts{}, err
+	if err := d.Decode(into); err != nil {
+		return err
 	}
-	if d.More() {
-		return Contexts{}, errors.New("something follows the JSON document")
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the JSON document")
+	}
+	return nil
+}
+
+// DecodeContexts reads what Encode wrote, strictly.
+func DecodeContexts(raw []byte) (Contexts, error) {
+	var f contextsFile
+	if err := DecodeFile(raw, maxContextsFile, &f); err != nil {
+		return Contexts{}, err
 	}
 	if f.Version != contextsVersion {
 		return Contexts{}, fmt.Errorf("version %d is not known here, %d is", f.Version, contextsVersion)

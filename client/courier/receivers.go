@@ -1,7 +1,6 @@
 package courier
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -143,17 +142,9 @@ func LoadReceivers(folder string) ([]Receiver, error) {
 
 // DecodeReceivers reads what EncodeReceivers wrote, strictly. Its errors hold no URL and no secret.
 func DecodeReceivers(raw []byte) (all []Receiver, err error) {
-	if len(raw) > maxReceiversFile {
-		return nil, fmt.Errorf("the file has %d bytes, at most %d are allowed", len(raw), maxReceiversFile)
-	}
 	var f receiversForm
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&f); err != nil {
+	if err := client.DecodeFile(raw, maxReceiversFile, &f); err != nil {
 		return nil, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the JSON document")
 	}
 	if f.Version != receiversVersion {
 		return nil, fmt.Errorf("version %d is not known here, %d is", f.Version, receiversVersion)

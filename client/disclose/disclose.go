@@ -9,17 +9,21 @@ package disclose
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/client/published"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/places"
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -40,6 +44,7 @@ type Copied struct {
 	Size     int64
 	Grown    int64 // leaves more than before
 	Files    int   // written now
+	Staged   bool  // it lies beside the others until Place puts it in its operator's place
 }
 
 // An OldError says that a log is shown smaller than it lies in the folder.
@@ -59,22 +64,165 @@ func (e *OtherError) Error() string {
 	return fmt.Sprintf("%s holds log %s, and this is %s", e.At, e.Had, e.Is)
 }
 
-// Copy brings a log into a bundle's folder, or up to date there. The log that the operator's node kept before it was restored gives way.
-func Copy(ctx context.Context, dir string, log Log, bodies bool) (Copied, error) {
+// A StrangerError says that a log names an operator whose identity is another.
+type StrangerError struct {
+	Operator string
+	Identity ed25519.PublicKey
+	Of       string // who has it; empty: nobody
+}
+
+func (e *StrangerError) Error() string {
+	if e.Of != "" {
+		return fmt.Sprintf("it is the log of %s, and calls itself %s", e.Of, e.Operator)
+	}
+	return fmt.Sprintf("it calls itself the log of %s, and its identity, %x, is not that operator's", e.Operator, []byte(e.Identity))
+}
+
+// Pins say which identity each operator has. What a log says of its own name is worth nothing.
+type Pins map[string]ed25519.PublicKey
+
+// Check holds a log to them.
+func (p Pins) Check(k tlog.Keys) error {
+	if p[k.Operator].Equal(k.Identity) {
+		return nil
+	}
+	e := &StrangerError{Operator: k.Operator, Identity: k.Identity}
+	for name, identity := range p {
+		if identity.Equal(k.Identity) {
+			e.Of = name
+		}
+	}
+	return e
+}
+
+const (
+	stagedIn = ".new"   // folder of a bundle for logs whose operator is not known yet
+	beforeIn = "before" // likewise, for logs that gave way: an operator's node was restored
+	maxOlder = 3        // of one identity that are kept there
+)
+
+// Copy brings a log into a bundle's folder, or up to date there: in its operator's place, if this very log lies there; else beside the others, until Place
+// knows whose it is. With pins a log that is none of theirs is refused before anything of it is written.
+func Copy(ctx context.Context, dir string, log Log, f Folder, pins Pins) (Copied, error) {
+	fail := func(c Copied, err error) (Copied, error) {
+		return c, fmt.Errorf("copy the log at %s: %w", log.Name, err)
+	}
 	k, err := log.keys()
-	var c Copied
 	if err == nil {
 		err = statement.CheckLabel(k.Operator) // it names a folder
 	}
-	below := path.Join("logs", k.Operator)
-	if err == nil {
-		c, err = Folder{At: filepath.Join(dir, below), Mode: 0o644, Yields: true, Bodies: bodies}.Copy(ctx, log)
+	if err == nil && pins != nil {
+		err = pins.Check(k)
 	}
-	c.Path = below
 	if err != nil {
-		return c, fmt.Errorf("copy the log at %s: %w", log.Name, err)
+		return fail(Copied{}, err)
+	}
+	below := path.Join("logs", k.Operator)
+	here, there, err := held(filepath.Join(dir, below))
+	if err == nil && there {
+		err = succeeds(filepath.Join(dir, below), here, k)
+	}
+	if err != nil {
+		return fail(Copied{}, err)
+	}
+	if !there || here.Origin != k.Origin {
+		below = path.Join(stagedIn, k.ID.String())
+	}
+	f.At, f.Mode = filepath.Join(dir, filepath.FromSlash(below)), 0o644
+	c, err := f.Copy(ctx, log)
+	c.Path, c.Staged = below, path.Dir(below) == stagedIn
+	if err != nil {
+		return fail(c, err)
 	}
 	return c, nil
+}
+
+// nameOf names a log by what nobody else can sign.
+func nameOf(k tlog.Keys) string {
+	return strings.ReplaceAll(strings.TrimPrefix(k.Origin, "ostraka.log/"), "/", "-")
+}
+
+// held is whose log lies in a folder.
+func held(at string) (k tlog.Keys, there bool, err error) {
+	raw, err := os.ReadFile(filepath.Join(at, tlog.PathKeys))
+	if errors.Is(err, fs.ErrNotExist) {
+		return k, false, nil
+	}
+	if err == nil {
+		if k, _, _, err = tlog.DecodeKeys(raw); err != nil {
+			err = fmt.Errorf("%s: %w: choose an empty folder", at, err)
+		}
+	}
+	return k, err == nil, err
+}
+
+// succeeds wants a log to be the one that lies in a folder, or the one that its identity began later: only a node that was restored has another.
+func succeeds(at string, old, k tlog.Keys) error {
+	had, err := old.Generation()
+	is, e := k.Generation()
+	if err = errors.Join(err, e); err != nil {
+		return err
+	}
+	if !old.Identity.Equal(k.Identity) || is < had {
+		return &OtherError{at, old.Origin, k.Origin}
+	}
+	return nil
+}
+
+// Unstage removes what was copied and came to no place.
+func Unstage(dir string) error { return os.RemoveAll(filepath.Join(dir, stagedIn)) }
+
+// Place puts a staged log in its operator's place, if its identity is that operator's. The log that the same node kept before it was restored gives way,
+// and is kept beside.
+func Place(dir string, c Copied, pins Pins) (Copied, error) {
+	if !c.Staged {
+		return c, nil
+	}
+	from := filepath.Join(dir, filepath.FromSlash(c.Path))
+	k, there, err := held(from)
+	switch {
+	case err == nil && !there:
+		err = fmt.Errorf("%s is gone", from)
+	case err == nil:
+		err = pins.Check(k)
+	}
+	if err != nil {
+		return c, err
+	}
+	to := filepath.Join(dir, "logs", k.Operator)
+	old, there, err := held(to)
+	if err == nil && there {
+		if err = succeeds(to, old, k); err == nil {
+			err = setAside(dir, to, old)
+		}
+	}
+	if err == nil {
+		err = errors.Join(os.RemoveAll(to), os.MkdirAll(filepath.Dir(to), 0o755)) // what has no keys was never copied whole
+	}
+	if err == nil {
+		err = os.Rename(from, to)
+	}
+	if err != nil {
+		return c, err
+	}
+	c.Path, c.Staged = path.Join("logs", k.Operator), false
+	return c, nil
+}
+
+// setAside keeps a log that gives way. There are few: a node that is restored again and again is somebody's to look at, and fills no disk.
+func setAside(dir, at string, k tlog.Keys) error {
+	within := filepath.Join(dir, beforeIn)
+	older, err := filepath.Glob(filepath.Join(within, fmt.Sprintf("%x-*", []byte(k.Identity))))
+	if err == nil && len(older) >= maxOlder {
+		err = fmt.Errorf("%d logs that the node of %s kept before it was restored lie in %s: ask the operator why, then move them away", len(older), k.Operator, within)
+	}
+	if err == nil {
+		err = os.MkdirAll(within, 0o755)
+	}
+	if err == nil {
+		err = os.Rename(at, filepath.Join(within, strings.ReplaceAll(strings.TrimPrefix(k.Origin, "ostraka.log/"), "/", "-")))
+	}
+	return err
 }
 
 func (l Log) keys() (tlog.Keys, error) {
@@ -86,15 +234,17 @@ func (l Log) keys() (tlog.Keys, error) {
 	return k, err
 }
 
-// A Folder is where one log is copied to.
+// A Folder is where one log is copied to. It holds one log for ever.
 type Folder struct {
 	At     string
-	Mode   os.FileMode // of its files
-	Yields bool        // another log of the operator that lies there gives way; else it is refused
-	Bodies bool        // bodies are fetched again also where a bundle is full: a vault may be published since
+	Mode   os.FileMode       // of its files
+	Bodies bool              // bodies are fetched again also where a bundle is full: a vault may be published since
+	Bounds *published.Bounds // of what lies in it; nil: as large as the log is
+	AtOnce int               // files that are fetched at the same time; 0: one
 }
 
-// Copy brings a log up to date. Its checkpoint is written last, once the folder was read through.
+// Copy brings a log up to date. Its checkpoint is written last, once the folder was read through; if it comes not so far, what it wrote goes again, or it
+// would stand in the way of what is right.
 func (f Folder) Copy(ctx context.Context, log Log) (Copied, error) {
 	k, err := log.keys()
 	if err != nil {
@@ -106,6 +256,9 @@ func (f Folder) Copy(ctx context.Context, log Log) (Copied, error) {
 		return out, err
 	}
 	head, err := headOf(k, signed)
+	if err == nil && f.Bounds != nil {
+		err = f.Bounds.Entry(head.Size)
+	}
 	if err != nil {
 		return out, err
 	}
@@ -116,18 +269,27 @@ func (f Folder) Copy(ctx context.Context, log Log) (Copied, error) {
 	if out.Size, out.Grown = head.Size, head.Size-old; out.Grown < 0 {
 		return out, &OldError{f.At, old, head.Size}
 	}
-	for t := range tlog.Tiles(0, head.Size) {
-		n, err := f.tile(t, log.Fetch)
-		if out.Files += n; err != nil {
-			return out, err
-		}
-		if err := ctx.Err(); err != nil {
-			return out, err
+	written, err := f.tiles(ctx, head.Size, log.Fetch)
+	if err == nil {
+		if err = tlog.ReadLeaves(head, f.fetch, func(int64, []byte) error { return ctx.Err() }); err != nil {
+			err = fmt.Errorf("%s does not hold this log: %w", f.At, err)
 		}
 	}
-	if err := tlog.ReadLeaves(head, f.fetch, func(int64, []byte) error { return nil }); err != nil {
-		return out, fmt.Errorf("%s does not hold this log: %w", f.At, err)
+	if err != nil {
+		for _, p := range written {
+			_ = os.Remove(f.path(p))
+		}
+		return out, err
 	}
+	n, err := f.notes(log, signed)
+	if out.Files = len(written) + n; err != nil {
+		return out, err
+	}
+	return out, f.tidy(head.Size)
+}
+
+// notes copies what stands beside the tiles.
+func (f Folder) notes(log Log, signed []byte) (files int, err error) {
 	for _, p := range []string{tlog.PathSeen, tlog.PathWitnesses, tlog.PathKeys, tlog.PathCheckpoint} {
 		b := signed
 		if p != tlog.PathCheckpoint {
@@ -135,14 +297,72 @@ func (f Folder) Copy(ctx context.Context, log Log) (Copied, error) {
 				continue
 			}
 		}
+		n := 0
 		if err == nil {
-			err = f.write(p, b, &out.Files)
+			n, err = f.write(p, b)
 		}
-		if err != nil {
-			return out, err
+		if files += n; err != nil {
+			return files, err
 		}
 	}
-	return out, f.tidy(head.Size)
+	return files, nil
+}
+
+// tiles copies all tiles and bodies, several at the same time, and says which it wrote.
+func (f Folder) tiles(ctx context.Context, size int64, fetch tlog.Fetch) (written []string, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	c := copying{Folder: f, fetch: fetch, room: math.MaxInt64}
+	if f.Bounds != nil {
+		c.room = f.Bounds.Room(f.bytes())
+	}
+	todo := make(chan tlog.Tile)
+	for range max(1, f.AtOnce) {
+		all.Go(func() {
+			for t := range todo {
+				paths, e := c.tile(t)
+				mu.Lock()
+				if written = append(written, paths...); err == nil && e != nil {
+					err = e
+					cancel()
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	give(ctx, todo, size)
+	all.Wait()
+	if err == nil {
+		err = ctx.Err()
+	}
+	return written, err
+}
+
+// give hands out the tiles of a log.
+func give(ctx context.Context, todo chan<- tlog.Tile, size int64) {
+	defer close(todo)
+	for t := range tlog.Tiles(0, size) {
+		select {
+		case todo <- t:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// bytes is how much lies in the folder.
+func (f Folder) bytes() (n int64) {
+	_ = filepath.WalkDir(f.At, func(_ string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			if info, err := e.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		return nil
+	})
+	return n
 }
 
 func (f Folder) path(p string) string { return filepath.Join(f.At, filepath.FromSlash(p)) }
@@ -150,12 +370,11 @@ func (f Folder) path(p string) string { return filepath.Join(f.At, filepath.From
 func (f Folder) fetch(p string) ([]byte, error) { return os.ReadFile(f.path(p)) }
 
 // write puts a file in its place, unless it is there as it is.
-func (f Folder) write(p string, b []byte, files *int) error {
+func (f Folder) write(p string, b []byte) (files int, err error) {
 	if old, err := f.fetch(p); err == nil && bytes.Equal(old, b) {
-		return nil
+		return 0, nil
 	}
-	*files++
-	return client.Replace(f.path(p), b, f.Mode)
+	return 1, client.Replace(f.path(p), b, f.Mode)
 }
 
 // Kept are the logs that lie in the folder and were not copied now: their nodes could not be reached.
@@ -169,12 +388,8 @@ func Kept(dir string, copied []Copied) (out []Copied, err error) {
 	}
 	for _, e := range entries {
 		at := filepath.Join(dir, "logs", e.Name())
-		raw, err := os.ReadFile(filepath.Join(at, tlog.PathKeys))
-		if err != nil {
-			continue // never copied whole
-		}
-		k, _, _, err := tlog.DecodeKeys(raw)
-		if err != nil || k.Operator != e.Name() || slices.ContainsFunc(copied, func(c Copied) bool { return c.Operator == k.Operator }) {
+		k, there, err := held(at)
+		if err != nil || !there || k.Operator != e.Name() || slices.ContainsFunc(copied, func(c Copied) bool { return c.Operator == k.Operator }) {
 			continue
 		}
 		size, err := Folder{At: at}.before(k)
@@ -198,22 +413,12 @@ func headOf(k tlog.Keys, signed []byte) (tlog.Head, error) {
 
 // before is how large the log lies in the folder.
 func (f Folder) before(k tlog.Keys) (int64, error) {
-	raw, err := f.fetch(tlog.PathKeys)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
+	old, there, err := held(f.At)
+	if err != nil || !there {
 		return 0, err
 	}
-	old, _, _, err := tlog.DecodeKeys(raw)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w: choose an empty folder", f.At, err)
-	}
 	if old.Origin != k.Origin {
-		if !f.Yields || old.Operator != k.Operator {
-			return 0, &OtherError{f.At, old.Origin, k.Origin}
-		}
-		return 0, os.Rename(f.At, fmt.Sprintf("%s.%d", f.At, time.Now().Unix()))
+		return 0, &OtherError{f.At, old.Origin, k.Origin}
 	}
 	signed, err := f.fetch(tlog.PathCheckpoint)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -228,25 +433,50 @@ func (f Folder) before(k tlog.Keys) (int64, error) {
 
 const fullWidth = 256
 
-// tile copies a tile, and the bodies of an entry bundle; what is full and there already stays.
-func (f Folder) tile(t tlog.Tile, fetch tlog.Fetch) (files int, err error) {
+// A copying fetches tiles into a folder that has room for so many bytes.
+type copying struct {
+	Folder
+	fetch tlog.Fetch
+	mu    sync.Mutex
+	room  int64
+}
+
+// tile copies a tile, and the bodies of an entry bundle. A tile that is there stays, and bodies of a full bundle, unless they are wanted again.
+func (c *copying) tile(t tlog.Tile) (written []string, err error) {
 	paths := []string{t.Path()}
 	if t.Level == tlog.Entries {
 		paths = append(paths, t.BodyPath())
 	}
 	for i, p := range paths {
-		if _, err := os.Stat(f.path(p)); err == nil && t.Width == fullWidth && (i == 0 || !f.Bodies) {
-			continue
+		has := int64(0)
+		if info, err := os.Stat(c.path(p)); err == nil {
+			if has = info.Size(); i == 0 || t.Width == fullWidth && !c.Bodies {
+				continue
+			}
 		}
-		b, err := fetch(p)
+		b, err := c.fetch(p)
 		if err != nil {
-			return files, fmt.Errorf("%s: %w", p, err)
+			return written, fmt.Errorf("%s: %w", p, err)
 		}
-		if err := f.write(p, b, &files); err != nil {
-			return files, err
+		if !c.takes(int64(len(b)) - has) {
+			return written, c.Bounds.Full()
+		}
+		n, err := c.write(p, b)
+		if err != nil {
+			return written, err
+		}
+		if n > 0 {
+			written = append(written, p)
 		}
 	}
-	return files, nil
+	return written, nil
+}
+
+func (c *copying) takes(n int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.room -= n
+	return c.room >= 0
 }
 
 // tidy takes away the parts of tiles that larger ones have replaced.

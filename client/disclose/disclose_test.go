@@ -2,10 +2,13 @@ package disclose_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/client/disclose"
 	"github.com/ostraka/ostraka/client/published"
+	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 	"github.com/ostraka/ostraka/node/nodetest"
 )
@@ -31,7 +35,11 @@ func publish(t *testing.T, dir string, w *nodetest.World, change func(operator s
 		if change != nil {
 			change(h.Own.Name, files)
 		}
-		c, err := disclose.Copy(context.Background(), dir, disclose.Log{Name: h.Own.Name, Fetch: nodetest.Source(h.Own.Name, files).Fetch}, false)
+		pins := disclose.Pins{h.Own.Name: h.Own.Identity}
+		c, err := disclose.Copy(context.Background(), dir, disclose.Log{Name: h.Own.Name, Fetch: nodetest.Source(h.Own.Name, files).Fetch}, disclose.Folder{AtOnce: 4}, pins)
+		if err == nil {
+			c, err = disclose.Place(dir, c, pins)
+		}
 		if err != nil {
 			return all, err
 		}
@@ -189,5 +197,155 @@ func dropFirst(f map[string][]byte, prefix string) {
 			delete(f, k)
 			return
 		}
+	}
+}
+
+// files are what a host publishes, and a log of them.
+func files(t *testing.T, p *nodetest.Published) disclose.Log {
+	t.Helper()
+	f, err := p.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return disclose.Log{Name: p.Name, Fetch: nodetest.Source(p.Name, f).Fetch}
+}
+
+// posing is an operator's log as that of another name, identity and generation.
+func posing(t *testing.T, p *nodetest.Published, name string, identity ed25519.PrivateKey, generation uint64) disclose.Log {
+	t.Helper()
+	other, err := p.Pose(name, identity, generation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files(t, other)
+}
+
+// An operator that calls itself another takes nobody's place, and fills no disk; a node that was restored takes its own.
+func TestAnotherTakesNoPlace(t *testing.T) {
+	w := nodetest.New(t, 3)
+	nodetest.Ready(w, 3)
+	all := w.PublishAll()
+	dir := t.TempDir()
+	if _, err := publish(t, dir, w, nil); err != nil {
+		t.Fatal(err)
+	}
+	place := filepath.Join(dir, "logs", all[1].Name)
+	before := list(t, dir)
+	pins := disclose.Pins{}
+	for _, h := range w.Hosts {
+		pins[h.Own.Name] = h.Own.Identity
+	}
+	copyIn := func(log disclose.Log, known disclose.Pins) error {
+		c, err := disclose.Copy(t.Context(), dir, log, disclose.Folder{}, known)
+		if err == nil {
+			_, err = disclose.Place(dir, c, pins)
+		}
+		return errors.Join(err, disclose.Unstage(dir))
+	}
+	hostile := posing(t, all[2], all[1].Name, w.Hosts[2].Key, 0)
+	for name, known := range map[string]disclose.Pins{"identities are known": pins, "the roster says it afterwards": nil} {
+		if err := copyIn(hostile, known); err == nil {
+			t.Errorf("%s: another's log took the place", name)
+		}
+		if after := list(t, dir); after != before {
+			t.Errorf("%s: the folder changed:\n%s\n%s", name, before, after)
+		}
+	}
+	// In an empty folder it takes none either, though nobody is there yet.
+	empty := t.TempDir()
+	c, err := disclose.Copy(t.Context(), empty, hostile, disclose.Folder{}, nil)
+	if err == nil {
+		_, err = disclose.Place(empty, c, pins)
+	}
+	var stranger *disclose.StrangerError
+	if !errors.As(err, &stranger) || stranger.Of != all[2].Name {
+		t.Errorf("an empty folder: %v", err)
+	}
+	if err := disclose.Unstage(empty); err != nil || list(t, empty) != "" {
+		t.Errorf("%v: it left %s", err, list(t, empty))
+	}
+
+	// Restores: the later log goes into the place, an older one never, and there is an end to it.
+	for g := uint64(1); g <= 4; g++ {
+		err := copyIn(posing(t, all[1], all[1].Name, w.Hosts[1].Key, g), pins)
+		if (err == nil) != (g <= 3) {
+			t.Errorf("generation %d: %v", g, err)
+		}
+	}
+	if err := copyIn(posing(t, all[1], all[1].Name, w.Hosts[1].Key, 2), pins); err == nil {
+		t.Error("an older log took the place of a later")
+	}
+	raw, err := os.ReadFile(filepath.Join(place, tlog.PathKeys))
+	if err != nil || !strings.Contains(string(raw), tlog.Origin(w.Hosts[1].Own.Identity, 3)) {
+		t.Errorf("%v: %s", err, raw)
+	}
+	kept, err := os.ReadDir(filepath.Join(dir, "before"))
+	if err != nil || len(kept) != 3 {
+		t.Errorf("%v: %v", err, kept)
+	}
+}
+
+func list(t *testing.T, dir string) (out string) {
+	t.Helper()
+	walk(t, dir, func(file string, at time.Time) { out += file + " " + at.String() + "\n" })
+	return out
+}
+
+// A log that is too large is refused before anything of it is written, and garbage does not stay in the way of what is right.
+func TestNothingFillsTheFolder(t *testing.T) {
+	w := nodetest.New(t, 3)
+	nodetest.Ready(w, 3)
+	p := w.PublishAll()[0]
+	log := files(t, p)
+	pins := disclose.Pins{p.Name: w.Hosts[0].Own.Identity}
+	signer, err := tlog.NewLogSigner(p.Origin, func() ed25519.PrivateKey { k, _ := tlog.Derive(w.Hosts[0].Key, 0); return k }())
+	if err != nil {
+		t.Fatal(err)
+	}
+	huge, err := tlog.Checkpoint{Origin: p.Origin, Head: tlog.Head{Size: tlog.MaxSize, Root: tlog.Hash{1}}}.Sign(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endless := disclose.Log{Name: "endless", Fetch: func(path string) ([]byte, error) {
+		switch {
+		case path == tlog.PathCheckpoint:
+			return huge, nil
+		case path == tlog.PathKeys:
+			return log.Fetch(path)
+		}
+		return make([]byte, 1000), nil
+	}}
+	for name, c := range map[string]struct {
+		log  disclose.Log
+		b    published.Bounds
+		want string
+	}{
+		"2^48 entries": {endless, published.Bounds{}, "281474976710656 entries, of which at most"},
+		"bytes":        {endless, published.Bounds{Entries: tlog.MaxSize, Bytes: 100_000}, "--max-mb"},
+	} {
+		dir := t.TempDir()
+		if _, err := disclose.Copy(t.Context(), dir, c.log, disclose.Folder{Bounds: &c.b, AtOnce: 4}, pins); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left := list(t, dir); left != "" {
+			t.Errorf("%s: it left %s", name, left)
+		}
+	}
+
+	dir := t.TempDir()
+	to := disclose.Folder{At: dir, Mode: 0o600}
+	bad := disclose.Log{Name: "bad", Fetch: func(path string) ([]byte, error) {
+		b, err := log.Fetch(path)
+		if strings.HasPrefix(path, "tile/0/") && err == nil {
+			b = slices.Clone(b)
+			b[0] ^= 1
+		}
+		return b, err
+	}}
+	if _, err := to.Copy(t.Context(), bad); err == nil {
+		t.Fatal("garbage was taken")
+	}
+	if _, err := to.Copy(t.Context(), log); err != nil {
+		t.Errorf("after garbage: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // An Event is something that people are told once.
@@ -400,7 +401,7 @@ func (l *look) apart() {
 // cut keeps a node's own words short and on one line.
 func cut(text string) string {
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsPrint(r) { // bidirectional marks and C1 controls too
 			return ' '
 		}
 		return r

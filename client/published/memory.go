@@ -1,11 +1,9 @@
 package published
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -55,17 +53,9 @@ func LoadMemory(path string) (Memory, error) {
 // DecodeMemory reads what Encode wrote, strictly.
 func DecodeMemory(raw []byte) (Memory, error) {
 	m := Memory{Checkpoints: map[string][]byte{}}
-	if len(raw) > maxMemory {
-		return m, fmt.Errorf("the file has %d bytes, at most %d are allowed", len(raw), maxMemory)
-	}
 	var f memoryForm
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&f); err != nil {
+	if err := client.DecodeFile(raw, maxMemory, &f); err != nil {
 		return m, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return m, errors.New("something follows the JSON document")
 	}
 	if f.Version != memoryVersion {
 		return m, fmt.Errorf("version %d is not known here, %d is", f.Version, memoryVersion)
@@ -112,6 +102,20 @@ func (m Memory) Seen() (out [][]byte) {
 		out = append(out, m.Checkpoints[origin])
 	}
 	return out
+}
+
+// Forget takes a log out, so that it need not be shown any more. It gives how many entries the log had when it was seen last, and whether it was remembered.
+func (m Memory) Forget(origin string) (rest Memory, entries int64, was bool) {
+	signed, was := m.Checkpoints[origin]
+	if !was {
+		return m, 0, false
+	}
+	if head, ok := shown(signed); ok {
+		entries = head.Size
+	}
+	rest = Memory{m.Circle, maps.Clone(m.Checkpoints)}
+	delete(rest.Checkpoints, origin)
+	return rest, entries, true
 }
 
 // Learn remembers the logs of a report that grew from what was remembered. Of an operator of whom anything fails the old checkpoint stays, so that the

@@ -7,13 +7,16 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -251,35 +254,42 @@ func TestLimits(t *testing.T) {
 func TestCache(t *testing.T) {
 	cache := t.TempDir()
 	counts := map[string]int{}
-	full := tlog.Tile{Level: tlog.Entries, Index: 0, Width: 256}
-	fetch := func(path string) ([]byte, error) {
+	whole := tlog.Tile{Level: tlog.Entries, Index: 0, Width: 256}
+	get := func(path string, to io.Writer) error {
 		counts[path]++
-		if path == full.Path() || path == full.BodyPath() || path == "tile/0/000" {
-			return []byte(path), nil
+		if path == whole.Path() || path == whole.BodyPath() || path == "tile/0/000" {
+			_, err := io.WriteString(to, path)
+			return err
 		}
-		return nil, fmt.Errorf("%s: %w", path, verify.ErrNotThere)
+		return fmt.Errorf("%s: %w", path, verify.ErrNotThere)
 	}
-	get, err := cached(cache, []byte("keys"), fetch)
-	if err != nil {
-		t.Fatal(err)
-	}
-	paths := []string{full.Path(), full.BodyPath(), "tile/0/000", "tile/0/001.p/3", tlog.PathCheckpoint}
-	for range 3 {
-		for _, p := range paths {
-			if b, err := get(p); err == nil && string(b) != p {
-				t.Errorf("%s is %q", p, b)
+	// look reads all once, as one verification does.
+	look := func(keys string, paths ...string) {
+		t.Helper()
+		s, err := newSpool(newMeter(t.Context(), Bounds{}), cacheOf(cache, []byte(keys)), get)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			for _, p := range paths {
+				if b, err := s.fetch(p); err == nil && string(b) != p {
+					t.Errorf("%s is %q", p, b)
+				}
 			}
 		}
+		s.close()
+	}
+	paths := []string{whole.Path(), whole.BodyPath(), "tile/0/000", "tile/0/001.p/3", tlog.PathCheckpoint}
+	for range 3 {
+		look("keys", paths...)
 	}
 	for i, p := range paths {
 		if want := map[bool]int{true: 1, false: 3}[i < 3]; counts[p] != want {
 			t.Errorf("%s was fetched %d times, not %d", p, counts[p], want)
 		}
 	}
-	if other, _ := cached(cache, []byte("another log"), fetch); other != nil {
-		if _, err := other(full.Path()); err != nil || counts[full.Path()] != 2 {
-			t.Errorf("one log's file is another's: %v, %d", err, counts[full.Path()])
-		}
+	if look("another log", whole.Path()); counts[whole.Path()] != 2 {
+		t.Errorf("one log's file is another's: %d", counts[whole.Path()])
 	}
 	day := time.Now().Add(-keepBodies - time.Minute)
 	files, err := filepath.Glob(filepath.Join(cache, "*", "*"))
@@ -291,17 +301,194 @@ func TestCache(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, p := range paths[:3] {
-		_, _ = get(p)
-	}
-	if counts[full.BodyPath()] != 2 || counts["tile/0/000"] != 1 {
+	if look("keys", paths[:3]...); counts[whole.BodyPath()] != 2 || counts["tile/0/000"] != 1 {
 		t.Errorf("after a day: %v", counts)
 	}
-	if err := Forget(cache); err != nil {
+	if err := (Source{cache: cacheOf(cache, []byte("keys"))}).Forget(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(cache); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the cache is still there: %v", err)
+	if look("keys", paths[:3]...); counts["tile/0/000"] != 2 {
+		t.Errorf("the cache is still there: %v", counts)
+	}
+}
+
+// A cache stays within its bound: the log that was read longest ago goes, and what a program left that was stopped.
+func TestCacheIsBounded(t *testing.T) {
+	cache := t.TempDir()
+	for i, name := range []string{"old", "new", partly + "1"} {
+		dir := filepath.Join(cache, name)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "tile_0_000"), make([]byte, 100), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now().Add(time.Duration(i-2) * time.Hour)
+		if err := os.Chtimes(dir, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func() string {
+		all, err := os.ReadDir(cache)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(all)
+	}
+	if err := Prune(cache, 250); err != nil || strings.Contains(left(), partly) || !strings.Contains(left(), "old") {
+		t.Errorf("%v, %s", err, left())
+	}
+	if err := Prune(cache, 150); err != nil || strings.Contains(left(), "old") || !strings.Contains(left(), "new") {
+		t.Errorf("%v, %s", err, left())
+	}
+	if err := Prune(filepath.Join(cache, "none"), 1); err != nil {
+		t.Error(err)
+	}
+}
+
+// slows makes patience short.
+func slows(t *testing.T) {
+	old := slowTime
+	slowTime = 200 * time.Millisecond
+	t.Cleanup(func() { slowTime = old })
+}
+
+// A server that sends a byte now and then, one that never answers, one whose log is too large and one that sends too much are each named, and the
+// others' logs are verified.
+func TestCostlyLogs(t *testing.T) {
+	slows(t)
+	w, all := logs(t)
+	dir := t.TempDir()
+	for _, p := range all {
+		if err := p.Write(filepath.Join(dir, p.Name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	honest := http.FileServer(http.Dir(filepath.Join(dir, all[0].Name)))
+	entries := func(do http.HandlerFunc) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "/entries/") {
+				do(w, r)
+				return
+			}
+			honest.ServeHTTP(w, r)
+		})
+	}
+	var asked atomic.Int32
+	for name, c := range map[string]struct {
+		at   http.Handler
+		o    Options
+		want string
+	}{
+		"a byte now and then": {entries(func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				_, _ = w.Write([]byte{0})
+				w.(http.Flusher).Flush()
+				time.Sleep(20 * time.Millisecond)
+			}
+		}), Options{}, "less than 8 KB in a second"},
+		"never": {entries(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), Options{Until: time.Now().Add(3 * time.Second)}, "--max-time allows more"},
+		"many entries": {http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked.Add(1)
+			honest.ServeHTTP(w, r)
+		}), Options{Bounds: Bounds{Entries: 3}}, "of which at most 3 are read: --max-entries allows more"},
+		"many bytes": {honest, Options{Bounds: Bounds{Bytes: 3000}}, "--max-mb allows more"},
+	} {
+		s := httptest.NewServer(c.at)
+		var sources []verify.Source
+		var places []Place
+		for _, where := range []string{s.URL, filepath.Join(dir, all[1].Name), filepath.Join(dir, all[2].Name)} {
+			o := c.o
+			if where != s.URL {
+				o = Options{}
+			}
+			p, err := Open(t.Context(), where, o)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			sources, places = append(sources, p.Sources[0].Source), append(places, p)
+		}
+		began := time.Now()
+		r, err := verify.Verify(sources, verify.Options{Now: w.Now})
+		if err != nil || len(r.Logs) != 2 || r.Claims[0].Subject != "log at "+s.URL || !strings.Contains(r.Claims[0].Failed, c.want) || time.Since(began) > 10*time.Second {
+			t.Errorf("%s: %v, after %s: %+v", name, err, time.Since(began), r.Claims[0])
+		}
+		temp := places[0].Sources[0]
+		for _, p := range places {
+			p.Close()
+		}
+		if _, err := temp.Fetch(tlog.PathCheckpoint); err == nil {
+			t.Errorf("%s: what was fetched ahead is still there", name)
+		}
+		s.Close()
+	}
+	if asked.Load() > 8 {
+		t.Errorf("%d files of a log that is too large were asked for", asked.Load())
+	}
+}
+
+// A folder of somebody else's is bounded too, and what is no file in it keeps nobody waiting.
+func TestCostlyFolders(t *testing.T) {
+	_, all := logs(t)
+	dir := t.TempDir()
+	if err := all[0].Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	read := func(o Options) string {
+		p, err := Open(t.Context(), dir, o)
+		if err != nil {
+			return err.Error()
+		}
+		defer p.Close()
+		r, err := verify.Verify([]verify.Source{p.Sources[0].Source}, verify.Options{Now: time.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Claims[0].Failed
+	}
+	for want, o := range map[string]Options{"at most 3 are read": {Bounds: Bounds{Entries: 3}}, "more than 0 MB": {Bounds: Bounds{Bytes: 3000}}, "the time that it may take": {Until: time.Now().Add(-time.Second)}} {
+		if got := read(o); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", want, got)
+		}
+	}
+	if err := errors.Join(os.Remove(filepath.Join(dir, tlog.PathSeen)), syscall.Mkfifo(filepath.Join(dir, tlog.PathSeen), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(Options{}); !strings.Contains(got, "seen is no file") {
+		t.Errorf("a pipe: %s", got)
+	}
+}
+
+// Logs are fetched at the same time: each here shows its leaves only once the others are asked for theirs.
+func TestLogsAreFetchedTogether(t *testing.T) {
+	w, all := logs(t)
+	dir := t.TempDir()
+	var meet sync.WaitGroup
+	meet.Add(len(all))
+	var sources []verify.Source
+	for _, p := range all {
+		if err := p.Write(filepath.Join(dir, p.Name)); err != nil {
+			t.Fatal(err)
+		}
+		var once sync.Once
+		files := http.FileServer(http.Dir(filepath.Join(dir, p.Name)))
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "/entries/") {
+				once.Do(meet.Done)
+				meet.Wait()
+			}
+			files.ServeHTTP(w, r)
+		}))
+		defer s.Close()
+		place, err := Open(t.Context(), s.URL, Options{Until: time.Now().Add(20 * time.Second)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer place.Close()
+		sources = append(sources, place.Sources[0].Source)
+	}
+	if r, err := verify.Verify(sources, verify.Options{Now: w.Now}); err != nil || r.Failed {
+		t.Errorf("%v, %+v", err, r.Claims[0])
 	}
 }
 

@@ -1,6 +1,7 @@
 package published
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/ostraka/ostraka/evidence/places"
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -18,12 +20,26 @@ import (
 type Options struct {
 	Insecure bool   // take web servers whose certificate no authority vouches for
 	Cache    string // folder for files that never change; empty: none
+	Bounds   Bounds
+	Until    time.Time // when what was not read by then counts as away; zero: never
+	Direct   bool      // each file is fetched when it is asked for, and none ahead
 }
 
 // A Source is one log that is published somewhere.
 type Source struct {
 	verify.Source
 	Live bool // fetching it again may show more
+
+	below string // where it lies in its place
+	cache string // its folder
+}
+
+// Forget empties a log's cache: what was read from it did not hold.
+func (s Source) Forget() error {
+	if s.cache == "" {
+		return nil
+	}
+	return os.RemoveAll(s.cache)
 }
 
 // A Place is where sources come from: one argument of a command.
@@ -33,6 +49,7 @@ type Place struct {
 	Bundle  *verify.Bundle // nil: it is a log, or a node
 
 	fetch tlog.Fetch
+	ends  []func()
 }
 
 // Evidence reads what the bundle has of evidence of places.
@@ -41,6 +58,13 @@ func (p Place) Evidence() []places.File {
 		return nil
 	}
 	return p.Bundle.Shelf(p.Name, p.fetch)
+}
+
+// Close ends the fetching and removes what was fetched ahead. Nothing is read of its sources afterwards.
+func (p Place) Close() {
+	for _, end := range p.ends {
+		end()
+	}
 }
 
 // Live says whether fetching it again may show more.
@@ -68,8 +92,16 @@ func Open(ctx context.Context, where string, o Options) (Place, error) {
 	if err != nil {
 		return Place{}, err
 	}
-	context.AfterFunc(ctx, func() { root.Close() })
-	return find(where, folder(root), false)
+	ctx, cancel := until(ctx, o.Until)
+	p, err := find(where, folder(root), false)
+	for i, s := range p.Sources {
+		p.Sources[i].Fetch = newMeter(ctx, o.Bounds).bounded(s.Fetch)
+	}
+	p.ends = append(p.ends, cancel, func() { root.Close() })
+	if err != nil {
+		p.Close()
+	}
+	return p, err
 }
 
 // find looks what a place is by the files that it has.
@@ -79,8 +111,8 @@ func find(name string, fetch tlog.Fetch, live bool) (Place, error) {
 	switch {
 	case err == nil:
 		p.Bundle = &b
-		for _, s := range sources {
-			p.Sources = append(p.Sources, Source{s, live})
+		for i, s := range sources {
+			p.Sources = append(p.Sources, Source{Source: s, Live: live, below: b.Logs[i].Path + "/"})
 		}
 		return p, nil
 	case !errors.Is(err, verify.ErrNotThere):
@@ -91,7 +123,7 @@ func find(name string, fetch tlog.Fetch, live bool) (Place, error) {
 		_, err := at(tlog.PathKeys)
 		switch {
 		case err == nil:
-			p.Sources = []Source{{verify.Source{Name: strings.TrimSuffix(name, "/") + strings.TrimSuffix("/"+below, "/"), Fetch: at}, live}}
+			p.Sources = []Source{{Source: verify.Source{Name: strings.TrimSuffix(name, "/") + strings.TrimSuffix("/"+below, "/"), Fetch: at}, Live: live, below: below}}
 			return p, nil
 		case !errors.Is(err, verify.ErrNotThere):
 			return p, fmt.Errorf("%s: %w", name, err)
@@ -103,22 +135,27 @@ func find(name string, fetch tlog.Fetch, live bool) (Place, error) {
 // folder reads files below one folder.
 func folder(root *os.Root) tlog.Fetch {
 	return func(path string) ([]byte, error) {
-		f, err := root.Open(filepath.FromSlash(path))
-		if errors.Is(err, os.ErrNotExist) {
+		name := filepath.FromSlash(path)
+		info, err := root.Stat(name)
+		if errors.Is(err, os.ErrNotExist) || err == nil && info.IsDir() {
 			return nil, fmt.Errorf("%s: %w", path, verify.ErrNotThere)
 		}
+		if err != nil {
+			return nil, err
+		}
+		if !info.Mode().IsRegular() { // a pipe would be waited for
+			return nil, fmt.Errorf("%s is no file", path)
+		}
+		f, err := root.Open(name)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
+		var b bytes.Buffer
+		if err := copyBounded(&b, f, path, info.Size()); err != nil {
 			return nil, err
 		}
-		if info.IsDir() {
-			return nil, fmt.Errorf("%s: %w", path, verify.ErrNotThere)
-		}
-		return readBounded(f, path, info.Size())
+		return b.Bytes(), nil
 	}
 }
 

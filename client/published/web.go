@@ -24,16 +24,21 @@ import (
 const (
 	dialTime   = 5 * time.Second
 	answerTime = 15 * time.Second // until an answer begins
-	stallTime  = 20 * time.Second // without a byte
 	tries      = 4
 	firstWait  = 500 * time.Millisecond // before the second try; twice as long each time
 	maxWait    = 10 * time.Second
 	redirects  = 5
+	mostAtOnce = 16 // connections to one host
+)
+
+// How slowly an answer may come: so many bytes in a second, after so long.
+var (
+	slowTime  = 20 * time.Second // shorter in tests
+	leastRate = int64(8 << 10)
 )
 
 // A web fetches the files below one address.
 type web struct {
-	ctx    context.Context
 	base   *url.URL
 	client *http.Client
 
@@ -52,30 +57,63 @@ func openWeb(ctx context.Context, where string, o Options) (Place, error) {
 		return Place{}, fmt.Errorf("%s goes unencrypted: give the https address, or --insecure to read it all the same", where)
 	}
 	u.Path = strings.TrimSuffix(u.Path, "/") + "/"
-	w := &web{ctx: ctx, base: u}
+	w := &web{base: u}
 	w.client = &http.Client{Transport: w.transport(o.Insecure), CheckRedirect: sameHost}
-	fetch := tlog.Fetch(w.fetch)
-	p, err := find(strings.TrimSuffix(where, "/"), fetch, true)
-	if err != nil {
-		return p, err
+	ctx, cancel := until(ctx, o.Until)
+	get := func(path string, to io.Writer) error {
+		return w.get(ctx, path, to, func(int64) error { return nil })
 	}
-	if err := w.vouched(p); err != nil {
-		return p, err
+	p, err := find(strings.TrimSuffix(where, "/"), fetchTo(get), true)
+	p.ends = append(p.ends, cancel, w.client.CloseIdleConnections)
+	if err == nil {
+		err = w.vouched(p)
 	}
-	for i, s := range p.Sources {
-		get := s.Fetch
-		if o.Cache != "" {
-			keys, err := get(tlog.PathKeys)
-			if err != nil {
-				continue // the reading says so
-			}
-			if get, err = cached(o.Cache, keys, get); err != nil {
-				return p, err
-			}
+	for i := range p.Sources {
+		if err == nil {
+			err = p.bring(ctx, i, w, o)
 		}
-		p.Sources[i].Fetch = ahead(ctx, get)
 	}
-	return p, nil
+	if err != nil {
+		p.Close()
+	}
+	return p, err
+}
+
+// bring has a source fetched as its options say: ahead of its reader, into a folder, unless it is Direct.
+func (p *Place) bring(ctx context.Context, i int, w *web, o Options) error {
+	s := &p.Sources[i]
+	m := newMeter(ctx, o.Bounds)
+	get := func(path string, to io.Writer) error {
+		if err := m.err(); err != nil {
+			return err
+		}
+		return w.get(ctx, s.below+path, to, m.add)
+	}
+	if o.Direct {
+		fetch := fetchTo(get)
+		s.Fetch = func(path string) ([]byte, error) {
+			b, err := fetch(path)
+			if err == nil && path == tlog.PathCheckpoint {
+				err = m.checkpoint(b)
+			}
+			return b, err
+		}
+		return nil
+	}
+	if o.Cache != "" {
+		keys, err := s.Fetch(tlog.PathKeys)
+		if err == nil { // else the reading says so
+			s.cache = cacheOf(o.Cache, keys)
+		}
+	}
+	spool, err := newSpool(m, s.cache, get)
+	if err != nil {
+		return err
+	}
+	p.ends = append(p.ends, spool.close)
+	s.Fetch = spool.fetch
+	spool.ahead()
+	return nil
 }
 
 func loopback(host string) bool {
@@ -104,7 +142,7 @@ func (w *web) transport(insecure bool) *http.Transport {
 	d := &net.Dialer{Timeout: dialTime}
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: d.DialContext, TLSHandshakeTimeout: dialTime, ResponseHeaderTimeout: answerTime, ForceAttemptHTTP2: true,
-		MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: time.Minute, DisableCompression: true,
+		MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: time.Minute, DisableCompression: true, MaxConnsPerHost: mostAtOnce,
 		TLSClientConfig: &tls.Config{
 			MinVersion:         tls.VersionTLS12,
 			InsecureSkipVerify: true, // VerifyConnection does it, and then looks whether it is a node's
@@ -175,30 +213,33 @@ func (w *web) vouched(p Place) error {
 	return nil
 }
 
-// fetch gets one file, trying again while the server is busy or away.
-func (w *web) fetch(path string) ([]byte, error) {
+// get writes one file to where it goes, trying again while the server is busy or away. It counts bytes as they come, and ends when count says so.
+func (w *web) get(ctx context.Context, path string, to io.Writer, count func(int64) error) error {
 	wait := firstWait
 	for try := 1; ; try++ {
-		b, later, err := w.once(path)
-		if err == nil || later < 0 || try == tries || w.ctx.Err() != nil {
-			return b, err
+		later, err := w.once(ctx, path, to, count)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err == nil || later < 0 || try == tries {
+			return err
 		}
 		select {
 		case <-time.After(max(wait, later)):
-		case <-w.ctx.Done():
-			return nil, w.ctx.Err()
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 		wait *= 2
 	}
 }
 
 // once says besides an error how long the server wants to be left alone; below zero: trying again changes nothing.
-func (w *web) once(path string) (b []byte, later time.Duration, err error) {
-	ctx, cancel := context.WithCancel(w.ctx)
-	defer cancel()
+func (w *web) once(ctx context.Context, path string, to io.Writer, count func(int64) error) (later time.Duration, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.base.JoinPath(path).String(), nil)
 	if err != nil {
-		return nil, -1, err
+		return -1, err
 	}
 	req.Header.Set("User-Agent", "ostraka")
 	res, err := w.client.Do(req)
@@ -210,53 +251,65 @@ func (w *web) once(path string) (b []byte, later time.Duration, err error) {
 			err = inURL.Err
 		}
 		if errors.As(err, &bad) {
-			return nil, -1, bad
+			return -1, bad
 		}
 		if errors.As(err, &elsewhere) {
 			later = -1
 		}
-		return nil, later, fmt.Errorf("fetch %s: %w", path, err)
+		return later, fmt.Errorf("fetch %s: %w", path, err)
 	}
 	defer res.Body.Close()
 	switch {
 	case res.StatusCode == http.StatusOK:
-		stalled := time.AfterFunc(stallTime, cancel)
-		defer stalled.Stop()
-		b, err = readBounded(&steady{res.Body, stalled}, path, res.ContentLength)
-		return b, -1, err
+		slow := time.AfterFunc(slowTime, func() { cancel(errSlow) })
+		defer slow.Stop()
+		err := copyBounded(to, &steady{res.Body, slow, time.Now(), 0, count}, path, res.ContentLength)
+		if errors.Is(context.Cause(ctx), errSlow) {
+			err = fmt.Errorf("read %s: %w", path, errSlow)
+		}
+		return -1, err
 	case res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusGone:
-		return nil, -1, fmt.Errorf("%s: %w", path, verify.ErrNotThere)
+		return -1, fmt.Errorf("%s: %w", path, verify.ErrNotThere)
 	case res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= 500:
 		seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
-		return nil, min(time.Duration(max(seconds, 0))*time.Second, maxWait), fmt.Errorf("fetch %s: the server answers %d", path, res.StatusCode)
+		return min(time.Duration(max(seconds, 0))*time.Second, maxWait), fmt.Errorf("fetch %s: the server answers %d", path, res.StatusCode)
 	}
-	return nil, -1, fmt.Errorf("fetch %s: the server answers %d", path, res.StatusCode)
+	return -1, fmt.Errorf("fetch %s: the server answers %d", path, res.StatusCode)
 }
 
-// A steady body ends when no byte comes for a while.
+var errSlow = errors.New("the server sends less than 8 KB in a second")
+
+// A steady body ends when it comes too slowly: a byte now and then keeps nobody waiting.
 type steady struct {
 	io.Reader
-	stalled *time.Timer
+	slow  *time.Timer
+	began time.Time
+	bytes int64
+	count func(int64) error
 }
 
 func (s *steady) Read(b []byte) (int, error) {
 	n, err := s.Reader.Read(b)
-	s.stalled.Reset(stallTime)
+	s.bytes += int64(n)
+	s.slow.Reset(time.Until(s.began.Add(slowTime + time.Duration(s.bytes/leastRate)*time.Second)))
+	if e := s.count(int64(n)); e != nil {
+		return n, e
+	}
 	return n, err
 }
 
-// readBounded reads what may be no larger than its name allows.
-func readBounded(r io.Reader, path string, size int64) ([]byte, error) {
+// copyBounded copies what may be no larger than its name allows.
+func copyBounded(to io.Writer, r io.Reader, path string, size int64) error {
 	most := limit(path)
 	if size > most {
-		return nil, fmt.Errorf("%s: it has %d bytes, at most %d are allowed", path, size, most)
+		return fmt.Errorf("%s: it has %d bytes, at most %d are allowed", path, size, most)
 	}
-	b, err := io.ReadAll(io.LimitReader(r, most+1))
+	n, err := io.Copy(to, io.LimitReader(r, most+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	case int64(len(b)) > most:
-		return nil, fmt.Errorf("%s: it has more than %d bytes", path, most)
+		return fmt.Errorf("read %s: %w", path, err)
+	case n > most:
+		return fmt.Errorf("%s: it has more than %d bytes", path, most)
 	}
-	return b, nil
+	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -69,9 +70,9 @@ func (a *app) fail(cmd *cobra.Command, err error) int {
 	if p.code == codeRefused && p.next == "" && strings.HasPrefix(cmd.CommandPath(), "ostraka tx ") {
 		p.next = "`ostraka tx explain ID` shows each node's rule and reason"
 	}
-	fmt.Fprintf(a.err, "ostraka: %s\n", p.err)
+	fmt.Fprintln(a.err, line("ostraka: %s", p.err))
 	if p.next != "" {
-		fmt.Fprintf(a.err, "  next: %s\n", p.next)
+		fmt.Fprintln(a.err, line("  next: %s", p.next))
 	}
 	if a.json && !a.printed {
 		a.printed = true
@@ -165,7 +166,7 @@ func none(_ *cobra.Command, args []string) error {
 // show prints the result: as the one JSON document, or as text.
 func (a *app) show(doc any, text func(w io.Writer)) error {
 	if !a.json {
-		text(a.out)
+		text(plainWriter{a.out})
 		return nil
 	}
 	a.printed = true
@@ -174,20 +175,27 @@ func (a *app) show(doc any, text func(w io.Writer)) error {
 
 // writeLine writes one document of a stream.
 func writeLine(w io.Writer, doc any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return e.Encode(doc)
+	return writeJSON(w, "", doc)
 }
 
 func writeDocument(w io.Writer, doc any) error {
-	e := json.NewEncoder(w)
+	return writeJSON(w, "  ", doc)
+}
+
+func writeJSON(w io.Writer, indent string, doc any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(doc)
+	e.SetIndent("", indent)
+	if err := e.Encode(doc); err != nil {
+		return err
+	}
+	_, err := w.Write(plainJSON(b.Bytes()))
+	return err
 }
 
 // say tells people something beside the result.
-func (a *app) say(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
+func (a *app) say(format string, args ...any) { fmt.Fprintln(a.err, line(format, args...)) }
 
 // down names the nodes that did not answer.
 func (a *app) down(failures []client.Failure) {
@@ -205,7 +213,7 @@ func (a *app) terminal() bool {
 // progress writes over one line of a terminal; elsewhere it is silent.
 func (a *app) progress(format string, args ...any) {
 	if a.terminal() {
-		fmt.Fprintf(a.err, "\r\x1b[K"+format, args...)
+		fmt.Fprint(a.err, "\r\x1b[K"+oneLine(line(format, args...)))
 	}
 }
 

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +21,7 @@ import (
 	"github.com/ostraka/ostraka/console/wasm"
 	"github.com/ostraka/ostraka/evidence/attest"
 	"github.com/ostraka/ostraka/evidence/places"
+	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 )
 
@@ -33,9 +37,13 @@ type disclosing struct {
 	wasm     string
 	insecure bool
 	bodies   bool
-	places   []string
+	operator []string
+	costs
 	shelf    shelf
 	evidence []verify.BundleFile // that the folder carries
+
+	places []string
+	pins   []disclose.Pins // of each place; nil: the roster says it
 }
 
 // disclosedDocument is what a publication did.
@@ -88,6 +96,8 @@ func (a *app) disclosePublishCommand() *cobra.Command {
 	c.Flags().StringVar(&d.wasm, "wasm", "", "folder of the verifier for browsers, where `make wasm` put it (default: the one that this program carries)")
 	d.shelf.flags(c, evidenceAt)
 	c.Flags().BoolVar(&d.bodies, "bodies", false, "fetch all bodies again, where a vault was published only lately")
+	c.Flags().StringArrayVar(&d.operator, "operator", nil, "NAME=IDENTITY of an operator, 64 digits, as it publishes it elsewhere: no other log is taken (default: of a context what it has pinned; else what the roster says that the logs show)")
+	d.costs.flags(c)
 	c.Flags().BoolVar(&d.insecure, "insecure", false, "take web servers whose certificate no authority vouches for: what they show is verified all the same")
 	return c
 }
@@ -96,18 +106,32 @@ func (d *disclosing) parse(a *app, args []string) error {
 	if d.out == "" {
 		return usage("name the folder to write: -o FOLDER")
 	}
+	if err := d.check(); err != nil {
+		return err
+	}
 	if err := d.shelf.read(evidenceAt); err != nil {
 		return err
 	}
+	expected, err := identities(d.operator)
+	if err != nil {
+		return err
+	}
 	if d.places = args; len(args) > 0 {
+		d.pins = make([]disclose.Pins, len(args))
+		for i := range args {
+			d.pins[i] = expected
+		}
 		return nil
+	}
+	if expected != nil {
+		return usage("--operator goes with addresses: a context has its identities pinned")
 	}
 	_, c, err := a.chosen()
 	if err != nil {
 		return err
 	}
 	for _, n := range c.Nodes {
-		d.places = append(d.places, "https://"+n.Address)
+		d.places, d.pins = append(d.places, "https://"+n.Address), append(d.pins, disclose.Pins{n.Name: n.Identity})
 	}
 	return nil
 }
@@ -118,15 +142,13 @@ func (d *disclosing) publish(ctx context.Context, a *app) (doc disclosedDocument
 	if err := d.shelve(a); err != nil {
 		return doc, nil, err
 	}
+	end := d.until(ctx)
 	var logs []disclose.Copied
 	for try := 0; ; try++ {
-		if logs, doc.Missing, err = d.copyAll(ctx, a); err != nil {
+		if logs, r, doc.Missing, err = d.once(ctx, a, end); err != nil {
 			return doc, nil, err
 		}
-		if r, err = d.verify(ctx, a, logs); err != nil {
-			return doc, nil, err
-		}
-		if len(r.Lagging) == 0 && !r.Newer() || try == refetches {
+		if len(r.Lagging) == 0 && !r.Newer() || try == refetches || time.Now().Add(refetchWait).After(end) {
 			break
 		}
 		a.progress("Somebody saw more than is shown yet: fetched again in %s", refetchWait)
@@ -152,44 +174,128 @@ func (d *disclosing) publish(ctx context.Context, a *app) (doc disclosedDocument
 	return doc, r, err
 }
 
-// copyAll brings each log into the folder. A node that cannot be reached keeps no other's log out; what the folder has of it stays.
-func (d *disclosing) copyAll(ctx context.Context, a *app) (logs []disclose.Copied, missing map[string]string, err error) {
-	inner, cancel := context.WithCancel(ctx)
-	defer cancel()
-	missing = map[string]string{}
-	for _, where := range d.places {
-		a.progress("Reading %s", where)
-		p, err := published.Open(inner, where, published.Options{Insecure: d.insecure})
-		if err != nil {
-			missing[where] = err.Error()
-			continue
-		}
-		for _, s := range p.Sources {
-			c, err := disclose.Copy(ctx, d.out, disclose.Log{Name: s.Name, Fetch: s.Fetch}, d.bodies)
-			if err != nil {
-				missing[s.Name] = err.Error()
-				continue
-			}
-			if !slices.ContainsFunc(logs, func(o disclose.Copied) bool { return o.Operator == c.Operator }) {
-				logs = append(logs, c)
-			}
-		}
+// once brings each log into the folder that can be had, and verifies the folder. A node that cannot be reached, or is too slow, keeps no other's log
+// out; what the folder has of it stays.
+func (d *disclosing) once(ctx context.Context, a *app, until time.Time) (logs []disclose.Copied, r *verify.Report, missing map[string]string, err error) {
+	if err := disclose.Unstage(d.out); err != nil {
+		return nil, nil, nil, err
+	}
+	logs, missing = d.copyAll(ctx, a, until)
+	if ctx.Err() != nil {
+		return nil, nil, missing, ctx.Err()
 	}
 	kept, err := disclose.Kept(d.out, logs)
 	logs = append(logs, kept...)
-	switch {
-	case ctx.Err() != nil:
-		return nil, missing, ctx.Err()
-	case err != nil:
-		return nil, missing, err
-	case len(logs) == 0:
-		var all []error
-		for where, why := range missing {
-			all = append(all, fmt.Errorf("%s: %s", where, why))
-		}
-		return nil, missing, &problem{codeError, fmt.Errorf("%w: %w", errUnreadable, errors.Join(all...)), "check that the nodes run: `ostraka node status` at each"}
+	if err == nil && len(logs) > 0 {
+		logs, err = d.place(ctx, a, logs, missing)
 	}
-	return logs, missing, nil
+	if err = errors.Join(err, disclose.Unstage(d.out)); err != nil {
+		return nil, nil, missing, err
+	}
+	if len(logs) == 0 {
+		var all []error
+		for _, where := range slices.Sorted(maps.Keys(missing)) {
+			all = append(all, fmt.Errorf("%s: %s", where, missing[where]))
+		}
+		return nil, nil, missing, &problem{codeError, fmt.Errorf("%w: %w", errUnreadable, errors.Join(all...)), "check that the nodes run: `ostraka node status` at each"}
+	}
+	r, err = d.verify(ctx, a, logs)
+	return logs, r, missing, err
+}
+
+// copyAll fetches all logs at the same time. Further copies of one log follow after one another: they go into one folder.
+func (d *disclosing) copyAll(ctx context.Context, a *app, until time.Time) (logs []disclose.Copied, missing map[string]string) {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a.progress("Reading %s", strings.Join(d.places, ", "))
+	bounds := d.bounds()
+	found, errs := opened(inner, d.places, published.Options{Insecure: d.insecure, Bounds: bounds, Until: until, Direct: true})
+	missing = map[string]string{}
+	byKeys := map[string]func(){}
+	var mu sync.Mutex
+	for i, p := range found {
+		if errs[i] != nil {
+			missing[d.places[i]] = errs[i].Error()
+			continue
+		}
+		defer p.Close()
+		for _, s := range p.Sources {
+			keys, _ := s.Fetch(tlog.PathKeys)
+			before := byKeys[string(keys)]
+			byKeys[string(keys)] = func() {
+				if before != nil {
+					before()
+				}
+				c, err := disclose.Copy(ctx, d.out, disclose.Log{Name: s.Name, Fetch: s.Fetch}, disclose.Folder{Bodies: d.bodies, Bounds: &bounds, AtOnce: 4}, d.pins[i])
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					missing[s.Name] = err.Error()
+				} else if !slices.ContainsFunc(logs, func(o disclose.Copied) bool { return o.Path == c.Path }) {
+					logs = append(logs, c)
+				}
+			}
+		}
+	}
+	var all sync.WaitGroup
+	for _, do := range byKeys {
+		all.Go(do)
+	}
+	all.Wait()
+	return logs, missing
+}
+
+// place gives each log that is new here the place of its operator, as pinned identities or the roster say. What is nobody's is left out.
+func (d *disclosing) place(ctx context.Context, a *app, logs []disclose.Copied, missing map[string]string) (placed []disclose.Copied, err error) {
+	if !slices.ContainsFunc(logs, func(c disclose.Copied) bool { return c.Staged }) {
+		return logs, nil
+	}
+	pins := disclose.Pins{}
+	for _, p := range d.pins {
+		maps.Copy(pins, p)
+	}
+	if len(pins) == 0 {
+		r, err := d.verify(ctx, a, logs)
+		if err != nil {
+			return nil, err
+		}
+		if pins, err = rosterPins(r); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range logs {
+		now, err := disclose.Place(d.out, c, pins)
+		if err != nil {
+			missing["the log of "+c.Operator+" at "+c.Origin] = err.Error()
+			continue
+		}
+		placed = slices.DeleteFunc(placed, func(o disclose.Copied) bool { return o.Path == now.Path })
+		placed = append(placed, now)
+	}
+	return placed, nil
+}
+
+// rosterPins are the identities that the roster has. Where there is no one roster, no log goes to a place of its own choosing.
+func rosterPins(r *verify.Report) (disclose.Pins, error) {
+	const next = "say which identities the operators have: --operator NAME=IDENTITY for each, as they publish them elsewhere"
+	for _, c := range r.Claims {
+		if c.Failed != "" && c.Subject == "circle" {
+			return nil, unverified(next, "whose logs these are is not clear: %s: %s", c.Claim, c.Failed)
+		}
+	}
+	pins := disclose.Pins{}
+	for _, o := range r.Operators {
+		if id, err := hex.DecodeString(o.Identity); err == nil {
+			pins[o.Name] = id
+		}
+	}
+	for _, l := range r.Logs { // of those who left as well
+		digits, _, _ := strings.Cut(strings.TrimPrefix(l.Origin, "ostraka.log/"), "/")
+		if id, err := hex.DecodeString(digits); err == nil {
+			pins[l.Operator] = id
+		}
+	}
+	return pins, nil
 }
 
 // verify reads what lies in the folder now, as anybody will.
@@ -198,10 +304,11 @@ func (d *disclosing) verify(ctx context.Context, a *app, logs []disclose.Copied)
 	defer cancel()
 	var sources []verify.Source
 	for _, l := range logs {
-		p, err := published.Open(inner, filepath.Join(d.out, l.Path), published.Options{})
+		p, err := published.Open(inner, filepath.Join(d.out, l.Path), published.Options{Bounds: d.bounds()})
 		if err != nil {
 			return nil, err
 		}
+		defer p.Close()
 		sources = append(sources, p.Sources[0].Source)
 	}
 	now := time.Now()
@@ -249,18 +356,18 @@ func (d *disclosing) page(a *app, r *verify.Report, b verify.Bundle) (bool, erro
 }
 
 func (doc disclosedDocument) print(w writer, r *verify.Report) {
-	fmt.Fprintf(w, "The disclosure of %s is written to %s.\n", doc.Circle, doc.Folder)
+	fmt.Fprint(w, line("The disclosure of %s is written to %s.\n", doc.Circle, doc.Folder))
 	for _, l := range doc.Logs {
-		fmt.Fprintf(w, "  %-20s %d entries, %d of them new\n", l.Operator, l.Entries, l.Grown)
+		fmt.Fprint(w, line("  %-20s %d entries, %d of them new\n", l.Operator, l.Entries, l.Grown))
 	}
 	if n := len(doc.Evidence); n > 0 {
-		fmt.Fprintf(w, "  evidence of places: %s\n", strings.Join(doc.Evidence, ", "))
+		fmt.Fprint(w, line("  evidence of places: %s\n", strings.Join(doc.Evidence, ", ")))
 	}
-	for where, why := range doc.Missing {
-		fmt.Fprintf(w, "  NOT REACHED: %s: %s\n", where, why)
+	for _, where := range slices.Sorted(maps.Keys(doc.Missing)) {
+		fmt.Fprint(w, line("  NOT TAKEN: %s: %s\n", where, doc.Missing[where]))
 	}
 	fmt.Fprintf(w, "Host the folder on any web server. Its circle's id, which readers should learn from elsewhere too:\n  %s\n", doc.CircleID)
 	if r.Failed {
-		fmt.Fprintln(w, "It does not hold as it is: `ostraka verify "+doc.Folder+"` says why.")
+		fmt.Fprint(w, line("It does not hold as it is: `ostraka verify %s` says why.\n", doc.Folder))
 	}
 }

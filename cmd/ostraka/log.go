@@ -215,7 +215,7 @@ func (d entryDocument) line() string {
 	if text == "" && d.About != "" {
 		text = "about " + d.About[:8]
 	}
-	return fmt.Sprintf("%d\t%s\t%s\t%s\t%.8s\t%s", d.Number, d.Time, d.Kind, d.Vault, d.ID, text)
+	return line("%d\t%s\t%s\t%s\t%.8s\t%s", d.Number, d.Time, d.Kind, d.Vault, d.ID, text)
 }
 
 type listFlags struct {

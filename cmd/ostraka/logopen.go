@@ -206,7 +206,7 @@ func (a *app) logReadCommand() *cobra.Command {
 			if key != "" {
 				v, err := tlog.ParseLogVerifier(key)
 				if err != nil {
-					return usage("--key: %w", err)
+					return usage("--log-key: %w", err)
 				}
 				if _, _, err := tlog.OpenCheckpoint(o.Checkpoint, v, nil); err != nil {
 					return unverified("believe nothing of it; ask the operator for its log's key by another way", "the checkpoint: %w", err)
@@ -223,7 +223,7 @@ func (a *app) logReadCommand() *cobra.Command {
 				Signed bool   `json:"checkpoint_verified"` // with --key
 			}{args[1], o.Origin, head.Size, len(o.Leaves), key != ""}
 			return a.show(doc, func(w io.Writer) {
-				fmt.Fprintf(w, "%d bodies of log %s, below its checkpoint of %d entries, are in %s.\n", doc.Bodies, doc.Origin, doc.Size, doc.Folder)
+				fmt.Fprint(w, line("%d bodies of log %s, below its checkpoint of %d entries, are in %s.\n\nNext: `ostraka verify ADDRESS… --opened %s`.\n", doc.Bodies, doc.Origin, doc.Size, doc.Folder, doc.Folder))
 			})
 		},
 	}

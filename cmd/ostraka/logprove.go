@@ -57,13 +57,13 @@ type placeDocument struct {
 }
 
 func (d placeDocument) print(w io.Writer) {
-	fmt.Fprintf(w, "Entry %d of log %s, below the checkpoint of %d entries:\n", d.Number, d.Origin, d.Size)
-	fmt.Fprintf(w, "  %s at %s, id %s\n", d.Kind, d.Time, d.ID)
+	fmt.Fprint(w, line("Entry %d of log %s, below the checkpoint of %d entries:\n", d.Number, d.Origin, d.Size))
+	fmt.Fprint(w, line("  %s at %s, id %s\n", d.Kind, d.Time, d.ID))
 	if d.About != "" {
-		fmt.Fprintf(w, "  about %s\n", d.About)
+		fmt.Fprint(w, line("  about %s\n", d.About))
 	}
 	for _, c := range d.Cosigned {
-		fmt.Fprintf(w, "  cosigned by %s at %s\n", c.Witness, c.Time)
+		fmt.Fprint(w, line("  cosigned by %s at %s\n", c.Witness, c.Time))
 	}
 }
 
@@ -78,7 +78,11 @@ func (a *app) logProve(ctx context.Context, own ostrakav1connect.OperatorClient,
 			witnesses = append(witnesses, k.WitnessKey)
 		}
 	}
-	d, err := checkProof(res.Msg.Proof, head.LogKey, witnesses)
+	log, known, err := proofKeys(head.LogKey, witnesses)
+	if err != nil {
+		return unverified("`ostraka log head` shows the node's keys", "what the node says of its keys: %w", err)
+	}
+	d, err := checkProof(res.Msg.Proof, log, known)
 	if err != nil {
 		return err
 	}
@@ -95,20 +99,23 @@ func (a *app) logProve(ctx context.Context, own ostrakav1connect.OperatorClient,
 	})
 }
 
-// checkProof verifies a proof's file with nothing but keys.
-func checkProof(file []byte, key string, witnesses []string) (d placeDocument, err error) {
-	log, err := tlog.ParseLogVerifier(key)
-	if err != nil {
-		return d, usage("the log's key: %w", err)
+// proofKeys reads the keys that a proof is held to; an error names the flag of the one that is none.
+func proofKeys(key string, witnesses []string) (log tlog.LogVerifier, known []tlog.Witness, err error) {
+	if log, err = tlog.ParseLogVerifier(key); err != nil {
+		return log, nil, fmt.Errorf("--key: the log's key: %w", err)
 	}
-	var known []tlog.Witness
-	for _, w := range witnesses {
-		x, err := tlog.ParseWitness(w)
+	for _, text := range witnesses {
+		w, err := tlog.ParseWitness(text)
 		if err != nil {
-			return d, usage("a witness's key: %w", err)
+			return log, nil, fmt.Errorf("--witness: a witness's key: %w", err)
 		}
-		known = append(known, x)
+		known = append(known, w)
 	}
+	return log, known, nil
+}
+
+// checkProof verifies a proof's file with nothing but keys.
+func checkProof(file []byte, log tlog.LogVerifier, known []tlog.Witness) (d placeDocument, err error) {
 	const next = "believe nothing of it; ask whoever gave it to you for another, and compare the keys with the operators"
 	p, err := tlog.ParseProof(file)
 	if err != nil {
@@ -146,19 +153,19 @@ func (a *app) logCheckCommand() *cobra.Command {
 			if key == "" {
 				return usage("give the log's key: --key VKEY, as `ostraka log head` prints it")
 			}
+			log, known, err := proofKeys(key, witnesses)
+			if err != nil {
+				return usage("%w", err)
+			}
 			file, err := readBounded(args[0], tlog.MaxProofFile)
 			if err != nil {
 				return err
 			}
-			d, err := checkProof(file, key, witnesses)
+			d, err := checkProof(file, log, known)
 			if err != nil {
 				return err
 			}
-			for _, w := range witnesses {
-				x, err := tlog.ParseWitness(w)
-				if err != nil {
-					return usage("--witness: %w", err)
-				}
+			for _, x := range known {
 				if !slices.ContainsFunc(d.Cosigned, func(c cosignedDocument) bool { return c.Witness == x.Name() }) {
 					return unverified("ask for a proof below a later checkpoint, or for why that witness does not cosign", "witness %s has not cosigned the checkpoint", x.Name())
 				}

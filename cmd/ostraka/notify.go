@@ -260,8 +260,8 @@ func (a *app) notifyTestCommand() *cobra.Command {
 			}{r.Name, r.URL.String(), n.ID, answer.Status, answer.Body}
 			shown := a.show(doc, func(w io.Writer) {
 				fmt.Fprintf(w, "%s answers %d to notice %s\n", doc.Where, doc.Status, doc.ID)
-				for line := range strings.Lines(plainText(doc.Answer)) {
-					fmt.Fprintf(w, "  %s\n", strings.TrimRight(line, "\n"))
+				for text := range strings.Lines(doc.Answer) {
+					fmt.Fprintln(w, line("  %s", strings.TrimRight(text, "\r\n")))
 				}
 			})
 			if err != nil {
@@ -270,16 +270,6 @@ func (a *app) notifyTestCommand() *cobra.Command {
 			return shown
 		},
 	}
-}
-
-// plainText keeps an answer from writing to the terminal what is not text.
-func plainText(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && (r < ' ' || r >= 0x7f && r < 0xa0) {
-			return -1
-		}
-		return r
-	}, s)
 }
 
 // lookTime is how long a look may take for each node: one that answers as late as it may, and then shows what does not hold, is left out, and the
@@ -387,7 +377,7 @@ type reportDocument struct {
 func reportOf(r courier.Report) reportDocument {
 	d := reportDocument{At: statement.FormatTime(r.At), What: r.What, Type: r.Type, Receiver: r.Receiver, ID: r.ID, Count: r.Count, Reason: r.Reason}
 	if r.Event != nil {
-		d.Title, d.Data = plainText(r.Event.Title()), r.Event.Data
+		d.Title, d.Data = oneLine(r.Event.Title()), r.Event.Data
 	}
 	return d
 }
@@ -413,7 +403,7 @@ func (a *app) toldLine(r courier.Report) {
 		_ = writeLine(a.out, d)
 		return
 	}
-	fmt.Fprintf(a.out, "%s %s\n", d.At, d.line())
+	fmt.Fprintln(a.out, line("%s %s", d.At, d.line()))
 }
 
 func (a *app) notifyOnce(ctx context.Context, n *courier.Courier) error {

@@ -5,14 +5,17 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/client/disclose"
 	"github.com/ostraka/ostraka/client/onchain"
 	"github.com/ostraka/ostraka/client/published"
 	"github.com/ostraka/ostraka/custody/signet"
@@ -32,6 +35,7 @@ type verification struct {
 	circle, at, rpc, witness, operator, address, release, maintainer []string
 	insecure                                                         bool
 	shelf                                                            shelf
+	costs
 
 	places    []string
 	options   verify.Options
@@ -40,6 +44,48 @@ type verification struct {
 	expected  map[string]string // identities, hex, by operator
 	named     [][3]string       // vault, chain, address
 	cache     string            // folder; empty: none
+
+	folders []string            // of what operators opened to the reader
+	opened  []*published.Opened // of this reading
+}
+
+// costs are what reading one place may cost.
+type costs struct {
+	entries, mb int64
+	time        time.Duration
+}
+
+func (x *costs) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.Int64Var(&x.entries, "max-entries", published.DefaultBounds.Entries, "most entries that are read of one log: one with more fails, and the others are read")
+	f.Int64Var(&x.mb, "max-mb", published.DefaultBounds.Bytes>>20, "most megabytes that are read of one log, likewise")
+	f.DurationVar(&x.time, "max-time", 15*time.Minute, "how long fetching may take: what is not there by then fails, and the others are read")
+}
+
+func (x costs) check() error {
+	switch {
+	case x.entries < 1 || x.entries > tlog.MaxSize:
+		return usage("--max-entries is 1 or more")
+	case x.mb < 1 || x.mb > 1<<40:
+		return usage("--max-mb is 1 or more")
+	case x.time <= 0:
+		return usage("--max-time is more than nothing")
+	}
+	return nil
+}
+
+func (x costs) bounds() published.Bounds {
+	return published.Bounds{Entries: x.entries, Bytes: x.mb << 20}
+}
+
+// until is when fetching ends: a quarter of the time that there is remains for what was fetched.
+func (x costs) until(ctx context.Context) time.Time {
+	now := time.Now()
+	end := now.Add(x.time)
+	if all, ok := ctx.Deadline(); ok && now.Add(all.Sub(now)*3/4).Before(end) {
+		end = now.Add(all.Sub(now) * 3 / 4)
+	}
+	return end
 }
 
 func (v *verification) flags(c *cobra.Command) {
@@ -53,6 +99,7 @@ func (v *verification) flags(c *cobra.Command) {
 	f.StringArrayVar(&v.release, "release", nil, "release.note of a release: says of each operator's program whether it is of it")
 	f.StringArrayVar(&v.maintainer, "maintainer", nil, "key of a maintainer whom you trust, NAME+HASH+KEY: two must have signed each release")
 	v.shelf.flags(c, evidenceAt)
+	v.costs.flags(c)
 	f.BoolVar(&v.insecure, "insecure", false, "read web servers whose certificate no authority vouches for, and by http: what is read is held to signatures all the same")
 }
 
@@ -63,6 +110,9 @@ const evidenceAt = "evidence-at"
 func (v *verification) parse(places []string) error {
 	if len(places) == 0 {
 		return usage("name what to verify: addresses of nodes, logs or bundles, or folders")
+	}
+	if err := v.check(); err != nil {
+		return err
 	}
 	v.places = places
 	if len(v.circle) > 1 {
@@ -96,20 +146,16 @@ func (v *verification) parse(places []string) error {
 	if err := v.shelf.read(evidenceAt); err != nil {
 		return err
 	}
+	pins, err := identities(v.operator)
+	if err != nil {
+		return err
+	}
+	if err := v.readOpened(); err != nil {
+		return err
+	}
 	v.expected = map[string]string{}
-	for _, text := range v.operator {
-		name, identity, _ := strings.Cut(text, "=")
-		raw, err := hex.DecodeString(identity)
-		if err == nil {
-			err = signet.CheckIdentity(raw)
-		}
-		if err == nil {
-			err = statement.CheckLabel(name)
-		}
-		if err != nil {
-			return usage("--operator %.100q is not NAME=IDENTITY: %w", text, err)
-		}
-		v.expected[name] = hex.EncodeToString(raw)
+	for name, identity := range pins {
+		v.expected[name] = hex.EncodeToString(identity)
 	}
 	for _, text := range v.address {
 		vault, account, _ := strings.Cut(text, "=")
@@ -124,6 +170,60 @@ func (v *verification) parse(places []string) error {
 		v.named = append(v.named, [3]string{vault, account[:i], a.String()})
 	}
 	return v.parseHeights()
+}
+
+// readOpened reads what operators opened to the reader. Its checkpoints are what the reader saw of their logs.
+func (v *verification) readOpened() error {
+	v.opened = nil
+	for _, folder := range v.folders {
+		o, err := published.ReadOpened(folder)
+		if errors.Is(err, fs.ErrNotExist) {
+			return usage("--opened %s: name the folder that `ostraka log read` wrote: %w", folder, err)
+		}
+		if err != nil {
+			return unverified("ask the operator for the file again, and read it into an empty folder with `ostraka log read`", "--opened: %w", err)
+		}
+		v.opened = append(v.opened, o)
+	}
+	return nil
+}
+
+// tellOpened says what the bodies that were opened came to.
+func (v *verification) tellOpened(r *verify.Report) {
+	all := 0
+	for _, o := range v.opened {
+		n, err := o.Bodies()
+		if all += n; err != nil {
+			r.Fail("what was opened in "+o.Folder, "it is of a log that was read", err.Error())
+		}
+	}
+	if len(v.opened) > 0 {
+		r.Claims = append(r.Claims, verify.Claim{
+			Subject: "the reader", Claim: fmt.Sprintf("%d bodies were opened to you", all), Class: verify.Proved, Basis: "each is held to its entry's id; nobody else is shown them here",
+		})
+	}
+}
+
+// identities reads operators' identities, each NAME=IDENTITY; nil if none is given.
+func identities(given []string) (out disclose.Pins, err error) {
+	for _, text := range given {
+		name, identity, _ := strings.Cut(text, "=")
+		raw, err := hex.DecodeString(identity)
+		if err == nil {
+			err = signet.CheckIdentity(raw)
+		}
+		if err == nil {
+			err = statement.CheckLabel(name)
+		}
+		if err != nil {
+			return nil, usage("--operator %.100q is not NAME=IDENTITY: %w", text, err)
+		}
+		if out == nil {
+			out = disclose.Pins{}
+		}
+		out[name] = raw
+	}
+	return out, nil
 }
 
 func (v *verification) parseHeights() error {
@@ -154,18 +254,31 @@ func (v *verification) parseHeights() error {
 	return nil
 }
 
+// unreadable says what to do when nothing could be read.
+func unreadable(err error) error {
+	if published.Late(err) || errors.Is(err, context.DeadlineExceeded) {
+		return &problem{codeError, err, "give it more time with --timeout and --max-time, or check with a browser whether the addresses answer"}
+	}
+	return &problem{codeError, err, "check the addresses, and with a browser whether they answer"}
+}
+
 // errUnreadable says that nothing at all could be read.
 var errUnreadable = errors.New("nothing could be read")
 
-// run fetches, verifies and compares. Logs of which others saw more, and which may have gone on since, are fetched again a few times. Whole says that
-// every place could be read.
+// run fetches, verifies and compares. Logs of which others saw more, and which may have gone on since, are fetched again a few times, as long as
+// there is time. Whole says that every place could be read.
 func (v *verification) run(ctx context.Context, a *app) (r *verify.Report, whole bool, err error) {
+	end := v.until(ctx)
 	for try := 0; ; try++ {
-		var live bool
-		if r, whole, live, err = v.once(ctx, a); err != nil {
+		again, known, live, err := v.once(ctx, a, end)
+		if r != nil && (err != nil || time.Now().After(end)) && !interrupted(ctx) {
+			return r, whole, nil // what was found stands
+		}
+		if err != nil {
 			return nil, false, err
 		}
-		if !live || try == refetches || len(r.Lagging) == 0 && !r.Newer() {
+		r, whole = again, known
+		if !live || try == refetches || len(r.Lagging) == 0 && !r.Newer() || time.Now().Add(refetchWait).After(end) {
 			return r, whole, nil
 		}
 		a.progress("Somebody saw more than is shown yet: fetched again in %s", refetchWait)
@@ -176,6 +289,9 @@ func (v *verification) run(ctx context.Context, a *app) (r *verify.Report, whole
 		}
 	}
 }
+
+// interrupted says that somebody ended it, not its time.
+func interrupted(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
 // settled is run, for a circle that has just signed something: until the logs of so many holders tell of a signature, and every share was proved,
 // for half a minute at most.
@@ -192,50 +308,49 @@ func (v *verification) settled(ctx context.Context, a *app, holders int) (r *ver
 	}
 }
 
-func (v *verification) once(ctx context.Context, a *app) (r *verify.Report, whole, live bool, err error) {
+// opened opens places at the same time. Whoever reads them closes them.
+func opened(ctx context.Context, where []string, o published.Options) (found []published.Place, errs []error) {
+	found, errs = make([]published.Place, len(where)), make([]error, len(where))
+	var all sync.WaitGroup
+	for i := range where {
+		all.Go(func() { found[i], errs[i] = published.Open(ctx, where[i], o) })
+	}
+	all.Wait()
+	return found, errs
+}
+
+func (v *verification) once(ctx context.Context, a *app, until time.Time) (r *verify.Report, whole, live bool, err error) {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var sources []verify.Source
-	var handed []places.File                         // evidence that bundles carry
 	if err := v.shelf.read(evidenceAt); err != nil { // anew each time: it is brought up to date while a watch runs
 		return nil, false, false, err
 	}
-	failed := map[string]error{}
-	for _, where := range v.places {
-		a.progress("Reading %s", where)
-		p, err := published.Open(inner, where, published.Options{Insecure: v.insecure, Cache: v.cache})
-		if err != nil {
-			failed[where] = err
-			continue
-		}
-		live = live || p.Live()
-		handed = append(handed, p.Evidence()...)
-		for _, s := range p.Sources {
-			sources = append(sources, s.Source)
+	a.progress("Reading %s", strings.Join(v.places, ", "))
+	found, errs := opened(inner, v.places, published.Options{Insecure: v.insecure, Cache: v.cache, Bounds: v.bounds(), Until: until})
+	var sources []published.Source
+	var handed []places.File // evidence that bundles carry
+	for i, p := range found {
+		if errs[i] == nil {
+			defer p.Close()
+			live = live || p.Live()
+			sources, handed = append(sources, p.Sources...), append(handed, p.Evidence()...)
 		}
 	}
-	if ctx.Err() != nil {
+	if interrupted(ctx) {
 		return nil, false, live, ctx.Err()
 	}
 	if len(sources) == 0 {
-		var all []error
-		for _, where := range v.places {
-			all = append(all, failed[where])
-		}
-		return nil, false, live, fmt.Errorf("%w: %w", errUnreadable, errors.Join(all...))
+		return nil, false, live, fmt.Errorf("%w: %w", errUnreadable, errors.Join(errs...))
 	}
-	o := v.options
-	o.Now = time.Now()
-	o.Evidence = v.shelf.judge(handed, o.Now)
-	o.Progress = func(p verify.Progress) error {
-		a.progress("%s: entry %d of %d; %s", p.Source, p.Read, p.Of, p.Verdict)
-		return ctx.Err()
-	}
-	if r, err = verify.Verify(sources, o); err != nil {
+	if r, err = v.judge(ctx, a, sources, handed); err != nil {
 		return nil, false, live, err
 	}
-	for where, err := range failed {
-		r.Fail("log at "+where, "it can be read", err.Error())
+	whole = r.Read()
+	for i, why := range errs {
+		if why != nil {
+			r.Fail("log at "+v.places[i], "it can be read", why.Error())
+			whole = false
+		}
 	}
 	r.Expect(v.expected)
 	for _, n := range v.named {
@@ -243,7 +358,43 @@ func (v *verification) once(ctx context.Context, a *app) (r *verify.Report, whol
 	}
 	r.Reconcile(v.ask(ctx, a, r))
 	a.progressEnds()
-	return r, len(failed) == 0 && r.Read(), live, ctx.Err()
+	if interrupted(ctx) {
+		err = ctx.Err()
+	}
+	return r, whole, live, err
+}
+
+// judge verifies logs. Of one that does not read well nothing is kept: perhaps that is damaged.
+func (v *verification) judge(ctx context.Context, a *app, sources []published.Source, handed []places.File) (*verify.Report, error) {
+	o := v.options
+	o.Now = time.Now()
+	o.Evidence = v.shelf.judge(handed, o.Now)
+	o.Progress = func(p verify.Progress) error {
+		a.progress("%s: entry %d of %d; %s", p.Source, p.Read, p.Of, p.Verdict)
+		return ctx.Err()
+	}
+	if err := v.readOpened(); err != nil {
+		return nil, err
+	}
+	o.Seen = slices.Clone(o.Seen)
+	for _, x := range v.opened {
+		o.Seen = append(o.Seen, x.Checkpoint)
+	}
+	read := make([]verify.Source, len(sources))
+	for i, s := range sources {
+		read[i] = verify.Source{Name: s.Name, Fetch: published.WithOpened(s.Fetch, v.opened)}
+	}
+	r, err := verify.Verify(read, o)
+	if err != nil {
+		return nil, err
+	}
+	v.tellOpened(r)
+	for _, s := range sources {
+		if slices.ContainsFunc(r.Claims, func(c verify.Claim) bool { return c.Failed != "" && c.Subject == "log at "+s.Name }) {
+			err = errors.Join(err, s.Forget())
+		}
+	}
+	return r, err
 }
 
 // ask gathers what the chains say.
@@ -279,10 +430,10 @@ func (a *app) verifyCommand() *cobra.Command {
 			r, _, err := v.run(ctx, a)
 			a.progressEnds()
 			if errors.Is(err, errUnreadable) {
-				return &problem{codeError, err, "check the addresses, and with a browser whether they answer"}
+				return unreadable(err)
 			}
 			if errors.Is(err, context.DeadlineExceeded) {
-				return &problem{codeError, errors.New("the time ran out before all was verified"), "give it more with --timeout"}
+				return &problem{codeUnverified, errors.New("the time ran out before all that was fetched was verified"), "give it more with --timeout"}
 			}
 			if err != nil {
 				return err
@@ -294,6 +445,7 @@ func (a *app) verifyCommand() *cobra.Command {
 		},
 	}
 	v.flags(c)
+	c.Flags().StringArrayVar(&v.folders, "opened", nil, "FOLDER that 'ostraka log read' wrote of what an operator opened to you: its bodies are verified with what everybody is shown (may be repeated)")
 	return c
 }
 

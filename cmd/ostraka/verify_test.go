@@ -56,6 +56,13 @@ func publishes(t *testing.T, change ...func(*charter.Document)) *publishedCircle
 	return c
 }
 
+// withholds keeps the vaults' bodies back.
+func withholds(d *charter.Document) {
+	for i := range d.Vaults {
+		d.Vaults[i].Publish = false
+	}
+}
+
 // folders writes what each node publishes into one, and gives the transfer that they signed.
 func (c *publishedCircle) folders(withheld bool) (out []string) {
 	c.t.Helper()
@@ -173,7 +180,8 @@ func failedClaims(r *verify.Report) (out []string) {
 
 // A transfer made from a vault's address that stands in no log is reported as unlogged, and that one alone.
 func TestVerifyFindsTheUnloggedTransfer(t *testing.T) {
-	c := publishes(t)
+	c := publishes(t, withholds)                               // as far as they are not shown all the same
+	c.hours(int(time.Since(c.Now)/c.Document().Heartbeat) - 4) // what logs do not tell of for a day has failed
 	chain := c.chainFor()
 	dirs := c.folders(false)
 	c.broadcast(chain, c.signed)
@@ -272,7 +280,10 @@ func TestVerifyUsage(t *testing.T) {
 		{"verify x --release " + dir + "/none", codeUsage, "the keys of 2 maintainers"},
 		{"verify " + dir, codeError, "neither a bundle"},
 		{"verify " + dir + "/none", codeError, "no such file"},
-		{"verify http://127.0.0.1:1 --timeout 1ms", codeError, "give it more with --timeout"},
+		{"verify http://127.0.0.1:1 --timeout 1ms", codeError, "give it more time with --timeout"},
+		{"verify x --max-entries 0", codeUsage, "--max-entries"},
+		{"verify x --max-mb -1", codeUsage, "--max-mb"},
+		{"watch x --max-time 0s", codeUsage, "--max-time"},
 		{"watch " + dir + " --name A/B", codeUsage, "--name: "},
 		{"notify run --watch x", codeUsage, "ostraka watch --name x"},
 	} {
@@ -302,7 +313,7 @@ func TestVerifyFailures(t *testing.T) {
 		"no such chain":        {append(slices.Clone(dirs), "--rpc", "eip155:1=http://127.0.0.1:1"), "check that the chain's node runs there"},
 		"no such vault":        {append(slices.Clone(dirs), "--address", "none=eip155:1:"+c.address.Address), "no vault of this name"},
 	} {
-		if code, r, errs := verified(t, x.args...); code != codeUnverified || len(failedClaims(r)) > 2 || !strings.Contains(strings.Join(failedClaims(r), "\n"), x.want) {
+		if code, r, errs := verified(t, x.args...); code != codeUnverified || len(failedClaims(r)) > 3 || !strings.Contains(strings.Join(failedClaims(r), "\n"), x.want) {
 			t.Errorf("%s: exit code %d: %q%s", name, code, failedClaims(r), errs)
 		}
 	}
@@ -359,5 +370,64 @@ func TestReleases(t *testing.T) {
 	}
 	if _, err := releases([]string{folder + "release.note"}, keys[:1]); err == nil {
 		t.Error("one maintainer is enough")
+	}
+}
+
+// What operators opened to the reader is verified with what everybody is shown; what is not of their logs is not taken.
+func TestVerifyOpened(t *testing.T) {
+	alone(t)
+	c := publishes(t, withholds)
+	all := c.PublishAll()
+	dirs := c.folders(true)
+	var args []string
+	hidden := 0
+	opens := func(p *nodetest.Published, change func(*tlog.Opened)) string {
+		t.Helper()
+		o := tlog.Opened{Origin: p.Origin, Checkpoint: p.Signed}
+		for i, l := range p.Leaves {
+			if l.Vault != [32]byte{} && !shownOfEveryVault(l) && len(l.Content) > 0 {
+				o.Leaves = append(o.Leaves, tlog.OpenedLeaf{Index: int64(i), Filed: l})
+			}
+		}
+		hidden = len(o.Leaves)
+		if change != nil {
+			change(&o)
+		}
+		raw, err := o.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(t.TempDir(), "opened")
+		if err := writeOpened(dir, o, raw); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	sum := 0
+	for _, p := range all {
+		args = append(args, "--opened", opens(p, nil))
+		sum += hidden
+	}
+	code, r, _ := verified(t, dirs...)
+	if code != codeDone || r.Withheld == 0 || len(r.Vaults[0].Addresses) != 0 {
+		t.Fatalf("withheld: exit code %d, %d withheld: %q", code, r.Withheld, failedClaims(r))
+	}
+	withheld := r.Withheld
+	code, r, errs := verified(t, append(slices.Clone(dirs), args...)...)
+	if code != codeDone || r.Withheld >= withheld || len(r.Vaults[0].Addresses) != 1 || len(r.Vaults[0].Requests) != 1 || r.Vaults[0].Requests[0].What == "" {
+		t.Fatalf("opened: exit code %d, %d withheld: %q, %+v%s", code, r.Withheld, failedClaims(r), r.Vaults[0], errs)
+	}
+	want := fmt.Sprintf("%d bodies were opened to you", sum)
+	if !slices.ContainsFunc(r.Claims, func(x verify.Claim) bool { return x.Claim == want && x.Class == verify.Proved }) {
+		t.Errorf("no claim says %q: %+v", want, r.Claims)
+	}
+	for name, x := range map[string]struct{ dir, want string }{
+		"of no log that was read": {opens(all[2], nil), "is not among what was read"},
+		"another leaf":            {opens(all[0], func(o *tlog.Opened) { o.Leaves[0].Index-- }), "is another than what was opened"},
+	} {
+		code, r, _ := verified(t, append(slices.Clone(dirs[:2]), "--opened", x.dir)...)
+		if text := strings.Join(failedClaims(r), "\n"); code != codeUnverified || !strings.Contains(text, "what was opened in "+x.dir) || !strings.Contains(text, x.want) {
+			t.Errorf("%s: exit code %d: %s", name, code, text)
+		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/ostraka/ostraka/evidence/verify"
 )
@@ -24,43 +23,33 @@ func printReport(w io.Writer, r *verify.Report) {
 		failed = len(r.Claims)
 	}
 	name := r.Circle
-	if name = oneLine(name); name == "" {
+	if name == "" {
 		name = "unknown"
 	}
 	b.WriteString(verdictLine(r, failed, name))
 	if failed > 0 {
 		b.WriteString("\nFAILED\n")
 		for _, c := range r.Claims[:failed] {
-			fmt.Fprintf(&b, "  %s: %s\n    FAILED: %s\n", oneLine(c.Subject), oneLine(c.Claim), oneLine(c.Failed))
+			fmt.Fprint(&b, line("  %s: %s\n    FAILED: %s\n", c.Subject, c.Claim, c.Failed))
 			if c.Basis != "" {
-				fmt.Fprintf(&b, "    (%s)\n", oneLine(c.Basis))
+				fmt.Fprint(&b, line("    (%s)\n", c.Basis))
 			}
 		}
 	}
 	if len(r.Attention) > 0 {
 		b.WriteString("\nNeeds attention\n")
 		for _, what := range r.Attention {
-			fmt.Fprintf(&b, "  %s\n", oneLine(what))
+			fmt.Fprint(&b, line("  %s\n", what))
 		}
 	}
 	for _, a := range r.Alarms {
-		fmt.Fprintf(&b, "  alarm in the log of %s, %s: %s\n", a.Operator, when(a.Time), oneLine(a.What))
+		fmt.Fprint(&b, line("  alarm in the log of %s, %s: %s\n", a.Operator, when(a.Time), a.What))
 	}
 	printClaims(&b, r.Claims[failed:])
 	printLogs(&b, r)
 	printVaults(&b, r)
 	printAddresses(&b, r)
 	_, _ = io.WriteString(w, plainText(b.String()))
-}
-
-// oneLine keeps what somebody published from looking like lines of the report, or turning them round.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 func verdictLine(r *verify.Report, failed int, name string) string {
@@ -72,9 +61,9 @@ func verdictLine(r *verify.Report, failed int, name string) string {
 		what += ", a drill"
 	}
 	if failed > 0 {
-		return fmt.Sprintf("FAILED    %s. %d of %d claims do not hold.\n", what, failed, len(r.Claims))
+		return line("FAILED    %s. %d of %d claims do not hold.\n", what, failed, len(r.Claims))
 	}
-	return fmt.Sprintf("VERIFIED  %s. All %d claims hold.\n", what, len(r.Claims))
+	return line("VERIFIED  %s. All %d claims hold.\n", what, len(r.Claims))
 }
 
 // printClaims groups claims by what they are about.
@@ -86,21 +75,21 @@ func printClaims(w io.Writer, claims []verify.Claim) {
 		}
 	}
 	for _, s := range subjects {
-		fmt.Fprintf(w, "\n%s\n", oneLine(strings.ToUpper(s[:1])+s[1:]))
+		fmt.Fprint(w, line("\n%s\n", strings.ToUpper(s[:1])+s[1:]))
 		for _, c := range claims {
 			if c.Subject != s {
 				continue
 			}
-			fmt.Fprintf(w, "  %-8s  %s\n", classWords[c.Class], oneLine(c.Claim))
+			fmt.Fprint(w, line("  %-8s  %s\n", classWords[c.Class], c.Claim))
 			if c.Basis != "" {
-				fmt.Fprintf(w, "            (%s)\n", oneLine(c.Basis))
+				fmt.Fprint(w, line("            (%s)\n", c.Basis))
 			}
 		}
 	}
 }
 
 func table(w io.Writer, title string, header string, rows func(w io.Writer)) {
-	fmt.Fprintf(w, "\n%s\n", title)
+	fmt.Fprint(w, line("\n%s\n", title))
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "  "+header)
 	rows(t)
@@ -117,7 +106,7 @@ func printLogs(w io.Writer, r *verify.Report) {
 			for _, c := range l.Cosigned {
 				by = append(by, c.By)
 			}
-			fmt.Fprintf(w, "  %s\t%d\t%s\t%s\t%s\n", l.Operator, l.Size, when(l.Last), strings.Join(by, ", "), l.Source)
+			fmt.Fprint(w, line("  %s\t%d\t%s\t%s\t%s\n", l.Operator, l.Size, when(l.Last), strings.Join(by, ", "), l.Source))
 		}
 	})
 }
@@ -132,7 +121,7 @@ func printVaults(w io.Writer, r *verify.Report) {
 			if v.Published {
 				bodies = "shown"
 			}
-			fmt.Fprintf(w, "  %s\t%s\t%d of %d\t%s\t%d\t%d\t%s\n", v.Name, v.Tier, v.Threshold, len(v.Committee), strings.Join(v.Committee, ", "), v.Signed, v.Refused, bodies)
+			fmt.Fprint(w, line("  %s\t%s\t%d of %d\t%s\t%d\t%d\t%s\n", v.Name, v.Tier, v.Threshold, len(v.Committee), strings.Join(v.Committee, ", "), v.Signed, v.Refused, bodies))
 		}
 	})
 }
@@ -160,12 +149,12 @@ func printAddresses(w io.Writer, r *verify.Report) {
 				if a.Proof != nil {
 					proof = when(a.Proof.Expires)
 				}
-				fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.Address, a.Chain, v.Name, a.Account, holds, sent, unlogged, proof)
+				fmt.Fprint(w, line("  %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.Address, a.Chain, v.Name, a.Account, holds, sent, unlogged, proof))
 			}
 		}
 	})
 	if n > mostRows {
-		fmt.Fprintf(w, "  and %d more: --json has them all\n", n-mostRows)
+		fmt.Fprint(w, line("  and %d more: --json has them all\n", n-mostRows))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,7 +27,9 @@ type watcher struct {
 	name, state string
 	every       time.Duration
 	once        bool
-	failed      error // the verdict of the last look
+	elsewhere   string   // the flag that names state, if it was given
+	forget      []string // origins
+	failed      error    // the verdict of the last look
 }
 
 // watchFolder is where receivers, notices, memory and cache of a watch stand: beside the contexts file.
@@ -52,6 +55,12 @@ func (a *app) watchCommand() *cobra.Command {
 			"  ostraka watch --name harbour https://acme.example:7400 https://bolt.example:7400 --rpc eip155:1=https://rpc.example\n" +
 			"  ostraka watch --name harbour … --once --json     # from cron; exit code 4 if a claim does not hold",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(x.forget) > 0 {
+				if len(args) > 0 {
+					return usage("--forget looks at nothing: give it --name or --state, and no address")
+				}
+				return a.watchForgets(x)
+			}
 			if err := x.parse(args); err != nil {
 				return err
 			}
@@ -65,23 +74,86 @@ func (a *app) watchCommand() *cobra.Command {
 	c.Flags().StringVar(&x.name, "name", "watch", "name of this watch: of its receivers and of what it remembers")
 	c.Flags().StringVar(&x.state, "state", "", "file of what was seen (default: seen.json in the watch's own folder)")
 	c.Flags().DurationVar(&x.every, "every", 5*time.Minute, "how long from one time to the next")
+	c.Flags().StringArrayVar(&x.forget, "forget", nil, "ORIGIN of a log that need not be shown any more, once its operator said why, and end: as after a node was restored from a copy")
 	c.Flags().BoolVar(&x.once, "once", false, "look and send once, then end")
 	return c
 }
 
-func (a *app) watches(ctx context.Context, x *watcher) error {
+// open locks the watch's folder.
+func (x *watcher) open() (*courier.Courier, error) {
 	folder, err := watchFolder(x.name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if x.state == "" {
 		x.state = filepath.Join(folder, "seen.json")
+	} else {
+		x.elsewhere = " --state " + x.state
 	}
 	x.cache = filepath.Join(folder, "cache")
 	n, err := courier.Open(folder, x.name)
 	if errors.Is(err, courier.ErrRuns) {
-		return notReady("stop the other one, or give this one another --name", "another `ostraka watch` of the name %s runs", x.name)
+		return nil, notReady("stop the other one, or give this one another --name", "another `ostraka watch` of the name %s runs", x.name)
 	}
+	return n, err
+}
+
+// watchForgets takes logs out of what is remembered, by name alone: whoever does so asked their operators first.
+func (a *app) watchForgets(x *watcher) error {
+	n, err := x.open()
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	m, err := published.LoadMemory(x.state)
+	if err != nil {
+		return err
+	}
+	type forgotten struct {
+		Origin  string `json:"origin"`
+		Entries int64  `json:"entries"` // when it was seen last
+	}
+	var all []forgotten
+	for _, origin := range x.forget {
+		rest, entries, was := m.Forget(origin)
+		if !was {
+			return &problem{codeError, fmt.Errorf("no log %.120q is remembered in %s", origin, x.state), "name one of: " + strings.Join(names(m.Checkpoints), ", ")}
+		}
+		m, all = rest, append(all, forgotten{origin, entries})
+	}
+	if err := m.Save(x.state); err != nil {
+		return err
+	}
+	doc := struct {
+		State     string      `json:"state"`
+		Forgotten []forgotten `json:"forgotten"`
+	}{x.state, all}
+	return a.show(doc, func(w io.Writer) {
+		for _, f := range all {
+			fmt.Fprint(w, line("Forgotten: log %s, seen with %d entries. It need not be shown any more; if it is, whatever it shows counts as its beginning.\n", f.Origin, f.Entries))
+		}
+	})
+}
+
+// gone says what to do about logs that were seen before and are shown no more. Those of whom a report says nothing lie elsewhere.
+func (x *watcher) gone(r *verify.Report, seen map[string][]byte) {
+	for _, origin := range names(seen) {
+		if slices.ContainsFunc(r.Logs, func(l verify.LogReport) bool { return l.Origin == origin }) {
+			continue
+		}
+		command := fmt.Sprintf("ostraka watch --name %s%s --forget %s", x.name, x.elsewhere, origin)
+		next := "ask its operator whether its node was restored from a copy, by ways of your own; if so: `" + command + "`"
+		for i, c := range r.Claims {
+			if c.Failed != "" && strings.Contains(c.Subject+c.Failed, origin) {
+				r.Claims[i].Failed += "; " + next
+			}
+		}
+		x.failed = &problem{codeUnverified, x.failed, next}
+	}
+}
+
+func (a *app) watches(ctx context.Context, x *watcher) error {
+	n, err := x.open()
 	if err != nil {
 		return err
 	}
@@ -116,19 +188,26 @@ func (x *watcher) look(ctx context.Context, a *app) (notify.Shown, error) {
 	r, whole, err := x.run(ctx, a)
 	a.progressEnds()
 	out := notify.Shown{Circle: x.name}
-	if errors.Is(err, errUnreadable) {
-		x.failed = &problem{codeError, err, "check the addresses, and with a browser whether they answer"}
-		out.Verified = &notify.Verified{Failures: []notify.Finding{{Subject: "watch", Claim: "what is published can be read", Class: string(verify.Proved), Reason: err.Error()}}}
-		return out, nil
-	}
-	if err != nil {
-		return out, err
-	}
-	x.failed = verdict(r)
-	if !r.Read() { // perhaps what is kept here is damaged
-		if err := published.Forget(x.cache); err != nil {
+	if !interrupted(ctx) {
+		if err := published.Prune(x.cache, published.MaxCache); err != nil {
 			return out, err
 		}
+	}
+	switch {
+	case errors.Is(err, errUnreadable):
+		x.failed = unreadable(err)
+		out.Verified = unfinished("what is published can be read", err.Error())
+		return out, nil
+	case errors.Is(err, context.DeadlineExceeded): // people are told: somebody may want it so
+		const late = "the time ran out before all that was fetched was verified"
+		x.failed = &problem{codeUnverified, errors.New(late), "give it more with --timeout"}
+		out.Verified = unfinished("a look comes to its end", late)
+		return out, nil
+	case err != nil:
+		return out, err
+	}
+	if x.failed = verdict(r); x.failed != nil {
+		x.gone(r, m.Checkpoints)
 	}
 	next := m.Learn(r)
 	before, _ := m.Encode()
@@ -142,6 +221,11 @@ func (x *watcher) look(ctx context.Context, a *app) (notify.Shown, error) {
 	}
 	out.Verified = foundBy(r, whole)
 	return out, nil
+}
+
+// unfinished is what is told of a look that found nothing out.
+func unfinished(claim, reason string) *notify.Verified {
+	return &notify.Verified{Failures: []notify.Finding{{Subject: "watch", Claim: claim, Class: string(verify.Proved), Reason: reason}}}
 }
 
 // foundBy is a report as notices say it.

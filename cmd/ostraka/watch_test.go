@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/client/notify"
+	"github.com/ostraka/ostraka/client/published"
+	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 	"github.com/ostraka/ostraka/node/nodetest"
 )
@@ -180,5 +182,113 @@ func TestWatchRefusesTheOldState(t *testing.T) {
 	}
 	if code, out, errs := try("watch", dir, "--every", "5s"); code != codeUsage {
 		t.Errorf("--every 5s: %d, %s%s", code, out, errs)
+	}
+}
+
+// A server that never ends its answer keeps nobody from the others' logs: it is named, and people are told.
+func TestSlowServersAreNamed(t *testing.T) {
+	alone(t)
+	c := publishes(t)
+	dirs := c.folders(false)
+	served := func(h http.Handler) string {
+		s := httptest.NewServer(h)
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	slow := func(dir string) http.HandlerFunc {
+		files := http.FileServer(http.Dir(dir))
+		return func(w http.ResponseWriter, r *http.Request) {
+			if !strings.Contains(r.URL.Path, "/entries/") {
+				files.ServeHTTP(w, r)
+				return
+			}
+			for r.Context().Err() == nil {
+				_, _ = w.Write([]byte{0})
+				w.(http.Flusher).Flush()
+				time.Sleep(50 * time.Millisecond)
+			}
+		}
+	}
+	places := []string{served(slow(dirs[0])), served(http.FileServer(http.Dir(dirs[1]))), served(http.FileServer(http.Dir(dirs[2])))}
+	code, r, errs := verified(t, append(places, "--max-time", "4s")...)
+	all := strings.Join(failedClaims(r), "\n")
+	if code != codeUnverified || len(r.Logs) != 2 || !strings.Contains(all, "log at "+places[0]+": ") || !strings.Contains(all, "the time that it may take ran out: --max-time allows more") {
+		t.Errorf("verify: exit code %d, %d logs: %s%s", code, len(r.Logs), all, errs)
+	}
+
+	h := &hook{t: t}
+	receiver := httptest.NewServer(h)
+	defer receiver.Close()
+	_, out, _ := try("notify", "add", "desk", "--watch", "slow", "--url", receiver.URL, "--json")
+	var added struct{ Secret string }
+	err := json.Unmarshal([]byte(out), &added)
+	if err == nil {
+		h.secret, err = notify.ParseSecret(added.Secret)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := try(append([]string{"watch", "--name", "slow", "--once", "--json", "--timeout", "6s"}, places...)...); code != codeUnverified {
+		t.Errorf("watch: exit code %d: %s", code, errs)
+	}
+	if types, told := h.took(); !slices.Contains(types, notify.WatchFailed) || !strings.Contains(told, places[0]) {
+		t.Errorf("it tells %q: %s", types, told)
+	}
+
+	// Nothing at all in time: what was told is not told again.
+	code, _, errs = try("watch", places[0], "--name", "slow", "--once", "--json", "--timeout", "10ms")
+	if types, told := h.took(); code == codeDone || !slices.Contains(types, notify.WatchFailed) {
+		t.Errorf("exit code %d, it tells %q: %s%s", code, types, told, errs)
+	}
+}
+
+// A log that gave way to another, since its node was restored, is let go by name; the failure says how.
+func TestWatchForgets(t *testing.T) {
+	config := alone(t)
+	c := publishes(t)
+	dir := t.TempDir()
+	all := c.PublishAll()
+	c.bundle(dir, all)
+	look := func() (int, string) {
+		code, out, errs := try("watch", dir, "--name", "desk", "--once")
+		return code, out + errs
+	}
+	if code, text := look(); code != codeDone {
+		t.Fatalf("watch: exit code %d: %s", code, text)
+	}
+	memory := filepath.Join(config, "watch", "desk", "seen.json")
+	raw, err := os.ReadFile(memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := published.DecodeMemory(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := strings.Replace(all[1].Origin, "/0", "/7", 1)
+	key, _ := tlog.Derive(c.Hosts[1].Key, 7)
+	signer, err := tlog.NewLogSigner(gone, key)
+	if err == nil {
+		m.Checkpoints[gone], err = tlog.Checkpoint{Origin: gone, Head: tlog.Head{Size: 9, Root: tlog.Hash{1}}}.Sign(signer)
+	}
+	if err == nil {
+		err = m.Save(memory)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, text := look()
+	if code != codeUnverified || !strings.Contains(text, "ostraka watch --name desk --forget "+gone) {
+		t.Fatalf("a log that is shown no more: exit code %d: %s", code, text)
+	}
+	if code, _, errs := try("watch", "--name", "desk", "--forget", "ostraka.log/x"); code != codeError || !strings.Contains(errs, all[1].Origin) {
+		t.Errorf("a log that is not remembered: exit code %d: %s", code, errs)
+	}
+	code, out, errs := try("watch", "--name", "desk", "--forget", gone)
+	if code != codeDone || !strings.Contains(out, gone) || !strings.Contains(out, "seen with 9 entries") {
+		t.Errorf("--forget: exit code %d: %s%s", code, out, errs)
+	}
+	if code, text := look(); code != codeDone {
+		t.Errorf("after it: exit code %d: %s", code, text)
 	}
 }

@@ -377,7 +377,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 			t.Errorf("witness: %s", name)
 		}
 	}
-	for _, name := range []string{"", "a b", "a+b", "a\n", "a\u00a0b", "\x01", "\xff", strings.Repeat("a", MaxName+1)} {
+	for _, name := range []string{"", "a b", "a+b", "a\n", "a\u00a0b", "\x01", "\xff", "a\x7f", "a\u009b2J", "a\u202eb", "a\u2066b", "a\u200bb", "a\ufe0f", "e\u0301", strings.Repeat("a", MaxName+1)} {
 		if _, err := NewLogVerifier(name, public(1)); err == nil {
 			t.Errorf("log named %q", name)
 		}

@@ -10,10 +10,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/statement"
 )
 
 const (
@@ -71,17 +71,13 @@ func newKey(name string, kind byte, public ed25519.PublicKey) (noteKey, error) {
 	return k, nil
 }
 
-// badName says why a text is no name of a key.
+// badName says why a text is no name of a key. Names are printed to people: nothing in them is unseen, or turns text round.
 func badName(name string) string {
-	switch {
-	case name == "":
-		return "is empty"
-	case len(name) > MaxName:
-		return fmt.Sprintf("has %d bytes, at most %d are allowed", len(name), MaxName)
-	case !utf8.ValidString(name):
-		return "is not UTF-8"
-	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '+' || unicode.IsSpace(r) }):
-		return "has a space, a control character or a plus"
+	if err := statement.CheckText(name, MaxName); err != nil {
+		return err.Error()
+	}
+	if strings.ContainsAny(name, " +") {
+		return "has a space or a plus"
 	}
 	return ""
 }

@@ -78,8 +78,8 @@ func ParseBundle(b []byte) (Bundle, error) {
 		if err := statement.CheckLabel(l.Operator); err != nil {
 			return out, fmt.Errorf("%s: operator: %w", PathBundle, err)
 		}
-		if l.Path != path.Clean(l.Path) || strings.HasPrefix(l.Path, "/") || strings.HasPrefix(l.Path, ".") || len(l.Path) > 200 { // else it reads what lies outside
-			return out, fmt.Errorf("%s: log of %s: path %q does not lie below it", PathBundle, l.Operator, l.Path)
+		if !below(l.Path) {
+			return out, fmt.Errorf("%s: log of %s: path %q is not parts of a-z, 0-9, \".\", \"_\" and \"-\" below it", PathBundle, l.Operator, l.Path)
 		}
 		if l.Path == PathEvidence || strings.HasPrefix(l.Path, PathEvidence+"/") {
 			return out, fmt.Errorf("%s: log of %s: path %q is where evidence lies", PathBundle, l.Operator, l.Path)
@@ -125,6 +125,17 @@ func (b Bundle) Listed() (out []places.File) {
 		out = append(out, places.File{Operator: f.Operator, Place: f.Place, Name: f.Path()})
 	}
 	return out
+}
+
+// below says whether a path names a folder below a bundle, in letters that no terminal takes for anything else. No part begins with a dot, else
+// it reads what lies outside, or what is hidden.
+func below(path string) bool {
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "" || part[0] == '.' || strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
+			return false
+		}
+	}
+	return len(path) <= 200
 }
 
 // Open gives the logs of a bundle. name is where it lies, for people; fetch gets its files.

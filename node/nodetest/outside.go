@@ -2,13 +2,16 @@ package nodetest
 
 import (
 	"context"
+	"crypto/ed25519"
 	"os"
 	"path/filepath"
 
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/crypto/share"
+	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
 )
 
 // What outsiders see of a World, and what a thief of enough shares could do.
@@ -51,6 +54,26 @@ func (p *Published) Write(dir string) error {
 		}
 	}
 	return nil
+}
+
+// Pose is the log with keys that an identity signed over another name or generation: what a hostile operator may serve, or one whose node was restored.
+func (p *Published) Pose(name string, identity ed25519.PrivateKey, generation uint64) (*Published, error) {
+	public := identity.Public().(ed25519.PublicKey)
+	log, witness := tlog.Derive(identity, generation)
+	s, err := tlog.Keys{
+		Operator: name, Identity: public, Origin: tlog.Origin(public, generation), Log: log.Public().(ed25519.PublicKey),
+		Name: tlog.WitnessName(public, generation), Witness: witness.Public().(ed25519.PublicKey), Created: p.Leaves[0].Time,
+	}.Statement(statement.Salt{1})
+	if err != nil {
+		return nil, err
+	}
+	signature, err := signet.SignNode(identity, s)
+	if err != nil {
+		return nil, err
+	}
+	out := *p
+	out.Origin, out.key, out.Keys = tlog.Origin(public, generation), log, tlog.EncodeKeys(s, signature)
+	return &out, out.Sign()
 }
 
 // Steal takes the shares of a vault off enough hosts' disks and makes up the private key at a path: what no node ever does.
