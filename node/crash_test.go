@@ -138,6 +138,7 @@ func keygenStory(t *testing.T, n, threshold int, b *blow) (all []blow) {
 	}
 	w.Fate = nil
 	sign(t, w, vault, addr)
+	believed(t, w)
 	return all
 }
 
@@ -168,6 +169,9 @@ func signStory(t *testing.T, ready *nodetest.World, vault statement.ID, addr wal
 		if burned := h.Sessions.Burned(pairs(w, vault)); len(burned) > 0 {
 			t.Fatalf("%s burned its pair with %v after a crash", h.Own.Name, burned)
 		}
+	}
+	if b != nil && b.batch%3 == 0 {
+		believed(t, w)
 	}
 	return all
 }
@@ -232,6 +236,7 @@ func TestStorms(t *testing.T) {
 			if crashes == 0 {
 				t.Fatal("the storm never struck")
 			}
+			believed(t, w)
 		})
 	}
 }

@@ -172,6 +172,7 @@ func refreshStory(t *testing.T, ready setting, b *blow) (all []blow) {
 	s.Fate = nil
 	sign(t, s.World, s.vault, s.addr)
 	calm(t, s.World, s.vault)
+	believed(t, s.World)
 	return all
 }
 

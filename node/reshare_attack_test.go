@@ -503,6 +503,7 @@ func reshareStory(t *testing.T, ready *nodetest.World, vault statement.ID, b *bl
 	calmHosts(t, w, recordAt(x[0], vault, w.Suite).KeyID)
 	addr := address(t, w, vault, x[0], x[1], x[3])
 	signs(t, w, vault, addr, 0, x[0], x[1], x[3])
+	believed(t, w)
 	return all
 }
 

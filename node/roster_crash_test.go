@@ -54,7 +54,9 @@ func rosterStory(t *testing.T, b *blow) (all []blow) {
 		expect(t, h, "3 operator-0,operator-1,operator-4,operator-5 member")
 	}
 	expect(t, three, "3 operator-0,operator-1,operator-4,operator-5 left")
-	return blows(w, before)
+	all = blows(w, before)
+	believed(t, w, one, two, x, y)
+	return all
 }
 
 // dropStory lets two guests go, one of whom was only invited, with a blow, then takes another in. Its officer repeats what failed.
