@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -21,6 +22,9 @@ import (
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 )
+
+// identityPrefix is how commands print an identity.
+const identityPrefix = "ed25519:"
 
 // How often, and after what wait, logs of which others saw more are fetched again before that is a failure.
 const refetches = 5
@@ -48,7 +52,7 @@ func (v *verification) flags(c *cobra.Command) {
 	f.StringArrayVar(&v.rpc, "rpc", nil, "CHAIN=URL: compare with this chain, as this endpoint says (eip155:1=https://…); several of one chain must agree")
 	f.StringArrayVar(&v.at, "at", nil, "HEIGHT, or CHAIN=HEIGHT: balances as of this block, for proof of reserves (default: the newest)")
 	f.StringArrayVar(&v.witness, "witness", nil, "verifier key of a witness outside the circle whose cosignatures count")
-	f.StringArrayVar(&v.operator, "operator", nil, "NAME=IDENTITY that an operator of the circle must have: 64 digits, as it publishes it elsewhere")
+	f.StringArrayVar(&v.operator, "operator", nil, "NAME=IDENTITY that an operator of the circle must have, as it publishes it elsewhere: 64 hex digits, with or without ed25519:")
 	f.StringArrayVar(&v.address, "address", nil, "VAULT=CHAIN:ADDRESS: compare this address with the chain too, where the vault's are withheld")
 	f.StringArrayVar(&v.release, "release", nil, "release.note of a release: says of each operator's program whether it is of it")
 	f.StringArrayVar(&v.maintainer, "maintainer", nil, "key of a maintainer whom you trust, NAME+HASH+KEY: two must have signed each release")
@@ -64,7 +68,6 @@ func (v *verification) parse(places []string) error {
 	if len(places) == 0 {
 		return usage("name what to verify: addresses of nodes, logs or bundles, or folders")
 	}
-	v.places = places
 	if len(v.circle) > 1 {
 		return usage("--circle is given %d times: one verification is of one circle", len(v.circle))
 	}
@@ -72,6 +75,9 @@ func (v *verification) parse(places []string) error {
 		id, err := statement.ParseID(text)
 		if err != nil {
 			return usage("--circle: %w", err)
+		}
+		if id.IsZero() { // the verifier takes it for none
+			return usage("--circle: that id is nobody's; take the circle's id from its operators")
 		}
 		v.options.Circle = id
 	}
@@ -99,11 +105,11 @@ func (v *verification) parse(places []string) error {
 	v.expected = map[string]string{}
 	for _, text := range v.operator {
 		name, identity, _ := strings.Cut(text, "=")
-		raw, err := hex.DecodeString(identity)
-		if err == nil {
-			err = signet.CheckIdentity(raw)
+		raw, err := hex.DecodeString(strings.TrimPrefix(identity, identityPrefix))
+		if err != nil || len(raw) != ed25519.PublicKeySize {
+			return usage("--operator %.100q is not NAME=IDENTITY: IDENTITY is 64 hex digits, with or without %q", text, identityPrefix)
 		}
-		if err == nil {
+		if err = signet.CheckIdentity(raw); err == nil {
 			err = statement.CheckLabel(name)
 		}
 		if err != nil {
@@ -123,7 +129,11 @@ func (v *verification) parse(places []string) error {
 		}
 		v.named = append(v.named, [3]string{vault, account[:i], a.String()})
 	}
-	return v.parseHeights()
+	if err := v.parseHeights(); err != nil {
+		return err
+	}
+	v.places, err = folders(places)
+	return err
 }
 
 func (v *verification) parseHeights() error {
@@ -203,7 +213,7 @@ func (v *verification) once(ctx context.Context, a *app) (r *verify.Report, whol
 	failed := map[string]error{}
 	for _, where := range v.places {
 		a.progress("Reading %s", where)
-		p, err := published.Open(inner, where, published.Options{Insecure: v.insecure, Cache: v.cache})
+		p, err := open(inner, where, published.Options{Insecure: v.insecure, Cache: v.cache})
 		if err != nil {
 			failed[where] = err
 			continue
@@ -218,11 +228,7 @@ func (v *verification) once(ctx context.Context, a *app) (r *verify.Report, whol
 		return nil, false, live, ctx.Err()
 	}
 	if len(sources) == 0 {
-		var all []error
-		for _, where := range v.places {
-			all = append(all, failed[where])
-		}
-		return nil, false, live, fmt.Errorf("%w: %w", errUnreadable, errors.Join(all...))
+		return nil, false, live, unreadable(v.places, failed)
 	}
 	o := v.options
 	o.Now = time.Now()
@@ -235,7 +241,7 @@ func (v *verification) once(ctx context.Context, a *app) (r *verify.Report, whol
 		return nil, false, live, err
 	}
 	for where, err := range failed {
-		r.Fail("log at "+where, "it can be read", err.Error())
+		r.Fail("log at "+where, canBeRead, err.Error())
 	}
 	r.Expect(v.expected)
 	for _, n := range v.named {
@@ -268,7 +274,7 @@ func (a *app) verifyCommand() *cobra.Command {
 			"With --rpc each outgoing transaction of each address must stand in the logs of t operators who held the key. What a chain says is the word of the\n" +
 			"endpoint: give your own, or several. With --evidence DIR, and what a bundle carries, it says of each place what clouds and sighters bear out: keys, certificates\n" +
 			"and names that judge it are yours alone, in DIR/keys, DIR/roots and --sighters. Exit code 4 if a claim does not hold, 1 if nothing could be read. What each claim means: spec/verify.",
-		Example: "  ostraka verify https://acme.example:7400 https://bolt.example:7400 https://cora.example:7400 --rpc eip155:1=https://rpc.example\n" +
+		Example: "  ostraka verify https://acme.example:7701 https://bolt.example:7701 https://cora.example:7701 --rpc eip155:1=https://rpc.example\n" +
 			"  ostraka verify https://disclosure.example/harbour --circle 3f9c…   # a bundle",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := v.parse(args); err != nil {
@@ -279,7 +285,7 @@ func (a *app) verifyCommand() *cobra.Command {
 			r, _, err := v.run(ctx, a)
 			a.progressEnds()
 			if errors.Is(err, errUnreadable) {
-				return &problem{codeError, err, "check the addresses, and with a browser whether they answer"}
+				return &problem{codeError, err, peopleNext}
 			}
 			if errors.Is(err, context.DeadlineExceeded) {
 				return &problem{codeError, errors.New("the time ran out before all was verified"), "give it more with --timeout"}
@@ -308,5 +314,85 @@ func verdict(r *verify.Report) error {
 			n++
 		}
 	}
-	return unverified("believe nothing of it until each is explained: ask the operators that are named, by ways of your own", "%d of %d claims do not hold", n, len(r.Claims))
+	return unverified(afterFailure(r), "%s", breaking(n, len(r.Claims)))
+}
+
+// breaking is how many claims do not hold; holding that all do.
+func breaking(n, all int) string {
+	if n == 1 {
+		return fmt.Sprintf("1 of %s does not hold", counted(all, "claim", "claims"))
+	}
+	return fmt.Sprintf("%d of %d claims do not hold", n, all)
+}
+
+func holding(n int) string {
+	if n == 1 {
+		return "1 claim holds"
+	}
+	return fmt.Sprintf("%d claims hold", n)
+}
+
+// allHold is how a verdict says it.
+func allHold(n int) string {
+	if n == 1 {
+		return holding(n)
+	}
+	return "All " + holding(n)
+}
+
+// What fails for what the reader gave, not for what a circle published.
+const (
+	canBeRead = "it can be read"
+	isShown   = "its log is shown"
+	wasRead   = "it was read, and compared with the logs"
+)
+
+// afterFailure says what to do about what failed, by its cause. A log that was not named, a place that does not answer and an endpoint of one's own that is
+// dead say nothing against anybody.
+func afterFailure(r *verify.Report) string {
+	var unread, unshown, unasked []string
+	others := false
+	for _, c := range r.Claims {
+		name, isLog := strings.CutPrefix(c.Subject, "log at ")
+		operator, isOperator := strings.CutPrefix(c.Subject, "operator ")
+		switch {
+		case c.Failed == "":
+		case isLog && c.Claim == canBeRead:
+			unread = append(unread, name)
+		case isOperator && c.Claim == isShown:
+			unshown = append(unshown, operator)
+		case strings.HasPrefix(c.Subject, "chain ") && c.Claim == wasRead:
+			unasked = append(unasked, c.Subject)
+		default:
+			others = true
+		}
+	}
+	var next []string
+	switch {
+	case len(unread) > 0 && len(unread) == len(unshown): // whose they are
+		next = append(next, joined(unshown)+" did not answer: try again; nothing is known against "+plural(len(unshown), "it", "them"))
+	case len(unread) > 0:
+		next = append(next, joined(unread)+" could not be read: look at the address, and try again; nothing is known against "+plural(len(unread), "it", "them"))
+	case len(unshown) > 0:
+		next = append(next, "name the "+plural(len(unshown), "node", "nodes")+" of "+joined(unshown)+" too")
+	}
+	if len(unasked) > 0 {
+		next = append(next, "check --rpc: your endpoint did not answer as it should, and "+joined(unasked)+" was not compared")
+	}
+	switch {
+	case !others:
+	case len(next) == 0:
+		next = []string{"believe nothing of it until each is explained: ask the operators that are named, by ways of your own"}
+	default: // it may follow from what could not be read
+		next = append(next, "believe nothing of what fails then")
+	}
+	return strings.Join(next, "; ")
+}
+
+// joined lists names as a sentence does.
+func joined(names []string) string {
+	if n := len(names); n > 1 {
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+	return strings.Join(names, "")
 }

@@ -271,7 +271,11 @@ func TestVerifyUsage(t *testing.T) {
 		{"verify x --maintainer a", codeUsage, "--maintainer needs a --release"},
 		{"verify x --release " + dir + "/none", codeUsage, "the keys of 2 maintainers"},
 		{"verify " + dir, codeError, "neither a bundle"},
-		{"verify " + dir + "/none", codeError, "no such file"},
+		{"verify " + dir + "/none", codeUsage, "there is no such folder; an address begins with https://"},
+		{"verify 127.0.0.1:33715", codeUsage, "there is no such folder; a node is written https://127.0.0.1:33715"},
+		{"watch /nonexistent", codeUsage, "there is no such folder"},
+		{"verify x --circle " + zeros, codeUsage, "--circle: that id is nobody's; take the circle's id from its operators"},
+		{"verify x --operator acme=ed25519:00", codeUsage, `IDENTITY is 64 hex digits, with or without "ed25519:"`},
 		{"verify http://127.0.0.1:1 --timeout 1ms", codeError, "give it more with --timeout"},
 		{"watch " + dir + " --name A/B", codeUsage, "--name: "},
 		{"notify run --watch x", codeUsage, "ostraka watch --name x"},
@@ -288,21 +292,29 @@ func TestVerifyFailures(t *testing.T) {
 	dirs := c.folders(false)
 	_, roster, _ := c.Hosts[0].Circle.Roster()
 	identity := fmt.Sprintf("operator-1=%x", []byte(c.Hosts[1].Own.Identity))
+	printed := strings.Replace(identity, "=", "=ed25519:", 1) // as every command prints it
 	if code, r, _ := verified(t, append(dirs, "--circle", roster.ID.String(), "--operator", identity)...); code != codeDone {
 		t.Fatalf("an honest circle: %q", failedClaims(r))
 	}
+	if code, r, _ := verified(t, append(dirs, "--operator", printed)...); code != codeDone {
+		t.Fatalf("an identity as commands print it: %q", failedClaims(r))
+	}
+	const against = "next: believe nothing of it"
 	for name, x := range map[string]struct {
 		args []string
 		want string
+		next string
 	}{
-		"a place that is none": {append(slices.Clone(dirs), t.TempDir()), "neither a bundle"},
-		"another circle":       {append(slices.Clone(dirs), "--circle", strings.Repeat("1", 64)), "asked for is " + strings.Repeat("1", 64)},
-		"another identity":     {append(slices.Clone(dirs), "--operator", fmt.Sprintf("operator-1=%x", []byte(c.Hosts[2].Own.Identity))), "the roster has"},
-		"two of three logs":    {dirs[:2], "no log of it is among what was read"},
-		"no such chain":        {append(slices.Clone(dirs), "--rpc", "eip155:1=http://127.0.0.1:1"), "check that the chain's node runs there"},
-		"no such vault":        {append(slices.Clone(dirs), "--address", "none=eip155:1:"+c.address.Address), "no vault of this name"},
+		"a place that is none": {append(slices.Clone(dirs), t.TempDir()), "neither a bundle", "could not be read: look at the address, and try again; nothing is known against it"},
+		"another circle":       {append(slices.Clone(dirs), "--circle", strings.Repeat("1", 64)), "asked for is " + strings.Repeat("1", 64), against},
+		"another identity":     {append(slices.Clone(dirs), "--operator", fmt.Sprintf("operator-1=%x", []byte(c.Hosts[2].Own.Identity))), "the roster has", against},
+		"two of three logs":    {dirs[:2], "no log of it is among what was read", "next: name the node of operator-2 too"},
+		"one of three logs":    {dirs[:1], "no log of it is among what was read", "next: name the nodes of operator-1 and operator-2 too"},
+		"one is away":          {append(slices.Clone(dirs[:2]), "https://127.0.0.1:1"), "connection refused", "next: operator-2 did not answer: try again; nothing is known against it"},
+		"no such chain":        {append(slices.Clone(dirs), "--rpc", "eip155:1=http://127.0.0.1:1"), "check that the chain's node runs there", "next: check --rpc: your endpoint did not answer"},
+		"no such vault":        {append(slices.Clone(dirs), "--address", "none=eip155:1:"+c.address.Address), "no vault of this name", against},
 	} {
-		if code, r, errs := verified(t, x.args...); code != codeUnverified || len(failedClaims(r)) > 2 || !strings.Contains(strings.Join(failedClaims(r), "\n"), x.want) {
+		if code, r, errs := verified(t, x.args...); code != codeUnverified || len(failedClaims(r)) > 3 || !strings.Contains(strings.Join(failedClaims(r), "\n"), x.want) || !strings.Contains(errs, x.next) {
 			t.Errorf("%s: exit code %d: %q%s", name, code, failedClaims(r), errs)
 		}
 	}

@@ -26,7 +26,8 @@ type watcher struct {
 	name, state string
 	every       time.Duration
 	once        bool
-	failed      error // the verdict of the last look
+	failed      error          // the verdict of the last look
+	seen        *verify.Report // of the last look; nil: nothing could be read
 }
 
 // watchFolder is where receivers, notices, memory and cache of a watch stand: beside the contexts file.
@@ -49,7 +50,7 @@ func (a *app) watchCommand() *cobra.Command {
 			"webhooks, again and again until they take it (spec/notify). The first look tells what is wrong; signatures and versions count as known.\n" +
 			"Full tiles are kept in a folder, and verified anew each time. Needs no account and no key.",
 		Example: "  ostraka notify add desk --watch harbour --url https://hooks.example.org/ostraka\n" +
-			"  ostraka watch --name harbour https://acme.example:7400 https://bolt.example:7400 --rpc eip155:1=https://rpc.example\n" +
+			"  ostraka watch --name harbour https://acme.example:7701 https://bolt.example:7701 https://cora.example:7701 --rpc eip155:1=https://rpc.example\n" +
 			"  ostraka watch --name harbour … --once --json     # from cron; exit code 4 if a claim does not hold",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := x.parse(args); err != nil {
@@ -74,6 +75,7 @@ func (a *app) watches(ctx context.Context, x *watcher) error {
 	if err != nil {
 		return err
 	}
+	a.watched = x.name // whose receivers a next step speaks of
 	if x.state == "" {
 		x.state = filepath.Join(folder, "seen.json")
 	}
@@ -88,9 +90,12 @@ func (a *app) watches(ctx context.Context, x *watcher) error {
 	defer n.Close()
 	n.Look = func(ctx context.Context) (notify.Shown, error) { return x.look(ctx, a) }
 	if x.once {
-		err := a.notifyOnce(ctx, n)
+		told, err := a.notifyOnce(ctx, n)
 		if x.failed != nil && (err == nil || explain(err).code == codeNotReady) {
 			return x.failed
+		}
+		if err == nil && x.seen != nil && !a.json && told == 0 {
+			fmt.Fprintf(a.out, "%s, nothing is new.\n", holding(len(x.seen.Claims)))
 		}
 		return err
 	}
@@ -114,17 +119,18 @@ func (x *watcher) look(ctx context.Context, a *app) (notify.Shown, error) {
 		x.options.Circle = m.Circle
 	}
 	r, whole, err := x.run(ctx, a)
+	x.seen = nil
 	a.progressEnds()
 	out := notify.Shown{Circle: x.name}
 	if errors.Is(err, errUnreadable) {
-		x.failed = &problem{codeError, err, "check the addresses, and with a browser whether they answer"}
+		x.failed = &problem{codeError, err, peopleNext}
 		out.Verified = &notify.Verified{Failures: []notify.Finding{{Subject: "watch", Claim: "what is published can be read", Class: string(verify.Proved), Reason: err.Error()}}}
 		return out, nil
 	}
 	if err != nil {
 		return out, err
 	}
-	x.failed = verdict(r)
+	x.failed, x.seen = verdict(r), r
 	if !r.Read() { // perhaps what is kept here is damaged
 		if err := published.Forget(x.cache); err != nil {
 			return out, err
@@ -173,5 +179,5 @@ func foundBy(r *verify.Report, whole bool) *notify.Verified {
 
 // receiversOf says of whose receivers a command of `notify` is: of a context, or of a watch.
 func (a *app) receiversOf(c *cobra.Command) {
-	c.PersistentFlags().StringVar(&a.watched, "watch", "", "NAME of an `ostraka watch`: of its receivers, instead of a context's")
+	c.PersistentFlags().StringVar(&a.watched, "watch", "", "NAME of a watch (ostraka watch --name NAME): of its receivers, instead of a context's")
 }

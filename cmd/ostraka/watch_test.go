@@ -97,6 +97,18 @@ func TestWatch(t *testing.T) {
 	if h.secret, err = notify.ParseSecret(added.Secret); err != nil {
 		t.Fatal(err)
 	}
+	for _, line := range []string{"notify add pager --watch harbour --url " + receiver.URL, "notify list --watch other"} {
+		code, out, errs := try(strings.Fields(line)...)
+		if code != codeDone || !strings.Contains(out, "atch ") || !strings.Contains(out, " --watch ") || strings.Contains(out, "ontext") {
+			t.Errorf("%s: exit code %d: %s%s", line, code, out, errs)
+		}
+	}
+	if code, out, errs := try("notify", "remove", "pager", "--watch", "harbour"); code != codeDone {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	if _, _, errs := try("notify", "test", "pager", "--watch", "harbour"); !strings.Contains(errs, "next: `ostraka notify list --watch harbour`") {
+		t.Errorf("a receiver that is not there: %s", errs)
+	}
 	look := func(want int) ([]string, string) {
 		t.Helper()
 		code, out, errs := try("watch", site.URL, "--name", "harbour", "--once", "--json")
@@ -113,6 +125,9 @@ func TestWatch(t *testing.T) {
 	}
 	if types, all = look(codeDone); len(types) != 0 {
 		t.Fatalf("the second look tells %q: %s", types, all)
+	}
+	if code, out, errs := try("watch", site.URL, "--name", "harbour", "--once"); code != codeDone || !strings.HasSuffix(out, " claims hold, nothing is new.\n") {
+		t.Fatalf("for people: exit code %d: %s%s", code, out, errs)
 	}
 	memory := filepath.Join(config, "watch", "harbour", "seen.json")
 	before, err := os.ReadFile(memory)
