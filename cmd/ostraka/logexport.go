@@ -24,6 +24,10 @@ func (a *app) logExportCommand() *cobra.Command {
 			"grows: what is there is not written anew, and the checkpoint comes last. In the end the folder is read through.\n" +
 			"It holds ALL bodies, also those that vaults withhold from the public: it is your own copy.",
 		RunE: func(c *cobra.Command, args []string) error {
+			part := func(name string) bool { return name == "tile" || name == "body" } // of an export that was interrupted
+			if err := newOrOwn(args[0], "log", part, tlog.PathKeys, tlog.PathCheckpoint); err != nil {
+				return err
+			}
 			ctx, cancel := a.within(c.Context(), time.Hour)
 			defer cancel()
 			own, head, err := a.ownLog(ctx)

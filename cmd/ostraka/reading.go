@@ -110,3 +110,29 @@ func plural(n int, one, many string) string {
 	}
 	return many
 }
+
+// newOrOwn wants a folder to write to not to be there, to be empty, to hold a file that says what it is, or nothing but what may be there.
+func newOrOwn(dir, what string, may func(name string) bool, marks ...string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return &problem{codeError, err, "name a folder that you may write"}
+	case !info.IsDir():
+		return usage("%s is a file: name a folder", dir)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return &problem{codeError, err, "name a folder that you may write"}
+	}
+	for _, mark := range marks {
+		if _, err := os.Stat(filepath.Join(dir, mark)); err == nil {
+			return nil
+		}
+	}
+	if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return !may(e.Name()) }) {
+		return &problem{codeError, fmt.Errorf("%s is not empty and holds no %s", dir, what), "name a new folder"}
+	}
+	return nil
+}
