@@ -97,15 +97,15 @@ func (a *app) logProve(ctx context.Context, own ostrakav1connect.OperatorClient,
 
 // checkProof verifies a proof's file with nothing but keys.
 func checkProof(file []byte, key string, witnesses []string) (d placeDocument, err error) {
-	log, err := tlog.ParseLogVerifier(key)
+	log, err := logKey("--key", key)
 	if err != nil {
-		return d, usage("the log's key: %w", err)
+		return d, err
 	}
 	var known []tlog.Witness
 	for _, w := range witnesses {
-		x, err := tlog.ParseWitness(w)
+		x, err := witnessKey(w)
 		if err != nil {
-			return d, usage("a witness's key: %w", err)
+			return d, err
 		}
 		known = append(known, x)
 	}
@@ -133,6 +133,29 @@ func checkProof(file []byte, key string, witnesses []string) (d placeDocument, e
 		d.Cosigned = append(d.Cosigned, cosignedDocument{Witness: c.Name, Time: stampOf(c.Time)})
 	}
 	return d, nil
+}
+
+// logKey reads a log's key, and witnessKey a witness's: one is easily taken for the other.
+func logKey(flag, vkey string) (tlog.LogVerifier, error) {
+	v, err := tlog.ParseLogVerifier(vkey)
+	if err == nil {
+		return v, nil
+	}
+	if _, other := tlog.ParseWitness(vkey); other == nil {
+		return v, usage("that is a witness's key; %s wants the log's, which begins ostraka.log/", flag)
+	}
+	return v, usage("%s: %w", flag, err)
+}
+
+func witnessKey(vkey string) (tlog.Witness, error) {
+	w, err := tlog.ParseWitness(vkey)
+	if err == nil {
+		return w, nil
+	}
+	if _, other := tlog.ParseLogVerifier(vkey); other == nil {
+		return w, usage("that is a log's key; --witness wants a witness's, which an operator's node begins with ostraka.witness/")
+	}
+	return w, usage("--witness: %w", err)
 }
 
 func (a *app) logCheckCommand() *cobra.Command {

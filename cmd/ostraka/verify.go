@@ -19,7 +19,6 @@ import (
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/places"
-	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 )
 
@@ -89,9 +88,9 @@ func (v *verification) parse(places []string) error {
 		v.endpoints = append(v.endpoints, e)
 	}
 	for _, text := range v.witness {
-		w, err := tlog.ParseWitness(text)
+		w, err := witnessKey(text)
 		if err != nil {
-			return usage("--witness: %w", err)
+			return err
 		}
 		v.options.Witnesses = append(v.options.Witnesses, w)
 	}
