@@ -66,7 +66,7 @@ func (a *app) disclosePublishCommand() *cobra.Command {
 	var d disclosing
 	c := &cobra.Command{
 		Use: "publish [URL...]", Short: "Write the circle's disclosure: its nodes' logs and a page that checks them, for any web server",
-		Long: "Fetches the logs of all nodes of the context (or of the nodes, logs and bundles that are named), verifies them as any outsider would, and writes a\n" +
+		Long: "Fetches the logs of all nodes of the context (or of the nodes, logs and disclosures that are named), verifies them as any outsider would, and writes a\n" +
 			"folder that any web server can host: the logs, the report, and a page that runs the same verifier in the visitor's own browser. Run it again to bring\n" +
 			"the folder up to date: what never changes is not fetched twice. Nobody has to believe the folder, nor who hosts it.\n" +
 			"With --evidence DIR it carries what clouds and sighters signed of places; never keys, certificates or names that judge it, and no document of AWS, which\n" +

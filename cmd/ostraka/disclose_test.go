@@ -104,6 +104,10 @@ func TestVerifyWhatIsMeant(t *testing.T) {
 	if code != codeDone || len(r.Logs) != 3 {
 		t.Errorf("a folder of logs: exit code %d, %d logs: %s", code, len(r.Logs), errs)
 	}
+	again := filepath.Join(all, filepath.Base(dirs[0]))
+	if code, out, errs := try(append([]string{"verify", again}, dirs...)...); code != codeDone || !strings.Contains(out, " is a further copy of operator-0's log\n") || !strings.Contains(out, " of 3 logs, ") {
+		t.Errorf("one log twice: exit code %d: %s%s", code, out, errs)
+	}
 	for name, answer := range map[string]http.HandlerFunc{
 		"a node speaks https": func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "Client sent an HTTP request to an HTTPS server.", http.StatusBadRequest)

@@ -167,7 +167,7 @@ func (a *app) logCheckCommand() *cobra.Command {
 			"yours to know: `ostraka log head` prints an operator's, each operator publishes its own, and the charter's operators vouch for one another.",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if key == "" {
-				return usage("give the log's key: --key VKEY, as `ostraka log head` prints it")
+				return usage("give the log's key: --key LOG-KEY, as `ostraka log head` prints it")
 			}
 			file, err := readBounded(args[0], tlog.MaxProofFile)
 			if err != nil {

@@ -50,7 +50,7 @@ func (v *verification) flags(c *cobra.Command) {
 	f.StringArrayVar(&v.circle, "circle", nil, "id of the circle that it must be, as its operators publish it elsewhere: 64 digits")
 	f.StringArrayVar(&v.rpc, "rpc", nil, "CHAIN=URL: compare with this chain, as this endpoint says (eip155:1=https://…); several of one chain must agree")
 	f.StringArrayVar(&v.at, "at", nil, "HEIGHT, or CHAIN=HEIGHT: balances as of this block, for proof of reserves (default: the newest)")
-	f.StringArrayVar(&v.witness, "witness", nil, "verifier key of a witness outside the circle whose cosignatures count")
+	f.StringArrayVar(&v.witness, "witness", nil, "witness key of somebody outside the circle whose cosignatures count")
 	f.StringArrayVar(&v.operator, "operator", nil, "NAME=IDENTITY that an operator of the circle must have, as it publishes it elsewhere: 64 hex digits, with or without ed25519:")
 	f.StringArrayVar(&v.address, "address", nil, "VAULT=CHAIN:ADDRESS: compare this address with the chain too, where the vault's are withheld")
 	f.StringArrayVar(&v.release, "release", nil, "release.note of a release: says of each operator's program whether it is of it")
@@ -65,7 +65,7 @@ const evidenceAt = "evidence-at"
 // parse reads what was asked for.
 func (v *verification) parse(places []string) error {
 	if len(places) == 0 {
-		return usage("name what to verify: addresses of nodes, logs or bundles, or folders")
+		return usage("name what to verify: addresses of nodes, logs or disclosures, or folders")
 	}
 	if len(v.circle) > 1 {
 		return usage("--circle is given %d times: one verification is of one circle", len(v.circle))
@@ -268,13 +268,14 @@ func (a *app) verifyCommand() *cobra.Command {
 	var v verification
 	c := &cobra.Command{
 		Use: "verify URL-or-FOLDER…", Short: "Check what a circle publishes: logs, people, keys, signatures, and the chain", Args: cobra.ArbitraryArgs,
-		Long: "Takes any number of nodes (https://HOST:PORT), logs and bundles, of the web or of folders, of as many operators as there are. Believes none of them: every\n" +
+		Long: "Takes any number of nodes (https://HOST:PORT), logs and disclosures, of the web or of folders, of as many operators as there are. Believes none of them: every\n" +
 			"leaf is hashed up to what its log signed, every signature is checked here, and the logs are held to one another. Needs no account and no key.\n" +
 			"With --rpc each outgoing transaction of each address must stand in the logs of t operators who held the key. What a chain says is the word of the\n" +
-			"endpoint: give your own, or several. With --evidence DIR, and what a bundle carries, it says of each place what clouds and sighters bear out: keys, certificates\n" +
-			"and names that judge it are yours alone, in DIR/keys, DIR/roots and --sighters. Exit code 4 if a claim does not hold, 1 if nothing could be read. What each claim means: spec/verify.",
+			"endpoint: give your own, or several. With --evidence DIR, and what a disclosure carries, it says of each place what clouds and sighters bear out: keys, certificates\n" +
+			"and names that judge it are yours alone, in DIR/keys, DIR/roots and --sighters. Exit code 4 if a claim does not hold, 1 if nothing could be read. What each claim means: spec/verify.\n" +
+			"The address of a node is that of its people's port, 7701 unless it was changed; 7700 is the port between nodes.",
 		Example: "  ostraka verify https://acme.example:7701 https://bolt.example:7701 https://cora.example:7701 --rpc eip155:1=https://rpc.example\n" +
-			"  ostraka verify https://disclosure.example/harbour --circle 3f9c…   # a bundle",
+			"  ostraka verify https://disclosure.example/harbour --circle 3f9c…   # a disclosure",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := v.parse(args); err != nil {
 				return err

@@ -270,7 +270,7 @@ func TestVerifyUsage(t *testing.T) {
 		{"verify x --address treasury=eip155:1:0x12", codeUsage, "--address of vault treasury"},
 		{"verify x --maintainer a", codeUsage, "--maintainer needs a --release"},
 		{"verify x --release " + dir + "/none", codeUsage, "the keys of 2 maintainers"},
-		{"verify " + dir, codeError, "neither a bundle"},
+		{"verify " + dir, codeError, "neither a disclosure"},
 		{"verify " + dir + "/none", codeUsage, "there is no such folder; an address begins with https://"},
 		{"verify 127.0.0.1:33715", codeUsage, "there is no such folder; a node is written https://127.0.0.1:33715"},
 		{"watch /nonexistent", codeUsage, "there is no such folder"},
@@ -305,7 +305,7 @@ func TestVerifyFailures(t *testing.T) {
 		want string
 		next string
 	}{
-		"a place that is none": {append(slices.Clone(dirs), t.TempDir()), "neither a bundle", "could not be read: look at the address, and try again; nothing is known against it"},
+		"a place that is none": {append(slices.Clone(dirs), t.TempDir()), "neither a disclosure", "could not be read: look at the address, and try again; nothing is known against it"},
 		"another circle":       {append(slices.Clone(dirs), "--circle", strings.Repeat("1", 64)), "asked for is " + strings.Repeat("1", 64), against},
 		"another identity":     {append(slices.Clone(dirs), "--operator", fmt.Sprintf("operator-1=%x", []byte(c.Hosts[2].Own.Identity))), "the roster has", against},
 		"two of three logs":    {dirs[:2], "no log of it is among what was read", "next: name the node of operator-2 too"},

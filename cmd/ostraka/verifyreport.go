@@ -127,6 +127,11 @@ func printLogs(w io.Writer, r *verify.Report) {
 			fmt.Fprintf(w, "  %s\t%d\t%s\t%s\t%s\n", l.Operator, l.Size, when(l.Last), strings.Join(by, ", "), l.Source)
 		}
 	})
+	for _, l := range r.Logs {
+		for _, c := range l.Copies {
+			fmt.Fprintf(w, "  %s is a further copy of %s's log\n", oneLine(c), l.Operator)
+		}
+	}
 }
 
 func printVaults(w io.Writer, r *verify.Report) {
