@@ -71,7 +71,8 @@ func (a *app) disclosePublishCommand() *cobra.Command {
 			"the folder up to date: what never changes is not fetched twice. Nobody has to believe the folder, nor who hosts it.\n" +
 			"With --evidence DIR it carries what clouds and sighters signed of places; never keys, certificates or names that judge it, and no document of AWS, which\n" +
 			"some services take for a login. What is not in DIR any more is taken away from the folder.\n" +
-			"Exit code 4: what was published does not hold; the folder is written all the same, since hiding it would help nobody.",
+			"Exit code 4: what was published does not hold; the folder is written all the same, since hiding it would help nobody.\n" +
+			"Exit code 5: no node answered; the folder is as it was.",
 		Example: "  ostraka disclose publish -o /var/www/disclosure\n  ostraka disclose publish https://acme.example:7701 https://bolt.example:7701 https://cora.example:7701 -o disclosure",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), time.Hour)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -107,6 +108,13 @@ func TestVerifyWhatIsMeant(t *testing.T) {
 	again := filepath.Join(all, filepath.Base(dirs[0]))
 	if code, out, errs := try(append([]string{"verify", again}, dirs...)...); code != codeDone || !strings.Contains(out, " is a further copy of operator-0's log\n") || !strings.Contains(out, " of 3 logs, ") {
 		t.Errorf("one log twice: exit code %d: %s%s", code, out, errs)
+	}
+	link := httptest.NewUnstartedServer(http.NotFoundHandler())
+	link.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS13}
+	link.StartTLS()
+	defer link.Close()
+	if code, _, errs := try("verify", link.URL, "--insecure"); code != codeError || !strings.Contains(errs, "this is the port between nodes: use the node's people's port, 7701 unless it was changed") {
+		t.Errorf("a node's link: exit code %d: %s", code, errs)
 	}
 	for name, answer := range map[string]http.HandlerFunc{
 		"a node speaks https": func(w http.ResponseWriter, _ *http.Request) {

@@ -247,7 +247,7 @@ func (a *app) logReadCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVarP(&identity, "identity", "i", "", "private key to read it with: an SSH key file, or age's (required)")
-	c.Flags().StringVar(&key, "log-key", "", "the log's key, a vkey: the checkpoint must be signed with it")
+	c.Flags().StringVar(&key, "log-key", "", "the log's key, which begins ostraka.log/: the checkpoint must be signed with it")
 	return c
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/api/ostraka/v1/ostrakav1connect"
@@ -190,7 +191,13 @@ func (a *app) logCheckCommand() *cobra.Command {
 			return a.show(d, d.print)
 		},
 	}
-	c.Flags().StringVar(&key, "key", "", "the log's key, a vkey of C2SP signed-note (required)")
+	c.Flags().StringVar(&key, "key", "", "the log's key, which begins ostraka.log/ (required); --log-key is the same")
+	c.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "log-key" { // as log read has it
+			name = "key"
+		}
+		return pflag.NormalizedName(name)
+	})
 	c.Flags().StringArrayVar(&witnesses, "witness", nil, "key of a witness that must have cosigned (may be repeated)")
 	return c
 }
