@@ -104,7 +104,7 @@ func TestUsage(t *testing.T) {
 		{"log prove 12345678901234567890x", "neither an entry's number nor 8 or more hex digits"},
 		{"log list --first 1 --last 2", "--first and --last exclude one another"},
 		{"log list --from 1", "--from is a time; --first 1 begins with the entry of that number"},
-		{"log list --kind foo", `--kind "foo" is none of statement, signature, vote, decision, `},
+		{"log list --kind foo", `--kind "foo" is none of statement, private, signature, vote, decision, `},
 		{"log list --folder x --follow", "--folder and --follow exclude one another"},
 		{"log open --to ecdsa-sha2-nistp256", "such keys cannot encrypt: ssh-ed25519, ssh-rsa or age1…"},
 		{"help nope", `no command "nope"`},
