@@ -123,7 +123,7 @@ func (d *disclosing) parse(a *app, args []string) error {
 
 // prepare makes the folder, or sees to it that it is one of a disclosure: nothing of somebody's own is written among.
 func (d *disclosing) prepare() error {
-	own := func(name string) bool { return name == "logs" } // of a publication that was interrupted
+	own := func(name string) bool { return name == "logs" || name == "evidence" } // of a publication that was interrupted
 	if err := newOrOwn(d.out, "disclosure", own, verify.PathBundle); err != nil {
 		return err
 	}
