@@ -146,7 +146,7 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			c, rest, err := root.Find(args)
 			if err != nil || c == nil || len(rest) > 0 {
-				return usage("no command %q", strings.Join(args, " "))
+				return &problem{codeUsage, fmt.Errorf("no command %q", strings.Join(args, " ")), "see `ostraka --help`"}
 			}
 			c.InitDefaultHelpFlag()
 			return c.Help()
