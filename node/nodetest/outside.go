@@ -58,12 +58,8 @@ func (p *Published) Write(dir string) error {
 
 // Pose is the log with keys that an identity signed over another name or generation: what a hostile operator may serve, or one whose node was restored.
 func (p *Published) Pose(name string, identity ed25519.PrivateKey, generation uint64) (*Published, error) {
-	public := identity.Public().(ed25519.PublicKey)
-	log, witness := tlog.Derive(identity, generation)
-	s, err := tlog.Keys{
-		Operator: name, Identity: public, Origin: tlog.Origin(public, generation), Log: log.Public().(ed25519.PublicKey),
-		Name: tlog.WitnessName(public, generation), Witness: witness.Public().(ed25519.PublicKey), Created: p.Leaves[0].Time,
-	}.Statement(statement.Salt{1})
+	k := tlog.KeysFor(name, identity, generation, p.Leaves[0].Time)
+	s, err := k.Statement(statement.Salt{1})
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +68,8 @@ func (p *Published) Pose(name string, identity ed25519.PrivateKey, generation ui
 		return nil, err
 	}
 	out := *p
-	out.Origin, out.key, out.Keys = tlog.Origin(public, generation), log, tlog.EncodeKeys(s, signature)
+	out.Origin, out.Keys = k.Origin, tlog.EncodeKeys(s, signature)
+	out.key, _ = tlog.Derive(identity, generation)
 	return &out, out.Sign()
 }
 
