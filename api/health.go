@@ -63,7 +63,7 @@ func (o *operator) checkCheckpoint(s *pb.StatusResponse, now time.Time, add adde
 	others := s.Peers
 	var unsure *fence.UnsureError
 	if errors.As(o.d.Fence.Sure(now), &unsure) {
-		add("checkpoint", "warn", unsure.Error(), "bring that operator's node, or the link to it, back")
+		add("checkpoint", "warn", unsure.Error(), "bring that operator's node, or the link to it, back; if it is gone for good, and nobody restored this node's folder: `ostraka node confirm-restore --not-restored`")
 		return
 	}
 	if signed == nil {

@@ -105,8 +105,18 @@ type Failure struct {
 	Err  error
 }
 
+const (
+	// CertificateWanted is what Go's TLS says of a server that takes nobody without a certificate, as a node's link does.
+	CertificateWanted = "tls: certificate required"
+	// LinkPort says it in people's words.
+	LinkPort = "this is the port between nodes: use the node's people's port, 7701 unless it was changed"
+)
+
 // Reason is the error in words, without what the transport puts around it.
 func (f Failure) Reason() string {
+	if strings.Contains(f.Err.Error(), CertificateWanted) {
+		return LinkPort
+	}
 	var answer *connect.Error
 	if !errors.As(f.Err, &answer) {
 		return f.Err.Error()

@@ -123,6 +123,9 @@ func KeyFile(ctx context.Context, path string, ask func() ([]byte, error)) (*Sig
 		if key.Outside() {
 			return nil, &OutsideError{path, key}
 		}
+		if os.Getenv("SSH_AUTH_SOCK") == "" {
+			return nil, fmt.Errorf("%w: %s is a public key and no ssh-agent runs: give the private key file", ErrNoKey, path)
+		}
 		return AgentKey(ctx, &key)
 	}
 	s, err := ssh.ParsePrivateKey(raw)

@@ -96,10 +96,16 @@ func (p Pins) Check(k tlog.Keys) error {
 }
 
 const (
-	stagedIn = ".new"   // folder of a bundle for logs whose operator is not known yet
+	logsIn   = "logs"   // folder of a bundle for logs, each below its operator's name
+	stagedIn = ".new"   // likewise, for logs whose operator is not known yet
 	beforeIn = "before" // likewise, for logs that gave way: an operator's node was restored
 	maxOlder = 3        // of one identity that are kept there
 )
+
+// Begun says of a name in a folder that a publication which came to no list may have made it.
+func Begun(name string) bool {
+	return name == logsIn || name == beforeIn || name == verify.PathEvidence || strings.HasPrefix(name, stagedIn) // of client.Replace too
+}
 
 // Copy brings a log into a bundle's folder, or up to date there: in its operator's place, if this very log lies there; else beside the others, until Place
 // knows whose it is. With pins a log that is none of theirs is refused before anything of it is written.
@@ -117,7 +123,7 @@ func Copy(ctx context.Context, dir string, log Log, f Folder, pins Pins) (Copied
 	if err != nil {
 		return fail(Copied{}, err)
 	}
-	below := path.Join("logs", k.Operator)
+	below := path.Join(logsIn, k.Operator)
 	here, there, err := held(filepath.Join(dir, below))
 	if err == nil && there {
 		err = succeeds(filepath.Join(dir, below), here, k)
@@ -189,7 +195,7 @@ func Place(dir string, c Copied, pins Pins) (Copied, error) {
 	if err != nil {
 		return c, err
 	}
-	to := filepath.Join(dir, "logs", k.Operator)
+	to := filepath.Join(dir, logsIn, k.Operator)
 	old, there, err := held(to)
 	if err == nil && there {
 		if err = succeeds(to, old, k); err == nil {
@@ -205,7 +211,7 @@ func Place(dir string, c Copied, pins Pins) (Copied, error) {
 	if err != nil {
 		return c, err
 	}
-	c.Path, c.Staged = path.Join("logs", k.Operator), false
+	c.Path, c.Staged = path.Join(logsIn, k.Operator), false
 	return c, nil
 }
 
@@ -220,7 +226,7 @@ func setAside(dir, at string, k tlog.Keys) error {
 		err = os.MkdirAll(within, 0o755)
 	}
 	if err == nil {
-		err = os.Rename(at, filepath.Join(within, strings.ReplaceAll(strings.TrimPrefix(k.Origin, "ostraka.log/"), "/", "-")))
+		err = os.Rename(at, filepath.Join(within, nameOf(k)))
 	}
 	return err
 }
@@ -379,7 +385,7 @@ func (f Folder) write(p string, b []byte) (files int, err error) {
 
 // Kept are the logs that lie in the folder and were not copied now: their nodes could not be reached.
 func Kept(dir string, copied []Copied) (out []Copied, err error) {
-	entries, err := os.ReadDir(filepath.Join(dir, "logs"))
+	entries, err := os.ReadDir(filepath.Join(dir, logsIn))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -387,7 +393,7 @@ func Kept(dir string, copied []Copied) (out []Copied, err error) {
 		return nil, err
 	}
 	for _, e := range entries {
-		at := filepath.Join(dir, "logs", e.Name())
+		at := filepath.Join(dir, logsIn, e.Name())
 		k, there, err := held(at)
 		if err != nil || !there || k.Operator != e.Name() || slices.ContainsFunc(copied, func(c Copied) bool { return c.Operator == k.Operator }) {
 			continue
@@ -396,7 +402,7 @@ func Kept(dir string, copied []Copied) (out []Copied, err error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Copied{Operator: k.Operator, Origin: k.Origin, Path: path.Join("logs", k.Operator), Size: size})
+		out = append(out, Copied{Operator: k.Operator, Origin: k.Origin, Path: path.Join(logsIn, k.Operator), Size: size})
 	}
 	return out, nil
 }

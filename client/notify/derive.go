@@ -435,7 +435,7 @@ func (e Event) Title() string {
 	case Apart:
 		what = d.What
 	case Finding:
-		what = fmt.Sprintf("%s: %s: %s", d.Subject, d.Claim, d.Reason)
+		what = fmt.Sprintf("%s: “%s” does not hold: %s", d.Subject, d.Claim, d.Reason)
 	case attentionData:
 		what = d.What
 	case Signature:

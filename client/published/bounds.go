@@ -35,7 +35,10 @@ type BoundError struct {
 	Flag string // that allows more
 }
 
-func (e *BoundError) Error() string { return e.What + ": " + e.Flag + " allows more" }
+// Allows ends the text of a BoundError.
+const Allows = " allows more"
+
+func (e *BoundError) Error() string { return e.What + ": " + e.Flag + Allows }
 
 // errTime ends the reading of a place that takes too long.
 var errTime = &BoundError{"the time that it may take ran out", "--max-time"}

@@ -24,6 +24,9 @@ type Opened struct {
 	wrong  error          // what was opened is not of the log
 }
 
+// ErrUnread says that what was opened is of a log that was not read.
+var ErrUnread = errors.New("is not among what was read")
+
 // ReadOpened reads a folder that `ostraka log read` wrote.
 func ReadOpened(folder string) (*Opened, error) {
 	f, err := os.Open(filepath.Join(folder, tlog.PathOpened))
@@ -52,7 +55,7 @@ func (o *Opened) Bodies() (int, error) {
 	case o.wrong != nil:
 		return 0, o.wrong
 	case !o.found:
-		return 0, fmt.Errorf("log %s is not among what was read", o.origin)
+		return 0, fmt.Errorf("log %s %w", o.origin, ErrUnread)
 	}
 	return len(o.shown), nil
 }

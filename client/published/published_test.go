@@ -114,7 +114,7 @@ func TestNodes(t *testing.T) {
 	if err := os.WriteFile(bundle, fmt.Appendf(nil, `{"format":1,"circle":"x","made":"2026-11-27T12:00:00Z","logs":[{"operator":"operator-0","path":"operator-0/log"}]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), serve(t, http.FileServer(http.Dir(dir)), w.Hosts[0].Key), Options{}); err == nil || !strings.Contains(err.Error(), "serves a bundle under a node's own certificate") {
+	if _, err := Open(t.Context(), serve(t, http.FileServer(http.Dir(dir)), w.Hosts[0].Key), Options{}); err == nil || !strings.Contains(err.Error(), "serves a disclosure under a node's own certificate") {
 		t.Errorf("a bundle under a node's certificate: %v", err)
 	}
 	place, err := Open(t.Context(), dir, Options{})

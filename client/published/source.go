@@ -71,7 +71,7 @@ func (p Place) Close() {
 func (p Place) Live() bool { return len(p.Sources) > 0 && p.Sources[0].Live }
 
 // ErrNothing says that there is neither a bundle nor a log.
-var ErrNothing = errors.New("neither a bundle (disclosure.json), nor a log (checkpoint and keys), nor a node's log (log/) is there")
+var ErrNothing = errors.New("neither a disclosure (disclosure.json), nor a log (checkpoint and keys), nor a node's log (log/) is there")
 
 // Open finds out what lies at a URL or in a folder: a bundle, a log, or a node, whose log lies below log/.
 func Open(ctx context.Context, where string, o Options) (Place, error) {

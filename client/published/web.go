@@ -197,7 +197,7 @@ func (w *web) vouched(p Place) error {
 		return nil
 	}
 	if p.Bundle != nil {
-		return fmt.Errorf("%s serves a bundle under a node's own certificate: a web server with an authority's does that; give --insecure to read it all the same", p.Name)
+		return fmt.Errorf("%s serves a disclosure under a node's own certificate: a web server with an authority's does that; give --insecure to read it all the same", p.Name)
 	}
 	raw, err := p.Sources[0].Fetch(tlog.PathKeys)
 	if err != nil {

@@ -107,6 +107,7 @@ func (a *app) root() *cobra.Command {
 	for _, c := range root.Commands() {
 		strict(c)
 	}
+	root.SetHelpCommand(helpCommand(root))
 	return root
 }
 
@@ -114,6 +115,15 @@ func (a *app) root() *cobra.Command {
 func strict(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		strict(sub)
+	}
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			err := check(c, args)
+			if err != nil && explain(err).code != codeUsage { // one of cobra's own
+				return usage("%w", err)
+			}
+			return err
+		}
 	}
 	if c.HasSubCommands() && c.RunE == nil {
 		c.Args = cobra.ArbitraryArgs
@@ -127,6 +137,21 @@ func strict(c *cobra.Command) {
 			}
 			return usage("`%s` has no command %q; it has: %s", c.CommandPath(), args[0], strings.Join(names, ", "))
 		}
+	}
+}
+
+// helpCommand is help, which takes no command that is not there.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Show how a command is used", Args: cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil || c == nil || len(rest) > 0 {
+				return &problem{codeUsage, fmt.Errorf("no command %q", strings.Join(args, " ")), "see `ostraka --help`"}
+			}
+			c.InitDefaultHelpFlag()
+			return c.Help()
+		},
 	}
 }
 

@@ -84,7 +84,8 @@ func (a *app) contextAddCommand() *cobra.Command {
 	var replace bool
 	c := &cobra.Command{
 		Use: "add NAME ADDRESS IDENTITY", Short: "Add a node to the current context, or to that of --context", Args: exactly("NAME", "ADDRESS", "IDENTITY"),
-		Long: "Adds a node. NAME is the operator's name, ADDRESS the host:port of its people's interface, IDENTITY what\n" +
+		Long: "Adds a node. NAME is the operator's name, ADDRESS the host:port of its people's interface (port 7701 unless it was changed;\n" +
+			"7700 is the port between nodes), IDENTITY what\n" +
 			"`ostraka node status` shows there. Compare the identity by telephone: it is all that says who answers.",
 		RunE: func(_ *cobra.Command, args []string) error {
 			identity, err := client.ParseIdentity(args[2])

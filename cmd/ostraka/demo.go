@@ -16,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
+	"github.com/ostraka/ostraka/console/wasm"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
@@ -552,6 +553,9 @@ func (s *story) tellKept(k *keptDocument) {
 	s.tell("\nTo check it all as an outsider, with no account and no key, and to publish it:\n")
 	s.tell("  %s verify %s", binary, strings.Join(s.doc.Outsider.Places, " "))
 	s.tell("  %s disclose publish -o disclosure", binary)
+	if _, err := wasm.Verifier(); err != nil {
+		s.tell("  (in the source, after `make wasm`, add --wasm %s: then its page checks everything in the visitor's own browser)", wasmDist)
+	}
 	s.tell("\nTo stop them:\n")
 	for _, line := range k.Stop {
 		s.tell("  %s", line)

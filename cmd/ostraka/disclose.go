@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +17,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ostraka/ostraka/client/disclose"
 	"github.com/ostraka/ostraka/client/published"
@@ -41,6 +45,9 @@ type disclosing struct {
 	costs
 	shelf    shelf
 	evidence []verify.BundleFile // that the folder carries
+	asked    string              // how the command was given, but for the verifier
+	named    bool                // the command named the places: else the context has them
+	made     bool                // the folder was not there before
 
 	places []string
 	pins   []disclose.Pins // of each place; nil: the roster says it
@@ -54,8 +61,10 @@ type disclosedDocument struct {
 	Logs     []disclosedLog    `json:"logs"`
 	Evidence []string          `json:"evidence"` // files that it carries
 	Page     bool              `json:"page"`     // it carries the verifier for browsers
-	Missing  map[string]string `json:"missing"`  // nodes whose logs could not be fetched, and why
+	Missing  map[string]string `json:"missing"`  // nodes that did not answer, and logs that were not taken, and why
 	Failed   bool              `json:"failed"`
+
+	away []string // of missing, those that did not answer
 }
 
 type disclosedLog struct {
@@ -68,19 +77,21 @@ func (a *app) disclosePublishCommand() *cobra.Command {
 	var d disclosing
 	c := &cobra.Command{
 		Use: "publish [URL...]", Short: "Write the circle's disclosure: its nodes' logs and a page that checks them, for any web server",
-		Long: "Fetches the logs of all nodes of the context (or of the nodes, logs and bundles that are named), verifies them as any outsider would, and writes a\n" +
+		Long: "Fetches the logs of all nodes of the context (or of the nodes, logs and disclosures that are named), verifies them as any outsider would, and writes a\n" +
 			"folder that any web server can host: the logs, the report, and a page that runs the same verifier in the visitor's own browser. Run it again to bring\n" +
 			"the folder up to date: what never changes is not fetched twice. Nobody has to believe the folder, nor who hosts it.\n" +
 			"With --evidence DIR it carries what clouds and sighters signed of places; never keys, certificates or names that judge it, and no document of AWS, which\n" +
 			"some services take for a login. What is not in DIR any more is taken away from the folder.\n" +
-			"Exit code 4: what was published does not hold; the folder is written all the same, since hiding it would help nobody.",
-		Example: "  ostraka disclose publish -o /var/www/disclosure\n  ostraka disclose publish https://acme.example:7400 https://bolt.example:7400 -o disclosure",
+			"Exit code 4: what was published does not hold; the folder is written all the same, since hiding it would help nobody.\n" +
+			"Exit code 5: no node answered; the folder is as it was.",
+		Example: "  ostraka disclose publish -o /var/www/disclosure\n  ostraka disclose publish https://acme.example:7701 https://bolt.example:7701 https://cora.example:7701 -o disclosure",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), time.Hour)
 			defer cancel()
 			if err := d.parse(a, args); err != nil {
 				return err
 			}
+			d.asked = asked(cmd, args, "wasm")
 			doc, r, err := d.publish(ctx, a)
 			a.progressEnds()
 			if err != nil {
@@ -93,7 +104,7 @@ func (a *app) disclosePublishCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVarP(&d.out, "out", "o", "", "folder to write")
-	c.Flags().StringVar(&d.wasm, "wasm", "", "folder of the verifier for browsers, where `make wasm` put it (default: the one that this program carries)")
+	c.Flags().StringVar(&d.wasm, "wasm", "", "folder of the verifier for browsers, where make wasm put it (default: the one that this program carries)")
 	d.shelf.flags(c, evidenceAt)
 	c.Flags().BoolVar(&d.bodies, "bodies", false, "fetch all bodies again, where a vault was published only lately")
 	c.Flags().StringArrayVar(&d.operator, "operator", nil, "NAME=IDENTITY of an operator, 64 digits, as it publishes it elsewhere: no other log is taken (default: of a context what it has pinned; else what the roster says that the logs show)")
@@ -116,12 +127,10 @@ func (d *disclosing) parse(a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	if d.places = args; len(args) > 0 {
-		d.pins = make([]disclose.Pins, len(args))
-		for i := range args {
-			d.pins[i] = expected
-		}
-		return nil
+	if d.named = len(args) > 0; d.named {
+		d.places, err = folders(args)
+		d.pins = slices.Repeat([]disclose.Pins{expected}, len(d.places))
+		return err
 	}
 	if expected != nil {
 		return usage("--operator goes with addresses: a context has its identities pinned")
@@ -136,89 +145,165 @@ func (d *disclosing) parse(a *app, args []string) error {
 	return nil
 }
 
+// prepare makes the folder, or sees to it that it is one of a disclosure: nothing of somebody's own is written among.
+func (d *disclosing) prepare() error {
+	if err := newOrOwn(d.out, "disclosure", disclose.Begun, verify.PathBundle); err != nil { // what was interrupted goes on
+		return err
+	}
+	if _, err := os.Stat(d.out); errors.Is(err, fs.ErrNotExist) {
+		d.made = true
+	}
+	if err := os.MkdirAll(d.out, 0o755); err != nil {
+		return unwritable(err)
+	}
+	return nil
+}
+
+// unwritable says that the fault is the folder's.
+func unwritable(err error) error {
+	return &problem{codeError, err, "name a folder that you may write: -o FOLDER"}
+}
+
 // publish copies the logs until none is behind what another saw of it, and writes the folder.
 func (d *disclosing) publish(ctx context.Context, a *app) (doc disclosedDocument, r *verify.Report, err error) {
 	doc = disclosedDocument{Folder: d.out}
 	if err := d.shelve(a); err != nil {
 		return doc, nil, err
 	}
+	if err := d.prepare(); err != nil {
+		return doc, nil, err
+	}
+	defer func() {
+		if err != nil && d.made {
+			_ = os.Remove(d.out) // if nothing was written
+		}
+	}()
 	end := d.until(ctx)
-	var logs []disclose.Copied
+	var f fetched
 	for try := 0; ; try++ {
-		if logs, r, doc.Missing, err = d.once(ctx, a, end); err != nil {
+		if f, err = d.once(ctx, a, end, try > 0); err != nil {
 			return doc, nil, err
 		}
-		if len(r.Lagging) == 0 && !r.Newer() || try == refetches || time.Now().Add(refetchWait).After(end) {
+		late := f.late()
+		if len(late) == 0 || try == refetches || time.Now().Add(refetchWait).After(end) {
 			break
 		}
-		a.progress("Somebody saw more than is shown yet: fetched again in %s", refetchWait)
+		a.progress("%s; fetched again in %s", strings.Join(late, "; "), refetchWait)
 		select {
 		case <-time.After(refetchWait):
 		case <-ctx.Done():
 			return doc, nil, ctx.Err()
 		}
 	}
-	doc.Circle, doc.CircleID, doc.Failed = r.Circle, r.CircleID.String(), r.Failed
-	for _, l := range logs {
+	r, doc.Missing, doc.away = f.report, f.missing, f.away
+	doc.Circle, doc.CircleID, doc.Failed = r.Circle, hexOrNone(r.CircleID), r.Failed
+	slices.SortFunc(f.logs, func(x, y disclose.Copied) int { return strings.Compare(x.Operator, y.Operator) })
+	for _, l := range f.logs {
 		doc.Logs = append(doc.Logs, disclosedLog{l.Operator, l.Size, l.Grown})
 	}
-	b := disclose.Bundle(r.Circle, time.Now(), logs)
+	b := disclose.Bundle(r.Circle, time.Now(), f.logs)
 	b.Evidence, doc.Evidence = d.evidence, []string{}
 	for _, f := range d.evidence {
 		doc.Evidence = append(doc.Evidence, f.Path())
 	}
 	old := disclose.Shelved(d.out)
+	if err := disclose.Shelve(d.out, d.shelf.files); err != nil {
+		return doc, r, err
+	}
 	if doc.Page, err = d.page(a, r, b); err == nil {
 		err = disclose.Unshelve(d.out, old, b.Evidence) // once no list names it
 	}
 	return doc, r, err
 }
 
+// fetched is what one try came to.
+type fetched struct {
+	logs    []disclose.Copied // in the folder
+	now     []string          // origins of those that were copied now
+	missing map[string]string // why a place, or a log, is not among them
+	away    []string          // of missing, places that did not answer
+	report  *verify.Report
+}
+
+// late says of whose logs others saw more than is here, where fetching again may help: not of those that could not be copied now.
+func (f fetched) late() (out []string) {
+	for _, l := range f.report.Lagging {
+		if slices.Contains(f.now, l.Origin) {
+			out = append(out, fmt.Sprintf("Waiting for %s: others saw %d entries of its log, %d are here", l.Operator, l.Seen, l.Shown))
+		}
+	}
+	return out
+}
+
 // once brings each log into the folder that can be had, and verifies the folder. A node that cannot be reached, or is too slow, keeps no other's log
-// out; what the folder has of it stays.
-func (d *disclosing) once(ctx context.Context, a *app, until time.Time) (logs []disclose.Copied, r *verify.Report, missing map[string]string, err error) {
+// out; what the folder has of it stays. If none answers, nothing is changed, unless something was before.
+func (d *disclosing) once(ctx context.Context, a *app, until time.Time, again bool) (f fetched, err error) {
 	if err := disclose.Unstage(d.out); err != nil {
-		return nil, nil, nil, err
+		return f, unwritable(err)
 	}
-	logs, missing = d.copyAll(ctx, a, until)
-	if ctx.Err() != nil {
-		return nil, nil, missing, ctx.Err()
+	if f, err = d.copyAll(ctx, a, until); err != nil {
+		return f, err
 	}
-	kept, err := disclose.Kept(d.out, logs)
-	logs = append(logs, kept...)
-	if err == nil && len(logs) > 0 {
-		logs, err = d.place(ctx, a, logs, missing)
+	if len(f.away) == len(d.places) && !again {
+		return f, d.silence(a, f.missing)
+	}
+	for _, c := range f.logs {
+		f.now = append(f.now, c.Origin)
+	}
+	kept, err := disclose.Kept(d.out, f.logs)
+	f.logs = append(f.logs, kept...)
+	if err == nil && len(f.logs) > 0 {
+		err = d.place(ctx, a, &f)
 	}
 	if err = errors.Join(err, disclose.Unstage(d.out)); err != nil {
-		return nil, nil, missing, err
+		return f, err
 	}
-	if len(logs) == 0 {
-		var all []error
-		for _, where := range slices.Sorted(maps.Keys(missing)) {
-			all = append(all, fmt.Errorf("%s: %s", where, missing[where]))
+	if len(f.logs) == 0 {
+		var why []error
+		at := slices.Sorted(maps.Keys(f.missing))
+		for _, where := range at {
+			why = append(why, errors.New(f.missing[where]))
 		}
-		return nil, nil, missing, &problem{codeError, fmt.Errorf("%w: %w", errUnreadable, errors.Join(all...)), "check that the nodes run: `ostraka node status` at each"}
+		return f, &problem{codeError, unreadable(at, why), "check that the nodes run: `ostraka node status` at each"}
 	}
-	r, err = d.verify(ctx, a, logs)
-	return logs, r, missing, err
+	f.report, err = d.verify(ctx, a, f.logs)
+	return f, err
+}
+
+// silence is the error when no place answered.
+func (d *disclosing) silence(a *app, missing map[string]string) error {
+	for _, where := range d.places {
+		a.say("  %s: %s", where, missing[where])
+	}
+	what := "nodes"
+	if d.named {
+		what = "places"
+	}
+	const next = "check that the nodes run (ostraka node status, at each), and their addresses: that of the people's port, 7701 unless it was changed"
+	if len(d.places) == 1 {
+		return notReady(next, "%s did not answer; the folder is as it was", d.places[0])
+	}
+	return notReady(next, "none of the %d %s answered; the folder is as it was", len(d.places), what)
 }
 
 // copyAll fetches all logs at the same time. Further copies of one log follow after one another: they go into one folder.
-func (d *disclosing) copyAll(ctx context.Context, a *app, until time.Time) (logs []disclose.Copied, missing map[string]string) {
+func (d *disclosing) copyAll(ctx context.Context, a *app, until time.Time) (f fetched, err error) {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a.progress("Reading %s", strings.Join(d.places, ", "))
 	bounds := d.bounds()
 	found, errs := opened(inner, d.places, published.Options{Insecure: d.insecure, Bounds: bounds, Until: until, Direct: true})
-	missing = map[string]string{}
+	f.missing = map[string]string{}
 	byKeys := map[string]func(){}
+	var names []string
 	var mu sync.Mutex
 	for i, p := range found {
 		if errs[i] != nil {
-			missing[d.places[i]] = errs[i].Error()
+			f.missing[d.places[i]], f.away = errs[i].Error(), append(f.away, d.places[i])
 			continue
 		}
 		defer p.Close()
+		names = append(names, p.Name)
 		for _, s := range p.Sources {
 			keys, _ := s.Fetch(tlog.PathKeys)
 			before := byKeys[string(keys)]
@@ -226,53 +311,78 @@ func (d *disclosing) copyAll(ctx context.Context, a *app, until time.Time) (logs
 				if before != nil {
 					before()
 				}
-				c, err := disclose.Copy(ctx, d.out, disclose.Log{Name: s.Name, Fetch: s.Fetch}, disclose.Folder{Bodies: d.bodies, Bounds: &bounds, AtOnce: 4}, d.pins[i])
+				c, e := disclose.Copy(ctx, d.out, disclose.Log{Name: s.Name, Fetch: s.Fetch}, disclose.Folder{Bodies: d.bodies, Bounds: &bounds, AtOnce: 4}, d.pins[i])
 				mu.Lock()
 				defer mu.Unlock()
-				if err != nil {
-					missing[s.Name] = err.Error()
-				} else if !slices.ContainsFunc(logs, func(o disclose.Copied) bool { return o.Path == c.Path }) {
-					logs = append(logs, c)
+				switch {
+				case e == nil && !slices.ContainsFunc(f.logs, func(o disclose.Copied) bool { return o.Path == c.Path }):
+					f.logs = append(f.logs, c)
+				case d.ours(e):
+					err = unwritable(e)
+					cancel()
+				case e != nil:
+					f.missing[s.Name] = strings.TrimPrefix(e.Error(), "copy the log at "+s.Name+": ")
 				}
 			}
 		}
 	}
+	a.progress("Copying %s", strings.Join(names, ", "))
 	var all sync.WaitGroup
 	for _, do := range byKeys {
 		all.Go(do)
 	}
 	all.Wait()
-	return logs, missing
+	return f, cmp.Or(ctx.Err(), err)
+}
+
+// ours says that an error is of writing to the folder, not of what is read.
+func (d *disclosing) ours(err error) bool {
+	var file *fs.PathError
+	var rename *os.LinkError
+	at := ""
+	switch {
+	case errors.As(err, &file):
+		at = file.Path
+	case errors.As(err, &rename):
+		at = rename.New
+	}
+	rest, below := strings.CutPrefix(at, filepath.Clean(d.out))
+	return below && (rest == "" || rest[0] == filepath.Separator)
 }
 
 // place gives each log that is new here the place of its operator, as pinned identities or the roster say. What is nobody's is left out.
-func (d *disclosing) place(ctx context.Context, a *app, logs []disclose.Copied, missing map[string]string) (placed []disclose.Copied, err error) {
-	if !slices.ContainsFunc(logs, func(c disclose.Copied) bool { return c.Staged }) {
-		return logs, nil
+func (d *disclosing) place(ctx context.Context, a *app, f *fetched) (err error) {
+	if !slices.ContainsFunc(f.logs, func(c disclose.Copied) bool { return c.Staged }) {
+		return nil
 	}
 	pins := disclose.Pins{}
 	for _, p := range d.pins {
 		maps.Copy(pins, p)
 	}
 	if len(pins) == 0 {
-		r, err := d.verify(ctx, a, logs)
+		r, err := d.verify(ctx, a, f.logs)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if pins, err = rosterPins(r); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	for _, c := range logs {
+	var placed []disclose.Copied
+	for _, c := range f.logs {
 		now, err := disclose.Place(d.out, c, pins)
+		if d.ours(err) {
+			return unwritable(err)
+		}
 		if err != nil {
-			missing["the log of "+c.Operator+" at "+c.Origin] = err.Error()
+			f.missing["the log of "+c.Operator+" at "+c.Origin] = err.Error()
 			continue
 		}
 		placed = slices.DeleteFunc(placed, func(o disclose.Copied) bool { return o.Path == now.Path })
 		placed = append(placed, now)
 	}
-	return placed, nil
+	f.logs = placed
+	return nil
 }
 
 // rosterPins are the identities that the roster has. Where there is no one roster, no log goes to a place of its own choosing.
@@ -318,7 +428,7 @@ func (d *disclosing) verify(ctx context.Context, a *app, logs []disclose.Copied)
 	}})
 }
 
-// shelve copies evidence into the folder, and names it as anybody will find it there. What may open a door elsewhere stays where it is.
+// shelve names evidence as anybody will find it in the folder. What may open a door elsewhere stays where it is.
 func (d *disclosing) shelve(a *app) error {
 	var kept []places.File
 	for _, f := range d.shelf.files {
@@ -336,38 +446,71 @@ func (d *disclosing) shelve(a *app) error {
 		kept, d.evidence = append(kept, f), append(d.evidence, one)
 	}
 	d.shelf.files = kept
-	return disclose.Shelve(d.out, kept)
+	return nil
 }
 
-// page writes the page. A build without the verifier for browsers writes the list of logs and the report alone, and says how to get it.
+// page writes the page. A build without the verifier for browsers writes it with what this program found, and says how to get the verifier.
 func (d *disclosing) page(a *app, r *verify.Report, b verify.Bundle) (bool, error) {
 	program, err := wasm.Verifier()
 	if d.wasm != "" {
 		program, err = wasm.Read(d.wasm)
 	}
 	if errors.Is(err, wasm.ErrAbsent) {
-		a.say("note: %v, or give --wasm; until then the folder has no page, and `ostraka verify` reads it", err)
-		return false, disclosure.WriteData(d.out, r, b)
+		a.say("note: this program carries no verifier for browsers: the page shows what this program found, marked so, and how to check it by command")
+		a.say("  next: make wasm, then ostraka disclose publish %s--wasm %s", d.asked, wasmDist)
+		program, err = wasm.Program{}, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	return true, disclosure.Write(d.out, r, b, program)
+	return len(program.Packed) > 0, disclosure.Write(d.out, r, b, program)
+}
+
+// wasmDist is where make wasm puts the verifier, in the source.
+const wasmDist = "console/wasm/dist"
+
+// asked is how a command was given, but for a flag.
+func asked(c *cobra.Command, args []string, but string) string {
+	words := slices.Clone(args)
+	c.Flags().Visit(func(f *pflag.Flag) {
+		name := "--" + f.Name
+		if f.Shorthand != "" {
+			name = "-" + f.Shorthand
+		}
+		switch all, several := f.Value.(pflag.SliceValue); {
+		case f.Name == but:
+		case several:
+			for _, one := range all.GetSlice() {
+				words = append(words, name, one)
+			}
+		case f.Value.Type() == "bool":
+			words = append(words, name)
+		default:
+			words = append(words, name, f.Value.String())
+		}
+	})
+	return strings.Join(words, " ") + " "
 }
 
 func (doc disclosedDocument) print(w writer, r *verify.Report) {
 	fmt.Fprint(w, line("The disclosure of %s is written to %s.\n", doc.Circle, doc.Folder))
 	for _, l := range doc.Logs {
-		fmt.Fprint(w, line("  %-20s %d entries, %d of them new\n", l.Operator, l.Entries, l.Grown))
+		fmt.Fprint(w, line("  %-20s %s, %d of them new\n", l.Operator, counted(int(l.Entries), "entry", "entries"), l.Grown))
 	}
 	if n := len(doc.Evidence); n > 0 {
 		fmt.Fprint(w, line("  evidence of places: %s\n", strings.Join(doc.Evidence, ", ")))
 	}
 	for _, where := range slices.Sorted(maps.Keys(doc.Missing)) {
-		fmt.Fprint(w, line("  NOT TAKEN: %s: %s\n", where, doc.Missing[where]))
+		what := "NOT TAKEN"
+		if slices.Contains(doc.away, where) {
+			what = "NOT REACHED"
+		}
+		fmt.Fprint(w, line("  %s: %s: %s\n", what, where, doc.Missing[where]))
 	}
 	fmt.Fprintf(w, "Host the folder on any web server. Its circle's id, which readers should learn from elsewhere too:\n  %s\n", doc.CircleID)
 	if r.Failed {
 		fmt.Fprint(w, line("It does not hold as it is: `ostraka verify %s` says why.\n", doc.Folder))
+		return
 	}
+	fmt.Fprintf(w, "%s.\n", allHold(len(r.Claims)))
 }

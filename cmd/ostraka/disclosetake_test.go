@@ -13,6 +13,7 @@ import (
 
 	"github.com/ostraka/ostraka/console/wasm"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/evidence/verify"
 )
 
 // An operator that calls its log another's takes no place in the folder, whichever is read first; what is not reached keeps nothing out.
@@ -92,6 +93,27 @@ func TestDisclosePublish(t *testing.T) {
 	}
 	if code, r, _ := verified(t, out); code != codeDone {
 		t.Errorf("what was published: %q", failedClaims(r))
+	}
+	_, text, _ := try("disclose", "publish", serve(hostile), honest[0], honest[2], "http://127.0.0.1:1", "-o", out, "--wasm", stub)
+	if !strings.Contains(text, "  NOT REACHED: http://127.0.0.1:1: fetch ") || !strings.Contains(text, "  NOT TAKEN: http://127.0.0.1:") {
+		t.Errorf("for people: %s", text)
+	}
+	// What was interrupted before it had a list goes on.
+	if err := os.Remove(filepath.Join(out, verify.PathBundle)); err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.FieldsSeq("index.html page.css page.js worker.js report.json wasm_exec.js verify.wasm.gz") {
+		if err := os.Remove(filepath.Join(out, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name := range strings.FieldsSeq(".new/00 before/x") {
+		if err := os.MkdirAll(filepath.Join(out, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, doc := publish(honest...); code != codeDone || len(doc.Logs) != 3 {
+		t.Errorf("exit code %d: %+v", code, doc)
 	}
 	// Too large a log is left out, and named.
 	code, doc = publish(append(honest, "--max-entries", "3")...)

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -219,35 +220,59 @@ func (d entryDocument) line() string {
 }
 
 type listFlags struct {
-	from, last  uint64
-	kind, vault string
-	follow      bool
+	span
+	first, last         uint64
+	kind, vault, folder string
+	follow              bool
 }
 
 func (a *app) logListCommand() *cobra.Command {
 	var f listFlags
 	c := &cobra.Command{
 		Use: "list", Short: "List entries of the log: number, time, kind, vault, id, and what it says", Args: none,
-		Long:    "The last 20, those --from a number on, or as many as --last says. With --follow it goes on as the log grows, until interrupted.",
-		Example: "  ostraka log list --kind decision --vault treasury --last 5",
+		Long: "The last 20, those from number --first on, those of a time, or as many as --last says. With --follow it goes on as the log grows, until interrupted.\n" +
+			"With --folder it lists what an operator opened to you, and `ostraka log read` decrypted: no node is asked.",
+		Example: "  ostraka log list --kind decision --vault treasury --last 5\n  ostraka log list --folder october",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if c.Flags().Changed("from") && c.Flags().Changed("last") {
-				return usage("--from and --last exclude one another")
+			given := c.Flags().Changed
+			if given("first") && given("last") {
+				return usage("--first and --last exclude one another")
 			}
-			if c.Flags().Changed("from") {
+			if _, err := strconv.ParseUint(f.from, 10, 64); err == nil {
+				return usage("--from is a time; --first %s begins with the entry of that number", f.from)
+			}
+			if f.kind != "" && !slices.Contains(logKinds, f.kind) {
+				return usage("--kind %.40q is none of %s", f.kind, strings.Join(logKinds, ", "))
+			}
+			if (given("first") || given("from") || given("until") || given("folder")) && !given("last") {
 				f.last = 0
 			} else if f.last == 0 {
 				return usage("--last is 1 or more")
 			}
+			if f.folder != "" {
+				if f.follow {
+					return usage("--folder and --follow exclude one another")
+				}
+				return a.listOpened(f)
+			}
 			return a.logList(c.Context(), f)
 		},
 	}
-	c.Flags().Uint64Var(&f.from, "from", 0, "begin with the entry of this number")
+	c.Flags().Uint64Var(&f.first, "first", 0, "begin with the entry of this number")
 	c.Flags().Uint64Var(&f.last, "last", 20, "how many of the latest")
-	c.Flags().StringVar(&f.kind, "kind", "", "of this kind alone: statement, decision, signed, alarm, …")
+	c.Flags().StringVar(&f.kind, "kind", "", "of this kind alone: "+strings.Join(logKinds, ", "))
+	c.Flags().StringVar(&f.folder, "folder", "", "of this folder, into which log read decrypted what an operator opened, and of no node")
+	f.ends(c, "until")
 	c.Flags().StringVar(&f.vault, "vault", "", "of this vault alone, by name or id")
 	c.Flags().BoolVar(&f.follow, "follow", false, "go on as the log grows; with --json one line for each entry")
 	return c
+}
+
+// logKinds are the kinds of leaves (spec/log 1).
+var logKinds = []string{
+	tlog.KindStatement, tlog.KindPrivate, tlog.KindSignature, tlog.KindVote, tlog.KindDecision, tlog.KindHeard, tlog.KindWord, tlog.KindJoined, tlog.KindInForce, tlog.KindSession, tlog.KindFault, tlog.KindBurn,
+	tlog.KindRecord, tlog.KindCert, tlog.KindTested, tlog.KindFinal, tlog.KindFinalCert, tlog.KindDrop, tlog.KindErase, tlog.KindWanted, tlog.KindSigned, tlog.KindChain, tlog.KindHeartbeat,
+	tlog.KindAlive, tlog.KindAddress, tlog.KindAlarm, tlog.KindLife, tlog.KindFence, tlog.KindConfirmed, tlog.KindPresignature,
 }
 
 func (a *app) logList(ctx context.Context, f listFlags) error {
@@ -266,7 +291,10 @@ func (a *app) logList(ctx context.Context, f listFlags) error {
 		return err
 	}
 	a.owners(ctx, &n)
-	q := query{kind: f.kind, first: f.from}
+	q := query{kind: f.kind, first: f.first}
+	if q.from, q.until, err = f.times(); err != nil {
+		return err
+	}
 	if q.vault, err = n.find(f.vault); err != nil {
 		return err
 	}
@@ -285,6 +313,11 @@ func (a *app) logList(ctx context.Context, f listFlags) error {
 		q.first = next
 		return a.followLog(ctx, own, q, found, n)
 	}
+	return a.showEntries(head.Size, found, n)
+}
+
+// showEntries lists entries of a log that has so many.
+func (a *app) showEntries(size uint64, found []logEntry, n names32) error {
 	docs := []entryDocument{}
 	for _, e := range found {
 		docs = append(docs, e.document(n))
@@ -292,14 +325,14 @@ func (a *app) logList(ctx context.Context, f listFlags) error {
 	return a.show(struct {
 		Size    uint64          `json:"size"`
 		Entries []entryDocument `json:"entries"`
-	}{head.Size, docs}, func(w io.Writer) {
+	}{size, docs}, func(w io.Writer) {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		for _, d := range docs {
 			fmt.Fprintln(t, d.line())
 		}
 		_ = t.Flush()
 		if len(docs) == 0 {
-			fmt.Fprintf(w, "No such entry among %d.\n", head.Size)
+			fmt.Fprintf(w, "No such entry among %d.\n", size)
 		}
 	})
 }

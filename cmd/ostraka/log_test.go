@@ -127,14 +127,17 @@ func TestLogCheck(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &d); err != nil || code != codeDone || d.Number != 4 || d.Kind != tlog.KindAlarm || d.Size != 9 || len(d.Cosigned) != 1 || d.Cosigned[0].Witness != "witness.example" {
 		t.Fatalf("%d, %s, %s", code, out, errs)
 	}
-	if code, out, _ := try("log", "check", file, "--key", key); code != codeDone || !strings.Contains(out, "Entry 4 of log ostraka.log/") || strings.Contains(out, "cosigned") {
+	if code, out, _ := try("log", "check", file, "--log-key", key); code != codeDone || !strings.Contains(out, "Entry 4 of log ostraka.log/") || strings.Contains(out, "cosigned") {
 		t.Errorf("without witnesses: %d, %s", code, out)
 	}
 	if code, _, errs := try("log", "check", file, "--key", key, "--witness", stranger.Witness().String()); code != codeUnverified || !strings.Contains(errs, "stranger.example") {
 		t.Errorf("a witness that has not cosigned: %d, %s", code, errs)
 	}
-	if code, _, errs := try("log", "check", file, "--key", witness); code != codeUsage || !strings.Contains(errs, "the log's key") {
+	if code, _, errs := try("log", "check", file, "--key", witness); code != codeUsage || !strings.Contains(errs, "that is a witness's key; --key wants the log's, which begins ostraka.log/") {
 		t.Errorf("a witness's key as the log's: %d, %s", code, errs)
+	}
+	if code, _, errs := try("log", "check", file, "--key", key, "--witness", key); code != codeUsage || !strings.Contains(errs, "that is a log's key; --witness wants a witness's") {
+		t.Errorf("the log's key as a witness's: %d, %s", code, errs)
 	}
 	for i := range good {
 		bad := bytes.Clone(good)

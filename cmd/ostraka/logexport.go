@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -24,6 +25,12 @@ func (a *app) logExportCommand() *cobra.Command {
 			"grows: what is there is not written anew, and the checkpoint comes last. In the end the folder is read through.\n" +
 			"It holds ALL bodies, also those that vaults withhold from the public: it is your own copy.",
 		RunE: func(c *cobra.Command, args []string) error {
+			part := func(name string) bool { // of an export that was interrupted
+				return slices.Contains([]string{"tile", "body", tlog.PathSeen, tlog.PathWitnesses}, name)
+			}
+			if err := newOrOwn(args[0], "log", part, tlog.PathKeys, tlog.PathCheckpoint); err != nil {
+				return err
+			}
 			ctx, cancel := a.within(c.Context(), time.Hour)
 			defer cancel()
 			own, head, err := a.ownLog(ctx)

@@ -21,9 +21,9 @@ import (
 )
 
 type openFlags struct {
-	to           []string
-	vault, out   string
-	from, toTime string
+	span
+	to         []string
+	vault, out string
 }
 
 func (a *app) logOpenCommand() *cobra.Command {
@@ -33,7 +33,7 @@ func (a *app) logOpenCommand() *cobra.Command {
 		Long: "Writes one file, encrypted with age, that holds the bodies of the entries of a vault or a time, or of all, as far as the latest checkpoint. Bodies that\n" +
 			"are withheld from the public go in as well: that is what it is for. --to takes an SSH public key (ssh-ed25519, ssh-rsa) or an age1… recipient, or a\n" +
 			"file with one a line. The auditor reads it with `ostraka log read`; each body there is held to its leaf.",
-		Example: "  ostraka log open --to auditor.pub --vault treasury --from 2026-10-01 --to-time 2026-10-31 -o october.age",
+		Example: "  ostraka log open --to auditor.pub --vault treasury --from 2026-10-01 --until 2026-10-31 -o october.age",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if len(f.to) == 0 {
 				return usage("name the reader: --to KEYFILE or --to KEYLINE")
@@ -52,8 +52,7 @@ func (a *app) logOpenCommand() *cobra.Command {
 	fl := c.Flags()
 	fl.StringArrayVar(&f.to, "to", nil, "who may read it: a public key, or a file with one a line (required; may be repeated)")
 	fl.StringVar(&f.vault, "vault", "", "only entries of this vault, by name or id")
-	fl.StringVar(&f.from, "from", "", "begin then: 2026-11-01, or 2026-11-01T10:00:00Z (UTC)")
-	fl.StringVar(&f.toTime, "to-time", "", "end then, a day to its end: 2026-11-30, or 2026-11-30T10:00:00Z")
+	f.ends(c, "until")
 	fl.StringVarP(&f.out, "out", "o", "opened.age", "file to write")
 	return c
 }
@@ -63,17 +62,27 @@ const maxKeyFile = 64 << 10
 // recipients reads a key line, or a file with one a line.
 func recipients(text string) (all []age.Recipient, err error) {
 	lines := text
+	if cannotEncrypt(text) {
+		return nil, usage("--to %.60s: %s", text, encrypting)
+	}
 	if !strings.HasPrefix(text, "age1") && !strings.HasPrefix(text, "ssh-") {
 		b, err := readBounded(text, maxKeyFile)
 		if err != nil {
 			return nil, usage("--to %s is neither a key (age1…, ssh-ed25519 …, ssh-rsa …) nor a file: %w", text, err)
 		}
 		lines = string(b)
+		if strings.HasPrefix(lines, "-----BEGIN") || strings.Contains(lines, "AGE-SECRET-KEY-") {
+			clear(b)
+			return nil, usage("--to %s is a private key: give %s.pub, and send nobody the other", text, text)
+		}
 	}
 	for line := range strings.Lines(lines) {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
+		}
+		if cannotEncrypt(line) {
+			return nil, usage("--to %.60s: %s", line, encrypting)
 		}
 		var r age.Recipient
 		if strings.HasPrefix(line, "ssh-") {
@@ -95,13 +104,17 @@ func recipients(text string) (all []age.Recipient, err error) {
 	return all, nil
 }
 
+const encrypting = "such keys cannot encrypt: ssh-ed25519, ssh-rsa or age1…"
+
+// cannotEncrypt says that a line is a public key of a kind that only signs.
+func cannotEncrypt(line string) bool {
+	return strings.HasPrefix(line, "ecdsa-") || strings.HasPrefix(line, "sk-") || strings.HasPrefix(line, "webauthn")
+}
+
 func (a *app) logOpen(ctx context.Context, f openFlags, to []age.Recipient) error {
 	q := query{}
 	var err error
-	if q.from, err = readTime("from", f.from, 0); err != nil {
-		return err
-	}
-	if q.until, err = readTime("to-time", f.toTime, 24*time.Hour); err != nil {
+	if q.from, q.until, err = f.times(); err != nil {
 		return err
 	}
 	ctx, cancel := a.within(ctx, time.Hour)
@@ -127,7 +140,7 @@ func (a *app) logOpen(ctx context.Context, f openFlags, to []age.Recipient) erro
 			return nil
 		}
 		if size += 256 + e.Body.Size(); size > tlog.MaxOpened || len(o.Leaves) == tlog.MaxOpenedLeaves {
-			return &problem{codeError, fmt.Errorf("more than %d MB of bodies, or %d entries", tlog.MaxOpened>>20, tlog.MaxOpenedLeaves), "open less at once: --vault, --from and --to-time"}
+			return &problem{codeError, fmt.Errorf("more than %d MB of bodies, or %d entries", tlog.MaxOpened>>20, tlog.MaxOpenedLeaves), "open less at once: --vault, --from and --until"}
 		}
 		o.Leaves = append(o.Leaves, tlog.OpenedLeaf{Index: int64(e.index), Filed: e.Filed})
 		return nil
@@ -157,8 +170,8 @@ func (a *app) logOpen(ctx context.Context, f openFlags, to []age.Recipient) erro
 		Bytes  int    `json:"bytes"`
 	}{f.out, head.Origin, head.CheckpointSize, len(o.Leaves), len(sealed)}
 	return a.show(doc, func(w io.Writer) {
-		fmt.Fprintf(w, "%d bodies of log %s, up to entry %d, are in %s: %d bytes, for who holds the key alone.\n\nNext: send it; the auditor runs `ostraka log read %s -i IDENTITY FOLDER`.\n",
-			doc.Bodies, doc.Origin, doc.Size, doc.File, doc.Bytes, filepath.Base(doc.File))
+		fmt.Fprint(w, line("%s of log %s, below the checkpoint of %s, %s in %s: %d bytes, for who holds the key alone.\n\nNext: send it; the auditor runs `ostraka log read %s FOLDER -i PRIVATE-KEY --log-key '%s'`.\n",
+			counted(doc.Bodies, "body", "bodies"), doc.Origin, counted(int(doc.Size), "entry", "entries"), plural(doc.Bodies, "is", "are"), doc.File, doc.Bytes, filepath.Base(doc.File), head.LogKey))
 	})
 }
 
@@ -180,9 +193,12 @@ func seal(plain []byte, to []age.Recipient) ([]byte, error) {
 func (a *app) logReadCommand() *cobra.Command {
 	var identity, key string
 	c := &cobra.Command{
-		Use: "read FILE FOLDER", Short: "Decrypt what an operator opened, into a folder that `verify` takes", Args: exactly("FILE", "FOLDER"),
+		Use: "read FILE FOLDER", Short: "Decrypt what an operator opened to you, into a folder", Args: exactly("FILE", "FOLDER"),
 		Long: "The folder gets body/ as a log publishes it (spec/log 8), with the bodies that were opened and none else, the checkpoint that they stand below, and\n" +
-			"opened, all of it in one file (spec/log 11). Each body is held to its leaf here; that the leaf stands in the log, a copy of the log shows.",
+			"opened, all of it in one file (spec/log 11). Each body is held to its leaf here; that the leaf stands in the log, a copy of the log shows.\n" +
+			"`ostraka log list --folder FOLDER` and `ostraka log show N --folder FOLDER` show what it says; `ostraka verify ADDRESS… --opened FOLDER` verifies it with\n" +
+			"what everybody is shown.",
+		Example: "  ostraka log read october.age october -i ~/.ssh/id_ed25519 --log-key 'ostraka.log/…'",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if identity == "" {
 				return usage("give your private key: -i FILE (SSH, or age's)")
@@ -204,9 +220,9 @@ func (a *app) logReadCommand() *cobra.Command {
 				return err
 			}
 			if key != "" {
-				v, err := tlog.ParseLogVerifier(key)
+				v, err := logKey("--log-key", key)
 				if err != nil {
-					return usage("--log-key: %w", err)
+					return err
 				}
 				if _, _, err := tlog.OpenCheckpoint(o.Checkpoint, v, nil); err != nil {
 					return unverified("believe nothing of it; ask the operator for its log's key by another way", "the checkpoint: %w", err)
@@ -220,15 +236,21 @@ func (a *app) logReadCommand() *cobra.Command {
 				Origin string `json:"origin"`
 				Size   int64  `json:"size"`
 				Bodies int    `json:"bodies"`
-				Signed bool   `json:"checkpoint_verified"` // with --key
+				Signed bool   `json:"checkpoint_verified"` // with --log-key
 			}{args[1], o.Origin, head.Size, len(o.Leaves), key != ""}
 			return a.show(doc, func(w io.Writer) {
-				fmt.Fprint(w, line("%d bodies of log %s, below its checkpoint of %d entries, are in %s.\n\nNext: `ostraka verify ADDRESS… --opened %s`.\n", doc.Bodies, doc.Origin, doc.Size, doc.Folder, doc.Folder))
+				fmt.Fprint(w, line("%s of log %s, below its checkpoint of %s, %s in %s.\n",
+					counted(doc.Bodies, "body", "bodies"), doc.Origin, counted(int(doc.Size), "entry", "entries"), plural(doc.Bodies, "is", "are"), doc.Folder))
+				if !doc.Signed {
+					fmt.Fprintln(w, "The checkpoint was not verified: give --log-key.")
+				}
+				fmt.Fprint(w, line("\nNext: `ostraka log list --folder %s`, then `ostraka log show N --folder %s`; and `ostraka verify ADDRESS… --opened %s`, which holds it to the log that everybody is shown\n",
+					doc.Folder, doc.Folder, doc.Folder))
 			})
 		},
 	}
 	c.Flags().StringVarP(&identity, "identity", "i", "", "private key to read it with: an SSH key file, or age's (required)")
-	c.Flags().StringVar(&key, "log-key", "", "the log's key, a vkey: the checkpoint must be signed with it")
+	c.Flags().StringVar(&key, "log-key", "", "the log's key, which begins ostraka.log/: the checkpoint must be signed with it")
 	return c
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/api/ostraka/v1/ostrakav1connect"
@@ -74,7 +75,7 @@ func (a *app) logProve(ctx context.Context, own ostrakav1connect.OperatorClient,
 	}
 	var witnesses []string
 	for _, k := range head.Known {
-		if k.Operator != head.Operator && !slices.Contains(witnesses, k.WitnessKey) {
+		if k.Operator != head.Operator {
 			witnesses = append(witnesses, k.WitnessKey)
 		}
 	}
@@ -82,7 +83,7 @@ func (a *app) logProve(ctx context.Context, own ostrakav1connect.OperatorClient,
 	if err != nil {
 		return unverified("`ostraka log head` shows the node's keys", "what the node says of its keys: %w", err)
 	}
-	d, err := checkProof(res.Msg.Proof, log, known)
+	d, err := checkProof(res.Msg.Proof, log, tlog.Distinct(log, known))
 	if err != nil {
 		return err
 	}
@@ -95,19 +96,19 @@ func (a *app) logProve(ctx context.Context, own ostrakav1connect.OperatorClient,
 	d.File = out
 	return a.show(d, func(w io.Writer) {
 		d.print(w)
-		fmt.Fprintf(w, "\nWritten to %s. Next: `ostraka log check %s --key '%s'`\n", out, out, head.LogKey)
+		fmt.Fprint(w, line("\nWritten to %s. Next: `ostraka log check %s --key '%s'`\n", out, out, head.LogKey))
 	})
 }
 
 // proofKeys reads the keys that a proof is held to; an error names the flag of the one that is none.
 func proofKeys(key string, witnesses []string) (log tlog.LogVerifier, known []tlog.Witness, err error) {
-	if log, err = tlog.ParseLogVerifier(key); err != nil {
-		return log, nil, fmt.Errorf("--key: the log's key: %w", err)
+	if log, err = logKey("--key", key); err != nil {
+		return log, nil, err
 	}
 	for _, text := range witnesses {
-		w, err := tlog.ParseWitness(text)
+		w, err := witnessKey(text)
 		if err != nil {
-			return log, nil, fmt.Errorf("--witness: a witness's key: %w", err)
+			return log, nil, err
 		}
 		known = append(known, w)
 	}
@@ -142,6 +143,29 @@ func checkProof(file []byte, log tlog.LogVerifier, known []tlog.Witness) (d plac
 	return d, nil
 }
 
+// logKey reads a log's key, and witnessKey a witness's: one is easily taken for the other.
+func logKey(flag, vkey string) (tlog.LogVerifier, error) {
+	v, err := tlog.ParseLogVerifier(vkey)
+	if err == nil {
+		return v, nil
+	}
+	if _, other := tlog.ParseWitness(vkey); other == nil {
+		return v, usage("that is a witness's key; %s wants the log's, which begins ostraka.log/", flag)
+	}
+	return v, usage("%s: %w", flag, err)
+}
+
+func witnessKey(vkey string) (tlog.Witness, error) {
+	w, err := tlog.ParseWitness(vkey)
+	if err == nil {
+		return w, nil
+	}
+	if _, other := tlog.ParseLogVerifier(vkey); other == nil {
+		return w, usage("that is a log's key; --witness wants a witness's, which an operator's node begins with ostraka.witness/")
+	}
+	return w, usage("--witness: %w", err)
+}
+
 func (a *app) logCheckCommand() *cobra.Command {
 	var key string
 	var witnesses []string
@@ -151,13 +175,13 @@ func (a *app) logCheckCommand() *cobra.Command {
 			"yours to know: `ostraka log head` prints an operator's, each operator publishes its own, and the charter's operators vouch for one another.",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if key == "" {
-				return usage("give the log's key: --key VKEY, as `ostraka log head` prints it")
-			}
-			log, known, err := proofKeys(key, witnesses)
-			if err != nil {
-				return usage("%w", err)
+				return usage("give the log's key: --key LOG-KEY, as `ostraka log head` prints it")
 			}
 			file, err := readBounded(args[0], tlog.MaxProofFile)
+			if err != nil {
+				return err
+			}
+			log, known, err := proofKeys(key, witnesses)
 			if err != nil {
 				return err
 			}
@@ -174,7 +198,13 @@ func (a *app) logCheckCommand() *cobra.Command {
 			return a.show(d, d.print)
 		},
 	}
-	c.Flags().StringVar(&key, "key", "", "the log's key, a vkey of C2SP signed-note (required)")
+	c.Flags().StringVar(&key, "key", "", "the log's key, which begins ostraka.log/ (required); --log-key is the same")
+	c.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "log-key" { // as log read has it
+			name = "key"
+		}
+		return pflag.NormalizedName(name)
+	})
 	c.Flags().StringArrayVar(&witnesses, "witness", nil, "key of a witness that must have cosigned (may be repeated)")
 	return c
 }

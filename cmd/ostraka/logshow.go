@@ -269,22 +269,26 @@ func (d entryFull) print(w io.Writer) {
 }
 
 func (a *app) logShowCommand() *cobra.Command {
-	raw := false
+	raw, folder := false, ""
 	c := &cobra.Command{
 		Use: "show N|ID", Short: "Show all of one entry: the leaf, what it stands for, and who signed it", Args: entryName,
 		Long: "An entry goes by its number, or by the first 8 digits or more of its id. --raw writes the body's content alone, as it was signed:\n" +
-			"`sha256sum` of it is the entry's id, but for kind `signed`, whose id is the chain's.",
+			"`sha256sum` of it is the entry's id, but for kind `signed`, whose id is the chain's.\n" +
+			"With --folder it is an entry of what an operator opened to you: no node is asked.",
 		RunE: func(c *cobra.Command, args []string) error {
 			if raw && a.json {
 				return usage("--raw and --json exclude one another")
 			}
 			ctx, cancel := a.within(c.Context(), time.Minute)
 			defer cancel()
-			own, head, err := a.ownLog(ctx)
-			if err != nil {
-				return err
+			var e logEntry
+			var n names32
+			var err error
+			if folder != "" {
+				e, n, err = openedEntry(folder, args[0])
+			} else {
+				e, n, err = a.ownEntry(ctx, args[0])
 			}
-			e, err := a.findEntry(ctx, own, head.Size, args[0])
 			if err != nil {
 				return err
 			}
@@ -295,15 +299,26 @@ func (a *app) logShowCommand() *cobra.Command {
 				_, err := a.out.Write(e.Content)
 				return err
 			}
-			n, err := a.vaultNames(ctx, own)
-			if err != nil {
-				return err
-			}
-			a.owners(ctx, &n)
 			d := e.full(n)
 			return a.show(d, d.print)
 		},
 	}
+	c.Flags().StringVar(&folder, "folder", "", "of this folder, into which log read decrypted what an operator opened, and of no node")
 	c.Flags().BoolVar(&raw, "raw", false, "write the body's content alone")
 	return c
+}
+
+// ownEntry is an entry of the node's log, with people's words for what it names.
+func (a *app) ownEntry(ctx context.Context, which string) (e logEntry, n names32, err error) {
+	own, head, err := a.ownLog(ctx)
+	if err != nil {
+		return e, n, err
+	}
+	if e, err = a.findEntry(ctx, own, head.Size, which); err != nil {
+		return e, n, err
+	}
+	if n, err = a.vaultNames(ctx, own); err == nil {
+		a.owners(ctx, &n)
+	}
+	return e, n, err
 }

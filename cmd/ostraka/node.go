@@ -92,6 +92,12 @@ func (a *app) nodeInitCommand() *cobra.Command {
 
 // completeSettings checks what people type, so that errors name the flag.
 func completeSettings(s *node.Settings, officers, rpcs []string) error {
+	if s.Operator == "" {
+		return usage("give --operator: your operator's label in the circle")
+	}
+	if s.Entity == "" {
+		return usage("give --entity: the operator's legal entity")
+	}
 	if err := statement.CheckLabel(s.Operator); err != nil {
 		return usage("--operator: %w", err)
 	}

@@ -120,7 +120,7 @@ func (a *app) addReceiver(r courier.Receiver) error {
 	}
 	all, err = courier.Add(all, r)
 	if errors.Is(err, courier.ErrListed) {
-		return &problem{codeError, err, fmt.Sprintf("`ostraka notify remove %s` takes it out first; its secret is made anew", r.Name)}
+		return &problem{codeError, err, fmt.Sprintf("`ostraka notify remove %s%s` takes it out first; its secret is made anew", r.Name, a.ofWatch())}
 	}
 	if err != nil {
 		return err
@@ -136,17 +136,33 @@ func (a *app) addReceiver(r courier.Receiver) error {
 		Secret string   `json:"secret"`
 	}{r.Name, r.URL.String(), list(r.Filter.Events), list(r.Filter.Vaults), r.Secret.Reveal()}
 	return a.show(doc, func(w io.Writer) {
-		fmt.Fprintf(w, "Receiver %s of context %s: %s\nSecret, shown this once: %s\n\nNext: give the receiver its secret, try it with `ostraka notify test %s`, then keep `%s` running.\n",
-			doc.Name, name, doc.Where, doc.Secret, doc.Name, a.sends())
+		fmt.Fprintf(w, "Receiver %s of %s: %s\nSecret, shown this once: %s\n\nNext: give the receiver its secret, try it with `ostraka notify test %s%s`, then keep `%s` running.\n",
+			doc.Name, a.whose(name), doc.Where, doc.Secret, doc.Name, a.ofWatch(), a.sends())
 	})
 }
 
 // sends is the command that sends notices.
 func (a *app) sends() string {
 	if a.watched != "" {
-		return "ostraka watch --name " + a.watched
+		return "ostraka watch --name " + a.watched + " URL…"
 	}
 	return "ostraka notify run"
+}
+
+// whose are the receivers, in words: of a context, or of a watch.
+func (a *app) whose(name string) string {
+	if a.watched != "" {
+		return "watch " + name
+	}
+	return "context " + name
+}
+
+// ofWatch is what a command of notify needs besides, so that it finds the receivers of the watch.
+func (a *app) ofWatch() string {
+	if a.watched != "" {
+		return " --watch " + a.watched
+	}
+	return ""
 }
 
 func (a *app) notifyListCommand() *cobra.Command {
@@ -170,7 +186,8 @@ func (a *app) notifyListCommand() *cobra.Command {
 			}
 			return a.show(doc, func(w io.Writer) {
 				if len(doc.Receivers) == 0 {
-					fmt.Fprintf(w, "Context %s has no receiver.\nNext: `ostraka notify add NAME --url https://…`.\n", name)
+					who := a.whose(name)
+					fmt.Fprintf(w, "%s has no receiver.\nNext: `ostraka notify add NAME%s --url https://…`.\n", strings.ToUpper(who[:1])+who[1:], a.ofWatch())
 				}
 				for _, r := range doc.Receivers {
 					printReceiver(w, r)
@@ -208,7 +225,7 @@ func (a *app) notifyRemoveCommand() *cobra.Command {
 				return err
 			}
 			if all, err = courier.Remove(all, args[0]); err != nil {
-				return unlisted(err)
+				return a.unlisted(err)
 			}
 			if err := courier.SaveReceivers(folder, all); err != nil {
 				return err
@@ -220,8 +237,8 @@ func (a *app) notifyRemoveCommand() *cobra.Command {
 	}
 }
 
-func unlisted(err error) error {
-	return &problem{codeError, err, "`ostraka notify list` shows the receivers of the context"}
+func (a *app) unlisted(err error) error {
+	return &problem{codeError, err, "`ostraka notify list" + a.ofWatch() + "` shows those that are"}
 }
 
 func (a *app) notifyTestCommand() *cobra.Command {
@@ -237,7 +254,7 @@ func (a *app) notifyTestCommand() *cobra.Command {
 			}
 			r, err := courier.Find(all, args[0])
 			if err != nil {
-				return unlisted(err)
+				return a.unlisted(err)
 			}
 			now := time.Now()
 			body, err := notify.Body(notify.Test, name, now, struct {
@@ -320,7 +337,7 @@ func (a *app) notifyRunCommand() *cobra.Command {
 				return shownOf(circle.Name, l, err, time.Now()), nil
 			}
 			if once {
-				if err := a.notifyOnce(ctx, n); err != nil {
+				if _, err := a.notifyOnce(ctx, n); err != nil {
 					return err
 				}
 				return blind
@@ -406,7 +423,8 @@ func (a *app) toldLine(r courier.Report) {
 	fmt.Fprintln(a.out, line("%s %s", d.At, d.line()))
 }
 
-func (a *app) notifyOnce(ctx context.Context, n *courier.Courier) error {
+// notifyOnce looks and sends once, and says how many reports it made.
+func (a *app) notifyOnce(ctx context.Context, n *courier.Courier) (told int, err error) {
 	doc := struct {
 		Reports []reportDocument `json:"reports"`
 		Waiting int              `json:"waiting"`
@@ -414,7 +432,7 @@ func (a *app) notifyOnce(ctx context.Context, n *courier.Courier) error {
 	n.Tell = func(r courier.Report) { doc.Reports = append(doc.Reports, reportOf(r)) }
 	waiting, err := n.Once(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	doc.Waiting = waiting
 	if err := a.show(doc, func(w io.Writer) {
@@ -422,7 +440,11 @@ func (a *app) notifyOnce(ctx context.Context, n *courier.Courier) error {
 			fmt.Fprintln(w, d.line())
 		}
 	}); err != nil || waiting == 0 {
-		return err
+		return len(doc.Reports), err
 	}
-	return notReady("they are sent again by the next run; `ostraka notify list` shows why they wait", "%d notices wait for their receivers", waiting)
+	next := "they are sent again by the next run; `ostraka notify list" + a.ofWatch() + "` shows why they wait"
+	if waiting == 1 {
+		return len(doc.Reports), notReady(next, "1 notice waits for its receiver")
+	}
+	return len(doc.Reports), notReady(next, "%d notices wait for their receivers", waiting)
 }

@@ -118,7 +118,7 @@ func TestVerifyPlacesRefuses(t *testing.T) {
 		"elsewhere":        {codeUsage, "DIR/OPERATOR/PLACE/FILE", []string{"--evidence", shelved(t, map[string]string{"acme/x": "y"})}},
 		"no sighters":      {codeUsage, "line 1", []string{"--sighters", filepath.Join(shelved(t, map[string]string{"s": "x\n"}), "s")}},
 		"keys that are no": {codeError, "keys", []string{"--evidence", shelved(t, map[string]string{"keys": "x"})}},
-		"large":            {codeError, "neither a bundle", []string{"--evidence", large}}, // it is read, and judged where there is a charter
+		"large":            {codeError, "neither a disclosure", []string{"--evidence", large}}, // it is read, and judged where there is a charter
 	} {
 		code, out, errs := try(append([]string{"verify", dir}, c.args...)...)
 		want(t, name, code, c.code, out+errs, c.want)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -115,6 +116,8 @@ func explain(err error) *problem {
 		out.next = fmt.Sprintf("bring back %s, or check the addresses with `ostraka context list`, and try again", strings.Join(slices.Sorted(slices.Values(nodes.Nodes())), ", "))
 	case stranger(err):
 		out.next = "use the key that the circle lists for you: --key FILE"
+	case out.code == codeError && errors.Is(err, fs.ErrNotExist):
+		out.next = "check the file's name, and the folder that you are in"
 	case out.code == codeUnverified:
 		out.next = "sign nothing; tell the operator of the node named here"
 	case out.code == codeNotReady:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/proof"
@@ -31,6 +33,11 @@ func (a *app) addressVerifyCommand() *cobra.Command {
 			var err error
 			if now, err = time.Parse(time.RFC3339, at); err != nil {
 				return usage("--at %q is no time such as 2026-11-27T12:00:00Z", at)
+			}
+		}
+		if xpub != "" {
+			if _, _, err := hd.ParseXPub(xpub); err != nil {
+				return usage("--xpub: %w", cmp.Or(errors.Unwrap(err), err))
 			}
 		}
 		file, err := readBounded(args[0], proof.MaxDocument)

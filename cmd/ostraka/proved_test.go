@@ -110,7 +110,7 @@ func TestAddressVerify(t *testing.T) {
 		"early":           {[]string{file, "--at", "2026-01-31T11:00:00Z"}, codeUnverified, "made later"},
 		"another entity":  {[]string{forged, "--at", then}, codeUnverified, "the signature is by"},
 		"another vault":   {[]string{file, "--at", then, "--xpub", other.XPub(hd.Mainnet)}, codeUnverified, "it comes with key"},
-		"no xpub":         {[]string{file, "--at", then, "--xpub", "xpub"}, codeUnverified, "extended public key"},
+		"no xpub":         {[]string{file, "--at", then, "--xpub", "xpub6foo"}, codeUsage, "--xpub: has 8 characters, not 111"},
 		"no time":         {[]string{file, "--at", "noon"}, codeUsage, "no time"},
 		"no file":         {[]string{file + "x"}, codeError, "no such file"},
 		"no proof's file": {[]string{"proved_test.go"}, codeUnverified, "document"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/client"
@@ -46,11 +47,24 @@ type sumDocument struct {
 }
 
 // span is a time from and a time before which.
-type span struct{ from, to string }
+type span struct{ from, to, end string }
 
+// flags are --from and --to; --until is taken too, as where --to means something else.
 func (s *span) flags(c *cobra.Command) {
+	s.ends(c, "to")
+	c.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "until" {
+			name = "to"
+		}
+		return pflag.NormalizedName(name)
+	})
+}
+
+// ends are the flags, the second by a name.
+func (s *span) ends(c *cobra.Command, end string) {
+	s.end = end
 	c.Flags().StringVar(&s.from, "from", "", "begin then: 2026-11-01, or 2026-11-01T10:00:00Z (UTC)")
-	c.Flags().StringVar(&s.to, "to", "", "end then, a day to its end: 2026-11-30, or 2026-11-30T10:00:00Z")
+	c.Flags().StringVar(&s.to, end, "", "end then, a day to its end: 2026-11-30, or 2026-11-30T10:00:00Z")
 }
 
 // times are the span's ends; zero: none. The end itself is not part of it.
@@ -58,11 +72,11 @@ func (s span) times() (from, to time.Time, err error) {
 	if from, err = readTime("from", s.from, 0); err != nil {
 		return from, to, err
 	}
-	if to, err = readTime("to", s.to, 24*time.Hour); err != nil {
+	if to, err = readTime(s.end, s.to, 24*time.Hour); err != nil {
 		return from, to, err
 	}
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
-		return from, to, usage("--from %s is not before --to %s", s.from, s.to)
+		return from, to, usage("--from %s is not before --%s %s", s.from, s.end, s.to)
 	}
 	return from, to, nil
 }

@@ -50,7 +50,7 @@ func TestSpan(t *testing.T) {
 		"2026-11-01 tomorrow":                       "",
 	} {
 		from, to, _ := strings.Cut(text, " ")
-		a, b, err := span{from, to}.times()
+		a, b, err := span{from, to, "to"}.times()
 		if (err != nil) != (want == "") || err == nil && timeOrNone(a)+" "+timeOrNone(b) != want {
 			t.Errorf("%s: %s %s, %v", text, a, b, err)
 		}

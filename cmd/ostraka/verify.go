@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -24,6 +26,9 @@ import (
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 )
+
+// identityPrefix is how commands print an identity.
+const identityPrefix = "ed25519:"
 
 // How often, and after what wait, logs of which others saw more are fetched again before that is a failure.
 const refetches = 5
@@ -49,17 +54,19 @@ type verification struct {
 	opened  []*published.Opened // of this reading
 }
 
-// costs are what reading one place may cost.
+// costs are what reading one place may cost. 0: as the flags have it if none is given.
 type costs struct {
 	entries, mb int64
 	time        time.Duration
 }
 
+const defaultTime = 15 * time.Minute
+
 func (x *costs) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.Int64Var(&x.entries, "max-entries", published.DefaultBounds.Entries, "most entries that are read of one log: one with more fails, and the others are read")
 	f.Int64Var(&x.mb, "max-mb", published.DefaultBounds.Bytes>>20, "most megabytes that are read of one log, likewise")
-	f.DurationVar(&x.time, "max-time", 15*time.Minute, "how long fetching may take: what is not there by then fails, and the others are read")
+	f.DurationVar(&x.time, "max-time", defaultTime, "how long fetching may take: what is not there by then fails, and the others are read")
 }
 
 func (x costs) check() error {
@@ -81,7 +88,7 @@ func (x costs) bounds() published.Bounds {
 // until is when fetching ends: a quarter of the time that there is remains for what was fetched.
 func (x costs) until(ctx context.Context) time.Time {
 	now := time.Now()
-	end := now.Add(x.time)
+	end := now.Add(cmp.Or(x.time, defaultTime))
 	if all, ok := ctx.Deadline(); ok && now.Add(all.Sub(now)*3/4).Before(end) {
 		end = now.Add(all.Sub(now) * 3 / 4)
 	}
@@ -93,8 +100,8 @@ func (v *verification) flags(c *cobra.Command) {
 	f.StringArrayVar(&v.circle, "circle", nil, "id of the circle that it must be, as its operators publish it elsewhere: 64 digits")
 	f.StringArrayVar(&v.rpc, "rpc", nil, "CHAIN=URL: compare with this chain, as this endpoint says (eip155:1=https://…); several of one chain must agree")
 	f.StringArrayVar(&v.at, "at", nil, "HEIGHT, or CHAIN=HEIGHT: balances as of this block, for proof of reserves (default: the newest)")
-	f.StringArrayVar(&v.witness, "witness", nil, "verifier key of a witness outside the circle whose cosignatures count")
-	f.StringArrayVar(&v.operator, "operator", nil, "NAME=IDENTITY that an operator of the circle must have: 64 digits, as it publishes it elsewhere")
+	f.StringArrayVar(&v.witness, "witness", nil, "witness key of somebody outside the circle whose cosignatures count")
+	f.StringArrayVar(&v.operator, "operator", nil, "NAME=IDENTITY that an operator of the circle must have, as it publishes it elsewhere: 64 hex digits, with or without ed25519:")
 	f.StringArrayVar(&v.address, "address", nil, "VAULT=CHAIN:ADDRESS: compare this address with the chain too, where the vault's are withheld")
 	f.StringArrayVar(&v.release, "release", nil, "release.note of a release: says of each operator's program whether it is of it")
 	f.StringArrayVar(&v.maintainer, "maintainer", nil, "key of a maintainer whom you trust, NAME+HASH+KEY: two must have signed each release")
@@ -109,12 +116,11 @@ const evidenceAt = "evidence-at"
 // parse reads what was asked for.
 func (v *verification) parse(places []string) error {
 	if len(places) == 0 {
-		return usage("name what to verify: addresses of nodes, logs or bundles, or folders")
+		return usage("name what to verify: addresses of nodes, logs or disclosures, or folders")
 	}
 	if err := v.check(); err != nil {
 		return err
 	}
-	v.places = places
 	if len(v.circle) > 1 {
 		return usage("--circle is given %d times: one verification is of one circle", len(v.circle))
 	}
@@ -122,6 +128,9 @@ func (v *verification) parse(places []string) error {
 		id, err := statement.ParseID(text)
 		if err != nil {
 			return usage("--circle: %w", err)
+		}
+		if id.IsZero() { // the verifier takes it for none
+			return usage("--circle: that id is nobody's; take the circle's id from its operators")
 		}
 		v.options.Circle = id
 	}
@@ -133,9 +142,9 @@ func (v *verification) parse(places []string) error {
 		v.endpoints = append(v.endpoints, e)
 	}
 	for _, text := range v.witness {
-		w, err := tlog.ParseWitness(text)
+		w, err := witnessKey(text)
 		if err != nil {
-			return usage("--witness: %w", err)
+			return err
 		}
 		v.options.Witnesses = append(v.options.Witnesses, w)
 	}
@@ -169,7 +178,11 @@ func (v *verification) parse(places []string) error {
 		}
 		v.named = append(v.named, [3]string{vault, account[:i], a.String()})
 	}
-	return v.parseHeights()
+	if err := v.parseHeights(); err != nil {
+		return err
+	}
+	v.places, err = folders(places)
+	return err
 }
 
 // readOpened reads what operators opened to the reader. Its checkpoints are what the reader saw of their logs.
@@ -193,8 +206,12 @@ func (v *verification) tellOpened(r *verify.Report) {
 	all := 0
 	for _, o := range v.opened {
 		n, err := o.Bodies()
-		if all += n; err != nil {
-			r.Fail("what was opened in "+o.Folder, "it is of a log that was read", err.Error())
+		all += n
+		switch subject := "what was opened in " + o.Folder; {
+		case errors.Is(err, published.ErrUnread):
+			r.Fail(subject, openedRead, err.Error())
+		case err != nil:
+			r.Fail(subject, "its log has it", err.Error())
 		}
 	}
 	if len(v.opened) > 0 {
@@ -208,11 +225,11 @@ func (v *verification) tellOpened(r *verify.Report) {
 func identities(given []string) (out disclose.Pins, err error) {
 	for _, text := range given {
 		name, identity, _ := strings.Cut(text, "=")
-		raw, err := hex.DecodeString(identity)
-		if err == nil {
-			err = signet.CheckIdentity(raw)
+		raw, err := hex.DecodeString(strings.TrimPrefix(identity, identityPrefix))
+		if err != nil || len(raw) != ed25519.PublicKeySize {
+			return nil, usage("--operator %.100q is not NAME=IDENTITY: IDENTITY is 64 hex digits, with or without %q", text, identityPrefix)
 		}
-		if err == nil {
+		if err = signet.CheckIdentity(raw); err == nil {
 			err = statement.CheckLabel(name)
 		}
 		if err != nil {
@@ -253,17 +270,6 @@ func (v *verification) parseHeights() error {
 	}
 	return nil
 }
-
-// unreadable says what to do when nothing could be read.
-func unreadable(err error) error {
-	if published.Late(err) || errors.Is(err, context.DeadlineExceeded) {
-		return &problem{codeError, err, "give it more time with --timeout and --max-time, or check with a browser whether the addresses answer"}
-	}
-	return &problem{codeError, err, "check the addresses, and with a browser whether they answer"}
-}
-
-// errUnreadable says that nothing at all could be read.
-var errUnreadable = errors.New("nothing could be read")
 
 // run fetches, verifies and compares. Logs of which others saw more, and which may have gone on since, are fetched again a few times, as long as
 // there is time. Whole says that every place could be read.
@@ -313,7 +319,7 @@ func opened(ctx context.Context, where []string, o published.Options) (found []p
 	found, errs = make([]published.Place, len(where)), make([]error, len(where))
 	var all sync.WaitGroup
 	for i := range where {
-		all.Go(func() { found[i], errs[i] = published.Open(ctx, where[i], o) })
+		all.Go(func() { found[i], errs[i] = open(ctx, where[i], o) })
 	}
 	all.Wait()
 	return found, errs
@@ -340,7 +346,7 @@ func (v *verification) once(ctx context.Context, a *app, until time.Time) (r *ve
 		return nil, false, live, ctx.Err()
 	}
 	if len(sources) == 0 {
-		return nil, false, live, fmt.Errorf("%w: %w", errUnreadable, errors.Join(errs...))
+		return nil, false, live, unreadable(v.places, errs)
 	}
 	if r, err = v.judge(ctx, a, sources, handed); err != nil {
 		return nil, false, live, err
@@ -348,7 +354,7 @@ func (v *verification) once(ctx context.Context, a *app, until time.Time) (r *ve
 	whole = r.Read()
 	for i, why := range errs {
 		if why != nil {
-			r.Fail("log at "+v.places[i], "it can be read", why.Error())
+			r.Fail("log at "+v.places[i], canBeRead, why.Error())
 			whole = false
 		}
 	}
@@ -414,13 +420,14 @@ func (a *app) verifyCommand() *cobra.Command {
 	var v verification
 	c := &cobra.Command{
 		Use: "verify URL-or-FOLDER…", Short: "Check what a circle publishes: logs, people, keys, signatures, and the chain", Args: cobra.ArbitraryArgs,
-		Long: "Takes any number of nodes (https://HOST:PORT), logs and bundles, of the web or of folders, of as many operators as there are. Believes none of them: every\n" +
+		Long: "Takes any number of nodes (https://HOST:PORT), logs and disclosures, of the web or of folders, of as many operators as there are. Believes none of them: every\n" +
 			"leaf is hashed up to what its log signed, every signature is checked here, and the logs are held to one another. Needs no account and no key.\n" +
 			"With --rpc each outgoing transaction of each address must stand in the logs of t operators who held the key. What a chain says is the word of the\n" +
-			"endpoint: give your own, or several. With --evidence DIR, and what a bundle carries, it says of each place what clouds and sighters bear out: keys, certificates\n" +
-			"and names that judge it are yours alone, in DIR/keys, DIR/roots and --sighters. Exit code 4 if a claim does not hold, 1 if nothing could be read. What each claim means: spec/verify.",
-		Example: "  ostraka verify https://acme.example:7400 https://bolt.example:7400 https://cora.example:7400 --rpc eip155:1=https://rpc.example\n" +
-			"  ostraka verify https://disclosure.example/harbour --circle 3f9c…   # a bundle",
+			"endpoint: give your own, or several. With --evidence DIR, and what a disclosure carries, it says of each place what clouds and sighters bear out: keys, certificates\n" +
+			"and names that judge it are yours alone, in DIR/keys, DIR/roots and --sighters. Exit code 4 if a claim does not hold, 1 if nothing could be read. What each claim means: spec/verify.\n" +
+			"The address of a node is that of its people's port, 7701 unless it was changed; 7700 is the port between nodes.",
+		Example: "  ostraka verify https://acme.example:7701 https://bolt.example:7701 https://cora.example:7701 --rpc eip155:1=https://rpc.example\n" +
+			"  ostraka verify https://disclosure.example/harbour --circle 3f9c…   # a disclosure",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := v.parse(args); err != nil {
 				return err
@@ -430,7 +437,7 @@ func (a *app) verifyCommand() *cobra.Command {
 			r, _, err := v.run(ctx, a)
 			a.progressEnds()
 			if errors.Is(err, errUnreadable) {
-				return unreadable(err)
+				return afterSilence(err)
 			}
 			if errors.Is(err, context.DeadlineExceeded) {
 				return &problem{codeUnverified, errors.New("the time ran out before all that was fetched was verified"), "give it more with --timeout"}
@@ -460,5 +467,104 @@ func verdict(r *verify.Report) error {
 			n++
 		}
 	}
-	return unverified("believe nothing of it until each is explained: ask the operators that are named, by ways of your own", "%d of %d claims do not hold", n, len(r.Claims))
+	return unverified(afterFailure(r), "%s", breaking(n, len(r.Claims)))
+}
+
+// breaking is how many claims do not hold; holding that all do.
+func breaking(n, all int) string {
+	if n == 1 {
+		return fmt.Sprintf("1 of %s does not hold", counted(all, "claim", "claims"))
+	}
+	return fmt.Sprintf("%d of %d claims do not hold", n, all)
+}
+
+func holding(n int) string {
+	if n == 1 {
+		return "1 claim holds"
+	}
+	return fmt.Sprintf("%d claims hold", n)
+}
+
+// allHold is how a verdict says it.
+func allHold(n int) string {
+	if n == 1 {
+		return holding(n)
+	}
+	return "All " + holding(n)
+}
+
+// What fails for what the reader gave, not for what a circle published.
+const (
+	canBeRead  = "it can be read"
+	isShown    = "its log is shown"
+	stillShown = "it is shown still"
+	openedRead = "its log was read"
+	wasRead    = "it was read, and compared with the logs"
+)
+
+// afterFailure says what to do about what failed, by its cause. A log that was not named, a place that does not answer and an endpoint of one's own that is
+// dead say nothing against anybody; nor does a log that costs more than the reader allows.
+func afterFailure(r *verify.Report) string {
+	var unread, unshown, unasked, costly, flags []string
+	others, unopened, gone := false, false, false
+	for _, c := range r.Claims {
+		name, isLog := strings.CutPrefix(c.Subject, "log at ")
+		operator, isOperator := strings.CutPrefix(c.Subject, "operator ")
+		switch {
+		case c.Failed == "":
+		case isLog && strings.HasSuffix(c.Failed, published.Allows):
+			flag := strings.TrimSuffix(c.Failed, published.Allows)
+			costly, flags = append(costly, name), append(flags, flag[strings.LastIndexByte(flag, ' ')+1:])
+		case isLog && c.Claim == canBeRead:
+			unread = append(unread, name)
+		case isOperator && c.Claim == isShown:
+			unshown = append(unshown, operator)
+		case strings.HasPrefix(c.Subject, "chain ") && c.Claim == wasRead:
+			unasked = append(unasked, c.Subject)
+		case c.Claim == openedRead:
+			unopened = true
+		case c.Claim == stillShown:
+			gone = true
+		default:
+			others = true
+		}
+	}
+	var next []string
+	if len(costly) > 0 {
+		slices.Sort(flags)
+		next = append(next, joined(costly)+" "+plural(len(costly), "costs", "cost")+" more than you allow: allow more with "+joined(slices.Compact(flags))+", or ask the operator why")
+	}
+	switch {
+	case len(unread) > 0 && len(unread) == len(unshown): // whose they are
+		next = append(next, joined(unshown)+" did not answer: try again; nothing is known against "+plural(len(unshown), "it", "them"))
+	case len(unread) > 0:
+		next = append(next, joined(unread)+" could not be read: look at the address, and try again; nothing is known against "+plural(len(unread), "it", "them"))
+	case len(unshown) > len(costly):
+		next = append(next, "name the "+plural(len(unshown), "node", "nodes")+" of "+joined(unshown)+" too")
+	}
+	if len(unasked) > 0 {
+		next = append(next, "check --rpc: your endpoint did not answer as it should, and "+joined(unasked)+" was not compared")
+	}
+	switch whole := len(unread)+len(costly) == 0; {
+	case unopened && whole:
+		next = append(next, "name the node whose log was opened to you too")
+	case gone && whole:
+		next = append(next, "name the node whose log was seen before too, or ask its operator why it is shown no more")
+	}
+	switch {
+	case !others:
+	case len(next) == 0:
+		next = []string{"believe nothing of it until each is explained: ask the operators that are named, by ways of your own"}
+	default: // it may follow from what could not be read
+		next = append(next, "believe nothing of what fails then")
+	}
+	return strings.Join(next, "; ")
+}
+
+// joined lists names as a sentence does.
+func joined(names []string) string {
+	if n := len(names); n > 1 {
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+	return strings.Join(names, "")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -278,8 +279,12 @@ func TestVerifyUsage(t *testing.T) {
 		{"verify x --address treasury=eip155:1:0x12", codeUsage, "--address of vault treasury"},
 		{"verify x --maintainer a", codeUsage, "--maintainer needs a --release"},
 		{"verify x --release " + dir + "/none", codeUsage, "the keys of 2 maintainers"},
-		{"verify " + dir, codeError, "neither a bundle"},
-		{"verify " + dir + "/none", codeError, "no such file"},
+		{"verify " + dir, codeError, "neither a disclosure"},
+		{"verify " + dir + "/none", codeUsage, "there is no such folder; an address begins with https://"},
+		{"verify 127.0.0.1:33715", codeUsage, "there is no such folder; a node is written https://127.0.0.1:33715"},
+		{"watch /nonexistent", codeUsage, "there is no such folder"},
+		{"verify x --circle " + zeros, codeUsage, "--circle: that id is nobody's; take the circle's id from its operators"},
+		{"verify x --operator acme=ed25519:00", codeUsage, `IDENTITY is 64 hex digits, with or without "ed25519:"`},
 		{"verify http://127.0.0.1:1 --timeout 1ms", codeError, "give it more time with --timeout"},
 		{"verify x --max-entries 0", codeUsage, "--max-entries"},
 		{"verify x --max-mb -1", codeUsage, "--max-mb"},
@@ -299,21 +304,37 @@ func TestVerifyFailures(t *testing.T) {
 	dirs := c.folders(false)
 	_, roster, _ := c.Hosts[0].Circle.Roster()
 	identity := fmt.Sprintf("operator-1=%x", []byte(c.Hosts[1].Own.Identity))
+	printed := strings.Replace(identity, "=", "=ed25519:", 1) // as every command prints it
 	if code, r, _ := verified(t, append(dirs, "--circle", roster.ID.String(), "--operator", identity)...); code != codeDone {
 		t.Fatalf("an honest circle: %q", failedClaims(r))
 	}
+	if code, r, _ := verified(t, append(dirs, "--operator", printed)...); code != codeDone {
+		t.Fatalf("an identity as commands print it: %q", failedClaims(r))
+	}
+	key, _ := tlog.Derive(c.Hosts[0].Key, 7)
+	outsider, err := tlog.NewWitness("witness.example", key.Public().(ed25519.PublicKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, r, _ := verified(t, append(dirs, "--witness", outsider.String(), "--witness", outsider.String())...); code != codeDone {
+		t.Fatalf("a witness that is named twice: %q", failedClaims(r))
+	}
+	const against = "next: believe nothing of it"
 	for name, x := range map[string]struct {
 		args []string
 		want string
+		next string
 	}{
-		"a place that is none": {append(slices.Clone(dirs), t.TempDir()), "neither a bundle"},
-		"another circle":       {append(slices.Clone(dirs), "--circle", strings.Repeat("1", 64)), "asked for is " + strings.Repeat("1", 64)},
-		"another identity":     {append(slices.Clone(dirs), "--operator", fmt.Sprintf("operator-1=%x", []byte(c.Hosts[2].Own.Identity))), "the roster has"},
-		"two of three logs":    {dirs[:2], "no log of it is among what was read"},
-		"no such chain":        {append(slices.Clone(dirs), "--rpc", "eip155:1=http://127.0.0.1:1"), "check that the chain's node runs there"},
-		"no such vault":        {append(slices.Clone(dirs), "--address", "none=eip155:1:"+c.address.Address), "no vault of this name"},
+		"a place that is none": {append(slices.Clone(dirs), t.TempDir()), "neither a disclosure", "could not be read: look at the address, and try again; nothing is known against it"},
+		"another circle":       {append(slices.Clone(dirs), "--circle", strings.Repeat("1", 64)), "asked for is " + strings.Repeat("1", 64), against},
+		"another identity":     {append(slices.Clone(dirs), "--operator", fmt.Sprintf("operator-1=%x", []byte(c.Hosts[2].Own.Identity))), "the roster has", against},
+		"two of three logs":    {dirs[:2], "no log of it is among what was read", "next: name the node of operator-2 too"},
+		"one of three logs":    {dirs[:1], "no log of it is among what was read", "next: name the nodes of operator-1 and operator-2 too"},
+		"one is away":          {append(slices.Clone(dirs[:2]), "https://127.0.0.1:1"), "connection refused", "next: operator-2 did not answer: try again; nothing is known against it"},
+		"no such chain":        {append(slices.Clone(dirs), "--rpc", "eip155:1=http://127.0.0.1:1"), "check that the chain's node runs there", "next: check --rpc: your endpoint did not answer"},
+		"no such vault":        {append(slices.Clone(dirs), "--address", "none=eip155:1:"+c.address.Address), "no vault of this name", against},
 	} {
-		if code, r, errs := verified(t, x.args...); code != codeUnverified || len(failedClaims(r)) > 3 || !strings.Contains(strings.Join(failedClaims(r), "\n"), x.want) {
+		if code, r, errs := verified(t, x.args...); code != codeUnverified || len(failedClaims(r)) > 4 || !strings.Contains(strings.Join(failedClaims(r), "\n"), x.want) || !strings.Contains(errs, x.next) {
 			t.Errorf("%s: exit code %d: %q%s", name, code, failedClaims(r), errs)
 		}
 	}
@@ -421,13 +442,20 @@ func TestVerifyOpened(t *testing.T) {
 	if !slices.ContainsFunc(r.Claims, func(x verify.Claim) bool { return x.Claim == want && x.Class == verify.Proved }) {
 		t.Errorf("no claim says %q: %+v", want, r.Claims)
 	}
-	for name, x := range map[string]struct{ dir, want string }{
-		"of no log that was read": {opens(all[2], nil), "is not among what was read"},
-		"another leaf":            {opens(all[0], func(o *tlog.Opened) { o.Leaves[0].Index-- }), "is another than what was opened"},
+	for name, x := range map[string]struct{ dir, want, next string }{
+		"of no log that was read": {opens(all[2], nil), "is not among what was read", "name the node of operator-2 too; name the node whose log was opened to you too"},
+		"another leaf":            {opens(all[0], func(o *tlog.Opened) { o.Leaves[0].Index-- }), "is another than what was opened", "believe nothing of what fails then"},
 	} {
-		code, r, _ := verified(t, append(slices.Clone(dirs[:2]), "--opened", x.dir)...)
-		if text := strings.Join(failedClaims(r), "\n"); code != codeUnverified || !strings.Contains(text, "what was opened in "+x.dir) || !strings.Contains(text, x.want) {
-			t.Errorf("%s: exit code %d: %s", name, code, text)
+		code, r, errs := verified(t, append(slices.Clone(dirs[:2]), "--opened", x.dir)...)
+		if text := strings.Join(failedClaims(r), "\n"); code != codeUnverified || !strings.Contains(text, "what was opened in "+x.dir) || !strings.Contains(text, x.want) || !strings.Contains(errs, x.next) {
+			t.Errorf("%s: exit code %d: %s%s", name, code, text, errs)
 		}
+	}
+}
+
+// What reads for itself, as the demo does, has the bounds that the flags have.
+func TestCostsOfNone(t *testing.T) {
+	if left := time.Until(costs{}.until(t.Context())); left < defaultTime-time.Minute || left > defaultTime {
+		t.Errorf("fetching ends in %s", left)
 	}
 }

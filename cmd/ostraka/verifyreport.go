@@ -53,17 +53,24 @@ func printReport(w io.Writer, r *verify.Report) {
 }
 
 func verdictLine(r *verify.Report, failed int, name string) string {
-	what := fmt.Sprintf("circle %s (%s): %d entries of %d logs, %d signatures", name, r.CircleID, r.Entries, len(r.Logs), r.Signatures)
+	what := "circle " + name
+	if !r.CircleID.IsZero() {
+		what += fmt.Sprintf(" (%s)", r.CircleID)
+	}
+	what += ": " + counted(r.Entries, "entry", "entries") + " of " + counted(len(r.Logs), "log", "logs") + ", " + counted(r.Signatures, "signature", "signatures")
+	if len(r.Logs) == 0 {
+		what = strings.Replace(what, " of 0 logs", ", of no operator's log", 1)
+	}
 	if r.Withheld > 0 {
-		what += fmt.Sprintf(", %d bodies withheld", r.Withheld)
+		what += ", " + counted(r.Withheld, "body", "bodies") + " withheld"
 	}
 	if r.Drill {
 		what += ", a drill"
 	}
 	if failed > 0 {
-		return line("FAILED    %s. %d of %d claims do not hold.\n", what, failed, len(r.Claims))
+		return line("FAILED    %s. %s.\n", what, breaking(failed, len(r.Claims)))
 	}
-	return line("VERIFIED  %s. All %d claims hold.\n", what, len(r.Claims))
+	return line("VERIFIED  %s. %s.\n", what, allHold(len(r.Claims)))
 }
 
 // printClaims groups claims by what they are about.
@@ -109,6 +116,11 @@ func printLogs(w io.Writer, r *verify.Report) {
 			fmt.Fprint(w, line("  %s\t%d\t%s\t%s\t%s\n", l.Operator, l.Size, when(l.Last), strings.Join(by, ", "), l.Source))
 		}
 	})
+	for _, l := range r.Logs {
+		for _, c := range l.Copies {
+			fmt.Fprint(w, line("  %s is a further copy of %s's log\n", c, l.Operator))
+		}
+	}
 }
 
 func printVaults(w io.Writer, r *verify.Report) {

@@ -27,9 +27,10 @@ type watcher struct {
 	name, state string
 	every       time.Duration
 	once        bool
-	elsewhere   string   // the flag that names state, if it was given
-	forget      []string // origins
-	failed      error    // the verdict of the last look
+	elsewhere   string         // the flag that names state, if it was given
+	forget      []string       // origins
+	failed      error          // the verdict of the last look
+	seen        *verify.Report // of the last look; nil: nothing could be read
 }
 
 // watchFolder is where receivers, notices, memory and cache of a watch stand: beside the contexts file.
@@ -52,7 +53,7 @@ func (a *app) watchCommand() *cobra.Command {
 			"webhooks, again and again until they take it (spec/notify). The first look tells what is wrong; signatures and versions count as known.\n" +
 			"Full tiles are kept in a folder, and verified anew each time. Needs no account and no key.",
 		Example: "  ostraka notify add desk --watch harbour --url https://hooks.example.org/ostraka\n" +
-			"  ostraka watch --name harbour https://acme.example:7400 https://bolt.example:7400 --rpc eip155:1=https://rpc.example\n" +
+			"  ostraka watch --name harbour https://acme.example:7701 https://bolt.example:7701 https://cora.example:7701 --rpc eip155:1=https://rpc.example\n" +
 			"  ostraka watch --name harbour … --once --json     # from cron; exit code 4 if a claim does not hold",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(x.forget) > 0 {
@@ -135,20 +136,21 @@ func (a *app) watchForgets(x *watcher) error {
 	})
 }
 
-// gone says what to do about logs that were seen before and are shown no more. Those of whom a report says nothing lie elsewhere.
-func (x *watcher) gone(r *verify.Report, seen map[string][]byte) {
+// gone says what to do about logs that were seen before and are shown no more. Where a place could not be read, they may lie there: that comes first.
+func (x *watcher) gone(r *verify.Report, seen map[string][]byte, whole bool) {
+	const restored = "if its node was restored from a copy, as it says by ways of your own: `%s`"
+	command, all := fmt.Sprintf("ostraka watch --name %s%s", x.name, x.elsewhere), ""
 	for _, origin := range names(seen) {
-		if slices.ContainsFunc(r.Logs, func(l verify.LogReport) bool { return l.Origin == origin }) {
-			continue
+		i := slices.IndexFunc(r.Claims, func(c verify.Claim) bool {
+			return c.Failed != "" && c.Claim == stillShown && strings.Contains(c.Subject, origin)
+		})
+		if i >= 0 {
+			r.Claims[i].Failed += "; ask its operator why; " + fmt.Sprintf(restored, command+" --forget "+origin)
+			all += " --forget " + origin
 		}
-		command := fmt.Sprintf("ostraka watch --name %s%s --forget %s", x.name, x.elsewhere, origin)
-		next := "ask its operator whether its node was restored from a copy, by ways of your own; if so: `" + command + "`"
-		for i, c := range r.Claims {
-			if c.Failed != "" && strings.Contains(c.Subject+c.Failed, origin) {
-				r.Claims[i].Failed += "; " + next
-			}
-		}
-		x.failed = &problem{codeUnverified, x.failed, next}
+	}
+	if all != "" && whole {
+		x.failed = &problem{codeUnverified, x.failed, explain(x.failed).next + "; " + fmt.Sprintf(restored, command+all)}
 	}
 }
 
@@ -158,11 +160,15 @@ func (a *app) watches(ctx context.Context, x *watcher) error {
 		return err
 	}
 	defer n.Close()
+	a.watched = x.name // whose receivers a next step speaks of
 	n.Look = func(ctx context.Context) (notify.Shown, error) { return x.look(ctx, a) }
 	if x.once {
-		err := a.notifyOnce(ctx, n)
+		told, err := a.notifyOnce(ctx, n)
 		if x.failed != nil && (err == nil || explain(err).code == codeNotReady) {
 			return x.failed
+		}
+		if err == nil && x.seen != nil && !a.json && told == 0 {
+			fmt.Fprintf(a.out, "%s, nothing is new.\n", holding(len(x.seen.Claims)))
 		}
 		return err
 	}
@@ -186,6 +192,7 @@ func (x *watcher) look(ctx context.Context, a *app) (notify.Shown, error) {
 		x.options.Circle = m.Circle
 	}
 	r, whole, err := x.run(ctx, a)
+	x.seen = nil
 	a.progressEnds()
 	out := notify.Shown{Circle: x.name}
 	if !interrupted(ctx) {
@@ -195,7 +202,7 @@ func (x *watcher) look(ctx context.Context, a *app) (notify.Shown, error) {
 	}
 	switch {
 	case errors.Is(err, errUnreadable):
-		x.failed = unreadable(err)
+		x.failed = afterSilence(err)
 		out.Verified = unfinished("what is published can be read", err.Error())
 		return out, nil
 	case errors.Is(err, context.DeadlineExceeded): // people are told: somebody may want it so
@@ -206,9 +213,8 @@ func (x *watcher) look(ctx context.Context, a *app) (notify.Shown, error) {
 	case err != nil:
 		return out, err
 	}
-	if x.failed = verdict(r); x.failed != nil {
-		x.gone(r, m.Checkpoints)
-	}
+	x.failed, x.seen = verdict(r), r
+	x.gone(r, m.Checkpoints, whole)
 	next := m.Learn(r)
 	before, _ := m.Encode()
 	if after, err := next.Encode(); err != nil || !bytes.Equal(before, after) {
@@ -257,5 +263,5 @@ func foundBy(r *verify.Report, whole bool) *notify.Verified {
 
 // receiversOf says of whose receivers a command of `notify` is: of a context, or of a watch.
 func (a *app) receiversOf(c *cobra.Command) {
-	c.PersistentFlags().StringVar(&a.watched, "watch", "", "NAME of an `ostraka watch`: of its receivers, instead of a context's")
+	c.PersistentFlags().StringVar(&a.watched, "watch", "", "NAME of a watch (ostraka watch --name NAME): of its receivers, instead of a context's")
 }

@@ -99,6 +99,18 @@ func TestWatch(t *testing.T) {
 	if h.secret, err = notify.ParseSecret(added.Secret); err != nil {
 		t.Fatal(err)
 	}
+	for _, line := range []string{"notify add pager --watch harbour --url " + receiver.URL, "notify list --watch other"} {
+		code, out, errs := try(strings.Fields(line)...)
+		if code != codeDone || !strings.Contains(out, "atch ") || !strings.Contains(out, " --watch ") || strings.Contains(out, "ontext") {
+			t.Errorf("%s: exit code %d: %s%s", line, code, out, errs)
+		}
+	}
+	if code, out, errs := try("notify", "remove", "pager", "--watch", "harbour"); code != codeDone {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	if _, _, errs := try("notify", "test", "pager", "--watch", "harbour"); !strings.Contains(errs, "next: `ostraka notify list --watch harbour`") {
+		t.Errorf("a receiver that is not there: %s", errs)
+	}
 	look := func(want int) ([]string, string) {
 		t.Helper()
 		code, out, errs := try("watch", site.URL, "--name", "harbour", "--once", "--json")
@@ -115,6 +127,9 @@ func TestWatch(t *testing.T) {
 	}
 	if types, all = look(codeDone); len(types) != 0 {
 		t.Fatalf("the second look tells %q: %s", types, all)
+	}
+	if code, out, errs := try("watch", site.URL, "--name", "harbour", "--once"); code != codeDone || !strings.HasSuffix(out, " claims hold, nothing is new.\n") {
+		t.Fatalf("for people: exit code %d: %s%s", code, out, errs)
 	}
 	memory := filepath.Join(config, "watch", "harbour", "seen.json")
 	before, err := os.ReadFile(memory)
@@ -212,7 +227,8 @@ func TestSlowServersAreNamed(t *testing.T) {
 	places := []string{served(slow(dirs[0])), served(http.FileServer(http.Dir(dirs[1]))), served(http.FileServer(http.Dir(dirs[2])))}
 	code, r, errs := verified(t, append(places, "--max-time", "4s")...)
 	all := strings.Join(failedClaims(r), "\n")
-	if code != codeUnverified || len(r.Logs) != 2 || !strings.Contains(all, "log at "+places[0]+": ") || !strings.Contains(all, "the time that it may take ran out: --max-time allows more") {
+	if code != codeUnverified || len(r.Logs) != 2 || !strings.Contains(all, "log at "+places[0]+": ") || !strings.Contains(all, "the time that it may take ran out: --max-time allows more") ||
+		!strings.Contains(errs, places[0]+" costs more than you allow: allow more with --max-time, or ask the operator why\n") {
 		t.Errorf("verify: exit code %d, %d logs: %s%s", code, len(r.Logs), all, errs)
 	}
 
@@ -280,6 +296,10 @@ func TestWatchForgets(t *testing.T) {
 	code, text := look()
 	if code != codeUnverified || !strings.Contains(text, "ostraka watch --name desk --forget "+gone) {
 		t.Fatalf("a log that is shown no more: exit code %d: %s", code, text)
+	}
+	code, _, errs := try("watch", dir, "https://127.0.0.1:1", "--name", "desk", "--once") // it may be there
+	if _, next, _ := strings.Cut(errs, "next: "); code != codeUnverified || !strings.Contains(next, "https://127.0.0.1:1 could not be read: look at the address, and try again") || strings.Contains(next, "--forget") {
+		t.Fatalf("a log that may be where nobody answers: exit code %d: %s", code, errs)
 	}
 	if code, _, errs := try("watch", "--name", "desk", "--forget", "ostraka.log/x"); code != codeError || !strings.Contains(errs, all[1].Origin) {
 		t.Errorf("a log that is not remembered: exit code %d: %s", code, errs)

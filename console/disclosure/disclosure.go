@@ -37,20 +37,21 @@ const policy = "default-src 'none'; script-src 'self'; worker-src 'self'; connec
 	"base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types disclosure"
 
 // Files gives what stands in the folder beside the logs, by path: the page with its parts, what the publisher's verifier found, and the
-// list of logs.
+// list of logs. Without a program the page shows what the publisher found, and says that it checks nothing.
 func Files(r *verify.Report, b verify.Bundle, p wasm.Program) (map[string][]byte, error) {
-	files := map[string][]byte{wasm.ProgramFile: p.Packed, wasm.RuntimeFile: p.Runtime}
-	if len(p.Packed) == 0 || len(p.Runtime) == 0 {
-		return nil, wasm.ErrAbsent
+	files, sum := map[string][]byte{}, ""
+	if len(p.Packed) > 0 && len(p.Runtime) > 0 {
+		files[wasm.ProgramFile], files[wasm.RuntimeFile] = p.Packed, p.Runtime
+		h := sha256.Sum256(p.Packed)
+		sum = hex.EncodeToString(h[:])
 	}
-	data, err := Data(r, b)
+	read, err := data(r, b)
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(files, data)
-	sum := sha256.Sum256(p.Packed)
+	maps.Copy(files, read)
 	var out bytes.Buffer
-	if err := page.Execute(&out, newView(r, b, hex.EncodeToString(sum[:]))); err != nil {
+	if err := page.Execute(&out, newView(r, b, sum)); err != nil {
 		return nil, fmt.Errorf("write the page: %w", err)
 	}
 	files[PathPage] = out.Bytes()
@@ -59,6 +60,9 @@ func Files(r *verify.Report, b verify.Bundle, p wasm.Program) (map[string][]byte
 		return nil, err
 	}
 	for _, e := range entries {
+		if sum == "" && filepath.Ext(e.Name()) == ".js" { // it runs the program
+			continue
+		}
 		if files[e.Name()], err = assets.ReadFile(e.Name()); err != nil {
 			return nil, err
 		}
@@ -66,8 +70,8 @@ func Files(r *verify.Report, b verify.Bundle, p wasm.Program) (map[string][]byte
 	return files, nil
 }
 
-// Data gives the files of Files that no browser runs: the list of logs, and the report.
-func Data(r *verify.Report, b verify.Bundle) (map[string][]byte, error) {
+// data gives the files of Files that no browser runs: the list of logs, and the report.
+func data(r *verify.Report, b verify.Bundle) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for path, value := range map[string]any{verify.PathBundle: b, verify.PathReport: r} {
 		raw, err := json.MarshalIndent(value, "", "  ")
@@ -80,15 +84,6 @@ func Data(r *verify.Report, b verify.Bundle) (map[string][]byte, error) {
 	return files, err
 }
 
-// WriteData puts Data into a folder.
-func WriteData(dir string, r *verify.Report, b verify.Bundle) error {
-	files, err := Data(r, b)
-	if err != nil {
-		return err
-	}
-	return write(dir, files)
-}
-
 // Write puts Files into a folder. Each file is whole at every moment, and the page comes last: a visitor sees the old one until all that the
 // new one needs is there.
 func Write(dir string, r *verify.Report, b verify.Bundle, p wasm.Program) error {
@@ -96,17 +91,11 @@ func Write(dir string, r *verify.Report, b verify.Bundle, p wasm.Program) error 
 	if err != nil {
 		return err
 	}
-	return write(dir, files)
-}
-
-func write(dir string, files map[string][]byte) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("publish into %s: %w", dir, err)
 	}
 	names := slices.Sorted(maps.Keys(files))
-	if i := slices.Index(names, PathPage); i >= 0 {
-		names = append(slices.Delete(names, i, i+1), PathPage)
-	}
+	names = append(slices.DeleteFunc(names, func(n string) bool { return n == PathPage }), PathPage)
 	for _, name := range names {
 		if err := client.Replace(filepath.Join(dir, name), files[name], 0o644); err != nil {
 			return fmt.Errorf("publish into %s: %w", dir, err)

@@ -3,7 +3,6 @@ package disclosure_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -256,15 +255,17 @@ func TestWrite(t *testing.T) {
 	if b, err := verify.ParseBundle(want["disclosure.json"]); err != nil || len(b.Logs) != 1 {
 		t.Errorf("%+v, %v", b, err)
 	}
-	if err := disclosure.Write(dir, report(1), named("acme"), wasm.Program{}); !errors.Is(err, wasm.ErrAbsent) {
-		t.Errorf("without a verifier: %v", err)
+	if text := string(want[disclosure.PathPage]); !strings.Contains(text, "compared with any chain: this page cannot. <code>ostraka verify URL --rpc CHAIN=URL</code> does") {
+		t.Error("the page does not say that no chain was asked")
 	}
-	data := filepath.Join(t.TempDir(), "data")
-	if err := disclosure.WriteData(data, report(1), named("acme")); err != nil {
-		t.Error(err)
-	}
-	if entries, err := os.ReadDir(data); err != nil || len(entries) != 2 {
-		t.Errorf("without a page: %v, %v", entries, err)
+	for _, dir := range []string{t.TempDir(), dir} { // new, and where a verifier was
+		if err := disclosure.Write(dir, report(1), named("acme"), wasm.Program{}); err != nil {
+			t.Fatalf("without a verifier: %v", err)
+		}
+		text, err := os.ReadFile(filepath.Join(dir, disclosure.PathPage))
+		if err != nil || !strings.Contains(string(text), "this page checks nothing") || strings.Contains(string(text), "<script") || strings.Contains(string(text), "verify.wasm.gz") || !strings.Contains(string(text), "As the publisher found it") {
+			t.Errorf("a page without a verifier: %v", err)
+		}
 	}
 	if err := disclosure.Write(dir, report(1), named(), stub); err == nil {
 		t.Error("a list that no visitor can read is written")

@@ -29,7 +29,7 @@ type view struct {
 	Earlier  []request
 	Left     int // requests that the page leaves to report.json
 	Groups   []group
-	Program  string // SHA-256 of the compressed verifier
+	Program  string // SHA-256 of the compressed verifier; empty: the folder has none
 }
 
 // A tile is one key figure.

@@ -74,6 +74,7 @@ func timeless(r *verify.Report, paths []string) verify.Report {
 	for i := range out.Logs {
 		out.Logs[i].Source = within(out.Logs[i].Source, paths)
 		out.Logs[i].Root = [32]byte{} // RootText says it
+		out.Logs[i].Copies = nil
 	}
 	out.Claims = slices.DeleteFunc(slices.Clone(r.Claims), ofEvidence)
 	for i := range out.Claims {

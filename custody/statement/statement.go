@@ -19,11 +19,20 @@ func (id ID) String() string { return hex.EncodeToString(id[:]) }
 // Short is enough of an id to tell statements apart on a screen.
 func (id ID) Short() string { return hex.EncodeToString(id[:4]) }
 
-// MarshalText is String, for JSON.
-func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+// MarshalText is String, for JSON; an id that names nothing is empty there.
+func (id ID) MarshalText() ([]byte, error) {
+	if id.IsZero() {
+		return nil, nil
+	}
+	return []byte(id.String()), nil
+}
 
-// UnmarshalText is ParseID.
+// UnmarshalText is ParseID; nothing names nothing.
 func (id *ID) UnmarshalText(text []byte) (err error) {
+	if len(text) == 0 {
+		*id = ID{}
+		return nil
+	}
 	*id, err = ParseID(string(text))
 	return err
 }

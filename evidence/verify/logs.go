@@ -182,7 +182,7 @@ func (v *verifier) cosigners(h *history) (out []Cosigned, unknown []string, err 
 	if err != nil {
 		return nil, nil, err
 	}
-	known, owner := slices.Clone(v.Witnesses), map[string]string{}
+	known, owner := tlog.Distinct(log, v.Witnesses), map[string]string{} // a key that is given twice is one witness
 	for _, origin := range slices.Sorted(maps.Keys(v.announced)) {
 		k := v.announced[origin]
 		w, err := tlog.NewWitness(k.Name, k.Witness)
@@ -297,6 +297,11 @@ func (v *verifier) checkCopy(h *history) {
 		return
 	}
 	whole := v.logs[i]
+	for n := range v.report.Logs {
+		if v.report.Logs[n].Origin == h.keys.Origin {
+			v.report.Logs[n].Copies = append(v.report.Logs[n].Copies, h.source)
+		}
+	}
 	if got, err := whole.head(h.checkpoint.Head.Size); err != nil || got != h.checkpoint.Head {
 		v.report.fail("operator "+whole.operator, oneHistory, fmt.Sprintf("%s and %s show two that differ within their first %d entries: the log forked", whole.source, h.source, h.checkpoint.Head.Size))
 	}

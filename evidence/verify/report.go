@@ -294,6 +294,7 @@ type LogReport struct {
 	Last     time.Time  `json:"last"` // time of the last entry
 	Cosigned []Cosigned `json:"cosigned"`
 	Signed   string     `json:"checkpoint"` // as it was signed: for who watches
+	Copies   []string   `json:"copies"`     // where else it was read
 }
 
 // A Cosigned is one cosignature.

@@ -30,6 +30,12 @@ const (
 	billEnd  = ".cdx.json" // of a program's bill of materials
 )
 
+// Where internal/wasmbuild puts the verifier for browsers, and its name there and in the release.
+const (
+	wasmDist = "console/wasm/dist"
+	wasmFile = "verify.wasm.gz"
+)
+
 // A job builds one release.
 type job struct {
 	recipe
@@ -96,7 +102,10 @@ func (j job) programs(ctx context.Context, dir string) ([]release.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []release.File
+	all, err := j.browsers(dir)
+	if err != nil {
+		return nil, err
+	}
 	for _, p := range j.platforms {
 		for _, pkg := range commands {
 			name := path.Base(pkg) + "-" + p.os + "-" + p.arch
@@ -129,8 +138,8 @@ func (j job) programs(ctx context.Context, dir string) ([]release.File, error) {
 
 // verifier makes the one for browsers, where the build tag finds it.
 func (j job) verifier(ctx context.Context) error {
-	if _, err := os.Stat(filepath.Join(j.root, "internal", "wasmbuild")); errors.Is(err, fs.ErrNotExist) {
-		return nil // tests' own small sources; a program that embeds the verifier is not built without it
+	if !j.embeds() {
+		return nil // a program that embeds the verifier is not built without it
 	}
 	fmt.Fprintln(j.log, "building the verifier for browsers")
 	cmd, err := j.tool(ctx, platform{runtime.GOOS, runtime.GOARCH}, "run", "./internal/wasmbuild/make")
@@ -141,6 +150,24 @@ func (j job) verifier(ctx context.Context) error {
 		return fmt.Errorf("build the verifier for browsers: %w", err)
 	}
 	return nil
+}
+
+// browsers is the verifier for browsers among the release's files, so that whoever is shown one by a page can compare it.
+func (j job) browsers(dir string) ([]release.File, error) {
+	content, err := os.ReadFile(filepath.Join(j.root, filepath.FromSlash(wasmDist), wasmFile))
+	if errors.Is(err, fs.ErrNotExist) && !j.embeds() {
+		return nil, nil
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, wasmFile), content, 0o644)
+	}
+	return []release.File{file(wasmFile, "", content)}, err
+}
+
+// embeds says whether the source has a verifier for browsers: tests' own small ones have none.
+func (j job) embeds() bool {
+	_, err := os.Stat(filepath.Join(j.root, "internal", "wasmbuild"))
+	return err == nil
 }
 
 func file(name, platform string, content []byte) release.File {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/ostraka/ostraka/evidence/release"
+	"github.com/ostraka/ostraka/internal/wasmbuild"
 )
 
 const someCommit = "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00"
@@ -103,6 +104,34 @@ func TestSmallRelease(t *testing.T) {
 	}
 	if info, err := os.Stat(filepath.Join(first, r.Files[0].Name)); err != nil || info.Mode().Perm() != 0o755 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+// The verifier for browsers is among the release's files, and no program of it.
+func TestVerifierIsListed(t *testing.T) {
+	if wasmDist != wasmbuild.Dist || wasmFile != wasmbuild.Program {
+		t.Fatalf("it is looked for at %s/%s, and made at %s/%s", wasmDist, wasmFile, wasmbuild.Dist, wasmbuild.Program)
+	}
+	dir := tiny(t, t.TempDir())
+	make := filepath.Join(dir, "internal", "wasmbuild", "make")
+	if err := os.MkdirAll(make, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := "package main\n\nimport \"os\"\n\nfunc main() {\n\tos.MkdirAll(\"console/wasm/dist\", 0o755)\n\tos.WriteFile(\"console/wasm/dist/verify.wasm.gz\", []byte(\"packed\"), 0o644)\n}\n"
+	if err := os.WriteFile(filepath.Join(make, "main.go"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	here := platform{runtime.GOOS, runtime.GOARCH}
+	j := job{recipe: recipe{root: dir, toolchain: local, version: "v1.2.3", commit: someCommit}, platforms: []platform{here}, out: filepath.Join(dir, "dist"), log: io.Discard}
+	out, r, err := j.build(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := r.Files[len(r.Files)-1]; len(r.Files) != 3 || f != file(wasmFile, "", []byte("packed")) {
+		t.Errorf("its files are %+v", r.Files)
+	}
+	if all := contents(t, out); !strings.Contains(all[sumsFile], "  "+wasmFile+"\n") || all[wasmFile] != "packed" {
+		t.Errorf("SHA256SUMS: %s", all[sumsFile])
 	}
 }
 

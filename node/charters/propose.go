@@ -135,7 +135,10 @@ func (c *Charters) find(id string) (*proposal, error) {
 		}
 		waiting = append(waiting, p.id().Short())
 	}
-	return nil, fmt.Errorf("no version %d of the charter with id %q waits at this node: give at least 8 digits of one of %v", len(c.history), id, waiting)
+	if len(waiting) == 0 {
+		return nil, fmt.Errorf("nothing waits at this node: there is no version %d of the charter with id %q to sign or veto", len(c.history), id)
+	}
+	return nil, fmt.Errorf("no version %d of the charter with id %q waits at this node: give at least 8 digits of one of %s", len(c.history), id, strings.Join(waiting, ", "))
 }
 
 // PrepareVeto gives the veto of a proposal for our officer to sign.
