@@ -458,13 +458,26 @@ func (v *verifier) readDecisions(q *request, terms charter.Vault, out *Request) 
 
 // elsewhere names the logs that tell of a decision as one on another request.
 func (v *verifier) elsewhere(q *request, d *doc, made intent.Decision) {
-	for _, h := range v.logs {
-		for n, l := range h.leaves {
-			if l.ID == d.id && l.About == [32]byte(q.id) && (l.Kind == tlog.KindDecision || l.Kind == tlog.KindHeard) {
-				v.report.fail("operator "+h.operator, "its log tells of each decision as what it is", fmt.Sprintf("leaf %d tells of a decision of %s on request %s as one on request %s", n, made.Operator, made.Intent.Short(), q.id.Short()))
+	if v.decisions == nil {
+		v.decisions = map[[2][32]byte][]spot{}
+		for _, h := range v.logs {
+			for n, l := range h.leaves {
+				if l.Kind == tlog.KindDecision || l.Kind == tlog.KindHeard {
+					v.decisions[[2][32]byte{l.About, l.ID}] = append(v.decisions[[2][32]byte{l.About, l.ID}], spot{h, n})
+				}
 			}
 		}
 	}
+	for _, at := range v.decisions[[2][32]byte{q.id, d.id}] {
+		v.report.fail("operator "+at.log.operator, "its log tells of each decision as what it is",
+			fmt.Sprintf("leaf %d tells of a decision of %s on request %s as one on request %s", at.leaf, made.Operator, made.Intent.Short(), q.id.Short()))
+	}
+}
+
+// A spot is one leaf of one log.
+type spot struct {
+	log  *history
+	leaf int
 }
 
 // ownDecision wants a decision that any log tells to stand in the log of the node that signed it: it is written there before it leaves.

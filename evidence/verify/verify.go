@@ -60,6 +60,7 @@ type verifier struct {
 	history    charter.History                 //
 	revoked    map[string]time.Time            // by a person's key: when it was first seen to be
 	vaults     []*vault                        //
+	decisions  map[[2][32]byte][]spot          // by what leaves say they are on, and id; once one is elsewhere
 	epochs     map[[32]byte][]time.Time        // by record: when logs first told that it is in force
 	seen       map[string]map[string]time.Time // by operator: by whose log: the last sign of life
 	unknown    map[[32]byte]time.Time          // keys that heartbeats name and no log shows, or an epoch of theirs: since when
