@@ -290,10 +290,9 @@ func demoHolds(ts *testscript.TestScript, _ bool, _ []string) {
 // ports sets $P0 to $P9 to free ports of the loopback interface.
 func ports(ts *testscript.TestScript, _ bool, _ []string) {
 	for i := range 10 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		addr, err := local.FreeAddress()
 		ts.Check(err)
-		defer l.Close()
-		_, port, err := net.SplitHostPort(l.Addr().String())
+		_, port, err := net.SplitHostPort(addr)
 		ts.Check(err)
 		ts.Setenv(fmt.Sprintf("P%d", i), port)
 	}

@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -209,20 +210,35 @@ func (c *Circle) init(ctx context.Context, o *Operator) error {
 	return err
 }
 
-// freePorts finds two free ports of the loopback interface. Another process may take one
-// before the node does; then the node says so and ends.
+// Ports of nodes lie below those that systems give to connections on their own, and each process begins at others: what is found free stays so until
+// the node listens there, which takes as long as its key file takes to open.
+const (
+	firstPort = 20_000
+	ports     = 12_000
+	apart     = 24 // between two processes
+)
+
+var taken atomic.Uint32 // how many this process has looked at
+
+// freePorts finds two free ports of the loopback interface.
 func freePorts() (a, b string, err error) {
-	x, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", "", err
+	if a, err = FreeAddress(); err == nil {
+		b, err = FreeAddress()
 	}
-	defer x.Close()
-	y, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", "", err
+	return a, b, err
+}
+
+// FreeAddress is a free port of the loopback interface, with its address.
+func FreeAddress() (addr string, err error) {
+	for range ports {
+		n := uint32(os.Getpid())*apart + taken.Add(1)
+		addr = fmt.Sprintf("127.0.0.1:%d", firstPort+n%ports)
+		var l net.Listener
+		if l, err = net.Listen("tcp", addr); err == nil {
+			return addr, l.Close()
+		}
 	}
-	defer y.Close()
-	return x.Addr().String(), y.Addr().String(), nil
+	return "", err
 }
 
 // startLimit is generous: opening the key file alone costs a second of a whole core.
