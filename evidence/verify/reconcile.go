@@ -32,8 +32,8 @@ func (v *verifier) reconcile() {
 		for _, h := range v.logs {
 			upTo = earlier(upTo, h.reach)
 		}
-		v.report.claim(Proved, "circle", fmt.Sprintf("the logs of %s tell the same, up to %s", strings.Join(operatorsOf(v.logs), ", "), statement.FormatTime(upTo.Add(-v.Grace))),
-			"each was held to all others: rosters, charters, decisions, signatures, heartbeats")
+		v.report.claim(Proved, "circle", fmt.Sprintf("the logs of %s, all shown to %s, tell the same", strings.Join(operatorsOf(v.logs), ", "), statement.FormatTime(upTo)),
+			"each was held to all others: rosters, charters, decisions, signatures, heartbeats; what was an hour old by then stands in all")
 	}
 }
 
