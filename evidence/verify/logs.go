@@ -52,7 +52,6 @@ func (v *verifier) present() {
 	var now []*history
 	for _, h := range v.logs {
 		if slices.ContainsFunc(now, func(o *history) bool { return o.operator == h.operator }) {
-			v.former = append(v.former, h)
 			continue
 		}
 		now = append(now, h)
@@ -240,7 +239,7 @@ func (v *verifier) collectQuotes() {
 		d.alive = true
 		for _, p := range b.Peers {
 			h := v.log(p.Operator)
-			if h == nil || h.operator == b.Operator || h.excused(b.Created) || p.Origin != h.keys.Origin {
+			if h == nil || h.operator == b.Operator || p.Origin != h.keys.Origin {
 				continue
 			}
 			if p.Log.Size > h.checkpoint.Head.Size {

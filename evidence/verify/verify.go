@@ -55,7 +55,6 @@ type verifier struct {
 	byKind     map[statement.Kind][]*doc       // and those that are statements, once all are read
 	logs       []*history                      // of operators, of each its present one
 	copies     []*history                      // further copies of logs, which must agree with those
-	former     []*history                      // logs of before their nodes were restored
 	rosters    charter.Chain                   //
 	history    charter.History                 //
 	revoked    map[string]time.Time            // by a person's key: when it was first seen to be
