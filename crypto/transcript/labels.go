@@ -33,6 +33,11 @@ const (
 	ReshareConfirm
 	ReshareConfirmProof
 
+	GuardPlan
+	GuardCommit
+	GuardMaskHash
+	GuardSet
+
 	PairID
 	PairSeedCommit
 	PairSeed
@@ -126,6 +131,11 @@ var labels = [...]string{
 	ReshareShareHash:    "ostraka/1/reshare/share-hash",
 	ReshareConfirm:      "ostraka/1/reshare/signature-of-output",
 	ReshareConfirmProof: "ostraka/1/reshare/output-proof",
+
+	GuardPlan:     "ostraka/1/guard/plan",
+	GuardCommit:   "ostraka/1/guard/commit",
+	GuardMaskHash: "ostraka/1/guard/mask-hash",
+	GuardSet:      "ostraka/1/guard/backup-set",
 
 	PairID:         "ostraka/1/pair/id",
 	PairSeedCommit: "ostraka/1/pair/zero-commit",

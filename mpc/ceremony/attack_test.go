@@ -42,7 +42,7 @@ func run(tb testing.TB, seed uint64, edit func(uint8, []engine.Out) []engine.Out
 	com.seed = seed
 	next := -1
 	return enginetest.Run(enginetest.Options{Hook: hook}, machines(tb, com.join(tb, keygenSetup(com)), func(s Seat) (engine.Stage[Prepared], error) {
-		first, err := Keygen(s)
+		first, err := Keygen(s, nil)
 		if next++; next == 1 && edit != nil {
 			first = enginetest.Corrupt(first, edit)
 		}
@@ -154,7 +154,7 @@ func TestNobodyPreparesADisputedRecord(t *testing.T) {
 // Rows are kept before PREP leaves, and only the record is public.
 func TestRowsBeforePrep(t *testing.T) {
 	com := newCommittee(3)
-	c := enginetest.NewCluster(nil, machines(t, com.join(t, keygenSetup(com)), Keygen)...)
+	c := enginetest.NewCluster(nil, machines(t, com.join(t, keygenSetup(com)), unguarded)...)
 	for _, p := range c.Parties {
 		c.Start(p)
 	}
@@ -194,7 +194,7 @@ func TestKeygenRefuses(t *testing.T) {
 		self := com.parties[0].ID
 		s.Parties = slices.Clone(s.Parties)
 		spoil(s)
-		_, err := Keygen(Seat{Session: engine.SessionID{1}, Setup: s, Self: self, Rand: enginetest.Reader(1)})
+		_, err := Keygen(Seat{Session: engine.SessionID{1}, Setup: s, Self: self, Rand: enginetest.Reader(1)}, nil)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", want, err)
 		}

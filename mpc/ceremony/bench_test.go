@@ -15,7 +15,7 @@ func BenchmarkKeygen(b *testing.B) {
 	com, sent := newCommittee(3), 0
 	cputime.Report(b, 3, func() {
 		setup := &session.Setup{Protocol: ProtocolKeygen, Suite: epoch.SuiteECDSA, KeyID: [32]byte{1}, Threshold: 3, Parties: com.parties}
-		sent = lockstep(b, machines(b, com.join(b, setup), Keygen))
+		sent = lockstep(b, machines(b, com.join(b, setup), unguarded))
 	})
 	b.ReportMetric(float64(sent)/3, "bytes/party")
 }
@@ -25,7 +25,7 @@ func BenchmarkKeygenFrost(b *testing.B) {
 	com, sent := newCommittee(3), 0
 	cputime.Report(b, 3, func() {
 		setup := &session.Setup{Protocol: ProtocolKeygen, Suite: epoch.SuiteBIP340, KeyID: [32]byte{1}, Threshold: 3, Parties: com.parties}
-		sent = lockstep(b, machines(b, com.join(b, setup), Keygen))
+		sent = lockstep(b, machines(b, com.join(b, setup), unguarded))
 	})
 	b.ReportMetric(float64(sent)/3, "bytes/party")
 }

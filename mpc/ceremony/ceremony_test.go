@@ -106,7 +106,7 @@ func (c *committee) keygen(t testing.TB, threshold int) []*Keys {
 func (c *committee) keygenOf(t testing.TB, suite string, n, threshold int) []*Keys {
 	t.Helper()
 	setup := &session.Setup{Protocol: ProtocolKeygen, Suite: suite, KeyID: [32]byte{1}, Threshold: threshold, Parties: c.parties[:n]}
-	run := enginetest.Run(enginetest.Options{Seed: 7}, machines(t, c.join(t, setup), Keygen)...)
+	run := enginetest.Run(enginetest.Options{Seed: 7}, machines(t, c.join(t, setup), unguarded)...)
 	results, err := run.Results()
 	if err != nil {
 		t.Fatal(err)

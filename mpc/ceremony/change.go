@@ -1,6 +1,7 @@
 package ceremony
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/mpc/guard"
 	"github.com/ostraka/ostraka/mpc/reshare"
 	"github.com/ostraka/ostraka/mpc/session"
 )
@@ -18,12 +20,14 @@ type Change struct {
 	Attempt uint64           // of the new epoch's records: a later attempt is higher
 	Dealers []engine.PartyID // S, in the order of their seats; none in a refresh, where all deal
 	Members []engine.PartyID // N, likewise; none in a refresh
+	Guards  *Guards          // who guards the new epoch; nil: nobody
 }
 
 const (
 	fieldAttempt transcript.Tag = iota + 1
 	fieldDealers
 	fieldMembers
+	fieldGuards // only where there are guardians
 )
 
 // Encode is the canonical form.
@@ -35,6 +39,9 @@ func (c *Change) Encode() []byte {
 		ids []engine.PartyID
 	}{{fieldDealers, c.Dealers}, {fieldMembers, c.Members}} {
 		e.List(l.tag, len(l.ids), func(i int, e *transcript.Encoder) { e.Bytes(1, l.ids[i][:]) })
+	}
+	if c.Guards != nil {
+		e.Bytes(fieldGuards, c.Guards.Encode())
 	}
 	return e.Sum()
 }
@@ -53,20 +60,30 @@ func DecodeChange(b []byte) (*Change, error) {
 			*l.ids = append(*l.ids, id)
 		})
 	}
-	if err := d.Done(); err != nil {
+	var err error
+	if d.More() {
+		c.Guards, err = decodeGuards(d.Bytes(fieldGuards, session.MaxPayload))
+		if err == nil && c.Guards == nil {
+			err = errors.New("guardians are named, and there are none")
+		}
+	}
+	if err := cmp.Or(d.Done(), err); err != nil {
 		return nil, fmt.Errorf("decode change: %w", err)
 	}
 	return c, nil
 }
 
 // Refresh gives the members of a record new shares, and what pairs share anew (protocols.md 1.3, then 1.5
-// step 1). The caller has checked that the record is current, and keeps k.
-func Refresh(s Seat, k *Keys) (engine.Stage[Prepared], error) {
+// step 1). The caller has checked that the record is current, and keeps k. plan is our own copy of who guards the new epoch, nil for nobody.
+func Refresh(s Seat, k *Keys, plan *guard.Plan) (engine.Stage[Prepared], error) {
 	c, err := DecodeChange(s.Setup.Payload)
 	if err != nil {
 		return nil, fmt.Errorf("refresh: %w", err)
 	}
 	if err := CheckSigners(s, k.Record); err != nil {
+		return nil, fmt.Errorf("refresh: %w", err)
+	}
+	if err := c.Guards.match(plan); err != nil {
 		return nil, fmt.Errorf("refresh: %w", err)
 	}
 	if s.Setup.Protocol != ProtocolRefresh || len(s.Setup.Parties) != len(k.Record.Members) || len(c.Dealers)+len(c.Members) > 0 {
@@ -79,15 +96,18 @@ func Refresh(s Seat, k *Keys) (engine.Stage[Prepared], error) {
 		Self: self, Secret: k.Share, Sign: s.Sign, Rand: s.Rand,
 	})
 	change := epoch.Change{Parent: k.Record, Dealers: s.Setup.IDs()}
-	return withPairs(s, s.Setup.Parties, shares, (*reshare.Output).Wipe, next(s, change, s.Setup.Parties, c.Attempt)), nil
+	return alongside(s, s.Setup.Parties, c.Guards, shares, (*reshare.Output).Wipe, next(s, change, s.Setup.Parties, c.Attempt)), nil
 }
 
 // Reshare gives a record's key to another committee, or another threshold (protocols.md 1.2, then 1.5 step 1). parent is
 // our own copy of what is current, or what a chain proved; k are our secrets of it, nil if we do not deal. lower says that
-// our operator agreed to a threshold below the parent's.
-func Reshare(s Seat, parent *epoch.Record, k *Keys, lower bool) (engine.Stage[Prepared], error) {
+// our operator agreed to a threshold below the parent's. plan is as in Refresh.
+func Reshare(s Seat, parent *epoch.Record, k *Keys, lower bool, plan *guard.Plan) (engine.Stage[Prepared], error) {
 	c, err := DecodeChange(s.Setup.Payload)
 	if err != nil {
+		return nil, fmt.Errorf("reshare: %w", err)
+	}
+	if err := c.Guards.match(plan); err != nil {
 		return nil, fmt.Errorf("reshare: %w", err)
 	}
 	p, members, err := reshareParams(s, parent, c)
@@ -110,7 +130,7 @@ func Reshare(s Seat, parent *epoch.Record, k *Keys, lower bool) (engine.Stage[Pr
 	if p.Secret != nil {
 		shares = &lent[reshare.Output]{shares, p.Secret.Wipe}
 	}
-	return withPairs(s, members, shares, (*reshare.Output).Wipe, next(s, change, members, c.Attempt)), nil
+	return alongside(s, members, c.Guards, shares, (*reshare.Output).Wipe, next(s, change, members, c.Attempt)), nil
 }
 
 // reshareParams holds a Setup to our own copy of the parent: never the opener's (protocols.md 0.2).
@@ -167,22 +187,15 @@ func oldOf(r *epoch.Record) reshare.Old {
 }
 
 // next ends a change: the record of the next epoch, its rows, and PREP or OLDOK.
-func next(s Seat, c epoch.Change, seats []session.Party, attempt uint64) func(*reshare.Output, states) (engine.Outcome[Prepared], error) {
-	return func(out *reshare.Output, pairs states) (engine.Outcome[Prepared], error) {
+func next(s Seat, c epoch.Change, seats []session.Party, attempt uint64) func(*reshare.Output, made) (engine.Outcome[Prepared], error) {
+	return func(out *reshare.Output, m made) (engine.Outcome[Prepared], error) {
 		var members []epoch.Member
 		for _, p := range seats {
 			members = append(members, epoch.Member{Party: p, Public: out.Publics[p.ID]})
 		}
 		r := c.Parent.Child(attempt, s.Setup.Threshold, members)
-		r.Echo = out.Echo
-		kept := rows(s, r, out.Share, pairs)
-		certify, err := epoch.PrepareChild(r, c, s.Self, kept, s.Sign)
-		if err != nil {
-			for _, row := range kept {
-				clear(row.Value)
-			}
-			return engine.Outcome[Prepared]{}, err
-		}
-		return prepared(r, certify), nil
+		return m.keep(s, r, out.Echo, out.Share, func(r *epoch.Record, kept []engine.Record) (engine.Outcome[epoch.Cert], error) {
+			return epoch.PrepareChild(r, c, s.Self, kept, s.Sign)
+		})
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/engine/enginetest"
 	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/mpc/guard"
 	"github.com/ostraka/ostraka/mpc/malice"
 	"github.com/ostraka/ostraka/mpc/reshare"
 	"github.com/ostraka/ostraka/mpc/session"
@@ -29,6 +30,7 @@ type move struct {
 	setup  *session.Setup
 	change *Change
 	lower  bool
+	plan   *guard.Plan
 }
 
 func (c *committee) move(keys []*Keys, protocol string, change *Change, threshold int, at ...int) *move {
@@ -72,13 +74,13 @@ func (c *committee) reshare(keys []*Keys, threshold int, dealers, members []int)
 // first is a party's first stage.
 func (m *move) first(s Seat) (engine.Stage[Prepared], error) {
 	if s.Setup.Protocol == ProtocolRefresh {
-		return Refresh(s, m.keys[s.Self])
+		return Refresh(s, m.keys[s.Self], m.plan)
 	}
 	var dealt *Keys
 	if slices.Contains(m.change.Dealers, s.Self) {
 		dealt = m.keys[s.Self]
 	}
-	return Reshare(s, m.parent, dealt, m.lower)
+	return Reshare(s, m.parent, dealt, m.lower, m.plan)
 }
 
 // stays says whether a party is a member of the next epoch.
@@ -352,7 +354,7 @@ func TestRefreshRefuses(t *testing.T) {
 	} {
 		m := com.refresh(keys)
 		c.spoil(m.setup)
-		_, err := Refresh(Seat{Session: engine.SessionID{1}, Setup: m.setup, Self: com.parties[0].ID, Rand: enginetest.Reader(1)}, keys[0])
+		_, err := Refresh(Seat{Session: engine.SessionID{1}, Setup: m.setup, Self: com.parties[0].ID, Rand: enginetest.Reader(1)}, keys[0], nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "refresh: ") {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
@@ -399,7 +401,7 @@ func TestReshareRefuses(t *testing.T) {
 		m := com.reshare(keys, 2, []int{0, 1}, []int{0, 1, 3})
 		c.spoil(m)
 		self := com.parties[0].ID
-		_, err := Reshare(Seat{Session: engine.SessionID{1}, Setup: m.setup, Self: self, Rand: enginetest.Reader(1)}, m.parent, m.keys[self], m.lower)
+		_, err := Reshare(Seat{Session: engine.SessionID{1}, Setup: m.setup, Self: self, Rand: enginetest.Reader(1)}, m.parent, m.keys[self], m.lower, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "reshare: ") {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}

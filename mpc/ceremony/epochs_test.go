@@ -88,7 +88,7 @@ func (c *churn) begin() {
 	c.t.Helper()
 	n := 2 + c.dice.IntN(c.most-1)
 	setup := &session.Setup{Protocol: ProtocolKeygen, Suite: c.suite, KeyID: [32]byte{1}, Threshold: 2, Parties: c.com.parties[:n]}
-	r, cert := c.run(setup, Keygen)
+	r, cert := c.run(setup, unguarded)
 	c.first = r
 	c.inForce(r, cert, nil)
 }
@@ -122,16 +122,16 @@ func (c *churn) attempt(number uint64) (r *epoch.Record, cert *epoch.Cert, left 
 		_, member := old.Member(s.Self)
 		deals := member && (s.Setup.Protocol == ProtocolRefresh || slices.Contains(change.Dealers, s.Self))
 		if !deals {
-			return Reshare(s, old, nil, lower)
+			return Reshare(s, old, nil, lower, nil)
 		}
 		k, err := loaded(s.Self, c.all[s.Self].disk[old.Hash()])
 		if err != nil {
 			return nil, err
 		}
 		if s.Setup.Protocol == ProtocolRefresh {
-			return Refresh(s, k)
+			return Refresh(s, k, nil)
 		}
-		return Reshare(s, old, k, lower)
+		return Reshare(s, old, k, lower, nil)
 	})
 	return r, cert, left
 }

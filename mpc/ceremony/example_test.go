@@ -35,7 +35,7 @@ func Example() {
 	var makers []*engine.Session[ceremony.Prepared]
 	for _, p := range parties {
 		s := seat(generate, 1, p.ID)
-		first, err := ceremony.Keygen(s)
+		first, err := ceremony.Keygen(s, nil)
 		if err != nil {
 			fmt.Println(err)
 			return

@@ -7,13 +7,12 @@ import (
 	"io"
 	"slices"
 
-	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/crypto/share"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/mpc/guard"
 	"github.com/ostraka/ostraka/mpc/keygen"
-	"github.com/ostraka/ostraka/mpc/pair"
 	"github.com/ostraka/ostraka/mpc/session"
 )
 
@@ -33,13 +32,18 @@ func Makes(protocol string) bool {
 	return protocol == ProtocolKeygen || protocol == ProtocolRefresh || protocol == ProtocolReshare
 }
 
-// Names of the rows that a ceremony keeps, all secret but the record. The host seals the
+// Names of the rows that a ceremony keeps, all secret but those that Open names. The host seals the
 // secret ones with (key id, eh) as associated data.
 const (
-	RowRecord = "record"
-	RowShare  = "share"
-	rowPair   = "pair/"
+	RowRecord  = "record"
+	RowShare   = "share"
+	RowMask    = "mask"    // of a vault with an SOS plan
+	RowBackups = "backups" // likewise: the backup set
+	rowPair    = "pair/"
 )
+
+// Open says whether a row is for everybody to see.
+func Open(row string) bool { return row == RowRecord || row == RowBackups }
 
 // RowPair is the row of what we share with one peer.
 func RowPair(peer engine.PartyID) string { return rowPair + hex.EncodeToString(peer[:]) }
@@ -61,22 +65,30 @@ type Seat struct {
 	Nonces [][32]byte
 }
 
-// maxBody bounds every body of every ceremony: the vector OLE message is the largest.
-const maxBody = 64 << 10
+// Bounds of the bodies of ceremonies, in bytes: the vector OLE message is the largest of those that sign, encryptions to 32 guardians of
+// those that make shares.
+const (
+	maxBody   = 64 << 10
+	maxMaking = 640 << 10
+)
 
 // Engine makes the session machine of a seat.
 func Engine[R any](s Seat, first engine.Stage[R]) (*engine.Session[R], error) {
-	return engine.New(engine.Params{Session: s.Session, Parties: s.Setup.IDs(), MaxBody: maxBody, Kinds: 4}, s.Self, first)
+	limit := maxBody
+	if Makes(s.Setup.Protocol) {
+		limit = maxMaking
+	}
+	return engine.New(engine.Params{Session: s.Session, Parties: s.Setup.IDs(), MaxBody: limit, Kinds: 4}, s.Self, first)
 }
 
-// Keygen is epoch 0 of a new key (protocols.md 1.1, 2.2, 2.6, then 1.5 step 1).
-func Keygen(s Seat) (engine.Stage[Prepared], error) {
+// Keygen is epoch 0 of a new key (protocols.md 1.1, 2.2, 2.6, 6.1, then 1.5 step 1). plan is our own copy of who guards the key, nil for nobody.
+func Keygen(s Seat, plan *guard.Plan) (engine.Stage[Prepared], error) {
 	self, ok := s.Setup.Party(s.Self)
 	g, err := epoch.GroupOf(s.Setup.Suite)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("keygen: %w", err)
-	case !ok || s.Setup.Protocol != ProtocolKeygen || s.Setup.Epoch != [32]byte{} || len(s.Setup.Payload) != 0:
+	case !ok || s.Setup.Protocol != ProtocolKeygen || s.Setup.Epoch != [32]byte{}:
 		return nil, fmt.Errorf("keygen: setup of protocol %q does not start a key", s.Setup.Protocol)
 	}
 	if err := session.CheckRoster(s.Setup.Parties, s.Setup.Threshold); err != nil {
@@ -87,84 +99,34 @@ func Keygen(s Seat) (engine.Stage[Prepared], error) {
 			return nil, fmt.Errorf("keygen: party %v has index %d: epoch 0 numbers its parties from 1 by id", q.ID, q.Index)
 		}
 	}
+	guards, err := decodeGuards(s.Setup.Payload)
+	if err != nil {
+		return nil, fmt.Errorf("keygen: %w", err)
+	}
+	if err := guards.match(plan); err != nil {
+		return nil, fmt.Errorf("keygen: %w", err)
+	}
 	key := keygen.Start(keygen.Params{
 		Session: s.Session, Group: g, Self: self, Parties: s.Setup.Parties,
 		Threshold: s.Setup.Threshold, Sign: s.Sign, Rand: s.Rand,
 	})
-	return withPairs(s, s.Setup.Parties, key, (*keygen.Output).Wipe, func(out *keygen.Output, pairs states) (engine.Outcome[Prepared], error) {
-		r := genesis(s.Setup, out)
-		return prepared(r, epoch.Prepare(r, s.Self, rows(s, r, out.Share, pairs), s.Sign)), nil
+	return alongside(s, s.Setup.Parties, guards, key, (*keygen.Output).Wipe, func(out *keygen.Output, m made) (engine.Outcome[Prepared], error) {
+		return m.keep(s, genesis(s.Setup, out), out.Echo, out.Share, func(r *epoch.Record, kept []engine.Record) (engine.Outcome[epoch.Cert], error) {
+			return epoch.Prepare(r, s.Self, kept, s.Sign), nil
+		})
 	}), nil
-}
-
-// states are what we share with each other member.
-type states = map[engine.PartyID]*pair.State
-
-// withPairs runs a protocol that makes shares, beside it the set-up of the members' pairs where the suite has
-// them and we are a member, and then end. Whatever fails, what was made is wiped, and the coins with it.
-func withPairs[R any](s Seat, members []session.Party, shares engine.Stage[R], forget func(*R), end func(*R, states) (engine.Outcome[Prepared], error)) engine.Stage[Prepared] {
-	i := slices.IndexFunc(members, func(p session.Party) bool { return p.ID == s.Self })
-	if !paired(s.Setup.Suite) || i < 0 {
-		return &then[R, Prepared]{shares, func(r *R) (engine.Outcome[Prepared], error) { return end(r, nil) }, func() { session.WipeCoins(s.Rand) }}
-	}
-	pairs := pair.Setup(pair.Params{Session: s.Session, Self: members[i], Parties: members, Rand: s.Rand})
-	both := &beside[R, states]{a: shares, b: pairs, forget: func(r two[R, states]) {
-		session.WipeCoins(s.Rand)
-		if r.a != nil {
-			forget(r.a)
-		}
-		if r.b != nil {
-			wipeStates(*r.b)
-		}
-	}}
-	return &then[two[R, states], Prepared]{s: both, with: func(r *two[R, states]) (engine.Outcome[Prepared], error) { return end(r.a, *r.b) }}
-}
-
-func wipeStates(pairs states) {
-	for _, p := range pairs {
-		p.Wipe()
-	}
 }
 
 // genesis is the record of epoch 0.
 func genesis(s *session.Setup, out *keygen.Output) *epoch.Record {
 	r := &epoch.Record{
 		KeyID: s.KeyID, Suite: s.Suite, Threshold: s.Threshold,
-		Public: secp256k1.Settled(out.Public), ChainCode: out.ChainCode, Echo: out.Echo,
+		Public: secp256k1.Settled(out.Public), ChainCode: out.ChainCode,
 	}
 	for _, p := range s.Parties {
 		r.Members = append(r.Members, epoch.Member{Party: p, Public: secp256k1.Settled(out.Publics[p.ID])})
 	}
 	return r
-}
-
-// rows are what a member keeps of a record: the record, and, unless it leaves, its share and what it shares
-// with the others. The secrets and the coins are wiped here: the rows carry them to the host.
-func rows(s Seat, r *epoch.Record, own group.Scalar, pairs states) []engine.Record {
-	defer session.WipeCoins(s.Rand)
-	save := []engine.Record{{Name: RowRecord, Value: r.Encode()}}
-	if own == nil {
-		return save
-	}
-	save = append(save, engine.Record{Name: RowShare, Value: own.Bytes()})
-	own.Wipe()
-	for _, m := range r.Members {
-		if p := pairs[m.ID]; p != nil {
-			save = append(save, engine.Record{Name: RowPair(m.ID), Value: p.Encode().Expose()})
-			p.Wipe()
-		}
-	}
-	return save
-}
-
-// prepared waits for the certificate of a record that epoch prepares.
-func prepared(r *epoch.Record, certify engine.Outcome[epoch.Cert]) engine.Outcome[Prepared] {
-	return engine.Outcome[Prepared]{
-		Save: certify.Save, Send: certify.Send,
-		Next: &then[epoch.Cert, Prepared]{s: certify.Next, with: func(c *epoch.Cert) (engine.Outcome[Prepared], error) {
-			return engine.Outcome[Prepared]{Result: &Prepared{Record: r, Cert: c}}, nil
-		}},
-	}
 }
 
 // Seats orders the parties of epoch 0 by id and gives them the indices 1…n.

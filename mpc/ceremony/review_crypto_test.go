@@ -17,7 +17,7 @@ func TestDealersSpeakUnderTheirOwnKeys(t *testing.T) {
 		m := com.reshare(keys, 2, []int{0, 1, 2}, members)
 		m.setup.Parties[1].Identity = com.parties[4].Identity
 		self := com.parties[0].ID
-		if _, err := Reshare(Seat{Session: engine.SessionID{1}, Setup: m.setup, Self: self, Rand: enginetest.Reader(1)}, m.parent, m.keys[self], m.lower); err == nil {
+		if _, err := Reshare(Seat{Session: engine.SessionID{1}, Setup: m.setup, Self: self, Rand: enginetest.Reader(1)}, m.parent, m.keys[self], m.lower, nil); err == nil {
 			t.Errorf("a dealer %s may deal under a key that the record does not have", name)
 		}
 	}

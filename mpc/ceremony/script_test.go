@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 				if com.seed = 100; prefix == "keygen" {
 					setup := &session.Setup{Protocol: ProtocolKeygen, Suite: epoch.SuiteECDSA, KeyID: [32]byte{1}, Threshold: 2, Parties: com.parties}
 					sessions = machines(t, com.join(t, setup), func(s Seat) (engine.Stage[string], error) {
-						first, err := Keygen(s)
+						first, err := Keygen(s, nil)
 						return said(first, func(p *Prepared) string { return fmt.Sprintf("a certificate of %d PREPs", len(p.Cert.Preps)) }), err
 					})
 				} else {

@@ -61,9 +61,9 @@ func TestAbandonedCeremonyIsWiped(t *testing.T) {
 	var ready []*pair.State
 	seats := com.join(t, setup)
 	sessions := machines(t, seats, func(s Seat) (engine.Stage[Prepared], error) {
-		first, err := Keygen(s)
-		both := first.(*then[two[keygen.Output, states], Prepared]).s.(*beside[keygen.Output, states])
-		both.b = &tap[states]{both.b, func(r *states) {
+		first, err := Keygen(s, nil)
+		pairs := first.(*then[two[keygen.Output, made], Prepared]).s.(*beside[keygen.Output, made]).b.(*then[states, made])
+		pairs.s = &tap[states]{pairs.s, func(r *states) {
 			for _, p := range *r {
 				ready = append(ready, p)
 			}
@@ -106,7 +106,7 @@ func TestCoinsAreWipedAtTheEnd(t *testing.T) {
 		seats := com.join(t, setup)
 		var err error
 		if name == "keygen" {
-			_, err = enginetest.Run(enginetest.Options{}, machines(t, seats, Keygen)...).Results()
+			_, err = enginetest.Run(enginetest.Options{}, machines(t, seats, unguarded)...).Results()
 		} else {
 			next := 0
 			_, err = enginetest.Run(enginetest.Options{}, machines(t, seats, func(s Seat) (engine.Stage[Signature], error) {

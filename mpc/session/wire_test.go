@@ -76,7 +76,7 @@ func (c *committee) open(tb testing.TB, seed uint64) []*node {
 			tb.Fatal(err)
 		}
 		seat := ceremony.Seat{Session: ch.Session(), Setup: s, Self: p.ID, Sign: session.NewSigner(c.keys[p.ID]), Rand: coins}
-		first, err := ceremony.Keygen(seat)
+		first, err := ceremony.Keygen(seat, nil)
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -70,7 +70,7 @@ func generate(suite string, t, n int) (*Committee, error) {
 	}
 	var machines []*engine.Session[ceremony.Prepared]
 	for _, s := range seats {
-		stage, err := ceremony.Keygen(s)
+		stage, err := ceremony.Keygen(s, nil)
 		if err != nil {
 			return nil, err
 		}
