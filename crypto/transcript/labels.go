@@ -54,6 +54,14 @@ const (
 	RVOLETheta
 	RVOLEMu
 
+	PVEContext
+	PVERowSeeds
+	PVEShare
+	PVEEphemeral
+	PVESealKey
+	PVEDigest
+	PVEPossession
+
 	EpochRecord
 	EpochPrivateRecord
 	EpochPrep
@@ -152,6 +160,14 @@ var labels = [...]string{
 	RVOLEGadget:  "ostraka/1/ot/rvole-gadget",
 	RVOLETheta:   "ostraka/1/ot/rvole-theta",
 	RVOLEMu:      "ostraka/1/ot/rvole-mu",
+
+	PVEContext:    "ostraka/1/pve/context",
+	PVERowSeeds:   "ostraka/1/pve/row-seeds",
+	PVEShare:      "ostraka/1/pve/share",
+	PVEEphemeral:  "ostraka/1/pve/ephemeral",
+	PVESealKey:    "ostraka/1/pve/key-of-side",
+	PVEDigest:     "ostraka/1/pve/digest",
+	PVEPossession: "ostraka/1/pve/possession",
 
 	EpochRecord:        "ostraka/1/epoch/record",
 	EpochPrivateRecord: "ostraka/1/epoch/partial-record",
