@@ -32,7 +32,7 @@ var may = map[string][]string{
 	"mpc/session":           {"crypto/…", "mpc/engine"},
 	"mpc/pair":              {"crypto/…", "mpc/engine", "mpc/session"},
 	"mpc/guard":             {"crypto/…", "mpc/engine", "mpc/session"},
-	"mpc/epoch":             {"crypto/…", "mpc/engine", "mpc/session", "mpc/pair"},
+	"mpc/epoch":             {"crypto/…", "mpc/engine", "mpc/session", "mpc/pair", "mpc/guard"},
 	"mpc/keygen":            {"crypto/…", "mpc/engine", "mpc/session"},
 	"mpc/reshare":           {"crypto/…", "mpc/engine", "mpc/session"},
 	"mpc/dkls":              {"crypto/…", "mpc/engine", "mpc/session", "mpc/pair"},

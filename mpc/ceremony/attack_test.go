@@ -183,7 +183,7 @@ func TestKeygenRefuses(t *testing.T) {
 		"suite":                  func(s *session.Setup) { s.Suite = "rot13" },
 		"does not start a key":   func(s *session.Setup) { s.Protocol = ProtocolSign },
 		"does not start":         func(s *session.Setup) { s.Epoch[0] = 1 },
-		"not start a key":        func(s *session.Setup) { s.Payload = []byte{1} },
+		"decode guardians":       func(s *session.Setup) { s.Payload = []byte{1} },
 		"threshold 4 with 3":     func(s *session.Setup) { s.Threshold = 4 },
 		"has index 7":            func(s *session.Setup) { s.Parties[2].Index = 7 },
 		"numbers its parties":    func(s *session.Setup) { s.Parties[0].ID, s.Parties[1].ID = s.Parties[1].ID, s.Parties[0].ID },

@@ -31,6 +31,7 @@ type move struct {
 	change *Change
 	lower  bool
 	plan   *guard.Plan
+	rows   []map[string][]byte // what the new members kept
 }
 
 func (c *committee) move(keys []*Keys, protocol string, change *Change, threshold int, at ...int) *move {
@@ -102,6 +103,9 @@ func (m *move) next(t testing.TB) []*Keys {
 	for i, s := range seats {
 		m.checkResult(t, results[i], r.Hash())
 		rows := saved(run.Party(s.Self))
+		if m.stays(s.Self) {
+			m.rows = append(m.rows, rows)
+		}
 		if !m.stays(s.Self) {
 			if len(rows) != 1 || !bytes.Equal(rows[RowRecord], r.Encode()) {
 				t.Errorf("party %d leaves, and keeps %d rows", i, len(rows))
@@ -111,6 +115,9 @@ func (m *move) next(t testing.TB) []*Keys {
 		want := 2
 		if paired(r.Suite) {
 			want = 1 + len(r.Members)
+		}
+		if m.plan != nil {
+			want += 2
 		}
 		if len(rows) != want {
 			t.Errorf("party %d keeps %d rows, want %d", i, len(rows), want)
@@ -717,7 +724,7 @@ func TestDealerWithAnotherConstantIsBlamed(t *testing.T) {
 			p.Dealers[0].Constant = g.BaseMul(p.Secret)
 			p.Public = p.Public.Add(g.Generator())
 			change := epoch.Change{Parent: x.move.parent, Dealers: x.move.change.Dealers}
-			return withPairs(s, seats, reshare.Start(p), (*reshare.Output).Wipe, next(s, change, seats, x.move.change.Attempt)), nil
+			return alongside(s, seats, nil, reshare.Start(p), (*reshare.Output).Wipe, next(s, change, seats, x.move.change.Attempt)), nil
 		})...)
 		if got := x.judge(t, run); got != malice.Blame {
 			t.Errorf("%s: came to %s", name, got)

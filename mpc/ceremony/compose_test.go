@@ -185,7 +185,7 @@ func TestKindsAreUnique(t *testing.T) {
 		t.Fatal(err)
 	}
 	ranges := map[string][2]uint64{
-		"keygen": {0x10, 0x17}, "reshare": {0x18, 0x1f}, "pair": {0x20, 0x2f}, "epoch": {0x30, 0x3f}, "dkls": {0x40, 0x4f}, "frost": {0x50, 0x5f},
+		"keygen": {0x10, 0x17}, "reshare": {0x18, 0x1f}, "pair": {0x20, 0x27}, "guard": {0x28, 0x2f}, "epoch": {0x30, 0x3f}, "dkls": {0x40, 0x4f}, "frost": {0x50, 0x5f},
 	}
 	seen := map[uint64]string{}
 	for _, file := range files {
@@ -222,7 +222,7 @@ func TestKindsAreUnique(t *testing.T) {
 			return true
 		})
 	}
-	if len(seen) != 21 {
-		t.Errorf("%d kinds were found, spec pages list 21: %v", len(seen), seen)
+	if len(seen) != 25 {
+		t.Errorf("%d kinds were found, spec pages list 25: %v", len(seen), seen)
 	}
 }

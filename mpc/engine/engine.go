@@ -31,7 +31,7 @@ func (s SessionID) String() string { return fmt.Sprintf("%x", s[:6]) }
 type Transcript [32]byte
 
 // Kind names one kind of message within a protocol. Protocol rooms list theirs; the
-// numbers are unique over all protocols: keygen 0x10…, reshare 0x18…, pair 0x20…, epoch 0x30…, dkls 0x40…,
+// numbers are unique over all protocols: keygen 0x10…, reshare 0x18…, pair 0x20…, guard 0x28…, epoch 0x30…, dkls 0x40…,
 // frost 0x50…
 type Kind uint8
 

@@ -173,7 +173,7 @@ func (t Terms) checkDeal(id engine.SessionID, d Deal, weight group.Scalar) error
 func (t Terms) context(id engine.SessionID, d Deal, i int) pve.Context {
 	g, at := t.Plan.Guardians[i], share.Index(i+1)
 	return pve.Context{
-		Group: t.Group, KeyID: t.KeyID, PartialEpoch: t.Partial, Session: id, Kind: pve.KindGuardian,
+		Group: t.Group, KeyID: t.KeyID, PartialEpoch: t.Partial, Session: id, Kind: pve.GuardianValue,
 		Dealer: d.Dealer, Recipient: g.ID, At: at, K: t.Plan.Quorum, Point: d.Values.Eval(at), Key: g.Key,
 	}
 }
