@@ -81,6 +81,13 @@ const (
 	KeyID
 	IdentityParty
 
+	GuardianSigningKey
+	GuardianEncryptionKey
+	GuardianCoins
+	GuardianPossession
+	GuardianCard
+	GuardianParty
+
 	PasskeyChallenge
 	NodeDecision
 	NodeHello
@@ -187,6 +194,13 @@ var labels = [...]string{
 
 	KeyID:         "ostraka/1/vault/key-id",
 	IdentityParty: "ostraka/1/identity/party",
+
+	GuardianSigningKey:    "ostraka/1/guardian/signing-key",
+	GuardianEncryptionKey: "ostraka/1/guardian/encryption-key",
+	GuardianCoins:         "ostraka/1/guardian/coins-of-proof",
+	GuardianPossession:    "ostraka/1/guardian/possession",
+	GuardianCard:          "ostraka/1/guardian/card",
+	GuardianParty:         "ostraka/1/guardian/party",
 
 	PasskeyChallenge: "ostraka/1/passkey/challenge",
 

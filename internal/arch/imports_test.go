@@ -45,7 +45,8 @@ var may = map[string][]string{
 	"custody/statement": {"crypto/…"},
 	"custody/signet":    {"crypto/…", "custody/statement"},
 	"custody/form":      {},
-	"custody/charter":   {"crypto/…", "custody/statement", "custody/signet", "custody/form"},
+	"custody/guardian":  {"crypto/…", "custody/statement", "custody/signet"},
+	"custody/charter":   {"crypto/…", "custody/statement", "custody/signet", "custody/form", "custody/guardian"},
 	"evidence/tlog":     {"crypto/…", "custody/statement", "custody/signet"},
 	"custody/control":   custody(),
 	"custody/policy":    custody("chain/…", "custody/form"),
@@ -100,7 +101,7 @@ func below(last string) []string {
 }
 
 func custody(more ...string) []string {
-	return append([]string{"crypto/…", "custody/statement", "custody/signet", "custody/charter", "evidence/tlog"}, more...)
+	return append([]string{"crypto/…", "custody/statement", "custody/signet", "custody/guardian", "custody/charter", "evidence/tlog"}, more...)
 }
 
 func outside(more ...string) []string {
@@ -161,7 +162,7 @@ func TestTheTableRefuses(t *testing.T) {
 		{"mpc/reshare", "mpc/keygen"}, {"mpc/frost", "mpc/dkls"}, {"mpc/keygen", "mpc/pair"}, {"mpc/pair", "mpc/dkls"},
 		{"mpc/epoch", "mpc/ceremony"}, {"mpc/ceremony", "node/session"}, {"mpc/ceremony", "mpc/engine/enginetest"},
 		{"evidence/tlog", "custody/charter"}, {"evidence/tlog", "chain/evm"}, {"evidence/release", "custody/charter"}, {"custody/statement", "custody/charter"},
-		{"custody/charter", "custody/intent"}, {"custody/policy", "mpc/engine"}, {"evidence/verify", "mpc/keygen"},
+		{"custody/charter", "custody/intent"}, {"custody/guardian", "custody/charter"}, {"custody/policy", "mpc/engine"}, {"evidence/verify", "mpc/keygen"},
 		{"node/store/bolt", "mpc/engine"}, {"node/seal", "mpc/session"}, {"node/link", "mpc/session"}, {"node/rpc", "mpc/engine"},
 		{"node/session", "api/ostraka/v1"}, {"node/session", "sim"}, {"api", "client"}, {"client", "console"}, {"console", "cmd/ostraka"},
 		{"node", "sim"}, {"node", "node/nodetest"}, {"cmd/ostraka", "test/kill"}, {"chain/evm", "custody/statement"}, {"crypto/utils", "crypto/group"}, {"other", "crypto/group"},
