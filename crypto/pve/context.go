@@ -1,7 +1,6 @@
 package pve
 
 import (
-	"crypto/ecdh"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -83,7 +82,7 @@ type frame struct {
 	Context
 	tree   []byte // ctx
 	digest [sha256.Size]byte
-	to     *ecdh.PublicKey
+	to     *multiples // of ek; nil before sealing
 }
 
 // frame checks the context and encodes it. spec/pve 3.1
@@ -91,15 +90,19 @@ func (c Context) frame() (*frame, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrContext, err)
 	}
-	to, err := ecdh.X25519().NewPublicKey(c.Key[:])
-	if err != nil {
-		return nil, fmt.Errorf("%w: key %v: %w", ErrContext, c.Key, err)
-	}
 	c.Point = secp256k1.Settled(c.Point)
 	tree := transcript.New(transcript.PVEContext).
 		Bytes([]byte(Suite)).Bytes([]byte(c.Group.Name())).
 		Bytes(c.KeyID[:]).Bytes(c.PartialEpoch[:]).Bytes(c.Session[:]).Uint(uint64(c.Kind)).
 		Bytes(c.Dealer[:]).Bytes(c.Recipient[:]).Uint(uint64(c.At)).Uint(uint64(c.K)).
 		Points(c.Point).Bytes(c.Key[:]).Tree()
-	return &frame{Context: c, tree: tree, digest: sha256.Sum256(tree), to: to}, nil
+	return &frame{Context: c, tree: tree, digest: sha256.Sum256(tree)}, nil
+}
+
+// sealing readies the frame for seal.
+func (f *frame) sealing() (err error) {
+	if f.to, err = newMultiples(f.Key); err != nil {
+		return fmt.Errorf("%w: key %v: %w", ErrContext, f.Key, err)
+	}
+	return nil
 }

@@ -27,6 +27,9 @@ func Encrypt(c Context, s group.Scalar, r io.Reader) ([]byte, error) {
 	case !c.Group.BaseMul(s).Equal(c.Point):
 		return nil, fmt.Errorf("encrypt: %w: point is not that of the value", ErrContext)
 	}
+	if err := f.sealing(); err != nil {
+		return nil, fmt.Errorf("encrypt: %w", err)
+	}
 	seeds, err := f.seeds(s, r)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt: %w", err)
@@ -95,7 +98,7 @@ func (f *frame) deal(d *deal, j int, s group.Scalar) error {
 	copy(d.ones[j][:], b)
 	secret.Wipe(b)
 	for side, x := range []group.Scalar{x0, x1} {
-		c, err := f.seal(j, side, d.seed(j, side), x)
+		c, err := f.seal(j, side, d.seed(j, side), x, false)
 		if err != nil {
 			return err
 		}

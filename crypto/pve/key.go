@@ -25,7 +25,7 @@ type Key [KeySize]byte
 func (k Key) String() string { return hex.EncodeToString(k[:]) }
 
 // ParseKey takes exactly 32 bytes: u < p with bit 255 clear, not of low order, and on the curve in its subgroup of prime order, where every
-// key that was made from a private key is (spec/pve 1.1). Other parsers, Go's too, take all of these.
+// key that was made from a private key is (spec/pve 1.1). Other parsers, Go's too, take any 32 bytes.
 func ParseKey(b []byte) (Key, error) {
 	if len(b) != KeySize {
 		return Key{}, fmt.Errorf("key has %d bytes, not %d", len(b), KeySize)
@@ -38,14 +38,8 @@ func ParseKey(b []byte) (Key, error) {
 }
 
 func (k Key) check() error {
-	if err := checkU((*[KeySize]byte)(&k)); err != nil {
-		return fmt.Errorf("key %v: %w", k, err)
-	}
-	// A key plus a point of small order opens what was encrypted to the key, yet looks like another's.
-	if _, err := k.edwards(); err != nil {
-		return fmt.Errorf("key %v: %w", k, err)
-	}
-	return nil
+	_, err := k.edwards()
+	return err
 }
 
 // CheckDistinct checks every key, and refuses one that stands twice: one recipient would count as two.
@@ -117,9 +111,25 @@ func isAboveP(u *[KeySize]byte) bool {
 	return true
 }
 
-// edwards is E, the key as a point of edwards25519 with an even x: y = (u − 1)/(u + 1) (RFC 7748 section 4.1), the sign fixed
-// as in XEdDSA.
+// edwards is E, the key as a point of edwards25519 with an even x, the sign fixed as in XEdDSA. It refuses every key that ParseKey does.
 func (k Key) edwards() (group.Point, error) {
+	if err := checkU((*[KeySize]byte)(&k)); err != nil {
+		return nil, fmt.Errorf("key %v: %w", k, err)
+	}
+	y, err := k.edwardsBytes()
+	if err != nil {
+		return nil, fmt.Errorf("key %v: %w", k, err)
+	}
+	// A key plus a point of small order opens what was encrypted to the key, yet looks like another's.
+	e, err := edwards25519.Group{}.DecodePoint(y)
+	if err != nil {
+		return nil, fmt.Errorf("key %v: %w", k, errNotPrime)
+	}
+	return e, nil
+}
+
+// edwardsBytes is E encoded: y = (u − 1)/(u + 1) (RFC 7748 section 4.1). Whether there is such a point is not said.
+func (k Key) edwardsBytes() ([]byte, error) {
 	u, err := new(field.Element).SetBytes(k[:])
 	if err != nil {
 		return nil, err
@@ -127,12 +137,7 @@ func (k Key) edwards() (group.Point, error) {
 	one := new(field.Element).One()
 	above := new(field.Element).Subtract(u, one)
 	below := new(field.Element).Add(u, one) // not 0: u = p − 1 is of low order
-	y := above.Multiply(above, below.Invert(below)).Bytes()
-	p, err := edwards25519.Group{}.DecodePoint(y)
-	if err != nil {
-		return nil, errNotPrime
-	}
-	return p, nil
+	return above.Multiply(above, below.Invert(below)).Bytes(), nil
 }
 
 // A PrivateKey is a recipient's X25519 private key. It prints as "[secret]".

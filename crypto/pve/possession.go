@@ -19,7 +19,7 @@ const PossessionSize = 64
 func (k *PrivateKey) ProvePossession(context []byte, r io.Reader) ([]byte, error) {
 	e, err := k.public.edwards()
 	if err != nil {
-		return nil, fmt.Errorf("prove possession of key %v: %w", k.public, err)
+		return nil, fmt.Errorf("prove possession: %w", err)
 	}
 	a, err := k.edwards()
 	if err != nil {
@@ -35,12 +35,9 @@ func (k *PrivateKey) ProvePossession(context []byte, r io.Reader) ([]byte, error
 
 // CheckPossession accepts what ProvePossession made for this key and context.
 func CheckPossession(k Key, context, proof []byte) error {
-	if err := k.check(); err != nil {
-		return err
-	}
 	e, err := k.edwards()
 	if err != nil {
-		return fmt.Errorf("key %v: %w", k, err)
+		return err
 	}
 	p, err := share.DecodeProof(edwards25519.Group{}, proof)
 	if err != nil {

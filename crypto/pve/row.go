@@ -56,16 +56,11 @@ func (f *frame) share(j int, seed []byte) group.Scalar {
 	return f.Group.ReduceScalar(wide[:f.Group.WideSize()])
 }
 
-// seal is c_{j,b} = epk ‖ AEAD(K, N; x_{j,b}), with the ephemeral key from the side's seed. spec/pve 3.4
-func (f *frame) seal(j, side int, seed []byte, x group.Scalar) ([]byte, error) {
+// seal is c_{j,b} = epk ‖ AEAD(K, N; x_{j,b}), with the ephemeral key from the side's seed, which is public where the side is opened. spec/pve 3.4
+func (f *frame) seal(j, side int, seed []byte, x group.Scalar, public bool) ([]byte, error) {
 	coins := f.derive(transcript.PVEEphemeral, j, side, seed)
 	defer secret.Wipe(coins)
-	e, err := ecdh.X25519().NewPrivateKey(coins[:KeySize])
-	if err != nil {
-		return nil, err
-	}
-	epk := e.PublicKey().Bytes()
-	dh, err := e.ECDH(f.to)
+	epk, dh, err := f.to.ephemeral(coins[:KeySize], public)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package pve
 
 import (
-	"crypto/ecdh"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -60,18 +59,28 @@ func Verify(c Context, proof []byte) error {
 	if err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
+	if err := f.verify(proof); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	return nil
+}
+
+func (f *frame) verify(proof []byte) error {
 	h, all, err := parse(proof)
 	if err != nil {
-		return fmt.Errorf("verify: %w", err)
+		return err
+	}
+	if err := f.sealing(); err != nil {
+		return err
 	}
 	var rows [Rows]row
 	for j := range all {
 		if rows[j], err = f.rebuild(j, &all[j]); err != nil {
-			return fmt.Errorf("verify: row %d: %w", j, err)
+			return fmt.Errorf("row %d: %w", j, err)
 		}
 	}
 	if f.hash(&rows) != [digestSize]byte(h) {
-		return fmt.Errorf("verify: %w: the digest over all rows differs, so a row was changed or moved, or it is about something else", ErrCheck)
+		return fmt.Errorf("%w: the digest over all rows differs: a row was changed or moved, or the proof is about something else", ErrCheck)
 	}
 	return nil
 }
@@ -89,7 +98,7 @@ func (f *frame) rebuild(j int, s *shown) (row, error) {
 	if point.IsIdentity() {
 		return row{}, fmt.Errorf("%w: the point of side 0 is the identity", ErrCheck)
 	}
-	sealed, err := f.seal(j, s.open, s.seed, x)
+	sealed, err := f.seal(j, s.open, s.seed, x, true)
 	if err != nil {
 		return row{}, fmt.Errorf("%w: opened side %d: %w", ErrCheck, s.open, err)
 	}
@@ -108,61 +117,4 @@ func (f *frame) opening(j int, s *shown) (x group.Scalar, point group.Point, err
 		return nil, nil, fmt.Errorf("%w: opened half of side 1 is not a canonical scalar", ErrEncoding)
 	}
 	return x, f.Point.Sub(f.Group.BaseMul(x)), nil
-}
-
-// Decrypt is s with s·G = c.Point, from any one good row, and the rows that are spoiled: that do not give s. It tries every row, and trusts
-// none for having opened. It does not verify: what a damaged copy still holds is restored. So a spoiled row is evidence against the dealer
-// only where Verify accepts the proof.
-func Decrypt(c Context, proof []byte, k *PrivateKey) (group.Scalar, []int, error) {
-	f, err := c.frame()
-	if err != nil {
-		return nil, nil, fmt.Errorf("decrypt: %w", err)
-	}
-	if k.public != c.Key {
-		return nil, nil, fmt.Errorf("decrypt: %w: it is encrypted to key %v, not to ours, %v", ErrContext, c.Key, k.public)
-	}
-	private, err := k.ecdh()
-	if err != nil {
-		return nil, nil, fmt.Errorf("decrypt: %w", err)
-	}
-	_, rows, err := parse(proof)
-	if err != nil {
-		return nil, nil, fmt.Errorf("decrypt: %w", err)
-	}
-	var found group.Scalar
-	var spoiled []int
-	for j := range rows {
-		s, err := f.restore(j, &rows[j], private)
-		switch {
-		case err != nil:
-			spoiled = append(spoiled, j)
-		case found == nil && f.Group.BaseMul(s).Equal(f.Point):
-			found = s
-		case found == nil || !found.Equal(s):
-			spoiled = append(spoiled, j)
-			s.Wipe()
-		default:
-			s.Wipe()
-		}
-	}
-	if found == nil {
-		return nil, spoiled, fmt.Errorf("decrypt: %w: none of %d rows gives the value of the point", ErrCheck, Rows)
-	}
-	return found, spoiled, nil
-}
-
-// restore is what row j says s is.
-func (f *frame) restore(j int, s *shown, k *ecdh.PrivateKey) (group.Scalar, error) {
-	kept, err := f.unseal(j, 1-s.open, s.kept, k)
-	if err != nil {
-		return nil, err
-	}
-	defer kept.Wipe()
-	var open group.Scalar
-	if s.open == 0 {
-		open = f.share(j, s.seed)
-	} else if open, err = f.Group.DecodeScalar(s.one); err != nil {
-		return nil, err
-	}
-	return kept.Add(open), nil
 }
