@@ -37,6 +37,9 @@ const (
 	GuardCommit
 	GuardMaskHash
 	GuardSet
+	GuardContribution
+	GuardEncryptions
+	RescueMessage
 
 	PairID
 	PairSeedCommit
@@ -147,10 +150,13 @@ var labels = [...]string{
 	ReshareConfirm:      "ostraka/1/reshare/signature-of-output",
 	ReshareConfirmProof: "ostraka/1/reshare/output-proof",
 
-	GuardPlan:     "ostraka/1/guard/plan",
-	GuardCommit:   "ostraka/1/guard/commit",
-	GuardMaskHash: "ostraka/1/guard/mask-hash",
-	GuardSet:      "ostraka/1/guard/backup-set",
+	GuardPlan:         "ostraka/1/guard/plan",
+	GuardCommit:       "ostraka/1/guard/commit",
+	GuardMaskHash:     "ostraka/1/guard/mask-hash",
+	GuardSet:          "ostraka/1/guard/backup-set",
+	GuardContribution: "ostraka/1/guard/contribution",
+	GuardEncryptions:  "ostraka/1/guard/encryptions",
+	RescueMessage:     "ostraka/1/rescue/guardians-message",
 
 	PairID:         "ostraka/1/pair/id",
 	PairSeedCommit: "ostraka/1/pair/zero-commit",

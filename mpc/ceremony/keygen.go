@@ -21,6 +21,7 @@ const (
 	ProtocolKeygen  = "keygen"
 	ProtocolRefresh = "refresh"
 	ProtocolReshare = "reshare"
+	ProtocolRescue  = "rescue" // a guarded reshare
 	ProtocolSign    = "sign"
 	ProtocolTest    = "test"
 	ProtocolPresign = "presign"
@@ -29,7 +30,7 @@ const (
 
 // Makes says whether a protocol makes shares.
 func Makes(protocol string) bool {
-	return protocol == ProtocolKeygen || protocol == ProtocolRefresh || protocol == ProtocolReshare
+	return protocol == ProtocolKeygen || protocol == ProtocolRefresh || protocol == ProtocolReshare || protocol == ProtocolRescue
 }
 
 // Names of the rows that a ceremony keeps, all secret but those that Open names. The host seals the

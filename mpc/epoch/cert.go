@@ -70,12 +70,14 @@ type Cert struct {
 	Record Hash
 	Preps  [][]byte // 64 bytes each, in the order of the record's members
 	Olds   []OldOK  // in the order of the parent's members; who stays agrees by its PREP
+	Rescue *Grounds // of a record that an SOS made: instead of the old quorum
 }
 
 const (
 	fieldCertRecord transcript.Tag = iota + 1
 	fieldCertPreps
-	fieldCertOlds // only if there are any
+	fieldCertOlds // only if there are any, or grounds follow
+	fieldCertRescue
 )
 
 const (
@@ -88,10 +90,13 @@ func (c *Cert) Encode() []byte {
 	var e transcript.Encoder
 	e.Bytes(fieldCertRecord, c.Record[:])
 	e.List(fieldCertPreps, len(c.Preps), func(i int, e *transcript.Encoder) { e.Bytes(1, c.Preps[i]) })
-	if len(c.Olds) > 0 {
+	if len(c.Olds) > 0 || c.Rescue != nil {
 		e.List(fieldCertOlds, len(c.Olds), func(i int, e *transcript.Encoder) {
 			e.Bytes(fieldOldFrom, c.Olds[i].From[:]).Bytes(fieldOldSignature, c.Olds[i].Signature)
 		})
+	}
+	if c.Rescue != nil {
+		e.Bytes(fieldCertRescue, c.Rescue.encode())
 	}
 	return e.Sum()
 }
@@ -104,12 +109,17 @@ func DecodeCert(b []byte) (*Cert, error) {
 		c.Preps = append(c.Preps, bytes.Clone(d.Fixed(1, ed25519.SignatureSize)))
 	})
 	if d.More() {
-		d.List(fieldCertOlds, 1, session.MaxParties, func(_ int, d *transcript.Decoder) {
+		d.List(fieldCertOlds, 0, session.MaxParties, func(_ int, d *transcript.Decoder) {
 			var o OldOK
 			copy(o.From[:], d.Fixed(fieldOldFrom, len(o.From)))
 			o.Signature = bytes.Clone(d.Fixed(fieldOldSignature, ed25519.SignatureSize))
 			c.Olds = append(c.Olds, o)
 		})
+		if d.More() {
+			c.Rescue = decodeGrounds(d)
+		} else if len(c.Olds) == 0 {
+			d.Fail(fieldCertOlds, errors.New("is empty: then it is left out"))
+		}
 	}
 	if err := d.Done(); err != nil {
 		return nil, fmt.Errorf("decode certificate: %w", err)
@@ -154,7 +164,7 @@ func (c *Cert) checkPreps(r *Record) error {
 // checkOlds verifies that the old committee agreed: protocols.md 1.5 step 2, 1.2.
 func (c *Cert) checkOlds(r, parent *Record) error {
 	switch {
-	case r.Epoch == 0 && (parent != nil || len(c.Olds) > 0):
+	case r.Epoch == 0 && (parent != nil || len(c.Olds) > 0 || c.Rescue != nil):
 		return errors.New("epoch 0 has no parent that could agree")
 	case r.Epoch == 0:
 		return nil
@@ -177,6 +187,12 @@ func (c *Cert) checkOlds(r, parent *Record) error {
 		}
 		leaving = leaving[i+1:]
 		agree++
+	}
+	if r.Rescued() {
+		return c.Rescue.check(r, parent, agree)
+	}
+	if c.Rescue != nil {
+		return errors.New("it has grounds for an SOS, and its record is of none")
 	}
 	if need := parent.quorum(r); agree < need {
 		return fmt.Errorf("%d of %d old members agree, %d must", agree, len(parent.Members), need)
@@ -289,7 +305,7 @@ const (
 )
 
 // MaxFinalCert bounds the encoded form, in bytes.
-const MaxFinalCert = 32 << 10
+const MaxFinalCert = 64 << 10
 
 // Encode is the canonical form.
 func (f *FinalCert) Encode() []byte {
@@ -353,7 +369,7 @@ func (f *FinalCert) check() error {
 	if err := f.Cert.checkPreps(f.Record); err != nil {
 		return err
 	}
-	if f.Record.Epoch == 0 && len(f.Cert.Olds) > 0 {
+	if f.Record.Epoch == 0 && (len(f.Cert.Olds) > 0 || f.Cert.Rescue != nil) {
 		return errors.New("epoch 0 has no parent that could agree")
 	}
 	if len(f.Finals) != len(f.Record.Members) {

@@ -210,7 +210,7 @@ func TestChainBounds(t *testing.T) {
 	}
 	var long transcript.Encoder
 	one := long.List(1, 1, func(_ int, e *transcript.Encoder) { e.Bytes(1, make([]byte, MaxFinalCert+1)) }).Sum()
-	if _, err := OpenChain(one, enrolled(root)); err == nil || !strings.Contains(err.Error(), "at most 32768") {
+	if _, err := OpenChain(one, enrolled(root)); err == nil || !strings.Contains(err.Error(), "at most 65536") {
 		t.Errorf("a link larger than MaxFinalCert: %v", err)
 	}
 	// The largest committees: a chain of them holds years of monthly epochs.

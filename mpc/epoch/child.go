@@ -34,7 +34,7 @@ func (r *Record) Mark() share.Index {
 func (r *Record) Child(attempt uint64, threshold int, members []Member) *Record {
 	c := &Record{
 		KeyID: r.KeyID, Epoch: r.Epoch + 1, Attempt: attempt, Suite: r.Suite, Threshold: threshold,
-		Members: slices.Clone(members), Public: r.Public, ChainCode: r.ChainCode, Prev: r.Hash(), Used: r.Mark(),
+		Members: slices.Clone(members), Public: r.Public, ChainCode: r.ChainCode, Prev: r.Hash(), Used: r.Mark(), Rescue: r.Rescue.inherited(),
 	}
 	for i, m := range members {
 		c.Used = max(c.Used, m.Index)
@@ -85,6 +85,9 @@ func (r *Record) CheckChild(c *Record) error {
 		return fmt.Errorf("record %v is of another key than record %v", eh, r.Hash())
 	case c.Epoch != r.Epoch+1 || c.Prev != r.Hash():
 		return fmt.Errorf("record %v of epoch %d is no child of record %v of epoch %d", eh, c.Epoch, r.Hash(), r.Epoch)
+	}
+	if !c.Rescued() && !c.Rescue.equal(r.Rescue.inherited()) {
+		return fmt.Errorf("record %v: an SOS before it, or none, left other locks than it has", eh)
 	}
 	used, err := r.checkSeats(c.Parties())
 	if err != nil {

@@ -25,7 +25,7 @@ func Prepare(r *Record, self engine.PartyID, save []engine.Record, sign session.
 	if r.Epoch != 0 {
 		panic("epoch: Prepare is for epoch 0")
 	}
-	return prepare(r, nil, nil, self, save, sign)
+	return prepare(r, nil, nil, nil, self, save, sign)
 }
 
 // A Change is what the last round of a later epoch's ceremony needs besides the record.
@@ -35,6 +35,8 @@ type Change struct {
 	// LowerThreshold says that our operator agreed to a threshold below the parent's. Without
 	// it, S alone could cut the threshold (protocols.md 1.2).
 	LowerThreshold bool
+	// Rescue are the grounds of a guarded reshare, whose dealers are the contributors: the caller has held them to the vault's plan.
+	Rescue *Grounds
 }
 
 // ErrLowerThreshold says that a record asks for fewer shares than its parent, and our
@@ -52,6 +54,9 @@ func (c *Change) Check(r *Record, self engine.PartyID) error {
 	}
 	if err := c.Allows(r.Threshold, r.Parties()); err != nil {
 		return err
+	}
+	if r.Rescued() != (c.Rescue != nil) || c.Rescue != nil && r.Rescue.Activation != c.Rescue.Activation {
+		return errors.New("prepare: the record is of another SOS than its grounds")
 	}
 	if _, ok := r.Member(self); !ok && !slices.ContainsFunc(c.leavers(r), func(m Member) bool { return m.ID == self }) {
 		return errors.New("prepare: we are neither a dealer nor a member of the new record")
@@ -74,6 +79,9 @@ func (c *Change) Allows(threshold int, seats []session.Party) error {
 		if _, ok := c.Parent.Member(id); !ok || slices.Contains(c.Dealers[:i], id) {
 			return fmt.Errorf("prepare: dealer %v is no member of the parent, or stands twice", id)
 		}
+	}
+	if c.Rescue != nil {
+		return c.Rescue.allows(c.Parent, len(c.Dealers))
 	}
 	if len(c.Dealers) < c.Parent.Threshold {
 		return fmt.Errorf("prepare: %d dealers, the parent's threshold is %d", len(c.Dealers), c.Parent.Threshold)
@@ -105,12 +113,12 @@ func PrepareChild(r *Record, c Change, self engine.PartyID, save []engine.Record
 	if err := c.Check(r, self); err != nil {
 		return engine.Outcome[Cert]{}, err
 	}
-	return prepare(r, c.Parent, c.leavers(r), self, save, sign), nil
+	return prepare(r, c.Parent, c.leavers(r), c.Rescue, self, save, sign), nil
 }
 
-func prepare(r, parent *Record, leavers []Member, self engine.PartyID, save []engine.Record, sign session.Signer) engine.Outcome[Cert] {
+func prepare(r, parent *Record, leavers []Member, rescue *Grounds, self engine.PartyID, save []engine.Record, sign session.Signer) engine.Outcome[Cert] {
 	eh := r.Hash()
-	next := &collect{record: r, eh: eh, parent: parent, leavers: leavers, self: self, sigs: map[engine.PartyID][]byte{}}
+	next := &collect{record: r, eh: eh, parent: parent, leavers: leavers, rescue: rescue, self: self, sigs: map[engine.PartyID][]byte{}}
 	kind := KindPrep
 	if _, ok := r.Member(self); ok {
 		next.sigs[self] = SignPrep(eh, sign)
@@ -130,6 +138,7 @@ type collect struct {
 	eh      Hash
 	parent  *Record // nil in epoch 0
 	leavers []Member
+	rescue  *Grounds
 	self    engine.PartyID
 	sigs    map[engine.PartyID][]byte // PREP or OLDOK: no party sends both
 }
@@ -177,7 +186,7 @@ func (s *collect) Accept(kind engine.Kind, from engine.PartyID, body []byte) err
 }
 
 func (s *collect) Finish(engine.Transcript) (engine.Outcome[Cert], error) {
-	c := &Cert{Record: s.eh}
+	c := &Cert{Record: s.eh, Rescue: s.rescue}
 	for _, m := range s.record.Members {
 		c.Preps = append(c.Preps, s.sigs[m.ID])
 	}

@@ -63,6 +63,7 @@ type Record struct {
 	Guardians [32]byte    // hash of the guardian set; zero while there is none
 	Backups   [32]byte    // hash of the backup set; zero while there is none
 	Used      share.Index // highest index that this record or an ancestor gave out; 0 in epoch 0: see Mark
+	Rescue    *Rescue     // nil: no SOS led here
 }
 
 const (
@@ -78,7 +79,8 @@ const (
 	fieldGuardians
 	fieldEcho
 	fieldBackups
-	fieldUsed // only after epoch 0: records of epoch 0 keep the bytes that they had before there were others
+	fieldUsed   // only after epoch 0: records of epoch 0 keep the bytes that they had before there were others
+	fieldRescue // only after an SOS
 )
 
 const (
@@ -104,6 +106,9 @@ func (r *Record) encode(whole bool) []byte {
 	}
 	if r.Epoch > 0 {
 		e.Uint(fieldUsed, uint64(r.Used))
+	}
+	if r.Rescue != nil {
+		e.Bytes(fieldRescue, r.Rescue.encode())
 	}
 	return e.Sum()
 }
@@ -164,6 +169,9 @@ func Decode(b []byte) (*Record, error) {
 	copy(r.Backups[:], d.Fixed(fieldBackups, 32))
 	if r.Epoch > 0 {
 		r.Used = share.Index(d.Uint(fieldUsed, share.MaxIndex))
+	}
+	if r.Epoch > 0 && d.More() {
+		r.Rescue = decodeRescue(d)
 	}
 	if err := d.Done(); err != nil {
 		return nil, fmt.Errorf("decode epoch record: %w", err)

@@ -117,6 +117,9 @@ func (s *confirm) add() (*Output, error) {
 		if s.own != nil {
 			out.Share = sumOf(out.Share, s.own)
 		}
+		if s.absent != nil {
+			out.Share = sumOf(out.Share, s.absent)
+		}
 	}
 	var sum share.Commitment
 	for _, p := range s.dealers() {
@@ -138,6 +141,9 @@ func (s *confirm) add() (*Output, error) {
 		} else {
 			sum = sum.Add(commit)
 		}
+	}
+	for _, a := range s.Absent {
+		sum = sum.Add(a.Commit.MulVarTime(a.Weight))
 	}
 	for _, p := range s.receivers() {
 		x := sum.Eval(p.Index)

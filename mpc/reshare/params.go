@@ -26,6 +26,7 @@ type Params struct {
 	Public    group.Point                    // X
 	ChainCode [32]byte                       // cc: goes unchanged into the output
 	Publics   map[engine.PartyID]group.Point // of a refresh: Xⱼ of the record that is left
+	Absent    []Absent                       // of a guarded reshare: guardians, who dealt before the session
 
 	Self   session.Party
 	Secret group.Scalar // wᵢ if we deal, in a refresh sᵢ, else nil; copied when the session starts
@@ -39,6 +40,14 @@ type Dealer struct {
 	ID       engine.PartyID
 	Constant group.Point  // B_{i,0}, what its polynomial must have at 0: wᵢ·G
 	Weight   group.Scalar // by which receivers multiply what it deals; nil is 1
+}
+
+// An Absent deals without being a party: a guardian, whose contribution the caller has checked (protocols.md 6.2). The hash of what it
+// sent is part of what the session digests.
+type Absent struct {
+	Commit share.Commitment // B_g: t′ points, the first what its weight is for
+	Weight group.Scalar
+	Value  group.Scalar // g_g(x′) at our index if we receive, else nil; copied when the session starts
 }
 
 func (p Params) refreshes() bool { return p.Publics != nil }
@@ -104,7 +113,7 @@ func (p Params) check() error {
 // checkRoles wants every party to deal or to receive, and each role to be given once.
 func (p Params) checkRoles() error {
 	if p.refreshes() {
-		if len(p.Dealers) > 0 || len(p.Receivers) > 0 {
+		if len(p.Dealers) > 0 || len(p.Receivers) > 0 || len(p.Absent) > 0 {
 			return errors.New("a refresh has no list of dealers or receivers: all deal, all receive")
 		}
 		return nil
@@ -114,7 +123,7 @@ func (p Params) checkRoles() error {
 	if len(dealers) != len(p.Dealers) || len(receivers) != len(p.Receivers) {
 		return errors.New("a dealer or receiver stands twice, or is no party")
 	}
-	if len(dealers) < 2 {
+	if len(dealers) < 1 || len(dealers)+len(p.Absent) < 2 {
 		return fmt.Errorf("%d dealers: who deals alone knows the key", len(dealers))
 	}
 	for _, q := range p.Parties {
@@ -141,6 +150,12 @@ func (p Params) checkDealers() error {
 		}
 		sum = sum.Add(weighted(d.Constant, d.Weight))
 	}
+	for i, a := range p.Absent {
+		if err := p.checkAbsent(a); err != nil {
+			return fmt.Errorf("absent dealer %d: %w", i, err)
+		}
+		sum = sum.Add(weighted(a.Commit[0], a.Weight))
+	}
 	// Σ weight·B_{i,0} = X: since every B_{i,0} is then held to its constant, the key stays.
 	if !sum.Equal(p.Public) {
 		return errors.New("the dealers' constants do not give the public key")
@@ -150,6 +165,22 @@ func (p Params) checkDealers() error {
 	}
 	if own != nil && (p.Secret == nil || !p.Group.BaseMul(p.Secret).Equal(own)) {
 		return errors.New("our secret is not that of our constant: it is a share of another epoch")
+	}
+	return nil
+}
+
+// checkAbsent wants exactly t′ points (threshold raise and cut), and the value at our index to be that of the commitment.
+func (p Params) checkAbsent(a Absent) error {
+	receives := slices.Contains(p.Receivers, p.Self.ID)
+	switch {
+	case len(a.Commit) != p.Threshold:
+		return fmt.Errorf("%d points, exactly %d are allowed", len(a.Commit), p.Threshold)
+	case a.Weight == nil || a.Weight.IsZero():
+		return errors.New("it has no weight, or 0")
+	case receives != (a.Value != nil):
+		return errors.New("a value stands where we do not receive, or is missing where we do")
+	case receives && a.Commit.Check(p.Self.Index, a.Value) != nil:
+		return errors.New("its value is not that of its commitment")
 	}
 	return nil
 }

@@ -55,6 +55,7 @@ type run struct {
 	nonce           *share.Nonce     // κᵢ; nil in a refresh
 	salt            [hashSize]byte
 	own             group.Scalar      // what we keep of our own dealing
+	absent          group.Scalar      // Σ weight·value of the absent dealers; nil without any
 	echo1           engine.Transcript // T₁
 	peers           map[engine.PartyID]*peer
 }
@@ -75,7 +76,7 @@ func (*run) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(secret.Redacted)
 func (r *run) Wipe() {
 	r.Secret = nil // the caller's
 	r.poly.Wipe()
-	for _, s := range []group.Scalar{r.held, r.own} {
+	for _, s := range []group.Scalar{r.held, r.own, r.absent} {
 		if s != nil {
 			s.Wipe()
 		}
@@ -127,6 +128,7 @@ func (s *deal) Finish(engine.Transcript) (engine.Outcome[Output], error) {
 	}
 	us := func(p session.Party) bool { return p.ID == s.Self.ID }
 	s.deals, s.receives = slices.ContainsFunc(s.dealers(), us), slices.ContainsFunc(s.receivers(), us)
+	s.gather()
 	out := engine.Outcome[Output]{Next: &open{s.run}}
 	if !s.deals {
 		return out, nil
@@ -137,6 +139,23 @@ func (s *deal) Finish(engine.Transcript) (engine.Outcome[Output], error) {
 	c := s.commitHash(s.Self.ID, s.ownOpening())
 	out.Send = []engine.Out{{Kind: KindCommit, Body: c[:]}}
 	return out, nil
+}
+
+// gather adds up what absent dealers gave us. Their values are the caller's, who may wipe them from here on.
+func (r *run) gather() {
+	r.Absent = slices.Clone(r.Absent)
+	for i, a := range r.Absent {
+		if !r.receives {
+			break
+		}
+		if r.absent == nil {
+			r.absent = r.Group.Scalar(0)
+		}
+		part := a.Weight.Mul(a.Value)
+		r.absent = sumOf(r.absent, part)
+		part.Wipe()
+		r.Absent[i].Value = nil
+	}
 }
 
 // sample is 1.2: gᵢ of degree t′−1 with gᵢ(0) = wᵢ, and 1.3: with gᵢ(0) = 0; Bᵢ, κᵢ, Kᵢ, salt.

@@ -162,7 +162,7 @@ func (k *Keeper) refresh(ctx context.Context, now time.Time, w *root) (*mpc.Setu
 		return nil, nil
 	}
 	s := w.setup(now, protocol.ProtocolRefresh, w.keyID, cur.Hash(), cur.Threshold, cur.Parties())
-	s.Payload = (&protocol.Change{Attempt: w.lastAttempt() + 1}).Encode()
+	s.Payload = (&protocol.Change{Attempt: w.lastAttempt() + 1, Guards: protocol.GuardedBy(w.guards(), cur.Parties(), cur.Threshold)}).Encode()
 	return s, nil
 }
 
@@ -260,7 +260,10 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 	if err := k.cfg.Fit(ctx, now, s, [32]byte{}); err != nil {
 		return nil, err
 	}
-	return k.changeTask(ctx, now, w, a, s, c, fmt.Sprintf("refresh of vault %s, epoch %d, attempt %d", w.title(), r.Epoch+1, c.Attempt), true, protocol.Refresh)
+	plan := w.guards()
+	return k.changeTask(ctx, now, w, a, s, c, fmt.Sprintf("refresh of vault %s, epoch %d, attempt %d", w.title(), r.Epoch+1, c.Attempt), true, func(seat protocol.Seat, keys *protocol.Keys) (engine.Stage[protocol.Prepared], error) {
+		return protocol.Refresh(seat, keys, plan)
+	})
 }
 
 // changeTask is our part in making the next epoch's shares. first is given our present secrets if we deal, else nil.

@@ -128,7 +128,10 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 	e.Leaves = append(e.Leaves, tlog.Notes(tlog.KindSession, now, w.ID, s.Hash()).On(w.keyID))
 	w.joining = true
 	w.noteOpened(now, s.Opener)
-	t := k.makingTask(w, s, fmt.Sprintf("keygen of vault %s, attempt %d", w.title(), number), protocol.Keygen)
+	plan := w.guards()
+	t := k.makingTask(w, s, fmt.Sprintf("keygen of vault %s, attempt %d", w.title(), number), func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
+		return protocol.Keygen(seat, plan)
+	})
 	t.Admit = e
 	t.Admitted = func() {
 		k.mu.Lock()

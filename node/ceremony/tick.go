@@ -144,7 +144,9 @@ func (k *Keeper) anew(now time.Time, w *root) *mpc.Setup {
 	if w.givenUp || w.number >= maxAttempts || !k.mayOpen(now, w, w.genesis) {
 		return nil
 	}
-	return w.setup(now, protocol.ProtocolKeygen, epoch.KeyID(w.ID, w.suite, w.number+1), epoch.Hash{}, w.Threshold, w.genesis)
+	s := w.setup(now, protocol.ProtocolKeygen, epoch.KeyID(w.ID, w.suite, w.number+1), epoch.Hash{}, w.Threshold, w.genesis)
+	s.Payload = protocol.GuardedBy(w.guards(), w.genesis, w.Threshold).Encode()
+	return s
 }
 
 // mayOpen says whether it is our turn: all parties are there, the lowest index opens at
