@@ -275,7 +275,7 @@ func TestRescueRefuses(t *testing.T) {
 		"that the opener names":   func(x *Sos) { x.Next = e.plan },
 		"no mask":                 func(x *Sos) { x.Mask = nil },
 		"no key of this ceremony": func(x *Sos) { x.Key = nil },
-		"another":                 func(x *Sos) { x.Key = e.ceremony[e.com.parties[1].ID] },
+		"not to ours":             func(x *Sos) { x.Key = e.ceremony[e.com.parties[1].ID] },
 	} {
 		base()
 		x := e.sos(t, seat.Self)
