@@ -18,30 +18,43 @@ func reassemble(h []byte, rows *[Rows]shown) []byte {
 	return out
 }
 
-// Whatever comes as a proof: no panic, an error of the dealer's kind, no value but the right one, and what parses encodes to the same bytes.
+// What parses encodes to the same bytes.
+func FuzzParse(f *testing.F) {
+	c, s, _ := sample(f, groups[0])
+	f.Add(encrypt(f, c, s, "coins"))
+	f.Add(make([]byte, MinSize))
+	f.Add(bytes.Repeat([]byte{0xff}, MaxSize))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, proof []byte) {
+		if h, rows, err := parse(proof); err == nil && !bytes.Equal(reassemble(h, rows), proof) {
+			t.Error("parsed and encoded, it is another")
+		} else if err != nil && !errors.Is(err, ErrEncoding) {
+			t.Error(err)
+		}
+	})
+}
+
+// Whatever is written over a proof, and however it is cut: no panic, an error of the dealer's kind, no value but the right one.
 func FuzzProof(f *testing.F) {
-	contexts, values, keys := [2]Context{}, [2]group.Scalar{}, [2]*PrivateKey{}
+	contexts, values, keys, proofs := [2]Context{}, [2]group.Scalar{}, [2]*PrivateKey{}, [2][]byte{}
 	for i, g := range groups {
 		contexts[i], values[i], keys[i] = sample(f, g)
-		proof := encrypt(f, contexts[i], values[i], "coins")
-		f.Add(proof, i == 0)
-		f.Add(flip(proof, digestSize+3, 1), i == 0)
-		f.Add(flip(proof, digestSize+sealedSize+3, 1), i == 0)
-		f.Add(proof[:MinSize], i == 0)
+		proofs[i] = encrypt(f, contexts[i], values[i], "coins")
+		f.Add(i == 0, uint16(0), []byte{}, uint16(0))
+		f.Add(i == 0, uint16(digestSize+3), []byte{1}, uint16(0))
+		f.Add(i == 0, uint16(digestSize+sealedSize), bytes.Repeat([]byte{0xff}, 64), uint16(0))
+		f.Add(i == 0, uint16(0), make([]byte, MaxSize), uint16(len(proofs[i])-MinSize))
 	}
-	f.Add([]byte{}, true)
-	f.Add(make([]byte, MinSize), false)
-	f.Add(bytes.Repeat([]byte{0xff}, MaxSize), true)
-	f.Fuzz(func(t *testing.T, proof []byte, first bool) {
+	f.Fuzz(func(t *testing.T, first bool, at uint16, over []byte, cut uint16) {
 		i := 1
 		if first {
 			i = 0
 		}
-		if h, rows, err := parse(proof); err == nil && !bytes.Equal(reassemble(h, rows), proof) {
-			t.Error("parsed and encoded, it is another")
-		}
+		proof := bytes.Clone(proofs[i])
+		copy(proof[min(int(at), len(proof)):], over)
+		proof = proof[:len(proof)-min(int(cut), len(proof))]
 		err := Verify(contexts[i], proof)
-		if err != nil && errors.Is(err, ErrEncoding) == errors.Is(err, ErrCheck) {
+		if (err == nil) != bytes.Equal(proof, proofs[i]) || err != nil && errors.Is(err, ErrEncoding) == errors.Is(err, ErrCheck) {
 			t.Errorf("verify: %v", err)
 		}
 		s, spoiled, derr := Decrypt(contexts[i], proof, keys[i])

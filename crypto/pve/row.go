@@ -56,11 +56,12 @@ func (f *frame) share(j int, seed []byte) group.Scalar {
 	return f.Group.ReduceScalar(wide[:f.Group.WideSize()])
 }
 
-// seal is c_{j,b} = epk ‖ AEAD(K, N; x_{j,b}), with the ephemeral key from the side's seed, which is public where the side is opened. spec/pve 3.4
-func (f *frame) seal(j, side int, seed []byte, x group.Scalar, public bool) ([]byte, error) {
+// seal is c_{j,b} = epk ‖ AEAD(K, N; x_{j,b}), with the ephemeral key from the side's seed; varTime is for opened sides, where both are public.
+// spec/pve 3.4
+func (f *frame) seal(j, side int, seed []byte, x group.Scalar, varTime bool) ([]byte, error) {
 	coins := f.derive(transcript.PVEEphemeral, j, side, seed)
 	defer secret.Wipe(coins)
-	epk, dh, err := f.to.ephemeral(coins[:KeySize], public)
+	epk, dh, err := f.to.ephemeral(coins[:KeySize], varTime)
 	if err != nil {
 		return nil, err
 	}
