@@ -9,7 +9,7 @@ import (
 
 // Decrypt is s with s·G = c.Point, from any one good row, and the rows that are spoiled: that do not give s. It tries every row, and trusts
 // none for having opened. It does not verify: what a damaged copy still holds is restored. So a spoiled row is evidence against the dealer
-// only where Verify accepts the proof.
+// only where Verify accepts the proof. spec/pve 5
 func Decrypt(c Context, proof []byte, k *PrivateKey) (group.Scalar, []int, error) {
 	f, err := c.frame()
 	if err != nil {
@@ -48,7 +48,7 @@ func Decrypt(c Context, proof []byte, k *PrivateKey) (group.Scalar, []int, error
 	return found, spoiled, nil
 }
 
-// restore is what row j says s is.
+// restore is what row j says s is. spec/pve 5.2
 func (f *frame) restore(j int, s *shown, k *ecdh.PrivateKey) (group.Scalar, error) {
 	kept, err := f.unseal(j, 1-s.open, s.kept, k)
 	if err != nil {

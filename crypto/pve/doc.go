@@ -8,10 +8,18 @@
 //
 // # How it works
 //
-// Cut and choose, made non-interactive (Camenisch and Damgård, ASIACRYPT 2000, with the seeds opened as in MPC in the head): in each of 128 rows
-// s is split in two halves, and each half is encrypted with coins that derive from a seed. A hash over all rows picks the half to
+// Cut and choose: Camenisch and Damgård, Verifiable Encryption, Group Encryption, and Their Applications, ASIACRYPT 2000. In each of 128 rows s is
+// split in two halves, and each half is encrypted with coins that derive from a seed. A hash over all rows picks the half to
 // open. Whoever spoils b chosen rows guesses b bits of that hash, for about 2^b work; one good row is enough to restore, so hiding
 // s takes 2^128.
+//
+// DEVIATION: the paper's verifier picks halves at random; here a hash over all rows does (Fiat–Shamir), once, so that whoever comes later can check.
+//
+// DEVIATION: the coins of a half derive from a seed, and the seed is what is opened; the seeds are themselves derived, from randomness, the value and the
+// context, so that a source that is stuck or known neither repeats nor reveals them.
+//
+// DEVIATION: X25519 with a recipient's key is computed on the Edwards form from multiples of the key, not by the ladder: the same value, in less
+// than half the time.
 //
 // Assumes: random oracles; computational Diffie–Hellman on Curve25519 (with a hash); ChaCha20-Poly1305. It is classical by design: whoever breaks X25519 with a
 // quantum computer reads s from P itself, which everybody has.
@@ -26,7 +34,8 @@
 //
 // # Constant time
 //
-// Encrypt is constant time in s, the seeds and the halves: X25519 and SHA-2 are the standard library's, scalars and points are crypto/group's.
-// Decrypt is so in the key and in each row, but which rows are spoiled shows in its time, as in its result. Verify sees public data only and
-// runs in variable time. Not wiped: what crypto/ecdh, hkdf and chacha20poly1305 keep inside.
+// Encrypt is constant time in s, the seeds and the halves. Ephemeral keys are handled by filippo.io/edwards25519's constant-time operations alone: every
+// multiple is looked at, and one selected by masks; a nightly t-test measures it. Decrypt uses crypto/ecdh and is constant time in the key and in each
+// row, but which rows are spoiled shows in its time, as in its result. Verify sees public data only and runs in variable time. Not wiped: what
+// crypto/ecdh, hmac, hkdf and chacha20poly1305 keep inside.
 package pve

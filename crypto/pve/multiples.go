@@ -36,20 +36,20 @@ func newMultiples(k Key) (*multiples, error) {
 	return t, nil
 }
 
-// mul is the u-coordinate of k·E, in constant time, or in variable time where k is public.
-func (t *multiples) mul(k *edwards25519.Scalar, public bool) []byte {
+// mul is the u-coordinate of k·E, in constant time unless varTime, which is for public k.
+func (t *multiples) mul(k *edwards25519.Scalar, varTime bool) []byte {
 	digits := signedDigits(k)
 	defer clear(digits[:])
 	sum, term := edwards25519.NewIdentityPoint(), edwards25519.NewIdentityPoint()
 	// Odd digits first: they weigh 16 times as much as even ones.
 	for i := 1; i < len(digits); i += 2 {
-		t.add(sum, term, i/2, digits[i], public)
+		t.add(sum, term, i/2, digits[i], varTime)
 	}
 	for range 4 {
 		sum.Double(sum)
 	}
 	for i := 0; i < len(digits); i += 2 {
-		t.add(sum, term, i/2, digits[i], public)
+		t.add(sum, term, i/2, digits[i], varTime)
 	}
 	u := sum.BytesMontgomery()
 	sum.Set(edwards25519.NewIdentityPoint())
@@ -58,9 +58,9 @@ func (t *multiples) mul(k *edwards25519.Scalar, public bool) []byte {
 }
 
 // add adds d·256^i·E to sum.
-func (t *multiples) add(sum, term *edwards25519.Point, i int, d int8, public bool) {
+func (t *multiples) add(sum, term *edwards25519.Point, i int, d int8, varTime bool) {
 	switch {
-	case !public:
+	case !varTime:
 		t.pick(term, i, d)
 		sum.Add(sum, term)
 	case d > 0:
@@ -101,12 +101,12 @@ func signedDigits(k *edwards25519.Scalar) (d [64]int8) {
 }
 
 // ephemeral is the key pair that 32 uniform bytes make, and the value it shares with ek: X25519 of RFC 7748 section 5, twice.
-func (t *multiples) ephemeral(coins []byte, public bool) (epk, dh []byte, err error) {
+func (t *multiples) ephemeral(coins []byte, varTime bool) (epk, dh []byte, err error) {
 	e, err := new(edwards25519.Scalar).SetBytesWithClamping(coins)
 	if err != nil {
 		return nil, nil, err
 	}
-	epk, dh = new(edwards25519.Point).ScalarBaseMult(e).BytesMontgomery(), t.mul(e, public)
+	epk, dh = new(edwards25519.Point).ScalarBaseMult(e).BytesMontgomery(), t.mul(e, varTime)
 	e.Set(edwards25519.NewScalar())
 	return epk, dh, nil
 }

@@ -56,11 +56,12 @@ func (f *frame) share(j int, seed []byte) group.Scalar {
 	return f.Group.ReduceScalar(wide[:f.Group.WideSize()])
 }
 
-// seal is c_{j,b} = epk ‖ AEAD(K, N; x_{j,b}), with the ephemeral key from the side's seed, which is public where the side is opened. spec/pve 3.4
-func (f *frame) seal(j, side int, seed []byte, x group.Scalar, public bool) ([]byte, error) {
+// seal is c_{j,b} = epk ‖ AEAD(K, N; x_{j,b}), with the ephemeral key from the side's seed; varTime is for opened sides, where both are public.
+// spec/pve 3.4
+func (f *frame) seal(j, side int, seed []byte, x group.Scalar, varTime bool) ([]byte, error) {
 	coins := f.derive(transcript.PVEEphemeral, j, side, seed)
 	defer secret.Wipe(coins)
-	epk, dh, err := f.to.ephemeral(coins[:KeySize], public)
+	epk, dh, err := f.to.ephemeral(coins[:KeySize], varTime)
 	if err != nil {
 		return nil, err
 	}
@@ -106,10 +107,9 @@ type aead interface {
 	Open(dst, nonce, ciphertext, additionalData []byte) ([]byte, error)
 }
 
-// aead runs use under K ‖ N = HKDF-SHA256(DH; salt H(ctx); info of the side, epk and ek): one key per ciphertext.
+// aead runs use under K ‖ N, one key per ciphertext.
 func (f *frame) aead(j, side int, epk, dh []byte, use func(a aead, nonce []byte) ([]byte, error)) ([]byte, error) {
-	info := transcript.New(transcript.PVESealKey).Uint(uint64(j)).Uint(uint64(side)).Bytes(epk).Bytes(f.Key[:]).Tree()
-	kn, err := hkdf.Key(sha256.New, dh, f.digest[:], string(info), chacha20poly1305.KeySize+chacha20poly1305.NonceSize)
+	kn, err := f.key(j, side, epk, dh)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +119,12 @@ func (f *frame) aead(j, side int, epk, dh []byte, use func(a aead, nonce []byte)
 		return nil, err
 	}
 	return use(a, kn[chacha20poly1305.KeySize:])
+}
+
+// key is K ‖ N = HKDF-SHA256(DH; salt H(ctx); info of the side, epk and ek). spec/pve 3.4
+func (f *frame) key(j, side int, epk, dh []byte) ([]byte, error) {
+	info := transcript.New(transcript.PVESealKey).Uint(uint64(j)).Uint(uint64(side)).Bytes(epk).Bytes(f.Key[:]).Tree()
+	return hkdf.Key(sha256.New, dh, f.digest[:], string(info), chacha20poly1305.KeySize+chacha20poly1305.NonceSize)
 }
 
 // hash is h: over ctx and, row by row, both ciphertexts and the point. spec/pve 3.5
