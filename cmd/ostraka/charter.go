@@ -144,7 +144,9 @@ func starting(circle string) charter.Start {
 		s.People = append(s.People, charter.StartPerson{Name: p[0], Organisation: p[1], Key: fillIn + ": an SSH public key"})
 	}
 	for _, n := range []string{"1", "2", "3", "4", "5"} {
-		s.Guardians = append(s.Guardians, charter.Guard{Name: "guardian-" + n, Person: "holder-" + n, Organisation: "firm-" + n, Jurisdiction: fillIn})
+		s.Guardians = append(s.Guardians, charter.StartGuardian{
+			Name: "guardian-" + n, Person: "holder-" + n, Organisation: "firm-" + n, Jurisdiction: fillIn, Card: fillIn + ": the line that `ostraka guardian init` prints",
+		})
 	}
 	return s
 }

@@ -69,7 +69,7 @@ func (d Document) addPeople(b statement.Block) statement.Block {
 	}
 	for _, g := range d.Guardians {
 		var sub statement.Block
-		sub = sub.Add("guardian-person", g.Person).Add("guardian-organisation", g.Organisation).Add("guardian-jurisdiction", g.Jurisdiction)
+		sub = sub.Add("guardian-person", g.Person).Add("guardian-organisation", g.Organisation).Add("guardian-jurisdiction", g.Jurisdiction).Add("card", g.Card.String())
 		b = b.AddBlock("guardian", g.Name, sub)
 	}
 	return b
@@ -224,7 +224,11 @@ func (d *Document) readPeople(f statement.Block) error {
 		d.Groups = append(d.Groups, Group{g.Value, g.Block.All("member"), g.Block.Time("group-expires")})
 	}
 	for _, g := range f.Each("guardian") {
-		d.Guardians = append(d.Guardians, Guard{g.Value, g.Block.Get("guardian-person"), g.Block.Get("guardian-organisation"), g.Block.Get("guardian-jurisdiction")})
+		card, err := readCard(g.Block.Get("card"))
+		if err != nil {
+			return fmt.Errorf("guardian %s: card: %w", g.Value, err)
+		}
+		d.Guardians = append(d.Guardians, Guard{g.Value, g.Block.Get("guardian-person"), g.Block.Get("guardian-organisation"), g.Block.Get("guardian-jurisdiction"), card})
 	}
 	return nil
 }
@@ -314,7 +318,29 @@ func (c Charter) Acceptors(r Roster) ([]Acceptor, error) {
 			return nil, fmt.Errorf("charter version %d: operator %s: identity: is that of %s in the roster", c.Version, o.Name, operatorWith(r, o.Identity))
 		}
 	}
+	if err := c.apart(r); err != nil {
+		return nil, fmt.Errorf("charter version %d: %w", c.Version, err)
+	}
 	return r.Acceptors(), nil
+}
+
+// apart: who signs for an operator, or as its node, is no guardian by the same key: one hand would bring both halves of a rescue.
+func (c Charter) apart(r Roster) error {
+	for _, g := range c.Guardians {
+		if g.Card.IsZero() {
+			continue
+		}
+		key, err := g.Card.Key()
+		if err != nil {
+			return fmt.Errorf("guardian %s: card: %w", g.Name, err)
+		}
+		for _, o := range r.Operators {
+			if slices.ContainsFunc(o.Officers, key.Equal) || slices.Equal(o.Identity, g.Card.Signing()) {
+				return fmt.Errorf("guardian %s: card: its signing key is one of operator %s in the roster", g.Name, o.Name)
+			}
+		}
+	}
+	return nil
 }
 
 func operatorWith(r Roster, identity []byte) string {

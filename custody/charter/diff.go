@@ -285,7 +285,7 @@ func described(parts ...[2]string) string {
 }
 
 func (g Guard) text() string {
-	return described([2]string{"person", g.Person}, [2]string{"organisation", g.Organisation}, [2]string{"jurisdiction", g.Jurisdiction})
+	return described([2]string{"person", g.Person}, [2]string{"organisation", g.Organisation}, [2]string{"jurisdiction", g.Jurisdiction}, [2]string{"card", cardText(g.Card)})
 }
 
 func (a Asset) text() string {

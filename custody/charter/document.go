@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ostraka/ostraka/custody/guardian"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -75,6 +76,7 @@ type Guard struct {
 	Name                 string
 	Person, Organisation string
 	Jurisdiction         string
+	Card                 guardian.Card // its public keys; the zero Card: none yet
 }
 
 // An Asset is what policy counts in: Unit of its smallest units make one policy unit.

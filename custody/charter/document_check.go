@@ -20,29 +20,6 @@ const (
 	maxDelay     = statement.MaxDelay * time.Second
 )
 
-func (d Document) checkGuardians() error {
-	if n := len(d.Guardians); n > MaxGuardians {
-		return fmt.Errorf("guardians: %d are listed, at most %d are allowed", n, MaxGuardians)
-	}
-	if err := ascending(d.Guardians, func(g Guard) string { return g.Name }); err != nil {
-		return fmt.Errorf("guardians: %w", err)
-	}
-	holder := map[string]string{}
-	for _, g := range d.Guardians {
-		if err := labels(g.Name, g.Person, g.Organisation); err != nil {
-			return fmt.Errorf("guardian %s: %w", g.Name, err)
-		}
-		if other, ok := holder[g.Person]; ok {
-			return fmt.Errorf("guardian %s: person %s is guardian %s already", g.Name, g.Person, other)
-		}
-		holder[g.Person] = g.Name
-		if g.Jurisdiction != "" && !country(g.Jurisdiction) {
-			return fmt.Errorf("guardian %s: jurisdiction: %q is not two lower-case letters (ISO 3166-1)", g.Name, g.Jurisdiction)
-		}
-	}
-	return nil
-}
-
 func (d Document) checkAssets() error {
 	if n := len(d.Assets); n > MaxAssets {
 		return fmt.Errorf("assets: %d are listed, at most %d are allowed", n, MaxAssets)

@@ -131,7 +131,13 @@ func readHuman(f *form.Map) Human {
 }
 
 func readGuard(f *form.Map) Guard {
-	return Guard{Name: f.Text("name"), Person: f.Text("person"), Organisation: f.Text("organisation"), Jurisdiction: f.Maybe("jurisdiction")}
+	g := Guard{Name: f.Text("name"), Person: f.Text("person"), Organisation: f.Text("organisation"), Jurisdiction: f.Maybe("jurisdiction")}
+	card, err := readCard(f.Maybe("card"))
+	if err != nil {
+		f.Fail("card", err.Error()+"; the guardian's `ostraka guardian card` shows it again")
+	}
+	g.Card = card
+	return g
 }
 
 func readAsset(f *form.Map) Asset {

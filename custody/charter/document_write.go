@@ -125,7 +125,8 @@ func (g Group) fields() []string {
 }
 
 func (g Guard) fields() []string {
-	return given([]string{"name: " + scalar(g.Name), "person: " + scalar(g.Person), "organisation: " + scalar(g.Organisation)}, "jurisdiction", g.Jurisdiction)
+	out := []string{"name: " + scalar(g.Name), "person: " + scalar(g.Person), "organisation: " + scalar(g.Organisation)}
+	return given(given(out, "jurisdiction", g.Jurisdiction), "card", g.Card.String())
 }
 
 func (a Asset) fields() []string {

@@ -147,6 +147,9 @@ func (r drawn) document() Document {
 	}
 	for i := range r.IntN(5) {
 		d.Guardians = append(d.Guardians, Guard{Name: fmt.Sprint(i, r.label()), Person: fmt.Sprint(i, r.label()), Organisation: r.label(), Jurisdiction: []string{"", "no"}[r.IntN(2)]})
+		if r.yes() {
+			d.Guardians[i].Card = card(r.t, fmt.Sprint(r.IntN(1000), i))
+		}
 	}
 	for i := range r.IntN(3) {
 		d.Assets = append(d.Assets, Asset{Name: fmt.Sprint(i, r.label()), Chain: fmt.Sprint("eip155:", i+1), Contract: []string{"", r.text()}[r.IntN(2)], Decimals: 18, Unit: r.IntN(18)})

@@ -97,6 +97,7 @@ const (
 	MaxHold        = 90 * 24 * 3600
 	maxLabel       = 64
 	maxKeyLine     = 2048
+	maxCard        = 281  // bytes of a guardian's card: its text has exactly so many
 	maxText        = 2048 // bytes of a proof's text
 )
 

@@ -37,6 +37,7 @@ var charterFields = []Spec{
 		label("guardian-person", ""),
 		label("guardian-organisation", ""),
 		text("guardian-jurisdiction", 2, "ISO 3166-1 alpha-2, lower case").optional(),
+		text("card", maxCard, "its public keys (spec/guardian 1.4)").optional(),
 	),
 	label("asset", "in ascending order").times(0, MaxAssets).with(
 		chain("asset-chain", ""),
