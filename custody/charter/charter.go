@@ -117,7 +117,7 @@ func (d Document) addVaults(b statement.Block) statement.Block {
 			sub = sub.AddUint("hold-release", seconds64(v.HoldRelease))
 		}
 		if v.Rescue != nil {
-			sub = sub.AddUint("rescue-operators", uint64(v.Rescue.Operators)).AddUint("rescue-guardians", uint64(v.Rescue.Guardians))
+			sub = v.Rescue.add(sub)
 		}
 		b = b.AddBlock("vault", v.Name, sub)
 	}
@@ -253,13 +253,11 @@ func (d *Document) readVaults(f statement.Block) error {
 			Chains: b.All("chain"), Expiry: time.Duration(b.Uint("expiry")) * time.Second, RefreshEvery: time.Duration(b.Uint("refresh-every")) * time.Second,
 			Publish: b.Get("publish") == "yes", Witnesses: int(b.Uint("witnesses")), HoldRelease: time.Duration(b.Uint("hold-release")) * time.Second,
 		}
-		operators, guardians := b.Get("rescue-operators"), b.Get("rescue-guardians")
-		if (operators == "") != (guardians == "") {
-			return fmt.Errorf("vault %s: rescue: operators and guardians stand together, or neither does", v.Name)
+		rescue, err := readRescue(b)
+		if err != nil {
+			return fmt.Errorf("vault %s: rescue: %w", v.Name, err)
 		}
-		if operators != "" {
-			v.Rescue = &Rescue{int(b.Uint("rescue-operators")), int(b.Uint("rescue-guardians"))}
-		}
+		v.Rescue = rescue
 		d.Vaults = append(d.Vaults, v)
 	}
 	return nil

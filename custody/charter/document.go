@@ -118,11 +118,6 @@ type Blueprint struct {
 	Rescue                *Rescue       // nil: nothing but t operators ever signs
 }
 
-// A Rescue is what brings guardians into play in SOS: so many live operators, and so many guardians.
-type Rescue struct {
-	Operators, Guardians int // r, k
-}
-
 // A Level says what a copy of a share is for.
 type Level string
 

@@ -179,21 +179,6 @@ func (v Blueprint) checkQuorum(d Document) error {
 	return nil
 }
 
-// checkRescue: with t operators alive nobody needs guardians; and k guardians must not be all, or one of them could stop a rescue.
-func (v Blueprint) checkRescue(d Document) error {
-	r := v.Rescue
-	if r == nil {
-		return nil
-	}
-	if r.Operators < 1 || r.Operators >= v.Threshold {
-		return fmt.Errorf("rescue: %d operators; it must be 1 to %d", r.Operators, v.Threshold-1)
-	}
-	if r.Guardians < 2 || r.Guardians >= len(d.Guardians) {
-		return fmt.Errorf("rescue: %d of %d guardians; it must be 2 to %d", r.Guardians, len(d.Guardians), len(d.Guardians)-1)
-	}
-	return nil
-}
-
 func (d Document) checkControl() error {
 	if n := len(d.Control); n > statement.MaxControl {
 		return fmt.Errorf("control: %d rules are listed, at most %d are allowed", n, statement.MaxControl)

@@ -157,7 +157,10 @@ func (v Blueprint) fields() []string {
 		out = append(out, fmt.Sprint("hold-release: ", seconds64(v.HoldRelease)))
 	}
 	if v.Rescue != nil {
-		out = append(out, "rescue:", fmt.Sprint("  operators: ", v.Rescue.Operators), fmt.Sprint("  guardians: ", v.Rescue.Guardians))
+		out = append(out, "rescue:")
+		for _, line := range v.Rescue.fields() {
+			out = append(out, "  "+line)
+		}
 	}
 	return out
 }

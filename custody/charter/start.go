@@ -13,6 +13,7 @@ import (
 type Start struct {
 	Circle    string
 	Payee     string // its address
+	Refuge    string // a rescue address; empty: none
 	Operators []StartOperator
 	People    []StartPerson
 	Groups    []Group
