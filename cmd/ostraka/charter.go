@@ -131,7 +131,7 @@ const fillIn = "FILL IN"
 
 // starting is three operators, two groups and five guardians, with what only people know left open.
 func starting(circle string) charter.Start {
-	s := charter.Start{Circle: circle, Payee: fillIn + ": where salaries go", Groups: []charter.Group{{Name: "finance", People: []string{"alice", "bob"}}, {Name: "security", People: []string{"carol"}}}}
+	s := charter.Start{Circle: circle, Payee: fillIn + ": where salaries go", Refuge: fillIn + ": where assets go in an emergency, an address that none of these operators controls alone", Groups: []charter.Group{{Name: "finance", People: []string{"alice", "bob"}}, {Name: "security", People: []string{"carol"}}}}
 	for i, name := range []string{"operator-a", "operator-b", "operator-c"} {
 		admin := "admin-" + string(rune('a'+i))
 		s.Operators = append(s.Operators, charter.StartOperator{
@@ -144,7 +144,9 @@ func starting(circle string) charter.Start {
 		s.People = append(s.People, charter.StartPerson{Name: p[0], Organisation: p[1], Key: fillIn + ": an SSH public key"})
 	}
 	for _, n := range []string{"1", "2", "3", "4", "5"} {
-		s.Guardians = append(s.Guardians, charter.Guard{Name: "guardian-" + n, Person: "holder-" + n, Organisation: "firm-" + n, Jurisdiction: fillIn})
+		s.Guardians = append(s.Guardians, charter.StartGuardian{
+			Name: "guardian-" + n, Person: "holder-" + n, Organisation: "firm-" + n, Jurisdiction: fillIn, Card: fillIn + ": the line that `ostraka guardian init` prints",
+		})
 	}
 	return s
 }
@@ -226,6 +228,9 @@ func (a *app) charterLintCommand() *cobra.Command {
 					for _, b := range v.Broken {
 						fmt.Fprintf(w, "  broken: %v\n", b)
 					}
+					for _, n := range v.Notes {
+						fmt.Fprintf(w, "  note: %s\n", n)
+					}
 				}
 				if r.Broken() == 0 {
 					fmt.Fprintf(w, "The files say nothing that a charter may not, and no vault breaks a control rule.\nNext: `ostraka policy test` tries the rules, `ostraka control whatif` what may be lost.\n")
@@ -254,6 +259,7 @@ type vaultReviewed struct {
 	Numbers []numberDocument `json:"numbers"`
 	Spend   spendDocument    `json:"spend"`
 	Broken  []breachDocument `json:"broken"`
+	Notes   []string         `json:"notes"`
 }
 
 type numberDocument struct {
@@ -298,7 +304,7 @@ func coalitionOf(n control.Number) coalitionDocument {
 }
 
 func reviewed(v review.Vault) vaultReviewed {
-	out := vaultReviewed{Name: v.Name, Spend: spendDocument{coalitionOf(v.Spend.Persons), coalitionOf(v.Spend.Organisations)}, Broken: []breachDocument{}}
+	out := vaultReviewed{Name: v.Name, Spend: spendDocument{coalitionOf(v.Spend.Persons), coalitionOf(v.Spend.Organisations)}, Broken: []breachDocument{}, Notes: append([]string{}, v.Notes...)}
 	for _, f := range v.Figures {
 		out.Numbers = append(out.Numbers, numberDocument{f.Kind.String(), coalitionOf(f.Steal), coalitionOf(f.Halt), coalitionOf(f.Lose), nil})
 	}

@@ -69,7 +69,7 @@ func (d Document) addPeople(b statement.Block) statement.Block {
 	}
 	for _, g := range d.Guardians {
 		var sub statement.Block
-		sub = sub.Add("guardian-person", g.Person).Add("guardian-organisation", g.Organisation).Add("guardian-jurisdiction", g.Jurisdiction)
+		sub = sub.Add("guardian-person", g.Person).Add("guardian-organisation", g.Organisation).Add("guardian-jurisdiction", g.Jurisdiction).Add("card", g.Card.String())
 		b = b.AddBlock("guardian", g.Name, sub)
 	}
 	return b
@@ -117,7 +117,7 @@ func (d Document) addVaults(b statement.Block) statement.Block {
 			sub = sub.AddUint("hold-release", seconds64(v.HoldRelease))
 		}
 		if v.Rescue != nil {
-			sub = sub.AddUint("rescue-operators", uint64(v.Rescue.Operators)).AddUint("rescue-guardians", uint64(v.Rescue.Guardians))
+			sub = v.Rescue.add(sub)
 		}
 		b = b.AddBlock("vault", v.Name, sub)
 	}
@@ -224,7 +224,11 @@ func (d *Document) readPeople(f statement.Block) error {
 		d.Groups = append(d.Groups, Group{g.Value, g.Block.All("member"), g.Block.Time("group-expires")})
 	}
 	for _, g := range f.Each("guardian") {
-		d.Guardians = append(d.Guardians, Guard{g.Value, g.Block.Get("guardian-person"), g.Block.Get("guardian-organisation"), g.Block.Get("guardian-jurisdiction")})
+		card, err := readCard(g.Block.Get("card"))
+		if err != nil {
+			return fmt.Errorf("guardian %s: card: %w", g.Value, err)
+		}
+		d.Guardians = append(d.Guardians, Guard{g.Value, g.Block.Get("guardian-person"), g.Block.Get("guardian-organisation"), g.Block.Get("guardian-jurisdiction"), card})
 	}
 	return nil
 }
@@ -249,13 +253,11 @@ func (d *Document) readVaults(f statement.Block) error {
 			Chains: b.All("chain"), Expiry: time.Duration(b.Uint("expiry")) * time.Second, RefreshEvery: time.Duration(b.Uint("refresh-every")) * time.Second,
 			Publish: b.Get("publish") == "yes", Witnesses: int(b.Uint("witnesses")), HoldRelease: time.Duration(b.Uint("hold-release")) * time.Second,
 		}
-		operators, guardians := b.Get("rescue-operators"), b.Get("rescue-guardians")
-		if (operators == "") != (guardians == "") {
-			return fmt.Errorf("vault %s: rescue: operators and guardians stand together, or neither does", v.Name)
+		rescue, err := readRescue(b)
+		if err != nil {
+			return fmt.Errorf("vault %s: rescue: %w", v.Name, err)
 		}
-		if operators != "" {
-			v.Rescue = &Rescue{int(b.Uint("rescue-operators")), int(b.Uint("rescue-guardians"))}
-		}
+		v.Rescue = rescue
 		d.Vaults = append(d.Vaults, v)
 	}
 	return nil
@@ -314,7 +316,29 @@ func (c Charter) Acceptors(r Roster) ([]Acceptor, error) {
 			return nil, fmt.Errorf("charter version %d: operator %s: identity: is that of %s in the roster", c.Version, o.Name, operatorWith(r, o.Identity))
 		}
 	}
+	if err := c.apart(r); err != nil {
+		return nil, fmt.Errorf("charter version %d: %w", c.Version, err)
+	}
 	return r.Acceptors(), nil
+}
+
+// apart: who signs for an operator, or as its node, is no guardian by the same key: one hand would bring both halves of a rescue.
+func (c Charter) apart(r Roster) error {
+	for _, g := range c.Guardians {
+		if g.Card.IsZero() {
+			continue
+		}
+		key, err := g.Card.Key()
+		if err != nil {
+			return fmt.Errorf("guardian %s: card: %w", g.Name, err)
+		}
+		for _, o := range r.Operators {
+			if slices.ContainsFunc(o.Officers, key.Equal) || slices.Equal(o.Identity, g.Card.Signing()) {
+				return fmt.Errorf("guardian %s: card: its signing key is one of operator %s in the roster", g.Name, o.Name)
+			}
+		}
+	}
+	return nil
 }
 
 func operatorWith(r Roster, identity []byte) string {

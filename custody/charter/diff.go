@@ -18,12 +18,16 @@ type Change struct {
 	Is     string // empty: it is not there any more
 	Looser bool
 	Payee  bool // of the list of payees, which has a delay of its own
+	Plan   bool // of an SOS plan, or of its guardians: it waits for PlanDelay too
 }
 
-// Wait is how long a version with these changes waits after the one before: nothing if all are stricter.
+// Wait is how long a version with these changes waits after the one before: nothing if all are stricter. A change of a plan waits for the
+// plan in force, so that nobody changes the rules of a rescue that is under way (S7).
 func Wait(before Document, changes []Change) (wait time.Duration) {
 	for _, c := range changes {
 		switch {
+		case c.Plan:
+			wait = max(wait, before.Delay, before.PlanDelay())
 		case c.Looser && c.Payee:
 			wait = max(wait, before.ListDelay)
 		case c.Looser:
@@ -76,8 +80,8 @@ func (d Document) Diff(to Document, may Removals) []Change {
 			c[from+i].Looser = c[from+i].Looser || !may.Group(name)
 		}
 	})
-	each2(d.Guardians, to.Guardians, func(g Guard) string { return g.Name }, func(name string, was, is *Guard) {
-		c.text("guardian "+name, shown(was, Guard.text), shown(is, Guard.text), true)
+	c.planned(func() {
+		each2(d.Guardians, to.Guardians, func(g Guard) string { return g.Name }, func(name string, was, is *Guard) { c.guardian("guardian "+name, was, is) })
 	})
 	each2(d.Assets, to.Assets, func(a Asset) string { return a.Name }, func(name string, was, is *Asset) {
 		c.text("asset "+name, shown(was, Asset.text), shown(is, Asset.text), true)
@@ -119,6 +123,37 @@ func (c *changes) period(what string, was, is time.Duration) {
 // flag is stricter when it becomes so.
 func (c *changes) flag(what string, was, is, so bool) {
 	c.text(what, yesNo(was), yesNo(is), is != so)
+}
+
+// planned marks what is noted within as part of an SOS plan.
+func (c *changes) planned(note func()) {
+	from := len(*c)
+	note()
+	for i := range (*c)[from:] {
+		(*c)[from+i].Plan = true
+	}
+}
+
+func (c *changes) guardian(what string, was, is *Guard) {
+	if was == nil || is == nil {
+		c.same(what, shown(was, Guard.text), shown(is, Guard.text))
+		return
+	}
+	c.same(what+": person", was.Person, is.Person)
+	c.same(what+": organisation", was.Organisation, is.Organisation)
+	c.same(what+": jurisdiction", was.Jurisdiction, is.Jurisdiction)
+	c.same(what+": card", cardText(was.Card), cardText(is.Card))
+}
+
+// rescue: any change of a plan is looser, for whom it protects depends on what happens.
+func (c *changes) rescue(what string, was, is *Rescue) {
+	if was == nil || is == nil {
+		c.same(what, shown(was, Rescue.text), shown(is, Rescue.text))
+		return
+	}
+	each2(was.parts(), is.parts(), func(p [2]string) string { return p[0] }, func(name string, was, is *[2]string) {
+		c.same(what+": "+name, or(was)[1], or(is)[1])
+	})
 }
 
 // set is stricter when it shrinks.
@@ -205,6 +240,7 @@ func (c *changes) payees(d, to Document, removable func(string) bool) {
 func (c *changes) vault(what string, was, is *Blueprint) {
 	if was == nil || is == nil {
 		c.text(what, shown(was, Blueprint.text), shown(is, Blueprint.text), true)
+		(*c)[len(*c)-1].Plan = was != nil && was.Rescue != nil // it takes its plan along
 		return
 	}
 	c.same(what+": tier", was.Tier, is.Tier)
@@ -223,7 +259,7 @@ func (c *changes) vault(what string, was, is *Blueprint) {
 	c.same(what+": publish", yesNo(was.Publish), yesNo(is.Publish))
 	c.same(what+": witnesses", fmt.Sprint(was.Witnesses), fmt.Sprint(is.Witnesses))
 	c.same(what+": hold-release", was.HoldRelease.String(), is.HoldRelease.String())
-	c.same(what+": rescue", shown(was.Rescue, Rescue.text), shown(is.Rescue, Rescue.text))
+	c.planned(func() { c.rescue(what+": rescue", was.Rescue, is.Rescue) })
 }
 
 // control: a rule that is not there asks for nothing.
@@ -285,15 +321,50 @@ func described(parts ...[2]string) string {
 }
 
 func (g Guard) text() string {
-	return described([2]string{"person", g.Person}, [2]string{"organisation", g.Organisation}, [2]string{"jurisdiction", g.Jurisdiction})
+	return described([2]string{"person", g.Person}, [2]string{"organisation", g.Organisation}, [2]string{"jurisdiction", g.Jurisdiction}, [2]string{"card", cardText(g.Card)})
 }
 
 func (a Asset) text() string {
 	return described([2]string{"on", a.Chain}, [2]string{"contract", a.Contract}, [2]string{"decimals", fmt.Sprint(a.Decimals)}, [2]string{"unit", fmt.Sprint(a.Unit)})
 }
 
-func (r Rescue) text() string {
-	return fmt.Sprintf("%d operators and %d guardians", r.Operators, r.Guardians)
+func (r Rescue) text() string { return described(r.parts()...) }
+
+// parts are what a plan says, each by name.
+func (r Rescue) parts() [][2]string {
+	out := [][2]string{{"operators", fmt.Sprint(r.Operators)}, {"guardians", fmt.Sprint(r.Guardians)}}
+	if !r.Planned() {
+		return out
+	}
+	for _, t := range r.Triggers {
+		text := "delay " + t.Delay.String()
+		if t.After != 0 {
+			text = "after " + t.After.String() + " and " + text
+		}
+		out = append(out, [2]string{"trigger " + t.Name, text})
+	}
+	out = append(out, [2]string{"starters", fmt.Sprint(r.Starters)}, [2]string{"organisations", fmt.Sprint(r.Organisations)}, [2]string{"window", r.Window.String()},
+		[2]string{"lock-up", r.LockUp.String()}, [2]string{"drill-every", r.DrillEvery.String()}, [2]string{"successors", strings.Join(r.Successors, " ")}, [2]string{"least-threshold", fmt.Sprint(r.Least)})
+	if r.Chain != "" {
+		out = append(out, [2]string{"height", fmt.Sprintf("%d blocks of %s", r.Blocks, r.Chain)})
+	}
+	for _, x := range r.Destinations {
+		text := whole(x.Address) + " on " + x.Chain
+		if x.Vault != "" {
+			text += " as of vault " + x.Vault
+		}
+		out = append(out, [2]string{"destination " + x.Name, text})
+	}
+	for _, c := range r.Caps {
+		out = append(out, [2]string{"cap " + c.Asset, fmt.Sprint(c.Most)})
+	}
+	for _, c := range r.Calls {
+		out = append(out, [2]string{"call " + c.Name, fmt.Sprintf("0x%x to %s on %s, %d times at most", c.Data, whole(c.To), c.Chain, c.Times)})
+	}
+	for _, t := range r.Tranches {
+		out = append(out, [2]string{"tranche " + t.Asset, fmt.Sprintf("%d in each of %d periods of %s", t.Most, t.Count, t.Every)})
+	}
+	return out
 }
 
 func (v Blueprint) text() string {
@@ -314,6 +385,14 @@ func free(text string) string {
 		return strconv.Quote(text)
 	}
 	return text
+}
+
+// whole is such a text where words follow it.
+func whole(text string) string {
+	if strings.Contains(text, " ") {
+		return strconv.Quote(text)
+	}
+	return free(text)
 }
 
 func (h Human) text() string {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ostraka/ostraka/custody/guardian"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -75,6 +76,7 @@ type Guard struct {
 	Name                 string
 	Person, Organisation string
 	Jurisdiction         string
+	Card                 guardian.Card // its public keys; the zero Card: none yet
 }
 
 // An Asset is what policy counts in: Unit of its smallest units make one policy unit.
@@ -114,11 +116,6 @@ type Blueprint struct {
 	Witnesses             int           // other operators that must have cosigned the log with a decision before its node signs; 0: none
 	HoldRelease           time.Duration // that fewer than t operators must have run a release before t may sign with it; 0: none
 	Rescue                *Rescue       // nil: nothing but t operators ever signs
-}
-
-// A Rescue is what brings guardians into play in SOS: so many live operators, and so many guardians.
-type Rescue struct {
-	Operators, Guardians int // r, k
 }
 
 // A Level says what a copy of a share is for.

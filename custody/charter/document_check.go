@@ -20,29 +20,6 @@ const (
 	maxDelay     = statement.MaxDelay * time.Second
 )
 
-func (d Document) checkGuardians() error {
-	if n := len(d.Guardians); n > MaxGuardians {
-		return fmt.Errorf("guardians: %d are listed, at most %d are allowed", n, MaxGuardians)
-	}
-	if err := ascending(d.Guardians, func(g Guard) string { return g.Name }); err != nil {
-		return fmt.Errorf("guardians: %w", err)
-	}
-	holder := map[string]string{}
-	for _, g := range d.Guardians {
-		if err := labels(g.Name, g.Person, g.Organisation); err != nil {
-			return fmt.Errorf("guardian %s: %w", g.Name, err)
-		}
-		if other, ok := holder[g.Person]; ok {
-			return fmt.Errorf("guardian %s: person %s is guardian %s already", g.Name, g.Person, other)
-		}
-		holder[g.Person] = g.Name
-		if g.Jurisdiction != "" && !country(g.Jurisdiction) {
-			return fmt.Errorf("guardian %s: jurisdiction: %q is not two lower-case letters (ISO 3166-1)", g.Name, g.Jurisdiction)
-		}
-	}
-	return nil
-}
-
 func (d Document) checkAssets() error {
 	if n := len(d.Assets); n > MaxAssets {
 		return fmt.Errorf("assets: %d are listed, at most %d are allowed", n, MaxAssets)
@@ -198,21 +175,6 @@ func (v Blueprint) checkQuorum(d Document) error {
 		case v.Organisations < 1 || v.Organisations > v.Quorum || v.Organisations > len(organisations):
 			return fmt.Errorf("organisations: %d are asked of a quorum of %d when %s proposes: the approvers are of %d", v.Organisations, v.Quorum, who.Name, len(organisations))
 		}
-	}
-	return nil
-}
-
-// checkRescue: with t operators alive nobody needs guardians; and k guardians must not be all, or one of them could stop a rescue.
-func (v Blueprint) checkRescue(d Document) error {
-	r := v.Rescue
-	if r == nil {
-		return nil
-	}
-	if r.Operators < 1 || r.Operators >= v.Threshold {
-		return fmt.Errorf("rescue: %d operators; it must be 1 to %d", r.Operators, v.Threshold-1)
-	}
-	if r.Guardians < 2 || r.Guardians >= len(d.Guardians) {
-		return fmt.Errorf("rescue: %d of %d guardians; it must be 2 to %d", r.Guardians, len(d.Guardians), len(d.Guardians)-1)
 	}
 	return nil
 }

@@ -131,7 +131,13 @@ func readHuman(f *form.Map) Human {
 }
 
 func readGuard(f *form.Map) Guard {
-	return Guard{Name: f.Text("name"), Person: f.Text("person"), Organisation: f.Text("organisation"), Jurisdiction: f.Maybe("jurisdiction")}
+	g := Guard{Name: f.Text("name"), Person: f.Text("person"), Organisation: f.Text("organisation"), Jurisdiction: f.Maybe("jurisdiction")}
+	card, err := readCard(f.Maybe("card"))
+	if err != nil {
+		f.Fail("card", err.Error()+"; the guardian's `ostraka guardian card` shows it again")
+	}
+	g.Card = card
+	return g
 }
 
 func readAsset(f *form.Map) Asset {
@@ -148,9 +154,7 @@ func readBlueprint(f *form.Map) Blueprint {
 	}
 	if f.Has("rescue") {
 		v.Rescue = &Rescue{}
-		f.Sub("rescue", func(r *form.Map) {
-			v.Rescue.Operators, v.Rescue.Guardians = r.Number("operators"), r.Number("guardians")
-		})
+		f.Sub("rescue", v.Rescue.read)
 	}
 	return v
 }
@@ -174,5 +178,10 @@ func (d Document) sorted() Document {
 	d.Assets = byName(d.Assets, func(a Asset) string { return a.Name })
 	d.Payees = byName(d.Payees, func(p Payee) string { return p.Name })
 	d.Vaults = byName(d.Vaults, func(v Blueprint) string { return v.Name })
+	for i, v := range d.Vaults {
+		if v.Rescue != nil {
+			d.Vaults[i].Rescue = v.Rescue.sorted(d)
+		}
+	}
 	return d
 }

@@ -1,10 +1,13 @@
 package charter
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/ostraka/ostraka/custody/guardian"
 )
 
 // started is the file that `charter init` writes for three operators.
@@ -22,9 +25,16 @@ func started(t testing.TB) string {
 		s.People = append(s.People, StartPerson{who, "acme", sshKey(t, who).String()})
 	}
 	for i := range 5 {
-		s.Guardians = append(s.Guardians, Guard{fmt.Sprint("guardian-", i), fmt.Sprint("holder-", i), "firm", "fr"})
+		s.Guardians = append(s.Guardians, StartGuardian{fmt.Sprint("guardian-", i), fmt.Sprint("holder-", i), fmt.Sprint("firm-", i%3), "fr", card(t, fmt.Sprint("holder-", i)).String()})
 	}
 	return must(s.File())(t)
+}
+
+// card is the card of a guardian's key that follows from a name.
+func card(t testing.TB, name string) guardian.Card {
+	t.Helper()
+	seed := sha256.Sum256([]byte("guardian " + name))
+	return must(must(guardian.FromSeed(seed[:]))(t).Card())(t)
 }
 
 func TestReadDocument(t *testing.T) {
@@ -77,8 +87,8 @@ func TestReadDocumentRefuses(t *testing.T) {
 		"a chain that is none":      {`chains: ["eip155:1"]`, `chains: ["eip155:01"]`, "chain"},
 		"a chain twice":             {`chains: ["eip155:1"]`, `chains: ["eip155:1", "eip155:1"]`, "twice"},
 		"no chain":                  {`chains: ["eip155:1"]`, `chains: []`, "none is listed"},
-		"rescue by t operators":     {"operators: 2\n      guardians", "operators: 3\n      guardians", "1 to 2"},
-		"rescue by every guardian":  {"guardians: 3", "guardians: 5", "2 to 4"},
+		"rescue by t operators":     {"operators: 2 ", "operators: 3 ", "1 to 2"},
+		"rescue by every guardian":  {"guardians: 3 ", "guardians: 5 ", "2 to 4"},
 		"no delay":                  {"delay: 172800", "delay: 60", "1 hour"},
 		"a control number":          {"number: lose", "number: loose", `control: number: "loose" is not`},
 		"a control of none":         {"    least: 2\nindep", "    least: 0\nindep", "control: lose: least: 0"},

@@ -125,7 +125,8 @@ func (g Group) fields() []string {
 }
 
 func (g Guard) fields() []string {
-	return given([]string{"name: " + scalar(g.Name), "person: " + scalar(g.Person), "organisation: " + scalar(g.Organisation)}, "jurisdiction", g.Jurisdiction)
+	out := []string{"name: " + scalar(g.Name), "person: " + scalar(g.Person), "organisation: " + scalar(g.Organisation)}
+	return given(given(out, "jurisdiction", g.Jurisdiction), "card", g.Card.String())
 }
 
 func (a Asset) fields() []string {
@@ -156,7 +157,10 @@ func (v Blueprint) fields() []string {
 		out = append(out, fmt.Sprint("hold-release: ", seconds64(v.HoldRelease)))
 	}
 	if v.Rescue != nil {
-		out = append(out, "rescue:", fmt.Sprint("  operators: ", v.Rescue.Operators), fmt.Sprint("  guardians: ", v.Rescue.Guardians))
+		out = append(out, "rescue:")
+		for _, line := range v.Rescue.fields() {
+			out = append(out, "  "+line)
+		}
 	}
 	return out
 }

@@ -48,7 +48,7 @@ func TestFileOfOddNames(t *testing.T) {
 		x := d
 		x.Payees = []Payee{{Name: name, Chain: "eip155:1", Address: "a", Labels: []string{name}}}
 		x.Groups = append(slices.Clone(d.Groups), Group{Name: "zz" + name, People: []string{"alice"}})
-		x.Guardians = append(slices.Clone(d.Guardians), Guard{Name: "zz" + name, Person: name, Organisation: name})
+		x.Guardians = append(slices.Clone(d.Guardians), Guard{Name: "zz" + name, Person: name, Organisation: name, Card: card(t, name)})
 		rereads(t, x.sorted())
 	}
 	for _, text := range oddTexts {
@@ -145,8 +145,12 @@ func (r drawn) document() Document {
 			groups, d.Groups = append(groups, name), append(d.Groups, Group{name, r.some(4, people), r.ends()})
 		}
 	}
-	for i := range r.IntN(5) {
+	cards := r.yes()
+	for i := range r.IntN(6) {
 		d.Guardians = append(d.Guardians, Guard{Name: fmt.Sprint(i, r.label()), Person: fmt.Sprint(i, r.label()), Organisation: r.label(), Jurisdiction: []string{"", "no"}[r.IntN(2)]})
+		if cards || r.yes() {
+			d.Guardians[i].Card = card(r.t, fmt.Sprint(r.IntN(20), i))
+		}
 	}
 	for i := range r.IntN(3) {
 		d.Assets = append(d.Assets, Asset{Name: fmt.Sprint(i, r.label()), Chain: fmt.Sprint("eip155:", i+1), Contract: []string{"", r.text()}[r.IntN(2)], Decimals: 18, Unit: r.IntN(18)})
@@ -161,26 +165,57 @@ func (r drawn) document() Document {
 			Publish: r.yes(), Witnesses: r.IntN(len(committee)), HoldRelease: []time.Duration{0, 7 * 24 * time.Hour}[r.IntN(2)],
 		}
 		if len(d.Guardians) > 2 && r.yes() {
-			v.Rescue = &Rescue{1, 2}
+			v.Rescue = r.rescue(d, v)
 		}
 		d.Vaults = append(d.Vaults, v)
 	}
 	return d.sorted()
 }
 
+// rescue is a plan, or r and k alone.
+func (r drawn) rescue(d Document, v Blueprint) *Rescue {
+	out := Rescue{Operators: v.Threshold - 1, Guardians: 2}
+	if v.Threshold == 2 || r.yes() { // one live operator makes no committee of two
+		return &out
+	}
+	out.Starters, out.Organisations, out.Least = 2, 1, 2
+	out.Window, out.LockUp, out.DrillEvery = 3*day, time.Duration(r.IntN(50)+1)*day, 90*day
+	out.Successors = []string{v.Committee[0]}
+	out.Triggers = []Trigger{{TriggerBelow, 0, 3 * day}, {TriggerSilence, time.Duration(r.IntN(50)+1) * day, 3 * day}}[r.IntN(2):]
+	if r.yes() {
+		out.Chain, out.Blocks = "eip155:1", 1+r.IntN(1000)
+	}
+	for i := range r.IntN(3) {
+		out.Destinations = append(out.Destinations, Destination{Name: fmt.Sprint(i, r.label()), Chain: "eip155:1", Address: fmt.Sprint(i, r.text())})
+		out.Calls = append(out.Calls, Call{fmt.Sprint(i, r.label()), "eip155:1", r.text(), []byte{1, 2, 3, byte(i)}, 1 + r.IntN(9)})
+	}
+	for _, a := range d.Assets {
+		if a.Chain == "eip155:1" {
+			out.Caps = append(out.Caps, Cap{a.Name, 1 + r.Int64N(1<<62)})
+			out.Tranches = append(out.Tranches, Tranche{a.Name, 1 + r.Int64N(1<<62), time.Hour, 1 + r.IntN(9)})
+		}
+	}
+	return &out
+}
+
 // Every document that a charter may be is the same after it was written and read.
 func TestFileReadsBack(t *testing.T) {
-	good := 0
+	good, plans := 0, 0
 	for seed := range uint64(400) {
 		d := drawn{rand.New(rand.NewPCG(seed, 1)), t}.document()
 		if d.checkForm() != nil {
 			continue
 		}
 		good++
+		for _, v := range d.Vaults {
+			if v.Rescue != nil && v.Rescue.Planned() {
+				plans++
+			}
+		}
 		rereads(t, d)
 	}
-	if good < 200 {
-		t.Errorf("only %d documents of 400 are charters", good)
+	if good < 200 || plans < 20 {
+		t.Errorf("only %d documents of 400 are charters, with %d plans", good, plans)
 	}
 }
 

@@ -81,6 +81,39 @@ func (h History) sameOwners(next Charter) error {
 				return fmt.Errorf("charter: operator %s: identity: is another than in version %d", o.Name, was.Version)
 			}
 		}
+		if err := sameHolders(was, next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sameHolders: nor is a guardian's key ever another guardian's. Old values stay readable to whoever holds the key that they are encrypted to.
+func sameHolders(was, next Charter) error {
+	for _, old := range was.Guardians {
+		if old.Card.IsZero() {
+			continue
+		}
+		if key, err := old.Card.Key(); err != nil {
+			return err
+		} else if now, ok := next.Owner(key); ok {
+			return fmt.Errorf("charter: person %s: key %s was guardian %s's in version %d", now.Name, key.Fingerprint(), old.Name, was.Version)
+		}
+		for _, g := range next.Guardians {
+			if g.Person != old.Person && !g.Card.IsZero() && (g.Card.Signing().Equal(old.Card.Signing()) || g.Card.Encryption() == old.Card.Encryption()) {
+				return fmt.Errorf("charter: guardian %s: card: has a key that was %s's in version %d", g.Name, old.Person, was.Version)
+			}
+		}
+	}
+	for _, g := range next.Guardians {
+		if g.Card.IsZero() {
+			continue
+		}
+		if key, err := g.Card.Key(); err != nil {
+			return err
+		} else if h, ok := was.Owner(key); ok {
+			return fmt.Errorf("charter: guardian %s: card: its signing key was person %s's in version %d", g.Name, h.Name, was.Version)
+		}
 	}
 	return nil
 }

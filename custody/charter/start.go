@@ -13,10 +13,11 @@ import (
 type Start struct {
 	Circle    string
 	Payee     string // its address
+	Refuge    string // a rescue address; empty: none
 	Operators []StartOperator
 	People    []StartPerson
 	Groups    []Group
-	Guardians []Guard
+	Guardians []StartGuardian
 }
 
 // A StartOperator is an operator with one replica.
@@ -24,6 +25,11 @@ type StartOperator struct {
 	Name, Entity, Identity                                   string
 	Independent                                              bool
 	Provider, Account, Region, Jurisdiction, Hardware, Admin string
+}
+
+// A StartGuardian is a guardian, whose card may be no card yet.
+type StartGuardian struct {
+	Name, Person, Organisation, Jurisdiction, Card string
 }
 
 // A StartPerson has one key.

@@ -44,6 +44,9 @@ func full(t testing.TB) Charter {
 	c.Vaults = slices.Clone(c.Vaults)
 	c.Vaults[0].InitiatorApproves, c.Vaults[0].UserVerification, c.Vaults[0].RefreshEvery = true, true, 24*time.Hour
 	c.Vaults[0].Publish, c.Vaults[0].Witnesses, c.Vaults[0].HoldRelease = true, 2, 7*24*time.Hour
+	planned := must(ReadDocument([]byte(withPlan(t)), []byte(StartPolicy)))(t).Vaults
+	c.Vaults[0].Rescue = planned[1].Rescue
+	c.Vaults = append([]Blueprint{planned[0]}, c.Vaults...)
 	c.Control = []ControlRule{{"steal", "provider", 3}, {"lose", "jurisdiction", 2}}
 	c.Offset = -(3*time.Hour + 30*time.Minute)
 	c.Policy = "// Tabs and\n\n" + c.Policy
@@ -76,7 +79,9 @@ func TestCharterHoldsEveryField(t *testing.T) {
 	walk = func(v reflect.Value, path string) {
 		switch v.Kind() {
 		case reflect.Pointer:
-			walk(v.Elem(), path)
+			if !v.IsNil() {
+				walk(v.Elem(), path)
+			}
 			return
 		case reflect.Slice:
 			for i := range v.Len() {

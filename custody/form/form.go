@@ -185,6 +185,20 @@ func (f *Map) Number(name string) int {
 	return int(u)
 }
 
+// Long is a number as Number takes it, of up to 63 bits.
+func (f *Map) Long(name string) int64 {
+	n := f.take(name)
+	if n == nil {
+		return 0
+	}
+	u, err := strconv.ParseUint(n.Value, 10, 63)
+	if n.Kind != yaml.ScalarNode || n.Style != 0 || err != nil || strconv.FormatUint(u, 10) != n.Value {
+		f.fail(n.Line, name, fmt.Sprintf("%.40q is not a plain decimal number without leading zero", n.Value))
+		return 0
+	}
+	return int64(u)
+}
+
 // YesNo is true or false.
 func (f *Map) YesNo(name string) bool {
 	n := f.take(name)

@@ -117,10 +117,37 @@ func checkAddresses(d charter.Document) error {
 			}
 		}
 	}
+	for _, v := range d.Vaults {
+		if err := checkRescued(v); err != nil {
+			return fmt.Errorf("policy: vault %s: rescue: %w", v.Name, err)
+		}
+	}
 	for _, a := range d.Assets {
 		if strings.HasPrefix(a.Chain, "eip155:") && a.Contract != "" {
 			if _, err := evm.ParseAddress(a.Contract); err != nil {
 				return fmt.Errorf("policy: asset %s: %w", a.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// checkRescued: assets that are swept to no address, or a call of no contract, would be found out on the day of the emergency.
+func checkRescued(v charter.Blueprint) error {
+	if v.Rescue == nil {
+		return nil
+	}
+	for _, x := range v.Rescue.Destinations {
+		if strings.HasPrefix(x.Chain, "eip155:") {
+			if _, err := evm.ParseAddress(x.Address); err != nil {
+				return fmt.Errorf("destination %s: %w", x.Name, err)
+			}
+		}
+	}
+	for _, c := range v.Rescue.Calls {
+		if strings.HasPrefix(c.Chain, "eip155:") {
+			if _, err := evm.ParseAddress(c.To); err != nil {
+				return fmt.Errorf("call %s: %w", c.Name, err)
 			}
 		}
 	}

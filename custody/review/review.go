@@ -23,7 +23,8 @@ type Vault struct {
 	Figures [control.Kinds]control.Figure
 	Spend   control.Spend
 	Broken  []control.Breach
-	SOS     bool // figures count on guardians
+	SOS     bool     // figures count on guardians
+	Notes   []string // on its SOS plan: nothing that is refused
 }
 
 // Broken counts the rules that are broken.
@@ -46,6 +47,9 @@ func Charter(d charter.Document) (Report, error) {
 	}
 	for _, v := range d.Vaults {
 		if err := checkSuites(v); err != nil {
+			return out, err
+		}
+		if err := checkPlan(v); err != nil {
 			return out, err
 		}
 		x, err := one(d, v)
@@ -125,7 +129,7 @@ func one(d charter.Document, v charter.Blueprint) (Vault, error) {
 	if err != nil {
 		return Vault{}, err
 	}
-	return Vault{Name: v.Name, Figures: s.Measure(), Spend: s.Spend(), Broken: s.Check(rules), SOS: s.SOS != nil}, nil
+	return Vault{Name: v.Name, Figures: s.Measure(), Spend: s.Spend(), Broken: s.Check(rules), SOS: s.SOS != nil, Notes: notes(d, v)}, nil
 }
 
 // Diff lists what differs between two charters, each of which has a policy that Charter accepts.

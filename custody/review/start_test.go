@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/guardian"
 )
 
 func seed(name string) ed25519.PublicKey {
@@ -25,6 +26,21 @@ func key(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k)))
+}
+
+// card is the card of a guardian's key that follows from a name.
+func card(t testing.TB, name string) string {
+	t.Helper()
+	s := sha256.Sum256([]byte("guardian " + name))
+	k, err := guardian.FromSeed(s[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := k.Card()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.String()
 }
 
 // start is a circle of three organisations, one of them a provider, and five guardians of others.
@@ -42,7 +58,10 @@ func start(t testing.TB) charter.Start {
 	}
 	s.Groups = []charter.Group{{Name: "finance", People: []string{"alice", "bob", "carol"}}, {Name: "security", People: []string{"dana"}}}
 	for i := range 5 {
-		s.Guardians = append(s.Guardians, charter.Guard{Name: fmt.Sprint("guardian-", i), Person: fmt.Sprint("holder-", i), Organisation: fmt.Sprint("firm-", i), Jurisdiction: []string{"fr", "jp", "us", "br", "no"}[i]})
+		s.Guardians = append(s.Guardians, charter.StartGuardian{
+			Name: fmt.Sprint("guardian-", i), Person: fmt.Sprint("holder-", i), Organisation: fmt.Sprint("firm-", i),
+			Jurisdiction: []string{"fr", "jp", "us", "br", "no"}[i], Card: card(t, fmt.Sprint("holder-", i)),
+		})
 	}
 	return s
 }

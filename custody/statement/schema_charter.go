@@ -37,6 +37,7 @@ var charterFields = []Spec{
 		label("guardian-person", ""),
 		label("guardian-organisation", ""),
 		text("guardian-jurisdiction", 2, "ISO 3166-1 alpha-2, lower case").optional(),
+		text("card", maxCard, "its public keys (spec/guardian 1.4)").optional(),
 	),
 	label("asset", "in ascending order").times(0, MaxAssets).with(
 		chain("asset-chain", ""),
@@ -69,6 +70,39 @@ var charterFields = []Spec{
 		number("hold-release", MinHold, MaxHold, "seconds that fewer than t operators must have run a release before t may sign with it").optional(),
 		number("rescue-operators", 1, MaxOperators, "r: live operators that SOS needs; absent: there is no SOS").optional(),
 		number("rescue-guardians", 2, MaxGuardians, "k: guardians that it needs besides").optional(),
+		word("trigger", "on which a rescue begins, in ascending order; where there is none there is no plan, and nothing of what follows", "below-threshold", "compromise", "legal", "refusal", "silence").times(0, 5).with(
+			number("after", 1, MaxDelay, "seconds that silence or refusal lasted; absent for others").optional(),
+			number("trigger-delay", 1, MaxDelay, "seconds between declaration and ACTIVE"),
+		),
+		number("starters", 2, MaxGuardians, "guardians that declare; rescue-guardians at least").optional(),
+		number("starter-organisations", 1, MaxGuardians, "of which they are, at least").optional(),
+		number("window", 1, MaxWindow, "seconds that ACTIVE lasts").optional(),
+		number("lock-up", 1, MaxDelay, "seconds after ACTIVE in which nothing leaves").optional(),
+		number("drill-every", 60, MaxRefresh, "seconds after which a guardian's drill is overdue").optional(),
+		label("successor", "operator that may sit in the new committee beside those who are left, in ascending order").times(0, MaxOperators),
+		number("least-threshold", 2, MaxOperators, "the lowest that the new committee may have").optional(),
+		chain("height-chain", "whose height must advance during the delay too").optional().with(
+			number("blocks", 1, MaxBlocks, "by so many"),
+		),
+		label("destination", "rescue address, in ascending order").times(0, MaxDestinations).with(
+			chain("destination-chain", ""),
+			text("destination-address", 128, "as the chain writes it"),
+			label("destination-vault", "of this charter, whose address it is").optional(),
+		),
+		label("cap", "asset, in ascending order").times(0, MaxAssets).with(
+			number("cap-most", 1, maxInt, "policy units that all sweeps of one rescue move"),
+		),
+		label("call", "protective call, in ascending order").times(0, MaxCalls).with(
+			chain("call-chain", ""),
+			text("call-to", 128, "the contract"),
+			Spec{Name: "call-data", Type: Hex, Min: 4, Max: MaxCallData, Least: 1, Most: 1, Doc: "exactly what is called"},
+			number("call-times", 1, MaxTimes, "that it is made at most, in one rescue"),
+		),
+		label("tranche", "asset, in ascending order").times(0, MaxAssets).with(
+			number("tranche-most", 1, maxInt, "policy units that may leave in each period after the lock-up"),
+			number("tranche-every", 1, MaxDelay, "seconds of a period"),
+			number("tranche-count", 1, MaxTranches, "periods; afterwards everything may leave"),
+		),
 	),
 	text("policy", MaxPolicyLine, "one line of the rules in Cedar after `|`").times(0, MaxPolicyLines),
 	word("control", "a control rule beyond the defaults", "halt", "lose", "spend", "steal").times(0, MaxControl).with(

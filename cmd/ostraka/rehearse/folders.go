@@ -13,6 +13,7 @@ import (
 
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/guardian"
 )
 
 // writeCharter writes a charter's two files into a new folder.
@@ -52,6 +53,17 @@ func sshKey() (string, error) {
 	return key.Type() + " " + base64.StdEncoding.EncodeToString(key.Marshal()), nil
 }
 
+// guardiansCard is the card of a new key, which nobody keeps: what a rehearsal only reads needs no more.
+func guardiansCard() (string, error) {
+	k, err := guardian.NewKey(rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	defer k.Wipe()
+	c, err := k.Card()
+	return c.String(), err
+}
+
 // standard is what `charter init` writes, filled in for so many operators, no two of which have anything in common but the make of their machines.
 func standard(operators int) (charter.Start, error) {
 	s := charter.Start{
@@ -83,8 +95,12 @@ func standard(operators int) (charter.Start, error) {
 		}
 	}
 	for i := range 5 {
-		s.Guardians = append(s.Guardians, charter.Guard{
-			Name: fmt.Sprint("guardian-", i+1), Person: fmt.Sprint("holder-", i+1), Organisation: fmt.Sprint("firm-", i+1), Jurisdiction: countries[(i+3)%len(countries)],
+		card, err := guardiansCard()
+		if err != nil {
+			return s, err
+		}
+		s.Guardians = append(s.Guardians, charter.StartGuardian{
+			Name: fmt.Sprint("guardian-", i+1), Person: fmt.Sprint("holder-", i+1), Organisation: fmt.Sprint("firm-", i+1), Jurisdiction: countries[(i+3)%len(countries)], Card: card,
 		})
 	}
 	return s, nil
