@@ -90,6 +90,7 @@ const (
 	GuardianPossession
 	GuardianCard
 	GuardianParty
+	SOSPlan
 
 	PasskeyChallenge
 	NodeDecision
@@ -207,6 +208,7 @@ var labels = [...]string{
 	GuardianPossession:    "ostraka/1/guardian/possession",
 	GuardianCard:          "ostraka/1/guardian/card",
 	GuardianParty:         "ostraka/1/guardian/party",
+	SOSPlan:               "ostraka/1/sos/plan",
 
 	PasskeyChallenge: "ostraka/1/passkey/challenge",
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -71,6 +72,32 @@ type Tranche struct {
 	Most  int64 // policy units in each period
 	Every time.Duration
 	Count int
+}
+
+// SOSTerms are a vault's plan and its guardians, all of whom have cards.
+type SOSTerms struct {
+	Rescue
+	Keepers []Guard  // the circle's guardians, ascending by name
+	Hash    [32]byte // names both: plan and cards (spec/charter 8.9). It stands in every epoch that is made under them
+}
+
+// sosOf are a vault's, nil where it has none that counts.
+func (c Charter) sosOf(b Blueprint) *SOSTerms {
+	if b.Rescue == nil || !b.Rescue.Planned() {
+		return nil
+	}
+	sub := b.Rescue.add(nil)
+	for _, g := range c.Document.Guardians {
+		if g.Card.IsZero() {
+			return nil
+		}
+		sub = sub.AddBlock("guardian", g.Name, statement.Block{}.Add("card", g.Card.String()))
+	}
+	lines, err := sub.Lines()
+	if err != nil { // no field of a charter that was read holds a line feed
+		return nil
+	}
+	return &SOSTerms{*b.Rescue, c.Document.Guardians, transcript.New(transcript.SOSPlan).Bytes([]byte(lines)).Sum256()}
 }
 
 // Planned says whether there is a plan, or only r and k from before there were any.

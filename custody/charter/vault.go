@@ -60,6 +60,7 @@ type Terms struct {
 	Publish           bool
 	Witnesses         int
 	HoldRelease       time.Duration
+	SOS               *SOSTerms // nil: there is no plan, or one from before guardians had cards
 }
 
 // Statement writes the vault, its lists in ascending order, and checks it.
@@ -182,6 +183,7 @@ func (c Charter) TermsNow(v Vault) Vault {
 	v.Publish, v.Witnesses, v.HoldRelease = b.Publish, b.Witnesses, b.HoldRelease
 	v.InitiatorApproves, v.UserVerification = b.InitiatorApproves, b.UserVerification
 	v.Initiators, v.Approvers = c.persons(b.Initiators), c.persons(b.Approvers)
+	v.SOS = c.sosOf(b)
 	return v
 }
 

@@ -111,6 +111,13 @@ func (b Block) AddUint(name string, v uint64) Block {
 // AddTime appends a time, cut to whole seconds.
 func (b Block) AddTime(name string, t time.Time) Block { return b.Add(name, FormatTime(t)) }
 
+// Lines are the fields as a statement has them: what is hashed where a part of a statement has a name of its own.
+func (b Block) Lines() (string, error) {
+	var w strings.Builder
+	err := b.write(&w)
+	return w.String(), err
+}
+
 func (b Block) write(w *strings.Builder) error {
 	for _, f := range b {
 		if f.Value == "" {

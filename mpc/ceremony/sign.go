@@ -13,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
 	"github.com/ostraka/ostraka/mpc/frost"
+	"github.com/ostraka/ostraka/mpc/guard"
 	"github.com/ostraka/ostraka/mpc/pair"
 )
 
@@ -74,6 +75,23 @@ func (k *Keys) Wipe() {
 	for _, p := range k.Pairs {
 		p.Wipe()
 	}
+}
+
+// LoadMask reads the row of a member's mask, which it wipes, and holds it to the record's backup set.
+func LoadMask(r *epoch.Record, self engine.PartyID, set *guard.Set, row secret.Bytes) (group.Scalar, error) {
+	g := r.Public.Group()
+	mask, err := g.DecodeScalar(row.Expose())
+	row.Wipe()
+	if err != nil {
+		// The decoder's words could carry the value.
+		return nil, errors.New("load mask: the row is not a canonical scalar")
+	}
+	m, ok := r.Member(self)
+	if !ok || !g.BaseMul(mask).Equal(set.MaskPoint(m.Index)) {
+		mask.Wipe()
+		return nil, fmt.Errorf("load mask: it does not match our mask's point in record %v", r.Hash())
+	}
+	return mask, nil
 }
 
 // Load makes keys of the rows that Keygen kept: row gives a row's bytes by name, which

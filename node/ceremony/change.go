@@ -13,6 +13,7 @@ import (
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/mpc/guard"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/session"
@@ -147,7 +148,7 @@ func (k *Keeper) refresh(ctx context.Context, now time.Time, w *root) (*mpc.Setu
 	if err := k.watchDue(ctx, now, w); err != nil {
 		return nil, err
 	}
-	if !w.isWanted(now) && !w.isDue(now) || now.Before(w.next) {
+	if !w.isWanted(now) && !w.isDue(now) && !w.replans() || now.Before(w.next) {
 		return nil, nil
 	}
 	if err := k.mayRefresh(ctx, now, w); err != nil {
@@ -162,7 +163,7 @@ func (k *Keeper) refresh(ctx context.Context, now time.Time, w *root) (*mpc.Setu
 		return nil, nil
 	}
 	s := w.setup(now, protocol.ProtocolRefresh, w.keyID, cur.Hash(), cur.Threshold, cur.Parties())
-	s.Payload = (&protocol.Change{Attempt: w.lastAttempt() + 1, Guards: protocol.GuardedBy(w.guards(), cur.Parties(), cur.Threshold)}).Encode()
+	s.Payload = (&protocol.Change{Attempt: w.lastAttempt() + 1, Guards: protocol.GuardedBy(w.guards(cur.Threshold), cur.Parties(), cur.Threshold)}).Encode()
 	return s, nil
 }
 
@@ -206,7 +207,7 @@ func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
 	if err := k.cfg.Fit(ctx, now, &mpc.Setup{KeyID: w.keyID, Parties: w.parties()}, [32]byte{}); err != nil {
 		return fmt.Errorf("vault %s: no new shares are made now: %w; once our operator found out why, they run `ostraka vault refresh`", w.title(), err)
 	}
-	if !w.isWanted(now) && !w.isDue(now) {
+	if !w.isWanted(now) && !w.isDue(now) && !w.replans() {
 		return fmt.Errorf("vault %s: new shares are not due, and our operator did not ask for them: they run `ostraka vault refresh` too", w.title())
 	}
 	return nil
@@ -260,14 +261,14 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 	if err := k.cfg.Fit(ctx, now, s, [32]byte{}); err != nil {
 		return nil, err
 	}
-	plan := w.guards()
-	return k.changeTask(ctx, now, w, a, s, c, fmt.Sprintf("refresh of vault %s, epoch %d, attempt %d", w.title(), r.Epoch+1, c.Attempt), true, func(seat protocol.Seat, keys *protocol.Keys) (engine.Stage[protocol.Prepared], error) {
+	plan := w.guards(r.Threshold)
+	return k.changeTask(ctx, now, w, a, s, c, plan, fmt.Sprintf("refresh of vault %s, epoch %d, attempt %d", w.title(), r.Epoch+1, c.Attempt), true, func(seat protocol.Seat, keys *protocol.Keys) (engine.Stage[protocol.Prepared], error) {
 		return protocol.Refresh(seat, keys, plan)
 	})
 }
 
 // changeTask is our part in making the next epoch's shares. first is given our present secrets if we deal, else nil.
-func (k *Keeper) changeTask(ctx context.Context, now time.Time, w *root, a *attempt, s *mpc.Setup, c *protocol.Change, title string, deals bool, first func(protocol.Seat, *protocol.Keys) (engine.Stage[protocol.Prepared], error)) (*session.Task, error) {
+func (k *Keeper) changeTask(ctx context.Context, now time.Time, w *root, a *attempt, s *mpc.Setup, c *protocol.Change, plan *guard.Plan, title string, deals bool, first func(protocol.Seat, *protocol.Keys) (engine.Stage[protocol.Prepared], error)) (*session.Task, error) {
 	f := a.book.Current()
 	var keys *protocol.Keys
 	if deals {
@@ -278,7 +279,7 @@ func (k *Keeper) changeTask(ctx context.Context, now time.Time, w *root, a *atte
 	}
 	w.joining = true
 	w.noteOpened(now, s.Opener)
-	t := k.makingTask(w, s, title, func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
+	t := k.makingTask(w, s, plan, title, func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
 		return first(seat, keys)
 	})
 	t.Standing = Standing(f)

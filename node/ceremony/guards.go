@@ -1,8 +1,73 @@
 package ceremony
 
 import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
+	"github.com/ostraka/ostraka/mpc/epoch"
 	"github.com/ostraka/ostraka/mpc/guard"
 )
 
-// guards is who guards a new epoch of a vault's key, by our own charter; nil for nobody.
-func (w *root) guards() *guard.Plan { return nil }
+// PlanOf is who guards the keys of a vault with these terms and this threshold; nil for nobody: there is no plan, or one that counts on as many
+// operators as sign by themselves.
+func PlanOf(t charter.Terms, threshold int) *guard.Plan {
+	if t.SOS == nil || t.SOS.Operators >= threshold {
+		return nil
+	}
+	p := &guard.Plan{Terms: t.SOS.Hash, Operators: t.SOS.Operators, Quorum: t.SOS.Guardians}
+	for _, g := range t.SOS.Keepers {
+		p.Guardians = append(p.Guardians, guard.Guardian{ID: g.Card.Party(), Key: g.Card.Encryption()})
+	}
+	slices.SortFunc(p.Guardians, func(a, b guard.Guardian) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	return p
+}
+
+// guards is who guards a new epoch, by our own charter.
+func (w *root) guards(threshold int) *guard.Plan { return PlanOf(w.Terms, threshold) }
+
+// planned is the guardian-set hash that our charter wants of the epoch in force.
+func (w *root) planned() (h [32]byte) {
+	if p := w.guards(w.book.Current().Record.Threshold); p != nil {
+		h = p.Hash()
+	}
+	return h
+}
+
+// replans says whether the epoch in force was made under another plan than our charter's: guardians came, went or have new keys. Then new
+// shares are due. A vault that the charter does not list keeps what it has.
+func (w *root) replans() bool {
+	return w.Tier != "" && w.book.Current() != nil && w.book.Current().Record.Guardians != w.planned()
+}
+
+// readBackups reads back the mask and the backup set of a record that was made under our plan, and holds both to it (protocols.md 1.5 step 1).
+func (k *Keeper) readBackups(ctx context.Context, p *guard.Plan, r *epoch.Record) error {
+	if p == nil {
+		return nil
+	}
+	it, err := k.cfg.Journal.Store().Get(ctx, epochKey(r.KeyID, r.Hash(), protocol.RowBackups))
+	if err != nil {
+		return fmt.Errorf("read the backup set of record %v: %w", r.Hash(), err)
+	}
+	set, _, err := r.OpenBackups(p, it.Value)
+	if err != nil {
+		return err
+	}
+	it, err = k.cfg.Journal.Store().Get(ctx, epochKey(r.KeyID, r.Hash(), protocol.RowMask))
+	if err != nil {
+		return fmt.Errorf("read the mask of record %v: %w", r.Hash(), err)
+	}
+	raw, err := k.cfg.Sealer.Open(k.label(r.KeyID, r.Hash(), protocol.RowMask), it.Value)
+	if err != nil {
+		return err
+	}
+	mask, err := protocol.LoadMask(r, k.cfg.Self, set, raw)
+	if err != nil {
+		return err
+	}
+	mask.Wipe()
+	return nil
+}

@@ -455,7 +455,7 @@ func (k *Keeper) reshare(ctx context.Context, now time.Time, w *root) (s *mpc.Se
 	if now.Before(w.next) || !k.mayOpen(now, w, order) {
 		return nil, true, nil
 	}
-	c := &protocol.Change{Attempt: attempt, Dealers: ids(dealers), Members: ids(members), Guards: protocol.GuardedBy(w.guards(), members, p.Threshold)}
+	c := &protocol.Change{Attempt: attempt, Dealers: ids(dealers), Members: ids(members), Guards: protocol.GuardedBy(w.guards(p.Threshold), members, p.Threshold)}
 	s = w.setup(now, protocol.ProtocolReshare, w.keyID, r.Hash(), p.Threshold, union(dealers, members))
 	s.Payload = c.Encode()
 	return s, true, nil
@@ -527,9 +527,9 @@ func (k *Keeper) admitReshare(ctx context.Context, now time.Time, s *mpc.Setup) 
 	if deals && w.bare {
 		return nil, k.bareError(w) // whoever opened leaves us out of the next attempt
 	}
-	plan := w.guards()
+	plan := w.guards(p.Threshold)
 	title := fmt.Sprintf("reshare %d of vault %s, epoch %d, attempt %d", p.Number, w.title(), r.Epoch+1, c.Attempt)
-	return k.changeTask(ctx, now, w, a, s, c, title, deals, func(seat protocol.Seat, keys *protocol.Keys) (engine.Stage[protocol.Prepared], error) {
+	return k.changeTask(ctx, now, w, a, s, c, plan, title, deals, func(seat protocol.Seat, keys *protocol.Keys) (engine.Stage[protocol.Prepared], error) {
 		return protocol.Reshare(seat, r, keys, lower, plan)
 	})
 }

@@ -54,7 +54,7 @@ func (k *Keeper) label(key [32]byte, eh epoch.Hash, row string) seal.Label {
 	return seal.Label{Key: key[:], Epoch: eh[:], Operator: k.cfg.Self[:], Row: row}
 }
 
-// keep seals a ceremony's rows; the record stays readable.
+// keep seals a ceremony's rows; the record and the backup set stay readable.
 func (k *Keeper) keep(key [32]byte, rows []engine.Record) (epoch.Hash, journal.Entry, error) {
 	var e journal.Entry
 	var eh epoch.Hash
@@ -69,14 +69,14 @@ func (k *Keeper) keep(key [32]byte, rows []engine.Record) (epoch.Hash, journal.E
 	}
 	defer func() {
 		for _, r := range rows { // whatever becomes of them
-			if r.Name != protocol.RowRecord {
+			if !protocol.Open(r.Name) {
 				secret.Wipe(r.Value)
 			}
 		}
 	}()
 	for _, r := range rows {
 		value := r.Value
-		if r.Name != protocol.RowRecord {
+		if !protocol.Open(r.Name) {
 			sealed, err := k.cfg.Sealer.Seal(k.label(key, eh, r.Name), r.Value)
 			if err != nil {
 				return eh, e, fmt.Errorf("seal row %s: %w", r.Name, err)

@@ -16,6 +16,7 @@ import (
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/mpc/guard"
 	"github.com/ostraka/ostraka/mpc/pair"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
@@ -128,8 +129,8 @@ func (k *Keeper) admitKeygen(now time.Time, s *mpc.Setup) (*session.Task, error)
 	e.Leaves = append(e.Leaves, tlog.Notes(tlog.KindSession, now, w.ID, s.Hash()).On(w.keyID))
 	w.joining = true
 	w.noteOpened(now, s.Opener)
-	plan := w.guards()
-	t := k.makingTask(w, s, fmt.Sprintf("keygen of vault %s, attempt %d", w.title(), number), func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
+	plan := w.guards(w.Threshold)
+	t := k.makingTask(w, s, plan, fmt.Sprintf("keygen of vault %s, attempt %d", w.title(), number), func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
 		return protocol.Keygen(seat, plan)
 	})
 	t.Admit = e
@@ -195,7 +196,7 @@ func (k *Keeper) goneEntry(now time.Time, w *root, a *attempt, eh epoch.Hash, ho
 		e.If = append(e.If, store.Absent(store.Key(kindFinal, store.ID(a.keyID[:]), store.ID(eh[:]), store.ID(k.cfg.Self[:]))), store.Absent(doubtKey(a.keyID, eh)))
 	}
 	e.Put = []store.Entry{{Key: store.Key(kindGone, store.ID(a.keyID[:]), store.ID(eh[:])), Value: []byte{byte(how)}}}
-	e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowShare), doubtKey(a.keyID, eh))
+	e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowShare), epochKey(a.keyID, eh, protocol.RowMask), epochKey(a.keyID, eh, protocol.RowBackups), doubtKey(a.keyID, eh))
 	for _, id := range w.peersOf(eh) {
 		if id != k.cfg.Self {
 			e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowPair(id)), store.BurnKey(eh[:], id[:]))
@@ -207,7 +208,7 @@ func (k *Keeper) goneEntry(now time.Time, w *root, a *attempt, eh epoch.Hash, ho
 
 // makingTask is a ceremony that makes shares: it keeps what it made before PREP leaves, and reads it back. first makes its
 // machine's first stage.
-func (k *Keeper) makingTask(w *root, s *mpc.Setup, title string, first func(protocol.Seat) (engine.Stage[protocol.Prepared], error)) *session.Task {
+func (k *Keeper) makingTask(w *root, s *mpc.Setup, plan *guard.Plan, title string, first func(protocol.Seat) (engine.Stage[protocol.Prepared], error)) *session.Task {
 	var saved *epoch.Record
 	var now time.Time // of the save
 	return &session.Task{
@@ -250,6 +251,9 @@ func (k *Keeper) makingTask(w *root, s *mpc.Setup, title string, first func(prot
 					return err
 				}
 				keys.Wipe()
+				if err := k.readBackups(ctx, plan, saved); err != nil {
+					return err
+				}
 			}
 			k.mu.Lock()
 			defer k.mu.Unlock()

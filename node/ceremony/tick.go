@@ -145,7 +145,7 @@ func (k *Keeper) anew(now time.Time, w *root) *mpc.Setup {
 		return nil
 	}
 	s := w.setup(now, protocol.ProtocolKeygen, epoch.KeyID(w.ID, w.suite, w.number+1), epoch.Hash{}, w.Threshold, w.genesis)
-	s.Payload = protocol.GuardedBy(w.guards(), w.genesis, w.Threshold).Encode()
+	s.Payload = protocol.GuardedBy(w.guards(w.Threshold), w.genesis, w.Threshold).Encode()
 	return s
 }
 
