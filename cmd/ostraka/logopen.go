@@ -261,7 +261,7 @@ func (a *app) identities(path string) ([]age.Identity, error) {
 		return nil, err
 	}
 	if !bytes.HasPrefix(b, []byte("-----BEGIN")) {
-		ids, err := age.ParseIdentities(bytes.NewReader(b))
+		ids, err := a.ageIdentities(string(b))
 		if err != nil {
 			return nil, usage("%s is no private key of SSH or age: %w", path, err)
 		}

@@ -67,6 +67,18 @@ func (a *app) passphrase(file string, twice bool) (secret.Bytes, error) {
 	if file == "" {
 		file = os.Getenv(passphraseVariable)
 	}
+	pass, err := a.secretFor("the node", file, twice)
+	var p *problem
+	if errors.As(err, &p) && p.next == nextPassFile {
+		p.next += ", or set $" + passphraseVariable
+	}
+	return pass, err
+}
+
+const nextPassFile = "give --passphrase-file FILE"
+
+// secretFor is the passphrase of something, from a file or the terminal, and asked for again where it is new.
+func (a *app) secretFor(what, file string, twice bool) (secret.Bytes, error) {
 	if file != "" {
 		return passphraseFile(file)
 	}
@@ -74,9 +86,9 @@ func (a *app) passphrase(file string, twice bool) (secret.Bytes, error) {
 		if errors.Is(err, context.Canceled) {
 			return err
 		}
-		return &problem{codeUsage, fmt.Errorf("read the passphrase: %w", err), "give --passphrase-file FILE, or set $" + passphraseVariable}
+		return &problem{codeUsage, fmt.Errorf("read the passphrase: %w", err), nextPassFile}
 	}
-	first, err := a.askSecret("Passphrase of the node: ")
+	first, err := a.askSecret("Passphrase of " + what + ": ")
 	if err != nil {
 		return secret.Bytes{}, noTerminal(err)
 	}

@@ -108,11 +108,16 @@ func standard(operators int) (charter.Start, error) {
 
 var (
 	thresholdLine = regexp.MustCompile(`(?m)^    threshold: \d+$`)
-	rescueLine    = regexp.MustCompile(`(?m)^      operators: \d+$`)
+	rescueLine    = regexp.MustCompile(`(?m)^      operators: \d+ `)
+	planLines     = regexp.MustCompile(`(?s)\n      triggers:.*?\n\n`)
 )
 
-// thresholdOf makes so many operators sign, and one fewer help in SOS.
+// thresholdOf makes so many operators sign, and one fewer help in SOS. Where that is one, who has no successors makes no new committee: then
+// it leaves the plan out.
 func thresholdOf(file string, t int) string {
 	file = thresholdLine.ReplaceAllString(file, fmt.Sprintf("    threshold: %d", t))
-	return rescueLine.ReplaceAllString(file, fmt.Sprintf("      operators: %d", t-1))
+	if t == 2 {
+		file = planLines.ReplaceAllString(file, "\n\n")
+	}
+	return rescueLine.ReplaceAllString(file, fmt.Sprintf("      operators: %d ", t-1))
 }
