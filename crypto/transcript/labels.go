@@ -117,6 +117,9 @@ const (
 	SealWrap
 	SealKeyFile
 
+	PaperCode
+	PaperSum
+
 	EvidenceSubject
 
 	ReleaseSalt
@@ -235,6 +238,9 @@ var labels = [...]string{
 	SealRow:     "ostraka/1/seal/row",
 	SealWrap:    "ostraka/1/seal/wrapped-data-key",
 	SealKeyFile: "ostraka/1/seal/key-file",
+
+	PaperCode: "ostraka/1/paper/code-of-label",
+	PaperSum:  "ostraka/1/paper/sum-of-payload",
 
 	EvidenceSubject: "ostraka/1/evidence/subject",
 
