@@ -103,7 +103,7 @@ var sosChallengeFields = []Spec{
 
 var sosAliveFields = sosHead(
 	label("operator", "subject of the request"),
-	sosKeys(1, "keyID, in ascending order: all of the request",
+	sosKeys(0, "keyID, in ascending order: all of the request",
 		Spec{Name: "proof", Type: Hex, Min: 64, Max: 65, Least: 1, Most: 1, Doc: "Schnorr proof that it knows its share, over this statement without its `key` rows"}),
 	moment("created", "when it was made"),
 )
