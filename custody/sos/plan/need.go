@@ -121,3 +121,22 @@ func (p Plan) Serves(trigger string, subjects []string) error {
 	}
 	return nil
 }
+
+// Loss says why the loss of one operator, with as many others as leave fewer than t, could not be answered by any trigger; "" if it could.
+// The others are the first by name.
+func (p Plan) Loss(name string) string {
+	lost := []string{name}
+	for _, o := range p.Operators {
+		if len(p.Operators)-len(lost) >= p.Threshold && o.Name != name {
+			lost = append(lost, o.Name)
+		}
+	}
+	slices.Sort(lost)
+	var why error
+	for _, t := range p.Triggers {
+		if why = p.Serves(t.Name, lost); why == nil {
+			return ""
+		}
+	}
+	return why.Error()
+}
