@@ -83,6 +83,7 @@ type turn struct {
 // Ask takes a request that act.VerifyRequest accepted with the plan in force. It moves nothing by itself, but everybody is told: no
 // declaration is prepared in silence (S10).
 func (d Docket) Ask(s statement.Statement, r Reading) (Docket, Effects, error) {
+	r = r.plain()
 	q, err := act.RequestOf(s)
 	if err != nil {
 		return d, Effects{}, err
@@ -148,6 +149,7 @@ func byRequest(a, b Case) int { return slices.Compare(a.request.ID[:], b.request
 // Apply takes one event, or refuses it with an error that names why; then the docket is unchanged. Repeated news is taken and changes
 // nothing.
 func (d Docket) Apply(e Event, r Reading) (Docket, Effects, error) {
+	r = r.plain()
 	next, fx := d.clone(), Effects{}
 	for i := range next.cases {
 		if c := &next.cases[i]; c.state.Holds() || c.state == Closed {

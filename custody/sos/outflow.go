@@ -52,6 +52,7 @@ const FeeTimes = 4
 // A node asks the docket of every vault whose plan this one is part of: its own, and those that it is a rescue vault of. Ordinary rules are
 // asked besides.
 func (d Docket) Spend(o Outflow, r Reading) (Docket, error) {
+	r = r.plain()
 	next := d.clone()
 	for i := range next.cases {
 		c := &next.cases[i]

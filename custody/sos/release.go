@@ -33,6 +33,7 @@ type Own struct {
 //
 // If an answer shows that this node was rolled back, the docket that comes with ErrRolled says so, and is to be stored.
 func (d Docket) Release(id statement.ID, q Question, answers []act.NoVeto, own Own, r Reading) (Docket, act.Released, error) {
+	r = r.plain()
 	i := slices.IndexFunc(d.cases, func(c Case) bool { _, ok := c.activation(id); return ok })
 	if i < 0 {
 		return d, act.Released{}, fmt.Errorf("release for activation %s: %w", id.Short(), ErrUnknown)
