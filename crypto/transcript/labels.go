@@ -99,6 +99,10 @@ const (
 	NodeEnact
 	NodeHeartbeat
 	NodeLog
+	NodeSOSStep
+	NodeSOSNoVeto
+	NodeSOSActivation
+	NodeSOSReleased
 	LogKey
 	WitnessKey
 	LogPossession
@@ -123,6 +127,10 @@ const (
 	EvidenceSubject
 
 	ReleaseSalt
+
+	SOSPlan
+	SOSAlive
+	SOSTestDigest
 )
 
 var labels = [...]string{
@@ -221,6 +229,10 @@ var labels = [...]string{
 	NodeEnact:         "ostraka/1/node/enact",
 	NodeHeartbeat:     "ostraka/1/node/heartbeat",
 	NodeLog:           "ostraka/1/node/log",
+	NodeSOSStep:       "ostraka/1/node/sos-step",
+	NodeSOSNoVeto:     "ostraka/1/node/sos-no-veto",
+	NodeSOSActivation: "ostraka/1/node/sos-activation",
+	NodeSOSReleased:   "ostraka/1/node/sos-released",
 	LogKey:            "ostraka/1/log/key",
 	WitnessKey:        "ostraka/1/log/witness-key",
 	LogPossession:     "ostraka/1/log/possession-of-key",
@@ -245,6 +257,10 @@ var labels = [...]string{
 	EvidenceSubject: "ostraka/1/evidence/subject",
 
 	ReleaseSalt: "ostraka/1/release/salt",
+
+	SOSPlan:       "ostraka/1/sos/plan",
+	SOSAlive:      "ostraka/1/sos/alive",
+	SOSTestDigest: "ostraka/1/sos/test-digest",
 }
 
 func (l Label) String() string { return labels[l] }

@@ -29,14 +29,22 @@ func nodeTree(s statement.Statement) ([]byte, error) {
 		label = transcript.NodeHeartbeat
 	case statement.Log:
 		label = transcript.NodeLog
+	case statement.SOSStep:
+		label = transcript.NodeSOSStep
+	case statement.SOSNoVeto:
+		label = transcript.NodeSOSNoVeto
+	case statement.SOSActivation:
+		label = transcript.NodeSOSActivation
+	case statement.SOSReleased:
+		label = transcript.NodeSOSReleased
 	default:
 		return nil, fmt.Errorf("a node does not sign statements of kind %q", s.Kind())
 	}
 	return transcript.New(label).Bytes(s.Bytes()).Tree(), nil
 }
 
-// SignNode signs a decision, hello, key, heartbeat or log statement, or a charter that the node enacts, with its
-// identity key: 64 bytes of Ed25519.
+// SignNode signs a decision, hello, key, heartbeat or log statement, a charter that the node enacts, or a step, no-veto,
+// activation or release of SOS, with its identity key: 64 bytes of Ed25519.
 func SignNode(identity ed25519.PrivateKey, s statement.Statement) ([]byte, error) {
 	if len(identity) != ed25519.PrivateKeySize {
 		return nil, fmt.Errorf("identity key has %d bytes, not %d", len(identity), ed25519.PrivateKeySize)

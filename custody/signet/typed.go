@@ -46,6 +46,13 @@ var hidden = map[statement.Kind][]string{
 	statement.Cancel:   {"charter"},
 	statement.Reshare:  {"roster", "previous", "key", "anchor"},
 	statement.Sighting: {"identity"},
+
+	statement.SOSRequest:      {"charter", "key", "epoch"},
+	statement.SOSSupport:      {"charter"},
+	statement.SOSVeto:         {"charter"},
+	statement.SOSChallenge:    {"charter"},
+	statement.SOSClose:        {"charter", "key", "epoch"},
+	statement.SOSEarlyRelease: {"charter"},
 }
 
 // show derives the message from the statement's own bytes.

@@ -54,7 +54,7 @@ var may = map[string][]string{
 	"custody/ledger":    custody(),
 	"custody/pulse":     custody(),
 	"custody/intent":    custody(),
-	"custody/sos":       custody(),
+	"custody/sos":       custody("custody/sos/…"),
 	"custody/backup":    custody(),
 	"evidence/attest":   {"crypto/…"},
 	"evidence/places":   custody("custody/control", "evidence/attest"),

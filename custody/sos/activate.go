@@ -1,0 +1,207 @@
+package sos
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+type keyEpoch = act.Key
+
+// MayActivate says why this node must not sign an activation, nil if it may. Every node asks the same of one that others signed.
+func (d Docket) MayActivate(e Activated) error {
+	i := d.find(e.Request)
+	if i < 0 {
+		return fmt.Errorf("SOS request %s: %w", e.Request.Short(), ErrUnknown)
+	}
+	c := d.cases[i]
+	if c.state != Active {
+		return fmt.Errorf("activation: %w: request %s is %s", ErrEarly, c.request.ID.Short(), c.state)
+	}
+	if err := c.fits(e); err != nil {
+		return fmt.Errorf("activation: %w", err)
+	}
+	return nil
+}
+
+// fits holds an activation to the request and to the plan that all operators signed beforehand: it is the only source of who may follow.
+func (c Case) fits(e Activated) error {
+	a := e.Activation
+	if err := a.Head.Of(c.request); err != nil {
+		return fmt.Errorf("%w: %w", ErrForeign, err)
+	}
+	if !slices.Contains(c.request.Keys, a.Key) {
+		return fmt.Errorf("%w: key: not one of the request's, in the epoch that it names", ErrForeign)
+	}
+	if len(a.Contributors) != c.plan.Live {
+		return fmt.Errorf("%w: contributor: %d are named, exactly %d contribute", ErrPlan, len(a.Contributors), c.plan.Live)
+	}
+	consents := c.Consents()
+	for _, name := range a.Contributors {
+		if !slices.Contains(consents, name) {
+			return fmt.Errorf("%w: contributor: %s", ErrConsent, name)
+		}
+	}
+	if a.Threshold < c.plan.Least {
+		return fmt.Errorf("%w: threshold: %d, %d at least is allowed", ErrPlan, a.Threshold, c.plan.Least)
+	}
+	for _, m := range a.Members {
+		if err := c.maySucceed(m.Operator, a.Contributors); err != nil {
+			return fmt.Errorf("%w: member %s: %w", ErrPlan, m.Operator, err)
+		}
+		if owner, ok := e.Taken[m.Index]; ok && owner != m.Operator {
+			return fmt.Errorf("%w: member %s: index %d is or was %s's", ErrPlan, m.Operator, m.Index, owner)
+		}
+		if e.Party[m.Operator] != m.Party {
+			return fmt.Errorf("%w: member %s: party: not the operator's", ErrPlan, m.Operator)
+		}
+	}
+	return nil
+}
+
+// maySucceed: contributors, and the successors that the plan names; never a subject, nor who shares a domain with one.
+func (c Case) maySucceed(name string, contributors []string) error {
+	if !slices.Contains(contributors, name) && !slices.Contains(c.plan.Successors, name) {
+		return errors.New("it neither contributes nor is a successor of the plan")
+	}
+	o, ok := c.plan.Anyone(name)
+	if !ok || slices.Contains(c.request.Subjects, name) {
+		return errors.New("it is a subject, or no operator of the circle")
+	}
+	if why := c.plan.Bound(o.Reach, c.request.Subjects); why != "" {
+		return errors.New("it " + why)
+	}
+	return nil
+}
+
+// activate keeps an activation that all its contributors signed.
+func activate(t *turn, e Event) error {
+	a := e.(Activated)
+	if slices.ContainsFunc(t.c.activations, func(o activation) bool { return o.id == a.ID }) {
+		return nil
+	}
+	if err := t.c.fits(a); err != nil {
+		return err
+	}
+	if len(t.c.activations) >= maxActivations {
+		return fmt.Errorf("%w: %d activations", ErrMany, len(t.c.activations))
+	}
+	n := activation{a.ID, a.Key.Key, a.Attempt, slices.Clone(a.Contributors), a.Names()}
+	for _, o := range t.c.activations {
+		if o.key == n.key && o.attempt == n.attempt {
+			return fmt.Errorf("%w: attempt %d of key %x is activation %s", ErrUsed, n.attempt, n.key[:6], o.id.Short())
+		}
+	}
+	t.c.activations = append(t.c.activations, n)
+	slices.SortFunc(t.c.activations, func(a, b activation) int {
+		if c := bytes.Compare(a.key[:], b.key[:]); c != 0 {
+			return c
+		}
+		return a.attempt - b.attempt
+	})
+	return nil
+}
+
+// Activation finds one that is kept.
+func (c Case) activation(id statement.ID) (activation, bool) {
+	i := slices.IndexFunc(c.activations, func(a activation) bool { return a.id == id })
+	if i < 0 {
+		return activation{}, false
+	}
+	return c.activations[i], true
+}
+
+// gift1 keeps that another node gave its part.
+func gift1(t *turn, e Event) error {
+	v := e.(Gave).Released
+	if err := v.Head.Of(t.c.request); err != nil {
+		return fmt.Errorf("%w: %w", ErrForeign, err)
+	}
+	if !slices.Contains(t.c.plan.Contributors(t.c.request.Subjects), v.Operator) {
+		return fmt.Errorf("%w: %s contributes to nothing", ErrForeign, v.Operator)
+	}
+	g := gift{v.Activation, v.Operator}
+	if v.Operator == t.d.self && !slices.Contains(t.c.gave, g) { // S2: this node was rolled back behind its own release
+		t.d.rolled = true
+	}
+	return t.c.give(g)
+}
+
+func (c *Case) give(g gift) error {
+	i, found := slices.BinarySearchFunc(c.gave, g, func(a, b gift) int {
+		if n := bytes.Compare(a.activation[:], b.activation[:]); n != 0 {
+			return n
+		}
+		return compare(a.operator, b.operator)
+	})
+	switch {
+	case found:
+		return nil
+	case len(c.gave) >= maxActivations*len(c.plan.Operators):
+		return fmt.Errorf("%w: %d releases", ErrMany, len(c.gave))
+	}
+	c.gave = slices.Insert(c.gave, i, g)
+	return nil
+}
+
+// follow takes new shares that the certificate of an activation brought. Whatever this node thought of the request, veto included, it
+// locks up: the certificate holds, and who holds the new shares must keep to the plan.
+func follow(t *turn, e Event) error {
+	v := e.(Reshared)
+	if !slices.ContainsFunc(t.c.request.Keys, func(k keyEpoch) bool { return k.Key == v.Key.Key }) {
+		return fmt.Errorf("%w: key %x", ErrForeign, v.Key.Key[:6])
+	}
+	if a, ok := t.c.activation(v.Activation); ok {
+		t.c.committee = slices.Clone(a.members)
+	}
+	t.c.reshared = slices.DeleteFunc(t.c.reshared, func(k keyEpoch) bool { return k.Key == v.Key.Key })
+	t.c.reshared = append(t.c.reshared, v.Key)
+	slices.SortFunc(t.c.reshared, func(a, b keyEpoch) int { return bytes.Compare(a.Key[:], b.Key[:]) })
+	switch t.c.state {
+	case Active, LockUp:
+		return nil
+	}
+	t.c.clock = t.c.clock.Again(t.r)
+	if t.c.declared.IsZero() {
+		t.c.declared, t.c.clock = t.r.Wall, StartClock(t.r)
+	}
+	t.step(LockUp, "the key has new shares by a certificate of SOS; the vault signs only to its rescue addresses")
+	return nil
+}
+
+// closes ends the lock-up for good: its time is over, all keys have new shares, and the statement names exactly these.
+func closes(t *turn, e Event) error {
+	v := e.(ClosedBy).Close
+	if err := timely(t, v.Head, v.Created); err != nil {
+		return err
+	}
+	var keys []keyEpoch
+	for _, k := range v.Keys {
+		keys = append(keys, k.Key)
+	}
+	switch {
+	case !t.c.unlocked():
+		return fmt.Errorf("%w: %s of the lock-up are left on this node's clock", ErrEarly, t.c.Remaining())
+	case len(t.c.reshared) != len(t.c.request.Keys) || !slices.Equal(keys, t.c.reshared):
+		return fmt.Errorf("%w: not exactly the keys, in the epochs that SOS brought", ErrForeign)
+	}
+	t.step(Closed, "new shares, new backups, a drill and a report: closed by "+list(t.c.Committee()))
+	return nil
+}
+
+// free ends the lock-up's time and the tranches. The closing is still needed.
+func free(t *turn, e Event) error {
+	v := e.(Freed).EarlyRelease
+	if err := timely(t, v.Head, v.Created); err != nil {
+		return err
+	}
+	if !t.c.freed {
+		t.c.freed = true
+		t.fx.tell(*t.c, fmt.Sprintf("All operators released vault %s early: %s.", t.c.plan.Name, v.Reason))
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+package sos
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/sos/plan"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// A Case is one request as one node has it. It keeps the plan of the charter that the request names, whatever comes after (S7).
+type Case struct {
+	plan    plan.Plan
+	said    statement.Statement // the request's own bytes
+	request act.Request
+
+	state    State
+	declared time.Time     // own wall clock; zero: never declared here
+	since    time.Time     // own wall clock when the state began
+	at       time.Duration // credited when the state began
+	clock    Clock         // begins with Declared, and again with Contest
+	told     bool
+	height   uint64 // of the plan's chain when the delay began
+
+	supports []mark // ascending by role and name
+	vetoes   []mark // ascending by name
+	alive    []string
+	signed   []string
+	steps    []word // each other node's last word, ascending by operator
+
+	activations []activation // ascending by key and attempt
+	gave        []gift       // who gave their part, this node too; ascending
+	reshared    []act.Key    // keys in the epochs that SOS brought, ascending
+	committee   []string     // of those
+	late        bool         // a veto or cancellation came after this node gave its part
+	byGuardians bool         // it is over because guardians vetoed
+	freed       bool         // early release
+	spent       []spend
+}
+
+// A mark is what one guardian or operator said.
+type mark struct {
+	role, by string
+	id       statement.ID
+	contacts bool // whom they tried to reach was said
+}
+
+// A word is the last step that another node told of.
+type word struct {
+	operator string
+	state    State
+	created  time.Time
+}
+
+// An activation as a case keeps it.
+type activation struct {
+	id           statement.ID
+	key          [32]byte
+	attempt      int
+	contributors []string
+	members      []string
+}
+
+// A gift says that an operator gave its part to an activation.
+type gift struct {
+	activation statement.ID
+	operator   string
+}
+
+// A spend is one thing that left: so much of an asset, or one use of a call.
+type spend struct {
+	intent statement.ID
+	what   What
+	name   string // asset or call
+	amount int64
+}
+
+// Bounds of what a case keeps: whoever fills it locks themselves out, not the node.
+const (
+	maxSpends      = 4096
+	maxActivations = 64
+)
+
+func (c Case) clone() Case {
+	c.supports, c.vetoes, c.alive, c.signed = slices.Clone(c.supports), slices.Clone(c.vetoes), slices.Clone(c.alive), slices.Clone(c.signed)
+	c.steps, c.activations, c.gave = slices.Clone(c.steps), slices.Clone(c.activations), slices.Clone(c.gave)
+	c.reshared, c.committee, c.spent = slices.Clone(c.reshared), slices.Clone(c.committee), slices.Clone(c.spent)
+	return c
+}
+
+// ID is the request's.
+func (c Case) ID() statement.ID { return c.request.ID }
+
+// Request is what was asked.
+func (c Case) Request() act.Request { return c.request }
+
+// Plan is the one that the request keeps.
+func (c Case) Plan() plan.Plan { return c.plan }
+
+// State says how far it has come here.
+func (c Case) State() State { return c.state }
+
+// Since is when the state began, on this node's own clock.
+func (c Case) Since() time.Time { return c.since }
+
+// FirstSeen is when this node had the declaration; zero: it had none.
+func (c Case) FirstSeen() time.Time { return c.declared }
+
+// Credited is what of the delay has gone by.
+func (c Case) Credited() time.Duration { return c.clock.Credited }
+
+// Remaining is what is left of the delay, the window's or the lock-up's time, on this node's clock.
+func (c Case) Remaining() time.Duration {
+	gone := c.clock.Credited - c.at
+	switch c.state {
+	case Contest:
+		return max(c.trigger().Delay-c.clock.Credited, 0)
+	case Active:
+		return max(c.plan.Window-gone, 0)
+	case LockUp:
+		return max(c.plan.LockUp-gone, 0)
+	}
+	return 0
+}
+
+// Consents are the operators whose own person supports it, and that count.
+func (c Case) Consents() (names []string) {
+	able := c.plan.Contributors(c.request.Subjects)
+	for _, m := range c.supports {
+		if m.role == act.Operator && slices.Contains(able, m.by) {
+			names = append(names, m.by)
+		}
+	}
+	return names
+}
+
+// Vetoes are the guardians who are against it, and count.
+func (c Case) Vetoes() (names []string) {
+	for _, m := range c.vetoes {
+		if c.mayVeto(m.by) {
+			names = append(names, m.by)
+		}
+	}
+	return names
+}
+
+// Late says that a veto or cancellation came after this node had given its part.
+func (c Case) Late() bool { return c.late }
+
+// Committee is who signs for an early release, and once keys moved for a closing: every operator of the committee in force.
+func (c Case) Committee() (names []string) {
+	if len(c.committee) > 0 {
+		return slices.Clone(c.committee)
+	}
+	for _, o := range c.plan.Operators {
+		names = append(names, o.Name)
+	}
+	return names
+}
+
+func (c Case) trigger() plan.Trigger {
+	t, _ := c.plan.Trigger(c.request.Trigger)
+	return t
+}
+
+// given says that enough gave their part, as far as this node knows, for the key to have new shares: this node, which cannot take its
+// own back, or all contributors of some activation, or shares that are there.
+func (c Case) given(self string) bool {
+	if len(c.reshared) > 0 || slices.ContainsFunc(c.gave, func(g gift) bool { return g.operator == self }) {
+		return true
+	}
+	for _, a := range c.activations {
+		all := true
+		for _, name := range a.contributors {
+			all = all && slices.Contains(c.gave, gift{a.id, name})
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+// enter begins a state.
+func (c *Case) enter(s State, r Reading) {
+	c.state, c.since, c.at = s, r.Wall, c.clock.Credited
+}

@@ -1,0 +1,97 @@
+package sos
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/ostraka/ostraka/custody/sos/plan"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// Work is what a session or ceremony on the vault is for.
+type Work uint8
+
+// Works.
+const (
+	Ordinary Work = iota // any Setup or PREP that is none of these
+	LiveTest             // a test signature with a subject, over act.TestDigest; id: the request
+	Guarded              // a guarded reshare, up to its FINAL; id: the activation
+	Sweep                // a signature over an intent that Spend took; id: the intent
+)
+
+// MayRun says why such a session must not run now, nil if it may. From DECLARED until it is over, only SOS's own steps run. A freeze
+// (spec/charter) is not asked about here: it binds Ordinary alone, and never blocks SOS.
+func (d Docket) MayRun(w Work, id statement.ID) error {
+	if w == Ordinary {
+		for _, c := range d.cases {
+			if c.state.Holds() {
+				return fmt.Errorf("vault %s: %w: request %s is %s", c.plan.Name, ErrHeld, c.request.ID.Short(), c.state)
+			}
+		}
+		return nil
+	}
+	for _, c := range d.cases {
+		if c.allows(w, id, d.self) {
+			return nil
+		}
+	}
+	return fmt.Errorf("vault %s: %w: SOS allows no such step for %s now", d.plan.Name, ErrHeld, id.Short())
+}
+
+func (c Case) allows(w Work, id statement.ID, self string) bool {
+	switch w {
+	case LiveTest:
+		cancels := c.request.Trigger != plan.Compromise && c.request.Trigger != plan.Legal
+		return id == c.request.ID && cancels && (c.state == Declared || c.state == Contest || c.state == Active)
+	case Guarded:
+		a, ok := c.activation(id)
+		if !ok || c.state != Active && c.state != LockUp {
+			return false
+		}
+		// Who contributes has given first, by Release; who only receives may at once.
+		return !slices.Contains(a.contributors, self) || slices.Contains(c.gave, gift{id, self})
+	case Sweep:
+		return (c.state == Active || c.state == LockUp) && slices.ContainsFunc(c.spent, func(s spend) bool { return s.intent == id })
+	}
+	return false
+}
+
+// FreezeBinds says whether a freeze of the vault stops such work.
+func FreezeBinds(w Work) bool { return w == Ordinary }
+
+// A Change is what somebody wants to change about the vault.
+type Change uint8
+
+// Changes.
+const (
+	NewDestination Change = iota
+	NewPolicy
+	NewKey
+	NewPlan
+	NewCommittee // by an ordinary reshare
+	ExportKey
+)
+
+var changeNames = [...]string{"a new destination", "another policy", "a new key", "another plan", "an ordinary reshare", "an export"}
+
+// MayChange says why that must not be, nil if it may: from DECLARED until it is over, never (S7). A person may still revoke their own key.
+func (d Docket) MayChange(w Change) error {
+	for _, c := range d.cases {
+		if c.state.Holds() {
+			return fmt.Errorf("vault %s: %s: %w: request %s is %s", c.plan.Name, changeNames[w], ErrHeld, c.request.ID.Short(), c.state)
+		}
+	}
+	return nil
+}
+
+// Subjects are the operators that an open request is about: they sign no unfreezing.
+func (d Docket) Subjects() (names []string) {
+	for _, c := range d.cases {
+		if c.state.Holds() {
+			for _, s := range c.request.Subjects {
+				names = join(names, s)
+			}
+		}
+	}
+	return names
+}

@@ -1,0 +1,95 @@
+package sos
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/sos/plan"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// A Bundle is what a guardian's tool is given when it is asked to contribute: files, nothing else. Everything in it was verified by
+// custody/sos/act.
+type Bundle struct {
+	Request    act.Request
+	Activation act.Activation // all contributors' nodes signed it
+	Steps      []act.Step     // of the contributors: CONTEST of each
+	Vetoes     []act.Veto     // that the guardian knows of
+}
+
+// MayContribute says why a guardian must not contribute, nil if they may. seen is when this guardian's own tool had the request first,
+// now is their own clock: before the delay has gone by on it, the tool refuses, whoever asks (spec/sos 7.6).
+func MayContribute(p plan.Plan, guardian string, b Bundle, seen, now time.Time) error {
+	if err := mayContribute(p, guardian, b, seen, now); err != nil {
+		return fmt.Errorf("contribution of guardian %s to SOS request %s: %w", guardian, b.Request.ID.Short(), err)
+	}
+	return nil
+}
+
+func mayContribute(p plan.Plan, guardian string, b Bundle, seen, now time.Time) error {
+	q, a := b.Request, b.Activation
+	g, ok := p.Guardian(guardian)
+	switch {
+	case !ok || q.Charter != p.Charter || q.Vault != p.Vault || q.Drill != p.Drill:
+		return fmt.Errorf("%w: the plan, the request and the guardian do not belong together", ErrForeign)
+	case p.Bound(g.Reach, q.Subjects) != "":
+		return fmt.Errorf("%w: %s %s", ErrPlan, guardian, p.Bound(g.Reach, q.Subjects))
+	case a.Head.Of(q) != nil || !slices.Contains(q.Keys, a.Key):
+		return fmt.Errorf("%w: the activation is of another request, key or epoch", ErrForeign)
+	}
+	if err := p.Serves(q.Trigger, q.Subjects); err != nil {
+		return fmt.Errorf("%w: %w", ErrPlan, err)
+	}
+	c := Case{plan: p, request: q}
+	for _, name := range a.Contributors { // their consent stands in their nodes' signatures; a guardian sees no supports
+		c.supports = append(c.supports, mark{role: act.Operator, by: name})
+	}
+	party := map[string][16]byte{}
+	for _, m := range a.Members {
+		party[m.Operator] = m.Party
+	}
+	if err := c.fits(Activated{Activation: a, Party: party}); err != nil {
+		return err
+	}
+	for _, v := range b.Vetoes {
+		if v.Head.Of(q) == nil {
+			c.vetoes = put(c.vetoes, mark{by: v.By, id: v.ID})
+		}
+	}
+	if len(c.Vetoes()) >= p.Vetoes() {
+		return ErrVetoed
+	}
+	return delayed(p, b, seen, now)
+}
+
+// delayed: the delay runs from the latest that the guardian saw for themselves, that the request says, and that each contributor's node says.
+// Nobody of those can make it earlier.
+func delayed(p plan.Plan, b Bundle, seen, now time.Time) error {
+	start := later(seen, b.Request.Created)
+	for _, name := range b.Activation.Contributors {
+		i := slices.IndexFunc(b.Steps, func(s act.Step) bool {
+			return s.Operator == name && s.State == Contest.String() && s.Head.Of(b.Request) == nil
+		})
+		if i < 0 {
+			return fmt.Errorf("%w: contributor %s does not show when its delay began", ErrEarly, name)
+		}
+		start = later(start, b.Steps[i].Created)
+	}
+	t, _ := p.Trigger(b.Request.Trigger)
+	if end := start.Add(t.Delay); now.Before(end) {
+		return fmt.Errorf("%w: the delay ends at %s on this clock", ErrEarly, statement.FormatTime(end))
+	}
+	if end := start.Add(2*t.Delay + Slack + p.Window); !now.Before(end) { // S1, S6
+		return fmt.Errorf("%w: it was for use until %s", ErrLate, statement.FormatTime(end))
+	}
+	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,244 @@
+package sos
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/sos/plan"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// What a part of a transaction does.
+type What uint8
+
+// Whats.
+const (
+	Transfer  What = iota // of an asset to an address
+	Call                  // of a contract, without value
+	Fee                   // at most, to whoever confirms it
+	Remainder             // back to an address of the same key, which the node itself derived
+
+	tranched // a transfer after the lock-up; only as counted
+)
+
+// A Flow is one part of a transaction, as the node itself decoded it.
+type Flow struct {
+	What   What
+	Asset  string // policy's name; empty for a call
+	Amount int64  // in policy units, rounded up
+	To     string // as the chain writes it
+	Data   []byte // of a call: exactly
+}
+
+// An Outflow is a transaction that somebody wants signed.
+type Outflow struct {
+	Intent      statement.ID
+	Vault       string // whose key is to sign: this docket's, or one whose address is a rescue address of the plan
+	Key         [32]byte
+	Transaction bool   // its purpose is a transaction: nothing else leaves a locked vault
+	Chain       string // CAIP-2
+	Flows       []Flow
+	Usual       int64 // what a fee of such a transaction usually is, by the node's own endpoint; 0: unknown
+}
+
+// FeeTimes is how many times the usual fee is allowed: more would be a way to burn what cannot be taken (S12).
+const FeeTimes = 4
+
+// Spend says why an outflow must not be signed, or takes it: the docket that comes back counts it, and is durable before a session for it
+// runs. What was counted stays so, whatever becomes of the session: unknown is spent. The same intent counts once.
+//
+// A node asks the docket of every vault whose plan this one is part of: its own, and those that it is a rescue vault of. Ordinary rules are
+// asked besides.
+func (d Docket) Spend(o Outflow, r Reading) (Docket, error) {
+	r = r.plain()
+	next := d.clone()
+	for i := range next.cases {
+		c := &next.cases[i]
+		if !c.binds(o) {
+			continue
+		}
+		if c.state.Holds() || c.state == Closed {
+			c.clock = c.clock.Tick(r)
+		}
+		if err := c.spend(o, r); err != nil {
+			return d, fmt.Errorf("vault %s: SOS request %s is %s: %w", o.Vault, c.request.ID.Short(), c.state, err)
+		}
+	}
+	return next, nil
+}
+
+// binds says that a case has a say: by the vault, by any of its keys, on whatever chain and path (S12), or because it is a rescue vault.
+func (c Case) binds(o Outflow) bool {
+	return c.own(o) || c.rescue(o)
+}
+
+func (c Case) own(o Outflow) bool {
+	return o.Vault == c.plan.Name || slices.ContainsFunc(c.request.Keys, func(k keyEpoch) bool { return k.Key == o.Key })
+}
+
+func (c Case) rescue(o Outflow) bool {
+	return slices.ContainsFunc(c.plan.Destinations, func(d plan.Destination) bool { return d.Vault != "" && d.Vault == o.Vault })
+}
+
+func (c *Case) spend(o Outflow, r Reading) error {
+	switch {
+	case c.state == Closed && !c.freed:
+		return c.inTranches(o)
+	case (c.state == Active || c.state == LockUp) && c.rescue(o) && !c.own(o):
+		if c.freed {
+			return nil
+		}
+		return fmt.Errorf("%w: a rescue vault signs nothing outward before the lock-up is over", ErrHeld)
+	case c.state == Active && c.closing(r):
+		return fmt.Errorf("%w: the window is over", ErrLate)
+	case c.state == Active, c.state == LockUp:
+		return c.toRescue(o)
+	case c.state.Holds() && c.own(o):
+		return fmt.Errorf("%w: ordinary outflow is frozen", ErrHeld)
+	}
+	return nil
+}
+
+// toRescue: only to rescue addresses of the plan and, in ACTIVE, exactly its protective calls; under its caps, fees included.
+func (c *Case) toRescue(o Outflow) error {
+	if !o.Transaction {
+		return fmt.Errorf("%w: only transactions leave a vault in SOS", ErrHeld)
+	}
+	if c.counted(o.Intent) {
+		return nil
+	}
+	var moves, calls int
+	sums := map[string]int64{}
+	for _, f := range o.Flows {
+		switch f.What {
+		case Transfer:
+			if !c.plan.Rescues(o.Chain, f.To) {
+				return fmt.Errorf("%w: %s on %s is no rescue address of the plan", ErrPlan, f.To, o.Chain)
+			}
+			if f.Amount <= 0 || f.Amount < feeIn(o, f.Asset) { // S12: dust, moved to burn fees
+				return fmt.Errorf("%w: it moves %d of %s, less than its fee", ErrPlan, f.Amount, f.Asset)
+			}
+			moves++
+		case Call:
+			call, ok := c.plan.Called(o.Chain, f.To, f.Data)
+			if !ok || c.state != Active {
+				return fmt.Errorf("%w: it calls %s, which is no protective call of the plan, or not now", ErrPlan, f.To)
+			}
+			if c.used(Call, call.Name) >= int64(call.Times) {
+				return fmt.Errorf("%w: call %s was made %d times", ErrUsed, call.Name, call.Times)
+			}
+			calls++
+			c.spent = append(c.spent, spend{o.Intent, Call, call.Name, 1})
+		case Fee:
+			if o.Usual <= 0 || f.Amount > FeeTimes*min(o.Usual, math.MaxInt64/FeeTimes) { // S12: burnt as a fee
+				return fmt.Errorf("%w: a fee of %d; usual is %d, and at most %d times that is allowed", ErrPlan, f.Amount, o.Usual, FeeTimes)
+			}
+		case Remainder:
+			continue
+		default:
+			return fmt.Errorf("%w: it does what is not known", ErrPlan)
+		}
+		if err := add(sums, f); err != nil {
+			return err
+		}
+	}
+	if moves == 0 && calls != 1 || moves > 0 && calls > 0 { // S12: only change and fee, or more than was asked for
+		return fmt.Errorf("%w: it is neither a sweep nor one protective call", ErrPlan)
+	}
+	for asset, sum := range sums { // S11: all of them together
+		if most, ok := c.plan.Cap(asset); ok && sum > most-min(c.used(Transfer, asset), most) {
+			return fmt.Errorf("%w: with it %d of %s leave, at most %d are allowed in all; %d have", ErrPlan, sum, asset, most, c.used(Transfer, asset))
+		}
+	}
+	return c.take(o.Intent, Transfer, sums)
+}
+
+func feeIn(o Outflow, asset string) (sum int64) {
+	for _, f := range o.Flows {
+		if f.What == Fee && f.Asset == asset {
+			sum += f.Amount
+		}
+	}
+	return sum
+}
+
+// add counts a flow. What does not fit is refused: nothing wraps around.
+func add(sums map[string]int64, f Flow) error {
+	switch {
+	case f.Asset == "" && f.Amount == 0:
+	case f.Asset == "" || f.Amount < 0 || sums[f.Asset] > math.MaxInt64-f.Amount:
+		return fmt.Errorf("%w: %d of asset %q", ErrPlan, f.Amount, f.Asset)
+	default:
+		sums[f.Asset] += f.Amount
+	}
+	return nil
+}
+
+func (c Case) counted(intent statement.ID) bool {
+	return slices.ContainsFunc(c.spent, func(s spend) bool { return s.intent == intent })
+}
+
+// used is what was counted of an asset, or how often a call was.
+func (c Case) used(w What, name string) (sum int64) {
+	for _, s := range c.spent {
+		if s.what == w && s.name == name {
+			sum += min(s.amount, math.MaxInt64-sum)
+		}
+	}
+	return sum
+}
+
+// take counts sums, by asset in order.
+func (c *Case) take(intent statement.ID, w What, sums map[string]int64) error {
+	var names []string
+	for asset := range sums {
+		names = join(names, asset)
+	}
+	if len(names) == 0 {
+		names, sums = []string{""}, map[string]int64{} // that it was taken must be known
+	}
+	if len(c.spent)+len(names) > maxSpends {
+		return fmt.Errorf("%w: %d outflows", ErrMany, len(c.spent))
+	}
+	for _, asset := range names {
+		c.spent = append(c.spent, spend{intent, w, asset, sums[asset]})
+	}
+	return nil
+}
+
+// inTranches bounds what leaves after the lock-up, from the vault and its rescue vaults together (S11).
+func (c *Case) inTranches(o Outflow) error {
+	if c.counted(o.Intent) {
+		return nil
+	}
+	sums := map[string]int64{}
+	for _, f := range o.Flows {
+		if f.What == Remainder {
+			continue
+		}
+		if err := add(sums, f); err != nil {
+			return err
+		}
+	}
+	for _, t := range c.plan.Tranches {
+		periods := int64((c.clock.Credited - c.at) / t.Every)
+		if sums[t.Asset] == 0 || periods >= int64(t.Count) {
+			continue
+		}
+		out := c.used(tranched, t.Asset)
+		if most := (periods + 1) * min(t.Most, math.MaxInt64/(periods+1)); sums[t.Asset] > most-min(out, most) {
+			return fmt.Errorf("%w: %d of %s are released by now, %d left, this takes %d; the next %d come in %s", ErrPlan, most, t.Asset, out, sums[t.Asset], t.Most, t.Every)
+		}
+	}
+	if c.tranchesOver() {
+		return nil
+	}
+	return c.take(o.Intent, tranched, sums)
+}
+
+// tranchesOver says that nothing bounds what leaves any more.
+func (c Case) tranchesOver() bool {
+	return c.freed || !slices.ContainsFunc(c.plan.Tranches, func(t plan.Tranche) bool { return (c.clock.Credited-c.at)/t.Every < time.Duration(t.Count) })
+}
