@@ -90,7 +90,7 @@ const (
 	GuardianPossession
 	GuardianCard
 	GuardianParty
-	SOSPlan
+	CharterSOS
 
 	PasskeyChallenge
 	NodeDecision
@@ -219,7 +219,7 @@ var labels = [...]string{
 	GuardianPossession:    "ostraka/1/guardian/possession",
 	GuardianCard:          "ostraka/1/guardian/card",
 	GuardianParty:         "ostraka/1/guardian/party",
-	SOSPlan:               "ostraka/1/sos/plan",
+	CharterSOS:            "ostraka/1/charter/sos-terms",
 
 	PasskeyChallenge: "ostraka/1/passkey/challenge",
 

@@ -97,7 +97,7 @@ func (c Charter) sosOf(b Blueprint) *SOSTerms {
 	if err != nil { // no field of a charter that was read holds a line feed
 		return nil
 	}
-	return &SOSTerms{*b.Rescue, c.Document.Guardians, transcript.New(transcript.SOSPlan).Bytes([]byte(lines)).Sum256()}
+	return &SOSTerms{*b.Rescue, c.Document.Guardians, transcript.New(transcript.CharterSOS).Bytes([]byte(lines)).Sum256()}
 }
 
 // Planned says whether there is a plan, or only r and k from before there were any.
