@@ -100,6 +100,9 @@ func (c Charter) sosOf(b Blueprint) *SOSTerms {
 	return &SOSTerms{*b.Rescue, c.Document.Guardians, transcript.New(transcript.CharterSOS).Bytes([]byte(lines)).Sum256()}
 }
 
+// MaxEncryptions bounds threshold times guardians of a vault with a plan.
+const MaxEncryptions = 48
+
 // Planned says whether there is a plan, or only r and k from before there were any.
 func (r Rescue) Planned() bool { return len(r.Triggers) > 0 }
 

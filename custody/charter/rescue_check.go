@@ -39,7 +39,11 @@ func (v Blueprint) checkRescue(d Document) error {
 }
 
 // checkCards: an epoch without a full set of guardians' values is never committed, and a value can be encrypted to a card alone.
-func (r Rescue) checkCards(d Document, _ Blueprint) error {
+func (r Rescue) checkCards(d Document, v Blueprint) error {
+	// Every epoch encrypts to each guardian t times, in one write of a node's store (spec/guard 1.5).
+	if n := v.Threshold * len(d.Guardians); n > MaxEncryptions {
+		return fmt.Errorf("guardians: %d of them with a threshold of %d are %d encryptions in every epoch, at most %d are allowed", len(d.Guardians), v.Threshold, n, MaxEncryptions)
+	}
 	var without []string
 	for _, g := range d.Guardians {
 		if g.Card.IsZero() {

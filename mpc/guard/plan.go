@@ -16,6 +16,7 @@ import (
 const (
 	MinQuorum    = 2 // k
 	MaxGuardians = 32
+	MaxDeals     = 48 // t·m: encryptions in one set, which must fit into one write of a node's store
 )
 
 // A Plan says who guards a key: what all parties of a ceremony must have decided alike. It travels in the Setup, and its hash stands
@@ -93,6 +94,9 @@ func (p *Plan) Check(threshold int) error {
 	// With t operators there is a quorum: nobody needs guardians. With r = t the guardians would guard nothing.
 	if p.Operators < 1 || p.Operators >= threshold {
 		return fmt.Errorf("guardians' plan: %d operators beside guardians; it must be 1 to %d of a threshold of %d", p.Operators, threshold-1, threshold)
+	}
+	if n := threshold * len(p.Guardians); n > MaxDeals {
+		return fmt.Errorf("guardians' plan: %d guardians with a threshold of %d take %d encryptions, at most %d are allowed: have fewer guardians", len(p.Guardians), threshold, n, MaxDeals)
 	}
 	return nil
 }

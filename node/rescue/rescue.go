@@ -1,0 +1,293 @@
+// Package rescue is a node's part in SOS (spec/sos, spec/node 10): it keeps each vault's docket durably, counts delays on its own clocks,
+// takes what people and nodes say, says its own steps, and tells the other rooms what may run meanwhile. What the rules are is custody/sos.
+package rescue
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/sos/plan"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// NoteSaid carries what one person or node says of an SOS: statement, signature.
+const NoteSaid outbox.Kind = 0x70
+
+// Takes says whether this room takes notes of a kind.
+func Takes(k outbox.Kind) bool { return k == NoteSaid }
+
+// Rows of this room (spec/store).
+const (
+	kindDocket  = "sos"         // sos/<vault>: its docket
+	kindSay     = "sos-say"     // sos-say/<statement>: our own step, on its way to the outbox
+	kindSilence = "sos-silence" // sos-silence/<operator>: how long we have had no heartbeat of it, by our clocks
+)
+
+// saveEvery is how often clocks of silence are made durable: so much of one is lost at a restart.
+const saveEvery = 10 * time.Minute
+
+// Config is what a Desk works with.
+type Config struct {
+	Operator string
+	Identity ed25519.PrivateKey
+	Journal  *journal.Journal
+	Rand     io.Reader
+	Log      *slog.Logger
+	// Mono is a clock that nobody sets, since some moment of this process; it does not run while the machine is suspended.
+	Mono func() time.Duration
+	// Post makes an entry and a note of our own durable together, and sends the note.
+	Post func(ctx context.Context, now time.Time, e journal.Entry, n outbox.Note) error
+
+	// Plan is a vault's under a version of the charter that was in force here at any time; the zero version is the one in force.
+	Plan func(vault, charter statement.ID) (plan.Plan, error)
+	// Vaults lists those that have a plan in force.
+	Vaults func() []statement.ID
+	// Keys are a vault's, ascending, in the epochs in force here.
+	Keys func(vault statement.ID) []act.Key
+	// Beats says when the last heartbeat of each other operator was taken here.
+	Beats func() map[string]time.Time
+	// Point gives an operator's party and public share in an epoch, by our own record.
+	Point func(k act.Key, operator string) ([16]byte, group.Point, error)
+	// CheckSignature verifies a signature under a key's root, as the chain of its suite would.
+	CheckSignature func(k act.Key, digest [32]byte, signature []byte) error
+	// Height is the newest block of a chain by our own endpoint; 0: not known.
+	Height func(chain string) uint64
+}
+
+// Desk keeps the dockets of all vaults.
+type Desk struct {
+	cfg  Config
+	boot [16]byte
+
+	mu      sync.Mutex
+	dockets map[statement.ID]sos.Docket
+	silence map[string]silence
+	refuses map[[2]string]sos.Clock // by vault (its id's bytes) and operator: since a challenge that it did not answer
+	saved   time.Time               // when clocks of silence were made durable last
+	ticked  time.Time
+}
+
+// A silence is how long an operator has not been heard of.
+type silence struct {
+	clock sos.Clock
+	beat  time.Time // when the last heartbeat was taken, which ended the one before
+}
+
+const (
+	fieldSilenceClock transcript.Tag = iota + 1
+	fieldSilenceBeat
+)
+
+func (s silence) bytes() []byte {
+	var e transcript.Encoder
+	return e.Bytes(fieldSilenceClock, s.clock.Bytes()).Uint(fieldSilenceBeat, uint64(s.beat.Unix())).Sum()
+}
+
+func decodeSilence(b []byte) (s silence, err error) {
+	d := transcript.NewDecoder(b)
+	clock := d.Bytes(fieldSilenceClock, 256)
+	s.beat = time.Unix(int64(d.Uint(fieldSilenceBeat, 1<<40)), 0).UTC()
+	if err = d.Done(); err == nil {
+		s.clock, err = sos.DecodeClock(clock)
+	}
+	return s, err
+}
+
+// Open reads back every docket.
+func Open(ctx context.Context, cfg Config) (*Desk, error) {
+	d := &Desk{cfg: cfg, dockets: map[statement.ID]sos.Docket{}, silence: map[string]silence{}, refuses: map[[2]string]sos.Clock{}}
+	if _, err := io.ReadFull(cfg.Rand, d.boot[:]); err != nil {
+		return nil, fmt.Errorf("draw this start's number: %w", err)
+	}
+	err := d.each(ctx, kindSilence, func(name string, value []byte) error {
+		s, err := decodeSilence(value)
+		d.silence[name] = s
+		return err
+	})
+	return d, err
+}
+
+func (d *Desk) each(ctx context.Context, kind string, do func(name string, value []byte) error) error {
+	for prefix, after := store.Prefix(kind), ""; ; {
+		items, err := d.cfg.Journal.Store().Range(ctx, prefix, after, store.MaxLimit)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", kind, err)
+		}
+		for _, it := range items {
+			if err := do(it.Key[len(prefix):], it.Value); err != nil {
+				return fmt.Errorf("read row %q: %w", it.Key, err)
+			}
+			after = it.Key
+		}
+		if len(items) < store.MaxLimit {
+			return nil
+		}
+	}
+}
+
+// reading is what our clocks say now.
+func (d *Desk) reading(now time.Time) sos.Reading {
+	return sos.Reading{Boot: d.boot, Wall: now, Mono: d.cfg.Mono()}
+}
+
+func docketKey(vault statement.ID) string { return store.Key(kindDocket, store.ID(vault[:])) }
+
+// docket is a vault's, as it is kept, under the plan in force.
+func (d *Desk) docket(ctx context.Context, vault statement.ID) (sos.Docket, error) {
+	p, err := d.cfg.Plan(vault, statement.ID{})
+	if err != nil {
+		return sos.Docket{}, err
+	}
+	if k, ok := d.dockets[vault]; ok {
+		return k.Under(p), nil
+	}
+	it, err := d.cfg.Journal.Store().Get(ctx, docketKey(vault))
+	if errors.Is(err, store.ErrNotFound) {
+		return sos.NewDocket(p, d.cfg.Operator), nil
+	}
+	if err != nil {
+		return sos.Docket{}, fmt.Errorf("read the SOS docket of vault %s: %w", p.Name, err)
+	}
+	k, err := sos.DecodeDocket(it.Value, p, func(charter statement.ID) (plan.Plan, error) { return d.cfg.Plan(vault, charter) })
+	if err == nil {
+		d.dockets[vault] = k
+	}
+	return k, err
+}
+
+// Docket is a vault's, for people and other rooms.
+func (d *Desk) Docket(ctx context.Context, vault statement.ID) (sos.Docket, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.docket(ctx, vault)
+}
+
+// Held says why a vault's ordinary work must wait; "" if it need not. A docket that cannot be read holds its vault: what it said may be that
+// everything is frozen.
+func (d *Desk) Held(ctx context.Context, vault statement.ID) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !slices.Contains(d.cfg.Vaults(), vault) && d.dockets[vault].Cases() == nil {
+		return ""
+	}
+	k, err := d.docket(ctx, vault)
+	if err != nil {
+		return "its SOS docket cannot be read: " + err.Error()
+	}
+	if err := k.MayRun(sos.Ordinary, statement.ID{}); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// View is what this node itself sees of a vault.
+func (d *Desk) View(vault statement.ID, chain string) sos.View {
+	v := sos.View{Silent: map[string]time.Duration{}, Refusing: map[string]time.Duration{}, Keys: d.cfg.Keys(vault)}
+	for name, s := range d.silence {
+		v.Silent[name] = s.clock.Credited
+	}
+	for at, c := range d.refuses {
+		if at[0] == string(vault[:]) {
+			v.Refusing[at[1]] = c.Credited
+		}
+	}
+	if chain != "" {
+		v.Height = d.cfg.Height(chain)
+	}
+	return v
+}
+
+// Lacks is what a request still needs to be a declaration, or what a declaration waits for, in words for people.
+func (d *Desk) Lacks(ctx context.Context, now time.Time, vault, request statement.ID) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k, err := d.docket(ctx, vault)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	c, ok := k.Case(request)
+	if !ok {
+		return []string{"it is not known here"}
+	}
+	v := d.View(vault, c.Plan().Chain)
+	if c.State() == sos.Armed {
+		return k.Lacks(request, v, d.reading(now))
+	}
+	return k.Waits(v)
+}
+
+// say signs a step of ours, and keeps it for the outbox.
+func (d *Desk) say(now time.Time, s act.Step, e *journal.Entry) error {
+	var salt statement.Salt
+	if _, err := io.ReadFull(d.cfg.Rand, salt[:]); err != nil {
+		return fmt.Errorf("draw a salt: %w", err)
+	}
+	st, err := s.Statement(salt)
+	if err != nil {
+		return err
+	}
+	sig, err := signet.SignNode(d.cfg.Identity, st)
+	if err != nil {
+		return err
+	}
+	id := st.ID()
+	n := outbox.Note{Kind: NoteSaid, Fields: [][]byte{st.Bytes(), sig}}
+	e.Put = append(e.Put, store.Entry{Key: store.Key(kindSay, store.ID(id[:])), Value: n.Encode()})
+	e.Leaves = append(e.Leaves, tlog.Says(tlog.KindStatement, now, s.Vault, st.Bytes(), sig))
+	return nil
+}
+
+// settle is the entry of a docket's change: its row, our own steps, and an alarm for people.
+func (d *Desk) settle(now time.Time, vault statement.ID, k sos.Docket, fx sos.Effects, e *journal.Entry) error {
+	for _, s := range fx.Say {
+		if err := d.say(now, s, e); err != nil {
+			return err
+		}
+	}
+	for _, n := range fx.Tell {
+		e.Leaves = append(e.Leaves, tlog.Says(tlog.KindAlarm, now, vault, []byte(n.Text)).On(n.Request))
+		d.cfg.Log.Error("SOS", "vault", vault.Short(), "request", n.Request.Short(), "state", n.State.String(), "what", n.Text)
+	}
+	e.Put = append(e.Put, store.Entry{Key: docketKey(vault), Value: k.Bytes()})
+	e.Reserve = true // a veto or proof of life is never lost for want of room
+	return nil
+}
+
+// flush hands our own steps to the outbox.
+func (d *Desk) flush(ctx context.Context, now time.Time) error {
+	type row struct {
+		key  string
+		note outbox.Note
+	}
+	var rows []row
+	err := d.each(ctx, kindSay, func(name string, value []byte) error {
+		n, err := outbox.Decode(value)
+		rows = append(rows, row{store.Prefix(kindSay) + name, n})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if err := d.cfg.Post(ctx, now, journal.Entry{Batch: store.Batch{Delete: []string{r.key}}}, r.note); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package rescue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/sos/plan"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+)
+
+// Take checks what a person or a node says of an SOS. Whoever carries it, it counts by its own signature or proof alone.
+func (d *Desk) Take(ctx context.Context, now time.Time, n outbox.Note, write func(journal.Entry) error) error {
+	if len(n.Fields) != 2 {
+		return fmt.Errorf("note of kind %#x has %d fields, not 2", uint8(n.Kind), len(n.Fields))
+	}
+	s, err := statement.Parse(n.Fields[0])
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	vault := s.Fields().ID("vault")
+	k, err := d.docket(ctx, vault)
+	if err != nil {
+		return fmt.Errorf("%w: %w", outbox.ErrLater, err)
+	}
+	e := journal.Entry{Leaves: []tlog.Filed{tlog.Says(tlog.KindStatement, now, vault, s.Bytes(), n.Fields[1])}}
+	next, fx, err := d.apply(now, k, s, n.Fields[1])
+	switch {
+	case errors.Is(err, sos.ErrOver):
+		return write(e) // it is logged, and moves nothing
+	case errors.Is(err, sos.ErrUnknown), errors.Is(err, sos.ErrEarly):
+		return fmt.Errorf("%w: %w", outbox.ErrLater, err)
+	case err != nil:
+		return err
+	}
+	if err := d.settle(now, vault, next, fx, &e); err != nil {
+		return err
+	}
+	if err := write(e); err != nil {
+		return err
+	}
+	d.dockets[vault] = next
+	return d.flush(ctx, now)
+}
+
+// apply verifies a statement against the plan that it is under, and lets the docket have it.
+func (d *Desk) apply(now time.Time, k sos.Docket, s statement.Statement, sig []byte) (sos.Docket, sos.Effects, error) {
+	r := d.reading(now)
+	if s.Kind() == statement.SOSRequest {
+		p, err := d.cfg.Plan(s.Fields().ID("vault"), s.Fields().ID("charter"))
+		if err != nil {
+			return k, sos.Effects{}, fmt.Errorf("%w: %w", outbox.ErrLater, err)
+		}
+		if _, err := act.VerifyRequest(s, sig, p); err != nil {
+			return k, sos.Effects{}, err
+		}
+		return k.Ask(s, r)
+	}
+	if s.Kind() == statement.SOSChallenge {
+		return d.challenge(k, s, sig, r)
+	}
+	c, ok := k.Case(s.Fields().ID("request"))
+	if !ok {
+		return k, sos.Effects{}, fmt.Errorf("%s %s: %w", s.Kind(), s.ID().Short(), sos.ErrUnknown)
+	}
+	ev, err := d.event(c, s, sig)
+	if err != nil {
+		return k, sos.Effects{}, err
+	}
+	return k.Apply(ev, r)
+}
+
+// event is a statement that was verified, under the plan that the case keeps.
+func (d *Desk) event(c sos.Case, s statement.Statement, sig []byte) (sos.Event, error) {
+	p := c.Plan()
+	switch s.Kind() {
+	case statement.SOSSupport:
+		v, err := act.VerifySupport(s, sig, p)
+		return sos.Supported{Support: v}, err
+	case statement.SOSVeto:
+		v, err := act.VerifyVeto(s, sig, p)
+		return sos.Objected{Veto: v}, err
+	case statement.SOSAlive:
+		v, err := act.AliveOf(s)
+		if err == nil {
+			err = act.CheckAlive(v, c.Request(), d.cfg.Point)
+		}
+		return sos.Lived{Alive: v}, err
+	case statement.SOSSigned:
+		v, err := act.SignedOf(s)
+		if err == nil {
+			err = act.CheckSigned(v, c.Request(), d.cfg.CheckSignature)
+		}
+		return sos.SignedLive{Signed: v}, err
+	case statement.SOSStep:
+		v, err := act.VerifyStep(s, sig, p)
+		return sos.Stepped{Step: v}, err
+	}
+	return nil, fmt.Errorf("statements of kind %q are not taken here", s.Kind())
+}
+
+// challenge begins to count how long an operator that lives does not sign.
+func (d *Desk) challenge(k sos.Docket, s statement.Statement, sig []byte, r sos.Reading) (sos.Docket, sos.Effects, error) {
+	p, err := d.cfg.Plan(s.Fields().ID("vault"), s.Fields().ID("charter"))
+	var c act.Challenge
+	if err == nil {
+		c, err = act.VerifyChallenge(s, sig, p)
+	}
+	if err != nil {
+		return k, sos.Effects{}, err
+	}
+	at := [2]string{string(c.Vault[:]), c.Operator}
+	if _, open := d.refuses[at]; !open {
+		d.refuses[at] = sos.StartClock(r)
+	}
+	return k, sos.Effects{}, nil
+}
+
+// Signed hears that the vault signed with these operators: none of them refuses.
+func (d *Desk) Signed(vault statement.ID, operators []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range operators {
+		delete(d.refuses, [2]string{string(vault[:]), name})
+	}
+}
+
+// Plan is a vault's in force, for who asks what could be done.
+func (d *Desk) Plan(vault statement.ID) (plan.Plan, error) { return d.cfg.Plan(vault, statement.ID{}) }

@@ -1,0 +1,115 @@
+package rescue
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// Tick counts on: silences, refusals, and the delays of what is open.
+func (d *Desk) Tick(ctx context.Context, now time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	every := sos.TickEvery
+	if d.busy() {
+		every = time.Second // a drill's delays are seconds
+	}
+	if now.Sub(d.ticked) < every && !now.Before(d.ticked) {
+		return nil
+	}
+	d.ticked = now
+	r := d.reading(now)
+	for at, c := range d.refuses {
+		d.refuses[at] = c.Tick(r)
+	}
+	err := d.listen(ctx, now, r)
+	for _, vault := range d.cfg.Vaults() {
+		err = errors.Join(err, d.tickVault(ctx, now, vault, r))
+	}
+	return errors.Join(err, d.flush(ctx, now))
+}
+
+// busy says whether anything is under way.
+func (d *Desk) busy() bool {
+	for _, k := range d.dockets {
+		for _, c := range k.Cases() {
+			if !c.State().Ended() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// listen counts how long each other operator has not been heard of. A clock begins anew with each heartbeat; it is made durable now and then.
+func (d *Desk) listen(ctx context.Context, now time.Time, r sos.Reading) error {
+	for name, at := range d.cfg.Beats() {
+		s, known := d.silence[name]
+		switch {
+		case name == d.cfg.Operator:
+			continue
+		case !known, !at.Equal(s.beat): // not only a later one: our wall clock may have been set back
+			s = silence{clock: sos.StartClock(r), beat: at}
+		default:
+			s.clock = s.clock.Tick(r)
+		}
+		d.silence[name] = s
+	}
+	if now.Sub(d.saved) < saveEvery && !now.Before(d.saved) {
+		return nil
+	}
+	var e journal.Entry
+	for name, s := range d.silence {
+		e.Put = append(e.Put, store.Entry{Key: store.Key(kindSilence, store.Name(name)), Value: s.bytes()})
+	}
+	if len(e.Put) == 0 {
+		return nil
+	}
+	d.saved = now
+	return d.cfg.Journal.Write(ctx, e)
+}
+
+// tickVault lets a vault's docket have the time. What changed is durable before anything follows from it.
+func (d *Desk) tickVault(ctx context.Context, now time.Time, vault statement.ID, r sos.Reading) error {
+	k, err := d.docket(ctx, vault)
+	if err != nil {
+		return err
+	}
+	if len(k.Cases()) == 0 {
+		return nil
+	}
+	chain := ""
+	if c, open := k.Open(); open {
+		chain = c.Plan().Chain
+	}
+	before := k.Bytes()
+	next, fx, err := k.Apply(sos.Tick{View: d.View(vault, chain)}, r)
+	if err != nil {
+		return err
+	}
+	if c, open := next.Open(); open && c.State() == sos.Declared {
+		// The step that says so is on its way to every node, the subjects' too, in the same write; people are told by their own notifiers.
+		told, more, err := next.Apply(sos.Told{Request: c.ID()}, r)
+		if err != nil {
+			return err
+		}
+		next, fx.Say, fx.Tell = told, append(fx.Say, more.Say...), append(fx.Tell, more.Tell...)
+	}
+	if string(next.Bytes()) == string(before) && len(fx.Say)+len(fx.Tell) == 0 {
+		return nil
+	}
+	var e journal.Entry
+	if err := d.settle(now, vault, next, fx, &e); err != nil {
+		return err
+	}
+	if err := d.cfg.Journal.Write(ctx, e); err != nil {
+		return err
+	}
+	d.dockets[vault] = next
+	return nil
+}
