@@ -128,7 +128,7 @@ const (
 
 	ReleaseSalt
 
-	SOSPlan
+	SOSDigest
 	SOSAlive
 	SOSTestDigest
 )
@@ -258,7 +258,7 @@ var labels = [...]string{
 
 	ReleaseSalt: "ostraka/1/release/salt",
 
-	SOSPlan:       "ostraka/1/sos/plan",
+	SOSDigest:     "ostraka/1/sos/digest-of-plan",
 	SOSAlive:      "ostraka/1/sos/alive",
 	SOSTestDigest: "ostraka/1/sos/test-digest",
 }

@@ -46,6 +46,8 @@ type progress struct {
 	active   time.Duration // run time
 	vetoed   time.Duration // true time when it ended so
 	told     bool
+	gave     bool
+	locked   time.Duration // run time
 }
 
 type answer struct {
@@ -190,14 +192,34 @@ func (j *judge) said(w *world, b *box, s act.Step) {
 		j.contests(w, b, q)
 	case "active":
 		p.active = j.at[b.name].ran
-		if before != "contest" && before != "rolled" {
+		need := delay
+		if q.Trigger == plan.Compromise {
+			need = delay / 2
+		}
+		if p.basis < 0 || p.active-p.basis < need {
+			j.fault("%s is active %s after it had the declaration, %s are needed", b.name, p.active-p.basis, need)
+		}
+		if before != "contest" {
 			j.fault("%s is active after %q", b.name, before)
 		}
 		if _, ops := backers(w, b, q); len(ops) < j.r {
 			j.fault("%s is active, and %d operators consented", b.name, len(ops))
 		}
+	case "lock-up":
+		p.locked = j.at[b.name].ran
+	case "closed":
+		if ran := j.at[b.name].ran - p.locked; ran < lockUp {
+			j.fault("%s closed after %s of lock-up", b.name, ran)
+		}
+	case "expired":
+		if before == "active" && p.gave && !b.dirtied(j) {
+			j.fault("%s gave its part, and did not lock up", b.name)
+		}
 	case "vetoed":
 		p.vetoed = w.now
+		if p.gave && before == "active" && !b.dirtied(j) {
+			j.fault("%s gave its part, and took it for vetoed", b.name)
+		}
 		if !vetoed(w, b, q) {
 			j.fault("%s took request %s for vetoed", b.name, q.ID.Short())
 		}
@@ -237,11 +259,13 @@ func (j *judge) declares(w *world, b *box, q act.Request) {
 		j.fault("%s declares %s while another is open", b.name, q.ID.Short())
 	case len(guardians) < need || len(operators) < ops:
 		j.fault("%s declares %s with guardians %v and operators %v, after %d others", b.name, q.ID.Short(), guardians, operators, before)
+	case q.Number < before && !b.dirtied(j):
+		j.fault("%s declares %s, which says that %d came before; %d did", b.name, q.ID.Short(), q.Number, before)
 	case q.Charter != w.plan.Charter || !slices.Equal(q.Keys, w.keys):
 		j.fault("%s declares %s under another charter or epoch", b.name, q.ID.Short())
 	case len(q.Subjects) > j.n-j.r || len(q.Subjects) < 1:
 		j.fault("%s declares %s with %d subjects", b.name, q.ID.Short(), len(q.Subjects))
-	case w.wall().Sub(q.Created) > act.Gather+w.skewed():
+	case w.wall().After(q.Expires.Add(w.skewed())):
 		j.fault("%s declares %s %s after it was made", b.name, q.ID.Short(), w.wall().Sub(q.Created))
 	}
 	for _, s := range q.Subjects {
@@ -294,11 +318,19 @@ func (j *judge) contests(w *world, b *box, q act.Request) {
 
 func (j *judge) noticed(b *box, id statement.ID) { j.of(b, id).told = true }
 
-func (j *judge) rolledBack(b *box) {
+func (j *judge) states(b *box) map[statement.ID]string {
+	all := map[statement.ID]string{}
+	for id, p := range j.at[b.name].per {
+		all[id] = p.state
+	}
+	return all
+}
+
+func (j *judge) rolledBack(b *box, states map[statement.ID]string) {
 	l := j.at[b.name]
 	l.dirty = true
 	for id, p := range l.per { // what it knew may be gone; what it has earned of a delay, in the copy, it has
-		p.state = "rolled"
+		p.state = states[id]
 		if !slices.ContainsFunc(b.heard, func(p parcel) bool { v, ok := p.event.(sos.Supported); return ok && v.Request == id }) {
 			p.basis = -1
 		}
@@ -352,7 +384,7 @@ func (j *judge) released(w *world, b *box, v act.Released) {
 	if l.released[v.Activation] && w.dials.rollback == 0 {
 		j.fault("%s gave its part twice", b.name)
 	}
-	l.released[v.Activation] = true
+	l.released[v.Activation], p.gave = true, true
 	j.vouched(w, b, v, a)
 }
 
@@ -394,6 +426,15 @@ func (j *judge) contributed(w *world, g string, a act.Activation, seen time.Time
 	if w.wall().Sub(seen) < need {
 		j.fault("guardian %s contributed %s after they had the request", g, w.wall().Sub(seen))
 	}
+	var no []string
+	for _, v := range w.vetoes {
+		if v.Request == q.ID && !slices.Contains(no, v.By) {
+			no = append(no, v.By)
+		}
+	}
+	if len(no) >= 3 {
+		j.fault("guardian %s contributed, and knows of vetoes of %v", g, no)
+	}
 	if shares(w, g, q.Subjects) {
 		j.fault("guardian %s contributed, and shares a domain with a subject", g)
 	}
@@ -418,7 +459,7 @@ func (j *judge) signs(b *box, o sos.Outflow, kind string) {
 		}
 		ended = ended || p.state == "closed"
 	}
-	if b.corrupt || held == "" {
+	if b.corrupt || held == "" || o.Vault == "rescue" && (held == "declared" || held == "contest") {
 		return
 	}
 	j.count["signed "+kind]++

@@ -11,6 +11,7 @@ import (
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/sos/plan"
+	"github.com/ostraka/ostraka/custody/statement"
 )
 
 var (
@@ -49,7 +50,10 @@ func (w *world) backed(q act.Request, guardians int) {
 	for i := range guardians {
 		w.soon(5, func() { w.support(q, act.Guardian, fmt.Sprintf("g%d", i+1)) })
 	}
-	for _, name := range w.plan.Contributors(q.Subjects) {
+	for i, name := range w.plan.Contributors(q.Subjects) {
+		if i == 0 && w.chance(150) {
+			continue // its person does not consent
+		}
 		w.soon(8, func() { w.support(q, act.Operator, name) })
 	}
 }
@@ -78,12 +82,22 @@ func (w *world) abuse() {
 			return
 		}
 		b.keep(d)
+		if o.Vault != "treasury" { // another docket is asked which sessions run
+			w.judge.signs(b, o, kind)
+			return
+		}
 		work := sos.Sweep
 		if kind == "ordinary" || d.MayRun(sos.Sweep, o.Intent) != nil {
 			work = sos.Ordinary
 		}
 		if d.MayRun(work, o.Intent) == nil {
 			w.judge.signs(b, o, kind)
+		}
+	})
+	w.every(func() {
+		b := w.boxes[w.rng.IntN(w.judge.n)]
+		if b.up && b.docket.MayRun(sos.Ordinary, statement.ID{}) == nil && b.docket.MayChange(sos.NewPolicy) == nil {
+			w.judge.signs(b, sos.Outflow{}, "an ordinary session or change")
 		}
 	})
 }
@@ -140,6 +154,7 @@ func (w *world) outflow() (string, sos.Outflow) {
 var matrix = []cell{
 	{"S1 early and late", dials{late: 20}, 90, func(w *world) { w.story(pick(w, plan.Silence, plan.Compromise, plan.Legal), 1) }, []string{"released", "executed", "lock-up"}},
 	{"S2 clocks, restarts, suspension, snapshots", dials{jump: 12, restart: 3, sleep: 4, rollback: 3, loss: 10}, 110, func(w *world) { w.story(plan.Silence, 1) }, []string{"released", "contest"}},
+	{"S2 snapshots", dials{rollback: 12, unwatched: true}, 100, func(w *world) { w.story(plan.Silence, 1) }, []string{"released", "active"}},
 	{"S2 a monotonic clock that races", dials{racing: 30, loss: 10}, 90, func(w *world) { w.story(plan.Refusal, 1) }, []string{"released", "executed"}},
 	{"S3 replay", dials{twice: 60, late: 60, loss: 20}, 110, replay, []string{"released", "vetoed"}},
 	{"S4 veto race", dials{late: 50, loss: 20, twice: 20}, 80, race, []string{"released", "vetoed", "lock-up"}},
@@ -153,7 +168,8 @@ var matrix = []cell{
 	{"S12 lock-up tricks", dials{loss: 10, restart: 10}, 120, locked, []string{"signed sweep", "signed call", "lock-up"}},
 	{"S13 no log, forked log", dials{loss: 10}, 90, forks, []string{"released", "active"}},
 	{"S14 killed at each step", dials{breaks: 40, loss: 10, twice: 20}, 110, func(w *world) { w.story(plan.Silence, 1); w.abuse() }, []string{"released", "executed"}},
-	{"liars", dials{corrupt: 1, badGuardians: 2, loss: 10, late: 20}, 90, func(w *world) { w.story(pick(w, plan.Silence, plan.Legal), 1); w.race(20, 3); w.abuse() }, []string{"released", "executed"}},
+	{"liars", dials{corrupt: 1, badGuardians: 2, loss: 10, late: 20}, 90, func(w *world) { w.story(pick(w, plan.Silence, plan.Legal), 1); w.lies(); w.abuse() }, []string{"released", "executed"}},
+	{"liars, all who contribute", dials{corrupt: 9, badGuardians: 2, loss: 10, late: 20}, 90, func(w *world) { w.story(pick(w, plan.Silence, plan.Legal), 1); w.lies() }, []string{"executed"}},
 }
 
 func pick(w *world, all ...string) string { return all[w.rng.IntN(len(all))] }
@@ -202,6 +218,24 @@ func (w *world) race(at, within int) {
 	}
 }
 
+// lies: guardians veto now and then, and corrupt nodes say from the first that the delay has begun long ago.
+func (w *world) lies() {
+	if w.chance(400) {
+		w.race(18, 20)
+	}
+	w.every(func() {
+		for _, q := range w.requests {
+			for _, b := range w.boxes {
+				if b.corrupt && w.chance(100) {
+					s := act.Step{ID: w.id(), Head: q.Head(), Operator: b.name, State: "contest", Created: w.wall().Add(-delay)}
+					w.steps = append([]act.Step{s}, w.steps...)
+					w.spread(b, parcel{id: s.ID, event: sos.Stepped{Step: s}})
+				}
+			}
+		}
+	})
+}
+
 // returns is the subject's cancellation.
 func (w *world) returns(q act.Request, subject string) {
 	w.box(subject).up = true
@@ -236,27 +270,31 @@ func repeat(w *world) {
 	}
 }
 
-// stale collects support long before: for an expired request, another epoch, another charter.
+// stale collects support long before: for an expired request, another epoch, another charter; or of a subject that lives.
 func stale(w *world) {
+	defect := w.rng.IntN(4) // one alone: each is enough
 	for _, s := range w.subjects {
-		w.box(s).up = false
+		w.box(s).up = defect == 3
 	}
 	w.script[1] = append(w.script[1], func() {
 		q := w.ask(plan.Silence, func(q *act.Request) {
-			if w.chance(500) {
+			if defect == 0 {
 				q.Created, q.Expires = q.Created.Add(-2*time.Hour), q.Created.Add(3*time.Minute)
 			}
 		})
 		w.script[20] = append(w.script[20], func() { w.backed(q, 5) })
-		if w.chance(600) {
-			w.script[18] = append(w.script[18], func() {
-				w.keys = []act.Key{{Key: w.keys[0].Key, Epoch: [32]byte{44}}}
+	})
+	w.script[18] = append(w.script[18], func() {
+		switch defect {
+		case 1:
+			w.keys = []act.Key{{Key: w.keys[0].Key, Epoch: [32]byte{44}}}
+			if w.chance(500) { // else its program has not noticed yet
 				for _, b := range w.boxes {
 					_ = w.apply(b, parcel{event: sos.Moved{Key: w.keys[0]}})
 				}
-			})
-		} else {
-			w.script[18] = append(w.script[18], func() { w.amend(func(p *plan.Plan) {}) })
+			}
+		case 2:
+			w.amend(func(*plan.Plan) {})
 		}
 	})
 }
@@ -294,7 +332,7 @@ func change(w *world) {
 func few(w *world) {
 	g := &w.plan.Guardians[2]
 	g.Organisations = append(g.Organisations, w.subjects[0])
-	w.amend(func(*plan.Plan) {})
+	w.amend(func(p *plan.Plan) { p.Organisations = 2 })
 	for _, s := range w.subjects {
 		w.box(s).up = false
 	}
@@ -308,6 +346,10 @@ func few(w *world) {
 			for _, name := range append(w.plan.Contributors(q.Subjects), w.subjects...) {
 				w.soon(6, func() { w.support(q, act.Operator, name) })
 			}
+		}
+		w.soon(6, func() { w.supports(q, act.Guardian, "g5", false) }) // who does not say whom they tried to reach
+		if w.chance(300) {                                             // who is against it as well
+			w.soon(3, func() { w.veto(q, "g1") })
 		}
 		if full {
 			w.soon(9, func() { w.support(q, act.Guardian, "g4") })

@@ -34,9 +34,17 @@ func (w *world) run(ticks int) {
 func (w *world) pass(d time.Duration) {
 	w.now += d
 	for _, b := range w.boxes {
-		if b.up && !b.asleep {
+		if !b.asleep || b.halted {
 			b.mono += d * time.Duration(b.fast)
+		}
+		// A pause of the program alone earns a minute, as one reading does; nothing else that is missed earns anything.
+		earned := min(d, max(sos.MaxCredit-b.idle, 0))
+		b.idle += d
+		switch {
+		case b.up && !b.asleep:
 			w.judge.ran(b, d)
+		case b.up && b.halted:
+			w.judge.ran(b, earned)
 		}
 	}
 }
@@ -53,10 +61,9 @@ func (w *world) faults() {
 		case w.chance(d.racing):
 			b.fast = 1 + w.rng.IntN(40)
 		case w.chance(d.restart):
-			w.restart(b)
-			b.up = true
+			w.restart(b) // and down for a while
 		case w.chance(d.sleep) && b.up:
-			b.asleep = !b.asleep
+			b.asleep, b.halted = !b.asleep, w.chance(500)
 		case w.chance(d.rollback) && len(b.past) > 0 && !lost:
 			w.rollback(b)
 		}
@@ -64,7 +71,7 @@ func (w *world) faults() {
 			b.up = true
 		}
 		if d.rollback > 0 && w.chance(100) {
-			b.past = append(b.past, snapshot{b.docket.Bytes(), b.log, slices.Clone(b.known), slices.Clone(b.heard)})
+			b.past = append(b.past, snapshot{b.docket.Bytes(), b.log, slices.Clone(b.known), slices.Clone(b.heard), w.judge.states(b)})
 		}
 	}
 }
@@ -82,7 +89,7 @@ func (w *world) rollback(b *box) {
 	}
 	b.boot, b.mono, b.question, b.answers = b.boot+1, 0, nil, nil
 	b.past = b.past[:slices.IndexFunc(b.past, func(o snapshot) bool { return o.log == s.log })+1]
-	w.judge.rolledBack(b)
+	w.judge.rolledBack(b, s.said)
 }
 
 // beat is what a node does on each tick: look at its clocks, find out whether it was rolled back, and try to give its part.
@@ -90,13 +97,16 @@ func (w *world) beat(b *box) {
 	if !b.up || b.asleep {
 		return
 	}
-	_ = w.apply(b, parcel{event: sos.Tick{View: w.view(b)}})
+	b.idle = 0
+	if !w.chance(50) { // now and then something comes before the tick
+		_ = w.apply(b, parcel{event: sos.Tick{View: w.view(b)}})
+	}
 	w.notify(b)
 	behind := slices.ContainsFunc(w.boxes, func(o *box) bool { return !o.corrupt && o.heads[b.name] > b.log })
 	switch {
 	case b.docket.Rolled() && !b.corrupt && w.chance(200):
 		w.recover(b)
-	case behind && !b.docket.Rolled() && w.chance(300):
+	case behind && !w.dials.unwatched && !b.docket.Rolled() && w.chance(300):
 		_ = w.apply(b, parcel{event: sos.RolledBack{}})
 		w.judge.admitted(b)
 	}

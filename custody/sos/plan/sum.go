@@ -7,7 +7,7 @@ import (
 // Sum is a digest of the whole plan. What a node stores of a request names it, so that no other plan can be put under an open
 // request (S7: neither a later charter nor a changed database).
 func (p Plan) Sum() [32]byte {
-	h := transcript.New(transcript.SOSPlan).Bytes(p.Charter[:]).Bytes(p.Vault[:]).Bytes([]byte(p.Name)).Uint(truth(p.Drill))
+	h := transcript.New(transcript.SOSDigest).Bytes(p.Charter[:]).Bytes(p.Vault[:]).Bytes([]byte(p.Name)).Uint(truth(p.Drill))
 	h.Uint(uint64(p.Threshold)).Uint(uint64(p.Live)).Uint(uint64(p.Quorum)).Uint(uint64(p.Starters)).Uint(uint64(p.Organisations)).Uint(uint64(p.Witnesses))
 	h.Uint(uint64(p.Heartbeat)).Uint(uint64(p.Window)).Uint(uint64(p.LockUp)).Uint(uint64(p.DrillEvery)).Uint(uint64(p.Least))
 	h.Bytes([]byte(p.Chain)).Uint(p.Blocks).List(texts(p.Successors)...)

@@ -1,0 +1,401 @@
+package sos_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/sos/plan"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+func (o *one) sweep(change func(*sos.Outflow)) sos.Outflow {
+	out := sos.Outflow{
+		Intent: o.id(), Vault: "treasury", Key: o.keys[0].Key, Transaction: true, Chain: "eip155:1", Usual: 2,
+		Flows: []sos.Flow{{What: sos.Transfer, Asset: "eth", Amount: 40, To: "0x" + strings.Repeat("CD", 20)}, {What: sos.Fee, Asset: "eth", Amount: 2}},
+	}
+	if change != nil {
+		change(&out)
+	}
+	return out
+}
+
+func (o *one) spend(out sos.Outflow) error {
+	d, err := o.d.Spend(out, o.r())
+	if err == nil {
+		o.d = d
+	}
+	return err
+}
+
+var thief = "0x" + strings.Repeat("ee", 20)
+
+// What may leave in ACTIVE, each rule by itself.
+func TestOutflowInActive(t *testing.T) {
+	call := func(o *sos.Outflow) {
+		o.Flows = []sos.Flow{{What: sos.Call, To: "0x" + strings.Repeat("ab", 20), Data: []byte{1, 2, 3, 4}}, o.Flows[1]}
+	}
+	for name, c := range map[string]struct {
+		change func(*sos.Outflow)
+		want   error
+	}{
+		"a sweep":                           {nil, nil},
+		"to a thief":                        {func(o *sos.Outflow) { o.Flows[0].To = thief }, sos.ErrPlan},
+		"S12, the address on another chain": {func(o *sos.Outflow) { o.Chain = "eip155:10" }, sos.ErrPlan},
+		"a second output to a thief": {func(o *sos.Outflow) {
+			o.Flows = append(o.Flows, sos.Flow{What: sos.Transfer, Asset: "eth", Amount: 9, To: thief})
+		}, sos.ErrPlan},
+		"S11, exactly the cap":   {func(o *sos.Outflow) { o.Flows[0].Amount = 98 }, nil},
+		"S11, one more":          {func(o *sos.Outflow) { o.Flows[0].Amount = 99 }, sos.ErrPlan},
+		"an asset without a cap": {func(o *sos.Outflow) { o.Flows[0].Asset, o.Flows[0].Amount = "usd", 1<<40 }, nil},
+		"an overflow": {func(o *sos.Outflow) {
+			o.Flows = append(o.Flows, o.Flows[0])
+			o.Flows[0].Amount, o.Flows[2].Amount = math.MaxInt64, math.MaxInt64
+		}, sos.ErrPlan},
+		"a negative amount":        {func(o *sos.Outflow) { o.Flows[0].Amount = -5 }, sos.ErrPlan},
+		"S12, dust":                {func(o *sos.Outflow) { o.Flows[0].Amount = 1 }, sos.ErrPlan},
+		"S12, nothing":             {func(o *sos.Outflow) { o.Flows[0].Amount = 0 }, sos.ErrPlan},
+		"S12, a fee of five times": {func(o *sos.Outflow) { o.Flows[1].Amount = 9 }, sos.ErrPlan},
+		"a fee of four times":      {func(o *sos.Outflow) { o.Flows[1].Amount = 8 }, nil},
+		"an unknown usual fee":     {func(o *sos.Outflow) { o.Usual = 0 }, sos.ErrPlan},
+		"a fee that is negative":   {func(o *sos.Outflow) { o.Flows[1].Amount = -1 }, sos.ErrPlan},
+		"S12, only a remainder":    {func(o *sos.Outflow) { o.Flows[0].What = sos.Remainder }, sos.ErrPlan},
+		"a sweep with a remainder": {func(o *sos.Outflow) {
+			o.Flows = append(o.Flows, sos.Flow{What: sos.Remainder, Asset: "eth", Amount: 500})
+		}, nil},
+		"only a fee":                      {func(o *sos.Outflow) { o.Flows = o.Flows[1:] }, sos.ErrPlan},
+		"no flows":                        {func(o *sos.Outflow) { o.Flows = nil }, sos.ErrPlan},
+		"a message":                       {func(o *sos.Outflow) { o.Transaction = false }, sos.ErrHeld},
+		"what nobody knows":               {func(o *sos.Outflow) { o.Flows[0].What = 99 }, sos.ErrPlan},
+		"a protective call":               {call, nil},
+		"a call and a transfer":           {func(o *sos.Outflow) { f := o.Flows[0]; call(o); o.Flows = append(o.Flows, f) }, sos.ErrPlan},
+		"two calls":                       {func(o *sos.Outflow) { call(o); o.Flows = append(o.Flows, o.Flows[0]) }, sos.ErrUsed},
+		"other bytes":                     {func(o *sos.Outflow) { call(o); o.Flows[0].Data = []byte{1, 2, 3} }, sos.ErrPlan},
+		"another contract":                {func(o *sos.Outflow) { call(o); o.Flows[0].To = thief }, sos.ErrPlan},
+		"a call with value":               {func(o *sos.Outflow) { call(o); o.Flows[0].Amount = 5 }, sos.ErrPlan},
+		"S12, under another vault's name": {func(o *sos.Outflow) { o.Vault, o.Flows[0].To = "petty-cash", thief }, sos.ErrPlan},
+		"another vault's own":             {func(o *sos.Outflow) { o.Vault, o.Key, o.Flows[0].To = "petty-cash", [32]byte{8}, thief }, nil},
+		"from the rescue vault":           {func(o *sos.Outflow) { o.Vault, o.Key = "rescue", [32]byte{8} }, sos.ErrHeld},
+	} {
+		o := newOne(t, plan.Silence, nil).to(sos.Active)
+		if err := o.spend(o.sweep(c.change)); !errors.Is(err, c.want) || c.want == nil && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Caps and counts hold over all of them, over restarts, and whatever became of a session.
+func TestOutflowAddsUp(t *testing.T) {
+	o := newOne(t, plan.Silence, nil).to(sos.Active)
+	a, b := o.sweep(nil), o.sweep(nil) // 42 each
+	for i, out := range []sos.Outflow{a, a, b, a} {
+		if err := o.spend(out); err != nil {
+			t.Fatalf("%d: %v", i, err)
+		}
+	}
+	o.d = reread(t, o.p, o.d)
+	if err := o.spend(o.sweep(nil)); !errors.Is(err, sos.ErrPlan) || !strings.Contains(err.Error(), "84 have") {
+		t.Errorf("S11: %v", err)
+	}
+	if o.d.MayRun(sos.Sweep, a.Intent) != nil || o.d.MayRun(sos.Sweep, statement.ID{1}) == nil {
+		t.Error("what was taken may be signed, and nothing else")
+	}
+	call := func(x *sos.Outflow) {
+		x.Flows = []sos.Flow{{What: sos.Call, To: "0x" + strings.Repeat("AB", 20), Data: []byte{1, 2, 3, 4}}, {What: sos.Fee, Asset: "eth", Amount: 1}}
+	}
+	if err := o.spend(o.sweep(call)); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.spend(o.sweep(call)); !errors.Is(err, sos.ErrUsed) {
+		t.Errorf("a second call: %v", err)
+	}
+	// LOCK-UP: sweeps go on, calls do not.
+	p := newOne(t, plan.Silence, nil).to(sos.LockUp)
+	if err := p.spend(p.sweep(nil)); err != nil {
+		t.Error(err)
+	}
+	if err := p.spend(p.sweep(call)); !errors.Is(err, sos.ErrPlan) {
+		t.Errorf("a call in LOCK-UP: %v", err)
+	}
+	if err := p.spend(p.sweep(func(x *sos.Outflow) { x.Flows[0].To = thief })); !errors.Is(err, sos.ErrPlan) {
+		t.Errorf("LOCK-UP, to a thief: %v", err)
+	}
+}
+
+// After CLOSED, what leaves is in tranches: from the vault and its rescue vault together.
+func TestTranches(t *testing.T) {
+	o := newOne(t, plan.Silence, nil).to(sos.Closed)
+	out := func(vault string, n int64) sos.Outflow {
+		return o.sweep(func(x *sos.Outflow) {
+			x.Flows[0].To, x.Flows[0].Amount, x.Flows[1].Amount, x.Vault = thief, n, 1, vault
+			if vault == "rescue" {
+				x.Key = [32]byte{8}
+			}
+		})
+	}
+	if err := o.spend(out("treasury", 6)); err != nil { // 7 with its fee, of 10
+		t.Fatal(err)
+	}
+	if err := o.spend(out("rescue", 3)); !errors.Is(err, sos.ErrPlan) {
+		t.Errorf("11 of 10: %v", err)
+	}
+	if err := o.spend(out("rescue", 2)); err != nil {
+		t.Error(err)
+	}
+	o.wait(2*time.Minute - 1)
+	if err := o.spend(out("treasury", 2)); !errors.Is(err, sos.ErrPlan) {
+		t.Errorf("a nanosecond before the second period: %v", err)
+	}
+	o.wait(1)
+	if err := o.spend(out("treasury", 9)); err != nil {
+		t.Error(err)
+	}
+	o.now += 100 * time.Hour // the wall alone
+	if err := o.spend(out("treasury", 9)); !errors.Is(err, sos.ErrPlan) {
+		t.Errorf("S2, the wall went forward: %v", err)
+	}
+	o.now -= 100 * time.Hour
+	o.wait(30 * time.Second) // loses what the clock went back
+	o.wait(4 * time.Minute)
+	if err := o.spend(out("treasury", 1<<50)); err != nil {
+		t.Errorf("after the last period: %v", err)
+	}
+	early := newOne(t, plan.Silence, nil).to(sos.LockUp)
+	early.do(sos.Freed{EarlyRelease: act.EarlyRelease{Head: early.q.Head(), Created: start.Add(early.now)}})
+	early.do(early.closing())
+	if early.state() != sos.Closed {
+		t.Errorf("released early and closed: %s", early.state())
+	}
+	if err := early.spend(early.sweep(func(x *sos.Outflow) { x.Flows[0].To, x.Flows[0].Amount = thief, 1<<50 })); err != nil {
+		t.Errorf("released early: %v", err)
+	}
+}
+
+// Which sessions and changes there may be in each state.
+func TestGates(t *testing.T) {
+	for _, c := range []struct {
+		state                            sos.State
+		ordinary, live, guarded, outflow bool
+	}{
+		{sos.Armed, true, false, false, true}, {sos.Declared, false, true, false, false}, {sos.Contest, false, true, false, false},
+		{sos.Active, false, true, false, true}, {sos.LockUp, false, false, false, true}, {sos.Closed, true, false, false, false},
+	} {
+		o := newOne(t, plan.Refusal, nil).to(c.state)
+		if got := o.d.MayRun(sos.Ordinary, statement.ID{}) == nil; got != c.ordinary {
+			t.Errorf("%s: an ordinary session: %t", c.state, got)
+		}
+		for w := sos.NewDestination; w <= sos.ExportKey; w++ {
+			if got := o.d.MayChange(w) == nil; got != c.ordinary {
+				t.Errorf("%s: change %d: %t", c.state, w, got)
+			}
+		}
+		if got := o.d.MayRun(sos.LiveTest, o.q.ID) == nil; got != c.live {
+			t.Errorf("%s: a live test: %t", c.state, got)
+		}
+		if o.d.MayRun(sos.LiveTest, statement.ID{1}) == nil {
+			t.Errorf("%s: S9: a live test for nothing", c.state)
+		}
+		if got := o.d.MayRun(sos.Guarded, o.activation(1).ID) == nil; got != c.guarded {
+			t.Errorf("%s: a guarded reshare that nobody gave to: %t", c.state, got)
+		}
+		if got := o.spend(o.sweep(nil)) == nil; got != c.outflow {
+			t.Errorf("%s: a sweep: %t", c.state, got)
+		}
+		if subjects := o.d.Subjects(); (len(subjects) == 1) == c.ordinary {
+			t.Errorf("%s: subjects %v", c.state, subjects)
+		}
+	}
+	for _, trigger := range []string{plan.Compromise, plan.Legal} {
+		o := newOne(t, trigger, nil).to(sos.Contest)
+		if o.d.MayRun(sos.LiveTest, o.q.ID) == nil {
+			t.Errorf("%s: a live test that cancels nothing", trigger)
+		}
+	}
+	// A contributor runs the reshare after its release, a new member at once.
+	o := newOne(t, plan.Silence, nil).to(sos.Active)
+	a := o.activation(1)
+	o.do(a)
+	if o.d.MayRun(sos.Guarded, a.ID) == nil {
+		t.Error("a contributor deals before its release")
+	}
+	q := sos.Question{Nonce: [32]byte{8}, Asked: o.r()}
+	d, _, err := o.d.Release(a.ID, q, o.answers(q.Nonce), ownLog, o.r())
+	if err != nil || d.MayRun(sos.Guarded, a.ID) != nil {
+		t.Errorf("released: %v, %v", err, d.MayRun(sos.Guarded, a.ID))
+	}
+	if sos.FreezeBinds(sos.Guarded) || sos.FreezeBinds(sos.Sweep) || sos.FreezeBinds(sos.LiveTest) || !sos.FreezeBinds(sos.Ordinary) {
+		t.Error("a freeze binds ordinary work alone")
+	}
+}
+
+// Vetoes and cancellations, before and after parts were given.
+func TestCancelling(t *testing.T) {
+	veto := func(o *one, names ...string) (last error) {
+		for _, g := range names {
+			last = o.try(sos.Objected{Veto: act.Veto{ID: o.id(), Head: o.q.Head(), By: g, Created: start.Add(o.now)}})
+		}
+		return last
+	}
+	life := func(o *one) error {
+		return o.try(sos.Lived{Alive: act.Alive{ID: o.id(), Head: o.q.Head(), Operator: "cora", Created: start.Add(o.now)}})
+	}
+	signed := func(o *one) error {
+		return o.try(sos.SignedLive{Signed: act.Signed{ID: o.id(), Head: o.q.Head(), Operator: "cora", Created: start.Add(o.now)}})
+	}
+	for _, s := range []sos.State{sos.Armed, sos.Declared, sos.Contest, sos.Active} {
+		o := newOne(t, plan.Silence, nil).to(s)
+		if err := veto(o, "g3", "g4", "g4", "g4"); err != nil || o.state() != s {
+			t.Errorf("%s, S8: two guardians, one of them often: %s, %v", s, o.state(), err)
+		}
+		if err := veto(o, "g5"); err != nil || o.state() != sos.Vetoed {
+			t.Errorf("%s: three guardians: %s, %v", s, o.state(), err)
+		}
+		if err := veto(o, "g1"); !errors.Is(err, sos.ErrOver) {
+			t.Errorf("%s: after the end: %v", s, err)
+		}
+		o = newOne(t, plan.Silence, nil).to(s)
+		if err := life(o); err != nil || o.state() != s {
+			t.Errorf("%s: life alone: %s, %v", s, o.state(), err)
+		}
+		if err := signed(o); err != nil || o.state() != sos.Vetoed {
+			t.Errorf("%s: life and a signature: %s, %v", s, o.state(), err)
+		}
+	}
+	for _, trigger := range []string{plan.Compromise, plan.Legal} {
+		o := newOne(t, trigger, nil).to(sos.Contest)
+		if life(o) == nil || signed(o) == nil || o.state() != sos.Contest {
+			t.Errorf("%s: a coerced subject cancels: %s", trigger, o.state())
+		}
+	}
+	o := newOne(t, plan.Compromise, func(p *plan.Plan) { p.Guardians[4].Organisations = append(p.Guardians[4].Organisations, "cora") }).to(sos.Contest)
+	if err := veto(o, "g5"); !errors.Is(err, sos.ErrCoerced) {
+		t.Errorf("a guardian of a coerced subject's organisation: %v", err)
+	}
+	if err := veto(o, "zoe"); !errors.Is(err, sos.ErrForeign) {
+		t.Errorf("who is no guardian: %v", err)
+	}
+	// S4: after this node gave its part, it is late; the vault locks up at once, and nothing more is given.
+	o = newOne(t, plan.Silence, nil).to(sos.Active)
+	o.do(o.activation(1))
+	q := sos.Question{Nonce: [32]byte{8}, Asked: o.r()}
+	d, _, err := o.d.Release(o.activation(1).ID, q, o.answers(q.Nonce), ownLog, o.r())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.d = d
+	o.do(o.activation(2))
+	if err := veto(o, "g3", "g4", "g5"); err != nil || o.state() != sos.LockUp {
+		t.Errorf("a late veto: %s, %v", o.state(), err)
+	}
+	if _, _, err := o.d.Release(o.activation(2).ID, q, o.answers(q.Nonce), ownLog, o.r()); !errors.Is(err, sos.ErrVetoed) {
+		t.Errorf("another part after a late veto: %v", err)
+	}
+	if _, err := o.d.NoVeto(o.q.ID, "bolt", [32]byte{1}, ownLog, o.r()); !errors.Is(err, sos.ErrVetoed) {
+		t.Errorf("a no-veto after a late veto: %v", err)
+	}
+	o.wait(lockUp)
+	if o.state() != sos.Expired { // no new shares came of it
+		t.Errorf("after the lock-up: %s", o.state())
+	}
+	// S5: what is locked has an end. And new shares that come after all lock it up again.
+	o.do(sos.Reshared{Request: o.q.ID, Activation: o.activation(1).ID, Key: o.fresh()})
+	if o.state() != sos.LockUp || o.d.MayRun(sos.Ordinary, statement.ID{}) == nil {
+		t.Errorf("new shares after the end: %s", o.state())
+	}
+	v := newOne(t, plan.Silence, nil).to(sos.Contest)
+	_ = veto(v, "g1", "g2", "g3")
+	v.do(sos.Reshared{Request: v.q.ID, Activation: statement.ID{1}, Key: v.fresh()})
+	if v.state() != sos.LockUp {
+		t.Errorf("new shares of a vetoed request: %s", v.state())
+	}
+}
+
+// What a declaration lacks, in words.
+func TestLacks(t *testing.T) {
+	o := newOne(t, plan.Silence, nil)
+	lacks := func() string { return strings.Join(o.d.Lacks(o.q.ID, o.view(), o.r()), "; ") }
+	if got := lacks(); got != "1 more live operators must support it (so far nobody); 3 more guardians must support it (so far nobody); guardians of 3 more organisations must support it" {
+		t.Error(got)
+	}
+	v := o.view()
+	v.Silent["cora"], v.Keys = silent-1, nil
+	if got := strings.Join(o.d.Lacks(o.q.ID, v, o.r()), "; "); !strings.Contains(got, "cora has been silent for 1m59s here, 2m0s is needed") || !strings.Contains(got, "the vault's keys in the epochs in force") {
+		t.Error(got)
+	}
+	if err := o.support(act.Operator, "cora"); err == nil {
+		t.Error("the subject supports its own removal, and counts")
+	}
+	for _, g := range []string{"g1", "g2", "g3"} {
+		_ = o.support(act.Guardian, g)
+	}
+	if got := lacks(); got != "1 more live operators must support it (so far nobody)" {
+		t.Error(got)
+	}
+	late := act.Support{ID: o.id(), Head: o.q.Head(), Role: act.Operator, By: "acme", Created: start.Add(o.now + 6*time.Minute)}
+	if err := o.try(sos.Supported{Support: late}); !errors.Is(err, sos.ErrEarly) {
+		t.Errorf("from the future: %v", err)
+	}
+	late.Created = o.q.Created.Add(-time.Second)
+	if err := o.try(sos.Supported{Support: late}); !errors.Is(err, sos.ErrForeign) {
+		t.Errorf("S6, before the request: %v", err)
+	}
+	o.wait(59 * time.Minute)
+	if err := o.support(act.Operator, "acme"); err != nil || o.state() != sos.Armed {
+		t.Fatal(err, o.state())
+	}
+	o.wait(30 * time.Second)
+	if o.state() != sos.Declared || len(o.d.Lacks(o.q.ID, o.view(), o.r())) != 1 {
+		t.Errorf("with all that it takes it is %s", o.state())
+	}
+	again := o.ask(plan.Silence, "g2")
+	if got := strings.Join(o.d.Lacks(again.ID, o.view(), o.r()), "; "); !strings.Contains(got, "one at a time") || !strings.Contains(got, "this node knows 1") || strings.Contains(got, "SOS is refused") {
+		t.Error(got)
+	}
+}
+
+// Requests that are refused at once, and who asks twice.
+func TestAsking(t *testing.T) {
+	o := newOne(t, plan.Silence, nil)
+	for name, c := range map[string]struct {
+		change func(*act.Request)
+		want   error
+	}{
+		"another vault":         {func(q *act.Request) { q.Vault[0] ^= 1 }, sos.ErrForeign},
+		"S7, another charter":   {func(q *act.Request) { q.Charter[0] ^= 2 }, sos.ErrForeign},
+		"REAL of a DRILL plan":  {func(q *act.Request) { q.Drill = false }, sos.ErrPlan},
+		"from the future":       {func(q *act.Request) { q.Created, q.Expires = q.Created.Add(time.Hour), q.Expires.Add(time.Hour) }, sos.ErrEarly},
+		"two of 3-of-3":         {func(q *act.Request) { q.Subjects = []string{"bolt", "cora"} }, sos.ErrPlan},
+		"an unserved trigger":   {func(q *act.Request) { q.Trigger = plan.BelowThreshold }, sos.ErrPlan},
+		"a subject of no vault": {func(q *act.Request) { q.Subjects = []string{"zoe"} }, sos.ErrPlan},
+	} {
+		q := o.request(plan.Silence, "g3")
+		c.change(&q)
+		s, err := q.Statement(statement.Salt{1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := o.d.Ask(s, o.r()); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for range 100 { // one gathers support for each who asks
+		o.ask(plan.Silence, "g1")
+	}
+	if n := len(o.d.Cases()); n != 1 {
+		t.Errorf("%d requests of one guardian are kept", n)
+	}
+	for i := range 4 {
+		o.ask(plan.Silence, fmt.Sprintf("g%d", i+1))
+	}
+	if n := len(o.d.Cases()); n != 4 {
+		t.Errorf("%d requests of four guardians are kept", n)
+	}
+	if err := o.try(sos.Told{Request: statement.ID{1}}); !errors.Is(err, sos.ErrUnknown) {
+		t.Error(err)
+	}
+}
