@@ -59,6 +59,9 @@ func Ready(p plan.Plan, s Shelf, now time.Time) (missing []Missing) {
 	if late := overdue(p, s.Restored, names(p.Operators, func(o plan.Operator) string { return o.Name }), now); len(late) > 0 {
 		add(false, "no restore drill in date of operators "+strings.Join(late, ", "), "have each run \"ostraka backup drill\"")
 	}
+	if len(p.Destinations) == 0 {
+		add(false, "the plan names no rescue address: nothing could be swept, and in LOCK-UP the vault signs nothing", "amend the charter: register one")
+	}
 	for _, o := range p.Operators {
 		if why := p.Loss(o.Name); why != "" {
 			add(false, "the loss of "+o.Name+" could not be answered: "+why, "amend the charter: its guardians and operators share too much")

@@ -182,6 +182,7 @@ func TestReady(t *testing.T) {
 		"a drill too old":       {func(_ *plan.Plan, s *sos.Shelf) { s.Drilled["g2"] = now.Add(-24*time.Hour - 1) }, "guardians g2", false},
 		"a drill of the future": {func(_ *plan.Plan, s *sos.Shelf) { s.Drilled["g2"] = now.Add(time.Hour) }, "guardians g2", false},
 		"a drill just in time":  {func(_ *plan.Plan, s *sos.Shelf) { s.Drilled["g2"] = now.Add(-24 * time.Hour) }, "", false},
+		"nowhere to sweep":      {func(p *plan.Plan, _ *sos.Shelf) { p.Destinations = nil }, "no rescue address", false},
 		"never restored":        {func(_ *plan.Plan, s *sos.Shelf) { delete(s.Restored, "cora") }, "operators cora", false},
 		"a loss without answer": {func(p *plan.Plan, _ *sos.Shelf) { p.Operators[1].Accounts = []string{"cloud/acme"} }, "the loss of acme could not be answered", false},
 	} {

@@ -52,7 +52,7 @@ func personKey(t testing.TB, name string) signet.Key {
 // samplePlan is 3-of-3, or 4-of-5, with five guardians and two operators outside the committee.
 func samplePlan(t testing.TB, n int) plan.Plan {
 	p := plan.Plan{
-		Charter: [32]byte{1}, Vault: [32]byte{2}, Name: "treasury", Drill: true, Threshold: map[int]int{3: 3, 5: 4}[n], Live: map[int]int{3: 2, 5: 3}[n], Quorum: 3,
+		Charter: [32]byte{1}, Vault: [32]byte{2}, Name: "treasury", Drill: true, Threshold: map[int]int{3: 3, 5: 4}[n], Live: 2, Quorum: 3,
 		Starters: 3, Organisations: 3, Witnesses: 1, Heartbeat: 30 * time.Second, Window: window, LockUp: lockUp, DrillEvery: 24 * time.Hour, Successors: []string{"yara", "zoe"}, Least: 2,
 		Triggers: []plan.Trigger{
 			{Name: plan.BelowThreshold, Delay: delay}, {Name: plan.Compromise, Delay: delay / 2}, {Name: plan.Legal, Delay: delay},

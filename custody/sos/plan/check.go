@@ -53,9 +53,6 @@ func (p Plan) checkLists() error {
 			return fmt.Errorf("%s: %d are listed, at most %d are allowed", what, n, MaxListed)
 		}
 	}
-	if len(p.Destinations) == 0 {
-		return errors.New("destinations: there is no rescue address: nothing could be swept")
-	}
 	names := map[string]bool{}
 	for _, d := range p.Destinations {
 		if err := statement.CheckChain(d.Chain); err != nil {
@@ -79,7 +76,7 @@ func (p Plan) checkLists() error {
 		names["call "+c.Name] = true
 	}
 	for _, t := range p.Tranches {
-		if t.Most < 0 || t.Every < time.Second || t.Every > MaxSpan || t.Count < 1 || t.Count > MaxListed || names["tranche "+t.Asset] {
+		if t.Most < 0 || t.Every < time.Second || t.Every > MaxSpan || t.Count < 1 || t.Count > statement.MaxTranches || names["tranche "+t.Asset] {
 			return fmt.Errorf("tranche of %s: it stands twice, or its numbers are impossible", t.Asset)
 		}
 		names["tranche "+t.Asset] = true

@@ -98,7 +98,6 @@ func TestPlanIsChecked(t *testing.T) {
 		"t′ of one":                 {func(p *Plan) { p.Least = 1 }, "least"},
 		"nobody follows":            {func(p *Plan) { p.Live, p.Successors = 1, nil }, "successors"},
 		"a stranger follows":        {func(p *Plan) { p.Successors = []string{"zoe"} }, "no operator"},
-		"no rescue address":         {func(p *Plan) { p.Destinations = nil }, "no rescue address"},
 		"the vault rescues itself":  {func(p *Plan) { p.Destinations[0].Vault = "treasury" }, "the vault itself"},
 		"a call never":              {func(p *Plan) { p.Calls[0].Times = 0 }, "call pause"},
 		"a cap twice":               {func(p *Plan) { p.Caps = append(p.Caps, p.Caps[0]) }, "cap on eth"},
