@@ -144,9 +144,9 @@ func encodeMarks(e *transcript.Encoder, tag transcript.Tag, all []mark) {
 	})
 }
 
-// DecodeDocket reads what Bytes wrote, for the vault of the plan in force. at gives the plan of that vault in any charter that was ever
-// in force: a case is held to the very plan that it began with (S7).
-func DecodeDocket(b []byte, p plan.Plan, at func(charter statement.ID) (plan.Plan, error)) (Docket, error) {
+// DecodeDocket reads what Bytes wrote, for the vault of the plan in force. at gives the plan of that vault which has this sum, of a charter
+// that was ever in force: a case is held to the very plan that it began with, whoever became an officer or left the committee since (S7).
+func DecodeDocket(b []byte, p plan.Plan, at func(charter statement.ID, sum [32]byte) (plan.Plan, error)) (Docket, error) {
 	d := transcript.NewDecoder(b)
 	out := Docket{plan: p}
 	if id := d.Fixed(tagVault, 32); d.Err() == nil && statement.ID(id) != p.Vault {
@@ -168,7 +168,7 @@ func DecodeDocket(b []byte, p plan.Plan, at func(charter statement.ID) (plan.Pla
 	return out, nil
 }
 
-func decodeCase(d *transcript.Decoder, at func(statement.ID) (plan.Plan, error)) (c Case) {
+func decodeCase(d *transcript.Decoder, at func(statement.ID, [32]byte) (plan.Plan, error)) (c Case) {
 	raw := d.Bytes(tagRequest, statement.MaxBytes)
 	if d.Err() != nil {
 		return c
@@ -177,15 +177,21 @@ func decodeCase(d *transcript.Decoder, at func(statement.ID) (plan.Plan, error))
 	if c.said, err = statement.Parse(raw); err == nil {
 		c.request, err = act.RequestOf(c.said)
 	}
-	if err == nil {
-		c.plan, err = at(c.request.Charter)
-	}
 	if err != nil {
 		d.Fail(tagRequest, err)
 		return c
 	}
-	if sum := d.Fixed(tagPlan, 32); d.Err() == nil && [32]byte(sum) != c.plan.Sum() {
-		d.Fail(tagPlan, errors.New("the charter gives another plan than the request began with"))
+	sum := d.Fixed(tagPlan, 32)
+	if d.Err() != nil {
+		return c
+	}
+	c.plan, err = at(c.request.Charter, [32]byte(sum))
+	if err == nil && [32]byte(sum) != c.plan.Sum() {
+		err = errors.New("the charter gives another plan than the request began with")
+	}
+	if err != nil {
+		d.Fail(tagPlan, err)
+		return c
 	}
 	c.state = State(d.Uint(tagState, numStates-1))
 	if d.Err() == nil && c.state == NotReady {

@@ -79,7 +79,7 @@ func (w *world) faults() {
 // rollback puts an old copy of the store in place. The program does not know.
 func (w *world) rollback(b *box) {
 	s := b.past[w.rng.IntN(len(b.past))]
-	d, err := sos.DecodeDocket(s.raw, w.plan, func(id statement.ID) (plan.Plan, error) { return w.plans[id], nil })
+	d, err := sos.DecodeDocket(s.raw, w.plan, func(id statement.ID, _ [32]byte) (plan.Plan, error) { return w.plans[id], nil })
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
-func always(p plan.Plan) func(statement.ID) (plan.Plan, error) {
-	return func(statement.ID) (plan.Plan, error) { return p, nil }
+func always(p plan.Plan) func(statement.ID, [32]byte) (plan.Plan, error) {
+	return func(statement.ID, [32]byte) (plan.Plan, error) { return p, nil }
 }
 
 // reread stores a docket and reads it again.
@@ -76,7 +76,7 @@ func TestDocketSnapshot(t *testing.T) {
 			t.Errorf("%s: it is read", name)
 		}
 	}
-	if _, err := sos.DecodeDocket(d.Bytes(), o.p, func(statement.ID) (plan.Plan, error) { return plan.Plan{}, errors.New("no such charter") }); err == nil || !strings.Contains(err.Error(), "no such charter") {
+	if _, err := sos.DecodeDocket(d.Bytes(), o.p, func(statement.ID, [32]byte) (plan.Plan, error) { return plan.Plan{}, errors.New("no such charter") }); err == nil || !strings.Contains(err.Error(), "no such charter") {
 		t.Errorf("without its charter: %v", err)
 	}
 	raw := d.Bytes()

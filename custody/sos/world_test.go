@@ -436,7 +436,7 @@ func head(n int64) tlog.Head { return tlog.Head{Size: n, Root: tlog.Hash{byte(n)
 
 func (w *world) restart(b *box) {
 	raw := b.docket.Bytes()
-	d, err := sos.DecodeDocket(raw, w.plans[w.plan.Charter], func(id statement.ID) (plan.Plan, error) { return w.plans[id], nil })
+	d, err := sos.DecodeDocket(raw, w.plans[w.plan.Charter], func(id statement.ID, _ [32]byte) (plan.Plan, error) { return w.plans[id], nil })
 	if err != nil || string(d.Bytes()) != string(raw) {
 		w.judge.fault("%s cannot read its store again: %v", b.name, err)
 		return

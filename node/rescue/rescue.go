@@ -35,6 +35,7 @@ func Takes(k outbox.Kind) bool { return k == NoteSaid }
 // Rows of this room (spec/store).
 const (
 	kindDocket  = "sos"         // sos/<vault>: its docket
+	kindBasis   = "sos-basis"   // sos-basis/<vault>/<sum of the plan>: what a plan that a case keeps is read from
 	kindSay     = "sos-say"     // sos-say/<statement>: our own step, on its way to the outbox
 	kindSilence = "sos-silence" // sos-silence/<operator>: how long we have had no heartbeat of it, by our clocks
 )
@@ -54,8 +55,9 @@ type Config struct {
 	// Post makes an entry and a note of our own durable together, and sends the note.
 	Post func(ctx context.Context, now time.Time, e journal.Entry, n outbox.Note) error
 
-	// Plan is a vault's under a version of the charter that was in force here at any time; the zero version is the one in force.
-	Plan func(vault, charter statement.ID) (plan.Plan, error)
+	// Basis is what the plan in force of a vault is read from; Plan reads it, now and at any later time.
+	Basis func(vault statement.ID) (Basis, error)
+	Plan  func(Basis) (plan.Plan, error)
 	// Vaults lists those that have a plan in force.
 	Vaults func() []statement.ID
 	// Keys are a vault's, ascending, in the epochs in force here.
@@ -68,6 +70,43 @@ type Config struct {
 	CheckSignature func(k act.Key, digest [32]byte, signature []byte) error
 	// Height is the newest block of a chain by our own endpoint; 0: not known.
 	Height func(chain string) uint64
+}
+
+// A Basis is what a plan is read from: a version of the charter, and the roster, committee and threshold in force beside it.
+type Basis struct {
+	Vault, Charter, Roster statement.ID
+	Name                   string
+	Threshold              int
+	Committee              []string
+}
+
+const (
+	fieldBasisVault transcript.Tag = iota + 1
+	fieldBasisCharter
+	fieldBasisRoster
+	fieldBasisName
+	fieldBasisThreshold
+	fieldBasisCommittee
+)
+
+func (b Basis) bytes() []byte {
+	var e transcript.Encoder
+	e.Bytes(fieldBasisVault, b.Vault[:]).Bytes(fieldBasisCharter, b.Charter[:]).Bytes(fieldBasisRoster, b.Roster[:])
+	e.String(fieldBasisName, b.Name).Uint(fieldBasisThreshold, uint64(b.Threshold))
+	return e.List(fieldBasisCommittee, len(b.Committee), func(i int, e *transcript.Encoder) { e.String(1, b.Committee[i]) }).Sum()
+}
+
+func decodeBasis(raw []byte) (b Basis, err error) {
+	d := transcript.NewDecoder(raw)
+	for _, id := range []struct {
+		tag transcript.Tag
+		id  *statement.ID
+	}{{fieldBasisVault, &b.Vault}, {fieldBasisCharter, &b.Charter}, {fieldBasisRoster, &b.Roster}} {
+		copy(id.id[:], d.Fixed(id.tag, 32))
+	}
+	b.Name, b.Threshold = d.String(fieldBasisName, 64), int(d.Uint(fieldBasisThreshold, statement.MaxOperators))
+	d.List(fieldBasisCommittee, 2, statement.MaxOperators, func(_ int, d *transcript.Decoder) { b.Committee = append(b.Committee, d.String(1, 64)) })
+	return b, d.Done()
 }
 
 // Desk keeps the dockets of all vaults.
@@ -148,9 +187,36 @@ func (d *Desk) reading(now time.Time) sos.Reading {
 
 func docketKey(vault statement.ID) string { return store.Key(kindDocket, store.ID(vault[:])) }
 
+func basisKey(vault statement.ID, sum [32]byte) string {
+	return store.Key(kindBasis, store.ID(vault[:]), store.ID(sum[:]))
+}
+
+// inForce is a vault's plan today, and what it is read from.
+func (d *Desk) inForce(vault statement.ID) (Basis, plan.Plan, error) {
+	b, err := d.cfg.Basis(vault)
+	if err != nil {
+		return b, plan.Plan{}, err
+	}
+	p, err := d.cfg.Plan(b)
+	return b, p, err
+}
+
+// kept is the plan of a case: the very one that it began with.
+func (d *Desk) kept(ctx context.Context, vault statement.ID, sum [32]byte) (plan.Plan, error) {
+	it, err := d.cfg.Journal.Store().Get(ctx, basisKey(vault, sum))
+	if err != nil {
+		return plan.Plan{}, fmt.Errorf("read what its plan is read from: %w", err)
+	}
+	b, err := decodeBasis(it.Value)
+	if err != nil {
+		return plan.Plan{}, fmt.Errorf("read what its plan is read from: %w", err)
+	}
+	return d.cfg.Plan(b)
+}
+
 // docket is a vault's, as it is kept, under the plan in force.
 func (d *Desk) docket(ctx context.Context, vault statement.ID) (sos.Docket, error) {
-	p, err := d.cfg.Plan(vault, statement.ID{})
+	_, p, err := d.inForce(vault)
 	if err != nil {
 		return sos.Docket{}, err
 	}
@@ -164,7 +230,7 @@ func (d *Desk) docket(ctx context.Context, vault statement.ID) (sos.Docket, erro
 	if err != nil {
 		return sos.Docket{}, fmt.Errorf("read the SOS docket of vault %s: %w", p.Name, err)
 	}
-	k, err := sos.DecodeDocket(it.Value, p, func(charter statement.ID) (plan.Plan, error) { return d.cfg.Plan(vault, charter) })
+	k, err := sos.DecodeDocket(it.Value, p, func(_ statement.ID, sum [32]byte) (plan.Plan, error) { return d.kept(ctx, vault, sum) })
 	if err == nil {
 		d.dockets[vault] = k
 	}
@@ -263,6 +329,13 @@ func (d *Desk) settle(now time.Time, vault statement.ID, k sos.Docket, fx sos.Ef
 	for _, n := range fx.Tell {
 		e.Leaves = append(e.Leaves, tlog.Says(tlog.KindAlarm, now, vault, []byte(n.Text)).On(n.Request))
 		d.cfg.Log.Error("SOS", "vault", vault.Short(), "request", n.Request.Short(), "state", n.State.String(), "what", n.Text)
+	}
+	for _, c := range k.Cases() {
+		b, p, err := d.inForce(vault)
+		if err == nil && p.Sum() == c.Plan().Sum() { // a case that began with the plan in force
+			e.Put = append(e.Put, store.Entry{Key: basisKey(vault, p.Sum()), Value: b.bytes()})
+			break
+		}
 	}
 	e.Put = append(e.Put, store.Entry{Key: docketKey(vault), Value: k.Bytes()})
 	e.Reserve = true // a veto or proof of life is never lost for want of room

@@ -32,7 +32,7 @@ func (d *Desk) Take(ctx context.Context, now time.Time, n outbox.Note, write fun
 		return fmt.Errorf("%w: %w", outbox.ErrLater, err)
 	}
 	e := journal.Entry{Leaves: []tlog.Filed{tlog.Says(tlog.KindStatement, now, vault, s.Bytes(), n.Fields[1])}}
-	next, fx, err := d.apply(now, k, s, n.Fields[1])
+	next, fx, err := d.apply(now, vault, k, s, n.Fields[1])
 	switch {
 	case errors.Is(err, sos.ErrOver):
 		return write(e) // it is logged, and moves nothing
@@ -52,10 +52,10 @@ func (d *Desk) Take(ctx context.Context, now time.Time, n outbox.Note, write fun
 }
 
 // apply verifies a statement against the plan that it is under, and lets the docket have it.
-func (d *Desk) apply(now time.Time, k sos.Docket, s statement.Statement, sig []byte) (sos.Docket, sos.Effects, error) {
+func (d *Desk) apply(now time.Time, vault statement.ID, k sos.Docket, s statement.Statement, sig []byte) (sos.Docket, sos.Effects, error) {
 	r := d.reading(now)
 	if s.Kind() == statement.SOSRequest {
-		p, err := d.cfg.Plan(s.Fields().ID("vault"), s.Fields().ID("charter"))
+		_, p, err := d.inForce(vault)
 		if err != nil {
 			return k, sos.Effects{}, fmt.Errorf("%w: %w", outbox.ErrLater, err)
 		}
@@ -65,7 +65,7 @@ func (d *Desk) apply(now time.Time, k sos.Docket, s statement.Statement, sig []b
 		return k.Ask(s, r)
 	}
 	if s.Kind() == statement.SOSChallenge {
-		return d.challenge(k, s, sig, r)
+		return d.challenge(vault, k, s, sig, r)
 	}
 	c, ok := k.Case(s.Fields().ID("request"))
 	if !ok {
@@ -108,8 +108,8 @@ func (d *Desk) event(c sos.Case, s statement.Statement, sig []byte) (sos.Event, 
 }
 
 // challenge begins to count how long an operator that lives does not sign.
-func (d *Desk) challenge(k sos.Docket, s statement.Statement, sig []byte, r sos.Reading) (sos.Docket, sos.Effects, error) {
-	p, err := d.cfg.Plan(s.Fields().ID("vault"), s.Fields().ID("charter"))
+func (d *Desk) challenge(vault statement.ID, k sos.Docket, s statement.Statement, sig []byte, r sos.Reading) (sos.Docket, sos.Effects, error) {
+	_, p, err := d.inForce(vault)
 	var c act.Challenge
 	if err == nil {
 		c, err = act.VerifyChallenge(s, sig, p)
@@ -134,4 +134,7 @@ func (d *Desk) Signed(vault statement.ID, operators []string) {
 }
 
 // Plan is a vault's in force, for who asks what could be done.
-func (d *Desk) Plan(vault statement.ID) (plan.Plan, error) { return d.cfg.Plan(vault, statement.ID{}) }
+func (d *Desk) Plan(vault statement.ID) (plan.Plan, error) {
+	_, p, err := d.inForce(vault)
+	return p, err
+}
