@@ -71,7 +71,7 @@ func same(t *testing.T, got, want backup.Bundle) {
 	}
 }
 
-// Issue of sheets to their keepers and back: pages are drawn, rasterised by another's program, and read by a reader of QR codes and from their
+// From the program to sheets and back: pages are drawn, rasterised by another's program, and read by a reader of QR codes and from their
 // text; either way, and mixed, they restore.
 func TestReadBack(t *testing.T) {
 	for i, c := range []struct {
@@ -179,7 +179,7 @@ func TestSameBytes(t *testing.T) {
 			t.Fatal("the same sheets were drawn differently")
 		}
 	}
-	if !bytes.Contains(one, []byte("/CreationDate (D:20261128093000")) || bytes.Contains(one, []byte("/ID [")) {
+	if !bytes.Contains(one, []byte("/CreationDate (D:20261128093000")) || !bytes.Contains(one, []byte("/ModDate (D:20261128093000")) || bytes.Contains(one, []byte("/ID [")) {
 		t.Error("the document's date is not the sheets', or it has a number of its own")
 	}
 }
@@ -295,6 +295,35 @@ func TestEncodeRefuses(t *testing.T) {
 		if _, err := encode(text); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+// Of the eight masks the best one is taken.
+func TestBestMask(t *testing.T) {
+	text := cut(t, bundle(charter.SuiteECDSA, true, 1), 2, 2, 1)[0].ExposePayload()
+	best, err := encode(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, among := coding.Version((best.Size-17)/4), 0
+	for mask := range coding.Mask(8) {
+		plan, err := coding.NewPlan(version, level, mask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := plan.Encode(coding.Alpha(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if penalty(c) < penalty(best) {
+			t.Errorf("mask %d has the penalty %d, and %d was taken", mask, penalty(c), penalty(best))
+		}
+		if bytes.Equal(c.Bitmap, best.Bitmap) {
+			among++
+		}
+	}
+	if among != 1 {
+		t.Errorf("the code is that of %d masks", among)
 	}
 }
 

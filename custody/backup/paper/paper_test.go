@@ -150,6 +150,11 @@ func TestRestoreRefuses(t *testing.T) {
 		{"two of one number", []Sheet{a[0], second, a[1]}, "two sheets bear the number 1"},
 		{"share and mask exchanged", []Sheet{a[0], swapped}, "share and mask are exchanged"},
 		{"words of another program", []Sheet{a[0], alien}, "not of a sheet of this program"},
+		{"words of a set that is stretched", []Sheet{a[0], aliens(t, a[1], 32, 1, slip39.Options{Exponent: 1})}, "not of a sheet of this program"},
+		{"words of a shorter secret", []Sheet{a[0], aliens(t, a[1], 16, 1, slip39.Options{})}, "not of a sheet of this program"},
+		{"words of a set of groups", []Sheet{a[0], aliens(t, a[1], 32, 2, slip39.Options{})}, "not of a sheet of this program"},
+		{"one group of two", []Sheet{a[0], aliens(t, a[1], 32, -2, slip39.Options{})}, "not of a sheet of this program"},
+		{"what is no scalar", beyond(t), "share: what the sheets give is not a scalar"},
 		{"words of another sheet", []Sheet{a[0], moved}, "they are of sheet 2, and stand on sheet 3"},
 		{"words of another number needed", []Sheet{a[0], raised}, "that 2 sheets are needed, and the sheet says 3"},
 	} {
@@ -157,6 +162,53 @@ func TestRestoreRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) || b.Share.Len() != 0 || b.Mask.Len() != 0 {
 			t.Errorf("%s: %v", c.name, err)
 		}
+	}
+}
+
+// aliens is a sheet with words of the same set, k and number that other programs could have made: of more groups than one (fewer than none: any
+// one of them is enough), or of another length.
+func aliens(t *testing.T, s Sheet, size, groups int, o slip39.Options) Sheet {
+	t.Helper()
+	id, of := s.Set<<1, max(groups, 1)
+	o.Identifier = &id
+	all, err := slip39.Split(make([]byte, size), of, []slip39.Group{{Threshold: 2, Count: 3}, {Threshold: 2, Count: 3}}[:max(groups, -groups)], o, source(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.share = all[0][1]
+	return s
+}
+
+// beyond are whole sheets of a number that is above the order.
+func beyond(t *testing.T) []Sheet {
+	t.Helper()
+	all := cut(t, label(), 2, 3, false, 1)
+	id := all[0].Set << 1
+	high, err := slip39.Split([]byte(strings.Repeat("\xff", 32)), 1, []slip39.Group{{Threshold: 2, Count: 3}}, slip39.Options{Identifier: &id}, source(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		all[i].share = high[0][i]
+	}
+	return all
+}
+
+// A machine that computes wrongly gives out no sheets.
+func TestSheetsAreTried(t *testing.T) {
+	all, other := cut(t, label(), 2, 3, true, 1), scalar(t, charter.SuiteECDSA, 99)
+	share, mask := scalar(t, charter.SuiteECDSA, 11), scalar(t, charter.SuiteECDSA, 12)
+	if err := restores(all, share, mask); err != nil {
+		t.Error(err)
+	}
+	for name, pair := range map[string][2]secret.Bytes{"share": {other, mask}, "mask": {share, other}, "no mask": {share, {}}} {
+		if err := restores(all, pair[0], pair[1]); err == nil || !strings.Contains(err.Error(), "this machine computes wrongly") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	all[2].share = cutOf(t, 99)[2].share
+	if err := restores(all, share, mask); err == nil || !strings.Contains(err.Error(), "try them") {
+		t.Errorf("a wrong sheet: %v", err)
 	}
 }
 

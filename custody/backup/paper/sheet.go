@@ -78,7 +78,10 @@ func Cut(l Label, share, mask secret.Bytes, needed, sheets int, r io.Reader) ([]
 			all[i].mask = &masks[i]
 		}
 	}
-	return all, restores(all, share, mask)
+	if err := restores(all, share, mask); err != nil {
+		return nil, err
+	}
+	return all, nil
 }
 
 func checkCut(l Label, share, mask secret.Bytes, needed, sheets int) error {
@@ -212,7 +215,7 @@ func (s Sheet) Check() error {
 // fits holds one secret's words to the sheet.
 func (s Sheet) fits(w slip39.Share, kind uint16) error {
 	switch {
-	case w.Size() != secretSize || !w.Extendable || w.Exponent != 0 || w.GroupThreshold != 1 || w.Groups != 1:
+	case w.Size() != secretSize || !w.Extendable || w.Exponent != 0 || w.Groups != 1:
 		return errors.New("they are of SLIP-0039, and not of a sheet of this program")
 	case w.Identifier&1 != kind && w.Identifier>>1 == s.Set:
 		return errors.New("share and mask are exchanged")

@@ -68,21 +68,10 @@ func typed(text string) (s Sheet, err error) {
 		s.mask = &m
 	}
 	s.place()
-	if err := s.exchanged(); err != nil {
-		return s, err
-	}
 	if code := strings.ToLower(strings.Join(strings.Fields(lines["code"]), "")); code != s.Code() {
 		return s, fmt.Errorf("code: %.12q does not fit: a line above it, or the code itself, is another than on the sheet, or the mask is missing; compare them letter by letter", code)
 	}
 	return s, s.Check()
-}
-
-// exchanged finds words of the mask in the place of the share's before the code does, which would not say so.
-func (s Sheet) exchanged() error {
-	if s.share.Identifier&1 != kindShare {
-		return errors.New("words of the share: they are a mask's: share and mask are exchanged")
-	}
-	return nil
 }
 
 // fields takes the lines apart: no name twice, none that sheets have not, none missing.
