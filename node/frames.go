@@ -21,6 +21,7 @@ import (
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/pulse"
+	"github.com/ostraka/ostraka/node/rescue"
 	"github.com/ostraka/ostraka/node/session"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/wallet"
@@ -279,6 +280,8 @@ func (n *Node) route(ctx context.Context, now time.Time, note outbox.Note, write
 		return n.Witness.Take(ctx, now, note, write)
 	case pulse.Takes(k):
 		return n.Pulse.Take(ctx, now, note, write)
+	case rescue.Takes(k):
+		return n.Rescue.Take(ctx, now, note, write)
 	case wallet.Takes(k):
 		return n.Accounts.Take(ctx, now, note, write)
 	}

@@ -41,6 +41,7 @@ import (
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/publish"
 	"github.com/ostraka/ostraka/node/pulse"
+	"github.com/ostraka/ostraka/node/rescue"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/session"
 	"github.com/ostraka/ostraka/node/store"
@@ -77,6 +78,8 @@ type Config struct {
 	Logs      []tlog.LogVerifier
 	Wake      func()      // asks for a Tick soon: something may be ready to move; may be nil
 	Fatal     func(error) // ends the process: what must be durable could not be made so
+	// Mono is a clock that nobody sets, since some moment of this process; nil: the machine's own.
+	Mono func() time.Duration
 }
 
 // Node is one operator's node.
@@ -96,6 +99,7 @@ type Node struct {
 	Pulse    *pulse.Pulse
 	Witness  *witness.Witness
 	Publish  *publish.Log
+	Rescue   *rescue.Desk
 	Fence    *fence.Fence
 
 	rosters atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
@@ -173,7 +177,9 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		TermsThen: func(v charter.Vault, id statement.ID, at time.Time) (charter.Vault, bool) {
 			return n.Charters.TermsThen(v, id, at)
 		},
-		Frozen:        func(vault statement.ID, now time.Time) string { return n.Charters.Frozen(vault, now) },
+		Frozen: func(vault statement.ID, now time.Time) string {
+			return cmp.Or(n.held(context.Background(), vault), n.Charters.Frozen(vault, now))
+		},
 		Presignatures: n.Presign, HeldBack: n.heldBack, Cosigned: func(size int64) int { return n.Witness.Cosigned(size) },
 	})
 	if n.Circle, err = n.openCircle(ctx, now); err != nil {
@@ -183,6 +189,9 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	if n.Witness, err = n.openWitness(ctx); err != nil {
+		return nil, err
+	}
+	if n.Rescue, err = n.openRescue(ctx, now); err != nil {
 		return nil, err
 	}
 	n.Publish = n.newPublish()
@@ -507,7 +516,7 @@ func (n *Node) reachable(id engine.PartyID) bool {
 
 // admit hands a Setup to the room that knows its protocol.
 func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
-	if err := n.mayMeet(s); err != nil {
+	if err := cmp.Or(n.mayMeet(s), n.mayStart(ctx, s)); err != nil {
 		return nil, err
 	}
 	switch s.Protocol {
@@ -553,6 +562,11 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 	if err := errors.Join(n.Pulse.Tick(ctx, now), n.tellKeys(ctx, now)); err != nil {
 		n.cfg.Log.Error("heartbeat", "error", err)
 	}
+	if n.Charters != nil {
+		if err := n.Rescue.Tick(ctx, now); err != nil {
+			n.cfg.Log.Error("SOS", "error", err)
+		}
+	}
 	setups := n.Keeper.Tick(ctx, now, func(key [32]byte) bool {
 		return n.Sessions.Busy(func(s *mpc.Setup) bool { return s.KeyID == key && changes(s.Protocol) })
 	})
@@ -582,6 +596,9 @@ func (n *Node) tellPast(ctx context.Context, now time.Time) error {
 
 func (n *Node) open(ctx context.Context, now time.Time, setups []*mpc.Setup) {
 	for _, s := range setups {
+		if n.mayStart(ctx, s) != nil {
+			continue // it is tried again when SOS is over
+		}
 		if err := n.Sessions.Open(ctx, now, s); err != nil {
 			n.cfg.Log.Warn("session not opened", "protocol", s.Protocol, "error", err)
 		}
@@ -631,7 +648,7 @@ var ErrGuest = errors.New("its operator is not in the roster in force")
 // Submit takes a statement or vote from a person at this node's door: the same checks as
 // for a peer's note, and the same durability.
 func (n *Node) Submit(ctx context.Context, now time.Time, note outbox.Note) (known bool, err error) {
-	if !slices.Contains([]outbox.Kind{decide.NoteProposal, decide.NoteVote, decide.NoteCancel, wallet.NoteAccount, charters.NoteRevoke}, note.Kind) {
+	if !slices.Contains([]outbox.Kind{decide.NoteProposal, decide.NoteVote, decide.NoteCancel, wallet.NoteAccount, charters.NoteRevoke, rescue.NoteSaid}, note.Kind) {
 		return false, fmt.Errorf("people do not send notes of kind %#x", uint8(note.Kind))
 	}
 	verdict, err := n.take(ctx, now, engine.Everyone, note)

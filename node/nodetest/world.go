@@ -219,6 +219,7 @@ func (w *World) Start(h *Host) {
 	h.store, h.Up = st, true
 	h.Life++
 	life := h.Life
+	began := w.Now
 	w.Act(h, func() {
 		h.Node, err = node.New(context.Background(), w.Clock(h), node.Config{
 			Binary: h.Binary, Version: h.Version,
@@ -247,7 +248,7 @@ func (w *World) Start(h *Host) {
 				}
 				return w.CheckBlock(h, chain, b)
 			},
-			Presignatures: h.Mode,
+			Presignatures: h.Mode, Mono: func() time.Duration { return w.Now.Sub(began) },
 			Fatal: func(error) {
 				w.Fatal++
 				panic(crash{h, life})

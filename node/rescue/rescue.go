@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -116,6 +115,7 @@ type Desk struct {
 
 	mu      sync.Mutex
 	dockets map[statement.ID]sos.Docket
+	asked   map[statement.ID]bool // vaults with a docket in the store
 	silence map[string]silence
 	refuses map[[2]string]sos.Clock // by vault (its id's bytes) and operator: since a challenge that it did not answer
 	saved   time.Time               // when clocks of silence were made durable last
@@ -150,11 +150,19 @@ func decodeSilence(b []byte) (s silence, err error) {
 
 // Open reads back every docket.
 func Open(ctx context.Context, cfg Config) (*Desk, error) {
-	d := &Desk{cfg: cfg, dockets: map[statement.ID]sos.Docket{}, silence: map[string]silence{}, refuses: map[[2]string]sos.Clock{}}
+	d := &Desk{cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[[2]string]sos.Clock{}}
 	if _, err := io.ReadFull(cfg.Rand, d.boot[:]); err != nil {
 		return nil, fmt.Errorf("draw this start's number: %w", err)
 	}
-	err := d.each(ctx, kindSilence, func(name string, value []byte) error {
+	err := d.each(ctx, kindDocket, func(name string, _ []byte) error {
+		id, err := statement.ParseID(name)
+		d.asked[id] = true
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = d.each(ctx, kindSilence, func(name string, value []byte) error {
 		s, err := decodeSilence(value)
 		d.silence[name] = s
 		return err
@@ -244,12 +252,19 @@ func (d *Desk) Docket(ctx context.Context, vault statement.ID) (sos.Docket, erro
 	return d.docket(ctx, vault)
 }
 
+// Quiet says that nobody ever asked for SOS of any vault here.
+func (d *Desk) Quiet() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.asked) == 0
+}
+
 // Held says why a vault's ordinary work must wait; "" if it need not. A docket that cannot be read holds its vault: what it said may be that
 // everything is frozen.
 func (d *Desk) Held(ctx context.Context, vault statement.ID) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !slices.Contains(d.cfg.Vaults(), vault) && d.dockets[vault].Cases() == nil {
+	if !d.asked[vault] {
 		return ""
 	}
 	k, err := d.docket(ctx, vault)

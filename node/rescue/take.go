@@ -47,7 +47,7 @@ func (d *Desk) Take(ctx context.Context, now time.Time, n outbox.Note, write fun
 	if err := write(e); err != nil {
 		return err
 	}
-	d.dockets[vault] = next
+	d.dockets[vault], d.asked[vault] = next, true
 	return d.flush(ctx, now)
 }
 

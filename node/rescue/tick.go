@@ -110,6 +110,6 @@ func (d *Desk) tickVault(ctx context.Context, now time.Time, vault statement.ID,
 	if err := d.cfg.Journal.Write(ctx, e); err != nil {
 		return err
 	}
-	d.dockets[vault] = next
+	d.dockets[vault], d.asked[vault] = next, true
 	return nil
 }

@@ -18,14 +18,20 @@ func Of(c charter.Charter, r charter.Roster, v charter.Vault) (Plan, error) {
 	p := Plan{
 		Charter: c.ID, Vault: v.ID, Name: v.Name, Drill: c.Drill, Threshold: v.Threshold, Live: s.Operators, Quorum: s.Guardians,
 		Starters: s.Starters, Organisations: s.Organisations, Heartbeat: c.Heartbeat, Window: s.Window, LockUp: s.LockUp, DrillEvery: s.DrillEvery,
-		Successors: slices.Clone(s.Successors), Least: s.Least, Chain: s.Chain, Blocks: uint64(s.Blocks),
+		Least: s.Least, Chain: s.Chain, Blocks: uint64(s.Blocks),
 	}
 	for _, o := range c.Operators {
 		who, ok := r.Operator(o.Name)
+		if !ok && !slices.Contains(v.Committee, o.Name) {
+			continue // it has not joined yet, or has left: no node of it says or does anything
+		}
 		if !ok {
 			return Plan{}, fmt.Errorf("vault %s: operator %s of charter %s is not in the roster", v.Name, o.Name, c.ID.Short())
 		}
 		x := Operator{Name: o.Name, Identity: slices.Clone(who.Identity), Officers: slices.Clone(who.Officers), Reach: reachOf(c.Document, o)}
+		if slices.Contains(s.Successors, o.Name) {
+			p.Successors = append(p.Successors, o.Name)
+		}
 		if slices.Contains(v.Committee, o.Name) {
 			p.Operators = append(p.Operators, x)
 		} else {
