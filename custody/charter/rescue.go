@@ -8,7 +8,7 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
-// A Rescue is a vault's SOS plan (spec/charter 8): who brings it back when fewer than t of its operators can sign, on what occasion, how
+// A Rescue is a vault's SOS plan (spec/charter 9): who brings it back when fewer than t of its operators can sign, on what occasion, how
 // long everybody sees it coming, and where its assets may go. One without triggers is of a charter from before there were plans: it says
 // r and k and nothing else, and is never ready.
 type Rescue struct {
@@ -134,7 +134,7 @@ func (d Document) PlanDelay() (wait time.Duration) {
 	return wait
 }
 
-// Starting is how many guardians must declare a rescue on a trigger: one more where an operator is accused (spec/charter 8.4).
+// Starting is how many guardians must declare a rescue on a trigger: one more where an operator is accused (spec/charter 9.4).
 func (r Rescue) Starting(trigger string, guardians int) int {
 	if trigger == TriggerCompromise {
 		return max(r.Starters, min(r.Guardians+1, guardians))
