@@ -1,6 +1,7 @@
 package sos_test
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -98,7 +99,7 @@ func (w *world) beat(b *box) {
 		return
 	}
 	b.idle = 0
-	if !w.chance(50) { // now and then something comes before the tick
+	if !w.chance(cmp.Or(w.dials.skips, 50)) { // now and then something comes before the tick
 		_ = w.apply(b, parcel{event: sos.Tick{View: w.view(b)}})
 	}
 	w.notify(b)
