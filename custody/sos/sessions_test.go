@@ -241,6 +241,10 @@ func (s *teller) sweeps(b *box, amount, to string) {
 		return
 	}
 	b.keep(d)
+	if err := d.MayRun(sos.Sweep, o.Intent); err != nil && d.MayRun(sos.Ordinary, o.Intent) != nil {
+		s.say("%s signs nothing: %v", b.name, err)
+		return
+	}
 	s.say("%s signs", b.name)
 }
 
