@@ -289,7 +289,7 @@ func (w *world) execute() {
 		}
 		a.applied = true
 		w.judge.executed(w, a.a)
-		w.person(sos.Reshared{Request: a.a.Request, Activation: id, Key: act.Key{Key: a.a.Key.Key, Epoch: [32]byte{5, byte(a.a.Attempt)}}})
+		w.person(sos.Reshared{Request: a.a.Request, Activation: id, Key: act.Key{Key: a.a.Key.Key, Epoch: [32]byte{5, byte(a.a.Attempt)}}, Committee: a.a.Names()})
 	}
 }
 
