@@ -2,6 +2,7 @@ package sos_test
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -172,8 +173,8 @@ func (w *world) try(b *box) {
 			continue
 		}
 		if err != nil {
-			if d.Rolled() && !b.docket.Rolled() {
-				b.keep(d)
+			if errors.Is(err, sos.ErrRolled) && !b.docket.Rolled() && !b.corrupt {
+				_ = w.apply(b, parcel{event: sos.RolledBack{}})
 				w.judge.admitted(b)
 			}
 			continue

@@ -1,6 +1,7 @@
 package sos_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -216,8 +217,8 @@ func (s *teller) gives(b *box) {
 		d, v, err := b.docket.Release(id, *b.question, b.answers, sos.Own{Origin: b.name, Log: head(b.log)}, s.reading(b))
 		if err != nil {
 			s.say("%s gives nothing: %v", b.name, err)
-			if d.Rolled() {
-				b.keep(d)
+			if errors.Is(err, sos.ErrRolled) && !b.docket.Rolled() {
+				_ = s.apply(b, parcel{event: sos.RolledBack{}})
 			}
 			continue
 		}
