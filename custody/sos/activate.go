@@ -155,8 +155,8 @@ func follow(t *turn, e Event) error {
 	if !slices.ContainsFunc(t.c.request.Keys, func(k keyEpoch) bool { return k.Key == v.Key.Key }) {
 		return fmt.Errorf("%w: key %x", ErrForeign, v.Key.Key[:6])
 	}
-	if a, ok := t.c.activation(v.Activation); ok {
-		t.c.committee = slices.Clone(a.members)
+	for _, name := range v.Committee { // of all keys together
+		t.c.committee = join(t.c.committee, name)
 	}
 	t.c.reshared = slices.DeleteFunc(t.c.reshared, func(k keyEpoch) bool { return k.Key == v.Key.Key })
 	t.c.reshared = append(t.c.reshared, v.Key)

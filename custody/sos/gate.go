@@ -30,6 +30,9 @@ func (d Docket) MayRun(w Work, id statement.ID) error {
 		}
 		return nil
 	}
+	if d.rolled { // S2: it does not know what it gave and what it counted
+		return fmt.Errorf("vault %s: %w", d.plan.Name, ErrRolled)
+	}
 	for _, c := range d.cases {
 		if c.allows(w, id, d.self) {
 			return nil

@@ -228,6 +228,15 @@ func TestGates(t *testing.T) {
 	if err != nil || d.MayRun(sos.Guarded, a.ID) != nil {
 		t.Errorf("released: %v, %v", err, d.MayRun(sos.Guarded, a.ID))
 	}
+	o.d = d
+	out := o.sweep(nil)
+	if err := o.spend(out); err != nil || o.d.MayRun(sos.Sweep, out.Intent) != nil {
+		t.Errorf("a sweep that was taken: %v, %v", err, o.d.MayRun(sos.Sweep, out.Intent))
+	}
+	o.do(sos.RolledBack{})
+	if !errors.Is(o.d.MayRun(sos.Sweep, out.Intent), sos.ErrRolled) || !errors.Is(o.d.MayRun(sos.Guarded, a.ID), sos.ErrRolled) {
+		t.Error("S2: a node that was rolled back signs")
+	}
 	if sos.FreezeBinds(sos.Guarded) || sos.FreezeBinds(sos.Sweep) || sos.FreezeBinds(sos.LiveTest) || !sos.FreezeBinds(sos.Ordinary) {
 		t.Error("a freeze binds ordinary work alone")
 	}

@@ -31,7 +31,7 @@ type Own struct {
 // in it and the statement to sign. The host writes both in one transaction, fsyncs, and only then sends anything of its part. answers
 // are no-vetos that act.VerifyNoVeto accepted.
 //
-// If an answer shows that this node was rolled back, the docket that comes with ErrRolled says so, and is to be stored.
+// If an answer shows that this node was rolled back, the error is ErrRolled, and the host applies RolledBack.
 func (d Docket) Release(id statement.ID, q Question, answers []act.NoVeto, own Own, r Reading) (Docket, act.Released, error) {
 	r = r.plain()
 	i := slices.IndexFunc(d.cases, func(c Case) bool { _, ok := c.activation(id); return ok })
@@ -48,15 +48,8 @@ func (d Docket) Release(id statement.ID, q Question, answers []act.NoVeto, own O
 	if err := next.mayGive(*c, a, r); err != nil {
 		return fail(err)
 	}
-	used, err := next.unvetoed(*c, a, q, answers, own, r)
+	used, err := d.unvetoed(*c, a, q, answers, own, r)
 	if err != nil {
-		if next.rolled {
-			rolled, _, e := d.Apply(RolledBack{}, r)
-			if e != nil {
-				return fail(e)
-			}
-			return rolled, act.Released{}, fmt.Errorf("release for activation %s: %w", id.Short(), err)
-		}
 		return fail(err)
 	}
 	if err := c.give(gift{id, d.self}); err != nil {
@@ -104,8 +97,8 @@ func (d Docket) mayGive(c Case, a activation, r Reading) error {
 }
 
 // unvetoed holds the answers to what is needed: every other contributor, and w′ of the circle's operators outside the subjects' domains,
-// each to this node's own question, none older than an hour. Their ids are returned, ascending. It notes a roll-back that they show.
-func (d *Docket) unvetoed(c Case, a activation, q Question, answers []act.NoVeto, own Own, r Reading) (used []statement.ID, err error) {
+// each to this node's own question, none older than an hour. Their ids are returned, ascending.
+func (d Docket) unvetoed(c Case, a activation, q Question, answers []act.NoVeto, own Own, r Reading) (used []statement.ID, err error) {
 	// By the clock that nobody sets, an answer is no older than the question.
 	if q.Asked.Boot != r.Boot || r.Mono < q.Asked.Mono || r.Mono-q.Asked.Mono > MaxNoVeto || r.Wall.Sub(q.Asked.Wall) > MaxNoVeto {
 		return nil, fmt.Errorf("%w: the question is older than %s, or of another start of this node: ask again", ErrNoVeto, MaxNoVeto)
@@ -119,7 +112,7 @@ func (d *Docket) unvetoed(c Case, a activation, q Question, answers []act.NoVeto
 			continue
 		}
 		if v.Origin != own.Origin || v.Log.Size > own.Log.Size || v.Log.Size == own.Log.Size && v.Log.Root != own.Log.Root {
-			d.rolled = true // S2: it cosigned what this node does not have
+			// S2: it cosigned what this node does not have.
 			return nil, fmt.Errorf("%w: %s knows %d leaves of this node's log, it has %d itself", ErrRolled, v.Operator, v.Log.Size, own.Log.Size)
 		}
 		if !said[v.Operator] {

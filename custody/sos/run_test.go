@@ -1,6 +1,8 @@
 package sos_test
 
 import (
+	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -98,7 +100,7 @@ func (w *world) beat(b *box) {
 		return
 	}
 	b.idle = 0
-	if !w.chance(50) { // now and then something comes before the tick
+	if !w.chance(cmp.Or(w.dials.skips, 50)) { // now and then something comes before the tick
 		_ = w.apply(b, parcel{event: sos.Tick{View: w.view(b)}})
 	}
 	w.notify(b)
@@ -171,8 +173,8 @@ func (w *world) try(b *box) {
 			continue
 		}
 		if err != nil {
-			if d.Rolled() && !b.docket.Rolled() {
-				b.keep(d)
+			if errors.Is(err, sos.ErrRolled) && !b.docket.Rolled() && !b.corrupt {
+				_ = w.apply(b, parcel{event: sos.RolledBack{}})
 				w.judge.admitted(b)
 			}
 			continue
@@ -288,7 +290,7 @@ func (w *world) execute() {
 		}
 		a.applied = true
 		w.judge.executed(w, a.a)
-		w.person(sos.Reshared{Request: a.a.Request, Activation: id, Key: act.Key{Key: a.a.Key.Key, Epoch: [32]byte{5, byte(a.a.Attempt)}}})
+		w.person(sos.Reshared{Request: a.a.Request, Activation: id, Key: act.Key{Key: a.a.Key.Key, Epoch: [32]byte{5, byte(a.a.Attempt)}}, Committee: a.a.Names()})
 	}
 }
 

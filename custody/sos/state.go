@@ -105,13 +105,14 @@ type (
 	Reshared struct {
 		Request    statement.ID
 		Activation statement.ID
-		Key        act.Key // the new epoch
+		Key        act.Key  // the new epoch
+		Committee  []string // operators, of its record
 	}
 	// Moved: a key has a new epoch by any other certificate.
 	Moved struct{ Key act.Key }
-	// ClosedBy is a closing that the whole new committee signed (act.VerifyClose with Docket.Committee).
+	// ClosedBy is a closing that the whole new committee signed (act.VerifyClose with Case.Committee).
 	ClosedBy struct{ act.Close }
-	// Freed is an early release that every operator signed (act.VerifyEarlyRelease with Docket.Committee).
+	// Freed is an early release that every operator signed (act.VerifyEarlyRelease with Case.Committee).
 	Freed struct{ act.EarlyRelease }
 	// RolledBack: peers or witnesses hold a higher cosigned head of this node's log than it does itself.
 	RolledBack struct{}

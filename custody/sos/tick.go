@@ -17,8 +17,9 @@ func heed(t *turn, e Event) error {
 	if err := s.Head.Of(t.c.request); err != nil {
 		return fmt.Errorf("%w: %w", ErrForeign, err)
 	}
-	if s.Operator == t.d.self {
-		return nil // this node knows its own
+	if s.Operator == t.d.self { // this node knows its own, unless it was rolled back behind them (S2)
+		t.d.rolled = t.d.rolled || t.c.state == Armed && stateOf(s.State).Holds()
+		return nil
 	}
 	if _, ok := t.c.plan.Anyone(s.Operator); !ok {
 		return fmt.Errorf("%w: %s is no operator of the circle", ErrForeign, s.Operator)

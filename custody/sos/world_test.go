@@ -135,6 +135,7 @@ type dials struct {
 	corrupt                                        int  // contributors
 	unwatched                                      bool // no host looks whether it was rolled back
 	badGuardians                                   int
+	skips                                          int // per mille of ticks that come late; 0: 50
 	trigger                                        string
 	subjects                                       int // 0: as few as leave less than t
 }
@@ -428,7 +429,26 @@ func (w *world) respond(b *box, p parcel) {
 		v.ID = w.id()
 		w.judge.answered(w, b, v)
 		w.send(b, p.from, parcel{answer: &v})
+		return
 	}
+	for _, k := range b.known { // who has a veto answers with it
+		if about, ok := objection(k.event); ok && about == p.question.request && w.box(p.from).up && !w.box(p.from).have[k.id] {
+			w.send(b, p.from, k)
+		}
+	}
+}
+
+// objection is the request that an event could end.
+func objection(e sos.Event) (statement.ID, bool) {
+	switch e := e.(type) {
+	case sos.Objected:
+		return e.Request, true
+	case sos.Lived:
+		return e.Request, true
+	case sos.SignedLive:
+		return e.Request, true
+	}
+	return statement.ID{}, false
 }
 
 // head is a log of so many leaves: its root says which.
