@@ -131,13 +131,7 @@ func Rescue(s Seat, x *Sos) (engine.Stage[Prepared], error) {
 		return nil, fmt.Errorf("rescue: %w", err)
 	}
 	shares := engine.Stage[reshare.Output](reshare.Start(p))
-	shares = &lent[reshare.Output]{shares, func() {
-		for _, a := range p.Absent {
-			if a.Value != nil {
-				a.Value.Wipe()
-			}
-		}
-	}}
+	shares = &lent[reshare.Output]{shares, func() { forget(p.Absent) }}
 	return alongside(s, members, q.Guards, shares, (*reshare.Output).Wipe, rescued(s, change, q, members)), nil
 }
 
@@ -149,6 +143,16 @@ func (x *Sos) checkSetup(s Seat, q *Quorum) (members []session.Party, err error)
 	}
 	if q.Rescue != x.Rescue || q.Rescue.Activation != a.ID {
 		return nil, errors.New("the setup is of another activation, or of another lock-up, than ours")
+	}
+	if x.Plan == nil {
+		return nil, errors.New("no plan of the old epoch's guardians")
+	}
+	if q.Rescue.Terms != x.Plan.Terms {
+		return nil, errors.New("the setup's rescue addresses are of another plan than the one that the old epoch was made under")
+	}
+	// A newcomer has the set from somebody: every old member's PREP was for this one.
+	if x.Set == nil || guard.HashSet(x.Set.Encode(x.Plan)) != x.Parent.Backups {
+		return nil, errors.New("the backup set is not the old epoch's")
 	}
 	if setup.Threshold != a.Threshold || len(q.Members) != len(a.Members) {
 		return nil, fmt.Errorf("threshold %d and %d members; the activation has %d and %d", setup.Threshold, len(q.Members), a.Threshold, len(a.Members))
@@ -234,10 +238,20 @@ func (x *Sos) params(s Seat, q *Quorum, from []*guard.Contribution) (reshare.Par
 			return p, errors.New("we are a new member, and have no key of this ceremony")
 		}
 		if p.Absent[i].Value, err = c.Open(t, x.Activation, s.Self, x.Key); err != nil {
+			forget(p.Absent)
 			return p, err
 		}
 	}
 	return p, nil
+}
+
+// forget wipes what guardians dealt to us.
+func forget(from []reshare.Absent) {
+	for _, a := range from {
+		if a.Value != nil {
+			a.Value.Wipe()
+		}
+	}
 }
 
 func (x *Sos) weigh(p *reshare.Params, q *Quorum, from []*guard.Contribution) error {

@@ -191,8 +191,8 @@ func (c *Cert) checkOlds(r, parent *Record) error {
 	if r.Rescued() {
 		return c.Rescue.check(r, parent, agree)
 	}
-	if c.Rescue != nil {
-		return errors.New("it has grounds for an SOS, and its record is of none")
+	if err := c.Rescue.fits(r); err != nil {
+		return err
 	}
 	if need := parent.quorum(r); agree < need {
 		return fmt.Errorf("%d of %d old members agree, %d must", agree, len(parent.Members), need)
@@ -371,6 +371,9 @@ func (f *FinalCert) check() error {
 	}
 	if f.Record.Epoch == 0 && (len(f.Cert.Olds) > 0 || f.Cert.Rescue != nil) {
 		return errors.New("epoch 0 has no parent that could agree")
+	}
+	if err := f.Cert.Rescue.fits(f.Record); err != nil {
+		return err
 	}
 	if len(f.Finals) != len(f.Record.Members) {
 		return fmt.Errorf("%d FINALs for %d members", len(f.Finals), len(f.Record.Members))

@@ -3,6 +3,8 @@ package epoch
 import (
 	"bytes"
 	"testing"
+
+	"github.com/ostraka/ostraka/crypto/transcript"
 )
 
 func FuzzDecodeRecord(f *testing.F) {
@@ -10,6 +12,9 @@ func FuzzDecodeRecord(f *testing.F) {
 	r := w.record(1, 1, 2, three, nil, 0)
 	f.Add(r.Encode())
 	f.Add(w.record(1, 1, 2, three, r, 3).Encode())
+	s := newRescue(f)
+	f.Add(s.child.Encode())
+	f.Add(s.record(1, 3, 2, []int{0, 5}, s.child, 0).Encode())
 	f.Add([]byte{0, 1, 0, 0, 0, 32})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if r, err := Decode(in); err == nil && !bytes.Equal(r.Encode(), in) {
@@ -23,6 +28,7 @@ func FuzzDecodeCert(f *testing.F) {
 	root := w.record(1, 1, 2, three, nil, 0)
 	f.Add(w.cert(root).Encode())
 	f.Add(w.certOf(w.record(1, 2, 2, []int{0, 6}, root, 0), root).Encode())
+	f.Add(newRescue(f).cert.Encode())
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if c, err := DecodeCert(in); err == nil && !bytes.Equal(c.Encode(), in) {
 			t.Fatal("decode then encode changed a certificate")
@@ -46,6 +52,8 @@ func FuzzDecodeFinalCert(f *testing.F) {
 	root := w.record(1, 1, 2, three, nil, 0)
 	f.Add(w.finalCert(root, 1).Encode())
 	f.Add(w.finalCertOf(w.record(1, 2, 2, []int{0, 6}, root, 0), root, 1).Encode())
+	s := newRescue(f)
+	f.Add(s.final(s.child, s.cert).Encode())
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if x, err := DecodeFinalCert(in); err == nil && !bytes.Equal(x.Encode(), in) {
 			t.Fatal("decode then encode changed a final certificate")
@@ -87,6 +95,19 @@ func FuzzRolledBack(f *testing.F) {
 		}
 		if RolledBack(mine, e, book) != nil {
 			t.Fatal("a record that is current is not known")
+		}
+	})
+}
+
+// Grounds alone, without the PREPs that a fuzzer cannot make.
+func FuzzDecodeGrounds(f *testing.F) {
+	f.Add(newRescue(f).cert.Rescue.encode())
+	f.Add([]byte{0, 1, 0, 0, 0, 32})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		var e transcript.Encoder
+		d := transcript.NewDecoder(e.Bytes(fieldCertRescue, in).Sum())
+		if g := decodeGrounds(d); d.Done() == nil && !bytes.Equal(g.encode(), in) {
+			t.Fatal("decode then encode changed grounds")
 		}
 	})
 }

@@ -55,6 +55,13 @@ func TestGolden(t *testing.T) {
 		put("final-"+suite, w.final(r, w.cert(r), r.Members[0].ID, 1).Encode())
 		put("test-digest-"+suite, digest[:])
 	}
+	sos := newRescue(t)
+	peh := sos.child.PartialHash()
+	put("record-of-rescue", sos.child.Encode())
+	put("peh-of-rescue", peh[:])
+	put("record-after-rescue", sos.record(1, 3, 2, []int{0, 5}, sos.child, 0).Encode())
+	put("grounds", sos.cert.Rescue.encode())
+	put("cert-of-rescue", sos.cert.Encode())
 
 	file := filepath.Join("testdata", "golden.txt")
 	if *update {

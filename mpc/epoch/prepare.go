@@ -55,8 +55,8 @@ func (c *Change) Check(r *Record, self engine.PartyID) error {
 	if err := c.Allows(r.Threshold, r.Parties()); err != nil {
 		return err
 	}
-	if r.Rescued() != (c.Rescue != nil) || c.Rescue != nil && r.Rescue.Activation != c.Rescue.Activation {
-		return errors.New("prepare: the record is of another SOS than its grounds")
+	if err := c.Rescue.fits(r); err != nil {
+		return fmt.Errorf("prepare: %w", err)
 	}
 	if _, ok := r.Member(self); !ok && !slices.ContainsFunc(c.leavers(r), func(m Member) bool { return m.ID == self }) {
 		return errors.New("prepare: we are neither a dealer nor a member of the new record")
@@ -81,7 +81,7 @@ func (c *Change) Allows(threshold int, seats []session.Party) error {
 		}
 	}
 	if c.Rescue != nil {
-		return c.Rescue.allows(c.Parent, len(c.Dealers))
+		return c.Rescue.allows(c.Parent, len(c.Dealers), threshold, seats)
 	}
 	if len(c.Dealers) < c.Parent.Threshold {
 		return fmt.Errorf("prepare: %d dealers, the parent's threshold is %d", len(c.Dealers), c.Parent.Threshold)

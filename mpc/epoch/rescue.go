@@ -101,6 +101,9 @@ func decodeGrounds(d *transcript.Decoder) *Grounds {
 	name := in.String(fieldGroundsCurve, 32)
 	g.threshold = int(in.Uint(fieldGroundsThreshold, session.MaxParties))
 	err := in.Err()
+	if err == nil && g.threshold < 2 { // an approval without points would name no curve
+		err = fmt.Errorf("threshold %d, 2 is the least", g.threshold)
+	}
 	if err == nil {
 		g.Plan, err = guard.DecodePlan(plan)
 	}
@@ -120,13 +123,18 @@ func decodeGrounds(d *transcript.Decoder) *Grounds {
 	return g
 }
 
-// allows says whether a guarded reshare of the parent may have so many contributors, and whether k guardians agreed to it.
-func (g *Grounds) allows(parent *Record, contributors int) error {
+// allows says whether a guarded reshare of the parent may have so many contributors, and whether k guardians agreed to it and to this committee.
+func (g *Grounds) allows(parent *Record, contributors, threshold int, members []session.Party) error {
+	t, err := parent.Terms(g.Plan)
+	if err == nil {
+		err = g.Plan.Check(parent.Threshold)
+	}
+	if err != nil {
+		return fmt.Errorf("rescue: %w", err)
+	}
 	switch {
-	case parent.Guardians == [32]byte{}:
-		return fmt.Errorf("rescue: %w", ErrUnguarded)
-	case g.Plan == nil || g.Plan.Hash() != parent.Guardians:
-		return errors.New("rescue: the guardians' plan is not the one that the old epoch was made under")
+	case threshold != g.threshold:
+		return fmt.Errorf("rescue: its guardians dealt for a threshold of %d, not of %d", g.threshold, threshold)
 	case contributors != g.Plan.Operators:
 		return fmt.Errorf("rescue: %d contributors; exactly %d must be", contributors, g.Plan.Operators)
 	case len(g.Guardians) != g.Plan.Quorum:
@@ -139,7 +147,7 @@ func (g *Grounds) allows(parent *Record, contributors int) error {
 			return fmt.Errorf("rescue: guardian %v stands twice, or out of order", id)
 		}
 		last = id[:]
-		if err := x.Check(g.Plan, g.Activation); err != nil {
+		if err := x.Check(t, g.Activation, threshold, members); err != nil {
 			return fmt.Errorf("rescue: %w", err)
 		}
 	}
@@ -148,14 +156,27 @@ func (g *Grounds) allows(parent *Record, contributors int) error {
 
 // check says whether they hold for a record, with so many old members who agree.
 func (g *Grounds) check(r, parent *Record, agree int) error {
-	if g == nil || g.Activation != r.Rescue.Activation {
-		return errors.New("the grounds of its SOS are missing, or are another's")
+	if err := g.fits(r); err != nil {
+		return err
 	}
 	if agree < g.Plan.Operators {
 		return fmt.Errorf("%d of %d old members agree, %d must in an SOS", agree, len(parent.Members), g.Plan.Operators)
 	}
-	if g.threshold != r.Threshold {
-		return fmt.Errorf("its guardians dealt for a threshold of %d, not of %d", g.threshold, r.Threshold)
+	return g.allows(parent, g.Plan.Operators, r.Threshold, r.Parties())
+}
+
+// fits says whether these are the grounds of a record, as far as can be seen without its parent; nil are those of a record that no SOS made.
+func (g *Grounds) fits(r *Record) error {
+	switch {
+	case !r.Rescued() && g != nil:
+		return errors.New("it has grounds for an SOS, and its record is of none")
+	case !r.Rescued():
+		return nil
+	case g == nil || g.Plan == nil || g.Activation != r.Rescue.Activation:
+		return errors.New("the grounds of its SOS are missing, or are another's")
+	// Every operator's PREP of the old epoch was for this plan: r operators and k guardians cannot choose other addresses (protocols.md 6.4).
+	case g.Plan.Terms != r.Rescue.Terms:
+		return errors.New("its rescue addresses are of another plan than the one that the old epoch was made under")
 	}
-	return g.allows(parent, g.Plan.Operators)
+	return nil
 }

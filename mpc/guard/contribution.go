@@ -29,13 +29,20 @@ type NewMember struct {
 	Key pve.Key
 }
 
+// Parties are the new committee's seats.
+func (a *Activation) Parties() (parties []session.Party) {
+	for _, m := range a.Members {
+		parties = append(parties, m.Party)
+	}
+	return parties
+}
+
 func (a *Activation) check() error {
-	var parties []session.Party
 	var keys []pve.Key
 	for _, m := range a.Members {
-		parties, keys = append(parties, m.Party), append(keys, m.Key)
+		keys = append(keys, m.Key)
 	}
-	if err := session.CheckRoster(parties, a.Threshold); err != nil {
+	if err := session.CheckRoster(a.Parties(), a.Threshold); err != nil {
 		return fmt.Errorf("activation: %w", err)
 	}
 	if err := pve.CheckDistinct(keys); err != nil {
@@ -64,9 +71,15 @@ func IDOf(signing ed25519.PublicKey) (id engine.PartyID) {
 // Guardian says whose it is.
 func (c *Contribution) Guardian() engine.PartyID { return IDOf(c.Signer) }
 
-// tree is what the guardian signs. Encryptions stand in it by their hash, so that a certificate can show the signature without them.
-func (x *Approval) tree(activation [32]byte) *transcript.Hash {
-	return transcript.New(transcript.GuardContribution).Bytes(activation[:]).Points(x.Commit...).Bytes(x.Proofs[:])
+// tree is what the guardian signs (spec/guard 4.2). The epoch that ends, t′ and the new committee stand in it besides the activation: a certificate
+// can show them, so that no certificate of another key, epoch or committee holds with the approvals of this one. Encryptions stand in it by their hash,
+// so that a certificate can show the signature without them.
+func (x *Approval) tree(t Terms, activation [32]byte, threshold int, members []session.Party) *transcript.Hash {
+	h := transcript.New(transcript.GuardContribution).Bytes(activation[:]).Bytes(t.KeyID[:]).Bytes(t.Partial[:]).Uint(uint64(threshold)).Uint(uint64(len(members)))
+	for _, m := range members {
+		h.Bytes(m.ID[:]).Uint(uint64(m.Index)).Bytes(m.Identity)
+	}
+	return h.Points(x.Commit...).Bytes(x.Proofs[:])
 }
 
 // An Approval is a contribution without its encryptions: that the guardian agreed to the activation.
@@ -82,14 +95,14 @@ func (c *Contribution) Approval() *Approval {
 	return &Approval{c.Commit, transcript.New(transcript.GuardEncryptions).List(c.Proofs...).Sum256(), c.Signer, c.Signature}
 }
 
-// Check says whether a guardian of the plan agreed to this activation.
-func (x *Approval) Check(p *Plan, activation [32]byte) error {
+// Check says whether a guardian of the epoch with these terms agreed to this activation, and to this new committee and threshold.
+func (x *Approval) Check(t Terms, activation [32]byte, threshold int, members []session.Party) error {
 	id := IDOf(x.Signer)
-	if _, ok := p.At(id); !ok {
+	if _, ok := t.Plan.At(id); !ok {
 		return fmt.Errorf("contribution of %v: it is no guardian of this epoch", id)
 	}
-	if !session.Verify(x.Signer, x.tree(activation), x.Signature) {
-		return fmt.Errorf("contribution of guardian %v: its signature does not hold for this activation", id)
+	if !session.Verify(x.Signer, x.tree(t, activation, threshold, members), x.Signature) {
+		return fmt.Errorf("contribution of guardian %v: its signature does not hold for this activation, epoch and committee", id)
 	}
 	return nil
 }
@@ -125,7 +138,7 @@ func Contribute(t Terms, a *Activation, y group.Scalar, signer ed25519.PublicKey
 		}
 		c.Proofs = append(c.Proofs, proof)
 	}
-	c.Signature = sign(c.Approval().tree(a.ID))
+	c.Signature = sign(c.Approval().tree(t, a.ID, a.Threshold, a.Parties()))
 	return c, nil
 }
 
@@ -146,7 +159,7 @@ func (c *Contribution) Check(t Terms, s *Set, a *Activation) error {
 	if c.Activation != a.ID {
 		return errors.New("contribution: it is for another activation")
 	}
-	if err := c.Approval().Check(t.Plan, a.ID); err != nil {
+	if err := c.Approval().Check(t, a.ID, a.Threshold, a.Parties()); err != nil {
 		return err
 	}
 	at, _ := t.Plan.At(c.Guardian())

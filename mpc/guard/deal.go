@@ -80,9 +80,7 @@ func (o *Opened) judge(e Epoch) (*judge, error) {
 	var faults []*engine.Fault
 	for i, id := range o.Dealers {
 		m, _ := s.terms.member(id)
-		x := o.deals[id]
-		// M_{i,0} = λᵢ·Xᵢ − U_{i,0}: not sent, so that it cannot be wrong.
-		d := Deal{Dealer: id, Values: x.values, Masks: append(share.Commitment{m.Public.MulVarTime(s.weights[i]).Sub(x.values[0])}, x.tail...)}
+		d := o.deals[id].deal(m, s.weights[i])
 		if d.Masks[0].IsIdentity() {
 			faults = append(faults, engine.Blamed("guard: opening", id, errors.New("gives operators nothing")))
 		}

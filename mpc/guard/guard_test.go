@@ -40,6 +40,49 @@ type vault struct {
 	threshold int
 	plan      *Plan
 	keys      []*pve.PrivateKey
+	kept      map[engine.PartyID]*kept // nil: every session encrypts anew
+}
+
+// kept is what one party dealt in one session. A session of the same seeds deals the same again, whatever others say: so the encryptions need not be made again.
+type kept struct {
+	session engine.SessionID
+	deal    Deal
+	hashes  [][hashSize]byte
+	own     group.Scalar
+	send    []engine.Out
+}
+
+// deal is Opened.Deal, or what it came to before.
+func (v *vault) deal(o *Opened) (engine.Outcome[Output], error) {
+	e := v.epoch(o.Self.ID)
+	k := v.kept[o.Self.ID]
+	if v.kept == nil || !o.isDealer(o.Self.ID) || k != nil && k.session != o.Session {
+		return o.Deal(e)
+	}
+	if k == nil {
+		out, err := o.Deal(e)
+		if s, ok := out.Next.(*judge); ok {
+			d := s.deals[o.Self.ID]
+			k = &kept{o.Session, d.Deal, d.hashes, s.own.Add(v.g.Scalar(0)), nil}
+			for _, m := range out.Send {
+				k.send = append(k.send, engine.Out{Kind: m.Kind, To: m.To, Body: bytes.Clone(m.Body)})
+			}
+			v.kept[o.Self.ID] = k
+		}
+		return out, err
+	}
+	s, err := o.judge(e)
+	if err != nil {
+		return engine.Outcome[Output]{}, err
+	}
+	o.Wipe()
+	s.own = k.own.Add(v.g.Scalar(0))
+	s.deals[o.Self.ID].Proofs, s.deals[o.Self.ID].hashes = k.deal.Proofs, k.hashes
+	out := engine.Outcome[Output]{Next: s}
+	for _, m := range k.send {
+		out.Send = append(out.Send, engine.Out{Kind: m.Kind, To: m.To, Body: bytes.Clone(m.Body)})
+	}
+	return out, nil
 }
 
 // newVault has n members, and a leaver beside them if leaves is set.
@@ -90,7 +133,7 @@ func (v *vault) params(id engine.SessionID, seed uint64) (all []Params) {
 	return all
 }
 
-// whole is both parts, with an empty round between them in which the ceremony confirms its shares.
+// whole is both parts, one after the other: of the round in which the ceremony confirms its shares nothing is here.
 type whole struct {
 	engine.Stage[Opened]
 	v *vault
@@ -112,7 +155,7 @@ func (w *whole) Finish(t engine.Transcript) (engine.Outcome[Output], error) {
 		out.Next = &whole{o.Next, w.v}
 		return out, nil
 	}
-	return o.Result.Deal(w.v.epoch(o.Result.Self.ID))
+	return w.v.deal(o.Result)
 }
 
 func (v *vault) epoch(of engine.PartyID) Epoch {

@@ -178,9 +178,16 @@ func (t Terms) context(id engine.SessionID, d Deal, i int) pve.Context {
 	}
 }
 
-// checkSums refuses sums that are zero: a point of a contribution would have no encoding. No honest dealer lets it come to that but by
-// a chance of 1 in 2^250.
+// checkSums refuses sums that are zero: a point of a contribution would have no encoding, or the key would be had with less than the plan says.
+// No honest dealer lets it come to that but by a chance of 1 in 2^250; dealers of whom none is honest could.
 func (s *Set) checkSums(t Terms) error {
+	masks, values := s.sum(func(d Deal) share.Commitment { return d.Masks }), s.sum(func(d Deal) share.Commitment { return d.Values })
+	switch {
+	case masks[0].IsIdentity() || values[0].IsIdentity(): // guardians alone, or r operators alone, would have the key
+		return errors.New("one side's part of the key is zero: the other side alone would have it")
+	case masks[len(masks)-1].IsIdentity() || values[len(values)-1].IsIdentity(): // threshold cut
+		return errors.New("the sum of the last points is zero: fewer than the plan says would do")
+	}
 	for _, m := range t.Members {
 		if s.MaskPoint(m.Index).IsIdentity() {
 			return fmt.Errorf("the mask of member %v is zero", m.ID)

@@ -50,6 +50,12 @@ func decodeOpening(g group.Group, p *Plan, b []byte) (*opening, error) {
 	return o, nil
 }
 
+// deal is what a member opened, with the constant of its masks: M_{i,0} = λᵢ·Xᵢ − U_{i,0}, which is not sent, so that it cannot be wrong.
+func (o *opening) deal(of Member, weight group.Scalar) Deal {
+	constant := of.Public.MulVarTime(weight).Sub(o.values[0])
+	return Deal{Dealer: of.ID, Values: o.values, Masks: append(share.Commitment{constant}, o.tail...)}
+}
+
 const (
 	fieldHashes transcript.Tag = iota + 1
 	fieldEncryptions
