@@ -65,6 +65,14 @@ func TestEveryEpochIsGuarded(t *testing.T) {
 	if second.Backups == first.Backups || second.Guardians != first.Guardians {
 		t.Error("a new epoch has the old backups, or other guardians")
 	}
+	s.Run("all masks are proved at all nodes", func() bool {
+		for _, h := range s.Hosts {
+			if len(s.root(h).Masks) < 3 {
+				return false
+			}
+		}
+		return true
+	})
 	*life = 1
 	s.Enact()
 	third := s.moved(2, second)

@@ -76,6 +76,7 @@ const (
 	EpochTestDigest
 	EpochAlive
 	Heartbeat
+	HeartbeatMask
 
 	DKLsCommit
 	DKLsPresigID
@@ -205,6 +206,7 @@ var labels = [...]string{
 	EpochTestDigest:    "ostraka/1/epoch/test-digest",
 	EpochAlive:         "ostraka/1/epoch/alive",
 	Heartbeat:          "ostraka/1/heartbeat/share",
+	HeartbeatMask:      "ostraka/1/heartbeat/mask",
 
 	DKLsCommit:   "ostraka/1/dkls/commit",
 	DKLsPresigID: "ostraka/1/dkls/presignature-id",

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/ostraka/ostraka/crypto/group"
@@ -46,6 +47,7 @@ type Share struct {
 	Key   [32]byte
 	Epoch [32]byte // hash of the record
 	Proof []byte   // share.Proof
+	Mask  []byte   // share.Proof of the mask; empty where the epoch has no guardians
 }
 
 // Seen is the head that the heartbeat names of an operator's log, whichever of its logs that is.
@@ -81,7 +83,7 @@ func (h Heartbeat) build(shares []Share) (statement.Statement, error) {
 	}
 	for _, s := range shares {
 		var sub statement.Block
-		b = b.AddBlock("share", hex.EncodeToString(s.Key[:]), sub.AddHex("epoch", s.Epoch[:]).AddHex("proof", s.Proof))
+		b = b.AddBlock("share", hex.EncodeToString(s.Key[:]), sub.AddHex("epoch", s.Epoch[:]).AddHex("proof", s.Proof).AddHex("mask", s.Mask))
 	}
 	return statement.Build(statement.Heartbeat, b.AddTime("created", h.Created), h.salt)
 }
@@ -110,7 +112,7 @@ func Of(s statement.Statement) (Heartbeat, error) {
 		if err != nil {
 			return Heartbeat{}, fmt.Errorf("heartbeat: share: %w", err)
 		}
-		h.Shares = append(h.Shares, Share{[32]byte(key), [32]byte(x.Block.Hex("epoch")), x.Block.Hex("proof")})
+		h.Shares = append(h.Shares, Share{[32]byte(key), [32]byte(x.Block.Hex("epoch")), x.Block.Hex("proof"), x.Block.Hex("mask")})
 	}
 	return h, h.validate()
 }
@@ -156,6 +158,38 @@ func (h Heartbeat) Prove(key, epoch [32]byte, party [16]byte, secret group.Scala
 	s.Proof = p.Bytes()
 	h.Shares = append(h.Shares[:len(h.Shares):len(h.Shares)], s)
 	return h, nil
+}
+
+// ProveMask adds the proof of a mask to the share that was proved last: public is its point in that epoch's backup set.
+func (h Heartbeat) ProveMask(party [16]byte, mask group.Scalar, public group.Point, r io.Reader) (Heartbeat, error) {
+	i := len(h.Shares) - 1
+	context, err := h.context(h.Shares[i], party)
+	if err != nil {
+		return h, err
+	}
+	p, err := share.Prove(transcript.HeartbeatMask, context, mask, public, r)
+	if err != nil {
+		return h, fmt.Errorf("heartbeat: prove the mask of key %x: %w", h.Shares[i].Key[:6], err)
+	}
+	h.Shares = slices.Clone(h.Shares)
+	h.Shares[i].Mask = p.Bytes()
+	return h, nil
+}
+
+// CheckMask verifies the proof of one mask. Without one it fails.
+func (h Heartbeat) CheckMask(s Share, party [16]byte, public group.Point) error {
+	context, err := h.context(s, party)
+	if err != nil {
+		return err
+	}
+	p, err := share.DecodeProof(public.Group(), s.Mask)
+	if err == nil {
+		err = p.Verify(transcript.HeartbeatMask, context, public)
+	}
+	if err != nil {
+		return fmt.Errorf("heartbeat of %s: mask of key %x: %w", h.Operator, s.Key[:6], err)
+	}
+	return nil
 }
 
 // Check verifies the proof of one share.

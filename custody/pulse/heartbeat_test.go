@@ -189,3 +189,47 @@ func FuzzHeartbeat(f *testing.F) {
 		}
 	})
 }
+
+// A mask's proof serves no other heartbeat, key or mask, and is no share's proof, nor a share's a mask's.
+func TestMaskIsProved(t *testing.T) {
+	h, own := beat(t)
+	mask := own[1].secret.Add(own[1].secret)
+	public := own[1].public.Add(own[1].public)
+	if h.CheckMask(h.Shares[1], own[1].party, public) == nil {
+		t.Error("no proof is one")
+	}
+	h, err := h.ProveMask(own[1].party, mask, public, &counter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := h.Statement()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Of(s)
+	if err != nil || len(got.Shares[0].Mask) != 0 {
+		t.Fatalf("%v", err)
+	}
+	x := got.Shares[1]
+	if err := got.CheckMask(x, own[1].party, public); err != nil {
+		t.Error(err)
+	}
+	if err := got.Check(x, own[1].party, own[1].public); err != nil {
+		t.Error(err)
+	}
+	swapped := x
+	swapped.Proof, swapped.Mask = x.Mask, x.Proof
+	later := got
+	later.Created = noon.Add(time.Second)
+	other := x
+	other.Key[0] ^= 1
+	for name, err := range map[string]error{
+		"as a share": got.Check(swapped, own[1].party, public), "a share's as a mask's": got.CheckMask(swapped, own[1].party, own[1].public),
+		"other mask": got.CheckMask(x, own[1].party, own[1].public), "later": later.CheckMask(x, own[1].party, public), "other key": got.CheckMask(other, own[1].party, public),
+		"other party": got.CheckMask(x, [16]byte{1}, public),
+	} {
+		if err == nil {
+			t.Errorf("%s: the proof serves", name)
+		}
+	}
+}

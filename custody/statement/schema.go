@@ -368,6 +368,7 @@ var heartbeatFields = []Spec{
 	hexOf("share", 32, "keyID of a key that the node holds a share of, in ascending order").times(0, MaxShares).with(
 		hexOf("epoch", 32, "hash of the epoch record in force there"),
 		Spec{Name: "proof", Type: Hex, Min: 64, Max: 65, Least: 1, Most: 1, Doc: "Schnorr proof that it knows the share, over this statement without its `share` rows"},
+		Spec{Name: "mask", Type: Hex, Min: 64, Max: 65, Doc: "the same of its mask (spec/guard), where the epoch has guardians"}.optional(),
 	),
 	moment("created", "when it was made"),
 }

@@ -117,7 +117,7 @@ func (m *move) next(t testing.TB) []*Keys {
 			want = 1 + len(r.Members)
 		}
 		if m.plan != nil {
-			want += 2
+			want += 3
 		}
 		if len(rows) != want {
 			t.Errorf("party %d keeps %d rows, want %d", i, len(rows), want)

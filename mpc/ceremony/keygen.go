@@ -40,11 +40,12 @@ const (
 	RowShare   = "share"
 	RowMask    = "mask"    // of a vault with an SOS plan
 	RowBackups = "backups" // likewise: the backup set
+	RowGuards  = "guards"  // likewise: the plan under which it was made
 	rowPair    = "pair/"
 )
 
 // Open says whether a row is for everybody to see.
-func Open(row string) bool { return row == RowRecord || row == RowBackups }
+func Open(row string) bool { return row == RowRecord || row == RowBackups || row == RowGuards }
 
 // RowPair is the row of what we share with one peer.
 func RowPair(peer engine.PartyID) string { return rowPair + hex.EncodeToString(peer[:]) }

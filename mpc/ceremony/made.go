@@ -141,7 +141,8 @@ func (m made) rows(s Seat, r *epoch.Record, own group.Scalar, g *guard.Output) [
 	save = append(save, engine.Record{Name: RowShare, Value: own.Bytes()})
 	own.Wipe()
 	if g != nil {
-		save = append(save, engine.Record{Name: RowMask, Value: g.Mask.Bytes()}, engine.Record{Name: RowBackups, Value: g.Set.Encode(m.guard.Plan)})
+		save = append(save, engine.Record{Name: RowMask, Value: g.Mask.Bytes()}, engine.Record{Name: RowBackups, Value: g.Set.Encode(m.guard.Plan)},
+			engine.Record{Name: RowGuards, Value: m.guard.Plan.Encode()})
 		g.Wipe()
 	}
 	for _, peer := range r.Members {

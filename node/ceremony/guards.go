@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/custody/charter"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/epoch"
@@ -43,28 +44,55 @@ func (w *root) replans() bool {
 	return w.Tier != "" && w.book.Current() != nil && w.book.Current().Record.Guardians != w.planned()
 }
 
+// Backups is an epoch's second sharing as it is kept here: the plan that it was made under and the encoded set, for everybody to see, and what is
+// read from it. It was verified when it was made.
+func (k *Keeper) Backups(ctx context.Context, r *epoch.Record) (p *guard.Plan, raw []byte, set *guard.Set, err error) {
+	row := func(name string) ([]byte, error) {
+		it, err := k.cfg.Journal.Store().Get(ctx, epochKey(r.KeyID, r.Hash(), name))
+		if err != nil {
+			return nil, fmt.Errorf("read row %s of record %v: %w", name, r.Hash(), err)
+		}
+		return it.Value, nil
+	}
+	if r.Guardians == [32]byte{} {
+		return nil, nil, nil, epoch.ErrUnguarded
+	}
+	guards, err := row(protocol.RowGuards)
+	if err == nil {
+		p, err = guard.DecodePlan(guards)
+	}
+	if err == nil {
+		raw, err = row(protocol.RowBackups)
+	}
+	if err == nil {
+		set, _, err = r.OpenBackups(p, raw)
+	}
+	return p, raw, set, err
+}
+
+// loadMask opens our mask of a record, and holds it to the backup set. The caller wipes it.
+func (k *Keeper) loadMask(ctx context.Context, r *epoch.Record, set *guard.Set) (group.Scalar, error) {
+	it, err := k.cfg.Journal.Store().Get(ctx, epochKey(r.KeyID, r.Hash(), protocol.RowMask))
+	if err != nil {
+		return nil, fmt.Errorf("read the mask of record %v: %w", r.Hash(), err)
+	}
+	raw, err := k.cfg.Sealer.Open(k.label(r.KeyID, r.Hash(), protocol.RowMask), it.Value)
+	if err != nil {
+		return nil, err
+	}
+	return protocol.LoadMask(r, k.cfg.Self, set, raw)
+}
+
 // readBackups reads back the mask and the backup set of a record that was made under our plan, and holds both to it (protocols.md 1.5 step 1).
 func (k *Keeper) readBackups(ctx context.Context, p *guard.Plan, r *epoch.Record) error {
 	if p == nil {
 		return nil
 	}
-	it, err := k.cfg.Journal.Store().Get(ctx, epochKey(r.KeyID, r.Hash(), protocol.RowBackups))
-	if err != nil {
-		return fmt.Errorf("read the backup set of record %v: %w", r.Hash(), err)
-	}
-	set, _, err := r.OpenBackups(p, it.Value)
+	_, _, set, err := k.Backups(ctx, r)
 	if err != nil {
 		return err
 	}
-	it, err = k.cfg.Journal.Store().Get(ctx, epochKey(r.KeyID, r.Hash(), protocol.RowMask))
-	if err != nil {
-		return fmt.Errorf("read the mask of record %v: %w", r.Hash(), err)
-	}
-	raw, err := k.cfg.Sealer.Open(k.label(r.KeyID, r.Hash(), protocol.RowMask), it.Value)
-	if err != nil {
-		return err
-	}
-	mask, err := protocol.LoadMask(r, k.cfg.Self, set, raw)
+	mask, err := k.loadMask(ctx, r, set)
 	if err != nil {
 		return err
 	}

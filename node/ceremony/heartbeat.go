@@ -60,7 +60,19 @@ func (k *Keeper) ProveShares(ctx context.Context, h pulse.Heartbeat) (pulse.Hear
 			}
 			defer keys.Wipe()
 			m, _ := r.Member(k.cfg.Self)
-			h, err = h.Prove(r.KeyID, r.Hash(), k.cfg.Self, keys.Share, m.Public, k.cfg.Rand)
+			if h, err = h.Prove(r.KeyID, r.Hash(), k.cfg.Self, keys.Share, m.Public, k.cfg.Rand); err != nil || r.Guardians == [32]byte{} {
+				return err
+			}
+			_, _, set, err := k.Backups(ctx, r)
+			if err != nil {
+				return fmt.Errorf("heartbeat: %w", err)
+			}
+			mask, err := k.loadMask(ctx, r, set)
+			if err != nil {
+				return fmt.Errorf("heartbeat: %w", err)
+			}
+			defer mask.Wipe()
+			h, err = h.ProveMask(k.cfg.Self, mask, set.MaskPoint(m.Index), k.cfg.Rand)
 			return err
 		}(); err != nil {
 			return h, err
@@ -74,10 +86,10 @@ const maxProvedRows = 64
 
 // TakeProofs checks the proofs of a heartbeat by one party that are of records in force here, and writes the entry with when these
 // shares were proved. A share that is not known here, or not any more, is passed over; a proof that is wrong is not.
-func (k *Keeper) TakeProofs(now time.Time, h pulse.Heartbeat, by engine.PartyID, e journal.Entry, write func(journal.Entry) error) error {
+func (k *Keeper) TakeProofs(ctx context.Context, now time.Time, h pulse.Heartbeat, by engine.PartyID, e journal.Entry, write func(journal.Entry) error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var proved []*root
+	var proved, masks []*root
 	for _, s := range h.Shares {
 		w := k.keys[s.Key]
 		if w == nil || w.keyID != s.Key || !w.published() || w.book.Current().Record.Hash() != s.Epoch {
@@ -90,6 +102,13 @@ func (k *Keeper) TakeProofs(now time.Time, h pulse.Heartbeat, by engine.PartyID,
 		if err := h.Check(s, by, m.Public); err != nil {
 			return err
 		}
+		masked, err := k.checkMask(ctx, w.book.Current().Record, h, s, m)
+		if err != nil {
+			return err
+		}
+		if masked {
+			masks = append(masks, w)
+		}
 		// Of very many, some are proved in memory alone: after a restart the next heartbeat proves them anew.
 		if proved = append(proved, w); len(proved) <= maxProvedRows {
 			e.Put = append(e.Put, provedRow(w.keyID, by, now))
@@ -101,5 +120,20 @@ func (k *Keeper) TakeProofs(now time.Time, h pulse.Heartbeat, by engine.PartyID,
 	for _, w := range proved {
 		w.proofs[by] = now
 	}
+	for _, w := range masks {
+		w.masks[by] = now
+	}
 	return nil
+}
+
+// checkMask checks the proof of a mask, where the epoch has one and we hold its backup set: a node that left holds none.
+func (k *Keeper) checkMask(ctx context.Context, r *epoch.Record, h pulse.Heartbeat, s pulse.Share, m epoch.Member) (bool, error) {
+	if r.Guardians == [32]byte{} || len(s.Mask) == 0 {
+		return false, nil
+	}
+	_, _, set, err := k.Backups(ctx, r)
+	if err != nil {
+		return false, nil //nolint:nilerr // what we lack accuses nobody
+	}
+	return true, h.CheckMask(s, m.ID, set.MaskPoint(m.Index))
 }

@@ -125,6 +125,7 @@ type root struct {
 	lastErr  error                 // why the last attempt failed
 	damage   error                 // why it was set aside: what the store holds of it cannot be read
 	proofs   map[engine.PartyID]time.Time
+	masks    map[engine.PartyID]time.Time // when each mask was last proved, since the node started
 	checks   map[engine.PartyID]int       // failed pair set-ups
 	asked    map[[32]byte]time.Time       // challenges of ours
 	proved   map[engine.PartyID]time.Time // when we last answered a peer's
@@ -244,7 +245,7 @@ func (w *root) meet(r charter.Roster) {
 
 // open makes a root, of which nothing is read yet.
 func (k *Keeper) open(v charter.Vault, r charter.Roster, suite string, now time.Time) (*root, error) {
-	w := &root{Vault: v, suite: suite, attempts: map[[32]byte]*attempt{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, proved: map[engine.PartyID]time.Time{}, opened: map[engine.PartyID]opening{}, since: now, began: now, reshaping: newReshaping()}
+	w := &root{Vault: v, suite: suite, attempts: map[[32]byte]*attempt{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, masks: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, proved: map[engine.PartyID]time.Time{}, opened: map[engine.PartyID]opening{}, since: now, began: now, reshaping: newReshaping()}
 	w.meet(r)
 	var seats []mpc.Party
 	for _, name := range v.Committee {
@@ -368,6 +369,7 @@ type View struct {
 	Choice   statement.Statement
 	ChoiceBy map[string][]byte
 	Proofs   map[engine.PartyID]time.Time // when each share was last proved
+	Masks    map[engine.PartyID]time.Time // likewise each mask, since the node started
 	Change   Change
 	Plan     *charter.Plan // the reshare on its way, nil if there is none
 	Promised bool          // our FINAL is out, or may be, for shares that are not in force yet
@@ -458,7 +460,7 @@ func (k *Keeper) view(w *root) View {
 	}
 	v := View{
 		Vault: k.cfg.Terms(w.held()), Suite: w.suite, Roster: w.roster, Parties: slices.Clone(w.parties()), Names: maps.Clone(w.names), Attempt: w.number, KeyID: w.keyID,
-		Choice: w.choice, ChoiceBy: maps.Clone(w.signed), Proofs: maps.Clone(w.proofs),
+		Choice: w.choice, ChoiceBy: maps.Clone(w.signed), Proofs: maps.Clone(w.proofs), Masks: maps.Clone(w.masks),
 	}
 	for _, p := range w.book.Pending() {
 		v.Promised = v.Promised || p.Promised()

@@ -196,7 +196,7 @@ func (k *Keeper) goneEntry(now time.Time, w *root, a *attempt, eh epoch.Hash, ho
 		e.If = append(e.If, store.Absent(store.Key(kindFinal, store.ID(a.keyID[:]), store.ID(eh[:]), store.ID(k.cfg.Self[:]))), store.Absent(doubtKey(a.keyID, eh)))
 	}
 	e.Put = []store.Entry{{Key: store.Key(kindGone, store.ID(a.keyID[:]), store.ID(eh[:])), Value: []byte{byte(how)}}}
-	e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowShare), epochKey(a.keyID, eh, protocol.RowMask), epochKey(a.keyID, eh, protocol.RowBackups), doubtKey(a.keyID, eh))
+	e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowShare), epochKey(a.keyID, eh, protocol.RowMask), epochKey(a.keyID, eh, protocol.RowBackups), epochKey(a.keyID, eh, protocol.RowGuards), doubtKey(a.keyID, eh))
 	for _, id := range w.peersOf(eh) {
 		if id != k.cfg.Self {
 			e.Delete = append(e.Delete, epochKey(a.keyID, eh, protocol.RowPair(id)), store.BurnKey(eh[:], id[:]))

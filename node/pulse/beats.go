@@ -70,7 +70,7 @@ func (p *Pulse) beat(ctx context.Context, now time.Time, r charter.Roster) error
 	h.ID = s.ID()
 	b := Beat{h, s, sig, now}
 	own := p.cfg.Party(p.cfg.Identity.Public().(ed25519.PublicKey))
-	err = p.cfg.Proved(now, h, own, p.entry(now, b), func(e journal.Entry) error { return p.cfg.Post(ctx, now, e, b.note()) })
+	err = p.cfg.Proved(ctx, now, h, own, p.entry(now, b), func(e journal.Entry) error { return p.cfg.Post(ctx, now, e, b.note()) })
 	if err == nil {
 		p.keepBeat(b)
 		p.began = true
@@ -134,7 +134,7 @@ func (p *Pulse) takeBeat(ctx context.Context, now time.Time, s statement.Stateme
 	if err != nil {
 		return err
 	}
-	if err := p.cfg.Proved(now, h, p.cfg.Party(o.Identity), e, write); err != nil {
+	if err := p.cfg.Proved(ctx, now, h, p.cfg.Party(o.Identity), e, write); err != nil {
 		return err
 	}
 	maps.Copy(p.quoted, found)

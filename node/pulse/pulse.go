@@ -83,7 +83,7 @@ type Config struct {
 	Shares func() []pulse.Share
 	Prove  func(ctx context.Context, h pulse.Heartbeat) (pulse.Heartbeat, error)
 	// Proved checks the proofs of those shares whose records are in force here, and writes with what follows from them.
-	Proved func(now time.Time, h pulse.Heartbeat, by engine.PartyID, e journal.Entry, write func(journal.Entry) error) error
+	Proved func(ctx context.Context, now time.Time, h pulse.Heartbeat, by engine.PartyID, e journal.Entry, write func(journal.Entry) error) error
 	// Known says whether a key is of a vault that is known here.
 	Known func(key [32]byte) bool
 	// Superseded says that a note need not reach anybody any more.
