@@ -161,28 +161,23 @@ func (c Case) unlocked() bool {
 	return (len(c.plan.Successors) > 0 || len(c.reshared) == 0) && c.clock.Credited-c.at >= c.plan.LockUp
 }
 
-// again counts a delay anew after a roll-back; an ACTIVE case that gave nothing is back in CONTEST (S2). A fork or a confirmation
-// changes no count.
+// again counts a delay anew after a roll-back, whatever was given; an ACTIVE case that gave nothing is back in CONTEST (S2). A fork or a
+// confirmation changes no count.
 func again(t *turn, e Event) error {
 	if _, ok := e.(RolledBack); !ok {
 		return nil
 	}
-	if t.c.state == Active && t.c.given(t.d.self) {
-		return nil // what was given is given; release asks again
-	}
-	t.c.clock = t.c.clock.Again(t.r)
-	if t.c.state == Active {
+	t.c.clock, t.c.at = t.c.clock.Again(t.r), 0
+	if t.c.state == Active && !t.c.given(t.d.self) {
 		t.step(Contest, "this node was rolled back: the delay is counted again")
 	}
-	t.c.at = 0
 	return nil
 }
 
 // relock begins a lock-up, or tranches, anew after a roll-back.
 func relock(t *turn, e Event) error {
 	if _, ok := e.(RolledBack); ok {
-		t.c.clock = t.c.clock.Again(t.r)
-		t.c.at = 0
+		t.c.clock, t.c.at = t.c.clock.Again(t.r), 0
 	}
 	return nil
 }
