@@ -31,6 +31,7 @@ type emergency struct {
 	activation *guard.Activation
 	ceremony   map[engine.PartyID]*pve.PrivateKey // of new members, for this ceremony alone
 	from       [][]byte
+	entropy    uint64            // of guardians
 	made       map[string][]byte // contributions, by what they are for: each costs encryptions
 	next       *guard.Plan
 	quorum     *Quorum
@@ -117,7 +118,7 @@ func (e *emergency) contribute(tb testing.TB, i int) *guard.Contribution {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c, err := guard.Contribute(t, e.activation, y, e.signers[i].Public().(ed25519.PublicKey), session.NewSigner(e.signers[i]), enginetest.Reader(uint64(40+i)))
+	c, err := guard.Contribute(t, e.activation, y, e.signers[i].Public().(ed25519.PublicKey), session.NewSigner(e.signers[i]), enginetest.Reader(e.entropy+uint64(40+i)))
 	if err != nil {
 		tb.Fatal(err)
 	}
