@@ -99,6 +99,8 @@ const (
 	NodeEnact
 	NodeHeartbeat
 	NodeLog
+	NodeBackup
+	NodeBackupHeader
 	LogKey
 	WitnessKey
 	LogPossession
@@ -218,6 +220,8 @@ var labels = [...]string{
 	NodeEnact:         "ostraka/1/node/enact",
 	NodeHeartbeat:     "ostraka/1/node/heartbeat",
 	NodeLog:           "ostraka/1/node/log",
+	NodeBackup:        "ostraka/1/node/backup-noted",
+	NodeBackupHeader:  "ostraka/1/node/backup-header",
 	LogKey:            "ostraka/1/log/key",
 	WitnessKey:        "ostraka/1/log/witness-key",
 	LogPossession:     "ostraka/1/log/possession-of-key",

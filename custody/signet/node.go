@@ -29,13 +29,15 @@ func nodeTree(s statement.Statement) ([]byte, error) {
 		label = transcript.NodeHeartbeat
 	case statement.Log:
 		label = transcript.NodeLog
+	case statement.Backup:
+		label = transcript.NodeBackup
 	default:
 		return nil, fmt.Errorf("a node does not sign statements of kind %q", s.Kind())
 	}
 	return transcript.New(label).Bytes(s.Bytes()).Tree(), nil
 }
 
-// SignNode signs a decision, hello, key, heartbeat or log statement, or a charter that the node enacts, with its
+// SignNode signs a decision, hello, key, heartbeat, log or backup statement, or a charter that the node enacts, with its
 // identity key: 64 bytes of Ed25519.
 func SignNode(identity ed25519.PrivateKey, s statement.Statement) ([]byte, error) {
 	if len(identity) != ed25519.PrivateKeySize {

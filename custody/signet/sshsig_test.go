@@ -369,7 +369,7 @@ func TestNodeSignatures(t *testing.T) {
 	for _, k := range statement.Kinds {
 		s := decision(t, k)
 		sig, err := SignNode(priv, s)
-		if signs := k == statement.Decision || k == statement.Hello || k == statement.Key || k == statement.Charter || k == statement.Heartbeat || k == statement.Log; signs != (err == nil) {
+		if signs := k == statement.Decision || k == statement.Hello || k == statement.Key || k == statement.Charter || k == statement.Heartbeat || k == statement.Log || k == statement.Backup; signs != (err == nil) {
 			t.Errorf("%s: %v", k, err)
 		}
 		if err != nil {

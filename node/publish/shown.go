@@ -38,6 +38,7 @@ var openKinds = []string{
 var openStatements = []statement.Kind{
 	statement.Roster, statement.Charter, statement.Veto, statement.Revoke, statement.Freeze, statement.Unfreeze, statement.Vault, statement.Key,
 	statement.Reshare, statement.Sighting, statement.Heartbeat, statement.Log, statement.Release,
+	statement.Backup,
 }
 
 // open says whether a leaf's body is shown whatever the charter says of its vault.
