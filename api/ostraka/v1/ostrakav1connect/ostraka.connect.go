@@ -74,6 +74,8 @@ const (
 	PeopleBlockProcedure = "/ostraka.v1.People/Block"
 	// PeopleSessionsProcedure is the fully-qualified name of the People's Sessions RPC.
 	PeopleSessionsProcedure = "/ostraka.v1.People/Sessions"
+	// PeopleSOSProcedure is the fully-qualified name of the People's SOS RPC.
+	PeopleSOSProcedure = "/ostraka.v1.People/SOS"
 	// OperatorStatusProcedure is the fully-qualified name of the Operator's Status RPC.
 	OperatorStatusProcedure = "/ostraka.v1.Operator/Status"
 	// OperatorInviteProcedure is the fully-qualified name of the Operator's Invite RPC.
@@ -156,6 +158,8 @@ type PeopleClient interface {
 	// Block reads one block's hash from the chain, at this node's own endpoint: what a proof may speak of.
 	Block(context.Context, *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error)
 	Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error)
+	// SOS shows every request and declaration, as this node has it. It takes no token: a declaration is public at once.
+	SOS(context.Context, *connect.Request[v1.SOSRequest]) (*connect.Response[v1.SOSResponse], error)
 }
 
 // NewPeopleClient constructs a client for the ostraka.v1.People service. By default, it uses the
@@ -253,6 +257,12 @@ func NewPeopleClient(httpClient connect.HTTPClient, baseURL string, opts ...conn
 			connect.WithSchema(peopleMethods.ByName("Sessions")),
 			connect.WithClientOptions(opts...),
 		),
+		sOS: connect.NewClient[v1.SOSRequest, v1.SOSResponse](
+			httpClient,
+			baseURL+PeopleSOSProcedure,
+			connect.WithSchema(peopleMethods.ByName("SOS")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -272,6 +282,7 @@ type peopleClient struct {
 	quote      *connect.Client[v1.QuoteRequest, v1.QuoteResponse]
 	block      *connect.Client[v1.BlockRequest, v1.BlockResponse]
 	sessions   *connect.Client[v1.SessionsRequest, v1.SessionsResponse]
+	sOS        *connect.Client[v1.SOSRequest, v1.SOSResponse]
 }
 
 // Hello calls ostraka.v1.People.Hello.
@@ -344,6 +355,11 @@ func (c *peopleClient) Sessions(ctx context.Context, req *connect.Request[v1.Ses
 	return c.sessions.CallUnary(ctx, req)
 }
 
+// SOS calls ostraka.v1.People.SOS.
+func (c *peopleClient) SOS(ctx context.Context, req *connect.Request[v1.SOSRequest]) (*connect.Response[v1.SOSResponse], error) {
+	return c.sOS.CallUnary(ctx, req)
+}
+
 // PeopleHandler is an implementation of the ostraka.v1.People service.
 type PeopleHandler interface {
 	// Hello names the node and gives a challenge, good for five minutes.
@@ -370,6 +386,8 @@ type PeopleHandler interface {
 	// Block reads one block's hash from the chain, at this node's own endpoint: what a proof may speak of.
 	Block(context.Context, *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error)
 	Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error)
+	// SOS shows every request and declaration, as this node has it. It takes no token: a declaration is public at once.
+	SOS(context.Context, *connect.Request[v1.SOSRequest]) (*connect.Response[v1.SOSResponse], error)
 }
 
 // NewPeopleHandler builds an HTTP handler from the service implementation. It returns the path on
@@ -463,6 +481,12 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 		connect.WithSchema(peopleMethods.ByName("Sessions")),
 		connect.WithHandlerOptions(opts...),
 	)
+	peopleSOSHandler := connect.NewUnaryHandler(
+		PeopleSOSProcedure,
+		svc.SOS,
+		connect.WithSchema(peopleMethods.ByName("SOS")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/ostraka.v1.People/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case PeopleHelloProcedure:
@@ -493,6 +517,8 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 			peopleBlockHandler.ServeHTTP(w, r)
 		case PeopleSessionsProcedure:
 			peopleSessionsHandler.ServeHTTP(w, r)
+		case PeopleSOSProcedure:
+			peopleSOSHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -556,6 +582,10 @@ func (UnimplementedPeopleHandler) Block(context.Context, *connect.Request[v1.Blo
 
 func (UnimplementedPeopleHandler) Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.Sessions is not implemented"))
+}
+
+func (UnimplementedPeopleHandler) SOS(context.Context, *connect.Request[v1.SOSRequest]) (*connect.Response[v1.SOSResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.SOS is not implemented"))
 }
 
 // OperatorClient is a client for the ostraka.v1.Operator service.
