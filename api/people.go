@@ -21,6 +21,7 @@ import (
 	"github.com/ostraka/ostraka/node/charters"
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/rescue"
 	"github.com/ostraka/ostraka/node/wallet"
 )
 
@@ -168,6 +169,7 @@ func noteOf(r *pb.SubmitRequest) (n outbox.Note, id []byte, err error) {
 	}
 	kinds := map[statement.Kind]outbox.Kind{
 		statement.Intent: decide.NoteProposal, statement.Cancel: decide.NoteCancel, statement.Account: wallet.NoteAccount, statement.Revoke: charters.NoteRevoke,
+		statement.SOSRequest: rescue.NoteSaid, statement.SOSSupport: rescue.NoteSaid, statement.SOSVeto: rescue.NoteSaid, statement.SOSChallenge: rescue.NoteSaid,
 	}
 	k, ok := kinds[parsed.Kind()]
 	if !ok {

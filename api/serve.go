@@ -15,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/charters"
@@ -114,6 +115,8 @@ func fail(err error) error {
 		code = connect.CodeFailedPrecondition
 	case errors.Is(err, signet.ErrStranger):
 		// Among nodes such a word may only be early. Whoever hands it in here has the wrong key, or asks a node that lags: neither mends itself.
+		code = connect.CodeFailedPrecondition
+	case errors.Is(err, sos.ErrForeign), errors.Is(err, sos.ErrPlan), errors.Is(err, sos.ErrMany), errors.Is(err, sos.ErrLate), errors.Is(err, sos.ErrCoerced):
 		code = connect.CodeFailedPrecondition
 	case errors.Is(err, outbox.ErrLater), errors.Is(err, ceremony.ErrNoKey), errors.Is(err, store.ErrFull), errors.Is(err, journal.ErrUnlogged):
 		code = connect.CodeUnavailable

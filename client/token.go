@@ -91,7 +91,7 @@ type bearer struct {
 // public are the calls that take no token (spec/people 3).
 var public = map[string]bool{
 	ostrakav1connect.PeopleHelloProcedure: true, ostrakav1connect.PeopleTokenProcedure: true,
-	ostrakav1connect.PeopleSubmitProcedure: true, ostrakav1connect.PeopleRosterProcedure: true,
+	ostrakav1connect.PeopleSubmitProcedure: true, ostrakav1connect.PeopleRosterProcedure: true, ostrakav1connect.PeopleSOSProcedure: true,
 	ostrakav1connect.PeopleBackupsProcedure: true, ostrakav1connect.PeopleBackupSetProcedure: true,
 }
 

@@ -95,6 +95,9 @@ func (c Case) ID() statement.ID { return c.request.ID }
 // Request is what was asked.
 func (c Case) Request() act.Request { return c.request }
 
+// Said is the request's own statement.
+func (c Case) Said() statement.Statement { return c.said }
+
 // Plan is the one that the request keeps.
 func (c Case) Plan() plan.Plan { return c.plan }
 
@@ -129,6 +132,18 @@ func (c Case) Consents() (names []string) {
 	able := c.plan.Contributors(c.request.Subjects)
 	for _, m := range c.supports {
 		if m.role == act.Operator && slices.Contains(able, m.by) {
+			names = append(names, m.by)
+		}
+	}
+	return names
+}
+
+// Supports are the guardians who support it, and count: nobody who shares a domain with a subject, or is against it as well.
+func (c Case) Supports() (names []string) {
+	for _, m := range c.supports {
+		g, ok := c.plan.Guardian(m.by)
+		against := slices.ContainsFunc(c.vetoes, func(v mark) bool { return v.by == m.by })
+		if m.role == act.Guardian && ok && !against && c.plan.Bound(g.Reach, c.request.Subjects) == "" {
 			names = append(names, m.by)
 		}
 	}

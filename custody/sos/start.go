@@ -112,6 +112,17 @@ func (d Docket) before(r Reading) (n int) {
 	return n
 }
 
+// Declared is how many declarations came in the 90 days before now, as this node knows, and the last of them: what a new request says of both.
+func (d Docket) Declared(now time.Time) (n int, last statement.ID) {
+	var at time.Time
+	for _, c := range d.cases {
+		if !c.declared.IsZero() && now.Sub(c.declared) < RepeatWithin && !c.declared.Before(at) {
+			at, last = c.declared, c.ID()
+		}
+	}
+	return d.before(Reading{Wall: now}), last
+}
+
 // alive says why a trigger does not hold of a subject, as this node itself sees it: "" if it holds.
 func (d Docket) alive(c Case, subject string, v View) string {
 	trigger := c.trigger()

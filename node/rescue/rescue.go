@@ -306,11 +306,53 @@ func (d *Desk) Lacks(ctx context.Context, now time.Time, vault, request statemen
 	if !ok {
 		return []string{"it is not known here"}
 	}
-	v := d.View(vault, c.Plan().Chain)
+	return d.lacks(now, k, c)
+}
+
+func (d *Desk) lacks(now time.Time, k sos.Docket, c sos.Case) []string {
+	v := d.View(c.Plan().Vault, c.Plan().Chain)
 	if c.State() == sos.Armed {
-		return k.Lacks(request, v, d.reading(now))
+		return k.Lacks(c.ID(), v, d.reading(now))
 	}
 	return k.Waits(v)
+}
+
+// Vaults lists those that have a plan in force here.
+func (d *Desk) Vaults() []statement.ID { return d.cfg.Vaults() }
+
+// A Shown is what everybody may see of a vault's SOS (spec/people 3): all of one moment.
+type Shown struct {
+	Plan     plan.Plan
+	Keys     []act.Key
+	Declared int          // in the 90 days before
+	Last     statement.ID // of those; zero: none
+	Rolled   bool         // this node was rolled back, and nobody confirmed it
+	Cases    []ShownCase
+}
+
+// A ShownCase is a request, and what it lacks or waits for.
+type ShownCase struct {
+	sos.Case
+	Lacks []string
+}
+
+// Show is a vault's SOS as this node has it.
+func (d *Desk) Show(ctx context.Context, now time.Time, vault statement.ID) (out Shown, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k, err := d.docket(ctx, vault)
+	if err != nil {
+		return out, err
+	}
+	if _, out.Plan, err = d.inForce(vault); err != nil {
+		return out, err
+	}
+	out.Keys, out.Rolled = d.cfg.Keys(vault), k.Rolled()
+	out.Declared, out.Last = k.Declared(now)
+	for _, c := range k.Cases() {
+		out.Cases = append(out.Cases, ShownCase{c, d.lacks(now, k, c)})
+	}
+	return out, nil
 }
 
 // say signs a step of ours, and keeps it for the outbox.

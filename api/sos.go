@@ -1,0 +1,78 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"connectrpc.com/connect"
+
+	pb "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/ceremony"
+	"github.com/ostraka/ostraka/node/rescue"
+)
+
+// SOS shows what everybody may know of every vault with a plan. Nobody needs a token: a declaration that some could not see would be prepared in
+// silence (spec/sos 9, S10), and guardians have no token.
+func (p *people) SOS(ctx context.Context, _ *connect.Request[pb.SOSRequest]) (*connect.Response[pb.SOSResponse], error) {
+	out := &pb.SOSResponse{}
+	for _, id := range p.d.Rescue.Vaults() {
+		out.Vaults = append(out.Vaults, p.rescue(ctx, time.Now(), id))
+	}
+	return connect.NewResponse(out), nil
+}
+
+// rescue is one vault's. One whose plan cannot be read is shown with the reason: it is not READY, and hides no other.
+func (p *people) rescue(ctx context.Context, now time.Time, id statement.ID) *pb.Rescue {
+	roots := p.d.Keeper.Vault(id)
+	out := &pb.Rescue{Vault: idBytes(id)}
+	if len(roots) > 0 {
+		out.Name, out.Operators = roots[0].Vault.Name, roots[0].Vault.Committee
+	}
+	x, err := p.d.Rescue.Show(ctx, now, id)
+	if err != nil {
+		out.Missing = []string{err.Error()}
+		return out
+	}
+	out.Charter, out.Drill, out.Declared, out.RolledBack = idBytes(x.Plan.Charter), x.Plan.Drill, uint32(x.Declared), x.Rolled
+	if x.Declared > 0 {
+		out.Previous = idBytes(x.Last)
+	}
+	for _, g := range x.Plan.Guardians {
+		out.Guardians = append(out.Guardians, g.Name)
+	}
+	for _, k := range x.Keys {
+		out.Keys = append(out.Keys, &pb.RescueKey{Key: k.Key[:], Epoch: k.Epoch[:]})
+	}
+	if err := x.Plan.Validate(); err != nil {
+		out.Missing = append(out.Missing, err.Error())
+	}
+	out.Missing = append(out.Missing, unguarded(roots)...)
+	for _, c := range x.Cases {
+		out.Cases = append(out.Cases, rescueCase(c))
+	}
+	return out
+}
+
+// unguarded names the keys whose epoch in force has not what the guardians of the plan in force would need.
+func unguarded(roots []ceremony.View) (missing []string) {
+	for _, v := range roots {
+		if v.Current == nil {
+			continue
+		}
+		if g := ceremony.PlanOf(v.Vault.Terms, v.Current.Record.Threshold); g == nil || v.Current.Record.Guardians != g.Hash() {
+			missing = append(missing, fmt.Sprintf("key %x: its epoch in force holds nothing for the guardians of the plan: `ostraka vault refresh` makes new shares that do", v.KeyID[:6]))
+		}
+	}
+	return missing
+}
+
+func rescueCase(c rescue.ShownCase) *pb.RescueCase {
+	id := c.ID()
+	return &pb.RescueCase{
+		Request: c.Said().Bytes(), Id: id[:], State: c.State().String(), Since: stamp(c.Since()), FirstSeen: stamp(c.FirstSeen()),
+		Credited: int64(c.Credited() / time.Second), Remaining: int64(c.Remaining() / time.Second),
+		Consents: c.Consents(), Supports: c.Supports(), Vetoes: c.Vetoes(), Lacks: c.Lacks, Late: c.Late(),
+	}
+}

@@ -1,0 +1,293 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// A Rescue is a vault's SOS, as the nodes show it. What all must say alike is compared; how far a request is, each node says for itself.
+type Rescue struct {
+	Vault                statement.ID
+	Name                 string
+	Charter              statement.ID // in force
+	Drill                bool
+	Keys                 []act.Key
+	Operators, Guardians []string
+	Declared             int          // declarations in the 90 days before: the most that a node knows
+	Previous             statement.ID // the last of them, by that node
+	Views                []RescueView
+	Requests             []RescueRequest // ascending by when they were made
+	Apart                error           // *Difference: nodes contradict one another about the plan's ground; nil
+}
+
+// A RescueView is what one node says of a vault.
+type RescueView struct {
+	Node       string
+	Missing    []string // why it is NOT READY, of what the node knows
+	RolledBack bool
+	basis      []byte // what must be alike
+}
+
+// A RescueRequest is a request, by node.
+type RescueRequest struct {
+	act.Request
+	Statement statement.Statement
+	Views     []RequestView
+	Hidden    []string // nodes that show the vault, and not this request
+}
+
+// A RequestView is how far one node has a request.
+type RequestView struct {
+	Node                                string
+	State                               string
+	Since, FirstSeen                    time.Time
+	Credited, Remaining                 time.Duration
+	Consents, Supports, Vetoes, Waiting []string
+	Late                                bool
+}
+
+// Bounds of what one node may show of a vault.
+const (
+	maxRescueNames = 64 // a committee, guardians, reasons
+	maxVaultKeys   = 16
+	hiddenAfter    = time.Minute // a node that does not show a declaration may not have had it for so long
+)
+
+// Rescues asks every node for its SOS. No key is needed: all of it is public.
+func (c *Circle) Rescues(ctx context.Context) ([]Rescue, []Failure, error) {
+	answers := Ask(ctx, c, func(ctx context.Context, m *Member) ([]Rescue, error) {
+		res, err := m.SOS(ctx, connect.NewRequest(&v1.SOSRequest{}))
+		if err != nil {
+			return nil, err
+		}
+		var out []Rescue
+		for _, r := range res.Msg.Vaults {
+			x, err := readRescue(m.Name, r)
+			if err != nil {
+				return nil, &VerifyError{m.Name, fmt.Errorf("SOS of vault %.64q: %w", r.Name, err)}
+			}
+			out = append(out, x)
+		}
+		return out, nil
+	})
+	// One node that shows what does not hold must not keep a person from seeing, supporting or vetoing at the others: it is named.
+	good := answers.Good()
+	if len(good) == 0 {
+		return nil, nil, &NodesError{"ask for SOS", 1, answers.Failures()}
+	}
+	return MergeRescues(good), answers.Failures(), nil
+}
+
+func readRescue(node string, m *v1.Rescue) (r Rescue, err error) {
+	if len(m.Vault) != 32 || len(m.Charter) != 32 && len(m.Missing) == 0 || len(m.Previous) != 0 && len(m.Previous) != 32 {
+		return r, errors.New("vault, charter or the declaration before is not 32 bytes")
+	}
+	if len(m.Cases) > sos.MaxCases || len(m.Keys) > maxVaultKeys || len(m.Name) > 64 {
+		return r, fmt.Errorf("%d requests and %d keys, at most %d and %d are read", len(m.Cases), len(m.Keys), sos.MaxCases, maxVaultKeys)
+	}
+	for _, names := range [][]string{m.Missing, m.Operators, m.Guardians} {
+		if len(names) > maxRescueNames {
+			return r, fmt.Errorf("a list of %d, at most %d are read", len(names), maxRescueNames)
+		}
+	}
+	r = Rescue{Vault: statement.ID(m.Vault), Name: m.Name, Drill: m.Drill, Operators: m.Operators, Guardians: m.Guardians, Declared: int(m.Declared)}
+	copy(r.Charter[:], m.Charter)
+	copy(r.Previous[:], m.Previous)
+	if (r.Declared == 0) != r.Previous.IsZero() {
+		return r, errors.New("it counts declarations and does not name the last, or names one and counts none")
+	}
+	for _, k := range m.Keys {
+		if len(k.Key) != 32 || len(k.Epoch) != 32 {
+			return r, errors.New("a key or its epoch is not 32 bytes")
+		}
+		r.Keys = append(r.Keys, act.Key{Key: [32]byte(k.Key), Epoch: [32]byte(k.Epoch)})
+	}
+	for _, c := range m.Cases {
+		q, err := readRequest(node, r.Vault, c)
+		if err != nil {
+			return r, err
+		}
+		r.Requests = append(r.Requests, q)
+	}
+	r.Views = []RescueView{{node, m.Missing, m.RolledBack, r.basis()}}
+	return r, nil
+}
+
+// readRequest holds a case to its own bytes: its id is theirs, and it is of the vault.
+func readRequest(node string, vault statement.ID, c *v1.RescueCase) (q RescueRequest, err error) {
+	if q.Statement, err = statement.ParseKind(c.Request, statement.SOSRequest); err != nil {
+		return q, err
+	}
+	if q.Request, err = act.RequestOf(q.Statement); err != nil {
+		return q, err
+	}
+	if !bytes.Equal(q.ID[:], c.Id) || q.Vault != vault {
+		return q, fmt.Errorf("request %s is shown under another id or vault", q.ID.Short())
+	}
+	v := RequestView{Node: node, State: c.State, Credited: time.Duration(c.Credited) * time.Second, Remaining: time.Duration(c.Remaining) * time.Second, Late: c.Late}
+	for _, names := range []struct {
+		to   *[]string
+		from []string
+	}{{&v.Consents, c.Consents}, {&v.Supports, c.Supports}, {&v.Vetoes, c.Vetoes}, {&v.Waiting, c.Lacks}} {
+		if len(names.from) > maxRescueNames {
+			return q, fmt.Errorf("request %s: a list of %d, at most %d are read", q.ID.Short(), len(names.from), maxRescueNames)
+		}
+		*names.to = names.from
+	}
+	const most = int64(1 << 32) // seconds: what is more would overflow
+	if c.Credited < 0 || c.Credited > most || c.Remaining < 0 || c.Remaining > most {
+		return q, fmt.Errorf("request %s: %d s credited and %d s left are no spans", q.ID.Short(), c.Credited, c.Remaining)
+	}
+	if v.Since, err = time.Parse(time.RFC3339, c.Since); err != nil {
+		return q, fmt.Errorf("request %s: since: %w", q.ID.Short(), err)
+	}
+	if c.FirstSeen != "" {
+		if v.FirstSeen, err = time.Parse(time.RFC3339, c.FirstSeen); err != nil {
+			return q, fmt.Errorf("request %s: first seen: %w", q.ID.Short(), err)
+		}
+	}
+	q.Views = []RequestView{v}
+	return q, nil
+}
+
+// basis is what all nodes must say alike: what a request is made from.
+func (r Rescue) basis() []byte {
+	text := fmt.Sprintf("charter %s, drill %t, vault %s", r.Charter, r.Drill, r.Name)
+	for _, k := range r.Keys {
+		text += fmt.Sprintf(", key %x in epoch %x", k.Key, k.Epoch)
+	}
+	return []byte(text)
+}
+
+// MergeRescues puts together what nodes show, by vault, and says what they contradict one another about and hide.
+func MergeRescues(answers Answers[[]Rescue]) (out []Rescue) {
+	for _, a := range answers {
+		for _, r := range a.Value {
+			i := slices.IndexFunc(out, func(o Rescue) bool { return o.Vault == r.Vault })
+			if i < 0 {
+				out = append(out, r)
+				continue
+			}
+			out[i].merge(r)
+		}
+	}
+	for i := range out {
+		out[i].settle()
+	}
+	slices.SortFunc(out, func(a, b Rescue) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func (r *Rescue) merge(o Rescue) {
+	r.Views = append(r.Views, o.Views...)
+	if o.Declared > r.Declared {
+		r.Declared, r.Previous = o.Declared, o.Previous
+	}
+	for _, q := range o.Requests {
+		i := slices.IndexFunc(r.Requests, func(x RescueRequest) bool { return x.ID == q.ID })
+		if i < 0 {
+			r.Requests = append(r.Requests, q)
+			continue
+		}
+		r.Requests[i].Views = append(r.Requests[i].Views, q.Views...)
+	}
+}
+
+// settle compares, once all nodes' words are in.
+func (r *Rescue) settle() {
+	var copies []Copy
+	for _, v := range r.Views {
+		copies = append(copies, Copy{v.Node, v.basis})
+	}
+	r.Apart = Compare("charter, mode and keys of the SOS of vault "+r.Name, copies)
+	slices.SortFunc(r.Requests, func(a, b RescueRequest) int {
+		if n := a.Created.Compare(b.Created); n != 0 {
+			return n
+		}
+		return bytes.Compare(a.ID[:], b.ID[:])
+	})
+	for i := range r.Requests {
+		q := &r.Requests[i]
+		for _, v := range r.Views {
+			if !slices.ContainsFunc(q.Views, func(x RequestView) bool { return x.Node == v.Node }) {
+				q.Hidden = append(q.Hidden, v.Node)
+			}
+		}
+	}
+}
+
+// holding are the states in which a declaration holds its vault.
+var holding = []string{sos.Declared.String(), sos.Contest.String(), sos.Active.String(), sos.LockUp.String()}
+
+// Holds says whether a node has the request declared, and not over.
+func (q RescueRequest) Holds() bool {
+	return slices.ContainsFunc(q.Views, func(v RequestView) bool { return slices.Contains(holding, v.State) })
+}
+
+// Concealed names nodes that do not show a declaration which others have had for a minute and longer (spec/sos 9, S10).
+func (q RescueRequest) Concealed(now time.Time) []string {
+	old := slices.ContainsFunc(q.Views, func(v RequestView) bool {
+		return slices.Contains(holding, v.State) && !v.FirstSeen.IsZero() && now.Sub(v.FirstSeen) > hiddenAfter
+	})
+	if !old {
+		return nil
+	}
+	return q.Hidden
+}
+
+// FindRescue finds a vault by its name.
+func FindRescue(all []Rescue, name string) (Rescue, error) {
+	i := slices.IndexFunc(all, func(r Rescue) bool { return r.Name == name })
+	if i < 0 {
+		return Rescue{}, fmt.Errorf("vault %q with an SOS plan: %w", name, ErrUnknown)
+	}
+	return all[i], nil
+}
+
+// FindRequest finds a request by its id, or by 8 or more digits that the id begins with.
+func FindRequest(all []Rescue, id string) (r Rescue, q RescueRequest, err error) {
+	if !IDBegins(id) {
+		return r, q, fmt.Errorf("%w SOS request %.80q: give 8 or more hex digits of its id, as `ostraka sos status` shows them", ErrMalformed, id)
+	}
+	found := 0
+	for _, v := range all {
+		for _, x := range v.Requests {
+			if strings.HasPrefix(x.ID.String(), id) {
+				r, q, found = v, x, found+1
+			}
+		}
+	}
+	switch found {
+	case 0:
+		return r, q, fmt.Errorf("SOS request %q: %w", id, ErrUnknown)
+	case 1:
+		return r, q, nil
+	}
+	return r, q, fmt.Errorf("SOS request %q: %d ids begin so: give more digits", id, found)
+}
+
+// Draft begins a request under what at least two nodes say alike: one alone could have a person sign for another epoch or count. trigger and all
+// that follows is the caller's.
+func (r Rescue) Draft(now time.Time) (act.Request, error) {
+	if r.Apart != nil {
+		return act.Request{}, r.Apart
+	}
+	if len(r.Views) < 2 {
+		return act.Request{}, &EarlyError{fmt.Sprintf("only node %s shows the SOS of vault %s: a request is made from the equal answers of two", r.Views[0].Node, r.Name)}
+	}
+	return act.Request{
+		Drill: r.Drill, Charter: r.Charter, Vault: r.Vault, Number: r.Declared, Previous: r.Previous, Keys: r.Keys, Created: now, Expires: now.Add(act.Gather),
+	}, nil
+}

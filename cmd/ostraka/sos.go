@@ -1,0 +1,392 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+func (a *app) sosCommand() *cobra.Command {
+	c := &cobra.Command{Use: "sos", Short: "Operators of a vault are gone: ask for its rescue, support it, stop it, see how far it is"}
+	c.AddCommand(a.sosPlanCommand(), a.sosStatusCommand(), a.sosDeclareCommand(), a.sosSupportCommand(), a.sosVetoCommand(), a.sosChallengeCommand())
+	return c
+}
+
+// pen is who signs in an SOS: a guardian with their key file, or an officer of an operator with an SSH key or passkey.
+type pen struct {
+	as, identity, passFile string
+	yes                    bool
+
+	role   string
+	circle *client.Circle
+}
+
+func (p *pen) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&p.as, "as", "", "who you are in the charter: the guardian's name, with your key file as --key; or the operator's, whose officer you are")
+	f.StringVarP(&p.identity, "identity", "i", "", "private key that opens a guardian's key file: age's, one of its plugins', or SSH's (default: a passphrase)")
+	f.StringVar(&p.passFile, "passphrase-file", "", "file with the passphrase of a guardian's key file, mode 0600 (default: it is asked for)")
+	f.BoolVar(&p.yes, "yes", false, "sign without asking")
+}
+
+// open reads the key, which says in which role its owner signs. close ends what it opened.
+func (p *pen) open(ctx context.Context, a *app) (end func(), err error) {
+	if p.as == "" {
+		return nil, usage("say who you are in the charter: --as NAME")
+	}
+	raw := []byte(nil)
+	if a.key != "" {
+		if raw, err = readBounded(a.key, maxKeyFile); err != nil {
+			return nil, fmt.Errorf("read the key: %w", err)
+		}
+	}
+	if !isGuardianFile(raw) {
+		p.role = act.Operator
+		p.circle, err = a.circle(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return p.circle.Close, nil
+	}
+	_, chosen, err := a.chosen()
+	if err != nil {
+		return nil, err
+	}
+	k, err := a.openGuardianFile(a.key, raw, p.identity, p.passFile)
+	if err != nil {
+		return nil, err
+	}
+	ssh, err := k.Signer()
+	var signer *client.Signer
+	if err == nil {
+		signer, err = client.NewSigner(ssh)
+	}
+	if err != nil {
+		k.Wipe()
+		return nil, err
+	}
+	p.role, p.circle = act.Guardian, client.Dial(chosen, signer, client.Cache{}) // a guardian has no token, and needs none
+	return func() { p.circle.Close(); k.Wipe() }, nil
+}
+
+// known refuses a name that the vault's plan does not have in the signer's role: the nodes would, and less clearly.
+func (p *pen) known(r client.Rescue) error {
+	names := map[string][]string{act.Guardian: r.Guardians, act.Operator: r.Operators}[p.role]
+	if slices.Contains(names, p.as) {
+		return nil
+	}
+	return refused("give --as one of them, and --key the key that belongs to it", "%s is no %s of vault %s, and the key given is a %s's; there are: %s", p.as, p.role, r.Name, p.role, strings.Join(names, ", "))
+}
+
+// hand shows a statement, asks, signs it, and hands it to every node.
+func (p *pen) hand(ctx context.Context, a *app, s statement.Statement, question string) (handed, error) {
+	a.say("You sign, as %s %s:\n", p.role, p.as)
+	for line := range strings.Lines(string(s.Bytes())) {
+		a.say("  %s", strings.TrimSuffix(line, "\n"))
+	}
+	if err := a.confirm(p.yes, question); err != nil {
+		return handed{}, err
+	}
+	return p.send(ctx, a, s)
+}
+
+// send signs and hands in, without a question of its own.
+func (p *pen) send(ctx context.Context, a *app, s statement.Statement) (handed, error) {
+	taken, err := p.circle.SubmitStatement(ctx, s)
+	if err == nil {
+		_, err = taken.Need("hand in the "+string(s.Kind()), 1)
+	}
+	if err != nil {
+		return handed{}, err
+	}
+	a.down(taken.Failures())
+	out := handed{ID: s.ID().String(), Kind: string(s.Kind()), Role: p.role, By: p.as, Taken: []string{}, Failed: failuresOf(taken.Failures())}
+	for _, x := range taken.Good() {
+		out.Taken = append(out.Taken, x.Node)
+	}
+	return out, nil
+}
+
+// handed is a statement that nodes took.
+type handed struct {
+	ID     string            `json:"id"`
+	Kind   string            `json:"kind"`
+	Role   string            `json:"role"`
+	By     string            `json:"by"`
+	Taken  []string          `json:"taken"`
+	Failed []failureDocument `json:"failed"`
+}
+
+func (h handed) print(w io.Writer) {
+	fmt.Fprintf(w, "%s %.8s of %s %s: taken by %s\n", h.Kind, h.ID, h.Role, h.By, strings.Join(h.Taken, ", "))
+}
+
+// plea is what a person asks for.
+type plea struct {
+	pen
+	vault, trigger, reason, document, challenge string
+	subjects, contacts                          []string
+}
+
+func (a *app) sosDeclareCommand() *cobra.Command {
+	var p plea
+	c := &cobra.Command{
+		Use: "declare --vault VAULT --trigger TRIGGER --subject OPERATOR… --reason TEXT --as NAME", Short: "Ask for SOS of a vault, as a guardian or an operator's officer, and support it", Args: none,
+		Long: "Makes a request from what two nodes or more say alike, shows it, asks, signs it, and hands it to every node; then signs your own support of it. Nothing moves\n" +
+			"by that: it is declared once as many support it as the plan wants, everybody is told at once, and then the delay runs. `ostraka sos status` shows it.\n\n" +
+			"TRIGGER: silence, below-threshold (nodes count for themselves how long), refusal (after `ostraka sos challenge`), compromise, legal (with --document).\n" +
+			"On silence a guardian says whom they tried to reach, with --contact, or does not count.",
+		Example: "  ostraka sos declare --vault treasury --trigger silence --subject cora --reason \"no sign of life since Monday\" --as guardian-1 --key guardian.age --contact \"telephone: rang out\"",
+		RunE:    func(c *cobra.Command, _ []string) error { return a.sosDeclare(c.Context(), &p) },
+	}
+	f := c.Flags()
+	p.flags(c)
+	f.StringVar(&p.vault, "vault", "", "the vault")
+	f.StringVar(&p.trigger, "trigger", "", "why: "+strings.Join(statement.SOSTriggers, ", "))
+	f.StringArrayVar(&p.subjects, "subject", nil, "operator that is lost (may be repeated)")
+	f.StringVar(&p.reason, "reason", "", "what happened, for everybody: it is public")
+	f.StringVar(&p.document, "document", "", "file that says so: its SHA-256 is in the request, the file stays here")
+	f.StringVar(&p.challenge, "challenge", "", "id of the challenge that the subject did not answer (all 64 digits)")
+	f.StringArrayVar(&p.contacts, "contact", nil, "whom you tried to reach, how, and what came of it (may be repeated)")
+	return c
+}
+
+func (a *app) sosDeclare(c context.Context, p *plea) error {
+	switch {
+	case p.vault == "" || p.trigger == "" || len(p.subjects) == 0 || p.reason == "":
+		return usage("give --vault, --trigger, --subject and --reason")
+	case !slices.Contains(statement.SOSTriggers, p.trigger):
+		return usage("--trigger %q: it is one of %s", p.trigger, strings.Join(statement.SOSTriggers, ", "))
+	}
+	ctx, cancel := a.within(c, 5*time.Minute)
+	defer cancel()
+	end, err := p.open(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if p.role == act.Operator && len(p.contacts) > 0 {
+		return usage("--contact: a guardian says whom they tried to reach, an operator's officer does not")
+	}
+	all, failed, err := p.circle.Rescues(ctx)
+	if err != nil {
+		return err
+	}
+	a.down(failed)
+	r, err := client.FindRescue(all, p.vault)
+	if err == nil {
+		err = p.known(r)
+	}
+	if err != nil {
+		return err
+	}
+	s, err := p.request(r)
+	if err != nil {
+		return err
+	}
+	asked, err := p.hand(ctx, a, s, "Ask for SOS of vault "+r.Name+", and support it?")
+	if err != nil {
+		return err
+	}
+	q, err := act.RequestOf(s)
+	if err != nil {
+		return err
+	}
+	support, err := act.Support{Head: q.Head(), Role: p.role, By: p.as, Contacts: p.contacts, Created: client.Now()}.Statement(client.NewSalt())
+	if err != nil {
+		return err
+	}
+	own, err := p.send(ctx, a, support)
+	if err != nil {
+		return fmt.Errorf("request %s stands, and your own support does not yet (`ostraka sos support` gives it): %w", q.ID.Short(), err)
+	}
+	doc := struct {
+		Request handed `json:"request"`
+		Support handed `json:"support"`
+	}{asked, own}
+	return a.show(doc, func(w io.Writer) {
+		asked.print(w)
+		own.print(w)
+		fmt.Fprintf(w, "\nNothing moves yet. Tell the guardians and operators the request's id: %s\n", asked.ID)
+	})
+}
+
+// request is the statement of a plea, under what the nodes say alike.
+func (p *plea) request(r client.Rescue) (statement.Statement, error) {
+	q, err := r.Draft(client.Now())
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	q.Trigger, q.Subjects, q.Reason, q.Role, q.By = p.trigger, slices.Compact(slices.Sorted(slices.Values(p.subjects))), p.reason, p.role, p.as
+	for _, s := range q.Subjects {
+		if !slices.Contains(r.Operators, s) {
+			return statement.Statement{}, usage("--subject %q holds no share of vault %s; its operators: %s", s, r.Name, strings.Join(r.Operators, ", "))
+		}
+	}
+	if p.document != "" {
+		raw, err := readBounded(p.document, 64<<20)
+		if err != nil {
+			return statement.Statement{}, fmt.Errorf("read the document: %w", err)
+		}
+		q.Document = sha256.Sum256(raw)
+	}
+	if p.challenge != "" {
+		if q.Challenge, err = statement.ParseID(p.challenge); err != nil {
+			return statement.Statement{}, usage("--challenge: %w", err)
+		}
+	}
+	s, err := q.Statement(client.NewSalt())
+	if err != nil {
+		return s, usage("%w", err)
+	}
+	return s, nil
+}
+
+// answer is what a person says to a request that is there.
+func (a *app) answer(c context.Context, p *pen, id string, least int, question string, say func(act.Request) (statement.Statement, error)) error {
+	ctx, cancel := a.within(c, 5*time.Minute)
+	defer cancel()
+	end, err := p.open(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer end()
+	all, failed, err := p.circle.Rescues(ctx)
+	if err != nil {
+		return err
+	}
+	a.down(failed)
+	r, q, err := client.FindRequest(all, id)
+	if err == nil {
+		err = p.known(r)
+	}
+	if err != nil {
+		return err
+	}
+	if len(q.Views) < least {
+		return notReady("wait until the request is at the others, or ask whoever made it to hand it in again", "only %d node shows request %s, and %d are needed: one alone could show what the others never had", len(q.Views), q.ID.Short(), least)
+	}
+	printRequest(a.err, r, q)
+	s, err := say(q.Request)
+	if err != nil {
+		return err
+	}
+	doc, err := p.hand(ctx, a, s, question)
+	if err != nil {
+		return err
+	}
+	return a.show(doc, doc.print)
+}
+
+func (a *app) sosSupportCommand() *cobra.Command {
+	var p pen
+	var contacts []string
+	c := &cobra.Command{
+		Use: "support REQUEST --as NAME", Short: "Support a request: as a guardian, or as an operator's officer, whose consent it is", Args: exactly("REQUEST"),
+		Long: "Shows the request as the nodes have it, asks, signs, and hands the support to every node. Call the operators that are said to be lost first, by a number that\n" +
+			"you wrote down earlier, and say with --contact what came of it: on silence a guardian who does not say so does not count.",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.answer(c.Context(), &p, args[0], 2, "Support it?", func(q act.Request) (statement.Statement, error) {
+				if p.role == act.Operator && len(contacts) > 0 {
+					return statement.Statement{}, usage("--contact: a guardian says whom they tried to reach, an operator's officer does not")
+				}
+				return act.Support{Head: q.Head(), Role: p.role, By: p.as, Contacts: contacts, Created: client.Now()}.Statement(client.NewSalt())
+			})
+		},
+	}
+	p.flags(c)
+	c.Flags().StringArrayVar(&contacts, "contact", nil, "whom you tried to reach, how, and what came of it (may be repeated)")
+	return c
+}
+
+func (a *app) sosVetoCommand() *cobra.Command {
+	var p pen
+	var reason string
+	c := &cobra.Command{
+		Use: "veto REQUEST --as GUARDIAN --reason TEXT", Short: "Stop a request, as a guardian: enough vetoes end it", Args: exactly("REQUEST"),
+		Long: "Enough of them (m − k + 1 of m guardians) end the request at every node. One that comes after a node gave its part is late, and is kept beside the others.\n" +
+			"A node that alone shows the request is enough: nobody keeps a veto back by hiding it.",
+		RunE: func(c *cobra.Command, args []string) error {
+			if reason == "" {
+				return usage("say why, for everybody: --reason TEXT")
+			}
+			return a.answer(c.Context(), &p, args[0], 1, "Veto it?", func(q act.Request) (statement.Statement, error) {
+				if p.role != act.Guardian {
+					return statement.Statement{}, usage("guardians veto: give your key file, --key FILE")
+				}
+				return act.Veto{Head: q.Head(), By: p.as, Reason: reason, Created: client.Now()}.Statement(client.NewSalt())
+			})
+		},
+	}
+	p.flags(c)
+	c.Flags().StringVar(&reason, "reason", "", "why, for everybody: it is public")
+	return c
+}
+
+func (a *app) sosChallengeCommand() *cobra.Command {
+	var p pen
+	var vault, operator, reason string
+	c := &cobra.Command{
+		Use: "challenge --vault VAULT --operator OPERATOR --as NAME", Short: "Call on an operator that lives to sign: refusal counts from then on", Args: none,
+		Long: "What it prints is the challenge's id, which `ostraka sos declare --trigger refusal --challenge ID` names.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if vault == "" || operator == "" {
+				return usage("give --vault and --operator")
+			}
+			ctx, cancel := a.within(c.Context(), 5*time.Minute)
+			defer cancel()
+			end, err := p.open(ctx, a)
+			if err != nil {
+				return err
+			}
+			defer end()
+			all, failed, err := p.circle.Rescues(ctx)
+			if err != nil {
+				return err
+			}
+			a.down(failed)
+			r, err := client.FindRescue(all, vault)
+			if err == nil {
+				err = p.known(r)
+			}
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(r.Operators, operator) {
+				return usage("--operator %q holds no share of vault %s; its operators: %s", operator, r.Name, strings.Join(r.Operators, ", "))
+			}
+			q, err := r.Draft(client.Now())
+			if err != nil {
+				return err
+			}
+			s, err := act.Challenge{Drill: q.Drill, Charter: q.Charter, Vault: q.Vault, Operator: operator, Reason: reason, Role: p.role, By: p.as, Created: q.Created}.Statement(client.NewSalt())
+			if err != nil {
+				return err
+			}
+			doc, err := p.hand(ctx, a, s, "Call on "+operator+" to sign?")
+			if err != nil {
+				return err
+			}
+			return a.show(doc, func(w io.Writer) {
+				doc.print(w)
+				fmt.Fprintf(w, "\nIf it goes on refusing: ostraka sos declare --trigger refusal --challenge %s …\n", doc.ID)
+			})
+		},
+	}
+	p.flags(c)
+	f := c.Flags()
+	f.StringVar(&vault, "vault", "", "the vault")
+	f.StringVar(&operator, "operator", "", "the operator that is to sign")
+	f.StringVar(&reason, "reason", "", "what it does not sign, for everybody: it is public")
+	return c
+}

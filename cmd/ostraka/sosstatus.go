@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+type sosStatusDocument struct {
+	Vault    string               `json:"vault"`
+	ID       string               `json:"id"`
+	Charter  string               `json:"charter"`
+	Drill    bool                 `json:"drill"`
+	Declared int                  `json:"declared"` // in the 90 days before
+	Nodes    []sosNodeDocument    `json:"nodes"`
+	Requests []sosRequestDocument `json:"requests"`
+	Apart    string               `json:"apart"` // what nodes contradict one another about
+}
+
+type sosNodeDocument struct {
+	Node       string   `json:"node"`
+	Missing    []string `json:"missing"` // empty: ready, as far as the node knows
+	RolledBack bool     `json:"rolled_back"`
+}
+
+type sosRequestDocument struct {
+	ID        string            `json:"id"`
+	Statement string            `json:"statement"`
+	Trigger   string            `json:"trigger"`
+	Subjects  []string          `json:"subjects"`
+	Reason    string            `json:"reason"`
+	Role      string            `json:"role"`
+	By        string            `json:"by"`
+	Created   string            `json:"created"`
+	Expires   string            `json:"expires"`
+	Views     []sosViewDocument `json:"views"`
+	Hidden    []string          `json:"hidden"` // nodes that do not show it
+}
+
+type sosViewDocument struct {
+	Node      string   `json:"node"`
+	State     string   `json:"state"`
+	Since     string   `json:"since"`
+	FirstSeen string   `json:"first_seen"` // empty: never declared there
+	Credited  int64    `json:"credited"`   // seconds
+	Remaining int64    `json:"remaining"`
+	Consents  []string `json:"consents"`
+	Supports  []string `json:"supports"`
+	Vetoes    []string `json:"vetoes"`
+	Waiting   []string `json:"waiting"`
+	Late      bool     `json:"late"`
+}
+
+func (a *app) sosStatusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "status [VAULT|REQUEST]", Short: "Show each vault's SOS, and each request, as every node has it", Args: oneAtMost,
+		Long: "Needs no key: what is asked for in SOS is public. Each node counts for itself, so each is shown.\n\n" +
+			"Exit code 4: nodes contradict one another, or one does not show a declaration that others have had for a minute. Exit code 5: a vault is NOT READY, of what is known\n" +
+			"here: its plan does not hold, a key's epoch holds nothing for the guardians, or a node was rolled back. Drills and backups are not looked at.",
+		RunE: func(c *cobra.Command, args []string) error { return a.sosStatus(c.Context(), args) },
+	}
+}
+
+func (a *app) sosStatus(c context.Context, args []string) error {
+	ctx, cancel := a.within(c, 30*time.Second)
+	defer cancel()
+	_, chosen, err := a.chosen()
+	if err != nil {
+		return err
+	}
+	circle := client.Dial(chosen, nil, client.Cache{})
+	defer circle.Close()
+	all, failed, err := circle.Rescues(ctx)
+	if err != nil {
+		return err
+	}
+	a.down(failed)
+	if all, err = sosPick(all, args); err != nil {
+		return err
+	}
+	docs := []sosStatusDocument{}
+	for _, r := range all {
+		docs = append(docs, sosStatusOf(r))
+	}
+	doc := struct {
+		Vaults []sosStatusDocument `json:"vaults"`
+		Failed []failureDocument   `json:"failed"`
+	}{docs, failuresOf(failed)}
+	if err := a.show(doc, func(w io.Writer) {
+		if len(all) == 0 {
+			fmt.Fprintln(w, "No vault has an SOS plan.")
+		}
+		for _, r := range all {
+			printRescue(w, r)
+		}
+	}); err != nil {
+		return err
+	}
+	return sosAlarm(all, failed, time.Now())
+}
+
+// sosPick keeps what is asked for: a vault by its name, or the request and its vault.
+func sosPick(all []client.Rescue, args []string) ([]client.Rescue, error) {
+	if len(args) == 0 {
+		return all, nil
+	}
+	if r, err := client.FindRescue(all, args[0]); err == nil {
+		return []client.Rescue{r}, nil
+	}
+	r, q, err := client.FindRequest(all, args[0])
+	if errors.Is(err, client.ErrMalformed) {
+		_, err = client.FindRescue(all, args[0]) // it is no id: the vault is what is missing
+	}
+	if err != nil {
+		return nil, &problem{codeError, err, "`ostraka sos status` shows all of them"}
+	}
+	r.Requests = []client.RescueRequest{q}
+	return []client.Rescue{r}, nil
+}
+
+// sosAlarm is what the exit code says after all was shown.
+func sosAlarm(all []client.Rescue, failed []client.Failure, now time.Time) error {
+	for _, f := range failed {
+		if client.Classify(f.Err) == client.Unverified {
+			return f.Err
+		}
+	}
+	for _, r := range all {
+		if r.Apart != nil {
+			return r.Apart
+		}
+		for _, q := range r.Requests {
+			if hide := q.Concealed(now); len(hide) > 0 {
+				return unverified("call the operators of these nodes by another way", "%s: does not show the declaration %s of vault %s, which others have had for a minute and longer", strings.Join(hide, ", "), q.ID.Short(), r.Name)
+			}
+		}
+	}
+	for _, r := range all {
+		for _, v := range r.Views {
+			if len(v.Missing) > 0 {
+				return notReady("mend what it names; `ostraka sos plan` shows what the plan says", "vault %s is NOT READY at %s: %s", r.Name, v.Node, v.Missing[0])
+			}
+			if v.RolledBack {
+				return notReady("its operator runs `ostraka node confirm-restore`", "vault %s is NOT READY at %s: the node was rolled back", r.Name, v.Node)
+			}
+		}
+	}
+	return nil
+}
+
+func sosStatusOf(r client.Rescue) sosStatusDocument {
+	out := sosStatusDocument{Vault: r.Name, ID: r.Vault.String(), Charter: r.Charter.String(), Drill: r.Drill, Declared: r.Declared, Nodes: []sosNodeDocument{}, Requests: []sosRequestDocument{}}
+	if r.Apart != nil {
+		out.Apart = r.Apart.Error()
+	}
+	for _, v := range r.Views {
+		out.Nodes = append(out.Nodes, sosNodeDocument{v.Node, list(v.Missing), v.RolledBack})
+	}
+	for _, q := range r.Requests {
+		x := sosRequestDocument{
+			ID: q.ID.String(), Statement: string(q.Statement.Bytes()), Trigger: q.Trigger, Subjects: list(q.Subjects), Reason: q.Reason, Role: q.Role, By: q.By,
+			Created: statement.FormatTime(q.Created), Expires: statement.FormatTime(q.Expires), Views: []sosViewDocument{}, Hidden: list(q.Hidden),
+		}
+		for _, v := range q.Views {
+			x.Views = append(x.Views, sosViewOf(v))
+		}
+		out.Requests = append(out.Requests, x)
+	}
+	return out
+}
+
+func sosViewOf(v client.RequestView) sosViewDocument {
+	out := sosViewDocument{
+		Node: v.Node, State: v.State, Since: statement.FormatTime(v.Since), Credited: int64(v.Credited / time.Second), Remaining: int64(v.Remaining / time.Second),
+		Consents: list(v.Consents), Supports: list(v.Supports), Vetoes: list(v.Vetoes), Waiting: list(v.Waiting), Late: v.Late,
+	}
+	if !v.FirstSeen.IsZero() {
+		out.FirstSeen = statement.FormatTime(v.FirstSeen)
+	}
+	return out
+}
+
+func printRescue(w io.Writer, r client.Rescue) {
+	mode := map[bool]string{true: "DRILL", false: "REAL"}[r.Drill]
+	fmt.Fprintf(w, "vault %s (%s), charter %s; declarations in the 90 days before: %d\n", r.Name, mode, r.Charter.Short(), r.Declared)
+	for _, v := range r.Views {
+		missing := slices.Clone(v.Missing)
+		if v.RolledBack {
+			missing = append(missing, "it was rolled back, and its operator has not confirmed")
+		}
+		if len(missing) == 0 {
+			fmt.Fprintf(w, "  %-10s ready, of what is known today\n", v.Node)
+		}
+		for _, m := range missing {
+			fmt.Fprintf(w, "  %-10s NOT READY: %s\n", v.Node, m)
+		}
+	}
+	if r.Apart != nil {
+		fmt.Fprintf(w, "  ALARM: %v\n", r.Apart)
+	}
+	for _, q := range r.Requests {
+		printRequest(w, r, q)
+	}
+}
+
+// printRequest shows a request, node by node.
+func printRequest(w io.Writer, r client.Rescue, q client.RescueRequest) {
+	w = plainWriter{w}
+	fmt.Fprintf(w, "request %s of vault %s: %s of %s, by %s %s\n", q.ID.Short(), r.Name, q.Trigger, strings.Join(q.Subjects, ", "), q.Role, q.By)
+	fmt.Fprintf(w, "  reason: %q\n", q.Reason)
+	for _, v := range q.Views {
+		fmt.Fprintf(w, "  %-10s %s since %s", v.Node, v.State, statement.FormatTime(v.Since))
+		if v.Remaining > 0 {
+			fmt.Fprintf(w, ", %s are left", v.Remaining)
+		}
+		fmt.Fprintf(w, "; operators that consent: %s; guardians for it: %s; against it: %s\n", orNone(v.Consents), orNone(v.Supports), orNone(v.Vetoes))
+		for _, what := range v.Waiting {
+			fmt.Fprintf(w, "    waits: %s\n", what)
+		}
+		if v.Late {
+			fmt.Fprintf(w, "    a veto or cancellation came after this node gave its part\n")
+		}
+	}
+	if len(q.Hidden) > 0 {
+		fmt.Fprintf(w, "  not shown by: %s\n", strings.Join(q.Hidden, ", "))
+	}
+}
