@@ -327,7 +327,7 @@ type isSubmitRequest_What interface {
 }
 
 type SubmitRequest_Signed struct {
-	Signed *Signed `protobuf:"bytes,1,opt,name=signed,proto3,oneof"` // intent, account, cancel or revoke statement
+	Signed *Signed `protobuf:"bytes,1,opt,name=signed,proto3,oneof"` // intent, account, cancel or revoke statement, or a person's of an SOS: request, support, veto, challenge
 }
 
 type SubmitRequest_Vote struct {
@@ -6423,6 +6423,402 @@ func (x *BackupSetResponse) GetSet() []byte {
 	return nil
 }
 
+type SOSRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SOSRequest) Reset() {
+	*x = SOSRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SOSRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SOSRequest) ProtoMessage() {}
+
+func (x *SOSRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SOSRequest.ProtoReflect.Descriptor instead.
+func (*SOSRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
+}
+
+type SOSResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vaults        []*Rescue              `protobuf:"bytes,1,rep,name=vaults,proto3" json:"vaults,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SOSResponse) Reset() {
+	*x = SOSResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SOSResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SOSResponse) ProtoMessage() {}
+
+func (x *SOSResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SOSResponse.ProtoReflect.Descriptor instead.
+func (*SOSResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
+}
+
+func (x *SOSResponse) GetVaults() []*Rescue {
+	if x != nil {
+		return x.Vaults
+	}
+	return nil
+}
+
+type Rescue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Charter       []byte                 `protobuf:"bytes,3,opt,name=charter,proto3" json:"charter,omitempty"` // in force
+	Drill         bool                   `protobuf:"varint,4,opt,name=drill,proto3" json:"drill,omitempty"`
+	Keys          []*RescueKey           `protobuf:"bytes,5,rep,name=keys,proto3" json:"keys,omitempty"`            // ascending
+	Declared      uint32                 `protobuf:"varint,6,opt,name=declared,proto3" json:"declared,omitempty"`   // declarations in the 90 days before
+	Previous      []byte                 `protobuf:"bytes,7,opt,name=previous,proto3" json:"previous,omitempty"`    // the last of them; empty: none
+	Missing       []string               `protobuf:"bytes,8,rep,name=missing,proto3" json:"missing,omitempty"`      // why it is NOT READY, of what the node knows
+	Cases         []*RescueCase          `protobuf:"bytes,9,rep,name=cases,proto3" json:"cases,omitempty"`          // at most 64
+	Operators     []string               `protobuf:"bytes,10,rep,name=operators,proto3" json:"operators,omitempty"` // of the committee
+	Guardians     []string               `protobuf:"bytes,11,rep,name=guardians,proto3" json:"guardians,omitempty"`
+	RolledBack    bool                   `protobuf:"varint,12,opt,name=rolled_back,json=rolledBack,proto3" json:"rolled_back,omitempty"` // the node was, and its operator has not confirmed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rescue) Reset() {
+	*x = Rescue{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rescue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rescue) ProtoMessage() {}
+
+func (x *Rescue) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rescue.ProtoReflect.Descriptor instead.
+func (*Rescue) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
+}
+
+func (x *Rescue) GetVault() []byte {
+	if x != nil {
+		return x.Vault
+	}
+	return nil
+}
+
+func (x *Rescue) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Rescue) GetCharter() []byte {
+	if x != nil {
+		return x.Charter
+	}
+	return nil
+}
+
+func (x *Rescue) GetDrill() bool {
+	if x != nil {
+		return x.Drill
+	}
+	return false
+}
+
+func (x *Rescue) GetKeys() []*RescueKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *Rescue) GetDeclared() uint32 {
+	if x != nil {
+		return x.Declared
+	}
+	return 0
+}
+
+func (x *Rescue) GetPrevious() []byte {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+func (x *Rescue) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+func (x *Rescue) GetCases() []*RescueCase {
+	if x != nil {
+		return x.Cases
+	}
+	return nil
+}
+
+func (x *Rescue) GetOperators() []string {
+	if x != nil {
+		return x.Operators
+	}
+	return nil
+}
+
+func (x *Rescue) GetGuardians() []string {
+	if x != nil {
+		return x.Guardians
+	}
+	return nil
+}
+
+func (x *Rescue) GetRolledBack() bool {
+	if x != nil {
+		return x.RolledBack
+	}
+	return false
+}
+
+type RescueKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Epoch         []byte                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"` // in force
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RescueKey) Reset() {
+	*x = RescueKey{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RescueKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RescueKey) ProtoMessage() {}
+
+func (x *RescueKey) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RescueKey.ProtoReflect.Descriptor instead.
+func (*RescueKey) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
+}
+
+func (x *RescueKey) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *RescueKey) GetEpoch() []byte {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+type RescueCase struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Request       []byte                 `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"` // statement
+	Id            []byte                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`                          // spec/sos 3
+	Since         string                 `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`                          // by the node's clock
+	FirstSeen     string                 `protobuf:"bytes,5,opt,name=first_seen,json=firstSeen,proto3" json:"first_seen,omitempty"` // empty: never declared here
+	Credited      int64                  `protobuf:"varint,6,opt,name=credited,proto3" json:"credited,omitempty"`                   // seconds, of the delay or what followed
+	Remaining     int64                  `protobuf:"varint,7,opt,name=remaining,proto3" json:"remaining,omitempty"`                 // seconds
+	Consents      []string               `protobuf:"bytes,8,rep,name=consents,proto3" json:"consents,omitempty"`                    // operators
+	Supports      []string               `protobuf:"bytes,9,rep,name=supports,proto3" json:"supports,omitempty"`                    // guardians who count
+	Vetoes        []string               `protobuf:"bytes,10,rep,name=vetoes,proto3" json:"vetoes,omitempty"`                       // guardians
+	Lacks         []string               `protobuf:"bytes,11,rep,name=lacks,proto3" json:"lacks,omitempty"`                         // what it needs or waits for
+	Late          bool                   `protobuf:"varint,12,opt,name=late,proto3" json:"late,omitempty"`                          // a veto or cancellation came after the node gave its part
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RescueCase) Reset() {
+	*x = RescueCase{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RescueCase) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RescueCase) ProtoMessage() {}
+
+func (x *RescueCase) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RescueCase.ProtoReflect.Descriptor instead.
+func (*RescueCase) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
+}
+
+func (x *RescueCase) GetRequest() []byte {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *RescueCase) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *RescueCase) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *RescueCase) GetSince() string {
+	if x != nil {
+		return x.Since
+	}
+	return ""
+}
+
+func (x *RescueCase) GetFirstSeen() string {
+	if x != nil {
+		return x.FirstSeen
+	}
+	return ""
+}
+
+func (x *RescueCase) GetCredited() int64 {
+	if x != nil {
+		return x.Credited
+	}
+	return 0
+}
+
+func (x *RescueCase) GetRemaining() int64 {
+	if x != nil {
+		return x.Remaining
+	}
+	return 0
+}
+
+func (x *RescueCase) GetConsents() []string {
+	if x != nil {
+		return x.Consents
+	}
+	return nil
+}
+
+func (x *RescueCase) GetSupports() []string {
+	if x != nil {
+		return x.Supports
+	}
+	return nil
+}
+
+func (x *RescueCase) GetVetoes() []string {
+	if x != nil {
+		return x.Vetoes
+	}
+	return nil
+}
+
+func (x *RescueCase) GetLacks() []string {
+	if x != nil {
+		return x.Lacks
+	}
+	return nil
+}
+
+func (x *RescueCase) GetLate() bool {
+	if x != nil {
+		return x.Late
+	}
+	return false
+}
+
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
 
 const file_ostraka_v1_ostraka_proto_rawDesc = "" +
@@ -6917,7 +7313,45 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x11BackupSetResponse\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\fR\x04plan\x12\x10\n" +
-	"\x03set\x18\x03 \x01(\fR\x03set2\xbf\b\n" +
+	"\x03set\x18\x03 \x01(\fR\x03set\"\f\n" +
+	"\n" +
+	"SOSRequest\"9\n" +
+	"\vSOSResponse\x12*\n" +
+	"\x06vaults\x18\x01 \x03(\v2\x12.ostraka.v1.RescueR\x06vaults\"\xea\x02\n" +
+	"\x06Rescue\x12\x14\n" +
+	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\acharter\x18\x03 \x01(\fR\acharter\x12\x14\n" +
+	"\x05drill\x18\x04 \x01(\bR\x05drill\x12)\n" +
+	"\x04keys\x18\x05 \x03(\v2\x15.ostraka.v1.RescueKeyR\x04keys\x12\x1a\n" +
+	"\bdeclared\x18\x06 \x01(\rR\bdeclared\x12\x1a\n" +
+	"\bprevious\x18\a \x01(\fR\bprevious\x12\x18\n" +
+	"\amissing\x18\b \x03(\tR\amissing\x12,\n" +
+	"\x05cases\x18\t \x03(\v2\x16.ostraka.v1.RescueCaseR\x05cases\x12\x1c\n" +
+	"\toperators\x18\n" +
+	" \x03(\tR\toperators\x12\x1c\n" +
+	"\tguardians\x18\v \x03(\tR\tguardians\x12\x1f\n" +
+	"\vrolled_back\x18\f \x01(\bR\n" +
+	"rolledBack\"3\n" +
+	"\tRescueKey\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\fR\x05epoch\"\xb5\x02\n" +
+	"\n" +
+	"RescueCase\x12\x18\n" +
+	"\arequest\x18\x01 \x01(\fR\arequest\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\fR\x02id\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x14\n" +
+	"\x05since\x18\x04 \x01(\tR\x05since\x12\x1d\n" +
+	"\n" +
+	"first_seen\x18\x05 \x01(\tR\tfirstSeen\x12\x1a\n" +
+	"\bcredited\x18\x06 \x01(\x03R\bcredited\x12\x1c\n" +
+	"\tremaining\x18\a \x01(\x03R\tremaining\x12\x1a\n" +
+	"\bconsents\x18\b \x03(\tR\bconsents\x12\x1a\n" +
+	"\bsupports\x18\t \x03(\tR\bsupports\x12\x16\n" +
+	"\x06vetoes\x18\n" +
+	" \x03(\tR\x06vetoes\x12\x14\n" +
+	"\x05lacks\x18\v \x03(\tR\x05lacks\x12\x12\n" +
+	"\x04late\x18\f \x01(\bR\x04late2\xf7\b\n" +
 	"\x06People\x12<\n" +
 	"\x05Hello\x12\x18.ostraka.v1.HelloRequest\x1a\x19.ostraka.v1.HelloResponse\x12<\n" +
 	"\x05Token\x12\x18.ostraka.v1.TokenRequest\x1a\x19.ostraka.v1.TokenResponse\x12?\n" +
@@ -6935,7 +7369,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x05Block\x12\x18.ostraka.v1.BlockRequest\x1a\x19.ostraka.v1.BlockResponse\x12E\n" +
 	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse\x12B\n" +
 	"\aBackups\x12\x1a.ostraka.v1.BackupsRequest\x1a\x1b.ostraka.v1.BackupsResponse\x12H\n" +
-	"\tBackupSet\x12\x1c.ostraka.v1.BackupSetRequest\x1a\x1d.ostraka.v1.BackupSetResponse2\xb3\x10\n" +
+	"\tBackupSet\x12\x1c.ostraka.v1.BackupSetRequest\x1a\x1d.ostraka.v1.BackupSetResponse\x126\n" +
+	"\x03SOS\x12\x16.ostraka.v1.SOSRequest\x1a\x17.ostraka.v1.SOSResponse2\xb3\x10\n" +
 	"\bOperator\x12?\n" +
 	"\x06Status\x12\x19.ostraka.v1.StatusRequest\x1a\x1a.ostraka.v1.StatusResponse\x12?\n" +
 	"\x06Invite\x12\x19.ostraka.v1.InviteRequest\x1a\x1a.ostraka.v1.InviteResponse\x129\n" +
@@ -6981,7 +7416,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 99)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 104)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),             // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),            // 1: ostraka.v1.HelloResponse
@@ -7081,140 +7516,150 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*ShareProved)(nil),              // 95: ostraka.v1.ShareProved
 	(*BackupSetRequest)(nil),         // 96: ostraka.v1.BackupSetRequest
 	(*BackupSetResponse)(nil),        // 97: ostraka.v1.BackupSetResponse
-	nil,                              // 98: ostraka.v1.Account.AddressesEntry
+	(*SOSRequest)(nil),               // 98: ostraka.v1.SOSRequest
+	(*SOSResponse)(nil),              // 99: ostraka.v1.SOSResponse
+	(*Rescue)(nil),                   // 100: ostraka.v1.Rescue
+	(*RescueKey)(nil),                // 101: ostraka.v1.RescueKey
+	(*RescueCase)(nil),               // 102: ostraka.v1.RescueCase
+	nil,                              // 103: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
-	5,  // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
-	6,  // 1: ostraka.v1.SubmitRequest.vote:type_name -> ostraka.v1.Vote
-	5,  // 2: ostraka.v1.RosterResponse.acceptances:type_name -> ostraka.v1.Signed
-	10, // 3: ostraka.v1.RosterResponse.earlier:type_name -> ostraka.v1.Roster
-	5,  // 4: ostraka.v1.Roster.acceptances:type_name -> ostraka.v1.Signed
-	13, // 5: ostraka.v1.CharterResponse.pending:type_name -> ostraka.v1.PendingCharter
-	5,  // 6: ostraka.v1.CharterResponse.revocations:type_name -> ostraka.v1.Signed
-	14, // 7: ostraka.v1.CharterResponse.frozen:type_name -> ostraka.v1.Frozen
-	5,  // 8: ostraka.v1.PendingCharter.acceptances:type_name -> ostraka.v1.Signed
-	5,  // 9: ostraka.v1.PendingCharter.vetoes:type_name -> ostraka.v1.Signed
-	17, // 10: ostraka.v1.VaultsResponse.vaults:type_name -> ostraka.v1.Vault
-	18, // 11: ostraka.v1.Vault.members:type_name -> ostraka.v1.Member
-	19, // 12: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
-	20, // 13: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
-	23, // 14: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	98, // 15: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
-	28, // 16: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
-	28, // 17: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
-	33, // 18: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
-	33, // 19: ostraka.v1.IntentResponse.intent:type_name -> ostraka.v1.Intent
-	34, // 20: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
-	35, // 21: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
-	36, // 22: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
-	43, // 23: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
-	47, // 24: ostraka.v1.LogHeadResponse.cosigned:type_name -> ostraka.v1.Cosigned
-	46, // 25: ostraka.v1.LogHeadResponse.known:type_name -> ostraka.v1.LogKeys
-	50, // 26: ostraka.v1.LogEntriesResponse.entries:type_name -> ostraka.v1.LogEntry
-	61, // 27: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
-	62, // 28: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
-	63, // 29: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	80, // 30: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
-	79, // 31: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
-	19, // 32: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
-	93, // 33: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
-	94, // 34: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
-	95, // 35: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
-	0,  // 36: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	2,  // 37: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	4,  // 38: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	8,  // 39: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
-	11, // 40: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	15, // 41: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	21, // 42: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	24, // 43: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	26, // 44: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	29, // 45: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	31, // 46: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	37, // 47: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	39, // 48: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
-	41, // 49: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	91, // 50: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
-	96, // 51: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
-	57, // 52: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	64, // 53: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	66, // 54: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	68, // 55: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
-	70, // 56: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	71, // 57: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
-	72, // 58: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
-	73, // 59: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
-	74, // 60: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
-	75, // 61: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
-	11, // 62: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
-	76, // 63: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	77, // 64: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	81, // 65: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	83, // 66: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	15, // 67: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	29, // 68: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	31, // 69: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	41, // 70: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	44, // 71: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
-	48, // 72: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
-	51, // 73: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
-	53, // 74: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
-	55, // 75: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
-	58, // 76: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	87, // 77: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
-	89, // 78: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
-	91, // 79: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
-	85, // 80: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,  // 81: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,  // 82: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,  // 83: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,  // 84: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
-	12, // 85: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	16, // 86: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	22, // 87: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	25, // 88: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	27, // 89: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	30, // 90: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	32, // 91: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	38, // 92: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	40, // 93: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
-	42, // 94: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	92, // 95: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
-	97, // 96: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
-	60, // 97: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	65, // 98: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	67, // 99: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	69, // 100: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
-	78, // 101: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	78, // 102: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
-	78, // 103: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
-	78, // 104: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
-	78, // 105: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
-	78, // 106: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
-	12, // 107: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
-	78, // 108: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	78, // 109: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	82, // 110: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	84, // 111: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	16, // 112: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	30, // 113: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	32, // 114: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	42, // 115: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	45, // 116: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
-	49, // 117: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
-	52, // 118: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
-	54, // 119: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
-	56, // 120: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
-	59, // 121: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	88, // 122: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
-	90, // 123: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
-	92, // 124: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
-	86, // 125: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	81, // [81:126] is the sub-list for method output_type
-	36, // [36:81] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	5,   // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
+	6,   // 1: ostraka.v1.SubmitRequest.vote:type_name -> ostraka.v1.Vote
+	5,   // 2: ostraka.v1.RosterResponse.acceptances:type_name -> ostraka.v1.Signed
+	10,  // 3: ostraka.v1.RosterResponse.earlier:type_name -> ostraka.v1.Roster
+	5,   // 4: ostraka.v1.Roster.acceptances:type_name -> ostraka.v1.Signed
+	13,  // 5: ostraka.v1.CharterResponse.pending:type_name -> ostraka.v1.PendingCharter
+	5,   // 6: ostraka.v1.CharterResponse.revocations:type_name -> ostraka.v1.Signed
+	14,  // 7: ostraka.v1.CharterResponse.frozen:type_name -> ostraka.v1.Frozen
+	5,   // 8: ostraka.v1.PendingCharter.acceptances:type_name -> ostraka.v1.Signed
+	5,   // 9: ostraka.v1.PendingCharter.vetoes:type_name -> ostraka.v1.Signed
+	17,  // 10: ostraka.v1.VaultsResponse.vaults:type_name -> ostraka.v1.Vault
+	18,  // 11: ostraka.v1.Vault.members:type_name -> ostraka.v1.Member
+	19,  // 12: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
+	20,  // 13: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
+	23,  // 14: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
+	103, // 15: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	28,  // 16: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
+	28,  // 17: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
+	33,  // 18: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
+	33,  // 19: ostraka.v1.IntentResponse.intent:type_name -> ostraka.v1.Intent
+	34,  // 20: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
+	35,  // 21: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
+	36,  // 22: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
+	43,  // 23: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
+	47,  // 24: ostraka.v1.LogHeadResponse.cosigned:type_name -> ostraka.v1.Cosigned
+	46,  // 25: ostraka.v1.LogHeadResponse.known:type_name -> ostraka.v1.LogKeys
+	50,  // 26: ostraka.v1.LogEntriesResponse.entries:type_name -> ostraka.v1.LogEntry
+	61,  // 27: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
+	62,  // 28: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
+	63,  // 29: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
+	80,  // 30: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
+	79,  // 31: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
+	19,  // 32: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
+	93,  // 33: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
+	94,  // 34: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
+	95,  // 35: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
+	100, // 36: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
+	101, // 37: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
+	102, // 38: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
+	0,   // 39: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	2,   // 40: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	4,   // 41: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	8,   // 42: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
+	11,  // 43: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	15,  // 44: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	21,  // 45: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	24,  // 46: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	26,  // 47: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	29,  // 48: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	31,  // 49: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	37,  // 50: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	39,  // 51: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
+	41,  // 52: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	91,  // 53: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
+	96,  // 54: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
+	98,  // 55: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
+	57,  // 56: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	64,  // 57: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	66,  // 58: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	68,  // 59: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	70,  // 60: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	71,  // 61: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
+	72,  // 62: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
+	73,  // 63: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
+	74,  // 64: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
+	75,  // 65: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
+	11,  // 66: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
+	76,  // 67: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	77,  // 68: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	81,  // 69: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	83,  // 70: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	15,  // 71: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	29,  // 72: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	31,  // 73: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	41,  // 74: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	44,  // 75: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
+	48,  // 76: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
+	51,  // 77: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
+	53,  // 78: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
+	55,  // 79: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
+	58,  // 80: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	87,  // 81: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
+	89,  // 82: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
+	91,  // 83: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
+	85,  // 84: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,   // 85: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,   // 86: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,   // 87: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,   // 88: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
+	12,  // 89: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	16,  // 90: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	22,  // 91: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	25,  // 92: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	27,  // 93: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	30,  // 94: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	32,  // 95: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	38,  // 96: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	40,  // 97: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
+	42,  // 98: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	92,  // 99: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
+	97,  // 100: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
+	99,  // 101: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
+	60,  // 102: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	65,  // 103: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	67,  // 104: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	69,  // 105: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	78,  // 106: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	78,  // 107: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
+	78,  // 108: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
+	78,  // 109: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
+	78,  // 110: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
+	78,  // 111: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
+	12,  // 112: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
+	78,  // 113: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	78,  // 114: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	82,  // 115: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	84,  // 116: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	16,  // 117: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	30,  // 118: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	32,  // 119: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	42,  // 120: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	45,  // 121: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
+	49,  // 122: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
+	52,  // 123: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
+	54,  // 124: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
+	56,  // 125: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
+	59,  // 126: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	88,  // 127: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
+	90,  // 128: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
+	92,  // 129: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
+	86,  // 130: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	85,  // [85:131] is the sub-list for method output_type
+	39,  // [39:85] is the sub-list for method input_type
+	39,  // [39:39] is the sub-list for extension type_name
+	39,  // [39:39] is the sub-list for extension extendee
+	0,   // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -7233,7 +7678,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   99,
+			NumMessages:   104,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

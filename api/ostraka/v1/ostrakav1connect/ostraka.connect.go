@@ -78,6 +78,8 @@ const (
 	PeopleBackupsProcedure = "/ostraka.v1.People/Backups"
 	// PeopleBackupSetProcedure is the fully-qualified name of the People's BackupSet RPC.
 	PeopleBackupSetProcedure = "/ostraka.v1.People/BackupSet"
+	// PeopleSOSProcedure is the fully-qualified name of the People's SOS RPC.
+	PeopleSOSProcedure = "/ostraka.v1.People/SOS"
 	// OperatorStatusProcedure is the fully-qualified name of the Operator's Status RPC.
 	OperatorStatusProcedure = "/ostraka.v1.Operator/Status"
 	// OperatorInviteProcedure is the fully-qualified name of the Operator's Invite RPC.
@@ -170,6 +172,8 @@ type PeopleClient interface {
 	Backups(context.Context, *connect.Request[v1.BackupsRequest]) (*connect.Response[v1.BackupsResponse], error)
 	// BackupSet shows a key's record, who guards it, and what is encrypted to the guardians: what anybody can check unopened.
 	BackupSet(context.Context, *connect.Request[v1.BackupSetRequest]) (*connect.Response[v1.BackupSetResponse], error)
+	// SOS shows every request and declaration, as this node has it. It takes no token: a declaration is public at once.
+	SOS(context.Context, *connect.Request[v1.SOSRequest]) (*connect.Response[v1.SOSResponse], error)
 }
 
 // NewPeopleClient constructs a client for the ostraka.v1.People service. By default, it uses the
@@ -279,6 +283,12 @@ func NewPeopleClient(httpClient connect.HTTPClient, baseURL string, opts ...conn
 			connect.WithSchema(peopleMethods.ByName("BackupSet")),
 			connect.WithClientOptions(opts...),
 		),
+		sOS: connect.NewClient[v1.SOSRequest, v1.SOSResponse](
+			httpClient,
+			baseURL+PeopleSOSProcedure,
+			connect.WithSchema(peopleMethods.ByName("SOS")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -300,6 +310,7 @@ type peopleClient struct {
 	sessions   *connect.Client[v1.SessionsRequest, v1.SessionsResponse]
 	backups    *connect.Client[v1.BackupsRequest, v1.BackupsResponse]
 	backupSet  *connect.Client[v1.BackupSetRequest, v1.BackupSetResponse]
+	sOS        *connect.Client[v1.SOSRequest, v1.SOSResponse]
 }
 
 // Hello calls ostraka.v1.People.Hello.
@@ -382,6 +393,11 @@ func (c *peopleClient) BackupSet(ctx context.Context, req *connect.Request[v1.Ba
 	return c.backupSet.CallUnary(ctx, req)
 }
 
+// SOS calls ostraka.v1.People.SOS.
+func (c *peopleClient) SOS(ctx context.Context, req *connect.Request[v1.SOSRequest]) (*connect.Response[v1.SOSResponse], error) {
+	return c.sOS.CallUnary(ctx, req)
+}
+
 // PeopleHandler is an implementation of the ostraka.v1.People service.
 type PeopleHandler interface {
 	// Hello names the node and gives a challenge, good for five minutes.
@@ -412,6 +428,8 @@ type PeopleHandler interface {
 	Backups(context.Context, *connect.Request[v1.BackupsRequest]) (*connect.Response[v1.BackupsResponse], error)
 	// BackupSet shows a key's record, who guards it, and what is encrypted to the guardians: what anybody can check unopened.
 	BackupSet(context.Context, *connect.Request[v1.BackupSetRequest]) (*connect.Response[v1.BackupSetResponse], error)
+	// SOS shows every request and declaration, as this node has it. It takes no token: a declaration is public at once.
+	SOS(context.Context, *connect.Request[v1.SOSRequest]) (*connect.Response[v1.SOSResponse], error)
 }
 
 // NewPeopleHandler builds an HTTP handler from the service implementation. It returns the path on
@@ -517,6 +535,12 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 		connect.WithSchema(peopleMethods.ByName("BackupSet")),
 		connect.WithHandlerOptions(opts...),
 	)
+	peopleSOSHandler := connect.NewUnaryHandler(
+		PeopleSOSProcedure,
+		svc.SOS,
+		connect.WithSchema(peopleMethods.ByName("SOS")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/ostraka.v1.People/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case PeopleHelloProcedure:
@@ -551,6 +575,8 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 			peopleBackupsHandler.ServeHTTP(w, r)
 		case PeopleBackupSetProcedure:
 			peopleBackupSetHandler.ServeHTTP(w, r)
+		case PeopleSOSProcedure:
+			peopleSOSHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -622,6 +648,10 @@ func (UnimplementedPeopleHandler) Backups(context.Context, *connect.Request[v1.B
 
 func (UnimplementedPeopleHandler) BackupSet(context.Context, *connect.Request[v1.BackupSetRequest]) (*connect.Response[v1.BackupSetResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.BackupSet is not implemented"))
+}
+
+func (UnimplementedPeopleHandler) SOS(context.Context, *connect.Request[v1.SOSRequest]) (*connect.Response[v1.SOSResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.SOS is not implemented"))
 }
 
 // OperatorClient is a client for the ostraka.v1.Operator service.
