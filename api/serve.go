@@ -30,6 +30,9 @@ import (
 // maxRequest bounds a request's message, in bytes: a statement and its signature.
 const maxRequest = 512 << 10
 
+// exportTime is how long an export may take to leave the node at the operator's socket.
+const exportTime = 6 * time.Hour
+
 // Serve starts both interfaces of a running node. It fits node.WithServe; stop ends the
 // operator's Stop call too.
 func Serve(quit context.CancelFunc, log *slog.Logger) node.Serve {
@@ -41,6 +44,7 @@ func Serve(quit context.CancelFunc, log *slog.Logger) node.Serve {
 		v := &views{d}
 		pub := server(outer(newPeople(v)), log)
 		own := server(inner(&operator{views: v, quit: quit}), log)
+		own.WriteTimeout = exportTime
 		go serve(pub, tls.NewListener(people, cfg), log)
 		go serve(own, socket, log)
 		return func(ctx context.Context) error {

@@ -92,6 +92,7 @@ type bearer struct {
 var public = map[string]bool{
 	ostrakav1connect.PeopleHelloProcedure: true, ostrakav1connect.PeopleTokenProcedure: true,
 	ostrakav1connect.PeopleSubmitProcedure: true, ostrakav1connect.PeopleRosterProcedure: true,
+	ostrakav1connect.PeopleBackupsProcedure: true, ostrakav1connect.PeopleBackupSetProcedure: true,
 }
 
 func (b *bearer) intercept(next connect.UnaryFunc) connect.UnaryFunc {

@@ -14,6 +14,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
 	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/backup"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/charters"
 	"github.com/ostraka/ostraka/node/circle"
@@ -282,6 +283,8 @@ func (n *Node) route(ctx context.Context, now time.Time, note outbox.Note, write
 		return n.Pulse.Take(ctx, now, note, write)
 	case rescue.Takes(k):
 		return n.Rescue.Take(ctx, now, note, write)
+	case backup.Takes(k):
+		return n.Backups.Take(ctx, now, note, write)
 	case wallet.Takes(k):
 		return n.Accounts.Take(ctx, now, note, write)
 	}

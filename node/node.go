@@ -31,6 +31,7 @@ import (
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/backup"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/charters"
 	"github.com/ostraka/ostraka/node/circle"
@@ -98,6 +99,7 @@ type Node struct {
 	Outbox   *outbox.Outbox
 	Pulse    *pulse.Pulse
 	Witness  *witness.Witness
+	Backups  *backup.Book
 	Publish  *publish.Log
 	Rescue   *rescue.Desk
 	Fence    *fence.Fence
@@ -180,15 +182,12 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		Frozen: func(vault statement.ID, now time.Time) string {
 			return cmp.Or(n.held(context.Background(), vault), n.Charters.Frozen(vault, now))
 		},
-		Presignatures: n.Presign, HeldBack: n.heldBack, Cosigned: func(size int64) int { return n.Witness.Cosigned(size) },
+		RestoredAt: n.Fence.RestoredAt, Presignatures: n.Presign, HeldBack: n.heldBack, Cosigned: func(size int64) int { return n.Witness.Cosigned(size) },
 	})
 	if n.Circle, err = n.openCircle(ctx, now); err != nil {
 		return nil, err
 	}
-	if n.Pulse, err = n.openPulse(ctx); err != nil {
-		return nil, err
-	}
-	if n.Witness, err = n.openWitness(ctx); err != nil {
+	if err := n.openEvidence(ctx); err != nil {
 		return nil, err
 	}
 	if n.Rescue, err = n.openRescue(ctx, now); err != nil {
@@ -252,6 +251,18 @@ func (n *Node) openCircle(ctx context.Context, now time.Time) (*circle.Circle, e
 		Owed:      func(o charter.Operator) bool { return n.Outbox.Waiting(mpc.IDOf(o.Identity)) > 0 },
 		Reachable: func(key ed25519.PublicKey) bool { return n.reachable(mpc.IDOf(key)) },
 	})
+}
+
+// openEvidence opens the rooms of what nodes say of themselves and of one another.
+func (n *Node) openEvidence(ctx context.Context) (err error) {
+	if n.Pulse, err = n.openPulse(ctx); err != nil {
+		return err
+	}
+	if n.Witness, err = n.openWitness(ctx); err != nil {
+		return err
+	}
+	n.Backups, err = n.openBackups(ctx)
+	return err
 }
 
 // openPulse reads back who was heard of, and which keys sign whose log.

@@ -9,6 +9,7 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/node/backup"
 	"github.com/ostraka/ostraka/node/charters"
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -72,7 +73,7 @@ func (n *Node) watchWires() {
 }
 
 // sinceLogs says of which notes an older node knows not even the kind.
-func sinceLogs(k outbox.Kind) bool { return pulse.Takes(k) || witness.Takes(k) }
+func sinceLogs(k outbox.Kind) bool { return pulse.Takes(k) || witness.Takes(k) || backup.Takes(k) }
 
 // sendNote hands a note to a peer's link. To a node that speaks an older version it gives no note that it would refuse for good: of a kind that it
 // does not know the peer's row goes, since what is missed is made up for when it speaks ours (tellKeys); a statement in words that it does
@@ -131,7 +132,7 @@ func (n *Node) tellKeys(ctx context.Context, now time.Time) error {
 	if len(to) == 0 {
 		return nil
 	}
-	if err := n.Outbox.Again(ctx, now, to, append(n.Pulse.Notes(), n.Witness.Notes()...)...); err != nil {
+	if err := n.Outbox.Again(ctx, now, to, slices.Concat(n.Pulse.Notes(), n.Witness.Notes(), n.Backups.Notes())...); err != nil {
 		return err
 	}
 	n.Pulse.Told(to)

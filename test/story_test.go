@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -51,7 +52,7 @@ func TestMain(m *testing.M) {
 
 // commands that stories have beside testscript's own.
 var commands = map[string]func(*testscript.TestScript, bool, []string){
-	"exits": exits, "json": jsonField, "demo-holds": demoHolds, "gone": gone, "ports": ports, "charter": writeCharter,
+	"exits": exits, "json": jsonField, "demo-holds": demoHolds, "gone": gone, "ports": ports, "charter": writeCharter, "age-key": ageKey, "spoil": spoil,
 }
 
 func params(dir string, more map[string]func(*testscript.TestScript, bool, []string), vars map[string]string) testscript.Params {
@@ -151,8 +152,8 @@ func writeCharter(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(ts.Exec("ostraka", "node", "status", "--json", "--dir", filepath.Join(ts.Getenv("SHORT"), name)))
 		var status struct{ Identity string }
 		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &status))
-		fmt.Fprintf(&b, "  - {name: %s, entity: \"%s Ltd\", identity: %q, independent: %t, places: [{name: main, provider: \"%s\", account: \"%s\", region: \"%s\", jurisdiction: \"%s\", hardware: amd, access: [admin-%s]}]}\n",
-			name, name, status.Identity, i == 0, name, name, name, []string{"ch", "de", "sg", "fr"}[i], name)
+		fmt.Fprintf(&b, "  - {name: %s, entity: \"%s Ltd\", identity: %q, independent: %t, places: [{name: main, provider: \"%s\", account: \"%s\", region: \"%s\", jurisdiction: \"%s\", hardware: amd, access: [admin-%s]}%s]}\n",
+			name, name, status.Identity, i == 0, name, name, name, []string{"ch", "de", "sg", "fr"}[i], name, awayPlaces(ts, name))
 	}
 	b.WriteString("people:\n")
 	key := func(name string) string { return strings.TrimSpace(ts.ReadFile(name + ".pub")) }
@@ -169,6 +170,32 @@ func writeCharter(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.MkdirAll(folder, 0o700))
 	ts.Check(os.WriteFile(filepath.Join(folder, "charter.yaml"), []byte(b.String()), 0o600))
 	ts.Check(os.WriteFile(filepath.Join(folder, "policy.cedar"), []byte(local.Policy), 0o600))
+}
+
+// awayPlaces are an operator's places for backups, in stories that set $AWAY.
+func awayPlaces(ts *testscript.TestScript, name string) string {
+	if ts.Getenv("AWAY") == "" {
+		return ""
+	}
+	return fmt.Sprintf(", {name: away, level: export, provider: \"%[1]s\", account: \"%[1]s-cold\", region: \"%[1]s\", jurisdiction: ch, hardware: amd, access: [admin-%[1]s]}, {name: safe, level: paper, jurisdiction: ch, access: [admin-%[1]s]}", name)
+}
+
+// ageKey writes a post-quantum key of age into a file, and sets $AGE to its recipient: age-key FILE.
+func ageKey(ts *testscript.TestScript, _ bool, args []string) {
+	id, err := age.GenerateHybridIdentity()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(id.String()+"\n"), 0o600))
+	ts.Setenv("AGE", id.Recipient().String())
+}
+
+// spoil flips a bit of a file, so many bytes from its end: spoil FILE BYTES NEW.
+func spoil(ts *testscript.TestScript, _ bool, args []string) {
+	b, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	b[len(b)-n] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), b, 0o600))
 }
 
 // addLine writes a line at a file's end.

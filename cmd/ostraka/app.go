@@ -103,7 +103,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	root.AddCommand(a.nodeCommand(), a.contextCommand(), a.operatorCommand(), a.vaultCommand(), a.accountCommand(),
 		a.addressCommand(), a.txCommand(), a.sessionCommand(), a.doctorCommand(), a.demoCommand(), a.rehearseCommand(), a.benchCommand(), a.versionCommand(),
-		a.charterCommand(), a.payeeCommand(), a.personCommand(), a.controlCommand(), a.policyCommand(), a.reportCommand(), a.notifyCommand(), a.logCommand(), a.verifyCommand(), a.watchCommand(), a.discloseCommand(), a.guardianCommand())
+		a.charterCommand(), a.payeeCommand(), a.personCommand(), a.controlCommand(), a.policyCommand(), a.reportCommand(), a.notifyCommand(), a.logCommand(), a.verifyCommand(), a.watchCommand(), a.discloseCommand(), a.guardianCommand(), a.backupCommand())
 	for _, c := range root.Commands() {
 		strict(c)
 	}

@@ -104,6 +104,8 @@ const (
 	NodeSOSNoVeto
 	NodeSOSActivation
 	NodeSOSReleased
+	NodeBackup
+	NodeBackupHeader
 	LogKey
 	WitnessKey
 	LogPossession
@@ -235,6 +237,8 @@ var labels = [...]string{
 	NodeSOSNoVeto:     "ostraka/1/node/sos-no-veto",
 	NodeSOSActivation: "ostraka/1/node/sos-activation",
 	NodeSOSReleased:   "ostraka/1/node/sos-released",
+	NodeBackup:        "ostraka/1/node/backup-noted",
+	NodeBackupHeader:  "ostraka/1/node/backup-header",
 	LogKey:            "ostraka/1/log/key",
 	WitnessKey:        "ostraka/1/log/witness-key",
 	LogPossession:     "ostraka/1/log/possession-of-key",

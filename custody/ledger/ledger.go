@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/big"
 	"slices"
 	"strings"
@@ -128,6 +129,17 @@ func (l *Ledger) Totals(asset string, now time.Time, intent statement.ID, adds i
 		out[i] = sums[i].Int64()
 	}
 	return Totals{out[0], out[1], out[2], out[3]}, nil
+}
+
+// Since gives the totals of a ledger that knows nothing of what was signed before a moment: a window that reaches back before it counts as full. Nothing
+// is said with the zero time.
+func (t Totals) Since(from, now time.Time) Totals {
+	for i, sum := range []*int64{&t.Hour, &t.Day, &t.Week, &t.Month} {
+		if !from.IsZero() && now.Sub(from) < windows[i] {
+			*sum = math.MaxInt64
+		}
+	}
+	return t
 }
 
 func (d Debit) amount(asset string) int64 {

@@ -37,13 +37,15 @@ func nodeTree(s statement.Statement) ([]byte, error) {
 		label = transcript.NodeSOSActivation
 	case statement.SOSReleased:
 		label = transcript.NodeSOSReleased
+	case statement.Backup:
+		label = transcript.NodeBackup
 	default:
 		return nil, fmt.Errorf("a node does not sign statements of kind %q", s.Kind())
 	}
 	return transcript.New(label).Bytes(s.Bytes()).Tree(), nil
 }
 
-// SignNode signs a decision, hello, key, heartbeat or log statement, a charter that the node enacts, or a step, no-veto,
+// SignNode signs a decision, hello, key, heartbeat, log or backup statement, a charter that the node enacts, or a step, no-veto,
 // activation or release of SOS, with its identity key: 64 bytes of Ed25519.
 func SignNode(identity ed25519.PrivateKey, s statement.Statement) ([]byte, error) {
 	if len(identity) != ed25519.PrivateKeySize {

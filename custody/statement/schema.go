@@ -25,6 +25,7 @@ const (
 
 	Heartbeat Kind = "heartbeat" // a node lives: what it runs, what it saw of the others' logs, and that it holds its shares
 	Log       Kind = "log"       // the keys of a node's log
+	Backup    Kind = "backup"    // an operator cut a copy of its shares, to be kept elsewhere
 )
 
 // Type says which texts a field's value may be.
@@ -162,7 +163,7 @@ var salt = hexOf("salt", 32, "random bytes: the id hides the content")
 
 // Kinds lists every kind, in the order of the spec page.
 var Kinds = []Kind{Roster, Charter, Veto, Revoke, Freeze, Unfreeze, Vault, Account, Intent, Decision, Hello, Key, Cancel, Proof, Reshare, Sighting, Heartbeat, Log, Release,
-	SOSRequest, SOSSupport, SOSVeto, SOSChallenge, SOSAlive, SOSSigned, SOSStep, SOSNoVeto, SOSActivation, SOSReleased, SOSClose, SOSEarlyRelease,
+	SOSRequest, SOSSupport, SOSVeto, SOSChallenge, SOSAlive, SOSSigned, SOSStep, SOSNoVeto, SOSActivation, SOSReleased, SOSClose, SOSEarlyRelease, Backup,
 }
 
 // Fields is the one table of all kinds; the salt follows by itself.
@@ -206,6 +207,8 @@ func Fields(k Kind) []Spec {
 		return logFields
 	case Release:
 		return releaseFields
+	case Backup:
+		return backupFields
 	}
 	return sosFields(k)
 }
@@ -383,6 +386,22 @@ var logFields = []Spec{
 	hexOf("witness-key", 32, "Ed25519 key that cosigns"),
 	hexOf("witness-proof", 64, "signature by the witness key, likewise"),
 	moment("created", "when it was made"),
+}
+
+var backupFields = []Spec{
+	hexOf("roster", 32, "id of the roster in force when it was cut"),
+	label("operator", "whose shares it holds"),
+	word("level", "what it is (spec/backups)", "export", "paper"),
+	label("place", "where it is to lie, as the charter names it"),
+	hexOf("header", 32, "SHA-256 of its signed header"),
+	moment("cut", "when it was cut"),
+	hexOf("key", 32, "keyID of a key whose share it holds, in ascending order").times(1, MaxShares).with(
+		hexOf("vault", 32, "id of the vault statement"),
+		number("number", 0, maxInt, "of the epoch"),
+		hexOf("epoch", 32, "hash of the epoch record"),
+		yesNo("mask", "whether it holds the mask too"),
+	),
+	moment("created", "when it was noted"),
 }
 
 var releaseFields = []Spec{

@@ -94,6 +94,9 @@ func LoadMask(r *epoch.Record, self engine.PartyID, set *guard.Set, row secret.B
 	return mask, nil
 }
 
+// ErrNoPair is what a row function returns for a pair that this node is not to have: an export holds none (protocols.md 5.2).
+var ErrNoPair = errors.New("this node holds no state of that pair")
+
 // Load makes keys of the rows that Keygen kept: row gives a row's bytes by name, which
 // Load wipes. It checks the share against the record (protocols.md 1.5: read back).
 func Load(r *epoch.Record, self engine.PartyID, row func(name string) (secret.Bytes, error)) (*Keys, error) {
@@ -119,6 +122,9 @@ func Load(r *epoch.Record, self engine.PartyID, row func(name string) (secret.By
 			continue
 		}
 		raw, err := row(RowPair(p.ID))
+		if errors.Is(err, ErrNoPair) {
+			continue // whoever signs with this peer is refused there
+		}
 		if err == nil {
 			k.Pairs[p.ID], err = pair.DecodeState(raw)
 			raw.Wipe()

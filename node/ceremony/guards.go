@@ -99,3 +99,28 @@ func (k *Keeper) readBackups(ctx context.Context, p *guard.Plan, r *epoch.Record
 	mask.Wipe()
 	return nil
 }
+
+// BackupSet shows everybody what the guardians of a key's epoch in force have: its final certificate, the plan and the set. Where the charter's
+// plan is another by now, plan is nil: a new epoch is due.
+func (k *Keeper) BackupSet(ctx context.Context, key [32]byte) (cert, plan, set []byte, err error) {
+	k.mu.Lock()
+	w := k.keys[key]
+	if w == nil || w.keyID != key || !w.published() {
+		k.mu.Unlock()
+		return nil, nil, nil, fmt.Errorf("key %x: %w", key[:6], ErrNoKey)
+	}
+	f := w.book.Current()
+	r := f.Record
+	if p := w.guards(r.Threshold); p != nil && p.Hash() == r.Guardians {
+		plan = p.Encode()
+	}
+	k.mu.Unlock()
+	if r.Backups == [32]byte{} {
+		return f.Encode(), nil, nil, nil
+	}
+	it, err := k.cfg.Journal.Store().Get(ctx, epochKey(key, r.Hash(), protocol.RowBackups))
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("read the backup set of record %v: %w", r.Hash(), err)
+	}
+	return f.Encode(), plan, it.Value, nil
+}

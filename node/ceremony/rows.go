@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,11 +94,19 @@ func (k *Keeper) loadKeys(ctx context.Context, r *epoch.Record) (*protocol.Keys,
 	eh := r.Hash()
 	return protocol.Load(r, k.cfg.Self, func(row string) (secret.Bytes, error) {
 		it, err := k.cfg.Journal.Store().Get(ctx, epochKey(r.KeyID, eh, row))
+		if errors.Is(err, store.ErrNotFound) && k.dropped(r, row) {
+			return secret.Bytes{}, protocol.ErrNoPair
+		}
 		if err != nil {
 			return secret.Bytes{}, fmt.Errorf("read row %s of record %v: %w", row, eh, err)
 		}
 		return k.cfg.Sealer.Open(k.label(r.KeyID, eh, row), it.Value)
 	})
+}
+
+// dropped says whether a row is of a pair that was burned: a store that was made from an export has the flag and no state.
+func (k *Keeper) dropped(r *epoch.Record, row string) bool {
+	return slices.ContainsFunc(k.cfg.Burned(protocol.PairKey(r)), func(p engine.PartyID) bool { return protocol.RowPair(p) == row })
 }
 
 // load reads back a vault's attempts, and which of them is in force.

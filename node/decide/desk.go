@@ -112,7 +112,10 @@ type Config struct {
 	TermsThen func(v charter.Vault, under statement.ID, at time.Time) (charter.Vault, bool)
 	// Frozen says by whom a vault is frozen, and until when; empty if it is not.
 	Frozen func(vault statement.ID, now time.Time) string
-	Check  func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	// RestoredAt is when this store was made from an export: what went out before may be forgotten here, so windows that reach back before it count
+	// as full. Zero: it never was.
+	RestoredAt func() time.Time
+	Check      func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 	// CheckBlock is as Check, of the block that a proof speaks of.
 	CheckBlock func(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error)
 	// Presignatures are this node's, to sign in one broadcast with.

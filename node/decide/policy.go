@@ -253,7 +253,7 @@ func (d *Desk) effects(flows []policy.Flow, l *ledger.Ledger, key statement.ID, 
 		if err != nil {
 			return nil, err
 		}
-		totals[asset] = policy.Totals(t)
+		totals[asset] = policy.Totals(t.Since(d.cfg.RestoredAt(), now))
 	}
 	return policy.Effects(flows, totals)
 }

@@ -32,6 +32,7 @@ const (
 	kindLost      = "lost"      // lost/<id>: our key signed it, the store does not know it; what it is
 	kindSeenLife  = "seen-life" // seen-life/<party>: the highest life of a peer
 	kindTwice     = "twice"     // twice/<party>: another life of that peer
+	kindRestored  = "restored"  // when this store was last made from an export, Unix seconds 8
 )
 
 // Config is what a Fence works with. None of its functions may call the Fence's methods that
@@ -61,6 +62,8 @@ type Fence struct {
 	act  sync.Mutex // held while anything changes
 	own  Life       // without log and signature
 	lost map[[32]byte]bool
+
+	restoredAt time.Time // when this store was made from an export; zero: never
 
 	confirmedAt time.Time // when our operator last said that no other copy runs
 
@@ -185,6 +188,12 @@ func (f *Fence) load(ctx context.Context) (store.Cond, error) {
 		f.confirmedAt = time.Unix(int64(binary.BigEndian.Uint64(it.Value)), 0).UTC()
 	case !errors.Is(err, store.ErrNotFound):
 		return cond, fmt.Errorf("read when the operator confirmed: %w", cmp.Or(err, store.ErrCorrupt))
+	}
+	switch it, err := st.Get(ctx, kindRestored); {
+	case err == nil && len(it.Value) == 8:
+		f.restoredAt = time.Unix(int64(binary.BigEndian.Uint64(it.Value)), 0).UTC()
+	case !errors.Is(err, store.ErrNotFound):
+		return cond, fmt.Errorf("read when the store was made from an export: %w", cmp.Or(err, store.ErrCorrupt))
 	}
 	err := f.each(ctx, kindLost, 32, func(id, _ []byte) error { f.lost[[32]byte(id)] = true; return nil })
 	for kind, at := range map[string]func(*peer) **Life{

@@ -55,6 +55,11 @@ func CreateFile(ctx context.Context, path string, kek KEK, label Label, rand io.
 	if err != nil {
 		return nil, err
 	}
+	return CreateFileFor(ctx, path, kek, label, dek, rand)
+}
+
+// CreateFileFor is CreateFile with a data key that is there already, and that it takes over: of an export, whose rows it opens.
+func CreateFileFor(ctx context.Context, path string, kek KEK, label Label, dek secret.Bytes, rand io.Reader) (*Box, error) {
 	if err := replaceFile(ctx, path, kek, label, dek); err != nil {
 		return nil, fmt.Errorf("create key file %s: %w", path, err)
 	}

@@ -133,6 +133,9 @@ func (b *Box) Open(label Label, sealed []byte) (secret.Bytes, error) {
 	return plain, nil
 }
 
+// DataKey gives a copy of the data key, for an export alone: it opens every row. The caller wipes it.
+func (b *Box) DataKey() secret.Bytes { return secret.New(append([]byte{}, b.dek.Expose()...)) }
+
 // Wipe overwrites the data key; the box opens nothing afterwards. No other call may run.
 func (b *Box) Wipe() { b.dek.Wipe() }
 

@@ -51,6 +51,17 @@ type Batch struct {
 	Reserve bool
 }
 
+// A Reader reads records as they were at one moment. It must not be used after the call that gave it has returned.
+type Reader interface {
+	Get(ctx context.Context, key string) (Item, error)
+	Range(ctx context.Context, prefix, after string, limit int) ([]Item, error)
+}
+
+// A Snapshotter is a store that shows all its records as they are at one moment, for as long as read takes; writers go on meanwhile.
+type Snapshotter interface {
+	Snapshot(ctx context.Context, read func(Reader) error) error
+}
+
 // A Store keeps records. Its methods may be called at the same time.
 type Store interface {
 	// Get returns the record; ErrNotFound if there is none, *CorruptError if what is

@@ -5795,6 +5795,634 @@ func (*StopResponse) Descriptor() ([]byte, []int) {
 	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{86}
 }
 
+type CutExportRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Place         string                 `protobuf:"bytes,1,opt,name=place,proto3" json:"place,omitempty"`           // as the charter names it
+	Recipients    []string               `protobuf:"bytes,2,rep,name=recipients,proto3" json:"recipients,omitempty"` // age1…
+	Classical     bool                   `protobuf:"varint,3,opt,name=classical,proto3" json:"classical,omitempty"`  // those that are not post-quantum too
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CutExportRequest) Reset() {
+	*x = CutExportRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CutExportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CutExportRequest) ProtoMessage() {}
+
+func (x *CutExportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CutExportRequest.ProtoReflect.Descriptor instead.
+func (*CutExportRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{87}
+}
+
+func (x *CutExportRequest) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
+}
+
+func (x *CutExportRequest) GetRecipients() []string {
+	if x != nil {
+		return x.Recipients
+	}
+	return nil
+}
+
+func (x *CutExportRequest) GetClassical() bool {
+	if x != nil {
+		return x.Classical
+	}
+	return false
+}
+
+type CutExportResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	HeaderSize    uint32                 `protobuf:"varint,1,opt,name=header_size,json=headerSize,proto3" json:"header_size,omitempty"` // in the first alone
+	Ciphertext    []byte                 `protobuf:"bytes,2,opt,name=ciphertext,proto3" json:"ciphertext,omitempty"`                    // a piece of it
+	Header        []byte                 `protobuf:"bytes,3,opt,name=header,proto3" json:"header,omitempty"`                            // signed, in the last alone
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CutExportResponse) Reset() {
+	*x = CutExportResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CutExportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CutExportResponse) ProtoMessage() {}
+
+func (x *CutExportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CutExportResponse.ProtoReflect.Descriptor instead.
+func (*CutExportResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{88}
+}
+
+func (x *CutExportResponse) GetHeaderSize() uint32 {
+	if x != nil {
+		return x.HeaderSize
+	}
+	return 0
+}
+
+func (x *CutExportResponse) GetCiphertext() []byte {
+	if x != nil {
+		return x.Ciphertext
+	}
+	return nil
+}
+
+func (x *CutExportResponse) GetHeader() []byte {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+type NoteBackupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        []byte                 `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"` // signed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoteBackupRequest) Reset() {
+	*x = NoteBackupRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoteBackupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoteBackupRequest) ProtoMessage() {}
+
+func (x *NoteBackupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoteBackupRequest.ProtoReflect.Descriptor instead.
+func (*NoteBackupRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{89}
+}
+
+func (x *NoteBackupRequest) GetHeader() []byte {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+type NoteBackupResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
+	Signature     []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"` // the node's
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoteBackupResponse) Reset() {
+	*x = NoteBackupResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoteBackupResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoteBackupResponse) ProtoMessage() {}
+
+func (x *NoteBackupResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoteBackupResponse.ProtoReflect.Descriptor instead.
+func (*NoteBackupResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{90}
+}
+
+func (x *NoteBackupResponse) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+func (x *NoteBackupResponse) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+type BackupsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupsRequest) Reset() {
+	*x = BackupsRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupsRequest) ProtoMessage() {}
+
+func (x *BackupsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupsRequest.ProtoReflect.Descriptor instead.
+func (*BackupsRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{91}
+}
+
+type BackupsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Backups       []*NotedBackup         `protobuf:"bytes,1,rep,name=backups,proto3" json:"backups,omitempty"` // the newest of each operator, level and place
+	Keys          []*BackedKey           `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupsResponse) Reset() {
+	*x = BackupsResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupsResponse) ProtoMessage() {}
+
+func (x *BackupsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupsResponse.ProtoReflect.Descriptor instead.
+func (*BackupsResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{92}
+}
+
+func (x *BackupsResponse) GetBackups() []*NotedBackup {
+	if x != nil {
+		return x.Backups
+	}
+	return nil
+}
+
+func (x *BackupsResponse) GetKeys() []*BackedKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+type NotedBackup struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
+	Signature     []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"` // of the operator's node
+	Taken         string                 `protobuf:"bytes,3,opt,name=taken,proto3" json:"taken,omitempty"`         // by this node's clock
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NotedBackup) Reset() {
+	*x = NotedBackup{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NotedBackup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NotedBackup) ProtoMessage() {}
+
+func (x *NotedBackup) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NotedBackup.ProtoReflect.Descriptor instead.
+func (*NotedBackup) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{93}
+}
+
+func (x *NotedBackup) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+func (x *NotedBackup) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+func (x *NotedBackup) GetTaken() string {
+	if x != nil {
+		return x.Taken
+	}
+	return ""
+}
+
+type BackedKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"` // id of the vault's statement
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Key           []byte                 `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"` // keyID
+	Suite         string                 `protobuf:"bytes,4,opt,name=suite,proto3" json:"suite,omitempty"`
+	Epoch         uint64                 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Record        []byte                 `protobuf:"bytes,6,opt,name=record,proto3" json:"record,omitempty"`    // hash of the record in force
+	Moved         string                 `protobuf:"bytes,7,opt,name=moved,proto3" json:"moved,omitempty"`      // since when it is
+	Guarded       bool                   `protobuf:"varint,8,opt,name=guarded,proto3" json:"guarded,omitempty"` // its record names a guardians' set
+	Shares        []*ShareProved         `protobuf:"bytes,9,rep,name=shares,proto3" json:"shares,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackedKey) Reset() {
+	*x = BackedKey{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackedKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackedKey) ProtoMessage() {}
+
+func (x *BackedKey) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackedKey.ProtoReflect.Descriptor instead.
+func (*BackedKey) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{94}
+}
+
+func (x *BackedKey) GetVault() []byte {
+	if x != nil {
+		return x.Vault
+	}
+	return nil
+}
+
+func (x *BackedKey) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *BackedKey) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *BackedKey) GetSuite() string {
+	if x != nil {
+		return x.Suite
+	}
+	return ""
+}
+
+func (x *BackedKey) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *BackedKey) GetRecord() []byte {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *BackedKey) GetMoved() string {
+	if x != nil {
+		return x.Moved
+	}
+	return ""
+}
+
+func (x *BackedKey) GetGuarded() bool {
+	if x != nil {
+		return x.Guarded
+	}
+	return false
+}
+
+func (x *BackedKey) GetShares() []*ShareProved {
+	if x != nil {
+		return x.Shares
+	}
+	return nil
+}
+
+type ShareProved struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Operator      string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
+	Proved        string                 `protobuf:"bytes,2,opt,name=proved,proto3" json:"proved,omitempty"` // when its share last proved itself, by this node's clock; empty: never
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShareProved) Reset() {
+	*x = ShareProved{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShareProved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShareProved) ProtoMessage() {}
+
+func (x *ShareProved) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShareProved.ProtoReflect.Descriptor instead.
+func (*ShareProved) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{95}
+}
+
+func (x *ShareProved) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *ShareProved) GetProved() string {
+	if x != nil {
+		return x.Proved
+	}
+	return ""
+}
+
+type BackupSetRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"` // keyID
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupSetRequest) Reset() {
+	*x = BackupSetRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupSetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupSetRequest) ProtoMessage() {}
+
+func (x *BackupSetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupSetRequest.ProtoReflect.Descriptor instead.
+func (*BackupSetRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{96}
+}
+
+func (x *BackupSetRequest) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+type BackupSetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Certificate   []byte                 `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"` // final certificate of the epoch in force, with its record
+	Plan          []byte                 `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`               // who guards it, as the charter in force has it; empty: it has another plan than the epoch, which is to be replaced
+	Set           []byte                 `protobuf:"bytes,3,opt,name=set,proto3" json:"set,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupSetResponse) Reset() {
+	*x = BackupSetResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupSetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupSetResponse) ProtoMessage() {}
+
+func (x *BackupSetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupSetResponse.ProtoReflect.Descriptor instead.
+func (*BackupSetResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{97}
+}
+
+func (x *BackupSetResponse) GetCertificate() []byte {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+func (x *BackupSetResponse) GetPlan() []byte {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *BackupSetResponse) GetSet() []byte {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
 
 const file_ostraka_v1_ostraka_proto_rawDesc = "" +
@@ -6244,7 +6872,52 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x0fRefreshResponse\x12&\n" +
 	"\x05roots\x18\x01 \x03(\v2\x10.ostraka.v1.RootR\x05roots\"\r\n" +
 	"\vStopRequest\"\x0e\n" +
-	"\fStopResponse2\xb1\a\n" +
+	"\fStopResponse\"f\n" +
+	"\x10CutExportRequest\x12\x14\n" +
+	"\x05place\x18\x01 \x01(\tR\x05place\x12\x1e\n" +
+	"\n" +
+	"recipients\x18\x02 \x03(\tR\n" +
+	"recipients\x12\x1c\n" +
+	"\tclassical\x18\x03 \x01(\bR\tclassical\"l\n" +
+	"\x11CutExportResponse\x12\x1f\n" +
+	"\vheader_size\x18\x01 \x01(\rR\n" +
+	"headerSize\x12\x1e\n" +
+	"\n" +
+	"ciphertext\x18\x02 \x01(\fR\n" +
+	"ciphertext\x12\x16\n" +
+	"\x06header\x18\x03 \x01(\fR\x06header\"+\n" +
+	"\x11NoteBackupRequest\x12\x16\n" +
+	"\x06header\x18\x01 \x01(\fR\x06header\"P\n" +
+	"\x12NoteBackupResponse\x12\x1c\n" +
+	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"\x10\n" +
+	"\x0eBackupsRequest\"o\n" +
+	"\x0fBackupsResponse\x121\n" +
+	"\abackups\x18\x01 \x03(\v2\x17.ostraka.v1.NotedBackupR\abackups\x12)\n" +
+	"\x04keys\x18\x02 \x03(\v2\x15.ostraka.v1.BackedKeyR\x04keys\"_\n" +
+	"\vNotedBackup\x12\x1c\n" +
+	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x14\n" +
+	"\x05taken\x18\x03 \x01(\tR\x05taken\"\xec\x01\n" +
+	"\tBackedKey\x12\x14\n" +
+	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\fR\x03key\x12\x14\n" +
+	"\x05suite\x18\x04 \x01(\tR\x05suite\x12\x14\n" +
+	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\x12\x16\n" +
+	"\x06record\x18\x06 \x01(\fR\x06record\x12\x14\n" +
+	"\x05moved\x18\a \x01(\tR\x05moved\x12\x18\n" +
+	"\aguarded\x18\b \x01(\bR\aguarded\x12/\n" +
+	"\x06shares\x18\t \x03(\v2\x17.ostraka.v1.ShareProvedR\x06shares\"A\n" +
+	"\vShareProved\x12\x1a\n" +
+	"\boperator\x18\x01 \x01(\tR\boperator\x12\x16\n" +
+	"\x06proved\x18\x02 \x01(\tR\x06proved\"$\n" +
+	"\x10BackupSetRequest\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\"[\n" +
+	"\x11BackupSetResponse\x12 \n" +
+	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x12\n" +
+	"\x04plan\x18\x02 \x01(\fR\x04plan\x12\x10\n" +
+	"\x03set\x18\x03 \x01(\fR\x03set2\xbf\b\n" +
 	"\x06People\x12<\n" +
 	"\x05Hello\x12\x18.ostraka.v1.HelloRequest\x1a\x19.ostraka.v1.HelloResponse\x12<\n" +
 	"\x05Token\x12\x18.ostraka.v1.TokenRequest\x1a\x19.ostraka.v1.TokenResponse\x12?\n" +
@@ -6260,7 +6933,9 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12<\n" +
 	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12<\n" +
 	"\x05Block\x12\x18.ostraka.v1.BlockRequest\x1a\x19.ostraka.v1.BlockResponse\x12E\n" +
-	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse2\xd6\x0e\n" +
+	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse\x12B\n" +
+	"\aBackups\x12\x1a.ostraka.v1.BackupsRequest\x1a\x1b.ostraka.v1.BackupsResponse\x12H\n" +
+	"\tBackupSet\x12\x1c.ostraka.v1.BackupSetRequest\x1a\x1d.ostraka.v1.BackupSetResponse2\xb3\x10\n" +
 	"\bOperator\x12?\n" +
 	"\x06Status\x12\x19.ostraka.v1.StatusRequest\x1a\x1a.ostraka.v1.StatusResponse\x12?\n" +
 	"\x06Invite\x12\x19.ostraka.v1.InviteRequest\x1a\x1a.ostraka.v1.InviteResponse\x129\n" +
@@ -6287,7 +6962,11 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\bLogProof\x12\x1b.ostraka.v1.LogProofRequest\x1a\x1c.ostraka.v1.LogProofResponse\x12B\n" +
 	"\aLogTile\x12\x1a.ostraka.v1.LogTileRequest\x1a\x1b.ostraka.v1.LogTileResponse\x12B\n" +
 	"\aLogRead\x12\x1a.ostraka.v1.LogReadRequest\x1a\x1b.ostraka.v1.LogReadResponse\x12W\n" +
-	"\x0eConfirmRestore\x12!.ostraka.v1.ConfirmRestoreRequest\x1a\".ostraka.v1.ConfirmRestoreResponse\x129\n" +
+	"\x0eConfirmRestore\x12!.ostraka.v1.ConfirmRestoreRequest\x1a\".ostraka.v1.ConfirmRestoreResponse\x12J\n" +
+	"\tCutExport\x12\x1c.ostraka.v1.CutExportRequest\x1a\x1d.ostraka.v1.CutExportResponse0\x01\x12K\n" +
+	"\n" +
+	"NoteBackup\x12\x1d.ostraka.v1.NoteBackupRequest\x1a\x1e.ostraka.v1.NoteBackupResponse\x12B\n" +
+	"\aBackups\x12\x1a.ostraka.v1.BackupsRequest\x1a\x1b.ostraka.v1.BackupsResponse\x129\n" +
 	"\x04Stop\x12\x17.ostraka.v1.StopRequest\x1a\x18.ostraka.v1.StopResponseB5Z3github.com/ostraka/ostraka/api/ostraka/v1;ostrakav1b\x06proto3"
 
 var (
@@ -6302,7 +6981,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 88)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 99)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),             // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),            // 1: ostraka.v1.HelloResponse
@@ -6391,7 +7070,18 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*RefreshResponse)(nil),          // 84: ostraka.v1.RefreshResponse
 	(*StopRequest)(nil),              // 85: ostraka.v1.StopRequest
 	(*StopResponse)(nil),             // 86: ostraka.v1.StopResponse
-	nil,                              // 87: ostraka.v1.Account.AddressesEntry
+	(*CutExportRequest)(nil),         // 87: ostraka.v1.CutExportRequest
+	(*CutExportResponse)(nil),        // 88: ostraka.v1.CutExportResponse
+	(*NoteBackupRequest)(nil),        // 89: ostraka.v1.NoteBackupRequest
+	(*NoteBackupResponse)(nil),       // 90: ostraka.v1.NoteBackupResponse
+	(*BackupsRequest)(nil),           // 91: ostraka.v1.BackupsRequest
+	(*BackupsResponse)(nil),          // 92: ostraka.v1.BackupsResponse
+	(*NotedBackup)(nil),              // 93: ostraka.v1.NotedBackup
+	(*BackedKey)(nil),                // 94: ostraka.v1.BackedKey
+	(*ShareProved)(nil),              // 95: ostraka.v1.ShareProved
+	(*BackupSetRequest)(nil),         // 96: ostraka.v1.BackupSetRequest
+	(*BackupSetResponse)(nil),        // 97: ostraka.v1.BackupSetResponse
+	nil,                              // 98: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,  // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
@@ -6409,7 +7099,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	19, // 12: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	20, // 13: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	23, // 14: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	87, // 15: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	98, // 15: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	28, // 16: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	28, // 17: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	33, // 18: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -6427,91 +7117,104 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	80, // 30: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
 	79, // 31: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
 	19, // 32: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
-	0,  // 33: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	2,  // 34: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	4,  // 35: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	8,  // 36: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
-	11, // 37: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	15, // 38: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	21, // 39: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	24, // 40: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	26, // 41: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	29, // 42: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	31, // 43: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	37, // 44: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	39, // 45: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
-	41, // 46: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	57, // 47: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	64, // 48: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	66, // 49: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	68, // 50: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
-	70, // 51: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	71, // 52: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
-	72, // 53: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
-	73, // 54: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
-	74, // 55: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
-	75, // 56: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
-	11, // 57: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
-	76, // 58: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	77, // 59: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	81, // 60: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	83, // 61: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	15, // 62: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	29, // 63: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	31, // 64: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	41, // 65: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	44, // 66: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
-	48, // 67: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
-	51, // 68: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
-	53, // 69: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
-	55, // 70: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
-	58, // 71: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	85, // 72: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,  // 73: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,  // 74: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,  // 75: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,  // 76: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
-	12, // 77: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	16, // 78: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	22, // 79: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	25, // 80: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	27, // 81: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	30, // 82: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	32, // 83: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	38, // 84: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	40, // 85: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
-	42, // 86: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	60, // 87: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	65, // 88: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	67, // 89: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	69, // 90: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
-	78, // 91: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	78, // 92: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
-	78, // 93: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
-	78, // 94: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
-	78, // 95: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
-	78, // 96: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
-	12, // 97: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
-	78, // 98: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	78, // 99: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	82, // 100: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	84, // 101: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	16, // 102: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	30, // 103: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	32, // 104: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	42, // 105: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	45, // 106: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
-	49, // 107: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
-	52, // 108: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
-	54, // 109: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
-	56, // 110: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
-	59, // 111: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	86, // 112: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	73, // [73:113] is the sub-list for method output_type
-	33, // [33:73] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	93, // 33: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
+	94, // 34: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
+	95, // 35: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
+	0,  // 36: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	2,  // 37: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	4,  // 38: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	8,  // 39: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
+	11, // 40: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	15, // 41: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	21, // 42: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	24, // 43: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	26, // 44: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	29, // 45: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	31, // 46: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	37, // 47: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	39, // 48: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
+	41, // 49: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	91, // 50: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
+	96, // 51: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
+	57, // 52: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	64, // 53: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	66, // 54: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	68, // 55: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	70, // 56: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	71, // 57: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
+	72, // 58: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
+	73, // 59: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
+	74, // 60: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
+	75, // 61: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
+	11, // 62: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
+	76, // 63: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	77, // 64: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	81, // 65: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	83, // 66: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	15, // 67: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	29, // 68: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	31, // 69: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	41, // 70: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	44, // 71: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
+	48, // 72: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
+	51, // 73: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
+	53, // 74: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
+	55, // 75: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
+	58, // 76: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	87, // 77: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
+	89, // 78: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
+	91, // 79: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
+	85, // 80: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,  // 81: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,  // 82: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,  // 83: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,  // 84: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
+	12, // 85: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	16, // 86: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	22, // 87: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	25, // 88: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	27, // 89: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	30, // 90: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	32, // 91: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	38, // 92: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	40, // 93: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
+	42, // 94: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	92, // 95: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
+	97, // 96: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
+	60, // 97: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	65, // 98: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	67, // 99: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	69, // 100: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	78, // 101: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	78, // 102: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
+	78, // 103: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
+	78, // 104: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
+	78, // 105: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
+	78, // 106: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
+	12, // 107: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
+	78, // 108: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	78, // 109: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	82, // 110: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	84, // 111: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	16, // 112: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	30, // 113: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	32, // 114: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	42, // 115: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	45, // 116: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
+	49, // 117: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
+	52, // 118: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
+	54, // 119: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
+	56, // 120: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
+	59, // 121: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	88, // 122: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
+	90, // 123: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
+	92, // 124: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
+	86, // 125: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	81, // [81:126] is the sub-list for method output_type
+	36, // [36:81] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -6530,7 +7233,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   88,
+			NumMessages:   99,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -199,18 +200,22 @@ func (s *Store) Get(ctx context.Context, key string) (it store.Item, err error) 
 	if err := store.CheckGet(key); err != nil {
 		return it, err
 	}
-	err = s.view(ctx, func(b *bbolt.Bucket) error {
-		r, err := lookup(b, key)
-		if err != nil {
-			return err
-		}
-		if r.revision == 0 {
-			return store.ErrNotFound
-		}
-		it = store.Item{Key: key, Value: append([]byte{}, r.value...), Revision: r.revision}
-		return nil
+	err = s.view(ctx, func(b *bbolt.Bucket) (err error) {
+		it, err = get(b, key)
+		return err
 	})
 	return it, err
+}
+
+func get(b *bbolt.Bucket, key string) (it store.Item, err error) {
+	r, err := lookup(b, key)
+	if err != nil {
+		return it, err
+	}
+	if r.revision == 0 {
+		return it, store.ErrNotFound
+	}
+	return store.Item{Key: key, Value: append([]byte{}, r.value...), Revision: r.revision}, nil
 }
 
 // Range implements store.Store.
@@ -218,34 +223,58 @@ func (s *Store) Range(ctx context.Context, prefix, after string, limit int) (pag
 	if err := store.CheckRange(prefix, after, limit); err != nil {
 		return nil, err
 	}
-	err = s.view(ctx, func(b *bbolt.Bucket) error {
-		c := b.Cursor()
-		k, v := c.Seek([]byte(recordTag + max(prefix, after)))
-		if after != "" && string(k) == recordTag+after {
-			k, v = c.Next()
-		}
-		last := after
-		for ; len(page) < limit; k, v = c.Next() {
-			key, isRecord := strings.CutPrefix(string(k), recordTag)
-			if !isRecord || !strings.HasPrefix(key, prefix) {
-				break
-			}
-			if key <= last {
-				return &store.CorruptError{Key: key, Err: fmt.Errorf("stands after %q", last)}
-			}
-			value, rev, err := store.Unframe(key, v)
-			if err != nil {
-				return err
-			}
-			page = append(page, store.Item{Key: key, Value: append([]byte{}, value...), Revision: rev})
-			last = key
-		}
-		return nil
+	err = s.view(ctx, func(b *bbolt.Bucket) (err error) {
+		page, err = rangeOf(b, prefix, after, limit)
+		return err
 	})
-	if err != nil {
-		return nil, err
+	return page, err
+}
+
+func rangeOf(b *bbolt.Bucket, prefix, after string, limit int) (page []store.Item, err error) {
+	c := b.Cursor()
+	k, v := c.Seek([]byte(recordTag + max(prefix, after)))
+	if after != "" && string(k) == recordTag+after {
+		k, v = c.Next()
+	}
+	last := after
+	for ; len(page) < limit; k, v = c.Next() {
+		key, isRecord := strings.CutPrefix(string(k), recordTag)
+		if !isRecord || !strings.HasPrefix(key, prefix) {
+			break
+		}
+		if key <= last {
+			return nil, &store.CorruptError{Key: key, Err: fmt.Errorf("stands after %q", last)}
+		}
+		value, rev, err := store.Unframe(key, v)
+		if err != nil {
+			return nil, err
+		}
+		page = append(page, store.Item{Key: key, Value: append([]byte{}, value...), Revision: rev})
+		last = key
 	}
 	return page, nil
+}
+
+// Snapshot implements store.Snapshotter: one transaction of bbolt, which sees nothing of what is written meanwhile.
+func (s *Store) Snapshot(ctx context.Context, read func(store.Reader) error) error {
+	return s.view(ctx, func(b *bbolt.Bucket) error { return read(moment{b}) })
+}
+
+// moment reads within one transaction.
+type moment struct{ b *bbolt.Bucket }
+
+func (m moment) Get(ctx context.Context, key string) (store.Item, error) {
+	if err := cmp.Or(ctx.Err(), store.CheckGet(key)); err != nil {
+		return store.Item{}, err
+	}
+	return get(m.b, key)
+}
+
+func (m moment) Range(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
+	if err := cmp.Or(ctx.Err(), store.CheckRange(prefix, after, limit)); err != nil {
+		return nil, err
+	}
+	return rangeOf(m.b, prefix, after, limit)
 }
 
 // A record as it lies in the file; value is valid as long as the transaction.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -130,6 +131,21 @@ func (s *Store) Range(ctx context.Context, prefix, after string, limit int) ([]s
 		page = append(page, it)
 	}
 	return page, nil
+}
+
+// Snapshot implements store.Snapshotter.
+func (s *Store) Snapshot(ctx context.Context, read func(store.Reader) error) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	d := NewDisk()
+	d.keys, d.items, d.revision = slices.Clone(s.d.keys), maps.Clone(s.d.items), s.d.revision
+	s.d.mu.Unlock()
+	then, err := d.Open()
+	if err != nil {
+		return err
+	}
+	return read(then)
 }
 
 // Commit implements store.Store.

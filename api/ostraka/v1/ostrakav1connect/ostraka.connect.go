@@ -74,6 +74,10 @@ const (
 	PeopleBlockProcedure = "/ostraka.v1.People/Block"
 	// PeopleSessionsProcedure is the fully-qualified name of the People's Sessions RPC.
 	PeopleSessionsProcedure = "/ostraka.v1.People/Sessions"
+	// PeopleBackupsProcedure is the fully-qualified name of the People's Backups RPC.
+	PeopleBackupsProcedure = "/ostraka.v1.People/Backups"
+	// PeopleBackupSetProcedure is the fully-qualified name of the People's BackupSet RPC.
+	PeopleBackupSetProcedure = "/ostraka.v1.People/BackupSet"
 	// OperatorStatusProcedure is the fully-qualified name of the Operator's Status RPC.
 	OperatorStatusProcedure = "/ostraka.v1.Operator/Status"
 	// OperatorInviteProcedure is the fully-qualified name of the Operator's Invite RPC.
@@ -126,6 +130,12 @@ const (
 	OperatorLogReadProcedure = "/ostraka.v1.Operator/LogRead"
 	// OperatorConfirmRestoreProcedure is the fully-qualified name of the Operator's ConfirmRestore RPC.
 	OperatorConfirmRestoreProcedure = "/ostraka.v1.Operator/ConfirmRestore"
+	// OperatorCutExportProcedure is the fully-qualified name of the Operator's CutExport RPC.
+	OperatorCutExportProcedure = "/ostraka.v1.Operator/CutExport"
+	// OperatorNoteBackupProcedure is the fully-qualified name of the Operator's NoteBackup RPC.
+	OperatorNoteBackupProcedure = "/ostraka.v1.Operator/NoteBackup"
+	// OperatorBackupsProcedure is the fully-qualified name of the Operator's Backups RPC.
+	OperatorBackupsProcedure = "/ostraka.v1.Operator/Backups"
 	// OperatorStopProcedure is the fully-qualified name of the Operator's Stop RPC.
 	OperatorStopProcedure = "/ostraka.v1.Operator/Stop"
 )
@@ -156,6 +166,10 @@ type PeopleClient interface {
 	// Block reads one block's hash from the chain, at this node's own endpoint: what a proof may speak of.
 	Block(context.Context, *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error)
 	Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error)
+	// Backups shows which backups were cut, and which keys have a guardians' set: public, as this and the next need no token.
+	Backups(context.Context, *connect.Request[v1.BackupsRequest]) (*connect.Response[v1.BackupsResponse], error)
+	// BackupSet shows a key's record, who guards it, and what is encrypted to the guardians: what anybody can check unopened.
+	BackupSet(context.Context, *connect.Request[v1.BackupSetRequest]) (*connect.Response[v1.BackupSetResponse], error)
 }
 
 // NewPeopleClient constructs a client for the ostraka.v1.People service. By default, it uses the
@@ -253,6 +267,18 @@ func NewPeopleClient(httpClient connect.HTTPClient, baseURL string, opts ...conn
 			connect.WithSchema(peopleMethods.ByName("Sessions")),
 			connect.WithClientOptions(opts...),
 		),
+		backups: connect.NewClient[v1.BackupsRequest, v1.BackupsResponse](
+			httpClient,
+			baseURL+PeopleBackupsProcedure,
+			connect.WithSchema(peopleMethods.ByName("Backups")),
+			connect.WithClientOptions(opts...),
+		),
+		backupSet: connect.NewClient[v1.BackupSetRequest, v1.BackupSetResponse](
+			httpClient,
+			baseURL+PeopleBackupSetProcedure,
+			connect.WithSchema(peopleMethods.ByName("BackupSet")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -272,6 +298,8 @@ type peopleClient struct {
 	quote      *connect.Client[v1.QuoteRequest, v1.QuoteResponse]
 	block      *connect.Client[v1.BlockRequest, v1.BlockResponse]
 	sessions   *connect.Client[v1.SessionsRequest, v1.SessionsResponse]
+	backups    *connect.Client[v1.BackupsRequest, v1.BackupsResponse]
+	backupSet  *connect.Client[v1.BackupSetRequest, v1.BackupSetResponse]
 }
 
 // Hello calls ostraka.v1.People.Hello.
@@ -344,6 +372,16 @@ func (c *peopleClient) Sessions(ctx context.Context, req *connect.Request[v1.Ses
 	return c.sessions.CallUnary(ctx, req)
 }
 
+// Backups calls ostraka.v1.People.Backups.
+func (c *peopleClient) Backups(ctx context.Context, req *connect.Request[v1.BackupsRequest]) (*connect.Response[v1.BackupsResponse], error) {
+	return c.backups.CallUnary(ctx, req)
+}
+
+// BackupSet calls ostraka.v1.People.BackupSet.
+func (c *peopleClient) BackupSet(ctx context.Context, req *connect.Request[v1.BackupSetRequest]) (*connect.Response[v1.BackupSetResponse], error) {
+	return c.backupSet.CallUnary(ctx, req)
+}
+
 // PeopleHandler is an implementation of the ostraka.v1.People service.
 type PeopleHandler interface {
 	// Hello names the node and gives a challenge, good for five minutes.
@@ -370,6 +408,10 @@ type PeopleHandler interface {
 	// Block reads one block's hash from the chain, at this node's own endpoint: what a proof may speak of.
 	Block(context.Context, *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error)
 	Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error)
+	// Backups shows which backups were cut, and which keys have a guardians' set: public, as this and the next need no token.
+	Backups(context.Context, *connect.Request[v1.BackupsRequest]) (*connect.Response[v1.BackupsResponse], error)
+	// BackupSet shows a key's record, who guards it, and what is encrypted to the guardians: what anybody can check unopened.
+	BackupSet(context.Context, *connect.Request[v1.BackupSetRequest]) (*connect.Response[v1.BackupSetResponse], error)
 }
 
 // NewPeopleHandler builds an HTTP handler from the service implementation. It returns the path on
@@ -463,6 +505,18 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 		connect.WithSchema(peopleMethods.ByName("Sessions")),
 		connect.WithHandlerOptions(opts...),
 	)
+	peopleBackupsHandler := connect.NewUnaryHandler(
+		PeopleBackupsProcedure,
+		svc.Backups,
+		connect.WithSchema(peopleMethods.ByName("Backups")),
+		connect.WithHandlerOptions(opts...),
+	)
+	peopleBackupSetHandler := connect.NewUnaryHandler(
+		PeopleBackupSetProcedure,
+		svc.BackupSet,
+		connect.WithSchema(peopleMethods.ByName("BackupSet")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/ostraka.v1.People/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case PeopleHelloProcedure:
@@ -493,6 +547,10 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 			peopleBlockHandler.ServeHTTP(w, r)
 		case PeopleSessionsProcedure:
 			peopleSessionsHandler.ServeHTTP(w, r)
+		case PeopleBackupsProcedure:
+			peopleBackupsHandler.ServeHTTP(w, r)
+		case PeopleBackupSetProcedure:
+			peopleBackupSetHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -558,6 +616,14 @@ func (UnimplementedPeopleHandler) Sessions(context.Context, *connect.Request[v1.
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.Sessions is not implemented"))
 }
 
+func (UnimplementedPeopleHandler) Backups(context.Context, *connect.Request[v1.BackupsRequest]) (*connect.Response[v1.BackupsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.Backups is not implemented"))
+}
+
+func (UnimplementedPeopleHandler) BackupSet(context.Context, *connect.Request[v1.BackupSetRequest]) (*connect.Response[v1.BackupSetResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.BackupSet is not implemented"))
+}
+
 // OperatorClient is a client for the ostraka.v1.Operator service.
 type OperatorClient interface {
 	Status(context.Context, *connect.Request[v1.StatusRequest]) (*connect.Response[v1.StatusResponse], error)
@@ -609,6 +675,12 @@ type OperatorClient interface {
 	// ConfirmRestore is the operator's word that no other copy of this node runs: a fenced node goes on. Of one that is not fenced it says that it was not
 	// restored, so that it signs its log before all others have greeted it (spec/node 8.10).
 	ConfirmRestore(context.Context, *connect.Request[v1.ConfirmRestoreRequest]) (*connect.Response[v1.ConfirmRestoreResponse], error)
+	// CutExport makes an export (spec/backups): first the length of its signed header, then the ciphertext, and the header last.
+	CutExport(context.Context, *connect.Request[v1.CutExportRequest]) (*connect.ServerStreamForClient[v1.CutExportResponse], error)
+	// NoteBackup has the node say, to everybody, that a backup with this header lies where it should.
+	NoteBackup(context.Context, *connect.Request[v1.NoteBackupRequest]) (*connect.Response[v1.NoteBackupResponse], error)
+	// Backups shows what People does.
+	Backups(context.Context, *connect.Request[v1.BackupsRequest]) (*connect.Response[v1.BackupsResponse], error)
 	// Stop ends the node gracefully.
 	Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error)
 }
@@ -774,6 +846,24 @@ func NewOperatorClient(httpClient connect.HTTPClient, baseURL string, opts ...co
 			connect.WithSchema(operatorMethods.ByName("ConfirmRestore")),
 			connect.WithClientOptions(opts...),
 		),
+		cutExport: connect.NewClient[v1.CutExportRequest, v1.CutExportResponse](
+			httpClient,
+			baseURL+OperatorCutExportProcedure,
+			connect.WithSchema(operatorMethods.ByName("CutExport")),
+			connect.WithClientOptions(opts...),
+		),
+		noteBackup: connect.NewClient[v1.NoteBackupRequest, v1.NoteBackupResponse](
+			httpClient,
+			baseURL+OperatorNoteBackupProcedure,
+			connect.WithSchema(operatorMethods.ByName("NoteBackup")),
+			connect.WithClientOptions(opts...),
+		),
+		backups: connect.NewClient[v1.BackupsRequest, v1.BackupsResponse](
+			httpClient,
+			baseURL+OperatorBackupsProcedure,
+			connect.WithSchema(operatorMethods.ByName("Backups")),
+			connect.WithClientOptions(opts...),
+		),
 		stop: connect.NewClient[v1.StopRequest, v1.StopResponse](
 			httpClient,
 			baseURL+OperatorStopProcedure,
@@ -810,6 +900,9 @@ type operatorClient struct {
 	logTile           *connect.Client[v1.LogTileRequest, v1.LogTileResponse]
 	logRead           *connect.Client[v1.LogReadRequest, v1.LogReadResponse]
 	confirmRestore    *connect.Client[v1.ConfirmRestoreRequest, v1.ConfirmRestoreResponse]
+	cutExport         *connect.Client[v1.CutExportRequest, v1.CutExportResponse]
+	noteBackup        *connect.Client[v1.NoteBackupRequest, v1.NoteBackupResponse]
+	backups           *connect.Client[v1.BackupsRequest, v1.BackupsResponse]
 	stop              *connect.Client[v1.StopRequest, v1.StopResponse]
 }
 
@@ -938,6 +1031,21 @@ func (c *operatorClient) ConfirmRestore(ctx context.Context, req *connect.Reques
 	return c.confirmRestore.CallUnary(ctx, req)
 }
 
+// CutExport calls ostraka.v1.Operator.CutExport.
+func (c *operatorClient) CutExport(ctx context.Context, req *connect.Request[v1.CutExportRequest]) (*connect.ServerStreamForClient[v1.CutExportResponse], error) {
+	return c.cutExport.CallServerStream(ctx, req)
+}
+
+// NoteBackup calls ostraka.v1.Operator.NoteBackup.
+func (c *operatorClient) NoteBackup(ctx context.Context, req *connect.Request[v1.NoteBackupRequest]) (*connect.Response[v1.NoteBackupResponse], error) {
+	return c.noteBackup.CallUnary(ctx, req)
+}
+
+// Backups calls ostraka.v1.Operator.Backups.
+func (c *operatorClient) Backups(ctx context.Context, req *connect.Request[v1.BackupsRequest]) (*connect.Response[v1.BackupsResponse], error) {
+	return c.backups.CallUnary(ctx, req)
+}
+
 // Stop calls ostraka.v1.Operator.Stop.
 func (c *operatorClient) Stop(ctx context.Context, req *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error) {
 	return c.stop.CallUnary(ctx, req)
@@ -994,6 +1102,12 @@ type OperatorHandler interface {
 	// ConfirmRestore is the operator's word that no other copy of this node runs: a fenced node goes on. Of one that is not fenced it says that it was not
 	// restored, so that it signs its log before all others have greeted it (spec/node 8.10).
 	ConfirmRestore(context.Context, *connect.Request[v1.ConfirmRestoreRequest]) (*connect.Response[v1.ConfirmRestoreResponse], error)
+	// CutExport makes an export (spec/backups): first the length of its signed header, then the ciphertext, and the header last.
+	CutExport(context.Context, *connect.Request[v1.CutExportRequest], *connect.ServerStream[v1.CutExportResponse]) error
+	// NoteBackup has the node say, to everybody, that a backup with this header lies where it should.
+	NoteBackup(context.Context, *connect.Request[v1.NoteBackupRequest]) (*connect.Response[v1.NoteBackupResponse], error)
+	// Backups shows what People does.
+	Backups(context.Context, *connect.Request[v1.BackupsRequest]) (*connect.Response[v1.BackupsResponse], error)
 	// Stop ends the node gracefully.
 	Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error)
 }
@@ -1155,6 +1269,24 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 		connect.WithSchema(operatorMethods.ByName("ConfirmRestore")),
 		connect.WithHandlerOptions(opts...),
 	)
+	operatorCutExportHandler := connect.NewServerStreamHandler(
+		OperatorCutExportProcedure,
+		svc.CutExport,
+		connect.WithSchema(operatorMethods.ByName("CutExport")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorNoteBackupHandler := connect.NewUnaryHandler(
+		OperatorNoteBackupProcedure,
+		svc.NoteBackup,
+		connect.WithSchema(operatorMethods.ByName("NoteBackup")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorBackupsHandler := connect.NewUnaryHandler(
+		OperatorBackupsProcedure,
+		svc.Backups,
+		connect.WithSchema(operatorMethods.ByName("Backups")),
+		connect.WithHandlerOptions(opts...),
+	)
 	operatorStopHandler := connect.NewUnaryHandler(
 		OperatorStopProcedure,
 		svc.Stop,
@@ -1213,6 +1345,12 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 			operatorLogReadHandler.ServeHTTP(w, r)
 		case OperatorConfirmRestoreProcedure:
 			operatorConfirmRestoreHandler.ServeHTTP(w, r)
+		case OperatorCutExportProcedure:
+			operatorCutExportHandler.ServeHTTP(w, r)
+		case OperatorNoteBackupProcedure:
+			operatorNoteBackupHandler.ServeHTTP(w, r)
+		case OperatorBackupsProcedure:
+			operatorBackupsHandler.ServeHTTP(w, r)
 		case OperatorStopProcedure:
 			operatorStopHandler.ServeHTTP(w, r)
 		default:
@@ -1322,6 +1460,18 @@ func (UnimplementedOperatorHandler) LogRead(context.Context, *connect.Request[v1
 
 func (UnimplementedOperatorHandler) ConfirmRestore(context.Context, *connect.Request[v1.ConfirmRestoreRequest]) (*connect.Response[v1.ConfirmRestoreResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.ConfirmRestore is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) CutExport(context.Context, *connect.Request[v1.CutExportRequest], *connect.ServerStream[v1.CutExportResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.CutExport is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) NoteBackup(context.Context, *connect.Request[v1.NoteBackupRequest]) (*connect.Response[v1.NoteBackupResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.NoteBackup is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) Backups(context.Context, *connect.Request[v1.BackupsRequest]) (*connect.Response[v1.BackupsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.Backups is not implemented"))
 }
 
 func (UnimplementedOperatorHandler) Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error) {

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/backup"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/mpc/session"
+)
+
+// shareFresh is how long a share's proof counts (product.md, rule 9).
+const shareFresh = 24 * time.Hour
+
+func (a *app) backupCoverageCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "coverage", Short: "Show for each vault and operator which copies there are, by level, and what is missing", Args: none,
+		Long: "As every node of the context shows it: when each share last proved itself (replica), the newest export and sheets that were cut of the epoch in force, by place of the charter, and whether\n" +
+			"what guardians have is whole. A place that the charter lists and that has no backup of this epoch is missing. Exit code 5: something is missing.",
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		ctx, cancel := a.within(c.Context(), 5*time.Minute)
+		defer cancel()
+		return a.backupCoverage(ctx)
+	}
+	return c
+}
+
+type coverageDocument struct {
+	Rows    []coverageRow `json:"coverage"`
+	Missing int           `json:"missing"`
+}
+
+type coverageRow struct {
+	Vault    string `json:"vault"`
+	Suite    string `json:"suite"`
+	Operator string `json:"operator"` // empty: of the guardians
+	Level    int    `json:"level"`    // 0 replica, 1 export, 2 guardian, 3 paper
+	Name     string `json:"name"`
+	Place    string `json:"place,omitempty"`
+	State    string `json:"state"`          // ok, missing
+	At       string `json:"at,omitempty"`   // when it was cut, or the share proved itself
+	What     string `json:"what,omitempty"` // in words
+}
+
+func (a *app) backupCoverage(ctx context.Context) error {
+	c, err := a.circle(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	b, failed, err := c.Backups(ctx, true)
+	if err != nil {
+		return err
+	}
+	a.down(failed)
+	rules, _, err := c.Rules(ctx)
+	if err != nil {
+		return err
+	}
+	x, ok := rules.History.Newest()
+	if !ok {
+		return notReady("`ostraka charter init`", "no charter is in force: it says where backups lie")
+	}
+	chain, _, err := c.Chain(ctx)
+	if err != nil {
+		return err
+	}
+	d := coverageDocument{Rows: []coverageRow{}}
+	for _, k := range b.Keys {
+		d.Rows = append(d.Rows, coverageOf(time.Now(), chain, x.Document, k, b.Noted)...)
+	}
+	for _, r := range d.Rows {
+		if r.State != "ok" {
+			d.Missing++
+		}
+	}
+	if err := a.show(d, d.print); err != nil {
+		return err
+	}
+	if d.Missing > 0 {
+		return notReady("`ostraka backup cut --level export` at the operator's own node, and `ostraka backup verify`", "%d copies that the charter counts on are missing", d.Missing)
+	}
+	return nil
+}
+
+// coverageOf says of one key what copies of it there are, and should be.
+func coverageOf(now time.Time, chain charter.Chain, doc charter.Document, k client.BackedKey, noted []backup.Noted) (out []coverageRow) {
+	row := func(operator string, level int, name string) coverageRow {
+		return coverageRow{Vault: k.Name, Suite: k.Record.Suite, Operator: operator, Level: level, Name: name, State: "missing"}
+	}
+	for _, m := range k.Record.Members {
+		o, ok := chain.Identity(m.Identity)
+		if !ok || session.IDOf(o.Identity) != m.ID {
+			continue
+		}
+		r := row(o.Name, 0, string(charter.Replica))
+		switch at := k.Proved[o.Name]; {
+		case at.IsZero():
+			r.What = "no other node saw its share prove itself"
+		case now.Sub(at) > shareFresh:
+			r.At, r.What = stamped(at), "its share has not proved itself for a day"
+		default:
+			r.At, r.State = stamped(at), "ok"
+		}
+		out = append(out, r)
+		for _, p := range placesOf(doc, o.Name) {
+			if p.Level == charter.Replica {
+				continue
+			}
+			level := 1
+			if p.Level == charter.Paper {
+				level = 3
+			}
+			r := row(o.Name, level, string(p.Level))
+			r.Place = p.Name
+			out = append(out, covered(r, k.Record, noted))
+		}
+	}
+	if k.Record.Guardians != [32]byte{} {
+		r := row("", 2, "guardian")
+		if r.State = "ok"; k.SetError != nil {
+			r.State, r.What = "missing", k.SetError.Error()
+		} else {
+			r.At, r.What = stamped(k.Moved), fmt.Sprintf("%d operators and %d of %d guardians", k.Plan.Operators, k.Plan.Quorum, len(k.Plan.Guardians))
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// covered looks for the newest backup of the epoch in force at a place.
+func covered(r coverageRow, rec *epoch.Record, noted []backup.Noted) coverageRow {
+	i := slices.IndexFunc(noted, func(n backup.Noted) bool {
+		return n.Operator == r.Operator && string(n.Level) == r.Name && n.Place == r.Place
+	})
+	if i < 0 {
+		r.What = "none was cut for this place"
+		return r
+	}
+	n := noted[i]
+	r.At = stamped(n.Cut)
+	j := slices.IndexFunc(n.Keys, func(k backup.NotedKey) bool { return k.KeyID == rec.KeyID })
+	switch {
+	case j < 0:
+		r.What = "the last that was cut has not this key"
+	case n.Keys[j].Record != rec.Hash():
+		r.What = fmt.Sprintf("the last is of epoch %d, and epoch %d is in force: it is void", n.Keys[j].Epoch, rec.Epoch)
+	case rec.Guardians != [32]byte{} && !n.Keys[j].Mask:
+		r.What = "it has no mask inside: SOS counts on it"
+	default:
+		r.State = "ok"
+	}
+	return r
+}
+
+func placesOf(doc charter.Document, operator string) []charter.Place {
+	for _, o := range doc.Operators {
+		if o.Name == operator {
+			return o.Places
+		}
+	}
+	return nil
+}
+
+func stamped(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func (d coverageDocument) print(w io.Writer) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "vault\toperator\tlevel\tplace\tstate\tat\t")
+	for _, r := range d.Rows {
+		state := r.State
+		if state != "ok" {
+			state = "MISSING"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d %s\t%s\t%s\t%s\t%s\n", r.Vault, dash(r.Operator), r.Level, r.Name, dash(r.Place), state, dash(r.At), r.What)
+	}
+	_ = t.Flush()
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "–"
+	}
+	return s
+}

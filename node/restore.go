@@ -1,0 +1,140 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/internal/failpoint"
+	"github.com/ostraka/ostraka/node/backup"
+	"github.com/ostraka/ostraka/node/fence"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/seal/passphrase"
+	"github.com/ostraka/ostraka/node/store"
+	"github.com/ostraka/ostraka/node/store/bolt"
+)
+
+// Vacant says why a folder cannot become a node's: something is in it.
+func Vacant(dir string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look into %s: %w", dir, err)
+	case len(entries) > 0:
+		if _, err := os.Lstat(filepath.Join(dir, settingsName)); err == nil {
+			return fmt.Errorf("%s holds a node already: a restored one beside it would be its clone", dir)
+		}
+		return fmt.Errorf("%s is not empty", dir)
+	}
+	return nil
+}
+
+// Restore makes a node's folder of an opened export, under a new passphrase. The node is fenced from its first start on: every pair is burned, and
+// nothing is signed until its operator has said that no other copy runs. The folder appears whole or not at all: it is made beside dir, under a name
+// that no node runs from, and what an interrupted attempt left there is made anew.
+func Restore(ctx context.Context, now time.Time, dir string, o *backup.Opened, pass secret.Bytes, rand io.Reader, opts ...passphrase.Option) error {
+	dir = filepath.Clean(dir)
+	if err := Vacant(dir); err != nil {
+		return err
+	}
+	var s Settings
+	if err := json.Unmarshal(o.Secrets.Settings, &s); err != nil {
+		return fmt.Errorf("restore: read the settings: %w", err)
+	}
+	if s.Operator != o.Header.Operator {
+		return fmt.Errorf("restore: the settings are of operator %s, the header is of %s", s.Operator, o.Header.Operator)
+	}
+	tmp := dir + ".restoring"
+	if err := os.RemoveAll(tmp); err != nil {
+		return fmt.Errorf("restore: remove what an interrupted attempt left: %w", err)
+	}
+	if err := os.MkdirAll(tmp, 0o700); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	failpoint.Hit("restore-begun")
+	if err := furnish(ctx, now, tmp, s, o, pass, rand, opts...); err != nil {
+		return errors.Join(fmt.Errorf("restore: %w", err), os.RemoveAll(tmp))
+	}
+	failpoint.Hit("restore-made")
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) { // an empty folder
+		return fmt.Errorf("restore: %w", err)
+	}
+	if err := os.Rename(tmp, dir); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	failpoint.Hit("restore-renamed")
+	return errors.Join(syncFolder(dir), syncFolder(filepath.Dir(dir)))
+}
+
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// furnish fills a new folder.
+func furnish(ctx context.Context, now time.Time, dir string, s Settings, o *backup.Opened, pass secret.Bytes, rand io.Reader, opts ...passphrase.Option) error {
+	kek, err := passphrase.New(pass, rand, opts...)
+	if err != nil {
+		return err
+	}
+	data := secret.New(append([]byte{}, o.Secrets.DataKey.Expose()...))
+	box, err := seal.CreateFileFor(ctx, filepath.Join(dir, keyFileName), kek, fileLabel(), data, rand)
+	if err != nil {
+		return err
+	}
+	defer box.Wipe()
+	sealed, err := box.Seal(identityLabel(), o.Secrets.Seed.Expose())
+	if err != nil {
+		return err
+	}
+	if err := writeJSON(filepath.Join(dir, identityName), sealedIdentity{fmt.Sprintf("%x", o.Header.Identity), sealed}); err != nil {
+		return err
+	}
+	st, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(refill(ctx, now, st, o), st.Close()); err != nil {
+		return err
+	}
+	return writeJSON(filepath.Join(dir, settingsName), s)
+}
+
+// refill writes an export's rows into an empty store, and marks it.
+func refill(ctx context.Context, now time.Time, st store.Store, o *backup.Opened) error {
+	for rows := o.Rows; len(rows) > 0; {
+		var b store.Batch
+		size := 0
+		for len(rows) > 0 && len(b.Put) < store.MaxWrites {
+			n := len(rows[0].Key) + len(rows[0].Value)
+			if size += n; size > store.MaxBytes && len(b.Put) > 0 {
+				break
+			}
+			b.Put, rows = append(b.Put, rows[0]), rows[1:]
+		}
+		if _, err := st.Commit(ctx, b); err != nil {
+			return fmt.Errorf("write the rows: %w", err)
+		}
+	}
+	failpoint.Hit("restore-filled")
+	j, err := journal.Open(ctx, st)
+	if err != nil {
+		return err
+	}
+	why := fmt.Sprintf("restored from an export that was cut at %s, and whoever ran this node since may have signed", statement.FormatTime(o.Header.Created))
+	return fence.Restored(ctx, j, now, why)
+}
