@@ -89,6 +89,9 @@ var controls = map[string]struct {
 	"LogTile":        {"a tile that is not there", plain(map[string]any{"level": 6, "width": 1}), "has no tile of level 6"},
 	"LogRead":        {"–", plain("{}"), `"finished":true`},
 	"ConfirmRestore": {"a node that is not fenced", plain("{}"), "not fenced"},
+	"CutExport":      {"a stream, as one message", plain("{}"), ""},
+	"NoteBackup":     {"no header", plain("{}"), "backup header"},
+	"Backups":        {"–", plain("{}"), `"keys":[{"`},
 	"Stop":           {"–", plain("{}"), "{}"},
 }
 

@@ -198,7 +198,7 @@ func (c *Circle) backedKey(ctx context.Context, chain charter.Chain, x *v1.Backe
 // checkSet says why what the guardians have is of no use.
 func (k BackedKey) checkSet(all bool) (err error) {
 	if k.Plan == nil {
-		return errors.New("the charter in force has other guardians than this epoch: a new one is due")
+		return errors.New("no node shows who guards this epoch")
 	}
 	if all {
 		_, err = k.Record.CheckBackups(k.Plan, k.Set)

@@ -153,7 +153,7 @@ func writeCharter(ts *testscript.TestScript, _ bool, args []string) {
 		var status struct{ Identity string }
 		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &status))
 		fmt.Fprintf(&b, "  - {name: %s, entity: \"%s Ltd\", identity: %q, independent: %t, places: [{name: main, provider: \"%s\", account: \"%s\", region: \"%s\", jurisdiction: \"%s\", hardware: amd, access: [admin-%s]}%s]}\n",
-			name, name, status.Identity, i == 0, name, name, name, []string{"ch", "de", "sg", "fr"}[i], name, awayPlaces(ts, name))
+			name, name, status.Identity, i == 0, name, name, name, []string{"ch", "de", "sg", "fr"}[i], name, awayPlaces(ts, name, []string{"ch", "de", "sg", "fr"}[i]))
 	}
 	b.WriteString("people:\n")
 	key := func(name string) string { return strings.TrimSpace(ts.ReadFile(name + ".pub")) }
@@ -173,11 +173,11 @@ func writeCharter(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // awayPlaces are an operator's places for backups, in stories that set $AWAY.
-func awayPlaces(ts *testscript.TestScript, name string) string {
+func awayPlaces(ts *testscript.TestScript, name, land string) string {
 	if ts.Getenv("AWAY") == "" {
 		return ""
 	}
-	return fmt.Sprintf(", {name: away, level: export, provider: \"%[1]s\", account: \"%[1]s-cold\", region: \"%[1]s\", jurisdiction: ch, hardware: amd, access: [admin-%[1]s]}, {name: safe, level: paper, jurisdiction: ch, access: [admin-%[1]s]}", name)
+	return fmt.Sprintf(", {name: away, level: export, provider: \"%[1]s\", account: \"%[1]s-cold\", region: \"%[1]s\", jurisdiction: %[2]s, hardware: amd, access: [admin-%[1]s]}, {name: safe, level: paper, jurisdiction: %[2]s, access: [admin-%[1]s]}", name, land)
 }
 
 // ageKey writes a post-quantum key of age into a file, and sets $AGE to its recipient: age-key FILE.

@@ -26,7 +26,7 @@ import (
 )
 
 // NoteBackup says that a backup was cut: statement, node's signature (spec/node 3).
-const NoteBackup outbox.Kind = 0x70
+const NoteBackup outbox.Kind = 0x63
 
 // Takes says whether a note is this room's.
 func Takes(k outbox.Kind) bool { return k == NoteBackup }

@@ -3,6 +3,7 @@ package ceremony
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -100,8 +101,8 @@ func (k *Keeper) readBackups(ctx context.Context, p *guard.Plan, r *epoch.Record
 	return nil
 }
 
-// BackupSet shows everybody what the guardians of a key's epoch in force have: its final certificate, the plan and the set. Where the charter's
-// plan is another by now, plan is nil: a new epoch is due.
+// BackupSet shows everybody what the guardians of a key's epoch in force have: its final certificate, the plan that it was made under and the set;
+// these are nil of a key that has no guardians.
 func (k *Keeper) BackupSet(ctx context.Context, key [32]byte) (cert, plan, set []byte, err error) {
 	k.mu.Lock()
 	w := k.keys[key]
@@ -110,17 +111,13 @@ func (k *Keeper) BackupSet(ctx context.Context, key [32]byte) (cert, plan, set [
 		return nil, nil, nil, fmt.Errorf("key %x: %w", key[:6], ErrNoKey)
 	}
 	f := w.book.Current()
-	r := f.Record
-	if p := w.guards(r.Threshold); p != nil && p.Hash() == r.Guardians {
-		plan = p.Encode()
-	}
 	k.mu.Unlock()
-	if r.Backups == [32]byte{} {
+	p, raw, _, err := k.Backups(ctx, f.Record)
+	if errors.Is(err, epoch.ErrUnguarded) {
 		return f.Encode(), nil, nil, nil
 	}
-	it, err := k.cfg.Journal.Store().Get(ctx, epochKey(key, r.Hash(), protocol.RowBackups))
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("read the backup set of record %v: %w", r.Hash(), err)
+		return nil, nil, nil, err
 	}
-	return f.Encode(), plan, it.Value, nil
+	return f.Encode(), p.Encode(), raw, nil
 }

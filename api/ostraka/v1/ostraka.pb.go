@@ -6366,7 +6366,7 @@ func (x *BackupSetRequest) GetKey() []byte {
 type BackupSetResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Certificate   []byte                 `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"` // final certificate of the epoch in force, with its record
-	Plan          []byte                 `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`               // who guards it, as the charter in force has it; empty: it has another plan than the epoch, which is to be replaced
+	Plan          []byte                 `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`               // who guards it, as the epoch was made; empty: nobody
 	Set           []byte                 `protobuf:"bytes,3,opt,name=set,proto3" json:"set,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
