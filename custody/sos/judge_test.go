@@ -329,7 +329,7 @@ func (j *judge) states(b *box) map[statement.ID]string {
 func (j *judge) rolledBack(b *box, states map[statement.ID]string) {
 	l := j.at[b.name]
 	l.dirty, l.admitted = true, -1 // what it had found out of an earlier one is gone, too; whether it finds this one out, vouched asks
-	for id, p := range l.per { // what it knew may be gone; what it has earned of a delay, in the copy, it has
+	for id, p := range l.per {     // what it knew may be gone; what it has earned of a delay, in the copy, it has
 		p.state = states[id]
 		if !slices.ContainsFunc(b.heard, func(p parcel) bool { v, ok := p.event.(sos.Supported); return ok && v.Request == id }) {
 			p.basis = -1
