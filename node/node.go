@@ -190,9 +190,6 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	if err := n.openEvidence(ctx); err != nil {
 		return nil, err
 	}
-	if n.Rescue, err = n.openRescue(ctx, now); err != nil {
-		return nil, err
-	}
 	n.Publish = n.newPublish()
 	if err := n.Fence.Burnt(ctx, now); err != nil {
 		return nil, err
@@ -261,7 +258,10 @@ func (n *Node) openEvidence(ctx context.Context) (err error) {
 	if n.Witness, err = n.openWitness(ctx); err != nil {
 		return err
 	}
-	n.Backups, err = n.openBackups(ctx)
+	if n.Backups, err = n.openBackups(ctx); err != nil {
+		return err
+	}
+	n.Rescue, err = n.openRescue(ctx)
 	return err
 }
 

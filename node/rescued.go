@@ -20,7 +20,7 @@ import (
 )
 
 // openRescue reads back every vault's SOS docket.
-func (n *Node) openRescue(ctx context.Context, now time.Time) (*rescue.Desk, error) {
+func (n *Node) openRescue(ctx context.Context) (*rescue.Desk, error) {
 	mono := n.cfg.Mono
 	if mono == nil {
 		began := time.Now() // its monotonic reading is what counts
