@@ -10,7 +10,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/session"
 )
 
-// Guards says in a Setup who guards the epoch that is made, and who deals to them. It is the payload of a key generation, and part of a
+// Guards (spec/ceremonies 3.1) says in a Setup who guards the epoch that is made, and who deals to them. It is the payload of a key generation, and part of a
 // Change.
 type Guards struct {
 	Plan    *guard.Plan

@@ -17,7 +17,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/session"
 )
 
-// A Quorum is the payload of the Setup of a guarded reshare (protocols.md 6.2 step 3): which guardians' messages count, and what the new record
+// A Quorum is the payload of the Setup of a guarded reshare (protocols.md 6.2 step 3, spec/ceremonies 5.1): which guardians' messages count, and what the new record
 // says of the SOS. Every contributor's Join signs it.
 type Quorum struct {
 	Attempt      uint64
@@ -105,7 +105,7 @@ type Sos struct {
 	Next       *guard.Plan     // our own copy of who guards the new epoch, nil for nobody
 }
 
-// Rescue is a guarded reshare (protocols.md 6.2): contributors deal their masks, guardians dealt before, and the lost share never exists.
+// Rescue is a guarded reshare (protocols.md 6.2, spec/ceremonies 5): contributors deal their masks, guardians dealt before, and the lost share never exists.
 func Rescue(s Seat, x *Sos) (engine.Stage[Prepared], error) {
 	q, err := DecodeQuorum(s.Setup.Payload)
 	if err != nil {
@@ -135,7 +135,7 @@ func Rescue(s Seat, x *Sos) (engine.Stage[Prepared], error) {
 	return alongside(s, members, q.Guards, shares, (*reshare.Output).Wipe, rescued(s, change, q, members)), nil
 }
 
-// checkSetup holds a Setup to our own copy of the parent and of the activation.
+// checkSetup holds a Setup to our own copy of the parent and of the activation (spec/ceremonies 5.2).
 func (x *Sos) checkSetup(s Seat, q *Quorum) (members []session.Party, err error) {
 	setup, a := s.Setup, x.Activation
 	if setup.Protocol != ProtocolRescue || setup.KeyID != x.Parent.KeyID || setup.Suite != x.Parent.Suite || setup.Epoch != x.Parent.Hash() {
@@ -207,7 +207,7 @@ func (x *Sos) contributions(q *Quorum) (from []*guard.Contribution, err error) {
 	return from, nil
 }
 
-// params weighs masks over exactly the contributors, and guardians' values over exactly the quorum: together they give the key.
+// params (spec/guard 8.1) weighs masks over exactly the contributors, and guardians' values over exactly the quorum: together they give the key.
 func (x *Sos) params(s Seat, q *Quorum, from []*guard.Contribution) (reshare.Params, error) {
 	self, ok := s.Setup.Party(s.Self)
 	if !ok {

@@ -89,7 +89,7 @@ func (r *Record) CheckChild(c *Record) error {
 	if !c.Rescued() && !c.Rescue.equal(r.Rescue.inherited()) {
 		return fmt.Errorf("record %v: an SOS before it, or none, left other locks than it has", eh)
 	}
-	// A second SOS would else be a way out of the first one's lock-up.
+	// spec/epochs 1.1.5: a second SOS would else be a way out of the first one's lock-up.
 	if c.Rescued() && r.Rescue != nil && c.Rescue.Until < r.Rescue.Until {
 		return fmt.Errorf("record %v: its lock-up ends before the one that is running", eh)
 	}

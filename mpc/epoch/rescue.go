@@ -13,7 +13,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/session"
 )
 
-// A Rescue is what an SOS leaves in the record of the epoch that it made, and in all that follow: every member enforces it (protocols.md 6.3).
+// A Rescue (spec/epochs 1) is what an SOS leaves in the record of the epoch that it made, and in all that follow: every member enforces it (protocols.md 6.3).
 type Rescue struct {
 	Activation [32]byte // id of the activation that made this epoch; zero in the epochs after it
 	Until      uint64   // the lock-up's end, Unix seconds
@@ -57,7 +57,7 @@ func (r *Rescue) equal(o *Rescue) bool {
 // Rescued says whether a guarded reshare made this epoch.
 func (r *Record) Rescued() bool { return r.Rescue != nil && r.Rescue.Activation != [32]byte{} }
 
-// Grounds stand in the certificate of an epoch that an SOS made, in place of the old quorum: r old members, who agree as always, and k guardians.
+// Grounds (spec/epochs 2.5) stand in the certificate of an epoch that an SOS made, in place of the old quorum: r old members, who agree as always, and k guardians.
 // That the activation itself follows the vault's plan (its delay, its successors, no veto) is not seen here: custody/sos.
 type Grounds struct {
 	Activation [32]byte

@@ -10,7 +10,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/session"
 )
 
-// Proves reports whether a complaint convinces anybody who holds the dealer's public messages: mask and blind match the hash that the dealer
+// Proves is spec/guard 5.1: it reports whether a complaint convinces anybody who holds the dealer's public messages: mask and blind match the hash that the dealer
 // published for the accuser, and the mask does not lie on the polynomial that the dealer committed to.
 //
 // opening and deal are the bodies of the dealer's KindOpening and KindDeal, whose envelopes the caller has authenticated for the session;

@@ -15,7 +15,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/session"
 )
 
-// An Activation is what a guarded reshare is about, out of the statement that its contributors signed (protocols.md 6.2 step 1). Who makes one
+// An Activation (spec/guard 7.1) is what a guarded reshare is about, out of the statement that its contributors signed (protocols.md 6.2 step 1). Who makes one
 // has held that statement to the vault's SOS plan.
 type Activation struct {
 	ID        [32]byte    // H(Activation): id of the statement
@@ -71,7 +71,7 @@ func IDOf(signing ed25519.PublicKey) (id engine.PartyID) {
 // Guardian says whose it is.
 func (c *Contribution) Guardian() engine.PartyID { return IDOf(c.Signer) }
 
-// tree is what the guardian signs (spec/guard 4.2). The epoch that ends, t′ and the new committee stand in it besides the activation: a certificate
+// tree is what the guardian signs (spec/guard 7.2). The epoch that ends, t′ and the new committee stand in it besides the activation: a certificate
 // can show them, so that no certificate of another key, epoch or committee holds with the approvals of this one. Encryptions stand in it by their hash,
 // so that a certificate can show the signature without them.
 func (x *Approval) tree(t Terms, activation [32]byte, threshold int, members []session.Party) *transcript.Hash {
@@ -82,7 +82,7 @@ func (x *Approval) tree(t Terms, activation [32]byte, threshold int, members []s
 	return h.Points(x.Commit...).Bytes(x.Proofs[:])
 }
 
-// An Approval is a contribution without its encryptions: that the guardian agreed to the activation.
+// An Approval (spec/guard 7.5) is a contribution without its encryptions: that the guardian agreed to the activation.
 type Approval struct {
 	Commit    share.Commitment
 	Proofs    [32]byte // hash of the encryptions
@@ -107,7 +107,7 @@ func (x *Approval) Check(t Terms, activation [32]byte, threshold int, members []
 	return nil
 }
 
-// Contribute makes a guardian's message (protocols.md 6.2 step 2). y is its value of the epoch, out of Set.Open; coins are hedged with it and
+// Contribute makes a guardian's message (protocols.md 6.2 step 2, spec/guard 7.2). y is its value of the epoch, out of Set.Open; coins are hedged with it and
 // with the activation, so that no two activations see one polynomial.
 func Contribute(t Terms, a *Activation, y group.Scalar, signer ed25519.PublicKey, sign session.Signer, rand io.Reader) (*Contribution, error) {
 	if err := a.check(); err != nil {
@@ -151,7 +151,7 @@ func (t Terms) contribution(a *Activation, c *Contribution, i int) pve.Context {
 	}
 }
 
-// Check holds a contribution to the epoch's set and to the activation. Who made one that fails is to blame; it is left out.
+// Check holds a contribution to the epoch's set and to the activation (spec/guard 7.4). Who made one that fails is to blame; it is left out.
 func (c *Contribution) Check(t Terms, s *Set, a *Activation) error {
 	if err := a.check(); err != nil {
 		return err

@@ -36,7 +36,7 @@ func (out *Output) Wipe() {
 	}
 }
 
-// Deal is round 4: dealers send masks to members and encrypt values to guardians. Its outcome follows in the round in which the ceremony's
+// Deal is round 4, spec/guard 2.3: dealers send masks to members and encrypt values to guardians. Its outcome follows in the round in which the ceremony's
 // shares were confirmed.
 func (o *Opened) Deal(e Epoch) (engine.Outcome[Output], error) {
 	var none engine.Outcome[Output]
@@ -197,7 +197,7 @@ func (s *judge) Accept(kind engine.Kind, from engine.PartyID, body []byte) (err 
 	return nil
 }
 
-// check makes 6.1's checks on one dealer.
+// check makes 6.1's checks on one dealer, spec/guard 2.4.
 func (s *judge) check(i int, d *heard) *engine.Fault {
 	if err := s.terms.checkDeal(s.Session, d.Deal, s.weights[i]); err != nil {
 		f := engine.Blamed("guard: encryption", d.Dealer, err)
@@ -246,7 +246,7 @@ func (s *judge) Finish(t engine.Transcript) (engine.Outcome[Output], error) {
 	return engine.Outcome[Output]{Result: out}, nil
 }
 
-// sum is our mask, mⱼ = Σᵢ hᵢ(xⱼ).
+// sum is our mask, mⱼ = Σᵢ hᵢ(xⱼ), spec/guard 2.5.
 func (s *judge) sum() group.Scalar {
 	total := s.Group.Scalar(0)
 	for _, id := range s.Dealers {

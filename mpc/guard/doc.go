@@ -18,6 +18,8 @@
 // depends on the key. The constant of M, which does, is not sent: it is λᵢ·Xᵢ − U₀, so that it cannot be wrong. Encryptions then
 // follow agreement on the new public shares and on all openings without a round of their own.
 // DEVIATION: a hash commits to every mask in public, as to shares in keygen, so that a complaint convinces third parties.
+// DEVIATION: guardians sign the key, the old epoch, t′ and the new committee besides the activation's id, so that who checks a certificate of SOS needs
+// no statement to see what they agreed to.
 //
 // With r = 1 all operators hold the same mask.
 //

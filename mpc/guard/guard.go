@@ -121,7 +121,7 @@ func (o *Opened) commitHash(of engine.PartyID, x *opening) [hashSize]byte {
 		Points(x.values...).Points(x.tail...).Bytes(x.salt[:]).Sum256()
 }
 
-// commit is round 1: dealers sample and commit.
+// commit is round 1, spec/guard 2.1: dealers sample and commit.
 type commit struct {
 	*Opened
 	heard map[engine.PartyID][]byte
@@ -161,7 +161,7 @@ func (s *commit) sample() (err error) {
 	return nil
 }
 
-// open is round 2: after all commitments, dealers open theirs.
+// open is round 2, spec/guard 2.2: after all commitments, dealers open theirs.
 type open struct {
 	*Opened
 	heard map[engine.PartyID][]byte
@@ -187,7 +187,7 @@ func (s *open) Finish(engine.Transcript) (engine.Outcome[Opened], error) {
 	return out, nil
 }
 
-// checkOpenings hears round 2.
+// checkOpenings hears round 2, spec/guard 2.2.
 type checkOpenings struct {
 	*Opened
 	heard map[engine.PartyID][]byte

@@ -16,7 +16,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/session"
 )
 
-// table is spec/guard 4.1: every byte of every message that a dealer sends, and what a well-formed wrong value comes to. The culprit of every
+// table is spec/guard 4: every byte of every message that a dealer sends, and what a well-formed wrong value comes to. The culprit of every
 // one can be named. deal is the body as the dealer sends it: its length depends on the encryptions.
 func table(p Params, deal []byte) []malice.Message {
 	points := p.Plan.Quorum + p.Plan.Operators - 1

@@ -19,7 +19,7 @@ const (
 	MaxDeals     = 48 // t·m: encryptions in one set, which must fit into one write of a node's store
 )
 
-// A Plan says who guards a key: what all parties of a ceremony must have decided alike. It travels in the Setup, and its hash stands
+// A Plan (spec/guard 1) says who guards a key: what all parties of a ceremony must have decided alike. It travels in the Setup, and its hash stands
 // in the epoch's record.
 type Plan struct {
 	Terms     [32]byte   // hash of the vault's SOS plan in the charter, which says what else it takes

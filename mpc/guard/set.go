@@ -13,7 +13,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/session"
 )
 
-// A Set is an epoch's second sharing as everybody may see it: the backup set, whose hash the record holds. Whoever has the record, the
+// A Set (spec/guard 2.6) is an epoch's second sharing as everybody may see it: the backup set, whose hash the record holds. Whoever has the record, the
 // plan and the set can check, without any secret, that r operators and k guardians could bring the key back.
 type Set struct {
 	Session engine.SessionID
@@ -101,7 +101,7 @@ func DecodeSet(t Terms, b []byte) (*Set, error) {
 	return s, nil
 }
 
-// Verify checks all that can be seen of a set: who dealt, that every deal is of its dealer's share, and every encryption to every guardian.
+// Verify is spec/guard 3.1, but for the hashes. It checks all that can be seen of a set: who dealt, that every deal is of its dealer's share, and every encryption to every guardian.
 // It costs about 13 ms for each dealer and guardian.
 func (s *Set) Verify(t Terms) error {
 	if err := t.Plan.Check(t.Threshold); err != nil {
@@ -178,7 +178,7 @@ func (t Terms) context(id engine.SessionID, d Deal, i int) pve.Context {
 	}
 }
 
-// checkSums refuses sums that are zero: a point of a contribution would have no encoding, or the key would be had with less than the plan says.
+// checkSums (spec/guard 2.5) refuses sums that are zero: a point of a contribution would have no encoding, or the key would be had with less than the plan says.
 // No honest dealer lets it come to that but by a chance of 1 in 2^250; dealers of whom none is honest could.
 func (s *Set) checkSums(t Terms) error {
 	masks, values := s.sum(func(d Deal) share.Commitment { return d.Masks }), s.sum(func(d Deal) share.Commitment { return d.Values })
@@ -229,7 +229,7 @@ func (e *SpoiledError) Error() string {
 	return fmt.Sprintf("dealer %v spoiled %d rows of its encryption: that is no accident, and this is evidence of it", e.Dealer, len(e.Rows))
 }
 
-// Open is a guardian's value, y = Σ uᵢ(x), out of its encryptions; it has been held to the set. Rows that a dealer spoiled
+// Open is spec/guard 3.2: a guardian's value, y = Σ uᵢ(x), out of its encryptions; it has been held to the set. Rows that a dealer spoiled
 // are reported as *SpoiledError beside a value that is good.
 func (s *Set) Open(t Terms, guardian engine.PartyID, key *pve.PrivateKey) (group.Scalar, []SpoiledError, error) {
 	at, ok := t.Plan.At(guardian)

@@ -42,7 +42,7 @@ type Dealer struct {
 	Weight   group.Scalar // by which receivers multiply what it deals; nil is 1
 }
 
-// An Absent deals without being a party: a guardian, whose contribution the caller has checked (protocols.md 6.2). The hash of what it
+// An Absent (spec/reshare 1.8) deals without being a party: a guardian, whose contribution the caller has checked (protocols.md 6.2). The hash of what it
 // sent is part of what the session digests.
 type Absent struct {
 	Commit share.Commitment // B_g: t′ points, the first what its weight is for
