@@ -14,6 +14,7 @@ import (
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/pulse"
+	"github.com/ostraka/ostraka/node/rescue"
 	"github.com/ostraka/ostraka/node/witness"
 )
 
@@ -73,7 +74,7 @@ func (n *Node) watchWires() {
 }
 
 // sinceLogs says of which notes an older node knows not even the kind.
-func sinceLogs(k outbox.Kind) bool { return pulse.Takes(k) || witness.Takes(k) || backup.Takes(k) }
+func sinceLogs(k outbox.Kind) bool { return pulse.Takes(k) || witness.Takes(k) || backup.Takes(k) || rescue.Takes(k) }
 
 // sendNote hands a note to a peer's link. To a node that speaks an older version it gives no note that it would refuse for good: of a kind that it
 // does not know the peer's row goes, since what is missed is made up for when it speaks ours (tellKeys); a statement in words that it does
@@ -120,7 +121,7 @@ func newWords(note outbox.Note) bool {
 func newTerms(s statement.Statement) bool {
 	x, err := charter.Of(s)
 	return err == nil && slices.ContainsFunc(x.Vaults, func(v charter.Blueprint) bool {
-		return v.Publish || v.Witnesses != 0 || v.HoldRelease != 0
+		return v.Publish || v.Witnesses != 0 || v.HoldRelease != 0 || v.Rescue != nil && v.Rescue.Planned()
 	})
 }
 
