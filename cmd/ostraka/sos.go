@@ -252,8 +252,8 @@ func (p *plea) request(r client.Rescue) (statement.Statement, error) {
 	return s, nil
 }
 
-// answer is what a person says to a request that is there.
-func (a *app) answer(c context.Context, p *pen, id string, least int, question string, say func(act.Request) (statement.Statement, error)) error {
+// answerSOS is what a person says to a request that is there.
+func (a *app) answerSOS(c context.Context, p *pen, id string, least int, question string, say func(act.Request) (statement.Statement, error)) error {
 	ctx, cancel := a.within(c, 5*time.Minute)
 	defer cancel()
 	end, err := p.open(ctx, a)
@@ -296,7 +296,7 @@ func (a *app) sosSupportCommand() *cobra.Command {
 		Long: "Shows the request as the nodes have it, asks, signs, and hands the support to every node. Call the operators that are said to be lost first, by a number that\n" +
 			"you wrote down earlier, and say with --contact what came of it: on silence a guardian who does not say so does not count.",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.answer(c.Context(), &p, args[0], 2, "Support it?", func(q act.Request) (statement.Statement, error) {
+			return a.answerSOS(c.Context(), &p, args[0], 2, "Support it?", func(q act.Request) (statement.Statement, error) {
 				if p.role == act.Operator && len(contacts) > 0 {
 					return statement.Statement{}, usage("--contact: a guardian says whom they tried to reach, an operator's officer does not")
 				}
@@ -320,7 +320,7 @@ func (a *app) sosVetoCommand() *cobra.Command {
 			if reason == "" {
 				return usage("say why, for everybody: --reason TEXT")
 			}
-			return a.answer(c.Context(), &p, args[0], 1, "Veto it?", func(q act.Request) (statement.Statement, error) {
+			return a.answerSOS(c.Context(), &p, args[0], 1, "Veto it?", func(q act.Request) (statement.Statement, error) {
 				if p.role != act.Guardian {
 					return statement.Statement{}, usage("guardians veto: give your key file, --key FILE")
 				}
