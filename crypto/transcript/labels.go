@@ -92,6 +92,7 @@ const (
 	GuardianCard
 	GuardianParty
 	CharterSOS
+	SOSBoot
 
 	PasskeyChallenge
 	NodeDecision
@@ -224,6 +225,7 @@ var labels = [...]string{
 	GuardianCard:          "ostraka/1/guardian/card",
 	GuardianParty:         "ostraka/1/guardian/party",
 	CharterSOS:            "ostraka/1/charter/sos-terms",
+	SOSBoot:               "ostraka/1/sos/start-of-process",
 
 	PasskeyChallenge: "ostraka/1/passkey/challenge",
 

@@ -151,9 +151,12 @@ func decodeSilence(b []byte) (s silence, err error) {
 // Open reads back every docket.
 func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	d := &Desk{cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[[2]string]sos.Clock{}}
-	if _, err := io.ReadFull(cfg.Rand, d.boot[:]); err != nil {
+	var drawn [32]byte
+	if _, err := io.ReadFull(cfg.Rand, drawn[:]); err != nil {
 		return nil, fmt.Errorf("draw this start's number: %w", err)
 	}
+	boot := transcript.New(transcript.SOSBoot).Bytes(drawn[:]).Sum256() // what is drawn is never shown as it is
+	copy(d.boot[:], boot[:])
 	err := d.each(ctx, kindDocket, func(name string, _ []byte) error {
 		id, err := statement.ParseID(name)
 		d.asked[id] = true
