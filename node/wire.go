@@ -74,7 +74,9 @@ func (n *Node) watchWires() {
 }
 
 // sinceLogs says of which notes an older node knows not even the kind.
-func sinceLogs(k outbox.Kind) bool { return pulse.Takes(k) || witness.Takes(k) || backup.Takes(k) || rescue.Takes(k) }
+func sinceLogs(k outbox.Kind) bool {
+	return pulse.Takes(k) || witness.Takes(k) || backup.Takes(k) || rescue.Takes(k)
+}
 
 // sendNote hands a note to a peer's link. To a node that speaks an older version it gives no note that it would refuse for good: of a kind that it
 // does not know the peer's row goes, since what is missed is made up for when it speaks ours (tellKeys); a statement in words that it does

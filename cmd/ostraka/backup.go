@@ -33,10 +33,12 @@ func (a *app) backupCommand() *cobra.Command {
 
 // cutting are the flags of a cut.
 type cutting struct {
-	level, place, to string
-	recipients       []string
-	classical        bool
-	retain           time.Duration
+	level, place, to    string
+	from, identity, out string // of paper
+	quorum, sheets      int
+	recipients          []string
+	classical           bool
+	retain              time.Duration
 }
 
 func (a *app) backupCutCommand() *cobra.Command {
@@ -46,26 +48,34 @@ func (a *app) backupCutCommand() *cobra.Command {
 		Long: "An export holds a snapshot of your node without anything that may serve only once, with its keys, encrypted by the node itself to your offline age\n" +
 			"recipients. Nobody else's share is in it. Its front is public and signed: which vaults, epochs and masks are inside, for which place of the charter. A bucket is\n" +
 			"asked as the environment says: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, and AWS_ENDPOINT_URL_S3 where it is not Amazon's. What was\n" +
-			"written is read back and checked before your node tells the others of it. A new epoch voids it.",
-		Example: "  ostraka backup cut --level export --place vault-cellar --recipient age1pq1… --to /media/stick\n  ostraka backup cut --level export --place bucket --recipient age1pq1… --to s3://backups/acme --retain 2160h",
+			"written is read back and checked before your node tells the others of it. A new epoch voids it.\n" +
+			"Sheets of paper are made of an export, offline: pages to print with words and codes, and a receipt that `ostraka backup register` takes to your node.",
+		Example: "  ostraka backup cut --level export --place vault-cellar --recipient age1pq1… --to /media/stick\n  ostraka backup cut --level export --place bucket --recipient age1pq1… --to s3://backups/acme --retain 2160h\n  ostraka backup cut --level paper --place safe --from acme.ostraka-export --identity key.txt -k 2 -m 3 --out pages",
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, cancel := a.within(c.Context(), exportTimeout)
 			defer cancel()
 			switch x.level {
 			case string(charter.Export):
 				return a.cutExport(ctx, x)
+			case string(charter.Paper):
+				return a.cutPaper(ctx, x)
 			case string(charter.Replica), "guardian":
 				return usage("--level %s: nodes make it themselves, in every epoch", x.level)
 			}
-			return usage("--level %q is not export", x.level)
+			return usage("--level %q is not export or paper", x.level)
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&x.level, "level", "", "export (required)")
+	f.StringVar(&x.level, "level", "", "export or paper (required)")
 	f.StringVar(&x.place, "place", "", "where it is to lie, as the charter names it among your places (required)")
 	f.StringVar(&x.to, "to", "", "a folder, or s3://bucket/prefix")
 	f.StringArrayVar(&x.recipients, "recipient", nil, "age recipient that can open it, age1pq1… (may be repeated)")
 	f.BoolVar(&x.classical, "classical", false, "take recipients that a quantum computer could open, too")
+	f.StringVar(&x.from, "from", "", "export to make sheets of paper from")
+	f.StringVar(&x.identity, "identity", "", "private key that opens that export")
+	f.StringVar(&x.out, "out", "", "folder for the sheets' pages and their receipt")
+	f.IntVarP(&x.quorum, "quorum", "k", 2, "so many sheets bring the share back")
+	f.IntVarP(&x.sheets, "sheets", "m", 3, "of so many")
 	f.DurationVar(&x.retain, "retain", 0, "a bucket with object lock keeps it so long, whoever asks to delete it")
 	return c
 }
