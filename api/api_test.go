@@ -342,13 +342,13 @@ func TestSubmit(t *testing.T) {
 }
 
 // Every kind of statement but four is refused at the people's interface, whoever signed it.
-func TestPeopleSubmitFourKinds(t *testing.T) {
+func TestPeopleSubmitTheirKinds(t *testing.T) {
 	f := newFixture(t)
 	files, err := filepath.Glob("../custody/statement/testdata/*-least.txt")
 	if err != nil || len(files) < 15 {
 		t.Fatalf("%d statements, %v", len(files), err)
 	}
-	taken := []statement.Kind{statement.Intent, statement.Cancel, statement.Account, statement.Revoke}
+	taken := []statement.Kind{statement.Intent, statement.Cancel, statement.Account, statement.Revoke, statement.SOSRequest, statement.SOSSupport, statement.SOSVeto, statement.SOSChallenge}
 	for _, file := range files {
 		raw, err := os.ReadFile(file)
 		if err != nil {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/base64"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/nodetest"
@@ -98,6 +100,7 @@ type matrix struct {
 	vaults  [2]vaultCase // own and other, as ines sees them
 	nonce   uint64
 	account uint32
+	asked   map[statement.ID]act.Request // by vault
 }
 
 // vaultCase is one of the two vaults.
@@ -130,7 +133,12 @@ func cast(t testing.TB, d *charter.Document) {
 		{Name: "approvers", People: []string{"abel", "bea", "rex"}}, {Name: "keepers", People: []string{"otis", "otto"}},
 		{Name: "proposers", People: []string{"ines"}}, {Name: "stewards", People: []string{"rita"}},
 	}
-	d.Guardians = []charter.Guard{{Name: "first", Person: "gina", Organisation: "notary", Jurisdiction: "ch"}}
+	d.Guardians = nodetest.Guardians(t, 3, 0) // gina is the first of them
+	for i := range d.Vaults {
+		if d.Vaults[i].Name == "treasury" {
+			d.Vaults[i].Rescue = nodetest.Plan(1, 2, "operator-2", "operator-3")
+		}
+	}
 }
 
 func newMatrix(t *testing.T) *matrix {
@@ -312,6 +320,62 @@ var signers = []struct{ role, person string }{
 	{"officer", "officer-1"}, {"outside officer", "officer-3"},
 }
 
+// rescue is a request of guardian-2's for a vault; of the other one, which has no plan, such as it would be.
+func (f *matrix) rescue(v vaultCase) act.Request {
+	x, _ := f.w.Hosts[0].Charters.Charter()
+	root, _ := f.w.Hosts[0].Keeper.Root(v.id, charter.SuiteECDSA)
+	now := time.Now().Truncate(time.Second)
+	return act.Request{
+		Drill: true, Charter: x.ID, Vault: v.id, Trigger: charter.TriggerLegal, Subjects: []string{"operator-0"}, Reason: "wound up", Document: statement.ID{1},
+		Keys: []act.Key{{Key: root.KeyID, Epoch: root.Current.Record.Hash()}}, Role: act.Guardian, By: "guardian-2", Created: now, Expires: now.Add(time.Hour),
+	}
+}
+
+// ask makes the request that supports and vetoes are about, and hands it in.
+func (f *matrix) ask() {
+	f.t.Helper()
+	f.asked = map[statement.ID]act.Request{}
+	for i, v := range f.vaults {
+		s, err := f.rescue(v).Statement(f.w.Salt())
+		x := f.penned(s, err, "guardian-2")
+		if code, why := f.submit(x); code != map[int]string{0: "ok", 1: "unavailable"}[i] {
+			f.t.Fatalf("ask for SOS: %s %s", code, why)
+		}
+		if f.asked[v.id], err = act.RequestOf(s); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// penOf is in whose name somebody speaks in SOS: an officer in their operator's, all others in the first guardian's.
+func (f *matrix) penOf(by string) (role, name string) {
+	if n, ok := strings.CutPrefix(by, "officer-"); ok {
+		return act.Operator, "operator-" + n
+	}
+	return act.Guardian, "guardian-0"
+}
+
+// penned is signed with the card's key where a guardian speaks.
+func (f *matrix) penned(s statement.Statement, err error, by string) submission {
+	f.t.Helper()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	i, ok := map[string]int{"gina": 0, "guardian-2": 2}[by]
+	if !ok {
+		return f.signed(s, by)
+	}
+	key, err := nodetest.GuardianKey(f.t, i, 0).Signer()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	armored, err := signet.Sign(rand.Reader, key, signet.Makes(s.Kind()), s.Bytes())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return submission{signed: map[string]string{"statement": b64(s.Bytes()), "signature": b64(armored)}}
+}
+
 // tokens are what the bearers of the reading table carry.
 func (f *matrix) tokens() (columns []string, token map[string]string) {
 	token = map[string]string{"no token": "", "made up": base64.RawURLEncoding.EncodeToString(make([]byte, 32)), "of another node": f.token(1, "ines")}
@@ -330,6 +394,7 @@ var reads = map[string]struct {
 	shows func(v vaultCase, answer string) bool // nil: of no vault
 }{
 	"Hello":      {body: noBody},
+	"SOS":        {noBody, hasVault},
 	"Roster":     {body: noBody},
 	"Charter":    {body: noBody},
 	"Vaults":     {noBody, hasVault},
@@ -431,6 +496,29 @@ var submissions = map[string]func(f *matrix, v vaultCase, by string) submission{
 	"account": func(f *matrix, v vaultCase, by string) submission {
 		return f.accountBy(v.id, fmt.Sprintf("a%d", f.account), by)
 	},
+	"SOS request": func(f *matrix, v vaultCase, by string) submission {
+		q := f.rescue(v)
+		q.Role, q.By = f.penOf(by)
+		s, err := q.Statement(f.w.Salt())
+		return f.penned(s, err, by)
+	},
+	"SOS support": func(f *matrix, v vaultCase, by string) submission {
+		x := act.Support{Head: f.asked[v.id].Head(), Created: time.Now().Truncate(time.Second)}
+		x.Role, x.By = f.penOf(by)
+		s, err := x.Statement(f.w.Salt())
+		return f.penned(s, err, by)
+	},
+	"SOS veto": func(f *matrix, v vaultCase, by string) submission {
+		s, err := act.Veto{Head: f.asked[v.id].Head(), By: "guardian-0", Reason: "they live", Created: time.Now().Truncate(time.Second)}.Statement(f.w.Salt())
+		return f.penned(s, err, by)
+	},
+	"SOS challenge": func(f *matrix, v vaultCase, by string) submission {
+		q := f.rescue(v)
+		x := act.Challenge{Drill: true, Charter: q.Charter, Vault: v.id, Operator: "operator-0", Created: q.Created}
+		x.Role, x.By = f.penOf(by)
+		s, err := x.Statement(f.w.Salt())
+		return f.penned(s, err, by)
+	},
 	"revoke one's own other key":      nil,
 	"revoke somebody else's key":      nil,
 	"revoke one's organisation's key": nil,
@@ -441,6 +529,7 @@ func TestAuthorisationOfSubmissions(t *testing.T) {
 	f := newMatrix(t)
 	fresh, worn := readPage(t, "4. Submitting"), readPage(t, "5. Altered and replayed")
 	f.revokeRex()
+	f.ask()
 	for _, name := range sortedKeys(submissions) {
 		for _, s := range signers {
 			if submissions[name] == nil {

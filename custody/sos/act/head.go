@@ -105,13 +105,13 @@ func keysOf(p plan.Plan, role, by string) ([]signet.Key, error) {
 		if g, ok := p.Guardian(by); ok && !g.Key.IsZero() {
 			return []signet.Key{g.Key}, nil
 		}
-		return nil, fmt.Errorf("by: %s is no guardian of vault %s with a card", by, p.Name)
+		return nil, fmt.Errorf("by: %s is no guardian of vault %s with a card: %w", by, p.Name, signet.ErrStranger)
 	case Operator:
 		if o, ok := p.Operator(by); ok {
 			return o.Officers, nil
 		}
 	}
-	return nil, fmt.Errorf("by: %s is no %s of vault %s", by, role, p.Name)
+	return nil, fmt.Errorf("by: %s is no %s of vault %s: %w", by, role, p.Name, signet.ErrStranger)
 }
 
 // verify checks a person's signature over their own statement.

@@ -1,0 +1,25 @@
+package main
+
+import "testing"
+
+// The plan of a charter is shown without a node; what is missing of a command is said before a key is opened.
+func TestSOSCommands(t *testing.T) {
+	code, out, errs := try("sos", "plan", charterWith(t))
+	want(t, "plan", code, codeDone, out+errs, "Vault treasury: 3 of 3 operators sign; in SOS 2 operators and 3 of", "guarded reshare", "The steal number of persons is")
+	code, out, errs = try("sos", "plan", charterWith(t), "--json")
+	want(t, "as JSON", code, codeDone, out+errs, `"threshold": 3`, `"live": 2`, `"quorum": 3`, `"after": "guarded reshare"`, `"invalid": ""`)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"sos", "declare", "--vault", "v"}, "give --vault, --trigger, --subject and --reason"},
+		{[]string{"sos", "declare", "--vault", "v", "--trigger", "x", "--subject", "a", "--reason", "r"}, "it is one of"},
+		{[]string{"sos", "declare", "--vault", "v", "--trigger", "silence", "--subject", "a", "--reason", "r"}, "--as NAME"},
+		{[]string{"sos", "support", "12345678"}, "--as NAME"},
+		{[]string{"sos", "veto", "12345678", "--as", "g"}, "--reason TEXT"},
+		{[]string{"sos", "challenge"}, "give --vault and --operator"},
+	} {
+		code, out, errs := try(c.args...)
+		want(t, c.args[1], code, codeUsage, out+errs, c.want)
+	}
+}
