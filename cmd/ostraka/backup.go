@@ -50,7 +50,7 @@ func (a *app) backupCutCommand() *cobra.Command {
 			"asked as the environment says: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, and AWS_ENDPOINT_URL_S3 where it is not Amazon's. What was\n" +
 			"written is read back and checked before your node tells the others of it. A new epoch voids it.\n" +
 			"Sheets of paper are made of an export, offline: pages to print with words and codes, and a receipt that `ostraka backup register` takes to your node.",
-		Example: "  ostraka backup cut --level export --place vault-cellar --recipient age1pq1… --to /media/stick\n  ostraka backup cut --level export --place bucket --recipient age1pq1… --to s3://backups/acme --retain 2160h\n  ostraka backup cut --level paper --place safe --from acme.ostraka-export --identity key.txt -k 2 -m 3 --out pages",
+		Example: "  ostraka backup cut --level export --place vault-cellar --recipient age1pq1… --to /media/stick\n  ostraka backup cut --level export --place bucket --recipient age1pq1… --to s3://backups/acme --retain 2160h\n  ostraka backup cut --level paper --place safe --export acme.ostraka-export --identity key.txt -k 2 -m 3 --out pages",
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, cancel := a.within(c.Context(), exportTimeout)
 			defer cancel()
@@ -71,7 +71,7 @@ func (a *app) backupCutCommand() *cobra.Command {
 	f.StringVar(&x.to, "to", "", "a folder, or s3://bucket/prefix")
 	f.StringArrayVar(&x.recipients, "recipient", nil, "age recipient that can open it, age1pq1… (may be repeated)")
 	f.BoolVar(&x.classical, "classical", false, "take recipients that a quantum computer could open, too")
-	f.StringVar(&x.from, "from", "", "export to make sheets of paper from")
+	f.StringVar(&x.from, "export", "", "export to make sheets of paper from")
 	f.StringVar(&x.identity, "identity", "", "private key that opens that export")
 	f.StringVar(&x.out, "out", "", "folder for the sheets' pages and their receipt")
 	f.IntVarP(&x.quorum, "quorum", "k", 2, "so many sheets bring the share back")

@@ -37,7 +37,7 @@ func (a *app) cutPaper(ctx context.Context, x cutting) error {
 	case statement.CheckLabel(x.place) != nil:
 		return usage("give --place: where the sheets are to lie, as the charter names it")
 	case x.from == "" || x.identity == "":
-		return usage("give --from EXPORT and --identity FILE, the private key that opens it: sheets are made offline")
+		return usage("give --export FILE and --identity FILE, the private key that opens it: sheets are made offline")
 	case x.out == "":
 		return usage("give --out: a folder for the pages")
 	}
