@@ -182,7 +182,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		Frozen: func(vault statement.ID, now time.Time) string {
 			return cmp.Or(n.held(context.Background(), vault), n.Charters.Frozen(vault, now))
 		},
-		RestoredAt: n.Fence.RestoredAt, Presignatures: n.Presign, HeldBack: n.heldBack, Cosigned: func(size int64) int { return n.Witness.Cosigned(size) },
+		RestoredAt: n.Fence.RestoredAt, Signed: n.signed, Presignatures: n.Presign, HeldBack: n.heldBack, Cosigned: func(size int64) int { return n.Witness.Cosigned(size) },
 	})
 	if n.Circle, err = n.openCircle(ctx, now); err != nil {
 		return nil, err

@@ -36,7 +36,6 @@ func (n *Node) openRescue(ctx context.Context) (*rescue.Desk, error) {
 			}
 			return out
 		},
-		Height: func(string) uint64 { return 0 },
 	})
 }
 
@@ -145,4 +144,11 @@ func (n *Node) mayStart(ctx context.Context, s *mpc.Setup) error {
 		}
 	}
 	return nil
+}
+
+// signed ends what was counted of refusals on a vault.
+func (n *Node) signed(vault statement.ID) {
+	if n.Rescue != nil {
+		n.Rescue.Signed(vault)
+	}
 }

@@ -221,3 +221,26 @@ func oldPen(t *testing.T) ssh.Signer {
 	}
 	return s
 }
+
+// A challenge that was followed by a signature is answered: the operator does not refuse, however long ago it was called on.
+func TestASignatureEndsARefusal(t *testing.T) {
+	t.Parallel()
+	s, _ := guarded(t, 3, 3)
+	a, c := s.Hosts[0], s.Hosts[2]
+	x, _ := a.Charters.Charter()
+	st, err := act.Challenge{Drill: true, Charter: x.ID, Vault: s.vault, Operator: c.Own.Name, Role: act.Guardian, By: "guardian-0", Created: s.Now}.Statement(s.Salt())
+	if _, err := s.submit(a, s.said(pen(t, 0), st, err)); err != nil {
+		t.Fatal(err)
+	}
+	refusing := func() (since time.Duration) {
+		s.Act(a, func() { since = a.Rescue.Refusing(s.vault)[c.Own.Name] })
+		return since
+	}
+	s.Run("it is counted", func() bool { return refusing() > 0 })
+	intent := s.Propose(s.vault, s.addr, 0)
+	s.Approve(intent)
+	s.Run("signed", func() bool { return s.Signed(intent) })
+	if since := refusing(); since != 0 {
+		t.Errorf("it signed, and refuses since %s", since)
+	}
+}

@@ -14,8 +14,8 @@ func checkPlan(v charter.Blueprint) error {
 	if r == nil {
 		return nil
 	}
-	if r.Chain != "" && !chain.ReadsBlocks(r.Chain) {
-		return fmt.Errorf("vault %s: rescue: height: no node reads the blocks of %s: name another chain, or leave it out", v.Name, r.Chain)
+	if r.Chain != "" { // its delay would never begin
+		return fmt.Errorf("vault %s: rescue: height: no node of this release counts blocks of %s during a delay: leave it out", v.Name, r.Chain)
 	}
 	for _, c := range r.Calls {
 		if !chain.ReadsBlocks(c.Chain) {

@@ -33,8 +33,8 @@ func TestPlanRefused(t *testing.T) {
 		"a call":                     {protective("eip155:1", "0x00000000000000000000000000000000000000A1"), ""},
 		"a call of no contract":      {protective("eip155:1", "pauser"), "vault treasury: rescue: call pause: "},
 		"a call on Bitcoin":          {protective(bitcoin, "pauser"), "vault treasury: rescue: call pause: chain: no node decodes calls"},
-		"a height":                   {"      least-threshold: 2\n      height:\n        chain: \"eip155:1\"\n        blocks: 1\n", ""},
-		"a height that nobody reads": {"      least-threshold: 2\n      height:\n        chain: \"" + bitcoin + "\"\n        blocks: 1\n", "rescue: height: no node reads the blocks"},
+		"a height":                   {"      least-threshold: 2\n      height:\n        chain: \"eip155:1\"\n        blocks: 1\n", "rescue: height: no node of this release counts blocks"},
+		"a height that nobody reads": {"      least-threshold: 2\n      height:\n        chain: \"" + bitcoin + "\"\n        blocks: 1\n", "rescue: height: no node of this release counts blocks"},
 	} {
 		d := read(t, start(t), changed(append([]string{"      least-threshold: 2    # of the new committee\n", x.plan}, both...)...))
 		_, err := Charter(d)

@@ -112,6 +112,8 @@ type Config struct {
 	TermsThen func(v charter.Vault, under statement.ID, at time.Time) (charter.Vault, bool)
 	// Frozen says by whom a vault is frozen, and until when; empty if it is not.
 	Frozen func(vault statement.ID, now time.Time) string
+	// Signed hears that a vault signed. It is called under our lock; may be nil.
+	Signed func(vault statement.ID)
 	// RestoredAt is when this store was made from an export: what went out before may be forgotten here, so windows that reach back before it count
 	// as full. Zero: it never was.
 	RestoredAt func() time.Time

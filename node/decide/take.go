@@ -438,6 +438,9 @@ func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
 		return err
 	}
 	d.went(f, next)
+	if d.cfg.Signed != nil {
+		d.cfg.Signed(f.life.Intent().Vault)
+	}
 	f.raw = raw
 	d.settle(f)
 	return nil

@@ -67,8 +67,6 @@ type Config struct {
 	Point func(k act.Key, operator string) ([16]byte, group.Point, error)
 	// CheckSignature verifies a signature under a key's root, as the chain of its suite would.
 	CheckSignature func(k act.Key, digest [32]byte, signature []byte) error
-	// Height is the newest block of a chain by our own endpoint; 0: not known.
-	Height func(chain string) uint64
 }
 
 // A Basis is what a plan is read from: a version of the charter, and the roster, committee and threshold in force beside it.
@@ -280,8 +278,8 @@ func (d *Desk) Held(ctx context.Context, vault statement.ID) string {
 	return ""
 }
 
-// View is what this node itself sees of a vault.
-func (d *Desk) View(vault statement.ID, chain string) sos.View {
+// view is what this node itself sees of a vault. It reads no chain's height: no charter whose plan names one passes custody/review.
+func (d *Desk) view(vault statement.ID) sos.View {
 	v := sos.View{Silent: map[string]time.Duration{}, Refusing: map[string]time.Duration{}, Keys: d.cfg.Keys(vault)}
 	for name, s := range d.silence {
 		v.Silent[name] = s.clock.Credited
@@ -290,9 +288,6 @@ func (d *Desk) View(vault statement.ID, chain string) sos.View {
 		if at[0] == string(vault[:]) {
 			v.Refusing[at[1]] = c.Credited
 		}
-	}
-	if chain != "" {
-		v.Height = d.cfg.Height(chain)
 	}
 	return v
 }
@@ -313,7 +308,7 @@ func (d *Desk) Lacks(ctx context.Context, now time.Time, vault, request statemen
 }
 
 func (d *Desk) lacks(now time.Time, k sos.Docket, c sos.Case) []string {
-	v := d.View(c.Plan().Vault, c.Plan().Chain)
+	v := d.view(c.Plan().Vault)
 	if c.State() == sos.Armed {
 		return k.Lacks(c.ID(), v, d.reading(now))
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
-	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/node/journal"
@@ -124,17 +123,20 @@ func (d *Desk) challenge(vault statement.ID, k sos.Docket, s statement.Statement
 	return k, sos.Effects{}, nil
 }
 
-// Signed hears that the vault signed with these operators: none of them refuses.
-func (d *Desk) Signed(vault statement.ID, operators []string) {
+// Signed hears that the vault signed: whoever was called on did, or is not needed for it. What was counted of refusals ends.
+func (d *Desk) Signed(vault statement.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, name := range operators {
-		delete(d.refuses, [2]string{string(vault[:]), name})
+	for at := range d.refuses {
+		if at[0] == string(vault[:]) {
+			delete(d.refuses, at)
+		}
 	}
 }
 
-// Plan is a vault's in force, for who asks what could be done.
-func (d *Desk) Plan(vault statement.ID) (plan.Plan, error) {
-	_, p, err := d.inForce(vault)
-	return p, err
+// Refusing says of each operator that was called on how long ago that was, while the vault has not signed since.
+func (d *Desk) Refusing(vault statement.ID) map[string]time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.view(vault).Refusing
 }

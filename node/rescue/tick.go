@@ -83,12 +83,8 @@ func (d *Desk) tickVault(ctx context.Context, now time.Time, vault statement.ID,
 	if len(k.Cases()) == 0 {
 		return nil
 	}
-	chain := ""
-	if c, open := k.Open(); open {
-		chain = c.Plan().Chain
-	}
 	before := k.Bytes()
-	next, fx, err := k.Apply(sos.Tick{View: d.View(vault, chain)}, r)
+	next, fx, err := k.Apply(sos.Tick{View: d.view(vault)}, r)
 	if err != nil {
 		return err
 	}
