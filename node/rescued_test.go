@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"crypto/rand"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/rescue"
+	"github.com/ostraka/ostraka/node/store"
 )
 
 // pen signs as a guardian with a number.
@@ -242,5 +244,72 @@ func TestASignatureEndsARefusal(t *testing.T) {
 	s.Run("signed", func() bool { return s.Signed(intent) })
 	if since := refusing(); since != 0 {
 		t.Errorf("it signed, and refuses since %s", since)
+	}
+}
+
+// again submits what a person says until a node that lives has taken it: who saw no answer says it again.
+func (s setting) again(to *nodetest.Host, n outbox.Note) {
+	s.T.Helper()
+	s.Run("taken by "+to.Own.Name, func() (taken bool) {
+		lived := s.Act(to, func() {
+			_, err := to.Submit(s.T.Context(), s.Clock(to), n)
+			taken = err == nil
+		})
+		return lived && taken
+	})
+}
+
+// sosStory is a request's life with a blow at one batch: asked, supported, declared, vetoed.
+func sosStory(t *testing.T, ready setting, b *blow) []blow {
+	t.Helper()
+	s := ready.copy(t, fmt.Sprint(b))
+	before, fell := commits(s.World), new(bool)
+	if b != nil {
+		fell = b.strike(s.World)
+	}
+	a, c := s.Hosts[0], s.Hosts[2]
+	x, _ := ready.Hosts[0].Charters.Charter()
+	r := act.Request{
+		Drill: true, Charter: x.ID, Vault: s.vault, Trigger: charter.TriggerLegal, Subjects: []string{c.Own.Name}, Reason: "wound up", Document: [32]byte{1},
+		Keys: []act.Key{{Key: ready.root(ready.Hosts[0]).KeyID, Epoch: ready.record(ready.Hosts[0]).Hash()}}, Role: act.Guardian, By: "guardian-0", Created: s.Now, Expires: s.Now.Add(time.Hour),
+	}
+	st, err := r.Statement(s.Salt())
+	s.again(a, s.said(pen(t, 0), st, err))
+	if r, err = act.RequestOf(st); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"guardian-0", "guardian-1"} {
+		v, err := act.Support{Head: r.Head(), Role: act.Guardian, By: name, Created: s.Now}.Statement(s.Salt())
+		s.again(a, s.said(pen(t, i), v, err))
+	}
+	for _, h := range s.Hosts[:2] {
+		v, err := act.Support{Head: r.Head(), Role: act.Operator, By: h.Own.Name, Created: s.Now}.Statement(s.Salt())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.again(h, outbox.Note{Kind: rescue.NoteSaid, Fields: [][]byte{v.Bytes(), h.Officer.Makes(t, v)}})
+	}
+	s.Run("the delay runs everywhere", s.allStand(sos.Contest, r, s.Hosts...))
+	for i, name := range []string{"guardian-1", "guardian-2"} {
+		v, err := act.Veto{Head: r.Head(), By: name, Reason: "not so", Created: s.Now}.Statement(s.Salt())
+		s.again(c, s.said(pen(t, i+1), v, err))
+	}
+	s.Run("vetoed everywhere", s.allStand(sos.Vetoed, r, s.Hosts...))
+	// A step of ours that a crash left behind leaves after it, and nothing waits for ever.
+	s.Run("all steps are on their way", func() bool {
+		return s.All(func(h *nodetest.Host) bool { return h.Up && len(s.Rows(h, store.Prefix("sos-say"))) == 0 })
+	})
+	if b != nil && !*fell {
+		t.Fatalf("%v: no such batch was written", b)
+	}
+	return blows(s.World, before)
+}
+
+// A node that dies before or after any batch of an SOS comes to the same end, and its steps are said.
+func TestSOSUnderCrashes(t *testing.T) {
+	t.Parallel()
+	ready, _ := guarded(t, 3, 3)
+	for _, b := range pick(sosStory(t, ready, nil), 16) {
+		t.Run(fmt.Sprint(b), func(t *testing.T) { sosStory(t, ready, &b) })
 	}
 }
