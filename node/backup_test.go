@@ -77,7 +77,18 @@ func exported(t *testing.T, s setting, h *nodetest.Host) []store.Item {
 // All nodes of a 3-of-3 are lost, and come back from exports: fenced from the first start on, without pairs; then the same key signs.
 func TestAllRestoredFromExports(t *testing.T) {
 	t.Parallel()
-	s := prepare(t, 3, 3)
+	restoredFromExports(t, prepare(t, 3, 3), false)
+}
+
+// With guardians, masks come back too: heartbeats prove them, and the next epoch is guarded again.
+func TestGuardedVaultIsRestoredFromExports(t *testing.T) {
+	t.Parallel()
+	s, _ := guarded(t, 3, 3)
+	restoredFromExports(t, s, true)
+}
+
+func restoredFromExports(t *testing.T, s setting, guards bool) {
+	t.Helper()
 	was := key(s.World, s.vault)
 	var rows [][]store.Item
 	for _, h := range s.Hosts {
@@ -95,7 +106,13 @@ func TestAllRestoredFromExports(t *testing.T) {
 		}
 	}
 	s.Run("they meet", func() bool { return s.Greeted() })
+	if guards {
+		s.Run("all masks are proved", func() bool { return s.All(func(h *nodetest.Host) bool { return len(s.root(h).Masks) == 3 }) })
+	}
 	refresh(t, s)
+	if guards {
+		s.checkBackups(s.record(s.Hosts[0]))
+	}
 	if key(s.World, s.vault) != was {
 		t.Fatal("another key")
 	}
@@ -104,4 +121,7 @@ func TestAllRestoredFromExports(t *testing.T) {
 			t.Errorf("%s forgot that it was restored: its limits would be empty", h.Own.Name)
 		}
 	}
+	intent := s.Propose(s.vault, s.addr, 0)
+	s.Approve(intent)
+	s.Run("signed", func() bool { return s.Signed(intent) })
 }
