@@ -92,8 +92,8 @@ func HashContribution(encoded []byte) [32]byte {
 	return transcript.New(transcript.RescueMessage).Bytes(encoded).Sum256()
 }
 
-// Sos is what a party of a guarded reshare holds of the emergency. The caller has held request, activation and what Rescue says to the vault's plan.
-type Sos struct {
+// An Emergency is what a party of a guarded reshare holds. The caller has held request, activation and what Rescue says to the vault's plan.
+type Emergency struct {
 	Parent     *epoch.Record
 	Plan       *guard.Plan // the parent's
 	Set        *guard.Set  // the parent's, verified
@@ -106,7 +106,7 @@ type Sos struct {
 }
 
 // Rescue is a guarded reshare (protocols.md 6.2, spec/ceremonies 5): contributors deal their masks, guardians dealt before, and the lost share never exists.
-func Rescue(s Seat, x *Sos) (engine.Stage[Prepared], error) {
+func Rescue(s Seat, x *Emergency) (engine.Stage[Prepared], error) {
 	q, err := DecodeQuorum(s.Setup.Payload)
 	if err != nil {
 		return nil, fmt.Errorf("rescue: %w", err)
@@ -136,7 +136,7 @@ func Rescue(s Seat, x *Sos) (engine.Stage[Prepared], error) {
 }
 
 // checkSetup holds a Setup to our own copy of the parent and of the activation (spec/ceremonies 5.2).
-func (x *Sos) checkSetup(s Seat, q *Quorum) (members []session.Party, err error) {
+func (x *Emergency) checkSetup(s Seat, q *Quorum) (members []session.Party, err error) {
 	setup, a := s.Setup, x.Activation
 	if setup.Protocol != ProtocolRescue || setup.KeyID != x.Parent.KeyID || setup.Suite != x.Parent.Suite || setup.Epoch != x.Parent.Hash() {
 		return nil, fmt.Errorf("setup of protocol %q is for another key, suite or epoch than record %v", setup.Protocol, x.Parent.Hash())
@@ -183,7 +183,7 @@ func (x *Sos) checkSetup(s Seat, q *Quorum) (members []session.Party, err error)
 }
 
 // contributions are those of the quorum, by guardian's id: each is checked again, and is the one whose hash the contributors signed.
-func (x *Sos) contributions(q *Quorum) (from []*guard.Contribution, err error) {
+func (x *Emergency) contributions(q *Quorum) (from []*guard.Contribution, err error) {
 	t, err := x.Parent.Terms(x.Plan)
 	if err != nil {
 		return nil, err
@@ -208,7 +208,7 @@ func (x *Sos) contributions(q *Quorum) (from []*guard.Contribution, err error) {
 }
 
 // params (spec/guard 8.1) weighs masks over exactly the contributors, and guardians' values over exactly the quorum: together they give the key.
-func (x *Sos) params(s Seat, q *Quorum, from []*guard.Contribution) (reshare.Params, error) {
+func (x *Emergency) params(s Seat, q *Quorum, from []*guard.Contribution) (reshare.Params, error) {
 	self, ok := s.Setup.Party(s.Self)
 	if !ok {
 		return reshare.Params{}, errors.New("we are not in the setup")
@@ -254,7 +254,7 @@ func forget(from []reshare.Absent) {
 	}
 }
 
-func (x *Sos) weigh(p *reshare.Params, q *Quorum, from []*guard.Contribution) error {
+func (x *Emergency) weigh(p *reshare.Params, q *Quorum, from []*guard.Contribution) error {
 	var at, where []share.Index
 	for _, id := range q.Contributors {
 		m, _ := x.Parent.Member(id)

@@ -157,8 +157,8 @@ func (e *emergency) open(contributors ...int) {
 }
 
 // sos is what one party holds.
-func (e *emergency) sos(tb testing.TB, id engine.PartyID) *Sos {
-	x := &Sos{
+func (e *emergency) sos(tb testing.TB, id engine.PartyID) *Emergency {
+	x := &Emergency{
 		Parent: e.record(), Plan: e.plan, Set: e.set, Activation: e.activation, Rescue: e.quorum.Rescue, From: e.from, Key: e.ceremony[id], Next: e.next,
 	}
 	for i := range e.keys {
@@ -262,36 +262,40 @@ func TestRescueRefuses(t *testing.T) {
 	if _, err := Rescue(seat, e.sos(t, seat.Self)); err != nil {
 		t.Fatal(err)
 	}
-	for want, spoil := range map[string]func(x *Sos){
-		"1 contributors":            func(*Sos) { e.open(0) },
-		"3 contributors":            func(*Sos) { e.open(0, 1, 2) },
-		"not the next by index":     func(*Sos) { e.open(1, 0) },
-		"no member of the old":      func(*Sos) { e.open(0, 3) },
-		"has 1 items, 2 to":         func(x *Sos) { e.from = e.from[:1]; e.open(0, 1); x.From = e.from },
-		"3 guardians; exactly":      func(x *Sos) { e.from = append(e.from, e.contribute(t, 3).Encode()); e.open(0, 1); x.From = e.from },
-		"stands twice":              func(x *Sos) { e.from[1] = e.from[0]; e.open(0, 1); x.From = e.from },
-		"out of order":              func(x *Sos) { e.from[0], e.from[1] = e.from[1], e.from[0]; e.open(0, 1); x.From = e.from },
-		"not the one in the quorum": func(x *Sos) { x.From = [][]byte{e.from[0], e.contribute(t, 3).Encode()} },
-		"the quorum has 2":          func(x *Sos) { x.From = e.from[:1] },
-		"another lock-up":           func(x *Sos) { x.Rescue.Until++ },
-		"of another activation":     func(x *Sos) { a := *x.Activation; a.ID[0] ^= 1; x.Activation = &a },
-		"threshold 2 and 3 members": func(x *Sos) { a := *x.Activation; a.Threshold = 3; x.Activation = &a },
-		"not as the activation has it": func(x *Sos) {
+	for want, spoil := range map[string]func(x *Emergency){
+		"1 contributors":        func(*Emergency) { e.open(0) },
+		"3 contributors":        func(*Emergency) { e.open(0, 1, 2) },
+		"not the next by index": func(*Emergency) { e.open(1, 0) },
+		"no member of the old":  func(*Emergency) { e.open(0, 3) },
+		"has 1 items, 2 to":     func(x *Emergency) { e.from = e.from[:1]; e.open(0, 1); x.From = e.from },
+		"3 guardians; exactly": func(x *Emergency) {
+			e.from = append(e.from, e.contribute(t, 3).Encode())
+			e.open(0, 1)
+			x.From = e.from
+		},
+		"stands twice":              func(x *Emergency) { e.from[1] = e.from[0]; e.open(0, 1); x.From = e.from },
+		"out of order":              func(x *Emergency) { e.from[0], e.from[1] = e.from[1], e.from[0]; e.open(0, 1); x.From = e.from },
+		"not the one in the quorum": func(x *Emergency) { x.From = [][]byte{e.from[0], e.contribute(t, 3).Encode()} },
+		"the quorum has 2":          func(x *Emergency) { x.From = e.from[:1] },
+		"another lock-up":           func(x *Emergency) { x.Rescue.Until++ },
+		"of another activation":     func(x *Emergency) { a := *x.Activation; a.ID[0] ^= 1; x.Activation = &a },
+		"threshold 2 and 3 members": func(x *Emergency) { a := *x.Activation; a.Threshold = 3; x.Activation = &a },
+		"not as the activation has it": func(x *Emergency) {
 			a := *x.Activation
 			a.Members = slices.Clone(a.Members)
 			a.Members[2].Index++
 			x.Activation = &a
 		},
-		"for another key":          func(x *Sos) { r := *x.Parent; r.KeyID[0] ^= 1; x.Parent = &r },
-		"addresses are of another": func(x *Sos) { p := *x.Plan; p.Terms[0] ^= 1; x.Plan = &p },
-		"no plan":                  func(x *Sos) { x.Plan = nil },
-		"backup set is not":        func(x *Sos) { p := *x.Plan; p.Quorum = 3; x.Plan = &p },
-		"set is not the old":       func(x *Sos) { s := *x.Set; s.Session[0] ^= 1; x.Set = &s },
-		"not the old epoch's":      func(x *Sos) { x.Set = nil },
-		"that the opener names":    func(x *Sos) { x.Next = e.plan },
-		"no mask":                  func(x *Sos) { x.Mask = nil },
-		"no key of this ceremony":  func(x *Sos) { x.Key = nil },
-		"not to ours":              func(x *Sos) { x.Key = e.ceremony[e.com.parties[1].ID] },
+		"for another key":          func(x *Emergency) { r := *x.Parent; r.KeyID[0] ^= 1; x.Parent = &r },
+		"addresses are of another": func(x *Emergency) { p := *x.Plan; p.Terms[0] ^= 1; x.Plan = &p },
+		"no plan":                  func(x *Emergency) { x.Plan = nil },
+		"backup set is not":        func(x *Emergency) { p := *x.Plan; p.Quorum = 3; x.Plan = &p },
+		"set is not the old":       func(x *Emergency) { s := *x.Set; s.Session[0] ^= 1; x.Set = &s },
+		"not the old epoch's":      func(x *Emergency) { x.Set = nil },
+		"that the opener names":    func(x *Emergency) { x.Next = e.plan },
+		"no mask":                  func(x *Emergency) { x.Mask = nil },
+		"no key of this ceremony":  func(x *Emergency) { x.Key = nil },
+		"not to ours":              func(x *Emergency) { x.Key = e.ceremony[e.com.parties[1].ID] },
 	} {
 		base()
 		x := e.sos(t, seat.Self)

@@ -77,35 +77,6 @@ type Basis struct {
 	Committee              []string
 }
 
-const (
-	fieldBasisVault transcript.Tag = iota + 1
-	fieldBasisCharter
-	fieldBasisRoster
-	fieldBasisName
-	fieldBasisThreshold
-	fieldBasisCommittee
-)
-
-func (b Basis) bytes() []byte {
-	var e transcript.Encoder
-	e.Bytes(fieldBasisVault, b.Vault[:]).Bytes(fieldBasisCharter, b.Charter[:]).Bytes(fieldBasisRoster, b.Roster[:])
-	e.String(fieldBasisName, b.Name).Uint(fieldBasisThreshold, uint64(b.Threshold))
-	return e.List(fieldBasisCommittee, len(b.Committee), func(i int, e *transcript.Encoder) { e.String(1, b.Committee[i]) }).Sum()
-}
-
-func decodeBasis(raw []byte) (b Basis, err error) {
-	d := transcript.NewDecoder(raw)
-	for _, id := range []struct {
-		tag transcript.Tag
-		id  *statement.ID
-	}{{fieldBasisVault, &b.Vault}, {fieldBasisCharter, &b.Charter}, {fieldBasisRoster, &b.Roster}} {
-		copy(id.id[:], d.Fixed(id.tag, 32))
-	}
-	b.Name, b.Threshold = d.String(fieldBasisName, 64), int(d.Uint(fieldBasisThreshold, statement.MaxOperators))
-	d.List(fieldBasisCommittee, 2, statement.MaxOperators, func(_ int, d *transcript.Decoder) { b.Committee = append(b.Committee, d.String(1, 64)) })
-	return b, d.Done()
-}
-
 // Desk keeps the dockets of all vaults.
 type Desk struct {
 	cfg  Config
@@ -124,26 +95,6 @@ type Desk struct {
 type silence struct {
 	clock sos.Clock
 	beat  time.Time // when the last heartbeat was taken, which ended the one before
-}
-
-const (
-	fieldSilenceClock transcript.Tag = iota + 1
-	fieldSilenceBeat
-)
-
-func (s silence) bytes() []byte {
-	var e transcript.Encoder
-	return e.Bytes(fieldSilenceClock, s.clock.Bytes()).Uint(fieldSilenceBeat, uint64(s.beat.Unix())).Sum()
-}
-
-func decodeSilence(b []byte) (s silence, err error) {
-	d := transcript.NewDecoder(b)
-	clock := d.Bytes(fieldSilenceClock, 256)
-	s.beat = time.Unix(int64(d.Uint(fieldSilenceBeat, 1<<40)), 0).UTC()
-	if err = d.Done(); err == nil {
-		s.clock, err = sos.DecodeClock(clock)
-	}
-	return s, err
 }
 
 // Open reads back every docket.
@@ -171,34 +122,12 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	return d, err
 }
 
-func (d *Desk) each(ctx context.Context, kind string, do func(name string, value []byte) error) error {
-	for prefix, after := store.Prefix(kind), ""; ; {
-		items, err := d.cfg.Journal.Store().Range(ctx, prefix, after, store.MaxLimit)
-		if err != nil {
-			return fmt.Errorf("read %s: %w", kind, err)
-		}
-		for _, it := range items {
-			if err := do(it.Key[len(prefix):], it.Value); err != nil {
-				return fmt.Errorf("read row %q: %w", it.Key, err)
-			}
-			after = it.Key
-		}
-		if len(items) < store.MaxLimit {
-			return nil
-		}
-	}
-}
-
 // reading is what our clocks say now.
 func (d *Desk) reading(now time.Time) sos.Reading {
 	return sos.Reading{Boot: d.boot, Wall: now, Mono: d.cfg.Mono()}
 }
 
 func docketKey(vault statement.ID) string { return store.Key(kindDocket, store.ID(vault[:])) }
-
-func basisKey(vault statement.ID, sum [32]byte) string {
-	return store.Key(kindBasis, store.ID(vault[:]), store.ID(sum[:]))
-}
 
 // inForce is a vault's plan today, and what it is read from.
 func (d *Desk) inForce(vault statement.ID) (Basis, plan.Plan, error) {
