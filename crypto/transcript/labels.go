@@ -103,6 +103,7 @@ const (
 	NodeLog
 	NodeSOSStep
 	NodeSOSNoVeto
+	NodeSOSSeat
 	NodeSOSActivation
 	NodeSOSReleased
 	NodeBackup
@@ -135,6 +136,7 @@ const (
 	SOSDigest
 	SOSAlive
 	SOSTestDigest
+	SOSSeat
 )
 
 var labels = [...]string{
@@ -237,6 +239,7 @@ var labels = [...]string{
 	NodeLog:           "ostraka/1/node/log",
 	NodeSOSStep:       "ostraka/1/node/sos-step",
 	NodeSOSNoVeto:     "ostraka/1/node/sos-no-veto",
+	NodeSOSSeat:       "ostraka/1/node/sos-seat",
 	NodeSOSActivation: "ostraka/1/node/sos-activation",
 	NodeSOSReleased:   "ostraka/1/node/sos-released",
 	NodeBackup:        "ostraka/1/node/backup-noted",
@@ -268,6 +271,7 @@ var labels = [...]string{
 
 	SOSDigest:     "ostraka/1/sos/digest-of-plan",
 	SOSAlive:      "ostraka/1/sos/alive",
+	SOSSeat:       "ostraka/1/sos/seat",
 	SOSTestDigest: "ostraka/1/sos/test-digest",
 }
 

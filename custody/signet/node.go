@@ -33,6 +33,8 @@ func nodeTree(s statement.Statement) ([]byte, error) {
 		label = transcript.NodeSOSStep
 	case statement.SOSNoVeto:
 		label = transcript.NodeSOSNoVeto
+	case statement.SOSSeat:
+		label = transcript.NodeSOSSeat
 	case statement.SOSActivation:
 		label = transcript.NodeSOSActivation
 	case statement.SOSReleased:
@@ -45,7 +47,7 @@ func nodeTree(s statement.Statement) ([]byte, error) {
 	return transcript.New(label).Bytes(s.Bytes()).Tree(), nil
 }
 
-// SignNode signs a decision, hello, key, heartbeat, log or backup statement, a charter that the node enacts, or a step, no-veto,
+// SignNode signs a decision, hello, key, heartbeat, log or backup statement, a charter that the node enacts, or a step, no-veto, seat,
 // activation or release of SOS, with its identity key: 64 bytes of Ed25519.
 func SignNode(identity ed25519.PrivateKey, s statement.Statement) ([]byte, error) {
 	if len(identity) != ed25519.PrivateKeySize {

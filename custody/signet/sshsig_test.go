@@ -364,7 +364,7 @@ func decision(t testing.TB, k statement.Kind) statement.Statement {
 // byNodes are the kinds that nodes sign.
 var byNodes = []statement.Kind{statement.Backup,
 	statement.Decision, statement.Hello, statement.Key, statement.Charter, statement.Heartbeat, statement.Log,
-	statement.SOSStep, statement.SOSNoVeto, statement.SOSActivation, statement.SOSReleased, statement.Backup,
+	statement.SOSStep, statement.SOSNoVeto, statement.SOSSeat, statement.SOSActivation, statement.SOSReleased, statement.Backup,
 }
 
 func TestNodeSignatures(t *testing.T) {

@@ -20,6 +20,7 @@ const (
 const (
 	SOSStep       Kind = "sos-step"       // this node took a step, and why
 	SOSNoVeto     Kind = "sos-no-veto"    // this node knows of no veto, now
+	SOSSeat       Kind = "sos-seat"       // this node may be of the new committee: its key of this ceremony
 	SOSActivation Kind = "sos-activation" // who contributes, and for whom
 	SOSReleased   Kind = "sos-released"   // this node gave its part away: later vetoes are late
 )
@@ -134,6 +135,16 @@ var sosNoVetoFields = sosHead(
 	moment("created", "when it was made"),
 )
 
+var sosSeatFields = sosHead(
+	label("operator", "whose node it is: it may contribute, or the plan names it as a successor"),
+	hexOf("key", 32, "keyID"),
+	hexOf("epoch", 32, "hash of the epoch record in force"),
+	number("attempt", 1, MaxSOSAttempt, "of the activation that it is for"),
+	hexOf("encryption", 32, "X25519 key for this ceremony alone"),
+	hexOf("possession", 64, "proof of possession of it (spec/pve 2, spec/sos 4.8), over all fields but this one"),
+	moment("created", "when it was made"),
+)
+
 var sosActivationFields = sosHead(
 	hexOf("key", 32, "keyID"),
 	hexOf("epoch", 32, "hash of the epoch record in force"),
@@ -191,6 +202,8 @@ func sosFields(k Kind) []Spec {
 		return sosStepFields
 	case SOSNoVeto:
 		return sosNoVetoFields
+	case SOSSeat:
+		return sosSeatFields
 	case SOSActivation:
 		return sosActivationFields
 	case SOSReleased:

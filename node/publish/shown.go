@@ -42,7 +42,7 @@ var openStatements = []statement.Kind{
 
 	// All of SOS is public at once: a declaration that outsiders do not see could be used in silence.
 	statement.SOSRequest, statement.SOSSupport, statement.SOSVeto, statement.SOSChallenge, statement.SOSAlive, statement.SOSSigned,
-	statement.SOSStep, statement.SOSNoVeto, statement.SOSActivation, statement.SOSReleased, statement.SOSClose, statement.SOSEarlyRelease,
+	statement.SOSStep, statement.SOSNoVeto, statement.SOSSeat, statement.SOSActivation, statement.SOSReleased, statement.SOSClose, statement.SOSEarlyRelease,
 	statement.Backup,
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/group/edwards25519"
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
+	"github.com/ostraka/ostraka/crypto/pve"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -114,6 +115,7 @@ func of[T any](k statement.Kind, v T, write func(T, statement.Salt) (statement.S
 func kinds(t testing.TB) []kind {
 	r := asked(t)
 	h := r.Head()
+	seat := must(Seat{Head: h, Operator: "cora", Key: keys[0], Attempt: 1, Created: noon}.Prove(must(pve.NewPrivateKey(bytes.NewReader(seed("seat"))))(t), bytes.NewReader(make([]byte, 256))))(t)
 	refusal := request()
 	refusal.Trigger, refusal.Challenge, refusal.Number, refusal.Previous, refusal.Document = plan.Refusal, statement.ID{5}, 2, statement.ID{6}, statement.ID{7}
 	return []kind{
@@ -126,6 +128,7 @@ func kinds(t testing.TB) []kind {
 		of(statement.SOSSigned, Signed{Head: h, Operator: "bolt", Signatures: []Proof{{keys[0], bytes.Repeat([]byte{5}, 64)}, {keys[1], bytes.Repeat([]byte{6}, 64)}}, Created: noon}, Signed.Statement, SignedOf),
 		of(statement.SOSStep, Step{Head: h, Operator: "acme", State: "contest", Why: "it stands in the logs of acme and cora", Credited: 90 * time.Second, FirstSeen: noon, Created: noon.Add(2 * time.Minute)}, Step.Statement, StepOf),
 		of(statement.SOSNoVeto, NoVeto{Head: h, Operator: "cora", Asker: "acme", Nonce: [32]byte{3}, Origin: "log of acme", Log: tlog.Head{Size: 12, Root: tlog.Hash{4}}, Created: noon}, NoVeto.Statement, NoVetoOf),
+		of(statement.SOSSeat, seat, Seat.Statement, SeatOf),
 		of(statement.SOSActivation, Activation{
 			Head: h, Key: keys[0], Attempt: 1, Contributors: []string{"acme", "cora"}, Threshold: 2,
 			Members: []Member{{"acme", [16]byte{1}, 1, [32]byte{1}}, {"cora", [16]byte{2}, 3, [32]byte{2}}, {"dora", [16]byte{3}, 4, [32]byte{3}}}, Created: noon,
@@ -196,6 +199,12 @@ func TestRefused(t *testing.T) {
 		"shares' order":                {statement.SOSAlive, [2]string{"key: 02", "key: 01"}, "key"},
 		"signatures' order":            {statement.SOSSigned, [2]string{"key: 02", "key: 01"}, "key"},
 		"who answers itself":           {statement.SOSNoVeto, [2]string{"asker: acme", "asker: cora"}, "answers itself"},
+		"another operator's seat":      {statement.SOSSeat, [2]string{"operator: cora", "operator: acme"}, "encryption"},
+		"a seat of another key":        {statement.SOSSeat, [2]string{"key: 01", "key: 02"}, "encryption"},
+		"a seat of another epoch":      {statement.SOSSeat, [2]string{"epoch: 0b", "epoch: 0c"}, "encryption"},
+		"a seat of another attempt":    {statement.SOSSeat, [2]string{"attempt: 1", "attempt: 2"}, "encryption"},
+		"a seat of another mode":       {statement.SOSSeat, [2]string{"mode: real", "mode: drill"}, "encryption"},
+		"a seat without a proof":       {statement.SOSSeat, [2]string{"possession: ", "possession: 00"}, "possession"},
 		"contributors' order":          {statement.SOSActivation, [2]string{"contributor: acme\n", "contributor: dora\n"}, "contributor"},
 		"a minority signs":             {statement.SOSActivation, [2]string{"threshold: 2", "threshold: 4"}, "threshold"},
 		"two members with one index":   {statement.SOSActivation, [2]string{"index: 3", "index: 1"}, "member"},
@@ -299,13 +308,14 @@ func TestWhichNodeSigns(t *testing.T) {
 		check := map[statement.Kind]func([]byte) error{
 			statement.SOSStep:     func(b []byte) error { _, err := VerifyStep(s, b, p); return err },
 			statement.SOSNoVeto:   func(b []byte) error { _, err := VerifyNoVeto(s, b, p); return err },
+			statement.SOSSeat:     func(b []byte) error { _, err := VerifySeat(s, b, p); return err },
 			statement.SOSReleased: func(b []byte) error { _, err := VerifyReleased(s, b, p); return err },
 			statement.SOSActivation: func(b []byte) error {
 				_, err := VerifyActivation(s, map[string][]byte{"acme": b, "cora": other}, p)
 				return err
 			},
 		}[k.kind]
-		if k.kind == statement.SOSNoVeto { // cora answers
+		if k.kind == statement.SOSNoVeto || k.kind == statement.SOSSeat { // cora's
 			sig, other = other, sig
 		}
 		if err := check(sig); err != nil {
