@@ -39,6 +39,10 @@ const (
 	frameOther     = 21 // identity ‖ life of a third node
 	frameCosign    = 22 // a request for a cosignature: the body of add-checkpoint
 	frameCosigned  = 23 // its answer: status, body
+	frameAsk       = 24 // vault, request, nonce: do you know of a veto?
+	frameAnswer    = 25 // an encoded note: a no-veto
+	frameAskSet    = 26 // key id ‖ eh: send me its backup set
+	frameSet       = 27 // a part of it
 )
 
 // Deliver takes one frame of a peer's link, in the order in which the peer sent it. What
@@ -103,6 +107,8 @@ func (n *Node) deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 		}
 		o, _ := n.peer(link)
 		return n.Witness.Answer(ctx, o.Identity, status, answer)
+	case frameAsk, frameAnswer, frameAskSet, frameSet:
+		return n.emergency(ctx, now, link, frame)
 	case frameOther:
 		return n.takeOther(ctx, now, frame[1:])
 	case byte(mpc.SetupFrame):
@@ -119,6 +125,29 @@ func (n *Node) deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 		n.decline(link, frame, err)
 	}
 	return err
+}
+
+// emergency takes a frame of SOS.
+func (n *Node) emergency(ctx context.Context, now time.Time, link engine.PartyID, frame []byte) error {
+	switch frame[0] {
+	case frameAsk:
+		return n.asked(ctx, now, link, frame[1:])
+	case frameAnswer:
+		note, err := outbox.Decode(frame[1:])
+		if err != nil {
+			return err
+		}
+		return n.Rescue.TakeAnswer(ctx, now, note)
+	case frameAskSet:
+		return n.sendSet(ctx, link, frame[1:])
+	case frameSet:
+		p, err := ceremony.DecodeSetPart(frame[1:])
+		if err != nil {
+			return err
+		}
+		return n.Keeper.TakeSetPart(ctx, link, p)
+	}
+	return nil
 }
 
 // Session says whether a frame belongs to a session: such frames may be handled beside one

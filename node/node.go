@@ -104,6 +104,9 @@ type Node struct {
 	Rescue   *rescue.Desk
 	Fence    *fence.Fence
 
+	askedSets time.Time // when members were asked for a backup set last: Tick's own
+	asks      int
+
 	rosters atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
 
 	mu     sync.Mutex                          // guards what follows
@@ -222,6 +225,10 @@ func (n *Node) newKeeper() *ceremony.Keeper {
 		Burned:    func(pairs [32]byte) []engine.PartyID { return n.Sessions.Burned(pairs) },
 		Pardon:    func(ctx context.Context, key [32]byte) (store.Batch, error) { return n.Sessions.Pardon(ctx, key) },
 		Challenge: n.challenge,
+		Sanctioned: func(id [32]byte) (ceremony.Sanction, bool) {
+			s, ok := n.Rescue.Sanctioned(id)
+			return ceremony.Sanction{Key: s.Key.Key, Epoch: s.Key.Epoch, Threshold: s.Threshold, Members: s.Members}, ok
+		},
 		Introduced: func(vault statement.ID, operators []string) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
@@ -574,7 +581,7 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 		n.cfg.Log.Error("heartbeat", "error", err)
 	}
 	if n.Charters != nil {
-		if err := n.Rescue.Tick(ctx, now); err != nil {
+		if err := errors.Join(n.Rescue.Tick(ctx, now), n.emergencies(ctx, now)); err != nil {
 			n.cfg.Log.Error("SOS", "error", err)
 		}
 	}
@@ -659,7 +666,7 @@ var ErrGuest = errors.New("its operator is not in the roster in force")
 // Submit takes a statement or vote from a person at this node's door: the same checks as
 // for a peer's note, and the same durability.
 func (n *Node) Submit(ctx context.Context, now time.Time, note outbox.Note) (known bool, err error) {
-	if !slices.Contains([]outbox.Kind{decide.NoteProposal, decide.NoteVote, decide.NoteCancel, wallet.NoteAccount, charters.NoteRevoke, rescue.NoteSaid}, note.Kind) {
+	if !slices.Contains([]outbox.Kind{decide.NoteProposal, decide.NoteVote, decide.NoteCancel, wallet.NoteAccount, charters.NoteRevoke, rescue.NoteSaid, rescue.NoteContribution}, note.Kind) {
 		return false, fmt.Errorf("people do not send notes of kind %#x", uint8(note.Kind))
 	}
 	verdict, err := n.take(ctx, now, engine.Everyone, note)

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,13 +11,20 @@ import (
 
 	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/pve"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/guard"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/rescue"
+	"github.com/ostraka/ostraka/node/witness"
 )
 
 // openRescue reads back every vault's SOS docket.
@@ -27,7 +35,7 @@ func (n *Node) openRescue(ctx context.Context) (*rescue.Desk, error) {
 		mono = func() time.Duration { return time.Since(began) }
 	}
 	return rescue.Open(ctx, rescue.Config{
-		Operator: n.cfg.Own.Name, Identity: n.cfg.Identity, Journal: n.Journal, Rand: n.cfg.Rand, Log: n.cfg.Log, Post: n.post, Mono: mono,
+		Operator: n.cfg.Own.Name, Identity: n.cfg.Identity, Journal: n.Journal, Sealer: n.cfg.Sealer, Rand: n.cfg.Rand, Log: n.cfg.Log, Post: n.post, Mono: mono,
 		Basis: n.sosBasis, Plan: n.sosPlan, Vaults: n.sosVaults, Keys: n.sosKeys, Point: n.sosPoint, CheckSignature: n.sosSignature,
 		Beats: func() map[string]time.Time {
 			out := map[string]time.Time{}
@@ -36,7 +44,129 @@ func (n *Node) openRescue(ctx context.Context) (*rescue.Desk, error) {
 			}
 			return out
 		},
+		Seats: func(k act.Key, nodes []mpc.Party) ([]mpc.Party, error) {
+			return n.Keeper.SeatsOf(k.Key, k.Epoch, nodes)
+		},
+		MaySit: func(k act.Key, seats []mpc.Party) error { return n.Keeper.MaySit(k.Key, k.Epoch, seats) },
+		Had:    n.Keeper.Had,
+		Contribution: func(ctx context.Context, k act.Key, a *guard.Activation, raw []byte) (engine.PartyID, error) {
+			return n.Keeper.CheckContribution(ctx, k.Key, k.Epoch, a, raw)
+		},
+		Epoch: func(key [32]byte) (e rescue.Epoch, ok bool) {
+			e.Hash, e.Activation, e.Committee, ok = n.Keeper.InForce(key)
+			return e, ok
+		},
+		Reachable: func(name string) bool { id, ok := n.partyOf(name); return ok && n.reachable(id) },
+		Ask: func(name string, question []byte) {
+			if id, ok := n.partyOf(name); ok && n.wireNow(id) >= WireLogs {
+				n.send(id, append([]byte{frameAsk}, question...))
+			}
+		},
+		Own: n.ownLog, Theirs: n.theirLog, At: n.Journal.HeadAt,
 	})
+}
+
+// partyOf finds a member by its operator's name.
+func (n *Node) partyOf(name string) (id engine.PartyID, ok bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for id, o := range n.peers {
+		if o.Name == name {
+			return id, true
+		}
+	}
+	return id, false
+}
+
+// ownLog is our log as it stands.
+func (n *Node) ownLog(ctx context.Context) (sos.Own, error) {
+	head, err := n.Journal.Head(ctx)
+	return sos.Own{Origin: tlog.Origin(n.cfg.Own.Identity, n.Fence.Confirmed()), Log: head}, err
+}
+
+// theirLog is the highest head of a peer's log that we cosigned; of size 0 if we cosigned none.
+func (n *Node) theirLog(ctx context.Context, name string) (own sos.Own) {
+	id, ok := n.partyOf(name)
+	o, known := n.peer(id)
+	if !ok || !known {
+		return own
+	}
+	_, confirmed, _ := n.Fence.Head(id)
+	own.Origin = tlog.Origin(o.Identity, confirmed)
+	if head, _, err := witness.Last(ctx, n.Journal.Store(), own.Origin); err == nil {
+		own.Log = head
+	}
+	return own
+}
+
+// emergencies tells the keeper which keys may be reshared with guardians now, and all nodes of the keys of vaults in an emergency.
+func (n *Node) emergencies(ctx context.Context, now time.Time) (err error) {
+	if n.Rescue.Quiet() {
+		return nil
+	}
+	all := map[[32]byte]ceremony.Emergency{}
+	for _, p := range n.Rescue.Parts(ctx) {
+		x := ceremony.Emergency{
+			Key: p.Key.Key, Epoch: p.Key.Epoch, Activation: p.Activation, Gives: p.Gives, LockUp: p.LockUp, Quorum: p.Quorum, From: p.From,
+			OwnKey: func(ctx context.Context) (*pve.PrivateKey, error) { return n.Rescue.OwnKey(ctx, p) },
+		}
+		for _, name := range p.Contributors {
+			id, ok := n.partyOf(name)
+			if name == n.cfg.Own.Name {
+				id, ok = n.self, true
+			}
+			if ok {
+				x.Contributors = append(x.Contributors, id)
+			}
+		}
+		all[x.Key] = x // of several attempts, the last
+	}
+	n.Keeper.SetEmergencies(now, all)
+	for _, vault := range n.Rescue.Alive() {
+		err = errors.Join(err, n.Keeper.Follow(ctx, now, vault))
+		if now.Sub(n.askedSets) < askSetsEvery && !now.Before(n.askedSets) {
+			continue
+		}
+		for _, want := range n.Keeper.WantsSets(ctx, vault) {
+			if len(want.Members) > 0 {
+				n.askedSets = now
+				n.asks++
+				n.send(want.Members[n.asks%len(want.Members)], slices.Concat([]byte{frameAskSet}, want.Key[:], want.Epoch[:]))
+			}
+		}
+	}
+	return err
+}
+
+// askSetsEvery is how often members are asked for a backup set that is not here.
+const askSetsEvery = 5 * time.Second
+
+// asked answers a peer's question about vetoes.
+func (n *Node) asked(ctx context.Context, now time.Time, link engine.PartyID, raw []byte) error {
+	if err := cmp.Or(n.Fence.Fenced(), n.Fence.Settled(now)); err != nil {
+		return err
+	}
+	notes, err := n.Rescue.Answer(ctx, now, n.Name(link), raw)
+	for _, note := range notes {
+		frame := byte(frameNote) // a veto is taken as if it had come by itself
+		if s, err := statement.ParseKind(note.Fields[0], statement.SOSNoVeto); err == nil && !s.IsZero() {
+			frame = frameAnswer
+		}
+		n.send(link, append([]byte{frame}, note.Encode()...))
+	}
+	return err
+}
+
+// sendSet sends a backup set to who asks.
+func (n *Node) sendSet(ctx context.Context, link engine.PartyID, raw []byte) error {
+	if len(raw) != 64 {
+		return fmt.Errorf("decode a question for a backup set: %d bytes", len(raw))
+	}
+	parts, err := n.Keeper.SetParts(ctx, [32]byte(raw[:32]), [32]byte(raw[32:]))
+	for _, p := range parts {
+		n.send(link, append([]byte{frameSet}, p.Encode()...))
+	}
+	return err
 }
 
 // sosVaults lists the vaults with a published key that have an SOS plan in force.
@@ -131,19 +261,40 @@ func (n *Node) held(ctx context.Context, vault statement.ID) string {
 	return n.Rescue.Held(ctx, vault)
 }
 
-// mayStart refuses a session on a vault that SOS holds.
+// mayStart refuses a session on a vault that SOS holds, but for SOS's own.
 func (n *Node) mayStart(ctx context.Context, s *mpc.Setup) error {
 	if n.Rescue == nil || n.Rescue.Quiet() {
+		if s.Protocol == protocol.ProtocolRescue {
+			return errors.New("no emergency is known here")
+		}
 		return nil
 	}
 	for _, v := range n.Keeper.Roots() {
-		if v.KeyID == s.KeyID {
-			if why := n.held(ctx, v.Vault.ID); why != "" {
-				return fmt.Errorf("vault %s: %s", v.Vault.Name, why)
+		if v.KeyID != s.KeyID {
+			continue
+		}
+		if id, err := n.guarded(s); err != nil || id != [32]byte{} {
+			if err == nil {
+				err = n.Rescue.MayRun(ctx, v.Vault.ID, sos.Guarded, id)
 			}
+			return err
+		}
+		if why := n.held(ctx, v.Vault.ID); why != "" {
+			return fmt.Errorf("vault %s: %s", v.Vault.Name, why)
 		}
 	}
 	return nil
+}
+
+// guarded is the activation whose guarded reshare a session belongs to, up to its FINAL; zero if it belongs to none.
+func (n *Node) guarded(s *mpc.Setup) (id [32]byte, err error) {
+	switch s.Protocol {
+	case protocol.ProtocolRescue:
+		return ceremony.Activation(s)
+	case protocol.ProtocolTest:
+		return n.Keeper.Rescues(s.KeyID, s.Epoch), nil
+	}
+	return id, nil
 }
 
 // signed ends what was counted of refusals on a vault.

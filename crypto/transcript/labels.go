@@ -93,6 +93,7 @@ const (
 	GuardianParty
 	CharterSOS
 	SOSBoot
+	SOSPlace
 
 	PasskeyChallenge
 	NodeDecision
@@ -228,6 +229,7 @@ var labels = [...]string{
 	GuardianParty:         "ostraka/1/guardian/party",
 	CharterSOS:            "ostraka/1/charter/sos-terms",
 	SOSBoot:               "ostraka/1/sos/start-of-process",
+	SOSPlace:              "ostraka/1/sos/place-of-a-word",
 
 	PasskeyChallenge: "ostraka/1/passkey/challenge",
 

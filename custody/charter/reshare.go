@@ -353,6 +353,11 @@ func (s *Succession) Add(a Accepted) error {
 		s.all[i] = p
 		return nil
 	}
+	s.insert(p)
+	return nil
+}
+
+func (s *Succession) insert(p Plan) {
 	s.all = append(s.all, p)
 	slices.SortFunc(s.all, func(a, b Plan) int {
 		if a.Number != b.Number {
@@ -360,7 +365,18 @@ func (s *Succession) Add(a Accepted) error {
 		}
 		return bytes.Compare(a.ID[:], b.ID[:])
 	})
-	return nil
+}
+
+// Rescued adds a committee that an emergency made (spec/sos): the activation stands where a reshare would, and follows the statement under which the keys were
+// held before. Its number is the next, so that no reshare which was signed before leads on from there.
+func (s *Succession) Rescued(activation statement.ID, threshold int, before []string, to int, committee []string) {
+	from, ok := s.HeldBy(threshold, before)
+	if _, known := s.after[activation]; known || !ok {
+		return
+	}
+	r := Reshare{ID: activation, Vault: s.vault.ID, Number: from.Number + 1, Previous: from.ID, Threshold: to, Committee: slices.Sorted(slices.Values(committee))}
+	s.after[activation] = held{s.vault.After(r), s.after[from.ID].version}
+	s.insert(Plan{Reshare: r})
 }
 
 // Plans lists the complete reshares, by number; of two with one number the one with the lower id comes first.

@@ -84,6 +84,17 @@ func (k Key) Signer() (ssh.Signer, error) {
 	return ssh.NewSignerFromKey(key)
 }
 
+// SignTree signs what a guardian says in a protocol (spec/guard 7.2). A tree begins with its label, and what signet signs with its own: neither is
+// taken for the other.
+func (k Key) SignTree(h *transcript.Hash) ([]byte, error) {
+	key, err := k.signing()
+	if err != nil {
+		return nil, err
+	}
+	defer secret.Wipe(key)
+	return ed25519.Sign(key, h.Tree()), nil
+}
+
 // Decryption is the X25519 key that opens the guardian's values. The caller wipes it.
 func (k Key) Decryption() (*pve.PrivateKey, error) {
 	b, err := k.derive(transcript.GuardianEncryptionKey, 32)

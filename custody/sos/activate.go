@@ -28,6 +28,26 @@ func (d Docket) MayActivate(e Activated) error {
 	return nil
 }
 
+// Fits says why an activation is not of this request and its plan, whatever the request's state: what a certificate of SOS is held to.
+func (d Docket) Fits(e Activated) error {
+	i := d.find(e.Request)
+	if i < 0 {
+		return fmt.Errorf("SOS request %s: %w", e.Request.Short(), ErrUnknown)
+	}
+	if err := d.cases[i].fits(e); err != nil {
+		return fmt.Errorf("activation: %w", err)
+	}
+	return nil
+}
+
+// MaySit says why an operator may not be of a new committee, nil if it may: it may contribute, or the plan names it as a successor.
+func (c Case) MaySit(name string) error {
+	if err := c.maySucceed(name, c.plan.Contributors(c.request.Subjects)); err != nil {
+		return fmt.Errorf("%s: %w: %w", name, ErrPlan, err)
+	}
+	return nil
+}
+
 // fits holds an activation to the request and to the plan that all operators signed beforehand: it is the only source of who may follow.
 func (c Case) fits(e Activated) error {
 	a := e.Activation

@@ -160,6 +160,17 @@ func (c Case) Vetoes() (names []string) {
 	return names
 }
 
+// Activated says whether all contributors' nodes signed an activation, and this node took it.
+func (c Case) Activated(id statement.ID) bool { _, ok := c.activation(id); return ok }
+
+// Gave says whether an operator gave its part to an activation, as far as this node knows.
+func (c Case) Gave(activation statement.ID, operator string) bool {
+	return slices.Contains(c.gave, gift{activation, operator})
+}
+
+// Reshared are the keys that have new shares by SOS, each in its new epoch.
+func (c Case) Reshared() []act.Key { return slices.Clone(c.reshared) }
+
 // Late says that a veto or cancellation came after this node had given its part.
 func (c Case) Late() bool { return c.late }
 

@@ -11,35 +11,36 @@ import (
 
 // Kinds of leaves, and what their id and body are (spec/log 1).
 const (
-	KindStatement = "statement"  // a statement that everybody may see was; body: its bytes, and the signatures that came with it
-	KindPrivate   = "private"    // a statement that is shown only if its vault's charter says so; body: as of statement
-	KindSignature = "signature"  // a further signature over a statement; body: the signature
-	KindVote      = "vote"       // a person approved or rejected an intent; body: the signature
-	KindDecision  = "decision"   // this node decided; body: the statement, and the node's signature
-	KindHeard     = "heard"      // another node's decision; body: as decision
-	KindWord      = "word"       // a node's signature over a charter, which it is about; body: the signature, 64 bytes
-	KindJoined    = "joined"     // an operator joined here by an invitation; id: SHA-256 of its entry
-	KindInForce   = "in-force"   // a roster or charter came into force; id: the statement's
-	KindSession   = "session"    // this node joined a session; id: hash of the setup
-	KindFault     = "fault"      // a session ended without its result; id: the hash of its setup, or of the fault
-	KindBurn      = "burn"       // a pair was burned
-	KindRecord    = "record"     // an epoch record was prepared; body: the record. It and what follows are about the record's hash
-	KindCert      = "cert"       // … certified; body: the certificate
-	KindTested    = "tested"     // … tried by a test signature; id: the record's hash
-	KindFinal     = "final"      // a member said FINAL; body: the FINAL
-	KindFinalCert = "final-cert" // an epoch is in force; body: the final certificate
-	KindDrop      = "drop"       // a pending record, or an operator that joined, was given up
-	KindErase     = "erase"      // a higher record is in force: the secrets of this one are gone; id: the record's hash
-	KindWanted    = "wanted"     // the operator asked for new shares; id: the key
-	KindSigned    = "signed"     // a signature came out; id: the transaction's on its chain, or the proof statement's; body: the signed transaction, or the proof's signature
-	KindChain     = "chain"      // a transaction's life on its chain went on; id: the intent
-	KindHeartbeat = "heartbeat"  // a node's sign of life, with proofs of its shares; body: the statement, and the node's signature
-	KindAlive     = "alive"      // a share proved itself on demand; id: the note
-	KindAddress   = "address"    // an address was given out; body: see spec/log 1
-	KindAlarm     = "alarm"      // body: what is wrong, in words, or the evidence
-	KindLife      = "life"       // a process began its work on this store; id: the instance
-	KindFence     = "fence"      // this node was restored or cloned: it signs nothing; body: why
-	KindConfirmed = "confirmed"  // its operator made sure that no other copy runs; id: the instance
+	KindStatement    = "statement"    // a statement that everybody may see was; body: its bytes, and the signatures that came with it
+	KindPrivate      = "private"      // a statement that is shown only if its vault's charter says so; body: as of statement
+	KindSignature    = "signature"    // a further signature over a statement; body: the signature
+	KindVote         = "vote"         // a person approved or rejected an intent; body: the signature
+	KindDecision     = "decision"     // this node decided; body: the statement, and the node's signature
+	KindHeard        = "heard"        // another node's decision; body: as decision
+	KindWord         = "word"         // a node's signature over a charter, which it is about; body: the signature, 64 bytes
+	KindJoined       = "joined"       // an operator joined here by an invitation; id: SHA-256 of its entry
+	KindInForce      = "in-force"     // a roster or charter came into force; id: the statement's
+	KindSession      = "session"      // this node joined a session; id: hash of the setup
+	KindFault        = "fault"        // a session ended without its result; id: the hash of its setup, or of the fault
+	KindBurn         = "burn"         // a pair was burned
+	KindRecord       = "record"       // an epoch record was prepared; body: the record. It and what follows are about the record's hash
+	KindCert         = "cert"         // … certified; body: the certificate
+	KindTested       = "tested"       // … tried by a test signature; id: the record's hash
+	KindFinal        = "final"        // a member said FINAL; body: the FINAL
+	KindFinalCert    = "final-cert"   // an epoch is in force; body: the final certificate
+	KindDrop         = "drop"         // a pending record, or an operator that joined, was given up
+	KindErase        = "erase"        // a higher record is in force: the secrets of this one are gone; id: the record's hash
+	KindWanted       = "wanted"       // the operator asked for new shares; id: the key
+	KindSigned       = "signed"       // a signature came out; id: the transaction's on its chain, or the proof statement's; body: the signed transaction, or the proof's signature
+	KindChain        = "chain"        // a transaction's life on its chain went on; id: the intent
+	KindHeartbeat    = "heartbeat"    // a node's sign of life, with proofs of its shares; body: the statement, and the node's signature
+	KindAlive        = "alive"        // a share proved itself on demand; id: the note
+	KindAddress      = "address"      // an address was given out; body: see spec/log 1
+	KindContribution = "contribution" // what a guardian contributes in an emergency (spec/guard 7); id: SHA-256 of it. It is about the activation
+	KindAlarm        = "alarm"        // body: what is wrong, in words, or the evidence
+	KindLife         = "life"         // a process began its work on this store; id: the instance
+	KindFence        = "fence"        // this node was restored or cloned: it signs nothing; body: why
+	KindConfirmed    = "confirmed"    // its operator made sure that no other copy runs; id: the instance
 
 	KindPresignature = "presignature" // a presignature was taken: it serves this once; id: its own
 )

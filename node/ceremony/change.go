@@ -277,31 +277,15 @@ func (k *Keeper) changeTask(ctx context.Context, now time.Time, w *root, a *atte
 			return nil, err
 		}
 	}
-	w.joining = true
-	w.noteOpened(now, s.Opener)
 	t := k.makingTask(w, s, plan, title, func(seat protocol.Seat) (engine.Stage[protocol.Prepared], error) {
 		return first(seat, keys)
 	})
 	t.Standing = Standing(f)
+	wipe := func() {}
 	if keys != nil {
-		t.Hedge = secret.New(keys.Share.Bytes())
+		t.Hedge, wipe = secret.New(keys.Share.Bytes()), keys.Wipe
 	}
-	t.Admit = k.givenUp(now, w, a)
-	t.Admit.Leaves = append(t.Admit.Leaves, tlog.Notes(tlog.KindSession, now, w.ID, s.Hash()).On(w.keyID))
-	t.Admitted = func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		w.joining, w.tried = false, c.Attempt
-		k.dropUnfinal(w, a)
-	}
-	ended := t.Done
-	t.Done = func(ctx context.Context, now time.Time, err error, sentLast bool) {
-		if keys != nil {
-			keys.Wipe()
-		}
-		ended(ctx, now, err, sentLast)
-	}
-	k.joins(w, t)
+	k.enlist(now, w, a, s, c.Attempt, t, wipe)
 	return t, nil
 }
 

@@ -170,14 +170,7 @@ func (k *Keeper) takeIntroduction(ctx context.Context, now time.Time, f [][]byte
 	if err := write(k.introductionEntry(now, w, s, choice, signed, c)); err != nil {
 		return err
 	}
-	a := newAttempt(w, choice.Attempt)
-	for _, link := range c.Links() {
-		a.book.Adopt(link)
-		w.past[link.Record.Hash()] = link.Record
-		w.sinces[link.Record.Hash()] = now
-	}
-	k.begin(w, a)
-	w.choice, w.signed, w.since, w.moved = s, signed, now, now
+	k.introduced(w, now, s, choice, signed, c)
 	return nil
 }
 
@@ -186,18 +179,10 @@ func (w *root) checkIntroduction(p charter.Plan, s statement.Statement, choice c
 	switch {
 	case !ok || choice.Suite != w.suite || choice.Key != pinned.Key || !bytes.Equal(choice.PublicKey, pinned.PublicKey):
 		return nil, nil, errors.New("the key is not the one that our officer signed")
-	case choice.Attempt < 1 || choice.Attempt > maxAttempts || choice.Key != epoch.KeyID(w.ID, w.suite, choice.Attempt):
-		return nil, nil, errors.New("the key id is not that of the vault and suite")
 	}
-	signed, err := decodeSignatures(sigs)
+	signed, err := w.checkChoice(s, choice, sigs)
 	if err != nil {
 		return nil, nil, err
-	}
-	if err := charter.VerifyKeyChoice(s, w.Vault, w.roster, signed); err != nil {
-		return nil, nil, err
-	}
-	if len(signed) != len(w.Committee) {
-		return nil, nil, fmt.Errorf("%d nodes signed the choice of the key, the committee has %d", len(signed), len(w.Committee))
 	}
 	g, err := epoch.GroupOf(w.suite)
 	if err != nil {

@@ -38,6 +38,9 @@ const (
 // NoteIntroduction tells a newcomer of a key: reshare id, suite, key statement, node signatures over it, chain.
 const NoteIntroduction outbox.Kind = 0x15
 
+// NoteFollow tells everybody of a key in an emergency: suite, key statement, node signatures over it, final certificate.
+const NoteFollow outbox.Kind = 0x16
+
 const (
 	keygenTimeout = 2 * time.Minute
 	testTimeout   = 30 * time.Second
@@ -77,6 +80,8 @@ type Config struct {
 	Terms func(charter.Vault) charter.Vault
 	// Challenge sends a challenge to all peers, directly.
 	Challenge func(key, challenge [32]byte)
+	// Sanctioned finds an activation of an emergency that all its contributors signed, of the vault's own plan. It is asked under our lock.
+	Sanctioned func(activation [32]byte) (Sanction, bool)
 	// Introduced hears which operators were told of a vault's key, to hold it. It is called under our lock.
 	Introduced func(vault statement.ID, operators []string)
 }
@@ -86,11 +91,12 @@ type Keeper struct {
 	cfg  Config
 	sign mpc.Signer
 
-	mu    sync.Mutex
-	roots map[rootID]*root
-	keys  map[[32]byte]*root // by key id, of every attempt that we saw
-	plans map[statement.ID]*charter.Succession
-	ids   map[[16]byte]place // by the first half of a key id, which nobody can choose
+	mu          sync.Mutex
+	roots       map[rootID]*root
+	keys        map[[32]byte]*root // by key id, of every attempt that we saw
+	plans       map[statement.ID]*charter.Succession
+	emergencies map[[32]byte]Emergency // guarded reshares that may run now, by key
+	ids         map[[16]byte]place     // by the first half of a key id, which nobody can choose
 
 	damaged map[rootID]*root      // roots that were set aside, not among roots
 	known   map[epoch.Hash]bool   // records that the store's rows name, once a root was set aside
@@ -231,6 +237,7 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, c char
 	k.plans[v.ID] = charter.NewSuccession(v, c)
 	for _, w := range fresh {
 		k.roots[rootID{v.ID, w.suite}] = w
+		k.succeedAll(w)
 	}
 	return nil
 }

@@ -28,9 +28,9 @@ const (
 )
 
 // Takes says whether a note is this room's.
-func Takes(k outbox.Kind) bool { return k >= NoteCert && k <= NoteIntroduction }
+func Takes(k outbox.Kind) bool { return k >= NoteCert && k <= NoteFollow }
 
-var fieldCount = map[outbox.Kind]int{NoteCert: 2, NoteFinal: 1, NoteFinalCert: 1, NoteChoice: 3, NoteProof: 7, NoteIntroduction: 5}
+var fieldCount = map[outbox.Kind]int{NoteCert: 2, NoteFinal: 1, NoteFinalCert: 1, NoteChoice: 3, NoteProof: 7, NoteIntroduction: 5, NoteFollow: 4}
 
 // Take checks a peer's note; write makes its entry durable together with the note. Errors
 // that wrap outbox.ErrLater mean that it may be taken later.
@@ -52,6 +52,8 @@ func (k *Keeper) Take(ctx context.Context, now time.Time, n outbox.Note, write f
 		return k.takeChoice(now, f[0], string(f[1]), f[2], write)
 	case NoteIntroduction:
 		return k.takeIntroduction(ctx, now, f, write)
+	case NoteFollow:
+		return k.takeFollow(ctx, now, f, write)
 	default:
 		return k.takeProof(now, f, write)
 	}

@@ -26,6 +26,9 @@ const skipFor = 10 * time.Minute
 type reshaping struct {
 	past       map[epoch.Hash]*epoch.Record // every record that was in force here
 	sinces     map[epoch.Hash]time.Time     // since when; of what a newcomer was shown, the last alone
+	shown      epoch.Hash                   // the epoch that all nodes were told of in an emergency
+	hasSet     epoch.Hash                   // the epoch of others whose backup set is here
+	coming     map[engine.PartyID][]byte    // the beginnings of one that members send
 	told       epoch.Hash                   // the epoch whose newcomers were told again of what counts in limits
 	made       map[epoch.Hash]*epoch.Record // every record that we prepared
 	skip       map[engine.PartyID]time.Time // who failed a change: it deals only if it must, until then
@@ -40,7 +43,7 @@ type introduced struct {
 }
 
 func newReshaping() reshaping {
-	return reshaping{past: map[epoch.Hash]*epoch.Record{}, sinces: map[epoch.Hash]time.Time{}, made: map[epoch.Hash]*epoch.Record{}, skip: map[engine.PartyID]time.Time{}}
+	return reshaping{past: map[epoch.Hash]*epoch.Record{}, sinces: map[epoch.Hash]time.Time{}, made: map[epoch.Hash]*epoch.Record{}, skip: map[engine.PartyID]time.Time{}, coming: map[engine.PartyID][]byte{}}
 }
 
 // held is the vault as it is held now: committee and threshold are those of the record in force.
@@ -325,6 +328,9 @@ func (k *Keeper) sanctioned(w *root, r *epoch.Record) error {
 		if !ok || !bytes.Equal(o.Identity, m.Identity) {
 			return fmt.Errorf("record %v of vault %s: member %v is no operator's node", r.Hash(), w.title(), m.ID)
 		}
+	}
+	if r.Rescued() {
+		return k.sanctionedBySOS(w, r)
 	}
 	if _, ok := k.plans[w.ID].HeldBy(r.Threshold, w.committee(r)); !ok {
 		return fmt.Errorf("%w: record %v of vault %s: no statement of the officers is known here for %d of %v", outbox.ErrLater, r.Hash(), w.title(), r.Threshold, w.committee(r))

@@ -40,6 +40,8 @@ func (k *Keeper) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*sessi
 		return k.admitRefresh(ctx, now, s)
 	case protocol.ProtocolReshare:
 		return k.admitReshare(ctx, now, s)
+	case protocol.ProtocolRescue:
+		return k.admitRescue(ctx, now, s)
 	}
 	return nil, fmt.Errorf("protocol %q is not known here", s.Protocol)
 }
@@ -260,8 +262,8 @@ func (k *Keeper) makingTask(w *root, s *mpc.Setup, plan *guard.Plan, title strin
 			w.made[saved.Hash()] = saved
 			if w.keyID != s.KeyID || w.givenUp && s.Protocol == protocol.ProtocolKeygen {
 				err = fmt.Errorf("attempt %x was given up meanwhile", s.KeyID[:6])
-			} else if s.Protocol == protocol.ProtocolReshare {
-				err = w.book.PrepareLower(saved) // our officer agreed to its threshold, lower or not: admitReshare
+			} else if s.Protocol == protocol.ProtocolReshare || s.Protocol == protocol.ProtocolRescue {
+				err = w.book.PrepareLower(saved) // its threshold, lower or not, is what our officer agreed to, or the plan that all signed: admitReshare, admitRescue
 			} else {
 				err = w.book.Prepare(saved)
 			}

@@ -125,6 +125,9 @@ func (k *Keeper) beginNext(ctx context.Context, now time.Time, w *root) (*mpc.Se
 	if !w.published() {
 		return k.anew(now, w), nil
 	}
+	if x, ok := k.emergencies[w.keyID]; ok {
+		return k.rescue(ctx, now, w, x)
+	}
 	if s, ready, err := k.reshare(ctx, now, w); ready || err != nil {
 		return s, err
 	}
@@ -285,6 +288,7 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 		return errors.Join(err, k.reload(ctx, now, w))
 	}
 	w.past[f.Record.Hash()], w.sinces[f.Record.Hash()] = f.Record, now
+	k.succeed(w, f.Record)
 	if err := k.lookForShare(ctx, w, a); err != nil {
 		return errors.Join(err, k.reload(ctx, now, w))
 	}

@@ -3,13 +3,16 @@ package nodetest
 import (
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/guardian"
+	"github.com/ostraka/ostraka/mpc/guard"
 )
 
 // GuardianKey is the offline key of a guardian with a number; another life is another key of the same guardian.
@@ -37,6 +40,37 @@ func Guardians(t testing.TB, n, life int) (all []charter.Guard) {
 	}
 	slices.SortFunc(all, func(a, b charter.Guard) int { return strings.Compare(a.Name, b.Name) })
 	return all
+}
+
+// Contribute is what a guardian's tool makes offline of the public backup set.
+func Contribute(t testing.TB, k guardian.Key, terms guard.Terms, set *guard.Set, to *guard.Activation, r io.Reader) []byte {
+	t.Helper()
+	card, err := k.Card()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dk, err := k.Decryption()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dk.Wipe()
+	y, _, err := set.Open(terms, card.Party(), dk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer y.Wipe()
+	sign := func(h *transcript.Hash) []byte {
+		sig, err := k.SignTree(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sig
+	}
+	c, err := guard.Contribute(terms, to, y, card.Signing(), sign, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Encode()
 }
 
 // Plan is an SOS plan of a drill: r operators and k guardians, all delays a minute.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,22 +21,32 @@ import (
 	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/guard"
+	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store"
 )
 
-// NoteSaid carries what one person or node says of an SOS: statement, signature.
-const NoteSaid outbox.Kind = 0x70
+// Notes of this room.
+const (
+	NoteSaid         outbox.Kind = 0x70 // what one person or node says of an SOS: statement, signature
+	NoteContribution outbox.Kind = 0x71 // what a guardian contributes: activation id, contribution (spec/guard 7)
+)
 
 // Takes says whether this room takes notes of a kind.
-func Takes(k outbox.Kind) bool { return k == NoteSaid }
+func Takes(k outbox.Kind) bool { return k == NoteSaid || k == NoteContribution }
 
 // Rows of this room (spec/store).
 const (
 	kindDocket  = "sos"         // sos/<vault>: its docket
 	kindBasis   = "sos-basis"   // sos-basis/<vault>/<sum of the plan>: what a plan that a case keeps is read from
-	kindSay     = "sos-say"     // sos-say/<statement>: our own step, on its way to the outbox
+	kindSay     = "sos-say"     // sos-say/<statement>: what we say ourselves, on its way to the outbox
+	kindSaid    = "sos-said"    // sos-said/<vault>/<place>: what was said of a request: statement, signature, who signed of several
+	kindGiven   = "sos-given"   // sos-given/<activation>/<guardian>: its contribution, or that there were two
+	kindKey     = "sos-key"     // sos-key/<vault>/<request>/<key>/<attempt>: our key of that ceremony, sealed
 	kindSilence = "sos-silence" // sos-silence/<operator>: how long we have had no heartbeat of it, by our clocks
 )
 
@@ -50,7 +61,8 @@ type Config struct {
 	Rand     io.Reader
 	Log      *slog.Logger
 	// Mono is a clock that nobody sets, since some moment of this process; it does not run while the machine is suspended.
-	Mono func() time.Duration
+	Mono   func() time.Duration
+	Sealer seal.Sealer
 	// Post makes an entry and a note of our own durable together, and sends the note.
 	Post func(ctx context.Context, now time.Time, e journal.Entry, n outbox.Note) error
 
@@ -65,8 +77,33 @@ type Config struct {
 	Beats func() map[string]time.Time
 	// Point gives an operator's party and public share in an epoch, by our own record.
 	Point func(k act.Key, operator string) ([16]byte, group.Point, error)
+	// Seats gives these nodes their seats in a child of an epoch, by our own record: who stays keeps its own, and newcomers have one that nobody had.
+	// MaySit says whether they may be these; Had whose each index is or was.
+	Seats  func(k act.Key, nodes []mpc.Party) ([]mpc.Party, error)
+	MaySit func(k act.Key, seats []mpc.Party) error
+	Had    func(key [32]byte) map[uint16]engine.PartyID
+	// Contribution checks a guardian's message against our own record and set, and says whose it is. Errors that wrap outbox.ErrLater mean that it may
+	// hold later.
+	Contribution func(ctx context.Context, k act.Key, a *guard.Activation, raw []byte) (engine.PartyID, error)
+	// Epoch is a key's in force: its hash, the activation that made it (zero: none) and its committee.
+	Epoch func(key [32]byte) (Epoch, bool)
+	// Reachable says whether an operator's link stands.
+	Reachable func(operator string) bool
+	// Ask sends a question about vetoes to an operator's node, directly.
+	Ask func(operator string, question []byte)
+	// Own is our log as it stands; Theirs the highest head of another's that we cosigned. At is the head of ours at a size that it has.
+	Own    func(ctx context.Context) (sos.Own, error)
+	Theirs func(ctx context.Context, operator string) sos.Own
+	At     func(ctx context.Context, size int64) (tlog.Head, error)
 	// CheckSignature verifies a signature under a key's root, as the chain of its suite would.
 	CheckSignature func(k act.Key, digest [32]byte, signature []byte) error
+}
+
+// An Epoch is a key's in force.
+type Epoch struct {
+	Hash       [32]byte
+	Activation [32]byte // that made it; zero: no SOS did
+	Committee  []string // ascending
 }
 
 // A Basis is what a plan is read from: a version of the charter, and the roster, committee and threshold in force beside it.
@@ -85,10 +122,18 @@ type Desk struct {
 	mu      sync.Mutex
 	dockets map[statement.ID]sos.Docket
 	asked   map[statement.ID]bool // vaults with a docket in the store
-	silence map[string]silence
-	refuses map[[2]string]sos.Clock // by vault (its id's bytes) and operator: since a challenge that it did not answer
-	saved   time.Time               // when clocks of silence were made durable last
-	ticked  time.Time
+	words   map[statement.ID]words
+	given   map[statement.ID]map[engine.PartyID][]byte // by activation and guardian: contributions that hold; nil: it made two
+	asks    map[statement.ID]*question                 // by activation
+	answers map[answered]time.Time
+	stood   map[statement.ID]bool // requests of which our keys of ceremonies are erased
+
+	known     sync.Mutex // guards what other rooms ask for under their own locks
+	sanctions map[[32]byte]Sanction
+	silence   map[string]silence
+	refuses   map[[2]string]sos.Clock // by vault (its id's bytes) and operator: since a challenge that it did not answer
+	saved     time.Time               // when clocks of silence were made durable last
+	ticked    time.Time
 }
 
 // A silence is how long an operator has not been heard of.
@@ -99,7 +144,10 @@ type silence struct {
 
 // Open reads back every docket.
 func Open(ctx context.Context, cfg Config) (*Desk, error) {
-	d := &Desk{cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[[2]string]sos.Clock{}}
+	d := &Desk{
+		cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[[2]string]sos.Clock{},
+		words: map[statement.ID]words{}, given: map[statement.ID]map[engine.PartyID][]byte{}, asks: map[statement.ID]*question{}, answers: map[answered]time.Time{}, stood: map[statement.ID]bool{}, sanctions: map[[32]byte]Sanction{},
+	}
 	var drawn [32]byte
 	if _, err := io.ReadFull(cfg.Rand, drawn[:]); err != nil {
 		return nil, fmt.Errorf("draw this start's number: %w", err)
@@ -112,6 +160,9 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 		return err
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(d.readWords(ctx), d.readGiven(ctx)); err != nil {
 		return nil, err
 	}
 	err = d.each(ctx, kindSilence, func(name string, value []byte) error {
@@ -187,6 +238,29 @@ func (d *Desk) Quiet() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.asked) == 0
+}
+
+// MayRun says why a step of an emergency must not run on a vault now, nil if it may.
+func (d *Desk) MayRun(ctx context.Context, vault statement.ID, w sos.Work, id statement.ID) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k, err := d.docket(ctx, vault)
+	if err != nil {
+		return err
+	}
+	return k.MayRun(w, id)
+}
+
+// Alive lists the vaults with a request that is not over.
+func (d *Desk) Alive() (vaults []statement.ID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for vault, k := range d.dockets {
+		if slices.ContainsFunc(k.Cases(), func(c sos.Case) bool { return !c.State().Ended() }) {
+			vaults = append(vaults, vault)
+		}
+	}
+	return vaults
 }
 
 // Held says why a vault's ordinary work must wait; "" if it need not. A docket that cannot be read holds its vault: what it said may be that
@@ -282,33 +356,48 @@ func (d *Desk) Show(ctx context.Context, now time.Time, vault statement.ID) (out
 	return out, nil
 }
 
-// say signs a step of ours, and keeps it for the outbox.
-func (d *Desk) say(now time.Time, s act.Step, e *journal.Entry) error {
-	var salt statement.Salt
+// drawSalt is a statement's.
+func (d *Desk) drawSalt() (salt statement.Salt, err error) {
 	if _, err := io.ReadFull(d.cfg.Rand, salt[:]); err != nil {
-		return fmt.Errorf("draw a salt: %w", err)
+		return salt, fmt.Errorf("draw a salt: %w", err)
 	}
-	st, err := s.Statement(salt)
+	return salt, nil
+}
+
+// say signs a statement of ours, and keeps it for the outbox: it is durable before it leaves. by is our operator where several sign it.
+func (d *Desk) say(now time.Time, vault statement.ID, build func(statement.Salt) (statement.Statement, error), by string, e *journal.Entry) (s statement.Statement, kept func(), err error) {
+	salt, err := d.drawSalt()
+	if err == nil {
+		s, err = build(salt)
+	}
 	if err != nil {
-		return err
+		return s, nil, err
 	}
-	sig, err := signet.SignNode(d.cfg.Identity, st)
+	kept, err = d.sign(now, vault, s, by, e)
+	return s, kept, err
+}
+
+// sign is our signature over a statement, which others may have signed as well.
+func (d *Desk) sign(now time.Time, vault statement.ID, s statement.Statement, by string, e *journal.Entry) (kept func(), err error) {
+	sig, err := signet.SignNode(d.cfg.Identity, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	id := st.ID()
-	n := outbox.Note{Kind: NoteSaid, Fields: [][]byte{st.Bytes(), sig}}
+	id := s.ID()
+	n := outbox.Note{Kind: NoteSaid, Fields: [][]byte{s.Bytes(), sig}}
 	e.Put = append(e.Put, store.Entry{Key: store.Key(kindSay, store.ID(id[:])), Value: n.Encode()})
-	e.Leaves = append(e.Leaves, tlog.Says(tlog.KindStatement, now, s.Vault, st.Bytes(), sig))
-	return nil
+	e.Leaves = append(e.Leaves, tlog.Says(tlog.KindStatement, now, vault, s.Bytes(), sig))
+	return d.keep(vault, s, by, sig, e)
 }
 
 // settle is the entry of a docket's change: its row, our own steps, and an alarm for people.
 func (d *Desk) settle(now time.Time, vault statement.ID, k sos.Docket, fx sos.Effects, e *journal.Entry) error {
 	for _, s := range fx.Say {
-		if err := d.say(now, s, e); err != nil {
+		_, kept, err := d.say(now, vault, s.Statement, "", e)
+		if err != nil {
 			return err
 		}
+		kept() // who reads it before it is durable sees nothing that is not so
 	}
 	for _, n := range fx.Tell {
 		e.Leaves = append(e.Leaves, tlog.Says(tlog.KindAlarm, now, vault, []byte(n.Text)).On(n.Request))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ostraka/ostraka/custody/sos"
@@ -14,10 +15,13 @@ import (
 	"github.com/ostraka/ostraka/node/outbox"
 )
 
-// Take checks what a person or a node says of an SOS. Whoever carries it, it counts by its own signature or proof alone.
+// Take checks what a person or a node says of an SOS, and what guardians contribute. Whoever carries it, it counts by its own signature or proof alone.
 func (d *Desk) Take(ctx context.Context, now time.Time, n outbox.Note, write func(journal.Entry) error) error {
 	if len(n.Fields) != 2 {
 		return fmt.Errorf("note of kind %#x has %d fields, not 2", uint8(n.Kind), len(n.Fields))
+	}
+	if n.Kind == NoteContribution {
+		return d.takeContribution(ctx, now, n, write)
 	}
 	s, err := statement.Parse(n.Fields[0])
 	if err != nil {
@@ -25,19 +29,30 @@ func (d *Desk) Take(ctx context.Context, now time.Time, n outbox.Note, write fun
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.takeSaid(ctx, now, s, n.Fields[1], write)
+}
+
+func (d *Desk) takeSaid(ctx context.Context, now time.Time, s statement.Statement, sig []byte, write func(journal.Entry) error) error {
 	vault := s.Fields().ID("vault")
 	k, err := d.docket(ctx, vault)
 	if err != nil {
 		return fmt.Errorf("%w: %w", outbox.ErrLater, err)
 	}
-	e := journal.Entry{Leaves: []tlog.Filed{tlog.Says(tlog.KindStatement, now, vault, s.Bytes(), n.Fields[1])}}
-	next, fx, err := d.apply(now, vault, k, s, n.Fields[1])
+	e := journal.Entry{Leaves: []tlog.Filed{tlog.Says(tlog.KindStatement, now, vault, s.Bytes(), sig)}}
+	next, fx, by, err := d.apply(now, vault, k, s, sig)
 	switch {
 	case errors.Is(err, sos.ErrOver):
 		return write(e) // it is logged, and moves nothing
-	case errors.Is(err, sos.ErrUnknown), errors.Is(err, sos.ErrEarly):
+	case errors.Is(err, sos.ErrUnknown), errors.Is(err, sos.ErrEarly), errors.Is(err, sos.ErrConsent):
 		return fmt.Errorf("%w: %w", outbox.ErrLater, err)
 	case err != nil:
+		return err
+	}
+	if s.Kind() == statement.SOSChallenge {
+		return write(e)
+	}
+	kept, err := d.keep(vault, s, by, sig, &e)
+	if err != nil {
 		return err
 	}
 	if err := d.settle(now, vault, next, fx, &e); err != nil {
@@ -47,34 +62,91 @@ func (d *Desk) Take(ctx context.Context, now time.Time, n outbox.Note, write fun
 		return err
 	}
 	d.dockets[vault], d.asked[vault] = next, true
+	kept()
+	d.ticked = time.Time{} // what follows from it follows at once
 	return d.flush(ctx, now)
 }
 
-// apply verifies a statement against the plan that it is under, and lets the docket have it.
-func (d *Desk) apply(now time.Time, vault statement.ID, k sos.Docket, s statement.Statement, sig []byte) (sos.Docket, sos.Effects, error) {
+// apply verifies a statement against the plan that it is under, and lets the docket have it. What several sign waits until all did: the tick lets the
+// docket have it then. by is who signed of them.
+func (d *Desk) apply(now time.Time, vault statement.ID, k sos.Docket, s statement.Statement, sig []byte) (next sos.Docket, fx sos.Effects, by string, err error) {
 	r := d.reading(now)
-	if s.Kind() == statement.SOSRequest {
+	switch s.Kind() {
+	case statement.SOSRequest:
 		_, p, err := d.inForce(vault)
 		if err != nil {
-			return k, sos.Effects{}, fmt.Errorf("%w: %w", outbox.ErrLater, err)
+			return k, fx, "", fmt.Errorf("%w: %w", outbox.ErrLater, err)
 		}
 		if _, err := act.VerifyRequest(s, sig, p); err != nil {
-			return k, sos.Effects{}, err
+			return k, fx, "", err
 		}
-		return k.Ask(s, r)
-	}
-	if s.Kind() == statement.SOSChallenge {
-		return d.challenge(vault, k, s, sig, r)
+		next, fx, err = k.Ask(s, r)
+		return next, fx, "", err
+	case statement.SOSChallenge:
+		next, fx, err = d.challenge(vault, k, s, sig, r)
+		return next, fx, "", err
 	}
 	c, ok := k.Case(s.Fields().ID("request"))
 	if !ok {
-		return k, sos.Effects{}, fmt.Errorf("%s %s: %w", s.Kind(), s.ID().Short(), sos.ErrUnknown)
+		return k, fx, "", fmt.Errorf("%s %s: %w", s.Kind(), s.ID().Short(), sos.ErrUnknown)
+	}
+	switch s.Kind() {
+	case statement.SOSSeat:
+		return k, fx, "", d.checkSeat(c, s, sig)
+	case statement.SOSActivation, statement.SOSClose, statement.SOSEarlyRelease:
+		by, err = d.share(k, c, s, sig)
+		return k, fx, by, err
 	}
 	ev, err := d.event(c, s, sig)
 	if err != nil {
-		return k, sos.Effects{}, err
+		return k, fx, "", err
 	}
-	return k.Apply(ev, r)
+	next, fx, err = k.Apply(ev, r)
+	return next, fx, "", err
+}
+
+// checkSeat: whoever may be of the new committee, for a key of the request.
+func (d *Desk) checkSeat(c sos.Case, s statement.Statement, sig []byte) error {
+	v, err := act.VerifySeat(s, sig, c.Plan())
+	switch {
+	case err != nil:
+		return err
+	case v.Head.Of(c.Request()) != nil || !slices.Contains(c.Request().Keys, v.Key):
+		return fmt.Errorf("%s %s: %w: another request, key or epoch", s.Kind(), s.ID().Short(), sos.ErrForeign)
+	case c.State().Ended():
+		return sos.ErrOver
+	}
+	return c.MaySit(v.Operator)
+}
+
+// share is one signature of several: whose, and that the statement is of the request. An activation is held to the plan before anybody else signs it.
+func (d *Desk) share(k sos.Docket, c sos.Case, s statement.Statement, sig []byte) (by string, err error) {
+	if c.State().Ended() && s.Kind() != statement.SOSActivation { // a certificate of an activation holds, whatever became of the request here
+		return "", sos.ErrOver
+	}
+	if by, err = d.signer(c, s, sig); err != nil {
+		return "", err
+	}
+	switch s.Kind() {
+	case statement.SOSActivation:
+		a, err := act.ActivationOf(s)
+		if err == nil {
+			err = k.Fits(d.activated(c, a))
+		}
+		return by, err
+	case statement.SOSClose:
+		v, err := act.CloseOf(s)
+		if err == nil {
+			err = v.Head.Of(c.Request())
+		}
+		return by, err
+	default:
+		v, err := act.EarlyReleaseOf(s)
+		if err == nil {
+			err = v.Head.Of(c.Request())
+		}
+		return by, err
+	}
 }
 
 // event is a statement that was verified, under the plan that the case keeps.
@@ -102,6 +174,9 @@ func (d *Desk) event(c sos.Case, s statement.Statement, sig []byte) (sos.Event, 
 	case statement.SOSStep:
 		v, err := act.VerifyStep(s, sig, p)
 		return sos.Stepped{Step: v}, err
+	case statement.SOSReleased:
+		v, err := act.VerifyReleased(s, sig, p)
+		return sos.Gave{Released: v}, err
 	}
 	return nil, fmt.Errorf("statements of kind %q are not taken here", s.Kind())
 }

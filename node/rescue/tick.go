@@ -3,6 +3,7 @@ package rescue
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/ostraka/ostraka/custody/sos"
@@ -96,16 +97,35 @@ func (d *Desk) tickVault(ctx context.Context, now time.Time, vault statement.ID,
 		}
 		next, fx.Say, fx.Tell = told, append(fx.Say, more.Say...), append(fx.Tell, more.Tell...)
 	}
-	if string(next.Bytes()) == string(before) && len(fx.Say)+len(fx.Tell) == 0 {
-		return nil
+	for _, c := range next.Cases() {
+		done, more := d.complete(next, c, r)
+		done, also, err := d.moved(done, c, r)
+		if err != nil {
+			return err
+		}
+		next, fx.Say, fx.Tell = done, slices.Concat(fx.Say, more.Say, also.Say), slices.Concat(fx.Tell, more.Tell, also.Tell)
 	}
-	var e journal.Entry
-	if err := d.settle(now, vault, next, fx, &e); err != nil {
-		return err
+	if string(next.Bytes()) != string(before) || len(fx.Say)+len(fx.Tell) > 0 {
+		var e journal.Entry
+		if err := d.settle(now, vault, next, fx, &e); err != nil {
+			return err
+		}
+		if err := d.cfg.Journal.Write(ctx, e); err != nil {
+			return err
+		}
+		d.dockets[vault], d.asked[vault] = next, true
 	}
-	if err := d.cfg.Journal.Write(ctx, e); err != nil {
-		return err
+	return d.carryOut(ctx, now, vault, next)
+}
+
+// carryOut does what the plan asks of this node once a request is ACTIVE: a key of its own for the new committee, its signature under activations that name it,
+// its part once it may be given.
+func (d *Desk) carryOut(ctx context.Context, now time.Time, vault statement.ID, k sos.Docket) (err error) {
+	for _, c := range k.Cases() {
+		d.sanction(k, c)
+		err = errors.Join(err, d.sit(ctx, now, c), d.countersign(ctx, now, k, c), d.stand(ctx, c))
+		next, failed := d.give(ctx, now, k, c)
+		k, err = next, errors.Join(err, failed)
 	}
-	d.dockets[vault], d.asked[vault] = next, true
-	return nil
+	return errors.Join(err, d.forget(ctx, vault, k))
 }

@@ -1,0 +1,157 @@
+package node_test
+
+import (
+	"crypto/rand"
+	"testing"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/statement"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/nodetest"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/rescue"
+)
+
+// emergency is a circle of four with a guarded 3-of-3 vault of the first three; the fourth may follow one that is lost.
+func emergency(t *testing.T, suite string) setting {
+	t.Helper()
+	w := nodetest.New(t, 4)
+	w.Suite = suite
+	w.Change = func(d *charter.Document) {
+		d.Guardians = nodetest.Guardians(t, 3, 0)
+		for i := range d.Vaults {
+			if d.Vaults[i].Rescue == nil {
+				d.Vaults[i].Rescue = nodetest.Plan(2, 2, w.Hosts[3].Own.Name)
+			}
+		}
+	}
+	w.Found()
+	vault := w.AcceptVault(w.VaultFile("treasury", 3, w.Hosts[:3]...), w.Hosts[:3]...)
+	w.Run("the vault's key is published", func() bool {
+		for _, h := range w.Hosts[:3] {
+			if v, ok := h.Keeper.Root(vault, suite); !ok || v.Current == nil {
+				return false
+			}
+		}
+		return true
+	})
+	return setting{World: w, vault: vault}
+}
+
+// declare takes a request because of the third host to ACTIVE at the others.
+func (s setting) declare() act.Request {
+	s.T.Helper()
+	a, b, c, d := s.Hosts[0], s.Hosts[1], s.Hosts[2], s.Hosts[3]
+	r := s.askSOS(a, charter.TriggerLegal, c.Own.Name)
+	s.Run("known to all that live", s.allStand(sos.Armed, r, a, b, d))
+	s.support(a, r, 0)
+	s.support(b, r, 1)
+	s.consent(a, r)
+	s.consent(b, r)
+	s.Run("active", s.allStand(sos.Active, r, a, b, d))
+	return r
+}
+
+// activate has a host's operator carry the plan out.
+func (s setting) activate(h *nodetest.Host, successors ...string) (ids []statement.ID) {
+	s.T.Helper()
+	var last error
+	s.Run("activated by "+h.Own.Name, func() (done bool) {
+		s.Act(h, func() {
+			ids, last = h.Rescue.AskActivation(s.T.Context(), s.Clock(h), s.vault, successors, 0)
+			done = last == nil
+		})
+		return done
+	})
+	return ids
+}
+
+// contribution is a guardian's, made offline of what everybody may see.
+func (s setting) contribution(r act.Request, id statement.ID, i int) outbox.Note {
+	s.T.Helper()
+	h := s.Hosts[0]
+	var c sos.Case
+	var a act.Activation
+	s.Act(h, func() {
+		d, err := h.Rescue.Docket(s.T.Context(), s.vault)
+		if err != nil {
+			s.T.Fatal(err)
+		}
+		c, _ = d.Case(r.ID)
+		for _, x := range h.Rescue.Said(s.T.Context(), s.vault) {
+			if x.Statement.ID() == id {
+				a, err = act.ActivationOf(x.Statement)
+			}
+		}
+		if err != nil {
+			s.T.Fatal(err)
+		}
+	})
+	to, err := rescue.Of(c, a)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	record := s.record(h)
+	plan, _, set, err := h.Keeper.Backups(s.T.Context(), record)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	terms, err := record.Terms(plan)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	raw := nodetest.Contribute(s.T, nodetest.GuardianKey(s.T, i, 0), terms, set, to, rand.Reader)
+	return outbox.Note{Kind: rescue.NoteContribution, Fields: [][]byte{id[:], raw}}
+}
+
+// One of three is gone. The two that live, two guardians and a successor of the plan make new shares of the same key; the vault signs on
+// under lock-up, and the one that is gone is out.
+func TestGuardedReshare(t *testing.T) {
+	t.Parallel()
+	for _, suite := range []string{charter.SuiteECDSA, charter.SuiteEd25519} {
+		t.Run(suite, func(t *testing.T) {
+			t.Parallel()
+			s := emergency(t, suite)
+			a, b, c, d := s.Hosts[0], s.Hosts[1], s.Hosts[2], s.Hosts[3]
+			before := s.record(a)
+			s.Downtime = 1000 * time.Hour
+			s.Crash(c)
+			r := s.declare()
+			ids := s.activate(a)
+			if len(ids) != 1 {
+				t.Fatalf("%d activations", len(ids))
+			}
+			for i := range 2 {
+				n := s.contribution(r, ids[0], i)
+				s.Run("a contribution is taken", func() (taken bool) {
+					s.Act(b, func() {
+						_, err := b.Submit(t.Context(), s.Clock(b), n)
+						taken = err == nil
+					})
+					return taken
+				})
+			}
+			s.Run("new shares", func() bool {
+				return s.HeldBy(a, s.vault, 3, a, b, d) && s.HeldBy(b, s.vault, 3, a, b, d) && s.HeldBy(d, s.vault, 3, a, b, d)
+			})
+			after := s.record(d)
+			if !after.Public.Equal(before.Public) || after.KeyID != before.KeyID || !after.Rescued() || after.Rescue.Activation != ids[0] || after.Epoch != before.Epoch+1 {
+				t.Errorf("the new epoch: %+v", after)
+			}
+			if _, still := after.Member(mpc.IDOf(c.Own.Identity)); still {
+				t.Error("the subject is still a member")
+			}
+			s.Run("no key of the ceremony is kept", func() bool {
+				return len(s.Rows(a, "sos-key"))+len(s.Rows(b, "sos-key"))+len(s.Rows(d, "sos-key")) == 0
+			})
+			for range 70 { // an hour's window, of which each step earns a minute at most
+				s.Step(time.Minute)
+				s.Deliver()
+			}
+			s.Run("lock-up", s.allStand(sos.LockUp, r, a, b, d))
+		})
+	}
+}

@@ -1,0 +1,355 @@
+package rescue
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ostraka/ostraka/crypto/share"
+	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/sos/plan"
+	"github.com/ostraka/ostraka/custody/statement"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/journal"
+)
+
+// activations are all of a request that anybody signed, by key and attempt.
+func (d *Desk) activations(c sos.Case) (all []act.Activation) {
+	for _, w := range d.words[c.Plan().Vault] {
+		if w.request != c.ID() || w.said.Kind() != statement.SOSActivation || slices.ContainsFunc(all, func(a act.Activation) bool { return a.ID == w.said.ID() }) {
+			continue
+		}
+		if a, err := act.ActivationOf(w.said); err == nil {
+			all = append(all, a)
+		}
+	}
+	slices.SortFunc(all, func(a, b act.Activation) int {
+		return cmp.Or(strings.Compare(string(a.Key.Key[:]), string(b.Key.Key[:])), a.Attempt-b.Attempt, strings.Compare(string(a.ID[:]), string(b.ID[:])))
+	})
+	return all
+}
+
+// whole says whether all contributors signed an activation.
+func (d *Desk) whole(c sos.Case, a act.Activation) bool {
+	sigs := d.signedBy(c.Plan().Vault, a.ID)
+	return !slices.ContainsFunc(a.Contributors, func(name string) bool { return sigs[name] == nil })
+}
+
+// activated is an activation with what this node knows of parties and share indices.
+func (d *Desk) activated(c sos.Case, a act.Activation) sos.Activated {
+	e := sos.Activated{Activation: a, Taken: map[uint16]string{}, Party: map[string][16]byte{}}
+	for _, m := range a.Members {
+		if o, ok := c.Plan().Anyone(m.Operator); ok {
+			e.Party[m.Operator] = mpc.IDOf(o.Identity)
+		}
+	}
+	names := map[[16]byte]string{}
+	for _, o := range slices.Concat(c.Plan().Operators, c.Plan().Others) {
+		names[mpc.IDOf(o.Identity)] = o.Name
+	}
+	for index, id := range d.cfg.Had(a.Key.Key) { // a node that was not told of the key yet knows none
+		if e.Taken[index] = names[id]; e.Taken[index] == "" {
+			e.Taken[index] = hex.EncodeToString(id[:]) // of somebody who left
+		}
+	}
+	return e
+}
+
+// ErrNoRequest says that no request of a vault is in the state that a step takes.
+var ErrNoRequest = errors.New("no SOS request of the vault is ACTIVE on this node")
+
+// AskActivation is our own operator's word that the plan be carried out, in ACTIVE: this node names the contributors, itself among them, and the new committee,
+// for every key that has no new shares yet. No successors: as many of the plan's as are there, up to the size of the committee before. Threshold 0: that of
+// the vault, as far as the new committee reaches.
+func (d *Desk) AskActivation(ctx context.Context, now time.Time, vault statement.ID, successors []string, threshold int) ([]statement.ID, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k, err := d.docket(ctx, vault)
+	if err != nil {
+		return nil, err
+	}
+	c, open := k.Open()
+	if !open || c.State() != sos.Active {
+		return nil, ErrNoRequest
+	}
+	givers, err := d.contributors(c)
+	if err != nil {
+		return nil, err
+	}
+	var e journal.Entry
+	var kept []func()
+	var ids []statement.ID
+	for _, key := range c.Request().Keys {
+		if slices.ContainsFunc(c.Reshared(), func(r act.Key) bool { return r.Key == key.Key }) {
+			continue
+		}
+		a, err := d.compose(now, c, key, givers, successors, threshold)
+		if err != nil {
+			return nil, err
+		}
+		s, keep, err := d.say(now, vault, a.Statement, d.cfg.Operator, &e)
+		if err != nil {
+			return nil, err
+		}
+		if a, err = act.ActivationOf(s); err == nil {
+			err = k.MayActivate(d.activated(c, a))
+		}
+		if err != nil {
+			return nil, err
+		}
+		kept, ids = append(kept, keep), append(ids, s.ID())
+	}
+	if len(ids) == 0 {
+		return nil, errors.New("all keys of the request have new shares already: \"ostraka sos status\" says what comes next")
+	}
+	if err := d.cfg.Journal.Write(ctx, e); err != nil {
+		return nil, err
+	}
+	for _, keep := range kept {
+		keep()
+	}
+	return ids, d.flush(ctx, now)
+}
+
+// contributors are r operators that consent and are there, this node first.
+func (d *Desk) contributors(c sos.Case) (names []string, err error) {
+	consents := c.Consents()
+	if !slices.Contains(consents, d.cfg.Operator) {
+		return nil, fmt.Errorf("%s has not consented: its own person signs \"ostraka sos support\" first", d.cfg.Operator)
+	}
+	names = []string{d.cfg.Operator}
+	for _, name := range consents {
+		if name != d.cfg.Operator && len(names) < c.Plan().Live && d.cfg.Reachable(name) {
+			names = append(names, name)
+		}
+	}
+	if n := c.Plan().Live - len(names); n > 0 {
+		return nil, fmt.Errorf("%d more operators that consent must be there; so far %s", n, strings.Join(names, ", "))
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// compose writes an activation of the next attempt at a key.
+func (d *Desk) compose(now time.Time, c sos.Case, k act.Key, givers, successors []string, threshold int) (act.Activation, error) {
+	p := c.Plan()
+	attempt := d.next(c, k)
+	seats := d.seatsOf(c, k, attempt)
+	members := slices.Clone(givers)
+	if successors == nil {
+		for _, name := range p.Successors {
+			if _, sits := seats[name]; sits && len(members) < len(p.Operators) && !slices.Contains(members, name) && c.MaySit(name) == nil && d.cfg.Reachable(name) {
+				members = append(members, name)
+			}
+		}
+	}
+	for _, name := range successors {
+		if !slices.Contains(members, name) {
+			members = append(members, name)
+		}
+	}
+	slices.Sort(members)
+	if threshold == 0 {
+		threshold = min(max(p.Least, p.Threshold), len(members))
+	}
+	var nodes []mpc.Party
+	for _, name := range members {
+		if err := c.MaySit(name); err != nil {
+			return act.Activation{}, err
+		}
+		o, _ := p.Anyone(name)
+		nodes = append(nodes, mpc.Party{ID: mpc.IDOf(o.Identity), Identity: o.Identity})
+	}
+	at, err := d.cfg.Seats(k, nodes)
+	if err != nil {
+		return act.Activation{}, err
+	}
+	a := act.Activation{Head: c.Request().Head(), Key: k, Attempt: attempt, Contributors: givers, Threshold: threshold, Created: now.UTC().Truncate(time.Second)}
+	for _, name := range members {
+		seat, sits := seats[name]
+		if !sits {
+			return a, fmt.Errorf("%s has not announced its key for attempt %d yet: its node must be up, and have come to ACTIVE by its own clock", name, attempt)
+		}
+		m := act.Member{Operator: name, Encryption: seat.Encryption}
+		o, _ := p.Anyone(name)
+		m.Party = mpc.IDOf(o.Identity)
+		for _, q := range at {
+			if q.ID == m.Party {
+				m.Index = uint16(q.Index)
+			}
+		}
+		a.Members = append(a.Members, m)
+	}
+	return a, nil
+}
+
+// countersign signs the activations that name us as a contributor, if our own operator consented and everything in them is as this node knows it: above all that
+// each key is the one that its member announced, or whoever composed it would read what guardians deal to others.
+func (d *Desk) countersign(ctx context.Context, now time.Time, k sos.Docket, c sos.Case) error {
+	for _, a := range d.activations(c) {
+		if !slices.Contains(a.Contributors, d.cfg.Operator) || d.signedBy(c.Plan().Vault, a.ID)[d.cfg.Operator] != nil || d.signedOther(c, a) {
+			continue
+		}
+		if k.MayActivate(d.activated(c, a)) != nil || d.checkKeys(c, a) != nil {
+			continue // in time, or never: whoever composed it sees that we did not sign
+		}
+		s, known := d.word(c, a.ID)
+		if !known {
+			continue
+		}
+		var e journal.Entry
+		keep, err := d.sign(now, c.Plan().Vault, s, d.cfg.Operator, &e)
+		if err != nil {
+			return err
+		}
+		if err := d.cfg.Journal.Write(ctx, e); err != nil {
+			return err
+		}
+		keep()
+	}
+	return nil
+}
+
+// signedOther: one activation of each attempt at a key has our signature.
+func (d *Desk) signedOther(c sos.Case, a act.Activation) bool {
+	return slices.ContainsFunc(d.activations(c), func(o act.Activation) bool {
+		return o.ID != a.ID && o.Key == a.Key && o.Attempt == a.Attempt && d.signedBy(c.Plan().Vault, o.ID)[d.cfg.Operator] != nil
+	})
+}
+
+func (d *Desk) word(c sos.Case, id statement.ID) (s statement.Statement, known bool) {
+	for _, w := range d.words[c.Plan().Vault] {
+		if w.said.ID() == id {
+			return w.said, true
+		}
+	}
+	return s, false
+}
+
+// checkKeys holds an activation's members to what they announced, and to our own record.
+func (d *Desk) checkKeys(c sos.Case, a act.Activation) error {
+	seats := d.seatsOf(c, a.Key, a.Attempt)
+	var at []mpc.Party
+	for _, m := range a.Members {
+		if seat, sits := seats[m.Operator]; !sits || seat.Encryption != m.Encryption {
+			return fmt.Errorf("member %s: encryption: not the key that its node announced", m.Operator)
+		}
+		o, _ := c.Plan().Anyone(m.Operator)
+		at = append(at, mpc.Party{ID: m.Party, Index: share.Index(m.Index), Identity: o.Identity})
+	}
+	return d.cfg.MaySit(a.Key, at)
+}
+
+// complete lets the docket have what all have signed whose word it takes.
+func (d *Desk) complete(k sos.Docket, c sos.Case, r sos.Reading) (sos.Docket, sos.Effects) {
+	var all sos.Effects
+	take := func(e sos.Event) {
+		if next, fx, err := k.Apply(e, r); err == nil {
+			k, all.Say, all.Tell = next, append(all.Say, fx.Say...), append(all.Tell, fx.Tell...)
+		} // else not now: the tick asks again
+	}
+	for _, a := range d.activations(c) {
+		if c.State() == sos.Active && !c.Activated(a.ID) && d.whole(c, a) {
+			take(d.activated(c, a))
+		}
+	}
+	if c.State() != sos.LockUp && c.State() != sos.Closed {
+		return k, all
+	}
+	for _, s := range d.said(c.Plan().Vault) {
+		switch s.Statement.Kind() {
+		case statement.SOSClose:
+			if v, err := act.VerifyClose(s.Statement, s.sigs(), c.Plan(), c.Committee()); err == nil && v.Request == c.ID() && c.State() == sos.LockUp {
+				take(sos.ClosedBy{Close: v})
+			}
+		case statement.SOSEarlyRelease:
+			if v, err := act.VerifyEarlyRelease(s.Statement, s.sigs(), c.Plan(), c.Committee()); err == nil && v.Request == c.ID() {
+				take(sos.Freed{EarlyRelease: v})
+			}
+		}
+	}
+	return k, all
+}
+
+func (s Said) sigs() map[string][]byte {
+	sigs := map[string][]byte{}
+	for i, name := range s.By {
+		sigs[name] = s.Signatures[i]
+	}
+	return sigs
+}
+
+// moved tells the docket of keys that have another epoch than its requests name.
+func (d *Desk) moved(k sos.Docket, c sos.Case, r sos.Reading) (sos.Docket, sos.Effects, error) {
+	var all sos.Effects
+	for _, key := range c.Request().Keys {
+		now, known := d.cfg.Epoch(key.Key)
+		if !known || now.Hash == key.Epoch || slices.Contains(c.Reshared(), act.Key{Key: key.Key, Epoch: now.Hash}) {
+			continue
+		}
+		var e sos.Event = sos.Moved{Key: act.Key{Key: key.Key, Epoch: now.Hash}}
+		if d.brought(c, now.Activation, key) {
+			e = sos.Reshared{Request: c.ID(), Activation: now.Activation, Key: act.Key{Key: key.Key, Epoch: now.Hash}, Committee: now.Committee}
+		} else if !c.State().Holds() && c.State() != sos.Armed {
+			continue
+		}
+		next, fx, err := k.Apply(e, r)
+		if errors.Is(err, sos.ErrOver) {
+			continue
+		}
+		if err != nil {
+			return k, all, err
+		}
+		k, all.Say, all.Tell = next, append(all.Say, fx.Say...), append(all.Tell, fx.Tell...)
+	}
+	return k, all, nil
+}
+
+// brought says whether an activation of this request made an epoch of a key.
+func (d *Desk) brought(c sos.Case, activation [32]byte, key act.Key) bool {
+	return activation != [32]byte{} && slices.ContainsFunc(d.activations(c), func(a act.Activation) bool { return a.ID == activation && a.Key == key })
+}
+
+// A Sanction is an activation that all its contributors signed and that is of the plan: a certificate of it makes a committee.
+type Sanction struct {
+	Vault     statement.ID
+	Key       act.Key
+	Threshold int
+	Members   []string // ascending
+}
+
+// Sanctioned finds an activation. It is asked under other rooms' locks, and takes none of this room's but its own.
+func (d *Desk) Sanctioned(id [32]byte) (Sanction, bool) {
+	d.known.Lock()
+	defer d.known.Unlock()
+	s, ok := d.sanctions[id]
+	return s, ok
+}
+
+// sanction notes the activations of a request that are whole.
+func (d *Desk) sanction(k sos.Docket, c sos.Case) {
+	for _, a := range d.activations(c) {
+		if _, known := d.Sanctioned(a.ID); known || !d.whole(c, a) || k.Fits(d.activated(c, a)) != nil {
+			continue
+		}
+		d.known.Lock()
+		d.sanctions[a.ID] = Sanction{c.Plan().Vault, a.Key, a.Threshold, a.Names()}
+		d.known.Unlock()
+	}
+}
+
+// live are the operators of the circle that may be asked: all but the subjects.
+func live(p plan.Plan, subjects []string, self string) (names []string) {
+	for _, o := range slices.Concat(p.Operators, p.Others) {
+		if o.Name != self && !slices.Contains(subjects, o.Name) {
+			names = append(names, o.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,146 @@
+package rescue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/crypto/pve"
+	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// keyKey is where our own key of a ceremony is kept: guardians may take days.
+func keyKey(vault statement.ID, request statement.ID, k [32]byte, attempt int) string {
+	return store.Key(kindKey, store.ID(vault[:]), store.ID(request[:]), store.ID(k[:]), store.Number(uint64(attempt)))
+}
+
+func (d *Desk) keyLabel(k act.Key, row string) seal.Label {
+	return seal.Label{Key: k.Key[:], Epoch: k.Epoch[:], Operator: []byte(d.cfg.Operator), Row: row}
+}
+
+// seatsOf are the seats that were announced for an attempt at a key, by operator.
+func (d *Desk) seatsOf(c sos.Case, k act.Key, attempt int) map[string]act.Seat {
+	seats := map[string]act.Seat{}
+	for _, w := range d.words[c.Plan().Vault] {
+		if w.request != c.ID() || w.said.Kind() != statement.SOSSeat {
+			continue
+		}
+		if v, err := act.SeatOf(w.said); err == nil && v.Key == k && v.Attempt == attempt {
+			seats[v.Operator] = v
+		}
+	}
+	return seats
+}
+
+// next is the attempt that comes after all activations of a key that anybody signed.
+func (d *Desk) next(c sos.Case, k act.Key) int {
+	last := 0
+	for _, a := range d.activations(c) {
+		if a.Key == k {
+			last = max(last, a.Attempt)
+		}
+	}
+	return last + 1
+}
+
+// sit makes our key for each attempt that may come, if this node may be of a new committee, and says so to all.
+func (d *Desk) sit(ctx context.Context, now time.Time, c sos.Case) error {
+	if c.State() != sos.Active || c.MaySit(d.cfg.Operator) != nil {
+		return nil
+	}
+	for _, k := range c.Request().Keys {
+		attempt := d.next(c, k)
+		if slices.ContainsFunc(c.Reshared(), func(r act.Key) bool { return r.Key == k.Key }) || attempt > statement.MaxSOSAttempt {
+			continue
+		}
+		if _, sits := d.seatsOf(c, k, attempt)[d.cfg.Operator]; sits {
+			continue
+		}
+		if err := d.newSeat(ctx, now, c, k, attempt); err != nil {
+			return fmt.Errorf("a key for the new committee: %w", err)
+		}
+	}
+	return nil
+}
+
+func (d *Desk) newSeat(ctx context.Context, now time.Time, c sos.Case, k act.Key, attempt int) error {
+	vault := c.Plan().Vault
+	secret, err := pve.NewPrivateKey(d.cfg.Rand)
+	if err != nil {
+		return err
+	}
+	defer secret.Wipe()
+	v, err := act.Seat{Head: c.Request().Head(), Operator: d.cfg.Operator, Key: k, Attempt: attempt, Created: now.UTC().Truncate(time.Second)}.Prove(secret, d.cfg.Rand)
+	if err != nil {
+		return err
+	}
+	row := keyKey(vault, c.ID(), k.Key, attempt)
+	sealed, err := d.cfg.Sealer.Seal(d.keyLabel(k, row), secret.Bytes().Expose())
+	if err != nil {
+		return err
+	}
+	e := journal.Entry{}
+	e.Put = append(e.Put, store.Entry{Key: row, Value: sealed})
+	_, kept, err := d.say(now, vault, v.Statement, "", &e)
+	if err != nil {
+		return err
+	}
+	if err := d.cfg.Journal.Write(ctx, e); err != nil {
+		return err
+	}
+	kept()
+	return nil
+}
+
+// openKey opens our key of a ceremony. The caller wipes it.
+func (d *Desk) openKey(ctx context.Context, row string, k act.Key) (*pve.PrivateKey, error) {
+	it, err := d.cfg.Journal.Store().Get(ctx, row)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, errors.New("this node's key of the ceremony is not here: it was made for another attempt, or the store was set back")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read row %q: %w", row, err)
+	}
+	b, err := d.cfg.Sealer.Open(d.keyLabel(k, row), it.Value)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Wipe()
+	return pve.ParsePrivateKey(b.Expose())
+}
+
+// stand erases our keys of ceremonies once a key has its new shares, or the request is over.
+func (d *Desk) stand(ctx context.Context, c sos.Case) error {
+	if d.stood[c.ID()] || c.State() == sos.Armed {
+		return nil
+	}
+	over := c.State().Ended()
+	whole := over
+	var e journal.Entry
+	for _, k := range c.Request().Keys {
+		if !over && !slices.ContainsFunc(c.Reshared(), func(r act.Key) bool { return r.Key == k.Key }) {
+			continue // it may come yet
+		}
+		for attempt := 1; attempt <= d.next(c, k); attempt++ {
+			row := keyKey(c.Plan().Vault, c.ID(), k.Key, attempt)
+			if _, err := d.cfg.Journal.Store().Get(ctx, row); err == nil {
+				e.Delete = append(e.Delete, row)
+			}
+		}
+	}
+	if len(e.Delete) > 0 {
+		slices.Sort(e.Delete)
+		if err := d.cfg.Journal.Write(ctx, e); err != nil {
+			return err
+		}
+	}
+	d.stood[c.ID()] = whole
+	return nil
+}
