@@ -3,10 +3,12 @@ package rescue
 import (
 	"bytes"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/statement"
 )
 
 var basis = Basis{Vault: [32]byte{1}, Charter: [32]byte{2}, Roster: [32]byte{3}, Name: "treasury", Threshold: 2, Committee: []string{"acme", "bolt"}}
@@ -58,3 +60,48 @@ func FuzzRows(f *testing.F) {
 		}
 	})
 }
+
+// A question is 32 bytes three times, and nothing else.
+func FuzzQuestion(f *testing.F) {
+	f.Add(encodeQuestion([32]byte{1}, [32]byte{2}, [32]byte{3}))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if vault, request, nonce, err := decodeQuestion(raw); err == nil && !bytes.Equal(encodeQuestion(vault, request, nonce), raw) {
+			t.Errorf("%x is read, and written otherwise", raw)
+		}
+	})
+}
+
+// A kept word is a statement, a signature and a name.
+func FuzzWord(f *testing.F) {
+	s, err := statement.Parse([]byte(saidVeto))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(word{requestOf(s), s, "", []byte("armor")}.bytes())
+	f.Add(word{requestOf(s), s, "acme", nil}.bytes())
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if w, err := decodeWord(raw); err == nil && !bytes.Equal(w.bytes(), raw) {
+			t.Errorf("%x is read, and written otherwise", raw)
+		}
+	})
+}
+
+// Who says the same again, or another veto of the same request, has one place; another guardian and another request have others.
+func TestPlaces(t *testing.T) {
+	parse := func(swap ...string) [32]byte {
+		s, err := statement.Parse([]byte(strings.NewReplacer(swap...).Replace(saidVeto)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return placeOf(s, "")
+	}
+	if parse() != parse("reason: no", "reason: never") {
+		t.Error("a second veto of one guardian has a place of its own")
+	}
+	if parse() == parse("by: gene", "by: gina") || parse() == parse("request: 04", "request: 05") {
+		t.Error("another's veto, or one of another request, has the same place")
+	}
+}
+
+var saidVeto = "ostraka/1 sos-veto\nmode: drill\ncharter: " + strings.Repeat("01", 32) + "\nvault: " + strings.Repeat("02", 32) + "\nrequest: " + strings.Repeat("04", 32) +
+	"\nby: gene\nreason: no\ncreated: 2026-11-28T12:00:00Z\nsalt: " + strings.Repeat("07", 32) + "\n"
