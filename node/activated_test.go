@@ -155,3 +155,59 @@ func TestGuardedReshare(t *testing.T) {
 		})
 	}
 }
+
+// A node whose store was set back in the middle of a delay, and whose operator confirmed it, counts the whole delay anew: what it heard since the copy is lost.
+func TestDelayAfterRestore(t *testing.T) {
+	t.Parallel()
+	s := emergency(t, charter.SuiteEd25519)
+	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
+	s.Downtime = 1000 * time.Hour
+	s.Crash(c)
+	s.Downtime = 5 * time.Second
+	r := s.askSOS(a, charter.TriggerLegal, c.Own.Name)
+	s.Run("known", s.allStand(sos.Armed, r, a, b))
+	s.support(a, r, 0)
+	s.support(b, r, 1)
+	s.consent(a, r)
+	s.consent(b, r)
+	s.Run("the delay runs", s.allStand(sos.Contest, r, a, b))
+	for s.credited(b, r) < 40*time.Second {
+		s.Step(time.Second)
+		s.Deliver()
+	}
+	rows := s.Rows(b, "")
+	s.Run("active", s.allStand(sos.Active, r, a, b))
+	pass(s.World, 15*time.Second) // the peers are told of its log within 5 s
+	s.Restore(b, rows)
+	restored(t, s, b)
+	if got := s.credited(b, r); got > 20*time.Second {
+		t.Errorf("%s are credited after the store was set back", got)
+	}
+	if s.stands(b, r) != sos.Contest {
+		t.Errorf("it stands at %s", s.stands(b, r))
+	}
+	s.Run("active in the end", s.allStand(sos.Active, r, a, b))
+}
+
+func (s setting) credited(h *nodetest.Host, r act.Request) (d time.Duration) {
+	s.Act(h, func() {
+		if k, err := h.Rescue.Docket(s.T.Context(), s.vault); err == nil {
+			c, _ := k.Case(r.ID)
+			d = c.Credited()
+		}
+	})
+	return d
+}
+
+// restored waits until a host that was set back is confirmed by its operator and works again.
+func restored(t *testing.T, s setting, h *nodetest.Host) {
+	t.Helper()
+	s.Run("fenced", func() bool { return h.Up && h.Fence.Fenced() != nil })
+	s.Act(h, func() {
+		if _, err := h.ConfirmRestore(t.Context(), s.Clock(h)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	s.Run("it works again", func() bool { return h.Up && h.Halted() == nil && h.Fence.Settled(s.Clock(h)) == nil })
+	s.Step(2 * time.Second)
+}

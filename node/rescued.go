@@ -56,7 +56,8 @@ func (n *Node) openRescue(ctx context.Context) (*rescue.Desk, error) {
 			e.Hash, e.Activation, e.Committee, ok = n.Keeper.InForce(key)
 			return e, ok
 		},
-		Reachable: func(name string) bool { id, ok := n.partyOf(name); return ok && n.reachable(id) },
+		Generation: n.Fence.Confirmed,
+		Reachable:  func(name string) bool { id, ok := n.partyOf(name); return ok && n.reachable(id) },
 		Ask: func(name string, question []byte) {
 			if id, ok := n.partyOf(name); ok && n.wireNow(id) >= WireLogs {
 				n.send(id, append([]byte{frameAsk}, question...))

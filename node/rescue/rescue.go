@@ -47,6 +47,7 @@ const (
 	kindSaid    = "sos-said"    // sos-said/<vault>/<place>: what was said of a request: statement, signature, who signed of several
 	kindGiven   = "sos-given"   // sos-given/<activation>/<guardian>: its contribution, or that there were two
 	kindKey     = "sos-key"     // sos-key/<vault>/<request>/<key>/<attempt>: our key of that ceremony, sealed
+	kindStands  = "sos-stands"  // sos-stands: the generation of our log under which all dockets count, 8 bytes
 	kindSilence = "sos-silence" // sos-silence/<operator>: how long we have had no heartbeat of it, by our clocks
 )
 
@@ -87,6 +88,8 @@ type Config struct {
 	Contribution func(ctx context.Context, k act.Key, a *guard.Activation, raw []byte) (engine.PartyID, error)
 	// Epoch is a key's in force: its hash, the activation that made it (zero: none) and its committee.
 	Epoch func(key [32]byte) (Epoch, bool)
+	// Generation is that of our log: another one means that this node was set back, and that its operator has confirmed it since.
+	Generation func() uint64
 	// Reachable says whether an operator's link stands.
 	Reachable func(operator string) bool
 	// Ask sends a question about vetoes to an operator's node, directly.

@@ -1,8 +1,12 @@
 package rescue
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -25,6 +29,9 @@ func (d *Desk) Tick(ctx context.Context, now time.Time) error {
 	}
 	d.ticked = now
 	r := d.reading(now)
+	if err := d.standAgain(ctx, now, r); err != nil {
+		return err
+	}
 	for at, c := range d.refuses {
 		d.refuses[at] = c.Tick(r)
 	}
@@ -128,4 +135,46 @@ func (d *Desk) carryOut(ctx context.Context, now time.Time, vault statement.ID, 
 		k, err = next, errors.Join(err, failed)
 	}
 	return errors.Join(err, d.forget(ctx, vault, k))
+}
+
+// standAgain counts every delay anew after this node was set back and its operator confirmed it (spec/sos 6.3): what was counted and what was heard since is lost.
+// Vetoes come again as answers, before anything is given.
+func (d *Desk) standAgain(ctx context.Context, now time.Time, r sos.Reading) error {
+	generation := binary.BigEndian.AppendUint64(nil, d.cfg.Generation())
+	it, err := d.cfg.Journal.Store().Get(ctx, kindStands)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("read row %q: %w", kindStands, err)
+	}
+	if err == nil && bytes.Equal(it.Value, generation) {
+		return nil
+	}
+	var e journal.Entry
+	next := map[statement.ID]sos.Docket{}
+	for _, vault := range d.cfg.Vaults() {
+		k, failed := d.docket(ctx, vault)
+		if failed != nil {
+			return failed
+		}
+		if err != nil || len(k.Cases()) == 0 { // the first time there is nothing to count anew
+			continue
+		}
+		var fx sos.Effects
+		for _, ev := range []sos.Event{sos.RolledBack{}, sos.Confirmed{}} {
+			var more sos.Effects
+			if k, more, failed = k.Apply(ev, r); failed != nil {
+				return failed
+			}
+			fx.Say, fx.Tell = append(fx.Say, more.Say...), append(fx.Tell, more.Tell...)
+		}
+		if failed := d.settle(now, vault, k, fx, &e); failed != nil {
+			return failed
+		}
+		next[vault] = k
+	}
+	e.Put = append(e.Put, store.Entry{Key: kindStands, Value: generation})
+	if err := d.cfg.Journal.Write(ctx, e); err != nil {
+		return err
+	}
+	maps.Copy(d.dockets, next)
+	return nil
 }
