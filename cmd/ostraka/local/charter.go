@@ -74,9 +74,9 @@ func (c *Circle) WriteCharter() (file, policy []byte, err error) {
 	}
 	var b strings.Builder
 	err = charterTemplate.Execute(&b, map[string]any{
-		"Operators": c.Operators, "People": people, "Initiator": c.Initiator, "Approvers": slices.Sorted(slices.Values(c.Approvers)), "Assets": assets,
-		"Vault": VaultName, "Tier": cmp.Or(c.Tier, charter.TierWarm), "Suite": c.Suite, "Threshold": cmp.Or(c.Threshold, len(c.Operators)), "Quorum": c.Quorum, "Chain": c.Chain,
-		"Countries": []string{"ch", "de", "sg"},
+		"Operators": c.Operators, "Committee": c.Committee(), "People": people, "Initiator": c.Initiator, "Approvers": slices.Sorted(slices.Values(c.Approvers)), "Assets": assets,
+		"Vault": VaultName, "Tier": cmp.Or(c.Tier, charter.TierWarm), "Suite": c.Suite, "Threshold": cmp.Or(c.Threshold, committee), "Quorum": c.Quorum, "Chain": c.Chain,
+		"Countries": []string{"ch", "de", "sg", "se"},
 	})
 	if err != nil {
 		return nil, nil, err

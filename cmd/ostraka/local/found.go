@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,7 +87,7 @@ func (c *Circle) writeContexts() error {
 
 // CreateVault lets every officer sign the vault. The nodes then make its key.
 func (c *Circle) CreateVault(ctx context.Context) error {
-	for i, o := range c.Operators {
+	for i, o := range c.Committee() {
 		err := poll(ctx, 50*time.Millisecond, func() (bool, error) {
 			p, err := o.Client().PrepareVault(ctx, connect.NewRequest(&v1.PrepareVaultRequest{Name: VaultName}))
 			if err != nil {
@@ -104,9 +105,12 @@ func (c *Circle) CreateVault(ctx context.Context) error {
 	return nil
 }
 
-// AwaitVault waits until the vault is ready at every node.
+// AwaitVault waits until the vault is ready at every node that holds it.
 func (c *Circle) AwaitVault(ctx context.Context) error {
 	return c.each(func(o *Operator) error {
+		if !slices.Contains(c.Committee(), o) {
+			return nil
+		}
 		last := ""
 		err := poll(ctx, 50*time.Millisecond, func() (bool, error) {
 			res, err := o.Client().Vaults(ctx, connect.NewRequest(&v1.VaultsRequest{}))

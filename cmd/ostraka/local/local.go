@@ -46,7 +46,8 @@ type Config struct {
 	Initiator string
 	Approvers []string
 	Quorum    int
-	Threshold int                      // of the vault; all operators if 0
+	Threshold int                      // of the vault; all of its committee if 0
+	Standby   bool                     // a fourth operator is of the circle, and holds no share
 	Others    []string                 // people of the charter that no group lists
 	Assets    []charter.Asset          // that the charter counts in, beside the chain's own
 	Amend     func(file string) string // changes charter.yaml before it is signed; nil: as it is
@@ -54,10 +55,23 @@ type Config struct {
 	Binaries  map[string]string        // by operator: what its node runs in place of Binary, from its next start on
 }
 
+// committee is how many operators hold the vault: the first ones.
+const committee = 3
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Committee are the operators that hold the vault at first.
+func (c *Circle) Committee() []*Operator { return c.Operators[:committee] }
+
 // VaultName is the name of the circle's one vault.
 const VaultName = "treasury"
 
-// A Operator is one of the three.
+// An Operator is one of the three, or the one that stands by.
 type Operator struct {
 	Name, Entity string
 	Dir          string // data folder
@@ -100,7 +114,8 @@ func Start(ctx context.Context, cfg Config) (*Circle, error) {
 		return c, err
 	}
 	c.Dir = dir
-	for _, o := range []struct{ name, entity string }{{"acme", "Acme Custody Ltd"}, {"bolt", "Bolt Infrastructure GmbH"}, {"cora", "Cora Trust SA"}} {
+	firms := []struct{ name, entity string }{{"acme", "Acme Custody Ltd"}, {"bolt", "Bolt Infrastructure GmbH"}, {"cora", "Cora Trust SA"}, {"dora", "Dora Standby AB"}}
+	for _, o := range firms[:committee+btoi(cfg.Standby)] {
 		c.Operators = append(c.Operators, &Operator{
 			Name: o.name, Entity: o.entity, Dir: filepath.Join(dir, o.name), Passphrase: filepath.Join(dir, o.name+".passphrase"),
 			Officer: c.KeyFile("officer-" + o.name), Log: filepath.Join(dir, o.name+".log"), process: &process{},
