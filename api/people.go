@@ -253,6 +253,9 @@ func (p *people) NewAddress(ctx context.Context, r *connect.Request[pb.NewAddres
 		return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf(
 			"no address is given out: the shares of %s have not proved themselves within a day; bring their nodes back and try again", strings.Join(stale, ", ")))
 	}
+	if err := p.d.Backed(ctx, id, suite); err != nil {
+		return nil, fail(fmt.Errorf("no address is given out: %w", err))
+	}
 	a, err := p.d.Accounts.New(ctx, time.Now(), id, suite, r.Msg.Department, r.Msg.Account)
 	if err != nil {
 		return nil, fail(err)

@@ -107,11 +107,12 @@ func fail(err error) error {
 	var broken *charters.BrokenError
 	var differs *charters.DiffersError
 	var unlisted *charters.RefusedError
+	var unbacked *node.UnbackedError
 	code := connect.CodeInvalidArgument
 	switch {
 	case errors.Is(err, decide.ErrUnknown), errors.Is(err, wallet.ErrNoAccount):
 		code = connect.CodeNotFound
-	case errors.As(err, &crowded), errors.As(err, &broken), errors.As(err, &differs), errors.As(err, &unlisted):
+	case errors.As(err, &crowded), errors.As(err, &broken), errors.As(err, &differs), errors.As(err, &unlisted), errors.As(err, &unbacked):
 		code = connect.CodeFailedPrecondition
 	case errors.Is(err, signet.ErrStranger):
 		// Among nodes such a word may only be early. Whoever hands it in here has the wrong key, or asks a node that lags: neither mends itself.

@@ -49,6 +49,20 @@ func TestBackupOlderThanNewShares(t *testing.T) {
 		}
 	}
 	look()
+	// What its node does not prove any more is proved nowhere, though a day is not over: no address is given out that it cannot sign for.
+	s.Run("its heartbeat leaves the share out", func() bool {
+		return s.All(func(at *nodetest.Host) bool { return slices.Contains(s.root(at).Stale(s.Now), h.Own.Name) })
+	})
+	for _, at := range s.Hosts[1:] {
+		if stale := s.root(at).Stale(s.Now); len(stale) != 1 {
+			t.Errorf("%s finds %v stale", at.Own.Name, stale)
+		}
+	}
+	s.Crash(s.Hosts[1])
+	s.Run("it comes back", func() bool { return s.Hosts[1].Up && s.Greeted() })
+	if stale := s.root(s.Hosts[1]).Stale(s.Now); len(stale) != 1 || stale[0] != h.Own.Name {
+		t.Errorf("after a start %v are stale", stale)
+	}
 	s.Crash(h)
 	s.Run("it is there again", func() bool { return h.Up && s.Greeted() })
 	look()

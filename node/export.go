@@ -5,13 +5,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"filippo.io/age"
 
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/backup"
+	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/seal"
 )
 
@@ -60,4 +63,26 @@ var _ interface{ DataKey() secret.Bytes } = (*seal.Box)(nil)
 // BackupSet is what is encrypted to the guardians of a key's epoch in force, and who they are; nil where there is none.
 func (n *Node) BackupSet(ctx context.Context, key [32]byte) (cert, plan, set []byte, err error) {
 	return n.Keeper.BackupSet(ctx, key)
+}
+
+// UnbackedError says why a key is not backed up as the charter has it: until it is, no address of it is given out (product rule 9).
+type UnbackedError struct{ why string }
+
+func (e *UnbackedError) Error() string { return e.why }
+
+// Backed says whether a key of a vault is backed up in the epoch in force as the charter has it, or why not: its guardians have their whole set, and
+// of each operator for whom it lists places a backup is noted.
+func (n *Node) Backed(ctx context.Context, vault statement.ID, suite string) error {
+	v, ok := n.Keeper.Root(vault, suite)
+	if !ok || v.Current == nil {
+		return ceremony.ErrNoKey
+	}
+	if err := n.Keeper.Guarded(ctx, v); err != nil {
+		return &UnbackedError{fmt.Sprintf("vault %s: %v", v.Title(), err)}
+	}
+	if who := n.Backups.Lacking(v); len(who) > 0 {
+		return &UnbackedError{fmt.Sprintf("vault %s: no backup of epoch %d, which is in force, is noted of %s, for whom the charter lists places; each cuts one (`ostraka backup cut`)",
+			v.Title(), v.Current.Record.Epoch, strings.Join(who, ", "))}
+	}
+	return nil
 }

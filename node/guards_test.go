@@ -1,6 +1,8 @@
 package node_test
 
 import (
+	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,8 +75,16 @@ func TestEveryEpochIsGuarded(t *testing.T) {
 		}
 		return true
 	})
+	for _, h := range s.Hosts {
+		if err := h.Backed(context.Background(), s.vault, s.Suite); err != nil {
+			t.Error(err)
+		}
+	}
 	*life = 1
 	s.Enact()
+	if err := s.Hosts[0].Backed(context.Background(), s.vault, s.Suite); err == nil || !strings.Contains(err.Error(), "have nothing of epoch 1 yet") {
+		t.Errorf("backed, while the guardians of the charter in force have nothing: %v", err)
+	}
 	third := s.moved(2, second)
 	s.checkBackups(third)
 	if third.Guardians == second.Guardians {

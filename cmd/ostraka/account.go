@@ -180,7 +180,8 @@ func (a *app) addressNewCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "new VAULT DEPARTMENT/ACCOUNT", Short: "Give out the account's next address", Args: exactly("VAULT", "DEPARTMENT/ACCOUNT"),
 		Long: "Asks every node for the account's next address, derives it here too, and compares. Nodes give out an address\n" +
-			"only when every share of the vault's key has proved itself within a day; otherwise the shares prove themselves first.",
+			"only when every share of the vault's key has proved itself within a day; otherwise the shares prove themselves first.\n" +
+			"Where the charter has a plan or lists places for backups, these must be of the epoch in force: `ostraka backup coverage` shows them.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), time.Minute)
 			defer cancel()

@@ -167,6 +167,37 @@ func (b *Book) Place(operator string, level charter.Level, name string) error {
 	return nil
 }
 
+// Lacking lists the operators with a share of a key for whom the charter lists places of backups, and who noted none, at any of them, of the epoch
+// in force. Where guardians are, a backup without the mask is none.
+func (b *Book) Lacking(v ceremony.View) (operators []string) {
+	doc, ok := b.cfg.Document()
+	if !ok {
+		return nil
+	}
+	r := v.Current.Record
+	covers := func(k backup.NotedKey) bool {
+		return k.KeyID == r.KeyID && k.Record == r.Hash() && (k.Mask || r.Guardians == [32]byte{})
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range r.Members {
+		name, listed, covered := v.Names[m.ID], false, false
+		for _, o := range doc.Operators {
+			for _, p := range o.Places {
+				if o.Name == name && p.Level != charter.Replica {
+					listed = true
+					covered = covered || slices.ContainsFunc(b.noted[place{name, p.Level, p.Name}].Keys, covers)
+				}
+			}
+		}
+		if listed && !covered {
+			operators = append(operators, name)
+		}
+	}
+	slices.Sort(operators)
+	return operators
+}
+
 // Note has this node say that a backup with this header was cut. It must be of this node, and of the epochs that are in force.
 func (b *Book) Note(ctx context.Context, now time.Time, signed []byte) (Entry, error) {
 	h, err := backup.DecodeHeader(signed)

@@ -71,6 +71,27 @@ func (k *Keeper) Backups(ctx context.Context, r *epoch.Record) (p *guard.Plan, r
 	return p, raw, set, err
 }
 
+// Guarded says why the guardians of our charter have no whole set of an epoch in force; nil: they have, or the charter names none. The set was
+// verified before our FINAL; that the bytes are still those shows the record, which all members signed.
+func (k *Keeper) Guarded(ctx context.Context, v View) error {
+	r := v.Current.Record
+	p := PlanOf(v.Vault.Terms, r.Threshold)
+	if p == nil {
+		return nil
+	}
+	if r.Guardians != p.Hash() {
+		return fmt.Errorf("the guardians of the charter in force have nothing of epoch %d yet: new shares are due", r.Epoch)
+	}
+	it, err := k.cfg.Journal.Store().Get(ctx, epochKey(r.KeyID, r.Hash(), protocol.RowBackups))
+	if err == nil && guard.HashSet(it.Value) != r.Backups {
+		err = errors.New("other bytes than all members signed")
+	}
+	if err != nil {
+		return fmt.Errorf("what the guardians have of epoch %d is not whole at this node: %w", r.Epoch, err)
+	}
+	return nil
+}
+
 // loadMask opens our mask of a record, and holds it to the backup set. The caller wipes it.
 func (k *Keeper) loadMask(ctx context.Context, r *epoch.Record, set *guard.Set) (group.Scalar, error) {
 	it, err := k.cfg.Journal.Store().Get(ctx, epochKey(r.KeyID, r.Hash(), protocol.RowMask))

@@ -85,7 +85,8 @@ func (k *Keeper) ProveShares(ctx context.Context, h pulse.Heartbeat) (pulse.Hear
 const maxProvedRows = 64
 
 // TakeProofs checks the proofs of a heartbeat by one party that are of records in force here, and writes the entry with when these
-// shares were proved. A share that is not known here, or not any more, is passed over; a proof that is wrong is not.
+// shares were proved. A share that is not known here, or not any more, is passed over; a proof that is wrong is not. A share that the
+// heartbeat leaves out has no proof from then on, whatever it showed before.
 func (k *Keeper) TakeProofs(ctx context.Context, now time.Time, h pulse.Heartbeat, by engine.PartyID, e journal.Entry, write func(journal.Entry) error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -114,8 +115,16 @@ func (k *Keeper) TakeProofs(ctx context.Context, now time.Time, h pulse.Heartbea
 			e.Put = append(e.Put, provedRow(w.keyID, by, now))
 		}
 	}
+	gone := k.leftOut(h, by)
+	for _, w := range gone {
+		e.Delete = append(e.Delete, provedKey(w.keyID, by))
+	}
 	if err := write(e); err != nil {
 		return err
+	}
+	for _, w := range gone {
+		delete(w.proofs, by)
+		delete(w.masks, by)
 	}
 	for _, w := range proved {
 		w.proofs[by] = now
@@ -124,6 +133,24 @@ func (k *Keeper) TakeProofs(ctx context.Context, now time.Time, h pulse.Heartbea
 		w.masks[by] = now
 	}
 	return nil
+}
+
+// leftOut are the keys in force of which a party has a share by our record, and its heartbeat, made since that record, does not name it: its
+// store was set back, or it lost the share. A proof of yesterday would have addresses given out that nobody can sign for. One that is only on its
+// way to the new epoch proves its share to whoever asks.
+func (k *Keeper) leftOut(h pulse.Heartbeat, by engine.PartyID) (out []*root) {
+	for _, w := range k.all() {
+		if !w.published() || !h.Created.After(w.moved) || w.proofs[by].IsZero() {
+			continue
+		}
+		r := w.book.Current().Record
+		eh := r.Hash()
+		names := func(s pulse.Share) bool { return s.Key == w.keyID && s.Epoch == eh }
+		if _, ok := r.Member(by); ok && !slices.ContainsFunc(h.Shares, names) && len(out) < maxProvedRows {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 // checkMask checks the proof of a mask, where the epoch has one and we hold its backup set: a node that left holds none.
