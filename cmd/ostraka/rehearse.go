@@ -22,12 +22,13 @@ type storyDocument struct {
 }
 
 func (a *app) rehearseCommand() *cobra.Command {
-	list := false
+	list, ethRPC := false, ""
 	c := &cobra.Command{
 		Use: "rehearse NAME… | --list", Short: "Act an incident out on this machine: what refuses it, and how the proper setup goes through it",
 		Long: "Sets up the shape that the incident had, with real nodes where nodes matter, and shows what refuses it and by which\n" +
 			"rule; then the proper setup goes through the same event. Nothing of yours is touched: the nodes, keys and charters\n" +
 			"are made in a temporary folder and thrown away. Exit code 0: every step held. 4: one did not.\n\n" +
+			"With --eth-rpc the nodes and the verifier read that chain; without it, what a chain shows is left out, and the story says so.\n" +
 			"Several names are told one after another, by one circle as far as they allow it; with --json each is then a line.",
 		Example: "  ostraka rehearse --list\n  ostraka rehearse multichain",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -40,10 +41,11 @@ func (a *app) rehearseCommand() *cobra.Command {
 			}
 			ctx, cancel := a.within(c.Context(), time.Duration(len(stories))*rehearseTimeout)
 			defer cancel()
-			return a.rehearse(ctx, stories)
+			return a.rehearse(ctx, stories, ethRPC)
 		},
 	}
 	c.Flags().BoolVar(&list, "list", false, "list the incidents, and do nothing")
+	c.Flags().StringVar(&ethRPC, "eth-rpc", "", "endpoint of a development chain with an unlocked account, such as anvil's: stories about what a chain shows need one")
 	return c
 }
 
@@ -82,7 +84,7 @@ func storiesOf(names []string) (out []rehearse.Story, err error) {
 	return out, nil
 }
 
-func (a *app) rehearse(ctx context.Context, stories []rehearse.Story) error {
+func (a *app) rehearse(ctx context.Context, stories []rehearse.Story, ethRPC string) error {
 	binary, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -92,7 +94,7 @@ func (a *app) rehearse(ctx context.Context, stories []rehearse.Story) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	stage := rehearse.NewStage(binary, dir)
+	stage := rehearse.NewStage(binary, dir, ethRPC)
 	defer stage.Close()
 	var failed []string
 	for _, story := range stories {

@@ -109,7 +109,7 @@ func (t *tale) spread(ctx context.Context) error {
 		return err
 	}
 	gone := "organisation=" + s.Operators[0].Name
-	return t.whatIf(ctx, "one of the three vanishes: in 3-of-3 signing halts, and guardians can help (no node of this release carries that out)", folder, gone, codeNotReady,
+	return t.whatIf(ctx, "one of the three vanishes: in 3-of-3 signing halts, and guardians can help", folder, gone, codeNotReady,
 		outlook{CanSOS: true})
 }
 

@@ -18,7 +18,7 @@ type Story struct {
 
 // All are the stories of this program, in the order of the incidents.
 func All() []Story {
-	return []Story{ronin, harmony, multichain, dmm, wazirx, bybit, drift}
+	return []Story{quadriga, stakehound, ronin, harmony, primetrust, multichain, dmm, wazirx, bybit, drift}
 }
 
 // Find finds a story by its name.

@@ -27,17 +27,17 @@ func TestHeld(t *testing.T) {
 			}
 			return nil
 		}}
-		r, err := NewStage("", "").Tell(t.Context(), story, Listener{Step: func(Step) { heard++ }})
+		r, err := NewStage("", "", "").Tell(t.Context(), story, Listener{Step: func(Step) { heard++ }})
 		if err != nil || r.Held != c.want || len(r.Steps) != len(c.steps) || heard != len(c.steps) {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
 	}
 	broken := errors.New("no room")
-	if _, err := NewStage("", "").Tell(t.Context(), Story{tell: func(context.Context, *tale) error { return broken }}, Listener{}); !errors.Is(err, broken) {
+	if _, err := NewStage("", "", "").Tell(t.Context(), Story{tell: func(context.Context, *tale) error { return broken }}, Listener{}); !errors.Is(err, broken) {
 		t.Errorf("trouble is told as %v", err)
 	}
 	// What was not refused may keep the story from going on: it does not hold, and is told.
-	r, err := NewStage("", "").Tell(t.Context(), Story{tell: func(_ context.Context, t *tale) error { t.step(Step{}); return broken }}, Listener{Step: func(Step) {}})
+	r, err := NewStage("", "", "").Tell(t.Context(), Story{tell: func(_ context.Context, t *tale) error { t.step(Step{}); return broken }}, Listener{Step: func(Step) {}})
 	if err != nil || r.Held || len(r.Steps) != 2 || r.Steps[1].Outcome != broken.Error() {
 		t.Errorf("%+v, %v", r, err)
 	}

@@ -16,20 +16,25 @@ import (
 )
 
 // A Stage is where stories are told: a folder, this program, and the circle of three that is started when a story first wants it. Stories
-// that alter nothing share it.
+// that alter nothing share it, if they want the same: a plain one, or one with guardians and places for backups.
 type Stage struct {
-	binary string
-	dir    string
+	binary   string
+	dir      string
+	endpoint string // of a development chain; empty: there is none
 
 	circle  *local.Circle
+	guards  *guards // nil: the circle is a plain one
 	people  map[string]*client.Circle
 	account client.Account
 	nonce   uint64
 	made    int // folders
 }
 
-// NewStage takes the program's path and a folder that exists and is empty; its path must be short.
-func NewStage(binary, dir string) *Stage { return &Stage{binary: binary, dir: dir} }
+// NewStage takes the program's path, a folder that exists and is empty, whose path must be short, and the endpoint of a development chain with an
+// unlocked account; without one, stories leave out what a chain shows, and say so.
+func NewStage(binary, dir, endpoint string) *Stage {
+	return &Stage{binary: binary, dir: dir, endpoint: endpoint}
+}
 
 // Close stops the nodes.
 func (s *Stage) Close() { s.leave() }
@@ -41,7 +46,7 @@ func (s *Stage) leave() {
 	if s.circle != nil {
 		s.circle.Stop()
 	}
-	s.circle, s.people, s.nonce = nil, nil, 0
+	s.circle, s.guards, s.people, s.nonce = nil, nil, nil, 0
 }
 
 // folder makes a new one.
@@ -80,9 +85,10 @@ func proper(file string) string {
 
 // open starts the circle, unless it runs: three operators, a vault that two of them sign for, an account with an address.
 func (t *tale) open(ctx context.Context) error {
-	if t.circle != nil {
+	if t.circle != nil && t.guards == nil {
 		return nil
 	}
+	t.leave()
 	t.to.Busy("three operators start their nodes and make a vault's key")
 	dir, err := t.folder()
 	if err != nil {
