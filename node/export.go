@@ -65,7 +65,7 @@ func (n *Node) BackupSet(ctx context.Context, key [32]byte) (cert, plan, set []b
 	return n.Keeper.BackupSet(ctx, key)
 }
 
-// UnbackedError says why a key is not backed up as the charter has it: until it is, no address of it is given out (product rule 9).
+// UnbackedError says why a key is not backed up as the charter has it: until it is, no address of it is given out (product.md, rule 9).
 type UnbackedError struct{ why string }
 
 func (e *UnbackedError) Error() string { return e.why }

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 
@@ -173,7 +174,10 @@ func (t *tale) cutAll(ctx context.Context) error {
 	var r result
 	ok, err := poll(ctx, awhile, func() (done bool, err error) {
 		r, err = t.newAddress(ctx)
-		return err == nil && r.code == 0, err
+		if err == nil && r.code != 0 {
+			err = sleep(ctx, 300*time.Millisecond)
+		}
+		return r.code == 0, err
 	})
 	if err == nil && !ok {
 		err = fmt.Errorf("no address, though every operator cut an export: %s", r.said())
@@ -191,9 +195,12 @@ func (t *tale) noAddress(ctx context.Context, what, rule string, wants ...string
 	var x Step
 	_, err := poll(ctx, awhile, func() (bool, error) { // nodes hear of one another's losses within seconds
 		r, err := t.newAddress(ctx)
-		x = Step{What: what + ": `ostraka address new`", Outcome: fmt.Sprintf("exit %d: %s", r.code, shorten(r.said())), Held: r.code == codeRefused || r.code == codeNotReady}
-		for _, want := range append(wants, "acme, bolt, cora: ") {
+		x = Step{What: what + ": `ostraka address new`", Outcome: fmt.Sprintf("exit %d: %s", r.code, r.said()), Held: r.code == codeRefused || r.code == codeNotReady}
+		for _, want := range wants {
 			x.Held = x.Held && strings.Contains(r.said(), want)
+		}
+		if err == nil && !x.Held {
+			err = sleep(ctx, 300*time.Millisecond)
 		}
 		return x.Held, err
 	})
@@ -264,14 +271,21 @@ func (t *tale) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, o := range t.circle.Operators {
-		if _, err := t.must(ctx, "vault", "refresh", local.VaultName, "--no-wait", "--dir", o.Dir); err != nil {
+	for i, o := range t.circle.Operators {
+		args := []string{"vault", "refresh", local.VaultName, "--dir", o.Dir}
+		if i < len(t.circle.Operators)-1 {
+			args = append(args, "--no-wait") // the last one waits
+		}
+		if _, err := t.must(ctx, args...); err != nil {
 			return err
 		}
 	}
 	for _, o := range t.circle.Operators {
 		ok, err := poll(ctx, 2*awhile, func() (bool, error) {
 			is, _, err := t.epochAt(ctx, o)
+			if err == nil && is <= was {
+				err = sleep(ctx, 300*time.Millisecond)
+			}
 			return is > was, err
 		})
 		if err != nil {
@@ -303,20 +317,36 @@ func (t *tale) restore(ctx context.Context, o *local.Operator) error {
 	return err
 }
 
-// onlyCopy is the operator's word that no other copy of its node runs, once the node has seen that it was set back.
+// calm is for how long a node must not be fenced until its operator's word is believed to have been the last: what its peers hold of it comes one
+// by one.
+const calm = 2 * time.Second
+
+// onlyCopy is the operator's word that no other copy of its node runs, as often as the node sees another sign that it was set back.
 func (t *tale) onlyCopy(ctx context.Context, o *local.Operator) error {
-	var r result
-	ok, err := poll(ctx, awhile, func() (done bool, err error) {
-		r, err = t.run(ctx, "node", "confirm-restore", "--no-other-copy", "--dir", o.Dir)
-		return err == nil && r.code == 0, err
+	since, confirmed := time.Now(), false
+	ok, err := poll(ctx, awhile, func() (bool, error) {
+		r, err := t.must(ctx, "node", "status", "--dir", o.Dir, "--json")
+		if err != nil {
+			return false, err
+		}
+		var doc struct{ Fenced string }
+		if err := json.Unmarshal([]byte(r.out), &doc); err != nil {
+			return false, err
+		}
+		if doc.Fenced == "" {
+			return confirmed && time.Since(since) > calm, sleep(ctx, 200*time.Millisecond)
+		}
+		_, err = t.must(ctx, "node", "confirm-restore", "--no-other-copy", "--dir", o.Dir)
+		since, confirmed = time.Now(), true
+		return false, err
 	})
 	if err == nil && !ok {
-		err = fmt.Errorf("%s confirms its restore: exit %d: %s", o.Name, r.code, r.said())
+		err = fmt.Errorf("%s confirms its restore, and its node is fenced again and again, or never", o.Name)
 	}
 	return err
 }
 
-// backups runs `backup verify` on files, whose answer is a step.
+// verifies runs `backup verify` on files, whose answer is a step.
 func (t *tale) verifies(ctx context.Context, what, rule string, code int, wants []string, files ...string) error {
 	r, err := t.run(ctx, append([]string{"backup", "verify", "--json"}, files...)...)
 	if err != nil {
@@ -402,6 +432,9 @@ func (t *tale) proves(ctx context.Context, what, text string, more ...string) (s
 		}
 	}
 	ok, err := poll(ctx, awhile, func() (bool, error) {
+		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+			return false, err
+		}
 		r, err = t.run(ctx, "tx", "show", doc.ID, "--json", "--key", key)
 		return err == nil && json.Unmarshal([]byte(r.out), &doc) == nil && doc.State == "signed", err
 	})

@@ -284,6 +284,9 @@ func (t *tale) emptied(ctx context.Context) error {
 	}
 	mined := map[string]bool{"seen": true, "confirmed": true, "final": true}
 	_, err = poll(ctx, awhile, func() (bool, error) {
+		if err := sleep(ctx, 300*time.Millisecond); err != nil {
+			return false, err
+		}
 		r, err = t.run(ctx, "tx", "show", doc.ID, "--json", "--key", key)
 		return err == nil && json.Unmarshal([]byte(r.out), &doc) == nil && mined[doc.State], err
 	})
