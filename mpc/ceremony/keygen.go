@@ -26,6 +26,7 @@ const (
 	ProtocolTest    = "test"
 	ProtocolPresign = "presign"
 	ProtocolOnline  = "online"
+	ProtocolLive    = "live" // a live test signature, which ends an SOS
 )
 
 // Makes says whether a protocol makes shares.
