@@ -38,7 +38,7 @@ func object(t *turn, e Event) error {
 //
 // A live signature shows that t operators sign, and then SOS is not needed: so it counts in below-threshold too.
 func refute(t *turn, e Event) error {
-	if tr := t.c.request.Trigger; tr == plan.Compromise || tr == plan.Legal {
+	if !t.c.cancels() {
 		return ErrCoerced
 	}
 	switch e := e.(type) {

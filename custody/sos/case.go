@@ -171,6 +171,16 @@ func (c Case) Gave(activation statement.ID, operator string) bool {
 // Reshared are the keys that have new shares by SOS, each in its new epoch.
 func (c Case) Reshared() []act.Key { return slices.Clone(c.reshared) }
 
+// Alive are the subjects of whom a proof of life is here; none can be of a request that their life does not end.
+func (c Case) Alive() []string { return slices.Clone(c.alive) }
+
+// Signed are the subjects of whom a live test signature is here.
+func (c Case) Signed() []string { return slices.Clone(c.signed) }
+
+// Cancels says whether a subject ends the request by a proof of life and a live test signature. One that may be coerced, or is wound
+// up, does not.
+func (c Case) Cancels() bool { return c.cancels() }
+
 // Late says that a veto or cancellation came after this node had given its part.
 func (c Case) Late() bool { return c.late }
 

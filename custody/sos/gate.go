@@ -44,8 +44,7 @@ func (d Docket) MayRun(w Work, id statement.ID) error {
 func (c Case) allows(w Work, id statement.ID, self string) bool {
 	switch w {
 	case LiveTest:
-		cancels := c.request.Trigger != plan.Compromise && c.request.Trigger != plan.Legal
-		return id == c.request.ID && cancels && (c.state == Declared || c.state == Contest || c.state == Active)
+		return id == c.request.ID && c.cancels() && (c.state == Declared || c.state == Contest || c.state == Active || c.state == Armed && c.heldElsewhere(self))
 	case Guarded:
 		a, ok := c.activation(id)
 		if !ok || c.state != Active && c.state != LockUp {
@@ -57,6 +56,19 @@ func (c Case) allows(w Work, id statement.ID, self string) bool {
 		return (c.state == Active || c.state == LockUp) && slices.ContainsFunc(c.spent, func(s spend) bool { return s.intent == id })
 	}
 	return false
+}
+
+// cancels says whether a subject's life ends such a request.
+func (c Case) cancels() bool {
+	return c.request.Trigger != plan.Compromise && c.request.Trigger != plan.Legal
+}
+
+// heldElsewhere says that this node is a subject, and another node declared the request and did not end it. A subject's own node never
+// declares one that its life would end (spec/sos 2.2): it goes by what the others say.
+func (c Case) heldElsewhere(self string) bool {
+	return slices.Contains(c.request.Subjects, self) && slices.ContainsFunc(c.steps, func(w word) bool {
+		return w.state == Declared || w.state == Contest || w.state == Active
+	})
 }
 
 // FreezeBinds says whether a freeze of the vault stops such work.

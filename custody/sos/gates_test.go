@@ -176,6 +176,40 @@ func TestTranches(t *testing.T) {
 	}
 }
 
+// A subject's own node declares nothing that its life would end: it goes by the others' last words.
+func TestLiveTestAtASubject(t *testing.T) {
+	for _, c := range []struct {
+		self, trigger, step string
+		want                bool
+	}{
+		{"cora", plan.Refusal, "declared", true}, {"cora", plan.Silence, "contest", true}, {"cora", plan.Silence, "active", true},
+		{"cora", plan.Silence, "", false}, {"cora", plan.Silence, "lock-up", false}, {"cora", plan.Silence, "vetoed", false}, {"cora", plan.Silence, "expired", false},
+		{"bolt", plan.Silence, "contest", false}, {"cora", plan.Compromise, "contest", false}, {"cora", plan.Legal, "contest", false},
+	} {
+		o := newOne(t, c.trigger, nil)
+		d := sos.NewDocket(o.p, c.self)
+		s, err := o.request(c.trigger, "g1").Statement(statement.Salt(o.id()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, _, err = d.Ask(s, o.r()); err != nil {
+			t.Fatal(err)
+		}
+		q, _ := act.RequestOf(s)
+		if c.step != "" {
+			if d, _, err = d.Apply(sos.Stepped{Step: act.Step{Head: q.Head(), Operator: "acme", State: c.step, Created: start}}, o.r()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := d.MayRun(sos.LiveTest, q.ID) == nil; got != c.want {
+			t.Errorf("%s heard that a %s request is %q: a live test: %t", c.self, c.trigger, c.step, got)
+		}
+		if d, _, err = d.Apply(sos.RolledBack{}, o.r()); err != nil || d.MayRun(sos.LiveTest, q.ID) == nil {
+			t.Errorf("S2: %s was rolled back, and tests: %v", c.self, err)
+		}
+	}
+}
+
 // Which sessions and changes there may be in each state.
 func TestGates(t *testing.T) {
 	for _, c := range []struct {
