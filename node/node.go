@@ -542,6 +542,8 @@ func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 		return n.Desk.Admit(ctx, now, s)
 	case protocol.ProtocolPresign:
 		return n.Presign.Admit(ctx, now, s)
+	case protocol.ProtocolLive:
+		return n.Rescue.Admit(ctx, now, s)
 	}
 	return n.Keeper.Admit(ctx, now, s)
 }
@@ -549,7 +551,7 @@ func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 // changes says whether a protocol makes or tries shares: the keeper's own.
 func changes(name string) bool {
 	switch name {
-	case protocol.ProtocolSign, protocol.ProtocolOnline, protocol.ProtocolPresign:
+	case protocol.ProtocolSign, protocol.ProtocolOnline, protocol.ProtocolPresign, protocol.ProtocolLive:
 		return false
 	}
 	return true
@@ -584,6 +586,7 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 		if err := errors.Join(n.Rescue.Tick(ctx, now), n.emergencies(ctx, now)); err != nil {
 			n.cfg.Log.Error("SOS", "error", err)
 		}
+		n.open(ctx, now, n.Rescue.OpenTests(ctx, now))
 	}
 	setups := n.Keeper.Tick(ctx, now, func(key [32]byte) bool {
 		return n.Sessions.Busy(func(s *mpc.Setup) bool { return s.KeyID == key && changes(s.Protocol) })

@@ -59,9 +59,7 @@ func (c Case) allows(w Work, id statement.ID, self string) bool {
 }
 
 // cancels says whether a subject's life ends such a request.
-func (c Case) cancels() bool {
-	return c.request.Trigger != plan.Compromise && c.request.Trigger != plan.Legal
-}
+func (c Case) cancels() bool { return plan.Cancels(c.request.Trigger) }
 
 // heldElsewhere says that this node is a subject, and another node declared the request and did not end it. A subject's own node never
 // declares one that its life would end (spec/sos 2.2): it goes by what the others say.

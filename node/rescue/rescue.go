@@ -100,6 +100,7 @@ type Config struct {
 	At     func(ctx context.Context, size int64) (tlog.Head, error)
 	// CheckSignature verifies a signature under a key's root, as the chain of its suite would.
 	CheckSignature func(k act.Key, digest [32]byte, signature []byte) error
+	Life           Life // proofs of life and live test signatures
 }
 
 // An Epoch is a key's in force.
@@ -134,7 +135,8 @@ type Desk struct {
 	known     sync.Mutex // guards what other rooms ask for under their own locks
 	sanctions map[[32]byte]Sanction
 	silence   map[string]silence
-	refuses   map[[2]string]sos.Clock // by vault (its id's bytes) and operator: since a challenge that it did not answer
+	refuses   map[refusal]sos.Clock   // since a challenge that it did not answer
+	replies   map[statement.ID]*reply // by request
 	saved     time.Time               // when clocks of silence were made durable last
 	ticked    time.Time
 }
@@ -148,7 +150,7 @@ type silence struct {
 // Open reads back every docket.
 func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	d := &Desk{
-		cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[[2]string]sos.Clock{},
+		cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[refusal]sos.Clock{}, replies: map[statement.ID]*reply{},
 		words: map[statement.ID]words{}, given: map[statement.ID]map[engine.PartyID][]byte{}, asks: map[statement.ID]*question{}, answers: map[answered]time.Time{}, stood: map[statement.ID]bool{}, sanctions: map[[32]byte]Sanction{},
 	}
 	var drawn [32]byte
@@ -165,7 +167,7 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(d.readWords(ctx), d.readGiven(ctx)); err != nil {
+	if err := errors.Join(d.readWords(ctx), d.readGiven(ctx), d.readRefusals(ctx), d.readReplies(ctx)); err != nil {
 		return nil, err
 	}
 	err = d.each(ctx, kindSilence, func(name string, value []byte) error {
@@ -290,9 +292,9 @@ func (d *Desk) view(vault statement.ID) sos.View {
 	for name, s := range d.silence {
 		v.Silent[name] = s.clock.Credited
 	}
-	for at, c := range d.refuses {
-		if at[0] == string(vault[:]) {
-			v.Refusing[at[1]] = c.Credited
+	for x, c := range d.refuses {
+		if x.vault == vault {
+			v.Refusing[x.operator] = c.Credited
 		}
 	}
 	return v

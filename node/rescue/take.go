@@ -38,7 +38,10 @@ func (d *Desk) takeSaid(ctx context.Context, now time.Time, s statement.Statemen
 	if err != nil {
 		return fmt.Errorf("%w: %w", outbox.ErrLater, err)
 	}
-	e := journal.Entry{Leaves: []tlog.Filed{tlog.Says(tlog.KindStatement, now, vault, s.Bytes(), sig)}}
+	e := journal.Entry{Leaves: []tlog.Filed{tlog.Says(tlog.KindStatement, now, vault, s.Bytes(), beside(sig)...)}}
+	if s.Kind() == statement.SOSChallenge {
+		return d.challenge(now, vault, s, sig, e, write)
+	}
 	next, fx, by, err := d.apply(now, vault, k, s, sig)
 	switch {
 	case errors.Is(err, sos.ErrOver):
@@ -48,9 +51,6 @@ func (d *Desk) takeSaid(ctx context.Context, now time.Time, s statement.Statemen
 	case err != nil:
 		return err
 	}
-	if s.Kind() == statement.SOSChallenge {
-		return write(e)
-	}
 	kept, err := d.keep(vault, s, by, sig, &e)
 	if err != nil {
 		return err
@@ -58,11 +58,13 @@ func (d *Desk) takeSaid(ctx context.Context, now time.Time, s statement.Statemen
 	if err := d.settle(now, vault, next, fx, &e); err != nil {
 		return err
 	}
+	ended := d.ends(vault, s, &e)
 	if err := write(e); err != nil {
 		return err
 	}
 	d.dockets[vault], d.asked[vault] = next, true
 	kept()
+	ended()
 	d.ticked = time.Time{} // what follows from it follows at once
 	return d.flush(ctx, now)
 }
@@ -82,9 +84,6 @@ func (d *Desk) apply(now time.Time, vault statement.ID, k sos.Docket, s statemen
 		}
 		next, fx, err = k.Ask(s, r)
 		return next, fx, "", err
-	case statement.SOSChallenge:
-		next, fx, err = d.challenge(vault, k, s, sig, r)
-		return next, fx, "", err
 	}
 	c, ok := k.Case(s.Fields().ID("request"))
 	if !ok {
@@ -100,6 +99,9 @@ func (d *Desk) apply(now time.Time, vault statement.ID, k sos.Docket, s statemen
 	ev, err := d.event(c, s, sig)
 	if err != nil {
 		return k, fx, "", err
+	}
+	if repeats(c, ev) {
+		return k, fx, "", outbox.ErrOld
 	}
 	next, fx, err = k.Apply(ev, r)
 	return next, fx, "", err
@@ -152,6 +154,9 @@ func (d *Desk) share(k sos.Docket, c sos.Case, s statement.Statement, sig []byte
 // event is a statement that was verified, under the plan that the case keeps.
 func (d *Desk) event(c sos.Case, s statement.Statement, sig []byte) (sos.Event, error) {
 	p := c.Plan()
+	if err := bare(s, sig); err != nil {
+		return nil, err
+	}
 	switch s.Kind() {
 	case statement.SOSSupport:
 		v, err := act.VerifySupport(s, sig, p)
@@ -179,39 +184,4 @@ func (d *Desk) event(c sos.Case, s statement.Statement, sig []byte) (sos.Event, 
 		return sos.Gave{Released: v}, err
 	}
 	return nil, fmt.Errorf("statements of kind %q are not taken here", s.Kind())
-}
-
-// challenge begins to count how long an operator that lives does not sign.
-func (d *Desk) challenge(vault statement.ID, k sos.Docket, s statement.Statement, sig []byte, r sos.Reading) (sos.Docket, sos.Effects, error) {
-	_, p, err := d.inForce(vault)
-	var c act.Challenge
-	if err == nil {
-		c, err = act.VerifyChallenge(s, sig, p)
-	}
-	if err != nil {
-		return k, sos.Effects{}, err
-	}
-	at := [2]string{string(c.Vault[:]), c.Operator}
-	if _, open := d.refuses[at]; !open {
-		d.refuses[at] = sos.StartClock(r)
-	}
-	return k, sos.Effects{}, nil
-}
-
-// Signed hears that the vault signed: whoever was called on did, or is not needed for it. What was counted of refusals ends.
-func (d *Desk) Signed(vault statement.ID) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for at := range d.refuses {
-		if at[0] == string(vault[:]) {
-			delete(d.refuses, at)
-		}
-	}
-}
-
-// Refusing says of each operator that was called on how long ago that was, while the vault has not signed since.
-func (d *Desk) Refusing(vault statement.ID) map[string]time.Duration {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.view(vault).Refusing
 }

@@ -37,7 +37,7 @@ func (d *Desk) Tick(ctx context.Context, now time.Time) error {
 	}
 	err := d.listen(ctx, now, r)
 	for _, vault := range d.cfg.Vaults() {
-		err = errors.Join(err, d.tickVault(ctx, now, vault, r))
+		err = errors.Join(err, d.tickVault(ctx, now, vault, r), d.reply(ctx, now, vault, r))
 	}
 	return errors.Join(err, d.flush(ctx, now))
 }
@@ -75,7 +75,7 @@ func (d *Desk) listen(ctx context.Context, now time.Time, r sos.Reading) error {
 	for name, s := range d.silence {
 		e.Put = append(e.Put, store.Entry{Key: store.Key(kindSilence, store.Name(name)), Value: s.bytes()})
 	}
-	if len(e.Put) == 0 {
+	if e.Put = append(e.Put, d.refusing()...); len(e.Put) == 0 {
 		return nil
 	}
 	d.saved = now

@@ -149,6 +149,10 @@ func (p Plan) Guardian(name string) (Guardian, bool) {
 	return p.Guardians[i], true
 }
 
+// Cancels says whether a subject ends a request for a trigger by a proof of life and a live test signature: one that may be coerced, or is
+// wound up, does not.
+func Cancels(trigger string) bool { return trigger != Compromise && trigger != Legal }
+
 // Trigger finds a trigger that the plan serves.
 func (p Plan) Trigger(name string) (Trigger, bool) {
 	i := slices.IndexFunc(p.Triggers, func(t Trigger) bool { return t.Name == name })

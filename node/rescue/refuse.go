@@ -1,0 +1,118 @@
+package rescue
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// kindRefuse is sos-refuse/<vault>/<operator>: how long it has not signed since this node had a challenge of it, by our clocks.
+const kindRefuse = "sos-refuse"
+
+// A refusal is an operator of a vault that was called on to sign.
+type refusal struct {
+	vault    statement.ID
+	operator string
+}
+
+func refusalOf(vault statement.ID, operator string) refusal { return refusal{vault, operator} }
+
+func (x refusal) key() string {
+	return store.Key(kindRefuse, store.ID(x.vault[:]), store.Name(x.operator))
+}
+
+// readRefusals reads back who was called on: a restart loses what was counted since it was made durable, and never adds.
+func (d *Desk) readRefusals(ctx context.Context) error {
+	return d.each(ctx, kindRefuse, func(name string, value []byte) error {
+		if len(name) < 66 || name[64] != '/' {
+			return errors.New("it is not of a vault and an operator")
+		}
+		vault, err := statement.ParseID(name[:64])
+		if err != nil {
+			return err
+		}
+		c, err := sos.DecodeClock(value)
+		d.refuses[refusalOf(vault, name[65:])] = c
+		return err
+	})
+}
+
+// refusing are the rows of all clocks of refusals.
+func (d *Desk) refusing() (rows []store.Entry) {
+	for x, c := range d.refuses {
+		rows = append(rows, store.Entry{Key: x.key(), Value: c.Bytes()})
+	}
+	return rows
+}
+
+// challenge begins to count how long an operator that lives does not sign: durably, with the leaf that shows what it was called on for.
+func (d *Desk) challenge(now time.Time, vault statement.ID, s statement.Statement, sig []byte, e journal.Entry, write func(journal.Entry) error) error {
+	_, p, err := d.inForce(vault)
+	var c act.Challenge
+	if err == nil {
+		c, err = act.VerifyChallenge(s, sig, p)
+	}
+	if err != nil {
+		return err
+	}
+	x := refusalOf(c.Vault, c.Operator)
+	if _, open := d.refuses[x]; open {
+		return write(e)
+	}
+	clock := sos.StartClock(d.reading(now))
+	e.Put = append(e.Put, store.Entry{Key: x.key(), Value: clock.Bytes()})
+	if err := write(e); err != nil {
+		return err
+	}
+	d.refuses[x] = clock
+	return nil
+}
+
+// ends adds the end of what was counted of an operator's refusal, once a live test signature shows that the vault signs with it. What it
+// returns is the same in memory, once the entry is durable.
+func (d *Desk) ends(vault statement.ID, s statement.Statement, e *journal.Entry) func() {
+	x := refusalOf(vault, s.Get("operator"))
+	if _, counted := d.refuses[x]; !counted || s.Kind() != statement.SOSSigned {
+		return func() {}
+	}
+	e.Delete = append(e.Delete, x.key())
+	return func() { delete(d.refuses, x) }
+}
+
+// Signed hears that the vault signed: whoever was called on did, or is not needed for it. What was counted of refusals ends.
+func (d *Desk) Signed(vault statement.ID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var e journal.Entry
+	for x := range d.refuses {
+		if x.vault == vault {
+			e.Delete = append(e.Delete, x.key())
+		}
+	}
+	if len(e.Delete) == 0 {
+		return
+	}
+	slices.Sort(e.Delete)
+	if err := d.cfg.Journal.Write(context.Background(), e); err != nil {
+		d.cfg.Log.Error("the end of a refusal is not durable", "vault", vault.Short(), "error", err)
+	}
+	for x := range d.refuses {
+		if x.vault == vault {
+			delete(d.refuses, x)
+		}
+	}
+}
+
+// Refusing says of each operator that was called on how long ago that was, while the vault has not signed since.
+func (d *Desk) Refusing(vault statement.ID) map[string]time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.view(vault).Refusing
+}
