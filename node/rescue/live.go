@@ -129,7 +129,8 @@ func (d *Desk) seat(ctx context.Context, now time.Time, v ceremony.View, c sos.C
 		}
 	}
 	if len(self) == 0 || len(from) < s.Threshold-1 {
-		return fmt.Errorf("vault %s: a live test signature takes %d operators, and only %d others are reachable", v.Title(), s.Threshold, len(from))
+		return fmt.Errorf("vault %s: a live test signature takes %d operators, and only %d others are reachable and can sign with this node: what a restored node shared with them is burned until there are new shares",
+			v.Title(), s.Threshold, len(from))
 	}
 	for i := range from {
 		s.Parties = slices.Clone(self)
