@@ -239,10 +239,20 @@ func TestASignatureEndsARefusal(t *testing.T) {
 		return since
 	}
 	s.Run("it is counted", func() bool { return refusing() > 0 })
+	for range 25 { // it is made durable every 10 minutes
+		s.Step(30 * time.Second)
+		s.Deliver()
+	}
+	counted := refusing()
+	s.Crash(a)
+	s.Run("a is back", func() bool { return a.Up })
+	if kept := refusing(); kept > counted || kept < counted-10*time.Minute-time.Second {
+		t.Errorf("%s were counted before a restart, and %s after it", counted, kept)
+	}
 	intent := s.Propose(s.vault, s.addr, 0)
 	s.Approve(intent)
 	s.Run("signed", func() bool { return s.Signed(intent) })
-	if since := refusing(); since != 0 {
+	if since := refusing(); since != 0 || len(s.Rows(a, store.Prefix("sos-refuse"))) > 0 {
 		t.Errorf("it signed, and refuses since %s", since)
 	}
 }
