@@ -92,6 +92,7 @@ var controls = map[string]struct {
 	"CutExport":      {"a stream, as one message", plain("{}"), ""},
 	"NoteBackup":     {"no header", plain("{}"), "backup header"},
 	"Backups":        {"–", plain("{}"), `"keys":[{"`},
+	"Answer":         {"no request of which the operator is a subject", plain(map[string]any{"proofs": true}), "{}"},
 	"Stop":           {"–", plain("{}"), "{}"},
 }
 

@@ -6,6 +6,6 @@ import "github.com/ostraka/ostraka/node/rescue"
 func (n *Node) sosLife() rescue.Life {
 	return rescue.Life{
 		Self: n.self, Root: n.inEpoch, Prove: n.Keeper.ProveAlive, Keys: n.Keeper.Keys,
-		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Reachable: n.fit,
+		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Reachable: n.fit, Halted: n.Halted, Settled: n.Fence.Settled,
 	}
 }

@@ -426,6 +426,17 @@ func TestARestoredSubjectIsSilentUntilConfirmed(t *testing.T) {
 	if n := s.saids(c, statement.SOSAlive); n > 0 || s.stands(a, r) != sos.Active {
 		t.Errorf("%d proofs of life of a node that was put back; %s", n, s.stands(a, r))
 	}
+	for what, ask := range map[string]func() error{
+		"said": func() error { _, err := c.Rescue.Answer(t.Context(), s.Now, false); return err },
+		"by hand": func() error {
+			_, err := c.Rescue.ProveFor(t.Context(), s.Now, s.saying(a, statement.SOSRequest)[0])
+			return err
+		},
+	} {
+		if err := ask(); err == nil || !strings.Contains(err.Error(), "copy") {
+			t.Errorf("%s by a fenced node: %v", what, err)
+		}
+	}
 	s.Act(c, func() {
 		if _, err := c.ConfirmRestore(t.Context(), s.Clock(c)); err != nil {
 			t.Error(err)

@@ -288,6 +288,12 @@ func (d *Desk) Reply(ctx context.Context, now time.Time, proofs bool) (out []Liv
 	for _, a := range d.replies {
 		a.next = time.Time{}
 	}
+	if err := d.cfg.Alive.Halted(); err != nil {
+		return nil, err
+	}
+	if err := d.cfg.Alive.Settled(now); err != nil {
+		return nil, err
+	}
 	for _, vault := range d.cfg.Vaults() {
 		if err := errors.Join(d.reply(ctx, now, vault, d.reading(now)), d.flush(ctx, now)); err != nil {
 			d.cfg.Log.Error("SOS", "error", err)
@@ -337,6 +343,9 @@ func (d *Desk) living(k sos.Docket, c sos.Case) Living {
 func (d *Desk) ProveFor(ctx context.Context, now time.Time, s statement.Statement) (Living, error) {
 	q, err := act.RequestOf(s)
 	if err != nil {
+		return Living{}, err
+	}
+	if err := d.cfg.Alive.Halted(); err != nil {
 		return Living{}, err
 	}
 	d.mu.Lock()

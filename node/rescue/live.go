@@ -47,6 +47,10 @@ type Life struct {
 	Fit       func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error
 	Unfit     func(ctx context.Context, key, pairs [32]byte) (map[engine.PartyID]bool, error)
 	Reachable func(engine.PartyID) bool
+	// Halted says why this node says nothing at all, of itself or by hand; Settled why it says nothing yet: the others may know more of what it
+	// said than it does.
+	Halted  func() error
+	Settled func(now time.Time) error
 }
 
 // OpenTests gives the live tests that this node should open now: those with which its operator answers a request.

@@ -327,7 +327,7 @@ type isSubmitRequest_What interface {
 }
 
 type SubmitRequest_Signed struct {
-	Signed *Signed `protobuf:"bytes,1,opt,name=signed,proto3,oneof"` // intent, account, cancel or revoke statement, or a person's of an SOS: request, support, veto, challenge
+	Signed *Signed `protobuf:"bytes,1,opt,name=signed,proto3,oneof"` // intent, account, cancel or revoke statement, or of an SOS: request, support, veto, challenge, and a proof of life, which nobody signs
 }
 
 type SubmitRequest_Vote struct {
@@ -6423,6 +6423,202 @@ func (x *BackupSetResponse) GetSet() []byte {
 	return nil
 }
 
+type AnswerRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Request       []byte                 `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"` // statement of a request that came by hand: a proof of life for it, of which nothing is said; empty: all that are here
+	Proofs        bool                   `protobuf:"varint,2,opt,name=proofs,proto3" json:"proofs,omitempty"`  // a fresh proof of life for each, for people to carry
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerRequest) Reset() {
+	*x = AnswerRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerRequest) ProtoMessage() {}
+
+func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerRequest.ProtoReflect.Descriptor instead.
+func (*AnswerRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
+}
+
+func (x *AnswerRequest) GetRequest() []byte {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AnswerRequest) GetProofs() bool {
+	if x != nil {
+		return x.Proofs
+	}
+	return false
+}
+
+type AnswerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Requests      []*Answered            `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerResponse) Reset() {
+	*x = AnswerResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerResponse) ProtoMessage() {}
+
+func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerResponse.ProtoReflect.Descriptor instead.
+func (*AnswerResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
+}
+
+func (x *AnswerResponse) GetRequests() []*Answered {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+type Answered struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Request       []byte                 `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"` // id
+	Vault         []byte                 `protobuf:"bytes,2,opt,name=vault,proto3" json:"vault,omitempty"`
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`      // the vault's
+	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`    // spec/sos 3
+	Alive         bool                   `protobuf:"varint,5,opt,name=alive,proto3" json:"alive,omitempty"`   // that the operator lives stands here
+	Signed        bool                   `protobuf:"varint,6,opt,name=signed,proto3" json:"signed,omitempty"` // so does the live test signature with it
+	Why           string                 `protobuf:"bytes,7,opt,name=why,proto3" json:"why,omitempty"`        // what is in the way; empty: nothing
+	Proof         []byte                 `protobuf:"bytes,8,opt,name=proof,proto3" json:"proof,omitempty"`    // statement; empty: none was asked for, or it cannot be made
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answered) Reset() {
+	*x = Answered{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answered) ProtoMessage() {}
+
+func (x *Answered) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answered.ProtoReflect.Descriptor instead.
+func (*Answered) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
+}
+
+func (x *Answered) GetRequest() []byte {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *Answered) GetVault() []byte {
+	if x != nil {
+		return x.Vault
+	}
+	return nil
+}
+
+func (x *Answered) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Answered) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Answered) GetAlive() bool {
+	if x != nil {
+		return x.Alive
+	}
+	return false
+}
+
+func (x *Answered) GetSigned() bool {
+	if x != nil {
+		return x.Signed
+	}
+	return false
+}
+
+func (x *Answered) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Answered) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
 type SOSRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -6431,7 +6627,7 @@ type SOSRequest struct {
 
 func (x *SOSRequest) Reset() {
 	*x = SOSRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6443,7 +6639,7 @@ func (x *SOSRequest) String() string {
 func (*SOSRequest) ProtoMessage() {}
 
 func (x *SOSRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6456,7 +6652,7 @@ func (x *SOSRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSRequest.ProtoReflect.Descriptor instead.
 func (*SOSRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
 }
 
 type SOSResponse struct {
@@ -6468,7 +6664,7 @@ type SOSResponse struct {
 
 func (x *SOSResponse) Reset() {
 	*x = SOSResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6480,7 +6676,7 @@ func (x *SOSResponse) String() string {
 func (*SOSResponse) ProtoMessage() {}
 
 func (x *SOSResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6493,7 +6689,7 @@ func (x *SOSResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSResponse.ProtoReflect.Descriptor instead.
 func (*SOSResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *SOSResponse) GetVaults() []*Rescue {
@@ -6523,7 +6719,7 @@ type Rescue struct {
 
 func (x *Rescue) Reset() {
 	*x = Rescue{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6535,7 +6731,7 @@ func (x *Rescue) String() string {
 func (*Rescue) ProtoMessage() {}
 
 func (x *Rescue) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6548,7 +6744,7 @@ func (x *Rescue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rescue.ProtoReflect.Descriptor instead.
 func (*Rescue) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *Rescue) GetVault() []byte {
@@ -6645,7 +6841,7 @@ type RescueKey struct {
 
 func (x *RescueKey) Reset() {
 	*x = RescueKey{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6657,7 +6853,7 @@ func (x *RescueKey) String() string {
 func (*RescueKey) ProtoMessage() {}
 
 func (x *RescueKey) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6670,7 +6866,7 @@ func (x *RescueKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueKey.ProtoReflect.Descriptor instead.
 func (*RescueKey) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *RescueKey) GetKey() []byte {
@@ -6707,7 +6903,7 @@ type RescueCase struct {
 
 func (x *RescueCase) Reset() {
 	*x = RescueCase{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6719,7 +6915,7 @@ func (x *RescueCase) String() string {
 func (*RescueCase) ProtoMessage() {}
 
 func (x *RescueCase) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6732,7 +6928,7 @@ func (x *RescueCase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueCase.ProtoReflect.Descriptor instead.
 func (*RescueCase) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *RescueCase) GetRequest() []byte {
@@ -7313,7 +7509,21 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x11BackupSetResponse\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\fR\x04plan\x12\x10\n" +
-	"\x03set\x18\x03 \x01(\fR\x03set\"\f\n" +
+	"\x03set\x18\x03 \x01(\fR\x03set\"A\n" +
+	"\rAnswerRequest\x12\x18\n" +
+	"\arequest\x18\x01 \x01(\fR\arequest\x12\x16\n" +
+	"\x06proofs\x18\x02 \x01(\bR\x06proofs\"B\n" +
+	"\x0eAnswerResponse\x120\n" +
+	"\brequests\x18\x01 \x03(\v2\x14.ostraka.v1.AnsweredR\brequests\"\xba\x01\n" +
+	"\bAnswered\x12\x18\n" +
+	"\arequest\x18\x01 \x01(\fR\arequest\x12\x14\n" +
+	"\x05vault\x18\x02 \x01(\fR\x05vault\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x12\x14\n" +
+	"\x05alive\x18\x05 \x01(\bR\x05alive\x12\x16\n" +
+	"\x06signed\x18\x06 \x01(\bR\x06signed\x12\x10\n" +
+	"\x03why\x18\a \x01(\tR\x03why\x12\x14\n" +
+	"\x05proof\x18\b \x01(\fR\x05proof\"\f\n" +
 	"\n" +
 	"SOSRequest\"9\n" +
 	"\vSOSResponse\x12*\n" +
@@ -7370,7 +7580,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse\x12B\n" +
 	"\aBackups\x12\x1a.ostraka.v1.BackupsRequest\x1a\x1b.ostraka.v1.BackupsResponse\x12H\n" +
 	"\tBackupSet\x12\x1c.ostraka.v1.BackupSetRequest\x1a\x1d.ostraka.v1.BackupSetResponse\x126\n" +
-	"\x03SOS\x12\x16.ostraka.v1.SOSRequest\x1a\x17.ostraka.v1.SOSResponse2\xb3\x10\n" +
+	"\x03SOS\x12\x16.ostraka.v1.SOSRequest\x1a\x17.ostraka.v1.SOSResponse2\xf4\x10\n" +
 	"\bOperator\x12?\n" +
 	"\x06Status\x12\x19.ostraka.v1.StatusRequest\x1a\x1a.ostraka.v1.StatusResponse\x12?\n" +
 	"\x06Invite\x12\x19.ostraka.v1.InviteRequest\x1a\x1a.ostraka.v1.InviteResponse\x129\n" +
@@ -7401,7 +7611,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\tCutExport\x12\x1c.ostraka.v1.CutExportRequest\x1a\x1d.ostraka.v1.CutExportResponse0\x01\x12K\n" +
 	"\n" +
 	"NoteBackup\x12\x1d.ostraka.v1.NoteBackupRequest\x1a\x1e.ostraka.v1.NoteBackupResponse\x12B\n" +
-	"\aBackups\x12\x1a.ostraka.v1.BackupsRequest\x1a\x1b.ostraka.v1.BackupsResponse\x129\n" +
+	"\aBackups\x12\x1a.ostraka.v1.BackupsRequest\x1a\x1b.ostraka.v1.BackupsResponse\x12?\n" +
+	"\x06Answer\x12\x19.ostraka.v1.AnswerRequest\x1a\x1a.ostraka.v1.AnswerResponse\x129\n" +
 	"\x04Stop\x12\x17.ostraka.v1.StopRequest\x1a\x18.ostraka.v1.StopResponseB5Z3github.com/ostraka/ostraka/api/ostraka/v1;ostrakav1b\x06proto3"
 
 var (
@@ -7416,7 +7627,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 104)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 107)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),             // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),            // 1: ostraka.v1.HelloResponse
@@ -7516,12 +7727,15 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*ShareProved)(nil),              // 95: ostraka.v1.ShareProved
 	(*BackupSetRequest)(nil),         // 96: ostraka.v1.BackupSetRequest
 	(*BackupSetResponse)(nil),        // 97: ostraka.v1.BackupSetResponse
-	(*SOSRequest)(nil),               // 98: ostraka.v1.SOSRequest
-	(*SOSResponse)(nil),              // 99: ostraka.v1.SOSResponse
-	(*Rescue)(nil),                   // 100: ostraka.v1.Rescue
-	(*RescueKey)(nil),                // 101: ostraka.v1.RescueKey
-	(*RescueCase)(nil),               // 102: ostraka.v1.RescueCase
-	nil,                              // 103: ostraka.v1.Account.AddressesEntry
+	(*AnswerRequest)(nil),            // 98: ostraka.v1.AnswerRequest
+	(*AnswerResponse)(nil),           // 99: ostraka.v1.AnswerResponse
+	(*Answered)(nil),                 // 100: ostraka.v1.Answered
+	(*SOSRequest)(nil),               // 101: ostraka.v1.SOSRequest
+	(*SOSResponse)(nil),              // 102: ostraka.v1.SOSResponse
+	(*Rescue)(nil),                   // 103: ostraka.v1.Rescue
+	(*RescueKey)(nil),                // 104: ostraka.v1.RescueKey
+	(*RescueCase)(nil),               // 105: ostraka.v1.RescueCase
+	nil,                              // 106: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	5,   // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
@@ -7539,7 +7753,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	19,  // 12: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	20,  // 13: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	23,  // 14: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	103, // 15: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	106, // 15: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	28,  // 16: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	28,  // 17: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	33,  // 18: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -7560,106 +7774,109 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	93,  // 33: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
 	94,  // 34: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
 	95,  // 35: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
-	100, // 36: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
-	101, // 37: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
-	102, // 38: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
-	0,   // 39: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	2,   // 40: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	4,   // 41: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	8,   // 42: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
-	11,  // 43: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	15,  // 44: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	21,  // 45: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	24,  // 46: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	26,  // 47: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	29,  // 48: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	31,  // 49: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	37,  // 50: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	39,  // 51: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
-	41,  // 52: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	91,  // 53: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
-	96,  // 54: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
-	98,  // 55: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
-	57,  // 56: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	64,  // 57: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	66,  // 58: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	68,  // 59: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
-	70,  // 60: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	71,  // 61: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
-	72,  // 62: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
-	73,  // 63: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
-	74,  // 64: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
-	75,  // 65: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
-	11,  // 66: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
-	76,  // 67: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	77,  // 68: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	81,  // 69: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	83,  // 70: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	15,  // 71: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	29,  // 72: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	31,  // 73: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	41,  // 74: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	44,  // 75: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
-	48,  // 76: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
-	51,  // 77: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
-	53,  // 78: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
-	55,  // 79: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
-	58,  // 80: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	87,  // 81: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
-	89,  // 82: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
-	91,  // 83: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
-	85,  // 84: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,   // 85: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,   // 86: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,   // 87: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,   // 88: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
-	12,  // 89: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	16,  // 90: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	22,  // 91: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	25,  // 92: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	27,  // 93: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	30,  // 94: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	32,  // 95: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	38,  // 96: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	40,  // 97: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
-	42,  // 98: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	92,  // 99: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
-	97,  // 100: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
-	99,  // 101: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
-	60,  // 102: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	65,  // 103: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	67,  // 104: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	69,  // 105: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
-	78,  // 106: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	78,  // 107: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
-	78,  // 108: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
-	78,  // 109: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
-	78,  // 110: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
-	78,  // 111: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
-	12,  // 112: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
-	78,  // 113: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	78,  // 114: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	82,  // 115: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	84,  // 116: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	16,  // 117: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	30,  // 118: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	32,  // 119: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	42,  // 120: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	45,  // 121: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
-	49,  // 122: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
-	52,  // 123: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
-	54,  // 124: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
-	56,  // 125: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
-	59,  // 126: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	88,  // 127: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
-	90,  // 128: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
-	92,  // 129: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
-	86,  // 130: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	85,  // [85:131] is the sub-list for method output_type
-	39,  // [39:85] is the sub-list for method input_type
-	39,  // [39:39] is the sub-list for extension type_name
-	39,  // [39:39] is the sub-list for extension extendee
-	0,   // [0:39] is the sub-list for field type_name
+	100, // 36: ostraka.v1.AnswerResponse.requests:type_name -> ostraka.v1.Answered
+	103, // 37: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
+	104, // 38: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
+	105, // 39: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
+	0,   // 40: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	2,   // 41: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	4,   // 42: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	8,   // 43: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
+	11,  // 44: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	15,  // 45: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	21,  // 46: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	24,  // 47: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	26,  // 48: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	29,  // 49: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	31,  // 50: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	37,  // 51: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	39,  // 52: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
+	41,  // 53: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	91,  // 54: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
+	96,  // 55: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
+	101, // 56: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
+	57,  // 57: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	64,  // 58: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	66,  // 59: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	68,  // 60: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	70,  // 61: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	71,  // 62: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
+	72,  // 63: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
+	73,  // 64: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
+	74,  // 65: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
+	75,  // 66: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
+	11,  // 67: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
+	76,  // 68: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	77,  // 69: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	81,  // 70: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	83,  // 71: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	15,  // 72: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	29,  // 73: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	31,  // 74: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	41,  // 75: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	44,  // 76: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
+	48,  // 77: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
+	51,  // 78: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
+	53,  // 79: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
+	55,  // 80: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
+	58,  // 81: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	87,  // 82: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
+	89,  // 83: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
+	91,  // 84: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
+	98,  // 85: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
+	85,  // 86: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,   // 87: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,   // 88: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	7,   // 89: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	9,   // 90: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
+	12,  // 91: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	16,  // 92: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	22,  // 93: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	25,  // 94: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	27,  // 95: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	30,  // 96: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	32,  // 97: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	38,  // 98: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	40,  // 99: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
+	42,  // 100: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	92,  // 101: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
+	97,  // 102: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
+	102, // 103: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
+	60,  // 104: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	65,  // 105: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	67,  // 106: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	69,  // 107: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	78,  // 108: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	78,  // 109: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
+	78,  // 110: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
+	78,  // 111: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
+	78,  // 112: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
+	78,  // 113: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
+	12,  // 114: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
+	78,  // 115: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	78,  // 116: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	82,  // 117: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	84,  // 118: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	16,  // 119: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	30,  // 120: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	32,  // 121: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	42,  // 122: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	45,  // 123: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
+	49,  // 124: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
+	52,  // 125: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
+	54,  // 126: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
+	56,  // 127: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
+	59,  // 128: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	88,  // 129: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
+	90,  // 130: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
+	92,  // 131: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
+	99,  // 132: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
+	86,  // 133: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	87,  // [87:134] is the sub-list for method output_type
+	40,  // [40:87] is the sub-list for method input_type
+	40,  // [40:40] is the sub-list for extension type_name
+	40,  // [40:40] is the sub-list for extension extendee
+	0,   // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -7678,7 +7895,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   104,
+			NumMessages:   107,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -138,6 +138,8 @@ const (
 	OperatorNoteBackupProcedure = "/ostraka.v1.Operator/NoteBackup"
 	// OperatorBackupsProcedure is the fully-qualified name of the Operator's Backups RPC.
 	OperatorBackupsProcedure = "/ostraka.v1.Operator/Backups"
+	// OperatorAnswerProcedure is the fully-qualified name of the Operator's Answer RPC.
+	OperatorAnswerProcedure = "/ostraka.v1.Operator/Answer"
 	// OperatorStopProcedure is the fully-qualified name of the Operator's Stop RPC.
 	OperatorStopProcedure = "/ostraka.v1.Operator/Stop"
 )
@@ -711,6 +713,8 @@ type OperatorClient interface {
 	NoteBackup(context.Context, *connect.Request[v1.NoteBackupRequest]) (*connect.Response[v1.NoteBackupResponse], error)
 	// Backups shows what People does.
 	Backups(context.Context, *connect.Request[v1.BackupsRequest]) (*connect.Response[v1.BackupsResponse], error)
+	// Answer has the node answer at once the SOS requests that call its own operator lost, as it does by itself, and says how far it is.
+	Answer(context.Context, *connect.Request[v1.AnswerRequest]) (*connect.Response[v1.AnswerResponse], error)
 	// Stop ends the node gracefully.
 	Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error)
 }
@@ -894,6 +898,12 @@ func NewOperatorClient(httpClient connect.HTTPClient, baseURL string, opts ...co
 			connect.WithSchema(operatorMethods.ByName("Backups")),
 			connect.WithClientOptions(opts...),
 		),
+		answer: connect.NewClient[v1.AnswerRequest, v1.AnswerResponse](
+			httpClient,
+			baseURL+OperatorAnswerProcedure,
+			connect.WithSchema(operatorMethods.ByName("Answer")),
+			connect.WithClientOptions(opts...),
+		),
 		stop: connect.NewClient[v1.StopRequest, v1.StopResponse](
 			httpClient,
 			baseURL+OperatorStopProcedure,
@@ -933,6 +943,7 @@ type operatorClient struct {
 	cutExport         *connect.Client[v1.CutExportRequest, v1.CutExportResponse]
 	noteBackup        *connect.Client[v1.NoteBackupRequest, v1.NoteBackupResponse]
 	backups           *connect.Client[v1.BackupsRequest, v1.BackupsResponse]
+	answer            *connect.Client[v1.AnswerRequest, v1.AnswerResponse]
 	stop              *connect.Client[v1.StopRequest, v1.StopResponse]
 }
 
@@ -1076,6 +1087,11 @@ func (c *operatorClient) Backups(ctx context.Context, req *connect.Request[v1.Ba
 	return c.backups.CallUnary(ctx, req)
 }
 
+// Answer calls ostraka.v1.Operator.Answer.
+func (c *operatorClient) Answer(ctx context.Context, req *connect.Request[v1.AnswerRequest]) (*connect.Response[v1.AnswerResponse], error) {
+	return c.answer.CallUnary(ctx, req)
+}
+
 // Stop calls ostraka.v1.Operator.Stop.
 func (c *operatorClient) Stop(ctx context.Context, req *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error) {
 	return c.stop.CallUnary(ctx, req)
@@ -1138,6 +1154,8 @@ type OperatorHandler interface {
 	NoteBackup(context.Context, *connect.Request[v1.NoteBackupRequest]) (*connect.Response[v1.NoteBackupResponse], error)
 	// Backups shows what People does.
 	Backups(context.Context, *connect.Request[v1.BackupsRequest]) (*connect.Response[v1.BackupsResponse], error)
+	// Answer has the node answer at once the SOS requests that call its own operator lost, as it does by itself, and says how far it is.
+	Answer(context.Context, *connect.Request[v1.AnswerRequest]) (*connect.Response[v1.AnswerResponse], error)
 	// Stop ends the node gracefully.
 	Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error)
 }
@@ -1317,6 +1335,12 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 		connect.WithSchema(operatorMethods.ByName("Backups")),
 		connect.WithHandlerOptions(opts...),
 	)
+	operatorAnswerHandler := connect.NewUnaryHandler(
+		OperatorAnswerProcedure,
+		svc.Answer,
+		connect.WithSchema(operatorMethods.ByName("Answer")),
+		connect.WithHandlerOptions(opts...),
+	)
 	operatorStopHandler := connect.NewUnaryHandler(
 		OperatorStopProcedure,
 		svc.Stop,
@@ -1381,6 +1405,8 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 			operatorNoteBackupHandler.ServeHTTP(w, r)
 		case OperatorBackupsProcedure:
 			operatorBackupsHandler.ServeHTTP(w, r)
+		case OperatorAnswerProcedure:
+			operatorAnswerHandler.ServeHTTP(w, r)
 		case OperatorStopProcedure:
 			operatorStopHandler.ServeHTTP(w, r)
 		default:
@@ -1502,6 +1528,10 @@ func (UnimplementedOperatorHandler) NoteBackup(context.Context, *connect.Request
 
 func (UnimplementedOperatorHandler) Backups(context.Context, *connect.Request[v1.BackupsRequest]) (*connect.Response[v1.BackupsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.Backups is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) Answer(context.Context, *connect.Request[v1.AnswerRequest]) (*connect.Response[v1.AnswerResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.Answer is not implemented"))
 }
 
 func (UnimplementedOperatorHandler) Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error) {
