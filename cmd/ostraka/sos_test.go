@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
 
 // The plan of a charter is shown without a node; what is missing of a command is said before a key is opened.
 func TestSOSCommands(t *testing.T) {
@@ -18,8 +22,28 @@ func TestSOSCommands(t *testing.T) {
 		{[]string{"sos", "support", "12345678"}, "--as NAME"},
 		{[]string{"sos", "veto", "12345678", "--as", "g"}, "--reason TEXT"},
 		{[]string{"sos", "challenge"}, "give --vault and --operator"},
+		{[]string{"sos", "alive", "--carry", "x", "--out", "y"}, "it stands alone"},
+		{[]string{"sos", "alive", "12345678", "--carry", "x"}, "it stands alone"},
+		{[]string{"sos", "alive", "--request", "x"}, "give --out FILE as well"},
 	} {
 		code, out, errs := try(c.args...)
 		want(t, c.args[1], code, codeUsage, out+errs, c.want)
+	}
+}
+
+// What is no proof of life is not carried, and what is no request not answered, before any node is asked.
+func TestSOSAliveReadsItsFiles(t *testing.T) {
+	for file, want := range map[string]string{
+		"sos-veto-least.txt":  "holds no sos-alive statement",
+		"sos-alive-least.txt": "holds no sos-request statement",
+	} {
+		args := []string{"sos", "alive", "--carry", "../../custody/statement/testdata/" + file}
+		if strings.Contains(file, "alive") {
+			args = []string{"sos", "alive", "--request", "../../custody/statement/testdata/" + file, "--out", filepath.Join(t.TempDir(), "life.txt")}
+		}
+		code, out, errs := try(args...)
+		if code != codeError || !strings.Contains(out+errs, want) {
+			t.Errorf("%s: exit code %d: %s", file, code, out+errs)
+		}
 	}
 }
