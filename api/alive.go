@@ -30,7 +30,7 @@ func (o *operator) Answer(ctx context.Context, r *connect.Request[pb.AnswerReque
 
 func (o *operator) answer(ctx context.Context, r *pb.AnswerRequest) ([]rescue.Living, error) {
 	if len(r.Request) == 0 {
-		return o.d.Rescue.Answer(ctx, time.Now(), r.Proofs)
+		return o.d.Rescue.Reply(ctx, time.Now(), r.Proofs)
 	}
 	s, err := statement.ParseKind(r.Request, statement.SOSRequest)
 	if err != nil {

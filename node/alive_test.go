@@ -393,7 +393,7 @@ func TestALegalRequestHasNoAnswer(t *testing.T) {
 	if joined, said := s.live(c, a, r, 1, nil); joined || !strings.Contains(said, "SOS allows no such step") {
 		t.Errorf("a live test: %t; %s", joined, said)
 	}
-	got, err := c.Rescue.Answer(t.Context(), s.Now, true)
+	got, err := c.Rescue.Reply(t.Context(), s.Now, true)
 	if err != nil || len(got) != 1 || got[0].Alive || !got[0].Proof.IsZero() || !strings.Contains(got[0].Why, "guardians veto it") {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -427,7 +427,7 @@ func TestARestoredSubjectIsSilentUntilConfirmed(t *testing.T) {
 		t.Errorf("%d proofs of life of a node that was put back; %s", n, s.stands(a, r))
 	}
 	for what, ask := range map[string]func() error{
-		"said": func() error { _, err := c.Rescue.Answer(t.Context(), s.Now, false); return err },
+		"said": func() error { _, err := c.Rescue.Reply(t.Context(), s.Now, false); return err },
 		"by hand": func() error {
 			_, err := c.Rescue.ProveFor(t.Context(), s.Now, s.saying(a, statement.SOSRequest)[0])
 			return err
@@ -444,7 +444,7 @@ func TestARestoredSubjectIsSilentUntilConfirmed(t *testing.T) {
 	})
 	s.Run("it is known to live", s.knownToLive(a, r, c))
 	s.Run("its pairs are burned", func() bool {
-		got, err := c.Rescue.Answer(t.Context(), s.Now, false)
+		got, err := c.Rescue.Reply(t.Context(), s.Now, false)
 		return err == nil && len(got) == 1 && got[0].Alive && strings.Contains(got[0].Why, "until there are new shares")
 	})
 }

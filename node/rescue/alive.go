@@ -288,10 +288,10 @@ func (d *Desk) Reply(ctx context.Context, now time.Time, proofs bool) (out []Liv
 	for _, a := range d.replies {
 		a.next = time.Time{}
 	}
-	if err := d.cfg.Alive.Halted(); err != nil {
+	if err := d.cfg.Life.Halted(); err != nil {
 		return nil, err
 	}
-	if err := d.cfg.Alive.Settled(now); err != nil {
+	if err := d.cfg.Life.Settled(now); err != nil {
 		return nil, err
 	}
 	for _, vault := range d.cfg.Vaults() {
@@ -345,7 +345,7 @@ func (d *Desk) ProveFor(ctx context.Context, now time.Time, s statement.Statemen
 	if err != nil {
 		return Living{}, err
 	}
-	if err := d.cfg.Alive.Halted(); err != nil {
+	if err := d.cfg.Life.Halted(); err != nil {
 		return Living{}, err
 	}
 	d.mu.Lock()
