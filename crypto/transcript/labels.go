@@ -138,6 +138,10 @@ const (
 	SOSAlive
 	SOSTestDigest
 	SOSSeat
+
+	BreakglassCharter
+	BreakglassProof
+	BreakglassNonce
 )
 
 var labels = [...]string{
@@ -275,6 +279,10 @@ var labels = [...]string{
 	SOSAlive:      "ostraka/1/sos/alive",
 	SOSSeat:       "ostraka/1/sos/seat",
 	SOSTestDigest: "ostraka/1/sos/test-digest",
+
+	BreakglassCharter: "ostraka/1/breakglass/charter",
+	BreakglassProof:   "ostraka/1/breakglass/proof",
+	BreakglassNonce:   "ostraka/1/breakglass/ed25519-nonce",
 }
 
 func (l Label) String() string { return labels[l] }

@@ -53,6 +53,8 @@ var hidden = map[statement.Kind][]string{
 	statement.SOSChallenge:    {"charter"},
 	statement.SOSClose:        {"charter", "key", "epoch"},
 	statement.SOSEarlyRelease: {"charter"},
+
+	statement.Breakglass: {"charter", "key", "epoch"},
 }
 
 // show derives the message from the statement's own bytes.

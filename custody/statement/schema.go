@@ -163,7 +163,7 @@ var salt = hexOf("salt", 32, "random bytes: the id hides the content")
 
 // Kinds lists every kind, in the order of the spec page.
 var Kinds = []Kind{Roster, Charter, Veto, Revoke, Freeze, Unfreeze, Vault, Account, Intent, Decision, Hello, Key, Cancel, Proof, Reshare, Sighting, Heartbeat, Log, Release,
-	SOSRequest, SOSSupport, SOSVeto, SOSChallenge, SOSAlive, SOSSigned, SOSStep, SOSNoVeto, SOSSeat, SOSActivation, SOSReleased, SOSClose, SOSEarlyRelease, Backup,
+	SOSRequest, SOSSupport, SOSVeto, SOSChallenge, SOSAlive, SOSSigned, SOSStep, SOSNoVeto, SOSSeat, SOSActivation, SOSReleased, SOSClose, SOSEarlyRelease, Backup, Breakglass, BreakglassDone,
 }
 
 // Fields is the one table of all kinds; the salt follows by itself.
@@ -209,6 +209,8 @@ func Fields(k Kind) []Spec {
 		return releaseFields
 	case Backup:
 		return backupFields
+	case Breakglass, BreakglassDone:
+		return breakglassFieldsOf(k)
 	}
 	return sosFields(k)
 }

@@ -42,26 +42,27 @@ var may = map[string][]string{
 		"mpc/keygen", "mpc/reshare", "mpc/dkls", "mpc/frost",
 	},
 
-	"custody/statement": {"crypto/…"},
-	"custody/signet":    {"crypto/…", "custody/statement"},
-	"custody/form":      {},
-	"custody/guardian":  {"crypto/…", "custody/statement", "custody/signet"},
-	"custody/charter":   {"crypto/…", "custody/statement", "custody/signet", "custody/form", "custody/guardian"},
-	"evidence/tlog":     {"crypto/…", "custody/statement", "custody/signet"},
-	"custody/control":   custody(),
-	"custody/policy":    custody("chain/…", "custody/form"),
-	"custody/review":    custody("custody/control", "custody/policy", "custody/ledger", "chain/…"),
-	"custody/ledger":    custody(),
-	"custody/pulse":     custody(),
-	"custody/intent":    custody(),
-	"custody/sos":       custody("custody/sos/…"),
-	"custody/backup":    custody(),
-	"evidence/attest":   {"crypto/…"},
-	"evidence/places":   custody("custody/control", "evidence/attest"),
-	"evidence/proof":    custody("custody/intent", "chain/…"),
-	"evidence/release":  {"crypto/…", "custody/statement"},
-	"evidence/verify":   {"crypto/…", "custody/…", "evidence/…", "mpc/epoch", "chain/…"},
-	"chain":             {"crypto/…", "chain/…"},
+	"custody/statement":  {"crypto/…"},
+	"custody/signet":     {"crypto/…", "custody/statement"},
+	"custody/form":       {},
+	"custody/guardian":   {"crypto/…", "custody/statement", "custody/signet"},
+	"custody/charter":    {"crypto/…", "custody/statement", "custody/signet", "custody/form", "custody/guardian"},
+	"evidence/tlog":      {"crypto/…", "custody/statement", "custody/signet"},
+	"custody/control":    custody(),
+	"custody/policy":     custody("chain/…", "custody/form"),
+	"custody/review":     custody("custody/control", "custody/policy", "custody/ledger", "chain/…"),
+	"custody/ledger":     custody(),
+	"custody/pulse":      custody(),
+	"custody/intent":     custody(),
+	"custody/sos":        custody("custody/sos/…"),
+	"custody/backup":     custody(),
+	"custody/breakglass": custody("mpc/engine", "mpc/session", "mpc/epoch", "mpc/guard"), // linked into its own command alone: TestBreakglassStandsApart
+	"evidence/attest":    {"crypto/…"},
+	"evidence/places":    custody("custody/control", "evidence/attest"),
+	"evidence/proof":     custody("custody/intent", "chain/…"),
+	"evidence/release":   {"crypto/…", "custody/statement"},
+	"evidence/verify":    {"crypto/…", "custody/…", "evidence/…", "mpc/epoch", "chain/…"},
+	"chain":              {"crypto/…", "chain/…"},
 
 	"custody/signet/signettest": {}, // authenticators and wallets, which know nothing of us
 
@@ -166,7 +167,7 @@ func TestTheTableRefuses(t *testing.T) {
 		{"custody/charter", "custody/intent"}, {"custody/guardian", "custody/charter"}, {"custody/policy", "mpc/engine"}, {"evidence/verify", "mpc/keygen"},
 		{"node/store/bolt", "mpc/engine"}, {"node/seal", "mpc/session"}, {"node/link", "mpc/session"}, {"node/rpc", "mpc/engine"},
 		{"node/session", "api/ostraka/v1"}, {"node/session", "sim"}, {"api", "client"}, {"client", "console"}, {"console", "cmd/ostraka"},
-		{"client/paper", "node/seal"}, {"client/paper", "client/courier"}, {"custody/backup/paper", "mpc/epoch"},
+		{"custody/breakglass", "mpc/ceremony"}, {"custody/breakglass", "node/backup"}, {"client/paper", "node/seal"}, {"client/paper", "client/courier"}, {"custody/backup/paper", "mpc/epoch"},
 		{"node", "sim"}, {"node", "node/nodetest"}, {"cmd/ostraka", "test/kill"}, {"chain/evm", "custody/statement"}, {"crypto/utils", "crypto/group"}, {"other", "crypto/group"},
 	} {
 		if allowed(c[0], c[1]) {
@@ -265,6 +266,40 @@ func TestReach(t *testing.T) {
 	for d := range reached {
 		if !slices.Contains(deps, d) {
 			t.Errorf("%s is not reached any more: take it off the list", d)
+		}
+	}
+}
+
+// A key is put together by one command, which nothing else links: not the node, not what people type every day, not the simulator. Code that can make a key whole
+// and is not there cannot be reached by a defect or an attacker of what is.
+func TestBreakglassStandsApart(t *testing.T) {
+	const room, command = "custody/breakglass", "cmd/ostraka-breakglass"
+	taken := 0
+	for _, f := range files(t) {
+		ours, _ := f.imports()
+		for _, to := range ours {
+			switch {
+			case under(to, command):
+				t.Errorf("%s imports %s, which is a command", f.path, to)
+			case under(to, room) && !under(f.room, command) && !under(f.room, room):
+				t.Errorf("%s imports %s, which %s alone may", f.path, to, command)
+			case under(to, room):
+				taken++
+			}
+		}
+	}
+	if taken == 0 {
+		t.Errorf("nothing imports %s: is it there still?", room)
+	}
+	list := exec.Command("go", "list", "-deps", module+"/cmd/ostraka", module+"/node/...", module+"/api/...", module+"/client/...", module+"/console/...", module+"/sim/...")
+	list.Dir = root
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for _, d := range strings.Fields(string(out)) {
+		if below, ours := strings.CutPrefix(d, module+"/"); ours && (under(below, room) || under(below, command)) {
+			t.Errorf("the node or its tools link %s", below)
 		}
 	}
 }
