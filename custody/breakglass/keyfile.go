@@ -2,6 +2,7 @@ package breakglass
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
@@ -52,14 +53,17 @@ func (k Keys) ExposeFile() ([]byte, error) {
 	out = fmt.Appendf(out, "%s\nstatement: %s\nvault: %s\n", KeysHead, k.Statement, k.Vault)
 	for _, r := range k.Roots {
 		next, err := r.append(out, k.Children)
-		if err != nil || len(next) > MaxKeyFile {
+		if err != nil || len(next) > MaxKeyFile-64 {
 			secret.Wipe(out)
 			return nil, errors.Join(err, errors.New("file of keys: it cannot be written"))
 		}
 		out = next
 	}
-	return out, nil
+	sum := sha256.Sum256(out)
+	return fmt.Appendf(out, "\nsum: %x\n", sum[:sumSize]), nil
 }
+
+const sumSize = 8 // bytes of SHA-256: what was mistyped or damaged in a line that no other check holds is found
 
 func (r *Root) append(out []byte, children []hd.Path) ([]byte, error) {
 	out = fmt.Appendf(out, "\nsuite: %s\nkey: %x\nnumber: %d\nepoch: %x\npublic-key: %x\nchain-code: %x\nprivate-key: ", r.Suite, r.KeyID, r.Number, r.Epoch[:], r.Public.Bytes(), r.ChainCode)
@@ -109,7 +113,7 @@ func parseKeys(b []byte) (k Keys, err error) {
 		return k, fmt.Errorf("it has %d bytes, at most %d are allowed", len(b), MaxKeyFile)
 	}
 	blocks := bytes.Split(b, []byte("\n\n"))
-	if len(blocks) < 2 || len(blocks) > MaxRoots+1 {
+	if len(blocks) < 3 || len(blocks) > MaxRoots+2 {
 		return k, errors.New("it is no file of whole keys")
 	}
 	head := linesOf(blocks[0])
@@ -118,7 +122,7 @@ func parseKeys(b []byte) (k Keys, err error) {
 		return k, errors.New("it does not begin as a file of whole keys")
 	}
 	k.Statement, k.Vault = id, head.get("vault")
-	for i, block := range blocks[1:] {
+	for i, block := range blocks[1 : len(blocks)-1] { // the last is the sum, which only one file has
 		r, children, err := parseRoot(linesOf(block))
 		if err != nil {
 			return k, fmt.Errorf("key %d: %w", i+1, err)
