@@ -16,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/custody/backup"
 	"github.com/ostraka/ostraka/custody/charter"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/epoch"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store"
@@ -170,6 +171,35 @@ func (o *Opened) read(r *backup.Reader) error {
 		}
 	}
 	return nil
+}
+
+// Facts are what is public of one vault's keys in this export, for those who rebuild a key without any node. nil: it has none of the vault.
+func (o *Opened) Facts(vault string) *backup.Facts {
+	f := backup.Facts{Circle: o.Header.Circle}
+	row := func(key string) []byte {
+		for _, r := range o.Rows {
+			if r.Key == key {
+				return r.Value
+			}
+		}
+		return nil
+	}
+	for _, k := range o.Keys {
+		if k.Name != vault {
+			continue
+		}
+		f.Vault, f.Name = k.Vault, k.Name
+		of := func(name string) []byte {
+			return row(store.Key(rowsEpoch, store.ID(k.KeyID[:]), store.ID(k.Key.Record[:]), store.Name(name)))
+		}
+		f.Keys = append(f.Keys, backup.KeyFacts{
+			KeyID: k.KeyID, Cert: row(store.Key(rowsCurrent, store.ID(k.KeyID[:]))), Plan: of(protocol.RowGuards), Set: of(protocol.RowBackups),
+		})
+	}
+	if len(f.Keys) == 0 {
+		return nil
+	}
+	return &f
 }
 
 func (o *Opened) openKey(k backup.Key, public ed25519.PublicKey, box *seal.Box, rows map[string][]byte) error {
