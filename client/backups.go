@@ -32,6 +32,7 @@ type BackedKey struct {
 	Vault  statement.ID
 	Name   string
 	Record *epoch.Record        // of the epoch in force: its final certificate was verified
+	Cert   []byte               // that certificate
 	Moved  time.Time            // since when, as some node says
 	Nodes  []string             // that show this epoch
 	Behind []string             // and those that show an earlier one
@@ -174,7 +175,7 @@ func (c *Circle) backedKey(ctx context.Context, chain charter.Chain, x *v1.Backe
 	newest := slices.MaxFunc(good, func(a, b Answer[shownSet]) int {
 		return cmp.Compare(a.Value.cert.Record.Epoch, b.Value.cert.Record.Epoch)
 	}).Value
-	k.Record = newest.cert.Record
+	k.Record, k.Cert = newest.cert.Record, newest.cert.Encode()
 	for _, a := range good {
 		switch r := a.Value.cert.Record; {
 		case r.Epoch < k.Record.Epoch:
