@@ -90,7 +90,7 @@ func TestLinks(t *testing.T) {
 }
 
 var (
-	testFile = regexp.MustCompile("X")
+	testFile = regexp.MustCompile("`([a-z0-9_/-]+_test\\.go)`")
 	testName = regexp.MustCompile(`\bTest[A-Za-z0-9]+`)
 )
 
