@@ -3,10 +3,12 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"time"
 
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/mpc/epoch"
 	"github.com/ostraka/ostraka/node/publish"
 )
 
@@ -29,8 +31,26 @@ func (n *Node) newPublish() *publish.Log {
 			}
 			return tlog.EncodeKeys(k.Statement, k.Signature), true
 		},
-		Seen: n.Witness.Seen, Witnesses: outside, Publishes: n.publishes,
+		Seen: n.Witness.Seen, Witnesses: outside, Publishes: n.publishes, Guards: n.guards,
 	})
+}
+
+// guards is the second sharing of an epoch that is in force here, of whatever vault: it is public, and useless without the guardians' keys.
+func (n *Node) guards(ctx context.Context, record [32]byte) (tlog.Guards, error) {
+	for _, v := range n.Keeper.Roots() {
+		if v.Current == nil || v.Current.Record.Hash() != record {
+			continue
+		}
+		p, set, _, err := n.Keeper.Backups(ctx, v.Current.Record)
+		if errors.Is(err, epoch.ErrUnguarded) {
+			return tlog.Guards{}, publish.ErrNotFound
+		}
+		if err != nil {
+			return tlog.Guards{}, err
+		}
+		return tlog.Guards{Plan: p.Encode(), Set: set}, nil
+	}
+	return tlog.Guards{}, publish.ErrNotFound
 }
 
 // origin is our present log's.

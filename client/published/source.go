@@ -180,12 +180,24 @@ func limit(path string) int64 {
 		return tlog.MaxBodies
 	case strings.HasSuffix(path, verify.PathBundle):
 		return verify.MaxBundleFile
+	case isGuards(path):
+		return tlog.MaxGuards
 	case strings.HasSuffix(path, tlog.PathSeen):
 		return tlog.MaxSeen * (tlog.MaxNote + 64)
 	case strings.HasSuffix(path, tlog.PathWitnesses):
 		return tlog.MaxWitnesses * (tlog.MaxName + 128)
 	}
 	return tlog.MaxNote
+}
+
+// isGuards says whether a path, below whatever folder, is that of an epoch's second sharing.
+func isGuards(path string) bool {
+	parts := strings.Split(path, "/")
+	if len(parts) < 2 {
+		return false
+	}
+	_, err := tlog.ParseGuardsPath(strings.Join(parts[len(parts)-2:], "/"))
+	return err == nil
 }
 
 // host is a URL's scheme and host, which may be shown.

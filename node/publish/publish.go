@@ -41,6 +41,8 @@ type Config struct {
 	Witnesses []tlog.Witness
 	// Publishes says whether the charter in force has everything of a vault shown.
 	Publishes func(vault statement.ID) bool
+	// Guards gives the second sharing of an epoch in force, or ErrNotFound.
+	Guards func(ctx context.Context, record [32]byte) (tlog.Guards, error)
 }
 
 // Log is our log as everybody sees it.
@@ -97,6 +99,9 @@ func (l *Log) Get(ctx context.Context, reader, path string) ([]byte, error) {
 	case tlog.PathWitnesses:
 		return tlog.EncodeWitnesses(l.cfg.Witnesses), nil
 	}
+	if record, err := tlog.ParseGuardsPath(path); err == nil && l.cfg.Guards != nil {
+		return l.guards(ctx, reader, record)
+	}
 	read, bodies := tlog.ParsePath, strings.HasPrefix(path, "body/")
 	if bodies {
 		read = tlog.ParseBodyPath
@@ -122,6 +127,19 @@ func (l *Log) Get(ctx context.Context, reader, path string) ([]byte, error) {
 		raw[i] = p.leaves[i].Leaf.Encode()
 	}
 	return tlog.EncodeEntries(raw)
+}
+
+// guards is the second sharing of an epoch, when it is the reader's turn: it is read from the store.
+func (l *Log) guards(ctx context.Context, reader string, record [32]byte) ([]byte, error) {
+	if err := l.turns.take(ctx, reader); err != nil {
+		return nil, err
+	}
+	defer l.turns.give()
+	g, err := l.cfg.Guards(ctx, record)
+	if err != nil {
+		return nil, err
+	}
+	return g.Encode(), nil
 }
 
 // read reads a page from the store, as wide as the published log has it, when it is the reader's turn.
