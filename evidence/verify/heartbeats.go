@@ -129,6 +129,7 @@ func (v *verifier) proves(b pulse.Heartbeat, s pulse.Share, identity ed25519.Pub
 	}
 	if rec == k.current() {
 		k.proved[b.Operator] = Holder{b.Operator, at, since}
+		v.provesMask(b, s, k, i, Holder{b.Operator, at, since})
 	}
 }
 
@@ -189,6 +190,7 @@ func (v *verifier) judgeSilence() {
 	for _, x := range v.vaults {
 		for n, k := range x.keys {
 			v.judgeShares(x, n, k)
+			v.judgeMasks(x, k)
 		}
 	}
 	v.unshown()

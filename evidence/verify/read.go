@@ -85,6 +85,7 @@ func (d *doc) as(k statement.Kind) (statement.Statement, bool) {
 // A history is one log as it was read.
 type history struct {
 	source     string
+	fetch      tlog.Fetch
 	keys       tlog.Keys
 	operator   string    // that the roster says; "" for a stranger's
 	generation uint64    // how often its node was restored
@@ -145,7 +146,7 @@ func (v *verifier) read(s Source) (*history, error) {
 	if err != nil {
 		return nil, fmt.Errorf("its keys: %w", err)
 	}
-	h := &history{source: s.Name, at: map[place]int{}}
+	h := &history{source: s.Name, fetch: s.Fetch, at: map[place]int{}}
 	var keys statement.Statement
 	var signature []byte
 	if h.keys, keys, signature, err = tlog.DecodeKeys(raw); err != nil {

@@ -138,6 +138,10 @@ type Vault struct {
 	Signed    int          `json:"signed"`
 	Refused   int          `json:"refused"`
 	Frozen    []Freeze     `json:"frozen"`
+
+	Plan        *RescuePlan `json:"rescue_plan,omitempty"` // for an emergency; nil: there is none
+	Emergencies []Emergency `json:"emergencies,omitempty"`
+	Coverage    []Coverage  `json:"coverage,omitempty"` // of its keys, by backups
 }
 
 // A Key is one of a vault's root keys.

@@ -63,6 +63,7 @@ func (v *verifier) checkRequests() {
 				continue
 			}
 			x.out.Signed++
+			v.went = append(v.went, q)
 			switch {
 			case !holds: // that is said of itself
 			case q.shown:

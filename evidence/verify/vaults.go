@@ -16,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/mpc/guard"
 )
 
 // A vault with its keys as the statements give them.
@@ -36,9 +37,22 @@ type key struct {
 	records map[epoch.Hash]*epoch.Record
 	since   map[epoch.Hash]time.Time
 	proved  map[string]Holder // by operator
+
+	set      *guard.Set        // of the epoch in force, once it was verified
+	masks    map[string]Holder // of it, by operator
+	coverage int               // where it stands in its vault's
 }
 
 func (k *key) current() *epoch.Record { return k.chain.Last().Record }
+
+// rescued says whether an emergency made the present committee: its own activation names it, and no statement of officers. Whether it had grounds, and which,
+// is judged apart.
+func (k *key) rescued() bool {
+	same := func(a, b *epoch.Record) bool {
+		return a.Threshold == b.Threshold && slices.EqualFunc(a.Members, b.Members, func(m, n epoch.Member) bool { return m.Identity.Equal(n.Identity) })
+	}
+	return slices.ContainsFunc(k.chain.Links(), func(f *epoch.FinalCert) bool { return f.Record.Rescued() && same(f.Record, k.current()) })
+}
 
 // checkVaults finds the vaults whose statements their committees' officers signed, and follows their keys.
 func (v *verifier) checkVaults() {
@@ -136,12 +150,15 @@ func (v *verifier) followKeys(x *vault) {
 		}
 		slices.Sort(names)
 		plan, sanctioned := x.plans.HeldBy(rec.Threshold, names)
-		if !sanctioned {
+		rescued := k.rescued()
+		if !sanctioned && !rescued {
 			v.report.fail(subject, "its committee is one that officers signed", fmt.Sprintf("%d of %s hold its key, which no statement says", rec.Threshold, strings.Join(names, ", ")))
 		}
 		x.out.Committee, x.out.Threshold = names, rec.Threshold
 		basis := "each of them signed a certificate that it holds its share, and proved it; officers of all signed for this committee"
-		if plan.Number > 0 {
+		if rescued {
+			basis = "each of them signed a certificate that it holds its share, and proved it; contributors and guardians made this committee in an emergency (SOS)"
+		} else if plan.Number > 0 {
 			basis += fmt.Sprintf(" by reshare %d", plan.Number)
 		}
 		v.report.claim(Proved, subject, fmt.Sprintf("%d of %s must sign together with its %s key %x", rec.Threshold, strings.Join(names, ", "), suite, rec.Public.Bytes()), basis)
@@ -196,7 +213,7 @@ func (v *verifier) followEpochs(x *vault, suite string, c charter.KeyChoice) (*k
 	if err != nil {
 		return nil, err
 	}
-	k := &key{suite: suite, id: c.Key, records: map[epoch.Hash]*epoch.Record{}, since: map[epoch.Hash]time.Time{}, proved: map[string]Holder{}}
+	k := &key{suite: suite, id: c.Key, records: map[epoch.Hash]*epoch.Record{}, since: map[epoch.Hash]time.Time{}, proved: map[string]Holder{}, masks: map[string]Holder{}}
 	certs := v.certificates(c.Key)
 	i := slices.IndexFunc(certs, func(f *epoch.FinalCert) bool { return [32]byte(f.Record.Hash()) == c.Epoch })
 	if i < 0 {
@@ -224,6 +241,7 @@ func (v *verifier) followEpochs(x *vault, suite string, c charter.KeyChoice) (*k
 		k.records[eh] = f.Record
 		k.since[eh] = v.inForce(eh)
 	}
+	v.broken(x, k, certs)
 	return k, nil
 }
 

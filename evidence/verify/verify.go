@@ -28,6 +28,9 @@ type Options struct {
 	// Evidence judges what clouds and third parties signed of places, against the charter in force; nil: there is none. It comes as a function, so that
 	// a browser, which holds no keys for it, does not carry what it takes.
 	Evidence func(charter.Document) []places.Finding
+	// Encryptions is how many of second sharings are checked at most, 13 ms each at a desk and several times that in a browser; 0: all. What is not checked is said to
+	// be no more than declared.
+	Encryptions int
 	// Progress is told how far the reading is; its error ends it. May be nil.
 	Progress func(Progress) error
 }
@@ -68,6 +71,7 @@ type verifier struct {
 	lastQuoted map[string]quoted               // by origin: the largest head that another log names, beyond what is shown
 	cosigned   map[*history][]Cosigned         //
 	found      []places.Finding                // evidence of places, judged
+	went       []*request                      // that were signed
 	signatures int
 	unread     []string // sources that could not be read
 }
@@ -117,9 +121,11 @@ func Verify(sources []Source, o Options) (*Report, error) {
 	if len(v.rosters) > 0 {
 		v.checkLogs()
 		v.checkVaults()
+		v.checkBackups()
 		v.checkHeartbeats()
 		v.checkBodies()
 		v.checkRequests()
+		v.checkEmergencies()
 		v.checkSignatures()
 		v.reconcile()
 		v.summarise()

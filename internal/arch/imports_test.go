@@ -61,7 +61,7 @@ var may = map[string][]string{
 	"evidence/places":    custody("custody/control", "evidence/attest"),
 	"evidence/proof":     custody("custody/intent", "chain/…"),
 	"evidence/release":   {"crypto/…", "custody/statement"},
-	"evidence/verify":    {"crypto/…", "custody/…", "evidence/…", "mpc/epoch", "chain/…"},
+	"evidence/verify":    {"crypto/…", "custody/…", "evidence/…", "mpc/epoch", "mpc/guard", "mpc/session", "chain/…"},
 	"chain":              {"crypto/…", "chain/…"},
 
 	"custody/signet/signettest": {}, // authenticators and wallets, which know nothing of us
