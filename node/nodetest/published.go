@@ -19,6 +19,7 @@ type Published struct {
 	Signed []byte // its checkpoint
 	Seen   [][]byte
 	Origin string
+	Guards map[string][]byte // second sharings, by path
 	key    ed25519.PrivateKey
 }
 
@@ -44,6 +45,15 @@ func (w *World) Publish(h *Host) *Published {
 			w.T.Fatal(err)
 		}
 		p.Leaves = append(p.Leaves, page...)
+	}
+	p.Guards = map[string][]byte{}
+	for _, v := range h.Keeper.Roots() {
+		if v.Current != nil && v.Current.Record.Guardians != [32]byte{} {
+			path := tlog.GuardsPath(v.Current.Record.Hash())
+			if p.Guards[path], err = h.Node.Publish.Get(ctx, "", path); err != nil {
+				w.T.Fatal(err)
+			}
+		}
 	}
 	return p
 }
@@ -87,6 +97,7 @@ func (p *Published) Files() (map[string][]byte, error) {
 		return nil, err
 	}
 	files := map[string][]byte{tlog.PathKeys: p.Keys, tlog.PathCheckpoint: p.Signed, tlog.PathSeen: tlog.EncodeSeen(p.Seen)}
+	maps.Copy(files, p.Guards)
 	for t := range tlog.Tiles(0, head.Size) {
 		if t.Level != tlog.Entries {
 			if files[t.Path()], err = tlog.HashTile(t, reader); err != nil {
