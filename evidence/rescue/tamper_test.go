@@ -1,0 +1,416 @@
+package rescue
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/sos/plan"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// Every rule, broken once: the finding names the rule, and whom the logs accuse.
+func TestEveryBrokenRuleIsFound(t *testing.T) {
+	second := func(w *tale) { w.request("second", func(r *act.Request) { r.Number, r.Previous = 1, w.q.ID }) }
+	for name, x := range map[string]struct {
+		tell       func(*testing.T) *tale
+		who, claim string
+	}{
+		// Who spoke.
+		"a request that another signed": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.s.Said[0].Signatures = w.byPerson(w.s.Said[0].Statement, "gene")
+			return w
+		}, "emergency", claimWho},
+		"a request in the other mode": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.request("drill", func(r *act.Request) { r.Drill = true })
+			return w
+		}, "emergency", claimWho},
+		"a support in the other mode": {func(t *testing.T) *tale {
+			w := begun(t)
+			h := w.q.Head()
+			h.Drill = true
+			s, err := act.Support{Head: h, Role: act.Guardian, By: "gina", Created: w.now}.Statement(w.salt())
+			w.say("drilled", s, err, w.byPerson(s, "gina"), live...)
+			return w
+		}, "emergency", claimWho},
+		"a stranger's support": {func(t *testing.T) *tale {
+			w := begun(t)
+			s, err := act.Support{Head: w.q.Head(), Role: act.Guardian, By: "gina", Created: w.now}.Statement(w.salt())
+			w.say("forged", s, err, w.byPerson(s, "acme"), live...)
+			return w
+		}, "emergency", claimWho},
+		"something about no request": {func(t *testing.T) *tale {
+			w := begun(t)
+			h := w.q.Head()
+			h.Request = statement.ID{66}
+			s, err := act.Veto{Head: h, By: "gina", Reason: "x", Created: w.now}.Statement(w.salt())
+			w.say("astray", s, err, w.byPerson(s, "gina"), live...)
+			return w
+		}, "emergency", claimWho},
+
+		// The start.
+		"no guardian's support before": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.move("support gene", "acme", func(p *Place) { p.Leaf = 1000 })
+			return w
+		}, "operator acme", claimStart},
+		"no operator's support before": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.unsaid("support acme", "support cora")
+			return w
+		}, "operator cora", claimStart},
+		"supports of one organisation": {func(t *testing.T) *tale {
+			w, p := begun(t), people(t)
+			p.Guardians[1].Organisation = p.Guardians[0].Organisation
+			w.s.Plan = func(act.Request) (plan.Plan, error) { return p, nil }
+			return w
+		}, "operator dora", claimStart},
+		"a guardian that is bound to the subject": {func(t *testing.T) *tale {
+			w, p := begun(t), people(t)
+			p.Guardians[1].Organisations = []string{"bolt"}
+			w.s.Plan = func(act.Request) (plan.Plan, error) { return p, nil }
+			return w
+		}, "operator acme", claimStart},
+		"a subject that lived": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.s.Heard = func(log, subject string, leaf int) time.Time {
+				if log == "cora" {
+					return noon.Add(-time.Hour)
+				}
+				return noon.Add(-200 * time.Hour)
+			}
+			return w
+		}, "operator cora", claimStart},
+		"another charter": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.s.Charter = func(log string, _ int) statement.ID { return statement.ID{7} }
+			return w
+		}, "operator acme", claimStart},
+		"another epoch": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.s.Current = func(string, [32]byte, int) [32]byte { return [32]byte{99} }
+			return w
+		}, "operator acme", claimStart},
+		"two open at once": {func(t *testing.T) *tale {
+			w := begun(t)
+			second(w)
+			for _, g := range []string{"gail", "gene"} {
+				w.support(act.Guardian, g)
+			}
+			w.support(act.Operator, "acme")
+			w.step(declared, 0, "acme")
+			return w
+		}, "operator acme", claimOne},
+
+		// Steps and time.
+		"active at once": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.move("acme active", "acme", func(p *Place) { p.At = p.At.Add(-time.Hour) })
+			return w
+		}, "operator acme", claimTime},
+		"active by a credit that is too small": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.unsaid("acme active")
+			w.step(active, 72*time.Hour-time.Second, "acme")
+			return w
+		}, "operator acme", claimTime},
+		"active without the delay's beginning": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.unsaid("cora contest")
+			return w
+		}, "operator cora", claimSteps},
+		"active without consent": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.move("support cora", "cora", func(p *Place) { p.Leaf = 1000 })
+			return w
+		}, "operator cora", claimPart},
+		"active over vetoes": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.veto("gail", live...)
+			w.veto("gina", live...)
+			w.move("veto gail", "acme", func(p *Place) { p.Leaf = 71 })
+			w.move("veto gina", "acme", func(p *Place) { p.Leaf = 72 })
+			return w
+		}, "operator acme", claimVeto},
+		"vetoed by one": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.veto("gail", live...)
+			w.step(vetoed, time.Hour, "dora")
+			return w
+		}, "operator dora", claimVeto},
+		"a step that its own log hides": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.lose("acme active", "acme")
+			return w
+		}, "operator acme", claimSteps},
+		"a step that another log hides": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.lose("acme active", "dora")
+			return w
+		}, "emergency", claimAll},
+		"a veto that stands in one log only": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.veto("gina", "dora")
+			return w
+		}, "emergency", claimAll},
+
+		// Activations and parts.
+		"an activation before its time": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.activate("activation", nil)
+			w.move("activation", "acme", func(p *Place) { p.Leaf = 5 })
+			return w
+		}, "operator acme", claimPart},
+		"one contributor too many": {func(t *testing.T) *tale {
+			w, p := begun(t), people(t)
+			p.Live = 1
+			w.s.Plan = func(act.Request) (plan.Plan, error) { return p, nil }
+			w.activate("activation", nil)
+			return w
+		}, "emergency", claimFollow},
+		"a threshold that is too low": {func(t *testing.T) *tale {
+			w, p := begun(t), people(t)
+			p.Least = 3
+			w.s.Plan = func(act.Request) (plan.Plan, error) { return p, nil }
+			w.activate("activation", nil)
+			return w
+		}, "emergency", claimFollow},
+		"a member that is no successor": {func(t *testing.T) *tale {
+			w, p := begun(t), people(t)
+			p.Successors = nil
+			w.s.Plan = func(act.Request) (plan.Plan, error) { return p, nil }
+			w.activate("activation", nil)
+			return w
+		}, "emergency", claimFollow},
+		"the subject is a member": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.activate("activation", func(a *act.Activation) {
+				a.Members = append([]act.Member{a.Members[0], {Operator: "bolt", Party: w.s.Party("bolt"), Index: 9, Encryption: [32]byte{9}}}, a.Members[1:]...)
+				a.Threshold = 3
+			})
+			return w
+		}, "emergency", claimFollow},
+		"an index that was another's": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.activate("activation", func(a *act.Activation) { a.Members[2].Index = 2 })
+			return w
+		}, "emergency", claimFollow},
+		"another's party": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.activate("activation", func(a *act.Activation) { a.Members[2].Party = [16]byte{5} })
+			return w
+		}, "emergency", claimFollow},
+		"a part over vetoes": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.activate("activation", nil)
+			w.veto("gail", live...)
+			w.veto("gina", live...)
+			w.release("acme", nil)
+			return w
+		}, "operator acme", claimVeto},
+		"a part before its time": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.activate("activation", nil)
+			w.release("acme", func(v *act.Released) { v.Credited = time.Hour })
+			return w
+		}, "operator acme", claimTime},
+		"a part behind the window": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.activate("activation", nil)
+			w.later(73 * time.Hour)
+			w.release("acme", nil)
+			return w
+		}, "operator acme", claimTime},
+		"a part without anybody's no-veto": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.activate("activation", nil)
+			w.release("acme", func(v *act.Released) { v.NoVetos = nil })
+			return w
+		}, "operator acme", claimPart},
+		"a part on a no-veto that nobody shows": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.activate("activation", nil)
+			w.release("acme", func(v *act.Released) { v.NoVetos[0] = statement.ID{} })
+			return w
+		}, "operator acme", claimPart},
+		"a part on another's answers": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.activate("activation", nil)
+			w.release("acme", nil)
+			answers := w.s.Said[w.names["release acme"]].Statement.Fields().All("no-veto")
+			w.release("cora", func(v *act.Released) {
+				for i := range v.NoVetos {
+					id, err := statement.ParseID(answers[i])
+					if err != nil {
+						t.Fatal(err)
+					}
+					v.NoVetos[i] = id
+				}
+			})
+			return w
+		}, "operator cora", claimPart},
+		"a part for no activation": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.activate("activation", nil)
+			w.release("acme", func(v *act.Released) { v.Activation = statement.ID{4} })
+			return w
+		}, "operator acme", claimPart},
+		"an earlier attempt after a later one": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.activate("activation", func(a *act.Activation) { a.Attempt = 2 })
+			w.release("acme", nil)
+			w.activate("earlier", nil)
+			w.release("acme", nil)
+			return w
+		}, "operator acme", claimPart},
+
+		// New shares.
+		"an epoch without its activation": {func(t *testing.T) *tale {
+			w := whole(t)
+			w.unsaid("activation")
+			return w
+		}, "epoch 1", claimEpoch},
+		"an epoch without a contributor's part": {func(t *testing.T) *tale {
+			w := whole(t)
+			w.unsaid("release cora")
+			return w
+		}, "epoch 1", claimEpoch},
+		"an epoch of other members": {func(t *testing.T) *tale {
+			w := whole(t)
+			w.s.Epochs[1].Members[2] = w.seat("erin", 4)
+			return w
+		}, "epoch 1", claimEpoch},
+		"an epoch with another threshold": {func(t *testing.T) *tale {
+			w := whole(t)
+			w.s.Epochs[1].Threshold = 3
+			return w
+		}, "epoch 1", claimEpoch},
+		"an epoch that was there before the part": {func(t *testing.T) *tale {
+			w := whole(t)
+			w.s.Epochs[1].Told["cora"] = Place{95, noon.Add(72 * time.Hour)}
+			return w
+		}, "operator cora", claimPart},
+		"an epoch at a node that never was active": {func(t *testing.T) *tale {
+			w := whole(t)
+			w.unsaid("cora active")
+			return w
+		}, "operator cora", claimTime},
+
+		// The lock, and the end.
+		"a transfer out": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.sweep(func(o *Outflow) { o.To[0] = "0x00000000000000000000000000000000000000cc" })
+			return w
+		}, "request", claimLock},
+		"a transfer to the rescue address's twin on another chain": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.sweep(func(o *Outflow) { o.Chain = "eip155:2" })
+			return w
+		}, "request", claimLock},
+		"another call": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.sweep(func(o *Outflow) {
+				o.To, o.Calls = nil, []Call{{"0x00000000000000000000000000000000000000bb", []byte{1, 3}}}
+			})
+			return w
+		}, "request", claimLock},
+		"a proof": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.sweep(func(o *Outflow) { o.To, o.Other = nil, "its purpose is proof" })
+			return w
+		}, "request", claimLock},
+		"a transfer out by the old shares": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.sweep(func(o *Outflow) { o.Key, o.Threshold, o.To[0] = old, 3, "0x00000000000000000000000000000000000000cc" })
+			return w
+		}, "request", claimLock},
+		"closed by some": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.later(14 * 24 * time.Hour)
+			w.close(nil, "acme", "cora")
+			w.step(closed, 80*time.Hour+14*24*time.Hour, live...)
+			return w
+		}, "operator acme", claimClose},
+		"closed too early": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.close(nil, live...)
+			w.step(closed, 80*time.Hour+14*24*time.Hour, live...)
+			return w
+		}, "operator dora", claimTime},
+		"closed with other backups": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.later(14 * 24 * time.Hour)
+			w.close(func(c *act.Close) { c.Keys[0].Backups = [32]byte{5} }, live...)
+			return w
+		}, "emergency", claimClose},
+		"closed in another epoch": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.later(14 * 24 * time.Hour)
+			w.close(func(c *act.Close) { c.Keys[0].Epoch = [32]byte{5} }, live...)
+			return w
+		}, "emergency", claimClose},
+		"closed without a drill": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.later(14 * 24 * time.Hour)
+			w.close(func(c *act.Close) { c.Drill = [32]byte{} }, live...)
+			return w
+		}, "emergency", claimClose},
+		"lock-up out of nothing": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.unsaid("dora active")
+			w.step(lockUp, 80*time.Hour, "dora")
+			return w
+		}, "operator dora", claimSteps},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := x.tell(t).judge()
+			for _, f := range v.Findings {
+				if strings.HasPrefix(f.Subject, x.who) && f.Claim == x.claim {
+					return
+				}
+			}
+			t.Errorf("%s: %s: is not found; told was:\n%s", x.who, x.claim, told(v))
+		})
+	}
+}
+
+// What a log's host withholds accuses no operator: the finding is about what is shown.
+func TestWithheldAccusesNobody(t *testing.T) {
+	w := begun(t)
+	w.unsaid("support gene")
+	w.s.Withheld = true
+	v := w.judge()
+	for _, f := range v.Findings {
+		if strings.HasPrefix(f.Subject, "operator ") {
+			t.Errorf("%s: %s: %s", f.Subject, f.Claim, f.Why)
+		}
+	}
+	if len(v.Findings) == 0 {
+		t.Error("nothing is said of it")
+	}
+}
+
+// After an early release, or once it is closed, what leaves is the charter's affair again.
+func TestWhatLeavesAfterwards(t *testing.T) {
+	out := func(o *Outflow) { o.To[0] = "0x00000000000000000000000000000000000000cc" }
+	w := whole(t)
+	w.sweep(out)
+	if v := w.judge(); len(v.Findings) > 0 {
+		t.Errorf("closed: %s", told(v))
+	}
+	w = begun(t).reshared()
+	s, err := act.EarlyRelease{Head: w.q.Head(), Reason: "all is well", Created: w.now}.Statement(w.salt())
+	w.say("early release", s, err, w.byPerson(s, live...), live...)
+	w.sweep(out)
+	if v := w.judge(); len(v.Findings) > 0 || !v.Cases[0].Freed {
+		t.Errorf("released: %s", told(v))
+	}
+	w = begun(t).reshared()
+	w.sweep(func(o *Outflow) { o.Hidden = true })
+	if v := w.judge(); len(v.Findings) > 0 || v.Judged != 0 || !strings.Contains(strings.Join(v.Attention, "\n"), "withheld") {
+		t.Errorf("withheld: %s %v", told(v), v.Attention)
+	}
+}
