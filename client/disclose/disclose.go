@@ -275,9 +275,10 @@ func (f Folder) Copy(ctx context.Context, log Log) (Copied, error) {
 	if out.Size, out.Grown = head.Size, head.Size-old; out.Grown < 0 {
 		return out, &OldError{f.At, old, head.Size}
 	}
+	var epochs [][32]byte
 	written, err := f.tiles(ctx, head.Size, log.Fetch)
 	if err == nil {
-		if err = tlog.ReadLeaves(head, f.fetch, func(int64, []byte) error { return ctx.Err() }); err != nil {
+		if err = tlog.ReadLeaves(head, f.fetch, func(_ int64, raw []byte) error { f.noteEpoch(&epochs, raw); return ctx.Err() }); err != nil {
 			err = fmt.Errorf("%s does not hold this log: %w", f.At, err)
 		}
 	}
@@ -287,11 +288,54 @@ func (f Folder) Copy(ctx context.Context, log Log) (Copied, error) {
 		}
 		return out, err
 	}
+	guards, err := f.guards(log, epochs)
+	if err != nil {
+		return out, err
+	}
 	n, err := f.notes(log, signed)
-	if out.Files = len(written) + n; err != nil {
+	if out.Files = len(written) + guards + n; err != nil {
 		return out, err
 	}
 	return out, f.tidy(head.Size)
+}
+
+// maxGuards is how many epochs' second sharings are asked for: the last that a log tells of. A node shows those in force.
+const maxGuards = 64
+
+// noteEpoch keeps the epochs that a log's leaves say are in force, the newest last.
+func (f Folder) noteEpoch(epochs *[][32]byte, raw []byte) {
+	l, err := tlog.Decode(raw)
+	if err != nil || l.Kind != tlog.KindFinalCert || l.About == [32]byte{} {
+		return // what is wrong with a leaf the verifier says
+	}
+	*epochs = append(slices.DeleteFunc(*epochs, func(e [32]byte) bool { return e == l.About }), l.About)
+	if n := len(*epochs); n > maxGuards {
+		*epochs = slices.Delete(*epochs, 0, n-maxGuards)
+	}
+}
+
+// guards copies the second sharings that a log's node publishes, and takes away those that it shows no more: their epochs are over.
+func (f Folder) guards(log Log, epochs [][32]byte) (files int, err error) {
+	for _, e := range epochs {
+		p := tlog.GuardsPath(e)
+		b, err := log.Fetch(p)
+		switch {
+		case errors.Is(err, verify.ErrNotThere):
+			if err := os.Remove(f.path(p)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return files, err
+			}
+			continue
+		case err != nil:
+			return files, fmt.Errorf("%s: %w", p, err)
+		case f.Bounds != nil && f.Bounds.Room(f.bytes()) < int64(len(b)):
+			return files, f.Bounds.Full()
+		}
+		n, err := f.write(p, b)
+		if files += n; err != nil {
+			return files, err
+		}
+	}
+	return files, nil
 }
 
 // notes copies what stands beside the tiles.

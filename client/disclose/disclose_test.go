@@ -16,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/client/disclose"
 	"github.com/ostraka/ostraka/client/published"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 	"github.com/ostraka/ostraka/node/nodetest"
@@ -67,6 +68,50 @@ func check(t *testing.T, dir string, now time.Time) *verify.Report {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// A folder holds the second sharing of each epoch in force, and whoever reads it checks that it would bring the key back; it goes when the node shows it no more.
+func TestFolderHoldsSecondSharings(t *testing.T) {
+	w := nodetest.New(t, 3)
+	w.Change = func(d *charter.Document) {
+		d.Guardians = nodetest.Guardians(t, 3, 0)
+		for i := range d.Vaults {
+			d.Vaults[i].Rescue = nodetest.Plan(2, 2, "operator-9")
+		}
+	}
+	nodetest.Ready(w, 3)
+	w.Run("published", func() bool {
+		return w.All(func(h *nodetest.Host) bool {
+			_, head, by := h.Witness.Checkpoint()
+			return head.Size > 0 && len(by) == 2
+		})
+	})
+	dir := t.TempDir()
+	all, err := publish(t, dir, w, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := check(t, dir, w.Now).Vaults[0].Coverage; len(c) != 1 || c[0].Class != verify.Proved || c[0].Guardians != 3 || c[0].Live != 2 {
+		t.Errorf("%+v", c)
+	}
+	kept := func() int {
+		files, err := filepath.Glob(filepath.Join(dir, all[0].Path, "guards", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	if kept() != 1 {
+		t.Fatalf("%d files", kept())
+	}
+	if _, err := publish(t, dir, w, func(_ string, files map[string][]byte) {
+		maps.DeleteFunc(files, func(p string, _ []byte) bool { return strings.HasPrefix(p, "guards/") })
+	}); err != nil || kept() != 0 {
+		t.Errorf("%v, %d files are left", err, kept())
+	}
+	if c := check(t, dir, w.Now).Vaults[0].Coverage; c[0].Class == verify.Proved {
+		t.Errorf("%+v", c)
+	}
 }
 
 // A folder is verified like the logs that it was made of, grows with them, and keeps no parts of tiles that were replaced.

@@ -49,6 +49,7 @@ func printReport(w io.Writer, r *verify.Report) {
 	printLogs(&b, r)
 	printVaults(&b, r)
 	printAddresses(&b, r)
+	printEmergencies(&b, r)
 	_, _ = io.WriteString(w, plainText(b.String()))
 }
 

@@ -155,8 +155,8 @@ func report(requests int) *verify.Report {
 	r := &verify.Report{
 		Time: noon, Circle: "example", Entries: 1234,
 		Operators: []verify.Operator{{Name: "acme", Entity: "Acme GmbH", LastSeen: noon}, {Name: "bolt", Entity: "Bolt SA", LastSeen: noon}, {Name: "gone", Left: true}},
-		Vaults:    []verify.Vault{{Name: "treasury", Threshold: 2, Committee: []string{"acme", "bolt"}, Control: []verify.Figure{{Kind: "organisation", Steal: 2, Halt: 1, Lose: 1}, {Kind: "hardware", Steal: 1}}}},
-		Claims:    []verify.Claim{{Subject: "vault treasury", Claim: verdict.NoBackups, Class: verify.Declared}},
+		Vaults:    []verify.Vault{{Name: "treasury", Threshold: 2, Committee: []string{"acme", "bolt"}, Keys: []verify.Key{{Suite: "ecdsa-secp256k1"}}, Control: []verify.Figure{{Kind: "organisation", Steal: 2, Halt: 1, Lose: 1}, {Kind: "hardware", Steal: 1}}}},
+		Claims:    []verify.Claim{{Subject: "vault treasury", Claim: verify.NoPlan, Class: verify.Declared}},
 	}
 	for i := range r.Operators {
 		r.Operators[i].Places = []verify.Place{{Level: "replica", Provider: "cloud", Account: fmt.Sprint("a", i), Access: []string{"sam"}, Class: verify.Declared}}
@@ -181,8 +181,8 @@ func TestWithoutScript(t *testing.T) {
 	}
 	page := string(got["index.html"])
 	for _, want := range []string{
-		"All is well", "As the publisher found it", "None in this release", "480 earlier", "200 more stand in", "Organisation", "nobody can",
-		"Provider <b>cloud</b>: acme, bolt", "Person <b>sam</b>: acme, bolt", "acme, bolt: deny (limit)", "○ Declared", verdict.NoBackups,
+		"All is well", "As the publisher found it", "has no rescue plan", "480 earlier", "200 more stand in", "Organisation", "nobody can",
+		"Provider <b>cloud</b>: acme, bolt", "Person <b>sam</b>: acme, bolt", "acme, bolt: deny (limit)", "○ Declared", verify.NoPlan,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q", want)

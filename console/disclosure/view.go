@@ -237,12 +237,33 @@ func shares(r *verify.Report) tile {
 }
 
 func backups(r *verify.Report) tile {
-	for _, c := range r.Claims {
-		if c.Claim == verdict.NoBackups {
-			return tile{Label: "Backups and rescue", Value: "None", Note: "in this release of Ostraka", Mark: verdict.Attention}
+	t := tile{Label: "Backups and rescue", Value: "–", Note: "no vault has a key yet"}
+	planned, keyed, together := 0, 0, 0
+	for _, v := range r.Vaults {
+		for _, e := range v.Emergencies {
+			if slices.Contains([]string{"declared", "contest", "active", "lock-up"}, e.State) {
+				return tile{Label: "Emergency", Value: strings.ToUpper(e.State), Note: "vault " + v.Name + ": " + e.Trigger, Mark: verdict.Attention}
+			}
+		}
+		if len(v.Keys) == 0 {
+			continue
+		}
+		if keyed++; v.Plan != nil {
+			if planned++; together == 0 || v.Plan.Together < together {
+				together = v.Plan.Together
+			}
 		}
 	}
-	return tile{Label: "Backups and rescue", Value: "–", Note: "see all claims"}
+	switch {
+	case keyed == 0:
+	case planned == 0:
+		t.Value, t.Note, t.Mark = "None", "no vault has a rescue plan (SOS)", verdict.Attention
+	case planned < keyed:
+		t.Value, t.Note, t.Mark = fmt.Sprintf("%d of %d", planned, keyed), "vaults have a rescue plan (SOS)", verdict.Attention
+	default:
+		t.Value, t.Note = fmt.Sprint(together), "together could act in an emergency, after its delay"
+	}
+	return t
 }
 
 // chart is the control map, and what of it is shared.

@@ -69,6 +69,11 @@ func timeless(r *verify.Report, paths []string) verify.Report {
 		for j := range v.Control {
 			v.Control[j].Attested = nil
 		}
+		v.Coverage = slices.Clone(v.Coverage)
+		for j := range v.Coverage { // a browser checks as many encryptions as it can
+			c := &v.Coverage[j]
+			c.Class, c.Unchecked, c.Masks = "", "", nil
+		}
 	}
 	out.Logs = slices.Clone(r.Logs)
 	for i := range out.Logs {
@@ -87,10 +92,11 @@ func timeless(r *verify.Report, paths []string) verify.Report {
 	return out
 }
 
-// ofEvidence says whether a claim that holds rests on evidence of places, which only those judge who hold keys for it. One that does not hold is told
+// ofEvidence says whether a claim that holds rests on evidence of places, which only those judge who hold keys for it, or on second sharings, of which a browser
+// checks as many as it can. One that does not hold is told
 // by whoever finds it.
 func ofEvidence(c verify.Claim) bool {
-	return c.Failed == "" && (strings.HasPrefix(c.Subject, verify.PlaceSubject) || strings.HasPrefix(c.Claim, verify.AsAttested))
+	return c.Failed == "" && (strings.HasPrefix(c.Subject, verify.PlaceSubject) || strings.HasPrefix(c.Claim, verify.AsAttested) || strings.HasPrefix(c.Claim, verify.SecondSharing))
 }
 
 // Evidence says how the page must mark what a publisher's report says of places, "" if one's own says the same of them.

@@ -25,7 +25,7 @@ type Verdict struct {
 	Title   string   `json:"title"`
 	Reasons []string `json:"reasons"` // the most important, three at most
 	More    int      `json:"more"`    // of the same kind, that are not among these
-	Missing []string `json:"missing"` // what this release has for nobody, and a reader should know
+	Missing []string `json:"missing"` // what vaults lack, and a reader should know
 }
 
 const most = 3
@@ -92,18 +92,15 @@ func strengths(r *verify.Report) (out []string) {
 	return out
 }
 
-// missing is what the release itself lacks.
+// missing is what vaults with a key lack, each in one sentence.
 func missing(r *verify.Report) (out []string) {
-	for _, c := range r.Claims {
-		if c.Claim == NoBackups {
-			return []string{"No backups of the shares and no rescue plan (SOS): this release of Ostraka has neither."}
+	for _, v := range r.Vaults {
+		if len(v.Keys) > 0 && v.Plan == nil {
+			out = append(out, fmt.Sprintf("Vault %s has no rescue plan (SOS): if more operators lose their shares than it can spare, what it holds is lost.", v.Name))
 		}
 	}
-	return nil
+	return out
 }
-
-// NoBackups is what the verifier claims of each vault while there are none.
-const NoBackups = "no backup of its shares is made, and there is no rescue (SOS)"
 
 func operators(n int) string {
 	if n == 1 {

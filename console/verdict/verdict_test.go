@@ -18,7 +18,7 @@ func good() *verify.Report {
 		Operators: []verify.Operator{{Name: "acme", LastSeen: noon.Add(-5 * time.Minute)}, {Name: "bolt", LastSeen: noon.Add(-50 * time.Minute)}},
 		Vaults:    []verify.Vault{{Name: "treasury", Threshold: 2, Committee: []string{"acme", "bolt"}, Keys: []verify.Key{{Suite: "ecdsa-secp256k1"}}}},
 		Logs:      []verify.LogReport{{Operator: "acme", Source: "/srv/x/logs/acme"}, {Operator: "bolt", Source: "/srv/x/logs/bolt"}},
-		Claims:    []verify.Claim{{Subject: "circle", Claim: "the logs of acme, bolt tell the same", Class: verify.Proved}, {Subject: "vault treasury", Claim: NoBackups, Class: verify.Declared}},
+		Claims:    []verify.Claim{{Subject: "circle", Claim: "the logs of acme, bolt tell the same", Class: verify.Proved}, {Subject: "vault treasury", Claim: verify.NoPlan, Class: verify.Declared}},
 	}
 }
 

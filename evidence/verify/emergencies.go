@@ -373,6 +373,9 @@ func toldOf(c rescue.Case) string {
 	return text + "; it is " + strings.ToUpper(c.State)
 }
 
+// NoPlan is what is claimed of a vault without a plan for emergencies.
+const NoPlan = "it has no rescue plan (SOS): if more operators lose their shares than it can spare, it is lost"
+
 // describePlan says who could rescue a vault, by the charter in force: r and k beside the steal number, with the limit.
 func (v *verifier) describePlan(x *vault) {
 	c, ok := v.history.Newest()
@@ -381,7 +384,7 @@ func (v *verifier) describePlan(x *vault) {
 	}
 	b, listed := c.Vault(x.Name)
 	if !listed || b.Rescue == nil || !b.Rescue.Planned() {
-		v.report.claim(Declared, "vault "+x.Name, "it has no rescue plan (SOS): if more operators lose their shares than it can spare, it is lost", "the charter in force names none")
+		v.report.claim(Declared, "vault "+x.Name, NoPlan, "the charter in force names none")
 		return
 	}
 	p, err := v.planUnder(x, c, x.keys[0].current())

@@ -65,7 +65,7 @@ func run(base string) error {
 	}
 	heads, total := look(b, sources, files)
 	say(message{Kind: "logs", Logs: heads, Of: total})
-	o := verify.Options{Now: began, Progress: func(p verify.Progress) error {
+	o := verify.Options{Now: began, Encryptions: encryptions, Progress: func(p verify.Progress) error {
 		m := message{Kind: "progress", Source: p.Source, Read: int64(p.Entries) + p.Read, Of: total, Text: p.Verdict}
 		if m.Read+256 >= total {
 			m.Kind = "checking"
@@ -92,6 +92,9 @@ func run(base string) error {
 	say(end)
 	return nil
 }
+
+// encryptions is how many of second sharings are checked here: some seconds' work.
+const encryptions = 48
 
 // asked is the circle that the page's address asks for (#circle=…), by which a visitor who knows it is not shown another.
 func asked() (id statement.ID, err error) {

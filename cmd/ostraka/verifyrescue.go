@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/ostraka/ostraka/evidence/verify"
+)
+
+// printEmergencies says of each vault what backups there are, who could act in an emergency, and what became of each.
+func printEmergencies(w io.Writer, r *verify.Report) {
+	covered := false
+	for _, v := range r.Vaults {
+		covered = covered || len(v.Coverage) > 0
+	}
+	if covered {
+		printCoverage(w, r)
+	}
+	for _, v := range r.Vaults {
+		if v.Plan != nil {
+			printPlan(w, v)
+		}
+		for _, e := range v.Emergencies {
+			printEmergency(w, v.Name, e)
+		}
+	}
+}
+
+func printCoverage(w io.Writer, r *verify.Report) {
+	table(w, "Backups", "VAULT\tKEY\tEPOCH\tLEVEL\tHOLDER\tAS OF\tKNOWN AS", func(w io.Writer) {
+		row := func(v, key string, epoch uint64, level, holder, asOf, class string) {
+			fmt.Fprint(w, line("  %s\t%s\t%d\t%s\t%s\t%s\t%s\n", v, key, epoch, level, holder, asOf, class))
+		}
+		for _, v := range r.Vaults {
+			for _, c := range v.Coverage {
+				switch {
+				case c.Guardians > 0 && c.Unchecked == "":
+					row(v.Name, c.Suite, c.Epoch, "guardian", fmt.Sprintf("%d of %d guardians, with %d operators", c.Quorum, c.Guardians, c.Live), "this check", classWords[c.Class])
+				case c.Unchecked != "":
+					row(v.Name, c.Suite, c.Epoch, "guardian", "not checked here", "never", classWords[verify.Declared])
+				default:
+					row(v.Name, c.Suite, c.Epoch, "guardian", "none", "never", "")
+				}
+				for _, m := range c.Masks {
+					row(v.Name, c.Suite, c.Epoch, "mask", m.Operator, when(m.Proved), classWords[verify.Proved])
+				}
+				for _, b := range c.Copies {
+					holder := b.Operator + " at " + b.Place
+					if b.Old {
+						holder += " (void: its epoch is over)"
+					}
+					row(v.Name, c.Suite, b.Epoch, b.Level, holder, when(b.Cut), classWords[verify.Declared])
+				}
+			}
+		}
+	})
+}
+
+// printPlan is the table of who can do what, with r + k beside the steal number, and the honest limit.
+func printPlan(w io.Writer, v verify.Vault) {
+	p := v.Plan
+	title := fmt.Sprintf("Emergency plan of vault %s: %d operators and %d of %d guardians, %d together; to steal its key, %s", v.Name, p.Live, p.Quorum, p.Guardians, p.Together, counted(p.Steal, "person", "persons"))
+	table(w, title, "OPERATORS\tGUARDIANS\tBEFORE THE DELAY\tAFTER IT", func(w io.Writer) {
+		for _, r := range p.Rows {
+			fmt.Fprint(w, line("  %s\t%s\t%s\t%s\n", fromTo(r.Operators), fromTo(r.Guardians), r.Before, r.After))
+		}
+	})
+	var delays []string
+	for _, t := range p.Triggers {
+		text := t.Name + " " + t.Delay
+		if t.After != "" {
+			text += " after " + t.After + " of it"
+		}
+		delays = append(delays, text)
+	}
+	fmt.Fprint(w, line("  Delay: %s. Window %s, lock-up %s; %d guardians veto.\n", strings.Join(delays, ", "), p.Window, p.LockUp, p.Vetoes))
+	for _, d := range p.Destinations {
+		fmt.Fprint(w, line("  Rescue address %s: %s on %s\n", d.Name, d.Address, d.Chain))
+	}
+	fmt.Fprint(w, line("  %s\n", p.Limit))
+}
+
+func fromTo(n [2]int) string {
+	if n[0] == n[1] {
+		return fmt.Sprint(n[0])
+	}
+	return fmt.Sprintf("%d to %d", n[0], n[1])
+}
+
+func printEmergency(w io.Writer, vault string, e verify.Emergency) {
+	mode := "Emergency"
+	if e.Drill {
+		mode = "Emergency (drill)"
+	}
+	fmt.Fprint(w, line("\n%s %s of vault %s: %s\n", mode, e.ID.Short(), vault, strings.ToUpper(e.State)))
+	fmt.Fprint(w, line("  %s of %s, asked for by %s on %s: %s\n", e.Trigger, strings.Join(e.Subjects, ", "), e.By, when(e.Created), e.Reason))
+	for _, x := range []struct {
+		what  string
+		names []string
+	}{{"supported by", e.Supports}, {"vetoed by", e.Vetoes}, {"alive, and signed:", e.Lived}, {"parts given by", e.Gave}} {
+		if len(x.names) > 0 {
+			fmt.Fprint(w, line("  %s %s\n", x.what, strings.Join(x.names, ", ")))
+		}
+	}
+	for _, n := range e.Nodes {
+		fmt.Fprint(w, line("  %s: %s since %s, %s on its own clock\n", n.Operator, n.State, when(n.Since), time.Duration(n.Credited)*time.Second))
+	}
+	for _, a := range e.Activations {
+		fmt.Fprint(w, line("  activation %s: %s gave parts for %d of %s\n", a.ID.Short(), strings.Join(a.Contributors, ", "), a.Threshold, strings.Join(a.Members, ", ")))
+	}
+	if e.Report != "" {
+		fmt.Fprint(w, line("  closed with drill evidence %.16s… and report %.16s…\n", e.DrillEvidence, e.Report))
+	}
+}
