@@ -61,6 +61,7 @@ var may = map[string][]string{
 	"evidence/places":    custody("custody/control", "evidence/attest"),
 	"evidence/proof":     custody("custody/intent", "chain/…"),
 	"evidence/release":   {"crypto/…", "custody/statement"},
+	"evidence/rescue":    custody("custody/sos/act", "custody/sos/plan"),
 	"evidence/verify":    {"crypto/…", "custody/…", "evidence/…", "mpc/epoch", "mpc/guard", "mpc/session", "chain/…"},
 	"chain":              {"crypto/…", "chain/…"},
 
