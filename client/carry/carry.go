@@ -93,7 +93,9 @@ const (
 )
 
 // IsAnswer says whether a file begins as an answer does.
-func IsAnswer(file []byte) bool { return bytes.HasPrefix(file, []byte(answerBegins)) }
+func IsAnswer(file []byte) bool { return begins(file, answerBegins) }
+
+func begins(file []byte, how string) bool { return bytes.HasPrefix(file, []byte(how)) }
 
 // Bytes is the one encoding: how it begins, the fields, and the SHA-256 of both.
 func (c Case) Bytes() []byte {
@@ -173,26 +175,26 @@ func DecodeAnswer(file []byte) (a Answer, err error) {
 	return a, nil
 }
 
-func seal(begins string, body []byte) []byte {
-	out := append([]byte(begins), body...)
+func seal(how string, body []byte) []byte {
+	out := append([]byte(how), body...)
 	sum := sha256.Sum256(out)
 	return append(out, sum[:]...)
 }
 
-func open(begins string, file []byte) ([]byte, error) {
+func open(how string, file []byte) ([]byte, error) {
 	n := len(file) - sha256.Size
 	switch {
 	case len(file) > MaxFile:
 		return nil, fmt.Errorf("it has more than %d bytes", MaxFile)
-	case !bytes.HasPrefix(file, []byte(begins)):
-		return nil, fmt.Errorf("it does not begin with %q", begins)
-	case n < len(begins):
+	case !begins(file, how):
+		return nil, fmt.Errorf("it does not begin with %q", how)
+	case n < len(how):
 		return nil, errors.New("it is cut off")
 	}
 	if sum := sha256.Sum256(file[:n]); !bytes.Equal(sum[:], file[n:]) {
 		return nil, errors.New("it was altered or cut off on its way: its hash is another")
 	}
-	return file[len(begins):n], nil
+	return file[len(how):n], nil
 }
 
 func signeds(e *transcript.Encoder, tag transcript.Tag, all []Signed) {

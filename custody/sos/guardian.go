@@ -64,27 +64,41 @@ func mayContribute(p plan.Plan, guardian string, b Bundle, seen, now time.Time) 
 	return delayed(p, b, seen, now)
 }
 
-// delayed: the delay runs from the latest that the guardian saw for themselves, that the request says, and that each contributor's node says.
-// Nobody of those can make it earlier.
+// delayed refuses before the delay has gone by on this clock, and after the time for use.
 func delayed(p plan.Plan, b Bundle, seen, now time.Time) error {
-	start := later(seen, b.Request.Created)
-	for _, name := range b.Activation.Contributors {
-		i := slices.IndexFunc(b.Steps, func(s act.Step) bool {
-			return s.Operator == name && s.State == Contest.String() && s.Head.Of(b.Request) == nil
-		})
-		if i < 0 {
-			return fmt.Errorf("%w: contributor %s does not show when its delay began", ErrEarly, name)
-		}
-		start = later(start, b.Steps[i].Created)
-	}
-	t, _ := p.Trigger(b.Request.Trigger)
-	if end := start.Add(t.Delay); now.Before(end) {
-		return fmt.Errorf("%w: the delay ends at %s on this clock", ErrEarly, statement.FormatTime(end))
-	}
-	if end := start.Add(2*t.Delay + Slack + p.Window); !now.Before(end) { // S1, S6
-		return fmt.Errorf("%w: it was for use until %s", ErrLate, statement.FormatTime(end))
+	from, until, err := Term(p, b, seen)
+	switch {
+	case err != nil:
+		return err
+	case now.Before(from):
+		return fmt.Errorf("%w: the delay ends at %s on this clock", ErrEarly, statement.FormatTime(from))
+	case !now.Before(until): // S1, S6
+		return fmt.Errorf("%w: it was for use until %s", ErrLate, statement.FormatTime(until))
 	}
 	return nil
+}
+
+// Term is when a guardian may contribute, on their own clock: from, and before until. The delay runs from the latest that the guardian saw for
+// themselves, that the request says, and that each contributor's node says; nobody of those can make it earlier. A node that was rolled back
+// begins anew: its last step counts.
+func Term(p plan.Plan, b Bundle, seen time.Time) (from, until time.Time, err error) {
+	start := later(seen, b.Request.Created)
+	for _, name := range b.Activation.Contributors {
+		shown := false
+		for _, s := range b.Steps {
+			if s.Operator == name && s.State == Contest.String() && s.Head.Of(b.Request) == nil {
+				start, shown = later(start, s.Created), true
+			}
+		}
+		if !shown {
+			return from, until, fmt.Errorf("%w: contributor %s does not show when its delay began", ErrEarly, name)
+		}
+	}
+	t, ok := p.Trigger(b.Request.Trigger)
+	if !ok {
+		return from, until, fmt.Errorf("%w: trigger %s is not served", ErrPlan, b.Request.Trigger)
+	}
+	return start.Add(t.Delay), start.Add(2*t.Delay + Slack + p.Window), nil
 }
 
 func later(a, b time.Time) time.Time {
