@@ -18,6 +18,7 @@ import (
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/mpc/guard"
 	"github.com/ostraka/ostraka/node/charters"
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -159,9 +160,16 @@ func noteOf(r *pb.SubmitRequest) (n outbox.Note, id []byte, err error) {
 	if v := r.GetVote(); v != nil {
 		return outbox.Note{Kind: decide.NoteVote, Fields: [][]byte{v.Intent, []byte(v.Verb), v.Signature}}, v.Intent, nil
 	}
+	if c := r.GetContribution(); c != nil {
+		// Whoever carries it: the node holds it to the activation that it knows before it keeps it.
+		if len(c.Activation) != len(statement.ID{}) || len(c.Contribution) > guard.MaxContribution {
+			return n, nil, fmt.Errorf("the contribution names an activation of %d bytes, and has %d; 32, and at most %d, are allowed", len(c.Activation), len(c.Contribution), guard.MaxContribution)
+		}
+		return outbox.Note{Kind: rescue.NoteContribution, Fields: [][]byte{c.Activation, c.Contribution}}, c.Activation, nil
+	}
 	s := r.GetSigned()
 	if s == nil {
-		return n, nil, errors.New("the request holds neither a statement nor a vote")
+		return n, nil, errors.New("the request holds neither a statement, nor a vote, nor a contribution")
 	}
 	parsed, err := statement.Parse(s.Statement)
 	if err != nil {

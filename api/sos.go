@@ -23,6 +23,36 @@ func (p *people) SOS(ctx context.Context, _ *connect.Request[pb.SOSRequest]) (*c
 	return connect.NewResponse(out), nil
 }
 
+// SOSSaid shows what was said of a vault's SOS. It takes no token, as SOS: all of it is signed, and public at once.
+func (p *people) SOSSaid(ctx context.Context, r *connect.Request[pb.SOSSaidRequest]) (*connect.Response[pb.SOSSaidResponse], error) {
+	id, err := idOf(r.Msg.Vault, "vault id")
+	if err != nil {
+		return nil, err
+	}
+	out := &pb.SOSSaidResponse{}
+	for _, s := range p.d.Rescue.Said(ctx, id) {
+		out.Said = append(out.Said, &pb.SOSSaid{Statement: s.Statement.Bytes(), Signatures: s.Signatures})
+	}
+	return connect.NewResponse(out), nil
+}
+
+// Activate has the node name who gives their part, and to whom.
+func (o *operator) Activate(ctx context.Context, r *connect.Request[pb.ActivateRequest]) (*connect.Response[pb.ActivateResponse], error) {
+	id, err := idOf(r.Msg.Vault, "vault id")
+	if err != nil {
+		return nil, err
+	}
+	ids, err := o.d.Rescue.AskActivation(ctx, time.Now(), id, r.Msg.Successors, int(r.Msg.Threshold))
+	if err != nil {
+		return nil, connect.NewError(connect.CodeFailedPrecondition, err)
+	}
+	out := &pb.ActivateResponse{}
+	for _, id := range ids {
+		out.Activations = append(out.Activations, idBytes(id))
+	}
+	return connect.NewResponse(out), nil
+}
+
 // rescue is one vault's. One whose plan cannot be read is shown with the reason: it is not READY, and hides no other.
 func (p *people) rescue(ctx context.Context, now time.Time, id statement.ID) *pb.Rescue {
 	roots := p.d.Keeper.Vault(id)

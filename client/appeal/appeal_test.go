@@ -20,7 +20,7 @@ import (
 
 // What two of three operators and their guardians ask for, from the file to a contribution that everybody can check, and to every refusal.
 func TestAppeal(t *testing.T) {
-	v := appealtest.New(t)
+	v := appealtest.New(t, time.Unix(1_800_000_000, 0))
 	t.Run("answered", func(t *testing.T) { answered(t, v) })
 	t.Run("refused in the file", func(t *testing.T) { readRefuses(t, v) })
 	t.Run("refused by the plan and the clock", func(t *testing.T) { mayRefuses(t, v) })

@@ -79,7 +79,7 @@ func Read(f carry.Appeal) (a Asked, err error) {
 		return a, err
 	}
 	for i, s := range f.Said {
-		if err := a.hear(s); err != nil {
+		if err := a.Hear(s); err != nil {
 			return a, fmt.Errorf("statement %d about the request: %w", i+1, err)
 		}
 	}
@@ -250,32 +250,38 @@ func (a *Asked) checkGuards() error {
 	return nil
 }
 
-// hear takes what somebody said about the request.
-func (a *Asked) hear(x carry.Signed) error {
+// Hear takes what somebody said about the request, or leaves all as it was.
+func (a *Asked) Hear(x carry.Signed) error {
 	s, err := statement.Parse(x.Statement)
 	if err != nil {
 		return err
 	}
-	var head act.Head
+	if len(x.Signatures) == 0 {
+		return fmt.Errorf("%s %s: nobody signed it", s.Kind(), s.ID().Short())
+	}
 	switch s.Kind() {
 	case statement.SOSActivation:
 		return a.activate(s, x.Signatures)
 	case statement.SOSStep:
 		v, err := act.VerifyStep(s, x.Signatures[0], a.Plan)
-		if err != nil {
-			return err
+		if err == nil {
+			err = v.Head.Of(a.Request)
 		}
-		head, a.Steps = v.Head, append(a.Steps, v)
+		if err == nil {
+			a.Steps = append(a.Steps, v)
+		}
+		return err
 	case statement.SOSVeto:
 		v, err := act.VerifyVeto(s, x.Signatures[0], a.Plan)
-		if err != nil {
-			return err
+		if err == nil {
+			err = v.Head.Of(a.Request)
 		}
-		head, a.Vetoes = v.Head, append(a.Vetoes, v)
-	default:
-		return fmt.Errorf("statements of kind %q have no place in an appeal", s.Kind())
+		if err == nil {
+			a.Vetoes = append(a.Vetoes, v)
+		}
+		return err
 	}
-	return head.Of(a.Request)
+	return fmt.Errorf("statements of kind %q have no place in an appeal", s.Kind())
 }
 
 // activate takes an activation that the nodes of all its contributors signed, and gives it the form that the protocol knows.

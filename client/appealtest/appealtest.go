@@ -38,8 +38,8 @@ type Vault struct {
 	fresh   []*pve.PrivateKey
 }
 
-// New makes the circle, its vault, and a request of guardian-0.
-func New(t testing.TB) *Vault {
+// New makes the circle, its vault, and a request of guardian-0 at a time.
+func New(t testing.TB, made time.Time) *Vault {
 	t.Helper()
 	w := nodetest.New(t, 3)
 	w.Change = func(d *charter.Document) {
@@ -49,7 +49,7 @@ func New(t testing.TB) *Vault {
 		}
 	}
 	id, _ := nodetest.Ready(w, 3)
-	v := &Vault{t: t, w: w, Made: w.Now}
+	v := &Vault{t: t, w: w, Made: made.UTC().Truncate(time.Second)}
 	h := w.Hosts[0]
 	v.public(h, id)
 	v.Request = act.Request{

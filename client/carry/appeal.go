@@ -165,3 +165,15 @@ func DecodeContribution(file []byte) (c Contribution, err error) {
 	}
 	return c, nil
 }
+
+// Only are the parts for these activations.
+func (c Contribution) Only(of map[statement.ID][]byte) Contribution {
+	var parts []Part
+	for _, p := range c.Parts {
+		if _, ok := of[p.Activation]; ok {
+			parts = append(parts, p)
+		}
+	}
+	c.Parts = parts
+	return c
+}

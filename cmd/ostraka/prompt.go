@@ -144,7 +144,10 @@ func normal(raw []byte, made bool) (secret.Bytes, error) {
 }
 
 // confirm asks before something is signed. Without --yes and without a terminal it refuses.
-func (a *app) confirm(yes bool, question string) error {
+func (a *app) confirm(yes bool, question string) error { return a.confirmBy(yes, question, "yes", "yes") }
+
+// confirmBy asks for a word: yes, or what the person must look up. said is what it is called.
+func (a *app) confirmBy(yes bool, question, said, word string) error {
 	if yes {
 		return nil
 	}
@@ -152,7 +155,7 @@ func (a *app) confirm(yes bool, question string) error {
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return usage("nobody is at the terminal to confirm: read what is shown, then give --yes")
 	}
-	fmt.Fprintf(a.err, "%s Type yes: ", question)
+	fmt.Fprintf(a.err, "%s Type %s: ", question, said)
 	line, err := a.typed(func() ([]byte, error) { return bufio.NewReader(a.in).ReadBytes('\n') })
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintln(a.err)
@@ -160,7 +163,7 @@ func (a *app) confirm(yes bool, question string) error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if string(bytes.TrimSpace(line)) != "yes" {
+	if string(bytes.TrimSpace(line)) != word {
 		return &problem{codeError, errors.New("not confirmed: nothing was done"), ""}
 	}
 	return nil

@@ -18,7 +18,7 @@ import (
 
 func (a *app) sosCommand() *cobra.Command {
 	c := &cobra.Command{Use: "sos", Short: "Operators of a vault are gone: ask for its rescue, support it, stop it, see how far it is"}
-	c.AddCommand(a.sosPlanCommand(), a.sosStatusCommand(), a.sosDeclareCommand(), a.sosSupportCommand(), a.sosVetoCommand(), a.sosChallengeCommand(), a.sosAliveCommand())
+	c.AddCommand(a.sosPlanCommand(), a.sosStatusCommand(), a.sosDeclareCommand(), a.sosSupportCommand(), a.sosActivateCommand(), a.sosAppealCommand(), a.sosVetoCommand(), a.sosChallengeCommand(), a.sosAliveCommand())
 	return c
 }
 
@@ -202,6 +202,9 @@ func (a *app) sosDeclare(c context.Context, p *plea) error {
 	if err != nil {
 		return err
 	}
+	if p.role == act.Guardian {
+		a.noteSeen(q.ID)
+	}
 	support, err := act.Support{Head: q.Head(), Role: p.role, By: p.as, Contacts: p.contacts, Created: client.Now()}.Statement(client.NewSalt())
 	if err != nil {
 		return err
@@ -290,23 +293,63 @@ func (a *app) answerSOS(c context.Context, p *pen, id string, least int, questio
 
 func (a *app) sosSupportCommand() *cobra.Command {
 	var p pen
+	var o answering
 	var contacts []string
+	var send string
 	c := &cobra.Command{
-		Use: "support REQUEST --as NAME", Short: "Support a request: as a guardian, or as an operator's officer, whose consent it is", Args: exactly("REQUEST"),
+		Use: "support REQUEST --as NAME | --request FILE --out FILE | --send FILE", Short: "Support a request: as a guardian, or as an operator's officer, whose consent it is; later, as a guardian, contribute to it", Args: oneAtMost,
 		Long: "Shows the request as the nodes have it, asks, signs, and hands the support to every node. Call the operators that are said to be lost first, by a number that\n" +
-			"you wrote down earlier, and say with --contact what came of it: on silence a guardian who does not say so does not count.",
+			"you wrote down earlier, and say with --contact what came of it: on silence a guardian who does not say so does not count.\n\n" +
+			"Once the delay is over guardians contribute. --request reads a file of `ostraka sos appeal`, verifies all of it without a network, shows what is asked, refuses before its\n" +
+			"time, and writes a contribution with your key file; nothing secret leaves. The delay runs on your clock too, from when your program had the request first: look at a file\n" +
+			"early, it is noted beside the key file. What was answered is noted there as well, and given again; two different answers would be void. --send hands a contribution to\n" +
+			"every node; anybody may.",
+		Example: "  ostraka sos support 12345678 --as guardian-1 --key guardian.age --contact \"telephone: rang out\"\n" +
+			"  ostraka sos support --request treasury.appeal --key guardian.age --out guardian-1.contribution\n  ostraka sos support --send guardian-1.contribution",
 		RunE: func(c *cobra.Command, args []string) error {
+			switch given := len(args) + btoi(o.request != "") + btoi(send != ""); {
+			case given != 1:
+				return usage("give the id of a request, or --request FILE, or --send FILE")
+			case o.request != "":
+				return a.sosAnswer(&p, o)
+			case o != (answering{}):
+				return usage("--out and --charter belong to --request FILE")
+			case send != "":
+				return a.sosSend(c.Context(), send)
+			}
 			return a.answerSOS(c.Context(), &p, args[0], 2, "Support it?", func(q act.Request) (statement.Statement, error) {
 				if p.role == act.Operator && len(contacts) > 0 {
 					return statement.Statement{}, usage("--contact: a guardian says whom they tried to reach, an operator's officer does not")
+				}
+				if p.role == act.Guardian {
+					a.noteSeen(q.ID)
 				}
 				return act.Support{Head: q.Head(), Role: p.role, By: p.as, Contacts: contacts, Created: client.Now()}.Statement(client.NewSalt())
 			})
 		},
 	}
 	p.flags(c)
-	c.Flags().StringArrayVar(&contacts, "contact", nil, "whom you tried to reach, how, and what came of it (may be repeated)")
+	f := c.Flags()
+	f.StringArrayVar(&contacts, "contact", nil, "whom you tried to reach, how, and what came of it (may be repeated)")
+	f.StringVar(&o.request, "request", "", "file of `ostraka sos appeal` to contribute to, offline")
+	f.StringVar(&o.out, "out", "", "with --request: file for the contribution")
+	f.StringVar(&o.charter, "charter", "", "with --request: the charter's id as you were told it, all 64 digits (default: its beginning is asked for)")
+	f.StringVar(&send, "send", "", "file with a contribution, to hand to every node")
 	return c
+}
+
+// noteSeen notes that a guardian had a request: their own delay runs from then on.
+func (a *app) noteSeen(request statement.ID) {
+	if _, err := client.DiaryOf(a.key).FirstSeen(request, time.Now()); err != nil {
+		a.say("That you saw the request is not noted (%v): the delay on your own clock begins when you look at a file of `ostraka sos appeal`, where it can be noted.", err)
+	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func (a *app) sosVetoCommand() *cobra.Command {

@@ -262,6 +262,7 @@ type SubmitRequest struct {
 	//
 	//	*SubmitRequest_Signed
 	//	*SubmitRequest_Vote
+	//	*SubmitRequest_Contribution
 	What          isSubmitRequest_What `protobuf_oneof:"what"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -322,6 +323,15 @@ func (x *SubmitRequest) GetVote() *Vote {
 	return nil
 }
 
+func (x *SubmitRequest) GetContribution() *Contribution {
+	if x != nil {
+		if x, ok := x.What.(*SubmitRequest_Contribution); ok {
+			return x.Contribution
+		}
+	}
+	return nil
+}
+
 type isSubmitRequest_What interface {
 	isSubmitRequest_What()
 }
@@ -334,9 +344,67 @@ type SubmitRequest_Vote struct {
 	Vote *Vote `protobuf:"bytes,2,opt,name=vote,proto3,oneof"`
 }
 
+type SubmitRequest_Contribution struct {
+	Contribution *Contribution `protobuf:"bytes,3,opt,name=contribution,proto3,oneof"` // of a guardian, to an activation of an SOS
+}
+
 func (*SubmitRequest_Signed) isSubmitRequest_What() {}
 
 func (*SubmitRequest_Vote) isSubmitRequest_What() {}
+
+func (*SubmitRequest_Contribution) isSubmitRequest_What() {}
+
+type Contribution struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Activation    []byte                 `protobuf:"bytes,1,opt,name=activation,proto3" json:"activation,omitempty"`     // id of its statement
+	Contribution  []byte                 `protobuf:"bytes,2,opt,name=contribution,proto3" json:"contribution,omitempty"` // spec/guard 7.3
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Contribution) Reset() {
+	*x = Contribution{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Contribution) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Contribution) ProtoMessage() {}
+
+func (x *Contribution) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Contribution.ProtoReflect.Descriptor instead.
+func (*Contribution) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Contribution) GetActivation() []byte {
+	if x != nil {
+		return x.Activation
+	}
+	return nil
+}
+
+func (x *Contribution) GetContribution() []byte {
+	if x != nil {
+		return x.Contribution
+	}
+	return nil
+}
 
 type Signed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -348,7 +416,7 @@ type Signed struct {
 
 func (x *Signed) Reset() {
 	*x = Signed{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[5]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -360,7 +428,7 @@ func (x *Signed) String() string {
 func (*Signed) ProtoMessage() {}
 
 func (x *Signed) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[5]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -373,7 +441,7 @@ func (x *Signed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signed.ProtoReflect.Descriptor instead.
 func (*Signed) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{5}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Signed) GetStatement() []byte {
@@ -401,7 +469,7 @@ type Vote struct {
 
 func (x *Vote) Reset() {
 	*x = Vote{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[6]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -413,7 +481,7 @@ func (x *Vote) String() string {
 func (*Vote) ProtoMessage() {}
 
 func (x *Vote) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[6]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -426,7 +494,7 @@ func (x *Vote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vote.ProtoReflect.Descriptor instead.
 func (*Vote) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{6}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Vote) GetIntent() []byte {
@@ -452,7 +520,7 @@ func (x *Vote) GetSignature() []byte {
 
 type SubmitResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // of the statement or intent
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // of the statement, intent or activation
 	Known         bool                   `protobuf:"varint,2,opt,name=known,proto3" json:"known,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -460,7 +528,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[7]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -472,7 +540,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[7]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -485,7 +553,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{7}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SubmitResponse) GetId() []byte {
@@ -510,7 +578,7 @@ type RosterRequest struct {
 
 func (x *RosterRequest) Reset() {
 	*x = RosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[8]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -522,7 +590,7 @@ func (x *RosterRequest) String() string {
 func (*RosterRequest) ProtoMessage() {}
 
 func (x *RosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[8]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -535,7 +603,7 @@ func (x *RosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RosterRequest.ProtoReflect.Descriptor instead.
 func (*RosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{8}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{9}
 }
 
 type RosterResponse struct {
@@ -549,7 +617,7 @@ type RosterResponse struct {
 
 func (x *RosterResponse) Reset() {
 	*x = RosterResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[9]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +629,7 @@ func (x *RosterResponse) String() string {
 func (*RosterResponse) ProtoMessage() {}
 
 func (x *RosterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[9]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,7 +642,7 @@ func (x *RosterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RosterResponse.ProtoReflect.Descriptor instead.
 func (*RosterResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{9}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RosterResponse) GetStatement() []byte {
@@ -608,7 +676,7 @@ type Roster struct {
 
 func (x *Roster) Reset() {
 	*x = Roster{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -620,7 +688,7 @@ func (x *Roster) String() string {
 func (*Roster) ProtoMessage() {}
 
 func (x *Roster) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -633,7 +701,7 @@ func (x *Roster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Roster.ProtoReflect.Descriptor instead.
 func (*Roster) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{10}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Roster) GetStatement() []byte {
@@ -658,7 +726,7 @@ type CharterRequest struct {
 
 func (x *CharterRequest) Reset() {
 	*x = CharterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -670,7 +738,7 @@ func (x *CharterRequest) String() string {
 func (*CharterRequest) ProtoMessage() {}
 
 func (x *CharterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -683,7 +751,7 @@ func (x *CharterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CharterRequest.ProtoReflect.Descriptor instead.
 func (*CharterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{11}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{12}
 }
 
 type CharterResponse struct {
@@ -698,7 +766,7 @@ type CharterResponse struct {
 
 func (x *CharterResponse) Reset() {
 	*x = CharterResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +778,7 @@ func (x *CharterResponse) String() string {
 func (*CharterResponse) ProtoMessage() {}
 
 func (x *CharterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,7 +791,7 @@ func (x *CharterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CharterResponse.ProtoReflect.Descriptor instead.
 func (*CharterResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{12}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CharterResponse) GetVersions() [][]byte {
@@ -770,7 +838,7 @@ type PendingCharter struct {
 
 func (x *PendingCharter) Reset() {
 	*x = PendingCharter{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +850,7 @@ func (x *PendingCharter) String() string {
 func (*PendingCharter) ProtoMessage() {}
 
 func (x *PendingCharter) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +863,7 @@ func (x *PendingCharter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PendingCharter.ProtoReflect.Descriptor instead.
 func (*PendingCharter) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{13}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PendingCharter) GetStatement() []byte {
@@ -861,7 +929,7 @@ type Frozen struct {
 
 func (x *Frozen) Reset() {
 	*x = Frozen{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +941,7 @@ func (x *Frozen) String() string {
 func (*Frozen) ProtoMessage() {}
 
 func (x *Frozen) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +954,7 @@ func (x *Frozen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frozen.ProtoReflect.Descriptor instead.
 func (*Frozen) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{14}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Frozen) GetVault() []byte {
@@ -932,7 +1000,7 @@ type VaultsRequest struct {
 
 func (x *VaultsRequest) Reset() {
 	*x = VaultsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -944,7 +1012,7 @@ func (x *VaultsRequest) String() string {
 func (*VaultsRequest) ProtoMessage() {}
 
 func (x *VaultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -957,7 +1025,7 @@ func (x *VaultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VaultsRequest.ProtoReflect.Descriptor instead.
 func (*VaultsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{15}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{16}
 }
 
 type VaultsResponse struct {
@@ -969,7 +1037,7 @@ type VaultsResponse struct {
 
 func (x *VaultsResponse) Reset() {
 	*x = VaultsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1049,7 @@ func (x *VaultsResponse) String() string {
 func (*VaultsResponse) ProtoMessage() {}
 
 func (x *VaultsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1062,7 @@ func (x *VaultsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VaultsResponse.ProtoReflect.Descriptor instead.
 func (*VaultsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{16}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *VaultsResponse) GetVaults() []*Vault {
@@ -1025,7 +1093,7 @@ type Vault struct {
 
 func (x *Vault) Reset() {
 	*x = Vault{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1105,7 @@ func (x *Vault) String() string {
 func (*Vault) ProtoMessage() {}
 
 func (x *Vault) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1118,7 @@ func (x *Vault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vault.ProtoReflect.Descriptor instead.
 func (*Vault) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{17}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Vault) GetId() []byte {
@@ -1147,7 +1215,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1159,7 +1227,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1172,7 +1240,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{18}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Member) GetOperator() string {
@@ -1217,7 +1285,7 @@ type Root struct {
 
 func (x *Root) Reset() {
 	*x = Root{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +1297,7 @@ func (x *Root) String() string {
 func (*Root) ProtoMessage() {}
 
 func (x *Root) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +1310,7 @@ func (x *Root) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Root.ProtoReflect.Descriptor instead.
 func (*Root) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{19}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Root) GetSuite() string {
@@ -1391,7 +1459,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +1471,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +1484,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{20}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Holder) GetOperator() string {
@@ -1456,7 +1524,7 @@ type AccountsRequest struct {
 
 func (x *AccountsRequest) Reset() {
 	*x = AccountsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +1536,7 @@ func (x *AccountsRequest) String() string {
 func (*AccountsRequest) ProtoMessage() {}
 
 func (x *AccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +1549,7 @@ func (x *AccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountsRequest.ProtoReflect.Descriptor instead.
 func (*AccountsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{21}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AccountsRequest) GetVault() []byte {
@@ -1500,7 +1568,7 @@ type AccountsResponse struct {
 
 func (x *AccountsResponse) Reset() {
 	*x = AccountsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1512,7 +1580,7 @@ func (x *AccountsResponse) String() string {
 func (*AccountsResponse) ProtoMessage() {}
 
 func (x *AccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1525,7 +1593,7 @@ func (x *AccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountsResponse.ProtoReflect.Descriptor instead.
 func (*AccountsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{22}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AccountsResponse) GetAccounts() []*Account {
@@ -1549,7 +1617,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1561,7 +1629,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1574,7 +1642,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{23}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Account) GetVault() []byte {
@@ -1631,7 +1699,7 @@ type NewAddressRequest struct {
 
 func (x *NewAddressRequest) Reset() {
 	*x = NewAddressRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1643,7 +1711,7 @@ func (x *NewAddressRequest) String() string {
 func (*NewAddressRequest) ProtoMessage() {}
 
 func (x *NewAddressRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1656,7 +1724,7 @@ func (x *NewAddressRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewAddressRequest.ProtoReflect.Descriptor instead.
 func (*NewAddressRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{24}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *NewAddressRequest) GetVault() []byte {
@@ -1696,7 +1764,7 @@ type NewAddressResponse struct {
 
 func (x *NewAddressResponse) Reset() {
 	*x = NewAddressResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1708,7 +1776,7 @@ func (x *NewAddressResponse) String() string {
 func (*NewAddressResponse) ProtoMessage() {}
 
 func (x *NewAddressResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1721,7 +1789,7 @@ func (x *NewAddressResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewAddressResponse.ProtoReflect.Descriptor instead.
 func (*NewAddressResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{25}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *NewAddressResponse) GetAddress() *Address {
@@ -1743,7 +1811,7 @@ type AddressesRequest struct {
 
 func (x *AddressesRequest) Reset() {
 	*x = AddressesRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1755,7 +1823,7 @@ func (x *AddressesRequest) String() string {
 func (*AddressesRequest) ProtoMessage() {}
 
 func (x *AddressesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1768,7 +1836,7 @@ func (x *AddressesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressesRequest.ProtoReflect.Descriptor instead.
 func (*AddressesRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{26}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *AddressesRequest) GetVault() []byte {
@@ -1808,7 +1876,7 @@ type AddressesResponse struct {
 
 func (x *AddressesResponse) Reset() {
 	*x = AddressesResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1820,7 +1888,7 @@ func (x *AddressesResponse) String() string {
 func (*AddressesResponse) ProtoMessage() {}
 
 func (x *AddressesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1833,7 +1901,7 @@ func (x *AddressesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressesResponse.ProtoReflect.Descriptor instead.
 func (*AddressesResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{27}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AddressesResponse) GetAddresses() []*Address {
@@ -1856,7 +1924,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1868,7 +1936,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1881,7 +1949,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{28}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Address) GetPath() string {
@@ -1928,7 +1996,7 @@ type IntentsRequest struct {
 
 func (x *IntentsRequest) Reset() {
 	*x = IntentsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2008,7 @@ func (x *IntentsRequest) String() string {
 func (*IntentsRequest) ProtoMessage() {}
 
 func (x *IntentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2021,7 @@ func (x *IntentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentsRequest.ProtoReflect.Descriptor instead.
 func (*IntentsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{29}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *IntentsRequest) GetVault() []byte {
@@ -1972,7 +2040,7 @@ type IntentsResponse struct {
 
 func (x *IntentsResponse) Reset() {
 	*x = IntentsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1984,7 +2052,7 @@ func (x *IntentsResponse) String() string {
 func (*IntentsResponse) ProtoMessage() {}
 
 func (x *IntentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1997,7 +2065,7 @@ func (x *IntentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentsResponse.ProtoReflect.Descriptor instead.
 func (*IntentsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{30}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *IntentsResponse) GetIntents() []*Intent {
@@ -2016,7 +2084,7 @@ type IntentRequest struct {
 
 func (x *IntentRequest) Reset() {
 	*x = IntentRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2028,7 +2096,7 @@ func (x *IntentRequest) String() string {
 func (*IntentRequest) ProtoMessage() {}
 
 func (x *IntentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2041,7 +2109,7 @@ func (x *IntentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentRequest.ProtoReflect.Descriptor instead.
 func (*IntentRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{31}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *IntentRequest) GetId() []byte {
@@ -2060,7 +2128,7 @@ type IntentResponse struct {
 
 func (x *IntentResponse) Reset() {
 	*x = IntentResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2072,7 +2140,7 @@ func (x *IntentResponse) String() string {
 func (*IntentResponse) ProtoMessage() {}
 
 func (x *IntentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2085,7 +2153,7 @@ func (x *IntentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentResponse.ProtoReflect.Descriptor instead.
 func (*IntentResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{32}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *IntentResponse) GetIntent() *Intent {
@@ -2123,7 +2191,7 @@ type Intent struct {
 
 func (x *Intent) Reset() {
 	*x = Intent{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2135,7 +2203,7 @@ func (x *Intent) String() string {
 func (*Intent) ProtoMessage() {}
 
 func (x *Intent) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2148,7 +2216,7 @@ func (x *Intent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Intent.ProtoReflect.Descriptor instead.
 func (*Intent) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{33}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Intent) GetId() []byte {
@@ -2302,7 +2370,7 @@ type Ballot struct {
 
 func (x *Ballot) Reset() {
 	*x = Ballot{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2314,7 +2382,7 @@ func (x *Ballot) String() string {
 func (*Ballot) ProtoMessage() {}
 
 func (x *Ballot) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2327,7 +2395,7 @@ func (x *Ballot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ballot.ProtoReflect.Descriptor instead.
 func (*Ballot) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{34}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Ballot) GetPerson() string {
@@ -2366,7 +2434,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2378,7 +2446,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2391,7 +2459,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{35}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Decision) GetOperator() string {
@@ -2453,7 +2521,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2465,7 +2533,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2478,7 +2546,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{36}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Fact) GetName() string {
@@ -2508,7 +2576,7 @@ type QuoteRequest struct {
 
 func (x *QuoteRequest) Reset() {
 	*x = QuoteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2520,7 +2588,7 @@ func (x *QuoteRequest) String() string {
 func (*QuoteRequest) ProtoMessage() {}
 
 func (x *QuoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2533,7 +2601,7 @@ func (x *QuoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteRequest.ProtoReflect.Descriptor instead.
 func (*QuoteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{37}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *QuoteRequest) GetChain() string {
@@ -2586,7 +2654,7 @@ type QuoteResponse struct {
 
 func (x *QuoteResponse) Reset() {
 	*x = QuoteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2598,7 +2666,7 @@ func (x *QuoteResponse) String() string {
 func (*QuoteResponse) ProtoMessage() {}
 
 func (x *QuoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2611,7 +2679,7 @@ func (x *QuoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteResponse.ProtoReflect.Descriptor instead.
 func (*QuoteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{38}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *QuoteResponse) GetNonce() uint64 {
@@ -2673,7 +2741,7 @@ type BlockRequest struct {
 
 func (x *BlockRequest) Reset() {
 	*x = BlockRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2685,7 +2753,7 @@ func (x *BlockRequest) String() string {
 func (*BlockRequest) ProtoMessage() {}
 
 func (x *BlockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2698,7 +2766,7 @@ func (x *BlockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockRequest.ProtoReflect.Descriptor instead.
 func (*BlockRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *BlockRequest) GetChain() string {
@@ -2726,7 +2794,7 @@ type BlockResponse struct {
 
 func (x *BlockResponse) Reset() {
 	*x = BlockResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2738,7 +2806,7 @@ func (x *BlockResponse) String() string {
 func (*BlockResponse) ProtoMessage() {}
 
 func (x *BlockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2751,7 +2819,7 @@ func (x *BlockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockResponse.ProtoReflect.Descriptor instead.
 func (*BlockResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *BlockResponse) GetHeight() uint64 {
@@ -2783,7 +2851,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2795,7 +2863,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2808,7 +2876,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
 }
 
 type SessionsResponse struct {
@@ -2820,7 +2888,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2832,7 +2900,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2845,7 +2913,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SessionsResponse) GetSessions() []*Session {
@@ -2877,7 +2945,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2889,7 +2957,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2902,7 +2970,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Session) GetSetup() []byte {
@@ -3011,7 +3079,7 @@ type LogHeadRequest struct {
 
 func (x *LogHeadRequest) Reset() {
 	*x = LogHeadRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3023,7 +3091,7 @@ func (x *LogHeadRequest) String() string {
 func (*LogHeadRequest) ProtoMessage() {}
 
 func (x *LogHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3036,7 +3104,7 @@ func (x *LogHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogHeadRequest.ProtoReflect.Descriptor instead.
 func (*LogHeadRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
 }
 
 type LogHeadResponse struct {
@@ -3062,7 +3130,7 @@ type LogHeadResponse struct {
 
 func (x *LogHeadResponse) Reset() {
 	*x = LogHeadResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3074,7 +3142,7 @@ func (x *LogHeadResponse) String() string {
 func (*LogHeadResponse) ProtoMessage() {}
 
 func (x *LogHeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3087,7 +3155,7 @@ func (x *LogHeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogHeadResponse.ProtoReflect.Descriptor instead.
 func (*LogHeadResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *LogHeadResponse) GetOperator() string {
@@ -3207,7 +3275,7 @@ type LogKeys struct {
 
 func (x *LogKeys) Reset() {
 	*x = LogKeys{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3219,7 +3287,7 @@ func (x *LogKeys) String() string {
 func (*LogKeys) ProtoMessage() {}
 
 func (x *LogKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3232,7 +3300,7 @@ func (x *LogKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogKeys.ProtoReflect.Descriptor instead.
 func (*LogKeys) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *LogKeys) GetOperator() string {
@@ -3275,7 +3343,7 @@ type Cosigned struct {
 
 func (x *Cosigned) Reset() {
 	*x = Cosigned{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3287,7 +3355,7 @@ func (x *Cosigned) String() string {
 func (*Cosigned) ProtoMessage() {}
 
 func (x *Cosigned) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3300,7 +3368,7 @@ func (x *Cosigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cosigned.ProtoReflect.Descriptor instead.
 func (*Cosigned) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Cosigned) GetOperator() string {
@@ -3341,7 +3409,7 @@ type LogEntriesRequest struct {
 
 func (x *LogEntriesRequest) Reset() {
 	*x = LogEntriesRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3353,7 +3421,7 @@ func (x *LogEntriesRequest) String() string {
 func (*LogEntriesRequest) ProtoMessage() {}
 
 func (x *LogEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3366,7 +3434,7 @@ func (x *LogEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntriesRequest.ProtoReflect.Descriptor instead.
 func (*LogEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *LogEntriesRequest) GetFirst() uint64 {
@@ -3443,7 +3511,7 @@ type LogEntriesResponse struct {
 
 func (x *LogEntriesResponse) Reset() {
 	*x = LogEntriesResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3455,7 +3523,7 @@ func (x *LogEntriesResponse) String() string {
 func (*LogEntriesResponse) ProtoMessage() {}
 
 func (x *LogEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3468,7 +3536,7 @@ func (x *LogEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntriesResponse.ProtoReflect.Descriptor instead.
 func (*LogEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *LogEntriesResponse) GetEntries() []*LogEntry {
@@ -3503,7 +3571,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3515,7 +3583,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3528,7 +3596,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -3561,7 +3629,7 @@ type LogProofRequest struct {
 
 func (x *LogProofRequest) Reset() {
 	*x = LogProofRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3573,7 +3641,7 @@ func (x *LogProofRequest) String() string {
 func (*LogProofRequest) ProtoMessage() {}
 
 func (x *LogProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3586,7 +3654,7 @@ func (x *LogProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProofRequest.ProtoReflect.Descriptor instead.
 func (*LogProofRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *LogProofRequest) GetIndex() uint64 {
@@ -3605,7 +3673,7 @@ type LogProofResponse struct {
 
 func (x *LogProofResponse) Reset() {
 	*x = LogProofResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3617,7 +3685,7 @@ func (x *LogProofResponse) String() string {
 func (*LogProofResponse) ProtoMessage() {}
 
 func (x *LogProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3630,7 +3698,7 @@ func (x *LogProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProofResponse.ProtoReflect.Descriptor instead.
 func (*LogProofResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *LogProofResponse) GetProof() []byte {
@@ -3651,7 +3719,7 @@ type LogTileRequest struct {
 
 func (x *LogTileRequest) Reset() {
 	*x = LogTileRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3663,7 +3731,7 @@ func (x *LogTileRequest) String() string {
 func (*LogTileRequest) ProtoMessage() {}
 
 func (x *LogTileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3676,7 +3744,7 @@ func (x *LogTileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogTileRequest.ProtoReflect.Descriptor instead.
 func (*LogTileRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *LogTileRequest) GetLevel() uint32 {
@@ -3709,7 +3777,7 @@ type LogTileResponse struct {
 
 func (x *LogTileResponse) Reset() {
 	*x = LogTileResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3721,7 +3789,7 @@ func (x *LogTileResponse) String() string {
 func (*LogTileResponse) ProtoMessage() {}
 
 func (x *LogTileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3734,7 +3802,7 @@ func (x *LogTileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogTileResponse.ProtoReflect.Descriptor instead.
 func (*LogTileResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *LogTileResponse) GetTile() []byte {
@@ -3753,7 +3821,7 @@ type LogReadRequest struct {
 
 func (x *LogReadRequest) Reset() {
 	*x = LogReadRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3765,7 +3833,7 @@ func (x *LogReadRequest) String() string {
 func (*LogReadRequest) ProtoMessage() {}
 
 func (x *LogReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3778,7 +3846,7 @@ func (x *LogReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogReadRequest.ProtoReflect.Descriptor instead.
 func (*LogReadRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *LogReadRequest) GetBegin() bool {
@@ -3804,7 +3872,7 @@ type LogReadResponse struct {
 
 func (x *LogReadResponse) Reset() {
 	*x = LogReadResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3816,7 +3884,7 @@ func (x *LogReadResponse) String() string {
 func (*LogReadResponse) ProtoMessage() {}
 
 func (x *LogReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3829,7 +3897,7 @@ func (x *LogReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogReadResponse.ProtoReflect.Descriptor instead.
 func (*LogReadResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *LogReadResponse) GetReading() bool {
@@ -3896,7 +3964,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3908,7 +3976,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3921,7 +3989,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
 }
 
 type ConfirmRestoreRequest struct {
@@ -3933,7 +4001,7 @@ type ConfirmRestoreRequest struct {
 
 func (x *ConfirmRestoreRequest) Reset() {
 	*x = ConfirmRestoreRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3945,7 +4013,7 @@ func (x *ConfirmRestoreRequest) String() string {
 func (*ConfirmRestoreRequest) ProtoMessage() {}
 
 func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3958,7 +4026,7 @@ func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ConfirmRestoreRequest) GetNotRestored() bool {
@@ -3977,7 +4045,7 @@ type ConfirmRestoreResponse struct {
 
 func (x *ConfirmRestoreResponse) Reset() {
 	*x = ConfirmRestoreResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3989,7 +4057,7 @@ func (x *ConfirmRestoreResponse) String() string {
 func (*ConfirmRestoreResponse) ProtoMessage() {}
 
 func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4002,7 +4070,7 @@ func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ConfirmRestoreResponse) GetStart() uint64 {
@@ -4041,7 +4109,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4053,7 +4121,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4066,7 +4134,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *StatusResponse) GetOperator() string {
@@ -4240,7 +4308,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4252,7 +4320,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4265,7 +4333,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Peer) GetOperator() string {
@@ -4390,7 +4458,7 @@ type Burn struct {
 
 func (x *Burn) Reset() {
 	*x = Burn{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4402,7 +4470,7 @@ func (x *Burn) String() string {
 func (*Burn) ProtoMessage() {}
 
 func (x *Burn) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4415,7 +4483,7 @@ func (x *Burn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Burn.ProtoReflect.Descriptor instead.
 func (*Burn) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Burn) GetKey() []byte {
@@ -4444,7 +4512,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4456,7 +4524,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4469,7 +4537,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Check) GetName() string {
@@ -4510,7 +4578,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4522,7 +4590,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4535,7 +4603,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *InviteRequest) GetHours() uint32 {
@@ -4562,7 +4630,7 @@ type InviteResponse struct {
 
 func (x *InviteResponse) Reset() {
 	*x = InviteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4574,7 +4642,7 @@ func (x *InviteResponse) String() string {
 func (*InviteResponse) ProtoMessage() {}
 
 func (x *InviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4587,7 +4655,7 @@ func (x *InviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteResponse.ProtoReflect.Descriptor instead.
 func (*InviteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *InviteResponse) GetLine() string {
@@ -4613,7 +4681,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4625,7 +4693,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4638,7 +4706,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *JoinRequest) GetLine() string {
@@ -4658,7 +4726,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4670,7 +4738,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4683,7 +4751,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *JoinResponse) GetOperator() string {
@@ -4709,7 +4777,7 @@ type DropRequest struct {
 
 func (x *DropRequest) Reset() {
 	*x = DropRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4721,7 +4789,7 @@ func (x *DropRequest) String() string {
 func (*DropRequest) ProtoMessage() {}
 
 func (x *DropRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4734,7 +4802,7 @@ func (x *DropRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropRequest.ProtoReflect.Descriptor instead.
 func (*DropRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *DropRequest) GetOperator() string {
@@ -4755,7 +4823,7 @@ type DropResponse struct {
 
 func (x *DropResponse) Reset() {
 	*x = DropResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4767,7 +4835,7 @@ func (x *DropResponse) String() string {
 func (*DropResponse) ProtoMessage() {}
 
 func (x *DropResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4780,7 +4848,7 @@ func (x *DropResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropResponse.ProtoReflect.Descriptor instead.
 func (*DropResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *DropResponse) GetIdentity() []byte {
@@ -4817,7 +4885,7 @@ type PrepareRosterRequest struct {
 
 func (x *PrepareRosterRequest) Reset() {
 	*x = PrepareRosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4829,7 +4897,7 @@ func (x *PrepareRosterRequest) String() string {
 func (*PrepareRosterRequest) ProtoMessage() {}
 
 func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4842,7 +4910,7 @@ func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRosterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *PrepareRosterRequest) GetCircle() string {
@@ -4891,7 +4959,7 @@ type PrepareCharterRequest struct {
 
 func (x *PrepareCharterRequest) Reset() {
 	*x = PrepareCharterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4903,7 +4971,7 @@ func (x *PrepareCharterRequest) String() string {
 func (*PrepareCharterRequest) ProtoMessage() {}
 
 func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4916,7 +4984,7 @@ func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareCharterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareCharterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *PrepareCharterRequest) GetFile() []byte {
@@ -4950,7 +5018,7 @@ type PrepareVetoRequest struct {
 
 func (x *PrepareVetoRequest) Reset() {
 	*x = PrepareVetoRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4962,7 +5030,7 @@ func (x *PrepareVetoRequest) String() string {
 func (*PrepareVetoRequest) ProtoMessage() {}
 
 func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4975,7 +5043,7 @@ func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVetoRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVetoRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{72}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *PrepareVetoRequest) GetId() string {
@@ -5003,7 +5071,7 @@ type PrepareRevocationRequest struct {
 
 func (x *PrepareRevocationRequest) Reset() {
 	*x = PrepareRevocationRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5015,7 +5083,7 @@ func (x *PrepareRevocationRequest) String() string {
 func (*PrepareRevocationRequest) ProtoMessage() {}
 
 func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5028,7 +5096,7 @@ func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRevocationRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRevocationRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{73}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *PrepareRevocationRequest) GetPerson() string {
@@ -5063,7 +5131,7 @@ type PrepareFreezeRequest struct {
 
 func (x *PrepareFreezeRequest) Reset() {
 	*x = PrepareFreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5075,7 +5143,7 @@ func (x *PrepareFreezeRequest) String() string {
 func (*PrepareFreezeRequest) ProtoMessage() {}
 
 func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5088,7 +5156,7 @@ func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareFreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareFreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{74}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *PrepareFreezeRequest) GetVault() []byte {
@@ -5121,7 +5189,7 @@ type PrepareUnfreezeRequest struct {
 
 func (x *PrepareUnfreezeRequest) Reset() {
 	*x = PrepareUnfreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5133,7 +5201,7 @@ func (x *PrepareUnfreezeRequest) String() string {
 func (*PrepareUnfreezeRequest) ProtoMessage() {}
 
 func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5146,7 +5214,7 @@ func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareUnfreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareUnfreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{75}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *PrepareUnfreezeRequest) GetVault() []byte {
@@ -5165,7 +5233,7 @@ type PrepareVaultRequest struct {
 
 func (x *PrepareVaultRequest) Reset() {
 	*x = PrepareVaultRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5177,7 +5245,7 @@ func (x *PrepareVaultRequest) String() string {
 func (*PrepareVaultRequest) ProtoMessage() {}
 
 func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5190,7 +5258,7 @@ func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVaultRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVaultRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{76}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *PrepareVaultRequest) GetName() string {
@@ -5214,7 +5282,7 @@ type PrepareReshareRequest struct {
 
 func (x *PrepareReshareRequest) Reset() {
 	*x = PrepareReshareRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5226,7 +5294,7 @@ func (x *PrepareReshareRequest) String() string {
 func (*PrepareReshareRequest) ProtoMessage() {}
 
 func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5239,7 +5307,7 @@ func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareReshareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareReshareRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{77}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *PrepareReshareRequest) GetVault() []byte {
@@ -5302,7 +5370,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5314,7 +5382,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5327,7 +5395,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{78}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -5398,7 +5466,7 @@ type CharterChange struct {
 
 func (x *CharterChange) Reset() {
 	*x = CharterChange{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5410,7 +5478,7 @@ func (x *CharterChange) String() string {
 func (*CharterChange) ProtoMessage() {}
 
 func (x *CharterChange) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5423,7 +5491,7 @@ func (x *CharterChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CharterChange.ProtoReflect.Descriptor instead.
 func (*CharterChange) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{79}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *CharterChange) GetWhat() string {
@@ -5467,7 +5535,7 @@ type Rival struct {
 
 func (x *Rival) Reset() {
 	*x = Rival{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5479,7 +5547,7 @@ func (x *Rival) String() string {
 func (*Rival) ProtoMessage() {}
 
 func (x *Rival) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5492,7 +5560,7 @@ func (x *Rival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rival.ProtoReflect.Descriptor instead.
 func (*Rival) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{80}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Rival) GetId() []byte {
@@ -5533,7 +5601,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5545,7 +5613,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5558,7 +5626,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{81}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -5585,7 +5653,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5597,7 +5665,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5610,7 +5678,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{82}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -5637,7 +5705,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5649,7 +5717,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5662,7 +5730,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{83}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -5688,7 +5756,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5700,7 +5768,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5713,7 +5781,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{84}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -5731,7 +5799,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5743,7 +5811,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5756,7 +5824,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{85}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{86}
 }
 
 type StopResponse struct {
@@ -5767,7 +5835,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5779,7 +5847,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5792,7 +5860,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{86}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{87}
 }
 
 type CutExportRequest struct {
@@ -5806,7 +5874,7 @@ type CutExportRequest struct {
 
 func (x *CutExportRequest) Reset() {
 	*x = CutExportRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5818,7 +5886,7 @@ func (x *CutExportRequest) String() string {
 func (*CutExportRequest) ProtoMessage() {}
 
 func (x *CutExportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5831,7 +5899,7 @@ func (x *CutExportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutExportRequest.ProtoReflect.Descriptor instead.
 func (*CutExportRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{87}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *CutExportRequest) GetPlace() string {
@@ -5866,7 +5934,7 @@ type CutExportResponse struct {
 
 func (x *CutExportResponse) Reset() {
 	*x = CutExportResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5878,7 +5946,7 @@ func (x *CutExportResponse) String() string {
 func (*CutExportResponse) ProtoMessage() {}
 
 func (x *CutExportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5891,7 +5959,7 @@ func (x *CutExportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutExportResponse.ProtoReflect.Descriptor instead.
 func (*CutExportResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{88}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *CutExportResponse) GetHeaderSize() uint32 {
@@ -5924,7 +5992,7 @@ type NoteBackupRequest struct {
 
 func (x *NoteBackupRequest) Reset() {
 	*x = NoteBackupRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5936,7 +6004,7 @@ func (x *NoteBackupRequest) String() string {
 func (*NoteBackupRequest) ProtoMessage() {}
 
 func (x *NoteBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5949,7 +6017,7 @@ func (x *NoteBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteBackupRequest.ProtoReflect.Descriptor instead.
 func (*NoteBackupRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{89}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *NoteBackupRequest) GetHeader() []byte {
@@ -5969,7 +6037,7 @@ type NoteBackupResponse struct {
 
 func (x *NoteBackupResponse) Reset() {
 	*x = NoteBackupResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5981,7 +6049,7 @@ func (x *NoteBackupResponse) String() string {
 func (*NoteBackupResponse) ProtoMessage() {}
 
 func (x *NoteBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5994,7 +6062,7 @@ func (x *NoteBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteBackupResponse.ProtoReflect.Descriptor instead.
 func (*NoteBackupResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{90}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *NoteBackupResponse) GetStatement() []byte {
@@ -6019,7 +6087,7 @@ type BackupsRequest struct {
 
 func (x *BackupsRequest) Reset() {
 	*x = BackupsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6031,7 +6099,7 @@ func (x *BackupsRequest) String() string {
 func (*BackupsRequest) ProtoMessage() {}
 
 func (x *BackupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6044,7 +6112,7 @@ func (x *BackupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupsRequest.ProtoReflect.Descriptor instead.
 func (*BackupsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{91}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{92}
 }
 
 type BackupsResponse struct {
@@ -6057,7 +6125,7 @@ type BackupsResponse struct {
 
 func (x *BackupsResponse) Reset() {
 	*x = BackupsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6069,7 +6137,7 @@ func (x *BackupsResponse) String() string {
 func (*BackupsResponse) ProtoMessage() {}
 
 func (x *BackupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6082,7 +6150,7 @@ func (x *BackupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupsResponse.ProtoReflect.Descriptor instead.
 func (*BackupsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{92}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *BackupsResponse) GetBackups() []*NotedBackup {
@@ -6110,7 +6178,7 @@ type NotedBackup struct {
 
 func (x *NotedBackup) Reset() {
 	*x = NotedBackup{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6122,7 +6190,7 @@ func (x *NotedBackup) String() string {
 func (*NotedBackup) ProtoMessage() {}
 
 func (x *NotedBackup) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6135,7 +6203,7 @@ func (x *NotedBackup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotedBackup.ProtoReflect.Descriptor instead.
 func (*NotedBackup) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{93}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *NotedBackup) GetStatement() []byte {
@@ -6176,7 +6244,7 @@ type BackedKey struct {
 
 func (x *BackedKey) Reset() {
 	*x = BackedKey{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6188,7 +6256,7 @@ func (x *BackedKey) String() string {
 func (*BackedKey) ProtoMessage() {}
 
 func (x *BackedKey) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6201,7 +6269,7 @@ func (x *BackedKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackedKey.ProtoReflect.Descriptor instead.
 func (*BackedKey) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{94}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *BackedKey) GetVault() []byte {
@@ -6277,7 +6345,7 @@ type ShareProved struct {
 
 func (x *ShareProved) Reset() {
 	*x = ShareProved{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6289,7 +6357,7 @@ func (x *ShareProved) String() string {
 func (*ShareProved) ProtoMessage() {}
 
 func (x *ShareProved) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6302,7 +6370,7 @@ func (x *ShareProved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareProved.ProtoReflect.Descriptor instead.
 func (*ShareProved) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{95}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ShareProved) GetOperator() string {
@@ -6328,7 +6396,7 @@ type BackupSetRequest struct {
 
 func (x *BackupSetRequest) Reset() {
 	*x = BackupSetRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6340,7 +6408,7 @@ func (x *BackupSetRequest) String() string {
 func (*BackupSetRequest) ProtoMessage() {}
 
 func (x *BackupSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6353,7 +6421,7 @@ func (x *BackupSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSetRequest.ProtoReflect.Descriptor instead.
 func (*BackupSetRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{96}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *BackupSetRequest) GetKey() []byte {
@@ -6374,7 +6442,7 @@ type BackupSetResponse struct {
 
 func (x *BackupSetResponse) Reset() {
 	*x = BackupSetResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6386,7 +6454,7 @@ func (x *BackupSetResponse) String() string {
 func (*BackupSetResponse) ProtoMessage() {}
 
 func (x *BackupSetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6399,7 +6467,7 @@ func (x *BackupSetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSetResponse.ProtoReflect.Descriptor instead.
 func (*BackupSetResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{97}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *BackupSetResponse) GetCertificate() []byte {
@@ -6433,7 +6501,7 @@ type AnswerRequest struct {
 
 func (x *AnswerRequest) Reset() {
 	*x = AnswerRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6445,7 +6513,7 @@ func (x *AnswerRequest) String() string {
 func (*AnswerRequest) ProtoMessage() {}
 
 func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6458,7 +6526,7 @@ func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerRequest.ProtoReflect.Descriptor instead.
 func (*AnswerRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *AnswerRequest) GetRequest() []byte {
@@ -6484,7 +6552,7 @@ type AnswerResponse struct {
 
 func (x *AnswerResponse) Reset() {
 	*x = AnswerResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6496,7 +6564,7 @@ func (x *AnswerResponse) String() string {
 func (*AnswerResponse) ProtoMessage() {}
 
 func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6509,7 +6577,7 @@ func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerResponse.ProtoReflect.Descriptor instead.
 func (*AnswerResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *AnswerResponse) GetRequests() []*Answered {
@@ -6535,7 +6603,7 @@ type Answered struct {
 
 func (x *Answered) Reset() {
 	*x = Answered{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6547,7 +6615,7 @@ func (x *Answered) String() string {
 func (*Answered) ProtoMessage() {}
 
 func (x *Answered) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6560,7 +6628,7 @@ func (x *Answered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answered.ProtoReflect.Descriptor instead.
 func (*Answered) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *Answered) GetRequest() []byte {
@@ -6627,7 +6695,7 @@ type SOSRequest struct {
 
 func (x *SOSRequest) Reset() {
 	*x = SOSRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6639,7 +6707,7 @@ func (x *SOSRequest) String() string {
 func (*SOSRequest) ProtoMessage() {}
 
 func (x *SOSRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6652,7 +6720,7 @@ func (x *SOSRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSRequest.ProtoReflect.Descriptor instead.
 func (*SOSRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
 }
 
 type SOSResponse struct {
@@ -6664,7 +6732,7 @@ type SOSResponse struct {
 
 func (x *SOSResponse) Reset() {
 	*x = SOSResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6676,7 +6744,7 @@ func (x *SOSResponse) String() string {
 func (*SOSResponse) ProtoMessage() {}
 
 func (x *SOSResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6689,7 +6757,7 @@ func (x *SOSResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSResponse.ProtoReflect.Descriptor instead.
 func (*SOSResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *SOSResponse) GetVaults() []*Rescue {
@@ -6719,7 +6787,7 @@ type Rescue struct {
 
 func (x *Rescue) Reset() {
 	*x = Rescue{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6731,7 +6799,7 @@ func (x *Rescue) String() string {
 func (*Rescue) ProtoMessage() {}
 
 func (x *Rescue) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6744,7 +6812,7 @@ func (x *Rescue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rescue.ProtoReflect.Descriptor instead.
 func (*Rescue) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{103}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *Rescue) GetVault() []byte {
@@ -6841,7 +6909,7 @@ type RescueKey struct {
 
 func (x *RescueKey) Reset() {
 	*x = RescueKey{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6853,7 +6921,7 @@ func (x *RescueKey) String() string {
 func (*RescueKey) ProtoMessage() {}
 
 func (x *RescueKey) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6866,7 +6934,7 @@ func (x *RescueKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueKey.ProtoReflect.Descriptor instead.
 func (*RescueKey) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{104}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *RescueKey) GetKey() []byte {
@@ -6903,7 +6971,7 @@ type RescueCase struct {
 
 func (x *RescueCase) Reset() {
 	*x = RescueCase{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6915,7 +6983,7 @@ func (x *RescueCase) String() string {
 func (*RescueCase) ProtoMessage() {}
 
 func (x *RescueCase) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6928,7 +6996,7 @@ func (x *RescueCase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueCase.ProtoReflect.Descriptor instead.
 func (*RescueCase) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{105}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *RescueCase) GetRequest() []byte {
@@ -7015,6 +7083,250 @@ func (x *RescueCase) GetLate() bool {
 	return false
 }
 
+type SOSSaidRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SOSSaidRequest) Reset() {
+	*x = SOSSaidRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SOSSaidRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SOSSaidRequest) ProtoMessage() {}
+
+func (x *SOSSaidRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SOSSaidRequest.ProtoReflect.Descriptor instead.
+func (*SOSSaidRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{107}
+}
+
+func (x *SOSSaidRequest) GetVault() []byte {
+	if x != nil {
+		return x.Vault
+	}
+	return nil
+}
+
+type SOSSaidResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Said          []*SOSSaid             `protobuf:"bytes,1,rep,name=said,proto3" json:"said,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SOSSaidResponse) Reset() {
+	*x = SOSSaidResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SOSSaidResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SOSSaidResponse) ProtoMessage() {}
+
+func (x *SOSSaidResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SOSSaidResponse.ProtoReflect.Descriptor instead.
+func (*SOSSaidResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{108}
+}
+
+func (x *SOSSaidResponse) GetSaid() []*SOSSaid {
+	if x != nil {
+		return x.Said
+	}
+	return nil
+}
+
+type SOSSaid struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
+	Signatures    [][]byte               `protobuf:"bytes,2,rep,name=signatures,proto3" json:"signatures,omitempty"` // a person's is an armored SSHSIG, a node's 64 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SOSSaid) Reset() {
+	*x = SOSSaid{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SOSSaid) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SOSSaid) ProtoMessage() {}
+
+func (x *SOSSaid) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SOSSaid.ProtoReflect.Descriptor instead.
+func (*SOSSaid) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{109}
+}
+
+func (x *SOSSaid) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+func (x *SOSSaid) GetSignatures() [][]byte {
+	if x != nil {
+		return x.Signatures
+	}
+	return nil
+}
+
+type ActivateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	Successors    []string               `protobuf:"bytes,2,rep,name=successors,proto3" json:"successors,omitempty"` // of the plan; empty: as many as are there and had seats before
+	Threshold     uint32                 `protobuf:"varint,3,opt,name=threshold,proto3" json:"threshold,omitempty"`  // 0: that of the vault, as far as the new committee reaches
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActivateRequest) Reset() {
+	*x = ActivateRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActivateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActivateRequest) ProtoMessage() {}
+
+func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActivateRequest.ProtoReflect.Descriptor instead.
+func (*ActivateRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{110}
+}
+
+func (x *ActivateRequest) GetVault() []byte {
+	if x != nil {
+		return x.Vault
+	}
+	return nil
+}
+
+func (x *ActivateRequest) GetSuccessors() []string {
+	if x != nil {
+		return x.Successors
+	}
+	return nil
+}
+
+func (x *ActivateRequest) GetThreshold() uint32 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
+}
+
+type ActivateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Activations   [][]byte               `protobuf:"bytes,1,rep,name=activations,proto3" json:"activations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActivateResponse) Reset() {
+	*x = ActivateResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActivateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActivateResponse) ProtoMessage() {}
+
+func (x *ActivateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActivateResponse.ProtoReflect.Descriptor instead.
+func (*ActivateResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{111}
+}
+
+func (x *ActivateResponse) GetActivations() [][]byte {
+	if x != nil {
+		return x.Activations
+	}
+	return nil
+}
+
 var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
 
 const file_ostraka_v1_ostraka_proto_rawDesc = "" +
@@ -7034,11 +7346,17 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\"?\n" +
 	"\rTokenResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x18\n" +
-	"\aexpires\x18\x02 \x01(\tR\aexpires\"m\n" +
+	"\aexpires\x18\x02 \x01(\tR\aexpires\"\xad\x01\n" +
 	"\rSubmitRequest\x12,\n" +
 	"\x06signed\x18\x01 \x01(\v2\x12.ostraka.v1.SignedH\x00R\x06signed\x12&\n" +
-	"\x04vote\x18\x02 \x01(\v2\x10.ostraka.v1.VoteH\x00R\x04voteB\x06\n" +
-	"\x04what\"D\n" +
+	"\x04vote\x18\x02 \x01(\v2\x10.ostraka.v1.VoteH\x00R\x04vote\x12>\n" +
+	"\fcontribution\x18\x03 \x01(\v2\x18.ostraka.v1.ContributionH\x00R\fcontributionB\x06\n" +
+	"\x04what\"R\n" +
+	"\fContribution\x12\x1e\n" +
+	"\n" +
+	"activation\x18\x01 \x01(\fR\n" +
+	"activation\x12\"\n" +
+	"\fcontribution\x18\x02 \x01(\fR\fcontribution\"D\n" +
 	"\x06Signed\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\"P\n" +
@@ -7561,7 +7879,24 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06vetoes\x18\n" +
 	" \x03(\tR\x06vetoes\x12\x14\n" +
 	"\x05lacks\x18\v \x03(\tR\x05lacks\x12\x12\n" +
-	"\x04late\x18\f \x01(\bR\x04late2\xf7\b\n" +
+	"\x04late\x18\f \x01(\bR\x04late\"&\n" +
+	"\x0eSOSSaidRequest\x12\x14\n" +
+	"\x05vault\x18\x01 \x01(\fR\x05vault\":\n" +
+	"\x0fSOSSaidResponse\x12'\n" +
+	"\x04said\x18\x01 \x03(\v2\x13.ostraka.v1.SOSSaidR\x04said\"G\n" +
+	"\aSOSSaid\x12\x1c\n" +
+	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x1e\n" +
+	"\n" +
+	"signatures\x18\x02 \x03(\fR\n" +
+	"signatures\"e\n" +
+	"\x0fActivateRequest\x12\x14\n" +
+	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x1e\n" +
+	"\n" +
+	"successors\x18\x02 \x03(\tR\n" +
+	"successors\x12\x1c\n" +
+	"\tthreshold\x18\x03 \x01(\rR\tthreshold\"4\n" +
+	"\x10ActivateResponse\x12 \n" +
+	"\vactivations\x18\x01 \x03(\fR\vactivations2\xbb\t\n" +
 	"\x06People\x12<\n" +
 	"\x05Hello\x12\x18.ostraka.v1.HelloRequest\x1a\x19.ostraka.v1.HelloResponse\x12<\n" +
 	"\x05Token\x12\x18.ostraka.v1.TokenRequest\x1a\x19.ostraka.v1.TokenResponse\x12?\n" +
@@ -7580,7 +7915,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse\x12B\n" +
 	"\aBackups\x12\x1a.ostraka.v1.BackupsRequest\x1a\x1b.ostraka.v1.BackupsResponse\x12H\n" +
 	"\tBackupSet\x12\x1c.ostraka.v1.BackupSetRequest\x1a\x1d.ostraka.v1.BackupSetResponse\x126\n" +
-	"\x03SOS\x12\x16.ostraka.v1.SOSRequest\x1a\x17.ostraka.v1.SOSResponse2\xf4\x10\n" +
+	"\x03SOS\x12\x16.ostraka.v1.SOSRequest\x1a\x17.ostraka.v1.SOSResponse\x12B\n" +
+	"\aSOSSaid\x12\x1a.ostraka.v1.SOSSaidRequest\x1a\x1b.ostraka.v1.SOSSaidResponse2\xbb\x11\n" +
 	"\bOperator\x12?\n" +
 	"\x06Status\x12\x19.ostraka.v1.StatusRequest\x1a\x1a.ostraka.v1.StatusResponse\x12?\n" +
 	"\x06Invite\x12\x19.ostraka.v1.InviteRequest\x1a\x1a.ostraka.v1.InviteResponse\x129\n" +
@@ -7612,7 +7948,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\n" +
 	"NoteBackup\x12\x1d.ostraka.v1.NoteBackupRequest\x1a\x1e.ostraka.v1.NoteBackupResponse\x12B\n" +
 	"\aBackups\x12\x1a.ostraka.v1.BackupsRequest\x1a\x1b.ostraka.v1.BackupsResponse\x12?\n" +
-	"\x06Answer\x12\x19.ostraka.v1.AnswerRequest\x1a\x1a.ostraka.v1.AnswerResponse\x129\n" +
+	"\x06Answer\x12\x19.ostraka.v1.AnswerRequest\x1a\x1a.ostraka.v1.AnswerResponse\x12E\n" +
+	"\bActivate\x12\x1b.ostraka.v1.ActivateRequest\x1a\x1c.ostraka.v1.ActivateResponse\x129\n" +
 	"\x04Stop\x12\x17.ostraka.v1.StopRequest\x1a\x18.ostraka.v1.StopResponseB5Z3github.com/ostraka/ostraka/api/ostraka/v1;ostrakav1b\x06proto3"
 
 var (
@@ -7627,256 +7964,268 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 107)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 113)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),             // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),            // 1: ostraka.v1.HelloResponse
 	(*TokenRequest)(nil),             // 2: ostraka.v1.TokenRequest
 	(*TokenResponse)(nil),            // 3: ostraka.v1.TokenResponse
 	(*SubmitRequest)(nil),            // 4: ostraka.v1.SubmitRequest
-	(*Signed)(nil),                   // 5: ostraka.v1.Signed
-	(*Vote)(nil),                     // 6: ostraka.v1.Vote
-	(*SubmitResponse)(nil),           // 7: ostraka.v1.SubmitResponse
-	(*RosterRequest)(nil),            // 8: ostraka.v1.RosterRequest
-	(*RosterResponse)(nil),           // 9: ostraka.v1.RosterResponse
-	(*Roster)(nil),                   // 10: ostraka.v1.Roster
-	(*CharterRequest)(nil),           // 11: ostraka.v1.CharterRequest
-	(*CharterResponse)(nil),          // 12: ostraka.v1.CharterResponse
-	(*PendingCharter)(nil),           // 13: ostraka.v1.PendingCharter
-	(*Frozen)(nil),                   // 14: ostraka.v1.Frozen
-	(*VaultsRequest)(nil),            // 15: ostraka.v1.VaultsRequest
-	(*VaultsResponse)(nil),           // 16: ostraka.v1.VaultsResponse
-	(*Vault)(nil),                    // 17: ostraka.v1.Vault
-	(*Member)(nil),                   // 18: ostraka.v1.Member
-	(*Root)(nil),                     // 19: ostraka.v1.Root
-	(*Holder)(nil),                   // 20: ostraka.v1.Holder
-	(*AccountsRequest)(nil),          // 21: ostraka.v1.AccountsRequest
-	(*AccountsResponse)(nil),         // 22: ostraka.v1.AccountsResponse
-	(*Account)(nil),                  // 23: ostraka.v1.Account
-	(*NewAddressRequest)(nil),        // 24: ostraka.v1.NewAddressRequest
-	(*NewAddressResponse)(nil),       // 25: ostraka.v1.NewAddressResponse
-	(*AddressesRequest)(nil),         // 26: ostraka.v1.AddressesRequest
-	(*AddressesResponse)(nil),        // 27: ostraka.v1.AddressesResponse
-	(*Address)(nil),                  // 28: ostraka.v1.Address
-	(*IntentsRequest)(nil),           // 29: ostraka.v1.IntentsRequest
-	(*IntentsResponse)(nil),          // 30: ostraka.v1.IntentsResponse
-	(*IntentRequest)(nil),            // 31: ostraka.v1.IntentRequest
-	(*IntentResponse)(nil),           // 32: ostraka.v1.IntentResponse
-	(*Intent)(nil),                   // 33: ostraka.v1.Intent
-	(*Ballot)(nil),                   // 34: ostraka.v1.Ballot
-	(*Decision)(nil),                 // 35: ostraka.v1.Decision
-	(*Fact)(nil),                     // 36: ostraka.v1.Fact
-	(*QuoteRequest)(nil),             // 37: ostraka.v1.QuoteRequest
-	(*QuoteResponse)(nil),            // 38: ostraka.v1.QuoteResponse
-	(*BlockRequest)(nil),             // 39: ostraka.v1.BlockRequest
-	(*BlockResponse)(nil),            // 40: ostraka.v1.BlockResponse
-	(*SessionsRequest)(nil),          // 41: ostraka.v1.SessionsRequest
-	(*SessionsResponse)(nil),         // 42: ostraka.v1.SessionsResponse
-	(*Session)(nil),                  // 43: ostraka.v1.Session
-	(*LogHeadRequest)(nil),           // 44: ostraka.v1.LogHeadRequest
-	(*LogHeadResponse)(nil),          // 45: ostraka.v1.LogHeadResponse
-	(*LogKeys)(nil),                  // 46: ostraka.v1.LogKeys
-	(*Cosigned)(nil),                 // 47: ostraka.v1.Cosigned
-	(*LogEntriesRequest)(nil),        // 48: ostraka.v1.LogEntriesRequest
-	(*LogEntriesResponse)(nil),       // 49: ostraka.v1.LogEntriesResponse
-	(*LogEntry)(nil),                 // 50: ostraka.v1.LogEntry
-	(*LogProofRequest)(nil),          // 51: ostraka.v1.LogProofRequest
-	(*LogProofResponse)(nil),         // 52: ostraka.v1.LogProofResponse
-	(*LogTileRequest)(nil),           // 53: ostraka.v1.LogTileRequest
-	(*LogTileResponse)(nil),          // 54: ostraka.v1.LogTileResponse
-	(*LogReadRequest)(nil),           // 55: ostraka.v1.LogReadRequest
-	(*LogReadResponse)(nil),          // 56: ostraka.v1.LogReadResponse
-	(*StatusRequest)(nil),            // 57: ostraka.v1.StatusRequest
-	(*ConfirmRestoreRequest)(nil),    // 58: ostraka.v1.ConfirmRestoreRequest
-	(*ConfirmRestoreResponse)(nil),   // 59: ostraka.v1.ConfirmRestoreResponse
-	(*StatusResponse)(nil),           // 60: ostraka.v1.StatusResponse
-	(*Peer)(nil),                     // 61: ostraka.v1.Peer
-	(*Burn)(nil),                     // 62: ostraka.v1.Burn
-	(*Check)(nil),                    // 63: ostraka.v1.Check
-	(*InviteRequest)(nil),            // 64: ostraka.v1.InviteRequest
-	(*InviteResponse)(nil),           // 65: ostraka.v1.InviteResponse
-	(*JoinRequest)(nil),              // 66: ostraka.v1.JoinRequest
-	(*JoinResponse)(nil),             // 67: ostraka.v1.JoinResponse
-	(*DropRequest)(nil),              // 68: ostraka.v1.DropRequest
-	(*DropResponse)(nil),             // 69: ostraka.v1.DropResponse
-	(*PrepareRosterRequest)(nil),     // 70: ostraka.v1.PrepareRosterRequest
-	(*PrepareCharterRequest)(nil),    // 71: ostraka.v1.PrepareCharterRequest
-	(*PrepareVetoRequest)(nil),       // 72: ostraka.v1.PrepareVetoRequest
-	(*PrepareRevocationRequest)(nil), // 73: ostraka.v1.PrepareRevocationRequest
-	(*PrepareFreezeRequest)(nil),     // 74: ostraka.v1.PrepareFreezeRequest
-	(*PrepareUnfreezeRequest)(nil),   // 75: ostraka.v1.PrepareUnfreezeRequest
-	(*PrepareVaultRequest)(nil),      // 76: ostraka.v1.PrepareVaultRequest
-	(*PrepareReshareRequest)(nil),    // 77: ostraka.v1.PrepareReshareRequest
-	(*PrepareResponse)(nil),          // 78: ostraka.v1.PrepareResponse
-	(*CharterChange)(nil),            // 79: ostraka.v1.CharterChange
-	(*Rival)(nil),                    // 80: ostraka.v1.Rival
-	(*AcceptRequest)(nil),            // 81: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),           // 82: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),           // 83: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),          // 84: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),              // 85: ostraka.v1.StopRequest
-	(*StopResponse)(nil),             // 86: ostraka.v1.StopResponse
-	(*CutExportRequest)(nil),         // 87: ostraka.v1.CutExportRequest
-	(*CutExportResponse)(nil),        // 88: ostraka.v1.CutExportResponse
-	(*NoteBackupRequest)(nil),        // 89: ostraka.v1.NoteBackupRequest
-	(*NoteBackupResponse)(nil),       // 90: ostraka.v1.NoteBackupResponse
-	(*BackupsRequest)(nil),           // 91: ostraka.v1.BackupsRequest
-	(*BackupsResponse)(nil),          // 92: ostraka.v1.BackupsResponse
-	(*NotedBackup)(nil),              // 93: ostraka.v1.NotedBackup
-	(*BackedKey)(nil),                // 94: ostraka.v1.BackedKey
-	(*ShareProved)(nil),              // 95: ostraka.v1.ShareProved
-	(*BackupSetRequest)(nil),         // 96: ostraka.v1.BackupSetRequest
-	(*BackupSetResponse)(nil),        // 97: ostraka.v1.BackupSetResponse
-	(*AnswerRequest)(nil),            // 98: ostraka.v1.AnswerRequest
-	(*AnswerResponse)(nil),           // 99: ostraka.v1.AnswerResponse
-	(*Answered)(nil),                 // 100: ostraka.v1.Answered
-	(*SOSRequest)(nil),               // 101: ostraka.v1.SOSRequest
-	(*SOSResponse)(nil),              // 102: ostraka.v1.SOSResponse
-	(*Rescue)(nil),                   // 103: ostraka.v1.Rescue
-	(*RescueKey)(nil),                // 104: ostraka.v1.RescueKey
-	(*RescueCase)(nil),               // 105: ostraka.v1.RescueCase
-	nil,                              // 106: ostraka.v1.Account.AddressesEntry
+	(*Contribution)(nil),             // 5: ostraka.v1.Contribution
+	(*Signed)(nil),                   // 6: ostraka.v1.Signed
+	(*Vote)(nil),                     // 7: ostraka.v1.Vote
+	(*SubmitResponse)(nil),           // 8: ostraka.v1.SubmitResponse
+	(*RosterRequest)(nil),            // 9: ostraka.v1.RosterRequest
+	(*RosterResponse)(nil),           // 10: ostraka.v1.RosterResponse
+	(*Roster)(nil),                   // 11: ostraka.v1.Roster
+	(*CharterRequest)(nil),           // 12: ostraka.v1.CharterRequest
+	(*CharterResponse)(nil),          // 13: ostraka.v1.CharterResponse
+	(*PendingCharter)(nil),           // 14: ostraka.v1.PendingCharter
+	(*Frozen)(nil),                   // 15: ostraka.v1.Frozen
+	(*VaultsRequest)(nil),            // 16: ostraka.v1.VaultsRequest
+	(*VaultsResponse)(nil),           // 17: ostraka.v1.VaultsResponse
+	(*Vault)(nil),                    // 18: ostraka.v1.Vault
+	(*Member)(nil),                   // 19: ostraka.v1.Member
+	(*Root)(nil),                     // 20: ostraka.v1.Root
+	(*Holder)(nil),                   // 21: ostraka.v1.Holder
+	(*AccountsRequest)(nil),          // 22: ostraka.v1.AccountsRequest
+	(*AccountsResponse)(nil),         // 23: ostraka.v1.AccountsResponse
+	(*Account)(nil),                  // 24: ostraka.v1.Account
+	(*NewAddressRequest)(nil),        // 25: ostraka.v1.NewAddressRequest
+	(*NewAddressResponse)(nil),       // 26: ostraka.v1.NewAddressResponse
+	(*AddressesRequest)(nil),         // 27: ostraka.v1.AddressesRequest
+	(*AddressesResponse)(nil),        // 28: ostraka.v1.AddressesResponse
+	(*Address)(nil),                  // 29: ostraka.v1.Address
+	(*IntentsRequest)(nil),           // 30: ostraka.v1.IntentsRequest
+	(*IntentsResponse)(nil),          // 31: ostraka.v1.IntentsResponse
+	(*IntentRequest)(nil),            // 32: ostraka.v1.IntentRequest
+	(*IntentResponse)(nil),           // 33: ostraka.v1.IntentResponse
+	(*Intent)(nil),                   // 34: ostraka.v1.Intent
+	(*Ballot)(nil),                   // 35: ostraka.v1.Ballot
+	(*Decision)(nil),                 // 36: ostraka.v1.Decision
+	(*Fact)(nil),                     // 37: ostraka.v1.Fact
+	(*QuoteRequest)(nil),             // 38: ostraka.v1.QuoteRequest
+	(*QuoteResponse)(nil),            // 39: ostraka.v1.QuoteResponse
+	(*BlockRequest)(nil),             // 40: ostraka.v1.BlockRequest
+	(*BlockResponse)(nil),            // 41: ostraka.v1.BlockResponse
+	(*SessionsRequest)(nil),          // 42: ostraka.v1.SessionsRequest
+	(*SessionsResponse)(nil),         // 43: ostraka.v1.SessionsResponse
+	(*Session)(nil),                  // 44: ostraka.v1.Session
+	(*LogHeadRequest)(nil),           // 45: ostraka.v1.LogHeadRequest
+	(*LogHeadResponse)(nil),          // 46: ostraka.v1.LogHeadResponse
+	(*LogKeys)(nil),                  // 47: ostraka.v1.LogKeys
+	(*Cosigned)(nil),                 // 48: ostraka.v1.Cosigned
+	(*LogEntriesRequest)(nil),        // 49: ostraka.v1.LogEntriesRequest
+	(*LogEntriesResponse)(nil),       // 50: ostraka.v1.LogEntriesResponse
+	(*LogEntry)(nil),                 // 51: ostraka.v1.LogEntry
+	(*LogProofRequest)(nil),          // 52: ostraka.v1.LogProofRequest
+	(*LogProofResponse)(nil),         // 53: ostraka.v1.LogProofResponse
+	(*LogTileRequest)(nil),           // 54: ostraka.v1.LogTileRequest
+	(*LogTileResponse)(nil),          // 55: ostraka.v1.LogTileResponse
+	(*LogReadRequest)(nil),           // 56: ostraka.v1.LogReadRequest
+	(*LogReadResponse)(nil),          // 57: ostraka.v1.LogReadResponse
+	(*StatusRequest)(nil),            // 58: ostraka.v1.StatusRequest
+	(*ConfirmRestoreRequest)(nil),    // 59: ostraka.v1.ConfirmRestoreRequest
+	(*ConfirmRestoreResponse)(nil),   // 60: ostraka.v1.ConfirmRestoreResponse
+	(*StatusResponse)(nil),           // 61: ostraka.v1.StatusResponse
+	(*Peer)(nil),                     // 62: ostraka.v1.Peer
+	(*Burn)(nil),                     // 63: ostraka.v1.Burn
+	(*Check)(nil),                    // 64: ostraka.v1.Check
+	(*InviteRequest)(nil),            // 65: ostraka.v1.InviteRequest
+	(*InviteResponse)(nil),           // 66: ostraka.v1.InviteResponse
+	(*JoinRequest)(nil),              // 67: ostraka.v1.JoinRequest
+	(*JoinResponse)(nil),             // 68: ostraka.v1.JoinResponse
+	(*DropRequest)(nil),              // 69: ostraka.v1.DropRequest
+	(*DropResponse)(nil),             // 70: ostraka.v1.DropResponse
+	(*PrepareRosterRequest)(nil),     // 71: ostraka.v1.PrepareRosterRequest
+	(*PrepareCharterRequest)(nil),    // 72: ostraka.v1.PrepareCharterRequest
+	(*PrepareVetoRequest)(nil),       // 73: ostraka.v1.PrepareVetoRequest
+	(*PrepareRevocationRequest)(nil), // 74: ostraka.v1.PrepareRevocationRequest
+	(*PrepareFreezeRequest)(nil),     // 75: ostraka.v1.PrepareFreezeRequest
+	(*PrepareUnfreezeRequest)(nil),   // 76: ostraka.v1.PrepareUnfreezeRequest
+	(*PrepareVaultRequest)(nil),      // 77: ostraka.v1.PrepareVaultRequest
+	(*PrepareReshareRequest)(nil),    // 78: ostraka.v1.PrepareReshareRequest
+	(*PrepareResponse)(nil),          // 79: ostraka.v1.PrepareResponse
+	(*CharterChange)(nil),            // 80: ostraka.v1.CharterChange
+	(*Rival)(nil),                    // 81: ostraka.v1.Rival
+	(*AcceptRequest)(nil),            // 82: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),           // 83: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),           // 84: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),          // 85: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),              // 86: ostraka.v1.StopRequest
+	(*StopResponse)(nil),             // 87: ostraka.v1.StopResponse
+	(*CutExportRequest)(nil),         // 88: ostraka.v1.CutExportRequest
+	(*CutExportResponse)(nil),        // 89: ostraka.v1.CutExportResponse
+	(*NoteBackupRequest)(nil),        // 90: ostraka.v1.NoteBackupRequest
+	(*NoteBackupResponse)(nil),       // 91: ostraka.v1.NoteBackupResponse
+	(*BackupsRequest)(nil),           // 92: ostraka.v1.BackupsRequest
+	(*BackupsResponse)(nil),          // 93: ostraka.v1.BackupsResponse
+	(*NotedBackup)(nil),              // 94: ostraka.v1.NotedBackup
+	(*BackedKey)(nil),                // 95: ostraka.v1.BackedKey
+	(*ShareProved)(nil),              // 96: ostraka.v1.ShareProved
+	(*BackupSetRequest)(nil),         // 97: ostraka.v1.BackupSetRequest
+	(*BackupSetResponse)(nil),        // 98: ostraka.v1.BackupSetResponse
+	(*AnswerRequest)(nil),            // 99: ostraka.v1.AnswerRequest
+	(*AnswerResponse)(nil),           // 100: ostraka.v1.AnswerResponse
+	(*Answered)(nil),                 // 101: ostraka.v1.Answered
+	(*SOSRequest)(nil),               // 102: ostraka.v1.SOSRequest
+	(*SOSResponse)(nil),              // 103: ostraka.v1.SOSResponse
+	(*Rescue)(nil),                   // 104: ostraka.v1.Rescue
+	(*RescueKey)(nil),                // 105: ostraka.v1.RescueKey
+	(*RescueCase)(nil),               // 106: ostraka.v1.RescueCase
+	(*SOSSaidRequest)(nil),           // 107: ostraka.v1.SOSSaidRequest
+	(*SOSSaidResponse)(nil),          // 108: ostraka.v1.SOSSaidResponse
+	(*SOSSaid)(nil),                  // 109: ostraka.v1.SOSSaid
+	(*ActivateRequest)(nil),          // 110: ostraka.v1.ActivateRequest
+	(*ActivateResponse)(nil),         // 111: ostraka.v1.ActivateResponse
+	nil,                              // 112: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
-	5,   // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
-	6,   // 1: ostraka.v1.SubmitRequest.vote:type_name -> ostraka.v1.Vote
-	5,   // 2: ostraka.v1.RosterResponse.acceptances:type_name -> ostraka.v1.Signed
-	10,  // 3: ostraka.v1.RosterResponse.earlier:type_name -> ostraka.v1.Roster
-	5,   // 4: ostraka.v1.Roster.acceptances:type_name -> ostraka.v1.Signed
-	13,  // 5: ostraka.v1.CharterResponse.pending:type_name -> ostraka.v1.PendingCharter
-	5,   // 6: ostraka.v1.CharterResponse.revocations:type_name -> ostraka.v1.Signed
-	14,  // 7: ostraka.v1.CharterResponse.frozen:type_name -> ostraka.v1.Frozen
-	5,   // 8: ostraka.v1.PendingCharter.acceptances:type_name -> ostraka.v1.Signed
-	5,   // 9: ostraka.v1.PendingCharter.vetoes:type_name -> ostraka.v1.Signed
-	17,  // 10: ostraka.v1.VaultsResponse.vaults:type_name -> ostraka.v1.Vault
-	18,  // 11: ostraka.v1.Vault.members:type_name -> ostraka.v1.Member
-	19,  // 12: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
-	20,  // 13: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
-	23,  // 14: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	106, // 15: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
-	28,  // 16: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
-	28,  // 17: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
-	33,  // 18: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
-	33,  // 19: ostraka.v1.IntentResponse.intent:type_name -> ostraka.v1.Intent
-	34,  // 20: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
-	35,  // 21: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
-	36,  // 22: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
-	43,  // 23: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
-	47,  // 24: ostraka.v1.LogHeadResponse.cosigned:type_name -> ostraka.v1.Cosigned
-	46,  // 25: ostraka.v1.LogHeadResponse.known:type_name -> ostraka.v1.LogKeys
-	50,  // 26: ostraka.v1.LogEntriesResponse.entries:type_name -> ostraka.v1.LogEntry
-	61,  // 27: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
-	62,  // 28: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
-	63,  // 29: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	80,  // 30: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
-	79,  // 31: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
-	19,  // 32: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
-	93,  // 33: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
-	94,  // 34: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
-	95,  // 35: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
-	100, // 36: ostraka.v1.AnswerResponse.requests:type_name -> ostraka.v1.Answered
-	103, // 37: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
-	104, // 38: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
-	105, // 39: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
-	0,   // 40: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	2,   // 41: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	4,   // 42: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	8,   // 43: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
-	11,  // 44: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	15,  // 45: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	21,  // 46: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	24,  // 47: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	26,  // 48: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	29,  // 49: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	31,  // 50: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	37,  // 51: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	39,  // 52: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
-	41,  // 53: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	91,  // 54: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
-	96,  // 55: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
-	101, // 56: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
-	57,  // 57: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	64,  // 58: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	66,  // 59: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	68,  // 60: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
-	70,  // 61: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	71,  // 62: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
-	72,  // 63: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
-	73,  // 64: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
-	74,  // 65: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
-	75,  // 66: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
-	11,  // 67: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
-	76,  // 68: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	77,  // 69: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	81,  // 70: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	83,  // 71: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	15,  // 72: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	29,  // 73: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	31,  // 74: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	41,  // 75: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	44,  // 76: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
-	48,  // 77: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
-	51,  // 78: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
-	53,  // 79: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
-	55,  // 80: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
-	58,  // 81: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	87,  // 82: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
-	89,  // 83: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
-	91,  // 84: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
-	98,  // 85: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
-	85,  // 86: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,   // 87: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,   // 88: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	7,   // 89: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	9,   // 90: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
-	12,  // 91: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	16,  // 92: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	22,  // 93: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	25,  // 94: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	27,  // 95: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	30,  // 96: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	32,  // 97: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	38,  // 98: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	40,  // 99: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
-	42,  // 100: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	92,  // 101: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
-	97,  // 102: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
-	102, // 103: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
-	60,  // 104: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	65,  // 105: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	67,  // 106: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	69,  // 107: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
-	78,  // 108: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	78,  // 109: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
-	78,  // 110: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
-	78,  // 111: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
-	78,  // 112: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
-	78,  // 113: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
-	12,  // 114: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
-	78,  // 115: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	78,  // 116: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	82,  // 117: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	84,  // 118: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	16,  // 119: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	30,  // 120: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	32,  // 121: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	42,  // 122: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	45,  // 123: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
-	49,  // 124: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
-	52,  // 125: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
-	54,  // 126: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
-	56,  // 127: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
-	59,  // 128: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	88,  // 129: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
-	90,  // 130: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
-	92,  // 131: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
-	99,  // 132: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
-	86,  // 133: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	87,  // [87:134] is the sub-list for method output_type
-	40,  // [40:87] is the sub-list for method input_type
-	40,  // [40:40] is the sub-list for extension type_name
-	40,  // [40:40] is the sub-list for extension extendee
-	0,   // [0:40] is the sub-list for field type_name
+	6,   // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
+	7,   // 1: ostraka.v1.SubmitRequest.vote:type_name -> ostraka.v1.Vote
+	5,   // 2: ostraka.v1.SubmitRequest.contribution:type_name -> ostraka.v1.Contribution
+	6,   // 3: ostraka.v1.RosterResponse.acceptances:type_name -> ostraka.v1.Signed
+	11,  // 4: ostraka.v1.RosterResponse.earlier:type_name -> ostraka.v1.Roster
+	6,   // 5: ostraka.v1.Roster.acceptances:type_name -> ostraka.v1.Signed
+	14,  // 6: ostraka.v1.CharterResponse.pending:type_name -> ostraka.v1.PendingCharter
+	6,   // 7: ostraka.v1.CharterResponse.revocations:type_name -> ostraka.v1.Signed
+	15,  // 8: ostraka.v1.CharterResponse.frozen:type_name -> ostraka.v1.Frozen
+	6,   // 9: ostraka.v1.PendingCharter.acceptances:type_name -> ostraka.v1.Signed
+	6,   // 10: ostraka.v1.PendingCharter.vetoes:type_name -> ostraka.v1.Signed
+	18,  // 11: ostraka.v1.VaultsResponse.vaults:type_name -> ostraka.v1.Vault
+	19,  // 12: ostraka.v1.Vault.members:type_name -> ostraka.v1.Member
+	20,  // 13: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
+	21,  // 14: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
+	24,  // 15: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
+	112, // 16: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	29,  // 17: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
+	29,  // 18: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
+	34,  // 19: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
+	34,  // 20: ostraka.v1.IntentResponse.intent:type_name -> ostraka.v1.Intent
+	35,  // 21: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
+	36,  // 22: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
+	37,  // 23: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
+	44,  // 24: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
+	48,  // 25: ostraka.v1.LogHeadResponse.cosigned:type_name -> ostraka.v1.Cosigned
+	47,  // 26: ostraka.v1.LogHeadResponse.known:type_name -> ostraka.v1.LogKeys
+	51,  // 27: ostraka.v1.LogEntriesResponse.entries:type_name -> ostraka.v1.LogEntry
+	62,  // 28: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
+	63,  // 29: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
+	64,  // 30: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
+	81,  // 31: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
+	80,  // 32: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
+	20,  // 33: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
+	94,  // 34: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
+	95,  // 35: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
+	96,  // 36: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
+	101, // 37: ostraka.v1.AnswerResponse.requests:type_name -> ostraka.v1.Answered
+	104, // 38: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
+	105, // 39: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
+	106, // 40: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
+	109, // 41: ostraka.v1.SOSSaidResponse.said:type_name -> ostraka.v1.SOSSaid
+	0,   // 42: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	2,   // 43: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	4,   // 44: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	9,   // 45: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
+	12,  // 46: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	16,  // 47: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	22,  // 48: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	25,  // 49: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	27,  // 50: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	30,  // 51: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	32,  // 52: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	38,  // 53: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	40,  // 54: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
+	42,  // 55: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	92,  // 56: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
+	97,  // 57: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
+	102, // 58: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
+	107, // 59: ostraka.v1.People.SOSSaid:input_type -> ostraka.v1.SOSSaidRequest
+	58,  // 60: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	65,  // 61: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	67,  // 62: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	69,  // 63: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	71,  // 64: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	72,  // 65: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
+	73,  // 66: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
+	74,  // 67: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
+	75,  // 68: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
+	76,  // 69: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
+	12,  // 70: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
+	77,  // 71: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	78,  // 72: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	82,  // 73: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	84,  // 74: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	16,  // 75: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	30,  // 76: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	32,  // 77: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	42,  // 78: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	45,  // 79: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
+	49,  // 80: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
+	52,  // 81: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
+	54,  // 82: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
+	56,  // 83: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
+	59,  // 84: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	88,  // 85: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
+	90,  // 86: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
+	92,  // 87: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
+	99,  // 88: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
+	110, // 89: ostraka.v1.Operator.Activate:input_type -> ostraka.v1.ActivateRequest
+	86,  // 90: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,   // 91: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,   // 92: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	8,   // 93: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	10,  // 94: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
+	13,  // 95: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	17,  // 96: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	23,  // 97: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	26,  // 98: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	28,  // 99: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	31,  // 100: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	33,  // 101: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	39,  // 102: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	41,  // 103: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
+	43,  // 104: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	93,  // 105: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
+	98,  // 106: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
+	103, // 107: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
+	108, // 108: ostraka.v1.People.SOSSaid:output_type -> ostraka.v1.SOSSaidResponse
+	61,  // 109: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	66,  // 110: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	68,  // 111: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	70,  // 112: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	79,  // 113: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	79,  // 114: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
+	79,  // 115: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
+	79,  // 116: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
+	79,  // 117: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
+	79,  // 118: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
+	13,  // 119: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
+	79,  // 120: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	79,  // 121: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	83,  // 122: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	85,  // 123: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	17,  // 124: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	31,  // 125: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	33,  // 126: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	43,  // 127: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	46,  // 128: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
+	50,  // 129: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
+	53,  // 130: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
+	55,  // 131: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
+	57,  // 132: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
+	60,  // 133: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	89,  // 134: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
+	91,  // 135: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
+	93,  // 136: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
+	100, // 137: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
+	111, // 138: ostraka.v1.Operator.Activate:output_type -> ostraka.v1.ActivateResponse
+	87,  // 139: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	91,  // [91:140] is the sub-list for method output_type
+	42,  // [42:91] is the sub-list for method input_type
+	42,  // [42:42] is the sub-list for extension type_name
+	42,  // [42:42] is the sub-list for extension extendee
+	0,   // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -7887,15 +8236,16 @@ func file_ostraka_v1_ostraka_proto_init() {
 	file_ostraka_v1_ostraka_proto_msgTypes[4].OneofWrappers = []any{
 		(*SubmitRequest_Signed)(nil),
 		(*SubmitRequest_Vote)(nil),
+		(*SubmitRequest_Contribution)(nil),
 	}
-	file_ostraka_v1_ostraka_proto_msgTypes[39].OneofWrappers = []any{}
+	file_ostraka_v1_ostraka_proto_msgTypes[40].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   107,
+			NumMessages:   113,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -80,6 +80,8 @@ const (
 	PeopleBackupSetProcedure = "/ostraka.v1.People/BackupSet"
 	// PeopleSOSProcedure is the fully-qualified name of the People's SOS RPC.
 	PeopleSOSProcedure = "/ostraka.v1.People/SOS"
+	// PeopleSOSSaidProcedure is the fully-qualified name of the People's SOSSaid RPC.
+	PeopleSOSSaidProcedure = "/ostraka.v1.People/SOSSaid"
 	// OperatorStatusProcedure is the fully-qualified name of the Operator's Status RPC.
 	OperatorStatusProcedure = "/ostraka.v1.Operator/Status"
 	// OperatorInviteProcedure is the fully-qualified name of the Operator's Invite RPC.
@@ -140,6 +142,8 @@ const (
 	OperatorBackupsProcedure = "/ostraka.v1.Operator/Backups"
 	// OperatorAnswerProcedure is the fully-qualified name of the Operator's Answer RPC.
 	OperatorAnswerProcedure = "/ostraka.v1.Operator/Answer"
+	// OperatorActivateProcedure is the fully-qualified name of the Operator's Activate RPC.
+	OperatorActivateProcedure = "/ostraka.v1.Operator/Activate"
 	// OperatorStopProcedure is the fully-qualified name of the Operator's Stop RPC.
 	OperatorStopProcedure = "/ostraka.v1.Operator/Stop"
 )
@@ -176,6 +180,8 @@ type PeopleClient interface {
 	BackupSet(context.Context, *connect.Request[v1.BackupSetRequest]) (*connect.Response[v1.BackupSetResponse], error)
 	// SOS shows every request and declaration, as this node has it. It takes no token: a declaration is public at once.
 	SOS(context.Context, *connect.Request[v1.SOSRequest]) (*connect.Response[v1.SOSResponse], error)
+	// SOSSaid shows what people and nodes said of a vault's SOS, with their signatures: what a guardian's appeal is made from. It takes no token.
+	SOSSaid(context.Context, *connect.Request[v1.SOSSaidRequest]) (*connect.Response[v1.SOSSaidResponse], error)
 }
 
 // NewPeopleClient constructs a client for the ostraka.v1.People service. By default, it uses the
@@ -291,6 +297,12 @@ func NewPeopleClient(httpClient connect.HTTPClient, baseURL string, opts ...conn
 			connect.WithSchema(peopleMethods.ByName("SOS")),
 			connect.WithClientOptions(opts...),
 		),
+		sOSSaid: connect.NewClient[v1.SOSSaidRequest, v1.SOSSaidResponse](
+			httpClient,
+			baseURL+PeopleSOSSaidProcedure,
+			connect.WithSchema(peopleMethods.ByName("SOSSaid")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -313,6 +325,7 @@ type peopleClient struct {
 	backups    *connect.Client[v1.BackupsRequest, v1.BackupsResponse]
 	backupSet  *connect.Client[v1.BackupSetRequest, v1.BackupSetResponse]
 	sOS        *connect.Client[v1.SOSRequest, v1.SOSResponse]
+	sOSSaid    *connect.Client[v1.SOSSaidRequest, v1.SOSSaidResponse]
 }
 
 // Hello calls ostraka.v1.People.Hello.
@@ -400,6 +413,11 @@ func (c *peopleClient) SOS(ctx context.Context, req *connect.Request[v1.SOSReque
 	return c.sOS.CallUnary(ctx, req)
 }
 
+// SOSSaid calls ostraka.v1.People.SOSSaid.
+func (c *peopleClient) SOSSaid(ctx context.Context, req *connect.Request[v1.SOSSaidRequest]) (*connect.Response[v1.SOSSaidResponse], error) {
+	return c.sOSSaid.CallUnary(ctx, req)
+}
+
 // PeopleHandler is an implementation of the ostraka.v1.People service.
 type PeopleHandler interface {
 	// Hello names the node and gives a challenge, good for five minutes.
@@ -432,6 +450,8 @@ type PeopleHandler interface {
 	BackupSet(context.Context, *connect.Request[v1.BackupSetRequest]) (*connect.Response[v1.BackupSetResponse], error)
 	// SOS shows every request and declaration, as this node has it. It takes no token: a declaration is public at once.
 	SOS(context.Context, *connect.Request[v1.SOSRequest]) (*connect.Response[v1.SOSResponse], error)
+	// SOSSaid shows what people and nodes said of a vault's SOS, with their signatures: what a guardian's appeal is made from. It takes no token.
+	SOSSaid(context.Context, *connect.Request[v1.SOSSaidRequest]) (*connect.Response[v1.SOSSaidResponse], error)
 }
 
 // NewPeopleHandler builds an HTTP handler from the service implementation. It returns the path on
@@ -543,6 +563,12 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 		connect.WithSchema(peopleMethods.ByName("SOS")),
 		connect.WithHandlerOptions(opts...),
 	)
+	peopleSOSSaidHandler := connect.NewUnaryHandler(
+		PeopleSOSSaidProcedure,
+		svc.SOSSaid,
+		connect.WithSchema(peopleMethods.ByName("SOSSaid")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/ostraka.v1.People/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case PeopleHelloProcedure:
@@ -579,6 +605,8 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 			peopleBackupSetHandler.ServeHTTP(w, r)
 		case PeopleSOSProcedure:
 			peopleSOSHandler.ServeHTTP(w, r)
+		case PeopleSOSSaidProcedure:
+			peopleSOSSaidHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -656,6 +684,10 @@ func (UnimplementedPeopleHandler) SOS(context.Context, *connect.Request[v1.SOSRe
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.SOS is not implemented"))
 }
 
+func (UnimplementedPeopleHandler) SOSSaid(context.Context, *connect.Request[v1.SOSSaidRequest]) (*connect.Response[v1.SOSSaidResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.SOSSaid is not implemented"))
+}
+
 // OperatorClient is a client for the ostraka.v1.Operator service.
 type OperatorClient interface {
 	Status(context.Context, *connect.Request[v1.StatusRequest]) (*connect.Response[v1.StatusResponse], error)
@@ -715,6 +747,8 @@ type OperatorClient interface {
 	Backups(context.Context, *connect.Request[v1.BackupsRequest]) (*connect.Response[v1.BackupsResponse], error)
 	// Answer has the node answer at once the SOS requests that call its own operator lost, as it does by itself, and says how far it is.
 	Answer(context.Context, *connect.Request[v1.AnswerRequest]) (*connect.Response[v1.AnswerResponse], error)
+	// Activate says who, by this operator, shall hold the new shares of a vault in SOS. The nodes of the contributors agree on it by themselves.
+	Activate(context.Context, *connect.Request[v1.ActivateRequest]) (*connect.Response[v1.ActivateResponse], error)
 	// Stop ends the node gracefully.
 	Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error)
 }
@@ -904,6 +938,12 @@ func NewOperatorClient(httpClient connect.HTTPClient, baseURL string, opts ...co
 			connect.WithSchema(operatorMethods.ByName("Answer")),
 			connect.WithClientOptions(opts...),
 		),
+		activate: connect.NewClient[v1.ActivateRequest, v1.ActivateResponse](
+			httpClient,
+			baseURL+OperatorActivateProcedure,
+			connect.WithSchema(operatorMethods.ByName("Activate")),
+			connect.WithClientOptions(opts...),
+		),
 		stop: connect.NewClient[v1.StopRequest, v1.StopResponse](
 			httpClient,
 			baseURL+OperatorStopProcedure,
@@ -944,6 +984,7 @@ type operatorClient struct {
 	noteBackup        *connect.Client[v1.NoteBackupRequest, v1.NoteBackupResponse]
 	backups           *connect.Client[v1.BackupsRequest, v1.BackupsResponse]
 	answer            *connect.Client[v1.AnswerRequest, v1.AnswerResponse]
+	activate          *connect.Client[v1.ActivateRequest, v1.ActivateResponse]
 	stop              *connect.Client[v1.StopRequest, v1.StopResponse]
 }
 
@@ -1092,6 +1133,11 @@ func (c *operatorClient) Answer(ctx context.Context, req *connect.Request[v1.Ans
 	return c.answer.CallUnary(ctx, req)
 }
 
+// Activate calls ostraka.v1.Operator.Activate.
+func (c *operatorClient) Activate(ctx context.Context, req *connect.Request[v1.ActivateRequest]) (*connect.Response[v1.ActivateResponse], error) {
+	return c.activate.CallUnary(ctx, req)
+}
+
 // Stop calls ostraka.v1.Operator.Stop.
 func (c *operatorClient) Stop(ctx context.Context, req *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error) {
 	return c.stop.CallUnary(ctx, req)
@@ -1156,6 +1202,8 @@ type OperatorHandler interface {
 	Backups(context.Context, *connect.Request[v1.BackupsRequest]) (*connect.Response[v1.BackupsResponse], error)
 	// Answer has the node answer at once the SOS requests that call its own operator lost, as it does by itself, and says how far it is.
 	Answer(context.Context, *connect.Request[v1.AnswerRequest]) (*connect.Response[v1.AnswerResponse], error)
+	// Activate says who, by this operator, shall hold the new shares of a vault in SOS. The nodes of the contributors agree on it by themselves.
+	Activate(context.Context, *connect.Request[v1.ActivateRequest]) (*connect.Response[v1.ActivateResponse], error)
 	// Stop ends the node gracefully.
 	Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error)
 }
@@ -1341,6 +1389,12 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 		connect.WithSchema(operatorMethods.ByName("Answer")),
 		connect.WithHandlerOptions(opts...),
 	)
+	operatorActivateHandler := connect.NewUnaryHandler(
+		OperatorActivateProcedure,
+		svc.Activate,
+		connect.WithSchema(operatorMethods.ByName("Activate")),
+		connect.WithHandlerOptions(opts...),
+	)
 	operatorStopHandler := connect.NewUnaryHandler(
 		OperatorStopProcedure,
 		svc.Stop,
@@ -1407,6 +1461,8 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 			operatorBackupsHandler.ServeHTTP(w, r)
 		case OperatorAnswerProcedure:
 			operatorAnswerHandler.ServeHTTP(w, r)
+		case OperatorActivateProcedure:
+			operatorActivateHandler.ServeHTTP(w, r)
 		case OperatorStopProcedure:
 			operatorStopHandler.ServeHTTP(w, r)
 		default:
@@ -1532,6 +1588,10 @@ func (UnimplementedOperatorHandler) Backups(context.Context, *connect.Request[v1
 
 func (UnimplementedOperatorHandler) Answer(context.Context, *connect.Request[v1.AnswerRequest]) (*connect.Response[v1.AnswerResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.Answer is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) Activate(context.Context, *connect.Request[v1.ActivateRequest]) (*connect.Response[v1.ActivateResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.Activate is not implemented"))
 }
 
 func (UnimplementedOperatorHandler) Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error) {
