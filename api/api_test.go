@@ -24,6 +24,7 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/mpc/guard"
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/circle"
@@ -362,6 +363,24 @@ func TestPeopleSubmitTheirKinds(t *testing.T) {
 		refused := code == "invalid_argument" && strings.Contains(message, "do not submit statements of kind")
 		if refused == slices.Contains(taken, s.Kind()) {
 			t.Errorf("%s: %q %s", s.Kind(), code, message)
+		}
+	}
+}
+
+// Whoever carries a guardian's contribution: one to an activation that the node does not know waits, and one over the bounds is refused.
+func TestPeopleHandInContributions(t *testing.T) {
+	f := newFixture(t)
+	for _, c := range []struct {
+		activation, contribution []byte
+		code, want               string
+	}{
+		{make([]byte, 32), []byte("x"), "unavailable", ""},
+		{make([]byte, 31), []byte("x"), "invalid_argument", "activation of 31 bytes"},
+		{make([]byte, 32), make([]byte, guard.MaxContribution+1), "invalid_argument", "and has"},
+	} {
+		code, message, _ := f.call(0, peoplePath+"Submit", "", map[string]any{"contribution": map[string]string{"activation": b64(c.activation), "contribution": b64(c.contribution)}})
+		if code != c.code || !strings.Contains(message, c.want) {
+			t.Errorf("%d and %d bytes: %q %s", len(c.activation), len(c.contribution), code, message)
 		}
 	}
 }

@@ -79,6 +79,7 @@ var controls = map[string]struct {
 	}, `"fresh":true`},
 	"Accept":         {"no statement", plain(map[string]string{"statement": b64([]byte("x"))}), "line feed"},
 	"Refresh":        {"a vault that the operator holds", func(f *matrix) any { return ofVault(f, f.vaults[0]) }, `"state":"ready"`},
+	"Activate":       {"a vault that nobody asks SOS for", func(f *matrix) any { return ofVault(f, f.vaults[0]) }, "no SOS request of the vault is ACTIVE"},
 	"Vaults":         {"–", plain("{}"), `"state":"ready"`},
 	"Intents":        {"–", plain("{}"), `"state":"proposed"`},
 	"Intent":         {"an open intent", func(f *matrix) any { return map[string]string{"id": b64(f.vaults[1].intent[:])} }, `"state":"proposed"`},

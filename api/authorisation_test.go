@@ -395,6 +395,7 @@ var reads = map[string]struct {
 }{
 	"Hello":      {body: noBody},
 	"SOS":        {noBody, hasVault},
+	"SOSSaid":    {ofVault, func(_ vaultCase, answer string) bool { return strings.Contains(answer, `"said":[`) }},
 	"Roster":     {body: noBody},
 	"Charter":    {body: noBody},
 	"Vaults":     {noBody, hasVault},
@@ -425,6 +426,7 @@ func TestAuthorisationOfReading(t *testing.T) {
 	p := readPage(t, "2. Reading")
 	columns, token := f.tokens()
 	f.revokeRex()
+	f.ask()
 	for _, route := range methods("People") {
 		r, ok := reads[route]
 		if route == "Token" || route == "Submit" {
