@@ -144,7 +144,9 @@ func normal(raw []byte, made bool) (secret.Bytes, error) {
 }
 
 // confirm asks before something is signed. Without --yes and without a terminal it refuses.
-func (a *app) confirm(yes bool, question string) error { return a.confirmBy(yes, question, "yes", "yes") }
+func (a *app) confirm(yes bool, question string) error {
+	return a.confirmBy(yes, question, "yes", "yes")
+}
 
 // confirmBy asks for a word: yes, or what the person must look up. said is what it is called.
 func (a *app) confirmBy(yes bool, question, said, word string) error {

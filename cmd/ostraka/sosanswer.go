@@ -23,20 +23,20 @@ type answering struct {
 }
 
 type contributedDocument struct {
-	Guardian     string               `json:"guardian"`
-	Request      string               `json:"request"`
-	Vault        string               `json:"vault"`
-	Charter      string               `json:"charter"`
-	Drill        bool                 `json:"drill"`
-	Trigger      string               `json:"trigger"`
-	Subjects     []string             `json:"subjects"`
-	FirstSeen    string               `json:"first_seen"` // by this program
-	From         string               `json:"from"`       // on this clock; what was answered was answered then or later
-	Until        string               `json:"until"`
-	Vetoes       []string             `json:"vetoes"` // in the file: guardians
+	Guardian     string            `json:"guardian"`
+	Request      string            `json:"request"`
+	Vault        string            `json:"vault"`
+	Charter      string            `json:"charter"`
+	Drill        bool              `json:"drill"`
+	Trigger      string            `json:"trigger"`
+	Subjects     []string          `json:"subjects"`
+	FirstSeen    string            `json:"first_seen"` // by this program
+	From         string            `json:"from"`       // on this clock; what was answered was answered then or later
+	Until        string            `json:"until"`
+	Vetoes       []string          `json:"vetoes"` // in the file: guardians
 	Answers      []contributedPart `json:"answers"`
-	File         string               `json:"file"`
-	SpoiledRows  int                  `json:"spoiled_rows"` // of what dealers encrypted to the guardian
+	File         string            `json:"file"`
+	SpoiledRows  int               `json:"spoiled_rows"` // of what dealers encrypted to the guardian
 	contribution carry.Contribution
 }
 
