@@ -40,7 +40,14 @@ func refuse(field, format string, args ...any) error {
 
 // Decode reads an unsigned transaction strictly, as spec/chain-evm 2 says. Every error
 // is a *Refused.
-func Decode(unsigned []byte) (*Transaction, error) {
+func Decode(unsigned []byte) (*Transaction, error) { return DecodeCall(unsigned, nil) }
+
+// A Named function says of a call of a contract, without value, whether somebody named it beforehand: exactly these bytes, to exactly this
+// contract on this chain.
+type Named func(chainID uint64, to Address, data []byte) bool
+
+// DecodeCall is Decode, which also takes calls that are named (spec/chain-evm 4.1). nil names none.
+func DecodeCall(unsigned []byte, named Named) (*Transaction, error) {
 	tx, r, err := open(unsigned)
 	if err != nil {
 		return nil, err
@@ -58,7 +65,7 @@ func Decode(unsigned []byte) (*Transaction, error) {
 	if r.err == nil && len(r.rest) > 0 {
 		r.fail("transaction", "has more than 9 fields: a signed transaction, or bytes that nobody would see")
 	}
-	return tx.finish(r, unsigned, nil)
+	return tx.finish(r, unsigned, nil, named)
 }
 
 // open reads the envelope and the fields that the signing payload and the signed
@@ -105,7 +112,7 @@ func open(b []byte) (*Transaction, *reader, error) {
 }
 
 // finish judges the values, encodes again and compares.
-func (t *Transaction) finish(r *reader, b []byte, sig *signature) (*Transaction, error) {
+func (t *Transaction) finish(r *reader, b []byte, sig *signature, named Named) (*Transaction, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -113,7 +120,7 @@ func (t *Transaction) finish(r *reader, b []byte, sig *signature) (*Transaction,
 		return nil, err
 	}
 	var err error
-	if t.call, err = decodeCall(t.to, t.value, t.data); err != nil {
+	if t.call, err = decodeCall(t.to, t.value, t.data); err != nil && !t.named(named) {
 		return nil, err
 	}
 	// display versus bytes: what we understood is all there is
@@ -121,6 +128,15 @@ func (t *Transaction) finish(r *reader, b []byte, sig *signature) (*Transaction,
 		return nil, refuse("transaction", "is not equal to its own encoding")
 	}
 	return t, nil
+}
+
+// named takes a call that is understood by its name alone: no value goes along, and it is no transfer of whatever form.
+func (t *Transaction) named(named Named) bool {
+	if named == nil || len(t.data) < 4 || [4]byte(t.data) == transferSelector || t.value.Sign() != 0 || t.to == (Address{}) || !named(t.chainID, t.to, t.data) {
+		return false
+	}
+	t.call = call{ContractCall, t.to, new(big.Int)}
+	return true
 }
 
 func (t *Transaction) check() error {

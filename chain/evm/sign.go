@@ -67,8 +67,8 @@ func (t *Transaction) recover(sig *signature) (Address, error) {
 	return Address(crypto.PubkeyToAddress(*key)), nil
 }
 
-// ParseSigned reads a signed transaction as strictly as Decode reads an unsigned one, and
-// recovers its sender.
+// ParseSigned reads a signed transaction as strictly as DecodeCall reads an unsigned one whose call is named, and
+// recovers its sender. Which calls are was decided before it was signed.
 func ParseSigned(raw []byte) (*Signed, error) {
 	tx, r, err := open(raw)
 	if err != nil {
@@ -88,7 +88,7 @@ func ParseSigned(raw []byte) (*Signed, error) {
 		tx.chainID, v = (v-35)/2, (v-35)%2
 	}
 	sig.recID = byte(v)
-	if tx, err = tx.finish(r, raw, sig); err != nil {
+	if tx, err = tx.finish(r, raw, sig, func(uint64, Address, []byte) bool { return true }); err != nil {
 		return nil, err
 	}
 	from, err := tx.recover(sig)

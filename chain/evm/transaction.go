@@ -1,11 +1,13 @@
 package evm
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/big"
 	"strconv"
 
+	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
 )
 
@@ -36,6 +38,7 @@ type Operation string
 const (
 	NativeTransfer Operation = "native-transfer"
 	ERC20Transfer  Operation = "erc20-transfer"
+	ContractCall   Operation = "contract-call" // DecodeCall and ParseSigned alone
 )
 
 // A Request says which transfer to build. Amounts and fees are in the smallest unit
@@ -90,6 +93,33 @@ func Build(r Request) (unsigned []byte, err error) {
 	return unsigned, nil
 }
 
+// A CallRequest says which call of a contract to build: without value, and one that a plan names. Fields are as in Request.
+type CallRequest struct {
+	Kind           Kind
+	ChainID        uint64
+	Nonce          uint64
+	Gas            uint64
+	FeeCap, TipCap *big.Int
+	To             Address // the contract
+	Data           []byte
+}
+
+// BuildCall returns the unsigned form. It refuses what DecodeCall would refuse of a call that is named.
+func BuildCall(r CallRequest) (unsigned []byte, err error) {
+	tx := &Transaction{
+		kind: r.Kind, chainID: r.ChainID, nonce: r.Nonce, gas: r.Gas,
+		feeCap: orZero(r.FeeCap), tipCap: orZero(r.TipCap), to: r.To, value: new(big.Int), data: bytes.Clone(r.Data),
+	}
+	if r.Kind > Legacy || r.Kind == Legacy && tx.tipCap.Sign() != 0 || tx.feeCap.Sign() < 0 || tx.tipCap.Sign() < 0 {
+		return nil, fmt.Errorf("build EVM call: kind %d with fee cap %v and tip cap %v is none", r.Kind, tx.feeCap, tx.tipCap)
+	}
+	unsigned = tx.encode(nil)
+	if _, err := DecodeCall(unsigned, func(uint64, Address, []byte) bool { return true }); err != nil {
+		return nil, fmt.Errorf("build EVM call: %w", err)
+	}
+	return unsigned, nil
+}
+
 // A Transaction is one that Decode understood in full. It is immutable.
 type Transaction struct {
 	kind           Kind
@@ -101,6 +131,11 @@ type Transaction struct {
 	value          *big.Int
 	data           []byte
 	call           call // what data and value mean
+}
+
+// Message returns the address that is called, the wei that go along, and the calldata.
+func (t *Transaction) Message() (to Address, value *big.Int, data []byte) {
+	return t.to, orZero(t.value), bytes.Clone(t.data)
 }
 
 // Unsigned returns the signing payload, byte for byte what was decoded.
@@ -153,6 +188,7 @@ type Facts struct {
 	FeeCap      *big.Int // most wei per gas
 	TipCap      *big.Int // wei per gas, zero for legacy
 	MaxFee      *big.Int // Gas × FeeCap in wei
+	Calldata    []byte   // of a contract call; nil of a transfer
 	MaxCost     *big.Int // MaxFee, and Amount where the asset is the chain's own coin, in wei
 }
 
@@ -168,6 +204,9 @@ func (t *Transaction) Facts() Facts {
 		token := t.to
 		f.Token = &token
 		f.Asset = fmt.Sprintf("eip155:%d/erc20:%s", t.chainID, token.lower())
+	}
+	if t.call.operation == ContractCall {
+		f.Calldata = bytes.Clone(t.data)
 	}
 	return f
 }
@@ -188,12 +227,17 @@ func (f Facts) Lines() []Line {
 		{"asset", f.Asset},
 		{"amount", f.Amount.String()},
 		{"destination", f.Destination.String()},
+	}
+	if f.Operation == ContractCall {
+		lines = append(lines, Line{"calldata-keccak", fmt.Sprintf("0x%x", crypto.Keccak256(f.Calldata))})
+	}
+	lines = append(lines, []Line{
 		{"chain-id", strconv.FormatUint(f.ChainID, 10)},
 		{"transaction-type", f.Kind.String()},
 		{"nonce", strconv.FormatUint(f.Nonce, 10)},
 		{"gas-limit", strconv.FormatUint(f.Gas, 10)},
 		{"fee-cap", f.FeeCap.String()},
-	}
+	}...)
 	if f.Kind == Dynamic {
 		lines = append(lines, Line{"tip-cap", f.TipCap.String()})
 	}
