@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/big"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,6 +30,7 @@ type checker struct {
 
 	mu      sync.Mutex
 	answers map[question]*answer
+	fees    map[question]*big.Int // what answers said besides
 }
 
 type question struct{ chain, what string }
@@ -58,6 +60,26 @@ func (c *checker) checkBlock(ctx context.Context, chain string, b intent.Block) 
 	return c.answer(ctx, q, func(ctx context.Context, e *rpc.EVM) error {
 		return e.CheckBlock(ctx, id, rpc.Block{Height: b.Height, Hash: b.Hash})
 	})
+}
+
+// usual asks what a fee of such a transaction usually is.
+func (c *checker) usual(ctx context.Context, from evm.Address, tx *evm.Transaction) (*big.Int, error) {
+	f := tx.Facts()
+	q := question{fmt.Sprintf("eip155:%d", f.ChainID), fmt.Sprint("fee", from, f.Lines())}
+	checked, _, err := c.answer(ctx, q, func(ctx context.Context, e *rpc.EVM) error {
+		to, value, data := tx.Message()
+		fee, err := e.UsualFee(ctx, rpc.Message{From: from, To: to, Value: value, Data: data})
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.fees[q] = fee
+		return err
+	})
+	if !checked || err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fees[q], nil
 }
 
 func (c *checker) answer(ctx context.Context, q question, ask func(context.Context, *rpc.EVM) error) (checked bool, why string, err error) {
@@ -105,6 +127,7 @@ func (c *checker) forget(now time.Time) {
 	for q, a := range c.answers {
 		if !a.busy && now.Sub(a.at) > checkKeep {
 			delete(c.answers, q)
+			delete(c.fees, q)
 		}
 	}
 }

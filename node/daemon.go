@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -148,7 +149,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 	if err != nil {
 		return err
 	}
-	ask := &checker{endpoints: d.Endpoints, answers: map[question]*answer{}}
+	ask := &checker{endpoints: d.Endpoints, answers: map[question]*answer{}, fees: map[question]*big.Int{}}
 	program, version, err := Binary()
 	if err != nil {
 		d.Link.Close()
@@ -168,7 +169,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 		Knock: func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error) {
 			return link.Knock(ctx, u.identity, addr, key, body)
 		},
-		Check: ask.check, CheckBlock: ask.checkBlock,
+		Check: ask.check, CheckBlock: ask.checkBlock, Usual: ask.usual,
 		Wake: func() {
 			select {
 			case d.wake <- struct{}{}:

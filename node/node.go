@@ -16,6 +16,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"math/big"
 	"maps"
 	"slices"
 	"strings"
@@ -70,6 +71,8 @@ type Config struct {
 	Check     func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 	// CheckBlock is as Check, of the block that a proof speaks of.
 	CheckBlock func(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error)
+	// Usual is what a fee of such a transaction usually is, in wei; nil where no endpoint says, or the transaction would fail.
+	Usual func(ctx context.Context, from evm.Address, tx *evm.Transaction) (*big.Int, error)
 	// Presignatures says for which vaults this node signs in one broadcast. The zero value: those of tier hot.
 	Presignatures presign.Mode
 	Version       string   // of the program, which heartbeats tell
@@ -182,9 +185,8 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		TermsThen: func(v charter.Vault, id statement.ID, at time.Time) (charter.Vault, bool) {
 			return n.Charters.TermsThen(v, id, at)
 		},
-		Frozen: func(vault statement.ID, now time.Time) string {
-			return cmp.Or(n.held(context.Background(), vault), n.Charters.Frozen(vault, now))
-		},
+		Frozen: func(vault statement.ID, now time.Time) string { return n.Charters.Frozen(vault, now) },
+		SOS:    n.sos, Usual: cfg.Usual,
 		RestoredAt: n.Fence.RestoredAt, Signed: n.signed, Presignatures: n.Presign, HeldBack: n.heldBack, Cosigned: func(size int64) int { return n.Witness.Cosigned(size) },
 	})
 	if n.Circle, err = n.openCircle(ctx, now); err != nil {

@@ -283,7 +283,7 @@ func (n *Node) mayStart(ctx context.Context, s *mpc.Setup) error {
 			}
 			return err
 		}
-		if why := n.held(ctx, v.Vault.ID); why != "" {
+		if why := n.held(ctx, v.Vault.ID); why != "" && !n.sweeps(ctx, v.Vault.ID, s) {
 			return fmt.Errorf("vault %s: %s", v.Vault.Name, why)
 		}
 	}

@@ -24,15 +24,12 @@ type Flow struct {
 // FlowsOfEVM are what a transaction of Ethereum, or a chain like it, does: its transfer, and its fee at most. An asset that the charter does not
 // have is an error: nothing could be counted.
 func FlowsOfEVM(d charter.Document, f evm.Facts) ([]Flow, error) {
+	fee, err := FeeOfEVM(d, f)
+	if err != nil {
+		return nil, err
+	}
 	chain := "eip155:" + strconv.FormatUint(f.ChainID, 10)
 	own, ok := d.AssetOn(chain, "", sameEVM)
-	if !ok {
-		return nil, fmt.Errorf("policy: chain %s: its own asset is not in the charter, so fees cannot be counted", chain)
-	}
-	fee, err := own.Units(f.MaxFee)
-	if err != nil {
-		return nil, fmt.Errorf("policy: fee: %w", err)
-	}
 	asset, operation := own, Transfer
 	switch f.Operation {
 	case evm.NativeTransfer:
@@ -52,10 +49,21 @@ func FlowsOfEVM(d charter.Document, f evm.Facts) ([]Flow, error) {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	to := f.Destination.String()
-	return []Flow{
-		{operation, asset.Name, amount, to, labelsOf(d, chain, to)},
-		{Operation: Fee, Asset: own.Name, Amount: fee},
-	}, nil
+	return append([]Flow{{operation, asset.Name, amount, to, labelsOf(d, chain, to)}}, fee...), nil
+}
+
+// FeeOfEVM is the fee alone: all that a protective call of an SOS plan costs. What such a call does no policy says; the plan names it (spec/sos 5.3).
+func FeeOfEVM(d charter.Document, f evm.Facts) ([]Flow, error) {
+	chain := "eip155:" + strconv.FormatUint(f.ChainID, 10)
+	own, ok := d.AssetOn(chain, "", sameEVM)
+	if !ok {
+		return nil, fmt.Errorf("policy: chain %s: its own asset is not in the charter, so fees cannot be counted", chain)
+	}
+	fee, err := own.Units(f.MaxFee)
+	if err != nil {
+		return nil, fmt.Errorf("policy: fee: %w", err)
+	}
+	return []Flow{{Operation: Fee, Asset: own.Name, Amount: fee}}, nil
 }
 
 // Outflow is what a transaction of the past gave out at most of each asset that a charter lists, its fee included. Of other assets no rule of that
@@ -106,6 +114,11 @@ func SameAddress(chain, a, b string) bool {
 		return sameEVM(a, b)
 	}
 	return a == b
+}
+
+// SameAddressOn is SameAddress of one chain.
+func SameAddressOn(chain string) func(a, b string) bool {
+	return func(a, b string) bool { return SameAddress(chain, a, b) }
 }
 
 // checkAddresses refuses destinations and tokens that are no addresses of their chain: a rule over them would never apply.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"math/big"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -112,6 +113,10 @@ type Config struct {
 	TermsThen func(v charter.Vault, under statement.ID, at time.Time) (charter.Vault, bool)
 	// Frozen says by whom a vault is frozen, and until when; empty if it is not.
 	Frozen func(vault statement.ID, now time.Time) string
+	// SOS is asked of what leaves a vault that is held, or was; may be nil, and give nil while that room is not open.
+	SOS func() SOS
+	// Usual is what a fee of such a transaction usually is, in wei, as this node's own endpoint says; nil without an endpoint of its chain.
+	Usual func(ctx context.Context, from evm.Address, tx *evm.Transaction) (*big.Int, error)
 	// Signed hears that a vault signed. It is called under our lock; may be nil.
 	Signed func(vault statement.ID)
 	// RestoredAt is when this store was made from an export: what went out before may be forgotten here, so windows that reach back before it count

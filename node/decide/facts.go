@@ -77,15 +77,16 @@ func read(s statement.Statement, it intent.Intent, v ceremony.View) *decoded {
 
 // rule makes this node's ruling on a file, and asks the policy and the chain where the statement's own
 // rules hold. The caller holds the vault's book. Wait with a reason in f.waits means: not yet.
-func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling, intent.Facts, error) {
+func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling, intent.Facts, emergency, error) {
 	v, err := d.vaultOf(f.life.Intent())
 	if err != nil {
-		return intent.Ruling{}, intent.Facts{}, err
+		return intent.Ruling{}, intent.Facts{}, emergency{}, err
 	}
 	facts := d.decode(f, v)
-	r := intent.Decide(f.stmt, v.Vault, f.life.Votes(), facts, now)
+	e := d.emergency(ctx, f, v)
+	r := e.underPlan(intent.Decide(f.stmt, e.asks(d, v.Vault, f.life.Intent().Initiator), f.life.Votes(), facts, now))
 	f.waits, f.lacks, f.again = "", "", time.Time{}
-	if why := f.unasked(v); why != "" && (r.Verdict != intent.Deny || r.Rule == intent.RuleRejected) {
+	if why := d.unasked(f, v, e); why != "" && (r.Verdict != intent.Deny || r.Rule == intent.RuleRejected) {
 		r.Verdict, r.Rule, r.Reason = intent.Deny, intent.RulePerson, why
 	}
 	if r.Rule == intent.RuleEpoch && d.outlived(f) {
@@ -93,18 +94,21 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 	}
 	if v.Bare != "" && r.Verdict != intent.Deny {
 		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleShare, v.Bare
-		return r, facts, nil
+		return r, facts, e, nil
 	}
-	if r.Verdict != intent.Deny {
+	if r.Verdict != intent.Deny && e.sos != nil {
+		r = d.judge(ctx, now, f, &e, r)
+	}
+	if r.Verdict != intent.Deny && f.waits == "" && !e.rules() {
 		r = d.apply(now, f, v, r)
 	}
 	if r.Verdict == intent.Deny || f.waits != "" {
-		return r, facts, nil
+		return r, facts, e, nil
 	}
 	// Nothing is the rival of a proof: it has no nonce.
 	if by, ok := d.rival(f, false); ok && by.signed {
 		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleNonce, by.taken()
-		return r, facts, nil
+		return r, facts, e, nil
 	}
 	checked, why, err := d.state(ctx, f.payload)
 	switch {
@@ -116,13 +120,13 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleState, why
 	}
 	if r.Verdict == intent.Deny || f.waits != "" {
-		return r, facts, nil
+		return r, facts, e, nil
 	}
 	if by, ok := d.rival(f, r.Verdict == intent.Allow); ok {
 		f.waits = by.taken()
 		r.Verdict, r.Rule, r.Reason = intent.Wait, RuleNonce, f.waits
 	}
-	return r, facts, nil
+	return r, facts, e, nil
 }
 
 // state compares what is to be signed with the chain, as this node's own endpoint sees it.

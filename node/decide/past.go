@@ -221,7 +221,7 @@ func (d *Desk) readPast(now time.Time, fields [][]byte) (*file, []ruling, error)
 	if it.Created.Sub(now) > intent.Skew {
 		return nil, nil, intent.ErrFuture
 	}
-	if _, err := intent.VerifyProposal(s, fields[1], then.Vault, it.Created); err != nil {
+	if _, err := intent.VerifyProposal(s, fields[1], d.officers(then.Vault, it.Initiator), it.Created); err != nil {
 		return nil, nil, err
 	}
 	rulings, err := d.readAllows(s, it, then, fields[2])
@@ -262,7 +262,7 @@ func (d *Desk) stranger(vault statement.ID) bool {
 
 // lifeOf is the life of an intent that is heard of late: it may live here still, and was not let in while its initiator had too many others.
 func (d *Desk) lifeOf(now time.Time, s statement.Statement, armored []byte, v ceremony.View, rulings []ruling) (l intent.Life, err error) {
-	it, err := intent.VerifyProposal(s, armored, v.Vault, now)
+	it, err := intent.VerifyProposal(s, armored, d.officers(v.Vault, s.Get("initiator")), now)
 	if x, _ := d.cfg.Charter(); err == nil && x.ID == it.Charter && d.serves(it) {
 		l, err = intent.New(s, v.Vault, now)
 		for _, r := range rulings {

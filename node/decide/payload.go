@@ -38,7 +38,7 @@ func decode(s statement.Statement, it intent.Intent, v ceremony.View, key group.
 	if err != nil {
 		return nil, fmt.Errorf("transactions of chain %s are not signed by this release, and proofs are", it.Chain)
 	}
-	tx, err := evm.Decode(it.Transaction)
+	tx, err := evm.DecodeCall(it.Transaction, named(v.Vault))
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -81,16 +82,24 @@ func (d *Desk) underCharter(f *file) error {
 
 // stands says whether what allowed an intent still holds when it is to be signed: its charter is in force, nobody froze the vault, the
 // initiator and enough approvers are still who they were, and the rules permit it now.
-func (d *Desk) stands(now time.Time, f *file, v ceremony.View) error {
+func (d *Desk) stands(ctx context.Context, now time.Time, f *file, v ceremony.View) error {
 	if err := d.underCharter(f); err != nil {
 		return err
 	}
-	it := f.life.Intent()
+	it, e := f.life.Intent(), d.emergency(ctx, f, v)
+	if e.sos != nil {
+		if err := e.sos.MaySign(ctx, it.Vault, e.outflow); err != nil {
+			return fmt.Errorf("intent %s: %w", f.stmt.ID().Short(), err)
+		}
+	}
+	if why := d.unasked(f, v, e); why != "" {
+		return fmt.Errorf("intent %s: %s", f.stmt.ID().Short(), why)
+	}
+	if e.rules() {
+		return nil // the plan is the rule: no freeze, approval or policy is asked besides
+	}
 	if by := d.cfg.Frozen(it.Vault, now); by != "" {
 		return fmt.Errorf("vault %s is frozen by %s", v.Vault.Name, by)
-	}
-	if why := f.unasked(v); why != "" {
-		return fmt.Errorf("intent %s: %s", f.stmt.ID().Short(), why)
 	}
 	t := intent.Count(f.stmt.ID(), it.Initiator, v.Vault, f.life.Votes())
 	if !t.Met() {
@@ -107,9 +116,9 @@ func (d *Desk) stands(now time.Time, f *file, v ceremony.View) error {
 }
 
 // unasked says why the proposal counts for nothing any more: its initiator is none, or the key that signed it is theirs no more.
-func (f *file) unasked(v ceremony.View) string {
+func (d *Desk) unasked(f *file, v ceremony.View, e emergency) string {
 	name := f.life.Intent().Initiator
-	p, ok := v.Vault.Initiator(name)
+	p, ok := e.asks(d, v.Vault, name).Initiator(name)
 	if !ok {
 		return fmt.Sprintf("%s is no initiator of vault %s any more", name, v.Vault.Name)
 	}
@@ -127,9 +136,9 @@ func (f *file) unasked(v ceremony.View) string {
 }
 
 // disowned says that a proposal counts for nothing any more.
-func (d *Desk) disowned(f *file) bool {
+func (d *Desk) disowned(ctx context.Context, f *file) bool {
 	v, err := d.vaultOf(f.life.Intent())
-	return err == nil && f.unasked(v) != ""
+	return err == nil && d.unasked(f, v, d.emergency(ctx, f, v)) != ""
 }
 
 // apply asks freezes and the charter's rules where the intent's own let it wait or pass.

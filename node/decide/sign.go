@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -66,7 +67,7 @@ func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 	d.recount(f)
 	// An intent whose epoch or charter is over is denied for that at once, and not when somebody votes on it.
 	// So is one whose proposal counts no more, or it would keep its nonce.
-	over := d.outlived(f) || d.underCharter(f) != nil || d.mayDecide(f) && d.disowned(f)
+	over := d.outlived(f) || d.underCharter(f) != nil || d.mayDecide(f) && d.disowned(ctx, f)
 	if d.mayDecide(f) && (over || (f.due || f.waits != "") && !now.Before(f.again)) {
 		if err := d.decide(ctx, now, f); err != nil {
 			return nil, err
@@ -92,7 +93,7 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 	}
 	if f.life.Verdict(d.cfg.Operator) == intent.Allow {
 		f.waits = ""
-		if err := d.stands(now, f, v); err != nil {
+		if err := d.stands(ctx, now, f, v); err != nil {
 			f.waits = err.Error()
 			return nil, nil
 		}
@@ -257,6 +258,15 @@ func requestOf(s *mpc.Setup) (*protocol.OnlineRequest, error) {
 	return &protocol.OnlineRequest{Request: *req}, nil
 }
 
+// IntentOf is the intent that a signing session is over.
+func IntentOf(s *mpc.Setup) (statement.ID, error) {
+	req, err := requestOf(s)
+	if err != nil {
+		return statement.ID{}, err
+	}
+	return req.Intent, nil
+}
+
 // mayJoin holds a setup to what this node decided and holds itself.
 func (d *Desk) mayJoin(ctx context.Context, now time.Time, v ceremony.View, f *file, s *mpc.Setup, req *protocol.OnlineRequest) error {
 	it := f.life.Intent()
@@ -272,7 +282,7 @@ func (d *Desk) mayJoin(ctx context.Context, now time.Time, v ceremony.View, f *f
 	if !d.serves(it) {
 		return fmt.Errorf("intent %s: %w", f.stmt.ID().Short(), errOldEpoch)
 	}
-	if err := d.stands(now, f, v); err != nil {
+	if err := d.stands(ctx, now, f, v); err != nil {
 		return err
 	}
 	if err := d.avoids(ctx, now, v, f, s); err != nil {

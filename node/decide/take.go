@@ -67,7 +67,7 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 	if err != nil {
 		return err
 	}
-	if _, err := intent.VerifyProposal(s, armored, v.Vault, now); err != nil {
+	if _, err := intent.VerifyProposal(s, armored, d.officers(v.Vault, it.Initiator), now); err != nil {
 		return err
 	}
 	if x, _ := d.cfg.Charter(); x.ID != it.Charter {
@@ -82,6 +82,9 @@ func (d *Desk) propose(ctx context.Context, now time.Time, raw, armored []byte, 
 		return err
 	}
 	f := &file{stmt: s, proposal: armored, life: life, decisions: map[string]ruling{}, others: map[string]ruling{}}
+	if err := d.mayPropose(ctx, f, v); err != nil {
+		return err
+	}
 	d.decode(f, v) // its nonce is claimed before anything is ruled on it
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -172,6 +175,9 @@ func (d *Desk) vote(ctx context.Context, now time.Time, id []byte, verb signet.V
 	if err != nil {
 		return err
 	}
+	if verb == signet.Reject && d.emergency(ctx, f, v).rules() {
+		return fmt.Errorf("intent %s: the plan of SOS is the rule, and nobody's rejection counts", f.stmt.ID().Short())
+	}
 	if verb == signet.Reject && f.life.State() == intent.Signing {
 		return f.hold(now)
 	}
@@ -213,7 +219,7 @@ func (d *Desk) publish(ctx context.Context, now time.Time, f *file) error {
 	b := d.book(f.life.Intent().Vault)
 	b.Lock()
 	defer b.Unlock()
-	r, facts, err := d.rule(ctx, now, f)
+	r, facts, sos, err := d.rule(ctx, now, f)
 	if err != nil || r.Verdict == intent.Wait {
 		return err
 	}
@@ -235,7 +241,8 @@ func (d *Desk) publish(ctx context.Context, now time.Time, f *file) error {
 		return err
 	}
 	n := outbox.Note{Kind: NoteDecision, Fields: [][]byte{s.Bytes(), sig}}
-	return d.enter(now, f, func(e journal.Entry) error { return d.cfg.Post(ctx, now, e, n) }, ruling{dec, s, sig})
+	post := func(e journal.Entry) error { return d.cfg.Post(ctx, now, e, n) }
+	return d.enter(now, f, sos.counted(ctx, now, f.life.Intent().Vault, r.Verdict, post), ruling{dec, s, sig})
 }
 
 // enter adds verified decisions of different operators to a file, at once.
@@ -371,7 +378,7 @@ func (d *Desk) cancel(now time.Time, raw, armored []byte, write writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := intent.VerifyCancel(s, f.stmt, v.Vault, armored); err != nil {
+	if _, err := intent.VerifyCancel(s, f.stmt, d.officers(v.Vault, f.life.Intent().Initiator), armored); err != nil {
 		return err
 	}
 	switch f.life.State() {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"slices"
 	"sync"
 	"testing"
@@ -88,6 +89,8 @@ type World struct {
 	Check func(h *Host, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 	// CheckBlock does for the blocks that proofs speak of; nil: none is configured.
 	CheckBlock func(h *Host, chain string, b intent.Block) (checked bool, why string, err error)
+	// Usual is what a host's endpoint says that a fee usually is; nil: none is configured.
+	Usual func(h *Host, from evm.Address, tx *evm.Transaction) (*big.Int, error)
 	// Fate decides over each batch; nil: all live. n counts the host's batches, from 1.
 	Fate func(h *Host, n int, b store.Batch) Fate
 	// Pass is asked for what arrives instead of a frame; nil: the frame itself.
@@ -247,6 +250,12 @@ func (w *World) Start(h *Host) {
 					return false, "", nil
 				}
 				return w.CheckBlock(h, chain, b)
+			},
+			Usual: func(_ context.Context, from evm.Address, tx *evm.Transaction) (*big.Int, error) {
+				if w.Usual == nil {
+					return nil, nil
+				}
+				return w.Usual(h, from, tx)
 			},
 			Presignatures: h.Mode, Mono: func() time.Duration { return w.Now.Sub(began) },
 			Fatal: func(error) {

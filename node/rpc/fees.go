@@ -128,3 +128,20 @@ func (c *EVM) Complete(ctx context.Context, from evm.Address, r evm.Request) (ev
 	}
 	return r, nil
 }
+
+// UsualFee is what such a call usually costs at most, in wei: the chain's own estimate of its gas, at the fee that Fees would offer. It is nil where the
+// call would fail: then no fee is usual.
+func (c *EVM) UsualFee(ctx context.Context, m Message) (*big.Int, error) {
+	gas, err := c.EstimateGas(ctx, m)
+	if err := environment(err); err != nil {
+		return nil, err
+	}
+	if err != nil {
+		return nil, nil
+	}
+	fees, err := c.Fees(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return new(big.Int).Mul(new(big.Int).SetUint64(gas), fees.FeeCap), nil
+}

@@ -1,0 +1,231 @@
+package decide
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/policy"
+	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/ceremony"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+)
+
+// RuleSOS is the plan of a request: in ACTIVE and LOCK-UP it stands in the place of quorum and policy, and is kept beside them afterwards
+// (spec/sos 5).
+const RuleSOS = "sos"
+
+// emergencyEvery is how often what SOS holds is looked at again.
+const emergencyEvery = time.Second
+
+// SOS is what the room that keeps dockets says of what leaves a vault (node/rescue).
+type SOS interface {
+	Binds(ctx context.Context, vault statement.ID, o sos.Outflow) bool
+	Rules(ctx context.Context, vault statement.ID, o sos.Outflow) (request statement.ID, subjects []string)
+	Judge(ctx context.Context, now time.Time, vault statement.ID, o sos.Outflow) error
+	Spend(ctx context.Context, now time.Time, vault statement.ID, o sos.Outflow, write func(journal.Entry) error) error
+	MaySign(ctx context.Context, vault statement.ID, o sos.Outflow) error
+}
+
+// An emergency is what SOS has to do with an intent.
+type emergency struct {
+	sos      SOS // nil: nothing
+	outflow  sos.Outflow
+	request  statement.ID // whose plan rules instead of the ordinary rules; zero: none
+	subjects []string
+}
+
+// rules says that the plan is the rule.
+func (e emergency) rules() bool { return !e.request.IsZero() }
+
+// emergency asks whether SOS has a say about an intent.
+func (d *Desk) emergency(ctx context.Context, f *file, v ceremony.View) (e emergency) {
+	if d.cfg.SOS == nil {
+		return e
+	}
+	desk, it := d.cfg.SOS(), f.life.Intent()
+	if desk == nil {
+		return e
+	}
+	o := sos.Outflow{Intent: f.stmt.ID(), Vault: v.Vault.Name, Key: it.Key, Transaction: it.Purpose == intent.PurposeTransaction, Chain: it.Chain}
+	if !desk.Binds(ctx, it.Vault, o) {
+		return e
+	}
+	e = emergency{sos: desk, outflow: o}
+	e.request, e.subjects = desk.Rules(ctx, it.Vault, o)
+	return e
+}
+
+// officers lets an operator's officers be initiators in its name: the owner's company may be what is gone. Whether one counts, unasked says.
+func (d *Desk) officers(v charter.Vault, name string) charter.Vault {
+	if _, known := v.Initiator(name); known || v.SOS == nil || !slices.Contains(v.Committee, name) {
+		return v
+	}
+	if r, ok := d.cfg.Roster(v.Roster); ok {
+		if o, ok := r.Operator(name); ok {
+			v.Initiators = append(slices.Clone(v.Initiators), charter.Person{Name: name, Organisation: name, Keys: o.Officers})
+		}
+	}
+	return v
+}
+
+// asks gives a vault those who may propose: officers do while a plan rules, and never those of an operator that it is about.
+func (e emergency) asks(d *Desk, v charter.Vault, name string) charter.Vault {
+	if !e.rules() || slices.Contains(e.subjects, name) {
+		return v
+	}
+	return d.officers(v, name)
+}
+
+// mayPropose refuses an officer's proposal while no plan rules here. It may soon: this node may be behind the others.
+func (d *Desk) mayPropose(ctx context.Context, f *file, v ceremony.View) error {
+	name := f.life.Intent().Initiator
+	if _, ok := v.Vault.Initiator(name); ok {
+		return nil
+	}
+	if _, ok := d.emergency(ctx, f, v).asks(d, v.Vault, name).Initiator(name); ok {
+		return nil
+	}
+	return fmt.Errorf("%w: %s is no initiator of vault %s: an operator's officers propose while a plan of SOS is the rule and not about them, and at no other time", outbox.ErrLater, name, v.Vault.Name)
+}
+
+// underPlan puts the plan in the place of the people's answers: their rejections, too, count for nothing.
+func (e emergency) underPlan(r intent.Ruling) intent.Ruling {
+	if !e.rules() || r.Verdict == intent.Deny && r.Rule != intent.RuleRejected {
+		return r
+	}
+	return intent.Ruling{Verdict: intent.Allow, Rule: RuleSOS, Reason: fmt.Sprintf("the plan of request %s allows it", e.request)}
+}
+
+// judge asks the dockets. Where the plan rules, what it does not allow is denied; everything else that is held may be free again.
+func (d *Desk) judge(ctx context.Context, now time.Time, f *file, e *emergency, r intent.Ruling) intent.Ruling {
+	x, ok := d.cfg.Charter()
+	if !ok {
+		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleSOS, errNoCharter.Error()
+		return r
+	}
+	err := d.fill(ctx, x.Document, f, e)
+	if err == nil {
+		err = e.sos.Judge(ctx, now, f.life.Intent().Vault, e.outflow)
+	}
+	if err == nil {
+		return r
+	}
+	later := errors.Is(err, sos.ErrHeld) || errors.Is(err, sos.ErrRolled) || errors.Is(err, sos.ErrLate) || errors.Is(err, errEndpoint)
+	if e.rules() && !later {
+		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleSOS, err.Error()
+		return r
+	}
+	f.waits, f.again = err.Error(), now.Add(emergencyEvery)
+	r.Verdict, r.Rule, r.Reason = intent.Wait, RuleSOS, f.waits
+	return r
+}
+
+var errEndpoint = errors.New("this node's own endpoint does not say what a fee usually is")
+
+// fill decodes what leaves.
+func (d *Desk) fill(ctx context.Context, doc charter.Document, f *file, e *emergency) error {
+	t, ok := f.payload.(*transfer)
+	if !ok {
+		return nil // a proof; and what is not decoded was denied before
+	}
+	flows, err := sosFlows(doc, t)
+	if err != nil {
+		return fmt.Errorf("%w: %w", sos.ErrPlan, err)
+	}
+	e.outflow.Flows = flows
+	if !e.rules() {
+		return nil // tranches bound amounts, and not fees
+	}
+	usual, err := d.cfg.Usual(ctx, t.from, t.tx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errEndpoint, err)
+	}
+	if usual == nil {
+		return fmt.Errorf("%w: what a fee usually is on chain %s is not known here: this node has no endpoint of it, or the transaction would fail", sos.ErrPlan, e.outflow.Chain)
+	}
+	return e.fees(doc, t.tx.Facts(), usual)
+}
+
+// fees compares fees exactly: policy units are rounded up, and a fee that is burnt may hide in one unit (S12).
+func (e *emergency) fees(doc charter.Document, f evm.Facts, usual *big.Int) error {
+	own, ok := doc.AssetOn(e.outflow.Chain, "", policy.SameAddressOn(e.outflow.Chain))
+	if !ok {
+		return fmt.Errorf("%w: the own asset of chain %s is not in the charter", sos.ErrPlan, e.outflow.Chain)
+	}
+	most := new(big.Int).Mul(usual, big.NewInt(sos.FeeTimes))
+	switch {
+	case f.MaxFee.Cmp(most) > 0:
+		return fmt.Errorf("%w: a fee of %s wei; usual is %s, and at most %d times that is allowed", sos.ErrPlan, f.MaxFee, usual, sos.FeeTimes)
+	case f.Operation == evm.NativeTransfer && f.Amount.Cmp(f.MaxFee) < 0:
+		return fmt.Errorf("%w: it moves %s wei, less than its fee of %s", sos.ErrPlan, f.Amount, f.MaxFee)
+	}
+	units, err := own.Units(usual)
+	if err != nil {
+		return fmt.Errorf("%w: usual fee: %w", sos.ErrPlan, err)
+	}
+	e.outflow.Usual = units
+	return nil
+}
+
+// sosFlows are what a transaction does, as SOS counts it.
+func sosFlows(doc charter.Document, t *transfer) (out []sos.Flow, err error) {
+	f := t.tx.Facts()
+	flows, err := policy.FlowsOfEVM(doc, f)
+	if f.Operation == evm.ContractCall {
+		flows, err = policy.FeeOfEVM(doc, f)
+		out = append(out, sos.Flow{What: sos.Call, To: f.Destination.String(), Data: f.Calldata})
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range flows {
+		y := sos.Flow{Asset: x.Asset, Amount: x.Amount, To: x.Destination}
+		switch {
+		case x.Operation == policy.Fee:
+			y.What = sos.Fee
+		case f.Destination == t.from: // back to the key's own address
+			y.What = sos.Remainder
+		default:
+			y.What = sos.Transfer
+		}
+		out = append(out, y)
+	}
+	return out, nil
+}
+
+// counted makes the writer of a decision one that counts what an ALLOW lets out, in the same transaction.
+func (e emergency) counted(ctx context.Context, now time.Time, vault statement.ID, verdict intent.Verdict, write writer) writer {
+	if e.sos == nil || verdict != intent.Allow {
+		return write
+	}
+	return func(entry journal.Entry) error {
+		return e.sos.Spend(ctx, now, vault, e.outflow, func(more journal.Entry) error {
+			entry.Add(more)
+			return write(entry)
+		})
+	}
+}
+
+// named says which calls an SOS plan names.
+func named(v charter.Vault) evm.Named {
+	if v.SOS == nil {
+		return nil
+	}
+	calls := v.SOS.Calls
+	return func(chainID uint64, to evm.Address, data []byte) bool {
+		chain := "eip155:" + strconv.FormatUint(chainID, 10)
+		return slices.ContainsFunc(calls, func(c charter.Call) bool {
+			return c.Chain == chain && slices.Equal(c.Data, data) && policy.SameAddress(chain, c.To, to.String())
+		})
+	}
+}

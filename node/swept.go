@@ -1,0 +1,29 @@
+package node
+
+import (
+	"context"
+
+	"github.com/ostraka/ostraka/custody/statement"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/decide"
+)
+
+// sos is the room that keeps dockets, as the one that decides asks it; nil while it is not open.
+func (n *Node) sos() decide.SOS {
+	if n.Rescue == nil {
+		return nil
+	}
+	return n.Rescue
+}
+
+// sweeps says that a session is over an intent that the vault's plan took (spec/sos 5.2).
+func (n *Node) sweeps(ctx context.Context, vault statement.ID, s *mpc.Setup) bool {
+	switch s.Protocol {
+	case protocol.ProtocolSign, protocol.ProtocolOnline:
+	default:
+		return false
+	}
+	id, err := decide.IntentOf(s)
+	return err == nil && n.Rescue.MaySweep(ctx, vault, id) == nil
+}
