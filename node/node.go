@@ -16,8 +16,8 @@ import (
 	"io"
 	"iter"
 	"log/slog"
-	"math/big"
 	"maps"
+	"math/big"
 	"slices"
 	"strings"
 	"sync"
@@ -341,7 +341,7 @@ func (n *Node) follow(ctx context.Context, now time.Time, c charter.Chain) (err 
 	}
 	n.Charters, err = charters.Open(ctx, now, charters.Config{
 		Operator: n.cfg.Own.Name, Identity: n.cfg.Identity, Journal: n.Journal, Rand: n.cfg.Rand, Log: n.cfg.Log, Post: n.post, Forward: n.forward,
-		Rosters: func() charter.Chain { return *n.rosters.Load() }, Committee: n.committee,
+		Rosters: func() charter.Chain { return *n.rosters.Load() }, Committee: n.committee, Held: n.unchangeable, Subjects: n.subjects,
 	})
 	return err
 }

@@ -27,3 +27,19 @@ func (n *Node) sweeps(ctx context.Context, vault statement.ID, s *mpc.Setup) boo
 	id, err := decide.IntentOf(s)
 	return err == nil && n.Rescue.MaySweep(ctx, vault, id) == nil
 }
+
+// unchangeable says why no version of the charter comes into force now.
+func (n *Node) unchangeable(ctx context.Context) string {
+	if n.Rescue == nil || n.Rescue.Quiet() {
+		return ""
+	}
+	return n.Rescue.MayChange(ctx)
+}
+
+// subjects are the operators that an emergency of a vault is about.
+func (n *Node) subjects(ctx context.Context, vault statement.ID) []string {
+	if n.Rescue == nil {
+		return nil
+	}
+	return n.Rescue.Subjects(ctx, vault)
+}

@@ -71,6 +71,10 @@ type Config struct {
 	Rosters func() charter.Chain
 	// Committee lists the operators that hold a vault now; none if the vault is not known here.
 	Committee func(vault statement.ID) []string
+	// Held says why no version may come into force now: an emergency holds a vault (spec/sos 5.1). Subjects are the operators that an emergency of
+	// a vault is about: nobody waits for their word under an unfreezing. Both are asked before our own lock is taken; they may be nil.
+	Held     func(ctx context.Context) string
+	Subjects func(ctx context.Context, vault statement.ID) []string
 }
 
 // Charters is a node's view of its circle's charter.
@@ -79,6 +83,7 @@ type Charters struct {
 
 	mu       sync.Mutex
 	clock    time.Time // of the last call: terms end by it
+	held     string    // why no version comes into force, as of the last call
 	history  charter.History
 	known    map[statement.ID]*proposal // in force or not
 	vetoes   map[statement.ID]map[string]Signed

@@ -85,6 +85,9 @@ func (c *Charters) enact(ctx context.Context, now time.Time) error {
 // mayEnact finds the version that our node may enact now: complete, waited for, vetoed by nobody, and before all in rank that we enacted beside
 // it, each of which is dead.
 func (c *Charters) mayEnact(now time.Time) (p *proposal, due bool, err error) {
+	if c.held != "" {
+		return nil, false, nil // whatever it waited for before: it waits for that too
+	}
 	open := c.proposals(uint64(len(c.history)))
 	var last *proposal // the first in rank that we enacted
 	for _, o := range open {
@@ -244,8 +247,10 @@ func (c *Charters) takeWhole(ctx context.Context, now time.Time, raw []byte, wri
 
 // Tick enacts what is due.
 func (c *Charters) Tick(ctx context.Context, now time.Time) error {
+	why := c.emergency(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tell(now)
+	c.held = why
 	return c.enact(ctx, now)
 }

@@ -56,11 +56,13 @@ func (c *Charters) Take(ctx context.Context, now time.Time, n outbox.Note, write
 		if kind, err := kindOf(s); err != nil || kind != n.Kind {
 			return errors.Join(err, fmt.Errorf("note of kind %#x holds a statement of kind %q", uint8(n.Kind), s.Kind()))
 		}
-		held = c.heldBy(s)
+		held = c.heldBy(ctx, s)
 	}
+	why := c.emergency(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tell(now)
+	c.held = why
 	switch n.Kind {
 	case NoteEnact:
 		return c.takeEnact(ctx, now, n.Fields[0], string(n.Fields[1]), n.Fields[2], write)
@@ -72,11 +74,25 @@ func (c *Charters) Take(ctx context.Context, now time.Time, n outbox.Note, write
 }
 
 // heldBy lists the operators that hold the vault of a freeze or unfreezing. It is asked before our own lock is taken: who keeps keys asks us.
-func (c *Charters) heldBy(s statement.Statement) []string {
+func (c *Charters) heldBy(ctx context.Context, s statement.Statement) []string {
 	if k := s.Kind(); k != statement.Freeze && k != statement.Unfreeze {
 		return nil
 	}
-	return c.cfg.Committee(s.Fields().ID("vault"))
+	vault := s.Fields().ID("vault")
+	held := c.cfg.Committee(vault)
+	if s.Kind() == statement.Unfreeze && c.cfg.Subjects != nil {
+		lost := c.cfg.Subjects(ctx, vault)
+		held = slices.DeleteFunc(slices.Clone(held), func(name string) bool { return slices.Contains(lost, name) })
+	}
+	return held
+}
+
+// emergency is why no version comes into force. The room that says it asks us, so it is asked before our own lock is taken.
+func (c *Charters) emergency(ctx context.Context) string {
+	if c.cfg.Held == nil {
+		return ""
+	}
+	return c.cfg.Held(ctx)
 }
 
 // Accept takes our own officer's signature and sends it to all peers. missing lists the operators that must still sign.
@@ -85,10 +101,11 @@ func (c *Charters) Accept(ctx context.Context, now time.Time, s statement.Statem
 	if err != nil {
 		return nil, err
 	}
-	held := c.heldBy(s)
+	held, why := c.heldBy(ctx, s), c.emergency(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tell(now)
+	c.held = why
 	n := outbox.Note{Kind: kind, Fields: [][]byte{s.Bytes(), armored}}
 	missing, err = c.take(ctx, now, s, held, armored, c.cfg.Operator, func(e journal.Entry) error { return c.cfg.Post(ctx, now, e, n) })
 	if errors.Is(err, outbox.ErrOld) {
@@ -153,6 +170,9 @@ func (c *Charters) takeCharter(ctx context.Context, now time.Time, s statement.S
 		return nil, err
 	}
 	if must != "" {
+		if c.held != "" {
+			return nil, fmt.Errorf("no version of the charter is signed while an emergency holds a vault: %s: sign it when that is over; a key is revoked at any time", c.held)
+		}
 		if err := c.maySign(p); err != nil {
 			return nil, err
 		}

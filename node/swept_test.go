@@ -1,0 +1,320 @@
+package node_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/signet"
+	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/internal/components/anvil"
+	"github.com/ostraka/ostraka/node/decide"
+	"github.com/ostraka/ostraka/node/nodetest"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/rpc"
+)
+
+const (
+	refuge    = "0x00000000000000000000000000000000cafe0001"
+	elsewhere = "0x00000000000000000000000000000000cafe0002"
+)
+
+// A swept is a guarded vault on a chain, with a plan that says where its assets may go.
+type swept struct {
+	setting
+	chain *anvil.Node
+	rpc   *rpc.EVM
+	token string
+	call  []byte // the plan's
+	r     act.Request
+	nonce uint64
+}
+
+// onChain makes a world whose nodes ask a chain, and whose vault holds 10 ETH and 500 tokens.
+func onChain(t *testing.T) *swept {
+	t.Helper()
+	x := &swept{chain: anvil.Start(t, "--chain-id", "1")}
+	x.token = x.chain.DeployToken(t, big.NewInt(1e12))
+	x.call, _ = hex.DecodeString("70a08231" + strings.Repeat("00", 31) + "07") // what the token answers to
+	var err error
+	if x.rpc, err = rpc.NewEVM(x.chain.URL, rpc.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	w := nodetest.New(t, 3)
+	w.Change = func(d *charter.Document) {
+		d.Guardians = nodetest.Guardians(t, 3, 0)
+		d.Assets = append(d.Assets, charter.Asset{Name: "usdx", Chain: "eip155:1", Contract: x.token, Decimals: 6, Unit: 6})
+		for i := range d.Vaults {
+			p := nodetest.Plan(2, 2, "operator-9")
+			p.Destinations = []charter.Destination{{Name: "refuge", Chain: "eip155:1", Address: refuge}}
+			p.Caps = []charter.Cap{{Asset: "eth", Most: 4000}} // 4 ETH, fees included
+			p.Calls = []charter.Call{{Name: "pause", Chain: "eip155:1", To: x.token, Data: x.call, Times: 1}}
+			d.Vaults[i].Rescue = p
+		}
+	}
+	w.Check = func(_ *nodetest.Host, from evm.Address, f evm.Facts) (bool, string, error) {
+		err := x.rpc.Check(t.Context(), from, f, rpc.Limits{})
+		if m := (*rpc.Mismatch)(nil); errors.As(err, &m) {
+			return true, err.Error(), nil
+		}
+		return true, "", err
+	}
+	w.Usual = func(_ *nodetest.Host, from evm.Address, tx *evm.Transaction) (*big.Int, error) {
+		to, value, data := tx.Message()
+		return x.rpc.UsualFee(t.Context(), rpc.Message{From: from, To: to, Value: value, Data: data})
+	}
+	id, addr := nodetest.Ready(w, 3)
+	x.setting = setting{w, id, addr}
+	x.chain.SetBalance(t, addr.Address, "0x8ac7230489e80000")
+	x.chain.GiveToken(t, x.token, addr.Address, big.NewInt(500e6))
+	return x
+}
+
+// active brings a drill to ACTIVE at all nodes. c is what it is about; its node is away at first, and comes back with no veto.
+func (x *swept) active() {
+	x.T.Helper()
+	a, b, c := x.Hosts[0], x.Hosts[1], x.Hosts[2]
+	x.Downtime = 90 * time.Second
+	x.Crash(c)
+	x.r = x.askSOS(a, charter.TriggerLegal, c.Own.Name)
+	x.Run("known", x.allStand(sos.Armed, x.r, a, b))
+	x.support(a, x.r, 0)
+	x.support(b, x.r, 1)
+	x.consent(a, x.r)
+	x.consent(b, x.r)
+	x.Run("active", x.allStand(sos.Active, x.r, a, b))
+	x.Run("active at all", x.allStand(sos.Active, x.r, x.Hosts...))
+	x.Downtime = 0
+}
+
+// money is a transaction of the vault with the next nonce.
+func (x *swept) money(edit func(*evm.Request)) []byte {
+	x.T.Helper()
+	to, _ := evm.ParseAddress(refuge)
+	r := evm.Request{Kind: evm.Dynamic, ChainID: 1, Nonce: x.nonce, Gas: 21000, FeeCap: big.NewInt(3e9), TipCap: big.NewInt(1e9), To: to, Amount: big.NewInt(15e17)}
+	if edit != nil {
+		edit(&r)
+	}
+	raw, err := evm.Build(r)
+	if err != nil {
+		x.T.Fatal(err)
+	}
+	return raw
+}
+
+// asks has an operator's officer propose.
+func (x *swept) asks(h *nodetest.Host, raw []byte) (statement.Statement, outbox.Note) {
+	x.T.Helper()
+	it := x.Intent(x.vault, x.addr, 0)
+	it.Transaction, it.Initiator, it.Facts = raw, h.Own.Name, nil
+	tx, err := evm.DecodeCall(raw, func(uint64, evm.Address, []byte) bool { return true })
+	if err != nil {
+		x.T.Fatal(err)
+	}
+	for _, l := range tx.Facts().Lines() {
+		it.Facts = append(it.Facts, intent.Fact(l))
+	}
+	s, err := it.Statement(x.Salt())
+	if err != nil {
+		x.T.Fatal(err)
+	}
+	return s, outbox.Note{Kind: decide.NoteProposal, Fields: [][]byte{s.Bytes(), h.Officer.Makes(x.T, s)}}
+}
+
+// lands proposes, waits for the signature, and sends it.
+func (x *swept) lands(what string, raw []byte, during func()) {
+	x.T.Helper()
+	s, n := x.asks(x.Hosts[0], raw)
+	x.again(x.Hosts[0], n)
+	if during != nil {
+		during()
+	}
+	x.Run(what+" is signed", func() bool { return x.Signed(s) })
+	v, err := x.Hosts[0].Desk.Show(s.ID())
+	if err != nil {
+		x.T.Fatal(err)
+	}
+	for _, d := range v.Decisions {
+		if d.Rule != decide.RuleSOS || !strings.Contains(d.Reason, x.r.ID.String()) || len(d.Approved) > 0 {
+			x.T.Errorf("%s: %s allowed it by rule %s: %s", what, d.Operator, d.Rule, d.Reason)
+		}
+	}
+	hash, err := x.rpc.SendRaw(context.Background(), v.Raw)
+	if err != nil {
+		x.T.Fatalf("%s: %v", what, err)
+	}
+	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		if r, found, err := x.rpc.Receipt(context.Background(), hash); err == nil && found {
+			if !r.Success {
+				x.T.Fatalf("%s failed on its chain", what)
+			}
+			break
+		}
+		if time.Now().After(limit) {
+			x.T.Fatalf("%s is not mined", what)
+		}
+	}
+	x.nonce++
+}
+
+// denied proposes what every node refuses by itself.
+func (x *swept) denied(what, why string, s statement.Statement, n outbox.Note) {
+	x.T.Helper()
+	x.again(x.Hosts[1], n)
+	x.Run(what+" is denied", func() bool {
+		return x.All(func(h *nodetest.Host) bool { return h.Up && x.own(h, s).Verdict == intent.Deny })
+	})
+	for _, h := range x.Hosts {
+		if d := x.own(h, s); d.Rule != decide.RuleSOS || !strings.Contains(d.Reason, why) {
+			x.T.Errorf("%s: %s denies it by rule %s: %s", what, h.Own.Name, d.Rule, d.Reason)
+		}
+	}
+}
+
+// own is a host's own decision.
+func (x *swept) own(h *nodetest.Host, s statement.Statement) (out intent.Decision) {
+	x.Act(h, func() {
+		v, err := h.Desk.Show(s.ID())
+		for _, d := range v.Decisions {
+			if err == nil && d.Operator == h.Own.Name {
+				out = d.Decision
+			}
+		}
+	})
+	return out
+}
+
+// In ACTIVE the plan is the rule: an officer's sweep lands at the rescue address without anybody's approval, and each node alone refuses what
+// the plan does not allow, whoever approved it. A node that dies meanwhile counts each once.
+func TestSweeps(t *testing.T) {
+	t.Parallel()
+	x := onChain(t)
+	a, b, c := x.Hosts[0], x.Hosts[1], x.Hosts[2]
+	if _, n := x.asks(a, x.money(nil)); !x.refused(a, n) {
+		t.Error("before anything was declared an officer's proposal is taken")
+	}
+	x.active()
+	if _, n := x.asks(c, x.money(nil)); !x.refused(a, n) {
+		t.Error("the proposal of an officer of the subject is taken")
+	}
+	token, _ := evm.ParseAddress(x.token)
+	x.lands("a token sweep", x.money(func(r *evm.Request) { r.Token, r.Amount, r.Gas = &token, big.NewInt(400e6), 100000 }), func() {
+		x.Step(time.Second)
+		x.Crash(b)
+	})
+	thief, _ := evm.ParseAddress(elsewhere)
+	for what, e := range map[string]struct {
+		why  string
+		edit func(*evm.Request)
+	}{
+		"a transfer elsewhere": {"no rescue address", func(r *evm.Request) { r.To = thief }},
+		"tokens elsewhere":     {"no rescue address", func(r *evm.Request) { r.Token, r.To, r.Amount, r.Gas = &token, thief, big.NewInt(1), 60000 }},
+		"dust":                 {"less than its fee", func(r *evm.Request) { r.Amount = big.NewInt(1000) }},
+		"a burnt fee":          {"usual is", func(r *evm.Request) { r.FeeCap, r.TipCap = big.NewInt(900e9), big.NewInt(900e9) }},
+		"a wide gas limit":     {"usual is", func(r *evm.Request) { r.Gas = 2e6 }},
+		"more than the cap":    {"are allowed in all", func(r *evm.Request) { r.Amount = big.NewInt(4e18) }},
+		"back to itself": {"neither a sweep nor one protective call", func(r *evm.Request) {
+			r.To, _ = evm.ParseAddress(x.addr.Address)
+		}},
+	} {
+		s, n := x.asks(b, x.money(e.edit))
+		x.denied(what, e.why, s, n)
+	}
+	// An ordinary intent with every approval is no better.
+	s := x.Propose(x.vault, x.addr, x.nonce)
+	x.Run("denied", func() bool { return x.own(a, s).Verdict == intent.Deny && x.own(c, s).Rule == decide.RuleSOS })
+
+	// A freeze by one operator stops none of it, and neither do the rejections of the vault's own people.
+	x.Run("frozen", func() (ok bool) {
+		x.Act(c, func() {
+			f, err := c.Charters.PrepareFreeze(x.Clock(c), x.vault, time.Hour, "stop")
+			if err == nil {
+				_, err = c.Charters.Accept(t.Context(), x.Clock(c), f, c.Officer.Makes(t, f))
+			}
+			ok = err == nil
+		})
+		return ok
+	})
+	x.Run("frozen everywhere", func() bool {
+		return x.All(func(h *nodetest.Host) bool { return h.Charters.Frozen(x.vault, x.Clock(h)) != "" })
+	})
+	d := x.Document()
+	d.Heartbeat += time.Minute
+	x.Act(a, func() {
+		if err := x.SignCharter(a, d, true); err == nil || !strings.Contains(err.Error(), "emergency") {
+			t.Errorf("a charter is signed meanwhile: %v", err)
+		}
+	})
+	for range 2 { // 1.5 of 4 each
+		x.lands("a move under a freeze", x.money(nil), nil)
+	}
+	s, n := x.asks(b, x.money(nil))
+	x.denied("one move more", "are allowed in all", s, n)
+	if !x.refused(a, x.Vote(s, nodetest.Approvers[0], signet.Reject)) {
+		t.Error("a rejection counts")
+	}
+	x.lands("the protective call", x.calls(x.call), nil)
+	s, n = x.asks(a, x.calls(x.call))
+	x.denied("a second call", "was made 1 times", s, n)
+	other := append(bytes.Clone(x.call[:35]), 8)
+	s, n = x.asks(a, x.calls(other))
+	x.again(a, n)
+	x.Run("a call of nobody's is denied", func() bool { return x.own(b, s).Rule == intent.RuleDecoded && x.own(c, s).Rule == intent.RuleDecoded })
+	x.lands("the last move", x.money(func(r *evm.Request) { r.Amount = big.NewInt(9e17) }), nil)
+
+	safe, _ := evm.ParseAddress(refuge)
+	if n, err := x.rpc.TokenBalance(t.Context(), token, safe); err != nil || n.Cmp(big.NewInt(400e6)) != 0 {
+		t.Errorf("the rescue address holds %v tokens, %v", n, err)
+	}
+	if n, err := x.rpc.Balance(t.Context(), safe); err != nil || n.Cmp(big.NewInt(39e17)) != 0 {
+		t.Errorf("the rescue address holds %v wei, %v", n, err)
+	}
+	x.over()
+}
+
+// over lets the window end with nothing given: the ordinary rules are the rule again, and no officer proposes.
+func (x *swept) over() {
+	x.T.Helper()
+	a := x.Hosts[0]
+	for range 70 {
+		x.Step(time.Minute)
+		x.Deliver()
+	}
+	x.Run("over", x.allStand(sos.Expired, x.r, x.Hosts...))
+	if _, n := x.asks(a, x.money(nil)); !x.refused(a, n) {
+		x.T.Error("an officer proposes after the window")
+	}
+	s := x.Propose(x.vault, x.addr, x.nonce)
+	x.Approve(s)
+	x.Run("signed by the ordinary rules", func() bool { return x.Signed(s) })
+	if d := x.own(a, s); d.Rule != decide.RulePolicy {
+		x.T.Errorf("allowed by rule %s", d.Rule)
+	}
+}
+
+// calls is a call of the token's contract with the next nonce.
+func (x *swept) calls(data []byte) []byte {
+	x.T.Helper()
+	to, _ := evm.ParseAddress(x.token)
+	raw, err := evm.BuildCall(evm.CallRequest{Kind: evm.Dynamic, ChainID: 1, Nonce: x.nonce, Gas: 40000, FeeCap: big.NewInt(2e9), TipCap: big.NewInt(1e9), To: to, Data: data})
+	if err != nil {
+		x.T.Fatal(err)
+	}
+	return raw
+}
+
+// refused says that a node does not take a note.
+func (x *swept) refused(h *nodetest.Host, n outbox.Note) bool {
+	_, err := x.submit(h, n)
+	return err != nil
+}
