@@ -9,6 +9,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -37,7 +38,7 @@ func (c *Case) decodePayload() error {
 	if it.Purpose == intent.PurposeProof {
 		return c.decodeProof(key)
 	}
-	tx, err := evm.Decode(it.Transaction)
+	tx, err := evm.DecodeCall(it.Transaction, policy.Named(c.Vault.Vault))
 	if err != nil {
 		return err
 	}

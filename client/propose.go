@@ -197,6 +197,7 @@ type Sender struct {
 	Account Account
 	Index   uint32
 	Chain   string // CAIP-2, one of the vault's
+	As      string // in whose name: an operator's, by its officer, while a plan of SOS is the rule (spec/sos 5.8); empty: the initiator whose key it is
 }
 
 // Path is where the sender's key stands below the vault's root.
@@ -222,7 +223,10 @@ func (c *Circle) ask(s Sender, memo string, life time.Duration) (intent.Intent, 
 	if c.signer == nil {
 		return intent.Intent{}, ErrNoKey
 	}
-	person, err := v.initiator(c.signer)
+	person, err := s.As, error(nil)
+	if person == "" {
+		person, err = v.initiator(c.signer)
+	}
 	if err != nil {
 		return intent.Intent{}, err
 	}

@@ -117,7 +117,7 @@ func (x *swept) asks(h *nodetest.Host, raw []byte) (statement.Statement, outbox.
 	x.T.Helper()
 	it := x.Intent(x.vault, x.addr, 0)
 	it.Transaction, it.Initiator, it.Facts = raw, h.Own.Name, nil
-	tx, err := evm.DecodeCall(raw, func(uint64, evm.Address, []byte) bool { return true })
+	tx, err := evm.DecodeCall(raw, evm.AnyCall)
 	if err != nil {
 		x.T.Fatal(err)
 	}

@@ -88,7 +88,7 @@ func ParseSigned(raw []byte) (*Signed, error) {
 		tx.chainID, v = (v-35)/2, (v-35)%2
 	}
 	sig.recID = byte(v)
-	if tx, err = tx.finish(r, raw, sig, func(uint64, Address, []byte) bool { return true }); err != nil {
+	if tx, err = tx.finish(r, raw, sig, AnyCall); err != nil {
 		return nil, err
 	}
 	from, err := tx.recover(sig)

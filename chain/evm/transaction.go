@@ -114,7 +114,7 @@ func BuildCall(r CallRequest) (unsigned []byte, err error) {
 		return nil, fmt.Errorf("build EVM call: kind %d with fee cap %v and tip cap %v is none", r.Kind, tx.feeCap, tx.tipCap)
 	}
 	unsigned = tx.encode(nil)
-	if _, err := DecodeCall(unsigned, func(uint64, Address, []byte) bool { return true }); err != nil {
+	if _, err := DecodeCall(unsigned, AnyCall); err != nil {
 		return nil, fmt.Errorf("build EVM call: %w", err)
 	}
 	return unsigned, nil

@@ -105,7 +105,7 @@ func (v *verifier) noteSigned(q *request) {
 		s.first = middle(times)
 		if q.doc != nil {
 			s.chain, s.from = q.intent.Chain, q.intent.Address
-			if tx, err := evm.Decode(q.intent.Transaction); err == nil {
+			if tx, err := evm.DecodeCall(q.intent.Transaction, evm.AnyCall); err == nil {
 				s.nonce = tx.Facts().Nonce
 			}
 		}

@@ -543,7 +543,7 @@ func (q *request) checkTransaction(id [32]byte, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	tx, err := evm.Decode(q.intent.Transaction)
+	tx, err := evm.DecodeCall(q.intent.Transaction, evm.AnyCall)
 	switch {
 	case err != nil:
 		return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/ostraka/ostraka/chain/evm"
@@ -212,20 +211,6 @@ func (e emergency) counted(ctx context.Context, now time.Time, vault statement.I
 		return e.sos.Spend(ctx, now, vault, e.outflow, func(more journal.Entry) error {
 			entry.Add(more)
 			return write(entry)
-		})
-	}
-}
-
-// named says which calls an SOS plan names.
-func named(v charter.Vault) evm.Named {
-	if v.SOS == nil {
-		return nil
-	}
-	calls := v.SOS.Calls
-	return func(chainID uint64, to evm.Address, data []byte) bool {
-		chain := "eip155:" + strconv.FormatUint(chainID, 10)
-		return slices.ContainsFunc(calls, func(c charter.Call) bool {
-			return c.Chain == chain && slices.Equal(c.Data, data) && policy.SameAddress(chain, c.To, to.String())
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/node/ceremony"
@@ -38,7 +39,7 @@ func decode(s statement.Statement, it intent.Intent, v ceremony.View, key group.
 	if err != nil {
 		return nil, fmt.Errorf("transactions of chain %s are not signed by this release, and proofs are", it.Chain)
 	}
-	tx, err := evm.DecodeCall(it.Transaction, named(v.Vault))
+	tx, err := evm.DecodeCall(it.Transaction, policy.Named(v.Vault))
 	if err != nil {
 		return nil, err
 	}

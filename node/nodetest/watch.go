@@ -220,7 +220,7 @@ func (x *Watch) decision(h *Host, id statement.ID, operator string) (intent.Deci
 // digest is what an intent asks a key of a suite to sign, in the form of a request.
 func (x *Watch) digest(h *Host, it intent.Intent, st statement.Statement, suite string) ([32]byte, error) {
 	if it.Purpose != intent.PurposeProof {
-		tx, err := evm.DecodeCall(it.Transaction, func(uint64, evm.Address, []byte) bool { return true })
+		tx, err := evm.DecodeCall(it.Transaction, evm.AnyCall)
 		if err != nil {
 			return [32]byte{}, err
 		}
@@ -311,7 +311,7 @@ func (x *Watch) signature(h *Host, id statement.ID, raw []byte) {
 		}
 		return
 	}
-	want, err1 := evm.DecodeCall(it.Transaction, func(uint64, evm.Address, []byte) bool { return true })
+	want, err1 := evm.DecodeCall(it.Transaction, evm.AnyCall)
 	got, err2 := evm.ParseSigned(raw)
 	if err1 != nil || err2 != nil || want.Digest() != got.Transaction.Digest() || got.From.String() != it.Address {
 		x.wrong("%s sends a signature that is not of intent %s by its address: %v %v", h.Own.Name, id.Short(), err1, err2)

@@ -1,0 +1,90 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/policy"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// Officer names the operator of a vault's committee whose officer's key it is; "" if it is none's.
+func (v Vault) Officer(s *Signer) string {
+	for _, name := range v.Committee {
+		if o, ok := v.Roster.Operator(name); ok && s != nil && slices.ContainsFunc(o.Officers, s.Key().Equal) {
+			return name
+		}
+	}
+	return ""
+}
+
+// Asks says in whose name a key proposes in an emergency: its initiator's own, else its operator's.
+func (v Vault) Asks(s *Signer) (as string, err error) {
+	if s == nil {
+		return "", ErrNoKey
+	}
+	if _, err := v.initiator(s); err == nil {
+		return "", nil
+	}
+	if as = v.Officer(s); as == "" {
+		return "", &RefusedError{fmt.Sprintf("key %s is no initiator's of vault %s, and no officer's of %s", s.Key().Fingerprint(), v.Name, strings.Join(v.Committee, ", "))}
+	}
+	return as, nil
+}
+
+// PrepareCall makes the statement of an intent that asks for a protective call of the vault's SOS plan: exactly its bytes. Chain and kind of the
+// request are the caller's, with all its numbers.
+func (c *Circle) PrepareCall(s Sender, name string, r evm.CallRequest, life time.Duration) (statement.Statement, error) {
+	if s.Vault.SOS == nil {
+		return statement.Statement{}, &RefusedError{fmt.Sprintf("vault %s has no SOS plan", s.Vault.Name)}
+	}
+	for _, call := range s.Vault.SOS.Calls {
+		if call.Name != name {
+			continue
+		}
+		var err error
+		number, _ := strings.CutPrefix(call.Chain, "eip155:")
+		if r.ChainID, err = strconv.ParseUint(number, 10, 64); err != nil || call.Chain != s.Chain {
+			return statement.Statement{}, fmt.Errorf("call %s is of chain %s, not of %s", name, call.Chain, s.Chain)
+		}
+		if r.To, err = evm.ParseAddress(call.To); err != nil {
+			return statement.Statement{}, err
+		}
+		r.Data = call.Data
+		a, err := c.ask(s, "protective call "+name, life)
+		if err != nil {
+			return statement.Statement{}, err
+		}
+		a.Purpose = intent.PurposeTransaction
+		if a.Transaction, err = evm.BuildCall(r); err != nil {
+			return statement.Statement{}, err
+		}
+		tx, err := evm.DecodeCall(a.Transaction, policy.Named(s.Vault.Vault))
+		if err != nil {
+			return statement.Statement{}, err
+		}
+		a.Facts = intent.Written(factsOf(tx.Facts()))
+		return a.Statement(NewSalt())
+	}
+	return statement.Statement{}, errors.Join(&RefusedError{fmt.Sprintf("the plan of vault %s names no call %q", s.Vault.Name, name)})
+}
+
+// Underway finds an intent of an address that moves an asset to a destination and has not come to its end: a sweep that was begun is continued, and
+// not begun again.
+func Underway(all []*Case, address, chain string, like func(evm.Facts) bool) *Case {
+	for _, c := range slices.Backward(all) {
+		if c.Tx == nil || c.Intent.Address != address || c.Intent.Chain != chain || !like(c.Tx.Facts()) || c.Closed() {
+			continue
+		}
+		if !slices.Contains([]string{"confirmed", "final", "failed", "replaced"}, c.State()) {
+			return c
+		}
+	}
+	return nil
+}
