@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 
+	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	mpc "github.com/ostraka/ostraka/mpc/session"
@@ -25,7 +26,7 @@ func (n *Node) sweeps(ctx context.Context, vault statement.ID, s *mpc.Setup) boo
 		return false
 	}
 	id, err := decide.IntentOf(s)
-	return err == nil && n.Rescue.MaySweep(ctx, vault, id) == nil
+	return err == nil && n.Rescue.MayRun(ctx, vault, sos.Sweep, id) == nil
 }
 
 // unchangeable says why no version of the charter comes into force now.

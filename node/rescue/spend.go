@@ -95,17 +95,6 @@ func (d *Desk) MaySign(ctx context.Context, vault statement.ID, o sos.Outflow) e
 	})
 }
 
-// MaySweep says whether a session over an intent may run on a vault that SOS holds: it was counted.
-func (d *Desk) MaySweep(ctx context.Context, vault, intent statement.ID) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	k, err := d.docket(ctx, vault)
-	if err != nil {
-		return err
-	}
-	return k.MayRun(sos.Sweep, intent)
-}
-
 // MayChange says why no version of the charter comes into force now: some vault's docket forbids it (spec/sos 5.1); "" if none does.
 func (d *Desk) MayChange(ctx context.Context) string {
 	d.mu.Lock()
