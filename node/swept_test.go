@@ -17,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/verify"
 	"github.com/ostraka/ostraka/internal/components/anvil"
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/nodetest"
@@ -59,7 +60,7 @@ func onChain(t *testing.T) *swept {
 			p.Destinations = []charter.Destination{{Name: "refuge", Chain: "eip155:1", Address: refuge}}
 			p.Caps = []charter.Cap{{Asset: "eth", Most: 4000}} // 4 ETH, fees included
 			p.Calls = []charter.Call{{Name: "pause", Chain: "eip155:1", To: x.token, Data: x.call, Times: 1}}
-			d.Vaults[i].Rescue = p
+			d.Vaults[i].Rescue, d.Vaults[i].Publish = p, true
 		}
 	}
 	w.Check = func(_ *nodetest.Host, from evm.Address, f evm.Facts) (bool, string, error) {
@@ -280,6 +281,7 @@ func TestSweeps(t *testing.T) {
 		t.Errorf("the rescue address holds %v wei, %v", n, err)
 	}
 	x.over()
+	x.checked()
 }
 
 // over lets the window end with nothing given: the ordinary rules are the rule again, and no officer proposes.
@@ -317,4 +319,16 @@ func (x *swept) calls(data []byte) []byte {
 func (x *swept) refused(h *nodetest.Host, n outbox.Note) bool {
 	_, err := x.submit(h, n)
 	return err != nil
+}
+
+// checked has outsiders verify what all nodes publish: sweeps need no quorum, and nothing of it fails.
+func (x *swept) checked() {
+	x.T.Helper()
+	r, err := verify.Verify(sources(x.T.(*testing.T), x.PublishAll()), verify.Options{Now: x.Now})
+	if err != nil {
+		x.T.Fatal(err)
+	}
+	if r.Failed {
+		x.T.Errorf("honest nodes are accused:\n%s", strings.Join(failures(r), "\n"))
+	}
 }

@@ -343,7 +343,7 @@ func (v *verifier) checkShown(q *request, out *Request) error {
 	if !ok {
 		return fmt.Errorf("it names charter %s, which was never in force", it.Charter.Short())
 	}
-	p, ok := terms.Initiator(it.Initiator)
+	p, officer, ok := v.asker(q, terms, it.Initiator)
 	if !ok {
 		return fmt.Errorf("%s was no initiator", it.Initiator)
 	}
@@ -351,14 +351,18 @@ func (v *verifier) checkShown(q *request, out *Request) error {
 		return fmt.Errorf("%s did not sign it", it.Initiator)
 	}
 	approvals := v.readVotes(q, terms)
-	var tallyErr error
-	if t := intent.Count(q.id, it.Initiator, terms, approvals); len(q.signed) > 0 && !t.Met() {
-		tallyErr = errors.New("it was signed without its quorum: " + t.Missing())
-	} else {
-		out.Approved = t.Approved
-	}
 	if err := v.readDecisions(q, terms, out); err != nil {
 		return err
+	}
+	ruled, tallyErr := v.swept(q, terms)
+	switch t := intent.Count(q.id, it.Initiator, terms, approvals); {
+	case ruled:
+	case len(q.signed) > 0 && officer:
+		tallyErr = fmt.Errorf("%s was no initiator, and no plan of an emergency ruled", it.Initiator)
+	case len(q.signed) > 0 && !t.Met():
+		tallyErr = errors.New("it was signed without its quorum: " + t.Missing())
+	default:
+		out.Approved = t.Approved
 	}
 	if len(q.signed) == 0 {
 		return nil
