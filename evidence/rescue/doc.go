@@ -1,4 +1,4 @@
-// Package rescue judges what logs tell of a vault's emergencies (SOS), as an outsider who trusts no node (spec/disclosure 5; spec/sos).
+// Package rescue judges what logs tell of a vault's emergencies (SOS), as an outsider who trusts no node (spec/verify 4.10; spec/sos).
 //
 // It replays every statement that any log shows: who asked, by whom it was supported and vetoed, which steps each node took and when, by its own signed figures
 // and by the times and the order of the leaves in its own log; who gave a part, for which activation, and which epochs came of it; what was signed meanwhile. It
