@@ -142,6 +142,9 @@ const (
 	BreakglassCharter
 	BreakglassProof
 	BreakglassNonce
+
+	DrillProof
+	DrillMask
 )
 
 var labels = [...]string{
@@ -283,6 +286,9 @@ var labels = [...]string{
 	BreakglassCharter: "ostraka/1/breakglass/charter",
 	BreakglassProof:   "ostraka/1/breakglass/proof",
 	BreakglassNonce:   "ostraka/1/breakglass/ed25519-nonce",
+
+	DrillProof: "ostraka/1/drill/value",
+	DrillMask:  "ostraka/1/drill/mask",
 }
 
 func (l Label) String() string { return labels[l] }

@@ -26,6 +26,8 @@ const (
 	Heartbeat Kind = "heartbeat" // a node lives: what it runs, what it saw of the others' logs, and that it holds its shares
 	Log       Kind = "log"       // the keys of a node's log
 	Backup    Kind = "backup"    // an operator cut a copy of its shares, to be kept elsewhere
+
+	BackupDrill Kind = "backup-drill" // a guardian or an operator showed that what they keep opens
 )
 
 // Type says which texts a field's value may be.
@@ -103,6 +105,7 @@ const (
 	MaxWindow       = 14 * 24 * 3600 // seconds that ACTIVE lasts
 	MinHold         = 60             // seconds; 3600 but for drills
 	MaxHold         = 90 * 24 * 3600
+	MaxDrilled      = 16 << 10 // bytes of the signed checkpoint that a drill is made over
 	maxLabel        = 64
 	maxKeyLine      = 2048
 	maxCard         = 281  // bytes of a guardian's card: its text has exactly so many
@@ -163,7 +166,7 @@ var salt = hexOf("salt", 32, "random bytes: the id hides the content")
 
 // Kinds lists every kind, in the order of the spec page.
 var Kinds = []Kind{Roster, Charter, Veto, Revoke, Freeze, Unfreeze, Vault, Account, Intent, Decision, Hello, Key, Cancel, Proof, Reshare, Sighting, Heartbeat, Log, Release,
-	SOSRequest, SOSSupport, SOSVeto, SOSChallenge, SOSAlive, SOSSigned, SOSStep, SOSNoVeto, SOSSeat, SOSActivation, SOSReleased, SOSClose, SOSEarlyRelease, Backup, Breakglass, BreakglassDone,
+	SOSRequest, SOSSupport, SOSVeto, SOSChallenge, SOSAlive, SOSSigned, SOSStep, SOSNoVeto, SOSSeat, SOSActivation, SOSReleased, SOSClose, SOSEarlyRelease, Backup, BackupDrill, Breakglass, BreakglassDone,
 }
 
 // Fields is the one table of all kinds; the salt follows by itself.
@@ -211,6 +214,8 @@ func Fields(k Kind) []Spec {
 		return backupFields
 	case Breakglass, BreakglassDone:
 		return breakglassFieldsOf(k)
+	case BackupDrill:
+		return drillFields
 	}
 	return sosFields(k)
 }
@@ -417,4 +422,20 @@ var releaseFields = []Spec{
 		hexOf("sha256", 32, ""),
 		number("bytes", 1, 1<<40, ""),
 	),
+}
+
+var drillFields = []Spec{
+	hexOf("vault", 32, "id of the vault statement"),
+	hexOf("key", 32, "keyID"),
+	hexOf("epoch", 32, "hash of the epoch record in force"),
+	word("role", "what `by` is", "guardian", "operator"),
+	label("by", "guardian, or operator, whose backup was opened"),
+	hexOf("party", 16, "their PartyID in that epoch"),
+	word("level", "of the backup that an operator restored; for operators alone, and never absent there", "export", "paper").optional(),
+	hexOf("backup", 32, "SHA-256 of its signed header, where it is at hand; for operators alone").optional(),
+	label("spoiled", "dealer with rows to this guardian that do not open, by the guardian's word, in ascending order; for guardians alone").times(0, MaxOperators),
+	Spec{Name: "checkpoint", Type: Hex, Min: 1, Max: MaxDrilled, Least: 1, Most: 1, Doc: "of a log of the circle, cosigned: the proof was made after it"},
+	moment("created", "when it was made"),
+	Spec{Name: "proof", Type: Hex, Min: 64, Max: 65, Doc: "Schnorr proof that they know the guardian's value, or the share, over this statement without `proof` and `mask`"}.optional(),
+	Spec{Name: "mask", Type: Hex, Min: 64, Max: 65, Doc: "the same of an operator's mask, where the epoch has guardians"}.optional(),
 }

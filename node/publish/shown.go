@@ -43,7 +43,7 @@ var openStatements = []statement.Kind{
 	// All of SOS is public at once: a declaration that outsiders do not see could be used in silence.
 	statement.SOSRequest, statement.SOSSupport, statement.SOSVeto, statement.SOSChallenge, statement.SOSAlive, statement.SOSSigned,
 	statement.SOSStep, statement.SOSNoVeto, statement.SOSSeat, statement.SOSActivation, statement.SOSReleased, statement.SOSClose, statement.SOSEarlyRelease,
-	statement.Backup,
+	statement.Backup, statement.BackupDrill,
 }
 
 // open says whether a leaf's body is shown whatever the charter says of its vault.
