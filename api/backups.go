@@ -10,6 +10,7 @@ import (
 
 	pb "github.com/ostraka/ostraka/api/ostraka/v1"
 	custody "github.com/ostraka/ostraka/custody/backup"
+	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/node/backup"
 	"github.com/ostraka/ostraka/node/ceremony"
 )
@@ -88,8 +89,8 @@ func (o *operator) NoteBackup(ctx context.Context, r *connect.Request[pb.NoteBac
 	return connect.NewResponse(&pb.NoteBackupResponse{Statement: e.Statement.Bytes(), Signature: e.Signature}), nil
 }
 
-// Backups shows what was noted, and the keys in force.
-func (v *views) Backups(context.Context, *connect.Request[pb.BackupsRequest]) (*connect.Response[pb.BackupsResponse], error) {
+// Backups shows what was noted and drilled, the keys in force, and over what a drill is made.
+func (v *views) Backups(_ context.Context, _ *connect.Request[pb.BackupsRequest]) (*connect.Response[pb.BackupsResponse], error) {
 	out := &pb.BackupsResponse{}
 	for _, e := range v.d.Backups.Entries() {
 		out.Backups = append(out.Backups, &pb.NotedBackup{Statement: e.Statement.Bytes(), Signature: e.Signature, Taken: stamp(e.Taken)})
@@ -98,6 +99,13 @@ func (v *views) Backups(context.Context, *connect.Request[pb.BackupsRequest]) (*
 		if x.Current != nil && !x.Outside {
 			out.Keys = append(out.Keys, backed(x))
 		}
+	}
+	for _, d := range v.d.Backups.Drills() {
+		out.Drills = append(out.Drills, &pb.ShownDrill{Statement: d.Statement.Bytes(), At: stamp(d.At), Taken: stamp(d.Taken)})
+	}
+	out.Checkpoint, _, _ = v.d.Witness.Checkpoint()
+	if k, ok := v.d.Pulse.Keys(v.d.Operator().Name); ok {
+		out.LogKeys = tlog.EncodeKeys(k.Statement, k.Signature)
 	}
 	return connect.NewResponse(out), nil
 }

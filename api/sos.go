@@ -9,7 +9,6 @@ import (
 
 	pb "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/custody/statement"
-	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/rescue"
 )
 
@@ -75,27 +74,40 @@ func (p *people) rescue(ctx context.Context, now time.Time, id statement.ID) *pb
 	for _, k := range x.Keys {
 		out.Keys = append(out.Keys, &pb.RescueKey{Key: k.Key[:], Epoch: k.Epoch[:]})
 	}
-	if err := x.Plan.Validate(); err != nil {
-		out.Missing = append(out.Missing, err.Error())
-	}
-	out.Missing = append(out.Missing, unguarded(roots)...)
+	p.readiness(ctx, now, id, out)
 	for _, c := range x.Cases {
 		out.Cases = append(out.Cases, rescueCase(c))
 	}
 	return out
 }
 
-// unguarded names the keys whose epoch in force has not what the guardians of the plan in force would need.
-func unguarded(roots []ceremony.View) (missing []string) {
-	for _, v := range roots {
-		if v.Current == nil {
+// maxNeeds is how many things that are missing are shown: more than people do at once.
+const maxNeeds = 48
+
+// readiness shows whether SOS would come to anything, and what to do.
+func (p *people) readiness(ctx context.Context, now time.Time, id statement.ID, out *pb.Rescue) {
+	r, err := p.d.Ready(ctx, now, id)
+	out.State = r.State.String()
+	if err != nil {
+		out.Missing = append(out.Missing, err.Error())
+	}
+	for _, m := range r.Missing[:min(len(r.Missing), maxNeeds)] {
+		out.Missing = append(out.Missing, m.What)
+		out.Needs = append(out.Needs, &pb.RescueNeed{What: m.What, Do: m.Do, Stops: m.Stops})
+	}
+	if more := len(r.Missing) - maxNeeds; more > 0 {
+		out.Missing = append(out.Missing, fmt.Sprintf("and %d things more", more))
+	}
+	for _, v := range p.d.Keeper.Vault(id) {
+		if v.Vault.SOS == nil {
 			continue
 		}
-		if g := ceremony.PlanOf(v.Vault.Terms, v.Current.Record.Threshold); g == nil || v.Current.Record.Guardians != g.Hash() {
-			missing = append(missing, fmt.Sprintf("key %x: its epoch in force holds nothing for the guardians of the plan: `ostraka vault refresh` makes new shares that do", v.KeyID[:6]))
+		for _, g := range v.Vault.SOS.Keepers {
+			party := g.Card.Party()
+			out.Seats = append(out.Seats, &pb.RescueSeat{Name: g.Name, Party: party[:]})
 		}
+		return
 	}
-	return missing
 }
 
 func rescueCase(c rescue.ShownCase) *pb.RescueCase {

@@ -25,6 +25,7 @@ type Rescue struct {
 	Drill                bool
 	Keys                 []act.Key
 	Operators, Guardians []string
+	Seats                []Seat       // guardians' parties, by their cards
 	Declared             int          // declarations in the 90 days before: the most that a node knows
 	Previous             statement.ID // the last of them, by that node
 	Views                []RescueView
@@ -35,9 +36,24 @@ type Rescue struct {
 // A RescueView is what one node says of a vault.
 type RescueView struct {
 	Node       string
+	State      string   // of the vault; empty: the node does not say
 	Missing    []string // why it is NOT READY, of what the node knows
+	Needs      []Need   // the same, with what to do
 	RolledBack bool
 	basis      []byte // what must be alike
+}
+
+// A Seat is a guardian's party in the epochs that are made under the plan.
+type Seat struct {
+	Name  string
+	Party [16]byte
+}
+
+// A Need is what a vault is missing for SOS.
+type Need struct {
+	What  string `json:"what"`
+	Do    string `json:"do"`
+	Stops bool   `json:"stops"` // a declaration could come to nothing; else it is overdue
 }
 
 // A RescueRequest is a request, by node.
@@ -94,6 +110,9 @@ func readRescue(node string, m *v1.Rescue) (r Rescue, err error) {
 	if len(m.Vault) != 32 || len(m.Charter) != 32 && len(m.Missing) == 0 || len(m.Previous) != 0 && len(m.Previous) != 32 {
 		return r, errors.New("vault, charter or the declaration before is not 32 bytes")
 	}
+	if len(m.Needs) > maxRescueNames || len(m.Seats) > maxRescueNames || len(m.State) > 64 {
+		return r, fmt.Errorf("%d needs and %d guardians, at most %d each are read", len(m.Needs), len(m.Seats), maxRescueNames)
+	}
 	if len(m.Cases) > sos.MaxCases || len(m.Keys) > maxVaultKeys || len(m.Name) > 64 {
 		return r, fmt.Errorf("%d requests and %d keys, at most %d and %d are read", len(m.Cases), len(m.Keys), sos.MaxCases, maxVaultKeys)
 	}
@@ -121,7 +140,17 @@ func readRescue(node string, m *v1.Rescue) (r Rescue, err error) {
 		}
 		r.Requests = append(r.Requests, q)
 	}
-	r.Views = []RescueView{{node, m.Missing, m.RolledBack, r.basis()}}
+	for _, x := range m.Seats {
+		if statement.CheckLabel(x.Name) != nil || len(x.Party) != 16 {
+			return r, errors.New("a guardian's name is no label, or its party not 16 bytes")
+		}
+		r.Seats = append(r.Seats, Seat{x.Name, [16]byte(x.Party)})
+	}
+	v := RescueView{Node: node, State: m.State, Missing: m.Missing, RolledBack: m.RolledBack, basis: r.basis()}
+	for _, x := range m.Needs {
+		v.Needs = append(v.Needs, Need{x.What, x.Do, x.Stops})
+	}
+	r.Views = []RescueView{v}
 	return r, nil
 }
 

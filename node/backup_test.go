@@ -19,27 +19,7 @@ import (
 // exported cuts an export of a host, opens it, and gives the rows of the store that it makes.
 func exported(t *testing.T, s setting, h *nodetest.Host) []store.Item {
 	t.Helper()
-	id, err := age.GenerateHybridIdentity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	from := memory.New()
-	for _, it := range s.Rows(h, "") {
-		if _, err := from.Commit(context.Background(), store.Batch{Put: []store.Entry{{Key: it.Key, Value: it.Value}}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	_, r, _ := h.Circle.Roster()
-	var cipher bytes.Buffer
-	signed, err := backup.Cut{
-		Identity: h.Key, Operator: h.Own.Name, Roster: r, Place: "away", Sealer: h.Box, Roots: h.Keeper.Roots(),
-		Secrets:    backup.Secrets(h.Key, h.Box.DataKey(), []byte(`{"operator":"x"}`)),
-		Recipients: []age.Recipient{id.Recipient()}, Begin: func(int) error { return nil },
-	}.Write(context.Background(), s.Now, from, &cipher)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := append(append(custody.Front(len(signed)), signed...), cipher.Bytes()...)
+	file, id := cutOf(t, s, h)
 	for _, n := range []int{1, len(file) / 2, len(file) - len(custody.Magic)} { // bits, and all that is cut off
 		bad := bytes.Clone(file)
 		bad[n] ^= 1
@@ -72,6 +52,42 @@ func exported(t *testing.T, s setting, h *nodetest.Host) []store.Item {
 		}
 	}
 	return rows
+}
+
+// cutHere cuts an export of a host and opens it. The caller wipes it.
+func cutHere(t *testing.T, s setting, h *nodetest.Host) *backup.Opened {
+	t.Helper()
+	file, id := cutOf(t, s, h)
+	o, err := backup.Open(bytes.NewReader(file), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func cutOf(t *testing.T, s setting, h *nodetest.Host) ([]byte, age.Identity) {
+	t.Helper()
+	id, err := age.GenerateHybridIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := memory.New()
+	for _, it := range s.Rows(h, "") {
+		if _, err := from.Commit(context.Background(), store.Batch{Put: []store.Entry{{Key: it.Key, Value: it.Value}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, r, _ := h.Circle.Roster()
+	var cipher bytes.Buffer
+	signed, err := backup.Cut{
+		Identity: h.Key, Operator: h.Own.Name, Roster: r, Place: "away", Sealer: h.Box, Roots: h.Keeper.Roots(),
+		Secrets:    backup.Secrets(h.Key, h.Box.DataKey(), []byte(`{"operator":"x"}`)),
+		Recipients: []age.Recipient{id.Recipient()}, Begin: func(int) error { return nil },
+	}.Write(context.Background(), s.Now, from, &cipher)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(append(custody.Front(len(signed)), signed...), cipher.Bytes()...), id
 }
 
 // All nodes of a 3-of-3 are lost, and come back from exports: fenced from the first start on, without pairs; then the same key signs.

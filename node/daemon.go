@@ -279,6 +279,7 @@ func (d *Daemon) run(ctx context.Context, dir string, o options) error {
 	wg.Go(func() { d.readLog(inner) })
 	wg.Go(func() { d.upkeep(inner, "sweep", sweepEvery, d.Sweep) })
 	wg.Go(func() { d.upkeep(inner, "housekeeping", houseEvery, d.Housekeep) })
+	wg.Go(func() { d.upkeep(inner, "readiness for SOS", readyEvery, d.CheckReady) })
 	if o.ready != nil {
 		a := Addresses{Link: d.Link.Addr(), People: people.Addr().String(), Socket: socketPath}
 		if metrics != nil {

@@ -26,6 +26,7 @@ func (n *Node) openBackups(ctx context.Context) (*backup.Book, error) {
 			x, ok := n.Charters.Document()
 			return x.Document, ok
 		},
+		Ground: backup.Ground{Logs: n.Pulse.AllKeys, Known: n.knowsHead, Points: n.drillPoints},
 	})
 }
 

@@ -110,7 +110,8 @@ type Node struct {
 	askedSets time.Time // when members were asked for a backup set last: Tick's own
 	asks      int
 
-	rosters atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
+	rosters  atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
+	guarding guarding                      // what was verified for SOS
 
 	mu     sync.Mutex                          // guards what follows
 	peers  map[engine.PartyID]charter.Operator // members
@@ -671,8 +672,13 @@ var ErrGuest = errors.New("its operator is not in the roster in force")
 // Submit takes a statement or vote from a person at this node's door: the same checks as
 // for a peer's note, and the same durability.
 func (n *Node) Submit(ctx context.Context, now time.Time, note outbox.Note) (known bool, err error) {
-	if !slices.Contains([]outbox.Kind{decide.NoteProposal, decide.NoteVote, decide.NoteCancel, wallet.NoteAccount, charters.NoteRevoke, rescue.NoteSaid, rescue.NoteContribution}, note.Kind) {
+	if !slices.Contains([]outbox.Kind{decide.NoteProposal, decide.NoteVote, decide.NoteCancel, wallet.NoteAccount, charters.NoteRevoke, rescue.NoteSaid, rescue.NoteContribution, backup.NoteDrill}, note.Kind) {
 		return false, fmt.Errorf("people do not send notes of kind %#x", uint8(note.Kind))
+	}
+	if note.Kind == backup.NoteDrill {
+		if err := n.Backups.Fresh(now, note); err != nil {
+			return false, err
+		}
 	}
 	verdict, err := n.take(ctx, now, engine.Everyone, note)
 	if verdict == outbox.Taken && err == nil {

@@ -29,7 +29,7 @@ import (
 const NoteBackup outbox.Kind = 0x63
 
 // Takes says whether a note is this room's.
-func Takes(k outbox.Kind) bool { return k == NoteBackup }
+func Takes(k outbox.Kind) bool { return k == NoteBackup || k == NoteDrill }
 
 const kindBackup = "backup" // backup/<operator>/<level>/<place>: when it was taken, statement, signature
 
@@ -51,6 +51,7 @@ type Config struct {
 	Roster   func() (charter.Roster, bool)
 	Roots    func() []ceremony.View
 	Document func() (charter.Document, bool)
+	Ground   Ground // of drills
 }
 
 // A Book keeps the newest word of each operator about each of its places.
@@ -60,6 +61,9 @@ type Book struct {
 	mu    sync.Mutex
 	noted map[place]Entry
 	spent map[string][]time.Time
+
+	drills  map[drilledKey]Drilled
+	drilled map[drilledKey][]time.Time // when they were taken, lately
 }
 
 type place struct {
@@ -104,7 +108,7 @@ func entryOf(b []byte) (e Entry, err error) {
 
 // OpenBook reads back what was noted. A row that cannot be read is passed over: it tells of a backup, which is there without it.
 func OpenBook(ctx context.Context, cfg Config) (*Book, error) {
-	b := &Book{cfg: cfg, noted: map[place]Entry{}, spent: map[string][]time.Time{}}
+	b := &Book{cfg: cfg, noted: map[place]Entry{}, spent: map[string][]time.Time{}, drills: map[drilledKey]Drilled{}, drilled: map[drilledKey][]time.Time{}}
 	err := each(ctx, cfg.Journal.Store(), store.Prefix(kindBackup), func(it store.Item) error {
 		e, err := entryOf(it.Value)
 		if err != nil {
@@ -116,6 +120,9 @@ func OpenBook(ctx context.Context, cfg Config) (*Book, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read what backups were noted: %w", err)
+	}
+	if err := b.readDrills(ctx); err != nil {
+		return nil, fmt.Errorf("read which drills were made: %w", err)
 	}
 	return b, nil
 }
@@ -131,10 +138,13 @@ func (b *Book) Entries() []Entry {
 	})
 }
 
-// Notes are what was noted, for who came later.
+// Notes are what was noted and drilled, for who came later.
 func (b *Book) Notes() (out []outbox.Note) {
 	for _, e := range b.Entries() {
 		out = append(out, outbox.Note{Kind: NoteBackup, Fields: [][]byte{e.Statement.Bytes(), e.Signature}})
+	}
+	for _, d := range b.Drills() {
+		out = append(out, outbox.Note{Kind: NoteDrill, Fields: [][]byte{d.Statement.Bytes()}})
 	}
 	return out
 }
@@ -270,8 +280,11 @@ func (e Entry) entry(now time.Time) journal.Entry {
 	}
 }
 
-// Take takes another node's word on its operator's backup.
-func (b *Book) Take(_ context.Context, now time.Time, n outbox.Note, write func(journal.Entry) error) error {
+// Take takes another node's word on its operator's backup, or anybody's drill.
+func (b *Book) Take(ctx context.Context, now time.Time, n outbox.Note, write func(journal.Entry) error) error {
+	if n.Kind == NoteDrill {
+		return b.takeDrill(ctx, now, n, write)
+	}
 	if len(n.Fields) != 2 {
 		return fmt.Errorf("note about a backup has %d fields, not 2", len(n.Fields))
 	}

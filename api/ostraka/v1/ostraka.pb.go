@@ -6119,6 +6119,9 @@ type BackupsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Backups       []*NotedBackup         `protobuf:"bytes,1,rep,name=backups,proto3" json:"backups,omitempty"` // the newest of each operator, level and place
 	Keys          []*BackedKey           `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	Drills        []*ShownDrill          `protobuf:"bytes,3,rep,name=drills,proto3" json:"drills,omitempty"`                  // the newest of each key and person
+	Checkpoint    []byte                 `protobuf:"bytes,4,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`          // of this node's log, with cosignatures: what a drill is made over; empty before the first
+	LogKeys       []byte                 `protobuf:"bytes,5,opt,name=log_keys,json=logKeys,proto3" json:"log_keys,omitempty"` // file of the log's keys (spec/log 10)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6167,6 +6170,88 @@ func (x *BackupsResponse) GetKeys() []*BackedKey {
 	return nil
 }
 
+func (x *BackupsResponse) GetDrills() []*ShownDrill {
+	if x != nil {
+		return x.Drills
+	}
+	return nil
+}
+
+func (x *BackupsResponse) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *BackupsResponse) GetLogKeys() []byte {
+	if x != nil {
+		return x.LogKeys
+	}
+	return nil
+}
+
+// ShownDrill is a proof that a backup opens (spec/backups 7).
+type ShownDrill struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
+	At            string                 `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`       // when its checkpoint was cosigned
+	Taken         string                 `protobuf:"bytes,3,opt,name=taken,proto3" json:"taken,omitempty"` // by this node's clock
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShownDrill) Reset() {
+	*x = ShownDrill{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShownDrill) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShownDrill) ProtoMessage() {}
+
+func (x *ShownDrill) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShownDrill.ProtoReflect.Descriptor instead.
+func (*ShownDrill) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{94}
+}
+
+func (x *ShownDrill) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+func (x *ShownDrill) GetAt() string {
+	if x != nil {
+		return x.At
+	}
+	return ""
+}
+
+func (x *ShownDrill) GetTaken() string {
+	if x != nil {
+		return x.Taken
+	}
+	return ""
+}
+
 type NotedBackup struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
@@ -6178,7 +6263,7 @@ type NotedBackup struct {
 
 func (x *NotedBackup) Reset() {
 	*x = NotedBackup{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6190,7 +6275,7 @@ func (x *NotedBackup) String() string {
 func (*NotedBackup) ProtoMessage() {}
 
 func (x *NotedBackup) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6203,7 +6288,7 @@ func (x *NotedBackup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotedBackup.ProtoReflect.Descriptor instead.
 func (*NotedBackup) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{94}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *NotedBackup) GetStatement() []byte {
@@ -6244,7 +6329,7 @@ type BackedKey struct {
 
 func (x *BackedKey) Reset() {
 	*x = BackedKey{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6256,7 +6341,7 @@ func (x *BackedKey) String() string {
 func (*BackedKey) ProtoMessage() {}
 
 func (x *BackedKey) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6269,7 +6354,7 @@ func (x *BackedKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackedKey.ProtoReflect.Descriptor instead.
 func (*BackedKey) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{95}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *BackedKey) GetVault() []byte {
@@ -6345,7 +6430,7 @@ type ShareProved struct {
 
 func (x *ShareProved) Reset() {
 	*x = ShareProved{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6357,7 +6442,7 @@ func (x *ShareProved) String() string {
 func (*ShareProved) ProtoMessage() {}
 
 func (x *ShareProved) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6370,7 +6455,7 @@ func (x *ShareProved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareProved.ProtoReflect.Descriptor instead.
 func (*ShareProved) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{96}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ShareProved) GetOperator() string {
@@ -6396,7 +6481,7 @@ type BackupSetRequest struct {
 
 func (x *BackupSetRequest) Reset() {
 	*x = BackupSetRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6408,7 +6493,7 @@ func (x *BackupSetRequest) String() string {
 func (*BackupSetRequest) ProtoMessage() {}
 
 func (x *BackupSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6421,7 +6506,7 @@ func (x *BackupSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSetRequest.ProtoReflect.Descriptor instead.
 func (*BackupSetRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{97}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *BackupSetRequest) GetKey() []byte {
@@ -6442,7 +6527,7 @@ type BackupSetResponse struct {
 
 func (x *BackupSetResponse) Reset() {
 	*x = BackupSetResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6454,7 +6539,7 @@ func (x *BackupSetResponse) String() string {
 func (*BackupSetResponse) ProtoMessage() {}
 
 func (x *BackupSetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6467,7 +6552,7 @@ func (x *BackupSetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSetResponse.ProtoReflect.Descriptor instead.
 func (*BackupSetResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *BackupSetResponse) GetCertificate() []byte {
@@ -6501,7 +6586,7 @@ type AnswerRequest struct {
 
 func (x *AnswerRequest) Reset() {
 	*x = AnswerRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6513,7 +6598,7 @@ func (x *AnswerRequest) String() string {
 func (*AnswerRequest) ProtoMessage() {}
 
 func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6526,7 +6611,7 @@ func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerRequest.ProtoReflect.Descriptor instead.
 func (*AnswerRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *AnswerRequest) GetRequest() []byte {
@@ -6552,7 +6637,7 @@ type AnswerResponse struct {
 
 func (x *AnswerResponse) Reset() {
 	*x = AnswerResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6564,7 +6649,7 @@ func (x *AnswerResponse) String() string {
 func (*AnswerResponse) ProtoMessage() {}
 
 func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6577,7 +6662,7 @@ func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerResponse.ProtoReflect.Descriptor instead.
 func (*AnswerResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *AnswerResponse) GetRequests() []*Answered {
@@ -6603,7 +6688,7 @@ type Answered struct {
 
 func (x *Answered) Reset() {
 	*x = Answered{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6615,7 +6700,7 @@ func (x *Answered) String() string {
 func (*Answered) ProtoMessage() {}
 
 func (x *Answered) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6628,7 +6713,7 @@ func (x *Answered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answered.ProtoReflect.Descriptor instead.
 func (*Answered) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *Answered) GetRequest() []byte {
@@ -6695,7 +6780,7 @@ type SOSRequest struct {
 
 func (x *SOSRequest) Reset() {
 	*x = SOSRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6707,7 +6792,7 @@ func (x *SOSRequest) String() string {
 func (*SOSRequest) ProtoMessage() {}
 
 func (x *SOSRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6720,7 +6805,7 @@ func (x *SOSRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSRequest.ProtoReflect.Descriptor instead.
 func (*SOSRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{103}
 }
 
 type SOSResponse struct {
@@ -6732,7 +6817,7 @@ type SOSResponse struct {
 
 func (x *SOSResponse) Reset() {
 	*x = SOSResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6744,7 +6829,7 @@ func (x *SOSResponse) String() string {
 func (*SOSResponse) ProtoMessage() {}
 
 func (x *SOSResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6757,7 +6842,7 @@ func (x *SOSResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSResponse.ProtoReflect.Descriptor instead.
 func (*SOSResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{103}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *SOSResponse) GetVaults() []*Rescue {
@@ -6781,13 +6866,16 @@ type Rescue struct {
 	Operators     []string               `protobuf:"bytes,10,rep,name=operators,proto3" json:"operators,omitempty"` // of the committee
 	Guardians     []string               `protobuf:"bytes,11,rep,name=guardians,proto3" json:"guardians,omitempty"`
 	RolledBack    bool                   `protobuf:"varint,12,opt,name=rolled_back,json=rolledBack,proto3" json:"rolled_back,omitempty"` // the node was, and its operator has not confirmed
+	State         string                 `protobuf:"bytes,13,opt,name=state,proto3" json:"state,omitempty"`                              // of the vault: spec/sos 3
+	Needs         []*RescueNeed          `protobuf:"bytes,14,rep,name=needs,proto3" json:"needs,omitempty"`                              // as missing, with what to do
+	Seats         []*RescueSeat          `protobuf:"bytes,15,rep,name=seats,proto3" json:"seats,omitempty"`                              // guardians with cards
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Rescue) Reset() {
 	*x = Rescue{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6799,7 +6887,7 @@ func (x *Rescue) String() string {
 func (*Rescue) ProtoMessage() {}
 
 func (x *Rescue) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6812,7 +6900,7 @@ func (x *Rescue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rescue.ProtoReflect.Descriptor instead.
 func (*Rescue) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{104}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *Rescue) GetVault() []byte {
@@ -6899,6 +6987,139 @@ func (x *Rescue) GetRolledBack() bool {
 	return false
 }
 
+func (x *Rescue) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Rescue) GetNeeds() []*RescueNeed {
+	if x != nil {
+		return x.Needs
+	}
+	return nil
+}
+
+func (x *Rescue) GetSeats() []*RescueSeat {
+	if x != nil {
+		return x.Seats
+	}
+	return nil
+}
+
+type RescueNeed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	What          string                 `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"`
+	Do            string                 `protobuf:"bytes,2,opt,name=do,proto3" json:"do,omitempty"`
+	Stops         bool                   `protobuf:"varint,3,opt,name=stops,proto3" json:"stops,omitempty"` // a declaration could come to nothing; else it is overdue
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RescueNeed) Reset() {
+	*x = RescueNeed{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RescueNeed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RescueNeed) ProtoMessage() {}
+
+func (x *RescueNeed) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RescueNeed.ProtoReflect.Descriptor instead.
+func (*RescueNeed) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{106}
+}
+
+func (x *RescueNeed) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *RescueNeed) GetDo() string {
+	if x != nil {
+		return x.Do
+	}
+	return ""
+}
+
+func (x *RescueNeed) GetStops() bool {
+	if x != nil {
+		return x.Stops
+	}
+	return false
+}
+
+type RescueSeat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Party         []byte                 `protobuf:"bytes,2,opt,name=party,proto3" json:"party,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RescueSeat) Reset() {
+	*x = RescueSeat{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RescueSeat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RescueSeat) ProtoMessage() {}
+
+func (x *RescueSeat) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RescueSeat.ProtoReflect.Descriptor instead.
+func (*RescueSeat) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{107}
+}
+
+func (x *RescueSeat) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RescueSeat) GetParty() []byte {
+	if x != nil {
+		return x.Party
+	}
+	return nil
+}
+
 type RescueKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -6909,7 +7130,7 @@ type RescueKey struct {
 
 func (x *RescueKey) Reset() {
 	*x = RescueKey{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6921,7 +7142,7 @@ func (x *RescueKey) String() string {
 func (*RescueKey) ProtoMessage() {}
 
 func (x *RescueKey) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6934,7 +7155,7 @@ func (x *RescueKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueKey.ProtoReflect.Descriptor instead.
 func (*RescueKey) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{105}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *RescueKey) GetKey() []byte {
@@ -6971,7 +7192,7 @@ type RescueCase struct {
 
 func (x *RescueCase) Reset() {
 	*x = RescueCase{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6983,7 +7204,7 @@ func (x *RescueCase) String() string {
 func (*RescueCase) ProtoMessage() {}
 
 func (x *RescueCase) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6996,7 +7217,7 @@ func (x *RescueCase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueCase.ProtoReflect.Descriptor instead.
 func (*RescueCase) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{106}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *RescueCase) GetRequest() []byte {
@@ -7092,7 +7313,7 @@ type SOSSaidRequest struct {
 
 func (x *SOSSaidRequest) Reset() {
 	*x = SOSSaidRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7104,7 +7325,7 @@ func (x *SOSSaidRequest) String() string {
 func (*SOSSaidRequest) ProtoMessage() {}
 
 func (x *SOSSaidRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7117,7 +7338,7 @@ func (x *SOSSaidRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaidRequest.ProtoReflect.Descriptor instead.
 func (*SOSSaidRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{107}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *SOSSaidRequest) GetVault() []byte {
@@ -7136,7 +7357,7 @@ type SOSSaidResponse struct {
 
 func (x *SOSSaidResponse) Reset() {
 	*x = SOSSaidResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7148,7 +7369,7 @@ func (x *SOSSaidResponse) String() string {
 func (*SOSSaidResponse) ProtoMessage() {}
 
 func (x *SOSSaidResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7161,7 +7382,7 @@ func (x *SOSSaidResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaidResponse.ProtoReflect.Descriptor instead.
 func (*SOSSaidResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{108}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *SOSSaidResponse) GetSaid() []*SOSSaid {
@@ -7181,7 +7402,7 @@ type SOSSaid struct {
 
 func (x *SOSSaid) Reset() {
 	*x = SOSSaid{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7193,7 +7414,7 @@ func (x *SOSSaid) String() string {
 func (*SOSSaid) ProtoMessage() {}
 
 func (x *SOSSaid) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7206,7 +7427,7 @@ func (x *SOSSaid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaid.ProtoReflect.Descriptor instead.
 func (*SOSSaid) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{109}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *SOSSaid) GetStatement() []byte {
@@ -7234,7 +7455,7 @@ type ActivateRequest struct {
 
 func (x *ActivateRequest) Reset() {
 	*x = ActivateRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7246,7 +7467,7 @@ func (x *ActivateRequest) String() string {
 func (*ActivateRequest) ProtoMessage() {}
 
 func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7259,7 +7480,7 @@ func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateRequest.ProtoReflect.Descriptor instead.
 func (*ActivateRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{110}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *ActivateRequest) GetVault() []byte {
@@ -7292,7 +7513,7 @@ type ActivateResponse struct {
 
 func (x *ActivateResponse) Reset() {
 	*x = ActivateResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7304,7 +7525,7 @@ func (x *ActivateResponse) String() string {
 func (*ActivateResponse) ProtoMessage() {}
 
 func (x *ActivateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7317,7 +7538,7 @@ func (x *ActivateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateResponse.ProtoReflect.Descriptor instead.
 func (*ActivateResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{111}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *ActivateResponse) GetActivations() [][]byte {
@@ -7801,10 +8022,20 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x12NoteBackupResponse\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\"\x10\n" +
-	"\x0eBackupsRequest\"o\n" +
+	"\x0eBackupsRequest\"\xda\x01\n" +
 	"\x0fBackupsResponse\x121\n" +
 	"\abackups\x18\x01 \x03(\v2\x17.ostraka.v1.NotedBackupR\abackups\x12)\n" +
-	"\x04keys\x18\x02 \x03(\v2\x15.ostraka.v1.BackedKeyR\x04keys\"_\n" +
+	"\x04keys\x18\x02 \x03(\v2\x15.ostraka.v1.BackedKeyR\x04keys\x12.\n" +
+	"\x06drills\x18\x03 \x03(\v2\x16.ostraka.v1.ShownDrillR\x06drills\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x04 \x01(\fR\n" +
+	"checkpoint\x12\x19\n" +
+	"\blog_keys\x18\x05 \x01(\fR\alogKeys\"P\n" +
+	"\n" +
+	"ShownDrill\x12\x1c\n" +
+	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\tR\x02at\x12\x14\n" +
+	"\x05taken\x18\x03 \x01(\tR\x05taken\"_\n" +
 	"\vNotedBackup\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x14\n" +
@@ -7845,7 +8076,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\n" +
 	"SOSRequest\"9\n" +
 	"\vSOSResponse\x12*\n" +
-	"\x06vaults\x18\x01 \x03(\v2\x12.ostraka.v1.RescueR\x06vaults\"\xea\x02\n" +
+	"\x06vaults\x18\x01 \x03(\v2\x12.ostraka.v1.RescueR\x06vaults\"\xdc\x03\n" +
 	"\x06Rescue\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -7860,7 +8091,19 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	" \x03(\tR\toperators\x12\x1c\n" +
 	"\tguardians\x18\v \x03(\tR\tguardians\x12\x1f\n" +
 	"\vrolled_back\x18\f \x01(\bR\n" +
-	"rolledBack\"3\n" +
+	"rolledBack\x12\x14\n" +
+	"\x05state\x18\r \x01(\tR\x05state\x12,\n" +
+	"\x05needs\x18\x0e \x03(\v2\x16.ostraka.v1.RescueNeedR\x05needs\x12,\n" +
+	"\x05seats\x18\x0f \x03(\v2\x16.ostraka.v1.RescueSeatR\x05seats\"F\n" +
+	"\n" +
+	"RescueNeed\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\x12\x0e\n" +
+	"\x02do\x18\x02 \x01(\tR\x02do\x12\x14\n" +
+	"\x05stops\x18\x03 \x01(\bR\x05stops\"6\n" +
+	"\n" +
+	"RescueSeat\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05party\x18\x02 \x01(\fR\x05party\"3\n" +
 	"\tRescueKey\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\fR\x05epoch\"\xb5\x02\n" +
@@ -7964,7 +8207,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 113)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 116)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),             // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),            // 1: ostraka.v1.HelloResponse
@@ -8060,25 +8303,28 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*NoteBackupResponse)(nil),       // 91: ostraka.v1.NoteBackupResponse
 	(*BackupsRequest)(nil),           // 92: ostraka.v1.BackupsRequest
 	(*BackupsResponse)(nil),          // 93: ostraka.v1.BackupsResponse
-	(*NotedBackup)(nil),              // 94: ostraka.v1.NotedBackup
-	(*BackedKey)(nil),                // 95: ostraka.v1.BackedKey
-	(*ShareProved)(nil),              // 96: ostraka.v1.ShareProved
-	(*BackupSetRequest)(nil),         // 97: ostraka.v1.BackupSetRequest
-	(*BackupSetResponse)(nil),        // 98: ostraka.v1.BackupSetResponse
-	(*AnswerRequest)(nil),            // 99: ostraka.v1.AnswerRequest
-	(*AnswerResponse)(nil),           // 100: ostraka.v1.AnswerResponse
-	(*Answered)(nil),                 // 101: ostraka.v1.Answered
-	(*SOSRequest)(nil),               // 102: ostraka.v1.SOSRequest
-	(*SOSResponse)(nil),              // 103: ostraka.v1.SOSResponse
-	(*Rescue)(nil),                   // 104: ostraka.v1.Rescue
-	(*RescueKey)(nil),                // 105: ostraka.v1.RescueKey
-	(*RescueCase)(nil),               // 106: ostraka.v1.RescueCase
-	(*SOSSaidRequest)(nil),           // 107: ostraka.v1.SOSSaidRequest
-	(*SOSSaidResponse)(nil),          // 108: ostraka.v1.SOSSaidResponse
-	(*SOSSaid)(nil),                  // 109: ostraka.v1.SOSSaid
-	(*ActivateRequest)(nil),          // 110: ostraka.v1.ActivateRequest
-	(*ActivateResponse)(nil),         // 111: ostraka.v1.ActivateResponse
-	nil,                              // 112: ostraka.v1.Account.AddressesEntry
+	(*ShownDrill)(nil),               // 94: ostraka.v1.ShownDrill
+	(*NotedBackup)(nil),              // 95: ostraka.v1.NotedBackup
+	(*BackedKey)(nil),                // 96: ostraka.v1.BackedKey
+	(*ShareProved)(nil),              // 97: ostraka.v1.ShareProved
+	(*BackupSetRequest)(nil),         // 98: ostraka.v1.BackupSetRequest
+	(*BackupSetResponse)(nil),        // 99: ostraka.v1.BackupSetResponse
+	(*AnswerRequest)(nil),            // 100: ostraka.v1.AnswerRequest
+	(*AnswerResponse)(nil),           // 101: ostraka.v1.AnswerResponse
+	(*Answered)(nil),                 // 102: ostraka.v1.Answered
+	(*SOSRequest)(nil),               // 103: ostraka.v1.SOSRequest
+	(*SOSResponse)(nil),              // 104: ostraka.v1.SOSResponse
+	(*Rescue)(nil),                   // 105: ostraka.v1.Rescue
+	(*RescueNeed)(nil),               // 106: ostraka.v1.RescueNeed
+	(*RescueSeat)(nil),               // 107: ostraka.v1.RescueSeat
+	(*RescueKey)(nil),                // 108: ostraka.v1.RescueKey
+	(*RescueCase)(nil),               // 109: ostraka.v1.RescueCase
+	(*SOSSaidRequest)(nil),           // 110: ostraka.v1.SOSSaidRequest
+	(*SOSSaidResponse)(nil),          // 111: ostraka.v1.SOSSaidResponse
+	(*SOSSaid)(nil),                  // 112: ostraka.v1.SOSSaid
+	(*ActivateRequest)(nil),          // 113: ostraka.v1.ActivateRequest
+	(*ActivateResponse)(nil),         // 114: ostraka.v1.ActivateResponse
+	nil,                              // 115: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	6,   // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
@@ -8097,7 +8343,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	20,  // 13: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	21,  // 14: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	24,  // 15: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	112, // 16: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	115, // 16: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	29,  // 17: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	29,  // 18: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	34,  // 19: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -8115,117 +8361,120 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	81,  // 31: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
 	80,  // 32: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
 	20,  // 33: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
-	94,  // 34: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
-	95,  // 35: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
-	96,  // 36: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
-	101, // 37: ostraka.v1.AnswerResponse.requests:type_name -> ostraka.v1.Answered
-	104, // 38: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
-	105, // 39: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
-	106, // 40: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
-	109, // 41: ostraka.v1.SOSSaidResponse.said:type_name -> ostraka.v1.SOSSaid
-	0,   // 42: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	2,   // 43: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	4,   // 44: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	9,   // 45: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
-	12,  // 46: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	16,  // 47: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	22,  // 48: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	25,  // 49: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	27,  // 50: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	30,  // 51: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	32,  // 52: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	38,  // 53: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	40,  // 54: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
-	42,  // 55: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	92,  // 56: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
-	97,  // 57: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
-	102, // 58: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
-	107, // 59: ostraka.v1.People.SOSSaid:input_type -> ostraka.v1.SOSSaidRequest
-	58,  // 60: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	65,  // 61: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	67,  // 62: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	69,  // 63: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
-	71,  // 64: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	72,  // 65: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
-	73,  // 66: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
-	74,  // 67: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
-	75,  // 68: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
-	76,  // 69: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
-	12,  // 70: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
-	77,  // 71: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	78,  // 72: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	82,  // 73: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	84,  // 74: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	16,  // 75: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	30,  // 76: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	32,  // 77: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	42,  // 78: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	45,  // 79: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
-	49,  // 80: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
-	52,  // 81: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
-	54,  // 82: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
-	56,  // 83: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
-	59,  // 84: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	88,  // 85: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
-	90,  // 86: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
-	92,  // 87: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
-	99,  // 88: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
-	110, // 89: ostraka.v1.Operator.Activate:input_type -> ostraka.v1.ActivateRequest
-	86,  // 90: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,   // 91: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,   // 92: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	8,   // 93: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	10,  // 94: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
-	13,  // 95: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	17,  // 96: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	23,  // 97: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	26,  // 98: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	28,  // 99: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	31,  // 100: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	33,  // 101: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	39,  // 102: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	41,  // 103: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
-	43,  // 104: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	93,  // 105: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
-	98,  // 106: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
-	103, // 107: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
-	108, // 108: ostraka.v1.People.SOSSaid:output_type -> ostraka.v1.SOSSaidResponse
-	61,  // 109: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	66,  // 110: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	68,  // 111: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	70,  // 112: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
-	79,  // 113: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	79,  // 114: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
-	79,  // 115: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
-	79,  // 116: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
-	79,  // 117: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
-	79,  // 118: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
-	13,  // 119: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
-	79,  // 120: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	79,  // 121: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	83,  // 122: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	85,  // 123: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	17,  // 124: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	31,  // 125: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	33,  // 126: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	43,  // 127: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	46,  // 128: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
-	50,  // 129: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
-	53,  // 130: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
-	55,  // 131: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
-	57,  // 132: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
-	60,  // 133: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	89,  // 134: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
-	91,  // 135: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
-	93,  // 136: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
-	100, // 137: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
-	111, // 138: ostraka.v1.Operator.Activate:output_type -> ostraka.v1.ActivateResponse
-	87,  // 139: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	91,  // [91:140] is the sub-list for method output_type
-	42,  // [42:91] is the sub-list for method input_type
-	42,  // [42:42] is the sub-list for extension type_name
-	42,  // [42:42] is the sub-list for extension extendee
-	0,   // [0:42] is the sub-list for field type_name
+	95,  // 34: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
+	96,  // 35: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
+	94,  // 36: ostraka.v1.BackupsResponse.drills:type_name -> ostraka.v1.ShownDrill
+	97,  // 37: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
+	102, // 38: ostraka.v1.AnswerResponse.requests:type_name -> ostraka.v1.Answered
+	105, // 39: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
+	108, // 40: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
+	109, // 41: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
+	106, // 42: ostraka.v1.Rescue.needs:type_name -> ostraka.v1.RescueNeed
+	107, // 43: ostraka.v1.Rescue.seats:type_name -> ostraka.v1.RescueSeat
+	112, // 44: ostraka.v1.SOSSaidResponse.said:type_name -> ostraka.v1.SOSSaid
+	0,   // 45: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	2,   // 46: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	4,   // 47: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	9,   // 48: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
+	12,  // 49: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	16,  // 50: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	22,  // 51: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	25,  // 52: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	27,  // 53: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	30,  // 54: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	32,  // 55: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	38,  // 56: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	40,  // 57: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
+	42,  // 58: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	92,  // 59: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
+	98,  // 60: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
+	103, // 61: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
+	110, // 62: ostraka.v1.People.SOSSaid:input_type -> ostraka.v1.SOSSaidRequest
+	58,  // 63: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	65,  // 64: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	67,  // 65: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	69,  // 66: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	71,  // 67: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	72,  // 68: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
+	73,  // 69: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
+	74,  // 70: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
+	75,  // 71: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
+	76,  // 72: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
+	12,  // 73: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
+	77,  // 74: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	78,  // 75: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	82,  // 76: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	84,  // 77: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	16,  // 78: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	30,  // 79: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	32,  // 80: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	42,  // 81: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	45,  // 82: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
+	49,  // 83: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
+	52,  // 84: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
+	54,  // 85: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
+	56,  // 86: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
+	59,  // 87: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	88,  // 88: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
+	90,  // 89: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
+	92,  // 90: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
+	100, // 91: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
+	113, // 92: ostraka.v1.Operator.Activate:input_type -> ostraka.v1.ActivateRequest
+	86,  // 93: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,   // 94: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,   // 95: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	8,   // 96: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	10,  // 97: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
+	13,  // 98: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	17,  // 99: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	23,  // 100: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	26,  // 101: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	28,  // 102: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	31,  // 103: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	33,  // 104: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	39,  // 105: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	41,  // 106: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
+	43,  // 107: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	93,  // 108: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
+	99,  // 109: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
+	104, // 110: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
+	111, // 111: ostraka.v1.People.SOSSaid:output_type -> ostraka.v1.SOSSaidResponse
+	61,  // 112: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	66,  // 113: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	68,  // 114: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	70,  // 115: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	79,  // 116: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	79,  // 117: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
+	79,  // 118: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
+	79,  // 119: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
+	79,  // 120: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
+	79,  // 121: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
+	13,  // 122: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
+	79,  // 123: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	79,  // 124: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	83,  // 125: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	85,  // 126: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	17,  // 127: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	31,  // 128: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	33,  // 129: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	43,  // 130: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	46,  // 131: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
+	50,  // 132: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
+	53,  // 133: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
+	55,  // 134: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
+	57,  // 135: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
+	60,  // 136: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	89,  // 137: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
+	91,  // 138: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
+	93,  // 139: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
+	101, // 140: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
+	114, // 141: ostraka.v1.Operator.Activate:output_type -> ostraka.v1.ActivateResponse
+	87,  // 142: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	94,  // [94:143] is the sub-list for method output_type
+	45,  // [45:94] is the sub-list for method input_type
+	45,  // [45:45] is the sub-list for extension type_name
+	45,  // [45:45] is the sub-list for extension extendee
+	0,   // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -8245,7 +8494,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   113,
+			NumMessages:   116,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -20,7 +20,7 @@ const (
 	MaxKeys    = 256      // of a request, and drills of an answer
 	MaxRequest = 64 << 20 // bytes
 	MaxAnswer  = MaxKeys * (64 << 10)
-	maxCert    = 1 << 20
+	maxRecord  = 64 << 10
 	maxPlan    = 64 << 10
 	maxSet     = 16 << 20
 	maxName    = 64
@@ -31,23 +31,23 @@ const (
 type Request struct {
 	Circle     string
 	Checkpoint []byte
-	Names      []Named // of dealers, for people
-	Keys       []Asked // ascending by key id is not asked for: the file's order is the answer's
+	Names      []Named // of operators and guardians
+	Keys       []Asked
 }
 
-// A Named is an operator's party, and its name.
+// A Named is an operator's or guardian's party, and its name.
 type Named struct {
 	Party [16]byte
 	Name  string
 }
 
-// An Asked is one key: its final certificate, who guards it, and its set, encoded as mpc/epoch and mpc/guard do.
+// An Asked is one key: the record in force, who guards it and its set, encoded as mpc/epoch and mpc/guard do; the last two are empty where nobody does.
 type Asked struct {
-	Vault statement.ID
-	Name  string // of the vault
-	Cert  []byte
-	Plan  []byte
-	Set   []byte
+	Vault  statement.ID
+	Name   string // of the vault
+	Record []byte
+	Plan   []byte
+	Set    []byte
 }
 
 const (
@@ -60,7 +60,7 @@ const (
 const (
 	fieldVault transcript.Tag = iota + 1
 	fieldName
-	fieldCert
+	fieldRecord
 	fieldPlan
 	fieldSet
 )
@@ -72,12 +72,12 @@ func (r Request) Encode() []byte {
 	e.List(fieldNames, len(r.Names), func(i int, e *transcript.Encoder) { e.Bytes(1, r.Names[i].Party[:]).String(2, r.Names[i].Name) })
 	e.List(fieldKeys, len(r.Keys), func(i int, e *transcript.Encoder) {
 		k := r.Keys[i]
-		e.Bytes(fieldVault, k.Vault[:]).String(fieldName, k.Name).Bytes(fieldCert, k.Cert).Bytes(fieldPlan, k.Plan).Bytes(fieldSet, k.Set)
+		e.Bytes(fieldVault, k.Vault[:]).String(fieldName, k.Name).Bytes(fieldRecord, k.Record).Bytes(fieldPlan, k.Plan).Bytes(fieldSet, k.Set)
 	})
 	return append([]byte(MagicRequest), e.Sum()...)
 }
 
-// DecodeRequest reads the file. What it holds is anybody's word: the caller holds cert, plan and set to one another.
+// DecodeRequest reads the file. What it holds is anybody's word: the caller holds record, plan and set to one another.
 func DecodeRequest(file []byte) (r Request, err error) {
 	body, ok := bytes.CutPrefix(file, []byte(MagicRequest))
 	if !ok || len(file) > MaxRequest {
@@ -95,7 +95,7 @@ func DecodeRequest(file []byte) (r Request, err error) {
 		var k Asked
 		copy(k.Vault[:], d.Fixed(fieldVault, len(k.Vault)))
 		k.Name = d.String(fieldName, maxName)
-		k.Cert, k.Plan, k.Set = bytes.Clone(d.Bytes(fieldCert, maxCert)), bytes.Clone(d.Bytes(fieldPlan, maxPlan)), bytes.Clone(d.Bytes(fieldSet, maxSet))
+		k.Record, k.Plan, k.Set = bytes.Clone(d.Bytes(fieldRecord, maxRecord)), bytes.Clone(d.Bytes(fieldPlan, maxPlan)), bytes.Clone(d.Bytes(fieldSet, maxSet))
 		r.Keys = append(r.Keys, k)
 	})
 	if err := d.Done(); err != nil {
@@ -111,7 +111,7 @@ func (r Request) check() error {
 	}
 	for _, n := range r.Names {
 		if err := statement.CheckLabel(n.Name); err != nil {
-			return fmt.Errorf("drill request: an operator's name: %w", err)
+			return fmt.Errorf("drill request: a name: %w", err)
 		}
 	}
 	for _, k := range r.Keys {
@@ -122,14 +122,14 @@ func (r Request) check() error {
 	return nil
 }
 
-// Name is how people call a party; its digits, if the request does not say.
-func (r Request) Name(party [16]byte) string {
+// Name is how people call a party.
+func (r Request) Name(party [16]byte) (string, bool) {
 	for _, n := range r.Names {
 		if n.Party == party {
-			return n.Name
+			return n.Name, true
 		}
 	}
-	return fmt.Sprintf("%x", party[:6])
+	return "", false
 }
 
 // EncodeAnswer is the file with what was proved.
