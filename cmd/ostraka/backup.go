@@ -27,7 +27,7 @@ const exportTimeout = 6 * time.Hour
 
 func (a *app) backupCommand() *cobra.Command {
 	c := &cobra.Command{Use: "backup", Short: "Copies of an operator's shares elsewhere: cut them, check them unopened, see what is missing, restore from them"}
-	c.AddCommand(a.backupCutCommand(), a.backupVerifyCommand(), a.backupCoverageCommand(), a.backupRestoreCommand(), a.backupRegisterCommand(), a.backupFactsCommand())
+	c.AddCommand(a.backupCutCommand(), a.backupVerifyCommand(), a.backupCoverageCommand(), a.backupDrillCommand(), a.backupRestoreCommand(), a.backupRegisterCommand(), a.backupFactsCommand())
 	return c
 }
 
