@@ -93,7 +93,7 @@ func (p *people) readiness(ctx context.Context, now time.Time, id statement.ID, 
 	}
 	for _, m := range r.Missing[:min(len(r.Missing), maxNeeds)] {
 		out.Missing = append(out.Missing, m.What)
-		out.Needs = append(out.Needs, &pb.RescueNeed{What: m.What, Do: m.Do, Stops: m.Stops})
+		out.Needs = append(out.Needs, &pb.RescueNeed{What: m.What, Do: m.Do, Stops: m.Stops, Drill: m.Drill})
 	}
 	if more := len(r.Missing) - maxNeeds; more > 0 {
 		out.Missing = append(out.Missing, fmt.Sprintf("and %d things more", more))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 
+	"connectrpc.com/connect"
+
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -14,6 +16,7 @@ type Look struct {
 	Rules    Rules
 	Vaults   []Vault
 	Cases    []*Case
+	Rescues  []Rescue      // what nodes show of SOS: each for itself
 	Held     []string      // nodes whose answers are in it, in the order of the context
 	Failures []Failure     // of the others, one each, in the order of the context
 	Apart    []*Difference // what nodes contradict one another about; the smaller groups are left out
@@ -101,7 +104,22 @@ func (c *Circle) lookAt(ctx context.Context) (out Look, failed []Failure, err er
 		failed = append(failed, more...)
 		out.Cases, more, err = c.Cases(ctx, out.Vaults, statement.ID{})
 	}
+	if err == nil {
+		failed = append(failed, more...)
+		out.Rescues, more, err = c.rescuesSince(ctx)
+	}
 	return out, append(failed, more...), err
+}
+
+// rescuesSince asks for SOS, which nodes of the first releases know nothing of: that is no fault of theirs.
+func (c *Circle) rescuesSince(ctx context.Context) ([]Rescue, []Failure, error) {
+	older := func(f Failure) bool { return connect.CodeOf(f.Err) == connect.CodeUnimplemented }
+	out, failed, err := c.Rescues(ctx)
+	var none *NodesError
+	if errors.As(err, &none) { // all else was read: that it shows no SOS says enough
+		failed, err = none.Failures, nil
+	}
+	return out, slices.DeleteFunc(slices.Clone(failed), older), err
 }
 
 // smaller are the nodes outside of the largest group; none if no group is larger than every other.

@@ -54,6 +54,7 @@ type Need struct {
 	What  string `json:"what"`
 	Do    string `json:"do"`
 	Stops bool   `json:"stops"` // a declaration could come to nothing; else it is overdue
+	Drill bool   `json:"drill"` // a drill is overdue
 }
 
 // A RescueRequest is a request, by node.
@@ -148,7 +149,7 @@ func readRescue(node string, m *v1.Rescue) (r Rescue, err error) {
 	}
 	v := RescueView{Node: node, State: m.State, Missing: m.Missing, RolledBack: m.RolledBack, basis: r.basis()}
 	for _, x := range m.Needs {
-		v.Needs = append(v.Needs, Need{x.What, x.Do, x.Stops})
+		v.Needs = append(v.Needs, Need{x.What, x.Do, x.Stops, x.Drill})
 	}
 	r.Views = []RescueView{v}
 	return r, nil

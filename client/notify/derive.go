@@ -32,6 +32,8 @@ type Known struct {
 	Nodes   map[string]KnownNode    `json:"nodes"`   // by name; those that count are not listed
 	Apart   map[string]time.Time    `json:"apart"`   // by what: when it was seen last
 
+	SOS map[string]KnownRescue `json:"sos,omitempty"` // by vault's id
+
 	Verified *KnownVerified `json:"verified,omitempty"` // of verifications; nil: there was none
 }
 
@@ -115,12 +117,13 @@ func Derive(known Known, shown Shown, now time.Time, patience time.Duration) (Kn
 	}
 	l.freezes()
 	l.revoked()
+	l.rescues()
 	return l.known, l.out
 }
 
 func (k Known) clone() Known {
 	k.Intents, k.Pending, k.Frozen, k.Revoked = maps.Clone(k.Intents), maps.Clone(k.Pending), maps.Clone(k.Frozen), maps.Clone(k.Revoked)
-	k.Nodes, k.Apart = maps.Clone(k.Nodes), maps.Clone(k.Apart)
+	k.Nodes, k.Apart, k.SOS = maps.Clone(k.Nodes), maps.Clone(k.Apart), maps.Clone(k.SOS)
 	return k
 }
 
@@ -442,6 +445,10 @@ func (e Event) Title() string {
 		what = fmt.Sprintf("%.8s of vault %s: %s, in %d logs", d.Request, d.Vault, withheld(d.What), d.InLogs)
 	case Enactment:
 		what = fmt.Sprintf("%s, version %d", d.Of, d.Version)
+	case readyData:
+		what = d.title()
+	case stepData:
+		what = fmt.Sprintf("%.8s of vault %s: %s, as %s says; %s of %s", d.Request, d.Vault, d.State, strings.Join(d.Nodes, ", "), d.Trigger, strings.Join(d.Subjects, ", "))
 	case wellData:
 		what = "all that was verified holds again"
 	}

@@ -20,8 +20,12 @@ const (
 	NodeSilent     = "node.silent"  // it did not answer for some time
 	NodeFailing    = "node.failing" // what it answered did not hold, or was refused, for some time
 	NodeBack       = "node.back"
-	NodesDiffer    = "nodes.differ" // nodes contradict one another
-	WatchFailed    = "watch.failed" // a claim of published logs does not hold
+	NodesDiffer    = "nodes.differ"  // nodes contradict one another
+	SOSNotReady    = "sos.not-ready" // most nodes say that a vault could not be rescued, or that something is overdue
+	SOSReady       = "sos.ready"     // and no more
+	SOSDrill       = "sos.drill"     // drills are overdue
+	SOSStep        = "sos.step"      // a request for SOS came, or moved on, as a node says
+	WatchFailed    = "watch.failed"  // a claim of published logs does not hold
 	WatchAttention = "watch.attention"
 	WatchSigned    = "watch.signed"  // published logs tell of a signature
 	WatchVersion   = "watch.version" // of charter or roster
@@ -33,6 +37,7 @@ const (
 var Types = []string{
 	IntentWaiting, IntentSigned, IntentDenied, IntentExpired, IntentFailed, IntentClosed, IntentAlarm, CharterPending, CharterInForce, CharterVetoed,
 	VaultFrozen, VaultUnfrozen, KeyRevoked, NodeSilent, NodeFailing, NodeBack, NodesDiffer,
+	SOSNotReady, SOSReady, SOSDrill, SOSStep,
 	WatchFailed, WatchAttention, WatchSigned, WatchVersion, WatchWell,
 }
 
@@ -48,6 +53,7 @@ type Shown struct {
 	Pending []Pending
 	Freezes []Freeze
 	Revoked []Revoked
+	Rescues []Rescue
 
 	Verified *Verified // of `watch`, which asks no node; then nothing else is shown
 }

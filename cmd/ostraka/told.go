@@ -40,6 +40,33 @@ func shownOf(context string, l client.Look, err error, now time.Time) notify.Sho
 		out.Intents = append(out.Intents, intentShown(c, l.Cases, now))
 	}
 	rulesShown(&out, l.Rules)
+	for _, r := range l.Rescues {
+		out.Rescues = append(out.Rescues, rescueShown(r))
+	}
+	return out
+}
+
+// rescueShown is a vault's SOS as each node says it.
+func rescueShown(r client.Rescue) notify.Rescue {
+	out := notify.Rescue{Vault: r.Name, VaultID: r.Vault.String(), Drill: r.Drill, Missing: map[string][]notify.Lack{}}
+	for _, v := range r.Views {
+		out.Missing[v.Node] = []notify.Lack{}
+		for _, n := range v.Needs {
+			out.Missing[v.Node] = append(out.Missing[v.Node], notify.Lack{What: n.What, Do: n.Do, Late: n.Drill})
+		}
+		if len(v.Needs) == 0 { // an older node, or one whose plan cannot be read
+			for _, what := range v.Missing {
+				out.Missing[v.Node] = append(out.Missing[v.Node], notify.Lack{What: what})
+			}
+		}
+	}
+	for _, q := range r.Requests {
+		x := notify.RescueRequest{ID: q.ID.String(), Trigger: q.Trigger, Reason: q.Reason, Role: q.Role, By: q.By, Subjects: list(q.Subjects), Says: map[string]string{}}
+		for _, v := range q.Views {
+			x.Says[v.Node] = v.State
+		}
+		out.Requests = append(out.Requests, x)
+	}
 	return out
 }
 

@@ -24,13 +24,14 @@ type Shelf struct {
 type Missing struct {
 	What, Do string
 	Stops    bool // a declaration could come to nothing; else it is overdue, and said loudly everywhere
+	Drill    bool // a drill is overdue
 }
 
 // Ready says what is missing for ARMED; nothing: ARMED. What is overdue makes a vault NOT READY, but stops no declaration: when it is
 // needed, an old drill is better than none.
 func Ready(p plan.Plan, s Shelf, now time.Time) (missing []Missing) {
 	add := func(stops bool, what, do string, args ...any) {
-		missing = append(missing, Missing{what, fmt.Sprintf(do, args...), stops})
+		missing = append(missing, Missing{What: what, Do: fmt.Sprintf(do, args...), Stops: stops})
 	}
 	if err := p.Validate(); err != nil {
 		add(true, err.Error(), "amend the charter: \"ostraka charter amend\"")
@@ -53,11 +54,12 @@ func Ready(p plan.Plan, s Shelf, now time.Time) (missing []Missing) {
 			}
 		}
 	}
+	drill := func(what, do string) { missing = append(missing, Missing{What: what, Do: do, Drill: true}) }
 	if late := overdue(p, s.Drilled, names(p.Guardians, func(g plan.Guardian) string { return g.Name }), now); len(late) > 0 {
-		add(false, "no drill in date of guardians "+strings.Join(late, ", "), "have each run \"ostraka backup drill\", which takes a minute and reveals nothing")
+		drill("no drill in date of guardians "+strings.Join(late, ", "), "have each run \"ostraka backup drill\", which takes a minute and reveals nothing")
 	}
 	if late := overdue(p, s.Restored, names(p.Operators, func(o plan.Operator) string { return o.Name }), now); len(late) > 0 {
-		add(false, "no restore drill in date of operators "+strings.Join(late, ", "), "have each run \"ostraka backup drill\"")
+		drill("no restore drill in date of operators "+strings.Join(late, ", "), "have each run \"ostraka backup drill\"")
 	}
 	if len(p.Destinations) == 0 {
 		add(false, "the plan names no rescue address: nothing could be swept, and in LOCK-UP the vault signs nothing", "amend the charter: register one")

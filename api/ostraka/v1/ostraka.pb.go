@@ -337,7 +337,7 @@ type isSubmitRequest_What interface {
 }
 
 type SubmitRequest_Signed struct {
-	Signed *Signed `protobuf:"bytes,1,opt,name=signed,proto3,oneof"` // intent, account, cancel or revoke statement, or of an SOS: request, support, veto, challenge, and a proof of life, which nobody signs
+	Signed *Signed `protobuf:"bytes,1,opt,name=signed,proto3,oneof"` // intent, account, cancel or revoke statement, or of an SOS: request, support, veto, challenge, a proof of life, and a drill, which nobody signs
 }
 
 type SubmitRequest_Vote struct {
@@ -7013,6 +7013,7 @@ type RescueNeed struct {
 	What          string                 `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"`
 	Do            string                 `protobuf:"bytes,2,opt,name=do,proto3" json:"do,omitempty"`
 	Stops         bool                   `protobuf:"varint,3,opt,name=stops,proto3" json:"stops,omitempty"` // a declaration could come to nothing; else it is overdue
+	Drill         bool                   `protobuf:"varint,4,opt,name=drill,proto3" json:"drill,omitempty"` // a drill is overdue
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7064,6 +7065,13 @@ func (x *RescueNeed) GetDo() string {
 func (x *RescueNeed) GetStops() bool {
 	if x != nil {
 		return x.Stops
+	}
+	return false
+}
+
+func (x *RescueNeed) GetDrill() bool {
+	if x != nil {
+		return x.Drill
 	}
 	return false
 }
@@ -8094,12 +8102,13 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"rolledBack\x12\x14\n" +
 	"\x05state\x18\r \x01(\tR\x05state\x12,\n" +
 	"\x05needs\x18\x0e \x03(\v2\x16.ostraka.v1.RescueNeedR\x05needs\x12,\n" +
-	"\x05seats\x18\x0f \x03(\v2\x16.ostraka.v1.RescueSeatR\x05seats\"F\n" +
+	"\x05seats\x18\x0f \x03(\v2\x16.ostraka.v1.RescueSeatR\x05seats\"\\\n" +
 	"\n" +
 	"RescueNeed\x12\x12\n" +
 	"\x04what\x18\x01 \x01(\tR\x04what\x12\x0e\n" +
 	"\x02do\x18\x02 \x01(\tR\x02do\x12\x14\n" +
-	"\x05stops\x18\x03 \x01(\bR\x05stops\"6\n" +
+	"\x05stops\x18\x03 \x01(\bR\x05stops\x12\x14\n" +
+	"\x05drill\x18\x04 \x01(\bR\x05drill\"6\n" +
 	"\n" +
 	"RescueSeat\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
