@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -166,3 +167,25 @@ func beat(p *pb.Peer, b pulse.Beat, known bool, in charter.Roster) {
 }
 
 func age(now, then time.Time) time.Duration { return max(0, now.Sub(then)).Round(time.Second) }
+
+// checkReady looks at every vault with an SOS plan: one that could not be rescued fails, one where something is overdue does too, for the plan says that nobody counts on it then.
+func (o *operator) checkReady(ctx context.Context, now time.Time, add adder) {
+	for _, id := range o.d.Rescue.Vaults() {
+		name := "SOS of " + o.d.Keeper.Vault(id)[0].Vault.Name
+		r, err := o.d.Ready(ctx, now, id)
+		if err != nil {
+			add(name, "fail", err.Error(), "`ostraka sos status` shows it at every node")
+			continue
+		}
+		if len(r.Missing) == 0 {
+			add(name, "ok", strings.ToUpper(r.State.String()), "")
+		}
+		for _, m := range r.Missing[:min(len(r.Missing), maxNeeds)] {
+			kind := "NOT READY, overdue: "
+			if m.Stops {
+				kind = "NOT READY: "
+			}
+			add(name, "fail", kind+m.What, m.Do)
+		}
+	}
+}

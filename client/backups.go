@@ -14,6 +14,7 @@ import (
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/custody/backup"
+	"github.com/ostraka/ostraka/custody/backup/drill"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -25,6 +26,15 @@ import (
 type Backups struct {
 	Noted []backup.Noted // by operator, level and place: the newest that any node shows; each signed by its operator's node
 	Keys  []BackedKey    // by vault and suite
+	// Drills are the newest of each key and person. Those of the epoch in force were verified, where the set was fetched; of earlier ones the nodes' word is taken.
+	Drills []Drilled
+}
+
+// A Drilled is a drill as nodes show it.
+type Drilled struct {
+	drill.Drill
+	At       time.Time // its time: when its checkpoint was cosigned, by the node that says the earliest
+	Verified bool      // in the epoch in force
 }
 
 // A BackedKey is a key whose epoch in force is known.
@@ -73,7 +83,94 @@ func (c *Circle) Backups(ctx context.Context, sets bool) (Backups, []Failure, er
 		}
 		out.Keys = append(out.Keys, k)
 	}
-	return out, failed, nil
+	out.Drills, err = drilledOf(good, out.Keys)
+	return out, failed, err
+}
+
+// maxShownDrills is how many one node may show: those of all keys and people of a circle.
+const maxShownDrills = 1 << 14
+
+// drilledOf takes the newest drill of each key and person.
+func drilledOf(good Answers[*v1.BackupsResponse], keys []BackedKey) ([]Drilled, error) {
+	type of struct {
+		key      [32]byte
+		role, by string
+	}
+	newest := map[of]Drilled{}
+	for _, a := range good {
+		for _, x := range a.Value.Drills[:min(len(a.Value.Drills), maxShownDrills)] {
+			d, err := readDrilled(x, keys)
+			if err != nil {
+				return nil, &VerifyError{a.Node, err}
+			}
+			at := of{d.Key, d.Role, d.By}
+			switch old, ok := newest[at]; {
+			case !ok, d.Created.After(old.Created):
+				newest[at] = d
+			case d.ID == old.ID && d.At.Before(old.At):
+				newest[at] = d
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Values(newest), func(a, b Drilled) int {
+		return cmp.Or(bytes.Compare(a.Key[:], b.Key[:]), cmp.Compare(a.Role, b.Role), cmp.Compare(a.By, b.By))
+	}), nil
+}
+
+func readDrilled(x *v1.ShownDrill, keys []BackedKey) (d Drilled, err error) {
+	s, err := statement.ParseKind(x.Statement, statement.BackupDrill)
+	if err != nil {
+		return d, err
+	}
+	if d.Drill, err = drill.Of(s); err != nil {
+		return d, err
+	}
+	if d.At, err = time.Parse(time.RFC3339, x.At); err != nil {
+		return d, fmt.Errorf("drill of %s %s: its time: %w", d.Role, d.By, err)
+	}
+	i := slices.IndexFunc(keys, func(k BackedKey) bool { return k.Record.KeyID == d.Key && k.Record.Hash() == d.Epoch })
+	if i < 0 {
+		return d, nil
+	}
+	p, ok := keys[i].points(d.Drill)
+	if !ok {
+		return d, nil // its set was not fetched, or is of no use: that is said there
+	}
+	d.Verified = true
+	return d, d.Check(p)
+}
+
+// points are those that a drill of the epoch in force is held to. Who a guardian's name is, the charter says; here its party's seat is.
+func (k BackedKey) points(d drill.Drill) (p drill.Points, ok bool) {
+	p.Party = d.Party
+	var set *guard.Set
+	if k.Record.Backups != [32]byte{} {
+		if k.Plan == nil || k.SetError != nil {
+			return p, false
+		}
+		var err error
+		if set, _, err = k.Record.OpenBackups(k.Plan, k.Set); err != nil {
+			return p, false
+		}
+	}
+	if d.Role == drill.Guardian {
+		if set == nil {
+			return p, false
+		}
+		at, seated := k.Plan.At(d.Party)
+		if seated {
+			p.Value = set.ValuePoint(at)
+		}
+		return p, seated
+	}
+	m, seated := k.Record.Member(d.Party)
+	if !seated {
+		return p, false
+	}
+	if p.Value = m.Public; set != nil {
+		p.Mask = set.MaskPoint(m.Index)
+	}
+	return p, true
 }
 
 // notedOf takes the newest word about each place. Older ones are what a node shows that has not heard of it yet.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/backup"
+	"github.com/ostraka/ostraka/custody/backup/drill"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/mpc/epoch"
 	"github.com/ostraka/ostraka/mpc/session"
@@ -24,7 +26,7 @@ func (a *app) backupCoverageCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "coverage", Short: "Show for each vault and operator which copies there are, by level, and what is missing", Args: none,
 		Long: "As every node of the context shows it: when each share last proved itself (replica), the newest export and sheets that were cut of the epoch in force, by place of the charter, and whether\n" +
-			"what guardians have is whole. A place that the charter lists and that has no backup of this epoch is missing. Exit code 5: something is missing.",
+			"what guardians have is whole; whether a backup has the mask that SOS counts on, and when it last was shown to open. A place that the charter lists and that has no backup of this epoch is missing. Exit code 5: something is missing.",
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		ctx, cancel := a.within(c.Context(), 5*time.Minute)
@@ -46,9 +48,11 @@ type coverageRow struct {
 	Level    int    `json:"level"`    // 0 replica, 1 export, 2 guardian, 3 paper
 	Name     string `json:"name"`
 	Place    string `json:"place,omitempty"`
-	State    string `json:"state"`          // ok, missing
-	At       string `json:"at,omitempty"`   // when it was cut, or the share proved itself
-	What     string `json:"what,omitempty"` // in words
+	Mask     string `json:"mask,omitempty"`  // yes or no, of a backup of the epoch in force that SOS counts on
+	Drill    string `json:"drill,omitempty"` // when it last was shown to open
+	State    string `json:"state"`           // ok, missing, overdue
+	At       string `json:"at,omitempty"`    // when it was cut, or the share proved itself
+	What     string `json:"what,omitempty"`  // in words
 }
 
 func (a *app) backupCoverage(ctx context.Context) error {
@@ -76,7 +80,7 @@ func (a *app) backupCoverage(ctx context.Context) error {
 	}
 	d := coverageDocument{Rows: []coverageRow{}}
 	for _, k := range b.Keys {
-		d.Rows = append(d.Rows, coverageOf(time.Now(), chain, x.Document, k, b.Noted)...)
+		d.Rows = append(d.Rows, coverageOf(time.Now(), chain, x.Document, k, b)...)
 	}
 	for _, r := range d.Rows {
 		if r.State != "ok" {
@@ -87,13 +91,13 @@ func (a *app) backupCoverage(ctx context.Context) error {
 		return err
 	}
 	if d.Missing > 0 {
-		return notReady("`ostraka backup cut --level export` at the operator's own node, and `ostraka backup verify`", "%d copies that the charter counts on are missing", d.Missing)
+		return notReady("`ostraka backup cut --level export` at the operator's own node, and `ostraka backup verify`", "%d copies or drills that the charter counts on are missing", d.Missing)
 	}
 	return nil
 }
 
 // coverageOf says of one key what copies of it there are, and should be.
-func coverageOf(now time.Time, chain charter.Chain, doc charter.Document, k client.BackedKey, noted []backup.Noted) (out []coverageRow) {
+func coverageOf(now time.Time, chain charter.Chain, doc charter.Document, k client.BackedKey, b client.Backups) (out []coverageRow) {
 	row := func(operator string, level int, name string) coverageRow {
 		return coverageRow{Vault: k.Name, Suite: k.Record.Suite, Operator: operator, Level: level, Name: name, State: "missing"}
 	}
@@ -122,7 +126,8 @@ func coverageOf(now time.Time, chain charter.Chain, doc charter.Document, k clie
 			}
 			r := row(o.Name, level, string(p.Level))
 			r.Place = p.Name
-			out = append(out, covered(r, k.Record, noted))
+			r.Drill = stamped(drilledAt(b.Drills, k, drill.Operator, o.Name, p.Level))
+			out = append(out, covered(r, k.Record, b.Noted))
 		}
 	}
 	if k.Record.Guardians != [32]byte{} {
@@ -131,6 +136,45 @@ func coverageOf(now time.Time, chain charter.Chain, doc charter.Document, k clie
 			r.State, r.What = "missing", k.SetError.Error()
 		} else {
 			r.At, r.What = stamped(k.Moved), fmt.Sprintf("%d operators and %d of %d guardians", k.Plan.Operators, k.Plan.Quorum, len(k.Plan.Guardians))
+		}
+		out = append(out, r)
+		out = append(out, keepersOf(now, doc, k, b.Drills)...)
+	}
+	return out
+}
+
+// drilledAt is when somebody last showed that a key's backup opens; of an operator, one of this level.
+func drilledAt(all []client.Drilled, k client.BackedKey, role, by string, level charter.Level) (at time.Time) {
+	for _, d := range all {
+		if d.Key == k.Record.KeyID && d.Role == role && d.By == by && d.Level == level {
+			at = d.At
+		}
+	}
+	return at
+}
+
+// keepersOf are the guardians of a key, and when each last showed that they can open what they have.
+func keepersOf(now time.Time, doc charter.Document, k client.BackedKey, all []client.Drilled) (out []coverageRow) {
+	every := time.Duration(0)
+	for _, v := range doc.Vaults {
+		if v.Name == k.Name && v.Rescue != nil {
+			every = v.Rescue.DrillEvery
+		}
+	}
+	for _, g := range doc.Guardians {
+		if k.Plan == nil || g.Card.IsZero() {
+			continue
+		}
+		if _, seated := k.Plan.At(g.Card.Party()); !seated {
+			continue
+		}
+		r := coverageRow{Vault: k.Name, Suite: k.Record.Suite, Level: 2, Name: "guardian", Place: g.Name, State: "ok"}
+		at := drilledAt(all, k, drill.Guardian, g.Name, "")
+		switch r.Drill = stamped(at); {
+		case at.IsZero():
+			r.State, r.What = "overdue", "they have not shown that they can open it: `ostraka backup drill --key-file`"
+		case every > 0 && now.Sub(at) > every:
+			r.State, r.What = "overdue", fmt.Sprintf("the plan wants a drill every %s", every)
 		}
 		out = append(out, r)
 	}
@@ -149,6 +193,9 @@ func covered(r coverageRow, rec *epoch.Record, noted []backup.Noted) coverageRow
 	n := noted[i]
 	r.At = stamped(n.Cut)
 	j := slices.IndexFunc(n.Keys, func(k backup.NotedKey) bool { return k.KeyID == rec.KeyID })
+	if j >= 0 && n.Keys[j].Record == rec.Hash() && rec.Guardians != [32]byte{} {
+		r.Mask = map[bool]string{true: "yes", false: "no"}[n.Keys[j].Mask]
+	}
 	switch {
 	case j < 0:
 		r.What = "the last that was cut has not this key"
@@ -180,13 +227,13 @@ func stamped(t time.Time) string {
 
 func (d coverageDocument) print(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "vault\toperator\tlevel\tplace\tstate\tat\t")
+	fmt.Fprintln(t, "vault\toperator\tlevel\tplace\tstate\tat\tmask\tdrill\t")
 	for _, r := range d.Rows {
 		state := r.State
 		if state != "ok" {
-			state = "MISSING"
+			state = strings.ToUpper(state)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d %s\t%s\t%s\t%s\t%s\n", r.Vault, dash(r.Operator), r.Level, r.Name, dash(r.Place), state, dash(r.At), r.What)
+		fmt.Fprintf(t, "%s\t%s\t%d %s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Vault, dash(r.Operator), r.Level, r.Name, dash(r.Place), state, dash(r.At), dash(r.Mask), dash(r.Drill), r.What)
 	}
 	_ = t.Flush()
 }

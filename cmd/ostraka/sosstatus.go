@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,9 +27,11 @@ type sosStatusDocument struct {
 }
 
 type sosNodeDocument struct {
-	Node       string   `json:"node"`
-	Missing    []string `json:"missing"` // empty: ready, as far as the node knows
-	RolledBack bool     `json:"rolled_back"`
+	Node       string        `json:"node"`
+	State      string        `json:"state"`   // of the vault
+	Missing    []string      `json:"missing"` // empty: ready, as far as the node knows
+	Needs      []client.Need `json:"needs"`   // the same, with what to do
+	RolledBack bool          `json:"rolled_back"`
 }
 
 type sosRequestDocument struct {
@@ -64,8 +66,8 @@ func (a *app) sosStatusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "status [VAULT|REQUEST]", Short: "Show each vault's SOS, and each request, as every node has it", Args: oneAtMost,
 		Long: "Needs no key: what is asked for in SOS is public. Each node counts for itself, so each is shown.\n\n" +
-			"Exit code 4: nodes contradict one another, or one does not show a declaration that others have had for a minute. Exit code 5: a vault is NOT READY, of what is known\n" +
-			"here: its plan does not hold, a key's epoch holds nothing for the guardians, or a node was rolled back. Drills and backups are not looked at.",
+			"Exit code 4: nodes contradict one another, or one does not show a declaration that others have had for a minute. Exit code 5: a vault is NOT READY: what it lacks,\n" +
+			"and what to do, is shown. A vault with an old drill can be rescued all the same; one whose guardians' values or masks are missing cannot.",
 		RunE: func(c *cobra.Command, args []string) error { return a.sosStatus(c.Context(), args) },
 	}
 }
@@ -163,7 +165,7 @@ func sosStatusOf(r client.Rescue) sosStatusDocument {
 		out.Apart = r.Apart.Error()
 	}
 	for _, v := range r.Views {
-		out.Nodes = append(out.Nodes, sosNodeDocument{v.Node, list(v.Missing), v.RolledBack})
+		out.Nodes = append(out.Nodes, sosNodeDocument{v.Node, v.State, list(v.Missing), list(v.Needs), v.RolledBack})
 	}
 	for _, q := range r.Requests {
 		x := sosRequestDocument{
@@ -193,22 +195,40 @@ func printRescue(w io.Writer, r client.Rescue) {
 	mode := map[bool]string{true: "DRILL", false: "REAL"}[r.Drill]
 	fmt.Fprintf(w, "vault %s (%s), charter %s; declarations in the 90 days before: %d\n", r.Name, mode, r.Charter.Short(), r.Declared)
 	for _, v := range r.Views {
-		missing := slices.Clone(v.Missing)
+		if len(v.Missing) == 0 && !v.RolledBack {
+			fmt.Fprintf(w, "  %-10s %s\n", v.Node, strings.ToUpper(cmp.Or(v.State, "armed")))
+			continue
+		}
+		fmt.Fprintf(w, "  %-10s NOT READY\n", v.Node)
 		if v.RolledBack {
-			missing = append(missing, "it was rolled back, and its operator has not confirmed")
+			fmt.Fprintf(w, "    it was rolled back, and its operator has not confirmed: `ostraka node confirm-restore`\n")
 		}
-		if len(missing) == 0 {
-			fmt.Fprintf(w, "  %-10s ready, of what is known today\n", v.Node)
-		}
-		for _, m := range missing {
-			fmt.Fprintf(w, "  %-10s NOT READY: %s\n", v.Node, m)
-		}
+		printNeeds(w, v)
 	}
 	if r.Apart != nil {
 		fmt.Fprintf(w, "  ALARM: %v\n", r.Apart)
 	}
 	for _, q := range r.Requests {
 		printRequest(w, r, q)
+	}
+}
+
+// printNeeds shows what a node says is missing, and what to do about it.
+func printNeeds(w io.Writer, v client.RescueView) {
+	w = plainWriter{w}
+	said := map[string]bool{}
+	for _, n := range v.Needs {
+		said[n.What] = true
+		kind := "overdue"
+		if n.Stops {
+			kind = "MISSING"
+		}
+		fmt.Fprintf(w, "    %s: %s\n             next: %s\n", kind, n.What, n.Do)
+	}
+	for _, m := range v.Missing { // of nodes that say no more
+		if !said[m] {
+			fmt.Fprintf(w, "    MISSING: %s\n", m)
+		}
 	}
 }
 
