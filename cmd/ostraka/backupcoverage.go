@@ -172,7 +172,7 @@ func keepersOf(now time.Time, doc charter.Document, k client.BackedKey, all []cl
 		at := drilledAt(all, k, drill.Guardian, g.Name, "")
 		switch r.Drill = stamped(at); {
 		case at.IsZero():
-			r.State, r.What = "overdue", "they have not shown that they can open it: `ostraka backup drill --key-file`"
+			r.State, r.What = "overdue", "they have not shown that they can open it: `ostraka backup drill --key FILE`"
 		case every > 0 && now.Sub(at) > every:
 			r.State, r.What = "overdue", fmt.Sprintf("the plan wants a drill every %s", every)
 		}

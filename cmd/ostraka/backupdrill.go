@@ -24,7 +24,7 @@ import (
 
 // drillFlags are those of a drill.
 type drillFlags struct {
-	key, identity, passFile string // a guardian's
+	key, identity, passFile string // key: a guardian's, the program's --key
 	sheets                  []string
 	vaults                  []string
 	operator                string
@@ -35,15 +35,14 @@ func (a *app) backupDrillCommand() *cobra.Command {
 	var x drillFlags
 	c := &cobra.Command{
 		Use: "drill [EXPORT]", Short: "Show that a backup opens, without anything of it leaving: a guardian's values, an operator's export or sheets", Args: oneAtMost,
-		Long: "A guardian gives --key-file, their key file: what each epoch encrypted to them is checked, opened, and a proof is made that they can. An operator gives the export, or all of --sheet: it is restored\n" +
+		Long: "A guardian gives --key, their key file: what each epoch encrypted to them is checked, opened, and a proof is made that they can. An operator gives the export, or all of --sheet: it is restored\n" +
 			"in a process of its own, in memory, and a proof made that share and mask are known. The proof reveals nothing. It is over a fresh checkpoint, goes to every node, and stands in every log. Nobody\n" +
 			"else needs to sign it, so anybody may carry it: --ask writes what is needed into a file, --request with --out makes the proof of it where no network is, and --send hands it in, within a day.\n" +
 			"A full restore drill is of a drill vault: restore every operator's export into new folders (`ostraka backup restore`), and sign something. Never restore a vault of value beside its nodes.",
-		Example: "  ostraka backup drill --key-file guardian.age\n  ostraka backup drill --ask drill.request\n  ostraka backup drill --key-file guardian.age --request drill.request --out drill.answer   # offline\n" +
+		Example: "  ostraka backup drill --key guardian.age\n  ostraka backup drill --ask drill.request\n  ostraka backup drill --key guardian.age --request drill.request --out drill.answer   # offline\n" +
 			"  ostraka backup drill --send drill.answer\n  ostraka backup drill acme.ostraka-export --identity key.txt\n  ostraka backup drill --sheet one.txt --sheet two.txt --operator acme",
 	}
 	f := c.Flags()
-	f.StringVar(&x.key, "key-file", "", "a guardian's key file")
 	f.StringVarP(&x.identity, "identity", "i", "", "private key that opens the key file, or the export")
 	f.StringVar(&x.passFile, "passphrase-file", "", "file with the key file's passphrase, mode 0600 (default: it is asked for)")
 	f.StringArrayVar(&x.sheets, "sheet", nil, "file with one sheet's lines, as printed on it (repeat for each)")
@@ -59,6 +58,9 @@ func (a *app) backupDrillCommand() *cobra.Command {
 		export := ""
 		if len(args) > 0 {
 			export = args[0]
+		}
+		if export == "" && len(x.sheets) == 0 && x.ask == "" && x.send == "" { // else --key is somebody's who reads, or nobody's
+			x.key = a.key
 		}
 		return a.backupDrill(ctx, export, x)
 	}
@@ -78,11 +80,11 @@ func (a *app) backupDrill(ctx context.Context, export string, x drillFlags) erro
 	case x.ask != "" && sources == 0 && x.send == "" && x.request == "":
 		return a.askDrill(ctx, x)
 	case x.send != "" || x.ask != "" || sources != 1:
-		return usage("give one of: a guardian's --key-file; an EXPORT with --identity; --sheet for each sheet; --ask FILE; --send FILE")
+		return usage("give one of: a guardian's --key; an EXPORT with --identity; --sheet for each sheet; --ask FILE; --send FILE")
 	case export != "" && x.identity == "":
 		return usage("give --identity: the private key that opens the export")
 	case (x.request == "") != (x.out == ""):
-		return usage("--request and --out belong together: a drill without a network is made of one file into another")
+		return usage("give --request and --out together: a drill without a network is made of one file into another")
 	case len(x.sheets) > 0 && x.request == "" && x.operator == "":
 		return usage("give --operator: whose sheets they are")
 	case x.request != "":
@@ -192,7 +194,7 @@ func (a *app) askDrill(ctx context.Context, x drillFlags) error {
 		Keys int    `json:"keys"`
 	}{x.ask, len(r.Keys)}
 	return a.show(doc, func(w io.Writer) {
-		fmt.Fprintf(w, "%s holds what a drill of %d keys is made over. There is no secret in it; it serves for a day.\n\nNext: where the guardian's key is, `ostraka backup drill --key-file FILE --request %s --out drill.answer`.\n", x.ask, len(r.Keys), x.ask)
+		fmt.Fprintf(w, "%s holds what a drill of %d keys is made over. There is no secret in it; it serves for a day.\n\nNext: where the guardian's key is, `ostraka backup drill --key FILE --request %s --out drill.answer`.\n", x.ask, len(r.Keys), x.ask)
 	})
 }
 
