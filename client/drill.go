@@ -173,7 +173,7 @@ func salted(random io.Reader) (salt statement.Salt, err error) {
 	return salt, err
 }
 
-// DrillGuardian proves, for every key of a request that this guardian guards, that they can open what they have (spec/backups 7.1). It needs no network, and what it gives reveals
+// DrillGuardian proves, for every key of a request that this guardian guards, that they can open what they have (spec/backups 8.1). It needs no network, and what it gives reveals
 // nothing. Each key's set is verified before it is opened, so that a row which does not open speaks against its dealer.
 func DrillGuardian(r drill.Request, key guardian.Key, now time.Time, random io.Reader) (out []statement.Statement, spoiled []Spoiled, err error) {
 	card, err := key.Card()
@@ -250,7 +250,7 @@ func (k drilling) prove(r drill.Request, d drill.Drill, s group.Scalar, public g
 	return d.Statement()
 }
 
-// DrillExport does the same for an operator's own export, of every key of it that the request has (spec/backups 7.6).
+// DrillExport does the same for an operator's own export, of every key of it that the request has (spec/backups 8.6).
 func DrillExport(r drill.Request, o *node.Opened, now time.Time, random io.Reader) (out []statement.Statement, err error) {
 	for _, k := range o.Keys {
 		s, found, err := drillShare(r, k.KeyID, k.Secret, k.Hidden, session.IDOf(o.Header.Identity), drill.Drill{

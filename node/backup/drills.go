@@ -122,7 +122,7 @@ func readDrill(n outbox.Note) (drill.Drill, statement.Statement, error) {
 	return d, s, err
 }
 
-// takeDrill takes a drill, whoever carries it (spec/backups 7.3, 7.4).
+// takeDrill takes a drill, whoever carries it (spec/backups 8.3, 7.4).
 func (b *Book) takeDrill(ctx context.Context, now time.Time, n outbox.Note, write func(journal.Entry) error) error {
 	d, s, err := readDrill(n)
 	if err != nil {

@@ -6191,7 +6191,7 @@ func (x *BackupsResponse) GetLogKeys() []byte {
 	return nil
 }
 
-// ShownDrill is a proof that a backup opens (spec/backups 7).
+// ShownDrill is a proof that a backup opens (spec/backups 8).
 type ShownDrill struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`

@@ -1,4 +1,4 @@
-// Package drill is the proof that a backup opens, without anything of it leaving (spec/backups 7; protocols.md 5.4).
+// Package drill is the proof that a backup opens, without anything of it leaving (spec/backups 8; protocols.md 5.4).
 //
 // A guardian decrypts what an epoch encrypted to them, an operator restores its own bundle apart; each then proves by Schnorr's protocol, made
 // non-interactive, that they know the discrete logarithm of a public point: the guardian's value of U(x), the operator's share and mask. The proof is over a

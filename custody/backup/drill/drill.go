@@ -123,7 +123,7 @@ func (d Drill) check() error {
 	return nil
 }
 
-// about is what a proof is over (spec/backups 7.2): all of the statement but the proofs, and whose secret of which key and epoch it is. The checkpoint in it
+// about is what a proof is over (spec/backups 8.2): all of the statement but the proofs, and whose secret of which key and epoch it is. The checkpoint in it
 // makes the proof not older than that; the rest keeps it from serving for another key, epoch or person.
 func (d Drill) about(label transcript.Label) ([]byte, error) {
 	key, epoch, party := d.Key, d.Epoch, d.Party
@@ -170,7 +170,7 @@ type Points struct {
 	Mask  group.Point // M(x) of the operator; nil where the epoch has no guardians, and of guardians
 }
 
-// Check verifies a drill's proofs (spec/backups 7.2).
+// Check verifies a drill's proofs (spec/backups 8.2).
 func (d Drill) Check(p Points) error {
 	if d.Party != p.Party {
 		return fmt.Errorf("drill of %s %s: party: %x is not theirs in that epoch", d.Role, d.By, d.Party[:6])

@@ -9,7 +9,7 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
-// First lines of the two files of a drill without a network (spec/backups 7.5). Neither holds a secret.
+// First lines of the two files of a drill without a network (spec/backups 8.5). Neither holds a secret.
 const (
 	MagicRequest = "ostraka/1 drill request\n"
 	MagicAnswer  = "ostraka/1 drill answer\n"

@@ -26,7 +26,7 @@ type Seen struct {
 	At       time.Time // of the latest cosignature that counts
 }
 
-// Seen verifies a drill's checkpoint (spec/backups 7.3): of a log of the circle, and cosigned by the node of an operator who is neither the log's nor
+// Seen verifies a drill's checkpoint (spec/backups 8.3): of a log of the circle, and cosigned by the node of an operator who is neither the log's nor
 // the one who drills: alone, either could have made it beforehand. The prover cannot have known the cosignature before it was given, so the proof is no older.
 func (d Drill) Seen(logs []tlog.Keys) (Seen, error) {
 	origin := tlog.Request{Checkpoint: d.Checkpoint}.Origin()
@@ -63,7 +63,7 @@ func (d Drill) Seen(logs []tlog.Keys) (Seen, error) {
 	return s, nil
 }
 
-// Timely says why a drill is not of now, by the checker's clock; nil if it is (spec/backups 7.3).
+// Timely says why a drill is not of now, by the checker's clock; nil if it is (spec/backups 8.3).
 func (d Drill) Timely(s Seen, now time.Time) error {
 	switch {
 	case s.At.Sub(now) > Skew:
