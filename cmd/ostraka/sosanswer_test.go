@@ -19,8 +19,8 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
-// guardianFileOf writes a guardian's key file, and what opens it.
-func guardianFileOf(t *testing.T, dir, name string, k guardian.Key) (file, identity string) {
+// answeringKey writes a guardian's key file, and what opens it.
+func answeringKey(t *testing.T, dir, name string, k guardian.Key) (file, identity string) {
 	t.Helper()
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
@@ -51,7 +51,7 @@ func TestGuardianAnswersOffline(t *testing.T) {
 		}
 		return path
 	}
-	key, identity := guardianFileOf(t, dir, "guardian", v.Guardian(1))
+	key, identity := answeringKey(t, dir, "guardian", v.Guardian(1))
 	out := filepath.Join(dir, "guardian-1.contribution")
 	early, whole := write("early.appeal", v.File()), write("whole.appeal", v.File(v.Usual()...))
 	support := func(file string, more ...string) (int, string, string) {
@@ -129,7 +129,7 @@ func answerRefuses(t *testing.T, v *appealtest.Vault, dir, key, out, whole strin
 	want(t, "another's name", code, codeUsage, o+errs, "is guardian-1's")
 	code, o, errs = support(whole, "--out", key)
 	want(t, "over the key", code, codeError, o+errs, "it is not written over")
-	other, identity := guardianFileOf(t, dir, "stranger", v.Guardian(7))
+	other, identity := answeringKey(t, dir, "stranger", v.Guardian(7))
 	at := filepath.Join(other+".sos", v.Request.ID.String()+".seen")
 	if err := os.Mkdir(filepath.Dir(at), 0o700); err != nil {
 		t.Fatal(err)
