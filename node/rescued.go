@@ -39,6 +39,11 @@ func (n *Node) openRescue(ctx context.Context) (*rescue.Desk, error) {
 		Basis: n.sosBasis, Plan: n.sosPlan, Vaults: n.sosVaults, Keys: n.sosKeys, Point: n.sosPoint, CheckSignature: n.sosSignature, Life: n.sosLife(),
 		Beats: func() map[string]time.Time {
 			out := map[string]time.Time{}
+			if r, ok := n.roster(); ok { // who was never heard of is silent too
+				for _, o := range r.Operators {
+					out[o.Name] = time.Unix(0, 0).UTC()
+				}
+			}
 			for _, b := range n.Pulse.Beats() {
 				out[b.Operator] = b.Taken
 			}

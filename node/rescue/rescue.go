@@ -74,7 +74,7 @@ type Config struct {
 	Vaults func() []statement.ID
 	// Keys are a vault's, ascending, in the epochs in force here.
 	Keys func(vault statement.ID) []act.Key
-	// Beats says when the last heartbeat of each other operator was taken here.
+	// Beats says when the last heartbeat of each operator of the circle was taken here; 1970, if none was.
 	Beats func() map[string]time.Time
 	// Point gives an operator's party and public share in an epoch, by our own record.
 	Point func(k act.Key, operator string) ([16]byte, group.Point, error)

@@ -288,6 +288,9 @@ func (c *Circle) Restart(ctx context.Context, o *Operator) error { return c.run(
 // Halt stops one node gracefully.
 func (c *Circle) Halt(o *Operator) { o.process.stop() }
 
+// Kill ends one node as a power cut does.
+func (c *Circle) Kill(o *Operator) { o.process.kill() }
+
 // Stop ends all nodes: gracefully, and by force those that do not end.
 func (c *Circle) Stop() {
 	_ = c.each(func(o *Operator) error { o.process.stop(); return nil })

@@ -60,6 +60,13 @@ func (p *process) ended() bool {
 	}
 }
 
+func (p *process) kill() {
+	if cmd, done := p.running(); cmd != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // it may have ended by itself
+		<-done
+	}
+}
+
 func (p *process) stop() {
 	cmd, done := p.running()
 	if cmd == nil {

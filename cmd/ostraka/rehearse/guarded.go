@@ -48,7 +48,7 @@ func (t *tale) openGuarded(ctx context.Context, fresh bool) error {
 	t.guards, t.people = g, map[string]*client.Circle{}
 	cfg := local.Config{
 		Binary: t.binary, Dir: dir, Chain: chainID, Suite: charter.SuiteECDSA, Initiator: alice, Approvers: []string{bob, carol}, Others: []string{dave},
-		Quorum: 2, Threshold: 3, Amend: func(file string) string { return guarded(proper(file), g.cards) },
+		Quorum: 2, Threshold: 3, Amend: func(file string) string { return guarded(proper(file), g.cards, plan) },
 	}
 	if t.endpoint != "" {
 		cfg.RPC = map[string]string{chainID: t.endpoint}
@@ -131,7 +131,7 @@ const plan = `    rescue:
 `
 
 // guarded adds guardians with these cards, a plan, and for every operator a place for exports to the charter of a circle on one machine.
-func guarded(file string, cards []string) string {
+func guarded(file string, cards []string, plan string) string {
 	file = officerAccess.ReplaceAllString(file, `$0      - name: `+away+`
         level: export
         provider: "safe of $3"
@@ -163,10 +163,22 @@ func (t *tale) cut(ctx context.Context, o *local.Operator) error {
 	return nil
 }
 
-// cutAll has every operator cut an export of the epoch in force, and waits until every node has noted all.
+// holders are the operators that hold the vault's shares.
+func (t *tale) holders() []*local.Operator {
+	if len(t.heldBy) == 0 {
+		return t.circle.Committee()
+	}
+	var out []*local.Operator
+	for _, name := range t.heldBy {
+		out = append(out, t.operator(name))
+	}
+	return out
+}
+
+// cutAll has every operator that holds a share cut an export of the epoch in force, and waits until every node has noted all.
 func (t *tale) cutAll(ctx context.Context) error {
 	t.to.Busy("every operator cuts an export of the epoch in force")
-	for _, o := range t.circle.Operators {
+	for _, o := range t.holders() {
 		if err := t.cut(ctx, o); err != nil {
 			return err
 		}
@@ -227,7 +239,7 @@ func (t *tale) anAddress(ctx context.Context, what string) error {
 			return err
 		}
 		x.Outcome = fmt.Sprintf("exit 0: %s, the same at %s", doc.Address, strings.Join(doc.Nodes, ", "))
-		x.Held = len(doc.Nodes) == len(t.circle.Operators)
+		x.Held = len(doc.Nodes) == len(t.holders())
 	}
 	t.step(x)
 	return nil

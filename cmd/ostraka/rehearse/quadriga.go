@@ -157,8 +157,9 @@ type outside struct {
 	Failed   bool
 	Reserves []struct{ Asset, Amount string }
 	Vaults   []struct {
-		Requests  []struct{ State string }
-		Addresses []struct {
+		Requests    []struct{ State string }
+		Emergencies []struct{ State string }
+		Addresses   []struct {
 			Address string
 			OnChain *struct{ Outgoing int } `json:"on_chain"`
 		}

@@ -18,7 +18,7 @@ type Story struct {
 
 // All are the stories of this program, in the order of the incidents.
 func All() []Story {
-	return []Story{quadriga, stakehound, ronin, harmony, primetrust, multichain, dmm, wazirx, bybit, drift}
+	return []Story{quadriga, stakehound, ronin, harmony, primetrust, multichain, dmm, wazirx, bybit, drift, emergency}
 }
 
 // Find finds a story by its name.
@@ -58,11 +58,14 @@ type tale struct {
 	*Stage
 	to     Listener
 	report Report
+
+	heldBy             []string // operators that hold the vault, once it is not the first ones
+	request, charterID string   // of an emergency: the request, and the charter that guardians were told
 }
 
 // Tell tells a story. An error means that it could not be told to its end, which says nothing of whether it would hold.
 func (s *Stage) Tell(ctx context.Context, story Story, to Listener) (Report, error) {
-	t := &tale{s, to, Report{Name: story.Name, Incident: story.Incident, Steps: []Step{}}}
+	t := &tale{Stage: s, to: to, report: Report{Name: story.Name, Incident: story.Incident, Steps: []Step{}}}
 	err := story.tell(ctx, t)
 	failed := slices.ContainsFunc(t.report.Steps, func(s Step) bool { return !s.Held })
 	if story.Alters || failed || err != nil {
