@@ -50,6 +50,11 @@ func (v *views) vault(a charter.Accepted) (*pb.Vault, error) {
 	for _, x := range v.d.Circle.Reshares(spec.ID) {
 		out.Reshares = append(out.Reshares, x.Bytes())
 	}
+	rescued, err := v.d.Keeper.RescuedBy(spec.ID)
+	if err != nil {
+		return nil, err
+	}
+	out.Rescued = rescued
 	roots := v.d.Keeper.Vault(spec.ID)
 	if len(roots) > 0 {
 		spec = roots[0].Vault

@@ -45,7 +45,7 @@ func (c *Circle) Carry(ctx context.Context, vaults []Vault, id statement.ID) (ca
 			most.vault = x.vault
 		}
 	}
-	out := carry.Case{Charters: most.charter.Versions, Vault: most.vault.Statement, Reshares: most.vault.Reshares}
+	out := carry.Case{Charters: most.charter.Versions, Vault: most.vault.Statement, Reshares: most.vault.Reshares, Rescued: most.vault.Rescued}
 	for _, r := range append(slices.Clone(most.roster.Earlier), &v1.Roster{Statement: most.roster.Statement, Acceptances: most.roster.Acceptances}) {
 		s := carry.Signed{Statement: r.Statement}
 		for _, a := range r.Acceptances {
@@ -224,7 +224,7 @@ func carriedVault(x carry.Case) (*v1.Vault, error) {
 		return nil, err
 	}
 	id := s.ID()
-	m := &v1.Vault{Id: id[:], Statement: x.Vault, Reshares: x.Reshares, State: Ready}
+	m := &v1.Vault{Id: id[:], Statement: x.Vault, Reshares: x.Reshares, Rescued: x.Rescued, State: Ready}
 	for _, r := range x.Roots {
 		root := &v1.Root{Suite: r.Suite, State: "not shown"}
 		if len(r.Certificate) > 0 {

@@ -34,8 +34,57 @@ func (v *Vault) readReshares(list [][]byte) error {
 	return nil
 }
 
+// readRescued takes the committees that emergencies made. Nobody can invent one: the certificate before it is of a committee that officers signed, and its own bears the
+// words of as many of that committee, and of the guardians that they had agreed on, as the plan of the old epoch asks for. Whether the plan's delay was kept is for `ostraka verify`.
+func (v *Vault) readRescued(list [][]byte) error {
+	if len(list) > maxReshares {
+		return fmt.Errorf("%d emergencies are shown, at most %d are allowed", len(list), maxReshares)
+	}
+	for _, raw := range list {
+		before, after, err := v.rescued(raw)
+		if err != nil {
+			return fmt.Errorf("an epoch that an emergency made: %w", err)
+		}
+		was, err := v.heldBy(before)
+		if err != nil {
+			return err
+		}
+		is, err := v.named(after)
+		if err != nil {
+			return err
+		}
+		v.plans.Rescued(after.Rescue.Activation, was.Threshold, was.Committee, is.Threshold, is.Committee)
+		v.Rescued = append(v.Rescued, raw)
+	}
+	return nil
+}
+
+func (v *Vault) rescued(raw []byte) (before, after *epoch.Record, err error) {
+	first, err := epoch.FirstLink(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := first.Record
+	if !v.owns(r.Suite, r.KeyID) {
+		return nil, nil, errors.New("its key is another vault's")
+	}
+	c, err := epoch.OpenChain(raw, epoch.Enrolment{KeyID: r.KeyID, Public: r.Public, Anchor: r.Hash()})
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(c.Links()) != 2 || !c.Last().Record.Rescued() {
+		return nil, nil, errors.New("it is no pair of an epoch and one that an emergency made of it")
+	}
+	return r, c.Last().Record, nil
+}
+
 // mergeReshares takes what another node shows besides: none can leave out what a second one proves.
 func (v *Vault) mergeReshares(o Vault) {
+	for _, raw := range o.Rescued { // they were verified
+		if !slices.ContainsFunc(v.Rescued, func(have []byte) bool { return bytes.Equal(have, raw) }) {
+			_ = v.readRescued([][]byte{raw})
+		}
+	}
 	at := map[statement.ID]int{}
 	for i, a := range v.Reshares {
 		at[a.Statement.ID()] = i
@@ -99,20 +148,40 @@ func (v Vault) anybody() charter.Vault {
 	return out
 }
 
-// heldBy finds the officers' statement that a record is made under: the vault's own, or a complete reshare.
-func (v Vault) heldBy(rec *epoch.Record) (charter.Vault, error) {
+// named is the vault with a record's committee and threshold.
+func (v Vault) named(rec *epoch.Record) (charter.Vault, error) {
 	out := v.Founded
 	out.Threshold, out.Committee = rec.Threshold, nil
 	for _, m := range rec.Members {
-		i := slices.IndexFunc(v.Roster.Operators, func(o charter.Operator) bool { return bytes.Equal(m.Identity, o.Identity) })
-		if i < 0 {
+		name := v.nodes[string(m.Identity)]
+		if name == "" {
 			return out, fmt.Errorf("share %d of its key is held by a node that is no operator's", m.Index)
 		}
-		out.Committee = append(out.Committee, v.Roster.Operators[i].Name)
+		out.Committee = append(out.Committee, name)
 	}
 	slices.Sort(out.Committee)
+	return out, nil
+}
+
+// nodesOf are the names of all operators that ever were in the roster, by their nodes' identities.
+func nodesOf(chain charter.Chain) map[string]string {
+	names := map[string]string{}
+	for _, r := range chain {
+		for _, o := range r.Operators {
+			names[string(o.Identity)] = o.Name
+		}
+	}
+	return names
+}
+
+// heldBy finds the statement that a record is made under: the vault's own, a complete reshare of officers, or an activation in an emergency.
+func (v Vault) heldBy(rec *epoch.Record) (charter.Vault, error) {
+	out, err := v.named(rec)
+	if err != nil {
+		return out, err
+	}
 	if _, ok := v.plans.HeldBy(out.Threshold, out.Committee); !ok {
-		return out, fmt.Errorf("its key is held by %v with threshold %d, which neither the vault's statement says nor a reshare that officers completed", out.Committee, out.Threshold)
+		return out, fmt.Errorf("its key is held by %v with threshold %d, which neither the vault's statement says, nor a reshare that officers completed, nor an emergency's certificate", out.Committee, out.Threshold)
 	}
 	return out, nil
 }

@@ -43,8 +43,10 @@ type Vault struct {
 	charter.Vault                    // committee and threshold are those of its first key's epoch in force
 	Founded       charter.Vault      // as its statement says
 	Reshares      []charter.Accepted // complete or not, by number
+	Rescued       [][]byte           // of each epoch that an emergency made: a chain of the certificate before it and its own
 	plans         *charter.Succession
-	Roster        charter.Roster // where its operators are looked up: charter.Chain.Reach
+	nodes         map[string]string // operators by their nodes' identities, those that left too
+	Roster        charter.Roster    // where its operators are looked up: charter.Chain.Reach
 	Statement     statement.Statement
 	State         string          // Ready, or what the least advanced root of the least advanced node waits for
 	Waiting       []string        // operators
@@ -165,9 +167,12 @@ func readVault(chain charter.Chain, rules *Rules, m *v1.Vault) (Vault, error) {
 	r, _ := chain.Reach(spec.Roster)
 	v := Vault{
 		Vault: spec, Founded: spec, plans: charter.NewSuccession(spec, chain), Roster: r, Statement: s, State: m.State, Waiting: m.Waiting, LastError: m.LastError,
-		Accepted: map[string]bool{}, rules: rules,
+		Accepted: map[string]bool{}, rules: rules, nodes: nodesOf(chain),
 	}
 	if err := v.readReshares(m.Reshares); err != nil {
+		return Vault{}, err
+	}
+	if err := v.readRescued(m.Rescued); err != nil {
 		return Vault{}, err
 	}
 	for _, x := range m.Members {

@@ -39,6 +39,7 @@ type Case struct {
 	Votes       []Vote
 	Decisions   []Signed // by nodes
 	Raw         []byte   // what was signed; empty: nothing was
+	Rescued     [][]byte // of each epoch that an emergency made: a chain of two certificates; left out where there is none
 }
 
 // A Root is a key's suite and final certificate, which is empty while there is none.
@@ -82,6 +83,8 @@ const (
 	tagStatement
 	tagSignatures
 	tagID
+	tagRescues
+	tagRescue
 )
 
 // Bounds of what no other room bounds.
@@ -115,6 +118,9 @@ func (c Case) Bytes() []byte {
 	})
 	signeds(&e, tagDecisions, c.Decisions)
 	e.Bytes(tagRaw, c.Raw)
+	if len(c.Rescued) > 0 {
+		texts(&e, tagRescues, tagRescue, c.Rescued)
+	}
 	return seal(caseBegins, e.Sum())
 }
 
@@ -143,6 +149,11 @@ func DecodeCase(file []byte) (c Case, err error) {
 	})
 	c.Decisions = readSigneds(d, tagDecisions, maxMany)
 	c.Raw = d.Bytes(tagRaw, maxRaw)
+	if d.More() {
+		if c.Rescued = readTexts(d, tagRescues, tagRescue, maxMany); len(c.Rescued) == 0 && d.Err() == nil {
+			d.Fail(tagRescues, errors.New("the list is empty, where it would be left out"))
+		}
+	}
 	if err := d.Done(); err != nil {
 		return Case{}, fmt.Errorf("read the case: %w", err)
 	}

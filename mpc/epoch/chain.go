@@ -94,6 +94,27 @@ func (c *Chain) fits() error {
 	return nil
 }
 
+// FirstLink reads the certificate that a chain begins with, for a caller who does not know the key beforehand. Nothing else of it is read.
+func FirstLink(b []byte) (first *FinalCert, err error) {
+	if len(b) > MaxChain {
+		return nil, fmt.Errorf("open chain: %d bytes, at most %d are allowed: %w", len(b), MaxChain, ErrChainTooLong)
+	}
+	d := transcript.NewDecoder(b)
+	d.List(fieldChainLinks, 1, MaxLinks, func(i int, d *transcript.Decoder) {
+		raw := d.Bytes(1, MaxFinalCert)
+		if i > 0 || d.Err() != nil {
+			return
+		}
+		if first, err = parseFinalCert(raw); err != nil {
+			d.Fail(1, err)
+		}
+	})
+	if err := d.Done(); err != nil {
+		return nil, fmt.Errorf("open chain: %w", err)
+	}
+	return first, nil
+}
+
 // OpenChain reads a chain and verifies it, link by link, against what the operator enrolled:
 // key id, X, where it begins, all PREPs and FINALs, and that each committee agreed to the
 // next. A forger would need X's logarithm for one link alone (protocols.md 1.2).

@@ -20,6 +20,7 @@ import (
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/session"
+	"github.com/ostraka/ostraka/node/store"
 )
 
 // An Emergency is a guarded reshare that this node may take part in now, by its own docket (spec/node 12, protocols.md 6.2).
@@ -391,4 +392,51 @@ func (k *Keeper) InForce(key [32]byte) (eh, activation [32]byte, committee []str
 		activation = r.Rescue.Activation
 	}
 	return r.Hash(), activation, w.committee(r), true
+}
+
+// RescuedBy shows each epoch of a vault's keys that an emergency made, the oldest first: a chain of the final certificate before it and its own.
+func (k *Keeper) RescuedBy(vault statement.ID) (chains [][]byte, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, w := range k.all() {
+		if w.ID != vault || !w.published() {
+			continue
+		}
+		for _, r := range slices.SortedFunc(maps.Values(w.past), func(a, b *epoch.Record) int { return int(int64(a.Epoch) - int64(b.Epoch)) }) {
+			if !r.Rescued() || w.past[r.Prev] == nil {
+				continue
+			}
+			c, err := k.link(w, w.past[r.Prev], r)
+			if err != nil {
+				return nil, err
+			}
+			chains = append(chains, c.Encode())
+		}
+	}
+	return chains, nil
+}
+
+// link is the chain from a record to its child.
+func (k *Keeper) link(w *root, from, to *epoch.Record) (*epoch.Chain, error) {
+	cert := func(r *epoch.Record) (*epoch.FinalCert, error) {
+		eh := r.Hash()
+		it, err := k.cfg.Journal.Store().Get(context.Background(), store.Key(kindLink, store.ID(w.keyID[:]), store.Number(r.Epoch), store.ID(eh[:])))
+		if err != nil {
+			return nil, fmt.Errorf("read the certificate of record %v: %w", r.Hash(), err)
+		}
+		return epoch.DecodeFinalCert(it.Value)
+	}
+	f, err := cert(from)
+	if err != nil {
+		return nil, err
+	}
+	next, err := cert(to)
+	if err != nil {
+		return nil, err
+	}
+	c, err := epoch.NewChain(f, epoch.Enrolment{KeyID: w.keyID, Public: from.Public, Anchor: from.Hash()})
+	if err != nil {
+		return nil, err
+	}
+	return c.Extend(next)
 }

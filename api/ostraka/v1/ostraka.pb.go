@@ -1086,7 +1086,10 @@ type Vault struct {
 	Statement []byte                 `protobuf:"bytes,10,opt,name=statement,proto3" json:"statement,omitempty"`
 	Roots     []*Root                `protobuf:"bytes,11,rep,name=roots,proto3" json:"roots,omitempty"` // one for each suite, once all accepted
 	// Accepted statements (spec/statements 4.5) that give the keys to other committees, complete or not, by number.
-	Reshares      [][]byte `protobuf:"bytes,12,rep,name=reshares,proto3" json:"reshares,omitempty"`
+	Reshares [][]byte `protobuf:"bytes,12,rep,name=reshares,proto3" json:"reshares,omitempty"`
+	// Of each epoch that an emergency made: the final certificate before it, and its own (spec/epochs 7, a chain of two). It shows the operators and guardians of the
+	// old epoch who gave it to that committee.
+	Rescued       [][]byte `protobuf:"bytes,13,rep,name=rescued,proto3" json:"rescued,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1201,6 +1204,13 @@ func (x *Vault) GetRoots() []*Root {
 func (x *Vault) GetReshares() [][]byte {
 	if x != nil {
 		return x.Reshares
+	}
+	return nil
+}
+
+func (x *Vault) GetRescued() [][]byte {
+	if x != nil {
+		return x.Rescued
 	}
 	return nil
 }
@@ -7626,7 +7636,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x0f\n" +
 	"\rVaultsRequest\";\n" +
 	"\x0eVaultsResponse\x12)\n" +
-	"\x06vaults\x18\x01 \x03(\v2\x11.ostraka.v1.VaultR\x06vaults\"\xd6\x02\n" +
+	"\x06vaults\x18\x01 \x03(\v2\x11.ostraka.v1.VaultR\x06vaults\"\xf0\x02\n" +
 	"\x05Vault\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -7641,7 +7651,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\tstatement\x18\n" +
 	" \x01(\fR\tstatement\x12&\n" +
 	"\x05roots\x18\v \x03(\v2\x10.ostraka.v1.RootR\x05roots\x12\x1a\n" +
-	"\breshares\x18\f \x03(\fR\breshares\"@\n" +
+	"\breshares\x18\f \x03(\fR\breshares\x12\x18\n" +
+	"\arescued\x18\r \x03(\fR\arescued\"@\n" +
 	"\x06Member\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
 	"\baccepted\x18\x02 \x01(\bR\baccepted\"\x9b\x04\n" +

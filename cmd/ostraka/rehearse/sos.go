@@ -325,13 +325,14 @@ func (t *tale) appealed(ctx context.Context, file string) error {
 func (t *tale) moved(ctx context.Context, o *local.Operator, was uint64) error {
 	ok, err := poll(ctx, 2*awhile, func() (bool, error) {
 		is, _, err := t.epochAt(ctx, o)
-		if err != nil || is > was {
-			return is > was, nil //nolint:nilerr // a newcomer's node shows no key yet
+		if err == nil && is > was { // a newcomer's node shows no key at first
+			return true, nil
 		}
 		return false, sleep(ctx, 300*time.Millisecond)
 	})
 	if err == nil && !ok {
-		err = fmt.Errorf("%s has no new shares of vault %s", o.Name, local.VaultName)
+		r, _ := t.run(ctx, "vault", "show", local.VaultName, "--local", "--dir", o.Dir)
+		err = fmt.Errorf("%s has no new shares of vault %s: %s", o.Name, local.VaultName, r.out+r.errs)
 	}
 	return err
 }
