@@ -120,6 +120,16 @@ func ReadCase(node string, vaults []Vault, m *v1.Intent) (*Case, error) {
 	return c, nil
 }
 
+// proposer is an initiator; or an operator of a vault with an SOS plan, in whose name its officers propose in an emergency. Whether one rules, each node's
+// decision says.
+func (v Vault) proposer(name string) (charter.Person, bool) {
+	if p, ok := v.Initiator(name); ok || v.SOS == nil || !slices.Contains(v.anybody().Committee, name) {
+		return p, ok
+	}
+	o, ok := v.Roster.Operator(name)
+	return charter.Person{Name: name, Organisation: name, Keys: o.Officers}, ok
+}
+
 func readCase(node string, vaults []Vault, m *v1.Intent) (*Case, error) {
 	s, err := statement.ParseKind(m.Statement, statement.Intent)
 	if err != nil {
@@ -141,7 +151,7 @@ func readCase(node string, vaults []Vault, m *v1.Intent) (*Case, error) {
 	if c.Vault, known = vaults[i].under(it.Charter, it.Created); !known {
 		return nil, fmt.Errorf("it names charter %s, which no node shows", it.Charter.Short())
 	}
-	p, ok := c.Vault.Initiator(it.Initiator)
+	p, ok := c.Vault.proposer(it.Initiator)
 	if !ok {
 		return nil, fmt.Errorf("%q is no initiator of vault %s", it.Initiator, c.Vault.Name)
 	}

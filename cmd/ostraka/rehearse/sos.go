@@ -361,9 +361,9 @@ func (t *tale) swept(ctx context.Context) error {
 		return fmt.Errorf("`ostraka sos sweep --dry-run`: %d transfers: %s: %w", len(doc.Transfers), shorten(r.out), err)
 	}
 	x := doc.Transfers[0]
-	t.step(Step{What: "what would be moved: `ostraka sos sweep --dry-run`", Outcome: x.Amount + " " + x.Asset + " to " + x.To, Held: x.To == refuge})
-	if r, err = t.must(ctx, append(args, "--yes")...); err != nil {
-		return err
+	t.step(Step{What: "what would be moved: `ostraka sos sweep --dry-run`", Outcome: x.Amount + " " + x.Asset + " to " + x.To, Held: x.To == "refuge" && x.Asset == "eth"})
+	if r, err = t.run(ctx, append(args, "--yes")...); err != nil || r.code != 0 {
+		return fmt.Errorf("`ostraka sos sweep`: exit %d: %s: %w", r.code, r.out+r.errs, err)
 	}
 	lies, err := t.balance(ctx, refuge)
 	if err != nil {
