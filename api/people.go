@@ -179,7 +179,7 @@ func noteOf(r *pb.SubmitRequest) (n outbox.Note, id []byte, err error) {
 	kinds := map[statement.Kind]outbox.Kind{
 		statement.Intent: decide.NoteProposal, statement.Cancel: decide.NoteCancel, statement.Account: wallet.NoteAccount, statement.Revoke: charters.NoteRevoke,
 		statement.SOSRequest: rescue.NoteSaid, statement.SOSSupport: rescue.NoteSaid, statement.SOSVeto: rescue.NoteSaid, statement.SOSChallenge: rescue.NoteSaid,
-		statement.SOSAlive:    rescue.NoteSaid,
+		statement.SOSAlive: rescue.NoteSaid, statement.SOSClose: rescue.NoteSaid, statement.SOSEarlyRelease: rescue.NoteSaid,
 		statement.BackupDrill: backup.NoteDrill,
 	}
 	k, ok := kinds[parsed.Kind()]

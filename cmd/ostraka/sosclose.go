@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+func (a *app) sosCloseCommand() *cobra.Command {
+	var p pen
+	var report string
+	c := &cobra.Command{
+		Use: "close VAULT --as OPERATOR --report FILE", Short: "Close an emergency: every operator of the new committee signs that the vault stands", Args: exactly("VAULT"),
+		Long: "The statement names the keys in their new epochs, their backup sets, the drills that the nodes know, and the report's SHA-256. The first officer makes it; the others sign the\n" +
+			"same bytes, and may leave --report out. Cut new exports, have guardians drill, and publish what `ostraka sos report --json` wrote first. Nodes take it once all have\n" +
+			"signed and the lock-up's time is over on their own clocks: it may be signed before.",
+		Example: "  ostraka sos report treasury --json --key ~/.ssh/officer > report.json\n  ostraka sos close treasury --as acme --report report.json --key ~/.ssh/officer",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.sosGather(c.Context(), &p, args[0], statement.SOSClose, "Close it?", func(ctx context.Context, q act.Request) (statement.Statement, error) {
+				sum, err := reportSum(report)
+				if err != nil {
+					return statement.Statement{}, err
+				}
+				x, err := p.circle.Closing(ctx, q, sum)
+				if err != nil {
+					return statement.Statement{}, notReady("see `ostraka sos status` and `ostraka backup coverage`", "it cannot be closed: %v", err)
+				}
+				return x.Statement(client.NewSalt())
+			})
+		},
+	}
+	p.flags(c)
+	c.Flags().StringVar(&report, "report", "", "file of the published report: its SHA-256 stands in the statement")
+	return c
+}
+
+func reportSum(file string) (sum [32]byte, err error) {
+	if file == "" {
+		return sum, usage("nobody has signed a closing yet: give --report FILE, what `ostraka sos report --json` wrote")
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return sum, fmt.Errorf("read the report: %w", err)
+	}
+	return sha256.Sum256(raw), nil
+}
+
+func (a *app) sosReleaseCommand() *cobra.Command {
+	var p pen
+	var reason string
+	c := &cobra.Command{
+		Use: "release-early VAULT --as OPERATOR --reason TEXT", Short: "End a lock-up and its tranches early: every operator of the committee in force signs", Args: exactly("VAULT"),
+		Long: "The first officer makes the statement, with a reason that everybody sees; the others sign the same bytes, and may leave --reason out. One operator that does not sign is enough\n" +
+			"for the lock-up to run to its end.",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.sosGather(c.Context(), &p, args[0], statement.SOSEarlyRelease, "Release it early?", func(_ context.Context, q act.Request) (statement.Statement, error) {
+				if reason == "" {
+					return statement.Statement{}, usage("nobody has signed an early release yet: say why, for everybody: --reason TEXT")
+				}
+				return act.EarlyRelease{Head: q.Head(), Reason: reason, Created: client.Now()}.Statement(client.NewSalt())
+			})
+		},
+	}
+	p.flags(c)
+	c.Flags().StringVar(&reason, "reason", "", "why, for everybody: it is public")
+	return c
+}
+
+// sosGather has an officer sign what all of the committee must: the statement that others have signed already, or a new one.
+func (a *app) sosGather(c context.Context, p *pen, vault string, kind statement.Kind, question string, make func(context.Context, act.Request) (statement.Statement, error)) error {
+	ctx, cancel := a.within(c, 5*time.Minute)
+	defer cancel()
+	end, err := p.open(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if p.role != act.Operator {
+		return usage("officers sign this: give --as OPERATOR, and an officer's key")
+	}
+	all, failed, err := p.circle.Rescues(ctx)
+	if err != nil {
+		return err
+	}
+	a.down(failed)
+	r, err := client.FindRescue(all, vault)
+	if err == nil {
+		err = p.known(r)
+	}
+	if err != nil {
+		return err
+	}
+	open := r.InState("lock-up", "closed")
+	if len(open) == 0 {
+		return notReady("see `ostraka sos status`", "no emergency of vault %s is in LOCK-UP", r.Name)
+	}
+	q := open[len(open)-1]
+	waiting, lost := p.circle.Gathered(ctx, q.Request, kind)
+	a.down(lost)
+	var s statement.Statement
+	if len(waiting) > 0 {
+		s = waiting[0].Statement
+		a.say("%d of %s have signed it already.", waiting[0].Signed, strings.Join(r.Operators, ", "))
+		if err := p.checkClosing(ctx, q.Request, s); err != nil {
+			return err
+		}
+	} else if s, err = make(ctx, q.Request); err != nil {
+		return err
+	}
+	doc, err := p.hand(ctx, a, s, question)
+	if err != nil {
+		return err
+	}
+	if left := q.Left(); left > 0 && kind == statement.SOSClose {
+		a.say("It takes effect when all have signed, and the lock-up is over: %s are left.", left.Truncate(time.Second))
+	}
+	return a.show(doc, doc.print)
+}
+
+// checkClosing holds a closing that another officer wrote to the keys and backups as this circle's nodes show them.
+func (p *pen) checkClosing(ctx context.Context, q act.Request, s statement.Statement) error {
+	if s.Kind() != statement.SOSClose {
+		return nil
+	}
+	theirs, err := act.CloseOf(s)
+	if err != nil {
+		return err
+	}
+	ours, err := p.circle.Closing(ctx, q, theirs.Report)
+	if err != nil {
+		return notReady("see `ostraka sos status` and `ostraka backup coverage`", "it cannot be closed: %v", err)
+	}
+	if !slices.Equal(ours.Keys, theirs.Keys) {
+		return refused("sign nothing; ask whoever wrote it", "closing %s names other epochs or backup sets than the nodes show", s.ID().Short())
+	}
+	return nil
+}
