@@ -26,7 +26,7 @@ func (a *app) sosCloseCommand() *cobra.Command {
 			"signed and the lock-up's time is over on their own clocks: it may be signed before.",
 		Example: "  ostraka sos report treasury --json --key ~/.ssh/officer > report.json\n  ostraka sos close treasury --as acme --report report.json --key ~/.ssh/officer",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.sosGather(c.Context(), &p, args[0], statement.SOSClose, "Close it?", func(ctx context.Context, q act.Request) (statement.Statement, error) {
+			return a.sosGather(c.Context(), &p, args[0], statement.SOSClose, "Close it?", report, func(ctx context.Context, q act.Request) (statement.Statement, error) {
 				sum, err := reportSum(report)
 				if err != nil {
 					return statement.Statement{}, err
@@ -63,7 +63,7 @@ func (a *app) sosReleaseCommand() *cobra.Command {
 		Long: "The first officer makes the statement, with a reason that everybody sees; the others sign the same bytes, and may leave --reason out. One operator that does not sign is enough\n" +
 			"for the lock-up to run to its end.",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.sosGather(c.Context(), &p, args[0], statement.SOSEarlyRelease, "Release it early?", func(_ context.Context, q act.Request) (statement.Statement, error) {
+			return a.sosGather(c.Context(), &p, args[0], statement.SOSEarlyRelease, "Release it early?", "", func(_ context.Context, q act.Request) (statement.Statement, error) {
 				if reason == "" {
 					return statement.Statement{}, usage("nobody has signed an early release yet: say why, for everybody: --reason TEXT")
 				}
@@ -77,7 +77,7 @@ func (a *app) sosReleaseCommand() *cobra.Command {
 }
 
 // sosGather has an officer sign what all of the committee must: the statement that others have signed already, or a new one.
-func (a *app) sosGather(c context.Context, p *pen, vault string, kind statement.Kind, question string, make func(context.Context, act.Request) (statement.Statement, error)) error {
+func (a *app) sosGather(c context.Context, p *pen, vault string, kind statement.Kind, question, report string, make func(context.Context, act.Request) (statement.Statement, error)) error {
 	ctx, cancel := a.within(c, 5*time.Minute)
 	defer cancel()
 	end, err := p.open(ctx, a)
@@ -111,7 +111,7 @@ func (a *app) sosGather(c context.Context, p *pen, vault string, kind statement.
 	if len(waiting) > 0 {
 		s = waiting[0].Statement
 		a.say("%d of %s have signed it already.", waiting[0].Signed, strings.Join(r.Operators, ", "))
-		if err := p.checkClosing(ctx, q.Request, s); err != nil {
+		if err := p.checkClosing(ctx, a, q.Request, s, report); err != nil {
 			return err
 		}
 	} else if s, err = make(ctx, q.Request); err != nil {
@@ -128,7 +128,7 @@ func (a *app) sosGather(c context.Context, p *pen, vault string, kind statement.
 }
 
 // checkClosing holds a closing that another officer wrote to the keys and backups as this circle's nodes show them.
-func (p *pen) checkClosing(ctx context.Context, q act.Request, s statement.Statement) error {
+func (p *pen) checkClosing(ctx context.Context, a *app, q act.Request, s statement.Statement, report string) error {
 	if s.Kind() != statement.SOSClose {
 		return nil
 	}
@@ -143,5 +143,15 @@ func (p *pen) checkClosing(ctx context.Context, q act.Request, s statement.State
 	if !slices.Equal(ours.Keys, theirs.Keys) {
 		return refused("sign nothing; ask whoever wrote it", "closing %s names other epochs or backup sets than the nodes show", s.ID().Short())
 	}
-	return nil
+	if ours.Drill != theirs.Drill {
+		a.say("Its drills are not those that the nodes show now: some came since, or whoever wrote it saw others.")
+	}
+	if report == "" {
+		return nil
+	}
+	sum, err := reportSum(report)
+	if err == nil && sum != theirs.Report {
+		err = refused("sign nothing; ask whoever wrote it", "closing %s is of another report than %s", s.ID().Short(), report)
+	}
+	return err
 }

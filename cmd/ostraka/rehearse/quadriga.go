@@ -155,6 +155,7 @@ func (t *tale) reserves(ctx context.Context) error {
 // outside is what `verify --json` finds.
 type outside struct {
 	Failed   bool
+	Claims   []struct{ Subject, Claim, Failed string }
 	Reserves []struct{ Asset, Amount string }
 	Vaults   []struct {
 		Requests    []struct{ State string }

@@ -81,6 +81,7 @@ var rules = map[string][]string{
 	"stakehound": {
 		"backups of this epoch", "damaged", "damaged", "does not open", "another operator's", "backups of this epoch", "epoch", "epoch", "backups of this epoch",
 	},
+	"sos":        {"sos", "sos"},
 	"primetrust": {"a share proved itself", "a share proved itself"},
 	"dmm":        {"signature does not cover this intent's bytes", "signed by nobody whom the vault lists as approver", "proposer is no initiator of the vault"},
 	"drift": {
@@ -92,14 +93,14 @@ var rules = map[string][]string{
 // that lets payments go comes before those that restore nodes.
 func TestStories(t *testing.T) {
 	told := map[string]bool{}
-	for _, names := range [][]string{{"multichain"}, {"ronin", "harmony", "dmm", "wazirx", "bybit", "drift"}, {"quadriga", "stakehound", "primetrust"}} {
+	for _, names := range [][]string{{"multichain"}, {"ronin", "harmony", "dmm", "wazirx", "bybit", "drift"}, {"quadriga", "stakehound", "primetrust"}, {"sos"}} {
 		for _, name := range names {
 			told[name] = true
 		}
 		t.Run(names[0], func(t *testing.T) {
 			t.Parallel()
 			args := append([]string{"rehearse", "--json"}, names...)
-			if names[0] == "quadriga" {
+			if names[0] == "quadriga" || names[0] == "sos" {
 				args = append(args, "--eth-rpc", anvil.Start(t).URL)
 			}
 			code, out, errs := run(t, args...)
