@@ -8,6 +8,7 @@ import (
 
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/sos/plan"
+	"github.com/ostraka/ostraka/custody/statement"
 )
 
 // judgeClosings wants each closing to name exactly the epochs that the emergency made, and their backups, a drill and a report (spec/sos 3.6).
@@ -47,6 +48,7 @@ const inFlight = 2 * time.Minute
 // Of an epoch that an emergency led to, all is, until those who signed had it closed or released. Of an older epoch, what all logs that tell of it tell after
 // their own nodes declared, and some time after.
 func (j *judge) judgeOutflows() {
+	made := map[calling]int{}
 	for _, o := range j.Outflows {
 		c := j.binds(o)
 		if c == nil {
@@ -63,9 +65,31 @@ func (j *judge) judgeOutflows() {
 				j.find(subject, claimLock, "in emergency %s its nodes signed it: %s", c.id.Short(), why)
 				continue
 			}
+			if why := tooOften(c, o, made); why != "" {
+				j.find(subject, claimLock, "in emergency %s its nodes signed it: %s", c.id.Short(), why)
+				continue
+			}
 			j.out.Judged++
 		}
 	}
+}
+
+// A calling is a protective call of an emergency's plan.
+type calling struct {
+	emergency statement.ID
+	name      string
+}
+
+// tooOften counts a protective call, and says whether that is more often than the plan allows (spec/sos 5.3); "": it is not.
+func tooOften(c *inquiry, o Outflow, made map[calling]int) string {
+	for _, x := range o.Calls {
+		call, _ := c.Plan.Called(o.Chain, x.To, x.Data)
+		k := calling{c.id, call.Name}
+		if made[k]++; made[k] > int(call.Times) {
+			return fmt.Sprintf("call %s is allowed %d times, this is number %d", call.Name, call.Times, made[k])
+		}
+	}
+	return ""
 }
 
 // foreign says what of an outflow is not the plan's; "": nothing.

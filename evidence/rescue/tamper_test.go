@@ -317,6 +317,15 @@ func TestEveryBrokenRuleIsFound(t *testing.T) {
 			})
 			return w
 		}, "request", claimLock},
+		"a call too often": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			for range 2 { // the plan allows one
+				w.sweep(func(o *Outflow) {
+					o.To, o.Calls = nil, []Call{{"0x00000000000000000000000000000000000000bb", []byte{1, 2}}}
+				})
+			}
+			return w
+		}, "request", claimLock},
 		"a proof": {func(t *testing.T) *tale {
 			w := begun(t).reshared()
 			w.sweep(func(o *Outflow) { o.To, o.Other = nil, "its purpose is proof" })

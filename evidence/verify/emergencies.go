@@ -306,12 +306,14 @@ func reads(it intent.Intent, o *rescue.Outflow) {
 		o.Other = "its purpose is " + it.Purpose
 		return
 	}
-	tx, err := evm.Decode(it.Transaction)
+	tx, err := evm.DecodeCall(it.Transaction, evm.AnyCall) // whether the plan names it is judged against the plan of the emergency
 	if err != nil {
 		o.Other = err.Error()
 		return
 	}
 	switch f := tx.Facts(); f.Operation {
+	case evm.ContractCall:
+		o.Calls = append(o.Calls, rescue.Call{To: f.Destination.String(), Data: f.Calldata})
 	case evm.NativeTransfer, evm.ERC20Transfer:
 		o.To = append(o.To, f.Destination.String())
 	default:
