@@ -292,7 +292,7 @@ func TestRequestBounds(t *testing.T) {
 	}{
 		"too large":        {"Submit", map[string]any{"signed": map[string]string{"statement": big}}, "resource_exhausted", ""},
 		"no JSON":          {"Vaults", "{", "invalid_argument", ""},
-		"empty submission": {"Submit", "{}", "invalid_argument", "neither a statement nor a vote"},
+		"empty submission": {"Submit", "{}", "invalid_argument", "neither a statement, nor a vote, nor a contribution"},
 		"no statement":     {"Submit", map[string]any{"signed": map[string]string{"statement": b64([]byte("hi"))}}, "invalid_argument", ""},
 		"short vault id":   {"Accounts", map[string]string{"vault": b64([]byte{1})}, "invalid_argument", "vault id is not 32 bytes"},
 		"short intent id":  {"Intent", map[string]string{"id": b64([]byte{1})}, "invalid_argument", "intent id is not 32 bytes"},

@@ -331,7 +331,7 @@ func (a *app) sosSupportCommand() *cobra.Command {
 	p.flags(c)
 	f := c.Flags()
 	f.StringArrayVar(&contacts, "contact", nil, "whom you tried to reach, how, and what came of it (may be repeated)")
-	f.StringVar(&o.request, "request", "", "file of `ostraka sos appeal` to contribute to, offline")
+	f.StringVar(&o.request, "request", "", "file of ostraka sos appeal to contribute to, offline")
 	f.StringVar(&o.out, "out", "", "with --request: file for the contribution")
 	f.StringVar(&o.charter, "charter", "", "with --request: the charter's id as you were told it, all 64 digits (default: its beginning is asked for)")
 	f.StringVar(&send, "send", "", "file with a contribution, to hand to every node")
