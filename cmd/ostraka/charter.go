@@ -336,7 +336,7 @@ func printNumbers(w io.Writer, v review.Vault, sure []control.Figure) {
 	}
 	t.Flush()
 	if v.SOS {
-		fmt.Fprintln(w, "  lose counts on SOS with the guardians, which no node of this release carries out: until then fewer losses suffice")
+		fmt.Fprintln(w, "  lose counts on SOS with the guardians")
 	}
 	fmt.Fprintf(w, "  spend, within policy: %s persons, %s organisations (%s)\n", sizeOf(v.Spend.Persons), sizeOf(v.Spend.Organisations), someOf(v.Spend.Persons))
 }

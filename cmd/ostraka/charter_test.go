@@ -136,7 +136,7 @@ func TestControlCommands(t *testing.T) {
 	code, _, errs = try("control", "map", folder, "--svg", svg)
 	want(t, "written over", code, codeError, errs, "is there already")
 	code, out, errs = try("control", "whatif", folder, "--lose", "organisation=acme")
-	want(t, "one operator", code, codeNotReady, out+errs, "SOS will bring it back, and no node of this release carries that out", "gone: acme")
+	want(t, "one operator", code, codeNotReady, out+errs, "SOS brings it back, after its delay", "gone: acme")
 	code, out, errs = try("control", "whatif", folder, "--lose", "organisation=acme", "--lose", "region=gcp/region-1", "--json")
 	want(t, "two", code, codeNotReady, out+errs, `"lost": true`)
 	code, out, errs = try("control", "whatif", folder, "--lose", "person=guardian-0")

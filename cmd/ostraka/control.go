@@ -223,7 +223,7 @@ func printMap(w io.Writer, s control.Structure) {
 	}
 	t.Flush()
 	if s.SOS != nil {
-		fmt.Fprintf(w, "  in SOS: %d operators and %d of %d guardians (no node of this release carries it out)\n", s.SOS.Live, s.SOS.Quorum, len(s.Guardians))
+		fmt.Fprintf(w, "  in SOS: %d operators and %d of %d guardians, after its delay\n", s.SOS.Live, s.SOS.Quorum, len(s.Guardians))
 	}
 }
 
@@ -231,7 +231,7 @@ func (a *app) controlWhatIfCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "whatif [FOLDER] --lose KIND=NAME …", Short: "Say what is left of each vault if something is lost", Args: optionalFolder,
 		Long: "KIND is organisation, person, account, provider, region, jurisdiction or hardware; accounts and regions stand after their provider and a slash.\n" +
-			"SOS is what operators that are left and enough guardians will do; no node of this release carries it out.\n" +
+			"SOS is what operators that are left and enough guardians can do, after a delay (`ostraka sos plan`).\n" +
 			"Exit code 5: a vault cannot sign any more.",
 		Example: "  ostraka control whatif --lose organisation=acme --lose region=aws/eu-central-1",
 	}
@@ -318,7 +318,7 @@ func outlookOf(vault string, o control.Outlook) outlookDocument {
 	case o.Lost:
 		out.Text = "is lost: no operators, backups and guardians that are left bring its key back"
 	case o.CanSOS:
-		out.Text = "does not sign; SOS will bring it back, and no node of this release carries that out"
+		out.Text = "does not sign; SOS brings it back, after its delay"
 	default:
 		out.Text = "does not sign until backups are restored"
 	}
