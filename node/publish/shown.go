@@ -38,7 +38,6 @@ var openKinds = []string{
 var openStatements = []statement.Kind{
 	statement.Roster, statement.Charter, statement.Veto, statement.Revoke, statement.Freeze, statement.Unfreeze, statement.Vault, statement.Key,
 	statement.Reshare, statement.Sighting, statement.Heartbeat, statement.Log, statement.Release,
-	statement.Backup,
 
 	// All of SOS is public at once: a declaration that outsiders do not see could be used in silence.
 	statement.SOSRequest, statement.SOSSupport, statement.SOSVeto, statement.SOSChallenge, statement.SOSAlive, statement.SOSSigned,
