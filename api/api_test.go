@@ -349,7 +349,7 @@ func TestPeopleSubmitTheirKinds(t *testing.T) {
 	if err != nil || len(files) < 15 {
 		t.Fatalf("%d statements, %v", len(files), err)
 	}
-	taken := []statement.Kind{statement.Intent, statement.Cancel, statement.Account, statement.Revoke, statement.SOSRequest, statement.SOSSupport, statement.SOSVeto, statement.SOSChallenge, statement.SOSAlive, statement.BackupDrill}
+	taken := []statement.Kind{statement.Intent, statement.Cancel, statement.Account, statement.Revoke, statement.SOSRequest, statement.SOSSupport, statement.SOSVeto, statement.SOSChallenge, statement.SOSAlive, statement.SOSClose, statement.SOSEarlyRelease, statement.BackupDrill}
 	for _, file := range files {
 		raw, err := os.ReadFile(file)
 		if err != nil {

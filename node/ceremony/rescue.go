@@ -54,6 +54,9 @@ func (k *Keeper) SetEmergencies(now time.Time, all map[[32]byte]Emergency) {
 	k.emergencies = all
 }
 
+// rescueRetry is how long after a failed guarded reshare the next may be opened.
+const rescueRetry = 3 * time.Second
+
 // lockSkew is how far others' clocks may be from ours when a lock-up's end is fixed.
 const lockSkew = 10 * time.Minute
 
@@ -144,7 +147,7 @@ func (k *Keeper) admitRescue(ctx context.Context, now time.Time, s *mpc.Setup) (
 	case err != nil:
 		return nil, err
 	case !ok || x.Activation.ID != q.Rescue.Activation:
-		return nil, fmt.Errorf("vault %s: no activation of an emergency is to be carried out here now, or it is another", w.title())
+		return nil, fmt.Errorf("vault %s: %w: no activation of an emergency is to be carried out here now, or it is another", w.title(), session.ErrNotYet)
 	case s.Epoch != [32]byte(r.Hash()) || s.Epoch != x.Epoch || s.Suite != w.suite:
 		return nil, fmt.Errorf("vault %s: a guarded reshare is of the epoch in force", w.title())
 	case q.Attempt <= last || q.Attempt > last+maxStep:
@@ -152,7 +155,7 @@ func (k *Keeper) admitRescue(ctx context.Context, now time.Time, s *mpc.Setup) (
 	case w.joining:
 		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.title())
 	}
-	if err := w.tooSoon(now, s.Opener, k.cfg.Self); err != nil {
+	if err := w.tooFast(now, s.Opener, k.cfg.Self, rescueRetry/3); err != nil {
 		return nil, err
 	}
 	if err := k.checkQuorum(now, w, x, q, r); err != nil {

@@ -290,7 +290,9 @@ func (k *Keeper) ended(ctx context.Context, w *root, s *mpc.Setup, now time.Time
 	if err == nil {
 		return
 	}
-	if !w.noteFailed(now, s.Opener, k.cfg.Self, err) {
+	if s.Protocol == protocol.ProtocolRescue { // its window is short, and others may come to it a moment later: each by its own clock
+		w.next = now.Add(rescueRetry)
+	} else if !w.noteFailed(now, s.Opener, k.cfg.Self, err) {
 		w.next = now.Add(retry << min(w.fails, maxDoubling))
 		w.fails++
 	}

@@ -197,6 +197,34 @@ func (t *tale) cutAll(ctx context.Context) error {
 	return err
 }
 
+// drill has every guardian and every operator that holds a share prove that they can open what they keep. Logs are cosigned within seconds.
+func (t *tale) drill(ctx context.Context) error {
+	all := [][]string{}
+	for _, file := range t.guards.keys {
+		all = append(all, []string{"backup", "drill", "--vault", local.VaultName, "--key", file, "-i", t.guards.identity})
+	}
+	for _, o := range t.holders() {
+		all = append(all, []string{"backup", "drill", t.guards.exports[o.Name], "--identity", t.guards.identity})
+	}
+	for _, args := range all {
+		var r result
+		ok, err := poll(ctx, awhile, func() (bool, error) {
+			var err error
+			if r, err = t.run(ctx, args...); err == nil && r.code == codeNotReady {
+				return false, sleep(ctx, 500*time.Millisecond)
+			}
+			return r.code == 0, err
+		})
+		if err == nil && (!ok || r.code != 0) {
+			err = fmt.Errorf("ostraka %s: exit %d: %s", strings.Join(args, " "), r.code, r.said())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // newAddress asks for the account's next address as alice.
 func (t *tale) newAddress(ctx context.Context) (result, error) {
 	return t.run(ctx, "address", "new", local.VaultName, account, "--key", t.circle.KeyFile(alice), "--json")

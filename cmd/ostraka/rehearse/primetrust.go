@@ -152,12 +152,15 @@ func (t *tale) recovered(ctx context.Context) error {
 	if err := t.cutAll(ctx); err != nil {
 		return err
 	}
+	if err := t.drill(ctx); err != nil {
+		return err
+	}
 	rows, code, err := t.coverage(ctx, 1)
 	if err != nil {
 		return err
 	}
 	bad := slices.ContainsFunc(rows, func(r coverageRow) bool { return r.State != "ok" })
-	t.step(Step{What: fmt.Sprintf("acme is restored from %s, and all make new shares and exports: `ostraka backup coverage`", kindOf(old)), Outcome: fmt.Sprintf("exit %d: %d exports of this epoch, none is missing", code, len(rows)), Held: code == 0 && len(rows) == 3 && !bad})
+	t.step(Step{What: fmt.Sprintf("acme is restored from %s, and all make new shares and exports, and drill: `ostraka backup coverage`", kindOf(old)), Outcome: fmt.Sprintf("exit %d: %d exports of this epoch, none is missing", code, len(rows)), Held: code == 0 && len(rows) == 3 && !bad})
 	if err := t.anAddress(ctx, "the share proves itself again"); err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ var refuge = evm.Address{0x05, 0x05, 0x05, 18: 0x05, 19: 0x05}.String()
 // rescuePlan is a drill's, with a successor and times that can be watched: its window has room for a slow machine.
 var rescuePlan = strings.NewReplacer("destinations:", "successors: [dora]\n      destinations:", payee, refuge, "window: 60", fmt.Sprintf("window: %d", int(rescueWindow.Seconds())), "lock-up: 2", "lock-up: 5").Replace(plan)
 
-const rescueWindow = 100 * time.Second
+const rescueWindow = 130 * time.Second
 
 func tellSOS(ctx context.Context, t *tale) error {
 	if err := t.openEmergency(ctx); err != nil {
@@ -323,7 +323,7 @@ func (t *tale) appealed(ctx context.Context, file string) error {
 
 // moved waits until an operator's node has a newer epoch.
 func (t *tale) moved(ctx context.Context, o *local.Operator, was uint64) error {
-	ok, err := poll(ctx, 2*awhile, func() (bool, error) {
+	ok, err := poll(ctx, 3*awhile, func() (bool, error) {
 		is, _, err := t.epochAt(ctx, o)
 		if err == nil && is > was { // a newcomer's node shows no key at first
 			return true, nil
@@ -454,10 +454,8 @@ func (t *tale) closed(ctx context.Context) error {
 			return err
 		}
 	}
-	for i := range t.guards.keys {
-		if _, err := t.must(ctx, "backup", "drill", "--vault", local.VaultName, "--key", t.guards.keys[i], "-i", t.guards.identity); err != nil {
-			return err
-		}
+	if err := t.drill(ctx); err != nil {
+		return err
 	}
 	report := filepath.Join(t.guards.folder, "report.json")
 	r, err := t.must(ctx, "sos", "report", local.VaultName, "--json", "--key", t.operator("acme").Officer)
