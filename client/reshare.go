@@ -59,6 +59,22 @@ func (v *Vault) readRescued(list [][]byte) error {
 	return nil
 }
 
+// ownRescues refuses emergencies of a key that is not the vault's: one of each suite is.
+func (v Vault) ownRescues() error {
+	for _, raw := range v.Rescued {
+		first, err := epoch.FirstLink(raw)
+		if err != nil {
+			return err
+		}
+		for _, r := range v.Roots {
+			if r.Record != nil && r.Suite == first.Record.Suite && (r.Record.KeyID != first.Record.KeyID || !r.Record.Public.Equal(first.Record.Public)) {
+				return errors.New("an epoch that an emergency made is of another key than the vault's")
+			}
+		}
+	}
+	return nil
+}
+
 func (v *Vault) rescued(raw []byte) (before, after *epoch.Record, err error) {
 	first, err := epoch.FirstLink(raw)
 	if err != nil {

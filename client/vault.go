@@ -185,6 +185,9 @@ func readVault(chain charter.Chain, rules *Rules, m *v1.Vault) (Vault, error) {
 		}
 		v.Roots = append(v.Roots, root)
 	}
+	if err := v.ownRescues(); err != nil {
+		return Vault{}, err
+	}
 	if len(v.Roots) > 0 && v.Roots[0].Record != nil {
 		v.Vault = v.Roots[0].Held
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -112,8 +113,11 @@ func TestActivationRefuses(t *testing.T) {
 		"in earnest":                    {a, func(x *act.Activation) { x.Drill = false }, false},
 		"signed by no contributor":      {d, func(*act.Activation) {}, false},
 		"one's own key for another's":   {a, func(x *act.Activation) { last(x).Encryption = mine.Public() }, true},
+		"a lower threshold":             {a, func(x *act.Activation) { x.Threshold = 2 }, true},
+		"a contributor who gets none":   {a, func(x *act.Activation) { x.Members, x.Threshold = x.Members[1:], 2 }, true},
+		"the last attempt of all":       {a, func(x *act.Activation) { x.Attempt = statement.MaxSOSAttempt }, false},
 		"an index far away":             {a, func(x *act.Activation) { last(x).Index += 500 }, true},
-		"another attempt than the keys": {a, func(x *act.Activation) { x.Attempt = 2 }, true},
+		"another attempt than the keys": {a, func(x *act.Activation) { x.Attempt = 2 }, false},
 	} {
 		x := s.composed(r)
 		c.edit(&x)
@@ -313,6 +317,45 @@ func TestVetoIsTheAnswer(t *testing.T) {
 		s.Pass = nil
 		s.Run("vetoed", s.allStand(sos.Vetoed, r, a, b))
 	})
+}
+
+// What one operator alone says of a contributor's log, or of releases that nobody could give, stops nothing.
+func TestLiesStopNothing(t *testing.T) {
+	t.Parallel()
+	s, r := readyToActivate(t)
+	a, b, d := s.Hosts[0], s.Hosts[1], s.Hosts[3]
+	lies := 0
+	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if p.Frame[0] != 24 || p.To != d {
+			return []nodetest.Parcel{p}
+		}
+		lies++
+		nonce := [32]byte(p.Frame[len(p.Frame)-32:])
+		st, err := act.NoVeto{
+			Head: r.Head(), Operator: d.Own.Name, Asker: p.From.Own.Name, Nonce: nonce, Origin: tlog.Origin(p.From.Own.Identity, 0), Log: tlog.Head{Size: 1 << 40, Root: tlog.Hash{1}}, Created: s.Now.UTC().Truncate(time.Second),
+		}.Statement(s.Salt())
+		return []nodetest.Parcel{{From: d, To: p.From, Frame: append([]byte{25}, s.nodeSays(d, st, err).Encode()...), Life: d.Life}}
+	}
+	for i := range 3 {
+		v := act.Released{
+			Head: r.Head(), Operator: b.Own.Name, Activation: statement.ID{byte(i + 1)}, Key: r.Keys[0].Key, Attempt: i + 1, Credited: time.Minute, FirstSeen: s.Now.UTC().Truncate(time.Second), Created: s.Now.UTC().Truncate(time.Second),
+		}
+		st, err := v.Statement(s.Salt())
+		if _, err := s.submit(a, s.nodeSays(b, st, err)); err == nil {
+			t.Error("a release for an activation that nobody knows is taken")
+		}
+	}
+	id := s.activate(a)[0]
+	s.Run("signed", func() bool { return s.activated(a, r, id) && s.activated(b, r, id) })
+	for i := range 2 {
+		if _, err := s.submit(b, s.contribution(r, id, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Run("new shares all the same", func() bool { return s.HeldBy(a, s.vault, 3, a, b, d) && s.HeldBy(d, s.vault, 3, a, b, d) })
+	if lies == 0 {
+		t.Error("nobody was lied to")
+	}
 }
 
 // activationStory carries a plan out with a blow at one batch.

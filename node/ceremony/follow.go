@@ -2,6 +2,7 @@ package ceremony
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func (k *Keeper) takeFollow(ctx context.Context, now time.Time, f [][]byte, writ
 	if err != nil {
 		return fmt.Errorf("keys of vault %s: %w", w.title(), err)
 	}
-	if err := k.sanctioned(w, cert.Record); err != nil {
+	if err := cmp.Or(w.grounded(cert), k.sanctioned(w, cert.Record)); err != nil {
 		return err
 	}
 	switch {

@@ -2,6 +2,7 @@ package ceremony
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/binary"
@@ -209,7 +210,7 @@ func (k *Keeper) takeFinalCert(ctx context.Context, now time.Time, raw []byte, w
 	if r.Suite != w.suite || r.Epoch == 0 && (!sameParties(r.Parties(), w.genesis) || r.Threshold != w.Threshold) {
 		return fmt.Errorf("final certificate of vault %s: committee, threshold or suite is not the vault's", w.title())
 	}
-	if err := k.sanctioned(w, r); err != nil {
+	if err := cmp.Or(w.grounded(f), k.sanctioned(w, r)); err != nil {
 		return err
 	}
 	if a.book.Current() == nil && r.Epoch > 0 && len(a.book.Pending()) == 0 {

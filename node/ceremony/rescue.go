@@ -271,6 +271,19 @@ func (k *Keeper) sanctionedBySOS(w *root, r *epoch.Record) error {
 	return nil
 }
 
+// grounded holds the certificate of a record that an emergency made to the epoch before it, as it was in force here: without that nobody sees whether r of its members
+// and k of its guardians agreed, and t nodes could put any committee in force.
+func (w *root) grounded(f *epoch.FinalCert) error {
+	if !f.Record.Rescued() {
+		return nil
+	}
+	parent := w.past[f.Record.Prev]
+	if parent == nil {
+		return fmt.Errorf("%w: vault %s: the epoch before record %v, which an emergency made, is not known here", outbox.ErrLater, w.title(), f.Record.Hash())
+	}
+	return f.CheckOlds(parent)
+}
+
 // succeed lets a vault's succession know of a committee that an emergency made: what officers sign next follows it.
 func (k *Keeper) succeed(w *root, r *epoch.Record) {
 	s := k.plans[w.ID]

@@ -234,6 +234,15 @@ func (d *Desk) word(c sos.Case, id statement.ID) (s statement.Statement, known b
 
 // checkKeys holds an activation's members to what they announced, and to our own record.
 func (d *Desk) checkKeys(c sos.Case, a act.Activation) error {
+	// Who gives its part must not thereby hand the vault to fewer than signed for it before, nor to others alone: its own operator consented to the request, not to that.
+	for _, name := range a.Contributors {
+		if !slices.Contains(a.Names(), name) {
+			return fmt.Errorf("contributor %s is no member of the new committee", name)
+		}
+	}
+	if least := min(max(c.Plan().Least, c.Plan().Threshold), len(a.Members)); a.Threshold < least {
+		return fmt.Errorf("threshold: %d; %d of these members signed for the vault before, or as many as there are", a.Threshold, least)
+	}
 	seats := d.seatsOf(c, a.Key, a.Attempt)
 	var at []mpc.Party
 	for _, m := range a.Members {

@@ -209,10 +209,12 @@ func (d *Desk) release(ctx context.Context, now time.Time, k sos.Docket, a act.A
 	}
 	var answers []act.NoVeto
 	for _, v := range q.answers {
-		if v.Log.Size <= own.Log.Size { // what it cosigned must be a beginning of what we have
-			if at, err := d.cfg.At(ctx, v.Log.Size); err != nil || v.Log.Size > 0 && at.Root != v.Log.Root {
-				return k, fmt.Errorf("%w: %s knows another beginning of this node's log", sos.ErrRolled, v.Operator)
-			}
+		// An answer that knows another log of ours than we have shows nothing by itself: anybody of the circle could write one, and stop us for good. That this store was
+		// set back, peers prove by what this node signed (node/fence). Here it is no answer, and where it is needed nothing is given.
+		at, err := d.cfg.At(ctx, min(v.Log.Size, own.Log.Size))
+		if err != nil || v.Origin != own.Origin || v.Log.Size > own.Log.Size || v.Log.Size > 0 && at.Root != v.Log.Root {
+			d.cfg.Log.Warn("SOS: an answer about vetoes knows another log of this node than it has", "from", v.Operator, "size", v.Log.Size, "ours", own.Log.Size, "error", err)
+			continue
 		}
 		answers = append(answers, v)
 	}

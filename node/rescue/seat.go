@@ -39,12 +39,12 @@ func (d *Desk) seatsOf(c sos.Case, k act.Key, attempt int) map[string]act.Seat {
 	return seats
 }
 
-// next is the attempt that comes after all activations of a key that anybody signed.
+// next is the attempt that comes after all activations of a key that all their contributors signed: one of them alone uses up none.
 func (d *Desk) next(c sos.Case, k act.Key) int {
 	last := 0
 	for _, a := range d.activations(c) {
-		if a.Key == k {
-			last = max(last, a.Attempt)
+		if a.Key == k && a.Attempt > last && d.whole(c, a) {
+			last = a.Attempt
 		}
 	}
 	return last + 1
@@ -121,19 +121,22 @@ func (d *Desk) stand(ctx context.Context, c sos.Case) error {
 	if d.stood[c.ID()] || c.State() == sos.Armed {
 		return nil
 	}
-	over := c.State().Ended()
+	over, id, vault := c.State().Ended(), c.ID(), c.Plan().Vault
 	whole := over
 	var e journal.Entry
 	for _, k := range c.Request().Keys {
 		if !over && !slices.ContainsFunc(c.Reshared(), func(r act.Key) bool { return r.Key == k.Key }) {
 			continue // it may come yet
 		}
-		for attempt := 1; attempt <= d.next(c, k); attempt++ {
-			row := keyKey(c.Plan().Vault, c.ID(), k.Key, attempt)
-			if _, err := d.cfg.Journal.Store().Get(ctx, row); err == nil {
-				e.Delete = append(e.Delete, row)
-			}
+		prefix := store.Prefix(kindKey, store.ID(vault[:]), store.ID(id[:]), store.ID(k.Key[:]))
+		items, err := d.cfg.Journal.Store().Range(ctx, prefix, "", store.MaxWrites/4)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", kindKey, err)
 		}
+		for _, it := range items {
+			e.Delete = append(e.Delete, it.Key)
+		}
+		whole = whole && len(items) < store.MaxWrites/4
 	}
 	if len(e.Delete) > 0 {
 		slices.Sort(e.Delete)

@@ -135,6 +135,9 @@ func (d *Desk) share(k sos.Docket, c sos.Case, s statement.Statement, sig []byte
 		if err == nil {
 			err = k.Fits(d.activated(c, a))
 		}
+		if err == nil && a.Attempt > d.next(c, a.Key) { // whoever signs far ahead would leave no attempt to the others
+			err = fmt.Errorf("activation %s: %w: attempt %d, and %d is next", a.ID.Short(), sos.ErrEarly, a.Attempt, d.next(c, a.Key))
+		}
 		return by, err
 	case statement.SOSClose:
 		v, err := act.CloseOf(s)
@@ -181,6 +184,11 @@ func (d *Desk) event(c sos.Case, s statement.Statement, sig []byte) (sos.Event, 
 		return sos.Stepped{Step: v}, err
 	case statement.SOSReleased:
 		v, err := act.VerifyReleased(s, sig, p)
+		if err == nil && v.Operator != d.cfg.Operator && !slices.ContainsFunc(d.activations(c), func(a act.Activation) bool {
+			return a.ID == v.Activation && a.Key.Key == v.Key && a.Attempt == v.Attempt && slices.Contains(a.Contributors, v.Operator)
+		}) { // releases of nothing would fill the docket
+			err = fmt.Errorf("%s %s: activation %s: %w", s.Kind(), s.ID().Short(), v.Activation.Short(), sos.ErrUnknown)
+		}
 		return sos.Gave{Released: v}, err
 	}
 	return nil, fmt.Errorf("statements of kind %q are not taken here", s.Kind())
