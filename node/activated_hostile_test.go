@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/crypto/pve"
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/sos"
@@ -280,6 +281,28 @@ func TestVetoIsTheAnswer(t *testing.T) {
 		}
 		if s.gave(a, r, id) || s.record(a).Rescued() {
 			t.Error("it gave its part without the other's word")
+		}
+	})
+	t.Run("too few vetoes", func(t *testing.T) { // they are told before it is said that they end nothing here
+		s := active(t, ready, r, "too few")
+		a, b := s.Hosts[0], s.Hosts[1]
+		v, err := act.Veto{Head: r.Head(), By: "guardian-1", Reason: "not so", Created: s.Now}.Statement(s.Salt())
+		n := s.said(pen(t, 1), v, err)
+		if _, err := s.submit(b, n); err != nil {
+			t.Fatal(err)
+		}
+		var e transcript.Encoder
+		question := e.Bytes(1, s.vault[:]).Bytes(2, r.ID[:]).Bytes(3, make([]byte, 32)).Sum()
+		s.Queue = nil
+		s.Act(b, func() { b.Deliver(t.Context(), s.Clock(b), a.Own.Identity, append([]byte{24}, question...)) })
+		var told []byte
+		for _, p := range s.Queue {
+			if p.To == a && (p.Frame[0] == 25 || noteOf(p).ID() == n.ID()) {
+				told = append(told, p.Frame[0])
+			}
+		}
+		if !slices.Equal(told, []byte{nodetest.FrameNote, 25}) {
+			t.Errorf("frames %v", told)
 		}
 	})
 	t.Run("a veto", func(t *testing.T) {

@@ -61,8 +61,8 @@ func decodeQuestion(raw []byte) (vault, request statement.ID, nonce [32]byte, er
 	return vault, request, nonce, err
 }
 
-// Answer is what we say to a peer that asks whether we know of a veto: a no-veto; or every word against the request that we know, for it to count them
-// itself. Nothing, if we may say nothing.
+// Answer is what we say to a peer that asks whether we know of a veto: every word against the request that we know, for it to count them itself, and then, if
+// they are too few to end it, a no-veto. Nothing, if we may say nothing.
 func (d *Desk) Answer(ctx context.Context, now time.Time, asker string, raw []byte) (notes []outbox.Note, err error) {
 	vault, request, nonce, err := decodeQuestion(raw)
 	if err != nil {
@@ -103,7 +103,8 @@ func (d *Desk) Answer(ctx context.Context, now time.Time, asker string, raw []by
 		return nil, err
 	}
 	d.answers[who] = now
-	return []outbox.Note{{Kind: NoteSaid, Fields: [][]byte{s.Bytes(), sig}}}, nil
+	// Vetoes may be spread: too few here, too few there, and enough together. Those that are known here go first.
+	return append(d.against(vault, request), outbox.Note{Kind: NoteSaid, Fields: [][]byte{s.Bytes(), sig}}), nil
 }
 
 // against are the vetoes, the proofs of life and the live signatures that we know.
