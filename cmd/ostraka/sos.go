@@ -88,6 +88,19 @@ func (p *pen) known(r client.Rescue) error {
 	return refused("give --as one of them, and --key the key that belongs to it", "%s is no %s of vault %s, and the key given is a %s's; there are: %s", p.as, p.role, r.Name, p.role, strings.Join(names, ", "))
 }
 
+// rescue is a vault's as the nodes show it, if whoever signs has a place in its plan.
+func (p *pen) rescue(ctx context.Context, a *app, vault string) (r client.Rescue, err error) {
+	all, failed, err := p.circle.Rescues(ctx)
+	if err != nil {
+		return r, err
+	}
+	a.down(failed)
+	if r, err = client.FindRescue(all, vault); err == nil {
+		err = p.known(r)
+	}
+	return r, err
+}
+
 // hand shows a statement, asks, signs it, and hands it to every node.
 func (p *pen) hand(ctx context.Context, a *app, s statement.Statement, question string) (handed, error) {
 	a.say("You sign, as %s %s:\n", p.role, p.as)
@@ -178,15 +191,7 @@ func (a *app) sosDeclare(c context.Context, p *plea) error {
 	if p.role == act.Operator && len(p.contacts) > 0 {
 		return usage("--contact: a guardian says whom they tried to reach, an operator's officer does not")
 	}
-	all, failed, err := p.circle.Rescues(ctx)
-	if err != nil {
-		return err
-	}
-	a.down(failed)
-	r, err := client.FindRescue(all, p.vault)
-	if err == nil {
-		err = p.known(r)
-	}
+	r, err := p.rescue(ctx, a, p.vault)
 	if err != nil {
 		return err
 	}
@@ -393,15 +398,7 @@ func (a *app) sosChallengeCommand() *cobra.Command {
 				return err
 			}
 			defer end()
-			all, failed, err := p.circle.Rescues(ctx)
-			if err != nil {
-				return err
-			}
-			a.down(failed)
-			r, err := client.FindRescue(all, vault)
-			if err == nil {
-				err = p.known(r)
-			}
+			r, err := p.rescue(ctx, a, vault)
 			if err != nil {
 				return err
 			}

@@ -88,15 +88,7 @@ func (a *app) sosGather(c context.Context, p *pen, vault string, kind statement.
 	if p.role != act.Operator {
 		return usage("officers sign this: give --as OPERATOR, and an officer's key")
 	}
-	all, failed, err := p.circle.Rescues(ctx)
-	if err != nil {
-		return err
-	}
-	a.down(failed)
-	r, err := client.FindRescue(all, vault)
-	if err == nil {
-		err = p.known(r)
-	}
+	r, err := p.rescue(ctx, a, vault)
 	if err != nil {
 		return err
 	}

@@ -74,6 +74,11 @@ func FuzzOpenChain(f *testing.F) {
 	f.Add(c.Encode())
 	f.Add((&Chain{c.links[:1]}).Encode())
 	f.Fuzz(func(t *testing.T, in []byte) {
+		if c, err := OpenChain(in, enrolled(root)); err == nil {
+			if f, err := FirstLink(in); err != nil || !bytes.Equal(f.Encode(), c.Links()[0].Encode()) {
+				t.Fatalf("its first link is not the one that is read alone: %v", err)
+			}
+		}
 		if c, err := OpenChain(in, enrolled(root)); err == nil && !bytes.Equal(c.Encode(), in) {
 			t.Fatal("decode then encode changed a chain")
 		}

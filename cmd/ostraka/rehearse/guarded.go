@@ -35,8 +35,15 @@ func (t *tale) openGuarded(ctx context.Context, fresh bool) error {
 	if t.guards != nil && (!t.guards.worn || !fresh) {
 		return nil
 	}
+	return t.startGuarded(ctx, "five guardians make their keys; three operators start their nodes and make a vault's key", false, func(file string, cards []string) string {
+		return guarded(file, cards, plan)
+	})
+}
+
+// startGuarded starts a circle with five guardians and an account; the charter is the proper one, amended with their cards.
+func (t *tale) startGuarded(ctx context.Context, busy string, standby bool, amend func(file string, cards []string) string) error {
 	t.leave()
-	t.to.Busy("five guardians make their keys; three operators start their nodes and make a vault's key")
+	t.to.Busy(busy)
 	dir, err := t.folder()
 	if err != nil {
 		return err
@@ -48,7 +55,7 @@ func (t *tale) openGuarded(ctx context.Context, fresh bool) error {
 	t.guards, t.people = g, map[string]*client.Circle{}
 	cfg := local.Config{
 		Binary: t.binary, Dir: dir, Chain: chainID, Suite: charter.SuiteECDSA, Initiator: alice, Approvers: []string{bob, carol}, Others: []string{dave},
-		Quorum: 2, Threshold: 3, Amend: func(file string) string { return guarded(proper(file), g.cards, plan) },
+		Quorum: 2, Threshold: 3, Standby: standby, Amend: func(file string) string { return amend(proper(file), g.cards) },
 	}
 	if t.endpoint != "" {
 		cfg.RPC = map[string]string{chainID: t.endpoint}

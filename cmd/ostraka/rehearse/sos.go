@@ -12,9 +12,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/chain/evm"
-	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
-	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/node/rpc"
 )
 
@@ -47,34 +45,9 @@ func tellSOS(ctx context.Context, t *tale) error {
 
 // openEmergency starts a circle of four operators, of which three hold the vault, and five guardians.
 func (t *tale) openEmergency(ctx context.Context) error {
-	t.leave()
-	t.to.Busy("five guardians make their keys; four operators start their nodes, and three of them make a vault's key")
-	dir, err := t.folder()
-	if err != nil {
-		return err
-	}
-	g, err := t.guardians(ctx, 5)
-	if err != nil {
-		return err
-	}
-	t.guards, t.people = g, map[string]*client.Circle{}
-	cfg := local.Config{
-		Binary: t.binary, Dir: dir, Chain: chainID, Suite: charter.SuiteECDSA, Initiator: alice, Approvers: []string{bob, carol}, Others: []string{dave},
-		Quorum: 2, Threshold: 3, Standby: true,
-		Amend: func(file string) string {
-			return strings.Replace(guarded(proper(file), g.cards, rescuePlan), "heartbeat: 3600", "heartbeat: 60", 1)
-		},
-	}
-	if t.endpoint != "" {
-		cfg.RPC = map[string]string{chainID: t.endpoint}
-	}
-	t.circle, err = local.Start(ctx, cfg)
-	for _, step := range []func(context.Context) error{t.circle.Found, t.circle.CreateVault, t.circle.AwaitVault, t.accounted} {
-		if err == nil {
-			err = step(ctx)
-		}
-	}
-	return err
+	return t.startGuarded(ctx, "five guardians make their keys; four operators start their nodes, and three of them make a vault's key", true, func(file string, cards []string) string {
+		return strings.Replace(guarded(file, cards, rescuePlan), "heartbeat: 3600", "heartbeat: 60", 1)
+	})
 }
 
 // sosView is how a node has a request.
