@@ -203,8 +203,8 @@ func together(good Answers[shownPlea]) map[statement.ID]carry.Signed {
 // maxSaidSignatures bounds how many of one statement are tried.
 const maxSaidSignatures = 32
 
-// hear has the reader take what a guardian needs: of each key the last activation, of each node the last step into CONTEST, of each guardian a veto. What does not hold is left
-// out. A statement that one person or node signs is tried with each signature that is shown.
+// hear has the reader take what a guardian needs: of each key the last activation with the seats of its members, of each node the last step into CONTEST, of each guardian a
+// veto. What does not hold is left out. A statement that one person or node signs is tried with each signature that is shown.
 func hear(read *appeal.Asked, said map[statement.ID]carry.Signed) (taken []carry.Signed) {
 	var all []statement.Statement
 	for _, x := range said {
@@ -223,26 +223,52 @@ func hear(read *appeal.Asked, said map[statement.ID]carry.Signed) (taken []carry
 			}
 		}
 		whose := fmt.Sprint(s.Kind(), f.Get("operator"), f.Get("by"), f.Get("key"))
+		if s.Kind() == statement.SOSSeat { // which of them counts, the activation says
+			whose = s.ID().String()
+		}
 		for _, sigs := range tries {
 			if x := (carry.Signed{Statement: s.Bytes(), Signatures: sigs}); !had[whose] && read.Hear(x) == nil {
 				taken, had[whose] = append(taken, x), true
 			}
 		}
 	}
-	return taken
+	return slices.DeleteFunc(taken, func(x carry.Signed) bool { return idle(*read, x) })
+}
+
+// idle says that a statement is the seat of no activation.
+func idle(read appeal.Asked, x carry.Signed) bool {
+	s, err := statement.ParseKind(x.Statement, statement.SOSSeat)
+	if err != nil {
+		return false
+	}
+	return !slices.ContainsFunc(read.Keys, func(k appeal.Key) bool {
+		return k.Activation != nil && k.Key.Key == s.Fields().ID("key") && uint64(k.Activation.Attempt) == s.Fields().Uint("attempt") &&
+			slices.ContainsFunc(k.Activation.Members, func(m act.Member) bool {
+				return m.Operator == s.Fields().Get("operator") && m.Encryption == [32]byte(s.Fields().Hex("encryption"))
+			})
+	})
 }
 
 func wanted(s statement.Statement) bool {
-	return s.Kind() == statement.SOSActivation || s.Kind() == statement.SOSVeto || s.Kind() == statement.SOSStep && s.Fields().Get("state") == sos.Contest.String()
+	switch s.Kind() {
+	case statement.SOSSeat, statement.SOSActivation, statement.SOSVeto:
+		return true
+	case statement.SOSStep:
+		return s.Fields().Get("state") == sos.Contest.String()
+	}
+	return false
 }
 
-// lastFirst puts higher attempts before lower ones, later words before earlier, and what is left in one order for all.
+// lastFirst puts seats first, higher attempts before lower ones, later words before earlier, and what is left in one order for all.
 func lastFirst(a, b statement.Statement) int {
 	attempt := func(s statement.Statement) uint64 {
-		if s.Kind() != statement.SOSActivation {
-			return 0
+		switch s.Kind() {
+		case statement.SOSSeat:
+			return statement.MaxSOSAttempt + 1
+		case statement.SOSActivation:
+			return s.Fields().Uint("attempt")
 		}
-		return s.Fields().Uint("attempt")
+		return 0
 	}
 	return cmp.Or(cmp.Compare(attempt(b), attempt(a)), b.Fields().Time("created").Compare(a.Fields().Time("created")), bytes.Compare(a.Bytes(), b.Bytes()))
 }

@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -96,6 +97,14 @@ func TestActivationRefuses(t *testing.T) {
 	}
 	subject, _ := s.record(a).Member(mpc.IDOf(s.Hosts[2].Own.Identity))
 	last := func(x *act.Activation) *act.Member { return &x.Members[len(x.Members)-1] }
+	made := s.composed(r)
+	last(&made).Encryption = mine.Public()
+	st, err := made.Statement(s.Salt())
+	for _, by := range []*nodetest.Host{a, b} { // though all contributors sign it: with r = 1 that is one node
+		if _, err := s.submit(d, s.nodeSays(by, st, err)); !errors.Is(err, outbox.ErrLater) {
+			t.Errorf("a key that its member did not announce: %v", err)
+		}
+	}
 	for name, c := range map[string]struct {
 		by   *nodetest.Host
 		edit func(*act.Activation)
@@ -113,7 +122,7 @@ func TestActivationRefuses(t *testing.T) {
 		"another request":               {a, func(x *act.Activation) { x.Request[0] ^= 1 }, false},
 		"in earnest":                    {a, func(x *act.Activation) { x.Drill = false }, false},
 		"signed by no contributor":      {d, func(*act.Activation) {}, false},
-		"one's own key for another's":   {a, func(x *act.Activation) { last(x).Encryption = mine.Public() }, true},
+		"one's own key for another's":   {a, func(x *act.Activation) { last(x).Encryption = mine.Public() }, false},
 		"a lower threshold":             {a, func(x *act.Activation) { x.Threshold = 2 }, true},
 		"a contributor who gets none":   {a, func(x *act.Activation) { x.Members, x.Threshold = x.Members[1:], 2 }, true},
 		"the last attempt of all":       {a, func(x *act.Activation) { x.Attempt = statement.MaxSOSAttempt }, false},

@@ -14,7 +14,6 @@ import (
 	"github.com/ostraka/ostraka/custody/guardian"
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
-	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/mpc/guard"
 )
 
@@ -100,13 +99,6 @@ func flip(b []byte) []byte {
 func readRefuses(t *testing.T, v *appealtest.Vault) {
 	contest := sos.Contest.String()
 	with := func(edit func(*act.Activation)) []carry.Signed { return []carry.Signed{v.Activation(edit)} }
-	resigned := func(s carry.Signed, nodes ...int) carry.Signed {
-		st, err := statement.Parse(s.Statement)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v.Signed(st, nodes...)
-	}
 	veto := v.Veto(1)
 	for name, x := range map[string]struct {
 		said []carry.Signed
@@ -126,11 +118,11 @@ func readRefuses(t *testing.T, v *appealtest.Vault) {
 		"a certificate altered":                {nil, func(f *carry.Appeal) { f.Keys[0].Certificate = flip(f.Keys[0].Certificate) }, "key "},
 		"guardians altered":                    {nil, func(f *carry.Appeal) { f.Keys[0].Plan = flip(f.Keys[0].Plan) }, "key "},
 		"a set altered":                        {nil, func(f *carry.Appeal) { f.Keys[0].Set = flip(f.Keys[0].Set) }, "damaged"},
-		"a step of another node":               {[]carry.Signed{resigned(v.Step(0, contest, v.Made), 1)}, nil, "statement 1"},
+		"a step of another node":               {[]carry.Signed{v.Resigned(v.Step(0, contest, v.Made), 1)}, nil, "statement 1"},
 		"a veto of another":                    {[]carry.Signed{{Statement: veto.Statement, Signatures: [][]byte{v.Veto(2).Signatures[0]}}}, nil, "statement 1"},
 		"a statement of no place":              {[]carry.Signed{v.File().Request}, nil, "no place"},
-		"a contributor's signature missing":    {[]carry.Signed{resigned(v.Activation(nil), 1)}, nil, "contributor operator-0"},
-		"the subject's for a contributor's":    {[]carry.Signed{resigned(v.Activation(nil), 1, 2)}, nil, "contributor operator-0"},
+		"a contributor's signature missing":    {[]carry.Signed{v.Resigned(v.Activation(nil), 1)}, nil, "contributor operator-0"},
+		"the subject's for a contributor's":    {[]carry.Signed{v.Resigned(v.Activation(nil), 1, 2)}, nil, "contributor operator-0"},
 		"an activation altered":                {[]carry.Signed{{Statement: bytes.Replace(v.Activation(nil).Statement, []byte("attempt: 1"), []byte("attempt: 7"), 1), Signatures: v.Activation(nil).Signatures}}, nil, "contributor"},
 		"two activations":                      {[]carry.Signed{v.Activation(nil), v.Activation(func(a *act.Activation) { a.Attempt = 2 })}, nil, "has two"},
 		"another epoch":                        {with(func(a *act.Activation) { a.Epoch[0] ^= 1 }), nil, "none of the request's"},
@@ -141,6 +133,11 @@ func readRefuses(t *testing.T, v *appealtest.Vault) {
 		"another's party":                      {with(func(a *act.Activation) { a.Members[0].Party[0] ^= 1 }), nil, "party: not the operator's"},
 		"a used index":                         {with(func(a *act.Activation) { a.Members[0].Index = 9 }), nil, "index"},
 		"a key of low order":                   {with(func(a *act.Activation) { a.Members[0].Encryption = [32]byte{1} }), nil, "encryption"},
+		"a key that no node announced":         {with(func(a *act.Activation) { a.Members[0].Encryption = v.Other() }), nil, "did not announce"},
+		"a key of another attempt":             {with(func(a *act.Activation) { a.Attempt = 3 }), nil, "did not announce"},
+		"no seats":                             {nil, func(f *carry.Appeal) { f.Said = []carry.Signed{v.Activation(nil)} }, "did not announce"},
+		"a seat signed by another":             {[]carry.Signed{v.Resigned(v.Seat(0, 1, nil), 1)}, nil, "statement 1"},
+		"a seat of another request":            {[]carry.Signed{v.Seat(0, 1, func(s *act.Seat) { s.Request[0] ^= 1 })}, nil, "it is about request"},
 		"a stranger in the new committee":      {with(func(a *act.Activation) { a.Members[1].Operator = "stranger" }), nil, "no operator of the circle"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -182,7 +179,7 @@ func mayRefuses(t *testing.T, v *appealtest.Vault) {
 		"one veto, shown twice":            {more(v.Veto(0), v.Veto(0)), v.Made, end, nil},
 		"enough vetoes":                    {more(v.Veto(0), v.Veto(2)), v.Made, end, sos.ErrVetoed},
 		"own veto":                         {more(v.Veto(1)), v.Made, end, appeal.ErrOwnVeto},
-		"the subject is a member":          {[]carry.Signed{v.Activation(func(a *act.Activation) { a.Members[1].Operator, a.Members[1].Party, a.Members[1].Index = v.Lost() }), usual[1], usual[2]}, v.Made, end, sos.ErrPlan},
+		"the subject is a member":          {[]carry.Signed{v.Activation(func(a *act.Activation) { a.Members[1].Operator, a.Members[1].Party, a.Members[1].Index = v.Lost() }), v.Resigned(v.Seat(1, 1, func(s *act.Seat) { s.Operator = "operator-2" }), 2), usual[1], usual[2]}, v.Made, end, sos.ErrPlan},
 		"too few contributors":             {[]carry.Signed{v.Activation(func(a *act.Activation) { a.Contributors = a.Contributors[:1] }), usual[1], usual[2]}, v.Made, end, sos.ErrPlan},
 	} {
 		a := read(t, v.File(x.said...))

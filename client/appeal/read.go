@@ -25,9 +25,10 @@ type Asked struct {
 	History charter.History // up to the charter that the request names
 	Request act.Request
 	Keys    []Key      // all of the request, ascending
+	Seats   []act.Seat // of those who may hold the new shares
 	Steps   []act.Step // about the request
 	Vetoes  []act.Veto
-	seats   []epoch.Member // of all keys: one committee
+	members []epoch.Member // of all keys: one committee
 }
 
 // A Key is one of the request's, in the epoch that ends.
@@ -78,12 +79,26 @@ func Read(f carry.Appeal) (a Asked, err error) {
 	if err := a.checkGuards(); err != nil {
 		return a, err
 	}
-	for i, s := range f.Said {
-		if err := a.Hear(s); err != nil {
-			return a, fmt.Errorf("statement %d about the request: %w", i+1, err)
+	return a, a.hearAll(f.Said)
+}
+
+// hearAll takes what was said in any order: activations last, for they are held to what their members announced.
+func (a *Asked) hearAll(said []carry.Signed) error {
+	for _, activations := range []bool{false, true} {
+		for i, x := range said {
+			s, err := statement.Parse(x.Statement)
+			if err == nil && (s.Kind() == statement.SOSActivation) != activations {
+				continue
+			}
+			if err == nil {
+				err = a.Hear(x)
+			}
+			if err != nil {
+				return fmt.Errorf("statement %d about the request: %w", i+1, err)
+			}
 		}
 	}
-	return a, nil
+	return nil
 }
 
 func readRosters(all []carry.Signed) (chain charter.Chain, err error) {
@@ -177,7 +192,7 @@ func (a *Asked) readKeys(all []carry.AppealKey) error {
 		}
 		a.Keys = append(a.Keys, k)
 	}
-	a.seats = a.Keys[0].Record.Members
+	a.members = a.Keys[0].Record.Members
 	return nil
 }
 
@@ -210,7 +225,7 @@ func sameCommittee(a, b *epoch.Record) bool {
 // since cannot be read; then that of the charter counts.
 func (a *Asked) readPlan(rosters charter.Chain, request statement.Statement, sigs [][]byte) error {
 	a.Vault.Threshold, a.Vault.Committee = a.Keys[0].Record.Threshold, nil
-	for _, m := range a.seats {
+	for _, m := range a.members {
 		o, ok := rosters.Identity(m.Identity)
 		if !ok {
 			return fmt.Errorf("member %v of the epoch is no operator of the circle", m.ID)
@@ -250,7 +265,7 @@ func (a *Asked) checkGuards() error {
 	return nil
 }
 
-// Hear takes what somebody said about the request, or leaves all as it was.
+// Hear takes what somebody said about the request, or leaves all as it was. The seats of an activation come before it.
 func (a *Asked) Hear(x carry.Signed) error {
 	s, err := statement.Parse(x.Statement)
 	if err != nil {
@@ -262,6 +277,15 @@ func (a *Asked) Hear(x carry.Signed) error {
 	switch s.Kind() {
 	case statement.SOSActivation:
 		return a.activate(s, x.Signatures)
+	case statement.SOSSeat:
+		v, err := act.VerifySeat(s, x.Signatures[0], a.Plan)
+		if err == nil {
+			err = v.Head.Of(a.Request)
+		}
+		if err == nil {
+			a.Seats = append(a.Seats, v)
+		}
+		return err
 	case statement.SOSStep:
 		v, err := act.VerifyStep(s, x.Signatures[0], a.Plan)
 		if err == nil {
@@ -304,6 +328,9 @@ func (a *Asked) activate(s statement.Statement, sigs [][]byte) error {
 		return fmt.Errorf("activation: key %x has two in this file", v.Key.Key[:6])
 	}
 	c, err := a.committee(a.Keys[i].Record, v)
+	if err == nil {
+		err = v.Seated(a.Seats)
+	}
 	if err != nil {
 		return fmt.Errorf("activation %s: %w", v.ID.Short(), err)
 	}

@@ -103,11 +103,44 @@ func (v *Vault) public(h *nodetest.Host, vault statement.ID) {
 	}
 }
 
-// File is the request with what was said about it.
+// File is the request with what was said about it. The seats of those who live, for two attempts, are in it.
 func (v *Vault) File(said ...carry.Signed) carry.Appeal {
 	f := v.file
-	f.Said = said
+	f.Said = slices.Concat(said, v.Seats(1), v.Seats(2))
 	return f
+}
+
+// Resigned is what was said, with other nodes' signatures.
+func (v *Vault) Resigned(x carry.Signed, nodes ...int) carry.Signed {
+	v.t.Helper()
+	s, err := statement.Parse(x.Statement)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return v.Signed(s, nodes...)
+}
+
+// Seats are what the nodes of those who live announced for an attempt.
+func (v *Vault) Seats(attempt int) []carry.Signed {
+	return []carry.Signed{v.Seat(0, attempt, nil), v.Seat(1, attempt, nil)}
+}
+
+// Seat is one, edited before its key is proved.
+func (v *Vault) Seat(i, attempt int, edit func(*act.Seat)) carry.Signed {
+	v.t.Helper()
+	seat := act.Seat{Head: v.Request.Head(), Operator: fmt.Sprintf("operator-%d", i), Key: v.Request.Keys[0], Attempt: attempt, Created: v.Made}
+	if edit != nil {
+		edit(&seat)
+	}
+	seat, err := seat.Prove(v.fresh[i], rand.Reader)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	s, err := seat.Statement(v.w.Salt())
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return v.Signed(s, i)
 }
 
 // Usual is what a contributor's node shows once the delay is over: the activation, and when both delays began.
@@ -171,6 +204,15 @@ func (v *Vault) Activation(edit func(*act.Activation)) carry.Signed {
 		v.t.Fatal(err)
 	}
 	return v.Signed(s, 1, 0) // in no order
+}
+
+// Other is an encryption key that nobody announced.
+func (v *Vault) Other() [32]byte {
+	k, err := pve.NewPrivateKey(rand.Reader)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return k.Public()
 }
 
 // Step is an operator's word about its state.

@@ -280,8 +280,8 @@ func printAsked(w io.Writer, x appeal.Asked, seen time.Time) {
 			fmt.Fprintf(w, "  key %.12x (%s): nobody has activated it yet\n", k.Key.Key[:], k.Record.Suite)
 			continue
 		}
-		fmt.Fprintf(w, "  key %.12x (%s), attempt %d\n    who gives their part: %s, and guardians\n    who will hold the new shares: %s; %d of them sign\n", k.Key.Key[:], k.Record.Suite,
-			k.Activation.Attempt, strings.Join(k.Activation.Contributors, ", "), strings.Join(k.Activation.Names(), ", "), k.Activation.Threshold)
+		fmt.Fprintf(w, "  key %.12x (%s), attempt %d\n    who gives their part: %s, and guardians\n", k.Key.Key[:], k.Record.Suite, k.Activation.Attempt, strings.Join(k.Activation.Contributors, ", "))
+		fmt.Fprintf(w, "    who holds the shares now: %s; %d of them sign\n    who will hold new ones:   %s; %d of them sign\n", strings.Join(x.Vault.Committee, ", "), x.Vault.Threshold, strings.Join(k.Activation.Names(), ", "), k.Activation.Threshold)
 	}
 	for _, v := range x.Vetoes {
 		fmt.Fprintf(w, "  veto of %s, %s: %q\n", v.By, statement.FormatTime(v.Created), v.Reason)

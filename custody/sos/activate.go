@@ -80,6 +80,9 @@ func (c Case) fits(e Activated) error {
 			return fmt.Errorf("%w: member %s: party: not the operator's", ErrPlan, m.Operator)
 		}
 	}
+	if err := a.Seated(e.Seats); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnseated, err)
+	}
 	return nil
 }
 

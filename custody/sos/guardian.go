@@ -15,6 +15,7 @@ import (
 type Bundle struct {
 	Request    act.Request
 	Activation act.Activation // all contributors' nodes signed it
+	Seats      []act.Seat     // of its members' nodes
 	Steps      []act.Step     // of the contributors: CONTEST of each
 	Vetoes     []act.Veto     // that the guardian knows of
 }
@@ -50,7 +51,7 @@ func mayContribute(p plan.Plan, guardian string, b Bundle, seen, now time.Time) 
 	for _, m := range a.Members {
 		party[m.Operator] = m.Party
 	}
-	if err := c.fits(Activated{Activation: a, Party: party}); err != nil {
+	if err := c.fits(Activated{Activation: a, Seats: b.Seats, Party: party}); err != nil {
 		return err
 	}
 	for _, v := range b.Vetoes {

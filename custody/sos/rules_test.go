@@ -173,13 +173,22 @@ func (o *one) closing() sos.ClosedBy {
 }
 
 func (o *one) activation(attempt int) sos.Activated {
-	return sos.Activated{
+	return seated(sos.Activated{
 		Activation: act.Activation{
 			ID: statement.ID{byte(attempt), 99}, Head: o.q.Head(), Key: o.keys[0], Attempt: attempt, Contributors: []string{"acme", "bolt"}, Threshold: 2, Created: start.Add(o.now),
 			Members: []act.Member{{Operator: "acme", Party: [16]byte{1}, Index: 1, Encryption: [32]byte{1}}, {Operator: "yara", Party: [16]byte{2}, Index: 4, Encryption: [32]byte{2}}},
 		},
 		Taken: map[uint16]string{1: "acme", 2: "bolt", 3: "cora"}, Party: map[string][16]byte{"acme": {1}, "yara": {2}, "bolt": {3}, "cora": {4}, "zoe": {5}},
+	})
+}
+
+// seated adds what each member's node announced.
+func seated(e sos.Activated) sos.Activated {
+	e.Seats = nil
+	for _, m := range e.Members {
+		e.Seats = append(e.Seats, act.Seat{Head: e.Head, Operator: m.Operator, Key: e.Key, Attempt: e.Attempt, Encryption: m.Encryption})
 	}
+	return e
 }
 
 var ownLog = sos.Own{Origin: "log of acme", Log: tlog.Head{Size: 50, Root: tlog.Hash{5}}}
@@ -358,7 +367,15 @@ func TestActivations(t *testing.T) {
 		"who continues may keep its index": {func(a *sos.Activated) { a.Members[0].Index = 1 }, nil},
 		"an operator that did not contribute": {func(a *sos.Activated) {
 			a.Members[0].Operator, a.Members[0].Party, a.Members[0].Index = "zoe", [16]byte{5}, 9
+			*a = seated(*a)
 		}, nil},
+		"a key that no node announced":          {func(a *sos.Activated) { a.Members[1].Encryption = [32]byte{9} }, sos.ErrUnseated},
+		"a member whose node announced nothing": {func(a *sos.Activated) { a.Seats = a.Seats[:1] }, sos.ErrUnseated},
+		"another member's key":                  {func(a *sos.Activated) { a.Members[1].Encryption = a.Members[0].Encryption }, sos.ErrUnseated},
+		"a key of another attempt":              {func(a *sos.Activated) { a.Seats[1].Attempt = 2 }, sos.ErrUnseated},
+		"a key of another request":              {func(a *sos.Activated) { a.Seats[1].Request[0] ^= 1 }, sos.ErrUnseated},
+		"a key of a drill":                      {func(a *sos.Activated) { a.Seats[1].Drill = !a.Seats[1].Drill }, sos.ErrUnseated},
+		"a key for another epoch":               {func(a *sos.Activated) { a.Seats[1].Epoch[0] ^= 1 }, sos.ErrUnseated},
 	} {
 		o := newOne(t, plan.Silence, nil).to(sos.Active)
 		a := o.activation(1)

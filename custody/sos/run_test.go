@@ -243,7 +243,7 @@ func (w *world) activation(q act.Request, attempt int) sos.Activated {
 		Taken:      map[uint16]string{1: "acme", 2: "bolt", 3: "cora", 4: "dora", 5: "emma"}, Party: map[string][16]byte{"yara": {1}, "zoe": {2}},
 	}
 	e.Members = []act.Member{{Operator: "yara", Party: [16]byte{1}, Index: 8, Encryption: [32]byte{1}}, {Operator: "zoe", Party: [16]byte{2}, Index: 9, Encryption: [32]byte{2}}}
-	return e
+	return seated(e)
 }
 
 func stateOf(b *box, id statement.ID) sos.State {
@@ -272,7 +272,7 @@ func (w *world) guardians() {
 				a.guards[g.Name] = true
 				continue
 			}
-			b := sos.Bundle{Request: q, Activation: a.a, Steps: w.steps, Vetoes: w.vetoes}
+			b := sos.Bundle{Request: q, Activation: a.a, Seats: seated(sos.Activated{Activation: a.a}).Seats, Steps: w.steps, Vetoes: w.vetoes}
 			if sos.MayContribute(w.plans[q.Charter], g.Name, b, seen, w.wall()) == nil {
 				a.guards[g.Name] = true
 				w.judge.contributed(w, g.Name, a.a, seen)

@@ -94,10 +94,11 @@ type (
 	Gave struct{ act.Released }
 	// Told: the notices of a declaration were handed on, to every node directly, to webhooks and to the subjects.
 	Told struct{ Request statement.ID }
-	// Activated is an activation that all its contributors signed. Taken says whose each share index of the key is or ever was; Party
-	// is each operator's party, by the roster.
+	// Activated is an activation that all its contributors signed. Seats are what its members' nodes announced; Taken says whose each share
+	// index of the key is or ever was; Party is each operator's party, by the roster.
 	Activated struct {
 		act.Activation
+		Seats []act.Seat
 		Taken map[uint16]string
 		Party map[string][16]byte
 	}
@@ -176,6 +177,7 @@ var (
 	ErrRolled     = errors.New("this node was rolled back: fetch the vetoes again, and have the operator confirm")
 	ErrForked     = errors.New("a log is forked")
 	ErrConsent    = errors.New("the operator's own person has not consented")
+	ErrUnseated   = errors.New("a member's own node has not announced its key of the ceremony")
 	ErrVetoed     = errors.New("it is vetoed")
 	ErrUsed       = errors.New("it was used already")
 	ErrNoVeto     = errors.New("not everybody who is needed says that there is no veto")

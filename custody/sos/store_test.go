@@ -142,7 +142,7 @@ func TestGuardianTool(t *testing.T) {
 		}, nil},
 	} {
 		o := newOne(t, plan.Silence, nil)
-		x := &try{p: samplePlan(t, 3), g: "g1", b: sos.Bundle{Request: o.q, Activation: o.activation(1).Activation}, seen: start, now: start.Add(time.Minute + delay)}
+		x := &try{p: samplePlan(t, 3), g: "g1", b: sos.Bundle{Request: o.q, Activation: o.activation(1).Activation, Seats: o.activation(1).Seats}, seen: start, now: start.Add(time.Minute + delay)}
 		for _, name := range []string{"acme", "bolt"} {
 			s := o.step(name, "contest").Step
 			s.Created = start.Add(time.Minute)

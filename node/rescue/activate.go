@@ -44,6 +44,9 @@ func (d *Desk) whole(c sos.Case, a act.Activation) bool {
 // activated is an activation with what this node knows of parties and share indices.
 func (d *Desk) activated(c sos.Case, a act.Activation) sos.Activated {
 	e := sos.Activated{Activation: a, Taken: map[uint16]string{}, Party: map[string][16]byte{}}
+	for _, v := range d.seatsOf(c, a.Key, a.Attempt) {
+		e.Seats = append(e.Seats, v)
+	}
 	for _, m := range a.Members {
 		if o, ok := c.Plan().Anyone(m.Operator); ok {
 			e.Party[m.Operator] = mpc.IDOf(o.Identity)
@@ -189,14 +192,13 @@ func (d *Desk) compose(now time.Time, c sos.Case, k act.Key, givers, successors 
 	return a, nil
 }
 
-// countersign signs the activations that name us as a contributor, if our own operator consented and everything in them is as this node knows it: above all that
-// each key is the one that its member announced, or whoever composed it would read what guardians deal to others.
+// countersign signs the activations that name us as a contributor, if our own operator consented and everything in them is as this node knows it.
 func (d *Desk) countersign(ctx context.Context, now time.Time, k sos.Docket, c sos.Case) error {
 	for _, a := range d.activations(c) {
 		if !slices.Contains(a.Contributors, d.cfg.Operator) || d.signedBy(c.Plan().Vault, a.ID)[d.cfg.Operator] != nil || d.signedOther(c, a) {
 			continue
 		}
-		if k.MayActivate(d.activated(c, a)) != nil || d.checkKeys(c, a) != nil {
+		if k.MayActivate(d.activated(c, a)) != nil || d.checkTerms(c, a) != nil {
 			continue // in time, or never: whoever composed it sees that we did not sign
 		}
 		s, known := d.word(c, a.ID)
@@ -232,8 +234,8 @@ func (d *Desk) word(c sos.Case, id statement.ID) (s statement.Statement, known b
 	return s, false
 }
 
-// checkKeys holds an activation's members to what they announced, and to our own record.
-func (d *Desk) checkKeys(c sos.Case, a act.Activation) error {
+// checkTerms holds an activation to what our own operator's consent means, and its members to our own record.
+func (d *Desk) checkTerms(c sos.Case, a act.Activation) error {
 	// Who gives its part must not thereby hand the vault to fewer than signed for it before, nor to others alone: its own operator consented to the request, not to that.
 	for _, name := range a.Contributors {
 		if !slices.Contains(a.Names(), name) {
@@ -243,12 +245,8 @@ func (d *Desk) checkKeys(c sos.Case, a act.Activation) error {
 	if least := min(max(c.Plan().Least, c.Plan().Threshold), len(a.Members)); a.Threshold < least {
 		return fmt.Errorf("threshold: %d; %d of these members signed for the vault before, or as many as there are", a.Threshold, least)
 	}
-	seats := d.seatsOf(c, a.Key, a.Attempt)
 	var at []mpc.Party
 	for _, m := range a.Members {
-		if seat, sits := seats[m.Operator]; !sits || seat.Encryption != m.Encryption {
-			return fmt.Errorf("member %s: encryption: not the key that its node announced", m.Operator)
-		}
 		o, _ := c.Plan().Anyone(m.Operator)
 		at = append(at, mpc.Party{ID: m.Party, Index: share.Index(m.Index), Identity: o.Identity})
 	}

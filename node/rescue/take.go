@@ -46,7 +46,7 @@ func (d *Desk) takeSaid(ctx context.Context, now time.Time, s statement.Statemen
 	switch {
 	case errors.Is(err, sos.ErrOver):
 		return write(e) // it is logged, and moves nothing
-	case errors.Is(err, sos.ErrUnknown), errors.Is(err, sos.ErrEarly), errors.Is(err, sos.ErrConsent):
+	case errors.Is(err, sos.ErrUnknown), errors.Is(err, sos.ErrEarly), errors.Is(err, sos.ErrConsent), errors.Is(err, sos.ErrUnseated):
 		return fmt.Errorf("%w: %w", outbox.ErrLater, err)
 	case err != nil:
 		return err

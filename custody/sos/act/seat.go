@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/ostraka/ostraka/crypto/pve"
@@ -78,4 +79,18 @@ func VerifySeat(s statement.Statement, sig []byte, p plan.Plan) (Seat, error) {
 		return v, err
 	}
 	return v, verifyNode(s, sig, p, v.Operator)
+}
+
+// Seated holds the members of an activation to what their own nodes announced for its key and attempt. A key that no node of its member announced may be anybody's:
+// whoever wrote the activation would read what guardians deal to others.
+func (a Activation) Seated(seats []Seat) error {
+	for _, m := range a.Members {
+		announced := func(v Seat) bool {
+			return v.Operator == m.Operator && v.Head == a.Head && v.Key == a.Key && v.Attempt == a.Attempt && v.Encryption == m.Encryption
+		}
+		if !slices.ContainsFunc(seats, announced) {
+			return fmt.Errorf("member %s: encryption: its own node did not announce this key for attempt %d", m.Operator, a.Attempt)
+		}
+	}
+	return nil
 }
