@@ -43,6 +43,8 @@ const (
 	frameAnswer    = 25 // an encoded note: a no-veto
 	frameAskSet    = 26 // key id ‖ eh: send me its backup set
 	frameSet       = 27 // a part of it
+	frameAskAll    = 28 // as frameAsk, without a request: what do you know of this vault's requests? I was set back
+	frameAll       = 29 // the question again: that was all
 )
 
 // Deliver takes one frame of a peer's link, in the order in which the peer sent it. What
@@ -107,7 +109,7 @@ func (n *Node) deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 		}
 		o, _ := n.peer(link)
 		return n.Witness.Answer(ctx, o.Identity, status, answer)
-	case frameAsk, frameAnswer, frameAskSet, frameSet:
+	case frameAsk, frameAnswer, frameAskSet, frameSet, frameAskAll, frameAll:
 		return n.emergency(ctx, now, link, frame)
 	case frameOther:
 		return n.takeOther(ctx, now, frame[1:])
@@ -138,6 +140,10 @@ func (n *Node) emergency(ctx context.Context, now time.Time, link engine.PartyID
 			return err
 		}
 		return n.Rescue.TakeAnswer(ctx, now, note)
+	case frameAskAll:
+		return n.askedAll(ctx, now, link, frame[1:])
+	case frameAll:
+		return n.Rescue.TakeAll(n.Name(link), frame[1:])
 	case frameAskSet:
 		return n.sendSet(ctx, link, frame[1:])
 	case frameSet:

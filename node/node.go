@@ -232,6 +232,7 @@ func (n *Node) newKeeper() *ceremony.Keeper {
 			s, ok := n.Rescue.Sanctioned(id)
 			return ceremony.Sanction{Key: s.Key.Key, Epoch: s.Key.Epoch, Threshold: s.Threshold, Members: s.Members}, ok
 		},
+		Held: func(vault statement.ID) bool { return n.Rescue != nil && n.Rescue.Holds(vault) },
 		Introduced: func(vault statement.ID, operators []string) {
 			n.mu.Lock()
 			defer n.mu.Unlock()

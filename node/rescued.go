@@ -68,7 +68,13 @@ func (n *Node) openRescue(ctx context.Context) (*rescue.Desk, error) {
 				n.send(id, append([]byte{frameAsk}, question...))
 			}
 		},
-		Own: n.ownLog, Theirs: n.theirLog, At: n.Journal.HeadAt,
+		AskAll: func(name string, question []byte) {
+			if id, ok := n.partyOf(name); ok && n.wireNow(id) >= WireLogs {
+				n.send(id, append([]byte{frameAskAll}, question...))
+			}
+		},
+		Fatal: n.cfg.Fatal,
+		Own:   n.ownLog, Theirs: n.theirLog, At: n.Journal.HeadAt,
 	})
 }
 
@@ -161,6 +167,22 @@ func (n *Node) asked(ctx context.Context, now time.Time, link engine.PartyID, ra
 		n.send(link, append([]byte{frame}, note.Encode()...))
 	}
 	return err
+}
+
+// askedAll tells a peer that was set back all that is known here of a vault's requests, and that this was all.
+func (n *Node) askedAll(ctx context.Context, now time.Time, link engine.PartyID, raw []byte) error {
+	if err := cmp.Or(n.Fence.Fenced(), n.Fence.Settled(now)); err != nil {
+		return err
+	}
+	notes, err := n.Rescue.AnswerAll(ctx, now, n.Name(link), raw)
+	if err != nil {
+		return err
+	}
+	for _, note := range notes {
+		n.send(link, append([]byte{frameNote}, note.Encode()...))
+	}
+	n.send(link, append([]byte{frameAll}, raw...))
+	return nil
 }
 
 // sendSet sends a backup set to who asks.

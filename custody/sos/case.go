@@ -206,16 +206,30 @@ func (c Case) given(self string) bool {
 	if len(c.reshared) > 0 || slices.ContainsFunc(c.gave, func(g gift) bool { return g.operator == self }) {
 		return true
 	}
-	for _, a := range c.activations {
-		all := true
-		for _, name := range a.contributors {
-			all = all && slices.Contains(c.gave, gift{a.id, name})
-		}
-		if all {
-			return true
-		}
+	return slices.ContainsFunc(c.activations, c.allGave)
+}
+
+func (c Case) allGave(a activation) bool {
+	return !slices.ContainsFunc(a.contributors, func(name string) bool { return !slices.Contains(c.gave, gift{a.id, name}) })
+}
+
+// AllGave says whether all contributors of an activation gave their parts, as far as this node knows.
+func (c Case) AllGave(activation statement.ID) bool {
+	a, ok := c.activation(activation)
+	return ok && c.allGave(a)
+}
+
+// Beyond says that no activation of a request which is over here can bring new shares any more: fewer than r of those who may contribute have not said that it is over
+// for them too, or the longest that it may last has gone by since it ended here: twice the delay and Slack, the window, the lock-up.
+func (c Case) Beyond(now time.Time, self string) bool {
+	if !c.state.Ended() {
+		return false
 	}
-	return false
+	most := 2*c.trigger().Delay + Slack + c.plan.Window + c.plan.LockUp
+	running := slices.DeleteFunc(c.plan.Contributors(c.request.Subjects), func(name string) bool {
+		return name == self || slices.ContainsFunc(c.steps, func(w word) bool { return w.operator == name && w.state.Ended() })
+	})
+	return c.state == Closed || len(running) < c.plan.Live || now.Sub(c.since) >= most
 }
 
 // enter begins a state.

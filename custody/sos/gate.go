@@ -47,11 +47,12 @@ func (c Case) allows(w Work, id statement.ID, self string) bool {
 		return id == c.request.ID && c.cancels() && (c.state == Declared || c.state == Contest || c.state == Active || c.state == Armed && c.heldElsewhere(self))
 	case Guarded:
 		a, ok := c.activation(id)
-		if !ok || c.state != Active && c.state != LockUp {
-			return false
+		open := c.state == Active || c.state == LockUp
+		if slices.Contains(a.contributors, self) { // who contributes has given first, by Release
+			return ok && open && slices.Contains(c.gave, gift{id, self})
 		}
-		// Who contributes has given first, by Release; who only receives may at once.
-		return !slices.Contains(a.contributors, self) || slices.Contains(c.gave, gift{id, self})
+		// Who only receives may at once; and where the request is over for it, once all gave: they cannot take it back, and wait for it.
+		return ok && (open || (c.state == Vetoed || c.state == Expired) && c.allGave(a))
 	case Sweep:
 		return (c.state == Active || c.state == LockUp) && slices.ContainsFunc(c.spent, func(s spend) bool { return s.intent == id })
 	}

@@ -79,7 +79,7 @@ func (k *Keeper) takeFollow(ctx context.Context, now time.Time, f [][]byte, writ
 	}
 	switch {
 	case w.published():
-		return k.adopt(ctx, now, w, w.attempt, cert, write)
+		return k.adoptFrom(ctx, now, w, w.attempt, cert, write)
 	case !w.outside(k.cfg.Self):
 		return outbox.ErrOld // we make it ourselves
 	}

@@ -165,7 +165,7 @@ func (k *Keeper) takeIntroduction(ctx context.Context, now time.Time, f [][]byte
 		return err
 	}
 	if w.published() {
-		return k.adopt(ctx, now, w, w.attempt, last, write)
+		return k.adoptFrom(ctx, now, w, w.attempt, last, write)
 	}
 	if err := write(k.introductionEntry(now, w, s, choice, signed, c)); err != nil {
 		return err

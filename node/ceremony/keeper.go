@@ -82,6 +82,8 @@ type Config struct {
 	Challenge func(key, challenge [32]byte)
 	// Sanctioned finds an activation of an emergency that all its contributors signed, of the vault's own plan. It is asked under our lock.
 	Sanctioned func(activation [32]byte) (Sanction, bool)
+	// Held says whether an emergency holds a vault. It is asked under our lock.
+	Held func(vault statement.ID) bool
 	// Introduced hears which operators were told of a vault's key, to hold it. It is called under our lock.
 	Introduced func(vault statement.ID, operators []string)
 }
@@ -142,6 +144,7 @@ type root struct {
 	leftAt   time.Time                    // when the first epoch without us came into force here; zero: not known, or it never did
 	tried    uint64                       // the last attempt at the next epoch that we joined
 	reshaping
+	late map[lateWord]bool // what came while an emergency holds the vault, and stands in the log
 }
 
 // parties are the seats of the present epoch: of the record in force, or of the vault's statement before there is one.
@@ -252,7 +255,7 @@ func (w *root) meet(r charter.Roster) {
 
 // open makes a root, of which nothing is read yet.
 func (k *Keeper) open(v charter.Vault, r charter.Roster, suite string, now time.Time) (*root, error) {
-	w := &root{Vault: v, suite: suite, attempts: map[[32]byte]*attempt{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, masks: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, proved: map[engine.PartyID]time.Time{}, opened: map[engine.PartyID]opening{}, since: now, began: now, reshaping: newReshaping()}
+	w := &root{Vault: v, suite: suite, attempts: map[[32]byte]*attempt{}, signed: map[string][]byte{}, proofs: map[engine.PartyID]time.Time{}, masks: map[engine.PartyID]time.Time{}, checks: map[engine.PartyID]int{}, asked: map[[32]byte]time.Time{}, proved: map[engine.PartyID]time.Time{}, opened: map[engine.PartyID]opening{}, late: map[lateWord]bool{}, since: now, began: now, reshaping: newReshaping()}
 	w.meet(r)
 	var seats []mpc.Party
 	for _, name := range v.Committee {

@@ -143,6 +143,9 @@ func (k *Keeper) takeFinal(ctx context.Context, now time.Time, raw []byte, write
 	if a.finals[f.Record][f.From] != nil {
 		return outbox.ErrOld // one is enough, in whatever bytes
 	}
+	if err := k.mayMove(ctx, now, w, p.Record, f.From, "the FINAL of "+w.names[f.From]); err != nil {
+		return err
+	}
 	made := a.prepared[f.Record] // it may have been said at any time since
 	if err := write(k.finalEntry(now, w, a, f, made)); err != nil {
 		return err
@@ -223,7 +226,7 @@ func (k *Keeper) takeFinalCert(ctx context.Context, now time.Time, raw []byte, w
 			return err
 		}
 	}
-	return k.adopt(ctx, now, w, a, f, write)
+	return k.adoptFrom(ctx, now, w, a, f, write)
 }
 
 func (k *Keeper) takeChoice(now time.Time, raw []byte, operator string, sig []byte, write func(journal.Entry) error) error {

@@ -31,7 +31,7 @@ type Emergency struct {
 	Gives        bool             // this node is one, and has released its part
 	LockUp       time.Duration
 	Quorum       int                                            // k
-	From         map[engine.PartyID][]byte                      // guardians' contributions that hold, at least k
+	From         map[engine.PartyID][][]byte                    // guardians' contributions, of at least k; where one made several, whoever opens names the first
 	OwnKey       func(context.Context) (*pve.PrivateKey, error) // of this ceremony, of a new member
 }
 
@@ -94,7 +94,7 @@ func (k *Keeper) rescue(ctx context.Context, now time.Time, w *root, x Emergency
 		q.Rescue.Until = max(q.Rescue.Until, r.Rescue.Until)
 	}
 	for _, id := range lowest(x.From, x.Quorum) {
-		q.Guardians = append(q.Guardians, protocol.HashContribution(x.From[id]))
+		q.Guardians = append(q.Guardians, protocol.HashContribution(x.From[id][0]))
 	}
 	s := w.setup(now, protocol.ProtocolRescue, w.keyID, r.Hash(), x.Activation.Threshold, union(contributors, members))
 	s.Payload = q.Encode()
@@ -102,7 +102,7 @@ func (k *Keeper) rescue(ctx context.Context, now time.Time, w *root, x Emergency
 }
 
 // lowest are the k guardians with the lowest ids whose contributions hold: Γ.
-func lowest(from map[engine.PartyID][]byte, k int) []engine.PartyID {
+func lowest(from map[engine.PartyID][][]byte, k int) []engine.PartyID {
 	all := slices.SortedFunc(maps.Keys(from), func(a, b engine.PartyID) int { return bytes.Compare(a[:], b[:]) })
 	return all[:min(k, len(all))]
 }
@@ -185,8 +185,10 @@ func (k *Keeper) checkQuorum(now time.Time, w *root, x Emergency, q *protocol.Qu
 // contributed are the contributions that a Quorum names, by guardian's id.
 func contributed(x Emergency, q *protocol.Quorum) (from [][]byte, err error) {
 	have := map[[32]byte][]byte{}
-	for _, raw := range x.From {
-		have[protocol.HashContribution(raw)] = raw
+	for _, all := range x.From {
+		for _, raw := range all {
+			have[protocol.HashContribution(raw)] = raw
+		}
 	}
 	for _, h := range q.Guardians {
 		raw := have[h]

@@ -60,6 +60,10 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 		return k.beginNext(ctx, now, w)
 	}
 	p := pending[0]
+	if _, open := k.emergencies[w.keyID]; open && w.published() && !p.Record.Rescued() {
+		// What was on its way waits, and whoever withholds its last word of it makes nobody wait for the emergency's.
+		return k.beginNext(ctx, now, w)
+	}
 	_, member := p.Record.Member(k.cfg.Self)
 	if w.published() && w.stuck(now, p) && (!member || !p.Promised() && !k.there(p.Record.Parties())) {
 		// A member that was in the way for so long may be gone: another attempt, perhaps with another committee.
@@ -87,6 +91,8 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 		w.since = now
 		return nil, k.drop(ctx, now, w, w.attempt, eh)
 	case !p.Tested:
+		return nil, nil
+	case p.Final == nil && !k.mayFollow(w, p.Record):
 		return nil, nil
 	case p.Final == nil:
 		return nil, k.final(ctx, now, w, w.attempt, p)
@@ -245,7 +251,7 @@ func (k *Keeper) assemble(ctx context.Context, now time.Time, w *root, a *attemp
 				f.Finals = append(f.Finals, final)
 			}
 		}
-		if p.Cert == nil || len(f.Finals) < len(p.Record.Members) {
+		if p.Cert == nil || len(f.Finals) < len(p.Record.Members) || !k.mayFollow(w, p.Record) {
 			continue
 		}
 		checked, err := epoch.DecodeFinalCert(f.Encode())

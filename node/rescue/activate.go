@@ -111,7 +111,7 @@ func (d *Desk) AskActivation(ctx context.Context, now time.Time, vault statement
 	if len(ids) == 0 {
 		return nil, errors.New("all keys of the request have new shares already: \"ostraka sos status\" says what comes next")
 	}
-	if err := d.cfg.Journal.Write(ctx, e); err != nil {
+	if err := d.write(ctx, e); err != nil {
 		return nil, err
 	}
 	for _, keep := range kept {
@@ -210,7 +210,7 @@ func (d *Desk) countersign(ctx context.Context, now time.Time, k sos.Docket, c s
 		if err != nil {
 			return err
 		}
-		if err := d.cfg.Journal.Write(ctx, e); err != nil {
+		if err := d.write(ctx, e); err != nil {
 			return err
 		}
 		keep()

@@ -192,12 +192,12 @@ func (d *Desk) speak(ctx context.Context, now time.Time, vault statement.ID, s s
 		err = d.settle(now, vault, next, fx, &e)
 	}
 	if err == nil {
-		err = d.cfg.Journal.Write(ctx, e)
+		err = d.write(ctx, e)
 	}
 	if err != nil {
 		return err
 	}
-	d.dockets[vault], d.asked[vault] = next, true
+	d.became(vault, next)
 	kept()
 	return nil
 }
@@ -230,7 +230,7 @@ func (d *Desk) drop(ctx context.Context, request statement.ID, a *reply) error {
 	}
 	slices.Sort(e.Delete)
 	if len(e.Delete) > 0 {
-		if err := d.cfg.Journal.Write(ctx, e); err != nil {
+		if err := d.write(ctx, e); err != nil {
 			return err
 		}
 	}

@@ -70,21 +70,16 @@ func (d *Desk) Answer(ctx context.Context, now time.Time, asker string, raw []by
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	who := answered{asker, request}
-	if last, before := d.answers[who]; before && now.Sub(last) < answerEvery && !now.Before(last) {
-		return nil, fmt.Errorf("%s was answered about request %s a moment ago", asker, request.Short())
-	}
 	k, err := d.docket(ctx, vault)
+	if err == nil {
+		err = d.mayAnswer(now, asker, request)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if len(d.answers) > 4096 { // of requests long over
-		clear(d.answers)
-	}
 	v, err := k.NoVeto(request, asker, nonce, d.cfg.Theirs(ctx, asker), d.reading(now))
-	if errors.Is(err, sos.ErrVetoed) {
-		d.answers[who] = now
-		return d.against(vault, request), nil
+	if notes = d.against(vault, request); err != nil && !k.Rolled() && len(notes) > 0 {
+		return notes, nil // it is over here, or we are not as far: what we know of is told all the same
 	}
 	if err != nil {
 		return nil, err
@@ -102,19 +97,33 @@ func (d *Desk) Answer(ctx context.Context, now time.Time, asker string, raw []by
 	if err != nil {
 		return nil, err
 	}
-	d.answers[who] = now
 	// Vetoes may be spread: too few here, too few there, and enough together. Those that are known here go first.
-	return append(d.against(vault, request), outbox.Note{Kind: NoteSaid, Fields: [][]byte{s.Bytes(), sig}}), nil
+	return append(notes, outbox.Note{Kind: NoteSaid, Fields: [][]byte{s.Bytes(), sig}}), nil
+}
+
+// mayAnswer bounds how often a peer is answered about a request, or about a vault.
+func (d *Desk) mayAnswer(now time.Time, asker string, about statement.ID) error {
+	who := answered{asker, about}
+	if last, before := d.answers[who]; before && now.Sub(last) < answerEvery && !now.Before(last) {
+		return fmt.Errorf("%s was answered about %s a moment ago", asker, about.Short())
+	}
+	if len(d.answers) > 4096 { // of requests long over
+		clear(d.answers)
+	}
+	d.answers[who] = now
+	return nil
+}
+
+// opposes says of which kinds a word is that may end a request.
+func opposes(k statement.Kind) bool {
+	return k == statement.SOSVeto || k == statement.SOSAlive || k == statement.SOSSigned
 }
 
 // against are the vetoes, the proofs of life and the live signatures that we know.
 func (d *Desk) against(vault, request statement.ID) (notes []outbox.Note) {
 	for _, w := range d.words[vault] {
-		switch w.said.Kind() {
-		case statement.SOSVeto, statement.SOSAlive, statement.SOSSigned:
-			if w.request == request {
-				notes = append(notes, outbox.Note{Kind: NoteSaid, Fields: [][]byte{w.said.Bytes(), w.sig}})
-			}
+		if w.request == request && opposes(w.said.Kind()) {
+			notes = append(notes, outbox.Note{Kind: NoteSaid, Fields: [][]byte{w.said.Bytes(), w.sig}})
 		}
 	}
 	slices.SortFunc(notes, func(a, b outbox.Note) int { x, y := a.ID(), b.ID(); return bytes.Compare(x[:], y[:]) })
@@ -235,11 +244,11 @@ func (d *Desk) release(ctx context.Context, now time.Time, k sos.Docket, a act.A
 	if err := d.settle(now, a.Vault, next, sos.Effects{}, &e); err != nil {
 		return k, err
 	}
-	if err := d.cfg.Journal.Write(ctx, e); err != nil {
+	if err := d.write(ctx, e); err != nil {
 		return k, err
 	}
 	kept()
-	d.dockets[a.Vault] = next
+	d.became(a.Vault, next)
 	return next, nil
 }
 
@@ -257,10 +266,10 @@ func (d *Desk) rolledBack(ctx context.Context, now time.Time, k sos.Docket, caus
 	if err := d.settle(now, vault, next, fx, &e); err != nil {
 		return k, err
 	}
-	if err := d.cfg.Journal.Write(ctx, e); err != nil {
+	if err := d.write(ctx, e); err != nil {
 		return k, err
 	}
 	d.cfg.Log.Error("SOS: this node was rolled back", "vault", vault.Short(), "why", cause)
-	d.dockets[vault] = next
+	d.became(vault, next)
 	return next, nil
 }

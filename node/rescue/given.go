@@ -30,12 +30,17 @@ import (
 	"github.com/ostraka/ostraka/node/store"
 )
 
-func givenKey(activation statement.ID, guardian engine.PartyID) string {
-	return store.Key(kindGiven, store.ID(activation[:]), store.ID(guardian[:]))
-}
+// maxGiven contributions of one guardian to one activation are kept: two show that it made more than one.
+const maxGiven = 2
 
-// twice stands in a contribution's place where its guardian made two.
-var twice = []byte{0}
+// givenKey is where a guardian's n-th contribution to an activation is kept.
+func givenKey(activation statement.ID, guardian engine.PartyID, n int) string {
+	key := store.Key(kindGiven, store.ID(activation[:]), store.ID(guardian[:]))
+	if n > 0 {
+		key += "/" + string(store.Number(uint64(n)))
+	}
+	return key
+}
 
 // Of is an activation as the protocol knows it, by the plan's identities.
 func Of(c sos.Case, a act.Activation) (*guard.Activation, error) {
@@ -73,8 +78,21 @@ func (d *Desk) find(ctx context.Context, id statement.ID) (c sos.Case, a act.Act
 	return c, a, fmt.Errorf("activation %s: %w", id.Short(), sos.ErrUnknown)
 }
 
-// takeContribution keeps what a guardian contributes: the first that holds. A second that differs voids the guardian for this activation: values of two
-// polynomials would serve whoever chose between them (protocols.md 6.2 step 2).
+// gathers says whether contributions to an activation serve anything here: not once its key has new shares, or none can come any more. Where the request is over here, all
+// may have given their parts elsewhere, and need this node to finish.
+func (d *Desk) gathers(now time.Time, c sos.Case, a act.Activation) error {
+	switch {
+	case slices.ContainsFunc(c.Reshared(), func(r act.Key) bool { return r.Key == a.Key.Key }), c.Beyond(now, d.cfg.Operator):
+		return outbox.ErrOld
+	case c.State() == sos.Active, c.State() == sos.LockUp, c.State().Ended():
+		return nil
+	}
+	return fmt.Errorf("%w: activation %s: request %s is %s here", outbox.ErrLater, a.ID.Short(), c.ID().Short(), c.State()) // this node was set back
+}
+
+// takeContribution keeps what a guardian contributes. A second that differs voids the guardian for this activation where no part was given yet: values of two polynomials
+// would serve whoever chose between them (protocols.md 6.2 step 2). It is kept as well: where parts were given, on whichever of the two, the reshare is finished with the one
+// that its session names.
 func (d *Desk) takeContribution(ctx context.Context, now time.Time, n outbox.Note, write func(journal.Entry) error) error {
 	if len(n.Fields[0]) != 32 {
 		return fmt.Errorf("activation: has %d bytes, not 32", len(n.Fields[0]))
@@ -85,8 +103,8 @@ func (d *Desk) takeContribution(ctx context.Context, now time.Time, n outbox.Not
 	if err != nil {
 		return fmt.Errorf("%w: %w", outbox.ErrLater, err)
 	}
-	if c.State() != sos.Active {
-		return outbox.ErrOld
+	if err := d.gathers(now, c, a); err != nil {
+		return err
 	}
 	to, err := Of(c, a)
 	if err != nil {
@@ -99,15 +117,12 @@ func (d *Desk) takeContribution(ctx context.Context, now time.Time, n outbox.Not
 	if err := counts(c, guardian); err != nil {
 		return err
 	}
-	value := n.Fields[1]
-	switch old, had := d.given[a.ID][guardian]; {
-	case had && (old == nil || bytes.Equal(old, value)):
+	had, value := d.given[a.ID][guardian], n.Fields[1]
+	if len(had) >= maxGiven || slices.ContainsFunc(had, func(old []byte) bool { return bytes.Equal(old, value) }) {
 		return outbox.ErrOld
-	case had:
-		value = twice
 	}
 	e := journal.Entry{Leaves: []tlog.Filed{tlog.Notes(tlog.KindContribution, now, c.Plan().Vault, sha256.Sum256(n.Fields[1])).On(a.ID)}}
-	e.Put = append(e.Put, store.Entry{Key: givenKey(a.ID, guardian), Value: value})
+	e.Put = append(e.Put, store.Entry{Key: givenKey(a.ID, guardian, len(had)), Value: value})
 	if err := write(e); err != nil {
 		return err
 	}
@@ -146,18 +161,15 @@ func partyOf(g plan.Guardian) (id engine.PartyID) {
 
 func (d *Desk) hold(activation statement.ID, guardian engine.PartyID, value []byte) {
 	if d.given[activation] == nil {
-		d.given[activation] = map[engine.PartyID][]byte{}
+		d.given[activation] = map[engine.PartyID][][]byte{}
 	}
-	if bytes.Equal(value, twice) {
-		value = nil
-	}
-	d.given[activation][guardian] = value
+	d.given[activation][guardian] = append(d.given[activation][guardian], value)
 }
 
-// holding are the guardians whose contributions to an activation hold, ascending.
+// holding are the guardians with whom a part may be given: they made one contribution to the activation, and did not veto. Ascending.
 func (d *Desk) holding(c sos.Case, activation statement.ID) (ids []engine.PartyID) {
 	for _, id := range slices.SortedFunc(maps.Keys(d.given[activation]), func(a, b engine.PartyID) int { return bytes.Compare(a[:], b[:]) }) {
-		if d.given[activation][id] != nil && !slices.ContainsFunc(c.Plan().Guardians, func(g plan.Guardian) bool { return partyOf(g) == id && slices.Contains(c.Vetoes(), g.Name) }) {
+		if len(d.given[activation][id]) == 1 && !slices.ContainsFunc(c.Plan().Guardians, func(g plan.Guardian) bool { return partyOf(g) == id && slices.Contains(c.Vetoes(), g.Name) }) {
 			ids = append(ids, id)
 		}
 	}
@@ -168,6 +180,7 @@ func (d *Desk) holding(c sos.Case, activation statement.ID) (ids []engine.PartyI
 func (d *Desk) readGiven(ctx context.Context) error {
 	return d.each(ctx, kindGiven, func(name string, value []byte) error {
 		activation, guardian, _ := strings.Cut(name, "/")
+		guardian, _, _ = strings.Cut(guardian, "/") // the first of a guardian comes first
 		a, err := statement.ParseID(activation)
 		if err != nil {
 			return err
@@ -189,13 +202,27 @@ type Part struct {
 	Contributors []string
 	Gives        bool // this node contributes, and has released its part
 	LockUp       time.Duration
-	Quorum       int                       // k
-	From         map[engine.PartyID][]byte // contributions that hold, by guardian
+	Quorum       int                         // k
+	From         map[engine.PartyID][][]byte // contributions, by guardian
+	All          bool                        // all contributors gave, as far as this node knows
 	request      statement.ID
 	attempt      int
 }
 
-// Parts are the guarded reshares that may run now.
+// better puts a part in the place of another of its key, if it is more likely to be finished: all must carry the same activation out. One for which all gave goes first,
+// then a later attempt.
+func better(parts []Part, p Part) []Part {
+	i := slices.IndexFunc(parts, func(o Part) bool { return o.Key.Key == p.Key.Key })
+	switch {
+	case i < 0:
+		return append(parts, p)
+	case p.All && !parts[i].All || p.All == parts[i].All && p.attempt > parts[i].attempt:
+		parts[i] = p
+	}
+	return parts
+}
+
+// Parts are the guarded reshares that may run now, one for each key.
 func (d *Desk) Parts(ctx context.Context) (parts []Part) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -207,7 +234,7 @@ func (d *Desk) Parts(ctx context.Context) (parts []Part) {
 		for _, c := range k.Cases() {
 			for _, a := range d.activations(c) {
 				if p, ok := d.part(k, c, a); ok {
-					parts = append(parts, p)
+					parts = better(parts, p)
 				}
 			}
 		}
@@ -216,7 +243,7 @@ func (d *Desk) Parts(ctx context.Context) (parts []Part) {
 	return parts
 }
 
-// Part finds one.
+// Part finds one that may run.
 func (d *Desk) Part(ctx context.Context, activation [32]byte) (Part, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -245,11 +272,9 @@ func (d *Desk) part(k sos.Docket, c sos.Case, a act.Activation) (p Part, ok bool
 	}
 	p = Part{
 		Vault: c.Plan().Vault, Key: a.Key, Contributors: a.Contributors, Gives: slices.Contains(a.Contributors, d.cfg.Operator), LockUp: c.Plan().LockUp,
-		Quorum: c.Plan().Quorum, From: map[engine.PartyID][]byte{}, request: c.ID(), attempt: a.Attempt,
+		Quorum: c.Plan().Quorum, From: d.given[a.ID], All: c.AllGave(a.ID), request: c.ID(), attempt: a.Attempt,
 	}
-	for _, id := range d.holding(c, a.ID) {
-		p.From[id] = d.given[a.ID][id]
-	}
+	p.From = maps.Clone(p.From) // whoever made two or vetoed since the parts were given stops nothing: parts cannot be taken back
 	var err error
 	p.Activation, err = Of(c, a)
 	return p, err == nil && len(p.From) >= p.Quorum

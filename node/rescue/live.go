@@ -247,7 +247,7 @@ func (d *Desk) keepSignature(ctx context.Context, request statement.ID, key [32]
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	failpoint.Hit("sos-before-live")
-	if err := d.cfg.Journal.Write(ctx, journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: liveKey(request, key), Value: sig}}, Reserve: true}}); err != nil {
+	if err := d.write(ctx, journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: liveKey(request, key), Value: sig}}, Reserve: true}}); err != nil {
 		return err
 	}
 	failpoint.Hit("sos-after-live")

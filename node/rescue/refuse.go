@@ -100,7 +100,7 @@ func (d *Desk) Signed(vault statement.ID) {
 		return
 	}
 	slices.Sort(e.Delete)
-	if err := d.cfg.Journal.Write(context.Background(), e); err != nil {
+	if err := d.write(context.Background(), e); err != nil {
 		d.cfg.Log.Error("the end of a refusal is not durable", "vault", vault.Short(), "error", err)
 	}
 	for x := range d.refuses {

@@ -45,9 +45,9 @@ const (
 	kindBasis   = "sos-basis"   // sos-basis/<vault>/<sum of the plan>: what a plan that a case keeps is read from
 	kindSay     = "sos-say"     // sos-say/<statement>: what we say ourselves, on its way to the outbox
 	kindSaid    = "sos-said"    // sos-said/<vault>/<place>: what was said of a request: statement, signature, who signed of several
-	kindGiven   = "sos-given"   // sos-given/<activation>/<guardian>: its contribution, or that there were two
+	kindGiven   = "sos-given"   // sos-given/<activation>/<guardian>: its contribution; …/<n>: another that differs
 	kindKey     = "sos-key"     // sos-key/<vault>/<request>/<key>/<attempt>: our key of that ceremony, sealed
-	kindStands  = "sos-stands"  // sos-stands: the generation of our log under which all dockets count, 8 bytes
+	kindStands  = "sos-stands"  // sos-stands/<vault>: the generation of our log under which its docket counts, and whether vetoes are fetched again
 	kindSilence = "sos-silence" // sos-silence/<operator>: how long we have had no heartbeat of it, by our clocks
 )
 
@@ -94,6 +94,10 @@ type Config struct {
 	Reachable func(operator string) bool
 	// Ask sends a question about vetoes to an operator's node, directly.
 	Ask func(operator string, question []byte)
+	// AskAll asks an operator's node for all that it knows of a vault's requests, directly.
+	AskAll func(operator string, question []byte)
+	// Fatal ends the process: what must be durable may not be.
+	Fatal func(error)
 	// Own is our log as it stands; Theirs the highest head of another's that we cosigned. At is the head of ours at a size that it has.
 	Own    func(ctx context.Context) (sos.Own, error)
 	Theirs func(ctx context.Context, operator string) sos.Own
@@ -127,13 +131,17 @@ type Desk struct {
 	dockets map[statement.ID]sos.Docket
 	asked   map[statement.ID]bool // vaults with a docket in the store
 	words   map[statement.ID]words
-	given   map[statement.ID]map[engine.PartyID][]byte // by activation and guardian: contributions that hold; nil: it made two
-	asks    map[statement.ID]*question                 // by activation
+	given   map[statement.ID]map[engine.PartyID][][]byte // by activation and guardian: contributions that hold, in the order in which they came
+	asks    map[statement.ID]*question                   // by activation
 	answers map[answered]time.Time
 	stood   map[statement.ID]bool // requests of which our keys of ceremonies are erased
+	stands  map[statement.ID]stand
+	fetches map[statement.ID]*fetch // vaults of which vetoes are fetched again
+	lost    error                   // what was last written may be durable or not
 
 	known     sync.Mutex // guards what other rooms ask for under their own locks
 	sanctions map[[32]byte]Sanction
+	held      map[statement.ID]bool // vaults that SOS holds
 	silence   map[string]silence
 	refuses   map[refusal]sos.Clock   // since a challenge that it did not answer
 	replies   map[statement.ID]*reply // by request
@@ -151,7 +159,8 @@ type silence struct {
 func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	d := &Desk{
 		cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[refusal]sos.Clock{}, replies: map[statement.ID]*reply{},
-		words: map[statement.ID]words{}, given: map[statement.ID]map[engine.PartyID][]byte{}, asks: map[statement.ID]*question{}, answers: map[answered]time.Time{}, stood: map[statement.ID]bool{}, sanctions: map[[32]byte]Sanction{},
+		words: map[statement.ID]words{}, given: map[statement.ID]map[engine.PartyID][][]byte{}, asks: map[statement.ID]*question{}, answers: map[answered]time.Time{}, stood: map[statement.ID]bool{}, sanctions: map[[32]byte]Sanction{},
+		stands: map[statement.ID]stand{}, fetches: map[statement.ID]*fetch{}, held: map[statement.ID]bool{},
 	}
 	var drawn [32]byte
 	if _, err := io.ReadFull(cfg.Rand, drawn[:]); err != nil {
@@ -161,13 +170,13 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	copy(d.boot[:], boot[:])
 	err := d.each(ctx, kindDocket, func(name string, _ []byte) error {
 		id, err := statement.ParseID(name)
-		d.asked[id] = true
+		d.asked[id], d.held[id] = true, true // until it is read
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(d.readWords(ctx), d.readGiven(ctx), d.readRefusals(ctx), d.readReplies(ctx)); err != nil {
+	if err := errors.Join(d.readWords(ctx), d.readGiven(ctx), d.readRefusals(ctx), d.readReplies(ctx), d.readStands(ctx)); err != nil {
 		return nil, err
 	}
 	err = d.each(ctx, kindSilence, func(name string, value []byte) error {
@@ -208,8 +217,18 @@ func (d *Desk) kept(ctx context.Context, vault statement.ID, sum [32]byte) (plan
 	return d.cfg.Plan(b)
 }
 
-// docket is a vault's, as it is kept, under the plan in force.
+// docket is a vault's, as it is kept, under the plan in force. One that counts under another generation of our log is not to be had: the next tick counts it anew.
 func (d *Desk) docket(ctx context.Context, vault statement.ID) (sos.Docket, error) {
+	if d.stale(vault) {
+		return sos.Docket{}, errStale
+	}
+	return d.load(ctx, vault)
+}
+
+func (d *Desk) load(ctx context.Context, vault statement.ID) (sos.Docket, error) {
+	if d.lost != nil {
+		return sos.Docket{}, d.lost
+	}
 	_, p, err := d.inForce(vault)
 	if err != nil {
 		return sos.Docket{}, err
@@ -227,6 +246,7 @@ func (d *Desk) docket(ctx context.Context, vault statement.ID) (sos.Docket, erro
 	k, err := sos.DecodeDocket(it.Value, p, func(_ statement.ID, sum [32]byte) (plan.Plan, error) { return d.kept(ctx, vault, sum) })
 	if err == nil {
 		d.dockets[vault] = k
+		d.holds(vault, k)
 	}
 	return k, err
 }
@@ -416,6 +436,9 @@ func (d *Desk) settle(now time.Time, vault statement.ID, k sos.Docket, fx sos.Ef
 		}
 	}
 	e.Put = append(e.Put, store.Entry{Key: docketKey(vault), Value: k.Bytes()})
+	if !d.asked[vault] { // what is begun now counts under today's generation
+		e.Put = append(e.Put, stand{generation: d.cfg.Generation()}.row(vault))
+	}
 	e.Reserve = true // a veto or proof of life is never lost for want of room
 	return nil
 }

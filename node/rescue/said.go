@@ -140,7 +140,7 @@ func (d *Desk) forget(ctx context.Context, vault statement.ID, k sos.Docket) err
 		return nil
 	}
 	slices.Sort(e.Delete)
-	if err := d.cfg.Journal.Write(ctx, e); err != nil {
+	if err := d.write(ctx, e); err != nil {
 		return err
 	}
 	for _, place := range gone {

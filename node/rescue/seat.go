@@ -92,7 +92,7 @@ func (d *Desk) newSeat(ctx context.Context, now time.Time, c sos.Case, k act.Key
 	if err != nil {
 		return err
 	}
-	if err := d.cfg.Journal.Write(ctx, e); err != nil {
+	if err := d.write(ctx, e); err != nil {
 		return err
 	}
 	kept()
@@ -116,12 +116,13 @@ func (d *Desk) openKey(ctx context.Context, row string, k act.Key) (*pve.Private
 	return pve.ParsePrivateKey(b.Expose())
 }
 
-// stand erases our keys of ceremonies once a key has its new shares, or the request is over.
-func (d *Desk) stand(ctx context.Context, c sos.Case) error {
+// stand erases our keys of ceremonies once a key has its new shares, or none can come by the request any more: where it is over here, others that gave their parts may
+// wait for us.
+func (d *Desk) stand(ctx context.Context, now time.Time, c sos.Case) error {
 	if d.stood[c.ID()] || c.State() == sos.Armed {
 		return nil
 	}
-	over, id, vault := c.State().Ended(), c.ID(), c.Plan().Vault
+	over, id, vault := c.Beyond(now, d.cfg.Operator), c.ID(), c.Plan().Vault
 	whole := over
 	var e journal.Entry
 	for _, k := range c.Request().Keys {
@@ -140,7 +141,7 @@ func (d *Desk) stand(ctx context.Context, c sos.Case) error {
 	}
 	if len(e.Delete) > 0 {
 		slices.Sort(e.Delete)
-		if err := d.cfg.Journal.Write(ctx, e); err != nil {
+		if err := d.write(ctx, e); err != nil {
 			return err
 		}
 	}

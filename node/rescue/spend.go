@@ -59,10 +59,12 @@ func (d *Desk) Spend(ctx context.Context, now time.Time, vault statement.ID, o s
 	if err != nil {
 		return err
 	}
-	if err := write(e); err != nil {
+	if err := d.heard(write)(e); err != nil {
 		return err
 	}
-	maps.Copy(d.dockets, next)
+	for id, k := range next {
+		d.became(id, k)
+	}
 	return nil
 }
 

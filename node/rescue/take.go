@@ -20,6 +20,7 @@ func (d *Desk) Take(ctx context.Context, now time.Time, n outbox.Note, write fun
 	if len(n.Fields) != 2 {
 		return fmt.Errorf("note of kind %#x has %d fields, not 2", uint8(n.Kind), len(n.Fields))
 	}
+	write = d.heard(write)
 	if n.Kind == NoteContribution {
 		return d.takeContribution(ctx, now, n, write)
 	}
@@ -62,7 +63,7 @@ func (d *Desk) takeSaid(ctx context.Context, now time.Time, s statement.Statemen
 	if err := write(e); err != nil {
 		return err
 	}
-	d.dockets[vault], d.asked[vault] = next, true
+	d.became(vault, next)
 	kept()
 	ended()
 	d.ticked = time.Time{} // what follows from it follows at once

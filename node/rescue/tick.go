@@ -1,12 +1,8 @@
 package rescue
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -21,7 +17,7 @@ func (d *Desk) Tick(ctx context.Context, now time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	every := sos.TickEvery
-	if d.busy() {
+	if d.busy() || d.unsettled() {
 		every = time.Second // a drill's delays are seconds
 	}
 	if now.Sub(d.ticked) < every && !now.Before(d.ticked) {
@@ -29,13 +25,11 @@ func (d *Desk) Tick(ctx context.Context, now time.Time) error {
 	}
 	d.ticked = now
 	r := d.reading(now)
-	if err := d.standAgain(ctx, now, r); err != nil {
-		return err
-	}
+	err := d.standAgain(ctx, now, r)
 	for at, c := range d.refuses {
 		d.refuses[at] = c.Tick(r)
 	}
-	err := d.listen(ctx, now, r)
+	err = errors.Join(err, d.listen(ctx, now, r))
 	for _, vault := range d.cfg.Vaults() {
 		err = errors.Join(err, d.tickVault(ctx, now, vault, r), d.reply(ctx, now, vault, r))
 	}
@@ -79,12 +73,15 @@ func (d *Desk) listen(ctx context.Context, now time.Time, r sos.Reading) error {
 		return nil
 	}
 	d.saved = now
-	return d.cfg.Journal.Write(ctx, e)
+	return d.write(ctx, e)
 }
 
 // tickVault lets a vault's docket have the time. What changed is durable before anything follows from it.
 func (d *Desk) tickVault(ctx context.Context, now time.Time, vault statement.ID, r sos.Reading) error {
 	k, err := d.docket(ctx, vault)
+	if errors.Is(err, errStale) {
+		return nil // standAgain says why
+	}
 	if err != nil {
 		return err
 	}
@@ -117,10 +114,10 @@ func (d *Desk) tickVault(ctx context.Context, now time.Time, vault statement.ID,
 		if err := d.settle(now, vault, next, fx, &e); err != nil {
 			return err
 		}
-		if err := d.cfg.Journal.Write(ctx, e); err != nil {
+		if err := d.write(ctx, e); err != nil {
 			return err
 		}
-		d.dockets[vault], d.asked[vault] = next, true
+		d.became(vault, next)
 	}
 	return d.carryOut(ctx, now, vault, next)
 }
@@ -130,51 +127,9 @@ func (d *Desk) tickVault(ctx context.Context, now time.Time, vault statement.ID,
 func (d *Desk) carryOut(ctx context.Context, now time.Time, vault statement.ID, k sos.Docket) (err error) {
 	for _, c := range k.Cases() {
 		d.sanction(k, c)
-		err = errors.Join(err, d.sit(ctx, now, c), d.countersign(ctx, now, k, c), d.stand(ctx, c))
+		err = errors.Join(err, d.sit(ctx, now, c), d.countersign(ctx, now, k, c), d.stand(ctx, now, c))
 		next, failed := d.give(ctx, now, k, c)
 		k, err = next, errors.Join(err, failed)
 	}
 	return errors.Join(err, d.forget(ctx, vault, k))
-}
-
-// standAgain counts every delay anew after this node was set back and its operator confirmed it (spec/sos 6.3): what was counted and what was heard since is lost.
-// Vetoes come again as answers, before anything is given.
-func (d *Desk) standAgain(ctx context.Context, now time.Time, r sos.Reading) error {
-	generation := binary.BigEndian.AppendUint64(nil, d.cfg.Generation())
-	it, err := d.cfg.Journal.Store().Get(ctx, kindStands)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("read row %q: %w", kindStands, err)
-	}
-	if err == nil && bytes.Equal(it.Value, generation) {
-		return nil
-	}
-	var e journal.Entry
-	next := map[statement.ID]sos.Docket{}
-	for _, vault := range d.cfg.Vaults() {
-		k, failed := d.docket(ctx, vault)
-		if failed != nil {
-			return failed
-		}
-		if err != nil || len(k.Cases()) == 0 { // the first time there is nothing to count anew
-			continue
-		}
-		var fx sos.Effects
-		for _, ev := range []sos.Event{sos.RolledBack{}, sos.Confirmed{}} {
-			var more sos.Effects
-			if k, more, failed = k.Apply(ev, r); failed != nil {
-				return failed
-			}
-			fx.Say, fx.Tell = append(fx.Say, more.Say...), append(fx.Tell, more.Tell...)
-		}
-		if failed := d.settle(now, vault, k, fx, &e); failed != nil {
-			return failed
-		}
-		next[vault] = k
-	}
-	e.Put = append(e.Put, store.Entry{Key: kindStands, Value: generation})
-	if err := d.cfg.Journal.Write(ctx, e); err != nil {
-		return err
-	}
-	maps.Copy(d.dockets, next)
-	return nil
 }

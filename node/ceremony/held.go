@@ -1,0 +1,62 @@
+package ceremony
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/mpc/epoch"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+)
+
+// While an emergency holds a vault, its keys move by the emergency alone (protocols.md 6.4, spec/node 12.5): a subject that kept its FINAL of an ordinary record back would
+// else choose the moment when the epoch moves, and with it end the request. What comes is logged, and taken once the request is over: its sender sends it again.
+
+// mayFollow says whether a record may be prepared, said FINAL of or followed now.
+func (k *Keeper) mayFollow(w *root, r *epoch.Record) bool { return r.Rescued() || !k.cfg.Held(w.ID) }
+
+// errHeld says that an emergency holds a vault.
+var errHeld = errors.New("an emergency holds the vault")
+
+func (w *root) heldError(what string, r *epoch.Record) error {
+	return fmt.Errorf("%s of record %v, epoch %d of vault %s, waits: %w", what, r.Hash(), r.Epoch, w.title(), errHeld)
+}
+
+// A lateWord is one that came while its vault was held.
+type lateWord struct {
+	record epoch.Hash
+	from   engine.PartyID // zero: a certificate
+}
+
+// maxLate bounds what the log tells of them.
+const maxLate = 64
+
+// mayMove refuses a word that could move a vault which is held; once in each process the log tells of it.
+func (k *Keeper) mayMove(ctx context.Context, now time.Time, w *root, r *epoch.Record, from engine.PartyID, what string) error {
+	if k.mayFollow(w, r) {
+		return nil
+	}
+	err := w.heldError(what, r)
+	if key := (lateWord{r.Hash(), from}); !w.late[key] && len(w.late) < maxLate {
+		k.cfg.Log.Warn("not now", "why", err)
+		if e := k.cfg.Journal.Write(ctx, journal.Entry{Leaves: []tlog.Filed{tlog.Says(tlog.KindAlarm, now, w.ID, []byte(err.Error())).On(r.Hash())}}); e != nil {
+			return e
+		}
+		w.late[key] = true
+	}
+	return fmt.Errorf("%w: %w", outbox.ErrLater, err)
+}
+
+// adoptFrom adopts a final certificate that another brought, unless it is an ordinary one of a vault that is held.
+func (k *Keeper) adoptFrom(ctx context.Context, now time.Time, w *root, a *attempt, f *epoch.FinalCert, write func(journal.Entry) error) error {
+	if c := a.book.Current(); c == nil || f.Record.Higher(c.Record) { // else the book knows it
+		if err := k.mayMove(ctx, now, w, f.Record, engine.PartyID{}, "the final certificate"); err != nil {
+			return err
+		}
+	}
+	return k.adopt(ctx, now, w, a, f, write)
+}

@@ -1,0 +1,230 @@
+package rescue
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/store"
+)
+
+// After this node was set back and its operator confirmed it (spec/sos 6.3): what was counted and heard since the copy is lost. Each docket is counted anew, and until
+// the vetoes are fetched again it is rolled back: it goes no step further, gives nothing, answers nobody.
+
+// A stand is under which generation of our log a docket counts; another one means that this node was set back, and that its operator has confirmed it since.
+type stand struct {
+	generation uint64
+	fetching   bool // it was counted anew, and vetoes are being fetched
+}
+
+func (s stand) row(vault statement.ID) store.Entry {
+	value := binary.BigEndian.AppendUint64(nil, s.generation)
+	if s.fetching {
+		value = append(value, 1)
+	}
+	return store.Entry{Key: store.Key(kindStands, store.ID(vault[:])), Value: value}
+}
+
+func (d *Desk) readStands(ctx context.Context) error {
+	return d.each(ctx, kindStands, func(name string, value []byte) error {
+		vault, err := statement.ParseID(name)
+		if err == nil && len(value) != 8 && !(len(value) == 9 && value[8] == 1) {
+			err = fmt.Errorf("it has %d bytes", len(value))
+		}
+		if err == nil {
+			d.stands[vault] = stand{binary.BigEndian.Uint64(value), len(value) == 9}
+		}
+		return err
+	})
+}
+
+var errStale = errors.New("this node was set back: its SOS docket is being counted anew")
+
+// stale says that a docket counts under another generation of our log than today's.
+func (d *Desk) stale(vault statement.ID) bool {
+	return d.asked[vault] && d.stands[vault].generation != d.cfg.Generation()
+}
+
+// unsettled says that some docket is to be counted anew, or waits for vetoes.
+func (d *Desk) unsettled() bool {
+	for vault := range d.asked {
+		if d.stale(vault) || d.stands[vault].fetching {
+			return true
+		}
+	}
+	return false
+}
+
+// A fetch is a question for all that others know of a vault's requests, and who has answered it. It lives in memory alone.
+type fetch struct {
+	nonce [32]byte
+	sent  time.Duration // monotonic
+	from  map[string]bool
+}
+
+// standAgain counts dockets anew whose generation is over, and has those confirmed whose vetoes came. What one vault's docket lacks stops no other's.
+func (d *Desk) standAgain(ctx context.Context, now time.Time, r sos.Reading) (err error) {
+	for _, vault := range d.cfg.Vaults() {
+		var failed error
+		switch {
+		case d.stale(vault):
+			failed = d.recount(ctx, now, vault, r)
+		case d.stands[vault].fetching:
+			failed = d.fetch(ctx, now, vault, r)
+		}
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("vault %s: count its SOS docket anew: %w", vault.Short(), failed))
+		}
+	}
+	return err
+}
+
+// recount lets a docket know that this node was set back: durably, with the generation under which it counts from now on.
+func (d *Desk) recount(ctx context.Context, now time.Time, vault statement.ID, r sos.Reading) error {
+	k, err := d.load(ctx, vault)
+	if err != nil {
+		return err
+	}
+	return d.restand(ctx, now, vault, k, sos.RolledBack{}, stand{d.cfg.Generation(), true}, r)
+}
+
+func (d *Desk) restand(ctx context.Context, now time.Time, vault statement.ID, k sos.Docket, ev sos.Event, s stand, r sos.Reading) error {
+	next, fx, err := k.Apply(ev, r)
+	if err != nil {
+		return err
+	}
+	var e journal.Entry
+	if err := d.settle(now, vault, next, fx, &e); err != nil {
+		return err
+	}
+	e.Put = append(e.Put, s.row(vault))
+	if err := d.write(ctx, e); err != nil {
+		return err
+	}
+	d.became(vault, next)
+	d.stands[vault] = s
+	return nil
+}
+
+// fetch asks the others of the circle for all that they know of a vault's requests, until enough have told it.
+func (d *Desk) fetch(ctx context.Context, now time.Time, vault statement.ID, r sos.Reading) error {
+	k, err := d.docket(ctx, vault)
+	if err != nil {
+		return err
+	}
+	q := d.fetches[vault]
+	if q == nil {
+		q = &fetch{from: map[string]bool{}, sent: r.Mono - askEvery}
+		if _, err := io.ReadFull(d.cfg.Rand, q.nonce[:]); err != nil {
+			return fmt.Errorf("draw a nonce: %w", err)
+		}
+		d.fetches[vault] = q
+	}
+	if enough(k, d.cfg.Operator, q.from) {
+		delete(d.fetches, vault)
+		return d.restand(ctx, now, vault, k, sos.Confirmed{}, stand{generation: d.cfg.Generation()}, r)
+	}
+	if r.Mono-q.sent < askEvery {
+		return nil
+	}
+	q.sent = r.Mono
+	_, p, err := d.inForce(vault)
+	if err != nil {
+		return err
+	}
+	for _, name := range live(p, nil, d.cfg.Operator) {
+		if !q.from[name] {
+			d.cfg.AskAll(name, encodeQuestion(vault, statement.ID{}, q.nonce))
+		}
+	}
+	return nil
+}
+
+// enough says whether as many have told what they know of each request that is not over as must say that they know of no veto before a part is given (spec/sos 7.3),
+// and one at least: to trust fewer would make a copy of the store the way around a veto, to wait for all would let any one of them keep this node out.
+func enough(k sos.Docket, self string, from map[string]bool) bool {
+	lacks := func(need int, names []string) bool {
+		others := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == self })
+		need = min(need, len(others))
+		return need > len(slices.DeleteFunc(others, func(name string) bool { return !from[name] }))
+	}
+	for _, c := range k.Cases() {
+		p, subjects := c.Plan(), c.Request().Subjects
+		if !c.State().Ended() && (lacks(p.Live-1, p.Contributors(subjects)) || lacks(p.Attests(subjects), p.Standing(subjects)) || lacks(1, live(p, subjects, self))) {
+			return false
+		}
+	}
+	return true
+}
+
+// AnswerAll is what we say to a peer that was set back: every word of requests that are not over here, and every word against those that are. It ends with its own
+// question, which says that this was all.
+func (d *Desk) AnswerAll(ctx context.Context, now time.Time, asker string, raw []byte) (notes []outbox.Note, err error) {
+	vault, request, _, err := decodeQuestion(raw)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k, err := d.docket(ctx, vault)
+	switch {
+	case err != nil:
+		return nil, err
+	case request != statement.ID{}:
+		return nil, errors.New("a question for all that is known names no request")
+	case k.Rolled():
+		return nil, sos.ErrRolled
+	}
+	if err := d.mayAnswer(now, asker, vault); err != nil {
+		return nil, err
+	}
+	var all []word
+	for _, w := range d.words[vault] {
+		if c, known := k.Case(w.request); known && (!c.State().Ended() || opposes(w.said.Kind())) {
+			all = append(all, w)
+		}
+	}
+	rank := func(w word) int {
+		if i := slices.Index(telling, w.said.Kind()); i >= 0 {
+			return i
+		}
+		return len(telling)
+	}
+	slices.SortFunc(all, func(a, b word) int {
+		x, y := a.said.ID(), b.said.ID()
+		return cmp.Or(rank(a)-rank(b), bytes.Compare(x[:], y[:]), cmp.Compare(a.by, b.by))
+	})
+	for _, w := range all {
+		notes = append(notes, outbox.Note{Kind: NoteSaid, Fields: [][]byte{w.said.Bytes(), w.sig}})
+	}
+	return notes, nil
+}
+
+// telling is the order in which words can be taken: what others stand on, first.
+var telling = []statement.Kind{statement.SOSRequest, statement.SOSVeto, statement.SOSAlive, statement.SOSSigned, statement.SOSSupport, statement.SOSSeat, statement.SOSActivation}
+
+// TakeAll hears that an operator's node told all that it knows of a vault's requests.
+func (d *Desk) TakeAll(from string, raw []byte) error {
+	vault, _, nonce, err := decodeQuestion(raw)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	q := d.fetches[vault]
+	if q == nil || q.nonce != nonce {
+		return fmt.Errorf("what %s told of vault %s answers no question of ours", from, vault.Short())
+	}
+	q.from[from] = true
+	return nil
+}
