@@ -48,7 +48,7 @@ func (k *Keeper) SetEmergencies(now time.Time, all map[[32]byte]Emergency) {
 	defer k.mu.Unlock()
 	for key, x := range all {
 		if w := k.keys[key]; w != nil && (k.emergencies[key].Activation == nil || k.emergencies[key].Activation.ID != x.Activation.ID) {
-			w.since = now
+			w.since, w.next = now, time.Time{} // whoever was waited for in what was on its way before, is not now
 		}
 	}
 	k.emergencies = all

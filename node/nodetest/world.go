@@ -68,6 +68,7 @@ const (
 	Live        Fate = iota
 	CrashBefore      // the node dies, nothing is written
 	CrashAfter       // the batch is durable, and the node dies before it acts on it
+	Unknown          // the batch is durable, and the store says that it does not know
 )
 
 // World is a circle of nodes.
@@ -333,6 +334,9 @@ func (g guarded) Commit(ctx context.Context, b store.Batch) (uint64, error) {
 	}
 	if fate == CrashAfter && err == nil {
 		panic(crash{g.h, g.life})
+	}
+	if fate == Unknown && err == nil {
+		err = store.ErrUnknown
 	}
 	return rev, err
 }
