@@ -442,3 +442,53 @@ func TestAsking(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A new member for which the request is over takes part once all contributors gave: they cannot take it back. Its key of the ceremony serves until none can come any more.
+func TestGuardedAfterTheEnd(t *testing.T) {
+	o := newOne(t, plan.Legal, nil)
+	o.d = sos.NewDocket(o.p, "yara")
+	o.q = o.ask(plan.Legal, "g1")
+	o.back()
+	o.wait(time.Second)
+	o.do(o.step("acme", "declared"))
+	o.do(sos.Told{Request: o.q.ID})
+	o.do(o.step("bolt", "declared"))
+	o.wait(time.Second)
+	trigger, _ := o.p.Trigger(plan.Legal)
+	o.wait(trigger.Delay)
+	a := o.activation(1)
+	o.do(a)
+	if err := o.d.MayRun(sos.Guarded, a.ID); err != nil {
+		t.Errorf("in ACTIVE: %v", err)
+	}
+	o.wait(window)
+	if o.state() != sos.Expired {
+		t.Fatalf("it is %s", o.state())
+	}
+	beyond := func(later time.Duration) bool {
+		c, _ := o.d.Case(o.q.ID)
+		return c.Beyond(start.Add(o.now+later), "yara")
+	}
+	for _, by := range []string{"acme", "bolt"} {
+		if c, _ := o.d.Case(o.q.ID); c.AllGave(a.ID) || o.d.MayRun(sos.Guarded, a.ID) == nil {
+			t.Errorf("before %s gave", by)
+		}
+		o.do(sos.Gave{Released: act.Released{ID: o.id(), Head: o.q.Head(), Operator: by, Activation: a.ID, Key: a.Key.Key, Attempt: 1}})
+	}
+	if c, _ := o.d.Case(o.q.ID); !c.AllGave(a.ID) || o.d.MayRun(sos.Guarded, a.ID) != nil || o.d.MayRun(sos.Guarded, o.activation(2).ID) == nil {
+		t.Errorf("all gave: %v", o.d.MayRun(sos.Guarded, a.ID))
+	}
+	most := 2*trigger.Delay + sos.Slack + window + lockUp
+	if beyond(most-time.Nanosecond) || !beyond(most) {
+		t.Error("the bound is not twice the delay, 7 days, window and lock-up")
+	}
+	o.do(o.step("acme", "lock-up"))
+	if beyond(0) {
+		t.Error("two may go on")
+	}
+	o.now += time.Second
+	o.do(o.step("acme", "expired"))
+	if !beyond(0) {
+		t.Error("bolt alone cannot finish it, and the key is kept")
+	}
+}

@@ -51,12 +51,17 @@ func TestRowsRoundTrip(t *testing.T) {
 func FuzzRows(f *testing.F) {
 	f.Add(basis.bytes())
 	f.Add(heard().bytes())
+	f.Add(stand{7, false}.bytes())
+	f.Add(stand{7, true}.bytes())
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if b, err := decodeBasis(raw); err == nil && !bytes.Equal(b.bytes(), raw) {
 			t.Errorf("basis %x became %x", raw, b.bytes())
 		}
 		if s, err := decodeSilence(raw); err == nil && !bytes.Equal(s.bytes(), raw) {
 			t.Errorf("silence %x became %x", raw, s.bytes())
+		}
+		if s, err := decodeStand(raw); err == nil && !bytes.Equal(s.bytes(), raw) {
+			t.Errorf("stand %x became %x", raw, s.bytes())
 		}
 	})
 }

@@ -28,21 +28,29 @@ type stand struct {
 }
 
 func (s stand) row(vault statement.ID) store.Entry {
-	value := binary.BigEndian.AppendUint64(nil, s.generation)
+	return store.Entry{Key: store.Key(kindStands, store.ID(vault[:])), Value: s.bytes()}
+}
+
+func (s stand) bytes() []byte {
+	b := binary.BigEndian.AppendUint64(nil, s.generation)
 	if s.fetching {
-		value = append(value, 1)
+		b = append(b, 1)
 	}
-	return store.Entry{Key: store.Key(kindStands, store.ID(vault[:])), Value: value}
+	return b
+}
+
+func decodeStand(b []byte) (s stand, err error) {
+	if len(b) != 8 && (len(b) != 9 || b[8] != 1) {
+		return s, fmt.Errorf("it has %d bytes, not a generation in 8 and perhaps a 1", len(b))
+	}
+	return stand{binary.BigEndian.Uint64(b), len(b) == 9}, nil
 }
 
 func (d *Desk) readStands(ctx context.Context) error {
 	return d.each(ctx, kindStands, func(name string, value []byte) error {
 		vault, err := statement.ParseID(name)
-		if err == nil && len(value) != 8 && !(len(value) == 9 && value[8] == 1) {
-			err = fmt.Errorf("it has %d bytes", len(value))
-		}
 		if err == nil {
-			d.stands[vault] = stand{binary.BigEndian.Uint64(value), len(value) == 9}
+			d.stands[vault], err = decodeStand(value)
 		}
 		return err
 	})
