@@ -139,7 +139,7 @@ func (n *Node) emergency(ctx context.Context, now time.Time, link engine.PartyID
 		}
 		return n.Rescue.TakeAnswer(ctx, now, note)
 	case frameAskSet:
-		return n.sendSet(ctx, link, frame[1:])
+		return n.sendSet(ctx, now, link, frame[1:])
 	case frameSet:
 		p, err := ceremony.DecodeSetPart(frame[1:])
 		if err != nil {

@@ -82,6 +82,8 @@ type Config struct {
 	Challenge func(key, challenge [32]byte)
 	// Sanctioned finds an activation of an emergency that all its contributors signed, of the vault's own plan. It is asked under our lock.
 	Sanctioned func(activation [32]byte) (Sanction, bool)
+	// Awaited says why a refresh of a vault that is due since then waits for an emergency that may be declared; "" if it need not. It is asked under our lock.
+	Awaited func(vault statement.ID, due, now time.Time) string
 	// Introduced hears which operators were told of a vault's key, to hold it. It is called under our lock.
 	Introduced func(vault statement.ID, operators []string)
 }

@@ -78,12 +78,15 @@ func (d *Desk) Answer(ctx context.Context, now time.Time, asker string, raw []by
 	if err != nil {
 		return nil, err
 	}
+	if _, known := k.Case(request); !known { // of such a peer could name any number
+		return nil, fmt.Errorf("a question about vetoes of SOS request %s: %w", request.Short(), sos.ErrUnknown)
+	}
 	if len(d.answers) > 4096 { // of requests long over
 		clear(d.answers)
 	}
+	d.answers[who] = now // whatever becomes of it: looking it up costs as much
 	v, err := k.NoVeto(request, asker, nonce, d.cfg.Theirs(ctx, asker), d.reading(now))
 	if errors.Is(err, sos.ErrVetoed) {
-		d.answers[who] = now
 		return d.against(vault, request), nil
 	}
 	if err != nil {
@@ -102,7 +105,6 @@ func (d *Desk) Answer(ctx context.Context, now time.Time, asker string, raw []by
 	if err != nil {
 		return nil, err
 	}
-	d.answers[who] = now
 	// Vetoes may be spread: too few here, too few there, and enough together. Those that are known here go first.
 	return append(d.against(vault, request), outbox.Note{Kind: NoteSaid, Fields: [][]byte{s.Bytes(), sig}}), nil
 }
@@ -254,6 +256,7 @@ func (d *Desk) rolledBack(ctx context.Context, now time.Time, k sos.Docket, caus
 		vault = c.Plan().Vault
 	}
 	e := journal.Entry{Leaves: []tlog.Filed{tlog.Says(tlog.KindAlarm, now, vault, []byte("SOS: "+cause.Error()))}}
+	e.Reserve = true
 	if err := d.settle(now, vault, next, fx, &e); err != nil {
 		return k, err
 	}

@@ -90,6 +90,10 @@ type Config struct {
 	Epoch func(key [32]byte) (Epoch, bool)
 	// Generation is that of our log: another one means that this node was set back, and that its operator has confirmed it since.
 	Generation func() uint64
+	// Forks are the operators whose logs are known to be forked (node/witness): under whichever name of the log, since its operator goes on under another at will.
+	Forks func() []string
+	// Version says whether a version of the charter is known here, in force or before.
+	Version func(charter statement.ID) bool
 	// Reachable says whether an operator's link stands.
 	Reachable func(operator string) bool
 	// Ask sends a question about vetoes to an operator's node, directly.
@@ -130,10 +134,14 @@ type Desk struct {
 	given   map[statement.ID]map[engine.PartyID][]byte // by activation and guardian: contributions that hold; nil: it made two
 	asks    map[statement.ID]*question                 // by activation
 	answers map[answered]time.Time
-	stood   map[statement.ID]bool // requests of which our keys of ceremonies are erased
+	stood   map[statement.ID]bool              // requests of which our keys of ceremonies are erased
+	based   map[statement.ID]map[[32]byte]bool // by vault: sums of plans of which a basis is kept
+	hushed  map[[32]byte]hush                  // by voice
+	tries   map[act.Key]hush                   // attempts at a key
 
 	known     sync.Mutex // guards what other rooms ask for under their own locks
 	sanctions map[[32]byte]Sanction
+	awaited   map[statement.ID][]act.Request // by vault: requests that gather support
 	silence   map[string]silence
 	refuses   map[refusal]sos.Clock   // since a challenge that it did not answer
 	replies   map[statement.ID]*reply // by request
@@ -151,7 +159,7 @@ type silence struct {
 func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	d := &Desk{
 		cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[refusal]sos.Clock{}, replies: map[statement.ID]*reply{},
-		words: map[statement.ID]words{}, given: map[statement.ID]map[engine.PartyID][]byte{}, asks: map[statement.ID]*question{}, answers: map[answered]time.Time{}, stood: map[statement.ID]bool{}, sanctions: map[[32]byte]Sanction{},
+		words: map[statement.ID]words{}, given: map[statement.ID]map[engine.PartyID][]byte{}, asks: map[statement.ID]*question{}, answers: map[answered]time.Time{}, stood: map[statement.ID]bool{}, based: map[statement.ID]map[[32]byte]bool{}, hushed: map[[32]byte]hush{}, tries: map[act.Key]hush{}, sanctions: map[[32]byte]Sanction{}, awaited: map[statement.ID][]act.Request{},
 	}
 	var drawn [32]byte
 	if _, err := io.ReadFull(cfg.Rand, drawn[:]); err != nil {
@@ -167,7 +175,7 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(d.readWords(ctx), d.readGiven(ctx), d.readRefusals(ctx), d.readReplies(ctx)); err != nil {
+	if err := errors.Join(d.readWords(ctx), d.readGiven(ctx), d.readBases(ctx), d.readRefusals(ctx), d.readReplies(ctx)); err != nil {
 		return nil, err
 	}
 	err = d.each(ctx, kindSilence, func(name string, value []byte) error {
@@ -284,6 +292,16 @@ func (d *Desk) Held(ctx context.Context, vault statement.ID) string {
 		return err.Error()
 	}
 	return ""
+}
+
+// Reshared says whether a docket knows that an emergency gave a key new shares.
+func (d *Desk) Reshared(ctx context.Context, vault statement.ID, key [32]byte) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k, err := d.docket(ctx, vault)
+	return err == nil && slices.ContainsFunc(k.Cases(), func(c sos.Case) bool {
+		return slices.ContainsFunc(c.Reshared(), func(r act.Key) bool { return r.Key == key })
+	})
 }
 
 // view is what this node itself sees of a vault. It reads no chain's height: no charter whose plan names one passes custody/review.
@@ -412,11 +430,12 @@ func (d *Desk) settle(now time.Time, vault statement.ID, k sos.Docket, fx sos.Ef
 		b, p, err := d.inForce(vault)
 		if err == nil && p.Sum() == c.Plan().Sum() { // a case that began with the plan in force
 			e.Put = append(e.Put, store.Entry{Key: basisKey(vault, p.Sum()), Value: b.bytes()})
+			d.base(vault, p.Sum())
 			break
 		}
 	}
 	e.Put = append(e.Put, store.Entry{Key: docketKey(vault), Value: k.Bytes()})
-	e.Reserve = true // a veto or proof of life is never lost for want of room
+	e.Reserve = e.Reserve || freezes(fx)
 	return nil
 }
 
