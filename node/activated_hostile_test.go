@@ -419,8 +419,8 @@ func activationStory(t *testing.T, ready setting, r act.Request, b *blow) []blow
 	s.Run("new shares everywhere", func() bool {
 		return !slices.ContainsFunc(live, func(h *nodetest.Host) bool { return !h.Up || !s.HeldBy(h, s.vault, 3, live...) })
 	})
-	s.Run("no key of the ceremony is kept", func() bool {
-		return !slices.ContainsFunc(live, func(h *nodetest.Host) bool { return len(s.Rows(h, "sos-key")) > 0 })
+	s.Run("no key of the ceremony and no contribution is kept", func() bool {
+		return !slices.ContainsFunc(live, func(h *nodetest.Host) bool { return len(s.Rows(h, "sos-key"))+len(s.Rows(h, "sos-given")) > 0 })
 	})
 	if b != nil && !*fell {
 		t.Fatalf("%v: no such batch was written", b)

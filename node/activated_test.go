@@ -2,6 +2,8 @@ package node_test
 
 import (
 	"crypto/rand"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,10 +11,12 @@ import (
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/rescue"
+	"github.com/ostraka/ostraka/node/store"
 )
 
 // emergency is a circle of four with a guarded 3-of-3 vault of the first three; the fourth may follow one that is lost.
@@ -152,6 +156,7 @@ func TestGuardedReshare(t *testing.T) {
 				s.Deliver()
 			}
 			s.Run("lock-up", s.allStand(sos.LockUp, r, a, b, d))
+			s.heldByTheRecord(d)
 		})
 	}
 }
@@ -210,4 +215,33 @@ func restored(t *testing.T, s setting, h *nodetest.Host) {
 	})
 	s.Run("it works again", func() bool { return h.Up && h.Halted() == nil && h.Fence.Settled(s.Clock(h)) == nil })
 	s.Step(2 * time.Second)
+}
+
+// heldByTheRecord: a member that lost the docket of the emergency keeps the vault's lock-up by the record of its epoch alone, until it ends.
+func (s setting) heldByTheRecord(h *nodetest.Host) {
+	s.T.Helper()
+	r := s.record(h)
+	end := time.Unix(int64(r.Rescue.Until), 0)
+	ordinary := &mpc.Setup{Protocol: protocol.ProtocolSign, KeyID: r.KeyID, Epoch: r.Hash()}
+	ctx := s.T.Context()
+	if why := h.Frozen(s.vault, s.Now); why != "" {
+		s.T.Errorf("the docket is here, and the vault is frozen besides: %s", why)
+	}
+	if err := h.MayStart(ctx, s.Now, ordinary); err == nil {
+		s.T.Error("a vault in lock-up signs")
+	}
+	s.Restore(h, slices.DeleteFunc(s.Rows(h, ""), func(it store.Item) bool {
+		return strings.HasPrefix(it.Key, "sos/") || strings.HasPrefix(it.Key, "sos-")
+	}))
+	if !h.Rescue.Quiet() {
+		s.T.Fatal("the docket is here")
+	}
+	for at, held := range map[time.Time]bool{end.Add(-20 * time.Minute): true, end.Add(-time.Second): true, end: false} {
+		if err := h.MayStart(ctx, at, ordinary); (err != nil) != held {
+			s.T.Errorf("%s from the end of the lock-up: %v", at.Sub(end), err)
+		}
+		if why := h.Frozen(s.vault, at); (why != "") != held {
+			s.T.Errorf("%s from the end of the lock-up: %q", at.Sub(end), why)
+		}
+	}
 }

@@ -4,10 +4,21 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/statement"
+	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/rpc"
 )
+
+// MayStart says why a session must not begin now.
+func (n *Node) MayStart(ctx context.Context, now time.Time, s *mpc.Setup) error {
+	return n.mayStart(ctx, now, s)
+}
+
+// Frozen says by whom a vault is frozen.
+func (n *Node) Frozen(vault statement.ID, now time.Time) string { return n.frozen(vault, now) }
 
 // Metrics is what the daemon serves on loopback.
 func (d *Daemon) Metrics() http.Handler { return d.metrics() }

@@ -145,7 +145,7 @@ func (n *Node) emergency(ctx context.Context, now time.Time, link engine.PartyID
 	case frameAll:
 		return n.Rescue.TakeAll(n.Name(link), frame[1:])
 	case frameAskSet:
-		return n.sendSet(ctx, link, frame[1:])
+		return n.sendSet(ctx, now, link, frame[1:])
 	case frameSet:
 		p, err := ceremony.DecodeSetPart(frame[1:])
 		if err != nil {

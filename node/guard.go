@@ -135,5 +135,9 @@ func (n *Node) cloned(ctx context.Context, now time.Time, err error) {
 
 // ConfirmRestore is the operator's word that no other copy of this node runs.
 func (n *Node) ConfirmRestore(ctx context.Context, now time.Time) (counter uint64, err error) {
-	return n.Fence.Confirm(ctx, now)
+	counter, err = n.Fence.Confirm(ctx, now)
+	if errors.Is(err, fence.ErrNotFenced) && n.Rescue.Rolled(ctx) { // nobody showed a newer copy of this node, but its own words of an emergency came back to it
+		return n.Fence.Counter(), n.Rescue.Confirm(ctx, now)
+	}
+	return counter, err
 }

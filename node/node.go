@@ -107,7 +107,8 @@ type Node struct {
 	Rescue   *rescue.Desk
 	Fence    *fence.Fence
 
-	askedSets time.Time // when members were asked for a backup set last: Tick's own
+	setsSent  map[setAsked]time.Time // when peers were sent backup sets last
+	askedSets time.Time              // when members were asked for a backup set last: Tick's own
 	asks      int
 
 	rosters  atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
@@ -137,7 +138,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	if cfg.Version == "" {
 		cfg.Version = "devel"
 	}
-	n := &Node{cfg: cfg, self: mpc.IDOf(cfg.Own.Identity), wires: map[engine.PartyID]uint16{}}
+	n := &Node{cfg: cfg, self: mpc.IDOf(cfg.Own.Identity), wires: map[engine.PartyID]uint16{}, setsSent: map[setAsked]time.Time{}}
 	moved, err := journal.Convert(ctx, cfg.Store)
 	if err != nil {
 		return nil, err
@@ -186,7 +187,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		TermsThen: func(v charter.Vault, id statement.ID, at time.Time) (charter.Vault, bool) {
 			return n.Charters.TermsThen(v, id, at)
 		},
-		Frozen: func(vault statement.ID, now time.Time) string { return n.Charters.Frozen(vault, now) },
+		Frozen: n.frozen,
 		SOS:    n.sos, Usual: cfg.Usual,
 		RestoredAt: n.Fence.RestoredAt, Signed: n.signed, Presignatures: n.Presign, HeldBack: n.heldBack, Cosigned: func(size int64) int { return n.Witness.Cosigned(size) },
 	})
@@ -228,6 +229,12 @@ func (n *Node) newKeeper() *ceremony.Keeper {
 		Burned:    func(pairs [32]byte) []engine.PartyID { return n.Sessions.Burned(pairs) },
 		Pardon:    func(ctx context.Context, key [32]byte) (store.Batch, error) { return n.Sessions.Pardon(ctx, key) },
 		Challenge: n.challenge,
+		Awaited: func(vault statement.ID, due, now time.Time) string {
+			if n.Rescue == nil {
+				return ""
+			}
+			return n.Rescue.Awaited(vault, due, now)
+		},
 		Sanctioned: func(id [32]byte) (ceremony.Sanction, bool) {
 			s, ok := n.Rescue.Sanctioned(id)
 			return ceremony.Sanction{Key: s.Key.Key, Epoch: s.Key.Epoch, Threshold: s.Threshold, Members: s.Members}, ok
@@ -538,7 +545,7 @@ func (n *Node) reachable(id engine.PartyID) bool {
 
 // admit hands a Setup to the room that knows its protocol.
 func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
-	if err := cmp.Or(n.mayMeet(s), n.mayStart(ctx, s)); err != nil {
+	if err := cmp.Or(n.mayMeet(s), n.mayStart(ctx, now, s)); err != nil {
 		return nil, err
 	}
 	switch s.Protocol {
@@ -621,7 +628,7 @@ func (n *Node) tellPast(ctx context.Context, now time.Time) error {
 
 func (n *Node) open(ctx context.Context, now time.Time, setups []*mpc.Setup) {
 	for _, s := range setups {
-		if n.mayStart(ctx, s) != nil {
+		if n.mayStart(ctx, now, s) != nil {
 			continue // it is tried again when SOS is over
 		}
 		if err := n.Sessions.Open(ctx, now, s); err != nil {

@@ -61,8 +61,15 @@ func (n *Node) openRescue(ctx context.Context) (*rescue.Desk, error) {
 			e.Hash, e.Activation, e.Committee, ok = n.Keeper.InForce(key)
 			return e, ok
 		},
-		Generation: n.Fence.Confirmed,
-		Reachable:  func(name string) bool { id, ok := n.partyOf(name); return ok && n.reachable(id) },
+		Generation: n.Fence.Confirmed, Forks: n.forked,
+		Version: func(id statement.ID) bool {
+			if n.Charters == nil {
+				return false
+			}
+			_, ok := n.Charters.Version(id)
+			return ok
+		},
+		Reachable: func(name string) bool { id, ok := n.partyOf(name); return ok && n.reachable(id) },
 		Ask: func(name string, question []byte) {
 			if id, ok := n.partyOf(name); ok && n.wireNow(id) >= WireLogs {
 				n.send(id, append([]byte{frameAsk}, question...))
@@ -76,6 +83,23 @@ func (n *Node) openRescue(ctx context.Context) (*rescue.Desk, error) {
 		Fatal: n.cfg.Fatal,
 		Own:   n.ownLog, Theirs: n.theirLog, At: n.Journal.HeadAt,
 	})
+}
+
+// forked are the operators of the circle whose logs are known to be forked. Origins name the identity of a log's node, and how often its operator confirmed a restore.
+func (n *Node) forked() (names []string) {
+	r, ok := n.roster()
+	if !ok {
+		return nil
+	}
+	for _, f := range n.Witness.Forks() {
+		origin := tlog.Request{Checkpoint: f.A}.Origin()
+		for _, o := range r.Operators {
+			if tlog.OriginOf(origin, o.Identity) && !slices.Contains(names, o.Name) {
+				names = append(names, o.Name)
+			}
+		}
+	}
+	return names
 }
 
 // partyOf finds a member by its operator's name.
@@ -185,12 +209,33 @@ func (n *Node) askedAll(ctx context.Context, now time.Time, link engine.PartyID,
 	return nil
 }
 
-// sendSet sends a backup set to who asks.
-func (n *Node) sendSet(ctx context.Context, link engine.PartyID, raw []byte) error {
+// sendSetEvery is how often one peer is sent a key's backup set: less than it asks one member after the other.
+const sendSetEvery = askSetsEvery - time.Second
+
+// setAsked is a peer that was sent a key's backup set.
+type setAsked struct {
+	peer engine.PartyID
+	key  [32]byte
+}
+
+// sendSet sends a backup set to who asks, at its pace.
+func (n *Node) sendSet(ctx context.Context, now time.Time, link engine.PartyID, raw []byte) error {
 	if len(raw) != 64 {
 		return fmt.Errorf("decode a question for a backup set: %d bytes", len(raw))
 	}
+	who := setAsked{link, [32]byte(raw[:32])}
+	n.mu.Lock()
+	last, before := n.setsSent[who]
+	n.mu.Unlock()
+	if before && now.Sub(last) < sendSetEvery && !now.Before(last) { // a question of 65 bytes brings a megabyte
+		return fmt.Errorf("the backup set of key %x was sent to it a moment ago", raw[:6])
+	}
 	parts, err := n.Keeper.SetParts(ctx, [32]byte(raw[:32]), [32]byte(raw[32:]))
+	if err == nil { // of a key of ours: there are few
+		n.mu.Lock()
+		n.setsSent[who] = now
+		n.mu.Unlock()
+	}
 	for _, p := range parts {
 		n.send(link, append([]byte{frameSet}, p.Encode()...))
 	}
@@ -290,18 +335,22 @@ func (n *Node) held(ctx context.Context, vault statement.ID) string {
 }
 
 // mayStart refuses a session on a vault that SOS holds, but for SOS's own.
-func (n *Node) mayStart(ctx context.Context, s *mpc.Setup) error {
+func (n *Node) mayStart(ctx context.Context, now time.Time, s *mpc.Setup) error {
 	if s.Protocol == protocol.ProtocolLive {
 		return nil // Rescue.Admit asks whether a live test may run
 	}
-	if n.Rescue == nil || n.Rescue.Quiet() {
-		if s.Protocol == protocol.ProtocolRescue {
-			return errors.New("no emergency is known here")
-		}
-		return nil
+	quiet := n.Rescue == nil || n.Rescue.Quiet()
+	if quiet && s.Protocol == protocol.ProtocolRescue {
+		return errors.New("no emergency is known here")
 	}
 	for _, v := range n.Keeper.Roots() {
 		if v.KeyID != s.KeyID {
+			continue
+		}
+		if why := n.lockedUp(ctx, now, v); why != "" && s.Protocol != protocol.ProtocolRescue {
+			return fmt.Errorf("vault %s: %s", v.Vault.Name, why)
+		}
+		if quiet {
 			continue
 		}
 		if id, err := n.guarded(s); err != nil || id != [32]byte{} {
@@ -315,6 +364,34 @@ func (n *Node) mayStart(ctx context.Context, s *mpc.Setup) error {
 		}
 	}
 	return nil
+}
+
+// lockedUp is why a key is held by the record of its own epoch: an emergency made it or one before it, its lock-up is not over, and the docket of that emergency is
+// not here, as on a node that was restored or came late. Where it is, the docket rules: it counts what leaves, and knows whether all released early. Without it
+// nothing leaves, not even to rescue addresses: nobody here would count that (protocols.md 6.3, spec/node 12.21).
+func (n *Node) lockedUp(ctx context.Context, now time.Time, v ceremony.View) string {
+	if v.Current == nil {
+		return ""
+	}
+	r := v.Current.Record
+	if r.Rescue == nil || now.Unix() >= int64(r.Rescue.Until) || n.Rescue != nil && n.Rescue.Reshared(ctx, v.Vault.ID, r.KeyID) {
+		return ""
+	}
+	return fmt.Sprintf("it is in lock-up until %s, as the record of its epoch says, and the docket of that emergency is not here: the other operators' nodes sign meanwhile",
+		statement.FormatTime(time.Unix(int64(r.Rescue.Until), 0)))
+}
+
+// frozen says by whom a vault is frozen, or that the record of its epoch holds it.
+func (n *Node) frozen(vault statement.ID, now time.Time) string {
+	if by := n.Charters.Frozen(vault, now); by != "" {
+		return by
+	}
+	for _, v := range n.Keeper.Vault(vault) {
+		if why := n.lockedUp(context.Background(), now, v); why != "" {
+			return "an emergency: " + why
+		}
+	}
+	return ""
 }
 
 // guarded is the activation whose guarded reshare a session belongs to, up to its FINAL; zero if it belongs to none.

@@ -110,8 +110,14 @@ func activate(t *turn, e Event) error {
 	if err := t.c.fits(a); err != nil {
 		return err
 	}
-	if len(t.c.activations) >= maxActivations {
-		return fmt.Errorf("%w: %d activations", ErrMany, len(t.c.activations))
+	of := 0
+	for _, o := range t.c.activations {
+		if o.key == a.Key.Key {
+			of++
+		}
+	}
+	if of >= maxActivations {
+		return fmt.Errorf("%w: %d activations of key %x", ErrMany, of, a.Key.Key[:6])
 	}
 	n := activation{a.ID, a.Key.Key, a.Attempt, slices.Clone(a.Contributors), a.Names()}
 	for _, o := range t.c.activations {
@@ -164,7 +170,7 @@ func (c *Case) give(g gift) error {
 	switch {
 	case found:
 		return nil
-	case len(c.gave) >= maxActivations*len(c.plan.Operators):
+	case len(c.gave) >= maxGifts:
 		return fmt.Errorf("%w: %d releases", ErrMany, len(c.gave))
 	}
 	c.gave = slices.Insert(c.gave, i, g)

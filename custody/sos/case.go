@@ -79,7 +79,8 @@ type spend struct {
 // Bounds of what a case keeps: whoever fills it locks themselves out, not the node.
 const (
 	maxSpends      = 4096
-	maxActivations = 64
+	maxActivations = 64 // of each key: nodes sign them at a pace at which no window has so many (spec/node 12.10)
+	maxGifts       = maxActivations * statement.MaxSOSKeys * statement.MaxOperators
 )
 
 func (c Case) clone() Case {

@@ -231,7 +231,7 @@ func decodeWords(d *transcript.Decoder, c *Case) {
 }
 
 func decodeActivations(d *transcript.Decoder, c *Case) {
-	d.List(tagActivations, 0, maxActivations, func(_ int, d *transcript.Decoder) {
+	d.List(tagActivations, 0, maxActivations*statement.MaxSOSKeys, func(_ int, d *transcript.Decoder) {
 		var a activation
 		copy(a.id[:], d.Fixed(tag1, 32))
 		copy(a.key[:], d.Fixed(tag2, 32))
@@ -239,7 +239,7 @@ func decodeActivations(d *transcript.Decoder, c *Case) {
 		a.contributors, a.members = decodeNames(d, tag4), decodeNames(d, tag5)
 		c.activations = append(c.activations, a)
 	})
-	d.List(tagGave, 0, maxActivations*statement.MaxOperators, func(i int, d *transcript.Decoder) {
+	d.List(tagGave, 0, maxGifts, func(i int, d *transcript.Decoder) {
 		var g gift
 		copy(g.activation[:], d.Fixed(tag1, 32))
 		g.operator = label(d, tag2)

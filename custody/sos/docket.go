@@ -72,6 +72,9 @@ func (d Docket) Open() (Case, bool) {
 // Rolled says that this node was rolled back and its operator has not confirmed.
 func (d Docket) Rolled() bool { return d.rolled }
 
+// LogForked says that an operator's log is known to be forked.
+func (d Docket) LogForked(operator string) bool { return slices.Contains(d.forked, operator) }
+
 // A turn is one event at one case.
 type turn struct {
 	d  *Docket
@@ -139,9 +142,10 @@ func (d *Docket) room(q act.Request, r Reading) error {
 	return nil
 }
 
-// forgotten says that a case is over, counts for no repeat or pause any more, and bounds nothing that leaves.
+// forgotten says that a case is over, counts for no repeat or pause any more, and bounds nothing that leaves. The lock-up's time goes by as well, however early
+// it was released: the records of the new epochs name its end, and who has no docket goes by these alone.
 func (c Case) forgotten(r Reading) bool {
-	return c.state.Ended() && r.Wall.Sub(c.since) > RepeatWithin && (c.state != Closed || c.tranchesOver())
+	return c.state.Ended() && r.Wall.Sub(c.since) > max(RepeatWithin, c.plan.LockUp+time.Hour) && (c.state != Closed || c.tranchesOver())
 }
 
 func byRequest(a, b Case) int { return slices.Compare(a.request.ID[:], b.request.ID[:]) }
@@ -158,6 +162,9 @@ func (d Docket) Apply(e Event, r Reading) (Docket, Effects, error) {
 	}
 	if err := next.note(e); err != nil {
 		return d, Effects{}, err
+	}
+	if _, ok := e.(Tick); ok {
+		next.cases = slices.DeleteFunc(next.cases, func(c Case) bool { return c.forgotten(r) })
 	}
 	id, one := about(e)
 	for i := range next.cases {

@@ -43,13 +43,18 @@ func timely(t *turn, h act.Head, created time.Time) error {
 	return nil
 }
 
-// put keeps the first mark of each who speaks: a second one by the same key counts no more than the first (S8).
+// put keeps the first mark of each who speaks: a second one by the same key counts no more than the first (S8), but for whom they tried to reach, if the first
+// left it out.
 func put(all []mark, m mark) []mark {
 	i, found := slices.BinarySearchFunc(all, m, func(a, b mark) int { return strings.Compare(a.role+" "+a.by, b.role+" "+b.by) })
-	if found {
-		return all
+	switch {
+	case !found:
+		return slices.Insert(all, i, m)
+	case m.contacts && !all[i].contacts:
+		all = slices.Clone(all)
+		all[i] = m
 	}
-	return slices.Insert(all, i, m)
+	return all
 }
 
 // gather asks on each tick whether a request is a declaration now.

@@ -3,6 +3,7 @@ package tlog
 import (
 	"crypto/ed25519"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ostraka/ostraka/crypto/secret"
@@ -63,6 +64,11 @@ func (k Keys) Shares(o Keys) bool {
 // another one from then on, or two histories would bear one name.
 func Origin(identity ed25519.PublicKey, generation uint64) string {
 	return fmt.Sprintf("ostraka.log/%x/%d", []byte(identity), generation)
+}
+
+// OriginOf says whether a log is, or was, that of a node with this identity.
+func OriginOf(origin string, identity ed25519.PublicKey) bool {
+	return strings.HasPrefix(origin, strings.TrimSuffix(Origin(identity, 0), "0"))
 }
 
 // WitnessName names a node as a witness. A node whose store was set back has forgotten what it cosigned, and is another witness from then on, or it

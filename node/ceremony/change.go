@@ -210,6 +210,9 @@ func (k *Keeper) mayRefresh(ctx context.Context, now time.Time, w *root) error {
 	if !w.isWanted(now) && !w.isDue(now) && !w.replans() {
 		return fmt.Errorf("vault %s: new shares are not due, and our operator did not ask for them: they run `ostraka vault refresh` too", w.title())
 	}
+	if why := k.cfg.Awaited(w.ID, w.due(), now); why != "" && !w.isWanted(now) && !w.replans() {
+		return fmt.Errorf("vault %s: new shares are due, and wait: %s", w.title(), why)
+	}
 	return nil
 }
 

@@ -84,6 +84,8 @@ type Config struct {
 	Sanctioned func(activation [32]byte) (Sanction, bool)
 	// Held says whether an emergency holds a vault. It is asked under our lock.
 	Held func(vault statement.ID) bool
+	// Awaited says why a refresh of a vault that is due since then waits for an emergency that may be declared; "" if it need not. It is asked under our lock.
+	Awaited func(vault statement.ID, due, now time.Time) string
 	// Introduced hears which operators were told of a vault's key, to hold it. It is called under our lock.
 	Introduced func(vault statement.ID, operators []string)
 }

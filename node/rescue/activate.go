@@ -194,11 +194,12 @@ func (d *Desk) compose(now time.Time, c sos.Case, k act.Key, givers, successors 
 
 // countersign signs the activations that name us as a contributor, if our own operator consented and everything in them is as this node knows it.
 func (d *Desk) countersign(ctx context.Context, now time.Time, k sos.Docket, c sos.Case) error {
+	d.triedSoFar(c)
 	for _, a := range d.activations(c) {
 		if !slices.Contains(a.Contributors, d.cfg.Operator) || d.signedBy(c.Plan().Vault, a.ID)[d.cfg.Operator] != nil || d.signedOther(c, a) {
 			continue
 		}
-		if k.MayActivate(d.activated(c, a)) != nil || d.checkTerms(c, a) != nil {
+		if k.MayActivate(d.activated(c, a)) != nil || d.checkTerms(c, a) != nil || !d.due(a) {
 			continue // in time, or never: whoever composed it sees that we did not sign
 		}
 		s, known := d.word(c, a.ID)

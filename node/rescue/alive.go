@@ -188,6 +188,7 @@ func (d *Desk) speak(ctx context.Context, now time.Time, vault statement.ID, s s
 	e.Put = append(e.Put, store.Entry{Key: store.Key(kindSay, store.ID(id[:])), Value: n.Encode()})
 	e.Leaves = append(e.Leaves, tlog.Says(tlog.KindStatement, now, vault, s.Bytes()))
 	kept, err := d.keep(vault, s, "", nil, &e)
+	e.Reserve = true // what cancels is not lost for want of room
 	if err == nil {
 		err = d.settle(now, vault, next, fx, &e)
 	}

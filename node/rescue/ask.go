@@ -71,10 +71,13 @@ func (d *Desk) Answer(ctx context.Context, now time.Time, asker string, raw []by
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	k, err := d.docket(ctx, vault)
-	if err == nil {
-		err = d.mayAnswer(now, asker, request)
-	}
 	if err != nil {
+		return nil, err
+	}
+	if _, known := k.Case(request); !known { // of such a peer could name any number
+		return nil, fmt.Errorf("a question about vetoes of SOS request %s: %w", request.Short(), sos.ErrUnknown)
+	}
+	if err := d.mayAnswer(now, asker, request); err != nil { // whatever becomes of it: looking it up costs as much
 		return nil, err
 	}
 	v, err := k.NoVeto(request, asker, nonce, d.cfg.Theirs(ctx, asker), d.reading(now))
@@ -263,6 +266,7 @@ func (d *Desk) rolledBack(ctx context.Context, now time.Time, k sos.Docket, caus
 		vault = c.Plan().Vault
 	}
 	e := journal.Entry{Leaves: []tlog.Filed{tlog.Says(tlog.KindAlarm, now, vault, []byte("SOS: "+cause.Error()))}}
+	e.Reserve = true
 	if err := d.settle(now, vault, next, fx, &e); err != nil {
 		return k, err
 	}

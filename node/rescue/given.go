@@ -2,6 +2,7 @@ package rescue
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -239,7 +240,9 @@ func (d *Desk) Parts(ctx context.Context) (parts []Part) {
 			}
 		}
 	}
-	slices.SortFunc(parts, func(a, b Part) int { return bytes.Compare(a.Key.Key[:], b.Key.Key[:]) })
+	slices.SortFunc(parts, func(a, b Part) int { // of one key, the last attempt stands last
+		return cmp.Or(bytes.Compare(a.Key.Key[:], b.Key.Key[:]), a.attempt-b.attempt, bytes.Compare(a.Activation.ID[:], b.Activation.ID[:]))
+	})
 	return parts
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/store"
 )
 
@@ -64,7 +65,7 @@ func (d *Desk) challenge(now time.Time, vault statement.ID, s statement.Statemen
 	}
 	x := refusalOf(c.Vault, c.Operator)
 	if _, open := d.refuses[x]; open {
-		return write(e)
+		return outbox.ErrOld // it is counted already
 	}
 	clock := sos.StartClock(d.reading(now))
 	e.Put = append(e.Put, store.Entry{Key: x.key(), Value: clock.Bytes()})

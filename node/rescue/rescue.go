@@ -90,6 +90,10 @@ type Config struct {
 	Epoch func(key [32]byte) (Epoch, bool)
 	// Generation is that of our log: another one means that this node was set back, and that its operator has confirmed it since.
 	Generation func() uint64
+	// Forks are the operators whose logs are known to be forked (node/witness): under whichever name of the log, since its operator goes on under another at will.
+	Forks func() []string
+	// Version says whether a version of the charter is known here, in force or before.
+	Version func(charter statement.ID) bool
 	// Reachable says whether an operator's link stands.
 	Reachable func(operator string) bool
 	// Ask sends a question about vetoes to an operator's node, directly.
@@ -136,12 +140,16 @@ type Desk struct {
 	answers map[answered]time.Time
 	stood   map[statement.ID]bool // requests of which our keys of ceremonies are erased
 	stands  map[statement.ID]stand
-	fetches map[statement.ID]*fetch // vaults of which vetoes are fetched again
-	lost    error                   // what was last written may be durable or not
+	fetches map[statement.ID]*fetch            // vaults of which vetoes are fetched again
+	lost    error                              // what was last written may be durable or not
+	based   map[statement.ID]map[[32]byte]bool // by vault: sums of plans of which a basis is kept
+	hushed  map[[32]byte]hush                  // by voice
+	tries   map[act.Key]hush                   // attempts at a key
 
 	known     sync.Mutex // guards what other rooms ask for under their own locks
 	sanctions map[[32]byte]Sanction
-	held      map[statement.ID]bool // vaults that SOS holds
+	held      map[statement.ID]bool          // vaults that SOS holds
+	awaited   map[statement.ID][]act.Request // by vault: requests that gather support
 	silence   map[string]silence
 	refuses   map[refusal]sos.Clock   // since a challenge that it did not answer
 	replies   map[statement.ID]*reply // by request
@@ -161,6 +169,7 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 		cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[refusal]sos.Clock{}, replies: map[statement.ID]*reply{},
 		words: map[statement.ID]words{}, given: map[statement.ID]map[engine.PartyID][][]byte{}, asks: map[statement.ID]*question{}, answers: map[answered]time.Time{}, stood: map[statement.ID]bool{}, sanctions: map[[32]byte]Sanction{},
 		stands: map[statement.ID]stand{}, fetches: map[statement.ID]*fetch{}, held: map[statement.ID]bool{},
+		based: map[statement.ID]map[[32]byte]bool{}, hushed: map[[32]byte]hush{}, tries: map[act.Key]hush{}, awaited: map[statement.ID][]act.Request{},
 	}
 	var drawn [32]byte
 	if _, err := io.ReadFull(cfg.Rand, drawn[:]); err != nil {
@@ -176,7 +185,7 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(d.readWords(ctx), d.readGiven(ctx), d.readRefusals(ctx), d.readReplies(ctx), d.readStands(ctx)); err != nil {
+	if err := errors.Join(d.readWords(ctx), d.readGiven(ctx), d.readBases(ctx), d.readRefusals(ctx), d.readReplies(ctx), d.readStands(ctx)); err != nil {
 		return nil, err
 	}
 	err = d.each(ctx, kindSilence, func(name string, value []byte) error {
@@ -306,6 +315,16 @@ func (d *Desk) Held(ctx context.Context, vault statement.ID) string {
 	return ""
 }
 
+// Reshared says whether a docket knows that an emergency gave a key new shares.
+func (d *Desk) Reshared(ctx context.Context, vault statement.ID, key [32]byte) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k, err := d.docket(ctx, vault)
+	return err == nil && slices.ContainsFunc(k.Cases(), func(c sos.Case) bool {
+		return slices.ContainsFunc(c.Reshared(), func(r act.Key) bool { return r.Key == key })
+	})
+}
+
 // view is what this node itself sees of a vault. It reads no chain's height: no charter whose plan names one passes custody/review.
 func (d *Desk) view(vault statement.ID) sos.View {
 	v := sos.View{Silent: map[string]time.Duration{}, Refusing: map[string]time.Duration{}, Keys: d.cfg.Keys(vault)}
@@ -432,6 +451,7 @@ func (d *Desk) settle(now time.Time, vault statement.ID, k sos.Docket, fx sos.Ef
 		b, p, err := d.inForce(vault)
 		if err == nil && p.Sum() == c.Plan().Sum() { // a case that began with the plan in force
 			e.Put = append(e.Put, store.Entry{Key: basisKey(vault, p.Sum()), Value: b.bytes()})
+			d.base(vault, p.Sum())
 			break
 		}
 	}
@@ -439,7 +459,7 @@ func (d *Desk) settle(now time.Time, vault statement.ID, k sos.Docket, fx sos.Ef
 	if !d.asked[vault] { // what is begun now counts under today's generation
 		e.Put = append(e.Put, stand{generation: d.cfg.Generation()}.row(vault))
 	}
-	e.Reserve = true // a veto or proof of life is never lost for want of room
+	e.Reserve = e.Reserve || freezes(fx)
 	return nil
 }
 

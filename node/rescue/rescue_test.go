@@ -2,6 +2,7 @@ package rescue
 
 import (
 	"bytes"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/store/memory"
 )
 
 var basis = Basis{Vault: [32]byte{1}, Charter: [32]byte{2}, Roster: [32]byte{3}, Name: "treasury", Threshold: 2, Committee: []string{"acme", "bolt"}}
@@ -110,3 +113,33 @@ func TestPlaces(t *testing.T) {
 
 var saidVeto = "ostraka/1 sos-veto\nmode: drill\ncharter: " + strings.Repeat("01", 32) + "\nvault: " + strings.Repeat("02", 32) + "\nrequest: " + strings.Repeat("04", 32) +
 	"\nby: gene\nreason: no\ncreated: 2026-11-28T12:00:00Z\nsalt: " + strings.Repeat("07", 32) + "\n"
+
+// The clocks of all operators, and of all refusals at every vault, are more rows than one write may have: they are written in parts, and an operator that left the
+// circle has none any more.
+func TestClocksOfManyFit(t *testing.T) {
+	j, err := journal.Open(t.Context(), memory.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	beats := map[string]time.Time{}
+	for i := range 150 {
+		beats[fmt.Sprintf("operator-%d", i)] = time.Unix(1_800_000_000, 0).UTC()
+	}
+	d := &Desk{cfg: Config{Operator: "operator-0", Journal: j, Beats: func() map[string]time.Time { return beats }}, silence: map[string]silence{"left": heard()}, refuses: map[refusal]sos.Clock{}}
+	for i := range 150 {
+		d.refuses[refusalOf(statement.ID{byte(i)}, "operator-1")] = heard().clock
+	}
+	at := time.Unix(1_800_000_000, 0).UTC()
+	if err := d.listen(t.Context(), at, sos.Reading{Boot: [16]byte{4}, Wall: at}); err != nil {
+		t.Fatal(err)
+	}
+	for kind, want := range map[string]int{kindSilence: 149, kindRefuse: 150} {
+		n := 0
+		if err := d.each(t.Context(), kind, func(name string, _ []byte) error { n++; return nil }); err != nil || n != want {
+			t.Errorf("%d rows of %s, %v", n, kind, err)
+		}
+	}
+	if _, still := d.silence["left"]; still {
+		t.Error("a clock of who left is kept")
+	}
+}

@@ -2,6 +2,7 @@ package rescue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -80,4 +81,27 @@ func (d *Desk) each(ctx context.Context, kind string, do func(name string, value
 
 func basisKey(vault statement.ID, sum [32]byte) string {
 	return store.Key(kindBasis, store.ID(vault[:]), store.ID(sum[:]))
+}
+
+func (d *Desk) base(vault statement.ID, sum [32]byte) {
+	if d.based[vault] == nil {
+		d.based[vault] = map[[32]byte]bool{}
+	}
+	d.based[vault][sum] = true
+}
+
+// readBases notes which are kept, to erase them in time.
+func (d *Desk) readBases(ctx context.Context) error {
+	return d.each(ctx, kindBasis, func(name string, _ []byte) error {
+		if len(name) != 129 || name[64] != '/' {
+			return errors.New("it is not of a vault and a plan")
+		}
+		vault, err := statement.ParseID(name[:64])
+		if err != nil {
+			return err
+		}
+		sum, err := statement.ParseID(name[65:])
+		d.base(vault, sum)
+		return err
+	})
 }

@@ -127,28 +127,6 @@ func (d *Desk) readWords(ctx context.Context) error {
 	})
 }
 
-// forget erases what was said of requests that the docket has forgotten.
-func (d *Desk) forget(ctx context.Context, vault statement.ID, k sos.Docket) error {
-	var e journal.Entry
-	var gone [][32]byte
-	for place, w := range d.words[vault] {
-		if _, known := k.Case(w.request); !known && len(gone) < store.MaxWrites/2 {
-			e.Delete, gone = append(e.Delete, saidKey(vault, place)), append(gone, place)
-		}
-	}
-	if len(gone) == 0 {
-		return nil
-	}
-	slices.Sort(e.Delete)
-	if err := d.write(ctx, e); err != nil {
-		return err
-	}
-	for _, place := range gone {
-		delete(d.words[vault], place)
-	}
-	return nil
-}
-
 // Said is all that was said of a vault's requests, in the order of time.
 func (d *Desk) Said(_ context.Context, vault statement.ID) []Said {
 	d.mu.Lock()

@@ -46,16 +46,20 @@ func (d *Desk) takeSaid(ctx context.Context, now time.Time, s statement.Statemen
 	next, fx, by, err := d.apply(now, vault, k, s, sig)
 	switch {
 	case errors.Is(err, sos.ErrOver):
-		return write(e) // it is logged, and moves nothing
+		return d.tooLate(vault, s, by, sig, e, write)
 	case errors.Is(err, sos.ErrUnknown), errors.Is(err, sos.ErrEarly), errors.Is(err, sos.ErrConsent), errors.Is(err, sos.ErrUnseated):
 		return fmt.Errorf("%w: %w", outbox.ErrLater, err)
 	case err != nil:
+		return err
+	}
+	if err := d.again(vault, s, by); err != nil {
 		return err
 	}
 	kept, err := d.keep(vault, s, by, sig, &e)
 	if err != nil {
 		return err
 	}
+	e.Reserve = stops(s.Kind())
 	if err := d.settle(now, vault, next, fx, &e); err != nil {
 		return err
 	}
@@ -66,8 +70,25 @@ func (d *Desk) takeSaid(ctx context.Context, now time.Time, s statement.Statemen
 	d.became(vault, next)
 	kept()
 	ended()
+	d.spoke(s, by)
 	d.ticked = time.Time{} // what follows from it follows at once
 	return d.flush(ctx, now)
+}
+
+// tooLate logs what came after its request was over, each signer's first word in a place: it moves nothing.
+func (d *Desk) tooLate(vault statement.ID, s statement.Statement, by string, sig []byte, e journal.Entry, write func(journal.Entry) error) error {
+	if _, taken := d.words[vault][placeOf(s, by)]; taken {
+		return outbox.ErrOld
+	}
+	kept, err := d.keep(vault, s, by, sig, &e)
+	if err != nil {
+		return err
+	}
+	if err := write(e); err != nil {
+		return err
+	}
+	kept()
+	return nil
 }
 
 // apply verifies a statement against the plan that it is under, and lets the docket have it. What several sign waits until all did: the tick lets the
@@ -79,6 +100,9 @@ func (d *Desk) apply(now time.Time, vault statement.ID, k sos.Docket, s statemen
 		_, p, err := d.inForce(vault)
 		if err != nil {
 			return k, fx, "", fmt.Errorf("%w: %w", outbox.ErrLater, err)
+		}
+		if err := d.ahead(now, s); err != nil {
+			return k, fx, "", err
 		}
 		if _, err := act.VerifyRequest(s, sig, p); err != nil {
 			return k, fx, "", err
@@ -108,6 +132,16 @@ func (d *Desk) apply(now time.Time, vault statement.ID, k sos.Docket, s statemen
 	return next, fx, "", err
 }
 
+// ahead: a request may be under a version of the charter that is on its way here. It is taken later, while it may still be declared: afterwards nobody waits for a
+// version that may never be.
+func (d *Desk) ahead(now time.Time, s statement.Statement) error {
+	q, err := act.RequestOf(s)
+	if err == nil && !d.cfg.Version(q.Charter) && now.Before(q.Expires) {
+		err = fmt.Errorf("%w: SOS request %s: charter %s is not known here", outbox.ErrLater, q.ID.Short(), q.Charter.Short())
+	}
+	return err
+}
+
 // checkSeat: whoever may be of the new committee, for a key of the request.
 func (d *Desk) checkSeat(c sos.Case, s statement.Statement, sig []byte) error {
 	v, err := act.VerifySeat(s, sig, c.Plan())
@@ -118,17 +152,19 @@ func (d *Desk) checkSeat(c sos.Case, s statement.Statement, sig []byte) error {
 		return fmt.Errorf("%s %s: %w: another request, key or epoch", s.Kind(), s.ID().Short(), sos.ErrForeign)
 	case c.State().Ended():
 		return sos.ErrOver
+	case v.Attempt > d.next(c, v.Key): // seats for attempts that may never be would fill the store
+		return fmt.Errorf("%s %s: %w: attempt %d, and %d is next", s.Kind(), s.ID().Short(), sos.ErrEarly, v.Attempt, d.next(c, v.Key))
 	}
 	return c.MaySit(v.Operator)
 }
 
 // share is one signature of several: whose, and that the statement is of the request. An activation is held to the plan before anybody else signs it.
 func (d *Desk) share(k sos.Docket, c sos.Case, s statement.Statement, sig []byte) (by string, err error) {
-	if c.State().Ended() && s.Kind() != statement.SOSActivation { // a certificate of an activation holds, whatever became of the request here
-		return "", sos.ErrOver
-	}
 	if by, err = d.signer(c, s, sig); err != nil {
 		return "", err
+	}
+	if c.State().Ended() && s.Kind() != statement.SOSActivation { // a certificate of an activation holds, whatever became of the request here
+		return by, sos.ErrOver
 	}
 	switch s.Kind() {
 	case statement.SOSActivation:

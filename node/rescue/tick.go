@@ -50,7 +50,8 @@ func (d *Desk) busy() bool {
 
 // listen counts how long each other operator has not been heard of. A clock begins anew with each heartbeat; it is made durable now and then.
 func (d *Desk) listen(ctx context.Context, now time.Time, r sos.Reading) error {
-	for name, at := range d.cfg.Beats() {
+	beats := d.cfg.Beats()
+	for name, at := range beats {
 		s, known := d.silence[name]
 		switch {
 		case name == d.cfg.Operator:
@@ -67,13 +68,31 @@ func (d *Desk) listen(ctx context.Context, now time.Time, r sos.Reading) error {
 	}
 	var e journal.Entry
 	for name, s := range d.silence {
-		e.Put = append(e.Put, store.Entry{Key: store.Key(kindSilence, store.Name(name)), Value: s.bytes()})
+		key := store.Key(kindSilence, store.Name(name))
+		if _, known := beats[name]; !known { // it left the circle
+			delete(d.silence, name)
+			e.Delete = append(e.Delete, key)
+			continue
+		}
+		e.Put = append(e.Put, store.Entry{Key: key, Value: s.bytes()})
 	}
-	if e.Put = append(e.Put, d.refusing()...); len(e.Put) == 0 {
-		return nil
-	}
+	e.Put = append(e.Put, d.refusing()...)
 	d.saved = now
-	return d.write(ctx, e)
+	return d.inParts(ctx, e)
+}
+
+// inParts writes rows that need not be durable together: those of every operator, and of every operator of each vault, are more than one write may have.
+func (d *Desk) inParts(ctx context.Context, e journal.Entry) error {
+	for len(e.Put)+len(e.Delete) > 0 {
+		var part journal.Entry
+		put, gone := min(len(e.Put), store.MaxWrites/4), min(len(e.Delete), store.MaxWrites/4)
+		part.Put, e.Put = e.Put[:put], e.Put[put:]
+		part.Delete, e.Delete = e.Delete[:gone], e.Delete[gone:]
+		if err := d.write(ctx, part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tickVault lets a vault's docket have the time. What changed is durable before anything follows from it.
@@ -85,10 +104,14 @@ func (d *Desk) tickVault(ctx context.Context, now time.Time, vault statement.ID,
 	if err != nil {
 		return err
 	}
+	defer func() { d.await(vault) }()
 	if len(k.Cases()) == 0 {
-		return nil
+		return d.forget(ctx, now, vault, k)
 	}
 	before := k.Bytes()
+	if k, err = d.forks(k, r); err != nil {
+		return err
+	}
 	next, fx, err := k.Apply(sos.Tick{View: d.view(vault)}, r)
 	if err != nil {
 		return err
@@ -122,6 +145,24 @@ func (d *Desk) tickVault(ctx context.Context, now time.Time, vault statement.ID,
 	return d.carryOut(ctx, now, vault, next)
 }
 
+// forks tells the docket whose logs are known to be forked: no part is given beside them (S13).
+func (d *Desk) forks(k sos.Docket, r sos.Reading) (sos.Docket, error) {
+	for _, name := range d.cfg.Forks() {
+		if k.LogForked(name) {
+			continue
+		}
+		next, _, err := k.Apply(sos.Forked{Operator: name}, r)
+		if errors.Is(err, sos.ErrForeign) { // who left the circle contributes to nothing
+			continue
+		}
+		if err != nil {
+			return k, err
+		}
+		k = next
+	}
+	return k, nil
+}
+
 // carryOut does what the plan asks of this node once a request is ACTIVE: a key of its own for the new committee, its signature under activations that name it,
 // its part once it may be given.
 func (d *Desk) carryOut(ctx context.Context, now time.Time, vault statement.ID, k sos.Docket) (err error) {
@@ -131,5 +172,5 @@ func (d *Desk) carryOut(ctx context.Context, now time.Time, vault statement.ID, 
 		next, failed := d.give(ctx, now, k, c)
 		k, err = next, errors.Join(err, failed)
 	}
-	return errors.Join(err, d.forget(ctx, vault, k))
+	return errors.Join(err, d.forget(ctx, now, vault, k))
 }
