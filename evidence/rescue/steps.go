@@ -119,6 +119,13 @@ func (j *judge) walkDeclared(c *inquiry, l Log, s taken) {
 	if lacks := c.lacks(j, l.Operator, s); lacks != "" {
 		bad("%s", lacks)
 	}
+	if q.Trigger == plan.Refusal {
+		for _, name := range q.Subjects {
+			if why := j.unchallenged(c, l, name, s); why != "" {
+				bad("%s", why)
+			}
+		}
+	}
 	if q.Trigger == plan.Silence || q.Trigger == plan.BelowThreshold {
 		need := 3 * p.Heartbeat
 		if t, _ := p.Trigger(q.Trigger); q.Trigger == plan.Silence {
