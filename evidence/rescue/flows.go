@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/ostraka/ostraka/custody/sos/act"
@@ -190,7 +191,7 @@ func (j *judge) judgeTranches(c *inquiry) {
 			all = append(all, since{o, d})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b since) int { return cmp.Compare(a.closed, b.closed) })
+	sort.SliceStable(all, func(i, k int) bool { return all[i].closed < all[k].closed })
 	told := map[string]bool{}
 	var before []Outflow
 	for _, o := range all {
@@ -221,7 +222,7 @@ func (c *inquiry) closedFor(o Outflow) (d time.Duration, ok bool) {
 	if len(all) < need {
 		return 0, false
 	}
-	slices.SortFunc(all, func(a, b time.Duration) int { return cmp.Compare(b, a) })
+	sort.Slice(all, func(i, k int) bool { return all[i] > all[k] })
 	return all[need-1], true
 }
 
@@ -367,6 +368,8 @@ func (c *inquiry) went() (out []Went) {
 		}
 		out = append(out, w)
 	}
-	slices.SortFunc(out, func(a, b Went) int { return cmp.Or(a.At.Compare(b.At), bytes.Compare(a.Intent[:], b.Intent[:])) })
+	sort.Slice(out, func(i, k int) bool {
+		return cmp.Or(out[i].At.Compare(out[k].At), bytes.Compare(out[i].Intent[:], out[k].Intent[:])) < 0
+	})
 	return out
 }

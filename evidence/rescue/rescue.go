@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -198,9 +199,10 @@ type judge struct {
 // Judge reads the whole story.
 func Judge(s Story) Verdict {
 	j := &judge{Story: s}
-	slices.SortFunc(j.Logs, func(a, b Log) int { return strings.Compare(a.Operator, b.Operator) })
-	slices.SortFunc(j.Epochs, func(a, b Epoch) int {
-		return cmp.Or(bytes.Compare(a.Key.Key[:], b.Key.Key[:]), cmp.Compare(a.Number, b.Number))
+	sort.Slice(j.Logs, func(i, k int) bool { return j.Logs[i].Operator < j.Logs[k].Operator })
+	sort.Slice(j.Epochs, func(i, k int) bool {
+		a, b := j.Epochs[i], j.Epochs[k]
+		return cmp.Or(bytes.Compare(a.Key.Key[:], b.Key.Key[:]), cmp.Compare(a.Number, b.Number)) < 0
 	})
 	j.open()
 	j.file()
