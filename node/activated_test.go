@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"slices"
 	"strings"
@@ -11,7 +12,10 @@ import (
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/evidence/verify"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
+	"github.com/ostraka/ostraka/mpc/epoch"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -120,7 +124,7 @@ func TestGuardedReshare(t *testing.T) {
 			t.Parallel()
 			s := emergency(t, suite)
 			a, b, c, d := s.Hosts[0], s.Hosts[1], s.Hosts[2], s.Hosts[3]
-			before := s.record(a)
+			before, gone := s.record(a), s.Publish(c)
 			s.Downtime = 1000 * time.Hour
 			s.Crash(c)
 			r := s.declare()
@@ -156,8 +160,42 @@ func TestGuardedReshare(t *testing.T) {
 				s.Deliver()
 			}
 			s.Run("lock-up", s.allStand(sos.LockUp, r, a, b, d))
+			if suite == charter.SuiteECDSA {
+				s.judged(after, gone, s.Publish(a), s.Publish(b), s.Publish(d))
+			}
 			s.heldByTheRecord(d)
 		})
+	}
+}
+
+// judged has an outsider read what all nodes publish of an emergency that made new shares: every key of the ceremony is a seat's, and who gave, who follows and
+// how long it is locked stand in the report. A log whose seat was taken out of all is found.
+func (s setting) judged(after *epoch.Record, all ...*nodetest.Published) {
+	t := s.T.(*testing.T)
+	r, err := verify.Verify(sources(t, all), verify.Options{Now: s.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Failed {
+		t.Fatalf("honest nodes are accused:\n%s", strings.Join(failures(r), "\n"))
+	}
+	e, live := r.Vaults[0].Emergencies[0], []string{s.Hosts[0].Own.Name, s.Hosts[1].Own.Name, s.Hosts[3].Own.Name}
+	if len(e.Guardians) != 2 || len(e.Gave) != 2 || !slices.Equal(e.Committee, live) || e.Locked == nil || e.Locked.Unix() != int64(after.Rescue.Until) || e.Delay == "" {
+		t.Errorf("%+v", e)
+	}
+	for _, n := range e.Nodes {
+		if len(n.Steps) != 4 || n.Steps[3].State != "lock-up" || n.Steps[2].Credited == 0 {
+			t.Errorf("%+v", n)
+		}
+	}
+	changed := copied(all)
+	for _, p := range changed[1:] {
+		unlogged(t, p, func(l tlog.Filed) bool {
+			return opens(l, statement.SOSSeat) && bytes.Contains(l.Content, []byte("operator: "+s.Hosts[3].Own.Name))
+		})
+	}
+	if r, err = verify.Verify(sources(t, changed), verify.Options{Now: s.Now}); err != nil || !strings.Contains(strings.Join(failures(r), "\n"), s.Hosts[3].Own.Name+"'s key of this ceremony is made up") {
+		t.Errorf("a key that no seat names is not found: %v\n%s", err, strings.Join(failures(r), "\n"))
 	}
 }
 

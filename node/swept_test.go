@@ -331,4 +331,17 @@ func (x *swept) checked() {
 	if r.Failed {
 		x.T.Errorf("honest nodes are accused:\n%s", strings.Join(failures(r), "\n"))
 	}
+	e := r.Vaults[0].Emergencies[0]
+	moved := map[string]verify.EmergencyTotal{}
+	for _, l := range e.Totals {
+		moved[l.Asset] = l
+	}
+	if eth, usdx := moved["eth"], moved["usdx"]; len(e.Outflows) != 5 || eth.Cap == nil || eth.Amount > *eth.Cap || eth.Amount < 3900 || usdx.Cap != nil || usdx.Amount == 0 {
+		x.T.Errorf("%+v, %+v", e.Outflows, moved)
+	}
+	for _, o := range e.Outflows {
+		if name := map[bool]string{true: "pause", false: "refuge"}[o.Call]; o.Name != name {
+			x.T.Errorf("%+v", o)
+		}
+	}
 }

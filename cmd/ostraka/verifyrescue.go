@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,18 +101,57 @@ func printEmergency(w io.Writer, vault string, e verify.Emergency) {
 	for _, x := range []struct {
 		what  string
 		names []string
-	}{{"supported by", e.Supports}, {"vetoed by", e.Vetoes}, {"alive, and signed:", e.Lived}, {"parts given by", e.Gave}} {
+	}{
+		{"supported by", e.Supports}, {"vetoed by", e.Vetoes}, {"alive, and signed:", e.Lived}, {"parts given by operators", e.Gave}, {"parts given by guardians", e.Guardians},
+		{"new shares with", e.Committee}, {"released early by", e.ReleasedBy}, {"closed by", e.ClosedBy},
+	} {
 		if len(x.names) > 0 {
 			fmt.Fprint(w, line("  %s %s\n", x.what, strings.Join(x.names, ", ")))
 		}
 	}
+	if e.Delay != "" {
+		fmt.Fprint(w, line("  delay by the plan: %s\n", e.Delay))
+	}
 	for _, n := range e.Nodes {
-		fmt.Fprint(w, line("  %s: %s since %s, %s on its own clock\n", n.Operator, n.State, when(n.Since), time.Duration(n.Credited)*time.Second))
+		var steps []string
+		for _, s := range n.Steps {
+			steps = append(steps, fmt.Sprintf("%s %s (%s on its own clock)", s.State, when(s.At), time.Duration(s.Credited)*time.Second))
+		}
+		fmt.Fprint(w, line("  node of %s: %s\n", n.Operator, strings.Join(steps, ", ")))
 	}
 	for _, a := range e.Activations {
-		fmt.Fprint(w, line("  activation %s: %s gave parts for %d of %s\n", a.ID.Short(), strings.Join(a.Contributors, ", "), a.Threshold, strings.Join(a.Members, ", ")))
+		fmt.Fprint(w, line("  activation %s: %s give parts for %d of %s\n", a.ID.Short(), strings.Join(a.Contributors, ", "), a.Threshold, strings.Join(a.Members, ", ")))
 	}
+	printLeft(w, e)
 	if e.Report != "" {
 		fmt.Fprint(w, line("  closed with drill evidence %.16s… and report %.16s…\n", e.DrillEvidence, e.Report))
+	}
+}
+
+// printLeft says what left meanwhile, where to, and how much that is of what may.
+func printLeft(w io.Writer, e verify.Emergency) {
+	if e.Locked != nil {
+		fmt.Fprint(w, line("  the record of the new shares keeps to the rescue addresses until %s\n", when(*e.Locked)))
+	}
+	for _, o := range e.Outflows {
+		what := "to rescue address"
+		if o.Call {
+			what = "by protective call"
+		}
+		var moves []string
+		for _, asset := range slices.Sorted(maps.Keys(o.Moves)) {
+			moves = append(moves, fmt.Sprintf("%d of %s", o.Moves[asset], asset))
+		}
+		if len(moves) == 0 {
+			moves = []string{"what is withheld"}
+		}
+		fmt.Fprint(w, line("  left %s: %s %s %s (%s) on %s, request %s\n", when(o.At), strings.Join(moves, ", "), what, o.Name, o.To, o.Chain, o.Request.Short()))
+	}
+	for _, t := range e.Totals {
+		of := "no cap"
+		if t.Cap != nil {
+			of = fmt.Sprintf("the cap is %d", *t.Cap)
+		}
+		fmt.Fprint(w, line("  in all %d of %s left, in the charter's units and with fees; %s\n", t.Amount, t.Asset, of))
 	}
 }

@@ -74,6 +74,7 @@ type spend struct {
 	what   What
 	name   string // asset or call
 	amount int64
+	slot   [32]byte // of all that have it one takes place: intent is the last of them, amount the most of any; zero: this intent's alone
 }
 
 // Bounds of what a case keeps: whoever fills it locks themselves out, not the node.

@@ -127,6 +127,73 @@ func TestOutflowAddsUp(t *testing.T) {
 	}
 }
 
+// Of all that has one nonce a chain takes one: together it counts as the largest of each asset. Whoever asks for it again and again uses up no cap, no
+// protective call, no tranche and no room (S11).
+func TestOneSlotCountsOnce(t *testing.T) {
+	at := func(n byte, amount int64) func(*sos.Outflow) {
+		return func(x *sos.Outflow) { x.Slot, x.Flows[0].Amount, x.Flows[1].Amount = [32]byte{n}, amount, 1 }
+	}
+	o := newOne(t, plan.Silence, nil).to(sos.Active)
+	for i := range int64(4200) { // more than a case keeps
+		if err := o.spend(o.sweep(at(1, 20+i%20))); err != nil {
+			t.Fatalf("%d: %v", i, err)
+		}
+	}
+	first := o.sweep(at(1, 59))
+	if err := o.spend(first); err != nil { // 60 with its fee
+		t.Fatal(err)
+	}
+	if err := o.spend(o.sweep(at(2, 40))); !errors.Is(err, sos.ErrPlan) || !strings.Contains(err.Error(), "60 have") {
+		t.Errorf("101 of 100, over two nonces: %v", err)
+	}
+	small := o.sweep(at(1, 5))
+	if err := o.spend(small); err != nil { // the larger one may be the one that is taken
+		t.Fatal(err)
+	}
+	if o.d.MayRun(sos.Sweep, small.Intent) != nil || o.d.MayRun(sos.Sweep, first.Intent) == nil {
+		t.Error("the last of one nonce may be signed, and none before it")
+	}
+	o.d = reread(t, o.p, o.d)
+	if err := o.spend(o.sweep(at(2, 40))); !errors.Is(err, sos.ErrPlan) {
+		t.Errorf("what was counted was forgotten: %v", err)
+	}
+	if err := o.spend(o.sweep(at(2, 39))); err != nil {
+		t.Errorf("exactly the cap: %v", err)
+	}
+	if err := o.spend(o.sweep(at(1, 60))); !errors.Is(err, sos.ErrPlan) {
+		t.Errorf("the same nonce, and more than the cap: %v", err)
+	}
+	other := func(x *sos.Outflow) { // the asset of the one, and the fee of the other
+		x.Slot, x.Flows[0].Asset, x.Flows[0].Amount, x.Flows[1].Amount = [32]byte{1}, "usd", 7, 1
+	}
+	if err := o.spend(o.sweep(other)); err != nil {
+		t.Errorf("another asset at the same nonce: %v", err)
+	}
+	call := func(n byte) func(*sos.Outflow) {
+		return func(x *sos.Outflow) {
+			x.Slot, x.Flows = [32]byte{n}, []sos.Flow{{What: sos.Call, To: "0x" + strings.Repeat("ab", 20), Data: []byte{1, 2, 3, 4}}, {What: sos.Fee, Asset: "eth", Amount: 1}}
+		}
+	}
+	p := newOne(t, plan.Silence, nil).to(sos.Active)
+	for range 3 {
+		if err := p.spend(p.sweep(call(1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.spend(p.sweep(call(2))); !errors.Is(err, sos.ErrUsed) {
+		t.Errorf("a second call: %v", err)
+	}
+	q := newOne(t, plan.Silence, nil).to(sos.Closed)
+	for range 3 {
+		if err := q.spend(q.sweep(at(1, 6))); err != nil { // 7 of 10
+			t.Fatal(err)
+		}
+	}
+	if err := q.spend(q.sweep(at(2, 3))); !errors.Is(err, sos.ErrPlan) {
+		t.Errorf("11 of 10: %v", err)
+	}
+}
+
 // After CLOSED, what leaves is in tranches: from the vault and its rescue vault together.
 func TestTranches(t *testing.T) {
 	o := newOne(t, plan.Silence, nil).to(sos.Closed)

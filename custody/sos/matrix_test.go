@@ -109,6 +109,7 @@ func (w *world) abuse() {
 func (w *world) outflow() (string, sos.Outflow) {
 	rescue, pause := w.plan.Destinations[0].Address, w.plan.Calls[0]
 	o := sos.Outflow{Intent: w.id(), Vault: "treasury", Key: w.keys[0].Key, Transaction: true, Chain: "eip155:1", Usual: 2, Flows: []sos.Flow{{What: sos.Transfer, Asset: "eth", Amount: int64(5 + w.rng.IntN(60)), To: rescue}, {What: sos.Fee, Asset: "eth", Amount: int64(1 + w.rng.IntN(4))}}}
+	o.Slot[0] = byte(w.rng.IntN(4)) // three nonces, again and again, and a chain that has none
 	call := sos.Flow{What: sos.Call, To: pause.To, Data: pause.Data}
 	fee := sos.Flow{What: sos.Fee, Asset: "eth", Amount: 1}
 	switch w.rng.IntN(16) {

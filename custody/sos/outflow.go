@@ -37,8 +37,9 @@ type Outflow struct {
 	Intent      statement.ID
 	Vault       string // whose key is to sign: this docket's, or one whose address is a rescue address of the plan
 	Key         [32]byte
-	Transaction bool   // its purpose is a transaction: nothing else leaves a locked vault
-	Chain       string // CAIP-2
+	Slot        [32]byte // what its chain gives away once, such as a nonce of an address on that chain: of all with one slot, one takes place. Zero: none
+	Transaction bool     // its purpose is a transaction: nothing else leaves a locked vault
+	Chain       string   // CAIP-2
 	Flows       []Flow
 	Usual       int64 // what a fee of such a transaction usually is, by the node's own endpoint; 0: unknown
 }
@@ -47,7 +48,8 @@ type Outflow struct {
 const FeeTimes = 4
 
 // Spend says why an outflow must not be signed, or takes it: the docket that comes back counts it, and is durable before a session for it
-// runs. What was counted stays so, whatever becomes of the session: unknown is spent. The same intent counts once.
+// runs. What was counted stays so, whatever becomes of the session: unknown is spent. The same intent counts once, and so do all that have one
+// slot, as the largest of them of each asset: or whoever proposes, takes back and proposes again would use up a cap, and nothing would have left.
 //
 // A node asks the docket of every vault whose plan this one is part of: its own, and those that it is a rescue vault of. Ordinary rules are
 // asked besides.
@@ -110,6 +112,7 @@ func (c *Case) toRescue(o Outflow) error {
 		return nil
 	}
 	var moves, calls int
+	var called string
 	sums := map[string]int64{}
 	for _, f := range o.Flows {
 		switch f.What {
@@ -126,11 +129,13 @@ func (c *Case) toRescue(o Outflow) error {
 			if !ok || c.state != Active {
 				return fmt.Errorf("%w: it calls %s, which is no protective call of the plan, or not now", ErrPlan, f.To)
 			}
-			if c.used(Call, call.Name) >= int64(call.Times) {
-				return fmt.Errorf("%w: call %s was made %d times", ErrUsed, call.Name, call.Times)
+			if made := c.beside(o, Call, call.Name); made >= int64(call.Times) {
+				return fmt.Errorf("%w: call %s was made %d times", ErrUsed, call.Name, made)
 			}
-			calls++
-			c.spent = append(c.spent, spend{o.Intent, Call, call.Name, 1})
+			if calls++; calls > 1 {
+				return fmt.Errorf("%w: two calls in one transaction", ErrUsed)
+			}
+			called = call.Name
 		case Fee:
 			if o.Usual <= 0 || f.Amount > FeeTimes*min(o.Usual, math.MaxInt64/FeeTimes) { // S12: burnt as a fee
 				return fmt.Errorf("%w: a fee of %d; usual is %d, and at most %d times that is allowed", ErrPlan, f.Amount, o.Usual, FeeTimes)
@@ -148,11 +153,17 @@ func (c *Case) toRescue(o Outflow) error {
 		return fmt.Errorf("%w: it is neither a sweep nor one protective call", ErrPlan)
 	}
 	for asset, sum := range sums { // S11: all of them together
-		if most, ok := c.plan.Cap(asset); ok && sum > most-min(c.used(Transfer, asset), most) {
-			return fmt.Errorf("%w: with it %d of %s leave, at most %d are allowed in all; %d have", ErrPlan, sum, asset, most, c.used(Transfer, asset))
+		used := c.beside(o, Transfer, asset)
+		if most, ok := c.plan.Cap(asset); ok && sum > most-min(used, most) {
+			return fmt.Errorf("%w: with it %d of %s leave, at most %d are allowed in all; %d have", ErrPlan, sum, asset, most, used)
 		}
 	}
-	return c.take(o.Intent, Transfer, sums)
+	if called != "" {
+		if err := c.take(o, Call, map[string]int64{called: 1}); err != nil {
+			return err
+		}
+	}
+	return c.take(o, Transfer, sums)
 }
 
 func feeIn(o Outflow, asset string) (sum int64) {
@@ -180,18 +191,19 @@ func (c Case) counted(intent statement.ID) bool {
 	return slices.ContainsFunc(c.spent, func(s spend) bool { return s.intent == intent })
 }
 
-// used is what was counted of an asset, or how often a call was.
-func (c Case) used(w What, name string) (sum int64) {
+// beside is what was counted of an asset, or how often a call was, without what has the slot of an outflow: that counts as the largest of both.
+func (c Case) beside(o Outflow, w What, name string) (sum int64) {
 	for _, s := range c.spent {
-		if s.what == w && s.name == name {
+		if s.what == w && s.name == name && (s.slot == [32]byte{} || s.slot != o.Slot) {
 			sum += min(s.amount, math.MaxInt64-sum)
 		}
 	}
 	return sum
 }
 
-// take counts sums, by asset in order.
-func (c *Case) take(intent statement.ID, w What, sums map[string]int64) error {
+// take counts sums, by asset in order. What an earlier intent in the same slot moved stays counted, under the one that is taken now: the earlier one
+// is signed here no more, and no number of intents fills what a case keeps.
+func (c *Case) take(o Outflow, w What, sums map[string]int64) error {
 	var names []string
 	for asset := range sums {
 		names = join(names, asset)
@@ -199,11 +211,25 @@ func (c *Case) take(intent statement.ID, w What, sums map[string]int64) error {
 	if len(names) == 0 {
 		names, sums = []string{""}, map[string]int64{} // that it was taken must be known
 	}
-	if len(c.spent)+len(names) > maxSpends {
-		return fmt.Errorf("%w: %d outflows", ErrMany, len(c.spent))
+	if o.Slot != [32]byte{} {
+		for i := range c.spent {
+			if c.spent[i].slot == o.Slot {
+				c.spent[i].intent = o.Intent
+			}
+		}
 	}
 	for _, asset := range names {
-		c.spent = append(c.spent, spend{intent, w, asset, sums[asset]})
+		i := slices.IndexFunc(c.spent, func(s spend) bool {
+			return s.slot == o.Slot && s.slot != [32]byte{} && s.what == w && s.name == asset
+		})
+		switch {
+		case i >= 0:
+			c.spent[i].amount = max(c.spent[i].amount, sums[asset])
+		case len(c.spent) >= maxSpends:
+			return fmt.Errorf("%w: %d outflows", ErrMany, len(c.spent))
+		default:
+			c.spent = append(c.spent, spend{o.Intent, w, asset, sums[asset], o.Slot})
+		}
 	}
 	return nil
 }
@@ -227,7 +253,7 @@ func (c *Case) inTranches(o Outflow) error {
 		if sums[t.Asset] == 0 || periods >= int64(t.Count) {
 			continue
 		}
-		out := c.used(tranched, t.Asset)
+		out := c.beside(o, tranched, t.Asset)
 		if most := (periods + 1) * min(t.Most, math.MaxInt64/(periods+1)); sums[t.Asset] > most-min(out, most) {
 			return fmt.Errorf("%w: %d of %s are released by now, %d left, this takes %d; the next %d come in %s", ErrPlan, most, t.Asset, out, sums[t.Asset], t.Most, t.Every)
 		}
@@ -235,7 +261,7 @@ func (c *Case) inTranches(o Outflow) error {
 	if c.tranchesOver() {
 		return nil
 	}
-	return c.take(o.Intent, tranched, sums)
+	return c.take(o, tranched, sums)
 }
 
 // tranchesOver says that nothing bounds what leaves any more.

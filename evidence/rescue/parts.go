@@ -85,8 +85,9 @@ func (j *judge) unfit(c *inquiry, a act.Activation) string {
 				seats = append(seats, s.what)
 			}
 		}
-		if len(seats) > 0 && !slices.ContainsFunc(seats, func(s act.Seat) bool { return s.Encryption == m.Encryption }) {
-			return m.Operator + "'s key of this ceremony is none that its node signed"
+		// Guardians deal to that key: whoever has made it up reads what they gave to another.
+		if !slices.ContainsFunc(seats, func(s act.Seat) bool { return s.Encryption == m.Encryption }) {
+			return m.Operator + "'s key of this ceremony is made up: no seat that its node signed names it"
 		}
 	}
 	return ""

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -67,6 +68,8 @@ type Epoch struct {
 	Rescued    bool         // a guarded reshare made it
 	Activation statement.ID // that it names
 	Locked     bool         // an emergency led here: its members keep to the rescue addresses
+	Until      time.Time    // when its record lets go of that
+	Guardians  []string     // signing keys of those whose approvals its certificate bears
 	Told       map[string]Place
 }
 
@@ -75,25 +78,6 @@ type Seat struct {
 	Operator string
 	Party    [16]byte
 	Index    uint16
-}
-
-// An Outflow is what was signed, as the transaction itself says.
-type Outflow struct {
-	Intent    statement.ID
-	Key       act.Key
-	Threshold int              // so many sign in that epoch
-	Told      map[string]Place // logs that tell of the signature
-	Hidden    bool             // its intent is withheld
-	Other     string           // it is no transaction, or one that is not understood: what it is
-	Chain     string
-	To        []string // who receives of transfers
-	Calls     []Call
-}
-
-// A Call is of a contract.
-type Call struct {
-	To   string
-	Data []byte
 }
 
 // A Finding is a rule that does not hold.
@@ -117,34 +101,53 @@ type Case struct {
 	Nodes       []Node   // that took a step
 	State       string   // that most of the nodes that go on are in: the furthest of these; "" while it gathers support
 	Activations []act.Activation
-	Gave        []string // operators whose nodes gave a part
-	Epochs      []uint64 // that it made
+	Gave        []string  // operators whose nodes gave a part
+	Guardians   []string  // who gave a part, by the certificates
+	Epochs      []uint64  // that it made
+	Committee   []string  // of those
+	Until       time.Time // the lock-up's end, by the record; zero: there are no new shares
+	Went        []Went    // what left meanwhile
+	Left        []Left    // and how much that is, of what may leave
 	Closed      *act.Close
+	ClosedBy    []string // operators whose officers signed that
 	Freed       bool
+	FreedBy     []string
 }
 
-// A Node is where one node stands.
+// A Node is where one node stands, and how it came there.
 type Node struct {
 	Operator string
 	State    string
 	Since    time.Time     // its own log's
 	Credited time.Duration // as it signed
+	Steps    []Stage
+}
+
+// A Stage is one step of a node.
+type Stage struct {
+	State    string
+	At       time.Time     // its own log's
+	Credited time.Duration // of the delay, as it signed
+	Why      string
 }
 
 // Claims that a finding denies.
 const (
-	claimWho    = "each statement about it is by whom the plan lets speak, for this vault and in this mode"
-	claimSteps  = "its node takes the steps of an emergency in their order"
-	claimStart  = "its node declares an emergency only with those whom the plan wants"
-	claimTime   = "its node lets the whole time pass"
-	claimVeto   = "its node heeds vetoes and proofs of life"
-	claimOne    = "its node has one emergency of a vault at a time"
-	claimPart   = "its node gives its part only for an activation of the plan, with consent and everybody's no-veto"
-	claimFollow = "whoever is to hold new shares is whom the plan names"
-	claimEpoch  = "each epoch that an emergency made follows from what its contributors signed"
-	claimLock   = "what leaves meanwhile goes to rescue addresses, or is a protective call of the plan"
-	claimClose  = "it is closed by the whole new committee, with new backups, a drill and a report"
-	claimAll    = "every live operator's log tells of it"
+	claimWho      = "each statement about it is by whom the plan lets speak, for this vault and in this mode"
+	claimSteps    = "its node takes the steps of an emergency in their order"
+	claimCalled   = "a refusal is one of a challenge that stands in the logs"
+	claimStart    = "its node declares an emergency only with those whom the plan wants"
+	claimTime     = "its node lets the whole time pass"
+	claimVeto     = "its node heeds vetoes and proofs of life"
+	claimOne      = "its node has one emergency of a vault at a time"
+	claimPart     = "its node gives its part only for an activation of the plan, with consent and everybody's no-veto"
+	claimFollow   = "whoever is to hold new shares is whom the plan names"
+	claimEpoch    = "each epoch that an emergency made follows from what its contributors signed"
+	claimLock     = "what leaves meanwhile goes to rescue addresses, or is a protective call of the plan"
+	claimCaps     = "all that leaves meanwhile is under the caps of the plan"
+	claimTranches = "what leaves after it was closed leaves in the tranches of the plan"
+	claimClose    = "it is closed by the whole new committee, with new backups, a drill and a report"
+	claimAll      = "every live operator's log tells of it"
 )
 
 const skew = time.Second // statements bear whole seconds
@@ -178,7 +181,8 @@ type inquiry struct {
 	released    []said[act.Released]
 	closes      []said[act.Close]
 	freed       []said[act.EarlyRelease]
-	unsure      bool // of something about it no signature that holds is shown: that could be who shows it, and not who did it
+	left        []Outflow // under its lock
+	unsure      bool      // of something about it no signature that holds is shown: that could be who shows it, and not who did it
 }
 
 func (c *inquiry) subject(s Story) string {
@@ -187,23 +191,27 @@ func (c *inquiry) subject(s Story) string {
 
 type judge struct {
 	Story
-	out   Verdict
-	cases []*inquiry
+	out        Verdict
+	cases      []*inquiry
+	challenges []said[act.Challenge]
 }
 
 // Judge reads the whole story.
 func Judge(s Story) Verdict {
 	j := &judge{Story: s}
-	slices.SortFunc(j.Logs, func(a, b Log) int { return strings.Compare(a.Operator, b.Operator) })
-	slices.SortFunc(j.Epochs, func(a, b Epoch) int {
-		return cmp.Or(bytes.Compare(a.Key.Key[:], b.Key.Key[:]), cmp.Compare(a.Number, b.Number))
+	sort.Slice(j.Logs, func(i, k int) bool { return j.Logs[i].Operator < j.Logs[k].Operator })
+	sort.Slice(j.Epochs, func(i, k int) bool {
+		a, b := j.Epochs[i], j.Epochs[k]
+		return cmp.Or(bytes.Compare(a.Key.Key[:], b.Key.Key[:]), cmp.Compare(a.Number, b.Number)) < 0
 	})
 	j.open()
 	j.file()
+	j.fileChallenges()
 	for _, c := range j.cases {
 		for _, l := range j.Logs {
 			j.walk(c, l)
 		}
+		j.judgeChallenge(c)
 		j.judgeActivations(c)
 		j.judgeReleases(c)
 		j.judgeClosings(c)

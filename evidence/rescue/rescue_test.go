@@ -3,6 +3,7 @@ package rescue
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/ostraka/ostraka/crypto/group"
+	"github.com/ostraka/ostraka/crypto/pve"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/sos/plan"
@@ -56,8 +58,10 @@ func people(t testing.TB) plan.Plan {
 		Charter: charta, Vault: vault, Name: "treasury", Threshold: 3, Live: 2, Quorum: 2, Starters: 2, Organisations: 2, Heartbeat: time.Hour,
 		Window: 72 * time.Hour, LockUp: 14 * 24 * time.Hour, DrillEvery: 90 * 24 * time.Hour, Least: 2, Successors: []string{"dora"}, Witnesses: 1,
 		Operators: []plan.Operator{operator("acme"), operator("bolt"), operator("cora")}, Others: []plan.Operator{operator("dora")},
-		Triggers:     []plan.Trigger{{Name: plan.Legal, Delay: 72 * time.Hour}, {Name: plan.Silence, After: 168 * time.Hour, Delay: 72 * time.Hour}},
-		Destinations: []plan.Destination{{Name: "cold", Chain: "eip155:1", Address: rescueAddress}},
+		Triggers:     []plan.Trigger{{Name: plan.Legal, Delay: 72 * time.Hour}, {Name: plan.Refusal, After: 48 * time.Hour, Delay: 72 * time.Hour}, {Name: plan.Silence, After: 168 * time.Hour, Delay: 72 * time.Hour}},
+		Destinations: []plan.Destination{{Name: "cold", Chain: "eip155:1", Address: rescueAddress, Vault: "cellar"}},
+		Caps:         []plan.Cap{{Asset: "eth", Most: 100}},
+		Tranches:     []plan.Tranche{{Asset: "eth", Most: 10, Every: 24 * time.Hour, Count: 3}},
 		Calls:        []plan.Call{{Name: "pause", Chain: "eip155:1", To: "0x00000000000000000000000000000000000000bb", Data: []byte{1, 2}, Times: 1}},
 	}
 	for _, name := range []string{"gail", "gene", "gina"} {
@@ -163,7 +167,28 @@ func (w *tale) request(name string, change func(*act.Request)) {
 }
 
 // begun is a tale up to ACTIVE at acme, cora and dora.
-func begun(t testing.TB) *tale {
+func begun(t testing.TB) *tale { return upToActive(t, nil, nil) }
+
+// refused is one whose subject lives, and does not sign.
+func refused(t testing.TB, challenge func(*act.Challenge), change func(*act.Request)) *tale {
+	var id statement.ID
+	return upToActive(t, func(w *tale) {
+		v := act.Challenge{Charter: charta, Vault: vault, Operator: "bolt", Role: act.Operator, By: "acme", Created: w.now}
+		if challenge != nil {
+			challenge(&v)
+		}
+		s, err := v.Statement(w.salt())
+		id = w.say("challenge", s, err, w.byPerson(s, v.By), live...)
+		w.later(49 * time.Hour)
+	}, func(r *act.Request) {
+		r.Trigger, r.Challenge = plan.Refusal, id
+		if change != nil {
+			change(r)
+		}
+	})
+}
+
+func upToActive(t testing.TB, before func(*tale), change func(*act.Request)) *tale {
 	w := &tale{t: t, now: noon, leaf: map[string]int{}, names: map[string]int{}}
 	p := people(t)
 	w.s = Story{
@@ -177,7 +202,10 @@ func begun(t testing.TB) *tale {
 		Signed:  func(act.Key, [32]byte, []byte) error { return nil },
 	}
 	w.s.Epochs = []Epoch{{Key: old, Threshold: 3, Members: []Seat{w.seat("acme", 1), w.seat("bolt", 2), w.seat("cora", 3)}}}
-	w.request("request", nil)
+	if before != nil {
+		before(w)
+	}
+	w.request("request", change)
 	for _, name := range []string{"gail", "gene"} {
 		w.support(act.Guardian, name)
 	}
@@ -191,15 +219,57 @@ func begun(t testing.TB) *tale {
 	return w
 }
 
+func guardianKeys(t testing.TB, names ...string) (lines []string) {
+	for _, name := range names {
+		g, _ := people(t).Guardian(name)
+		lines = append(lines, g.Key.String())
+	}
+	return lines
+}
+
+// out is what left since it was closed, by the ordinary rules.
+func (w *tale) out(amount int64, change func(*Outflow)) {
+	w.sweep(func(o *Outflow) {
+		o.To[0], o.Ruled, o.Allowed, o.Moves = "0x00000000000000000000000000000000000000cc", statement.ID{}, nil, map[string]int64{"eth": amount}
+		if change != nil {
+			change(o)
+		}
+	})
+}
+
 func (w *tale) seat(name string, index uint16) Seat { return Seat{name, w.s.Party(name), index} }
+
+// ceremonyKey is the key that a node makes for its seat.
+func ceremonyKey(t testing.TB, name string) *pve.PrivateKey {
+	k, err := pve.ParsePrivateKey(seed("seat " + name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// sit is a node's word that it made it.
+func (w *tale) sit(name string, attempt int) {
+	v, err := act.Seat{Head: w.q.Head(), Operator: name, Key: old, Attempt: attempt, Created: w.now}.Prove(ceremonyKey(w.t, name), rand.Reader)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s, err := v.Statement(w.salt())
+	w.say(fmt.Sprintf("seat %s %d", name, attempt), s, err, w.byNode(s, name), live...)
+}
 
 func (w *tale) activate(name string, change func(*act.Activation)) {
 	w.a = act.Activation{Head: w.q.Head(), Key: old, Attempt: 1, Contributors: []string{"acme", "cora"}, Threshold: 2, Created: w.now}
-	for i, m := range []Seat{w.seat("acme", 1), w.seat("cora", 3), w.seat("dora", 4)} {
-		w.a.Members = append(w.a.Members, act.Member{Operator: m.Operator, Party: m.Party, Index: m.Index, Encryption: [32]byte{byte(i + 1)}})
+	for _, m := range []Seat{w.seat("acme", 1), w.seat("cora", 3), w.seat("dora", 4)} {
+		w.a.Members = append(w.a.Members, act.Member{Operator: m.Operator, Party: m.Party, Index: m.Index, Encryption: ceremonyKey(w.t, m.Operator).Public()})
 	}
 	if change != nil {
 		change(&w.a)
+	}
+	for _, m := range w.a.Members {
+		if _, done := w.names[fmt.Sprintf("seat %s %d", m.Operator, w.a.Attempt)]; !done && m.Operator != "bolt" {
+			w.sit(m.Operator, w.a.Attempt)
+		}
 	}
 	s, err := w.a.Statement(w.salt())
 	w.a.ID = w.say(name, s, err, w.byNode(s, w.a.Contributors...), live...)
@@ -227,7 +297,7 @@ func (w *tale) reshared() *tale {
 	w.activate("activation", nil)
 	w.release("acme", nil)
 	w.release("cora", nil)
-	e := Epoch{Key: fresh, Number: 1, Prev: old.Epoch, Threshold: 2, Members: []Seat{w.seat("acme", 1), w.seat("cora", 3), w.seat("dora", 4)}, Backups: [32]byte{21}, Rescued: true, Locked: true, Activation: w.a.ID, Told: map[string]Place{}}
+	e := Epoch{Key: fresh, Number: 1, Prev: old.Epoch, Threshold: 2, Members: []Seat{w.seat("acme", 1), w.seat("cora", 3), w.seat("dora", 4)}, Backups: [32]byte{21}, Rescued: true, Locked: true, Until: w.now.Add(14 * 24 * time.Hour), Guardians: guardianKeys(w.t, "gail", "gina"), Activation: w.a.ID, Told: map[string]Place{}}
 	for _, l := range live {
 		w.leaf[l]++
 		e.Told[l] = Place{10 * w.leaf[l], w.now}
@@ -239,10 +309,13 @@ func (w *tale) reshared() *tale {
 
 // sweep is an outflow by the new shares, as all logs tell.
 func (w *tale) sweep(change func(*Outflow)) {
-	o := Outflow{Intent: statement.ID{77}, Key: fresh, Threshold: 2, Told: map[string]Place{}, Chain: "eip155:1", To: []string{rescueAddress}}
+	o := Outflow{
+		Intent: statement.ID{77, byte(len(w.s.Outflows))}, Key: fresh, Threshold: 2, Told: map[string]Place{}, Ruled: w.q.ID, Allowed: map[string]Place{}, Chain: "eip155:1",
+		To: []string{rescueAddress}, Slot: fmt.Sprintf("nonce %d", len(w.s.Outflows)), Moves: map[string]int64{"eth": 41},
+	}
 	for _, l := range live {
-		w.leaf[l]++
-		o.Told[l] = Place{10 * w.leaf[l], w.now}
+		w.leaf[l] += 2
+		o.Allowed[l], o.Told[l] = Place{10*w.leaf[l] - 10, w.now}, Place{10 * w.leaf[l], w.now}
 	}
 	if change != nil {
 		change(&o)

@@ -3,6 +3,7 @@ package rescue
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ func (c *inquiry) own(operator string) (out []taken) {
 			out = append(out, taken{s.what, at})
 		}
 	}
-	slices.SortFunc(out, func(a, b taken) int { return a.Leaf - b.Leaf })
+	sort.Slice(out, func(i, k int) bool { return out[i].Leaf < out[k].Leaf }) // one sort for all: each of slices.SortFunc is 15 kB of a page
 	return out
 }
 
@@ -118,6 +119,13 @@ func (j *judge) walkDeclared(c *inquiry, l Log, s taken) {
 	}
 	if lacks := c.lacks(j, l.Operator, s); lacks != "" {
 		bad("%s", lacks)
+	}
+	if q.Trigger == plan.Refusal {
+		for _, name := range q.Subjects {
+			if why := j.unchallenged(c, l, name, s); why != "" {
+				bad("%s", why)
+			}
+		}
 	}
 	if q.Trigger == plan.Silence || q.Trigger == plan.BelowThreshold {
 		need := 3 * p.Heartbeat
@@ -309,7 +317,7 @@ func (j *judge) oneAtATime(l Log) {
 			all = append(all, moved{c, s})
 		}
 	}
-	slices.SortFunc(all, func(a, b moved) int { return a.Leaf - b.Leaf })
+	sort.Slice(all, func(i, k int) bool { return all[i].Leaf < all[k].Leaf })
 	state := map[*inquiry]string{}
 	for _, m := range all {
 		if m.State == declared {

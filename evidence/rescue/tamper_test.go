@@ -1,6 +1,7 @@
 package rescue
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,11 @@ import (
 	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 )
+
+// protect makes an outflow of the old shares' that calls what the plan names.
+func protect(o *Outflow) {
+	o.To, o.Calls, o.Moves = nil, []Call{{"0x00000000000000000000000000000000000000bb", []byte{1, 2}}}, map[string]int64{"eth": 1}
+}
 
 // Every rule, broken once: the finding names the rule, and whom the logs accuse.
 func TestEveryBrokenRuleIsFound(t *testing.T) {
@@ -198,6 +204,18 @@ func TestEveryBrokenRuleIsFound(t *testing.T) {
 			w.activate("activation", func(a *act.Activation) { a.Members[2].Index = 2 })
 			return w
 		}, "emergency", claimFollow},
+		"a key of the ceremony that is made up": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.activate("activation", func(a *act.Activation) { a.Members[2].Encryption = [32]byte{9} })
+			return w
+		}, "emergency", claimFollow},
+		"a key of the ceremony for another attempt": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.sit("dora", 2)
+			w.activate("activation", nil)
+			w.unsaid("seat dora 1")
+			return w
+		}, "emergency", claimFollow},
 		"another's party": {func(t *testing.T) *tale {
 			w := begun(t)
 			w.activate("activation", func(a *act.Activation) { a.Members[2].Party = [16]byte{5} })
@@ -318,14 +336,103 @@ func TestEveryBrokenRuleIsFound(t *testing.T) {
 			return w
 		}, "request", claimLock},
 		"a call too often": {func(t *testing.T) *tale {
-			w := begun(t).reshared()
+			w := begun(t)
 			for range 2 { // the plan allows one
-				w.sweep(func(o *Outflow) {
-					o.To, o.Calls = nil, []Call{{"0x00000000000000000000000000000000000000bb", []byte{1, 2}}}
-				})
+				w.sweep(protect)
 			}
 			return w
+		}, "emergency", claimLock},
+		"a call in lock-up": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.sweep(protect)
+			return w
+		}, "operator acme", claimLock},
+		"a sweep that was allowed before its time": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.sweep(func(o *Outflow) { o.Key, o.Threshold, o.Allowed["cora"] = old, 3, Place{65, w.now} })
+			return w
+		}, "operator cora", claimLock},
+		"more than the cap, in parts": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			for range 3 { // 41 each, of 100
+				w.sweep(nil)
+			}
+			return w
+		}, "emergency", claimCaps},
+		"more than the cap, by one nonce and another": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			for _, n := range []int64{60, 20} {
+				w.sweep(func(o *Outflow) { o.Slot, o.Moves["eth"] = "nonce 0", n })
+			}
+			w.sweep(nil)
+			return w
+		}, "emergency", claimCaps},
+		"what no cap can count": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.sweep(func(o *Outflow) { o.Moves, o.Unmeasured = nil, "a token that the charter does not name" })
+			return w
+		}, "request", claimCaps},
+		"out of a rescue vault": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.later(time.Hour)
+			w.out(1, func(o *Outflow) { o.Vault, o.Key = "cellar", act.Key{Key: [32]byte{7}} })
+			return w
 		}, "request", claimLock},
+		"out before the record lets go": {func(t *testing.T) *tale {
+			w := whole(t)
+			w.s.Epochs[1].Until = w.now.Add(time.Hour)
+			w.out(1, nil)
+			return w
+		}, "request", claimLock},
+		"more than a tranche": {func(t *testing.T) *tale {
+			w := whole(t)
+			w.out(6, nil)
+			w.out(5, nil)
+			return w
+		}, "emergency", claimTranches},
+		"more than two tranches on the second day": {func(t *testing.T) *tale {
+			w := whole(t)
+			w.out(10, nil)
+			w.later(24 * time.Hour)
+			w.out(11, nil)
+			return w
+		}, "emergency", claimTranches},
+		"more than a tranche, by way of the rescue vault": {func(t *testing.T) *tale {
+			w := whole(t)
+			w.out(6, nil)
+			w.out(5, func(o *Outflow) { o.Vault, o.Key = "cellar", act.Key{Key: [32]byte{7}} })
+			return w
+		}, "emergency", claimTranches},
+
+		// Challenges.
+		"a refusal of no challenge": {func(t *testing.T) *tale {
+			return refused(t, nil, func(r *act.Request) { r.Challenge = statement.ID{3} })
+		}, "emergency", claimCalled},
+		"a refusal that no log shows": {func(t *testing.T) *tale {
+			w := refused(t, nil, nil)
+			w.unsaid("challenge")
+			return w
+		}, "operator acme", claimStart},
+		"a refusal of another's challenge": {func(t *testing.T) *tale {
+			return refused(t, func(v *act.Challenge) { v.Operator = "cora" }, nil)
+		}, "emergency", claimCalled},
+		"a challenge that a stranger signed": {func(t *testing.T) *tale {
+			w := refused(t, nil, nil)
+			i := w.names["challenge"]
+			w.s.Said[i].Signatures = w.byPerson(w.s.Said[i].Statement, "dora")
+			return w
+		}, "emergency", claimCalled},
+		"a challenge of the day before": {func(t *testing.T) *tale {
+			w := refused(t, nil, nil)
+			w.move("challenge", "cora", func(p *Place) { p.At = p.At.Add(25 * time.Hour) })
+			return w
+		}, "operator cora", claimStart},
+		"a refusal, and the vault signed since": {func(t *testing.T) *tale {
+			w := refused(t, nil, nil)
+			at := w.s.Said[w.names["challenge"]].Told["dora"]
+			w.s.Outflows = []Outflow{{Intent: statement.ID{70}, Key: old, Threshold: 3, Told: map[string]Place{"dora": {at.Leaf + 1, at.At.Add(time.Hour)}}}}
+			return w
+		}, "operator dora", claimStart},
 		"a proof": {func(t *testing.T) *tale {
 			w := begun(t).reshared()
 			w.sweep(func(o *Outflow) { o.To, o.Other = nil, "its purpose is proof" })
@@ -404,16 +511,15 @@ func TestWithheldAccusesNobody(t *testing.T) {
 
 // After an early release, or once it is closed, what leaves is the charter's affair again.
 func TestWhatLeavesAfterwards(t *testing.T) {
-	out := func(o *Outflow) { o.To[0] = "0x00000000000000000000000000000000000000cc" }
 	w := whole(t)
-	w.sweep(out)
+	w.out(9, nil)
 	if v := w.judge(); len(v.Findings) > 0 {
 		t.Errorf("closed: %s", told(v))
 	}
 	w = begun(t).reshared()
 	s, err := act.EarlyRelease{Head: w.q.Head(), Reason: "all is well", Created: w.now}.Statement(w.salt())
 	w.say("early release", s, err, w.byPerson(s, live...), live...)
-	w.sweep(out)
+	w.out(1000, nil)
 	if v := w.judge(); len(v.Findings) > 0 || !v.Cases[0].Freed {
 		t.Errorf("released: %s", told(v))
 	}
@@ -421,5 +527,112 @@ func TestWhatLeavesAfterwards(t *testing.T) {
 	w.sweep(func(o *Outflow) { o.Hidden = true })
 	if v := w.judge(); len(v.Findings) > 0 || v.Judged != 0 || !strings.Contains(strings.Join(v.Attention, "\n"), "withheld") {
 		t.Errorf("withheld: %s %v", told(v), v.Attention)
+	}
+}
+
+// What the plan lets leave, to its last unit: caps, tranches and calls that are kept accuse nobody.
+func TestExactlyWhatThePlanLetsLeave(t *testing.T) {
+	cellar := func(o *Outflow) { o.Vault, o.Key = "cellar", act.Key{Key: [32]byte{7}} }
+	for name, w := range map[string]*tale{
+		"the cap, over one nonce that was asked for again": func() *tale {
+			w := begun(t).reshared()
+			for _, n := range []int64{41, 59, 7} { // a chain takes one of these
+				w.sweep(func(o *Outflow) { o.Slot, o.Moves["eth"] = "nonce 0", n })
+			}
+			w.sweep(nil)
+			return w
+		}(),
+		"one call, asked for again": func() *tale {
+			w := begun(t)
+			for range 2 {
+				w.sweep(func(o *Outflow) { protect(o); o.Slot = "nonce 0" })
+			}
+			return w
+		}(),
+		"a call that was allowed in ACTIVE and signed in lock-up": func() *tale {
+			w := begun(t)
+			w.sweep(protect)
+			w.activate("activation", nil)
+			w.release("acme", nil)
+			w.step(lockUp, 73*time.Hour, live...)
+			for _, l := range live {
+				w.leaf[l]++
+				w.s.Outflows[0].Told[l] = Place{10 * w.leaf[l], w.now}
+			}
+			return w
+		}(),
+		"tranches": func() *tale {
+			w := whole(t)
+			w.out(4, nil)
+			w.out(6, cellar)
+			w.later(24 * time.Hour)
+			w.out(10, nil)
+			w.later(24 * time.Hour)
+			w.out(10, nil)
+			w.later(24 * time.Hour)
+			w.out(1000, nil)
+			return w
+		}(),
+		"a sweep that was counted before it was closed": func() *tale {
+			w := begun(t).reshared()
+			w.later(14 * 24 * time.Hour)
+			w.close(nil, live...)
+			w.sweep(nil)
+			w.step(closed, 80*time.Hour+14*24*time.Hour, live...)
+			for _, l := range live {
+				w.leaf[l]++
+				w.s.Outflows[0].Told[l] = Place{10 * w.leaf[l], w.now}
+			}
+			return w
+		}(),
+		"a lock-up that began before there were new shares": func() *tale {
+			w := whole(t)
+			e := &w.s.Epochs[1]
+			e.Until = e.Until.Add(2 * time.Hour)
+			for _, l := range live {
+				at := w.s.Said[w.names[l+" "+lockUp]].Told[l]
+				e.Told[l] = Place{at.Leaf + 1, at.At}
+			}
+			w.out(1, nil)
+			return w
+		}(),
+		"out of another vault": func() *tale {
+			w := begun(t).reshared()
+			w.later(time.Hour)
+			w.out(1, func(o *Outflow) { cellar(o); o.Vault = "petty-cash" })
+			return w
+		}(),
+		"a refusal": refused(t, nil, nil),
+		"a refusal, called on again after the vault signed": func() *tale {
+			w := refused(t, nil, nil)
+			at := w.s.Said[w.names["challenge"]].Told["dora"]
+			w.s.Outflows = []Outflow{{Intent: statement.ID{70}, Key: old, Threshold: 3, Told: map[string]Place{"dora": {at.Leaf - 1, at.At.Add(-time.Hour)}}}}
+			return w
+		}(),
+	} {
+		if v := w.judge(); len(v.Findings) > 0 {
+			t.Errorf("%s: it is accused:\n%s", name, told(v))
+		}
+	}
+}
+
+// What became of it is told whole: who gave, who follows, until when, what left and how much of what may.
+func TestWhatIsTold(t *testing.T) {
+	w := whole(t)
+	c := w.judge().Cases[0]
+	if !slices.Equal(c.Guardians, []string{"gail", "gina"}) || !slices.Equal(c.Committee, live) || !slices.Equal(c.ClosedBy, live) || !c.Until.Equal(w.s.Epochs[1].Until) {
+		t.Errorf("guardians %v, committee %v, closed by %v, locked until %s", c.Guardians, c.Committee, c.ClosedBy, c.Until)
+	}
+	if len(c.Went) != 1 || c.Went[0].Name != "cold" || c.Went[0].To != rescueAddress || !slices.Equal(c.Left, []Left{{"eth", 41, 100, true}}) {
+		t.Errorf("%+v, %+v", c.Went, c.Left)
+	}
+	for _, n := range c.Nodes {
+		var states []string
+		for _, s := range n.Steps {
+			states = append(states, s.State)
+		}
+		if !slices.Equal(states, []string{declared, contest, active, lockUp, closed}) || n.Steps[2].Credited != 72*time.Hour {
+			t.Errorf("%+v", n)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,11 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/ostraka/ostraka/chain"
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/custody/charter"
-	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/pulse"
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/sos/plan"
@@ -88,7 +89,7 @@ func (v *verifier) places(kind string, id [32]byte) map[string]rescue.Place {
 
 func (v *verifier) story(x *vault, said []rescue.Said, epochs []rescue.Epoch) rescue.Story {
 	s := rescue.Story{
-		Now: v.Now, Grace: v.Grace, Vault: x.ID, Name: x.Name, Said: said, Epochs: epochs, Outflows: v.outflows(x), Withheld: v.withheldOf(x),
+		Now: v.Now, Grace: v.Grace, Vault: x.ID, Name: x.Name, Said: said, Epochs: epochs, Outflows: v.outflows(x, said), Withheld: v.withheldOf(x),
 		Plan: func(q act.Request) (plan.Plan, error) { return v.planOf(x, q) }, Charter: v.charterAt(), Current: v.epochAt(x), Heard: v.heardAt(),
 		Party: func(name string) [16]byte {
 			if o, ok := v.rosters.Operator(name); ok {
@@ -183,7 +184,12 @@ func (v *verifier) epochsOf(x *vault) (out []rescue.Epoch) {
 			r := f.Record
 			e := rescue.Epoch{Key: act.Key{Key: k.id, Epoch: r.Hash()}, Number: r.Epoch, Prev: r.Prev, Threshold: r.Threshold, Backups: r.Backups, Rescued: r.Rescued(), Locked: r.Rescue != nil}
 			if r.Rescue != nil {
-				e.Activation = r.Rescue.Activation
+				e.Activation, e.Until = r.Rescue.Activation, time.Unix(int64(r.Rescue.Until), 0).UTC()
+			}
+			if f.Cert != nil && f.Cert.Rescue != nil {
+				for _, g := range f.Cert.Rescue.Guardians {
+					e.Guardians = append(e.Guardians, keyLine(g.Signer))
+				}
 			}
 			for _, m := range r.Members {
 				o, _ := v.rosters.Identity(m.Identity)
@@ -202,6 +208,15 @@ func (v *verifier) epochsOf(x *vault) (out []rescue.Epoch) {
 		}
 	}
 	return out
+}
+
+// keyLine is a guardian's signing key as charters write it.
+func keyLine(signer ed25519.PublicKey) string {
+	k, err := ssh.NewPublicKey(signer)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k)))
 }
 
 // latest gives, for a log, what its leaves of a kind told last before a leaf, as pick sees them.
@@ -274,105 +289,6 @@ func (v *verifier) heardAt() func(log, subject string, leaf int) time.Time {
 		}
 		return at
 	}
-}
-
-// outflows are what a vault's keys signed, as the transactions themselves say.
-func (v *verifier) outflows(x *vault) (out []rescue.Outflow) {
-	for _, q := range v.went {
-		if q.vault != x {
-			continue
-		}
-		o := rescue.Outflow{Intent: q.id, Hidden: q.doc == nil, Told: map[string]rescue.Place{}}
-		if rec := v.recordOf(q); rec != nil {
-			o.Key, o.Threshold = act.Key{Key: rec.KeyID, Epoch: rec.Hash()}, rec.Threshold
-		}
-		for name, n := range q.tells {
-			if h := v.log(name); h != nil {
-				o.Told[name] = rescue.Place{Leaf: n, At: h.times[n]}
-			}
-		}
-		if q.doc != nil {
-			reads(q.intent, &o)
-		}
-		out = append(out, o)
-	}
-	return out
-}
-
-// reads says what a transaction moves.
-func reads(it intent.Intent, o *rescue.Outflow) {
-	o.Chain = it.Chain
-	if it.Purpose != intent.PurposeTransaction {
-		o.Other = "its purpose is " + it.Purpose
-		return
-	}
-	tx, err := evm.DecodeCall(it.Transaction, evm.AnyCall) // whether the plan names it is judged against the plan of the emergency
-	if err != nil {
-		o.Other = err.Error()
-		return
-	}
-	switch f := tx.Facts(); f.Operation {
-	case evm.ContractCall:
-		o.Calls = append(o.Calls, rescue.Call{To: f.Destination.String(), Data: f.Calldata})
-	case evm.NativeTransfer, evm.ERC20Transfer:
-		o.To = append(o.To, f.Destination.String())
-	default:
-		o.Other = "operation " + string(f.Operation)
-	}
-}
-
-// describeCases puts the emergencies into the report.
-func (v *verifier) describeCases(x *vault, verdict rescue.Verdict) {
-	subject := "vault " + x.Name
-	good := !slices.ContainsFunc(v.report.Claims, func(c Claim) bool {
-		return c.Failed != "" && (strings.Contains(c.Subject, subject) || strings.Contains(c.Failed, subject))
-	})
-	for _, c := range verdict.Cases {
-		e := Emergency{
-			ID: c.Request.ID, Drill: c.Request.Drill, Trigger: c.Request.Trigger, Subjects: c.Request.Subjects, Reason: c.Request.Reason, By: c.Request.Role + " " + c.Request.By,
-			Created: c.Request.Created, State: c.State, Supports: c.Supports, Vetoes: c.Vetoes, Lived: c.Lived, Gave: c.Gave, Epochs: c.Epochs, Released: c.Freed,
-		}
-		if e.State == "" {
-			e.State = "gathers support"
-		}
-		for _, n := range c.Nodes {
-			e.Nodes = append(e.Nodes, EmergencyNode{n.Operator, n.State, n.Since, int64(n.Credited / time.Second)})
-		}
-		for _, a := range c.Activations {
-			e.Activations = append(e.Activations, EmergencyActivation{a.ID, a.Contributors, a.Threshold, a.Names()})
-		}
-		if c.Closed != nil {
-			e.Report = fmt.Sprintf("%x", c.Closed.Report[:])
-			e.DrillEvidence = fmt.Sprintf("%x", c.Closed.Drill[:])
-		}
-		x.out.Emergencies = append(x.out.Emergencies, e)
-		if good {
-			v.report.claim(Proved, subject, toldOf(c), "every statement about it was verified here against the plan of the charter that it names; each node's steps, times and parts were held to its own log, and the logs to one another")
-		}
-	}
-	if good && verdict.Judged > 0 {
-		v.report.claim(Proved, subject, fmt.Sprintf("%s under the lock of an emergency, to rescue addresses of the plan or as its protective calls", count(verdict.Judged, "signature was made", "signatures were made")), "each transaction was decoded here")
-	}
-}
-
-// toldOf says a case in one sentence.
-func toldOf(c rescue.Case) string {
-	mode := "in earnest"
-	if c.Request.Drill {
-		mode = "as a drill"
-	}
-	text := fmt.Sprintf("emergency %s (%s of %s, %s) was asked for by %s", c.Request.ID.Short(), c.Request.Trigger, strings.Join(c.Request.Subjects, ", "), mode, c.Request.By)
-	if c.State == "" {
-		return text + ", and gathers support"
-	}
-	text += ", supported by " + strings.Join(c.Supports, ", ")
-	if len(c.Vetoes) > 0 {
-		text += ", vetoed by " + strings.Join(c.Vetoes, ", ")
-	}
-	if len(c.Epochs) > 0 {
-		text += ", and made new shares with the parts of " + strings.Join(c.Gave, ", ")
-	}
-	return text + "; it is " + strings.ToUpper(c.State)
 }
 
 // NoPlan is what is claimed of a vault without a plan for emergencies.

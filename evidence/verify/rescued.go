@@ -57,25 +57,75 @@ type Emergency struct {
 	Reason        string                `json:"reason"`
 	By            string                `json:"by"`
 	Created       time.Time             `json:"created"`
-	State         string                `json:"state"` // that most nodes are in
+	Delay         string                `json:"delay,omitempty"` // from the declaration to ACTIVE, by the plan
+	State         string                `json:"state"`           // that most nodes are in
 	Nodes         []EmergencyNode       `json:"nodes"`
 	Supports      []string              `json:"supports"`
 	Vetoes        []string              `json:"vetoes"`
 	Lived         []string              `json:"lived,omitempty"` // subjects that proved life, and signed
 	Activations   []EmergencyActivation `json:"activations"`
 	Gave          []string              `json:"gave"`
+	Guardians     []string              `json:"guardians"` // whose parts the certificates of new shares bear
 	Epochs        []uint64              `json:"epochs"`
+	Committee     []string              `json:"committee"`              // that has them
+	Locked        *time.Time            `json:"locked_until,omitempty"` // by the record of the new epoch
+	Outflows      []EmergencyOutflow    `json:"outflows"`
+	Totals        []EmergencyTotal      `json:"totals"`
 	Released      bool                  `json:"released_early,omitempty"`
+	ReleasedBy    []string              `json:"released_by,omitempty"`
+	ClosedBy      []string              `json:"closed_by,omitempty"`
 	DrillEvidence string                `json:"drill_evidence,omitempty"` // SHA-256, by the closing
 	Report        string                `json:"report,omitempty"`
 }
 
+// lists makes none of its lists null.
+func (e *Emergency) lists() {
+	for _, l := range []*[]string{&e.Subjects, &e.Supports, &e.Vetoes, &e.Gave, &e.Guardians, &e.Committee} {
+		*l = orEmpty(*l)
+	}
+	e.Nodes, e.Activations, e.Epochs, e.Outflows, e.Totals = orEmpty(e.Nodes), orEmpty(e.Activations), orEmpty(e.Epochs), orEmpty(e.Outflows), orEmpty(e.Totals)
+}
+
+func orEmpty[T any](l []T) []T {
+	if l == nil {
+		return []T{}
+	}
+	return l
+}
+
 // An EmergencyNode is where one node stands.
 type EmergencyNode struct {
-	Operator string    `json:"operator"`
+	Operator string          `json:"operator"`
+	State    string          `json:"state"`
+	Since    time.Time       `json:"since"`
+	Credited int64           `json:"credited"` // seconds, as it signed
+	Steps    []EmergencyStep `json:"steps"`
+}
+
+// An EmergencyStep is one that a node took, as its own log tells.
+type EmergencyStep struct {
 	State    string    `json:"state"`
-	Since    time.Time `json:"since"`
-	Credited int64     `json:"credited"` // seconds, as it signed
+	At       time.Time `json:"at"`
+	Credited int64     `json:"credited"` // seconds
+	Why      string    `json:"why"`
+}
+
+// An EmergencyOutflow is what left while an emergency held its vault.
+type EmergencyOutflow struct {
+	Request statement.ID     `json:"request"`
+	At      time.Time        `json:"at"`
+	Chain   string           `json:"chain"`
+	To      string           `json:"to"`
+	Name    string           `json:"name"` // of the rescue address, or of the protective call
+	Call    bool             `json:"call"`
+	Moves   map[string]int64 `json:"moves"` // by asset, in the charter's units, fees included
+}
+
+// An EmergencyTotal is how much of an asset left in all. Of what has one nonce a chain takes one: it counts once.
+type EmergencyTotal struct {
+	Asset  string `json:"asset"`
+	Amount int64  `json:"amount"` // in the charter's units, fees included
+	Cap    *int64 `json:"cap,omitempty"`
 }
 
 // An EmergencyActivation names who gave parts, and to whom.

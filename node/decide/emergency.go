@@ -141,7 +141,8 @@ func (d *Desk) fill(ctx context.Context, doc charter.Document, f *file, e *emerg
 	if err != nil {
 		return fmt.Errorf("%w: %w", sos.ErrPlan, err)
 	}
-	e.outflow.Flows = flows
+	facts := t.tx.Facts()
+	e.outflow.Flows, e.outflow.Slot = flows, slot{t.from, facts.ChainID, facts.Nonce}.key()
 	if !e.rules() {
 		return nil // tranches bound amounts, and not fees
 	}
