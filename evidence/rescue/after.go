@@ -11,7 +11,8 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
-// judgeClosings wants each closing to name exactly the epochs that the emergency made, and their backups, a drill and a report (spec/sos 3.6).
+// judgeClosings wants each closing to name epochs that the emergency made, and their backups, a drill and a report; and what a node closed by, to name all of those that its own
+// log had in force by then (spec/sos 3.6).
 func (j *judge) judgeClosings(c *inquiry) {
 	made := map[act.Key]Epoch{}
 	for _, e := range j.made(c) {
@@ -22,8 +23,6 @@ func (j *judge) judgeClosings(c *inquiry) {
 		switch {
 		case v.what.Drill == [32]byte{} || v.what.Report == [32]byte{}:
 			why = "it names no drill, or no report"
-		case len(v.what.Keys) != len(c.Request.Keys):
-			why = fmt.Sprintf("it names %d keys, the request %d", len(v.what.Keys), len(c.Request.Keys))
 		}
 		for _, k := range v.what.Keys {
 			e, ok := made[k.Key]
@@ -205,6 +204,11 @@ func (c *inquiry) conclude(j *judge) {
 	}
 	for _, e := range j.made(c) {
 		c.Epochs = append(c.Epochs, e.Number)
+	}
+	for _, k := range c.Request.Keys {
+		if !slices.ContainsFunc(j.made(c), func(e Epoch) bool { return e.Key.Key == k.Key }) {
+			c.Left = append(c.Left, k)
+		}
 	}
 	for i := range c.closes {
 		c.Closed = &c.closes[i].what

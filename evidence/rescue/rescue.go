@@ -117,8 +117,9 @@ type Case struct {
 	Nodes       []Node   // that took a step
 	State       string   // that most of the nodes that go on are in: the furthest of these; "" while it gathers support
 	Activations []act.Activation
-	Gave        []string // operators whose nodes gave a part
-	Epochs      []uint64 // that it made
+	Gave        []string  // operators whose nodes gave a part
+	Epochs      []uint64  // that it made
+	Left        []act.Key // of the request, that have no new shares by it
 	Closed      *act.Close
 	Freed       bool
 }
@@ -143,7 +144,7 @@ const (
 	claimFollow = "whoever is to hold new shares is whom the plan names"
 	claimEpoch  = "each epoch that an emergency made follows from what its contributors signed"
 	claimLock   = "what leaves meanwhile goes to rescue addresses, or is a protective call of the plan"
-	claimClose  = "it is closed by the whole new committee, with new backups, a drill and a report"
+	claimClose  = "it is closed by as many of each new committee as sign, for exactly the keys with new shares, with new backups, a drill and a report"
 	claimAll    = "every live operator's log tells of it"
 )
 

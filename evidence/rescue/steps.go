@@ -26,7 +26,7 @@ var follows = map[string][]string{
 	declared: {""},
 	contest:  {declared, active}, // from ACTIVE after a roll-back (3.10)
 	active:   {contest},
-	lockUp:   {"", declared, contest, active, vetoed, expired, lockUp}, // from anywhere, by new shares (3.9)
+	lockUp:   {"", declared, contest, active, vetoed, expired, lockUp, closed}, // from anywhere, by new shares (3.9)
 	closed:   {lockUp},
 	vetoed:   {"", declared, contest, active},
 	expired:  {"", declared, contest, active, lockUp},
@@ -283,7 +283,7 @@ func (c *inquiry) gaveBefore(operator string, leaf int) bool {
 	return slices.ContainsFunc(c.released, func(r said[act.Released]) bool { return r.what.Operator == operator && r.before(operator, leaf) })
 }
 
-// walkClosed: after the whole lock-up or an early release, by a closing that all of the new committee signed (spec/sos 3.6).
+// walkClosed: after the whole lock-up or an early release, by a closing that as many of each new committee signed as sign (spec/sos 3.6).
 func (j *judge) walkClosed(c *inquiry, l Log, from, s taken) {
 	freed := slices.ContainsFunc(c.freed, func(f said[act.EarlyRelease]) bool { return f.before(l.Operator, s.Leaf) })
 	if why := waited(from.Place, s.Place, s.Credited, c.Plan.LockUp); from.State != "" && !freed && why != "" {
@@ -292,9 +292,22 @@ func (j *judge) walkClosed(c *inquiry, l Log, from, s taken) {
 	if len(c.Plan.Successors) == 0 && !freed {
 		j.accuse(c, l.Operator, claimTime, "leaf %d of its log ends a lock-up that only an early release ends: the plan names no successors", s.Leaf)
 	}
-	if !slices.ContainsFunc(c.closes, func(v said[act.Close]) bool { return v.before(l.Operator, s.Leaf) }) {
-		j.accuse(c, l.Operator, claimClose, "leaf %d of its log closes it, and no closing that the whole new committee signed stands before it", s.Leaf)
+	if !slices.ContainsFunc(c.closes, func(v said[act.Close]) bool {
+		return v.before(l.Operator, s.Leaf) && j.names(c, v.what, l.Operator, s.Leaf)
+	}) {
+		j.accuse(c, l.Operator, claimClose, "leaf %d of its log closes it, and no closing that enough of each new committee signed, and that names all new shares that it tells of, stands before it", s.Leaf)
 	}
+}
+
+// names says that a closing leaves out none of the epochs that the emergency made, as a log told before a leaf: keys without new shares stay as they were.
+func (j *judge) names(c *inquiry, v act.Close, log string, leaf int) bool {
+	for _, e := range j.made(c) {
+		at, told := e.Told[log]
+		if told && at.Leaf < leaf && !slices.ContainsFunc(v.Keys, func(k act.Backed) bool { return k.Key == e.Key }) {
+			return false
+		}
+	}
+	return true
 }
 
 // oneAtATime wants no node to hold two declarations of a vault open (spec/sos 2.5).

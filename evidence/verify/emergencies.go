@@ -341,6 +341,11 @@ func (v *verifier) describeCases(x *vault, verdict rescue.Verdict) {
 		for _, a := range c.Activations {
 			e.Activations = append(e.Activations, EmergencyActivation{a.ID, a.Contributors, a.Threshold, a.Names()})
 		}
+		for _, k := range c.Left {
+			if c.State == "lock-up" || c.State == "closed" {
+				e.Left = append(e.Left, fmt.Sprintf("%x", k.Key[:]))
+			}
+		}
 		if c.Closed != nil {
 			e.Report = fmt.Sprintf("%x", c.Closed.Report[:])
 			e.DrillEvidence = fmt.Sprintf("%x", c.Closed.Drill[:])

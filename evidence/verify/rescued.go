@@ -65,6 +65,7 @@ type Emergency struct {
 	Activations   []EmergencyActivation `json:"activations"`
 	Gave          []string              `json:"gave"`
 	Epochs        []uint64              `json:"epochs"`
+	Left          []string              `json:"left,omitempty"` // keys of it that have no new shares: they stay in their epochs
 	Released      bool                  `json:"released_early,omitempty"`
 	DrillEvidence string                `json:"drill_evidence,omitempty"` // SHA-256, by the closing
 	Report        string                `json:"report,omitempty"`
