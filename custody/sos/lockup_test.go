@@ -328,6 +328,7 @@ func parts(nodes []*one, p plan.Plan, operators, guardians []string, now time.Ti
 		a.Contributors = slices.Clone(operators)
 		a.Members = a.Members[1:] // yara, and zoe
 		a.Members = append(a.Members, act.Member{Operator: "zoe", Party: [16]byte{5}, Index: 5, Encryption: [32]byte{5}})
+		a = seated(a)
 		_ = o.try(a)
 		q := sos.Question{Nonce: [32]byte{8}, Asked: o.r()}
 		var answers []act.NoVeto
@@ -340,7 +341,7 @@ func parts(nodes []*one, p plan.Plan, operators, guardians []string, now time.Ti
 			gave++
 		}
 		if gave > 0 || o == nodes[0] {
-			b := sos.Bundle{Request: o.q, Activation: a.Activation}
+			b := sos.Bundle{Request: o.q, Activation: a.Activation, Seats: a.Seats}
 			for _, name := range operators { // who colludes may write what it likes of its own past, and no honest guardian's clock gains by it
 				s := o.step(name, "contest").Step
 				s.Created = start

@@ -227,6 +227,7 @@ func (w *world) activate() {
 			if name == ready[0] {
 				e.Party[name] = [16]byte{9}
 				e.Members = append([]act.Member{{Operator: name, Party: e.Party[name], Index: index, Encryption: [32]byte{3}}}, e.Members...)
+				e = seated(e)
 			}
 		}
 		ok := true

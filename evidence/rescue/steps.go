@@ -110,6 +110,9 @@ func (j *judge) walkDeclared(c *inquiry, l Log, s taken) {
 			bad("key %x was in another epoch than the request names", k.Key[:6])
 		}
 	}
+	if out := j.leftOut(l.Operator, s.Leaf, q); out != nil {
+		bad("the request leaves out key %x, of which a subject held a share", out)
+	}
 	if !s.Created.Before(q.Expires) {
 		bad("the request had expired at %s", q.Expires.Format(time.RFC3339))
 	}
@@ -130,6 +133,17 @@ func (j *judge) walkDeclared(c *inquiry, l Log, s taken) {
 			}
 		}
 	}
+}
+
+// leftOut is a key that a request does not name, and in whose committee one of its subjects sat, as a log told before a leaf (spec/sos 4.4); nil: none.
+func (j *judge) leftOut(log string, leaf int, q act.Request) []byte {
+	for _, e := range j.Epochs {
+		in := slices.ContainsFunc(e.Members, func(m Seat) bool { return slices.Contains(q.Subjects, m.Operator) })
+		if in && j.Current(log, e.Key.Key, leaf) == e.Epoch && !slices.ContainsFunc(q.Keys, func(k act.Key) bool { return k.Key == e.Key.Key }) {
+			return e.Key.Key[:6]
+		}
+	}
+	return nil
 }
 
 // lacks says whom a declaration lacks at one node, by what its own log told before; "": nobody. Nobody counts who is bound to a subject, who vetoed, whom one person

@@ -340,6 +340,11 @@ func TestEveryBrokenRuleIsFound(t *testing.T) {
 			w := begun(t).reshared()
 			return w.ended(nil, "acme")
 		}, "operator acme", claimClose},
+		"declared without a key of which the subject holds a share": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.s.Epochs = append(w.s.Epochs, Epoch{Key: another, Threshold: 3, Members: w.s.Epochs[0].Members})
+			return w
+		}, "operator acme", claimStart},
 		"closed by one, and one who holds nothing": {func(t *testing.T) *tale {
 			return begun(t).reshared().ended(nil, "acme", "bolt")
 		}, "operator acme", claimClose},
