@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -30,7 +31,7 @@ func (p *people) SOSSaid(ctx context.Context, r *connect.Request[pb.SOSSaidReque
 	}
 	out := &pb.SOSSaidResponse{}
 	for _, s := range p.d.Rescue.Said(ctx, id) {
-		out.Said = append(out.Said, &pb.SOSSaid{Statement: s.Statement.Bytes(), Signatures: s.Signatures})
+		out.Said = append(out.Said, &pb.SOSSaid{Statement: s.Statement.Bytes(), Signatures: s.Signatures, By: s.By})
 	}
 	return connect.NewResponse(out), nil
 }
@@ -57,7 +58,12 @@ func (p *people) rescue(ctx context.Context, now time.Time, id statement.ID) *pb
 	roots := p.d.Keeper.Vault(id)
 	out := &pb.Rescue{Vault: idBytes(id)}
 	if len(roots) > 0 {
-		out.Name, out.Operators = roots[0].Vault.Name, roots[0].Vault.Committee
+		out.Name = roots[0].Vault.Name
+		for _, v := range roots { // after an emergency the keys of a vault may have several committees
+			out.Operators = append(out.Operators, v.Vault.Committee...)
+		}
+		slices.Sort(out.Operators)
+		out.Operators = slices.Compact(out.Operators)
 	}
 	x, err := p.d.Rescue.Show(ctx, now, id)
 	if err != nil {
@@ -72,7 +78,7 @@ func (p *people) rescue(ctx context.Context, now time.Time, id statement.ID) *pb
 		out.Guardians = append(out.Guardians, g.Name)
 	}
 	for _, k := range x.Keys {
-		out.Keys = append(out.Keys, &pb.RescueKey{Key: k.Key[:], Epoch: k.Epoch[:]})
+		out.Keys = append(out.Keys, &pb.RescueKey{Key: k.Key[:], Epoch: k.Epoch[:], Holders: x.Holders[k.Key]})
 	}
 	p.readiness(ctx, now, id, out)
 	for _, c := range x.Cases {

@@ -47,7 +47,7 @@ func TestRescuesAreCompared(t *testing.T) {
 	}
 	same := func(*v1.Rescue) {}
 	all := MergeRescues(Answers[[]Rescue]{read("acme", same), read("bolt", func(m *v1.Rescue) { m.Declared, m.Previous[0] = 2, 8 })})
-	q, err := all[0].Draft(rescueNow)
+	q, err := all[0].Draft(rescueNow, []string{"cora"})
 	if err != nil || q.Number != 2 || q.Previous[0] != 8 || len(all[0].Requests) != 1 || len(all[0].Requests[0].Views) != 2 || all[0].Requests[0].Hidden != nil {
 		t.Errorf("two alike: %v, %+v", err, all)
 	}
@@ -61,12 +61,12 @@ func TestRescuesAreCompared(t *testing.T) {
 	} {
 		r := MergeRescues(Answers[[]Rescue]{read("acme", same), read("bolt", edit)})[0]
 		var d *Difference
-		if _, err := r.Draft(rescueNow); !errors.As(err, &d) || !errors.As(r.Apart, &d) {
+		if _, err := r.Draft(rescueNow, []string{"cora"}); !errors.As(err, &d) || !errors.As(r.Apart, &d) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	one := MergeRescues(Answers[[]Rescue]{read("acme", same)})[0]
-	if _, err := one.Draft(rescueNow); Classify(err) != NotReady {
+	if _, err := one.Draft(rescueNow, []string{"cora"}); Classify(err) != NotReady {
 		t.Errorf("one node alone: %v", err)
 	}
 	if _, got, err := FindRequest(all, hides.ID.String()[:8]); err != nil || got.ID != hides.ID {

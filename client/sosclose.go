@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -15,10 +16,10 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
-// A Gathered is a statement of SOS that several officers sign, and how many signatures some node shows beside it.
+// A Gathered is a statement of SOS that several officers sign, and which operators some node says signed it.
 type Gathered struct {
 	Statement statement.Statement
-	Signed    int
+	By        []string // ascending
 }
 
 // Gathered lists the statements of a kind about a request that wait for officers, the one with the most signatures first. It proves nothing: each node counts for itself.
@@ -35,7 +36,10 @@ func (c *Circle) Gathered(ctx context.Context, q act.Request, kind statement.Kin
 				return nil, err
 			}
 			if s.Kind() == kind && s.Fields().ID("request") == q.ID {
-				out = append(out, Gathered{s, len(x.Signatures)})
+				if len(x.By) > maxRescueNames {
+					return nil, fmt.Errorf("%s %s: signed by %d, at most %d are read", kind, s.ID().Short(), len(x.By), maxRescueNames)
+				}
+				out = append(out, Gathered{s, slices.Sorted(slices.Values(x.By))})
 			}
 		}
 		return out, nil
@@ -47,43 +51,47 @@ func (c *Circle) Gathered(ctx context.Context, q act.Request, kind statement.Kin
 				all = append(all, g)
 				continue
 			}
-			all[i].Signed = max(all[i].Signed, g.Signed)
+			all[i].By = slices.Compact(slices.Sorted(slices.Values(slices.Concat(all[i].By, g.By))))
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Gathered) int {
 		x, y := a.Statement.ID(), b.Statement.ID()
-		if a.Signed != b.Signed {
-			return b.Signed - a.Signed
+		if len(a.By) != len(b.By) {
+			return len(b.By) - len(a.By)
 		}
 		return bytes.Compare(x[:], y[:])
 	})
 	return all, answers.Failures()
 }
 
-// Closing is a closing of a request as this circle stands: its keys in the epochs in force with their backup sets, and the drills that nodes know of the vault.
-func (c *Circle) Closing(ctx context.Context, q act.Request, report [32]byte) (act.Close, error) {
-	out := act.Close{Head: q.Head(), Report: report, Created: Now()}
+// Closing is a closing of a request as this circle stands: the keys that got new shares by it, in their new epochs with their backup sets, and the drills that nodes know of
+// the vault. left are the request's other keys: they stay as they are.
+func (c *Circle) Closing(ctx context.Context, q act.Request, report [32]byte) (out act.Close, left []act.Key, err error) {
+	out = act.Close{Head: q.Head(), Report: report, Created: Now()}
 	b, _, err := c.Backups(ctx, true)
 	if err != nil {
-		return out, err
+		return out, nil, err
 	}
 	for _, k := range q.Keys {
 		i := slices.IndexFunc(b.Keys, func(x BackedKey) bool { return x.Record != nil && x.Record.KeyID == k.Key })
 		if i < 0 {
-			return out, fmt.Errorf("key %x is shown by no node", k.Key[:6])
+			return out, nil, fmt.Errorf("key %x is shown by no node", k.Key[:6])
 		}
 		r := b.Keys[i].Record
 		switch eh := r.Hash(); {
-		case eh == k.Epoch:
-			return out, fmt.Errorf("key %x is in the epoch that the request names still: it has no new shares", k.Key[:6])
+		case !r.Rescued() || r.Prev != k.Epoch: // in the epoch that the request names, or brought on in another way
+			left = append(left, k)
 		case b.Keys[i].SetError != nil:
-			return out, fmt.Errorf("key %x: %w", k.Key[:6], b.Keys[i].SetError)
+			return out, nil, fmt.Errorf("key %x: %w", k.Key[:6], b.Keys[i].SetError)
 		default:
 			out.Keys = append(out.Keys, act.Backed{Key: act.Key{Key: k.Key, Epoch: eh}, Backups: r.Backups})
 		}
 	}
+	if len(out.Keys) == 0 {
+		return out, left, errors.New("none of its keys has new shares")
+	}
 	out.Drill, err = b.drills(q.Vault)
-	return out, err
+	return out, left, err
 }
 
 // drills is SHA-256 over the ids of the drills of a vault that nodes know, ascending: what the log holds of each is its statement.

@@ -53,7 +53,7 @@ func (n *Node) Ready(ctx context.Context, now time.Time, vault statement.ID) (Re
 	if err != nil {
 		return Readiness{State: sos.NotReady}, err
 	}
-	b, err := n.sosBasis(vault)
+	b, err := n.sosBasis(vault, nil)
 	if err != nil {
 		return Readiness{State: sos.NotReady}, err
 	}
@@ -67,11 +67,12 @@ func (n *Node) Ready(ctx context.Context, now time.Time, vault statement.ID) (Re
 
 // shelf is what this node knows of a vault's backups.
 func (n *Node) shelf(vault statement.ID) sos.Shelf {
-	s := sos.Shelf{Keys: n.sosKeys(vault), Bundles: map[string][]act.Key{}}
+	s := sos.Shelf{Keys: n.sosKeys(vault), Bundles: map[string][]act.Key{}, Holders: map[[32]byte][]string{}}
 	var views []ceremony.View
 	for _, v := range n.Keeper.Vault(vault) {
 		if v.Current != nil {
 			views = append(views, v)
+			s.Holders[v.KeyID] = v.Vault.Committee
 		}
 	}
 	n.guarding.Lock()

@@ -58,7 +58,7 @@ func (n *Node) openRescue(ctx context.Context) (*rescue.Desk, error) {
 			return n.Keeper.CheckContribution(ctx, k.Key, k.Epoch, a, raw)
 		},
 		Epoch: func(key [32]byte) (e rescue.Epoch, ok bool) {
-			e.Hash, e.Activation, e.Committee, ok = n.Keeper.InForce(key)
+			e.Hash, e.Activation, e.Committee, e.Threshold, ok = n.Keeper.InForce(key)
 			return e, ok
 		},
 		Generation: n.Fence.Confirmed, Forks: n.forked,
@@ -252,8 +252,9 @@ func (n *Node) sosVaults() (ids []statement.ID) {
 	return ids
 }
 
-// sosBasis is what a vault's plan in force is read from.
-func (n *Node) sosBasis(vault statement.ID) (rescue.Basis, error) {
+// sosBasis is what a vault's plan in force is read from. The keys of a vault may be held by several committees after an emergency: it goes by that of the first key that a
+// request names.
+func (n *Node) sosBasis(vault statement.ID, keys []act.Key) (rescue.Basis, error) {
 	if n.Charters == nil {
 		return rescue.Basis{}, errors.New("there is no charter yet")
 	}
@@ -267,6 +268,11 @@ func (n *Node) sosBasis(vault statement.ID) (rescue.Basis, error) {
 		return rescue.Basis{}, errors.New("there is no roster yet")
 	}
 	v := views[0].Vault
+	if len(keys) > 0 {
+		if i := slices.IndexFunc(views, func(x ceremony.View) bool { return x.KeyID == keys[0].Key }); i >= 0 {
+			v = views[i].Vault
+		}
+	}
 	return rescue.Basis{Vault: vault, Charter: x.ID, Roster: r.ID, Name: v.Name, Threshold: v.Threshold, Committee: v.Committee}, nil
 }
 

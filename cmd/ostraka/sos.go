@@ -231,11 +231,11 @@ func (a *app) sosDeclare(c context.Context, p *plea) error {
 
 // request is the statement of a plea, under what the nodes say alike.
 func (p *plea) request(r client.Rescue) (statement.Statement, error) {
-	q, err := r.Draft(client.Now())
+	q, err := r.Draft(client.Now(), slices.Compact(slices.Sorted(slices.Values(p.subjects))))
 	if err != nil {
 		return statement.Statement{}, err
 	}
-	q.Trigger, q.Subjects, q.Reason, q.Role, q.By = p.trigger, slices.Compact(slices.Sorted(slices.Values(p.subjects))), p.reason, p.role, p.as
+	q.Trigger, q.Reason, q.Role, q.By = p.trigger, p.reason, p.role, p.as
 	for _, s := range q.Subjects {
 		if !slices.Contains(r.Operators, s) {
 			return statement.Statement{}, usage("--subject %q holds no share of vault %s; its operators: %s", s, r.Name, strings.Join(r.Operators, ", "))
@@ -405,7 +405,7 @@ func (a *app) sosChallengeCommand() *cobra.Command {
 			if !slices.Contains(r.Operators, operator) {
 				return usage("--operator %q holds no share of vault %s; its operators: %s", operator, r.Name, strings.Join(r.Operators, ", "))
 			}
-			q, err := r.Draft(client.Now())
+			q, err := r.Draft(client.Now(), []string{operator})
 			if err != nil {
 				return err
 			}

@@ -20,10 +20,11 @@ func (a *app) sosCloseCommand() *cobra.Command {
 	var p pen
 	var report string
 	c := &cobra.Command{
-		Use: "close VAULT --as OPERATOR --report FILE", Short: "Close an emergency: every operator of the new committee signs that the vault stands", Args: exactly("VAULT"),
-		Long: "The statement names the keys in their new epochs, their backup sets, the drills that the nodes know, and the report's SHA-256. The first officer makes it; the others sign the\n" +
-			"same bytes, and may leave --report out. Cut new exports, have guardians drill, and publish what `ostraka sos report --json` wrote first. Nodes take it once all have\n" +
-			"signed and the lock-up's time is over on their own clocks: it may be signed before.",
+		Use: "close VAULT --as OPERATOR --report FILE", Short: "Close an emergency: operators of the new committee sign that the vault stands", Args: exactly("VAULT"),
+		Long: "The statement names the keys that got new shares in their new epochs, their backup sets, the drills that the nodes know, and the report's SHA-256. The first officer makes\n" +
+			"it; the others sign the same bytes, and may leave --report out. Cut new exports, have guardians drill, and publish what `ostraka sos report --json` wrote first. Nodes take it\n" +
+			"once as many of each key's new committee have signed as sign with the key, and the lock-up's time is over on their own clocks: it may be signed before. Keys that got no new\n" +
+			"shares stay in their epochs: a new request may name them afterwards.",
 		Example: "  ostraka sos report treasury --json --key ~/.ssh/officer > report.json\n  ostraka sos close treasury --as acme --report report.json --key ~/.ssh/officer",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.sosGather(c.Context(), &p, args[0], statement.SOSClose, "Close it?", report, func(ctx context.Context, q act.Request) (statement.Statement, error) {
@@ -31,7 +32,10 @@ func (a *app) sosCloseCommand() *cobra.Command {
 				if err != nil {
 					return statement.Statement{}, err
 				}
-				x, err := p.circle.Closing(ctx, q, sum)
+				x, left, err := p.circle.Closing(ctx, q, sum)
+				for _, k := range left {
+					a.say("Key %x got no new shares: it stays in its epoch, and a new request may name it after this closing.", k.Key[:6])
+				}
 				if err != nil {
 					return statement.Statement{}, notReady("see `ostraka sos status` and `ostraka backup coverage`", "it cannot be closed: %v", err)
 				}
@@ -102,7 +106,7 @@ func (a *app) sosGather(c context.Context, p *pen, vault string, kind statement.
 	var s statement.Statement
 	if len(waiting) > 0 {
 		s = waiting[0].Statement
-		a.say("%d of %s have signed it already.", waiting[0].Signed, strings.Join(r.Operators, ", "))
+		a.say("It is signed by %s already.", orNone(waiting[0].By))
 		if err := p.checkClosing(ctx, a, q.Request, s, report); err != nil {
 			return err
 		}
@@ -114,9 +118,33 @@ func (a *app) sosGather(c context.Context, p *pen, vault string, kind statement.
 		return err
 	}
 	if left := q.Left(); left > 0 && kind == statement.SOSClose {
-		a.say("It takes effect when all have signed, and the lock-up is over: %s are left.", left.Truncate(time.Second))
+		a.say("It takes effect when enough have signed, and the lock-up is over: %s are left.", left.Truncate(time.Second))
 	}
+	p.sayAwaited(ctx, a, r.Name, q.ID)
 	return a.show(doc, doc.print)
+}
+
+// sayAwaited tells who signed so far, and whom it awaits, as the nodes have it.
+func (p *pen) sayAwaited(ctx context.Context, a *app, vault string, request statement.ID) {
+	all, _, err := p.circle.Rescues(ctx)
+	if err != nil {
+		return // what was signed is handed over: `ostraka sos status` shows the rest
+	}
+	r, err := client.FindRescue(all, vault)
+	if err != nil {
+		return
+	}
+	said := map[string]bool{}
+	for _, q := range r.Requests {
+		for _, v := range q.Views {
+			for _, what := range v.Waiting {
+				if q.ID == request && !said[what] && strings.Contains(what, "signed by") { // the node's own words, one that is behind says others
+					said[what] = true
+					a.say("%s: %s.", v.Node, what)
+				}
+			}
+		}
+	}
 }
 
 // checkClosing holds a closing that another officer wrote to the keys and backups as this circle's nodes show them.
@@ -128,9 +156,12 @@ func (p *pen) checkClosing(ctx context.Context, a *app, q act.Request, s stateme
 	if err != nil {
 		return err
 	}
-	ours, err := p.circle.Closing(ctx, q, theirs.Report)
+	ours, left, err := p.circle.Closing(ctx, q, theirs.Report)
 	if err != nil {
 		return notReady("see `ostraka sos status` and `ostraka backup coverage`", "it cannot be closed: %v", err)
+	}
+	for _, k := range left {
+		a.say("Key %x got no new shares: it stays in its epoch, and a new request may name it after this closing.", k.Key[:6])
 	}
 	if !slices.Equal(ours.Keys, theirs.Keys) {
 		return refused("sign nothing; ask whoever wrote it", "closing %s names other epochs or backup sets than the nodes show", s.ID().Short())

@@ -123,6 +123,9 @@ func printEmergency(w io.Writer, vault string, e verify.Emergency) {
 		fmt.Fprint(w, line("  activation %s: %s give parts for %d of %s\n", a.ID.Short(), strings.Join(a.Contributors, ", "), a.Threshold, strings.Join(a.Members, ", ")))
 	}
 	printLeft(w, e)
+	for _, key := range e.KeysLeft {
+		fmt.Fprint(w, line("  key %.12s… has no new shares: it stays in its epoch, and a new request may name it\n", key))
+	}
 	if e.Report != "" {
 		fmt.Fprint(w, line("  closed with drill evidence %.16s… and report %.16s…\n", e.DrillEvidence, e.Report))
 	}

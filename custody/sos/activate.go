@@ -65,6 +65,9 @@ func (c Case) fits(e Activated) error {
 		if !slices.Contains(consents, name) {
 			return fmt.Errorf("%w: contributor: %s", ErrConsent, name)
 		}
+		if len(e.Holders) > 0 && !slices.Contains(e.Holders, name) { // it has no mask: with it fewer than r would give
+			return fmt.Errorf("%w: contributor: %s holds no share of this key", ErrPlan, name)
+		}
 	}
 	if a.Threshold < c.plan.Least {
 		return fmt.Errorf("%w: threshold: %d, %d at least is allowed", ErrPlan, a.Threshold, c.plan.Least)
@@ -184,12 +187,20 @@ func follow(t *turn, e Event) error {
 	if !slices.ContainsFunc(t.c.request.Keys, func(k keyEpoch) bool { return k.Key == v.Key.Key }) {
 		return fmt.Errorf("%w: key %x", ErrForeign, v.Key.Key[:6])
 	}
-	for _, name := range v.Committee { // of all keys together
-		t.c.committee = join(t.c.committee, name)
+	f := fresh{v.Key, slices.Sorted(slices.Values(v.Committee)), v.Threshold}
+	if !f.signs() {
+		return fmt.Errorf("%w: threshold: %d of %d members", ErrForeign, v.Threshold, len(v.Committee))
 	}
-	t.c.reshared = slices.DeleteFunc(t.c.reshared, func(k keyEpoch) bool { return k.Key == v.Key.Key })
-	t.c.reshared = append(t.c.reshared, v.Key)
-	slices.SortFunc(t.c.reshared, func(a, b keyEpoch) int { return bytes.Compare(a.Key[:], b.Key[:]) })
+	if slices.ContainsFunc(t.c.reshared, func(o fresh) bool { return o.Key == f.Key }) {
+		return nil
+	}
+	before := t.c.Committee()
+	t.c.reshared = slices.DeleteFunc(t.c.reshared, func(o fresh) bool { return o.Key.Key == f.Key.Key })
+	t.c.reshared = append(t.c.reshared, f)
+	slices.SortFunc(t.c.reshared, func(a, b fresh) int { return bytes.Compare(a.Key.Key[:], b.Key.Key[:]) })
+	if slices.ContainsFunc(t.c.Committee(), func(name string) bool { return !slices.Contains(before, name) }) {
+		t.c.freed = false // an early release takes all of them, and these did not sign it
+	}
 	switch t.c.state {
 	case Active, LockUp:
 		return nil
@@ -202,9 +213,23 @@ func follow(t *turn, e Event) error {
 	return nil
 }
 
-// closes ends the lock-up for good: its time is over, all keys have new shares, and the statement names exactly these.
+// signs says that some number of the members signs, and no more than there are.
+func (f fresh) signs() bool { return 0 < f.threshold && f.threshold <= len(f.committee) }
+
+// among are which of these are of the committee.
+func (f fresh) among(names []string) (in []string) {
+	for _, name := range f.committee {
+		if slices.Contains(names, name) {
+			in = append(in, name)
+		}
+	}
+	return in
+}
+
+// closes ends the lock-up for good: its time is over, the statement names exactly the keys that have new shares, and for each as many of its new committee
+// signed as sign with it anyway. Keys that are left stay in their epochs: a new request may name them.
 func closes(t *turn, e Event) error {
-	v := e.(ClosedBy).Close
+	v := e.(ClosedBy)
 	if err := timely(t, v.Head, v.Created); err != nil {
 		return err
 	}
@@ -215,11 +240,55 @@ func closes(t *turn, e Event) error {
 	switch {
 	case !t.c.unlocked():
 		return fmt.Errorf("%w: %s of the lock-up are left on this node's clock", ErrEarly, t.c.Remaining())
-	case len(t.c.reshared) != len(t.c.request.Keys) || !slices.Equal(keys, t.c.reshared):
-		return fmt.Errorf("%w: not exactly the keys, in the epochs that SOS brought", ErrForeign)
+	case len(keys) == 0 || !slices.Equal(keys, t.c.Reshared()):
+		return fmt.Errorf("%w: not exactly the keys with new shares, in the epochs that SOS brought", ErrForeign)
 	}
-	t.step(Closed, "new shares, new backups, a drill and a report: closed by "+list(t.c.Committee()))
+	for _, f := range t.c.reshared {
+		if in := f.among(v.Signed); len(in) < f.threshold {
+			return fmt.Errorf("%w: of key %x's new committee %s signed, %d must", ErrPlan, f.Key.Key[:6], list(in), f.threshold)
+		}
+	}
+	t.step(Closed, "new shares, new backups, a drill and a report: closed by "+list(v.Signed)+t.c.leaves())
 	return nil
+}
+
+// leaves says in words which keys are left as they were; "" if none is.
+func (c Case) leaves() (text string) {
+	for _, k := range c.Left() {
+		text += fmt.Sprintf("; key %x has no new shares and stays in its epoch: after CLOSED a new request may name it", k.Key[:6])
+	}
+	return text
+}
+
+// Awaits says in words what ends a lock-up here; nothing where there is none. signed are who signed the closing that has the most signatures, and the early release.
+func (c Case) Awaits(closing, release []string) (waits []string) {
+	if c.state != LockUp && (c.state != Closed || c.freed || c.tranchesOver()) {
+		return nil
+	}
+	if c.state == LockUp {
+		for _, k := range c.Left() {
+			waits = append(waits, fmt.Sprintf("key %x has no new shares: a closing leaves it in its epoch, and after CLOSED a new request may name it", k.Key[:6]))
+		}
+		switch {
+		case c.unlocked():
+		case len(c.plan.Successors) == 0 && len(c.reshared) > 0:
+			waits = append(waits, "the plan names no successors: only an early release ends the lock-up")
+		default:
+			waits = append(waits, fmt.Sprintf("%s of the lock-up are left", c.Remaining()))
+		}
+		for _, f := range c.reshared {
+			in := f.among(closing)
+			rest := slices.DeleteFunc(slices.Clone(f.committee), func(name string) bool { return slices.Contains(in, name) })
+			if n := f.threshold - len(in); n > 0 {
+				waits = append(waits, fmt.Sprintf("a closing of key %x is signed by %s, and awaits %d of %s", f.Key.Key[:6], list(in), n, list(rest)))
+			}
+		}
+	}
+	if len(release) > 0 && !c.freed {
+		rest := slices.DeleteFunc(c.Committee(), func(name string) bool { return slices.Contains(release, name) })
+		waits = append(waits, fmt.Sprintf("an early release is signed by %s, and awaits %s", list(release), list(rest)))
+	}
+	return waits
 }
 
 // free ends the lock-up's time and the tranches. The closing is still needed.

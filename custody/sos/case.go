@@ -31,8 +31,7 @@ type Case struct {
 
 	activations []activation // ascending by key and attempt
 	gave        []gift       // who gave their part, this node too; ascending
-	reshared    []act.Key    // keys in the epochs that SOS brought, ascending
-	committee   []string     // of those
+	reshared    []fresh      // keys in the epochs that SOS brought, ascending
 	late        bool         // a veto or cancellation came after this node gave its part
 	byGuardians bool         // it is over because guardians vetoed
 	freed       bool         // early release
@@ -68,6 +67,13 @@ type gift struct {
 	operator   string
 }
 
+// A fresh is a key in the epoch that SOS brought, with the committee of that and how many of it sign.
+type fresh struct {
+	act.Key
+	committee []string // ascending
+	threshold int
+}
+
 // A spend is one thing that left: so much of an asset, or one use of a call.
 type spend struct {
 	intent statement.ID
@@ -87,7 +93,7 @@ const (
 func (c Case) clone() Case {
 	c.supports, c.vetoes, c.alive, c.signed = slices.Clone(c.supports), slices.Clone(c.vetoes), slices.Clone(c.alive), slices.Clone(c.signed)
 	c.steps, c.activations, c.gave = slices.Clone(c.steps), slices.Clone(c.activations), slices.Clone(c.gave)
-	c.reshared, c.committee, c.spent = slices.Clone(c.reshared), slices.Clone(c.committee), slices.Clone(c.spent)
+	c.reshared, c.spent = slices.Clone(c.reshared), slices.Clone(c.spent)
 	return c
 }
 
@@ -171,7 +177,22 @@ func (c Case) Gave(activation statement.ID, operator string) bool {
 }
 
 // Reshared are the keys that have new shares by SOS, each in its new epoch.
-func (c Case) Reshared() []act.Key { return slices.Clone(c.reshared) }
+func (c Case) Reshared() (keys []act.Key) {
+	for _, f := range c.reshared {
+		keys = append(keys, f.Key)
+	}
+	return keys
+}
+
+// Left are the keys of the request that have no new shares, in the epochs that it names.
+func (c Case) Left() (keys []act.Key) {
+	for _, k := range c.request.Keys {
+		if !slices.ContainsFunc(c.reshared, func(f fresh) bool { return f.Key.Key == k.Key }) {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
 
 // Alive are the subjects of whom a proof of life is here; none can be of a request that their life does not end.
 func (c Case) Alive() []string { return slices.Clone(c.alive) }
@@ -186,10 +207,15 @@ func (c Case) Cancels() bool { return c.cancels() }
 // Late says that a veto or cancellation came after this node had given its part.
 func (c Case) Late() bool { return c.late }
 
-// Committee is who signs for an early release, and once keys moved for a closing: every operator of the committee in force.
+// Committee is who signs an early release: every operator of the committees in force, of all keys with new shares together. Of it are who sign a closing.
 func (c Case) Committee() (names []string) {
-	if len(c.committee) > 0 {
-		return slices.Clone(c.committee)
+	for _, f := range c.reshared {
+		for _, name := range f.committee {
+			names = join(names, name)
+		}
+	}
+	if len(c.reshared) > 0 {
+		return names
 	}
 	for _, o := range c.plan.Operators {
 		names = append(names, o.Name)

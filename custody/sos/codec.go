@@ -40,7 +40,6 @@ const (
 	tagActivations
 	tagGave
 	tagReshared
-	tagCommittee
 	tagFlags
 	tagSpent
 )
@@ -87,9 +86,10 @@ func (c Case) encode(e *transcript.Encoder) {
 		e.Bytes(tag1, c.gave[i].activation[:]).String(tag2, c.gave[i].operator)
 	})
 	e.List(tagReshared, len(c.reshared), func(i int, e *transcript.Encoder) {
-		e.Bytes(tag1, c.reshared[i].Key[:]).Bytes(tag2, c.reshared[i].Epoch[:])
+		f := c.reshared[i]
+		e.Bytes(tag1, f.Key.Key[:]).Bytes(tag2, f.Epoch[:]).Uint(tag3, uint64(f.threshold))
+		encodeNames(e, tag4, f.committee)
 	})
-	encodeNames(e, tagCommittee, c.committee)
 	e.Uint(tagFlags, bits(c.late, c.byGuardians, c.freed))
 	e.List(tagSpent, len(c.spent), func(i int, e *transcript.Encoder) {
 		s := c.spent[i]
@@ -208,7 +208,6 @@ func decodeCase(d *transcript.Decoder, at func(statement.ID, [32]byte) (plan.Pla
 	c.alive, c.signed = decodeNames(d, tagAlive), decodeNames(d, tagSigned)
 	decodeWords(d, &c)
 	decodeActivations(d, &c)
-	c.committee = decodeNames(d, tagCommittee)
 	flags := d.Uint(tagFlags, 7)
 	c.late, c.byGuardians, c.freed = flags&1 != 0, flags&2 != 0, flags&4 != 0
 	d.List(tagSpent, 0, maxSpends, func(_ int, d *transcript.Decoder) {
@@ -247,10 +246,15 @@ func decodeActivations(d *transcript.Decoder, c *Case) {
 		c.gave = append(c.gave, g)
 	})
 	d.List(tagReshared, 0, statement.MaxSOSKeys, func(_ int, d *transcript.Decoder) {
-		var k act.Key
-		copy(k.Key[:], d.Fixed(tag1, 32))
-		copy(k.Epoch[:], d.Fixed(tag2, 32))
-		c.reshared = append(c.reshared, k)
+		var f fresh
+		copy(f.Key.Key[:], d.Fixed(tag1, 32))
+		copy(f.Epoch[:], d.Fixed(tag2, 32))
+		f.threshold = int(d.Uint(tag3, statement.MaxOperators))
+		f.committee = decodeNames(d, tag4)
+		if d.Err() == nil && !f.signs() { // no signature would close it
+			d.Fail(tag3, fmt.Errorf("%d of %d", f.threshold, len(f.committee)))
+		}
+		c.reshared = append(c.reshared, f)
 	})
 }
 

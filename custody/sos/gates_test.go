@@ -413,13 +413,13 @@ func TestCancelling(t *testing.T) {
 		t.Errorf("after the lock-up: %s", o.state())
 	}
 	// S5: what is locked has an end. And new shares that come after all lock it up again.
-	o.do(sos.Reshared{Request: o.q.ID, Activation: o.activation(1).ID, Key: o.fresh()})
+	o.do(sos.Reshared{Request: o.q.ID, Activation: o.activation(1).ID, Key: o.fresh(), Committee: []string{"acme", "yara"}, Threshold: 2})
 	if o.state() != sos.LockUp || o.d.MayRun(sos.Ordinary, statement.ID{}) == nil {
 		t.Errorf("new shares after the end: %s", o.state())
 	}
 	v := newOne(t, plan.Silence, nil).to(sos.Contest)
 	_ = veto(v, "g1", "g2", "g3")
-	v.do(sos.Reshared{Request: v.q.ID, Activation: statement.ID{1}, Key: v.fresh()})
+	v.do(sos.Reshared{Request: v.q.ID, Activation: statement.ID{1}, Key: v.fresh(), Committee: []string{"acme", "yara"}, Threshold: 2})
 	if v.state() != sos.LockUp {
 		t.Errorf("new shares of a vetoed request: %s", v.state())
 	}
@@ -434,7 +434,7 @@ func TestLacks(t *testing.T) {
 	}
 	v := o.view()
 	v.Silent["cora"], v.Keys = silent-1, nil
-	if got := strings.Join(o.d.Lacks(o.q.ID, v, o.r()), "; "); !strings.Contains(got, "cora has been silent for 1m59s here, 2m0s is needed") || !strings.Contains(got, "the vault's keys in the epochs in force") {
+	if got := strings.Join(o.d.Lacks(o.q.ID, v, o.r()), "; "); !strings.Contains(got, "cora has been silent for 1m59s here, 2m0s is needed") || !strings.Contains(got, "the vault's keys that its subjects hold a share of, in the epochs in force") {
 		t.Error(got)
 	}
 	if err := o.support(act.Operator, "cora"); err == nil {

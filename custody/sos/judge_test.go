@@ -23,6 +23,7 @@ type judge struct {
 	answers    map[statement.ID]answer
 	asked0     map[[32]byte]time.Duration // true time of each question
 	violations []string
+	shown      map[string]sos.ClosedBy // the last closing that each node was shown
 	count      map[string]int
 }
 
@@ -81,7 +82,7 @@ type answer struct {
 }
 
 func newJudge(p plan.Plan, n int) *judge {
-	j := &judge{n: n, r: p.Live, requests: map[statement.ID]act.Request{}, at: map[string]*ledger{}, answers: map[statement.ID]answer{}, asked0: map[[32]byte]time.Duration{}, count: map[string]int{}}
+	j := &judge{n: n, r: p.Live, requests: map[statement.ID]act.Request{}, at: map[string]*ledger{}, answers: map[statement.ID]answer{}, asked0: map[[32]byte]time.Duration{}, shown: map[string]sos.ClosedBy{}, count: map[string]int{}}
 	for _, o := range slices.Concat(p.Operators, p.Others) {
 		j.at[o.Name] = &ledger{admitted: -1, per: map[statement.ID]*progress{}, released: map[statement.ID]bool{}, intents: map[statement.ID]bool{}}
 	}
@@ -233,6 +234,7 @@ func (j *judge) said(w *world, b *box, s act.Step) {
 		if ran := j.at[b.name].ran - p.locked; ran < lockUp {
 			j.fault("%s closed after %s of lock-up", b.name, ran)
 		}
+		j.closed(b, q)
 	case "expired":
 		if before == "active" && p.gave && !b.dirtied(j) {
 			j.fault("%s gave its part, and did not lock up", b.name)
@@ -245,6 +247,37 @@ func (j *judge) said(w *world, b *box, s act.Step) {
 		if !vetoed(w, b, q) {
 			j.fault("%s took request %s for vetoed", b.name, q.ID.Short())
 		}
+	}
+}
+
+// closes notes what somebody shows a node as a closing.
+func (j *judge) closes(b *box, e sos.ClosedBy) { j.shown[b.name] = e }
+
+// closed holds a closing to the new shares that a node had heard of: it names exactly those, of one key or several, and two of the three who hold each signed it.
+func (j *judge) closed(b *box, q act.Request) {
+	made := map[[32]byte]sos.Reshared{}
+	for _, p := range b.heard {
+		if e, ok := p.event.(sos.Reshared); ok && e.Request == q.ID {
+			made[e.Key.Key] = e
+		}
+	}
+	e, ok := j.shown[b.name]
+	if !ok || e.Request != q.ID || len(e.Keys) == 0 || len(e.Keys) != len(made) {
+		j.fault("%s closed %s by a closing of %d keys; %d have new shares", b.name, q.ID.Short(), len(e.Keys), len(made))
+	}
+	for _, k := range e.Keys {
+		n := 0
+		for _, name := range made[k.Key.Key].Committee {
+			if slices.Contains(e.Signed, name) {
+				n++
+			}
+		}
+		if made[k.Key.Key].Key != k.Key || n < 2 {
+			j.fault("%s closed %s by a closing that %d of key %x's committee signed, in epoch %x", b.name, q.ID.Short(), n, k.Key.Key[:2], k.Epoch[:2])
+		}
+	}
+	if len(made) < len(q.Keys) {
+		j.count["closed in part"]++
 	}
 }
 

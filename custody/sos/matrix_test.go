@@ -169,7 +169,7 @@ var matrix = []cell{
 	{"S9 signatures on demand", dials{loss: 10}, 90, demand, []string{"vetoed", "released"}},
 	{"S10 suppressed notices", dials{loss: 5, corrupt: 1}, 90, suppress, []string{"declared", "contest"}},
 	{"S11 structuring", dials{late: 20}, 120, func(w *world) { w.story(plan.Silence, 1); w.abuse(); w.abuse() }, []string{"signed sweep", "lock-up"}},
-	{"S12 lock-up tricks", dials{loss: 10, restart: 10}, 120, locked, []string{"signed sweep", "signed call", "lock-up"}},
+	{"S12 lock-up tricks", dials{loss: 10, restart: 10}, 120, locked, []string{"signed sweep", "signed call", "lock-up", "closed", "closed in part"}},
 	{"S13 no log, forked log", dials{loss: 10}, 90, forks, []string{"released", "active"}},
 	{"S14 killed at each step", dials{breaks: 40, loss: 10, twice: 20}, 110, func(w *world) { w.story(plan.Silence, 1); w.abuse() }, []string{"released", "executed"}},
 	{"liars", dials{corrupt: 1, badGuardians: 2, loss: 10, late: 20}, 90, func(w *world) { w.story(pick(w, plan.Silence, plan.Legal), 1); w.lies(); w.abuse() }, []string{"released", "executed"}},
@@ -406,13 +406,28 @@ func suppress(w *world) {
 }
 
 func locked(w *world) {
+	if w.chance(500) { // a vault with two keys, of which the window may be too short for one
+		w.keys = append(w.keys, act.Key{Key: [32]byte{6}, Epoch: [32]byte{4}})
+	}
 	w.story(pick(w, plan.Silence, plan.Compromise), 1)
 	w.abuse()
 	w.abuse()
 	w.every(func() {
 		b := w.boxes[w.rng.IntN(len(w.boxes))]
-		for _, q := range w.requests { // a release that not all signed is never verified; a closing comes too early
-			_ = w.apply(b, parcel{event: sos.ClosedBy{Close: act.Close{Head: q.Head(), Keys: []act.Backed{{Key: act.Key{Key: w.keys[0].Key, Epoch: [32]byte{5, 1}}}}, Created: w.wall().Add(b.offset)}}})
+		for _, q := range w.requests { // a release that not all signed is never verified; a closing comes too early, names too much or too little, or too few signed it
+			e := sos.ClosedBy{Close: act.Close{Head: q.Head(), Created: w.wall().Add(b.offset)}}
+			for _, k := range w.keys {
+				if w.chance(800) {
+					e.Keys = append(e.Keys, act.Backed{Key: act.Key{Key: k.Key, Epoch: [32]byte{5, byte(1 + w.rng.IntN(2))}}})
+				}
+			}
+			for _, name := range []string{"acme", "bolt", "yara", "zoe"} {
+				if w.chance(500) {
+					e.Signed = append(e.Signed, name)
+				}
+			}
+			w.judge.closes(b, e)
+			_ = w.apply(b, parcel{event: e})
 		}
 	})
 }

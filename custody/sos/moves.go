@@ -45,7 +45,7 @@ var moves = [numStates][numColumns]move{
 	Contest:  {mCount, mObject, mRefute, mRefute, mHeed, mGift, mStay, nEarly, mFollow, mLapse, nEarly, nEarly, mAgain, mMature},
 	Active:   {mCount, mObject, mRefute, mRefute, mHeed, mGift, mStay, mActivate, mFollow, mLapse, nEarly, nEarly, mAgain, mWindow},
 	LockUp:   {nOver, mObject, mRefute, mRefute, mHeed, mGift, mStay, nLate, mFollow, mStay, mClose, mFree, mRelock, mLock},
-	Closed:   {nOver, nOver, nOver, nOver, mHeed, nOver, mStay, nOver, mStay, mStay, mStay, mFree, mRelock, mStay},
+	Closed:   {nOver, nOver, nOver, nOver, mHeed, nOver, mStay, nOver, mFollow, mStay, mStay, mFree, mRelock, mStay},
 	Vetoed:   {nOver, nOver, nOver, nOver, mHeed, mGift, mStay, nOver, mFollow, mStay, nOver, nOver, mStay, mStay},
 	Expired:  {nOver, nOver, nOver, nOver, mHeed, mGift, mStay, nOver, mFollow, mStay, nOver, nOver, mStay, mStay},
 }

@@ -30,6 +30,8 @@ var mutants = []mutant{
 	{"in silence, every other node has seen it", "tick.go", "if c.request.Trigger == plan.Silence {", "if c.request.Trigger == plan.Silence && false {", "S10"},
 	{"after a roll-back, the delay is counted anew", "tick.go", "	t.c.clock, t.c.at = t.c.clock.Again(t.r), 0\n	if t.c.state == Active &&", "	if t.c.state == Active &&", "S2 clocks"},
 	{"what was given locks up when the window is over", "tick.go", "	case t.c.given(t.d.self):\n		t.step(LockUp, \"the window is over", "	case false:\n		t.step(LockUp, \"the window is over", "S13"},
+	{"a closing names what has new shares", "activate.go", "case len(keys) == 0 || !slices.Equal(keys, t.c.Reshared()):", "case false:", "S12"},
+	{"as many sign a closing as sign", "activate.go", "in := f.among(v.Signed); len(in) < f.threshold", "in := f.among(v.Signed); len(in) < f.threshold-1", "S12"},
 	{"a lock-up lasts", "tick.go", "c.clock.Credited-c.at >= c.plan.LockUp", "c.clock.Credited-c.at >= c.plan.LockUp/2", "S12"},
 	{"m − k + 1 guardians veto", "plan/need.go", "len(p.Guardians) - p.Quorum + 1", "len(p.Guardians) - p.Quorum + 2", "S4"},
 	{"no fewer do", "plan/need.go", "len(p.Guardians) - p.Quorum + 1", "len(p.Guardians) - p.Quorum", "S4"},

@@ -12,12 +12,13 @@ import (
 
 // A Shelf is what a node found out about its backups, as of now.
 type Shelf struct {
-	Keys      []act.Key            // of the vault, in the epochs in force
-	Guardians []act.Key            // for which the whole guardian set verified, unopened, in that epoch
-	Bundles   map[string][]act.Key // by operator: for which its own bundle, share and mask, is known to be there
-	Masked    []act.Key            // for which this node holds its own mask
-	Drilled   map[string]time.Time // by guardian: when they last proved that they can open theirs
-	Restored  map[string]time.Time // by operator: when its bundle was last restored in a drill
+	Keys      []act.Key             // of the vault, in the epochs in force
+	Holders   map[[32]byte][]string // of each key, the committee in force; of a key without, the plan's
+	Guardians []act.Key             // for which the whole guardian set verified, unopened, in that epoch
+	Bundles   map[string][]act.Key  // by operator: for which its own bundle, share and mask, is known to be there
+	Masked    []act.Key             // for which this node holds its own mask
+	Drilled   map[string]time.Time  // by guardian: when they last proved that they can open theirs
+	Restored  map[string]time.Time  // by operator: when its bundle was last restored in a drill
 }
 
 // A Missing is something that SOS needs, and what to do about it.
@@ -48,9 +49,13 @@ func Ready(p plan.Plan, s Shelf, now time.Time) (missing []Missing) {
 		if !slices.Contains(s.Masked, k) {
 			add(true, name+": this node has no mask for the epoch in force", "\"ostraka vault refresh\" makes shares and masks anew")
 		}
-		for _, o := range p.Operators {
-			if !slices.Contains(s.Bundles[o.Name], k) {
-				add(false, name+": no bundle of "+o.Name+", with its mask, is known for the epoch in force", "have %s run \"ostraka backup cut\"", o.Name)
+		holders, known := s.Holders[k.Key]
+		if !known {
+			holders = names(p.Operators, func(o plan.Operator) string { return o.Name })
+		}
+		for _, o := range holders {
+			if !slices.Contains(s.Bundles[o], k) {
+				add(false, name+": no bundle of "+o+", with its mask, is known for the epoch in force", "have %s run \"ostraka backup cut\"", o)
 			}
 		}
 	}

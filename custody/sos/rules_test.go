@@ -27,6 +27,9 @@ type one struct {
 	count byte
 	keys  []act.Key
 	said  []act.Step
+	name  string   // where several play
+	quiet []string // whom nobody hears; none: cora
+	alive bool     // they are heard all the same
 }
 
 func newOne(t testing.TB, trigger string, change func(*plan.Plan)) *one {
@@ -91,6 +94,16 @@ func (o *one) try(e sos.Event) error {
 }
 
 func (o *one) view() sos.View {
+	if o.alive {
+		return sos.View{Keys: o.keys}
+	}
+	if len(o.quiet) > 0 {
+		v := sos.View{Keys: o.keys, Silent: map[string]time.Duration{}, Refusing: map[string]time.Duration{}}
+		for _, name := range o.quiet {
+			v.Silent[name], v.Refusing[name] = time.Hour, time.Hour
+		}
+		return v
+	}
 	return sos.View{Keys: o.keys, Silent: map[string]time.Duration{"cora": time.Hour}, Refusing: map[string]time.Duration{"cora": time.Hour}, Height: 100}
 }
 
@@ -153,7 +166,7 @@ func (o *one) to(s sos.State) *one {
 	}
 	if s >= sos.LockUp {
 		o.do(o.activation(1))
-		o.do(sos.Reshared{Request: o.q.ID, Activation: o.activation(1).ID, Key: o.fresh(), Committee: []string{"acme", "yara"}})
+		o.do(sos.Reshared{Request: o.q.ID, Activation: o.activation(1).ID, Key: o.fresh(), Committee: []string{"acme", "yara", "zoe"}, Threshold: 2})
 		o.wait(window)
 	}
 	if s >= sos.Closed {
@@ -169,7 +182,7 @@ func (o *one) to(s sos.State) *one {
 func (o *one) fresh() act.Key { return act.Key{Key: o.keys[0].Key, Epoch: [32]byte{5}} }
 
 func (o *one) closing() sos.ClosedBy {
-	return sos.ClosedBy{Close: act.Close{Head: o.q.Head(), Keys: []act.Backed{{Key: o.fresh()}}, Created: start.Add(o.now)}}
+	return sos.ClosedBy{Close: act.Close{Head: o.q.Head(), Keys: []act.Backed{{Key: o.fresh()}}, Created: start.Add(o.now)}, Signed: []string{"acme", "zoe"}}
 }
 
 func (o *one) activation(attempt int) sos.Activated {
@@ -419,7 +432,7 @@ func TestItsOwnWordsComeBack(t *testing.T) {
 	if _, err := o.d.NoVeto(o.q.ID, "bolt", [32]byte{1}, ownLog, o.r()); !errors.Is(err, sos.ErrRolled) {
 		t.Errorf("S2: it answers: %v", err)
 	}
-	if c, _ := newOne(t, plan.Silence, nil).to(sos.LockUp).d.Open(); !slices.Equal(c.Committee(), []string{"acme", "yara"}) {
+	if c, _ := newOne(t, plan.Silence, nil).to(sos.LockUp).d.Open(); !slices.Equal(c.Committee(), []string{"acme", "yara", "zoe"}) {
 		t.Errorf("the committee is %v", c.Committee())
 	}
 }

@@ -223,6 +223,13 @@ func (w *world) activate() {
 			continue
 		}
 		e.Contributors = ready
+		for index, name := range e.Taken { // it stays, and so 2 of 3 sign
+			if name == ready[0] {
+				e.Party[name] = [16]byte{9}
+				e.Members = append([]act.Member{{Operator: name, Party: e.Party[name], Index: index, Encryption: [32]byte{3}}}, e.Members...)
+				e = seated(e)
+			}
+		}
 		ok := true
 		for _, name := range ready {
 			ok = ok && (w.box(name).corrupt || w.box(name).docket.MayActivate(e) == nil)
@@ -241,6 +248,9 @@ func (w *world) activation(q act.Request, attempt int) sos.Activated {
 	e := sos.Activated{
 		Activation: act.Activation{ID: w.id(), Head: q.Head(), Key: q.Keys[0], Attempt: attempt, Threshold: 2, Created: w.wall()},
 		Taken:      map[uint16]string{1: "acme", 2: "bolt", 3: "cora", 4: "dora", 5: "emma"}, Party: map[string][16]byte{"yara": {1}, "zoe": {2}},
+	}
+	if len(q.Keys) > 1 {
+		e.Key = q.Keys[w.rng.IntN(len(q.Keys))]
 	}
 	e.Members = []act.Member{{Operator: "yara", Party: [16]byte{1}, Index: 8, Encryption: [32]byte{1}}, {Operator: "zoe", Party: [16]byte{2}, Index: 9, Encryption: [32]byte{2}}}
 	return seated(e)
@@ -290,7 +300,7 @@ func (w *world) execute() {
 		}
 		a.applied = true
 		w.judge.executed(w, a.a)
-		w.person(sos.Reshared{Request: a.a.Request, Activation: id, Key: act.Key{Key: a.a.Key.Key, Epoch: [32]byte{5, byte(a.a.Attempt)}}, Committee: a.a.Names()})
+		w.person(sos.Reshared{Request: a.a.Request, Activation: id, Key: act.Key{Key: a.a.Key.Key, Epoch: [32]byte{5, byte(a.a.Attempt)}}, Committee: a.a.Names(), Threshold: a.a.Threshold})
 	}
 }
 

@@ -184,7 +184,11 @@ func (s *teller) more(w []string, last func() act.Request) {
 	case "close":
 		k := s.keys[0]
 		k.Epoch = [32]byte{5, 1}
-		s.person(sos.ClosedBy{Close: act.Close{Head: last().Head(), Keys: []act.Backed{{Key: k}}, Created: s.wall()}})
+		e := sos.ClosedBy{Close: act.Close{Head: last().Head(), Keys: []act.Backed{{Key: k}}, Created: s.wall()}, Signed: w[1:]}
+		for _, b := range s.boxes {
+			s.judge.closes(b, e)
+		}
+		s.person(e)
 	case "free":
 		s.person(sos.Freed{EarlyRelease: act.EarlyRelease{Head: last().Head(), Reason: "all is well", Created: s.wall()}})
 	case "lacks":

@@ -86,10 +86,10 @@ func (d Docket) lacks(c Case, v View, r Reading) (lacks []string) {
 	if q.Charter != d.plan.Charter {
 		add("another charter is in force: make it anew under that")
 	}
-	if !slices.Equal(q.Keys, v.Keys) {
-		add("it does not name the vault's keys in the epochs in force: make it anew with those")
+	if !slices.Equal(q.Keys, v.Of(q.Subjects)) {
+		add("it does not name the vault's keys that its subjects hold a share of, in the epochs in force: make it anew with those")
 	}
-	if err := d.plan.Serves(q.Trigger, q.Subjects); err != nil {
+	if err := c.plan.Serves(q.Trigger, q.Subjects); err != nil {
 		add("%v", err)
 	}
 	if open, ok := d.Open(); ok {
@@ -105,6 +105,18 @@ func (d Docket) lacks(c Case, v View, r Reading) (lacks []string) {
 		}
 	}
 	return append(lacks, d.backers(c, max(q.Number, before), r)...)
+}
+
+// Of are the keys that a request about these subjects names: every one of the vault in whose committee in force one of them sits. What an emergency that closed
+// gave new shares, it does not ask about again.
+func (v View) Of(subjects []string) (keys []act.Key) {
+	for _, k := range v.Keys {
+		holders, known := v.Holders[k.Key]
+		if !known || slices.ContainsFunc(subjects, func(name string) bool { return slices.Contains(holders, name) }) {
+			keys = append(keys, k)
+		}
+	}
+	return keys
 }
 
 // before is how many declarations came in the 90 days before, as this node knows. A clock that was set back forgets none.

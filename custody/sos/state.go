@@ -95,24 +95,30 @@ type (
 	// Told: the notices of a declaration were handed on, to every node directly, to webhooks and to the subjects.
 	Told struct{ Request statement.ID }
 	// Activated is an activation that all its contributors signed. Seats are what its members' nodes announced; Taken says whose each share
-	// index of the key is or ever was; Party is each operator's party, by the roster.
+	// index of the key is or ever was; Party is each operator's party, by the roster. Holders are who has a share and a mask of the key in
+	// the epoch; none: this node was not told of the key.
 	Activated struct {
 		act.Activation
-		Seats []act.Seat
-		Taken map[uint16]string
-		Party map[string][16]byte
+		Seats   []act.Seat
+		Taken   map[uint16]string
+		Party   map[string][16]byte
+		Holders []string
 	}
 	// Reshared: a key has a new epoch by the certificate of an activation.
 	Reshared struct {
 		Request    statement.ID
 		Activation statement.ID
 		Key        act.Key  // the new epoch
-		Committee  []string // operators, of its record
+		Committee  []string // operators, of its record, ascending
+		Threshold  int      // so many of them sign
 	}
 	// Moved: a key has a new epoch by any other certificate.
 	Moved struct{ Key act.Key }
-	// ClosedBy is a closing that the whole new committee signed (act.VerifyClose with Case.Committee).
-	ClosedBy struct{ act.Close }
+	// ClosedBy is a closing, and which operators signed it (act.VerifyClose with Case.Committee).
+	ClosedBy struct {
+		act.Close
+		Signed []string
+	}
 	// Freed is an early release that every operator signed (act.VerifyEarlyRelease with Case.Committee).
 	Freed struct{ act.EarlyRelease }
 	// RolledBack: peers or witnesses hold a higher cosigned head of this node's log than it does itself.
@@ -147,6 +153,7 @@ type View struct {
 	Silent   map[string]time.Duration // since the last heartbeat of each other operator that this node had, whoever carried it
 	Refusing map[string]time.Duration // since this node had a challenge of the operator, without a signature of it since
 	Keys     []act.Key                // of the vault, ascending, in the epochs in force here
+	Holders  map[[32]byte][]string    // of each key, the committee in force; of a key without, it is not known
 	Height   uint64                   // of the plan's chain, from this node's own endpoint; 0: unknown
 }
 

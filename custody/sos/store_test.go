@@ -40,7 +40,7 @@ func full(t testing.TB) (*one, sos.Docket) {
 	o.do(sos.Objected{Veto: act.Veto{ID: o.id(), Head: o.q.Head(), By: "g5", Created: start.Add(o.now)}})
 	o.do(sos.Lived{Alive: act.Alive{ID: o.id(), Head: o.q.Head(), Operator: "cora", Created: start.Add(o.now)}})
 	o.do(sos.Gave{Released: act.Released{ID: o.id(), Head: o.q.Head(), Operator: "bolt", Activation: o.activation(1).ID}})
-	o.do(sos.Reshared{Request: o.q.ID, Activation: o.activation(1).ID, Key: o.fresh()})
+	o.do(sos.Reshared{Request: o.q.ID, Activation: o.activation(1).ID, Key: o.fresh(), Committee: []string{"acme", "yara"}, Threshold: 2})
 	if err := o.spend(o.sweep(func(x *sos.Outflow) { x.Slot = [32]byte{14} })); err != nil {
 		t.Fatal(err)
 	}

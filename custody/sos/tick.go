@@ -137,11 +137,19 @@ func window(t *turn, _ Event) error {
 	switch {
 	case !t.c.closing(t.r):
 	case t.c.given(t.d.self):
-		t.step(LockUp, "the window is over; the vault signs only to its rescue addresses")
+		t.step(LockUp, "the window is over; the vault signs only to its rescue addresses"+t.c.unfinished())
 	default:
 		t.step(Expired, "the window is over, and nothing was given")
 	}
 	return nil
+}
+
+// unfinished says which keys of several have no new shares, where some have.
+func (c Case) unfinished() string {
+	if len(c.reshared) == 0 {
+		return ""
+	}
+	return c.leaves()
 }
 
 // lock asks whether the lock-up is over. If no new shares are known, then nothing came of it. Else it takes a closing.
@@ -186,7 +194,7 @@ func relock(t *turn, e Event) error {
 func lapse(t *turn, e Event) error {
 	k := e.(Moved).Key
 	old := slices.IndexFunc(t.c.request.Keys, func(o keyEpoch) bool { return o.Key == k.Key })
-	if old < 0 || t.c.request.Keys[old] == k || slices.Contains(t.c.reshared, k) {
+	if old < 0 || t.c.request.Keys[old] == k || slices.Contains(t.c.Reshared(), k) {
 		return nil
 	}
 	why := fmt.Sprintf("key %x has a new epoch that SOS did not bring", k.Key[:6])

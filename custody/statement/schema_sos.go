@@ -71,7 +71,7 @@ var sosRequestFields = []Spec{
 	hexOf("challenge", 32, "id of the challenge that failed; for `refusal` alone, and never absent there").optional(),
 	number("number", 0, MaxSOSNumber, "declarations on this vault in the 90 days before"),
 	hexOf("previous", 32, "id of the last of them; absent where there was none").optional(),
-	sosKeys(1, "keyID of each of the vault's keys, in ascending order"),
+	sosKeys(1, "keyID of each of the vault's keys of which a subject holds a share, in ascending order"),
 	sosRole(),
 	label("by", "who makes it"),
 	moment("created", "when it was made"),
@@ -171,7 +171,7 @@ var sosReleasedFields = sosHead(
 )
 
 var sosCloseFields = sosHead(
-	sosKeys(1, "keyID, in ascending order: all of the request, each in its new epoch",
+	sosKeys(1, "keyID, in ascending order: exactly those with new shares by the request, each in its new epoch",
 		hexOf("backups", 32, "hash of the backup set of that epoch")),
 	hexOf("drill", 32, "SHA-256 of the evidence of the drill that was passed"),
 	hexOf("report", 32, "SHA-256 of the published report"),

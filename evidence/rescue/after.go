@@ -8,7 +8,8 @@ import (
 	"github.com/ostraka/ostraka/custody/sos/act"
 )
 
-// judgeClosings wants each closing to name exactly the epochs that the emergency made, and their backups, a drill and a report (spec/sos 3.6).
+// judgeClosings wants each closing to name epochs that the emergency made, and their backups, a drill and a report; and what a node closed by, to name all of those that its own
+// log had in force by then (spec/sos 3.6).
 func (j *judge) judgeClosings(c *inquiry) {
 	made := map[act.Key]Epoch{}
 	for _, e := range j.made(c) {
@@ -19,8 +20,6 @@ func (j *judge) judgeClosings(c *inquiry) {
 		switch {
 		case v.what.Drill == [32]byte{} || v.what.Report == [32]byte{}:
 			why = "it names no drill, or no report"
-		case len(v.what.Keys) != len(c.Request.Keys):
-			why = fmt.Sprintf("it names %d keys, the request %d", len(v.what.Keys), len(c.Request.Keys))
 		}
 		for _, k := range v.what.Keys {
 			e, ok := made[k.Key]
@@ -94,8 +93,13 @@ func (c *inquiry) conclude(j *judge) {
 		c.Gave = append(c.Gave, r.what.Operator)
 	}
 	c.concludeShares(j)
+	for _, k := range c.Request.Keys {
+		if !slices.ContainsFunc(j.made(c), func(e Epoch) bool { return e.Key.Key == k.Key }) {
+			c.KeysLeft = append(c.KeysLeft, k)
+		}
+	}
 	for i := range c.closes {
-		c.Closed, c.ClosedBy = &c.closes[i].what, j.committee(c)
+		c.Closed = &c.closes[i].what
 	}
 	if c.Freed = len(c.freed) > 0; c.Freed {
 		c.FreedBy = j.committee(c)

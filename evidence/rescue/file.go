@@ -1,8 +1,10 @@
 package rescue
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/sos/plan"
@@ -147,7 +149,13 @@ func (j *judge) putShared(c *inquiry, s Said) error {
 		if err != nil {
 			return err
 		}
-		_, err = act.VerifyClose(st, byOfficer(st, s.Signatures, c.Plan), c.Plan, j.committee(c))
+		_, signed, err := act.VerifyClose(st, byOfficer(st, s.Signatures, c.Plan), c.Plan, j.committee(c))
+		if err == nil {
+			err = j.enough(c, v, signed)
+		}
+		if err == nil {
+			c.ClosedBy = signed
+		}
 		return shared(j, &c.closes, c, s, v, v.Head, err)
 	case statement.SOSEarlyRelease:
 		v, err := act.EarlyReleaseOf(st)
@@ -165,10 +173,31 @@ func shared[T any](j *judge, to *[]said[T], c *inquiry, s Said, what T, head act
 		return err
 	}
 	if incomplete != nil {
-		j.out.Attention = append(j.out.Attention, fmt.Sprintf("of the emergency of vault %s, a %s is not signed by all: %v", j.Name, s.Statement.Kind(), incomplete))
+		j.out.Attention = append(j.out.Attention, fmt.Sprintf("of the emergency of vault %s, a %s is not signed by enough: %v", j.Name, s.Statement.Kind(), incomplete))
 		return nil
 	}
 	*to = append(*to, said[T]{what, s.Statement.ID(), s.Told})
+	return nil
+}
+
+// enough says of which key fewer of the new committee signed a closing than sign with it (spec/sos 3.6). An epoch that the emergency did not make has nobody, and judgeClosings
+// says so.
+func (j *judge) enough(c *inquiry, v act.Close, signed []string) error {
+	for _, k := range v.Keys {
+		e, ok := j.epoch(k.Key)
+		n := 0
+		for _, m := range e.Members {
+			if slices.Contains(signed, m.Operator) {
+				n++
+			}
+		}
+		if ok && slices.ContainsFunc(j.made(c), func(o Epoch) bool { return o.Key == k.Key }) && n < e.Threshold {
+			return fmt.Errorf("of key %x's new committee %d signed it (%s), %d must", k.Key.Key[:6], n, strings.Join(signed, ", "), e.Threshold)
+		}
+	}
+	if len(signed) == 0 {
+		return errors.New("nobody of the new committees signed it")
+	}
 	return nil
 }
 

@@ -104,6 +104,7 @@ type Case struct {
 	Gave        []string  // operators whose nodes gave a part
 	Guardians   []string  // who gave a part, by the certificates
 	Epochs      []uint64  // that it made
+	KeysLeft    []act.Key // of the request, that have no new shares by it
 	Committee   []string  // of those
 	Until       time.Time // the lock-up's end, by the record; zero: there are no new shares
 	Went        []Went    // what left meanwhile
@@ -146,7 +147,7 @@ const (
 	claimLock     = "what leaves meanwhile goes to rescue addresses, or is a protective call of the plan"
 	claimCaps     = "all that leaves meanwhile is under the caps of the plan"
 	claimTranches = "what leaves after it was closed leaves in the tranches of the plan"
-	claimClose    = "it is closed by the whole new committee, with new backups, a drill and a report"
+	claimClose    = "it is closed by as many of each new committee as sign, for exactly the keys with new shares, with new backups, a drill and a report"
 	claimAll      = "every live operator's log tells of it"
 )
 

@@ -167,7 +167,15 @@ func (w *tale) request(name string, change func(*act.Request)) {
 }
 
 // begun is a tale up to ACTIVE at acme, cora and dora.
-func begun(t testing.TB) *tale { return upToActive(t, nil, nil) }
+func begun(t testing.TB, more ...act.Key) *tale {
+	return upToActive(t, func(w *tale) {
+		for _, k := range more {
+			e := w.s.Epochs[0]
+			e.Key = k
+			w.s.Epochs = append(w.s.Epochs, e)
+		}
+	}, func(q *act.Request) { q.Keys = append(q.Keys, more...) })
+}
 
 // refused is one whose subject lives, and does not sign.
 func refused(t testing.TB, challenge func(*act.Challenge), change func(*act.Request)) *tale {
@@ -341,6 +349,50 @@ func whole(t testing.TB) *tale {
 	w.close(nil, live...)
 	w.step(closed, 80*time.Hour+14*24*time.Hour, live...)
 	return w
+}
+
+// ended closes a tale whose lock-up is over.
+func (w *tale) ended(change func(*act.Close), by ...string) *tale {
+	w.later(14 * 24 * time.Hour)
+	w.close(change, by...)
+	w.step(closed, 80*time.Hour+14*24*time.Hour, live...)
+	return w
+}
+
+// another is a second key of the vault; late is that key with shares that no closing names.
+var another = act.Key{Key: [32]byte{2}, Epoch: [32]byte{11}}
+
+func (w *tale) second() *tale {
+	w.activate("second", func(a *act.Activation) { a.Key = another })
+	w.release("acme", func(v *act.Released) { v.Key = another.Key })
+	w.release("cora", func(v *act.Released) { v.Key = another.Key })
+	e := Epoch{Key: act.Key{Key: another.Key, Epoch: [32]byte{13}}, Number: 1, Prev: another.Epoch, Threshold: 2, Members: []Seat{w.seat("acme", 1), w.seat("cora", 3), w.seat("dora", 4)}, Backups: [32]byte{22}, Rescued: true, Locked: true, Activation: w.a.ID, Told: map[string]Place{}}
+	for _, l := range live {
+		w.leaf[l]++
+		e.Told[l] = Place{10 * w.leaf[l], w.now}
+	}
+	w.s.Epochs = append(w.s.Epochs, e)
+	return w
+}
+
+// A closing counts by as many of each new committee as sign, and names the keys with new shares alone: those that are left are said.
+func TestClosedInPart(t *testing.T) {
+	both := func(c *act.Close) {
+		c.Keys = append(c.Keys, act.Backed{Key: act.Key{Key: another.Key, Epoch: [32]byte{13}}, Backups: [32]byte{22}})
+	}
+	for name, c := range map[string]struct {
+		w    *tale
+		left int
+	}{
+		"by two of three":           {begun(t).reshared().ended(nil, "acme", "dora"), 0},
+		"one of two keys":           {begun(t, another).reshared().ended(nil, "cora", "dora"), 1},
+		"both keys, by two of each": {begun(t, another).second().reshared().ended(both, "cora", "dora"), 0},
+	} {
+		v := c.w.judge()
+		if len(v.Findings) > 0 || len(v.Cases[0].KeysLeft) != c.left || v.Cases[0].State != closed || v.Cases[0].Closed == nil {
+			t.Errorf("%s: %d keys are left, %s\n%s", name, len(v.Cases[0].KeysLeft), v.Cases[0].State, told(v))
+		}
+	}
 }
 
 func (w *tale) judge() Verdict {

@@ -27,7 +27,7 @@ var follows = map[string][]string{
 	declared: {""},
 	contest:  {declared, active}, // from ACTIVE after a roll-back (3.10)
 	active:   {contest},
-	lockUp:   {"", declared, contest, active, vetoed, expired, lockUp}, // from anywhere, by new shares (3.9)
+	lockUp:   {"", declared, contest, active, vetoed, expired, lockUp, closed}, // from anywhere, by new shares (3.9)
 	closed:   {lockUp},
 	vetoed:   {"", declared, contest, active},
 	expired:  {"", declared, contest, active, lockUp},
@@ -111,6 +111,9 @@ func (j *judge) walkDeclared(c *inquiry, l Log, s taken) {
 			bad("key %x was in another epoch than the request names", k.Key[:6])
 		}
 	}
+	if out := j.leftOut(l.Operator, s.Leaf, q); out != nil {
+		bad("the request leaves out key %x, of which a subject held a share", out)
+	}
 	if !s.Created.Before(q.Expires) {
 		bad("the request had expired at %s", q.Expires.Format(time.RFC3339))
 	}
@@ -138,6 +141,17 @@ func (j *judge) walkDeclared(c *inquiry, l Log, s taken) {
 			}
 		}
 	}
+}
+
+// leftOut is a key that a request does not name, and in whose committee one of its subjects sat, as a log told before a leaf (spec/sos 4.4); nil: none.
+func (j *judge) leftOut(log string, leaf int, q act.Request) []byte {
+	for _, e := range j.Epochs {
+		in := slices.ContainsFunc(e.Members, func(m Seat) bool { return slices.Contains(q.Subjects, m.Operator) })
+		if in && j.Current(log, e.Key.Key, leaf) == e.Epoch && !slices.ContainsFunc(q.Keys, func(k act.Key) bool { return k.Key == e.Key.Key }) {
+			return e.Key.Key[:6]
+		}
+	}
+	return nil
 }
 
 // lacks says whom a declaration lacks at one node, by what its own log told before; "": nobody. Nobody counts who is bound to a subject, who vetoed, whom one person
@@ -291,7 +305,7 @@ func (c *inquiry) gaveBefore(operator string, leaf int) bool {
 	return slices.ContainsFunc(c.released, func(r said[act.Released]) bool { return r.what.Operator == operator && r.before(operator, leaf) })
 }
 
-// walkClosed: after the whole lock-up or an early release, by a closing that all of the new committee signed (spec/sos 3.6).
+// walkClosed: after the whole lock-up or an early release, by a closing that as many of each new committee signed as sign (spec/sos 3.6).
 func (j *judge) walkClosed(c *inquiry, l Log, from, s taken) {
 	freed := slices.ContainsFunc(c.freed, func(f said[act.EarlyRelease]) bool { return f.before(l.Operator, s.Leaf) })
 	if why := waited(from.Place, s.Place, s.Credited, c.Plan.LockUp); from.State != "" && !freed && why != "" {
@@ -300,9 +314,22 @@ func (j *judge) walkClosed(c *inquiry, l Log, from, s taken) {
 	if len(c.Plan.Successors) == 0 && !freed {
 		j.accuse(c, l.Operator, claimTime, "leaf %d of its log ends a lock-up that only an early release ends: the plan names no successors", s.Leaf)
 	}
-	if !slices.ContainsFunc(c.closes, func(v said[act.Close]) bool { return v.before(l.Operator, s.Leaf) }) {
-		j.accuse(c, l.Operator, claimClose, "leaf %d of its log closes it, and no closing that the whole new committee signed stands before it", s.Leaf)
+	if !slices.ContainsFunc(c.closes, func(v said[act.Close]) bool {
+		return v.before(l.Operator, s.Leaf) && j.names(c, v.what, l.Operator, s.Leaf)
+	}) {
+		j.accuse(c, l.Operator, claimClose, "leaf %d of its log closes it, and no closing that enough of each new committee signed, and that names all new shares that it tells of, stands before it", s.Leaf)
 	}
+}
+
+// names says that a closing leaves out none of the epochs that the emergency made, as a log told before a leaf: keys without new shares stay as they were.
+func (j *judge) names(c *inquiry, v act.Close, log string, leaf int) bool {
+	for _, e := range j.made(c) {
+		at, told := e.Told[log]
+		if told && at.Leaf < leaf && !slices.ContainsFunc(v.Keys, func(k act.Backed) bool { return k.Key == e.Key }) {
+			return false
+		}
+	}
+	return true
 }
 
 // oneAtATime wants no node to hold two declarations of a vault open (spec/sos 2.5).

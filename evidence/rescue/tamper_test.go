@@ -445,11 +445,22 @@ func TestEveryBrokenRuleIsFound(t *testing.T) {
 		}, "request", claimLock},
 		"closed by some": {func(t *testing.T) *tale {
 			w := begun(t).reshared()
-			w.later(14 * 24 * time.Hour)
-			w.close(nil, "acme", "cora")
-			w.step(closed, 80*time.Hour+14*24*time.Hour, live...)
-			return w
+			return w.ended(nil, "acme")
 		}, "operator acme", claimClose},
+		"declared without a key of which the subject holds a share": {func(t *testing.T) *tale {
+			w := begun(t)
+			w.s.Epochs = append(w.s.Epochs, Epoch{Key: another, Threshold: 3, Members: w.s.Epochs[0].Members})
+			return w
+		}, "operator acme", claimStart},
+		"closed by one, and one who holds nothing": {func(t *testing.T) *tale {
+			return begun(t).reshared().ended(nil, "acme", "bolt")
+		}, "operator acme", claimClose},
+		"closed by a closing that leaves a key with new shares out": {func(t *testing.T) *tale {
+			return begun(t, another).second().reshared().ended(nil, live...)
+		}, "operator acme", claimClose},
+		"closed with a key that has no new shares": {func(t *testing.T) *tale {
+			return begun(t, another).reshared().ended(func(c *act.Close) { c.Keys = append(c.Keys, act.Backed{Key: another, Backups: [32]byte{21}}) }, live...)
+		}, "emergency", claimClose},
 		"closed too early": {func(t *testing.T) *tale {
 			w := begun(t).reshared()
 			w.close(nil, live...)

@@ -149,6 +149,11 @@ func emergencyOf(c rescue.Case) Emergency {
 	for _, a := range c.Activations {
 		e.Activations = append(e.Activations, EmergencyActivation{a.ID, a.Contributors, a.Threshold, a.Names()})
 	}
+	for _, k := range c.KeysLeft {
+		if c.State == "lock-up" || c.State == "closed" {
+			e.KeysLeft = append(e.KeysLeft, fmt.Sprintf("%x", k.Key[:]))
+		}
+	}
 	if !c.Until.IsZero() {
 		until := c.Until
 		e.Locked = &until

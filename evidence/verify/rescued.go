@@ -67,7 +67,8 @@ type Emergency struct {
 	Gave          []string              `json:"gave"`
 	Guardians     []string              `json:"guardians"` // whose parts the certificates of new shares bear
 	Epochs        []uint64              `json:"epochs"`
-	Committee     []string              `json:"committee"`              // that has them
+	KeysLeft      []string              `json:"keys_left,omitempty"`    // keys of it that have no new shares: they stay in their epochs
+	Committee     []string              `json:"committee"`              // that has new ones
 	Locked        *time.Time            `json:"locked_until,omitempty"` // by the record of the new epoch
 	Outflows      []EmergencyOutflow    `json:"outflows"`
 	Totals        []EmergencyTotal      `json:"totals"`

@@ -397,19 +397,19 @@ func (k *Keeper) CheckContribution(ctx context.Context, key, eh [32]byte, a *gua
 	return c.Guardian(), nil
 }
 
-// InForce is what others may know of a key's epoch in force: its hash, the activation that made it (zero: none did), and its committee.
-func (k *Keeper) InForce(key [32]byte) (eh, activation [32]byte, committee []string, ok bool) {
+// InForce is what others may know of a key's epoch in force: its hash, the activation that made it (zero: none did), its committee and how many of it sign.
+func (k *Keeper) InForce(key [32]byte) (eh, activation [32]byte, committee []string, threshold int, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	w := k.keys[key]
 	if w == nil || w.keyID != key || !w.published() {
-		return eh, activation, nil, false
+		return eh, activation, nil, 0, false
 	}
 	r := w.book.Current().Record
 	if r.Rescued() {
 		activation = r.Rescue.Activation
 	}
-	return r.Hash(), activation, w.committee(r), true
+	return r.Hash(), activation, w.committee(r), r.Threshold, true
 }
 
 // RescuedBy shows each epoch of a vault's keys that an emergency made, the oldest first: a chain of the final certificate before it and its own.

@@ -47,6 +47,9 @@ func (d *Desk) activated(c sos.Case, a act.Activation) sos.Activated {
 	for _, v := range d.seatsOf(c, a.Key, a.Attempt) {
 		e.Seats = append(e.Seats, v)
 	}
+	if now, known := d.cfg.Epoch(a.Key.Key); known && now.Hash == a.Epoch {
+		e.Holders = now.Committee
+	}
 	for _, m := range a.Members {
 		if o, ok := c.Plan().Anyone(m.Operator); ok {
 			e.Party[m.Operator] = mpc.IDOf(o.Identity)
@@ -68,7 +71,7 @@ func (d *Desk) activated(c sos.Case, a act.Activation) sos.Activated {
 var ErrNoRequest = errors.New("no SOS request of the vault is ACTIVE on this node")
 
 // AskActivation is our own operator's word that the plan be carried out, in ACTIVE: this node names the contributors, itself among them, and the new committee,
-// for every key that has no new shares yet. No successors: as many of the plan's as are there, up to the size of the committee before. Threshold 0: that of
+// for every key that has no new shares yet and that it can do so for: another key that cannot must not keep this one back. No successors: as many of the plan's as are there, up to the size of the committee before. Threshold 0: that of
 // the vault, as far as the new committee reaches.
 func (d *Desk) AskActivation(ctx context.Context, now time.Time, vault statement.ID, successors []string, threshold int) ([]statement.ID, error) {
 	d.mu.Lock()
@@ -81,35 +84,29 @@ func (d *Desk) AskActivation(ctx context.Context, now time.Time, vault statement
 	if !open || c.State() != sos.Active {
 		return nil, ErrNoRequest
 	}
-	givers, err := d.contributors(c)
-	if err != nil {
-		return nil, err
-	}
 	var e journal.Entry
 	var kept []func()
 	var ids []statement.ID
-	for _, key := range c.Request().Keys {
-		if slices.ContainsFunc(c.Reshared(), func(r act.Key) bool { return r.Key == key.Key }) {
-			continue
-		}
-		a, err := d.compose(now, c, key, givers, successors, threshold)
+	var failed error
+	for _, key := range c.Left() {
+		a, err := d.composed(now, k, c, key, successors, threshold)
 		if err != nil {
-			return nil, err
+			failed = errors.Join(failed, fmt.Errorf("key %x: %w", key.Key[:6], err))
+			continue
 		}
 		s, keep, err := d.say(now, vault, a.Statement, d.cfg.Operator, &e)
 		if err != nil {
 			return nil, err
 		}
-		if a, err = act.ActivationOf(s); err == nil {
-			err = k.MayActivate(d.activated(c, a))
-		}
-		if err != nil {
-			return nil, err
-		}
 		kept, ids = append(kept, keep), append(ids, s.ID())
 	}
-	if len(ids) == 0 {
+	switch {
+	case len(ids) == 0 && failed != nil:
+		return nil, failed
+	case len(ids) == 0:
 		return nil, errors.New("all keys of the request have new shares already: \"ostraka sos status\" says what comes next")
+	case failed != nil:
+		d.cfg.Log.Error("SOS: a key of the request is activated without another", "vault", vault.Short(), "error", failed)
 	}
 	if err := d.write(ctx, e); err != nil {
 		return nil, err
@@ -120,9 +117,25 @@ func (d *Desk) AskActivation(ctx context.Context, now time.Time, vault statement
 	return ids, d.flush(ctx, now)
 }
 
-// contributors are r operators that consent and are there, this node first.
-func (d *Desk) contributors(c sos.Case) (names []string, err error) {
+// composed is an activation of a key that this node may sign.
+func (d *Desk) composed(now time.Time, k sos.Docket, c sos.Case, key act.Key, successors []string, threshold int) (act.Activation, error) {
+	givers, err := d.contributors(c, key)
+	if err != nil {
+		return act.Activation{}, err
+	}
+	a, err := d.compose(now, c, key, givers, successors, threshold)
+	if err != nil {
+		return a, err
+	}
+	return a, k.MayActivate(d.activated(c, a))
+}
+
+// contributors are r operators that consent, are there and hold a mask of the key, this node first.
+func (d *Desk) contributors(c sos.Case, key act.Key) (names []string, err error) {
 	consents := c.Consents()
+	if now, known := d.cfg.Epoch(key.Key); known && now.Hash == key.Epoch {
+		consents = slices.DeleteFunc(consents, func(name string) bool { return name != d.cfg.Operator && !slices.Contains(now.Committee, name) })
+	}
 	if !slices.Contains(consents, d.cfg.Operator) {
 		return nil, fmt.Errorf("%s has not consented: its own person signs \"ostraka sos support\" first", d.cfg.Operator)
 	}
@@ -273,8 +286,8 @@ func (d *Desk) complete(k sos.Docket, c sos.Case, r sos.Reading) (sos.Docket, so
 	for _, s := range d.said(c.Plan().Vault) {
 		switch s.Statement.Kind() {
 		case statement.SOSClose:
-			if v, err := act.VerifyClose(s.Statement, s.sigs(), c.Plan(), c.Committee()); err == nil && v.Request == c.ID() && c.State() == sos.LockUp {
-				take(sos.ClosedBy{Close: v})
+			if v, signed, err := act.VerifyClose(s.Statement, s.sigs(), c.Plan(), c.Committee()); err == nil && v.Request == c.ID() && c.State() == sos.LockUp {
+				take(sos.ClosedBy{Close: v, Signed: signed})
 			}
 		case statement.SOSEarlyRelease:
 			if v, err := act.VerifyEarlyRelease(s.Statement, s.sigs(), c.Plan(), c.Committee()); err == nil && v.Request == c.ID() {
@@ -303,7 +316,7 @@ func (d *Desk) moved(k sos.Docket, c sos.Case, r sos.Reading) (sos.Docket, sos.E
 		}
 		var e sos.Event = sos.Moved{Key: act.Key{Key: key.Key, Epoch: now.Hash}}
 		if d.brought(c, now.Activation, key) {
-			e = sos.Reshared{Request: c.ID(), Activation: now.Activation, Key: act.Key{Key: key.Key, Epoch: now.Hash}, Committee: now.Committee}
+			e = sos.Reshared{Request: c.ID(), Activation: now.Activation, Key: act.Key{Key: key.Key, Epoch: now.Hash}, Committee: now.Committee, Threshold: now.Threshold}
 		} else if !c.State().Holds() && c.State() != sos.Armed {
 			continue
 		}

@@ -68,7 +68,8 @@ type Config struct {
 	Post func(ctx context.Context, now time.Time, e journal.Entry, n outbox.Note) error
 
 	// Basis is what the plan in force of a vault is read from; Plan reads it, now and at any later time.
-	Basis func(vault statement.ID) (Basis, error)
+	// Where its keys are held by several committees, it is that of the first of these keys; none: of its first.
+	Basis func(vault statement.ID, keys []act.Key) (Basis, error)
 	Plan  func(Basis) (plan.Plan, error)
 	// Vaults lists those that have a plan in force.
 	Vaults func() []statement.ID
@@ -86,7 +87,7 @@ type Config struct {
 	// Contribution checks a guardian's message against our own record and set, and says whose it is. Errors that wrap outbox.ErrLater mean that it may
 	// hold later.
 	Contribution func(ctx context.Context, k act.Key, a *guard.Activation, raw []byte) (engine.PartyID, error)
-	// Epoch is a key's in force: its hash, the activation that made it (zero: none) and its committee.
+	// Epoch is a key's in force: its hash, the activation that made it (zero: none), its committee and how many of it sign.
 	Epoch func(key [32]byte) (Epoch, bool)
 	// Generation is that of our log: another one means that this node was set back, and that its operator has confirmed it since.
 	Generation func() uint64
@@ -116,6 +117,7 @@ type Epoch struct {
 	Hash       [32]byte
 	Activation [32]byte // that made it; zero: no SOS did
 	Committee  []string // ascending
+	Threshold  int
 }
 
 // A Basis is what a plan is read from: a version of the charter, and the roster, committee and threshold in force beside it.
@@ -203,9 +205,10 @@ func (d *Desk) reading(now time.Time) sos.Reading {
 
 func docketKey(vault statement.ID) string { return store.Key(kindDocket, store.ID(vault[:])) }
 
-// inForce is a vault's plan today, and what it is read from.
-func (d *Desk) inForce(vault statement.ID) (Basis, plan.Plan, error) {
-	b, err := d.cfg.Basis(vault)
+// inForce is a vault's plan today, and what it is read from. After an emergency that not all of its keys got new shares by, the committees of its keys differ: a request
+// is under the plan of those who hold the first key that it names.
+func (d *Desk) inForce(vault statement.ID, keys ...act.Key) (Basis, plan.Plan, error) {
+	b, err := d.cfg.Basis(vault, keys)
 	if err != nil {
 		return b, plan.Plan{}, err
 	}
@@ -327,7 +330,12 @@ func (d *Desk) Reshared(ctx context.Context, vault statement.ID, key [32]byte) b
 
 // view is what this node itself sees of a vault. It reads no chain's height: no charter whose plan names one passes custody/review.
 func (d *Desk) view(vault statement.ID) sos.View {
-	v := sos.View{Silent: map[string]time.Duration{}, Refusing: map[string]time.Duration{}, Keys: d.cfg.Keys(vault)}
+	v := sos.View{Silent: map[string]time.Duration{}, Refusing: map[string]time.Duration{}, Keys: d.cfg.Keys(vault), Holders: map[[32]byte][]string{}}
+	for _, k := range v.Keys {
+		if now, known := d.cfg.Epoch(k.Key); known && now.Hash == k.Epoch {
+			v.Holders[k.Key] = now.Committee
+		}
+	}
 	for name, s := range d.silence {
 		v.Silent[name] = s.clock.Credited
 	}
@@ -356,10 +364,23 @@ func (d *Desk) Lacks(ctx context.Context, now time.Time, vault, request statemen
 
 func (d *Desk) lacks(now time.Time, k sos.Docket, c sos.Case) []string {
 	v := d.view(c.Plan().Vault)
-	if c.State() == sos.Armed {
+	switch c.State() {
+	case sos.Armed:
 		return k.Lacks(c.ID(), v, d.reading(now))
+	case sos.LockUp, sos.Closed:
+		return c.Awaits(d.mostSigned(c, statement.SOSClose), d.mostSigned(c, statement.SOSEarlyRelease))
 	}
 	return k.Waits(v)
+}
+
+// mostSigned is who signed the statement of a kind about a request that has the most signatures.
+func (d *Desk) mostSigned(c sos.Case, kind statement.Kind) (names []string) {
+	for _, s := range d.said(c.Plan().Vault) {
+		if s.Statement.Kind() == kind && requestOf(s.Statement) == c.ID() && len(s.By) > len(names) {
+			names = s.By
+		}
+	}
+	return names
 }
 
 // Vaults lists those that have a plan in force here.
@@ -369,9 +390,10 @@ func (d *Desk) Vaults() []statement.ID { return d.cfg.Vaults() }
 type Shown struct {
 	Plan     plan.Plan
 	Keys     []act.Key
-	Declared int          // in the 90 days before
-	Last     statement.ID // of those; zero: none
-	Rolled   bool         // this node was rolled back, and nobody confirmed it
+	Holders  map[[32]byte][]string // of each key, the committee in force
+	Declared int                   // in the 90 days before
+	Last     statement.ID          // of those; zero: none
+	Rolled   bool                  // this node was rolled back, and nobody confirmed it
 	Cases    []ShownCase
 }
 
@@ -392,7 +414,8 @@ func (d *Desk) Show(ctx context.Context, now time.Time, vault statement.ID) (out
 	if _, out.Plan, err = d.inForce(vault); err != nil {
 		return out, err
 	}
-	out.Keys, out.Rolled = d.cfg.Keys(vault), k.Rolled()
+	v := d.view(vault)
+	out.Keys, out.Holders, out.Rolled = v.Keys, v.Holders, k.Rolled()
 	out.Declared, out.Last = k.Declared(now)
 	for _, c := range k.Cases() {
 		out.Cases = append(out.Cases, ShownCase{c, d.lacks(now, k, c)})
@@ -448,11 +471,11 @@ func (d *Desk) settle(now time.Time, vault statement.ID, k sos.Docket, fx sos.Ef
 		d.cfg.Log.Error("SOS", "vault", vault.Short(), "request", n.Request.Short(), "state", n.State.String(), "what", n.Text)
 	}
 	for _, c := range k.Cases() {
-		b, p, err := d.inForce(vault)
-		if err == nil && p.Sum() == c.Plan().Sum() { // a case that began with the plan in force
-			e.Put = append(e.Put, store.Entry{Key: basisKey(vault, p.Sum()), Value: b.bytes()})
+		b, p, err := d.inForce(vault, c.Request().Keys...)
+		row := store.Entry{Key: basisKey(vault, c.Plan().Sum()), Value: b.bytes()}
+		if err == nil && p.Sum() == c.Plan().Sum() && !slices.ContainsFunc(e.Put, func(o store.Entry) bool { return o.Key == row.Key }) { // a case that began with a plan in force
+			e.Put = append(e.Put, row)
 			d.base(vault, p.Sum())
-			break
 		}
 	}
 	e.Put = append(e.Put, store.Entry{Key: docketKey(vault), Value: k.Bytes()})

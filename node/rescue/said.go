@@ -204,14 +204,25 @@ func (d *Desk) signer(c sos.Case, s statement.Statement, sig []byte) (string, er
 			return signet.VerifyNode(o.Identity, s, sig)
 		})
 	case statement.SOSClose, statement.SOSEarlyRelease:
-		return gather(s, c.Committee(), func(name string) error {
+		check := func(name string) error {
 			o, ok := p.Anyone(name)
 			if !ok {
 				return fmt.Errorf("operator %s is not of the circle", name)
 			}
 			_, err := signet.Verify(sig, signet.Makes(s.Kind()), s.Bytes(), o.Officers)
 			return err
-		})
+		}
+		by, err := gather(s, c.Committee(), check)
+		if err == nil || len(c.Left()) == 0 {
+			return by, err
+		}
+		// A key has no new shares that this node knows of: the record may be on its way, and who signed may be of its committee.
+		for _, o := range slices.Concat(p.Operators, p.Others) {
+			if check(o.Name) == nil && c.MaySit(o.Name) == nil {
+				return "", fmt.Errorf("%s %s: %w: %s is of no new committee that is known here", s.Kind(), s.ID().Short(), sos.ErrEarly, o.Name)
+			}
+		}
+		return "", err
 	}
 	return "", nil
 }

@@ -28,7 +28,7 @@ func deskOf(t *testing.T, generation *uint64, died *error, vaults ...statement.I
 	}
 	d, err := Open(t.Context(), Config{
 		Operator: "acme", Journal: j, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler), Mono: func() time.Duration { return time.Minute },
-		Basis: func(vault statement.ID) (b Basis, err error) {
+		Basis: func(vault statement.ID, _ []act.Key) (b Basis, err error) {
 			if vault == vaults[0] {
 				err = errors.New("its plan is lost")
 			}

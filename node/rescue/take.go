@@ -97,7 +97,11 @@ func (d *Desk) apply(now time.Time, vault statement.ID, k sos.Docket, s statemen
 	r := d.reading(now)
 	switch s.Kind() {
 	case statement.SOSRequest:
-		_, p, err := d.inForce(vault)
+		q, err := act.RequestOf(s)
+		if err != nil {
+			return k, fx, "", err
+		}
+		_, p, err := d.inForce(vault, q.Keys...)
 		if err != nil {
 			return k, fx, "", fmt.Errorf("%w: %w", outbox.ErrLater, err)
 		}
@@ -107,7 +111,7 @@ func (d *Desk) apply(now time.Time, vault statement.ID, k sos.Docket, s statemen
 		if _, err := act.VerifyRequest(s, sig, p); err != nil {
 			return k, fx, "", err
 		}
-		next, fx, err = k.Ask(s, r)
+		next, fx, err = k.Under(p).Ask(s, r)
 		return next, fx, "", err
 	}
 	c, ok := k.Case(s.Fields().ID("request"))
@@ -163,7 +167,8 @@ func (d *Desk) share(k sos.Docket, c sos.Case, s statement.Statement, sig []byte
 	if by, err = d.signer(c, s, sig); err != nil {
 		return "", err
 	}
-	if c.State().Ended() && s.Kind() != statement.SOSActivation { // a certificate of an activation holds, whatever became of the request here
+	tranches := s.Kind() == statement.SOSEarlyRelease && c.State() == sos.Closed
+	if c.State().Ended() && s.Kind() != statement.SOSActivation && !tranches { // a certificate of an activation holds, whatever became of the request here
 		return by, sos.ErrOver
 	}
 	switch s.Kind() {

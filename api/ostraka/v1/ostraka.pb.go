@@ -7141,7 +7141,8 @@ func (x *RescueSeat) GetParty() []byte {
 type RescueKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	Epoch         []byte                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"` // in force
+	Epoch         []byte                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`     // in force
+	Holders       []string               `protobuf:"bytes,3,rep,name=holders,proto3" json:"holders,omitempty"` // operators of its committee: after an emergency the keys of a vault may have several
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7186,6 +7187,13 @@ func (x *RescueKey) GetKey() []byte {
 func (x *RescueKey) GetEpoch() []byte {
 	if x != nil {
 		return x.Epoch
+	}
+	return nil
+}
+
+func (x *RescueKey) GetHolders() []string {
+	if x != nil {
+		return x.Holders
 	}
 	return nil
 }
@@ -7414,6 +7422,7 @@ type SOSSaid struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
 	Signatures    [][]byte               `protobuf:"bytes,2,rep,name=signatures,proto3" json:"signatures,omitempty"` // a person's is an armored SSHSIG, a node's 64 bytes
+	By            []string               `protobuf:"bytes,3,rep,name=by,proto3" json:"by,omitempty"`                 // of what several sign: the operators whose signatures these are
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7458,6 +7467,13 @@ func (x *SOSSaid) GetStatement() []byte {
 func (x *SOSSaid) GetSignatures() [][]byte {
 	if x != nil {
 		return x.Signatures
+	}
+	return nil
+}
+
+func (x *SOSSaid) GetBy() []string {
+	if x != nil {
+		return x.By
 	}
 	return nil
 }
@@ -8123,10 +8139,11 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\n" +
 	"RescueSeat\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05party\x18\x02 \x01(\fR\x05party\"3\n" +
+	"\x05party\x18\x02 \x01(\fR\x05party\"M\n" +
 	"\tRescueKey\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\fR\x05epoch\"\xb5\x02\n" +
+	"\x05epoch\x18\x02 \x01(\fR\x05epoch\x12\x18\n" +
+	"\aholders\x18\x03 \x03(\tR\aholders\"\xb5\x02\n" +
 	"\n" +
 	"RescueCase\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\fR\arequest\x12\x0e\n" +
@@ -8146,12 +8163,13 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x0eSOSSaidRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\":\n" +
 	"\x0fSOSSaidResponse\x12'\n" +
-	"\x04said\x18\x01 \x03(\v2\x13.ostraka.v1.SOSSaidR\x04said\"G\n" +
+	"\x04said\x18\x01 \x03(\v2\x13.ostraka.v1.SOSSaidR\x04said\"W\n" +
 	"\aSOSSaid\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x1e\n" +
 	"\n" +
 	"signatures\x18\x02 \x03(\fR\n" +
-	"signatures\"e\n" +
+	"signatures\x12\x0e\n" +
+	"\x02by\x18\x03 \x03(\tR\x02by\"e\n" +
 	"\x0fActivateRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x1e\n" +
 	"\n" +

@@ -345,8 +345,16 @@ func TestWhichNodeSigns(t *testing.T) {
 		t.Error("nobody signed, and that is everybody")
 	}
 	c := must(Close{Head: asked(t).Head(), Keys: []Backed{{keys[0], [32]byte{1}}}, Created: noon}.Statement(salt))(t)
-	if _, err := VerifyClose(c, all(c, "acme", "cora"), p, []string{"acme", "cora"}); err != nil {
-		t.Error(err)
+	for _, x := range []struct{ by, of, want string }{
+		{"acme cora", "acme cora", "acme cora"}, {"acme", "acme cora", "acme"}, {"acme cora", "cora", "cora"}, {"", "acme cora", ""}, {"acme", "", ""},
+	} {
+		_, signed, err := VerifyClose(c, all(c, strings.Fields(x.by)...), p, strings.Fields(x.of))
+		if err != nil || strings.Join(signed, " ") != x.want {
+			t.Errorf("%s of %s: %v, %v", x.by, x.of, signed, err)
+		}
+	}
+	if _, signed, _ := VerifyClose(c, map[string][]byte{"acme": by(t, "cora", c), "cora": by(t, "cora", s)}, p, []string{"acme", "cora"}); len(signed) > 0 {
+		t.Errorf("another's signature, and one over another statement: %v", signed)
 	}
 }
 

@@ -7,11 +7,12 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
-// A Close says that the new committee stands: its backups are cut, a drill is passed, a report is published. All of it sign.
+// A Close says that the new shares stand: their backups are cut, a drill is passed, a report is published. It counts when, for each key, as many of its
+// new committee signed it as sign with the key: so neither a lost nor a hostile one of them holds the vault for ever.
 type Close struct {
 	ID statement.ID
 	Head
-	Keys    []Backed // all of the request, ascending
+	Keys    []Backed // exactly those that have new shares by the request, ascending
 	Drill   [32]byte // SHA-256 of the evidence
 	Report  [32]byte // SHA-256
 	Created time.Time
@@ -53,13 +54,18 @@ func (c Close) check() error {
 	return ascendingKeys(keys)
 }
 
-// VerifyClose checks that an officer of each of these operators signed it: the new committee's. armored is by operator.
-func VerifyClose(s statement.Statement, armored map[string][]byte, p plan.Plan, committee []string) (Close, error) {
-	c, err := CloseOf(s)
-	if err != nil {
-		return c, err
+// VerifyClose says of which of these operators an officer signed it, in their order; whose signature does not hold has not signed. Whether they are enough
+// is for who knows the keys' new committees. armored is by operator.
+func VerifyClose(s statement.Statement, armored map[string][]byte, p plan.Plan, committee []string) (c Close, signed []string, err error) {
+	if c, err = CloseOf(s); err != nil {
+		return c, nil, err
 	}
-	return c, everyone(s, armored, p, committee)
+	for _, name := range committee {
+		if everyone(s, armored, p, []string{name}) == nil {
+			signed = append(signed, name)
+		}
+	}
+	return c, signed, nil
 }
 
 // An EarlyRelease ends the lock-up and the tranches before their time. Every operator of the committee in force signs.
