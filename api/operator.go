@@ -90,8 +90,8 @@ func (o *operator) Drop(ctx context.Context, r *connect.Request[pb.DropRequest])
 }
 
 func (o *operator) PrepareRoster(_ context.Context, r *connect.Request[pb.PrepareRosterRequest]) (*connect.Response[pb.PrepareResponse], error) {
-	if n := btoi(r.Msg.Replace != "") + btoi(r.Msg.Resign) + btoi(r.Msg.Anew) + btoi(r.Msg.Id != ""); n > 1 {
-		return nil, fail(errors.New("replace, resign, anew and id exclude one another"))
+	if n := btoi(r.Msg.Replace != "") + btoi(r.Msg.Remove != "") + btoi(r.Msg.Resign) + btoi(r.Msg.Anew) + btoi(r.Msg.Id != ""); n > 1 {
+		return nil, fail(errors.New("replace, remove, resign, anew and id exclude one another"))
 	}
 	var a charter.Accepted
 	var fresh bool
@@ -99,6 +99,8 @@ func (o *operator) PrepareRoster(_ context.Context, r *connect.Request[pb.Prepar
 	switch c, now := o.d.Circle, time.Now(); {
 	case r.Msg.Replace != "":
 		a, fresh, err = c.PrepareReplace(now, r.Msg.Replace)
+	case r.Msg.Remove != "":
+		a, fresh, err = c.PrepareRemove(now, r.Msg.Remove)
 	case r.Msg.Resign:
 		a, fresh, err = c.PrepareResign(now)
 	case r.Msg.Anew:

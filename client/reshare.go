@@ -53,7 +53,7 @@ func (v *Vault) readRescued(list [][]byte) error {
 		if err != nil {
 			return err
 		}
-		v.plans.Rescued(after.Rescue.Activation, was.Threshold, was.Committee, is.Threshold, is.Committee)
+		v.plans.Rescued(charter.Emergency{Activation: after.Rescue.Activation, Threshold: was.Threshold, Before: was.Committee, To: is.Threshold, Members: is.Committee})
 		v.Rescued = append(v.Rescued, raw)
 	}
 	return nil

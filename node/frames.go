@@ -274,7 +274,7 @@ func (n *Node) take(ctx context.Context, now time.Time, from engine.PartyID, not
 		n.Outbox.Post(now, note, to)
 		return nil
 	}
-	if n.hasLeft() && note.Kind == ceremony.NoteFinalCert && !n.Keeper.Knows(note) {
+	if n.hasLeft() && (note.Kind == ceremony.NoteFinalCert || note.Kind == ceremony.NoteRescued) && !n.Keeper.Knows(note) {
 		return outbox.Taken, nil // of a vault that was made since: its statement will never come
 	}
 	n.noteEvidence(ctx, now, note)

@@ -76,7 +76,7 @@ func (n *Node) remind(to engine.PartyID) {
 // catchUp sends a peer that was restored what officers signed, and the certificates in force: it acknowledged them once,
 // and its store may not know that.
 func (n *Node) catchUp(ctx context.Context, now time.Time, to engine.PartyID) {
-	if err := n.Outbox.Again(ctx, now, []outbox.Peer{to}, slices.Concat(n.Circle.Told(), n.Charters.Told())...); err != nil {
+	if err := n.Outbox.Again(ctx, now, []outbox.Peer{to}, slices.Concat(n.Circle.Told(), n.Charters.Told(), n.Keeper.Grounds())...); err != nil {
 		n.cfg.Log.Error("a restored peer is not told what officers signed", "peer", n.Name(to), "error", err)
 	}
 	var held []statement.ID

@@ -28,6 +28,7 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/policy"
+	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -237,7 +238,14 @@ func (n *Node) newKeeper() *ceremony.Keeper {
 		},
 		Sanctioned: func(id [32]byte) (ceremony.Sanction, bool) {
 			s, ok := n.Rescue.Sanctioned(id)
-			return ceremony.Sanction{Key: s.Key.Key, Epoch: s.Key.Epoch, Threshold: s.Threshold, Members: s.Members}, ok
+			return ceremony.Sanction{Key: s.Key.Key, Epoch: s.Key.Epoch, Threshold: s.Threshold, Members: s.Members, Proof: ceremony.Proof(s.Proof)}, ok
+		},
+		Plan: func(id statement.ID, r charter.Roster, v charter.Vault) (plan.Plan, error) {
+			x, ok := n.Charters.Version(id)
+			if !ok {
+				return plan.Plan{}, fmt.Errorf("%w: charter %s is not known here", outbox.ErrLater, id.Short())
+			}
+			return plan.Of(x, r, v)
 		},
 		Held: func(vault statement.ID) bool { return n.Rescue != nil && n.Rescue.Holds(vault) },
 		Introduced: func(vault statement.ID, operators []string) {
@@ -257,10 +265,8 @@ func (n *Node) openCircle(ctx context.Context, now time.Time) (*circle.Circle, e
 		MayHold: func(vault string, committee []string, threshold int) error {
 			return n.Charters.MayHold(vault, committee, threshold)
 		},
-		HandOver: func(ctx context.Context, now time.Time, to []charter.Operator) error {
-			return n.Charters.HandOver(ctx, now, to)
-		},
-		OnPeers: n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Under: n.Keeper.Under, Made: n.Keeper.Made, GiveUp: n.Keeper.GiveUp,
+		HandOver: n.handOver,
+		OnPeers:  n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Under: n.Keeper.Under, Rescues: n.Keeper.RescuesOf, Made: n.Keeper.Made, GiveUp: n.Keeper.GiveUp,
 		Past: n.past, Holds: n.holds, Forward: n.forward, Forget: n.forget,
 		Seated:    func(o charter.Operator) bool { return n.Keeper.Seated(mpc.IDOf(o.Identity)) },
 		Owed:      func(o charter.Operator) bool { return n.Outbox.Waiting(mpc.IDOf(o.Identity)) > 0 },
@@ -449,7 +455,7 @@ func (n *Node) audience(k outbox.Kind) []engine.PartyID {
 	switch {
 	case circle.ForGuests(k):
 		return sorted(maps.Keys(n.peers), maps.Keys(n.guests))
-	case k == ceremony.NoteFinalCert: // it ends the hold of who left
+	case k == ceremony.NoteFinalCert || k == ceremony.NoteRescued: // it ends the hold of who left
 		return sorted(maps.Keys(n.peers), maps.Keys(n.left))
 	}
 	return sorted(maps.Keys(n.peers))
@@ -664,7 +670,7 @@ var ErrStranger = errors.New("frame of a node that is not a peer")
 
 // fromGuest says whether a note may come from a guest: rosters, and to who left, what ends its hold.
 func (n *Node) fromGuest(k outbox.Kind) bool {
-	return circle.ForGuests(k) || n.hasLeft() && (k == circle.NoteAccepted || k == ceremony.NoteFinalCert)
+	return circle.ForGuests(k) || n.hasLeft() && (k == circle.NoteAccepted || k == ceremony.NoteFinalCert || k == ceremony.NoteRescued)
 }
 
 // hasLeft says whether our own operator left the circle.

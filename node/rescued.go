@@ -282,7 +282,7 @@ func (n *Node) sosPlan(b rescue.Basis) (plan.Plan, error) {
 	if !ok {
 		return plan.Plan{}, fmt.Errorf("charter %s was never in force here", b.Charter.Short())
 	}
-	r, ok := n.Circle.Reach(b.Roster)
+	r, ok := n.Circle.At(b.Roster, b.Committee) // who joins or leaves later changes nothing of a plan that a request began with
 	if !ok {
 		return plan.Plan{}, fmt.Errorf("roster %s is not known here", b.Roster.Short())
 	}
@@ -416,4 +416,17 @@ func (n *Node) signed(vault statement.ID) {
 	if n.Rescue != nil {
 		n.Rescue.Signed(vault)
 	}
+}
+
+// handOver sends who came to the circle what is known of the charter, and what epochs rest on that emergencies made: officers' reshares follow from them.
+func (n *Node) handOver(ctx context.Context, now time.Time, to []charter.Operator) error {
+	if err := n.Charters.HandOver(ctx, now, to); err != nil {
+		return err
+	}
+	for _, note := range n.Keeper.Grounds() {
+		if err := n.forward(ctx, now, note, to); err != nil {
+			return err
+		}
+	}
+	return nil
 }

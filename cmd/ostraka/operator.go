@@ -20,8 +20,8 @@ import (
 )
 
 func (a *app) operatorCommand() *cobra.Command {
-	c := &cobra.Command{Use: "operator", Short: "Form a circle and change it: invite, join, drop, accept the roster, replace, resign"}
-	c.AddCommand(a.inviteCommand(), a.joinCommand(), a.dropCommand(), a.acceptCommand(), a.replaceCommand(), a.resignCommand())
+	c := &cobra.Command{Use: "operator", Short: "Form a circle and change it: invite, join, drop, accept the roster, replace, remove, resign"}
+	c.AddCommand(a.inviteCommand(), a.joinCommand(), a.dropCommand(), a.acceptCommand(), a.replaceCommand(), a.removeCommand(), a.resignCommand())
 	return c
 }
 
@@ -88,7 +88,7 @@ func (a *app) dropCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "drop OPERATOR", Short: "Let go of an operator that joined here and is not in the roster", Args: exactly("OPERATOR"),
 		Long: "For a guest that never signs, or whose node took a name that is another's. Unused invitations for that name are\n" +
-			"withdrawn. It can be invited again. An operator of the roster goes by `ostraka operator replace` or `resign`.",
+			"withdrawn. It can be invited again. An operator of the roster goes by `ostraka operator replace`, `remove` or `resign`.",
 		RunE: func(c *cobra.Command, args []string) error {
 			a.say("This node lets go of operator %s, who is not in the roster. What that does not undo:\n"+
 				"  what its node was told of the circle: rosters, with addresses and officers' keys;\n"+
@@ -244,6 +244,20 @@ func (a *app) replaceCommand() *cobra.Command {
 			"newcomer before the others. The one that leaves need not: its node may be lost. It agrees with `ostraka operator resign`.",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.rosterCommand(c, &v1.PrepareRosterRequest{Replace: args[0]}, yes)
+		},
+	}
+	c.Flags().BoolVar(&yes, "yes", false, "sign without asking")
+	return c
+}
+
+func (a *app) removeCommand() *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use: "remove OPERATOR", Short: "Propose a roster without an operator that is lost, and with nobody in its place", Args: exactly("OPERATOR"),
+		Long: "All other operators sign with `ostraka operator accept`. The one that is lost need not. It is refused while it holds a share\n" +
+			"of a vault: its keys go to others first, by `ostraka vault reshare`, or by SOS where too few operators are left.",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.rosterCommand(c, &v1.PrepareRosterRequest{Remove: args[0]}, yes)
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "sign without asking")

@@ -75,6 +75,25 @@ func (c Chain) Reach(id statement.ID) (Roster, bool) {
 	return r.sorted(), true
 }
 
+// At is a version with the operators that a vault was held by then, should one have left the roster before its share did: as the last version before lists it. What
+// came later changes nothing of it.
+func (c Chain) At(id statement.ID, committee []string) (Roster, bool) {
+	r, ok := c.Version(id)
+	if !ok {
+		return Roster{}, false
+	}
+	r.Operators = slices.Clone(r.Operators)
+	for _, name := range committee {
+		if _, in := r.Operator(name); in {
+			continue
+		}
+		if o, once := c[:r.Version].Operator(name); once {
+			r.Operators = append(r.Operators, o)
+		}
+	}
+	return r.sorted(), true
+}
+
 // CheckNext says whether next may follow the newest version, as far as it can be said without
 // signatures: the number and the id before it, the circle's name, and that names, identities and
 // officers' keys stay whose they were in any version. Of an operator that stays, address, entity

@@ -266,6 +266,8 @@ type Plan struct {
 	Reshare
 	Signed []string // ascending; without those whose officer is none any more
 	keys   map[string]signet.Key
+
+	rescued bool
 }
 
 // Agreed says whether the present officers of all new members signed, and those of enough who hold the vault now. A reshare may
@@ -367,17 +369,27 @@ func (s *Succession) insert(p Plan) {
 	})
 }
 
-// Rescued adds a committee that an emergency made (spec/sos): the activation stands where a reshare would, and follows the statement under which the keys were
-// held before. Its number is the next, so that no reshare which was signed before leads on from there.
-func (s *Succession) Rescued(activation statement.ID, threshold int, before []string, to int, committee []string) {
-	from, ok := s.HeldBy(threshold, before)
-	if _, known := s.after[activation]; known || !ok {
+// An Emergency is a committee that an emergency made (spec/sos), and the one that held the key before it.
+type Emergency struct {
+	Activation      statement.ID
+	Threshold, To   int // before and after
+	Before, Members []string
+}
+
+// Rescued adds one: the activation stands where a reshare would, and follows the statement under which the keys were held before. Its number is the next, so that
+// no reshare which was signed before leads on from there. Where that statement is not known yet it is added in vain, and again once it is.
+func (s *Succession) Rescued(x Emergency) {
+	from, ok := s.HeldBy(x.Threshold, x.Before)
+	if _, known := s.after[x.Activation]; known || !ok {
 		return
 	}
-	r := Reshare{ID: activation, Vault: s.vault.ID, Number: from.Number + 1, Previous: from.ID, Threshold: to, Committee: slices.Sorted(slices.Values(committee))}
-	s.after[activation] = held{s.vault.After(r), s.after[from.ID].version}
-	s.insert(Plan{Reshare: r})
+	r := Reshare{ID: x.Activation, Vault: s.vault.ID, Number: from.Number + 1, Previous: from.ID, Threshold: x.To, Committee: slices.Sorted(slices.Values(x.Members))}
+	s.after[x.Activation] = held{s.vault.After(r), s.after[from.ID].version}
+	s.insert(Plan{Reshare: r, rescued: true})
 }
+
+// Rescued says whether an emergency made a plan: no officer signed it, and no statement of it is shown.
+func (p Plan) Rescued() bool { return p.rescued }
 
 // Plans lists the complete reshares, by number; of two with one number the one with the lower id comes first.
 func (s *Succession) Plans() []Plan { return slices.Clone(s.all) }

@@ -229,3 +229,36 @@ func TestSuccession(t *testing.T) {
 		t.Errorf("plans %s", got)
 	}
 }
+
+// Officers' next reshare follows the activation of an emergency, once the statement is known under which the keys were held before; what they had signed beside it leads nowhere.
+func TestSuccessionAfterAnEmergency(t *testing.T) {
+	r, v := four(t, 2)
+	all := []string{"acme", "bolt", "cora", "dora"}
+	s := NewSuccession(v, Chain{r})
+	take := func(x Reshare, by ...string) (statement.ID, error) {
+		st := must(x.Statement(statement.Salt{}))(t)
+		return st.ID(), s.Add(signedBy(t, st, r, by...))
+	}
+	late := Emergency{Activation: statement.ID{9}, Threshold: 3, Before: []string{"bolt", "cora", "dora"}, To: 2, Members: []string{"bolt", "dora"}}
+	s.Rescued(late)
+	if len(s.Plans()) > 0 {
+		t.Error("an emergency of a committee that nobody put in force is followed")
+	}
+	first := must(take(reshare(v, 1, 3, "bolt", "cora", "dora"), all...))(t)
+	s.Rescued(late)
+	s.Rescued(late)
+	if p, ok := s.HeldBy(2, []string{"dora", "bolt"}); !ok || len(s.Plans()) != 2 || p.ID != late.Activation || p.Previous != first || p.Number != 2 || !p.Rescued() || p.Agreed(v) {
+		t.Errorf("%+v, %v", p, ok)
+	}
+	next := reshare(v, 3, 2, "acme", "bolt", "dora")
+	next.Previous = late.Activation
+	id := must(take(next, "acme", "bolt", "dora"))(t)
+	if line := s.Line(id); !slices.Equal(line, []statement.ID{id, late.Activation, first, v.ID}) {
+		t.Errorf("line %v", line)
+	}
+	low := next
+	low.Number = 2
+	if _, err := take(low, "acme", "bolt", "dora"); err == nil || !strings.Contains(err.Error(), "it follows number 2") {
+		t.Errorf("a number that is not above the activation's: %v", err)
+	}
+}

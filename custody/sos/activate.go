@@ -48,8 +48,25 @@ func (c Case) MaySit(name string) error {
 	return nil
 }
 
-// fits holds an activation to the request and to the plan that all operators signed beforehand: it is the only source of who may follow.
+// fits holds an activation to the request, to its plan, to who consented here, and to the seats that its members announced.
 func (c Case) fits(e Activated) error {
+	if err := c.planned(e); err != nil {
+		return err
+	}
+	consents := c.Consents()
+	for _, name := range e.Contributors {
+		if !slices.Contains(consents, name) {
+			return fmt.Errorf("%w: contributor: %s", ErrConsent, name)
+		}
+	}
+	if err := e.Seated(e.Seats); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnseated, err)
+	}
+	return nil
+}
+
+// planned holds it to the request and to the plan that all operators signed beforehand: it is the only source of who may follow.
+func (c Case) planned(e Activated) error {
 	a := e.Activation
 	if err := a.Head.Of(c.request); err != nil {
 		return fmt.Errorf("%w: %w", ErrForeign, err)
@@ -60,11 +77,7 @@ func (c Case) fits(e Activated) error {
 	if len(a.Contributors) != c.plan.Live {
 		return fmt.Errorf("%w: contributor: %d are named, exactly %d contribute", ErrPlan, len(a.Contributors), c.plan.Live)
 	}
-	consents := c.Consents()
 	for _, name := range a.Contributors {
-		if !slices.Contains(consents, name) {
-			return fmt.Errorf("%w: contributor: %s", ErrConsent, name)
-		}
 		if len(e.Holders) > 0 && !slices.Contains(e.Holders, name) { // it has no mask: with it fewer than r would give
 			return fmt.Errorf("%w: contributor: %s holds no share of this key", ErrPlan, name)
 		}
@@ -82,9 +95,6 @@ func (c Case) fits(e Activated) error {
 		if e.Party[m.Operator] != m.Party {
 			return fmt.Errorf("%w: member %s: party: not the operator's", ErrPlan, m.Operator)
 		}
-	}
-	if err := a.Seated(e.Seats); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnseated, err)
 	}
 	return nil
 }

@@ -42,6 +42,7 @@ type Log struct {
 	Operator string
 	Reach    time.Time // up to when
 	Renewed  time.Time // when it was begun anew from a copy; zero: never. It may lack what was before
+	Joined   time.Time // when its operator came to the circle, by the logs of all; zero: it was there from the beginning. It may lack what was before
 }
 
 // A Place is where a log tells of something.

@@ -388,7 +388,7 @@ func (j *judge) everywhere(c *inquiry) {
 		var lack []string
 		for _, l := range j.Logs {
 			_, told := x.told[l.Operator]
-			if _, ours := c.Plan.Anyone(l.Operator); ours && !told && l.Operator != x.own && j.must(l, first.Add(j.Grace)) {
+			if _, ours := c.Plan.Anyone(l.Operator); ours && !told && l.Operator != x.own && j.must(l, first.Add(j.Grace)) && !first.Before(l.Joined) {
 				lack = append(lack, l.Operator)
 			}
 		}
@@ -400,7 +400,7 @@ func (j *judge) everywhere(c *inquiry) {
 
 // must says whether a log is shown beyond a time, and goes back to it.
 func (j *judge) must(l Log, at time.Time) bool {
-	return l.Reach.After(at) && (l.Renewed.IsZero() || !at.Before(l.Renewed))
+	return l.Reach.After(at) && !at.Before(l.Renewed) && !at.Before(l.Joined)
 }
 
 // firstTold is the middle of when logs first told, so that no single clock decides.

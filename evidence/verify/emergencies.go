@@ -107,13 +107,24 @@ func (v *verifier) story(x *vault, said []rescue.Said, epochs []rescue.Epoch) re
 		},
 	}
 	for _, h := range v.logs {
-		l := rescue.Log{Operator: h.operator, Reach: h.reach}
+		l := rescue.Log{Operator: h.operator, Reach: h.reach, Joined: v.joined(h.operator)}
 		if h.generation > 0 {
 			l.Renewed = h.renewed
 		}
 		s.Logs = append(s.Logs, l)
 	}
 	return s
+}
+
+// joined is when an operator came to the circle, as the logs of all tell; zero if it was there from the beginning.
+func (v *verifier) joined(name string) (at time.Time) {
+	for i, r := range v.rosters {
+		_, in := r.Operator(name)
+		if _, was := v.rosters[max(0, i-1)].Operator(name); in && !was {
+			at, _ = v.told(r.ID, tlog.KindInForce)
+		}
+	}
+	return at
 }
 
 // withheldOf says whether some log has a statement of a vault that no log shows: any of SOS would be shown to everybody.

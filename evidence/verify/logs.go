@@ -43,6 +43,22 @@ func (v *verifier) checkLogs() {
 			v.report.fail("operator "+o.Name, "its log is shown", "no log of it is among what was read: whatever it alone tells cannot be seen")
 		}
 	}
+	v.departed()
+}
+
+// departed names the operators that officers took out of the roster, and whose logs are not shown: nobody is to show them for ever, least of all one that was lost.
+func (v *verifier) departed() {
+	told := map[string]bool{}
+	for i, r := range v.rosters[:len(v.rosters)-1] {
+		for _, o := range r.Operators {
+			_, next := v.rosters[i+1].Operator(o.Name)
+			_, back := v.rosters.Newest().Operator(o.Name)
+			if !next && !back && !told[o.Name] && v.log(o.Name) == nil {
+				told[o.Name] = true
+				v.report.attend(fmt.Sprintf("operator %s is in the roster no more since version %d, which officers of all who stayed signed: its log is not shown, and what it alone told before cannot be seen", o.Name, i+1))
+			}
+		}
+	}
 }
 
 // present keeps of each operator the newest log. A node that was restored from a copy, and whose operator confirmed that no other runs, goes on in

@@ -45,8 +45,7 @@ type key struct {
 
 func (k *key) current() *epoch.Record { return k.chain.Last().Record }
 
-// rescued says whether an emergency made the present committee: its own activation names it, and no statement of officers. Whether it had grounds, and which,
-// is judged apart.
+// rescued says whether an emergency made a committee like the present one. Whether it had grounds, and which, is judged apart.
 func (k *key) rescued() bool {
 	same := func(a, b *epoch.Record) bool {
 		return a.Threshold == b.Threshold && slices.EqualFunc(a.Members, b.Members, func(m, n epoch.Member) bool { return m.Identity.Equal(n.Identity) })
@@ -65,8 +64,9 @@ func (v *verifier) checkVaults() {
 	}
 	slices.SortFunc(v.vaults, func(a, b *vault) int { return strings.Compare(a.Name, b.Name) })
 	for _, x := range v.vaults {
+		v.findKeys(x)
 		v.followReshares(x)
-		v.followKeys(x)
+		v.nameHolders(x)
 		v.measure(x)
 		v.vouched(x)
 		v.readAccounts(x)
@@ -107,7 +107,7 @@ func (v *verifier) readVault(d *doc) (*vault, error) {
 
 func (v *verifier) isRevoked(k signet.Key) bool { _, ok := v.revoked[k.String()]; return ok }
 
-// followReshares takes the complete ones, in the order of their numbers.
+// followReshares takes the complete ones, in the order of their numbers. What officers signed after an emergency follows its activation (spec/node 12.11).
 func (v *verifier) followReshares(x *vault) {
 	type plan struct {
 		r charter.Reshare
@@ -120,6 +120,7 @@ func (v *verifier) followReshares(x *vault) {
 		}
 	}
 	slices.SortFunc(all, func(a, b plan) int { return cmp.Compare(a.r.Number, b.r.Number) })
+	v.followRescues(x)
 	for _, p := range all {
 		before, roster, err := x.plans.Before(p.r)
 		if err != nil {
@@ -129,28 +130,43 @@ func (v *verifier) followReshares(x *vault) {
 		if err := x.plans.Add(a); err != nil {
 			continue // not complete
 		}
+		v.followRescues(x)
 	}
 }
 
-// followKeys follows each suite's key from the choice that all of the committee signed, epoch by epoch.
-func (v *verifier) followKeys(x *vault) {
+// followRescues takes the committees that emergencies made of those that are known so far: the certificate of each stands in the chain of a key.
+func (v *verifier) followRescues(x *vault) {
+	for _, k := range x.keys {
+		links := k.chain.Links()
+		for i, f := range links[1:] {
+			if before, r := links[i].Record, f.Record; r.Rescued() {
+				x.plans.Rescued(charter.Emergency{Activation: r.Rescue.Activation, Threshold: before.Threshold, Before: v.committee(before), To: r.Threshold, Members: v.committee(r)})
+			}
+		}
+	}
+}
+
+// findKeys follows each suite's key from the choice that all of the committee signed, epoch by epoch.
+func (v *verifier) findKeys(x *vault) {
 	r, _ := v.rosters.Version(x.Roster)
-	subject := "vault " + x.Name
 	for _, suite := range x.Suites {
 		k, err := v.followKey(x, r, suite)
 		if err != nil {
 			v.report.attend(fmt.Sprintf("vault %s has no key of suite %s that was made known: %v", x.Name, suite, err))
 			continue
 		}
+		x.keys = append(x.keys, k)
+	}
+}
+
+// nameHolders says who holds each key, and by whose word.
+func (v *verifier) nameHolders(x *vault) {
+	subject := "vault " + x.Name
+	for _, k := range x.keys {
 		rec := k.current()
-		var names []string
-		for _, m := range rec.Members {
-			o, _ := v.rosters.Identity(m.Identity)
-			names = append(names, o.Name)
-		}
-		slices.Sort(names)
+		names := slices.Sorted(slices.Values(v.committee(rec)))
 		plan, sanctioned := x.plans.HeldBy(rec.Threshold, names)
-		rescued := k.rescued()
+		rescued := plan.Rescued() || !sanctioned && k.rescued()
 		if !sanctioned && !rescued {
 			v.report.fail(subject, "its committee is one that officers signed", fmt.Sprintf("%d of %s hold its key, which no statement says", rec.Threshold, strings.Join(names, ", ")))
 		}
@@ -161,10 +177,9 @@ func (v *verifier) followKeys(x *vault) {
 		} else if plan.Number > 0 {
 			basis += fmt.Sprintf(" by reshare %d", plan.Number)
 		}
-		v.report.claim(Proved, subject, fmt.Sprintf("%d of %s must sign together with its %s key %x", rec.Threshold, strings.Join(names, ", "), suite, rec.Public.Bytes()), basis)
-		x.keys = append(x.keys, k)
+		v.report.claim(Proved, subject, fmt.Sprintf("%d of %s must sign together with its %s key %x", rec.Threshold, strings.Join(names, ", "), k.suite, rec.Public.Bytes()), basis)
 		x.out.Keys = append(x.out.Keys, Key{
-			Suite: suite, PublicKey: fmt.Sprintf("%x", rec.Public.Bytes()), Epoch: rec.Epoch, Since: k.since[rec.Hash()], Epochs: len(k.chain.Links()),
+			Suite: k.suite, PublicKey: fmt.Sprintf("%x", rec.Public.Bytes()), Epoch: rec.Epoch, Since: k.since[rec.Hash()], Epochs: len(k.chain.Links()),
 		})
 	}
 }

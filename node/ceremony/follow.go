@@ -123,7 +123,7 @@ func (w *root) checkChoice(s statement.Statement, choice charter.KeyChoice, sigs
 	if choice.Suite != w.suite || choice.Attempt < 1 || choice.Attempt > maxAttempts || choice.Key != epoch.KeyID(w.ID, w.suite, choice.Attempt) {
 		return nil, errors.New("the key id is not that of the vault and suite")
 	}
-	signed, err := decodeSignatures(sigs)
+	signed, err := decodeSignatures(sigs, 2)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package ceremony
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -113,9 +114,9 @@ func encodeSignatures(signed map[string][]byte) []byte {
 	}).Sum()
 }
 
-func decodeSignatures(b []byte) (map[string][]byte, error) {
+func decodeSignatures(b []byte, least int) (map[string][]byte, error) {
 	d, signed, last := transcript.NewDecoder(b), map[string][]byte{}, ""
-	d.List(fieldSignatures, 2, statement.MaxOperators, func(_ int, d *transcript.Decoder) {
+	d.List(fieldSignatures, least, statement.MaxOperators, func(_ int, d *transcript.Decoder) {
 		name, sig := d.String(fieldOperator, 64), d.Fixed(fieldSignature, 64)
 		if d.Err() == nil && name <= last {
 			d.Fail(fieldOperator, errors.New("operators are not in ascending order"))
@@ -161,6 +162,13 @@ func (k *Keeper) takeIntroduction(ctx context.Context, now time.Time, f [][]byte
 		return fmt.Errorf("introduction to vault %s: %w", w.title(), err)
 	}
 	last := c.Last()
+	for _, f := range c.Links() { // an epoch that an emergency made needs its grounds wherever it stands, or t nodes could have made up the rest from there
+		if f.Record.Rescued() {
+			if err := cmp.Or(w.grounded(f), k.sanctioned(w, f.Record)); err != nil {
+				return err
+			}
+		}
+	}
 	if err := k.sanctioned(w, last.Record); err != nil {
 		return err
 	}

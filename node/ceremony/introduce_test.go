@@ -10,7 +10,7 @@ func FuzzDecodeSignatures(f *testing.F) {
 	f.Add(encodeSignatures(map[string][]byte{"acme": bytes.Repeat([]byte{1}, 64), "bolt": bytes.Repeat([]byte{2}, 64)}))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, in []byte) {
-		signed, err := decodeSignatures(in)
+		signed, err := decodeSignatures(in, 2)
 		if err == nil && !bytes.Equal(encodeSignatures(signed), in) {
 			t.Fatalf("%x decodes to signatures that do not come back", in)
 		}
@@ -31,7 +31,7 @@ func TestDecodeSignaturesRefused(t *testing.T) {
 		"out of order": {bytes.Replace(bytes.Replace(bytes.Replace(good, []byte("acme"), []byte("xxxx"), 1), []byte("bolt"), []byte("acme"), 1), []byte("xxxx"), []byte("bolt"), 1), "ascending"},
 		"twice":        {bytes.Replace(good, []byte("bolt"), []byte("acme"), 1), "ascending"},
 	} {
-		if _, err := decodeSignatures(c.in); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := decodeSignatures(c.in, 2); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}

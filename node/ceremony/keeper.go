@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -40,6 +41,10 @@ const NoteIntroduction outbox.Kind = 0x15
 
 // NoteFollow tells everybody of a key in an emergency: suite, key statement, node signatures over it, final certificate.
 const NoteFollow outbox.Kind = 0x16
+
+// NoteRescued tells everybody what an epoch rests on that an emergency made: chain of the certificate before it and its own, request, its maker's signature, activation,
+// contributors' signatures.
+const NoteRescued outbox.Kind = 0x17
 
 const (
 	keygenTimeout = 2 * time.Minute
@@ -86,6 +91,8 @@ type Config struct {
 	Held func(vault statement.ID) bool
 	// Awaited says why a refresh of a vault that is due since then waits for an emergency that may be declared; "" if it need not. It is asked under our lock.
 	Awaited func(vault statement.ID, due, now time.Time) string
+	// Plan reads a vault's SOS plan from a charter that was in force, with the operators that a roster lists, for who held the vault. It is asked under our lock.
+	Plan func(charter statement.ID, r charter.Roster, held charter.Vault) (plan.Plan, error)
 	// Introduced hears which operators were told of a vault's key, to hold it. It is called under our lock.
 	Introduced func(vault statement.ID, operators []string)
 }
@@ -99,6 +106,7 @@ type Keeper struct {
 	roots       map[rootID]*root
 	keys        map[[32]byte]*root // by key id, of every attempt that we saw
 	plans       map[statement.ID]*charter.Succession
+	rosters     charter.Chain
 	emergencies map[[32]byte]Emergency // guarded reshares that may run now, by key
 	ids         map[[16]byte]place     // by the first half of a key id, which nobody can choose
 
@@ -211,6 +219,7 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, c char
 	}
 	if s := k.plans[v.ID]; s != nil {
 		s.Follow(c)
+		k.rosters = c
 		for _, suite := range v.Suites {
 			id := rootID{v.ID, suite}
 			if w := k.roots[id]; w != nil {
@@ -239,10 +248,10 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, c char
 			}
 		}
 	}
-	k.plans[v.ID] = charter.NewSuccession(v, c)
+	k.plans[v.ID], k.rosters = charter.NewSuccession(v, c), c
 	for _, w := range fresh {
 		k.roots[rootID{v.ID, w.suite}] = w
-		k.succeedAll(w)
+		k.succeed(w)
 	}
 	return nil
 }

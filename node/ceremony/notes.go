@@ -29,9 +29,9 @@ const (
 )
 
 // Takes says whether a note is this room's.
-func Takes(k outbox.Kind) bool { return k >= NoteCert && k <= NoteFollow }
+func Takes(k outbox.Kind) bool { return k >= NoteCert && k <= NoteRescued }
 
-var fieldCount = map[outbox.Kind]int{NoteCert: 2, NoteFinal: 1, NoteFinalCert: 1, NoteChoice: 3, NoteProof: 7, NoteIntroduction: 5, NoteFollow: 4}
+var fieldCount = map[outbox.Kind]int{NoteCert: 2, NoteFinal: 1, NoteFinalCert: 1, NoteChoice: 3, NoteProof: 7, NoteIntroduction: 5, NoteFollow: 4, NoteRescued: 5}
 
 // Take checks a peer's note; write makes its entry durable together with the note. Errors
 // that wrap outbox.ErrLater mean that it may be taken later.
@@ -55,6 +55,8 @@ func (k *Keeper) Take(ctx context.Context, now time.Time, n outbox.Note, write f
 		return k.takeIntroduction(ctx, now, f, write)
 	case NoteFollow:
 		return k.takeFollow(ctx, now, f, write)
+	case NoteRescued:
+		return k.takeRescued(now, n, write)
 	default:
 		return k.takeProof(now, f, write)
 	}
@@ -385,12 +387,18 @@ func (k *Keeper) takeProof(now time.Time, f [][]byte, write func(journal.Entry) 
 	return nil
 }
 
-// Knows says whether a final certificate is of a key of a vault that is known here.
+// Knows says whether a final certificate, or the grounds of one, is of a key of a vault that is known here.
 func (k *Keeper) Knows(n outbox.Note) bool {
-	if len(n.Fields) != 1 {
+	var f *epoch.FinalCert
+	var err error
+	switch {
+	case n.Kind == NoteFinalCert && len(n.Fields) == 1:
+		f, err = epoch.DecodeFinalCert(n.Fields[0])
+	case n.Kind == NoteRescued && len(n.Fields) > 0:
+		f, err = epoch.FirstLink(n.Fields[0])
+	default:
 		return false
 	}
-	f, err := epoch.DecodeFinalCert(n.Fields[0])
 	if err != nil {
 		return false
 	}

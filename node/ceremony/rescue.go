@@ -20,7 +20,6 @@ import (
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/session"
-	"github.com/ostraka/ostraka/node/store"
 )
 
 // An Emergency is a guarded reshare that this node may take part in now, by its own docket (spec/node 12, protocols.md 6.2).
@@ -40,6 +39,7 @@ type Sanction struct {
 	Key, Epoch [32]byte
 	Threshold  int
 	Members    []string // ascending
+	Proof      Proof
 }
 
 // SetEmergencies says which keys may be reshared with guardians now, by key. The turns to open count from when one may.
@@ -264,6 +264,9 @@ func (k *Keeper) enlist(now time.Time, w *root, a *attempt, s *mpc.Setup, number
 // signed beforehand. The certificate itself shows r of the committee before and k guardians.
 func (k *Keeper) sanctionedBySOS(w *root, r *epoch.Record) error {
 	s, ok := k.cfg.Sanctioned(r.Rescue.Activation)
+	if g := w.grounds[r.Hash()]; !ok && g != nil { // we took no part, or came later: the grounds were checked when they came
+		s, ok = g.sanction, true
+	}
 	switch {
 	case !ok:
 		return fmt.Errorf("%w: record %v of vault %s: activation %x of an emergency is not known here", outbox.ErrLater, r.Hash(), w.title(), r.Rescue.Activation[:4])
@@ -279,31 +282,11 @@ func (w *root) grounded(f *epoch.FinalCert) error {
 	if !f.Record.Rescued() {
 		return nil
 	}
-	parent := w.past[f.Record.Prev]
+	parent := w.before(f.Record)
 	if parent == nil {
 		return fmt.Errorf("%w: vault %s: the epoch before record %v, which an emergency made, is not known here", outbox.ErrLater, w.title(), f.Record.Hash())
 	}
 	return f.CheckOlds(parent)
-}
-
-// succeed lets a vault's succession know of a committee that an emergency made: what officers sign next follows it.
-func (k *Keeper) succeed(w *root, r *epoch.Record) {
-	s := k.plans[w.ID]
-	if s == nil || !r.Rescued() {
-		return
-	}
-	before := w.past[r.Prev]
-	if before == nil {
-		return
-	}
-	s.Rescued(r.Rescue.Activation, before.Threshold, w.committee(before), r.Threshold, w.committee(r))
-}
-
-// succeedAll does so for all that was in force here, the oldest first.
-func (k *Keeper) succeedAll(w *root) {
-	for _, r := range slices.SortedFunc(maps.Values(w.past), func(a, b *epoch.Record) int { return int(int64(a.Epoch) - int64(b.Epoch)) }) {
-		k.succeed(w, r)
-	}
 }
 
 // SeatsOf gives operators' nodes their seats in a child of a key's epoch in force.
@@ -410,51 +393,4 @@ func (k *Keeper) InForce(key [32]byte) (eh, activation [32]byte, committee []str
 		activation = r.Rescue.Activation
 	}
 	return r.Hash(), activation, w.committee(r), r.Threshold, true
-}
-
-// RescuedBy shows each epoch of a vault's keys that an emergency made, the oldest first: a chain of the final certificate before it and its own.
-func (k *Keeper) RescuedBy(vault statement.ID) (chains [][]byte, err error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, w := range k.all() {
-		if w.ID != vault || !w.published() {
-			continue
-		}
-		for _, r := range slices.SortedFunc(maps.Values(w.past), func(a, b *epoch.Record) int { return int(int64(a.Epoch) - int64(b.Epoch)) }) {
-			if !r.Rescued() || w.past[r.Prev] == nil {
-				continue
-			}
-			c, err := k.link(w, w.past[r.Prev], r)
-			if err != nil {
-				return nil, err
-			}
-			chains = append(chains, c.Encode())
-		}
-	}
-	return chains, nil
-}
-
-// link is the chain from a record to its child.
-func (k *Keeper) link(w *root, from, to *epoch.Record) (*epoch.Chain, error) {
-	cert := func(r *epoch.Record) (*epoch.FinalCert, error) {
-		eh := r.Hash()
-		it, err := k.cfg.Journal.Store().Get(context.Background(), store.Key(kindLink, store.ID(w.keyID[:]), store.Number(r.Epoch), store.ID(eh[:])))
-		if err != nil {
-			return nil, fmt.Errorf("read the certificate of record %v: %w", r.Hash(), err)
-		}
-		return epoch.DecodeFinalCert(it.Value)
-	}
-	f, err := cert(from)
-	if err != nil {
-		return nil, err
-	}
-	next, err := cert(to)
-	if err != nil {
-		return nil, err
-	}
-	c, err := epoch.NewChain(f, epoch.Enrolment{KeyID: w.keyID, Public: from.Public, Anchor: from.Hash()})
-	if err != nil {
-		return nil, err
-	}
-	return c.Extend(next)
 }

@@ -25,6 +25,7 @@ const skipFor = 10 * time.Minute
 // reshaping is what a root knows of its way from committee to committee.
 type reshaping struct {
 	past       map[epoch.Hash]*epoch.Record // every record that was in force here
+	grounds    map[epoch.Hash]*grounds      // of records that emergencies made
 	sinces     map[epoch.Hash]time.Time     // since when; of what a newcomer was shown, the last alone
 	shown      epoch.Hash                   // the epoch that all nodes were told of in an emergency
 	hasSet     epoch.Hash                   // the epoch of others whose backup set is here
@@ -43,7 +44,7 @@ type introduced struct {
 }
 
 func newReshaping() reshaping {
-	return reshaping{past: map[epoch.Hash]*epoch.Record{}, sinces: map[epoch.Hash]time.Time{}, made: map[epoch.Hash]*epoch.Record{}, skip: map[engine.PartyID]time.Time{}, coming: map[engine.PartyID][]byte{}}
+	return reshaping{past: map[epoch.Hash]*epoch.Record{}, grounds: map[epoch.Hash]*grounds{}, sinces: map[epoch.Hash]time.Time{}, made: map[epoch.Hash]*epoch.Record{}, skip: map[engine.PartyID]time.Time{}, coming: map[engine.PartyID][]byte{}}
 }
 
 // held is the vault as it is held now: committee and threshold are those of the record in force.
@@ -138,6 +139,7 @@ func (k *Keeper) AddPlan(_ context.Context, now time.Time, a charter.Accepted) e
 	}
 	for _, w := range k.all() {
 		if w.ID == r.Vault {
+			k.succeed(w) // an emergency may follow it
 			w.since, w.next, w.fails = now, time.Time{}, 0
 			clear(w.skip)
 			clear(w.opened)

@@ -28,6 +28,7 @@ const (
 	kindEpoch   = "epoch"   // epoch/<key>/<eh>/<row>: what a ceremony keeps; secret rows are sealed
 	kindCurrent = "current" // current/<key>: final certificate in force
 	kindLink    = "link"    // link/<key>/<epoch>/<eh>: every final certificate that was in force here
+	kindRescued = "rescued" // rescued/<vault>/<suite>/<eh>: the grounds of an epoch that an emergency made, as in note 0x17
 	kindSince   = "since"   // since/<key>/<eh>: since when it is or was in force here, Unix time, 8 bytes; of what a newcomer was shown, when
 	kindMoved   = "moved"   // moved/<key>: since when the one in force is, Unix time, 8 bytes
 	kindLeft    = "left"    // left/<key>: when the first epoch without us came into force here, Unix time, 8 bytes
@@ -115,7 +116,7 @@ func (k *Keeper) load(ctx context.Context, now time.Time, w *root) error {
 	k.begin(w, newAttempt(w, 0))
 	it, err := k.cfg.Journal.Store().Get(ctx, attemptKey(w))
 	if errors.Is(err, store.ErrNotFound) {
-		return nil
+		return k.loadGrounds(ctx, w) // what a newcomer is told before its officer signs
 	}
 	if err != nil || len(it.Value) != 8 {
 		return fmt.Errorf("read the number of its key generation: %w", cmp.Or(err, store.ErrCorrupt))
@@ -136,6 +137,9 @@ func (k *Keeper) load(ctx context.Context, now time.Time, w *root) error {
 		return err
 	}
 	if err := k.loadPast(ctx, w); err != nil {
+		return err
+	}
+	if err := k.loadGrounds(ctx, w); err != nil {
 		return err
 	}
 	return k.loadProofs(ctx, w)

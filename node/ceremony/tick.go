@@ -30,6 +30,9 @@ func (k *Keeper) Tick(ctx context.Context, now time.Time, busy func(key [32]byte
 	for _, w := range k.all() {
 		w.Terms = k.cfg.Terms(w.Vault).Terms
 		k.welcome(now, w)
+		if err := k.ground(ctx, now, w); err != nil {
+			k.cfg.Log.Error("others are not told what an epoch rests on", "vault", w.title(), "error", err)
+		}
 		s, err := k.move(ctx, now, w, busy)
 		if err != nil {
 			w.lastErr = err
@@ -294,7 +297,7 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 		return errors.Join(err, k.reload(ctx, now, w))
 	}
 	w.past[f.Record.Hash()], w.sinces[f.Record.Hash()] = f.Record, now
-	k.succeed(w, f.Record)
+	k.succeed(w)
 	if err := k.lookForShare(ctx, w, a); err != nil {
 		return errors.Join(err, k.reload(ctx, now, w))
 	}

@@ -83,6 +83,8 @@ type Config struct {
 	OnReshare func(ctx context.Context, now time.Time, a charter.Accepted) error
 	// Held says under which statement a vault's keys are held here, and what they are.
 	Held func(vault statement.ID) (under statement.ID, keys []charter.PinnedKey, err error)
+	// Rescues lists the committees that emergencies made of a vault's, the oldest first.
+	Rescues func(vault statement.ID) []charter.Emergency
 	// Under lists the statements under which a vault's keys are held, as far as this node follows them.
 	Under func(vault statement.ID) []statement.ID
 	// Made says whether a vault has a key here, or may get one: we said FINAL of it, or know it.
@@ -378,6 +380,13 @@ func (c *Circle) Reach(id statement.ID) (charter.Roster, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.chain.Reach(id)
+}
+
+// At is a version of the roster with who held a vault then (charter.Chain.At).
+func (c *Circle) At(id statement.ID, committee []string) (charter.Roster, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.chain.At(id, committee)
 }
 
 // Draft lists the operators that joined, or invited us, and are not in the charter.

@@ -28,6 +28,18 @@ func newReshares() reshares {
 	return reshares{map[statement.ID]proposal{}, map[statement.ID]*charter.Succession{}}
 }
 
+// succession is a vault's, with the committees that emergencies made as the keeper of keys knows them by now: the activation of each stands where officers' statement
+// would, and what they sign next follows it. Nil if not every operator of the committee accepted the vault.
+func (c *Circle) succession(vault statement.ID) *charter.Succession {
+	s := c.successions[vault]
+	if s != nil {
+		for _, x := range c.cfg.Rescues(vault) {
+			s.Rescued(x)
+		}
+	}
+	return s
+}
+
 // A Wish is what an operator wants a vault's keys to be held by.
 type Wish struct {
 	Vault     statement.ID
@@ -61,7 +73,7 @@ type line struct {
 }
 
 func (c *Circle) lineOf(vault statement.ID) line {
-	l, s := line{carried: map[statement.ID]bool{}}, c.successions[vault]
+	l, s := line{carried: map[statement.ID]bool{}}, c.succession(vault)
 	for i, id := range c.cfg.Under(vault) {
 		for _, before := range s.Line(id) {
 			l.carried[before] = true
@@ -79,7 +91,7 @@ func (l line) shows(r charter.Reshare) bool { return l.carried[r.ID] || r.Number
 // plans are a vault's complete reshares that somebody may still need, by number.
 func (c *Circle) plans(vault statement.ID) []charter.Plan {
 	line := c.lineOf(vault)
-	return slices.DeleteFunc(c.successions[vault].Plans(), func(p charter.Plan) bool { return !line.shows(p.Reshare) })
+	return slices.DeleteFunc(c.succession(vault).Plans(), func(p charter.Plan) bool { return p.Rescued() || !line.shows(p.Reshare) })
 }
 
 type proposal struct {
@@ -113,7 +125,7 @@ func (c *Circle) of(vault statement.ID) (out []proposal) {
 func (c *Circle) PrepareReshare(now time.Time, w Wish) (a charter.Accepted, fresh bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.successions[w.Vault]
+	s := c.succession(w.Vault)
 	if s == nil {
 		return a, false, fmt.Errorf("vault %s is not known to this node, or not every operator of its committee accepted it", w.Vault.Short())
 	}
@@ -170,7 +182,7 @@ func (c *Circle) chosenReshare(w Wish) (a charter.Accepted, fresh bool, err erro
 func (c *Circle) saying(r charter.Reshare, known []proposal, w Wish, holds bool) (out []proposal) {
 	least := c.lineOf(w.Vault).number + 1
 	if holds {
-		least = max(least, agreed(c.successions[w.Vault], r.Previous))
+		least = max(least, agreed(c.succession(w.Vault), r.Previous))
 	}
 	for _, x := range known {
 		_, signed := x.Signatures[c.cfg.Own.Name]
@@ -213,7 +225,7 @@ func (c *Circle) byLastWord(some []proposal) {
 func (c *Circle) lastWords(some []proposal) map[statement.ID]int {
 	votes, last := map[statement.ID]int{}, map[string]statement.ID{}
 	for _, x := range some { // by number
-		before, _, err := c.successions[x.Vault].Before(x.Reshare)
+		before, _, err := c.succession(x.Vault).Before(x.Reshare)
 		for name, sig := range x.Signatures {
 			if err == nil && name != c.cfg.Own.Name && slices.Contains(before.Committee, name) && c.stillOfficer("reshare", name, sig) == nil {
 				last[name] = x.ID
@@ -240,7 +252,7 @@ func (c *Circle) Rivals(a charter.Accepted) (out []Rival) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r, err := charter.ReshareOf(a.Statement)
-	s := c.successions[r.Vault]
+	s := c.succession(r.Vault)
 	if err != nil || s == nil {
 		return nil
 	}
@@ -354,7 +366,7 @@ func (c *Circle) acceptReshare(ctx context.Context, now time.Time, st statement.
 	if err != nil {
 		return a, nil, err
 	}
-	s := c.successions[r.Vault]
+	s := c.succession(r.Vault)
 	if s == nil {
 		return a, nil, fmt.Errorf("%w: vault %s is not accepted here", outbox.ErrLater, r.Vault.Short())
 	}
@@ -481,9 +493,9 @@ func (c *Circle) announceReshare(ctx context.Context, now time.Time, s *charter.
 
 // announceReshares does so for all, when the node starts: those with lower numbers first, since others follow them.
 func (c *Circle) announceReshares(ctx context.Context, now time.Time) error {
-	for id, s := range c.successions {
-		for _, x := range c.of(id) {
-			if err := c.announceReshare(ctx, now, s, x.Accepted); err != nil {
+	for id := range c.successions {
+		for _, x := range c.of(id) { // one that follows an emergency follows what came before that
+			if err := c.announceReshare(ctx, now, c.succession(id), x.Accepted); err != nil {
 				return err
 			}
 		}
@@ -508,7 +520,7 @@ func (c *Circle) takeReshare(ctx context.Context, now time.Time, a charter.Accep
 	if err != nil {
 		return err
 	}
-	s := c.successions[r.Vault]
+	s := c.succession(r.Vault)
 	if s == nil {
 		return fmt.Errorf("%w: vault %s is not accepted here", outbox.ErrLater, r.Vault.Short())
 	}

@@ -181,6 +181,28 @@ func (c *Circle) PrepareReplace(now time.Time, old string) (a charter.Accepted, 
 	return c.offer(r)
 }
 
+// PrepareRemove gives the next version without an operator that is lost, and with nobody in its place: the one that others proposed, or a new one. All who stay sign it (spec/circle 2.5).
+func (c *Circle) PrepareRemove(now time.Time, lost string) (a charter.Accepted, fresh bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.mustBeMember(); err != nil {
+		return a, false, err
+	}
+	last := c.chain.Newest()
+	o, ok := last.Operator(lost)
+	switch {
+	case !ok:
+		return a, false, fmt.Errorf("%q is no operator of circle %q: its operators are %s", lost, last.Circle, strings.Join(last.Names(), ", "))
+	case lost == c.cfg.Own.Name:
+		return a, false, errors.New("this node's own operator cannot be removed from here: run `ostraka operator resign`")
+	case len(last.Operators) < 3:
+		return a, false, fmt.Errorf("circle %q has two operators: neither throws the other out", last.Circle)
+	case c.cfg.Seated(o): // it could still sign for them, and nobody outside would see its log
+		return a, false, fmt.Errorf("operator %s holds shares of a vault: its keys go to others first, by `ostraka vault reshare`, or by SOS where too few operators are left", lost)
+	}
+	return c.offer(c.next(now, lost))
+}
+
 // PrepareResign gives a next version that leaves our own operator out: the one that others proposed,
 // or a new one.
 func (c *Circle) PrepareResign(now time.Time) (a charter.Accepted, fresh bool, err error) {

@@ -105,7 +105,7 @@ func (c *Circle) tellLeft(ctx context.Context, now time.Time) error {
 
 // onceHeld says whether an operator may have held a vault: it is of a committee that officers agreed on.
 func (c *Circle) onceHeld(vault statement.ID, name string) bool {
-	s := c.successions[vault]
+	s := c.succession(vault)
 	own, _ := s.Under(vault)
 	return slices.Contains(own.Committee, name) || slices.ContainsFunc(s.Plans(), func(p charter.Plan) bool { return slices.Contains(p.Committee, name) })
 }

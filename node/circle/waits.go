@@ -99,7 +99,7 @@ func (c *Circle) vaultWaits() (out []Wait) {
 func (c *Circle) reshareWaits() (out []Wait) {
 	for _, vault := range c.accepted() {
 		id := vault.Statement.ID()
-		s := c.successions[id]
+		s := c.succession(id)
 		v, err := charter.VaultOf(vault.Statement)
 		if err != nil || s == nil {
 			continue

@@ -103,6 +103,13 @@ func Replace(old *Host) Prepare {
 	}
 }
 
+// Remove leaves out an operator that is lost.
+func Remove(lost *Host) Prepare {
+	return func(h *Host, now time.Time) (charter.Accepted, bool, error) {
+		return h.Circle.PrepareRemove(now, lost.Own.Name)
+	}
+}
+
 // SignRoster is one officer's try at a roster: prepare, sign, hand in.
 func (w *World) SignRoster(h *Host, prepare Prepare) (a charter.Accepted, err error) {
 	w.T.Helper()

@@ -343,6 +343,14 @@ type Sanction struct {
 	Key       act.Key
 	Threshold int
 	Members   []string // ascending
+	Proof     Proof
+}
+
+// A Proof is what a Sanction rests on, for who took no part.
+type Proof struct {
+	Request, By []byte // its statement, and its maker's signature
+	Activation  []byte
+	Signatures  map[string][]byte // by contributor
 }
 
 // Sanctioned finds an activation. It is asked under other rooms' locks, and takes none of this room's but its own.
@@ -360,9 +368,27 @@ func (d *Desk) sanction(k sos.Docket, c sos.Case) {
 			continue
 		}
 		d.known.Lock()
-		d.sanctions[a.ID] = Sanction{c.Plan().Vault, a.Key, a.Threshold, a.Names()}
+		d.sanctions[a.ID] = Sanction{c.Plan().Vault, a.Key, a.Threshold, a.Names(), d.proof(c, a)}
 		d.known.Unlock()
 	}
+}
+
+// proof gathers what an activation rests on.
+func (d *Desk) proof(c sos.Case, a act.Activation) (p Proof) {
+	sigs := d.signedBy(c.Plan().Vault, a.ID)
+	p.Signatures = map[string][]byte{}
+	for _, name := range a.Contributors {
+		p.Signatures[name] = sigs[name]
+	}
+	for _, w := range d.words[c.Plan().Vault] {
+		switch w.said.ID() {
+		case c.ID():
+			p.Request, p.By = w.said.Bytes(), w.sig
+		case a.ID:
+			p.Activation = w.said.Bytes()
+		}
+	}
+	return p
 }
 
 // live are the operators of the circle that may be asked: all but the subjects.

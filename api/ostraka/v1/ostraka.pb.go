@@ -4889,6 +4889,7 @@ type PrepareRosterRequest struct {
 	Resign        bool                   `protobuf:"varint,3,opt,name=resign,proto3" json:"resign,omitempty"`  // this node's own operator leaves
 	Anew          bool                   `protobuf:"varint,4,opt,name=anew,proto3" json:"anew,omitempty"`      // make a roster of this node's own, though others have proposed one
 	Id            string                 `protobuf:"bytes,5,opt,name=id,proto3" json:"id,omitempty"`           // the proposal whose id begins so
+	Remove        string                 `protobuf:"bytes,6,opt,name=remove,proto3" json:"remove,omitempty"`   // operator that is lost, with nobody in its place
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4954,6 +4955,13 @@ func (x *PrepareRosterRequest) GetAnew() bool {
 func (x *PrepareRosterRequest) GetId() string {
 	if x != nil {
 		return x.Id
+	}
+	return ""
+}
+
+func (x *PrepareRosterRequest) GetRemove() string {
+	if x != nil {
+		return x.Remove
 	}
 	return ""
 }
@@ -7974,13 +7982,14 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\fDropResponse\x12\x1a\n" +
 	"\bidentity\x18\x01 \x01(\fR\bidentity\x12 \n" +
 	"\vinvitations\x18\x02 \x01(\rR\vinvitations\x12\x16\n" +
-	"\x06signed\x18\x03 \x03(\fR\x06signed\"\x84\x01\n" +
+	"\x06signed\x18\x03 \x03(\fR\x06signed\"\x9c\x01\n" +
 	"\x14PrepareRosterRequest\x12\x16\n" +
 	"\x06circle\x18\x01 \x01(\tR\x06circle\x12\x18\n" +
 	"\areplace\x18\x02 \x01(\tR\areplace\x12\x16\n" +
 	"\x06resign\x18\x03 \x01(\bR\x06resign\x12\x12\n" +
 	"\x04anew\x18\x04 \x01(\bR\x04anew\x12\x0e\n" +
-	"\x02id\x18\x05 \x01(\tR\x02id\"S\n" +
+	"\x02id\x18\x05 \x01(\tR\x02id\x12\x16\n" +
+	"\x06remove\x18\x06 \x01(\tR\x06remove\"S\n" +
 	"\x15PrepareCharterRequest\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\fR\x04file\x12\x16\n" +
 	"\x06policy\x18\x02 \x01(\fR\x06policy\x12\x0e\n" +
