@@ -31,7 +31,7 @@ import (
 	"github.com/ostraka/ostraka/internal/components/anvil"
 )
 
-// binary is the program under test, built once.
+// binary is the program under test, built once, without symbols as releases are.
 var binary string
 
 func TestMain(m *testing.M) {
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	binary = filepath.Join(dir, "ostraka")
-	build := exec.Command("go", "build", "-o", binary, "github.com/ostraka/ostraka/cmd/ostraka")
+	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", binary, "github.com/ostraka/ostraka/cmd/ostraka")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
 		os.Exit(1)

@@ -72,6 +72,10 @@ func TestUsage(t *testing.T) {
 		{"node init --operator acme", "give --entity"},
 		{"node init --operator acme --entity Acme", "--officer: give at least one"},
 		{"node init --operator acme --entity Acme --officer /nowhere", "--officer /nowhere"},
+		{acme + " --passphrase-memory 63", "63 MiB is given; 64 to 1024 are allowed"},
+		{acme + " --passphrase-memory 1025", "1025 MiB is given; 64 to 1024 are allowed"},
+		{acme + " --passphrase-memory 4194304", "64 to 1024 are allowed"}, // KiB of it would wrap to none
+		{"backup restore x --identity y --passphrase-memory 0", "0 MiB is given; 64 to 1024 are allowed"},
 		{acme + " --link 0.0.0.0:7700", "cannot dial the link address 0.0.0.0:7700"},
 		{acme + " --link [::]:7700", "next: give --advertise HOST:PORT"},
 		{acme + " --link :7700", "next: give --advertise HOST:PORT"},

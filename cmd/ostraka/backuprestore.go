@@ -22,6 +22,7 @@ import (
 type restoring struct {
 	identity, passFile, operator, circle string
 	check, offline                       bool
+	memory                               uint32 // MiB
 }
 
 func (a *app) backupRestoreCommand() *cobra.Command {
@@ -46,6 +47,7 @@ func (a *app) backupRestoreCommand() *cobra.Command {
 	f.StringVar(&x.operator, "operator", "", "refuse an export of another operator")
 	f.StringVar(&x.circle, "circle", "", "refuse an export of another circle")
 	f.StringVar(&x.passFile, "passphrase-file", "", "file with the new passphrase, mode 0600 (default: $"+passphraseVariable+", else it is asked for)")
+	memoryFlag(f, &x.memory)
 	return c
 }
 
@@ -57,6 +59,10 @@ type restoreDocument struct {
 func (a *app) backupRestore(ctx context.Context, path string, x restoring) error {
 	if x.identity == "" {
 		return usage("give --identity: the private key that opens the export")
+	}
+	cost, err := passphraseCost(x.memory)
+	if err != nil {
+		return err
 	}
 	if !x.check {
 		if err := daemon.Vacant(a.dir); err != nil {
@@ -104,7 +110,7 @@ func (a *app) backupRestore(ctx context.Context, path string, x restoring) error
 		return err
 	}
 	defer pass.Wipe()
-	if err := daemon.Restore(ctx, time.Now(), a.dir, o, pass, rand.Reader); err != nil {
+	if err := daemon.Restore(ctx, time.Now(), a.dir, o, pass, rand.Reader, cost); err != nil {
 		return err
 	}
 	d.Dir = a.dir

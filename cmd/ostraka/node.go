@@ -21,6 +21,7 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ostraka/ostraka/api"
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
@@ -31,6 +32,7 @@ import (
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/presign"
+	"github.com/ostraka/ostraka/node/seal/passphrase"
 	"github.com/ostraka/ostraka/node/store"
 )
 
@@ -52,11 +54,16 @@ func (a *app) nodeInitCommand() *cobra.Command {
 	var s node.Settings
 	var officers, rpcs []string
 	var passFile string
+	var memory uint32
 	c := &cobra.Command{
 		Use: "init", Short: "Make a data folder with a fresh identity", Args: none,
 		Example: "  ostraka node init --operator acme --entity \"Acme Ltd\" --officer ~/.ssh/id_ed25519.pub --advertise acme.example:7700",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := completeSettings(&s, officers, rpcs); err != nil {
+				return err
+			}
+			cost, err := passphraseCost(memory)
+			if err != nil {
 				return err
 			}
 			if _, err := os.Stat(a.settings()); err == nil {
@@ -66,7 +73,7 @@ func (a *app) nodeInitCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			identity, err := node.Init(c.Context(), a.dir, s, pass, rand.Reader)
+			identity, err := node.Init(c.Context(), a.dir, s, pass, rand.Reader, cost)
 			if err != nil {
 				return err
 			}
@@ -87,7 +94,23 @@ func (a *app) nodeInitCommand() *cobra.Command {
 	f.StringArrayVar(&officers, "officer", nil, "public key of a person who signs for the operator, of SSH, a passkey or a wallet: a file, or the line itself (required; may be repeated)")
 	f.StringArrayVar(&rpcs, "rpc", nil, "this node's own endpoint of a chain, as eip155:1=https://… (may be repeated)")
 	f.StringVar(&passFile, "passphrase-file", "", "file with the passphrase, mode 0600 (default: $"+passphraseVariable+", else it is asked for)")
+	memoryFlag(f, &memory)
 	return c
+}
+
+// memoryFlag says what a guess at a new passphrase costs. What a program drew need cost no more than the least.
+func memoryFlag(f *pflag.FlagSet, mib *uint32) {
+	f.Uint32Var(mib, "passphrase-memory", passphrase.Default.MemoryKiB>>10, "MiB of memory that each start takes, and each guess at the passphrase; less only on a small machine, or for a passphrase that a program drew")
+}
+
+// passphraseCost is the default's, with another memory.
+func passphraseCost(mib uint32) (passphrase.Option, error) {
+	if least, most := passphrase.Floor.MemoryKiB>>10, passphrase.Ceiling.MemoryKiB>>10; mib < least || mib > most {
+		return nil, usage("--passphrase-memory: %d MiB is given; %d to %d are allowed", mib, least, most)
+	}
+	cost := passphrase.Default
+	cost.MemoryKiB = mib << 10
+	return passphrase.WithCost(cost), nil
 }
 
 // completeSettings checks what people type, so that errors name the flag.

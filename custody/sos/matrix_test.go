@@ -3,6 +3,7 @@ package sos_test
 import (
 	"flag"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -455,6 +456,7 @@ func forks(w *world) {
 
 // The abuse matrix: 200 seeds a cell, n = 3 and 5. A failing seed is printed; -cell and -seed run it again.
 func TestAbuseMatrix(t *testing.T) {
+	debug.SetGCPercent(800) // worlds are small and many: half of the time went into collecting them
 	for _, c := range matrix {
 		if *only != "" && !strings.HasPrefix(c.name, *only) {
 			continue

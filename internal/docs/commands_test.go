@@ -41,7 +41,7 @@ var command = regexp.MustCompile(`(?:^|\s|/)ostraka ([a-z]+)((?: [a-z][a-z-]*(?:
 // The program has every command that the pages name, and each says how it is used.
 func TestCommandsExist(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "ostraka")
-	if out, err := exec.Command("go", "build", "-o", program, root+"/cmd/ostraka").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", program, root+"/cmd/ostraka").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	all := commands(t)

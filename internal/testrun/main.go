@@ -12,7 +12,9 @@ import (
 	"os/exec"
 	"os/signal"
 	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -66,7 +68,12 @@ const (
 // test is what make test runs: all tests as they ship, then those that only the build tag
 // failpoint has, then six fuzz targets, other ones each day.
 func test(ctx context.Context, t *tally, fuzztime string) error {
-	if err := t.goTest(ctx, "-timeout", testTimeout, "./..."); err != nil {
+	packages, err := longFirst(ctx)
+	if err != nil {
+		return err
+	}
+	atATime := strconv.Itoa(runtime.GOMAXPROCS(0) + 1) // since stories wait a good deal
+	if err := t.goTest(ctx, append([]string{"-timeout", testTimeout, "-p", atATime}, packages...)...); err != nil {
 		return err
 	}
 	if err := t.onlyTagged(ctx, "failpoint", testTimeout); err != nil {
@@ -77,6 +84,33 @@ func test(ctx context.Context, t *tally, fuzztime string) error {
 		return err
 	}
 	return t.fuzz(ctx, fuzztime, rotate(targets, 6, time.Now().UTC().YearDay()))
+}
+
+// long are the packages that take minutes. They are begun first, since whichever is begun last is waited for alone: stories over real nodes, which wait
+// for one another, beside tests that compute. A name that is missing here costs time, and nothing else.
+var long = []string{"cmd/ostraka/rehearse", "test", "node", "test/kill", "custody/sos", "cmd/ostraka", "mpc/ceremony", "console/disclosure", "sim"}
+
+// longFirst is all packages, in the order in which to begin them.
+func longFirst(ctx context.Context) ([]string, error) {
+	out, err := output(ctx, "list", "-f", "{{.ImportPath}} {{with .Module}}{{.Path}}{{end}}", "./...")
+	if err != nil {
+		return nil, err
+	}
+	return inOrder(strings.Split(strings.TrimSpace(out), "\n")), nil
+}
+
+// inOrder sorts packages, each given with its module.
+func inOrder(lines []string) (packages []string) {
+	rank := map[string]int{}
+	for _, line := range lines {
+		pkg, module, _ := strings.Cut(line, " ")
+		packages = append(packages, pkg)
+		if i := slices.Index(long, strings.TrimPrefix(pkg, module+"/")); i >= 0 {
+			rank[pkg] = i - len(long)
+		}
+	}
+	slices.SortStableFunc(packages, func(a, b string) int { return cmp.Compare(rank[a], rank[b]) })
+	return packages
 }
 
 // nightly is what make nightly runs: with both tags, a test that has a long form runs in it.
@@ -104,10 +138,13 @@ func fuzzAll(ctx context.Context, t *tally, fuzztime string, match *regexp.Regex
 
 // goTest runs go test, never from its cache, and takes its events.
 func (t *tally) goTest(ctx context.Context, args ...string) error {
-	cmd := command(ctx, append([]string{"test", "-json", "-count=1"}, args...)...)
-	cmd.Stderr = os.Stderr
+	cmd := command(ctx, append([]string{"test", "-json", "-count=1", "-vet=off"}, args...)...) // make lint has vetted all of it
+	cmd.Stderr, cmd.Env = os.Stderr, os.Environ()
+	if os.Getenv("GOGC") == "" {
+		cmd.Env = append(cmd.Env, "GOGC=400") // heaps are small and many: up to half of the time would go into collecting them
+	}
 	if slices.Contains(args, "-race") {
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=1") // the race detector is C
+		cmd.Env = append(cmd.Env, "CGO_ENABLED=1") // the race detector is C
 	}
 	events, err := cmd.StdoutPipe()
 	if err != nil {

@@ -112,6 +112,23 @@ func TestTaggedTestsRunOnce(t *testing.T) {
 	}
 }
 
+func TestLongPackagesBeginFirst(t *testing.T) {
+	got := inOrder([]string{"m.org/o m.org/o", "m.org/o/api m.org/o", "m.org/o/custody/sos m.org/o", "m.org/o/deep/test m.org/o", "m.org/o/node m.org/o", "m.org/o/test m.org/o"})
+	want := []string{"m.org/o/test", "m.org/o/node", "m.org/o/custody/sos", "m.org/o", "m.org/o/api", "m.org/o/deep/test"}
+	if !slices.Equal(got, want) {
+		t.Errorf("begun in the order %q, want %q", got, want)
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range long {
+		if tests, err := filepath.Glob(filepath.Join(root, name, "*_test.go")); err != nil || len(tests) == 0 {
+			t.Errorf("%s has no tests: %v", name, err)
+		}
+	}
+}
+
 func TestFuzzFailureIsCounted(t *testing.T) {
 	inModule(t)
 	var out bytes.Buffer

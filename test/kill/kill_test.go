@@ -59,7 +59,7 @@ func TestKill(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	binary = filepath.Join(dir, "ostraka")
-	if out, err := exec.Command("go", "build", "-tags", "failpoint", "-o", binary, "github.com/ostraka/ostraka/cmd/ostraka").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-tags", "failpoint", "-o", binary, "github.com/ostraka/ostraka/cmd/ostraka").CombinedOutput(); err != nil {
 		t.Fatalf("build the program: %v\n%s", err, out)
 	}
 	all := prepareAll(t, dir)

@@ -195,6 +195,9 @@ func writeKey(path, comment string) error {
 	return os.WriteFile(path+".pub", []byte(line), 0o644)
 }
 
+// LightSeal is for folders whose passphrase is drawn, as makeKeys does: nobody guesses it, so no guess need cost more than the least.
+var LightSeal = []string{"--passphrase-memory", "64"}
+
 // init runs `node init`.
 func (c *Circle) init(ctx context.Context, o *Operator) error {
 	var err error
@@ -204,6 +207,9 @@ func (c *Circle) init(ctx context.Context, o *Operator) error {
 	args := []string{
 		"node", "init", "--json", "--dir", o.Dir, "--operator", o.Name, "--entity", o.Entity, "--officer", o.Officer + ".pub",
 		"--link", o.Link, "--people", o.People, "--passphrase-file", o.Passphrase,
+	}
+	if c.binary(o) == c.Binary { // the release before takes no such flag
+		args = append(args, LightSeal...)
 	}
 	for chain, url := range c.RPC {
 		args = append(args, "--rpc", chain+"="+url)
@@ -256,7 +262,7 @@ func FreeAddress() (addr string, err error) {
 	return "", err
 }
 
-// startLimit is generous: opening the key file alone costs a second of a whole core.
+// startLimit is generous: opening a key file of the default cost alone takes a second of a whole core.
 const startLimit = 3 * time.Minute
 
 // run runs `node run` and waits until the node answers.

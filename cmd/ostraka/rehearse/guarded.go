@@ -354,7 +354,8 @@ func (t *tale) lose(o *local.Operator) error {
 // restore brings an operator's node back from its newest export, and confirms that no other copy runs.
 func (t *tale) restore(ctx context.Context, o *local.Operator) error {
 	t.guards.worn = true
-	_, err := t.must(ctx, "backup", "restore", t.guards.exports[o.Name], "--identity", t.guards.identity, "--dir", o.Dir, "--passphrase-file", o.Passphrase, "--json")
+	args := append([]string{"backup", "restore", t.guards.exports[o.Name], "--identity", t.guards.identity, "--dir", o.Dir, "--passphrase-file", o.Passphrase, "--json"}, local.LightSeal...)
+	_, err := t.must(ctx, args...)
 	if err == nil {
 		err = t.circle.Restart(ctx, o)
 	}

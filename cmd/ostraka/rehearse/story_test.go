@@ -18,7 +18,7 @@ import (
 	"github.com/ostraka/ostraka/internal/components/anvil"
 )
 
-// program is the one under test, built once.
+// program is the one under test, built once, without symbols as releases are.
 var program string
 
 func TestMain(m *testing.M) {
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	program = filepath.Join(dir, "ostraka")
-	if out, err := exec.Command("go", "build", "-o", program, "github.com/ostraka/ostraka/cmd/ostraka").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", program, "github.com/ostraka/ostraka/cmd/ostraka").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
 		os.Exit(1)
 	}
@@ -90,10 +90,10 @@ var rules = map[string][]string{
 }
 
 // Every incident is acted out by the real program, and ends well. Those that leave a circle as it was share one; of those with guardians the one
-// that lets payments go comes before those that restore nodes.
+// that lets payments go comes before those that restore nodes. The longest begins first.
 func TestStories(t *testing.T) {
 	told := map[string]bool{}
-	for _, names := range [][]string{{"multichain"}, {"ronin", "harmony", "dmm", "wazirx", "bybit", "drift"}, {"quadriga", "stakehound", "primetrust"}, {"sos"}} {
+	for _, names := range [][]string{{"sos"}, {"quadriga", "stakehound", "primetrust"}, {"ronin", "harmony", "dmm", "wazirx", "bybit", "drift"}, {"multichain"}} {
 		for _, name := range names {
 			told[name] = true
 		}
