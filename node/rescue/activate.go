@@ -15,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/internal/failpoint"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
 )
@@ -111,9 +112,11 @@ func (d *Desk) AskActivation(ctx context.Context, now time.Time, vault statement
 	if len(ids) == 0 {
 		return nil, errors.New("all keys of the request have new shares already: \"ostraka sos status\" says what comes next")
 	}
+	failpoint.Hit("sos-before-activate")
 	if err := d.cfg.Journal.Write(ctx, e); err != nil {
 		return nil, err
 	}
+	failpoint.Hit("sos-after-activate")
 	for _, keep := range kept {
 		keep()
 	}
@@ -210,9 +213,11 @@ func (d *Desk) countersign(ctx context.Context, now time.Time, k sos.Docket, c s
 		if err != nil {
 			return err
 		}
+		failpoint.Hit("sos-before-countersign")
 		if err := d.cfg.Journal.Write(ctx, e); err != nil {
 			return err
 		}
+		failpoint.Hit("sos-after-countersign")
 		keep()
 	}
 	return nil
