@@ -15,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/internal/failpoint"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
 )
@@ -108,9 +109,11 @@ func (d *Desk) AskActivation(ctx context.Context, now time.Time, vault statement
 	case failed != nil:
 		d.cfg.Log.Error("SOS: a key of the request is activated without another", "vault", vault.Short(), "error", failed)
 	}
+	failpoint.Hit("sos-before-activate")
 	if err := d.write(ctx, e); err != nil {
 		return nil, err
 	}
+	failpoint.Hit("sos-after-activate")
 	for _, keep := range kept {
 		keep()
 	}
@@ -224,9 +227,11 @@ func (d *Desk) countersign(ctx context.Context, now time.Time, k sos.Docket, c s
 		if err != nil {
 			return err
 		}
+		failpoint.Hit("sos-before-countersign")
 		if err := d.write(ctx, e); err != nil {
 			return err
 		}
+		failpoint.Hit("sos-after-countersign")
 		keep()
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/internal/failpoint"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 )
@@ -247,9 +248,11 @@ func (d *Desk) release(ctx context.Context, now time.Time, k sos.Docket, a act.A
 	if err := d.settle(now, a.Vault, next, sos.Effects{}, &e); err != nil {
 		return k, err
 	}
+	failpoint.Hit("sos-before-release")
 	if err := d.write(ctx, e); err != nil {
 		return k, err
 	}
+	failpoint.Hit("sos-after-release")
 	kept()
 	d.became(a.Vault, next)
 	return next, nil

@@ -11,6 +11,7 @@ import (
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/internal/failpoint"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store"
@@ -92,9 +93,11 @@ func (d *Desk) newSeat(ctx context.Context, now time.Time, c sos.Case, k act.Key
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("sos-before-seat")
 	if err := d.write(ctx, e); err != nil {
 		return err
 	}
+	failpoint.Hit("sos-after-seat")
 	kept()
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/internal/failpoint"
 	"github.com/ostraka/ostraka/node/journal"
 )
 
@@ -59,9 +60,11 @@ func (d *Desk) Spend(ctx context.Context, now time.Time, vault statement.ID, o s
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("sos-before-spend")
 	if err := d.heard(write)(e); err != nil {
 		return err
 	}
+	failpoint.Hit("sos-after-spend")
 	for id, k := range next {
 		d.became(id, k)
 	}

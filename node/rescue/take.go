@@ -11,6 +11,7 @@ import (
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/internal/failpoint"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 )
@@ -64,9 +65,13 @@ func (d *Desk) takeSaid(ctx context.Context, now time.Time, s statement.Statemen
 		return err
 	}
 	ended := d.ends(vault, s, &e)
+	failpoint.Hit("sos-before-" + string(s.Kind()))
+	hit("sos-before-", k, next)
 	if err := write(e); err != nil {
 		return err
 	}
+	failpoint.Hit("sos-after-" + string(s.Kind()))
+	hit("sos-after-", k, next)
 	d.became(vault, next)
 	kept()
 	ended()

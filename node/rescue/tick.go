@@ -8,6 +8,7 @@ import (
 
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/internal/failpoint"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/store"
 )
@@ -137,9 +138,11 @@ func (d *Desk) tickVault(ctx context.Context, now time.Time, vault statement.ID,
 		if err := d.settle(now, vault, next, fx, &e); err != nil {
 			return err
 		}
+		hit("sos-before-", k, next)
 		if err := d.write(ctx, e); err != nil {
 			return err
 		}
+		hit("sos-after-", k, next)
 		d.became(vault, next)
 	}
 	return d.carryOut(ctx, now, vault, next)
@@ -161,6 +164,18 @@ func (d *Desk) forks(k sos.Docket, r sos.Reading) (sos.Docket, error) {
 		k = next
 	}
 	return k, nil
+}
+
+// hit passes a kill point for each state that a write brings a request to.
+func hit(when string, k, next sos.Docket) {
+	if !failpoint.Enabled {
+		return
+	}
+	for _, c := range next.Cases() {
+		if was, known := k.Case(c.ID()); !known || was.State() != c.State() {
+			failpoint.Hit(when + c.State().String())
+		}
+	}
 }
 
 // carryOut does what the plan asks of this node once a request is ACTIVE: a key of its own for the new committee, its signature under activations that name it,

@@ -53,6 +53,7 @@ type Config struct {
 	Amend     func(file string) string // changes charter.yaml before it is signed; nil: as it is
 	Detach    bool                     // nodes outlive this process
 	Binaries  map[string]string        // by operator: what its node runs in place of Binary, from its next start on
+	Env       map[string][]string      // by operator: what its node's environment has besides, from its next start on
 }
 
 // committee is how many operators hold the vault: the first ones.
@@ -274,6 +275,7 @@ func (c *Circle) run(ctx context.Context, o *Operator) error {
 	defer log.Close()
 	cmd := exec.Command(c.binary(o), "node", "run", "--dir", o.Dir, "--passphrase-file", o.Passphrase, "--log-level", "info")
 	cmd.Stderr = log
+	cmd.Env = append(cmd.Environ(), c.Env[o.Name]...)
 	if err := o.process.start(cmd, c.Detach); err != nil {
 		return err
 	}

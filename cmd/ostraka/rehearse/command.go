@@ -30,6 +30,7 @@ func (t *tale) run(ctx context.Context, args ...string) (result, error) {
 	if t.circle != nil {
 		cmd.Env = append(cmd.Env, client.FileVariable+"="+t.circle.ContextsFile())
 	}
+	cmd.Env = append(cmd.Env, t.environment[""]...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -37,6 +38,9 @@ func (t *tale) run(ctx context.Context, args ...string) (result, error) {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && ctx.Err() == nil {
 		r.code, err = exit.ExitCode(), nil
+	}
+	if t.said != nil {
+		t.said(r)
 	}
 	return r, err
 }

@@ -55,7 +55,7 @@ func (t *tale) startGuarded(ctx context.Context, busy string, standby bool, amen
 	t.guards, t.people = g, map[string]*client.Circle{}
 	cfg := local.Config{
 		Binary: t.binary, Dir: dir, Chain: chainID, Suite: charter.SuiteECDSA, Initiator: alice, Approvers: []string{bob, carol}, Others: []string{dave},
-		Quorum: 2, Threshold: 3, Standby: standby, Amend: func(file string) string { return amend(proper(file), g.cards) },
+		Quorum: 2, Threshold: 3, Standby: standby, Env: t.environment, Amend: func(file string) string { return amend(proper(file), g.cards) },
 	}
 	if t.endpoint != "" {
 		cfg.RPC = map[string]string{chainID: t.endpoint}

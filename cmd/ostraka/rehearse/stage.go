@@ -28,6 +28,10 @@ type Stage struct {
 	account client.Account
 	nonce   uint64
 	made    int // folders
+
+	// For tests alone.
+	said        func(result)        // hears how every command ended; nil: nobody does
+	environment map[string][]string // by operator: what its node's environment has besides; "": that of commands
 }
 
 // NewStage takes the program's path, a folder that exists and is empty, whose path must be short, and the endpoint of a development chain with an
