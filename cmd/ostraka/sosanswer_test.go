@@ -65,7 +65,7 @@ func TestGuardianAnswersOffline(t *testing.T) {
 		t.Fatalf("%q, %v", raw, err)
 	}
 	code, o, errs = support(whole)
-	want(t, "activated, before the delay is over here", code, codeNotReady, o+errs, "who will hold the new shares: operator-0, operator-1; 2 of them sign", "left on this clock")
+	want(t, "activated, before the delay is over here", code, codeNotReady, o+errs, "who will hold new ones:   operator-0, operator-1; 2 of them sign", "left on this clock")
 	if _, err := os.Stat(out); err == nil {
 		t.Fatal("a contribution was written")
 	}

@@ -18,8 +18,8 @@ const (
 
 // Limits of the program, in bytes: a visitor on a telephone loads it.
 const (
-	MaxProgram = 13_500_000 // unpacked
-	MaxPacked  = 3_900_000
+	MaxProgram = 13_750_000 // unpacked
+	MaxPacked  = 3_950_000
 )
 
 // A Program runs in a browser.

@@ -3,9 +3,11 @@ package rescue
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -29,6 +31,67 @@ func (x refusal) key() string {
 	return store.Key(kindRefuse, store.ID(x.vault[:]), store.Name(x.operator))
 }
 
+// A calling is how long an operator has not signed since the first challenge of it, and all challenges: of everybody who calls, one.
+type calling struct {
+	clock sos.Clock
+	by    map[string]statement.ID // who called on it, by role and name
+}
+
+const (
+	fieldCallingClock transcript.Tag = iota + 1
+	fieldCallingBy
+)
+
+const (
+	fieldCallerName transcript.Tag = iota + 1
+	fieldCallerID
+)
+
+// maxCallers bounds who calls on one operator: guardians, and the operators of a circle.
+const maxCallers = 192
+
+func (c calling) bytes() []byte {
+	var e transcript.Encoder
+	names := slices.Sorted(maps.Keys(c.by))
+	return e.Bytes(fieldCallingClock, c.clock.Bytes()).List(fieldCallingBy, len(names), func(i int, e *transcript.Encoder) {
+		id := c.by[names[i]]
+		e.String(fieldCallerName, names[i]).Bytes(fieldCallerID, id[:])
+	}).Sum()
+}
+
+func decodeCalling(raw []byte) (c calling, err error) {
+	c.by = map[string]statement.ID{}
+	d := transcript.NewDecoder(raw)
+	clock := d.Bytes(fieldCallingClock, 256)
+	last := ""
+	d.List(fieldCallingBy, 1, maxCallers, func(_ int, d *transcript.Decoder) {
+		name := d.String(fieldCallerName, 128)
+		if name <= last {
+			d.Fail(fieldCallerName, errors.New("not in ascending order"))
+		}
+		last = name
+		var id statement.ID
+		copy(id[:], d.Fixed(fieldCallerID, len(id)))
+		c.by[name] = id
+	})
+	if err = d.Done(); err == nil {
+		c.clock, err = sos.DecodeClock(clock)
+	}
+	return c, err
+}
+
+// called says whether this node counts a challenge of one of these operators: a request of a refusal that names another one is not of it.
+func (d *Desk) called(q act.Request) bool {
+	return slices.ContainsFunc(q.Subjects, func(name string) bool {
+		for _, id := range d.refuses[refusalOf(q.Vault, name)].by {
+			if id == q.Challenge {
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // readRefusals reads back who was called on: a restart loses what was counted since it was made durable, and never adds.
 func (d *Desk) readRefusals(ctx context.Context) error {
 	return d.each(ctx, kindRefuse, func(name string, value []byte) error {
@@ -39,7 +102,7 @@ func (d *Desk) readRefusals(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c, err := sos.DecodeClock(value)
+		c, err := decodeCalling(value)
 		d.refuses[refusalOf(vault, name[65:])] = c
 		return err
 	})
@@ -48,7 +111,7 @@ func (d *Desk) readRefusals(ctx context.Context) error {
 // refusing are the rows of all clocks of refusals.
 func (d *Desk) refusing() (rows []store.Entry) {
 	for x, c := range d.refuses {
-		rows = append(rows, store.Entry{Key: x.key(), Value: c.Bytes()})
+		rows = append(rows, store.Entry{Key: x.key(), Value: c.bytes()})
 	}
 	return rows
 }
@@ -63,16 +126,21 @@ func (d *Desk) challenge(now time.Time, vault statement.ID, s statement.Statemen
 	if err != nil {
 		return err
 	}
-	x := refusalOf(c.Vault, c.Operator)
-	if _, open := d.refuses[x]; open {
-		return outbox.ErrOld // it is counted already
+	x, who := refusalOf(c.Vault, c.Operator), c.Role+" "+c.By
+	open, counted := d.refuses[x]
+	if _, again := open.by[who]; again || len(open.by) >= maxCallers {
+		return outbox.ErrOld // theirs is counted already
 	}
-	clock := sos.StartClock(d.reading(now))
-	e.Put = append(e.Put, store.Entry{Key: x.key(), Value: clock.Bytes()})
+	next := calling{open.clock, map[string]statement.ID{who: c.ID}}
+	maps.Copy(next.by, open.by)
+	if !counted {
+		next.clock = sos.StartClock(d.reading(now))
+	}
+	e.Put = append(e.Put, store.Entry{Key: x.key(), Value: next.bytes()})
 	if err := write(e); err != nil {
 		return err
 	}
-	d.refuses[x] = clock
+	d.refuses[x] = next
 	return nil
 }
 

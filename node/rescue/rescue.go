@@ -153,7 +153,7 @@ type Desk struct {
 	held      map[statement.ID]bool          // vaults that SOS holds
 	awaited   map[statement.ID][]act.Request // by vault: requests that gather support
 	silence   map[string]silence
-	refuses   map[refusal]sos.Clock   // since a challenge that it did not answer
+	refuses   map[refusal]calling     // since a challenge that it did not answer
 	replies   map[statement.ID]*reply // by request
 	saved     time.Time               // when clocks of silence were made durable last
 	ticked    time.Time
@@ -168,7 +168,7 @@ type silence struct {
 // Open reads back every docket.
 func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	d := &Desk{
-		cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[refusal]sos.Clock{}, replies: map[statement.ID]*reply{},
+		cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[refusal]calling{}, replies: map[statement.ID]*reply{},
 		words: map[statement.ID]words{}, given: map[statement.ID]map[engine.PartyID][][]byte{}, asks: map[statement.ID]*question{}, answers: map[answered]time.Time{}, stood: map[statement.ID]bool{}, sanctions: map[[32]byte]Sanction{},
 		stands: map[statement.ID]stand{}, fetches: map[statement.ID]*fetch{}, held: map[statement.ID]bool{},
 		based: map[statement.ID]map[[32]byte]bool{}, hushed: map[[32]byte]hush{}, tries: map[act.Key]hush{}, awaited: map[statement.ID][]act.Request{},
@@ -341,7 +341,7 @@ func (d *Desk) view(vault statement.ID) sos.View {
 	}
 	for x, c := range d.refuses {
 		if x.vault == vault {
-			v.Refusing[x.operator] = c.Credited
+			v.Refusing[x.operator] = c.clock.Credited
 		}
 	}
 	return v

@@ -31,12 +31,19 @@ func TestRowsRoundTrip(t *testing.T) {
 	if err != nil || !bytes.Equal(s.bytes(), heard().bytes()) {
 		t.Errorf("%+v, %v", s, err)
 	}
-	for name, row := range map[string][]byte{"basis": basis.bytes(), "silence": heard().bytes()} {
+	c, err := decodeCalling(called.bytes())
+	if err != nil || !reflect.DeepEqual(c.by, called.by) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for name, row := range map[string][]byte{"basis": basis.bytes(), "silence": heard().bytes(), "calling": called.bytes()} {
 		read := func(raw []byte) (err error) {
-			if name == "basis" {
+			switch name {
+			case "basis":
 				_, err = decodeBasis(raw)
-			} else {
+			case "silence":
 				_, err = decodeSilence(raw)
+			default:
+				_, err = decodeCalling(raw)
 			}
 			return err
 		}
@@ -51,7 +58,10 @@ func TestRowsRoundTrip(t *testing.T) {
 	}
 }
 
+var called = calling{heard().clock, map[string]statement.ID{"guardian gail": {1}, "operator acme": {2}}}
+
 func FuzzRows(f *testing.F) {
+	f.Add(called.bytes())
 	f.Add(basis.bytes())
 	f.Add(heard().bytes())
 	f.Add(stand{7, false}.bytes())
@@ -62,6 +72,9 @@ func FuzzRows(f *testing.F) {
 		}
 		if s, err := decodeSilence(raw); err == nil && !bytes.Equal(s.bytes(), raw) {
 			t.Errorf("silence %x became %x", raw, s.bytes())
+		}
+		if c, err := decodeCalling(raw); err == nil && !bytes.Equal(c.bytes(), raw) {
+			t.Errorf("calling %x became %x", raw, c.bytes())
 		}
 		if s, err := decodeStand(raw); err == nil && !bytes.Equal(s.bytes(), raw) {
 			t.Errorf("stand %x became %x", raw, s.bytes())
@@ -125,9 +138,9 @@ func TestClocksOfManyFit(t *testing.T) {
 	for i := range 150 {
 		beats[fmt.Sprintf("operator-%d", i)] = time.Unix(1_800_000_000, 0).UTC()
 	}
-	d := &Desk{cfg: Config{Operator: "operator-0", Journal: j, Beats: func() map[string]time.Time { return beats }}, silence: map[string]silence{"left": heard()}, refuses: map[refusal]sos.Clock{}}
+	d := &Desk{cfg: Config{Operator: "operator-0", Journal: j, Beats: func() map[string]time.Time { return beats }}, silence: map[string]silence{"left": heard()}, refuses: map[refusal]calling{}}
 	for i := range 150 {
-		d.refuses[refusalOf(statement.ID{byte(i)}, "operator-1")] = heard().clock
+		d.refuses[refusalOf(statement.ID{byte(i)}, "operator-1")] = called
 	}
 	at := time.Unix(1_800_000_000, 0).UTC()
 	if err := d.listen(t.Context(), at, sos.Reading{Boot: [16]byte{4}, Wall: at}); err != nil {

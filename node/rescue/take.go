@@ -9,6 +9,7 @@ import (
 
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/internal/failpoint"
@@ -115,6 +116,9 @@ func (d *Desk) apply(now time.Time, vault statement.ID, k sos.Docket, s statemen
 		}
 		if _, err := act.VerifyRequest(s, sig, p); err != nil {
 			return k, fx, "", err
+		}
+		if q.Trigger == plan.Refusal && !d.called(q) { // it may be on its way; or there is none
+			return k, fx, "", fmt.Errorf("%w: SOS request %s: challenge %s of a subject is not counted here", outbox.ErrLater, s.ID().Short(), q.Challenge.Short())
 		}
 		next, fx, err = k.Under(p).Ask(s, r)
 		return next, fx, "", err

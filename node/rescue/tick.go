@@ -28,7 +28,8 @@ func (d *Desk) Tick(ctx context.Context, now time.Time) error {
 	r := d.reading(now)
 	err := d.standAgain(ctx, now, r)
 	for at, c := range d.refuses {
-		d.refuses[at] = c.Tick(r)
+		c.clock = c.clock.Tick(r)
+		d.refuses[at] = c
 	}
 	err = errors.Join(err, d.listen(ctx, now, r))
 	for _, vault := range d.cfg.Vaults() {
