@@ -35,7 +35,7 @@ func tellSOS(ctx context.Context, t *tale) error {
 	if err := t.openEmergency(ctx); err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context) error{t.ready, t.returned, t.gone, t.contributed, t.swept, t.lockedUp, t.closed, t.proved} {
+	for _, part := range []func(context.Context) error{t.ready, t.returned, t.gone, t.contributed, t.swept, t.lockedUp, t.closed, t.proved, t.removed} {
 		if err := part(ctx); err != nil {
 			return err
 		}
@@ -477,4 +477,47 @@ func (t *tale) proved(ctx context.Context) error {
 	})
 	_, err = t.proves(ctx, "and the vault is an ordinary one again, with dora in cora's place", "We go on")
 	return err
+}
+
+// removed: the operators that are left take cora out of the roster, and nobody is asked for its log any more.
+func (t *tale) removed(ctx context.Context) error {
+	t.to.Busy("the operators that are left take cora out of the roster")
+	for i, name := range []string{"acme", "bolt", "dora"} {
+		o := t.operator(name)
+		args := []string{"operator", "accept"}
+		if i == 0 {
+			args = []string{"operator", "remove", "cora"}
+		}
+		var last result
+		ok, err := poll(ctx, awhile, func() (bool, error) {
+			var err error
+			last, err = t.run(ctx, append(args, "--dir", o.Dir, "--key", o.Officer, "--yes")...)
+			return last.code == 0, err // the others' proposal may be on its way
+		})
+		if err == nil && !ok {
+			err = fmt.Errorf("ostraka %s at %s: exit %d: %s", strings.Join(args, " "), name, last.code, last.said())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	var failed []string
+	out, err := t.outsider(ctx, func(o outside) bool {
+		failed = nil
+		for _, c := range o.Claims {
+			if c.Failed != "" {
+				failed = append(failed, c.Subject+": "+c.Claim)
+			}
+		}
+		return len(failed) == 0
+	})
+	if err != nil {
+		return err
+	}
+	outcome := fmt.Sprintf("exit %d: all of %d claims hold", out.code, len(out.Claims))
+	if len(failed) > 0 {
+		outcome = fmt.Sprintf("exit %d: %s", out.code, strings.Join(failed, "; "))
+	}
+	t.step(Step{What: "acme, bolt and dora take cora out of the roster without its word, and its log is missed no more: `ostraka operator remove`, `ostraka verify`", Outcome: outcome, Held: out.code == 0})
+	return nil
 }
