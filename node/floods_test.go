@@ -264,6 +264,27 @@ func TestActivationsAtAPace(t *testing.T) {
 			t.Errorf("%d attempts in a minute", n)
 		}
 	})
+	t.Run("crossed", func(t *testing.T) { // both compose at once: neither signs the other's, and the next attempt is everybody's
+		s := active(t, ready, r, "crossed")
+		a, b := s.Hosts[0], s.Hosts[1]
+		first := s.activate(a)[0]
+		other := s.activate(b)[0]
+		s.Run("known", func() bool { return len(s.activations(a, r)) == 2 && len(s.activations(b, r)) == 2 })
+		var next statement.ID
+		s.Run("asked again", func() (done bool) {
+			s.Act(a, func() {
+				ids, err := a.Rescue.AskActivation(t.Context(), s.Clock(a), s.vault, nil, 0)
+				if done = err == nil && ids[0] != first; done {
+					next = ids[0]
+				}
+			})
+			return done
+		})
+		s.Run("signed", func() bool { return s.activated(a, r, next) && s.activated(b, r, next) })
+		if s.activated(a, r, first) || s.activated(b, r, other) {
+			t.Error("one of the first two is signed by all")
+		}
+	})
 	t.Run("fork", func(t *testing.T) {
 		s := active(t, ready, r, "fork")
 		a, b := s.Hosts[0], s.Hosts[1]

@@ -40,15 +40,34 @@ func (d *Desk) seatsOf(c sos.Case, k act.Key, attempt int) map[string]act.Seat {
 	return seats
 }
 
-// next is the attempt that comes after all activations of a key that all their contributors signed: one of them alone uses up none.
+// next is the attempt that comes after all activations of a key that all their contributors signed, or that they cannot all sign any more: one of them alone uses up none.
 func (d *Desk) next(c sos.Case, k act.Key) int {
-	last := 0
-	for _, a := range d.activations(c) {
-		if a.Key == k && a.Attempt > last && d.whole(c, a) {
+	all, last := d.activations(c), 0
+	for _, a := range all {
+		if a.Key == k && a.Attempt > last && (d.whole(c, a) || d.crossed(c, all, k, a.Attempt)) {
 			last = a.Attempt
 		}
 	}
 	return last + 1
+}
+
+// crossed says that nothing comes of an attempt: of each activation of it some contributor signed another one, as where two operators compose at the same time. A
+// contributor signs one of an attempt, and whoever does not want a part given can withhold their signature as well.
+func (d *Desk) crossed(c sos.Case, all []act.Activation, k act.Key, attempt int) bool {
+	signed := map[string]statement.ID{}
+	var of []act.Activation
+	for _, a := range all {
+		if a.Key != k || a.Attempt != attempt {
+			continue
+		}
+		of = append(of, a)
+		for name := range d.signedBy(c.Plan().Vault, a.ID) {
+			signed[name] = a.ID
+		}
+	}
+	return !slices.ContainsFunc(of, func(a act.Activation) bool {
+		return !slices.ContainsFunc(a.Contributors, func(name string) bool { id, has := signed[name]; return has && id != a.ID })
+	})
 }
 
 // sit makes our key for each attempt that may come, if this node may be of a new committee, and says so to all.
