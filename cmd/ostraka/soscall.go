@@ -131,7 +131,7 @@ func (s *sweep) prepareCall(ctx context.Context, e onchain.Endpoint, l *sweepLin
 	}
 	nonce := client.FreeNonce(all, l.From, e.Chain, p.Nonce, time.Now())
 	l.Fee = evm.FormatUnits(p.Most(), evm.EtherDecimals)
-	return s.circle.PrepareCall(l.sender, call.Name, evm.CallRequest{Kind: p.Kind, Nonce: nonce, Gas: p.Gas, FeeCap: p.FeeCap, TipCap: p.TipCap}, 0)
+	return s.circle.PrepareCall(l.sender, call.Name, evm.CallRequest{Kind: p.Kind, Nonce: nonce, Gas: p.Gas, FeeCap: p.FeeCap, TipCap: p.TipCap}, emergencyLife(l.sender))
 }
 
 func (a *app) sosReportCommand() *cobra.Command {

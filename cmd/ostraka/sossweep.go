@@ -283,9 +283,13 @@ func (l *sweepLine) transfer(ctx context.Context) (*client.Transfer, error) {
 	}
 	return &client.Transfer{
 		Sender: l.sender, To: l.dest, Token: r.Token, Amount: r.Amount, Legacy: p.Kind == evm.Legacy, Nonce: &p.Nonce, Gas: &p.Gas, FeeCap: p.FeeCap, TipCap: p.TipCap,
-		Memo: "rescue: sweep to " + l.To,
+		Memo: "rescue: sweep to " + l.To, Life: emergencyLife(l.sender),
 	}, nil
 }
+
+// emergencyLife is how long what is proposed in an emergency may wait to be signed: nobody's approval is waited for, and what a node that was killed meanwhile cannot sign any more
+// is soon proposed again.
+func emergencyLife(s client.Sender) time.Duration { return min(15*time.Minute, s.Vault.Expiry) }
 
 // like says that a transaction is this transfer, whatever its amount.
 func (l *sweepLine) like(f evm.Facts) bool {
