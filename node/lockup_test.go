@@ -287,6 +287,7 @@ func TestLockUp(t *testing.T) {
 	if err := x.officers(a, x.closing(fresh, x.left), b); err != nil { // more than has new shares: it is kept, and counts for nothing
 		t.Fatal(err)
 	}
+	x.Step(time.Second) // only a later word takes the place of another
 	st := x.closing(fresh)
 	if err := x.officers(a, st, a, b); err != nil {
 		t.Fatal(err)
