@@ -47,7 +47,7 @@ func TestAttemptsOfEachKey(t *testing.T) {
 	attempt := func(key, n int) error {
 		a := o.activation(n)
 		a.ID, a.Key = statement.ID{byte(n), byte(key), 99}, o.keys[key]
-		return o.try(a)
+		return o.try(seated(a))
 	}
 	for n := range 64 {
 		if err := attempt(0, n+1); err != nil {
