@@ -178,10 +178,11 @@ func gatherPlea(q RescueRequest, good Answers[shownPlea]) (f carry.Appeal, read 
 	return f, read, &VerifyError{FromFile, err}
 }
 
-// together are the statements, each with the signatures that any node shows.
+// together are the statements, each with the signatures that any node shows: of each node so many, that none crowds out what another shows.
 func together(good Answers[shownPlea]) map[statement.ID]carry.Signed {
 	all := map[statement.ID]carry.Signed{}
 	for _, a := range good {
+		shown := map[statement.ID]int{}
 		for _, x := range a.Value.said {
 			s, err := statement.Parse(x.Statement)
 			if err != nil {
@@ -190,7 +191,10 @@ func together(good Answers[shownPlea]) map[statement.ID]carry.Signed {
 			one := all[s.ID()]
 			one.Statement = x.Statement
 			for _, sig := range x.Signatures {
-				if len(one.Signatures) < maxSaidSignatures && !slices.ContainsFunc(one.Signatures, func(o []byte) bool { return bytes.Equal(o, sig) }) {
+				if shown[s.ID()]++; shown[s.ID()] > maxSaidSignatures {
+					break
+				}
+				if !slices.ContainsFunc(one.Signatures, func(o []byte) bool { return bytes.Equal(o, sig) }) {
 					one.Signatures = append(one.Signatures, sig)
 				}
 			}
@@ -200,7 +204,7 @@ func together(good Answers[shownPlea]) map[statement.ID]carry.Signed {
 	return all
 }
 
-// maxSaidSignatures bounds how many of one statement are tried.
+// maxSaidSignatures bounds how many of one statement are tried of what a node shows.
 const maxSaidSignatures = 32
 
 // hear has the reader take what a guardian needs: of each key the last activation with the seats of its members, of each node the last step into CONTEST, of each guardian a

@@ -195,6 +195,12 @@ func (j *judge) enough(c *inquiry, v act.Close, signed []string) error {
 			return fmt.Errorf("of key %x's new committee %d signed it (%s), %d must", k.Key.Key[:6], n, strings.Join(signed, ", "), e.Threshold)
 		}
 	}
+	all := j.committee(c)
+	for _, k := range v.Keys { // one that names what was not made is a false word of whoever signed it, and a finding only if all did
+		if !slices.ContainsFunc(j.made(c), func(o Epoch) bool { return o.Key == k.Key }) && len(signed) < len(all) {
+			return fmt.Errorf("it names an epoch of key %x that the emergency did not make, and is signed by %s alone", k.Key.Key[:6], strings.Join(signed, ", "))
+		}
+	}
 	if len(signed) == 0 {
 		return errors.New("nobody of the new committees signed it")
 	}

@@ -93,7 +93,7 @@ func (k *Keeper) rescue(ctx context.Context, now time.Time, w *root, x Emergency
 	if r.Rescue != nil {
 		q.Rescue.Until = max(q.Rescue.Until, r.Rescue.Until)
 	}
-	for _, id := range lowest(x.From, x.Quorum) {
+	for _, id := range quorum(x.From, x.Quorum, int(attempt)/len(contributors)) {
 		q.Guardians = append(q.Guardians, protocol.HashContribution(x.From[id][0]))
 	}
 	s := w.setup(now, protocol.ProtocolRescue, w.keyID, r.Hash(), x.Activation.Threshold, union(contributors, members))
@@ -101,10 +101,17 @@ func (k *Keeper) rescue(ctx context.Context, now time.Time, w *root, x Emergency
 	return s, nil
 }
 
-// lowest are the k guardians with the lowest ids whose contributions hold: Γ.
-func lowest(from map[engine.PartyID][][]byte, k int) []engine.PartyID {
+// quorum are k guardians whose contributions hold, ascending: Γ. Whoever made several comes after all who made one, for others may have other bytes; and each round of failed attempts
+// begins one further on, so that nobody stands in the way of every one.
+func quorum(from map[engine.PartyID][][]byte, k, round int) []engine.PartyID {
 	all := slices.SortedFunc(maps.Keys(from), func(a, b engine.PartyID) int { return bytes.Compare(a[:], b[:]) })
-	return all[:min(k, len(all))]
+	slices.SortStableFunc(all, func(a, b engine.PartyID) int { return len(from[a]) - len(from[b]) })
+	var out []engine.PartyID
+	for i := range min(k, len(all)) {
+		out = append(out, all[(i+round)%len(all)])
+	}
+	slices.SortFunc(out, func(a, b engine.PartyID) int { return bytes.Compare(a[:], b[:]) })
+	return out
 }
 
 // Activation is the activation that a Setup of a guarded reshare names.

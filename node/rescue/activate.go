@@ -143,6 +143,15 @@ func (d *Desk) contributors(c sos.Case, key act.Key) (names []string, err error)
 		return nil, fmt.Errorf("%s has not consented: its own person signs \"ostraka sos support\" first", d.cfg.Operator)
 	}
 	names = []string{d.cfg.Operator}
+	unsigned := map[string]int{} // activations that name them, and that they did not sign
+	for _, a := range d.activations(c) {
+		for _, name := range a.Contributors {
+			if d.signedBy(c.Plan().Vault, a.ID)[name] == nil {
+				unsigned[name]++
+			}
+		}
+	}
+	slices.SortStableFunc(consents, func(a, b string) int { return unsigned[a] - unsigned[b] })
 	for _, name := range consents {
 		if name != d.cfg.Operator && len(names) < c.Plan().Live && d.cfg.Reachable(name) {
 			names = append(names, name)
@@ -158,7 +167,7 @@ func (d *Desk) contributors(c sos.Case, key act.Key) (names []string, err error)
 // compose writes an activation of the next attempt at a key.
 func (d *Desk) compose(now time.Time, c sos.Case, k act.Key, givers, successors []string, threshold int) (act.Activation, error) {
 	p := c.Plan()
-	attempt := d.next(c, k)
+	attempt := d.free(c, k)
 	seats := d.seatsOf(c, k, attempt)
 	members := slices.Clone(givers)
 	if successors == nil {

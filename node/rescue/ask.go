@@ -192,6 +192,9 @@ func (d *Desk) ask(now time.Time, c sos.Case, a act.Activation) (*question, erro
 // give is the one decision after which vetoes are late (spec/sos 7): once enough guardians contributed and everybody who must has said that they know of
 // no veto, the docket with our release, the statement and the answers that it rests on are one write.
 func (d *Desk) give(ctx context.Context, now time.Time, k sos.Docket, c sos.Case) (sos.Docket, error) {
+	if k.Rolled() { // nothing is given, and it is said already
+		return k, nil
+	}
 	for _, a := range d.activations(c) {
 		if !c.Activated(a.ID) || !slices.Contains(a.Contributors, d.cfg.Operator) || c.Gave(a.ID, d.cfg.Operator) || c.State() != sos.Active {
 			continue

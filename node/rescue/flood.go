@@ -28,6 +28,7 @@ const (
 type hush struct {
 	next time.Duration // monotonic
 	runs int
+	last time.Duration // when it was said, monotonic
 }
 
 // again says why a word that holds is not taken: it is known here, changes nothing, or comes too soon after the one before.
@@ -73,9 +74,10 @@ func (d *Desk) spoke(s statement.Statement, by string) {
 	}
 	now, id := d.cfg.Mono(), voice(s, by)
 	h := d.hushed[id]
-	if now-h.next > forgetAfter {
+	if now-h.last > forgetAfter {
 		h = hush{}
 	}
+	h.last = now
 	if h.runs++; h.runs > freeRepeats {
 		h.next = now + repeatAfter<<min(h.runs-freeRepeats-1, maxRepeats)
 	}
@@ -121,7 +123,7 @@ func (d *Desk) triedSoFar(c sos.Case) {
 	}
 	for k, n := range runs {
 		if d.tries[k].runs != n {
-			d.tries[k] = hush{d.cfg.Mono() + min(attemptAfter<<min(n-1, 20), c.Plan().Window/attemptsMost), n}
+			d.tries[k] = hush{next: d.cfg.Mono() + min(attemptAfter<<min(n-1, 20), c.Plan().Window/attemptsMost), runs: n}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package rescue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -126,6 +128,9 @@ func (d *Desk) challenge(now time.Time, vault statement.ID, s statement.Statemen
 	if err != nil {
 		return err
 	}
+	if err := d.mayCall(now, p, c); err != nil {
+		return err
+	}
 	x, who := refusalOf(c.Vault, c.Operator), c.Role+" "+c.By
 	open, counted := d.refuses[x]
 	if _, again := open.by[who]; again || len(open.by) >= maxCallers {
@@ -144,6 +149,26 @@ func (d *Desk) challenge(now time.Time, vault statement.ID, s statement.Statemen
 	return nil
 }
 
+// maxCallAge is how old a challenge may be that is counted: one that was ended by a signature is not counted anew.
+const maxCallAge = 24 * time.Hour
+
+// mayCall: of an operator of the circle, under the charter in force, in its mode, and of today.
+func (d *Desk) mayCall(now time.Time, p plan.Plan, c act.Challenge) error {
+	_, known := p.Anyone(c.Operator)
+	ended, signed := d.signedAt[c.Vault]
+	switch {
+	case !known:
+		return fmt.Errorf("challenge %s: operator: %s is none of the circle", c.ID.Short(), c.Operator)
+	case c.Drill != p.Drill:
+		return fmt.Errorf("challenge %s: mode: not the plan's", c.ID.Short())
+	case c.Charter != p.Charter, c.Created.After(now.Add(act.Skew)):
+		return fmt.Errorf("%w: challenge %s: under another charter than the one in force, or from the future", outbox.ErrLater, c.ID.Short())
+	case now.Sub(c.Created) > maxCallAge, signed && !c.Created.After(ended):
+		return fmt.Errorf("challenge %s: the vault signed since, or it is older than a day: make a new one", c.ID.Short())
+	}
+	return nil
+}
+
 // ends adds the end of what was counted of an operator's refusal, once a live test signature shows that the vault signs with it. What it
 // returns is the same in memory, once the entry is durable.
 func (d *Desk) ends(vault statement.ID, s statement.Statement, e *journal.Entry) func() {
@@ -159,17 +184,15 @@ func (d *Desk) ends(vault statement.ID, s statement.Statement, e *journal.Entry)
 func (d *Desk) Signed(vault statement.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.signedAt[vault] = d.wall
 	var e journal.Entry
 	for x := range d.refuses {
 		if x.vault == vault {
 			e.Delete = append(e.Delete, x.key())
 		}
 	}
-	if len(e.Delete) == 0 {
-		return
-	}
 	slices.Sort(e.Delete)
-	if err := d.write(context.Background(), e); err != nil {
+	if err := d.inParts(context.Background(), e); err != nil {
 		d.cfg.Log.Error("the end of a refusal is not durable", "vault", vault.Short(), "error", err)
 	}
 	for x := range d.refuses {

@@ -76,18 +76,36 @@ func (d *Desk) sit(ctx context.Context, now time.Time, c sos.Case) error {
 		return nil
 	}
 	for _, k := range c.Request().Keys {
-		attempt := d.next(c, k)
-		if slices.ContainsFunc(c.Reshared(), func(r act.Key) bool { return r.Key == k.Key }) || attempt > statement.MaxSOSAttempt {
+		if slices.ContainsFunc(c.Reshared(), func(r act.Key) bool { return r.Key == k.Key }) {
 			continue
 		}
-		if _, sits := d.seatsOf(c, k, attempt)[d.cfg.Operator]; sits {
-			continue
-		}
-		if err := d.newSeat(ctx, now, c, k, attempt); err != nil {
-			return fmt.Errorf("a key for the new committee: %w", err)
+		next := d.next(c, k)
+		for attempt := next; attempt <= min(next+ahead, statement.MaxSOSAttempt); attempt++ {
+			if _, sits := d.seatsOf(c, k, attempt)[d.cfg.Operator]; !sits {
+				if err := d.newSeat(ctx, now, c, k, attempt); err != nil {
+					return fmt.Errorf("a key for the new committee: %w", err)
+				}
+			}
+			if !slices.ContainsFunc(d.activations(c), func(a act.Activation) bool { return a.Key == k && a.Attempt == attempt }) {
+				break // nobody needs the one after it
+			}
 		}
 	}
 	return nil
+}
+
+// ahead is how many attempts may be begun above the next, while others wait for a contributor who does not sign: whoever is gone, or wants none, stops no other.
+const ahead = 8
+
+// free is the lowest attempt at a key that this node has signed nothing of.
+func (d *Desk) free(c sos.Case, k act.Key) int {
+	n := d.next(c, k)
+	for slices.ContainsFunc(d.activations(c), func(a act.Activation) bool {
+		return a.Key == k && a.Attempt == n && d.signedBy(c.Plan().Vault, a.ID)[d.cfg.Operator] != nil
+	}) {
+		n++
+	}
+	return n
 }
 
 func (d *Desk) newSeat(ctx context.Context, now time.Time, c sos.Case, k act.Key, attempt int) error {

@@ -131,7 +131,7 @@ func (d *Desk) apply(now time.Time, vault statement.ID, k sos.Docket, s statemen
 	case statement.SOSSeat:
 		return k, fx, "", d.checkSeat(c, s, sig)
 	case statement.SOSActivation, statement.SOSClose, statement.SOSEarlyRelease:
-		by, err = d.share(k, c, s, sig)
+		by, err = d.share(now, k, c, s, sig)
 		return k, fx, by, err
 	}
 	ev, err := d.event(c, s, sig)
@@ -163,16 +163,17 @@ func (d *Desk) checkSeat(c sos.Case, s statement.Statement, sig []byte) error {
 		return err
 	case v.Head.Of(c.Request()) != nil || !slices.Contains(c.Request().Keys, v.Key):
 		return fmt.Errorf("%s %s: %w: another request, key or epoch", s.Kind(), s.ID().Short(), sos.ErrForeign)
-	case c.State().Ended():
-		return sos.ErrOver
-	case v.Attempt > d.next(c, v.Key): // seats for attempts that may never be would fill the store
+	case v.Attempt > d.next(c, v.Key)+ahead: // seats for attempts that may never be would fill the store
 		return fmt.Errorf("%s %s: %w: attempt %d, and %d is next", s.Kind(), s.ID().Short(), sos.ErrEarly, v.Attempt, d.next(c, v.Key))
 	}
-	return c.MaySit(v.Operator)
+	if err := c.MaySit(v.Operator); err != nil || !c.State().Ended() {
+		return err
+	}
+	return sos.ErrOver
 }
 
 // share is one signature of several: whose, and that the statement is of the request. An activation is held to the plan before anybody else signs it.
-func (d *Desk) share(k sos.Docket, c sos.Case, s statement.Statement, sig []byte) (by string, err error) {
+func (d *Desk) share(now time.Time, k sos.Docket, c sos.Case, s statement.Statement, sig []byte) (by string, err error) {
 	if by, err = d.signer(c, s, sig); err != nil {
 		return "", err
 	}
@@ -186,23 +187,39 @@ func (d *Desk) share(k sos.Docket, c sos.Case, s statement.Statement, sig []byte
 		if err == nil {
 			err = k.Fits(d.activated(c, a))
 		}
-		if err == nil && a.Attempt > d.next(c, a.Key) { // whoever signs far ahead would leave no attempt to the others
+		if err == nil && a.Attempt > d.next(c, a.Key)+ahead { // whoever signs far ahead would leave no attempt to the others
 			err = fmt.Errorf("activation %s: %w: attempt %d, and %d is next", a.ID.Short(), sos.ErrEarly, a.Attempt, d.next(c, a.Key))
 		}
 		return by, err
 	case statement.SOSClose:
 		v, err := act.CloseOf(s)
 		if err == nil {
-			err = v.Head.Of(c.Request())
+			err = d.dated(now, v.Head, v.Created, c)
+		}
+		for _, k := range v.Keys {
+			if err == nil && !slices.ContainsFunc(c.Request().Keys, func(o act.Key) bool { return o.Key == k.Key.Key }) {
+				err = fmt.Errorf("%s %s: %w: key %x is none of the request's", s.Kind(), s.ID().Short(), sos.ErrForeign, k.Key.Key[:6])
+			}
 		}
 		return by, err
 	default:
 		v, err := act.EarlyReleaseOf(s)
 		if err == nil {
-			err = v.Head.Of(c.Request())
+			err = d.dated(now, v.Head, v.Created, c)
 		}
 		return by, err
 	}
+}
+
+// dated: of the request, and not from the future. One that never counts would keep out all that its signers say after it.
+func (d *Desk) dated(now time.Time, h act.Head, created time.Time, c sos.Case) error {
+	if err := h.Of(c.Request()); err != nil {
+		return err
+	}
+	if created.After(now.Add(act.Skew)) {
+		return fmt.Errorf("%w: it was made at %s", sos.ErrEarly, statement.FormatTime(created))
+	}
+	return nil
 }
 
 // event is a statement that was verified, under the plan that the case keeps.

@@ -24,7 +24,7 @@ func (d *Desk) Tick(ctx context.Context, now time.Time) error {
 	if now.Sub(d.ticked) < every && !now.Before(d.ticked) {
 		return nil
 	}
-	d.ticked = now
+	d.ticked, d.wall = now, now
 	r := d.reading(now)
 	err := d.standAgain(ctx, now, r)
 	for at, c := range d.refuses {
