@@ -285,6 +285,16 @@ func TestActivationsAtAPace(t *testing.T) {
 			t.Error("one of the first two is signed by all")
 		}
 	})
+	t.Run("ahead", func(t *testing.T) { // a contributor that is not there, and never signs: the next attempt is composed all the same
+		s := active(t, ready, r, "ahead")
+		a, b := s.Hosts[0], s.Hosts[1]
+		first := s.activate(a)[0]
+		second := s.activate(a)[0]
+		if first == second {
+			t.Fatal("it is the same")
+		}
+		s.Run("signed", func() bool { return s.activated(a, r, second) && s.activated(b, r, second) })
+	})
 	t.Run("fork", func(t *testing.T) {
 		s := active(t, ready, r, "fork")
 		a, b := s.Hosts[0], s.Hosts[1]

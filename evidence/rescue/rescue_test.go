@@ -257,13 +257,17 @@ func ceremonyKey(t testing.TB, name string) *pve.PrivateKey {
 }
 
 // sit is a node's word that it made it.
-func (w *tale) sit(name string, attempt int) {
-	v, err := act.Seat{Head: w.q.Head(), Operator: name, Key: old, Attempt: attempt, Created: w.now}.Prove(ceremonyKey(w.t, name), rand.Reader)
+func (w *tale) sit(name string, attempt int, more ...act.Key) {
+	key := old
+	for _, k := range more {
+		key = k
+	}
+	v, err := act.Seat{Head: w.q.Head(), Operator: name, Key: key, Attempt: attempt, Created: w.now}.Prove(ceremonyKey(w.t, name), rand.Reader)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	s, err := v.Statement(w.salt())
-	w.say(fmt.Sprintf("seat %s %d", name, attempt), s, err, w.byNode(s, name), live...)
+	w.say(fmt.Sprintf("seat %s %d%s", name, attempt, strings.Repeat("+", len(more))), s, err, w.byNode(s, name), live...)
 }
 
 func (w *tale) activate(name string, change func(*act.Activation)) {
@@ -363,6 +367,9 @@ func (w *tale) ended(change func(*act.Close), by ...string) *tale {
 var another = act.Key{Key: [32]byte{2}, Epoch: [32]byte{11}}
 
 func (w *tale) second() *tale {
+	for _, name := range live {
+		w.sit(name, 1, another)
+	}
 	w.activate("second", func(a *act.Activation) { a.Key = another })
 	w.release("acme", func(v *act.Released) { v.Key = another.Key })
 	w.release("cora", func(v *act.Released) { v.Key = another.Key })

@@ -242,6 +242,7 @@ func (d *Desk) countersign(ctx context.Context, now time.Time, k sos.Docket, c s
 		}
 		failpoint.Hit("sos-after-countersign")
 		keep()
+		d.triedSoFar(c) // the next of this key in its time
 	}
 	return nil
 }
