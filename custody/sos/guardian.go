@@ -87,7 +87,7 @@ func Term(p plan.Plan, b Bundle, seen time.Time) (from, until time.Time, err err
 	for _, name := range b.Activation.Contributors {
 		shown := false
 		for _, s := range b.Steps {
-			if s.Operator == name && s.State == Contest.String() && s.Head.Of(b.Request) == nil && !s.Created.After(b.Activation.Created) {
+			if s.Operator == name && s.State == Contest.String() && s.Head.Of(b.Request) == nil {
 				start, shown = later(start, s.Created), true
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/sos/plan"
 )
 
@@ -17,9 +16,6 @@ func heed(t *turn, e Event) error {
 	s := e.(Stepped).Step
 	if err := s.Head.Of(t.c.request); err != nil {
 		return fmt.Errorf("%w: %w", ErrForeign, err)
-	}
-	if s.Created.After(t.r.Wall.Add(act.Skew)) {
-		return fmt.Errorf("%w: created: %s is in the future", ErrEarly, s.Created.Format(time.RFC3339))
 	}
 	if s.Operator == t.d.self { // this node knows its own, unless it was rolled back behind them (S2)
 		t.d.rolled = t.d.rolled || t.c.state == Armed && stateOf(s.State).Holds()
