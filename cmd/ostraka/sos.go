@@ -95,10 +95,41 @@ func (p *pen) rescue(ctx context.Context, a *app, vault string) (r client.Rescue
 		return r, err
 	}
 	a.down(failed)
-	if r, err = client.FindRescue(all, vault); err == nil {
+	if r, err = a.findRescue(ctx, p.circle, all, vault); err == nil {
 		err = p.known(r)
 	}
 	return r, err
+}
+
+// findRescue finds a vault that has a plan. Nodes show everybody no vault without one: whether there is one of that name, who may read vaults is told.
+func (a *app) findRescue(ctx context.Context, c *client.Circle, all []client.Rescue, vault string) (client.Rescue, error) {
+	r, err := client.FindRescue(all, vault)
+	if err == nil || c.Signer() == nil {
+		return r, unplanned(err, vault, nil)
+	}
+	vaults, _, unread := c.Vaults(ctx)
+	if unread != nil {
+		vaults = nil // a guardian has no token
+	}
+	return r, unplanned(err, vault, vaults)
+}
+
+// unplanned says which it is, of a vault that no node shows a plan of: it has none, or there is no such vault. Without the vaults it says both.
+func unplanned(err error, vault string, vaults []client.Vault) error {
+	if err == nil {
+		return nil
+	}
+	var names []string
+	for _, v := range vaults {
+		if v.Name == vault {
+			return refused("an amendment of the charter brings one (`ostraka charter amend`); docs/charter.md says what a plan needs", "vault %s has no SOS plan: its charter names no `rescue`", vault)
+		}
+		names = append(names, v.Name)
+	}
+	if len(names) > 0 {
+		return &problem{codeError, fmt.Errorf("no vault is called %.64q; there are: %s", vault, strings.Join(names, ", ")), "`ostraka vault list` shows your vaults, `ostraka sos status` those with an SOS plan"}
+	}
+	return &problem{codeError, err, "check the name with `ostraka sos status`, which shows every vault that has a plan: the charter of any other names no `rescue`"}
 }
 
 // hand shows a statement, asks, signs it, and hands it to every node.

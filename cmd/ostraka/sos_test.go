@@ -4,7 +4,31 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/charter"
 )
+
+// A vault without a plan is told from one that there is not, by whoever may read vaults; to others both are said.
+func TestUnplanned(t *testing.T) {
+	_, err := client.FindRescue([]client.Rescue{{Name: "cellar"}}, "treasury")
+	treasury := []client.Vault{{Vault: charter.Vault{Name: "treasury"}}}
+	for _, c := range []struct {
+		name   string
+		vaults []client.Vault
+		code   int
+		want   string
+	}{
+		{"treasury", treasury, codeRefused, "vault treasury has no SOS plan: its charter names no `rescue`"},
+		{"nix", treasury, codeError, `no vault is called "nix"; there are: treasury`},
+		{"treasury", nil, codeError, `vault "treasury" with an SOS plan: no node that answered knows it; there are: cellar`},
+	} {
+		p := explain(unplanned(err, c.name, c.vaults))
+		if p.code != c.code || p.Error() != c.want || p.next == "" {
+			t.Errorf("%s of %d vaults: %+v", c.name, len(c.vaults), p)
+		}
+	}
+}
 
 // The plan of a charter is shown without a node; what is missing of a command is said before a key is opened.
 func TestSOSCommands(t *testing.T) {

@@ -174,7 +174,7 @@ func (a *app) sosReport(c context.Context, vault string) error {
 		return err
 	}
 	a.down(failed)
-	r, err := client.FindRescue(all, vault)
+	r, err := a.findRescue(ctx, circle, all, vault)
 	if err != nil {
 		return err
 	}
