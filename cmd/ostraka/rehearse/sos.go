@@ -40,6 +40,11 @@ func tellSOS(ctx context.Context, t *tale) error {
 			return err
 		}
 	}
+	t.report.Shown = "cora's share is gone for good, and the key was whole nowhere, at no operator and no guardian: two operators and three guardians made new shares of the same key, for acme, bolt and dora. " +
+		"Payments elsewhere were refused until the emergency was closed"
+	if t.endpoint != "" {
+		t.report.Shown += "; what lay at the vault's address lies at the address that the plan names"
+	}
 	return nil
 }
 
@@ -196,6 +201,13 @@ func (t *tale) gone(ctx context.Context) error {
 	if err := os.RemoveAll(cora.Dir); err != nil {
 		return err
 	}
+	if err := os.Remove(t.guards.exports["cora"]); err != nil {
+		return err
+	}
+	t.step(Step{
+		What:    "now cora's machine is destroyed, and its exports with it: nothing can bring its share back",
+		Outcome: "dora, whom the plan names as successor, stands ready; what takes days in a real plan takes seconds here", Held: true,
+	})
 	if err := sleep(ctx, 6*time.Second); err != nil {
 		return err
 	}
