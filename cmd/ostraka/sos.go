@@ -32,8 +32,20 @@ type pen struct {
 }
 
 func (p *pen) flags(c *cobra.Command) {
+	p.guardianFlags(c)
+	c.Flags().Lookup("as").Usage = "who you are in the charter: the guardian's name, with your key file as --key; or the operator's, whose officer you are"
+}
+
+// officerFlags are of what officers alone sign.
+func (p *pen) officerFlags(c *cobra.Command) {
+	c.Flags().StringVar(&p.as, "as", "", "the operator whose officer you are, as the charter names it; your officer's key is --key")
+	c.Flags().BoolVar(&p.yes, "yes", false, "sign without asking")
+}
+
+// guardianFlags are of what guardians alone sign.
+func (p *pen) guardianFlags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&p.as, "as", "", "who you are in the charter: the guardian's name, with your key file as --key; or the operator's, whose officer you are")
+	f.StringVar(&p.as, "as", "", "the guardian that you are, as the charter names it; your key file is --key")
 	f.StringVarP(&p.identity, "identity", "i", "", "private key that opens a guardian's key file: age's, one of its plugins', or SSH's (default: a passphrase)")
 	f.StringVar(&p.passFile, "passphrase-file", "", "file with the passphrase of a guardian's key file, mode 0600 (default: it is asked for)")
 	f.BoolVar(&p.yes, "yes", false, "sign without asking")
@@ -206,9 +218,18 @@ func (a *app) sosDeclareCommand() *cobra.Command {
 }
 
 func (a *app) sosDeclare(c context.Context, p *plea) error {
+	missing := []string{}
+	for _, x := range []struct {
+		flag  string
+		given bool
+	}{{"--vault", p.vault != ""}, {"--trigger", p.trigger != ""}, {"--subject", len(p.subjects) > 0}, {"--reason", p.reason != ""}} {
+		if !x.given {
+			missing = append(missing, x.flag)
+		}
+	}
 	switch {
-	case p.vault == "" || p.trigger == "" || len(p.subjects) == 0 || p.reason == "":
-		return usage("give --vault, --trigger, --subject and --reason")
+	case len(missing) > 0:
+		return usage("give %s", strings.Join(missing, " and "))
 	case !slices.Contains(statement.SOSTriggers, p.trigger):
 		return usage("--trigger %q: it is one of %s", p.trigger, strings.Join(statement.SOSTriggers, ", "))
 	}
@@ -407,7 +428,7 @@ func (a *app) sosVetoCommand() *cobra.Command {
 			})
 		},
 	}
-	p.flags(c)
+	p.guardianFlags(c)
 	c.Flags().StringVar(&reason, "reason", "", "why, for everybody: it is public")
 	return c
 }

@@ -40,7 +40,8 @@ func TestSOSCommands(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"sos", "declare", "--vault", "v"}, "give --vault, --trigger, --subject and --reason"},
+		{[]string{"sos", "declare", "--vault", "v"}, "give --trigger and --subject and --reason\n"},
+		{[]string{"sos", "declare", "--vault", "v", "--trigger", "silence", "--reason", "r"}, "give --subject\n"},
 		{[]string{"sos", "declare", "--vault", "v", "--trigger", "x", "--subject", "a", "--reason", "r"}, "it is one of"},
 		{[]string{"sos", "declare", "--vault", "v", "--trigger", "silence", "--subject", "a", "--reason", "r"}, "--as NAME"},
 		{[]string{"sos", "support", "12345678"}, "--as NAME"},
@@ -52,6 +53,20 @@ func TestSOSCommands(t *testing.T) {
 	} {
 		code, out, errs := try(c.args...)
 		want(t, c.args[1], code, codeUsage, out+errs, c.want)
+	}
+}
+
+// What one role alone signs speaks of no other: its help names that one, and no flag of the other's keys.
+func TestSOSFlagsOfARole(t *testing.T) {
+	for name, c := range map[string]struct{ has, hasNot string }{
+		"declare":       {"the guardian's name, with your key file as --key; or the operator's", "\n\n\n"},
+		"veto":          {"the guardian that you are", "officer"},
+		"close":         {"the operator whose officer you are", "guardian's"},
+		"release-early": {"the operator whose officer you are", "guardian's"},
+	} {
+		if code, out, _ := try("sos", name, "--help"); code != codeDone || !strings.Contains(out, c.has) || strings.Contains(out, c.hasNot) {
+			t.Errorf("%s: exit %d: %s", name, code, out)
+		}
 	}
 }
 
