@@ -133,6 +133,9 @@ func unplanned(err error, vault string, vaults []client.Vault) error {
 	}
 	var names []string
 	for _, v := range vaults {
+		if v.Name == vault && v.SOS != nil {
+			return notReady("`ostraka vault show NAME` shows what the vault waits for", "vault %s has an SOS plan, and no node that answered shows it yet", vault)
+		}
 		if v.Name == vault {
 			return refused("an amendment of the charter brings one (`ostraka charter amend`); docs/charter.md says what a plan needs", "vault %s has no SOS plan: its charter names no `rescue`", vault)
 		}

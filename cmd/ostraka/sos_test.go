@@ -20,6 +20,7 @@ func TestUnplanned(t *testing.T) {
 		want   string
 	}{
 		{"treasury", treasury, codeRefused, "vault treasury has no SOS plan: its charter names no `rescue`"},
+		{"cold", []client.Vault{{Vault: charter.Vault{Name: "cold", Terms: charter.Terms{SOS: &charter.SOSTerms{}}}}}, codeNotReady, "vault cold has an SOS plan, and no node that answered shows it yet"},
 		{"nix", treasury, codeError, `no vault is called "nix"; there are: treasury`},
 		{"treasury", nil, codeError, `vault "treasury" with an SOS plan: no node that answered knows it; there are: cellar`},
 	} {
