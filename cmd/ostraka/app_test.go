@@ -315,6 +315,7 @@ func TestNext(t *testing.T) {
 		{"context remove default --node acme", codeRefused, "leave --node out"},
 		{"context remove default --force", codeUsage, "nobody is at the terminal to confirm"},
 		{"context remove default --node bolt", codeError, "`ostraka context list` shows the contexts and their nodes"},
+		{"vault list --context none", codeError, "`ostraka context list` shows your contexts"},
 		{"vault list --key " + dir + "/none", codeError, "give a key file that exists"},
 		{"node status --dir " + dir, codeNotReady, "make a node with `ostraka node init"},
 		{"sos alive --dir " + dir, codeNotReady, "is the machine lost? `ostraka backup restore`"},

@@ -1,13 +1,31 @@
 package main
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"connectrpc.com/connect"
+
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/charter"
 )
+
+// What a plan or a charter lists none of is said in words, with what to do.
+func TestNothingListed(t *testing.T) {
+	_, none := namedCall(client.Vault{Vault: charter.Vault{Name: "treasury", Terms: charter.Terms{SOS: &charter.SOSTerms{}}}}, "pause")
+	_, other := namedCall(client.Vault{Vault: charter.Vault{Name: "treasury", Terms: charter.Terms{SOS: &charter.SOSTerms{Rescue: charter.Rescue{Calls: []charter.Call{{Name: "halt"}}}}}}}, "pause")
+	place := unlisted(connect.NewWireError(connect.CodeFailedPrecondition, errors.New(`the charter lists no place "x" of level export for operator acme: it lists []; a place`)))
+	for _, c := range []struct {
+		err  error
+		want string
+	}{{none, "names no protective call"}, {other, "it names: halt"}, {place, "it lists none; a place"}} {
+		if p := explain(c.err); p.code != codeRefused || !strings.Contains(p.Error(), c.want) || p.next == "" {
+			t.Errorf("%q: %+v", c.want, p)
+		}
+	}
+}
 
 // A vault without a plan is told from one that there is not, by whoever may read vaults; to others both are said.
 func TestUnplanned(t *testing.T) {
