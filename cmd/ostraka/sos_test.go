@@ -12,6 +12,19 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 )
 
+// An id of which the node has no request was not answered: that is no success.
+func TestUnheard(t *testing.T) {
+	if err := unheard([]string{"12345678"}, nil); err == nil || explain(err).code != codeError || !strings.Contains(err.Error(), "12345678") || explain(err).next == "" {
+		t.Errorf("an unknown id: %v", err)
+	}
+	if err := unheard([]string{"12345678"}, []aliveRequest{{Request: "1234567890"}}); err != nil {
+		t.Errorf("a known id: %v", err)
+	}
+	if err := unheard(nil, nil); err != nil {
+		t.Errorf("no id: %v", err)
+	}
+}
+
 // What a plan or a charter lists none of is said in words, with what to do.
 func TestNothingListed(t *testing.T) {
 	_, none := namedCall(client.Vault{Vault: charter.Vault{Name: "treasury", Terms: charter.Terms{SOS: &charter.SOSTerms{}}}}, "pause")
