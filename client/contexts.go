@@ -256,6 +256,16 @@ var (
 // ErrNoContext says that no nodes are known yet, or not under this name.
 var ErrNoContext = errors.New("no such context")
 
+// ErrNoneCurrent is the ErrNoContext of whoever names no context, and uses none.
+var ErrNoneCurrent error = noneCurrent{}
+
+type noneCurrent struct{}
+
+func (noneCurrent) Error() string {
+	return "you have named no nodes to talk to yet, or use no context of them"
+}
+func (noneCurrent) Unwrap() error { return ErrNoContext }
+
 // Get returns the context of this name, or the current one for "".
 func (c Contexts) Get(name string) (Context, error) {
 	if name == "" {
@@ -265,7 +275,7 @@ func (c Contexts) Get(name string) (Context, error) {
 		return c.All[i], nil
 	}
 	if name == "" {
-		return Context{}, fmt.Errorf("%w: none is current", ErrNoContext)
+		return Context{}, ErrNoneCurrent
 	}
 	return Context{}, fmt.Errorf("%w: %q", ErrNoContext, name)
 }

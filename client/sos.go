@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -283,9 +284,18 @@ func (q RescueRequest) Concealed(now time.Time) []string {
 func FindRescue(all []Rescue, name string) (Rescue, error) {
 	i := slices.IndexFunc(all, func(r Rescue) bool { return r.Name == name })
 	if i < 0 {
-		return Rescue{}, fmt.Errorf("vault %q with an SOS plan: %w", name, ErrUnknown)
+		return Rescue{}, fmt.Errorf("vault %.64q with an SOS plan: %w; there are: %s", name, ErrUnknown, planned(all))
 	}
 	return all[i], nil
+}
+
+// planned names the vaults that nodes show a plan of.
+func planned(all []Rescue) string {
+	var names []string
+	for _, r := range all {
+		names = append(names, r.Name)
+	}
+	return cmp.Or(strings.Join(names, ", "), "none")
 }
 
 // FindRequest finds a request by its id, or by 8 or more digits that the id begins with.

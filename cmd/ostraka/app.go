@@ -266,7 +266,11 @@ func (a *app) chosen() (path string, c client.Context, err error) {
 		return path, c, err
 	}
 	if c, err = all.Get(a.context); err != nil {
-		err = &problem{codeError, err, "name the nodes you talk to: `ostraka context add NAME HOST:PORT IDENTITY`"}
+		next := "name the nodes you talk to: `ostraka context add NAME HOST:PORT IDENTITY`"
+		if len(all.All) > 0 {
+			next = "`ostraka context list` shows your contexts, `ostraka context use CONTEXT` uses one"
+		}
+		err = &problem{codeError, err, next}
 	}
 	return path, c, err
 }

@@ -315,8 +315,13 @@ func TestNext(t *testing.T) {
 		{"context remove default --node acme", codeRefused, "leave --node out"},
 		{"context remove default --force", codeUsage, "nobody is at the terminal to confirm"},
 		{"context remove default --node bolt", codeError, "`ostraka context list` shows the contexts and their nodes"},
+		{"vault list --context none", codeError, "`ostraka context list` shows your contexts"},
 		{"vault list --key " + dir + "/none", codeError, "give a key file that exists"},
 		{"node status --dir " + dir, codeNotReady, "make a node with `ostraka node init"},
+		{"sos alive --dir " + dir, codeNotReady, "is the machine lost? `ostraka backup restore`"},
+		{"sos activate treasury --dir " + dir, codeNotReady, "is the machine lost? `ostraka backup restore`"},
+		{"operator remove cora --dir " + dir, codeNotReady, "is the machine lost? `ostraka backup restore`"},
+		{"backup cut --level export --place away --recipient age1cy0su9fwf3gf9mw868g5yut09p6nytfmmnktexz2ya5uqg9vl9sss4euqm --to " + dir + " --classical --dir " + dir, codeNotReady, "is the machine lost? `ostraka backup restore`"},
 	} {
 		if code, _, errs := try(strings.Fields(c.args)...); code != c.code || !strings.Contains(errs, c.want) {
 			t.Errorf("%s: code %d, %s; want %d and %q", c.args, code, errs, c.code, c.want)

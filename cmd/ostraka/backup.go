@@ -167,7 +167,7 @@ func (a *app) cutExport(ctx context.Context, x cutting) error {
 	signed, h, err := a.receiveExport(ctx, x, spool)
 	if err != nil {
 		spool.Close()
-		return err
+		return unlisted(err)
 	}
 	where, err := to.Put(ctx, spool, exportName(h, offsite.SuffixExport))
 	if err != nil {
@@ -184,6 +184,15 @@ func (a *app) cutExport(ctx context.Context, x cutting) error {
 		d.print(w, time.Now())
 		fmt.Fprintf(w, "It lies at %s, and your node has told the others.\n\nNext: `ostraka backup restore %s --identity FILE --check`, where the private key is, shows that it opens.\n", where, where)
 	})
+}
+
+// unlisted says what to do about a place of which the charter knows nothing.
+func unlisted(err error) error {
+	if connect.CodeOf(err) != connect.CodePermissionDenied && connect.CodeOf(err) != connect.CodeFailedPrecondition || !strings.Contains(err.Error(), "the charter lists no place") {
+		return err
+	}
+	text := strings.Replace(plain(err).Error(), "it lists []", "it lists none", 1)
+	return refused("`ostraka charter show` shows your places: give one of them as --place; an amendment of the charter adds one (`ostraka charter amend`)", "%s", text)
 }
 
 func exportName(h backup.Header, suffix string) string {

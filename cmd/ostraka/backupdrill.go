@@ -193,8 +193,12 @@ func (a *app) askDrill(ctx context.Context, x drillFlags) error {
 		File string `json:"file"`
 		Keys int    `json:"keys"`
 	}{x.ask, len(r.Keys)}
+	keys := "one key"
+	if doc.Keys != 1 {
+		keys = fmt.Sprintf("%d keys", doc.Keys)
+	}
 	return a.show(doc, func(w io.Writer) {
-		fmt.Fprintf(w, "%s holds what a drill of %d keys is made over. There is no secret in it; it serves for a day.\n\nNext: where the guardian's key is, `ostraka backup drill --key FILE --request %s --out drill.answer`.\n", x.ask, len(r.Keys), x.ask)
+		fmt.Fprintf(w, "%s holds what a drill of %s is made over. There is no secret in it; it serves for a day.\n\nNext: where the guardian's key is, `ostraka backup drill --key FILE --request %s --out drill.answer`.\n", x.ask, keys, x.ask)
 	})
 }
 

@@ -118,8 +118,10 @@ func absent(path string) error {
 	switch err := client.Absent(path); {
 	case errors.Is(err, fs.ErrExist):
 		return overwritten(path)
+	case errors.Is(err, fs.ErrNotExist):
+		return &problem{codeError, fmt.Errorf("there is no folder %s for the key's file", filepath.Dir(path)), "make the folder first, or check the file's name; is the stick plugged in?"}
 	case err != nil:
-		return err
+		return fmt.Errorf("look whether %s is there already: %w", path, err)
 	}
 	return nil
 }

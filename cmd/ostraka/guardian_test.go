@@ -55,7 +55,7 @@ func TestGuardianInit(t *testing.T) {
 	code, out, errs = try("guardian", "init", file, "--passphrase-file", pass)
 	want(t, "again", code, codeError, out+errs, "is not written over")
 	code, out, errs = try("guardian", "init", filepath.Join(dir, "no", "guardian.age"), "--passphrase-file", pass)
-	want(t, "no folder", code, codeError, out+errs, "no such file")
+	want(t, "no folder", code, codeError, out+errs, "there is no folder", "make the folder first")
 	if again, err := os.ReadFile(file); err != nil || !bytes.Equal(again, sealed) {
 		t.Errorf("the file was written over: %v", err)
 	}

@@ -258,11 +258,16 @@ func (a *app) logger(level, format string) (*slog.Logger, error) {
 	return nil, usage("--log-format: %q is not text or json", format)
 }
 
-// operatorError explains a node that cannot be reached over its socket.
+// operatorError explains a node that cannot be reached over its socket. Who has a node and lost its machine must not make a new one.
 func (a *app) operatorError(err error) error {
+	return a.socketError(err, "run this on your node's machine, or name its folder with --dir; is the machine lost? `ostraka backup restore` brings the node back from an export")
+}
+
+// socketError says so with this next step where the folder holds no node.
+func (a *app) socketError(err error, none string) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		if _, err := os.Stat(a.settings()); errors.Is(err, fs.ErrNotExist) {
-			return notReady("make a node with `ostraka node init --dir "+a.dir+"`, or name another folder with --dir", "%s holds no node", a.dir)
+			return notReady(none, "%s holds no node", a.dir)
 		}
 		return notReady("start it with `ostraka node run --dir "+a.dir+"`, or name another folder with --dir", "no node runs in %s", a.dir)
 	}
@@ -382,7 +387,7 @@ func checksOf(checks []*v1.Check) []checkDocument {
 func (a *app) status(ctx context.Context) (statusDocument, error) {
 	res, err := client.Operator(a.dir).Status(ctx, connect.NewRequest(&v1.StatusRequest{}))
 	if err != nil {
-		return statusDocument{}, a.operatorError(err)
+		return statusDocument{}, a.socketError(err, "make a node with `ostraka node init --dir "+a.dir+"`, or name another folder with --dir")
 	}
 	if len(res.Msg.Identity) != ed25519.PublicKeySize {
 		return statusDocument{}, errors.New("the node answers without an identity")

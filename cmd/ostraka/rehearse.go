@@ -146,7 +146,11 @@ func (a *app) tellStory(ctx context.Context, stage *rehearse.Stage, story rehear
 func (a *app) showReport(r rehearse.Report, several bool) error {
 	if !a.json {
 		if r.Held {
-			fmt.Fprintf(a.out, "\n%s: all %d steps held.\n\n", r.Name, len(r.Steps))
+			fmt.Fprintf(a.out, "\n%s: all %d steps held.\n", r.Name, len(r.Steps))
+			if r.Shown != "" {
+				fmt.Fprintf(a.out, "%s.\n", r.Shown)
+			}
+			fmt.Fprintln(a.out)
 		}
 		return nil
 	}

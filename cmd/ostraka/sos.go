@@ -32,8 +32,20 @@ type pen struct {
 }
 
 func (p *pen) flags(c *cobra.Command) {
+	p.guardianFlags(c)
+	c.Flags().Lookup("as").Usage = "who you are in the charter: the guardian's name, with your key file as --key; or the operator's, whose officer you are"
+}
+
+// officerFlags are of what officers alone sign.
+func (p *pen) officerFlags(c *cobra.Command) {
+	c.Flags().StringVar(&p.as, "as", "", "the operator whose officer you are, as the charter names it; your officer's key is --key")
+	c.Flags().BoolVar(&p.yes, "yes", false, "sign without asking")
+}
+
+// guardianFlags are of what guardians alone sign.
+func (p *pen) guardianFlags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&p.as, "as", "", "who you are in the charter: the guardian's name, with your key file as --key; or the operator's, whose officer you are")
+	f.StringVar(&p.as, "as", "", "the guardian that you are, as the charter names it; your key file is --key")
 	f.StringVarP(&p.identity, "identity", "i", "", "private key that opens a guardian's key file: age's, one of its plugins', or SSH's (default: a passphrase)")
 	f.StringVar(&p.passFile, "passphrase-file", "", "file with the passphrase of a guardian's key file, mode 0600 (default: it is asked for)")
 	f.BoolVar(&p.yes, "yes", false, "sign without asking")
@@ -95,10 +107,44 @@ func (p *pen) rescue(ctx context.Context, a *app, vault string) (r client.Rescue
 		return r, err
 	}
 	a.down(failed)
-	if r, err = client.FindRescue(all, vault); err == nil {
+	if r, err = a.findRescue(ctx, p.circle, all, vault); err == nil {
 		err = p.known(r)
 	}
 	return r, err
+}
+
+// findRescue finds a vault that has a plan. Nodes show everybody no vault without one: whether there is one of that name, who may read vaults is told.
+func (a *app) findRescue(ctx context.Context, c *client.Circle, all []client.Rescue, vault string) (client.Rescue, error) {
+	r, err := client.FindRescue(all, vault)
+	if err == nil || c.Signer() == nil {
+		return r, unplanned(err, vault, nil)
+	}
+	vaults, _, unread := c.Vaults(ctx)
+	if unread != nil {
+		vaults = nil // a guardian has no token
+	}
+	return r, unplanned(err, vault, vaults)
+}
+
+// unplanned says which it is, of a vault that no node shows a plan of: it has none, or there is no such vault. Without the vaults it says both.
+func unplanned(err error, vault string, vaults []client.Vault) error {
+	if err == nil {
+		return nil
+	}
+	var names []string
+	for _, v := range vaults {
+		if v.Name == vault && v.SOS != nil {
+			return notReady("`ostraka vault show NAME` shows what the vault waits for", "vault %s has an SOS plan, and no node that answered shows it yet", vault)
+		}
+		if v.Name == vault {
+			return refused("an amendment of the charter brings one (`ostraka charter amend`); docs/charter.md says what a plan needs", "vault %s has no SOS plan: its charter names no `rescue`", vault)
+		}
+		names = append(names, v.Name)
+	}
+	if len(names) > 0 {
+		return &problem{codeError, fmt.Errorf("no vault is called %.64q; there are: %s", vault, strings.Join(names, ", ")), "`ostraka vault list` shows your vaults, `ostraka sos status` those with an SOS plan"}
+	}
+	return &problem{codeError, err, "check the name with `ostraka sos status`, which shows every vault that has a plan: the charter of any other names no `rescue`"}
 }
 
 // hand shows a statement, asks, signs it, and hands it to every node.
@@ -175,9 +221,18 @@ func (a *app) sosDeclareCommand() *cobra.Command {
 }
 
 func (a *app) sosDeclare(c context.Context, p *plea) error {
+	missing := []string{}
+	for _, x := range []struct {
+		flag  string
+		given bool
+	}{{"--vault", p.vault != ""}, {"--trigger", p.trigger != ""}, {"--subject", len(p.subjects) > 0}, {"--reason", p.reason != ""}} {
+		if !x.given {
+			missing = append(missing, x.flag)
+		}
+	}
 	switch {
-	case p.vault == "" || p.trigger == "" || len(p.subjects) == 0 || p.reason == "":
-		return usage("give --vault, --trigger, --subject and --reason")
+	case len(missing) > 0:
+		return usage("give %s", strings.Join(missing, " and "))
 	case !slices.Contains(statement.SOSTriggers, p.trigger):
 		return usage("--trigger %q: it is one of %s", p.trigger, strings.Join(statement.SOSTriggers, ", "))
 	}
@@ -376,7 +431,7 @@ func (a *app) sosVetoCommand() *cobra.Command {
 			})
 		},
 	}
-	p.flags(c)
+	p.guardianFlags(c)
 	c.Flags().StringVar(&reason, "reason", "", "why, for everybody: it is public")
 	return c
 }

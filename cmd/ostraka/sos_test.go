@@ -1,10 +1,66 @@
 package main
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"connectrpc.com/connect"
+
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/charter"
 )
+
+// An id of which the node has no request was not answered: that is no success.
+func TestUnheard(t *testing.T) {
+	if err := unheard([]string{"12345678"}, nil); err == nil || explain(err).code != codeError || !strings.Contains(err.Error(), "12345678") || explain(err).next == "" {
+		t.Errorf("an unknown id: %v", err)
+	}
+	if err := unheard([]string{"12345678"}, []aliveRequest{{Request: "1234567890"}}); err != nil {
+		t.Errorf("a known id: %v", err)
+	}
+	if err := unheard(nil, nil); err != nil {
+		t.Errorf("no id: %v", err)
+	}
+}
+
+// What a plan or a charter lists none of is said in words, with what to do.
+func TestNothingListed(t *testing.T) {
+	_, none := namedCall(client.Vault{Vault: charter.Vault{Name: "treasury", Terms: charter.Terms{SOS: &charter.SOSTerms{}}}}, "pause")
+	_, other := namedCall(client.Vault{Vault: charter.Vault{Name: "treasury", Terms: charter.Terms{SOS: &charter.SOSTerms{Rescue: charter.Rescue{Calls: []charter.Call{{Name: "halt"}}}}}}}, "pause")
+	place := unlisted(connect.NewWireError(connect.CodeFailedPrecondition, errors.New(`the charter lists no place "x" of level export for operator acme: it lists []; a place`)))
+	for _, c := range []struct {
+		err  error
+		want string
+	}{{none, "names no protective call"}, {other, "it names: halt"}, {place, "it lists none; a place"}} {
+		if p := explain(c.err); p.code != codeRefused || !strings.Contains(p.Error(), c.want) || p.next == "" {
+			t.Errorf("%q: %+v", c.want, p)
+		}
+	}
+}
+
+// A vault without a plan is told from one that there is not, by whoever may read vaults; to others both are said.
+func TestUnplanned(t *testing.T) {
+	_, err := client.FindRescue([]client.Rescue{{Name: "cellar"}}, "treasury")
+	treasury := []client.Vault{{Vault: charter.Vault{Name: "treasury"}}}
+	for _, c := range []struct {
+		name   string
+		vaults []client.Vault
+		code   int
+		want   string
+	}{
+		{"treasury", treasury, codeRefused, "vault treasury has no SOS plan: its charter names no `rescue`"},
+		{"cold", []client.Vault{{Vault: charter.Vault{Name: "cold", Terms: charter.Terms{SOS: &charter.SOSTerms{}}}}}, codeNotReady, "vault cold has an SOS plan, and no node that answered shows it yet"},
+		{"nix", treasury, codeError, `no vault is called "nix"; there are: treasury`},
+		{"treasury", nil, codeError, `vault "treasury" with an SOS plan: no node that answered knows it; there are: cellar`},
+	} {
+		p := explain(unplanned(err, c.name, c.vaults))
+		if p.code != c.code || p.Error() != c.want || p.next == "" {
+			t.Errorf("%s of %d vaults: %+v", c.name, len(c.vaults), p)
+		}
+	}
+}
 
 // The plan of a charter is shown without a node; what is missing of a command is said before a key is opened.
 func TestSOSCommands(t *testing.T) {
@@ -16,7 +72,8 @@ func TestSOSCommands(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"sos", "declare", "--vault", "v"}, "give --vault, --trigger, --subject and --reason"},
+		{[]string{"sos", "declare", "--vault", "v"}, "give --trigger and --subject and --reason\n"},
+		{[]string{"sos", "declare", "--vault", "v", "--trigger", "silence", "--reason", "r"}, "give --subject\n"},
 		{[]string{"sos", "declare", "--vault", "v", "--trigger", "x", "--subject", "a", "--reason", "r"}, "it is one of"},
 		{[]string{"sos", "declare", "--vault", "v", "--trigger", "silence", "--subject", "a", "--reason", "r"}, "--as NAME"},
 		{[]string{"sos", "support", "12345678"}, "--as NAME"},
@@ -28,6 +85,20 @@ func TestSOSCommands(t *testing.T) {
 	} {
 		code, out, errs := try(c.args...)
 		want(t, c.args[1], code, codeUsage, out+errs, c.want)
+	}
+}
+
+// What one role alone signs speaks of no other: its help names that one, and no flag of the other's keys.
+func TestSOSFlagsOfARole(t *testing.T) {
+	for name, c := range map[string]struct{ has, hasNot string }{
+		"declare":       {"the guardian's name, with your key file as --key; or the operator's", "\n\n\n"},
+		"veto":          {"the guardian that you are", "officer"},
+		"close":         {"the operator whose officer you are", "guardian's"},
+		"release-early": {"the operator whose officer you are", "guardian's"},
+	} {
+		if code, out, _ := try("sos", name, "--help"); code != codeDone || !strings.Contains(out, c.has) || strings.Contains(out, c.hasNot) {
+			t.Errorf("%s: exit %d: %s", name, code, out)
+		}
 	}
 }
 

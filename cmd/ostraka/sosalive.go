@@ -90,6 +90,9 @@ func (a *app) sosAlive(c context.Context, x *living, args []string) error {
 			proofs = append(proofs, r.Proof)
 		}
 	}
+	if err := unheard(args, doc.Requests); err != nil {
+		return err
+	}
 	if x.out != "" {
 		if len(proofs) > 1 {
 			return usage("%d requests call this operator lost: name one of them, each has a proof of its own", len(proofs))
@@ -113,6 +116,14 @@ func (a *app) sosAlive(c context.Context, x *living, args []string) error {
 		}
 	}
 	return nil
+}
+
+// unheard refuses an id of which the node has no request: all could be well, or the node does not have it yet, and nothing was answered.
+func unheard(args []string, found []aliveRequest) error {
+	if len(args) == 0 || len(found) > 0 {
+		return nil
+	}
+	return &problem{codeError, fmt.Errorf("your node has no request %.80q that calls this operator lost", args[0]), "`ostraka sos alive` shows all that it has, `ostraka sos status` what the other nodes have; one that your node does not have yet you answer with --request FILE --out FILE"}
 }
 
 func (d aliveDocument) print(w io.Writer) {

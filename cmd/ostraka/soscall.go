@@ -76,7 +76,10 @@ func namedCall(v client.Vault, name string) (charter.Call, error) {
 			names = append(names, x.Name)
 		}
 	}
-	return charter.Call{}, refused("`ostraka sos plan` shows the plan", "the plan of vault %s names no call %q; it names: %s", v.Name, name, strings.Join(names, ", "))
+	if len(names) == 0 {
+		return charter.Call{}, refused("`ostraka sos sweep` moves what lies at the vault's addresses; a call is made only if the charter has it in the plan's `calls`", "the plan of vault %s names no protective call, and none called %.80q", v.Name, name)
+	}
+	return charter.Call{}, refused("`ostraka sos call` makes those, each by its name; `ostraka charter show` shows them", "the plan of vault %s names no call %.80q; it names: %s", v.Name, name, strings.Join(names, ", "))
 }
 
 // make proposes the call, or follows the one that is under way.
@@ -174,7 +177,7 @@ func (a *app) sosReport(c context.Context, vault string) error {
 		return err
 	}
 	a.down(failed)
-	r, err := client.FindRescue(all, vault)
+	r, err := a.findRescue(ctx, circle, all, vault)
 	if err != nil {
 		return err
 	}

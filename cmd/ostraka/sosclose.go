@@ -43,7 +43,7 @@ func (a *app) sosCloseCommand() *cobra.Command {
 			})
 		},
 	}
-	p.flags(c)
+	p.officerFlags(c)
 	c.Flags().StringVar(&report, "report", "", "file of the published report: its SHA-256 stands in the statement")
 	return c
 }
@@ -75,7 +75,7 @@ func (a *app) sosReleaseCommand() *cobra.Command {
 			})
 		},
 	}
-	p.flags(c)
+	p.officerFlags(c)
 	c.Flags().StringVar(&reason, "reason", "", "why, for everybody: it is public")
 	return c
 }

@@ -86,9 +86,11 @@ func (a *app) sosStatus(c context.Context, args []string) error {
 		return err
 	}
 	a.down(failed)
-	if all, err = sosPick(all, args); err != nil {
-		return err
+	picked, err := sosPick(all, args)
+	if err != nil {
+		return a.sosUnpicked(ctx, all, args[0], err)
 	}
+	all = picked
 	docs := []sosStatusDocument{}
 	for _, r := range all {
 		docs = append(docs, sosStatusOf(r))
@@ -119,14 +121,29 @@ func sosPick(all []client.Rescue, args []string) ([]client.Rescue, error) {
 		return []client.Rescue{r}, nil
 	}
 	r, q, err := client.FindRequest(all, args[0])
-	if errors.Is(err, client.ErrMalformed) {
-		_, err = client.FindRescue(all, args[0]) // it is no id: the vault is what is missing
-	}
 	if err != nil {
 		return nil, &problem{codeError, err, "`ostraka sos status` shows all of them"}
 	}
 	r.Requests = []client.RescueRequest{q}
 	return []client.Rescue{r}, nil
+}
+
+// sosUnpicked says why nothing is shown: what is no id is a vault's name, and whoever gives a key is told whether there is such a vault.
+func (a *app) sosUnpicked(ctx context.Context, all []client.Rescue, name string, err error) error {
+	if !errors.Is(err, client.ErrMalformed) {
+		return err
+	}
+	_, err = client.FindRescue(all, name)
+	if a.key == "" {
+		return unplanned(err, name, nil)
+	}
+	circle, unread := a.circle(ctx)
+	if unread != nil {
+		return unplanned(err, name, nil) // a guardian's key file, for instance
+	}
+	defer circle.Close()
+	_, err = a.findRescue(ctx, circle, all, name)
+	return err
 }
 
 // sosAlarm is what the exit code says after all was shown.

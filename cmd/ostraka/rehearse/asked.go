@@ -28,7 +28,27 @@ func (t *tale) sender(ctx context.Context) (client.Sender, error) {
 		return client.Sender{}, err
 	}
 	r, err := v.Root("")
-	return client.Sender{Vault: v, Root: r, Account: t.account, Chain: chainID}, err
+	if err != nil {
+		return client.Sender{}, err
+	}
+	a, err := t.accountOf(ctx, v)
+	return client.Sender{Vault: v, Root: r, Account: a, Chain: chainID}, err
+}
+
+// accountOf is the account ops/main: as it was made here, or, in a circle with guardians, where a command made it, as the nodes list it now.
+func (t *tale) accountOf(ctx context.Context, v client.Vault) (client.Account, error) {
+	if t.guards == nil {
+		return t.account, nil
+	}
+	c, err := t.as(alice)
+	if err != nil {
+		return client.Account{}, err
+	}
+	all, _, err := c.Accounts(ctx, v)
+	if err != nil {
+		return client.Account{}, err
+	}
+	return client.FindAccount(all, account)
 }
 
 // milliether is a thousandth of an ether, in wei.

@@ -44,7 +44,8 @@ type Report struct {
 	Name     string `json:"name"`
 	Incident string `json:"incident"`
 	Steps    []Step `json:"steps"`
-	Held     bool   `json:"held"` // every step did
+	Held     bool   `json:"held"`            // every step did
+	Shown    string `json:"shown,omitempty"` // what all of it shows, in a sentence or two without the last point; if it held
 }
 
 // A Listener hears of a story as it goes on.
@@ -77,7 +78,9 @@ func (s *Stage) Tell(ctx context.Context, story Story, to Listener) (Report, err
 	case err != nil:
 		return t.report, fmt.Errorf("rehearse %s: after %d steps: %w", story.Name, len(t.report.Steps), err)
 	}
-	t.report.Held = len(t.report.Steps) > 0 && !failed
+	if t.report.Held = len(t.report.Steps) > 0 && !failed; !t.report.Held {
+		t.report.Shown = ""
+	}
 	return t.report, nil
 }
 

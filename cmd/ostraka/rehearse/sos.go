@@ -40,6 +40,11 @@ func tellSOS(ctx context.Context, t *tale) error {
 			return err
 		}
 	}
+	t.report.Shown = "cora's share is gone for good, and the key was whole nowhere, at no operator and no guardian: two operators and three guardians made new shares of the same key, for acme, bolt and dora. " +
+		"Payments elsewhere were refused until the emergency was closed"
+	if t.endpoint != "" {
+		t.report.Shown += "; what lay at the vault's address lies at the address that the plan names"
+	}
 	return nil
 }
 
@@ -196,6 +201,13 @@ func (t *tale) gone(ctx context.Context) error {
 	if err := os.RemoveAll(cora.Dir); err != nil {
 		return err
 	}
+	if err := os.Remove(t.guards.exports["cora"]); err != nil {
+		return err
+	}
+	t.step(Step{
+		What:    "now cora's machine is destroyed, and its exports with it: nothing can bring its share back",
+		Outcome: "dora, whom the plan names as successor, stands ready; what takes days in a real plan takes seconds here", Held: true,
+	})
 	if err := sleep(ctx, 6*time.Second); err != nil {
 		return err
 	}
@@ -363,7 +375,11 @@ func (t *tale) balance(ctx context.Context, address string) (*big.Int, error) {
 // refusedMeanwhile proposes a payment elsewhere, has it approved, and waits until the nodes that hold shares deny it.
 func (t *tale) refusedMeanwhile(ctx context.Context, amount string) (func(what string) Step, error) {
 	key := t.circle.KeyFile(alice)
-	r, err := t.must(ctx, "tx", "propose", "--vault", local.VaultName, "--account", account, "--to", payee, "--amount", amount, "--no-wait", "--json", "--key", key)
+	args := []string{"tx", "propose", "--vault", local.VaultName, "--account", account, "--to", payee, "--amount", amount, "--no-wait", "--json", "--key", key}
+	if t.endpoint == "" { // no node can be asked what the chain wants
+		args = append(args, "--nonce", fmt.Sprint(t.next()), "--gas", "21000", "--fee-cap", "30000000000", "--tip-cap", "1000000000")
+	}
+	r, err := t.must(ctx, args...)
 	if err != nil {
 		return nil, err
 	}
