@@ -13,6 +13,8 @@ import (
 	"github.com/ostraka/ostraka/node/outbox"
 )
 
+// DEVIATION: protocols.md 1.5 step 4 has a FinalCert move every holder at once; here not one whose vault an emergency holds, and then once the request is over (6.4).
+//
 // While an emergency holds a vault, its keys move by the emergency alone (protocols.md 6.4, spec/node 12.5): a subject that kept its FINAL of an ordinary record back would
 // else choose the moment when the epoch moves, and with it end the request. What comes is logged, and taken once the request is over: its sender sends it again.
 

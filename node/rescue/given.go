@@ -91,6 +91,9 @@ func (d *Desk) gathers(now time.Time, c sos.Case, a act.Activation) error {
 	return fmt.Errorf("%w: activation %s: request %s is %s here", outbox.ErrLater, a.ID.Short(), c.ID().Short(), c.State()) // this node was set back
 }
 
+// DEVIATION: protocols.md 6.2 step 2 voids a guardian with two different messages for the whole request; here for that activation, and no more once a part was given to it: a part cannot
+// be taken back, and one guardian would else stall what all the others gave to.
+//
 // takeContribution keeps what a guardian contributes. A second that differs voids the guardian for this activation where no part was given yet: values of two polynomials
 // would serve whoever chose between them (protocols.md 6.2 step 2). It is kept as well: where parts were given, on whichever of the two, the reshare is finished with the one
 // that its session names.
