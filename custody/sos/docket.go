@@ -105,6 +105,10 @@ func (d Docket) Ask(s statement.Statement, r Reading) (Docket, Effects, error) {
 	case q.Created.Sub(r.Wall) > act.Skew:
 		return fail(fmt.Errorf("%w: it was made at %s, here it is %s", ErrEarly, statement.FormatTime(q.Created), statement.FormatTime(r.Wall)))
 	}
+	// Who asks anew takes the place of their own request before, with its vetoes: that one never comes again.
+	if i := slices.IndexFunc(d.cases, func(c Case) bool { return c.asks(q) && !q.Created.After(c.request.Created) }); i >= 0 {
+		return fail(fmt.Errorf("%w: %s asked again since, by request %s", ErrUsed, q.By, d.cases[i].request.ID.Short()))
+	}
 	if err := d.plan.Validate(); err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrPlan, err))
 	}
@@ -129,8 +133,7 @@ func (d Docket) Ask(s statement.Statement, r Reading) (Docket, Effects, error) {
 // room makes place for a request: one that gathers support for each who asks, and none that is needed is forgotten.
 func (d *Docket) room(q act.Request, r Reading) error {
 	d.cases = slices.DeleteFunc(d.cases, func(c Case) bool {
-		again := c.state == Armed && c.request.Role == q.Role && c.request.By == q.By
-		return again || c.forgotten(r)
+		return c.state == Armed && c.asks(q) || c.forgotten(r)
 	})
 	for len(d.cases) >= MaxCases {
 		i := slices.IndexFunc(d.cases, func(c Case) bool { return c.state.Ended() && c.declared.IsZero() })
@@ -141,6 +144,9 @@ func (d *Docket) room(q act.Request, r Reading) error {
 	}
 	return nil
 }
+
+// asks says that a request is by who made this one.
+func (c Case) asks(q act.Request) bool { return c.request.Role == q.Role && c.request.By == q.By }
 
 // forgotten says that a case is over, counts for no repeat or pause any more, and bounds nothing that leaves. The lock-up's time goes by as well, however early
 // it was released: the records of the new epochs name its end, and who has no docket goes by these alone.

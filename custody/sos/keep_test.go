@@ -42,6 +42,7 @@ func TestForgottenInTime(t *testing.T) {
 func TestAttemptsOfEachKey(t *testing.T) {
 	o := newOne(t, plan.Silence, nil)
 	o.keys = append(o.keys, act.Key{Key: [32]byte{6}, Epoch: [32]byte{7}})
+	o.now += time.Second
 	o.q = o.ask(plan.Silence, "g1")
 	o.to(sos.Active)
 	attempt := func(key, n int) error {

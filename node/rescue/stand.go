@@ -210,7 +210,7 @@ func (d *Desk) AnswerAll(ctx context.Context, now time.Time, asker string, raw [
 	}
 	slices.SortFunc(all, func(a, b word) int {
 		x, y := a.said.ID(), b.said.ID()
-		return cmp.Or(rank(a)-rank(b), bytes.Compare(x[:], y[:]), cmp.Compare(a.by, b.by))
+		return cmp.Or(rank(a)-rank(b), a.said.Fields().Time("created").Compare(b.said.Fields().Time("created")), bytes.Compare(x[:], y[:]), cmp.Compare(a.by, b.by))
 	})
 	for _, w := range all {
 		notes = append(notes, outbox.Note{Kind: NoteSaid, Fields: [][]byte{w.said.Bytes(), w.sig}})
