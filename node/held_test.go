@@ -282,3 +282,31 @@ func TestVetoAfterRestore(t *testing.T) {
 		t.Errorf("frames %v", frames)
 	}
 }
+
+// A copy from before the request knows of nothing: it fetches what the others have all the same, vetoes first, and then stands in the emergency as they do.
+func TestCopyFromBeforeTheRequest(t *testing.T) {
+	t.Parallel()
+	s := emergency(t, charter.SuiteEd25519)
+	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
+	s.Downtime = 1000 * time.Hour
+	s.Crash(c)
+	s.Downtime = 5 * time.Second
+	rows := s.Rows(b, "")
+	r := s.askSOS(a, charter.TriggerLegal, c.Own.Name)
+	s.Run("known", s.allStand(sos.Armed, r, a, b))
+	if _, err := s.submit(a, s.veto(r, 1)); err != nil {
+		t.Fatal(err)
+	}
+	pass(s.World, 15*time.Second)
+	s.Restore(b, rows)
+	restored(t, s, b)
+	s.Run("it has the request and the veto again", func() (done bool) {
+		s.Act(b, func() {
+			if k, err := b.Rescue.Docket(t.Context(), s.vault); err == nil {
+				q, known := k.Case(r.ID)
+				done = known && len(q.Vetoes()) == 1 && !k.Rolled()
+			}
+		})
+		return done
+	})
+}

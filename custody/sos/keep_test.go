@@ -87,3 +87,37 @@ func TestContactsAreSaidLater(t *testing.T) {
 		t.Errorf("%d support it", len(c.Supports()))
 	}
 }
+
+// Who asks anew takes the place of their own request, which never comes again: its vetoes would be gone.
+func TestNoOlderRequestComesBack(t *testing.T) {
+	o := newOne(t, plan.Silence, nil)
+	first, err := o.q.Statement(statement.Salt{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := act.RequestOf(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, _, err := sos.NewDocket(o.p, "acme").Ask(first, o.r())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.now += time.Second
+	q := old
+	q.ID, q.Created = statement.ID{}, start.Add(o.now)
+	q.Expires = q.Created.Add(time.Hour)
+	second, err := q.Statement(statement.Salt{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next, _, err = next.Ask(second, o.r()); err != nil {
+		t.Fatal(err)
+	}
+	if _, known := next.Case(old.ID); known {
+		t.Error("two of one who asks gather support")
+	}
+	if _, _, err = next.Ask(first, o.r()); !errors.Is(err, sos.ErrUsed) {
+		t.Errorf("the older one comes back: %v", err)
+	}
+}

@@ -206,6 +206,9 @@ func (d *Desk) give(ctx context.Context, now time.Time, k sos.Docket, c sos.Case
 		if err != nil {
 			return k, err
 		}
+		if d.reading(now).Mono-q.Asked.Mono < askEvery {
+			continue // whoever knows of a veto has this long to tell, though nobody's answer may be needed (r = 1)
+		}
 		next, err := d.release(ctx, now, k, a, q)
 		if errors.Is(err, sos.ErrRolled) {
 			return d.rolledBack(ctx, now, k, err)

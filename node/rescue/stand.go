@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -58,14 +59,15 @@ func (d *Desk) readStands(ctx context.Context) error {
 
 var errStale = errors.New("this node was set back: its SOS docket is being counted anew")
 
-// stale says that a docket counts under another generation of our log than today's.
+// stale says that a docket counts under another generation of our log than today's. The copy may be from before the first request: then there is no docket here, and others may
+// have one.
 func (d *Desk) stale(vault statement.ID) bool {
-	return d.asked[vault] && d.stands[vault].generation != d.cfg.Generation()
+	return d.stands[vault].generation != d.cfg.Generation()
 }
 
 // unsettled says that some docket is to be counted anew, or waits for vetoes.
 func (d *Desk) unsettled() bool {
-	for vault := range d.asked {
+	for _, vault := range d.cfg.Vaults() {
 		if d.stale(vault) || d.stands[vault].fetching {
 			return true
 		}
@@ -115,7 +117,8 @@ func (d *Desk) restand(ctx context.Context, now time.Time, vault statement.ID, k
 	if err := d.settle(now, vault, next, fx, &e); err != nil {
 		return err
 	}
-	e.Put = append(e.Put, s.row(vault))
+	row := s.row(vault)
+	e.Put = append(slices.DeleteFunc(e.Put, func(o store.Entry) bool { return o.Key == row.Key }), row)
 	if err := d.write(ctx, e); err != nil {
 		return err
 	}
@@ -138,7 +141,11 @@ func (d *Desk) fetch(ctx context.Context, now time.Time, vault statement.ID, r s
 		}
 		d.fetches[vault] = q
 	}
-	if enough(k, d.cfg.Operator, q.from) {
+	_, p, err := d.inForce(vault)
+	if err != nil {
+		return err
+	}
+	if enough(k, p, d.cfg.Operator, q.from) {
 		delete(d.fetches, vault)
 		return d.restand(ctx, now, vault, k, sos.Confirmed{}, stand{generation: d.cfg.Generation()}, r)
 	}
@@ -146,10 +153,6 @@ func (d *Desk) fetch(ctx context.Context, now time.Time, vault statement.ID, r s
 		return nil
 	}
 	q.sent = r.Mono
-	_, p, err := d.inForce(vault)
-	if err != nil {
-		return err
-	}
 	for _, name := range live(p, nil, d.cfg.Operator) {
 		if !q.from[name] {
 			d.cfg.AskAll(name, encodeQuestion(vault, statement.ID{}, q.nonce))
@@ -160,19 +163,21 @@ func (d *Desk) fetch(ctx context.Context, now time.Time, vault statement.ID, r s
 
 // enough says whether as many have told what they know of each request that is not over as must say that they know of no veto before a part is given (spec/sos 7.3),
 // and one at least: to trust fewer would make a copy of the store the way around a veto, to wait for all would let any one of them keep this node out.
-func enough(k sos.Docket, self string, from map[string]bool) bool {
+func enough(k sos.Docket, now plan.Plan, self string, from map[string]bool) bool {
 	lacks := func(need int, names []string) bool {
 		others := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == self })
 		need = min(need, len(others))
 		return need > len(slices.DeleteFunc(others, func(name string) bool { return !from[name] }))
 	}
+	few := func(p plan.Plan, subjects []string) bool {
+		return lacks(p.Live-1, p.Contributors(subjects)) || lacks(p.Attests(subjects), p.Standing(subjects)) || lacks(1, live(p, subjects, self))
+	}
 	for _, c := range k.Cases() {
-		p, subjects := c.Plan(), c.Request().Subjects
-		if !c.State().Ended() && (lacks(p.Live-1, p.Contributors(subjects)) || lacks(p.Attests(subjects), p.Standing(subjects)) || lacks(1, live(p, subjects, self))) {
+		if !c.State().Ended() && few(c.Plan(), c.Request().Subjects) {
 			return false
 		}
 	}
-	return true
+	return !few(now, nil) // of a request that is not known here, too
 }
 
 // AnswerAll is what we say to a peer that was set back: every word of requests that are not over here, and every word against those that are. It ends with its own
