@@ -84,9 +84,9 @@ func TestFloodsOfAnEmergency(t *testing.T) {
 	s.old(a, "the same request", s.said(pen(t, 0), request, nil))
 
 	t.Run("requests", func(t *testing.T) {
+		q := r
 		again := func() outbox.Note {
-			q := r
-			q.Number, q.ID = 0, statement.ID{}
+			q.Number, q.ID, q.Created = 0, statement.ID{}, q.Created.Add(time.Second)
 			st, err := q.Statement(s.Salt())
 			return s.said(pen(t, 0), st, err)
 		}

@@ -120,6 +120,7 @@ func TestAKeyIsLeft(t *testing.T) {
 	v.Holders = map[[32]byte][]string{o.keys[0].Key: {"acme", "bolt", "yara"}, second.Key: {"acme", "bolt", "cora"}}
 	first := o.q
 	for name, keys := range map[string][]act.Key{"all keys": v.Keys, "the first": v.Keys[:1], "in the old epochs": o.keys, "the one that is left": v.Keys[1:]} {
+		o.now += time.Second
 		q := o.request(plan.Silence, "g2")
 		q.Keys, q.Number, q.Previous = keys, 1, first.ID
 		s, err := q.Statement(statement.Salt(o.id()))
