@@ -494,8 +494,10 @@ func TestAsking(t *testing.T) {
 		}
 	}
 	for range 100 { // one gathers support for each who asks
+		o.now += time.Second
 		o.ask(plan.Silence, "g1")
 	}
+	o.now += time.Second
 	if n := len(o.d.Cases()); n != 1 {
 		t.Errorf("%d requests of one guardian are kept", n)
 	}
