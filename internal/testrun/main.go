@@ -7,10 +7,15 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -18,6 +23,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 func main() {
@@ -165,28 +172,22 @@ func (t *tally) goTest(ctx context.Context, args ...string) error {
 
 // onlyTagged runs the tests that exist under a build tag alone.
 func (t *tally) onlyTagged(ctx context.Context, tag, timeout string) error {
-	packages, err := taggedPackages(ctx, tag)
+	plain, err := list(ctx, "Test")
 	if err != nil {
 		return err
 	}
-	for _, pkg := range packages {
-		plain, err := list(ctx, "^Test", pkg)
-		if err != nil {
-			return err
+	tagged, err := list(ctx, "Test", "-tags", tag)
+	if err != nil {
+		return err
+	}
+	names := map[string][]string{} // by package
+	for _, x := range tagged {
+		if !slices.Contains(plain, x) {
+			names[x.pkg] = append(names[x.pkg], x.name)
 		}
-		tagged, err := list(ctx, "^Test", "-tags", tag, pkg)
-		if err != nil {
-			return err
-		}
-		only := slices.DeleteFunc(tagged, func(x target) bool { return slices.Contains(plain, x) })
-		if len(only) == 0 {
-			continue
-		}
-		var names []string
-		for _, x := range only {
-			names = append(names, x.name)
-		}
-		run := "^(" + strings.Join(names, "|") + ")$"
+	}
+	for _, pkg := range slices.Sorted(maps.Keys(names)) {
+		run := "^(" + strings.Join(names[pkg], "|") + ")$"
 		if err := t.goTest(ctx, "-timeout", timeout, "-tags", tag, "-run", run, pkg); err != nil {
 			return err
 		}
@@ -194,56 +195,53 @@ func (t *tally) onlyTagged(ctx context.Context, tag, timeout string) error {
 	return nil
 }
 
-// taggedPackages are those whose test files differ under the tag.
-func taggedPackages(ctx context.Context, tag string) ([]string, error) {
-	const form = "{{.ImportPath}} {{.TestGoFiles}} {{.XTestGoFiles}}"
-	plain, err := output(ctx, "list", "-f", form, "./...")
-	if err != nil {
-		return nil, err
-	}
-	tagged, err := output(ctx, "list", "-tags", tag, "-f", form, "./...")
-	if err != nil {
-		return nil, err
-	}
-	var packages []string
-	same := strings.Split(plain, "\n")
-	for _, line := range strings.Split(tagged, "\n") {
-		if !slices.Contains(same, line) {
-			pkg, _, _ := strings.Cut(line, " ")
-			packages = append(packages, pkg)
-		}
-	}
-	return packages, nil
-}
-
 // A target is one test or fuzz target of one package.
 type target struct{ pkg, name string }
 
-// list names the tests that match.
-func list(ctx context.Context, match string, args ...string) ([]target, error) {
-	out, err := output(ctx, append([]string{"test", "-json", "-list", match}, args...)...)
+// list names the functions of all test files that begin with Test or Fuzz. It reads the sources: to ask the test binaries would link each once more.
+func list(ctx context.Context, prefix string, flags ...string) ([]target, error) {
+	const form = "{{.ImportPath}}\t{{.Dir}}\t{{join .TestGoFiles \"/\"}}\t{{join .XTestGoFiles \"/\"}}"
+	out, err := output(ctx, slices.Concat([]string{"list", "-f", form}, flags, []string{"./..."})...)
 	if err != nil {
 		return nil, err
 	}
-	return listed(out), nil
-}
-
-// listed reads the events of go test -json -list.
-func listed(out string) []target {
 	var targets []target
-	for _, e := range events(out) {
-		name := strings.TrimSuffix(e.Output, "\n")
-		if e.Action == "output" && isTest.MatchString(name) {
-			targets = append(targets, target{e.Package, name})
+	for line := range strings.Lines(out) {
+		part := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		for _, file := range strings.FieldsFunc(part[2]+"/"+part[3], func(r rune) bool { return r == '/' }) {
+			names, err := functions(filepath.Join(part[1], file), prefix)
+			if err != nil {
+				return nil, err
+			}
+			for _, name := range names {
+				targets = append(targets, target{part[0], name})
+			}
 		}
 	}
 	slices.SortFunc(targets, func(a, b target) int {
 		return cmp.Or(cmp.Compare(a.pkg, b.pkg), cmp.Compare(a.name, b.name))
 	})
-	return targets
+	return targets, nil
 }
 
-var isTest = regexp.MustCompile(`^(Test|Fuzz)[^\s]*$`)
+// functions are those of a test file that go test would run: with the prefix, then no small letter, and one argument.
+func functions(file, prefix string) (names []string, err error) {
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, fmt.Errorf("read the tests of a file: %w", err)
+	}
+	for _, d := range parsed.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok || f.Recv != nil || f.Type.Params.NumFields() != 1 {
+			continue
+		}
+		rest, ok := strings.CutPrefix(f.Name.Name, prefix)
+		if first, _ := utf8.DecodeRuneInString(rest); ok && !unicode.IsLower(first) && f.Name.Name != "TestMain" {
+			names = append(names, f.Name.Name)
+		}
+	}
+	return names, nil
+}
 
 // command is go with an orderly end: on cancellation it gets an interrupt, so that its
 // children, which may be nodes, end with it.
