@@ -36,21 +36,19 @@ func (d Docket) Under(p plan.Plan) Docket {
 	return d
 }
 
+// clone shares what its cases list: a case that is to change is cloned too.
 func (d Docket) clone() Docket {
 	d.cases, d.forked = slices.Clone(d.cases), slices.Clone(d.forked)
-	for i := range d.cases {
-		d.cases[i] = d.cases[i].clone()
-	}
 	return d
 }
 
 // Cases are all that are kept.
-func (d Docket) Cases() []Case { return d.clone().cases }
+func (d Docket) Cases() []Case { return slices.Clone(d.cases) }
 
 // Case finds one.
 func (d Docket) Case(request statement.ID) (Case, bool) {
 	if i := d.find(request); i >= 0 {
-		return d.cases[i].clone(), true
+		return d.cases[i], true
 	}
 	return Case{}, false
 }
@@ -63,7 +61,7 @@ func (d Docket) find(request statement.ID) int {
 func (d Docket) Open() (Case, bool) {
 	for _, c := range d.cases {
 		if c.state.Holds() {
-			return c.clone(), true
+			return c, true
 		}
 	}
 	return Case{}, false
@@ -178,6 +176,7 @@ func (d Docket) Apply(e Event, r Reading) (Docket, Effects, error) {
 		if one && c.request.ID != id {
 			continue
 		}
+		*c = c.clone()
 		before := c.state
 		if err := moves[c.state][e.column()].do(&turn{&next, c, r, &fx}, e); err != nil {
 			return d, Effects{}, fmt.Errorf("SOS request %s is %s: %s: %w", c.request.ID.Short(), before, columnNames[e.column()], err)

@@ -175,11 +175,13 @@ func vetoed(w *world, b *box, q act.Request) bool {
 
 // stored looks whether a declaration's basis is in a store now: the least that any declaration takes.
 func (j *judge) stored(b *box) {
+	var last statement.ID
 	for _, p := range b.heard {
 		v, ok := p.event.(sos.Supported)
-		if !ok {
+		if !ok || v.Request == last {
 			continue
 		}
+		last = v.Request
 		if o := j.of(b, v.Request); o.basis < 0 {
 			var g, ops []string
 			for _, p := range b.heard {

@@ -61,6 +61,7 @@ func (d Docket) Spend(o Outflow, r Reading) (Docket, error) {
 		if !c.binds(o) {
 			continue
 		}
+		*c = c.clone()
 		if c.state.Holds() || c.state == Closed {
 			c.clock = c.clock.Tick(r)
 		}

@@ -43,6 +43,7 @@ func (d Docket) Release(id statement.ID, q Question, answers []act.NoVeto, own O
 	}
 	next := d.clone()
 	c := &next.cases[i]
+	*c = c.clone()
 	c.clock = c.clock.Tick(r)
 	a, _ := c.activation(id)
 	if err := next.mayGive(*c, a, r); err != nil {

@@ -36,8 +36,13 @@ const (
 
 var names = []string{"acme", "bolt", "cora", "dora", "emma"}
 
+var personKeys = map[string]signet.Key{} // thousands of worlds have the same people
+
 func personKey(t testing.TB, name string) signet.Key {
 	t.Helper()
+	if k, ok := personKeys[name]; ok {
+		return k
+	}
 	pub, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(append([]byte(name), make([]byte, 32-len(name))...)).Public())
 	if err != nil {
 		t.Fatal(err)
@@ -46,6 +51,7 @@ func personKey(t testing.TB, name string) signet.Key {
 	if err != nil {
 		t.Fatal(err)
 	}
+	personKeys[name] = k
 	return k
 }
 
