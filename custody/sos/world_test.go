@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,12 +37,12 @@ const (
 
 var names = []string{"acme", "bolt", "cora", "dora", "emma"}
 
-var personKeys = map[string]signet.Key{} // thousands of worlds have the same people
+var personKeys sync.Map // thousands of worlds have the same people
 
 func personKey(t testing.TB, name string) signet.Key {
 	t.Helper()
-	if k, ok := personKeys[name]; ok {
-		return k
+	if k, ok := personKeys.Load(name); ok {
+		return k.(signet.Key)
 	}
 	pub, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(append([]byte(name), make([]byte, 32-len(name))...)).Public())
 	if err != nil {
@@ -51,7 +52,7 @@ func personKey(t testing.TB, name string) signet.Key {
 	if err != nil {
 		t.Fatal(err)
 	}
-	personKeys[name] = k
+	personKeys.Store(name, k)
 	return k
 }
 
