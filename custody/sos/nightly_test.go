@@ -47,7 +47,7 @@ var mutants = []mutant{
 	{"who shares with a subject does not count", "start.go", "case m.role != act.Guardian || !ok || c.plan.Bound(g.Reach, c.request.Subjects) != \"\":", "case m.role != act.Guardian || !ok:", "S8"},
 	{"who is against it does not count for it", "start.go", "case slices.ContainsFunc(c.vetoes, func(v mark) bool { return v.by == m.by }):", "case false:", "S8"},
 	{"whom they tried to reach", "start.go", "c.request.Trigger == plan.Silence && !m.contacts", "false", "S8"},
-	{"everybody counts once", "start.go", "	case !found:\n		return", "	case true:\n		return", "S8"},
+	{"everybody counts once", "start.go", "	case !found:\n		return", "	case !found || true:\n		return", "S8"},
 	{"the subject is silent", "start.go", "silent < need", "false", "S6"},
 	{"in its time", "start.go", "if !t.r.Wall.Before(t.c.request.Expires) {", "if false {", "S6"},
 	{"under the charter in force", "start.go", "if q.Charter != d.plan.Charter {", "if false {", "S6"},
