@@ -13,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/mpc/epoch"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/nodetest"
@@ -66,19 +67,12 @@ func TestWithheldFinalWaits(t *testing.T) {
 	t.Parallel()
 	first := emergency(t, charter.SuiteEd25519)
 	t.Run("PREP", func(t *testing.T) { prepWaits(t, first.copy(t, "PREP")) })
+	t.Run("between two declarations", func(t *testing.T) { lastWordBetween(t, first.copy(t, "between")) })
+	t.Run("before any", func(t *testing.T) { lastWordBefore(t, first.copy(t, "before")) })
 	s := first.copy(t, "FINAL")
-	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
+	a, c := s.Hosts[0], s.Hosts[2]
 	before := s.record(a)
-	s.withhold(c, nil)
-	s.ask(a, b, c)
-	s.Run("two said FINAL", func() bool {
-		return len(s.finalsOf(b, a)) == 1 && len(s.finalsOf(b, b)) == 1 && len(s.finalsOf(c, c)) == 1
-	})
-	f := s.finalsOf(c, c)[0]
-	last := outbox.Note{Kind: ceremony.NoteFinal, Fields: [][]byte{f.Encode()}}
-	s.Downtime = 1000 * time.Hour
-	s.Crash(c)
-	s.Pass = nil
+	f, last := s.lastWord()
 	r := s.declare()
 	for range 2 {
 		if v, _ := s.tell(c, a, last); v != outbox.Later {
@@ -123,6 +117,86 @@ func TestWithheldFinalWaits(t *testing.T) {
 			t.Error("the record is not in force")
 		}
 	})
+}
+
+// lastWord has the third host keep its FINAL of a refresh back, and go away.
+func (s setting) lastWord() (*epoch.Final, outbox.Note) {
+	s.T.Helper()
+	a, b, c := s.Hosts[0], s.Hosts[1], s.Hosts[2]
+	s.withhold(c, nil)
+	s.ask(a, b, c)
+	s.Run("two said FINAL", func() bool {
+		return len(s.finalsOf(b, a)) == 1 && len(s.finalsOf(b, b)) == 1 && len(s.finalsOf(c, c)) == 1
+	})
+	f := s.finalsOf(c, c)[0]
+	s.Downtime = 1000 * time.Hour
+	s.Crash(c)
+	s.Pass = nil
+	return f, outbox.Note{Kind: ceremony.NoteFinal, Fields: [][]byte{f.Encode()}}
+}
+
+// lastWordBetween: one declared, and the other has no support yet as the last word comes to it. It moves alone: the request is over for both at once, and they go on in one epoch.
+func lastWordBetween(t *testing.T, s setting) {
+	a, b, c, d := s.Hosts[0], s.Hosts[1], s.Hosts[2], s.Hosts[3]
+	_, last := s.lastWord()
+	slow := true
+	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if n := noteOf(p); slow && p.To == b && n.Kind == rescue.NoteSaid {
+			if st, err := statement.Parse(n.Fields[0]); err == nil && st.Kind() == statement.SOSSupport {
+				return nil
+			}
+		}
+		return []nodetest.Parcel{p}
+	}
+	r := s.askSOS(a, charter.TriggerLegal, c.Own.Name)
+	s.Run("known", s.allStand(sos.Armed, r, a, b, d))
+	s.support(a, r, 0)
+	s.support(a, r, 1)
+	s.consent(a, r)
+	s.Run("declared at two", s.allStand(sos.Declared, r, a, d))
+	if v, log := s.tell(c, a, last); v != outbox.Later {
+		t.Errorf("verdict %d of who declared\n%s", v, log)
+	}
+	if v, log := s.tell(c, b, last); v != outbox.Taken {
+		t.Errorf("verdict %d of who has no support\n%s", v, log)
+	}
+	slow = false
+	if !s.Try(30*time.Second, s.allStand(sos.Expired, r, a, b, d)) {
+		t.Errorf("half a minute later it is %s, %s and %s", s.stands(a, r), s.stands(b, r), s.stands(d, r))
+	}
+	if !s.Try(2*time.Minute, func() bool { return s.record(a).Hash() == s.record(b).Hash() }) {
+		t.Errorf("epochs %d and %d", s.record(a).Epoch, s.record(b).Epoch)
+	}
+}
+
+// lastWordBefore: the support is complete, and the declaration waits for the subject's silence. The last word waits as well, until the request is over.
+func lastWordBefore(t *testing.T, s setting) {
+	a, b, c, d := s.Hosts[0], s.Hosts[1], s.Hosts[2], s.Hosts[3]
+	_, last := s.lastWord()
+	r := s.askSOS(a, charter.TriggerSilence, c.Own.Name)
+	s.Run("known", s.allStand(sos.Armed, r, a, b, d))
+	s.support(a, r, 0)
+	s.support(b, r, 1)
+	s.consent(a, r)
+	s.Step(time.Second)
+	s.Deliver()
+	for _, h := range []*nodetest.Host{a, b} {
+		if v, log := s.tell(c, h, last); v != outbox.Later || s.stands(h, r) != sos.Armed {
+			t.Errorf("%s: verdict %d, the request is %s\n%s", h.Own.Name, v, s.stands(h, r), log)
+		}
+	}
+	if s.alarmed(a, "the FINAL of "+c.Own.Name) != 1 {
+		t.Error("its log does not tell of it")
+	}
+	for i := 1; i < 3; i++ {
+		if _, err := s.submit(a, s.veto(r, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Run("over", s.allStand(sos.Vetoed, r, a, b))
+	if v, log := s.tell(c, a, last); v != outbox.Taken {
+		t.Errorf("verdict %d\n%s", v, log)
+	}
 }
 
 // prepWaits: a refresh begins before a declaration, and comes to its PREPs after it: none leaves. Before that, a node in ARMED tells who asks of the veto that it has.

@@ -248,6 +248,7 @@ func (n *Node) newKeeper() *ceremony.Keeper {
 			return plan.Of(x, r, v)
 		},
 		Held: func(vault statement.ID) bool { return n.Rescue != nil && n.Rescue.Holds(vault) },
+		Near: func(vault statement.ID) bool { return n.Rescue != nil && n.Rescue.Near(vault) },
 		Introduced: func(vault statement.ID, operators []string) {
 			n.mu.Lock()
 			defer n.mu.Unlock()

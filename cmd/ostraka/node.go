@@ -199,6 +199,9 @@ func (a *app) nodeRunCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := withoutCores(); err != nil {
+				log.Warn("a crash may leave a core with this node's secrets", "error", err)
+			}
 			s, err := node.ReadSettings(a.dir)
 			if err != nil {
 				return err

@@ -149,8 +149,10 @@ func maskPoint(id PairID, i int, v byte, other []byte) group.Point {
 // baseKey is key_v of instance i. TOB-BRON-3: psid, instance, slot and the whole transcript
 // of the instance stand in every key.
 func (id PairID) baseKey(i int, v byte, phi, m []byte, shared group.Point) (k key) {
-	h := transcript.New(transcript.BaseOTKey).Bytes(id[:]).Uint(uint64(i)).Uint(uint64(v)).
-		Bytes(slot(phi, i, 0)).Bytes(slot(phi, i, 1)).Bytes(m).Bytes(shared.Bytes()).Sum256()
+	b := shared.Bytes()
+	h := transcript.NewSecret(transcript.BaseOTKey).Bytes(id[:]).Uint(uint64(i)).Uint(uint64(v)).
+		Bytes(slot(phi, i, 0)).Bytes(slot(phi, i, 1)).Bytes(m).Bytes(b).Sum256()
+	secret.Wipe(b)
 	copy(k[:], h[:])
 	secret.Wipe(h[:])
 	return k

@@ -115,7 +115,7 @@ func descend(id PairID, i, level, at int, choice byte, node *[leaves]key, k *key
 func isNot(a, b int) byte { return byte(1 ^ subtle.ConstantTimeByteEq(byte(a), byte(b))) }
 
 func (id PairID) children(i, level, y int, node *key) (left, right key) {
-	h := transcript.New(transcript.TreeNode).Bytes(id[:]).Uint(uint64(i)).Uint(uint64(level)).Uint(uint64(y)).Bytes(node[:]).Sum256()
+	h := transcript.NewSecret(transcript.TreeNode).Bytes(id[:]).Uint(uint64(i)).Uint(uint64(level)).Uint(uint64(y)).Bytes(node[:]).Sum256()
 	copy(left[:], h[:keyLen])
 	copy(right[:], h[keyLen:])
 	secret.Wipe(h[:])
@@ -124,9 +124,9 @@ func (id PairID) children(i, level, y int, node *key) (left, right key) {
 
 // leaf is the leaf under a node of the last level; its proof p_y goes to proof.
 func (id PairID) leaf(i, y int, node *key, proof []byte) (l key) {
-	h := transcript.New(transcript.TreeLeaf).Bytes(id[:]).Uint(uint64(i)).Uint(uint64(y)).Bytes(node[:]).Sum256()
+	h := transcript.NewSecret(transcript.TreeLeaf).Bytes(id[:]).Uint(uint64(i)).Uint(uint64(y)).Bytes(node[:]).Sum256()
 	copy(l[:], h[:])
-	p := transcript.New(transcript.TreeProof).Bytes(id[:]).Uint(uint64(i)).Uint(uint64(y)).Bytes(node[:]).Sum256()
+	p := transcript.NewSecret(transcript.TreeProof).Bytes(id[:]).Uint(uint64(i)).Uint(uint64(y)).Bytes(node[:]).Sum256()
 	copy(proof, p[:])
 	secret.Wipe(h[:])
 	return l

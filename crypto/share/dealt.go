@@ -53,8 +53,10 @@ func DecodeDealt(g group.Group, b []byte) (Dealt, error) {
 // Hash is the dealer's public commitment to the share, h = H(label; session, dealer, receiver,
 // share, blind). The label must be the protocol's own.
 func (d Dealt) Hash(label transcript.Label, session, dealer, receiver []byte) [sha256.Size]byte {
-	return transcript.New(label).Bytes(session).Bytes(dealer).Bytes(receiver).
-		Bytes(d.Value.Bytes()).Bytes(d.Blind[:]).Sum256()
+	value := d.Value.Bytes()
+	defer secret.Wipe(value)
+	return transcript.NewSecret(label).Bytes(session).Bytes(dealer).Bytes(receiver).
+		Bytes(value).Bytes(d.Blind[:]).Sum256()
 }
 
 // Wipe overwrites the share and the blind. What was never dealt is left alone.

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/ostraka/ostraka/crypto/secret"
 )
 
 // Tag is the number of a field within its message, or its type within a hash.
@@ -20,13 +22,29 @@ type Tag uint16
 const MaxLen = 16 << 20
 
 // An Encoder appends fields. The zero value is ready.
-type Encoder struct{ buf []byte }
+type Encoder struct {
+	buf    []byte
+	secret bool // what is left behind as buf grows is overwritten
+}
+
+const frameSize = 2 + 4 // tag, length
+
+// grow makes room for n bytes, and leaves nothing of what is secret where it lay before.
+func (e *Encoder) grow(n int) {
+	if !e.secret || cap(e.buf)-len(e.buf) >= n {
+		return
+	}
+	old := e.buf
+	e.buf = append(make([]byte, 0, max(256, 2*(len(old)+n))), old...)
+	secret.Wipe(old)
+}
 
 // Bytes appends one field.
 func (e *Encoder) Bytes(tag Tag, b []byte) *Encoder {
 	if len(b) > MaxLen {
 		panic(fmt.Sprintf("transcript: field %d has %d bytes", tag, len(b)))
 	}
+	e.grow(frameSize + len(b))
 	e.buf = binary.BigEndian.AppendUint16(e.buf, uint16(tag))
 	e.buf = binary.BigEndian.AppendUint32(e.buf, uint32(len(b)))
 	e.buf = append(e.buf, b...)

@@ -69,3 +69,38 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A tree with secrets hashes as any other, and leaves none of them where it was encoded, however often it grew.
+func TestSecretTreesAreWiped(t *testing.T) {
+	secret := bytes.Repeat([]byte{0xa5}, 32)
+	fill := func(h *Hash, lay *[][]byte) *Hash {
+		for i := range 40 {
+			*lay = append(*lay, h.e.buf)
+			h.Bytes(secret).Uint(uint64(i))
+		}
+		*lay = append(*lay, h.e.buf)
+		return h
+	}
+	for name, sum := range map[string]func(*Hash) string{
+		"256": func(h *Hash) string { s := h.Sum256(); return string(s[:]) },
+		"512": func(h *Hash) string { s := h.Sum512(); return string(s[:]) },
+	} {
+		var open, lay [][]byte
+		if sum(fill(NewSecret(SessionSeed), &lay)) != sum(fill(New(SessionSeed), &open)) {
+			t.Errorf("%s: another hash", name)
+		}
+		for i, b := range lay {
+			if bytes.Contains(b[:cap(b)], secret[:8]) {
+				t.Errorf("%s: after %d items the secret still lies where it was encoded then", name, i)
+			}
+		}
+		if !bytes.Contains(open[len(open)-1], secret) {
+			t.Errorf("%s: the search finds nothing where something lies", name)
+		}
+	}
+	h := NewSecret(SessionSeed).Bytes(secret)
+	tree := h.Tree()
+	if h.done(tree); bytes.Contains(tree, secret[:8]) {
+		t.Error("the tree that was hashed is left")
+	}
+}

@@ -79,7 +79,24 @@ func (d Docket) Lacks(request statement.ID, v View, r Reading) []string {
 	return []string{"it is not a request that gathers support"}
 }
 
-func (d Docket) lacks(c Case, v View, r Reading) (lacks []string) {
+// Ripe says whether a request lacks nothing but what the silence or refusal of its subjects would show: then its declaration is near, or made elsewhere.
+func (d Docket) Ripe(request statement.ID, v View, r Reading) bool {
+	i := d.find(request)
+	return i >= 0 && d.cases[i].state == Armed && r.Wall.Before(d.cases[i].request.Expires) && len(d.unfit(d.cases[i], v, r)) == 0
+}
+
+func (d Docket) lacks(c Case, v View, r Reading) []string {
+	lacks := d.unfit(c, v, r)
+	for _, s := range c.request.Subjects {
+		if why := d.alive(c, s, v); why != "" {
+			lacks = append(lacks, why)
+		}
+	}
+	return lacks
+}
+
+// unfit is what a request lacks by what people and nodes said of it.
+func (d Docket) unfit(c Case, v View, r Reading) (lacks []string) {
 	add := func(format string, args ...any) { lacks = append(lacks, fmt.Sprintf(format, args...)) }
 	q := c.request
 	// The plan and the epochs are those in force, or the request is void (S6, S7).
@@ -99,10 +116,8 @@ func (d Docket) lacks(c Case, v View, r Reading) (lacks []string) {
 	if q.Number < before {
 		add("it says that %d declarations came in the 90 days before; this node knows %d: make it anew with that number", q.Number, before)
 	}
-	for _, s := range q.Subjects {
-		if why := d.alive(c, s, v); why != "" {
-			add("%s", why)
-		}
+	if c.stranded() {
+		add("it is over for %s: make it anew", list(c.expired()))
 	}
 	return append(lacks, d.backers(c, max(q.Number, before), r)...)
 }

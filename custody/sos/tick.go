@@ -62,12 +62,30 @@ func (c Case) knows(self string) (names []string) {
 
 // noticed says that the declaration is known where it must be: at r contributors; in silence at every one, for then every other
 // node must have seen it (S10).
-func (c Case) noticed(self string) bool {
-	known := len(c.knows(self))
+func (c Case) noticed(self string) bool { return len(c.knows(self)) >= c.witnesses() }
+
+// witnesses is how many contributors' logs must hold the declaration.
+func (c Case) witnesses() int {
 	if c.request.Trigger == plan.Silence {
-		return known == len(c.plan.Contributors(c.request.Subjects))
+		return len(c.plan.Contributors(c.request.Subjects))
 	}
-	return known >= c.plan.Live
+	return c.plan.Live
+}
+
+// expired says for which contributors the request is over, as they say, though nobody vetoed it.
+func (c Case) expired() (names []string) {
+	for _, w := range c.steps {
+		if w.state == Expired && slices.Contains(c.plan.Contributors(c.request.Subjects), w.operator) {
+			names = append(names, w.operator)
+		}
+	}
+	return names
+}
+
+// stranded says that the declaration cannot come to stand in the logs where it must any more: for too many the request is over. A subject that kept its last word of a
+// refresh back gives it to one that has not declared yet: that one moves, its request is void, and the others would wait for it for twice the delay and Slack.
+func (c Case) stranded() bool {
+	return len(c.plan.Contributors(c.request.Subjects))-len(c.expired()) < c.witnesses()
 }
 
 // contest begins the delay: the notices went out, the others have it in their logs, and the chain's height is known where one counts.
@@ -76,6 +94,8 @@ func contest(t *turn, e Event) error {
 	switch {
 	case t.overdue():
 		t.step(Expired, "the declaration did not reach the nodes that must know it")
+	case t.c.stranded():
+		t.step(Expired, "the declaration comes too late for the nodes that must know it: for "+list(t.c.expired())+" the request is over")
 	case t.d.rolled, !t.c.told, !t.c.noticed(t.d.self), t.c.plan.Chain != "" && height == 0:
 	default:
 		t.c.height, t.c.clock = height, t.c.clock.Again(t.r)

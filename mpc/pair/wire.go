@@ -78,7 +78,7 @@ func decodeAnswer(b []byte) (a answer, err error) {
 
 // commitment is H(sid, i, j, seed part, salt) of i toward j.
 func (o *opening) commitment(sid engine.SessionID, i, j session.Party) [commitSize]byte {
-	h := transcript.New(transcript.PairSeedCommit).Bytes(sid[:])
+	h := transcript.NewSecret(transcript.PairSeedCommit).Bytes(sid[:])
 	h.Bytes(i.ID[:]).Uint(uint64(i.Index)).Bytes(j.ID[:]).Uint(uint64(j.Index))
 	return h.Bytes(o.part[:]).Bytes(o.salt[:]).Sum256()
 }
@@ -94,7 +94,7 @@ func seed(sid engine.SessionID, i, j session.Party, parti, partj *opening) [Seed
 	if i.Index > j.Index {
 		i, j, parti, partj = j, i, partj, parti
 	}
-	h := transcript.New(transcript.PairSeed).Bytes(sid[:])
+	h := transcript.NewSecret(transcript.PairSeed).Bytes(sid[:])
 	h.Bytes(i.ID[:]).Uint(uint64(i.Index)).Bytes(j.ID[:]).Uint(uint64(j.Index))
 	return h.Bytes(parti.part[:]).Bytes(partj.part[:]).Sum256()
 }

@@ -22,7 +22,7 @@ func ZeroShare(sid engine.SessionID, self session.Party, signers []session.Party
 		if state == nil || state.Seed.Len() != SeedSize {
 			return nil, fmt.Errorf("make zero share: no pair state with party %v", peer.ID)
 		}
-		h := transcript.New(transcript.ZeroShare).Bytes(state.Seed.Expose()).Bytes(sid[:])
+		h := transcript.NewSecret(transcript.ZeroShare).Bytes(state.Seed.Expose()).Bytes(sid[:])
 		term := h.Scalar(secp256k1.Group{}).(*secp256k1.Scalar)
 		if self.Index < peer.Index {
 			term.SetNegative(term)

@@ -21,7 +21,7 @@ func Coins(rand io.Reader, share []byte, id engine.SessionID, payload []byte) (i
 	if _, err := io.ReadFull(rand, seed[:]); err != nil {
 		return nil, fmt.Errorf("read entropy for session %v: %w", id, err)
 	}
-	key := transcript.New(transcript.SessionSeed).Bytes(seed[:]).Bytes(share).Bytes(id[:]).Bytes(payload).Sum256()
+	key := transcript.NewSecret(transcript.SessionSeed).Bytes(seed[:]).Bytes(share).Bytes(id[:]).Bytes(payload).Sum256()
 	secret.Wipe(seed[:])
 	stream, err := chacha20.NewUnauthenticatedCipher(key[:], make([]byte, chacha20.NonceSize))
 	secret.Wipe(key[:])

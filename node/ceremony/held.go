@@ -13,16 +13,23 @@ import (
 	"github.com/ostraka/ostraka/node/outbox"
 )
 
-// DEVIATION: protocols.md 1.5 step 4 has a FinalCert move every holder at once; here not one whose vault an emergency holds, and then once the request is over (6.4).
+// DEVIATION: protocols.md 1.5 step 4 has a FinalCert move every holder at once; here not one whose vault an emergency holds, or holds in a moment, and then once the request is over (6.4).
 //
 // While an emergency holds a vault, its keys move by the emergency alone (protocols.md 6.4, spec/node 12.5): a subject that kept its FINAL of an ordinary record back would
 // else choose the moment when the epoch moves, and with it end the request. What comes is logged, and taken once the request is over: its sender sends it again.
+//
+// Nodes come to DECLARED one after the other. So they wait from when all support that the declaration needs is here, and not only from their own declaration: a FINAL that came
+// to one between the first declaration and the last would have it move alone. Where it is quicker than the support, that one moves, says that the request is over for it, and with too
+// few left the request is over for the others too (custody/sos, stranded), who then follow the certificate.
 
-// mayFollow says whether a record may be prepared, said FINAL of or followed now.
-func (k *Keeper) mayFollow(w *root, r *epoch.Record) bool { return r.Rescued() || !k.cfg.Held(w.ID) }
+// mayPrepare says whether our PREP of a record may leave now.
+func (k *Keeper) mayPrepare(w *root, r *epoch.Record) bool { return r.Rescued() || !k.cfg.Held(w.ID) }
 
-// errHeld says that an emergency holds a vault.
-var errHeld = errors.New("an emergency holds the vault")
+// mayFollow says whether FINAL of a record may be said, and the record followed now.
+func (k *Keeper) mayFollow(w *root, r *epoch.Record) bool { return r.Rescued() || !k.cfg.Near(w.ID) }
+
+// errHeld says that an emergency holds a vault, or is about to.
+var errHeld = errors.New("an emergency holds the vault, or is about to be declared")
 
 func (w *root) heldError(what string, r *epoch.Record) error {
 	return fmt.Errorf("%s of record %v, epoch %d of vault %s, waits: %w", what, r.Hash(), r.Epoch, w.title(), errHeld)

@@ -89,6 +89,8 @@ type Config struct {
 	Sanctioned func(activation [32]byte) (Sanction, bool)
 	// Held says whether an emergency holds a vault. It is asked under our lock.
 	Held func(vault statement.ID) bool
+	// Near says whether one does, or a request lacks nothing but its subjects' silence, so that a declaration may be made elsewhere already. It is asked under our lock.
+	Near func(vault statement.ID) bool
 	// Awaited says why a refresh of a vault that is due since then waits for an emergency that may be declared; "" if it need not. It is asked under our lock.
 	Awaited func(vault statement.ID, due, now time.Time) string
 	// Plan reads a vault's SOS plan from a charter that was in force, with the operators that a roster lists, for who held the vault. It is asked under our lock.

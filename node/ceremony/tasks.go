@@ -262,7 +262,7 @@ func (k *Keeper) makingTask(w *root, s *mpc.Setup, plan *guard.Plan, title strin
 			w.made[saved.Hash()] = saved
 			if w.keyID != s.KeyID || w.givenUp && s.Protocol == protocol.ProtocolKeygen {
 				err = fmt.Errorf("attempt %x was given up meanwhile", s.KeyID[:6])
-			} else if !k.mayFollow(w, saved) { // an emergency came after the session began: our PREP does not leave
+			} else if !k.mayPrepare(w, saved) { // an emergency came after the session began: our PREP does not leave
 				err = w.heldError("PREP", saved)
 			} else if s.Protocol == protocol.ProtocolReshare || s.Protocol == protocol.ProtocolRescue {
 				err = w.book.PrepareLower(saved) // its threshold, lower or not, is what our officer agreed to, or the plan that all signed: admitReshare, admitRescue

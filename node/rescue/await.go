@@ -30,6 +30,23 @@ func (d *Desk) await(vault statement.ID) {
 	d.awaited[vault] = all
 }
 
+// ripe says whether a request of a vault lacks nothing but its subjects' silence: it may be declared elsewhere already, or in a moment here.
+func (d *Desk) ripe(vault statement.ID, k sos.Docket) bool {
+	v, r := sos.View{}, sos.Reading{Wall: d.wall}
+	for _, c := range k.Cases() {
+		if c.State() != sos.Armed {
+			continue
+		}
+		if v.Keys == nil {
+			v = d.view(vault)
+		}
+		if k.Ripe(c.ID(), v, r) {
+			return true
+		}
+	}
+	return false
+}
+
 // Awaited says why a refresh that is due since then waits: for a request that was made before, and no longer than that lives. One that was made since puts nothing off,
 // so that nobody puts it off for more than 7 days, with however many requests. It is asked under other rooms' locks, and takes none of this room's but its own.
 func (d *Desk) Awaited(vault statement.ID, due, now time.Time) string {

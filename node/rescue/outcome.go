@@ -41,15 +41,13 @@ func (d *Desk) became(vault statement.ID, k sos.Docket) {
 	d.holds(vault, k)
 }
 
-// holds notes for other rooms whether SOS holds a vault.
+// holds notes for other rooms whether SOS holds a vault, and whether its epochs wait.
 func (d *Desk) holds(vault statement.ID, k sos.Docket) {
+	_, open := k.Open()
+	near := open || d.ripe(vault, k)
 	d.known.Lock()
 	defer d.known.Unlock()
-	if _, open := k.Open(); open {
-		d.held[vault] = true
-	} else {
-		delete(d.held, vault)
-	}
+	d.held[vault], d.near[vault] = open, near
 }
 
 // Holds says whether SOS holds a vault. It is asked under other rooms' locks, and takes none of this room's but its own. A docket that was not read since the process
@@ -58,4 +56,11 @@ func (d *Desk) Holds(vault statement.ID) bool {
 	d.known.Lock()
 	defer d.known.Unlock()
 	return d.held[vault]
+}
+
+// Near says whether a vault's epochs wait: SOS holds it, or a request of it lacks nothing but its subjects' silence. It is asked as Holds is.
+func (d *Desk) Near(vault statement.ID) bool {
+	d.known.Lock()
+	defer d.known.Unlock()
+	return d.near[vault]
 }

@@ -151,6 +151,7 @@ type Desk struct {
 	known     sync.Mutex // guards what other rooms ask for under their own locks
 	sanctions map[[32]byte]Sanction
 	held      map[statement.ID]bool          // vaults that SOS holds
+	near      map[statement.ID]bool          // those, and vaults that it may hold in a moment
 	awaited   map[statement.ID][]act.Request // by vault: requests that gather support
 	silence   map[string]silence
 	signedAt  map[statement.ID]time.Time // when a vault signed, since this process began
@@ -172,7 +173,7 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	d := &Desk{
 		cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[refusal]calling{}, signedAt: map[statement.ID]time.Time{}, replies: map[statement.ID]*reply{},
 		words: map[statement.ID]words{}, given: map[statement.ID]map[engine.PartyID][][]byte{}, asks: map[statement.ID]*question{}, answers: map[answered]time.Time{}, stood: map[statement.ID]bool{}, sanctions: map[[32]byte]Sanction{},
-		stands: map[statement.ID]stand{}, fetches: map[statement.ID]*fetch{}, held: map[statement.ID]bool{},
+		stands: map[statement.ID]stand{}, fetches: map[statement.ID]*fetch{}, held: map[statement.ID]bool{}, near: map[statement.ID]bool{},
 		based: map[statement.ID]map[[32]byte]bool{}, hushed: map[[32]byte]hush{}, tries: map[act.Key]hush{}, awaited: map[statement.ID][]act.Request{},
 	}
 	var drawn [32]byte
@@ -183,7 +184,7 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	copy(d.boot[:], boot[:])
 	err := d.each(ctx, kindDocket, func(name string, _ []byte) error {
 		id, err := statement.ParseID(name)
-		d.asked[id], d.held[id] = true, true // until it is read
+		d.asked[id], d.held[id], d.near[id] = true, true, true // until it is read
 		return err
 	})
 	if err != nil {

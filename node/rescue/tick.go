@@ -110,6 +110,7 @@ func (d *Desk) tickVault(ctx context.Context, now time.Time, vault statement.ID,
 	if len(k.Cases()) == 0 {
 		return d.forget(ctx, now, vault, k)
 	}
+	d.holds(vault, k) // charter and epochs may be others than when a request was last heard of
 	before := k.Bytes()
 	if k, err = d.forks(k, r); err != nil {
 		return err

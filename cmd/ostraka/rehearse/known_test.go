@@ -52,7 +52,16 @@ type hoard struct {
 	keys   []guardian.Key
 	scan   *nodetest.Scanner
 	added  map[string]bool
-	counts map[string]int // by kind
+	counts map[string]int             // by kind
+	epochs map[string]map[uint64]bool // by operator: those of which its store has shares now
+}
+
+// past says whether a secret that a scan found in its owner's memory is of an epoch that its store has erased: nothing has a use for it.
+func (h *hoard) past(found, owner string) bool {
+	_, text, of := strings.Cut(found, ", epoch ")
+	var n uint64
+	_, err := fmt.Sscanf(text, "%d", &n)
+	return of && err == nil && !h.epochs[owner][n]
 }
 
 // owned ends the name of a secret: whose it is.
@@ -66,7 +75,7 @@ func ownerOf(found string) string {
 
 func newHoard(ctx context.Context, t testing.TB, x *tale) *hoard {
 	t.Helper()
-	h := &hoard{t: t, tale: x, boxes: map[string]*seal.Box{}, scan: nodetest.NewScanner(), added: map[string]bool{}, counts: map[string]int{}}
+	h := &hoard{t: t, tale: x, boxes: map[string]*seal.Box{}, scan: nodetest.NewScanner(), added: map[string]bool{}, counts: map[string]int{}, epochs: map[string]map[uint64]bool{}}
 	ids, err := age.ParseIdentities(bytes.NewReader(h.must(os.ReadFile(x.guards.identity))))
 	h.ok(err)
 	for _, o := range x.circle.Operators {
@@ -215,6 +224,7 @@ func (h *hoard) learn(ctx context.Context, o *local.Operator) {
 			h.guards(ctx, st, r)
 		}
 	}
+	h.epochs[o.Name] = map[uint64]bool{}
 	for _, it := range all {
 		part := strings.Split(it.Key, "/")
 		key, eh := h.id(part[1]), h.id(part[2])
@@ -224,6 +234,7 @@ func (h *hoard) learn(ctx context.Context, o *local.Operator) {
 		default:
 			plain := open(seal.Label{Key: key[:], Epoch: eh[:], Operator: self[:], Row: row}, it.Value)
 			what := fmt.Sprintf("%s, epoch %d", row, number[eh])
+			h.epochs[o.Name][number[eh]] = true
 			if len(plain) > 32 { // of a pair there is much, and all of one sort
 				n := 0
 				for block := range slices.Chunk(plain[2:], 16) {

@@ -43,6 +43,9 @@ func (h *hurt) searched(ctx context.Context, known *hoard, when string) {
 		for name, n := range found {
 			if ownerOf(name) == who {
 				own = append(own, fmt.Sprintf("%s: %d times", name, n))
+				if known.past(name, who) {
+					h.t.Errorf("%s: the memory of %s still holds %s, of an epoch that is over, %d times", when, who, name, n)
+				}
 				continue
 			}
 			h.t.Errorf("%s: the memory of %s holds %s, %d times", when, who, name, n)
@@ -231,6 +234,17 @@ func (h *hurt) counted(ctx context.Context, st store.Store, name string) {
 	}
 	if allowed == 0 {
 		h.t.Errorf("%s allowed no transfer in the emergency", name)
+	}
+}
+
+// What is of an epoch that is over is told from what is in use.
+func TestPast(t *testing.T) {
+	t.Parallel()
+	h := &hoard{epochs: map[string]map[uint64]bool{"acme": {12: true}}}
+	for name, want := range map[string]bool{"share, epoch 1": true, "share, epoch 12": false, "pair/ab, epoch 11, block 3": true, "mask, epoch 11, in Montgomery form": true, "identity": false} {
+		if got := h.past(owned(name, "acme")+" as raw, reversed", "acme"); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 
