@@ -24,7 +24,7 @@ import (
 )
 
 // emergency is a circle of four with a guarded 3-of-3 vault of the first three; the fourth may follow one that is lost.
-func emergency(t *testing.T, suite string) setting {
+func emergency(t *testing.T, suite string, edits ...func(*charter.Rescue)) setting {
 	t.Helper()
 	w := nodetest.New(t, 4)
 	w.Suite = suite
@@ -33,6 +33,9 @@ func emergency(t *testing.T, suite string) setting {
 		for i := range d.Vaults {
 			if d.Vaults[i].Rescue == nil {
 				d.Vaults[i].Rescue = nodetest.Plan(2, 2, w.Hosts[3].Own.Name)
+				for _, edit := range edits {
+					edit(d.Vaults[i].Rescue)
+				}
 			}
 		}
 	}

@@ -180,7 +180,7 @@ func enough(k sos.Docket, now plan.Plan, self string, from map[string]bool) bool
 	return !few(now, nil) // of a request that is not known here, too
 }
 
-// AnswerAll is what we say to a peer that was set back: every word of requests that are not over here, and every word against those that are. It ends with its own
+// AnswerAll is what we say to a peer that was set back: every challenge that is counted here, every word of requests that are not over, and every word against those that are. It ends with its own
 // question, which says that this was all.
 func (d *Desk) AnswerAll(ctx context.Context, now time.Time, asker string, raw []byte) (notes []outbox.Note, err error) {
 	vault, request, _, err := decodeQuestion(raw)
@@ -217,6 +217,7 @@ func (d *Desk) AnswerAll(ctx context.Context, now time.Time, asker string, raw [
 		x, y := a.said.ID(), b.said.ID()
 		return cmp.Or(rank(a)-rank(b), a.said.Fields().Time("created").Compare(b.said.Fields().Time("created")), bytes.Compare(x[:], y[:]), cmp.Compare(a.by, b.by))
 	})
+	notes = d.challenges(vault) // a request of a refusal is taken by who counts the one that it names
 	for _, w := range all {
 		notes = append(notes, outbox.Note{Kind: NoteSaid, Fields: [][]byte{w.said.Bytes(), w.sig}})
 	}
