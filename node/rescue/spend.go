@@ -155,6 +155,17 @@ func (d *Desk) eachBound(ctx context.Context, vault statement.ID, o sos.Outflow,
 	return nil
 }
 
+// RescueVaults names those that the plan in force of a vault sweeps to.
+func (d *Desk) RescueVaults(vault statement.ID) (names []string) {
+	_, p, err := d.inForce(vault)
+	for _, x := range p.Destinations {
+		if err == nil && x.Vault != "" {
+			names = append(names, x.Vault)
+		}
+	}
+	return names
+}
+
 func (d *Desk) sweepsTo(vault statement.ID, name string) bool {
 	_, p, err := d.inForce(vault)
 	if err != nil {
