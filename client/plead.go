@@ -208,7 +208,7 @@ func together(good Answers[shownPlea]) map[statement.ID]carry.Signed {
 const maxSaidSignatures = 32
 
 // hear has the reader take what a guardian needs: of each key the last activation with the seats of its members, of each node the last step into CONTEST, of each guardian a
-// veto. What does not hold is left out. A statement that one person or node signs is tried with each signature that is shown.
+// veto, of each subject what proves that it lives. What does not hold is left out. A statement that one person or node signs is tried with each signature that is shown.
 func hear(read *appeal.Asked, said map[statement.ID]carry.Signed) (taken []carry.Signed) {
 	var all []statement.Statement
 	for _, x := range said {
@@ -224,6 +224,9 @@ func hear(read *appeal.Asked, said map[statement.ID]carry.Signed) (taken []carry
 			tries = nil
 			for _, sig := range said[s.ID()].Signatures {
 				tries = append(tries, [][]byte{sig})
+			}
+			if len(tries) == 0 {
+				tries = [][][]byte{nil} // it proves itself
 			}
 		}
 		whose := fmt.Sprint(s.Kind(), f.Get("operator"), f.Get("by"), f.Get("key"))
@@ -255,7 +258,7 @@ func idle(read appeal.Asked, x carry.Signed) bool {
 
 func wanted(s statement.Statement) bool {
 	switch s.Kind() {
-	case statement.SOSSeat, statement.SOSActivation, statement.SOSVeto:
+	case statement.SOSSeat, statement.SOSActivation, statement.SOSVeto, statement.SOSAlive, statement.SOSSigned:
 		return true
 	case statement.SOSStep:
 		return s.Fields().Get("state") == sos.Contest.String()

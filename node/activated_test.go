@@ -3,6 +3,8 @@ package node_test
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/epoch"
 	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/rescue"
@@ -24,7 +27,7 @@ import (
 )
 
 // emergency is a circle of four with a guarded 3-of-3 vault of the first three; the fourth may follow one that is lost.
-func emergency(t *testing.T, suite string) setting {
+func emergency(t *testing.T, suite string, edits ...func(*charter.Rescue)) setting {
 	t.Helper()
 	w := nodetest.New(t, 4)
 	w.Suite = suite
@@ -33,6 +36,9 @@ func emergency(t *testing.T, suite string) setting {
 		for i := range d.Vaults {
 			if d.Vaults[i].Rescue == nil {
 				d.Vaults[i].Rescue = nodetest.Plan(2, 2, w.Hosts[3].Own.Name)
+				for _, edit := range edits {
+					edit(d.Vaults[i].Rescue)
+				}
 			}
 		}
 	}
@@ -127,10 +133,16 @@ func TestGuardedReshare(t *testing.T) {
 			before, gone := s.record(a), s.Publish(c)
 			s.Downtime = 1000 * time.Hour
 			s.Crash(c)
+			if s.heldExport(a) {
+				t.Error("before a request no export is cut")
+			}
 			r := s.declare()
 			ids := s.activate(a)
 			if len(ids) != 1 {
 				t.Fatalf("%d activations", len(ids))
+			}
+			if !s.heldExport(a) || !s.heldExport(b) || s.heldExport(d) {
+				t.Error("an export is cut of the old shares, or refused to who has none")
 			}
 			for i := range 2 {
 				n := s.contribution(r, ids[0], i)
@@ -145,6 +157,7 @@ func TestGuardedReshare(t *testing.T) {
 			s.Run("new shares", func() bool {
 				return s.HeldBy(a, s.vault, 3, a, b, d) && s.HeldBy(b, s.vault, 3, a, b, d) && s.HeldBy(d, s.vault, 3, a, b, d)
 			})
+			s.Run("exports are cut of new shares, in ACTIVE", func() bool { return !s.heldExport(a) && !s.heldExport(b) && !s.heldExport(d) })
 			after := s.record(d)
 			if !after.Public.Equal(before.Public) || after.KeyID != before.KeyID || !after.Rescued() || after.Rescue.Activation != ids[0] || after.Epoch != before.Epoch+1 {
 				t.Errorf("the new epoch: %+v", after)
@@ -160,12 +173,25 @@ func TestGuardedReshare(t *testing.T) {
 				s.Deliver()
 			}
 			s.Run("lock-up", s.allStand(sos.LockUp, r, a, b, d))
+			if s.heldExport(a) || s.heldExport(d) {
+				t.Error("in LOCK-UP no export is cut, and a closing asks for it")
+			}
 			if suite == charter.SuiteECDSA {
 				s.judged(after, gone, s.Publish(a), s.Publish(b), s.Publish(d))
 			}
 			s.heldByTheRecord(d)
 		})
 	}
+}
+
+// heldExport says whether a host cuts no export because of an emergency. The charter lists no place for one: so it ends in any case.
+func (s setting) heldExport(h *nodetest.Host) bool {
+	s.T.Helper()
+	_, err := h.Export(s.T.Context(), s.Clock(h), node.Settings{}, "away", nil, func(int) error { return nil }, io.Discard)
+	if err == nil || !errors.Is(err, sos.ErrHeld) && !strings.Contains(err.Error(), "place") {
+		s.T.Errorf("an export: %v", err)
+	}
+	return errors.Is(err, sos.ErrHeld)
 }
 
 // judged has an outsider read what all nodes publish of an emergency that made new shares: every key of the ceremony is a seat's, and who gave, who follows and

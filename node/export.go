@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
+	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/backup"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/seal"
@@ -31,7 +33,8 @@ func (n *Node) openBackups(ctx context.Context) (*backup.Book, error) {
 }
 
 // Export writes an export of this node, with these settings, to w: nothing that is secret is in plain there. begin is told first how long the signed header will be, which
-// is returned last. A node that was restored, or runs twice, makes none: its copy would be older than it seems.
+// is returned last. A node that was restored, or runs twice, makes none: its copy would be older than it seems. Nor does one with a share of a vault that an emergency holds, before that made new
+// shares: whoever is in its way could have the old ones copied (spec/sos 5.1).
 func (n *Node) Export(ctx context.Context, now time.Time, s Settings, place string, to []age.Recipient, begin func(int) error, w io.Writer) ([]byte, error) {
 	if err := n.Halted(); err != nil {
 		return nil, err
@@ -39,6 +42,14 @@ func (n *Node) Export(ctx context.Context, now time.Time, s Settings, place stri
 	r, ok := n.roster()
 	if !ok {
 		return nil, fmt.Errorf("cut an export: there is no roster yet")
+	}
+	for _, v := range n.Keeper.Roots() { // an export is of the whole store
+		if n.Rescue == nil || !slices.ContainsFunc(v.Parties, func(p mpc.Party) bool { return p.ID == n.self }) {
+			continue
+		}
+		if err := n.Rescue.MayExport(ctx, v.Vault.ID); err != nil {
+			return nil, backup.Held(err)
+		}
 	}
 	if err := n.Backups.Place(n.cfg.Own.Name, charter.Export, place); err != nil {
 		return nil, err

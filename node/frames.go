@@ -236,6 +236,9 @@ func (n *Node) note(ctx context.Context, now time.Time, link engine.PartyID, raw
 	id := note.ID()
 	n.Outbox.Settle(link, id, outbox.Taken) // who shows a note has it
 	verdict, err := n.take(ctx, now, link, note)
+	if note.Kind == decide.NotePast && verdict != outbox.Taken && verdict != outbox.Refused && n.Rescue != nil {
+		n.Rescue.Missed(n.Name(link))
+	}
 	if errors.Is(err, errKnown) {
 		err = nil
 	}

@@ -108,6 +108,7 @@ type Node struct {
 	Rescue   *rescue.Desk
 	Fence    *fence.Fence
 
+	recounted recounted              // Tick's own
 	setsSent  map[setAsked]time.Time // when peers were sent backup sets last
 	askedSets time.Time              // when members were asked for a backup set last: Tick's own
 	asks      int
@@ -189,7 +190,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 			return n.Charters.TermsThen(v, id, at)
 		},
 		Frozen: n.frozen,
-		SOS:    n.sos, Usual: cfg.Usual,
+		SOS:    n.sos, Usual: cfg.Usual, Lost: n.lostEpoch,
 		RestoredAt: n.Fence.RestoredAt, Signed: n.signed, Presignatures: n.Presign, HeldBack: n.heldBack, Cosigned: func(size int64) int { return n.Witness.Cosigned(size) },
 	})
 	if n.Circle, err = n.openCircle(ctx, now); err != nil {
@@ -601,7 +602,7 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 		n.cfg.Log.Error("heartbeat", "error", err)
 	}
 	if n.Charters != nil {
-		if err := errors.Join(n.Rescue.Tick(ctx, now), n.emergencies(ctx, now)); err != nil {
+		if err := errors.Join(n.recount(ctx, now), n.Rescue.Tick(ctx, now), n.emergencies(ctx, now)); err != nil {
 			n.cfg.Log.Error("SOS", "error", err)
 		}
 		n.open(ctx, now, n.Rescue.OpenTests(ctx, now))

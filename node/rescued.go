@@ -202,11 +202,52 @@ func (n *Node) askedAll(ctx context.Context, now time.Time, link engine.PartyID,
 	if err != nil {
 		return err
 	}
-	for _, note := range notes {
+	bound := n.boundWith(raw)
+	for _, v := range n.Keeper.Roots() {
+		if note, ok := n.Keeper.FinalCert(v.KeyID); ok && slices.Contains(bound, v.Vault.ID) {
+			notes = append(notes, note) // what left is judged by the epoch that it names
+		}
+	}
+	for _, note := range append(notes, n.Desk.Told(now, bound...)...) { // it counts against caps and tranches
 		n.send(link, append([]byte{frameNote}, note.Encode()...))
 	}
 	n.send(link, append([]byte{frameAll}, raw...))
 	return nil
+}
+
+// boundWith are the vault that a question is about, and its rescue vaults: tranches bound what leaves all of them together.
+func (n *Node) boundWith(question []byte) (ids []statement.ID) {
+	vault, err := rescue.AskedOf(question)
+	if err != nil {
+		return nil
+	}
+	ids = append(ids, vault)
+	names := n.Rescue.RescueVaults(vault)
+	for _, v := range n.Keeper.Roots() {
+		if slices.Contains(names, v.Vault.Name) && !slices.Contains(ids, v.Vault.ID) {
+			ids = append(ids, v.Vault.ID)
+		}
+	}
+	return ids
+}
+
+// recount has the dockets count what left without this node's leave.
+func (n *Node) recount(ctx context.Context, now time.Time) error {
+	at := recounted{n.Desk.Moves(), n.Rescue.Requests()}
+	if n.Rescue.Quiet() && !n.Rescue.Fetching() || at == n.recounted && !n.Rescue.Fetching() {
+		return nil
+	}
+	err := n.Rescue.Recount(ctx, now, n.Desk.Left)
+	if err == nil {
+		n.recounted = at
+	}
+	return err
+}
+
+// recounted is what there was when the dockets last counted what left.
+type recounted struct {
+	moves    uint64
+	requests int
 }
 
 // sendSetEvery is how often one peer is sent a key's backup set: less than it asks one member after the other.

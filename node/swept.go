@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"time"
 
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -16,6 +17,11 @@ func (n *Node) sos() decide.SOS {
 		return nil
 	}
 	return n.Rescue
+}
+
+// lostEpoch says that this node was set back, and may have lost an epoch of an emergency that was in force then.
+func (n *Node) lostEpoch(vault statement.ID, at time.Time) bool {
+	return n.Rescue != nil && n.Rescue.Lost(vault, at)
 }
 
 // sweeps says that a session is over an intent that the vault's plan took (spec/sos 5.2).

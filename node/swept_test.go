@@ -23,6 +23,7 @@ import (
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/rpc"
+	"github.com/ostraka/ostraka/node/store"
 )
 
 const (
@@ -208,6 +209,7 @@ func TestSweeps(t *testing.T) {
 	if _, n := x.asks(c, x.money(nil)); !x.refused(a, n) {
 		t.Error("the proposal of an officer of the subject is taken")
 	}
+	rows := x.Rows(b, "")
 	token, _ := evm.ParseAddress(x.token)
 	x.lands("a token sweep", x.money(func(r *evm.Request) { r.Token, r.Amount, r.Gas = &token, big.NewInt(400e6), 100000 }), func() {
 		x.Step(time.Second)
@@ -280,8 +282,45 @@ func TestSweeps(t *testing.T) {
 	if n, err := x.rpc.Balance(t.Context(), safe); err != nil || n.Cmp(big.NewInt(39e17)) != 0 {
 		t.Errorf("the rescue address holds %v wei, %v", n, err)
 	}
+	y := *x
+	y.setting = x.copy(t, "set back")
+	y.Check, y.Usual = x.Check, x.Usual
+	y.counted(rows)
 	x.over()
 	x.checked()
+}
+
+// counted: a node that was set back behind all that left holds everything until the others have told what did, and counts it then.
+func (x *swept) counted(rows []store.Item) {
+	x.T.Helper()
+	b := x.Hosts[1]
+	x.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if p.To == b && p.Frame[0] == 29 {
+			return nil
+		}
+		return []nodetest.Parcel{p}
+	}
+	x.Restore(b, rows)
+	restored(x.T.(*testing.T), x.setting, b)
+	more, n := x.asks(x.Hosts[0], x.money(nil))
+	x.again(x.Hosts[0], n)
+	for range 100 { // longer than its delay
+		x.Step(time.Second)
+		x.Deliver()
+	}
+	if d := x.own(b, more); d.Verdict != "" {
+		x.T.Errorf("before it heard what left it says %s by rule %s: %s", d.Verdict, d.Rule, d.Reason)
+	}
+	x.Pass = nil
+	x.Run("it is in ACTIVE again", x.allStand(sos.Active, x.r, b))
+	again, n := x.asks(x.Hosts[0], x.calls(x.call))
+	x.again(x.Hosts[0], n)
+	for what, s := range map[string]statement.Statement{"are allowed in all": more, "was made 1 times": again} {
+		x.Run("it denies what is too much: "+what, func() bool { return x.own(b, s).Verdict != "" })
+		if d := x.own(b, s); d.Verdict != intent.Deny || d.Rule != decide.RuleSOS || !strings.Contains(d.Reason, what) {
+			x.T.Errorf("it counted nothing of what left: %s by rule %s: %s", d.Verdict, d.Rule, d.Reason)
+		}
+	}
 }
 
 // over lets the window end with nothing given: the ordinary rules are the rule again, and no officer proposes.

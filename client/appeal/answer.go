@@ -49,7 +49,7 @@ func (a Asked) Who(c guardian.Card) (plan.Guardian, error) {
 
 // bundle is what custody/sos judges a key by. Without an activation it names no contributors.
 func (a Asked) bundle(k Key) sos.Bundle {
-	b := sos.Bundle{Request: a.Request, Seats: a.Seats, Steps: a.Steps, Vetoes: a.Vetoes}
+	b := sos.Bundle{Request: a.Request, Seats: a.Seats, Steps: a.Steps, Vetoes: a.Vetoes, Alive: a.Alive, Tests: a.Tests}
 	if k.Activation != nil {
 		b.Activation = *k.Activation
 	}

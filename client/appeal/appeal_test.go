@@ -23,6 +23,7 @@ func TestAppeal(t *testing.T) {
 	t.Run("answered", func(t *testing.T) { answered(t, v) })
 	t.Run("refused in the file", func(t *testing.T) { readRefuses(t, v) })
 	t.Run("refused by the plan and the clock", func(t *testing.T) { mayRefuses(t, v) })
+	t.Run("of one that lives", func(t *testing.T) { lives(t, v) })
 	t.Run("contributions refused", func(t *testing.T) { checkRefuses(t, v) })
 }
 
@@ -200,6 +201,55 @@ func mayRefuses(t *testing.T, v *appealtest.Vault) {
 	}
 	if from, until, err := a.Term(v.Made); err != nil || !from.Equal(end) || !until.Equal(last) {
 		t.Errorf("term %s to %s (%v)", from, until, err)
+	}
+}
+
+// Who is alive and answers is not lost: an appeal that shows both ends with it, where silence or a refusal is the reason. A subject that is wound up may live, and answer, and even be for
+// it: then it goes on.
+func lives(t *testing.T, v *appealtest.Vault) {
+	silent := v.Silence()
+	for name, x := range map[string]struct {
+		v    *appealtest.Vault
+		more []carry.Signed
+		want error
+	}{
+		"nothing of it":           {silent, nil, nil},
+		"it lives":                {silent, []carry.Signed{silent.Alive()}, nil},
+		"the vault signed":        {silent, []carry.Signed{silent.Tested()}, nil},
+		"both":                    {silent, []carry.Signed{silent.Tested(), silent.Alive()}, sos.ErrVetoed},
+		"both, and it is legal":   {v, []carry.Signed{v.Tested(), v.Alive()}, nil},
+		"both, twice, and a veto": {silent, []carry.Signed{silent.Veto(1), silent.Alive(), silent.Tested(), silent.Alive()}, sos.ErrVetoed},
+	} {
+		a := read(t, x.v.File(append(x.v.Usual(), x.more...)...))
+		card, err := v.Guardian(2).Card()
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := a.Who(card)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.May(g, v.Made, v.Made.Add(appealtest.Delay)); !errors.Is(err, x.want) || x.want == nil && err != nil {
+			t.Errorf("%s: %v, want %v", name, err, x.want)
+		}
+	}
+	signed := silent.Veto(1).Signatures
+	for name, x := range map[string]carry.Signed{
+		"a proof of life for another request": v.Alive(),
+		"a signature for another request":     v.Tested(),
+		"a proof of life that was altered":    {Statement: bytes.Replace(silent.Alive().Statement, []byte("created: 2027-01-15T08:00:00Z"), []byte("created: 2027-01-15T08:00:01Z"), 1)},
+		"a proof of another's life":           {Statement: bytes.Replace(silent.Alive().Statement, []byte("operator: operator-2"), []byte("operator: operator-1"), 1)},
+		"a signed proof of life":              {Statement: silent.Alive().Statement, Signatures: signed},
+		"a signed signature":                  {Statement: silent.Tested().Statement, Signatures: signed},
+		"a veto that nobody signed":           {Statement: silent.Veto(1).Statement},
+	} {
+		again, err := carry.DecodeAppeal(silent.File(x).Bytes())
+		if err == nil {
+			_, err = appeal.Read(again)
+		}
+		if err == nil {
+			t.Errorf("%s is read", name)
+		}
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/client/carry"
+	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/pve"
 	"github.com/ostraka/ostraka/crypto/share"
 	"github.com/ostraka/ostraka/custody/charter"
@@ -28,6 +30,8 @@ type Asked struct {
 	Seats   []act.Seat // of those who may hold the new shares
 	Steps   []act.Step // about the request
 	Vetoes  []act.Veto
+	Alive   []act.Alive    // subjects' proofs of life
+	Tests   []act.Signed   // what the vault signed with a subject since
 	members []epoch.Member // of all keys: one committee
 }
 
@@ -271,6 +275,9 @@ func (a *Asked) Hear(x carry.Signed) error {
 	if err != nil {
 		return err
 	}
+	if proves := s.Kind() == statement.SOSAlive || s.Kind() == statement.SOSSigned; proves {
+		return a.hearLife(s, x.Signatures)
+	}
 	if len(x.Signatures) == 0 {
 		return fmt.Errorf("%s %s: nobody signed it", s.Kind(), s.ID().Short())
 	}
@@ -306,6 +313,47 @@ func (a *Asked) Hear(x carry.Signed) error {
 		return err
 	}
 	return fmt.Errorf("statements of kind %q have no place in an appeal", s.Kind())
+}
+
+// hearLife takes what proves itself by the records in the file, whoever put it there. Nobody signs it.
+func (a *Asked) hearLife(s statement.Statement, sigs [][]byte) error {
+	if len(sigs) > 0 {
+		return fmt.Errorf("%s %s: nobody signs it, and %d signatures stand beside it", s.Kind(), s.ID().Short(), len(sigs))
+	}
+	if s.Kind() == statement.SOSAlive {
+		v, err := act.AliveOf(s)
+		if err == nil {
+			err = act.CheckAlive(v, a.Request, a.point)
+		}
+		if err == nil {
+			a.Alive = append(a.Alive, v)
+		}
+		return err
+	}
+	v, err := act.SignedOf(s)
+	if err == nil {
+		err = act.CheckSigned(v, a.Request, func(k act.Key, digest [32]byte, sig []byte) error {
+			i := slices.IndexFunc(a.Keys, func(x Key) bool { return x.Key == k })
+			return chain.CheckDigest(a.Keys[i].Record.Suite, a.Keys[i].Record.Public, digest, sig) // the request's keys are the file's
+		})
+	}
+	if err == nil {
+		a.Tests = append(a.Tests, v)
+	}
+	return err
+}
+
+// point is an operator's party and public share in the epoch that ends.
+func (a *Asked) point(k act.Key, operator string) (party [16]byte, public group.Point, err error) {
+	o, ok := a.Plan.Anyone(operator)
+	for _, x := range a.Keys {
+		for _, m := range x.Record.Members {
+			if ok && x.Key == k && slices.Equal(m.Identity, o.Identity) {
+				return m.ID, m.Public, nil
+			}
+		}
+	}
+	return party, nil, fmt.Errorf("%s holds no share of key %x", operator, k.Key[:6])
 }
 
 // activate takes an activation that the nodes of all its contributors signed, and gives it the form that the protocol knows.

@@ -9,14 +9,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+
 	"github.com/ostraka/ostraka/client/carry"
+	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/pve"
+	"github.com/ostraka/ostraka/crypto/share"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/guardian"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/epoch"
 	"github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/nodetest"
@@ -237,4 +243,67 @@ func (v *Vault) Lost() (name string, party [16]byte, index uint16) {
 	id := session.IDOf(v.w.Hosts[2].Own.Identity)
 	m, _ := v.Record.Member(id)
 	return "operator-2", id, uint16(m.Index)
+}
+
+// Silence is the same vault with a request because of silence, which a proof of life and a signature of the vault end.
+func (v *Vault) Silence() *Vault {
+	v.t.Helper()
+	x := *v
+	x.Request.ID, x.Request.Trigger, x.Request.Document = statement.ID{}, charter.TriggerSilence, [32]byte{}
+	s, err := x.Request.Statement(v.w.Salt())
+	x.file.Request = v.person(0, s, err)
+	x.Request, _ = act.RequestOf(s)
+	return &x
+}
+
+// Alive is the lost operator's proof that it holds its share.
+func (v *Vault) Alive() carry.Signed {
+	v.t.Helper()
+	name, party, _ := v.Lost()
+	keys := v.keys(2)
+	defer keys.Wipe()
+	m, _ := v.Record.Member(party)
+	a, err := act.DraftAlive(v.Request.Head(), name, v.Made, v.w.Salt()).Prove(v.Request.Keys[0], party, keys.Share, m.Public, rand.Reader)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	s, err := a.Statement()
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return carry.Signed{Statement: s.Bytes()}
+}
+
+// Tested is what the vault signs with the lost operator.
+func (v *Vault) Tested() carry.Signed {
+	v.t.Helper()
+	name, _, _ := v.Lost()
+	var at []share.Index
+	var parts []group.Scalar
+	for i, h := range v.w.Hosts {
+		m, _ := v.Record.Member(session.IDOf(h.Own.Identity))
+		at, parts = append(at, m.Index), append(parts, v.keys(i).Share)
+	}
+	root, err := share.Interpolate(v.Record.Public.Group(), at, parts)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	digest := act.TestDigest(v.Request, v.Request.Keys[0], name)
+	sig := ecdsa.Sign(secp256k1.PrivKeyFromBytes(root.Bytes()), digest[:])
+	r, x := sig.R(), sig.S()
+	rb, xb := r.Bytes(), x.Bytes()
+	s, err := act.Signed{Head: v.Request.Head(), Operator: name, Signatures: []act.Proof{{Key: v.Request.Keys[0], Bytes: append(rb[:], xb[:]...)}}, Created: v.Made}.Statement(v.w.Salt())
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return carry.Signed{Statement: s.Bytes()}
+}
+
+func (v *Vault) keys(i int) *ceremony.Keys {
+	v.t.Helper()
+	k, err := v.w.Hosts[i].Keeper.Keys(v.t.Context(), v.Record.KeyID, v.Record.Hash())
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return k
 }

@@ -22,7 +22,7 @@ type Appeal struct {
 	Charters [][]byte // charter.Enacted, version 0 first; the last is the one that the request names
 	Vault    []byte   // its statement
 	Request  Signed
-	Said     []Signed // about it: activations, steps, vetoes
+	Said     []Signed // about it: activations, steps, vetoes; and what proves itself, which nobody signs: proofs of life, live signatures
 	Keys     []AppealKey
 }
 
@@ -117,7 +117,7 @@ func DecodeAppeal(file []byte) (a Appeal, err error) {
 	} else if d.Err() == nil {
 		d.Fail(tagAppealRequest, errors.New("there is none"))
 	}
-	a.Said = readSigneds(d, tagAppealSaid, maxSaid)
+	a.Said = readSaid(d, tagAppealSaid, maxSaid, statement.SOSAlive, statement.SOSSigned)
 	d.List(tagAppealKeys, 1, MaxKeys, func(_ int, d *transcript.Decoder) {
 		a.Keys = append(a.Keys, AppealKey{d.Bytes(tagKeyCertificate, epoch.MaxFinalCert), d.Bytes(tagKeyPlan, maxPlan), d.Bytes(tagKeySet, maxSet)})
 	})

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/signet"
@@ -215,10 +216,19 @@ func signeds(e *transcript.Encoder, tag transcript.Tag, all []Signed) {
 	})
 }
 
-func readSigneds(d *transcript.Decoder, tag transcript.Tag, most int) (all []Signed) {
+func readSigneds(d *transcript.Decoder, tag transcript.Tag, most int) []Signed {
+	return readSaid(d, tag, most)
+}
+
+// readSaid reads statements with their signatures. Those of some kinds prove themselves, and bear none.
+func readSaid(d *transcript.Decoder, tag transcript.Tag, most int, bare ...statement.Kind) (all []Signed) {
 	d.List(tag, 0, most, func(_ int, d *transcript.Decoder) {
 		s := Signed{Statement: d.Bytes(tagStatement, statement.MaxBytes)}
-		d.List(tagSignatures, 1, 4*statement.MaxOperators, func(_ int, d *transcript.Decoder) {
+		least := 1
+		if st, err := statement.Parse(s.Statement); len(bare) > 0 && err == nil && slices.Contains(bare, st.Kind()) {
+			least = 0
+		}
+		d.List(tagSignatures, least, 4*statement.MaxOperators, func(_ int, d *transcript.Decoder) {
 			s.Signatures = append(s.Signatures, d.Bytes(tagSignature, signet.MaxArmored))
 		})
 		all = append(all, s)

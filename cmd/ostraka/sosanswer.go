@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/client/appeal"
 	"github.com/ostraka/ostraka/client/carry"
 	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/mpc/guard"
@@ -286,11 +288,26 @@ func printAsked(w io.Writer, x appeal.Asked, seen time.Time) {
 	for _, v := range x.Vetoes {
 		fmt.Fprintf(w, "  veto of %s, %s: %q\n", v.By, statement.FormatTime(v.Created), v.Reason)
 	}
+	for _, v := range x.Alive {
+		fmt.Fprintf(w, "  alive      %s proved at %s that it holds its shares%s\n", v.Operator, statement.FormatTime(v.Created), lifeOf(x, v.Operator))
+	}
 	fmt.Fprintf(w, "  vetoes     %d are in the file, %d end it. One that is not in the file nobody can see here: call another guardian.\n", len(x.Vetoes), p.Vetoes())
 	fmt.Fprintf(w, "  first seen %s, by this program\n", statement.FormatTime(seen))
 	if from, until, err := x.Term(seen); err == nil {
 		fmt.Fprintf(w, "  time       from %s until %s, on this clock\n", statement.FormatTime(from), statement.FormatTime(until))
 	}
+}
+
+// lifeOf says what comes of a subject's proof of life.
+func lifeOf(x appeal.Asked, subject string) string {
+	signed := slices.ContainsFunc(x.Tests, func(t act.Signed) bool { return t.Operator == subject })
+	switch {
+	case !plan.Cancels(x.Request.Trigger):
+		return "; that ends no request of " + x.Request.Trigger
+	case signed:
+		return ", and the vault signed with it: that ends the request"
+	}
+	return "; with a signature of the vault it would end the request, and there is none in the file"
 }
 
 func (d contributedDocument) print(w io.Writer) {

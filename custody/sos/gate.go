@@ -88,14 +88,20 @@ const (
 
 var changeNames = [...]string{"a new destination", "another policy", "a new key", "another plan", "an ordinary reshare", "an export"}
 
-// MayChange says why that must not be, nil if it may: from DECLARED until it is over, never (S7). A person may still revoke their own key.
+// MayChange says why that must not be, nil if it may: from DECLARED until it is over, never (S7). A person may still revoke their own key, and new shares are backed up.
 func (d Docket) MayChange(w Change) error {
 	for _, c := range d.cases {
-		if c.state.Holds() {
+		if c.state.Holds() && !(w == ExportKey && c.exports()) {
 			return fmt.Errorf("vault %s: %s: %w: request %s is %s", c.plan.Name, changeNames[w], ErrHeld, c.request.ID.Short(), c.state)
 		}
 	}
 	return nil
+}
+
+// exports says that what an export would carry is what the request made: it is over for the old shares, and a closing asks for backups of the new ones (3.6). While ACTIVE no key of
+// the request may be without; in LOCK-UP one that is left stays in its epoch, and keeps no other's backup from being cut.
+func (c Case) exports() bool {
+	return c.state == Active && len(c.Left()) == 0 || c.state == LockUp && len(c.reshared) > 0
 }
 
 // Subjects are the operators that an open request is about: they sign no unfreezing.

@@ -277,6 +277,41 @@ func TestLiveTestAtASubject(t *testing.T) {
 	}
 }
 
+// An export is cut of new shares alone: in ACTIVE once every key of the request has some, in LOCK-UP once one has.
+func TestExportsOfNewShares(t *testing.T) {
+	o := newTwo(t, nil).to(sos.Active)
+	for i, c := range []struct {
+		do   func()
+		want bool
+	}{
+		{func() {}, false},
+		{func() { o.do(o.reshared(o.keys[0], "acme", "bolt", "yara")) }, false},
+		{func() { o.do(o.reshared(second, "acme", "bolt", "zoe")) }, true},
+		{func() { o.wait(window) }, true},
+	} {
+		c.do()
+		if got := o.d.MayChange(sos.ExportKey) == nil; got != c.want {
+			t.Errorf("%d, %s: an export: %t", i, o.state(), got)
+		}
+		for w := sos.NewDestination; w < sos.ExportKey; w++ {
+			if o.d.MayChange(w) == nil {
+				t.Errorf("%d, %s: new shares allow change %d", i, o.state(), w)
+			}
+		}
+	}
+	one := newTwo(t, nil).to(sos.Active)
+	one.do(one.reshared(second, "acme", "bolt", "zoe"))
+	if one.wait(window); one.state() != sos.LockUp || one.d.MayChange(sos.ExportKey) != nil {
+		t.Errorf("%s, one key is left: no export", one.state())
+	}
+	none := newTwo(t, nil).to(sos.Active)
+	late := none.activation(1)
+	none.do(late)
+	if none.d.MayChange(sos.ExportKey) == nil {
+		t.Error("an activation alone allows an export")
+	}
+}
+
 // Which sessions and changes there may be in each state.
 func TestGates(t *testing.T) {
 	for _, c := range []struct {
@@ -291,7 +326,7 @@ func TestGates(t *testing.T) {
 			t.Errorf("%s: an ordinary session: %t", c.state, got)
 		}
 		for w := sos.NewDestination; w <= sos.ExportKey; w++ {
-			if got := o.d.MayChange(w) == nil; got != c.ordinary {
+			if got := o.d.MayChange(w) == nil; got != (c.ordinary || w == sos.ExportKey && c.state == sos.LockUp) {
 				t.Errorf("%s: change %d: %t", c.state, w, got)
 			}
 		}

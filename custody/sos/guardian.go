@@ -18,6 +18,8 @@ type Bundle struct {
 	Seats      []act.Seat     // of its members' nodes
 	Steps      []act.Step     // of the contributors: CONTEST of each
 	Vetoes     []act.Veto     // that the guardian knows of
+	Alive      []act.Alive    // subjects' proofs of life that the guardian knows of
+	Tests      []act.Signed   // and what the vault signed with a subject
 }
 
 // MayContribute says why a guardian must not contribute, nil if they may. seen is when this guardian's own tool had the request first,
@@ -62,7 +64,25 @@ func mayContribute(p plan.Plan, guardian string, b Bundle, seen, now time.Time) 
 	if len(c.Vetoes()) >= p.Vetoes() {
 		return ErrVetoed
 	}
+	if name := b.lives(); name != "" {
+		return fmt.Errorf("%w: %s lives, and the vault signed with it", ErrVetoed, name)
+	}
 	return delayed(p, b, seen, now)
+}
+
+// lives names a subject whose life and live signature end the request (3.7): who is alive and answers is not lost. In compromise and legal they end nothing, whoever
+// says them: there the subject may be coerced, or is wound up, and lives all the same.
+func (b Bundle) lives() string {
+	if !plan.Cancels(b.Request.Trigger) {
+		return ""
+	}
+	for _, s := range b.Request.Subjects {
+		alive := slices.ContainsFunc(b.Alive, func(a act.Alive) bool { return a.Operator == s && a.Head.Of(b.Request) == nil })
+		if alive && slices.ContainsFunc(b.Tests, func(t act.Signed) bool { return t.Operator == s && t.Head.Of(b.Request) == nil }) {
+			return s
+		}
+	}
+	return ""
 }
 
 // delayed refuses before the delay has gone by on this clock, and after the time for use.

@@ -157,6 +157,11 @@ func (e *RefusedError) Unwrap() error { return e.err }
 
 func refused(format string, args ...any) error { return &RefusedError{fmt.Errorf(format, args...)} }
 
+// Held is that no export is cut while an emergency holds a vault of which this node has a share.
+func Held(err error) error {
+	return refused("cut an export: %w: cut it once the keys of the request have new shares, or it is over (`ostraka sos status`)", err)
+}
+
 // Place says whether an operator may keep a backup of this level there, by the charter in force.
 func (b *Book) Place(operator string, level charter.Level, name string) error {
 	doc, ok := b.cfg.Document()

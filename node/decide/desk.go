@@ -115,6 +115,8 @@ type Config struct {
 	Frozen func(vault statement.ID, now time.Time) string
 	// SOS is asked of what leaves a vault that is held, or was; may be nil, and give nil while that room is not open.
 	SOS func() SOS
+	// Lost says that this node was set back, and may have lost an epoch of an emergency that was in force then. It takes that room's lock; may be nil.
+	Lost func(vault statement.ID, at time.Time) bool
 	// Usual is what a fee of such a transaction usually is, in wei, as this node's own endpoint says; nil without an endpoint of its chain.
 	Usual func(ctx context.Context, from evm.Address, tx *evm.Transaction) (*big.Int, error)
 	// Signed hears that a vault signed. It is called under our lock; may be nil.
@@ -158,7 +160,8 @@ type Desk struct {
 	flows map[statement.ID]outflows    // what each vault gave out, or may
 	books map[statement.ID]*sync.Mutex // by vault: held from the totals to the debit; taken after a file's lock, before mu
 
-	owed []Owed // what peers are to be told of the past
+	moves uint64 // how often debit was asked
+	owed  []Owed // what peers are to be told of the past
 
 	damaged map[statement.ID]error // intents that were set aside: their rows, or those of their vault's keys, cannot be read
 }

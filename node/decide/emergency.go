@@ -102,7 +102,7 @@ func (e emergency) underPlan(r intent.Ruling) intent.Ruling {
 	if !e.rules() || r.Verdict == intent.Deny && r.Rule != intent.RuleRejected {
 		return r
 	}
-	return intent.Ruling{Verdict: intent.Allow, Rule: RuleSOS, Reason: fmt.Sprintf("the plan of request %s allows it", e.request)}
+	return intent.Ruling{Verdict: intent.Allow, Rule: RuleSOS, Reason: byPlan(e.request)}
 }
 
 // judge asks the dockets. Where the plan rules, what it does not allow is denied; everything else that is held may be free again.

@@ -63,6 +63,7 @@ func (d *Desk) outflow(f *file) (at slot, o outflow, ok bool) {
 // debit brings a vault's ledger up to date with a file. The ledger has no rows of its own: the lives, which are durable with the decisions,
 // say all of it. The caller holds the file's lock and the desk's.
 func (d *Desk) debit(f *file) {
+	d.moves++
 	id, vault := f.stmt.ID(), f.life.Intent().Vault
 	at, o, ok := d.outflow(f)
 	if d.flows[vault] == nil {

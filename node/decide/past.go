@@ -225,6 +225,9 @@ func (d *Desk) readPast(now time.Time, fields [][]byte) (*file, []ruling, error)
 		return nil, nil, err
 	}
 	rulings, err := d.readAllows(s, it, then, fields[2])
+	if errors.Is(err, errFew) && d.cfg.Named(it.Vault, it.Key, it.Epoch) == ceremony.Unknown && d.cfg.Lost != nil && d.cfg.Lost(it.Vault, it.Created) {
+		return nil, nil, fmt.Errorf("%w: intent %s: it names epoch %.6x, and this node may have lost that: %w", outbox.ErrLater, s.ID().Short(), it.Epoch, err)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("intent %s: %w", s.ID().Short(), err)
 	}

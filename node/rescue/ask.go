@@ -62,6 +62,12 @@ func decodeQuestion(raw []byte) (vault, request statement.ID, nonce [32]byte, er
 	return vault, request, nonce, err
 }
 
+// AskedOf is the vault that a question is about.
+func AskedOf(question []byte) (vault statement.ID, err error) {
+	vault, _, _, err = decodeQuestion(question)
+	return vault, err
+}
+
 // Answer is what we say to a peer that asks whether we know of a veto: every word against the request that we know, for it to count them itself, and then, if
 // they are too few to end it, a no-veto. Nothing, if we may say nothing.
 func (d *Desk) Answer(ctx context.Context, now time.Time, asker string, raw []byte) (notes []outbox.Note, err error) {

@@ -1,6 +1,8 @@
 package rescue
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +22,9 @@ import (
 
 // kindRefuse is sos-refuse/<vault>/<operator>: how long it has not signed since this node had a challenge of it, by our clocks.
 const kindRefuse = "sos-refuse"
+
+// kindCalled is sos-called/<vault>/<challenge>: each challenge that is counted, with its signature: others may not have heard of it.
+const kindCalled = "sos-called"
 
 // A refusal is an operator of a vault that was called on to sign.
 type refusal struct {
@@ -82,6 +87,103 @@ func decodeCalling(raw []byte) (c calling, err error) {
 	return c, err
 }
 
+func calledKey(vault, challenge statement.ID) string {
+	return store.Key(kindCalled, store.ID(vault[:]), store.ID(challenge[:]))
+}
+
+// readCalled reads back the challenges that are counted.
+func (d *Desk) readCalled(ctx context.Context) error {
+	return d.each(ctx, kindCalled, func(name string, value []byte) error {
+		n, err := outbox.Decode(value)
+		if err != nil {
+			return err
+		}
+		if n.Kind != NoteSaid || len(n.Fields) != 2 {
+			return errors.New("it is no statement with a signature")
+		}
+		s, err := statement.ParseKind(n.Fields[0], statement.SOSChallenge)
+		if err != nil {
+			return err
+		}
+		if calledKey(s.Fields().ID("vault"), s.ID()) != store.Prefix(kindCalled)+name {
+			return errors.New("it stands in another's place")
+		}
+		d.calls[s.ID()] = n
+		return nil
+	})
+}
+
+// uncalled are the challenges that are counted no more, of which the rows are erased with the next save: more than one write may have end at once.
+func (d *Desk) uncalled() (ids []statement.ID, keys []string) {
+	counted := map[statement.ID]bool{}
+	for _, c := range d.refuses {
+		for _, id := range c.by {
+			counted[id] = true
+		}
+	}
+	for id, n := range d.calls {
+		if counted[id] {
+			continue
+		}
+		ids = append(ids, id)
+		if s, err := statement.Parse(n.Fields[0]); err == nil { // it was read
+			keys = append(keys, calledKey(s.Fields().ID("vault"), id))
+		}
+	}
+	slices.Sort(keys)
+	return ids, keys
+}
+
+// challenges are the challenges of a vault's operators that are counted here, in the order in which they were made.
+func (d *Desk) challenges(vault statement.ID) (notes []outbox.Note) {
+	at := map[statement.ID]time.Time{}
+	for x, c := range d.refuses {
+		for _, id := range c.by {
+			n, kept := d.calls[id]
+			if x.vault != vault || !kept {
+				continue
+			}
+			if s, err := statement.Parse(n.Fields[0]); err == nil { // it was read
+				at[id] = s.Fields().Time("created")
+			}
+		}
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(at), func(a, b statement.ID) int { return cmp.Or(at[a].Compare(at[b]), bytes.Compare(a[:], b[:])) }) {
+		notes = append(notes, d.calls[id])
+	}
+	return notes
+}
+
+// A wanted is a challenge that is not counted here, and that a request under the plan in force names.
+type wanted struct {
+	challenge statement.ID
+	expires   time.Time // of the request
+}
+
+// want notes which challenge a request of a refusal stands on: one for each who asks.
+func (d *Desk) want(now time.Time, q act.Request) {
+	for who, w := range d.wanted {
+		if !now.Before(w.expires) {
+			delete(d.wanted, who)
+		}
+	}
+	d.wanted[refusalOf(q.Vault, q.Role+" "+q.By)] = wanted{q.Challenge, q.Expires}
+}
+
+// old says whether a challenge that is older than a day is counted all the same. One that a signature ended is not counted anew, so it takes more than whoever carries it: that the
+// node was set back and asks for what it lost, or that who asks for a rescue names it, which this node was away to hear.
+func (d *Desk) old(c act.Challenge) bool {
+	if d.stands[c.Vault].fetching {
+		return true
+	}
+	for x, w := range d.wanted {
+		if x.vault == c.Vault && w.challenge == c.ID {
+			return true
+		}
+	}
+	return false
+}
+
 // called says whether this node counts a challenge of one of these operators: a request of a refusal that names another one is not of it.
 func (d *Desk) called(q act.Request) bool {
 	return slices.ContainsFunc(q.Subjects, func(name string) bool {
@@ -141,16 +243,19 @@ func (d *Desk) challenge(now time.Time, vault statement.ID, s statement.Statemen
 	if !counted {
 		next.clock = sos.StartClock(d.reading(now))
 	}
-	e.Put = append(e.Put, store.Entry{Key: x.key(), Value: next.bytes()})
+	n := outbox.Note{Kind: NoteSaid, Fields: [][]byte{s.Bytes(), sig}}
+	e.Put = append(e.Put, store.Entry{Key: x.key(), Value: next.bytes()}, store.Entry{Key: calledKey(c.Vault, c.ID), Value: n.Encode()})
 	if err := write(e); err != nil {
 		return err
 	}
-	d.refuses[x] = next
+	d.refuses[x], d.calls[c.ID] = next, n
 	return nil
 }
 
-// maxCallAge is how old a challenge may be that is counted: one that was ended by a signature is not counted anew.
-const maxCallAge = 24 * time.Hour
+const (
+	maxCallAge  = 24 * time.Hour      // how old a challenge may be that is counted by itself: one that was ended by a signature is not counted anew
+	maxCallWait = 30 * 24 * time.Hour // and how old one may be that is waited for a request of
+)
 
 // mayCall: of an operator of the circle, under the charter in force, in its mode, and of today.
 func (d *Desk) mayCall(now time.Time, p plan.Plan, c act.Challenge) error {
@@ -163,7 +268,9 @@ func (d *Desk) mayCall(now time.Time, p plan.Plan, c act.Challenge) error {
 		return fmt.Errorf("challenge %s: mode: not the plan's", c.ID.Short())
 	case c.Charter != p.Charter, c.Created.After(now.Add(act.Skew)):
 		return fmt.Errorf("%w: challenge %s: under another charter than the one in force, or from the future", outbox.ErrLater, c.ID.Short())
-	case now.Sub(c.Created) > maxCallAge, signed && !c.Created.After(ended):
+	case now.Sub(c.Created) > maxCallAge && now.Sub(c.Created) <= maxCallWait && !d.old(c):
+		return fmt.Errorf("%w: challenge %s: it is older than a day, and no request that names it has come here: make a new one, or bring it again after the request", outbox.ErrLater, c.ID.Short())
+	case now.Sub(c.Created) > maxCallAge && !d.old(c), signed && !c.Created.After(ended):
 		return fmt.Errorf("challenge %s: the vault signed since, or it is older than a day: make a new one", c.ID.Short())
 	}
 	return nil

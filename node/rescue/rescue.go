@@ -154,11 +154,13 @@ type Desk struct {
 	near      map[statement.ID]bool          // those, and vaults that it may hold in a moment
 	awaited   map[statement.ID][]act.Request // by vault: requests that gather support
 	silence   map[string]silence
-	signedAt  map[statement.ID]time.Time // when a vault signed, since this process began
-	wall      time.Time                  // of the last tick
-	refuses   map[refusal]calling        // since a challenge that it did not answer
-	replies   map[statement.ID]*reply    // by request
-	saved     time.Time                  // when clocks of silence were made durable last
+	signedAt  map[statement.ID]time.Time   // when a vault signed, since this process began
+	wall      time.Time                    // of the last tick
+	refuses   map[refusal]calling          // since a challenge that it did not answer
+	calls     map[statement.ID]outbox.Note // the challenges that are counted
+	wanted    map[refusal]wanted           // by vault and who asks for a rescue
+	replies   map[statement.ID]*reply      // by request
+	saved     time.Time                    // when clocks of silence were made durable last
 	ticked    time.Time
 }
 
@@ -171,7 +173,7 @@ type silence struct {
 // Open reads back every docket.
 func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	d := &Desk{
-		cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[refusal]calling{}, signedAt: map[statement.ID]time.Time{}, replies: map[statement.ID]*reply{},
+		cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[refusal]calling{}, calls: map[statement.ID]outbox.Note{}, wanted: map[refusal]wanted{}, signedAt: map[statement.ID]time.Time{}, replies: map[statement.ID]*reply{},
 		words: map[statement.ID]words{}, given: map[statement.ID]map[engine.PartyID][][]byte{}, asks: map[statement.ID]*question{}, answers: map[answered]time.Time{}, stood: map[statement.ID]bool{}, sanctions: map[[32]byte]Sanction{},
 		stands: map[statement.ID]stand{}, fetches: map[statement.ID]*fetch{}, held: map[statement.ID]bool{}, near: map[statement.ID]bool{},
 		based: map[statement.ID]map[[32]byte]bool{}, hushed: map[[32]byte]hush{}, tries: map[act.Key]hush{}, awaited: map[statement.ID][]act.Request{},
@@ -190,7 +192,7 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(d.readWords(ctx), d.readGiven(ctx), d.readBases(ctx), d.readRefusals(ctx), d.readReplies(ctx), d.readStands(ctx)); err != nil {
+	if err := errors.Join(d.readWords(ctx), d.readGiven(ctx), d.readBases(ctx), d.readRefusals(ctx), d.readCalled(ctx), d.readReplies(ctx), d.readStands(ctx)); err != nil {
 		return nil, err
 	}
 	err = d.each(ctx, kindSilence, func(name string, value []byte) error {

@@ -118,6 +118,20 @@ func (d *Desk) MayChange(ctx context.Context) string {
 	return ""
 }
 
+// MayExport says why no export may be cut of a share of a vault now (spec/sos 5.1).
+func (d *Desk) MayExport(ctx context.Context, vault statement.ID) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.asked[vault] {
+		return nil
+	}
+	k, err := d.docket(ctx, vault)
+	if err != nil {
+		return err
+	}
+	return k.MayChange(sos.ExportKey)
+}
+
 // Subjects are the operators that an open request of a vault is about: nobody waits for their signature under an unfreezing.
 func (d *Desk) Subjects(ctx context.Context, vault statement.ID) []string {
 	d.mu.Lock()
@@ -153,6 +167,17 @@ func (d *Desk) eachBound(ctx context.Context, vault statement.ID, o sos.Outflow,
 		}
 	}
 	return nil
+}
+
+// RescueVaults names those that the plan in force of a vault sweeps to.
+func (d *Desk) RescueVaults(vault statement.ID) (names []string) {
+	_, p, err := d.inForce(vault)
+	for _, x := range p.Destinations {
+		if err == nil && x.Vault != "" {
+			names = append(names, x.Vault)
+		}
+	}
+	return names
 }
 
 func (d *Desk) sweepsTo(vault statement.ID, name string) bool {

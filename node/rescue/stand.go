@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -80,6 +81,8 @@ type fetch struct {
 	nonce [32]byte
 	sent  time.Duration // monotonic
 	from  map[string]bool
+	lacks map[string]bool // who told of what left that cannot be taken yet
+	count map[string]bool // from whom it came before what left was counted last
 }
 
 // standAgain counts dockets anew whose generation is over, and has those confirmed whose vetoes came. What one vault's docket lacks stops no other's.
@@ -135,7 +138,7 @@ func (d *Desk) fetch(ctx context.Context, now time.Time, vault statement.ID, r s
 	}
 	q := d.fetches[vault]
 	if q == nil {
-		q = &fetch{from: map[string]bool{}, sent: r.Mono - askEvery}
+		q = &fetch{from: map[string]bool{}, lacks: map[string]bool{}, sent: r.Mono - askEvery}
 		if _, err := io.ReadFull(d.cfg.Rand, q.nonce[:]); err != nil {
 			return fmt.Errorf("draw a nonce: %w", err)
 		}
@@ -145,7 +148,7 @@ func (d *Desk) fetch(ctx context.Context, now time.Time, vault statement.ID, r s
 	if err != nil {
 		return err
 	}
-	if enough(k, p, d.cfg.Operator, q.from) {
+	if enough(k, p, d.cfg.Operator, q.count) {
 		delete(d.fetches, vault)
 		return d.restand(ctx, now, vault, k, sos.Confirmed{}, stand{generation: d.cfg.Generation()}, r)
 	}
@@ -180,7 +183,7 @@ func enough(k sos.Docket, now plan.Plan, self string, from map[string]bool) bool
 	return !few(now, nil) // of a request that is not known here, too
 }
 
-// AnswerAll is what we say to a peer that was set back: every word of requests that are not over here, and every word against those that are. It ends with its own
+// AnswerAll is what we say to a peer that was set back: every challenge that is counted here, every word of requests that are not over, and every word against those that are. It ends with its own
 // question, which says that this was all.
 func (d *Desk) AnswerAll(ctx context.Context, now time.Time, asker string, raw []byte) (notes []outbox.Note, err error) {
 	vault, request, _, err := decodeQuestion(raw)
@@ -217,6 +220,7 @@ func (d *Desk) AnswerAll(ctx context.Context, now time.Time, asker string, raw [
 		x, y := a.said.ID(), b.said.ID()
 		return cmp.Or(rank(a)-rank(b), a.said.Fields().Time("created").Compare(b.said.Fields().Time("created")), bytes.Compare(x[:], y[:]), cmp.Compare(a.by, b.by))
 	})
+	notes = d.challenges(vault) // a request of a refusal is taken by who counts the one that it names
 	for _, w := range all {
 		notes = append(notes, outbox.Note{Kind: NoteSaid, Fields: [][]byte{w.said.Bytes(), w.sig}})
 	}
@@ -238,6 +242,96 @@ func (d *Desk) TakeAll(from string, raw []byte) error {
 	if q == nil || q.nonce != nonce {
 		return fmt.Errorf("what %s told of vault %s answers no question of ours", from, vault.Short())
 	}
+	if q.lacks[from] {
+		delete(q.lacks, from)
+		return nil // it is asked again
+	}
 	q.from[from] = true
+	return nil
+}
+
+// Missed hears that something which left, of which an operator's node told, cannot be taken yet: what it told was not all that will be had.
+func (d *Desk) Missed(from string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, q := range d.fetches {
+		if !q.from[from] {
+			q.lacks[from] = true
+		}
+	}
+}
+
+// Fetching says whether some docket waits for what others know.
+func (d *Desk) Fetching() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.fetches) > 0
+}
+
+// Lost says that this node was set back, still asks the others for what it lost of a vault, and that a request was open there then, as far as it is known: what is shown of that time may be of an
+// epoch that is on its way.
+func (d *Desk) Lost(vault statement.ID, at time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k := d.dockets[vault]
+	return d.fetches[vault] != nil && slices.ContainsFunc(k.Cases(), func(c sos.Case) bool { return !at.Before(c.Request().Created) })
+}
+
+// Requests counts the requests that are known: what left before one was known here may be of its time.
+func (d *Desk) Requests() (n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, k := range d.dockets {
+		n += len(k.Cases())
+	}
+	return n
+}
+
+// Recount has each docket count what left without its leave (spec/sos 5.4). left is another room's, and asked under none of our locks: what the others told before it was asked is in it.
+func (d *Desk) Recount(ctx context.Context, now time.Time, left func() []sos.Past) (err error) {
+	d.mu.Lock()
+	told := map[statement.ID]map[string]bool{}
+	for _, vault := range d.open() {
+		told[vault] = nil
+	}
+	for vault, q := range d.fetches {
+		told[vault] = maps.Clone(q.from)
+	}
+	d.mu.Unlock()
+	if len(told) == 0 {
+		return nil
+	}
+	all := left()
+	for vault, from := range told {
+		if failed := d.recounted(ctx, now, vault, all, from); failed != nil {
+			err = errors.Join(err, fmt.Errorf("vault %s: count what left: %w", vault.Short(), failed))
+		}
+	}
+	return err
+}
+
+func (d *Desk) recounted(ctx context.Context, now time.Time, vault statement.ID, all []sos.Past, from map[string]bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k, err := d.docket(ctx, vault)
+	if errors.Is(err, errStale) {
+		return nil // it is counted anew first, and others are asked then
+	}
+	if err != nil {
+		return err
+	}
+	if next := k.Left(all); !bytes.Equal(next.Bytes(), k.Bytes()) {
+		var e journal.Entry
+		if err := d.settle(now, vault, next, sos.Effects{}, &e); err != nil {
+			return err
+		}
+		if err := d.write(ctx, e); err != nil {
+			return err
+		}
+		d.became(vault, next)
+	}
+	if q := d.fetches[vault]; q != nil {
+		q.count = from
+	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/memory"
 )
@@ -93,5 +94,58 @@ func TestUnknownOutcome(t *testing.T) {
 		if _, err := d.Docket(t.Context(), vault); !errors.Is(err, store.ErrUnknown) {
 			t.Errorf("%s: the docket is read: %v", name, err)
 		}
+	}
+}
+
+// What is kept of a challenge is read back only in its own place, and whole; one that nobody counts any more is erased.
+func TestChallengesAreKept(t *testing.T) {
+	generation, died, now := uint64(0), error(nil), time.Unix(1_800_000_000, 0).UTC()
+	d := deskOf(t, &generation, &died, statement.ID{1})
+	s, err := act.Challenge{Charter: [32]byte{2}, Vault: [32]byte{1}, Operator: "bolt", Role: act.Guardian, By: "gail", Created: now}.Statement(statement.Salt{3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	veto, err := act.Veto{Head: act.Head{Vault: [32]byte{1}, Request: [32]byte{4}, Charter: [32]byte{2}}, By: "gail", Reason: "no", Created: now}.Statement(statement.Salt{3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := func(raw []byte, n int) []byte {
+		x := outbox.Note{Kind: NoteSaid, Fields: [][]byte{raw, {1}, {2}}}
+		x.Fields = x.Fields[:n]
+		return x.Encode()
+	}
+	key := calledKey(statement.ID{1}, s.ID())
+	for name, e := range map[string]store.Entry{
+		"cut":             {Key: key, Value: row(s.Bytes(), 2)[:20]},
+		"a field more":    {Key: key, Value: row(s.Bytes(), 3)},
+		"another kind":    {Key: calledKey(statement.ID{1}, veto.ID()), Value: row(veto.Bytes(), 2)},
+		"another's place": {Key: calledKey(statement.ID{2}, s.ID()), Value: row(s.Bytes(), 2)},
+	} {
+		if err := d.write(t.Context(), journal.Entry{Batch: store.Batch{Put: []store.Entry{e}}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.readCalled(t.Context()); err == nil || len(d.calls) > 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := d.write(t.Context(), journal.Entry{Batch: store.Batch{Delete: []string{e.Key}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.write(t.Context(), journal.Entry{Batch: store.Batch{Put: []store.Entry{{Key: key, Value: row(s.Bytes(), 2)}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.readCalled(t.Context()); err != nil || len(d.calls) != 1 {
+		t.Fatal(err, len(d.calls))
+	}
+	if notes := d.challenges(statement.ID{1}); len(notes) > 0 {
+		t.Error("one that is not counted is told")
+	}
+	d.refuses[refusalOf(statement.ID{1}, "bolt")] = calling{by: map[string]statement.ID{"guardian gail": s.ID()}}
+	if notes := d.challenges(statement.ID{1}); len(notes) != 1 || len(d.challenges(statement.ID{2})) > 0 {
+		t.Error("one that is counted is not told, or of another vault")
+	}
+	delete(d.refuses, refusalOf(statement.ID{1}, "bolt"))
+	if _, keys := d.uncalled(); len(keys) != 1 || keys[0] != key {
+		t.Errorf("erased are %q", keys)
 	}
 }

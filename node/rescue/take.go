@@ -118,6 +118,7 @@ func (d *Desk) apply(now time.Time, vault statement.ID, k sos.Docket, s statemen
 			return k, fx, "", err
 		}
 		if q.Trigger == plan.Refusal && !d.called(q) { // it may be on its way; or there is none
+			d.want(now, q)
 			return k, fx, "", fmt.Errorf("%w: SOS request %s: challenge %s of a subject is not counted here", outbox.ErrLater, s.ID().Short(), q.Challenge.Short())
 		}
 		next, fx, err = k.Under(p).Ask(s, r)

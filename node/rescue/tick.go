@@ -79,8 +79,16 @@ func (d *Desk) listen(ctx context.Context, now time.Time, r sos.Reading) error {
 		e.Put = append(e.Put, store.Entry{Key: key, Value: s.bytes()})
 	}
 	e.Put = append(e.Put, d.refusing()...)
+	over, keys := d.uncalled()
+	e.Delete = append(e.Delete, keys...)
 	d.saved = now
-	return d.inParts(ctx, e)
+	if err := d.inParts(ctx, e); err != nil {
+		return err
+	}
+	for _, id := range over {
+		delete(d.calls, id)
+	}
+	return nil
 }
 
 // inParts writes rows that need not be durable together: those of every operator, and of every operator of each vault, are more than one write may have.
