@@ -258,7 +258,9 @@ func closes(t *turn, e Event) error {
 			return fmt.Errorf("%w: of key %x's new committee %s signed, %d must", ErrPlan, f.Key.Key[:6], list(in), f.threshold)
 		}
 	}
+	over := t.c.at + t.c.plan.LockUp // tranches count from here, and what left a rescue vault since counts
 	t.step(Closed, "new shares, new backups, a drill and a report: closed by "+list(v.Signed)+t.c.leaves())
+	t.c.at = min(t.c.at, over)
 	return nil
 }
 

@@ -358,3 +358,80 @@ func parts(nodes []*one, p plan.Plan, operators, guardians []string, now time.Ti
 	}
 	return gave >= p.Live && given >= p.Quorum
 }
+
+// Where t′ = n′, one of the new committee that is lost or hostile keeps every closing back. Once the lock-up's time is over it holds the vault's own keys alone: charters come into force, and
+// rescue vaults sign in tranches, which a closing does not begin anew.
+func TestALockUpThatNobodyCloses(t *testing.T) {
+	for _, successors := range []bool{true, false} {
+		o := newTwo(t, func(p *plan.Plan) {
+			if !successors {
+				p.Successors = nil
+			}
+		}).to(sos.Active)
+		o.do(o.reshared(o.keys[0], "acme", "bolt"))
+		o.do(o.reshared(second, "acme", "bolt"))
+		o.wait(window)
+		out := func(vault string, n int64) sos.Outflow {
+			return o.sweep(func(x *sos.Outflow) {
+				x.Flows[0].To, x.Flows[0].Amount, x.Flows[1].Amount, x.Vault = thief, n, 1, vault
+				if vault == "rescue" {
+					x.Key = [32]byte{8}
+				}
+			})
+		}
+		changes := []sos.Change{sos.NewDestination, sos.NewPolicy, sos.NewPlan, sos.NewKey}
+		o.wait(lockUp - 1)
+		if err := o.spend(out("rescue", 1)); !errors.Is(err, sos.ErrHeld) {
+			t.Errorf("successors %t, a nanosecond early: %v", successors, err)
+		}
+		for _, w := range changes {
+			if o.d.MayChange(w) == nil {
+				t.Errorf("successors %t, a nanosecond early: change %d", successors, w)
+			}
+		}
+		o.wait(1)
+		if err := o.closes([]string{"acme"}, o.keys...); err == nil || o.state() != sos.LockUp {
+			t.Fatalf("successors %t: closed by one of two: %s", successors, o.state())
+		}
+		for _, w := range changes {
+			if err := o.d.MayChange(w); err != nil {
+				t.Errorf("successors %t: %v", successors, err)
+			}
+		}
+		for what, err := range map[string]error{
+			"an ordinary reshare": o.d.MayChange(sos.NewCommittee), "an export": o.d.MayChange(sos.ExportKey), "an ordinary session": o.d.MayRun(sos.Ordinary, statement.ID{}),
+			"to elsewhere": o.spend(out("treasury", 5)), "by the key": o.spend(o.sweep(func(x *sos.Outflow) { x.Vault, x.Flows[0].To = "petty-cash", thief })),
+			"more than a tranche of the rescue vault": o.spend(out("rescue", 10)), "uncounted": o.d.MaySign(out("rescue", 1)),
+		} {
+			if err == nil {
+				t.Errorf("successors %t: the vault's own keys: %s", successors, what)
+			}
+		}
+		first := out("rescue", 6) // 7 of 10
+		if err := errors.Join(o.spend(first), o.d.MaySign(first), o.spend(o.sweep(nil))); err != nil {
+			t.Errorf("successors %t: %v", successors, err)
+		}
+		o.wait(2 * time.Minute)
+		if !successors {
+			o.wait(4 * time.Minute)
+			if err := errors.Join(o.spend(out("rescue", 1<<50)), o.d.MaySign(out("rescue", 1))); err != nil {
+				t.Errorf("after the last tranche: %v", err)
+			}
+			continue
+		}
+		if err := o.closes([]string{"acme", "bolt"}, o.keys...); err != nil {
+			t.Fatal(err)
+		}
+		o.d = reread(t, o.p, o.d)
+		if err := o.spend(out("rescue", 13)); !errors.Is(err, sos.ErrPlan) {
+			t.Errorf("21 of 20 in the second period, the closing between: %v", err)
+		}
+		if err := o.spend(out("treasury", 12)); err != nil {
+			t.Errorf("20 of 20: %v", err)
+		}
+		o.do(sos.RolledBack{})
+		if err := o.spend(out("treasury", 1)); !errors.Is(err, sos.ErrPlan) {
+			t.Errorf("after a roll-back tranches are counted anew: %v", err)
+		}
+	}
+}

@@ -44,7 +44,7 @@ func (d Docket) MaySign(o Outflow) error {
 func (c Case) maySign(o Outflow) error {
 	switch {
 	case c.state == Active || c.state == LockUp:
-		if !c.own(o) && c.freed || c.own(o) && c.counted(o.Intent) {
+		if !c.own(o) && (c.freed || c.overrun() && (c.tranchesOver() || c.counted(o.Intent))) || c.own(o) && c.counted(o.Intent) {
 			return nil
 		}
 		return fmt.Errorf("%w: what the plan did not take is not signed", ErrHeld)

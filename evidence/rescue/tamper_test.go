@@ -378,6 +378,35 @@ func TestEveryBrokenRuleIsFound(t *testing.T) {
 			w.out(1, func(o *Outflow) { o.Vault, o.Key = "cellar", act.Key{Key: [32]byte{7}} })
 			return w
 		}, "request", claimLock},
+		"out of a rescue vault, just before the lock-up's time is over": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.later(lockedFor - time.Hour)
+			w.out(1, cellar)
+			return w
+		}, "request", claimLock},
+		"to elsewhere, though the lock-up's time is over: nobody closed it": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.later(lockedFor + time.Hour)
+			w.out(1, nil)
+			return w
+		}, "request", claimLock},
+		"more than a tranche of the rescue vault, after a lock-up that nobody closed": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.later(lockedFor + time.Hour)
+			w.out(6, cellar)
+			w.out(5, cellar)
+			return w
+		}, "emergency", claimTranches},
+		"more than two tranches, the first before the closing": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.later(lockedFor + time.Hour)
+			w.out(10, cellar)
+			w.later(24 * time.Hour)
+			w.close(nil, live...)
+			w.step(closed, 80*time.Hour+15*24*time.Hour, live...)
+			w.out(11, nil)
+			return w
+		}, "emergency", claimTranches},
 		"out before the record lets go": {func(t *testing.T) *tale {
 			w := whole(t)
 			w.s.Epochs[1].Until = w.now.Add(time.Hour)
@@ -541,9 +570,13 @@ func TestWhatLeavesAfterwards(t *testing.T) {
 	}
 }
 
+// lockedFor is the lock-up of the sample plan.
+const lockedFor = 14 * 24 * time.Hour
+
+func cellar(o *Outflow) { o.Vault, o.Key = "cellar", act.Key{Key: [32]byte{7}} }
+
 // What the plan lets leave, to its last unit: caps, tranches and calls that are kept accuse nobody.
 func TestExactlyWhatThePlanLetsLeave(t *testing.T) {
-	cellar := func(o *Outflow) { o.Vault, o.Key = "cellar", act.Key{Key: [32]byte{7}} }
 	for name, w := range map[string]*tale{
 		"the cap, over one nonce that was asked for again": func() *tale {
 			w := begun(t).reshared()
@@ -582,6 +615,17 @@ func TestExactlyWhatThePlanLetsLeave(t *testing.T) {
 			w.out(10, nil)
 			w.later(24 * time.Hour)
 			w.out(1000, nil)
+			return w
+		}(),
+		"tranches of the rescue vault, after a lock-up that nobody closed, and then one of the vault": func() *tale {
+			w := begun(t).reshared()
+			w.later(lockedFor)
+			w.out(10, cellar)
+			w.later(24 * time.Hour)
+			w.out(4, cellar)
+			w.close(nil, live...)
+			w.step(closed, 80*time.Hour+15*24*time.Hour, live...)
+			w.out(6, nil)
 			return w
 		}(),
 		"a sweep that was counted before it was closed": func() *tale {

@@ -147,6 +147,7 @@ type Desk struct {
 	based   map[statement.ID]map[[32]byte]bool // by vault: sums of plans of which a basis is kept
 	hushed  map[[32]byte]hush                  // by voice
 	tries   map[act.Key]hush                   // attempts at a key
+	wishes  map[act.Key]wish                   // what our own operator asked for
 
 	known     sync.Mutex // guards what other rooms ask for under their own locks
 	sanctions map[[32]byte]Sanction
@@ -176,7 +177,7 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 		cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[refusal]calling{}, calls: map[statement.ID]outbox.Note{}, wanted: map[refusal]wanted{}, signedAt: map[statement.ID]time.Time{}, replies: map[statement.ID]*reply{},
 		words: map[statement.ID]words{}, given: map[statement.ID]map[engine.PartyID][][]byte{}, asks: map[statement.ID]*question{}, answers: map[answered]time.Time{}, stood: map[statement.ID]bool{}, sanctions: map[[32]byte]Sanction{},
 		stands: map[statement.ID]stand{}, fetches: map[statement.ID]*fetch{}, held: map[statement.ID]bool{}, near: map[statement.ID]bool{},
-		based: map[statement.ID]map[[32]byte]bool{}, hushed: map[[32]byte]hush{}, tries: map[act.Key]hush{}, awaited: map[statement.ID][]act.Request{},
+		based: map[statement.ID]map[[32]byte]bool{}, hushed: map[[32]byte]hush{}, tries: map[act.Key]hush{}, wishes: map[act.Key]wish{}, awaited: map[statement.ID][]act.Request{},
 	}
 	var drawn [32]byte
 	if _, err := io.ReadFull(cfg.Rand, drawn[:]); err != nil {
