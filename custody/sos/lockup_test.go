@@ -3,6 +3,7 @@ package sos_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -117,7 +118,7 @@ func TestAKeyIsLeft(t *testing.T) {
 	// cora holds a share of the second key alone.
 	v := o.view()
 	v.Keys = []act.Key{{Key: o.keys[0].Key, Epoch: [32]byte{5}}, second}
-	v.Holders = map[[32]byte][]string{o.keys[0].Key: {"acme", "bolt", "yara"}, second.Key: {"acme", "bolt", "cora"}}
+	v.Holders = map[[32]byte]sos.Holders{o.keys[0].Key: {[]string{"acme", "bolt", "yara"}, 2}, second.Key: {[]string{"acme", "bolt", "cora"}, 3}}
 	first := o.q
 	for name, keys := range map[string][]act.Key{"all keys": v.Keys, "the first": v.Keys[:1], "in the old epochs": o.keys, "the one that is left": v.Keys[1:]} {
 		o.now += time.Second
@@ -432,6 +433,78 @@ func TestALockUpThatNobodyCloses(t *testing.T) {
 		o.do(sos.RolledBack{})
 		if err := o.spend(out("treasury", 1)); !errors.Is(err, sos.ErrPlan) {
 			t.Errorf("after a roll-back tranches are counted anew: %v", err)
+		}
+	}
+}
+
+// Who is lost sits in both committees of a vault, as after an emergency that left a key. A request is about the keys of one: each goes its way by itself, whichever comes first, and one about both is none.
+func TestLostInTwoCommittees(t *testing.T) {
+	third := act.Key{Key: [32]byte{9}, Epoch: [32]byte{4}}
+	held := map[[32]byte]sos.Holders{{3}: {[]string{"acme", "bolt", "cora"}, 3}, second.Key: {[]string{"acme", "cora", "yara"}, 2}, third.Key: {[]string{"acme", "bolt", "cora"}, 3}}
+	all := []act.Key{{Key: [32]byte{3}, Epoch: [32]byte{4}}, second, third}
+	groups := func(change func(v *sos.View), subjects ...string) (out string) {
+		v := sos.View{Keys: all, Holders: maps.Clone(held)}
+		change(&v)
+		for _, g := range v.Of(subjects) {
+			for _, k := range g {
+				out += fmt.Sprint(k.Key[0])
+			}
+			out += " "
+		}
+		return out
+	}
+	for _, c := range []struct {
+		change   func(v *sos.View)
+		subjects []string
+		want     string
+	}{
+		{func(*sos.View) {}, []string{"cora"}, "39 7 "},
+		{func(*sos.View) {}, []string{"bolt"}, "39 "},
+		{func(*sos.View) {}, []string{"bolt", "yara"}, "39 7 "},
+		{func(*sos.View) {}, []string{"emma"}, ""},
+		{func(v *sos.View) {
+			v.Holders[third.Key] = sos.Holders{Operators: []string{"acme", "bolt", "cora"}, Threshold: 2}
+		}, []string{"cora"}, "3 7 9 "},
+		{func(v *sos.View) { delete(v.Holders, second.Key) }, []string{"cora"}, "379 "},
+		{func(v *sos.View) { v.Holders = nil }, []string{"cora"}, "379 "},
+	} {
+		if got := groups(c.change, c.subjects...); got != c.want {
+			t.Errorf("because of %v: %q, not %q", c.subjects, got, c.want)
+		}
+	}
+	for name, c := range map[string]struct {
+		keys []act.Key
+		goes bool
+	}{
+		"the keys of one": {[]act.Key{all[0], third}, true}, "the key of the other": {[]act.Key{second}, true}, "all": {all, false}, "half of one's": {all[:1], false},
+		"in another epoch": {[]act.Key{{Key: second.Key, Epoch: [32]byte{6}}}, false},
+	} {
+		o := newTwo(t, nil)
+		o.keys, o.held = all, held
+		q := o.request(plan.Silence, "g2")
+		q.Keys = c.keys
+		s, err := q.Statement(statement.Salt(o.id()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.d, _, err = o.d.Ask(s, o.r()); err != nil {
+			t.Fatal(err)
+		}
+		o.q, _ = act.RequestOf(s)
+		if !c.goes {
+			o.back()
+			if o.wait(time.Second); o.state() != sos.Armed {
+				t.Errorf("%s: %s", name, o.state())
+			}
+			continue
+		}
+		o.to(sos.Active)
+		for _, k := range c.keys {
+			o.do(o.reshared(k, "acme", "bolt"))
+		}
+		o.wait(window + lockUp)
+		if err := o.closes([]string{"acme", "bolt"}, c.keys...); err != nil || o.state() != sos.Closed {
+			t.Errorf("%s: %s, %v", name, o.state(), err)
 		}
 	}
 }

@@ -112,7 +112,10 @@ func (j *judge) walkDeclared(c *inquiry, l Log, s taken) {
 		}
 	}
 	if out := j.leftOut(l.Operator, s.Leaf, q); out != nil {
-		bad("the request leaves out key %x, of which a subject held a share", out)
+		bad("the request leaves out key %x, of which a subject held a share in the same committee", out)
+	}
+	if out := j.others(q); out != nil {
+		bad("the request names key %x, which another committee holds than the first: each takes a request of its own", out)
 	}
 	if !s.Created.Before(q.Expires) {
 		bad("the request had expired at %s", q.Expires.Format(time.RFC3339))
@@ -143,15 +146,34 @@ func (j *judge) walkDeclared(c *inquiry, l Log, s taken) {
 	}
 }
 
-// leftOut is a key that a request does not name, and in whose committee one of its subjects sat, as a log told before a leaf (spec/sos 4.4); nil: none.
+// leftOut is a key of the same committee that a request does not name, and in whose committee one of its subjects sat, as a log told before a leaf (spec/sos 4.4); nil: none.
 func (j *judge) leftOut(log string, leaf int, q act.Request) []byte {
+	first, known := j.epoch(q.Keys[0])
 	for _, e := range j.Epochs {
 		in := slices.ContainsFunc(e.Members, func(m Seat) bool { return slices.Contains(q.Subjects, m.Operator) })
-		if in && j.Current(log, e.Key.Key, leaf) == e.Epoch && !slices.ContainsFunc(q.Keys, func(k act.Key) bool { return k.Key == e.Key.Key }) {
+		named := slices.ContainsFunc(q.Keys, func(k act.Key) bool { return k.Key == e.Key.Key })
+		if in && !named && (!known || sameCommittee(first, e)) && j.Current(log, e.Key.Key, leaf) == e.Epoch {
 			return e.Key.Key[:6]
 		}
 	}
 	return nil
+}
+
+// others is a key of a request that another committee holds than its first; nil: none.
+func (j *judge) others(q act.Request) []byte {
+	first, known := j.epoch(q.Keys[0])
+	for _, k := range q.Keys {
+		if e, ok := j.epoch(k); ok && known && !sameCommittee(first, e) {
+			return k.Key[:6]
+		}
+	}
+	return nil
+}
+
+func sameCommittee(a, b Epoch) bool {
+	return a.Threshold == b.Threshold && len(a.Members) == len(b.Members) && !slices.ContainsFunc(a.Members, func(m Seat) bool {
+		return !slices.ContainsFunc(b.Members, func(o Seat) bool { return o.Operator == m.Operator })
+	})
 }
 
 // lacks says whom a declaration lacks at one node, by what its own log told before; "": nobody. Nobody counts who is bound to a subject, who vetoed, whom one person

@@ -100,6 +100,8 @@ func TestEveryBrokenRuleIsFound(t *testing.T) {
 			w.s.Current = func(string, [32]byte, int) [32]byte { return [32]byte{99} }
 			return w
 		}, "operator acme", claimStart},
+		"a key of the same committee left out": {func(t *testing.T) *tale { return twoKeys(t, nil, false) }, "operator acme", claimStart},
+		"a key of another committee named":     {func(t *testing.T) *tale { return twoKeys(t, elsewhere, true) }, "operator acme", claimStart},
 		"two open at once": {func(t *testing.T) *tale {
 			w := begun(t)
 			second(w)
@@ -570,6 +572,27 @@ func TestWhatLeavesAfterwards(t *testing.T) {
 	}
 }
 
+// twoKeys is a tale of a vault with a second key, which its request names or not.
+func twoKeys(t testing.TB, second func(w *tale, e *Epoch), named bool) *tale {
+	return upToActive(t, func(w *tale) {
+		e := w.s.Epochs[0]
+		e.Key = another
+		if second != nil {
+			second(w, &e)
+		}
+		w.s.Epochs = append(w.s.Epochs, e)
+	}, func(q *act.Request) {
+		if named {
+			q.Keys = append(q.Keys, another)
+		}
+	})
+}
+
+// elsewhere: an emergency before led that key to another committee, in which the one that is lost sits as well.
+func elsewhere(w *tale, e *Epoch) {
+	e.Threshold, e.Members = 2, []Seat{w.seat("acme", 1), w.seat("bolt", 2), w.seat("dora", 4)}
+}
+
 // lockedFor is the lock-up of the sample plan.
 const lockedFor = 14 * 24 * time.Hour
 
@@ -651,6 +674,8 @@ func TestExactlyWhatThePlanLetsLeave(t *testing.T) {
 			w.out(1, nil)
 			return w
 		}(),
+		"a key of another committee in which the subject sits, left to a request of its own": twoKeys(t, elsewhere, false),
+		"two keys of one committee": twoKeys(t, nil, true),
 		"out of another vault": func() *tale {
 			w := begun(t).reshared()
 			w.later(time.Hour)

@@ -336,10 +336,10 @@ func (d *Desk) Reshared(ctx context.Context, vault statement.ID, key [32]byte) b
 
 // view is what this node itself sees of a vault. It reads no chain's height: no charter whose plan names one passes custody/review.
 func (d *Desk) view(vault statement.ID) sos.View {
-	v := sos.View{Silent: map[string]time.Duration{}, Refusing: map[string]time.Duration{}, Keys: d.cfg.Keys(vault), Holders: map[[32]byte][]string{}}
+	v := sos.View{Silent: map[string]time.Duration{}, Refusing: map[string]time.Duration{}, Keys: d.cfg.Keys(vault), Holders: map[[32]byte]sos.Holders{}}
 	for _, k := range v.Keys {
 		if now, known := d.cfg.Epoch(k.Key); known && now.Hash == k.Epoch {
-			v.Holders[k.Key] = now.Committee
+			v.Holders[k.Key] = sos.Holders{Operators: now.Committee, Threshold: now.Threshold}
 		}
 	}
 	for name, s := range d.silence {
@@ -396,10 +396,10 @@ func (d *Desk) Vaults() []statement.ID { return d.cfg.Vaults() }
 type Shown struct {
 	Plan     plan.Plan
 	Keys     []act.Key
-	Holders  map[[32]byte][]string // of each key, the committee in force
-	Declared int                   // in the 90 days before
-	Last     statement.ID          // of those; zero: none
-	Rolled   bool                  // this node was rolled back, and nobody confirmed it
+	Holders  map[[32]byte]sos.Holders // of each key, the committee in force
+	Declared int                      // in the 90 days before
+	Last     statement.ID             // of those; zero: none
+	Rolled   bool                     // this node was rolled back, and nobody confirmed it
 	Cases    []ShownCase
 }
 
