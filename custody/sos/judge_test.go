@@ -293,7 +293,8 @@ func (j *judge) declares(w *world, b *box, q act.Request) {
 			continue
 		}
 		before++
-		open = open || slices.Contains([]string{"declared", "contest", "active", "lock-up"}, p.state)
+		overdue := p.state == "lock-up" && j.at[b.name].ran-p.locked >= lockUp // and nobody closed it
+		open = open || !overdue && slices.Contains([]string{"declared", "contest", "active", "lock-up"}, p.state)
 		if p.vetoed >= 0 && vetoedByGuardians(w, b, j.requests[id]) { // all within days here
 			bound, boundOps := backers(w, b, j.requests[id])
 			guardians = slices.DeleteFunc(guardians, func(g string) bool { return slices.Contains(bound, g) })
@@ -546,6 +547,11 @@ func (j *judge) signs(b *box, o sos.Outflow, kind string) {
 	}
 	if b.corrupt || held == "" || o.Vault == "rescue" && (held == "declared" || held == "contest") {
 		return
+	}
+	for _, p := range l.per {
+		if slices.Contains([]string{"declared", "contest", "active"}, p.state) { // another emergency since
+			held, over = p.state, -1
+		}
 	}
 	if over >= 0 && kind == "another policy" { // a lock-up that nobody closes in its time holds its own keys alone
 		return

@@ -508,3 +508,66 @@ func TestLostInTwoCommittees(t *testing.T) {
 		}
 	}
 }
+
+// One of a t′ = n′ committee is lost after the lock-up's time, which nobody closes without it. Another emergency may be declared because of it then, and not before; the sweeps go by its plan from
+// then on, and its new shares end the first.
+func TestAnotherAfterALockUpThatNobodyCloses(t *testing.T) {
+	o := newTwo(t, nil).to(sos.Active)
+	first := o.q
+	o.do(o.reshared(o.keys[0], "acme", "cora"))
+	o.do(o.reshared(second, "acme", "cora"))
+	o.wait(window + lockUp - time.Minute)
+	for i := range o.keys {
+		o.keys[i].Epoch = [32]byte{5}
+	}
+	q := o.request(plan.Legal, "g2")
+	q.Number, q.Previous = 1, first.ID
+	s, err := q.Statement(statement.Salt(o.id()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.d, _, err = o.d.Ask(s, o.r()); err != nil {
+		t.Fatal(err)
+	}
+	o.q, _ = act.RequestOf(s)
+	o.back()
+	o.wait(30 * time.Second)
+	if o.state() != sos.Armed || !strings.Contains(strings.Join(o.d.Lacks(o.q.ID, o.view(), o.r()), "; "), "one at a time") {
+		t.Fatalf("beside a lock-up whose time is not over: %s", o.state())
+	}
+	o.wait(30 * time.Second)
+	if open, _ := o.d.Open(); o.state() != sos.Declared || open.ID() != o.q.ID {
+		t.Fatalf("after it: %s, %v", o.state(), o.d.Lacks(o.q.ID, o.view(), o.r()))
+	}
+	if err := o.spend(o.sweep(nil)); !errors.Is(err, sos.ErrHeld) {
+		t.Errorf("a sweep by the first's plan: %v", err)
+	}
+	o.do(sos.Told{Request: o.q.ID})
+	o.do(o.step("bolt", "declared"))
+	o.wait(time.Second)
+	o.wait(delay)
+	if o.state() != sos.Active {
+		t.Fatal(o.state())
+	}
+	sweep := o.sweep(nil)
+	if err := errors.Join(o.spend(sweep), o.d.MaySign(sweep)); err != nil {
+		t.Error(err)
+	}
+	if by, _ := o.d.Rules(sweep); by != o.q.ID {
+		t.Errorf("the plan of %s rules", by.Short())
+	}
+	for i, k := range o.keys {
+		e := o.reshared(k, "acme", "yara")
+		e.Key.Epoch = [32]byte{6}
+		o.do(e)
+		o.do(sos.Moved{Key: e.Key})
+		if c, _ := o.d.Case(first.ID); (c.State() == sos.Closed) != (i == 1) || o.state() != sos.Active {
+			t.Fatalf("%d keys have newer shares: the first is %s, the second %s", i+1, c.State(), o.state())
+		}
+	}
+	o.d = reread(t, o.p, o.d)
+	o.wait(window)
+	if o.state() != sos.LockUp {
+		t.Error(o.state())
+	}
+}

@@ -58,7 +58,7 @@ func (d Docket) Spend(o Outflow, r Reading) (Docket, error) {
 	next := d.clone()
 	for i := range next.cases {
 		c := &next.cases[i]
-		if !c.binds(o) {
+		if !c.binds(o) || d.yields(*c, o) {
 			continue
 		}
 		*c = c.clone()

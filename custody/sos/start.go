@@ -110,7 +110,7 @@ func (d Docket) unfit(c Case, v View, r Reading) (lacks []string) {
 	if err := c.plan.Serves(q.Trigger, q.Subjects); err != nil {
 		add("%v", err)
 	}
-	if open, ok := d.Open(); ok {
+	if open, ok := d.Open(); ok && !open.overrun() {
 		add("SOS request %s is open: one at a time", open.ID().Short())
 	}
 	before := d.before(r)

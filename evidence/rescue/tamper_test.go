@@ -113,6 +113,14 @@ func TestEveryBrokenRuleIsFound(t *testing.T) {
 			return w
 		}, "operator acme", claimOne},
 
+		"another beside a lock-up, an hour before its time is over": {func(t *testing.T) *tale { return another1(t, lockedFor-time.Hour) }, "operator acme", claimOne},
+		"closed by nobody, and no other emergency led its keys on": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.later(lockedFor + time.Hour)
+			w.step(closed, 80*time.Hour+lockedFor+time.Hour, live...)
+			return w
+		}, "operator acme", claimClose},
+
 		// Steps and time.
 		"active at once": {func(t *testing.T) *tale {
 			w := begun(t)
@@ -593,6 +601,25 @@ func elsewhere(w *tale, e *Epoch) {
 	e.Threshold, e.Members = 2, []Seat{w.seat("acme", 1), w.seat("bolt", 2), w.seat("dora", 4)}
 }
 
+// another1 is a tale of a lock-up that nobody closes, and of a request that acme declares beside it.
+func another1(t testing.TB, after time.Duration) *tale {
+	w := begun(t).reshared()
+	w.later(after)
+	w.request("second", func(r *act.Request) { r.Number, r.Previous, r.Keys = 1, w.q.ID, []act.Key{fresh} })
+	w.s.Current = func(_ string, _ [32]byte, leaf int) [32]byte {
+		if leaf > w.s.Said[w.names["second"]].Told["acme"].Leaf {
+			return fresh.Epoch
+		}
+		return old.Epoch
+	}
+	for _, g := range []string{"gail", "gina", "gene"} {
+		w.support(act.Guardian, g)
+	}
+	w.support(act.Operator, "acme")
+	w.step(declared, 0, "acme")
+	return w
+}
+
 // lockedFor is the lock-up of the sample plan.
 const lockedFor = 14 * 24 * time.Hour
 
@@ -674,6 +701,7 @@ func TestExactlyWhatThePlanLetsLeave(t *testing.T) {
 			w.out(1, nil)
 			return w
 		}(),
+		"another beside a lock-up that nobody closed in its time": another1(t, lockedFor),
 		"a key of another committee in which the subject sits, left to a request of its own": twoKeys(t, elsewhere, false),
 		"two keys of one committee": twoKeys(t, nil, true),
 		"out of another vault": func() *tale {
@@ -713,6 +741,29 @@ func TestWhatIsTold(t *testing.T) {
 		}
 		if !slices.Equal(states, []string{declared, contest, active, lockUp, closed}) || n.Steps[2].Credited != 72*time.Hour {
 			t.Errorf("%+v", n)
+		}
+	}
+}
+
+// A lock-up that nobody closed is over once another emergency gave its keys newer shares, as the node's own log told before.
+func TestLedOnByAnother(t *testing.T) {
+	for _, told := range []bool{true, false} {
+		w := begun(t).reshared()
+		first := w.q
+		w.later(lockedFor)
+		w.request("second", func(r *act.Request) { r.Number, r.Previous, r.Keys = 1, first.ID, []act.Key{fresh} })
+		w.activate("newer", func(a *act.Activation) { a.Key = fresh })
+		e := Epoch{Key: act.Key{Key: fresh.Key, Epoch: [32]byte{15}}, Number: 2, Prev: fresh.Epoch, Threshold: 2, Rescued: true, Activation: w.a.ID, Told: map[string]Place{}}
+		for _, l := range live {
+			w.leaf[l]++
+			if told {
+				e.Told[l] = Place{10 * w.leaf[l], w.now}
+			}
+		}
+		w.s.Epochs, w.q = append(w.s.Epochs, e), first
+		w.step(closed, 80*time.Hour+lockedFor, live...)
+		if found := slices.ContainsFunc(w.judge().Findings, func(f Finding) bool { return f.Claim == claimClose && f.Subject == "operator acme" }); found == told {
+			t.Errorf("told %t: found %t", told, found)
 		}
 	}
 }

@@ -388,6 +388,9 @@ func (d *Desk) moved(k sos.Docket, c sos.Case, r sos.Reading) (sos.Docket, sos.E
 		if !known || now.Hash == key.Epoch || slices.Contains(c.Reshared(), act.Key{Key: key.Key, Epoch: now.Hash}) {
 			continue
 		}
+		if !d.brought(c, now.Activation, key) && d.underway(k, now, key.Key) { // that case takes it first: else it would think that no emergency brought it
+			continue
+		}
 		var e sos.Event = sos.Moved{Key: act.Key{Key: key.Key, Epoch: now.Hash}}
 		if d.brought(c, now.Activation, key) {
 			e = sos.Reshared{Request: c.ID(), Activation: now.Activation, Key: act.Key{Key: key.Key, Epoch: now.Hash}, Committee: now.Committee, Threshold: now.Threshold}
@@ -404,6 +407,13 @@ func (d *Desk) moved(k sos.Docket, c sos.Case, r sos.Reading) (sos.Docket, sos.E
 		k, all.Say, all.Tell = next, append(all.Say, fx.Say...), append(all.Tell, fx.Tell...)
 	}
 	return k, all, nil
+}
+
+// underway says that a key's epoch in force is by an activation of a case that has not taken it yet.
+func (d *Desk) underway(k sos.Docket, now Epoch, key [32]byte) bool {
+	return slices.ContainsFunc(k.Cases(), func(o sos.Case) bool {
+		return !slices.Contains(o.Reshared(), act.Key{Key: key, Epoch: now.Hash}) && slices.ContainsFunc(o.Request().Keys, func(q act.Key) bool { return q.Key == key && d.brought(o, now.Activation, q) })
+	})
 }
 
 // brought says whether an activation of this request made an epoch of a key.
