@@ -701,7 +701,7 @@ func TestExactlyWhatThePlanLetsLeave(t *testing.T) {
 			w.out(1, nil)
 			return w
 		}(),
-		"another beside a lock-up that nobody closed in its time": another1(t, lockedFor),
+		"another beside a lock-up that nobody closed in its time":                            another1(t, lockedFor),
 		"a key of another committee in which the subject sits, left to a request of its own": twoKeys(t, elsewhere, false),
 		"two keys of one committee": twoKeys(t, nil, true),
 		"out of another vault": func() *tale {
