@@ -78,7 +78,7 @@ func (p *people) rescue(ctx context.Context, now time.Time, id statement.ID) *pb
 		out.Guardians = append(out.Guardians, g.Name)
 	}
 	for _, k := range x.Keys {
-		out.Keys = append(out.Keys, &pb.RescueKey{Key: k.Key[:], Epoch: k.Epoch[:], Holders: x.Holders[k.Key]})
+		out.Keys = append(out.Keys, &pb.RescueKey{Key: k.Key[:], Epoch: k.Epoch[:], Holders: x.Holders[k.Key].Operators, Threshold: uint32(x.Holders[k.Key].Threshold)})
 	}
 	p.readiness(ctx, now, id, out)
 	for _, c := range x.Cases {

@@ -25,7 +25,7 @@ type Rescue struct {
 	Charter              statement.ID // in force
 	Drill                bool
 	Keys                 []act.Key
-	Holders              map[[32]byte][]string // of each key, its committee in force
+	Holders              map[[32]byte]sos.Holders // of each key, its committee in force
 	Operators, Guardians []string
 	Seats                []Seat       // guardians' parties, by their cards
 	Declared             int          // declarations in the 90 days before: the most that a node knows
@@ -124,17 +124,19 @@ func readRescue(node string, m *v1.Rescue) (r Rescue, err error) {
 			return r, fmt.Errorf("a list of %d, at most %d are read", len(names), maxRescueNames)
 		}
 	}
-	r = Rescue{Vault: statement.ID(m.Vault), Name: m.Name, Drill: m.Drill, Operators: m.Operators, Guardians: m.Guardians, Declared: int(m.Declared), Holders: map[[32]byte][]string{}}
+	r = Rescue{Vault: statement.ID(m.Vault), Name: m.Name, Drill: m.Drill, Operators: m.Operators, Guardians: m.Guardians, Declared: int(m.Declared), Holders: map[[32]byte]sos.Holders{}}
 	copy(r.Charter[:], m.Charter)
 	copy(r.Previous[:], m.Previous)
 	if (r.Declared == 0) != r.Previous.IsZero() {
 		return r, errors.New("it counts declarations and does not name the last, or names one and counts none")
 	}
 	for _, k := range m.Keys {
-		if len(k.Key) != 32 || len(k.Epoch) != 32 || len(k.Holders) > maxRescueNames {
-			return r, errors.New("a key or its epoch is not 32 bytes, or too many hold it")
+		if len(k.Key) != 32 || len(k.Epoch) != 32 || len(k.Holders) > maxRescueNames || int64(k.Threshold) > int64(len(k.Holders)) {
+			return r, errors.New("a key or its epoch is not 32 bytes, too many hold it, or more sign than hold it")
 		}
-		r.Holders[[32]byte(k.Key)] = k.Holders
+		if len(k.Holders) > 0 {
+			r.Holders[[32]byte(k.Key)] = sos.Holders{Operators: k.Holders, Threshold: int(k.Threshold)}
+		}
 		r.Keys = append(r.Keys, act.Key{Key: [32]byte(k.Key), Epoch: [32]byte(k.Epoch)})
 	}
 	for _, c := range m.Cases {
@@ -199,7 +201,7 @@ func readRequest(node string, vault statement.ID, c *v1.RescueCase) (q RescueReq
 func (r Rescue) basis() []byte {
 	text := fmt.Sprintf("charter %s, drill %t, vault %s", r.Charter, r.Drill, r.Name)
 	for _, k := range r.Keys {
-		text += fmt.Sprintf(", key %x in epoch %x of %s", k.Key, k.Epoch, strings.Join(r.Holders[k.Key], " "))
+		text += fmt.Sprintf(", key %x in epoch %x of %d of %s", k.Key, k.Epoch, r.Holders[k.Key].Threshold, strings.Join(r.Holders[k.Key].Operators, " "))
 	}
 	return []byte(text)
 }
@@ -320,22 +322,30 @@ func FindRequest(all []Rescue, id string) (r Rescue, q RescueRequest, err error)
 	return r, q, fmt.Errorf("SOS request %q: %d ids begin so: give more digits", id, found)
 }
 
-// Draft begins a request because of these operators, under what at least two nodes say alike: one alone could have a person sign for another epoch or count. It names the
-// keys of which one of them holds a share. trigger and all that follows is the caller's.
-func (r Rescue) Draft(now time.Time, subjects []string) (act.Request, error) {
+// Drafts begin a request because of these operators for each committee that one of them sits in, about those of them that do: under what at least two nodes say alike, for one alone could have a
+// person sign for another epoch or count. Each names that committee's keys. One is declared at a time, and says how many came before: the next is drafted once the first is over. trigger and
+// all that follows is the caller's.
+func (r Rescue) Drafts(now time.Time, subjects []string) (all []act.Request, err error) {
 	if r.Apart != nil {
-		return act.Request{}, r.Apart
+		return nil, r.Apart
 	}
 	if len(r.Views) < 2 {
-		return act.Request{}, &EarlyError{fmt.Sprintf("only node %s shows the SOS of vault %s: a request is made from the equal answers of two", r.Views[0].Node, r.Name)}
+		return nil, &EarlyError{fmt.Sprintf("only node %s shows the SOS of vault %s: a request is made from the equal answers of two", r.Views[0].Node, r.Name)}
 	}
-	known := map[[32]byte][]string{}
-	for key, names := range r.Holders {
-		if len(names) > 0 {
-			known[key] = names
+	groups := sos.View{Keys: r.Keys, Holders: r.Holders}.Of(subjects)
+	for _, keys := range groups {
+		of := subjects
+		if len(groups) > 1 {
+			of = slices.DeleteFunc(slices.Clone(subjects), func(name string) bool {
+				return !slices.ContainsFunc(keys, func(k act.Key) bool { return slices.Contains(r.Holders[k.Key].Operators, name) })
+			})
 		}
+		all = append(all, act.Request{
+			Drill: r.Drill, Charter: r.Charter, Vault: r.Vault, Subjects: of, Number: r.Declared, Previous: r.Previous, Keys: keys, Created: now, Expires: now.Add(act.Gather),
+		})
 	}
-	return act.Request{
-		Drill: r.Drill, Charter: r.Charter, Vault: r.Vault, Subjects: subjects, Number: r.Declared, Previous: r.Previous, Keys: sos.View{Keys: r.Keys, Holders: known}.Of(subjects), Created: now, Expires: now.Add(act.Gather),
-	}, nil
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%w: %s holds no share of vault %s; its operators: %s", ErrMalformed, strings.Join(subjects, ", "), r.Name, strings.Join(r.Operators, ", "))
+	}
+	return all, nil
 }

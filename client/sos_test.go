@@ -47,8 +47,11 @@ func TestRescuesAreCompared(t *testing.T) {
 	}
 	same := func(*v1.Rescue) {}
 	all := MergeRescues(Answers[[]Rescue]{read("acme", same), read("bolt", func(m *v1.Rescue) { m.Declared, m.Previous[0] = 2, 8 })})
-	q, err := all[0].Draft(rescueNow, []string{"cora"})
-	if err != nil || q.Number != 2 || q.Previous[0] != 8 || len(all[0].Requests) != 1 || len(all[0].Requests[0].Views) != 2 || all[0].Requests[0].Hidden != nil {
+	drafts, err := all[0].Drafts(rescueNow, []string{"cora"})
+	if err != nil || len(drafts) != 1 {
+		t.Fatalf("%v, %v", drafts, err)
+	}
+	if q := drafts[0]; q.Number != 2 || q.Previous[0] != 8 || len(all[0].Requests) != 1 || len(all[0].Requests[0].Views) != 2 || all[0].Requests[0].Hidden != nil {
 		t.Errorf("two alike: %v, %+v", err, all)
 	}
 	hides := MergeRescues(Answers[[]Rescue]{read("acme", same), read("bolt", func(m *v1.Rescue) { m.Cases = nil })})[0].Requests[0]
@@ -61,12 +64,12 @@ func TestRescuesAreCompared(t *testing.T) {
 	} {
 		r := MergeRescues(Answers[[]Rescue]{read("acme", same), read("bolt", edit)})[0]
 		var d *Difference
-		if _, err := r.Draft(rescueNow, []string{"cora"}); !errors.As(err, &d) || !errors.As(r.Apart, &d) {
+		if _, err := r.Drafts(rescueNow, []string{"cora"}); !errors.As(err, &d) || !errors.As(r.Apart, &d) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	one := MergeRescues(Answers[[]Rescue]{read("acme", same)})[0]
-	if _, err := one.Draft(rescueNow, []string{"cora"}); Classify(err) != NotReady {
+	if _, err := one.Drafts(rescueNow, []string{"cora"}); Classify(err) != NotReady {
 		t.Errorf("one node alone: %v", err)
 	}
 	if _, got, err := FindRequest(all, hides.ID.String()[:8]); err != nil || got.ID != hides.ID {
@@ -74,6 +77,41 @@ func TestRescuesAreCompared(t *testing.T) {
 	}
 	if _, _, err := FindRequest(all, "abc"); !errors.Is(err, ErrMalformed) {
 		t.Errorf("half an id: %v", err)
+	}
+}
+
+// Who is lost may sit in several committees: a request is begun for each, about its keys and those of the lost that sit in it.
+func TestARequestForEachCommittee(t *testing.T) {
+	id := func(b byte) []byte { return slices.Repeat([]byte{b}, 32) }
+	var all Answers[[]Rescue]
+	for _, node := range []string{"acme", "bolt"} {
+		m := rescued(t)
+		m.Operators = []string{"acme", "bolt", "cora", "dora"}
+		m.Keys = []*v1.RescueKey{
+			{Key: id(3), Epoch: id(4), Holders: []string{"acme", "bolt", "cora"}, Threshold: 2}, {Key: id(5), Epoch: id(4), Holders: []string{"bolt", "cora", "dora"}, Threshold: 2},
+			{Key: id(6), Epoch: id(4), Holders: []string{"acme", "bolt", "cora"}, Threshold: 2},
+		}
+		r, err := readRescue(node, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, Answer[[]Rescue]{Node: node, Value: []Rescue{r}})
+	}
+	r := MergeRescues(all)[0]
+	got, err := r.Drafts(rescueNow, []string{"cora", "dora"})
+	if err != nil || len(got) != 2 || len(got[0].Keys) != 2 || !slices.Equal(got[0].Subjects, []string{"cora"}) || len(got[1].Keys) != 1 || got[1].Keys[0].Key[0] != 5 || !slices.Equal(got[1].Subjects, []string{"cora", "dora"}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err = r.Drafts(rescueNow, []string{"acme"}); err != nil || len(got) != 1 || len(got[0].Keys) != 2 {
+		t.Errorf("who sits in one: %+v, %v", got, err)
+	}
+	if _, err = r.Drafts(rescueNow, []string{"emma"}); !errors.Is(err, ErrMalformed) {
+		t.Errorf("who sits in none: %v", err)
+	}
+	other := rescued(t)
+	other.Keys[0].Holders, other.Keys[0].Threshold = []string{"acme", "bolt"}, 3
+	if _, err := readRescue("acme", other); err == nil {
+		t.Error("three of two are read")
 	}
 }
 

@@ -289,7 +289,7 @@ func TestLockUp(t *testing.T) {
 	}
 	x.Step(time.Second) // only a later word takes the place of another
 	st := x.closing(fresh)
-	if err := x.officers(a, st, a, b); err != nil {
+	if err := x.officers(a, st, a); err != nil {
 		t.Fatal(err)
 	}
 	for range 20 {
@@ -299,10 +299,26 @@ func TestLockUp(t *testing.T) {
 	if !x.allStand(sos.LockUp, x.r, a, b)() {
 		t.Errorf("before its time it is %s", x.stands(a, x.r))
 	}
+	if why := a.Rescue.MayChange(t.Context()); !strings.Contains(why, "is lock-up") {
+		t.Errorf("a charter may come into force: %q", why)
+	}
+
+	// A tranche in an hour, of the vault and its rescue vault together: the rescue vault's transfer, which waited, takes the first, though nobody closed the lock-up whose time is over. Its own
+	// keys stay held, and charters do not.
+	x.Run("charters may change", func() bool {
+		x.Step(10 * time.Second)
+		return a.Rescue.MayChange(t.Context())+b.Rescue.MayChange(t.Context()) == ""
+	})
+	x.Run("the first tranche is signed", func() bool { return x.State(a, out.ID()) == intent.Signed })
+	if why := a.Rescue.MayChange(t.Context()); why != "" || !x.allStand(sos.LockUp, x.r, a, b)() || a.Rescue.Held(t.Context(), x.vault) == "" {
+		t.Errorf("with one closing signature it is %s; charters: %q", x.stands(a, x.r), why)
+	}
+	if err := x.officers(a, st, b); err != nil {
+		t.Fatal(err)
+	}
 	x.Run("closed by two of three", func() bool { x.Step(20 * time.Second); return x.allStand(sos.Closed, x.r, a, b)() })
 
-	// A tranche in an hour, of the vault and its rescue vault together: the rescue vault's transfer, which waited, takes the first. Then nothing more, until the third of three released early.
-	x.Run("the first tranche is signed", func() bool { return x.State(a, out.ID()) == intent.Signed })
+	// Then nothing more, until the third of three released early.
 	ss, n := x.money(x.vault, x.addr, 0, "")
 	x.again(a, n)
 	x.Approve(ss)
@@ -328,6 +344,7 @@ func TestLockUp(t *testing.T) {
 func (x *locked) rest() {
 	x.T.Helper()
 	a, b := x.Hosts[0], x.Hosts[1]
+	x.bothCommittees()
 	r := x.asks(a, 1, x.left)
 	x.Run("known", x.allStand(sos.Armed, r, a, b))
 	for i := range 3 {
@@ -335,6 +352,25 @@ func (x *locked) rest() {
 	}
 	x.consent(a, r)
 	x.Run("the delay of the second", x.allStand(sos.Contest, r, a, b))
+}
+
+// bothCommittees: the first host holds both keys, with others each. A request about it is of the key that is left alone, though its operator sits in the other committee as well.
+func (x *locked) bothCommittees() {
+	x.T.Helper()
+	a, b := x.Hosts[0], x.Hosts[1]
+	v, _ := b.Charters.Charter()
+	r := act.Request{
+		Drill: true, Charter: v.ID, Vault: x.vault, Trigger: charter.TriggerLegal, Subjects: []string{a.Own.Name}, Reason: "wound up", Document: [32]byte{1}, Number: 1, Previous: x.r.ID,
+		Keys: []act.Key{x.left}, Role: act.Guardian, By: "guardian-1", Created: x.Now, Expires: x.Now.Add(time.Hour),
+	}
+	st, err := r.Statement(x.Salt())
+	x.again(b, x.said(pen(x.T.(*testing.T), 1), st, err))
+	if r, err = act.RequestOf(st); err != nil {
+		x.T.Fatal(err)
+	}
+	if got := x.waits(b, r); got == "" || strings.Contains(got, "does not name the vault's keys") {
+		x.T.Errorf("it lacks: %s", got)
+	}
 }
 
 // frees ends a lock-up by early release: by all three, and not before the third signs.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"slices"
@@ -193,8 +194,8 @@ func (h handed) print(w io.Writer) {
 // plea is what a person asks for.
 type plea struct {
 	pen
-	vault, trigger, reason, document, challenge string
-	subjects, contacts                          []string
+	vault, trigger, reason, document, challenge, of string
+	subjects, contacts                              []string
 }
 
 func (a *app) sosDeclareCommand() *cobra.Command {
@@ -204,7 +205,8 @@ func (a *app) sosDeclareCommand() *cobra.Command {
 		Long: "Makes a request from what two nodes or more say alike, shows it, asks, signs it, and hands it to every node; then signs your own support of it. Nothing moves\n" +
 			"by that: it is declared once as many support it as the plan wants, everybody is told at once, and then the delay runs. `ostraka sos status` shows it.\n\n" +
 			"TRIGGER: silence, below-threshold (nodes count for themselves how long), refusal (after `ostraka sos challenge`), compromise, legal (with --document).\n" +
-			"On silence a guardian says whom they tried to reach, with --contact, or does not count.",
+			"On silence a guardian says whom they tried to reach, with --contact, or does not count.\n\n" +
+			"A request is about the keys of one committee. After an emergency that left a key, a vault may have several: --of KEY says which, and without it you are told.",
 		Example: "  ostraka sos declare --vault treasury --trigger silence --subject cora --reason \"no sign of life since Monday\" --as guardian-1 --key guardian.age --contact \"telephone: rang out\"",
 		RunE:    func(c *cobra.Command, _ []string) error { return a.sosDeclare(c.Context(), &p) },
 	}
@@ -213,6 +215,7 @@ func (a *app) sosDeclareCommand() *cobra.Command {
 	f.StringVar(&p.vault, "vault", "", "the vault")
 	f.StringVar(&p.trigger, "trigger", "", "why: "+strings.Join(statement.SOSTriggers, ", "))
 	f.StringArrayVar(&p.subjects, "subject", nil, "operator that is lost (may be repeated)")
+	f.StringVar(&p.of, "of", "", "key whose committee it is about, where the subjects sit in several: 8 or more hex digits")
 	f.StringVar(&p.reason, "reason", "", "what happened, for everybody: it is public")
 	f.StringVar(&p.document, "document", "", "file that says so: its SHA-256 is in the request, the file stays here")
 	f.StringVar(&p.challenge, "challenge", "", "id of the challenge that the subject did not answer (all 64 digits)")
@@ -286,16 +289,20 @@ func (a *app) sosDeclare(c context.Context, p *plea) error {
 
 // request is the statement of a plea, under what the nodes say alike.
 func (p *plea) request(r client.Rescue) (statement.Statement, error) {
-	q, err := r.Draft(client.Now(), slices.Compact(slices.Sorted(slices.Values(p.subjects))))
-	if err != nil {
-		return statement.Statement{}, err
-	}
-	q.Trigger, q.Reason, q.Role, q.By = p.trigger, p.reason, p.role, p.as
-	for _, s := range q.Subjects {
+	for _, s := range p.subjects {
 		if !slices.Contains(r.Operators, s) {
 			return statement.Statement{}, usage("--subject %q holds no share of vault %s; its operators: %s", s, r.Name, strings.Join(r.Operators, ", "))
 		}
 	}
+	all, err := r.Drafts(client.Now(), slices.Compact(slices.Sorted(slices.Values(p.subjects))))
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	q, err := chosen(r, all, p.of)
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	q.Trigger, q.Reason, q.Role, q.By = p.trigger, p.reason, p.role, p.as
 	if p.document != "" {
 		raw, err := readBounded(p.document, 64<<20)
 		if err != nil {
@@ -313,6 +320,27 @@ func (p *plea) request(r client.Rescue) (statement.Statement, error) {
 		return s, usage("%w", err)
 	}
 	return s, nil
+}
+
+// chosen is the request of the committee that holds a key. After an emergency that left a key, an operator may sit in several committees: each is asked for by itself, whichever is chosen first.
+func chosen(r client.Rescue, all []act.Request, of string) (act.Request, error) {
+	if of == "" && len(all) == 1 {
+		return all[0], nil
+	}
+	text := ""
+	for _, q := range all {
+		for _, k := range q.Keys {
+			if of != "" && len(of) >= 8 && strings.HasPrefix(hex.EncodeToString(k.Key[:]), of) {
+				return q, nil
+			}
+		}
+		h := r.Holders[q.Keys[0].Key]
+		text += fmt.Sprintf("\n  --of %x: because of %s, of %d keys that %d of %s sign with", q.Keys[0].Key[:6], strings.Join(q.Subjects, ", "), len(q.Keys), h.Threshold, strings.Join(h.Operators, ", "))
+	}
+	if of != "" {
+		return act.Request{}, usage("--of %q: give 8 or more hex digits of a key that one of the subjects holds a share of:%s", of, text)
+	}
+	return act.Request{}, usage("they sit in several committees of vault %s, and a request is about the keys of one. Make one, and the next once it is closed or over:%s", r.Name, text)
 }
 
 // answerSOS is what a person says to a request that is there.
@@ -460,10 +488,11 @@ func (a *app) sosChallengeCommand() *cobra.Command {
 			if !slices.Contains(r.Operators, operator) {
 				return usage("--operator %q holds no share of vault %s; its operators: %s", operator, r.Name, strings.Join(r.Operators, ", "))
 			}
-			q, err := r.Draft(client.Now(), []string{operator})
+			all, err := r.Drafts(client.Now(), []string{operator})
 			if err != nil {
 				return err
 			}
+			q := all[0] // the keys are no matter
 			s, err := act.Challenge{Drill: q.Drill, Charter: q.Charter, Vault: q.Vault, Operator: operator, Reason: reason, Role: p.role, By: p.as, Created: q.Created}.Statement(client.NewSalt())
 			if err != nil {
 				return err

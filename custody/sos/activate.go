@@ -258,8 +258,31 @@ func closes(t *turn, e Event) error {
 			return fmt.Errorf("%w: of key %x's new committee %s signed, %d must", ErrPlan, f.Key.Key[:6], list(in), f.threshold)
 		}
 	}
-	t.step(Closed, "new shares, new backups, a drill and a report: closed by "+list(v.Signed)+t.c.leaves())
+	t.shut("new shares, new backups, a drill and a report: closed by " + list(v.Signed) + t.c.leaves())
 	return nil
+}
+
+// yield ends a lock-up that nobody closed in its time, once another emergency gave all keys with new shares newer ones: that one's lock-up holds them now.
+func yield(t *turn, e Event) error {
+	k := e.(Moved).Key
+	i := slices.IndexFunc(t.c.reshared, func(f fresh) bool { return f.Key.Key == k.Key && f.Key != k })
+	later := func(f fresh) bool { // by a case that took them
+		return slices.ContainsFunc(t.d.cases, func(o Case) bool {
+			return slices.Contains(o.request.Keys, f.Key) && slices.ContainsFunc(o.reshared, func(n fresh) bool { return n.Key.Key == f.Key.Key })
+		})
+	}
+	if i < 0 || !t.c.overrun() || slices.ContainsFunc(t.c.reshared, func(f fresh) bool { return !later(f) }) {
+		return nil
+	}
+	t.shut("nobody closed it in its time, and another emergency gave its keys new shares")
+	return nil
+}
+
+// shut enters CLOSED. Tranches count from the end of the lock-up's time, and what left a rescue vault since counts.
+func (t *turn) shut(why string) {
+	over := t.c.at + t.c.plan.LockUp
+	t.step(Closed, why)
+	t.c.at = min(t.c.at, over)
 }
 
 // leaves says in words which keys are left as they were; "" if none is.

@@ -57,14 +57,19 @@ func (d Docket) find(request statement.ID) int {
 	return slices.IndexFunc(d.cases, func(c Case) bool { return c.request.ID == request })
 }
 
-// Open is the case that holds the vault: declared, and not over.
-func (d Docket) Open() (Case, bool) {
+// Open is the case that holds the vault: declared, and not over. A lock-up that nobody closed in its time comes after another, which may be about who keeps its closing back.
+func (d Docket) Open() (open Case, ok bool) {
 	for _, c := range d.cases {
-		if c.state.Holds() {
-			return c, true
+		if c.state.Holds() && (!ok || open.overrun()) {
+			open, ok = c, true
 		}
 	}
-	return Case{}, false
+	return open, ok
+}
+
+// yields says that a case leaves an outflow to another: its own lock-up was not closed in its time, and the other holds the same vault since.
+func (d Docket) yields(c Case, o Outflow) bool {
+	return c.overrun() && c.own(o) && slices.ContainsFunc(d.cases, func(x Case) bool { return x.state.Holds() && !x.overrun() && x.own(o) })
 }
 
 // Rolled says that this node was rolled back and its operator has not confirmed.

@@ -88,10 +88,11 @@ const (
 
 var changeNames = [...]string{"a new destination", "another policy", "a new key", "another plan", "an ordinary reshare", "an export"}
 
-// MayChange says why that must not be, nil if it may: from DECLARED until it is over, never (S7). A person may still revoke their own key, and new shares are backed up.
+// MayChange says why that must not be, nil if it may: from DECLARED until it is over, never (S7). A person may still revoke their own key, and new shares are backed up. A lock-up that is not closed
+// when its time is over holds its own keys alone: the case keeps its plan, whatever the charter says by then.
 func (d Docket) MayChange(w Change) error {
 	for _, c := range d.cases {
-		if c.state.Holds() && !(w == ExportKey && c.exports()) {
+		if c.state.Holds() && !(w == ExportKey && c.exports()) && (!c.overrun() || w == NewCommittee || w == ExportKey) {
 			return fmt.Errorf("vault %s: %s: %w: request %s is %s", c.plan.Name, changeNames[w], ErrHeld, c.request.ID.Short(), c.state)
 		}
 	}

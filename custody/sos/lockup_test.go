@@ -3,6 +3,7 @@ package sos_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -117,7 +118,7 @@ func TestAKeyIsLeft(t *testing.T) {
 	// cora holds a share of the second key alone.
 	v := o.view()
 	v.Keys = []act.Key{{Key: o.keys[0].Key, Epoch: [32]byte{5}}, second}
-	v.Holders = map[[32]byte][]string{o.keys[0].Key: {"acme", "bolt", "yara"}, second.Key: {"acme", "bolt", "cora"}}
+	v.Holders = map[[32]byte]sos.Holders{o.keys[0].Key: {[]string{"acme", "bolt", "yara"}, 2}, second.Key: {[]string{"acme", "bolt", "cora"}, 3}}
 	first := o.q
 	for name, keys := range map[string][]act.Key{"all keys": v.Keys, "the first": v.Keys[:1], "in the old epochs": o.keys, "the one that is left": v.Keys[1:]} {
 		o.now += time.Second
@@ -357,4 +358,216 @@ func parts(nodes []*one, p plan.Plan, operators, guardians []string, now time.Ti
 		}
 	}
 	return gave >= p.Live && given >= p.Quorum
+}
+
+// Where t′ = n′, one of the new committee that is lost or hostile keeps every closing back. Once the lock-up's time is over it holds the vault's own keys alone: charters come into force, and
+// rescue vaults sign in tranches, which a closing does not begin anew.
+func TestALockUpThatNobodyCloses(t *testing.T) {
+	for _, successors := range []bool{true, false} {
+		o := newTwo(t, func(p *plan.Plan) {
+			if !successors {
+				p.Successors = nil
+			}
+		}).to(sos.Active)
+		o.do(o.reshared(o.keys[0], "acme", "bolt"))
+		o.do(o.reshared(second, "acme", "bolt"))
+		o.wait(window)
+		out := func(vault string, n int64) sos.Outflow {
+			return o.sweep(func(x *sos.Outflow) {
+				x.Flows[0].To, x.Flows[0].Amount, x.Flows[1].Amount, x.Vault = thief, n, 1, vault
+				if vault == "rescue" {
+					x.Key = [32]byte{8}
+				}
+			})
+		}
+		changes := []sos.Change{sos.NewDestination, sos.NewPolicy, sos.NewPlan, sos.NewKey}
+		o.wait(lockUp - 1)
+		if err := o.spend(out("rescue", 1)); !errors.Is(err, sos.ErrHeld) {
+			t.Errorf("successors %t, a nanosecond early: %v", successors, err)
+		}
+		for _, w := range changes {
+			if o.d.MayChange(w) == nil {
+				t.Errorf("successors %t, a nanosecond early: change %d", successors, w)
+			}
+		}
+		o.wait(1)
+		if err := o.closes([]string{"acme"}, o.keys...); err == nil || o.state() != sos.LockUp {
+			t.Fatalf("successors %t: closed by one of two: %s", successors, o.state())
+		}
+		for _, w := range changes {
+			if err := o.d.MayChange(w); err != nil {
+				t.Errorf("successors %t: %v", successors, err)
+			}
+		}
+		for what, err := range map[string]error{
+			"an ordinary reshare": o.d.MayChange(sos.NewCommittee), "an export": o.d.MayChange(sos.ExportKey), "an ordinary session": o.d.MayRun(sos.Ordinary, statement.ID{}),
+			"to elsewhere": o.spend(out("treasury", 5)), "by the key": o.spend(o.sweep(func(x *sos.Outflow) { x.Vault, x.Flows[0].To = "petty-cash", thief })),
+			"more than a tranche of the rescue vault": o.spend(out("rescue", 10)), "uncounted": o.d.MaySign(out("rescue", 1)),
+		} {
+			if err == nil {
+				t.Errorf("successors %t: the vault's own keys: %s", successors, what)
+			}
+		}
+		first := out("rescue", 6) // 7 of 10
+		if err := errors.Join(o.spend(first), o.d.MaySign(first), o.spend(o.sweep(nil))); err != nil {
+			t.Errorf("successors %t: %v", successors, err)
+		}
+		o.wait(2 * time.Minute)
+		if !successors {
+			o.wait(4 * time.Minute)
+			if err := errors.Join(o.spend(out("rescue", 1<<50)), o.d.MaySign(out("rescue", 1))); err != nil {
+				t.Errorf("after the last tranche: %v", err)
+			}
+			continue
+		}
+		if err := o.closes([]string{"acme", "bolt"}, o.keys...); err != nil {
+			t.Fatal(err)
+		}
+		o.d = reread(t, o.p, o.d)
+		if err := o.spend(out("rescue", 13)); !errors.Is(err, sos.ErrPlan) {
+			t.Errorf("21 of 20 in the second period, the closing between: %v", err)
+		}
+		if err := o.spend(out("treasury", 12)); err != nil {
+			t.Errorf("20 of 20: %v", err)
+		}
+		o.do(sos.RolledBack{})
+		if err := o.spend(out("treasury", 1)); !errors.Is(err, sos.ErrPlan) {
+			t.Errorf("after a roll-back tranches are counted anew: %v", err)
+		}
+	}
+}
+
+// Who is lost sits in both committees of a vault, as after an emergency that left a key. A request is about the keys of one: each goes its way by itself, whichever comes first, and one about both is none.
+func TestLostInTwoCommittees(t *testing.T) {
+	third := act.Key{Key: [32]byte{9}, Epoch: [32]byte{4}}
+	held := map[[32]byte]sos.Holders{{3}: {[]string{"acme", "bolt", "cora"}, 3}, second.Key: {[]string{"acme", "cora", "yara"}, 2}, third.Key: {[]string{"acme", "bolt", "cora"}, 3}}
+	all := []act.Key{{Key: [32]byte{3}, Epoch: [32]byte{4}}, second, third}
+	groups := func(change func(v *sos.View), subjects ...string) (out string) {
+		v := sos.View{Keys: all, Holders: maps.Clone(held)}
+		change(&v)
+		for _, g := range v.Of(subjects) {
+			for _, k := range g {
+				out += fmt.Sprint(k.Key[0])
+			}
+			out += " "
+		}
+		return out
+	}
+	for _, c := range []struct {
+		change   func(v *sos.View)
+		subjects []string
+		want     string
+	}{
+		{func(*sos.View) {}, []string{"cora"}, "39 7 "},
+		{func(*sos.View) {}, []string{"bolt"}, "39 "},
+		{func(*sos.View) {}, []string{"bolt", "yara"}, "39 7 "},
+		{func(*sos.View) {}, []string{"emma"}, ""},
+		{func(v *sos.View) {
+			v.Holders[third.Key] = sos.Holders{Operators: []string{"acme", "bolt", "cora"}, Threshold: 2}
+		}, []string{"cora"}, "3 7 9 "},
+		{func(v *sos.View) { delete(v.Holders, second.Key) }, []string{"cora"}, "379 "},
+		{func(v *sos.View) { v.Holders = nil }, []string{"cora"}, "379 "},
+	} {
+		if got := groups(c.change, c.subjects...); got != c.want {
+			t.Errorf("because of %v: %q, not %q", c.subjects, got, c.want)
+		}
+	}
+	for name, c := range map[string]struct {
+		keys []act.Key
+		goes bool
+	}{
+		"the keys of one": {[]act.Key{all[0], third}, true}, "the key of the other": {[]act.Key{second}, true}, "all": {all, false}, "half of one's": {all[:1], false},
+		"in another epoch": {[]act.Key{{Key: second.Key, Epoch: [32]byte{6}}}, false},
+	} {
+		o := newTwo(t, nil)
+		o.keys, o.held = all, held
+		q := o.request(plan.Silence, "g2")
+		q.Keys = c.keys
+		s, err := q.Statement(statement.Salt(o.id()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.d, _, err = o.d.Ask(s, o.r()); err != nil {
+			t.Fatal(err)
+		}
+		o.q, _ = act.RequestOf(s)
+		if !c.goes {
+			o.back()
+			if o.wait(time.Second); o.state() != sos.Armed {
+				t.Errorf("%s: %s", name, o.state())
+			}
+			continue
+		}
+		o.to(sos.Active)
+		for _, k := range c.keys {
+			o.do(o.reshared(k, "acme", "bolt"))
+		}
+		o.wait(window + lockUp)
+		if err := o.closes([]string{"acme", "bolt"}, c.keys...); err != nil || o.state() != sos.Closed {
+			t.Errorf("%s: %s, %v", name, o.state(), err)
+		}
+	}
+}
+
+// One of a t′ = n′ committee is lost after the lock-up's time, which nobody closes without it. Another emergency may be declared because of it then, and not before; the sweeps go by its plan from
+// then on, and its new shares end the first.
+func TestAnotherAfterALockUpThatNobodyCloses(t *testing.T) {
+	o := newTwo(t, nil).to(sos.Active)
+	first := o.q
+	o.do(o.reshared(o.keys[0], "acme", "cora"))
+	o.do(o.reshared(second, "acme", "cora"))
+	o.wait(window + lockUp - time.Minute)
+	for i := range o.keys {
+		o.keys[i].Epoch = [32]byte{5}
+	}
+	q := o.request(plan.Legal, "g2")
+	q.Number, q.Previous = 1, first.ID
+	s, err := q.Statement(statement.Salt(o.id()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.d, _, err = o.d.Ask(s, o.r()); err != nil {
+		t.Fatal(err)
+	}
+	o.q, _ = act.RequestOf(s)
+	o.back()
+	o.wait(30 * time.Second)
+	if o.state() != sos.Armed || !strings.Contains(strings.Join(o.d.Lacks(o.q.ID, o.view(), o.r()), "; "), "one at a time") {
+		t.Fatalf("beside a lock-up whose time is not over: %s", o.state())
+	}
+	o.wait(30 * time.Second)
+	if open, _ := o.d.Open(); o.state() != sos.Declared || open.ID() != o.q.ID {
+		t.Fatalf("after it: %s, %v", o.state(), o.d.Lacks(o.q.ID, o.view(), o.r()))
+	}
+	if err := o.spend(o.sweep(nil)); !errors.Is(err, sos.ErrHeld) {
+		t.Errorf("a sweep by the first's plan: %v", err)
+	}
+	o.do(sos.Told{Request: o.q.ID})
+	o.do(o.step("bolt", "declared"))
+	o.wait(time.Second)
+	o.wait(delay)
+	if o.state() != sos.Active {
+		t.Fatal(o.state())
+	}
+	sweep := o.sweep(nil)
+	if err := errors.Join(o.spend(sweep), o.d.MaySign(sweep)); err != nil {
+		t.Error(err)
+	}
+	if by, _ := o.d.Rules(sweep); by != o.q.ID {
+		t.Errorf("the plan of %s rules", by.Short())
+	}
+	for i, k := range o.keys {
+		e := o.reshared(k, "acme", "yara")
+		e.Key.Epoch = [32]byte{6}
+		o.do(e)
+		o.do(sos.Moved{Key: e.Key})
+		if c, _ := o.d.Case(first.ID); (c.State() == sos.Closed) != (i == 1) || o.state() != sos.Active {
+			t.Fatalf("%d keys have newer shares: the first is %s, the second %s", i+1, c.State(), o.state())
+		}
+	}
+	o.d = reread(t, o.p, o.d)
+	o.wait(window)
+	if o.state() != sos.LockUp {
+		t.Error(o.state())
+	}
 }

@@ -20,6 +20,7 @@ var (
 	mActivate = move{"activate", activate} // keep who contributes
 	mFollow   = move{"follow", follow}     // the key has new shares: lock-up will come, whatever was thought before
 	mLapse    = move{"lapse", lapse}       // the epoch is another: what was backed up for it is void
+	mYield    = move{"yield", yield}       // another emergency led its keys on: an unclosed lock-up is over
 	mClose    = move{"close", closes}      // the new committee stands
 	mFree     = move{"free", free}         // all operators release early
 	mAgain    = move{"again", again}       // after a roll-back, the delay is counted anew
@@ -44,7 +45,7 @@ var moves = [numStates][numColumns]move{
 	Declared: {mCount, mObject, mRefute, mRefute, mHeed, mGift, mTold, nEarly, mFollow, mLapse, nEarly, nEarly, mAgain, mContest},
 	Contest:  {mCount, mObject, mRefute, mRefute, mHeed, mGift, mStay, nEarly, mFollow, mLapse, nEarly, nEarly, mAgain, mMature},
 	Active:   {mCount, mObject, mRefute, mRefute, mHeed, mGift, mStay, mActivate, mFollow, mLapse, nEarly, nEarly, mAgain, mWindow},
-	LockUp:   {nOver, mObject, mRefute, mRefute, mHeed, mGift, mStay, nLate, mFollow, mStay, mClose, mFree, mRelock, mLock},
+	LockUp:   {nOver, mObject, mRefute, mRefute, mHeed, mGift, mStay, nLate, mFollow, mYield, mClose, mFree, mRelock, mLock},
 	Closed:   {nOver, nOver, nOver, nOver, mHeed, nOver, mStay, nOver, mFollow, mStay, mStay, mFree, mRelock, mStay},
 	Vetoed:   {nOver, nOver, nOver, nOver, mHeed, mGift, mStay, nOver, mFollow, mStay, nOver, nOver, mStay, mStay},
 	Expired:  {nOver, nOver, nOver, nOver, mHeed, mGift, mStay, nOver, mFollow, mStay, nOver, nOver, mStay, mStay},

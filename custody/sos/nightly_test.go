@@ -39,7 +39,7 @@ var mutants = []mutant{
 	{"life alone does not", "cancel.go", "slices.Contains(t.c.alive, s) && slices.Contains(t.c.signed, s)", "slices.Contains(t.c.alive, s)", "S9"},
 	{"a coerced subject cannot", "plan/plan.go", "trigger != Compromise && trigger != Legal", "trigger != Compromise || trigger != Legal", "S9"},
 	{"what was given is not taken for vetoed", "cancel.go", "case t.c.given(t.d.self):", "case false:", "S4"},
-	{"one at a time", "start.go", "if open, ok := d.Open(); ok {", "if open, ok := d.Open(); ok && false {", "S5"},
+	{"one at a time", "start.go", "if open, ok := d.Open(); ok && !open.overrun() {", "if open, ok := d.Open(); ok && false {", "S5"},
 	{"a repetition takes more", "plan/need.go", "if before > 0 {", "if false {", "S5"},
 	{"it says how many came before", "start.go", "if q.Number < before {", "if false {", "S5"},
 	{"a pause follows a veto", "start.go", "return c.byGuardians && ", "return false && c.byGuardians && ", "S5"},

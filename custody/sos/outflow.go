@@ -58,7 +58,7 @@ func (d Docket) Spend(o Outflow, r Reading) (Docket, error) {
 	next := d.clone()
 	for i := range next.cases {
 		c := &next.cases[i]
-		if !c.binds(o) {
+		if !c.binds(o) || d.yields(*c, o) {
 			continue
 		}
 		*c = c.clone()
@@ -90,8 +90,11 @@ func (c *Case) spend(o Outflow, r Reading) error {
 	case c.state == Closed && !c.freed:
 		return c.inTranches(o)
 	case (c.state == Active || c.state == LockUp) && c.rescue(o) && !c.own(o):
-		if c.freed {
+		switch {
+		case c.freed:
 			return nil
+		case c.overrun(): // who does not close it holds the vault's own keys, and nobody else's
+			return c.inTranches(o)
 		}
 		return fmt.Errorf("%w: a rescue vault signs nothing outward before the lock-up is over", ErrHeld)
 	case c.state == Active && c.closing(r):
@@ -235,6 +238,10 @@ func (c *Case) take(o Outflow, w What, sums map[string]int64) error {
 	return nil
 }
 
+// overrun says that a lock-up's time is over, and that nobody closed it. From then on it holds its own keys alone: a closing takes t′ of the new committee, and where t′ = n′
+// one that is lost or hostile could hold rescue vaults and charters for ever.
+func (c Case) overrun() bool { return c.state == LockUp && c.clock.Credited-c.at >= c.plan.LockUp }
+
 // inTranches bounds what leaves after the lock-up, from the vault and its rescue vaults together (S11).
 func (c *Case) inTranches(o Outflow) error {
 	if c.counted(o.Intent) {
@@ -250,7 +257,7 @@ func (c *Case) inTranches(o Outflow) error {
 		}
 	}
 	for _, t := range c.plan.Tranches {
-		periods := int64((c.clock.Credited - c.at) / t.Every)
+		periods := int64(c.outSince() / t.Every)
 		if sums[t.Asset] == 0 || periods >= int64(t.Count) {
 			continue
 		}
@@ -267,5 +274,13 @@ func (c *Case) inTranches(o Outflow) error {
 
 // tranchesOver says that nothing bounds what leaves any more.
 func (c Case) tranchesOver() bool {
-	return c.freed || !slices.ContainsFunc(c.plan.Tranches, func(t plan.Tranche) bool { return (c.clock.Credited-c.at)/t.Every < time.Duration(t.Count) })
+	return c.freed || !slices.ContainsFunc(c.plan.Tranches, func(t plan.Tranche) bool { return c.outSince()/t.Every < time.Duration(t.Count) })
+}
+
+// outSince is for how long tranches have been counted: since the lock-up's time was over, closed or not.
+func (c Case) outSince() time.Duration {
+	if c.state == LockUp {
+		return c.clock.Credited - c.at - c.plan.LockUp
+	}
+	return c.clock.Credited - c.at
 }

@@ -30,6 +30,7 @@ type one struct {
 	name  string   // where several play
 	quiet []string // whom nobody hears; none: cora
 	alive bool     // they are heard all the same
+	held  map[[32]byte]sos.Holders
 }
 
 func newOne(t testing.TB, trigger string, change func(*plan.Plan)) *one {
@@ -104,7 +105,7 @@ func (o *one) view() sos.View {
 		}
 		return v
 	}
-	return sos.View{Keys: o.keys, Silent: map[string]time.Duration{"cora": time.Hour}, Refusing: map[string]time.Duration{"cora": time.Hour}, Height: 100}
+	return sos.View{Keys: o.keys, Holders: o.held, Silent: map[string]time.Duration{"cora": time.Hour}, Refusing: map[string]time.Duration{"cora": time.Hour}, Height: 100}
 }
 
 func (o *one) wait(d time.Duration) {

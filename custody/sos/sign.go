@@ -10,7 +10,7 @@ import (
 // subjects are whom it is about. It is zero if there is none.
 func (d Docket) Rules(o Outflow) (request statement.ID, subjects []string) {
 	for _, c := range d.cases {
-		if (c.state == Active || c.state == LockUp) && c.own(o) {
+		if (c.state == Active || c.state == LockUp) && c.own(o) && !d.yields(c, o) {
 			return c.request.ID, c.request.Subjects
 		}
 	}
@@ -31,7 +31,7 @@ func (d Docket) Binds(o Outflow) bool {
 // a declaration, and was never counted, is not signed out of caps and tranches.
 func (d Docket) MaySign(o Outflow) error {
 	for _, c := range d.cases {
-		if !c.binds(o) {
+		if !c.binds(o) || d.yields(c, o) {
 			continue
 		}
 		if err := c.maySign(o); err != nil {
@@ -44,7 +44,7 @@ func (d Docket) MaySign(o Outflow) error {
 func (c Case) maySign(o Outflow) error {
 	switch {
 	case c.state == Active || c.state == LockUp:
-		if !c.own(o) && c.freed || c.own(o) && c.counted(o.Intent) {
+		if !c.own(o) && (c.freed || c.overrun() && (c.tranchesOver() || c.counted(o.Intent))) || c.own(o) && c.counted(o.Intent) {
 			return nil
 		}
 		return fmt.Errorf("%w: what the plan did not take is not signed", ErrHeld)

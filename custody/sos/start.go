@@ -1,6 +1,7 @@
 package sos
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -103,13 +104,13 @@ func (d Docket) unfit(c Case, v View, r Reading) (lacks []string) {
 	if q.Charter != d.plan.Charter {
 		add("another charter is in force: make it anew under that")
 	}
-	if !slices.Equal(q.Keys, v.Of(q.Subjects)) {
-		add("it does not name the vault's keys that its subjects hold a share of, in the epochs in force: make it anew with those")
+	if !slices.ContainsFunc(v.Of(q.Subjects), func(keys []act.Key) bool { return slices.Equal(q.Keys, keys) }) {
+		add("it does not name the vault's keys that its subjects hold a share of with one committee, in the epochs in force: make it anew with those")
 	}
 	if err := c.plan.Serves(q.Trigger, q.Subjects); err != nil {
 		add("%v", err)
 	}
-	if open, ok := d.Open(); ok {
+	if open, ok := d.Open(); ok && !open.overrun() {
 		add("SOS request %s is open: one at a time", open.ID().Short())
 	}
 	before := d.before(r)
@@ -122,16 +123,35 @@ func (d Docket) unfit(c Case, v View, r Reading) (lacks []string) {
 	return append(lacks, d.backers(c, max(q.Number, before), r)...)
 }
 
-// Of are the keys that a request about these subjects names: every one of the vault in whose committee in force one of them sits. What an emergency that closed
-// gave new shares, it does not ask about again.
-func (v View) Of(subjects []string) (keys []act.Key) {
+// Of are the keys that requests about these subjects name, one request for each committee: every key of the vault in whose committee in force one of them sits, by whom they are held and how
+// many of these sign. After an emergency that left a key they may differ: each committee has its own contributors, plan and guardians' parts, and one must not wait for the other. What an
+// emergency that closed gave new shares, it does not ask about again where no subject holds it. A key of which the committee is not known is of every one.
+func (v View) Of(subjects []string) (groups [][]act.Key) {
+	var of []Holders
+	var unknown []act.Key
 	for _, k := range v.Keys {
 		holders, known := v.Holders[k.Key]
-		if !known || slices.ContainsFunc(subjects, func(name string) bool { return slices.Contains(holders, name) }) {
-			keys = append(keys, k)
+		i := slices.IndexFunc(of, func(h Holders) bool {
+			return h.Threshold == holders.Threshold && slices.Equal(h.Operators, holders.Operators)
+		})
+		switch {
+		case !known:
+			unknown = append(unknown, k)
+		case !slices.ContainsFunc(subjects, func(name string) bool { return slices.Contains(holders.Operators, name) }):
+		case i < 0:
+			of, groups = append(of, holders), append(groups, []act.Key{k})
+		default:
+			groups[i] = append(groups[i], k)
 		}
 	}
-	return keys
+	if len(groups) == 0 && len(unknown) > 0 {
+		return [][]act.Key{unknown}
+	}
+	for i := range groups {
+		groups[i] = append(groups[i], unknown...)
+		slices.SortFunc(groups[i], func(a, b act.Key) int { return bytes.Compare(a.Key[:], b.Key[:]) })
+	}
+	return groups
 }
 
 // before is how many declarations came in the 90 days before, as this node knows. A clock that was set back forgets none.

@@ -153,8 +153,14 @@ type View struct {
 	Silent   map[string]time.Duration // since the last heartbeat of each other operator that this node had, whoever carried it
 	Refusing map[string]time.Duration // since this node had a challenge of the operator, without a signature of it since
 	Keys     []act.Key                // of the vault, ascending, in the epochs in force here
-	Holders  map[[32]byte][]string    // of each key, the committee in force; of a key without, it is not known
+	Holders  map[[32]byte]Holders     // of each key, the committee in force; of a key without, it is not known
 	Height   uint64                   // of the plan's chain, from this node's own endpoint; 0: unknown
+}
+
+// Holders are a key's committee, and how many of it sign.
+type Holders struct {
+	Operators []string // ascending
+	Threshold int
 }
 
 // Effects are what an event brings. The host makes the docket durable, then acts on them in this order.

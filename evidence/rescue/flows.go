@@ -172,50 +172,59 @@ func (j *judge) judgeCaps(c *inquiry) {
 	}
 }
 
-// judgeTranches counts what left since an emergency was closed, from the vault and its rescue vaults together: in the i-th period at most i times the tranche
-// (spec/sos 5.7).
+// judgeTranches counts what left since an emergency's lock-up was over, from the vault, once it was closed, and its rescue vaults together: in the i-th period at most i times the
+// tranche (spec/sos 5.7).
 //
-// How long it had been closed is what t of those who tell could say by their own logs: whoever signs must have it so. Their clocks' credit is never more.
+// How long it had been over is what t of those who tell could say by their own logs: whoever signs must have it so. Their clocks' credit is never more.
 func (j *judge) judgeTranches(c *inquiry) {
 	if len(c.Plan.Tranches) == 0 || len(c.freed) > 0 {
 		return
 	}
 	type since struct {
 		Outflow
-		closed time.Duration
+		over time.Duration
 	}
 	var all []since
 	for _, o := range j.Outflows {
 		ours := o.Vault == "" && slices.ContainsFunc(c.Request.Keys, func(k act.Key) bool { return k.Key == o.Key.Key }) || o.Vault != "" && sweepsTo(c.Plan, o.Vault)
-		if d, ok := c.closedFor(o); ours && ok && o.Ruled.IsZero() {
+		if d, ok := c.overFor(o); ours && ok && o.Ruled.IsZero() {
 			all = append(all, since{o, d})
 		}
 	}
-	sort.SliceStable(all, func(i, k int) bool { return all[i].closed < all[k].closed })
+	sort.SliceStable(all, func(i, k int) bool { return all[i].over < all[k].over })
 	told := map[string]bool{}
 	var before []Outflow
 	for _, o := range all {
 		before = append(before, o.Outflow)
 		out := sums(before)
 		for _, t := range c.Plan.Tranches {
-			periods := int64(o.closed / t.Every)
+			periods := int64(o.over / t.Every)
 			if most := (periods + 1) * min(t.Most, math.MaxInt64/(periods+1)); periods < int64(t.Count) && out[t.Asset] > most && !told[t.Asset] {
 				told[t.Asset] = true
-				j.find(c.subject(j.Story), claimTranches, "%s after it was closed, %d of %s had left, with request %s; by then its plan lets %d leave, %d more every %s", o.closed.Truncate(time.Second), out[t.Asset], t.Asset, o.Intent.Short(), most, t.Most, t.Every)
+				j.find(c.subject(j.Story), claimTranches, "%s after its lock-up, %d of %s had left, with request %s; by then its plan lets %d leave, %d more every %s", o.over.Truncate(time.Second), out[t.Asset], t.Asset, o.Intent.Short(), most, t.Most, t.Every)
 			}
 		}
 	}
 }
 
-// closedFor is how long a request had been closed when something was signed, as those who signed could have it at most; ok is false if it was not closed yet at
-// as many as sign.
-func (c *inquiry) closedFor(o Outflow) (d time.Duration, ok bool) {
+// overFor is how long a request's lock-up had been over when something was signed, as those who signed could have it at most; ok is false if it was not over yet at as many as
+// sign. Closed or not, it is over for a rescue vault; for the vault's own keys it must be closed.
+func (c *inquiry) overFor(o Outflow) (d time.Duration, ok bool) {
 	var all []time.Duration
 	for name, at := range o.Told {
 		steps := c.own(name)
-		i := slices.IndexFunc(steps, func(s taken) bool { return s.State == closed })
-		if i >= 0 && steps[i].Leaf < at.Leaf && last(steps, at.Leaf).State == closed {
-			all = append(all, at.At.Sub(steps[i].At)+skew)
+		now, from := last(steps, at.Leaf), time.Time{}
+		for _, s := range steps {
+			switch {
+			case s.Leaf >= at.Leaf:
+			case s.State == lockUp:
+				from = s.At.Add(c.Plan.LockUp)
+			case s.State == closed && from.IsZero(): // a log that was begun anew from a copy
+				from = s.At
+			}
+		}
+		if over := at.At.Sub(from) + skew; now.State == closed || o.Vault != "" && now.State == lockUp && over >= 0 {
+			all = append(all, over)
 		}
 	}
 	need := max(min(o.Threshold, len(o.Told)), 1)
@@ -223,14 +232,14 @@ func (c *inquiry) closedFor(o Outflow) (d time.Duration, ok bool) {
 		return 0, false
 	}
 	sort.Slice(all, func(i, k int) bool { return all[i] > all[k] })
-	return all[need-1], true
+	return max(all[need-1], 0), true
 }
 
 func sweepsTo(p plan.Plan, vault string) bool {
 	return slices.ContainsFunc(p.Destinations, func(d plan.Destination) bool { return d.Vault != "" && d.Vault == vault })
 }
 
-// rescueVault wants nothing to leave a rescue vault outward while the vault that is swept to it is ACTIVE or in LOCK-UP (spec/sos 5.6).
+// rescueVault wants nothing to leave a rescue vault outward while the vault that is swept to it is ACTIVE or in LOCK-UP, until the lock-up's time is over (spec/sos 5.6).
 func (j *judge) rescueVault(o Outflow) {
 	for _, c := range j.cases {
 		if !sweepsTo(c.Plan, o.Vault) || len(c.freed) > 0 || len(o.Told) == 0 {
@@ -240,7 +249,7 @@ func (j *judge) rescueVault(o Outflow) {
 		for name, at := range o.Told {
 			steps := c.own(name)
 			i := slices.IndexFunc(steps, func(s taken) bool { return s.State == active || s.State == lockUp })
-			if s := last(steps, at.Leaf); i >= 0 && (s.State == active || s.State == lockUp) && at.At.Sub(steps[i].At) > inFlight {
+			if s := last(steps, at.Leaf); i >= 0 && (s.State == active || s.State == lockUp && at.At.Sub(s.At) < c.Plan.LockUp-skew) && at.At.Sub(steps[i].At) > inFlight {
 				held++
 			}
 		}

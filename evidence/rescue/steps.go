@@ -112,7 +112,10 @@ func (j *judge) walkDeclared(c *inquiry, l Log, s taken) {
 		}
 	}
 	if out := j.leftOut(l.Operator, s.Leaf, q); out != nil {
-		bad("the request leaves out key %x, of which a subject held a share", out)
+		bad("the request leaves out key %x, of which a subject held a share in the same committee", out)
+	}
+	if out := j.others(q); out != nil {
+		bad("the request names key %x, which another committee holds than the first: each takes a request of its own", out)
 	}
 	if !s.Created.Before(q.Expires) {
 		bad("the request had expired at %s", q.Expires.Format(time.RFC3339))
@@ -143,15 +146,34 @@ func (j *judge) walkDeclared(c *inquiry, l Log, s taken) {
 	}
 }
 
-// leftOut is a key that a request does not name, and in whose committee one of its subjects sat, as a log told before a leaf (spec/sos 4.4); nil: none.
+// leftOut is a key of the same committee that a request does not name, and in whose committee one of its subjects sat, as a log told before a leaf (spec/sos 4.4); nil: none.
 func (j *judge) leftOut(log string, leaf int, q act.Request) []byte {
+	first, known := j.epoch(q.Keys[0])
 	for _, e := range j.Epochs {
 		in := slices.ContainsFunc(e.Members, func(m Seat) bool { return slices.Contains(q.Subjects, m.Operator) })
-		if in && j.Current(log, e.Key.Key, leaf) == e.Epoch && !slices.ContainsFunc(q.Keys, func(k act.Key) bool { return k.Key == e.Key.Key }) {
+		named := slices.ContainsFunc(q.Keys, func(k act.Key) bool { return k.Key == e.Key.Key })
+		if in && !named && (!known || sameCommittee(first, e)) && j.Current(log, e.Key.Key, leaf) == e.Epoch {
 			return e.Key.Key[:6]
 		}
 	}
 	return nil
+}
+
+// others is a key of a request that another committee holds than its first; nil: none.
+func (j *judge) others(q act.Request) []byte {
+	first, known := j.epoch(q.Keys[0])
+	for _, k := range q.Keys {
+		if e, ok := j.epoch(k); ok && known && !sameCommittee(first, e) {
+			return k.Key[:6]
+		}
+	}
+	return nil
+}
+
+func sameCommittee(a, b Epoch) bool {
+	return a.Threshold == b.Threshold && len(a.Members) == len(b.Members) && !slices.ContainsFunc(a.Members, func(m Seat) bool {
+		return !slices.ContainsFunc(b.Members, func(o Seat) bool { return o.Operator == m.Operator })
+	})
 }
 
 // lacks says whom a declaration lacks at one node, by what its own log told before; "": nobody. Nobody counts who is bound to a subject, who vetoed, whom one person
@@ -311,6 +333,9 @@ func (j *judge) walkClosed(c *inquiry, l Log, from, s taken) {
 	if why := waited(from.Place, s.Place, s.Credited, c.Plan.LockUp); from.State != "" && !freed && why != "" {
 		j.accuse(c, l.Operator, claimTime, "leaf %d of its log ends the lock-up, and %s", s.Leaf, why)
 	}
+	if j.ledOn(c, l.Operator, s.Leaf) { // by another emergency, since nobody closed it
+		return
+	}
 	if len(c.Plan.Successors) == 0 && !freed {
 		j.accuse(c, l.Operator, claimTime, "leaf %d of its log ends a lock-up that only an early release ends: the plan names no successors", s.Leaf)
 	}
@@ -319,6 +344,22 @@ func (j *judge) walkClosed(c *inquiry, l Log, from, s taken) {
 	}) {
 		j.accuse(c, l.Operator, claimClose, "leaf %d of its log closes it, and no closing that enough of each new committee signed, and that names all new shares that it tells of, stands before it", s.Leaf)
 	}
+}
+
+// ledOn says that another emergency gave each key that this one had given new shares newer ones, as a log told before a leaf (spec/sos 3.6).
+func (j *judge) ledOn(c *inquiry, log string, leaf int) bool {
+	all := j.made(c)
+	for _, e := range all {
+		if !slices.ContainsFunc(j.cases, func(o *inquiry) bool {
+			return o != c && slices.Contains(o.Request.Keys, e.Key) && slices.ContainsFunc(j.made(o), func(n Epoch) bool {
+				at, told := n.Told[log]
+				return n.Key.Key == e.Key.Key && told && at.Leaf < leaf
+			})
+		}) {
+			return false
+		}
+	}
+	return len(all) > 0
 }
 
 // names says that a closing leaves out none of the epochs that the emergency made, as a log told before a leaf: keys without new shares stay as they were.
@@ -345,16 +386,18 @@ func (j *judge) oneAtATime(l Log) {
 		}
 	}
 	sort.Slice(all, func(i, k int) bool { return all[i].Leaf < all[k].Leaf })
-	state := map[*inquiry]string{}
+	state := map[*inquiry]taken{}
 	for _, m := range all {
 		if m.State == declared {
 			for _, o := range j.cases {
-				if o != m.c && holds(state[o]) {
-					j.accuse(m.c, l.Operator, claimOne, "leaf %d of its log declares it while emergency %s is %s there", m.Leaf, o.id.Short(), state[o])
+				s := state[o]
+				unclosed := s.State == lockUp && m.At.Sub(s.At) >= o.Plan.LockUp-skew // in its time: it holds no other back
+				if o != m.c && holds(s.State) && !unclosed {
+					j.accuse(m.c, l.Operator, claimOne, "leaf %d of its log declares it while emergency %s is %s there", m.Leaf, o.id.Short(), s.State)
 				}
 			}
 		}
-		state[m.c] = m.State
+		state[m.c] = m.taken
 	}
 }
 

@@ -100,6 +100,8 @@ func TestEveryBrokenRuleIsFound(t *testing.T) {
 			w.s.Current = func(string, [32]byte, int) [32]byte { return [32]byte{99} }
 			return w
 		}, "operator acme", claimStart},
+		"a key of the same committee left out": {func(t *testing.T) *tale { return twoKeys(t, nil, false) }, "operator acme", claimStart},
+		"a key of another committee named":     {func(t *testing.T) *tale { return twoKeys(t, elsewhere, true) }, "operator acme", claimStart},
 		"two open at once": {func(t *testing.T) *tale {
 			w := begun(t)
 			second(w)
@@ -110,6 +112,14 @@ func TestEveryBrokenRuleIsFound(t *testing.T) {
 			w.step(declared, 0, "acme")
 			return w
 		}, "operator acme", claimOne},
+
+		"another beside a lock-up, an hour before its time is over": {func(t *testing.T) *tale { return another1(t, lockedFor-time.Hour) }, "operator acme", claimOne},
+		"closed by nobody, and no other emergency led its keys on": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.later(lockedFor + time.Hour)
+			w.step(closed, 80*time.Hour+lockedFor+time.Hour, live...)
+			return w
+		}, "operator acme", claimClose},
 
 		// Steps and time.
 		"active at once": {func(t *testing.T) *tale {
@@ -378,6 +388,35 @@ func TestEveryBrokenRuleIsFound(t *testing.T) {
 			w.out(1, func(o *Outflow) { o.Vault, o.Key = "cellar", act.Key{Key: [32]byte{7}} })
 			return w
 		}, "request", claimLock},
+		"out of a rescue vault, just before the lock-up's time is over": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.later(lockedFor - time.Hour)
+			w.out(1, cellar)
+			return w
+		}, "request", claimLock},
+		"to elsewhere, though the lock-up's time is over: nobody closed it": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.later(lockedFor + time.Hour)
+			w.out(1, nil)
+			return w
+		}, "request", claimLock},
+		"more than a tranche of the rescue vault, after a lock-up that nobody closed": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.later(lockedFor + time.Hour)
+			w.out(6, cellar)
+			w.out(5, cellar)
+			return w
+		}, "emergency", claimTranches},
+		"more than two tranches, the first before the closing": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.later(lockedFor + time.Hour)
+			w.out(10, cellar)
+			w.later(24 * time.Hour)
+			w.close(nil, live...)
+			w.step(closed, 80*time.Hour+15*24*time.Hour, live...)
+			w.out(11, nil)
+			return w
+		}, "emergency", claimTranches},
 		"out before the record lets go": {func(t *testing.T) *tale {
 			w := whole(t)
 			w.s.Epochs[1].Until = w.now.Add(time.Hour)
@@ -541,9 +580,53 @@ func TestWhatLeavesAfterwards(t *testing.T) {
 	}
 }
 
+// twoKeys is a tale of a vault with a second key, which its request names or not.
+func twoKeys(t testing.TB, second func(w *tale, e *Epoch), named bool) *tale {
+	return upToActive(t, func(w *tale) {
+		e := w.s.Epochs[0]
+		e.Key = another
+		if second != nil {
+			second(w, &e)
+		}
+		w.s.Epochs = append(w.s.Epochs, e)
+	}, func(q *act.Request) {
+		if named {
+			q.Keys = append(q.Keys, another)
+		}
+	})
+}
+
+// elsewhere: an emergency before led that key to another committee, in which the one that is lost sits as well.
+func elsewhere(w *tale, e *Epoch) {
+	e.Threshold, e.Members = 2, []Seat{w.seat("acme", 1), w.seat("bolt", 2), w.seat("dora", 4)}
+}
+
+// another1 is a tale of a lock-up that nobody closes, and of a request that acme declares beside it.
+func another1(t testing.TB, after time.Duration) *tale {
+	w := begun(t).reshared()
+	w.later(after)
+	w.request("second", func(r *act.Request) { r.Number, r.Previous, r.Keys = 1, w.q.ID, []act.Key{fresh} })
+	w.s.Current = func(_ string, _ [32]byte, leaf int) [32]byte {
+		if leaf > w.s.Said[w.names["second"]].Told["acme"].Leaf {
+			return fresh.Epoch
+		}
+		return old.Epoch
+	}
+	for _, g := range []string{"gail", "gina", "gene"} {
+		w.support(act.Guardian, g)
+	}
+	w.support(act.Operator, "acme")
+	w.step(declared, 0, "acme")
+	return w
+}
+
+// lockedFor is the lock-up of the sample plan.
+const lockedFor = 14 * 24 * time.Hour
+
+func cellar(o *Outflow) { o.Vault, o.Key = "cellar", act.Key{Key: [32]byte{7}} }
+
 // What the plan lets leave, to its last unit: caps, tranches and calls that are kept accuse nobody.
 func TestExactlyWhatThePlanLetsLeave(t *testing.T) {
-	cellar := func(o *Outflow) { o.Vault, o.Key = "cellar", act.Key{Key: [32]byte{7}} }
 	for name, w := range map[string]*tale{
 		"the cap, over one nonce that was asked for again": func() *tale {
 			w := begun(t).reshared()
@@ -584,6 +667,17 @@ func TestExactlyWhatThePlanLetsLeave(t *testing.T) {
 			w.out(1000, nil)
 			return w
 		}(),
+		"tranches of the rescue vault, after a lock-up that nobody closed, and then one of the vault": func() *tale {
+			w := begun(t).reshared()
+			w.later(lockedFor)
+			w.out(10, cellar)
+			w.later(24 * time.Hour)
+			w.out(4, cellar)
+			w.close(nil, live...)
+			w.step(closed, 80*time.Hour+15*24*time.Hour, live...)
+			w.out(6, nil)
+			return w
+		}(),
 		"a sweep that was counted before it was closed": func() *tale {
 			w := begun(t).reshared()
 			w.later(14 * 24 * time.Hour)
@@ -607,6 +701,9 @@ func TestExactlyWhatThePlanLetsLeave(t *testing.T) {
 			w.out(1, nil)
 			return w
 		}(),
+		"another beside a lock-up that nobody closed in its time":                            another1(t, lockedFor),
+		"a key of another committee in which the subject sits, left to a request of its own": twoKeys(t, elsewhere, false),
+		"two keys of one committee": twoKeys(t, nil, true),
 		"out of another vault": func() *tale {
 			w := begun(t).reshared()
 			w.later(time.Hour)
@@ -644,6 +741,29 @@ func TestWhatIsTold(t *testing.T) {
 		}
 		if !slices.Equal(states, []string{declared, contest, active, lockUp, closed}) || n.Steps[2].Credited != 72*time.Hour {
 			t.Errorf("%+v", n)
+		}
+	}
+}
+
+// A lock-up that nobody closed is over once another emergency gave its keys newer shares, as the node's own log told before.
+func TestLedOnByAnother(t *testing.T) {
+	for _, told := range []bool{true, false} {
+		w := begun(t).reshared()
+		first := w.q
+		w.later(lockedFor)
+		w.request("second", func(r *act.Request) { r.Number, r.Previous, r.Keys = 1, first.ID, []act.Key{fresh} })
+		w.activate("newer", func(a *act.Activation) { a.Key = fresh })
+		e := Epoch{Key: act.Key{Key: fresh.Key, Epoch: [32]byte{15}}, Number: 2, Prev: fresh.Epoch, Threshold: 2, Rescued: true, Activation: w.a.ID, Told: map[string]Place{}}
+		for _, l := range live {
+			w.leaf[l]++
+			if told {
+				e.Told[l] = Place{10 * w.leaf[l], w.now}
+			}
+		}
+		w.s.Epochs, w.q = append(w.s.Epochs, e), first
+		w.step(closed, 80*time.Hour+lockedFor, live...)
+		if found := slices.ContainsFunc(w.judge().Findings, func(f Finding) bool { return f.Claim == claimClose && f.Subject == "operator acme" }); found == told {
+			t.Errorf("told %t: found %t", told, found)
 		}
 	}
 }

@@ -73,7 +73,7 @@ var ErrNoRequest = errors.New("no SOS request of the vault is ACTIVE on this nod
 
 // AskActivation is our own operator's word that the plan be carried out, in ACTIVE: this node names the contributors, itself among them, and the new committee,
 // for every key that has no new shares yet and that it can do so for: another key that cannot must not keep this one back. No successors: as many of the plan's as are there, up to the size of the committee before. Threshold 0: that of
-// the vault, as far as the new committee reaches.
+// the vault, as far as the new committee reaches. Who names either agrees to it as well: other contributors that ask for the same have it signed (checkTerms).
 func (d *Desk) AskActivation(ctx context.Context, now time.Time, vault statement.ID, successors []string, threshold int) ([]statement.ID, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -90,6 +90,7 @@ func (d *Desk) AskActivation(ctx context.Context, now time.Time, vault statement
 	var ids []statement.ID
 	var failed error
 	for _, key := range c.Left() {
+		d.wishes[key] = wish{c.ID(), successors, threshold}
 		a, err := d.composed(now, k, c, key, successors, threshold)
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("key %x: %w", key.Key[:6], err))
@@ -183,8 +184,11 @@ func (d *Desk) compose(now time.Time, c sos.Case, k act.Key, givers, successors 
 		}
 	}
 	slices.Sort(members)
+	if name := d.leftOut(c, seats, members); successors == nil && name != "" {
+		return act.Activation{}, fmt.Errorf("successor %s is up, and has not announced its key for attempt %d yet: it is waited for, or name those who are to follow with --with", name, attempt)
+	}
 	if threshold == 0 {
-		threshold = min(max(p.Least, p.Threshold), len(members))
+		threshold = least(p, len(members))
 	}
 	var nodes []mpc.Party
 	for _, name := range members {
@@ -263,7 +267,18 @@ func (d *Desk) word(c sos.Case, id statement.ID) (s statement.Statement, known b
 	return s, false
 }
 
-// checkTerms holds an activation to what our own operator's consent means, and its members to our own record.
+// A wish is what our own operator asked for, for a key of a request. It lives in memory alone: after a start of this node it is asked for again.
+type wish struct {
+	request    statement.ID
+	successors []string // nil: those of the plan
+	threshold  int      // 0: that of the vault
+}
+
+// least is how many of so many members must sign: as many as signed for the vault before, as far as they reach, and no fewer than the plan wants.
+func least(p plan.Plan, members int) int { return min(max(p.Least, p.Threshold), members) }
+
+// checkTerms holds an activation to what our own operator's consent means, and its members to our own record (spec/node 12.10). Consent was to the plan, and not to
+// what one of the contributors makes of it.
 func (d *Desk) checkTerms(c sos.Case, a act.Activation) error {
 	// Who gives its part must not thereby hand the vault to fewer than signed for it before, nor to others alone: its own operator consented to the request, not to that.
 	for _, name := range a.Contributors {
@@ -271,8 +286,18 @@ func (d *Desk) checkTerms(c sos.Case, a act.Activation) error {
 			return fmt.Errorf("contributor %s is no member of the new committee", name)
 		}
 	}
-	if least := min(max(c.Plan().Least, c.Plan().Threshold), len(a.Members)); a.Threshold < least {
-		return fmt.Errorf("threshold: %d; %d of these members signed for the vault before, or as many as there are", a.Threshold, least)
+	own := d.wishes[a.Key]
+	if own.request != c.ID() {
+		own = wish{}
+	}
+	switch need := least(c.Plan(), len(a.Members)); {
+	case a.Threshold < need:
+		return fmt.Errorf("threshold: %d; %d of these members signed for the vault before, or as many as there are", a.Threshold, need)
+	case a.Threshold > need && a.Threshold != own.threshold: // one who is lost or hostile would hold the vault for ever
+		return fmt.Errorf("threshold: %d; by the plan %d of these members sign, and our own operator did not ask for more", a.Threshold, need)
+	}
+	if err := d.checkFollowers(c, a, own); err != nil {
+		return err
 	}
 	var at []mpc.Party
 	for _, m := range a.Members {
@@ -280,6 +305,40 @@ func (d *Desk) checkTerms(c sos.Case, a act.Activation) error {
 		at = append(at, mpc.Party{ID: m.Party, Index: share.Index(m.Index), Identity: o.Identity})
 	}
 	return d.cfg.MaySit(a.Key, at)
+}
+
+// checkFollowers wants beside the contributors whom the plan names and who is there, up to the size of the committee before; or exactly whom our own operator named.
+func (d *Desk) checkFollowers(c sos.Case, a act.Activation, own wish) error {
+	follow := func(names []string) []string {
+		names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(a.Contributors, name) })
+		slices.Sort(names)
+		return slices.Compact(names)
+	}
+	if own.successors != nil && slices.Equal(follow(own.successors), follow(a.Names())) {
+		return nil
+	}
+	if most := len(c.Plan().Operators); len(a.Members) > most {
+		return fmt.Errorf("member: there are %d, and the committee before had %d", len(a.Members), most)
+	}
+	// A contributor that leaves others out makes itself one of whom every closing needs, or the committee its own.
+	if name := d.leftOut(c, d.seatsOf(c, a.Key, a.Attempt), a.Names()); name != "" {
+		return fmt.Errorf("successor %s of the plan is up, and is left out: it sits, or our own operator asks for the same with --with", name)
+	}
+	return nil
+}
+
+// leftOut names a successor of the plan that may sit in a new committee, and is not of it, though there is room; "" if there is none. Its link must stand, and it must have announced
+// its key; soon after ACTIVE it is waited for, because its own clock may come to ACTIVE a little later than ours.
+func (d *Desk) leftOut(c sos.Case, seats map[string]act.Seat, members []string) string {
+	p := c.Plan()
+	soon := p.Window-c.Remaining() < p.Window/attemptsMost
+	for _, name := range p.Successors {
+		_, sits := seats[name]
+		if len(members) < len(p.Operators) && !slices.Contains(members, name) && c.MaySit(name) == nil && d.cfg.Reachable(name) && (sits || soon) {
+			return name
+		}
+	}
+	return ""
 }
 
 // complete lets the docket have what all have signed whose word it takes.
@@ -329,6 +388,9 @@ func (d *Desk) moved(k sos.Docket, c sos.Case, r sos.Reading) (sos.Docket, sos.E
 		if !known || now.Hash == key.Epoch || slices.Contains(c.Reshared(), act.Key{Key: key.Key, Epoch: now.Hash}) {
 			continue
 		}
+		if !d.brought(c, now.Activation, key) && d.underway(k, now, key.Key) { // that case takes it first: else it would think that no emergency brought it
+			continue
+		}
 		var e sos.Event = sos.Moved{Key: act.Key{Key: key.Key, Epoch: now.Hash}}
 		if d.brought(c, now.Activation, key) {
 			e = sos.Reshared{Request: c.ID(), Activation: now.Activation, Key: act.Key{Key: key.Key, Epoch: now.Hash}, Committee: now.Committee, Threshold: now.Threshold}
@@ -345,6 +407,13 @@ func (d *Desk) moved(k sos.Docket, c sos.Case, r sos.Reading) (sos.Docket, sos.E
 		k, all.Say, all.Tell = next, append(all.Say, fx.Say...), append(all.Tell, fx.Tell...)
 	}
 	return k, all, nil
+}
+
+// underway says that a key's epoch in force is by an activation of a case that has not taken it yet.
+func (d *Desk) underway(k sos.Docket, now Epoch, key [32]byte) bool {
+	return slices.ContainsFunc(k.Cases(), func(o sos.Case) bool {
+		return !slices.Contains(o.Reshared(), act.Key{Key: key, Epoch: now.Hash}) && slices.ContainsFunc(o.Request().Keys, func(q act.Key) bool { return q.Key == key && d.brought(o, now.Activation, q) })
+	})
 }
 
 // brought says whether an activation of this request made an epoch of a key.

@@ -147,6 +147,7 @@ type Desk struct {
 	based   map[statement.ID]map[[32]byte]bool // by vault: sums of plans of which a basis is kept
 	hushed  map[[32]byte]hush                  // by voice
 	tries   map[act.Key]hush                   // attempts at a key
+	wishes  map[act.Key]wish                   // what our own operator asked for
 
 	known     sync.Mutex // guards what other rooms ask for under their own locks
 	sanctions map[[32]byte]Sanction
@@ -176,7 +177,7 @@ func Open(ctx context.Context, cfg Config) (*Desk, error) {
 		cfg: cfg, dockets: map[statement.ID]sos.Docket{}, asked: map[statement.ID]bool{}, silence: map[string]silence{}, refuses: map[refusal]calling{}, calls: map[statement.ID]outbox.Note{}, wanted: map[refusal]wanted{}, signedAt: map[statement.ID]time.Time{}, replies: map[statement.ID]*reply{},
 		words: map[statement.ID]words{}, given: map[statement.ID]map[engine.PartyID][][]byte{}, asks: map[statement.ID]*question{}, answers: map[answered]time.Time{}, stood: map[statement.ID]bool{}, sanctions: map[[32]byte]Sanction{},
 		stands: map[statement.ID]stand{}, fetches: map[statement.ID]*fetch{}, held: map[statement.ID]bool{}, near: map[statement.ID]bool{},
-		based: map[statement.ID]map[[32]byte]bool{}, hushed: map[[32]byte]hush{}, tries: map[act.Key]hush{}, awaited: map[statement.ID][]act.Request{},
+		based: map[statement.ID]map[[32]byte]bool{}, hushed: map[[32]byte]hush{}, tries: map[act.Key]hush{}, wishes: map[act.Key]wish{}, awaited: map[statement.ID][]act.Request{},
 	}
 	var drawn [32]byte
 	if _, err := io.ReadFull(cfg.Rand, drawn[:]); err != nil {
@@ -335,10 +336,10 @@ func (d *Desk) Reshared(ctx context.Context, vault statement.ID, key [32]byte) b
 
 // view is what this node itself sees of a vault. It reads no chain's height: no charter whose plan names one passes custody/review.
 func (d *Desk) view(vault statement.ID) sos.View {
-	v := sos.View{Silent: map[string]time.Duration{}, Refusing: map[string]time.Duration{}, Keys: d.cfg.Keys(vault), Holders: map[[32]byte][]string{}}
+	v := sos.View{Silent: map[string]time.Duration{}, Refusing: map[string]time.Duration{}, Keys: d.cfg.Keys(vault), Holders: map[[32]byte]sos.Holders{}}
 	for _, k := range v.Keys {
 		if now, known := d.cfg.Epoch(k.Key); known && now.Hash == k.Epoch {
-			v.Holders[k.Key] = now.Committee
+			v.Holders[k.Key] = sos.Holders{Operators: now.Committee, Threshold: now.Threshold}
 		}
 	}
 	for name, s := range d.silence {
@@ -395,10 +396,10 @@ func (d *Desk) Vaults() []statement.ID { return d.cfg.Vaults() }
 type Shown struct {
 	Plan     plan.Plan
 	Keys     []act.Key
-	Holders  map[[32]byte][]string // of each key, the committee in force
-	Declared int                   // in the 90 days before
-	Last     statement.ID          // of those; zero: none
-	Rolled   bool                  // this node was rolled back, and nobody confirmed it
+	Holders  map[[32]byte]sos.Holders // of each key, the committee in force
+	Declared int                      // in the 90 days before
+	Last     statement.ID             // of those; zero: none
+	Rolled   bool                     // this node was rolled back, and nobody confirmed it
 	Cases    []ShownCase
 }
 

@@ -7149,8 +7149,9 @@ func (x *RescueSeat) GetParty() []byte {
 type RescueKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	Epoch         []byte                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`     // in force
-	Holders       []string               `protobuf:"bytes,3,rep,name=holders,proto3" json:"holders,omitempty"` // operators of its committee: after an emergency the keys of a vault may have several
+	Epoch         []byte                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`          // in force
+	Holders       []string               `protobuf:"bytes,3,rep,name=holders,proto3" json:"holders,omitempty"`      // operators of its committee: after an emergency the keys of a vault may have several
+	Threshold     uint32                 `protobuf:"varint,4,opt,name=threshold,proto3" json:"threshold,omitempty"` // so many of them sign
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7204,6 +7205,13 @@ func (x *RescueKey) GetHolders() []string {
 		return x.Holders
 	}
 	return nil
+}
+
+func (x *RescueKey) GetThreshold() uint32 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
 }
 
 type RescueCase struct {
@@ -8148,11 +8156,12 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\n" +
 	"RescueSeat\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05party\x18\x02 \x01(\fR\x05party\"M\n" +
+	"\x05party\x18\x02 \x01(\fR\x05party\"k\n" +
 	"\tRescueKey\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\fR\x05epoch\x12\x18\n" +
-	"\aholders\x18\x03 \x03(\tR\aholders\"\xb5\x02\n" +
+	"\aholders\x18\x03 \x03(\tR\aholders\x12\x1c\n" +
+	"\tthreshold\x18\x04 \x01(\rR\tthreshold\"\xb5\x02\n" +
 	"\n" +
 	"RescueCase\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\fR\arequest\x12\x0e\n" +
