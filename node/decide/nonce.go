@@ -22,6 +22,11 @@ type slot struct {
 	nonce uint64
 }
 
+func (t *transfer) slot() slot {
+	f := t.tx.Facts()
+	return slot{t.from, f.ChainID, f.Nonce}
+}
+
 // claim is what the desk keeps of an intent that has not come to an end, under its own lock:
 // another intent's file is locked by whoever works on it.
 type claim struct {
@@ -91,8 +96,7 @@ func (f *file) claim(operator string) claim {
 		c.allows = l.Count(intent.Allow)
 	}
 	if t, ok := f.payload.(*transfer); ok {
-		facts := t.tx.Facts()
-		c.slot, c.decoded = slot{t.from, facts.ChainID, facts.Nonce}, true
+		c.slot, c.decoded = t.slot(), true
 	}
 	return c
 }
