@@ -74,7 +74,7 @@ func (n *pleaNode) Submit(_ context.Context, r *connect.Request[v1.SubmitRequest
 
 // An appeal has of each thing the most that nodes show, whatever others make up; what no node shows is said.
 func TestAppealOfSeveralNodes(t *testing.T) {
-	v := appealtest.New(t, time.Unix(1_800_000_000, 0))
+	v := appealtest.New(t, time.Unix(1_790_000_000, 0)) // in the past: a step of today and later stands beside those of then
 	contest, usual := sos.Contest.String(), v.Usual()
 	part := func(s carry.Signed, i int) carry.Signed {
 		return carry.Signed{Statement: s.Statement, Signatures: s.Signatures[i : i+1]}
@@ -121,8 +121,23 @@ func TestAppealOfSeveralNodes(t *testing.T) {
 	if len(read.Steps) != 3 || len(read.Vetoes) != 1 || read.Vetoes[0].By != "guardian-1" {
 		t.Errorf("%d steps, vetoes %+v", len(read.Steps), read.Vetoes)
 	}
-	if from, _, err := read.Term(v.Made); err != nil || !from.Equal(v.Made.Add(appealtest.Delay+time.Second)) {
+	if from, _, err := read.Term(v.Made, v.Made.Add(appealtest.Delay)); err != nil || !from.Equal(v.Made.Add(appealtest.Delay+time.Second)) {
 		t.Errorf("from %s (%v): the last step of a node counts", from, err)
+	}
+
+	// A step that is dated a month ahead takes the place of no other, and puts nothing off.
+	far := Now().Add(30 * 24 * time.Hour)
+	nodes["acme"].Said = append(nodes["acme"].Said, v.Step(0, contest, far))
+	_, read, _, err = circle("acme", "bolt", "cora").Appeal(t.Context(), q)
+	if err != nil || len(read.Steps) != 4 {
+		t.Fatalf("%d steps, %v", len(read.Steps), err)
+	}
+	now := v.Made.Add(appealtest.Delay)
+	if from, _, err := read.Term(v.Made, now); err != nil || !from.Equal(v.Made.Add(appealtest.Delay+time.Second)) {
+		t.Errorf("from %s (%v): a step from the future counts", from, err)
+	}
+	if ahead := read.Ahead(v.Made, now); len(ahead) != 1 || ahead[0].Operator != "operator-0" || !ahead[0].Created.Equal(far) {
+		t.Errorf("ahead: %+v", ahead)
 	}
 
 	for name, x := range map[string]struct {

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,4 +88,34 @@ func Underway(all []*Case, address, chain string, like func(evm.Facts) bool) *Ca
 		}
 	}
 	return nil
+}
+
+// Pending says that a transaction was signed, and stands in no block yet.
+func (c *Case) Pending() bool {
+	return c.Signed != nil && c.Tx != nil && slices.Contains([]string{"signed", "broadcast", "seen", "dropped", "reorged"}, c.State())
+}
+
+// Bump makes a transfer that replaces one which waits on its chain (spec/node 7.7): the same for what the chain wants by now, and a tenth more at least. What the sender does not hold
+// besides is taken from what is sent of the chain's own coin.
+func Bump(old evm.Facts, feeCap, tipCap, balance *big.Int) (evm.Request, error) {
+	r := evm.Request{Kind: old.Kind, ChainID: old.ChainID, Nonce: old.Nonce, Gas: old.Gas, To: old.Destination, Token: old.Token, Amount: old.Amount, FeeCap: dearer(evm.Bumped(old.FeeCap), feeCap)}
+	if r.Kind != evm.Legacy {
+		r.TipCap = dearer(evm.Bumped(old.TipCap), tipCap)
+		r.FeeCap = dearer(r.FeeCap, r.TipCap)
+	}
+	fee := new(big.Int).Mul(new(big.Int).SetUint64(r.Gas), r.FeeCap)
+	if need := new(big.Int).Add(fee, old.Amount); old.Token == nil && balance.Cmp(need) < 0 {
+		r.Amount = new(big.Int).Sub(old.Amount, new(big.Int).Sub(fee, old.MaxFee))
+	}
+	if old.Operation == evm.ContractCall || r.Amount.Sign() <= 0 {
+		return r, fmt.Errorf("%w: nothing would be left to send", evm.ErrNoReplacement)
+	}
+	return r, nil
+}
+
+func dearer(a, b *big.Int) *big.Int {
+	if b == nil || a.Cmp(b) >= 0 {
+		return a
+	}
+	return b
 }

@@ -58,3 +58,56 @@ func TestUnderway(t *testing.T) {
 		}
 	}
 }
+
+// What waits on its chain is asked for again, the same for a tenth more or for what the chain wants by now: nodes take it for a replacement.
+func TestBump(t *testing.T) {
+	facts := func(r evm.Request) evm.Facts {
+		t.Helper()
+		raw, err := evm.Build(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx, err := evm.Decode(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tx.Facts()
+	}
+	coin := evm.Request{Kind: evm.Dynamic, ChainID: 1, Nonce: 4, Gas: 21000, FeeCap: big.NewInt(1001), TipCap: big.NewInt(9), To: evm.Address{1}, Amount: big.NewInt(1e9)}
+	token, legacy := coin, coin
+	token.Token, token.Amount, token.Gas = &evm.Address{7}, big.NewInt(50), 60000
+	legacy.Kind, legacy.TipCap = evm.Legacy, nil
+	all := new(big.Int).Add(coin.Amount, big.NewInt(21000*1001))
+	for name, x := range map[string]struct {
+		old             evm.Request
+		fee, tip        int64
+		balance         *big.Int
+		cap, wants, amt int64
+	}{
+		"a tenth":                       {coin, 5, 1, big.NewInt(1e12), 1102, 10, 1e9},
+		"what the chain wants by now":   {coin, 3000, 70, big.NewInt(1e12), 3000, 70, 1e9},
+		"a tip above the fee":           {coin, 5, 5000, big.NewInt(1e12), 5000, 5000, 1e9},
+		"out of all that lay there":     {coin, 5, 1, all, 1102, 10, 1e9 - 21000*101},
+		"a token's comes from the coin": {token, 5, 1, new(big.Int), 1102, 10, 50},
+		"of the old kind":               {legacy, 5, 1, big.NewInt(1e12), 1102, 0, 1e9},
+	} {
+		old := facts(x.old)
+		r, err := Bump(old, big.NewInt(x.fee), big.NewInt(x.tip), x.balance)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		next := facts(r)
+		if err := evm.Replaces(next, old); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if next.FeeCap.Int64() != x.cap || next.TipCap.Int64() != x.wants || next.Amount.Int64() != x.amt {
+			t.Errorf("%s: %v %v, sends %v", name, next.FeeCap, next.TipCap, next.Amount)
+		}
+	}
+	dust := coin
+	dust.Amount = big.NewInt(21000 * 101)
+	if _, err := Bump(facts(dust), big.NewInt(5), big.NewInt(1), new(big.Int)); err == nil {
+		t.Error("nothing is sent")
+	}
+}

@@ -50,6 +50,12 @@ func (c *checker) check(ctx context.Context, from evm.Address, f evm.Facts) (che
 	return c.answer(ctx, q, func(ctx context.Context, e *rpc.EVM) error { return e.Check(ctx, from, f, rpc.Limits{}) })
 }
 
+// checkReplacing does so for one that takes the nonce of another which waits on the chain.
+func (c *checker) checkReplacing(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error) {
+	q := question{fmt.Sprintf("eip155:%d", f.ChainID), fmt.Sprint("replacement", from, f.Lines())}
+	return c.answer(ctx, q, func(ctx context.Context, e *rpc.EVM) error { return e.Check(ctx, from, f, rpc.Limits{Replacing: true}) })
+}
+
 // checkBlock compares the block that a proof speaks of with the chain's.
 func (c *checker) checkBlock(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error) {
 	id, err := strconv.ParseUint(strings.TrimPrefix(chain, "eip155:"), 10, 64)

@@ -169,7 +169,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 		Knock: func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error) {
 			return link.Knock(ctx, u.identity, addr, key, body)
 		},
-		Check: ask.check, CheckBlock: ask.checkBlock, Usual: ask.usual,
+		Check: ask.check, CheckReplacing: ask.checkReplacing, CheckBlock: ask.checkBlock, Usual: ask.usual,
 		Wake: func() {
 			select {
 			case d.wake <- struct{}{}:

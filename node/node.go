@@ -70,6 +70,8 @@ type Config struct {
 	SetPeers  func([]charter.Operator)                 // whom to pin
 	Knock     func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error)
 	Check     func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	// CheckReplacing is as Check, of a transaction that takes the nonce of another which waits on the chain.
+	CheckReplacing func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 	// CheckBlock is as Check, of the block that a proof speaks of.
 	CheckBlock func(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error)
 	// Usual is what a fee of such a transaction usually is, in wei; nil where no endpoint says, or the transaction would fail.
@@ -181,7 +183,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	n.Desk = decide.New(decide.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
 		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, First: n.Keeper.First, Ended: n.Keeper.Ended, Named: n.Keeper.Named, Keys: n.Keeper.Keys,
-		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Explain: n.Explain, Check: cfg.Check, CheckBlock: cfg.CheckBlock,
+		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Explain: n.Explain, Check: cfg.Check, CheckReplacing: cfg.CheckReplacing, CheckBlock: cfg.CheckBlock,
 		Roster:     func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
 		Charter:    func() (charter.Charter, bool) { return n.Charters.Document() },
 		Policy:     n.policy,

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
 	"github.com/ostraka/ostraka/internal/components/anvil"
 	"github.com/ostraka/ostraka/node/decide"
@@ -66,6 +68,13 @@ func onChain(t *testing.T) *swept {
 	}
 	w.Check = func(_ *nodetest.Host, from evm.Address, f evm.Facts) (bool, string, error) {
 		err := x.rpc.Check(t.Context(), from, f, rpc.Limits{})
+		if m := (*rpc.Mismatch)(nil); errors.As(err, &m) {
+			return true, err.Error(), nil
+		}
+		return true, "", err
+	}
+	w.CheckReplacing = func(_ *nodetest.Host, from evm.Address, f evm.Facts) (bool, string, error) {
+		err := x.rpc.Check(t.Context(), from, f, rpc.Limits{Replacing: true})
 		if m := (*rpc.Mismatch)(nil); errors.As(err, &m) {
 			return true, err.Error(), nil
 		}
@@ -273,18 +282,18 @@ func TestSweeps(t *testing.T) {
 	s, n = x.asks(a, x.calls(other))
 	x.again(a, n)
 	x.Run("a call of nobody's is denied", func() bool { return x.own(b, s).Rule == intent.RuleDecoded && x.own(c, s).Rule == intent.RuleDecoded })
-	x.lands("the last move", x.money(func(r *evm.Request) { r.Amount = big.NewInt(9e17) }), nil)
+	x.replaced()
 
 	safe, _ := evm.ParseAddress(refuge)
 	if n, err := x.rpc.TokenBalance(t.Context(), token, safe); err != nil || n.Cmp(big.NewInt(400e6)) != 0 {
 		t.Errorf("the rescue address holds %v tokens, %v", n, err)
 	}
-	if n, err := x.rpc.Balance(t.Context(), safe); err != nil || n.Cmp(big.NewInt(39e17)) != 0 {
+	if n, err := x.rpc.Balance(t.Context(), safe); err != nil || n.Cmp(new(big.Int).Sub(big.NewInt(39e17), big.NewInt(21000*2e8))) != 0 {
 		t.Errorf("the rescue address holds %v wei, %v", n, err)
 	}
 	y := *x
 	y.setting = x.copy(t, "set back")
-	y.Check, y.Usual = x.Check, x.Usual
+	y.Check, y.CheckReplacing, y.Usual = x.Check, x.CheckReplacing, x.Usual
 	y.counted(rows)
 	x.over()
 	x.checked()
@@ -320,6 +329,83 @@ func (x *swept) counted(rows []store.Item) {
 		if d := x.own(b, s); d.Verdict != intent.Deny || d.Rule != decide.RuleSOS || !strings.Contains(d.Reason, what) {
 			x.T.Errorf("it counted nothing of what left: %s by rule %s: %s", d.Verdict, d.Rule, d.Reason)
 		}
+	}
+}
+
+// replaced has a sweep wait on a chain that wants more by now. One that does the same for a tenth more takes its nonce, by the same path; nothing else does.
+func (x *swept) replaced() {
+	x.T.Helper()
+	last := func(fee, tip int64) func(*evm.Request) {
+		return func(r *evm.Request) {
+			r.Amount, r.FeeCap, r.TipCap = big.NewInt(9e17), big.NewInt(fee), big.NewInt(tip)
+		}
+	}
+	x.chain.Call(x.T, nil, "evm_setAutomine", false)
+	s, n := x.asks(x.Hosts[0], x.money(last(2e9, 1e9)))
+	x.again(x.Hosts[0], n)
+	x.Run("the last move is signed", func() bool { return x.Signed(s) })
+	first, err := x.Hosts[0].Desk.Show(s.ID())
+	if err != nil {
+		x.T.Fatal(err)
+	}
+	if _, err := x.rpc.SendRaw(context.Background(), first.Raw); err != nil {
+		x.T.Fatal(err)
+	}
+	for what, e := range map[string]func(*evm.Request){
+		"a fee of less":    last(22e8-1, 11e8),
+		"a tip of less":    last(22e8, 11e8-1),
+		"another amount":   func(r *evm.Request) { last(22e8, 11e8)(r); r.Amount = big.NewInt(901e15) },
+		"less than it was": func(r *evm.Request) { last(22e8, 11e8)(r); r.Amount = big.NewInt(8999e14) },
+	} {
+		s, n := x.asks(x.Hosts[1], x.money(e))
+		x.again(x.Hosts[1], n)
+		x.Run(what+" is denied", func() bool {
+			return x.All(func(h *nodetest.Host) bool {
+				d := x.own(h, s)
+				return d.Verdict == intent.Deny && (d.Rule == decide.RuleNonce || d.Rule == decide.RuleSOS)
+			})
+		})
+	}
+	r, n := x.asks(x.Hosts[1], x.money(func(r *evm.Request) { // all that lay there was sent: the rise comes out of it
+		last(22e8, 11e8)(r)
+		r.Amount.Sub(r.Amount, big.NewInt(21000*2e8))
+	}))
+	x.again(x.Hosts[1], n)
+	x.Run("the replacement is signed", func() bool { return x.Signed(r) })
+	second, err := x.Hosts[0].Desk.Show(r.ID())
+	if err != nil {
+		x.T.Fatal(err)
+	}
+	for _, d := range second.Decisions {
+		if d.Rule != decide.RuleSOS || d.Verdict != intent.Allow {
+			x.T.Errorf("%s ruled on the replacement by %s: %s", d.Operator, d.Rule, d.Reason)
+		}
+	}
+	hash, err := x.rpc.SendRaw(context.Background(), second.Raw)
+	if err != nil {
+		x.T.Fatalf("the chain does not take it: %v", err)
+	}
+	x.chain.Call(x.T, nil, "evm_setAutomine", true)
+	x.chain.Call(x.T, nil, "anvil_mine", "0x10")
+	if receipt, found, err := x.rpc.Receipt(context.Background(), hash); err != nil || !found || !receipt.Success {
+		x.T.Fatalf("the replacement is not mined (%v)", err)
+	}
+	x.nonce++
+	s, n = x.asks(x.Hosts[0], x.money(func(r *evm.Request) { last(3e9, 2e9)(r); r.Nonce--; r.Amount.Sub(r.Amount, big.NewInt(21000*1e9)) }))
+	x.again(x.Hosts[0], n)
+	x.Run("one for what is mined is denied", func() bool {
+		return x.All(func(h *nodetest.Host) bool {
+			return x.own(h, s).Verdict == intent.Deny && x.own(h, s).Rule == decide.RuleState
+		})
+	})
+	for _, h := range x.Hosts {
+		x.Act(h, func() {
+			for _, ev := range []intent.Event{intent.WasBroadcast{}, intent.WasConfirmed{Height: 1, Block: hash.String()}, intent.BecameFinal{}} {
+				if err := h.Desk.OnChain(context.Background(), x.Clock(h), r.ID(), ev); err != nil {
+					x.T.Error(err)
+				}
+			}
+		})
 	}
 }
 
@@ -375,7 +461,12 @@ func (x *swept) checked() {
 	for _, l := range e.Totals {
 		moved[l.Asset] = l
 	}
-	if eth, usdx := moved["eth"], moved["usdx"]; len(e.Outflows) != 5 || eth.Cap == nil || eth.Amount > *eth.Cap || eth.Amount < 3900 || usdx.Cap != nil || usdx.Amount == 0 {
+	for _, p := range x.PublishAll() {
+		if n := len(slices.DeleteFunc(slices.Clone(p.Leaves), func(l tlog.Filed) bool { return l.Kind != tlog.KindTaken })); n != 1 {
+			x.T.Errorf("%s tells of %d transactions that the chain took for good, not of 1", p.Origin, n)
+		}
+	}
+	if eth, usdx := moved["eth"], moved["usdx"]; len(e.Outflows) != 6 || eth.Cap == nil || eth.Amount > *eth.Cap || eth.Amount < 3900 || usdx.Cap != nil || usdx.Amount == 0 {
 		x.T.Errorf("%+v, %+v", e.Outflows, moved)
 	}
 	for _, o := range e.Outflows {

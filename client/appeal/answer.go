@@ -11,6 +11,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/guardian"
 	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/mpc/guard"
@@ -57,9 +58,9 @@ func (a Asked) bundle(k Key) sos.Bundle {
 }
 
 // Term is when the guardian may contribute, on their own clock: from, and before until.
-func (a Asked) Term(seen time.Time) (from, until time.Time, err error) {
+func (a Asked) Term(seen, now time.Time) (from, until time.Time, err error) {
 	for i, k := range a.Keys {
-		f, u, err := sos.Term(a.Plan, a.bundle(k), seen)
+		f, u, err := sos.Term(a.Plan, a.bundle(k), seen, now)
 		if err != nil {
 			return f, u, err
 		}
@@ -71,6 +72,18 @@ func (a Asked) Term(seen time.Time) (from, until time.Time, err error) {
 		}
 	}
 	return from, until, nil
+}
+
+// Ahead are the contributors' steps that count for nothing yet, as they are dated ahead of this clock and of what everybody else says.
+func (a Asked) Ahead(seen, now time.Time) (out []act.Step) {
+	for _, k := range a.Keys {
+		for _, s := range sos.Ahead(a.bundle(k), seen, now) {
+			if !slices.ContainsFunc(out, func(o act.Step) bool { return o.ID == s.ID }) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
 }
 
 // May says why the guardian must not contribute, nil if they may (spec/sos 7.6). Their own veto stands against them, though it ended nothing: a contribution says that

@@ -166,11 +166,16 @@ func mayRefuses(t *testing.T, v *appealtest.Vault) {
 		seen, now time.Time
 		want      error
 	}{
-		"in time":                          {usual, v.Made, end, nil},
-		"one second early":                 {usual, v.Made, end.Add(-time.Second), sos.ErrEarly},
-		"seen a second later":              {usual, v.Made.Add(time.Second), end, sos.ErrEarly},
-		"a contributor's delay is later":   {[]carry.Signed{usual[0], usual[1], v.Step(1, contest, v.Made.Add(time.Second))}, v.Made, end, sos.ErrEarly},
-		"a contributor was rolled back":    {more(v.Step(1, contest, v.Made.Add(time.Second))), v.Made, end, sos.ErrEarly},
+		"in time":                                   {usual, v.Made, end, nil},
+		"one second early":                          {usual, v.Made, end.Add(-time.Second), sos.ErrEarly},
+		"seen a second later":                       {usual, v.Made.Add(time.Second), end, sos.ErrEarly},
+		"a contributor's delay is later":            {[]carry.Signed{usual[0], usual[1], v.Step(1, contest, v.Made.Add(time.Second))}, v.Made, end, sos.ErrEarly},
+		"a contributor was rolled back":             {more(v.Step(1, contest, v.Made.Add(time.Second))), v.Made, end, sos.ErrEarly},
+		"a contributor dates its step a week ahead": {[]carry.Signed{usual[0], usual[1], v.Step(1, contest, v.Made.Add(7*24*time.Hour))}, v.Made, end, nil},
+		"beside the true one":                       {more(v.Step(1, contest, v.Made.Add(7*24*time.Hour)), v.Step(1, contest, v.Made.Add(time.Second))), v.Made, end, sos.ErrEarly},
+		"both do":                                   {[]carry.Signed{usual[0], v.Step(0, contest, v.Made.Add(7*24*time.Hour)), v.Step(1, contest, v.Made.Add(7*24*time.Hour))}, v.Made, end, sos.ErrEarly},
+		"ahead of this clock, and of the others by the skew": {[]carry.Signed{usual[0], usual[1], v.Step(1, contest, end.Add(act.Skew))}, v.Made, end, sos.ErrEarly},
+		"ahead by more":                    {[]carry.Signed{usual[0], usual[1], v.Step(1, contest, end.Add(act.Skew+time.Second))}, v.Made, end, nil},
 		"a contributor shows no step":      {usual[:2], v.Made, end, sos.ErrEarly},
 		"a contributor shows another step": {[]carry.Signed{usual[0], usual[1], v.Step(1, sos.Declared.String(), v.Made)}, v.Made, end, sos.ErrEarly},
 		"the last second":                  {usual, v.Made, last.Add(-time.Second), nil},
@@ -199,7 +204,7 @@ func mayRefuses(t *testing.T, v *appealtest.Vault) {
 	if _, _, err := a.Answer(guardian.Key{}, rand.Reader); err == nil {
 		t.Error("no key answers")
 	}
-	if from, until, err := a.Term(v.Made); err != nil || !from.Equal(end) || !until.Equal(last) {
+	if from, until, err := a.Term(v.Made, end); err != nil || !from.Equal(end) || !until.Equal(last) {
 		t.Errorf("term %s to %s (%v)", from, until, err)
 	}
 }

@@ -86,7 +86,7 @@ func (a *app) sosAnswer(p *pen, o answering) error {
 	if err != nil {
 		return &problem{codeError, err, "the folder of the key file must be writable: copy the file to a stick that is"}
 	}
-	printAsked(a.err, x, seen)
+	printAsked(a.err, x, seen, now)
 	if err := early(x, seen, now); err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func replaceable(path string, key []byte) error {
 
 // early refuses before the key is opened: there is nothing to do yet.
 func early(x appeal.Asked, seen, now time.Time) error {
-	from, _, err := x.Term(seen)
+	from, _, err := x.Term(seen, now)
 	switch {
 	case errors.Is(err, sos.ErrEarly):
 		return mayNot(err)
@@ -193,7 +193,7 @@ func (a *app) contribute(p *pen, o answering, x appeal.Asked, diary client.Diary
 	if err := a.agree(p, o, x, g); err != nil {
 		return doc, err
 	}
-	doc, answered, err := before(x, g, diary, seen)
+	doc, answered, err := before(x, g, diary, seen, now)
 	if err != nil {
 		return doc, err
 	}
@@ -214,9 +214,9 @@ func (a *app) contribute(p *pen, o answering, x appeal.Asked, diary client.Diary
 }
 
 // before is what was answered already, by activation.
-func before(x appeal.Asked, g plan.Guardian, diary client.Diary, seen time.Time) (doc contributedDocument, answered map[statement.ID][]byte, err error) {
+func before(x appeal.Asked, g plan.Guardian, diary client.Diary, seen, now time.Time) (doc contributedDocument, answered map[statement.ID][]byte, err error) {
 	q, answered := x.Request, map[statement.ID][]byte{}
-	from, until, err := x.Term(seen)
+	from, until, err := x.Term(seen, now)
 	if err != nil {
 		return doc, nil, err
 	}
@@ -271,7 +271,7 @@ func (a *app) agree(p *pen, o answering, x appeal.Asked, g plan.Guardian) error 
 	return a.confirmBy(false, "Look up the charter's id as you were told it, on paper or by telephone, not above.", "its first 8 digits", id[:8])
 }
 
-func printAsked(w io.Writer, x appeal.Asked, seen time.Time) {
+func printAsked(w io.Writer, x appeal.Asked, seen, now time.Time) {
 	w = plainWriter{w}
 	q, p := x.Request, x.Plan
 	fmt.Fprintf(w, "%s: you are asked to help bring back vault %s.\n", map[bool]string{true: "DRILL", false: "REAL"}[q.Drill], p.Name)
@@ -293,7 +293,10 @@ func printAsked(w io.Writer, x appeal.Asked, seen time.Time) {
 	}
 	fmt.Fprintf(w, "  vetoes     %d are in the file, %d end it. One that is not in the file nobody can see here: call another guardian.\n", len(x.Vetoes), p.Vetoes())
 	fmt.Fprintf(w, "  first seen %s, by this program\n", statement.FormatTime(seen))
-	if from, until, err := x.Term(seen); err == nil {
+	for _, s := range x.Ahead(seen, now) {
+		fmt.Fprintf(w, "  not yet    %s says that its delay began at %s, ahead of this clock and of all others: it counts for nothing; look whether this clock is right\n", s.Operator, statement.FormatTime(s.Created))
+	}
+	if from, until, err := x.Term(seen, now); err == nil {
 		fmt.Fprintf(w, "  time       from %s until %s, on this clock\n", statement.FormatTime(from), statement.FormatTime(until))
 	}
 }

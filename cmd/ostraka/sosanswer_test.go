@@ -103,9 +103,11 @@ func answerRefuses(t *testing.T, v *appealtest.Vault, dir, key, out, whole strin
 	want(t, "vetoed", code, codeRefused, o+errs, "veto of guardian-0", "contribute nothing")
 	code, o, errs = support(write("own.appeal", v.File(append(usual, v.Veto(1))...)))
 	want(t, "own veto", code, codeRefused, o+errs, "you vetoed it yourself")
-	late := time.Now().Add(time.Hour)
+	late := time.Now()
 	code, o, errs = support(write("late.appeal", v.File(usual[0], usual[1], v.Step(1, sos.Contest.String(), late))))
 	want(t, "a contributor's delay is not over", code, codeNotReady, o+errs, "left on this clock")
+	code, o, errs = support(write("ahead.appeal", v.File(usual[0], usual[1], v.Step(1, sos.Contest.String(), late.Add(7*24*time.Hour)))))
+	want(t, "a contributor dates its step a week ahead", code, codeDone, o+errs, "Contribution of guardian-1", "not yet    operator-1 says that its delay began at", "it counts for nothing")
 	raw, err := os.ReadFile(whole)
 	if err != nil {
 		t.Fatal(err)

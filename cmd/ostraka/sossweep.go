@@ -28,6 +28,7 @@ type sweep struct {
 	rpc, assets []string
 	to          string
 	dry, yes    bool
+	bump        bool
 
 	as     string
 	v      client.Vault
@@ -47,7 +48,8 @@ func (a *app) sosSweepCommand() *cobra.Command {
 		Long: "Lists what the vault's addresses hold on each chain with an endpoint: the chain's own coin, and the tokens in the charter. Then, after asking, moves tokens first\n" +
 			"and the coin last, leaving the fee, to the plan's rescue address on that chain. Each transfer is an intent like any other: every node decodes it, holds it to the\n" +
 			"plan, counts it, and logs its decision. Nobody's approval is needed: the plan was signed beforehand. The key is an initiator's, or an officer's of an operator\n" +
-			"that the request is not about. What is under way from a run before is followed, and not begun again: run it again as often as you like.",
+			"that the request is not about. What is under way from a run before is followed, and not begun again: run it again as often as you like. What has waited on its chain for\n" +
+			"10 minutes pays too little, perhaps: it is replaced by the same transfer for a tenth more at least (--bump: at once), which the nodes judge like any other.",
 		Example: "  ostraka sos sweep treasury --rpc eip155:1=https://rpc.example --dry-run",
 		RunE:    func(c *cobra.Command, args []string) error { return a.sosSweep(c.Context(), &s, args[0]) },
 	}
@@ -55,6 +57,7 @@ func (a *app) sosSweepCommand() *cobra.Command {
 	f := c.Flags()
 	f.BoolVar(&s.dry, "dry-run", false, "only show what would be moved")
 	f.StringArrayVar(&s.assets, "asset", nil, "only this asset of the charter (may be repeated)")
+	f.BoolVar(&s.bump, "bump", false, "pay a tenth more at least for what waits on its chain from a run before (without it: once it has waited for 10 minutes)")
 	f.StringVar(&s.to, "to", "", "name of the plan's rescue address (default: the only one on the chain)")
 	return c
 }
@@ -77,6 +80,7 @@ type sweepLine struct {
 	dest   evm.Address
 	token  *evm.Address
 	teller onchain.Teller
+	kept   bool // its fee cannot be raised: what waits is followed as it is
 }
 
 type sweepDocument struct {
@@ -313,6 +317,9 @@ func (s *sweep) move(ctx context.Context, a *app, l *sweepLine) error {
 		return err
 	}
 	if old := client.Underway(all, l.From, l.Chain, l.like); old != nil {
+		if old.Pending() && (s.bump || stuck(old)) {
+			return s.replace(ctx, a, l, old)
+		}
 		return s.follow(ctx, a, l, old.ID())
 	}
 	t, err := l.transfer(ctx)
@@ -347,7 +354,7 @@ func (s *sweep) propose(ctx context.Context, a *app, l *sweepLine, st statement.
 
 func (s *sweep) follow(ctx context.Context, a *app, l *sweepLine, id statement.ID) error {
 	l.Intent = id.String()
-	one, err := s.circle.Follow(ctx, []client.Vault{s.v}, id, 250*time.Millisecond, func(c *client.Case) bool { return reached(c, "confirmed") },
+	one, err := s.circle.Follow(ctx, []client.Vault{s.v}, id, 250*time.Millisecond, func(c *client.Case) bool { return reached(c, "confirmed") || l.bumps() && stuck(c) },
 		func(c *client.Case, _ []client.Failure) { a.progress("%s of %s: %s", l.Asset, l.From, c.State()) })
 	a.progressEnds()
 	if one != nil {
@@ -355,6 +362,9 @@ func (s *sweep) follow(ctx context.Context, a *app, l *sweepLine, id statement.I
 		if why := refusalsOf(one); why != "" && one.Signed == nil {
 			err = errors.Join(err, errors.New(why))
 		}
+	}
+	if err == nil && !reached(one, "confirmed") {
+		return s.replace(ctx, a, l, one)
 	}
 	if err == nil {
 		err = followed(id, one, nil)

@@ -81,6 +81,8 @@ type spend struct {
 	name   string // asset or call
 	amount int64
 	slot   [32]byte // of all that have it one takes place: intent is the last of them, amount the most of any; zero: this intent's alone
+	at     time.Time
+	holds  bool // for a while after at its slot is for the same again: it was called or moved, and was not a fee alone
 }
 
 // Bounds of what a case keeps: whoever fills it locks themselves out, not the node.

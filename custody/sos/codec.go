@@ -51,6 +51,8 @@ const (
 	tag3
 	tag4
 	tag5
+	tag6
+	tag7
 )
 
 // Bytes is the one encoding of a docket, for a node's own store (spec/sos 8). It leaves out the plans, which charters give; a digest of
@@ -93,7 +95,7 @@ func (c Case) encode(e *transcript.Encoder) {
 	e.Uint(tagFlags, bits(c.late, c.byGuardians, c.freed))
 	e.List(tagSpent, len(c.spent), func(i int, e *transcript.Encoder) {
 		s := c.spent[i]
-		e.Bytes(tag1, s.intent[:]).Uint(tag2, uint64(s.what)).String(tag3, s.name).Uint(tag4, uint64(s.amount)).Bytes(tag5, s.slot[:])
+		e.Bytes(tag1, s.intent[:]).Uint(tag2, uint64(s.what)).String(tag3, s.name).Uint(tag4, uint64(s.amount)).Bytes(tag5, s.slot[:]).Uint(tag6, nanos(s.at)).Uint(tag7, bits(s.holds))
 	})
 }
 
@@ -215,6 +217,7 @@ func decodeCase(d *transcript.Decoder, at func(statement.ID, [32]byte) (plan.Pla
 		copy(s.intent[:], d.Fixed(tag1, 32))
 		s.what, s.name, s.amount = What(d.Uint(tag2, uint64(tranched))), d.String(tag3, 128), int64(d.Uint(tag4, 1<<63-1))
 		copy(s.slot[:], d.Fixed(tag5, 32))
+		s.at, s.holds = moment(d, tag6), d.Uint(tag7, 1) == 1
 		c.spent = append(c.spent, s)
 	})
 	return c

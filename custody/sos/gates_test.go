@@ -133,9 +133,9 @@ func TestOneSlotCountsOnce(t *testing.T) {
 	at := func(n byte, amount int64) func(*sos.Outflow) {
 		return func(x *sos.Outflow) { x.Slot, x.Flows[0].Amount, x.Flows[1].Amount = [32]byte{n}, amount, 1 }
 	}
-	o := newOne(t, plan.Silence, nil).to(sos.Active)
+	o := newOne(t, plan.Silence, func(p *plan.Plan) { p.Window = 3 * time.Hour }).to(sos.Active)
 	for i := range int64(4200) { // more than a case keeps
-		if err := o.spend(o.sweep(at(1, 20+i%20))); err != nil {
+		if err := o.spend(o.sweep(at(1, 20+i/200))); err != nil {
 			t.Fatalf("%d: %v", i, err)
 		}
 	}
@@ -147,6 +147,10 @@ func TestOneSlotCountsOnce(t *testing.T) {
 		t.Errorf("101 of 100, over two nonces: %v", err)
 	}
 	small := o.sweep(at(1, 5))
+	if err := o.spend(small); !errors.Is(err, sos.ErrUsed) || o.d.MayRun(sos.Sweep, first.Intent) != nil {
+		t.Errorf("dust takes the place of a sweep: %v", err)
+	}
+	o.now += sos.SlotHeld
 	if err := o.spend(small); err != nil { // the larger one may be the one that is taken
 		t.Fatal(err)
 	}
@@ -167,7 +171,7 @@ func TestOneSlotCountsOnce(t *testing.T) {
 		x.Slot, x.Flows[0].Asset, x.Flows[0].Amount, x.Flows[1].Amount = [32]byte{1}, "usd", 7, 1
 	}
 	if err := o.spend(o.sweep(other)); err != nil {
-		t.Errorf("another asset at the same nonce: %v", err)
+		t.Errorf("another asset at the same nonce, an hour later: %v", err)
 	}
 	call := func(n byte) func(*sos.Outflow) {
 		return func(x *sos.Outflow) {
@@ -192,6 +196,121 @@ func TestOneSlotCountsOnce(t *testing.T) {
 	if err := q.spend(q.sweep(at(2, 3))); !errors.Is(err, sos.ErrPlan) {
 		t.Errorf("11 of 10: %v", err)
 	}
+}
+
+// Whoever composes in one slot a transfer of one asset after the other, each near its cap, would use up all caps at once, and one at most would leave: for an hour the
+// slot is for the same again, and once it is known what took it that alone counts (S11).
+func TestOneSlotUsesUpOneCap(t *testing.T) {
+	in := func(n byte, asset string, amount int64) func(*sos.Outflow) {
+		return func(x *sos.Outflow) {
+			x.Slot, x.Flows[0].Asset, x.Flows[0].Amount, x.Flows[1].Amount = [32]byte{n}, asset, amount, 1
+		}
+	}
+	call := func(x *sos.Outflow) {
+		x.Slot, x.Flows = [32]byte{1}, []sos.Flow{{What: sos.Call, To: "0x" + strings.Repeat("ab", 20), Data: []byte{1, 2, 3, 4}}, {What: sos.Fee, Asset: "eth", Amount: 1}}
+	}
+	o := newOne(t, plan.Silence, func(p *plan.Plan) { p.Window, p.Caps = 3*time.Hour, append(p.Caps, plan.Cap{Asset: "usd", Most: 50}) }).to(sos.Active)
+	for _, x := range []struct {
+		what   string
+		change func(*sos.Outflow)
+		want   error
+	}{
+		{"the first", in(1, "usd", 40), nil},
+		{"another asset", in(1, "eth", 90), sos.ErrUsed},
+		{"a call", call, sos.ErrUsed},
+		{"less of it", in(1, "usd", 38), sos.ErrUsed},
+		{"two assets", func(x *sos.Outflow) {
+			in(1, "usd", 40)(x)
+			x.Flows = append(x.Flows, sos.Flow{What: sos.Transfer, Asset: "eth", Amount: 90, To: x.Flows[0].To})
+		}, sos.ErrUsed},
+		{"the same, for a lower fee", func(x *sos.Outflow) { in(1, "usd", 40)(x); x.Flows[1].Amount = 0 }, nil},
+		{"the same, for a higher fee, in units that round up", func(x *sos.Outflow) { in(1, "usd", 39)(x); x.Flows[1].Amount = 4 }, nil},
+		{"more of it", in(1, "usd", 48), nil},
+		{"above its cap", in(1, "usd", 51), sos.ErrPlan},
+		{"another at the next nonce", in(2, "eth", 90), nil},
+		{"more of the first there than is left", in(3, "usd", 3), sos.ErrPlan},
+	} {
+		if err := o.spend(o.sweep(x.change)); !errors.Is(err, x.want) || x.want == nil && err != nil {
+			t.Errorf("%s: %v, want %v", x.what, err, x.want)
+		}
+	}
+	o.d = reread(t, o.p, o.d)
+	if err := o.spend(o.sweep(in(1, "eth", 6))); !errors.Is(err, sos.ErrUsed) {
+		t.Errorf("what a slot is for was forgotten: %v", err)
+	}
+	o.now += sos.SlotHeld - time.Nanosecond
+	if err := o.spend(o.sweep(in(1, "eth", 4))); !errors.Is(err, sos.ErrUsed) {
+		t.Errorf("before its time is over: %v", err)
+	}
+	o.now++
+	last := o.sweep(in(1, "eth", 4)) // a token that moves no more holds up nothing for ever
+	if err := o.spend(last); err != nil {
+		t.Errorf("its time is over: %v", err)
+	}
+	if err := o.spend(o.sweep(in(3, "usd", 3))); !errors.Is(err, sos.ErrPlan) {
+		t.Errorf("what may still take place was forgotten: %v", err)
+	}
+	settle := func(x sos.Outflow) bool {
+		next, counted := o.d.Settle(x, o.r())
+		o.d = reread(t, o.p, next)
+		return counted
+	}
+	if x := o.sweep(in(9, "usd", 1)); settle(x) || settle(o.sweep(in(0, "usd", 1))) {
+		t.Error("what was counted nowhere is settled")
+	}
+	bad := last
+	bad.Flows = append(append([]sos.Flow{}, last.Flows...), sos.Flow{What: sos.Transfer, Asset: "eth", Amount: math.MaxInt64})
+	if settle(bad); o.spend(o.sweep(in(3, "usd", 3))) == nil {
+		t.Error("what cannot be added up freed a cap")
+	}
+	if !settle(last) || o.d.MayRun(sos.Sweep, last.Intent) != nil {
+		t.Error("what the chain took is forgotten")
+	}
+	if err := o.spend(o.sweep(in(3, "usd", 50))); err != nil {
+		t.Errorf("what never takes place counts on: %v", err)
+	}
+	if err := o.spend(o.sweep(in(4, "eth", 5))); !errors.Is(err, sos.ErrPlan) || !strings.Contains(err.Error(), "97 have") { // 4, 90, and three fees
+		t.Errorf("what took place is forgotten: %v", err)
+	}
+}
+
+// What took a nonce of a call, or after CLOSED, counts alone as well, whoever had counted it.
+func TestSettledCallsAndTranches(t *testing.T) {
+	call := func(n byte) func(*sos.Outflow) {
+		return func(x *sos.Outflow) {
+			x.Slot, x.Flows = [32]byte{n}, []sos.Flow{{What: sos.Call, To: "0x" + strings.Repeat("ab", 20), Data: []byte{1, 2, 3, 4}}, {What: sos.Fee, Asset: "eth", Amount: 1}}
+		}
+	}
+	sweep := func(amount int64) func(*sos.Outflow) {
+		return func(x *sos.Outflow) { x.Slot, x.Flows[0].Amount, x.Flows[1].Amount = [32]byte{1}, amount, 1 }
+	}
+	o := newOne(t, plan.Silence, nil).to(sos.Active)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	must(o.spend(o.sweep(call(1))))
+	took := o.sweep(call(1))
+	if o.d, _ = o.d.Settle(took, o.r()); !errors.Is(o.spend(o.sweep(call(2))), sos.ErrUsed) {
+		t.Error("the call that took place does not count")
+	}
+	before := o.sweep(sweep(7)) // allowed by the ordinary rules, before the declaration
+	if o.d, _ = o.d.Settle(before, o.r()); o.spend(o.sweep(call(2))) != nil {
+		t.Error("a call that never takes place counts on")
+	}
+	q := newOne(t, plan.Silence, nil).to(sos.Closed)
+	must(q.spend(q.sweep(sweep(9)))) // 10 of 10
+	small := q.sweep(sweep(3))
+	must(q.spend(small))
+	q.d, _ = q.d.Settle(small, q.r())
+	next := sweep(6)
+	if err := q.spend(q.sweep(func(x *sos.Outflow) { next(x); x.Slot[0] = 2 })); !errors.Is(err, sos.ErrPlan) {
+		t.Errorf("4 and 7 of 10: %v", err)
+	}
+	next = sweep(5)
+	must(q.spend(q.sweep(func(x *sos.Outflow) { next(x); x.Slot[0] = 2 })))
 }
 
 // After CLOSED, what leaves is in tranches: from the vault and its rescue vault together.

@@ -87,7 +87,7 @@ func (b Bundle) lives() string {
 
 // delayed refuses before the delay has gone by on this clock, and after the time for use.
 func delayed(p plan.Plan, b Bundle, seen, now time.Time) error {
-	from, until, err := Term(p, b, seen)
+	from, until, err := Term(p, b, seen, now)
 	switch {
 	case err != nil:
 		return err
@@ -101,14 +101,14 @@ func delayed(p plan.Plan, b Bundle, seen, now time.Time) error {
 
 // Term is when a guardian may contribute, on their own clock: from, and before until. The delay runs from the latest that the guardian saw for
 // themselves, that the request says, and that each contributor's node says; nobody of those can make it earlier. A node that was rolled back
-// begins anew: its last step counts.
-func Term(p plan.Plan, b Bundle, seen time.Time) (from, until time.Time, err error) {
-	start := later(seen, b.Request.Created)
+// begins anew: its last step counts. What is Ahead counts for nothing.
+func Term(p plan.Plan, b Bundle, seen, now time.Time) (from, until time.Time, err error) {
+	start, ahead := later(seen, b.Request.Created), Ahead(b, seen, now)
 	for _, name := range b.Activation.Contributors {
 		shown := false
-		for _, s := range b.Steps {
-			if s.Operator == name && s.State == Contest.String() && s.Head.Of(b.Request) == nil {
-				start, shown = later(start, s.Created), true
+		for _, s := range b.contests(name) {
+			if shown = true; !slices.ContainsFunc(ahead, func(o act.Step) bool { return o.Operator == s.Operator && o.Created.Equal(s.Created) }) {
+				start = later(start, s.Created)
 			}
 		}
 		if !shown {
@@ -120,6 +120,39 @@ func Term(p plan.Plan, b Bundle, seen time.Time) (from, until time.Time, err err
 		return from, until, fmt.Errorf("%w: trigger %s is not served", ErrPlan, b.Request.Trigger)
 	}
 	return start.Add(t.Delay), start.Add(2*t.Delay + Slack + p.Window), nil
+}
+
+// Ahead are the steps of contributors that are dated more than act.Skew ahead of this clock, and of the newest of what the guardian saw, the request, and the other contributors' steps:
+// its delay has not begun by such a word, and nobody else's word bears it out. One contributor could else put off what all guardians do, by a date of its own choice. Nothing is lost by
+// leaving it out: who lies of when it began could as well name an earlier time, and the guardian's own sight of the request counts in any case. A clock that is behind does not
+// suffice: where all others date alike, their word stands.
+func Ahead(b Bundle, seen, now time.Time) (out []act.Step) {
+	for _, name := range b.Activation.Contributors {
+		newest := later(now, later(seen, b.Request.Created))
+		for _, other := range b.Activation.Contributors {
+			for _, s := range b.contests(other) {
+				if other != name {
+					newest = later(newest, s.Created)
+				}
+			}
+		}
+		for _, s := range b.contests(name) {
+			if s.Created.Sub(newest) > act.Skew {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// contests are an operator's steps into CONTEST under the request.
+func (b Bundle) contests(operator string) (out []act.Step) {
+	for _, s := range b.Steps {
+		if s.Operator == operator && s.State == Contest.String() && s.Head.Of(b.Request) == nil {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func later(a, b time.Time) time.Time {

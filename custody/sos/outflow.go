@@ -49,7 +49,8 @@ const FeeTimes = 4
 
 // Spend says why an outflow must not be signed, or takes it: the docket that comes back counts it, and is durable before a session for it
 // runs. What was counted stays so, whatever becomes of the session: unknown is spent. The same intent counts once, and so do all that have one
-// slot, as the largest of them of each asset: or whoever proposes, takes back and proposes again would use up a cap, and nothing would have left.
+// slot, as the largest of them of each asset, until it is known which of them took place (Settle): or whoever proposes, takes back and proposes
+// again would use up a cap, and nothing would have left.
 //
 // A node asks the docket of every vault whose plan this one is part of: its own, and those that it is a rescue vault of. Ordinary rules are
 // asked besides.
@@ -88,19 +89,19 @@ func (c Case) rescue(o Outflow) bool {
 func (c *Case) spend(o Outflow, r Reading) error {
 	switch {
 	case c.state == Closed && !c.freed:
-		return c.inTranches(o)
+		return c.inTranches(o, r)
 	case (c.state == Active || c.state == LockUp) && c.rescue(o) && !c.own(o):
 		switch {
 		case c.freed:
 			return nil
 		case c.overrun(): // who does not close it holds the vault's own keys, and nobody else's
-			return c.inTranches(o)
+			return c.inTranches(o, r)
 		}
 		return fmt.Errorf("%w: a rescue vault signs nothing outward before the lock-up is over", ErrHeld)
 	case c.state == Active && c.closing(r):
 		return fmt.Errorf("%w: the window is over", ErrLate)
 	case c.state == Active, c.state == LockUp:
-		return c.toRescue(o)
+		return c.toRescue(o, r)
 	case c.state.Holds() && c.own(o):
 		return fmt.Errorf("%w: ordinary outflow is frozen", ErrHeld)
 	}
@@ -108,7 +109,7 @@ func (c *Case) spend(o Outflow, r Reading) error {
 }
 
 // toRescue: only to rescue addresses of the plan and, in ACTIVE, exactly its protective calls; under its caps, fees included.
-func (c *Case) toRescue(o Outflow) error {
+func (c *Case) toRescue(o Outflow, r Reading) error {
 	if !o.Transaction {
 		return fmt.Errorf("%w: only transactions leave a vault in SOS", ErrHeld)
 	}
@@ -162,12 +163,50 @@ func (c *Case) toRescue(o Outflow) error {
 			return fmt.Errorf("%w: with it %d of %s leave, at most %d are allowed in all; %d have", ErrPlan, sum, asset, most, used)
 		}
 	}
+	if err := c.follows(o, sums, called, r); err != nil {
+		return err
+	}
 	if called != "" {
-		if err := c.take(o, Call, map[string]int64{called: 1}); err != nil {
+		if err := c.take(o, Call, map[string]int64{called: 1}, r); err != nil {
 			return err
 		}
 	}
-	return c.take(o, Transfer, sums)
+	return c.take(o, Transfer, sums, r)
+}
+
+// SlotHeld is for how long what one slot was first counted for keeps others out of it.
+const SlotHeld = time.Hour
+
+// follows says why an outflow must not take the place of what was counted in its slot. Whoever composes there a transfer of one asset after the other, each near its
+// cap, would use up all caps at once, of which one at most will ever leave: so the next one makes the same call, or moves the same asset and no less, whatever its fee.
+// Not for ever: a token that moves no more would hold up the address with its nonce. Whatever comes, all of it counts.
+func (c Case) follows(o Outflow, sums map[string]int64, called string, r Reading) error {
+	held, moved := 0, movedBy(o)
+	for _, s := range c.spent {
+		if !s.holds || s.slot == [32]byte{} || s.slot != o.Slot || r.Wall.Sub(s.at).Abs() >= SlotHeld {
+			continue
+		}
+		// Amount and fee are rounded up, each by itself: more of the one and less of the other may be a unit less.
+		if s.what == Call && s.name == called || s.what == Transfer && slices.Contains(moved, s.name) && sums[s.name] >= s.amount-1 {
+			held++
+			continue
+		}
+		return fmt.Errorf("%w: its nonce was counted for %d of %s (intent %s), which no other may take the place of before %s: move the same there and no less, or wait for it", ErrUsed, s.amount, s.name, s.intent.Short(), statement.FormatTime(s.at.Add(SlotHeld)))
+	}
+	if held > 0 && called == "" && held < len(moved) {
+		return fmt.Errorf("%w: its nonce was counted for fewer assets than it moves", ErrUsed)
+	}
+	return nil
+}
+
+// movedBy are the assets that an outflow moves, besides its fee.
+func movedBy(o Outflow) (names []string) {
+	for _, f := range o.Flows {
+		if f.What == Transfer {
+			names = join(names, f.Asset)
+		}
+	}
+	return names
 }
 
 func feeIn(o Outflow, asset string) (sum int64) {
@@ -207,7 +246,7 @@ func (c Case) beside(o Outflow, w What, name string) (sum int64) {
 
 // take counts sums, by asset in order. What an earlier intent in the same slot moved stays counted, under the one that is taken now: the earlier one
 // is signed here no more, and no number of intents fills what a case keeps.
-func (c *Case) take(o Outflow, w What, sums map[string]int64) error {
+func (c *Case) take(o Outflow, w What, sums map[string]int64, r Reading) error {
 	var names []string
 	for asset := range sums {
 		names = join(names, asset)
@@ -222,17 +261,22 @@ func (c *Case) take(o Outflow, w What, sums map[string]int64) error {
 			}
 		}
 	}
+	moved := movedBy(o)
 	for _, asset := range names {
+		holds := w == Call || w == Transfer && slices.Contains(moved, asset)
 		i := slices.IndexFunc(c.spent, func(s spend) bool {
 			return s.slot == o.Slot && s.slot != [32]byte{} && s.what == w && s.name == asset
 		})
 		switch {
 		case i >= 0:
 			c.spent[i].amount = max(c.spent[i].amount, sums[asset])
+			if holds && !c.spent[i].holds { // its fee was of it before
+				c.spent[i].holds, c.spent[i].at = true, r.Wall
+			}
 		case len(c.spent) >= maxSpends:
 			return fmt.Errorf("%w: %d outflows", ErrMany, len(c.spent))
 		default:
-			c.spent = append(c.spent, spend{o.Intent, w, asset, sums[asset], o.Slot})
+			c.spent = append(c.spent, spend{o.Intent, w, asset, sums[asset], o.Slot, r.Wall, holds})
 		}
 	}
 	return nil
@@ -243,7 +287,7 @@ func (c *Case) take(o Outflow, w What, sums map[string]int64) error {
 func (c Case) overrun() bool { return c.state == LockUp && c.clock.Credited-c.at >= c.plan.LockUp }
 
 // inTranches bounds what leaves after the lock-up, from the vault and its rescue vaults together (S11).
-func (c *Case) inTranches(o Outflow) error {
+func (c *Case) inTranches(o Outflow, r Reading) error {
 	if c.counted(o.Intent) {
 		return nil
 	}
@@ -269,7 +313,7 @@ func (c *Case) inTranches(o Outflow) error {
 	if c.tranchesOver() {
 		return nil
 	}
-	return c.take(o, tranched, sums)
+	return c.take(o, tranched, sums, r)
 }
 
 // tranchesOver says that nothing bounds what leaves any more.

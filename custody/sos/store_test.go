@@ -121,15 +121,24 @@ func TestGuardianTool(t *testing.T) {
 		"one does not show when":             {func(c *try) { c.b.Steps = c.b.Steps[:1] }, sos.ErrEarly},
 		"a step of another request":          {func(c *try) { c.b.Steps[0].Request[0] ^= 1 }, sos.ErrEarly},
 		"only declared":                      {func(c *try) { c.b.Steps[0].State = "declared" }, sos.ErrEarly},
-		"weeks later":                        {func(c *try) { c.now = c.now.Add(delay + window + sos.Slack) }, sos.ErrLate},
-		"the last moment":                    {func(c *try) { c.now = c.now.Add(delay + window + sos.Slack - 1) }, nil},
-		"another charter's plan":             {func(c *try) { c.p.Charter[0] ^= 1 }, sos.ErrForeign},
-		"no guardian":                        {func(c *try) { c.g = "acme" }, sos.ErrForeign},
-		"of the subject's organisation":      {func(c *try) { c.p.Guardians[0].Organisations = []string{"cora"} }, sos.ErrPlan},
-		"another key":                        {func(c *try) { c.b.Activation.Key.Key[0] ^= 1 }, sos.ErrForeign},
-		"another request":                    {func(c *try) { c.b.Activation.Request[0] ^= 1 }, sos.ErrForeign},
-		"the subject gets a share":           {func(c *try) { c.b.Activation.Members[1].Operator = "cora" }, sos.ErrPlan},
-		"one contributor":                    {func(c *try) { c.b.Activation.Contributors = []string{"acme"} }, sos.ErrPlan},
+		"one is dated a week ahead":          {func(c *try) { c.b.Steps[1].Created = c.now.Add(7 * 24 * time.Hour) }, nil},
+		"one is ahead by the skew":           {func(c *try) { c.b.Steps[1].Created = c.now.Add(act.Skew) }, sos.ErrEarly},
+		"and by a second more":               {func(c *try) { c.b.Steps[1].Created = c.now.Add(act.Skew + time.Second) }, nil},
+		"ahead, and seen later":              {func(c *try) { c.b.Steps[1].Created, c.seen = c.now.Add(7*24*time.Hour), c.seen.Add(time.Hour) }, sos.ErrEarly},
+		"this clock is behind them all": {func(c *try) {
+			for i := range c.b.Steps {
+				c.b.Steps[i].Created = c.now.Add(time.Duration(i) + 7*24*time.Hour)
+			}
+		}, sos.ErrEarly},
+		"weeks later":                   {func(c *try) { c.now = c.now.Add(delay + window + sos.Slack) }, sos.ErrLate},
+		"the last moment":               {func(c *try) { c.now = c.now.Add(delay + window + sos.Slack - 1) }, nil},
+		"another charter's plan":        {func(c *try) { c.p.Charter[0] ^= 1 }, sos.ErrForeign},
+		"no guardian":                   {func(c *try) { c.g = "acme" }, sos.ErrForeign},
+		"of the subject's organisation": {func(c *try) { c.p.Guardians[0].Organisations = []string{"cora"} }, sos.ErrPlan},
+		"another key":                   {func(c *try) { c.b.Activation.Key.Key[0] ^= 1 }, sos.ErrForeign},
+		"another request":               {func(c *try) { c.b.Activation.Request[0] ^= 1 }, sos.ErrForeign},
+		"the subject gets a share":      {func(c *try) { c.b.Activation.Members[1].Operator = "cora" }, sos.ErrPlan},
+		"one contributor":               {func(c *try) { c.b.Activation.Contributors = []string{"acme"} }, sos.ErrPlan},
 		"three vetoes": {func(c *try) {
 			for i := range 3 {
 				c.b.Vetoes = append(c.b.Vetoes, act.Veto{Head: c.b.Request.Head(), By: fmt.Sprintf("g%d", i+3)})

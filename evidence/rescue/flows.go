@@ -31,6 +31,7 @@ type Outflow struct {
 	Told       map[string]Place // logs that tell of the signature
 	Ruled      statement.ID     // the request by whose plan its nodes allowed it; zero: by the ordinary rules, or it is withheld
 	Allowed    map[string]Place // where nodes' own logs hold these decisions
+	Taken      map[string]Place // logs that tell that its chain took it for good
 	Hidden     bool             // its intent is withheld
 	Other      string           // it is no transaction, or one that is not understood: what it is
 	Chain      string
@@ -121,11 +122,12 @@ func (j *judge) ruled(c *inquiry, o Outflow) {
 	}
 }
 
-// sums adds up what was signed, at most, by asset: of all that have one nonce a chain takes one, so together they count as the largest of each asset.
-func sums(all []Outflow) map[string]int64 {
+// sums adds up what was signed, at most, by asset: of all that have one nonce a chain takes one, so together they count as the largest of each asset; or as the one that it
+// took, where settled says so.
+func sums(all []Outflow, settled func(Outflow) bool) map[string]int64 {
 	out, slots := map[string]int64{}, map[string]map[string]int64{}
 	add := func(asset string, n int64) { out[asset] += min(n, math.MaxInt64-out[asset]) }
-	for _, o := range all {
+	for _, o := range alone(all, settled) {
 		for asset, n := range o.Moves {
 			switch {
 			case o.Slot == "":
@@ -145,18 +147,81 @@ func sums(all []Outflow) map[string]int64 {
 	return out
 }
 
+// alone leaves out what has a nonce that the chain gave to another. Where two are said to have it, neither is left out.
+func alone(all []Outflow, settled func(Outflow) bool) (out []Outflow) {
+	took := map[string]int{}
+	for _, o := range all {
+		if o.Slot != "" && settled(o) {
+			took[o.Slot]++
+		}
+	}
+	for _, o := range all {
+		if took[o.Slot] != 1 || settled(o) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// settled says that as many logs as sign tell that the chain took it for good: one of them is honest. claimed, that any does.
+func settled(o Outflow) bool { return len(o.Taken) >= max(o.Threshold, 1) }
+func claimed(o Outflow) bool { return len(o.Taken) > 0 }
+
+// counted holds each node that allowed something by the plan to the caps, as its own docket counts them at that leaf (spec/sos 5.4): what it had allowed by then, of one
+// nonce the largest, or what its own log by then says that the chain took. One that has a new log does not know all that it counted.
+func (j *judge) counted(c *inquiry) {
+	for _, name := range c.allowers() {
+		if l, ok := j.log(name); !ok || !l.Renewed.IsZero() {
+			continue
+		}
+		mine := slices.DeleteFunc(slices.Clone(c.left), func(o Outflow) bool { _, allowed := o.Allowed[name]; return o.Ruled != c.id || !allowed })
+		sort.Slice(mine, func(i, k int) bool { return mine[i].Allowed[name].Leaf < mine[k].Allowed[name].Leaf })
+		for i, o := range mine {
+			own := func(x Outflow) bool {
+				at, told := x.Taken[name]
+				return told && at.Leaf < o.Allowed[name].Leaf
+			}
+			total := sums(mine[:i+1], own)
+			over := slices.IndexFunc(slices.Sorted(maps.Keys(o.Moves)), func(asset string) bool {
+				most, capped := c.Plan.Cap(asset)
+				return capped && total[asset] > most
+			})
+			if over >= 0 {
+				j.accuse(c, name, claimCaps, "leaf %d of its log allows request %s, with which more of %s leaves than the plan lets, as far as it knew then", o.Allowed[name].Leaf, o.Intent.Short(), slices.Sorted(maps.Keys(o.Moves))[over])
+				break
+			}
+		}
+	}
+}
+
+// allowers are the operators whose nodes allowed something by the plan.
+func (c *inquiry) allowers() []string {
+	all := map[string]bool{}
+	for _, o := range c.left {
+		for name := range o.Allowed {
+			all[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
 // judgeCaps counts all that left under one emergency against its plan's caps (S11), and each of its protective calls against how often that may be made.
 func (j *judge) judgeCaps(c *inquiry) {
-	total := sums(c.left)
+	total := sums(c.left, settled)
+	j.counted(c)
+	behind := slices.ContainsFunc(c.left, func(o Outflow) bool { return len(o.Told) < o.Threshold }) // logs are shown up to different times
 	for _, asset := range slices.Sorted(maps.Keys(total)) {
 		most, capped := c.Plan.Cap(asset)
 		c.Left = append(c.Left, Left{asset, total[asset], most, capped})
-		if capped && total[asset] > most {
+		switch {
+		case capped && total[asset] > most && behind && sums(c.left, claimed)[asset] <= most:
+			j.out.Attention = append(j.out.Attention, fmt.Sprintf("in emergency %s no more of %s left than its plan lets only if the chain took what some logs say that it took, and too few do so far", c.id.Short(), asset))
+		case capped && total[asset] > most:
 			j.find(c.subject(j.Story), claimCaps, "what its nodes signed moves %d of %s, in the charter's units and with fees; its plan lets %d leave in all", total[asset], asset, most)
 		}
 	}
 	made, seen := map[string]int{}, map[string]bool{}
-	for _, o := range c.left {
+	for _, o := range alone(c.left, settled) {
 		for _, x := range o.Calls {
 			call, ok := c.Plan.Called(o.Chain, x.To, x.Data)
 			if at := call.Name + " " + o.Slot; ok && (o.Slot == "" || !seen[at]) {
@@ -196,7 +261,7 @@ func (j *judge) judgeTranches(c *inquiry) {
 	var before []Outflow
 	for _, o := range all {
 		before = append(before, o.Outflow)
-		out := sums(before)
+		out := sums(before, settled)
 		for _, t := range c.Plan.Tranches {
 			periods := int64(o.over / t.Every)
 			if most := (periods + 1) * min(t.Most, math.MaxInt64/(periods+1)); periods < int64(t.Count) && out[t.Asset] > most && !told[t.Asset] {

@@ -336,6 +336,16 @@ func (w *tale) sweep(change func(*Outflow)) {
 	w.later(time.Second)
 }
 
+// takes has every log tell that the chain took an outflow for good.
+func (w *tale) takes(i int) {
+	w.s.Outflows[i].Taken = map[string]Place{}
+	for _, l := range live {
+		w.leaf[l]++
+		w.s.Outflows[i].Taken[l] = Place{10 * w.leaf[l], w.now}
+	}
+	w.later(time.Second)
+}
+
 func (w *tale) close(change func(*act.Close), by ...string) {
 	c := act.Close{Head: w.q.Head(), Keys: []act.Backed{{Key: fresh, Backups: [32]byte{21}}}, Drill: [32]byte{23}, Report: [32]byte{24}, Created: w.now}
 	if change != nil {

@@ -377,6 +377,36 @@ func TestEveryBrokenRuleIsFound(t *testing.T) {
 			w.sweep(nil)
 			return w
 		}, "emergency", claimCaps},
+		"more than the cap, by what too few say that the chain did not take": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			w.sweep(func(o *Outflow) { o.Slot, o.Moves["eth"] = "nonce 0", 90 })
+			w.sweep(func(o *Outflow) { o.Slot, o.Moves["eth"] = "nonce 0", 7 })
+			w.takes(1)
+			w.sweep(nil)
+			for _, name := range live[1:] {
+				delete(w.s.Outflows[1].Taken, name)
+			}
+			return w
+		}, "emergency", claimCaps},
+		"more than the cap, before the chain took less": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			for _, n := range []int64{90, 7} {
+				w.sweep(func(o *Outflow) { o.Slot, o.Moves["eth"] = "nonce 0", n })
+			}
+			w.sweep(nil)
+			w.takes(1)
+			return w
+		}, "operator acme", claimCaps},
+		"more than the cap, where the chain is said to have taken two": {func(t *testing.T) *tale {
+			w := begun(t).reshared()
+			for _, n := range []int64{90, 7} {
+				w.sweep(func(o *Outflow) { o.Slot, o.Moves["eth"] = "nonce 0", n })
+			}
+			w.takes(0)
+			w.takes(1)
+			w.sweep(nil)
+			return w
+		}, "emergency", claimCaps},
 		"what no cap can count": {func(t *testing.T) *tale {
 			w := begun(t).reshared()
 			w.sweep(func(o *Outflow) { o.Moves, o.Unmeasured = nil, "a token that the charter does not name" })
@@ -634,6 +664,23 @@ func TestExactlyWhatThePlanLetsLeave(t *testing.T) {
 				w.sweep(func(o *Outflow) { o.Slot, o.Moves["eth"] = "nonce 0", n })
 			}
 			w.sweep(nil)
+			return w
+		}(),
+		"the cap, once the chain took the smaller one": func() *tale {
+			w := begun(t).reshared()
+			for _, n := range []int64{90, 59} {
+				w.sweep(func(o *Outflow) { o.Slot, o.Moves["eth"] = "nonce 0", n })
+			}
+			w.takes(1)
+			w.sweep(nil)
+			return w
+		}(),
+		"a call that the chain did not take, and another": func() *tale {
+			w := begun(t)
+			w.sweep(func(o *Outflow) { protect(o); o.Slot = "nonce 0" })
+			w.sweep(func(o *Outflow) { o.Slot = "nonce 0" })
+			w.takes(1)
+			w.sweep(protect)
 			return w
 		}(),
 		"one call, asked for again": func() *tale {

@@ -33,6 +33,7 @@ const (
 	KindWanted       = "wanted"       // the operator asked for new shares; id: the key
 	KindSigned       = "signed"       // a signature came out; id: the transaction's on its chain, or the proof statement's; body: the signed transaction, or the proof's signature
 	KindChain        = "chain"        // a transaction's life on its chain went on; id: the intent
+	KindTaken        = "taken"        // a chain took a transaction for good, of a nonce that an emergency's docket counts; id: the intent
 	KindHeartbeat    = "heartbeat"    // a node's sign of life, with proofs of its shares; body: the statement, and the node's signature
 	KindAlive        = "alive"        // a share proved itself on demand; id: the note
 	KindAddress      = "address"      // an address was given out; body: see spec/log 1

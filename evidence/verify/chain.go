@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strings"
@@ -86,6 +87,7 @@ type signedLeaf struct {
 	tells   []string // those of them whose logs tell of it
 	need    int
 	first   time.Time // when a log first told
+	took    []string  // whose logs tell that the chain took it for good
 }
 
 // noteSigned keeps what logs tell of a request's signatures, for comparison with chains.
@@ -104,7 +106,7 @@ func (v *verifier) noteSigned(q *request) {
 		}
 		s.first = middle(times)
 		if q.doc != nil {
-			s.chain, s.from = q.intent.Chain, q.intent.Address
+			s.chain, s.from, s.took = q.intent.Chain, q.intent.Address, slices.Sorted(maps.Keys(q.taken))
 			if tx, err := evm.DecodeCall(q.intent.Transaction, evm.AnyCall); err == nil {
 				s.nonce = tx.Facts().Nonce
 			}
@@ -288,6 +290,11 @@ func (x *comparison) compare(a AddressFacts, tell bool) OnChain {
 			fail("unlogged: " + name + " of " + a.Address + " " + reason + signedBy(o))
 		}
 	}
+	for _, o := range a.Outgoing {
+		if s := x.instead(a.Address, o); s != nil {
+			fail(fmt.Sprintf("its nonce %d is used by transaction 0x%x, and the logs of %s tell that request %s took it for good, so that caps count that alone", o.Nonce, o.Hash, strings.Join(s.took, ", "), s.request.Short()))
+		}
+	}
 	x.gaps(a, &out, fail, tell)
 	if a.Delegate != "" {
 		fail(fmt.Sprintf("its account runs the code of %s (EIP-7702), which no request can ask for: its key signed an authorisation that stands in no log", a.Delegate))
@@ -337,6 +344,17 @@ func (x *comparison) judge(address string, o Outgoing) (reason string, newer boo
 		}
 	}
 	return fmt.Sprintf("stands in the logs of %d who hold the key (%s), not of %d", len(s.tells), strings.Join(s.tells, ", "), s.need), len(s.tells)+after >= s.need && x.r.soon(later(o.Time, s.first))
+}
+
+// instead finds what logs tell that the chain took for good where it took another.
+func (x *comparison) instead(address string, o Outgoing) *signedLeaf {
+	i := slices.IndexFunc(x.r.signed, func(s signedLeaf) bool {
+		return len(s.took) > 0 && s.vault == x.vault.Name && s.chain == x.f.Chain && s.from == address && s.nonce == o.Nonce && s.id != o.Hash
+	})
+	if i < 0 {
+		return nil
+	}
+	return &x.r.signed[i]
 }
 
 // behind is how far logs that are shown may lie behind the chain. After it, who shows no newer ones shows that they do not have the transaction: those

@@ -95,6 +95,11 @@ func TestReconcile(t *testing.T) {
 		"with another nonce than the logs show": {func(_ *Report, f *Facts) {
 			f.Addresses[0].Nonce, f.Addresses[0].Outgoing[0].Nonce = 6, 5
 		}, "is said to be of nonce 5, and the logs show request", ""},
+		"another than the logs say that the chain took": {func(r *Report, _ *Facts) {
+			other := r.signed[0]
+			other.id, other.took = hash(9), []string{"acme", "bolt"}
+			r.signed = append(r.signed, other)
+		}, "its nonce 0 is used by transaction 0x01" + strings.Repeat("0", 62) + ", and the logs of acme, bolt tell that request 00000000 took it for good", ""},
 		"a gap": {func(_ *Report, f *Facts) {
 			f.Addresses[0].Nonce, f.Addresses[0].Gaps = 2, []Gap{{Nonce: 1, Count: 1, Block: 30, Time: early, Why: "no state"}}
 		}, "unlogged: nonce 1 of " + one + " was used in block 30 or before, and 1 of 1 by nothing that a log tells of", ""},

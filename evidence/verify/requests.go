@@ -37,6 +37,7 @@ type request struct {
 	approved  []string
 	signed    map[[32]byte]bool // ids of signatures, as logs tell
 	tells     map[string]int    // by operator: the leaf of its log that tells of the signature
+	taken     map[string]int    // by operator: the leaf of its own log that says that a chain took it for good
 	decided   map[string]int    // by operator: the leaf of its own log with its decision
 	times     []time.Time       // when each log first told of it
 	first     time.Time         // the middle of these
@@ -91,7 +92,7 @@ func (v *verifier) gather() map[statement.ID]*request {
 		mine := map[statement.ID]bool{}
 		for n, l := range h.leaves {
 			switch l.Kind {
-			case tlog.KindDecision, tlog.KindHeard, tlog.KindVote, tlog.KindSigned:
+			case tlog.KindDecision, tlog.KindHeard, tlog.KindVote, tlog.KindSigned, tlog.KindTaken:
 			default:
 				continue
 			}
@@ -121,6 +122,10 @@ func (v *verifier) gather() map[statement.ID]*request {
 				v.decidedFirst(q, l.ID)
 			case tlog.KindHeard:
 				v.decidedFirst(q, l.ID)
+			case tlog.KindTaken:
+				if _, told := q.taken[h.operator]; !told {
+					q.taken[h.operator] = n
+				}
 			case tlog.KindSigned:
 				q.signed[l.ID] = true
 				if _, told := q.tells[h.operator]; !told {
@@ -177,7 +182,7 @@ func (v *verifier) signedFirst(q *request, id [32]byte) {
 
 func newRequest(id statement.ID) *request {
 	return &request{
-		id: id, vaults: map[string]statement.ID{}, decisions: map[string]intent.Decision{}, signed: map[[32]byte]bool{}, tells: map[string]int{}, decided: map[string]int{},
+		id: id, vaults: map[string]statement.ID{}, decisions: map[string]intent.Decision{}, signed: map[[32]byte]bool{}, tells: map[string]int{}, taken: map[string]int{}, decided: map[string]int{},
 	}
 }
 

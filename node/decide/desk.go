@@ -125,6 +125,8 @@ type Config struct {
 	// as full. Zero: it never was.
 	RestoredAt func() time.Time
 	Check      func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	// CheckReplacing is as Check, of a transaction that takes the nonce of another which waits on the chain.
+	CheckReplacing func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 	// CheckBlock is as Check, of the block that a proof speaks of.
 	CheckBlock func(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error)
 	// Presignatures are this node's, to sign in one broadcast with.

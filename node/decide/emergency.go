@@ -33,6 +33,7 @@ type SOS interface {
 	Judge(ctx context.Context, now time.Time, vault statement.ID, o sos.Outflow) error
 	Spend(ctx context.Context, now time.Time, vault statement.ID, o sos.Outflow, write func(journal.Entry) error) error
 	MaySign(ctx context.Context, vault statement.ID, o sos.Outflow) error
+	Settle(ctx context.Context, now time.Time, vault statement.ID, o sos.Outflow, write func(journal.Entry) error) error
 }
 
 // An emergency is what SOS has to do with an intent.
@@ -141,8 +142,7 @@ func (d *Desk) fill(ctx context.Context, doc charter.Document, f *file, e *emerg
 	if err != nil {
 		return fmt.Errorf("%w: %w", sos.ErrPlan, err)
 	}
-	facts := t.tx.Facts()
-	e.outflow.Flows, e.outflow.Slot = flows, slot{t.from, facts.ChainID, facts.Nonce}.key()
+	e.outflow.Flows, e.outflow.Slot = flows, t.slot().key()
 	if !e.rules() {
 		return nil // tranches bound amounts, and not fees
 	}
@@ -210,6 +210,31 @@ func (e emergency) counted(ctx context.Context, now time.Time, vault statement.I
 	}
 	return func(entry journal.Entry) error {
 		return e.sos.Spend(ctx, now, vault, e.outflow, func(more journal.Entry) error {
+			entry.Add(more)
+			return write(entry)
+		})
+	}
+}
+
+// tookPlace makes the writer of a signed transaction's last state one that settles its nonce in the dockets, in the same transaction: what else was counted there is free again.
+// It takes place as this node's own endpoint says, and so deep that the chain keeps it.
+func (d *Desk) tookPlace(ctx context.Context, now time.Time, f *file, ev intent.Event, write writer) writer {
+	t, ok := f.payload.(*transfer)
+	if _, final := ev.(intent.BecameFinal); !ok || !final || d.cfg.SOS == nil {
+		return write
+	}
+	desk, it := d.cfg.SOS(), f.life.Intent()
+	x, known := d.cfg.Charter()
+	if desk == nil || !known {
+		return write
+	}
+	flows, err := sosFlows(x.Document, t)
+	if err != nil { // it moves what the charter does not know: nothing counted it
+		return write
+	}
+	o := sos.Outflow{Intent: f.stmt.ID(), Key: it.Key, Transaction: true, Chain: it.Chain, Flows: flows, Slot: t.slot().key()}
+	return func(entry journal.Entry) error {
+		return desk.Settle(ctx, now, it.Vault, o, func(more journal.Entry) error {
 			entry.Add(more)
 			return write(entry)
 		})

@@ -106,11 +106,12 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 		return r, facts, e, nil
 	}
 	// Nothing is the rival of a proof: it has no nonce.
-	if by, ok := d.rival(f, false); ok && by.signed {
+	by, replaces, ok := d.rival(f, e.rules(), false)
+	if ok && by.signed {
 		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleNonce, by.taken()
 		return r, facts, e, nil
 	}
-	checked, why, err := d.state(ctx, f.payload)
+	checked, why, err := d.state(ctx, f.payload, replaces)
 	switch {
 	case err != nil:
 		// Trouble with our endpoint decides nothing: we wait for it.
@@ -122,7 +123,7 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 	if r.Verdict == intent.Deny || f.waits != "" {
 		return r, facts, e, nil
 	}
-	if by, ok := d.rival(f, r.Verdict == intent.Allow); ok {
+	if by, _, ok := d.rival(f, e.rules(), r.Verdict == intent.Allow); ok {
 		f.waits = by.taken()
 		r.Verdict, r.Rule, r.Reason = intent.Wait, RuleNonce, f.waits
 	}
@@ -130,9 +131,12 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 }
 
 // state compares what is to be signed with the chain, as this node's own endpoint sees it.
-func (d *Desk) state(ctx context.Context, p payload) (checked bool, why string, err error) {
+func (d *Desk) state(ctx context.Context, p payload, replaces bool) (checked bool, why string, err error) {
 	switch p := p.(type) {
 	case *transfer:
+		if replaces {
+			return d.cfg.CheckReplacing(ctx, p.from, p.tx.Facts())
+		}
 		return d.cfg.Check(ctx, p.from, p.tx.Facts())
 	case *proof:
 		switch {

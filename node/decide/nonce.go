@@ -22,6 +22,11 @@ type slot struct {
 	nonce uint64
 }
 
+func (t *transfer) slot() slot {
+	f := t.tx.Facts()
+	return slot{t.from, f.ChainID, f.Nonce}
+}
+
 // claim is what the desk keeps of an intent that has not come to an end, under its own lock:
 // another intent's file is locked by whoever works on it.
 type claim struct {
@@ -32,6 +37,7 @@ type claim struct {
 	state     intent.State
 	slot      slot
 	decoded   bool // slot is known
+	does      *evm.Transaction
 	signed    bool
 	ours      bool // this node allows it, or is about to
 	allows    int  // operators known to allow it
@@ -91,8 +97,7 @@ func (f *file) claim(operator string) claim {
 		c.allows = l.Count(intent.Allow)
 	}
 	if t, ok := f.payload.(*transfer); ok {
-		facts := t.tx.Facts()
-		c.slot, c.decoded = slot{t.from, facts.ChainID, facts.Nonce}, true
+		c.slot, c.decoded, c.does = t.slot(), true, t.tx
 	}
 	return c
 }
@@ -166,15 +171,22 @@ func (d *Desk) untrack(id statement.ID) {
 // rival finds the live intent that keeps this one's nonce from it; ok is false if there is
 // none. With reserve this node's ALLOW is taken note of under the same lock, so that two
 // intents that are ruled on at the same moment are not both allowed.
-func (d *Desk) rival(f *file, reserve bool) (by claim, ok bool) {
+//
+// Where it may replace (spec/node 7.7), one that is signed and waits on the chain keeps it from no other that does the same for more: replaces is one of those.
+func (d *Desk) rival(f *file, may, reserve bool) (by claim, replaces, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	own, known := d.claims[f.stmt.ID()]
 	if !known || !own.decoded {
-		return claim{}, false
+		return claim{}, false, false
 	}
 	for id := range d.slots[own.slot] {
-		if c := d.claims[id]; id != own.id && c.before(own) && (!ok || c.before(by)) {
+		c := d.claims[id]
+		switch {
+		case id == own.id || !c.before(own):
+		case may && c.gives(own):
+			replaces = true
+		case !ok || c.before(by):
 			by, ok = c, true
 		}
 	}
@@ -182,7 +194,19 @@ func (d *Desk) rival(f *file, reserve bool) (by claim, ok bool) {
 		own.ours = true
 		d.claims[own.id] = own
 	}
-	return by, ok
+	return by, replaces, ok
+}
+
+// gives says that a signed transaction waits on its chain, and another does the same for more: whichever of the two the chain takes, it is what was asked for.
+func (c claim) gives(to claim) bool {
+	waits := c.state == intent.Signed || c.state == intent.Broadcast || c.state == intent.Seen || c.state == intent.Dropped || c.state == intent.Reorged
+	return c.signed && waits && !to.signed && c.does != nil && to.does != nil && evm.Replaces(to.does.Facts(), c.does.Facts()) == nil
+}
+
+// replaces says whether this node allowed an intent by the plan of an emergency: then it may replace.
+func (d *Desk) replaces(f *file) bool {
+	r := f.decisions[d.cfg.Operator].decision
+	return r.Verdict == intent.Allow && r.Rule == RuleSOS
 }
 
 // Successor is what else this node knows to be signed with the nonce of a transaction: an

@@ -60,11 +60,11 @@ func TestClaimIsTakenAtOnce(t *testing.T) {
 		return f
 	}
 	younger := put(1, 2e9)
-	if _, ok := d.rival(younger, true); ok {
+	if _, _, ok := d.rival(younger, false, true); ok {
 		t.Fatal("alone, it has a rival")
 	}
 	older := put(2, 1e9) // it comes while the other's ALLOW is on its way to the disk
-	if by, ok := d.rival(older, true); !ok || by.id != younger.stmt.ID() {
+	if by, _, ok := d.rival(older, false, true); !ok || by.id != younger.stmt.ID() {
 		t.Fatal("both are allowed")
 	}
 	d.mu.Lock()
@@ -72,10 +72,10 @@ func TestClaimIsTakenAtOnce(t *testing.T) {
 	c.ours = false // it could not be written
 	d.claims[c.id] = c
 	d.mu.Unlock()
-	if _, ok := d.rival(older, true); ok {
+	if _, _, ok := d.rival(older, false, true); ok {
 		t.Error("the older has a rival still")
 	}
-	if by, ok := d.rival(younger, true); !ok || by.id != older.stmt.ID() {
+	if by, _, ok := d.rival(younger, false, true); !ok || by.id != older.stmt.ID() {
 		t.Error("the younger has none")
 	}
 }

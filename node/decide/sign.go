@@ -97,7 +97,7 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 			f.waits = err.Error()
 			return nil, nil
 		}
-		if by, ok := d.rival(f, false); ok {
+		if by, _, ok := d.rival(f, d.replaces(f), false); ok {
 			f.waits = by.taken() // a signature appeared that this node knew nothing of when it allowed this one
 			return nil, nil
 		}
@@ -302,7 +302,7 @@ func (d *Desk) mayJoin(ctx context.Context, now time.Time, v ceremony.View, f *f
 	if err := protocol.CheckSigners(protocol.Seat{Setup: s, Self: d.cfg.Self}, r); err != nil {
 		return err
 	}
-	if by, ok := d.rival(f, false); ok {
+	if by, _, ok := d.rival(f, d.replaces(f), false); ok {
 		return fmt.Errorf("intent %s: %s", f.stmt.ID().Short(), by.taken())
 	}
 	if err := errors.Join(d.heldBack(now, v), d.cosigned(f, v)); err != nil {

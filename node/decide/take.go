@@ -467,7 +467,8 @@ func (d *Desk) OnChain(ctx context.Context, now time.Time, id statement.ID, ev i
 	if next.State() == f.life.State() {
 		return nil
 	}
-	if err := d.cfg.Journal.Write(ctx, f.moved(next, f.notes(tlog.KindChain, now, id))); err != nil {
+	write := d.tookPlace(ctx, now, f, ev, func(e journal.Entry) error { return d.cfg.Journal.Write(ctx, e) })
+	if err := write(f.moved(next, f.notes(tlog.KindChain, now, id))); err != nil {
 		return err
 	}
 	d.went(f, next)

@@ -88,6 +88,8 @@ type World struct {
 
 	// Check stands for the nodes' own chain endpoints; nil: none is configured.
 	Check func(h *Host, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	// CheckReplacing does for transactions that replace another.
+	CheckReplacing func(h *Host, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 	// CheckBlock does for the blocks that proofs speak of; nil: none is configured.
 	CheckBlock func(h *Host, chain string, b intent.Block) (checked bool, why string, err error)
 	// Usual is what a host's endpoint says that a fee usually is; nil: none is configured.
@@ -245,6 +247,12 @@ func (w *World) Start(h *Host) {
 					return false, "", nil
 				}
 				return w.Check(h, from, f)
+			},
+			CheckReplacing: func(_ context.Context, from evm.Address, f evm.Facts) (bool, string, error) {
+				if w.CheckReplacing == nil {
+					return false, "", nil
+				}
+				return w.CheckReplacing(h, from, f)
 			},
 			CheckBlock: func(_ context.Context, chain string, b intent.Block) (bool, string, error) {
 				if w.CheckBlock == nil {

@@ -269,6 +269,11 @@ func TestCheckMismatches(t *testing.T) {
 	}
 	f.settle(t, f.sign(t, good))
 	wantMismatch(t, f.client.Check(t.Context(), f.from, decode(t, good).Facts(), rpc.Limits{}), rpc.FieldNonce, "1", "0")
+	wantMismatch(t, f.client.Check(t.Context(), f.from, decode(t, good).Facts(), rpc.Limits{Replacing: true}), rpc.FieldNonce, "1 at least", "0")
+	if err := f.client.Check(t.Context(), f.from, decode(t, later).Facts(), rpc.Limits{Replacing: true}); !errors.As(err, &ahead) || ahead.Next != 1 {
+		t.Errorf("a replacement whose nonce is not reached yet: %v", err)
+	}
+	f.replaced(t, good)
 
 	both := good
 	both.Amount = huge // wrong nonce and short balance: both are named
@@ -276,6 +281,24 @@ func TestCheckMismatches(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "nonce: ") || !strings.Contains(err.Error(), "balance: ") {
 		t.Errorf("two mismatches: %v", err)
 	}
+}
+
+// replaced: a transaction that waits keeps its nonce from an ordinary one, and from none that replaces it.
+func (f *fixture) replaced(t *testing.T, r evm.Request) {
+	t.Helper()
+	f.node.Call(t, nil, "evm_setAutomine", false)
+	r.Nonce = 1
+	if _, err := f.client.SendRaw(t.Context(), f.sign(t, r).Raw); err != nil {
+		t.Fatal(err)
+	}
+	r.FeeCap, r.TipCap = evm.Bumped(r.FeeCap), evm.Bumped(r.TipCap)
+	wantMismatch(t, f.client.Check(t.Context(), f.from, decode(t, r).Facts(), rpc.Limits{}), rpc.FieldNonce, "2", "1")
+	if err := f.client.Check(t.Context(), f.from, decode(t, r).Facts(), rpc.Limits{Replacing: true}); err != nil {
+		t.Error(err)
+	}
+	f.node.Call(t, nil, "anvil_mine", "0x1")
+	f.node.Call(t, nil, "evm_setAutomine", true)
+	wantMismatch(t, f.client.Check(t.Context(), f.from, decode(t, r).Facts(), rpc.Limits{Replacing: true}), rpc.FieldNonce, "2 at least", "1")
 }
 
 func TestSendRejected(t *testing.T) {

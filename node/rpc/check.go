@@ -11,7 +11,8 @@ import (
 
 // Limits are a node's own bounds on what it signs.
 type Limits struct {
-	FeeCap *big.Int // most wei per gas; nil for no bound
+	FeeCap    *big.Int // most wei per gas; nil for no bound
+	Replacing bool     // it takes the nonce of one that waits on the chain (evm.Replaces): only one that is mined has it for good
 }
 
 // Check compares a transaction's facts with the chain: chain id, nonce (the next pending
@@ -22,8 +23,12 @@ func (c *EVM) Check(ctx context.Context, from evm.Address, f evm.Facts, limits L
 	if err := c.checkChain(ctx, f.ChainID); err != nil {
 		return err // nothing else has a meaning on another chain
 	}
+	nonce := c.checkNonce
+	if limits.Replacing {
+		nonce = c.checkMined
+	}
 	checks := []func(context.Context, evm.Address, evm.Facts) error{
-		c.checkNonce, limits.checkFeeCap, c.checkBaseFee, c.checkBalance, c.checkToken,
+		nonce, limits.checkFeeCap, c.checkBaseFee, c.checkBalance, c.checkToken,
 	}
 	var found []error
 	for _, check := range checks {
@@ -59,6 +64,25 @@ func (c *EVM) checkNonce(ctx context.Context, from evm.Address, f evm.Facts) err
 	return &Mismatch{
 		Field: FieldNonce, Expected: fmt.Sprintf("%d, the next of %s", next, from), Found: fmt.Sprint(f.Nonce),
 		Next: "propose again with the next nonce",
+	}
+}
+
+// checkMined is checkNonce of a replacement: the nonce is free while nothing with it is mined.
+func (c *EVM) checkMined(ctx context.Context, from evm.Address, f evm.Facts) error {
+	mined, err := c.MinedNonce(ctx, from)
+	if err != nil {
+		return err
+	}
+	if f.Nonce < mined {
+		return &Mismatch{
+			Field: FieldNonce, Expected: fmt.Sprintf("%d at least, the first of %s that is not used", mined, from), Found: fmt.Sprint(f.Nonce),
+			Next: "look at the transaction that it was to replace: it is mined, or another in its place",
+		}
+	}
+	if next, err := c.PendingNonce(ctx, from); err != nil || f.Nonce <= max(next, mined) {
+		return err
+	} else {
+		return &Ahead{Account: from, Nonce: f.Nonce, Next: next}
 	}
 }
 

@@ -76,8 +76,11 @@ type hurt struct {
 	*tale
 	t       *testing.T
 	victims map[string]*victim
-	env     map[string][]string
-	pid     int // of a client
+	chain   *anvil.Node
+
+	replaced string // the first digits of an intent in whose nonce another is counted
+	env      map[string][]string
+	pid      int // of a client
 }
 
 func (h *hurt) passed(name string) string { return filepath.Join(h.dir, name+".points") }
@@ -197,8 +200,8 @@ func TestKilledInAnEmergency(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-tags", "failpoint", "-o", deadly, "github.com/ostraka/ostraka/cmd/ostraka").CombinedOutput(); err != nil {
 		t.Fatalf("build the program: %v\n%s", err, out)
 	}
-	h := &hurt{t: t, victims: map[string]*victim{}, env: map[string][]string{}}
-	h.tale = &tale{Stage: NewStage(deadly, filepath.Join(dir, "s"), anvil.Start(t).URL), to: Listener{
+	h := &hurt{t: t, victims: map[string]*victim{}, env: map[string][]string{}, chain: anvil.Start(t)}
+	h.tale = &tale{Stage: NewStage(deadly, filepath.Join(dir, "s"), h.chain.URL), to: Listener{
 		Busy: func(what string) { t.Logf("%s: %s", time.Now().Format("05.000"), what) },
 		Step: func(s Step) {
 			if t.Logf("%s: %s: %s", time.Now().Format("05.000"), s.What, s.Outcome); !s.Held {
@@ -408,6 +411,7 @@ func (h *hurt) sweptUnderKills(ctx context.Context) {
 	if most := new(big.Int).Sub(held, milliether(10)); lies.Cmp(most) <= 0 {
 		h.fatal("%s ether lie at the rescue address: %s", evm.FormatUnits(lies, evm.EtherDecimals), r.out)
 	}
+	h.stuck(ctx, r.out)
 	h.lockedUpUnderKills(ctx)
 }
 
