@@ -27,6 +27,7 @@ func (d Docket) Left(all []Past) Docket {
 	next := d.clone()
 	for i := range next.cases {
 		c := &next.cases[i]
+		*c = c.clone()
 		for _, p := range all {
 			if !p.Transaction || !c.binds(p.Outflow) {
 				continue

@@ -28,6 +28,10 @@ func TestLeftCountsAgainstCaps(t *testing.T) {
 	if again := o.d.Left([]sos.Past{{Outflow: small, Grounds: by}}); !bytes.Equal(again.Bytes(), o.d.Bytes()) {
 		t.Error("what is counted is counted again")
 	}
+	before := o.d.Bytes()
+	if o.d.Left([]sos.Past{{Outflow: o.sweep(slot(1, 90)), Grounds: by}}); !bytes.Equal(o.d.Bytes(), before) {
+		t.Error("a docket changed under its owner")
+	}
 	o.d = reread(t, o.p, o.d)
 	if err := o.spend(o.sweep(slot(2, 38))); !errors.Is(err, sos.ErrPlan) || !strings.Contains(err.Error(), "61 have") { // 60 and the call's fee
 		t.Errorf("101 of 100: %v", err)
