@@ -119,7 +119,7 @@ func (d Docket) Ask(s statement.Statement, r Reading) (Docket, Effects, error) {
 	if !r.Wall.Before(q.Expires) { // it may still have been declared elsewhere, and bring shares
 		c.enter(Expired, r)
 	}
-	if err := next.room(q, r); err != nil {
+	if err := next.room(s, q, r); err != nil {
 		return fail(err)
 	}
 	next.cases = append(next.cases, c)
@@ -129,11 +129,12 @@ func (d Docket) Ask(s statement.Statement, r Reading) (Docket, Effects, error) {
 }
 
 // room makes place for a request: one that gathers support for each who asks, and none that is needed is forgotten.
-func (d *Docket) room(q act.Request, r Reading) error {
+func (d *Docket) room(s statement.Statement, q act.Request, r Reading) error {
 	d.cases = slices.DeleteFunc(d.cases, func(c Case) bool {
 		return c.state == Armed && c.asks(q) || c.forgotten(r)
 	})
-	for len(d.cases) >= MaxCases {
+	n := Case{plan: d.plan, said: s, request: q}.askedSize()
+	for len(d.cases) >= MaxCases || len(d.cases) > 0 && d.sum(Case.askedSize)+n > maxCases {
 		i := slices.IndexFunc(d.cases, func(c Case) bool { return c.state.Ended() && c.declared.IsZero() })
 		if i < 0 {
 			return fmt.Errorf("%w: %d requests of vault %s are kept", ErrMany, len(d.cases), d.plan.Name)
