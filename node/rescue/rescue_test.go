@@ -161,7 +161,7 @@ func TestClocksOfManyFit(t *testing.T) {
 
 // A docket goes into one write of the store, with the words that change it: whatever members bring about, an emergency can be written.
 func TestDocketHasRoomInAWrite(t *testing.T) {
-	a := act.Activation{Head: act.Head{Request: statement.ID{1}}, Attempt: statement.MaxSOSAttempt, Threshold: 16, Created: time.Unix(1_800_000_000, 0)} // no word of an emergency is larger
+	a := act.Activation{Head: act.Head{Charter: statement.ID{1}, Vault: statement.ID{2}, Request: statement.ID{3}}, Key: act.Key{Key: [32]byte{4}, Epoch: [32]byte{5}}, Attempt: statement.MaxSOSAttempt, Threshold: 16, Created: time.Unix(1_800_000_000, 0)} // no word of an emergency is larger
 	for i := range statement.MaxOperators {
 		name := fmt.Sprintf("o%02d-%s", i, strings.Repeat("x", 60))
 		a.Members = append(a.Members, act.Member{Operator: name, Party: [16]byte{byte(i)}, Index: 1<<16 - 1 - uint16(i), Encryption: [32]byte{byte(i + 1)}})
