@@ -85,6 +85,11 @@ func TestNumbersBeforeAnEmergency(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "opened by a contributor") {
 		t.Errorf("opened by who only receives: %v", err)
 	}
+	spoiled := s.rescueBy(b, 1, id, []*nodetest.Host{a, b}, []*nodetest.Host{a, b, d})
+	spoiled.Payload = []byte{1}
+	if err := admitted(spoiled); err == nil || !strings.Contains(err.Error(), "decode quorum") {
+		t.Errorf("a payload that is no quorum: %v", err)
+	}
 	s.Run("new shares", func() bool { return s.HeldBy(a, s.vault, 3, a, b, d) && s.HeldBy(d, s.vault, 3, a, b, d) })
 	if now := s.record(d).Attempt; now <= high || now > uint64(s.Now.Unix()) {
 		t.Errorf("new shares by attempt %d, after %d", now, high)

@@ -232,15 +232,15 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 	f := a.book.Current()
 	r := f.Record
 	c, err := protocol.DecodeChange(s.Payload)
-	switch late := w.follows(now, c.Attempt); {
+	switch {
 	case err != nil:
 		return nil, err
 	case s.Suite != r.Suite || len(c.Dealers)+len(c.Members) > 0:
 		return nil, fmt.Errorf("vault %s: a setup of suite %s with %d dealers and %d members named is no refresh of its key", w.title(), s.Suite, len(c.Dealers), len(c.Members))
 	case s.Epoch != [32]byte(r.Hash()) || s.Threshold != r.Threshold || !sameParties(s.Parties, r.Parties()):
 		return nil, fmt.Errorf("vault %s: a refresh is of all members of the epoch in force, with its threshold", w.title())
-	case late != nil:
-		return nil, late
+	case w.follows(now, c.Attempt) != nil:
+		return nil, w.follows(now, c.Attempt)
 	case w.joining:
 		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.title())
 	}

@@ -150,7 +150,7 @@ func (k *Keeper) admitRescue(ctx context.Context, now time.Time, s *mpc.Setup) (
 	x, ok := k.emergencies[s.KeyID]
 	q, err := protocol.DecodeQuorum(s.Payload)
 	r := a.book.Current().Record
-	switch late := w.follows(now, q.Attempt); {
+	switch {
 	case err != nil:
 		return nil, err
 	case !ok || x.Activation.ID != q.Rescue.Activation:
@@ -159,8 +159,8 @@ func (k *Keeper) admitRescue(ctx context.Context, now time.Time, s *mpc.Setup) (
 		return nil, fmt.Errorf("vault %s: a guarded reshare is of the epoch in force", w.title())
 	case !slices.Contains(x.Contributors, s.Opener): // who only receives must not choose numbers, lock-up and guardians for those who gave their parts
 		return nil, fmt.Errorf("vault %s: a guarded reshare is opened by a contributor, and this one by %s", w.title(), w.names[s.Opener])
-	case late != nil:
-		return nil, late
+	case w.follows(now, q.Attempt) != nil:
+		return nil, w.follows(now, q.Attempt)
 	case w.joining:
 		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.title())
 	}

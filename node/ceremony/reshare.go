@@ -507,15 +507,15 @@ func (k *Keeper) admitReshare(ctx context.Context, now time.Time, s *mpc.Setup) 
 	}
 	r := a.book.Current().Record
 	c, err := protocol.DecodeChange(s.Payload)
-	switch late := w.follows(now, c.Attempt); {
+	switch {
 	case err != nil:
 		return nil, err
 	case s.Epoch != [32]byte(r.Hash()) || s.Suite != w.suite:
 		return nil, fmt.Errorf("vault %s: a reshare is of the epoch in force", w.title())
 	case s.Threshold != p.Threshold:
 		return nil, fmt.Errorf("vault %s: threshold %d, and the officers' reshare %d says %d", w.title(), s.Threshold, p.Number, p.Threshold)
-	case late != nil:
-		return nil, late
+	case w.follows(now, c.Attempt) != nil:
+		return nil, w.follows(now, c.Attempt)
 	case w.joining:
 		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.title())
 	}
