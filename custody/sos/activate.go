@@ -173,6 +173,9 @@ func gift1(t *turn, e Event) error {
 	if err := t.c.give(g); err != nil {
 		return err
 	}
+	if t.d.sum(func(c Case) int { return len(c.gave) })*mostGave <= maxGave {
+		return nil
+	}
 	if n := t.d.sum(Case.gaveSize); n > maxGave && v.Operator != t.d.self {
 		return fmt.Errorf("%w: releases of %d bytes", ErrMany, n)
 	}

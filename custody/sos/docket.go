@@ -133,8 +133,10 @@ func (d *Docket) room(s statement.Statement, q act.Request, r Reading) error {
 	d.cases = slices.DeleteFunc(d.cases, func(c Case) bool {
 		return c.state == Armed && c.asks(q) || c.forgotten(r)
 	})
-	n := Case{plan: d.plan, said: s, request: q}.askedSize()
-	for len(d.cases) >= MaxCases || len(d.cases) > 0 && d.sum(Case.askedSize)+n > maxCases {
+	full := func() bool {
+		return (len(d.cases)+1)*mostCase > maxCases && d.sum(Case.askedSize)+Case{plan: d.plan, said: s, request: q}.askedSize() > maxCases
+	}
+	for len(d.cases) >= MaxCases || full() {
 		i := slices.IndexFunc(d.cases, func(c Case) bool { return c.state.Ended() && c.declared.IsZero() })
 		if i < 0 {
 			return fmt.Errorf("%w: %d requests of vault %s are kept", ErrMany, len(d.cases), d.plan.Name)

@@ -28,6 +28,14 @@ const (
 	maxSweptCase = 128 << 10 // and of one: the one before takes no place from the next
 )
 
+// As large as one of them may be: few of them need not be measured.
+const (
+	mostCase      = 22 << 10
+	mostActivated = 2304
+	mostGave      = 112
+	mostSpent     = 240
+)
+
 // full is a case once all have said all that they may: every support, veto, proof and step, and new shares of every key. Only its activations, gifts and spends come besides.
 func (c Case) full() Case {
 	var circle, guardians []string
@@ -87,7 +95,7 @@ func (c Case) spentSize(after bool) int {
 
 // makeRoom keeps activations within theirs: of requests that are over those are forgotten, the oldest first, to which nobody gave a part.
 func (d *Docket) makeRoom() error {
-	for d.sum(Case.activatedSize) > maxActivated {
+	for d.sum(func(c Case) int { return len(c.activations) })*mostActivated > maxActivated && d.sum(Case.activatedSize) > maxActivated {
 		var oldest *Case
 		for i := range d.cases {
 			c := &d.cases[i]
@@ -109,6 +117,9 @@ func (c Case) ungiven(a activation) bool {
 
 // hasRoom says whether what an outflow added still fits. What was there before takes nothing from what is taken now but its own part.
 func (d Docket) hasRoom(before Docket) error {
+	if d.sum(func(c Case) int { return len(c.spent) })*mostSpent <= maxSweptCase {
+		return nil
+	}
 	for i, c := range d.cases {
 		old := before.cases[i]
 		if len(c.spent) == len(old.spent) {
