@@ -171,27 +171,53 @@ func (s setting) hostileGrounds(from, to *nodetest.Host) {
 		s.T.Errorf("what is true is refused: %v", err)
 	}
 	flip := func(b []byte) []byte { b[len(b)-1] ^= 1; return b }
+	none := func([]byte) []byte { return nil }
+	more := func(b []byte) []byte { return append(b, 0) }
+	replaced := func(old, with string) func([]byte) []byte {
+		return func(b []byte) []byte { return bytes.Replace(b, []byte(old), []byte(with), 1) }
+	}
+	rows := len(s.Rows(to, ""))
 	for name, x := range map[string]struct {
 		field  int
 		change func([]byte) []byte
+		want   string
 	}{
-		"another certificate":    {0, flip},
-		"the epoch before alone": {0, func(b []byte) []byte { return b[:len(b)/2] }},
-		"a request for another reason": {1, func(b []byte) []byte {
-			return bytes.Replace(b, []byte("no sign of life"), []byte("no sign of like"), 1)
-		}},
-		"a request of other subjects":      {1, func(b []byte) []byte { return bytes.Replace(b, []byte("subject: "), []byte("subject: x"), 1) }},
-		"a request that another signed":    {2, func(b []byte) []byte { return bytes.Replace(b, []byte("\n"), []byte("\nA"), 1) }},
-		"an activation with another t":     {3, func(b []byte) []byte { return bytes.Replace(b, []byte("threshold: 3"), []byte("threshold: 2"), 1) }},
-		"an activation, one hand unsigned": {4, flip},
+		"no chain":                         {0, none, "open chain"},
+		"a chain and a byte":               {0, more, "open chain: 1 bytes too many"},
+		"another certificate":              {0, flip, "signature fails"},
+		"the epoch before alone":           {0, func(b []byte) []byte { return b[:len(b)/2] }, "open chain"},
+		"no request":                       {1, none, "statement does not end"},
+		"a request and a byte":             {1, more, "statement does not end"},
+		"a request for another reason":     {1, replaced("no sign of life", "no sign of like"), "signature does not cover"},
+		"a request of other subjects":      {1, replaced("subject: ", "subject: x"), "signature does not cover"},
+		"a request in earnest":             {1, replaced("mode: drill", "mode: real"), "signature does not cover"},
+		"the activation for the request":   {1, func([]byte) []byte { return bytes.Clone(notes[0].Fields[3]) }, "not \"sos-request\""},
+		"nobody's request":                 {2, none, "signature is malformed"},
+		"a request that another signed":    {2, replaced("\n", "\nA"), "signature is malformed"},
+		"no activation":                    {3, none, "statement does not end"},
+		"an activation with another t":     {3, replaced("threshold: 3", "threshold: 2"), "not by this node"},
+		"an activation of another attempt": {3, replaced("attempt: 1", "attempt: 2"), "not by this node"},
+		"an activation of another request": {3, replaced("request: ", "request: 00"), "request: has 66 characters"},
+		"the request for the activation":   {3, func([]byte) []byte { return bytes.Clone(notes[0].Fields[1]) }, "not \"sos-activation\""},
+		"an activation that nobody signed": {4, none, "decode node signatures"},
+		"an activation, one hand unsigned": {4, flip, "not by this node"},
+		"signatures and a byte":            {4, more, "decode node signatures: 1 bytes"},
 	} {
 		n := outbox.Note{Kind: notes[0].Kind, Fields: slices.Clone(notes[0].Fields)}
 		n.Fields[x.field] = x.change(bytes.Clone(n.Fields[x.field]))
 		if bytes.Equal(n.Fields[x.field], notes[0].Fields[x.field]) {
 			s.T.Errorf("%s: nothing was changed", name)
 		}
-		if err := take(n); err == nil || errors.Is(err, taken) || errors.Is(err, outbox.ErrLater) {
-			s.T.Errorf("%s: %v", name, err)
+		if err := take(n); err == nil || errors.Is(err, taken) || errors.Is(err, outbox.ErrLater) || !strings.Contains(err.Error(), x.want) {
+			s.T.Errorf("%s: not refused for %q: %v", name, x.want, err)
 		}
+	}
+	for _, fields := range [][][]byte{nil, notes[0].Fields[:4], append(slices.Clone(notes[0].Fields), nil)} {
+		if err := take(outbox.Note{Kind: notes[0].Kind, Fields: fields}); err == nil || !strings.Contains(err.Error(), "fields") {
+			s.T.Errorf("%d fields: %v", len(fields), err)
+		}
+	}
+	if n := len(s.Rows(to, "")); n != rows || len(to.Keeper.Grounds()) > 0 {
+		s.T.Errorf("%d rows after %d, %d grounds", n, rows, len(to.Keeper.Grounds()))
 	}
 }

@@ -140,7 +140,7 @@ func TestHostileRefreshIsRefused(t *testing.T) {
 		change     func(*mpc.Setup)
 	}{
 		{"attempt zero", "does not follow", payload(protocol.Change{})},
-		{"attempt far on", "does not follow", payload(protocol.Change{Attempt: 1 << 61})},
+		{"attempt far on", "so many were never made", payload(protocol.Change{Attempt: 1 << 61})},
 		{"no payload", "decode change", func(x *mpc.Setup) { x.Payload = nil }},
 		{"payload of a request", "decode change", func(x *mpc.Setup) { x.Payload = (&protocol.Request{Purpose: "drill"}).Encode() }},
 		{"dealers named", "is no refresh of its key", payload(protocol.Change{Attempt: 1, Dealers: []engine.PartyID{c.Self()}})},

@@ -145,7 +145,7 @@ func activate(t *turn, e Event) error {
 		}
 		return a.attempt - b.attempt
 	})
-	return nil
+	return t.d.makeRoom()
 }
 
 // Activation finds one that is kept.
@@ -170,7 +170,16 @@ func gift1(t *turn, e Event) error {
 	if v.Operator == t.d.self && !slices.Contains(t.c.gave, g) { // S2: this node was rolled back behind its own release
 		t.d.rolled = true
 	}
-	return t.c.give(g)
+	if err := t.c.give(g); err != nil {
+		return err
+	}
+	if t.d.sum(func(c Case) int { return len(c.gave) })*mostGave <= maxGave {
+		return nil
+	}
+	if n := t.d.sum(Case.gaveSize); n > maxGave && v.Operator != t.d.self {
+		return fmt.Errorf("%w: releases of %d bytes", ErrMany, n)
+	}
+	return nil
 }
 
 func (c *Case) give(g gift) error {

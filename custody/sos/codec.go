@@ -78,21 +78,33 @@ func (c Case) encode(e *transcript.Encoder) {
 		w := c.steps[i]
 		e.String(tag1, w.operator).Uint(tag2, uint64(w.state)).Uint(tag3, nanos(w.created))
 	})
-	e.List(tagActivations, len(c.activations), func(i int, e *transcript.Encoder) {
-		a := c.activations[i]
-		e.Bytes(tag1, a.id[:]).Bytes(tag2, a.key[:]).Uint(tag3, uint64(a.attempt))
-		encodeNames(e, tag4, a.contributors)
-		encodeNames(e, tag5, a.members)
-	})
-	e.List(tagGave, len(c.gave), func(i int, e *transcript.Encoder) {
-		e.Bytes(tag1, c.gave[i].activation[:]).String(tag2, c.gave[i].operator)
-	})
+	c.encodeActivations(e)
+	c.encodeGave(e)
 	e.List(tagReshared, len(c.reshared), func(i int, e *transcript.Encoder) {
 		f := c.reshared[i]
 		e.Bytes(tag1, f.Key.Key[:]).Bytes(tag2, f.Epoch[:]).Uint(tag3, uint64(f.threshold))
 		encodeNames(e, tag4, f.committee)
 	})
 	e.Uint(tagFlags, bits(c.late, c.byGuardians, c.freed))
+	c.encodeSpent(e)
+}
+
+func (c Case) encodeActivations(e *transcript.Encoder) {
+	e.List(tagActivations, len(c.activations), func(i int, e *transcript.Encoder) {
+		a := c.activations[i]
+		e.Bytes(tag1, a.id[:]).Bytes(tag2, a.key[:]).Uint(tag3, uint64(a.attempt))
+		encodeNames(e, tag4, a.contributors)
+		encodeNames(e, tag5, a.members)
+	})
+}
+
+func (c Case) encodeGave(e *transcript.Encoder) {
+	e.List(tagGave, len(c.gave), func(i int, e *transcript.Encoder) {
+		e.Bytes(tag1, c.gave[i].activation[:]).String(tag2, c.gave[i].operator)
+	})
+}
+
+func (c Case) encodeSpent(e *transcript.Encoder) {
 	e.List(tagSpent, len(c.spent), func(i int, e *transcript.Encoder) {
 		s := c.spent[i]
 		e.Bytes(tag1, s.intent[:]).Uint(tag2, uint64(s.what)).String(tag3, s.name).Uint(tag4, uint64(s.amount)).Bytes(tag5, s.slot[:]).Uint(tag6, nanos(s.at)).Uint(tag7, bits(s.holds))

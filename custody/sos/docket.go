@@ -124,7 +124,7 @@ func (d Docket) Ask(s statement.Statement, r Reading) (Docket, Effects, error) {
 	if !r.Wall.Before(q.Expires) { // it may still have been declared elsewhere, and bring shares
 		c.enter(Expired, r)
 	}
-	if err := next.room(q, r); err != nil {
+	if err := next.room(s, q, r); err != nil {
 		return fail(err)
 	}
 	next.cases = append(next.cases, c)
@@ -134,11 +134,14 @@ func (d Docket) Ask(s statement.Statement, r Reading) (Docket, Effects, error) {
 }
 
 // room makes place for a request: one that gathers support for each who asks, and none that is needed is forgotten.
-func (d *Docket) room(q act.Request, r Reading) error {
+func (d *Docket) room(s statement.Statement, q act.Request, r Reading) error {
 	d.cases = slices.DeleteFunc(d.cases, func(c Case) bool {
 		return c.state == Armed && c.asks(q) || c.forgotten(r)
 	})
-	for len(d.cases) >= MaxCases {
+	full := func() bool {
+		return (len(d.cases)+1)*mostCase > maxCases && d.sum(Case.askedSize)+Case{plan: d.plan, said: s, request: q}.askedSize() > maxCases
+	}
+	for len(d.cases) >= MaxCases || full() {
 		i := slices.IndexFunc(d.cases, func(c Case) bool { return c.state.Ended() && c.declared.IsZero() })
 		if i < 0 {
 			return fmt.Errorf("%w: %d requests of vault %s are kept", ErrMany, len(d.cases), d.plan.Name)

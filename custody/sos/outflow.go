@@ -70,6 +70,9 @@ func (d Docket) Spend(o Outflow, r Reading) (Docket, error) {
 			return d, fmt.Errorf("vault %s: SOS request %s is %s: %w", o.Vault, c.request.ID.Short(), c.state, err)
 		}
 	}
+	if err := next.hasRoom(d); err != nil {
+		return d, fmt.Errorf("vault %s: %w", o.Vault, err)
+	}
 	return next, nil
 }
 

@@ -27,9 +27,6 @@ const (
 	overdueAfter = time.Hour
 	// maxBurns of one pair are taken for malice: new shares are not made with that peer again.
 	maxBurns = 2
-	// maxStep is how far one attempt may be above the last one seen here. Wide, since others may have tried for long
-	// while we were away or our operator had not asked; and still no member can use up all 2⁶² of them.
-	maxStep = 1 << 32
 )
 
 // Change is what others may know of new shares on their way.
@@ -159,11 +156,12 @@ func (k *Keeper) refresh(ctx context.Context, now time.Time, w *root) (*mpc.Setu
 	if _, seated := cur.Member(k.cfg.Self); !seated {
 		return nil, nil
 	}
-	if !k.mayOpen(now, w, cur.Parties()) {
+	attempt := w.nextAttempt(now)
+	if attempt > latestAttempt(now) || !k.mayOpen(now, w, cur.Parties()) {
 		return nil, nil
 	}
 	s := w.setup(now, protocol.ProtocolRefresh, w.keyID, cur.Hash(), cur.Threshold, cur.Parties())
-	s.Payload = (&protocol.Change{Attempt: w.lastAttempt() + 1, Guards: protocol.GuardedBy(w.guards(cur.Threshold), cur.Parties(), cur.Threshold)}).Encode()
+	s.Payload = (&protocol.Change{Attempt: attempt, Guards: protocol.GuardedBy(w.guards(cur.Threshold), cur.Parties(), cur.Threshold)}).Encode()
 	return s, nil
 }
 
@@ -176,14 +174,6 @@ func (k *Keeper) watchDue(ctx context.Context, now time.Time, w *root) error {
 	err := k.cfg.Journal.Write(ctx, journal.Entry{Leaves: []tlog.Filed{tlog.Says(tlog.KindAlarm, now, w.ID, []byte("refresh overdue since "+statement.FormatTime(w.due()))).On(w.book.Current().Record.Hash())}})
 	w.overdue = err == nil
 	return err
-}
-
-// lastAttempt is the highest attempt at the epoch after the one in force that is known here.
-func (w *root) lastAttempt() (a uint64) {
-	for _, p := range w.book.Pending() {
-		a = max(a, p.Record.Attempt)
-	}
-	return max(a, w.tried)
 }
 
 // mayRefresh says whether we take part in making new shares: when they are due, or at our own operator's word. Not at a peer's: a
@@ -242,15 +232,15 @@ func (k *Keeper) admitRefresh(ctx context.Context, now time.Time, s *mpc.Setup) 
 	f := a.book.Current()
 	r := f.Record
 	c, err := protocol.DecodeChange(s.Payload)
-	switch last := w.lastAttempt(); {
+	switch {
 	case err != nil:
 		return nil, err
 	case s.Suite != r.Suite || len(c.Dealers)+len(c.Members) > 0:
 		return nil, fmt.Errorf("vault %s: a setup of suite %s with %d dealers and %d members named is no refresh of its key", w.title(), s.Suite, len(c.Dealers), len(c.Members))
 	case s.Epoch != [32]byte(r.Hash()) || s.Threshold != r.Threshold || !sameParties(s.Parties, r.Parties()):
 		return nil, fmt.Errorf("vault %s: a refresh is of all members of the epoch in force, with its threshold", w.title())
-	case c.Attempt <= last || c.Attempt > last+maxStep:
-		return nil, fmt.Errorf("vault %s: attempt %d at new shares does not follow %d", w.title(), c.Attempt, last)
+	case w.follows(now, c.Attempt) != nil:
+		return nil, w.follows(now, c.Attempt)
 	case w.joining:
 		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.title())
 	}

@@ -154,7 +154,7 @@ type root struct {
 	wanted   time.Time                    // when our operator asked for new shares; zero: not since the present epoch
 	overdue  bool                         // the alarm was raised
 	leftAt   time.Time                    // when the first epoch without us came into force here; zero: not known, or it never did
-	tried    uint64                       // the last attempt at the next epoch that we joined
+	numbers
 	reshaping
 	late map[lateWord]bool // what came while an emergency holds the vault, and stands in the log
 }

@@ -80,9 +80,9 @@ func (k *Keeper) rescue(ctx context.Context, now time.Time, w *root, x Emergency
 	}
 	slices.SortFunc(contributors, func(a, b mpc.Party) int { return int(a.Index) - int(b.Index) })
 	members := x.Activation.Parties()
-	attempt := w.lastAttempt() + 1
+	attempt := w.nextAttempt(now)
 	n := int(attempt % uint64(len(contributors)))
-	if now.Before(w.next) || !k.there(members) || !k.mayOpen(now, w, slices.Concat(contributors[n:], contributors[:n])) {
+	if now.Before(w.next) || attempt > latestAttempt(now) || !k.there(members) || !k.mayOpen(now, w, slices.Concat(contributors[n:], contributors[:n])) {
 		return nil, nil
 	}
 	q := &protocol.Quorum{
@@ -150,15 +150,17 @@ func (k *Keeper) admitRescue(ctx context.Context, now time.Time, s *mpc.Setup) (
 	x, ok := k.emergencies[s.KeyID]
 	q, err := protocol.DecodeQuorum(s.Payload)
 	r := a.book.Current().Record
-	switch last := w.lastAttempt(); {
+	switch {
 	case err != nil:
 		return nil, err
 	case !ok || x.Activation.ID != q.Rescue.Activation:
 		return nil, fmt.Errorf("vault %s: %w: no activation of an emergency is to be carried out here now, or it is another", w.title(), session.ErrNotYet)
 	case s.Epoch != [32]byte(r.Hash()) || s.Epoch != x.Epoch || s.Suite != w.suite:
 		return nil, fmt.Errorf("vault %s: a guarded reshare is of the epoch in force", w.title())
-	case q.Attempt <= last || q.Attempt > last+maxStep:
-		return nil, fmt.Errorf("vault %s: attempt %d at new shares does not follow %d", w.title(), q.Attempt, last)
+	case !slices.Contains(x.Contributors, s.Opener): // who only receives must not choose numbers, lock-up and guardians for those who gave their parts
+		return nil, fmt.Errorf("vault %s: a guarded reshare is opened by a contributor, and this one by %s", w.title(), w.names[s.Opener])
+	case w.follows(now, q.Attempt) != nil:
+		return nil, w.follows(now, q.Attempt)
 	case w.joining:
 		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.title())
 	}
@@ -247,7 +249,8 @@ func (k *Keeper) rescueTask(ctx context.Context, now time.Time, w *root, a *atte
 	return t, nil
 }
 
-// enlist makes a task an attempt at the next epoch of a key: what older ones prepared is given up with it, and its secrets end with it.
+// enlist makes a task an attempt at the next epoch of a key: what older ones prepared is given up with it, and its secrets end with it. It has its number for as long as
+// it is open, and for good from when all have joined.
 func (k *Keeper) enlist(now time.Time, w *root, a *attempt, s *mpc.Setup, number uint64, t *session.Task, wipe func()) {
 	w.joining = true
 	w.noteOpened(now, s.Opener)
@@ -256,12 +259,22 @@ func (k *Keeper) enlist(now time.Time, w *root, a *attempt, s *mpc.Setup, number
 	t.Admitted = func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		w.joining, w.tried = false, number
+		w.joining = false
+		w.join(s.Hash(), number)
 		k.dropUnfinal(w, a)
 	}
-	ended := t.Done
+	begin, ended := t.Begin, t.Done
+	t.Begin = func(seat protocol.Seat) (session.Machine, error) {
+		k.mu.Lock()
+		w.begin(s.Hash())
+		k.mu.Unlock()
+		return begin(seat)
+	}
 	t.Done = func(ctx context.Context, now time.Time, err error, sentLast bool) {
 		wipe()
+		k.mu.Lock()
+		delete(w.open, s.Hash())
+		k.mu.Unlock()
 		ended(ctx, now, err, sentLast)
 	}
 	k.joins(w, t)

@@ -441,7 +441,7 @@ func (k *Keeper) reshare(ctx context.Context, now time.Time, w *root) (s *mpc.Se
 		return nil, false, nil
 	}
 	var dealers, members []mpc.Party
-	attempt := w.lastAttempt() + 1
+	attempt := w.nextAttempt(now)
 	if err = k.mayReshare(ctx, w, p); err == nil {
 		dealers, err = k.dealers(ctx, now, w, p, attempt)
 	}
@@ -460,7 +460,7 @@ func (k *Keeper) reshare(ctx context.Context, now time.Time, w *root) (s *mpc.Se
 	// Another one begins each attempt: one whose choice of dealers the others decline must not keep them from theirs.
 	turn := int(attempt % uint64(len(dealers)))
 	order := slices.Concat(dealers[turn:], dealers[:turn])
-	if now.Before(w.next) || !k.mayOpen(now, w, order) {
+	if now.Before(w.next) || attempt > latestAttempt(now) || !k.mayOpen(now, w, order) {
 		return nil, true, nil
 	}
 	c := &protocol.Change{Attempt: attempt, Dealers: ids(dealers), Members: ids(members), Guards: protocol.GuardedBy(w.guards(p.Threshold), members, p.Threshold)}
@@ -507,15 +507,15 @@ func (k *Keeper) admitReshare(ctx context.Context, now time.Time, s *mpc.Setup) 
 	}
 	r := a.book.Current().Record
 	c, err := protocol.DecodeChange(s.Payload)
-	switch last := w.lastAttempt(); {
+	switch {
 	case err != nil:
 		return nil, err
 	case s.Epoch != [32]byte(r.Hash()) || s.Suite != w.suite:
 		return nil, fmt.Errorf("vault %s: a reshare is of the epoch in force", w.title())
 	case s.Threshold != p.Threshold:
 		return nil, fmt.Errorf("vault %s: threshold %d, and the officers' reshare %d says %d", w.title(), s.Threshold, p.Number, p.Threshold)
-	case c.Attempt <= last || c.Attempt > last+maxStep:
-		return nil, fmt.Errorf("vault %s: attempt %d at new shares does not follow %d", w.title(), c.Attempt, last)
+	case w.follows(now, c.Attempt) != nil:
+		return nil, w.follows(now, c.Attempt)
 	case w.joining:
 		return nil, fmt.Errorf("vault %s: another attempt is being joined", w.title())
 	}

@@ -305,7 +305,8 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 		return nil // an old attempt's key came into force after all: it is not the one that the vault publishes
 	}
 	clear(w.masks) // they are of the epoch before
-	w.moved, w.since, w.fails, w.lastErr, w.overdue, w.tried = a.madeAt(f.Record, now), now, 0, nil, false, 0
+	w.moved, w.since, w.fails, w.lastErr, w.overdue = a.madeAt(f.Record, now), now, 0, nil, false
+	w.numbers = numbers{}
 	clear(w.opened) // an attempt that came into force was no waste: the next may follow at once
 	w.leftAt = leftAt
 	if f.Record.Epoch > 0 {

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/custody/sos"
+	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/memory"
 )
 
@@ -154,5 +156,25 @@ func TestClocksOfManyFit(t *testing.T) {
 	}
 	if _, still := d.silence["left"]; still {
 		t.Error("a clock of who left is kept")
+	}
+}
+
+// A docket goes into one write of the store, with the words that change it: whatever members bring about, an emergency can be written.
+func TestDocketHasRoomInAWrite(t *testing.T) {
+	a := act.Activation{Head: act.Head{Charter: statement.ID{1}, Vault: statement.ID{2}, Request: statement.ID{3}}, Key: act.Key{Key: [32]byte{4}, Epoch: [32]byte{5}}, Attempt: statement.MaxSOSAttempt, Threshold: 16, Created: time.Unix(1_800_000_000, 0)} // no word of an emergency is larger
+	for i := range statement.MaxOperators {
+		name := fmt.Sprintf("o%02d-%s", i, strings.Repeat("x", 60))
+		a.Members = append(a.Members, act.Member{Operator: name, Party: [16]byte{byte(i)}, Index: 1<<16 - 1 - uint16(i), Encryption: [32]byte{byte(i + 1)}})
+		if i < statement.MaxOperators-1 {
+			a.Contributors = append(a.Contributors, name)
+		}
+	}
+	s, err := a.Statement(statement.Salt{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const words = 16 // with their leaves, and on their way to the others
+	if n := sos.MaxBytes + words*len(s.Bytes()); n > store.MaxBytes {
+		t.Errorf("a docket and %d words of %d bytes have %d bytes, a write %d", words, len(s.Bytes()), n, store.MaxBytes)
 	}
 }

@@ -232,14 +232,14 @@ var telling = []statement.Kind{statement.SOSRequest, statement.SOSVeto, statemen
 
 // TakeAll hears that an operator's node told all that it knows of a vault's requests.
 func (d *Desk) TakeAll(from string, raw []byte) error {
-	vault, _, nonce, err := decodeQuestion(raw)
+	vault, request, nonce, err := decodeQuestion(raw)
 	if err != nil {
 		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	q := d.fetches[vault]
-	if q == nil || q.nonce != nonce {
+	if q == nil || q.nonce != nonce || request != (statement.ID{}) {
 		return fmt.Errorf("what %s told of vault %s answers no question of ours", from, vault.Short())
 	}
 	if q.lacks[from] {

@@ -1,0 +1,172 @@
+package sos
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/sos/plan"
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+// largest is a plan with as many people as there may be, of names as long as they may be; shortest has few.
+func largest() (p plan.Plan) {
+	p.Vault, p.Name, p.Charter = statement.ID{1}, "treasury", statement.ID{2}
+	for i := range statement.MaxOperators {
+		p.Operators = append(p.Operators, plan.Operator{Name: fmt.Sprintf("o%02d-%s", i, strings.Repeat("x", 60))})
+	}
+	for i := range statement.MaxGuardians {
+		p.Guardians = append(p.Guardians, plan.Guardian{Name: fmt.Sprintf("g%02d-%s", i, strings.Repeat("x", 60))})
+	}
+	return p
+}
+
+func shortest() (p plan.Plan) {
+	p = largest()
+	p.Operators, p.Guardians = p.Operators[:3:3], p.Guardians[:3:3]
+	for i := range p.Operators {
+		p.Operators[i].Name, p.Guardians[i].Name = p.Operators[i].Name[:3], p.Guardians[i].Name[:3]
+	}
+	return p
+}
+
+// asked is a case of a request as large as it may be.
+func asked(t *testing.T, p plan.Plan, i int) Case {
+	t.Helper()
+	q := act.Request{
+		Charter: p.Charter, Vault: p.Vault, Trigger: plan.Legal, Reason: strings.Repeat("r", 1024), Document: [32]byte{1}, Number: 1, Previous: statement.ID{3},
+		Role: act.Guardian, By: p.Guardians[i%len(p.Guardians)].Name, Created: time.Unix(int64(i), 0).UTC(), Expires: time.Unix(int64(i)+3600, 0).UTC(),
+	}
+	for _, o := range p.Operators[1:] {
+		q.Subjects = append(q.Subjects, o.Name)
+	}
+	for k := range statement.MaxSOSKeys {
+		q.Keys = append(q.Keys, act.Key{Key: [32]byte{byte(k + 1)}, Epoch: [32]byte{9}})
+	}
+	s, err := q.Statement(statement.Salt{byte(i)})
+	if err == nil {
+		q, err = act.RequestOf(s)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Case{plan: p, said: s, request: q, state: Active, since: time.Unix(int64(i), 0)}
+}
+
+func (c *Case) activates(n int) {
+	var names []string
+	for _, o := range c.plan.Operators {
+		names = append(names, o.Name)
+	}
+	for i := range n {
+		c.activations = append(c.activations, activation{statement.ID{byte(i), byte(i >> 8), c.request.ID[0]}, c.request.Keys[0].Key, i + 1, names[1:], names})
+	}
+}
+
+func (c *Case) moves(n int, w What, name string) {
+	for i := range n {
+		c.spent = append(c.spent, spend{intent: statement.ID{byte(i), byte(i >> 8), byte(i >> 16)}, what: w, name: name, amount: 1})
+	}
+}
+
+// The largest docket that anybody can bring about has room in one write of a store, of the largest circle as of the smallest.
+func TestLargestDocket(t *testing.T) {
+	r := Reading{Wall: time.Unix(1<<20, 0)}
+	for name, p := range map[string]plan.Plan{"the largest circle": largest(), "the smallest": shortest()} {
+		d := NewDocket(p, p.Operators[0].Name)
+		for _, o := range p.Operators {
+			d.forked = join(d.forked, o.Name)
+		}
+		for i := range 2 * MaxCases { // as many requests as are taken
+			c := asked(t, p, i)
+			if d.room(c.said, c.request, r) != nil {
+				break
+			}
+			d.cases = append(d.cases, c)
+		}
+		cases := len(d.cases)
+		for i := range d.cases {
+			d.cases[i].clock = Clock{FirstSeen: r.Wall, LastWall: r.Wall}
+			f := d.cases[i].full()
+			d.cases[i].supports, d.cases[i].vetoes, d.cases[i].alive, d.cases[i].signed, d.cases[i].steps, d.cases[i].reshared = f.supports, f.vetoes, f.alive, f.signed, f.steps, f.reshared
+		}
+		said := len(d.Bytes())
+		activated, gave, swept, after := 0, 0, 0, 0
+		for i := range d.cases {
+			c := &d.cases[i]
+			for had := c.activations; ; had, activated = c.activations, activated+8 { // until no more is taken
+				c.activates(8)
+				if d.makeRoom() != nil {
+					c.activations = had
+					break
+				}
+			}
+			for ; d.sum(Case.gaveSize) <= maxGave; gave++ {
+				c.gave = append(c.gave, gift{statement.ID{byte(gave), byte(gave >> 8)}, p.Operators[1].Name})
+			}
+			for _, what := range []What{Transfer, tranched} {
+				for {
+					before := d
+					before.cases = append([]Case{}, d.cases...)
+					c.moves(250, what, "a"+strings.Repeat("s", 63))
+					if d.hasRoom(before) != nil {
+						*c = before.cases[i]
+						break
+					}
+					if what == Transfer {
+						swept += 250
+					} else {
+						after += 250
+					}
+				}
+			}
+		}
+		n := len(d.Bytes())
+		t.Logf("%s: %d requests with all that can be said of them are %d bytes; with %d activations, %d parts, %d outflows, %d after lock-ups: %d bytes", name, cases, said, activated, gave, swept, after, n)
+		if n > MaxBytes || cases < 10 || activated < 48 || swept < 1000 || after < 500 {
+			t.Errorf("%s: %d bytes, at most %d", name, n, MaxBytes)
+		}
+	}
+}
+
+// What is full gives way to what is needed: activations that came to nothing, and what an emergency before took.
+func TestFullDocketGivesWay(t *testing.T) {
+	p := largest()
+	d := NewDocket(p, p.Operators[0].Name)
+	d.cases = []Case{asked(t, p, 0), asked(t, p, 1), asked(t, p, 2)}
+	d.cases[0].state, d.cases[1].state = Expired, Vetoed
+	d.cases[0].activates(20)
+	d.cases[1].activates(20)
+	d.cases[0].gave = []gift{{d.cases[0].activations[3].id, "acme"}}
+	for len(d.cases[2].activations) < 20 {
+		d.cases[2].activates(1)
+		if err := d.makeRoom(); err != nil {
+			t.Fatalf("after %d: %v", len(d.cases[2].activations), err)
+		}
+	}
+	if n := len(d.cases[0].activations); n != 1 || d.cases[0].ungiven(d.cases[0].activations[0]) {
+		t.Errorf("of the oldest request %d activations are kept, not the one to which a part was given", n)
+	}
+	if len(d.cases[1].activations) != 20 {
+		t.Error("those of a newer request went, and there was room")
+	}
+	before := d
+	before.cases = append([]Case{}, d.cases...)
+	d.cases[0].moves(2000, Transfer, "eip155:1/native")
+	if err := d.hasRoom(before); !errors.Is(err, ErrMany) {
+		t.Errorf("one emergency takes the place of all: %v", err)
+	}
+	d.cases[0] = before.cases[0]
+	d.cases[0].moves(800, Transfer, "eip155:1/native")
+	if err := d.hasRoom(before); err != nil {
+		t.Fatal(err)
+	}
+	before.cases = append([]Case{}, d.cases...)
+	d.cases[2].moves(800, Transfer, "eip155:1/native")
+	if err := d.hasRoom(before); err != nil {
+		t.Errorf("the next emergency has no place: %v", err)
+	}
+}
