@@ -101,7 +101,7 @@ func (a *app) sosStatus(c context.Context, args []string) error {
 	}{docs, failuresOf(failed)}
 	if err := a.show(doc, func(w io.Writer) {
 		if len(all) == 0 {
-			fmt.Fprintln(w, "No vault has an SOS plan.")
+			fmt.Fprintln(w, "No vault has an SOS plan: once too few of its operators can sign, nobody brings back what it holds.\n\nNext: `ostraka vault show VAULT` says what a vault lacks, and how it comes to a plan.")
 		}
 		for _, r := range all {
 			printRescue(w, r)
