@@ -65,9 +65,11 @@ func TestUnplanned(t *testing.T) {
 // The plan of a charter is shown without a node; what is missing of a command is said before a key is opened.
 func TestSOSCommands(t *testing.T) {
 	code, out, errs := try("sos", "plan", charterWith(t))
-	want(t, "plan", code, codeDone, out+errs, "Vault treasury: 3 of 3 operators sign; in SOS 2 operators and 3 of", "guarded reshare", "The steal number of persons is")
+	want(t, "plan", code, codeDone, out+errs, "Vault treasury: 3 of 3 operators sign; in SOS 2 operators and 3 of", "guarded reshare", "The steal number of persons is",
+		"silence          7 days        72 h", "consents       2 operators", "vetoes         ", "window         72 h", "lock-up        14 days", "Rescue addresses", "Protective calls", "Tranches")
 	code, out, errs = try("sos", "plan", charterWith(t), "--json")
-	want(t, "as JSON", code, codeDone, out+errs, `"threshold": 3`, `"live": 2`, `"quorum": 3`, `"after": "guarded reshare"`, `"invalid": ""`)
+	want(t, "as JSON", code, codeDone, out+errs, `"threshold": 3`, `"live": 2`, `"quorum": 3`, `"after": "guarded reshare"`, `"invalid": ""`,
+		`"trigger": "silence"`, `"after": 604800`, `"delay": 259200`, `"cancels": true`, `"consents": 2`, `"vetoes": `, `"window": 259200`, `"lock_up": 1209600`, `"destinations": [`, `"caps": [`, `"calls": [`, `"tranches": [`)
 	for _, c := range []struct {
 		args []string
 		want string

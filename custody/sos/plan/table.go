@@ -93,17 +93,7 @@ func (p Plan) Text(steal int) string {
 	for lost := 1; lost <= n; lost++ {
 		fmt.Fprintf(&b, "With %d of %d operators lost: %s.\n", lost, n, p.survives(lost))
 	}
-	b.WriteString("\nThe delay: ")
-	for i, t := range p.Triggers {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "%s %s", t.Name, short(t.Delay))
-		if t.After > 0 {
-			fmt.Fprintf(&b, " after %s of it", short(t.After))
-		}
-	}
-	fmt.Fprintf(&b, ".\n%s\n", p.Limit(steal))
+	fmt.Fprintf(&b, "\n%s\n", p.Limit(steal))
 	return b.String()
 }
 
