@@ -278,6 +278,9 @@ func (a *app) backupRegisterCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, cancel := a.within(c.Context(), time.Minute)
 			defer cancel()
+			if err := a.lookAs("", args[0], fileBackup); err != nil {
+				return err
+			}
 			f, err := os.Open(args[0])
 			if err != nil {
 				return fmt.Errorf("read the backup: %w", err)
@@ -285,7 +288,7 @@ func (a *app) backupRegisterCommand() *cobra.Command {
 			defer f.Close()
 			signed, h, err := node.Look(f)
 			if err != nil {
-				return unverified("take another copy of it, or cut it again", "%s: %w", args[0], err)
+				return a.damagedFile("", args[0], fileBackup, err)
 			}
 			if err := a.noteBackup(ctx, signed); err != nil {
 				return err

@@ -185,9 +185,9 @@ func (a *app) guardianCardCommand() *cobra.Command {
 			if strings.HasPrefix(args[0], "ostraka-guardian") {
 				return a.guardianCard("", args[0])
 			}
-			raw, err := readBounded(args[0], maxKeyFile)
+			raw, err := a.readAs("", args[0], fileKeyOrCard, maxKeyFile)
 			if err != nil {
-				return fmt.Errorf("read the key or card: %w", err)
+				return err
 			}
 			if !isGuardianFile(raw) {
 				return a.guardianCard("", strings.TrimSpace(string(raw)))

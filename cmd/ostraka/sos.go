@@ -27,6 +27,7 @@ type pen struct {
 	as, identity, passFile string
 	yes                    bool
 
+	only   string // the one role that signs this; empty: any
 	role   string
 	circle *client.Circle
 }
@@ -58,8 +59,9 @@ func (p *pen) open(ctx context.Context, a *app) (end func(), err error) {
 	}
 	raw := []byte(nil)
 	if a.key != "" {
-		if raw, err = readBounded(a.key, maxKeyFile); err != nil {
-			return nil, fmt.Errorf("read the key: %w", err)
+		want := map[string]fileKind{"": fileSigner, act.Guardian: fileGuardianKey, act.Operator: fileOfficer}[p.only]
+		if raw, err = a.readAs("--key", a.key, want, maxKeyFile); err != nil {
+			return nil, err
 		}
 	}
 	if !isGuardianFile(raw) {
@@ -413,7 +415,7 @@ func btoi(b bool) int {
 }
 
 func (a *app) sosVetoCommand() *cobra.Command {
-	var p pen
+	p := pen{only: act.Guardian}
 	var reason string
 	c := &cobra.Command{
 		Use: "veto REQUEST --as GUARDIAN --reason TEXT", Short: "Stop a request, as a guardian: enough vetoes end it", Args: exactly("REQUEST"),

@@ -107,15 +107,15 @@ func TestSOSFlagsOfARole(t *testing.T) {
 // What is no proof of life is not carried, and what is no request not answered, before any node is asked.
 func TestSOSAliveReadsItsFiles(t *testing.T) {
 	for file, want := range map[string]string{
-		"sos-veto-least.txt":  "holds no sos-alive statement",
-		"sos-alive-least.txt": "holds no sos-request statement",
+		"sos-veto-least.txt":  "is a statement of kind sos-veto, and `ostraka sos alive --carry` wants a statement of kind sos-alive",
+		"sos-alive-least.txt": "is a statement of kind sos-alive, and `ostraka sos alive --request` wants a statement of kind sos-request",
 	} {
 		args := []string{"sos", "alive", "--carry", "../../custody/statement/testdata/" + file}
 		if strings.Contains(file, "alive") {
 			args = []string{"sos", "alive", "--request", "../../custody/statement/testdata/" + file, "--out", filepath.Join(t.TempDir(), "life.txt")}
 		}
 		code, out, errs := try(args...)
-		if code != codeError || !strings.Contains(out+errs, want) {
+		if code != codeUsage || !strings.Contains(out+errs, want) {
 			t.Errorf("%s: exit code %d: %s", file, code, out+errs)
 		}
 	}

@@ -129,13 +129,13 @@ type sentPart struct {
 
 // sosSend hands a contribution to every node. It needs no key.
 func (a *app) sosSend(c context.Context, file string) error {
-	raw, err := readBounded(file, carry.MaxFile)
+	raw, err := a.readAs("--send", file, fileContribution, carry.MaxFile)
 	if err != nil {
-		return fmt.Errorf("read the contribution: %w", err)
+		return err
 	}
 	x, err := carry.DecodeContribution(raw)
 	if err != nil {
-		return unverified("have it sent again", "%s: %w", file, err)
+		return a.damagedFile("--send", file, fileContribution, err)
 	}
 	ctx, cancel := a.within(c, 2*time.Minute)
 	defer cancel()
