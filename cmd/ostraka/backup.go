@@ -72,9 +72,9 @@ func (a *app) backupCutCommand() *cobra.Command {
 	f.StringArrayVar(&x.recipients, "recipient", nil, "age recipient that can open it, age1pq1… (may be repeated)")
 	f.BoolVar(&x.classical, "classical", false, "take recipients that a quantum computer could open, too")
 	f.StringVar(&x.from, "export", "", "export to make sheets of paper from")
-	f.StringVar(&x.identity, "identity", "", "private key that opens that export")
+	f.StringVarP(&x.identity, "identity", "i", "", "private key that opens that export")
 	f.StringVar(&x.out, "out", "", "folder for the sheets' pages and their receipt")
-	f.IntVarP(&x.quorum, "quorum", "k", 2, "so many sheets bring the share back")
+	f.IntVarP(&x.quorum, "needed", "k", 2, "so many sheets bring the share back")
 	f.IntVarP(&x.sheets, "sheets", "m", 3, "of so many")
 	f.DurationVar(&x.retain, "retain", 0, "a bucket with object lock keeps it so long, whoever asks to delete it")
 	return c

@@ -42,7 +42,7 @@ func (a *app) backupRestoreCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&x.identity, "identity", "", "private key that opens the export: age's, or one of its plugins' (required)")
+	f.StringVarP(&x.identity, "identity", "i", "", "private key that opens the export: age's, or one of its plugins' (required)")
 	f.BoolVar(&x.check, "check", false, "open everything, and write nothing")
 	f.BoolVar(&x.offline, "offline", false, "ask no node which epoch is in force")
 	f.StringVar(&x.operator, "operator", "", "refuse an export of another operator")

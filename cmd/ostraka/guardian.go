@@ -53,7 +53,7 @@ func (a *app) guardianInitCommand() *cobra.Command {
 		Use: "init FILE", Short: "Make a guardian's key in a new file, and print its card", Args: exactly("FILE"),
 		Long: "Talks to nobody and needs no node: run it on a machine that is offline, if you have one. The key is encrypted with a passphrase, or with --recipient to\n" +
 			"age1… recipients, those of age's plugins (a YubiKey, for instance) too; age itself opens the file. The card holds no secret: send it to who writes the\n" +
-			"charter, and say its fingerprint to them by another way. A file that is there already is never written over.",
+			"charter, and tell them its signing key by another way (by telephone, for instance). A file that is there already is never written over.",
 		Example: "  ostraka guardian init /media/stick/guardian.age\n  ostraka guardian init guardian.age --recipient age1yubikey1q…",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(to) > 0 && passFile != "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -87,6 +88,30 @@ func TestSOSCommands(t *testing.T) {
 	} {
 		code, out, errs := try(c.args...)
 		want(t, c.args[1], code, codeUsage, out+errs, c.want)
+	}
+}
+
+// What the design promises of backups, emergencies and guardians is there, by these names.
+func TestPromisedCommands(t *testing.T) {
+	there := map[string]bool{}
+	for _, c := range leaves((&app{out: io.Discard, err: io.Discard}).root()) {
+		there[strings.TrimPrefix(c.CommandPath(), "ostraka ")] = true
+	}
+	for group, names := range map[string]string{
+		"backup":   "cut verify coverage drill restore",
+		"sos":      "plan status drill declare support veto alive activate sweep call close report",
+		"guardian": "init",
+	} {
+		for name := range strings.FieldsSeq(names) {
+			if !there[group+" "+name] {
+				t.Errorf("there is no `ostraka %s %s`", group, name)
+			}
+		}
+	}
+	code, out, errs := try("sos", "drill", "treasury")
+	want(t, "a drill of a vault", code, codeUsage, out+errs)
+	if _, out, _ := try("sos", "drill", "--help"); !strings.Contains(out, "under a DRILL plan") || !strings.Contains(out, "`ostraka backup drill`") {
+		t.Errorf("its help does not tell the drills apart: %s", out)
 	}
 }
 
