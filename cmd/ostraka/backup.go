@@ -62,6 +62,9 @@ func (a *app) backupCutCommand() *cobra.Command {
 			case string(charter.Replica), "guardian":
 				return usage("--level %s: nodes make it themselves, in every epoch", x.level)
 			}
+			if x.level == "" {
+				return usage("give --level: export, or paper")
+			}
 			return usage("--level %q is not export or paper", x.level)
 		},
 	}

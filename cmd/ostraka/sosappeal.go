@@ -186,6 +186,18 @@ func (a *app) sosActivateCommand() *cobra.Command {
 	return c
 }
 
+// unactivated says what to do where a node cannot name a committee yet.
+func unactivated(err error) error {
+	if connect.CodeOf(err) != connect.CodeFailedPrecondition {
+		return err
+	}
+	next := "`ostraka sos status` shows how far each node is; once the other contributors' nodes are ACTIVE too, run it again"
+	if strings.Contains(err.Error(), "no SOS request") {
+		next = "`ostraka sos status` shows each request, and what it waits for: it is activated when its delay is over, and before its window is"
+	}
+	return notReady(next, "%w", err)
+}
+
 func (a *app) sosActivate(ctx context.Context, name string, with []string, threshold int) error {
 	v, err := a.ownVault(ctx, name)
 	if err != nil {
@@ -193,7 +205,7 @@ func (a *app) sosActivate(ctx context.Context, name string, with []string, thres
 	}
 	res, err := client.Operator(a.dir).Activate(ctx, connect.NewRequest(&v1.ActivateRequest{Vault: v.Id, Successors: with, Threshold: uint32(threshold)}))
 	if err != nil {
-		return a.operatorError(err)
+		return unactivated(a.operatorError(err))
 	}
 	doc := struct {
 		Vault       string   `json:"vault"`

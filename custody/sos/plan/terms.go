@@ -13,6 +13,11 @@ import (
 // and calldata stand in full: who checks a plan compares them, and a shortened one hides another. assets are the charter's.
 func (p Plan) Terms(assets []charter.Asset) string {
 	var b strings.Builder
+	mode := "REAL"
+	if p.Drill {
+		mode = "DRILL: nothing said under it serves in a REAL emergency"
+	}
+	fmt.Fprintf(&b, "mode           %s\n\n", mode)
 	p.begins(&b)
 	p.lasts(&b)
 	p.moves(&b, assets)
@@ -59,7 +64,7 @@ func (p Plan) lasts(b *strings.Builder) {
 	row("lock-up", "%s: so long the vault signs to its rescue addresses alone", short(p.LockUp))
 	row("drills", "every %s, by each guardian and each operator", short(p.DrillEvery))
 	if len(p.Successors) == 0 {
-		row("new committee", "none: the plan names no successor, so the vault stays rescue-only")
+		row("new committee", "the operators that are left alone; %d of them sign at least. The plan names no successor: only an early release by all of them ends the lock-up", p.Least)
 		return
 	}
 	row("new committee", "the operators that are left, with %s; %d of them sign at least", strings.Join(p.Successors, ", "), p.Least)

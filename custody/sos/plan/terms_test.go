@@ -16,6 +16,7 @@ func TestTerms(t *testing.T) {
 	whole.Chain, whole.Blocks = "eip155:1", 7200
 	whole.Caps = append(whole.Caps, Cap{"usdc", 9_000_000_500_000}, Cap{"unlisted", 7})
 	whole.Calls = append(whole.Calls, Call{"unstake", "eip155:1", "0x" + strings.Repeat("ba", 20), []byte(strings.Repeat("\xfe", 68)), 3})
+	least.Drill = true
 	least.Destinations, least.Caps, least.Calls, least.Tranches, least.Successors, least.Witnesses = nil, nil, nil, nil, nil, 0
 	got := whole.Terms(assets) + "\n" + least.Terms(nil)
 	for _, part := range []string{whole.Destinations[0].Address, whole.Calls[1].To, strings.Repeat("fe", 68), "1 eth (1000 policy units of 10^15)", "9000000.5 usdc"} {
