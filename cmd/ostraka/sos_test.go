@@ -11,6 +11,7 @@ import (
 
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/sos/act"
 )
 
 // An id of which the node has no request was not answered: that is no success.
@@ -88,6 +89,50 @@ func TestSOSCommands(t *testing.T) {
 	} {
 		code, out, errs := try(c.args...)
 		want(t, c.args[1], code, codeUsage, out+errs, c.want)
+	}
+}
+
+// What people do next is said of each request by the node that is furthest, and of one that is over nothing; a contribution that comes when it is over is told so.
+func TestWhatIsNext(t *testing.T) {
+	at := func(states ...string) client.RescueRequest {
+		q := client.RescueRequest{Request: act.Request{Subjects: []string{"cora"}}}
+		for i, s := range states {
+			q.Views = append(q.Views, client.RequestView{Node: string(rune('a' + i)), State: s})
+		}
+		return q
+	}
+	r := client.Rescue{Name: "treasury"}
+	for _, c := range []struct {
+		q          client.RescueRequest
+		want, late string
+	}{
+		{at("armed", "armed"), "call cora first; who is for it runs `ostraka sos support ", ""},
+		{at("armed", "declared"), "wait: the delay begins", ""},
+		{at("contest", "declared"), "`ostraka sos veto ", ""},
+		{at("contest", "active"), "an operator runs `ostraka sos activate treasury`, then `ostraka sos appeal ", ""},
+		{at("lock-up", "active"), "`ostraka sos close treasury ", ""},
+		{at("expired", "active"), "an operator runs `ostraka sos activate", "a"},
+		{at("expired", "vetoed", "closed"), "", "a, b, c"},
+	} {
+		if got := sosNext(r, c.q); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%+v: next: %q", c.q.Views, got)
+		}
+		r.Requests = []client.RescueRequest{c.q}
+		if got := strings.Join(lateFor([]client.Rescue{r}, c.q.ID.String()), ", "); got != c.late {
+			t.Errorf("%+v: over at %q, want %q", c.q.Views, got, c.late)
+		}
+	}
+}
+
+// What a node cannot name a committee for yet is not ready, with what to do; it is not refused.
+func TestUnactivated(t *testing.T) {
+	for text, next := range map[string]string{"no SOS request of the vault is ACTIVE on this node": "it is activated when its delay is over", "bolt has not announced its key": "run it again"} {
+		if p := explain(unactivated(connect.NewError(connect.CodeFailedPrecondition, errors.New(text)))); p.code != codeNotReady || !strings.Contains(p.next, next) {
+			t.Errorf("%s: %+v", text, p)
+		}
+	}
+	if err := errors.New("else"); unactivated(err) != err {
+		t.Error("another error is changed")
 	}
 }
 
