@@ -189,3 +189,39 @@ func (o *operator) checkReady(ctx context.Context, now time.Time, add adder) {
 		}
 	}
 }
+
+// checkPrepared looks at what a vault of which this node holds a share does without: an SOS plan, places for backups, backups of the epoch in force. A charter may do without; nobody
+// shall without having been told. Of a vault with a plan, checkReady says what is not backed up.
+func (o *operator) checkPrepared(add adder) {
+	x, ok := o.d.Charters.Charter()
+	if !ok {
+		return
+	}
+	said := map[string]bool{}
+	for _, v := range o.d.Keeper.Roots() {
+		if v.Current == nil || v.Outside || v.Left.Epoch > 0 || v.Damage != nil {
+			continue
+		}
+		name := v.Vault.Name
+		if b, known := x.Document.Vault(name); known && !said[name] {
+			if l, planned := x.Document.Unplanned(b); !planned {
+				add("SOS of "+name, "warn", l.What, l.Do)
+			}
+		}
+		bare := x.Document.Unbacked(v.Vault.Committee)
+		if len(bare) > 0 && !said[name] {
+			l := charter.PlaceWanted(bare)
+			add("backups of "+name, "warn", l.What, l.Do)
+		}
+		if said[name] = true; v.Vault.SOS != nil {
+			continue
+		}
+		switch who := o.d.Backups.Lacking(v); {
+		case len(who) > 0:
+			add("backups of "+v.Title(), "warn", fmt.Sprintf("no backup of epoch %d, which is in force, is noted of %s", v.Current.Record.Epoch, strings.Join(who, ", ")),
+				"each runs `ostraka backup cut --level export --place PLACE --recipient age1pq1… --to FOLDER`; until all have, no address of it is given out")
+		case len(bare) == 0:
+			add("backups of "+v.Title(), "ok", fmt.Sprintf("of epoch %d, of each operator", v.Current.Record.Epoch), "")
+		}
+	}
+}

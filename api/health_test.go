@@ -56,6 +56,7 @@ func TestSilentOperators(t *testing.T) {
 	if beat(&p, b, known, r); p.LastHeartbeat == "" || p.Version == "" || len(p.Binary) != 32 {
 		t.Errorf("the peer is %v", &p)
 	}
+	t.Run("what vaults do without", func(t *testing.T) { unprepared(t, f) }) // in the same circle: one takes seconds to make
 }
 
 // Whose node speaks an older wire version is told to upgrade, and no silence of it is.

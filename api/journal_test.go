@@ -23,8 +23,13 @@ func logOf(t *testing.T) (*matrix, *operator) {
 		_, at, by := f.w.Hosts[0].Witness.Checkpoint()
 		return err == nil && at == head && len(by) == 3
 	})
-	h := f.w.Hosts[0]
-	return f, &operator{views: &views{&node.Daemon{Node: h.Node, Started: f.w.Now, Key: h.Key}}}
+	return f, f.operator(0)
+}
+
+// operator is the operator's interface of a host.
+func (f *matrix) operator(host int) *operator {
+	h := f.w.Hosts[host]
+	return &operator{views: &views{&node.Daemon{Node: h.Node, Started: f.w.Now, Key: h.Key}}}
 }
 
 func TestLogHeadAndProof(t *testing.T) {

@@ -321,6 +321,7 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	}
 	o.checkBeats(now, add)
 	o.checkReady(ctx, now, add)
+	o.checkPrepared(add)
 	for _, w := range o.d.Circle.Waits() {
 		add(w.Name, "warn", w.What, w.Next)
 	}

@@ -120,7 +120,7 @@ func TestDrillsArmAVault(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := s.readiness(b); !strings.Contains(got, "no bundle of "+a.Own.Name) || !strings.Contains(got, "no restore drill in date of operators") {
+	if got := s.readiness(b); !strings.Contains(got, "no backup of "+a.Own.Name) || !strings.Contains(got, "no restore drill in date of operators") {
 		t.Errorf("before operators drilled: %s", got)
 	}
 	for _, h := range s.Hosts {

@@ -12,8 +12,8 @@ import (
 
 // How the files of an SOS begin.
 const (
-	appealBegins       = "ostraka-appeal-v1\n"
-	contributionBegins = "ostraka-contribution-v1\n"
+	AppealBegins       = "ostraka-appeal-v1\n"
+	ContributionBegins = "ostraka-contribution-v1\n"
 )
 
 // An Appeal (spec/guardian 4) is what a guardian is asked for in an SOS, with all that shows it: nothing in it is anybody's bare word.
@@ -82,10 +82,10 @@ const (
 )
 
 // IsContribution says whether a file begins as a contribution does.
-func IsContribution(file []byte) bool { return begins(file, contributionBegins) }
+func IsContribution(file []byte) bool { return begins(file, ContributionBegins) }
 
 // IsAppeal says whether a file begins as an appeal does.
-func IsAppeal(file []byte) bool { return begins(file, appealBegins) }
+func IsAppeal(file []byte) bool { return begins(file, AppealBegins) }
 
 // Bytes is the one encoding.
 func (a Appeal) Bytes() []byte {
@@ -99,12 +99,12 @@ func (a Appeal) Bytes() []byte {
 		k := a.Keys[i]
 		e.Bytes(tagKeyCertificate, k.Certificate).Bytes(tagKeyPlan, k.Plan).Bytes(tagKeySet, k.Set)
 	})
-	return seal(appealBegins, e.Sum())
+	return seal(AppealBegins, e.Sum())
 }
 
 // DecodeAppeal reads what Bytes wrote. It checks the form alone.
 func DecodeAppeal(file []byte) (a Appeal, err error) {
-	body, err := open(appealBegins, file)
+	body, err := open(AppealBegins, file)
 	if err != nil {
 		return a, fmt.Errorf("read the appeal: %w", err)
 	}
@@ -134,12 +134,12 @@ func (c Contribution) Bytes() []byte {
 	e.List(tagParts, len(c.Parts), func(i int, e *transcript.Encoder) {
 		e.Bytes(tagPartActivation, c.Parts[i].Activation[:]).Bytes(tagPartContribution, c.Parts[i].Contribution)
 	})
-	return seal(contributionBegins, e.Sum())
+	return seal(ContributionBegins, e.Sum())
 }
 
 // DecodeContribution reads what Bytes wrote. Whether a part holds, each node says by the activation that it has (guard.Contribution.Check).
 func DecodeContribution(file []byte) (c Contribution, err error) {
-	body, err := open(contributionBegins, file)
+	body, err := open(ContributionBegins, file)
 	if err != nil {
 		return c, fmt.Errorf("read the contribution: %w", err)
 	}

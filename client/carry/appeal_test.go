@@ -110,9 +110,9 @@ func TestGoldenAppeal(t *testing.T) {
 }
 
 func FuzzDecodeAppeal(f *testing.F) {
-	f.Add(appeal().Bytes()[len(appealBegins) : len(appeal().Bytes())-32])
+	f.Add(appeal().Bytes()[len(AppealBegins) : len(appeal().Bytes())-32])
 	f.Fuzz(func(t *testing.T, body []byte) {
-		file := seal(appealBegins, body)
+		file := seal(AppealBegins, body)
 		a, err := DecodeAppeal(file)
 		if err == nil && !bytes.Equal(a.Bytes(), file) {
 			t.Fatalf("%x is not the one encoding of what it says", body)
@@ -121,9 +121,9 @@ func FuzzDecodeAppeal(f *testing.F) {
 }
 
 func FuzzDecodeContribution(f *testing.F) {
-	f.Add(contribution().Bytes()[len(contributionBegins) : len(contribution().Bytes())-32])
+	f.Add(contribution().Bytes()[len(ContributionBegins) : len(contribution().Bytes())-32])
 	f.Fuzz(func(t *testing.T, body []byte) {
-		file := seal(contributionBegins, body)
+		file := seal(ContributionBegins, body)
 		c, err := DecodeContribution(file)
 		if err == nil && !bytes.Equal(c.Bytes(), file) {
 			t.Fatalf("%x is not the one encoding of what it says", body)

@@ -18,8 +18,8 @@ const MaxFile = 16 << 20
 
 // How the files begin.
 const (
-	caseBegins   = "ostraka-case-v1\n"
-	answerBegins = "ostraka-answer-v1\n"
+	CaseBegins   = "ostraka-case-v1\n"
+	AnswerBegins = "ostraka-answer-v1\n"
 )
 
 // A Signed is a statement's bytes and armored or raw signatures over it.
@@ -97,7 +97,7 @@ const (
 )
 
 // IsAnswer says whether a file begins as an answer does.
-func IsAnswer(file []byte) bool { return begins(file, answerBegins) }
+func IsAnswer(file []byte) bool { return begins(file, AnswerBegins) }
 
 func begins(file []byte, how string) bool { return bytes.HasPrefix(file, []byte(how)) }
 
@@ -122,12 +122,12 @@ func (c Case) Bytes() []byte {
 	if len(c.Rescued) > 0 {
 		texts(&e, tagRescues, tagRescue, c.Rescued)
 	}
-	return seal(caseBegins, e.Sum())
+	return seal(CaseBegins, e.Sum())
 }
 
 // DecodeCase reads what Bytes wrote. It checks the form alone: whoever altered it may have counted the hash anew.
 func DecodeCase(file []byte) (c Case, err error) {
-	body, err := open(caseBegins, file)
+	body, err := open(CaseBegins, file)
 	if err != nil {
 		return c, err
 	}
@@ -165,12 +165,12 @@ func DecodeCase(file []byte) (c Case, err error) {
 func (a Answer) Bytes() []byte {
 	var e transcript.Encoder
 	e.Bytes(tagID, a.Intent[:]).String(tagVerb, a.Verb).Bytes(tagSignature, a.Signature)
-	return seal(answerBegins, e.Sum())
+	return seal(AnswerBegins, e.Sum())
 }
 
 // DecodeAnswer reads what Bytes wrote; the signature is the reader's to verify.
 func DecodeAnswer(file []byte) (a Answer, err error) {
-	body, err := open(answerBegins, file)
+	body, err := open(AnswerBegins, file)
 	if err != nil {
 		return a, err
 	}

@@ -70,10 +70,10 @@ func TestAltered(t *testing.T) {
 }
 
 func FuzzDecodeCase(f *testing.F) {
-	f.Add(sample().Bytes()[len(caseBegins) : len(sample().Bytes())-32])
+	f.Add(sample().Bytes()[len(CaseBegins) : len(sample().Bytes())-32])
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, body []byte) { // the hash is counted anew, as who alters a file may
-		file := seal(caseBegins, body)
+		file := seal(CaseBegins, body)
 		c, err := DecodeCase(file)
 		if err == nil && !bytes.Equal(c.Bytes(), file) {
 			t.Fatalf("%x is not the one encoding of what it says", body)
@@ -82,9 +82,9 @@ func FuzzDecodeCase(f *testing.F) {
 }
 
 func FuzzDecodeAnswer(f *testing.F) {
-	f.Add(answer().Bytes()[len(answerBegins) : len(answer().Bytes())-32])
+	f.Add(answer().Bytes()[len(AnswerBegins) : len(answer().Bytes())-32])
 	f.Fuzz(func(t *testing.T, body []byte) {
-		file := seal(answerBegins, body)
+		file := seal(AnswerBegins, body)
 		a, err := DecodeAnswer(file)
 		if err == nil && !bytes.Equal(a.Bytes(), file) {
 			t.Fatalf("%x is not the one encoding of what it says", body)

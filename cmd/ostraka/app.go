@@ -38,6 +38,7 @@ type app struct {
 	out, err io.Writer
 	ends     <-chan struct{} // closed when a signal asks to end
 	parsed   bool            // the flags were understood
+	ran      string          // the command, as people type it
 	printed  bool            // the one JSON document was written
 }
 
@@ -91,7 +92,7 @@ func (a *app) root() *cobra.Command {
 			"and people ask every node and compare the answers.\n\nStart with `ostraka demo`: three operators on this machine.",
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		PersistentPreRun:  func(*cobra.Command, []string) { a.parsed = true },
+		PersistentPreRun:  func(c *cobra.Command, _ []string) { a.parsed, a.ran = true, c.CommandPath() },
 	}
 	f := root.PersistentFlags()
 	f.BoolVar(&a.json, "json", false, "print one JSON document on stdout, and nothing else there")

@@ -31,7 +31,7 @@ type reach struct {
 	fset   *token.FileSet
 	export map[string]string          // package → file with its types
 	calls  map[string]map[string]bool // function → those that it names
-	lits   map[string]map[string]bool // file:line of a function literal → those that it names
+	lits   map[string]map[string]bool // folder/file:line of a function literal → those that it names
 	impls  map[string][]string        // method's name → methods of our own types
 }
 
@@ -97,10 +97,15 @@ func (r *reach) declared(info *types.Info, fn *ast.FuncDecl) {
 	ast.Inspect(fn.Body, func(n ast.Node) bool {
 		if lit, ok := n.(*ast.FuncLit); ok {
 			at := r.fset.Position(lit.Pos())
-			r.lits[fmt.Sprintf("%s:%d", filepath.Base(at.Filename), at.Line)] = named(info, lit.Body)
+			r.lits[standing(at.Filename, at.Line)] = named(info, lit.Body)
 		}
 		return true
 	})
+}
+
+// standing names a place with its folder: files of two folders have one name.
+func standing(file string, line int) string {
+	return fmt.Sprintf("%s/%s:%d", filepath.Base(filepath.Dir(file)), filepath.Base(file), line)
 }
 
 // named lists the functions that a body names; a method of an interface with a "~" before it.
@@ -151,7 +156,7 @@ func (r *reach) routes(from map[string]bool) []string {
 func (r *reach) of(c *cobra.Command) []string {
 	f := runtime.FuncForPC(reflect.ValueOf(c.RunE).Pointer())
 	file, line := f.FileLine(f.Entry())
-	at := fmt.Sprintf("%s:%d", filepath.Base(file), line)
+	at := standing(file, line)
 	if body, ok := r.lits[at]; ok {
 		return r.routes(body)
 	}

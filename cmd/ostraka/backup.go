@@ -62,6 +62,9 @@ func (a *app) backupCutCommand() *cobra.Command {
 			case string(charter.Replica), "guardian":
 				return usage("--level %s: nodes make it themselves, in every epoch", x.level)
 			}
+			if x.level == "" {
+				return usage("give --level: export, or paper")
+			}
 			return usage("--level %q is not export or paper", x.level)
 		},
 	}
@@ -72,9 +75,9 @@ func (a *app) backupCutCommand() *cobra.Command {
 	f.StringArrayVar(&x.recipients, "recipient", nil, "age recipient that can open it, age1pq1… (may be repeated)")
 	f.BoolVar(&x.classical, "classical", false, "take recipients that a quantum computer could open, too")
 	f.StringVar(&x.from, "export", "", "export to make sheets of paper from")
-	f.StringVar(&x.identity, "identity", "", "private key that opens that export")
+	f.StringVarP(&x.identity, "identity", "i", "", "private key that opens that export")
 	f.StringVar(&x.out, "out", "", "folder for the sheets' pages and their receipt")
-	f.IntVarP(&x.quorum, "quorum", "k", 2, "so many sheets bring the share back")
+	f.IntVarP(&x.quorum, "needed", "k", 2, "so many sheets bring the share back")
 	f.IntVarP(&x.sheets, "sheets", "m", 3, "of so many")
 	f.DurationVar(&x.retain, "retain", 0, "a bucket with object lock keeps it so long, whoever asks to delete it")
 	return c
@@ -278,6 +281,9 @@ func (a *app) backupRegisterCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, cancel := a.within(c.Context(), time.Minute)
 			defer cancel()
+			if err := a.lookAs("", args[0], fileBackup); err != nil {
+				return err
+			}
 			f, err := os.Open(args[0])
 			if err != nil {
 				return fmt.Errorf("read the backup: %w", err)
@@ -285,7 +291,7 @@ func (a *app) backupRegisterCommand() *cobra.Command {
 			defer f.Close()
 			signed, h, err := node.Look(f)
 			if err != nil {
-				return unverified("take another copy of it, or cut it again", "%s: %w", args[0], err)
+				return a.damagedFile("", args[0], fileBackup, err)
 			}
 			if err := a.noteBackup(ctx, signed); err != nil {
 				return err

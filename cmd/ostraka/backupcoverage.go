@@ -26,7 +26,8 @@ func (a *app) backupCoverageCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "coverage", Short: "Show for each vault and operator which copies there are, by level, and what is missing", Args: none,
 		Long: "As every node of the context shows it: when each share last proved itself (replica), the newest export and sheets that were cut of the epoch in force, by place of the charter, and whether\n" +
-			"what guardians have is whole; whether a backup has the mask that SOS counts on, and when it last was shown to open. A place that the charter lists and that has no backup of this epoch is missing. Exit code 5: something is missing.",
+			"what guardians have is whole; whether a backup has the mask that SOS counts on, and when it last was shown to open. A place that the charter lists and that has no backup of\n" +
+			"this epoch is missing, and so is any backup of an operator for whom it lists no place. Below stands what to do. Exit code 5: something is missing or overdue.",
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		ctx, cancel := a.within(c.Context(), 5*time.Minute)
@@ -50,9 +51,10 @@ type coverageRow struct {
 	Place    string `json:"place,omitempty"`
 	Mask     string `json:"mask,omitempty"`  // yes or no, of a backup of the epoch in force that SOS counts on
 	Drill    string `json:"drill,omitempty"` // when it last was shown to open
-	State    string `json:"state"`           // ok, missing, overdue
+	State    string `json:"state"`           // ok, missing, overdue; none: the charter wants none, and says no more
 	At       string `json:"at,omitempty"`    // when it was cut, or the share proved itself
 	What     string `json:"what,omitempty"`  // in words
+	Next     string `json:"next,omitempty"`  // what to do, where it is not ok
 }
 
 func (a *app) backupCoverage(ctx context.Context) error {
@@ -83,7 +85,7 @@ func (a *app) backupCoverage(ctx context.Context) error {
 		d.Rows = append(d.Rows, coverageOf(time.Now(), chain, x.Document, k, b)...)
 	}
 	for _, r := range d.Rows {
-		if r.State != "ok" {
+		if r.State == missing || r.State == overdue {
 			d.Missing++
 		}
 	}
@@ -91,7 +93,7 @@ func (a *app) backupCoverage(ctx context.Context) error {
 		return err
 	}
 	if d.Missing > 0 {
-		return notReady("`ostraka backup cut --level export` at the operator's own node, and `ostraka backup verify`", "%d copies or drills that the charter counts on are missing", d.Missing)
+		return notReady("do what stands under the table; then `ostraka backup verify` and this again", "%d copies or drills that a vault counts on are missing or overdue", d.Missing)
 	}
 	return nil
 }
@@ -99,21 +101,24 @@ func (a *app) backupCoverage(ctx context.Context) error {
 // coverageOf says of one key what copies of it there are, and should be.
 func coverageOf(now time.Time, chain charter.Chain, doc charter.Document, k client.BackedKey, b client.Backups) (out []coverageRow) {
 	row := func(operator string, level int, name string) coverageRow {
-		return coverageRow{Vault: k.Name, Suite: k.Record.Suite, Operator: operator, Level: level, Name: name, State: "missing"}
+		return coverageRow{Vault: k.Name, Suite: k.Record.Suite, Operator: operator, Level: level, Name: name, State: missing}
 	}
+	var members []string
 	for _, m := range k.Record.Members {
 		o, ok := chain.Identity(m.Identity)
 		if !ok || session.IDOf(o.Identity) != m.ID {
 			continue
 		}
+		members = append(members, o.Name)
 		r := row(o.Name, 0, string(charter.Replica))
+		r.Next = "ask for an address, and its share proves itself; `ostraka doctor` at " + o.Name + "'s node says what keeps it from that"
 		switch at := k.Proved[o.Name]; {
 		case at.IsZero():
 			r.What = "no other node saw its share prove itself"
 		case now.Sub(at) > shareFresh:
 			r.At, r.What = stamped(at), "its share has not proved itself for a day"
 		default:
-			r.At, r.State = stamped(at), "ok"
+			r.At, r.State, r.Next = stamped(at), covers, ""
 		}
 		out = append(out, r)
 		for _, p := range placesOf(doc, o.Name) {
@@ -132,15 +137,15 @@ func coverageOf(now time.Time, chain charter.Chain, doc charter.Document, k clie
 	}
 	if k.Record.Guardians != [32]byte{} {
 		r := row("", 2, "guardian")
-		if r.State = "ok"; k.SetError != nil {
-			r.State, r.What = "missing", k.SetError.Error()
+		if r.State = covers; k.SetError != nil {
+			r.State, r.What, r.Next = missing, k.SetError.Error(), "every operator runs `ostraka vault refresh "+k.Name+"`, which makes it anew"
 		} else {
 			r.At, r.What = stamped(k.Moved), fmt.Sprintf("%d operators and %d of %d guardians", k.Plan.Operators, k.Plan.Quorum, len(k.Plan.Guardians))
 		}
 		out = append(out, r)
 		out = append(out, keepersOf(now, doc, k, b.Drills)...)
 	}
-	return out
+	return append(out, unlistedRows(doc, k, members)...)
 }
 
 // drilledAt is when somebody last showed that a key's backup opens; of an operator, one of this level.
@@ -168,24 +173,30 @@ func keepersOf(now time.Time, doc charter.Document, k client.BackedKey, all []cl
 		if _, seated := k.Plan.At(g.Card.Party()); !seated {
 			continue
 		}
-		r := coverageRow{Vault: k.Name, Suite: k.Record.Suite, Level: 2, Name: "guardian", Place: g.Name, State: "ok"}
+		r := coverageRow{Vault: k.Name, Suite: k.Record.Suite, Level: 2, Name: "guardian", Place: g.Name, State: covers}
 		at := drilledAt(all, k, drill.Guardian, g.Name, "")
 		switch r.Drill = stamped(at); {
 		case at.IsZero():
-			r.State, r.What = "overdue", "they have not shown that they can open it: `ostraka backup drill --key FILE`"
+			r.State, r.What, r.Next = overdue, "they have not shown that they can open it", guardianDrill
 		case every > 0 && now.Sub(at) > every:
-			r.State, r.What = "overdue", fmt.Sprintf("the plan wants a drill every %s", every)
+			r.State, r.What, r.Next = overdue, fmt.Sprintf("the plan wants a drill every %s", every), guardianDrill
 		}
 		out = append(out, r)
 	}
 	return out
 }
 
+const guardianDrill = "each guardian runs `ostraka backup drill --key FILE`, which takes a minute and reveals nothing"
+
 // covered looks for the newest backup of the epoch in force at a place.
 func covered(r coverageRow, rec *epoch.Record, noted []backup.Noted) coverageRow {
 	i := slices.IndexFunc(noted, func(n backup.Noted) bool {
 		return n.Operator == r.Operator && string(n.Level) == r.Name && n.Place == r.Place
 	})
+	r.Next = fmt.Sprintf("%s runs `ostraka backup cut --level export --place %s --recipient age1pq1… --to FOLDER`", r.Operator, r.Place)
+	if r.Name == string(charter.Paper) {
+		r.Next = fmt.Sprintf("%s runs `ostraka backup cut --level paper --place %s --export FILE --identity FILE --out FOLDER`, of a new export, and `ostraka backup register` with the receipt", r.Operator, r.Place)
+	}
 	if i < 0 {
 		r.What = "none was cut for this place"
 		return r
@@ -204,7 +215,7 @@ func covered(r coverageRow, rec *epoch.Record, noted []backup.Noted) coverageRow
 	case rec.Guardians != [32]byte{} && !n.Keys[j].Mask:
 		r.What = "it has no mask inside: SOS counts on it"
 	default:
-		r.State = "ok"
+		r.State, r.Next = covers, ""
 	}
 	return r
 }
@@ -230,12 +241,27 @@ func (d coverageDocument) print(w io.Writer) {
 	fmt.Fprintln(t, "vault\toperator\tlevel\tplace\tstate\tat\tmask\tdrill\t")
 	for _, r := range d.Rows {
 		state := r.State
-		if state != "ok" {
+		if state != covers {
 			state = strings.ToUpper(state)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%d %s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Vault, dash(r.Operator), r.Level, r.Name, dash(r.Place), state, dash(r.At), dash(r.Mask), dash(r.Drill), r.What)
 	}
 	_ = t.Flush()
+	d.printNext(w)
+}
+
+// printNext says what to do, once for all rows for which it is the same.
+func (d coverageDocument) printNext(w io.Writer) {
+	var said []string
+	for _, r := range d.Rows {
+		if r.Next != "" && !slices.Contains(said, r.Next) {
+			if len(said) == 0 {
+				fmt.Fprintln(w, "\nNext:")
+			}
+			said = append(said, r.Next)
+			fmt.Fprintf(w, "  %s\n", r.Next)
+		}
+	}
 }
 
 func dash(s string) string {

@@ -203,13 +203,13 @@ func (a *app) askDrill(ctx context.Context, x drillFlags) error {
 }
 
 func (a *app) sendDrill(ctx context.Context, path string) error {
-	raw, err := readBounded(path, drill.MaxAnswer)
+	raw, err := a.readAs("--send", path, fileDrillAnswer, drill.MaxAnswer)
 	if err != nil {
-		return fmt.Errorf("read the proof: %w", err)
+		return err
 	}
 	all, err := drill.DecodeAnswer(raw)
 	if err != nil {
-		return unverified("take another copy of it", "%s: %w", path, err)
+		return a.damagedFile("--send", path, fileDrillAnswer, err)
 	}
 	return a.handInDrills(ctx, all, nil)
 }
@@ -238,16 +238,15 @@ func (a *app) handInDrills(ctx context.Context, all []statement.Statement, spoil
 func (a *app) drillNow(ctx context.Context, export string, x drillFlags) error {
 	by := x.operator
 	if export != "" {
-		f, err := seekable(ctx, export)
+		f, _, h, err := a.anExport(ctx, export)
 		if err != nil {
 			return err
 		}
-		_, h, err := node.Look(f)
 		f.Close()
-		if err != nil {
-			return unverified("take another copy of it", "%s: %w", export, err)
-		}
 		by = h.Operator
+	}
+	if err := a.lookFirst(x); err != nil {
+		return err
 	}
 	r, err := a.drillRequest(ctx, by, x.vaults)
 	if err != nil {
@@ -265,6 +264,21 @@ func (a *app) drillNow(ctx context.Context, export string, x drillFlags) error {
 		return err
 	}
 	return a.handInDrills(ctx, all, nil)
+}
+
+// lookFirst refuses what opens nothing before any node is asked.
+func (a *app) lookFirst(x drillFlags) error {
+	if x.key != "" {
+		if _, err := a.readAs("--key", x.key, fileGuardianKey, maxKeyFile); err != nil {
+			return err
+		}
+	}
+	for _, path := range x.sheets {
+		if err := a.lookAs("--sheet", path, fileSheet); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // drillApart has this program run again, as a drill without a network: what it opens is in that process's memory alone.
@@ -307,13 +321,13 @@ func (a *app) drillApart(ctx context.Context, export string, r drill.Request, x 
 
 // drillOffline makes the proof of one file into another.
 func (a *app) drillOffline(ctx context.Context, export string, x drillFlags) error {
-	raw, err := readBounded(x.request, drill.MaxRequest)
+	raw, err := a.readAs("--request", x.request, fileDrillRequest, drill.MaxRequest)
 	if err != nil {
-		return fmt.Errorf("read the request: %w", err)
+		return err
 	}
 	r, err := drill.DecodeRequest(raw)
 	if err != nil {
-		return unverified("take another copy of it", "%s: %w", x.request, err)
+		return a.damagedFile("--request", x.request, fileDrillRequest, err)
 	}
 	if len(x.vaults) > 0 {
 		r.Keys = slices.DeleteFunc(r.Keys, func(k drill.Asked) bool { return !slices.Contains(x.vaults, k.Name) })
@@ -326,7 +340,7 @@ func (a *app) drillOffline(ctx context.Context, export string, x drillFlags) err
 	case export != "":
 		all, err = a.drillExport(ctx, export, r, x)
 	default:
-		all, err = drillSheets(r, x.sheets)
+		all, err = a.drillSheets(r, x.sheets)
 	}
 	if err != nil {
 		return err
@@ -348,9 +362,9 @@ func (a *app) drillOffline(ctx context.Context, export string, x drillFlags) err
 }
 
 func (a *app) drillGuardian(r drill.Request, x drillFlags) ([]statement.Statement, []client.Spoiled, error) {
-	sealed, err := readBounded(x.key, maxKeyFile)
+	sealed, err := a.readAs("--key", x.key, fileGuardianKey, maxKeyFile)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the key: %w", err)
+		return nil, nil, err
 	}
 	k, err := a.openGuardianFile(x.key, sealed, x.identity, x.passFile)
 	if err != nil {
@@ -365,6 +379,9 @@ func (a *app) drillGuardian(r drill.Request, x drillFlags) ([]statement.Statemen
 }
 
 func (a *app) drillExport(ctx context.Context, path string, r drill.Request, x drillFlags) ([]statement.Statement, error) {
+	if err := a.lookAs("", path, fileExport); err != nil {
+		return nil, err
+	}
 	f, err := seekable(ctx, path)
 	if err != nil {
 		return nil, err
@@ -390,13 +407,13 @@ func (a *app) drillExport(ctx context.Context, path string, r drill.Request, x d
 const maxSheet = 8 << 10
 
 // drillSheets drills every set of the sheets.
-func drillSheets(r drill.Request, paths []string) (all []statement.Statement, err error) {
+func (a *app) drillSheets(r drill.Request, paths []string) (all []statement.Statement, err error) {
 	sets := map[[32]byte][]paper.Sheet{}
 	var order [][32]byte
 	for _, path := range paths {
-		raw, err := readBounded(path, maxSheet)
+		raw, err := a.readAs("--sheet", path, fileSheet, maxSheet)
 		if err != nil {
-			return nil, fmt.Errorf("read a sheet: %w", err)
+			return nil, err
 		}
 		s, err := paper.Typed(string(raw))
 		clear(raw)

@@ -41,6 +41,9 @@ func (a *app) cutPaper(ctx context.Context, x cutting) error {
 	case x.out == "":
 		return usage("give --out: a folder for the pages")
 	}
+	if err := a.lookAs("--export", x.from, fileExport); err != nil {
+		return err
+	}
 	f, err := seekable(ctx, x.from)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/client/offsite"
 	"github.com/ostraka/ostraka/custody/backup"
+	"github.com/ostraka/ostraka/custody/charter"
 	daemon "github.com/ostraka/ostraka/node"
 	node "github.com/ostraka/ostraka/node/backup"
 )
@@ -41,7 +42,7 @@ func (a *app) backupRestoreCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&x.identity, "identity", "", "private key that opens the export: age's, or one of its plugins' (required)")
+	f.StringVarP(&x.identity, "identity", "i", "", "private key that opens the export: age's, or one of its plugins' (required)")
 	f.BoolVar(&x.check, "check", false, "open everything, and write nothing")
 	f.BoolVar(&x.offline, "offline", false, "ask no node which epoch is in force")
 	f.StringVar(&x.operator, "operator", "", "refuse an export of another operator")
@@ -69,15 +70,11 @@ func (a *app) backupRestore(ctx context.Context, path string, x restoring) error
 			return refused("name an empty folder with --dir", "%w", err)
 		}
 	}
-	f, err := seekable(ctx, path)
+	f, signed, h, err := a.anExport(ctx, path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	signed, h, err := node.Look(f)
-	if err != nil {
-		return unverified("take another copy of it", "%s: %w", path, err)
-	}
 	if x.operator != "" && x.operator != h.Operator || x.circle != "" && x.circle != h.Circle {
 		return refused("take the export that you mean", "%s is an export of operator %s in circle %s", path, h.Operator, h.Circle)
 	}
@@ -119,6 +116,26 @@ func (a *app) backupRestore(ctx context.Context, path string, x restoring) error
 		fmt.Fprintf(w, "\nThe node of %s is in %s again.\n\nNext:\n  1. Make sure that the old node, and every copy of it, is gone for good.\n  2. `ostraka node run --dir %s`, then `ostraka node confirm-restore --no-other-copy --dir %s`.\n"+
 			"  3. Every operator runs `ostraka vault refresh VAULT`; after that, cut a new export.\n", h.Operator, a.dir, a.dir, a.dir)
 	})
+}
+
+// anExport opens an export and checks it unopened.
+func (a *app) anExport(ctx context.Context, path string) (f *os.File, signed []byte, h backup.Header, err error) {
+	if err := a.lookAs("", path, fileExport); err != nil {
+		return nil, nil, h, err
+	}
+	if f, err = seekable(ctx, path); err != nil {
+		return nil, nil, h, err
+	}
+	switch signed, h, err = node.Look(f); {
+	case err != nil:
+		err = a.damagedFile("", path, fileExport, err)
+	case h.Level != charter.Export: // from a bucket
+		err = a.misfiled("", path, fileReceipt, fileExport)
+	}
+	if err != nil {
+		f.Close()
+	}
+	return f, signed, h, err
 }
 
 // seekable opens an export that can be read twice: a file, or a bucket's object, of which a copy is made; it is encrypted.

@@ -121,7 +121,7 @@ func (a *app) backupVerify(ctx context.Context, args []string, offline, strict b
 	newest := map[string]time.Time{}
 	var headers []backup.Header
 	for _, w := range where {
-		d, h := lookAt(ctx, w, all)
+		d, h := a.lookAt(ctx, w, all)
 		doc.Backups, headers = append(doc.Backups, d), append(headers, h)
 		if at := h.Operator + "/" + string(h.Level) + "/" + h.Place; d.State == "whole" && h.Created.After(newest[at]) {
 			newest[at] = h.Created
@@ -175,9 +175,12 @@ func listed(ctx context.Context, args []string) (out []string, err error) {
 }
 
 // lookAt says how one backup stands.
-func lookAt(ctx context.Context, where string, all *epochs) (foundDocument, backup.Header) {
+func (a *app) lookAt(ctx context.Context, where string, all *epochs) (foundDocument, backup.Header) {
 	refuse := func(h backup.Header, err error) (foundDocument, backup.Header) {
 		return foundDocument{Where: where, State: "refused", Why: err.Error()}, h
+	}
+	if err := a.lookAs("", where, fileBackup); err != nil {
+		return refuse(backup.Header{}, err)
 	}
 	r, err := openBackup(ctx, where)
 	if err != nil {
@@ -186,7 +189,7 @@ func lookAt(ctx context.Context, where string, all *epochs) (foundDocument, back
 	defer r.Close()
 	signed, h, err := node.Look(r)
 	if err != nil {
-		return refuse(h, err)
+		return refuse(h, a.damagedFile("", where, fileBackup, err))
 	}
 	d := backupOf(where, signed, h)
 	out := foundDocument{Where: where, State: "whole", Found: &d}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ func (a *app) doctorCommand() *cobra.Command {
 				Healthy  bool            `json:"healthy"`
 				Checks   []checkDocument `json:"checks"`
 			}{s.Operator, len(failing) == 0, s.Checks}
+			failing = slices.Compact(failing)
 			err = a.show(doc, func(w io.Writer) {
 				for _, x := range s.Checks {
 					fmt.Fprintf(w, "%-8s %-20s %s\n", x.State, x.Name, x.What)

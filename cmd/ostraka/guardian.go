@@ -53,7 +53,7 @@ func (a *app) guardianInitCommand() *cobra.Command {
 		Use: "init FILE", Short: "Make a guardian's key in a new file, and print its card", Args: exactly("FILE"),
 		Long: "Talks to nobody and needs no node: run it on a machine that is offline, if you have one. The key is encrypted with a passphrase, or with --recipient to\n" +
 			"age1… recipients, those of age's plugins (a YubiKey, for instance) too; age itself opens the file. The card holds no secret: send it to who writes the\n" +
-			"charter, and say its fingerprint to them by another way. A file that is there already is never written over.",
+			"charter, and tell them its signing key by another way (by telephone, for instance). A file that is there already is never written over.",
 		Example: "  ostraka guardian init /media/stick/guardian.age\n  ostraka guardian init guardian.age --recipient age1yubikey1q…",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(to) > 0 && passFile != "" {
@@ -185,9 +185,9 @@ func (a *app) guardianCardCommand() *cobra.Command {
 			if strings.HasPrefix(args[0], "ostraka-guardian") {
 				return a.guardianCard("", args[0])
 			}
-			raw, err := readBounded(args[0], maxKeyFile)
+			raw, err := a.readAs("", args[0], fileKeyOrCard, maxKeyFile)
 			if err != nil {
-				return fmt.Errorf("read the key or card: %w", err)
+				return err
 			}
 			if !isGuardianFile(raw) {
 				return a.guardianCard("", strings.TrimSpace(string(raw)))

@@ -115,7 +115,7 @@ func TestGuardianRecipient(t *testing.T) {
 	code, out, errs = try("guardian", "card", file)
 	want(t, "no key", code, codeUsage, out+errs, "give its private key, -i FILE")
 	code, out, errs = try("guardian", "card", file, "-i", empty)
-	want(t, "a file without a key", code, codeUsage, out+errs, "no private key")
+	want(t, "a file without a key", code, codeUsage, out+errs, "wants a private key of age or SSH")
 	for name, x := range map[string][2]string{
 		"a private key":  {id.String(), "is given a private key"},
 		"a plugin's key": {"AGE-PLUGIN-YUBIKEY-1QQQ", "is given a private key"},

@@ -256,7 +256,7 @@ func (a *app) logReadCommand() *cobra.Command {
 
 // identities reads a private key file, asking for its passphrase where it has one.
 func (a *app) identities(path string) ([]age.Identity, error) {
-	b, err := readBounded(path, maxKeyFile)
+	b, err := a.readAs("--identity", path, fileIdentity, maxKeyFile)
 	if err != nil {
 		return nil, err
 	}

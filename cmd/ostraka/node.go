@@ -462,7 +462,7 @@ func (d statusDocument) print(w io.Writer) {
 	}
 	for _, c := range d.Checks {
 		kind, _, _ := strings.Cut(c.Name, " ")
-		if c.State == "ok" || !slices.Contains([]string{"roster", "charter", "vault", "reshare", "log", "disk", "fork", "checkpoint", "heartbeat"}, kind) {
+		if c.State == "ok" || !slices.Contains([]string{"roster", "charter", "vault", "reshare", "log", "disk", "fork", "checkpoint", "heartbeat", "SOS", "backups"}, kind) {
 			continue
 		}
 		row(c.Name, "%s", c.What)

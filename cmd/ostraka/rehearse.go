@@ -49,6 +49,26 @@ func (a *app) rehearseCommand() *cobra.Command {
 	return c
 }
 
+// sosDrillCommand is the drill of an emergency from its beginning to its end. Who holds a share or a guardian's key drills that with `backup drill`.
+func (a *app) sosDrillCommand() *cobra.Command {
+	ethRPC := ""
+	c := &cobra.Command{
+		Use: "drill", Short: "Go through an emergency from end to end on this machine, under a DRILL plan: request, delay, veto, new shares, sweep, lock-up, closing", Args: none,
+		Long: "Three operators' nodes and five guardians are made in a temporary folder, under a DRILL plan, whose delays are seconds; an operator is lost for good, and the vault is rescued with the\n" +
+			"very commands that a real emergency takes. Nothing of yours is touched. It is `ostraka rehearse sos`. Exit code 0: every step held. 4: one did not.\n\n" +
+			"Two other drills are yours. What you yourself keep, a guardian's key or an operator's backup, you show to open with `ostraka backup drill`, as often as the plan says. And your own people\n" +
+			"go through an emergency in a circle whose charter says `drill: true`: `ostraka sos declare` and what follows are the same there, and nothing said in it serves in a REAL one.",
+		Example: "  ostraka sos drill",
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, cancel := a.within(c.Context(), rehearseTimeout)
+			defer cancel()
+			return a.rehearse(ctx, []rehearse.Story{rehearse.Emergency()}, ethRPC)
+		},
+	}
+	c.Flags().StringVar(&ethRPC, "eth-rpc", "", "endpoint of a development chain with an unlocked account, such as anvil's: what a chain shows is in it then")
+	return c
+}
+
 func (a *app) listStories(args []string) error {
 	if len(args) > 0 {
 		return usage("--list takes no names")

@@ -19,7 +19,7 @@ import (
 
 func (a *app) sosCommand() *cobra.Command {
 	c := &cobra.Command{Use: "sos", Short: "Operators of a vault are gone: ask for its rescue, support it, stop it, see how far it is"}
-	c.AddCommand(a.sosPlanCommand(), a.sosStatusCommand(), a.sosDeclareCommand(), a.sosSupportCommand(), a.sosActivateCommand(), a.sosAppealCommand(), a.sosVetoCommand(), a.sosChallengeCommand(), a.sosAliveCommand(), a.sosSweepCommand(), a.sosCallCommand(), a.sosReportCommand(), a.sosCloseCommand(), a.sosReleaseCommand())
+	c.AddCommand(a.sosPlanCommand(), a.sosStatusCommand(), a.sosDrillCommand(), a.sosDeclareCommand(), a.sosSupportCommand(), a.sosActivateCommand(), a.sosAppealCommand(), a.sosVetoCommand(), a.sosChallengeCommand(), a.sosAliveCommand(), a.sosSweepCommand(), a.sosCallCommand(), a.sosReportCommand(), a.sosCloseCommand(), a.sosReleaseCommand())
 	return c
 }
 
@@ -28,6 +28,7 @@ type pen struct {
 	as, identity, passFile string
 	yes                    bool
 
+	only   string // the one role that signs this; empty: any
 	role   string
 	circle *client.Circle
 }
@@ -59,8 +60,9 @@ func (p *pen) open(ctx context.Context, a *app) (end func(), err error) {
 	}
 	raw := []byte(nil)
 	if a.key != "" {
-		if raw, err = readBounded(a.key, maxKeyFile); err != nil {
-			return nil, fmt.Errorf("read the key: %w", err)
+		want := map[string]fileKind{"": fileSigner, act.Guardian: fileGuardianKey, act.Operator: fileOfficer}[p.only]
+		if raw, err = a.readAs("--key", a.key, want, maxKeyFile); err != nil {
+			return nil, err
 		}
 	}
 	if !isGuardianFile(raw) {
@@ -441,7 +443,7 @@ func btoi(b bool) int {
 }
 
 func (a *app) sosVetoCommand() *cobra.Command {
-	var p pen
+	p := pen{only: act.Guardian}
 	var reason string
 	c := &cobra.Command{
 		Use: "veto REQUEST --as GUARDIAN --reason TEXT", Short: "Stop a request, as a guardian: enough vetoes end it", Args: exactly("REQUEST"),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/sos/act"
 )
 
 // An id of which the node has no request was not answered: that is no success.
@@ -65,9 +67,11 @@ func TestUnplanned(t *testing.T) {
 // The plan of a charter is shown without a node; what is missing of a command is said before a key is opened.
 func TestSOSCommands(t *testing.T) {
 	code, out, errs := try("sos", "plan", charterWith(t))
-	want(t, "plan", code, codeDone, out+errs, "Vault treasury: 3 of 3 operators sign; in SOS 2 operators and 3 of", "guarded reshare", "The steal number of persons is")
+	want(t, "plan", code, codeDone, out+errs, "Vault treasury: 3 of 3 operators sign; in SOS 2 operators and 3 of", "guarded reshare", "The steal number of persons is",
+		"silence          7 days        72 h", "consents       2 operators", "vetoes         ", "window         72 h", "lock-up        14 days", "Rescue addresses", "Protective calls", "Tranches")
 	code, out, errs = try("sos", "plan", charterWith(t), "--json")
-	want(t, "as JSON", code, codeDone, out+errs, `"threshold": 3`, `"live": 2`, `"quorum": 3`, `"after": "guarded reshare"`, `"invalid": ""`)
+	want(t, "as JSON", code, codeDone, out+errs, `"threshold": 3`, `"live": 2`, `"quorum": 3`, `"after": "guarded reshare"`, `"invalid": ""`,
+		`"trigger": "silence"`, `"after": 604800`, `"delay": 259200`, `"cancels": true`, `"consents": 2`, `"vetoes": `, `"window": 259200`, `"lock_up": 1209600`, `"destinations": [`, `"caps": [`, `"calls": [`, `"tranches": [`)
 	for _, c := range []struct {
 		args []string
 		want string
@@ -88,6 +92,74 @@ func TestSOSCommands(t *testing.T) {
 	}
 }
 
+// What people do next is said of each request by the node that is furthest, and of one that is over nothing; a contribution that comes when it is over is told so.
+func TestWhatIsNext(t *testing.T) {
+	at := func(states ...string) client.RescueRequest {
+		q := client.RescueRequest{Request: act.Request{Subjects: []string{"cora"}}}
+		for i, s := range states {
+			q.Views = append(q.Views, client.RequestView{Node: string(rune('a' + i)), State: s})
+		}
+		return q
+	}
+	r := client.Rescue{Name: "treasury"}
+	for _, c := range []struct {
+		q          client.RescueRequest
+		want, late string
+	}{
+		{at("armed", "armed"), "call cora first; who is for it runs `ostraka sos support ", ""},
+		{at("armed", "declared"), "wait: the delay begins", ""},
+		{at("contest", "declared"), "`ostraka sos veto ", ""},
+		{at("contest", "active"), "an operator runs `ostraka sos activate treasury`, then `ostraka sos appeal ", ""},
+		{at("lock-up", "active"), "`ostraka sos close treasury ", ""},
+		{at("expired", "active"), "an operator runs `ostraka sos activate", "a"},
+		{at("expired", "vetoed", "closed"), "", "a, b, c"},
+	} {
+		if got := sosNext(r, c.q); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%+v: next: %q", c.q.Views, got)
+		}
+		r.Requests = []client.RescueRequest{c.q}
+		if got := strings.Join(lateFor([]client.Rescue{r}, c.q.ID.String()), ", "); got != c.late {
+			t.Errorf("%+v: over at %q, want %q", c.q.Views, got, c.late)
+		}
+	}
+}
+
+// What a node cannot name a committee for yet is not ready, with what to do; it is not refused.
+func TestUnactivated(t *testing.T) {
+	for text, next := range map[string]string{"no SOS request of the vault is ACTIVE on this node": "it is activated when its delay is over", "bolt has not announced its key": "run it again"} {
+		if p := explain(unactivated(connect.NewError(connect.CodeFailedPrecondition, errors.New(text)))); p.code != codeNotReady || !strings.Contains(p.next, next) {
+			t.Errorf("%s: %+v", text, p)
+		}
+	}
+	if err := errors.New("else"); unactivated(err) != err {
+		t.Error("another error is changed")
+	}
+}
+
+// What the design promises of backups, emergencies and guardians is there, by these names.
+func TestPromisedCommands(t *testing.T) {
+	there := map[string]bool{}
+	for _, c := range leaves((&app{out: io.Discard, err: io.Discard}).root()) {
+		there[strings.TrimPrefix(c.CommandPath(), "ostraka ")] = true
+	}
+	for group, names := range map[string]string{
+		"backup":   "cut verify coverage drill restore",
+		"sos":      "plan status drill declare support veto alive activate sweep call close report",
+		"guardian": "init",
+	} {
+		for name := range strings.FieldsSeq(names) {
+			if !there[group+" "+name] {
+				t.Errorf("there is no `ostraka %s %s`", group, name)
+			}
+		}
+	}
+	code, out, errs := try("sos", "drill", "treasury")
+	want(t, "a drill of a vault", code, codeUsage, out+errs)
+	if _, out, _ := try("sos", "drill", "--help"); !strings.Contains(out, "under a DRILL plan") || !strings.Contains(out, "`ostraka backup drill`") {
+		t.Errorf("its help does not tell the drills apart: %s", out)
+	}
+}
+
 // What one role alone signs speaks of no other: its help names that one, and no flag of the other's keys.
 func TestSOSFlagsOfARole(t *testing.T) {
 	for name, c := range map[string]struct{ has, hasNot string }{
@@ -105,15 +177,15 @@ func TestSOSFlagsOfARole(t *testing.T) {
 // What is no proof of life is not carried, and what is no request not answered, before any node is asked.
 func TestSOSAliveReadsItsFiles(t *testing.T) {
 	for file, want := range map[string]string{
-		"sos-veto-least.txt":  "holds no sos-alive statement",
-		"sos-alive-least.txt": "holds no sos-request statement",
+		"sos-veto-least.txt":  "is a statement of kind sos-veto, and `ostraka sos alive --carry` wants a statement of kind sos-alive",
+		"sos-alive-least.txt": "is a statement of kind sos-alive, and `ostraka sos alive --request` wants a statement of kind sos-request",
 	} {
 		args := []string{"sos", "alive", "--carry", "../../custody/statement/testdata/" + file}
 		if strings.Contains(file, "alive") {
 			args = []string{"sos", "alive", "--request", "../../custody/statement/testdata/" + file, "--out", filepath.Join(t.TempDir(), "life.txt")}
 		}
 		code, out, errs := try(args...)
-		if code != codeError || !strings.Contains(out+errs, want) {
+		if code != codeUsage || !strings.Contains(out+errs, want) {
 			t.Errorf("%s: exit code %d: %s", file, code, out+errs)
 		}
 	}

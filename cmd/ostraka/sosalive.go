@@ -69,7 +69,7 @@ func (a *app) sosAlive(c context.Context, x *living, args []string) error {
 	defer cancel()
 	ask := &v1.AnswerRequest{Proofs: x.out != ""}
 	if x.request != "" {
-		s, err := readStatement(x.request, statement.SOSRequest)
+		s, err := a.readStatement("--request", x.request, statement.SOSRequest)
 		if err != nil {
 			return err
 		}
@@ -143,21 +143,22 @@ func (d aliveDocument) print(w io.Writer) {
 	}
 }
 
-func readStatement(path string, kind statement.Kind) (statement.Statement, error) {
-	raw, err := readBounded(path, maxStatementFile)
+func (a *app) readStatement(flag, path string, kind statement.Kind) (statement.Statement, error) {
+	want := fileStatement(kind)
+	raw, err := a.readAs(flag, path, want, maxStatementFile)
 	if err != nil {
-		return statement.Statement{}, fmt.Errorf("read the %s: %w", kind, err)
+		return statement.Statement{}, err
 	}
 	s, err := statement.ParseKind(raw, kind)
 	if err != nil {
-		return s, fmt.Errorf("%s holds no %s statement: %w", path, kind, err)
+		return s, a.damagedFile(flag, path, want, err)
 	}
 	return s, nil
 }
 
 // sosCarry hands a proof of life to every node of the context.
 func (a *app) sosCarry(c context.Context, path string) error {
-	s, err := readStatement(path, statement.SOSAlive)
+	s, err := a.readStatement("--carry", path, statement.SOSAlive)
 	if err != nil {
 		return err
 	}

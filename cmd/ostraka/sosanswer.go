@@ -61,14 +61,11 @@ func (a *app) sosAnswer(p *pen, o answering) error {
 	case p.yes && o.charter == "":
 		return usage("--yes: give --charter ID, the id that you were told; without it nobody compares it")
 	}
-	sealed, err := readBounded(a.key, maxKeyFile)
+	sealed, err := a.readAs("--key", a.key, fileGuardianKey, maxKeyFile)
 	if err != nil {
-		return fmt.Errorf("read the key: %w", err)
+		return err
 	}
-	if !isGuardianFile(sealed) {
-		return usage("--key %s is no guardian's key file: `ostraka guardian init` makes one", a.key)
-	}
-	x, err := readAppeal(o.request)
+	x, err := a.readAppeal(o.request)
 	if err != nil {
 		return err
 	}
@@ -100,16 +97,16 @@ func (a *app) sosAnswer(p *pen, o answering) error {
 	return a.show(doc, func(w io.Writer) { doc.print(w) })
 }
 
-func readAppeal(file string) (x appeal.Asked, err error) {
-	raw, err := readBounded(file, carry.MaxFile)
+func (a *app) readAppeal(file string) (x appeal.Asked, err error) {
+	raw, err := a.readAs("--request", file, fileAppeal, carry.MaxFile)
 	if err != nil {
-		return x, fmt.Errorf("read the request: %w", err)
+		return x, err
 	}
 	f, err := carry.DecodeAppeal(raw)
-	if err == nil {
-		x, err = appeal.Read(f)
-	}
 	if err != nil {
+		return x, a.damagedFile("--request", file, fileAppeal, err)
+	}
+	if x, err = appeal.Read(f); err != nil {
 		return x, unverified("contribute to nothing of it; ask another operator for the file, and call a guardian", "%s does not hold: %w", file, err)
 	}
 	return x, nil

@@ -118,7 +118,7 @@ func answerRefuses(t *testing.T, v *appealtest.Vault, dir, key, out, whole strin
 		t.Fatal(err)
 	}
 	code, o, errs = support(spoilt)
-	want(t, "altered on its way", code, codeUnverified, o+errs, "does not hold", "altered or cut off")
+	want(t, "altered on its way", code, codeUnverified, o+errs, "is a damaged appeal", "altered or cut off", "contribute to nothing of it")
 	code, o, errs = support(whole, "--charter", strings.Repeat("0", 64))
 	want(t, "another charter", code, codeUnverified, o+errs, "is not the one that you were told")
 	code, o, errs = support(whole, "--charter", "12345678")
@@ -150,7 +150,7 @@ func answerRefuses(t *testing.T, v *appealtest.Vault, dir, key, out, whole strin
 		{[]string{"sos", "support", "12345678", "--out", out}, "belong to --request"},
 		{[]string{"sos", "support", "--request", whole, "--out", out}, "--key FILE"},
 		{[]string{"sos", "support", "--request", whole, "--key", key}, "--out FILE"},
-		{[]string{"sos", "support", "--request", whole, "--key", out, "--out", out}, "no guardian's key file"},
+		{[]string{"sos", "support", "--request", whole, "--key", out, "--out", out}, "is a guardian's contribution, and `ostraka sos support --key` wants a guardian's key file"},
 		{[]string{"sos", "appeal", "12345678"}, "--out FILE"},
 		{[]string{"sos", "activate", "treasury", "--threshold", "99"}, "--threshold"},
 	} {
@@ -158,5 +158,5 @@ func answerRefuses(t *testing.T, v *appealtest.Vault, dir, key, out, whole strin
 		want(t, strings.Join(c.args, " "), code, codeUsage, o+errs, c.want)
 	}
 	code, o, errs = try("sos", "support", "--send", whole)
-	want(t, "no contribution", code, codeUnverified, o+errs, "does not begin with")
+	want(t, "no contribution", code, codeUsage, o+errs, "is an appeal, and `ostraka sos support --send` wants a guardian's contribution")
 }

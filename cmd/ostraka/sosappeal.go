@@ -15,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/client/appeal"
 	"github.com/ostraka/ostraka/client/carry"
+	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -119,6 +120,22 @@ type sentDocument struct {
 	Guardian string     `json:"guardian"`
 	Request  string     `json:"request"`
 	Parts    []sentPart `json:"parts"`
+	Late     []string   `json:"late"` // nodes at which the request is over
+}
+
+// lateFor names the nodes at which a request is over, so that a contribution to it moves nothing. It is given to others all the same: they may be behind.
+func lateFor(all []client.Rescue, request string) []string {
+	late := []string{}
+	for _, r := range all {
+		for _, q := range r.Requests {
+			for _, v := range q.Views {
+				if over := []string{sos.Expired.String(), sos.Vetoed.String(), sos.Closed.String()}; q.ID.String() == request && slices.Contains(over, v.State) {
+					late = append(late, v.Node)
+				}
+			}
+		}
+	}
+	return late
 }
 
 type sentPart struct {
@@ -129,13 +146,13 @@ type sentPart struct {
 
 // sosSend hands a contribution to every node. It needs no key.
 func (a *app) sosSend(c context.Context, file string) error {
-	raw, err := readBounded(file, carry.MaxFile)
+	raw, err := a.readAs("--send", file, fileContribution, carry.MaxFile)
 	if err != nil {
-		return fmt.Errorf("read the contribution: %w", err)
+		return err
 	}
 	x, err := carry.DecodeContribution(raw)
 	if err != nil {
-		return unverified("have it sent again", "%s: %w", file, err)
+		return a.damagedFile("--send", file, fileContribution, err)
 	}
 	ctx, cancel := a.within(c, 2*time.Minute)
 	defer cancel()
@@ -145,7 +162,7 @@ func (a *app) sosSend(c context.Context, file string) error {
 	}
 	circle := client.Dial(chosen, nil, client.Cache{})
 	defer circle.Close()
-	doc := sentDocument{Guardian: x.Guardian, Request: x.Request.String(), Parts: []sentPart{}}
+	doc := sentDocument{Guardian: x.Guardian, Request: x.Request.String(), Parts: []sentPart{}, Late: []string{}}
 	for i, answers := range circle.Contribute(ctx, x) {
 		if _, err := answers.Need("hand in the contribution of "+x.Guardian, 1); err != nil {
 			return err
@@ -157,7 +174,13 @@ func (a *app) sosSend(c context.Context, file string) error {
 		}
 		doc.Parts = append(doc.Parts, one)
 	}
+	if all, _, err := circle.Rescues(ctx); err == nil {
+		doc.Late = lateFor(all, doc.Request)
+	}
 	return a.show(doc, func(w io.Writer) {
+		if len(doc.Late) > 0 {
+			defer fmt.Fprintf(w, "It comes too late: the request is over at %s, and nothing comes of it.\n\nNext: `ostraka sos status` shows how it ended; a new request (`ostraka sos declare`) takes new contributions.\n", strings.Join(doc.Late, ", "))
+		}
 		for _, p := range doc.Parts {
 			fmt.Fprintf(w, "contribution of %s to activation %.8s: taken by %s\n", doc.Guardian, p.Activation, strings.Join(p.Taken, ", "))
 		}
@@ -186,6 +209,18 @@ func (a *app) sosActivateCommand() *cobra.Command {
 	return c
 }
 
+// unactivated says what to do where a node cannot name a committee yet.
+func unactivated(err error) error {
+	if connect.CodeOf(err) != connect.CodeFailedPrecondition {
+		return err
+	}
+	next := "`ostraka sos status` shows how far each node is; once the other contributors' nodes are ACTIVE too, run it again"
+	if strings.Contains(err.Error(), "no SOS request") {
+		next = "`ostraka sos status` shows each request, and what it waits for: it is activated when its delay is over, and before its window is"
+	}
+	return notReady(next, "%w", err)
+}
+
 func (a *app) sosActivate(ctx context.Context, name string, with []string, threshold int) error {
 	v, err := a.ownVault(ctx, name)
 	if err != nil {
@@ -193,7 +228,7 @@ func (a *app) sosActivate(ctx context.Context, name string, with []string, thres
 	}
 	res, err := client.Operator(a.dir).Activate(ctx, connect.NewRequest(&v1.ActivateRequest{Vault: v.Id, Successors: with, Threshold: uint32(threshold)}))
 	if err != nil {
-		return a.operatorError(err)
+		return unactivated(a.operatorError(err))
 	}
 	doc := struct {
 		Vault       string   `json:"vault"`

@@ -17,7 +17,7 @@ import (
 )
 
 func (a *app) sosCloseCommand() *cobra.Command {
-	var p pen
+	p := pen{only: act.Operator}
 	var report string
 	c := &cobra.Command{
 		Use: "close VAULT --as OPERATOR --report FILE", Short: "Close an emergency: operators of the new committee sign that the vault stands", Args: exactly("VAULT"),
@@ -60,7 +60,7 @@ func reportSum(file string) (sum [32]byte, err error) {
 }
 
 func (a *app) sosReleaseCommand() *cobra.Command {
-	var p pen
+	p := pen{only: act.Operator}
 	var reason string
 	c := &cobra.Command{
 		Use: "release-early VAULT --as OPERATOR --reason TEXT", Short: "End a lock-up and its tranches early: every operator of the committee in force signs", Args: exactly("VAULT"),

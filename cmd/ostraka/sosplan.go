@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,8 +24,101 @@ type sosPlanDocument struct {
 	Guardians []string     `json:"guardians"`
 	Steal     int          `json:"steal"` // the vault's steal number of persons
 	Rows      []sosPlanRow `json:"rows"`
-	Invalid   string       `json:"invalid"` // why no request of it would be taken; empty: it holds
-	text      string
+	sosPlanTerms
+	Invalid string `json:"invalid"` // why no request of it would be taken; empty: it holds
+	text    string
+}
+
+// sosPlanTerms are all that the plan says beside the rows. Spans are seconds.
+type sosPlanTerms struct {
+	Starters       int              `json:"starters"`      // guardians
+	Organisations  int              `json:"organisations"` // of which they are, at least
+	Triggers       []sosPlanTrigger `json:"triggers"`
+	Consents       int              `json:"consents"` // operators
+	Vetoes         int              `json:"vetoes"`   // guardians
+	Witnesses      int              `json:"witnesses"`
+	Window         int64            `json:"window"`
+	LockUp         int64            `json:"lock_up"`
+	DrillEvery     int64            `json:"drill_every"`
+	Chain          string           `json:"chain"` // whose height must grow; empty: none
+	Blocks         uint64           `json:"blocks"`
+	Successors     []string         `json:"successors"`
+	LeastThreshold int              `json:"least_threshold"`
+	Destinations   []sosPlanAddress `json:"destinations"`
+	Caps           []sosPlanAmount  `json:"caps"`
+	Calls          []sosPlanCall    `json:"calls"`
+	Tranches       []sosPlanTranche `json:"tranches"`
+}
+
+type sosPlanTrigger struct {
+	Trigger   string `json:"trigger"`
+	After     int64  `json:"after"`
+	Delay     int64  `json:"delay"`
+	Guardians int    `json:"guardians"` // that declare it
+	Again     int    `json:"again"`     // likewise, within 90 days of another declaration
+	Operators int    `json:"operators"`
+	Cancels   bool   `json:"cancels"` // a subject ends it by a proof of life and a test signature
+}
+
+type sosPlanAddress struct {
+	Name    string `json:"name"`
+	Chain   string `json:"chain"`
+	Address string `json:"address"`
+	Vault   string `json:"vault"` // of this circle; empty: elsewhere
+}
+
+type sosPlanAmount struct {
+	Asset  string `json:"asset"`
+	Most   int64  `json:"most"`   // policy units
+	Amount string `json:"amount"` // of the asset as people count it; empty: the charter does not list it
+}
+
+type sosPlanCall struct {
+	Name  string `json:"name"`
+	Chain string `json:"chain"`
+	To    string `json:"to"`
+	Data  string `json:"data"` // hex
+	Times int    `json:"times"`
+}
+
+type sosPlanTranche struct {
+	sosPlanAmount
+	Every int64 `json:"every"`
+	Count int   `json:"count"`
+}
+
+// termsOf are a plan's, in the assets of its charter.
+func termsOf(p plan.Plan, assets []charter.Asset) sosPlanTerms {
+	seconds := func(d time.Duration) int64 { return int64(d / time.Second) }
+	amount := func(asset string, most int64) sosPlanAmount {
+		out := sosPlanAmount{asset, most, ""}
+		if i := slices.IndexFunc(assets, func(a charter.Asset) bool { return a.Name == asset }); i >= 0 {
+			out.Amount = plan.Whole(assets[i], most)
+		}
+		return out
+	}
+	out := sosPlanTerms{
+		Starters: p.Starters, Organisations: p.Organisations, Triggers: []sosPlanTrigger{}, Consents: p.Live, Vetoes: p.Vetoes(), Witnesses: p.Witnesses, Window: seconds(p.Window),
+		LockUp: seconds(p.LockUp), DrillEvery: seconds(p.DrillEvery), Chain: p.Chain, Blocks: p.Blocks, Successors: list(p.Successors), LeastThreshold: p.Least,
+		Destinations: []sosPlanAddress{}, Caps: []sosPlanAmount{}, Calls: []sosPlanCall{}, Tranches: []sosPlanTranche{},
+	}
+	for _, t := range p.Triggers {
+		first, again := p.Starts(t.Name, 0), p.Starts(t.Name, 1)
+		out.Triggers = append(out.Triggers, sosPlanTrigger{t.Name, seconds(t.After), seconds(t.Delay), first.Guardians, again.Guardians, first.Operators, plan.Cancels(t.Name)})
+	}
+	for _, d := range p.Destinations {
+		out.Destinations = append(out.Destinations, sosPlanAddress(d))
+	}
+	for _, c := range p.Caps {
+		out.Caps = append(out.Caps, amount(c.Asset, c.Most))
+	}
+	for _, c := range p.Calls {
+		out.Calls = append(out.Calls, sosPlanCall{c.Name, c.Chain, c.To, fmt.Sprintf("%x", c.Data), c.Times})
+	}
+	for _, t := range p.Tranches {
+		out.Tranches = append(out.Tranches, sosPlanTranche{amount(t.Asset, t.Most), seconds(t.Every), t.Count})
+	}
+	return out
 }
 
 type sosPlanRow struct {
@@ -35,8 +130,8 @@ type sosPlanRow struct {
 
 func (a *app) sosPlanCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "plan [FOLDER]", Short: "Show what every number of operators and guardians can do, before the delay and after it", Args: optionalFolder,
-		Long: "For each vault of a charter's folder that has an SOS plan, and beside it how few people could take the vault anyway. Asks no node: `ostraka charter show --write FOLDER`\n" +
+		Use: "plan [FOLDER]", Short: "Show a vault's SOS plan: what every number of operators and guardians can do, what begins and ends an emergency, and where assets may go", Args: optionalFolder,
+		Long: "For each vault of a charter's folder that has an SOS plan: all that the plan says, rescue addresses and calls in full, and how few people could take the vault anyway. Asks no node: `ostraka charter show --write FOLDER`\n" +
 			"writes what is in force. Exit code 5: a plan does not hold.",
 	}
 	vault := vaultFlag(c)
@@ -91,7 +186,7 @@ func sosPlanOf(d charter.Document, v charter.Blueprint) (sosPlanDocument, error)
 		return sosPlanDocument{}, err
 	}
 	steal := s.Measure()[control.Person].Steal.Size
-	out := sosPlanDocument{Vault: v.Name, Drill: p.Drill, Threshold: p.Threshold, Live: p.Live, Quorum: p.Quorum, Operators: list(v.Committee), Guardians: []string{}, Steal: steal, Rows: []sosPlanRow{}, text: p.Text(steal)}
+	out := sosPlanDocument{Vault: v.Name, Drill: p.Drill, Threshold: p.Threshold, Live: p.Live, Quorum: p.Quorum, Operators: list(v.Committee), Guardians: []string{}, Steal: steal, Rows: []sosPlanRow{}, sosPlanTerms: termsOf(p, d.Assets), text: p.Text(steal) + "\n" + p.Terms(d.Assets)}
 	for _, g := range p.Guardians {
 		out.Guardians = append(out.Guardians, g.Name)
 	}

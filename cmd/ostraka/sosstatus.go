@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -46,6 +47,7 @@ type sosRequestDocument struct {
 	Expires   string            `json:"expires"`
 	Views     []sosViewDocument `json:"views"`
 	Hidden    []string          `json:"hidden"` // nodes that do not show it
+	Next      string            `json:"next"`   // what people do now; empty: it is over
 }
 
 type sosViewDocument struct {
@@ -101,7 +103,7 @@ func (a *app) sosStatus(c context.Context, args []string) error {
 	}{docs, failuresOf(failed)}
 	if err := a.show(doc, func(w io.Writer) {
 		if len(all) == 0 {
-			fmt.Fprintln(w, "No vault has an SOS plan.")
+			fmt.Fprintln(w, "No vault has an SOS plan: once too few of its operators can sign, nobody brings back what it holds.\n\nNext: `ostraka vault show VAULT` says what a vault lacks, and how it comes to a plan.")
 		}
 		for _, r := range all {
 			printRescue(w, r)
@@ -187,7 +189,7 @@ func sosStatusOf(r client.Rescue) sosStatusDocument {
 	for _, q := range r.Requests {
 		x := sosRequestDocument{
 			ID: q.ID.String(), Statement: string(q.Statement.Bytes()), Trigger: q.Trigger, Subjects: list(q.Subjects), Reason: q.Reason, Role: q.Role, By: q.By,
-			Created: statement.FormatTime(q.Created), Expires: statement.FormatTime(q.Expires), Views: []sosViewDocument{}, Hidden: list(q.Hidden),
+			Created: statement.FormatTime(q.Created), Expires: statement.FormatTime(q.Expires), Views: []sosViewDocument{}, Hidden: list(q.Hidden), Next: sosNext(r, q),
 		}
 		for _, v := range q.Views {
 			x.Views = append(x.Views, sosViewOf(v))
@@ -270,4 +272,31 @@ func printRequest(w io.Writer, r client.Rescue, q client.RescueRequest) {
 	if len(q.Hidden) > 0 {
 		fmt.Fprintf(w, "  not shown by: %s\n", strings.Join(q.Hidden, ", "))
 	}
+	if next := sosNext(r, q); next != "" {
+		fmt.Fprintf(w, "  next: %s\n", next)
+	}
+}
+
+// sosNext says what people do about a request now, by the node that is furthest; empty: it is over, or waits for nobody.
+func sosNext(r client.Rescue, q client.RescueRequest) string {
+	at := map[string]bool{}
+	for _, v := range q.Views {
+		at[v.State] = true
+	}
+	id := q.ID.Short()
+	for _, s := range []struct {
+		state sos.State
+		next  string
+	}{
+		{sos.LockUp, "new exports, drills and a report; then officers of the new committee run `ostraka sos close " + r.Name + " --as OPERATOR --report FILE`"},
+		{sos.Active, "an operator runs `ostraka sos activate " + r.Name + "`, then `ostraka sos appeal " + id + " --out FILE` for the guardians, who contribute with `ostraka sos support --request FILE`; all of it within the window"},
+		{sos.Contest, "wait; `ostraka sos appeal " + id + " --out FILE` lets guardians' own clocks count. If it is wrong, guardians run `ostraka sos veto " + id + "`, and the operator `ostraka sos alive`"},
+		{sos.Declared, "wait: the delay begins once the logs that must hold it do"},
+		{sos.Armed, "call " + strings.Join(q.Subjects, ", ") + " first; who is for it runs `ostraka sos support " + id + " --as NAME`, a guardian who is not `ostraka sos veto " + id + "`"},
+	} {
+		if at[s.state.String()] {
+			return s.next
+		}
+	}
+	return ""
 }

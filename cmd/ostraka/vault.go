@@ -64,6 +64,7 @@ type vaultDocument struct {
 	PublicKey  string           `json:"public_key"` // of the only root; empty where there are several
 	Nodes      []string         `json:"nodes"`
 	Reshares   []plannedReshare `json:"reshares"` // of the newest number, if it is not in force
+	Needs      []client.Need    `json:"needs"`    // what it lacks for the loss of machines and operators; of the list, what its charter lacks
 	Statement  string           `json:"statement"`
 }
 
@@ -110,7 +111,7 @@ func vaultOf(v client.Vault) (vaultDocument, error) {
 	d := vaultDocument{
 		ID: v.ID.String(), Name: v.Name, Tier: v.Tier, Suites: v.Suites, Threshold: v.Threshold, Parties: len(v.Committee), Quorum: v.Quorum,
 		Chains: v.Chains, Initiators: people(v.Initiators), Approvers: people(v.Approvers), State: v.State, Frozen: frozenOf(v), Waiting: list(v.Waiting),
-		LastError: v.LastError, Nodes: v.Nodes, Statement: v.Statement.Text(), Roots: []rootDocument{}, Reshares: plannedOf(v),
+		LastError: v.LastError, Nodes: v.Nodes, Statement: v.Statement.Text(), Roots: []rootDocument{}, Reshares: plannedOf(v), Needs: charterNeeds(v),
 	}
 	for _, name := range v.Committee {
 		d.Members = append(d.Members, memberDocument{name, v.Accepted[name]})
@@ -224,6 +225,7 @@ func (d vaultDocument) print(w io.Writer) {
 			fmt.Fprintf(w, "  operator    %-12s %s\n", h.Operator, state)
 		}
 	}
+	printLacks(w, d.Needs)
 }
 
 func printWaiting(w io.Writer, waiting []string, lastError string) {
@@ -287,6 +289,9 @@ func (a *app) vaultListCommand() *cobra.Command {
 				if len(v.Frozen) > 0 {
 					mark = "  FROZEN " + strings.Join(v.Frozen, ", ")
 				}
+				if len(v.Needs) > 0 {
+					mark += fmt.Sprintf("  LACKS what it needs in an emergency: `ostraka vault show %s`", v.Name)
+				}
 				fmt.Fprintf(w, "%-16s %d-of-%d  %-5s %-14s %.8s  %s%s\n", v.Name, v.Threshold, v.Parties, v.Tier, v.State, v.ID, strings.Join(v.Suites, ", "), mark)
 			}
 		})
@@ -295,7 +300,7 @@ func (a *app) vaultListCommand() *cobra.Command {
 }
 
 func (a *app) vaultShowCommand() *cobra.Command {
-	c := &cobra.Command{Use: "show VAULT", Short: "Show a vault, by name or id", Args: exactly("VAULT")}
+	c := &cobra.Command{Use: "show VAULT", Short: "Show a vault, by name or id, and what it lacks for the loss of machines and operators", Args: exactly("VAULT")}
 	local := localFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		ctx, cancel := a.within(c.Context(), 30*time.Second)
@@ -317,6 +322,9 @@ func (a *app) vaultShowCommand() *cobra.Command {
 		d, err := vaultOf(v)
 		if err != nil {
 			return err
+		}
+		if d.Needs, err = needsOf(ctx, r, v); err != nil {
+			a.say("note: what backups and drills it lacks could not be read, only what its charter lacks is shown: %v", err)
 		}
 		return a.show(d, d.print)
 	}
@@ -371,9 +379,9 @@ func (a *app) createVault(ctx context.Context, name string, yes, wait bool) erro
 	return a.show(doc, func(w io.Writer) {
 		switch {
 		case wait:
-			fmt.Fprintf(w, "Vault %.8s is ready.\n\nNext: an initiator runs `ostraka account create --vault NAME DEPARTMENT/ACCOUNT`.\n", doc.ID)
+			fmt.Fprintf(w, "Vault %.8s is ready.\n\nNext: `ostraka vault show %s --local` says what it lacks, should machines or operators be lost: mend that before it holds anything of value.\nThen an initiator runs `ostraka account create --vault %s DEPARTMENT/ACCOUNT`.\n", doc.ID, name, name)
 		case len(doc.Missing) == 0:
-			fmt.Fprintf(w, "Vault %.8s is accepted by every operator of its committee: the nodes make its key.\n\nNext: `ostraka vault list --local` shows when it is ready.\n", doc.ID)
+			fmt.Fprintf(w, "Vault %.8s is accepted by every operator of its committee: the nodes make its key.\n\nNext: `ostraka vault show %s --local` shows when it is ready, and what it lacks, should machines or operators be lost.\n", doc.ID, name)
 		default:
 			fmt.Fprintf(w, "Vault %.8s signed. Still to sign: %s\n\nNext: they run `ostraka vault create %s`.\n", doc.ID, strings.Join(doc.Missing, ", "), name)
 		}

@@ -583,7 +583,7 @@ func TestCancelling(t *testing.T) {
 func TestLacks(t *testing.T) {
 	o := newOne(t, plan.Silence, nil)
 	lacks := func() string { return strings.Join(o.d.Lacks(o.q.ID, o.view(), o.r()), "; ") }
-	if got := lacks(); got != "1 more live operators must support it (so far nobody); 3 more guardians must support it (so far nobody); guardians of 3 more organisations must support it" {
+	if got := lacks(); got != "1 more live operator must support it (so far nobody); 3 more guardians must support it (so far nobody); guardians of 3 more organisations must support it" {
 		t.Error(got)
 	}
 	v := o.view()
@@ -597,7 +597,7 @@ func TestLacks(t *testing.T) {
 	for _, g := range []string{"g1", "g2", "g3"} {
 		_ = o.support(act.Guardian, g)
 	}
-	if got := lacks(); got != "1 more live operators must support it (so far nobody)" {
+	if got := lacks(); got != "1 more live operator must support it (so far nobody)" {
 		t.Error(got)
 	}
 	late := act.Support{ID: o.id(), Head: o.q.Head(), Role: act.Operator, By: "acme", Created: start.Add(o.now + 6*time.Minute)}

@@ -55,16 +55,16 @@ func Ready(p plan.Plan, s Shelf, now time.Time) (missing []Missing) {
 		}
 		for _, o := range holders {
 			if !slices.Contains(s.Bundles[o], k) {
-				add(false, name+": no bundle of "+o+", with its mask, is known for the epoch in force", "have %s run \"ostraka backup cut\"", o)
+				add(false, name+": no backup of "+o+", with its mask, is known for the epoch in force", "have %s run \"ostraka backup cut --level export --place PLACE --recipient age1pq1… --to FOLDER\"", o)
 			}
 		}
 	}
 	drill := func(what, do string) { missing = append(missing, Missing{What: what, Do: do, Drill: true}) }
 	if late := overdue(p, s.Drilled, names(p.Guardians, func(g plan.Guardian) string { return g.Name }), now); len(late) > 0 {
-		drill("no drill in date of guardians "+strings.Join(late, ", "), "have each run \"ostraka backup drill\", which takes a minute and reveals nothing")
+		drill("no drill in date of guardians "+strings.Join(late, ", "), "have each run \"ostraka backup drill --key FILE\", which takes a minute and reveals nothing")
 	}
 	if late := overdue(p, s.Restored, names(p.Operators, func(o plan.Operator) string { return o.Name }), now); len(late) > 0 {
-		drill("no restore drill in date of operators "+strings.Join(late, ", "), "have each run \"ostraka backup drill\"")
+		drill("no restore drill in date of operators "+strings.Join(late, ", "), "have each run \"ostraka backup drill EXPORT --identity FILE\"")
 	}
 	if len(p.Destinations) == 0 {
 		add(false, "the plan names no rescue address: nothing could be swept, and in LOCK-UP the vault signs nothing", "amend the charter: register one")
@@ -87,6 +87,17 @@ func (d Docket) StateOf(missing []Missing) State {
 	}
 	return Armed
 }
+
+// more counts what is missing, in words.
+func more(n int, one, several string) string {
+	if n == 1 {
+		return "1 more " + one
+	}
+	return fmt.Sprintf("%d more %s", n, several)
+}
+
+// whole rounds a span up to seconds, for people: nothing that still runs is shown as over.
+func whole(d time.Duration) time.Duration { return (d + time.Second - 1).Truncate(time.Second) }
 
 func names[T any](all []T, name func(T) string) (out []string) {
 	for _, x := range all {

@@ -222,13 +222,13 @@ func (d Docket) backers(c Case, before int, r Reading) (lacks []string) {
 		}
 	}
 	if n := need.Operators - len(operators); n > 0 {
-		lacks = append(lacks, fmt.Sprintf("%d more live operators must support it (so far %s)", n, list(operators)))
+		lacks = append(lacks, fmt.Sprintf("%s must support it (so far %s)", more(n, "live operator", "live operators"), list(operators)))
 	}
 	if n := need.Guardians - len(guardians); n > 0 {
-		lacks = append(lacks, fmt.Sprintf("%d more guardians must support it (so far %s)", n, list(guardians)))
+		lacks = append(lacks, fmt.Sprintf("%s must support it (so far %s)", more(n, "guardian", "guardians"), list(guardians)))
 	}
 	if n := need.Organisations - len(organisations); n > 0 {
-		lacks = append(lacks, fmt.Sprintf("guardians of %d more organisations must support it", n))
+		lacks = append(lacks, fmt.Sprintf("guardians of %s must support it", more(n, "organisation", "organisations")))
 	}
 	return lacks
 }

@@ -187,7 +187,7 @@ func TestReady(t *testing.T) {
 		"no key":                {func(_ *plan.Plan, s *sos.Shelf) { s.Keys = nil }, "no key", true},
 		"of an old epoch":       {func(_ *plan.Plan, s *sos.Shelf) { s.Keys = []act.Key{{Key: k[0].Key, Epoch: [32]byte{5}}} }, "not verified for the epoch in force", true},
 		"no mask":               {func(_ *plan.Plan, s *sos.Shelf) { s.Masked = nil }, "no mask", true},
-		"no bundle":             {func(_ *plan.Plan, s *sos.Shelf) { delete(s.Bundles, "bolt") }, "no bundle of bolt", false},
+		"no bundle":             {func(_ *plan.Plan, s *sos.Shelf) { delete(s.Bundles, "bolt") }, "no backup of bolt", false},
 		"a drill too old":       {func(_ *plan.Plan, s *sos.Shelf) { s.Drilled["g2"] = now.Add(-24*time.Hour - 1) }, "guardians g2", false},
 		"a drill of the future": {func(_ *plan.Plan, s *sos.Shelf) { s.Drilled["g2"] = now.Add(time.Hour) }, "guardians g2", false},
 		"a drill just in time":  {func(_ *plan.Plan, s *sos.Shelf) { s.Drilled["g2"] = now.Add(-24 * time.Hour) }, "", false},

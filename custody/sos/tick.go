@@ -125,13 +125,13 @@ func mature(t *turn, e Event) error {
 // waits is what a case in CONTEST waits for.
 func (d Docket) waits(c Case, height uint64) (waits []string) {
 	if rest := c.trigger().Delay - c.clock.Credited; rest > 0 { // S1, S2
-		waits = append(waits, fmt.Sprintf("%s of the delay are left", rest))
+		waits = append(waits, fmt.Sprintf("%s of the delay are left", whole(rest)))
 	}
 	if height < c.height+c.plan.Blocks {
 		waits = append(waits, fmt.Sprintf("chain %s must reach block %d", c.plan.Chain, c.height+c.plan.Blocks))
 	}
 	if n := c.plan.Live - len(c.Consents()); n > 0 { // silence is no consent
-		waits = append(waits, fmt.Sprintf("%d more operators' own persons must consent (so far %s)", n, list(c.Consents())))
+		waits = append(waits, fmt.Sprintf("%s must consent (so far %s)", more(n, "operator's own person", "operators' own persons"), list(c.Consents())))
 	}
 	if d.rolled {
 		waits = append(waits, "the operator must confirm after a roll-back")

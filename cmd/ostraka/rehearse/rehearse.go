@@ -21,6 +21,9 @@ func All() []Story {
 	return []Story{quadriga, stakehound, ronin, harmony, primetrust, multichain, dmm, wazirx, bybit, drift, emergency}
 }
 
+// Emergency is the story of SOS.
+func Emergency() Story { return emergency }
+
 // Find finds a story by its name.
 func Find(name string) (Story, bool) {
 	all := All()

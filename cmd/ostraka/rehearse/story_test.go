@@ -79,7 +79,7 @@ var rules = map[string][]string{
 	},
 	"quadriga": {"steal/organisation, steal/person", "steal/person", "spend/person", "one person, one guardian", "reserves", "reserves"},
 	"stakehound": {
-		"backups of this epoch", "damaged", "damaged", "does not open", "another operator's", "backups of this epoch", "epoch", "epoch", "backups of this epoch",
+		"backups of this epoch", "damaged", "damaged", "does not open", "another operator's", "does not open", "backups of this epoch", "epoch", "epoch", "backups of this epoch",
 	},
 	"sos":        {"sos", "sos"},
 	"primetrust": {"a share proved itself", "a share proved itself"},

@@ -84,7 +84,7 @@ func alone(rows []Row, a, b Row) bool {
 func (p Plan) Text(steal int) string {
 	var b strings.Builder
 	n, m := len(p.Operators), len(p.Guardians)
-	fmt.Fprintf(&b, "Vault %s: %d of %d operators sign; in SOS %d operators and %d of %d guardians act.\n\n", p.Name, p.Threshold, n, p.Live, p.Quorum, m)
+	fmt.Fprintf(&b, "Vault %s: %d of %d operators sign; in SOS %s and %d of %d guardians act.\n\n", p.Name, p.Threshold, n, count(p.Live, "operator"), p.Quorum, m)
 	fmt.Fprintf(&b, "%-12s%-12s%-18s%s\n", "operators", "guardians", "before the delay", "after it")
 	for _, r := range p.Table() {
 		fmt.Fprintf(&b, "%-12s%-12s%-18s%s\n", span(r.Operators), span(r.Guardians), r.Before, r.After)
@@ -93,17 +93,7 @@ func (p Plan) Text(steal int) string {
 	for lost := 1; lost <= n; lost++ {
 		fmt.Fprintf(&b, "With %d of %d operators lost: %s.\n", lost, n, p.survives(lost))
 	}
-	b.WriteString("\nThe delay: ")
-	for i, t := range p.Triggers {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "%s %s", t.Name, short(t.Delay))
-		if t.After > 0 {
-			fmt.Fprintf(&b, " after %s of it", short(t.After))
-		}
-	}
-	fmt.Fprintf(&b, ".\n%s\n", p.Limit(steal))
+	fmt.Fprintf(&b, "\n%s\n", p.Limit(steal))
 	return b.String()
 }
 
@@ -112,15 +102,15 @@ func (p Plan) survives(lost int) string {
 	case rest >= p.Threshold:
 		return "the others sign, and an ordinary reshare replaces them; SOS is refused"
 	case rest >= p.Live:
-		return fmt.Sprintf("%d live operators and %d guardians can rescue it", p.Live, p.Quorum)
+		return fmt.Sprintf("%s and %d guardians can rescue it", count(p.Live, "live operator"), p.Quorum)
 	}
 	return "SOS can do nothing; only operators' own paper and exports remain"
 }
 
 // Limit is the honest limit: what no delay, veto or cap stops.
 func (p Plan) Limit(steal int) string {
-	return fmt.Sprintf("Off chain, delay, veto and destinations fail only if %d operators and %d guardians are dishonest, %d in all, and any %d operators can always sign. The steal number of persons is %d.",
-		p.Live, p.Quorum, p.Live+p.Quorum, p.Threshold, steal)
+	return fmt.Sprintf("Off chain, delay, veto and destinations fail only if %s and %d guardians are dishonest, %d in all, and any %d operators can always sign. The steal number of persons is %d.",
+		count(p.Live, "operator"), p.Quorum, p.Live+p.Quorum, p.Threshold, steal)
 }
 
 func span(r [2]int) string {
