@@ -82,6 +82,7 @@ type spend struct {
 	amount int64
 	slot   [32]byte // of all that have it one takes place: intent is the last of them, amount the most of any; zero: this intent's alone
 	at     time.Time
+	final  bool // its chain took it for good: nothing else of the slot counts
 	holds  bool // for a while after at its slot is for the same again: it was called or moved, and was not a fee alone
 }
 

@@ -107,7 +107,7 @@ func (c Case) encodeGave(e *transcript.Encoder) {
 func (c Case) encodeSpent(e *transcript.Encoder) {
 	e.List(tagSpent, len(c.spent), func(i int, e *transcript.Encoder) {
 		s := c.spent[i]
-		e.Bytes(tag1, s.intent[:]).Uint(tag2, uint64(s.what)).String(tag3, s.name).Uint(tag4, uint64(s.amount)).Bytes(tag5, s.slot[:]).Uint(tag6, nanos(s.at)).Uint(tag7, bits(s.holds))
+		e.Bytes(tag1, s.intent[:]).Uint(tag2, uint64(s.what)).String(tag3, s.name).Uint(tag4, uint64(s.amount)).Bytes(tag5, s.slot[:]).Uint(tag6, nanos(s.at)).Uint(tag7, bits(s.holds, s.final))
 	})
 }
 
@@ -229,7 +229,9 @@ func decodeCase(d *transcript.Decoder, at func(statement.ID, [32]byte) (plan.Pla
 		copy(s.intent[:], d.Fixed(tag1, 32))
 		s.what, s.name, s.amount = What(d.Uint(tag2, uint64(tranched))), d.String(tag3, 128), int64(d.Uint(tag4, 1<<63-1))
 		copy(s.slot[:], d.Fixed(tag5, 32))
-		s.at, s.holds = moment(d, tag6), d.Uint(tag7, 1) == 1
+		s.at = moment(d, tag6)
+		flags := d.Uint(tag7, 3)
+		s.holds, s.final = flags&1 != 0, flags&2 != 0
 		c.spent = append(c.spent, s)
 	})
 	return c

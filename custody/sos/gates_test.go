@@ -266,6 +266,8 @@ func TestOneSlotUsesUpOneCap(t *testing.T) {
 	if !settle(last) || o.d.MayRun(sos.Sweep, last.Intent) != nil {
 		t.Error("what the chain took is forgotten")
 	}
+	never := o.sweep(in(1, "usd", 48)) // others tell of what was allowed in its place
+	o.d = reread(t, o.p, o.d.Left([]sos.Past{{Outflow: never, Grounds: []sos.Ground{{Request: o.q.ID, At: start.Add(o.now)}}}}))
 	if err := o.spend(o.sweep(in(3, "usd", 50))); err != nil {
 		t.Errorf("what never takes place counts on: %v", err)
 	}

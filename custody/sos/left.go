@@ -86,6 +86,9 @@ func (c *Case) mark(o Outflow, w What, name string, amount int64) {
 	if slot == [32]byte{} {
 		slot = o.Intent // nothing else takes its place
 	}
+	if slices.ContainsFunc(c.spent, func(s spend) bool { return s.final && s.slot == slot }) {
+		return // it is known what took place there
+	}
 	i := slices.IndexFunc(c.spent, func(s spend) bool { return s.what == w && s.name == name && (s.slot == slot || s.intent == o.Intent) })
 	switch {
 	case i >= 0:

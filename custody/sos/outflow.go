@@ -279,7 +279,7 @@ func (c *Case) take(o Outflow, w What, sums map[string]int64, r Reading) error {
 		case len(c.spent) >= maxSpends:
 			return fmt.Errorf("%w: %d outflows", ErrMany, len(c.spent))
 		default:
-			c.spent = append(c.spent, spend{o.Intent, w, asset, sums[asset], o.Slot, r.Wall, holds})
+			c.spent = append(c.spent, spend{intent: o.Intent, what: w, name: asset, amount: sums[asset], slot: o.Slot, at: r.Wall, holds: holds})
 		}
 	}
 	return nil

@@ -55,5 +55,8 @@ func (c Case) settled(o Outflow, r Reading) Case {
 	if failed != nil {
 		return c
 	}
+	for i := range next.spent {
+		next.spent[i].final = next.spent[i].final || next.spent[i].slot == o.Slot
+	}
 	return next
 }
