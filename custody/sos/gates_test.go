@@ -590,7 +590,7 @@ func TestLacks(t *testing.T) {
 	}
 	v := o.view()
 	v.Silent["cora"], v.Keys = silent-1, nil
-	if got := strings.Join(o.d.Lacks(o.q.ID, v, o.r()), "; "); !strings.Contains(got, "cora has been silent for 1m59s here, 2m0s is needed") || !strings.Contains(got, "the vault's keys that its subjects hold a share of, in the epochs in force") {
+	if got := strings.Join(o.d.Lacks(o.q.ID, v, o.r()), "; "); !strings.Contains(got, "cora has been silent for 1m59s here, 2m0s is needed") || !strings.Contains(got, "the vault's keys that its subjects hold a share of with one committee, in the epochs in force") {
 		t.Error(got)
 	}
 	if err := o.support(act.Operator, "cora"); err == nil {

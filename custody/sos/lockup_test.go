@@ -400,7 +400,7 @@ func TestALockUpThatNobodyCloses(t *testing.T) {
 			}
 		}
 		for what, err := range map[string]error{
-			"an ordinary reshare": o.d.MayChange(sos.NewCommittee), "an export": o.d.MayChange(sos.ExportKey), "an ordinary session": o.d.MayRun(sos.Ordinary, statement.ID{}),
+			"an ordinary reshare": o.d.MayChange(sos.NewCommittee), "an ordinary session": o.d.MayRun(sos.Ordinary, statement.ID{}),
 			"to elsewhere": o.spend(out("treasury", 5)), "by the key": o.spend(o.sweep(func(x *sos.Outflow) { x.Vault, x.Flows[0].To = "petty-cash", thief })),
 			"more than a tranche of the rescue vault": o.spend(out("rescue", 10)), "uncounted": o.d.MaySign(out("rescue", 1)),
 		} {
