@@ -312,7 +312,7 @@ func TestNotANanosecondEarly(t *testing.T) {
 	if o.state() != sos.Contest || o.d.MayActivate(o.activation(1)) == nil || o.try(o.activation(1)) == nil {
 		t.Errorf("a nanosecond before its time it is %s", o.state())
 	}
-	if got := o.d.Waits(o.view()); len(got) != 1 || !strings.Contains(got[0], "1ns of the delay") {
+	if got := o.d.Waits(o.view()); len(got) != 1 || !strings.Contains(got[0], "1s of the delay") {
 		t.Errorf("it waits for %v", got)
 	}
 	o.wait(1)

@@ -162,12 +162,12 @@ func (p *Pulse) gap() time.Duration { return min(p.cfg.Every()/4, gapMost) }
 // room says whether one more fits.
 func (p *Pulse) room(now time.Time, operator string) bool {
 	since := p.spent[operator].Sub(now)
-	return since <= (burst-1)*p.gap() || since > 2*burst*gapMost // our clock was set back
+	return since <= (burst-1)*p.gap() || since > burst*p.gap() // our clock was set back, or the charter has another interval since
 }
 
 func (p *Pulse) spend(now time.Time, operator string) {
 	from := p.spent[operator]
-	if from.Before(now) || from.Sub(now) > 2*burst*gapMost {
+	if from.Before(now) || from.Sub(now) > burst*p.gap() {
 		from = now
 	}
 	p.spent[operator] = from.Add(p.gap())
