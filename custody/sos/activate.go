@@ -148,6 +148,15 @@ func activate(t *turn, e Event) error {
 	return t.d.makeRoom()
 }
 
+// tardy keeps an activation that comes after its request is over for this node: a member that was away takes part for it once all gave (3.8), since they cannot take it
+// back, and the order in which it hears of their parts and of it changes nothing. Who contributes gives nothing for it, and has no use for it.
+func tardy(t *turn, e Event) error {
+	if slices.Contains(e.(Activated).Contributors, t.d.self) {
+		return ErrLate
+	}
+	return activate(t, e)
+}
+
 // Activation finds one that is kept.
 func (c Case) activation(id statement.ID) (activation, bool) {
 	i := slices.IndexFunc(c.activations, func(a activation) bool { return a.id == id })

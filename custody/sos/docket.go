@@ -69,7 +69,7 @@ func (d Docket) Open() (open Case, ok bool) {
 
 // yields says that a case leaves an outflow to another: its own lock-up was not closed in its time, and the other holds the same vault since.
 func (d Docket) yields(c Case, o Outflow) bool {
-	return c.overrun() && c.own(o) && slices.ContainsFunc(d.cases, func(x Case) bool { return x.state.Holds() && !x.overrun() && x.own(o) })
+	return (c.overrun() || c.state == Closed) && c.own(o) && slices.ContainsFunc(d.cases, func(x Case) bool { return x.state.Holds() && !x.overrun() && x.own(o) })
 }
 
 // Rolled says that this node was rolled back and its operator has not confirmed.

@@ -18,6 +18,7 @@ var (
 	mGift     = move{"gift", gift1}        // keep that another gave its part
 	mTold     = move{"told", told}         // the notices went out
 	mActivate = move{"activate", activate} // keep who contributes
+	mTardy    = move{"tardy", tardy}       // all may have given for one that comes late
 	mFollow   = move{"follow", follow}     // the key has new shares: lock-up will come, whatever was thought before
 	mLapse    = move{"lapse", lapse}       // the epoch is another: what was backed up for it is void
 	mYield    = move{"yield", yield}       // another emergency led its keys on: an unclosed lock-up is over
@@ -34,7 +35,6 @@ var (
 
 	nOver  = no("over", ErrOver)
 	nEarly = no("early", ErrEarly)
-	nLate  = no("late", ErrLate)
 )
 
 // moves is the whole machine. Columns: support, veto, alive, signed, step, released, told, activate, reshare, move, close, free,
@@ -45,8 +45,8 @@ var moves = [numStates][numColumns]move{
 	Declared: {mCount, mObject, mRefute, mRefute, mHeed, mGift, mTold, nEarly, mFollow, mLapse, nEarly, nEarly, mAgain, mContest},
 	Contest:  {mCount, mObject, mRefute, mRefute, mHeed, mGift, mStay, nEarly, mFollow, mLapse, nEarly, nEarly, mAgain, mMature},
 	Active:   {mCount, mObject, mRefute, mRefute, mHeed, mGift, mStay, mActivate, mFollow, mLapse, nEarly, nEarly, mAgain, mWindow},
-	LockUp:   {nOver, mObject, mRefute, mRefute, mHeed, mGift, mStay, nLate, mFollow, mYield, mClose, mFree, mRelock, mLock},
+	LockUp:   {nOver, mObject, mRefute, mRefute, mHeed, mGift, mStay, mTardy, mFollow, mYield, mClose, mFree, mRelock, mLock},
 	Closed:   {nOver, nOver, nOver, nOver, mHeed, nOver, mStay, nOver, mFollow, mStay, mStay, mFree, mRelock, mStay},
-	Vetoed:   {nOver, nOver, nOver, nOver, mHeed, mGift, mStay, nOver, mFollow, mStay, nOver, nOver, mStay, mStay},
-	Expired:  {nOver, nOver, nOver, nOver, mHeed, mGift, mStay, nOver, mFollow, mStay, nOver, nOver, mStay, mStay},
+	Vetoed:   {nOver, nOver, nOver, nOver, mHeed, mGift, mStay, mTardy, mFollow, mStay, nOver, nOver, mStay, mStay},
+	Expired:  {nOver, nOver, nOver, nOver, mHeed, mGift, mStay, mTardy, mFollow, mStay, nOver, nOver, mStay, mStay},
 }

@@ -83,7 +83,15 @@ func (d Docket) Lacks(request statement.ID, v View, r Reading) []string {
 // Ripe says whether a request lacks nothing but what the silence or refusal of its subjects would show: then its declaration is near, or made elsewhere.
 func (d Docket) Ripe(request statement.ID, v View, r Reading) bool {
 	i := d.find(request)
-	return i >= 0 && d.cases[i].state == Armed && r.Wall.Before(d.cases[i].request.Expires) && len(d.unfit(d.cases[i], v, r)) == 0
+	if i < 0 || d.cases[i].state != Armed || !r.Wall.Before(d.cases[i].request.Expires) || len(d.unfit(d.cases[i], v, r)) > 0 {
+		return false
+	}
+	// Whoever was heard a moment ago is not silent in a moment: else k guardians and one operator keep epochs back for ever, and nothing is declared that could be vetoed.
+	late := View{Silent: map[string]time.Duration{}, Refusing: map[string]time.Duration{}}
+	for _, s := range d.cases[i].request.Subjects {
+		late.Silent[s], late.Refusing[s] = 2*v.Silent[s], 2*v.Refusing[s]
+	}
+	return !slices.ContainsFunc(d.cases[i].request.Subjects, func(s string) bool { return d.alive(d.cases[i], s, late) != "" })
 }
 
 func (d Docket) lacks(c Case, v View, r Reading) []string {
@@ -117,7 +125,7 @@ func (d Docket) unfit(c Case, v View, r Reading) (lacks []string) {
 	if q.Number < before {
 		add("it says that %d declarations came in the 90 days before; this node knows %d: make it anew with that number", q.Number, before)
 	}
-	if c.stranded() {
+	if c.stranded(d.self) {
 		add("it is over for %s: make it anew", list(c.expired()))
 	}
 	return append(lacks, d.backers(c, max(q.Number, before), r)...)

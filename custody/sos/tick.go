@@ -83,9 +83,11 @@ func (c Case) expired() (names []string) {
 }
 
 // stranded says that the declaration cannot come to stand in the logs where it must any more: for too many the request is over. A subject that kept its last word of a
-// refresh back gives it to one that has not declared yet: that one moves, its request is void, and the others would wait for it for twice the delay and Slack.
-func (c Case) stranded() bool {
-	return len(c.plan.Contributors(c.request.Subjects))-len(c.expired()) < c.witnesses()
+// refresh back gives it to one that has not declared yet: that one moves, its request is void, and the others would wait for it for twice the delay and Slack. Only who
+// contributes ends it for that: others hold nothing up by waiting, and one contributor could put off successors of its choice by what it tells them alone.
+func (c Case) stranded(self string) bool {
+	all := c.plan.Contributors(c.request.Subjects)
+	return slices.Contains(all, self) && len(all)-len(c.expired()) < c.witnesses()
 }
 
 // contest begins the delay: the notices went out, the others have it in their logs, and the chain's height is known where one counts.
@@ -94,7 +96,7 @@ func contest(t *turn, e Event) error {
 	switch {
 	case t.overdue():
 		t.step(Expired, "the declaration did not reach the nodes that must know it")
-	case t.c.stranded():
+	case t.c.stranded(t.d.self):
 		t.step(Expired, "the declaration comes too late for the nodes that must know it: for "+list(t.c.expired())+" the request is over")
 	case t.d.rolled, !t.c.told, !t.c.noticed(t.d.self), t.c.plan.Chain != "" && height == 0:
 	default:

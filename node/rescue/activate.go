@@ -350,7 +350,8 @@ func (d *Desk) complete(k sos.Docket, c sos.Case, r sos.Reading) (sos.Docket, so
 		} // else not now: the tick asks again
 	}
 	for _, a := range d.activations(c) {
-		if c.State() == sos.Active && !c.Activated(a.ID) && d.whole(c, a) {
+		tardy := c.State() == sos.LockUp || c.State() == sos.Vetoed || c.State() == sos.Expired // we were away, and the others may all have given
+		if (c.State() == sos.Active || tardy && !slices.Contains(a.Contributors, d.cfg.Operator)) && !c.Activated(a.ID) && d.whole(c, a) {
 			take(d.activated(c, a))
 		}
 	}

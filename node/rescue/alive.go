@@ -127,7 +127,7 @@ func moment(now time.Time, q act.Request) time.Time {
 
 // sayAlive proves our shares of a request's keys, and says so to everybody.
 func (d *Desk) sayAlive(ctx context.Context, now time.Time, c sos.Case, r sos.Reading) error {
-	if !slices.Equal(c.Request().Keys, d.cfg.Keys(c.Plan().Vault)) {
+	if !d.names(c.Request()) {
 		return nil // it is of other epochs, and comes to nothing
 	}
 	s, a, err := d.prove(ctx, now, c.Request())
@@ -367,7 +367,7 @@ func (d *Desk) ProveFor(ctx context.Context, now time.Time, s statement.Statemen
 		return Living{}, fmt.Errorf("SOS request %s: a subject does not end a request for %s: guardians veto it, enough of them", q.ID.Short(), q.Trigger)
 	case k.Rolled():
 		return Living{}, errors.New("this node was rolled back: its operator runs `ostraka node confirm-restore` first")
-	case !slices.Equal(q.Keys, d.cfg.Keys(q.Vault)):
+	case !d.names(q):
 		return Living{}, fmt.Errorf("SOS request %s: it does not name the vault's keys in the epochs in force", q.ID.Short())
 	}
 	l := Living{Request: q.ID, Vault: q.Vault, Name: p.Name, State: sos.Armed}
@@ -376,4 +376,10 @@ func (d *Desk) ProveFor(ctx context.Context, now time.Time, s statement.Statemen
 	}
 	l.Proof, _, err = d.prove(ctx, now, q)
 	return l, err
+}
+
+// names says that all keys of a request are the vault's, in the epochs in force: those of one committee, of several that there may be.
+func (d *Desk) names(q act.Request) bool {
+	keys := d.cfg.Keys(q.Vault)
+	return !slices.ContainsFunc(q.Keys, func(k act.Key) bool { return !slices.Contains(keys, k) })
 }

@@ -2,7 +2,6 @@ package rescue
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/ostraka/ostraka/custody/sos"
@@ -21,7 +20,7 @@ func (d *Desk) await(vault statement.ID) {
 	k := d.dockets[vault]
 	for _, c := range k.Cases() {
 		q := c.Request()
-		if c.State() == sos.Armed && len(c.Supports())+len(c.Consents()) >= awaitFor && slices.Equal(q.Keys, d.cfg.Keys(vault)) {
+		if c.State() == sos.Armed && len(c.Supports())+len(c.Consents()) >= awaitFor && d.names(q) {
 			all = append(all, q)
 		}
 	}
