@@ -178,8 +178,7 @@ func lastWordBefore(t *testing.T, s setting) {
 	s.support(a, r, 0)
 	s.support(b, r, 1)
 	s.consent(a, r)
-	s.Step(time.Second)
-	s.Deliver()
+	s.Run("near", func() bool { return a.Rescue.Near(s.vault) && b.Rescue.Near(s.vault) })
 	for _, h := range []*nodetest.Host{a, b} {
 		if v, log := s.tell(c, h, last); v != outbox.Later || s.stands(h, r) != sos.Armed {
 			t.Errorf("%s: verdict %d, the request is %s\n%s", h.Own.Name, v, s.stands(h, r), log)

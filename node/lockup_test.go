@@ -368,6 +368,18 @@ func (x *locked) bothCommittees() {
 	if r, err = act.RequestOf(st); err != nil {
 		x.T.Fatal(err)
 	}
+	// Whoever it is about proves its life, though it is about the keys of one committee alone.
+	alive := r
+	alive.Trigger, alive.Document = charter.TriggerSilence, [32]byte{}
+	said, err := alive.Statement(x.Salt())
+	if err != nil {
+		x.T.Fatal(err)
+	}
+	x.Act(a, func() {
+		if _, err := a.Rescue.ProveFor(context.Background(), x.Clock(a), said); err != nil {
+			x.T.Errorf("a subject proves its life: %v", err)
+		}
+	})
 	if got := x.waits(b, r); got == "" || strings.Contains(got, "does not name the vault's keys") {
 		x.T.Errorf("it lacks: %s", got)
 	}

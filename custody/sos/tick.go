@@ -83,11 +83,11 @@ func (c Case) expired() (names []string) {
 }
 
 // stranded says that the declaration cannot come to stand in the logs where it must any more: for too many the request is over. A subject that kept its last word of a
-// refresh back gives it to one that has not declared yet: that one moves, its request is void, and the others would wait for it for twice the delay and Slack. Only who
-// contributes ends it for that: others hold nothing up by waiting, and one contributor could put off successors of its choice by what it tells them alone.
+// refresh back gives it to one that has not declared yet: that one moves, its request is void, and the others would wait for it for twice the delay and Slack. Who
+// does not contribute wants to hear it from r of them: one could put off successors of its choice by what it tells them alone.
 func (c Case) stranded(self string) bool {
-	all := c.plan.Contributors(c.request.Subjects)
-	return slices.Contains(all, self) && len(all)-len(c.expired()) < c.witnesses()
+	all, over := c.plan.Contributors(c.request.Subjects), len(c.expired())
+	return len(all)-over < c.witnesses() && (slices.Contains(all, self) || over >= min(c.plan.Live, len(all)))
 }
 
 // contest begins the delay: the notices went out, the others have it in their logs, and the chain's height is known where one counts.
