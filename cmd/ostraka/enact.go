@@ -282,7 +282,7 @@ func (a *app) freezeCommand() *cobra.Command {
 			if err != nil {
 				return a.operatorError(err)
 			}
-			return a.oneStatement(ctx, res.Msg, statement.Freeze, yes, fmt.Sprintf("Vault %s is frozen: it signs nothing for %d hours.\n\nNext: every operator that holds it runs `ostraka charter unfreeze %s` to end it before.", v.Name, hours, v.Name))
+			return a.oneStatement(ctx, res.Msg, statement.Freeze, yes, fmt.Sprintf("Vault %s is frozen: it signs nothing for %d hour%s.\n\nNext: every operator that holds it runs `ostraka charter unfreeze %s` to end it before.", v.Name, hours, map[bool]string{false: "s"}[hours == 1], v.Name))
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, for the others")
