@@ -13,6 +13,7 @@ import (
 	pb "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/circle"
 )
 
 func (o *operator) Charter(context.Context, *connect.Request[pb.CharterRequest]) (*connect.Response[pb.CharterResponse], error) {
@@ -93,6 +94,8 @@ func (o *operator) PrepareUnfreeze(_ context.Context, r *connect.Request[pb.Prep
 func (o *operator) checkCharter(s *pb.StatusResponse, add func(name, state, what, next string)) {
 	what := fmt.Sprintf("version %d", s.CharterVersion)
 	switch {
+	case len(s.Charter) == 0 && circle.Standing(s.Standing) == circle.Invited:
+		add("charter", "ok", "not known here: the circle's nodes tell it once this operator is in the roster", "")
 	case len(s.Charter) == 0 && len(s.Roster) > 0:
 		add("charter", "warn", "no charter is in force", "write one with `ostraka charter init`; then every operator runs `ostraka charter sign FOLDER`")
 	case s.Drill:

@@ -178,7 +178,7 @@ func (o *operator) Refresh(ctx context.Context, r *connect.Request[pb.RefreshReq
 			return nil, fail(fmt.Errorf("refresh suite %s: %w", suite, err))
 		}
 	}
-	out := &pb.RefreshResponse{}
+	out := &pb.RefreshResponse{Held: o.d.Rescue.Held(ctx, id)}
 	for _, v := range o.d.Keeper.Vault(id) {
 		root, err := o.root(v)
 		if err != nil {

@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/nodetest"
+	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/store"
 )
 
@@ -124,6 +126,9 @@ func TestDropWhileFounding(t *testing.T) {
 
 	// b joins, and makes a roster of the two that a's officer does not want.
 	w.Join(a, b)
+	if _, _, err := b.Circle.PrepareRoster(w.Now, ""); !errors.Is(err, outbox.ErrLater) { // it waits for the inviter: not refused
+		t.Errorf("nothing to sign yet: %v", err)
+	}
 	two, _, err := b.Circle.PrepareRoster(w.Now, "two")
 	if err != nil {
 		t.Fatal(err)

@@ -195,7 +195,7 @@ func unlisted(err error) error {
 		return err
 	}
 	text := strings.Replace(plain(err).Error(), "it lists []", "it lists none", 1)
-	return refused("`ostraka charter show` shows your places: give one of them as --place; an amendment of the charter adds one (`ostraka charter amend`)", "%s", text)
+	return refused("`ostraka charter show` shows your places: give one of them as --place; an amendment of the charter adds one (`ostraka charter amend`); while an emergency holds a vault none is signed: amend it after CLOSED", "%s", text)
 }
 
 func exportName(h backup.Header, suffix string) string {

@@ -392,7 +392,8 @@ func (a *app) charterDiffCommand() *cobra.Command {
 			doc := struct {
 				Looser  bool             `json:"looser"`
 				Changes []changeDocument `json:"changes"`
-			}{Changes: []changeDocument{}}
+				Renewed []string         `json:"renewed"` // vaults that make new shares by themselves
+			}{Changes: []changeDocument{}, Renewed: append([]string{}, was.Renewed(is)...)}
 			for _, c := range all {
 				doc.Changes = append(doc.Changes, changeDocument{c.What, c.Was, c.Is, c.Looser})
 				doc.Looser = doc.Looser || c.Looser
@@ -409,7 +410,19 @@ func (a *app) charterDiffCommand() *cobra.Command {
 				default:
 					fmt.Fprintln(w, "stricter only: it is in force once every operator has signed")
 				}
+				for _, line := range renewal(doc.Renewed) {
+					fmt.Fprintln(w, line)
+				}
 			})
 		},
 	}
+}
+
+// renewal says what another plan or another guardian's card does to backups.
+func renewal(vaults []string) (lines []string) {
+	for _, v := range vaults {
+		lines = append(lines, fmt.Sprintf("NEW SHARES: once it is in force, the nodes make new shares of vault %s by themselves, for its SOS plan or a guardian's card is another. "+
+			"That voids every export and sheet of paper that was cut of it before: cut them again then; `ostraka backup coverage` lists them.", v))
+	}
+	return lines
 }

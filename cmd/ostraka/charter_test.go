@@ -106,9 +106,9 @@ func TestCharterDiff(t *testing.T) {
 		{`total.week <= 20000`, `total.week <= 30000`, "looser: rule payroll: "},
 		{`delay: 172800`, `delay: 86400`, "looser in part: once every operator has signed, it waits for 48h0m0s"},
 		{`# before a new payee counts`, `# a day`, "nothing differs"},
-		{`account: "account-1"`, `account: "account-9"`, "place main (replica): provider gcp, account account-9, region region-1, "},
+		{`account: "account-1"`, `account: "account-9"`, "looser: operator bolt: place main: account: account-1 → account-9\nlooser in part"},
 		{`(?s)\nvaults:\n(  - name: )treasury(.*)\n# Control`, "\nvaults:\n${1}treasury${2}${1}second${2}\n# Control", "looser: vault second: added tier warm, suites ecdsa-secp256k1, threshold 3, committee acme bolt cora, initiators finance, approvers finance security, quorum 2, organisations 1, initiator-approves no, user-verification no, chains eip155:1, expiry 24h0m0s, refresh-every 0s, publish no, witnesses 0, hold-release 0s, rescue operators 2, guardians 3, trigger below-threshold delay 72h0m0s, "},
-		{`window: 259200`, `window: 172800`, "looser: vault treasury: rescue: window: 72h0m0s → 48h0m0s\nlooser in part: once every operator has signed, it waits for 336h0m0s\n"},
+		{`window: 259200`, `window: 172800`, "looser: vault treasury: rescue: window: 72h0m0s → 48h0m0s\nlooser in part: once every operator has signed, it waits for 336h0m0s\nNEW SHARES: once it is in force, the nodes make new shares of vault treasury by themselves"},
 		{`person: holder-1`, `person: zoe`, "looser: guardian guardian-1: person: holder-1 → zoe\n"},
 		{`unit: 15`, `unit: 12`, "looser: asset eth: on eip155:1, decimals 18, unit 15 → on eip155:1, decimals 18, unit 12\n"},
 	} {

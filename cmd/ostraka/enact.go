@@ -141,11 +141,20 @@ func (a *app) signCharter(c context.Context, folder []string, id string, yes boo
 	if err != nil {
 		return a.operatorError(err)
 	}
-	doc, err := a.accept(ctx, res.Msg, statement.Charter, yes, func(w io.Writer, s statement.Statement) error { return describeCharter(w, s, res.Msg) })
+	var renewed []string
+	doc, err := a.accept(ctx, res.Msg, statement.Charter, yes, func(w io.Writer, s statement.Statement) error {
+		if renewed, err = a.renewedBy(ctx, s); err != nil {
+			return err
+		}
+		return describeCharter(w, s, res.Msg, renewed)
+	})
 	if err != nil {
 		return err
 	}
 	return a.show(doc, func(w io.Writer) {
+		if len(renewed) > 0 {
+			defer fmt.Fprintf(w, "Once it is in force and `ostraka vault show` has the new shares, cut the backups of %s again: `ostraka backup coverage` lists them.\n", strings.Join(renewed, ", "))
+		}
 		switch wait := time.Duration(res.Msg.Wait) * time.Second; {
 		case len(doc.Missing) > 0:
 			fmt.Fprintf(w, "Charter %.8s signed. Still to sign: %s\n\nNext: they run `ostraka charter sign` with a copy that says the same, or with --id %.8s.\n", doc.ID, strings.Join(doc.Missing, ", "), doc.ID)
@@ -159,8 +168,25 @@ func (a *app) signCharter(c context.Context, folder []string, id string, yes boo
 	})
 }
 
+// renewedBy lists the vaults that get new shares with a version of the charter, by the one in force at our own node.
+func (a *app) renewedBy(ctx context.Context, s statement.Statement) ([]string, error) {
+	x, err := charter.Of(s)
+	if err != nil || x.Version == 0 {
+		return nil, err
+	}
+	own, err := client.OpenOwn(ctx, a.dir)
+	if err != nil {
+		return nil, a.operatorError(err)
+	}
+	was, err := own.Rules().Charter()
+	if err != nil {
+		return nil, err
+	}
+	return was.Renewed(x.Document), nil
+}
+
 // describeCharter shows a version in full where it is the first, else what it changes.
-func describeCharter(w io.Writer, s statement.Statement, p *v1.PrepareResponse) error {
+func describeCharter(w io.Writer, s statement.Statement, p *v1.PrepareResponse, renewed []string) error {
 	x, err := charter.Of(s)
 	if err != nil {
 		return err
@@ -180,6 +206,9 @@ func describeCharter(w io.Writer, s statement.Statement, p *v1.PrepareResponse) 
 	}
 	if len(p.Changes) == 0 {
 		fmt.Fprintln(w, "  It says the same as the one in force.")
+	}
+	for _, line := range renewal(renewed) {
+		fmt.Fprintf(w, "  %s\n", line)
 	}
 	return nil
 }
@@ -253,7 +282,7 @@ func (a *app) freezeCommand() *cobra.Command {
 			if err != nil {
 				return a.operatorError(err)
 			}
-			return a.oneStatement(ctx, res.Msg, statement.Freeze, yes, fmt.Sprintf("Vault %s is frozen: it signs nothing for %d hours.\n\nNext: every operator that holds it runs `ostraka charter unfreeze %s` to end it before.", v.Name, hours, v.Name))
+			return a.oneStatement(ctx, res.Msg, statement.Freeze, yes, fmt.Sprintf("Vault %s is frozen: it signs nothing for %d hour%s.\n\nNext: every operator that holds it runs `ostraka charter unfreeze %s` to end it before.", v.Name, hours, map[bool]string{false: "s"}[hours == 1], v.Name))
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, for the others")

@@ -67,3 +67,15 @@ func TestLacksAreShown(t *testing.T) {
 		t.Errorf("a vault that lacks nothing is shown as\n%s", out.String())
 	}
 }
+
+// A key is named as `sos status` and drills name it; new shares that an emergency keeps back are told as not ready.
+func TestKeyIsNamed(t *testing.T) {
+	d := vaultDocument{Name: "treasury", Roots: []rootDocument{{Suite: charter.SuiteECDSA, PublicKey: "02ab", Key: "4f0551c16e53aabb"}}}
+	var out bytes.Buffer
+	if d.print(&out); !strings.Contains(out.String(), "  key         4f0551c16e53 (") {
+		t.Errorf("it is shown as\n%s", out.String())
+	}
+	if p := explain(heldRefresh("treasury", "an emergency holds it")); p.code != codeNotReady || !strings.Contains(p.err.Error(), "makes no new shares now") || !strings.Contains(p.next, "sos status") {
+		t.Errorf("%+v", p)
+	}
+}

@@ -68,8 +68,12 @@ func (a *app) refresh(ctx context.Context, name string, suites []string, noWait 
 			return usage("vault %s has no key of suite %q", v.Name, s)
 		}
 	}
-	if _, err := client.Operator(a.dir).Refresh(ctx, connect.NewRequest(&v1.RefreshRequest{Vault: v.Id, Suites: suites})); err != nil {
+	res, err := client.Operator(a.dir).Refresh(ctx, connect.NewRequest(&v1.RefreshRequest{Vault: v.Id, Suites: suites}))
+	if err != nil {
 		return a.operatorError(err)
+	}
+	if res.Msg.Held != "" {
+		return heldRefresh(v.Name, res.Msg.Held)
 	}
 	if !noWait {
 		if v, err = a.awaitEpochs(ctx, v, before); err != nil {
@@ -91,6 +95,11 @@ func (a *app) refresh(ctx context.Context, name string, suites []string, noWait 
 			fmt.Fprintf(w, "Vault %s, suite %s: epoch %d is in force since %s; the public key is the same.\n", d.Vault, k.Suite, k.EpochNumber, k.Moved)
 		}
 	})
+}
+
+// heldRefresh: whoever asks for new shares while an emergency holds the vault waits in vain.
+func heldRefresh(vault, why string) error {
+	return notReady("`ostraka sos status` shows when that is over; then run it again", "vault %s makes no new shares now, whatever its operators say: %s. Your word holds for a day", vault, why)
 }
 
 // ownVault finds a vault at the operator's own node.

@@ -204,6 +204,9 @@ func (d vaultDocument) print(w io.Writer) {
 		if r.PublicKey != "" {
 			fmt.Fprintf(w, "  public key  %s\n  epoch       %d (%.12s)\n", r.PublicKey, r.EpochNumber, r.Epoch)
 		}
+		if r.Key != "" {
+			fmt.Fprintf(w, "  key         %.12s (so `ostraka sos status` and drills name it, and `--of`)\n", r.Key)
+		}
 		if r.LeftEpoch > 0 {
 			since := ""
 			if r.LeftAt != "" {

@@ -66,9 +66,7 @@ func (d Document) Diff(to Document, may Removals) []Change {
 	var c changes
 	c.same("circle", d.Circle, to.Circle)
 	c.same("drill", yesNo(d.Drill), yesNo(to.Drill))
-	each2(d.Operators, to.Operators, func(o Station) string { return o.Name }, func(name string, was, is *Station) {
-		c.text("operator "+name, shown(was, Station.text), shown(is, Station.text), true)
-	})
+	each2(d.Operators, to.Operators, func(o Station) string { return o.Name }, func(name string, was, is *Station) { c.station("operator "+name, was, is) })
 	c.people(d, to)
 	each2(d.Groups, to.Groups, func(g Group) string { return g.Name }, func(name string, was, is *Group) {
 		from := len(c)
@@ -132,6 +130,28 @@ func (c *changes) planned(note func()) {
 	for i := range (*c)[from:] {
 		(*c)[from+i].Plan = true
 	}
+}
+
+// station: of an operator that stays only what changes is told, or nobody finds it.
+func (c *changes) station(what string, was, is *Station) {
+	if was == nil || is == nil {
+		c.same(what, shown(was, Station.text), shown(is, Station.text))
+		return
+	}
+	c.same(what+": entity", was.Entity, is.Entity)
+	c.same(what+": identity", fmt.Sprintf("ed25519:%x", []byte(was.Identity)), fmt.Sprintf("ed25519:%x", []byte(is.Identity)))
+	c.same(what+": independent", yesNo(was.Independent), yesNo(is.Independent))
+	each2(was.Places, is.Places, func(p Place) string { return p.Name }, func(name string, was, is *Place) {
+		what := what + ": place " + name
+		if was == nil || is == nil {
+			c.same(what, shown(was, Place.text), shown(is, Place.text))
+			return
+		}
+		before, after := was.parts(), is.parts()
+		for i, p := range before {
+			c.same(what+": "+p[0], p[1], after[i][1])
+		}
+	})
 }
 
 func (c *changes) guardian(what string, was, is *Guard) {
@@ -416,6 +436,11 @@ func (o Station) text() string {
 }
 
 func (p Place) text() string {
-	return fmt.Sprintf("place %s (%s): ", p.Name, p.Level) + described([2]string{"organisation", p.Organisation}, [2]string{"provider", free(p.Provider)}, [2]string{"account", free(p.Account)},
-		[2]string{"region", free(p.Region)}, [2]string{"jurisdiction", p.Jurisdiction}, [2]string{"hardware", free(p.Hardware)}, [2]string{"access", strings.Join(p.Access, " ")})
+	return fmt.Sprintf("place %s (%s): ", p.Name, p.Level) + described(p.parts()[1:]...)
+}
+
+// parts are what a place says, each by name.
+func (p Place) parts() [][2]string {
+	return [][2]string{{"level", string(p.Level)}, {"organisation", p.Organisation}, {"provider", free(p.Provider)}, {"account", free(p.Account)},
+		{"region", free(p.Region)}, {"jurisdiction", p.Jurisdiction}, {"hardware", free(p.Hardware)}, {"access", strings.Join(p.Access, " ")}}
 }

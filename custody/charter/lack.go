@@ -49,6 +49,23 @@ func (d Document) Unbacked(committee []string) (names []string) {
 func PlaceWanted(operators []string) Lack {
 	return Lack{
 		fmt.Sprintf("the charter lists no place for a backup of %s: whoever loses their machine loses their share", strings.Join(operators, ", ")),
-		"`ostraka charter show --write FOLDER`, add a place of level export or paper to each of them, `ostraka charter amend FOLDER`; then each runs `ostraka backup cut`",
+		"`ostraka charter show --write FOLDER`, add a place of level export or paper to each of them, `ostraka charter amend FOLDER`; then each runs `ostraka backup cut`. While an emergency holds a vault no charter is signed: amend it after CLOSED",
 	}
+}
+
+// Renewed lists the vaults of which nodes make new shares by themselves once the charter that follows is in force: their SOS plan, or a guardian's card,
+// is another one. It is said before anybody signs: what was cut of the older shares is void then.
+func (d Document) Renewed(to Document) (vaults []string) {
+	hash := func(d Document, b Blueprint) (h [32]byte) {
+		if t := (Charter{Document: d}).sosOf(b); t != nil {
+			h = t.Hash
+		}
+		return h
+	}
+	for _, was := range d.Vaults {
+		if is, ok := to.Vault(was.Name); ok && hash(d, was) != hash(to, is) {
+			vaults = append(vaults, was.Name)
+		}
+	}
+	return vaults
 }

@@ -2,8 +2,10 @@ package charter
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ostraka/ostraka/custody/guardian"
 )
@@ -46,7 +48,33 @@ func TestUnbacked(t *testing.T) {
 	if got := fmt.Sprint(d.Unbacked([]string{"acme", "bolt", "cora", "dora"})); got != "[bolt dora]" {
 		t.Errorf("%s have no place", got)
 	}
-	if l := PlaceWanted([]string{"bolt", "dora"}); !strings.Contains(l.What, "a backup of bolt, dora") || !strings.Contains(l.Do, "`ostraka backup cut`") {
+	if l := PlaceWanted([]string{"bolt", "dora"}); !strings.Contains(l.What, "a backup of bolt, dora") || !strings.Contains(l.Do, "`ostraka backup cut`") || !strings.Contains(l.Do, "after CLOSED") {
 		t.Errorf("%+v", l)
+	}
+}
+
+// Another plan, or another card, brings new shares; what else changes does not.
+func TestRenewed(t *testing.T) {
+	read := func() Document { return must(ReadDocument([]byte(withPlan(t)), []byte(StartPolicy)))(t) }
+	was := read()
+	at := slices.IndexFunc(was.Vaults, func(b Blueprint) bool { return b.Rescue != nil && b.Rescue.Planned() })
+	for name, c := range map[string]struct {
+		change func(*Document)
+		want   string
+	}{
+		"nothing":     {func(*Document) {}, "[]"},
+		"a quorum":    {func(d *Document) { d.Vaults[at].Quorum++ }, "[]"},
+		"a person":    {func(d *Document) { d.Guardians[0].Person = "another" }, "[]"},
+		"a window":    {func(d *Document) { d.Vaults[at].Rescue.Window += time.Second }, "[" + was.Vaults[at].Name + "]"},
+		"a successor": {func(d *Document) { d.Vaults[at].Rescue.Successors = []string{"dora"} }, "[" + was.Vaults[at].Name + "]"},
+		"a card":      {func(d *Document) { d.Guardians[0].Card, d.Guardians[1].Card = d.Guardians[1].Card, d.Guardians[0].Card }, "[" + was.Vaults[at].Name + "]"},
+		"no plan":     {func(d *Document) { d.Vaults[at].Rescue = nil }, "[" + was.Vaults[at].Name + "]"},
+		"no vault":    {func(d *Document) { d.Vaults = nil }, "[]"},
+	} {
+		is := read()
+		c.change(&is)
+		if got := fmt.Sprint(was.Renewed(is)); got != c.want {
+			t.Errorf("%s: %s get new shares, not %s", name, got, c.want)
+		}
 	}
 }

@@ -24,8 +24,9 @@ func TestDiff(t *testing.T) {
 		"publish":         {"expiry: 86400", "publish: true", "looser: vault treasury: publish", "looser"},
 		"witnesses":       {"expiry: 86400", "witnesses: 1", "looser: vault treasury: witnesses", "looser"},
 		"hold":            {"expiry: 86400", "hold-release: 604800", "looser: vault treasury: hold-release", "looser"},
-		"placement":       {`account: "account-1"`, `account: "account-2"`, "looser: operator bolt: ", "looser"},
-		"access":          {`access: ["admin-acme"]`, `access: ["admin-acme", "alice"]`, "looser: operator acme: ", "looser"},
+		"placement":       {`account: "account-1"`, `account: "account-2"`, "[looser: operator bolt: place main: account: account-1 → account-2]", "looser"},
+		"access":          {`access: ["admin-acme"]`, `access: ["admin-acme", "alice"]`, "[looser: operator acme: place main: access: admin-acme → admin-acme alice]", "looser"},
+		"another place":   {`        access: ["admin-acme"]`, "        access: [\"admin-acme\"]\n      - name: safe\n        level: paper\n        jurisdiction: de\n        organisation: acme\n        access: [\"alice\"]", "[looser: operator acme: place safe: added place safe (paper): organisation acme, jurisdiction de, access alice]", "looser"},
 		"a person leaves": {"people: [alice, bob, carol]", "people: [alice, bob]", "stricter: group finance: removed carol", "looser"},
 		"keys end":        {"organisation: acme\n    keys: [", "organisation: acme\n    expires: \"2027-01-01T00:00:00Z\"\n    keys: [", "stricter: person admin-acme: expires: never → 2027-01-01", "looser"},
 		"a person moves":  {"name: alice\n    organisation: acme", "name: alice\n    organisation: bolt", "looser: person alice: organisation", "looser"},
@@ -96,7 +97,7 @@ func TestMovedPlaceIsSeen(t *testing.T) {
 	a, b := &was.Operators[0].Places[0], &is.Operators[0].Places[0]
 	a.Account, a.Region = "a, region eu", "us"
 	b.Account, b.Region = "a", "eu, region us"
-	if changes, err := Diff(was, is); err != nil || len(changes) != 1 || !changes[0].Looser {
+	if changes, err := Diff(was, is); err != nil || len(changes) != 2 || !changes[0].Looser || !changes[1].Looser {
 		t.Errorf("%v, %v", changes, err)
 	}
 }

@@ -3,6 +3,7 @@ package review
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/custody/charter"
@@ -70,7 +71,10 @@ func notes(d charter.Document, v charter.Blueprint) (out []string) {
 		note("one live operator helps, so every operator holds the same mask: any of them and %d guardians suffice after the delay", r.Guardians)
 	}
 	if len(r.Successors) == 0 {
-		note("no successors: who is left, %d operators, makes the new committee", r.Operators)
+		note("no successors: who is left, %d operators, makes the new committee, and the lock-up ends only when an officer of each of them releases it early, never by time", r.Operators)
+	}
+	if who := d.Unbacked(r.Successors); len(who) > 0 {
+		note("successors without a place of level export or paper: %s: once they hold a share they can keep no backup of it, and no charter is signed before the emergency is CLOSED: add the places now", strings.Join(who, ", "))
 	}
 	return out
 }

@@ -47,7 +47,7 @@ func TestPlanRefused(t *testing.T) {
 func TestPlanNotes(t *testing.T) {
 	usual := []string{
 		"rescue: no destination on eip155:1: what lies there cannot be swept, only its key be moved to a new committee",
-		"rescue: no successors: who is left, 2 operators, makes the new committee",
+		"rescue: no successors: who is left, 2 operators, makes the new committee, and the lock-up ends only when an officer of each of them releases it early, never by time",
 	}
 	for name, x := range map[string]struct {
 		start  func(*charter.Start)
@@ -70,7 +70,13 @@ func TestPlanNotes(t *testing.T) {
 		}, want: []string{"trigger silence: after 1h0m0s is less than two heartbeats"}},
 		"one operator": {change: func(d *charter.Document) {
 			d.Vaults[0].Threshold, d.Vaults[0].Committee, d.Vaults[0].Rescue.Operators, d.Vaults[0].Rescue.Successors = 2, []string{"acme", "bolt"}, 1, []string{"cora"}
-		}, want: []string{"every operator holds the same mask: any of them and 3 guardians suffice"}, not: "no successors"},
+		}, want: []string{"successors without a place of level export or paper: cora: ", "every operator holds the same mask: any of them and 3 guardians suffice"}, not: "no successors"},
+		"a successor with a place": {change: func(d *charter.Document) {
+			d.Vaults[0].Threshold, d.Vaults[0].Committee, d.Vaults[0].Rescue.Operators, d.Vaults[0].Rescue.Successors = 2, []string{"acme", "bolt"}, 1, []string{"cora"}
+			cold := d.Operators[2].Places[0]
+			cold.Name, cold.Level = "cold", charter.Export
+			d.Operators[2].Places = append([]charter.Place{cold}, d.Operators[2].Places...)
+		}, not: "successors"},
 	} {
 		s := start(t)
 		file := (func(string) string)(nil)

@@ -27,7 +27,7 @@ func (c *Circle) PrepareRoster(now time.Time, name string) (a charter.Accepted, 
 		return c.prepareNext(now)
 	}
 	if !c.genesis.IsZero() {
-		return a, false, errors.New("the circle's roster has not reached this node yet: keep the node running and try again")
+		return a, false, fmt.Errorf("%w: the circle's roster has not reached this node: keep the node running and try again", outbox.ErrLater)
 	}
 	for _, a := range c.proposals(0) { // all meet at the lowest id
 		if r, err := charter.RosterOf(a.Statement); err == nil && c.concernsUs(r) == nil {
@@ -38,7 +38,7 @@ func (c *Circle) PrepareRoster(now time.Time, name string) (a charter.Accepted, 
 		return a, false, errors.New("nobody has joined yet: send the line of `ostraka operator invite` to the other operators")
 	}
 	if name == "" {
-		return a, false, errors.New("no roster waits for our signature yet: wait until the operator that invited you has signed, or give --circle NAME to found one")
+		return a, false, fmt.Errorf("%w: no roster waits for our signature: wait until the operator that invited you has signed, or give --circle NAME to found one", outbox.ErrLater)
 	}
 	r := charter.Roster{Circle: name, Created: now.UTC().Truncate(time.Second), Operators: []charter.Operator{c.cfg.Own}}
 	for _, o := range c.draft {

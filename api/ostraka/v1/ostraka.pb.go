@@ -5768,6 +5768,7 @@ func (x *RefreshRequest) GetSuites() []string {
 type RefreshResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Roots         []*Root                `protobuf:"bytes,1,rep,name=roots,proto3" json:"roots,omitempty"` // as they stand now
+	Held          string                 `protobuf:"bytes,2,opt,name=held,proto3" json:"held,omitempty"`   // why new shares wait although the word is kept: an emergency holds the vault; empty: it does not
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5807,6 +5808,13 @@ func (x *RefreshResponse) GetRoots() []*Root {
 		return x.Roots
 	}
 	return nil
+}
+
+func (x *RefreshResponse) GetHeld() string {
+	if x != nil {
+		return x.Held
+	}
+	return ""
 }
 
 type StopRequest struct {
@@ -8051,9 +8059,10 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\amissing\x18\x02 \x03(\tR\amissing\">\n" +
 	"\x0eRefreshRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x16\n" +
-	"\x06suites\x18\x02 \x03(\tR\x06suites\"9\n" +
+	"\x06suites\x18\x02 \x03(\tR\x06suites\"M\n" +
 	"\x0fRefreshResponse\x12&\n" +
-	"\x05roots\x18\x01 \x03(\v2\x10.ostraka.v1.RootR\x05roots\"\r\n" +
+	"\x05roots\x18\x01 \x03(\v2\x10.ostraka.v1.RootR\x05roots\x12\x12\n" +
+	"\x04held\x18\x02 \x01(\tR\x04held\"\r\n" +
 	"\vStopRequest\"\x0e\n" +
 	"\fStopResponse\"f\n" +
 	"\x10CutExportRequest\x12\x14\n" +
