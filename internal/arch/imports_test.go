@@ -79,10 +79,10 @@ var may = map[string][]string{
 	"api":    outside("api/…"),
 	"client": outside("api/…", "client/…"),
 
-	"client/notify":     {"crypto/…"},                                                                       // what people are told: pure, so that it can be tried without nodes and clocks
-	"client/appealtest": outside("client/carry", "node/nodetest"),                                           // what tests of a guardian's tool are given
+	"client/notify":     {"crypto/…"},                                                                                // what people are told: pure, so that it can be tried without nodes and clocks
+	"client/appealtest": outside("client/carry", "node/nodetest"),                                                    // what tests of a guardian's tool are given
 	"client/appeal":     {"crypto/…", "mpc/epoch", "mpc/guard", "mpc/session", "custody/…", "chain", "client/carry"}, // a guardian's tool, offline: pure, so that its clock is an argument
-	"client/paper":      {"custody/backup/…"},                                                               // pages with secrets: pure, so that it keeps no file
+	"client/paper":      {"custody/backup/…"},                                                                        // pages with secrets: pure, so that it keeps no file
 
 	"console": outside("api/…", "client/…", "console/…"),
 	"cmd":     outside("api/…", "client/…", "console/…", "cmd/…", "sim/…", "internal/…"),
