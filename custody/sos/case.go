@@ -36,6 +36,7 @@ type Case struct {
 	byGuardians bool         // it is over because guardians vetoed
 	freed       bool         // early release
 	spent       []spend
+	totals      []total // ascending by what and name
 }
 
 // A mark is what one guardian or operator said.
@@ -96,7 +97,7 @@ const (
 func (c Case) clone() Case {
 	c.supports, c.vetoes, c.alive, c.signed = slices.Clone(c.supports), slices.Clone(c.vetoes), slices.Clone(c.alive), slices.Clone(c.signed)
 	c.steps, c.activations, c.gave = slices.Clone(c.steps), slices.Clone(c.activations), slices.Clone(c.gave)
-	c.reshared, c.spent = slices.Clone(c.reshared), slices.Clone(c.spent)
+	c.reshared, c.spent, c.totals = slices.Clone(c.reshared), slices.Clone(c.spent), slices.Clone(c.totals)
 	return c
 }
 

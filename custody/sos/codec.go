@@ -42,6 +42,7 @@ const (
 	tagReshared
 	tagFlags
 	tagSpent
+	tagTotals
 )
 
 // Fields of rows in lists, in the order that they stand.
@@ -87,6 +88,10 @@ func (c Case) encode(e *transcript.Encoder) {
 	})
 	e.Uint(tagFlags, bits(c.late, c.byGuardians, c.freed))
 	c.encodeSpent(e)
+	e.List(tagTotals, len(c.totals), func(i int, e *transcript.Encoder) {
+		t := c.totals[i]
+		e.Uint(tag1, uint64(t.what)).String(tag2, t.name).Uint(tag3, uint64(t.over))
+	})
 }
 
 func (c Case) encodeActivations(e *transcript.Encoder) {
@@ -233,6 +238,13 @@ func decodeCase(d *transcript.Decoder, at func(statement.ID, [32]byte) (plan.Pla
 		flags := d.Uint(tag7, 3)
 		s.holds, s.final = flags&1 != 0, flags&2 != 0
 		c.spent = append(c.spent, s)
+	})
+	d.List(tagTotals, 0, maxSpends, func(i int, d *transcript.Decoder) {
+		t := total{What(d.Uint(tag1, uint64(tranched))), d.String(tag2, 128), int64(d.Uint(tag3, 1<<63-1))}
+		if d.Err() == nil && i > 0 && byThing(c.totals[i-1], t) >= 0 {
+			d.Fail(tag1, errors.New("out of order"))
+		}
+		c.totals = append(c.totals, t)
 	})
 	return c
 }

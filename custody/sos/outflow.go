@@ -244,6 +244,11 @@ func (c Case) beside(o Outflow, w What, name string) (sum int64) {
 			sum += min(s.amount, math.MaxInt64-sum)
 		}
 	}
+	for _, t := range c.totals {
+		if t.what == w && t.name == name {
+			sum += min(t.over, math.MaxInt64-sum)
+		}
+	}
 	return sum
 }
 

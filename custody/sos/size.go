@@ -3,6 +3,7 @@ package sos
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -30,7 +31,7 @@ const (
 
 // As large as one of them may be: few of them need not be measured.
 const (
-	mostCase      = 22 << 10
+	mostCase      = 80 << 10
 	mostActivated = 2304
 	mostGave      = 112
 	mostSpent     = 240
@@ -58,8 +59,23 @@ func (c Case) full() Case {
 		c.reshared = append(c.reshared, fresh{committee: circle})
 	}
 	c.alive, c.signed = c.request.Subjects, c.request.Subjects
-	c.activations, c.gave, c.spent = nil, nil, nil
+	c.activations, c.gave, c.spent, c.totals = nil, nil, nil, c.fullTotals()
 	return c
+}
+
+// fullTotals is a sum of each thing that the plan bounds.
+func (c Case) fullTotals() []total {
+	c.totals = nil
+	for _, x := range c.plan.Caps {
+		c.total(Transfer, x.Asset).over = math.MaxInt64
+	}
+	for _, x := range c.plan.Calls {
+		c.total(Call, x.Name).over = math.MaxInt64
+	}
+	for _, x := range c.plan.Tranches {
+		c.total(tranched, x.Asset).over = math.MaxInt64
+	}
+	return c.totals
 }
 
 // sized is how many bytes something takes.

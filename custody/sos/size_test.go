@@ -170,3 +170,49 @@ func TestFullDocketGivesWay(t *testing.T) {
 		t.Errorf("the next emergency has no place: %v", err)
 	}
 }
+
+// What left without a docket's leave has the room that any outflow has; beyond that it is one sum of each thing that is bound, however often it is told.
+func TestLeftHasRoom(t *testing.T) {
+	p := shortest()
+	p.Tranches = []plan.Tranche{{Asset: "usdc", Most: 1, Every: time.Hour, Count: 3}}
+	p.Caps = []plan.Cap{{Asset: "usdc", Most: 1 << 40}}
+	for state, w := range map[State]What{Armed: tranched, LockUp: tranched, Active: Transfer} {
+		d := NewDocket(p, p.Operators[0].Name)
+		d.rolled = true
+		for i := range 3 {
+			c := asked(t, p, i)
+			c.state, c.declared = state, c.since
+			d.cases = append(d.cases, c)
+		}
+		var all []Past
+		for i := range 2500 {
+			o := Outflow{Intent: statement.ID{1, byte(i), byte(i >> 8)}, Vault: p.Name, Slot: [32]byte{2, byte(i), byte(i >> 8)}, Transaction: true, Chain: "eip155:1",
+				Flows: []Flow{{What: Transfer, Asset: "usdc", Amount: 2, To: "0xbb"}, {What: Fee, Asset: "eth", Amount: 1}}}
+			x := Past{o, []Ground{{At: time.Unix(1000, 0)}}}
+			if w == Transfer {
+				for _, c := range d.cases {
+					x.Grounds = append(x.Grounds, Ground{Request: c.request.ID, At: time.Unix(1000, 0)})
+				}
+				x.Grounds = x.Grounds[1:]
+			}
+			all = append(all, x)
+		}
+		next := d.Left(all)
+		for range 2 { // told again
+			next = next.Left(all)
+		}
+		n := len(next.Bytes())
+		t.Logf("%s: %d bytes", state, n)
+		switch most := len(d.Bytes()) + maxSwept + maxTranched + 1024; {
+		case state == Armed && n != len(d.Bytes()):
+			t.Error("a request that only gathers support counts what is ordinary")
+		case n > most:
+			t.Errorf("%s: %d bytes, at most %d", state, n, most)
+		}
+		for _, c := range next.cases {
+			if sum := c.beside(Outflow{}, w, "usdc"); state != Armed && sum != 5000 {
+				t.Errorf("%s: 5000 left, %d are counted", state, sum)
+			}
+		}
+	}
+}
