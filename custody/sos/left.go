@@ -110,7 +110,7 @@ func (k *marking) mark(o Outflow, w What, name string, amount int64) {
 	if slot == [32]byte{} {
 		slot = o.Intent // nothing else takes its place
 	}
-	if slices.ContainsFunc(c.spent, func(s spend) bool { return s.final && s.slot == slot }) {
+	if c.isSettled(slot) {
 		return // it is known what took place there
 	}
 	i := slices.IndexFunc(c.spent, func(s spend) bool { return s.what == w && s.name == name && (s.slot == slot || s.intent == o.Intent) })
@@ -123,7 +123,7 @@ func (k *marking) mark(o Outflow, w What, name string, amount int64) {
 		part = 1
 	}
 	n := sized(Case{spent: []spend{s}}.encodeSpent)
-	_, none := slices.BinarySearchFunc(c.totals, total{what: w, name: name}, byThing) // there was none before: it is of that sum
+	none := slices.ContainsFunc(c.totals, func(t total) bool { return t.what == w && t.name == name && t.over > 0 }) // there was none before: it is of that sum
 	if none || n > k.left[part] || len(c.spent) >= maxSpends {
 		key := total{what: w, name: name}
 		k.over[key] += min(amount, math.MaxInt64-k.over[key])
@@ -149,6 +149,7 @@ type total struct {
 	what What
 	name string
 	over int64 // of what left without this node's leave
+	gone int64 // of what a chain took for good
 }
 
 // bounds says whether the plan bounds how much of one thing leaves: of nothing else a sum is needed.

@@ -91,7 +91,7 @@ func TestLargestDocket(t *testing.T) {
 		for i := range d.cases {
 			d.cases[i].clock = Clock{FirstSeen: r.Wall, LastWall: r.Wall}
 			f := d.cases[i].full()
-			d.cases[i].supports, d.cases[i].vetoes, d.cases[i].alive, d.cases[i].signed, d.cases[i].steps, d.cases[i].reshared = f.supports, f.vetoes, f.alive, f.signed, f.steps, f.reshared
+			d.cases[i].supports, d.cases[i].vetoes, d.cases[i].alive, d.cases[i].signed, d.cases[i].steps, d.cases[i].reshared, d.cases[i].totals = f.supports, f.vetoes, f.alive, f.signed, f.steps, f.reshared, f.totals
 		}
 		said := len(d.Bytes())
 		activated, gave, swept, after := 0, 0, 0, 0
@@ -214,5 +214,72 @@ func TestLeftHasRoom(t *testing.T) {
 				t.Errorf("%s: 5000 left, %d are counted", state, sum)
 			}
 		}
+	}
+}
+
+// What a chain took keeps 16 bytes and no row: a vault of any number of deposit addresses is swept to the end, and nobody fills a case with dust. What is on its way has rows.
+func TestSettledSweepsLeaveRoom(t *testing.T) {
+	p := shortest()
+	p.Destinations = []plan.Destination{{Name: "rescue", Chain: "eip155:1", Address: "0x00000000000000000000000000000000000000aa"}}
+	p.Window, p.LockUp, p.Caps = 72*time.Hour, 14*24*time.Hour, []plan.Cap{{Asset: "eth", Most: 1 << 20}}
+	p.Tranches = []plan.Tranche{{Asset: "btc", Most: 1, Every: 30 * 24 * time.Hour, Count: 4}}
+	r := Reading{Wall: time.Unix(1, 0)}
+	begin := func(s State) Docket {
+		c := asked(t, p, 0)
+		c.clock, c.state = StartClock(r), s
+		d := NewDocket(p, p.Operators[0].Name)
+		d.cases = []Case{c}
+		return d
+	}
+	sweep := func(i int, asset, fee string) Outflow {
+		return Outflow{Intent: statement.ID{1, byte(i), byte(i >> 8)}, Vault: p.Name, Slot: [32]byte{2, byte(i), byte(i >> 8)}, Transaction: true, Chain: "eip155:1", Usual: 10,
+			Flows: []Flow{{What: Transfer, Asset: asset, Amount: 5, To: p.Destinations[0].Address}, {What: Fee, Asset: fee, Amount: 1}}}
+	}
+	for _, x := range []struct {
+		name, asset, fee string
+		state            State
+		least            int // on their way at once
+	}{
+		{"its own coin", "eth", "eth", Active, 850},
+		{"a token, its fee capped", "usdc-base", "eth", Active, 430},
+		{"a token, its fee not", "usdc-base", "eth-base", Active, 820},
+		{"after the lock-up", "usdc-base", "eth-base", Closed, 1250},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			part, most := 0, maxSweptCase
+			if x.state == Closed {
+				part, most = 1, maxTranched
+			}
+			d, err := begin(x.state).Spend(sweep(1, x.asset, x.fee), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := most / d.cases[0].spentSize(part == 1)
+			if n < x.least {
+				t.Errorf("%d on their way at once, fewer than %d", n, x.least)
+			}
+			d = begin(x.state)
+			for i := range 500 {
+				o := sweep(i, x.asset, x.fee)
+				next, err := d.Spend(o, r)
+				if err != nil {
+					t.Fatalf("after %d: %v", i, err)
+				}
+				d, _ = next.Settle(o, r)
+			}
+			c := d.cases[0]
+			if size := c.spentSize(x.state == Closed); len(c.spent) > 0 || size > 500*16+16 {
+				t.Errorf("500 that a chain took are %d rows, %d bytes", len(c.spent), size)
+			}
+			want := map[string]int64{"its own coin": 500 * 6, "a token, its fee capped": 500}[x.name]
+			if got := c.beside(Outflow{}, Transfer, "eth"); got != want {
+				t.Errorf("%d of a cap are counted, not %d", got, want)
+			}
+			d.cases[0].slots[part] = make([]settledSlot, most/16-2)
+			if _, err := d.Spend(sweep(1<<15, x.asset, x.fee), r); !errors.Is(err, ErrMany) {
+				t.Errorf("%d that a chain took: %v", most/16-2, err)
+			}
+			t.Logf("%d on their way at once; at most %d that a chain took", n, most/16)
+		})
 	}
 }
