@@ -1,6 +1,7 @@
 package sos
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -281,5 +282,29 @@ func TestSettledSweepsLeaveRoom(t *testing.T) {
 			}
 			t.Logf("%d on their way at once; at most %d that a chain took", n, most/16)
 		})
+	}
+}
+
+// What is out of order is not read: one docket has one encoding, and a nonce is found in its list.
+func TestSumsAndNoncesInOrder(t *testing.T) {
+	p := shortest()
+	for name, change := range map[string]func(*Case){
+		"":                       func(*Case) {},
+		"a sum twice":            func(c *Case) { c.totals = append(c.totals, c.totals[1]) },
+		"sums out of order":      func(c *Case) { c.totals[0], c.totals[1] = c.totals[1], c.totals[0] },
+		"a nonce twice":          func(c *Case) { c.slots[0] = append(c.slots[0], c.slots[0][1]) },
+		"nonces out of order":    func(c *Case) { c.slots[1] = []settledSlot{{2}, {1}} },
+		"nonces after, the same": func(c *Case) { c.slots[1] = []settledSlot{{2}, {2}} },
+	} {
+		c := asked(t, p, 0)
+		c.totals = []total{{Transfer, "eth", 1, 2}, {tranched, "btc", 0, 4}}
+		c.slots[0] = []settledSlot{{1}, {2}}
+		change(&c)
+		d := NewDocket(p, p.Operators[0].Name)
+		d.cases = []Case{c}
+		again, err := DecodeDocket(d.Bytes(), p, func(statement.ID, [32]byte) (plan.Plan, error) { return p, nil })
+		if (err != nil) != (name != "") || err == nil && !bytes.Equal(again.Bytes(), d.Bytes()) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
