@@ -36,6 +36,8 @@ type Case struct {
 	byGuardians bool         // it is over because guardians vetoed
 	freed       bool         // early release
 	spent       []spend
+	totals      []total          // ascending by what and name
+	slots       [2][]settledSlot // of what left before the end of the lock-up, and after it; ascending
 }
 
 // A mark is what one guardian or operator said.
@@ -82,7 +84,6 @@ type spend struct {
 	amount int64
 	slot   [32]byte // of all that have it one takes place: intent is the last of them, amount the most of any; zero: this intent's alone
 	at     time.Time
-	final  bool // its chain took it for good: nothing else of the slot counts
 	holds  bool // for a while after at its slot is for the same again: it was called or moved, and was not a fee alone
 }
 
@@ -96,7 +97,8 @@ const (
 func (c Case) clone() Case {
 	c.supports, c.vetoes, c.alive, c.signed = slices.Clone(c.supports), slices.Clone(c.vetoes), slices.Clone(c.alive), slices.Clone(c.signed)
 	c.steps, c.activations, c.gave = slices.Clone(c.steps), slices.Clone(c.activations), slices.Clone(c.gave)
-	c.reshared, c.spent = slices.Clone(c.reshared), slices.Clone(c.spent)
+	c.reshared, c.spent, c.totals = slices.Clone(c.reshared), slices.Clone(c.spent), slices.Clone(c.totals)
+	c.slots = [2][]settledSlot{slices.Clone(c.slots[0]), slices.Clone(c.slots[1])}
 	return c
 }
 

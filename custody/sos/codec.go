@@ -42,6 +42,9 @@ const (
 	tagReshared
 	tagFlags
 	tagSpent
+	tagTotals
+	tagSettled
+	tagSettledAfter
 )
 
 // Fields of rows in lists, in the order that they stand.
@@ -87,6 +90,17 @@ func (c Case) encode(e *transcript.Encoder) {
 	})
 	e.Uint(tagFlags, bits(c.late, c.byGuardians, c.freed))
 	c.encodeSpent(e)
+	e.List(tagTotals, len(c.totals), func(i int, e *transcript.Encoder) {
+		t := c.totals[i]
+		e.Uint(tag1, uint64(t.what)).String(tag2, t.name).Uint(tag3, uint64(t.over)).Uint(tag4, uint64(t.gone))
+	})
+	for i, list := range c.slots {
+		var all []byte
+		for _, s := range list {
+			all = append(all, s[:]...)
+		}
+		e.Bytes(tagSettled+transcript.Tag(i), all)
+	}
 }
 
 func (c Case) encodeActivations(e *transcript.Encoder) {
@@ -107,7 +121,7 @@ func (c Case) encodeGave(e *transcript.Encoder) {
 func (c Case) encodeSpent(e *transcript.Encoder) {
 	e.List(tagSpent, len(c.spent), func(i int, e *transcript.Encoder) {
 		s := c.spent[i]
-		e.Bytes(tag1, s.intent[:]).Uint(tag2, uint64(s.what)).String(tag3, s.name).Uint(tag4, uint64(s.amount)).Bytes(tag5, s.slot[:]).Uint(tag6, nanos(s.at)).Uint(tag7, bits(s.holds, s.final))
+		e.Bytes(tag1, s.intent[:]).Uint(tag2, uint64(s.what)).String(tag3, s.name).Uint(tag4, uint64(s.amount)).Bytes(tag5, s.slot[:]).Uint(tag6, nanos(s.at)).Uint(tag7, bits(s.holds))
 	})
 }
 
@@ -230,11 +244,36 @@ func decodeCase(d *transcript.Decoder, at func(statement.ID, [32]byte) (plan.Pla
 		s.what, s.name, s.amount = What(d.Uint(tag2, uint64(tranched))), d.String(tag3, 128), int64(d.Uint(tag4, 1<<63-1))
 		copy(s.slot[:], d.Fixed(tag5, 32))
 		s.at = moment(d, tag6)
-		flags := d.Uint(tag7, 3)
-		s.holds, s.final = flags&1 != 0, flags&2 != 0
+		s.holds = d.Uint(tag7, 1) == 1
 		c.spent = append(c.spent, s)
 	})
+	d.List(tagTotals, 0, maxSpends, func(i int, d *transcript.Decoder) {
+		t := total{What(d.Uint(tag1, uint64(tranched))), d.String(tag2, 128), int64(d.Uint(tag3, 1<<63-1)), int64(d.Uint(tag4, 1<<63-1))}
+		if d.Err() == nil && i > 0 && byThing(c.totals[i-1], t) >= 0 {
+			d.Fail(tag1, errors.New("out of order"))
+		}
+		c.totals = append(c.totals, t)
+	})
+	for i := range c.slots {
+		c.slots[i] = decodeSlots(d, tagSettled+transcript.Tag(i))
+	}
 	return c
+}
+
+func decodeSlots(d *transcript.Decoder, tag transcript.Tag) (list []settledSlot) {
+	all := d.Bytes(tag, maxSwept)
+	if d.Err() == nil && len(all)%len(settledSlot{}) != 0 {
+		d.Fail(tag, fmt.Errorf("%d bytes are no list of nonces", len(all)))
+		return nil
+	}
+	for s := range slices.Chunk(all, len(settledSlot{})) {
+		if n := len(list); n > 0 && list[n-1].compare(settledSlot(s)) >= 0 {
+			d.Fail(tag, errors.New("out of order"))
+			return nil
+		}
+		list = append(list, settledSlot(s))
+	}
+	return list
 }
 
 func decodeWords(d *transcript.Decoder, c *Case) {

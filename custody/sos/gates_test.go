@@ -263,8 +263,16 @@ func TestOneSlotUsesUpOneCap(t *testing.T) {
 	if settle(bad); o.spend(o.sweep(in(3, "usd", 3))) == nil {
 		t.Error("what cannot be added up freed a cap")
 	}
-	if !settle(last) || o.d.MayRun(sos.Sweep, last.Intent) != nil {
-		t.Error("what the chain took is forgotten")
+	if !settle(last) || o.d.MayRun(sos.Sweep, last.Intent) == nil || o.d.MaySign(last) == nil {
+		t.Error("what the chain took is signed again")
+	}
+	for _, x := range []sos.Outflow{last, o.sweep(in(1, "eth", 4)), o.sweep(in(1, "usd", 4))} {
+		if err := o.spend(x); !errors.Is(err, sos.ErrUsed) || !strings.Contains(err.Error(), "for good") {
+			t.Errorf("in a nonce that is gone: %v", err)
+		}
+		if settle(x) {
+			t.Error("a nonce is settled twice")
+		}
 	}
 	never := o.sweep(in(1, "usd", 48)) // others tell of what was allowed in its place
 	o.d = reread(t, o.p, o.d.Left([]sos.Past{{Outflow: never, Grounds: []sos.Ground{{Request: o.q.ID, At: start.Add(o.now)}}}}))
@@ -298,15 +306,21 @@ func TestSettledCallsAndTranches(t *testing.T) {
 	if o.d, _ = o.d.Settle(took, o.r()); !errors.Is(o.spend(o.sweep(call(2))), sos.ErrUsed) {
 		t.Error("the call that took place does not count")
 	}
+	o = newOne(t, plan.Silence, nil).to(sos.Active)
+	must(o.spend(o.sweep(call(1))))
 	before := o.sweep(sweep(7)) // allowed by the ordinary rules, before the declaration
-	if o.d, _ = o.d.Settle(before, o.r()); o.spend(o.sweep(call(2))) != nil {
-		t.Error("a call that never takes place counts on")
-	}
+	o.d, _ = o.d.Settle(before, o.r())
+	o.d = reread(t, o.p, o.d)
+	must(o.spend(o.sweep(call(2)))) // a call that never takes place counts no more
 	q := newOne(t, plan.Silence, nil).to(sos.Closed)
 	must(q.spend(q.sweep(sweep(9)))) // 10 of 10
 	small := q.sweep(sweep(3))
 	must(q.spend(small))
 	q.d, _ = q.d.Settle(small, q.r())
+	q.d = reread(t, q.p, q.d)
+	if q.d.MaySign(small) == nil || !errors.Is(q.spend(small), sos.ErrUsed) {
+		t.Error("what the chain took after the lock-up is signed again")
+	}
 	next := sweep(6)
 	if err := q.spend(q.sweep(func(x *sos.Outflow) { next(x); x.Slot[0] = 2 })); !errors.Is(err, sos.ErrPlan) {
 		t.Errorf("4 and 7 of 10: %v", err)

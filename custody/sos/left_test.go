@@ -105,6 +105,14 @@ func TestLeftCountsAgainstTranches(t *testing.T) {
 		t.Error("what is ordinary before a declaration is of the tranches")
 	}
 	o.do(sos.RolledBack{})
+	if next := o.d.Left(past(o, 0, "treasury")); !bytes.Equal(next.Bytes(), o.d.Bytes()) {
+		t.Error("of a request that only gathers support, all that is ordinary is of the tranches")
+	}
+	before := o.d.Bound()
+	o.do(sos.Reshared{Request: o.q.ID, Activation: o.activation(1).ID, Key: o.fresh(), Committee: []string{"acme", "yara"}, Threshold: 2})
+	if o.d.Bound() != before+1 {
+		t.Error("what left is not counted anew when a request locks up")
+	}
 	if next := o.d.Left(past(o, -time.Second, "treasury")); !bytes.Equal(next.Bytes(), o.d.Bytes()) {
 		t.Error("what left before the request is counted")
 	}

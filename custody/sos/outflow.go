@@ -116,6 +116,9 @@ func (c *Case) toRescue(o Outflow, r Reading) error {
 	if !o.Transaction {
 		return fmt.Errorf("%w: only transactions leave a vault in SOS", ErrHeld)
 	}
+	if c.isSettled(o.Slot) {
+		return errTaken
+	}
 	if c.counted(o.Intent) {
 		return nil
 	}
@@ -176,6 +179,8 @@ func (c *Case) toRescue(o Outflow, r Reading) error {
 	}
 	return c.take(o, Transfer, sums, r)
 }
+
+var errTaken = fmt.Errorf("%w: its chain gave its nonce away for good", ErrUsed)
 
 // SlotHeld is for how long what one slot was first counted for keeps others out of it.
 const SlotHeld = time.Hour
@@ -244,19 +249,18 @@ func (c Case) beside(o Outflow, w What, name string) (sum int64) {
 			sum += min(s.amount, math.MaxInt64-sum)
 		}
 	}
+	for _, t := range c.totals {
+		if t.what == w && t.name == name {
+			sum += min(t.over, math.MaxInt64-sum)
+			sum += min(t.gone, math.MaxInt64-sum)
+		}
+	}
 	return sum
 }
 
 // take counts sums, by asset in order. What an earlier intent in the same slot moved stays counted, under the one that is taken now: the earlier one
 // is signed here no more, and no number of intents fills what a case keeps.
 func (c *Case) take(o Outflow, w What, sums map[string]int64, r Reading) error {
-	var names []string
-	for asset := range sums {
-		names = join(names, asset)
-	}
-	if len(names) == 0 {
-		names, sums = []string{""}, map[string]int64{} // that it was taken must be known
-	}
 	if o.Slot != [32]byte{} {
 		for i := range c.spent {
 			if c.spent[i].slot == o.Slot {
@@ -265,8 +269,18 @@ func (c *Case) take(o Outflow, w What, sums map[string]int64, r Reading) error {
 		}
 	}
 	moved := movedBy(o)
+	hold := func(asset string) bool { return w == Call || w == Transfer && slices.Contains(moved, asset) }
+	var names []string
+	for asset := range sums {
+		if hold(asset) || c.bounds(w, asset) { // of nothing else a sum is needed
+			names = join(names, asset)
+		}
+	}
+	if len(names) == 0 && !c.counted(o.Intent) {
+		names, sums = []string{""}, map[string]int64{} // that it was taken must be known
+	}
 	for _, asset := range names {
-		holds := w == Call || w == Transfer && slices.Contains(moved, asset)
+		holds := hold(asset)
 		i := slices.IndexFunc(c.spent, func(s spend) bool {
 			return s.slot == o.Slot && s.slot != [32]byte{} && s.what == w && s.name == asset
 		})
@@ -293,6 +307,9 @@ func (c Case) overrun() bool { return c.state == LockUp && c.clock.Credited-c.at
 func (c *Case) inTranches(o Outflow, r Reading) error {
 	if c.counted(o.Intent) {
 		return nil
+	}
+	if c.isSettled(o.Slot) && !c.tranchesOver() {
+		return errTaken
 	}
 	sums := map[string]int64{}
 	for _, f := range o.Flows {

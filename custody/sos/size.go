@@ -3,6 +3,7 @@ package sos
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -30,7 +31,7 @@ const (
 
 // As large as one of them may be: few of them need not be measured.
 const (
-	mostCase      = 22 << 10
+	mostCase      = 80 << 10
 	mostActivated = 2304
 	mostGave      = 112
 	mostSpent     = 240
@@ -58,9 +59,26 @@ func (c Case) full() Case {
 		c.reshared = append(c.reshared, fresh{committee: circle})
 	}
 	c.alive, c.signed = c.request.Subjects, c.request.Subjects
-	c.activations, c.gave, c.spent = nil, nil, nil
+	c.activations, c.gave, c.spent, c.totals, c.slots = nil, nil, nil, c.fullTotals(), [2][]settledSlot{}
 	return c
 }
+
+// fullTotals is a sum of each thing that the plan bounds.
+func (c Case) fullTotals() []total {
+	c.totals = nil
+	for _, x := range c.plan.Caps {
+		c.total(Transfer, x.Asset).fill()
+	}
+	for _, x := range c.plan.Calls {
+		c.total(Call, x.Name).fill()
+	}
+	for _, x := range c.plan.Tranches {
+		c.total(tranched, x.Asset).fill()
+	}
+	return c.totals
+}
+
+func (t *total) fill() { t.over, t.gone = math.MaxInt64, math.MaxInt64 }
 
 // sized is how many bytes something takes.
 func sized(write func(*transcript.Encoder)) int {
@@ -90,7 +108,11 @@ func (c Case) gaveSize() int      { return sized(c.encodeGave) }
 // spentSize is what spends take after a lock-up, or before its end.
 func (c Case) spentSize(after bool) int {
 	c.spent = slices.DeleteFunc(slices.Clone(c.spent), func(s spend) bool { return (s.what == tranched) != after })
-	return sized(c.encodeSpent)
+	settled := c.slots[0]
+	if after {
+		settled = c.slots[1]
+	}
+	return sized(c.encodeSpent) + len(settled)*len(settledSlot{})
 }
 
 // makeRoom keeps activations within theirs: of requests that are over those are forgotten, the oldest first, to which nobody gave a part.
@@ -117,7 +139,7 @@ func (c Case) ungiven(a activation) bool {
 
 // hasRoom says whether what an outflow added still fits. What was there before takes nothing from what is taken now but its own part.
 func (d Docket) hasRoom(before Docket) error {
-	if d.sum(func(c Case) int { return len(c.spent) })*mostSpent <= maxSweptCase {
+	if d.sum(func(c Case) int { return len(c.spent)*mostSpent + (len(c.slots[0])+len(c.slots[1]))*len(settledSlot{}) }) <= maxSweptCase {
 		return nil
 	}
 	for i, c := range d.cases {

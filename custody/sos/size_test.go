@@ -1,6 +1,7 @@
 package sos
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -91,7 +92,7 @@ func TestLargestDocket(t *testing.T) {
 		for i := range d.cases {
 			d.cases[i].clock = Clock{FirstSeen: r.Wall, LastWall: r.Wall}
 			f := d.cases[i].full()
-			d.cases[i].supports, d.cases[i].vetoes, d.cases[i].alive, d.cases[i].signed, d.cases[i].steps, d.cases[i].reshared = f.supports, f.vetoes, f.alive, f.signed, f.steps, f.reshared
+			d.cases[i].supports, d.cases[i].vetoes, d.cases[i].alive, d.cases[i].signed, d.cases[i].steps, d.cases[i].reshared, d.cases[i].totals = f.supports, f.vetoes, f.alive, f.signed, f.steps, f.reshared, f.totals
 		}
 		said := len(d.Bytes())
 		activated, gave, swept, after := 0, 0, 0, 0
@@ -168,5 +169,142 @@ func TestFullDocketGivesWay(t *testing.T) {
 	d.cases[2].moves(800, Transfer, "eip155:1/native")
 	if err := d.hasRoom(before); err != nil {
 		t.Errorf("the next emergency has no place: %v", err)
+	}
+}
+
+// What left without a docket's leave has the room that any outflow has; beyond that it is one sum of each thing that is bound, however often it is told.
+func TestLeftHasRoom(t *testing.T) {
+	p := shortest()
+	p.Tranches = []plan.Tranche{{Asset: "usdc", Most: 1, Every: time.Hour, Count: 3}}
+	p.Caps = []plan.Cap{{Asset: "usdc", Most: 1 << 40}}
+	for state, w := range map[State]What{Armed: tranched, LockUp: tranched, Active: Transfer} {
+		d := NewDocket(p, p.Operators[0].Name)
+		d.rolled = true
+		for i := range 3 {
+			c := asked(t, p, i)
+			c.state, c.declared = state, c.since
+			d.cases = append(d.cases, c)
+		}
+		var all []Past
+		for i := range 2500 {
+			o := Outflow{Intent: statement.ID{1, byte(i), byte(i >> 8)}, Vault: p.Name, Slot: [32]byte{2, byte(i), byte(i >> 8)}, Transaction: true, Chain: "eip155:1",
+				Flows: []Flow{{What: Transfer, Asset: "usdc", Amount: 2, To: "0xbb"}, {What: Fee, Asset: "eth", Amount: 1}}}
+			x := Past{o, []Ground{{At: time.Unix(1000, 0)}}}
+			if w == Transfer {
+				for _, c := range d.cases {
+					x.Grounds = append(x.Grounds, Ground{Request: c.request.ID, At: time.Unix(1000, 0)})
+				}
+				x.Grounds = x.Grounds[1:]
+			}
+			all = append(all, x)
+		}
+		next := d.Left(all)
+		for range 2 { // told again
+			next = next.Left(all)
+		}
+		n := len(next.Bytes())
+		t.Logf("%s: %d bytes", state, n)
+		switch most := len(d.Bytes()) + maxSwept + maxTranched + 1024; {
+		case state == Armed && n != len(d.Bytes()):
+			t.Error("a request that only gathers support counts what is ordinary")
+		case n > most:
+			t.Errorf("%s: %d bytes, at most %d", state, n, most)
+		}
+		for _, c := range next.cases {
+			if sum := c.beside(Outflow{}, w, "usdc"); state != Armed && sum != 5000 {
+				t.Errorf("%s: 5000 left, %d are counted", state, sum)
+			}
+		}
+	}
+}
+
+// What a chain took keeps 16 bytes and no row: a vault of any number of deposit addresses is swept to the end, and nobody fills a case with dust. What is on its way has rows.
+func TestSettledSweepsLeaveRoom(t *testing.T) {
+	p := shortest()
+	p.Destinations = []plan.Destination{{Name: "rescue", Chain: "eip155:1", Address: "0x00000000000000000000000000000000000000aa"}}
+	p.Window, p.LockUp, p.Caps = 72*time.Hour, 14*24*time.Hour, []plan.Cap{{Asset: "eth", Most: 1 << 20}}
+	p.Tranches = []plan.Tranche{{Asset: "btc", Most: 1, Every: 30 * 24 * time.Hour, Count: 4}}
+	r := Reading{Wall: time.Unix(1, 0)}
+	begin := func(s State) Docket {
+		c := asked(t, p, 0)
+		c.clock, c.state = StartClock(r), s
+		d := NewDocket(p, p.Operators[0].Name)
+		d.cases = []Case{c}
+		return d
+	}
+	sweep := func(i int, asset, fee string) Outflow {
+		return Outflow{Intent: statement.ID{1, byte(i), byte(i >> 8)}, Vault: p.Name, Slot: [32]byte{2, byte(i), byte(i >> 8)}, Transaction: true, Chain: "eip155:1", Usual: 10,
+			Flows: []Flow{{What: Transfer, Asset: asset, Amount: 5, To: p.Destinations[0].Address}, {What: Fee, Asset: fee, Amount: 1}}}
+	}
+	for _, x := range []struct {
+		name, asset, fee string
+		state            State
+		least            int // on their way at once
+	}{
+		{"its own coin", "eth", "eth", Active, 850},
+		{"a token, its fee capped", "usdc-base", "eth", Active, 430},
+		{"a token, its fee not", "usdc-base", "eth-base", Active, 820},
+		{"after the lock-up", "usdc-base", "eth-base", Closed, 1250},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			part, most := 0, maxSweptCase
+			if x.state == Closed {
+				part, most = 1, maxTranched
+			}
+			d, err := begin(x.state).Spend(sweep(1, x.asset, x.fee), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := most / d.cases[0].spentSize(part == 1)
+			if n < x.least {
+				t.Errorf("%d on their way at once, fewer than %d", n, x.least)
+			}
+			d = begin(x.state)
+			for i := range 500 {
+				o := sweep(i, x.asset, x.fee)
+				next, err := d.Spend(o, r)
+				if err != nil {
+					t.Fatalf("after %d: %v", i, err)
+				}
+				d, _ = next.Settle(o, r)
+			}
+			c := d.cases[0]
+			if size := c.spentSize(x.state == Closed); len(c.spent) > 0 || size > 500*16+16 {
+				t.Errorf("500 that a chain took are %d rows, %d bytes", len(c.spent), size)
+			}
+			want := map[string]int64{"its own coin": 500 * 6, "a token, its fee capped": 500}[x.name]
+			if got := c.beside(Outflow{}, Transfer, "eth"); got != want {
+				t.Errorf("%d of a cap are counted, not %d", got, want)
+			}
+			d.cases[0].slots[part] = make([]settledSlot, most/16-2)
+			if _, err := d.Spend(sweep(1<<15, x.asset, x.fee), r); !errors.Is(err, ErrMany) {
+				t.Errorf("%d that a chain took: %v", most/16-2, err)
+			}
+			t.Logf("%d on their way at once; at most %d that a chain took", n, most/16)
+		})
+	}
+}
+
+// What is out of order is not read: one docket has one encoding, and a nonce is found in its list.
+func TestSumsAndNoncesInOrder(t *testing.T) {
+	p := shortest()
+	for name, change := range map[string]func(*Case){
+		"":                       func(*Case) {},
+		"a sum twice":            func(c *Case) { c.totals = append(c.totals, c.totals[1]) },
+		"sums out of order":      func(c *Case) { c.totals[0], c.totals[1] = c.totals[1], c.totals[0] },
+		"a nonce twice":          func(c *Case) { c.slots[0] = append(c.slots[0], c.slots[0][1]) },
+		"nonces out of order":    func(c *Case) { c.slots[1] = []settledSlot{{2}, {1}} },
+		"nonces after, the same": func(c *Case) { c.slots[1] = []settledSlot{{2}, {2}} },
+	} {
+		c := asked(t, p, 0)
+		c.totals = []total{{Transfer, "eth", 1, 2}, {tranched, "btc", 0, 4}}
+		c.slots[0] = []settledSlot{{1}, {2}}
+		change(&c)
+		d := NewDocket(p, p.Operators[0].Name)
+		d.cases = []Case{c}
+		again, err := DecodeDocket(d.Bytes(), p, func(statement.ID, [32]byte) (plan.Plan, error) { return p, nil })
+		if (err != nil) != (name != "") || err == nil && !bytes.Equal(again.Bytes(), d.Bytes()) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

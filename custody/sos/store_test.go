@@ -44,6 +44,16 @@ func full(t testing.TB) (*one, sos.Docket) {
 	if err := o.spend(o.sweep(func(x *sos.Outflow) { x.Slot = [32]byte{14} })); err != nil {
 		t.Fatal(err)
 	}
+	for n := range byte(2) { // and two that the chain took
+		took := o.sweep(func(x *sos.Outflow) { x.Slot, x.Flows[0].Amount = [32]byte{15 + n}, 5 })
+		if err := o.spend(took); err != nil {
+			t.Fatal(err)
+		}
+		var settled bool
+		if o.d, settled = o.d.Settle(took, o.r()); !settled {
+			t.Fatal("nothing was counted in its slot")
+		}
+	}
 	o.do(sos.Forked{Operator: "yara"})
 	o.ask(plan.Silence, "g4")
 	return o, o.d

@@ -83,6 +83,7 @@ type fetch struct {
 	from  map[string]bool
 	lacks map[string]bool // who told of what left that cannot be taken yet
 	count map[string]bool // from whom it came before what left was counted last
+	bound int             // and how many requests held the vault, or had
 }
 
 // standAgain counts dockets anew whose generation is over, and has those confirmed whose vetoes came. What one vault's docket lacks stops no other's.
@@ -148,7 +149,7 @@ func (d *Desk) fetch(ctx context.Context, now time.Time, vault statement.ID, r s
 	if err != nil {
 		return err
 	}
-	if enough(k, p, d.cfg.Operator, q.count) {
+	if q.bound == k.Bound() && enough(k, p, d.cfg.Operator, q.count) { // of one that locked up since, what left is counted first
 		delete(d.fetches, vault)
 		return d.restand(ctx, now, vault, k, sos.Confirmed{}, stand{generation: d.cfg.Generation()}, r)
 	}
@@ -277,12 +278,12 @@ func (d *Desk) Lost(vault statement.ID, at time.Time) bool {
 	return d.fetches[vault] != nil && slices.ContainsFunc(k.Cases(), func(c sos.Case) bool { return !at.Before(c.Request().Created) })
 }
 
-// Requests counts the requests that are known: what left before one was known here may be of its time.
+// Requests counts the requests that are known, and again those that hold a vault, or held it: what left before one was known here may be of its time.
 func (d *Desk) Requests() (n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, k := range d.dockets {
-		n += len(k.Cases())
+		n += len(k.Cases()) + k.Bound()
 	}
 	return n
 }
@@ -331,7 +332,7 @@ func (d *Desk) recounted(ctx context.Context, now time.Time, vault statement.ID,
 		d.became(vault, next)
 	}
 	if q := d.fetches[vault]; q != nil {
-		q.count = from
+		q.count, q.bound = from, k.Bound()
 	}
 	return nil
 }
