@@ -12,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/node/rescue"
 )
 
 // An id of which the node has no request was not answered: that is no success.
@@ -124,9 +125,43 @@ func TestWhatIsNext(t *testing.T) {
 	}
 }
 
+// In ACTIVE the next step goes by what is there: who has not signed, how many guardians contributed, whether there are new shares. Nobody is sent to activate again.
+func TestWhatIsNextInActive(t *testing.T) {
+	key := [32]byte{1}
+	r := client.Rescue{Name: "treasury"}
+	for name, c := range map[string]struct {
+		edit  func(*client.RequestView)
+		shows string
+		next  string
+		waits bool
+	}{
+		"nothing":  {func(v *client.RequestView) { v.Activations = nil }, "", "an operator runs `ostraka sos activate treasury`", true},
+		"unsigned": {func(v *client.RequestView) { v.Activations[0].Signed, v.Activations[0].Whole = []string{"acme"}, false }, "signed by acme, and awaits bolt", "awaits the node of bolt", true},
+		"signed":   {func(v *client.RequestView) {}, "for acme, bolt, dora: signed by acme, bolt; contributions 2 of 3: guardian-1, guardian-2", "contributions 2 of 3: `ostraka sos appeal ", true},
+		"answered": {func(v *client.RequestView) { v.Activations[0].Given = []string{"g1", "g2", "g3"} }, "contributions 3 of 3", "wait: the contributors' nodes ask for vetoes", false},
+		"new":      {func(v *client.RequestView) { v.Reshared = [][32]byte{key} }, "key 010000000000 has new shares", "there are new shares: treasurers run `ostraka sos sweep treasury`", false},
+	} {
+		q := client.RescueRequest{Request: act.Request{Keys: []act.Key{{Key: key}}}}
+		for _, node := range []string{"acme", "bolt"} {
+			v := client.RequestView{Node: node, State: "active", Quorum: 3, Activations: []client.Activated{{
+				ID: [32]byte{2}, Key: key, Contributors: []string{"acme", "bolt"}, Members: []string{"acme", "bolt", "dora"}, Signed: []string{"acme", "bolt"}, Whole: true, Given: []string{"guardian-1", "guardian-2"},
+			}}}
+			if c.edit(&v); node == "bolt" && name == "signed" {
+				v.Activations[0].Signed, v.Activations[0].Whole, v.Activations[0].Given = nil, false, []string{"guardian-1"} // it is behind
+			}
+			q.Views = append(q.Views, v)
+		}
+		var shown strings.Builder
+		printRequest(&shown, r, q)
+		if got := nextStep(r, q); !strings.Contains(got.text, c.next) || got.waits != c.waits || !strings.Contains(shown.String(), c.shows) {
+			t.Errorf("%s: %+v\n%s", name, got, &shown)
+		}
+	}
+}
+
 // What a node cannot name a committee for yet is not ready, with what to do; it is not refused.
 func TestUnactivated(t *testing.T) {
-	for text, next := range map[string]string{"no SOS request of the vault is ACTIVE on this node": "it is activated when its delay is over", "bolt has not announced its key": "run it again"} {
+	for text, next := range map[string]string{rescue.ErrAllFresh.Error(): "ostraka sos sweep", "key 12: " + rescue.ErrCarried.Error() + ": x": "--instead", "no SOS request of the vault is ACTIVE on this node": "it is activated when its delay is over", "bolt has not announced its key": "run it again"} {
 		if p := explain(unactivated(connect.NewError(connect.CodeFailedPrecondition, errors.New(text)))); p.code != codeNotReady || !strings.Contains(p.next, next) {
 			t.Errorf("%s: %+v", text, p)
 		}

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ostraka/ostraka/client"
-	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -48,6 +48,10 @@ type sosRequestDocument struct {
 	Views     []sosViewDocument `json:"views"`
 	Hidden    []string          `json:"hidden"` // nodes that do not show it
 	Next      string            `json:"next"`   // what people do now; empty: it is over
+	Waits     bool              `json:"waits"`  // for people
+
+	Activations []activationDocument `json:"activations"`
+	Reshared    []string             `json:"reshared"` // keys that have new shares by it
 }
 
 type sosViewDocument struct {
@@ -62,6 +66,8 @@ type sosViewDocument struct {
 	Vetoes    []string `json:"vetoes"`
 	Waiting   []string `json:"waiting"`
 	Late      bool     `json:"late"`
+
+	Mute []client.Mute `json:"mute"` // guardians whose support does not count
 }
 
 func (a *app) sosStatusCommand() *cobra.Command {
@@ -190,6 +196,7 @@ func sosStatusOf(r client.Rescue) sosStatusDocument {
 		x := sosRequestDocument{
 			ID: q.ID.String(), Statement: string(q.Statement.Bytes()), Trigger: q.Trigger, Subjects: list(q.Subjects), Reason: q.Reason, Role: q.Role, By: q.By,
 			Created: statement.FormatTime(q.Created), Expires: statement.FormatTime(q.Expires), Views: []sosViewDocument{}, Hidden: list(q.Hidden), Next: sosNext(r, q),
+			Waits: nextStep(r, q).waits, Activations: activationsOf(q), Reshared: renewed(q),
 		}
 		for _, v := range q.Views {
 			x.Views = append(x.Views, sosViewOf(v))
@@ -202,7 +209,7 @@ func sosStatusOf(r client.Rescue) sosStatusDocument {
 func sosViewOf(v client.RequestView) sosViewDocument {
 	out := sosViewDocument{
 		Node: v.Node, State: v.State, Since: statement.FormatTime(v.Since), Credited: int64(v.Credited / time.Second), Remaining: int64(v.Remaining / time.Second),
-		Consents: list(v.Consents), Supports: list(v.Supports), Vetoes: list(v.Vetoes), Waiting: list(v.Waiting), Late: v.Late,
+		Consents: list(v.Consents), Supports: list(v.Supports), Vetoes: list(v.Vetoes), Waiting: list(v.Waiting), Late: v.Late, Mute: list(v.Mute),
 	}
 	if !v.FirstSeen.IsZero() {
 		out.FirstSeen = statement.FormatTime(v.FirstSeen)
@@ -251,6 +258,16 @@ func printNeeds(w io.Writer, v client.RescueView) {
 	}
 }
 
+// muted says whose support does not count, as some node has it.
+func muted(q client.RescueRequest) (lines []string) {
+	for _, v := range q.Views {
+		for _, m := range v.Mute {
+			lines = append(lines, fmt.Sprintf("%s does not count: %s", m.Guardian, m.Why))
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(lines)))
+}
+
 // printRequest shows a request, node by node.
 func printRequest(w io.Writer, r client.Rescue, q client.RescueRequest) {
 	w = plainWriter{w}
@@ -269,34 +286,14 @@ func printRequest(w io.Writer, r client.Rescue, q client.RescueRequest) {
 			fmt.Fprintf(w, "    a veto or cancellation came after this node gave its part\n")
 		}
 	}
+	for _, line := range muted(q) {
+		fmt.Fprintf(w, "  %s\n", line)
+	}
+	printDoings(w, q)
 	if len(q.Hidden) > 0 {
 		fmt.Fprintf(w, "  not shown by: %s\n", strings.Join(q.Hidden, ", "))
 	}
 	if next := sosNext(r, q); next != "" {
 		fmt.Fprintf(w, "  next: %s\n", next)
 	}
-}
-
-// sosNext says what people do about a request now, by the node that is furthest; empty: it is over, or waits for nobody.
-func sosNext(r client.Rescue, q client.RescueRequest) string {
-	at := map[string]bool{}
-	for _, v := range q.Views {
-		at[v.State] = true
-	}
-	id := q.ID.Short()
-	for _, s := range []struct {
-		state sos.State
-		next  string
-	}{
-		{sos.LockUp, "new exports, drills and a report; then officers of the new committee run `ostraka sos close " + r.Name + " --as OPERATOR --report FILE`"},
-		{sos.Active, "an operator runs `ostraka sos activate " + r.Name + "`, then `ostraka sos appeal " + id + " --out FILE` for the guardians, who contribute with `ostraka sos support --request FILE`; all of it within the window"},
-		{sos.Contest, "wait; `ostraka sos appeal " + id + " --out FILE` lets guardians' own clocks count. If it is wrong, guardians run `ostraka sos veto " + id + "`, and the operator `ostraka sos alive`"},
-		{sos.Declared, "wait: the delay begins once the logs that must hold it do"},
-		{sos.Armed, "call " + strings.Join(q.Subjects, ", ") + " first; who is for it runs `ostraka sos support " + id + " --as NAME`, a guardian who is not `ostraka sos veto " + id + "`"},
-	} {
-		if at[s.state.String()] {
-			return s.next
-		}
-	}
-	return ""
 }
