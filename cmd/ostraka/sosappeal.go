@@ -90,7 +90,9 @@ func appealOf(vault string, x appeal.Asked) appealDocument {
 		}
 	}
 	for _, s := range x.Steps {
-		d.Begun = append(d.Begun, s.Operator)
+		if s.State == sos.Contest.String() && !slices.Contains(d.Begun, s.Operator) {
+			d.Begun = append(d.Begun, s.Operator)
+		}
 	}
 	for _, v := range x.Vetoes {
 		d.Vetoes = append(d.Vetoes, v.By)
