@@ -14,6 +14,7 @@ import (
 
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -30,6 +31,7 @@ type pen struct {
 
 	only   string // the one role that signs this; empty: any
 	role   string
+	party  [16]byte // a guardian's, by their card
 	circle *client.Circle
 }
 
@@ -90,6 +92,9 @@ func (p *pen) open(ctx context.Context, a *app) (end func(), err error) {
 		k.Wipe()
 		return nil, err
 	}
+	if card, err := k.Card(); err == nil {
+		p.party = card.Party()
+	}
 	p.role, p.circle = act.Guardian, client.Dial(chosen, signer, client.Cache{}) // a guardian has no token, and needs none
 	return func() { p.circle.Close(); k.Wipe() }, nil
 }
@@ -97,6 +102,9 @@ func (p *pen) open(ctx context.Context, a *app) (end func(), err error) {
 // known refuses a name that the vault's plan does not have in the signer's role: the nodes would, and less clearly.
 func (p *pen) known(r client.Rescue) error {
 	names := map[string][]string{act.Guardian: r.Guardians, act.Operator: r.Operators}[p.role]
+	if i := slices.IndexFunc(r.Seats, func(s client.Seat) bool { return s.Party == p.party }); p.role == act.Guardian && i >= 0 && r.Seats[i].Name != p.as {
+		return refused("give --as "+r.Seats[i].Name+", or --key the key file of "+p.as, "--as %s: the key file is %s's, by the nodes' list of guardians of vault %s", p.as, r.Seats[i].Name, r.Name)
+	}
 	if slices.Contains(names, p.as) {
 		return nil
 	}
@@ -255,6 +263,12 @@ func (a *app) sosDeclare(c context.Context, p *plea) error {
 	if err != nil {
 		return err
 	}
+	if err := served(r, p.trigger); err != nil {
+		return err
+	}
+	if err := p.reached(p.trigger, p.contacts); err != nil {
+		return err
+	}
 	s, err := p.request(r)
 	if err != nil {
 		return err
@@ -411,6 +425,9 @@ func (a *app) sosSupportCommand() *cobra.Command {
 				if p.role == act.Operator && len(contacts) > 0 {
 					return statement.Statement{}, usage("--contact: a guardian says whom they tried to reach, an operator's officer does not")
 				}
+				if err := p.reached(q.Trigger, contacts); err != nil {
+					return statement.Statement{}, err
+				}
 				if p.role == act.Guardian {
 					a.noteSeen(q.ID)
 				}
@@ -426,6 +443,22 @@ func (a *app) sosSupportCommand() *cobra.Command {
 	f.StringVar(&o.charter, "charter", "", "with --request: the charter's id as you were told it, all 64 digits (default: its beginning is asked for)")
 	f.StringVar(&send, "send", "", "file with a contribution, to hand to every node")
 	return c
+}
+
+// reached refuses what nodes would take and not count: on silence a guardian says whom they tried to reach (spec/sos 2.3).
+func (p *pen) reached(trigger string, contacts []string) error {
+	if p.role == act.Guardian && trigger == plan.Silence && len(contacts) == 0 {
+		return usage("give --contact: on silence a guardian who does not say whom they tried to reach, how, and what came of it does not count, as in --contact \"telephone: rang out\"")
+	}
+	return nil
+}
+
+// served refuses a trigger that the vault's plan does not have: no node would declare such a request.
+func served(r client.Rescue, trigger string) error {
+	if len(r.Triggers) == 0 || slices.Contains(r.Triggers, trigger) { // a node that does not say it judges what it is given
+		return nil
+	}
+	return usage("--trigger %s: the plan of vault %s does not have it; it has: %s", trigger, r.Name, strings.Join(r.Triggers, ", "))
 }
 
 // noteSeen notes that a guardian had a request: their own delay runs from then on.

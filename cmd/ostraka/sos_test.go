@@ -151,11 +151,35 @@ func TestWhatIsNextInActive(t *testing.T) {
 			}
 			q.Views = append(q.Views, v)
 		}
+		q.Views[1].Mute = []client.Mute{{Guardian: "guardian-2", Why: "no --contact"}}
 		var shown strings.Builder
+		if printRequest(&shown, r, q); strings.Count(shown.String(), "guardian-2 does not count: no --contact") != 1 {
+			t.Errorf("%s: who does not count is not shown once: %s", name, &shown)
+		}
+		shown.Reset()
 		printRequest(&shown, r, q)
 		if got := nextStep(r, q); !strings.Contains(got.text, c.next) || got.waits != c.waits || !strings.Contains(shown.String(), c.shows) {
 			t.Errorf("%s: %+v\n%s", name, got, &shown)
 		}
+	}
+}
+
+// What nodes would take and not count, or never declare, is refused before it is signed; so is a name that is not the key file's.
+func TestRefusedBeforeItIsSigned(t *testing.T) {
+	r := client.Rescue{Name: "treasury", Triggers: []string{"legal", "silence"}, Guardians: []string{"g1", "g2"}, Operators: []string{"acme"}, Seats: []client.Seat{{Name: "g1", Party: [16]byte{1}}, {Name: "g2", Party: [16]byte{2}}}}
+	p := pen{role: act.Guardian, as: "g1", party: [16]byte{2}}
+	for want, err := range map[string]error{"give --contact": p.reached("silence", nil), "it has: legal, silence": served(r, "compromise")} {
+		if e := explain(err); err == nil || e.code != codeUsage || !strings.Contains(e.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	if err := p.known(r); err == nil || explain(err).code != codeRefused || !strings.Contains(err.Error(), "the key file is g2's") {
+		t.Errorf("another guardian's name: %v", err)
+	}
+	p.as = "g2"
+	officer := pen{role: act.Operator, as: "acme"}
+	if err := errors.Join(p.known(r), officer.known(r), officer.reached("silence", nil), p.reached("legal", nil), p.reached("silence", []string{"x"}), served(r, "legal"), served(client.Rescue{}, "legal")); err != nil {
+		t.Error(err)
 	}
 }
 
