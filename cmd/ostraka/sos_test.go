@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -180,6 +181,33 @@ func TestRefusedBeforeItIsSigned(t *testing.T) {
 	officer := pen{role: act.Operator, as: "acme"}
 	if err := errors.Join(p.known(r), officer.known(r), officer.reached("silence", nil), p.reached("legal", nil), p.reached("silence", []string{"x"}), served(r, "legal"), served(client.Rescue{}, "legal")); err != nil {
 		t.Error(err)
+	}
+}
+
+// In an emergency its requests come first, nobody is told to have a lost operator do something, nodes that say the same stand together, and the exit code says whether it waits for people.
+func TestStatusInAnEmergency(t *testing.T) {
+	view := func(node string) client.RescueView {
+		return client.RescueView{Node: node, State: "not ready", Missing: []string{"no backup of cora", "a drill of g2"}, Needs: []client.Need{
+			{What: "no backup of cora", Do: "have cora run \"ostraka backup cut\""}, {What: "a drill of g2", Do: "have g2 run \"ostraka backup drill\""},
+		}}
+	}
+	q := client.RescueRequest{Request: act.Request{Subjects: []string{"cora"}}}
+	r := client.Rescue{Name: "treasury", Views: []client.RescueView{view("acme"), view("bolt")}}
+	if err := sosAlarm([]client.Rescue{r}, nil, time.Now()); err == nil || explain(err).code != codeNotReady || !strings.Contains(err.Error(), "NOT READY at acme") {
+		t.Errorf("without an emergency: %v", err)
+	}
+	for state, code := range map[string]int{"armed": codeNotReady, "contest": codeDone, "active": codeNotReady} {
+		q.Views = []client.RequestView{{Node: "acme", State: state}}
+		r.Requests = []client.RescueRequest{q}
+		var shown strings.Builder
+		printRescue(&shown, r)
+		if out := shown.String(); strings.Contains(out, "have cora") || strings.Count(out, "have g2 run") != 1 || !strings.Contains(out, "acme, bolt NOT READY") || strings.Index(out, "request ") > strings.Index(out, "NOT READY") {
+			t.Errorf("%s: %s", state, out)
+		}
+		err := sosAlarm([]client.Rescue{r}, nil, time.Now())
+		if got := err == nil; got != (code == codeDone) || err != nil && (explain(err).code != code || !strings.Contains(err.Error(), "waits for people")) {
+			t.Errorf("%s: %v", state, err)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -74,8 +75,8 @@ func (a *app) sosStatusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "status [VAULT|REQUEST]", Short: "Show each vault's SOS, and each request, as every node has it", Args: oneAtMost,
 		Long: "Needs no key: what is asked for in SOS is public. Each node counts for itself, so each is shown.\n\n" +
-			"Exit code 4: nodes contradict one another, or one does not show a declaration that others have had for a minute. Exit code 5: a vault is NOT READY: what it lacks,\n" +
-			"and what to do, is shown. A vault with an old drill can be rescued all the same; one whose guardians' values or masks are missing cannot.",
+			"Exit code 4: nodes contradict one another, or one does not show a declaration that others have had for a minute. Exit code 5: a request waits for people,\n" +
+			"or a vault without one that runs is NOT READY: what it lacks, and what to do, is shown. Exit code 0 while an emergency runs: it waits for time, or for nodes. A vault with an old drill can be rescued all the same; one whose guardians' values or masks are missing cannot.",
 		RunE: func(c *cobra.Command, args []string) error { return a.sosStatus(c.Context(), args) },
 	}
 }
@@ -172,13 +173,30 @@ func sosAlarm(all []client.Rescue, failed []client.Failure, now time.Time) error
 		}
 	}
 	for _, r := range all {
-		for _, v := range r.Views {
-			if len(v.Missing) > 0 {
-				return notReady("mend what it names; `ostraka sos plan` shows what the plan says", "vault %s is NOT READY at %s: %s", r.Name, v.Node, v.Missing[0])
-			}
-			if v.RolledBack {
-				return notReady("its operator runs `ostraka node confirm-restore`", "vault %s is NOT READY at %s: the node was rolled back", r.Name, v.Node)
-			}
+		if err := sosWaits(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sosWaits says what a vault waits for: an emergency for people, else whatever keeps it from being READY. What is overdue keeps no emergency that runs.
+func sosWaits(r client.Rescue) error {
+	for _, v := range r.Views {
+		if v.RolledBack && !slices.Contains(subjectsOf(r), v.Node) {
+			return notReady("its operator runs `ostraka node confirm-restore`", "vault %s is NOT READY at %s: the node was rolled back", r.Name, v.Node)
+		}
+	}
+	runs := false
+	for _, q := range r.Requests {
+		if next := nextStep(r, q); next.waits {
+			return notReady(next.text, "request %s of vault %s waits for people", q.ID.Short(), r.Name)
+		}
+		runs = runs || q.Holds()
+	}
+	for _, v := range r.Views {
+		if len(v.Missing) > 0 && !runs {
+			return notReady("mend what it names; `ostraka sos plan` shows what the plan says", "vault %s is NOT READY at %s: %s", r.Name, v.Node, v.Missing[0])
 		}
 	}
 	return nil
@@ -220,31 +238,79 @@ func sosViewOf(v client.RequestView) sosViewDocument {
 func printRescue(w io.Writer, r client.Rescue) {
 	mode := map[bool]string{true: "DRILL", false: "REAL"}[r.Drill]
 	fmt.Fprintf(w, "vault %s (%s), charter %s; declarations in the 90 days before: %d\n", r.Name, mode, r.Charter.Short(), r.Declared)
-	for _, v := range r.Views {
-		if len(v.Missing) == 0 && !v.RolledBack {
-			fmt.Fprintf(w, "  %-10s %s\n", v.Node, strings.ToUpper(cmp.Or(v.State, "armed")))
-			continue
-		}
-		fmt.Fprintf(w, "  %-10s NOT READY\n", v.Node)
-		if v.RolledBack {
-			fmt.Fprintf(w, "    it was rolled back, and its operator has not confirmed: `ostraka node confirm-restore`\n")
-		}
-		printNeeds(w, v)
-	}
 	if r.Apart != nil {
 		fmt.Fprintf(w, "  ALARM: %v\n", r.Apart)
 	}
-	for _, q := range r.Requests {
-		printRequest(w, r, q)
+	open := func(q client.RescueRequest) bool { return sosNext(r, q) != "" }
+	for _, first := range []bool{true, false} { // what is open comes before what the vault is missing, and what is over after it
+		for _, q := range r.Requests {
+			if open(q) == first {
+				printRequest(w, r, q)
+			}
+		}
+		if first {
+			printViews(w, r)
+		}
 	}
 }
 
+// printViews shows what each node says of a vault, equal ones together.
+func printViews(w io.Writer, r client.Rescue) {
+	var texts []string
+	nodes, lost := map[string][]string{}, subjectsOf(r)
+	for _, v := range r.Views {
+		var text strings.Builder
+		printView(&text, v, lost)
+		if nodes[text.String()] == nil {
+			texts = append(texts, text.String())
+		}
+		nodes[text.String()] = append(nodes[text.String()], v.Node)
+	}
+	for _, text := range texts {
+		fmt.Fprintf(w, "  %-10s %s", strings.Join(nodes[text], ", "), text)
+	}
+}
+
+func printView(w io.Writer, v client.RescueView, lost []string) {
+	if len(v.Missing) == 0 && !v.RolledBack {
+		fmt.Fprintln(w, strings.ToUpper(cmp.Or(v.State, "armed")))
+		return
+	}
+	fmt.Fprintln(w, "NOT READY")
+	if v.RolledBack {
+		fmt.Fprintln(w, "    it was rolled back, and its operator has not confirmed: `ostraka node confirm-restore`")
+	}
+	printNeeds(w, v, lost)
+}
+
+// subjectsOf are the operators that open requests of a vault call lost: nobody is told to have them do something.
+func subjectsOf(r client.Rescue) (names []string) {
+	for _, q := range r.Requests {
+		if sosNext(r, q) != "" {
+			names = append(names, q.Subjects...)
+		}
+	}
+	return names
+}
+
+// about says that a text names one of these.
+func about(text string, names []string) bool {
+	word := func(c rune) bool {
+		return c != '-' && c != '.' && c != '_' && !unicode.IsLetter(c) && !unicode.IsDigit(c)
+	}
+	return slices.ContainsFunc(strings.FieldsFunc(text, word), func(w string) bool { return slices.Contains(names, strings.TrimRight(w, ".")) })
+}
+
 // printNeeds shows what a node says is missing, and what to do about it.
-func printNeeds(w io.Writer, v client.RescueView) {
+func printNeeds(w io.Writer, v client.RescueView, lost []string) {
 	w = plainWriter{w}
-	said := map[string]bool{}
+	said, left := map[string]bool{}, 0
 	for _, n := range v.Needs {
 		said[n.What] = true
+		if about(n.Do, lost) {
+			left++
+			continue
+		}
 		kind := "overdue"
 		if n.Stops {
 			kind = "MISSING"
@@ -255,6 +321,9 @@ func printNeeds(w io.Writer, v client.RescueView) {
 		if !said[m] {
 			fmt.Fprintf(w, "    MISSING: %s\n", m)
 		}
+	}
+	if left > 0 {
+		fmt.Fprintf(w, "    %d more that only %s could mend: the emergency does not wait for it\n", left, strings.Join(lost, ", "))
 	}
 }
 
