@@ -360,7 +360,7 @@ func chosen(r client.Rescue, all []act.Request, of string) (act.Request, error) 
 }
 
 // answerSOS is what a person says to a request that is there.
-func (a *app) answerSOS(c context.Context, p *pen, id string, least int, question string, say func(act.Request) (statement.Statement, error)) error {
+func (a *app) answerSOS(c context.Context, p *pen, id string, least int, question string, say func(client.RescueRequest) (statement.Statement, error)) error {
 	ctx, cancel := a.within(c, 5*time.Minute)
 	defer cancel()
 	end, err := p.open(ctx, a)
@@ -384,7 +384,7 @@ func (a *app) answerSOS(c context.Context, p *pen, id string, least int, questio
 		return notReady("wait until the request is at the others, or ask whoever made it to hand it in again", "only %d node shows request %s, and %d are needed: one alone could show what the others never had", len(q.Views), q.ID.Short(), least)
 	}
 	printRequest(a.err, r, q)
-	s, err := say(q.Request)
+	s, err := say(q)
 	if err != nil {
 		return err
 	}
@@ -421,7 +421,7 @@ func (a *app) sosSupportCommand() *cobra.Command {
 			case send != "":
 				return a.sosSend(c.Context(), send)
 			}
-			return a.answerSOS(c.Context(), &p, args[0], 2, "Support it?", func(q act.Request) (statement.Statement, error) {
+			return a.answerSOS(c.Context(), &p, args[0], 2, "Support it?", func(q client.RescueRequest) (statement.Statement, error) {
 				if p.role == act.Operator && len(contacts) > 0 {
 					return statement.Statement{}, usage("--contact: a guardian says whom they tried to reach, an operator's officer does not")
 				}
@@ -486,9 +486,12 @@ func (a *app) sosVetoCommand() *cobra.Command {
 			if reason == "" {
 				return usage("say why, for everybody: --reason TEXT")
 			}
-			return a.answerSOS(c.Context(), &p, args[0], 1, "Veto it?", func(q act.Request) (statement.Statement, error) {
+			return a.answerSOS(c.Context(), &p, args[0], 1, "Veto it?", func(q client.RescueRequest) (statement.Statement, error) {
 				if p.role != act.Guardian {
 					return statement.Statement{}, usage("guardians veto: give your key file, --key FILE")
+				}
+				if text := lateVeto(q); text != "" {
+					a.say("%s", text)
 				}
 				return act.Veto{Head: q.Head(), By: p.as, Reason: reason, Created: client.Now()}.Statement(client.NewSalt())
 			})
@@ -497,6 +500,18 @@ func (a *app) sosVetoCommand() *cobra.Command {
 	p.guardianFlags(c)
 	c.Flags().StringVar(&reason, "reason", "", "why, for everybody: it is public")
 	return c
+}
+
+// lateVeto says what a veto still does once parts were given (spec/sos 3.5, 3.9); "" before.
+func lateVeto(q client.RescueRequest) string {
+	gave := slices.ContainsFunc(activationsOf(q), func(x activationDocument) bool { return len(x.Gave) > 0 })
+	switch {
+	case len(renewed(q)) > 0:
+		return "New shares exist already: vetoes do not undo them. Enough of them lock a vault up at once that is still ACTIVE, so that it pays to its rescue addresses alone; after that a veto is kept for everybody to see, and moves nothing."
+	case gave:
+		return "Parts were given already, which nobody can take back: new shares may come of them all the same. Enough vetoes lock the vault up at once, and nothing more is given."
+	}
+	return ""
 }
 
 func (a *app) sosChallengeCommand() *cobra.Command {

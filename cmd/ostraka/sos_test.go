@@ -211,6 +211,28 @@ func TestStatusInAnEmergency(t *testing.T) {
 	}
 }
 
+// A veto that comes late is told what it still does; who closes too early, from when on they can.
+func TestLateAndEarly(t *testing.T) {
+	view := client.RequestView{Node: "acme", State: "active", Remaining: 90*time.Second + 244469848, Activations: []client.Activated{{ID: [32]byte{2}}}}
+	q := client.RescueRequest{Views: []client.RequestView{view}}
+	if text := lateVeto(q); text != "" {
+		t.Errorf("in time: %s", text)
+	}
+	q.Views[0].Activations[0].Gave = []string{"acme"}
+	if text := lateVeto(q); !strings.Contains(text, "Parts were given already") {
+		t.Errorf("parts were given: %s", text)
+	}
+	q.Views[0].Reshared = [][32]byte{{1}}
+	if text := lateVeto(q); !strings.Contains(text, "New shares exist already") {
+		t.Errorf("new shares: %s", text)
+	}
+	r := client.Rescue{Name: "treasury", Requests: []client.RescueRequest{q}}
+	err := unlocked(r, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	if p := explain(err); p.code != codeNotReady || !strings.Contains(p.Error(), "at about 2026-03-01T12:01:30Z (in 1m30s)") {
+		t.Errorf("a closing in ACTIVE: %v", err)
+	}
+}
+
 // What a node cannot name a committee for yet is not ready, with what to do; it is not refused.
 func TestUnactivated(t *testing.T) {
 	for text, next := range map[string]string{rescue.ErrAllFresh.Error(): "ostraka sos sweep", "key 12: " + rescue.ErrCarried.Error() + ": x": "--instead", "no SOS request of the vault is ACTIVE on this node": "it is activated when its delay is over", "bolt has not announced its key": "run it again"} {

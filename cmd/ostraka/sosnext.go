@@ -102,11 +102,11 @@ func nextStep(r client.Rescue, q client.RescueRequest) step {
 	id := q.ID.Short()
 	switch {
 	case at[sos.LockUp.String()]:
-		return step{"new exports, drills and a report; then officers of the new committee run `ostraka sos close " + r.Name + " --as OPERATOR --report FILE`", awaitsClosing(q)}
+		return step{"new exports, drills and a report; then officers of the new committee run `ostraka sos close " + r.Name + " --as OPERATOR --report FILE`", awaits(q, sos.LockUp, "a closing of key")}
 	case at[sos.Active.String()]:
 		return activeStep(r, q, id)
 	case at[sos.Contest.String()]:
-		return step{"wait; `ostraka sos appeal " + id + " --out FILE` lets guardians' own clocks count. If it is wrong, guardians run `ostraka sos veto " + id + "`, and the operator `ostraka sos alive`", false}
+		return step{"wait; `ostraka sos appeal " + id + " --out FILE` lets guardians' own clocks count. If it is wrong, guardians run `ostraka sos veto " + id + "`, and the operator `ostraka sos alive`", awaits(q, sos.Contest, "must consent") || awaits(q, sos.Contest, "must confirm")}
 	case at[sos.Declared.String()]:
 		return step{"wait: the delay begins once the logs that must hold it do", false}
 	case at[sos.Armed.String()]:
@@ -115,10 +115,10 @@ func nextStep(r client.Rescue, q client.RescueRequest) step {
 	return step{}
 }
 
-// awaitsClosing says that a node in LOCK-UP waits for signatures of a closing. What it waits for stands in its own words.
-func awaitsClosing(q client.RescueRequest) bool {
+// awaits says that a node in a state waits for something. What it waits for stands in its own words.
+func awaits(q client.RescueRequest, at sos.State, words string) bool {
 	return slices.ContainsFunc(q.Views, func(v client.RequestView) bool {
-		return v.State == sos.LockUp.String() && slices.ContainsFunc(v.Waiting, func(what string) bool { return strings.HasPrefix(what, "a closing of key") })
+		return v.State == at.String() && slices.ContainsFunc(v.Waiting, func(what string) bool { return strings.Contains(what, words) })
 	})
 }
 
