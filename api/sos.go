@@ -42,7 +42,7 @@ func (o *operator) Activate(ctx context.Context, r *connect.Request[pb.ActivateR
 	if err != nil {
 		return nil, err
 	}
-	ids, err := o.d.Rescue.AskActivation(ctx, time.Now(), id, r.Msg.Successors, int(r.Msg.Threshold))
+	ids, err := o.d.Rescue.AskActivation(ctx, time.Now(), id, r.Msg.Successors, int(r.Msg.Threshold), r.Msg.Instead)
 	if err != nil {
 		return nil, connect.NewError(connect.CodeFailedPrecondition, err)
 	}
@@ -76,6 +76,9 @@ func (p *people) rescue(ctx context.Context, now time.Time, id statement.ID) *pb
 	}
 	for _, g := range x.Plan.Guardians {
 		out.Guardians = append(out.Guardians, g.Name)
+	}
+	for _, t := range x.Plan.Triggers {
+		out.Triggers = append(out.Triggers, t.Name)
 	}
 	for _, k := range x.Keys {
 		out.Keys = append(out.Keys, &pb.RescueKey{Key: k.Key[:], Epoch: k.Epoch[:], Holders: x.Holders[k.Key].Operators, Threshold: uint32(x.Holders[k.Key].Threshold)})
@@ -118,9 +121,23 @@ func (p *people) readiness(ctx context.Context, now time.Time, id statement.ID, 
 
 func rescueCase(c rescue.ShownCase) *pb.RescueCase {
 	id := c.ID()
-	return &pb.RescueCase{
+	out := &pb.RescueCase{
 		Request: c.Said().Bytes(), Id: id[:], State: c.State().String(), Since: stamp(c.Since()), FirstSeen: stamp(c.FirstSeen()),
 		Credited: int64(c.Credited() / time.Second), Remaining: int64(c.Remaining() / time.Second),
 		Consents: c.Consents(), Supports: c.Supports(), Vetoes: c.Vetoes(), Lacks: c.Lacks, Late: c.Late(),
+		Quorum: uint32(c.Plan().Quorum),
 	}
+	for _, x := range c.Doings {
+		out.Activations = append(out.Activations, &pb.RescueActivation{
+			Id: idBytes(x.ID), Key: x.Key.Key[:], Contributors: x.Contributors, Signed: x.Signed, Members: x.Names(), Whole: x.Whole, Given: x.Given, Gave: x.Gave,
+		})
+	}
+	for _, k := range c.Reshared() {
+		out.Reshared = append(out.Reshared, k.Key[:])
+	}
+	for _, m := range c.Mute {
+		out.Supports = slices.DeleteFunc(out.Supports, func(name string) bool { return name == m.Guardian })
+		out.Mute = append(out.Mute, &pb.RescueMute{Guardian: m.Guardian, Why: m.Why})
+	}
+	return out
 }

@@ -208,7 +208,7 @@ func together(good Answers[shownPlea]) map[statement.ID]carry.Signed {
 // maxSaidSignatures bounds how many of one statement are tried of what a node shows.
 const maxSaidSignatures = 32
 
-// hear has the reader take what a guardian needs: of each key the last activation with the seats of its members, of each node the last step into CONTEST, and the last that is not ahead of
+// hear has the reader take what a guardian needs: of each key the last activation with the seats of its members, of each node the last step into CONTEST and into ACTIVE, and the last that is not ahead of
 // this clock, of each guardian a veto, of each subject what proves that it lives. What does not hold is left out. A statement that one person or node signs is tried with each signature that is
 // shown.
 func hear(read *appeal.Asked, said map[statement.ID]carry.Signed) (taken []carry.Signed) {
@@ -232,6 +232,9 @@ func hear(read *appeal.Asked, said map[statement.ID]carry.Signed) (taken []carry
 			}
 		}
 		whose := fmt.Sprint(s.Kind(), f.Get("operator"), f.Get("by"), f.Get("key"))
+		if s.Kind() == statement.SOSStep {
+			whose += f.Get("state")
+		}
 		if s.Kind() == statement.SOSStep && s.Fields().Time("created").After(time.Now().Add(act.Skew)) { // it takes the place of no other: readers leave it out
 			whose += " ahead"
 		}
@@ -266,7 +269,7 @@ func wanted(s statement.Statement) bool {
 	case statement.SOSSeat, statement.SOSActivation, statement.SOSVeto, statement.SOSAlive, statement.SOSSigned:
 		return true
 	case statement.SOSStep:
-		return s.Fields().Get("state") == sos.Contest.String()
+		return slices.Contains([]string{sos.Contest.String(), sos.Active.String()}, s.Fields().Get("state"))
 	}
 	return false
 }

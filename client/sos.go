@@ -27,6 +27,7 @@ type Rescue struct {
 	Keys                 []act.Key
 	Holders              map[[32]byte]sos.Holders // of each key, its committee in force
 	Operators, Guardians []string
+	Triggers             []string     // that the plan serves; none: the node does not say
 	Seats                []Seat       // guardians' parties, by their cards
 	Declared             int          // declarations in the 90 days before: the most that a node knows
 	Previous             statement.ID // the last of them, by that node
@@ -75,6 +76,27 @@ type RequestView struct {
 	Credited, Remaining                 time.Duration
 	Consents, Supports, Vetoes, Waiting []string
 	Late                                bool
+	Activations                         []Activated
+	Quorum                              int        // so many contributions it takes; 0: the node does not say
+	Reshared                            [][32]byte // keys that have new shares by it
+	Mute                                []Mute
+}
+
+// An Activated is an activation, as one node has it.
+type Activated struct {
+	ID                    statement.ID
+	Key                   [32]byte
+	Contributors, Members []string
+	Signed                []string // contributors whose signature the node has
+	Whole                 bool     // all signed, and the node took it
+	Given                 []string // guardians whose contribution the node has
+	Gave                  []string // contributors that gave their part
+}
+
+// A Mute is a guardian whose support does not count, and why.
+type Mute struct {
+	Guardian string `json:"guardian"`
+	Why      string `json:"why"`
 }
 
 // Bounds of what one node may show of a vault.
@@ -119,12 +141,12 @@ func readRescue(node string, m *v1.Rescue) (r Rescue, err error) {
 	if len(m.Cases) > sos.MaxCases || len(m.Keys) > maxVaultKeys || len(m.Name) > 64 {
 		return r, fmt.Errorf("%d requests and %d keys, at most %d and %d are read", len(m.Cases), len(m.Keys), sos.MaxCases, maxVaultKeys)
 	}
-	for _, names := range [][]string{m.Missing, m.Operators, m.Guardians} {
+	for _, names := range [][]string{m.Missing, m.Operators, m.Guardians, m.Triggers} {
 		if len(names) > maxRescueNames {
 			return r, fmt.Errorf("a list of %d, at most %d are read", len(names), maxRescueNames)
 		}
 	}
-	r = Rescue{Vault: statement.ID(m.Vault), Name: m.Name, Drill: m.Drill, Operators: m.Operators, Guardians: m.Guardians, Declared: int(m.Declared), Holders: map[[32]byte]sos.Holders{}}
+	r = Rescue{Vault: statement.ID(m.Vault), Name: m.Name, Drill: m.Drill, Operators: m.Operators, Guardians: m.Guardians, Triggers: m.Triggers, Declared: int(m.Declared), Holders: map[[32]byte]sos.Holders{}}
 	copy(r.Charter[:], m.Charter)
 	copy(r.Previous[:], m.Previous)
 	if (r.Declared == 0) != r.Previous.IsZero() {
@@ -193,8 +215,38 @@ func readRequest(node string, vault statement.ID, c *v1.RescueCase) (q RescueReq
 			return q, fmt.Errorf("request %s: first seen: %w", q.ID.Short(), err)
 		}
 	}
+	err = v.readDoings(c)
 	q.Views = []RequestView{v}
-	return q, nil
+	return q, err
+}
+
+// readDoings reads how far the activations of a request are.
+func (v *RequestView) readDoings(c *v1.RescueCase) error {
+	if len(c.Activations) > 2*maxVaultKeys || len(c.Reshared) > maxVaultKeys || len(c.Mute) > maxRescueNames || c.Quorum > maxRescueNames {
+		return fmt.Errorf("%d activations, %d keys with new shares, %d supports that do not count and %d contributions are more than are read", len(c.Activations), len(c.Reshared), len(c.Mute), c.Quorum)
+	}
+	v.Quorum = int(c.Quorum)
+	for _, x := range c.Activations {
+		if len(x.Id) != 32 || len(x.Key) != 32 {
+			return errors.New("an activation or its key is not 32 bytes")
+		}
+		for _, names := range [][]string{x.Contributors, x.Members, x.Signed, x.Given, x.Gave} {
+			if len(names) > maxRescueNames {
+				return fmt.Errorf("activation %x: a list of %d, at most %d are read", x.Id[:4], len(names), maxRescueNames)
+			}
+		}
+		v.Activations = append(v.Activations, Activated{statement.ID(x.Id), [32]byte(x.Key), x.Contributors, x.Members, x.Signed, x.Whole, x.Given, x.Gave})
+	}
+	for _, k := range c.Reshared {
+		if len(k) != 32 {
+			return errors.New("a key with new shares is not 32 bytes")
+		}
+		v.Reshared = append(v.Reshared, [32]byte(k))
+	}
+	for _, m := range c.Mute {
+		v.Mute = append(v.Mute, Mute{m.Guardian, m.Why})
+	}
+	return nil
 }
 
 // basis is what all nodes must say alike: what a request is made from.

@@ -131,7 +131,14 @@ func TestRescueRefuses(t *testing.T) {
 		"another vault's": func(m *v1.Rescue) { m.Vault[0]++ },
 		"since":           func(m *v1.Rescue) { m.Cases[0].Since = "" }, "first seen": func(m *v1.Rescue) { m.Cases[0].FirstSeen = "x" },
 		"credited": func(m *v1.Rescue) { m.Cases[0].Credited = -1 }, "remaining": func(m *v1.Rescue) { m.Cases[0].Remaining = 1 << 40 },
-		"vetoes": func(m *v1.Rescue) { m.Cases[0].Vetoes = many },
+		"vetoes":     func(m *v1.Rescue) { m.Cases[0].Vetoes = many },
+		"triggers":   func(m *v1.Rescue) { m.Triggers = many },
+		"activation": func(m *v1.Rescue) { m.Cases[0].Activations = []*v1.RescueActivation{{Key: m.Charter}} },
+		"given": func(m *v1.Rescue) {
+			m.Cases[0].Activations = []*v1.RescueActivation{{Id: m.Charter, Key: m.Charter, Given: many}}
+		},
+		"new shares": func(m *v1.Rescue) { m.Cases[0].Reshared = [][]byte{{1}} },
+		"mute":       func(m *v1.Rescue) { m.Cases[0].Mute = slices.Repeat([]*v1.RescueMute{{}}, len(many)) },
 	} {
 		m := rescued(t)
 		edit(m)

@@ -421,7 +421,7 @@ func activationStory(t *testing.T, ready setting, r act.Request, b *blow) []blow
 	s.Run("asked", func() (done bool) {
 		lived := s.Act(live[0], func() {
 			var err error
-			ids, err = live[0].Rescue.AskActivation(t.Context(), s.Clock(live[0]), s.vault, nil, 0)
+			ids, err = live[0].Rescue.AskActivation(t.Context(), s.Clock(live[0]), s.vault, nil, 0, true)
 			done = err == nil
 		})
 		return lived && done || len(s.activations(live[0], r)) > 0

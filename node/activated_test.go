@@ -75,7 +75,7 @@ func (s setting) activate(h *nodetest.Host, successors ...string) (ids []stateme
 	var last error
 	s.Run("activated by "+h.Own.Name, func() (done bool) {
 		s.Act(h, func() {
-			ids, last = h.Rescue.AskActivation(s.T.Context(), s.Clock(h), s.vault, successors, 0)
+			ids, last = h.Rescue.AskActivation(s.T.Context(), s.Clock(h), s.vault, successors, 0, true)
 			done = last == nil
 		})
 		return done
@@ -144,6 +144,19 @@ func TestGuardedReshare(t *testing.T) {
 			if !s.heldExport(a) || !s.heldExport(b) || s.heldExport(d) {
 				t.Error("an export is cut of the old shares, or refused to who has none")
 			}
+			s.Run("nobody replaces what guardians may be answering", func() (carried bool) {
+				s.Act(a, func() {
+					shown, err := a.Rescue.Show(t.Context(), s.Clock(a), s.vault)
+					if err != nil || len(shown.Cases) != 1 || len(shown.Cases[0].Doings) != 1 {
+						t.Fatalf("%v %+v", err, shown)
+					}
+					if x := shown.Cases[0].Doings[0]; x.ID == ids[0] && x.Whole && len(x.Signed) == 2 && len(x.Given) == 0 {
+						_, err = a.Rescue.AskActivation(t.Context(), s.Clock(a), s.vault, nil, 0, false)
+						carried = errors.Is(err, rescue.ErrCarried)
+					}
+				})
+				return carried
+			})
 			for i := range 2 {
 				n := s.contribution(r, ids[0], i)
 				s.Run("a contribution is taken", func() (taken bool) {

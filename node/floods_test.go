@@ -250,7 +250,7 @@ func TestActivationsAtAPace(t *testing.T) {
 		s := active(t, ready, r, "pace")
 		a, b := s.Hosts[0], s.Hosts[1]
 		for range 60 {
-			s.Act(a, func() { _, _ = a.Rescue.AskActivation(t.Context(), s.Clock(a), s.vault, nil, 0) })
+			s.Act(a, func() { _, _ = a.Rescue.AskActivation(t.Context(), s.Clock(a), s.vault, nil, 0, true) })
 			s.Step(time.Second)
 			s.Deliver()
 		}
@@ -273,7 +273,7 @@ func TestActivationsAtAPace(t *testing.T) {
 		var next statement.ID
 		s.Run("asked again", func() (done bool) {
 			s.Act(a, func() {
-				ids, err := a.Rescue.AskActivation(t.Context(), s.Clock(a), s.vault, nil, 0)
+				ids, err := a.Rescue.AskActivation(t.Context(), s.Clock(a), s.vault, nil, 0, true)
 				if done = err == nil && ids[0] != first; done {
 					next = ids[0]
 				}

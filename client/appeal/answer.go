@@ -74,6 +74,45 @@ func (a Asked) Term(seen, now time.Time) (from, until time.Time, err error) {
 	return from, until, nil
 }
 
+// Window is when the first of those who give their part has its window over, by the steps in the file: from its step into ACTIVE on (sure), or after the delay that its step into CONTEST began.
+// Zero: the file shows neither. It is their word, and bounds nothing: the guardian is told, and may answer until Term is over.
+func (a Asked) Window() (over time.Time, sure bool) {
+	last := map[string]act.Step{}
+	for _, s := range a.Steps {
+		if o, ok := last[s.Operator]; a.gives(s.Operator) && (!ok || !s.Created.Before(o.Created)) {
+			last[s.Operator] = s
+		}
+	}
+	t, _ := a.Plan.Trigger(a.Request.Trigger)
+	for _, s := range last {
+		end := s.Created.Add(a.Plan.Window)
+		switch s.State {
+		case sos.Active.String():
+		case sos.Contest.String():
+			end = end.Add(t.Delay)
+		default:
+			continue
+		}
+		if active := s.State == sos.Active.String(); over.IsZero() || end.Before(over) {
+			over, sure = end, active
+		}
+	}
+	return over, sure
+}
+
+// gives says whether an operator gives its part; before an activation any may.
+func (a Asked) gives(operator string) bool {
+	named := false
+	for _, k := range a.Keys {
+		if k.Activation != nil {
+			if named = true; slices.Contains(k.Activation.Contributors, operator) {
+				return true
+			}
+		}
+	}
+	return !named && !slices.Contains(a.Request.Subjects, operator)
+}
+
 // Ahead are the contributors' steps that count for nothing yet, as they are dated ahead of this clock and of what everybody else says.
 func (a Asked) Ahead(seen, now time.Time) (out []act.Step) {
 	for _, k := range a.Keys {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -30,6 +31,7 @@ type pen struct {
 
 	only   string // the one role that signs this; empty: any
 	role   string
+	party  [16]byte // a guardian's, by their card
 	circle *client.Circle
 }
 
@@ -90,6 +92,9 @@ func (p *pen) open(ctx context.Context, a *app) (end func(), err error) {
 		k.Wipe()
 		return nil, err
 	}
+	if card, err := k.Card(); err == nil {
+		p.party = card.Party()
+	}
 	p.role, p.circle = act.Guardian, client.Dial(chosen, signer, client.Cache{}) // a guardian has no token, and needs none
 	return func() { p.circle.Close(); k.Wipe() }, nil
 }
@@ -97,6 +102,9 @@ func (p *pen) open(ctx context.Context, a *app) (end func(), err error) {
 // known refuses a name that the vault's plan does not have in the signer's role: the nodes would, and less clearly.
 func (p *pen) known(r client.Rescue) error {
 	names := map[string][]string{act.Guardian: r.Guardians, act.Operator: r.Operators}[p.role]
+	if i := slices.IndexFunc(r.Seats, func(s client.Seat) bool { return s.Party == p.party }); p.role == act.Guardian && i >= 0 && r.Seats[i].Name != p.as {
+		return refused("give --as "+r.Seats[i].Name+", or --key the key file of "+p.as, "--as %s: the key file is %s's, by the nodes' list of guardians of vault %s", p.as, r.Seats[i].Name, r.Name)
+	}
 	if slices.Contains(names, p.as) {
 		return nil
 	}
@@ -255,6 +263,12 @@ func (a *app) sosDeclare(c context.Context, p *plea) error {
 	if err != nil {
 		return err
 	}
+	if err := served(r, p.trigger); err != nil {
+		return err
+	}
+	if err := p.reached(p.trigger, p.contacts); err != nil {
+		return err
+	}
 	s, err := p.request(r)
 	if err != nil {
 		return err
@@ -346,7 +360,7 @@ func chosen(r client.Rescue, all []act.Request, of string) (act.Request, error) 
 }
 
 // answerSOS is what a person says to a request that is there.
-func (a *app) answerSOS(c context.Context, p *pen, id string, least int, question string, say func(act.Request) (statement.Statement, error)) error {
+func (a *app) answerSOS(c context.Context, p *pen, id string, least int, question string, say func(client.RescueRequest) (statement.Statement, error)) error {
 	ctx, cancel := a.within(c, 5*time.Minute)
 	defer cancel()
 	end, err := p.open(ctx, a)
@@ -370,7 +384,7 @@ func (a *app) answerSOS(c context.Context, p *pen, id string, least int, questio
 		return notReady("wait until the request is at the others, or ask whoever made it to hand it in again", "only %d node shows request %s, and %d are needed: one alone could show what the others never had", len(q.Views), q.ID.Short(), least)
 	}
 	printRequest(a.err, r, q)
-	s, err := say(q.Request)
+	s, err := say(q)
 	if err != nil {
 		return err
 	}
@@ -407,9 +421,12 @@ func (a *app) sosSupportCommand() *cobra.Command {
 			case send != "":
 				return a.sosSend(c.Context(), send)
 			}
-			return a.answerSOS(c.Context(), &p, args[0], 2, "Support it?", func(q act.Request) (statement.Statement, error) {
+			return a.answerSOS(c.Context(), &p, args[0], 2, "Support it?", func(q client.RescueRequest) (statement.Statement, error) {
 				if p.role == act.Operator && len(contacts) > 0 {
 					return statement.Statement{}, usage("--contact: a guardian says whom they tried to reach, an operator's officer does not")
+				}
+				if err := p.reached(q.Trigger, contacts); err != nil {
+					return statement.Statement{}, err
 				}
 				if p.role == act.Guardian {
 					a.noteSeen(q.ID)
@@ -426,6 +443,22 @@ func (a *app) sosSupportCommand() *cobra.Command {
 	f.StringVar(&o.charter, "charter", "", "with --request: the charter's id as you were told it, all 64 digits (default: its beginning is asked for)")
 	f.StringVar(&send, "send", "", "file with a contribution, to hand to every node")
 	return c
+}
+
+// reached refuses what nodes would take and not count: on silence a guardian says whom they tried to reach (spec/sos 2.3).
+func (p *pen) reached(trigger string, contacts []string) error {
+	if p.role == act.Guardian && trigger == plan.Silence && len(contacts) == 0 {
+		return usage("give --contact: on silence a guardian who does not say whom they tried to reach, how, and what came of it does not count, as in --contact \"telephone: rang out\"")
+	}
+	return nil
+}
+
+// served refuses a trigger that the vault's plan does not have: no node would declare such a request.
+func served(r client.Rescue, trigger string) error {
+	if len(r.Triggers) == 0 || slices.Contains(r.Triggers, trigger) { // a node that does not say it judges what it is given
+		return nil
+	}
+	return usage("--trigger %s: the plan of vault %s does not have it; it has: %s", trigger, r.Name, strings.Join(r.Triggers, ", "))
 }
 
 // noteSeen notes that a guardian had a request: their own delay runs from then on.
@@ -453,9 +486,12 @@ func (a *app) sosVetoCommand() *cobra.Command {
 			if reason == "" {
 				return usage("say why, for everybody: --reason TEXT")
 			}
-			return a.answerSOS(c.Context(), &p, args[0], 1, "Veto it?", func(q act.Request) (statement.Statement, error) {
+			return a.answerSOS(c.Context(), &p, args[0], 1, "Veto it?", func(q client.RescueRequest) (statement.Statement, error) {
 				if p.role != act.Guardian {
 					return statement.Statement{}, usage("guardians veto: give your key file, --key FILE")
+				}
+				if text := lateVeto(q); text != "" {
+					a.say("%s", text)
 				}
 				return act.Veto{Head: q.Head(), By: p.as, Reason: reason, Created: client.Now()}.Statement(client.NewSalt())
 			})
@@ -464,6 +500,18 @@ func (a *app) sosVetoCommand() *cobra.Command {
 	p.guardianFlags(c)
 	c.Flags().StringVar(&reason, "reason", "", "why, for everybody: it is public")
 	return c
+}
+
+// lateVeto says what a veto still does once parts were given (spec/sos 3.5, 3.9); "" before.
+func lateVeto(q client.RescueRequest) string {
+	gave := slices.ContainsFunc(activationsOf(q), func(x activationDocument) bool { return len(x.Gave) > 0 })
+	switch {
+	case len(renewed(q)) > 0:
+		return "New shares exist already: vetoes do not undo them. Enough of them lock a vault up at once that is still ACTIVE, so that it pays to its rescue addresses alone; after that a veto is kept for everybody to see, and moves nothing."
+	case gave:
+		return "Parts were given already, which nobody can take back: new shares may come of them all the same. Enough vetoes lock the vault up at once, and nothing more is given."
+	}
+	return ""
 }
 
 func (a *app) sosChallengeCommand() *cobra.Command {

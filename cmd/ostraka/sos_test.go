@@ -6,12 +6,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/node/rescue"
 )
 
 // An id of which the node has no request was not answered: that is no success.
@@ -124,9 +126,116 @@ func TestWhatIsNext(t *testing.T) {
 	}
 }
 
+// In ACTIVE the next step goes by what is there: who has not signed, how many guardians contributed, whether there are new shares. Nobody is sent to activate again.
+func TestWhatIsNextInActive(t *testing.T) {
+	key := [32]byte{1}
+	r := client.Rescue{Name: "treasury"}
+	for name, c := range map[string]struct {
+		edit  func(*client.RequestView)
+		shows string
+		next  string
+		waits bool
+	}{
+		"nothing":  {func(v *client.RequestView) { v.Activations = nil }, "", "an operator runs `ostraka sos activate treasury`", true},
+		"unsigned": {func(v *client.RequestView) { v.Activations[0].Signed, v.Activations[0].Whole = []string{"acme"}, false }, "signed by acme, and awaits bolt", "awaits the node of bolt", true},
+		"signed":   {func(v *client.RequestView) {}, "for acme, bolt, dora: signed by acme, bolt; contributions 2 of 3: guardian-1, guardian-2", "contributions 2 of 3: `ostraka sos appeal ", true},
+		"answered": {func(v *client.RequestView) { v.Activations[0].Given = []string{"g1", "g2", "g3"} }, "contributions 3 of 3", "wait: the contributors' nodes ask for vetoes", false},
+		"new":      {func(v *client.RequestView) { v.Reshared = [][32]byte{key} }, "key 010000000000 has new shares", "there are new shares: treasurers run `ostraka sos sweep treasury`", false},
+	} {
+		q := client.RescueRequest{Request: act.Request{Keys: []act.Key{{Key: key}}}}
+		for _, node := range []string{"acme", "bolt"} {
+			v := client.RequestView{Node: node, State: "active", Quorum: 3, Activations: []client.Activated{{
+				ID: [32]byte{2}, Key: key, Contributors: []string{"acme", "bolt"}, Members: []string{"acme", "bolt", "dora"}, Signed: []string{"acme", "bolt"}, Whole: true, Given: []string{"guardian-1", "guardian-2"},
+			}}}
+			if c.edit(&v); node == "bolt" && name == "signed" {
+				v.Activations[0].Signed, v.Activations[0].Whole, v.Activations[0].Given = nil, false, []string{"guardian-1"} // it is behind
+			}
+			q.Views = append(q.Views, v)
+		}
+		q.Views[1].Mute = []client.Mute{{Guardian: "guardian-2", Why: "no --contact"}}
+		var shown strings.Builder
+		if printRequest(&shown, r, q); strings.Count(shown.String(), "guardian-2 does not count: no --contact") != 1 {
+			t.Errorf("%s: who does not count is not shown once: %s", name, &shown)
+		}
+		shown.Reset()
+		printRequest(&shown, r, q)
+		if got := nextStep(r, q); !strings.Contains(got.text, c.next) || got.waits != c.waits || !strings.Contains(shown.String(), c.shows) {
+			t.Errorf("%s: %+v\n%s", name, got, &shown)
+		}
+	}
+}
+
+// What nodes would take and not count, or never declare, is refused before it is signed; so is a name that is not the key file's.
+func TestRefusedBeforeItIsSigned(t *testing.T) {
+	r := client.Rescue{Name: "treasury", Triggers: []string{"legal", "silence"}, Guardians: []string{"g1", "g2"}, Operators: []string{"acme"}, Seats: []client.Seat{{Name: "g1", Party: [16]byte{1}}, {Name: "g2", Party: [16]byte{2}}}}
+	p := pen{role: act.Guardian, as: "g1", party: [16]byte{2}}
+	for want, err := range map[string]error{"give --contact": p.reached("silence", nil), "it has: legal, silence": served(r, "compromise")} {
+		if e := explain(err); err == nil || e.code != codeUsage || !strings.Contains(e.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	if err := p.known(r); err == nil || explain(err).code != codeRefused || !strings.Contains(err.Error(), "the key file is g2's") {
+		t.Errorf("another guardian's name: %v", err)
+	}
+	p.as = "g2"
+	officer := pen{role: act.Operator, as: "acme"}
+	if err := errors.Join(p.known(r), officer.known(r), officer.reached("silence", nil), p.reached("legal", nil), p.reached("silence", []string{"x"}), served(r, "legal"), served(client.Rescue{}, "legal")); err != nil {
+		t.Error(err)
+	}
+}
+
+// In an emergency its requests come first, nobody is told to have a lost operator do something, nodes that say the same stand together, and the exit code says whether it waits for people.
+func TestStatusInAnEmergency(t *testing.T) {
+	view := func(node string) client.RescueView {
+		return client.RescueView{Node: node, State: "not ready", Missing: []string{"no backup of cora", "a drill of g2"}, Needs: []client.Need{
+			{What: "no backup of cora", Do: "have cora run \"ostraka backup cut\""}, {What: "a drill of g2", Do: "have g2 run \"ostraka backup drill\""},
+		}}
+	}
+	q := client.RescueRequest{Request: act.Request{Subjects: []string{"cora"}}}
+	r := client.Rescue{Name: "treasury", Views: []client.RescueView{view("acme"), view("bolt")}}
+	if err := sosAlarm([]client.Rescue{r}, nil, time.Now()); err == nil || explain(err).code != codeNotReady || !strings.Contains(err.Error(), "NOT READY at acme") {
+		t.Errorf("without an emergency: %v", err)
+	}
+	for state, code := range map[string]int{"armed": codeNotReady, "contest": codeDone, "active": codeNotReady} {
+		q.Views = []client.RequestView{{Node: "acme", State: state}}
+		r.Requests = []client.RescueRequest{q}
+		var shown strings.Builder
+		printRescue(&shown, r)
+		if out := shown.String(); strings.Contains(out, "have cora") || strings.Count(out, "have g2 run") != 1 || !strings.Contains(out, "acme, bolt NOT READY") || strings.Index(out, "request ") > strings.Index(out, "NOT READY") {
+			t.Errorf("%s: %s", state, out)
+		}
+		err := sosAlarm([]client.Rescue{r}, nil, time.Now())
+		if got := err == nil; got != (code == codeDone) || err != nil && (explain(err).code != code || !strings.Contains(err.Error(), "waits for people")) {
+			t.Errorf("%s: %v", state, err)
+		}
+	}
+}
+
+// A veto that comes late is told what it still does; who closes too early, from when on they can.
+func TestLateAndEarly(t *testing.T) {
+	view := client.RequestView{Node: "acme", State: "active", Remaining: 90*time.Second + 244469848, Activations: []client.Activated{{ID: [32]byte{2}}}}
+	q := client.RescueRequest{Views: []client.RequestView{view}}
+	if text := lateVeto(q); text != "" {
+		t.Errorf("in time: %s", text)
+	}
+	q.Views[0].Activations[0].Gave = []string{"acme"}
+	if text := lateVeto(q); !strings.Contains(text, "Parts were given already") {
+		t.Errorf("parts were given: %s", text)
+	}
+	q.Views[0].Reshared = [][32]byte{{1}}
+	if text := lateVeto(q); !strings.Contains(text, "New shares exist already") {
+		t.Errorf("new shares: %s", text)
+	}
+	r := client.Rescue{Name: "treasury", Requests: []client.RescueRequest{q}}
+	err := unlocked(r, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	if p := explain(err); p.code != codeNotReady || !strings.Contains(p.Error(), "at about 2026-03-01T12:01:30Z (in 1m30s)") {
+		t.Errorf("a closing in ACTIVE: %v", err)
+	}
+}
+
 // What a node cannot name a committee for yet is not ready, with what to do; it is not refused.
 func TestUnactivated(t *testing.T) {
-	for text, next := range map[string]string{"no SOS request of the vault is ACTIVE on this node": "it is activated when its delay is over", "bolt has not announced its key": "run it again"} {
+	for text, next := range map[string]string{rescue.ErrAllFresh.Error(): "ostraka sos sweep", "key 12: " + rescue.ErrCarried.Error() + ": x": "--instead", "no SOS request of the vault is ACTIVE on this node": "it is activated when its delay is over", "bolt has not announced its key": "run it again"} {
 		if p := explain(unactivated(connect.NewError(connect.CodeFailedPrecondition, errors.New(text)))); p.code != codeNotReady || !strings.Contains(p.next, next) {
 			t.Errorf("%s: %+v", text, p)
 		}

@@ -35,6 +35,7 @@ type contributedDocument struct {
 	FirstSeen    string            `json:"first_seen"` // by this program
 	From         string            `json:"from"`       // on this clock; what was answered was answered then or later
 	Until        string            `json:"until"`
+	Window       string            `json:"window"` // when the nodes' is over, by the file; empty: it does not show
 	Vetoes       []string          `json:"vetoes"` // in the file: guardians
 	Answers      []contributedPart `json:"answers"`
 	File         string            `json:"file"`
@@ -222,6 +223,9 @@ func before(x appeal.Asked, g plan.Guardian, diary client.Diary, seen, now time.
 		FirstSeen: statement.FormatTime(seen), From: statement.FormatTime(from), Until: statement.FormatTime(until), Vetoes: []string{}, Answers: []contributedPart{},
 		contribution: carry.Contribution{Guardian: g.Name, Request: q.ID},
 	}
+	if over, _ := x.Window(); !over.IsZero() {
+		doc.Window = statement.FormatTime(over)
+	}
 	for _, v := range x.Vetoes {
 		doc.Vetoes = append(doc.Vetoes, v.By)
 	}
@@ -294,8 +298,20 @@ func printAsked(w io.Writer, x appeal.Asked, seen, now time.Time) {
 		fmt.Fprintf(w, "  not yet    %s says that its delay began at %s, ahead of this clock and of all others: it counts for nothing; look whether this clock is right\n", s.Operator, statement.FormatTime(s.Created))
 	}
 	if from, until, err := x.Term(seen, now); err == nil {
-		fmt.Fprintf(w, "  time       from %s until %s, on this clock\n", statement.FormatTime(from), statement.FormatTime(until))
+		fmt.Fprintf(w, "  time       from %s, on this clock; %s\n", statement.FormatTime(from), windowOf(x, until))
 	}
+}
+
+// windowOf says until when a contribution comes to anything: the nodes' window ends much earlier than this program would answer, which cannot know how far the nodes are.
+func windowOf(x appeal.Asked, until time.Time) string {
+	over, sure := x.Window()
+	switch {
+	case over.IsZero() || over.After(until):
+		return "until " + statement.FormatTime(until)
+	case sure:
+		return fmt.Sprintf("the nodes' window is over at %s: what comes later comes to nothing", statement.FormatTime(over))
+	}
+	return fmt.Sprintf("the nodes' window will be over at about %s: what comes later comes to nothing", statement.FormatTime(over))
 }
 
 // lifeOf says what comes of a subject's proof of life.

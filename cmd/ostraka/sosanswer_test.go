@@ -12,6 +12,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/ostraka/ostraka/client/appeal"
 	"github.com/ostraka/ostraka/client/appealtest"
 	"github.com/ostraka/ostraka/client/carry"
 	"github.com/ostraka/ostraka/custody/guardian"
@@ -65,7 +66,7 @@ func TestGuardianAnswersOffline(t *testing.T) {
 		t.Fatalf("%q, %v", raw, err)
 	}
 	code, o, errs = support(whole)
-	want(t, "activated, before the delay is over here", code, codeNotReady, o+errs, "who will hold new ones:   operator-0, operator-1; 2 of them sign", "left on this clock")
+	want(t, "activated, before the delay is over here", code, codeNotReady, o+errs, "who will hold new ones:   operator-0, operator-1; 2 of them sign", "the nodes' window will be over at about", "left on this clock")
 	if _, err := os.Stat(out); err == nil {
 		t.Fatal("a contribution was written")
 	}
@@ -94,6 +95,13 @@ func TestGuardianAnswersOffline(t *testing.T) {
 	if err != nil || !bytes.Equal(again, answer) {
 		t.Errorf("another contribution to one activation (%v)", err)
 	}
+	read, err := appeal.Read(v.File())
+	if err != nil {
+		t.Fatal(err)
+	}
+	usual, active := v.Usual(), first.Add(3*time.Minute)
+	code, o, errs = support(write("active.appeal", v.File(append(usual, v.Step(0, sos.Active.String(), active), v.Step(1, sos.Active.String(), active.Add(time.Minute)))...)))
+	want(t, "active", code, codeDone, o+errs, "the nodes' window is over at "+statement.FormatTime(active.Add(read.Plan.Window)))
 	answerRefuses(t, v, dir, key, out, whole, support, write)
 }
 

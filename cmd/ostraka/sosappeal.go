@@ -17,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/client/carry"
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/rescue"
 )
 
 type appealDocument struct {
@@ -89,7 +90,9 @@ func appealOf(vault string, x appeal.Asked) appealDocument {
 		}
 	}
 	for _, s := range x.Steps {
-		d.Begun = append(d.Begun, s.Operator)
+		if s.State == sos.Contest.String() && !slices.Contains(d.Begun, s.Operator) {
+			d.Begun = append(d.Begun, s.Operator)
+		}
 	}
 	for _, v := range x.Vetoes {
 		d.Vetoes = append(d.Vetoes, v.By)
@@ -190,10 +193,13 @@ func (a *app) sosSend(c context.Context, file string) error {
 func (a *app) sosActivateCommand() *cobra.Command {
 	var with []string
 	var threshold int
+	var instead bool
 	c := &cobra.Command{
 		Use: "activate VAULT", Short: "Once the delay is over, name who gives their part and who holds the new shares, as an operator of the vault", Args: exactly("VAULT"),
 		Long: "Tells your own node, which names the operators that consent and are there, itself among them, and the new committee, for each key of the request. The other nodes hold it to\n" +
-			"the plan that all operators signed, and sign it by themselves. Then the guardians contribute (`ostraka sos appeal`), and the nodes make the new shares.",
+			"the plan that all operators signed, and sign it by themselves. Then the guardians contribute (`ostraka sos appeal`), and the nodes make the new shares.\n\n" +
+			"One that all contributors signed, and whose people are there, is not replaced: guardians may be answering it, and what they contribute to it serves no other. Exit code 5 says\n" +
+			"so. With --instead another is named all the same, where the ceremony of the first fails, for instance.",
 		Example: "  ostraka sos activate treasury\n  ostraka sos activate treasury --with dora --threshold 2",
 		RunE: func(c *cobra.Command, args []string) error {
 			if threshold < 0 || threshold > statement.MaxOperators {
@@ -201,11 +207,12 @@ func (a *app) sosActivateCommand() *cobra.Command {
 			}
 			ctx, cancel := a.within(c.Context(), time.Minute)
 			defer cancel()
-			return a.sosActivate(ctx, args[0], with, threshold)
+			return a.sosActivate(ctx, args[0], with, threshold, instead)
 		},
 	}
 	c.Flags().StringSliceVar(&with, "with", nil, "successor of the plan who shall hold a share (may be repeated; default: as many as are there and had seats before)")
 	c.Flags().IntVar(&threshold, "threshold", 0, "how many of the new committee sign (default: as many as before, as far as it reaches)")
+	c.Flags().BoolVar(&instead, "instead", false, "name another in the place of one that all contributors signed: what guardians contributed to that is lost")
 	return c
 }
 
@@ -215,18 +222,23 @@ func unactivated(err error) error {
 		return err
 	}
 	next := "`ostraka sos status` shows how far each node is; once the other contributors' nodes are ACTIVE too, run it again"
-	if strings.Contains(err.Error(), "no SOS request") {
+	switch text := err.Error(); {
+	case strings.Contains(text, rescue.ErrAllFresh.Error()):
+		next = "nothing is left to activate: treasurers run `ostraka sos sweep VAULT`, each member of the new committee `ostraka backup cut`, guardians `ostraka backup drill`; in LOCK-UP comes `ostraka sos close`"
+	case strings.Contains(text, rescue.ErrCarried.Error()):
+		next = "guardians answer that one: `ostraka sos appeal REQUEST --out FILE` writes the file for them, `ostraka sos status` shows how many did. Only if it fails, `--instead` names another, and they answer anew"
+	case strings.Contains(text, "no SOS request"):
 		next = "`ostraka sos status` shows each request, and what it waits for: it is activated when its delay is over, and before its window is"
 	}
 	return notReady(next, "%w", err)
 }
 
-func (a *app) sosActivate(ctx context.Context, name string, with []string, threshold int) error {
+func (a *app) sosActivate(ctx context.Context, name string, with []string, threshold int, instead bool) error {
 	v, err := a.ownVault(ctx, name)
 	if err != nil {
 		return err
 	}
-	res, err := client.Operator(a.dir).Activate(ctx, connect.NewRequest(&v1.ActivateRequest{Vault: v.Id, Successors: with, Threshold: uint32(threshold)}))
+	res, err := client.Operator(a.dir).Activate(ctx, connect.NewRequest(&v1.ActivateRequest{Vault: v.Id, Successors: with, Threshold: uint32(threshold), Instead: instead}))
 	if err != nil {
 		return unactivated(a.operatorError(err))
 	}

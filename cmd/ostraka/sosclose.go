@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -98,7 +99,7 @@ func (a *app) sosGather(c context.Context, p *pen, vault string, kind statement.
 	}
 	open := r.InState("lock-up", "closed")
 	if len(open) == 0 {
-		return notReady("see `ostraka sos status`", "no emergency of vault %s is in LOCK-UP", r.Name)
+		return unlocked(r, time.Now())
 	}
 	q := open[len(open)-1]
 	waiting, lost := p.circle.Gathered(ctx, q.Request, kind)
@@ -122,6 +123,16 @@ func (a *app) sosGather(c context.Context, p *pen, vault string, kind statement.
 	}
 	p.sayAwaited(ctx, a, r.Name, q.ID)
 	return a.show(doc, doc.print)
+}
+
+// unlocked says why nothing can be signed of a vault that is not in LOCK-UP, and from when on it can.
+func unlocked(r client.Rescue, now time.Time) error {
+	for _, q := range r.InState(sos.Active.String()) {
+		left := q.Left()
+		return notReady("sign it then: in LOCK-UP it may be signed before the lock-up's time is over. Until then sweep (`ostraka sos sweep`), cut exports (`ostraka backup cut`), and have guardians drill (`ostraka backup drill`)",
+			"request %s of vault %s is ACTIVE still: LOCK-UP begins when its window is over, at about %s (in %s)", q.ID.Short(), r.Name, statement.FormatTime(now.Add(left)), left.Round(time.Second))
+	}
+	return notReady("see `ostraka sos status`", "no emergency of vault %s is in LOCK-UP", r.Name)
 }
 
 // sayAwaited tells who signed so far, and whom it awaits, as the nodes have it.

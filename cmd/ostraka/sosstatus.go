@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ostraka/ostraka/client"
-	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -48,6 +49,10 @@ type sosRequestDocument struct {
 	Views     []sosViewDocument `json:"views"`
 	Hidden    []string          `json:"hidden"` // nodes that do not show it
 	Next      string            `json:"next"`   // what people do now; empty: it is over
+	Waits     bool              `json:"waits"`  // for people
+
+	Activations []activationDocument `json:"activations"`
+	Reshared    []string             `json:"reshared"` // keys that have new shares by it
 }
 
 type sosViewDocument struct {
@@ -62,14 +67,16 @@ type sosViewDocument struct {
 	Vetoes    []string `json:"vetoes"`
 	Waiting   []string `json:"waiting"`
 	Late      bool     `json:"late"`
+
+	Mute []client.Mute `json:"mute"` // guardians whose support does not count
 }
 
 func (a *app) sosStatusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "status [VAULT|REQUEST]", Short: "Show each vault's SOS, and each request, as every node has it", Args: oneAtMost,
 		Long: "Needs no key: what is asked for in SOS is public. Each node counts for itself, so each is shown.\n\n" +
-			"Exit code 4: nodes contradict one another, or one does not show a declaration that others have had for a minute. Exit code 5: a vault is NOT READY: what it lacks,\n" +
-			"and what to do, is shown. A vault with an old drill can be rescued all the same; one whose guardians' values or masks are missing cannot.",
+			"Exit code 4: nodes contradict one another, or one does not show a declaration that others have had for a minute. Exit code 5: a request waits for people,\n" +
+			"or a vault without one that runs is NOT READY: what it lacks, and what to do, is shown. Exit code 0 while an emergency runs: it waits for time, or for nodes. A vault with an old drill can be rescued all the same; one whose guardians' values or masks are missing cannot.",
 		RunE: func(c *cobra.Command, args []string) error { return a.sosStatus(c.Context(), args) },
 	}
 }
@@ -166,13 +173,30 @@ func sosAlarm(all []client.Rescue, failed []client.Failure, now time.Time) error
 		}
 	}
 	for _, r := range all {
-		for _, v := range r.Views {
-			if len(v.Missing) > 0 {
-				return notReady("mend what it names; `ostraka sos plan` shows what the plan says", "vault %s is NOT READY at %s: %s", r.Name, v.Node, v.Missing[0])
-			}
-			if v.RolledBack {
-				return notReady("its operator runs `ostraka node confirm-restore`", "vault %s is NOT READY at %s: the node was rolled back", r.Name, v.Node)
-			}
+		if err := sosWaits(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sosWaits says what a vault waits for: an emergency for people, else whatever keeps it from being READY. What is overdue keeps no emergency that runs.
+func sosWaits(r client.Rescue) error {
+	for _, v := range r.Views {
+		if v.RolledBack && !slices.Contains(subjectsOf(r), v.Node) {
+			return notReady("its operator runs `ostraka node confirm-restore`", "vault %s is NOT READY at %s: the node was rolled back", r.Name, v.Node)
+		}
+	}
+	runs := false
+	for _, q := range r.Requests {
+		if next := nextStep(r, q); next.waits {
+			return notReady(next.text, "request %s of vault %s waits for people", q.ID.Short(), r.Name)
+		}
+		runs = runs || q.Holds()
+	}
+	for _, v := range r.Views {
+		if len(v.Missing) > 0 && !runs {
+			return notReady("mend what it names; `ostraka sos plan` shows what the plan says", "vault %s is NOT READY at %s: %s", r.Name, v.Node, v.Missing[0])
 		}
 	}
 	return nil
@@ -190,6 +214,7 @@ func sosStatusOf(r client.Rescue) sosStatusDocument {
 		x := sosRequestDocument{
 			ID: q.ID.String(), Statement: string(q.Statement.Bytes()), Trigger: q.Trigger, Subjects: list(q.Subjects), Reason: q.Reason, Role: q.Role, By: q.By,
 			Created: statement.FormatTime(q.Created), Expires: statement.FormatTime(q.Expires), Views: []sosViewDocument{}, Hidden: list(q.Hidden), Next: sosNext(r, q),
+			Waits: nextStep(r, q).waits, Activations: activationsOf(q), Reshared: renewed(q),
 		}
 		for _, v := range q.Views {
 			x.Views = append(x.Views, sosViewOf(v))
@@ -202,7 +227,7 @@ func sosStatusOf(r client.Rescue) sosStatusDocument {
 func sosViewOf(v client.RequestView) sosViewDocument {
 	out := sosViewDocument{
 		Node: v.Node, State: v.State, Since: statement.FormatTime(v.Since), Credited: int64(v.Credited / time.Second), Remaining: int64(v.Remaining / time.Second),
-		Consents: list(v.Consents), Supports: list(v.Supports), Vetoes: list(v.Vetoes), Waiting: list(v.Waiting), Late: v.Late,
+		Consents: list(v.Consents), Supports: list(v.Supports), Vetoes: list(v.Vetoes), Waiting: list(v.Waiting), Late: v.Late, Mute: list(v.Mute),
 	}
 	if !v.FirstSeen.IsZero() {
 		out.FirstSeen = statement.FormatTime(v.FirstSeen)
@@ -213,31 +238,79 @@ func sosViewOf(v client.RequestView) sosViewDocument {
 func printRescue(w io.Writer, r client.Rescue) {
 	mode := map[bool]string{true: "DRILL", false: "REAL"}[r.Drill]
 	fmt.Fprintf(w, "vault %s (%s), charter %s; declarations in the 90 days before: %d\n", r.Name, mode, r.Charter.Short(), r.Declared)
-	for _, v := range r.Views {
-		if len(v.Missing) == 0 && !v.RolledBack {
-			fmt.Fprintf(w, "  %-10s %s\n", v.Node, strings.ToUpper(cmp.Or(v.State, "armed")))
-			continue
-		}
-		fmt.Fprintf(w, "  %-10s NOT READY\n", v.Node)
-		if v.RolledBack {
-			fmt.Fprintf(w, "    it was rolled back, and its operator has not confirmed: `ostraka node confirm-restore`\n")
-		}
-		printNeeds(w, v)
-	}
 	if r.Apart != nil {
 		fmt.Fprintf(w, "  ALARM: %v\n", r.Apart)
 	}
-	for _, q := range r.Requests {
-		printRequest(w, r, q)
+	open := func(q client.RescueRequest) bool { return sosNext(r, q) != "" }
+	for _, first := range []bool{true, false} { // what is open comes before what the vault is missing, and what is over after it
+		for _, q := range r.Requests {
+			if open(q) == first {
+				printRequest(w, r, q)
+			}
+		}
+		if first {
+			printViews(w, r)
+		}
 	}
 }
 
+// printViews shows what each node says of a vault, equal ones together.
+func printViews(w io.Writer, r client.Rescue) {
+	var texts []string
+	nodes, lost := map[string][]string{}, subjectsOf(r)
+	for _, v := range r.Views {
+		var text strings.Builder
+		printView(&text, v, lost)
+		if nodes[text.String()] == nil {
+			texts = append(texts, text.String())
+		}
+		nodes[text.String()] = append(nodes[text.String()], v.Node)
+	}
+	for _, text := range texts {
+		fmt.Fprintf(w, "  %-10s %s", strings.Join(nodes[text], ", "), text)
+	}
+}
+
+func printView(w io.Writer, v client.RescueView, lost []string) {
+	if len(v.Missing) == 0 && !v.RolledBack {
+		fmt.Fprintln(w, strings.ToUpper(cmp.Or(v.State, "armed")))
+		return
+	}
+	fmt.Fprintln(w, "NOT READY")
+	if v.RolledBack {
+		fmt.Fprintln(w, "    it was rolled back, and its operator has not confirmed: `ostraka node confirm-restore`")
+	}
+	printNeeds(w, v, lost)
+}
+
+// subjectsOf are the operators that open requests of a vault call lost: nobody is told to have them do something.
+func subjectsOf(r client.Rescue) (names []string) {
+	for _, q := range r.Requests {
+		if sosNext(r, q) != "" {
+			names = append(names, q.Subjects...)
+		}
+	}
+	return names
+}
+
+// about says that a text names one of these.
+func about(text string, names []string) bool {
+	word := func(c rune) bool {
+		return c != '-' && c != '.' && c != '_' && !unicode.IsLetter(c) && !unicode.IsDigit(c)
+	}
+	return slices.ContainsFunc(strings.FieldsFunc(text, word), func(w string) bool { return slices.Contains(names, strings.TrimRight(w, ".")) })
+}
+
 // printNeeds shows what a node says is missing, and what to do about it.
-func printNeeds(w io.Writer, v client.RescueView) {
+func printNeeds(w io.Writer, v client.RescueView, lost []string) {
 	w = plainWriter{w}
-	said := map[string]bool{}
+	said, left := map[string]bool{}, 0
 	for _, n := range v.Needs {
 		said[n.What] = true
+		if about(n.Do, lost) {
+			left++
+			continue
+		}
 		kind := "overdue"
 		if n.Stops {
 			kind = "MISSING"
@@ -249,6 +322,19 @@ func printNeeds(w io.Writer, v client.RescueView) {
 			fmt.Fprintf(w, "    MISSING: %s\n", m)
 		}
 	}
+	if left > 0 {
+		fmt.Fprintf(w, "    %d more that only %s could mend: the emergency does not wait for it\n", left, strings.Join(lost, ", "))
+	}
+}
+
+// muted says whose support does not count, as some node has it.
+func muted(q client.RescueRequest) (lines []string) {
+	for _, v := range q.Views {
+		for _, m := range v.Mute {
+			lines = append(lines, fmt.Sprintf("%s does not count: %s", m.Guardian, m.Why))
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(lines)))
 }
 
 // printRequest shows a request, node by node.
@@ -269,34 +355,14 @@ func printRequest(w io.Writer, r client.Rescue, q client.RescueRequest) {
 			fmt.Fprintf(w, "    a veto or cancellation came after this node gave its part\n")
 		}
 	}
+	for _, line := range muted(q) {
+		fmt.Fprintf(w, "  %s\n", line)
+	}
+	printDoings(w, q)
 	if len(q.Hidden) > 0 {
 		fmt.Fprintf(w, "  not shown by: %s\n", strings.Join(q.Hidden, ", "))
 	}
 	if next := sosNext(r, q); next != "" {
 		fmt.Fprintf(w, "  next: %s\n", next)
 	}
-}
-
-// sosNext says what people do about a request now, by the node that is furthest; empty: it is over, or waits for nobody.
-func sosNext(r client.Rescue, q client.RescueRequest) string {
-	at := map[string]bool{}
-	for _, v := range q.Views {
-		at[v.State] = true
-	}
-	id := q.ID.Short()
-	for _, s := range []struct {
-		state sos.State
-		next  string
-	}{
-		{sos.LockUp, "new exports, drills and a report; then officers of the new committee run `ostraka sos close " + r.Name + " --as OPERATOR --report FILE`"},
-		{sos.Active, "an operator runs `ostraka sos activate " + r.Name + "`, then `ostraka sos appeal " + id + " --out FILE` for the guardians, who contribute with `ostraka sos support --request FILE`; all of it within the window"},
-		{sos.Contest, "wait; `ostraka sos appeal " + id + " --out FILE` lets guardians' own clocks count. If it is wrong, guardians run `ostraka sos veto " + id + "`, and the operator `ostraka sos alive`"},
-		{sos.Declared, "wait: the delay begins once the logs that must hold it do"},
-		{sos.Armed, "call " + strings.Join(q.Subjects, ", ") + " first; who is for it runs `ostraka sos support " + id + " --as NAME`, a guardian who is not `ostraka sos veto " + id + "`"},
-	} {
-		if at[s.state.String()] {
-			return s.next
-		}
-	}
-	return ""
 }

@@ -325,7 +325,7 @@ func (c Case) Awaits(closing, release []string) (waits []string) {
 		case len(c.plan.Successors) == 0 && len(c.reshared) > 0:
 			waits = append(waits, "the plan names no successors: only an early release ends the lock-up")
 		default:
-			waits = append(waits, fmt.Sprintf("%s of the lock-up are left", c.Remaining()))
+			waits = append(waits, fmt.Sprintf("%s of the lock-up are left", whole(c.Remaining())))
 		}
 		for _, f := range c.reshared {
 			in := f.among(closing)

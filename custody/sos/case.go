@@ -163,6 +163,16 @@ func (c Case) Supports() (names []string) {
 	return names
 }
 
+// Unheard are the guardians who support a request for silence, and left out whom they tried to reach: they do not count (spec/sos 2.3).
+func (c Case) Unheard() (names []string) {
+	for _, m := range c.supports {
+		if m.role == act.Guardian && c.request.Trigger == plan.Silence && !m.contacts {
+			names = append(names, m.by)
+		}
+	}
+	return names
+}
+
 // Vetoes are the guardians who are against it, and count.
 func (c Case) Vetoes() (names []string) {
 	for _, m := range c.vetoes {

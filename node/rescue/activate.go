@@ -71,10 +71,17 @@ func (d *Desk) activated(c sos.Case, a act.Activation) sos.Activated {
 // ErrNoRequest says that no request of a vault is in the state that a step takes.
 var ErrNoRequest = errors.New("no SOS request of the vault is ACTIVE on this node")
 
+// Why a request that is ACTIVE is not activated again.
+var (
+	ErrAllFresh = errors.New("all keys of the request have new shares already")
+	ErrCarried  = errors.New("all contributors signed an activation that can still be carried out")
+)
+
 // AskActivation is our own operator's word that the plan be carried out, in ACTIVE: this node names the contributors, itself among them, and the new committee,
 // for every key that has no new shares yet and that it can do so for: another key that cannot must not keep this one back. No successors: as many of the plan's as are there, up to the size of the committee before. Threshold 0: that of
-// the vault, as far as the new committee reaches. Who names either agrees to it as well: other contributors that ask for the same have it signed (checkTerms).
-func (d *Desk) AskActivation(ctx context.Context, now time.Time, vault statement.ID, successors []string, threshold int) ([]statement.ID, error) {
+// the vault, as far as the new committee reaches. Who names either agrees to it as well: other contributors that ask for the same have it signed (checkTerms). instead: also of a key with an activation that
+// can still be carried out. Guardians may be answering that one, and what they contribute to it serves no other.
+func (d *Desk) AskActivation(ctx context.Context, now time.Time, vault statement.ID, successors []string, threshold int, instead bool) ([]statement.ID, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	k, err := d.docket(ctx, vault)
@@ -90,6 +97,10 @@ func (d *Desk) AskActivation(ctx context.Context, now time.Time, vault statement
 	var ids []statement.ID
 	var failed error
 	for _, key := range c.Left() {
+		if a, ok := d.carried(c, key); ok && !instead {
+			failed = errors.Join(failed, fmt.Errorf("key %x: %w: activation %s of %s, for %s", key.Key[:6], ErrCarried, a.ID.Short(), strings.Join(a.Contributors, ", "), strings.Join(a.Names(), ", ")))
+			continue
+		}
 		d.wishes[key] = wish{c.ID(), successors, threshold}
 		a, err := d.composed(now, k, c, key, successors, threshold)
 		if err != nil {
@@ -106,7 +117,7 @@ func (d *Desk) AskActivation(ctx context.Context, now time.Time, vault statement
 	case len(ids) == 0 && failed != nil:
 		return nil, failed
 	case len(ids) == 0:
-		return nil, errors.New("all keys of the request have new shares already: \"ostraka sos status\" says what comes next")
+		return nil, ErrAllFresh
 	case failed != nil:
 		d.cfg.Log.Error("SOS: a key of the request is activated without another", "vault", vault.Short(), "error", failed)
 	}

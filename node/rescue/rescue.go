@@ -406,7 +406,9 @@ type Shown struct {
 // A ShownCase is a request, and what it lacks or waits for.
 type ShownCase struct {
 	sos.Case
-	Lacks []string
+	Lacks  []string
+	Doings []Doing
+	Mute   []Mute
 }
 
 // Show is a vault's SOS as this node has it.
@@ -424,7 +426,7 @@ func (d *Desk) Show(ctx context.Context, now time.Time, vault statement.ID) (out
 	out.Keys, out.Holders, out.Rolled = v.Keys, v.Holders, k.Rolled()
 	out.Declared, out.Last = k.Declared(now)
 	for _, c := range k.Cases() {
-		out.Cases = append(out.Cases, ShownCase{c, d.lacks(now, k, c)})
+		out.Cases = append(out.Cases, d.shown(c, d.lacks(now, k, c)))
 	}
 	return out, nil
 }

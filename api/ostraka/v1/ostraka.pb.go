@@ -6895,6 +6895,7 @@ type Rescue struct {
 	State         string                 `protobuf:"bytes,13,opt,name=state,proto3" json:"state,omitempty"`                              // of the vault: spec/sos 3
 	Needs         []*RescueNeed          `protobuf:"bytes,14,rep,name=needs,proto3" json:"needs,omitempty"`                              // as missing, with what to do
 	Seats         []*RescueSeat          `protobuf:"bytes,15,rep,name=seats,proto3" json:"seats,omitempty"`                              // guardians with cards
+	Triggers      []string               `protobuf:"bytes,16,rep,name=triggers,proto3" json:"triggers,omitempty"`                        // that the plan serves
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7030,6 +7031,13 @@ func (x *Rescue) GetNeeds() []*RescueNeed {
 func (x *Rescue) GetSeats() []*RescueSeat {
 	if x != nil {
 		return x.Seats
+	}
+	return nil
+}
+
+func (x *Rescue) GetTriggers() []string {
+	if x != nil {
+		return x.Triggers
 	}
 	return nil
 }
@@ -7236,6 +7244,10 @@ type RescueCase struct {
 	Vetoes        []string               `protobuf:"bytes,10,rep,name=vetoes,proto3" json:"vetoes,omitempty"`                       // guardians
 	Lacks         []string               `protobuf:"bytes,11,rep,name=lacks,proto3" json:"lacks,omitempty"`                         // what it needs or waits for
 	Late          bool                   `protobuf:"varint,12,opt,name=late,proto3" json:"late,omitempty"`                          // a veto or cancellation came after the node gave its part
+	Activations   []*RescueActivation    `protobuf:"bytes,13,rep,name=activations,proto3" json:"activations,omitempty"`             // of each key, those that count
+	Quorum        uint32                 `protobuf:"varint,14,opt,name=quorum,proto3" json:"quorum,omitempty"`                      // so many contributions it takes
+	Reshared      [][]byte               `protobuf:"bytes,15,rep,name=reshared,proto3" json:"reshared,omitempty"`                   // keys that have new shares by it
+	Mute          []*RescueMute          `protobuf:"bytes,16,rep,name=mute,proto3" json:"mute,omitempty"`                           // guardians whose support does not count
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7354,6 +7366,186 @@ func (x *RescueCase) GetLate() bool {
 	return false
 }
 
+func (x *RescueCase) GetActivations() []*RescueActivation {
+	if x != nil {
+		return x.Activations
+	}
+	return nil
+}
+
+func (x *RescueCase) GetQuorum() uint32 {
+	if x != nil {
+		return x.Quorum
+	}
+	return 0
+}
+
+func (x *RescueCase) GetReshared() [][]byte {
+	if x != nil {
+		return x.Reshared
+	}
+	return nil
+}
+
+func (x *RescueCase) GetMute() []*RescueMute {
+	if x != nil {
+		return x.Mute
+	}
+	return nil
+}
+
+type RescueActivation struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	Contributors  []string               `protobuf:"bytes,3,rep,name=contributors,proto3" json:"contributors,omitempty"`
+	Signed        []string               `protobuf:"bytes,4,rep,name=signed,proto3" json:"signed,omitempty"`   // contributors whose signature the node has
+	Members       []string               `protobuf:"bytes,5,rep,name=members,proto3" json:"members,omitempty"` // who will hold the new shares
+	Whole         bool                   `protobuf:"varint,6,opt,name=whole,proto3" json:"whole,omitempty"`    // all contributors signed it, and the node took it
+	Given         []string               `protobuf:"bytes,7,rep,name=given,proto3" json:"given,omitempty"`     // guardians whose contribution the node has
+	Gave          []string               `protobuf:"bytes,8,rep,name=gave,proto3" json:"gave,omitempty"`       // contributors that gave their part
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RescueActivation) Reset() {
+	*x = RescueActivation{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RescueActivation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RescueActivation) ProtoMessage() {}
+
+func (x *RescueActivation) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RescueActivation.ProtoReflect.Descriptor instead.
+func (*RescueActivation) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{110}
+}
+
+func (x *RescueActivation) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *RescueActivation) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *RescueActivation) GetContributors() []string {
+	if x != nil {
+		return x.Contributors
+	}
+	return nil
+}
+
+func (x *RescueActivation) GetSigned() []string {
+	if x != nil {
+		return x.Signed
+	}
+	return nil
+}
+
+func (x *RescueActivation) GetMembers() []string {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *RescueActivation) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
+func (x *RescueActivation) GetGiven() []string {
+	if x != nil {
+		return x.Given
+	}
+	return nil
+}
+
+func (x *RescueActivation) GetGave() []string {
+	if x != nil {
+		return x.Gave
+	}
+	return nil
+}
+
+type RescueMute struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Guardian      string                 `protobuf:"bytes,1,opt,name=guardian,proto3" json:"guardian,omitempty"`
+	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RescueMute) Reset() {
+	*x = RescueMute{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RescueMute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RescueMute) ProtoMessage() {}
+
+func (x *RescueMute) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RescueMute.ProtoReflect.Descriptor instead.
+func (*RescueMute) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{111}
+}
+
+func (x *RescueMute) GetGuardian() string {
+	if x != nil {
+		return x.Guardian
+	}
+	return ""
+}
+
+func (x *RescueMute) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 type SOSSaidRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
@@ -7363,7 +7555,7 @@ type SOSSaidRequest struct {
 
 func (x *SOSSaidRequest) Reset() {
 	*x = SOSSaidRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7375,7 +7567,7 @@ func (x *SOSSaidRequest) String() string {
 func (*SOSSaidRequest) ProtoMessage() {}
 
 func (x *SOSSaidRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7388,7 +7580,7 @@ func (x *SOSSaidRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaidRequest.ProtoReflect.Descriptor instead.
 func (*SOSSaidRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{110}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *SOSSaidRequest) GetVault() []byte {
@@ -7407,7 +7599,7 @@ type SOSSaidResponse struct {
 
 func (x *SOSSaidResponse) Reset() {
 	*x = SOSSaidResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7419,7 +7611,7 @@ func (x *SOSSaidResponse) String() string {
 func (*SOSSaidResponse) ProtoMessage() {}
 
 func (x *SOSSaidResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7432,7 +7624,7 @@ func (x *SOSSaidResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaidResponse.ProtoReflect.Descriptor instead.
 func (*SOSSaidResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{111}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *SOSSaidResponse) GetSaid() []*SOSSaid {
@@ -7453,7 +7645,7 @@ type SOSSaid struct {
 
 func (x *SOSSaid) Reset() {
 	*x = SOSSaid{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7465,7 +7657,7 @@ func (x *SOSSaid) String() string {
 func (*SOSSaid) ProtoMessage() {}
 
 func (x *SOSSaid) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7478,7 +7670,7 @@ func (x *SOSSaid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaid.ProtoReflect.Descriptor instead.
 func (*SOSSaid) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{112}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *SOSSaid) GetStatement() []byte {
@@ -7507,13 +7699,14 @@ type ActivateRequest struct {
 	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
 	Successors    []string               `protobuf:"bytes,2,rep,name=successors,proto3" json:"successors,omitempty"` // of the plan; empty: as many as are there and had seats before
 	Threshold     uint32                 `protobuf:"varint,3,opt,name=threshold,proto3" json:"threshold,omitempty"`  // 0: that of the vault, as far as the new committee reaches
+	Instead       bool                   `protobuf:"varint,4,opt,name=instead,proto3" json:"instead,omitempty"`      // of one that all contributors signed and that can still be carried out
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ActivateRequest) Reset() {
 	*x = ActivateRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7525,7 +7718,7 @@ func (x *ActivateRequest) String() string {
 func (*ActivateRequest) ProtoMessage() {}
 
 func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7538,7 +7731,7 @@ func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateRequest.ProtoReflect.Descriptor instead.
 func (*ActivateRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{113}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *ActivateRequest) GetVault() []byte {
@@ -7562,6 +7755,13 @@ func (x *ActivateRequest) GetThreshold() uint32 {
 	return 0
 }
 
+func (x *ActivateRequest) GetInstead() bool {
+	if x != nil {
+		return x.Instead
+	}
+	return false
+}
+
 type ActivateResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Activations   [][]byte               `protobuf:"bytes,1,rep,name=activations,proto3" json:"activations,omitempty"`
@@ -7571,7 +7771,7 @@ type ActivateResponse struct {
 
 func (x *ActivateResponse) Reset() {
 	*x = ActivateResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7583,7 +7783,7 @@ func (x *ActivateResponse) String() string {
 func (*ActivateResponse) ProtoMessage() {}
 
 func (x *ActivateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7596,7 +7796,7 @@ func (x *ActivateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateResponse.ProtoReflect.Descriptor instead.
 func (*ActivateResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{114}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *ActivateResponse) GetActivations() [][]byte {
@@ -8137,7 +8337,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\n" +
 	"SOSRequest\"9\n" +
 	"\vSOSResponse\x12*\n" +
-	"\x06vaults\x18\x01 \x03(\v2\x12.ostraka.v1.RescueR\x06vaults\"\xdc\x03\n" +
+	"\x06vaults\x18\x01 \x03(\v2\x12.ostraka.v1.RescueR\x06vaults\"\xf8\x03\n" +
 	"\x06Rescue\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -8155,7 +8355,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"rolledBack\x12\x14\n" +
 	"\x05state\x18\r \x01(\tR\x05state\x12,\n" +
 	"\x05needs\x18\x0e \x03(\v2\x16.ostraka.v1.RescueNeedR\x05needs\x12,\n" +
-	"\x05seats\x18\x0f \x03(\v2\x16.ostraka.v1.RescueSeatR\x05seats\"\\\n" +
+	"\x05seats\x18\x0f \x03(\v2\x16.ostraka.v1.RescueSeatR\x05seats\x12\x1a\n" +
+	"\btriggers\x18\x10 \x03(\tR\btriggers\"\\\n" +
 	"\n" +
 	"RescueNeed\x12\x12\n" +
 	"\x04what\x18\x01 \x01(\tR\x04what\x12\x0e\n" +
@@ -8170,7 +8371,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\fR\x05epoch\x12\x18\n" +
 	"\aholders\x18\x03 \x03(\tR\aholders\x12\x1c\n" +
-	"\tthreshold\x18\x04 \x01(\rR\tthreshold\"\xb5\x02\n" +
+	"\tthreshold\x18\x04 \x01(\rR\tthreshold\"\xd5\x03\n" +
 	"\n" +
 	"RescueCase\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\fR\arequest\x12\x0e\n" +
@@ -8186,7 +8387,24 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06vetoes\x18\n" +
 	" \x03(\tR\x06vetoes\x12\x14\n" +
 	"\x05lacks\x18\v \x03(\tR\x05lacks\x12\x12\n" +
-	"\x04late\x18\f \x01(\bR\x04late\"&\n" +
+	"\x04late\x18\f \x01(\bR\x04late\x12>\n" +
+	"\vactivations\x18\r \x03(\v2\x1c.ostraka.v1.RescueActivationR\vactivations\x12\x16\n" +
+	"\x06quorum\x18\x0e \x01(\rR\x06quorum\x12\x1a\n" +
+	"\breshared\x18\x0f \x03(\fR\breshared\x12*\n" +
+	"\x04mute\x18\x10 \x03(\v2\x16.ostraka.v1.RescueMuteR\x04mute\"\xca\x01\n" +
+	"\x10RescueActivation\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12\"\n" +
+	"\fcontributors\x18\x03 \x03(\tR\fcontributors\x12\x16\n" +
+	"\x06signed\x18\x04 \x03(\tR\x06signed\x12\x18\n" +
+	"\amembers\x18\x05 \x03(\tR\amembers\x12\x14\n" +
+	"\x05whole\x18\x06 \x01(\bR\x05whole\x12\x14\n" +
+	"\x05given\x18\a \x03(\tR\x05given\x12\x12\n" +
+	"\x04gave\x18\b \x03(\tR\x04gave\":\n" +
+	"\n" +
+	"RescueMute\x12\x1a\n" +
+	"\bguardian\x18\x01 \x01(\tR\bguardian\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\"&\n" +
 	"\x0eSOSSaidRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\":\n" +
 	"\x0fSOSSaidResponse\x12'\n" +
@@ -8196,13 +8414,14 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\n" +
 	"signatures\x18\x02 \x03(\fR\n" +
 	"signatures\x12\x0e\n" +
-	"\x02by\x18\x03 \x03(\tR\x02by\"e\n" +
+	"\x02by\x18\x03 \x03(\tR\x02by\"\x7f\n" +
 	"\x0fActivateRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x1e\n" +
 	"\n" +
 	"successors\x18\x02 \x03(\tR\n" +
 	"successors\x12\x1c\n" +
-	"\tthreshold\x18\x03 \x01(\rR\tthreshold\"4\n" +
+	"\tthreshold\x18\x03 \x01(\rR\tthreshold\x12\x18\n" +
+	"\ainstead\x18\x04 \x01(\bR\ainstead\"4\n" +
 	"\x10ActivateResponse\x12 \n" +
 	"\vactivations\x18\x01 \x03(\fR\vactivations2\xbb\t\n" +
 	"\x06People\x12<\n" +
@@ -8272,7 +8491,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 116)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 118)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*HelloRequest)(nil),             // 0: ostraka.v1.HelloRequest
 	(*HelloResponse)(nil),            // 1: ostraka.v1.HelloResponse
@@ -8384,12 +8603,14 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*RescueSeat)(nil),               // 107: ostraka.v1.RescueSeat
 	(*RescueKey)(nil),                // 108: ostraka.v1.RescueKey
 	(*RescueCase)(nil),               // 109: ostraka.v1.RescueCase
-	(*SOSSaidRequest)(nil),           // 110: ostraka.v1.SOSSaidRequest
-	(*SOSSaidResponse)(nil),          // 111: ostraka.v1.SOSSaidResponse
-	(*SOSSaid)(nil),                  // 112: ostraka.v1.SOSSaid
-	(*ActivateRequest)(nil),          // 113: ostraka.v1.ActivateRequest
-	(*ActivateResponse)(nil),         // 114: ostraka.v1.ActivateResponse
-	nil,                              // 115: ostraka.v1.Account.AddressesEntry
+	(*RescueActivation)(nil),         // 110: ostraka.v1.RescueActivation
+	(*RescueMute)(nil),               // 111: ostraka.v1.RescueMute
+	(*SOSSaidRequest)(nil),           // 112: ostraka.v1.SOSSaidRequest
+	(*SOSSaidResponse)(nil),          // 113: ostraka.v1.SOSSaidResponse
+	(*SOSSaid)(nil),                  // 114: ostraka.v1.SOSSaid
+	(*ActivateRequest)(nil),          // 115: ostraka.v1.ActivateRequest
+	(*ActivateResponse)(nil),         // 116: ostraka.v1.ActivateResponse
+	nil,                              // 117: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	6,   // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
@@ -8408,7 +8629,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	20,  // 13: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	21,  // 14: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	24,  // 15: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	115, // 16: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	117, // 16: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	29,  // 17: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	29,  // 18: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	34,  // 19: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -8436,110 +8657,112 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	109, // 41: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
 	106, // 42: ostraka.v1.Rescue.needs:type_name -> ostraka.v1.RescueNeed
 	107, // 43: ostraka.v1.Rescue.seats:type_name -> ostraka.v1.RescueSeat
-	112, // 44: ostraka.v1.SOSSaidResponse.said:type_name -> ostraka.v1.SOSSaid
-	0,   // 45: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	2,   // 46: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	4,   // 47: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	9,   // 48: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
-	12,  // 49: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	16,  // 50: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	22,  // 51: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	25,  // 52: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	27,  // 53: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	30,  // 54: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	32,  // 55: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	38,  // 56: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	40,  // 57: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
-	42,  // 58: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	92,  // 59: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
-	98,  // 60: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
-	103, // 61: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
-	110, // 62: ostraka.v1.People.SOSSaid:input_type -> ostraka.v1.SOSSaidRequest
-	58,  // 63: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	65,  // 64: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	67,  // 65: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	69,  // 66: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
-	71,  // 67: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	72,  // 68: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
-	73,  // 69: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
-	74,  // 70: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
-	75,  // 71: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
-	76,  // 72: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
-	12,  // 73: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
-	77,  // 74: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	78,  // 75: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	82,  // 76: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	84,  // 77: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	16,  // 78: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	30,  // 79: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	32,  // 80: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	42,  // 81: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	45,  // 82: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
-	49,  // 83: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
-	52,  // 84: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
-	54,  // 85: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
-	56,  // 86: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
-	59,  // 87: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	88,  // 88: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
-	90,  // 89: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
-	92,  // 90: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
-	100, // 91: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
-	113, // 92: ostraka.v1.Operator.Activate:input_type -> ostraka.v1.ActivateRequest
-	86,  // 93: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,   // 94: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,   // 95: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	8,   // 96: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	10,  // 97: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
-	13,  // 98: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	17,  // 99: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	23,  // 100: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	26,  // 101: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	28,  // 102: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	31,  // 103: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	33,  // 104: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	39,  // 105: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	41,  // 106: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
-	43,  // 107: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	93,  // 108: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
-	99,  // 109: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
-	104, // 110: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
-	111, // 111: ostraka.v1.People.SOSSaid:output_type -> ostraka.v1.SOSSaidResponse
-	61,  // 112: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	66,  // 113: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	68,  // 114: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	70,  // 115: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
-	79,  // 116: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	79,  // 117: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
-	79,  // 118: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
-	79,  // 119: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
-	79,  // 120: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
-	79,  // 121: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
-	13,  // 122: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
-	79,  // 123: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	79,  // 124: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	83,  // 125: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	85,  // 126: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	17,  // 127: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	31,  // 128: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	33,  // 129: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	43,  // 130: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	46,  // 131: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
-	50,  // 132: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
-	53,  // 133: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
-	55,  // 134: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
-	57,  // 135: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
-	60,  // 136: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	89,  // 137: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
-	91,  // 138: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
-	93,  // 139: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
-	101, // 140: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
-	114, // 141: ostraka.v1.Operator.Activate:output_type -> ostraka.v1.ActivateResponse
-	87,  // 142: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	94,  // [94:143] is the sub-list for method output_type
-	45,  // [45:94] is the sub-list for method input_type
-	45,  // [45:45] is the sub-list for extension type_name
-	45,  // [45:45] is the sub-list for extension extendee
-	0,   // [0:45] is the sub-list for field type_name
+	110, // 44: ostraka.v1.RescueCase.activations:type_name -> ostraka.v1.RescueActivation
+	111, // 45: ostraka.v1.RescueCase.mute:type_name -> ostraka.v1.RescueMute
+	114, // 46: ostraka.v1.SOSSaidResponse.said:type_name -> ostraka.v1.SOSSaid
+	0,   // 47: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	2,   // 48: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	4,   // 49: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	9,   // 50: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
+	12,  // 51: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	16,  // 52: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	22,  // 53: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	25,  // 54: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	27,  // 55: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	30,  // 56: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	32,  // 57: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	38,  // 58: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	40,  // 59: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
+	42,  // 60: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	92,  // 61: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
+	98,  // 62: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
+	103, // 63: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
+	112, // 64: ostraka.v1.People.SOSSaid:input_type -> ostraka.v1.SOSSaidRequest
+	58,  // 65: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	65,  // 66: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	67,  // 67: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	69,  // 68: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	71,  // 69: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	72,  // 70: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
+	73,  // 71: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
+	74,  // 72: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
+	75,  // 73: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
+	76,  // 74: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
+	12,  // 75: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
+	77,  // 76: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	78,  // 77: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	82,  // 78: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	84,  // 79: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	16,  // 80: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	30,  // 81: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	32,  // 82: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	42,  // 83: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	45,  // 84: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
+	49,  // 85: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
+	52,  // 86: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
+	54,  // 87: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
+	56,  // 88: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
+	59,  // 89: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	88,  // 90: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
+	90,  // 91: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
+	92,  // 92: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
+	100, // 93: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
+	115, // 94: ostraka.v1.Operator.Activate:input_type -> ostraka.v1.ActivateRequest
+	86,  // 95: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	1,   // 96: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	3,   // 97: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	8,   // 98: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	10,  // 99: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
+	13,  // 100: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	17,  // 101: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	23,  // 102: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	26,  // 103: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	28,  // 104: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	31,  // 105: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	33,  // 106: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	39,  // 107: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	41,  // 108: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
+	43,  // 109: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	93,  // 110: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
+	99,  // 111: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
+	104, // 112: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
+	113, // 113: ostraka.v1.People.SOSSaid:output_type -> ostraka.v1.SOSSaidResponse
+	61,  // 114: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	66,  // 115: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	68,  // 116: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	70,  // 117: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	79,  // 118: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	79,  // 119: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
+	79,  // 120: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
+	79,  // 121: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
+	79,  // 122: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
+	79,  // 123: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
+	13,  // 124: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
+	79,  // 125: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	79,  // 126: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	83,  // 127: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	85,  // 128: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	17,  // 129: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	31,  // 130: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	33,  // 131: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	43,  // 132: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	46,  // 133: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
+	50,  // 134: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
+	53,  // 135: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
+	55,  // 136: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
+	57,  // 137: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
+	60,  // 138: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	89,  // 139: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
+	91,  // 140: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
+	93,  // 141: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
+	101, // 142: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
+	116, // 143: ostraka.v1.Operator.Activate:output_type -> ostraka.v1.ActivateResponse
+	87,  // 144: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	96,  // [96:145] is the sub-list for method output_type
+	47,  // [47:96] is the sub-list for method input_type
+	47,  // [47:47] is the sub-list for extension type_name
+	47,  // [47:47] is the sub-list for extension extendee
+	0,   // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -8559,7 +8782,7 @@ func file_ostraka_v1_ostraka_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   116,
+			NumMessages:   118,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
