@@ -235,6 +235,10 @@ func (j *judge) find(subject, claim, format string, args ...any) {
 	j.out.Findings = append(j.out.Findings, Finding{subject, claim, fmt.Sprintf(format, args...)})
 }
 
+func (j *judge) attend(format string, args ...any) {
+	j.out.Attention = append(j.out.Attention, fmt.Sprintf(format, args...))
+}
+
 // accuse says what a node itself signed, or what its own log shows; unless something is withheld that could explain it.
 func (j *judge) accuse(c *inquiry, operator, claim, format string, args ...any) {
 	text := fmt.Sprintf("emergency %s of vault %s: ", c.id.Short(), j.Name) + fmt.Sprintf(format, args...)

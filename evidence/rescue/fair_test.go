@@ -1,0 +1,119 @@
+package rescue
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/statement"
+)
+
+const anywhere = "0x00000000000000000000000000000000000000cc"
+
+// ordinary makes an outflow one of the old shares', that the ordinary rules allowed before the declaration.
+func ordinary(o *Outflow) {
+	o.Key, o.Threshold, o.Ruled, o.Allowed, o.To[0] = old, 3, statement.ID{}, nil, anywhere
+}
+
+// replaced is a tale of a sweep X whose nonce another transaction T took, told before the declaration, and of a second sweep: 90 of 100 each.
+func replaced(t testing.TB, amount int64, change func(*Outflow)) *tale {
+	w := begun(t).reshared()
+	w.later(time.Minute)
+	w.sweep(func(o *Outflow) {
+		ordinary(o)
+		o.Slot, o.Moves["eth"] = "nonce 0", amount
+		for l := range o.Told {
+			o.Told[l] = Place{0, w.now.Add(-400 * time.Hour)}
+		}
+	})
+	w.sweep(func(o *Outflow) { o.Slot, o.Moves["eth"] = "nonce 0", 90 })
+	w.takes(0)
+	w.sweep(func(o *Outflow) { o.Moves["eth"] = 90 })
+	if change != nil {
+		change(&w.s.Outflows[0])
+	}
+	return w
+}
+
+// A docket counts what took a nonce, whoever asked for it and whenever, and frees what it had counted there (spec/sos 5.4): so does who judges it.
+func TestWhatTookANonceCountsAlone(t *testing.T) {
+	hidden := func(o *Outflow) { o.Hidden, o.Slot, o.Moves, o.To = true, "", nil, nil }
+	for name, x := range map[string]struct {
+		w         *tale
+		found     string // who of; "": nobody
+		attention bool
+	}{
+		"from before the declaration": {replaced(t, 1, nil), "", false},
+		"of an older committee, of which fewer are left than signed": {replaced(t, 1, func(o *Outflow) {
+			o.Taken = map[string]Place{"acme": o.Taken["acme"], "cora": o.Taken["cora"], "dora": o.Taken["dora"]}
+			o.Threshold = 4
+		}), "", false},
+		"told in ACTIVE": {replaced(t, 1, func(o *Outflow) {
+			for l := range o.Told {
+				o.Told[l] = Place{75, noon.Add(72*time.Hour + time.Minute)}
+			}
+		}), "", false},
+		"too large for what follows": {replaced(t, 11, nil), "emergency operator", false},
+		"that nobody can count":      {replaced(t, 1, func(o *Outflow) { o.Unmeasured = "a token that the charter does not name" }), "emergency operator", false},
+		"that one log tells of":      {replaced(t, 1, func(o *Outflow) { delete(o.Taken, "cora"); delete(o.Taken, "dora") }), "emergency operator", false},
+		"withheld":                   {replaced(t, 1, hidden), "", true},
+		"withheld, and more than one nonce could explain": {func() *tale {
+			w := replaced(t, 1, hidden)
+			w.sweep(func(o *Outflow) { o.Moves["eth"] = 90 })
+			return w
+		}(), "emergency operator", true},
+		"withheld, of another vault": {replaced(t, 1, func(o *Outflow) { hidden(o); o.Vault = "petty-cash" }), "emergency operator", false},
+		"which one node did not allow": {func() *tale {
+			w := begun(t).reshared()
+			w.sweep(func(o *Outflow) { o.Slot, o.Moves["eth"] = "nonce 0", 50; delete(o.Allowed, "acme") })
+			w.sweep(func(o *Outflow) { o.Slot, o.Moves["eth"] = "nonce 0", 52 })
+			w.takes(0)
+			w.sweep(func(o *Outflow) { o.Moves["eth"] = 49 })
+			return w
+		}(), "", false},
+		"a call in the nonce that another took": {func() *tale {
+			w := begun(t)
+			w.sweep(func(o *Outflow) {
+				ordinary(o)
+				o.Slot = "nonce 1"
+				for l := range o.Told {
+					o.Told[l] = Place{0, w.now.Add(-400 * time.Hour)}
+				}
+			})
+			w.sweep(protect)
+			w.takes(0)
+			w.sweep(protect)
+			return w
+		}(), "", false},
+		"a tranche in the nonce that another took": {func() *tale {
+			w := whole(t)
+			w.sweep(func(o *Outflow) {
+				ordinary(o)
+				o.Slot, o.Moves["eth"] = "nonce 2", 1
+				for l := range o.Told {
+					o.Told[l] = Place{0, w.now.Add(-800 * time.Hour)}
+				}
+			})
+			w.out(8, nil)
+			w.takes(1)
+			w.out(9, nil)
+			return w
+		}(), "", false},
+	} {
+		v := x.w.judge()
+		var found []string
+		for _, f := range v.Findings {
+			if f.Claim == claimCaps || f.Claim == claimTranches || strings.HasPrefix(f.Why, "call ") {
+				found = append(found, strings.Fields(f.Subject)[0])
+			}
+		}
+		slices.Sort(found)
+		if got := strings.Join(slices.Compact(found), " "); got != x.found {
+			t.Errorf("%s: found %q, want %q: %s", name, got, x.found, told(v))
+		}
+		if said := strings.Contains(strings.Join(v.Attention, "\n"), "what is withheld"); said != x.attention {
+			t.Errorf("%s: %q", name, v.Attention)
+		}
+	}
+}
