@@ -117,3 +117,52 @@ func TestWhatTookANonceCountsAlone(t *testing.T) {
 		}
 	}
 }
+
+// A subject that kept back the last message of a session from before the declaration brings the signature whenever it likes: nobody else did anything. What a node began since, or
+// too few had begun before, is under the lock.
+func TestASignatureThatWasKeptBack(t *testing.T) {
+	before := func(names ...string) func(*Outflow) {
+		return func(o *Outflow) {
+			o.Sessions = map[string][]int{}
+			for _, name := range names {
+				o.Sessions[name] = []int{2, 5}
+			}
+		}
+	}
+	out := func(out func(*Outflow), change func(*Outflow)) *tale {
+		w := begun(t)
+		w.later(time.Hour)
+		w.sweep(func(o *Outflow) {
+			ordinary(o)
+			out(o)
+			change(o)
+		})
+		return w
+	}
+	own := func(*Outflow) {}
+	for name, x := range map[string]struct {
+		w     *tale
+		found bool
+	}{
+		"in the logs of those who are left":       {out(own, before("acme", "cora")), false},
+		"in the subject's too":                    {out(own, before("acme", "bolt", "cora")), false},
+		"out of a rescue vault":                   {out(cellar, before("acme", "cora")), false},
+		"in one log alone":                        {out(own, before("acme")), true},
+		"in the subject's log alone":              {out(own, before("bolt")), true},
+		"in no log":                               {out(own, before()), true},
+		"out of a rescue vault, in one log alone": {out(cellar, before("cora")), true},
+		"in the logs of those who are left, and in one again since": {out(own, func(o *Outflow) { before("acme", "cora")(o); o.Sessions["cora"] = append(o.Sessions["cora"], 1000) }), true},
+		"since the declaration": {out(own, func(o *Outflow) {
+			before("acme", "cora")(o)
+			o.Sessions["acme"], o.Sessions["cora"] = []int{1000}, []int{1000}
+		}), true},
+	} {
+		v := x.w.judge()
+		if found := slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Claim == claimLock }); found != x.found || !found && len(v.Findings) > 0 {
+			t.Errorf("%s: found %t: %s", name, found, told(v))
+		}
+		if said := strings.Contains(strings.Join(v.Attention, "\n"), "whose last message came late"); said == x.found {
+			t.Errorf("%s: %q", name, v.Attention)
+		}
+	}
+}

@@ -29,6 +29,7 @@ type Outflow struct {
 	Key        act.Key
 	Threshold  int              // so many sign in that epoch
 	Told       map[string]Place // logs that tell of the signature
+	Sessions   map[string][]int // leaves of logs that tell of sessions over it
 	Ruled      statement.ID     // the request by whose plan its nodes allowed it; zero: by the ordinary rules, or it is withheld
 	Allowed    map[string]Place // where nodes' own logs hold these decisions
 	Taken      map[string]Place // logs that tell that its chain took it for good
@@ -212,7 +213,18 @@ func (j *judge) rescueVault(o Outflow) {
 				held++
 			}
 		}
-		if held == len(o.Told) {
+		entered := func(name string) taken {
+			steps := c.own(name)
+			if i := slices.IndexFunc(steps, func(s taken) bool { return s.State == active || s.State == lockUp }); i >= 0 {
+				return steps[i]
+			}
+			return taken{}
+		}
+		switch {
+		case held < len(o.Told):
+		case j.begunBefore(c, o, entered):
+			j.attend("request %s of vault %s was signed by a session from before emergency %s of vault %s was active, whose last message came late", o.Intent.Short(), o.Vault, c.id.Short(), j.Name)
+		default:
 			j.find(fmt.Sprintf("request %s of vault %s", o.Intent.Short(), o.Vault), claimLock, "it left a rescue vault while emergency %s of vault %s was active or in lock-up", c.id.Short(), j.Name)
 		}
 	}
@@ -259,11 +271,40 @@ func (j *judge) binds(o Outflow) *inquiry {
 				held++
 			}
 		}
-		if held == len(o.Told) {
+		switch {
+		case held < len(o.Told):
+		case j.begunBefore(c, o, c.first):
+			j.attend("request %s of vault %s was signed by a session from before emergency %s, whose last message came late", o.Intent.Short(), j.Name, c.id.Short())
+			return nil
+		default:
 			return c
 		}
 	}
 	return nil
+}
+
+// begunBefore says that as many as sign may have had a session over something before their own step, and none since: then whoever was in it and kept back its last message has the
+// signature, as late as they like, and nobody else did anything. Some log must tell so; of those who took no such step, and of whom no whole log is shown, it is not known.
+func (j *judge) begunBefore(c *inquiry, o Outflow, step func(operator string) taken) bool {
+	told, may := 0, map[string]bool{}
+	for name, leaves := range o.Sessions {
+		switch s := step(name); {
+		case s.State == "":
+			may[name] = true
+		case slices.Max(leaves) < s.Leaf:
+			told++
+		}
+	}
+	e, known := j.epoch(o.Key)
+	for _, name := range c.Request.Subjects {
+		may[name] = may[name] || !known || slices.ContainsFunc(e.Members, func(m Seat) bool { return m.Operator == name })
+	}
+	for _, m := range e.Members {
+		l, ok := j.log(m.Operator)
+		may[m.Operator] = may[m.Operator] || (!ok || !l.Renewed.IsZero()) && len(o.Sessions[m.Operator]) == 0
+	}
+	maps.DeleteFunc(may, func(_ string, yes bool) bool { return !yes })
+	return told > 0 && told+len(may) >= o.Threshold
 }
 
 // lockedIn finds the emergency that still locks an epoch when something was signed in it; nil: none any more.
