@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -163,6 +164,88 @@ func TestASignatureThatWasKeptBack(t *testing.T) {
 		}
 		if said := strings.Contains(strings.Join(v.Attention, "\n"), "whose last message came late"); said == x.found {
 			t.Errorf("%s: %q", name, v.Attention)
+		}
+	}
+}
+
+// renews begins a node's log anew from a copy of before all this: what stood in it is lost.
+func (w *tale) renews(name string) {
+	w.renewed[name] = w.now
+	for _, s := range w.s.Said {
+		delete(s.Told, name)
+	}
+	for _, e := range w.s.Epochs {
+		delete(e.Told, name)
+	}
+}
+
+// again has a log tell once more of what others brought back, in their order.
+func (w *tale) again(name string, kinds ...statement.Kind) {
+	for _, k := range kinds {
+		for _, s := range w.s.Said {
+			if _, told := s.Told[name]; !told && s.Statement.Kind() == k && len(s.Told) > 0 {
+				w.leaf[name]++
+				s.Told[name] = Place{10 * w.leaf[name], w.now}
+			}
+		}
+	}
+}
+
+// A node that was set back counts anew, and its new log tells of its own words from before where they came back to it: that they stand in another place accuses it of nothing.
+func TestWordsOfBeforeInANewLog(t *testing.T) {
+	for name, x := range map[string]struct {
+		before func(*tale)
+		after  func(*tale)
+	}{
+		"it signed an activation": {func(w *tale) { w.activate("activation", nil) }, nil},
+		"it gave its part": {func(w *tale) {
+			w.activate("activation", nil)
+			w.release("acme", nil)
+		}, nil},
+		"it gave two, and hears of them in another order": {func(w *tale) {
+			w.activate("activation", nil)
+			w.release("acme", nil)
+			w.activate("later", func(a *act.Activation) { a.Attempt = 2 })
+			w.release("acme", nil)
+			w.s.Said[w.names["release acme"]], w.s.Said[w.names["release acme"]-8] = w.s.Said[w.names["release acme"]-8], w.s.Said[w.names["release acme"]]
+		}, nil},
+		"it gave, and new shares came since": {func(w *tale) {
+			w.activate("activation", nil)
+			w.release("acme", nil)
+			w.release("cora", nil)
+		}, func(w *tale) {
+			w.inForce()
+			w.step(lockUp, 0, live...)
+		}},
+		"new shares came, and it was set back since": {func(w *tale) {
+			w.activate("activation", nil)
+			w.release("acme", nil)
+			w.release("cora", nil)
+			w.inForce()
+			w.step(lockUp, 0, live...)
+		}, func(w *tale) {
+			w.leaf["acme"]++
+			w.s.Epochs[1].Told["acme"] = Place{10*w.leaf["acme"] - 45, w.now}
+		}},
+	} {
+		w := begun(t)
+		w.later(time.Second)
+		x.before(w)
+		w.later(time.Minute)
+		w.renews("acme")
+		w.again("acme", statement.SOSRequest, statement.SOSSupport)
+		w.step(contest, 0, "acme")
+		w.later(time.Second)
+		w.again("acme", statement.SOSStep, statement.SOSSeat, statement.SOSActivation, statement.SOSNoVeto, statement.SOSReleased)
+		if x.after != nil {
+			x.after(w)
+		}
+		if v := w.judge(); len(v.Findings) > 0 {
+			t.Errorf("%s: it is accused:\n%s", name, told(v))
+		}
+		w.renewed["acme"] = noon // what it says for the first time stands where it should
+		if v := w.judge(); !strings.Contains(told(v), "operator acme") {
+			t.Errorf("%s: a log that was begun anew before all that is believed", name)
 		}
 	}
 }

@@ -18,7 +18,7 @@ func (j *judge) open() {
 			continue
 		}
 		q, err := act.RequestOf(s.Statement)
-		c := &inquiry{id: s.Statement.ID(), said: s, noVetoes: map[statement.ID]said[act.NoVeto]{}}
+		c := &inquiry{id: s.Statement.ID(), said: s, noVetoes: map[statement.ID]said[act.NoVeto]{}, again: j.again}
 		if err == nil && q.Vault != j.Vault {
 			continue
 		}

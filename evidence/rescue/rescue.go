@@ -184,7 +184,8 @@ type inquiry struct {
 	closes      []said[act.Close]
 	freed       []said[act.EarlyRelease]
 	left        []Outflow // under its lock
-	unsure      bool      // of something about it no signature that holds is shown: that could be who shows it, and not who did it
+	again       func(log string, told map[string]Place) bool
+	unsure      bool // of something about it no signature that holds is shown: that could be who shows it, and not who did it
 }
 
 func (c *inquiry) subject(s Story) string {
