@@ -249,3 +249,20 @@ func TestWordsOfBeforeInANewLog(t *testing.T) {
 		}
 	}
 }
+
+// What one log tells and nobody signed makes unsure what that log's own node did, and excuses no other.
+func TestGarbageInOneLogExcusesNobodyElse(t *testing.T) {
+	for _, x := range []struct {
+		garbage, broke string
+		named          bool
+	}{{"dora", "acme", true}, {"acme", "acme", false}} {
+		w := begun(t)
+		w.move(x.broke+" active", x.broke, func(p *Place) { p.At = p.At.Add(-time.Hour) })
+		s, err := act.Veto{Head: w.q.Head(), By: "gina", Reason: "x", Created: w.now}.Statement(w.salt())
+		w.say("garbage", s, err, [][]byte{{1}}, x.garbage)
+		v := w.judge()
+		if named := slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Subject == "operator "+x.broke }); named != x.named {
+			t.Errorf("garbage in %s's log: %s is named %t: %s", x.garbage, x.broke, named, told(v))
+		}
+	}
+}

@@ -185,7 +185,7 @@ type inquiry struct {
 	freed       []said[act.EarlyRelease]
 	left        []Outflow // under its lock
 	again       func(log string, told map[string]Place) bool
-	unsure      bool // of something about it no signature that holds is shown: that could be who shows it, and not who did it
+	unsure      map[string]bool // logs that tell of something about it of which no signature that holds is shown: that could be who shows it, and not who did it
 }
 
 func (c *inquiry) subject(s Story) string {
@@ -243,7 +243,8 @@ func (j *judge) attend(format string, args ...any) {
 // accuse says what a node itself signed, or what its own log shows; unless something is withheld that could explain it.
 func (j *judge) accuse(c *inquiry, operator, claim, format string, args ...any) {
 	text := fmt.Sprintf("emergency %s of vault %s: ", c.id.Short(), j.Name) + fmt.Sprintf(format, args...)
-	if c.unsure || j.Withheld {
+	l, shown := j.log(operator)
+	if j.Withheld || c.unsure[operator] || len(c.unsure) > 0 && (!shown || !l.Renewed.IsZero()) { // one log's garbage excuses nobody else
 		j.find(c.subject(j.Story), "what it tells is complete", "%s, as far as is shown: %s", operator, text)
 		return
 	}
