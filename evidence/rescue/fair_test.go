@@ -266,3 +266,26 @@ func TestGarbageInOneLogExcusesNobodyElse(t *testing.T) {
 		}
 	}
 }
+
+// The same, where the copy is of ACTIVE: the new log begins with what the copy had, and the activation comes back between the two times that it is active.
+func TestANewLogThatBeginsWithTheCopy(t *testing.T) {
+	w := begun(t)
+	w.activate("activation", nil)
+	w.release("acme", nil)
+	for _, name := range []string{"activation", "release acme"} {
+		w.lose(name, "acme")
+	}
+	w.later(time.Minute)
+	w.renewed["acme"] = w.now
+	w.step(contest, 0, "acme")
+	w.again("acme", statement.SOSActivation, statement.SOSReleased)
+	w.later(72 * time.Hour)
+	w.step(active, 72*time.Hour, "acme")
+	if v := w.judge(); len(v.Findings) > 0 {
+		t.Errorf("it is accused:\n%s", told(v))
+	}
+	w.renewed = nil
+	if v := w.judge(); !strings.Contains(told(v), "operator acme") {
+		t.Error("a log that was never begun anew is believed")
+	}
+}
