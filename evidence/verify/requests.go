@@ -93,10 +93,8 @@ func (v *verifier) gather() map[statement.ID]*request {
 		mine := map[statement.ID]bool{}
 		for n, l := range h.leaves {
 			switch l.Kind {
-			case tlog.KindSession: // of a ceremony it is about a key
-				if q := all[statement.ID(l.About)]; q != nil {
-					q.sessions[h.operator] = append(q.sessions[h.operator], n)
-				}
+			case tlog.KindSession:
+				all[statement.ID(l.About)].sessionAt(h.operator, n)
 				continue
 			case tlog.KindDecision, tlog.KindHeard, tlog.KindVote, tlog.KindSigned, tlog.KindTaken:
 			default:
@@ -183,6 +181,13 @@ func (v *verifier) signedFirst(q *request, id [32]byte) {
 		if _, tells := q.tells[h.operator]; told && !tells {
 			q.tells[h.operator] = n
 		}
+	}
+}
+
+// sessionAt keeps that a log tells of a session over it; none is over what a ceremony's session is about, a key.
+func (q *request) sessionAt(operator string, leaf int) {
+	if q != nil {
+		q.sessions[operator] = append(q.sessions[operator], leaf)
 	}
 }
 
