@@ -18,7 +18,7 @@ func (j *judge) open() {
 			continue
 		}
 		q, err := act.RequestOf(s.Statement)
-		c := &inquiry{id: s.Statement.ID(), said: s, noVetoes: map[statement.ID]said[act.NoVeto]{}}
+		c := &inquiry{id: s.Statement.ID(), said: s, noVetoes: map[statement.ID]said[act.NoVeto]{}, unsure: map[string]bool{}, again: j.again}
 		if err == nil && q.Vault != j.Vault {
 			continue
 		}
@@ -66,7 +66,9 @@ func (j *judge) file() {
 			continue
 		}
 		if err := j.put(j.cases[i], s); err != nil {
-			j.cases[i].unsure = true
+			for name := range s.Told {
+				j.cases[i].unsure[name] = true
+			}
 			j.find(j.cases[i].subject(j.Story), claimWho, "the logs of %s take a %s: %v", tellers(s.Told), k, err)
 		}
 	}

@@ -29,6 +29,7 @@ type Outflow struct {
 	Key        act.Key
 	Threshold  int              // so many sign in that epoch
 	Told       map[string]Place // logs that tell of the signature
+	Sessions   map[string][]int // leaves of logs that tell of sessions over it
 	Ruled      statement.ID     // the request by whose plan its nodes allowed it; zero: by the ordinary rules, or it is withheld
 	Allowed    map[string]Place // where nodes' own logs hold these decisions
 	Taken      map[string]Place // logs that tell that its chain took it for good
@@ -122,121 +123,6 @@ func (j *judge) ruled(c *inquiry, o Outflow) {
 	}
 }
 
-// sums adds up what was signed, at most, by asset: of all that have one nonce a chain takes one, so together they count as the largest of each asset; or as the one that it
-// took, where settled says so.
-func sums(all []Outflow, settled func(Outflow) bool) map[string]int64 {
-	out, slots := map[string]int64{}, map[string]map[string]int64{}
-	add := func(asset string, n int64) { out[asset] += min(n, math.MaxInt64-out[asset]) }
-	for _, o := range alone(all, settled) {
-		for asset, n := range o.Moves {
-			switch {
-			case o.Slot == "":
-				add(asset, n)
-			case slots[o.Slot] == nil:
-				slots[o.Slot] = map[string]int64{asset: n}
-			default:
-				slots[o.Slot][asset] = max(slots[o.Slot][asset], n)
-			}
-		}
-	}
-	for _, most := range slots {
-		for asset, n := range most {
-			add(asset, n)
-		}
-	}
-	return out
-}
-
-// alone leaves out what has a nonce that the chain gave to another. Where two are said to have it, neither is left out.
-func alone(all []Outflow, settled func(Outflow) bool) (out []Outflow) {
-	took := map[string]int{}
-	for _, o := range all {
-		if o.Slot != "" && settled(o) {
-			took[o.Slot]++
-		}
-	}
-	for _, o := range all {
-		if took[o.Slot] != 1 || settled(o) {
-			out = append(out, o)
-		}
-	}
-	return out
-}
-
-// settled says that as many logs as sign tell that the chain took it for good: one of them is honest. claimed, that any does.
-func settled(o Outflow) bool { return len(o.Taken) >= max(o.Threshold, 1) }
-func claimed(o Outflow) bool { return len(o.Taken) > 0 }
-
-// counted holds each node that allowed something by the plan to the caps, as its own docket counts them at that leaf (spec/sos 5.4): what it had allowed by then, of one
-// nonce the largest, or what its own log by then says that the chain took. One that has a new log does not know all that it counted.
-func (j *judge) counted(c *inquiry) {
-	for _, name := range c.allowers() {
-		if l, ok := j.log(name); !ok || !l.Renewed.IsZero() {
-			continue
-		}
-		mine := slices.DeleteFunc(slices.Clone(c.left), func(o Outflow) bool { _, allowed := o.Allowed[name]; return o.Ruled != c.id || !allowed })
-		sort.Slice(mine, func(i, k int) bool { return mine[i].Allowed[name].Leaf < mine[k].Allowed[name].Leaf })
-		for i, o := range mine {
-			own := func(x Outflow) bool {
-				at, told := x.Taken[name]
-				return told && at.Leaf < o.Allowed[name].Leaf
-			}
-			total := sums(mine[:i+1], own)
-			over := slices.IndexFunc(slices.Sorted(maps.Keys(o.Moves)), func(asset string) bool {
-				most, capped := c.Plan.Cap(asset)
-				return capped && total[asset] > most
-			})
-			if over >= 0 {
-				j.accuse(c, name, claimCaps, "leaf %d of its log allows request %s, with which more of %s leaves than the plan lets, as far as it knew then", o.Allowed[name].Leaf, o.Intent.Short(), slices.Sorted(maps.Keys(o.Moves))[over])
-				break
-			}
-		}
-	}
-}
-
-// allowers are the operators whose nodes allowed something by the plan.
-func (c *inquiry) allowers() []string {
-	all := map[string]bool{}
-	for _, o := range c.left {
-		for name := range o.Allowed {
-			all[name] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(all))
-}
-
-// judgeCaps counts all that left under one emergency against its plan's caps (S11), and each of its protective calls against how often that may be made.
-func (j *judge) judgeCaps(c *inquiry) {
-	total := sums(c.left, settled)
-	j.counted(c)
-	behind := slices.ContainsFunc(c.left, func(o Outflow) bool { return len(o.Told) < o.Threshold }) // logs are shown up to different times
-	for _, asset := range slices.Sorted(maps.Keys(total)) {
-		most, capped := c.Plan.Cap(asset)
-		c.Left = append(c.Left, Left{asset, total[asset], most, capped})
-		switch {
-		case capped && total[asset] > most && behind && sums(c.left, claimed)[asset] <= most:
-			j.out.Attention = append(j.out.Attention, fmt.Sprintf("in emergency %s no more of %s left than its plan lets only if the chain took what some logs say that it took, and too few do so far", c.id.Short(), asset))
-		case capped && total[asset] > most:
-			j.find(c.subject(j.Story), claimCaps, "what its nodes signed moves %d of %s, in the charter's units and with fees; its plan lets %d leave in all", total[asset], asset, most)
-		}
-	}
-	made, seen := map[string]int{}, map[string]bool{}
-	for _, o := range alone(c.left, settled) {
-		for _, x := range o.Calls {
-			call, ok := c.Plan.Called(o.Chain, x.To, x.Data)
-			if at := call.Name + " " + o.Slot; ok && (o.Slot == "" || !seen[at]) {
-				seen[at] = true
-				made[call.Name]++
-			}
-		}
-	}
-	for _, call := range c.Plan.Calls {
-		if n := made[call.Name]; n > call.Times {
-			j.find(c.subject(j.Story), claimLock, "call %s is allowed %d times, its nodes signed it %d times", call.Name, call.Times, n)
-		}
-	}
-}
-
 // judgeTranches counts what left since an emergency's lock-up was over, from the vault, once it was closed, and its rescue vaults together: in the i-th period at most i times the
 // tranche (spec/sos 5.7).
 //
@@ -257,16 +143,25 @@ func (j *judge) judgeTranches(c *inquiry) {
 		}
 	}
 	sort.SliceStable(all, func(i, k int) bool { return all[i].over < all[k].over })
-	told := map[string]bool{}
+	told, doubted := map[string]bool{}, map[string]bool{}
 	var before []Outflow
 	for _, o := range all {
 		before = append(before, o.Outflow)
-		out := sums(before, settled)
+		took := settled(before)
+		out, least := j.total(before, took, 0), j.total(before, took, j.unseen(before, took))
 		for _, t := range c.Plan.Tranches {
 			periods := int64(o.over / t.Every)
-			if most := (periods + 1) * min(t.Most, math.MaxInt64/(periods+1)); periods < int64(t.Count) && out[t.Asset] > most && !told[t.Asset] {
+			most := (periods + 1) * min(t.Most, math.MaxInt64/(periods+1))
+			if periods >= int64(t.Count) || out[t.Asset] <= most || told[t.Asset] {
+				continue
+			}
+			text := fmt.Sprintf("%s after its lock-up, %d of %s had left, with request %s; by then its plan lets %d leave, %d more every %s", o.over.Truncate(time.Second), out[t.Asset], t.Asset, o.Intent.Short(), most, t.Most, t.Every)
+			if least[t.Asset] > most {
 				told[t.Asset] = true
-				j.find(c.subject(j.Story), claimTranches, "%s after its lock-up, %d of %s had left, with request %s; by then its plan lets %d leave, %d more every %s", o.over.Truncate(time.Second), out[t.Asset], t.Asset, o.Intent.Short(), most, t.Most, t.Every)
+				j.find(c.subject(j.Story), claimTranches, "%s", text)
+			} else if !doubted[t.Asset] {
+				doubted[t.Asset] = true
+				j.attend("emergency %s: %s, unless what is withheld, and the chain took, has the nonce of another", c.id.Short(), text)
 			}
 		}
 	}
@@ -318,7 +213,18 @@ func (j *judge) rescueVault(o Outflow) {
 				held++
 			}
 		}
-		if held == len(o.Told) {
+		entered := func(name string) taken {
+			steps := c.own(name)
+			if i := slices.IndexFunc(steps, func(s taken) bool { return s.State == active || s.State == lockUp }); i >= 0 {
+				return steps[i]
+			}
+			return taken{}
+		}
+		switch {
+		case held < len(o.Told):
+		case j.begunBefore(c, o, entered):
+			j.attend("request %s of vault %s was signed by a session from before emergency %s of vault %s was active, whose last message came late", o.Intent.Short(), o.Vault, c.id.Short(), j.Name)
+		default:
 			j.find(fmt.Sprintf("request %s of vault %s", o.Intent.Short(), o.Vault), claimLock, "it left a rescue vault while emergency %s of vault %s was active or in lock-up", c.id.Short(), j.Name)
 		}
 	}
@@ -365,11 +271,40 @@ func (j *judge) binds(o Outflow) *inquiry {
 				held++
 			}
 		}
-		if held == len(o.Told) {
+		switch {
+		case held < len(o.Told):
+		case j.begunBefore(c, o, c.first):
+			j.attend("request %s of vault %s was signed by a session from before emergency %s, whose last message came late", o.Intent.Short(), j.Name, c.id.Short())
+			return nil
+		default:
 			return c
 		}
 	}
 	return nil
+}
+
+// begunBefore says that as many as sign may have had a session over something before their own step, and none since: then whoever was in it and kept back its last message has the
+// signature, as late as they like, and nobody else did anything. Some log must tell so; of those who took no such step, and of whom no whole log is shown, it is not known.
+func (j *judge) begunBefore(c *inquiry, o Outflow, step func(operator string) taken) bool {
+	told, may := 0, map[string]bool{}
+	for name, leaves := range o.Sessions {
+		switch s := step(name); {
+		case s.State == "":
+			may[name] = true
+		case slices.Max(leaves) < s.Leaf:
+			told++
+		}
+	}
+	e, known := j.epoch(o.Key)
+	for _, name := range c.Request.Subjects {
+		may[name] = may[name] || !known || slices.ContainsFunc(e.Members, func(m Seat) bool { return m.Operator == name })
+	}
+	for _, m := range e.Members {
+		l, ok := j.log(m.Operator)
+		may[m.Operator] = may[m.Operator] || (!ok || !l.Renewed.IsZero()) && len(o.Sessions[m.Operator]) == 0
+	}
+	maps.DeleteFunc(may, func(_ string, yes bool) bool { return !yes })
+	return told > 0 && told+len(may) >= o.Threshold
 }
 
 // lockedIn finds the emergency that still locks an epoch when something was signed in it; nil: none any more.

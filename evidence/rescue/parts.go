@@ -18,7 +18,7 @@ func (j *judge) judgeActivations(c *inquiry) {
 		}
 		for _, name := range a.what.Contributors {
 			at, own := a.told[name]
-			if !own {
+			if !own || c.again(name, a.told) {
 				continue // everywhere says so of what rests on it
 			}
 			if s := last(c.own(name), at.Leaf); s.State != active {
@@ -103,7 +103,8 @@ func (j *judge) judgeReleases(c *inquiry) {
 			continue
 		}
 		for _, o := range c.released { // S3: an attempt is used once, and no earlier one after a later one
-			if o.id != r.id && o.what.Operator == name && o.what.Key == v.Key && o.what.Attempt <= v.Attempt && o.told[name].Leaf > r.told[name].Leaf {
+			moved := o.what.Attempt < v.Attempt && (c.again(name, o.told) || c.again(name, r.told))
+			if o.id != r.id && o.what.Operator == name && o.what.Key == v.Key && o.what.Attempt <= v.Attempt && o.told[name].Leaf > r.told[name].Leaf && !moved {
 				j.accuse(c, name, claimPart, "it gave a part for attempt %d, and then for attempt %d", v.Attempt, o.what.Attempt)
 			}
 		}
@@ -111,7 +112,7 @@ func (j *judge) judgeReleases(c *inquiry) {
 			j.accuse(c, name, claimPart, "it gave a part %s", why)
 		}
 		at, own := r.told[name]
-		if !own {
+		if !own || c.again(name, r.told) {
 			continue
 		}
 		j.judgeMoment(c, name, v, at)
@@ -200,13 +201,13 @@ func (j *judge) judgeEpochs() {
 				continue
 			}
 			// Its part left before there were new shares: in its own log too.
-			if at, told := e.Told[name]; told && !c.gaveBefore(name, at.Leaf) {
+			if at, told := e.Told[name]; told && !c.gaveBefore(name, at.Leaf) && !c.again(name, e.Told) && !c.gaveAgain(name) {
 				j.accuse(c, name, claimPart, "leaf %d of its log has the new epoch in force, and that it gave its part stands behind it", at.Leaf)
 			}
 		}
 		for _, name := range a.Contributors {
 			at, told := e.Told[name]
-			if !told {
+			if !told || c.again(name, e.Told) || c.gaveAgain(name) {
 				continue
 			}
 			steps := c.own(name)
@@ -215,6 +216,26 @@ func (j *judge) judgeEpochs() {
 			}
 		}
 	}
+}
+
+// again says that a log was begun anew from a copy since another told of something, and tells of it since: once more, and where it stood before is lost.
+func (j *judge) again(name string, told map[string]Place) bool {
+	l, ok := j.log(name)
+	at, own := told[name]
+	if !ok || !own || at.At.Before(l.Renewed) { // what stood in the copy is where it was
+		return false
+	}
+	for other, at := range told {
+		if other != name && at.At.Before(l.Renewed) {
+			return true
+		}
+	}
+	return false
+}
+
+// gaveAgain says so of a part that a node gave.
+func (c *inquiry) gaveAgain(name string) bool {
+	return slices.ContainsFunc(c.released, func(r said[act.Released]) bool { return r.what.Operator == name && c.again(name, r.told) })
 }
 
 // activation finds one that is complete, and its request.

@@ -184,7 +184,8 @@ type inquiry struct {
 	closes      []said[act.Close]
 	freed       []said[act.EarlyRelease]
 	left        []Outflow // under its lock
-	unsure      bool      // of something about it no signature that holds is shown: that could be who shows it, and not who did it
+	again       func(log string, told map[string]Place) bool
+	unsure      map[string]bool // logs that tell of something about it of which no signature that holds is shown: that could be who shows it, and not who did it
 }
 
 func (c *inquiry) subject(s Story) string {
@@ -235,10 +236,15 @@ func (j *judge) find(subject, claim, format string, args ...any) {
 	j.out.Findings = append(j.out.Findings, Finding{subject, claim, fmt.Sprintf(format, args...)})
 }
 
+func (j *judge) attend(format string, args ...any) {
+	j.out.Attention = append(j.out.Attention, fmt.Sprintf(format, args...))
+}
+
 // accuse says what a node itself signed, or what its own log shows; unless something is withheld that could explain it.
 func (j *judge) accuse(c *inquiry, operator, claim, format string, args ...any) {
 	text := fmt.Sprintf("emergency %s of vault %s: ", c.id.Short(), j.Name) + fmt.Sprintf(format, args...)
-	if c.unsure || j.Withheld {
+	l, shown := j.log(operator)
+	if j.Withheld || c.unsure[operator] || len(c.unsure) > 0 && (!shown || !l.Renewed.IsZero()) { // one log's garbage excuses nobody else
 		j.find(c.subject(j.Story), "what it tells is complete", "%s, as far as is shown: %s", operator, text)
 		return
 	}

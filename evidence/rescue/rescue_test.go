@@ -82,6 +82,8 @@ type tale struct {
 	names map[string]int // of what was said, by a name
 	q     act.Request
 	a     act.Activation
+
+	renewed map[string]time.Time // logs that were begun anew
 }
 
 func (w *tale) later(d time.Duration) { w.now = w.now.Add(d) }
@@ -197,7 +199,7 @@ func refused(t testing.TB, challenge func(*act.Challenge), change func(*act.Requ
 }
 
 func upToActive(t testing.TB, before func(*tale), change func(*act.Request)) *tale {
-	w := &tale{t: t, now: noon, leaf: map[string]int{}, names: map[string]int{}}
+	w := &tale{t: t, now: noon, leaf: map[string]int{}, names: map[string]int{}, renewed: map[string]time.Time{}}
 	p := people(t)
 	w.s = Story{
 		Grace: time.Hour, Vault: vault, Name: "treasury",
@@ -309,14 +311,19 @@ func (w *tale) reshared() *tale {
 	w.activate("activation", nil)
 	w.release("acme", nil)
 	w.release("cora", nil)
+	w.inForce()
+	w.step(lockUp, 80*time.Hour, live...)
+	return w
+}
+
+// inForce has every log tell of the new shares.
+func (w *tale) inForce() {
 	e := Epoch{Key: fresh, Number: 1, Prev: old.Epoch, Threshold: 2, Members: []Seat{w.seat("acme", 1), w.seat("cora", 3), w.seat("dora", 4)}, Backups: [32]byte{21}, Rescued: true, Locked: true, Until: w.now.Add(14 * 24 * time.Hour), Guardians: guardianKeys(w.t, "gail", "gina"), Activation: w.a.ID, Told: map[string]Place{}}
 	for _, l := range live {
 		w.leaf[l]++
 		e.Told[l] = Place{10 * w.leaf[l], w.now}
 	}
 	w.s.Epochs = append(w.s.Epochs, e)
-	w.step(lockUp, 80*time.Hour, live...)
-	return w
 }
 
 // sweep is an outflow by the new shares, as all logs tell.
@@ -416,7 +423,7 @@ func (w *tale) judge() Verdict {
 	w.s.Now = w.now.Add(10 * time.Hour)
 	w.s.Logs = []Log{{Operator: "bolt", Reach: noon.Add(-200 * time.Hour)}}
 	for _, l := range live {
-		w.s.Logs = append(w.s.Logs, Log{Operator: l, Reach: w.s.Now})
+		w.s.Logs = append(w.s.Logs, Log{Operator: l, Reach: w.s.Now, Renewed: w.renewed[l]})
 	}
 	return Judge(w.s)
 }

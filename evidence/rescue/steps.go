@@ -41,13 +41,16 @@ func holds(state string) bool {
 type taken struct {
 	act.Step
 	Place
+	again bool // its log is a new one, and tells of it once more: where it stood is lost
 }
 
-// own are a node's steps as they stand in its own log.
+// own are a node's steps as they stand in its own log. Of what a new log tells once more (again), only that it was closed still says where the node is: it counts the rest anew.
 func (c *inquiry) own(operator string) (out []taken) {
 	for _, s := range c.steps {
 		if at, ok := s.told[operator]; ok && s.what.Operator == operator {
-			out = append(out, taken{s.what, at})
+			if t := (taken{s.what, at, c.again(operator, s.told)}); !t.again || s.what.State == closed {
+				out = append(out, t)
+			}
 		}
 	}
 	sort.Slice(out, func(i, k int) bool { return out[i].Leaf < out[k].Leaf }) // one sort for all: each of slices.SortFunc is 15 kB of a page
@@ -69,11 +72,14 @@ func (j *judge) walk(c *inquiry, l Log) {
 	steps := c.own(l.Operator)
 	var before taken
 	entered := map[string]taken{}
-	for n, s := range steps {
-		if !slices.Contains(follows[s.State], before.State) && (n > 0 || l.Renewed.IsZero()) { // a log that was begun anew from a copy begins in the middle
+	for _, s := range steps {
+		if s.again {
+			continue
+		}
+		if !slices.Contains(follows[s.State], before.State) && (before.State != "" || l.Renewed.IsZero()) { // a log that was begun anew from a copy begins in the middle
 			j.accuse(c, l.Operator, claimSteps, "leaf %d of its log steps from %q to %q", s.Leaf, before.State, s.State)
 		}
-		if d := s.Created.Sub(before.Created); n > 0 && d < 0 && s.At.Before(before.At) {
+		if d := s.Created.Sub(before.Created); before.State != "" && d < 0 && s.At.Before(before.At) {
 			j.accuse(c, l.Operator, claimSteps, "leaf %d of its log is older than the step before it", s.Leaf)
 		}
 		switch s.State {
@@ -318,7 +324,7 @@ func (j *judge) walkLockUp(c *inquiry, l Log, before, s taken) {
 			return
 		}
 	}
-	if !c.gaveBefore(l.Operator, s.Leaf) {
+	if !c.gaveBefore(l.Operator, s.Leaf) && !c.gaveAgain(l.Operator) {
 		j.accuse(c, l.Operator, claimSteps, "leaf %d of its log locks up, and neither was it active, nor had its node given a part, nor do new shares stand before it", s.Leaf)
 	}
 }

@@ -351,10 +351,11 @@ func (x *comparison) judge(address string, o Outgoing) (reason string, newer boo
 	return fmt.Sprintf("stands in the logs of %d who hold the key (%s), not of %d", len(s.tells), strings.Join(s.tells, ", "), s.need), len(s.tells)+after >= s.need && x.r.soon(later(o.Time, s.first))
 }
 
-// instead finds what logs tell that the chain took for good where it took another.
+// instead finds what logs tell that the chain took for good where it took another. A request that was signed twice has two ids, and either is it.
 func (x *comparison) instead(address string, o Outgoing) *signedLeaf {
 	i := slices.IndexFunc(x.r.signed, func(s signedLeaf) bool {
-		return len(s.took) > 0 && s.vault == x.vault.Name && s.chain == x.f.Chain && s.from == address && s.nonce == o.Nonce && s.id != o.Hash
+		return len(s.took) > 0 && s.vault == x.vault.Name && s.chain == x.f.Chain && s.from == address && s.nonce == o.Nonce &&
+			!slices.ContainsFunc(x.r.byID[o.Hash], func(i int) bool { return x.r.signed[i].vault == s.vault && x.r.signed[i].request == s.request })
 	})
 	if i < 0 {
 		return nil

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ostraka/ostraka/custody/statement"
 )
 
 var t0 = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
@@ -97,9 +99,15 @@ func TestReconcile(t *testing.T) {
 		}, "is said to be of nonce 5, and the logs show request", ""},
 		"another than the logs say that the chain took": {func(r *Report, _ *Facts) {
 			other := r.signed[0]
-			other.id, other.took = hash(9), []string{"acme", "bolt"}
+			other.id, other.request, other.took = hash(9), statement.ID{9}, []string{"acme", "bolt"}
 			r.signed = append(r.signed, other)
-		}, "its nonce 0 is used by transaction 0x01" + strings.Repeat("0", 62) + ", and the logs of acme, bolt tell that request 00000000 took it for good", ""},
+		}, "its nonce 0 is used by transaction 0x01" + strings.Repeat("0", 62) + ", and the logs of acme, bolt tell that request 09000000 took it for good", ""},
+		"what the logs say that the chain took, by its other signature": {func(r *Report, _ *Facts) {
+			r.signed[0].took = []string{"acme", "bolt"}
+			other := r.signed[0]
+			other.id = hash(9)
+			r.signed = append(r.signed, other)
+		}, "", ""},
 		"a gap": {func(_ *Report, f *Facts) {
 			f.Addresses[0].Nonce, f.Addresses[0].Gaps = 2, []Gap{{Nonce: 1, Count: 1, Block: 30, Time: early, Why: "no state"}}
 		}, "unlogged: nonce 1 of " + one + " was used in block 30 or before, and 1 of 1 by nothing that a log tells of", ""},

@@ -18,7 +18,7 @@ import (
 // outflows are what a vault's keys signed, as the transactions themselves say, and what other vaults' did: any of them may be a rescue vault.
 func (v *verifier) outflows(x *vault, said []rescue.Said) (out []rescue.Outflow) {
 	for _, q := range v.went {
-		o := rescue.Outflow{Intent: q.id, Hidden: q.doc == nil, Told: map[string]rescue.Place{}, Taken: map[string]rescue.Place{}}
+		o := rescue.Outflow{Intent: q.id, Hidden: q.doc == nil, Sessions: q.sessions, Told: map[string]rescue.Place{}, Taken: map[string]rescue.Place{}}
 		if q.vault != x {
 			o.Vault = q.vault.Name
 		}

@@ -38,6 +38,7 @@ type request struct {
 	signed    map[[32]byte]bool // ids of signatures, as logs tell
 	tells     map[string]int    // by operator: the leaf of its log that tells of the signature
 	taken     map[string]int    // by operator: the leaf of its own log that says that a chain took it for good
+	sessions  map[string][]int  // by operator: leaves of its log that tell of sessions over it
 	decided   map[string]int    // by operator: the leaf of its own log with its decision
 	times     []time.Time       // when each log first told of it
 	first     time.Time         // the middle of these
@@ -92,6 +93,9 @@ func (v *verifier) gather() map[statement.ID]*request {
 		mine := map[statement.ID]bool{}
 		for n, l := range h.leaves {
 			switch l.Kind {
+			case tlog.KindSession:
+				all[statement.ID(l.About)].sessionAt(h.operator, n)
+				continue
 			case tlog.KindDecision, tlog.KindHeard, tlog.KindVote, tlog.KindSigned, tlog.KindTaken:
 			default:
 				continue
@@ -180,9 +184,16 @@ func (v *verifier) signedFirst(q *request, id [32]byte) {
 	}
 }
 
+// sessionAt keeps that a log tells of a session over it; none is over what a ceremony's session is about, a key.
+func (q *request) sessionAt(operator string, leaf int) {
+	if q != nil {
+		q.sessions[operator] = append(q.sessions[operator], leaf)
+	}
+}
+
 func newRequest(id statement.ID) *request {
 	return &request{
-		id: id, vaults: map[string]statement.ID{}, decisions: map[string]intent.Decision{}, signed: map[[32]byte]bool{}, tells: map[string]int{}, taken: map[string]int{}, decided: map[string]int{},
+		id: id, vaults: map[string]statement.ID{}, decisions: map[string]intent.Decision{}, signed: map[[32]byte]bool{}, tells: map[string]int{}, taken: map[string]int{}, sessions: map[string][]int{}, decided: map[string]int{},
 	}
 }
 
