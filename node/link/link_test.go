@@ -147,6 +147,7 @@ func TestPeerRestart(t *testing.T) {
 	a.SetPeers([]Peer{guest("b")})
 	a.send(t, "b", "first life")
 	wantFrames(t, b, "a", []string{"first life"})
+	eventually(t, "a heard that b has it", func() bool { return a.about("b").QueuedFrames == 0 }) // else it is sent to the second life too, rightly
 	b.stop()
 	eventually(t, "a notices", func() bool { return !a.about("b").Connected })
 	want := numbered("later", 50)
