@@ -105,11 +105,7 @@ func (v *verifier) noteSigned(q *request) {
 			}
 		}
 		s.first = middle(times)
-		for _, name := range s.holders { // whose log is not there, or began anew, tells nothing: that is said of it
-			if h := v.log(name); s.need > 1 && !slices.Contains(s.tells, name) && (h == nil || h.excused(s.first)) {
-				s.need--
-			}
-		}
+		s.need = max(1, s.need-v.cannotTell(s))
 		if q.doc != nil {
 			s.chain, s.from, s.took = q.intent.Chain, q.intent.Address, slices.Sorted(maps.Keys(q.taken))
 			if tx, err := evm.DecodeCall(q.intent.Transaction, evm.AnyCall); err == nil {
@@ -118,6 +114,16 @@ func (v *verifier) noteSigned(q *request) {
 		}
 		v.report.signed = append(v.report.signed, s)
 	}
+}
+
+// cannotTell counts those who held the key and whose logs are not there, or began anew since, and so tell nothing: that is said of each log.
+func (v *verifier) cannotTell(s signedLeaf) (n int) {
+	for _, name := range s.holders {
+		if h := v.log(name); !slices.Contains(s.tells, name) && (h == nil || h.excused(s.first)) {
+			n++
+		}
+	}
+	return n
 }
 
 // covers says up to when each operator's log is shown: until then it holds all that it ever told.

@@ -224,3 +224,27 @@ func TestExpectAndName(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// A log that is not shown any more, as of an operator that is lost for good, takes nothing from payments that it may have told of; one that is shown, and does not tell, does.
+func TestLogsThatCannotTell(t *testing.T) {
+	shown, renewed := &history{operator: "cora"}, &history{operator: "cora", generation: 1, renewed: t0.Add(time.Hour)}
+	for name, c := range map[string]struct {
+		cora  *history
+		tells []string
+		want  int
+	}{
+		"it is not shown":                    {nil, []string{"acme", "bolt"}, 1},
+		"it began anew since":                {renewed, []string{"acme", "bolt"}, 1},
+		"it is shown, and does not tell":     {shown, []string{"acme", "bolt"}, 0},
+		"it began anew since, and tells":     {renewed, []string{"acme", "bolt", "cora"}, 0},
+		"it is not shown, nor does one tell": {nil, []string{"acme"}, 1},
+	} {
+		v := &verifier{logs: []*history{{operator: "acme"}, {operator: "bolt"}}}
+		if c.cora != nil {
+			v.logs = append(v.logs, c.cora)
+		}
+		if got := v.cannotTell(signedLeaf{holders: []string{"acme", "bolt", "cora"}, tells: c.tells, first: t0}); got != c.want {
+			t.Errorf("%s: %d cannot tell, want %d", name, got, c.want)
+		}
+	}
+}
