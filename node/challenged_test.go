@@ -46,14 +46,16 @@ func TestChallengeIsFetched(t *testing.T) {
 	}
 	called, note := s.challenge(0, c)
 	_, other := s.challenge(1, c)
-	for _, n := range []outbox.Note{note, other} {
-		if _, err := s.submit(a, n); err != nil {
+	for i, x := range []hit{{1, "sos-called", 1, nodetest.CrashBefore}, {1, "sos-called", 1, nodetest.CrashAfter}} { // who dies as it counts one counts it afterwards
+		fell := x.strike(s)
+		if _, err := s.submit(a, []outbox.Note{note, other}[i]); err != nil {
 			t.Fatal(err)
 		}
+		s.Run("counted by who is there", func() bool {
+			return *fell && b.Up && len(s.Rows(a, store.Prefix("sos-called"))) == i+1 && len(s.Rows(b, store.Prefix("sos-called"))) == i+1
+		})
 	}
-	s.Run("counted by who is there", func() bool {
-		return len(s.Rows(a, store.Prefix("sos-called"))) == 2 && len(s.Rows(b, store.Prefix("sos-called"))) == 2
-	})
+	s.Fate = nil
 	pass(s.World, 15*time.Second)
 	s.Now = s.Now.Add(26 * time.Hour)
 	s.Run("all are there", func() bool { return d.Up })
