@@ -398,14 +398,32 @@ func (x *swept) replaced() {
 			return x.own(h, s).Verdict == intent.Deny && x.own(h, s).Rule == decide.RuleState
 		})
 	})
-	for _, h := range x.Hosts {
-		x.Act(h, func() {
-			for _, ev := range []intent.Event{intent.WasBroadcast{}, intent.WasConfirmed{Height: 1, Block: hash.String()}, intent.BecameFinal{}} {
-				if err := h.Desk.OnChain(context.Background(), x.Clock(h), r.ID(), ev); err != nil {
+	confirmed := intent.WasConfirmed{Height: 1, Block: hash.String()}
+	for i, h := range x.Hosts {
+		fell, fate := new(bool), nodetest.Live
+		if i < 2 { // one dies before nonce, state and leaf are durable together, one after
+			fate = []nodetest.Fate{nodetest.CrashBefore, nodetest.CrashAfter}[i]
+			fell = hit{i, "sos", 1, fate}.strike(x.setting)
+		}
+		took := func(ev intent.Event) {
+			x.Act(h, func() {
+				if err := h.Desk.OnChain(context.Background(), x.Clock(h), r.ID(), ev); err != nil && !*fell {
 					x.T.Error(err)
 				}
-			}
-		})
+			})
+		}
+		took(intent.WasBroadcast{})
+		took(confirmed)
+		took(intent.BecameFinal{})
+		x.Fate = nil
+		if *fell != (i < 2) {
+			x.T.Errorf("node %d: %t that it died as it settled a nonce", i, *fell)
+		}
+		x.Run("it is up", func() bool { return h.Up })
+		if fate == nodetest.CrashBefore { // its watcher sees it again
+			*fell = false
+			took(intent.BecameFinal{})
+		}
 	}
 }
 
