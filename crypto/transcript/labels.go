@@ -131,6 +131,7 @@ const (
 	PaperSum
 
 	EvidenceSubject
+	EvidenceHardware
 
 	ReleaseSalt
 
@@ -274,7 +275,8 @@ var labels = [...]string{
 	PaperCode: "ostraka/1/paper/code-of-label",
 	PaperSum:  "ostraka/1/paper/sum-of-payload",
 
-	EvidenceSubject: "ostraka/1/evidence/subject",
+	EvidenceSubject:  "ostraka/1/evidence/subject",
+	EvidenceHardware: "ostraka/1/evidence/hardware",
 
 	ReleaseSalt: "ostraka/1/release/salt",
 
