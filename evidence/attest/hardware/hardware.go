@@ -9,7 +9,10 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/evidence/attest/nitro"
 	"github.com/ostraka/ostraka/evidence/attest/sevsnp"
+	"github.com/ostraka/ostraka/evidence/attest/tdx"
+	"github.com/ostraka/ostraka/evidence/attest/tpm"
 )
 
 // A Kind of hardware is the first field of its evidence.
@@ -17,10 +20,13 @@ type Kind string
 
 // Kinds.
 const (
-	SNP Kind = sevsnp.Kind
+	TPM   Kind = tpm.Kind
+	SNP   Kind = sevsnp.Kind
+	TDX   Kind = tdx.Kind
+	Nitro Kind = nitro.Kind
 )
 
-var kinds = []Kind{SNP}
+var kinds = []Kind{TPM, SNP, TDX, Nitro}
 
 // MaxEvidence bounds evidence of any kind, in bytes: peers send it.
 const MaxEvidence = 64 << 10
@@ -56,18 +62,21 @@ type Want struct {
 	Binding    [32]byte
 	Now        time.Time // a peer's clock; for a record, when it was made
 	Roots      Roots
+	Activated  *tpm.Activated // of a TPM: the keys that answered the reader's own challenge; nil: it asked nothing
 	Collateral Collateral
 	Floor      Floor
 }
 
 // Collateral is what the reader holds beside roots. It takes the place of what the evidence carries.
 type Collateral struct {
-	SNP []byte // AMD's list of withdrawn certificates, DER
+	SNP []byte          // AMD's list of withdrawn certificates, DER
+	TDX *tdx.Collateral // Intel's word on the platform
 }
 
 // A Floor is what the reader asks for besides what is always refused.
 type Floor struct {
 	SNP sevsnp.TCB // the least of each part; zero: any
+	TDX []string   // statuses that are borne besides UpToDate, such as SWHardeningNeeded
 }
 
 // A Report is what genuine evidence says, once nothing in it was refused.
@@ -76,7 +85,7 @@ type Report struct {
 	Measurement string // of what runs there: the one text that a charter lists
 	Device      string // which piece of hardware it is; two nodes with the same are on one machine. Empty: it does not say
 	Facts       []Fact // on security, in a fixed order
-	AsOf        time.Time
+	AsOf        time.Time // when it was signed, as its signer says; else Want.Now
 	Expires     time.Time // when what it rests on ceases to hold; zero: never
 	Shown       bool      // all that this kind can show was shown to this reader
 	Notes       []string  // what whoever relies on it has to know
@@ -115,7 +124,9 @@ func Verify(evidence []byte, want Want) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("evidence of hardware (%s): %w", kind, err)
 	}
-	r.Kind, r.AsOf = kind, want.Now
+	if r.Kind = kind; r.AsOf.IsZero() {
+		r.AsOf = want.Now
+	}
 	return r, nil
 }
 
@@ -127,8 +138,12 @@ func judge(kind Kind, evidence []byte, want Want) (Report, error) {
 		return Report{}, errNoTime
 	}
 	switch kind {
+	case TPM:
+		return verifyTPM(evidence, want)
 	case SNP:
 		return verifySNP(evidence, want)
+	case TDX:
+		return verifyTDX(evidence, want)
 	}
-	return Report{}, fmt.Errorf("kind %q has no judge", kind)
+	return verifyNitro(evidence, want) // KindOf knows no other
 }
