@@ -82,9 +82,9 @@ type Floor struct {
 // A Report is what genuine evidence says, once nothing in it was refused.
 type Report struct {
 	Kind        Kind
-	Measurement string // of what runs there: the one text that a charter lists
-	Device      string // which piece of hardware it is; two nodes with the same are on one machine. Empty: it does not say
-	Facts       []Fact // on security, in a fixed order
+	Measurement string    // of what runs there: the one text that a charter lists
+	Device      string    // which piece of hardware it is; two nodes with the same are on one machine. Empty: it does not say
+	Facts       []Fact    // on security, in a fixed order
 	AsOf        time.Time // when it was signed, as its signer says; else Want.Now
 	Expires     time.Time // when what it rests on ceases to hold; zero: never
 	Shown       bool      // all that this kind can show was shown to this reader

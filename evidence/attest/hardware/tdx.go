@@ -34,7 +34,9 @@ func verifyTDX(evidence []byte, want Want) (Report, error) {
 
 func reportTDX(g *tdx.Genuine, v *tdx.Evaluation) Report {
 	r := Report{Measurement: g.Text(), Device: fmt.Sprintf("%s:%x", TDX, g.Platform.ID), Expires: v.Expires, Shown: true}
-	add := func(name, format string, values ...any) { r.Facts = append(r.Facts, Fact{name, fmt.Sprintf(format, values...)}) }
+	add := func(name, format string, values ...any) {
+		r.Facts = append(r.Facts, Fact{name, fmt.Sprintf(format, values...)})
+	}
 	for _, one := range v.Verdicts {
 		add("tcb of "+one.Part, "%s %s %s", one.Status, one.Date.UTC().Format(time.DateOnly), strings.Join(one.Advisories, " "))
 	}
