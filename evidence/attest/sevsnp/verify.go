@@ -243,9 +243,12 @@ func (g *Genuine) Judge(binding [32]byte, floor TCB) error {
 		return errors.New("report: it is bound to a migration agent")
 	}
 	// The host may set firmware back as far as what is committed.
-	for name, t := range map[string]TCB{"reported": g.Reported, "committed": g.Committed, "current": g.Current} {
-		if !t.Least(floor) {
-			return fmt.Errorf("report: %s TCB %s is below what is asked for, %s", name, t, floor)
+	for _, x := range []struct {
+		name string
+		TCB
+	}{{"reported", g.Reported}, {"committed", g.Committed}, {"current", g.Current}} {
+		if !x.Least(floor) {
+			return fmt.Errorf("report: %s TCB %s is below what is asked for, %s", x.name, x.TCB, floor)
 		}
 	}
 	return nil
