@@ -2,6 +2,7 @@ package nitro
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/ostraka/ostraka/crypto/transcript"
@@ -117,8 +118,11 @@ func (d *Document) readPayload() error {
 	seen := map[string]bool{}
 	for range r.count(kindMap, len(fields)) {
 		name := r.text(maxText)
-		if r.err == nil && seen[name] {
-			return fmt.Errorf("field %q stands twice", name)
+		if r.err != nil {
+			return r.err
+		}
+		if seen[name] {
+			return fmt.Errorf("field %.64q stands twice", name)
 		}
 		seen[name] = true
 		if d.readField(r, name); r.err != nil {
@@ -159,7 +163,7 @@ func (d *Document) readField(r *reader, name string) {
 	case "nonce":
 		d.Nonce = r.optional(maxGiven)
 	default:
-		r.fail(fmt.Errorf("is not known"))
+		r.fail(errors.New("is not known"))
 	}
 }
 

@@ -44,6 +44,15 @@ func (e *Evidence) Authenticate(t Trust) (*Genuine, error) {
 	if err != nil {
 		return nil, err
 	}
+	key, ok := signer.PublicKey.(*ecdsa.PublicKey)
+	if !ok || key.Curve != elliptic.P384() {
+		return nil, errors.New("certificate: its key is not on P-384")
+	}
+	half := sizeOfSignature / 2
+	sum, r, s := sha512.Sum384(d.signed()), new(big.Int).SetBytes(d.signature[:half]), new(big.Int).SetBytes(d.signature[half:])
+	if !ecdsa.Verify(key, sum[:], r, s) {
+		return nil, errors.New("document: the signature is not the certificate's")
+	}
 	var between []*x509.Certificate
 	for i, der := range d.Bundle {
 		c, err := pki.Certificate(fmt.Sprintf("cabundle %d", i), der)
@@ -58,15 +67,6 @@ func (e *Evidence) Authenticate(t Trust) (*Genuine, error) {
 	}
 	if signer.IsCA || len(path) < 2 {
 		return nil, errors.New("certificate: it is an authority's, not an enclave's")
-	}
-	key, ok := signer.PublicKey.(*ecdsa.PublicKey)
-	if !ok || key.Curve != elliptic.P384() {
-		return nil, errors.New("certificate: its key is not on P-384")
-	}
-	half := sizeOfSignature / 2
-	sum, r, s := sha512.Sum384(d.signed()), new(big.Int).SetBytes(d.signature[:half]), new(big.Int).SetBytes(d.signature[half:])
-	if !ecdsa.Verify(key, sum[:], r, s) {
-		return nil, errors.New("document: the signature is not the certificate's")
 	}
 	g := &Genuine{Document: d, Expires: pki.Expires(path)}
 	if g.At, err = d.at(signer, t.Now); err != nil {

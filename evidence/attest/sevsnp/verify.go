@@ -62,6 +62,9 @@ func (e *Evidence) Authenticate(t Trust) (*Genuine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := signed(e.Report, r, signer); err != nil {
+		return nil, err
+	}
 	path, err := pki.Path("signer's certificate", signer, []*x509.Certificate{issuer}, t.Roots, t.Now)
 	if err != nil {
 		return nil, err
@@ -75,9 +78,6 @@ func (e *Evidence) Authenticate(t Trust) (*Genuine, error) {
 		return nil, err
 	}
 	if err := g.withdrawn(e, t, issuer, path[2]); err != nil {
-		return nil, err
-	}
-	if err := g.signed(e.Report, signer); err != nil {
 		return nil, err
 	}
 	return g, g.ofChip(signer)
@@ -121,12 +121,12 @@ func (g *Genuine) withdrawn(e *Evidence, t Trust, issuer, root *x509.Certificate
 	return nil
 }
 
-func (g *Genuine) signed(raw []byte, signer *x509.Certificate) error {
+func signed(raw []byte, r *Report, signer *x509.Certificate) error {
 	key, ok := signer.PublicKey.(*ecdsa.PublicKey)
 	if !ok || key.Curve != elliptic.P384() {
 		return errors.New("signer's certificate: its key is not on P-384")
 	}
-	if sum := sha512.Sum384(raw[:atSignature]); !ecdsa.Verify(key, sum[:], g.r, g.s) {
+	if sum := sha512.Sum384(raw[:atSignature]); !ecdsa.Verify(key, sum[:], r.r, r.s) {
 		return errors.New("report: the signature is not the signer's")
 	}
 	return nil
