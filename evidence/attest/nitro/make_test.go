@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"encoding/pem"
 	"math/big"
 	"os"
@@ -40,8 +41,9 @@ func sample(t testing.TB) (*Evidence, Trust) {
 }
 
 var (
-	now     = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
-	binding = [32]byte{0xb1, 0x4d}
+	now = time.Date(2026, 11, 28, 16, 0, 0, 0, time.UTC)
+	// binding is of the node and the nonce that the tests of evidence/attest/hardware name.
+	binding = [32]byte(unhex("9370deb69e5f965b369b71351a893b41fe5247b6da3bc049ef0835253d13d6fc"))
 )
 
 type fieldsOf map[string]any
@@ -138,3 +140,11 @@ func (m *maker) make() *Evidence {
 }
 
 func (m *maker) trust() Trust { return Trust{Roots: []*x509.Certificate{m.root}, Now: now} }
+
+func unhex(s string) []byte {
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/elliptic"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -193,6 +194,31 @@ func TestForms(t *testing.T) {
 		if _, err := Read(c.b); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// The evidence that the face's tests judge, and others', is what this room takes.
+func TestSelfmade(t *testing.T) {
+	const evidence, top = "../hardware/testdata/nitro.evidence", "../hardware/testdata/nitro.root"
+	if *update {
+		m := made(t)
+		e := m.make()
+		root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: m.root.Raw})
+		if err := errors.Join(os.WriteFile(evidence, e.Encode(), 0o644), os.WriteFile(top, root, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := Decode(file(t, evidence))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(file(t, top))
+	root, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g, err := e.Authenticate(Trust{Roots: []*x509.Certificate{root}, Now: now}); err != nil || g.Judge(binding) != nil {
+		t.Error(err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/binary"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -205,6 +206,31 @@ func TestListOfTheReader(t *testing.T) {
 	trust.Withdrawn = nil
 	if g, err := e.Authenticate(trust); err != nil || g.Looked {
 		t.Errorf("%+v, %v", g, err)
+	}
+}
+
+// The evidence that the face's tests judge, and others', is what this room takes.
+func TestSelfmade(t *testing.T) {
+	const evidence, top = "../hardware/testdata/sev-snp.evidence", "../hardware/testdata/sev-snp.root"
+	if *update {
+		m := made(t)
+		e := m.make()
+		root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: m.root.Raw})
+		if err := errors.Join(os.WriteFile(evidence, e.Encode(), 0o644), os.WriteFile(top, root, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := Decode(file(t, "../"+evidence))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(file(t, "../"+top))
+	root, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g, err := e.Authenticate(Trust{Roots: []*x509.Certificate{root}, Now: now}); err != nil || g.Judge(binding, TCB{}) != nil {
+		t.Error(err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"math/big"
@@ -29,8 +30,9 @@ func file(t testing.TB, name string) []byte {
 }
 
 var (
-	now     = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
-	binding = [32]byte{0xb1, 0x4d}
+	now = time.Date(2026, 11, 28, 16, 0, 0, 0, time.UTC)
+	// binding is of the node and the nonce that the tests of evidence/attest/hardware name.
+	binding = [32]byte(unhex("9370deb69e5f965b369b71351a893b41fe5247b6da3bc049ef0835253d13d6fc"))
 )
 
 type object = map[string]any
@@ -252,4 +254,12 @@ func judge(e *Evidence, t Trust, borne ...string) (*Genuine, *Evaluation, error)
 		return nil, nil, err
 	}
 	return g, v, g.Judge(v, binding, borne)
+}
+
+func unhex(s string) []byte {
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }

@@ -268,6 +268,31 @@ func TestBorne(t *testing.T) {
 	}
 }
 
+// The evidence that the face's tests judge, and others', is what this room takes.
+func TestSelfmade(t *testing.T) {
+	const evidence, top = "../hardware/testdata/tdx.evidence", "../hardware/testdata/tdx.root"
+	if *update {
+		m := made(t)
+		e := m.make()
+		root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: m.root.Raw})
+		if err := errors.Join(os.WriteFile(evidence, e.Encode(), 0o644), os.WriteFile(top, root, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := Decode(file(t, "../"+evidence))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(file(t, "../"+top))
+	root, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := judge(e, Trust{Roots: []*x509.Certificate{root}, Now: now}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestEvidenceBytes(t *testing.T) {
 	e := &Evidence{Quote: []byte("quote"), Collateral: Collateral{
 		TCBInfo: Signed{[]byte("info"), bytes.Repeat([]byte{1}, 64)}, Identity: Signed{[]byte("identity"), bytes.Repeat([]byte{2}, 64)},

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/hex"
 	"math/big"
 	"sync"
 	"testing"
@@ -18,8 +19,9 @@ import (
 )
 
 var (
-	now     = time.Date(2026, 11, 28, 16, 0, 0, 0, time.UTC)
-	binding = [32]byte{0xb1, 0x4d}
+	now = time.Date(2026, 11, 28, 16, 0, 0, 0, time.UTC)
+	// binding is of the node and the nonce that the tests of evidence/attest/hardware name.
+	binding = [32]byte(unhex("9370deb69e5f965b369b71351a893b41fe5247b6da3bc049ef0835253d13d6fc"))
 )
 
 // A maker is a maker of TPMs that tests make up, and a machine with one. Its structures are go-tpm's.
@@ -193,3 +195,11 @@ func (m *maker) quote() []byte {
 }
 
 func (m *maker) trust() Trust { return Trust{Roots: []*x509.Certificate{m.root}, Now: now} }
+
+func unhex(s string) []byte {
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
