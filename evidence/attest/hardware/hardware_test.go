@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -160,6 +161,28 @@ func TestWants(t *testing.T) {
 	e, err := tpm.Decode(machine)
 	if err != nil {
 		t.Fatal(err)
+	}
+	bare := *e
+	bare.Chain = nil
+	if _, err := Verify(bare.Encode(), want); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+		t.Errorf("a certificate whose issuer nobody has: %v", err)
+	}
+	given := want
+	var file bytes.Buffer
+	for _, der := range append(e.Chain, want.Roots.TPM[0].Raw) {
+		if err := pem.Encode(&file, &pem.Block{Type: "CERTIFICATE", Bytes: der}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if given.Roots.TPM, given.Roots.Between, err = ReadAuthorities(file.Bytes()); err != nil || len(given.Roots.TPM) != 1 || len(given.Roots.Between) != 1 {
+		t.Fatalf("%+v, %v", given.Roots, err)
+	}
+	if _, err := Verify(bare.Encode(), given); err != nil {
+		t.Error(err)
+	}
+	given.Roots.TPM = pinned(t).SNP
+	if _, err := Verify(bare.Encode(), given); err == nil {
+		t.Error("what stands between is believed without a root")
 	}
 	activated := tpm.Activate(e)
 	want.Activated = &activated

@@ -19,7 +19,13 @@ var (
 )
 
 // Roots are the certificates that a reader believes, per kind.
-type Roots struct{ TPM, SNP, TDX, Nitro []*x509.Certificate }
+type Roots struct {
+	TPM, SNP, TDX, Nitro []*x509.Certificate
+
+	// Between may stand between a TPM's certificate and a root, where the TPM itself does not hold what its maker's line signed with. They are believed
+	// if a root signed them.
+	Between []*x509.Certificate
+}
 
 // Pinned are those that the program carries: AMD's, Intel's and AWS's. TPMs have many makers: theirs are given.
 func Pinned() (Roots, error) {
@@ -38,12 +44,18 @@ func Pinned() (Roots, error) {
 
 // ReadRoots reads a file of roots in PEM, with empty lines and comments after #, or one in DER. Each must have signed itself.
 func ReadRoots(file []byte) ([]*x509.Certificate, error) {
-	a, err := attest.ReadAuthorities(file)
+	roots, between, err := ReadAuthorities(file)
+	if err == nil && len(between) > 0 {
+		err = errors.New("certificates: " + between[0].Subject.String() + " did not sign itself: it is no root")
+	}
 	if err != nil {
 		return nil, err
 	}
-	if len(a.Issuers) > 0 {
-		return nil, errors.New("certificates: " + a.Issuers[0].Subject.String() + " did not sign itself: it is no root")
-	}
-	return a.Roots, nil
+	return roots, nil
+}
+
+// ReadAuthorities reads such a file in which others may stand besides, and keeps them apart: a maker's roots, and what stands between.
+func ReadAuthorities(file []byte) (roots, between []*x509.Certificate, err error) {
+	a, err := attest.ReadAuthorities(file)
+	return a.Roots, a.Issuers, err
 }

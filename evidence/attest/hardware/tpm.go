@@ -11,7 +11,7 @@ func verifyTPM(evidence []byte, want Want) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	g, err := e.Verify(tpm.Trust{Roots: want.Roots.TPM, Activated: want.Activated, Now: want.Now}, want.Binding)
+	g, err := e.Verify(tpm.Trust{Roots: want.Roots.TPM, Between: want.Roots.Between, Activated: want.Activated, Now: want.Now}, want.Binding)
 	if err != nil {
 		return Report{}, err
 	}

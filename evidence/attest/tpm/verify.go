@@ -28,6 +28,7 @@ func Activate(e *Evidence) Activated {
 // Trust is what a reader believes, and the time by which to judge.
 type Trust struct {
 	Roots     []*x509.Certificate // of makers of TPMs
+	Between   []*x509.Certificate // may stand below them, beside what the evidence carries
 	Activated *Activated          // what the reader's own challenge showed; nil: it asked nothing
 	Now       time.Time
 }
@@ -84,7 +85,7 @@ func (g *Genuine) certified(e *Evidence, ek *public, t Trust) error {
 	if err != nil {
 		return err
 	}
-	var between []*x509.Certificate
+	between := slices.Clone(t.Between)
 	for i, der := range e.Chain {
 		up, err := pki.Certificate(fmt.Sprintf("certificate %d above the endorsement key's", i), der)
 		if err != nil {
