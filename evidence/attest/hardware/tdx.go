@@ -46,6 +46,9 @@ func reportTDX(g *tdx.Genuine, v *tdx.Evaluation) Report {
 	add("attributes", "%#x", g.Attributes)
 	add("xfam", "%x", g.XFAM)
 	add("tee tcb svn", "%x", g.TCB)
+	if g.TCBNow != [16]byte{} {
+		add("tee tcb svn now", "%x", g.TCBNow)
+	}
 	add("module", "%x", g.Module)
 	add("platform", "%x", g.Platform.Family)
 	add("mrtd", "%x", g.MRTD)

@@ -38,7 +38,7 @@ const (
 
 // Evidence is what a node in a guest shows. Nothing in it is verified: who decodes it knows its form and no more.
 type Evidence struct {
-	Quote []byte // of version 4, without what pads it
+	Quote []byte // of version 4 or 5, without what pads it
 	Collateral
 }
 

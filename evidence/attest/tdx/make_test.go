@@ -46,6 +46,7 @@ type maker struct {
 	family   []byte
 	extra    []pair // of the SGX extension
 	header   []byte
+	kind     []byte // and size of the body, in version 5
 	body     []byte
 	enclave  []byte
 	auth     []byte
@@ -99,6 +100,14 @@ func made(t testing.TB) *maker {
 	binary.LittleEndian.PutUint16(m.enclave[258:], 4)
 	m.words()
 	return m
+}
+
+// newer makes a quote of version 5, with a body of TDX 1.5.
+func (m *maker) newer() {
+	m.header[0] = version5
+	m.kind = slices.Concat(le16(bodyTDX15), le32(newBodySize))
+	m.body = append(m.body, make([]byte, newBodySize-bodySize)...)
+	copy(m.body[bodySize:], []byte{6, 1, 7})
 }
 
 func zeros(n int) string { return string(bytes.Repeat([]byte("0"), n)) }
@@ -228,7 +237,7 @@ func (m *maker) make() *Evidence {
 	chain := toPEM(m.pck, m.issuer, m.root)
 	certificates := slices.Concat(le16(dataPCKChain), le32(len(chain)), chain)
 	inner := slices.Concat(m.enclave, m.sign(pckKey, m.enclave), le16(len(m.auth)), m.auth, certificates)
-	signed := slices.Concat(m.header, m.body)
+	signed := slices.Concat(m.header, m.kind, m.body)
 	outer := slices.Concat(m.sign(attestKey, signed), public, le16(dataEnclave), le32(len(inner)), inner)
 	e := &Evidence{Quote: slices.Concat(signed, le32(len(outer)), outer)}
 	e.Collateral = Collateral{

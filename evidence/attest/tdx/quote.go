@@ -30,6 +30,8 @@ type Quote struct {
 	OwnerConfig    [48]byte
 	RTMR           [4][48]byte // what was measured since
 	Data           [64]byte    // what the guest had signed
+	TCBNow         [16]byte    // TEE_TCB_SVN_2: versions that are loaded now; zero: the quote does not say
+	Service        [48]byte    // MRSERVICETD: a service's guest that is bound to this one; zero: none, or the quote does not say
 	QEVendor       [16]byte
 	signature, key []byte
 	signed         []byte // header and body
@@ -53,12 +55,16 @@ type enclave struct {
 // Where fields stand. All numbers are little-endian.
 const (
 	headerSize   = 48
-	bodySize     = 584
+	bodySize     = 584 // of TDX 1.0
+	newBodySize  = 648 // of TDX 1.5
+	bodyTDX10    = 2   // kinds of bodies, in quotes of version 5
+	bodyTDX15    = 3
 	enclaveSize  = 384
 	keySize      = 64
 	dataPCKChain = 5 // kinds of certification data
 	dataEnclave  = 6
 	version4     = 4
+	version5     = 5
 	keyP256      = 2
 	teeTDX       = 0x81
 )
@@ -78,7 +84,7 @@ func (c *cursor) take(name string, n int) []byte {
 		c.err = fmt.Errorf("quote: %s ends too early, at byte %d", name, c.size)
 	}
 	if c.err != nil {
-		return make([]byte, min(n, headerSize+bodySize))
+		return make([]byte, min(n, newBodySize))
 	}
 	part := c.b[:n:n]
 	c.b = c.b[n:]
@@ -97,6 +103,18 @@ func (c *cursor) sized(name string) *cursor {
 	return c
 }
 
+// body takes what says of which kind a body is, in quotes of version 5.
+func (c *cursor) body() (size int, err error) {
+	kind, n := c.u16("kind of body"), c.u32("size of body")
+	switch {
+	case c.err != nil:
+		return 0, c.err
+	case kind == bodyTDX10 && n == bodySize, kind == bodyTDX15 && n == newBodySize:
+		return int(n), nil
+	}
+	return 0, fmt.Errorf("quote: a body of kind %d and %d bytes is not known", kind, n)
+}
+
 // Read reads a quote's form. Nothing of it is verified.
 func Read(raw []byte) (*Quote, error) {
 	if len(raw) > MaxQuote {
@@ -109,9 +127,10 @@ func Read(raw []byte) (*Quote, error) {
 	}
 	q := &Quote{}
 	copy(q.QEVendor[:], head[12:])
-	switch version, key, tee := binary.LittleEndian.Uint16(head), binary.LittleEndian.Uint16(head[2:]), binary.LittleEndian.Uint32(head[4:]); {
-	case version != version4:
-		return nil, fmt.Errorf("quote: version %d, only %d is known", version, version4)
+	version := binary.LittleEndian.Uint16(head)
+	switch key, tee := binary.LittleEndian.Uint16(head[2:]), binary.LittleEndian.Uint32(head[4:]); {
+	case version != version4 && version != version5:
+		return nil, fmt.Errorf("quote: version %d, %d and %d are known", version, version4, version5)
 	case key != keyP256:
 		return nil, fmt.Errorf("quote: key of kind %d, not %d (ECDSA P-256)", key, keyP256)
 	case tee != teeTDX:
@@ -119,8 +138,14 @@ func Read(raw []byte) (*Quote, error) {
 	case q.QEVendor != qeVendor:
 		return nil, fmt.Errorf("quote: the quoting enclave is of vendor %x, not Intel", q.QEVendor)
 	}
-	q.readBody(c.take("body", bodySize))
-	q.signed = raw[:min(len(raw), headerSize+bodySize)]
+	size := bodySize
+	if version == version5 {
+		if size, c.err = c.body(); c.err != nil {
+			return nil, c.err
+		}
+	}
+	q.readBody(c.take("body", size))
+	q.signed = raw[:len(raw)-len(c.b)]
 	c.sized("signature data")
 	q.signature, q.key = c.take("signature", signatureSize), c.take("attestation key", keySize)
 	if kind := c.u16("certification data"); c.err == nil && kind != dataEnclave {
@@ -142,6 +167,10 @@ func (q *Quote) readBody(body []byte) {
 		280: q.OwnerConfig[:], 328: q.RTMR[0][:], 376: q.RTMR[1][:], 424: q.RTMR[2][:], 472: q.RTMR[3][:], 520: q.Data[:],
 	} {
 		copy(to, body[at:])
+	}
+	if len(body) == newBodySize {
+		copy(q.TCBNow[:], body[bodySize:])
+		copy(q.Service[:], body[bodySize+16:])
 	}
 }
 

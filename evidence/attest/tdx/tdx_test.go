@@ -170,6 +170,21 @@ func TestEachFlippedByteIsRefused(t *testing.T) {
 	}
 }
 
+// So is each of a quote of version 5, which tests make up: its body's kind and size are signed as well.
+func TestEachFlippedByteOfVersion5IsRefused(t *testing.T) {
+	m := made(t)
+	m.newer()
+	e := m.make()
+	trust := m.trust()
+	g, err := e.Authenticate(trust)
+	if err != nil || g.TCBNow != [16]byte{6, 1, 7} || g.TCB != [16]byte{5, 1, 6} {
+		t.Fatalf("%+v, %v", g, err)
+	}
+	if all := flips(e.Quote[:len(e.Quote)-len(g.chain)], 1, func(int) bool { _, err := e.Authenticate(trust); return err == nil }); len(all) > 0 {
+		t.Errorf("quote with a byte turned at %v is taken", all)
+	}
+}
+
 // What evidence must hold, field by field. The maker signs each anew, so that nothing but the field can refuse it.
 func TestRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -181,7 +196,16 @@ func TestRefusals(t *testing.T) {
 		"a processor's CA":     {func(m *maker) { m.names[1] = "Intel SGX PCK Processor CA" }, ""},
 		"more of everything":   {func(m *maker) { m.svn[0], m.pcesvn, m.body[0], m.enclave[258] = 9, 12, 9, 9 }, ""},
 		"other bits unmasked":  {func(m *maker) { m.enclave[48] |= 4 }, ""},
-		"version":              {func(m *maker) { m.header[0] = 5 }, "quote: version 5"},
+		"version 5, TDX 1.5":   {(*maker).newer, ""},
+		"version 5, TDX 1.0":   {func(m *maker) { m.header[0] = 5; m.kind = append(le16(bodyTDX10), le32(bodySize)...) }, ""},
+		"version 5, no kind":   {func(m *maker) { m.header[0] = 5 }, "is not known"},
+		"version 5, SGX":       {func(m *maker) { m.newer(); m.kind[0] = 1 }, "quote: a body of kind 1 and 648 bytes is not known"},
+		"version 5, size":      {func(m *maker) { m.newer(); m.kind[2]-- }, "quote: a body of kind 3 and 647 bytes is not known"},
+		"version 5, old size":  {func(m *maker) { m.newer(); m.kind[0] = 2 }, "quote: a body of kind 2 and 648 bytes is not known"},
+		"version 5, cut":       {func(m *maker) { m.newer(); m.change = func(e *Evidence) { e.Quote = e.Quote[:51] } }, "quote: size of body ends too early"},
+		"a service's guest":    {func(m *maker) { m.newer(); m.body[bodySize+16+47] = 1 }, "quote: MRSERVICETD"},
+		"version 3":            {func(m *maker) { m.header[0] = 3 }, "quote: version 3"},
+		"version 6":            {func(m *maker) { m.header[0] = 6 }, "quote: version 6"},
 		"kind of key":          {func(m *maker) { m.header[2] = 3 }, "quote: key of kind 3"},
 		"SGX":                  {func(m *maker) { m.header[4] = 0 }, "quote: of technology 0x0"},
 		"vendor":               {func(m *maker) { m.header[12] = 0 }, "quote: the quoting enclave is of vendor"},
@@ -367,12 +391,19 @@ func FuzzEvidence(f *testing.F) {
 func FuzzQuote(f *testing.F) {
 	e, _ := spr(f)
 	f.Add(e.Quote)
+	m := made(f)
+	m.newer()
+	f.Add(m.make().Quote)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		q, err := Read(b)
 		if err != nil {
 			return
 		}
-		if !bytes.Equal(q.signed, b[:632]) || !bytes.Equal(q.MRTD[:], b[48+136:48+184]) || !bytes.Equal(q.Data[:], b[48+520:632]) || !bytes.HasSuffix(b, q.chain) {
+		at := len(q.signed) - bodySize // where the body begins
+		if at == headerSize+6+newBodySize-bodySize {
+			at -= newBodySize - bodySize
+		}
+		if !bytes.HasPrefix(b, q.signed) || !bytes.Equal(q.MRTD[:], b[at+136:at+184]) || !bytes.Equal(q.Data[:], b[at+520:at+584]) || !bytes.HasSuffix(b, q.chain) {
 			t.Errorf("%+v of %x", q, b)
 		}
 		_, _, _ = q.certificates()

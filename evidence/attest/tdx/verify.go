@@ -79,6 +79,9 @@ func (g *Genuine) Judge(e *Evaluation, binding [32]byte, borne []string) error {
 		return fmt.Errorf("quote: attributes %#x allow debugging: the host can read the guest's memory", g.Attributes)
 	case g.Attributes&attributesMigrate != 0:
 		return fmt.Errorf("quote: attributes %#x allow migration, which can take the guest's memory elsewhere", g.Attributes)
+	// A service's guest that is bound, such as one for migration, takes the memory of this one where it likes.
+	case g.Service != [48]byte{}:
+		return fmt.Errorf("quote: MRSERVICETD %x: a service's guest is bound to this one", g.Service)
 	case g.Attributes&^attributesBorne != 0:
 		return fmt.Errorf("quote: attributes %#x have bits that are not known", g.Attributes)
 	}
