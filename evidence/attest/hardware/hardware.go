@@ -130,12 +130,20 @@ func Verify(evidence []byte, want Want) (Report, error) {
 	return r, nil
 }
 
-var errNoTime = errors.New("no time was given to judge by")
+// Arguments that a caller left out.
+var (
+	errNoTime    = errors.New("no time was given to judge by")
+	errNoBinding = errors.New("no binding was given: evidence made for nobody would do")
+)
 
 func judge(kind Kind, evidence []byte, want Want) (Report, error) {
 	// x509 takes the zero time for now, and would read the machine's clock.
 	if want.Now.IsZero() {
 		return Report{}, errNoTime
+	}
+	// A guest's report that names nobody has zeros there.
+	if want.Binding == [32]byte{} {
+		return Report{}, errNoBinding
 	}
 	switch kind {
 	case TPM:

@@ -107,7 +107,7 @@ func TestRefusals(t *testing.T) {
 		}{
 			"another node":     {func(w *Want) { w.Binding = Binding(other, nonce) }, "not of this node and this nonce"},
 			"replayed":         {func(w *Want) { w.Binding = Binding(identity, later) }, "not of this node and this nonce"},
-			"no binding":       {func(w *Want) { w.Binding = [32]byte{} }, "not of this node and this nonce"},
+			"no binding":       {func(w *Want) { w.Binding = [32]byte{} }, "no binding was given"},
 			"years later":      {func(w *Want) { w.Now = now.AddDate(9000, 0, 0) }, "expired"},
 			"years earlier":    {func(w *Want) { w.Now = now.AddDate(-9, 0, 0) }, "expired or is not yet valid"},
 			"no time":          {func(w *Want) { w.Now = time.Time{} }, "no time was given"},
@@ -213,7 +213,7 @@ func TestKindOf(t *testing.T) {
 			t.Errorf("%s is taken", name)
 		}
 	}
-	if _, err := Verify(append(bytes.Clone(b), 0), Want{Now: now}); err == nil || !strings.Contains(err.Error(), "1 bytes too many") {
+	if _, err := Verify(append(bytes.Clone(b), 0), Want{Binding: Binding(identity, nonce), Now: now}); err == nil || !strings.Contains(err.Error(), "1 bytes too many") {
 		t.Error(err)
 	}
 }

@@ -100,7 +100,8 @@ func (g *Genuine) Judge(binding [32]byte) error {
 	if string(g.UserData) != string(binding[:]) {
 		return errors.New("document: user_data is not of this node and this nonce")
 	}
-	if instance, enclave, ok := strings.Cut(g.Module, "-enc"); !ok || instance == "" || enclave == "" {
+	instance, enclave, ok := strings.Cut(g.Module, "-enc")
+	if !ok || instance == "" || enclave == "" || strings.Trim(g.Module, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return fmt.Errorf("document: module_id %.64q is not an instance's and an enclave's", g.Module)
 	}
 	for _, i := range []uint8{0, 1, 2} {
