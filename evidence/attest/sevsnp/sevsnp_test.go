@@ -57,8 +57,15 @@ func TestSampleRefused(t *testing.T) {
 		change func(*Evidence, *Trust)
 		want   string
 	}{
-		"no root":            {func(_ *Evidence, r *Trust) { r.Roots = nil }, "signer's certificate: there is no root to judge it by"},
-		"another's root":     {func(_ *Evidence, r *Trust) { r.Roots = []*x509.Certificate{other.root} }, "signer's certificate: x509: certificate signed by unknown authority"},
+		"no root":        {func(_ *Evidence, r *Trust) { r.Roots = nil }, "signer's certificate: there is no root to judge it by"},
+		"another's root": {func(_ *Evidence, r *Trust) { r.Roots = []*x509.Certificate{other.root} }, "signer's certificate: x509: certificate signed by unknown authority"},
+		"issuer as root": {func(e *Evidence, r *Trust) {
+			c, err := x509.ParseCertificate(e.Issuer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Roots = []*x509.Certificate{c}
+		}, "does not stand between it and a root"},
 		"before its day":     {func(_ *Evidence, r *Trust) { r.Now = sampled.AddDate(0, 0, -1) }, "signer's certificate: x509: certificate has expired or is not yet valid"},
 		"after its day":      {func(_ *Evidence, r *Trust) { r.Now = sampled.AddDate(8, 0, 0) }, "signer's certificate: x509: certificate has expired"},
 		"another's key":      {func(e *Evidence, _ *Trust) { e.Signer, e.Report = foreign.Signer, foreign.Report }, "signer's certificate: x509"},
