@@ -8,22 +8,31 @@ import (
 	"fmt"
 	"io"
 
+	"filippo.io/age/plugin"
+
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/seal/age"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
+	"github.com/ostraka/ostraka/node/seal/transit"
 )
 
 // Kinds of providers.
 const (
 	Passphrase = "passphrase"
+	Age        = "age"
+	Transit    = "transit"
 )
 
-// A Secret is what a provider asks its operator for.
+// A Secret is what a provider asks its operator for, as people call it.
 type Secret string
 
 // Secrets.
 const (
-	Words Secret = "passphrase"
+	Words         Secret = "passphrase"
+	Identity      Secret = "age identity file"
+	IdentityWords Secret = "passphrase of the age identity file"
+	Token         Secret = "vault token"
 )
 
 // A Need says who asks for which secret.
@@ -41,6 +50,7 @@ type Ring struct {
 	Ask  Ask
 	Rand io.Reader
 	Cost []passphrase.Option // of what is wrapped anew
+	UI   *plugin.ClientUI    // how age's plugins ask and tell
 
 	close []func() error
 }
@@ -50,10 +60,20 @@ func (r *Ring) Open(ctx context.Context, slot string, p seal.Provider) (seal.KEK
 	if err := Check(p); err != nil {
 		return nil, err
 	}
-	ask := func(s Secret) (secret.Bytes, error) { return r.Ask(ctx, Need{slot, p, s}) }
+	ask := func(s Secret) (secret.Bytes, error) {
+		b, err := r.Ask(ctx, Need{slot, p, s})
+		if err == nil && b.Len() == 0 {
+			err = fmt.Errorf("the %s is empty", s)
+		}
+		return b, err
+	}
 	switch p.Kind {
 	case Passphrase:
 		return r.passphrase(ask)
+	case Age:
+		return r.age(p, ask)
+	case Transit:
+		return transit.New(transitOf(p), func(context.Context) (secret.Bytes, error) { return ask(Token) })
 	}
 	return nil, unknown(p)
 }
@@ -63,17 +83,12 @@ func Check(p seal.Provider) error {
 	switch p.Kind {
 	case Passphrase:
 		return only(p)
+	case Age:
+		return errors.Join(only(p, "recipients"), age.Check(recipientsOf(p)))
+	case Transit:
+		return errors.Join(only(p, "url", "mount", "key", "namespace", "ca"), transitOf(p).Check())
 	}
 	return unknown(p)
-}
-
-// Parse reads a provider as operators write it: KIND, or KIND:WHAT.
-func Parse(text string) (seal.Provider, error) {
-	switch text {
-	case Passphrase:
-		return seal.Provider{Kind: Passphrase}, nil
-	}
-	return seal.Provider{}, fmt.Errorf("%.80q names no key provider: want passphrase", text)
 }
 
 func unknown(p seal.Provider) error {
@@ -116,6 +131,19 @@ func (r *Ring) passphrase(ask func(Secret) (secret.Bytes, error)) (seal.KEK, err
 	}
 	r.close = append(r.close, func() error { k.Wipe(); return nil })
 	return k, nil
+}
+
+func (r *Ring) age(p seal.Provider, ask func(Secret) (secret.Bytes, error)) (seal.KEK, error) {
+	file, err := ask(Identity)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Wipe()
+	ids, err := age.Identities(file, func() (secret.Bytes, error) { return ask(IdentityWords) }, r.UI)
+	if err != nil {
+		return nil, err
+	}
+	return age.New(recipientsOf(p), ids, r.UI)
 }
 
 // ByPassphrase is the ring of who has a passphrase alone, which stays the caller's.
