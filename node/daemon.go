@@ -38,6 +38,7 @@ type Daemon struct {
 	Endpoints map[string]*rpc.EVM
 	Started   time.Time
 	Key       crypto.Signer // the identity
+	Slot      string        // of the key file, which opened the folder
 
 	log  *slog.Logger
 	fail chan error
@@ -107,7 +108,7 @@ func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...O
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := &Daemon{Dir: dir, Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1)}
+	d := &Daemon{Dir: dir, Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), Slot: u.slot, log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1)}
 	if o.presign != "" {
 		d.Settings.Presign = o.presign
 	}

@@ -23,7 +23,7 @@ import (
 // restoring are the flags of a restore.
 type restoring struct {
 	identity, operator, circle string
-	check, offline             bool
+	check, offline, makes      bool
 	seal                       []string
 	given                      secrets
 	memory                     uint32 // MiB
@@ -50,7 +50,7 @@ func (a *app) backupRestoreCommand() *cobra.Command {
 	f.BoolVar(&x.offline, "offline", false, "ask no node which epoch is in force")
 	f.StringVar(&x.operator, "operator", "", "refuse an export of another operator")
 	f.StringVar(&x.circle, "circle", "", "refuse an export of another circle")
-	sealFlag(f, &x.seal)
+	sealFlags(f, &x.seal, &x.makes)
 	x.given.flags(f, "new ")
 	memoryFlag(f, &x.memory)
 	return c
@@ -111,6 +111,7 @@ func (a *app) backupRestore(ctx context.Context, path string, x restoring) error
 		})
 	}
 	ring := a.ring(x.given, true, cost)
+	ring.Make = x.makes
 	defer ring.Close() //nolint:errcheck // what it held ends with this program
 	if err := daemon.Restore(ctx, time.Now(), a.dir, o, ring.Open, rand.Reader, slot); err != nil {
 		return err

@@ -39,7 +39,7 @@ import (
 
 func (a *app) nodeCommand() *cobra.Command {
 	c := &cobra.Command{Use: "node", Short: "An operator's own node"}
-	c.AddCommand(a.nodeInitCommand(), a.nodeRunCommand(), a.nodeStatusCommand(), a.nodeStopCommand(), a.confirmRestoreCommand())
+	c.AddCommand(a.nodeInitCommand(), a.nodeRunCommand(), a.nodeSlotsCommand(), a.nodeRekeyCommand(), a.nodeStatusCommand(), a.nodeStopCommand(), a.confirmRestoreCommand())
 	return c
 }
 
@@ -55,6 +55,7 @@ func (a *app) nodeInitCommand() *cobra.Command {
 	var s node.Settings
 	var officers, rpcs []string
 	var with []string
+	var makes bool
 	var given secrets
 	var memory uint32
 	c := &cobra.Command{
@@ -76,6 +77,7 @@ func (a *app) nodeInitCommand() *cobra.Command {
 				return err
 			}
 			ring := a.ring(given, true, cost)
+			ring.Make = makes
 			defer ring.Close() //nolint:errcheck // what it held ends with this program
 			identity, err := node.Init(c.Context(), a.dir, s, ring.Open, rand.Reader, slot)
 			if err != nil {
@@ -97,7 +99,7 @@ func (a *app) nodeInitCommand() *cobra.Command {
 	f.StringVar(&s.Metrics, "metrics", "", "loopback host:port of /healthz and /metrics (default: off)")
 	f.StringArrayVar(&officers, "officer", nil, "public key of a person who signs for the operator, of SSH, a passkey or a wallet: a file, or the line itself (required; may be repeated)")
 	f.StringArrayVar(&rpcs, "rpc", nil, "this node's own endpoint of a chain, as eip155:1=https://… (may be repeated)")
-	sealFlag(f, &with)
+	sealFlags(f, &with, &makes)
 	given.flags(f, "")
 	memoryFlag(f, &memory)
 	return c
@@ -240,6 +242,7 @@ func (a *app) nodeRunCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	given.flags(f, "")
+	bySlot(f, &given)
 	f.StringVar(&presigns, "presign", "", "hold presignatures, and sign in one round with them, for: hot (vaults of tier hot), all, or off (default: \"presign\" in node.json, else hot)")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&format, "log-format", "text", "text or json, to stderr")
@@ -465,7 +468,11 @@ func (d statusDocument) print(w io.Writer) {
 	}
 	for _, c := range d.Checks {
 		kind, _, _ := strings.Cut(c.Name, " ")
-		if c.State == "ok" || !slices.Contains([]string{"roster", "charter", "vault", "reshare", "log", "disk", "fork", "checkpoint", "heartbeat", "SOS", "backups"}, kind) {
+		if c.Name == "seal" && c.State == "ok" {
+			row("seal", "%s", c.What)
+			continue
+		}
+		if c.State == "ok" || !slices.Contains([]string{"roster", "charter", "vault", "reshare", "log", "disk", "fork", "checkpoint", "heartbeat", "SOS", "backups", "seal"}, kind) {
 			continue
 		}
 		row(c.Name, "%s", c.What)

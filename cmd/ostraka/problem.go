@@ -12,7 +12,6 @@ import (
 
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/intent"
-	"github.com/ostraka/ostraka/node/seal/passphrase"
 )
 
 // Exit codes.
@@ -88,8 +87,8 @@ func explain(err error) *problem {
 		}
 	case errors.Is(err, context.Canceled):
 		out.code, out.err, out.next = codeError, errors.New("interrupted"), "run the command again: nothing that was submitted is lost"
-	case errors.Is(err, passphrase.ErrPassphrase):
-		out.next = "check the passphrase file, or type it again: nothing was changed"
+	case sealNext(err) != "":
+		out.next = sealNext(err)
 	case errors.As(err, &identity):
 		out.next = "ask the operator by telephone which identity its node has; sign nothing until it is clear"
 	case errors.As(err, &difference):

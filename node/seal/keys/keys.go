@@ -14,6 +14,7 @@ import (
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/seal/age"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
+	"github.com/ostraka/ostraka/node/seal/pkcs11"
 	"github.com/ostraka/ostraka/node/seal/transit"
 )
 
@@ -22,6 +23,7 @@ const (
 	Passphrase = "passphrase"
 	Age        = "age"
 	Transit    = "transit"
+	PKCS11     = "pkcs11"
 )
 
 // A Secret is what a provider asks its operator for, as people call it.
@@ -33,6 +35,7 @@ const (
 	Identity      Secret = "age identity file"
 	IdentityWords Secret = "passphrase of the age identity file"
 	Token         Secret = "vault token"
+	PIN           Secret = "PIN"
 )
 
 // A Need says who asks for which secret.
@@ -51,12 +54,19 @@ type Ring struct {
 	Rand io.Reader
 	Cost []passphrase.Option // of what is wrapped anew
 	UI   *plugin.ClientUI    // how age's plugins ask and tell
+	HSM  string              // path of the program ostraka-hsm
+	Make bool                // a token's key is made where there is none
+	Only string              // the one slot that is tried; empty: all
 
-	close []func() error
+	close   []func() error
+	refused bool // a token refused a PIN
 }
 
 // Open is the ring's seal.Opener.
 func (r *Ring) Open(ctx context.Context, slot string, p seal.Provider) (seal.KEK, error) {
+	if r.Only != "" && slot != r.Only {
+		return nil, fmt.Errorf("%w: slot %s alone is to be tried", seal.ErrNoSecret, r.Only)
+	}
 	if err := Check(p); err != nil {
 		return nil, err
 	}
@@ -74,6 +84,8 @@ func (r *Ring) Open(ctx context.Context, slot string, p seal.Provider) (seal.KEK
 		return r.age(p, ask)
 	case Transit:
 		return transit.New(transitOf(p), func(context.Context) (secret.Bytes, error) { return ask(Token) })
+	case PKCS11:
+		return r.pkcs11(ctx, p, ask)
 	}
 	return nil, unknown(p)
 }
@@ -87,6 +99,8 @@ func Check(p seal.Provider) error {
 		return errors.Join(only(p, "recipients"), age.Check(recipientsOf(p)))
 	case Transit:
 		return errors.Join(only(p, "url", "mount", "key", "namespace", "ca"), transitOf(p).Check())
+	case PKCS11:
+		return errors.Join(only(p, "module", "token", "key"), pkcs11Of(p).Check())
 	}
 	return unknown(p)
 }
@@ -144,6 +158,26 @@ func (r *Ring) age(p seal.Provider, ask func(Secret) (secret.Bytes, error)) (sea
 		return nil, err
 	}
 	return age.New(recipientsOf(p), ids, r.UI)
+}
+
+// pkcs11 logs in to a token. After a token refused a PIN none is tried again by this ring: tokens lock after a few, and another slot
+// may name the same one.
+func (r *Ring) pkcs11(ctx context.Context, p seal.Provider, ask func(Secret) (secret.Bytes, error)) (seal.KEK, error) {
+	if r.refused {
+		return nil, fmt.Errorf("%w: a token refused the PIN that was given, and it is tried nowhere else", seal.ErrNoSecret)
+	}
+	pin, err := ask(PIN)
+	if err != nil {
+		return nil, err
+	}
+	defer pin.Wipe()
+	k, err := pkcs11.Open(ctx, r.HSM, pkcs11Of(p), pin, r.Make)
+	if err != nil {
+		r.refused = errors.Is(err, &pkcs11.Error{Code: pkcs11.WrongPIN})
+		return nil, err
+	}
+	r.close = append(r.close, k.Close)
+	return k, nil
 }
 
 // ByPassphrase is the ring of who has a passphrase alone, which stays the caller's.

@@ -11,13 +11,14 @@ import (
 
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/seal/age"
+	"github.com/ostraka/ostraka/node/seal/pkcs11"
 	"github.com/ostraka/ostraka/node/seal/transit"
 )
 
 const maxRecipients = 64 << 10 // bytes of a file
 
 // Forms is what Parse takes, for people.
-const Forms = "passphrase, age:RECIPIENTS_FILE, transit:https://HOST:PORT/MOUNT#KEY"
+const Forms = "passphrase, age:RECIPIENTS_FILE, transit:https://HOST:PORT/MOUNT#KEY, pkcs11:token=LABEL;object=KEY?module-path=LIBRARY"
 
 // Parse reads a provider as operators write it: KIND, or KIND:WHAT. A file of recipients is read here, since the key file holds
 // what it says.
@@ -30,6 +31,8 @@ func Parse(text string) (p seal.Provider, err error) {
 		p, err = parseAge(what)
 	case kind == Transit && given:
 		p, err = parseTransit(what)
+	case kind == PKCS11 && given:
+		p, err = parsePKCS11(what)
 	default:
 		err = fmt.Errorf("%.80q names no key provider: want %s", text, Forms)
 	}
@@ -96,4 +99,29 @@ func parseTransit(text string) (p seal.Provider, err error) {
 
 func transitOf(p seal.Provider) transit.Config {
 	return transit.Config{URL: p.Params["url"], Mount: p.Params["mount"], Key: p.Params["key"], Namespace: p.Params["namespace"], CA: p.Params["ca"]}
+}
+
+// parsePKCS11 reads a PKCS#11 URI (RFC 7512) of three attributes. A PIN in it would stand in the key file.
+func parsePKCS11(text string) (p seal.Provider, err error) {
+	p = seal.Provider{Kind: PKCS11, Params: map[string]string{}}
+	path, query, _ := strings.Cut(text, "?")
+	names := map[string]string{"token": "token", "object": "key", "module-path": "module"}
+	for _, part := range append(strings.Split(path, ";"), strings.Split(query, "&")...) {
+		k, v, _ := strings.Cut(part, "=")
+		name := names[k]
+		if strings.HasPrefix(k, "pin-") {
+			return p, fmt.Errorf("pkcs11: %s is secret, and would stand in the key file: give --pin-file", k)
+		}
+		if name == "" || p.Params[name] != "" {
+			return p, errors.New("pkcs11: want pkcs11:token=LABEL;object=KEY?module-path=LIBRARY, each once")
+		}
+		if p.Params[name], err = url.PathUnescape(v); err != nil {
+			return p, fmt.Errorf("pkcs11: %s: %w", k, err)
+		}
+	}
+	return p, nil
+}
+
+func pkcs11Of(p seal.Provider) pkcs11.Config {
+	return pkcs11.Config{Module: p.Params["module"], Token: p.Params["token"], Key: p.Params["key"]}
 }

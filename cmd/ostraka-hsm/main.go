@@ -1,0 +1,29 @@
+// Command ostraka-hsm loads the library of a PKCS#11 token, which is C, so that the node need not (spec/sealing.md 7). The node
+// starts it and speaks with it over its standard input and output; people have no use for it.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+
+	"github.com/ostraka/ostraka/node/seal/pkcs11"
+)
+
+func main() {
+	if len(os.Args) != 2 || os.Args[1] != "serve" {
+		fmt.Fprintln(os.Stderr, "ostraka-hsm: `ostraka node run` starts this program where a node's key lies in a PKCS#11 token; it does nothing else")
+		os.Exit(2)
+	}
+	// A crash must leave no core: the PIN and the data key pass through here.
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+		fmt.Fprintln(os.Stderr, "ostraka-hsm: forbid core dumps:", err)
+		os.Exit(1)
+	}
+	runtime.LockOSThread() // some libraries keep what they know by thread
+	if err := pkcs11.Serve(os.Stdin, os.Stdout, newToken()); err != nil {
+		fmt.Fprintln(os.Stderr, "ostraka-hsm:", err)
+		os.Exit(1)
+	}
+}
