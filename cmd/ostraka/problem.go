@@ -12,6 +12,7 @@ import (
 
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/node/seal"
 )
 
 // Exit codes.
@@ -63,6 +64,10 @@ var classCodes = map[client.Class]int{
 // explain finds the exit code of an error, and the next step where the error does not say it.
 func explain(err error) *problem {
 	var p *problem
+	// Of several slots, one whose secret was given and is wrong says more than one whose secret was not given.
+	if none := new(seal.NoSlotError); errors.As(err, &none) && sealNext(err) != "" {
+		return &problem{codeError, plain(err), sealNext(err)}
+	}
 	if errors.As(err, &p) {
 		return &problem{p.code, plain(err), p.next}
 	}

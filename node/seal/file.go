@@ -273,22 +273,27 @@ func unwrapFile(ctx context.Context, path string, label Label, open Opener, rand
 			}
 			return dek, s.Name, k, nil
 		}
-		said = append(said, fmt.Errorf("slot %s (%s): %w", s.Name, s.Kinds(), err))
+		if !errors.Is(err, ErrPassed) {
+			said = append(said, fmt.Errorf("slot %s (%s): %w", s.Name, s.Kinds(), err))
+		}
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	if len(said) > 1 {
-		return dek, "", k, &NoSlotError{said}
+	switch len(said) {
+	case 0:
+		return dek, "", k, fmt.Errorf("it has no such slot: %w", ErrPassed)
+	case 1:
+		return dek, "", k, said[0]
 	}
-	return dek, "", k, said[0]
+	return dek, "", k, &NoSlotError{said}
 }
 
 // A NoSlotError says why no slot opened.
 type NoSlotError struct{ Slots []error }
 
 func (e *NoSlotError) Error() string {
-	text := fmt.Sprintf("none of its %d slots opens", len(e.Slots))
+	text := fmt.Sprintf("none of %d slots opens", len(e.Slots))
 	for _, s := range e.Slots {
 		text += "; " + s.Error()
 	}

@@ -119,7 +119,7 @@ func TestSlots(t *testing.T) {
 		{[]string{"age"}, "paper", ""},
 		{[]string{"tpm", "words", "age"}, MainSlot, ""},
 		{[]string{"tpm", "words'", "age"}, "paper", ""},
-		{[]string{"tpm", "age'"}, "", "none of its 2 slots opens; slot main (tpm+words): words: its secret was not given; slot paper (age): wrong key"},
+		{[]string{"tpm", "age'"}, "", "none of 2 slots opens; slot main (tpm+words): words: its secret was not given; slot paper (age): wrong key"},
 		{nil, "", "tpm: its secret was not given"},
 	} {
 		b, slot, err := OpenFile(ctx, path, label, having(c.have...), rand.Reader)

@@ -46,6 +46,9 @@ type Opener func(ctx context.Context, slot string, p Provider) (KEK, error)
 // ErrNoSecret means that what a provider needs to open was not given. Nothing was asked of the provider.
 var ErrNoSecret = errors.New("its secret was not given")
 
+// ErrPassed means that a slot is not to be tried: nothing is said of it.
+var ErrPassed = errors.New("this slot is not to be tried")
+
 var named = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
 // String is the provider for people: kind and parameters, long ones cut.
