@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ostraka/ostraka/node/seal/pkcs11"
 )
 
@@ -22,8 +24,22 @@ func main() {
 		os.Exit(1)
 	}
 	runtime.LockOSThread() // some libraries keep what they know by thread
-	if err := pkcs11.Serve(os.Stdin, os.Stdout, newToken()); err != nil {
+	out, err := apart()
+	if err == nil {
+		err = pkcs11.Serve(os.Stdin, out, newToken())
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "ostraka-hsm:", err)
 		os.Exit(1)
 	}
+}
+
+// apart moves the answers away from standard output, which becomes standard error: a library that prints would else speak to the node.
+func apart() (*os.File, error) {
+	fd, err := unix.Dup(1)
+	if err != nil {
+		return nil, err
+	}
+	unix.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), "answers"), unix.Dup2(2, 1)
 }

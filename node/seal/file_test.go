@@ -136,6 +136,40 @@ func TestSlots(t *testing.T) {
 	}
 }
 
+// counting counts what is asked of a provider.
+type counting struct {
+	plainKEK
+	unwraps *int
+}
+
+func (c counting) Unwrap(ctx context.Context, b []byte, l Label) (secret.Bytes, error) {
+	*c.unwraps++
+	return c.plainKEK.Unwrap(ctx, b, l)
+}
+
+// A provider is asked once per start, however many rows are opened after that.
+func TestOneUnwrapping(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	create(t, path, having("a"), one("a"))
+	unwraps := 0
+	b, _, err := OpenFile(ctx, path, label, func(context.Context, string, Provider) (KEK, error) { return counting{newKEK("a"), &unwraps}, nil }, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		sealed, err := b.Seal(label, []byte("share"))
+		if err == nil {
+			_, err = b.Open(label, sealed)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if unwraps != 1 {
+		t.Errorf("the provider was asked %d times", unwraps)
+	}
+}
+
 func TestRekeySlots(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")
 	made := create(t, path, having("a", "b"), one("a"), Slot{"paper", []Provider{{Kind: "b"}}})

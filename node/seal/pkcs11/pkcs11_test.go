@@ -111,6 +111,9 @@ func (m *model) Wrap(data, body []byte) ([]byte, error) {
 }
 
 func (m *model) Unwrap(data, body []byte) ([]byte, error) {
+	if len(body) < IVSize {
+		return nil, &Error{NotOpens, ""}
+	}
 	out, err := m.aead.Open(nil, body[:IVSize], body[IVSize:], data)
 	if err != nil {
 		return nil, &Error{NotOpens, ""}
