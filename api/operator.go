@@ -299,6 +299,7 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	} else {
 		add("fence", "ok", "no peer knows of another copy of this node", "")
 	}
+	o.checkSeal(add)
 	o.checkRoster(s, add)
 	o.checkCharter(s, add)
 	for _, p := range s.Peers {

@@ -230,16 +230,16 @@ func TestPassphraseFile(t *testing.T) {
 		{"\n", 0o600, "empty"},
 		{strings.Repeat("x", maxPassphrase+1), 0o600, "at most"},
 	} {
-		if _, err := passphraseFile(write(c.content, c.mode)); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "horse") {
+		if _, err := secretFile(write(c.content, c.mode), "passphrase", "--passphrase-file"); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "horse") {
 			t.Errorf("%q, mode %v: %v; want %q", c.content, c.mode, err, c.want)
 		}
 	}
 	// The same words in two encodings are one passphrase.
-	a, err := passphraseFile(write("caf\u00e9 au lait\n", 0o600))
+	a, err := secretFile(write("caf\u00e9 au lait\n", 0o600), "passphrase", "--passphrase-file")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := passphraseFile(write("cafe\u0301 au lait", 0o400))
+	b, err := secretFile(write("cafe\u0301 au lait", 0o400), "passphrase", "--passphrase-file")
 	if err != nil || !a.Equal(b) {
 		t.Errorf("NFC and NFD differ: %v", err)
 	}

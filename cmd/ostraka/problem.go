@@ -12,7 +12,7 @@ import (
 
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/intent"
-	"github.com/ostraka/ostraka/node/seal/passphrase"
+	"github.com/ostraka/ostraka/node/seal"
 )
 
 // Exit codes.
@@ -64,6 +64,10 @@ var classCodes = map[client.Class]int{
 // explain finds the exit code of an error, and the next step where the error does not say it.
 func explain(err error) *problem {
 	var p *problem
+	// Of several slots, one whose secret was given and is wrong says more than one whose secret was not given.
+	if none := new(seal.NoSlotError); errors.As(err, &none) && sealNext(err) != "" {
+		return &problem{codeError, plain(err), sealNext(err)}
+	}
 	if errors.As(err, &p) {
 		return &problem{p.code, plain(err), p.next}
 	}
@@ -88,8 +92,8 @@ func explain(err error) *problem {
 		}
 	case errors.Is(err, context.Canceled):
 		out.code, out.err, out.next = codeError, errors.New("interrupted"), "run the command again: nothing that was submitted is lost"
-	case errors.Is(err, passphrase.ErrPassphrase):
-		out.next = "check the passphrase file, or type it again: nothing was changed"
+	case sealNext(err) != "":
+		out.next = sealNext(err)
 	case errors.As(err, &identity):
 		out.next = "ask the operator by telephone which identity its node has; sign nothing until it is clear"
 	case errors.As(err, &difference):

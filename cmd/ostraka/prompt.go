@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 	"golang.org/x/text/unicode/norm"
@@ -60,19 +61,12 @@ func (a *app) typed(read func() ([]byte, error)) ([]byte, error) {
 	}
 }
 
-// passphrase is the node's, from a file or the terminal. It is never an argument, which others
-// can list, nor the value of a variable, which children inherit. twice asks again: a slip at
-// init would lock the operator out.
-func (a *app) passphrase(file string, twice bool) (secret.Bytes, error) {
+// fileOf is the file that a flag names, or else a variable.
+func fileOf(file, variable string) string {
 	if file == "" {
-		file = os.Getenv(passphraseVariable)
+		file = os.Getenv(variable)
 	}
-	pass, err := a.secretFor("the node", file, twice)
-	var p *problem
-	if errors.As(err, &p) && p.next == nextPassFile {
-		p.next += ", or set $" + passphraseVariable
-	}
-	return pass, err
+	return file
 }
 
 const nextPassFile = "give --passphrase-file FILE"
@@ -80,15 +74,20 @@ const nextPassFile = "give --passphrase-file FILE"
 // secretFor is the passphrase of something, from a file or the terminal, and asked for again where it is new.
 func (a *app) secretFor(what, file string, twice bool) (secret.Bytes, error) {
 	if file != "" {
-		return passphraseFile(file)
+		return secretFile(file, "passphrase", "--passphrase-file")
 	}
+	return a.typedSecret("Passphrase", what, twice)
+}
+
+// typedSecret asks on the terminal. twice asks again: a slip when it is made would lock the operator out.
+func (a *app) typedSecret(name, what string, twice bool) (secret.Bytes, error) {
 	noTerminal := func(err error) error {
 		if errors.Is(err, context.Canceled) {
 			return err
 		}
-		return &problem{codeUsage, fmt.Errorf("read the passphrase: %w", err), nextPassFile}
+		return &problem{codeUsage, fmt.Errorf("read the %s: %w", plainName(name), err), nextPassFile}
 	}
-	first, err := a.askSecret("Passphrase of " + what + ": ")
+	first, err := a.askSecret(name + " of " + what + ": ")
 	if err != nil {
 		return secret.Bytes{}, noTerminal(err)
 	}
@@ -101,41 +100,65 @@ func (a *app) secretFor(what, file string, twice bool) (secret.Bytes, error) {
 		defer clear(second)
 		if !bytes.Equal(first, second) {
 			clear(first)
-			return secret.Bytes{}, usage("the two passphrases differ")
+			return secret.Bytes{}, usage("the two are not the same")
 		}
 	}
 	return normal(first, twice)
 }
 
-// passphraseFile reads a file of one line that no other user may read.
-func passphraseFile(path string) (secret.Bytes, error) {
+// plainName is a secret's name within a sentence.
+func plainName(name string) string {
+	if name == "PIN" {
+		return name
+	}
+	return strings.ToLower(name)
+}
+
+// secretFile reads a file of one line that no other user may read.
+func secretFile(path, what, flag string) (secret.Bytes, error) {
+	b, err := wholeFile(path, what, flag, maxPassphrase)
+	if err != nil {
+		return secret.Bytes{}, err
+	}
+	defer b.Wipe()
+	line := trimmedLine(b).Expose()
+	if bytes.ContainsAny(line, "\r\n") {
+		return secret.Bytes{}, fmt.Errorf("%s file %s holds more than one line", what, path)
+	}
+	return normal(bytes.Clone(line), false)
+}
+
+// trimmedLine is a file's content without the end of its last line.
+func trimmedLine(b secret.Bytes) secret.Bytes { return secret.New(bytes.TrimRight(b.Expose(), "\r\n")) }
+
+// wholeFile reads a file with a secret that no other user may read.
+func wholeFile(path, what, flag string, most int64) (secret.Bytes, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return secret.Bytes{}, &problem{codeError, fmt.Errorf("read the passphrase: %w", err), "give --passphrase-file FILE, or set $" + passphraseVariable + "; without either it is asked for"}
+		next := "give " + flag + " FILE" + orVariable(flag)
+		if orVariable(flag) != "" {
+			next += "; without either it is asked for"
+		}
+		return secret.Bytes{}, &problem{codeError, fmt.Errorf("read the %s: %w", what, err), next}
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return secret.Bytes{}, &problem{codeError, fmt.Errorf("passphrase file %s is open to other users", path), "run `chmod 600 " + path + "`"}
+		return secret.Bytes{}, &problem{codeError, fmt.Errorf("%s file %s is open to other users", what, path), "run `chmod 600 " + path + "`"}
 	}
-	if info.Size() > maxPassphrase {
-		return secret.Bytes{}, fmt.Errorf("passphrase file %s has %d bytes, at most %d are allowed", path, info.Size(), maxPassphrase)
+	if info.Size() > most {
+		return secret.Bytes{}, fmt.Errorf("%s file %s has %d bytes, at most %d are allowed", what, path, info.Size(), most)
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("read the passphrase: %w", err)
+		return secret.Bytes{}, fmt.Errorf("read the %s: %w", what, err)
 	}
-	line := bytes.TrimRight(raw, "\r\n")
-	if bytes.ContainsAny(line, "\r\n") {
-		clear(raw)
-		return secret.Bytes{}, fmt.Errorf("passphrase file %s holds more than one line", path)
-	}
-	return normal(line, false)
+	return secret.New(raw), nil
 }
 
 // normal brings what people type to one form (NFC) and takes it over.
 func normal(raw []byte, made bool) (secret.Bytes, error) {
 	defer clear(raw)
 	if len(raw) == 0 {
-		return secret.Bytes{}, usage("the passphrase is empty")
+		return secret.Bytes{}, usage("the passphrase or PIN is empty")
 	}
 	if n := len(bytes.Runes(raw)); made && n < minPassphrase {
 		return secret.Bytes{}, usage("the passphrase has %d characters, at least %d are needed", n, minPassphrase)

@@ -79,6 +79,11 @@ var (
 	Witnessctl  = Component{Name: "witnessctl", Version: "0.9.0", Go: "filippo.io/torchwood/cmd/witnessctl", Module: "internal/components/litewitness/pinned"}
 )
 
+// TransitEngine serves the transit engine of Vault 1.14.8, which is MPL-2.0, to nightly tests of that key provider.
+var TransitEngine = Component{
+	Name: "transitengine", Version: "1.14.8", Go: "github.com/ostraka/ostraka/internal/components/transitengine/pinned", Module: "internal/components/transitengine/pinned",
+}
+
 // Platform is the running machine's, as npm packages name it.
 func Platform() string { return runtime.GOOS + "-" + runtime.GOARCH }
 

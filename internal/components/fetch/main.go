@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string) error {
 	wanted := []components.Component{components.Anvil, components.Chromium, components.Litewitness, components.Witnessctl, components.Previous}
 	switch {
 	case len(args) == 1 && args[0] == "nightly":
-		wanted = append(wanted, components.Geth...)
+		wanted = append(append(wanted, components.TransitEngine), components.Geth...)
 	case len(args) > 0:
 		return errors.New("usage: fetch [nightly]")
 	}
