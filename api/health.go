@@ -46,6 +46,14 @@ func (o *operator) checkLog(s *pb.StatusResponse, headErr error, add adder) {
 	}
 }
 
+// checkMemory looks at where the secrets of this process lie.
+func (o *operator) checkMemory(add adder) {
+	if o.d.Memory != nil { // tests have nodes without a folder
+		state, what, next := node.MemoryState(o.d.Memory.Report(), o.d.Locked)
+		add("memory", state, what, next)
+	}
+}
+
 // checkCheckpoint looks at who witnesses our log, and at logs that forked.
 func (o *operator) checkCheckpoint(s *pb.StatusResponse, now time.Time, add adder) {
 	for _, f := range o.d.Witness.Forks() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/internal/components/swtpm"
 	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/memory"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/seal/keys"
 	"github.com/ostraka/ostraka/node/tpm"
@@ -145,5 +147,23 @@ func TestCounterGoesWithNewShares(t *testing.T) {
 	s.Restore(h, snap)
 	if h.Fence.Fenced() == nil {
 		t.Error("a store from before the new shares passes for this one")
+	}
+}
+
+func TestMemoryState(t *testing.T) {
+	for want, c := range map[string]struct {
+		r     memory.Report
+		whole bool
+	}{
+		"ok all memory of the process is locked":                   {memory.Report{Size: 4096}, true},
+		"ok 1024 KiB are locked, for the data key and open rows; ": {memory.Report{Size: 1 << 20}, false},
+		"warn 64 KiB are locked, of 1024":                          {memory.Report{Size: 64 << 10}, false},
+		"warn 1024 KiB are locked, and too few: 3 times":           {memory.Report{Size: 1 << 20, Spilled: 3}, false},
+		"warn not locked: why":                                     {memory.Report{Size: 1 << 20, Lock: errors.New("why")}, false},
+	} {
+		state, what, next := node.MemoryState(c.r, c.whole)
+		if !strings.HasPrefix(state+" "+what, want) || (state == "ok") != (next == "") || next != "" && !strings.Contains(next, "LimitMEMLOCK") {
+			t.Errorf("%s: %s %s, %s", want, state, what, next)
+		}
 	}
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/memory"
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
@@ -210,6 +211,10 @@ func (a *app) nodeRunCommand() *cobra.Command {
 			if err := withoutCores(); err != nil {
 				log.Warn("a crash may leave a core with this node's secrets", "error", err)
 			}
+			whole, err := memory.Process()
+			if err != nil {
+				log.Warn("this process's memory is less guarded than it could be", "error", err)
+			}
 			s, err := node.ReadSettings(a.dir)
 			if err != nil {
 				return err
@@ -227,7 +232,7 @@ func (a *app) nodeRunCommand() *cobra.Command {
 				_ = a.show(runDocument{s.Operator, at.Link, at.People, at.Socket}, func(io.Writer) {})
 			}
 			ring := a.ring(given, false)
-			err = node.Run(ctx, a.dir, ring, log, node.Ready(ready), node.WithPresign(presigns), node.WithServe(api.Serve(quit, log)))
+			err = node.Run(ctx, a.dir, ring, log, node.Ready(ready), node.WithPresign(presigns), node.WithLocked(whole), node.WithServe(api.Serve(quit, log)))
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return &problem{codeError, err, "stop what uses the port, or choose another one in " + a.settings()}
 			}
