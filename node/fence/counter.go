@@ -140,6 +140,13 @@ func (f *Fence) raise(ctx context.Context, now time.Time, row uint64) error {
 	return nil
 }
 
+// Counted is what the machine's TPM stood at when it was last raised; false: none counts.
+func (f *Fence) Counted() (value uint64, ok bool) {
+	f.act.Lock()
+	defer f.act.Unlock()
+	return f.count.value, f.cfg.Counter != nil
+}
+
 // Recount asks for the counter to be raised soon: shares came into force, and a store from before must not pass for this one.
 func (f *Fence) Recount() { f.recount.Store(true) }
 

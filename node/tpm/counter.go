@@ -147,7 +147,7 @@ func (c *Counter) make(conn *Conn, at index) (index, error) {
 	_, err := tpm2.NVDefineSpace{AuthHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.PasswordAuth(nil)}, PublicInfo: tpm2.New2B(pub)}.Execute(conn)
 	switch {
 	case errors.Is(err, tpm2.TPMRCBadAuth), errors.Is(err, tpm2.TPMRCAuthFail):
-		return at, fmt.Errorf("%w: make the counter: the owner's hierarchy has a password; make the index with it (docs/operator.md says how), or set `tpm.counter` to false: %w", ErrHierarchy, err)
+		return at, fmt.Errorf("%w: make the counter: the owner's hierarchy has a password; take the password away (tpm2_changeauth -c owner), or set `tpm.counter` to false: %w", ErrHierarchy, err)
 	case errors.Is(err, tpm2.TPMRCNVSpace):
 		return at, fmt.Errorf("make the counter: the TPM has no room for it: remove indices that nothing uses (tpm2_nvreadpublic, tpm2_nvundefine): %w", err)
 	case err != nil:
