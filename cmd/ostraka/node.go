@@ -34,6 +34,7 @@ import (
 	"github.com/ostraka/ostraka/node/memory"
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/seal/keys"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
 	"github.com/ostraka/ostraka/node/store"
 )
@@ -86,8 +87,11 @@ func (a *app) nodeInitCommand() *cobra.Command {
 			}
 			doc := nodeInitDocument{s.Operator, client.FormatIdentity(identity), a.dir, s.Link, s.People}
 			return a.show(doc, func(w io.Writer) {
-				fmt.Fprintf(w, "Node of %s made in %s.\nIdentity: %s\n\nNext: keep the passphrase safe, it opens the shares; then run `ostraka node run --dir %s`.\n",
-					doc.Operator, doc.Dir, doc.Identity, doc.Dir)
+				next := "keep the passphrase safe, it opens the shares"
+				if keys.NeedTPM(slot) {
+					next = keys.BesideTPM
+				}
+				fmt.Fprintf(w, "Node of %s made in %s.\nIdentity: %s\n\nNext: %s; then run `ostraka node run --dir %s`.\n", doc.Operator, doc.Dir, doc.Identity, next, doc.Dir)
 			})
 		},
 	}

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ostraka/ostraka/crypto/secret"
@@ -16,6 +17,16 @@ const (
 	tpmPCRs   = "pcrs"   // "sha256:0,2,4,7"
 	tpmPIN    = "pin"    // "yes": a PIN is asked for; absent: none
 )
+
+// NeedTPM says whether no slot opens without the machine's TPM: after an update of what the machine boots none does.
+func NeedTPM(slots ...seal.Slot) bool {
+	return !slices.ContainsFunc(slots, func(s seal.Slot) bool {
+		return !slices.ContainsFunc(s.Providers, func(p seal.Provider) bool { return p.Kind == TPM })
+	})
+}
+
+// BesideTPM is what to do then.
+const BesideTPM = "add a slot without it before that, and keep its secret elsewhere: `ostraka node rekey --slot paper --seal passphrase`"
 
 // parseTPM reads tpm[-pin][:PCRS][@DEVICE].
 func parseTPM(text string) (p seal.Provider, ok bool) {

@@ -36,6 +36,26 @@ func TestParseTPM(t *testing.T) {
 	}
 }
 
+func TestNeedTPM(t *testing.T) {
+	of := func(kinds ...string) (s seal.Slot) {
+		for _, k := range kinds {
+			s.Providers = append(s.Providers, seal.Provider{Kind: k})
+		}
+		return s
+	}
+	for _, c := range []struct {
+		want  bool
+		slots []seal.Slot
+	}{
+		{true, []seal.Slot{of(TPM)}}, {true, []seal.Slot{of(Passphrase, TPM)}}, {true, []seal.Slot{of(TPM), of(TPM, Age)}},
+		{false, []seal.Slot{of(Passphrase)}}, {false, []seal.Slot{of(TPM), of(Passphrase)}},
+	} {
+		if NeedTPM(c.slots...) != c.want {
+			t.Errorf("%v: not %v", c.slots, c.want)
+		}
+	}
+}
+
 // A key file with a TPM and, beside it, a passphrase: after another boot the second opens it, and says nothing of the first but why.
 func TestTPMSlot(t *testing.T) {
 	e := swtpm.Start(t)
