@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -44,9 +43,6 @@ type Device struct {
 	limit  time.Duration
 
 	use chan struct{} // holds one token: who has it speaks with the TPM
-
-	mu     sync.Mutex // guards what follows
-	locked LockedError
 }
 
 // New names a TPM: the absolute path of a character device, or unix: and the absolute path of a socket; empty: DefaultPath. Nothing is opened.

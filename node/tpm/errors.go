@@ -39,26 +39,41 @@ func (e *Error) Error() string {
 	return text
 }
 
-// A LockedError says that the TPM takes no guesses for a while: too many wrong PINs were given, to this node or to anything else on the machine.
+// A LockedError says that the TPM takes no guesses for a while, or would not after one more: too many wrong PINs were given, to this node or to
+// anything else on the machine. Nothing is tried then.
 type LockedError struct {
-	Until time.Time // when it takes one again, as far as it says
-	Every time.Duration
+	Left  int           // wrong PINs that it still takes: 0 or 1
+	Every time.Duration // after which it takes one more
 }
 
 func (e *LockedError) Error() string {
-	return fmt.Sprintf("the TPM is locked after wrong PINs: it takes one guess more in %s, at %s; nothing is tried before. Trying earlier makes it longer on some TPMs. Who has the lockout password can end it (tpm2_dictionarylockout --clear-lockout)",
-		e.Every, e.Until.UTC().Format(time.RFC3339))
+	state := "the TPM is locked after wrong PINs"
+	if e.Left > 0 {
+		state = "one more wrong PIN would lock the TPM, and none is tried"
+	}
+	return fmt.Sprintf("%s: it gives one try back every %s in which none is wrong. Who has its lockout password can do so at once (tpm2_dictionarylockout --clear-lockout)", state, e.Every)
 }
 
-// Locked is what the TPM said of its lockout, while that lasts: a caller that would offer a PIN asks first, and does not hammer.
-func (d *Device) Locked(now time.Time) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if now.Before(d.locked.Until) {
-		e := d.locked
-		return &e
+// inLockout is the bit of TPMA_PERMANENT that says so.
+const inLockout = 1 << 9
+
+// MayGuess says why no PIN is to be tried: a *LockedError. The TPM is asked for its count, and nothing is tried for that.
+func (c *Conn) MayGuess() error {
+	state, err := c.property(tpm2.TPMPTPermanent)
+	if err != nil {
+		return fmt.Errorf("ask whether the TPM is locked: %w", err)
 	}
-	return nil
+	left, err := c.GuessesLeft()
+	if err != nil {
+		return fmt.Errorf("ask how many wrong PINs the TPM takes: %w", err)
+	}
+	if state&inLockout != 0 {
+		left = 0
+	}
+	if left > 1 {
+		return nil
+	}
+	return c.lockout(left)
 }
 
 // explain puts the TPM's codes into words, where they are about the TPM itself and not about what was asked of it.
@@ -67,7 +82,7 @@ func (c *Conn) explain(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, tpm2.TPMRCLockout):
-		return c.lockout(err)
+		return fmt.Errorf("%w: %w", c.lockout(0), err)
 	case errors.Is(err, tpm2.TPMRCHierarchy), errors.Is(err, tpm2.TPMRCDisabled):
 		return fmt.Errorf("%w: %w", &Error{Device: c.d.String(), Why: ErrHierarchy}, err)
 	case errors.Is(err, tpm2.TPMRCObjectMemory), errors.Is(err, tpm2.TPMRCSessionMemory):
@@ -81,16 +96,12 @@ func (c *Conn) explain(err error) error {
 }
 
 // lockout asks how long: one guess is given back in every recovery interval.
-func (c *Conn) lockout(cause error) error {
-	e := LockedError{Every: 24 * time.Hour}
+func (c *Conn) lockout(left int) error {
+	e := &LockedError{Left: left, Every: 24 * time.Hour}
 	if seconds, err := c.property(tpm2.TPMPTLockoutInterval); err == nil && seconds > 0 {
 		e.Every = time.Duration(seconds) * time.Second
 	}
-	e.Until = time.Now().Add(e.Every)
-	c.d.mu.Lock()
-	c.d.locked = e
-	c.d.mu.Unlock()
-	return fmt.Errorf("%w: %w", &e, cause)
+	return e
 }
 
 // GuessesLeft is how many wrong PINs the TPM takes before it locks.

@@ -78,6 +78,9 @@ func named(handle tpm2.TPMHandle, public tpm2.TPM2BPublic, name tpm2.TPM2BName, 
 	}
 	like := *p
 	like.Unique = template.Unique
+	if p.Type != template.Type { // with parts of two kinds it has no bytes
+		return nil, fmt.Errorf("the key at %#x is of another form", uint32(handle))
+	}
 	if !bytes.Equal(own.Buffer, name.Buffer) || !bytes.Equal(tpm2.Marshal(like), tpm2.Marshal(template)) {
 		return nil, fmt.Errorf("the key at %#x is of another form, or has another's name", uint32(handle))
 	}

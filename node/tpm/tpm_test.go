@@ -108,6 +108,7 @@ func TestWithTPM(t *testing.T) {
 		}
 	})
 	t.Run("one user at a time", func(t *testing.T) { waiting(t, d) })
+	t.Run("an owner's password", func(t *testing.T) { ownersPassword(t, e, d) })
 }
 
 func counters(t *testing.T, e *swtpm.TPM, d *Device) {
@@ -222,6 +223,57 @@ func secretOnBus(t *testing.T, d *Device) {
 	}
 }
 
+// With a password on the owner's hierarchy a root that somebody stored serves, if it is of the TCG's form; a counter cannot be made, and both say so.
+func ownersPassword(t *testing.T, e *swtpm.TPM, d *Device) {
+	plain := e.Open(t)
+	srk, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.PasswordAuth(nil)}, InPublic: tpm2.New2B(tpm2.ECCSRKTemplate)}.Execute(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := tpm2.HierarchyChangeAuth{AuthHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.PasswordAuth(nil)}, NewAuth: tpm2.TPM2BAuth{Buffer: []byte("owner")}}
+	if _, err := change.Execute(plain); err != nil {
+		t.Fatal(err)
+	}
+	root := func() (name []byte, err error) {
+		err = d.Use(ctx, "root", func(c *Conn) error {
+			r, err := c.Root()
+			if err != nil {
+				return err
+			}
+			name = r.Name.Buffer
+			return c.Release(r)
+		})
+		return name, err
+	}
+	if _, err := root(); !errors.Is(err, ErrHierarchy) || !strings.Contains(err.Error(), "0x81000001") {
+		t.Errorf("without a stored root: %v", err)
+	}
+	store := func(object tpm2.NamedHandle) {
+		t.Helper()
+		_, err := tpm2.EvictControl{Auth: tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.PasswordAuth([]byte("owner"))}, ObjectHandle: &object, PersistentHandle: persistentRoot}.Execute(plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	store(tpm2.NamedHandle{Handle: srk.ObjectHandle, Name: srk.Name})
+	if name, err := root(); err != nil || !bytes.Equal(name, srk.Name.Buffer) {
+		t.Errorf("with a stored root: %x, %v", name, err)
+	}
+	c := NewCounter(d, bytes.Repeat([]byte{9}, 32))
+	if _, err := c.Raise(ctx); !errors.Is(err, ErrHierarchy) || !strings.Contains(err.Error(), "tpm.counter") {
+		t.Errorf("a counter: %v", err)
+	}
+	store(tpm2.NamedHandle{Handle: persistentRoot, Name: srk.Name}) // takes it out
+	rsa, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.PasswordAuth([]byte("owner"))}, InPublic: tpm2.New2B(tpm2.RSASRKTemplate)}.Execute(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store(tpm2.NamedHandle{Handle: rsa.ObjectHandle, Name: rsa.Name})
+	if _, err := root(); !errors.Is(err, ErrHierarchy) || !strings.Contains(err.Error(), "of another form") {
+		t.Errorf("with a root of another form: %v", err)
+	}
+}
+
 func waiting(t *testing.T, d *Device) {
 	err := d.Use(ctx, "first", func(*Conn) error {
 		short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
@@ -278,15 +330,9 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if d.Locked(time.Now()) != nil {
-		t.Error("locked before any lockout")
-	}
 	var locked *LockedError
 	if err := send(code(tpm2.TPMRCLockout)); !errors.As(err, &locked) || locked.Every != 24*time.Hour {
 		t.Errorf("lockout: %v", err)
-	}
-	if !errors.As(d.Locked(time.Now()), &locked) || d.Locked(locked.Until) != nil {
-		t.Error("a lockout is not remembered, or for ever")
 	}
 }
 

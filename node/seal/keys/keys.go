@@ -60,8 +60,9 @@ type Ring struct {
 	Make bool                // a token's key is made where there is none
 	Only string              // the one slot that is tried; empty: all
 
-	close   []func() error
-	refused bool // a token refused a PIN
+	close        []func() error
+	refused      bool // a token refused a PIN
+	refusedByTPM bool
 }
 
 // Open is the ring's seal.Opener.

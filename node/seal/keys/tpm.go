@@ -1,6 +1,8 @@
 package keys
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -87,5 +89,20 @@ func (r *Ring) tpm(p seal.Provider, ask func(Secret) (secret.Bytes, error)) (sea
 		return nil, err
 	}
 	r.close = append(r.close, func() error { k.Wipe(); return nil })
-	return k, nil
+	return &once{k, r}, nil
+}
+
+// once is a TPM's key that tries no PIN after the TPM refused one in this start: another slot may name the same TPM, which counts.
+type once struct {
+	*sealtpm.KEK
+	r *Ring
+}
+
+func (o *once) Unwrap(ctx context.Context, wrapped []byte, label seal.Label) (secret.Bytes, error) {
+	if o.r.refusedByTPM && o.NeedsPIN() {
+		return secret.Bytes{}, fmt.Errorf("%w: a TPM refused the PIN that was given, and it is tried nowhere else", seal.ErrNoSecret)
+	}
+	dek, err := o.KEK.Unwrap(ctx, wrapped, label)
+	o.r.refusedByTPM = o.r.refusedByTPM || errors.Is(err, sealtpm.ErrPIN)
+	return dek, err
 }

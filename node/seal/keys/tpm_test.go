@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"strings"
@@ -92,6 +93,13 @@ func TestTPMSlot(t *testing.T) {
 	}
 	if _, _, err := seal.OpenFile(ctx, path, label, pins("").Open, rand.Reader); err == nil {
 		t.Error("opened without a PIN")
+	}
+	// With two slots a wrong PIN still costs one try.
+	if _, _, err := seal.RekeyFile(ctx, path, label, pins("1234").Open, seal.Change{Put: []seal.Slot{{Name: "second", Providers: []seal.Provider{p}}}}, pins("1234").Open, rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := seal.OpenFile(ctx, path, label, pins("1235").Open, rand.Reader); !strings.Contains(fmt.Sprint(err), "tried nowhere else") || !strings.Contains(fmt.Sprint(err), "it takes 1 wrong ones more") {
+		t.Errorf("a wrong PIN for two slots: %v", err)
 	}
 	e.Extend(t, 16, strings.Repeat("01", 32))
 	var changed *sealtpm.ChangedError

@@ -9,7 +9,6 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/google/go-tpm/tpm2"
 
@@ -83,6 +82,9 @@ func New(d *tpm.Device, pcrs tpm.Selection, pin secret.Bytes, rand io.Reader) (*
 
 // Name implements seal.KEK.
 func (k *KEK) Name() string { return "tpm" }
+
+// NeedsPIN says whether it was given a PIN.
+func (k *KEK) NeedsPIN() bool { return k.pin.Len() > 0 }
 
 // Wipe overwrites the PIN. No other call may run.
 func (k *KEK) Wipe() { k.pin.Wipe() }
@@ -176,10 +178,6 @@ func (k *KEK) Unwrap(ctx context.Context, b []byte, label seal.Label) (secret.By
 		return secret.Bytes{}, ErrNeedsPIN
 	case !w.pin && k.pin.Len() > 0:
 		return secret.Bytes{}, fmt.Errorf("a PIN was given, and the key in the TPM was sealed without one")
-	case w.pin:
-		if err := k.d.Locked(time.Now()); err != nil { // never hammer
-			return secret.Bytes{}, err
-		}
 	}
 	var key secret.Bytes
 	err = k.d.Use(ctx, "unseal by the TPM", func(c *tpm.Conn) error {
@@ -214,6 +212,11 @@ func (k *KEK) open(c *tpm.Conn, root *tpm.Root, w *wrapped) (key secret.Bytes, e
 	if err := k.changed(c, w); err != nil { // before a PIN is offered
 		return key, err
 	}
+	if w.pin {
+		if err := c.MayGuess(); err != nil { // never hammer: all that uses the TPM shares its count
+			return key, err
+		}
+	}
 	loaded, err := w.load(c, root)
 	if err != nil {
 		return key, err
@@ -240,7 +243,7 @@ func (k *KEK) open(c *tpm.Conn, root *tpm.Root, w *wrapped) (key secret.Bytes, e
 		if leftErr != nil {
 			return key, fmt.Errorf("%w: %w", ErrPIN, err)
 		}
-		return key, fmt.Errorf("%w: it takes %d wrong ones more before it locks; nothing is tried again by itself", ErrPIN, left)
+		return key, fmt.Errorf("%w: it takes %d wrong ones more before it locks", ErrPIN, left)
 	}
 	return key, fmt.Errorf("unseal: %w", err)
 }

@@ -211,20 +211,52 @@ func pins(t *testing.T, e *swtpm.TPM) {
 		t.Errorf("wrong PIN: %v", err)
 	}
 	unwraps(t, k, b, dek)
-	for range 2 {
-		if _, err := wrong.Unwrap(ctx, b, label); !errors.Is(err, ErrPIN) {
-			t.Errorf("wrong PIN: %v", err)
+	if _, err := wrong.Unwrap(ctx, b, label); !errors.Is(err, ErrPIN) {
+		t.Errorf("wrong PIN: %v", err)
+	}
+	// One more would lock it for all that uses it: not even the right one is tried.
+	var locked *tpm.LockedError
+	for range 3 {
+		if _, err := k.Unwrap(ctx, b, label); !errors.As(err, &locked) || locked.Left != 1 || locked.Every < time.Minute {
+			t.Errorf("one try left: %v", err)
 		}
 	}
-	var locked *tpm.LockedError
-	if _, err := k.Unwrap(ctx, b, label); !errors.As(err, &locked) || !errors.Is(err, tpm2.TPMRCLockout) || time.Until(locked.Until) < time.Minute {
-		t.Errorf("the right PIN in lockout: %v", err)
-	}
-	if _, err := k.Unwrap(ctx, b, label); !errors.As(err, &locked) || errors.Is(err, tpm2.TPMRCLockout) {
-		t.Errorf("the TPM is asked again in lockout: %v", err)
+	lock(t, d, b)
+	if _, err := k.Unwrap(ctx, b, label); !errors.As(err, &locked) || locked.Left != 0 || errors.Is(err, tpm2.TPMRCLockout) {
+		t.Errorf("locked: %v", err)
 	}
 	if _, err := on(t, d, "", "").Unwrap(ctx, plain, label); err != nil {
 		t.Errorf("a lockout stops a key without a PIN: %v", err)
+	}
+}
+
+// lock gives wrong PINs as another program would, until the TPM is locked.
+func lock(t *testing.T, d *tpm.Device, b []byte) {
+	t.Helper()
+	w, err := decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = d.Use(ctx, "lock", func(c *tpm.Conn) error {
+		root, err := c.Root()
+		if err != nil {
+			return err
+		}
+		loaded, err := w.load(c, root)
+		if err != nil {
+			return err
+		}
+		for {
+			session := tpm2.Policy(tpm2.TPMAlgSHA256, 16, w.satisfy, tpm2.Auth([]byte("wrong")))
+			_, err := tpm2.Unseal{ItemHandle: tpm2.AuthHandle{Handle: loaded.ObjectHandle, Name: loaded.Name, Auth: session}}.Execute(c)
+			if !errors.Is(err, tpm2.TPMRCAuthFail) {
+				return errors.Join(err, c.Flush(loaded.ObjectHandle), c.Release(root))
+			}
+		}
+	})
+	var locked *tpm.LockedError
+	if !errors.Is(err, tpm2.TPMRCLockout) || !errors.As(err, &locked) {
+		t.Fatalf("not locked: %v", err)
 	}
 }
 
