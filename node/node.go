@@ -76,8 +76,10 @@ type Config struct {
 	CheckBlock func(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error)
 	// Usual is what a fee of such a transaction usually is, in wei; nil where no endpoint says, or the transaction would fail.
 	Usual func(ctx context.Context, from evm.Address, tx *evm.Transaction) (*big.Int, error)
-	// Counter is that of the machine's TPM, which counts this node's starts; nil: none is configured.
-	Counter fence.Counter
+	// Counter is that of the machine's TPM, which counts this node's starts; nil: none is configured. SharedStore says that replicas on other
+	// machines have the same store, each with its own TPM or none.
+	Counter     fence.Counter
+	SharedStore bool
 	// Presignatures says for which vaults this node signs in one broadcast. The zero value: those of tier hot.
 	Presignatures presign.Mode
 	Version       string   // of the program, which heartbeats tell

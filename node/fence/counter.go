@@ -57,7 +57,7 @@ func (f *Fence) loadCounters(ctx context.Context) error {
 // that was cut off, and a counter that is ahead of its row can only be another copy's.
 func (f *Fence) weigh(ctx context.Context) (why string, err error) {
 	if f.cfg.Counter == nil {
-		if len(f.count.rows) > 0 { // who sets the folder back could switch the counter off with it
+		if len(f.count.rows) > 0 && !f.cfg.Shared { // who sets the folder back could switch the counter off with it
 			return "its starts were counted by a TPM, and node.json names no counter any more", nil
 		}
 		return "", nil
@@ -69,7 +69,7 @@ func (f *Fence) weigh(ctx context.Context) (why string, err error) {
 	f.count.machine, f.count.value = r.Machine, r.Value
 	row, known := f.count.rows[r.Machine]
 	switch {
-	case !known && len(f.count.rows) > 0:
+	case !known && len(f.count.rows) > 0 && !f.cfg.Shared: // of a store that several machines share, it is a new replica's
 		return "the TPM of this machine is none that its store knows: the data folder was brought to another machine, or the TPM was replaced or cleared", nil
 	case !known && r.Made:
 		return "the TPM of this machine has counted starts of this node, and its store knows of none of them: it is from before that, or another copy ran here", nil
@@ -220,5 +220,10 @@ func (f *Fence) adopts(ctx context.Context, e *journal.Entry) error {
 		f.count.rows[r.Machine] = r.Value + 1
 	}
 	e.Put = append(e.Put, f.counterRow(f.count.rows[r.Machine]))
+	for machine := range f.count.rows {
+		if f.cfg.Shared && machine != r.Machine { // one word answers for all replicas: each takes its TPM as it stands when it starts
+			e.Put = append(e.Put, store.Entry{Key: store.Key(kindCounter, store.ID(machine[:])), Value: make([]byte, 8)})
+		}
+	}
 	return nil
 }

@@ -32,6 +32,7 @@ type machine struct {
 	now   time.Time
 	fatal error
 	burnt int
+	share bool // replicas have its store
 	log   bytes.Buffer
 }
 
@@ -60,7 +61,7 @@ func (m *machine) start(c Counter) (*Fence, error) {
 		m.t.Fatal(err)
 	}
 	return Open(ctx, m.now, Config{
-		Identity: m.key, Journal: j, Rand: rand.Reader, Log: slog.New(slog.NewTextHandler(&m.log, nil)), Counter: c,
+		Identity: m.key, Journal: j, Rand: rand.Reader, Log: slog.New(slog.NewTextHandler(&m.log, nil)), Counter: c, Shared: m.share,
 		Peers: func() []engine.PartyID { return nil }, Fatal: func(err error) { m.fatal = err },
 		Drop: func(context.Context, time.Time, error) {},
 		Burn: func(context.Context, time.Time) (int, error) { m.burnt++; return 0, nil },
@@ -194,6 +195,21 @@ func TestCounters(t *testing.T) {
 			m.fenced(m.counter(other), "brought to another machine")
 			m.free(m.counter(d)) // each has its own row
 			m.free(m.counter(other))
+		}},
+		{"replicas", func(_ *testing.T, m *machine, d, other *tpm.Device) {
+			m.share = true
+			m.free(m.counter(d))
+			m.free(m.counter(other)) // another machine, with the same store
+			m.free(m.counter(d))
+			m.free(nil) // one without a TPM
+			m.free(m.counter(other))
+			old := m.rows()
+			m.free(m.counter(d))
+			m.free(m.counter(other))
+			m.setBack(old)
+			m.fenced(m.counter(other), "the store was set back")
+			m.free(m.counter(d)) // one word answers for all
+			m.free(m.counter(d))
 		}},
 		{"index removed", func(t *testing.T, m *machine, d, _ *tpm.Device) {
 			m.free(m.counter(d))

@@ -53,6 +53,7 @@ type Config struct {
 	Fatal    func(error)                                                     // ends the process
 	Name     func(engine.PartyID) string
 	Counter  Counter // of the machine's TPM; nil: none is configured
+	Shared   bool    // replicas on several machines have this store, each with its own TPM or none
 }
 
 // Fence is one process's guard.
