@@ -69,10 +69,11 @@ var may = map[string][]string{
 
 	// These know bytes, never mpc.
 	"node/store": {"crypto/…", "node/store/…", "internal/failpoint"},
-	"node/seal":  {"crypto/…", "node/seal/…", "internal/failpoint"},
+	"node/tpm":   {"crypto/…"},
+	"node/seal":  {"crypto/…", "node/seal/…", "node/tpm", "internal/failpoint"},
 	"node/link":  {"crypto/…", "node/link/…", "internal/failpoint"},
 	"node/rpc":   {"crypto/…", "chain/…", "node/rpc/…", "internal/failpoint"},
-	"node/quote": {"crypto/…", "evidence/attest", "node/quote/…", "internal/failpoint"},
+	"node/quote": {"crypto/…", "evidence/attest/…", "node/quote/…", "node/tpm", "internal/failpoint"},
 
 	"node": {"crypto/…", "mpc/…", "custody/…", "evidence/…", "chain/…", "node/…", "internal/failpoint"},
 
