@@ -29,10 +29,14 @@ import (
 	"github.com/ostraka/ostraka/internal/components/litewitness"
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/nodetest"
+	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/seal/keys"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
 )
 
-var cheap = passphrase.TestingOnlyCost(passphrase.Cost{Time: 1, MemoryKiB: 8, Threads: 1})
+func ring() *keys.Ring {
+	return keys.ByPassphrase(secret.Copy([]byte("passphrase")), rand.Reader, passphrase.TestingOnlyCost(passphrase.Cost{Time: 1, MemoryKiB: 8, Threads: 1}))
+}
 
 // alone is a node of an operator that is in no circle yet: a daemon over its own folder.
 type alone struct {
@@ -61,7 +65,7 @@ func newAlone(t *testing.T, change func(a *alone, s *node.Settings)) *alone {
 		Operator: "acme", Entity: "Acme Ltd", Link: "127.0.0.1:0", Advertise: "acme.example:7700", People: "127.0.0.1:0", Officers: []string{nodetest.NewPerson(t, "olga").Key.String()},
 	}
 	change(a, &s)
-	got, err3 := node.Init(t.Context(), a.dir, s, secret.Copy([]byte("passphrase")), io.MultiReader(bytes.NewReader(seed), rand.Reader), cheap)
+	got, err3 := node.Init(t.Context(), a.dir, s, ring().Open, io.MultiReader(bytes.NewReader(seed), rand.Reader), keys.Main(seal.Provider{Kind: keys.Passphrase}))
 	if err := errors.Join(err, err2, err3); err != nil || !got.Equal(identity) {
 		t.Fatalf("%x, %v", got, err)
 	}
@@ -75,7 +79,7 @@ func (a *alone) run() {
 	log := slog.New(slog.NewTextHandler(a.printed, nil))
 	ready, done := make(chan node.Addresses, 1), make(chan error, 1)
 	go func() {
-		done <- node.Run(ctx, a.dir, secret.Copy([]byte("passphrase")), log, node.WithServe(Serve(cancel, log)), node.Ready(func(x node.Addresses) { ready <- x }), node.WithPassphraseOptions(cheap))
+		done <- node.Run(ctx, a.dir, ring(), log, node.WithServe(Serve(cancel, log)), node.Ready(func(x node.Addresses) { ready <- x }))
 	}()
 	a.stop = func() error { cancel(); return <-done }
 	a.t.Cleanup(cancel)

@@ -16,13 +16,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/link"
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/rpc"
-	"github.com/ostraka/ostraka/node/seal/passphrase"
+	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/wallet"
 )
 
@@ -72,8 +71,13 @@ type Option func(*options)
 type options struct {
 	ready   func(Addresses)
 	serve   Serve
-	pass    []passphrase.Option
 	presign string
+}
+
+// Keys open the providers of a key file. They are closed once the data key is there: a running node holds no PIN, token or passphrase.
+type Keys interface {
+	Open(ctx context.Context, slot string, p seal.Provider) (seal.KEK, error)
+	Close() error
 }
 
 // Ready is called once the node listens.
@@ -85,19 +89,14 @@ func WithPresign(mode string) Option { return func(o *options) { o.presign = mod
 // WithServe gives the interfaces.
 func WithServe(s Serve) Option { return func(o *options) { o.serve = s } }
 
-// WithPassphraseOptions changes the provider's cost: tests alone lower it.
-func WithPassphraseOptions(p ...passphrase.Option) Option {
-	return func(o *options) { o.pass = p }
-}
-
-// Run opens the data folder and works until ctx ends; then it stops gracefully.
-func Run(ctx context.Context, dir string, pass secret.Bytes, log *slog.Logger, opts ...Option) error {
+// Run opens the data folder, with the key providers that keys gives and closes, and works until ctx ends; then it stops gracefully.
+func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...Option) error {
 	var o options
 	for _, f := range opts {
 		f(&o)
 	}
-	u, err := unlock(ctx, dir, pass, rand.Reader, o.pass...)
-	if err != nil {
+	u, err := unlock(ctx, dir, keys.Open, rand.Reader)
+	if err := errors.Join(err, keys.Close()); err != nil {
 		return err
 	}
 	defer u.box.Wipe()

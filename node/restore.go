@@ -18,7 +18,6 @@ import (
 	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/seal"
-	"github.com/ostraka/ostraka/node/seal/passphrase"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
 )
@@ -40,10 +39,10 @@ func Vacant(dir string) error {
 	return nil
 }
 
-// Restore makes a node's folder of an opened export, under a new passphrase. The node is fenced from its first start on: every pair is burned, and
+// Restore makes a node's folder of an opened export, under slots of its own. The node is fenced from its first start on: every pair is burned, and
 // nothing is signed until its operator has said that no other copy runs. The folder appears whole or not at all: it is made beside dir, under a name
 // that no node runs from, and what an interrupted attempt left there is made anew.
-func Restore(ctx context.Context, now time.Time, dir string, o *backup.Opened, pass secret.Bytes, rand io.Reader, opts ...passphrase.Option) error {
+func Restore(ctx context.Context, now time.Time, dir string, o *backup.Opened, open seal.Opener, rand io.Reader, slots ...seal.Slot) error {
 	dir = filepath.Clean(dir)
 	if err := Vacant(dir); err != nil {
 		return err
@@ -63,7 +62,7 @@ func Restore(ctx context.Context, now time.Time, dir string, o *backup.Opened, p
 		return fmt.Errorf("restore: %w", err)
 	}
 	failpoint.Hit("restore-begun")
-	if err := furnish(ctx, now, tmp, s, o, pass, rand, opts...); err != nil {
+	if err := furnish(ctx, now, tmp, s, o, open, rand, slots...); err != nil {
 		return errors.Join(fmt.Errorf("restore: %w", err), os.RemoveAll(tmp))
 	}
 	failpoint.Hit("restore-made")
@@ -86,13 +85,9 @@ func syncFolder(dir string) error {
 }
 
 // furnish fills a new folder.
-func furnish(ctx context.Context, now time.Time, dir string, s Settings, o *backup.Opened, pass secret.Bytes, rand io.Reader, opts ...passphrase.Option) error {
-	kek, err := passphrase.New(pass, rand, opts...)
-	if err != nil {
-		return err
-	}
+func furnish(ctx context.Context, now time.Time, dir string, s Settings, o *backup.Opened, open seal.Opener, rand io.Reader, slots ...seal.Slot) error {
 	data := secret.New(append([]byte{}, o.Secrets.DataKey.Expose()...))
-	box, err := seal.CreateFileFor(ctx, filepath.Join(dir, keyFileName), kek, fileLabel(), data, rand)
+	box, err := seal.CreateFileFor(ctx, filepath.Join(dir, keyFileName), fileLabel(), open, data, rand, slots...)
 	if err != nil {
 		return err
 	}

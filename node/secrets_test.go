@@ -26,6 +26,8 @@ import (
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/link"
 	"github.com/ostraka/ostraka/node/nodetest"
+	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/seal/keys"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/wallet"
@@ -269,7 +271,7 @@ func TestNoSecretInDataFolder(t *testing.T) {
 	pass := "correct horse battery staple"
 	_, err := node.Init(context.Background(), dir, node.Settings{
 		Operator: "acme", Entity: "Acme Ltd", Link: "127.0.0.1:7000", People: "127.0.0.1:7001", Officers: []string{nodetest.NewPerson(t, "olga").Key.String()},
-	}, secret.Copy([]byte(pass)), rand, passphrase.TestingOnlyCost(passphrase.Cost{Time: 1, MemoryKiB: 8, Threads: 1}))
+	}, keys.ByPassphrase(secret.Copy([]byte(pass)), rand, passphrase.TestingOnlyCost(passphrase.Cost{Time: 1, MemoryKiB: 8, Threads: 1})).Open, rand, keys.Main(seal.Provider{Kind: keys.Passphrase}))
 	if err != nil {
 		t.Fatal(err)
 	}

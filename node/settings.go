@@ -20,7 +20,6 @@ import (
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/rpc"
 	"github.com/ostraka/ostraka/node/seal"
-	"github.com/ostraka/ostraka/node/seal/passphrase"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
 )
@@ -124,9 +123,9 @@ func identityLabel() seal.Label { return seal.Label{Row: "identity"} }
 // fileLabel is the label of the data key itself.
 func fileLabel() seal.Label { return seal.Label{Row: "node"} }
 
-// Init makes a data folder: settings, a data key wrapped by the passphrase, a fresh identity
+// Init makes a data folder: settings, a data key wrapped for each slot by what open gives, a fresh identity
 // sealed under it, and an empty store. The folder must not hold a node.
-func Init(ctx context.Context, dir string, s Settings, pass secret.Bytes, rand io.Reader, opts ...passphrase.Option) (ed25519.PublicKey, error) {
+func Init(ctx context.Context, dir string, s Settings, open seal.Opener, rand io.Reader, slots ...seal.Slot) (ed25519.PublicKey, error) {
 	if _, err := os.Lstat(filepath.Join(dir, settingsName)); err == nil {
 		return nil, fmt.Errorf("%s holds a node already", dir)
 	}
@@ -145,11 +144,7 @@ func Init(ctx context.Context, dir string, s Settings, pass secret.Bytes, rand i
 	if _, err := s.own(public); err != nil {
 		return nil, err
 	}
-	kek, err := passphrase.New(pass, rand, opts...)
-	if err != nil {
-		return nil, err
-	}
-	box, err := seal.CreateFile(ctx, filepath.Join(dir, keyFileName), kek, fileLabel(), rand)
+	box, err := seal.CreateFile(ctx, filepath.Join(dir, keyFileName), fileLabel(), open, rand, slots...)
 	if err != nil {
 		return nil, err
 	}
@@ -200,23 +195,17 @@ type unlocked struct {
 	own      charter.Operator
 	identity ed25519.PrivateKey
 	box      *seal.Box
+	slot     string // of the key file, which opened it
 	store    store.Store
 }
 
-func unlock(ctx context.Context, dir string, pass secret.Bytes, rand io.Reader, opts ...passphrase.Option) (u *unlocked, err error) {
+func unlock(ctx context.Context, dir string, open seal.Opener, rand io.Reader) (u *unlocked, err error) {
 	u = &unlocked{}
 	if u.settings, err = ReadSettings(dir); err != nil {
 		return nil, err
 	}
-	kek, err := passphrase.New(pass, rand, opts...)
-	if err != nil {
-		return nil, err
-	}
-	if u.box, err = seal.OpenFile(ctx, filepath.Join(dir, keyFileName), kek, fileLabel(), rand); err != nil {
-		if errors.Is(err, passphrase.ErrPassphrase) {
-			return nil, fmt.Errorf("unlock %s: %w: check the passphrase and try again", dir, err)
-		}
-		return nil, err
+	if u.box, u.slot, err = seal.OpenFile(ctx, filepath.Join(dir, keyFileName), fileLabel(), open, rand); err != nil {
+		return nil, fmt.Errorf("unlock %s: %w", dir, err)
 	}
 	raw, err := os.ReadFile(filepath.Join(dir, identityName))
 	if err != nil {

@@ -17,20 +17,23 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	daemon "github.com/ostraka/ostraka/node"
 	node "github.com/ostraka/ostraka/node/backup"
+	"github.com/ostraka/ostraka/node/seal"
 )
 
 // restoring are the flags of a restore.
 type restoring struct {
-	identity, passFile, operator, circle string
-	check, offline                       bool
-	memory                               uint32 // MiB
+	identity, operator, circle string
+	check, offline             bool
+	seal                       []string
+	given                      secrets
+	memory                     uint32 // MiB
 }
 
 func (a *app) backupRestoreCommand() *cobra.Command {
 	var x restoring
 	c := &cobra.Command{
 		Use: "restore EXPORT", Short: "Make your node's folder again from an export, or with --check see that it opens", Args: exactly("EXPORT"),
-		Long: "Makes the folder of --dir, which must be empty or absent, under a new passphrase. The nodes of the context are asked first which epoch is in force: an older\n" +
+		Long: "Makes the folder of --dir, which must be empty or absent, under a new passphrase, or what --seal says. The nodes of the context are asked first which epoch is in force: an older\n" +
 			"share is of no use, and is refused. Where no node can be asked, say --offline. The node that starts from it signs nothing until you have said that no other copy\n" +
 			"runs (`ostraka node confirm-restore --no-other-copy`); pairs are burned until `ostraka vault refresh`; limits count as full until their windows are over.\n" +
 			"--check opens everything, holds each share and mask to its point, and writes nothing: your own drill.",
@@ -47,7 +50,8 @@ func (a *app) backupRestoreCommand() *cobra.Command {
 	f.BoolVar(&x.offline, "offline", false, "ask no node which epoch is in force")
 	f.StringVar(&x.operator, "operator", "", "refuse an export of another operator")
 	f.StringVar(&x.circle, "circle", "", "refuse an export of another circle")
-	f.StringVar(&x.passFile, "passphrase-file", "", "file with the new passphrase, mode 0600 (default: $"+passphraseVariable+", else it is asked for)")
+	sealFlag(f, &x.seal)
+	x.given.flags(f, "new ")
 	memoryFlag(f, &x.memory)
 	return c
 }
@@ -62,6 +66,10 @@ func (a *app) backupRestore(ctx context.Context, path string, x restoring) error
 		return usage("give --identity: the private key that opens the export")
 	}
 	cost, err := passphraseCost(x.memory)
+	if err != nil {
+		return err
+	}
+	slot, err := slotOf(seal.MainSlot, x.seal)
 	if err != nil {
 		return err
 	}
@@ -102,12 +110,9 @@ func (a *app) backupRestore(ctx context.Context, path string, x restoring) error
 			fmt.Fprintf(w, "It opens: every share and mask matches its public point, and %d rows are whole. Nothing was written.\n", len(o.Rows))
 		})
 	}
-	pass, err := a.passphrase(x.passFile, true)
-	if err != nil {
-		return err
-	}
-	defer pass.Wipe()
-	if err := daemon.Restore(ctx, time.Now(), a.dir, o, pass, rand.Reader, cost); err != nil {
+	ring := a.ring(x.given, true, cost)
+	defer ring.Close() //nolint:errcheck // what it held ends with this program
+	if err := daemon.Restore(ctx, time.Now(), a.dir, o, ring.Open, rand.Reader, slot); err != nil {
 		return err
 	}
 	d.Dir = a.dir

@@ -20,6 +20,8 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/seal/keys"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
 )
 
@@ -182,7 +184,7 @@ func TestLogReadOpened(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealed, err := seal(plain, to)
+	sealed, err := encryptTo(plain, to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +303,9 @@ func TestFsckOfAStoppedNode(t *testing.T) {
 	dir := filepath.Join(alone(t), "n")
 	key := "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINpdJhB7cXjHPdG0PUocJmob4Qe9OVGfbqobqyA9DO7i officer@acme"
 	s := node.Settings{Operator: "acme", Entity: "Acme", Link: "127.0.0.1:7700", People: "127.0.0.1:7701", Officers: []string{key}}
-	if _, err := node.Init(t.Context(), dir, s, secret.Copy([]byte("correct horse")), strings.NewReader(strings.Repeat("entropy", 100)), passphrase.TestingOnlyCost(passphrase.Cost{Time: 1, MemoryKiB: 8, Threads: 1})); err != nil {
+	entropy := strings.NewReader(strings.Repeat("entropy", 100))
+	ring := keys.ByPassphrase(secret.Copy([]byte("correct horse")), entropy, passphrase.TestingOnlyCost(passphrase.Cost{Time: 1, MemoryKiB: 8, Threads: 1}))
+	if _, err := node.Init(t.Context(), dir, s, ring.Open, entropy, keys.Main(seal.Provider{Kind: keys.Passphrase})); err != nil {
 		t.Fatal(err)
 	}
 	before, err := os.ReadFile(filepath.Join(dir, "store", "store.db"))

@@ -155,7 +155,7 @@ func (a *app) logOpen(ctx context.Context, f openFlags, to []age.Recipient) erro
 	if err != nil {
 		return err
 	}
-	sealed, err := seal(plain, to)
+	sealed, err := encryptTo(plain, to)
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (a *app) logOpen(ctx context.Context, f openFlags, to []age.Recipient) erro
 	})
 }
 
-func seal(plain []byte, to []age.Recipient) ([]byte, error) {
+func encryptTo(plain []byte, to []age.Recipient) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := age.Encrypt(&out, to...)
 	if err == nil {

@@ -32,6 +32,7 @@ import (
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/presign"
+	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
 	"github.com/ostraka/ostraka/node/store"
 )
@@ -53,7 +54,8 @@ type nodeInitDocument struct {
 func (a *app) nodeInitCommand() *cobra.Command {
 	var s node.Settings
 	var officers, rpcs []string
-	var passFile string
+	var with []string
+	var given secrets
 	var memory uint32
 	c := &cobra.Command{
 		Use: "init", Short: "Make a data folder with a fresh identity", Args: none,
@@ -69,11 +71,13 @@ func (a *app) nodeInitCommand() *cobra.Command {
 			if _, err := os.Stat(a.settings()); err == nil {
 				return &problem{codeError, fmt.Errorf("%s holds a node already", a.dir), "run it with `ostraka node run --dir " + a.dir + "`, or name another folder with --dir"}
 			}
-			pass, err := a.passphrase(passFile, true)
+			slot, err := slotOf(seal.MainSlot, with)
 			if err != nil {
 				return err
 			}
-			identity, err := node.Init(c.Context(), a.dir, s, pass, rand.Reader, cost)
+			ring := a.ring(given, true, cost)
+			defer ring.Close() //nolint:errcheck // what it held ends with this program
+			identity, err := node.Init(c.Context(), a.dir, s, ring.Open, rand.Reader, slot)
 			if err != nil {
 				return err
 			}
@@ -93,7 +97,8 @@ func (a *app) nodeInitCommand() *cobra.Command {
 	f.StringVar(&s.Metrics, "metrics", "", "loopback host:port of /healthz and /metrics (default: off)")
 	f.StringArrayVar(&officers, "officer", nil, "public key of a person who signs for the operator, of SSH, a passkey or a wallet: a file, or the line itself (required; may be repeated)")
 	f.StringArrayVar(&rpcs, "rpc", nil, "this node's own endpoint of a chain, as eip155:1=https://… (may be repeated)")
-	f.StringVar(&passFile, "passphrase-file", "", "file with the passphrase, mode 0600 (default: $"+passphraseVariable+", else it is asked for)")
+	sealFlag(f, &with)
+	given.flags(f, "")
 	memoryFlag(f, &memory)
 	return c
 }
@@ -191,7 +196,8 @@ type runDocument struct {
 }
 
 func (a *app) nodeRunCommand() *cobra.Command {
-	var passFile, level, format, presigns string
+	var level, format, presigns string
+	var given secrets
 	c := &cobra.Command{
 		Use: "run", Short: "Run the node until it is stopped", Args: none,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -212,17 +218,14 @@ func (a *app) nodeRunCommand() *cobra.Command {
 			if err := dialable(s); err != nil {
 				return &problem{codeUsage, err, "give --advertise HOST:PORT to `ostraka node init`, or set \"advertise\" in " + a.settings()}
 			}
-			pass, err := a.passphrase(passFile, false)
-			if err != nil {
-				return err
-			}
 			ctx, quit := context.WithCancel(c.Context())
 			defer quit()
 			ready := func(at node.Addresses) {
 				log.Info("operator's interface", "socket", at.Socket)
 				_ = a.show(runDocument{s.Operator, at.Link, at.People, at.Socket}, func(io.Writer) {})
 			}
-			err = node.Run(ctx, a.dir, pass, log, node.Ready(ready), node.WithPresign(presigns), node.WithServe(api.Serve(quit, log)))
+			ring := a.ring(given, false)
+			err = node.Run(ctx, a.dir, ring, log, node.Ready(ready), node.WithPresign(presigns), node.WithServe(api.Serve(quit, log)))
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return &problem{codeError, err, "stop what uses the port, or choose another one in " + a.settings()}
 			}
@@ -236,7 +239,7 @@ func (a *app) nodeRunCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&passFile, "passphrase-file", "", "file with the passphrase, mode 0600 (default: $"+passphraseVariable+", else it is asked for)")
+	given.flags(f, "")
 	f.StringVar(&presigns, "presign", "", "hold presignatures, and sign in one round with them, for: hot (vaults of tier hot), all, or off (default: \"presign\" in node.json, else hot)")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&format, "log-format", "text", "text or json, to stderr")

@@ -126,6 +126,7 @@ const (
 	SealRow
 	SealWrap
 	SealKeyFile
+	SealKeyFileMAC
 
 	PaperCode
 	PaperSum
@@ -270,10 +271,11 @@ var labels = [...]string{
 	LinkFrame:         "ostraka/1/node/link-frame",
 	StatementHash:     "ostraka/1/node/statement",
 
-	StoreFrame:  "ostraka/1/store/frame",
-	SealRow:     "ostraka/1/seal/row",
-	SealWrap:    "ostraka/1/seal/wrapped-data-key",
-	SealKeyFile: "ostraka/1/seal/key-file",
+	StoreFrame:     "ostraka/1/store/frame",
+	SealRow:        "ostraka/1/seal/row",
+	SealWrap:       "ostraka/1/seal/wrapped-data-key",
+	SealKeyFile:    "ostraka/1/seal/key-file",
+	SealKeyFileMAC: "ostraka/1/seal/mac-of-key-file",
 
 	PaperCode: "ostraka/1/paper/code-of-label",
 	PaperSum:  "ostraka/1/paper/sum-of-payload",

@@ -22,9 +22,9 @@ func TestMain(m *testing.M) {
 	}
 	var err error
 	if _, statErr := os.Stat(path); errors.Is(statErr, fs.ErrNotExist) {
-		_, err = CreateFile(ctx, path, newKEK("a"), label, rand.Reader)
+		_, err = CreateFile(ctx, path, label, having("a", "b"), rand.Reader, one("a"), Slot{"paper", []Provider{{Kind: "b"}}})
 	} else {
-		err = RekeyFile(ctx, path, newKEK("a"), newKEK("a'"), label)
+		_, _, err = RekeyFile(ctx, path, label, having("a"), Change{Put: []Slot{one("a")}, Remove: []string{"paper"}}, having("a'"), rand.Reader)
 	}
 	if err != nil {
 		os.Exit(1)
@@ -51,7 +51,7 @@ func TestKillAtEveryPoint(t *testing.T) {
 			}
 		}
 		opens := func(name string) error {
-			_, err := OpenFile(ctx, path, newKEK(name), label, rand.Reader)
+			_, _, err := OpenFile(ctx, path, label, having(name), rand.Reader)
 			return err
 		}
 		killed()
@@ -65,6 +65,9 @@ func TestKillAtEveryPoint(t *testing.T) {
 		}
 		killed()
 		want, other := "a", "a'"
+		if err := opens("b"); renamed == (err == nil) {
+			t.Errorf("rekey killed at %s: the slot that it removes: %v", point, err)
+		}
 		if renamed {
 			want, other = other, want
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/ceremony"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/seal/keys"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
@@ -174,11 +175,9 @@ func (t *tale) shareIn(ctx context.Context, o *local.Operator, dir string) ([]by
 	if err != nil {
 		return nil, err
 	}
-	kek, err := passphrase.New(secret.New(bytes.TrimSpace(pass)), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	box, err := seal.OpenFile(ctx, filepath.Join(dir, "key.json"), kek, seal.Label{Row: "node"}, rand.Reader)
+	ring := keys.ByPassphrase(secret.New(bytes.TrimSpace(pass)), rand.Reader)
+	defer ring.Close() //nolint:errcheck // what it held ends with this program
+	box, _, err := seal.OpenFile(ctx, filepath.Join(dir, "key.json"), seal.Label{Row: "node"}, ring.Open, rand.Reader)
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +188,7 @@ func (t *tale) shareIn(ctx context.Context, o *local.Operator, dir string) ([]by
 	}
 	defer st.Close()
 	self, eh := mpc.IDOf(o.Identity), root.Record.Hash()
-	keys, err := ceremony.Load(root.Record, self, func(row string) (secret.Bytes, error) {
+	loaded, err := ceremony.Load(root.Record, self, func(row string) (secret.Bytes, error) {
 		it, err := st.Get(ctx, store.Key("epoch", store.ID(root.Record.KeyID[:]), store.ID(eh[:]), store.Name(row)))
 		if err != nil {
 			return secret.Bytes{}, err
@@ -199,7 +198,7 @@ func (t *tale) shareIn(ctx context.Context, o *local.Operator, dir string) ([]by
 	if err != nil {
 		return nil, fmt.Errorf("open acme's share: %w", err)
 	}
-	return keys.Share.Bytes(), nil
+	return loaded.Share.Bytes(), nil
 }
 
 // writings are the ways in which a share may have been written down.

@@ -37,7 +37,7 @@ import (
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/seal"
-	"github.com/ostraka/ostraka/node/seal/passphrase"
+	"github.com/ostraka/ostraka/node/seal/keys"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
 )
@@ -119,9 +119,7 @@ func (h *hoard) box(ctx context.Context, o *local.Operator, pass []byte, ids []a
 		h.ok(err)
 		return box
 	}
-	kek, err := passphrase.New(secret.Copy(pass), rand.Reader)
-	h.ok(err)
-	box, err := seal.OpenFile(ctx, filepath.Join(o.Dir, "key.json"), kek, seal.Label{Row: "node"}, rand.Reader)
+	box, _, err := seal.OpenFile(ctx, filepath.Join(o.Dir, "key.json"), seal.Label{Row: "node"}, keys.ByPassphrase(secret.Copy(pass), rand.Reader).Open, rand.Reader)
 	h.ok(err)
 	return box
 }

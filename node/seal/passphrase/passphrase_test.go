@@ -135,7 +135,15 @@ func TestCostBounds(t *testing.T) {
 func TestChangePassphrase(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")
 	old, renewed := kek(t, "old"), kek(t, "new")
-	box, err := seal.CreateFile(ctx, path, old, label, rand.Reader)
+	slot := seal.Slot{Name: seal.MainSlot, Providers: []seal.Provider{{Kind: "passphrase"}}}
+	by := func(k *KEK) seal.Opener {
+		return func(context.Context, string, seal.Provider) (seal.KEK, error) { return k, nil }
+	}
+	rekey := func(old, renewed *KEK) error {
+		_, _, err := seal.RekeyFile(ctx, path, label, by(old), seal.Change{Put: []seal.Slot{slot}}, by(renewed), rand.Reader)
+		return err
+	}
+	box, err := seal.CreateFile(ctx, path, label, by(old), rand.Reader, slot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,19 +155,19 @@ func TestChangePassphrase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := seal.RekeyFile(ctx, path, renewed, kek(t, "newer"), label); !errors.Is(err, ErrPassphrase) {
+	if err := rekey(renewed, kek(t, "newer")); !errors.Is(err, ErrPassphrase) {
 		t.Errorf("rekey with a wrong passphrase: %v", err)
 	}
 	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, before) {
 		t.Errorf("a wrong passphrase changed the file (%v)", err)
 	}
-	if err := seal.RekeyFile(ctx, path, old, renewed, label); err != nil {
+	if err := rekey(old, renewed); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := seal.OpenFile(ctx, path, old, label, rand.Reader); !errors.Is(err, ErrPassphrase) {
+	if _, _, err := seal.OpenFile(ctx, path, label, by(old), rand.Reader); !errors.Is(err, ErrPassphrase) {
 		t.Errorf("old passphrase: %v", err)
 	}
-	box, err = seal.OpenFile(ctx, path, renewed, label, rand.Reader)
+	box, _, err = seal.OpenFile(ctx, path, label, by(renewed), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
