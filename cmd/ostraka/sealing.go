@@ -19,16 +19,18 @@ import (
 // value of a variable, which children inherit.
 type secrets struct {
 	passFile string
+	pinFile  string
 }
 
 // flags of a command that opens a node's folder.
 func (s *secrets) flags(f *pflag.FlagSet, of string) {
 	f.StringVar(&s.passFile, "passphrase-file", "", "file with the "+of+"passphrase, mode 0600 (default: $"+passphraseVariable+", else it is asked for)")
+	f.StringVar(&s.pinFile, "tpm-pin-file", "", "file with the PIN of the TPM, mode 0600, where the key was sealed with one")
 }
 
 // sealFlag says which key providers wrap the data key.
 func sealFlag(f *pflag.FlagSet, to *[]string) {
-	f.StringArrayVar(to, "seal", nil, "what opens the shares at a start: passphrase (the default); repeated: all of them together")
+	f.StringArrayVar(to, "seal", nil, "what opens the shares at a start: passphrase (the default), tpm[-pin][:PCRS][@DEVICE], such as tpm:sha256:0,2,4,7; repeated: all of them together")
 }
 
 // slotOf reads --seal.
@@ -56,6 +58,8 @@ func (a *app) ring(s secrets, made bool, cost ...passphrase.Option) *keys.Ring {
 		switch n.Secret {
 		case keys.Words:
 			return a.passphraseOf(n, s.passFile, made)
+		case keys.Pin:
+			return a.pinOf(s.pinFile, made)
 		}
 		return secret.Bytes{}, fmt.Errorf("%w: this command asks for no %s", seal.ErrNoSecret, n.Secret)
 	}}
@@ -69,4 +73,14 @@ func (a *app) passphraseOf(n keys.Need, file string, made bool) (secret.Bytes, e
 		return pass, &problem{p.code, fmt.Errorf("%w: %w", seal.ErrNoSecret, p.err), p.next}
 	}
 	return pass, err
+}
+
+// pinOf is the PIN of a TPM. Where nobody can be asked, the slot is passed over.
+func (a *app) pinOf(file string, made bool) (secret.Bytes, error) {
+	pin, err := a.secretFor("the TPM's key (its PIN)", file, made)
+	var p *problem
+	if errors.As(err, &p) && p.next == nextPassFile && file == "" {
+		return pin, &problem{p.code, fmt.Errorf("%w: %w", seal.ErrNoSecret, p.err), "give --tpm-pin-file FILE"}
+	}
+	return pin, err
 }

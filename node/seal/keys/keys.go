@@ -16,6 +16,7 @@ import (
 // Kinds of providers.
 const (
 	Passphrase = "passphrase"
+	TPM        = "tpm"
 )
 
 // A Secret is what a provider asks its operator for.
@@ -24,6 +25,7 @@ type Secret string
 // Secrets.
 const (
 	Words Secret = "passphrase"
+	Pin   Secret = "tpm-pin"
 )
 
 // A Need says who asks for which secret.
@@ -54,6 +56,8 @@ func (r *Ring) Open(ctx context.Context, slot string, p seal.Provider) (seal.KEK
 	switch p.Kind {
 	case Passphrase:
 		return r.passphrase(ask)
+	case TPM:
+		return r.tpm(ask, p)
 	}
 	return nil, unknown(p)
 }
@@ -63,6 +67,8 @@ func Check(p seal.Provider) error {
 	switch p.Kind {
 	case Passphrase:
 		return only(p)
+	case TPM:
+		return checkTPM(p)
 	}
 	return unknown(p)
 }
@@ -73,7 +79,10 @@ func Parse(text string) (seal.Provider, error) {
 	case Passphrase:
 		return seal.Provider{Kind: Passphrase}, nil
 	}
-	return seal.Provider{}, fmt.Errorf("%.80q names no key provider: want passphrase", text)
+	if p, ok := parseTPM(text); ok {
+		return p, Check(p)
+	}
+	return seal.Provider{}, fmt.Errorf("%.80q names no key provider: want passphrase, or tpm", text)
 }
 
 func unknown(p seal.Provider) error {

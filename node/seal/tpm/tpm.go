@@ -120,7 +120,7 @@ func (k *KEK) Wrap(ctx context.Context, dek secret.Bytes, label seal.Label) ([]b
 	return w.encode(), nil
 }
 
-// create seals the wrapping key (spec/sealing 6.1).
+// create seals the wrapping key (spec/tpm 5.1).
 func (k *KEK) create(c *tpm.Conn, root *tpm.Root, key secret.Bytes, w *wrapped) error {
 	values, err := c.ReadPCRs(k.pcrs)
 	if err != nil {
@@ -205,7 +205,7 @@ func (k *KEK) Unwrap(ctx context.Context, b []byte, label seal.Label) (secret.By
 	return dek, nil
 }
 
-// open loads and unseals (spec/sealing 6.4).
+// open loads and unseals (spec/tpm 5.3).
 func (k *KEK) open(c *tpm.Conn, root *tpm.Root, w *wrapped) (key secret.Bytes, err error) {
 	// A root of somebody else's would read what passes.
 	if !bytes.Equal(root.Name.Buffer, w.root) {

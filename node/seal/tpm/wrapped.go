@@ -21,7 +21,7 @@ const (
 	maxPCR    = 23
 )
 
-// Fields of the wrapped form (spec/sealing 6.2).
+// Fields of the wrapped form (spec/tpm 5.2).
 const (
 	tagVersion transcript.Tag = iota + 1
 	tagPIN
