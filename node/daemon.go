@@ -22,6 +22,7 @@ import (
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/rpc"
 	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/tpm"
 	"github.com/ostraka/ostraka/node/wallet"
 )
 
@@ -38,6 +39,7 @@ type Daemon struct {
 	Endpoints map[string]*rpc.EVM
 	Started   time.Time
 	Key       crypto.Signer // the identity
+	TPM       *tpm.Device   // of the machine; nil: none is used
 
 	log  *slog.Logger
 	fail chan error
@@ -130,6 +132,9 @@ func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...O
 // open makes the core and its link.
 func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err error) {
 	d.Key = u.identity
+	if d.TPM, err = u.settings.TPM.device(); err != nil {
+		return err
+	}
 	witnesses, err := readAsked(u.settings.Witnesses)
 	if err != nil {
 		return err
@@ -161,7 +166,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 				d.log.Warn("frame not sent", "to", link.Fingerprint(to), "error", err)
 			}
 		},
-		Reachable: d.reachableKey, Wire: d.Link.Version, Twin: d.twinKey, SetPeers: d.pin, Presignatures: mode, Version: version, Binary: program, Logs: logs,
+		Reachable: d.reachableKey, Wire: d.Link.Version, Twin: d.twinKey, SetPeers: d.pin, Counter: u.settings.TPM.counter(d.TPM, u.own.Identity), Presignatures: mode, Version: version, Binary: program, Logs: logs,
 		Witnesses: askOutside(ctx, witnesses, d.log, func(name string, status int, body []byte) error {
 			return d.Witness.AnswerOutside(ctx, name, status, body)
 		}),
