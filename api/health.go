@@ -46,6 +46,21 @@ func (o *operator) checkLog(s *pb.StatusResponse, headErr error, add adder) {
 	}
 }
 
+// checkMemory looks at where the secrets of this process lie.
+func (o *operator) checkMemory(add adder) {
+	if o.d.Memory != nil { // tests have nodes without a folder
+		state, what, next := node.MemoryState(o.d.Memory.Report(), o.d.Locked)
+		add("memory", state, what, next)
+	}
+}
+
+// checkTPM looks at what the machine's TPM does for this node. Why it fences a node stands there.
+func (o *operator) checkTPM(s *pb.StatusResponse, add adder) {
+	if value, ok := o.d.Fence.Counted(); ok && s.Fenced == "" {
+		add("tpm", "ok", fmt.Sprintf("it counts this node's starts, and stands at %d: a store that was set back to before the last one is found without any peer", value), "")
+	}
+}
+
 // checkCheckpoint looks at who witnesses our log, and at logs that forked.
 func (o *operator) checkCheckpoint(s *pb.StatusResponse, now time.Time, add adder) {
 	for _, f := range o.d.Witness.Forks() {

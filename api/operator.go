@@ -293,6 +293,8 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 	}
 	now := time.Now()
 	o.checkLog(s, logErr, add)
+	o.checkMemory(add)
+	o.checkTPM(s, add)
 	o.checkCheckpoint(s, now, add)
 	if s.Fenced != "" {
 		add("fence", "fail", s.Fenced, "find the other copy of this node's data folder and destroy it; then `ostraka node confirm-restore --no-other-copy`; then every operator runs `ostraka vault refresh` for every vault")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/seal/keys"
 )
 
 // checkSeal says which slot opened the shares, and which would at the next start.
@@ -27,6 +28,10 @@ func (o *operator) checkSeal(add func(name, state, what, next string)) {
 	}
 	if !slices.ContainsFunc(slots, func(s seal.Slot) bool { return s.Name == o.d.Slot }) {
 		what += fmt.Sprintf("; slot %s, which opened them at this start, was taken out since", o.d.Slot)
+	}
+	if keys.NeedTPM(slots...) {
+		add("seal", "warn", what+": the TPM keeps the key back after the next update of this machine's firmware, boot loader or kernel", keys.BesideTPM)
+		return
 	}
 	add("seal", "ok", what, "")
 }

@@ -19,9 +19,11 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/link"
+	"github.com/ostraka/ostraka/node/memory"
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/rpc"
 	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/tpm"
 	"github.com/ostraka/ostraka/node/wallet"
 )
 
@@ -39,6 +41,9 @@ type Daemon struct {
 	Started   time.Time
 	Key       crypto.Signer // the identity
 	Slot      string        // of the key file, which opened the folder
+	TPM       *tpm.Device   // of the machine; nil: none is used
+	Memory    *memory.Arena // where the data key and opened rows lie
+	Locked    bool          // all memory of the process is locked
 
 	log  *slog.Logger
 	fail chan error
@@ -73,6 +78,7 @@ type options struct {
 	ready   func(Addresses)
 	serve   Serve
 	presign string
+	locked  bool
 }
 
 // Keys open the providers of a key file. They are closed once the data key is there: a running node holds no PIN, token or passphrase.
@@ -87,6 +93,9 @@ func Ready(f func(Addresses)) Option { return func(o *options) { o.ready = f } }
 // WithPresign says for which vaults presignatures are held, in place of the settings; empty: as they say.
 func WithPresign(mode string) Option { return func(o *options) { o.presign = mode } }
 
+// WithLocked says that the process has locked all its memory (memory.Process).
+func WithLocked(whole bool) Option { return func(o *options) { o.locked = whole } }
+
 // WithServe gives the interfaces.
 func WithServe(s Serve) Option { return func(o *options) { o.serve = s } }
 
@@ -100,7 +109,16 @@ func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...O
 	if err := errors.Join(err, keys.Close()); err != nil {
 		return err
 	}
-	defer u.box.Wipe()
+	room, err := u.keepKey(log, o.locked)
+	if err != nil {
+		return errors.Join(err, u.store.Close())
+	}
+	defer func() {
+		u.box.Wipe() // into its memory, so that comes first
+		if err := room.Close(); err != nil {
+			log.Error("memory of secrets not given back", "error", err)
+		}
+	}()
 	defer func() {
 		if err := u.store.Close(); err != nil {
 			log.Error("store not closed cleanly", "error", err)
@@ -108,7 +126,7 @@ func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...O
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := &Daemon{Dir: dir, Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), Slot: u.slot, log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1)}
+	d := &Daemon{Dir: dir, Memory: room, Locked: o.locked, Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), Slot: u.slot, log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1)}
 	if o.presign != "" {
 		d.Settings.Presign = o.presign
 	}
@@ -131,6 +149,9 @@ func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...O
 // open makes the core and its link.
 func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err error) {
 	d.Key = u.identity
+	if d.TPM, err = u.settings.TPM.device(); err != nil {
+		return err
+	}
 	witnesses, err := readAsked(u.settings.Witnesses)
 	if err != nil {
 		return err
@@ -162,7 +183,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 				d.log.Warn("frame not sent", "to", link.Fingerprint(to), "error", err)
 			}
 		},
-		Reachable: d.reachableKey, Wire: d.Link.Version, Twin: d.twinKey, SetPeers: d.pin, Presignatures: mode, Version: version, Binary: program, Logs: logs,
+		Reachable: d.reachableKey, Wire: d.Link.Version, Twin: d.twinKey, SetPeers: d.pin, Counter: u.settings.TPM.counter(d.TPM, u.own.Identity), Presignatures: mode, Version: version, Binary: program, Logs: logs,
 		Witnesses: askOutside(ctx, witnesses, d.log, func(name string, status int, body []byte) error {
 			return d.Witness.AnswerOutside(ctx, name, status, body)
 		}),

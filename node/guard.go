@@ -19,7 +19,7 @@ import (
 
 func (n *Node) openFence(ctx context.Context, now time.Time) (*fence.Fence, error) {
 	return fence.Open(ctx, now, fence.Config{
-		Identity: n.cfg.Identity, Journal: n.Journal, Rand: n.cfg.Rand, Log: n.cfg.Log, Peers: n.Peers, Name: n.Name, Fatal: n.cfg.Fatal,
+		Identity: n.cfg.Identity, Journal: n.Journal, Rand: n.cfg.Rand, Log: n.cfg.Log, Peers: n.Peers, Name: n.Name, Fatal: n.cfg.Fatal, Counter: n.cfg.Counter, Shared: n.cfg.SharedStore,
 		Hail: func(to engine.PartyID, body []byte) { n.send(to, append([]byte{frameLife}, body...)) },
 		Pass: func(to engine.PartyID, of ed25519.PublicKey, life []byte) {
 			n.send(to, append(append([]byte{frameOther}, of...), life...))

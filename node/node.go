@@ -76,6 +76,10 @@ type Config struct {
 	CheckBlock func(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error)
 	// Usual is what a fee of such a transaction usually is, in wei; nil where no endpoint says, or the transaction would fail.
 	Usual func(ctx context.Context, from evm.Address, tx *evm.Transaction) (*big.Int, error)
+	// Counter is that of the machine's TPM, which counts this node's starts; nil: none is configured. SharedStore says that replicas on other
+	// machines have the same store, each with its own TPM or none.
+	Counter     fence.Counter
+	SharedStore bool
 	// Presignatures says for which vaults this node signs in one broadcast. The zero value: those of tier hot.
 	Presignatures presign.Mode
 	Version       string   // of the program, which heartbeats tell
@@ -231,6 +235,7 @@ func (n *Node) newKeeper() *ceremony.Keeper {
 		},
 		Terms:     func(v charter.Vault) charter.Vault { return n.Charters.Terms(v) },
 		Burned:    func(pairs [32]byte) []engine.PartyID { return n.Sessions.Burned(pairs) },
+		InForce:   func() { n.Fence.Recount() },
 		Pardon:    func(ctx context.Context, key [32]byte) (store.Batch, error) { return n.Sessions.Pardon(ctx, key) },
 		Challenge: n.challenge,
 		Awaited: func(vault statement.ID, due, now time.Time) string {

@@ -46,6 +46,7 @@ type Settings struct {
 	Presign   string            `json:"presign,omitempty"`   // for which vaults presignatures are held: hot (or empty), all, off
 	Witnesses []Asked           `json:"witnesses,omitempty"` // beyond the circle, that are asked to cosign this node's log
 	Logs      []string          `json:"logs,omitempty"`      // vkeys of logs beyond the circle that this node cosigns
+	TPM       *TPM              `json:"tpm,omitempty"`       // of the machine; absent: none is used
 }
 
 // own makes the roster entry of these settings.
@@ -86,6 +87,9 @@ func (s Settings) check() error {
 		if _, err := rpc.NewEVM(url, rpc.Options{}); err != nil {
 			return fmt.Errorf("settings: rpc %s: %w", chain, err)
 		}
+	}
+	if err := s.TPM.check(); err != nil {
+		return err
 	}
 	if _, err := readAsked(s.Witnesses); err != nil {
 		return err

@@ -31,8 +31,10 @@ import (
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/circle"
 	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/memory"
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/seal/keys"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
 	"github.com/ostraka/ostraka/node/store"
 )
@@ -85,8 +87,11 @@ func (a *app) nodeInitCommand() *cobra.Command {
 			}
 			doc := nodeInitDocument{s.Operator, client.FormatIdentity(identity), a.dir, s.Link, s.People}
 			return a.show(doc, func(w io.Writer) {
-				fmt.Fprintf(w, "Node of %s made in %s.\nIdentity: %s\n\nNext: keep the passphrase safe, it opens the shares; then run `ostraka node run --dir %s`.\n",
-					doc.Operator, doc.Dir, doc.Identity, doc.Dir)
+				next := "keep the passphrase safe, it opens the shares"
+				if keys.NeedTPM(slot) {
+					next = keys.BesideTPM
+				}
+				fmt.Fprintf(w, "Node of %s made in %s.\nIdentity: %s\n\nNext: %s; then run `ostraka node run --dir %s`.\n", doc.Operator, doc.Dir, doc.Identity, next, doc.Dir)
 			})
 		},
 	}
@@ -210,6 +215,10 @@ func (a *app) nodeRunCommand() *cobra.Command {
 			if err := withoutCores(); err != nil {
 				log.Warn("a crash may leave a core with this node's secrets", "error", err)
 			}
+			whole, err := memory.Process()
+			if err != nil {
+				log.Warn("this process's memory is less guarded than it could be", "error", err)
+			}
 			s, err := node.ReadSettings(a.dir)
 			if err != nil {
 				return err
@@ -227,7 +236,7 @@ func (a *app) nodeRunCommand() *cobra.Command {
 				_ = a.show(runDocument{s.Operator, at.Link, at.People, at.Socket}, func(io.Writer) {})
 			}
 			ring := a.ring(given, false)
-			err = node.Run(ctx, a.dir, ring, log, node.Ready(ready), node.WithPresign(presigns), node.WithServe(api.Serve(quit, log)))
+			err = node.Run(ctx, a.dir, ring, log, node.Ready(ready), node.WithPresign(presigns), node.WithLocked(whole), node.WithServe(api.Serve(quit, log)))
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return &problem{codeError, err, "stop what uses the port, or choose another one in " + a.settings()}
 			}

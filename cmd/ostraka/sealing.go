@@ -16,7 +16,9 @@ import (
 	"github.com/ostraka/ostraka/node/seal/keys"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
 	"github.com/ostraka/ostraka/node/seal/pkcs11"
+	sealtpm "github.com/ostraka/ostraka/node/seal/tpm"
 	"github.com/ostraka/ostraka/node/seal/transit"
+	"github.com/ostraka/ostraka/node/tpm"
 )
 
 // Variables that name files with secrets, so that a service's unit can say where they are.
@@ -32,6 +34,7 @@ const (
 // value of a variable, which children inherit.
 type secrets struct {
 	pass, identity, identityPass, pin, token string // files
+	tpmPin                                   string // a file
 	hsm                                      string // the program ostraka-hsm
 	by                                       string // the one slot that is tried
 	fresh                                    bool   // the passphrase takes another one's place: no variable names it
@@ -49,6 +52,7 @@ func (s *secrets) more(f *pflag.FlagSet, prefix, of string) {
 	f.StringVar(&s.identity, prefix+"age-identity", "", "file with a private key of age for the "+of+"slot, mode 0600 (default: $"+identityVariable+")")
 	f.StringVar(&s.identityPass, prefix+"age-passphrase-file", "", "file with that file's passphrase, if it has one (default: it is asked for)")
 	f.StringVar(&s.pin, prefix+"pin-file", "", "file with the "+of+"PIN of a PKCS#11 token, mode 0600 (default: $"+pinVariable+", else it is asked for)")
+	f.StringVar(&s.tpmPin, prefix+"tpm-pin-file", "", "file with the "+of+"PIN of the TPM's key, mode 0600 (default: it is asked for)")
 	f.StringVar(&s.token, prefix+"token-file", "", "file with the "+of+"token of an OpenBao or Vault server, mode 0600 (default: $"+tokenVariable+")")
 }
 
@@ -94,6 +98,8 @@ func (a *app) ring(s secrets, made bool, cost ...passphrase.Option) *keys.Ring {
 			return a.asked(n, s.identityPass, "--age-passphrase-file", false)
 		case keys.PIN:
 			return a.asked(n, fileOf(s.pin, pinVariable), "--pin-file", false)
+		case keys.TPMPin:
+			return a.asked(n, s.tpmPin, "--tpm-pin-file", false)
 		case keys.Identity:
 			return secretOfFile(n, fileOf(s.identity, identityVariable), "--age-identity", identityVariable)
 		case keys.Token:
@@ -114,6 +120,8 @@ func (a *app) asked(n keys.Need, file, flag string, made bool) (secret.Bytes, er
 	switch {
 	case n.Secret == keys.PIN:
 		of = "token " + n.Provider.Params["token"]
+	case n.Secret == keys.TPMPin:
+		of = "the TPM's key"
 	case n.Secret == keys.IdentityWords:
 		of = "the age identity file"
 	case n.Slot != seal.MainSlot:
@@ -121,7 +129,7 @@ func (a *app) asked(n keys.Need, file, flag string, made bool) (secret.Bytes, er
 	}
 	what := "Passphrase"
 	switch {
-	case n.Secret == keys.PIN:
+	case n.Secret == keys.PIN, n.Secret == keys.TPMPin:
 		what = "PIN"
 	case flag == newPassFlag:
 		what = "New passphrase"
@@ -176,6 +184,8 @@ func sealNext(err error) string {
 		return "put the token in, and start again"
 	case is(token(pkcs11.NoKey)):
 		return "check the key's label; a new key is made with --make-key, and opens nothing that an older one wrapped"
+	case is(sealtpm.ErrPIN), errors.As(err, new(*tpm.LockedError)):
+		return "check --tpm-pin-file before the next try; another slot of the key file opens the node meanwhile (--by SLOT)"
 	case is(transit.ErrLocked):
 		return "have the vault unsealed, and start again"
 	case is(transit.ErrDenied):

@@ -18,10 +18,25 @@ const Redacted = "[secret]"
 // Bytes is a secret byte string. The zero value is empty. It holds a function, because fmt
 // prints the unexported fields of a struct without asking their methods: it follows even a
 // pointer under a wrong verb, but of a function it shows the address only.
-type Bytes struct{ get func() []byte }
+type Bytes struct {
+	get     func() []byte
+	release func() // of memory that was lent; nil: Go's own
+}
 
 // New takes ownership of b: the caller must not use it afterwards.
-func New(b []byte) Bytes { return Bytes{func() []byte { return b }} }
+func New(b []byte) Bytes { return Bytes{get: func() []byte { return b }} }
+
+// NewIn is a secret in memory that was lent to it: Wipe overwrites it and gives it back once, by release; from then on the secret is empty. Slices
+// that Expose returned must not be used after that: the memory is another secret's.
+func NewIn(b []byte, release func()) Bytes {
+	return Bytes{get: func() []byte { return b }, release: func() {
+		if b != nil {
+			Wipe(b)
+			b = nil
+			release()
+		}
+	}}
+}
 
 // Copy makes a secret from a copy of b.
 func Copy(b []byte) Bytes { return New(append([]byte(nil), b...)) }
@@ -40,8 +55,14 @@ func (s Bytes) Len() int { return len(s.Expose()) }
 // Equal compares in constant time for equal lengths.
 func (s Bytes) Equal(o Bytes) bool { return subtle.ConstantTimeCompare(s.Expose(), o.Expose()) == 1 }
 
-// Wipe overwrites the bytes with zero.
-func (s Bytes) Wipe() { Wipe(s.Expose()) }
+// Wipe overwrites the bytes with zero. Memory that was lent goes back: the secret is empty then.
+func (s Bytes) Wipe() {
+	if s.release != nil {
+		s.release()
+		return
+	}
+	Wipe(s.Expose())
+}
 
 func (Bytes) String() string   { return Redacted }
 func (Bytes) GoString() string { return Redacted }

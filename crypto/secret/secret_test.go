@@ -123,6 +123,26 @@ func TestWipe(t *testing.T) {
 	Bytes{}.Wipe()
 }
 
+// Lent memory is overwritten before it goes back, and goes back once, from whichever copy.
+func TestLent(t *testing.T) {
+	b, returned := bytes.Clone(plain), 0
+	s := NewIn(b, func() {
+		if returned++; !bytes.Equal(b, make([]byte, len(plain))) {
+			t.Error("memory goes back as it was")
+		}
+	})
+	again := s
+	if !bytes.Equal(s.Expose(), plain) || fmt.Sprintf("%v %x %#v", s, &s, holder{"n", s}) == "" || leaks(fmt.Sprintf("%v %x %#v", s, &s, struct{ s Bytes }{s})) {
+		t.Error("lent")
+	}
+	s.Wipe()
+	again.Wipe()
+	s.Wipe()
+	if returned != 1 || s.Len() != 0 || again.Expose() != nil {
+		t.Errorf("returned %d times, %d bytes left", returned, s.Len())
+	}
+}
+
 func TestEqual(t *testing.T) {
 	s := New(bytes.Clone(plain))
 	if !s.Equal(Copy(plain)) || s.Equal(Copy(plain[1:])) || s.Equal(Bytes{}) || !(Bytes{}).Equal(New(nil)) {

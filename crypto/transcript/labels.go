@@ -147,6 +147,10 @@ const (
 
 	DrillProof
 	DrillMask
+
+	TPMMachine
+	TPMCounter
+	TPMPin
 )
 
 var labels = [...]string{
@@ -293,6 +297,10 @@ var labels = [...]string{
 
 	DrillProof: "ostraka/1/drill/value",
 	DrillMask:  "ostraka/1/drill/mask",
+
+	TPMMachine: "ostraka/1/tpm/machine",
+	TPMCounter: "ostraka/1/tpm/counter",
+	TPMPin:     "ostraka/1/tpm/pin",
 }
 
 func (l Label) String() string { return labels[l] }

@@ -75,11 +75,13 @@ var may = map[string][]string{
 	"evidence/attest/hardware": {"crypto/…", "evidence/attest/…"},
 
 	// These know bytes, never mpc.
-	"node/store": {"crypto/…", "node/store/…", "internal/failpoint"},
-	"node/seal":  {"crypto/…", "node/seal/…", "internal/failpoint"},
-	"node/link":  {"crypto/…", "node/link/…", "internal/failpoint"},
-	"node/rpc":   {"crypto/…", "chain/…", "node/rpc/…", "internal/failpoint"},
-	"node/quote": {"crypto/…", "evidence/attest", "node/quote/…", "internal/failpoint"},
+	"node/store":  {"crypto/…", "node/store/…", "internal/failpoint"},
+	"node/tpm":    {"crypto/…"},
+	"node/memory": {"crypto/…"},
+	"node/seal":   {"crypto/…", "node/seal/…", "node/memory", "node/tpm", "internal/failpoint"},
+	"node/link":   {"crypto/…", "node/link/…", "internal/failpoint"},
+	"node/rpc":    {"crypto/…", "chain/…", "node/rpc/…", "internal/failpoint"},
+	"node/quote":  {"crypto/…", "evidence/attest/…", "node/quote/…", "node/tpm", "internal/failpoint"},
 
 	"node": {"crypto/…", "mpc/…", "custody/…", "evidence/…", "chain/…", "node/…", "internal/failpoint"},
 

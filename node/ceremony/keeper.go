@@ -81,6 +81,8 @@ type Config struct {
 	Quarantined func(ctx context.Context, key [32]byte) ([]engine.PartyID, error)
 	// Pardon lifts the quarantines of a key.
 	Pardon func(ctx context.Context, key [32]byte) (store.Batch, error)
+	// InForce hears that an epoch came into force here; may be nil. It must not block.
+	InForce func()
 	// Terms gives a vault those of the charter in force. It is asked under our lock.
 	Terms func(charter.Vault) charter.Vault
 	// Challenge sends a challenge to all peers, directly.

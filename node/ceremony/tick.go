@@ -297,6 +297,9 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 		return errors.Join(err, k.reload(ctx, now, w))
 	}
 	w.past[f.Record.Hash()], w.sinces[f.Record.Hash()] = f.Record, now
+	if k.cfg.InForce != nil {
+		k.cfg.InForce()
+	}
 	k.succeed(w)
 	if err := k.lookForShare(ctx, w, a); err != nil {
 		return errors.Join(err, k.reload(ctx, now, w))

@@ -52,6 +52,8 @@ type Config struct {
 	Burn     func(ctx context.Context, now time.Time) (pairs int, err error) // keeps every pending record, and burns every pair of every key
 	Fatal    func(error)                                                     // ends the process
 	Name     func(engine.PartyID) string
+	Counter  Counter // of the machine's TPM; nil: none is configured
+	Shared   bool    // replicas on several machines have this store, each with its own TPM or none
 }
 
 // Fence is one process's guard.
@@ -66,6 +68,9 @@ type Fence struct {
 	restoredAt time.Time // when this store was made from an export; zero: never
 
 	confirmedAt time.Time // when our operator last said that no other copy runs
+
+	count   counting
+	recount atomic.Bool // the counter is to be raised soon
 
 	told   int64 // size of the log when the peers were last told
 	toldAt time.Time
@@ -105,6 +110,11 @@ func (e *FencedError) Error() string {
 		"; make sure that no other copy of its data folder runs or will be started, then run `ostraka node confirm-restore`"
 }
 
+func (e *FencedError) row() store.Entry {
+	row := binary.BigEndian.AppendUint64(nil, e.counter)
+	return store.Entry{Key: kindFenced, Value: append(binary.BigEndian.AppendUint64(row, uint64(e.Since.Unix())), e.Why...)}
+}
+
 // A ClonedError says that something carries a valid signature of our own key, and the store
 // knows nothing of it. Rooms return it; the node fences itself.
 type ClonedError struct {
@@ -130,11 +140,20 @@ func Open(ctx context.Context, now time.Time, cfg Config) (*Fence, error) {
 	}
 	e := f.instanceEntry(now, tlog.KindLife)
 	e.If = append(e.If, cond)
+	raise, err := f.begun(ctx, now, &e)
+	if err != nil {
+		return nil, err
+	}
 	failpoint.Hit("fence-before-life")
 	if err := cfg.Journal.Write(ctx, e); err != nil {
 		return nil, fmt.Errorf("begin this process's life: %w", err)
 	}
 	failpoint.Hit("fence-after-life")
+	if raise {
+		if err := f.raise(ctx, now, f.next()); err != nil {
+			return nil, fmt.Errorf("begin this process's life: %w", err)
+		}
+	}
 	if why := f.fenced.Load(); why != nil {
 		cfg.Log.Error("this node is fenced", "error", why)
 	}
@@ -195,7 +214,7 @@ func (f *Fence) load(ctx context.Context) (store.Cond, error) {
 	case !errors.Is(err, store.ErrNotFound):
 		return cond, fmt.Errorf("read when the store was made from an export: %w", cmp.Or(err, store.ErrCorrupt))
 	}
-	err := f.each(ctx, kindLost, 32, func(id, _ []byte) error { f.lost[[32]byte(id)] = true; return nil })
+	err := errors.Join(f.loadCounters(ctx), f.each(ctx, kindLost, 32, func(id, _ []byte) error { f.lost[[32]byte(id)] = true; return nil }))
 	for kind, at := range map[string]func(*peer) **Life{
 		kindSeenLife: func(p *peer) **Life { return &p.seen }, kindTwice: func(p *peer) **Life { return &p.twice },
 	} {
@@ -414,9 +433,7 @@ func (f *Fence) fence(ctx context.Context, now time.Time, why string, counter ui
 	if old != nil && *x == *old && len(more) == 0 {
 		return
 	}
-	row := binary.BigEndian.AppendUint64(nil, x.counter)
-	row = append(binary.BigEndian.AppendUint64(row, uint64(x.Since.Unix())), x.Why...)
-	e := journal.Entry{Batch: store.Batch{Put: append(more, store.Entry{Key: kindFenced, Value: row}), Reserve: true}}
+	e := journal.Entry{Batch: store.Batch{Put: append(more, x.row()), Reserve: true}}
 	if old == nil {
 		e.Leaves = []tlog.Filed{tlog.Says(tlog.KindFence, now, [32]byte{}, []byte(x.Why))}
 	}
@@ -445,7 +462,7 @@ var ErrNotFenced = errors.New("this node is not fenced: there is nothing to conf
 
 // Confirm is the operator's word that this is the only copy: the fence goes, and a new life
 // begins above everything that peers have shown. The pairs stay burned until new shares are made.
-func (f *Fence) Confirm(ctx context.Context, now time.Time) (counter uint64, err error) {
+func (f *Fence) Confirm(ctx context.Context, now time.Time) (start uint64, err error) {
 	f.act.Lock()
 	defer f.act.Unlock()
 	why := f.fenced.Load()
@@ -463,6 +480,10 @@ func (f *Fence) Confirm(ctx context.Context, now time.Time) (counter uint64, err
 	old := f.own
 	f.own = next
 	e := f.instanceEntry(now, tlog.KindConfirmed)
+	if err := f.adopts(ctx, &e); err != nil {
+		f.own = old
+		return 0, err
+	}
 	e.Delete = append(e.Delete, kindFenced)
 	e.Put = append(e.Put, store.Entry{Key: kindConfirmed, Value: binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))})
 	failpoint.Hit("fence-before-confirm")
@@ -474,6 +495,12 @@ func (f *Fence) Confirm(ctx context.Context, now time.Time) (counter uint64, err
 		return 0, err
 	}
 	failpoint.Hit("fence-after-confirm")
+	if f.cfg.Counter != nil {
+		if err := f.raise(ctx, now, f.count.rows[f.count.machine]); err != nil {
+			f.cfg.Fatal(fmt.Errorf("raise the TPM's counter after the operator's word, which is durable: start again: %w", err))
+			return 0, err
+		}
+	}
 	f.confirmedAt = now
 	f.mu.Lock()
 	for _, p := range f.peers {

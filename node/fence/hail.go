@@ -49,7 +49,7 @@ func (f *Fence) Tick(ctx context.Context, now time.Time, reachable func(engine.P
 		return f.hailAll(ctx, greet)
 	}
 	f.toldAt = now
-	if err := f.keepGrown(ctx); err != nil {
+	if err := errors.Join(f.keepGrown(ctx), f.counts(ctx, now)); err != nil {
 		return err
 	}
 	head, err := f.cfg.Journal.Head(ctx)

@@ -21,6 +21,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store"
@@ -45,6 +46,7 @@ type Host struct {
 	Binary  [32]byte      // SHA-256 of the program that it runs, from its next start on
 	Wire    uint16        // the newest wire version that its links speak; 0: ours
 	Version string        // of that program; empty: it is no release
+	Counter fence.Counter // of its machine's TPM, from its next start on; nil: none
 	Hostile bool          // an attacker holds its keys: the watch expects no honesty of it
 
 	Restored bool // its disk was set back, or is one of two: it may lack shares
@@ -228,7 +230,7 @@ func (w *World) Start(h *Host) {
 	began := w.Now
 	w.Act(h, func() {
 		h.Node, err = node.New(context.Background(), w.Clock(h), node.Config{
-			Binary: h.Binary, Version: h.Version,
+			Binary: h.Binary, Version: h.Version, Counter: h.Counter,
 			Own: h.Own, Identity: h.Key, Store: guarded{st, w, h, life}, Sealer: h.Box, Rand: h.Rand,
 			Log: slog.New(slog.NewTextHandler(w, nil)).With("node", h.Own.Name),
 			Send: func(to ed25519.PublicKey, frame []byte) {

@@ -2,6 +2,7 @@ package seal
 
 import (
 	"context"
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/crypto/transcript"
+	"github.com/ostraka/ostraka/node/memory"
 )
 
 const (
@@ -81,7 +83,11 @@ type Box struct {
 	mu   sync.Mutex // guards rand
 	rand io.Reader
 	dek  secret.Bytes
+	room Memory // where rows are opened; nil: on Go's heap
 }
+
+// Memory gives room for a secret of so many bytes, all zero, which its Wipe gives back.
+type Memory func(size int) secret.Bytes
 
 var _ Sealer = (*Box)(nil)
 
@@ -91,6 +97,14 @@ func NewBox(dek secret.Bytes, rand io.Reader) (*Box, error) {
 		return nil, fmt.Errorf("data key has %d bytes, not %d", dek.Len(), KeySize)
 	}
 	return &Box{rand: rand, dek: dek}, nil
+}
+
+// Keep moves the data key into other memory, and opens rows there from now on. No other call may run.
+func (b *Box) Keep(room Memory) {
+	dek := room(b.dek.Len())
+	copy(dek.Expose(), b.dek.Expose())
+	b.dek.Wipe()
+	b.dek, b.room = dek, room
 }
 
 // NewKey draws a data key.
@@ -126,7 +140,7 @@ func (b *Box) Open(label Label, sealed []byte) (secret.Bytes, error) {
 	if err != nil {
 		return secret.Bytes{}, fmt.Errorf("open: %w", err)
 	}
-	plain, err := Decrypt(b.dek, data, sealed, MaxPlain)
+	plain, err := decrypt(b.dek, data, sealed, MaxPlain, b.room)
 	if err != nil {
 		return secret.Bytes{}, fmt.Errorf("open %q: %w", label.Row, err)
 	}
@@ -145,36 +159,52 @@ func (b *Box) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, secret.Reda
 // Encrypt is XChaCha20-Poly1305 for providers whose key (32 bytes) is in memory:
 // version ‖ nonce ‖ ciphertext ‖ tag, with data authenticated.
 func Encrypt(rand io.Reader, key secret.Bytes, data, plain []byte) ([]byte, error) {
-	aead, err := chacha20poly1305.NewX(key.Expose())
-	if err != nil {
-		return nil, err
-	}
 	const head = 1 + chacha20poly1305.NonceSizeX
 	out := make([]byte, head, head+len(plain)+chacha20poly1305.Overhead)
 	out[0] = version
 	if _, err := io.ReadFull(rand, out[1:]); err != nil {
 		return nil, fmt.Errorf("draw nonce: %w", err)
 	}
-	return aead.Seal(out, out[1:head], plain, data), nil
+	var err error
+	memory.Do(func() { // the cipher has a copy of the key
+		var aead cipher.AEAD
+		if aead, err = chacha20poly1305.NewX(key.Expose()); err == nil {
+			out = aead.Seal(out, out[1:head], plain, data)
+		}
+	})
+	return out, err
 }
 
 // Decrypt reverses Encrypt for plaintexts of at most max bytes; ErrSealed if it does
 // not open.
 func Decrypt(key secret.Bytes, data, sealed []byte, max int) (secret.Bytes, error) {
+	return decrypt(key, data, sealed, max, nil)
+}
+
+func decrypt(key secret.Bytes, data, sealed []byte, max int, room Memory) (out secret.Bytes, err error) {
 	if len(sealed) < Overhead || len(sealed) > Overhead+max {
 		return secret.Bytes{}, fmt.Errorf("sealed value has %d bytes, %d to %d are allowed", len(sealed), Overhead, Overhead+max)
 	}
 	if sealed[0] != version {
 		return secret.Bytes{}, fmt.Errorf("sealed value has version %d, this program knows %d", sealed[0], version)
 	}
-	aead, err := chacha20poly1305.NewX(key.Expose())
+	const head = 1 + chacha20poly1305.NonceSizeX
+	if room == nil {
+		room = func(n int) secret.Bytes { return secret.New(make([]byte, n)) }
+	}
+	out = room(len(sealed) - Overhead)
+	memory.Do(func() { // the cipher has a copy of the key
+		var aead cipher.AEAD
+		if aead, err = chacha20poly1305.NewX(key.Expose()); err != nil {
+			return
+		}
+		if _, openErr := aead.Open(out.Expose()[:0], sealed[1:head], sealed[head:], data); openErr != nil {
+			err = ErrSealed
+		}
+	})
 	if err != nil {
+		out.Wipe()
 		return secret.Bytes{}, err
 	}
-	const head = 1 + chacha20poly1305.NonceSizeX
-	plain, err := aead.Open(nil, sealed[1:head], sealed[head:], data)
-	if err != nil {
-		return secret.Bytes{}, ErrSealed
-	}
-	return secret.New(plain), nil
+	return out, nil
 }

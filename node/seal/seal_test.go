@@ -236,3 +236,42 @@ func FuzzPieces(f *testing.F) {
 		}
 	})
 }
+
+// A box that was given other memory keeps its data key there, opens rows there, and leaves nothing behind.
+func TestKeep(t *testing.T) {
+	b := box(t)
+	sealed, err := b.Seal(label, []byte("row"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	heap, held := b.dek, 0
+	b.Keep(func(n int) secret.Bytes {
+		held++
+		return secret.NewIn(make([]byte, n), func() { held-- })
+	})
+	if held != 1 || !bytes.Equal(heap.Expose(), make([]byte, KeySize)) {
+		t.Errorf("%d pieces are held, and the key lies where it did: %v", held, !bytes.Equal(heap.Expose(), make([]byte, KeySize)))
+	}
+	row, err := b.Open(label, sealed)
+	if err != nil || string(row.Expose()) != "row" || held != 2 {
+		t.Fatalf("%d pieces are held: %v", held, err)
+	}
+	row.Wipe()
+	sealed[len(sealed)-1] ^= 1
+	if _, err := b.Open(label, sealed); !errors.Is(err, ErrSealed) || held != 1 {
+		t.Errorf("%d pieces are held after a row that does not open: %v", held, err)
+	}
+	if again, err := b.Seal(label, nil); err != nil {
+		t.Error(err)
+	} else if empty, err := b.Open(label, again); err != nil || empty.Len() != 0 {
+		t.Error(err)
+	} else {
+		empty.Wipe()
+	}
+	if b.Wipe(); held != 0 {
+		t.Errorf("%d pieces are held in the end", held)
+	}
+	if _, err := b.Open(label, sealed); err == nil {
+		t.Error("a wiped box opens")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/node/memory"
 )
 
 // A Machine is an engine session whose result type is hidden.
@@ -49,7 +50,20 @@ func (m *machine[R]) adapt(e engine.Effects[R], err error) (Effects, error) {
 	return out, err
 }
 
-func (m *machine[R]) Start() (Effects, error)             { return m.adapt(m.Session.Start()) }
-func (m *machine[R]) Step(in engine.Msg) (Effects, error) { return m.adapt(m.Session.Step(in)) }
-func (m *machine[R]) Judge() (Effects, error)             { return m.adapt(m.Session.Judge()) }
-func (m *machine[R]) Last() bool                          { return m.last > 0 && m.Session.Round() >= m.last }
+// Start, Step and Judge compute with the share: what they leave behind in registers and on stacks is erased, where the program was built so.
+func (m *machine[R]) Start() (out Effects, err error) {
+	memory.Do(func() { out, err = m.adapt(m.Session.Start()) })
+	return out, err
+}
+
+func (m *machine[R]) Step(in engine.Msg) (out Effects, err error) {
+	memory.Do(func() { out, err = m.adapt(m.Session.Step(in)) })
+	return out, err
+}
+
+func (m *machine[R]) Judge() (out Effects, err error) {
+	memory.Do(func() { out, err = m.adapt(m.Session.Judge()) })
+	return out, err
+}
+
+func (m *machine[R]) Last() bool { return m.last > 0 && m.Session.Round() >= m.last }

@@ -24,6 +24,7 @@ const (
 	Age        = "age"
 	Transit    = "transit"
 	PKCS11     = "pkcs11"
+	TPM        = "tpm"
 )
 
 // A Secret is what a provider asks its operator for, as people call it.
@@ -36,6 +37,7 @@ const (
 	IdentityWords Secret = "passphrase of the age identity file"
 	Token         Secret = "vault token"
 	PIN           Secret = "PIN"
+	TPMPin        Secret = "PIN of the TPM"
 )
 
 // A Need says who asks for which secret.
@@ -58,8 +60,9 @@ type Ring struct {
 	Make bool                // a token's key is made where there is none
 	Only string              // the one slot that is tried; empty: all
 
-	close   []func() error
-	refused bool // a token refused a PIN
+	close        []func() error
+	refused      bool // a token refused a PIN
+	refusedByTPM bool
 }
 
 // Open is the ring's seal.Opener.
@@ -86,6 +89,8 @@ func (r *Ring) Open(ctx context.Context, slot string, p seal.Provider) (seal.KEK
 		return transit.New(transitOf(p), func(context.Context) (secret.Bytes, error) { return ask(Token) })
 	case PKCS11:
 		return r.pkcs11(ctx, p, ask)
+	case TPM:
+		return r.tpm(p, ask)
 	}
 	return nil, unknown(p)
 }
@@ -101,6 +106,8 @@ func Check(p seal.Provider) error {
 		return errors.Join(only(p, "url", "mount", "key", "namespace", "ca"), transitOf(p).Check())
 	case PKCS11:
 		return errors.Join(only(p, "module", "token", "key"), pkcs11Of(p).Check())
+	case TPM:
+		return checkTPM(p)
 	}
 	return unknown(p)
 }

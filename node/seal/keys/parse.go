@@ -18,13 +18,16 @@ import (
 const maxRecipients = 64 << 10 // bytes of a file
 
 // Forms is what Parse takes, for people.
-const Forms = "passphrase, age:RECIPIENTS_FILE, transit:https://HOST:PORT/MOUNT#KEY, pkcs11:token=LABEL;object=KEY?module-path=LIBRARY"
+const Forms = "passphrase, age:RECIPIENTS_FILE, transit:https://HOST:PORT/MOUNT#KEY, pkcs11:token=LABEL;object=KEY?module-path=LIBRARY, tpm[-pin][:PCRS][@DEVICE] such as tpm:sha256:0,2,4,7"
 
 // Parse reads a provider as operators write it: KIND, or KIND:WHAT. A file of recipients is read here, since the key file holds
 // what it says.
 func Parse(text string) (p seal.Provider, err error) {
 	kind, what, given := strings.Cut(text, ":")
+	ofTPM, isTPM := parseTPM(text)
 	switch {
+	case isTPM:
+		p = ofTPM
 	case kind == Passphrase && !given:
 		p = seal.Provider{Kind: kind}
 	case kind == Age && given:
