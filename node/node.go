@@ -83,6 +83,7 @@ type Config struct {
 	// Witnesses are those beyond the circle that cosign this node's log, Logs those that it cosigns.
 	Witnesses []witness.Outside
 	Logs      []tlog.LogVerifier
+	Leaving   func() bool // this replica hands its node over: it opens nothing; may be nil
 	Wake      func()      // asks for a Tick soon: something may be ready to move; may be nil
 	Fatal     func(error) // ends the process: what must be durable could not be made so
 	// Mono is a clock that nobody sets, since some moment of this process; nil: the machine's own.
@@ -589,7 +590,7 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 	if err := n.Fence.Tick(ctx, now, n.reachable); err != nil {
 		n.cfg.Log.Error("lives not told", "error", err)
 	}
-	if n.Halted() != nil || n.Fence.Settled(now) != nil {
+	if n.Halted() != nil || n.Fence.Settled(now) != nil || n.cfg.Leaving != nil && n.cfg.Leaving() {
 		return // it neither rules nor opens anything, nor signs a log that may lack what the last one had
 	}
 	if n.Fence.Sure(now) == nil {
