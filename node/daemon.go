@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -23,6 +24,8 @@ import (
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/rpc"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
+	"github.com/ostraka/ostraka/node/store"
+	"github.com/ostraka/ostraka/node/store/bolt"
 	"github.com/ostraka/ostraka/node/wallet"
 )
 
@@ -73,6 +76,7 @@ type Option func(*options)
 type options struct {
 	ready   func(Addresses)
 	serve   Serve
+	standby ServeStandby
 	pass    []passphrase.Option
 	presign string
 }

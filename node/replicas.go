@@ -94,7 +94,7 @@ func replicate(ctx context.Context, dir string, u *unlocked, log *slog.Logger, o
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	settings := u.settings
-	opt, err := settings.Store.Etcd.options()
+	opt, err := settings.Store.Etcd.options(dir)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func replicate(ctx context.Context, dir string, u *unlocked, log *slog.Logger, o
 		Name:    settings.Replica.Name,
 		Link:    cmp.Or(settings.Replica.Link, settings.Link),
 		People:  cmp.Or(settings.Replica.People, settings.People),
-		Version: u.version, Since: time.Now().UTC(),
+		Version: Version(), Since: time.Now().UTC(),
 	}}
 	d := newDoors(at, log)
 	var wg sync.WaitGroup

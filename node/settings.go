@@ -21,7 +21,6 @@ import (
 	"github.com/ostraka/ostraka/node/rpc"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
-	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
 )
 
@@ -47,6 +46,8 @@ type Settings struct {
 	Presign   string            `json:"presign,omitempty"`   // for which vaults presignatures are held: hot (or empty), all, off
 	Witnesses []Asked           `json:"witnesses,omitempty"` // beyond the circle, that are asked to cosign this node's log
 	Logs      []string          `json:"logs,omitempty"`      // vkeys of logs beyond the circle that this node cosigns
+	Store     *StoreSettings    `json:"store,omitempty"`     // where the store lies; absent: in the data folder
+	Replica   *ReplicaSettings  `json:"replica,omitempty"`   // which of several replicas this is
 }
 
 // own makes the roster entry of these settings.
@@ -110,7 +111,7 @@ func ReadSettings(dir string) (Settings, error) {
 	if err := d.Decode(&s); err != nil {
 		return s, fmt.Errorf("read settings %s: %w", filepath.Join(dir, settingsName), err)
 	}
-	return s, s.check()
+	return s, cmp.Or(s.check(), s.checkShared(dir))
 }
 
 // sealedIdentity is the file that holds the identity key.
@@ -200,7 +201,6 @@ type unlocked struct {
 	own      charter.Operator
 	identity ed25519.PrivateKey
 	box      *seal.Box
-	store    store.Store
 }
 
 func unlock(ctx context.Context, dir string, pass secret.Bytes, rand io.Reader, opts ...passphrase.Option) (u *unlocked, err error) {
@@ -237,9 +237,6 @@ func unlock(ctx context.Context, dir string, pass secret.Bytes, rand io.Reader, 
 		return nil, errors.New("open identity: the sealed key is not the one that the file names")
 	}
 	if u.own, err = u.settings.own(public); err != nil {
-		return nil, err
-	}
-	if u.store, err = bolt.Open(filepath.Join(dir, storeName), bolt.Options{}); err != nil {
 		return nil, err
 	}
 	return u, nil

@@ -26,8 +26,8 @@ type Door struct {
 	log *slog.Logger
 
 	mu      sync.Mutex
-	inside  *inside                // the owner's listener; nil: this replica stands by
-	owner   string                 // host:port of the owner's; "": nobody is known
+	inside  *inside               // the owner's listener; nil: this replica stands by
+	owner   string                // host:port of the owner's; "": nobody is known
 	passing map[net.Conn]struct{} // both ends of each
 	closed  bool
 	tasks   sync.WaitGroup
