@@ -24,10 +24,13 @@ func (n *Node) openFence(ctx context.Context, now time.Time) (*fence.Fence, erro
 		Pass: func(to engine.PartyID, of ed25519.PublicKey, life []byte) {
 			n.send(to, append(append([]byte{frameOther}, of...), life...))
 		},
-		Remind:  n.remind,
-		Help:    n.catchUp,
-		Drop:    func(ctx context.Context, now time.Time, why error) { n.Sessions.Drop(ctx, now, why) },
-		Renewed: func(ctx context.Context, now time.Time, peer engine.PartyID) { n.Sessions.Renewed(ctx, now, peer) },
+		Remind: n.remind,
+		Help:   n.catchUp,
+		Drop:   func(ctx context.Context, now time.Time, why error) { n.Sessions.Drop(ctx, now, why) },
+		Renewed: func(ctx context.Context, now time.Time, peer engine.PartyID) {
+			n.rested(peer)
+			n.Sessions.Renewed(ctx, now, peer)
+		},
 		Burn: func(ctx context.Context, now time.Time) (int, error) {
 			if err := n.Keeper.Doubt(ctx); err != nil {
 				return 0, err
@@ -38,7 +41,9 @@ func (n *Node) openFence(ctx context.Context, now time.Time) (*fence.Fence, erro
 }
 
 // fit says whether a session can be held with a peer: it is there, and nothing speaks against it.
-func (n *Node) fit(id engine.PartyID) bool { return n.reachable(id) && n.wary(id) == nil }
+func (n *Node) fit(id engine.PartyID) bool {
+	return n.reachable(id) && n.wary(id) == nil && !n.resting(id)
+}
 
 // wary says why no session is held with a peer. The link refuses the second of two live processes, so the fence may never hear of it.
 func (n *Node) wary(id engine.PartyID) error {

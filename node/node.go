@@ -118,6 +118,7 @@ type Node struct {
 
 	rosters  atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
 	guarding guarding                      // what was verified for SOS
+	rests    rests                         // between a hand-over's begin and the peer's new life
 
 	mu     sync.Mutex                          // guards what follows
 	peers  map[engine.PartyID]charter.Operator // members
@@ -177,7 +178,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	}
 	n.Presign = presign.New(presign.Config{
 		Self: n.self, Mode: cfg.Presignatures, Journal: n.Journal, Log: cfg.Log, Roots: n.Keeper.Roots, Keys: n.Keeper.Keys,
-		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.reachable, Wake: cfg.Wake,
+		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Wake: cfg.Wake,
 		Shuns:   func(now time.Time, p engine.PartyID) bool { return n.Desk.Shuns(now, p) },
 		Pressed: func(now time.Time, key [32]byte) bool { return n.Desk.Pressed(now, key) },
 	})
@@ -583,6 +584,7 @@ func changes(name string) bool {
 func (n *Node) Tick(ctx context.Context, now time.Time) {
 	n.Sessions.Tick(ctx, now)
 	n.watchWires()
+	n.endRests(now)
 	err := n.Outbox.Tick(ctx, now, n.linked, func(p outbox.Peer, note outbox.Note) bool { return n.Desk.Lacks(now, p, note) })
 	if err := errors.Join(err, n.tellPast(ctx, now)); err != nil {
 		n.cfg.Log.Error("outbox", "error", err)

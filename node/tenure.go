@@ -30,6 +30,7 @@ type Tenure struct {
 const (
 	checkTenure = 50 * time.Millisecond // how often a tenure is looked at; Until leaves more than that
 	drainFor    = 20 * time.Second      // a hand-over waits so long for sessions to end
+	restWait    = 2 * time.Second       // and so long for peers to say that they begin nothing more
 	drainStep   = 5 * time.Millisecond
 )
 
@@ -101,6 +102,7 @@ func (d *Daemon) HandOver(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, drainFor)
 	defer cancel()
+	d.beginNothing(ctx)
 	for !t.retire(func() bool { return !d.Sessions.Busy(func(*mpc.Setup) bool { return true }) }) {
 		select {
 		case <-ctx.Done():
@@ -113,6 +115,19 @@ func (d *Daemon) HandOver(ctx context.Context) error {
 	d.log.Info("this replica hands the node over")
 	d.end(errHanded)
 	return nil
+}
+
+// beginNothing asks the peers to begin nothing with this node, and waits for their answers, but not long: who gives none costs a session at most.
+func (d *Daemon) beginNothing(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, restWait)
+	defer cancel()
+	for asked := d.askRest(); !d.allRest(asked); {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(drainStep):
+		}
+	}
 }
 
 // retire takes no frames any more, if idle says that no session runs.
