@@ -70,7 +70,8 @@ var may = map[string][]string{
 	// These know bytes, never mpc.
 	"node/store": {"crypto/…", "node/store/…", "internal/failpoint"},
 	"node/seal":  {"crypto/…", "node/seal/…", "internal/failpoint"},
-	"node/link":  {"crypto/…", "node/link/…", "internal/failpoint"},
+	"node/door":  {"crypto/…"},
+	"node/link":  {"crypto/…", "node/door", "node/link/…", "internal/failpoint"},
 	"node/rpc":   {"crypto/…", "chain/…", "node/rpc/…", "internal/failpoint"},
 	"node/quote": {"crypto/…", "evidence/attest", "node/quote/…", "internal/failpoint"},
 
