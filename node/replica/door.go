@@ -3,20 +3,16 @@ package replica
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"sync"
 	"time"
+
+	"github.com/ostraka/ostraka/node/door"
 )
 
-// Bounds of a door. What passes is encrypted to the owner, which bounds it again.
-const (
-	maxPassing  = 256              // connections that are passed on at once; more are closed
-	dialWithin  = 3 * time.Second  // to the owner
-	dyingFor    = 10 * time.Second // one direction may go on so long after the other has ended
-	acceptAgain = 100 * time.Millisecond
-)
+// maxPassing is how many connections a door passes on at once. What passes is bounded again where it ends.
+const maxPassing = 256
 
 // A Door is one port of a replica, open as long as its process lives. While the replica owns the node, connections are
 // its own; else they are passed on to the owner's port, byte by byte: TLS ends there, so a door learns and changes
@@ -25,18 +21,15 @@ type Door struct {
 	ln  net.Listener
 	log *slog.Logger
 
-	mu      sync.Mutex
-	inside  *inside               // the owner's listener; nil: this replica stands by
-	owner   string                // host:port of the owner's; "": nobody is known
-	passing map[net.Conn]struct{} // both ends of each
-	closed  bool
-	tasks   sync.WaitGroup
+	mu    sync.Mutex
+	to    *side  // who takes connections now; nil: they are closed
+	owner string // host:port to pass them on to; "": nobody
+	own   bool   // to is this process itself
+	tasks sync.WaitGroup
 }
 
 // NewDoor takes over a bound port. Connections wait in the kernel until Run.
-func NewDoor(ln net.Listener, log *slog.Logger) *Door {
-	return &Door{ln: ln, log: log, passing: map[net.Conn]struct{}{}}
-}
+func NewDoor(ln net.Listener, log *slog.Logger) *Door { return &Door{ln: ln, log: log} }
 
 // Addr is the bound address.
 func (d *Door) Addr() net.Addr { return d.ln.Addr() }
@@ -50,29 +43,15 @@ func (d *Door) Run() {
 		}
 		if err != nil { // no file descriptors, for instance: the port stays
 			d.log.Error("accept", "address", d.ln.Addr().String(), "error", err)
-			time.Sleep(acceptAgain)
+			time.Sleep(100 * time.Millisecond)
 			continue
 		}
-		d.take(c)
-	}
-}
-
-// take hands a connection inside, or begins to pass it on.
-func (d *Door) take(c net.Conn) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	switch {
-	case d.closed:
-		c.Close()
-	case d.inside != nil:
-		in := d.inside
-		d.tasks.Go(func() { in.offer(c) })
-	case d.owner == "" || len(d.passing) >= 2*maxPassing:
-		c.Close() // whoever dials tries again
-	default:
-		owner := d.owner
-		d.passing[c] = struct{}{}
-		d.tasks.Go(func() { d.pass(c, owner) })
+		d.mu.Lock()
+		to := d.to
+		d.mu.Unlock()
+		if to == nil || !to.offer(c) {
+			c.Close() // whoever dials tries again
+		}
 	}
 }
 
@@ -83,7 +62,7 @@ func (d *Door) Pass(owner string) {
 	defer d.mu.Unlock()
 	if d.owner != owner {
 		d.owner = owner
-		d.cut()
+		d.turn()
 	}
 }
 
@@ -92,119 +71,109 @@ func (d *Door) Pass(owner string) {
 func (d *Door) Inside() net.Listener {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.cut()
-	d.inside = &inside{door: d, conns: make(chan net.Conn), done: make(chan struct{})}
-	return d.inside
+	d.turnTo(newSide(d.ln.Addr()))
+	d.own = true
+	in := d.to
+	return &inside{side: in, left: func() { d.leave(in) }}
+}
+
+// leave ends what Inside began.
+func (d *Door) leave(in *side) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.to == in {
+		d.own = false
+		d.turn()
+	}
 }
 
 // Close frees the port and cuts what is passed on.
 func (d *Door) Close() error {
 	err := d.ln.Close()
 	d.mu.Lock()
-	d.closed = true
-	in := d.inside
-	d.cut()
+	d.turnTo(nil)
 	d.mu.Unlock()
-	if in != nil {
-		in.Close()
-	}
 	d.tasks.Wait()
 	return err
 }
 
-// cut ends all that is passed on. d.mu is held.
-func (d *Door) cut() {
-	for c := range d.passing {
-		c.Close()
-	}
-}
-
-// pass copies bytes both ways until both directions have ended.
-func (d *Door) pass(c net.Conn, owner string) {
-	defer d.forget(c)
-	defer c.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), dialWithin)
-	defer cancel()
-	o, err := new(net.Dialer).DialContext(ctx, "tcp", owner)
-	if err != nil {
-		d.log.Debug("the owner does not answer", "owner", owner, "error", err)
+// turn passes connections on to the owner, unless they are this process's own. d.mu is held.
+func (d *Door) turn() {
+	if d.own {
 		return
 	}
-	defer o.Close()
-	d.mu.Lock()
-	current := d.owner == owner && d.inside == nil && !d.closed
-	if current {
-		d.passing[o] = struct{}{}
-	}
-	d.mu.Unlock()
-	if !current {
+	if d.owner == "" {
+		d.turnTo(nil)
 		return
 	}
-	defer d.forget(o)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		half(o, c)
-	}()
-	half(c, o)
-	select {
-	case <-ended:
-	case <-time.After(dyingFor):
-		c.Close()
-		o.Close()
-		<-ended
+	s, owner := newSide(d.ln.Addr()), d.owner
+	d.turnTo(s)
+	room := door.NewRoom(maxPassing)
+	passing := door.New(door.Config{Log: d.log, Idle: -1, Route: func(door.Call) (door.Target, error) { return door.Target{Addr: owner, Room: room}, nil }})
+	d.tasks.Go(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		stop := context.AfterFunc(s.ctx, cancel)
+		defer stop()
+		_ = passing.Serve(ctx, s) // it ends when the side is left
+	})
+}
+
+// turnTo lets another side take connections; the one before is closed, and what it passed on is cut. d.mu is held.
+func (d *Door) turnTo(s *side) {
+	if d.to != nil {
+		d.to.Close()
 	}
+	d.to = s
 }
 
-func (d *Door) forget(c net.Conn) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.passing, c)
-}
-
-// half copies one direction, and passes its end on.
-func half(to, from net.Conn) {
-	_, _ = io.Copy(to, from)
-	if w, ok := to.(interface{ CloseWrite() error }); ok {
-		_ = w.CloseWrite()
-	}
-}
-
-// inside is a door's listener for the process itself.
-type inside struct {
-	door  *Door
+// A side is a listener that is given its connections.
+type side struct {
+	addr  net.Addr
 	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
+	ctx   context.Context // ends with it
+	end   context.CancelFunc
 }
 
-func (in *inside) offer(c net.Conn) {
+func newSide(addr net.Addr) *side {
+	s := &side{addr: addr, conns: make(chan net.Conn)}
+	s.ctx, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+// offer hands a connection over, unless the side was left.
+func (s *side) offer(c net.Conn) bool {
 	select {
-	case in.conns <- c:
-	case <-in.done:
-		c.Close()
+	case s.conns <- c:
+		return true
+	case <-s.ctx.Done():
+		return false
 	}
 }
 
-func (in *inside) Accept() (net.Conn, error) {
+func (s *side) Accept() (net.Conn, error) {
 	select {
-	case c := <-in.conns:
+	case c := <-s.conns:
 		return c, nil
-	case <-in.done:
+	case <-s.ctx.Done():
 		return nil, net.ErrClosed
 	}
 }
 
-func (in *inside) Addr() net.Addr { return in.door.ln.Addr() }
+func (s *side) Addr() net.Addr { return s.addr }
+
+func (s *side) Close() error {
+	s.end()
+	return nil
+}
+
+// inside is the side of the process itself.
+type inside struct {
+	*side
+	left func()
+}
 
 func (in *inside) Close() error {
-	in.once.Do(func() {
-		close(in.done)
-		in.door.mu.Lock()
-		defer in.door.mu.Unlock()
-		if in.door.inside == in {
-			in.door.inside = nil
-		}
-	})
-	return nil
+	in.left()
+	return in.side.Close()
 }
