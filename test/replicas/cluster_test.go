@@ -65,6 +65,15 @@ func (p *program) end(s syscall.Signal) {
 	}
 }
 
+func (p *program) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (p *program) kill() { p.end(syscall.SIGKILL) }
 
 func (p *program) tail() string {

@@ -2,7 +2,10 @@ package replicas
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,6 +50,47 @@ func handOver(ctx context.Context, t *testing.T, p *people, all []*replica, own 
 				t.Errorf("%s: a session failed: %s: %s", o.Name, s.Title, s.Error)
 			}
 		}
+	}
+}
+
+// slept stops the owner's process in its sleep until another replica works, and wakes it: it must find out by itself, and nobody sees two of them.
+func slept(ctx context.Context, t *testing.T, p *people, all []*replica, sleeper *replica, token uint64) {
+	others := slices.DeleteFunc(slices.Clone(all), func(r *replica) bool { return r == sleeper })
+	sleeper.signal(t, syscall.SIGSTOP)
+	now, higher, err := owner(ctx, others)
+	if err != nil || higher <= token {
+		t.Fatalf("the owner's token is %d after %d: %v", higher, token, err)
+	}
+	if err := p.sign(ctx); err != nil {
+		t.Errorf("while %s sleeps: %v", sleeper.name, err)
+	}
+	sleeper.signal(t, syscall.SIGCONT)
+	err = poll(ctx, "the sleeper stands by", func() error {
+		x, err := sleeper.show(ctx)
+		if err == nil && x.Owner == x.Self {
+			err = errors.New("it is the owner")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.sign(ctx); err != nil {
+		t.Errorf("after %s woke: %v", sleeper.name, err)
+	}
+	for _, o := range p.circle.Operators[1:] {
+		res, err := o.Client().Status(ctx, connect.NewRequest(&v1.StatusRequest{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, peer := range res.Msg.Peers {
+			if peer.Twin != "" {
+				t.Errorf("%s thinks that %s runs twice: %s", o.Name, peer.Operator, peer.Twin)
+			}
+		}
+	}
+	if after, _, err := owner(ctx, all); err != nil || after != now {
+		t.Errorf("%s owned the node while the other slept, and %v does now: %v", now.name, after, err)
 	}
 }
 
