@@ -277,7 +277,7 @@ func (d *Daemon) run(ctx context.Context, at *ports, o options) error {
 		wg.Go(func() { d.labour(inner, d.work[i]) })
 	}
 	if at.metrics != nil {
-		metrics := d.serveMetrics(at.metrics)
+		metrics := serveMetrics(at.metrics, d.metrics())
 		defer metrics.Close()
 	}
 	stopAPI := func(context.Context) error { return nil }
@@ -399,8 +399,8 @@ func every(ctx context.Context, step time.Duration, do func(time.Time)) {
 }
 
 // serveMetrics serves /healthz and /metrics.
-func (d *Daemon) serveMetrics(l net.Listener) *http.Server {
-	s := &http.Server{Addr: l.Addr().String(), Handler: d.metrics(), ReadHeaderTimeout: 5 * time.Second}
+func serveMetrics(l net.Listener, h http.Handler) *http.Server {
+	s := &http.Server{Addr: l.Addr().String(), Handler: h, ReadHeaderTimeout: 5 * time.Second}
 	go s.Serve(l) //nolint:errcheck // ends when the server is closed
 	return s
 }

@@ -148,6 +148,10 @@ func (r *Replica) tenure(ctx context.Context, dir string, u *unlocked, d *doors,
 	if o.standby != nil {
 		stop = o.standby(r, d.socket.Inside())
 	}
+	if d.metrics != nil {
+		m := serveMetrics(d.metrics.Inside(), r.metrics())
+		defer m.Close() // Inside of the tenure took the port from it before
+	}
 	if o.ready != nil {
 		o.ready(d.addresses())
 	}
@@ -190,22 +194,37 @@ func (r *Replica) yield(ctx context.Context) {
 
 // doors are a replica's ports, open as long as its process lives.
 type doors struct {
-	at                   *ports
-	link, people, socket *replica.Door
-	tasks                sync.WaitGroup
+	at                            *ports
+	link, people, socket, metrics *replica.Door // metrics: nil if off
+	tasks                         sync.WaitGroup
 }
 
 func newDoors(at *ports, log *slog.Logger) *doors {
 	d := &doors{at: at, link: replica.NewDoor(at.link, log), people: replica.NewDoor(at.people, log), socket: replica.NewDoor(at.socket, log)}
-	for _, one := range []*replica.Door{d.link, d.people, d.socket} {
+	if at.metrics != nil {
+		d.metrics = replica.NewDoor(at.metrics, log)
+	}
+	for _, one := range d.all() {
 		d.tasks.Go(one.Run)
 	}
 	return d
 }
 
+func (d *doors) all() []*replica.Door {
+	all := []*replica.Door{d.link, d.people, d.socket}
+	if d.metrics != nil {
+		all = append(all, d.metrics)
+	}
+	return all
+}
+
 // inside are the doors while this replica owns the node.
 func (d *doors) inside() *ports {
-	return &ports{link: d.link.Inside(), people: d.people.Inside(), socket: d.socket.Inside(), metrics: d.at.metrics}
+	p := &ports{link: d.link.Inside(), people: d.people.Inside(), socket: d.socket.Inside()}
+	if d.metrics != nil {
+		p.metrics = d.metrics.Inside()
+	}
+	return p
 }
 
 // follow passes connections on to whoever owns the node. The operator's socket is passed to nobody: what it takes is this machine's alone.
@@ -222,7 +241,7 @@ func (d *doors) follow(owners <-chan etcd.Ownership, self string) {
 func (d *doors) addresses() Addresses { return d.at.addresses() }
 
 func (d *doors) close() {
-	for _, one := range []*replica.Door{d.link, d.people, d.socket} {
+	for _, one := range d.all() {
 		one.Close()
 	}
 	d.tasks.Wait()
