@@ -38,7 +38,7 @@ import (
 
 func (a *app) nodeCommand() *cobra.Command {
 	c := &cobra.Command{Use: "node", Short: "An operator's own node"}
-	c.AddCommand(a.nodeInitCommand(), a.nodeRunCommand(), a.nodeStatusCommand(), a.nodeStopCommand(), a.confirmRestoreCommand())
+	c.AddCommand(a.nodeInitCommand(), a.nodeRunCommand(), a.nodeStatusCommand(), a.nodeStopCommand(), a.confirmRestoreCommand(), a.migrateStoreCommand())
 	return c
 }
 
