@@ -9,9 +9,10 @@ import (
 
 // A NewReplica says what another replica of a node has of its own.
 type NewReplica struct {
-	Replica               ReplicaSettings
-	Link, People, Metrics string // where it listens
-	Cert, Key             string // files it shows the store's members; empty: those of the replica that it is made from
+	Name                   string
+	Link, People, Metrics  string // where it listens
+	ReachLink, ReachPeople string // where other replicas reach it; empty: where it listens
+	Cert, Key              string // files it shows the store's members; empty: those of the replica that it is made from
 }
 
 // AddReplica makes a data folder for another replica of the node in dir. Its key file is a copy, so it opens with the same key providers; none is asked,
@@ -24,8 +25,8 @@ func AddReplica(dir, to string, n NewReplica) error {
 	if s.Store == nil {
 		return fmt.Errorf("%s keeps its store in its own folder, where one process alone works: `ostraka node migrate-store` moves it to one that replicas share", dir)
 	}
-	if s.Replica.Name == n.Replica.Name {
-		return fmt.Errorf("the replica in %s is named %s: give another name", dir, n.Replica.Name)
+	if s.me().Name == n.Name {
+		return fmt.Errorf("the replica in %s is named %s: give another name", dir, n.Name)
 	}
 	if err := Vacant(to); err != nil {
 		return err
@@ -34,9 +35,10 @@ func AddReplica(dir, to string, n NewReplica) error {
 	if n.Cert != "" || n.Key != "" {
 		shared.Cert, shared.Key = n.Cert, n.Key
 	}
-	s.Store, s.Replica = &StoreSettings{Etcd: &shared}, &n.Replica
+	shared.Replica, shared.Link, shared.People = n.Name, n.ReachLink, n.ReachPeople
+	s.Store = &StoreSettings{Etcd: &shared}
 	s.Link, s.People, s.Metrics = n.Link, n.People, n.Metrics
-	if err := errors.Join(s.check(), s.checkShared(to)); err != nil {
+	if err := s.check(); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(to, 0o700); err != nil {

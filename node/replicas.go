@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,12 +93,7 @@ func replicate(ctx context.Context, dir string, u *unlocked, log *slog.Logger, o
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	settings := u.settings
-	opt, err := settings.Store.Etcd.options(dir)
-	if err != nil {
-		return err
-	}
-	opt.Log = log
-	cluster, err := etcd.Connect(ctx, opt)
+	cluster, err := openShared(ctx, dir, settings, log)
 	if err != nil {
 		return err
 	}
@@ -109,12 +103,7 @@ func replicate(ctx context.Context, dir string, u *unlocked, log *slog.Logger, o
 		return err
 	}
 	defer at.close()
-	r := &Replica{Quit: quit, cluster: cluster, Info: etcd.Info{
-		Name:    settings.Replica.Name,
-		Link:    cmp.Or(settings.Replica.Link, settings.Link),
-		People:  cmp.Or(settings.Replica.People, settings.People),
-		Version: Version(), Since: time.Now().UTC(),
-	}}
+	r := &Replica{Quit: quit, cluster: cluster, Info: settings.me()}
 	d := newDoors(at, log)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -156,7 +145,7 @@ func (r *Replica) tenure(ctx context.Context, dir string, u *unlocked, d *doors,
 		o.ready(d.addresses())
 	}
 	log.Info("this replica stands by", "replica", r.Info.Name)
-	hold, err := r.cluster.Acquire(ctx, r.Info)
+	hold, err := own(ctx, r.cluster, r.Info)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if stopped := stop(last); err != nil {

@@ -46,8 +46,7 @@ type Settings struct {
 	Presign   string            `json:"presign,omitempty"`   // for which vaults presignatures are held: hot (or empty), all, off
 	Witnesses []Asked           `json:"witnesses,omitempty"` // beyond the circle, that are asked to cosign this node's log
 	Logs      []string          `json:"logs,omitempty"`      // vkeys of logs beyond the circle that this node cosigns
-	Store     *StoreSettings    `json:"store,omitempty"`     // where the store lies; absent: in the data folder
-	Replica   *ReplicaSettings  `json:"replica,omitempty"`   // which of several replicas this is
+	Store     *StoreSettings    `json:"store,omitempty"`     // where the store is; nil: in the data folder
 }
 
 // own makes the roster entry of these settings.
@@ -81,6 +80,9 @@ func (s Settings) check() error {
 			return fmt.Errorf("settings: metrics: %q is not a loopback host:port", s.Metrics)
 		}
 	}
+	if err := s.checkStore(); err != nil {
+		return err
+	}
 	if _, err := presign.ParseMode(s.Presign); err != nil {
 		return fmt.Errorf("settings: presign: %w", err)
 	}
@@ -111,7 +113,7 @@ func ReadSettings(dir string) (Settings, error) {
 	if err := d.Decode(&s); err != nil {
 		return s, fmt.Errorf("read settings %s: %w", filepath.Join(dir, settingsName), err)
 	}
-	return s, cmp.Or(s.check(), s.checkShared(dir))
+	return s, s.check()
 }
 
 // sealedIdentity is the file that holds the identity key.
@@ -162,12 +164,14 @@ func Init(ctx context.Context, dir string, s Settings, pass secret.Bytes, rand i
 	if err := writeJSON(filepath.Join(dir, identityName), sealedIdentity{fmt.Sprintf("%x", public), sealed}); err != nil {
 		return nil, err
 	}
-	st, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{})
-	if err != nil {
-		return nil, err
-	}
-	if err := st.Close(); err != nil {
-		return nil, err
+	if s.Store == nil {
+		st, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{})
+		if err != nil {
+			return nil, err
+		}
+		if err := st.Close(); err != nil {
+			return nil, err
+		}
 	}
 	// The settings come last: a folder without them is no node, and init may be run again.
 	return public, writeJSON(filepath.Join(dir, settingsName), s)

@@ -40,7 +40,7 @@ import (
 func (a *app) nodeCommand() *cobra.Command {
 	c := &cobra.Command{Use: "node", Short: "An operator's own node"}
 	c.AddCommand(a.nodeInitCommand(), a.nodeRunCommand(), a.nodeStatusCommand(), a.nodeStopCommand(), a.confirmRestoreCommand(),
-		a.nodeReplicasCommand(), a.nodeHandOverCommand(), a.nodeAddReplicaCommand())
+		a.nodeReplicasCommand(), a.nodeHandOverCommand(), a.nodeAddReplicaCommand(), a.migrateStoreCommand())
 	return c
 }
 

@@ -17,13 +17,13 @@ import (
 )
 
 type replicasDocument struct {
-	Shared   bool              `json:"shared"`
-	Self     string            `json:"self,omitempty"`
-	Owner    string            `json:"owner,omitempty"`
-	Token    uint64            `json:"token,omitempty"`
-	Replicas []replicaDocument `json:"replicas"`
-	Members  []storeMemberDocument  `json:"members"`
-	Tenures  []tenureDocument  `json:"tenures"`
+	Shared   bool                  `json:"shared"`
+	Self     string                `json:"self,omitempty"`
+	Owner    string                `json:"owner,omitempty"`
+	Token    uint64                `json:"token,omitempty"`
+	Replicas []replicaDocument     `json:"replicas"`
+	Members  []storeMemberDocument `json:"members"`
+	Tenures  []tenureDocument      `json:"tenures"`
 }
 
 type replicaDocument struct {
@@ -182,7 +182,7 @@ func (a *app) nodeAddReplicaCommand() *cobra.Command {
 			"passphrase (or other key providers) as this one; what is bound to this machine, such as a TPM, does not open there.\n" +
 			"`ostraka node rekey` gives it providers of its own. Nothing secret lies open in it.",
 		RunE: func(c *cobra.Command, args []string) error {
-			if n.Replica.Name == "" {
+			if n.Name == "" {
 				return usage("give --name: the new replica's own name, such as the machine's")
 			}
 			if err := node.AddReplica(a.dir, args[0], n); err != nil {
@@ -193,19 +193,19 @@ func (a *app) nodeAddReplicaCommand() *cobra.Command {
 				Name   string `json:"name"`
 				Link   string `json:"link"`
 				People string `json:"people"`
-			}{args[0], n.Replica.Name, n.Link, n.People}
+			}{args[0], n.Name, n.Link, n.People}
 			return a.show(doc, func(w io.Writer) {
 				fmt.Fprintf(w, "Folder of replica %s made in %s. Carry it to its machine, then run `ostraka node run --dir FOLDER` there: it stands by.\n", doc.Name, doc.Dir)
 			})
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&n.Replica.Name, "name", "", "the replica's name among the node's replicas (required)")
+	f.StringVar(&n.Name, "name", "", "the replica's name among the node's replicas (required)")
 	f.StringVar(&n.Link, "link", "127.0.0.1:7700", "host:port to listen on for other nodes")
 	f.StringVar(&n.People, "people", "127.0.0.1:7701", "host:port of the people's interface")
 	f.StringVar(&n.Metrics, "metrics", "", "loopback host:port of /healthz and /metrics (default: off)")
-	f.StringVar(&n.Replica.Link, "reach-link", "", "host:port at which the other replicas reach its link (default: that of --link)")
-	f.StringVar(&n.Replica.People, "reach-people", "", "host:port at which the other replicas reach its people's interface (default: that of --people)")
+	f.StringVar(&n.ReachLink, "reach-link", "", "host:port at which the other replicas reach its link (default: that of --link)")
+	f.StringVar(&n.ReachPeople, "reach-people", "", "host:port at which the other replicas reach its people's interface (default: that of --people)")
 	f.StringVar(&n.Cert, "store-cert", "", "the certificate that it shows the store's members (default: this replica's)")
 	f.StringVar(&n.Key, "store-key", "", "the key of that certificate")
 	return c

@@ -75,7 +75,7 @@ func serverTLS(cert tls.Certificate) *tls.Config {
 func clientTLS(cert tls.Certificate, want ed25519.PublicKey) *tls.Config {
 	c := baseTLS(cert)
 	c.ServerName = doors.Name(want, doors.Link) // where many nodes share an address, their door reads it
-	c.InsecureSkipVerify = true               // there is no CA and no name to check; VerifyConnection compares the key
+	c.InsecureSkipVerify = true                 // there is no CA and no name to check; VerifyConnection compares the key
 	c.VerifyConnection = func(cs tls.ConnectionState) error {
 		found, err := identityOf(cs)
 		if err == nil && found != identity(want) {

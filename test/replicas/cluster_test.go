@@ -136,7 +136,7 @@ func (r *replica) show(ctx context.Context) (*v1.ReplicasResponse, error) {
 // replicate moves an operator's node, which is stopped, into the cluster, and makes replicas of it.
 func replicate(t *testing.T, m *members, o *local.Operator, names ...string) (all []*replica) {
 	t.Helper()
-	move(t, m, o, names[0])
+	command(t, nil, "node", "migrate-store", "--json", "--dir", o.Dir, "--to", "etcd", "--endpoints", strings.Join(m.endpoints, ","), "--name", o.Name, "--replica", names[0])
 	for i, name := range names {
 		dir := o.Dir
 		if i > 0 {

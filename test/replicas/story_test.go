@@ -35,9 +35,9 @@ type people struct {
 	account client.Account
 	sender  string // its address
 
-	nonce   uint64
-	signed  [][]byte          // transactions
-	seen    map[string]string // by R of a signature: which transaction has it
+	nonce  uint64
+	signed [][]byte          // transactions
+	seen   map[string]string // by R of a signature: which transaction has it
 }
 
 func (p *people) open(ctx context.Context, t *testing.T) {
