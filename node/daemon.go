@@ -257,7 +257,7 @@ func (d *Daemon) twinKey(key ed25519.PublicKey) bool {
 // may overtake one another, which the host is made for.
 func (d *Daemon) receive(ctx context.Context, from ed25519.PublicKey, frame []byte) {
 	if !Session(frame) || frame[0] == 1 {
-		d.Tenure.taking(ctx, func() { d.Deliver(ctx, time.Now(), from, frame) })
+		d.Tenure.taking(func() { d.Deliver(ctx, time.Now(), from, frame) })
 		return
 	}
 	n := len(frame)
@@ -316,6 +316,9 @@ func (d *Daemon) run(ctx context.Context, at *ports, o options) error {
 	apiErr := stopAPI(last)
 	d.Node.Close(last, time.Now())
 	stopInner()
+	if d.Tenure != nil {
+		d.endTenure()
+	}
 	<-linkDone
 	wg.Wait()
 	return errors.Join(err, apiErr)

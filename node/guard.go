@@ -24,13 +24,10 @@ func (n *Node) openFence(ctx context.Context, now time.Time) (*fence.Fence, erro
 		Pass: func(to engine.PartyID, of ed25519.PublicKey, life []byte) {
 			n.send(to, append(append([]byte{frameOther}, of...), life...))
 		},
-		Remind: n.remind,
-		Help:   n.catchUp,
-		Drop:   func(ctx context.Context, now time.Time, why error) { n.Sessions.Drop(ctx, now, why) },
-		Renewed: func(ctx context.Context, now time.Time, peer engine.PartyID) {
-			n.rested(peer)
-			n.Sessions.Renewed(ctx, now, peer)
-		},
+		Remind:  n.remind,
+		Help:    n.catchUp,
+		Drop:    func(ctx context.Context, now time.Time, why error) { n.Sessions.Drop(ctx, now, why) },
+		Renewed: func(ctx context.Context, now time.Time, peer engine.PartyID) { n.Sessions.Renewed(ctx, now, peer) },
 		Burn: func(ctx context.Context, now time.Time) (int, error) {
 			if err := n.Keeper.Doubt(ctx); err != nil {
 				return 0, err

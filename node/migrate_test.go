@@ -130,8 +130,8 @@ func (m *moving) holds(inCluster bool) {
 	m.t.Helper()
 	st := m.open()
 	defer st.Close()
-	if (st.tenure != nil) != inCluster {
-		m.t.Errorf("the store is in a cluster: %v", st.tenure != nil)
+	if _, is := st.(*opened); is != inCluster {
+		m.t.Errorf("the store is in a cluster: %v", is)
 	}
 	got := map[string]string{}
 	if err := each(context.Background(), st, func(it store.Item) error { got[it.Key] = string(it.Value); return nil }); err != nil {
@@ -243,7 +243,7 @@ func (m *moving) interruptedToFolder() {
 		t.Fatal(err)
 	}
 	from := m.open() // the first dies before the new store has its name
-	if err := from.tenure.Mark(ctx, &etcd.Mark{State: etcd.Left, Where: place(m.dir)}); err != nil {
+	if err := from.(*opened).tenure.Mark(ctx, &etcd.Mark{State: etcd.Left, Where: place(m.dir)}); err != nil {
 		t.Fatal(err)
 	}
 	if err := from.Close(); err != nil {

@@ -592,6 +592,7 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 	if err := n.Fence.Tick(ctx, now, n.reachable); err != nil {
 		n.cfg.Log.Error("lives not told", "error", err)
 	}
+	n.tellPresent(now)
 	if n.Halted() != nil || n.Fence.Settled(now) != nil || n.cfg.Leaving != nil && n.cfg.Leaving() {
 		return // it neither rules nor opens anything, nor signs a log that may lack what the last one had
 	}

@@ -152,7 +152,7 @@ func (r *Replica) tenure(ctx context.Context, dir string, u *unlocked, d *doors,
 		return errors.Join(err, stopped)
 	}
 	log.Info("this replica owns the node", "replica", r.Info.Name, "token", hold.Token())
-	t := &Tenure{hold: hold, Replica: r, Since: time.Now()}
+	t := newTenure(r, hold)
 	err = work(ctx, dir, u, hold.Store(), d.inside(), t, log, o)
 	if resigned := hold.Resign(last); err == nil && ctx.Err() != nil {
 		return errors.Join(resigned, hold.Store().Close())

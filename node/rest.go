@@ -10,17 +10,22 @@ import (
 	"github.com/ostraka/ostraka/mpc/engine"
 )
 
-// Before a replica hands its node over it asks its peers for a rest: they begin nothing with it until they hear of a new life of it (spec/replicas 4). It is
-// no more than what a peer could have by its silence.
+// Before a replica hands its node over it asks its peers for a rest: they begin nothing with it until the next owner says that all are there (spec/replicas
+// 4). It is no more than what a peer could have by its silence.
 
 // restFor is when a rest ends, whatever became of the peer.
 const restFor = 30 * time.Second
 
-// rests are who asked for a rest, and who gave us one.
+// presentFor is how long a new process waits for all to greet it, before it says that it is there.
+const presentFor = 3 * time.Second
+
+// rests are who asked for a rest, who gave us one, and whom we told that it is over.
 type rests struct {
 	mu    sync.Mutex
 	until map[engine.PartyID]time.Time
 	given map[engine.PartyID]bool
+	told  map[engine.PartyID]bool // Tick's own, as is
+	since time.Time               // when this process ticked first
 }
 
 // takeRest takes a peer's wish, and answers it. The answer comes behind every setup that was sent to it before.
@@ -68,11 +73,34 @@ func (n *Node) endRests(now time.Time) {
 	})
 }
 
-// rested ends a peer's rest: its process is new.
-func (n *Node) rested(p engine.PartyID) {
+// takePresent ends a peer's rest.
+func (n *Node) takePresent(link engine.PartyID, body []byte) error {
+	if len(body) != 0 {
+		return fmt.Errorf("decode the end of a rest: %d bytes", len(body))
+	}
 	n.rests.mu.Lock()
 	defer n.rests.mu.Unlock()
-	delete(n.rests.until, p)
+	delete(n.rests.until, link)
+	return nil
+}
+
+// tellPresent tells peers, once in a process's life, that a rest which the last one asked for is over: when all have greeted this one, since till then
+// it takes part in no session with them; who is away is not waited for long.
+func (n *Node) tellPresent(now time.Time) {
+	r := &n.rests
+	if r.told == nil {
+		r.told, r.since = map[engine.PartyID]bool{}, now
+	}
+	absent := func(p engine.PartyID) bool { return !n.linked(p) || n.Fence.Wary(p) != nil }
+	if now.Sub(r.since) < presentFor && slices.ContainsFunc(n.Peers(), absent) {
+		return
+	}
+	for _, p := range n.Peers() {
+		if !r.told[p] && n.wireNow(p) >= WireLogs {
+			r.told[p] = true
+			n.send(p, []byte{framePresent})
+		}
+	}
 }
 
 // askRest asks all peers that are there for a rest.

@@ -25,6 +25,19 @@ type Tenure struct {
 
 	mu      sync.RWMutex // held for reading while a frame that may begin a session is taken
 	retired bool         // nothing is taken any more
+	closed  chan struct{}
+}
+
+func newTenure(r *Replica, hold *etcd.Tenure) *Tenure {
+	return &Tenure{Replica: r, Since: time.Now(), hold: hold, closed: make(chan struct{})}
+}
+
+// endTenure lets go of the frames that nobody takes any more. The streams are ended first, so that they are acknowledged to nobody.
+func (d *Daemon) endTenure() {
+	if d.Tenure.gone() {
+		d.Link.Pause()
+	}
+	close(d.Tenure.closed)
 }
 
 const (
@@ -149,7 +162,7 @@ func (t *Tenure) gone() bool {
 func (t *Tenure) Leaving() bool { return t != nil && t.leaving.Load() }
 
 // taking calls take, unless the node was given up: then it waits for the end, so that the frame is never acknowledged.
-func (t *Tenure) taking(ctx context.Context, take func()) {
+func (t *Tenure) taking(take func()) {
 	if t == nil {
 		take()
 		return
@@ -157,7 +170,7 @@ func (t *Tenure) taking(ctx context.Context, take func()) {
 	t.mu.RLock()
 	if t.retired {
 		t.mu.RUnlock()
-		<-ctx.Done()
+		<-t.closed
 		return
 	}
 	defer t.mu.RUnlock()
