@@ -94,6 +94,8 @@ var controls = map[string]struct {
 	"NoteBackup":     {"no header", plain("{}"), "backup header"},
 	"Backups":        {"–", plain("{}"), `"keys":[{"`},
 	"Answer":         {"no request of which the operator is a subject", plain(map[string]any{"proofs": true}), "{}"},
+	"Replicas":       {"–", plain("{}"), "{}"},
+	"HandOver":       {"a node of one process", plain("{}"), "one process with a store of its own"},
 	"Stop":           {"–", plain("{}"), "{}"},
 }
 

@@ -227,9 +227,11 @@ func (o *operator) ConfirmRestore(ctx context.Context, r *connect.Request[pb.Con
 	return connect.NewResponse(&pb.ConfirmRestoreResponse{Start: start}), nil
 }
 
+// stopAfter lets the answer to Stop leave first: shutting down waits for calls under way.
+const stopAfter = 50 * time.Millisecond
+
 func (o *operator) Stop(context.Context, *connect.Request[pb.StopRequest]) (*connect.Response[pb.StopResponse], error) {
-	// The answer leaves first: shutting down waits for calls under way.
-	time.AfterFunc(50*time.Millisecond, o.quit)
+	time.AfterFunc(stopAfter, o.quit)
 	return connect.NewResponse(&pb.StopResponse{}), nil
 }
 

@@ -7,10 +7,9 @@ import (
 	"net"
 	"net/http"
 	"time"
-)
 
-// serverName is the same for all nodes: a connection does not tell observers whom it looks for.
-const serverName = "ostraka-people"
+	"github.com/ostraka/ostraka/node/door"
+)
 
 const (
 	dialTimeout      = 4 * time.Second
@@ -35,7 +34,7 @@ func pinned(n Node) *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS13,
 		CurvePreferences:   []tls.CurveID{tls.X25519MLKEM768},
-		ServerName:         serverName,
+		ServerName:         door.Name(n.Identity, door.People), // where many nodes share an address, their door reads it
 		NextProtos:         []string{"h2"},
 		InsecureSkipVerify: true, // there is no CA and no name to check; VerifyConnection compares the key
 		VerifyConnection: func(cs tls.ConnectionState) error {

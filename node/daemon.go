@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -23,6 +24,8 @@ import (
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/rpc"
 	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/store"
+	"github.com/ostraka/ostraka/node/store/bolt"
 	"github.com/ostraka/ostraka/node/tpm"
 	"github.com/ostraka/ostraka/node/wallet"
 )
@@ -44,6 +47,7 @@ type Daemon struct {
 	TPM       *tpm.Device   // of the machine; nil: none is used
 	Memory    *memory.Arena // where the data key and opened rows lie
 	Locked    bool          // all memory of the process is locked
+	Tenure    *Tenure       // where several replicas share a store; else nil
 
 	log  *slog.Logger
 	fail chan error
@@ -77,6 +81,7 @@ type Option func(*options)
 type options struct {
 	ready   func(Addresses)
 	serve   Serve
+	standby ServeStandby
 	presign string
 	locked  bool
 }
@@ -109,26 +114,45 @@ func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...O
 	if err := errors.Join(err, keys.Close()); err != nil {
 		return err
 	}
-	room, err := u.keepKey(log, o.locked)
-	if err != nil {
-		return errors.Join(err, u.store.Close())
+	if u.memory, err = u.keepKey(log, o.locked); err != nil {
+		return err
 	}
 	defer func() {
 		u.box.Wipe() // into its memory, so that comes first
-		if err := room.Close(); err != nil {
+		if err := u.memory.Close(); err != nil {
 			log.Error("memory of secrets not given back", "error", err)
 		}
 	}()
+	if o.presign != "" {
+		u.settings.Presign = o.presign
+	}
+	if u.settings.Store != nil {
+		return replicate(ctx, dir, u, log, o)
+	}
+	st, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{})
+	if err != nil {
+		return err
+	}
 	defer func() {
-		if err := u.store.Close(); err != nil {
+		if err := st.Close(); err != nil {
 			log.Error("store not closed cleanly", "error", err)
 		}
 	}()
+	at, err := openPorts(u.settings, dir)
+	if err != nil {
+		return err
+	}
+	defer at.close()
+	return work(ctx, dir, u, st, at, nil, log, o)
+}
+
+// work runs the node over an open store, on these ports, until ctx ends or the tenure does.
+func work(ctx context.Context, dir string, u *unlocked, st store.Store, at *ports, t *Tenure, log *slog.Logger, o options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := &Daemon{Dir: dir, Memory: room, Locked: o.locked, Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), Slot: u.slot, log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1)}
-	if o.presign != "" {
-		d.Settings.Presign = o.presign
+	d := &Daemon{
+		Dir: dir, Memory: u.memory, Locked: o.locked, Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), Slot: u.slot, Tenure: t,
+		log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1),
 	}
 	mode, err := presign.ParseMode(d.Settings.Presign)
 	if err != nil {
@@ -139,15 +163,15 @@ func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...O
 			return err
 		}
 	}
-	if err := d.open(ctx, u, mode); err != nil {
+	if err := d.open(ctx, u, st, at, mode); err != nil {
 		return err
 	}
 	defer d.Link.Close()
-	return d.run(ctx, dir, o)
+	return d.run(ctx, at, o)
 }
 
 // open makes the core and its link.
-func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err error) {
+func (d *Daemon) open(ctx context.Context, u *unlocked, st store.Store, at *ports, mode presign.Mode) (err error) {
 	d.Key = u.identity
 	if d.TPM, err = u.settings.TPM.device(); err != nil {
 		return err
@@ -161,7 +185,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 		return err
 	}
 	d.Link, err = link.New(link.Config{
-		Key: u.identity, Listen: u.settings.Link, Log: d.log,
+		Key: u.identity, Listener: at.link, Log: d.log,
 		Receive: func(from ed25519.PublicKey, frame []byte) { d.receive(ctx, from, frame) },
 		Knock: func(ctx context.Context, _ string, from ed25519.PublicKey, body []byte) ([]byte, error) {
 			return d.Circle.Admit(ctx, time.Now(), from, body)
@@ -177,7 +201,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 		return fmt.Errorf("what program this is, which heartbeats tell: %w", err)
 	}
 	d.Node, err = New(ctx, time.Now(), Config{
-		Own: u.own, Identity: u.identity, Store: u.store, Sealer: u.box, Rand: rand.Reader, Log: d.log,
+		Own: u.own, Identity: u.identity, Store: st, Sealer: u.box, Rand: rand.Reader, Log: d.log,
 		Send: func(to ed25519.PublicKey, frame []byte) {
 			if err := d.Link.Send(to, frame); err != nil {
 				d.log.Warn("frame not sent", "to", link.Fingerprint(to), "error", err)
@@ -191,21 +215,14 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 			return link.Knock(ctx, u.identity, addr, key, body)
 		},
 		Check: ask.check, CheckReplacing: ask.checkReplacing, CheckBlock: ask.checkBlock, Usual: ask.usual,
+		Leaving: d.Tenure.Leaving,
 		Wake: func() {
 			select {
 			case d.wake <- struct{}{}:
 			default:
 			}
 		},
-		Fatal: func(err error) {
-			d.log.Error("the node must stop", "error", err)
-			select {
-			case d.fail <- err:
-			default:
-			}
-			// Nothing that depends on the lost record may leave: end at once.
-			os.Exit(1)
-		},
+		Fatal: d.fatal,
 	})
 	if err != nil {
 		d.Link.Close()
@@ -214,6 +231,17 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, mode presign.Mode) (err 
 	ours, witness := d.Witness.Verifiers()
 	d.log.Info("the keys of this node's log", "log", ours.String(), "witness", witness.String())
 	return nil
+}
+
+// fatal ends the process: nothing that depends on the lost record may leave. Where the record was lost because another replica took over, it ends
+// this one's tenure instead, and the goroutine that asked: its link is silent and its store takes nothing any more.
+func (d *Daemon) fatal(err error) {
+	d.log.Error("the node must stop", "error", err)
+	d.end(err)
+	if d.Tenure.over(err) {
+		runtime.Goexit()
+	}
+	os.Exit(1)
 }
 
 func (d *Daemon) pin(ops []charter.Operator) {
@@ -249,7 +277,7 @@ func (d *Daemon) twinKey(key ed25519.PublicKey) bool {
 // may overtake one another, which the host is made for.
 func (d *Daemon) receive(ctx context.Context, from ed25519.PublicKey, frame []byte) {
 	if !Session(frame) || frame[0] == 1 {
-		d.Deliver(ctx, time.Now(), from, frame)
+		d.Tenure.taking(func() { d.Deliver(ctx, time.Now(), from, frame) })
 		return
 	}
 	n := len(frame)
@@ -260,18 +288,7 @@ func (d *Daemon) receive(ctx context.Context, from ed25519.PublicKey, frame []by
 	}
 }
 
-func (d *Daemon) run(ctx context.Context, dir string, o options) error {
-	people, err := net.Listen("tcp", d.Settings.People)
-	if err != nil {
-		return fmt.Errorf("listen for people at %s: %w: choose another port in %s, or stop what uses it", d.Settings.People, err, settingsName)
-	}
-	defer people.Close()
-	socketPath := filepath.Join(dir, SocketName)
-	socket, err := listenSocket(socketPath)
-	if err != nil {
-		return err
-	}
-	defer socket.Close()
+func (d *Daemon) run(ctx context.Context, at *ports, o options) error {
 	var wg sync.WaitGroup
 	inner, stopInner := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopInner()
@@ -279,16 +296,14 @@ func (d *Daemon) run(ctx context.Context, dir string, o options) error {
 		d.work[i] = make(chan func(), 256)
 		wg.Go(func() { d.labour(inner, d.work[i]) })
 	}
-	metrics, err := d.serveMetrics()
-	if err != nil {
-		return err
-	}
-	if metrics != nil {
+	if at.metrics != nil {
+		metrics := serveMetrics(at.metrics, d.metrics())
 		defer metrics.Close()
 	}
 	stopAPI := func(context.Context) error { return nil }
 	if o.serve != nil {
-		if stopAPI, err = o.serve(d, people, socket); err != nil {
+		var err error
+		if stopAPI, err = o.serve(d, at.people, at.socket); err != nil {
 			return err
 		}
 	}
@@ -301,17 +316,16 @@ func (d *Daemon) run(ctx context.Context, dir string, o options) error {
 	wg.Go(func() { d.upkeep(inner, "sweep", sweepEvery, d.Sweep) })
 	wg.Go(func() { d.upkeep(inner, "housekeeping", houseEvery, d.Housekeep) })
 	wg.Go(func() { d.upkeep(inner, "readiness for SOS", readyEvery, d.CheckReady) })
-	if o.ready != nil {
-		a := Addresses{Link: d.Link.Addr(), People: people.Addr().String(), Socket: socketPath}
-		if metrics != nil {
-			a.Metrics = metrics.Addr
-		}
-		o.ready(a)
+	if d.Tenure != nil {
+		wg.Go(func() { d.holdTenure(inner) })
 	}
-	d.log.Info("node runs", "operator", d.Settings.Operator, "link", d.Link.Addr(), "people", people.Addr().String())
+	if o.ready != nil {
+		o.ready(at.addresses())
+	}
+	d.log.Info("node runs", "operator", d.Settings.Operator, "link", d.Link.Addr(), "people", at.people.Addr().String())
+	var err error
 	select {
 	case <-ctx.Done():
-		err = nil
 	case err = <-linkDone:
 		linkDone <- nil
 	case err = <-d.fail:
@@ -322,6 +336,9 @@ func (d *Daemon) run(ctx context.Context, dir string, o options) error {
 	apiErr := stopAPI(last)
 	d.Node.Close(last, time.Now())
 	stopInner()
+	if d.Tenure != nil {
+		d.endTenure()
+	}
 	<-linkDone
 	wg.Wait()
 	return errors.Join(err, apiErr)
@@ -404,37 +421,9 @@ func every(ctx context.Context, step time.Duration, do func(time.Time)) {
 	}
 }
 
-// listenSocket opens the operator's socket for this user alone. A socket that nobody
-// answers on is left from a node that was killed.
-func listenSocket(path string) (net.Listener, error) {
-	if c, err := net.Dial("unix", path); err == nil {
-		c.Close()
-		return nil, fmt.Errorf("listen at %s: another node uses this data folder: stop it first", path)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("remove the old socket: %w", err)
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("listen at %s: %w", path, err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
-		return nil, fmt.Errorf("close the socket to other users: %w", err)
-	}
-	return l, nil
-}
-
-// serveMetrics opens /healthz and /metrics on loopback.
-func (d *Daemon) serveMetrics() (*http.Server, error) {
-	if d.Settings.Metrics == "" {
-		return nil, nil
-	}
-	l, err := net.Listen("tcp", d.Settings.Metrics)
-	if err != nil {
-		return nil, fmt.Errorf("listen for metrics at %s: %w", d.Settings.Metrics, err)
-	}
-	s := &http.Server{Addr: l.Addr().String(), Handler: d.metrics(), ReadHeaderTimeout: 5 * time.Second}
+// serveMetrics serves /healthz and /metrics.
+func serveMetrics(l net.Listener, h http.Handler) *http.Server {
+	s := &http.Server{Addr: l.Addr().String(), Handler: h, ReadHeaderTimeout: 5 * time.Second}
 	go s.Serve(l) //nolint:errcheck // ends when the server is closed
-	return s, nil
+	return s
 }

@@ -45,6 +45,9 @@ const (
 	frameSet       = 27 // a part of it
 	frameAskAll    = 28 // as frameAsk, without a request: what do you know of this vault's requests? I was set back
 	frameAll       = 29 // the question again: that was all
+	frameRest      = 40 // empty: begin nothing with me until my next process says that it is there
+	frameRests     = 41 // empty: I begin nothing with you
+	framePresent   = 42 // empty: I am there
 )
 
 // Deliver takes one frame of a peer's link, in the order in which the peer sent it. What
@@ -111,6 +114,12 @@ func (n *Node) deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 		return n.Witness.Answer(ctx, o.Identity, status, answer)
 	case frameAsk, frameAnswer, frameAskSet, frameSet, frameAskAll, frameAll:
 		return n.emergency(ctx, now, link, frame)
+	case frameRest:
+		return n.takeRest(now, link, frame[1:])
+	case frameRests:
+		return n.takeRests(link, frame[1:])
+	case framePresent:
+		return n.takePresent(link, frame[1:])
 	case frameOther:
 		return n.takeOther(ctx, now, frame[1:])
 	case byte(mpc.SetupFrame):

@@ -38,7 +38,9 @@ func (n *Node) openFence(ctx context.Context, now time.Time) (*fence.Fence, erro
 }
 
 // fit says whether a session can be held with a peer: it is there, and nothing speaks against it.
-func (n *Node) fit(id engine.PartyID) bool { return n.reachable(id) && n.wary(id) == nil }
+func (n *Node) fit(id engine.PartyID) bool {
+	return n.reachable(id) && n.wary(id) == nil && !n.resting(id)
+}
 
 // wary says why no session is held with a peer. The link refuses the second of two live processes, so the fence may never hear of it.
 func (n *Node) wary(id engine.PartyID) error {

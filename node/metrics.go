@@ -22,6 +22,7 @@ type collector struct {
 	burned, vaults, frames          *prometheus.Desc
 	fenced, twice                   *prometheus.Desc
 	presigs, presigUse, presigMade  *prometheus.Desc
+	owner                           *prometheus.Desc
 
 	sound, full, forks, checkpoint, checkpointAge, cosigned, beatAge *prometheus.Desc
 }
@@ -53,6 +54,8 @@ func (d *Daemon) metrics() http.Handler {
 		cosigned:      desc("log_checkpoint_cosigned", "witnesses that cosigned the latest checkpoint"),
 		beatAge:       desc("heartbeat_age_seconds", "since an operator's last heartbeat was taken here, our own too", "operator"),
 
+		owner: desc("replica_owner", "1 while this replica owns its node, 0 while it stands by"),
+
 		presigs:    desc("presignatures_held", "presignatures in memory, over all keys"),
 		presigUse:  desc("presignatures_asked_total", "signatures that wanted a presignature: hit if one was taken, miss if none was here", "outcome"),
 		presigMade: desc("presign_sessions_total", "sessions that make presignatures, by how they ended", "outcome"),
@@ -69,6 +72,25 @@ func (d *Daemon) metrics() http.Handler {
 			return
 		}
 		fmt.Fprintln(w, "ok")
+	})
+	return mux
+}
+
+// metrics of a replica that stands by: it is well, and owns nothing.
+func (r *Replica) metrics() http.Handler {
+	reg := prometheus.NewRegistry()
+	owns := prometheus.NewGauge(prometheus.GaugeOpts{Name: "ostraka_replica_owner", Help: "1 while this replica owns its node, 0 while it stands by"})
+	reg.MustRegister(owns)
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, q *http.Request) {
+		ctx, cancel := context.WithTimeout(q.Context(), 2*time.Second)
+		defer cancel()
+		if _, _, _, err := r.cluster.Owner(ctx); err != nil {
+			http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "stands by")
 	})
 	return mux
 }
@@ -126,6 +148,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	count(c.presigUse, p.Misses, "miss")
 	count(c.presigMade, p.Made, "made")
 	count(c.presigMade, p.Failed, "failed")
+	if c.d.Tenure != nil {
+		gauge(c.owner, 1)
+	}
 	c.collectLog(gauge, time.Now())
 }
 

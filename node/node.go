@@ -87,6 +87,7 @@ type Config struct {
 	// Witnesses are those beyond the circle that cosign this node's log, Logs those that it cosigns.
 	Witnesses []witness.Outside
 	Logs      []tlog.LogVerifier
+	Leaving   func() bool // this replica hands its node over: it opens nothing; may be nil
 	Wake      func()      // asks for a Tick soon: something may be ready to move; may be nil
 	Fatal     func(error) // ends the process: what must be durable could not be made so
 	// Mono is a clock that nobody sets, since some moment of this process; nil: the machine's own.
@@ -121,6 +122,7 @@ type Node struct {
 
 	rosters  atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
 	guarding guarding                      // what was verified for SOS
+	rests    rests                         // between a hand-over's begin and the peer's new life
 
 	mu     sync.Mutex                          // guards what follows
 	peers  map[engine.PartyID]charter.Operator // members
@@ -180,7 +182,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	}
 	n.Presign = presign.New(presign.Config{
 		Self: n.self, Mode: cfg.Presignatures, Journal: n.Journal, Log: cfg.Log, Roots: n.Keeper.Roots, Keys: n.Keeper.Keys,
-		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.reachable, Wake: cfg.Wake,
+		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Wake: cfg.Wake,
 		Shuns:   func(now time.Time, p engine.PartyID) bool { return n.Desk.Shuns(now, p) },
 		Pressed: func(now time.Time, key [32]byte) bool { return n.Desk.Pressed(now, key) },
 	})
@@ -587,6 +589,7 @@ func changes(name string) bool {
 func (n *Node) Tick(ctx context.Context, now time.Time) {
 	n.Sessions.Tick(ctx, now)
 	n.watchWires()
+	n.endRests(now)
 	err := n.Outbox.Tick(ctx, now, n.linked, func(p outbox.Peer, note outbox.Note) bool { return n.Desk.Lacks(now, p, note) })
 	if err := errors.Join(err, n.tellPast(ctx, now)); err != nil {
 		n.cfg.Log.Error("outbox", "error", err)
@@ -594,7 +597,8 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 	if err := n.Fence.Tick(ctx, now, n.reachable); err != nil {
 		n.cfg.Log.Error("lives not told", "error", err)
 	}
-	if n.Halted() != nil || n.Fence.Settled(now) != nil {
+	n.tellPresent(now)
+	if n.Halted() != nil || n.Fence.Settled(now) != nil || n.cfg.Leaving != nil && n.cfg.Leaving() {
 		return // it neither rules nor opens anything, nor signs a log that may lack what the last one had
 	}
 	if n.Fence.Sure(now) == nil {

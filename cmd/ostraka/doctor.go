@@ -1,6 +1,7 @@
 package main
 
 import (
+	"connectrpc.com/connect"
 	"fmt"
 	"io"
 	"slices"
@@ -16,10 +17,17 @@ func (a *app) doctorCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, cancel := a.within(c.Context(), 30*time.Second)
 			defer cancel()
-			s, err := a.status(ctx)
-			if err != nil {
+			replicas, err := a.replicas(ctx)
+			if err != nil && connect.CodeOf(err) != connect.CodeUnimplemented { // a node of the release before has none
 				return err
 			}
+			var s statusDocument
+			if !replicas.Shared || replicas.Owner == replicas.Self {
+				if s, err = a.status(ctx); err != nil {
+					return err
+				}
+			}
+			s.Checks = append(s.Checks, checkReplicas(replicas)...)
 			var failing []string
 			for _, x := range s.Checks {
 				if x.State == "fail" {

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -41,7 +42,8 @@ import (
 
 func (a *app) nodeCommand() *cobra.Command {
 	c := &cobra.Command{Use: "node", Short: "An operator's own node"}
-	c.AddCommand(a.nodeInitCommand(), a.nodeRunCommand(), a.nodeSlotsCommand(), a.nodeRekeyCommand(), a.nodeStatusCommand(), a.nodeStopCommand(), a.confirmRestoreCommand())
+	c.AddCommand(a.nodeInitCommand(), a.nodeRunCommand(), a.nodeSlotsCommand(), a.nodeRekeyCommand(), a.nodeStatusCommand(), a.nodeStopCommand(), a.confirmRestoreCommand(),
+		a.nodeReplicasCommand(), a.nodeHandOverCommand(), a.nodeAddReplicaCommand(), a.migrateStoreCommand())
 	return c
 }
 
@@ -231,12 +233,15 @@ func (a *app) nodeRunCommand() *cobra.Command {
 			}
 			ctx, quit := context.WithCancel(c.Context())
 			defer quit()
+			var once sync.Once // a replica is ready each time it stands by or owns the node
 			ready := func(at node.Addresses) {
-				log.Info("operator's interface", "socket", at.Socket)
-				_ = a.show(runDocument{s.Operator, at.Link, at.People, at.Socket}, func(io.Writer) {})
+				once.Do(func() {
+					log.Info("operator's interface", "socket", at.Socket)
+					_ = a.show(runDocument{s.Operator, at.Link, at.People, at.Socket}, func(io.Writer) {})
+				})
 			}
 			ring := a.ring(given, false)
-			err = node.Run(ctx, a.dir, ring, log, node.Ready(ready), node.WithPresign(presigns), node.WithLocked(whole), node.WithServe(api.Serve(quit, log)))
+			err = node.Run(ctx, a.dir, ring, log, node.Ready(ready), node.WithPresign(presigns), node.WithLocked(whole), node.WithServe(api.Serve(quit, log)), node.WithServeStandby(api.ServeStandby(log)))
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return &problem{codeError, err, "stop what uses the port, or choose another one in " + a.settings()}
 			}

@@ -120,6 +120,7 @@ const (
 	SealData
 	EngineSeed
 	LinkFrame
+	DoorName
 	StatementHash
 
 	StoreFrame
@@ -270,6 +271,7 @@ var labels = [...]string{
 	SealData:          "ostraka/1/node/seal",
 	EngineSeed:        "ostraka/1/node/engine-seed",
 	LinkFrame:         "ostraka/1/node/link-frame",
+	DoorName:          "ostraka/1/node/door-name",
 	StatementHash:     "ostraka/1/node/statement",
 
 	StoreFrame:     "ostraka/1/store/frame",

@@ -79,7 +79,8 @@ var may = map[string][]string{
 	"node/tpm":    {"crypto/…"},
 	"node/memory": {"crypto/…"},
 	"node/seal":   {"crypto/…", "node/seal/…", "node/memory", "node/tpm", "internal/failpoint"},
-	"node/link":   {"crypto/…", "node/link/…", "internal/failpoint"},
+	"node/door":   {"crypto/…"},
+	"node/link":   {"crypto/…", "node/door", "node/link/…", "internal/failpoint"},
 	"node/rpc":    {"crypto/…", "chain/…", "node/rpc/…", "internal/failpoint"},
 	"node/quote":  {"crypto/…", "evidence/attest/…", "node/quote/…", "node/tpm", "internal/failpoint"},
 

@@ -13,6 +13,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -35,7 +36,9 @@ type Peer struct {
 type Config struct {
 	Key    crypto.Signer // Ed25519; may live in a module or another process
 	Listen string        // host:port; port 0 takes a free one
-	Peers  []Peer
+	// Listener takes connections in place of Listen, and is closed with the link; nil: the link binds Listen itself.
+	Listener net.Listener
+	Peers    []Peer
 
 	// Receive gets the frames of each peer in the order in which they were sent, one at a time per peer, and owns
 	// the slice. It is called under no lock, but while it runs nothing else of that peer is read: HTTP/2 flow control
@@ -88,6 +91,7 @@ type Link struct {
 	log     *slog.Logger
 	door    *door
 	stats   stats
+	paused  atomic.Pointer[pause] // nil: frames flow
 
 	mu      sync.Mutex
 	pairs   map[identity]*pair
@@ -125,13 +129,24 @@ func newLink(cfg Config, wait timing, version uint16) (*Link, error) {
 	if err := l.checkPeers(cfg.Peers); err != nil {
 		return nil, fmt.Errorf("link: %w", err)
 	}
-	ln, err := net.Listen("tcp", cfg.Listen)
-	if err != nil {
-		return nil, listenError(cfg.Listen, err)
+	ln := cfg.Listener
+	if ln == nil {
+		if ln, err = Listen(cfg.Listen); err != nil {
+			return nil, err
+		}
 	}
 	l.door = newDoor(l, ln)
 	l.SetPeers(cfg.Peers)
 	return l, nil
+}
+
+// Listen binds a port for Config.Listener; its error says what to do.
+func Listen(addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, listenError(addr, err)
+	}
+	return ln, nil
 }
 
 func listenError(addr string, err error) error {

@@ -2,6 +2,7 @@ package link
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ var (
 	errReplaced  = errors.New("another stream of the same pair took its place")
 	errDuplicate = errors.New("a stream of this pair stands already")
 	errSilent    = errors.New("the standing stream did not answer")
+	errPaused    = errors.New("this node cannot tell whether another replica of it took over, and is silent until it can")
 )
 
 // frame is one unacknowledged frame. Its bytes never change.
@@ -193,9 +195,9 @@ func (p *pair) greet(attempt uint64) hello {
 func (p *pair) adopt(s *stream) error {
 	for {
 		p.mu.Lock()
-		if p.cutErr != nil {
+		if err := cmp.Or(p.cutErr, p.link.pausing()); err != nil {
 			p.mu.Unlock()
-			return p.cutErr
+			return err
 		}
 		old := p.standing
 		if old == nil || p.yields(old, s) {
@@ -344,6 +346,13 @@ func (p *pair) dialLoop() {
 			}
 			if standing.wasGood() {
 				fails = 0
+			}
+			continue
+		}
+		if pause := p.link.paused.Load(); pause != nil {
+			select {
+			case <-pause.over:
+			case <-p.ctx.Done():
 			}
 			continue
 		}

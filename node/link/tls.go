@@ -13,12 +13,14 @@ import (
 	"math/big"
 	"net"
 	"time"
+
+	doors "github.com/ostraka/ostraka/node/door"
 )
 
 const (
 	needs = "both sides must speak TLS 1.3 with X25519MLKEM768"
-	// serverName is the same for all nodes: a connection does not tell observers whom it looks for.
-	serverName = "ostraka-link"
+	// serverName stands in every node's certificate, where nobody believes it.
+	serverName = doors.Link
 )
 
 // selfSigned wraps the identity key in a certificate, because TLS carries no bare keys here. Nobody believes
@@ -72,7 +74,8 @@ func serverTLS(cert tls.Certificate) *tls.Config {
 // clientTLS admits the one pinned identity.
 func clientTLS(cert tls.Certificate, want ed25519.PublicKey) *tls.Config {
 	c := baseTLS(cert)
-	c.InsecureSkipVerify = true // there is no CA and no name to check; VerifyConnection compares the key
+	c.ServerName = doors.Name(want, doors.Link) // where many nodes share an address, their door reads it
+	c.InsecureSkipVerify = true                 // there is no CA and no name to check; VerifyConnection compares the key
 	c.VerifyConnection = func(cs tls.ConnectionState) error {
 		found, err := identityOf(cs)
 		if err == nil && found != identity(want) {

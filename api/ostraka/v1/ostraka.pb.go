@@ -32,6 +32,485 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ReplicasRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplicasRequest) Reset() {
+	*x = ReplicasRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicasRequest) ProtoMessage() {}
+
+func (x *ReplicasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicasRequest.ProtoReflect.Descriptor instead.
+func (*ReplicasRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{0}
+}
+
+type ReplicasResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Shared        bool                   `protobuf:"varint,1,opt,name=shared,proto3" json:"shared,omitempty"` // false: one process with a store of its own, and nothing of what follows
+	Self          string                 `protobuf:"bytes,2,opt,name=self,proto3" json:"self,omitempty"`      // name of the replica that answers
+	Owner         string                 `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`    // empty: nobody owns the node at this moment
+	Token         uint64                 `protobuf:"varint,4,opt,name=token,proto3" json:"token,omitempty"`   // of its tenure: each has a higher one than the last
+	Replicas      []*Replica             `protobuf:"bytes,5,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	Members       []*StoreMember         `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`
+	Tenures       []*Tenure              `protobuf:"bytes,7,rep,name=tenures,proto3" json:"tenures,omitempty"` // the last ones, the latest first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplicasResponse) Reset() {
+	*x = ReplicasResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicasResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicasResponse) ProtoMessage() {}
+
+func (x *ReplicasResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicasResponse.ProtoReflect.Descriptor instead.
+func (*ReplicasResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ReplicasResponse) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
+}
+
+func (x *ReplicasResponse) GetSelf() string {
+	if x != nil {
+		return x.Self
+	}
+	return ""
+}
+
+func (x *ReplicasResponse) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *ReplicasResponse) GetToken() uint64 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
+func (x *ReplicasResponse) GetReplicas() []*Replica {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
+func (x *ReplicasResponse) GetMembers() []*StoreMember {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *ReplicasResponse) GetTenures() []*Tenure {
+	if x != nil {
+		return x.Tenures
+	}
+	return nil
+}
+
+// A Replica is a process that works or stands by.
+type Replica struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Link          string                 `protobuf:"bytes,2,opt,name=link,proto3" json:"link,omitempty"` // where other replicas reach it
+	People        string                 `protobuf:"bytes,3,opt,name=people,proto3" json:"people,omitempty"`
+	Version       string                 `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	Since         string                 `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	Behind        uint64                 `protobuf:"varint,6,opt,name=behind,proto3" json:"behind,omitempty"` // by how many changes its view of the store was behind, when it last told
+	Told          string                 `protobuf:"bytes,7,opt,name=told,proto3" json:"told,omitempty"`      // when that was
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Replica) Reset() {
+	*x = Replica{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replica) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replica) ProtoMessage() {}
+
+func (x *Replica) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replica.ProtoReflect.Descriptor instead.
+func (*Replica) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Replica) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Replica) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
+func (x *Replica) GetPeople() string {
+	if x != nil {
+		return x.People
+	}
+	return ""
+}
+
+func (x *Replica) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Replica) GetSince() string {
+	if x != nil {
+		return x.Since
+	}
+	return ""
+}
+
+func (x *Replica) GetBehind() uint64 {
+	if x != nil {
+		return x.Behind
+	}
+	return 0
+}
+
+func (x *Replica) GetTold() string {
+	if x != nil {
+		return x.Told
+	}
+	return ""
+}
+
+// A StoreMember is one member of the shared store.
+type StoreMember struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Endpoint      string                 `protobuf:"bytes,2,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"` // why it does not answer; empty: it does
+	Leader        bool                   `protobuf:"varint,4,opt,name=leader,proto3" json:"leader,omitempty"`
+	Version       string                 `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	Size          uint64                 `protobuf:"varint,6,opt,name=size,proto3" json:"size,omitempty"`     // bytes of its file
+	Used          uint64                 `protobuf:"varint,7,opt,name=used,proto3" json:"used,omitempty"`     // of them in use
+	Quota         uint64                 `protobuf:"varint,8,opt,name=quota,proto3" json:"quota,omitempty"`   // bytes
+	Behind        uint64                 `protobuf:"varint,9,opt,name=behind,proto3" json:"behind,omitempty"` // entries of the leader's log that it has not applied
+	Alarms        []string               `protobuf:"bytes,10,rep,name=alarms,proto3" json:"alarms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoreMember) Reset() {
+	*x = StoreMember{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoreMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoreMember) ProtoMessage() {}
+
+func (x *StoreMember) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoreMember.ProtoReflect.Descriptor instead.
+func (*StoreMember) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *StoreMember) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *StoreMember) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *StoreMember) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *StoreMember) GetLeader() bool {
+	if x != nil {
+		return x.Leader
+	}
+	return false
+}
+
+func (x *StoreMember) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *StoreMember) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *StoreMember) GetUsed() uint64 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
+func (x *StoreMember) GetQuota() uint64 {
+	if x != nil {
+		return x.Quota
+	}
+	return 0
+}
+
+func (x *StoreMember) GetBehind() uint64 {
+	if x != nil {
+		return x.Behind
+	}
+	return 0
+}
+
+func (x *StoreMember) GetAlarms() []string {
+	if x != nil {
+		return x.Alarms
+	}
+	return nil
+}
+
+// A Tenure is the time in which one replica owned the node.
+type Tenure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Token         uint64                 `protobuf:"varint,1,opt,name=token,proto3" json:"token,omitempty"`
+	Replica       string                 `protobuf:"bytes,2,opt,name=replica,proto3" json:"replica,omitempty"`
+	Began         string                 `protobuf:"bytes,3,opt,name=began,proto3" json:"began,omitempty"`
+	Before        string                 `protobuf:"bytes,4,opt,name=before,proto3" json:"before,omitempty"` // how the one before it ended: resigned, expired, or empty for the first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Tenure) Reset() {
+	*x = Tenure{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tenure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tenure) ProtoMessage() {}
+
+func (x *Tenure) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tenure.ProtoReflect.Descriptor instead.
+func (*Tenure) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Tenure) GetToken() uint64 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
+func (x *Tenure) GetReplica() string {
+	if x != nil {
+		return x.Replica
+	}
+	return ""
+}
+
+func (x *Tenure) GetBegan() string {
+	if x != nil {
+		return x.Began
+	}
+	return ""
+}
+
+func (x *Tenure) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+type HandOverRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandOverRequest) Reset() {
+	*x = HandOverRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandOverRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandOverRequest) ProtoMessage() {}
+
+func (x *HandOverRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandOverRequest.ProtoReflect.Descriptor instead.
+func (*HandOverRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{5}
+}
+
+type HandOverResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandOverResponse) Reset() {
+	*x = HandOverResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandOverResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandOverResponse) ProtoMessage() {}
+
+func (x *HandOverResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandOverResponse.ProtoReflect.Descriptor instead.
+func (*HandOverResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{6}
+}
+
 type HelloRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -40,7 +519,7 @@ type HelloRequest struct {
 
 func (x *HelloRequest) Reset() {
 	*x = HelloRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[0]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -52,7 +531,7 @@ func (x *HelloRequest) String() string {
 func (*HelloRequest) ProtoMessage() {}
 
 func (x *HelloRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[0]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -65,7 +544,7 @@ func (x *HelloRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HelloRequest.ProtoReflect.Descriptor instead.
 func (*HelloRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{0}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{7}
 }
 
 type HelloResponse struct {
@@ -82,7 +561,7 @@ type HelloResponse struct {
 
 func (x *HelloResponse) Reset() {
 	*x = HelloResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[1]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -94,7 +573,7 @@ func (x *HelloResponse) String() string {
 func (*HelloResponse) ProtoMessage() {}
 
 func (x *HelloResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[1]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -107,7 +586,7 @@ func (x *HelloResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HelloResponse.ProtoReflect.Descriptor instead.
 func (*HelloResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{1}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *HelloResponse) GetOperator() string {
@@ -162,7 +641,7 @@ type TokenRequest struct {
 
 func (x *TokenRequest) Reset() {
 	*x = TokenRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[2]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -174,7 +653,7 @@ func (x *TokenRequest) String() string {
 func (*TokenRequest) ProtoMessage() {}
 
 func (x *TokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[2]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -187,7 +666,7 @@ func (x *TokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenRequest.ProtoReflect.Descriptor instead.
 func (*TokenRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{2}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TokenRequest) GetStatement() []byte {
@@ -214,7 +693,7 @@ type TokenResponse struct {
 
 func (x *TokenResponse) Reset() {
 	*x = TokenResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[3]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -226,7 +705,7 @@ func (x *TokenResponse) String() string {
 func (*TokenResponse) ProtoMessage() {}
 
 func (x *TokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[3]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -239,7 +718,7 @@ func (x *TokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenResponse.ProtoReflect.Descriptor instead.
 func (*TokenResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{3}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TokenResponse) GetToken() string {
@@ -270,7 +749,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[4]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -282,7 +761,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[4]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -295,7 +774,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{4}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SubmitRequest) GetWhat() isSubmitRequest_What {
@@ -364,7 +843,7 @@ type Contribution struct {
 
 func (x *Contribution) Reset() {
 	*x = Contribution{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[5]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -376,7 +855,7 @@ func (x *Contribution) String() string {
 func (*Contribution) ProtoMessage() {}
 
 func (x *Contribution) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[5]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -389,7 +868,7 @@ func (x *Contribution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contribution.ProtoReflect.Descriptor instead.
 func (*Contribution) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{5}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Contribution) GetActivation() []byte {
@@ -416,7 +895,7 @@ type Signed struct {
 
 func (x *Signed) Reset() {
 	*x = Signed{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[6]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -428,7 +907,7 @@ func (x *Signed) String() string {
 func (*Signed) ProtoMessage() {}
 
 func (x *Signed) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[6]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -441,7 +920,7 @@ func (x *Signed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signed.ProtoReflect.Descriptor instead.
 func (*Signed) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{6}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Signed) GetStatement() []byte {
@@ -469,7 +948,7 @@ type Vote struct {
 
 func (x *Vote) Reset() {
 	*x = Vote{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[7]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -481,7 +960,7 @@ func (x *Vote) String() string {
 func (*Vote) ProtoMessage() {}
 
 func (x *Vote) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[7]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -494,7 +973,7 @@ func (x *Vote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vote.ProtoReflect.Descriptor instead.
 func (*Vote) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{7}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Vote) GetIntent() []byte {
@@ -528,7 +1007,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[8]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +1019,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[8]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +1032,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{8}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SubmitResponse) GetId() []byte {
@@ -578,7 +1057,7 @@ type RosterRequest struct {
 
 func (x *RosterRequest) Reset() {
 	*x = RosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[9]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -590,7 +1069,7 @@ func (x *RosterRequest) String() string {
 func (*RosterRequest) ProtoMessage() {}
 
 func (x *RosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[9]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -603,7 +1082,7 @@ func (x *RosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RosterRequest.ProtoReflect.Descriptor instead.
 func (*RosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{9}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{16}
 }
 
 type RosterResponse struct {
@@ -617,7 +1096,7 @@ type RosterResponse struct {
 
 func (x *RosterResponse) Reset() {
 	*x = RosterResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +1108,7 @@ func (x *RosterResponse) String() string {
 func (*RosterResponse) ProtoMessage() {}
 
 func (x *RosterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[10]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +1121,7 @@ func (x *RosterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RosterResponse.ProtoReflect.Descriptor instead.
 func (*RosterResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{10}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RosterResponse) GetStatement() []byte {
@@ -676,7 +1155,7 @@ type Roster struct {
 
 func (x *Roster) Reset() {
 	*x = Roster{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +1167,7 @@ func (x *Roster) String() string {
 func (*Roster) ProtoMessage() {}
 
 func (x *Roster) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[11]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +1180,7 @@ func (x *Roster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Roster.ProtoReflect.Descriptor instead.
 func (*Roster) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{11}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Roster) GetStatement() []byte {
@@ -726,7 +1205,7 @@ type CharterRequest struct {
 
 func (x *CharterRequest) Reset() {
 	*x = CharterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +1217,7 @@ func (x *CharterRequest) String() string {
 func (*CharterRequest) ProtoMessage() {}
 
 func (x *CharterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[12]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +1230,7 @@ func (x *CharterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CharterRequest.ProtoReflect.Descriptor instead.
 func (*CharterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{12}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{19}
 }
 
 type CharterResponse struct {
@@ -766,7 +1245,7 @@ type CharterResponse struct {
 
 func (x *CharterResponse) Reset() {
 	*x = CharterResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -778,7 +1257,7 @@ func (x *CharterResponse) String() string {
 func (*CharterResponse) ProtoMessage() {}
 
 func (x *CharterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[13]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -791,7 +1270,7 @@ func (x *CharterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CharterResponse.ProtoReflect.Descriptor instead.
 func (*CharterResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{13}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CharterResponse) GetVersions() [][]byte {
@@ -838,7 +1317,7 @@ type PendingCharter struct {
 
 func (x *PendingCharter) Reset() {
 	*x = PendingCharter{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +1329,7 @@ func (x *PendingCharter) String() string {
 func (*PendingCharter) ProtoMessage() {}
 
 func (x *PendingCharter) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[14]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +1342,7 @@ func (x *PendingCharter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PendingCharter.ProtoReflect.Descriptor instead.
 func (*PendingCharter) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{14}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PendingCharter) GetStatement() []byte {
@@ -929,7 +1408,7 @@ type Frozen struct {
 
 func (x *Frozen) Reset() {
 	*x = Frozen{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +1420,7 @@ func (x *Frozen) String() string {
 func (*Frozen) ProtoMessage() {}
 
 func (x *Frozen) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[15]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +1433,7 @@ func (x *Frozen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frozen.ProtoReflect.Descriptor instead.
 func (*Frozen) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{15}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Frozen) GetVault() []byte {
@@ -1000,7 +1479,7 @@ type VaultsRequest struct {
 
 func (x *VaultsRequest) Reset() {
 	*x = VaultsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1012,7 +1491,7 @@ func (x *VaultsRequest) String() string {
 func (*VaultsRequest) ProtoMessage() {}
 
 func (x *VaultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[16]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1025,7 +1504,7 @@ func (x *VaultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VaultsRequest.ProtoReflect.Descriptor instead.
 func (*VaultsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{16}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{23}
 }
 
 type VaultsResponse struct {
@@ -1037,7 +1516,7 @@ type VaultsResponse struct {
 
 func (x *VaultsResponse) Reset() {
 	*x = VaultsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1528,7 @@ func (x *VaultsResponse) String() string {
 func (*VaultsResponse) ProtoMessage() {}
 
 func (x *VaultsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[17]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1541,7 @@ func (x *VaultsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VaultsResponse.ProtoReflect.Descriptor instead.
 func (*VaultsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{17}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *VaultsResponse) GetVaults() []*Vault {
@@ -1096,7 +1575,7 @@ type Vault struct {
 
 func (x *Vault) Reset() {
 	*x = Vault{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1108,7 +1587,7 @@ func (x *Vault) String() string {
 func (*Vault) ProtoMessage() {}
 
 func (x *Vault) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[18]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1121,7 +1600,7 @@ func (x *Vault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vault.ProtoReflect.Descriptor instead.
 func (*Vault) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{18}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Vault) GetId() []byte {
@@ -1225,7 +1704,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1237,7 +1716,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[19]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1250,7 +1729,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{19}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Member) GetOperator() string {
@@ -1295,7 +1774,7 @@ type Root struct {
 
 func (x *Root) Reset() {
 	*x = Root{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1307,7 +1786,7 @@ func (x *Root) String() string {
 func (*Root) ProtoMessage() {}
 
 func (x *Root) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[20]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1320,7 +1799,7 @@ func (x *Root) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Root.ProtoReflect.Descriptor instead.
 func (*Root) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{20}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Root) GetSuite() string {
@@ -1469,7 +1948,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1481,7 +1960,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[21]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1494,7 +1973,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{21}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Holder) GetOperator() string {
@@ -1534,7 +2013,7 @@ type AccountsRequest struct {
 
 func (x *AccountsRequest) Reset() {
 	*x = AccountsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1546,7 +2025,7 @@ func (x *AccountsRequest) String() string {
 func (*AccountsRequest) ProtoMessage() {}
 
 func (x *AccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[22]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1559,7 +2038,7 @@ func (x *AccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountsRequest.ProtoReflect.Descriptor instead.
 func (*AccountsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{22}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *AccountsRequest) GetVault() []byte {
@@ -1578,7 +2057,7 @@ type AccountsResponse struct {
 
 func (x *AccountsResponse) Reset() {
 	*x = AccountsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1590,7 +2069,7 @@ func (x *AccountsResponse) String() string {
 func (*AccountsResponse) ProtoMessage() {}
 
 func (x *AccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[23]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1603,7 +2082,7 @@ func (x *AccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountsResponse.ProtoReflect.Descriptor instead.
 func (*AccountsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{23}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AccountsResponse) GetAccounts() []*Account {
@@ -1627,7 +2106,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1639,7 +2118,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[24]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1652,7 +2131,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{24}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Account) GetVault() []byte {
@@ -1709,7 +2188,7 @@ type NewAddressRequest struct {
 
 func (x *NewAddressRequest) Reset() {
 	*x = NewAddressRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +2200,7 @@ func (x *NewAddressRequest) String() string {
 func (*NewAddressRequest) ProtoMessage() {}
 
 func (x *NewAddressRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[25]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +2213,7 @@ func (x *NewAddressRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewAddressRequest.ProtoReflect.Descriptor instead.
 func (*NewAddressRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{25}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *NewAddressRequest) GetVault() []byte {
@@ -1774,7 +2253,7 @@ type NewAddressResponse struct {
 
 func (x *NewAddressResponse) Reset() {
 	*x = NewAddressResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1786,7 +2265,7 @@ func (x *NewAddressResponse) String() string {
 func (*NewAddressResponse) ProtoMessage() {}
 
 func (x *NewAddressResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[26]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1799,7 +2278,7 @@ func (x *NewAddressResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewAddressResponse.ProtoReflect.Descriptor instead.
 func (*NewAddressResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{26}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *NewAddressResponse) GetAddress() *Address {
@@ -1821,7 +2300,7 @@ type AddressesRequest struct {
 
 func (x *AddressesRequest) Reset() {
 	*x = AddressesRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1833,7 +2312,7 @@ func (x *AddressesRequest) String() string {
 func (*AddressesRequest) ProtoMessage() {}
 
 func (x *AddressesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[27]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1846,7 +2325,7 @@ func (x *AddressesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressesRequest.ProtoReflect.Descriptor instead.
 func (*AddressesRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{27}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AddressesRequest) GetVault() []byte {
@@ -1886,7 +2365,7 @@ type AddressesResponse struct {
 
 func (x *AddressesResponse) Reset() {
 	*x = AddressesResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1898,7 +2377,7 @@ func (x *AddressesResponse) String() string {
 func (*AddressesResponse) ProtoMessage() {}
 
 func (x *AddressesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[28]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1911,7 +2390,7 @@ func (x *AddressesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressesResponse.ProtoReflect.Descriptor instead.
 func (*AddressesResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{28}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AddressesResponse) GetAddresses() []*Address {
@@ -1934,7 +2413,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1946,7 +2425,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[29]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1959,7 +2438,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{29}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Address) GetPath() string {
@@ -2006,7 +2485,7 @@ type IntentsRequest struct {
 
 func (x *IntentsRequest) Reset() {
 	*x = IntentsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2497,7 @@ func (x *IntentsRequest) String() string {
 func (*IntentsRequest) ProtoMessage() {}
 
 func (x *IntentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[30]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +2510,7 @@ func (x *IntentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentsRequest.ProtoReflect.Descriptor instead.
 func (*IntentsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{30}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *IntentsRequest) GetVault() []byte {
@@ -2050,7 +2529,7 @@ type IntentsResponse struct {
 
 func (x *IntentsResponse) Reset() {
 	*x = IntentsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2062,7 +2541,7 @@ func (x *IntentsResponse) String() string {
 func (*IntentsResponse) ProtoMessage() {}
 
 func (x *IntentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[31]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2075,7 +2554,7 @@ func (x *IntentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentsResponse.ProtoReflect.Descriptor instead.
 func (*IntentsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{31}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *IntentsResponse) GetIntents() []*Intent {
@@ -2094,7 +2573,7 @@ type IntentRequest struct {
 
 func (x *IntentRequest) Reset() {
 	*x = IntentRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2106,7 +2585,7 @@ func (x *IntentRequest) String() string {
 func (*IntentRequest) ProtoMessage() {}
 
 func (x *IntentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[32]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2119,7 +2598,7 @@ func (x *IntentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentRequest.ProtoReflect.Descriptor instead.
 func (*IntentRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{32}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *IntentRequest) GetId() []byte {
@@ -2138,7 +2617,7 @@ type IntentResponse struct {
 
 func (x *IntentResponse) Reset() {
 	*x = IntentResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2150,7 +2629,7 @@ func (x *IntentResponse) String() string {
 func (*IntentResponse) ProtoMessage() {}
 
 func (x *IntentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[33]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2163,7 +2642,7 @@ func (x *IntentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntentResponse.ProtoReflect.Descriptor instead.
 func (*IntentResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{33}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *IntentResponse) GetIntent() *Intent {
@@ -2201,7 +2680,7 @@ type Intent struct {
 
 func (x *Intent) Reset() {
 	*x = Intent{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2692,7 @@ func (x *Intent) String() string {
 func (*Intent) ProtoMessage() {}
 
 func (x *Intent) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[34]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2705,7 @@ func (x *Intent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Intent.ProtoReflect.Descriptor instead.
 func (*Intent) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{34}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Intent) GetId() []byte {
@@ -2380,7 +2859,7 @@ type Ballot struct {
 
 func (x *Ballot) Reset() {
 	*x = Ballot{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2392,7 +2871,7 @@ func (x *Ballot) String() string {
 func (*Ballot) ProtoMessage() {}
 
 func (x *Ballot) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[35]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2405,7 +2884,7 @@ func (x *Ballot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ballot.ProtoReflect.Descriptor instead.
 func (*Ballot) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{35}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Ballot) GetPerson() string {
@@ -2444,7 +2923,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2456,7 +2935,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[36]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2469,7 +2948,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{36}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Decision) GetOperator() string {
@@ -2531,7 +3010,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2543,7 +3022,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[37]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2556,7 +3035,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{37}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Fact) GetName() string {
@@ -2586,7 +3065,7 @@ type QuoteRequest struct {
 
 func (x *QuoteRequest) Reset() {
 	*x = QuoteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2598,7 +3077,7 @@ func (x *QuoteRequest) String() string {
 func (*QuoteRequest) ProtoMessage() {}
 
 func (x *QuoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[38]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2611,7 +3090,7 @@ func (x *QuoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteRequest.ProtoReflect.Descriptor instead.
 func (*QuoteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{38}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *QuoteRequest) GetChain() string {
@@ -2664,7 +3143,7 @@ type QuoteResponse struct {
 
 func (x *QuoteResponse) Reset() {
 	*x = QuoteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2676,7 +3155,7 @@ func (x *QuoteResponse) String() string {
 func (*QuoteResponse) ProtoMessage() {}
 
 func (x *QuoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[39]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2689,7 +3168,7 @@ func (x *QuoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteResponse.ProtoReflect.Descriptor instead.
 func (*QuoteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{39}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *QuoteResponse) GetNonce() uint64 {
@@ -2751,7 +3230,7 @@ type BlockRequest struct {
 
 func (x *BlockRequest) Reset() {
 	*x = BlockRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2763,7 +3242,7 @@ func (x *BlockRequest) String() string {
 func (*BlockRequest) ProtoMessage() {}
 
 func (x *BlockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[40]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2776,7 +3255,7 @@ func (x *BlockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockRequest.ProtoReflect.Descriptor instead.
 func (*BlockRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{40}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *BlockRequest) GetChain() string {
@@ -2804,7 +3283,7 @@ type BlockResponse struct {
 
 func (x *BlockResponse) Reset() {
 	*x = BlockResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2816,7 +3295,7 @@ func (x *BlockResponse) String() string {
 func (*BlockResponse) ProtoMessage() {}
 
 func (x *BlockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[41]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2829,7 +3308,7 @@ func (x *BlockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockResponse.ProtoReflect.Descriptor instead.
 func (*BlockResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{41}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *BlockResponse) GetHeight() uint64 {
@@ -2861,7 +3340,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2873,7 +3352,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[42]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2886,7 +3365,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{42}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
 }
 
 type SessionsResponse struct {
@@ -2898,7 +3377,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2910,7 +3389,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[43]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2923,7 +3402,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{43}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SessionsResponse) GetSessions() []*Session {
@@ -2955,7 +3434,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2967,7 +3446,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[44]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2980,7 +3459,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{44}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Session) GetSetup() []byte {
@@ -3089,7 +3568,7 @@ type LogHeadRequest struct {
 
 func (x *LogHeadRequest) Reset() {
 	*x = LogHeadRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3101,7 +3580,7 @@ func (x *LogHeadRequest) String() string {
 func (*LogHeadRequest) ProtoMessage() {}
 
 func (x *LogHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[45]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3114,7 +3593,7 @@ func (x *LogHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogHeadRequest.ProtoReflect.Descriptor instead.
 func (*LogHeadRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{45}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
 }
 
 type LogHeadResponse struct {
@@ -3140,7 +3619,7 @@ type LogHeadResponse struct {
 
 func (x *LogHeadResponse) Reset() {
 	*x = LogHeadResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3152,7 +3631,7 @@ func (x *LogHeadResponse) String() string {
 func (*LogHeadResponse) ProtoMessage() {}
 
 func (x *LogHeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[46]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3165,7 +3644,7 @@ func (x *LogHeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogHeadResponse.ProtoReflect.Descriptor instead.
 func (*LogHeadResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{46}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *LogHeadResponse) GetOperator() string {
@@ -3285,7 +3764,7 @@ type LogKeys struct {
 
 func (x *LogKeys) Reset() {
 	*x = LogKeys{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3297,7 +3776,7 @@ func (x *LogKeys) String() string {
 func (*LogKeys) ProtoMessage() {}
 
 func (x *LogKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3310,7 +3789,7 @@ func (x *LogKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogKeys.ProtoReflect.Descriptor instead.
 func (*LogKeys) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *LogKeys) GetOperator() string {
@@ -3353,7 +3832,7 @@ type Cosigned struct {
 
 func (x *Cosigned) Reset() {
 	*x = Cosigned{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3365,7 +3844,7 @@ func (x *Cosigned) String() string {
 func (*Cosigned) ProtoMessage() {}
 
 func (x *Cosigned) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3378,7 +3857,7 @@ func (x *Cosigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cosigned.ProtoReflect.Descriptor instead.
 func (*Cosigned) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Cosigned) GetOperator() string {
@@ -3419,7 +3898,7 @@ type LogEntriesRequest struct {
 
 func (x *LogEntriesRequest) Reset() {
 	*x = LogEntriesRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3431,7 +3910,7 @@ func (x *LogEntriesRequest) String() string {
 func (*LogEntriesRequest) ProtoMessage() {}
 
 func (x *LogEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3444,7 +3923,7 @@ func (x *LogEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntriesRequest.ProtoReflect.Descriptor instead.
 func (*LogEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *LogEntriesRequest) GetFirst() uint64 {
@@ -3521,7 +4000,7 @@ type LogEntriesResponse struct {
 
 func (x *LogEntriesResponse) Reset() {
 	*x = LogEntriesResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3533,7 +4012,7 @@ func (x *LogEntriesResponse) String() string {
 func (*LogEntriesResponse) ProtoMessage() {}
 
 func (x *LogEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3546,7 +4025,7 @@ func (x *LogEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntriesResponse.ProtoReflect.Descriptor instead.
 func (*LogEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *LogEntriesResponse) GetEntries() []*LogEntry {
@@ -3581,7 +4060,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3593,7 +4072,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3606,7 +4085,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -3639,7 +4118,7 @@ type LogProofRequest struct {
 
 func (x *LogProofRequest) Reset() {
 	*x = LogProofRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3651,7 +4130,7 @@ func (x *LogProofRequest) String() string {
 func (*LogProofRequest) ProtoMessage() {}
 
 func (x *LogProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3664,7 +4143,7 @@ func (x *LogProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProofRequest.ProtoReflect.Descriptor instead.
 func (*LogProofRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *LogProofRequest) GetIndex() uint64 {
@@ -3683,7 +4162,7 @@ type LogProofResponse struct {
 
 func (x *LogProofResponse) Reset() {
 	*x = LogProofResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3695,7 +4174,7 @@ func (x *LogProofResponse) String() string {
 func (*LogProofResponse) ProtoMessage() {}
 
 func (x *LogProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3708,7 +4187,7 @@ func (x *LogProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProofResponse.ProtoReflect.Descriptor instead.
 func (*LogProofResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *LogProofResponse) GetProof() []byte {
@@ -3729,7 +4208,7 @@ type LogTileRequest struct {
 
 func (x *LogTileRequest) Reset() {
 	*x = LogTileRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3741,7 +4220,7 @@ func (x *LogTileRequest) String() string {
 func (*LogTileRequest) ProtoMessage() {}
 
 func (x *LogTileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3754,7 +4233,7 @@ func (x *LogTileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogTileRequest.ProtoReflect.Descriptor instead.
 func (*LogTileRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *LogTileRequest) GetLevel() uint32 {
@@ -3787,7 +4266,7 @@ type LogTileResponse struct {
 
 func (x *LogTileResponse) Reset() {
 	*x = LogTileResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3799,7 +4278,7 @@ func (x *LogTileResponse) String() string {
 func (*LogTileResponse) ProtoMessage() {}
 
 func (x *LogTileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3812,7 +4291,7 @@ func (x *LogTileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogTileResponse.ProtoReflect.Descriptor instead.
 func (*LogTileResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *LogTileResponse) GetTile() []byte {
@@ -3831,7 +4310,7 @@ type LogReadRequest struct {
 
 func (x *LogReadRequest) Reset() {
 	*x = LogReadRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3843,7 +4322,7 @@ func (x *LogReadRequest) String() string {
 func (*LogReadRequest) ProtoMessage() {}
 
 func (x *LogReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3856,7 +4335,7 @@ func (x *LogReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogReadRequest.ProtoReflect.Descriptor instead.
 func (*LogReadRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *LogReadRequest) GetBegin() bool {
@@ -3882,7 +4361,7 @@ type LogReadResponse struct {
 
 func (x *LogReadResponse) Reset() {
 	*x = LogReadResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3894,7 +4373,7 @@ func (x *LogReadResponse) String() string {
 func (*LogReadResponse) ProtoMessage() {}
 
 func (x *LogReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3907,7 +4386,7 @@ func (x *LogReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogReadResponse.ProtoReflect.Descriptor instead.
 func (*LogReadResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *LogReadResponse) GetReading() bool {
@@ -3974,7 +4453,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3986,7 +4465,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3999,7 +4478,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
 }
 
 type ConfirmRestoreRequest struct {
@@ -4011,7 +4490,7 @@ type ConfirmRestoreRequest struct {
 
 func (x *ConfirmRestoreRequest) Reset() {
 	*x = ConfirmRestoreRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4023,7 +4502,7 @@ func (x *ConfirmRestoreRequest) String() string {
 func (*ConfirmRestoreRequest) ProtoMessage() {}
 
 func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4036,7 +4515,7 @@ func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ConfirmRestoreRequest) GetNotRestored() bool {
@@ -4055,7 +4534,7 @@ type ConfirmRestoreResponse struct {
 
 func (x *ConfirmRestoreResponse) Reset() {
 	*x = ConfirmRestoreResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4067,7 +4546,7 @@ func (x *ConfirmRestoreResponse) String() string {
 func (*ConfirmRestoreResponse) ProtoMessage() {}
 
 func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4080,7 +4559,7 @@ func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ConfirmRestoreResponse) GetStart() uint64 {
@@ -4119,7 +4598,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4131,7 +4610,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4144,7 +4623,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *StatusResponse) GetOperator() string {
@@ -4318,7 +4797,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4330,7 +4809,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4343,7 +4822,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Peer) GetOperator() string {
@@ -4468,7 +4947,7 @@ type Burn struct {
 
 func (x *Burn) Reset() {
 	*x = Burn{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4480,7 +4959,7 @@ func (x *Burn) String() string {
 func (*Burn) ProtoMessage() {}
 
 func (x *Burn) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4493,7 +4972,7 @@ func (x *Burn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Burn.ProtoReflect.Descriptor instead.
 func (*Burn) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Burn) GetKey() []byte {
@@ -4522,7 +5001,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4534,7 +5013,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4547,7 +5026,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Check) GetName() string {
@@ -4588,7 +5067,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4600,7 +5079,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4613,7 +5092,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *InviteRequest) GetHours() uint32 {
@@ -4640,7 +5119,7 @@ type InviteResponse struct {
 
 func (x *InviteResponse) Reset() {
 	*x = InviteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4652,7 +5131,7 @@ func (x *InviteResponse) String() string {
 func (*InviteResponse) ProtoMessage() {}
 
 func (x *InviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4665,7 +5144,7 @@ func (x *InviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteResponse.ProtoReflect.Descriptor instead.
 func (*InviteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *InviteResponse) GetLine() string {
@@ -4691,7 +5170,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4703,7 +5182,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4716,7 +5195,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *JoinRequest) GetLine() string {
@@ -4736,7 +5215,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4748,7 +5227,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4761,7 +5240,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *JoinResponse) GetOperator() string {
@@ -4787,7 +5266,7 @@ type DropRequest struct {
 
 func (x *DropRequest) Reset() {
 	*x = DropRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4799,7 +5278,7 @@ func (x *DropRequest) String() string {
 func (*DropRequest) ProtoMessage() {}
 
 func (x *DropRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4812,7 +5291,7 @@ func (x *DropRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropRequest.ProtoReflect.Descriptor instead.
 func (*DropRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *DropRequest) GetOperator() string {
@@ -4833,7 +5312,7 @@ type DropResponse struct {
 
 func (x *DropResponse) Reset() {
 	*x = DropResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4845,7 +5324,7 @@ func (x *DropResponse) String() string {
 func (*DropResponse) ProtoMessage() {}
 
 func (x *DropResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4858,7 +5337,7 @@ func (x *DropResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropResponse.ProtoReflect.Descriptor instead.
 func (*DropResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *DropResponse) GetIdentity() []byte {
@@ -4896,7 +5375,7 @@ type PrepareRosterRequest struct {
 
 func (x *PrepareRosterRequest) Reset() {
 	*x = PrepareRosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4908,7 +5387,7 @@ func (x *PrepareRosterRequest) String() string {
 func (*PrepareRosterRequest) ProtoMessage() {}
 
 func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4921,7 +5400,7 @@ func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRosterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *PrepareRosterRequest) GetCircle() string {
@@ -4977,7 +5456,7 @@ type PrepareCharterRequest struct {
 
 func (x *PrepareCharterRequest) Reset() {
 	*x = PrepareCharterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4989,7 +5468,7 @@ func (x *PrepareCharterRequest) String() string {
 func (*PrepareCharterRequest) ProtoMessage() {}
 
 func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5002,7 +5481,7 @@ func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareCharterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareCharterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{72}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *PrepareCharterRequest) GetFile() []byte {
@@ -5036,7 +5515,7 @@ type PrepareVetoRequest struct {
 
 func (x *PrepareVetoRequest) Reset() {
 	*x = PrepareVetoRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5048,7 +5527,7 @@ func (x *PrepareVetoRequest) String() string {
 func (*PrepareVetoRequest) ProtoMessage() {}
 
 func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5061,7 +5540,7 @@ func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVetoRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVetoRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{73}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *PrepareVetoRequest) GetId() string {
@@ -5089,7 +5568,7 @@ type PrepareRevocationRequest struct {
 
 func (x *PrepareRevocationRequest) Reset() {
 	*x = PrepareRevocationRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5101,7 +5580,7 @@ func (x *PrepareRevocationRequest) String() string {
 func (*PrepareRevocationRequest) ProtoMessage() {}
 
 func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5114,7 +5593,7 @@ func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRevocationRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRevocationRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{74}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *PrepareRevocationRequest) GetPerson() string {
@@ -5149,7 +5628,7 @@ type PrepareFreezeRequest struct {
 
 func (x *PrepareFreezeRequest) Reset() {
 	*x = PrepareFreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5161,7 +5640,7 @@ func (x *PrepareFreezeRequest) String() string {
 func (*PrepareFreezeRequest) ProtoMessage() {}
 
 func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5174,7 +5653,7 @@ func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareFreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareFreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{75}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *PrepareFreezeRequest) GetVault() []byte {
@@ -5207,7 +5686,7 @@ type PrepareUnfreezeRequest struct {
 
 func (x *PrepareUnfreezeRequest) Reset() {
 	*x = PrepareUnfreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5219,7 +5698,7 @@ func (x *PrepareUnfreezeRequest) String() string {
 func (*PrepareUnfreezeRequest) ProtoMessage() {}
 
 func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5232,7 +5711,7 @@ func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareUnfreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareUnfreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{76}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *PrepareUnfreezeRequest) GetVault() []byte {
@@ -5251,7 +5730,7 @@ type PrepareVaultRequest struct {
 
 func (x *PrepareVaultRequest) Reset() {
 	*x = PrepareVaultRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5263,7 +5742,7 @@ func (x *PrepareVaultRequest) String() string {
 func (*PrepareVaultRequest) ProtoMessage() {}
 
 func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5276,7 +5755,7 @@ func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVaultRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVaultRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{77}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *PrepareVaultRequest) GetName() string {
@@ -5300,7 +5779,7 @@ type PrepareReshareRequest struct {
 
 func (x *PrepareReshareRequest) Reset() {
 	*x = PrepareReshareRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5312,7 +5791,7 @@ func (x *PrepareReshareRequest) String() string {
 func (*PrepareReshareRequest) ProtoMessage() {}
 
 func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5325,7 +5804,7 @@ func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareReshareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareReshareRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{78}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *PrepareReshareRequest) GetVault() []byte {
@@ -5388,7 +5867,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5400,7 +5879,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5413,7 +5892,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{79}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -5484,7 +5963,7 @@ type CharterChange struct {
 
 func (x *CharterChange) Reset() {
 	*x = CharterChange{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5496,7 +5975,7 @@ func (x *CharterChange) String() string {
 func (*CharterChange) ProtoMessage() {}
 
 func (x *CharterChange) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5509,7 +5988,7 @@ func (x *CharterChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CharterChange.ProtoReflect.Descriptor instead.
 func (*CharterChange) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{80}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *CharterChange) GetWhat() string {
@@ -5553,7 +6032,7 @@ type Rival struct {
 
 func (x *Rival) Reset() {
 	*x = Rival{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5565,7 +6044,7 @@ func (x *Rival) String() string {
 func (*Rival) ProtoMessage() {}
 
 func (x *Rival) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5578,7 +6057,7 @@ func (x *Rival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rival.ProtoReflect.Descriptor instead.
 func (*Rival) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{81}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *Rival) GetId() []byte {
@@ -5619,7 +6098,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5631,7 +6110,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5644,7 +6123,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{82}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -5671,7 +6150,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5683,7 +6162,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5696,7 +6175,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{83}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -5723,7 +6202,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5735,7 +6214,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5748,7 +6227,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{84}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -5775,7 +6254,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5787,7 +6266,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5800,7 +6279,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{85}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -5825,7 +6304,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5837,7 +6316,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5850,7 +6329,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{86}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{93}
 }
 
 type StopResponse struct {
@@ -5861,7 +6340,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5873,7 +6352,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5886,7 +6365,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{87}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{94}
 }
 
 type CutExportRequest struct {
@@ -5900,7 +6379,7 @@ type CutExportRequest struct {
 
 func (x *CutExportRequest) Reset() {
 	*x = CutExportRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5912,7 +6391,7 @@ func (x *CutExportRequest) String() string {
 func (*CutExportRequest) ProtoMessage() {}
 
 func (x *CutExportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5925,7 +6404,7 @@ func (x *CutExportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutExportRequest.ProtoReflect.Descriptor instead.
 func (*CutExportRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{88}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *CutExportRequest) GetPlace() string {
@@ -5960,7 +6439,7 @@ type CutExportResponse struct {
 
 func (x *CutExportResponse) Reset() {
 	*x = CutExportResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5972,7 +6451,7 @@ func (x *CutExportResponse) String() string {
 func (*CutExportResponse) ProtoMessage() {}
 
 func (x *CutExportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5985,7 +6464,7 @@ func (x *CutExportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutExportResponse.ProtoReflect.Descriptor instead.
 func (*CutExportResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{89}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *CutExportResponse) GetHeaderSize() uint32 {
@@ -6018,7 +6497,7 @@ type NoteBackupRequest struct {
 
 func (x *NoteBackupRequest) Reset() {
 	*x = NoteBackupRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6030,7 +6509,7 @@ func (x *NoteBackupRequest) String() string {
 func (*NoteBackupRequest) ProtoMessage() {}
 
 func (x *NoteBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6043,7 +6522,7 @@ func (x *NoteBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteBackupRequest.ProtoReflect.Descriptor instead.
 func (*NoteBackupRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{90}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *NoteBackupRequest) GetHeader() []byte {
@@ -6063,7 +6542,7 @@ type NoteBackupResponse struct {
 
 func (x *NoteBackupResponse) Reset() {
 	*x = NoteBackupResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6075,7 +6554,7 @@ func (x *NoteBackupResponse) String() string {
 func (*NoteBackupResponse) ProtoMessage() {}
 
 func (x *NoteBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6088,7 +6567,7 @@ func (x *NoteBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteBackupResponse.ProtoReflect.Descriptor instead.
 func (*NoteBackupResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{91}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *NoteBackupResponse) GetStatement() []byte {
@@ -6113,7 +6592,7 @@ type BackupsRequest struct {
 
 func (x *BackupsRequest) Reset() {
 	*x = BackupsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6125,7 +6604,7 @@ func (x *BackupsRequest) String() string {
 func (*BackupsRequest) ProtoMessage() {}
 
 func (x *BackupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6138,7 +6617,7 @@ func (x *BackupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupsRequest.ProtoReflect.Descriptor instead.
 func (*BackupsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{92}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
 }
 
 type BackupsResponse struct {
@@ -6154,7 +6633,7 @@ type BackupsResponse struct {
 
 func (x *BackupsResponse) Reset() {
 	*x = BackupsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6166,7 +6645,7 @@ func (x *BackupsResponse) String() string {
 func (*BackupsResponse) ProtoMessage() {}
 
 func (x *BackupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6179,7 +6658,7 @@ func (x *BackupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupsResponse.ProtoReflect.Descriptor instead.
 func (*BackupsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{93}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *BackupsResponse) GetBackups() []*NotedBackup {
@@ -6229,7 +6708,7 @@ type ShownDrill struct {
 
 func (x *ShownDrill) Reset() {
 	*x = ShownDrill{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6241,7 +6720,7 @@ func (x *ShownDrill) String() string {
 func (*ShownDrill) ProtoMessage() {}
 
 func (x *ShownDrill) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6254,7 +6733,7 @@ func (x *ShownDrill) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShownDrill.ProtoReflect.Descriptor instead.
 func (*ShownDrill) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{94}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *ShownDrill) GetStatement() []byte {
@@ -6289,7 +6768,7 @@ type NotedBackup struct {
 
 func (x *NotedBackup) Reset() {
 	*x = NotedBackup{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6301,7 +6780,7 @@ func (x *NotedBackup) String() string {
 func (*NotedBackup) ProtoMessage() {}
 
 func (x *NotedBackup) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6314,7 +6793,7 @@ func (x *NotedBackup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotedBackup.ProtoReflect.Descriptor instead.
 func (*NotedBackup) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{95}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *NotedBackup) GetStatement() []byte {
@@ -6355,7 +6834,7 @@ type BackedKey struct {
 
 func (x *BackedKey) Reset() {
 	*x = BackedKey{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6367,7 +6846,7 @@ func (x *BackedKey) String() string {
 func (*BackedKey) ProtoMessage() {}
 
 func (x *BackedKey) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6380,7 +6859,7 @@ func (x *BackedKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackedKey.ProtoReflect.Descriptor instead.
 func (*BackedKey) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{96}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *BackedKey) GetVault() []byte {
@@ -6456,7 +6935,7 @@ type ShareProved struct {
 
 func (x *ShareProved) Reset() {
 	*x = ShareProved{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6468,7 +6947,7 @@ func (x *ShareProved) String() string {
 func (*ShareProved) ProtoMessage() {}
 
 func (x *ShareProved) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6481,7 +6960,7 @@ func (x *ShareProved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareProved.ProtoReflect.Descriptor instead.
 func (*ShareProved) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{97}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *ShareProved) GetOperator() string {
@@ -6507,7 +6986,7 @@ type BackupSetRequest struct {
 
 func (x *BackupSetRequest) Reset() {
 	*x = BackupSetRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6519,7 +6998,7 @@ func (x *BackupSetRequest) String() string {
 func (*BackupSetRequest) ProtoMessage() {}
 
 func (x *BackupSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6532,7 +7011,7 @@ func (x *BackupSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSetRequest.ProtoReflect.Descriptor instead.
 func (*BackupSetRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *BackupSetRequest) GetKey() []byte {
@@ -6553,7 +7032,7 @@ type BackupSetResponse struct {
 
 func (x *BackupSetResponse) Reset() {
 	*x = BackupSetResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6565,7 +7044,7 @@ func (x *BackupSetResponse) String() string {
 func (*BackupSetResponse) ProtoMessage() {}
 
 func (x *BackupSetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6578,7 +7057,7 @@ func (x *BackupSetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSetResponse.ProtoReflect.Descriptor instead.
 func (*BackupSetResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *BackupSetResponse) GetCertificate() []byte {
@@ -6612,7 +7091,7 @@ type AnswerRequest struct {
 
 func (x *AnswerRequest) Reset() {
 	*x = AnswerRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6624,7 +7103,7 @@ func (x *AnswerRequest) String() string {
 func (*AnswerRequest) ProtoMessage() {}
 
 func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6637,7 +7116,7 @@ func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerRequest.ProtoReflect.Descriptor instead.
 func (*AnswerRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *AnswerRequest) GetRequest() []byte {
@@ -6663,7 +7142,7 @@ type AnswerResponse struct {
 
 func (x *AnswerResponse) Reset() {
 	*x = AnswerResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6675,7 +7154,7 @@ func (x *AnswerResponse) String() string {
 func (*AnswerResponse) ProtoMessage() {}
 
 func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6688,7 +7167,7 @@ func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerResponse.ProtoReflect.Descriptor instead.
 func (*AnswerResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *AnswerResponse) GetRequests() []*Answered {
@@ -6714,7 +7193,7 @@ type Answered struct {
 
 func (x *Answered) Reset() {
 	*x = Answered{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6726,7 +7205,7 @@ func (x *Answered) String() string {
 func (*Answered) ProtoMessage() {}
 
 func (x *Answered) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6739,7 +7218,7 @@ func (x *Answered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answered.ProtoReflect.Descriptor instead.
 func (*Answered) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *Answered) GetRequest() []byte {
@@ -6806,7 +7285,7 @@ type SOSRequest struct {
 
 func (x *SOSRequest) Reset() {
 	*x = SOSRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6818,7 +7297,7 @@ func (x *SOSRequest) String() string {
 func (*SOSRequest) ProtoMessage() {}
 
 func (x *SOSRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6831,7 +7310,7 @@ func (x *SOSRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSRequest.ProtoReflect.Descriptor instead.
 func (*SOSRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{103}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{110}
 }
 
 type SOSResponse struct {
@@ -6843,7 +7322,7 @@ type SOSResponse struct {
 
 func (x *SOSResponse) Reset() {
 	*x = SOSResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6855,7 +7334,7 @@ func (x *SOSResponse) String() string {
 func (*SOSResponse) ProtoMessage() {}
 
 func (x *SOSResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6868,7 +7347,7 @@ func (x *SOSResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSResponse.ProtoReflect.Descriptor instead.
 func (*SOSResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{104}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *SOSResponse) GetVaults() []*Rescue {
@@ -6902,7 +7381,7 @@ type Rescue struct {
 
 func (x *Rescue) Reset() {
 	*x = Rescue{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6914,7 +7393,7 @@ func (x *Rescue) String() string {
 func (*Rescue) ProtoMessage() {}
 
 func (x *Rescue) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6927,7 +7406,7 @@ func (x *Rescue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rescue.ProtoReflect.Descriptor instead.
 func (*Rescue) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{105}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *Rescue) GetVault() []byte {
@@ -7054,7 +7533,7 @@ type RescueNeed struct {
 
 func (x *RescueNeed) Reset() {
 	*x = RescueNeed{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7066,7 +7545,7 @@ func (x *RescueNeed) String() string {
 func (*RescueNeed) ProtoMessage() {}
 
 func (x *RescueNeed) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7079,7 +7558,7 @@ func (x *RescueNeed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueNeed.ProtoReflect.Descriptor instead.
 func (*RescueNeed) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{106}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *RescueNeed) GetWhat() string {
@@ -7120,7 +7599,7 @@ type RescueSeat struct {
 
 func (x *RescueSeat) Reset() {
 	*x = RescueSeat{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7132,7 +7611,7 @@ func (x *RescueSeat) String() string {
 func (*RescueSeat) ProtoMessage() {}
 
 func (x *RescueSeat) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7145,7 +7624,7 @@ func (x *RescueSeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueSeat.ProtoReflect.Descriptor instead.
 func (*RescueSeat) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{107}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *RescueSeat) GetName() string {
@@ -7174,7 +7653,7 @@ type RescueKey struct {
 
 func (x *RescueKey) Reset() {
 	*x = RescueKey{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7186,7 +7665,7 @@ func (x *RescueKey) String() string {
 func (*RescueKey) ProtoMessage() {}
 
 func (x *RescueKey) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7199,7 +7678,7 @@ func (x *RescueKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueKey.ProtoReflect.Descriptor instead.
 func (*RescueKey) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{108}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *RescueKey) GetKey() []byte {
@@ -7254,7 +7733,7 @@ type RescueCase struct {
 
 func (x *RescueCase) Reset() {
 	*x = RescueCase{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7266,7 +7745,7 @@ func (x *RescueCase) String() string {
 func (*RescueCase) ProtoMessage() {}
 
 func (x *RescueCase) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7279,7 +7758,7 @@ func (x *RescueCase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueCase.ProtoReflect.Descriptor instead.
 func (*RescueCase) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{109}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *RescueCase) GetRequest() []byte {
@@ -7410,7 +7889,7 @@ type RescueActivation struct {
 
 func (x *RescueActivation) Reset() {
 	*x = RescueActivation{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7422,7 +7901,7 @@ func (x *RescueActivation) String() string {
 func (*RescueActivation) ProtoMessage() {}
 
 func (x *RescueActivation) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7435,7 +7914,7 @@ func (x *RescueActivation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueActivation.ProtoReflect.Descriptor instead.
 func (*RescueActivation) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{110}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *RescueActivation) GetId() []byte {
@@ -7504,7 +7983,7 @@ type RescueMute struct {
 
 func (x *RescueMute) Reset() {
 	*x = RescueMute{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7516,7 +7995,7 @@ func (x *RescueMute) String() string {
 func (*RescueMute) ProtoMessage() {}
 
 func (x *RescueMute) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7529,7 +8008,7 @@ func (x *RescueMute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueMute.ProtoReflect.Descriptor instead.
 func (*RescueMute) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{111}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *RescueMute) GetGuardian() string {
@@ -7555,7 +8034,7 @@ type SOSSaidRequest struct {
 
 func (x *SOSSaidRequest) Reset() {
 	*x = SOSSaidRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7567,7 +8046,7 @@ func (x *SOSSaidRequest) String() string {
 func (*SOSSaidRequest) ProtoMessage() {}
 
 func (x *SOSSaidRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7580,7 +8059,7 @@ func (x *SOSSaidRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaidRequest.ProtoReflect.Descriptor instead.
 func (*SOSSaidRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{112}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *SOSSaidRequest) GetVault() []byte {
@@ -7599,7 +8078,7 @@ type SOSSaidResponse struct {
 
 func (x *SOSSaidResponse) Reset() {
 	*x = SOSSaidResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7611,7 +8090,7 @@ func (x *SOSSaidResponse) String() string {
 func (*SOSSaidResponse) ProtoMessage() {}
 
 func (x *SOSSaidResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7624,7 +8103,7 @@ func (x *SOSSaidResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaidResponse.ProtoReflect.Descriptor instead.
 func (*SOSSaidResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{113}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *SOSSaidResponse) GetSaid() []*SOSSaid {
@@ -7645,7 +8124,7 @@ type SOSSaid struct {
 
 func (x *SOSSaid) Reset() {
 	*x = SOSSaid{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7657,7 +8136,7 @@ func (x *SOSSaid) String() string {
 func (*SOSSaid) ProtoMessage() {}
 
 func (x *SOSSaid) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7670,7 +8149,7 @@ func (x *SOSSaid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaid.ProtoReflect.Descriptor instead.
 func (*SOSSaid) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{114}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *SOSSaid) GetStatement() []byte {
@@ -7706,7 +8185,7 @@ type ActivateRequest struct {
 
 func (x *ActivateRequest) Reset() {
 	*x = ActivateRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7718,7 +8197,7 @@ func (x *ActivateRequest) String() string {
 func (*ActivateRequest) ProtoMessage() {}
 
 func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7731,7 +8210,7 @@ func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateRequest.ProtoReflect.Descriptor instead.
 func (*ActivateRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{115}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *ActivateRequest) GetVault() []byte {
@@ -7771,7 +8250,7 @@ type ActivateResponse struct {
 
 func (x *ActivateResponse) Reset() {
 	*x = ActivateResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7783,7 +8262,7 @@ func (x *ActivateResponse) String() string {
 func (*ActivateResponse) ProtoMessage() {}
 
 func (x *ActivateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7796,7 +8275,7 @@ func (x *ActivateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateResponse.ProtoReflect.Descriptor instead.
 func (*ActivateResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{116}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *ActivateResponse) GetActivations() [][]byte {
@@ -7811,7 +8290,43 @@ var File_ostraka_v1_ostraka_proto protoreflect.FileDescriptor
 const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\n" +
 	"\x18ostraka/v1/ostraka.proto\x12\n" +
-	"ostraka.v1\"\x0e\n" +
+	"ostraka.v1\"\x11\n" +
+	"\x0fReplicasRequest\"\xfc\x01\n" +
+	"\x10ReplicasResponse\x12\x16\n" +
+	"\x06shared\x18\x01 \x01(\bR\x06shared\x12\x12\n" +
+	"\x04self\x18\x02 \x01(\tR\x04self\x12\x14\n" +
+	"\x05owner\x18\x03 \x01(\tR\x05owner\x12\x14\n" +
+	"\x05token\x18\x04 \x01(\x04R\x05token\x12/\n" +
+	"\breplicas\x18\x05 \x03(\v2\x13.ostraka.v1.ReplicaR\breplicas\x121\n" +
+	"\amembers\x18\x06 \x03(\v2\x17.ostraka.v1.StoreMemberR\amembers\x12,\n" +
+	"\atenures\x18\a \x03(\v2\x12.ostraka.v1.TenureR\atenures\"\xa5\x01\n" +
+	"\aReplica\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04link\x18\x02 \x01(\tR\x04link\x12\x16\n" +
+	"\x06people\x18\x03 \x01(\tR\x06people\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion\x12\x14\n" +
+	"\x05since\x18\x05 \x01(\tR\x05since\x12\x16\n" +
+	"\x06behind\x18\x06 \x01(\x04R\x06behind\x12\x12\n" +
+	"\x04told\x18\a \x01(\tR\x04told\"\xf3\x01\n" +
+	"\vStoreMember\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\bendpoint\x18\x02 \x01(\tR\bendpoint\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12\x16\n" +
+	"\x06leader\x18\x04 \x01(\bR\x06leader\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\x12\x12\n" +
+	"\x04size\x18\x06 \x01(\x04R\x04size\x12\x12\n" +
+	"\x04used\x18\a \x01(\x04R\x04used\x12\x14\n" +
+	"\x05quota\x18\b \x01(\x04R\x05quota\x12\x16\n" +
+	"\x06behind\x18\t \x01(\x04R\x06behind\x12\x16\n" +
+	"\x06alarms\x18\n" +
+	" \x03(\tR\x06alarms\"f\n" +
+	"\x06Tenure\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\x04R\x05token\x12\x18\n" +
+	"\areplica\x18\x02 \x01(\tR\areplica\x12\x14\n" +
+	"\x05began\x18\x03 \x01(\tR\x05began\x12\x16\n" +
+	"\x06before\x18\x04 \x01(\tR\x06before\"\x11\n" +
+	"\x0fHandOverRequest\"\x12\n" +
+	"\x10HandOverResponse\"\x0e\n" +
 	"\fHelloRequest\"\xab\x01\n" +
 	"\rHelloResponse\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x1a\n" +
@@ -8443,7 +8958,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\aBackups\x12\x1a.ostraka.v1.BackupsRequest\x1a\x1b.ostraka.v1.BackupsResponse\x12H\n" +
 	"\tBackupSet\x12\x1c.ostraka.v1.BackupSetRequest\x1a\x1d.ostraka.v1.BackupSetResponse\x126\n" +
 	"\x03SOS\x12\x16.ostraka.v1.SOSRequest\x1a\x17.ostraka.v1.SOSResponse\x12B\n" +
-	"\aSOSSaid\x12\x1a.ostraka.v1.SOSSaidRequest\x1a\x1b.ostraka.v1.SOSSaidResponse2\xbb\x11\n" +
+	"\aSOSSaid\x12\x1a.ostraka.v1.SOSSaidRequest\x1a\x1b.ostraka.v1.SOSSaidResponse2\xc9\x12\n" +
 	"\bOperator\x12?\n" +
 	"\x06Status\x12\x19.ostraka.v1.StatusRequest\x1a\x1a.ostraka.v1.StatusResponse\x12?\n" +
 	"\x06Invite\x12\x19.ostraka.v1.InviteRequest\x1a\x1a.ostraka.v1.InviteResponse\x129\n" +
@@ -8476,7 +8991,9 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"NoteBackup\x12\x1d.ostraka.v1.NoteBackupRequest\x1a\x1e.ostraka.v1.NoteBackupResponse\x12B\n" +
 	"\aBackups\x12\x1a.ostraka.v1.BackupsRequest\x1a\x1b.ostraka.v1.BackupsResponse\x12?\n" +
 	"\x06Answer\x12\x19.ostraka.v1.AnswerRequest\x1a\x1a.ostraka.v1.AnswerResponse\x12E\n" +
-	"\bActivate\x12\x1b.ostraka.v1.ActivateRequest\x1a\x1c.ostraka.v1.ActivateResponse\x129\n" +
+	"\bActivate\x12\x1b.ostraka.v1.ActivateRequest\x1a\x1c.ostraka.v1.ActivateResponse\x12E\n" +
+	"\bReplicas\x12\x1b.ostraka.v1.ReplicasRequest\x1a\x1c.ostraka.v1.ReplicasResponse\x12E\n" +
+	"\bHandOver\x12\x1b.ostraka.v1.HandOverRequest\x1a\x1c.ostraka.v1.HandOverResponse\x129\n" +
 	"\x04Stop\x12\x17.ostraka.v1.StopRequest\x1a\x18.ostraka.v1.StopResponseB5Z3github.com/ostraka/ostraka/api/ostraka/v1;ostrakav1b\x06proto3"
 
 var (
@@ -8491,278 +9008,292 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 118)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 125)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
-	(*HelloRequest)(nil),             // 0: ostraka.v1.HelloRequest
-	(*HelloResponse)(nil),            // 1: ostraka.v1.HelloResponse
-	(*TokenRequest)(nil),             // 2: ostraka.v1.TokenRequest
-	(*TokenResponse)(nil),            // 3: ostraka.v1.TokenResponse
-	(*SubmitRequest)(nil),            // 4: ostraka.v1.SubmitRequest
-	(*Contribution)(nil),             // 5: ostraka.v1.Contribution
-	(*Signed)(nil),                   // 6: ostraka.v1.Signed
-	(*Vote)(nil),                     // 7: ostraka.v1.Vote
-	(*SubmitResponse)(nil),           // 8: ostraka.v1.SubmitResponse
-	(*RosterRequest)(nil),            // 9: ostraka.v1.RosterRequest
-	(*RosterResponse)(nil),           // 10: ostraka.v1.RosterResponse
-	(*Roster)(nil),                   // 11: ostraka.v1.Roster
-	(*CharterRequest)(nil),           // 12: ostraka.v1.CharterRequest
-	(*CharterResponse)(nil),          // 13: ostraka.v1.CharterResponse
-	(*PendingCharter)(nil),           // 14: ostraka.v1.PendingCharter
-	(*Frozen)(nil),                   // 15: ostraka.v1.Frozen
-	(*VaultsRequest)(nil),            // 16: ostraka.v1.VaultsRequest
-	(*VaultsResponse)(nil),           // 17: ostraka.v1.VaultsResponse
-	(*Vault)(nil),                    // 18: ostraka.v1.Vault
-	(*Member)(nil),                   // 19: ostraka.v1.Member
-	(*Root)(nil),                     // 20: ostraka.v1.Root
-	(*Holder)(nil),                   // 21: ostraka.v1.Holder
-	(*AccountsRequest)(nil),          // 22: ostraka.v1.AccountsRequest
-	(*AccountsResponse)(nil),         // 23: ostraka.v1.AccountsResponse
-	(*Account)(nil),                  // 24: ostraka.v1.Account
-	(*NewAddressRequest)(nil),        // 25: ostraka.v1.NewAddressRequest
-	(*NewAddressResponse)(nil),       // 26: ostraka.v1.NewAddressResponse
-	(*AddressesRequest)(nil),         // 27: ostraka.v1.AddressesRequest
-	(*AddressesResponse)(nil),        // 28: ostraka.v1.AddressesResponse
-	(*Address)(nil),                  // 29: ostraka.v1.Address
-	(*IntentsRequest)(nil),           // 30: ostraka.v1.IntentsRequest
-	(*IntentsResponse)(nil),          // 31: ostraka.v1.IntentsResponse
-	(*IntentRequest)(nil),            // 32: ostraka.v1.IntentRequest
-	(*IntentResponse)(nil),           // 33: ostraka.v1.IntentResponse
-	(*Intent)(nil),                   // 34: ostraka.v1.Intent
-	(*Ballot)(nil),                   // 35: ostraka.v1.Ballot
-	(*Decision)(nil),                 // 36: ostraka.v1.Decision
-	(*Fact)(nil),                     // 37: ostraka.v1.Fact
-	(*QuoteRequest)(nil),             // 38: ostraka.v1.QuoteRequest
-	(*QuoteResponse)(nil),            // 39: ostraka.v1.QuoteResponse
-	(*BlockRequest)(nil),             // 40: ostraka.v1.BlockRequest
-	(*BlockResponse)(nil),            // 41: ostraka.v1.BlockResponse
-	(*SessionsRequest)(nil),          // 42: ostraka.v1.SessionsRequest
-	(*SessionsResponse)(nil),         // 43: ostraka.v1.SessionsResponse
-	(*Session)(nil),                  // 44: ostraka.v1.Session
-	(*LogHeadRequest)(nil),           // 45: ostraka.v1.LogHeadRequest
-	(*LogHeadResponse)(nil),          // 46: ostraka.v1.LogHeadResponse
-	(*LogKeys)(nil),                  // 47: ostraka.v1.LogKeys
-	(*Cosigned)(nil),                 // 48: ostraka.v1.Cosigned
-	(*LogEntriesRequest)(nil),        // 49: ostraka.v1.LogEntriesRequest
-	(*LogEntriesResponse)(nil),       // 50: ostraka.v1.LogEntriesResponse
-	(*LogEntry)(nil),                 // 51: ostraka.v1.LogEntry
-	(*LogProofRequest)(nil),          // 52: ostraka.v1.LogProofRequest
-	(*LogProofResponse)(nil),         // 53: ostraka.v1.LogProofResponse
-	(*LogTileRequest)(nil),           // 54: ostraka.v1.LogTileRequest
-	(*LogTileResponse)(nil),          // 55: ostraka.v1.LogTileResponse
-	(*LogReadRequest)(nil),           // 56: ostraka.v1.LogReadRequest
-	(*LogReadResponse)(nil),          // 57: ostraka.v1.LogReadResponse
-	(*StatusRequest)(nil),            // 58: ostraka.v1.StatusRequest
-	(*ConfirmRestoreRequest)(nil),    // 59: ostraka.v1.ConfirmRestoreRequest
-	(*ConfirmRestoreResponse)(nil),   // 60: ostraka.v1.ConfirmRestoreResponse
-	(*StatusResponse)(nil),           // 61: ostraka.v1.StatusResponse
-	(*Peer)(nil),                     // 62: ostraka.v1.Peer
-	(*Burn)(nil),                     // 63: ostraka.v1.Burn
-	(*Check)(nil),                    // 64: ostraka.v1.Check
-	(*InviteRequest)(nil),            // 65: ostraka.v1.InviteRequest
-	(*InviteResponse)(nil),           // 66: ostraka.v1.InviteResponse
-	(*JoinRequest)(nil),              // 67: ostraka.v1.JoinRequest
-	(*JoinResponse)(nil),             // 68: ostraka.v1.JoinResponse
-	(*DropRequest)(nil),              // 69: ostraka.v1.DropRequest
-	(*DropResponse)(nil),             // 70: ostraka.v1.DropResponse
-	(*PrepareRosterRequest)(nil),     // 71: ostraka.v1.PrepareRosterRequest
-	(*PrepareCharterRequest)(nil),    // 72: ostraka.v1.PrepareCharterRequest
-	(*PrepareVetoRequest)(nil),       // 73: ostraka.v1.PrepareVetoRequest
-	(*PrepareRevocationRequest)(nil), // 74: ostraka.v1.PrepareRevocationRequest
-	(*PrepareFreezeRequest)(nil),     // 75: ostraka.v1.PrepareFreezeRequest
-	(*PrepareUnfreezeRequest)(nil),   // 76: ostraka.v1.PrepareUnfreezeRequest
-	(*PrepareVaultRequest)(nil),      // 77: ostraka.v1.PrepareVaultRequest
-	(*PrepareReshareRequest)(nil),    // 78: ostraka.v1.PrepareReshareRequest
-	(*PrepareResponse)(nil),          // 79: ostraka.v1.PrepareResponse
-	(*CharterChange)(nil),            // 80: ostraka.v1.CharterChange
-	(*Rival)(nil),                    // 81: ostraka.v1.Rival
-	(*AcceptRequest)(nil),            // 82: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),           // 83: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),           // 84: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),          // 85: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),              // 86: ostraka.v1.StopRequest
-	(*StopResponse)(nil),             // 87: ostraka.v1.StopResponse
-	(*CutExportRequest)(nil),         // 88: ostraka.v1.CutExportRequest
-	(*CutExportResponse)(nil),        // 89: ostraka.v1.CutExportResponse
-	(*NoteBackupRequest)(nil),        // 90: ostraka.v1.NoteBackupRequest
-	(*NoteBackupResponse)(nil),       // 91: ostraka.v1.NoteBackupResponse
-	(*BackupsRequest)(nil),           // 92: ostraka.v1.BackupsRequest
-	(*BackupsResponse)(nil),          // 93: ostraka.v1.BackupsResponse
-	(*ShownDrill)(nil),               // 94: ostraka.v1.ShownDrill
-	(*NotedBackup)(nil),              // 95: ostraka.v1.NotedBackup
-	(*BackedKey)(nil),                // 96: ostraka.v1.BackedKey
-	(*ShareProved)(nil),              // 97: ostraka.v1.ShareProved
-	(*BackupSetRequest)(nil),         // 98: ostraka.v1.BackupSetRequest
-	(*BackupSetResponse)(nil),        // 99: ostraka.v1.BackupSetResponse
-	(*AnswerRequest)(nil),            // 100: ostraka.v1.AnswerRequest
-	(*AnswerResponse)(nil),           // 101: ostraka.v1.AnswerResponse
-	(*Answered)(nil),                 // 102: ostraka.v1.Answered
-	(*SOSRequest)(nil),               // 103: ostraka.v1.SOSRequest
-	(*SOSResponse)(nil),              // 104: ostraka.v1.SOSResponse
-	(*Rescue)(nil),                   // 105: ostraka.v1.Rescue
-	(*RescueNeed)(nil),               // 106: ostraka.v1.RescueNeed
-	(*RescueSeat)(nil),               // 107: ostraka.v1.RescueSeat
-	(*RescueKey)(nil),                // 108: ostraka.v1.RescueKey
-	(*RescueCase)(nil),               // 109: ostraka.v1.RescueCase
-	(*RescueActivation)(nil),         // 110: ostraka.v1.RescueActivation
-	(*RescueMute)(nil),               // 111: ostraka.v1.RescueMute
-	(*SOSSaidRequest)(nil),           // 112: ostraka.v1.SOSSaidRequest
-	(*SOSSaidResponse)(nil),          // 113: ostraka.v1.SOSSaidResponse
-	(*SOSSaid)(nil),                  // 114: ostraka.v1.SOSSaid
-	(*ActivateRequest)(nil),          // 115: ostraka.v1.ActivateRequest
-	(*ActivateResponse)(nil),         // 116: ostraka.v1.ActivateResponse
-	nil,                              // 117: ostraka.v1.Account.AddressesEntry
+	(*ReplicasRequest)(nil),          // 0: ostraka.v1.ReplicasRequest
+	(*ReplicasResponse)(nil),         // 1: ostraka.v1.ReplicasResponse
+	(*Replica)(nil),                  // 2: ostraka.v1.Replica
+	(*StoreMember)(nil),              // 3: ostraka.v1.StoreMember
+	(*Tenure)(nil),                   // 4: ostraka.v1.Tenure
+	(*HandOverRequest)(nil),          // 5: ostraka.v1.HandOverRequest
+	(*HandOverResponse)(nil),         // 6: ostraka.v1.HandOverResponse
+	(*HelloRequest)(nil),             // 7: ostraka.v1.HelloRequest
+	(*HelloResponse)(nil),            // 8: ostraka.v1.HelloResponse
+	(*TokenRequest)(nil),             // 9: ostraka.v1.TokenRequest
+	(*TokenResponse)(nil),            // 10: ostraka.v1.TokenResponse
+	(*SubmitRequest)(nil),            // 11: ostraka.v1.SubmitRequest
+	(*Contribution)(nil),             // 12: ostraka.v1.Contribution
+	(*Signed)(nil),                   // 13: ostraka.v1.Signed
+	(*Vote)(nil),                     // 14: ostraka.v1.Vote
+	(*SubmitResponse)(nil),           // 15: ostraka.v1.SubmitResponse
+	(*RosterRequest)(nil),            // 16: ostraka.v1.RosterRequest
+	(*RosterResponse)(nil),           // 17: ostraka.v1.RosterResponse
+	(*Roster)(nil),                   // 18: ostraka.v1.Roster
+	(*CharterRequest)(nil),           // 19: ostraka.v1.CharterRequest
+	(*CharterResponse)(nil),          // 20: ostraka.v1.CharterResponse
+	(*PendingCharter)(nil),           // 21: ostraka.v1.PendingCharter
+	(*Frozen)(nil),                   // 22: ostraka.v1.Frozen
+	(*VaultsRequest)(nil),            // 23: ostraka.v1.VaultsRequest
+	(*VaultsResponse)(nil),           // 24: ostraka.v1.VaultsResponse
+	(*Vault)(nil),                    // 25: ostraka.v1.Vault
+	(*Member)(nil),                   // 26: ostraka.v1.Member
+	(*Root)(nil),                     // 27: ostraka.v1.Root
+	(*Holder)(nil),                   // 28: ostraka.v1.Holder
+	(*AccountsRequest)(nil),          // 29: ostraka.v1.AccountsRequest
+	(*AccountsResponse)(nil),         // 30: ostraka.v1.AccountsResponse
+	(*Account)(nil),                  // 31: ostraka.v1.Account
+	(*NewAddressRequest)(nil),        // 32: ostraka.v1.NewAddressRequest
+	(*NewAddressResponse)(nil),       // 33: ostraka.v1.NewAddressResponse
+	(*AddressesRequest)(nil),         // 34: ostraka.v1.AddressesRequest
+	(*AddressesResponse)(nil),        // 35: ostraka.v1.AddressesResponse
+	(*Address)(nil),                  // 36: ostraka.v1.Address
+	(*IntentsRequest)(nil),           // 37: ostraka.v1.IntentsRequest
+	(*IntentsResponse)(nil),          // 38: ostraka.v1.IntentsResponse
+	(*IntentRequest)(nil),            // 39: ostraka.v1.IntentRequest
+	(*IntentResponse)(nil),           // 40: ostraka.v1.IntentResponse
+	(*Intent)(nil),                   // 41: ostraka.v1.Intent
+	(*Ballot)(nil),                   // 42: ostraka.v1.Ballot
+	(*Decision)(nil),                 // 43: ostraka.v1.Decision
+	(*Fact)(nil),                     // 44: ostraka.v1.Fact
+	(*QuoteRequest)(nil),             // 45: ostraka.v1.QuoteRequest
+	(*QuoteResponse)(nil),            // 46: ostraka.v1.QuoteResponse
+	(*BlockRequest)(nil),             // 47: ostraka.v1.BlockRequest
+	(*BlockResponse)(nil),            // 48: ostraka.v1.BlockResponse
+	(*SessionsRequest)(nil),          // 49: ostraka.v1.SessionsRequest
+	(*SessionsResponse)(nil),         // 50: ostraka.v1.SessionsResponse
+	(*Session)(nil),                  // 51: ostraka.v1.Session
+	(*LogHeadRequest)(nil),           // 52: ostraka.v1.LogHeadRequest
+	(*LogHeadResponse)(nil),          // 53: ostraka.v1.LogHeadResponse
+	(*LogKeys)(nil),                  // 54: ostraka.v1.LogKeys
+	(*Cosigned)(nil),                 // 55: ostraka.v1.Cosigned
+	(*LogEntriesRequest)(nil),        // 56: ostraka.v1.LogEntriesRequest
+	(*LogEntriesResponse)(nil),       // 57: ostraka.v1.LogEntriesResponse
+	(*LogEntry)(nil),                 // 58: ostraka.v1.LogEntry
+	(*LogProofRequest)(nil),          // 59: ostraka.v1.LogProofRequest
+	(*LogProofResponse)(nil),         // 60: ostraka.v1.LogProofResponse
+	(*LogTileRequest)(nil),           // 61: ostraka.v1.LogTileRequest
+	(*LogTileResponse)(nil),          // 62: ostraka.v1.LogTileResponse
+	(*LogReadRequest)(nil),           // 63: ostraka.v1.LogReadRequest
+	(*LogReadResponse)(nil),          // 64: ostraka.v1.LogReadResponse
+	(*StatusRequest)(nil),            // 65: ostraka.v1.StatusRequest
+	(*ConfirmRestoreRequest)(nil),    // 66: ostraka.v1.ConfirmRestoreRequest
+	(*ConfirmRestoreResponse)(nil),   // 67: ostraka.v1.ConfirmRestoreResponse
+	(*StatusResponse)(nil),           // 68: ostraka.v1.StatusResponse
+	(*Peer)(nil),                     // 69: ostraka.v1.Peer
+	(*Burn)(nil),                     // 70: ostraka.v1.Burn
+	(*Check)(nil),                    // 71: ostraka.v1.Check
+	(*InviteRequest)(nil),            // 72: ostraka.v1.InviteRequest
+	(*InviteResponse)(nil),           // 73: ostraka.v1.InviteResponse
+	(*JoinRequest)(nil),              // 74: ostraka.v1.JoinRequest
+	(*JoinResponse)(nil),             // 75: ostraka.v1.JoinResponse
+	(*DropRequest)(nil),              // 76: ostraka.v1.DropRequest
+	(*DropResponse)(nil),             // 77: ostraka.v1.DropResponse
+	(*PrepareRosterRequest)(nil),     // 78: ostraka.v1.PrepareRosterRequest
+	(*PrepareCharterRequest)(nil),    // 79: ostraka.v1.PrepareCharterRequest
+	(*PrepareVetoRequest)(nil),       // 80: ostraka.v1.PrepareVetoRequest
+	(*PrepareRevocationRequest)(nil), // 81: ostraka.v1.PrepareRevocationRequest
+	(*PrepareFreezeRequest)(nil),     // 82: ostraka.v1.PrepareFreezeRequest
+	(*PrepareUnfreezeRequest)(nil),   // 83: ostraka.v1.PrepareUnfreezeRequest
+	(*PrepareVaultRequest)(nil),      // 84: ostraka.v1.PrepareVaultRequest
+	(*PrepareReshareRequest)(nil),    // 85: ostraka.v1.PrepareReshareRequest
+	(*PrepareResponse)(nil),          // 86: ostraka.v1.PrepareResponse
+	(*CharterChange)(nil),            // 87: ostraka.v1.CharterChange
+	(*Rival)(nil),                    // 88: ostraka.v1.Rival
+	(*AcceptRequest)(nil),            // 89: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),           // 90: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),           // 91: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),          // 92: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),              // 93: ostraka.v1.StopRequest
+	(*StopResponse)(nil),             // 94: ostraka.v1.StopResponse
+	(*CutExportRequest)(nil),         // 95: ostraka.v1.CutExportRequest
+	(*CutExportResponse)(nil),        // 96: ostraka.v1.CutExportResponse
+	(*NoteBackupRequest)(nil),        // 97: ostraka.v1.NoteBackupRequest
+	(*NoteBackupResponse)(nil),       // 98: ostraka.v1.NoteBackupResponse
+	(*BackupsRequest)(nil),           // 99: ostraka.v1.BackupsRequest
+	(*BackupsResponse)(nil),          // 100: ostraka.v1.BackupsResponse
+	(*ShownDrill)(nil),               // 101: ostraka.v1.ShownDrill
+	(*NotedBackup)(nil),              // 102: ostraka.v1.NotedBackup
+	(*BackedKey)(nil),                // 103: ostraka.v1.BackedKey
+	(*ShareProved)(nil),              // 104: ostraka.v1.ShareProved
+	(*BackupSetRequest)(nil),         // 105: ostraka.v1.BackupSetRequest
+	(*BackupSetResponse)(nil),        // 106: ostraka.v1.BackupSetResponse
+	(*AnswerRequest)(nil),            // 107: ostraka.v1.AnswerRequest
+	(*AnswerResponse)(nil),           // 108: ostraka.v1.AnswerResponse
+	(*Answered)(nil),                 // 109: ostraka.v1.Answered
+	(*SOSRequest)(nil),               // 110: ostraka.v1.SOSRequest
+	(*SOSResponse)(nil),              // 111: ostraka.v1.SOSResponse
+	(*Rescue)(nil),                   // 112: ostraka.v1.Rescue
+	(*RescueNeed)(nil),               // 113: ostraka.v1.RescueNeed
+	(*RescueSeat)(nil),               // 114: ostraka.v1.RescueSeat
+	(*RescueKey)(nil),                // 115: ostraka.v1.RescueKey
+	(*RescueCase)(nil),               // 116: ostraka.v1.RescueCase
+	(*RescueActivation)(nil),         // 117: ostraka.v1.RescueActivation
+	(*RescueMute)(nil),               // 118: ostraka.v1.RescueMute
+	(*SOSSaidRequest)(nil),           // 119: ostraka.v1.SOSSaidRequest
+	(*SOSSaidResponse)(nil),          // 120: ostraka.v1.SOSSaidResponse
+	(*SOSSaid)(nil),                  // 121: ostraka.v1.SOSSaid
+	(*ActivateRequest)(nil),          // 122: ostraka.v1.ActivateRequest
+	(*ActivateResponse)(nil),         // 123: ostraka.v1.ActivateResponse
+	nil,                              // 124: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
-	6,   // 0: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
-	7,   // 1: ostraka.v1.SubmitRequest.vote:type_name -> ostraka.v1.Vote
-	5,   // 2: ostraka.v1.SubmitRequest.contribution:type_name -> ostraka.v1.Contribution
-	6,   // 3: ostraka.v1.RosterResponse.acceptances:type_name -> ostraka.v1.Signed
-	11,  // 4: ostraka.v1.RosterResponse.earlier:type_name -> ostraka.v1.Roster
-	6,   // 5: ostraka.v1.Roster.acceptances:type_name -> ostraka.v1.Signed
-	14,  // 6: ostraka.v1.CharterResponse.pending:type_name -> ostraka.v1.PendingCharter
-	6,   // 7: ostraka.v1.CharterResponse.revocations:type_name -> ostraka.v1.Signed
-	15,  // 8: ostraka.v1.CharterResponse.frozen:type_name -> ostraka.v1.Frozen
-	6,   // 9: ostraka.v1.PendingCharter.acceptances:type_name -> ostraka.v1.Signed
-	6,   // 10: ostraka.v1.PendingCharter.vetoes:type_name -> ostraka.v1.Signed
-	18,  // 11: ostraka.v1.VaultsResponse.vaults:type_name -> ostraka.v1.Vault
-	19,  // 12: ostraka.v1.Vault.members:type_name -> ostraka.v1.Member
-	20,  // 13: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
-	21,  // 14: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
-	24,  // 15: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	117, // 16: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
-	29,  // 17: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
-	29,  // 18: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
-	34,  // 19: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
-	34,  // 20: ostraka.v1.IntentResponse.intent:type_name -> ostraka.v1.Intent
-	35,  // 21: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
-	36,  // 22: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
-	37,  // 23: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
-	44,  // 24: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
-	48,  // 25: ostraka.v1.LogHeadResponse.cosigned:type_name -> ostraka.v1.Cosigned
-	47,  // 26: ostraka.v1.LogHeadResponse.known:type_name -> ostraka.v1.LogKeys
-	51,  // 27: ostraka.v1.LogEntriesResponse.entries:type_name -> ostraka.v1.LogEntry
-	62,  // 28: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
-	63,  // 29: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
-	64,  // 30: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	81,  // 31: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
-	80,  // 32: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
-	20,  // 33: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
-	95,  // 34: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
-	96,  // 35: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
-	94,  // 36: ostraka.v1.BackupsResponse.drills:type_name -> ostraka.v1.ShownDrill
-	97,  // 37: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
-	102, // 38: ostraka.v1.AnswerResponse.requests:type_name -> ostraka.v1.Answered
-	105, // 39: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
-	108, // 40: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
-	109, // 41: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
-	106, // 42: ostraka.v1.Rescue.needs:type_name -> ostraka.v1.RescueNeed
-	107, // 43: ostraka.v1.Rescue.seats:type_name -> ostraka.v1.RescueSeat
-	110, // 44: ostraka.v1.RescueCase.activations:type_name -> ostraka.v1.RescueActivation
-	111, // 45: ostraka.v1.RescueCase.mute:type_name -> ostraka.v1.RescueMute
-	114, // 46: ostraka.v1.SOSSaidResponse.said:type_name -> ostraka.v1.SOSSaid
-	0,   // 47: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	2,   // 48: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	4,   // 49: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	9,   // 50: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
-	12,  // 51: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	16,  // 52: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	22,  // 53: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	25,  // 54: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	27,  // 55: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	30,  // 56: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	32,  // 57: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	38,  // 58: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	40,  // 59: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
-	42,  // 60: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	92,  // 61: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
-	98,  // 62: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
-	103, // 63: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
-	112, // 64: ostraka.v1.People.SOSSaid:input_type -> ostraka.v1.SOSSaidRequest
-	58,  // 65: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	65,  // 66: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	67,  // 67: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	69,  // 68: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
-	71,  // 69: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	72,  // 70: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
-	73,  // 71: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
-	74,  // 72: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
-	75,  // 73: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
-	76,  // 74: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
-	12,  // 75: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
-	77,  // 76: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	78,  // 77: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	82,  // 78: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	84,  // 79: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	16,  // 80: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	30,  // 81: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	32,  // 82: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	42,  // 83: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	45,  // 84: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
-	49,  // 85: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
-	52,  // 86: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
-	54,  // 87: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
-	56,  // 88: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
-	59,  // 89: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	88,  // 90: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
-	90,  // 91: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
-	92,  // 92: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
-	100, // 93: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
-	115, // 94: ostraka.v1.Operator.Activate:input_type -> ostraka.v1.ActivateRequest
-	86,  // 95: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	1,   // 96: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	3,   // 97: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	8,   // 98: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	10,  // 99: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
-	13,  // 100: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	17,  // 101: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	23,  // 102: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	26,  // 103: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	28,  // 104: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	31,  // 105: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	33,  // 106: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	39,  // 107: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	41,  // 108: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
-	43,  // 109: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	93,  // 110: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
-	99,  // 111: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
-	104, // 112: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
-	113, // 113: ostraka.v1.People.SOSSaid:output_type -> ostraka.v1.SOSSaidResponse
-	61,  // 114: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	66,  // 115: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	68,  // 116: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	70,  // 117: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
-	79,  // 118: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	79,  // 119: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
-	79,  // 120: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
-	79,  // 121: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
-	79,  // 122: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
-	79,  // 123: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
-	13,  // 124: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
-	79,  // 125: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	79,  // 126: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	83,  // 127: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	85,  // 128: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	17,  // 129: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	31,  // 130: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	33,  // 131: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	43,  // 132: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	46,  // 133: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
-	50,  // 134: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
-	53,  // 135: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
-	55,  // 136: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
-	57,  // 137: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
-	60,  // 138: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	89,  // 139: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
-	91,  // 140: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
-	93,  // 141: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
-	101, // 142: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
-	116, // 143: ostraka.v1.Operator.Activate:output_type -> ostraka.v1.ActivateResponse
-	87,  // 144: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	96,  // [96:145] is the sub-list for method output_type
-	47,  // [47:96] is the sub-list for method input_type
-	47,  // [47:47] is the sub-list for extension type_name
-	47,  // [47:47] is the sub-list for extension extendee
-	0,   // [0:47] is the sub-list for field type_name
+	2,   // 0: ostraka.v1.ReplicasResponse.replicas:type_name -> ostraka.v1.Replica
+	3,   // 1: ostraka.v1.ReplicasResponse.members:type_name -> ostraka.v1.StoreMember
+	4,   // 2: ostraka.v1.ReplicasResponse.tenures:type_name -> ostraka.v1.Tenure
+	13,  // 3: ostraka.v1.SubmitRequest.signed:type_name -> ostraka.v1.Signed
+	14,  // 4: ostraka.v1.SubmitRequest.vote:type_name -> ostraka.v1.Vote
+	12,  // 5: ostraka.v1.SubmitRequest.contribution:type_name -> ostraka.v1.Contribution
+	13,  // 6: ostraka.v1.RosterResponse.acceptances:type_name -> ostraka.v1.Signed
+	18,  // 7: ostraka.v1.RosterResponse.earlier:type_name -> ostraka.v1.Roster
+	13,  // 8: ostraka.v1.Roster.acceptances:type_name -> ostraka.v1.Signed
+	21,  // 9: ostraka.v1.CharterResponse.pending:type_name -> ostraka.v1.PendingCharter
+	13,  // 10: ostraka.v1.CharterResponse.revocations:type_name -> ostraka.v1.Signed
+	22,  // 11: ostraka.v1.CharterResponse.frozen:type_name -> ostraka.v1.Frozen
+	13,  // 12: ostraka.v1.PendingCharter.acceptances:type_name -> ostraka.v1.Signed
+	13,  // 13: ostraka.v1.PendingCharter.vetoes:type_name -> ostraka.v1.Signed
+	25,  // 14: ostraka.v1.VaultsResponse.vaults:type_name -> ostraka.v1.Vault
+	26,  // 15: ostraka.v1.Vault.members:type_name -> ostraka.v1.Member
+	27,  // 16: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
+	28,  // 17: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
+	31,  // 18: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
+	124, // 19: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	36,  // 20: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
+	36,  // 21: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
+	41,  // 22: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
+	41,  // 23: ostraka.v1.IntentResponse.intent:type_name -> ostraka.v1.Intent
+	42,  // 24: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
+	43,  // 25: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
+	44,  // 26: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
+	51,  // 27: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
+	55,  // 28: ostraka.v1.LogHeadResponse.cosigned:type_name -> ostraka.v1.Cosigned
+	54,  // 29: ostraka.v1.LogHeadResponse.known:type_name -> ostraka.v1.LogKeys
+	58,  // 30: ostraka.v1.LogEntriesResponse.entries:type_name -> ostraka.v1.LogEntry
+	69,  // 31: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
+	70,  // 32: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
+	71,  // 33: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
+	88,  // 34: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
+	87,  // 35: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
+	27,  // 36: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
+	102, // 37: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
+	103, // 38: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
+	101, // 39: ostraka.v1.BackupsResponse.drills:type_name -> ostraka.v1.ShownDrill
+	104, // 40: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
+	109, // 41: ostraka.v1.AnswerResponse.requests:type_name -> ostraka.v1.Answered
+	112, // 42: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
+	115, // 43: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
+	116, // 44: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
+	113, // 45: ostraka.v1.Rescue.needs:type_name -> ostraka.v1.RescueNeed
+	114, // 46: ostraka.v1.Rescue.seats:type_name -> ostraka.v1.RescueSeat
+	117, // 47: ostraka.v1.RescueCase.activations:type_name -> ostraka.v1.RescueActivation
+	118, // 48: ostraka.v1.RescueCase.mute:type_name -> ostraka.v1.RescueMute
+	121, // 49: ostraka.v1.SOSSaidResponse.said:type_name -> ostraka.v1.SOSSaid
+	7,   // 50: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	9,   // 51: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	11,  // 52: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	16,  // 53: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
+	19,  // 54: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	23,  // 55: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	29,  // 56: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	32,  // 57: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	34,  // 58: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	37,  // 59: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	39,  // 60: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	45,  // 61: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	47,  // 62: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
+	49,  // 63: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	99,  // 64: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
+	105, // 65: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
+	110, // 66: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
+	119, // 67: ostraka.v1.People.SOSSaid:input_type -> ostraka.v1.SOSSaidRequest
+	65,  // 68: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	72,  // 69: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	74,  // 70: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	76,  // 71: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	78,  // 72: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	79,  // 73: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
+	80,  // 74: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
+	81,  // 75: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
+	82,  // 76: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
+	83,  // 77: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
+	19,  // 78: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
+	84,  // 79: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	85,  // 80: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	89,  // 81: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	91,  // 82: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	23,  // 83: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	37,  // 84: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	39,  // 85: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	49,  // 86: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	52,  // 87: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
+	56,  // 88: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
+	59,  // 89: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
+	61,  // 90: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
+	63,  // 91: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
+	66,  // 92: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	95,  // 93: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
+	97,  // 94: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
+	99,  // 95: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
+	107, // 96: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
+	122, // 97: ostraka.v1.Operator.Activate:input_type -> ostraka.v1.ActivateRequest
+	0,   // 98: ostraka.v1.Operator.Replicas:input_type -> ostraka.v1.ReplicasRequest
+	5,   // 99: ostraka.v1.Operator.HandOver:input_type -> ostraka.v1.HandOverRequest
+	93,  // 100: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	8,   // 101: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	10,  // 102: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	15,  // 103: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	17,  // 104: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
+	20,  // 105: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	24,  // 106: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	30,  // 107: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	33,  // 108: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	35,  // 109: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	38,  // 110: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	40,  // 111: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	46,  // 112: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	48,  // 113: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
+	50,  // 114: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	100, // 115: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
+	106, // 116: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
+	111, // 117: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
+	120, // 118: ostraka.v1.People.SOSSaid:output_type -> ostraka.v1.SOSSaidResponse
+	68,  // 119: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	73,  // 120: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	75,  // 121: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	77,  // 122: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	86,  // 123: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	86,  // 124: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
+	86,  // 125: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
+	86,  // 126: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
+	86,  // 127: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
+	86,  // 128: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
+	20,  // 129: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
+	86,  // 130: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	86,  // 131: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	90,  // 132: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	92,  // 133: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	24,  // 134: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	38,  // 135: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	40,  // 136: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	50,  // 137: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	53,  // 138: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
+	57,  // 139: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
+	60,  // 140: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
+	62,  // 141: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
+	64,  // 142: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
+	67,  // 143: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	96,  // 144: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
+	98,  // 145: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
+	100, // 146: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
+	108, // 147: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
+	123, // 148: ostraka.v1.Operator.Activate:output_type -> ostraka.v1.ActivateResponse
+	1,   // 149: ostraka.v1.Operator.Replicas:output_type -> ostraka.v1.ReplicasResponse
+	6,   // 150: ostraka.v1.Operator.HandOver:output_type -> ostraka.v1.HandOverResponse
+	94,  // 151: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	101, // [101:152] is the sub-list for method output_type
+	50,  // [50:101] is the sub-list for method input_type
+	50,  // [50:50] is the sub-list for extension type_name
+	50,  // [50:50] is the sub-list for extension extendee
+	0,   // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -8770,19 +9301,19 @@ func file_ostraka_v1_ostraka_proto_init() {
 	if File_ostraka_v1_ostraka_proto != nil {
 		return
 	}
-	file_ostraka_v1_ostraka_proto_msgTypes[4].OneofWrappers = []any{
+	file_ostraka_v1_ostraka_proto_msgTypes[11].OneofWrappers = []any{
 		(*SubmitRequest_Signed)(nil),
 		(*SubmitRequest_Vote)(nil),
 		(*SubmitRequest_Contribution)(nil),
 	}
-	file_ostraka_v1_ostraka_proto_msgTypes[40].OneofWrappers = []any{}
+	file_ostraka_v1_ostraka_proto_msgTypes[47].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   118,
+			NumMessages:   125,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,6 +55,8 @@ type Config struct {
 	Detach    bool                     // nodes outlive this process
 	Binaries  map[string]string        // by operator: what its node runs in place of Binary, from its next start on
 	Env       map[string][]string      // by operator: what its node's environment has besides, from its next start on
+	Hosts     map[string]string        // by operator: the address of its machine; else this one's loopback
+	Through   map[string][]string      // by operator: the command that runs its node, before the node's own, such as one that enters a network
 }
 
 // committee is how many operators hold the vault: the first ones.
@@ -202,7 +205,9 @@ var LightSeal = []string{"--passphrase-memory", "64"}
 // init runs `node init`.
 func (c *Circle) init(ctx context.Context, o *Operator) error {
 	var err error
-	if o.Link, o.People, err = freePorts(); err != nil {
+	if host := c.Hosts[o.Name]; host != "" {
+		o.Link, o.People = net.JoinHostPort(host, "7700"), net.JoinHostPort(host, "7701")
+	} else if o.Link, o.People, err = freePorts(); err != nil {
 		return err
 	}
 	args := []string{
@@ -273,7 +278,8 @@ func (c *Circle) run(ctx context.Context, o *Operator) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(c.binary(o), "node", "run", "--dir", o.Dir, "--passphrase-file", o.Passphrase, "--log-level", "info")
+	run := append(slices.Clone(c.Through[o.Name]), c.binary(o), "node", "run", "--dir", o.Dir, "--passphrase-file", o.Passphrase, "--log-level", "info")
+	cmd := exec.Command(run[0], run[1:]...)
 	cmd.Stderr = log
 	cmd.Env = append(cmd.Environ(), c.Env[o.Name]...)
 	if err := o.process.start(cmd, c.Detach); err != nil {

@@ -144,6 +144,10 @@ const (
 	OperatorAnswerProcedure = "/ostraka.v1.Operator/Answer"
 	// OperatorActivateProcedure is the fully-qualified name of the Operator's Activate RPC.
 	OperatorActivateProcedure = "/ostraka.v1.Operator/Activate"
+	// OperatorReplicasProcedure is the fully-qualified name of the Operator's Replicas RPC.
+	OperatorReplicasProcedure = "/ostraka.v1.Operator/Replicas"
+	// OperatorHandOverProcedure is the fully-qualified name of the Operator's HandOver RPC.
+	OperatorHandOverProcedure = "/ostraka.v1.Operator/HandOver"
 	// OperatorStopProcedure is the fully-qualified name of the Operator's Stop RPC.
 	OperatorStopProcedure = "/ostraka.v1.Operator/Stop"
 )
@@ -749,6 +753,10 @@ type OperatorClient interface {
 	Answer(context.Context, *connect.Request[v1.AnswerRequest]) (*connect.Response[v1.AnswerResponse], error)
 	// Activate says who, by this operator, shall hold the new shares of a vault in SOS. The nodes of the contributors agree on it by themselves.
 	Activate(context.Context, *connect.Request[v1.ActivateRequest]) (*connect.Response[v1.ActivateResponse], error)
+	// Replicas shows who of several replicas owns this node, and how the store is that they share. One that stands by answers it too.
+	Replicas(context.Context, *connect.Request[v1.ReplicasRequest]) (*connect.Response[v1.ReplicasResponse], error)
+	// HandOver gives the node to a replica that stands by, when no session runs. It answers when this one has fallen silent.
+	HandOver(context.Context, *connect.Request[v1.HandOverRequest]) (*connect.Response[v1.HandOverResponse], error)
 	// Stop ends the node gracefully.
 	Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error)
 }
@@ -944,6 +952,18 @@ func NewOperatorClient(httpClient connect.HTTPClient, baseURL string, opts ...co
 			connect.WithSchema(operatorMethods.ByName("Activate")),
 			connect.WithClientOptions(opts...),
 		),
+		replicas: connect.NewClient[v1.ReplicasRequest, v1.ReplicasResponse](
+			httpClient,
+			baseURL+OperatorReplicasProcedure,
+			connect.WithSchema(operatorMethods.ByName("Replicas")),
+			connect.WithClientOptions(opts...),
+		),
+		handOver: connect.NewClient[v1.HandOverRequest, v1.HandOverResponse](
+			httpClient,
+			baseURL+OperatorHandOverProcedure,
+			connect.WithSchema(operatorMethods.ByName("HandOver")),
+			connect.WithClientOptions(opts...),
+		),
 		stop: connect.NewClient[v1.StopRequest, v1.StopResponse](
 			httpClient,
 			baseURL+OperatorStopProcedure,
@@ -985,6 +1005,8 @@ type operatorClient struct {
 	backups           *connect.Client[v1.BackupsRequest, v1.BackupsResponse]
 	answer            *connect.Client[v1.AnswerRequest, v1.AnswerResponse]
 	activate          *connect.Client[v1.ActivateRequest, v1.ActivateResponse]
+	replicas          *connect.Client[v1.ReplicasRequest, v1.ReplicasResponse]
+	handOver          *connect.Client[v1.HandOverRequest, v1.HandOverResponse]
 	stop              *connect.Client[v1.StopRequest, v1.StopResponse]
 }
 
@@ -1138,6 +1160,16 @@ func (c *operatorClient) Activate(ctx context.Context, req *connect.Request[v1.A
 	return c.activate.CallUnary(ctx, req)
 }
 
+// Replicas calls ostraka.v1.Operator.Replicas.
+func (c *operatorClient) Replicas(ctx context.Context, req *connect.Request[v1.ReplicasRequest]) (*connect.Response[v1.ReplicasResponse], error) {
+	return c.replicas.CallUnary(ctx, req)
+}
+
+// HandOver calls ostraka.v1.Operator.HandOver.
+func (c *operatorClient) HandOver(ctx context.Context, req *connect.Request[v1.HandOverRequest]) (*connect.Response[v1.HandOverResponse], error) {
+	return c.handOver.CallUnary(ctx, req)
+}
+
 // Stop calls ostraka.v1.Operator.Stop.
 func (c *operatorClient) Stop(ctx context.Context, req *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error) {
 	return c.stop.CallUnary(ctx, req)
@@ -1204,6 +1236,10 @@ type OperatorHandler interface {
 	Answer(context.Context, *connect.Request[v1.AnswerRequest]) (*connect.Response[v1.AnswerResponse], error)
 	// Activate says who, by this operator, shall hold the new shares of a vault in SOS. The nodes of the contributors agree on it by themselves.
 	Activate(context.Context, *connect.Request[v1.ActivateRequest]) (*connect.Response[v1.ActivateResponse], error)
+	// Replicas shows who of several replicas owns this node, and how the store is that they share. One that stands by answers it too.
+	Replicas(context.Context, *connect.Request[v1.ReplicasRequest]) (*connect.Response[v1.ReplicasResponse], error)
+	// HandOver gives the node to a replica that stands by, when no session runs. It answers when this one has fallen silent.
+	HandOver(context.Context, *connect.Request[v1.HandOverRequest]) (*connect.Response[v1.HandOverResponse], error)
 	// Stop ends the node gracefully.
 	Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error)
 }
@@ -1395,6 +1431,18 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 		connect.WithSchema(operatorMethods.ByName("Activate")),
 		connect.WithHandlerOptions(opts...),
 	)
+	operatorReplicasHandler := connect.NewUnaryHandler(
+		OperatorReplicasProcedure,
+		svc.Replicas,
+		connect.WithSchema(operatorMethods.ByName("Replicas")),
+		connect.WithHandlerOptions(opts...),
+	)
+	operatorHandOverHandler := connect.NewUnaryHandler(
+		OperatorHandOverProcedure,
+		svc.HandOver,
+		connect.WithSchema(operatorMethods.ByName("HandOver")),
+		connect.WithHandlerOptions(opts...),
+	)
 	operatorStopHandler := connect.NewUnaryHandler(
 		OperatorStopProcedure,
 		svc.Stop,
@@ -1463,6 +1511,10 @@ func NewOperatorHandler(svc OperatorHandler, opts ...connect.HandlerOption) (str
 			operatorAnswerHandler.ServeHTTP(w, r)
 		case OperatorActivateProcedure:
 			operatorActivateHandler.ServeHTTP(w, r)
+		case OperatorReplicasProcedure:
+			operatorReplicasHandler.ServeHTTP(w, r)
+		case OperatorHandOverProcedure:
+			operatorHandOverHandler.ServeHTTP(w, r)
 		case OperatorStopProcedure:
 			operatorStopHandler.ServeHTTP(w, r)
 		default:
@@ -1592,6 +1644,14 @@ func (UnimplementedOperatorHandler) Answer(context.Context, *connect.Request[v1.
 
 func (UnimplementedOperatorHandler) Activate(context.Context, *connect.Request[v1.ActivateRequest]) (*connect.Response[v1.ActivateResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.Activate is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) Replicas(context.Context, *connect.Request[v1.ReplicasRequest]) (*connect.Response[v1.ReplicasResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.Replicas is not implemented"))
+}
+
+func (UnimplementedOperatorHandler) HandOver(context.Context, *connect.Request[v1.HandOverRequest]) (*connect.Response[v1.HandOverResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.Operator.HandOver is not implemented"))
 }
 
 func (UnimplementedOperatorHandler) Stop(context.Context, *connect.Request[v1.StopRequest]) (*connect.Response[v1.StopResponse], error) {

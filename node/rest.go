@@ -1,0 +1,125 @@
+package node
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ostraka/ostraka/mpc/engine"
+)
+
+// Before a replica hands its node over it asks its peers for a rest: they begin nothing with it until the next owner says that all are there (spec/replicas
+// 4). It is no more than what a peer could have by its silence.
+
+// restFor is when a rest ends, whatever became of the peer.
+const restFor = 30 * time.Second
+
+// presentFor is how long a new process waits for all to greet it, before it says that it is there.
+const presentFor = 3 * time.Second
+
+// rests are who asked for a rest, who gave us one, and whom we told that it is over.
+type rests struct {
+	mu    sync.Mutex
+	until map[engine.PartyID]time.Time
+	given map[engine.PartyID]bool
+	told  map[engine.PartyID]bool // Tick's own, as is
+	since time.Time               // when this process ticked first
+}
+
+// takeRest takes a peer's wish, and answers it. The answer comes behind every setup that was sent to it before.
+func (n *Node) takeRest(now time.Time, link engine.PartyID, body []byte) error {
+	if len(body) != 0 {
+		return fmt.Errorf("decode a wish for a rest: %d bytes", len(body))
+	}
+	n.rests.mu.Lock()
+	if n.rests.until == nil {
+		n.rests.until = map[engine.PartyID]time.Time{}
+	}
+	n.rests.until[link] = now.Add(restFor)
+	n.rests.mu.Unlock()
+	n.send(link, []byte{frameRests})
+	return nil
+}
+
+// takeRests takes a peer's answer.
+func (n *Node) takeRests(link engine.PartyID, body []byte) error {
+	if len(body) != 0 {
+		return fmt.Errorf("decode the answer to a wish for a rest: %d bytes", len(body))
+	}
+	n.rests.mu.Lock()
+	defer n.rests.mu.Unlock()
+	if n.rests.given != nil {
+		n.rests.given[link] = true
+	}
+	return nil
+}
+
+// resting says whether a peer asked that nothing be begun with it.
+func (n *Node) resting(p engine.PartyID) bool {
+	n.rests.mu.Lock()
+	defer n.rests.mu.Unlock()
+	_, ok := n.rests.until[p]
+	return ok
+}
+
+// endRests ends those that took too long. A clock that was set back must not make one longer.
+func (n *Node) endRests(now time.Time) {
+	n.rests.mu.Lock()
+	defer n.rests.mu.Unlock()
+	maps.DeleteFunc(n.rests.until, func(_ engine.PartyID, until time.Time) bool {
+		return now.After(until) || until.Sub(now) > restFor
+	})
+}
+
+// takePresent ends a peer's rest.
+func (n *Node) takePresent(link engine.PartyID, body []byte) error {
+	if len(body) != 0 {
+		return fmt.Errorf("decode the end of a rest: %d bytes", len(body))
+	}
+	n.rests.mu.Lock()
+	defer n.rests.mu.Unlock()
+	delete(n.rests.until, link)
+	return nil
+}
+
+// tellPresent tells peers, once in a process's life, that a rest which the last one asked for is over: when all have greeted this one, since till then
+// it takes part in no session with them; who is away is not waited for long.
+func (n *Node) tellPresent(now time.Time) {
+	r := &n.rests
+	if r.told == nil {
+		r.told, r.since = map[engine.PartyID]bool{}, now
+	}
+	absent := func(p engine.PartyID) bool { return !n.linked(p) || n.Fence.Wary(p) != nil }
+	if now.Sub(r.since) < presentFor && slices.ContainsFunc(n.Peers(), absent) {
+		return
+	}
+	for _, p := range n.Peers() {
+		if !r.told[p] && n.wireNow(p) >= WireLogs {
+			r.told[p] = true
+			n.send(p, []byte{framePresent})
+		}
+	}
+}
+
+// askRest asks all peers that are there for a rest.
+func (n *Node) askRest() (asked []engine.PartyID) {
+	n.rests.mu.Lock()
+	n.rests.given = map[engine.PartyID]bool{}
+	n.rests.mu.Unlock()
+	for _, p := range n.Peers() {
+		if n.wireNow(p) >= WireLogs {
+			asked = append(asked, p)
+			n.send(p, []byte{frameRest})
+		}
+	}
+	return asked
+}
+
+// allRest says whether all of them gave it.
+func (n *Node) allRest(asked []engine.PartyID) bool {
+	n.rests.mu.Lock()
+	defer n.rests.mu.Unlock()
+	return !slices.ContainsFunc(asked, func(p engine.PartyID) bool { return !n.rests.given[p] })
+}

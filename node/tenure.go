@@ -1,0 +1,178 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/store"
+	"github.com/ostraka/ostraka/node/store/etcd"
+)
+
+// A Tenure is the time in which this replica owns its node: it alone decides, signs and writes. The store ends it when another replica takes over,
+// and refuses every batch of an owner of before (spec/replicas 2). A tenure is to peers what a process is: it has an instance of its own (node/fence),
+// and nothing of a session outlives it.
+type Tenure struct {
+	Replica *Replica
+	Since   time.Time
+	hold    *etcd.Tenure
+
+	leaving atomic.Bool // a hand-over was asked for: nothing is begun
+
+	mu      sync.RWMutex // held for reading while a frame that may begin a session is taken
+	retired bool         // nothing is taken any more
+	closed  chan struct{}
+}
+
+func newTenure(r *Replica, hold *etcd.Tenure) *Tenure {
+	return &Tenure{Replica: r, Since: time.Now(), hold: hold, closed: make(chan struct{})}
+}
+
+// endTenure lets go of the frames that nobody takes any more. The streams are ended first, so that they are acknowledged to nobody.
+func (d *Daemon) endTenure() {
+	if d.Tenure.gone() {
+		d.Link.Pause()
+	}
+	close(d.Tenure.closed)
+}
+
+const (
+	checkTenure = 50 * time.Millisecond // how often a tenure is looked at; Until leaves more than that
+	drainFor    = 20 * time.Second      // a hand-over waits so long for sessions to end
+	restWait    = 2 * time.Second       // and so long for peers to say that they begin nothing more
+	drainStep   = 5 * time.Millisecond
+)
+
+// errOver ends the work of a tenure that another replica ended, errHanded of one that was handed over.
+var (
+	errOver   = errors.New("another replica owns this node now, or may")
+	errHanded = errors.New("this replica handed the node over")
+)
+
+// ErrBusy says that the node cannot be handed over at this moment.
+var ErrBusy = errors.New("not now")
+
+// over says whether what failed with this error failed because the tenure is over.
+func (t *Tenure) over(err error) bool {
+	if t == nil {
+		return false
+	}
+	select {
+	case <-t.hold.Lost():
+		return true
+	default:
+		return errors.Is(err, store.ErrFenced)
+	}
+}
+
+// holdTenure silences the link while this replica cannot tell whether it still owns the node, and ends the work when it does not.
+func (d *Daemon) holdTenure(ctx context.Context) {
+	t := time.NewTicker(checkTenure)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.Tenure.hold.Lost():
+			d.Link.Pause()
+			d.end(errOver)
+			return
+		case <-t.C:
+		}
+		switch {
+		case time.Until(d.Tenure.hold.Until()) <= 0:
+			d.Link.Pause()
+		case !d.Tenure.gone():
+			d.Link.Resume()
+		}
+	}
+}
+
+// end makes run return.
+func (d *Daemon) end(err error) {
+	select {
+	case d.fail <- err:
+	default:
+	}
+}
+
+// HandOver ends this replica's tenure for another one that stands by: it begins nothing more, waits until no session runs, falls silent, and gives
+// the node up. What peers sent meanwhile they send to the next owner again, since nobody acknowledged it: no session fails for it.
+func (d *Daemon) HandOver(ctx context.Context) error {
+	t := d.Tenure
+	if t == nil {
+		return errors.New("hand over: this node is one process with a store of its own: `ostraka node migrate-store` moves it to a store for several replicas")
+	}
+	if err := t.Replica.standsBy(ctx, time.Now()); err != nil {
+		return fmt.Errorf("hand over: %w", err)
+	}
+	if !t.leaving.CompareAndSwap(false, true) {
+		return fmt.Errorf("hand over: %w: it is under way already", ErrBusy)
+	}
+	ctx, cancel := context.WithTimeout(ctx, drainFor)
+	defer cancel()
+	d.beginNothing(ctx)
+	for !t.retire(func() bool { return !d.Sessions.Busy(func(*mpc.Setup) bool { return true }) }) {
+		select {
+		case <-ctx.Done():
+			t.leaving.Store(false)
+			return fmt.Errorf("hand over: %w: sessions ran for %v: `ostraka session list` shows them; try again when they are over", ErrBusy, drainFor)
+		case <-time.After(drainStep):
+		}
+	}
+	d.Link.Pause()
+	d.log.Info("this replica hands the node over")
+	d.end(errHanded)
+	return nil
+}
+
+// beginNothing asks the peers to begin nothing with this node, and waits for their answers, but not long: who gives none costs a session at most.
+func (d *Daemon) beginNothing(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, restWait)
+	defer cancel()
+	for asked := d.askRest(); !d.allRest(asked); {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(drainStep):
+		}
+	}
+}
+
+// retire takes no frames any more, if idle says that no session runs.
+func (t *Tenure) retire(idle func() bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.retired = t.retired || idle()
+	return t.retired
+}
+
+// gone says whether the node was given up.
+func (t *Tenure) gone() bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.retired
+}
+
+// Leaving says that nothing is to be begun any more.
+func (t *Tenure) Leaving() bool { return t != nil && t.leaving.Load() }
+
+// taking calls take, unless the node was given up: then it waits for the end, so that the frame is never acknowledged.
+func (t *Tenure) taking(take func()) {
+	if t == nil {
+		take()
+		return
+	}
+	t.mu.RLock()
+	if t.retired {
+		t.mu.RUnlock()
+		<-t.closed
+		return
+	}
+	defer t.mu.RUnlock()
+	take()
+}
