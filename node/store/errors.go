@@ -15,6 +15,7 @@ var (
 	ErrClosed   = errors.New("store is closed")
 	ErrVersion  = errors.New("store has a format that this program does not know")
 	ErrLocked   = errors.New("store is in use by another process")
+	ErrFenced   = errors.New("another replica owns the store now: nothing was written") // and the store is closed for good
 )
 
 // A ConflictError names the first condition that did not hold. Nothing was written.

@@ -101,7 +101,7 @@ func FuzzName(f *testing.F) {
 }
 
 func TestErrorsTellOutcomes(t *testing.T) {
-	all := []error{ErrNotFound, ErrConflict, ErrUnknown, ErrFull, ErrCorrupt, ErrInvalid, ErrClosed, ErrVersion, ErrLocked}
+	all := []error{ErrNotFound, ErrConflict, ErrUnknown, ErrFull, ErrCorrupt, ErrInvalid, ErrClosed, ErrVersion, ErrLocked, ErrFenced}
 	for _, c := range []struct {
 		err  error
 		is   error
