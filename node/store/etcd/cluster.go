@@ -31,7 +31,7 @@ func Connect(ctx context.Context, o Options) (_ *Cluster, err error) {
 		return nil, err
 	}
 	o = o.withDefaults()
-	conf, err := o.tls()
+	conf, err := o.TLS()
 	if err != nil {
 		return nil, err
 	}

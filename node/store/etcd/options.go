@@ -88,8 +88,8 @@ func (o Options) checkEndpoint(endpoint string) error {
 	return fmt.Errorf("store: endpoints: %q: the scheme is https", endpoint)
 }
 
-// tls makes the client's side of the connections; nil if no files are named.
-func (o Options) tls() (*tls.Config, error) {
+// TLS makes the client's side of the connections; nil if no files are named.
+func (o Options) TLS() (*tls.Config, error) {
 	if o.CA == "" {
 		return nil, nil
 	}
