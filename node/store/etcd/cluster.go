@@ -25,7 +25,10 @@ type Cluster struct {
 	closing sync.Once
 }
 
-// Connect makes the links, and asks for one answer: an error says which member said what.
+// patience is how long Connect waits for an answer.
+const patience = 15 * time.Second
+
+// Connect makes the links, and asks for one answer, for 15 s at most: an error says which member said what.
 func Connect(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -48,6 +51,8 @@ func Connect(ctx context.Context, o Options) (_ *Cluster, err error) {
 		}
 		c.links.all = append(c.links.all, k)
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	if _, _, _, err := c.Owner(ctx); err != nil {
 		return nil, fmt.Errorf("connect to the store's cluster: %w", err)
 	}

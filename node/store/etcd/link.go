@@ -77,6 +77,15 @@ func (l *links) now() (*link, uint32) {
 // failed moves on to the next member, if n is still the one asked: of many calls that fail at once the first moves it.
 func (l *links) failed(n uint32) { l.best.CompareAndSwap(n, n+1) }
 
+// prefer asks this member from now on: the leader's answers come without a detour.
+func (l *links) prefer(i int) {
+	n := l.best.Load()
+	k := uint32(len(l.all))
+	if at := n % k; at != uint32(i) {
+		l.best.CompareAndSwap(n, n-at+k+uint32(i))
+	}
+}
+
 // once asks the member that answered last, once. An error that another member may not give moves the next call on to that one.
 func once[R any](ctx context.Context, l *links, limit time.Duration, ask func(context.Context, *link) (R, error)) (R, error) {
 	k, n := l.now()

@@ -44,16 +44,18 @@ func (r *room) end() {
 	<-r.done
 }
 
-// look asks every member. Who does not answer says nothing.
+// look asks every member, and finds the leader on the way. Who does not answer says nothing.
 func (r *room) look(ctx context.Context, c *Cluster) {
 	ctx, cancel := context.WithTimeout(ctx, looks)
 	defer cancel()
 	answers := make(chan *pb.StatusResponse, len(c.links.all))
-	for _, k := range c.links.all {
+	for i, k := range c.links.all {
 		go func() {
 			st, err := k.maint.Status(ctx, &pb.StatusRequest{})
 			if err != nil {
 				st = nil
+			} else if st.Leader == st.Header.MemberId {
+				c.links.prefer(i)
 			}
 			answers <- st
 		}()

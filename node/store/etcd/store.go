@@ -63,7 +63,8 @@ func (c *Cluster) openStore(ctx context.Context, t *Tenure) (*Store, error) {
 	return s, nil
 }
 
-// enter counts a call under way; the caller calls the function it gets when it is over. The context ends with the caller's or with the tenure.
+// enter counts a call under way; the caller calls the function it gets when it is over. The context ends with the caller's, or a moment after
+// the tenure: where the cluster answers, it says by then what became of a batch that was on its way.
 func (s *Store) enter(ctx context.Context) (context.Context, func(), error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
@@ -78,7 +79,10 @@ func (s *Store) enter(ctx context.Context) (context.Context, func(), error) {
 	}
 	s.under.Add(1)
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
+	stop := context.AfterFunc(s.ctx, func() {
+		s.t.c.pause(ctx, firstTry)
+		cancel(context.Cause(s.ctx))
+	})
 	return ctx, func() { stop(); cancel(nil); s.under.Done() }, nil
 }
 

@@ -22,6 +22,9 @@ type Driver struct {
 	// written is true. It returns false if the driver cannot.
 	Unknown func(s store.Store, written bool) bool
 
+	// Costly says that a batch takes milliseconds of several processes: races are then run with fewer workers and keys.
+	Costly bool
+
 	// Files are the files at dir that hold records; every byte in them may rot. Nil:
 	// the driver keeps nothing on disk, and kill and rot are not tested.
 	Files func(dir string) []string
@@ -126,9 +129,11 @@ func getPutDelete(t *testing.T, d Driver) {
 // One presignature, one burn, one setup: 32 workers want each of 200 keys.
 func oneWinner(t *testing.T, d Driver) {
 	s := fresh(t, d)
-	const keys, workers = 200, 32
-	var wins [keys]atomic.Int32
-	var owner [keys]atomic.Int32
+	keys, workers := 200, 32
+	if d.Costly {
+		keys, workers = 40, 8
+	}
+	wins, owner := make([]atomic.Int32, keys), make([]atomic.Int32, keys)
 	parallel(t, workers, func(w int) error {
 		for i := range keys {
 			k := (i + w*7) % keys
@@ -172,7 +177,10 @@ func parallel(t *testing.T, n int, f func(i int) error) {
 func compareAndSwap(t *testing.T, d Driver) {
 	s := fresh(t, d)
 	commit(t, s, put("n", ""))
-	const workers, each = 8, 25
+	workers, each := 8, 25
+	if d.Costly {
+		workers, each = 4, 8
+	}
 	parallel(t, workers, func(int) error {
 		for done := 0; done < each; {
 			it, err := s.Get(ctx, "n")
@@ -374,8 +382,12 @@ func contextEnds(t *testing.T, d Driver) {
 	wantNone(t, s, "a")
 
 	// Ended under way: whatever Commit says, what the store holds must agree with it.
+	times := 30
+	if d.Costly {
+		times = 8
+	}
 	parallel(t, 8, func(w int) error {
-		for i := range 30 {
+		for i := range times {
 			c, cancel := context.WithCancel(ctx)
 			go cancel()
 			key := fmt.Sprintf("k/%d/%d", w, i)
@@ -428,7 +440,11 @@ func reopen(t *testing.T, d Driver) {
 	dir := t.TempDir() + "/s"
 	s := open(t, d, dir)
 	revs := map[string]uint64{}
-	for i := range 300 {
+	times := 300
+	if d.Costly {
+		times = 90
+	}
+	for i := range times {
 		k := fmt.Sprintf("k/%d", i%60)
 		revs[k] = commit(t, s, put(k, fmt.Sprint(k, strings.Repeat("v", i*11))))
 	}

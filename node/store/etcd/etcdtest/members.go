@@ -1,0 +1,200 @@
+//go:build unix
+
+// Package etcdtest starts real members for tests: processes of cmd/ostraka-store on loopback, in folders of their own, with certificates
+// that it made; and proxies that cut, stall and mute the links to them.
+package etcdtest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/ostraka/ostraka/node/store/etcd"
+)
+
+// Members are the processes of one cluster.
+type Members struct {
+	All     []*Member
+	dir     string
+	program string
+	cluster string
+	more    []string // arguments of run
+}
+
+// A Member is one of them.
+type Member struct {
+	Name     string
+	Endpoint string // for replicas
+	peer     string
+	m        *Members
+
+	mu  sync.Mutex
+	cmd *exec.Cmd
+	log bytes.Buffer
+}
+
+// Start builds the program, makes certificates for replicas r1 to r4, and starts n members with more arguments. The caller calls Stop.
+func Start(n int, more ...string) (_ *Members, err error) {
+	c := &Members{more: more}
+	if c.dir, err = os.MkdirTemp("", "ostraka-members-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			c.Stop()
+		}
+	}()
+	if c.program, err = build(); err != nil {
+		return nil, err
+	}
+	var certs, all []string
+	for i := range n {
+		m := &Member{Name: string(rune('a' + i)), m: c}
+		if m.Endpoint, err = free(); err != nil {
+			return nil, err
+		}
+		if m.peer, err = free(); err != nil {
+			return nil, err
+		}
+		c.All = append(c.All, m)
+		certs, all = append(certs, m.Name+"=127.0.0.1"), append(all, m.Name+"="+m.peer)
+	}
+	c.cluster = strings.Join(all, ",")
+	if _, err := c.Run("certs", "--dir", c.dir+"/certs", "--members", strings.Join(certs, ","), "--replicas", "r1,r2,r3,r4"); err != nil {
+		return nil, err
+	}
+	for _, m := range c.All {
+		if err := m.Start(); err != nil {
+			return nil, err
+		}
+	}
+	for _, m := range c.All {
+		if err := m.Await(); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// build makes the program once for all runs: an up-to-date one is not linked again.
+func build() (string, error) {
+	mod, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the module: %w", err)
+	}
+	program := filepath.Join(filepath.Dir(strings.TrimSpace(string(mod))), ".cache", "ostraka-store", "ostraka-store")
+	if out, err := exec.Command("go", "build", "-o", program, "github.com/ostraka/ostraka/cmd/ostraka-store").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build ostraka-store: %w\n%s", err, out)
+	}
+	return program, nil
+}
+
+// free is a URL whose port nobody uses now.
+func free() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return "https://" + l.Addr().String(), l.Close()
+}
+
+// Run runs the program and returns what it prints.
+func (c *Members) Run(args ...string) (string, error) {
+	var out, errs bytes.Buffer
+	cmd := exec.Command(c.program, args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("ostraka-store %s: %w\n%s", args[0], err, errs.String())
+	}
+	return out.String(), nil
+}
+
+// File is a file of the certificates' folder.
+func (c *Members) File(name string) string { return filepath.Join(c.dir, "certs", name) }
+
+// Dir is the folder below which the members keep their data.
+func (c *Members) Dir() string { return c.dir }
+
+// Flags are those with which the program finds the members.
+func (c *Members) Flags() []string {
+	return []string{"--endpoints", strings.Join(c.Endpoints(), ","), "--ca", c.File("ca.crt"), "--cert", c.File("replica-r1.crt"), "--key", c.File("replica-r1.key")}
+}
+
+// Endpoints are those of all members.
+func (c *Members) Endpoints() (all []string) {
+	for _, m := range c.All {
+		all = append(all, m.Endpoint)
+	}
+	return all
+}
+
+// Options are those of a replica, r1 to r4, of the node that keeps its store under name.
+func (c *Members) Options(name, replica string) etcd.Options {
+	return etcd.Options{Endpoints: c.Endpoints(), Name: name, CA: c.File("ca.crt"), Cert: c.File("replica-" + replica + ".crt"), Key: c.File("replica-" + replica + ".key")}
+}
+
+// Stop kills all members and removes their folders.
+func (c *Members) Stop() {
+	for _, m := range c.All {
+		m.Kill()
+	}
+	_ = os.RemoveAll(c.dir)
+}
+
+// Start starts the member, for the first time or again.
+func (m *Member) Start() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.m
+	m.cmd = exec.Command(c.program, append([]string{
+		"run", "--dir", filepath.Join(c.dir, m.Name), "--name", m.Name, "--cluster", c.cluster, "--listen-client", m.Endpoint, "--listen-peer", m.peer,
+		"--ca", c.File("ca.crt"), "--cert", c.File("member-" + m.Name + ".crt"), "--key", c.File("member-" + m.Name + ".key"), "--log-level", "error",
+	}, c.more...)...)
+	m.log.Reset()
+	m.cmd.Stdout, m.cmd.Stderr = &m.log, &m.log
+	m.cmd.SysProcAttr = dieWithTest()
+	return m.cmd.Start()
+}
+
+// Await waits until it takes connections.
+func (m *Member) Await() error {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		c, err := net.Dial("tcp", strings.TrimPrefix(m.Endpoint, "https://"))
+		if err == nil {
+			return c.Close()
+		}
+	}
+	m.Kill()
+	return errors.New("member " + m.Name + " does not start: " + m.log.String())
+}
+
+// Kill ends it as kill -9 does.
+func (m *Member) Kill() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cmd != nil && m.cmd.Process != nil {
+		_ = m.cmd.Process.Kill()
+		_ = m.cmd.Wait()
+		m.cmd = nil
+	}
+}
+
+// Pause stops its process where it is: to all others it is cut off. Resume lets it go on.
+func (m *Member) Pause()  { m.signal(syscall.SIGSTOP) }
+func (m *Member) Resume() { m.signal(syscall.SIGCONT) }
+
+func (m *Member) signal(s syscall.Signal) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cmd != nil {
+		_ = m.cmd.Process.Signal(s)
+	}
+}
