@@ -11,7 +11,6 @@ import (
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/pulse"
-	"github.com/ostraka/ostraka/node/store/bolt"
 	"github.com/ostraka/ostraka/node/witness"
 )
 
@@ -40,7 +39,7 @@ func ReadLog(ctx context.Context, dir string, progress func(read, size int64)) (
 	if err != nil {
 		return r, err
 	}
-	st, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{ReadOnly: true})
+	st, err := readStore(ctx, dir, s)
 	if err != nil {
 		return r, err
 	}

@@ -47,6 +47,7 @@ type Settings struct {
 	Witnesses []Asked           `json:"witnesses,omitempty"` // beyond the circle, that are asked to cosign this node's log
 	Logs      []string          `json:"logs,omitempty"`      // vkeys of logs beyond the circle that this node cosigns
 	TPM       *TPM              `json:"tpm,omitempty"`       // of the machine; absent: none is used
+	Store     *StoreSettings    `json:"store,omitempty"`     // where the store is; nil: in the data folder
 }
 
 // own makes the roster entry of these settings.
@@ -79,6 +80,9 @@ func (s Settings) check() error {
 		if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 			return fmt.Errorf("settings: metrics: %q is not a loopback host:port", s.Metrics)
 		}
+	}
+	if err := s.Store.check(); err != nil {
+		return err
 	}
 	if _, err := presign.ParseMode(s.Presign); err != nil {
 		return fmt.Errorf("settings: presign: %w", err)
@@ -160,12 +164,14 @@ func Init(ctx context.Context, dir string, s Settings, open seal.Opener, rand io
 	if err := writeJSON(filepath.Join(dir, identityName), sealedIdentity{fmt.Sprintf("%x", public), sealed}); err != nil {
 		return nil, err
 	}
-	st, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{})
-	if err != nil {
-		return nil, err
-	}
-	if err := st.Close(); err != nil {
-		return nil, err
+	if s.Store == nil {
+		st, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{})
+		if err != nil {
+			return nil, err
+		}
+		if err := st.Close(); err != nil {
+			return nil, err
+		}
 	}
 	// The settings come last: a folder without them is no node, and init may be run again.
 	return public, writeJSON(filepath.Join(dir, settingsName), s)
@@ -232,7 +238,7 @@ func unlock(ctx context.Context, dir string, open seal.Opener, rand io.Reader) (
 	if u.own, err = u.settings.own(public); err != nil {
 		return nil, err
 	}
-	if u.store, err = bolt.Open(filepath.Join(dir, storeName), bolt.Options{}); err != nil {
+	if u.store, err = openStore(ctx, dir, u.settings, nil); err != nil {
 		return nil, err
 	}
 	return u, nil

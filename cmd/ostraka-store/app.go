@@ -132,7 +132,9 @@ func strict(c *cobra.Command) {
 	}
 	if c.RunE == nil {
 		c.Args = cobra.ArbitraryArgs
-		c.RunE = func(c *cobra.Command, _ []string) error { return usage("`%s` needs a command: %s", c.CommandPath(), strings.Join(names, ", ")) }
+		c.RunE = func(c *cobra.Command, _ []string) error {
+			return usage("`%s` needs a command: %s", c.CommandPath(), strings.Join(names, ", "))
+		}
 	}
 }
 

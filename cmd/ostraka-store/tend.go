@@ -373,7 +373,9 @@ func (a *app) snapshotRestoreCommand() *cobra.Command {
 				return err
 			}
 			d := snapshotDocument{File: args[0]}
-			return a.show(d, func(w io.Writer) { fmt.Fprintf(w, "Member %s is made in %s. Next: the other members, then `ostraka-store run` with the same --cluster.\n", m.name, m.dir) })
+			return a.show(d, func(w io.Writer) {
+				fmt.Fprintf(w, "Member %s is made in %s. Next: the other members, then `ostraka-store run` with the same --cluster.\n", m.name, m.dir)
+			})
 		},
 	}
 	f := c.Flags()

@@ -41,7 +41,7 @@ import (
 
 func (a *app) nodeCommand() *cobra.Command {
 	c := &cobra.Command{Use: "node", Short: "An operator's own node"}
-	c.AddCommand(a.nodeInitCommand(), a.nodeRunCommand(), a.nodeSlotsCommand(), a.nodeRekeyCommand(), a.nodeStatusCommand(), a.nodeStopCommand(), a.confirmRestoreCommand())
+	c.AddCommand(a.nodeInitCommand(), a.nodeRunCommand(), a.nodeSlotsCommand(), a.nodeRekeyCommand(), a.nodeStatusCommand(), a.nodeStopCommand(), a.confirmRestoreCommand(), a.migrateStoreCommand())
 	return c
 }
 

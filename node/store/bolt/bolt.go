@@ -25,6 +25,7 @@ const (
 	newFile     = "store.db.new"
 	reserveFile = "reserve"
 	lockFile    = "lock"
+	leftFile    = "LEFT" // says where the node went that had this store
 
 	// DefaultReserve is room for some thousand deny, freeze and veto entries, in bytes.
 	DefaultReserve = 8 << 20
@@ -98,6 +99,9 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if s.lock, err = takeLock(dir); err != nil {
 		return nil, err
 	}
+	if note, err := os.ReadFile(filepath.Join(dir, leftFile)); err == nil {
+		return nil, fmt.Errorf("open store %s: %w: %s", dir, ErrLeft, strings.TrimSpace(string(note)))
+	}
 	path := filepath.Join(dir, dataFile)
 	if o.ReadOnly {
 		if err := s.openToRead(path); err != nil {
@@ -145,6 +149,27 @@ func (s *Store) openToRead(path string) (err error) {
 		return fmt.Errorf("open store %s: %w", path, err)
 	}
 	return nil
+}
+
+// ErrLeft says that the node moved to another store. Two stores of one node in use are a clone.
+var ErrLeft = errors.New("the node has left this store")
+
+// Leave marks a store that nobody has open: none opens it any more. The note says where the node is now.
+func Leave(dir, note string) error {
+	lock, err := takeLock(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	f, err := os.OpenFile(filepath.Join(dir, leftFile), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("mark store %s: %w", dir, err)
+	}
+	_, err = f.WriteString(note)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("mark store %s: %w", dir, err)
+	}
+	return syncDir(dir)
 }
 
 func openBolt(path string) (*bbolt.DB, error) {

@@ -103,14 +103,14 @@ func (c *Cluster) Owner(ctx context.Context) (Info, uint64, bool, error) {
 }
 
 func (c *Cluster) owner(ctx context.Context) (i Info, token uint64, ok bool, revision int64, err error) {
-	kv, revision, err := c.one(ctx, c.key(keyOwner))
+	kv, revision, err := c.one(ctx, c.key(rowOwner))
 	if err != nil {
 		return i, 0, false, 0, fmt.Errorf("read who owns the store: %w", err)
 	}
 	if kv == nil {
 		return i, 0, false, revision, nil
 	}
-	return i, uint64(kv.CreateRevision), true, revision, decode(keyOwner, kv.Value, &i)
+	return i, uint64(kv.CreateRevision), true, revision, decode(rowOwner, kv.Value, &i)
 }
 
 // An Ownership is who owns the store, as Watch tells.
@@ -151,7 +151,7 @@ func (c *Cluster) await(ctx context.Context, revision int64) {
 	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), time.Second)
 	defer cancel()
 	k, _ := c.links.now()
-	for r := range k.client.Watch(ctx, string(c.key(keyOwner)), clientv3.WithRev(revision+1)) {
+	for r := range k.client.Watch(ctx, string(c.key(rowOwner)), clientv3.WithRev(revision+1)) {
 		if len(r.Events) > 0 || r.Err() != nil {
 			break
 		}
@@ -177,11 +177,11 @@ func (c *Cluster) Tenures(ctx context.Context) ([]Change, error) {
 }
 
 func (c *Cluster) tenures(ctx context.Context) (list []Change, revision int64, err error) {
-	kv, _, err := c.one(ctx, c.key(keyTenures))
+	kv, _, err := c.one(ctx, c.key(rowTenures))
 	if err != nil || kv == nil {
 		return nil, 0, err
 	}
-	return list, kv.ModRevision, decode(keyTenures, kv.Value, &list)
+	return list, kv.ModRevision, decode(rowTenures, kv.Value, &list)
 }
 
 // presence is how many TTLs a replica's row outlives it.

@@ -141,7 +141,7 @@ func (s *Store) transaction(l *lane, b store.Batch) *pb.TxnRequest {
 
 // conditions: the owner's row, then the batch's own.
 func (s *Store) conditions(b store.Batch) *pb.TxnRequest {
-	owner := s.c.key(keyOwner)
+	owner := s.c.key(rowOwner)
 	r := &pb.TxnRequest{Compare: []*pb.Compare{created(owner, int64(s.t.token))}, Failure: []*pb.RequestOp{getOp(owner, true)}}
 	for _, c := range b.If {
 		key := s.c.key(tagRecord, c.Key)

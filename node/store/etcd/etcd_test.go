@@ -253,7 +253,10 @@ func TestPausedOwnerIsFenced(t *testing.T) {
 	}
 	for what, err := range map[string]error{
 		"get": func() error { _, err := a.Store.Get(ctx, "k"); return err }(), "commit": func() error { _, err := a.Store.Commit(ctx, put("x", "")); return err }(),
-		"check": func() error { _, err := a.Store.Commit(ctx, store.Batch{If: []store.Cond{store.Absent("x")}}); return err }(),
+		"check": func() error {
+			_, err := a.Store.Commit(ctx, store.Batch{If: []store.Cond{store.Absent("x")}})
+			return err
+		}(),
 	} {
 		if !errors.Is(err, store.ErrFenced) || !errors.Is(err, store.ErrClosed) {
 			t.Errorf("%s by the old owner: %v", what, err)

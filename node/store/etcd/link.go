@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,7 @@ const (
 	lastTry  = 2 * time.Second
 )
 
-func tryFor(n int) time.Duration { return min(firstTry<<min(n/2, 8), lastTry) }
+func tryFor(n int) time.Duration { return min(firstTry<<max(0, min(n/3-1, 8)), lastTry) }
 
 // A link is the connection to one member. The library's client over several endpoints would go on sending a third of all calls to a
 // member that is stalled; with one client for each, whoever does not answer is asked last.
@@ -48,7 +49,8 @@ func dial(endpoint string, conf *tls.Config) (*link, error) {
 		// but the caller's deadline, and the other members, are ours to mind.
 		MaxUnaryRetries:   1,
 		DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
-		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+		// A page of records may be larger than the 4 MiB that gRPC takes by default.
+		DialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)), grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
 			MinConnectTimeout: 2 * time.Second,
 		})},

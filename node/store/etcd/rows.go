@@ -10,9 +10,10 @@ import (
 const (
 	tagRecord  = "r/"       // r/<key>: a frame
 	tagLane    = "lane/"    // lane/<2 digits>: id of the last batch that went through it
-	keyOwner   = "owner"    // Info, under the owner's lease
-	keyTenures = "tenures"  // list of Change
+	rowOwner   = "owner"    // Info, under the owner's lease
+	rowTenures = "tenures"  // list of Change
 	tagReplica = "replica/" // replica/<name>: Replica, under a lease of its own
+	rowMark    = "mark"     // Mark, of a store that no node may run over
 )
 
 const (

@@ -145,7 +145,7 @@ func (v view) Range(ctx context.Context, prefix, after string, limit int) ([]sto
 // Snapshot implements store.Snapshotter: all is read at one revision. Members forget old revisions after a while (10 minutes by default);
 // what then is not read yet cannot be read any more.
 func (v view) Snapshot(ctx context.Context, read func(store.Reader) error) error {
-	_, revision, err := v.c.one(ctx, v.c.key(keyOwner))
+	_, revision, err := v.c.one(ctx, v.c.key(rowOwner))
 	if err != nil {
 		return err
 	}

@@ -118,11 +118,11 @@ func (c *Cluster) claim(ctx context.Context, me Info, lease int64) (*mvccpb.KeyV
 		if err != nil {
 			return nil, err
 		}
-		owner := c.key(keyOwner)
+		owner := c.key(rowOwner)
 		r, err := anyone(ctx, &c.links, func(ctx context.Context, k *link) (*pb.TxnResponse, error) {
 			return k.kv.Txn(ctx, &pb.TxnRequest{
-				Compare: []*pb.Compare{created(owner, 0), modified(c.key(keyTenures), revision)},
-				Success: []*pb.RequestOp{putOp(owner, who, lease), putOp(c.key(keyTenures), told, 0), getOp(owner, false)},
+				Compare: []*pb.Compare{created(owner, 0), modified(c.key(rowTenures), revision)},
+				Success: []*pb.RequestOp{putOp(owner, who, lease), putOp(c.key(rowTenures), told, 0), getOp(owner, false)},
 				Failure: []*pb.RequestOp{getOp(owner, false)},
 			})
 		})
@@ -239,11 +239,11 @@ func (t *Tenure) Resign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	owner := t.c.key(keyOwner)
+	owner := t.c.key(rowOwner)
 	_, err = anyone(ctx, &t.c.links, func(ctx context.Context, k *link) (*pb.TxnResponse, error) {
 		return k.kv.Txn(ctx, &pb.TxnRequest{
-			Compare: []*pb.Compare{created(owner, int64(t.token)), modified(t.c.key(keyTenures), revision)},
-			Success: []*pb.RequestOp{putOp(t.c.key(keyTenures), told, 0), dropOp(owner)},
+			Compare: []*pb.Compare{created(owner, int64(t.token)), modified(t.c.key(rowTenures), revision)},
+			Success: []*pb.RequestOp{putOp(t.c.key(rowTenures), told, 0), dropOp(owner)},
 		})
 	})
 	if err := errors.Join(err, t.c.revoke(ctx, t.lease)); err != nil {
