@@ -330,3 +330,53 @@ func TestLateArrivalIsNotWritten(t *testing.T) {
 		}
 	}
 }
+
+// Four replicas want the store at the same moment, again and again: one gets it each time, with a higher token.
+func TestOneOwner(t *testing.T) {
+	var all []*replica
+	for i := range 4 {
+		all = append(all, start(t, "race", fmt.Sprintf("r%d", i+1)))
+	}
+	var token uint64
+	for round := range 5 {
+		won := make(chan *replica, len(all))
+		errs := make(chan error, len(all))
+		for i, r := range all {
+			go func() {
+				err := r.own(true, fmt.Sprintf("r%d", i+1))
+				if err == nil {
+					won <- r
+				}
+				errs <- err
+			}()
+		}
+		for range all {
+			if err := <-errs; err != nil && !errors.Is(err, store.ErrLocked) {
+				t.Errorf("round %d: %v", round, err)
+			}
+		}
+		if len(won) != 1 {
+			t.Fatalf("round %d: %d owners", round, len(won))
+		}
+		winner := <-won
+		if winner.t.Token() <= token {
+			t.Errorf("round %d: token %d after %d", round, winner.t.Token(), token)
+		}
+		token = winner.t.Token()
+		mustCommit(t, winner.Store, put("k", fmt.Sprint(round)))
+		if err := winner.t.Resign(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A page of records may be larger than what gRPC takes by default.
+func TestLargePages(t *testing.T) {
+	a := owner(t, "large", "r1")
+	for i := range 5 {
+		mustCommit(t, a.Store, store.Batch{Put: []store.Entry{{Key: fmt.Sprint("k", i), Value: make([]byte, 1<<20)}}})
+	}
+	if page, err := a.Range(ctx, "k", "", store.MaxLimit); err != nil || len(page) != 5 {
+		t.Errorf("%d records, %v", len(page), err)
+	}
+}

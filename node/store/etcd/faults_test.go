@@ -110,7 +110,7 @@ func (l *load) check(t *testing.T, s store.Store) {
 }
 
 // leader is the member that leads now.
-func leader(t *testing.T, c *etcd.Cluster) *etcdtest.Member {
+func leader(t testing.TB, c *etcd.Cluster) *etcdtest.Member {
 	t.Helper()
 	for range 100 {
 		all, err := c.Members(ctx)

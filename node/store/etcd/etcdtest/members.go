@@ -42,7 +42,12 @@ type Member struct {
 }
 
 // Start builds the program, makes certificates for replicas r1 to r4, and starts n members with more arguments. The caller calls Stop.
-func Start(n int, more ...string) (_ *Members, err error) {
+func Start(n int, more ...string) (*Members, error) { return begin(n, "", more) }
+
+// StartFrom starts one member from a copy that `ostraka-store snapshot save` wrote.
+func StartFrom(copied string) (*Members, error) { return begin(1, copied, nil) }
+
+func begin(n int, copied string, more []string) (_ *Members, err error) {
 	c := &Members{more: more}
 	if c.dir, err = os.MkdirTemp("", "ostraka-members-"); err != nil {
 		return nil, err
@@ -72,6 +77,11 @@ func Start(n int, more ...string) (_ *Members, err error) {
 		return nil, err
 	}
 	for _, m := range c.All {
+		if copied != "" {
+			if _, err := c.Run("snapshot", "restore", copied, "--dir", filepath.Join(c.dir, m.Name), "--name", m.Name, "--cluster", c.cluster); err != nil {
+				return nil, err
+			}
+		}
 		if err := m.Start(); err != nil {
 			return nil, err
 		}
