@@ -151,11 +151,24 @@ func TestMigrateStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSaid(t, m.move(nil), "in the data folder already")
+	m.byHand()
 	m.interruptedToCluster()
 	wantSaid(t, m.move(m.to("other")), "in a cluster already")
 
 	m.interruptedToFolder()
 	wantSaid(t, m.move(m.to("acme")), "not empty") // the store that was left keeps its mark
+}
+
+// byHand: somebody wrote the cluster into the settings, and moved nothing.
+func (m *moving) byHand() {
+	s, err := ReadSettings(m.dir)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	s.Store = m.to("by-hand")
+	_, err = openStore(context.Background(), m.dir, s, nil)
+	wantSaid(m.t, err, "which is empty")
+	m.holds(false)
 }
 
 // interruptedToCluster moves the node in three attempts.
@@ -245,6 +258,17 @@ func (m *moving) interruptedToFolder() {
 		t.Fatal(err)
 	}
 	m.holds(false)
+}
+
+// Settings that name a cluster in which there is nothing do not make a node begin anew; nor does a restored one look for its store there.
+func TestSettingsByHand(t *testing.T) {
+	s, err := restoredSettings([]byte(`{"operator": "acme", "store": {"etcd": {"endpoints": ["https://a.example:1"], "name": "acme"}}}`), "acme")
+	if err != nil || s.Store != nil {
+		t.Errorf("restored: %+v, %v", s.Store, err)
+	}
+	if _, err := restoredSettings([]byte(`{"operator": "acme"}`), "bolt"); err == nil {
+		t.Error("settings of another operator")
+	}
 }
 
 // A record that differs, is missing or is one too many stops the move.

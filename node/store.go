@@ -97,9 +97,6 @@ func openStore(ctx context.Context, dir string, s Settings, log *slog.Logger) (*
 		}
 		return &opened{Store: st}, nil
 	}
-	if err := setAside(dir, s); err != nil {
-		return nil, err
-	}
 	o, err := s.Store.Etcd.options(dir, log)
 	if err != nil {
 		return nil, err
@@ -114,10 +111,28 @@ func openStore(ctx context.Context, dir string, s Settings, log *slog.Logger) (*
 		return nil, err
 	}
 	st := &opened{Store: t.Store(), tenure: t, cluster: c}
-	if err := unmarked(ctx, c); err != nil {
+	if err := st.sole(ctx, dir, s); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
 	return st, nil
+}
+
+// sole sees to it that the cluster's store is the only one of this node that can be opened.
+func (o *opened) sole(ctx context.Context, dir string, s Settings) error {
+	if err := unmarked(ctx, o.cluster); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(filepath.Join(dir, storeName)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	page, err := o.Range(ctx, "", "", 1)
+	if err != nil {
+		return err
+	}
+	if len(page) == 0 { // else a node whose settings somebody changed by hand would begin anew, over nothing
+		return fmt.Errorf("node.json names store %q in a cluster, which is empty, and %s has the node's store: take \"store\" out of node.json, and run `ostraka node migrate-store --to etcd`", s.Store.Etcd.Name, dir)
+	}
+	return setAside(dir, s)
 }
 
 // unmarked refuses a store that is being filled, or that the node has left.
