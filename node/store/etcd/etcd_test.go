@@ -380,3 +380,44 @@ func TestLargePages(t *testing.T) {
 		t.Errorf("%d records, %v", len(page), err)
 	}
 }
+
+// A batch that was written though its caller was told nothing leaves its lane in order: all lanes go on.
+func TestLanesGoOnAfterUnknown(t *testing.T) {
+	a := owner(t, "goes-on", "r1")
+	for i := range 3 {
+		mustCommit(t, a, put("connected", ""))
+		a.spoil.Store(int32(etcdtest.Mute))
+		if _, err := a.Commit(ctx, put(fmt.Sprint("unknown/", i), "")); !errors.Is(err, store.ErrUnknown) {
+			t.Fatalf("commit over mute links: %v, want ErrUnknown", err)
+		}
+	}
+	for range 2 * 16 {
+		mustCommit(t, a, put("other", ""))
+	}
+	if page, err := a.Range(ctx, "unknown/", "", 9); err != nil || len(page) != 3 {
+		t.Errorf("%d of 3 were written, %v", len(page), err)
+	}
+	if err := a.t.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A try lies in a stalled link; another was told that the token is taken. When the token is free again and the first try arrives, it is not
+// written: its caller knows that it was refused.
+func TestLateArrivalAfterConflict(t *testing.T) {
+	a := owner(t, "late-conflict", "r1")
+	for round := range 3 {
+		mustCommit(t, a, put("token", "taken"))
+		etcdtest.SetAll(a.links[:2], etcdtest.Stall)
+		_, err := a.Store.Commit(ctx, store.Batch{If: []store.Cond{store.Absent("token")}, Put: []store.Entry{{Key: "token", Value: []byte("late")}}})
+		if !errors.Is(err, store.ErrConflict) {
+			t.Fatalf("round %d: %v, want a conflict", round, err)
+		}
+		mustCommit(t, a, store.Batch{Delete: []string{"token"}})
+		etcdtest.SetAll(a.links, etcdtest.Pass)
+		time.Sleep(100 * time.Millisecond)
+		if it, err := a.Get(ctx, "token"); !errors.Is(err, store.ErrNotFound) {
+			t.Fatalf("round %d: %q, %v", round, it.Value, err)
+		}
+	}
+}
