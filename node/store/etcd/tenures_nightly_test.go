@@ -65,7 +65,7 @@ func TestTokensOverTenures(t *testing.T) {
 		}
 	}
 	t.Logf("%d tokens won, %d unknown, over %d tenures", len(c.won), len(c.unknown), c.tenures)
-	if c.tenures < 4 || len(c.won) < 200 {
+	if c.tenures < 8 || len(c.won) < 200 {
 		t.Errorf("too little happened")
 	}
 }
@@ -111,15 +111,13 @@ func (c *claims) reign(stop context.Context, r *replica, name string) {
 			workers.Go(func() { c.take(stop, tenure, fmt.Sprintf("%s/%d/%d", name, n, w)) })
 		}
 		workers.Wait()
-		if stop.Err() != nil || rand.IntN(2) == 0 {
-			_ = tenure.Resign(ctx)
-		}
+		_ = tenure.Resign(ctx) // of one that was lost it does nothing
 	}
 }
 
 func (c *claims) take(stop context.Context, t *etcd.Tenure, who string) {
 	for i := 0; stop.Err() == nil && t.Err() == nil && i < 600; i++ {
-		token := store.Key("token", store.Number(rand.Uint64N(3000)))
+		token := store.Key("token", store.Number(rand.Uint64N(6000)))
 		_, err := t.Store().Commit(ctx, store.Batch{If: []store.Cond{store.Absent(token)}, Put: []store.Entry{{Key: token, Value: []byte(who)}}})
 		c.told(token, who, err)
 		time.Sleep(5 * time.Millisecond)
