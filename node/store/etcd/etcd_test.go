@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ func TestMain(m *testing.M) {
 // A replica is one process's way to a store, over links that a test can spoil.
 type replica struct {
 	*etcd.Store
+	name  string // of the store
 	c     *etcd.Cluster
 	t     *etcd.Tenure
 	links []*etcdtest.Proxy
@@ -120,13 +122,31 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+// names are the stores of tests that began: each run of a test has one of its own.
+var names = struct {
+	sync.Mutex
+	of   map[*testing.T]int
+	runs int
+}{of: map[*testing.T]int{}}
+
+func named(t *testing.T, store string) string {
+	names.Lock()
+	defer names.Unlock()
+	if names.of[t] == 0 {
+		names.runs++
+		names.of[t] = names.runs
+	}
+	return fmt.Sprintf("%s-%d", store, names.of[t])
+}
+
 // start makes a replica that is closed at the test's end.
 func start(t *testing.T, store, name string) *replica {
 	t.Helper()
-	r, err := connect(store, name)
+	r, err := connect(named(t, store), name)
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.name = named(t, store)
 	t.Cleanup(func() {
 		etcdtest.SetAll(r.links, etcdtest.Pass)
 		_ = r.Close()

@@ -135,7 +135,7 @@ func leader(t testing.TB, c *etcd.Cluster) *etcdtest.Member {
 // Under load the leader is killed and comes back, each member is cut off from all others in turn, and each link of the owner stalls: nothing
 // that was acknowledged is lost, no token is won twice, and the owner stays the owner.
 func TestMembersDieUnderLoad(t *testing.T) {
-	a, err := connect("faults", "r1")
+	a, err := connect(named(t, "faults"), "r1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func restored(t *testing.T, copied string, a *replica, rev uint64) {
 		t.Fatal(err)
 	}
 	defer other.Stop()
-	c, err := etcd.Connect(ctx, other.Options("tended", "r2"))
+	c, err := etcd.Connect(ctx, other.Options(a.name, "r2"))
 	if err != nil {
 		t.Fatal(err)
 	}
