@@ -112,6 +112,11 @@ func (l *load) check(t *testing.T, s store.Store) {
 // leader is the member that leads now.
 func leader(t testing.TB, c *etcd.Cluster) *etcdtest.Member {
 	t.Helper()
+	return leaderOf(t, c, members)
+}
+
+func leaderOf(t testing.TB, c *etcd.Cluster, members *etcdtest.Members) *etcdtest.Member {
+	t.Helper()
 	for range 100 {
 		all, err := c.Members(ctx)
 		if err != nil {
