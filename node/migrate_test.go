@@ -16,6 +16,8 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/seal/keys"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
@@ -45,7 +47,9 @@ func startMoving(t *testing.T) *moving {
 	t.Cleanup(members.Stop)
 	m := &moving{t: t, dir: filepath.Join(t.TempDir(), "node"), members: members, records: map[string]string{}}
 	s := Settings{Operator: "acme", Entity: "Acme Ltd", Link: "127.0.0.1:7700", People: "127.0.0.1:7701", Officers: []string{officerLine(t)}}
-	if _, err := Init(context.Background(), m.dir, s, secret.Copy([]byte("a passphrase for tests")), rand.Reader, passphrase.TestingOnlyCost(passphrase.Cost{Time: 1, MemoryKiB: 8, Threads: 1})); err != nil {
+	cheap := passphrase.TestingOnlyCost(passphrase.Cost{Time: 1, MemoryKiB: 8, Threads: 1})
+	ring := keys.ByPassphrase(secret.Copy([]byte("a passphrase for tests")), rand.Reader, cheap)
+	if _, err := Init(context.Background(), m.dir, s, ring.Open, rand.Reader, keys.Main(seal.Provider{Kind: keys.Passphrase})); err != nil {
 		t.Fatal(err)
 	}
 	st := m.open()

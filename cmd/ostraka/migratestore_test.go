@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/ed25519"
+	"crypto/rand"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/seal/keys"
 	"github.com/ostraka/ostraka/node/seal/passphrase"
 )
 
@@ -28,7 +31,8 @@ func TestMigrateStoreRefuses(t *testing.T) {
 		Operator: "acme", Entity: "Acme Ltd", Link: "127.0.0.1:7700", People: "127.0.0.1:7701", Officers: []string{strings.TrimSpace(string(ssh.MarshalAuthorizedKey(officer)))},
 	}
 	cheap := passphrase.TestingOnlyCost(passphrase.Cost{Time: 1, MemoryKiB: 8, Threads: 1})
-	if _, err := node.Init(t.Context(), dir, s, secret.Copy([]byte("correct horse")), strings.NewReader(strings.Repeat("entropy", 100)), cheap); err != nil {
+	ring := keys.ByPassphrase(secret.Copy([]byte("correct horse")), rand.Reader, cheap)
+	if _, err := node.Init(t.Context(), dir, s, ring.Open, rand.Reader, keys.Main(seal.Provider{Kind: keys.Passphrase})); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

@@ -205,7 +205,7 @@ func (m *Member) Start() error {
 	m.cmd.Stdout, m.cmd.Stderr = &m.log, &m.log
 	if m.hub != nil {
 		at := "http://" + m.hub.listener.Addr().String()
-		m.cmd.Env = append(os.Environ(), "HTTPS_PROXY="+at, "https_proxy="+at, "NO_PROXY=", "no_proxy=")
+		m.cmd.Env = append(m.cmd.Environ(), "HTTPS_PROXY="+at, "https_proxy="+at, "NO_PROXY=", "no_proxy=")
 	}
 	m.cmd.SysProcAttr = dieWithTest()
 	return m.cmd.Start()
