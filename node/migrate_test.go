@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -47,7 +48,8 @@ func startMoving(t *testing.T) *moving {
 	t.Cleanup(members.Stop)
 	m := &moving{t: t, dir: filepath.Join(t.TempDir(), "node"), members: members, records: map[string]string{}}
 	s := Settings{Operator: "acme", Entity: "Acme Ltd", Link: "127.0.0.1:7700", People: "127.0.0.1:7701", Officers: []string{officerLine(t)}}
-	ring := keys.ByPassphrase(secret.Copy([]byte("a passphrase for tests")), rand.Reader, passphrase.TestingOnlyCost(passphrase.Cost{Time: 1, MemoryKiB: 8, Threads: 1}))
+	cheap := passphrase.TestingOnlyCost(passphrase.Cost{Time: 1, MemoryKiB: 8, Threads: 1})
+	ring := keys.ByPassphrase(secret.Copy([]byte("a passphrase for tests")), rand.Reader, cheap)
 	if _, err := Init(context.Background(), m.dir, s, ring.Open, rand.Reader, keys.Main(seal.Provider{Kind: keys.Passphrase})); err != nil {
 		t.Fatal(err)
 	}
@@ -100,19 +102,19 @@ func (m *moving) tryOpen() (store.Store, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	return openStore(ctx, m.dir, s)
+	return openStore(ctx, m.dir, s, nil)
 }
 
 // openStore opens what the settings say, as a node does at its start.
-func openStore(ctx context.Context, dir string, s Settings) (store.Store, error) {
+func openStore(ctx context.Context, dir string, s Settings, log *slog.Logger) (store.Store, error) {
 	if s.Store == nil {
 		return bolt.Open(filepath.Join(dir, storeName), bolt.Options{})
 	}
-	c, err := openShared(ctx, dir, s, nil)
+	c, err := openShared(ctx, dir, s, log)
 	if err != nil {
 		return nil, err
 	}
-	t, err := own(ctx, c, s.me())
+	t, err := own(ctx, dir, s, c, s.me())
 	if err != nil {
 		c.Close()
 		return nil, err
@@ -171,11 +173,24 @@ func TestMigrateStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSaid(t, m.move(nil), "in the data folder already")
+	m.byHand()
 	m.interruptedToCluster()
 	wantSaid(t, m.move(m.to("other")), "in a cluster already")
 
 	m.interruptedToFolder()
 	wantSaid(t, m.move(m.to("acme")), "not empty") // the store that was left keeps its mark
+}
+
+// byHand: somebody wrote the cluster into the settings, and moved nothing.
+func (m *moving) byHand() {
+	s, err := ReadSettings(m.dir)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	s.Store = m.to("by-hand")
+	_, err = openStore(context.Background(), m.dir, s, nil)
+	wantSaid(m.t, err, "which is empty")
+	m.holds(false)
 }
 
 // interruptedToCluster moves the node in three attempts.
@@ -201,7 +216,7 @@ func (m *moving) interruptedToCluster() {
 		t.Fatal(err)
 	}
 	m.holds(false)
-	if _, err := openStore(ctx, m.dir+"x", next); err == nil || !strings.Contains(err.Error(), "is not whole") {
+	if _, err := openStore(ctx, m.dir+"x", next, nil); err == nil || !strings.Contains(err.Error(), "is not whole") {
 		t.Errorf("a store that is being filled: %v", err)
 	}
 
@@ -265,6 +280,17 @@ func (m *moving) interruptedToFolder() {
 		t.Fatal(err)
 	}
 	m.holds(false)
+}
+
+// Settings that name a cluster in which there is nothing do not make a node begin anew; nor does a restored one look for its store there.
+func TestSettingsByHand(t *testing.T) {
+	s, err := restoredSettings([]byte(`{"operator": "acme", "store": {"etcd": {"endpoints": ["https://a.example:1"], "name": "acme"}}}`), "acme")
+	if err != nil || s.Store != nil {
+		t.Errorf("restored: %+v, %v", s.Store, err)
+	}
+	if _, err := restoredSettings([]byte(`{"operator": "acme"}`), "bolt"); err == nil {
+		t.Error("settings of another operator")
+	}
 }
 
 // A record that differs, is missing or is one too many stops the move.

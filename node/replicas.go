@@ -145,7 +145,7 @@ func (r *Replica) tenure(ctx context.Context, dir string, u *unlocked, d *doors,
 		o.ready(d.addresses())
 	}
 	log.Info("this replica stands by", "replica", r.Info.Name)
-	hold, err := own(ctx, r.cluster, r.Info)
+	hold, err := own(ctx, dir, u.settings, r.cluster, r.Info)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if stopped := stop(last); err != nil {

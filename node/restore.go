@@ -47,12 +47,9 @@ func Restore(ctx context.Context, now time.Time, dir string, o *backup.Opened, o
 	if err := Vacant(dir); err != nil {
 		return err
 	}
-	var s Settings
-	if err := json.Unmarshal(o.Secrets.Settings, &s); err != nil {
-		return fmt.Errorf("restore: read the settings: %w", err)
-	}
-	if s.Operator != o.Header.Operator {
-		return fmt.Errorf("restore: the settings are of operator %s, the header is of %s", s.Operator, o.Header.Operator)
+	s, err := restoredSettings(o.Secrets.Settings, o.Header.Operator)
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
 	}
 	tmp := dir + ".restoring"
 	if err := os.RemoveAll(tmp); err != nil {
@@ -74,6 +71,18 @@ func Restore(ctx context.Context, now time.Time, dir string, o *backup.Opened, o
 	}
 	failpoint.Hit("restore-renamed")
 	return errors.Join(syncFolder(dir), syncFolder(filepath.Dir(dir)))
+}
+
+// restoredSettings are an export's. The restored store lies in the data folder: the cluster that the settings may name has another, or is lost.
+func restoredSettings(raw []byte, operator string) (s Settings, err error) {
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return s, fmt.Errorf("read the settings: %w", err)
+	}
+	if s.Operator != operator {
+		return s, fmt.Errorf("the settings are of operator %s, the header is of %s", s.Operator, operator)
+	}
+	s.Store = nil
+	return s, nil
 }
 
 func syncFolder(dir string) error {

@@ -91,11 +91,8 @@ func (s Settings) me() etcd.Info {
 	return i
 }
 
-// openShared reaches the store that replicas share. Of a store that the node has left for it, what is left is set aside.
+// openShared reaches the store that replicas share.
 func openShared(ctx context.Context, dir string, s Settings, log *slog.Logger) (*etcd.Cluster, error) {
-	if err := setAside(dir, s); err != nil {
-		return nil, err
-	}
 	o, err := s.Store.Etcd.options(dir, log)
 	if err != nil {
 		return nil, err
@@ -104,17 +101,35 @@ func openShared(ctx context.Context, dir string, s Settings, log *slog.Logger) (
 }
 
 // own waits until this replica owns the store, and refuses one that is not whole, or was left.
-func own(ctx context.Context, c *etcd.Cluster, me etcd.Info) (*etcd.Tenure, error) {
+func own(ctx context.Context, dir string, s Settings, c *etcd.Cluster, me etcd.Info) (*etcd.Tenure, error) {
 	t, err := c.Acquire(ctx, me)
 	if err != nil {
 		return nil, err
 	}
-	if err := unmarked(ctx, c); err != nil {
+	if err := sole(ctx, dir, s, c, t); err != nil {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		return nil, errors.Join(err, t.Resign(last))
 	}
 	return t, nil
+}
+
+// sole sees to it that the cluster's store is the only one of this node that can be opened.
+func sole(ctx context.Context, dir string, s Settings, c *etcd.Cluster, t *etcd.Tenure) error {
+	if err := unmarked(ctx, c); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(filepath.Join(dir, storeName)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	page, err := t.Store().Range(ctx, "", "", 1)
+	if err != nil {
+		return err
+	}
+	if len(page) == 0 { // else a node whose settings somebody changed by hand would begin anew, over nothing
+		return fmt.Errorf("node.json names store %q in a cluster, which is empty, and %s has the node's store: take \"store\" out of node.json, and run `ostraka node migrate-store --to etcd`", s.Store.Etcd.Name, dir)
+	}
+	return setAside(dir, s)
 }
 
 // An opened store in a cluster is the owner's; Close gives it up.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +11,11 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/etcdutl/v3/snapshot"
 	"go.uber.org/zap"
@@ -116,7 +119,9 @@ func listOf(all []*pb.Member) (d listDocument) {
 	for _, m := range all {
 		d.Members = append(d.Members, listedDocument{fmt.Sprintf("%x", m.ID), m.Name, m.PeerURLs, append([]string{}, m.ClientURLs...)})
 	}
-	slices.SortFunc(d.Members, func(a, b listedDocument) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })
+	slices.SortFunc(d.Members, func(a, b listedDocument) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
+	})
 	return d
 }
 
@@ -158,7 +163,7 @@ func (a *app) memberAddCommand() *cobra.Command {
 				return usage("NAME: %q: give 1 to 63 of a-z, 0-9, dot, dash and underscore, a letter or digit first", args[0])
 			}
 			return a.withClient(c, func(ctx context.Context, cl *clientv3.Client) error {
-				r, err := cl.MemberAdd(ctx, []string{args[1]})
+				r, err := addMember(ctx, cl, args[1])
 				if err != nil {
 					return notReached("add a member", err)
 				}
@@ -176,6 +181,21 @@ func (a *app) memberAddCommand() *cobra.Command {
 			})
 		},
 	})
+}
+
+// addMember waits, within its time, until the members have been connected for the five seconds after which etcd calls them sound.
+func addMember(ctx context.Context, cl *clientv3.Client, peer string) (*clientv3.MemberAddResponse, error) {
+	for {
+		r, err := cl.MemberAdd(ctx, []string{peer})
+		if !errors.Is(err, rpctypes.ErrUnhealthy) {
+			return r, err
+		}
+		select {
+		case <-ctx.Done():
+			return r, err
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
 }
 
 func (a *app) memberRemoveCommand() *cobra.Command {

@@ -124,7 +124,7 @@ func outside(more ...string) []string {
 }
 
 // forTests are rooms that only tests import.
-var forTests = []string{"mpc/malice", "mpc/engine/enginetest", "custody/signet/signettest", "node/store/storetest", "node/seal/pkcs11/pkcs11test", "node/seal/transit/transittest", "node/nodetest", "client/appealtest", "internal/arch"}
+var forTests = []string{"mpc/malice", "mpc/engine/enginetest", "custody/signet/signettest", "node/store/storetest", "node/store/etcd/etcdtest", "node/seal/pkcs11/pkcs11test", "node/seal/transit/transittest", "node/nodetest", "client/appealtest", "internal/arch"}
 
 // rule finds the entry of a room: its own, or that of the nearest folder above it.
 func rule(room string) (string, bool) {
@@ -314,6 +314,30 @@ func TestBreakglassStandsApart(t *testing.T) {
 		if below, ours := strings.CutPrefix(d, module+"/"); ours && (under(below, room) || under(below, command)) {
 			t.Errorf("the node or its tools link %s", below)
 		}
+	}
+}
+
+// An etcd member is a program of its own: a node links the client, and no server, raft or second database.
+func TestNodeLinksNoServer(t *testing.T) {
+	deps := func(rooms ...string) []string {
+		list := exec.Command("go", append([]string{"list", "-deps"}, rooms...)...)
+		list.Dir = root
+		out, err := list.Output()
+		if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		return strings.Fields(string(out))
+	}
+	server := func(d string) bool {
+		return under(d, "go.etcd.io/etcd/server/v3") || under(d, "go.etcd.io/etcd/etcdutl/v3") || under(d, "go.etcd.io/raft/v3")
+	}
+	for _, d := range deps(module+"/cmd/ostraka", module+"/node/...", module+"/api/...", module+"/client/...") {
+		if server(d) {
+			t.Errorf("the node or its tools link %s", d)
+		}
+	}
+	if !slices.ContainsFunc(deps(module+"/cmd/ostraka-store"), server) {
+		t.Error("ostraka-store links no server: is it looked for under its name?")
 	}
 }
 

@@ -277,3 +277,23 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// A store that the node left is opened by nobody, to read neither; one that is open cannot be left.
+func TestLeft(t *testing.T) {
+	dir := t.TempDir() + "/s"
+	s := openTest(t, dir)
+	if err := Leave(dir, "gone to etcd"); !errors.Is(err, store.ErrLocked) {
+		t.Errorf("an open store: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := Leave(dir, "gone to etcd"); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []Options{{}, {ReadOnly: true}} {
+		if _, err := Open(dir, o); !errors.Is(err, ErrLeft) || !strings.Contains(err.Error(), "gone to etcd") {
+			t.Errorf("open a store that was left: %v", err)
+		}
+	}
+}

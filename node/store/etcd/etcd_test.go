@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ func TestMain(m *testing.M) {
 // A replica is one process's way to a store, over links that a test can spoil.
 type replica struct {
 	*etcd.Store
+	name  string // of the store
 	c     *etcd.Cluster
 	t     *etcd.Tenure
 	links []*etcdtest.Proxy
@@ -120,13 +122,31 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+// names are the stores of tests that began: each run of a test has one of its own.
+var names = struct {
+	sync.Mutex
+	of   map[*testing.T]int
+	runs int
+}{of: map[*testing.T]int{}}
+
+func named(t *testing.T, store string) string {
+	names.Lock()
+	defer names.Unlock()
+	if names.of[t] == 0 {
+		names.runs++
+		names.of[t] = names.runs
+	}
+	return fmt.Sprintf("%s-%d", store, names.of[t])
+}
+
 // start makes a replica that is closed at the test's end.
 func start(t *testing.T, store, name string) *replica {
 	t.Helper()
-	r, err := connect(store, name)
+	r, err := connect(named(t, store), name)
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.name = named(t, store)
 	t.Cleanup(func() {
 		etcdtest.SetAll(r.links, etcdtest.Pass)
 		_ = r.Close()
@@ -327,6 +347,97 @@ func TestLateArrivalIsNotWritten(t *testing.T) {
 	default: // it had arrived in time, by another link: then it was there before the lane went on
 		if last, _ := a.Get(ctx, "other"); it.Revision > last.Revision {
 			t.Errorf("the token was written at %d, after the lanes had gone on at %d", it.Revision, last.Revision)
+		}
+	}
+}
+
+// Four replicas want the store at the same moment, again and again: one gets it each time, with a higher token.
+func TestOneOwner(t *testing.T) {
+	var all []*replica
+	for i := range 4 {
+		all = append(all, start(t, "race", fmt.Sprintf("r%d", i+1)))
+	}
+	var token uint64
+	for round := range 5 {
+		won := make(chan *replica, len(all))
+		errs := make(chan error, len(all))
+		for i, r := range all {
+			go func() {
+				err := r.own(true, fmt.Sprintf("r%d", i+1))
+				if err == nil {
+					won <- r
+				}
+				errs <- err
+			}()
+		}
+		for range all {
+			if err := <-errs; err != nil && !errors.Is(err, store.ErrLocked) {
+				t.Errorf("round %d: %v", round, err)
+			}
+		}
+		if len(won) != 1 {
+			t.Fatalf("round %d: %d owners", round, len(won))
+		}
+		winner := <-won
+		if winner.t.Token() <= token {
+			t.Errorf("round %d: token %d after %d", round, winner.t.Token(), token)
+		}
+		token = winner.t.Token()
+		mustCommit(t, winner.Store, put("k", fmt.Sprint(round)))
+		if err := winner.t.Resign(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A page of records may be larger than what gRPC takes by default.
+func TestLargePages(t *testing.T) {
+	a := owner(t, "large", "r1")
+	for i := range 5 {
+		mustCommit(t, a.Store, store.Batch{Put: []store.Entry{{Key: fmt.Sprint("k", i), Value: make([]byte, 1<<20)}}})
+	}
+	if page, err := a.Range(ctx, "k", "", store.MaxLimit); err != nil || len(page) != 5 {
+		t.Errorf("%d records, %v", len(page), err)
+	}
+}
+
+// A batch that was written though its caller was told nothing leaves its lane in order: all lanes go on.
+func TestLanesGoOnAfterUnknown(t *testing.T) {
+	a := owner(t, "goes-on", "r1")
+	for i := range 3 {
+		mustCommit(t, a, put("connected", ""))
+		a.spoil.Store(int32(etcdtest.Mute))
+		if _, err := a.Commit(ctx, put(fmt.Sprint("unknown/", i), "")); !errors.Is(err, store.ErrUnknown) {
+			t.Fatalf("commit over mute links: %v, want ErrUnknown", err)
+		}
+	}
+	for range 2 * 16 {
+		mustCommit(t, a, put("other", ""))
+	}
+	if page, err := a.Range(ctx, "unknown/", "", 9); err != nil || len(page) != 3 {
+		t.Errorf("%d of 3 were written, %v", len(page), err)
+	}
+	if err := a.t.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A try lies in a stalled link; another was told that the token is taken. When the token is free again and the first try arrives, it is not
+// written: its caller knows that it was refused.
+func TestLateArrivalAfterConflict(t *testing.T) {
+	a := owner(t, "late-conflict", "r1")
+	for round := range 3 {
+		mustCommit(t, a, put("token", "taken"))
+		etcdtest.SetAll(a.links[:2], etcdtest.Stall)
+		_, err := a.Store.Commit(ctx, store.Batch{If: []store.Cond{store.Absent("token")}, Put: []store.Entry{{Key: "token", Value: []byte("late")}}})
+		if !errors.Is(err, store.ErrConflict) {
+			t.Fatalf("round %d: %v, want a conflict", round, err)
+		}
+		mustCommit(t, a, store.Batch{Delete: []string{"token"}})
+		etcdtest.SetAll(a.links, etcdtest.Pass)
+		time.Sleep(100 * time.Millisecond)
+		if it, err := a.Get(ctx, "token"); !errors.Is(err, store.ErrNotFound) {
+			t.Fatalf("round %d: %q, %v", round, it.Value, err)
 		}
 	}
 }

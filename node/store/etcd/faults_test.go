@@ -110,7 +110,12 @@ func (l *load) check(t *testing.T, s store.Store) {
 }
 
 // leader is the member that leads now.
-func leader(t *testing.T, c *etcd.Cluster) *etcdtest.Member {
+func leader(t testing.TB, c *etcd.Cluster) *etcdtest.Member {
+	t.Helper()
+	return leaderOf(t, c, members)
+}
+
+func leaderOf(t testing.TB, c *etcd.Cluster, members *etcdtest.Members) *etcdtest.Member {
 	t.Helper()
 	for range 100 {
 		all, err := c.Members(ctx)
@@ -135,7 +140,7 @@ func leader(t *testing.T, c *etcd.Cluster) *etcdtest.Member {
 // Under load the leader is killed and comes back, each member is cut off from all others in turn, and each link of the owner stalls: nothing
 // that was acknowledged is lost, no token is won twice, and the owner stays the owner.
 func TestMembersDieUnderLoad(t *testing.T) {
-	a, err := connect("faults", "r1")
+	a, err := connect(named(t, "faults"), "r1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,13 +44,13 @@ func TestKeysInTheCluster(t *testing.T) {
 	if err := a.t.Mark(ctx, &etcd.Mark{State: etcd.Filling}); err != nil {
 		t.Fatal(err)
 	}
-	r, err := c.Get(ctx, "ostraka/keys/", clientv3.WithPrefix())
+	r, err := c.Get(ctx, "ostraka/"+a.name+"/", clientv3.WithPrefix())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var keys []string
 	for _, kv := range r.Kvs {
-		key := strings.TrimPrefix(string(kv.Key), "ostraka/keys/")
+		key := strings.TrimPrefix(string(kv.Key), "ostraka/"+a.name+"/")
 		keys = append(keys, key)
 		switch leased := kv.Lease != 0; {
 		case leased != (key == "owner" || key == "replica/r1"):
@@ -116,7 +116,7 @@ func TestDamageShows(t *testing.T) {
 	for key, value := range map[string]string{
 		"flipped": string(frame), "moved": string(store.Frame("sound", 0, []byte("x"))), "short": "x", "other": string(store.Frame("other", 7, []byte("x"))),
 	} {
-		if _, err := c.Put(ctx, "ostraka/damage/r/"+key, value); err != nil {
+		if _, err := c.Put(ctx, "ostraka/"+a.name+"/r/"+key, value); err != nil {
 			t.Fatal(err)
 		}
 		var damaged *store.CorruptError
@@ -126,7 +126,7 @@ func TestDamageShows(t *testing.T) {
 		if _, err := a.Range(ctx, key, "", 5); !errors.As(err, &damaged) || damaged.Key != key {
 			t.Errorf("range of %s: %v", key, err)
 		}
-		if r, err := c.Get(ctx, "ostraka/damage/r/"+key); err != nil || string(r.Kvs[0].Value) != value {
+		if r, err := c.Get(ctx, "ostraka/"+a.name+"/r/"+key); err != nil || string(r.Kvs[0].Value) != value {
 			t.Errorf("%s was changed by reading it", key)
 		}
 	}
@@ -137,7 +137,7 @@ func TestForeignWriterEndsTheTenure(t *testing.T) {
 	a, c := owner(t, "foreign", "r1"), raw(t)
 	mustCommit(t, a, put("k", ""))
 	for i := range 16 {
-		if _, err := c.Put(ctx, "ostraka/foreign/lane/"+string([]byte{'0' + byte(i/10), '0' + byte(i%10)}), "x"); err != nil {
+		if _, err := c.Put(ctx, "ostraka/"+a.name+"/lane/"+string([]byte{'0' + byte(i/10), '0' + byte(i%10)}), "x"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -152,7 +152,7 @@ func TestForeignWriterEndsTheTenure(t *testing.T) {
 // A lease that is taken away ends the tenure without a commit.
 func TestLostLease(t *testing.T) {
 	a, c := owner(t, "lease", "r1"), raw(t)
-	r, err := c.Get(ctx, "ostraka/lease/owner")
+	r, err := c.Get(ctx, "ostraka/"+a.name+"/owner")
 	if err != nil || len(r.Kvs) != 1 {
 		t.Fatal(err)
 	}

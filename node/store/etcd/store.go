@@ -9,6 +9,7 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"google.golang.org/grpc/codes"
 
 	"github.com/ostraka/ostraka/node/store"
 )
@@ -204,6 +205,9 @@ func (m moment) Range(ctx context.Context, prefix, after string, limit int) ([]s
 func (m moment) explain(what string, err error) error {
 	if isCorrupt(err) {
 		return m.c.differ(err)
+	}
+	if codeOf(err) == codes.OutOfRange {
+		return fmt.Errorf("%s as it was when the copy began: the members have forgotten that by now: start them with a longer --history: %w", what, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,6 +35,8 @@ type Member struct {
 	Name     string
 	Endpoint string // for replicas
 	peer     string
+	host     string // under which others reach it through their hubs
+	hub      *hub   // nil: it reaches them straight
 	m        *Members
 
 	mu  sync.Mutex
@@ -42,7 +45,15 @@ type Member struct {
 }
 
 // Start builds the program, makes certificates for replicas r1 to r4, and starts n members with more arguments. The caller calls Stop.
-func Start(n int, more ...string) (_ *Members, err error) {
+func Start(n int, more ...string) (*Members, error) { return begin(n, "", more, false) }
+
+// StartSplit starts members whose links to one another can be cut by Split.
+func StartSplit(n int, more ...string) (*Members, error) { return begin(n, "", more, true) }
+
+// StartFrom starts one member from a copy that `ostraka-store snapshot save` wrote.
+func StartFrom(copied string) (*Members, error) { return begin(1, copied, nil, false) }
+
+func begin(n int, copied string, more []string, split bool) (_ *Members, err error) {
 	c := &Members{more: more}
 	if c.dir, err = os.MkdirTemp("", "ostraka-members-"); err != nil {
 		return nil, err
@@ -64,14 +75,32 @@ func Start(n int, more ...string) (_ *Members, err error) {
 		if m.peer, err = free(); err != nil {
 			return nil, err
 		}
+		advertised := m.peer
+		if split {
+			if advertised, err = m.behind(); err != nil {
+				return nil, err
+			}
+		}
 		c.All = append(c.All, m)
-		certs, all = append(certs, m.Name+"=127.0.0.1"), append(all, m.Name+"="+m.peer)
+		certs, all = append(certs, m.Name+"=127.0.0.1+"+m.Name+".member"), append(all, m.Name+"="+advertised)
+	}
+	for _, m := range c.All {
+		for _, to := range c.All {
+			if split {
+				m.hub.targets[to.host] = strings.TrimPrefix(to.peer, "https://")
+			}
+		}
 	}
 	c.cluster = strings.Join(all, ",")
 	if _, err := c.Run("certs", "--dir", c.dir+"/certs", "--members", strings.Join(certs, ","), "--replicas", "r1,r2,r3,r4"); err != nil {
 		return nil, err
 	}
 	for _, m := range c.All {
+		if copied != "" {
+			if _, err := c.Run("snapshot", "restore", copied, "--dir", filepath.Join(c.dir, m.Name), "--name", m.Name, "--cluster", c.cluster); err != nil {
+				return nil, err
+			}
+		}
 		if err := m.Start(); err != nil {
 			return nil, err
 		}
@@ -82,6 +111,17 @@ func Start(n int, more ...string) (_ *Members, err error) {
 		}
 	}
 	return c, nil
+}
+
+// behind gives the member a hub, and returns the URL under which the others know it.
+func (m *Member) behind() (string, error) {
+	u, err := url.Parse(m.peer)
+	if err != nil {
+		return "", err
+	}
+	m.host = m.Name + ".member:" + u.Port()
+	m.hub, err = newHub()
+	return "https://" + m.host, err
 }
 
 // build makes the program once for all runs: an up-to-date one is not linked again.
@@ -145,6 +185,9 @@ func (c *Members) Options(name, replica string) etcd.Options {
 func (c *Members) Stop() {
 	for _, m := range c.All {
 		m.Kill()
+		if m.hub != nil {
+			_ = m.hub.listener.Close()
+		}
 	}
 	_ = os.RemoveAll(c.dir)
 }
@@ -160,6 +203,10 @@ func (m *Member) Start() error {
 	}, c.more...)...)
 	m.log.Reset()
 	m.cmd.Stdout, m.cmd.Stderr = &m.log, &m.log
+	if m.hub != nil {
+		at := "http://" + m.hub.listener.Addr().String()
+		m.cmd.Env = append(m.cmd.Environ(), "HTTPS_PROXY="+at, "https_proxy="+at, "NO_PROXY=", "no_proxy=")
+	}
 	m.cmd.SysProcAttr = dieWithTest()
 	return m.cmd.Start()
 }
