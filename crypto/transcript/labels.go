@@ -132,6 +132,7 @@ const (
 	PaperSum
 
 	EvidenceSubject
+	EvidenceHardware
 
 	ReleaseSalt
 
@@ -280,7 +281,8 @@ var labels = [...]string{
 	PaperCode: "ostraka/1/paper/code-of-label",
 	PaperSum:  "ostraka/1/paper/sum-of-payload",
 
-	EvidenceSubject: "ostraka/1/evidence/subject",
+	EvidenceSubject:  "ostraka/1/evidence/subject",
+	EvidenceHardware: "ostraka/1/evidence/hardware",
 
 	ReleaseSalt: "ostraka/1/release/salt",
 

@@ -5,7 +5,7 @@
 // A document says that an instance exists in an account and a region. That it is the instance of a certain node is said only by a document
 // that carries the node's own text (Subject): such a claim is Attested, every other is Declared, whatever was signed. Neither shows that the
 // node's process runs on the instance: somebody who rules both can fetch a document here and run the node there. What shows that is hardware
-// that attests what it runs.
+// that attests what it runs (evidence/attest/hardware).
 //
 // Bytes in, claims out: time, roots and keys are arguments.
 package attest

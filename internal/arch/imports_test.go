@@ -67,6 +67,13 @@ var may = map[string][]string{
 
 	"custody/signet/signettest": {}, // authenticators and wallets, which know nothing of us
 
+	"evidence/attest/pki":      {"evidence/attest"},
+	"evidence/attest/tpm":      {"crypto/…", "evidence/attest/pki"},
+	"evidence/attest/sevsnp":   {"crypto/…", "evidence/attest/pki"},
+	"evidence/attest/tdx":      {"crypto/…", "evidence/attest/pki"},
+	"evidence/attest/nitro":    {"crypto/…", "evidence/attest/pki"},
+	"evidence/attest/hardware": {"crypto/…", "evidence/attest/…"},
+
 	// These know bytes, never mpc.
 	"node/store":  {"crypto/…", "node/store/…", "internal/failpoint"},
 	"node/tpm":    {"crypto/…"},
