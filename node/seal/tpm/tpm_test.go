@@ -8,9 +8,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -80,6 +83,7 @@ func TestWithTPM(t *testing.T) {
 	t.Run("changed files", func(t *testing.T) { changedFiles(t, e) })
 	t.Run("another TPM", func(t *testing.T) { anotherTPM(t, e) })
 	t.Run("PCRs", func(t *testing.T) { bootsOtherwise(t, e) })
+	t.Run("bus", func(t *testing.T) { listened(t, e) }) // after the last cut of the power: the TPM takes one after a PIN was used for a wrong PIN
 	t.Run("PIN", func(t *testing.T) { pins(t, e) })
 }
 
@@ -146,6 +150,79 @@ func anotherTPM(t *testing.T, e *swtpm.TPM) {
 	if _, err := kek(t, o, "", "").Unwrap(ctx, w.encode(), label); err == nil || !strings.Contains(err.Error(), "does not know the sealed key") {
 		t.Errorf("another TPM's key: %v", err)
 	}
+}
+
+// tap stands between a node and its TPM, and keeps all that passes.
+func tap(t *testing.T, e *swtpm.TPM) (path string, seen func() []byte) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "tap")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	var mu sync.Mutex
+	var all bytes.Buffer
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			b := make([]byte, 8192)
+			n, _ := c.Read(b)
+			answer, err := e.Open(t).Send(b[:n])
+			if err == nil {
+				_, _ = c.Write(answer)
+			}
+			mu.Lock()
+			all.Write(b[:n])
+			all.Write(answer)
+			mu.Unlock()
+			_ = c.Close()
+		}
+	}()
+	return "unix:" + path, func() []byte {
+		mu.Lock()
+		defer mu.Unlock()
+		return bytes.Clone(all.Bytes())
+	}
+}
+
+// Who listens on the bus while a key is sealed and comes out again reads neither the key nor what stands for the PIN.
+func listened(t *testing.T, e *swtpm.TPM) {
+	path, seen := tap(t, e)
+	d, err := tpm.New(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := on(t, d, "", "secret pin")
+	key := bytes.Repeat([]byte("wrapping"), seal.KeySize/8)
+	k.rand = io.MultiReader(bytes.NewReader(key), rand.Reader)
+	dek, b := wrap(t, k)
+	unwraps(t, k, b, dek)
+	w, err := decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := seal.Decrypt(secret.Copy(key), must(w.data(label)), w.sealed, seal.KeySize); err != nil || !got.Equal(dek) {
+		t.Fatalf("the key is another one: this test looks for the wrong one: %v", err)
+	}
+	if !bytes.Contains(seen(), w.private) {
+		t.Error("the tap hears nothing")
+	}
+	for name, secret := range map[string][]byte{"wrapping key": key, "PIN": []byte("secret pin"), "what stands for it": k.auth(), "data key": dek.Expose()} {
+		if bytes.Contains(seen(), secret) {
+			t.Errorf("the %s passes in the clear", name)
+		}
+	}
+}
+
+func must(b []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 func bootsOtherwise(t *testing.T, e *swtpm.TPM) {
