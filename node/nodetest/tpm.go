@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/aes"
-	"crypto/cipher"
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -234,8 +233,14 @@ func (x *TPM) Answer(_ context.Context, challenge []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain := make([]byte, len(hidden))
-	cipher.NewCFBDecrypter(block, make([]byte, 16)).XORKeyStream(plain, hidden) //nolint:staticcheck // what TPMs use
+	plain, last := bytes.Clone(hidden), make([]byte, aes.BlockSize)
+	for at := 0; at < len(plain); at += aes.BlockSize { // CFB, which is what TPMs use
+		block.Encrypt(last, last)
+		part := plain[at:min(at+aes.BlockSize, len(plain))]
+		for i := range part {
+			part[i], last[i] = part[i]^last[i], part[i]
+		}
+	}
 	return plain[2:], nil
 }
 

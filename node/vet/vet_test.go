@@ -46,7 +46,6 @@ type node struct {
 	real    vet.Maker // in its place
 	given   []*x509.Certificate
 	journal *journal.Journal
-	open    func()
 }
 
 type frame struct {
