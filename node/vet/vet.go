@@ -258,8 +258,8 @@ func (v *Vet) unvetted(id engine.PartyID, operator string, p *peer, err error) *
 
 // Welcome says why a session with a peer need not be tried: it told this node that it does not hold our own evidence good.
 func (v *Vet) Welcome(id engine.PartyID) error {
-	if _, demanded := v.Demand(v.cfg.Operator); !demanded {
-		return nil
+	if _, demanded := v.Demand(v.cfg.Operator); !demanded || !v.cfg.Speaks(id) {
+		return nil // a node of an older wire version asks for nothing, and says nothing
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()

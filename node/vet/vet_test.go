@@ -367,6 +367,11 @@ func TestWhatCounts(t *testing.T) {
 	if err := acme.Fit(bolt.id); err == nil || !strings.Contains(err.Error(), "older wire version") {
 		t.Errorf("of an older version: %v", err)
 	}
+	// One of an older version asks nobody for anything: that it does not say so keeps nobody from sessions with it.
+	x.old["cora"] = true
+	if err := bolt.Welcome(x.all[2].id); err != nil {
+		t.Errorf("at a node of an older version: %v", err)
+	}
 }
 
 // Nobody makes a node work without end: questions, challenges and records are bounded.
