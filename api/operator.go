@@ -325,6 +325,7 @@ func (o *operator) checks(ctx context.Context, s *pb.StatusResponse, logErr erro
 		add("pair with "+b.Peer, "fail", "burned: a check on what the two nodes share failed, or this node was restored", "find out why; then every operator runs `ostraka vault refresh VAULT`")
 	}
 	o.checkBeats(now, add)
+	o.checkAttest(now, add)
 	o.checkReady(ctx, now, add)
 	o.checkPrepared(add)
 	for _, w := range o.d.Circle.Waits() {

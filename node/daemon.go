@@ -184,6 +184,10 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, st store.Store, at *port
 	if err != nil {
 		return err
 	}
+	maker, roots, err := u.settings.attests(d.Dir, d.TPM)
+	if err != nil {
+		return err
+	}
 	d.Link, err = link.New(link.Config{
 		Key: u.identity, Listener: at.link, Log: d.log,
 		Receive: func(from ed25519.PublicKey, frame []byte) { d.receive(ctx, from, frame) },
@@ -201,6 +205,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, st store.Store, at *port
 		return fmt.Errorf("what program this is, which heartbeats tell: %w", err)
 	}
 	d.Node, err = New(ctx, time.Now(), Config{
+		Maker: maker, Roots: roots, Beside: func(f func(context.Context)) { go f(ctx) },
 		Own: u.own, Identity: u.identity, Store: st, Sealer: u.box, Rand: rand.Reader, Log: d.log,
 		Send: func(to ed25519.PublicKey, frame []byte) {
 			if err := d.Link.Send(to, frame); err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/ostraka/ostraka/node/rescue"
 	"github.com/ostraka/ostraka/node/session"
 	"github.com/ostraka/ostraka/node/store"
+	"github.com/ostraka/ostraka/node/vet"
 	"github.com/ostraka/ostraka/node/wallet"
 	"github.com/ostraka/ostraka/node/witness"
 )
@@ -45,6 +46,8 @@ const (
 	frameSet       = 27 // a part of it
 	frameAskAll    = 28 // as frameAsk, without a request: what do you know of this vault's requests? I was set back
 	frameAll       = 29 // the question again: that was all
+	frameVet       = 30 // and the four after it: what a node runs on (node/vet)
+	frameVetLast   = frameVet + byte(vet.FrameStanding)
 	frameRest      = 40 // empty: begin nothing with me until my next process says that it is there
 	frameRests     = 41 // empty: I begin nothing with you
 	framePresent   = 42 // empty: I am there
@@ -114,6 +117,8 @@ func (n *Node) deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 		return n.Witness.Answer(ctx, o.Identity, status, answer)
 	case frameAsk, frameAnswer, frameAskSet, frameSet, frameAskAll, frameAll:
 		return n.emergency(ctx, now, link, frame)
+	case frameVet, frameVet + 1, frameVet + 2, frameVet + 3, frameVetLast:
+		return n.Vet.Take(ctx, now, link, vet.Frame(frame[0]-frameVet), frame[1:])
 	case frameRest:
 		return n.takeRest(now, link, frame[1:])
 	case frameRests:

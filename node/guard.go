@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -15,6 +16,9 @@ import (
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/outbox"
+	"github.com/ostraka/ostraka/node/session"
+
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 )
 
 func (n *Node) openFence(ctx context.Context, now time.Time) (*fence.Fence, error) {
@@ -39,7 +43,7 @@ func (n *Node) openFence(ctx context.Context, now time.Time) (*fence.Fence, erro
 
 // fit says whether a session can be held with a peer: it is there, and nothing speaks against it.
 func (n *Node) fit(id engine.PartyID) bool {
-	return n.reachable(id) && n.wary(id) == nil && !n.resting(id)
+	return n.reachable(id) && n.wary(id) == nil && !n.resting(id) && n.unvetted(id) == nil
 }
 
 // wary says why no session is held with a peer. The link refuses the second of two live processes, so the fence may never hear of it.
@@ -142,4 +146,41 @@ func (n *Node) ConfirmRestore(ctx context.Context, now time.Time) (counter uint6
 		return n.Fence.Counter(), n.Rescue.Confirm(ctx, now)
 	}
 	return counter, err
+}
+
+// admit hands a Setup to the room that knows its protocol.
+func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
+	if err := cmp.Or(n.mayMeet(s), n.mayStart(ctx, now, s)); err != nil {
+		return nil, err
+	}
+	m, err := n.meets(now, s)
+	if err != nil {
+		return nil, err
+	}
+	t, err := n.hand(ctx, now, s)
+	if err == nil {
+		met(now, t, m)
+	}
+	return t, err
+}
+
+func (n *Node) hand(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
+	switch s.Protocol {
+	case protocol.ProtocolSign, protocol.ProtocolOnline:
+		return n.Desk.Admit(ctx, now, s)
+	case protocol.ProtocolPresign:
+		return n.Presign.Admit(ctx, now, s)
+	case protocol.ProtocolLive:
+		return n.Rescue.Admit(ctx, now, s)
+	}
+	return n.Keeper.Admit(ctx, now, s)
+}
+
+// changes says whether a protocol makes or tries shares: the keeper's own.
+func changes(name string) bool {
+	switch name {
+	case protocol.ProtocolSign, protocol.ProtocolOnline, protocol.ProtocolPresign, protocol.ProtocolLive:
+		return false
+	}
+	return true
 }

@@ -24,6 +24,8 @@ type collector struct {
 	presigs, presigUse, presigMade  *prometheus.Desc
 	owner                           *prometheus.Desc
 
+	vetted, vettedAge *prometheus.Desc
+
 	sound, full, forks, checkpoint, checkpointAge, cosigned, beatAge *prometheus.Desc
 }
 
@@ -55,6 +57,8 @@ func (d *Daemon) metrics() http.Handler {
 		beatAge:       desc("heartbeat_age_seconds", "since an operator's last heartbeat was taken here, our own too", "operator"),
 
 		owner: desc("replica_owner", "1 while this replica owns its node, 0 while it stands by"),
+		vetted:    desc("evidence_good", "1 while an operator's evidence of what its node runs on counts here; only where the charter demands it", "operator"),
+		vettedAge: desc("evidence_age_seconds", "since an operator's evidence that counts was judged", "operator"),
 
 		presigs:    desc("presignatures_held", "presignatures in memory, over all keys"),
 		presigUse:  desc("presignatures_asked_total", "signatures that wanted a presignature: hit if one was taken, miss if none was here", "outcome"),
@@ -158,6 +162,15 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 func (c *collector) collectLog(gauge func(d *prometheus.Desc, v float64, labels ...string), now time.Time) {
 	if h, err := c.d.Journal.Head(context.Background()); err == nil {
 		gauge(c.logSize, float64(h.Size))
+	}
+	for _, s := range c.d.Vet.Shown(now) {
+		if !s.Demanded || s.Own {
+			continue
+		}
+		gauge(c.vetted, bool01(s.Err == nil), s.Operator)
+		if s.Record != nil {
+			gauge(c.vettedAge, now.Sub(s.Record.At).Seconds(), s.Operator)
+		}
 	}
 	gauge(c.sound, bool01(c.d.Journal.Sound() == nil))
 	gauge(c.full, bool01(c.d.Full()))

@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/ed25519"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -48,10 +49,9 @@ import (
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/session"
 	"github.com/ostraka/ostraka/node/store"
+	"github.com/ostraka/ostraka/node/vet"
 	"github.com/ostraka/ostraka/node/wallet"
 	"github.com/ostraka/ostraka/node/witness"
-
-	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 )
 
 // Config is what a Node works with.
@@ -90,6 +90,12 @@ type Config struct {
 	Leaving   func() bool // this replica hands its node over: it opens nothing; may be nil
 	Wake      func()      // asks for a Tick soon: something may be ready to move; may be nil
 	Fatal     func(error) // ends the process: what must be durable could not be made so
+	// Maker makes evidence of this machine; nil: there is none, and Lacks says why. Beside runs what takes long; nil: at once. Roots are certificates of
+	// makers of hardware that the operator gave: the charter says which count.
+	Maker  vet.Maker
+	Lacks  string
+	Beside func(func(context.Context))
+	Roots  []*x509.Certificate
 	// Mono is a clock that nobody sets, since some moment of this process; nil: the machine's own.
 	Mono func() time.Duration
 }
@@ -114,6 +120,7 @@ type Node struct {
 	Publish  *publish.Log
 	Rescue   *rescue.Desk
 	Fence    *fence.Fence
+	Vet      *vet.Vet
 
 	recounted recounted              // Tick's own
 	setsSent  map[setAsked]time.Time // when peers were sent backup sets last
@@ -189,7 +196,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	n.Desk = decide.New(decide.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
 		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, First: n.Keeper.First, Ended: n.Keeper.Ended, Named: n.Keeper.Named, Keys: n.Keeper.Keys,
-		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Explain: n.Explain, Check: cfg.Check, CheckReplacing: cfg.CheckReplacing, CheckBlock: cfg.CheckBlock,
+		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Unvetted: n.Unvetted, Demands: func() bool { return n.Vet != nil && n.Vet.Demands() }, Explain: n.Explain, Check: cfg.Check, CheckReplacing: cfg.CheckReplacing, CheckBlock: cfg.CheckBlock,
 		Roster:     func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
 		Charter:    func() (charter.Charter, bool) { return n.Charters.Document() },
 		Policy:     n.policy,
@@ -204,7 +211,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	if n.Circle, err = n.openCircle(ctx, now); err != nil {
 		return nil, err
 	}
-	if err := n.openEvidence(ctx); err != nil {
+	if err := n.openEvidence(ctx, now); err != nil {
 		return nil, err
 	}
 	n.Publish = n.newPublish()
@@ -286,7 +293,10 @@ func (n *Node) openCircle(ctx context.Context, now time.Time) (*circle.Circle, e
 }
 
 // openEvidence opens the rooms of what nodes say of themselves and of one another.
-func (n *Node) openEvidence(ctx context.Context) (err error) {
+func (n *Node) openEvidence(ctx context.Context, now time.Time) (err error) {
+	if n.Vet, err = n.openVet(ctx, now); err != nil {
+		return err
+	}
 	if n.Pulse, err = n.openPulse(ctx); err != nil {
 		return err
 	}
@@ -560,31 +570,6 @@ func (n *Node) reachable(id engine.PartyID) bool {
 	return ok && n.cfg.Reachable(o.Identity)
 }
 
-// admit hands a Setup to the room that knows its protocol.
-func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
-	if err := cmp.Or(n.mayMeet(s), n.mayStart(ctx, now, s)); err != nil {
-		return nil, err
-	}
-	switch s.Protocol {
-	case protocol.ProtocolSign, protocol.ProtocolOnline:
-		return n.Desk.Admit(ctx, now, s)
-	case protocol.ProtocolPresign:
-		return n.Presign.Admit(ctx, now, s)
-	case protocol.ProtocolLive:
-		return n.Rescue.Admit(ctx, now, s)
-	}
-	return n.Keeper.Admit(ctx, now, s)
-}
-
-// changes says whether a protocol makes or tries shares: the keeper's own.
-func changes(name string) bool {
-	switch name {
-	case protocol.ProtocolSign, protocol.ProtocolOnline, protocol.ProtocolPresign, protocol.ProtocolLive:
-		return false
-	}
-	return true
-}
-
 // Tick moves everything on that waits for time: call it a few times a second.
 func (n *Node) Tick(ctx context.Context, now time.Time) {
 	n.Sessions.Tick(ctx, now)
@@ -608,6 +593,9 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 	}
 	if err := n.Charters.Tick(ctx, now); err != nil {
 		n.cfg.Log.Error("the charter does not move on", "error", err)
+	}
+	if err := n.Vet.Tick(now); err != nil {
+		n.cfg.Log.Error("nobody is asked what their nodes run on", "error", err)
 	}
 	if err := errors.Join(n.Pulse.Tick(ctx, now), n.tellKeys(ctx, now)); err != nil {
 		n.cfg.Log.Error("heartbeat", "error", err)

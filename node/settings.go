@@ -46,6 +46,7 @@ type Settings struct {
 	Presign   string            `json:"presign,omitempty"`   // for which vaults presignatures are held: hot (or empty), all, off
 	Witnesses []Asked           `json:"witnesses,omitempty"` // beyond the circle, that are asked to cosign this node's log
 	Logs      []string          `json:"logs,omitempty"`      // vkeys of logs beyond the circle that this node cosigns
+	Attest    *AttestSettings   `json:"attest,omitempty"`    // how it shows what it runs on
 	TPM       *TPM              `json:"tpm,omitempty"`       // of the machine; absent: none is used
 	Store     *StoreSettings    `json:"store,omitempty"`     // where the store is; nil: in the data folder
 }
@@ -99,6 +100,9 @@ func (s Settings) check() error {
 		return err
 	}
 	_, err := readLogs(s.Logs)
+	if err == nil {
+		_, err = s.maker("", nil)
+	}
 	return err
 }
 

@@ -122,9 +122,9 @@ func newWords(note outbox.Note) bool {
 
 func newTerms(s statement.Statement) bool {
 	x, err := charter.Of(s)
-	return err == nil && slices.ContainsFunc(x.Vaults, func(v charter.Blueprint) bool {
+	return err == nil && (len(x.Demands) > 0 || slices.ContainsFunc(x.Vaults, func(v charter.Blueprint) bool {
 		return v.Publish || v.Witnesses != 0 || v.HoldRelease != 0 || v.Rescue != nil && v.Rescue.Planned()
-	})
+	}))
 }
 
 // tellKeys brings the keys of all logs, the last heartbeats and what shows that a log forked to members that came since or speak our wire version

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"github.com/ostraka/ostraka/custody/control"
 	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/review"
+	anew "github.com/ostraka/ostraka/evidence/judge"
 )
 
 // The files of a charter's folder.
@@ -95,6 +97,9 @@ func readPolicy(folder string, d charter.Document) (*policy.Policy, error) {
 // reviewIn reviews a charter that was read from a folder.
 func reviewIn(folder string, d charter.Document) (review.Report, error) {
 	r, err := review.Charter(d)
+	for _, x := range d.Demands {
+		err = cmp.Or(err, anew.CheckDemand(x))
+	}
 	if err != nil {
 		err = &problem{codeError, fmt.Errorf("charter in %s: %w", folder, err), "mend what it names in " + charterFile + ", then lint again"}
 	}

@@ -486,7 +486,7 @@ func (d statusDocument) print(w io.Writer) {
 			row("seal", "%s", c.What)
 			continue
 		}
-		if c.State == "ok" || !slices.Contains([]string{"roster", "charter", "vault", "reshare", "log", "disk", "fork", "checkpoint", "heartbeat", "SOS", "backups", "seal"}, kind) {
+		if c.State == "ok" || !slices.Contains([]string{"roster", "charter", "vault", "reshare", "log", "disk", "fork", "checkpoint", "heartbeat", "attest", "SOS", "backups", "seal"}, kind) {
 			continue
 		}
 		row(c.Name, "%s", c.What)

@@ -44,6 +44,7 @@ type verification struct {
 
 	places    []string
 	options   verify.Options
+	hardware  string // file of certificates
 	endpoints []onchain.Endpoint
 	heights   map[string]uint64 // by chain; "": of the only one
 	expected  map[string]string // identities, hex, by operator
@@ -101,6 +102,7 @@ func (v *verification) flags(c *cobra.Command) {
 	f.StringArrayVar(&v.rpc, "rpc", nil, "CHAIN=URL: compare with this chain, as this endpoint says (eip155:1=https://…); several of one chain must agree")
 	f.StringArrayVar(&v.at, "at", nil, "HEIGHT, or CHAIN=HEIGHT: balances as of this block, for proof of reserves (default: the newest)")
 	f.StringArrayVar(&v.witness, "witness", nil, "witness key of somebody outside the circle whose cosignatures count")
+	f.StringVar(&v.hardware, "hardware-roots", "", "file of certificates of makers of hardware (PEM): those count that the charter lists, beside those in this program")
 	f.StringArrayVar(&v.operator, "operator", nil, "NAME=IDENTITY that an operator of the circle must have, as it publishes it elsewhere: 64 hex digits, with or without ed25519:")
 	f.StringArrayVar(&v.address, "address", nil, "VAULT=CHAIN:ADDRESS: compare this address with the chain too, where the vault's are withheld")
 	f.StringArrayVar(&v.release, "release", nil, "release.note of a release: says of each operator's program whether it is of it")
@@ -375,6 +377,10 @@ func (v *verification) judge(ctx context.Context, a *app, sources []published.So
 	o := v.options
 	o.Now = time.Now()
 	o.Evidence = v.shelf.judge(handed, o.Now)
+	var err error
+	if o.Vetted, err = vettedBy(v.hardware); err != nil {
+		return nil, err
+	}
 	o.Progress = func(p verify.Progress) error {
 		a.progress("%s: entry %d of %d; %s", p.Source, p.Read, p.Of, p.Verdict)
 		return ctx.Err()

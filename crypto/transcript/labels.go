@@ -135,6 +135,9 @@ const (
 	EvidenceSubject
 	EvidenceHardware
 
+	AttestChallenge
+	AttestDemand
+
 	ReleaseSalt
 
 	SOSDigest
@@ -285,6 +288,9 @@ var labels = [...]string{
 
 	EvidenceSubject:  "ostraka/1/evidence/subject",
 	EvidenceHardware: "ostraka/1/evidence/hardware",
+
+	AttestChallenge: "ostraka/1/attest/challenge",
+	AttestDemand:    "ostraka/1/attest/demand",
 
 	ReleaseSalt: "ostraka/1/release/salt",
 

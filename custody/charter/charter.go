@@ -30,7 +30,7 @@ func (c Charter) Statement(salt statement.Salt) (statement.Statement, error) {
 	var b statement.Block
 	b = b.Add("circle", c.Circle).AddUint("version", c.Version).AddID("previous", c.Previous).AddID("roster", c.Roster).AddTime("created", c.Created)
 	b = b.Add("drill", yesNo(c.Drill))
-	for _, add := range []func(statement.Block) statement.Block{c.addOperators, c.addPeople, c.addAssets, c.addVaults, c.addRules} {
+	for _, add := range []func(statement.Block) statement.Block{c.addOperators, c.addPeople, c.addAssets, c.addVaults, c.addDemands, c.addRules} {
 		b = add(b)
 	}
 	s, err := statement.Build(statement.Charter, b, salt)
@@ -189,7 +189,7 @@ func Of(s statement.Statement) (Charter, error) {
 		return Charter{}, fmt.Errorf("charter: %w", err)
 	}
 	c.Policy = rules
-	for _, read := range []func(statement.Block) error{c.readOperators, c.readPeople, c.readAssets, c.readVaults, c.readRules} {
+	for _, read := range []func(statement.Block) error{c.readOperators, c.readPeople, c.readAssets, c.readVaults, c.readDemands, c.readRules} {
 		if err := read(f); err != nil {
 			return Charter{}, fmt.Errorf("charter: %w", err)
 		}

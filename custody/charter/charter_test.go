@@ -88,7 +88,12 @@ func must[T any](v T, err error) func(testing.TB) T {
 
 func snapshot(t *testing.T, s statement.Statement) {
 	t.Helper()
-	file := filepath.Join("testdata", string(s.Kind())+".txt")
+	snapshotAs(t, string(s.Kind()), s)
+}
+
+func snapshotAs(t *testing.T, name string, s statement.Statement) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".txt")
 	if *update {
 		if err := os.WriteFile(file, s.Bytes(), 0o644); err != nil {
 			t.Fatal(err)

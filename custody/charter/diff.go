@@ -19,6 +19,7 @@ type Change struct {
 	Looser bool
 	Payee  bool // of the list of payees, which has a delay of its own
 	Plan   bool // of an SOS plan, or of its guardians: it waits for PlanDelay too
+	Halts  bool // stricter, and a node that runs what is allowed no more signs nothing from then on
 }
 
 // Wait is how long a version with these changes waits after the one before: nothing if all are stricter. A change of a plan waits for the
@@ -42,13 +43,17 @@ func (c Change) String() string {
 	if c.Looser {
 		mark = "looser"
 	}
+	halts := ""
+	if c.Halts {
+		halts = "; at once the others hold no session with a node that shows nothing else: see `ostraka doctor` at every operator first"
+	}
 	switch {
 	case c.Was == "":
-		return fmt.Sprintf("%s: %s: added %s", mark, c.What, c.Is)
+		return fmt.Sprintf("%s: %s: added %s%s", mark, c.What, c.Is, halts)
 	case c.Is == "":
-		return fmt.Sprintf("%s: %s: removed %s", mark, c.What, c.Was)
+		return fmt.Sprintf("%s: %s: removed %s%s", mark, c.What, c.Was, halts)
 	}
-	return fmt.Sprintf("%s: %s: %s → %s", mark, c.What, c.Was, c.Is)
+	return fmt.Sprintf("%s: %s: %s → %s%s", mark, c.What, c.Was, c.Is, halts)
 }
 
 // Removals say what may go without a rule allowing more: a label from a destination, people from a group.
@@ -90,6 +95,7 @@ func (d Document) Diff(to Document, may Removals) []Change {
 		c[from+i].Payee = true
 	}
 	each2(d.Vaults, to.Vaults, func(v Blueprint) string { return v.Name }, func(name string, was, is *Blueprint) { c.vault("vault "+name, was, is) })
+	c.demands(d, to)
 	c.control(d, to)
 	c.number("independent-providers", d.Providers, to.Providers)
 	c.period("delay", d.Delay, to.Delay)

@@ -25,6 +25,7 @@ type Document struct {
 	Assets    []Asset       // ascending
 	Payees    []Payee       // ascending
 	Vaults    []Blueprint   // 1 to 64, ascending
+	Demands   []Demand      // of operators whose nodes must attest what they run on, ascending
 	Policy    string        // Cedar
 	Control   []ControlRule // beyond the defaults
 	Providers int           // operators that must be independent, in each vault; at least 1
@@ -149,7 +150,7 @@ func (d Document) Validate() error {
 	if err := statement.CheckText(d.Circle, 64); err != nil || d.Circle == "" {
 		return fmt.Errorf("charter: circle: %q is not 1 to 64 bytes of text", d.Circle)
 	}
-	for _, check := range []func() error{d.checkOperators, d.checkPeople, d.checkGuardians, d.checkAssets, d.checkVaults, d.checkControl, d.checkTimes} {
+	for _, check := range []func() error{d.checkOperators, d.checkPeople, d.checkGuardians, d.checkAssets, d.checkVaults, d.checkDemands, d.checkControl, d.checkTimes} {
 		if err := check(); err != nil {
 			return fmt.Errorf("charter: %w", err)
 		}

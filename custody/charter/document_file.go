@@ -34,6 +34,7 @@ func ReadDocument(file, rules []byte) (Document, error) {
 			return Payee{f.Text("name"), f.Text("chain"), f.Text("address"), sorted(f.Texts("labels")), moment(f, "expires")}
 		})
 		d.Vaults = form.List(f, "vaults", readBlueprint)
+		d.Demands = form.List(f, "attest", readDemand)
 		d.Control = form.List(f, "control", func(f *form.Map) ControlRule {
 			return ControlRule{f.Text("number"), f.Text("kind"), f.Number("least")}
 		})
@@ -178,6 +179,7 @@ func (d Document) sorted() Document {
 	d.Assets = byName(d.Assets, func(a Asset) string { return a.Name })
 	d.Payees = byName(d.Payees, func(p Payee) string { return p.Name })
 	d.Vaults = byName(d.Vaults, func(v Blueprint) string { return v.Name })
+	d.Demands = byName(d.Demands, func(x Demand) string { return x.Operator })
 	for i, v := range d.Vaults {
 		if v.Rescue != nil {
 			d.Vaults[i].Rescue = v.Rescue.sorted(d)

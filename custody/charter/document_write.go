@@ -27,6 +27,9 @@ func (d Document) File() string {
 	section(w, "Assets: one policy unit is 10^unit of the smallest.", "assets", d.Assets, Asset.fields)
 	section(w, "Payees: destinations that the circle knows; rules speak of their labels.", "payees", d.Payees, Payee.fields)
 	section(w, "Vaults: who proposes, who approves, and whose shares sign.", "vaults", d.Vaults, Blueprint.fields)
+	if len(d.Demands) > 0 {
+		section(w, "Attest: operators whose nodes must show what they run on, what may run, and how many seconds evidence counts.", "attest", d.Demands, Demand.fields)
+	}
 	section(w, "Control rules beyond the defaults: a charter may ask for more, never for less.", "control", d.Control, ControlRule.fields)
 	w.line("independent-providers: %d", d.Providers)
 	w.line("")

@@ -169,7 +169,25 @@ func (r drawn) document() Document {
 		}
 		d.Vaults = append(d.Vaults, v)
 	}
+	for _, name := range committee[:r.IntN(len(committee)+1)] {
+		d.Demands = append(d.Demands, r.demand(name))
+	}
 	return d.sorted()
+}
+
+func (r drawn) demand(operator string) Demand {
+	x := Demand{Operator: operator, Fresh: time.Duration(3600+r.IntN(1000)) * time.Second}
+	for _, kind := range r.some(3, []string{KindNitro, KindSEVSNP, KindTDX, KindTPM}) {
+		h := Hardware{Kind: kind, Floor: []string{"", r.text()}[r.IntN(2)]}
+		for i, name := range r.labels(3) {
+			h.Measurements = append(h.Measurements, Measurement{name, measured(kind, fmt.Sprintf("%02x", i))})
+		}
+		if r.yes() {
+			h.Roots = [][]byte{slices.Repeat([]byte{byte(r.IntN(256))}, 32)}
+		}
+		x.Hardware = append(x.Hardware, h)
+	}
+	return x
 }
 
 // rescue is a plan, or r and k alone.

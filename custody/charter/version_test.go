@@ -53,11 +53,27 @@ func full(t testing.TB) Charter {
 	return c
 }
 
+// attested demands evidence of hardware besides: charters without it have the bytes that they had before there was any.
+func attested(t testing.TB) Charter {
+	c := full(t)
+	c.Demands = []Demand{
+		{Operator: "acme", Fresh: 6 * time.Hour, Hardware: []Hardware{
+			{Kind: KindSEVSNP, Measurements: []Measurement{{"r1", measured(KindSEVSNP, "ab")}}, Floor: "snp 8"},
+			{Kind: KindTPM, Measurements: []Measurement{{"r1", measured(KindTPM, "01")}, {"r2", measured(KindTPM, "02")}}, Roots: [][]byte{make([]byte, 32), slices.Repeat([]byte{1}, 32)}},
+		}},
+		{Operator: "cora", Fresh: DefaultFresh, Hardware: []Hardware{{Kind: KindNitro, Measurements: []Measurement{{"r1", measured(KindNitro, "aa")}}}}},
+	}
+	return c
+}
+
 func TestCharterRoundTrip(t *testing.T) {
-	for name, c := range map[string]Charter{"least": version0(t), "full": full(t)} {
+	for name, c := range map[string]Charter{"least": version0(t), "full": full(t), "attested": attested(t)} {
 		s := must(c.Statement(salt))(t)
-		if name == "full" {
+		switch name {
+		case "full":
 			snapshot(t, s)
+		case "attested":
+			snapshotAs(t, "charter-attest", s)
 		}
 		got := must(Of(s))(t)
 		c.ID = s.ID()
@@ -72,7 +88,7 @@ func TestCharterRoundTrip(t *testing.T) {
 
 // Every field of a document is in its statement: a change that is lost would be signed by nobody.
 func TestCharterHoldsEveryField(t *testing.T) {
-	c := full(t)
+	c := attested(t)
 	s := must(c.Statement(salt))(t)
 	changed := 0
 	var walk func(v reflect.Value, path string)

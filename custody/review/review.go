@@ -129,7 +129,7 @@ func one(d charter.Document, v charter.Blueprint) (Vault, error) {
 	if err != nil {
 		return Vault{}, err
 	}
-	return Vault{Name: v.Name, Figures: s.Measure(), Spend: s.Spend(), Broken: s.Check(rules), SOS: s.SOS != nil, Notes: notes(d, v)}, nil
+	return Vault{Name: v.Name, Figures: s.Measure(), Spend: s.Spend(), Broken: s.Check(rules), SOS: s.SOS != nil, Notes: append(notes(d, v), attestNotes(d, v)...)}, nil
 }
 
 // Diff lists what differs between two charters, each of which has a policy that Charter accepts.

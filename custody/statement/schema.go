@@ -105,6 +105,11 @@ const (
 	MaxWindow       = 14 * 24 * 3600 // seconds that ACTIVE lasts
 	MinHold         = 60             // seconds; 3600 but for drills
 	MaxHold         = 90 * 24 * 3600
+	MinFresh        = 3600 // seconds that a node's evidence of its hardware counts
+	MaxFresh        = 30 * 24 * 3600
+	MaxMeasurements = 16       // of one kind of hardware
+	MaxMeasured     = 1024     // bytes of one
+	MaxRoots        = 8        // certificates that may vouch for one kind
 	MaxDrilled      = 16 << 10 // bytes of the signed checkpoint that a drill is made over
 	maxLabel        = 64
 	maxKeyLine      = 2048

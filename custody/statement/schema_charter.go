@@ -104,6 +104,16 @@ var charterFields = []Spec{
 			number("tranche-count", 1, MaxTranches, "periods; afterwards everything may leave"),
 		),
 	),
+	label("attest", "operator whose node must show what it runs on, in ascending order").times(0, MaxOperators).with(
+		number("attest-fresh", MinFresh, MaxFresh, "seconds that its evidence counts"),
+		word("attest-kind", "of hardware, in ascending order: one of them suffices", "nitro", "sev-snp", "tdx", "tpm2").times(1, 4).with(
+			label("measurement", "that is allowed, in ascending order").times(1, MaxMeasurements).with(
+				text("measured", MaxMeasured, "what runs, as the kind writes it (spec/attest 9)"),
+			),
+			hexOf("attest-root", 32, "SHA-256 of a certificate that may vouch for the hardware, beside those that the program carries, in ascending order").times(0, MaxRoots),
+			text("attest-floor", 128, "the lowest firmware that counts, as the kind writes it").optional(),
+		),
+	),
 	text("policy", MaxPolicyLine, "one line of the rules in Cedar after `|`").times(0, MaxPolicyLines),
 	word("control", "a control rule beyond the defaults", "halt", "lose", "spend", "steal").times(0, MaxControl).with(
 		label("control-kind", "of domain"),

@@ -42,6 +42,8 @@ const (
 	KindLife         = "life"         // a process began its work on this store; id: the instance
 	KindFence        = "fence"        // this node was restored or cloned: it signs nothing; body: why
 	KindConfirmed    = "confirmed"    // its operator made sure that no other copy runs; id: the instance
+	KindVetted       = "vetted"       // what this node found of another's hardware; body: the record (evidence/vetted)
+	KindMet          = "met"          // on which of these a session rests; body: see evidence/vetted. It is about the session's setup
 
 	KindPresignature = "presignature" // a presignature was taken: it serves this once; id: its own
 )

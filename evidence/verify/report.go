@@ -81,6 +81,18 @@ type Operator struct {
 	Binary      string    `json:"binary"`  // SHA-256, hex
 	Release     string    `json:"release"` // that maintainers signed and that has this binary; "" if none is known
 	Left        bool      `json:"left"`
+	Hardware    *Hardware `json:"hardware,omitempty"` // that its node showed others; nil: none counts now
+}
+
+// Hardware is what is known of the machine that a node runs on.
+type Hardware struct {
+	Class       string    `json:"class"` // evidence/vetted: who saw it
+	Kind        string    `json:"kind"`
+	Name        string    `json:"name"` // of the measurement, in the charter
+	Measurement string    `json:"measurement"`
+	Device      string    `json:"device"`
+	At          time.Time `json:"at"` // when it was judged last
+	By          []string  `json:"by"` // operators in whose logs it stands
 }
 
 // A Place is where a copy of a share lies, by the charter.

@@ -11,6 +11,7 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/places"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/evidence/vetted"
 )
 
 // Options are what the verifier is given besides the logs.
@@ -28,6 +29,8 @@ type Options struct {
 	// Evidence judges what clouds and third parties signed of places, against the charter in force; nil: there is none. It comes as a function, so that
 	// a browser, which holds no keys for it, does not carry what it takes.
 	Evidence func(charter.Document) []places.Finding
+	// Vetted judges a record of a node's hardware anew, by what a charter demanded; nil: nobody does. It is a function as Evidence is.
+	Vetted func(vetted.Record, charter.Demand) error
 	// Encryptions is how many of second sharings are checked at most, 13 ms each at a desk and several times that in a browser; 0: all. What is not checked is said to
 	// be no more than declared.
 	Encryptions int
@@ -123,6 +126,7 @@ func Verify(sources []Source, o Options) (*Report, error) {
 		v.checkVaults()
 		v.checkBackups()
 		v.checkHeartbeats()
+		v.checkVetted()
 		v.checkBodies()
 		v.checkRequests()
 		v.checkEmergencies()

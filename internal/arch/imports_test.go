@@ -58,6 +58,8 @@ var may = map[string][]string{
 	"custody/backup":     custody(),
 	"custody/breakglass": custody("mpc/engine", "mpc/session", "mpc/epoch", "mpc/guard"), // linked into its own command alone: TestBreakglassStandsApart
 	"evidence/attest":    {"crypto/…"},
+	"evidence/vetted":    custody(),
+	"evidence/judge":     custody("evidence/attest/…", "evidence/vetted"),
 	"evidence/places":    custody("custody/control", "evidence/attest"),
 	"evidence/proof":     custody("custody/intent", "chain/…"),
 	"evidence/release":   {"crypto/…", "custody/statement"},

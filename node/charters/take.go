@@ -1,6 +1,7 @@
 package charters
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/custody/review"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/judge"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
@@ -241,6 +243,9 @@ func (c *Charters) open(p *proposal, known bool) (charter.Roster, error) {
 // review refuses a charter that breaks its own control rules, or whose policy is none.
 func (c *Charters) review(x charter.Charter) error {
 	report, err := review.Charter(x.Document)
+	for _, d := range x.Demands { // what this program could not judge would lock its operator out
+		err = cmp.Or(err, judge.CheckDemand(d))
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", x.Title(), err)
 	}

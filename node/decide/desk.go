@@ -135,6 +135,10 @@ type Config struct {
 	Cosigned func(size int64) int
 	// HeldBack says why the release that this node runs does not sign for a vault yet; "" if it does. May be nil.
 	HeldBack func(now time.Time, v ceremony.View) string
+	// Unvetted says in words with which parties no session is held for want of evidence of what a node runs on; "" if with all. May be nil.
+	Unvetted func([]mpc.Party) string
+	// Demands says whether the charter demands such evidence of anybody. May be nil.
+	Demands func() bool
 }
 
 // RuleState is the rule that a node's own view of the chain decides: nonce, balance, fees; the block that a proof speaks of.

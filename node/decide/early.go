@@ -51,9 +51,11 @@ func (e *uncosignedError) Error() string {
 
 func (e *uncosignedError) Is(target error) bool { return target == session.ErrNotYet }
 
-// tooEarly says that a session ended because a party's log was not cosigned far enough: which no other vault's sessions can claim.
-func tooEarly(v ceremony.View, err error) bool {
-	return v.Vault.Witnesses > 0 && errors.Is(err, session.ErrNotYet)
+// tooEarly says that a session ended because a party's log was not cosigned far enough, or a node had not shown yet what it runs on: which where the
+// charter demands neither nobody can claim.
+func (d *Desk) tooEarly(v ceremony.View, err error) bool {
+	may := v.Vault.Witnesses > 0 || d.cfg.Demands != nil && d.cfg.Demands()
+	return may && errors.Is(err, session.ErrNotYet)
 }
 
 const (

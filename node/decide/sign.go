@@ -114,6 +114,9 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 	if err != nil {
 		return nil, err
 	}
+	if len(signers) < v.Vault.Threshold && d.cfg.Unvetted != nil && f.life.Verdict(d.cfg.Operator) == intent.Allow {
+		f.waits = d.cfg.Unvetted(v.Parties)
+	}
 	rank := slices.IndexFunc(signers, func(p mpc.Party) bool { return p.ID == d.cfg.Self })
 	// The turns count from when anybody may open, also after a failure: two that open at the
 	// same moment would refuse each other's session.
@@ -367,7 +370,7 @@ func (d *Desk) over(ctx context.Context, now time.Time, f *file, v ceremony.View
 	}
 	d.shunning.Lock()
 	defer d.shunning.Unlock()
-	idle, early := idled(s, err), tooEarly(v, err)
+	idle, early := idled(s, err), d.tooEarly(v, err)
 	var rows store.Batch
 	if !idle && !early {
 		rows = d.shun(now, s, err)

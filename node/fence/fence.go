@@ -397,6 +397,24 @@ func (f *Fence) Head(id engine.PartyID) (head tlog.Head, confirmed uint64, ok bo
 	return p.seen.Log, p.seen.Confirmed, true
 }
 
+// Own says which process of this node this is.
+func (f *Fence) Own() (counter uint64, instance [16]byte) {
+	f.act.Lock()
+	defer f.act.Unlock()
+	return f.own.Counter, f.own.Instance
+}
+
+// Process says which process of a peer is the newest that this one knows of.
+func (f *Fence) Process(id engine.PartyID) (counter uint64, instance [16]byte, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.peers[id]
+	if p == nil || p.seen == nil {
+		return 0, instance, false
+	}
+	return p.seen.Counter, p.seen.Instance, true
+}
+
 // Burnt makes sure that a node that was fenced when it stopped has burned all its pairs: it may have stopped in between.
 func (f *Fence) Burnt(ctx context.Context, now time.Time) error {
 	f.act.Lock()

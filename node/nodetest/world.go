@@ -26,6 +26,7 @@ import (
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/memory"
+	"github.com/ostraka/ostraka/node/vet"
 )
 
 // Host is one node of the circle.
@@ -46,6 +47,7 @@ type Host struct {
 	Binary  [32]byte      // SHA-256 of the program that it runs, from its next start on
 	Wire    uint16        // the newest wire version that its links speak; 0: ours
 	Version string        // of that program; empty: it is no release
+	Maker   vet.Maker     // of evidence of its machine, from its next start on; nil: it has none
 	Counter fence.Counter // of its machine's TPM, from its next start on; nil: none
 	Hostile bool          // an attacker holds its keys: the watch expects no honesty of it
 
@@ -230,7 +232,7 @@ func (w *World) Start(h *Host) {
 	began := w.Now
 	w.Act(h, func() {
 		h.Node, err = node.New(context.Background(), w.Clock(h), node.Config{
-			Binary: h.Binary, Version: h.Version, Counter: h.Counter,
+			Binary: h.Binary, Version: h.Version, Maker: h.Maker, Counter: h.Counter,
 			Own: h.Own, Identity: h.Key, Store: guarded{st, w, h, life}, Sealer: h.Box, Rand: h.Rand,
 			Log: slog.New(slog.NewTextHandler(w, nil)).With("node", h.Own.Name),
 			Send: func(to ed25519.PublicKey, frame []byte) {

@@ -32,6 +32,7 @@ func (l *Log) shown(leaves []tlog.Filed) []tlog.Body {
 // nor in openStatements is the vault's own affair.
 var openKinds = []string{
 	tlog.KindSignature, tlog.KindWord, tlog.KindRecord, tlog.KindCert, tlog.KindFinal, tlog.KindFinalCert, tlog.KindHeartbeat, tlog.KindFence,
+	tlog.KindMet, // on which evidence of hardware sessions rest
 }
 
 // openStatements are the kinds of statements that are: what a vault is, who holds it, and whether it may sign.

@@ -1,0 +1,283 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/attest"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/evidence/vetted"
+)
+
+// What nodes found of one another's hardware stands in their logs, and so does on which of it each session rests (spec/verify 4.12). A node is held to its
+// own log alone: which charter was in force when, what it had found by then, and with whom it says that it met. Nothing that another tells convicts it.
+
+// amended is how long after a charter came into force a session may still rest on the one before: both may have been on their way.
+const amended = 5 * time.Minute
+
+// A ruling is a charter that a log says came into force.
+type ruling struct {
+	charter.Charter
+	at time.Time
+}
+
+// vetting is one log's story, as it is walked.
+type vetting struct {
+	h        *history
+	charters []ruling                   // in force here, the newest last
+	records  map[[32]byte]vetted.Record // so far, by id
+	met      map[[32]byte]int           // by session: the leaf that says on what it rests
+	lost     bool                       // something came into force here that no log shows: from then on nobody can tell what was demanded
+}
+
+// A found is what one log holds of an operator's hardware.
+type found struct {
+	vetted.Record
+	by    string
+	again bool // the reader judged its evidence anew
+}
+
+func (v *verifier) checkVetted() {
+	if !slices.ContainsFunc(v.history, func(c charter.Charter) bool { return len(c.Demands) > 0 }) {
+		return
+	}
+	last := map[string]map[string]found{} // by operator, and by whose log
+	for _, h := range v.logs {
+		w := &vetting{h: h, records: map[[32]byte]vetted.Record{}, met: map[[32]byte]int{}}
+		for i, l := range h.leaves {
+			if l.Kind == tlog.KindMet {
+				w.met[l.About] = i
+			}
+		}
+		for i, l := range h.leaves {
+			switch l.Kind {
+			case tlog.KindInForce:
+				c, ok := v.history.Version(statement.ID(l.ID))
+				if ok {
+					w.charters = append(w.charters, ruling{c, l.Time})
+				}
+				w.lost = w.lost || !ok && !slices.ContainsFunc(v.rosters, func(r charter.Roster) bool { return [32]byte(r.ID) == l.ID })
+			case tlog.KindVetted:
+				v.takeVetted(w, i, l, last)
+			case tlog.KindSession:
+				v.checkMet(w, i, l)
+			}
+		}
+	}
+	v.sayVetted(last)
+}
+
+const writesWhatItFound = "what it writes down of others' hardware is what it could find"
+
+// takeVetted takes a record, held to the charter that its log had in force.
+func (v *verifier) takeVetted(w *vetting, i int, l tlog.Leaf, last map[string]map[string]found) {
+	d := v.docs[l.ID]
+	if d == nil {
+		return // withheld: nothing rests on it
+	}
+	subject := "operator " + w.h.operator
+	r, err := vetted.Decode(d.content)
+	if err != nil {
+		v.report.fail(subject, writesWhatItFound, fmt.Sprintf("leaf %d: %v", i, err))
+		return
+	}
+	c, known := v.history.Version(r.Charter)
+	x, demanded := c.Demand(r.Operator)
+	_, is := c.Station(r.Operator)
+	switch {
+	case !known && w.lost:
+		return // that it is not shown is said elsewhere
+	case !known:
+		v.report.fail(subject, writesWhatItFound, fmt.Sprintf("leaf %d names charter %s, which was never in force", i, r.Charter.Short()))
+		return
+	case !r.Asker.Equal(w.h.keys.Identity) || !is || !demanded || r.Demand != x.Hash() || !v.identityOf(c, r):
+		v.report.fail(subject, writesWhatItFound, fmt.Sprintf("leaf %d tells of %s what its charter did not ask, or of another node", i, r.Operator))
+		return
+	case r.Why != "":
+		w.records[l.ID] = r
+		return
+	}
+	if err := r.Meets(x, r.At); err != nil {
+		v.report.fail(subject, writesWhatItFound, fmt.Sprintf("leaf %d holds the evidence of %s good: %v", i, r.Operator, err))
+		return
+	}
+	f := found{Record: r, by: w.h.operator}
+	if v.Vetted != nil {
+		var lacks *attest.UnknownError
+		switch err := v.Vetted(r, x); {
+		case err == nil:
+			f.again = true
+		case errors.As(err, &lacks):
+			v.report.attend(fmt.Sprintf("evidence of what the node of %s runs on, in the log of %s, is not judged here: %s", r.Operator, w.h.operator, lacks.Lacks))
+		default:
+			v.report.failAs(Attested, subject, writesWhatItFound, "the evidence in its log, judged as of when it was", fmt.Sprintf("leaf %d holds the evidence of %s good, and it is not: %v", i, r.Operator, err))
+			return
+		}
+	}
+	w.records[l.ID] = r
+	if last[r.Operator] == nil {
+		last[r.Operator] = map[string]found{}
+	}
+	if old, ok := last[r.Operator][w.h.operator]; !ok || !f.At.Before(old.At) {
+		last[r.Operator][w.h.operator] = f
+	}
+}
+
+func (v *verifier) identityOf(c charter.Charter, r vetted.Record) bool {
+	o, _ := c.Station(r.Operator)
+	return r.Identity.Equal(o.Identity)
+}
+
+const meetsWhoShowed = "it holds sessions only with nodes that showed what they run on, where the charter demands it"
+
+// checkMet holds a session of a node to what its own log had by then.
+func (v *verifier) checkMet(w *vetting, i int, l tlog.Leaf) {
+	n := len(w.charters)
+	if n == 0 || w.lost {
+		return
+	}
+	// By the node's own clock alone: what it looked at then, it looked at by that.
+	at, subject := l.Time, "operator "+w.h.operator
+	now := w.charters[n-1]
+	rules := []charter.Charter{now.Charter}
+	if n > 1 && at.Sub(now.at) <= amended {
+		rules = append(rules, w.charters[n-2].Charter)
+	}
+	m, told := w.met[l.ID]
+	var meeting vetted.Meeting
+	if told {
+		if d := v.docs[w.h.leaves[m].ID]; d != nil {
+			var err error
+			if meeting, err = vetted.DecodeMeeting(d.content); err != nil || meeting.Session != l.ID {
+				v.report.fail(subject, meetsWhoShowed, fmt.Sprintf("leaf %d does not say on what its session rests", m))
+				return
+			}
+		} else {
+			return // withheld
+		}
+	}
+	for _, with := range meeting.With {
+		if why := unshown(w, rules, with, at); why != "" {
+			v.report.fail(subject, meetsWhoShowed, fmt.Sprintf("leaf %d: a session of %s with %s: %s", i, statement.FormatTime(at), with.Operator, why))
+		}
+	}
+	if !told && len(rules) == 1 && at.Sub(now.at) > amended && v.allDemanded(now.Charter, w.h.operator) {
+		v.report.fail(subject, meetsWhoShowed, fmt.Sprintf("leaf %d: a session of %s with others, of all of whom the charter demands to see what they run on, and its log does not say that it looked", i, statement.FormatTime(at)))
+		return
+	}
+	v.doubtMet(w, i, l, now.Charter, meeting, at)
+}
+
+// unshown says why a session should not have been held with somebody; empty if it rests on a record as it should, under one of these charters.
+func unshown(w *vetting, rules []charter.Charter, with vetted.With, at time.Time) (why string) {
+	for _, c := range rules {
+		x, demanded := c.Demand(with.Operator)
+		if !demanded {
+			return ""
+		}
+		r, ok := w.records[with.Record]
+		switch {
+		case with.Record == [32]byte{}:
+			why = "its log says that nothing was demanded, and the charter did"
+		case !ok:
+			why = "the record that it names does not stand in its log before it, or says otherwise"
+		default:
+			err := r.Meets(x, at)
+			if err == nil {
+				return ""
+			}
+			why = err.Error()
+		}
+	}
+	return why
+}
+
+// allDemanded says whether a charter demands evidence of everybody but one who ever stood in the roster.
+func (v *verifier) allDemanded(c charter.Charter, but string) bool {
+	for _, r := range v.rosters {
+		for _, o := range r.Operators {
+			if _, demanded := c.Demand(o.Name); !demanded && o.Name != but {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// doubtMet finds a session that another's log tells too, of whom this one shows nothing. Which of the two lies the logs do not say: the other may tell of a
+// session that it was not in.
+func (v *verifier) doubtMet(w *vetting, i int, l tlog.Leaf, c charter.Charter, m vetted.Meeting, at time.Time) {
+	if at.Sub(w.charters[len(w.charters)-1].at) <= amended {
+		return
+	}
+	for _, o := range v.logs {
+		_, in := o.has(tlog.KindSession, l.ID)
+		_, demanded := c.Demand(o.operator)
+		if !in || !demanded || o == w.h || slices.ContainsFunc(m.With, func(x vetted.With) bool { return x.Operator == o.operator }) {
+			continue
+		}
+		v.report.attend(fmt.Sprintf("leaf %d of the log of %s tells of a session of %s that %s tells of too, and does not name it: %s did not look at what %s runs on, or %s was not in it", i, w.h.operator, statement.FormatTime(at), o.operator, w.h.operator, o.operator, o.operator))
+	}
+}
+
+// sayVetted says of each operator what is known of the machine that its node runs on.
+func (v *verifier) sayVetted(last map[string]map[string]found) {
+	c, ok := v.history.Newest()
+	if !ok || len(c.Demands) == 0 {
+		return
+	}
+	devices := map[string][]string{}
+	for _, o := range v.rosters.Newest().Operators {
+		subject := "operator " + o.Name
+		x, demanded := c.Demand(o.Name)
+		if !demanded {
+			v.report.claim(Declared, subject, "evidence of what its node runs on: "+vetted.ClassNone, "the charter demands none of it: what runs there is its own word")
+			continue
+		}
+		good := map[string]found{}
+		var by []string
+		var newest found
+		for _, f := range last[o.Name] {
+			if f.Meets(x, v.Now) == nil && f.by != o.Name {
+				good[f.by] = f
+				by = append(by, f.by)
+				if newest.Evidence == nil || f.At.After(newest.At) {
+					newest = f
+				}
+			}
+		}
+		if len(by) == 0 {
+			v.report.attend(fmt.Sprintf("the charter demands to see what the node of %s runs on, and no other operator's log holds evidence that counts now", o.Name))
+			continue
+		}
+		slices.Sort(by)
+		again := slices.ContainsFunc(by, func(name string) bool { return good[name].again })
+		class, basis := vetted.ClassHardware, "each of them asked with a nonce of its own and judged the answer, as its own log tells; the reader judged none of it"
+		if again {
+			class, basis = vetted.ClassRecorded, "the reader judged the evidence in those logs anew, as of when it was made; that its nonces were new is the word of who asked"
+		}
+		if newest.Kind == charter.KindTPM {
+			basis += "; that a TPM's keys lie in one TPM, each saw by a challenge of its own"
+		}
+		if newest.Device != "" && !slices.Contains(devices[newest.Device], o.Name) {
+			devices[newest.Device] = append(devices[newest.Device], o.Name)
+		}
+		v.report.claim(Attested, subject, fmt.Sprintf("its node runs %s (%s) on %s, %s by %s, at %s", newest.Name, newest.Kind, newest.Device, class, strings.Join(by, ", "), statement.FormatTime(newest.At)), basis)
+		for i := range v.report.Operators {
+			if v.report.Operators[i].Name == o.Name {
+				v.report.Operators[i].Hardware = &Hardware{class, newest.Kind, newest.Name, newest.Measurement, newest.Device, newest.At, by}
+			}
+		}
+	}
+	for device, names := range devices {
+		if len(names) > 1 {
+			slices.Sort(names)
+			v.report.attend(fmt.Sprintf("the nodes of %s show one piece of hardware (%s): who reaches it reaches all of them", strings.Join(names, " and "), device))
+		}
+	}
+}

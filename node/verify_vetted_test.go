@@ -1,0 +1,185 @@
+package node_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/evidence/attest/hardware"
+	"github.com/ostraka/ostraka/evidence/judge"
+	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/evidence/verify"
+	"github.com/ostraka/ostraka/evidence/vetted"
+	"github.com/ostraka/ostraka/node/nodetest"
+)
+
+// again judges records as an outsider does.
+func again(t *testing.T) func(vetted.Record, charter.Demand) error {
+	pinned, err := hardware.Pinned()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(r vetted.Record, x charter.Demand) error { return judge.Again(r, x, pinned, nil) }
+}
+
+// What nodes found of one another's hardware is checked by outsiders: as the nodes' word, or by the evidence itself. A node that held a session unchecked, or wrote down
+// what it did not find, is named, and nobody else is.
+func TestVerifyHardware(t *testing.T) {
+	t.Parallel()
+	s := attests(t, 3, 3)
+	w := s.World
+	w.Now = w.Now.Add(10 * time.Minute)
+	for i := range 2 {
+		s.comes("signed by all", s.wants(uint64(i)))
+	}
+	w.Run("every share is proved everywhere, and all is cosigned", func() bool {
+		return w.All(func(h *nodetest.Host) bool { return proved(h, 1) == 3 && cosigned(h, 2) })
+	})
+	publish := func() (all []*nodetest.Published) {
+		for _, h := range w.Hosts {
+			all = append(all, w.Publish(h))
+		}
+		return all
+	}
+	for class, o := range map[string]verify.Options{vetted.ClassHardware: {Now: w.Now}, vetted.ClassRecorded: {Now: w.Now, Vetted: again(t)}} {
+		r, err := verify.Verify(sources(t, publish()), o)
+		if err != nil || r.Failed {
+			t.Fatalf("an honest circle: %v\n%s", err, strings.Join(failures(r), "\n"))
+		}
+		for _, o := range r.Operators {
+			if o.Hardware == nil || o.Hardware.Class != class || o.Hardware.Name != "r1" || len(o.Hardware.By) != 2 {
+				t.Errorf("%s: %+v, want %s by two others", o.Name, o.Hardware, class)
+			}
+		}
+		if !slices.ContainsFunc(r.Claims, func(c verify.Claim) bool {
+			return c.Class == verify.Attested && strings.Contains(c.Claim, class+" by operator-1, operator-2")
+		}) {
+			t.Errorf("no claim says %s: %v", class, r.Claims)
+		}
+	}
+	// Much later it is as true of then, and counts no more.
+	late, err := verify.Verify(sources(t, publish()), verify.Options{Now: w.Now.Add(fresh + time.Hour)})
+	if err != nil || late.Failed || late.Operators[0].Hardware != nil || !slices.ContainsFunc(late.Attention, func(a string) bool { return strings.Contains(a, "demands to see what the node of operator-0 runs on") }) {
+		t.Errorf("%v, %v, %v", err, failures(late), late.Attention)
+	}
+	edit := func(p *nodetest.Published, i int, change func(*vetted.Record)) {
+		r, err := vetted.Decode(p.Leaves[i].Content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&r)
+		l := tlog.Says(tlog.KindVetted, p.Leaves[i].Time, [32]byte{}, r.Encode())
+		for j, m := range p.Leaves {
+			if m.Kind != tlog.KindMet {
+				continue
+			}
+			x, err := vetted.DecodeMeeting(m.Content)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for k := range x.With {
+				if x.With[k].Record == p.Leaves[i].ID {
+					x.With[k].Record = l.ID
+				}
+			}
+			p.Leaves[j] = tlog.Says(tlog.KindMet, m.Time, m.Vault, x.Encode()).On(m.About)
+		}
+		p.Leaves[i] = l
+	}
+	last := func(p *nodetest.Published, kind string) int {
+		for i := len(p.Leaves) - 1; ; i-- {
+			if p.Leaves[i].Kind == kind {
+				return i
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		lie       func(p *nodetest.Published)
+		want      string
+		attention bool // it is told, and nobody is accused
+	}{
+		"it did not look": {lie: func(p *nodetest.Published) { i := last(p, tlog.KindMet); p.Leaves = slices.Delete(p.Leaves, i, i+1) }, want: "does not say that it looked"},
+		"it found nothing": {lie: func(p *nodetest.Published) {
+			p.Leaves = slices.DeleteFunc(p.Leaves, func(l tlog.Filed) bool { return l.Kind == tlog.KindVetted })
+		}, want: "does not stand in its log before it"},
+		"too old": {lie: func(p *nodetest.Published) {
+			for i, l := range p.Leaves {
+				if l.Kind == tlog.KindVetted {
+					edit(p, i, func(r *vetted.Record) { r.At = r.At.Add(-fresh) })
+				}
+			}
+		}, want: "its evidence is too old"},
+		"of what is not allowed": {lie: func(p *nodetest.Published) {
+			edit(p, last(p, tlog.KindVetted), func(r *vetted.Record) { r.Measurement = strings.Replace(r.Measurement, "7:", "8:", 1) })
+		}, want: "the charter demands something else"},
+		"asked by another": {lie: func(p *nodetest.Published) {
+			edit(p, last(p, tlog.KindVetted), func(r *vetted.Record) { r.Asker = w.Hosts[1].Own.Identity })
+		}, want: "what its charter did not ask, or of another node"},
+		"of another node": {lie: func(p *nodetest.Published) {
+			edit(p, last(p, tlog.KindVetted), func(r *vetted.Record) { r.Identity = w.Hosts[0].Own.Identity })
+		}, want: "what its charter did not ask, or of another node"},
+		"of no charter": {lie: func(p *nodetest.Published) {
+			edit(p, last(p, tlog.KindVetted), func(r *vetted.Record) { r.Charter[0] ^= 1 })
+		}, want: "which was never in force"},
+		"evidence that nobody made": {lie: func(p *nodetest.Published) {
+			edit(p, last(p, tlog.KindVetted), func(r *vetted.Record) {
+				r.Evidence = bytes.Clone(r.Evidence)
+				r.Evidence[bytes.Index(r.Evidence, []byte("\xffTCG"))+45] ^= 1
+			})
+		}, want: "good, and it is not: "},
+		"evidence for another nonce": {lie: func(p *nodetest.Published) {
+			edit(p, last(p, tlog.KindVetted), func(r *vetted.Record) { r.Nonce[0] ^= 1 })
+		}, want: "qualifying data"},
+		"junk": {lie: func(p *nodetest.Published) {
+			i := last(p, tlog.KindVetted)
+			p.Leaves = append(p.Leaves, tlog.Says(tlog.KindVetted, p.Leaves[i].Time, [32]byte{}, []byte("junk")))
+		}, want: "decode what was found"},
+		"nothing was demanded": {lie: func(p *nodetest.Published) {
+			i := last(p, tlog.KindMet)
+			m, err := vetted.DecodeMeeting(p.Leaves[i].Content)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.With[1].Record = [32]byte{}
+			p.Leaves[i] = tlog.Says(tlog.KindMet, p.Leaves[i].Time, p.Leaves[i].Vault, m.Encode()).On(m.Session)
+		}, want: "says that nothing was demanded"},
+		"another is not named": {lie: func(p *nodetest.Published) {
+			i := last(p, tlog.KindMet)
+			m, err := vetted.DecodeMeeting(p.Leaves[i].Content)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.With = m.With[:1]
+			p.Leaves[i] = tlog.Says(tlog.KindMet, p.Leaves[i].Time, p.Leaves[i].Vault, m.Encode()).On(m.Session)
+		}, want: "that operator-2 tells of too, and does not name it", attention: true},
+	} {
+		all := publish()
+		c.lie(all[0])
+		if err := all[0].Sign(); err != nil {
+			t.Fatal(err)
+		}
+		r, err := verify.Verify(sources(t, all), verify.Options{Now: w.Now, Vetted: again(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Join(failures(r), "\n")
+		if c.attention {
+			text = strings.Join(r.Attention, "\n")
+		}
+		if !strings.Contains(text, c.want) {
+			t.Errorf("%s: not found:\n%s", name, text)
+		}
+		for _, x := range r.Claims {
+			if x.Failed != "" && (strings.HasPrefix(x.Subject, "operator operator-1") || strings.HasPrefix(x.Subject, "operator operator-2")) {
+				t.Errorf("%s: accused is %s: %s", name, x.Subject, x.Failed)
+			}
+		}
+		if c.attention && strings.Contains(fmt.Sprint(failures(r)), "showed what they run on") {
+			t.Errorf("%s: somebody is accused: %v", name, failures(r))
+		}
+	}
+}

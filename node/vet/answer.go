@@ -1,0 +1,155 @@
+package vet
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/evidence/judge"
+	"github.com/ostraka/ostraka/evidence/vetted"
+	"github.com/ostraka/ostraka/mpc/engine"
+)
+
+// question is one of a peer's that waits for its turn: evidence is made one at a time, and what was made for one question answers no other.
+type question struct {
+	from      engine.PartyID
+	nonce     [32]byte
+	challenge []byte    // to a TPM; nil: it asks for evidence
+	look      time.Time // our own: what does this machine show? As of when
+}
+
+// shown is what a peer was shown last: a challenge is answered for that alone, once.
+type shown struct{ nonce [32]byte }
+
+// takeAsk takes a peer's question.
+func (v *Vet) takeAsk(now time.Time, from engine.PartyID, o charter.Operator, nonce [32]byte) error {
+	v.mu.Lock()
+	p := v.peer(from)
+	if since := now.Sub(p.answered); !p.answered.IsZero() && since >= 0 && since < answerGap {
+		v.mu.Unlock()
+		return fmt.Errorf("%s asks for evidence too often: one question in %s is answered", o.Name, answerGap)
+	}
+	p.answered, p.shown = now, nil
+	v.mu.Unlock()
+	if v.cfg.Maker == nil {
+		a := answer{nonce: nonce, why: cmp.Or(v.cfg.Lacks, "its settings name no hardware (attest)")}
+		v.cfg.Send(from, FrameEvidence, a.encode())
+		return nil
+	}
+	v.enqueue(question{from: from, nonce: nonce})
+	return nil
+}
+
+// takeEnrol takes a challenge to our TPM: about what that peer was shown last, once. Else anybody in the circle could have it open things all day.
+func (v *Vet) takeEnrol(from engine.PartyID, c challenge) error {
+	v.mu.Lock()
+	p := v.peer(from)
+	asked := p.shown != nil && p.shown.nonce == c.nonce
+	if asked {
+		p.shown = nil
+	}
+	v.mu.Unlock()
+	if !asked || v.cfg.Maker == nil {
+		return errors.New("a challenge to our TPM is about nothing that was shown")
+	}
+	v.enqueue(question{from: from, nonce: c.nonce, challenge: c.body})
+	return nil
+}
+
+// enqueue lets a question wait for its turn, in the place of that peer's last.
+func (v *Vet) enqueue(q question) {
+	v.mu.Lock()
+	v.queue = append(slices.DeleteFunc(v.queue, func(o question) bool { return o.from == q.from }), q)
+	start := !v.busy
+	v.busy = true
+	v.mu.Unlock()
+	if start {
+		v.beside(v.work)
+	}
+}
+
+func (v *Vet) beside(f func(context.Context)) {
+	if v.cfg.Beside == nil {
+		f(context.Background())
+		return
+	}
+	v.cfg.Beside(f)
+}
+
+// work answers what waits, one question after the other.
+func (v *Vet) work(ctx context.Context) {
+	for {
+		v.mu.Lock()
+		if len(v.queue) == 0 || ctx.Err() != nil {
+			v.busy = false
+			v.mu.Unlock()
+			return
+		}
+		q := v.queue[0]
+		v.queue = v.queue[1:]
+		v.mu.Unlock()
+		v.reply(ctx, q)
+	}
+}
+
+func (v *Vet) reply(ctx context.Context, q question) {
+	ctx, cancel := context.WithTimeout(ctx, makeWithin)
+	defer cancel()
+	if !q.look.IsZero() {
+		v.look(ctx, q.look)
+		return
+	}
+	kind, a := FrameEvidence, answer{nonce: q.nonce}
+	var err error
+	if q.challenge != nil {
+		kind = FrameEnrolled
+		a.body, err = v.cfg.Maker.Answer(ctx, q.challenge)
+	} else {
+		asker, ok := v.cfg.Peer(q.from)
+		if !ok {
+			return
+		}
+		a.body, err = v.cfg.Maker.Evidence(ctx, judge.Binding(vetted.Subject{Identity: v.cfg.Identity, Life: v.cfg.Own(), Asker: asker.Identity, Nonce: q.nonce}))
+	}
+	if err == nil && len(a.body) > vetted.MaxEvidence {
+		err = fmt.Errorf("the evidence has %d bytes, at most %d are allowed", len(a.body), vetted.MaxEvidence)
+	}
+	if err == nil && len(a.body) == 0 {
+		err = errors.New("the hardware gave nothing")
+	}
+	if err != nil {
+		a.body, a.why = nil, err.Error()
+		v.cfg.Log.Error("this node cannot show what it runs on", "error", err)
+	}
+	v.mu.Lock()
+	v.failed = a.why
+	if err == nil && kind == FrameEvidence {
+		v.peer(q.from).shown = &shown{q.nonce}
+	}
+	v.mu.Unlock()
+	v.cfg.Send(q.from, kind, a.encode())
+}
+
+// takeStanding takes what a peer holds of our evidence.
+func (v *Vet) takeStanding(from engine.PartyID, o charter.Operator, s standing) {
+	v.mu.Lock()
+	p := v.peer(from)
+	news := !p.said || p.holds != s.good || p.saysWhy != s.why
+	p.said, p.holds, p.saysWhy = true, s.good, short(s.why)
+	why := p.saysWhy
+	v.mu.Unlock()
+	switch {
+	case !news:
+	case s.good:
+		v.cfg.Log.Info("a peer holds this node's evidence good", "operator", o.Name)
+	default:
+		v.cfg.Log.Warn("a peer does not hold this node's evidence good: it holds no session with this node", "operator", o.Name, "error", why)
+	}
+	if news && v.cfg.Wake != nil {
+		v.cfg.Wake()
+	}
+}
