@@ -181,7 +181,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n.Presign = presign.New(presign.Config{
-		Self: n.self, Mode: cfg.Presignatures, Journal: n.Journal, Log: cfg.Log, Roots: n.Keeper.Roots, Keys: n.Keeper.Keys,
+		Self: n.self, Mode: cfg.Presignatures, Journal: n.Journal, Log: cfg.Log, Pick: n.Keeper.Pick, Root: n.Keeper.ByKey, Keys: n.Keeper.Keys,
 		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Wake: cfg.Wake,
 		Shuns:   func(now time.Time, p engine.PartyID) bool { return n.Desk.Shuns(now, p) },
 		Pressed: func(now time.Time, key [32]byte) bool { return n.Desk.Pressed(now, key) },
@@ -277,7 +277,7 @@ func (n *Node) openCircle(ctx context.Context, now time.Time) (*circle.Circle, e
 			return n.Charters.MayHold(vault, committee, threshold)
 		},
 		HandOver: n.handOver,
-		OnPeers:  n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Under: n.Keeper.Under, Rescues: n.Keeper.RescuesOf, Made: n.Keeper.Made, GiveUp: n.Keeper.GiveUp,
+		OnPeers:  n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Under: n.Keeper.Under, Rescues: n.Keeper.RescuesOf, Made: n.Keeper.Made, Keyed: n.Keeper.Keyed, GiveUp: n.Keeper.GiveUp,
 		Past: n.past, Holds: n.holds, Forward: n.forward, Forget: n.forget,
 		Seated:    func(o charter.Operator) bool { return n.Keeper.Seated(mpc.IDOf(o.Identity)) },
 		Owed:      func(o charter.Operator) bool { return n.Outbox.Waiting(mpc.IDOf(o.Identity)) > 0 },

@@ -18,7 +18,7 @@ func (k *Keeper) Shares() (out []pulse.Share) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, w := range k.held() {
-		out = append(out, pulse.Share{Key: w.keyID, Epoch: w.book.Current().Record.Hash()})
+		out = append(out, pulse.Share{Key: w.keyID, Epoch: w.eh()})
 	}
 	return out
 }
@@ -44,41 +44,50 @@ func (k *Keeper) held() (out []*root) {
 	return out
 }
 
-// ProveShares adds a proof of every share that this node holds to a heartbeat.
-func (k *Keeper) ProveShares(ctx context.Context, h pulse.Heartbeat) (pulse.Heartbeat, error) {
+// ProveShares adds proofs of shares that this node holds to a heartbeat. One of an epoch that is over meanwhile is passed over.
+func (k *Keeper) ProveShares(ctx context.Context, h pulse.Heartbeat, shares []pulse.Share) (pulse.Heartbeat, error) {
 	k.mu.Lock()
 	var records []*epoch.Record
-	for _, w := range k.held() {
-		records = append(records, w.book.Current().Record)
+	for _, s := range shares {
+		w := k.keys[s.Key]
+		if w == nil || w.keyID != s.Key || !w.published() || w.bare {
+			continue
+		}
+		if k.sure(w); w.damage == nil && w.eh() == s.Epoch {
+			records = append(records, w.book.Current().Record)
+		}
 	}
 	k.mu.Unlock()
 	for _, r := range records {
-		if err := func() error {
-			keys, err := k.loadKeys(ctx, r)
-			if err != nil {
-				return fmt.Errorf("heartbeat: %w", err)
-			}
-			defer keys.Wipe()
-			m, _ := r.Member(k.cfg.Self)
-			if h, err = h.Prove(r.KeyID, r.Hash(), k.cfg.Self, keys.Share, m.Public, k.cfg.Rand); err != nil || r.Guardians == [32]byte{} {
-				return err
-			}
-			_, _, set, err := k.Backups(ctx, r)
-			if err != nil {
-				return fmt.Errorf("heartbeat: %w", err)
-			}
-			mask, err := k.loadMask(ctx, r, set)
-			if err != nil {
-				return fmt.Errorf("heartbeat: %w", err)
-			}
-			defer mask.Wipe()
-			h, err = h.ProveMask(k.cfg.Self, mask, set.MaskPoint(m.Index), k.cfg.Rand)
-			return err
-		}(); err != nil {
+		var err error
+		if h, err = k.proveShare(ctx, h, r); err != nil {
 			return h, err
 		}
 	}
 	return h, nil
+}
+
+// proveShare proves one, and the mask beside it. What is shared with single peers is not read for it.
+func (k *Keeper) proveShare(ctx context.Context, h pulse.Heartbeat, r *epoch.Record) (pulse.Heartbeat, error) {
+	own, err := k.loadShare(ctx, r)
+	if err != nil {
+		return h, fmt.Errorf("heartbeat: %w", err)
+	}
+	defer own.Wipe()
+	m, _ := r.Member(k.cfg.Self)
+	if h, err = h.Prove(r.KeyID, r.Hash(), k.cfg.Self, own, m.Public, k.cfg.Rand); err != nil || r.Guardians == [32]byte{} {
+		return h, err
+	}
+	_, _, set, err := k.Backups(ctx, r)
+	if err != nil {
+		return h, fmt.Errorf("heartbeat: %w", err)
+	}
+	mask, err := k.loadMask(ctx, r, set)
+	if err != nil {
+		return h, fmt.Errorf("heartbeat: %w", err)
+	}
+	defer mask.Wipe()
+	return h.ProveMask(k.cfg.Self, mask, set.MaskPoint(m.Index), k.cfg.Rand)
 }
 
 // maxProvedRows is how many shares' proofs go into one batch of the store.
@@ -93,7 +102,10 @@ func (k *Keeper) TakeProofs(ctx context.Context, now time.Time, h pulse.Heartbea
 	var proved, masks []*root
 	for _, s := range h.Shares {
 		w := k.keys[s.Key]
-		if w == nil || w.keyID != s.Key || !w.published() || w.book.Current().Record.Hash() != s.Epoch {
+		if w == nil || w.keyID != s.Key || !w.published() || w.eh() != s.Epoch {
+			continue
+		}
+		if k.sure(w); w.damage != nil {
 			continue
 		}
 		m, ok := w.book.Current().Record.Member(by)
@@ -137,16 +149,17 @@ func (k *Keeper) TakeProofs(ctx context.Context, now time.Time, h pulse.Heartbea
 
 // leftOut are the keys in force of which a party has a share by our record, and its heartbeat, made since that record, does not name it: its
 // store was set back, or it lost the share. A proof of yesterday would have addresses given out that nobody can sign for. One that is only on its
-// way to the new epoch proves its share to whoever asks.
+// way to the new epoch proves its share to whoever asks. A heartbeat that is full leaves out nothing below its first key or above its last.
 func (k *Keeper) leftOut(h pulse.Heartbeat, by engine.PartyID) (out []*root) {
+	named := map[[32]byte]epoch.Hash{}
+	for _, s := range h.Shares {
+		named[s.Key] = s.Epoch
+	}
 	for _, w := range k.all() {
-		if !w.published() || !h.Created.After(w.moved) || w.proofs[by].IsZero() {
+		if !w.published() || !h.Created.After(w.moved) || w.proofs[by].IsZero() || !h.Covers(w.keyID) {
 			continue
 		}
-		r := w.book.Current().Record
-		eh := r.Hash()
-		names := func(s pulse.Share) bool { return s.Key == w.keyID && s.Epoch == eh }
-		if _, ok := r.Member(by); ok && !slices.ContainsFunc(h.Shares, names) && len(out) < maxProvedRows {
+		if _, ok := w.book.Current().Record.Member(by); ok && named[w.keyID] != w.eh() && len(out) < maxProvedRows {
 			out = append(out, w)
 		}
 	}

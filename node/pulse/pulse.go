@@ -79,9 +79,9 @@ type Config struct {
 	Head func(identity ed25519.PublicKey) (head tlog.Head, generation uint64, ok bool)
 	// Witnessed is the latest checkpoint that this node cosigned of a log; nil if none.
 	Witnessed func(ctx context.Context, origin string) (head tlog.Head, signed []byte, err error)
-	// Shares names those to prove; Prove adds their proofs to a draft.
+	// Shares names those that this node holds, by key; Prove adds the proofs of some to a draft.
 	Shares func() []pulse.Share
-	Prove  func(ctx context.Context, h pulse.Heartbeat) (pulse.Heartbeat, error)
+	Prove  func(ctx context.Context, h pulse.Heartbeat, shares []pulse.Share) (pulse.Heartbeat, error)
 	// Proved checks the proofs of those shares whose records are in force here, and writes with what follows from them.
 	Proved func(ctx context.Context, now time.Time, h pulse.Heartbeat, by engine.PartyID, e journal.Entry, write func(journal.Entry) error) error
 	// Known says whether a key is of a vault that is known here.
