@@ -82,6 +82,7 @@ type Config struct {
 	SharedStore bool
 	// Presignatures says for which vaults this node signs in one broadcast. The zero value: those of tier hot.
 	Presignatures presign.Mode
+	Limits        Limits
 	Version       string   // of the program, which heartbeats tell
 	Binary        [32]byte // SHA-256 of its file
 	// Witnesses are those beyond the circle that cosign this node's log, Logs those that it cosigns.
@@ -119,6 +120,7 @@ type Node struct {
 	setsSent  map[setAsked]time.Time // when peers were sent backup sets last
 	askedSets time.Time              // when members were asked for a backup set last: Tick's own
 	asks      int
+	signing   rate // sessions of intents that began here
 
 	rosters  atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
 	guarding guarding                      // what was verified for SOS
@@ -274,7 +276,7 @@ func (n *Node) openCircle(ctx context.Context, now time.Time) (*circle.Circle, e
 		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
 		OnRosters: n.follow, History: func() charter.History { return n.Charters.History() },
 		MayHold: func(vault string, committee []string, threshold int) error {
-			return n.Charters.MayHold(vault, committee, threshold)
+			return cmp.Or(n.Charters.MayHold(vault, committee, threshold), n.mayHoldMore(vault))
 		},
 		HandOver: n.handOver,
 		OnPeers:  n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Under: n.Keeper.Under, Rescues: n.Keeper.RescuesOf, Made: n.Keeper.Made, Keyed: n.Keeper.Keyed, GiveUp: n.Keeper.GiveUp,
@@ -562,12 +564,16 @@ func (n *Node) reachable(id engine.PartyID) bool {
 
 // admit hands a Setup to the room that knows its protocol.
 func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
-	if err := cmp.Or(n.mayMeet(s), n.mayStart(ctx, now, s)); err != nil {
+	if err := cmp.Or(n.mayMeet(s), n.mayStart(ctx, now, s), n.withinLimits(now, s)); err != nil {
 		return nil, err
 	}
 	switch s.Protocol {
 	case protocol.ProtocolSign, protocol.ProtocolOnline:
-		return n.Desk.Admit(ctx, now, s)
+		t, err := n.Desk.Admit(ctx, now, s)
+		if err == nil {
+			n.signing.spend()
+		}
+		return t, err
 	case protocol.ProtocolPresign:
 		return n.Presign.Admit(ctx, now, s)
 	case protocol.ProtocolLive:
@@ -650,7 +656,7 @@ func (n *Node) open(ctx context.Context, now time.Time, setups []*mpc.Setup) {
 		if n.mayStart(ctx, now, s) != nil {
 			continue // it is tried again when SOS is over
 		}
-		if err := n.Sessions.Open(ctx, now, s); err != nil {
+		if err := n.Sessions.Open(ctx, now, s); err != nil && !errors.Is(err, ErrLimit) {
 			n.cfg.Log.Warn("session not opened", "protocol", s.Protocol, "error", err)
 		}
 	}

@@ -185,6 +185,7 @@ func (k *Keeper) loadAttempt(ctx context.Context, now time.Time, w *root, a *att
 	if kept.Current, err = k.loadCurrent(ctx, a); err != nil {
 		return err
 	}
+	thorough := k.verified < verifiedAtStart || kept.Current == nil
 	if err := k.checkAtStart(a, kept.Current); err != nil {
 		return err
 	}
@@ -195,14 +196,17 @@ func (k *Keeper) loadAttempt(ctx context.Context, now time.Time, w *root, a *att
 		return err
 	}
 	clear(a.finals)
-	if len(kept.Pending) > 0 || kept.Current == nil { // of what is in force, the certificate holds them all
+	doubts := map[epoch.Hash]bool{}
+	if thorough || len(kept.Pending) > 0 { // else they are of what is in force, and its certificate holds them all
 		if err := k.loadFinals(ctx, a); err != nil {
 			return err
 		}
-	}
-	doubts := map[epoch.Hash]bool{}
-	if len(kept.Pending) > 0 {
 		if err := k.loadDoubts(ctx, a, doubts); err != nil {
+			return err
+		}
+	}
+	if thorough && kept.Current != nil {
+		if _, err := k.loadPending(ctx, a, kept.Current.Record.Hash()); err != nil {
 			return err
 		}
 	}

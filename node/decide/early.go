@@ -51,14 +51,21 @@ func (e *uncosignedError) Error() string {
 
 func (e *uncosignedError) Is(target error) bool { return target == session.ErrNotYet }
 
-// tooEarly says that a session ended because a party's log was not cosigned far enough: which no other vault's sessions can claim.
-func tooEarly(v ceremony.View, err error) bool {
-	return v.Vault.Witnesses > 0 && errors.Is(err, session.ErrNotYet)
+// tooEarly says that a session ended because a party's log was not cosigned far enough, or because its operator holds its node to limits. Of a vault that demands no
+// cosignatures it may be said so often for one intent, and then counts as any refusal: who says it without end holds an intent up for a quarter of an hour, where nobody can stand in.
+func tooEarly(v ceremony.View, f *file, err error) bool {
+	if !errors.Is(err, session.ErrNotYet) {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return v.Vault.Witnesses > 0 || f.early < maxLimited
 }
 
 const (
-	earlyFor = 2 * time.Second // a session that was opened too early may be opened again after that, doubled each time, eightfold at most
-	maxEarly = 8               // so many of others' put our own turn off: who opens without end holds nobody up
+	earlyFor   = 2 * time.Second // a session that was opened too early may be opened again after that, doubled each time, eightfold at most
+	maxLimited = 64              // so many of one intent are no attempts
+	maxEarly   = 8               // so many of others' put our own turn off: who opens without end holds nobody up
 )
 
 // comeBack ends a session that was opened too early. It is no attempt, and nobody is thought the worse of; others, if t are there, sign meanwhile.

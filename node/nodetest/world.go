@@ -45,6 +45,7 @@ type Host struct {
 	Commits int           // batches that were given to its store, in all lives
 	Skew    time.Duration // its clock minus the world's
 	Mode    presign.Mode  // for which vaults it holds presignatures, from its next start on
+	Limits  node.Limits   // what it holds itself to, from its next start on
 	Binary  [32]byte      // SHA-256 of the program that it runs, from its next start on
 	Wire    uint16        // the newest wire version that its links speak; 0: ours
 	Version string        // of that program; empty: it is no release
@@ -235,7 +236,7 @@ func (w *World) Start(h *Host) {
 	began := w.Now
 	w.Act(h, func() {
 		h.Node, err = node.New(context.Background(), w.Clock(h), node.Config{
-			Binary: h.Binary, Version: h.Version, Counter: h.Counter,
+			Binary: h.Binary, Version: h.Version, Limits: h.Limits, Counter: h.Counter,
 			Own: h.Own, Identity: h.Key, Store: guarded{st, w, h, life}, Sealer: h.Box, Rand: h.Rand,
 			Log: slog.New(slog.NewTextHandler(w, nil)).With("node", h.Own.Name),
 			Send: func(to ed25519.PublicKey, frame []byte) {
