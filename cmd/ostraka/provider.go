@@ -119,6 +119,9 @@ func (a *app) providerAdd(ctx context.Context, x *adding) error {
 		if _, err := fmt.Sscanf(x.user, "%d:%d", &x.customer.User.UID, &x.customer.User.GID); err != nil {
 			return usage("--user %s: want UID:GID", x.user)
 		}
+		if os.Geteuid() != 0 {
+			return usage("--user: only root can give a folder to another user, and run processes as one")
+		}
 	}
 	x.settings.Advertise = cmp.Or(x.settings.Advertise, p.Link[0])
 	if err := completeSettings(&x.settings, x.officers, x.rpcs); err != nil {

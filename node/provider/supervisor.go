@@ -43,6 +43,7 @@ type Supervisor struct {
 	tasks sync.WaitGroup
 
 	mu       sync.Mutex
+	stopping bool
 	children map[string]*child
 	routes   map[string]*roomed // by what stands before the first point of a server name, and the door; and by host name
 }
@@ -115,7 +116,9 @@ func (s *Supervisor) serve(ctx context.Context, c Config, hangup <-chan os.Signa
 		return err
 	}
 	defer closeControl()
-	s.apply(c)
+	if err := s.apply(c); err != nil {
+		return err
+	}
 	ready()
 	s.cfg.Log.Info("provider runs", "customers", len(c.Customers), "link", c.Link, "people", c.People)
 	for {
@@ -130,6 +133,9 @@ func (s *Supervisor) serve(ctx context.Context, c Config, hangup <-chan os.Signa
 		break
 	}
 	s.cfg.Log.Info("provider stops")
+	s.mu.Lock()
+	s.stopping = true // nobody is started any more
+	s.mu.Unlock()
 	stopChildren() // the doors stay open meanwhile: what is under way ends
 	s.tasks.Wait()
 	return nil
@@ -139,15 +145,18 @@ func (s *Supervisor) serve(ctx context.Context, c Config, hangup <-chan os.Signa
 func (s *Supervisor) Reload() error {
 	c, err := Read(s.dir)
 	if err == nil {
-		s.apply(c)
+		err = s.apply(c)
 	}
 	return err
 }
 
 // apply makes the customers what a config says.
-func (s *Supervisor) apply(c Config) {
+func (s *Supervisor) apply(c Config) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.stopping {
+		return errors.New("the supervisor stops")
+	}
 	for _, x := range c.Customers {
 		ch := s.children[x.Name]
 		if ch == nil {
@@ -166,6 +175,7 @@ func (s *Supervisor) apply(c Config) {
 		ch.take(x)
 	}
 	s.routing(c)
+	return nil
 }
 
 // take makes a customer's changed lines hold: at once where a running process can be bounded anew, else by starting it, and no other, again.
