@@ -166,6 +166,9 @@ func TestProvider(t *testing.T) {
 	x.must(0, "", "account", "create", "--vault", "treasury", "ops/main", "--key", x.KeyFile("alice"))
 	x.must(0, "", "address", "new", "treasury", "ops/main", "--key", x.KeyFile("alice"))
 	ill := x.state("ill", provider.Running)
+	if rss, err := local.ResidentMemory(ill.PID); err == nil {
+		t.Logf("a customer's idle node takes %d MiB", rss>>20)
+	}
 	well := x.pids()
 	x.signs("0")
 	x.secrets(ill)

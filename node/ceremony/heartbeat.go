@@ -97,35 +97,37 @@ const maxProvedRows = 64
 // shares were proved. A share that is not known here, or not any more, is passed over; a proof that is wrong is not. A share that the
 // heartbeat leaves out has no proof from then on, whatever it showed before.
 func (k *Keeper) TakeProofs(ctx context.Context, now time.Time, h pulse.Heartbeat, by engine.PartyID, e journal.Entry, write func(journal.Entry) error) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	var proved, masks []*root
+	var proved, masks []shown
 	for _, s := range h.Shares {
-		w := k.keys[s.Key]
-		if w == nil || w.keyID != s.Key || !w.published() || w.eh() != s.Epoch {
-			continue
-		}
-		if k.sure(w); w.damage != nil {
-			continue
-		}
-		m, ok := w.book.Current().Record.Member(by)
-		if !ok {
-			return fmt.Errorf("heartbeat of %s: it has no share of vault %s", h.Operator, w.title())
-		}
-		if err := h.Check(s, by, m.Public); err != nil {
-			return err
-		}
-		masked, err := k.checkMask(ctx, w.book.Current().Record, h, s, m)
+		x, ok, err := k.showing(h, s, by)
 		if err != nil {
 			return err
 		}
+		if !ok {
+			continue
+		}
+		masked := by == k.cfg.Self && len(s.Mask) > 0 // our own proofs were made a moment ago
+		if by != k.cfg.Self {
+			if err := h.Check(s, by, x.member.Public); err != nil {
+				return err
+			}
+			if masked, err = k.checkMask(ctx, x.record, h, s, x.member); err != nil {
+				return err
+			}
+		}
 		if masked {
-			masks = append(masks, w)
+			masks = append(masks, x)
 		}
+		proved = append(proved, x)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	// What came into force meanwhile has other shares.
+	over := func(x shown) bool { return x.root.damage != nil || !x.root.published() || x.root.eh() != x.epoch }
+	proved, masks = slices.DeleteFunc(proved, over), slices.DeleteFunc(masks, over)
+	for _, x := range proved[:min(len(proved), maxProvedRows)] {
 		// Of very many, some are proved in memory alone: after a restart the next heartbeat proves them anew.
-		if proved = append(proved, w); len(proved) <= maxProvedRows {
-			e.Put = append(e.Put, provedRow(w.keyID, by, now))
-		}
+		e.Put = append(e.Put, provedRow(x.root.keyID, by, now))
 	}
 	gone := k.leftOut(h, by)
 	for _, w := range gone {
@@ -138,13 +140,40 @@ func (k *Keeper) TakeProofs(ctx context.Context, now time.Time, h pulse.Heartbea
 		delete(w.proofs, by)
 		delete(w.masks, by)
 	}
-	for _, w := range proved {
-		w.proofs[by] = now
+	for _, x := range proved {
+		x.root.proofs[by] = now
 	}
-	for _, w := range masks {
-		w.masks[by] = now
+	for _, x := range masks {
+		x.root.masks[by] = now
 	}
 	return nil
+}
+
+// shown is a share that a heartbeat proves.
+type shown struct {
+	root   *root
+	record *epoch.Record
+	epoch  epoch.Hash
+	member epoch.Member
+}
+
+// showing finds what a proof is held to; none for a share that is not known here. Proofs are verified without our lock: of 256 that takes a moment, in which others sign.
+func (k *Keeper) showing(h pulse.Heartbeat, s pulse.Share, by engine.PartyID) (x shown, ok bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w := k.keys[s.Key]
+	if w == nil || w.keyID != s.Key || !w.published() || w.eh() != s.Epoch {
+		return x, false, nil
+	}
+	if k.sure(w); w.damage != nil {
+		return x, false, nil
+	}
+	r := w.book.Current().Record
+	m, ok := r.Member(by)
+	if !ok {
+		return x, false, fmt.Errorf("heartbeat of %s: it has no share of vault %s", h.Operator, w.title())
+	}
+	return shown{w, r, w.eh(), m}, true, nil
 }
 
 // leftOut are the keys in force of which a party has a share by our record, and its heartbeat, made since that record, does not name it: its

@@ -72,7 +72,7 @@ func (w *World) figures(b *testing.B, all []statement.ID) {
 	w.Start(w.Hosts[2])
 	w.readLogs(b)
 	w.Greet()
-	for range 10 {
+	for range 50 { // until heartbeats are made and taken
 		w.Deliver()
 		w.Step(200 * time.Millisecond)
 	}

@@ -187,7 +187,12 @@ func (c *child) run(ctx context.Context) error {
 		conn.Close()
 		return errElsewhere // of a supervisor that was killed: it ends by itself, and never are there two
 	}
-	cmd, handed, err := c.command(x, settings)
+	leave, ok := c.s.slots.take(ctx)
+	if !ok {
+		return nil
+	}
+	defer leave()
+	cmd, handed, err := c.command(x)
 	if err != nil {
 		return err
 	}
@@ -210,6 +215,7 @@ func (c *child) run(ctx context.Context) error {
 	readers.Go(func() {
 		b := bufio.NewReader(out)
 		if line, err := b.ReadString('\n'); err == nil && strings.Contains(line, "{") {
+			leave()
 			close(ready)
 		}
 		io.Copy(io.Discard, b) //nolint:errcheck // it says nothing more there
@@ -262,7 +268,7 @@ func (c *child) ended() {
 
 // command is the node's, with nothing secret in its arguments or environment: handed is the end of a pipe by which it gets that, and as long as that is open
 // it goes on.
-func (c *child) command(x Customer, s node.Settings) (cmd *exec.Cmd, handed *os.File, err error) {
+func (c *child) command(x Customer) (cmd *exec.Cmd, handed *os.File, err error) {
 	theirs, ours, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err

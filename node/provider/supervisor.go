@@ -34,6 +34,7 @@ type Supervisor struct {
 	dir    string
 	wait   timing
 	groups *groups
+	slots  *slots
 	lacks  string // why there are none
 	link   *door.Door
 	people *door.Door
@@ -73,7 +74,7 @@ func run(ctx context.Context, o Options, wait timing, hangup <-chan os.Signal, r
 	if err != nil {
 		return err
 	}
-	s := &Supervisor{cfg: o, dir: dir, wait: wait, began: time.Now(), children: map[string]*child{}, routes: map[string]*roomed{}}
+	s := &Supervisor{cfg: o, dir: dir, wait: wait, slots: newSlots(startsAtOnce, placeFor), began: time.Now(), children: map[string]*child{}, routes: map[string]*roomed{}}
 	if s.groups, err = openGroups(); err != nil {
 		s.groups, s.lacks = nil, err.Error()
 		o.Log.Warn("customers have no cgroups: CPU is bounded by GOMAXPROCS and nice, memory by Go's limit and RLIMIT_DATA", "why", err)

@@ -16,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/store"
@@ -157,13 +158,26 @@ func (p *Pulse) takeBeat(ctx context.Context, now time.Time, s statement.Stateme
 	if err != nil {
 		return err
 	}
-	if err := p.cfg.Proved(ctx, now, h, p.cfg.Party(o.Identity), e, write); err != nil {
+	if err := p.proved(ctx, now, h, p.cfg.Party(o.Identity), e, write); err != nil {
 		return err
 	}
 	maps.Copy(p.quoted, found)
 	p.spend(now, h.Operator)
 	p.keepBeat(b)
 	return nil
+}
+
+// proved has a heartbeat's proofs verified, and writes it, without our lock: with 256 shares that takes a moment, in which the node goes on. Of one operator one is
+// taken at a time.
+func (p *Pulse) proved(ctx context.Context, now time.Time, h pulse.Heartbeat, by engine.PartyID, e journal.Entry, write func(journal.Entry) error) error {
+	if p.taking[h.Operator] {
+		return fmt.Errorf("%w: another heartbeat of %s is being taken", outbox.ErrLater, h.Operator)
+	}
+	p.taking[h.Operator] = true
+	defer delete(p.taking, h.Operator)
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	return p.cfg.Proved(ctx, now, h, by, e, write)
 }
 
 // timely says whether a heartbeat is later than its operator's last, and not of the future. One that was taken while its node's clock ran ahead

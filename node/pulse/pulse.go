@@ -104,6 +104,7 @@ type Pulse struct {
 	told   map[engine.PartyID]bool         // who was told all keys since this process began
 	runs   map[string][]Program            // by operator: the last that it ran, the present one last
 	spent  map[string]time.Time            // by operator: until when what it filled of our log counts
+	taking map[string]bool                 // by operator: a heartbeat of it is being taken
 	quoted map[[2]string]string            // by who quotes, and origin: how that contradicts what this node cosigned
 }
 
@@ -156,7 +157,7 @@ func decodeRow(b []byte) (taken time.Time, s statement.Statement, sig []byte, er
 func Open(ctx context.Context, cfg Config) (*Pulse, error) {
 	p := &Pulse{
 		cfg: cfg, beats: map[string]Beat{}, keys: map[string]map[uint64]Announced{}, told: map[engine.PartyID]bool{}, runs: map[string][]Program{},
-		spent: map[string]time.Time{}, quoted: map[[2]string]string{},
+		spent: map[string]time.Time{}, taking: map[string]bool{}, quoted: map[[2]string]string{},
 	}
 	err := p.each(ctx, kindBeat, func(row string, value []byte) error {
 		taken, s, sig, err := decodeRow(value)
