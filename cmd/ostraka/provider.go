@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/ed25519"
@@ -27,6 +28,9 @@ import (
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/provider"
+	"github.com/ostraka/ostraka/node/seal"
+	"github.com/ostraka/ostraka/node/seal/age"
+	"github.com/ostraka/ostraka/node/seal/keys"
 )
 
 func (a *app) providerCommand() *cobra.Command {
@@ -35,12 +39,36 @@ func (a *app) providerCommand() *cobra.Command {
 	return c
 }
 
-// handed is the node's passphrase: from the supervisor that started it, whose end is the node's, or as for a node alone.
-func (a *app) handed(fd int, passFile string, quit func()) (secret.Bytes, error) {
-	if fd == 0 {
-		return a.passphrase(passFile, false)
+// handed takes the node's secrets from the supervisor that started it, whose end is the node's.
+func (a *app) handed(fd int, given *secrets, quit func()) (err error) {
+	if fd != 0 {
+		given.handed, err = provider.Handed(os.NewFile(uintptr(fd), "supervisor"), quit)
 	}
-	return provider.Handed(os.NewFile(uintptr(fd), "supervisor"), quit)
+	return err
+}
+
+// handedAs are the names of key providers' needs in provider.json.
+var handedAs = map[keys.Secret]string{keys.Words: "passphrase", keys.Identity: "age_identity", keys.IdentityWords: "age_passphrase", keys.PIN: "pin", keys.Token: "token"}
+
+// fromSupervisor is what a supervisor gave of that kind. A slot whose secret it did not give is passed over.
+func fromSupervisor(given map[string]secret.Bytes, n keys.Need) (secret.Bytes, error) {
+	b, ok := given[handedAs[n.Secret]]
+	if !ok {
+		return b, fmt.Errorf("%w: the supervisor has no %s of this customer: see \"secrets\" in %s", seal.ErrNoSecret, n.Secret, provider.ConfigName)
+	}
+	return secret.New(bytes.Clone(b.Expose())), nil
+}
+
+// secretFileOf reads a customer's file.
+func secretFileOf(name, file string) (secret.Bytes, error) {
+	switch name {
+	case "age_identity":
+		return wholeFile(file, string(keys.Identity), name, age.MaxIdentity)
+	case "token":
+		b, err := wholeFile(file, string(keys.Token), name, age.MaxIdentity)
+		return trimmedLine(b), err
+	}
+	return secretFile(file, name, name)
 }
 
 func (a *app) providerInitCommand() *cobra.Command {
@@ -80,6 +108,9 @@ type adding struct {
 	user           string
 	memory         uint32
 	again          bool
+	given          secrets
+	with           []string // key providers
+	makes          bool
 }
 
 func (a *app) providerAddCommand() *cobra.Command {
@@ -101,7 +132,8 @@ func (a *app) providerAddCommand() *cobra.Command {
 	f.StringVar(&x.settings.Advertise, "advertise", "", "host:port that other nodes dial: a door of this provider (default: its first)")
 	f.StringArrayVar(&x.officers, "officer", nil, "public key of a person who signs for the operator (required; may be repeated)")
 	f.StringArrayVar(&x.rpcs, "rpc", nil, "the node's own endpoint of a chain, as eip155:1=https://… (may be repeated)")
-	f.StringVar(&x.customer.Passphrase, "passphrase-file", "", "file with this node's passphrase, mode 0600; it is read at each start (required)")
+	x.given.flags(f, "customer's ")
+	sealFlags(f, &x.with, &x.makes)
 	f.StringSliceVar(&x.customer.Hosts, "host", nil, "name by which browsers ask for its people's interface (may be repeated)")
 	f.StringVar(&x.user, "user", "", "UID:GID that its process runs as and its folder belongs to; the supervisor must be root (default: as the supervisor)")
 	f.BoolVar(&x.again, "again", false, "take back a customer that was removed, as it was")
@@ -127,10 +159,7 @@ func (a *app) providerAdd(ctx context.Context, x *adding) error {
 	if err := completeSettings(&x.settings, x.officers, x.rpcs); err != nil {
 		return err
 	}
-	if x.customer.Passphrase == "" {
-		return usage("give --passphrase-file FILE: the supervisor reads it at each start, and hands it over by a pipe")
-	}
-	if x.customer.Passphrase, err = filepath.Abs(x.customer.Passphrase); err != nil {
+	if err := x.files(); err != nil {
 		return err
 	}
 	var identity ed25519.PublicKey
@@ -151,6 +180,23 @@ func (a *app) providerAdd(ctx context.Context, x *adding) error {
 	})
 }
 
+// files notes where a customer's secrets are: the supervisor reads them at each start, so none is typed.
+func (x *adding) files() (err error) {
+	if len(x.with) == 0 && x.given.pass == "" {
+		return usage("give --passphrase-file FILE, or another key provider with --seal: the supervisor reads the file at each start, and hands it over by a pipe")
+	}
+	s := &x.customer.Secrets
+	for to, file := range map[*string]string{&s.Passphrase: x.given.pass, &s.AgeIdentity: x.given.identity, &s.AgePassphrase: x.given.identityPass, &s.PIN: x.given.pin, &s.Token: x.given.token} {
+		if file == "" {
+			continue
+		}
+		if *to, err = filepath.Abs(file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // makeCustomer makes a customer's folder and lists it.
 func (a *app) makeCustomer(ctx context.Context, c *provider.Config, x *adding) (ed25519.PublicKey, error) {
 	if _, err := c.Customer(x.customer.Name); err == nil {
@@ -159,7 +205,7 @@ func (a *app) makeCustomer(ctx context.Context, c *provider.Config, x *adding) (
 	if err := loopbackPorts(a.dir, *c, &x.settings); err != nil {
 		return nil, err
 	}
-	pass, err := passphraseFile(x.customer.Passphrase)
+	slot, err := slotOf(seal.MainSlot, x.with)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +214,10 @@ func (a *app) makeCustomer(ctx context.Context, c *provider.Config, x *adding) (
 		return nil, err
 	}
 	dir := provider.Folder(a.dir, x.customer.Name)
-	identity, err := node.Init(ctx, dir, x.settings, pass, rand.Reader, cost)
+	ring := a.ring(x.given, true, cost)
+	ring.Make = x.makes
+	defer ring.Close() //nolint:errcheck // what it held ends with this program
+	identity, err := node.Init(ctx, dir, x.settings, ring.Open, rand.Reader, slot)
 	if err != nil {
 		return nil, err
 	}
@@ -344,7 +393,7 @@ func (a *app) providerRunCommand() *cobra.Command {
 			defer signal.Stop(hangup)
 			err = provider.Run(c.Context(), provider.Options{
 				Dir: a.dir, Binary: binary, Env: os.Environ(), Log: log,
-				Secret: func(x provider.Customer) (secret.Bytes, error) { return passphraseFile(x.Passphrase) },
+				Secret: secretFileOf,
 			}, hangup, func() {
 				_ = a.show(struct {
 					Socket string `json:"socket"`

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -311,57 +311,77 @@ func (c *child) start(cmd *exec.Cmd, x Customer) error {
 	return nil
 }
 
-// hand gives the process its secrets, and the limits that it must set itself: a supervisor may lack the right to bound another user's process. The file is read anew each time: the
+// handed is what a process is given.
+type handed struct {
+	Memory    int64             `json:"memory,omitempty"`
+	OpenFiles uint64            `json:"open_files,omitempty"`
+	Secrets   map[string][]byte `json:"secrets,omitempty"` // by their names in provider.json
+}
+
+func (h *handed) wipe() {
+	for _, b := range h.Secrets {
+		secret.Wipe(b)
+	}
+}
+
+// hand gives the process its secrets, and the limits that it must set itself: a supervisor may lack the right to bound another user's process. The files are read anew each time: the
 // supervisor keeps none in memory.
 func (c *child) hand(x Customer, to *os.File) error {
-	pass, err := c.s.cfg.Secret(x)
+	h := handed{x.Limits.Memory, x.Limits.OpenFiles, map[string][]byte{}}
+	defer h.wipe()
+	for name, file := range x.Secrets.Files() {
+		b, err := c.s.cfg.Secret(name, file)
+		if err != nil {
+			return fmt.Errorf("its %s: %w", name, err)
+		}
+		h.Secrets[name] = bytes.Clone(b.Expose())
+		b.Wipe()
+	}
+	line, err := json.Marshal(h)
 	if err != nil {
-		return fmt.Errorf("its passphrase: %w", err)
+		return err
 	}
-	defer pass.Wipe()
-	line := base64.StdEncoding.AppendEncode(make([]byte, 0, maxHanded), pass.Expose())
-	line = fmt.Appendf(line, " %d %d\n", x.Limits.Memory, x.Limits.OpenFiles)
 	defer secret.Wipe(line)
-	if len(line) > maxHanded {
-		return errors.New("its passphrase is too long")
+	if len(line) >= maxHanded {
+		return fmt.Errorf("its secrets have %d bytes, at most %d are handed over", len(line), maxHanded)
 	}
-	if _, err := to.Write(line); err != nil {
-		return fmt.Errorf("hand over its passphrase: %w", err)
+	if _, err := to.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("hand over its secrets: %w", err)
 	}
 	return nil
 }
 
 // maxHanded bounds what is handed over, in bytes: what a pipe takes at once.
-const maxHanded = 4096
+const maxHanded = 32 << 10
 
-// Handed reads what a supervisor hands to a node: its passphrase, and the limits that this process is held to from here on. When the supervisor is gone, or wants the node to
-// stop, ended is called.
-func Handed(f *os.File, ended func()) (secret.Bytes, error) {
-	b := bufio.NewReaderSize(f, maxHanded)
-	line, err := b.ReadSlice('\n')
+// Handed reads what a supervisor hands to a node: its secrets by their names in provider.json, and the limits that this process is held to from here on. When the supervisor is gone, or
+// wants the node to stop, ended is called.
+func Handed(f *os.File, ended func()) (map[string]secret.Bytes, error) {
+	line, err := bufio.NewReaderSize(f, maxHanded+1).ReadSlice('\n')
 	defer secret.Wipe(line)
 	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("read what the supervisor hands over: %w", err)
+		return nil, fmt.Errorf("read what the supervisor hands over: %w", err)
 	}
-	word, rest, _ := bytes.Cut(bytes.TrimSuffix(line, []byte{'\n'}), []byte{' '})
-	var l Limits
-	if n, err := fmt.Sscanf(string(rest), "%d %d", &l.Memory, &l.OpenFiles); n != 2 || err != nil {
-		return secret.Bytes{}, errors.New("read what the supervisor hands over: it names no limits")
+	var h handed
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&h); err != nil {
+		h.wipe()
+		return nil, errors.New("read what the supervisor hands over: it is not of that form") // the decoder's words could carry a secret
 	}
-	if err := hold(0, l); err != nil {
-		return secret.Bytes{}, err
+	if err := hold(0, Limits{Memory: h.Memory, OpenFiles: h.OpenFiles}); err != nil {
+		h.wipe()
+		return nil, err
 	}
-	raw := make([]byte, base64.StdEncoding.DecodedLen(len(word)))
-	n, err := base64.StdEncoding.Strict().Decode(raw, word)
-	if err != nil {
-		secret.Wipe(raw)
-		return secret.Bytes{}, errors.New("read what the supervisor hands over: it is not base64")
+	out := map[string]secret.Bytes{}
+	for name, b := range h.Secrets {
+		out[name] = secret.New(b)
 	}
 	go func() {
 		io.Copy(io.Discard, f) //nolint:errcheck // whatever ends it
 		ended()
 	}()
-	return secret.New(raw[:n:n]), nil
+	return out, nil
 }
 
 // ender asks the process to end once it must, and after a while makes it.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -41,12 +42,28 @@ type Config struct {
 
 // A Customer is one node.
 type Customer struct {
-	Name       string   `json:"name"`
-	Passphrase string   `json:"passphrase_file"`   // absolute; read at each start, and handed over by a pipe
-	Hosts      []string `json:"hosts,omitempty"`   // names by which browsers ask for its people's interface
-	User       *User    `json:"user,omitempty"`    // who its process runs as; nil: as the supervisor
-	Retired    bool     `json:"retired,omitempty"` // it does not run; its folder stays
-	Limits     Limits   `json:"limits"`
+	Name    string   `json:"name"`
+	Secrets Secrets  `json:"secrets"`           // files; read at each start, and handed over by a pipe
+	Hosts   []string `json:"hosts,omitempty"`   // names by which browsers ask for its people's interface
+	User    *User    `json:"user,omitempty"`    // who its process runs as; nil: as the supervisor
+	Retired bool     `json:"retired,omitempty"` // it does not run; its folder stays
+	Limits  Limits   `json:"limits"`
+}
+
+// Secrets are files with what a node's key providers ask for at a start (spec/sealing), by absolute path; empty: there is none.
+type Secrets struct {
+	Passphrase    string `json:"passphrase,omitempty"`
+	AgeIdentity   string `json:"age_identity,omitempty"`
+	AgePassphrase string `json:"age_passphrase,omitempty"`
+	PIN           string `json:"pin,omitempty"`
+	Token         string `json:"token,omitempty"`
+}
+
+// Files are they, by the names under which they are handed over.
+func (s Secrets) Files() map[string]string {
+	all := map[string]string{"passphrase": s.Passphrase, "age_identity": s.AgeIdentity, "age_passphrase": s.AgePassphrase, "pin": s.PIN, "token": s.Token}
+	maps.DeleteFunc(all, func(_, file string) bool { return file == "" })
+	return all
 }
 
 // A User is a system account.
@@ -148,8 +165,10 @@ func (x Customer) check(hosts map[string]string) error {
 	if !validName.MatchString(x.Name) {
 		return errors.New("name: want 1 to 32 of a-z, 0-9, - and _, the first a letter or digit")
 	}
-	if !filepath.IsAbs(x.Passphrase) {
-		return fmt.Errorf("passphrase_file: %q is not an absolute path", x.Passphrase)
+	for name, file := range x.Secrets.Files() {
+		if !filepath.IsAbs(file) {
+			return fmt.Errorf("secrets: %s: %q is not an absolute path", name, file)
+		}
 	}
 	for _, h := range x.Hosts {
 		if !validHost.MatchString(h) {

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -18,8 +17,8 @@ func sample() Config {
 	return Config{
 		Link: []string{"0.0.0.0:7700"}, People: []string{"0.0.0.0:7701"}, Metrics: "127.0.0.1:7702",
 		Customers: []Customer{
-			{Name: "acme", Passphrase: "/etc/acme", Hosts: []string{"acme.example"}, Limits: Limits{CPUs: 1.5, Nice: 5, Memory: 1 << 30, OpenFiles: 1024, LogBytes: 1 << 20, Connections: 99}},
-			{Name: "bolt", Passphrase: "/etc/bolt", User: &User{2001, 2002}, Retired: true},
+			{Name: "acme", Secrets: Secrets{Passphrase: "/etc/acme", PIN: "/etc/pin"}, Hosts: []string{"acme.example"}, Limits: Limits{CPUs: 1.5, Nice: 5, Memory: 1 << 30, OpenFiles: 1024, LogBytes: 1 << 20, Connections: 99}},
+			{Name: "bolt", Secrets: Secrets{Token: "/etc/bolt"}, User: &User{2001, 2002}, Retired: true},
 		},
 	}
 }
@@ -31,13 +30,13 @@ func TestConfig(t *testing.T) {
 		"link: 0 addresses":               func(c *Config) { c.Link = nil },
 		"people: \"x\" is not host:port":  func(c *Config) { c.People = []string{"x"} },
 		"metrics: \"0.0.0.0:1\" is not a": func(c *Config) { c.Metrics = "0.0.0.0:1" },
-		"customers: acme does not stand in its place":     func(c *Config) { c.Customers[0], c.Customers[1] = c.Customers[1], c.Customers[0] },
-		"customers: acme does not stand in its place: t":  func(c *Config) { c.Customers[1].Name = "acme" },
-		"customers: 1025 are listed":                      func(c *Config) { c.Customers = make([]Customer, 1025) },
-		"customer ../x: name":                             func(c *Config) { c.Customers[0].Name = "../x" },
-		"customer acme: passphrase_file: \"x\" is not an": func(c *Config) { c.Customers[0].Passphrase = "x" },
-		"hosts: \"A.example\" is no":                      func(c *Config) { c.Customers[0].Hosts[0] = "A.example" },
-		"customer bolt: hosts: acme.example is acme's":    func(c *Config) { c.Customers[1].Hosts = []string{"acme.example"} },
+		"customers: acme does not stand in its place":    func(c *Config) { c.Customers[0], c.Customers[1] = c.Customers[1], c.Customers[0] },
+		"customers: acme does not stand in its place: t": func(c *Config) { c.Customers[1].Name = "acme" },
+		"customers: 1025 are listed":                     func(c *Config) { c.Customers = make([]Customer, 1025) },
+		"customer ../x: name":                            func(c *Config) { c.Customers[0].Name = "../x" },
+		"customer acme: secrets: pin: \"x\" is not an":   func(c *Config) { c.Customers[0].Secrets.PIN = "x" },
+		"hosts: \"A.example\" is no":                     func(c *Config) { c.Customers[0].Hosts[0] = "A.example" },
+		"customer bolt: hosts: acme.example is acme's":   func(c *Config) { c.Customers[1].Hosts = []string{"acme.example"} },
 		"cpus: -1":        func(c *Config) { c.Customers[0].Limits.CPUs = -1 },
 		"nice: -5":        func(c *Config) { c.Customers[0].Limits.Nice = -5 },
 		"memory: 1 bytes": func(c *Config) { c.Customers[0].Limits.Memory = 1 },
@@ -79,7 +78,7 @@ func TestEdit(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			err := Edit(dir, func(c *Config) error {
-				c.Customers = append(c.Customers, Customer{Name: fmt.Sprint("c", i), Passphrase: "/x"})
+				c.Customers = append(c.Customers, Customer{Name: fmt.Sprint("c", i)})
 				return nil
 			})
 			if err != nil {
@@ -158,11 +157,15 @@ func TestLogs(t *testing.T) {
 	}
 }
 
-// TestHanded: a node takes its passphrase from the pipe, and hears when that closes.
+// TestHanded: a node takes its secrets from the pipe, and hears when that closes. What it cannot read is told without the secret.
 func TestHanded(t *testing.T) {
 	for line, want := range map[string]string{
-		base64.StdEncoding.EncodeToString([]byte("words")) + " 0 0\n": "words",
-		"not-base64! 0 0\n": "", "d29yZHM=": "", "": "", "d29yZHM=\n": "", "d29yZHM= many 0\n": "", strings.Repeat("QUFB", 2000) + " 0 0\n": "",
+		`{"secrets":{"passphrase":"d29yZHM="}}` + "\n":                  "words",
+		`{"memory":0,"secrets":{"passphrase":"d29yZHM="}}`:              "",
+		`{"secrets":{"passphrase":"plain words"}}` + "\n":               "",
+		`{"other":1,"secrets":{"passphrase":"d29yZHM="}}` + "\n":        "",
+		`{"secrets":{"pin":"` + strings.Repeat("QUFB", 9000) + "\"}}\n": "",
+		"": "",
 	} {
 		r, w, err := os.Pipe()
 		if err != nil {
@@ -173,9 +176,10 @@ func TestHanded(t *testing.T) {
 			w.Close()
 		}
 		ended := make(chan struct{})
-		pass, err := Handed(r, func() { close(ended) })
-		if (err == nil) != (want != "") || err == nil && !bytes.Equal(pass.Expose(), []byte(want)) {
-			t.Errorf("%q: %v", line, err)
+		got, err := Handed(r, func() { close(ended) })
+		pass := got["passphrase"]
+		if (err == nil) != (want != "") || err == nil && !bytes.Equal(pass.Expose(), []byte(want)) || err != nil && strings.Contains(err.Error(), "words") {
+			t.Errorf("%.60q: %v", line, err)
 		}
 		if err != nil {
 			continue

@@ -24,8 +24,8 @@ type Options struct {
 	Binary string   // of ostraka
 	Env    []string // of its processes, but for what stands for secrets or limits
 	Log    *slog.Logger
-	// Secret reads a customer's passphrase.
-	Secret func(Customer) (secret.Bytes, error)
+	// Secret reads a file with one of a customer's secrets.
+	Secret func(name, file string) (secret.Bytes, error)
 }
 
 // A Supervisor runs all customers of a folder.
