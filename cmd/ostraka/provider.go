@@ -48,7 +48,7 @@ func (a *app) handed(fd int, given *secrets, quit func()) (err error) {
 }
 
 // handedAs are the names of key providers' needs in provider.json.
-var handedAs = map[keys.Secret]string{keys.Words: "passphrase", keys.Identity: "age_identity", keys.IdentityWords: "age_passphrase", keys.PIN: "pin", keys.Token: "token"}
+var handedAs = map[keys.Secret]string{keys.Words: "passphrase", keys.Identity: "age_identity", keys.IdentityWords: "age_passphrase", keys.PIN: "pin", keys.TPMPin: "tpm_pin", keys.Token: "token"}
 
 // fromSupervisor is what a supervisor gave of that kind. A slot whose secret it did not give is passed over.
 func fromSupervisor(given map[string]secret.Bytes, n keys.Need) (secret.Bytes, error) {
@@ -186,7 +186,7 @@ func (x *adding) files() (err error) {
 		return usage("give --passphrase-file FILE, or another key provider with --seal: the supervisor reads the file at each start, and hands it over by a pipe")
 	}
 	s := &x.customer.Secrets
-	for to, file := range map[*string]string{&s.Passphrase: x.given.pass, &s.AgeIdentity: x.given.identity, &s.AgePassphrase: x.given.identityPass, &s.PIN: x.given.pin, &s.Token: x.given.token} {
+	for to, file := range map[*string]string{&s.Passphrase: x.given.pass, &s.AgeIdentity: x.given.identity, &s.AgePassphrase: x.given.identityPass, &s.PIN: x.given.pin, &s.TPMPin: x.given.tpmPin, &s.Token: x.given.token} {
 		if file == "" {
 			continue
 		}

@@ -56,12 +56,13 @@ type Secrets struct {
 	AgeIdentity   string `json:"age_identity,omitempty"`
 	AgePassphrase string `json:"age_passphrase,omitempty"`
 	PIN           string `json:"pin,omitempty"`
+	TPMPin        string `json:"tpm_pin,omitempty"`
 	Token         string `json:"token,omitempty"`
 }
 
 // Files are they, by the names under which they are handed over.
 func (s Secrets) Files() map[string]string {
-	all := map[string]string{"passphrase": s.Passphrase, "age_identity": s.AgeIdentity, "age_passphrase": s.AgePassphrase, "pin": s.PIN, "token": s.Token}
+	all := map[string]string{"passphrase": s.Passphrase, "age_identity": s.AgeIdentity, "age_passphrase": s.AgePassphrase, "pin": s.PIN, "tpm_pin": s.TPMPin, "token": s.Token}
 	maps.DeleteFunc(all, func(_, file string) bool { return file == "" })
 	return all
 }
