@@ -129,7 +129,7 @@ func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...O
 	if u.settings.Store != nil {
 		return replicate(ctx, dir, u, log, o)
 	}
-	st, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{})
+	st, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{Quota: u.settings.Limits.StoreBytes})
 	if err != nil {
 		return err
 	}
@@ -212,7 +212,8 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, st store.Store, at *port
 				d.log.Warn("frame not sent", "to", link.Fingerprint(to), "error", err)
 			}
 		},
-		Reachable: d.reachableKey, Wire: d.Link.Version, Twin: d.twinKey, SetPeers: d.pin, Counter: u.settings.TPM.counter(d.TPM, u.own.Identity), SharedStore: d.Tenure != nil, Presignatures: mode, Version: version, Binary: program, Logs: logs,
+		Reachable: d.reachableKey, Wire: d.Link.Version, Twin: d.twinKey, SetPeers: d.pin, Counter: u.settings.TPM.counter(d.TPM, u.own.Identity), SharedStore: d.Tenure != nil, Presignatures: mode, Limits: u.settings.Limits,
+		Version: version, Binary: program, Logs: logs,
 		Witnesses: askOutside(ctx, witnesses, d.log, func(name string, status int, body []byte) error {
 			return d.Witness.AnswerOutside(ctx, name, status, body)
 		}),

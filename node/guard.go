@@ -150,7 +150,7 @@ func (n *Node) ConfirmRestore(ctx context.Context, now time.Time) (counter uint6
 
 // admit hands a Setup to the room that knows its protocol.
 func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
-	if err := cmp.Or(n.mayMeet(s), n.mayStart(ctx, now, s)); err != nil {
+	if err := cmp.Or(n.mayMeet(s), n.mayStart(ctx, now, s), n.withinLimits(now, s)); err != nil {
 		return nil, err
 	}
 	m, err := n.meets(now, s)
@@ -167,7 +167,11 @@ func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 func (n *Node) hand(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
 	switch s.Protocol {
 	case protocol.ProtocolSign, protocol.ProtocolOnline:
-		return n.Desk.Admit(ctx, now, s)
+		t, err := n.Desk.Admit(ctx, now, s)
+		if err == nil {
+			n.signing.spend()
+		}
+		return t, err
 	case protocol.ProtocolPresign:
 		return n.Presign.Admit(ctx, now, s)
 	case protocol.ProtocolLive:

@@ -82,6 +82,7 @@ type Config struct {
 	SharedStore bool
 	// Presignatures says for which vaults this node signs in one broadcast. The zero value: those of tier hot.
 	Presignatures presign.Mode
+	Limits        Limits
 	Version       string   // of the program, which heartbeats tell
 	Binary        [32]byte // SHA-256 of its file
 	// Witnesses are those beyond the circle that cosign this node's log, Logs those that it cosigns.
@@ -126,6 +127,7 @@ type Node struct {
 	setsSent  map[setAsked]time.Time // when peers were sent backup sets last
 	askedSets time.Time              // when members were asked for a backup set last: Tick's own
 	asks      int
+	signing   rate // sessions of intents that began here
 
 	rosters  atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
 	guarding guarding                      // what was verified for SOS
@@ -188,7 +190,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n.Presign = presign.New(presign.Config{
-		Self: n.self, Mode: cfg.Presignatures, Journal: n.Journal, Log: cfg.Log, Roots: n.Keeper.Roots, Keys: n.Keeper.Keys,
+		Self: n.self, Mode: cfg.Presignatures, Journal: n.Journal, Log: cfg.Log, Pick: n.Keeper.Pick, Root: n.Keeper.ByKey, Keys: n.Keeper.Keys,
 		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Wake: cfg.Wake,
 		Shuns:   func(now time.Time, p engine.PartyID) bool { return n.Desk.Shuns(now, p) },
 		Pressed: func(now time.Time, key [32]byte) bool { return n.Desk.Pressed(now, key) },
@@ -281,10 +283,10 @@ func (n *Node) openCircle(ctx context.Context, now time.Time) (*circle.Circle, e
 		Own: cfg.Own, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Knock: cfg.Knock,
 		OnRosters: n.follow, History: func() charter.History { return n.Charters.History() },
 		MayHold: func(vault string, committee []string, threshold int) error {
-			return n.Charters.MayHold(vault, committee, threshold)
+			return cmp.Or(n.Charters.MayHold(vault, committee, threshold), n.mayHoldMore(vault))
 		},
 		HandOver: n.handOver,
-		OnPeers:  n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Under: n.Keeper.Under, Rescues: n.Keeper.RescuesOf, Made: n.Keeper.Made, GiveUp: n.Keeper.GiveUp,
+		OnPeers:  n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Under: n.Keeper.Under, Rescues: n.Keeper.RescuesOf, Made: n.Keeper.Made, Keyed: n.Keeper.Keyed, GiveUp: n.Keeper.GiveUp,
 		Past: n.past, Holds: n.holds, Forward: n.forward, Forget: n.forget,
 		Seated:    func(o charter.Operator) bool { return n.Keeper.Seated(mpc.IDOf(o.Identity)) },
 		Owed:      func(o charter.Operator) bool { return n.Outbox.Waiting(mpc.IDOf(o.Identity)) > 0 },
@@ -638,7 +640,7 @@ func (n *Node) open(ctx context.Context, now time.Time, setups []*mpc.Setup) {
 		if n.mayStart(ctx, now, s) != nil {
 			continue // it is tried again when SOS is over
 		}
-		if err := n.Sessions.Open(ctx, now, s); err != nil {
+		if err := n.Sessions.Open(ctx, now, s); err != nil && !errors.Is(err, ErrLimit) {
 			n.cfg.Log.Warn("session not opened", "protocol", s.Protocol, "error", err)
 		}
 	}

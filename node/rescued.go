@@ -284,14 +284,7 @@ func (n *Node) sendSet(ctx context.Context, now time.Time, link engine.PartyID, 
 }
 
 // sosVaults lists the vaults with a published key that have an SOS plan in force.
-func (n *Node) sosVaults() (ids []statement.ID) {
-	for _, v := range n.Keeper.Roots() {
-		if v.Current != nil && v.Vault.SOS != nil && !slices.Contains(ids, v.Vault.ID) {
-			ids = append(ids, v.Vault.ID)
-		}
-	}
-	return ids
-}
+func (n *Node) sosVaults() []statement.ID { return n.Keeper.Planned() }
 
 // sosBasis is what a vault's plan in force is read from. The keys of a vault may be held by several committees after an emergency: it goes by that of the first key that a
 // request names.
@@ -343,10 +336,8 @@ func (n *Node) sosKeys(vault statement.ID) (keys []act.Key) {
 
 // inEpoch finds a key in force.
 func (n *Node) inEpoch(k act.Key) (ceremony.View, error) {
-	for _, v := range n.Keeper.Roots() {
-		if v.KeyID == k.Key && v.Current != nil && v.Current.Record.Hash() == k.Epoch {
-			return v, nil
-		}
+	if v, ok := n.Keeper.ByKey(k.Key); ok && v.Current != nil && v.Current.Record.Hash() == k.Epoch {
+		return v, nil
 	}
 	return ceremony.View{}, fmt.Errorf("key %x is in another epoch here, or not known", k.Key[:6])
 }
@@ -390,25 +381,24 @@ func (n *Node) mayStart(ctx context.Context, now time.Time, s *mpc.Setup) error 
 	if quiet && s.Protocol == protocol.ProtocolRescue {
 		return errors.New("no emergency is known here")
 	}
-	for _, v := range n.Keeper.Roots() {
-		if v.KeyID != s.KeyID {
-			continue
+	v, known := n.Keeper.ByKey(s.KeyID)
+	if !known {
+		return nil
+	}
+	if why := n.lockedUp(ctx, now, v); why != "" && s.Protocol != protocol.ProtocolRescue {
+		return fmt.Errorf("vault %s: %s", v.Vault.Name, why)
+	}
+	if quiet {
+		return nil
+	}
+	if id, err := n.guarded(s); err != nil || id != [32]byte{} {
+		if err == nil {
+			err = n.Rescue.MayRun(ctx, v.Vault.ID, sos.Guarded, id)
 		}
-		if why := n.lockedUp(ctx, now, v); why != "" && s.Protocol != protocol.ProtocolRescue {
-			return fmt.Errorf("vault %s: %s", v.Vault.Name, why)
-		}
-		if quiet {
-			continue
-		}
-		if id, err := n.guarded(s); err != nil || id != [32]byte{} {
-			if err == nil {
-				err = n.Rescue.MayRun(ctx, v.Vault.ID, sos.Guarded, id)
-			}
-			return err
-		}
-		if why := n.held(ctx, v.Vault.ID); why != "" && !n.sweeps(ctx, v.Vault.ID, s) {
-			return fmt.Errorf("vault %s: %s", v.Vault.Name, why)
-		}
+		return err
+	}
+	if why := n.held(ctx, v.Vault.ID); why != "" && !n.sweeps(ctx, v.Vault.ID, s) {
+		return fmt.Errorf("vault %s: %s", v.Vault.Name, why)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/ed25519"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,6 +46,7 @@ type Settings struct {
 	RPC       map[string]string `json:"rpc,omitempty"`       // chain "eip155:1" → endpoint URL
 	Presign   string            `json:"presign,omitempty"`   // for which vaults presignatures are held: hot (or empty), all, off
 	Witnesses []Asked           `json:"witnesses,omitempty"` // beyond the circle, that are asked to cosign this node's log
+	Limits    Limits            `json:"limits,omitzero"`     // what the node holds itself to
 	Logs      []string          `json:"logs,omitempty"`      // vkeys of logs beyond the circle that this node cosigns
 	Attest    *AttestSettings   `json:"attest,omitempty"`    // how it shows what it runs on
 	TPM       *TPM              `json:"tpm,omitempty"`       // of the machine; absent: none is used
@@ -88,6 +90,12 @@ func (s Settings) check() error {
 	if _, err := presign.ParseMode(s.Presign); err != nil {
 		return fmt.Errorf("settings: presign: %w", err)
 	}
+	if err := s.Limits.Check(); err != nil {
+		return fmt.Errorf("settings: %w", err)
+	}
+	if s.Limits.StoreBytes > 0 && s.Store != nil {
+		return errors.New("settings: limits: store_bytes bounds a store in the data folder alone: bound the one elsewhere there")
+	}
 	for chain, url := range s.RPC {
 		if _, err := rpc.NewEVM(url, rpc.Options{}); err != nil {
 			return fmt.Errorf("settings: rpc %s: %w", chain, err)
@@ -128,6 +136,23 @@ func ReadSettings(dir string) (Settings, error) {
 type sealedIdentity struct {
 	Public string `json:"public"` // Ed25519, hex
 	Sealed []byte `json:"sealed"` // the seed, under the data key
+}
+
+// ReadIdentity reads which identity a data folder's node has. It is the file's word: a node holds it to the sealed key when it starts.
+func ReadIdentity(dir string) (ed25519.PublicKey, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, identityName))
+	if err != nil {
+		return nil, fmt.Errorf("read identity: %w", err)
+	}
+	var id sealedIdentity
+	if err := json.Unmarshal(raw, &id); err != nil {
+		return nil, fmt.Errorf("read identity: %w", err)
+	}
+	key, err := hex.DecodeString(id.Public)
+	if err != nil || len(key) != ed25519.PublicKeySize {
+		return nil, fmt.Errorf("read identity: %s names no identity", filepath.Join(dir, identityName))
+	}
+	return key, nil
 }
 
 func identityLabel() seal.Label { return seal.Label{Row: "identity"} }

@@ -207,6 +207,7 @@ type runDocument struct {
 func (a *app) nodeRunCommand() *cobra.Command {
 	var level, format, presigns string
 	var given secrets
+	var supervised int
 	c := &cobra.Command{
 		Use: "run", Short: "Run the node until it is stopped", Args: none,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -234,6 +235,9 @@ func (a *app) nodeRunCommand() *cobra.Command {
 			ctx, quit := context.WithCancel(c.Context())
 			defer quit()
 			var once sync.Once // a replica is ready each time it stands by or owns the node
+			if err := a.handed(supervised, &given, quit); err != nil {
+				return err
+			}
 			ready := func(at node.Addresses) {
 				once.Do(func() {
 					log.Info("operator's interface", "socket", at.Socket)
@@ -257,6 +261,8 @@ func (a *app) nodeRunCommand() *cobra.Command {
 	f := c.Flags()
 	given.flags(f, "")
 	bySlot(f, &given)
+	f.IntVar(&supervised, "supervised-fd", 0, "the supervisor's pipe (ostraka provider run): it gives the secrets, and the node stops when it closes")
+	_ = f.MarkHidden("supervised-fd")
 	f.StringVar(&presigns, "presign", "", "hold presignatures, and sign in one round with them, for: hot (vaults of tier hot), all, or off (default: \"presign\" in node.json, else hot)")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&format, "log-format", "text", "text or json, to stderr")

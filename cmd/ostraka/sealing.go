@@ -33,11 +33,12 @@ const (
 // secrets are the files with what key providers ask for at a start. None of it is an argument, which others can list, nor the
 // value of a variable, which children inherit.
 type secrets struct {
-	pass, identity, identityPass, pin, token string // files
-	tpmPin                                   string // a file
-	hsm                                      string // the program ostraka-hsm
-	by                                       string // the one slot that is tried
-	fresh                                    bool   // the passphrase takes another one's place: no variable names it
+	pass, identity, identityPass, pin, token string                  // files
+	tpmPin                                   string                  // a file
+	hsm                                      string                  // the program ostraka-hsm
+	by                                       string                  // the one slot that is tried
+	fresh                                    bool                    // the passphrase takes another one's place: no variable names it
+	handed                                   map[string]secret.Bytes // what a supervisor gave, in place of files; nil: none does
 }
 
 // flags of a command that opens a folder, or makes one.
@@ -88,6 +89,9 @@ func (a *app) ring(s secrets, made bool, cost ...passphrase.Option) *keys.Ring {
 		r.HSM = pkcs11.Beside(self)
 	}
 	r.Ask = func(_ context.Context, n keys.Need) (secret.Bytes, error) {
+		if s.handed != nil {
+			return fromSupervisor(s.handed, n)
+		}
 		switch n.Secret {
 		case keys.Words:
 			if s.fresh {

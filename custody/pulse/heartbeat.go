@@ -7,6 +7,7 @@
 package pulse
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -206,4 +207,14 @@ func (h Heartbeat) Check(s Share, party [16]byte, public group.Point) error {
 		return fmt.Errorf("heartbeat of %s: share of key %x: %w", h.Operator, s.Key[:6], err)
 	}
 	return nil
+}
+
+// Covers says whether a heartbeat speaks of a key: it names a share of it, or its operator held none. One that names as many shares as it can tells
+// nothing of keys below its first or above its last (spec/log 9.3).
+func (h Heartbeat) Covers(key [32]byte) bool {
+	n := len(h.Shares)
+	if n < statement.MaxShares {
+		return true
+	}
+	return bytes.Compare(h.Shares[0].Key[:], key[:]) <= 0 && bytes.Compare(key[:], h.Shares[n-1].Key[:]) <= 0
 }

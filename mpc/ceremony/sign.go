@@ -97,26 +97,35 @@ func LoadMask(r *epoch.Record, self engine.PartyID, set *guard.Set, row secret.B
 // ErrNoPair is what a row function returns for a pair that this node is not to have: an export holds none (protocols.md 5.2).
 var ErrNoPair = errors.New("this node holds no state of that pair")
 
-// Load makes keys of the rows that Keygen kept: row gives a row's bytes by name, which
-// Load wipes. It checks the share against the record (protocols.md 1.5: read back).
-func Load(r *epoch.Record, self engine.PartyID, row func(name string) (secret.Bytes, error)) (*Keys, error) {
-	k := &Keys{Record: r, Pairs: map[engine.PartyID]*pair.State{}}
+// LoadShare is our share alone, as Load reads it.
+func LoadShare(r *epoch.Record, self engine.PartyID, row func(name string) (secret.Bytes, error)) (group.Scalar, error) {
 	raw, err := row(RowShare)
 	if err != nil {
 		return nil, err
 	}
 	g := r.Public.Group()
-	k.Share, err = g.DecodeScalar(raw.Expose())
+	own, err := g.DecodeScalar(raw.Expose())
 	raw.Wipe()
 	if err != nil {
 		// The decoder's words could carry the value.
 		return nil, errors.New("load share: the row is not a canonical scalar")
 	}
 	m, ok := r.Member(self)
-	if !ok || !g.BaseMul(k.Share).Equal(m.Public) {
-		k.Wipe()
+	if !ok || !g.BaseMul(own).Equal(m.Public) {
+		own.Wipe()
 		return nil, fmt.Errorf("load share: it does not match our public share in record %v", r.Hash())
 	}
+	return own, nil
+}
+
+// Load makes keys of the rows that Keygen kept: row gives a row's bytes by name, which
+// Load wipes. It checks the share against the record (protocols.md 1.5: read back).
+func Load(r *epoch.Record, self engine.PartyID, row func(name string) (secret.Bytes, error)) (*Keys, error) {
+	own, err := LoadShare(r, self, row)
+	if err != nil {
+		return nil, err
+	}
+	k := &Keys{Record: r, Share: own, Pairs: map[engine.PartyID]*pair.State{}}
 	for _, p := range r.Members {
 		if p.ID == self || !paired(r.Suite) {
 			continue

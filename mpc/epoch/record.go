@@ -129,6 +129,18 @@ func (r *Record) PartialHash() [32]byte {
 
 // Decode reads the canonical form and checks it as Validate does.
 func Decode(b []byte) (*Record, error) {
+	r, err := decodeForm(b)
+	if err == nil {
+		err = r.Validate()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// decodeForm reads the canonical form alone.
+func decodeForm(b []byte) (*Record, error) {
 	d, r := transcript.NewDecoder(b), &Record{}
 	copy(r.KeyID[:], d.Fixed(fieldKeyID, 32))
 	r.Epoch, r.Attempt = d.Uint(fieldEpoch, 1<<62), d.Uint(fieldAttempt, 1<<62)
@@ -175,9 +187,6 @@ func Decode(b []byte) (*Record, error) {
 	}
 	if err := d.Done(); err != nil {
 		return nil, fmt.Errorf("decode epoch record: %w", err)
-	}
-	if err := r.Validate(); err != nil {
-		return nil, err
 	}
 	return r, nil
 }

@@ -58,6 +58,7 @@ func (k *Keeper) quarantine(ctx context.Context, w *root, cause error) error {
 		return err
 	}
 	delete(k.roots, id)
+	k.order = nil
 	maps.DeleteFunc(k.keys, func(_ [32]byte, of *root) bool { return of == w })
 	k.cfg.Log.Error("a vault is set aside", "error", w.damage)
 	return nil

@@ -29,8 +29,8 @@ func (k *Keeper) Follow(ctx context.Context, now time.Time, vault statement.ID) 
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var errs []error
-	for _, w := range k.all() {
-		if w.ID != vault || !w.published() {
+	for _, w := range k.rootsOf(vault) {
+		if !w.published() {
 			continue
 		}
 		cur := w.book.Current()
@@ -152,8 +152,8 @@ type SetWanted struct {
 func (k *Keeper) WantsSets(ctx context.Context, vault statement.ID) (all []SetWanted) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, w := range k.all() {
-		if w.ID != vault || !w.published() {
+	for _, w := range k.rootsOf(vault) {
+		if !w.published() {
 			continue
 		}
 		r := w.book.Current().Record

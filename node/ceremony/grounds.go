@@ -92,10 +92,7 @@ func (k *Keeper) succeed(w *root) {
 func (k *Keeper) RescuesOf(vault statement.ID) (all []charter.Emergency) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, w := range k.all() {
-		if w.ID != vault {
-			continue
-		}
+	for _, w := range k.rootsOf(vault) {
 		for _, r := range w.rescued() {
 			if x, ok := w.rescue(r); ok {
 				all = append(all, x)
@@ -109,8 +106,8 @@ func (k *Keeper) RescuesOf(vault statement.ID) (all []charter.Emergency) {
 func (k *Keeper) RescuedBy(vault statement.ID) (chains [][]byte, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, w := range k.all() {
-		if w.ID != vault || !w.published() {
+	for _, w := range k.rootsOf(vault) {
+		if !w.published() {
 			continue
 		}
 		for _, r := range w.rescued() {

@@ -18,7 +18,7 @@ func (k *Keeper) Shares() (out []pulse.Share) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, w := range k.held() {
-		out = append(out, pulse.Share{Key: w.keyID, Epoch: w.book.Current().Record.Hash()})
+		out = append(out, pulse.Share{Key: w.keyID, Epoch: w.eh()})
 	}
 	return out
 }
@@ -44,41 +44,50 @@ func (k *Keeper) held() (out []*root) {
 	return out
 }
 
-// ProveShares adds a proof of every share that this node holds to a heartbeat.
-func (k *Keeper) ProveShares(ctx context.Context, h pulse.Heartbeat) (pulse.Heartbeat, error) {
+// ProveShares adds proofs of shares that this node holds to a heartbeat. One of an epoch that is over meanwhile is passed over.
+func (k *Keeper) ProveShares(ctx context.Context, h pulse.Heartbeat, shares []pulse.Share) (pulse.Heartbeat, error) {
 	k.mu.Lock()
 	var records []*epoch.Record
-	for _, w := range k.held() {
-		records = append(records, w.book.Current().Record)
+	for _, s := range shares {
+		w := k.keys[s.Key]
+		if w == nil || w.keyID != s.Key || !w.published() || w.bare {
+			continue
+		}
+		if k.sure(w); w.damage == nil && w.eh() == s.Epoch {
+			records = append(records, w.book.Current().Record)
+		}
 	}
 	k.mu.Unlock()
 	for _, r := range records {
-		if err := func() error {
-			keys, err := k.loadKeys(ctx, r)
-			if err != nil {
-				return fmt.Errorf("heartbeat: %w", err)
-			}
-			defer keys.Wipe()
-			m, _ := r.Member(k.cfg.Self)
-			if h, err = h.Prove(r.KeyID, r.Hash(), k.cfg.Self, keys.Share, m.Public, k.cfg.Rand); err != nil || r.Guardians == [32]byte{} {
-				return err
-			}
-			_, _, set, err := k.Backups(ctx, r)
-			if err != nil {
-				return fmt.Errorf("heartbeat: %w", err)
-			}
-			mask, err := k.loadMask(ctx, r, set)
-			if err != nil {
-				return fmt.Errorf("heartbeat: %w", err)
-			}
-			defer mask.Wipe()
-			h, err = h.ProveMask(k.cfg.Self, mask, set.MaskPoint(m.Index), k.cfg.Rand)
-			return err
-		}(); err != nil {
+		var err error
+		if h, err = k.proveShare(ctx, h, r); err != nil {
 			return h, err
 		}
 	}
 	return h, nil
+}
+
+// proveShare proves one, and the mask beside it. What is shared with single peers is not read for it.
+func (k *Keeper) proveShare(ctx context.Context, h pulse.Heartbeat, r *epoch.Record) (pulse.Heartbeat, error) {
+	own, err := k.loadShare(ctx, r)
+	if err != nil {
+		return h, fmt.Errorf("heartbeat: %w", err)
+	}
+	defer own.Wipe()
+	m, _ := r.Member(k.cfg.Self)
+	if h, err = h.Prove(r.KeyID, r.Hash(), k.cfg.Self, own, m.Public, k.cfg.Rand); err != nil || r.Guardians == [32]byte{} {
+		return h, err
+	}
+	_, _, set, err := k.Backups(ctx, r)
+	if err != nil {
+		return h, fmt.Errorf("heartbeat: %w", err)
+	}
+	mask, err := k.loadMask(ctx, r, set)
+	if err != nil {
+		return h, fmt.Errorf("heartbeat: %w", err)
+	}
+	defer mask.Wipe()
+	return h.ProveMask(k.cfg.Self, mask, set.MaskPoint(m.Index), k.cfg.Rand)
 }
 
 // maxProvedRows is how many shares' proofs go into one batch of the store.
@@ -88,32 +97,37 @@ const maxProvedRows = 64
 // shares were proved. A share that is not known here, or not any more, is passed over; a proof that is wrong is not. A share that the
 // heartbeat leaves out has no proof from then on, whatever it showed before.
 func (k *Keeper) TakeProofs(ctx context.Context, now time.Time, h pulse.Heartbeat, by engine.PartyID, e journal.Entry, write func(journal.Entry) error) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	var proved, masks []*root
+	var proved, masks []shown
 	for _, s := range h.Shares {
-		w := k.keys[s.Key]
-		if w == nil || w.keyID != s.Key || !w.published() || w.book.Current().Record.Hash() != s.Epoch {
-			continue
-		}
-		m, ok := w.book.Current().Record.Member(by)
-		if !ok {
-			return fmt.Errorf("heartbeat of %s: it has no share of vault %s", h.Operator, w.title())
-		}
-		if err := h.Check(s, by, m.Public); err != nil {
-			return err
-		}
-		masked, err := k.checkMask(ctx, w.book.Current().Record, h, s, m)
+		x, ok, err := k.showing(h, s, by)
 		if err != nil {
 			return err
 		}
+		if !ok {
+			continue
+		}
+		masked := by == k.cfg.Self && len(s.Mask) > 0 // our own proofs were made a moment ago
+		if by != k.cfg.Self {
+			if err := h.Check(s, by, x.member.Public); err != nil {
+				return err
+			}
+			if masked, err = k.checkMask(ctx, x.record, h, s, x.member); err != nil {
+				return err
+			}
+		}
 		if masked {
-			masks = append(masks, w)
+			masks = append(masks, x)
 		}
+		proved = append(proved, x)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	// What came into force meanwhile has other shares.
+	over := func(x shown) bool { return x.root.damage != nil || !x.root.published() || x.root.eh() != x.epoch }
+	proved, masks = slices.DeleteFunc(proved, over), slices.DeleteFunc(masks, over)
+	for _, x := range proved[:min(len(proved), maxProvedRows)] {
 		// Of very many, some are proved in memory alone: after a restart the next heartbeat proves them anew.
-		if proved = append(proved, w); len(proved) <= maxProvedRows {
-			e.Put = append(e.Put, provedRow(w.keyID, by, now))
-		}
+		e.Put = append(e.Put, provedRow(x.root.keyID, by, now))
 	}
 	gone := k.leftOut(h, by)
 	for _, w := range gone {
@@ -126,27 +140,55 @@ func (k *Keeper) TakeProofs(ctx context.Context, now time.Time, h pulse.Heartbea
 		delete(w.proofs, by)
 		delete(w.masks, by)
 	}
-	for _, w := range proved {
-		w.proofs[by] = now
+	for _, x := range proved {
+		x.root.proofs[by] = now
 	}
-	for _, w := range masks {
-		w.masks[by] = now
+	for _, x := range masks {
+		x.root.masks[by] = now
 	}
 	return nil
 }
 
+// shown is a share that a heartbeat proves.
+type shown struct {
+	root   *root
+	record *epoch.Record
+	epoch  epoch.Hash
+	member epoch.Member
+}
+
+// showing finds what a proof is held to; none for a share that is not known here. Proofs are verified without our lock: of 256 that takes a moment, in which others sign.
+func (k *Keeper) showing(h pulse.Heartbeat, s pulse.Share, by engine.PartyID) (x shown, ok bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w := k.keys[s.Key]
+	if w == nil || w.keyID != s.Key || !w.published() || w.eh() != s.Epoch {
+		return x, false, nil
+	}
+	if k.sure(w); w.damage != nil {
+		return x, false, nil
+	}
+	r := w.book.Current().Record
+	m, ok := r.Member(by)
+	if !ok {
+		return x, false, fmt.Errorf("heartbeat of %s: it has no share of vault %s", h.Operator, w.title())
+	}
+	return shown{w, r, w.eh(), m}, true, nil
+}
+
 // leftOut are the keys in force of which a party has a share by our record, and its heartbeat, made since that record, does not name it: its
 // store was set back, or it lost the share. A proof of yesterday would have addresses given out that nobody can sign for. One that is only on its
-// way to the new epoch proves its share to whoever asks.
+// way to the new epoch proves its share to whoever asks. A heartbeat that is full leaves out nothing below its first key or above its last.
 func (k *Keeper) leftOut(h pulse.Heartbeat, by engine.PartyID) (out []*root) {
+	named := map[[32]byte]epoch.Hash{}
+	for _, s := range h.Shares {
+		named[s.Key] = s.Epoch
+	}
 	for _, w := range k.all() {
-		if !w.published() || !h.Created.After(w.moved) || w.proofs[by].IsZero() {
+		if !w.published() || !h.Created.After(w.moved) || w.proofs[by].IsZero() || !h.Covers(w.keyID) {
 			continue
 		}
-		r := w.book.Current().Record
-		eh := r.Hash()
-		names := func(s pulse.Share) bool { return s.Key == w.keyID && s.Epoch == eh }
-		if _, ok := r.Member(by); ok && !slices.ContainsFunc(h.Shares, names) && len(out) < maxProvedRows {
+		if _, ok := w.book.Current().Record.Member(by); ok && named[w.keyID] != w.eh() && len(out) < maxProvedRows {
 			out = append(out, w)
 		}
 	}

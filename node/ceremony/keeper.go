@@ -114,6 +114,13 @@ type Keeper struct {
 	emergencies map[[32]byte]Emergency // guarded reshares that may run now, by key
 	ids         map[[16]byte]place     // by the first half of a key id, which nobody can choose
 
+	order []*root      // roots, by vault and suite; nil: not sorted yet
+	under statement.ID // the charter whose terms all roots have
+	round int          // where Tick goes on among those at rest
+	vague []*root      // whose certificates were not verified since this process began
+
+	verified int // certificates at the start
+
 	damaged map[rootID]*root      // roots that were set aside, not among roots
 	known   map[epoch.Hash]bool   // records that the store's rows name, once a root was set aside
 	pairs   map[engine.Token]bool // pairs that they name
@@ -135,6 +142,7 @@ type root struct {
 	names    map[engine.PartyID]string
 	*attempt                       // the one in force, else the last one that we joined or opened
 	attempts map[[32]byte]*attempt // all that we hold anything of, by key id
+	top      uint64                // key ids up to this attempt's are indexed
 	joining  bool                  // an attempt was admitted and is not durable yet
 	givenUp  bool                  // another vault has its name: no key is made
 	choice   statement.Statement   // the key statement, once somebody signed one
@@ -176,8 +184,22 @@ type attempt struct {
 	book   *epoch.Book
 	finals map[epoch.Hash]map[engine.PartyID]*epoch.Final
 
+	kept   [32]byte   // SHA-256 of the certificate in force, as it was read from the store
+	hash   epoch.Hash // of the record in force that hashed has
+	hashed *epoch.FinalCert
+
+	vague *epoch.FinalCert // it, until it is verified: see sure
+
 	prepared map[epoch.Hash]time.Time // what was made in this life of the process, and when
 	bare     bool                     // the record in force counts on a share of ours, and the store holds none
+}
+
+// eh is the hash of the record in force, which must be one. It is kept: records are large, and asked for again and again.
+func (a *attempt) eh() epoch.Hash {
+	if c := a.book.Current(); a.hashed != c {
+		a.hashed, a.hash = c, c.Record.Hash()
+	}
+	return a.hash
 }
 
 // keepFinal adds a checked FINAL.
@@ -240,9 +262,9 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, c char
 		if err != nil {
 			return fmt.Errorf("vault %s, suite %s: %w", v.Name, suite, err)
 		}
-		k.index(w)
 		switch err := k.load(ctx, now, w); {
 		case err == nil:
+			k.index(w)
 			fresh = append(fresh, w)
 		case fatal(ctx, err):
 			return fmt.Errorf("vault %s, suite %s: %w", v.Name, suite, err)
@@ -250,11 +272,16 @@ func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, c char
 			if err := k.quarantine(ctx, w, err); err != nil {
 				return err
 			}
+			k.index(w)
 		}
 	}
 	k.plans[v.ID], k.rosters = charter.NewSuccession(v, c), c
 	for _, w := range fresh {
-		k.roots[rootID{v.ID, w.suite}] = w
+		k.roots[rootID{v.ID, w.suite}], k.order = w, nil
+		w.Terms = k.cfg.Terms(w.Vault).Terms
+		if w.attempt.vague != nil {
+			k.vague = append(k.vague, w)
+		}
 		k.succeed(w)
 	}
 	return nil
@@ -289,8 +316,8 @@ func (k *Keeper) open(v charter.Vault, r charter.Roster, suite string, now time.
 func (k *Keeper) Made(vault statement.ID) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.damagedIn(vault) != nil || slices.ContainsFunc(k.all(), func(w *root) bool {
-		return w.ID == vault && (w.hasKey() || w.mayCome())
+	return k.damagedIn(vault) != nil || slices.ContainsFunc(k.rootsOf(vault), func(w *root) bool {
+		return w.hasKey() || w.mayCome()
 	})
 }
 
@@ -328,10 +355,7 @@ func (k *Keeper) GiveUp(vault statement.ID, begun bool) error {
 		return err
 	}
 	var given []*root
-	for _, w := range k.all() {
-		if w.ID != vault {
-			continue
-		}
+	for _, w := range k.rootsOf(vault) {
 		busy := w.joining
 		for _, a := range w.attempts {
 			busy = busy || len(a.book.Pending()) > 0
@@ -430,15 +454,49 @@ func (k *Keeper) Root(vault statement.ID, suite string) (View, bool) {
 	if w == nil {
 		return View{}, false
 	}
+	k.sure(w)
 	return k.view(w), true
+}
+
+// ByKey shows the root of which a key is the present one.
+func (k *Keeper) ByKey(key [32]byte) (View, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w := k.keys[key]
+	if w == nil || w.keyID != key {
+		return View{}, false
+	}
+	k.sure(w)
+	return k.view(w), true
+}
+
+// Pick shows the roots that somebody wants, by their suite and what the charter in force says of their tier, in the order of Roots. The others cost a look.
+func (k *Keeper) Pick(want func(suite, tier string) bool) (out []View) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, w := range k.all() {
+		if want(w.suite, w.Tier) {
+			k.sure(w)
+			out = append(out, k.view(w))
+		}
+	}
+	sortViews(out)
+	return out
 }
 
 // Vault shows a vault's keys, by suite; none if the vault is not known.
 func (k *Keeper) Vault(id statement.ID) (out []View) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, w := range k.shown() {
-		if w.ID == id {
+	for _, w := range k.rootsOf(id) {
+		k.sure(w)
+	}
+	for _, suite := range suites {
+		w := k.roots[rootID{id, suite}]
+		if d := k.damaged[rootID{id, suite}]; d != nil {
+			w = d
+		}
+		if w != nil {
 			out = append(out, k.view(w))
 		}
 	}
@@ -452,12 +510,46 @@ func (k *Keeper) Roots() (out []View) {
 	for _, w := range k.shown() {
 		out = append(out, k.view(w))
 	}
-	slices.SortStableFunc(out, func(a, b View) int { return strings.Compare(a.Vault.Name, b.Vault.Name) })
+	sortViews(out)
 	return out
 }
 
-// all lists the roots, by vault and suite, without those that were set aside.
-func (k *Keeper) all() []*root { return slices.SortedFunc(maps.Values(k.roots), byVault) }
+// Planned lists the vaults with a key and an SOS plan, by id.
+func (k *Keeper) Planned() (ids []statement.ID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, w := range k.all() {
+		if w.SOS != nil && w.published() && (len(ids) == 0 || ids[len(ids)-1] != w.ID) {
+			ids = append(ids, w.ID)
+		}
+	}
+	return ids
+}
+
+func sortViews(all []View) {
+	slices.SortStableFunc(all, func(a, b View) int { return strings.Compare(a.Vault.Name, b.Vault.Name) })
+}
+
+// all lists the roots, by vault and suite, without those that were set aside. Nobody changes the list.
+func (k *Keeper) all() []*root {
+	if k.order == nil {
+		k.order = slices.SortedFunc(maps.Values(k.roots), byVault)
+	}
+	return k.order
+}
+
+// suites are those that a vault may have a root of, ascending.
+var suites = []string{epoch.SuiteBIP340, epoch.SuiteECDSA, epoch.SuiteEd25519}
+
+// rootsOf lists a vault's roots, by suite, without those that were set aside.
+func (k *Keeper) rootsOf(vault statement.ID) (out []*root) {
+	for _, suite := range suites {
+		if w := k.roots[rootID{vault, suite}]; w != nil {
+			out = append(out, w)
+		}
+	}
+	return out
+}
 
 // shown lists those that were set aside too.
 func (k *Keeper) shown() []*root {
@@ -548,6 +640,10 @@ func (w *root) step() (string, []string) {
 func (k *Keeper) Keys(ctx context.Context, keyID [32]byte, eh epoch.Hash) (*protocol.Keys, error) {
 	k.mu.Lock()
 	w := k.keys[keyID]
+	if w != nil {
+		k.sure(w)
+		w = k.keys[keyID] // none, if it was set aside
+	}
 	var r *epoch.Record
 	if w != nil && w.keyID == keyID && w.published() && w.book.Current().Record.Hash() == eh {
 		r = w.book.Current().Record

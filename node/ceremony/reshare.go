@@ -137,13 +137,11 @@ func (k *Keeper) AddPlan(_ context.Context, now time.Time, a charter.Accepted) e
 	if err := s.Add(a); err != nil {
 		return err
 	}
-	for _, w := range k.all() {
-		if w.ID == r.Vault {
-			k.succeed(w) // an emergency may follow it
-			w.since, w.next, w.fails = now, time.Time{}, 0
-			clear(w.skip)
-			clear(w.opened)
-		}
+	for _, w := range k.rootsOf(r.Vault) {
+		k.succeed(w) // an emergency may follow it
+		w.since, w.next, w.fails = now, time.Time{}, 0
+		clear(w.skip)
+		clear(w.opened)
 	}
 	return nil
 }
@@ -157,10 +155,8 @@ func (k *Keeper) Held(vault statement.ID) (under statement.ID, keys []charter.Pi
 	if err := k.damagedIn(vault); err != nil {
 		return under, nil, err // a reshare is of all keys of a vault
 	}
-	for _, w := range k.all() {
-		if w.ID != vault {
-			continue
-		}
+	for _, w := range k.rootsOf(vault) {
+		k.sure(w)
 		if _, seated := w.book.Seat(k.cfg.Self); !w.published() || !seated {
 			return under, nil, fmt.Errorf("vault %s: %w, or this node has no share of it", w.title(), ErrNoKey)
 		}
@@ -198,8 +194,8 @@ func (k *Keeper) Seated(id engine.PartyID) bool {
 func (k *Keeper) Under(vault statement.ID) (ids []statement.ID) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, w := range k.all() {
-		if w.ID != vault || !w.published() {
+	for _, w := range k.rootsOf(vault) {
+		if !w.published() {
 			continue
 		}
 		now := w.held()

@@ -1,8 +1,10 @@
 package ceremony
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -11,12 +13,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
+	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store"
@@ -92,8 +96,18 @@ func (k *Keeper) keep(key [32]byte, rows []engine.Record) (epoch.Hash, journal.E
 
 // loadKeys opens what keep sealed and checks it against the record.
 func (k *Keeper) loadKeys(ctx context.Context, r *epoch.Record) (*protocol.Keys, error) {
+	return protocol.Load(r, k.cfg.Self, k.secrets(ctx, r))
+}
+
+// loadShare opens our share alone.
+func (k *Keeper) loadShare(ctx context.Context, r *epoch.Record) (group.Scalar, error) {
+	return protocol.LoadShare(r, k.cfg.Self, k.secrets(ctx, r))
+}
+
+// secrets reads a record's secret rows.
+func (k *Keeper) secrets(ctx context.Context, r *epoch.Record) func(row string) (secret.Bytes, error) {
 	eh := r.Hash()
-	return protocol.Load(r, k.cfg.Self, func(row string) (secret.Bytes, error) {
+	return func(row string) (secret.Bytes, error) {
 		it, err := k.cfg.Journal.Store().Get(ctx, epochKey(r.KeyID, eh, row))
 		if errors.Is(err, store.ErrNotFound) && k.dropped(r, row) {
 			return secret.Bytes{}, protocol.ErrNoPair
@@ -102,7 +116,7 @@ func (k *Keeper) loadKeys(ctx context.Context, r *epoch.Record) (*protocol.Keys,
 			return secret.Bytes{}, fmt.Errorf("read row %s of record %v: %w", row, eh, err)
 		}
 		return k.cfg.Sealer.Open(k.label(r.KeyID, eh, row), it.Value)
-	})
+	}
 }
 
 // dropped says whether a row is of a pair that was burned: a store that was made from an export has the flag and no state.
@@ -145,28 +159,62 @@ func (k *Keeper) load(ctx context.Context, now time.Time, w *root) error {
 	return k.loadProofs(ctx, w)
 }
 
+// Keyed says whether the store holds a certificate in force of each of a vault's keys.
+func (k *Keeper) Keyed(ctx context.Context, v charter.Vault) bool {
+	for _, suite := range v.Suites {
+		it, err := k.cfg.Journal.Store().Get(ctx, store.Key(kindAttempt, store.ID(v.ID[:]), store.Name(suite)))
+		if err != nil || len(it.Value) != 8 {
+			return false
+		}
+		found := false
+		for n := min(binary.BigEndian.Uint64(it.Value), maxAttempts); n > 0 && !found; n-- {
+			key := epoch.KeyID(v.ID, suite, n)
+			it, err := k.cfg.Journal.Store().Get(ctx, store.Key(kindCurrent, store.ID(key[:])))
+			found = err == nil && len(it.Value) > 0
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
 func (k *Keeper) loadAttempt(ctx context.Context, now time.Time, w *root, a *attempt) error {
 	var kept epoch.Kept
 	var err error
 	if kept.Current, err = k.loadCurrent(ctx, a); err != nil {
 		return err
 	}
+	thorough := k.verified < verifiedAtStart || kept.Current == nil
+	if err := k.checkAtStart(a, kept.Current); err != nil {
+		return err
+	}
 	if kept.Gone, err = k.loadGone(ctx, a); err != nil {
-		return err
-	}
-	if err := k.loadFinals(ctx, a); err != nil {
-		return err
-	}
-	doubts := map[epoch.Hash]bool{}
-	if err := k.loadDoubts(ctx, a, doubts); err != nil {
 		return err
 	}
 	if kept.Pending, err = k.loadRecords(ctx, a, kept); err != nil {
 		return err
 	}
+	clear(a.finals)
+	doubts := map[epoch.Hash]bool{}
+	if thorough || len(kept.Pending) > 0 { // else they are of what is in force, and its certificate holds them all
+		if err := k.loadFinals(ctx, a); err != nil {
+			return err
+		}
+		if err := k.loadDoubts(ctx, a, doubts); err != nil {
+			return err
+		}
+	}
+	if thorough && kept.Current != nil {
+		if _, err := k.loadPending(ctx, a, kept.Current.Record.Hash()); err != nil {
+			return err
+		}
+	}
 	for i, p := range kept.Pending {
-		w.made[p.Record.Hash()] = p.Record
-		kept.Pending[i].Doubted = doubts[p.Record.Hash()] && p.Final == nil
+		eh := p.Record.Hash()
+		w.made[eh] = p.Record
+		kept.Pending[i].Final = a.finals[eh][k.cfg.Self]
+		kept.Pending[i].Doubted = doubts[eh] && kept.Pending[i].Final == nil
 	}
 	book, erase, err := epoch.Restore(kept)
 	if err != nil {
@@ -187,10 +235,11 @@ func (k *Keeper) loadCurrent(ctx context.Context, a *attempt) (*epoch.FinalCert,
 	if err != nil {
 		return nil, fmt.Errorf("read the final certificate: %w", err)
 	}
-	f, err := epoch.DecodeFinalCert(it.Value)
+	f, err := epoch.ReadKept(it.Value)
 	if err != nil {
 		return nil, fmt.Errorf("read the final certificate: %w", err)
 	}
+	a.kept = sha256.Sum256(it.Value)
 	return f, nil
 }
 
@@ -250,43 +299,63 @@ func (k *Keeper) each(ctx context.Context, prefix string, do func(name string, v
 	}
 }
 
-// loadRecords reads what is neither in force nor gone.
+// loadRecords reads what is neither in force nor gone. Of those that are, no row is read but the first: their secrets are most of a store.
 func (k *Keeper) loadRecords(ctx context.Context, a *attempt, kept epoch.Kept) (pending []epoch.Pending, err error) {
-	rows := map[string]map[string][]byte{}
-	err = k.each(ctx, store.Prefix(kindEpoch, store.ID(a.keyID[:])), func(name string, value []byte) error {
-		eh, row, _ := strings.Cut(name, "/")
-		if rows[eh] == nil {
-			rows[eh] = map[string][]byte{}
-		}
-		rows[eh][row] = value
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read records: %w", err)
-	}
-	for eh, have := range rows {
-		r, err := epoch.Decode(have[protocol.RowRecord])
+	prefix := store.Prefix(kindEpoch, store.ID(a.keyID[:]))
+	for after := ""; ; {
+		items, err := k.cfg.Journal.Store().Range(ctx, prefix, after, 1)
 		if err != nil {
-			return nil, fmt.Errorf("record %.12s: %w", eh, err)
+			return nil, fmt.Errorf("read records: %w", err)
 		}
-		h := r.Hash()
-		_, left := kept.Gone[h]
-		if left || kept.Current != nil && kept.Current.Record.Hash() == h {
+		if len(items) == 0 {
+			return pending, nil
+		}
+		eh, _, _ := strings.Cut(strings.TrimPrefix(items[0].Key, prefix), "/")
+		raw, err := hex.DecodeString(eh)
+		if err != nil || len(raw) != len(epoch.Hash{}) {
+			return nil, fmt.Errorf("read records: row %q is malformed", items[0].Key)
+		}
+		after = prefix + eh + "/\xff" // no row's name goes beyond it
+		h := epoch.Hash(raw)
+		if _, left := kept.Gone[h]; left || kept.Current != nil && kept.Current.Record.Hash() == h {
 			continue
 		}
-		p := epoch.Pending{Record: r, Tested: have[rowTested] != nil, Final: a.finals[h][k.cfg.Self]}
-		if raw := have[rowCert]; raw != nil {
-			if p.Cert, err = epoch.DecodeCert(raw); err != nil {
-				return nil, fmt.Errorf("record %v: %w", h, err)
-			}
+		p, err := k.loadPending(ctx, a, h)
+		if err != nil {
+			return nil, err
 		}
 		pending = append(pending, p)
 	}
-	return pending, nil
+}
+
+// loadPending reads the public rows of a record that is on its way.
+func (k *Keeper) loadPending(ctx context.Context, a *attempt, eh epoch.Hash) (p epoch.Pending, err error) {
+	have := map[string][]byte{}
+	for _, row := range []string{protocol.RowRecord, rowCert, rowTested} {
+		it, err := k.cfg.Journal.Store().Get(ctx, epochKey(a.keyID, eh, row))
+		switch {
+		case err == nil:
+			have[row] = it.Value
+		case !errors.Is(err, store.ErrNotFound):
+			return p, fmt.Errorf("read row %s of record %v: %w", row, eh, err)
+		}
+	}
+	if p.Record, err = epoch.Decode(have[protocol.RowRecord]); err != nil {
+		return p, fmt.Errorf("record %v: %w", eh, err)
+	}
+	if p.Record.Hash() != eh {
+		return p, fmt.Errorf("record %v: the row of that name holds record %v", eh, p.Record.Hash())
+	}
+	p.Tested = have[rowTested] != nil
+	if raw := have[rowCert]; raw != nil {
+		if p.Cert, err = epoch.DecodeCert(raw); err != nil {
+			return p, fmt.Errorf("record %v: %w", eh, err)
+		}
+	}
+	return p, nil
 }
 
 func (k *Keeper) loadFinals(ctx context.Context, a *attempt) error {
-	clear(a.finals)
 	err := k.each(ctx, store.Prefix(kindFinal, store.ID(a.keyID[:])), func(_ string, value []byte) error {
 		f, err := epoch.DecodeFinal(value)
 		if err == nil {
@@ -326,6 +395,10 @@ func (k *Keeper) loadChoice(ctx context.Context, w *root) error {
 		if len(it.Value) < 64 {
 			return fmt.Errorf("read the key's choice: row %q is too short", it.Key)
 		}
+		if !w.choice.IsZero() && bytes.Equal(it.Value[64:], w.choice.Bytes()) {
+			w.signed[strings.TrimPrefix(it.Key, prefix)] = it.Value[:64]
+			continue // all choose with the same bytes
+		}
 		s, err := statement.ParseKind(it.Value[64:], statement.Key)
 		if err != nil {
 			return fmt.Errorf("read the key's choice: %w", err)
@@ -355,23 +428,36 @@ func (k *Keeper) loadProofs(ctx context.Context, w *root) (err error) {
 	if w.leftAt, err = k.moment(ctx, leftKey(w.keyID)); err != nil {
 		return err
 	}
-	for id := range w.names { // newcomers' too
-		if it, err := k.cfg.Journal.Store().Get(ctx, checksKey(w.ID, id)); err == nil && len(it.Value) == 1 {
-			w.checks[id] = int(it.Value[0])
-		} else if !errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("read failed set-ups: row %q: %w", checksKey(w.ID, id), cmp.Or(err, store.ErrCorrupt))
+	err = k.eachParty(ctx, store.Prefix(kindChecks, store.ID(w.ID[:])), 1, func(id engine.PartyID, value []byte) {
+		if w.names[id] != "" { // newcomers' too
+			w.checks[id] = int(value[0])
 		}
+	})
+	if err != nil {
+		return fmt.Errorf("read failed set-ups: %w", err)
 	}
-	for _, p := range w.parties() {
-		at, err := k.moment(ctx, provedKey(w.keyID, p.ID))
-		if err != nil {
-			return err
+	parties := w.parties()
+	err = k.eachParty(ctx, store.Prefix(kindProved, store.ID(w.keyID[:])), 8, func(id engine.PartyID, value []byte) {
+		if slices.ContainsFunc(parties, func(p mpc.Party) bool { return p.ID == id }) {
+			w.proofs[id] = time.Unix(int64(binary.BigEndian.Uint64(value)), 0).UTC()
 		}
-		if !at.IsZero() {
-			w.proofs[p.ID] = at
-		}
+	})
+	if err != nil {
+		return fmt.Errorf("read when shares were proved: %w", err)
 	}
 	return nil
+}
+
+// eachParty reads rows named by parties, whose values have a length.
+func (k *Keeper) eachParty(ctx context.Context, prefix string, size int, do func(engine.PartyID, []byte)) error {
+	return k.each(ctx, prefix, func(name string, value []byte) error {
+		raw, err := hex.DecodeString(name)
+		if err != nil || len(raw) != len(engine.PartyID{}) || len(value) != size {
+			return fmt.Errorf("row %q: %w", prefix+name, store.ErrCorrupt)
+		}
+		do(engine.PartyID(raw), value)
+		return nil
+	})
 }
 
 func provedKey(key [32]byte, p engine.PartyID) string {

@@ -63,11 +63,36 @@ type place struct {
 }
 
 // index notes the key ids that a root may come to: whoever asks for one that is not known costs a look-up, and not a search of all roots.
+// One that has its key comes to no other.
 func (k *Keeper) index(w *root) {
-	for a := uint64(1); a <= maxAttempts; a++ {
+	w.top = maxAttempts
+	if w.attempt != nil && w.damage == nil && w.hasKey() {
+		w.top = w.last()
+	}
+	for a := uint64(1); a <= w.top; a++ {
 		id := epoch.KeyID(w.ID, w.suite, a)
 		k.ids[[16]byte(id[:])] = place{w, a}
 	}
+}
+
+// settle forgets the key ids that a root comes to no more, once it has a key: a thousand of them are more than all else that is held of it.
+func (k *Keeper) settle(w *root) {
+	if !w.hasKey() {
+		return
+	}
+	for ; w.top > w.last(); w.top-- {
+		id := epoch.KeyID(w.ID, w.suite, w.top)
+		delete(k.ids, [16]byte(id[:]))
+	}
+}
+
+// last is the number of the last attempt that is known here.
+func (w *root) last() (n uint64) {
+	n = w.number
+	for _, a := range w.attempts {
+		n = max(n, a.number)
+	}
+	return n
 }
 
 // owner finds the root and key generation of a key id.

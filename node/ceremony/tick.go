@@ -22,29 +22,6 @@ import (
 	"github.com/ostraka/ostraka/node/store"
 )
 
-// Tick moves every vault's key one step where it is ours to move, and returns the sessions
-// that this node should open now. busy says whether a session of this key is open here.
-func (k *Keeper) Tick(ctx context.Context, now time.Time, busy func(key [32]byte) bool) (open []*mpc.Setup) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, w := range k.all() {
-		w.Terms = k.cfg.Terms(w.Vault).Terms
-		k.welcome(now, w)
-		if err := k.ground(ctx, now, w); err != nil {
-			k.cfg.Log.Error("others are not told what an epoch rests on", "vault", w.title(), "error", err)
-		}
-		s, err := k.move(ctx, now, w, busy)
-		if err != nil {
-			w.lastErr = err
-			k.cfg.Log.Error("vault's key does not move on", "vault", w.title(), "error", err)
-		}
-		if s != nil {
-			open = append(open, s)
-		}
-	}
-	return open
-}
-
 func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32]byte) bool) (*mpc.Setup, error) {
 	if w.joining || busy(w.keyID) {
 		return nil, nil
@@ -296,10 +273,12 @@ func (k *Keeper) adopt(ctx context.Context, now time.Time, w *root, a *attempt, 
 		// The book is ahead of the store: read it back.
 		return errors.Join(err, k.reload(ctx, now, w))
 	}
+	a.vague = nil // it came in force before our eyes
 	w.past[f.Record.Hash()], w.sinces[f.Record.Hash()] = f.Record, now
 	if k.cfg.InForce != nil {
 		k.cfg.InForce()
 	}
+	k.settle(w)
 	k.succeed(w)
 	if err := k.lookForShare(ctx, w, a); err != nil {
 		return errors.Join(err, k.reload(ctx, now, w))

@@ -89,6 +89,8 @@ type Config struct {
 	Under func(vault statement.ID) []statement.ID
 	// Made says whether a vault has a key here, or may get one: we said FINAL of it, or know it.
 	Made func(vault statement.ID) bool
+	// Keyed says whether the store holds a certificate in force of a vault's key: all its members signed that, over the vault's id, and it is verified before it is used.
+	Keyed func(ctx context.Context, v charter.Vault) bool
 	// GiveUp makes sure that this node makes no key of a vault any more; an error if it has begun to. begun: also then, as long as we have
 	// not said FINAL.
 	GiveUp func(vault statement.ID, begun bool) error
@@ -114,7 +116,9 @@ type Circle struct {
 	welcomed map[string]time.Time              // when who joined here was last sent the rosters for its knock
 	rosters  map[statement.ID]charter.Accepted // versions in force, and what is proposed
 	vaults   map[statement.ID]charter.Accepted
-	hearsay  map[statement.ID]bool // vaults that came whole when they had lost an officer
+	named    map[string][]statement.ID // those of each name
+	verified int                       // of those with a key, when the circle was opened
+	hearsay  map[statement.ID]bool     // vaults that came whole when they had lost an officer
 	reshares
 	chain   charter.Chain // versions in force here; empty while there is none
 	genesis statement.ID  // of the circle that invited us, if it had a charter
@@ -126,7 +130,7 @@ type Circle struct {
 func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 	c := &Circle{
 		cfg: cfg, draft: map[string]charter.Operator{}, welcomed: map[string]time.Time{},
-		rosters: map[statement.ID]charter.Accepted{}, vaults: map[statement.ID]charter.Accepted{}, hearsay: map[statement.ID]bool{}, reshares: newReshares(),
+		rosters: map[statement.ID]charter.Accepted{}, vaults: map[statement.ID]charter.Accepted{}, named: map[string][]statement.ID{}, hearsay: map[statement.ID]bool{}, reshares: newReshares(),
 		invites: journal.Sweep{Prefix: store.Prefix(kindInvite)},
 	}
 	if err := c.load(ctx); err != nil {
@@ -137,7 +141,12 @@ func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 	}
 	c.cfg.OnPeers(c.pins())
 	for _, a := range c.vaults {
-		if err := c.announce(ctx, now, a); err != nil {
+		if c.verified < verifiedAtStart || !c.kept(ctx, a) {
+			c.verified++
+			if err := c.announce(ctx, now, a); err != nil {
+				return nil, err
+			}
+		} else if err := c.announceWhole(ctx, now, a); err != nil {
 			return nil, err
 		}
 	}
@@ -170,20 +179,20 @@ func (c *Circle) load(ctx context.Context) error {
 		c.draft[o.Name] = o
 		return err
 	})
-	accepted := func(into map[statement.ID]charter.Accepted) func(store.Item) error {
+	accepted := func(put func(charter.Accepted)) func(store.Item) error {
 		return func(it store.Item) error {
 			a, err := charter.DecodeAccepted(it.Value)
 			if err == nil {
-				into[a.Statement.ID()] = a
+				put(a)
 			}
 			return err
 		}
 	}
 	if err == nil {
-		err = c.each(ctx, kindRoster, accepted(c.rosters))
+		err = c.each(ctx, kindRoster, accepted(func(a charter.Accepted) { c.rosters[a.Statement.ID()] = a }))
 	}
 	if err == nil {
-		err = c.each(ctx, kindVault, accepted(c.vaults))
+		err = c.each(ctx, kindVault, accepted(c.put))
 	}
 	if err == nil {
 		err = c.each(ctx, kindReshare, func(it store.Item) error {
@@ -216,6 +225,16 @@ func (c *Circle) load(ctx context.Context) error {
 	}
 	c.chain, err = c.versions(newest)
 	return err
+}
+
+// put keeps a vault's statement.
+func (c *Circle) put(a charter.Accepted) {
+	id := a.Statement.ID()
+	if _, known := c.vaults[id]; !known {
+		name := a.Statement.Get("name")
+		c.named[name] = append(c.named[name], id)
+	}
+	c.vaults[id] = a
 }
 
 // pointer reads a row that holds an id; zero if there is none.

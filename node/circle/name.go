@@ -85,9 +85,9 @@ func (c *Circle) yields(a charter.Accepted, later charter.Vault) bool {
 
 // sameName are the other vaults with a vault's name.
 func (c *Circle) sameName(v charter.Vault) (out []charter.Accepted) {
-	for id, a := range c.vaults {
-		if id != v.ID && a.Statement.Get("name") == v.Name {
-			out = append(out, a)
+	for _, id := range c.named[v.Name] {
+		if id != v.ID {
+			out = append(out, c.vaults[id])
 		}
 	}
 	return out
@@ -95,6 +95,9 @@ func (c *Circle) sameName(v charter.Vault) (out []charter.Accepted) {
 
 // later is a statement that has taken a vault's name here: a complete one, or one that our officer signed.
 func (c *Circle) later(a charter.Accepted) bool {
+	if len(c.named[a.Statement.Get("name")]) < 2 {
+		return false
+	}
 	v, err := charter.VaultOf(a.Statement)
 	if err != nil {
 		return false
@@ -109,7 +112,7 @@ func (c *Circle) later(a charter.Accepted) bool {
 // signedLater says whether our officer signed a statement under a later version instead of one that has lost an officer: this node
 // makes no key of the earlier one any more, whoever signs that still.
 func (c *Circle) signedLater(v charter.Vault) bool {
-	return c.lost(v) && slices.ContainsFunc(c.sameName(v), func(b charter.Accepted) bool {
+	return len(c.named[v.Name]) > 1 && c.lost(v) && slices.ContainsFunc(c.sameName(v), func(b charter.Accepted) bool {
 		_, ours := b.Signatures[c.cfg.Own.Name]
 		w, err := charter.VaultOf(b.Statement)
 		if !ours || err != nil {

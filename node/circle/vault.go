@@ -146,7 +146,7 @@ func (c *Circle) takeVault(ctx context.Context, now time.Time, s statement.State
 	if err := write(signed(now, kindVault, s.ID(), a.Signatures, next)); err != nil {
 		return a, nil, err
 	}
-	c.vaults[s.ID()] = next
+	c.put(next)
 	return next, next.Missing(by), c.announce(ctx, now, next)
 }
 
@@ -224,7 +224,7 @@ func (c *Circle) takeWhole(ctx context.Context, now time.Time, a charter.Accepte
 	if err := write(e); err != nil {
 		return err
 	}
-	if c.vaults[v.ID] = a; hearsay {
+	if c.put(a); hearsay {
 		c.hearsay[v.ID] = true
 	}
 	return c.announce(ctx, now, a)
@@ -336,12 +336,34 @@ func signers(a charter.Accepted) (keys []string) {
 
 // announce hands over a vault that its whole committee accepted, or the roster's newest version for it.
 func (c *Circle) announce(ctx context.Context, now time.Time, a charter.Accepted) error {
-	v, err := charter.VaultOf(a.Statement)
-	if err != nil {
+	if _, err := charter.VaultOf(a.Statement); err != nil {
 		return err
 	}
 	if !c.complete(a) {
 		return nil
+	}
+	return c.announceWhole(ctx, now, a)
+}
+
+// verifiedAtStart vaults, and all without a key, are verified anew when the circle is opened.
+const verifiedAtStart = 64
+
+// kept says whether a vault's signatures need not be verified when the circle is opened: all are there, each was verified before it was kept, and the
+// certificate of its key, by which the node goes from then on, names it.
+func (c *Circle) kept(ctx context.Context, a charter.Accepted) bool {
+	v, err := charter.VaultOf(a.Statement)
+	if err != nil {
+		return false
+	}
+	by, err := c.acceptors(a.Statement)
+	return err == nil && len(a.Missing(by)) == 0 && len(a.Signatures) == len(by) && c.cfg.Keyed(ctx, v)
+}
+
+// announceWhole hands over a vault of which that is known.
+func (c *Circle) announceWhole(ctx context.Context, now time.Time, a charter.Accepted) error {
+	v, err := charter.VaultOf(a.Statement)
+	if err != nil {
+		return err
 	}
 	if s := c.successions[v.ID]; s != nil {
 		s.Follow(c.chain)

@@ -51,16 +51,22 @@ func (e *uncosignedError) Error() string {
 
 func (e *uncosignedError) Is(target error) bool { return target == session.ErrNotYet }
 
-// tooEarly says that a session ended because a party's log was not cosigned far enough, or a node had not shown yet what it runs on: which where the
-// charter demands neither nobody can claim.
-func (d *Desk) tooEarly(v ceremony.View, err error) bool {
-	may := v.Vault.Witnesses > 0 || d.cfg.Demands != nil && d.cfg.Demands()
-	return may && errors.Is(err, session.ErrNotYet)
+// tooEarly says that a session ended because a party's log was not cosigned far enough, or a node had not shown yet what it runs on, or its operator holds it
+// to limits. Where the charter demands neither of the first two it may be said so often for one intent, and then counts as any refusal: who says it without
+// end holds an intent up for a quarter of an hour, where nobody can stand in.
+func (d *Desk) tooEarly(v ceremony.View, f *file, err error) bool {
+	if !errors.Is(err, session.ErrNotYet) {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return v.Vault.Witnesses > 0 || d.cfg.Demands != nil && d.cfg.Demands() || f.early < maxLimited
 }
 
 const (
-	earlyFor = 2 * time.Second // a session that was opened too early may be opened again after that, doubled each time, eightfold at most
-	maxEarly = 8               // so many of others' put our own turn off: who opens without end holds nobody up
+	earlyFor   = 2 * time.Second // a session that was opened too early may be opened again after that, doubled each time, eightfold at most
+	maxLimited = 64              // so many of one intent are no attempts
+	maxEarly   = 8               // so many of others' put our own turn off: who opens without end holds nobody up
 )
 
 // comeBack ends a session that was opened too early. It is no attempt, and nobody is thought the worse of; others, if t are there, sign meanwhile.

@@ -370,7 +370,7 @@ func (d *Desk) over(ctx context.Context, now time.Time, f *file, v ceremony.View
 	}
 	d.shunning.Lock()
 	defer d.shunning.Unlock()
-	idle, early := idled(s, err), d.tooEarly(v, err)
+	idle, early := idled(s, err), d.tooEarly(v, f, err)
 	var rows store.Batch
 	if !idle && !early {
 		rows = d.shun(now, s, err)

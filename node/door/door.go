@@ -72,12 +72,12 @@ func (c Config) whole() Config {
 
 // Stats counts what came to a door since it opened.
 type Stats struct {
-	Accepted uint64 // connections
-	Passed   uint64 // of them, that were let through
-	Unread   uint64 // that sent no ClientHello in time, or something else
-	Unknown  uint64 // that asked for whom nobody knows, or that Route refused
-	Full     uint64 // that were closed for others, or found no place
-	Failed   uint64 // whom nobody answered behind the door
+	Accepted uint64 `json:"accepted"` // connections
+	Passed   uint64 `json:"passed"`   // of them, that were let through
+	Unread   uint64 `json:"unread"`   // that sent no ClientHello in time, or something else
+	Unknown  uint64 `json:"unknown"`  // that asked for whom nobody knows, or that Route refused
+	Full     uint64 `json:"full"`     // that were closed for others, or found no place
+	Failed   uint64 `json:"failed"`   // whom nobody answered behind the door
 }
 
 // A Door lets connections through. Its methods may be called at the same time.

@@ -44,9 +44,10 @@ func (r *Room) Resize(max int) {
 
 // A RoomStats is what a room holds, and what it saw.
 type RoomStats struct {
-	Max, Held int
-	Pushed    uint64 // closed for others
-	Bytes     uint64 // carried either way, of connections that ended
+	Max    int    `json:"max"`
+	Held   int    `json:"held"`
+	Pushed uint64 `json:"pushed"` // closed for others
+	Bytes  uint64 `json:"bytes"`  // carried either way, of connections that ended
 }
 
 // Stats shows a room.

@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store"
+	"github.com/ostraka/ostraka/node/store/bolt"
 	"github.com/ostraka/ostraka/node/store/memory"
 	"github.com/ostraka/ostraka/node/vet"
 )
@@ -44,6 +46,7 @@ type Host struct {
 	Commits int           // batches that were given to its store, in all lives
 	Skew    time.Duration // its clock minus the world's
 	Mode    presign.Mode  // for which vaults it holds presignatures, from its next start on
+	Limits  node.Limits   // what it holds itself to, from its next start on
 	Binary  [32]byte      // SHA-256 of the program that it runs, from its next start on
 	Wire    uint16        // the newest wire version that its links speak; 0: ours
 	Version string        // of that program; empty: it is no release
@@ -53,7 +56,10 @@ type Host struct {
 
 	Restored bool // its disk was set back, or is one of two: it may lack shares
 
-	store *memory.Store
+	Folder string       // where its store is from its next start on, in place of Disk: as a node's is
+	Reads  atomic.Int64 // rows and pages that were read of its store, in all lives
+
+	store disk
 	back  time.Time // when a crashed node starts again
 }
 
@@ -222,7 +228,7 @@ func (w *World) Clock(h *Host) time.Time { return w.Now.Add(h.Skew) }
 // Start opens a host's disk and starts its node. A node that crashes while it starts stays down for a while.
 func (w *World) Start(h *Host) {
 	w.T.Helper()
-	st, err := h.Disk.Open()
+	st, err := h.open()
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -232,7 +238,7 @@ func (w *World) Start(h *Host) {
 	began := w.Now
 	w.Act(h, func() {
 		h.Node, err = node.New(context.Background(), w.Clock(h), node.Config{
-			Binary: h.Binary, Version: h.Version, Maker: h.Maker, Counter: h.Counter,
+			Binary: h.Binary, Version: h.Version, Maker: h.Maker, Limits: h.Limits, Counter: h.Counter,
 			Own: h.Own, Identity: h.Key, Store: guarded{st, w, h, life}, Sealer: h.Box, Rand: h.Rand,
 			Log: slog.New(slog.NewTextHandler(w, nil)).With("node", h.Own.Name),
 			Send: func(to ed25519.PublicKey, frame []byte) {
@@ -318,12 +324,35 @@ type crash struct {
 	life int
 }
 
-// guarded is a node's store: it may end the node before or after a batch is durable.
+// disk is what a host's rows lie on.
+type disk interface {
+	store.Store
+	store.Snapshotter
+}
+
+func (h *Host) open() (disk, error) {
+	if h.Folder != "" {
+		return bolt.Open(h.Folder, bolt.Options{Reserve: 1})
+	}
+	return h.Disk.Open()
+}
+
+// guarded is a node's store: it counts what is read, and may end the node before or after a batch is durable.
 type guarded struct {
-	*memory.Store
+	disk
 	w    *World
 	h    *Host
 	life int
+}
+
+func (g guarded) Get(ctx context.Context, key string) (store.Item, error) {
+	g.h.Reads.Add(1)
+	return g.disk.Get(ctx, key)
+}
+
+func (g guarded) Range(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
+	g.h.Reads.Add(1)
+	return g.disk.Range(ctx, prefix, after, limit)
 }
 
 func (g guarded) Commit(ctx context.Context, b store.Batch) (uint64, error) {
@@ -340,7 +369,7 @@ func (g guarded) Commit(ctx context.Context, b store.Batch) (uint64, error) {
 	if fate == CrashBefore {
 		panic(crash{g.h, g.life})
 	}
-	rev, err := g.Store.Commit(ctx, b)
+	rev, err := g.disk.Commit(ctx, b)
 	if err == nil {
 		g.w.Watch.wrote(b)
 	}
@@ -376,6 +405,9 @@ func (w *World) Act(h *Host, do func()) (lived bool) {
 // It starts again after Downtime, unless that is negative.
 func (w *World) Crash(h *Host) {
 	h.Disk.Crash()
+	if h.Folder != "" && h.store != nil {
+		h.store.Close()
+	}
 	h.Up, h.store = false, nil
 	if h.back = w.Now.Add(w.Downtime); w.Downtime < 0 {
 		h.back = time.Time{}
@@ -479,7 +511,7 @@ func (w *World) Rows(h *Host, prefix string) (out []store.Item) {
 	st := h.store
 	if st == nil {
 		var err error
-		if st, err = h.Disk.Open(); err != nil {
+		if st, err = h.open(); err != nil {
 			w.T.Fatal(err)
 		}
 		defer st.Close()

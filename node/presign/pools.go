@@ -61,9 +61,10 @@ type Config struct {
 	Mode    Mode
 	Journal *journal.Journal
 	Log     *slog.Logger
-	// Roots and Keys come from the room that keeps keys.
-	Roots func() []ceremony.View
-	Keys  func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
+	// Pick, Root and Keys come from the room that keeps keys.
+	Pick func(want func(suite, tier string) bool) []ceremony.View
+	Root func(key [32]byte) (ceremony.View, bool)
+	Keys func(ctx context.Context, key [32]byte, eh epoch.Hash) (*protocol.Keys, error)
 	// Fit refuses a setup with a burned pair, a quarantined party or a failing key. Unfit lists the parties with whom a
 	// key cannot be used.
 	Fit   func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error
@@ -122,10 +123,11 @@ func (*Pools) Format(f fmt.State, _ rune) { io.WriteString(f, "[presignatures]")
 
 // Wants says whether this node holds presignatures of a root key.
 func (p *Pools) Wants(v ceremony.View) bool {
-	if v.Current == nil || v.Bare != "" || v.Suite != charter.SuiteECDSA || v.Current.Record.Threshold < 2 {
-		return false
-	}
-	return p.cfg.Mode == ModeAll || p.cfg.Mode == ModeHot && v.Vault.Tier == charter.TierHot
+	return v.Current != nil && v.Bare == "" && v.Current.Record.Threshold >= 2 && p.wants(v.Suite, v.Vault.Tier)
+}
+
+func (p *Pools) wants(suite, tier string) bool {
+	return suite == charter.SuiteECDSA && (p.cfg.Mode == ModeAll || p.cfg.Mode == ModeHot && tier == charter.TierHot)
 }
 
 // Stats counts what happened.

@@ -70,12 +70,13 @@ func (b *bench) open(i int, disk *memory.Disk, mode Mode) *Pools {
 	}
 	return New(Config{
 		Self: b.com.Parties[i].ID, Mode: mode, Journal: j, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Roots: func() []ceremony.View {
-			if b.gone {
+		Pick: func(want func(suite, tier string) bool) []ceremony.View {
+			if b.gone || !want(b.view.Suite, b.view.Vault.Tier) {
 				return nil
 			}
 			return []ceremony.View{b.view}
 		},
+		Root:  func(key [32]byte) (ceremony.View, bool) { return b.view, !b.gone && b.view.Current.Record.KeyID == key },
 		Keys:  func(context.Context, [32]byte, epoch.Hash) (*protocol.Keys, error) { return b.com.Keys(i) },
 		Fit:   func(context.Context, time.Time, *mpc.Setup, [32]byte) error { return b.refused },
 		Unfit: func(_ context.Context, _, _ [32]byte) (map[engine.PartyID]bool, error) { return b.unfit, nil },

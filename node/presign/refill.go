@@ -29,7 +29,7 @@ const (
 
 // Tick drops what no longer serves, and returns the presign sessions that this node should open now.
 func (p *Pools) Tick(ctx context.Context, now time.Time) (open []*mpc.Setup) {
-	roots := p.cfg.Roots()
+	roots := p.cfg.Pick(p.wants)
 	p.sweep(ctx, roots)
 	for _, v := range roots {
 		if !p.Wants(v) || p.cfg.Pressed(now, v.Current.Record.KeyID) {
@@ -112,15 +112,14 @@ func (p *Pools) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*sessio
 }
 
 func (p *Pools) root(key [32]byte) (ceremony.View, error) {
-	for _, v := range p.cfg.Roots() {
-		if v.Current != nil && v.Current.Record.KeyID == key {
-			if !p.Wants(v) {
-				return v, fmt.Errorf("vault %s: this node makes no presignatures of it", v.Title())
-			}
-			return v, nil
-		}
+	v, ok := p.cfg.Root(key)
+	if !ok || v.Current == nil {
+		return ceremony.View{}, fmt.Errorf("key %x: %w", key[:6], ceremony.ErrNoKey)
 	}
-	return ceremony.View{}, fmt.Errorf("key %x: %w", key[:6], ceremony.ErrNoKey)
+	if !p.Wants(v) {
+		return v, fmt.Errorf("vault %s: this node makes no presignatures of it", v.Title())
+	}
+	return v, nil
 }
 
 // reserve draws the ticket of one presign session: one at a time for each key.

@@ -1,6 +1,7 @@
 package pulse
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/store"
@@ -36,8 +38,29 @@ func (p *Pulse) due(now time.Time) bool {
 		return false
 	}
 	p.looked = now
-	same := func(a, b pulse.Share) bool { return a.Key == b.Key && a.Epoch == b.Epoch }
-	return !slices.EqualFunc(p.cfg.Shares(), last.Shares, same)
+	all := p.cfg.Shares()
+	if len(all) > statement.MaxShares {
+		return now.Sub(last.Taken) >= p.gap()+p.gap()/4 // the next ones' turn, no sooner than others take it
+	}
+	return !slices.EqualFunc(all, last.Shares, sameShare)
+}
+
+func sameShare(a, b pulse.Share) bool { return a.Key == b.Key && a.Epoch == b.Epoch }
+
+// window are the shares that the next heartbeat proves: all, or of more than one holds as many as it holds, those that follow the last one's, round and
+// round. One that holds as many as it can speaks of no key below its first or above its last (spec/log 9.3).
+func window(all, last []pulse.Share) []pulse.Share {
+	const most = statement.MaxShares
+	if len(all) <= most {
+		return all
+	}
+	first := 0
+	if len(last) == most {
+		after := last[most-1].Key
+		first = slices.IndexFunc(all, func(s pulse.Share) bool { return bytes.Compare(s.Key[:], after[:]) > 0 })
+	}
+	first = min(max(first, 0), len(all)-most)
+	return all[first : first+most]
 }
 
 func (p *Pulse) beat(ctx context.Context, now time.Time, r charter.Roster) error {
@@ -56,7 +79,8 @@ func (p *Pulse) beat(ctx context.Context, now time.Time, r charter.Roster) error
 	if len(h.Peers) == 0 {
 		return nil // it would prove nothing about the time
 	}
-	if h, err = p.cfg.Prove(ctx, pulse.Draft(h, salt)); err != nil {
+	shares := window(p.cfg.Shares(), p.beats[p.cfg.Operator].Shares)
+	if h, err = p.cfg.Prove(ctx, pulse.Draft(h, salt), shares); err != nil {
 		return err
 	}
 	s, err := h.Statement()
@@ -134,13 +158,26 @@ func (p *Pulse) takeBeat(ctx context.Context, now time.Time, s statement.Stateme
 	if err != nil {
 		return err
 	}
-	if err := p.cfg.Proved(ctx, now, h, p.cfg.Party(o.Identity), e, write); err != nil {
+	if err := p.proved(ctx, now, h, p.cfg.Party(o.Identity), e, write); err != nil {
 		return err
 	}
 	maps.Copy(p.quoted, found)
 	p.spend(now, h.Operator)
 	p.keepBeat(b)
 	return nil
+}
+
+// proved has a heartbeat's proofs verified, and writes it, without our lock: with 256 shares that takes a moment, in which the node goes on. Of one operator one is
+// taken at a time.
+func (p *Pulse) proved(ctx context.Context, now time.Time, h pulse.Heartbeat, by engine.PartyID, e journal.Entry, write func(journal.Entry) error) error {
+	if p.taking[h.Operator] {
+		return fmt.Errorf("%w: another heartbeat of %s is being taken", outbox.ErrLater, h.Operator)
+	}
+	p.taking[h.Operator] = true
+	defer delete(p.taking, h.Operator)
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	return p.cfg.Proved(ctx, now, h, by, e, write)
 }
 
 // timely says whether a heartbeat is later than its operator's last, and not of the future. One that was taken while its node's clock ran ahead

@@ -79,9 +79,9 @@ type Config struct {
 	Head func(identity ed25519.PublicKey) (head tlog.Head, generation uint64, ok bool)
 	// Witnessed is the latest checkpoint that this node cosigned of a log; nil if none.
 	Witnessed func(ctx context.Context, origin string) (head tlog.Head, signed []byte, err error)
-	// Shares names those to prove; Prove adds their proofs to a draft.
+	// Shares names those that this node holds, by key; Prove adds the proofs of some to a draft.
 	Shares func() []pulse.Share
-	Prove  func(ctx context.Context, h pulse.Heartbeat) (pulse.Heartbeat, error)
+	Prove  func(ctx context.Context, h pulse.Heartbeat, shares []pulse.Share) (pulse.Heartbeat, error)
 	// Proved checks the proofs of those shares whose records are in force here, and writes with what follows from them.
 	Proved func(ctx context.Context, now time.Time, h pulse.Heartbeat, by engine.PartyID, e journal.Entry, write func(journal.Entry) error) error
 	// Known says whether a key is of a vault that is known here.
@@ -104,6 +104,7 @@ type Pulse struct {
 	told   map[engine.PartyID]bool         // who was told all keys since this process began
 	runs   map[string][]Program            // by operator: the last that it ran, the present one last
 	spent  map[string]time.Time            // by operator: until when what it filled of our log counts
+	taking map[string]bool                 // by operator: a heartbeat of it is being taken
 	quoted map[[2]string]string            // by who quotes, and origin: how that contradicts what this node cosigned
 }
 
@@ -156,7 +157,7 @@ func decodeRow(b []byte) (taken time.Time, s statement.Statement, sig []byte, er
 func Open(ctx context.Context, cfg Config) (*Pulse, error) {
 	p := &Pulse{
 		cfg: cfg, beats: map[string]Beat{}, keys: map[string]map[uint64]Announced{}, told: map[engine.PartyID]bool{}, runs: map[string][]Program{},
-		spent: map[string]time.Time{}, quoted: map[[2]string]string{},
+		spent: map[string]time.Time{}, taking: map[string]bool{}, quoted: map[[2]string]string{},
 	}
 	err := p.each(ctx, kindBeat, func(row string, value []byte) error {
 		taken, s, sig, err := decodeRow(value)

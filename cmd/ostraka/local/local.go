@@ -57,6 +57,10 @@ type Config struct {
 	Env       map[string][]string      // by operator: what its node's environment has besides, from its next start on
 	Hosts     map[string]string        // by operator: the address of its machine; else this one's loopback
 	Through   map[string][]string      // by operator: the command that runs its node, before the node's own, such as one that enters a network
+
+	// Host makes an operator's node and has it run, in place of a process of this one's: it says where its folder and its doors are, and who it is. It is
+	// asked for one after the other.
+	Host func(ctx context.Context, o *Operator) error
 }
 
 // committee is how many operators hold the vault: the first ones.
@@ -130,6 +134,17 @@ func Start(ctx context.Context, cfg Config) (*Circle, error) {
 	}
 	if err := c.makeKeys(); err != nil {
 		return c, err
+	}
+	if c.Host != nil {
+		for _, o := range c.Operators {
+			if err := c.Host(ctx, o); err != nil {
+				return c, fmt.Errorf("host the node of %s: %w", o.Name, err)
+			}
+			if err := c.answers(ctx, o); err != nil {
+				return c, fmt.Errorf("the hosted node of %s: %w", o.Name, err)
+			}
+		}
+		return c, nil
 	}
 	return c, c.each(func(o *Operator) error {
 		if err := c.init(ctx, o); err != nil {
@@ -291,6 +306,16 @@ func (c *Circle) run(ctx context.Context, o *Operator) error {
 		if o.process.ended() {
 			return false, fmt.Errorf("it ended: %s", tail(o.Log))
 		}
+		_, err := o.Client().Status(ctx, connect.NewRequest(&v1.StatusRequest{}))
+		return err == nil, nil
+	})
+}
+
+// answers waits until a hosted node does.
+func (c *Circle) answers(ctx context.Context, o *Operator) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	return poll(ctx, 50*time.Millisecond, func() (bool, error) {
 		_, err := o.Client().Status(ctx, connect.NewRequest(&v1.StatusRequest{}))
 		return err == nil, nil
 	})

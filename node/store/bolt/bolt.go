@@ -45,16 +45,18 @@ const recordTag = "r"
 // Options of Open. The zero value is the default.
 type Options struct {
 	Reserve  int64 // bytes kept for batches with Reserve; 0: DefaultReserve
+	Quota    int64 // bytes that records may take, free pages not counted; batches with Reserve may pass it; 0: no bound but the disk
 	ReadOnly bool  // open what is there, and change nothing but the lock's file
 }
 
 // A Store is an open folder.
 type Store struct {
-	dir  string
-	db   *bbolt.DB
-	file *os.File // store.db, to allocate space in
-	lock *os.File
-	disk disk
+	dir   string
+	db    *bbolt.DB
+	file  *os.File // store.db, to allocate space in
+	lock  *os.File
+	disk  disk
+	quota int64 // of Options
 
 	state atomic.Pointer[state] // as last committed
 
@@ -90,7 +92,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if err := refuseNetwork(dir); err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, queue: make(chan *pending, queueLen), done: make(chan struct{})}
+	s := &Store{dir: dir, quota: o.Quota, queue: make(chan *pending, queueLen), done: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			s.release()
@@ -123,7 +125,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s.state.Store(&st)
-	if s.db, err = openBolt(path); err != nil {
+	if s.db, err = openBolt(path, o.Quota > 0); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
 	if s.disk, err = newDisk(dir, s.file, o.Reserve); err != nil {
@@ -172,14 +174,15 @@ func Leave(dir, note string) error {
 	return syncDir(dir)
 }
 
-func openBolt(path string) (*bbolt.DB, error) {
+// openBolt opens the data file; counted: with the number of its free pages at hand.
+func openBolt(path string, counted bool) (*bbolt.DB, error) {
 	return bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:        time.Second,
 		NoSync:         false,
 		NoGrowSync:     false,
 		NoFreelistSync: true,
 		FreelistType:   bbolt.FreelistMapType,
-		NoStatistics:   true,
+		NoStatistics:   !counted,
 	})
 }
 
@@ -194,7 +197,7 @@ func create(dir string) error {
 		return err // what a crash left
 	}
 	failpoint.Hit("bolt/create/before")
-	db, err := openBolt(tmp)
+	db, err := openBolt(tmp, false)
 	if err != nil {
 		return err
 	}
@@ -404,6 +407,9 @@ func (s *Store) Full() bool {
 	if !s.full.Load() {
 		return false
 	}
+	if s.overQuota() {
+		return true
+	}
 	room, err := freeBytes(s.dir)
 	if err != nil {
 		return true
@@ -416,6 +422,19 @@ func (s *Store) Full() bool {
 	}
 	s.full.Store(false)
 	return false
+}
+
+// overQuota says whether the smallest batch finds no room within the quota now.
+func (s *Store) overQuota() bool {
+	if s.quota == 0 {
+		return false
+	}
+	size := int64(0)
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		size = tx.Size()
+		return nil
+	})
+	return err == nil && s.withinQuota(size, int(min(growStep, s.quota/8)), false) != nil
 }
 
 // Close implements store.Store. After a fatal error it returns that error, and the lock

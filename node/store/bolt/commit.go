@@ -241,14 +241,14 @@ func (s *Store) write(group []*pending, reserve bool) (results []result, full er
 	if err := s.makeRoom(tx.Size(), group, reserve); err != nil {
 		_ = tx.Rollback()
 		if errors.Is(err, store.ErrFull) {
-			return s.noRoom(group, reserve)
+			return s.noRoom(group, reserve, err)
 		}
 		return s.fail(group, err, false), nil
 	}
 	failpoint.Hit("bolt/commit/before")
 	if err := guard(s.dir, tx.Commit); err != nil {
 		if noSpace(err) && s.unchanged() {
-			return s.noRoom(group, reserve)
+			return s.noRoom(group, reserve, nil)
 		}
 		return s.fail(group, err, true), nil
 	}
@@ -258,10 +258,14 @@ func (s *Store) write(group []*pending, reserve bool) (results []result, full er
 	return results, nil
 }
 
-// noRoom is the outcome of a group for which the disk has no space.
-func (s *Store) noRoom(group []*pending, reserve bool) ([]result, error) {
+// noRoom is the outcome of a group for which the disk, or the quota, has no space.
+func (s *Store) noRoom(group []*pending, reserve bool, cause error) ([]result, error) {
 	if !reserve {
 		s.full.Store(true)
+	}
+	if errors.Is(cause, errQuota) {
+		err := fmt.Errorf("%w: %w of %d bytes in %s is used up: have it raised, and the node goes on after its next start", store.ErrFull, errQuota, s.quota, s.dir)
+		return same(group, err), err
 	}
 	err := fmt.Errorf("%w: the disk of %s has no room: make some, and the node goes on by itself", store.ErrFull, s.dir)
 	return same(group, err), err
@@ -276,11 +280,32 @@ func (s *Store) makeRoom(size int64, group []*pending, reserve bool) error {
 		puts += len(p.batch.Put)
 		writes += len(p.batch.Put) + len(p.batch.Delete)
 	}
-	err := s.disk.ensure(size, bytes, writes, reserve)
+	err := s.withinQuota(size, bytes, reserve)
+	if err == nil {
+		err = s.disk.ensure(size, bytes, writes, reserve)
+	}
 	if puts == 0 && errors.Is(err, store.ErrFull) {
 		return nil
 	}
 	return err
+}
+
+var errQuota = errors.New("the quota")
+
+// withinQuota says whether records may take so many bytes more. What is free inside the file is not used: erasing makes room. A batch with Reserve may go as
+// far beyond as the reserve reaches, so that nobody can fill the disk with them either.
+func (s *Store) withinQuota(size int64, bytes int, reserve bool) error {
+	if s.quota == 0 {
+		return nil
+	}
+	most := s.quota
+	if reserve {
+		most += s.disk.want
+	}
+	if used := size - int64(s.db.Stats().FreeAlloc); used+2*int64(bytes)+64<<10 > most {
+		return fmt.Errorf("%w: %w", store.ErrFull, errQuota)
+	}
+	return nil
 }
 
 // noSpace tells whether a transaction ended because a write found no space. An fsync

@@ -1,0 +1,158 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	protocol "github.com/ostraka/ostraka/mpc/ceremony"
+	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/session"
+)
+
+// Limits are what a node holds itself to, beside what its circle asks; zero: not at all (spec/node 14).
+type Limits struct {
+	Vaults              int   `json:"vaults,omitempty"`                // whose keys it makes or holds shares of
+	SignaturesPerMinute int   `json:"signatures_per_minute,omitempty"` // sessions of intents
+	Sessions            int   `json:"sessions,omitempty"`              // at once
+	StoreBytes          int64 `json:"store_bytes,omitempty"`           // of the store's file
+}
+
+const leastStore = 32 << 20
+
+// Check says which field cannot be.
+func (l Limits) Check() error {
+	switch {
+	case l.Vaults < 0:
+		return fmt.Errorf("limits: vaults: %d is below 0", l.Vaults)
+	case l.SignaturesPerMinute < 0:
+		return fmt.Errorf("limits: signatures_per_minute: %d is below 0", l.SignaturesPerMinute)
+	case l.Sessions < 0:
+		return fmt.Errorf("limits: sessions: %d is below 0", l.Sessions)
+	case l.StoreBytes != 0 && l.StoreBytes < leastStore:
+		return fmt.Errorf("limits: store_bytes: %d is less than %d, with which no node can work; 0 is no limit but the disk", l.StoreBytes, leastStore)
+	}
+	return nil
+}
+
+// String says them for people.
+func (l Limits) String() string {
+	var out []string
+	for _, x := range []struct {
+		n    int64
+		what string
+	}{{int64(l.Vaults), "vaults"}, {int64(l.SignaturesPerMinute), "signatures per minute"}, {int64(l.Sessions), "sessions at once"}, {l.StoreBytes, "bytes of store"}} {
+		if x.n > 0 {
+			out = append(out, fmt.Sprintf("%d %s", x.n, x.what))
+		}
+	}
+	if len(out) == 0 {
+		return "no limits"
+	}
+	return strings.Join(out, ", ")
+}
+
+// SetLimits changes the limits in node.json of a data folder: whole or not at all. A node that runs takes them at its next start.
+func SetLimits(dir string, l Limits) error {
+	if err := l.Check(); err != nil {
+		return err
+	}
+	s, err := ReadSettings(dir)
+	if err != nil {
+		return err
+	}
+	s.Limits = l
+	raw, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, settingsName)
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, settingsName+".*") // 0600
+	if err != nil {
+		return fmt.Errorf("write settings: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(append(raw, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close(), sameOwner(f.Name(), info)); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write settings: %w", err)
+	}
+	return nil
+}
+
+// rate is a token bucket of a minute.
+type rate struct {
+	mu   sync.Mutex
+	left float64
+	at   time.Time
+}
+
+// has says whether one of so many a minute is left. A clock that was set back gives none for free.
+func (r *rate) has(now time.Time, perMinute int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	most := float64(perMinute)
+	switch since := now.Sub(r.at); {
+	case r.at.IsZero():
+		r.left = most
+	case since > 0:
+		r.left = min(most, r.left+since.Minutes()*most)
+	}
+	r.at = now
+	return r.left >= 1
+}
+
+// spend takes one, once what it was asked for has begun: what is refused costs nothing.
+func (r *rate) spend() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left--
+}
+
+// ErrLimit says that this node does no more for now, by a limit of its own operator. It is nobody's fault, and passes.
+var ErrLimit = errors.New("this operator's node is held to limits of its own")
+
+// withinLimits says whether one more session may begin here.
+func (n *Node) withinLimits(now time.Time, s *mpc.Setup) error {
+	l := n.cfg.Limits
+	if l.Sessions > 0 {
+		open := 0
+		for _, x := range n.Sessions.Sessions() {
+			if x.Ended.IsZero() {
+				open++
+			}
+		}
+		if open >= l.Sessions {
+			return fmt.Errorf("%w: %w: %d sessions run at once", session.ErrNotYet, ErrLimit, l.Sessions)
+		}
+	}
+	if signs := s.Protocol == protocol.ProtocolSign || s.Protocol == protocol.ProtocolOnline; signs && l.SignaturesPerMinute > 0 && !n.signing.has(now, l.SignaturesPerMinute) {
+		return fmt.Errorf("%w: %w: %d signatures in a minute", session.ErrNotYet, ErrLimit, l.SignaturesPerMinute)
+	}
+	return nil
+}
+
+// mayHoldMore says whether this node may come to hold another vault.
+func (n *Node) mayHoldMore(vault string) error {
+	most := n.cfg.Limits.Vaults
+	if most == 0 {
+		return nil
+	}
+	held := n.holds()
+	if !slices.Contains(held, vault) && len(held) >= most {
+		return fmt.Errorf("vault %s: %w: it holds shares of %d vaults, and may of no more (\"limits\" in node.json)", vault, ErrLimit, len(held))
+	}
+	return nil
+}
