@@ -56,6 +56,7 @@ type maker struct {
 	headers   map[any]any
 	curve     elliptic.Curve
 	leafCA    bool
+	short     bool                // the signature lacks a byte
 	before    func([]byte) []byte // what is done to the payload before it is signed
 
 	root *x509.Certificate
@@ -136,7 +137,11 @@ func (m *maker) make() *Evidence {
 	sum := sha512.Sum384(m.encode([]any{"Signature1", protected, []byte{}, payload}))
 	r, s, err := ecdsa.Sign(rand.Reader, keys[2], sum[:])
 	m.check(err)
-	return &Evidence{m.encode([]any{protected, m.headers, payload, append(r.FillBytes(make([]byte, 48)), s.FillBytes(make([]byte, 48))...)})}
+	signature := append(r.FillBytes(make([]byte, 48)), s.FillBytes(make([]byte, 48))...)
+	if m.short {
+		signature = signature[1:]
+	}
+	return &Evidence{m.encode([]any{protected, m.headers, payload, signature})}
 }
 
 func (m *maker) trust() Trust { return Trust{Roots: []*x509.Certificate{m.root}, Now: now} }

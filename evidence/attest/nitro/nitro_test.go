@@ -148,6 +148,7 @@ func TestRefusals(t *testing.T) {
 		"user data behind":    {set("user_data", append(binding[:], 0)), "document: user_data is not of this node"},
 		"no user data":        {set("user_data", nil), "document: user_data is not of this node"},
 		"no enclave":          {set("module_id", "i-0123"), "document: module_id"},
+		"short signature":     {func(m *maker) { m.short = true }, "document: signature has 95 bytes"},
 		"module in two lines": {set("module_id", "i-0123-enc\nregion: here"), "document: module_id"},
 		"curve":               {func(m *maker) { m.curve = elliptic.P256() }, "certificate: its key is not on P-384"},
 		"an authority signs":  {func(m *maker) { m.leafCA = true }, "certificate: it is an authority's"},

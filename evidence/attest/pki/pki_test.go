@@ -89,6 +89,9 @@ func TestPath(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if c, err := Certificate("signer", []byte{1}); c != nil || err == nil || !strings.Contains(err.Error(), "signer: x509") {
+		t.Errorf("%v, %v", c, err)
+	}
 	if _, err := Certificate("signer", nil); err == nil || !strings.Contains(err.Error(), "signer: is missing") {
 		t.Error(err)
 	}

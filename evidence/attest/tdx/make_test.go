@@ -56,7 +56,8 @@ type maker struct {
 	badRoot  []int64   // serial numbers: withdrawn by the root
 	badPCK   []int64   // by the issuer
 
-	change func(*Evidence) // what is done to the evidence once all is signed
+	offCurve bool            // the attestation key is no point
+	change   func(*Evidence) // what is done to the evidence once all is signed
 
 	root, issuer, pck, signer *x509.Certificate
 }
@@ -231,7 +232,9 @@ func (m *maker) make() *Evidence {
 	m.signer = m.certificate(4, m.names[3], false, signerKey, m.root, rootKey)
 	public, err := attestKey.PublicKey.Bytes()
 	m.check(err)
-	public = public[1:]
+	if public = public[1:]; m.offCurve {
+		public[0] ^= 1
+	}
 	sum := sha256.Sum256(append(slices.Clone(public), m.auth...))
 	copy(m.enclave[320:], sum[:])
 	chain := toPEM(m.pck, m.issuer, m.root)

@@ -2,7 +2,10 @@ package tdx
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"flag"
@@ -204,6 +207,7 @@ func TestRefusals(t *testing.T) {
 		"version 5, old size":  {func(m *maker) { m.newer(); m.kind[0] = 2 }, "quote: a body of kind 2 and 648 bytes is not known"},
 		"version 5, cut":       {func(m *maker) { m.newer(); m.change = func(e *Evidence) { e.Quote = e.Quote[:51] } }, "quote: size of body ends too early"},
 		"a service's guest":    {func(m *maker) { m.newer(); m.body[bodySize+16+47] = 1 }, "quote: MRSERVICETD"},
+		"no point":             {func(m *maker) { m.offCurve = true }, "quote: attestation key: P256 point not on curve"},
 		"version 3":            {func(m *maker) { m.header[0] = 3 }, "quote: version 3"},
 		"version 6":            {func(m *maker) { m.header[0] = 6 }, "quote: version 6"},
 		"kind of key":          {func(m *maker) { m.header[2] = 3 }, "quote: key of kind 3"},
@@ -272,6 +276,57 @@ func TestRefusals(t *testing.T) {
 		_, _, err := judge(m.make(), m.trust())
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Collateral of another root that the reader believes as well says nothing of this platform.
+func TestCollateralBelowAnotherRoot(t *testing.T) {
+	m, other := made(t), made(t)
+	e, foreign := m.make(), other.make()
+	trust := Trust{Roots: []*x509.Certificate{m.root, other.root}, Now: now}
+	g, err := e.Authenticate(trust)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Evaluate(&foreign.Collateral, trust); err == nil || !strings.Contains(err.Error(), "it is below another root than the platform's") {
+		t.Error(err)
+	}
+}
+
+// What a quote and its certificates must be before anything is verified with them.
+func TestParts(t *testing.T) {
+	m := made(t)
+	m.make()
+	chain := toPEM(m.pck, m.issuer, m.root)
+	certificates := func(chain []byte) error { _, _, err := (&Quote{chain: chain}).certificates(); return err }
+	odd := &x509.Certificate{PublicKey: ed25519.PublicKey(make([]byte, 32))}
+	value, err := asn1.Marshal([]pair{{sub(1), make([]byte, 16)}, {sub(3), make([]byte, 2)}, {sub(4), make([]byte, 6)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	extension := func(c *x509.Certificate) error { _, err := readPlatform(c); return err }
+	_, long := Read(make([]byte, MaxQuote+1))
+	var h head
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"a zero behind":     {certificates(append(bytes.Clone(chain), 0)), ""},
+		"two certificates":  {certificates(toPEM(m.pck, m.issuer)), "there are not three in PEM"},
+		"no PEM":            {certificates([]byte("x")), "there are not three in PEM"},
+		"another block":     {certificates(bytes.ReplaceAll(chain, []byte("CERTIFICATE"), []byte("CERTIFICATES"))), "there are not three in PEM"},
+		"four certificates": {certificates(append(bytes.Clone(chain), toPEM(m.root)...)), "stand behind the third"},
+		"two zeros behind":  {certificates(append(bytes.Clone(chain), 0, 0)), "1 bytes stand behind the third"},
+		"bytes for one":     {certificates(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte{1}})), "quote: certificates: x509"},
+		"long quote":        {long, "quote: 16385 bytes, at most 16384"},
+		"platform's key":    {(&Quote{}).authentic(odd), "platform's certificate: its key is not on P-256"},
+		"signer's key":      {(&Signed{}).read("word", odd, &h, &h, "", 0, now), "collateral signer's certificate: its key is not on P-256"},
+		"no extension":      {extension(odd), "is missing"},
+		"no TCB":            {extension(&x509.Certificate{Extensions: []pkix.Extension{{Id: oidSGX, Value: value}}}), "TCB: asn1"},
+	} {
+		if c.want == "" && c.err != nil || c.want != "" && (c.err == nil || !strings.Contains(c.err.Error(), c.want)) {
+			t.Errorf("%s: %v", name, c.err)
 		}
 	}
 }

@@ -35,9 +35,11 @@ type maker struct {
 	names   []pkix.AttributeTypeAndValue
 	usage   []asn1.ObjectIdentifier
 	extra   []pkix.Extension
-	ca      bool // the endorsement key's certificate is an authority's
-	bare    bool // no alternative names
-	another bool // the certificate is of another key
+	ca      bool   // the endorsement key's certificate is an authority's
+	bare    bool   // no alternative names
+	another bool   // the certificate is of another key
+	names4  []byte // what stands in place of the directory's name
+	banks   int    // more selections of PCRs than one
 	qn      []byte
 	digest  []byte
 	change  func(*Evidence) // what is done to the evidence once all is signed
@@ -125,6 +127,9 @@ func (m *maker) alternative() pkix.Extension {
 	}
 	inner, err := asn1.Marshal(names)
 	m.check(err)
+	if m.names4 != nil {
+		inner = m.names4
+	}
 	der, err := asn1.Marshal([]asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: 4, IsCompound: true, Bytes: inner}})
 	m.check(err)
 	return pkix.Extension{Id: oidAlternative, Critical: true, Value: der}
@@ -186,8 +191,12 @@ func (m *maker) quote() []byte {
 	}
 	m.attest.QualifiedSigner = tpm2.TPM2BName{Buffer: m.qn}
 	if m.attest.Type == tpm2.TPMSTAttestQuote {
+		var selections []tpm2.TPMSPCRSelection
+		for range m.banks + 1 {
+			selections = append(selections, tpm2.TPMSPCRSelection{Hash: tpm2.TPMAlgSHA256, PCRSelect: tpm2.PCClientCompatible.PCRs(indices...)})
+		}
 		m.attest.Attested = tpm2.NewTPMUAttest(tpm2.TPMSTAttestQuote, &tpm2.TPMSQuoteInfo{
-			PCRSelect: tpm2.TPMLPCRSelection{PCRSelections: []tpm2.TPMSPCRSelection{{Hash: tpm2.TPMAlgSHA256, PCRSelect: tpm2.PCClientCompatible.PCRs(indices...)}}},
+			PCRSelect: tpm2.TPMLPCRSelection{PCRSelections: selections},
 			PCRDigest: tpm2.TPM2BDigest{Buffer: m.digest},
 		})
 	}
