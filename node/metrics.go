@@ -56,7 +56,7 @@ func (d *Daemon) metrics() http.Handler {
 		cosigned:      desc("log_checkpoint_cosigned", "witnesses that cosigned the latest checkpoint"),
 		beatAge:       desc("heartbeat_age_seconds", "since an operator's last heartbeat was taken here, our own too", "operator"),
 
-		owner: desc("replica_owner", "1 while this replica owns its node, 0 while it stands by"),
+		owner:     desc("replica_owner", "1 while this replica owns its node, 0 while it stands by"),
 		vetted:    desc("evidence_good", "1 while an operator's evidence of what its node runs on counts here; only where the charter demands it", "operator"),
 		vettedAge: desc("evidence_age_seconds", "since an operator's evidence that counts was judged", "operator"),
 
