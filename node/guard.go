@@ -160,6 +160,7 @@ func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	t, err := n.hand(ctx, now, s)
 	if err == nil {
 		met(now, t, m)
+		n.signing.spend(s)
 	}
 	return t, err
 }
@@ -167,11 +168,7 @@ func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 func (n *Node) hand(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
 	switch s.Protocol {
 	case protocol.ProtocolSign, protocol.ProtocolOnline:
-		t, err := n.Desk.Admit(ctx, now, s)
-		if err == nil {
-			n.signing.spend()
-		}
-		return t, err
+		return n.Desk.Admit(ctx, now, s)
 	case protocol.ProtocolPresign:
 		return n.Presign.Admit(ctx, now, s)
 	case protocol.ProtocolLive:

@@ -115,7 +115,10 @@ func (r *rate) has(now time.Time, perMinute int) bool {
 }
 
 // spend takes one, once what it was asked for has begun: what is refused costs nothing.
-func (r *rate) spend() {
+func (r *rate) spend(s *mpc.Setup) {
+	if !ofIntent(s) {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.left--
@@ -123,6 +126,10 @@ func (r *rate) spend() {
 
 // ErrLimit says that this node does no more for now, by a limit of its own operator. It is nobody's fault, and passes.
 var ErrLimit = errors.New("this operator's node is held to limits of its own")
+
+func ofIntent(s *mpc.Setup) bool {
+	return s.Protocol == protocol.ProtocolSign || s.Protocol == protocol.ProtocolOnline
+}
 
 // withinLimits says whether one more session may begin here.
 func (n *Node) withinLimits(now time.Time, s *mpc.Setup) error {
@@ -138,7 +145,7 @@ func (n *Node) withinLimits(now time.Time, s *mpc.Setup) error {
 			return fmt.Errorf("%w: %w: %d sessions run at once", session.ErrNotYet, ErrLimit, l.Sessions)
 		}
 	}
-	if signs := s.Protocol == protocol.ProtocolSign || s.Protocol == protocol.ProtocolOnline; signs && l.SignaturesPerMinute > 0 && !n.signing.has(now, l.SignaturesPerMinute) {
+	if ofIntent(s) && l.SignaturesPerMinute > 0 && !n.signing.has(now, l.SignaturesPerMinute) {
 		return fmt.Errorf("%w: %w: %d signatures in a minute", session.ErrNotYet, ErrLimit, l.SignaturesPerMinute)
 	}
 	return nil
@@ -155,4 +162,10 @@ func (n *Node) mayHoldMore(vault string) error {
 		return fmt.Errorf("vault %s: %w: it holds shares of %d vaults, and may of no more (\"limits\" in node.json)", vault, ErrLimit, len(held))
 	}
 	return nil
+}
+
+// Full says that the disk lacked room when something was last written: nothing is, but for refusals, freezes and vetoes from a reserve.
+func (n *Node) Full() bool {
+	s, ok := n.cfg.Store.(interface{ Full() bool })
+	return ok && s.Full()
 }

@@ -356,12 +356,6 @@ const heartbeatBefore = time.Hour
 // HeartbeatEvery is how often each node shows that it lives.
 func (n *Node) HeartbeatEvery() time.Duration { return n.heartbeat() }
 
-// Full says that the disk lacked room when something was last written: nothing is, but for refusals, freezes and vetoes from a reserve.
-func (n *Node) Full() bool {
-	s, ok := n.cfg.Store.(interface{ Full() bool })
-	return ok && s.Full()
-}
-
 func (n *Node) heartbeat() time.Duration {
 	if n.Charters != nil {
 		if x, ok := n.Charters.Document(); ok {

@@ -51,16 +51,17 @@ func (e *uncosignedError) Error() string {
 
 func (e *uncosignedError) Is(target error) bool { return target == session.ErrNotYet }
 
-// tooEarly says that a session ended because a party's log was not cosigned far enough, or a node had not shown yet what it runs on, or its operator holds it
-// to limits. Where the charter demands neither of the first two it may be said so often for one intent, and then counts as any refusal: who says it without
-// end holds an intent up for a quarter of an hour, where nobody can stand in.
+// tooEarly says that a session ended because a party's log was not cosigned far enough, a node had not shown yet what it runs on, or its operator holds it to limits. Where the
+// charter demands neither of the first two it may be said so often for one intent, and then counts as any refusal: who says it without end holds an intent up for a quarter of an
+// hour, where nobody can stand in.
 func (d *Desk) tooEarly(v ceremony.View, f *file, err error) bool {
 	if !errors.Is(err, session.ErrNotYet) {
 		return false
 	}
+	may := v.Vault.Witnesses > 0 || d.cfg.Demands != nil && d.cfg.Demands()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return v.Vault.Witnesses > 0 || d.cfg.Demands != nil && d.cfg.Demands() || f.early < maxLimited
+	return may || f.early < maxLimited
 }
 
 const (
