@@ -17,8 +17,8 @@ type ports struct {
 }
 
 // openPorts takes them all, or none.
-func openPorts(s Settings, dir string) (at *ports, err error) {
-	at = &ports{}
+func openPorts(s Settings, dir string) (_ *ports, err error) {
+	at := &ports{}
 	defer func() {
 		if err != nil {
 			at.close()

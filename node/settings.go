@@ -107,9 +107,12 @@ func (s Settings) check() error {
 	if _, err := readAsked(s.Witnesses); err != nil {
 		return err
 	}
-	_, err := readLogs(s.Logs)
+	if _, err := readLogs(s.Logs); err != nil {
+		return err
+	}
+	device, err := s.TPM.device()
 	if err == nil {
-		_, err = s.maker("", nil)
+		_, err = s.maker("", device)
 	}
 	return err
 }

@@ -18,8 +18,8 @@ const (
 
 // Limits of the program, in bytes: a visitor on a telephone loads it.
 const (
-	MaxProgram = 13_750_000 // unpacked
-	MaxPacked  = 3_950_000
+	MaxProgram = 13_900_000 // unpacked
+	MaxPacked  = 4_000_000
 )
 
 // A Program runs in a browser.
