@@ -206,7 +206,7 @@ func (k *Keeper) loadAttempt(ctx context.Context, now time.Time, w *root, a *att
 		}
 	}
 	if thorough && kept.Current != nil {
-		if _, err := k.loadPending(ctx, a, kept.Current.Record.Hash()); err != nil {
+		if err := k.checkCurrent(ctx, a, kept.Current.Record.Hash()); err != nil {
 			return err
 		}
 	}
@@ -326,6 +326,18 @@ func (k *Keeper) loadRecords(ctx context.Context, a *attempt, kept epoch.Kept) (
 		}
 		pending = append(pending, p)
 	}
+}
+
+// checkCurrent reads the public rows of the record in force. Who holds no share of it, or lost them all, has none.
+func (k *Keeper) checkCurrent(ctx context.Context, a *attempt, eh epoch.Hash) error {
+	rows, err := k.cfg.Journal.Store().Range(ctx, epochKey(a.keyID, eh, ""), "", 1)
+	if err != nil {
+		return fmt.Errorf("read records: %w", err)
+	}
+	if len(rows) > 0 {
+		_, err = k.loadPending(ctx, a, eh)
+	}
+	return err
 }
 
 // loadPending reads the public rows of a record that is on its way.

@@ -172,7 +172,7 @@ func said(k statement.Kind) []byte {
 }
 
 // What of a vault is shown to everybody, whatever its charter says: what it is, who holds it, in which epoch.
-var open = []string{tlog.KindSignature, tlog.KindWord, tlog.KindRecord, tlog.KindCert, tlog.KindFinal, tlog.KindFinalCert, tlog.KindHeartbeat, tlog.KindFence}
+var open = []string{tlog.KindSignature, tlog.KindWord, tlog.KindRecord, tlog.KindCert, tlog.KindFinal, tlog.KindFinalCert, tlog.KindHeartbeat, tlog.KindFence, tlog.KindMet}
 
 // Breakglass and its record are files: no node takes one, so none is named in spec/log 10.2, and they are withheld as all that is not.
 var hiddenStatements = []statement.Kind{
