@@ -95,9 +95,10 @@ type Link struct {
 
 	mu      sync.Mutex
 	pairs   map[identity]*pair
-	running bool           // Run was called
-	closed  bool           // Close was called; for good
-	tasks   sync.WaitGroup // dial loops and handlers; added to only under mu and while !closed
+	last    map[identity]uint64 // number of the newest frame to each peer that was unpinned: it goes on from there if it is pinned again
+	running bool                // Run was called
+	closed  bool                // Close was called; for good
+	tasks   sync.WaitGroup      // dial loops and handlers; added to only under mu and while !closed
 }
 
 // New makes a Link and binds its port at once, so that a taken port is known before anything else starts.
@@ -123,7 +124,7 @@ func newLink(cfg Config, wait timing, version uint16) (*Link, error) {
 	}
 	l := &Link{
 		cfg: cfg, wait: wait, version: version, cert: cert, self: self, log: cfg.Log,
-		pairs: make(map[identity]*pair),
+		pairs: make(map[identity]*pair), last: make(map[identity]uint64),
 	}
 	rand.Read(l.born[:])
 	if err := l.checkPeers(cfg.Peers); err != nil {
@@ -277,6 +278,7 @@ func (l *Link) SetPeers(peers []Peer) {
 	for id, p := range l.pairs {
 		if _, keep := wanted[id]; !keep {
 			delete(l.pairs, id)
+			l.last[id] = p.close()
 			removed = append(removed, p)
 		}
 	}
@@ -286,6 +288,8 @@ func (l *Link) SetPeers(peers []Peer) {
 			continue
 		}
 		p := newPair(l, id, peer)
+		p.last, p.acked = l.last[id], l.last[id]
+		delete(l.last, id)
 		l.pairs[id] = p
 		if l.running && !l.closed {
 			l.tasks.Go(p.dialLoop)

@@ -309,6 +309,18 @@ func (p *pair) retire(old heard, current Incarnation) {
 	p.retired = kept
 }
 
+// close takes no frames any more, since the peer is unpinned, and returns the number of the newest.
+func (p *pair) close() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cutErr == nil {
+		p.cutErr = errUnpinned
+	}
+	p.queue, p.queued = nil, 0
+	p.acked = p.last
+	return p.last
+}
+
 // cut ends the pair for good.
 func (p *pair) cut(reason error) {
 	p.mu.Lock()
