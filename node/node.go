@@ -286,7 +286,7 @@ func (n *Node) openCircle(ctx context.Context, now time.Time) (*circle.Circle, e
 			return cmp.Or(n.Charters.MayHold(vault, committee, threshold), n.mayHoldMore(vault))
 		},
 		HandOver: n.handOver,
-		OnPeers:  n.pin, OnVault: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Under: n.Keeper.Under, Rescues: n.Keeper.RescuesOf, Made: n.Keeper.Made, Keyed: n.Keeper.Keyed, GiveUp: n.Keeper.GiveUp,
+		OnPeers:  n.pin, OnVaults: n.Keeper.Add, OnReshare: n.Keeper.AddPlan, Held: n.Keeper.Held, Under: n.Keeper.Under, Rescues: n.Keeper.RescuesOf, Made: n.Keeper.Made, Keyed: n.Keeper.Keyed, GiveUp: n.Keeper.GiveUp,
 		Past: n.past, Holds: n.holds, Forward: n.forward, Forget: n.forget,
 		Seated:    func(o charter.Operator) bool { return n.Keeper.Seated(mpc.IDOf(o.Identity)) },
 		Owed:      func(o charter.Operator) bool { return n.Outbox.Waiting(mpc.IDOf(o.Identity)) > 0 },

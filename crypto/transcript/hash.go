@@ -1,8 +1,11 @@
 package transcript
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/sha512"
+	"encoding/binary"
+	"fmt"
 
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/secret"
@@ -19,11 +22,14 @@ const (
 )
 
 // A Hash collects typed items under a label: one tlv tree, hashed as a whole.
-type Hash struct{ e Encoder }
+type Hash struct{ e Encoder } // behind room for the root's tag and length
 
 // New starts a hash under a label of the table in labels.go.
-func New(label Label) *Hash {
-	h := &Hash{}
+func New(label Label) *Hash { return NewSized(label, 0) }
+
+// NewSized is New for items of about size bytes in all: a large tree is then not copied as it grows.
+func NewSized(label Label, size int) *Hash {
+	h := &Hash{Encoder{buf: make([]byte, frameSize, 64+size)}}
 	h.e.String(tagLabel, label.String())
 	return h
 }
@@ -31,7 +37,7 @@ func New(label Label) *Hash {
 // NewSecret is New for a tree with secrets in it, each added by Bytes: what was encoded is overwritten as the encoding grows, and once it is hashed. So the hash is taken
 // once, and Tree is not asked for. A share or an entropy draw in such a tree would else lie in memory until that is used again.
 func NewSecret(label Label) *Hash {
-	h := &Hash{Encoder{secret: true}}
+	h := &Hash{Encoder{buf: make([]byte, frameSize, 256), secret: true}}
 	h.e.String(tagLabel, label.String())
 	return h
 }
@@ -55,15 +61,21 @@ func (h *Hash) Points(p ...group.Point) *Hash {
 }
 
 // Tree is what is hashed, and what is signed where an identity key signs.
-func (h *Hash) Tree() []byte {
-	root := Encoder{buf: make([]byte, 0, frameSize+len(h.e.buf))}
-	return root.Bytes(tagRoot, h.e.buf).Sum()
+func (h *Hash) Tree() []byte { return bytes.Clone(h.tree()) }
+
+func (h *Hash) tree() []byte {
+	n := len(h.e.buf) - frameSize
+	if n > MaxLen {
+		panic(fmt.Sprintf("transcript: a tree has %d bytes", n))
+	}
+	binary.BigEndian.PutUint16(h.e.buf, uint16(tagRoot))
+	binary.BigEndian.PutUint32(h.e.buf[2:], uint32(n))
+	return h.e.buf
 }
 
-// done overwrites a tree with secrets in it, and what it was made of.
-func (h *Hash) done(tree []byte) {
+// done overwrites a tree with secrets in it.
+func (h *Hash) done() {
 	if h.e.secret {
-		secret.Wipe(tree)
 		secret.Wipe(h.e.buf)
 		h.e.buf = nil
 	}
@@ -71,16 +83,14 @@ func (h *Hash) done(tree []byte) {
 
 // Sum256 is SHA-256 of the tree.
 func (h *Hash) Sum256() [32]byte {
-	tree := h.Tree()
-	defer h.done(tree)
-	return sha256.Sum256(tree)
+	defer h.done()
+	return sha256.Sum256(h.tree())
 }
 
 // Sum512 is SHA-512 of the tree.
 func (h *Hash) Sum512() [64]byte {
-	tree := h.Tree()
-	defer h.done(tree)
-	return sha512.Sum512(tree)
+	defer h.done()
+	return sha512.Sum512(h.tree())
 }
 
 // Scalar is H_q: SHA-512 of the tree, cut to the group's WideSize, reduced.

@@ -37,10 +37,15 @@ func (m *Meter) Batches() int { return m.batches }
 func (m *Meter) Best() time.Duration { return m.best }
 
 // thread is the CPU time that the calling thread has used.
-func thread() time.Duration {
+func thread() time.Duration { return read(unix.CLOCK_THREAD_CPUTIME_ID) }
+
+// Process is the CPU time that this process has used, the collector's too.
+func Process() time.Duration { return read(unix.CLOCK_PROCESS_CPUTIME_ID) }
+
+func read(clock int32) time.Duration {
 	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
-		panic(fmt.Sprintf("cputime: read CLOCK_THREAD_CPUTIME_ID: %v", err))
+	if err := unix.ClockGettime(clock, &t); err != nil {
+		panic(fmt.Sprintf("cputime: read clock %d: %v", clock, err))
 	}
 	return time.Duration(t.Nano())
 }

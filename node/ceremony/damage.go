@@ -151,6 +151,7 @@ func (k *Keeper) damagedPairs() []engine.Token {
 // reload reads a root back while the node runs.
 func (k *Keeper) reload(ctx context.Context, now time.Time, w *root) error {
 	err := k.load(ctx, now, w)
+	k.name(w)
 	if err == nil || fatal(ctx, err) {
 		return err
 	}

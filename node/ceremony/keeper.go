@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ostraka/ostraka/custody/charter"
@@ -119,7 +120,7 @@ type Keeper struct {
 	round int          // where Tick goes on among those at rest
 	vague []*root      // whose certificates were not verified since this process began
 
-	verified int // certificates at the start
+	verified atomic.Int32 // certificates at the start
 
 	damaged map[rootID]*root      // roots that were set aside, not among roots
 	known   map[epoch.Hash]bool   // records that the store's rows name, once a root was set aside
@@ -234,59 +235,6 @@ func New(cfg Config) *Keeper {
 	}
 }
 
-// Add takes a vault that all operators of its committee accepted, and reads what the store
-// holds of its keys; or, of a vault that it has, the newest version of the roster.
-func (k *Keeper) Add(ctx context.Context, now time.Time, v charter.Vault, c charter.Chain) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	r, ok := c.Reach(v.Roster)
-	if !ok {
-		return fmt.Errorf("vault %s: roster %s is not known here", v.Name, v.Roster.Short())
-	}
-	if s := k.plans[v.ID]; s != nil {
-		s.Follow(c)
-		k.rosters = c
-		for _, suite := range v.Suites {
-			id := rootID{v.ID, suite}
-			if w := k.roots[id]; w != nil {
-				w.meet(r)
-			} else if w := k.damaged[id]; w != nil {
-				w.meet(r)
-			}
-		}
-		return nil
-	}
-	var fresh []*root
-	for _, suite := range v.Suites {
-		w, err := k.open(v, r, suite, now)
-		if err != nil {
-			return fmt.Errorf("vault %s, suite %s: %w", v.Name, suite, err)
-		}
-		switch err := k.load(ctx, now, w); {
-		case err == nil:
-			k.index(w)
-			fresh = append(fresh, w)
-		case fatal(ctx, err):
-			return fmt.Errorf("vault %s, suite %s: %w", v.Name, suite, err)
-		default:
-			if err := k.quarantine(ctx, w, err); err != nil {
-				return err
-			}
-			k.index(w)
-		}
-	}
-	k.plans[v.ID], k.rosters = charter.NewSuccession(v, c), c
-	for _, w := range fresh {
-		k.roots[rootID{v.ID, w.suite}], k.order = w, nil
-		w.Terms = k.cfg.Terms(w.Vault).Terms
-		if w.attempt.vague != nil {
-			k.vague = append(k.vague, w)
-		}
-		k.succeed(w)
-	}
-	return nil
-}
-
 // meet takes the operators that a vault may have to do with.
 func (w *root) meet(r charter.Roster) {
 	w.roster, w.names = r, map[engine.PartyID]string{}
@@ -378,9 +326,21 @@ func (k *Keeper) GiveUp(vault statement.ID, begun bool) error {
 // begin makes an attempt the present one. Older ones stay as they are: what we said FINAL of
 // may still come into force.
 func (k *Keeper) begin(w *root, a *attempt) {
+	w.presents(a)
+	k.name(w)
+}
+
+func (w *root) presents(a *attempt) {
 	w.attempt = a
 	if a.number > 0 {
-		w.attempts[a.keyID], k.keys[a.keyID] = a, w
+		w.attempts[a.keyID] = a
+	}
+}
+
+// name finds a root by the keys of its attempts.
+func (k *Keeper) name(w *root) {
+	for id := range w.attempts {
+		k.keys[id] = w
 	}
 }
 

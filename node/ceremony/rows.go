@@ -127,7 +127,7 @@ func (k *Keeper) dropped(r *epoch.Record, row string) bool {
 // load reads back a vault's attempts, and which of them is in force.
 func (k *Keeper) load(ctx context.Context, now time.Time, w *root) error {
 	clear(w.attempts)
-	k.begin(w, newAttempt(w, 0))
+	w.presents(newAttempt(w, 0))
 	it, err := k.cfg.Journal.Store().Get(ctx, attemptKey(w))
 	if errors.Is(err, store.ErrNotFound) {
 		return k.loadGrounds(ctx, w) // what a newcomer is told before its officer signs
@@ -142,9 +142,9 @@ func (k *Keeper) load(ctx context.Context, now time.Time, w *root) error {
 			return fmt.Errorf("attempt %d: %w", n, err)
 		}
 		if w.book.Current() == nil {
-			k.begin(w, a)
+			w.presents(a)
 		} else {
-			w.attempts[a.keyID], k.keys[a.keyID] = a, w
+			w.attempts[a.keyID] = a
 		}
 	}
 	if err := k.loadChoice(ctx, w); err != nil {
@@ -185,7 +185,7 @@ func (k *Keeper) loadAttempt(ctx context.Context, now time.Time, w *root, a *att
 	if kept.Current, err = k.loadCurrent(ctx, a); err != nil {
 		return err
 	}
-	thorough := k.verified < verifiedAtStart || kept.Current == nil
+	thorough := k.verified.Load() < verifiedAtStart || kept.Current == nil
 	if err := k.checkAtStart(a, kept.Current); err != nil {
 		return err
 	}

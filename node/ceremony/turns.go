@@ -97,8 +97,8 @@ func (k *Keeper) checkAtStart(a *attempt, f *epoch.FinalCert) error {
 	if f == nil {
 		return nil
 	}
-	if k.verified < verifiedAtStart {
-		k.verified++
+	if k.verified.Load() < verifiedAtStart {
+		k.verified.Add(1)
 		return f.Verify()
 	}
 	a.vague = f

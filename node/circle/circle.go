@@ -77,8 +77,8 @@ type Config struct {
 	HandOver func(ctx context.Context, now time.Time, to []charter.Operator) error
 	// OnPeers is told whom to pin, whenever that changes.
 	OnPeers func(Pins)
-	// OnVault is told of every vault that all of its committee accepted, and again whenever a version of the roster comes into force.
-	OnVault func(ctx context.Context, now time.Time, v charter.Vault, c charter.Chain) error
+	// OnVaults is told of every vault that all of its committee accepted, and again whenever a version of the roster comes into force.
+	OnVaults func(ctx context.Context, now time.Time, v []charter.Vault, c charter.Chain) error
 	// OnReshare is told of every reshare that is complete, and again when another officer signed it.
 	OnReshare func(ctx context.Context, now time.Time, a charter.Accepted) error
 	// Held says under which statement a vault's keys are held here, and what they are.
@@ -140,15 +140,21 @@ func Open(ctx context.Context, now time.Time, cfg Config) (*Circle, error) {
 		return nil, err
 	}
 	c.cfg.OnPeers(c.pins())
+	var kept []charter.Vault
 	for _, a := range c.vaults {
-		if c.verified < verifiedAtStart || !c.kept(ctx, a) {
-			c.verified++
-			if err := c.announce(ctx, now, a); err != nil {
-				return nil, err
+		if c.verified >= verifiedAtStart {
+			if v, ok := c.kept(ctx, a); ok {
+				kept = append(kept, v)
+				continue
 			}
-		} else if err := c.announceWhole(ctx, now, a); err != nil {
+		}
+		c.verified++
+		if err := c.announce(ctx, now, a); err != nil {
 			return nil, err
 		}
+	}
+	if err := c.announceWhole(ctx, now, kept...); err != nil {
+		return nil, err
 	}
 	if err := c.announceReshares(ctx, now); err != nil {
 		return nil, err

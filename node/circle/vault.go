@@ -336,13 +336,11 @@ func signers(a charter.Accepted) (keys []string) {
 
 // announce hands over a vault that its whole committee accepted, or the roster's newest version for it.
 func (c *Circle) announce(ctx context.Context, now time.Time, a charter.Accepted) error {
-	if _, err := charter.VaultOf(a.Statement); err != nil {
+	v, err := charter.VaultOf(a.Statement)
+	if err != nil || !c.complete(a) {
 		return err
 	}
-	if !c.complete(a) {
-		return nil
-	}
-	return c.announceWhole(ctx, now, a)
+	return c.announceWhole(ctx, now, v)
 }
 
 // verifiedAtStart vaults, and all without a key, are verified anew when the circle is opened.
@@ -350,28 +348,33 @@ const verifiedAtStart = 64
 
 // kept says whether a vault's signatures need not be verified when the circle is opened: all are there, each was verified before it was kept, and the
 // certificate of its key, by which the node goes from then on, names it.
-func (c *Circle) kept(ctx context.Context, a charter.Accepted) bool {
+func (c *Circle) kept(ctx context.Context, a charter.Accepted) (charter.Vault, bool) {
 	v, err := charter.VaultOf(a.Statement)
 	if err != nil {
-		return false
+		return v, false
 	}
 	by, err := c.acceptors(a.Statement)
-	return err == nil && len(a.Missing(by)) == 0 && len(a.Signatures) == len(by) && c.cfg.Keyed(ctx, v)
+	return v, err == nil && len(a.Missing(by)) == 0 && len(a.Signatures) == len(by) && c.cfg.Keyed(ctx, v)
 }
 
-// announceWhole hands over a vault of which that is known.
-func (c *Circle) announceWhole(ctx context.Context, now time.Time, a charter.Accepted) error {
-	v, err := charter.VaultOf(a.Statement)
-	if err != nil {
+// announceWhole hands over vaults of which that is known.
+func (c *Circle) announceWhole(ctx context.Context, now time.Time, vaults ...charter.Vault) error {
+	for _, v := range vaults {
+		if s := c.successions[v.ID]; s != nil {
+			s.Follow(c.chain)
+		} else {
+			c.successions[v.ID] = charter.NewSuccession(v, c.chain)
+		}
+	}
+	if err := c.cfg.OnVaults(ctx, now, vaults, c.chain); err != nil {
 		return err
 	}
-	if s := c.successions[v.ID]; s != nil {
-		s.Follow(c.chain)
-	} else {
-		c.successions[v.ID] = charter.NewSuccession(v, c.chain)
+	for _, v := range vaults {
+		if c.signedLater(v) && !c.cfg.Made(v.ID) {
+			if err := c.cfg.GiveUp(v.ID, true); err != nil {
+				return err
+			}
+		}
 	}
-	if err := c.cfg.OnVault(ctx, now, v, c.chain); err != nil || !c.signedLater(v) || c.cfg.Made(v.ID) {
-		return err
-	}
-	return c.cfg.GiveUp(v.ID, true)
+	return nil
 }

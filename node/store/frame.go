@@ -52,6 +52,6 @@ func Unframe(key string, frame []byte) (value []byte, revision uint64, err error
 func Checksum(frame []byte) []byte { return frame[9:FrameSize:FrameSize] }
 
 func checksum(key string, revision uint64, value []byte) [ChecksumSize]byte {
-	h := transcript.New(transcript.StoreFrame).Bytes([]byte(key)).Uint(revision).Bytes(value).Sum256()
+	h := transcript.NewSized(transcript.StoreFrame, len(key)+len(value)+64).Bytes([]byte(key)).Uint(revision).Bytes(value).Sum256()
 	return [ChecksumSize]byte(h[:ChecksumSize])
 }

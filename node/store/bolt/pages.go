@@ -55,7 +55,7 @@ func verify(f *os.File, path string) (st state, err error) {
 	var t tally
 	r, err := readMetas(f)
 	if err == nil {
-		err = r.records(t.take)
+		t, err = count(r)
 	}
 	if err == nil {
 		st, err = t.compare()

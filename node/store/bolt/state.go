@@ -6,8 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/ostraka/ostraka/node/store"
 )
@@ -67,6 +70,47 @@ type tally struct {
 	hasState    bool
 }
 
+// count reads them all. Hashing them is most of an Open, so every processor has its part in it.
+func count(r *pageReader) (tally, error) {
+	type pair struct{ k, v []byte }
+	pairs := make(chan pair, 64)
+	tallies := make([]tally, runtime.GOMAXPROCS(0))
+	errs := make([]error, len(tallies)+1)
+	var failed atomic.Bool
+	var wg sync.WaitGroup
+	for i := range tallies {
+		wg.Go(func() {
+			for p := range pairs {
+				if errs[i] != nil {
+					continue
+				}
+				if errs[i] = tallies[i].take(p.k, p.v); errs[i] != nil {
+					failed.Store(true)
+				}
+			}
+		})
+	}
+	errs[len(tallies)] = r.records(func(k, v []byte) error {
+		if failed.Load() {
+			return errStopped
+		}
+		pairs <- pair{k, v}
+		return nil
+	})
+	close(pairs)
+	wg.Wait()
+	var all tally
+	for i, t := range tallies {
+		if errs[i] != nil {
+			return tally{}, errs[i]
+		}
+		all.merge(t)
+	}
+	return all, errs[len(tallies)]
+}
+
+var errStopped = errors.New("a record was found damaged")
+
 func (t *tally) take(k, v []byte) (err error) {
 	if bytes.Equal(k, stateKey) {
 		t.hasState = true
@@ -84,6 +128,13 @@ func (t *tally) take(k, v []byte) (err error) {
 	t.found.revision = max(t.found.revision, rev)
 	t.found = t.found.add(sumOf(v))
 	return nil
+}
+
+func (t *tally) merge(o tally) {
+	t.found = state{max(t.found.revision, o.found.revision), t.found.count + o.found.count, t.found.sum + o.found.sum}
+	if o.hasState {
+		t.said, t.hasState = o.said, true
+	}
 }
 
 func (t *tally) compare() (state, error) {
