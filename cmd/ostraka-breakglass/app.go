@@ -9,52 +9,31 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/cmd/cli"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/node"
 )
 
-// Exit codes, as those of ostraka (spec/people).
 const (
-	codeDone       = 0
-	codeError      = 1
-	codeUsage      = 2
-	codeRefused    = 3
-	codeUnverified = 4
-	codeNotReady   = 5
+	codeDone       = cli.Done
+	codeError      = cli.Failed
+	codeUsage      = cli.Misused
+	codeRefused    = cli.WasRefused
+	codeUnverified = cli.DoesNotHold
+	codeNotReady   = cli.IsNotReady
 )
+
+var usage, refused, unverified, fail, exactly, oneLine = cli.Usage, cli.Refused, cli.Unverified, cli.Fail, cli.Exactly, cli.OneLine
 
 // app is one run of the program. Its clock can be set by tests alone.
 type app struct {
 	in       io.Reader
 	out, err io.Writer
 	now      func() time.Time
-}
-
-// A problem is an error with its exit code and what to do next.
-type problem struct {
-	code int
-	err  error
-	next string
-}
-
-func (p *problem) Error() string { return p.err.Error() }
-func (p *problem) Unwrap() error { return p.err }
-
-func usage(format string, args ...any) error {
-	return &problem{code: codeUsage, err: fmt.Errorf(format, args...)}
-}
-
-func refused(next, format string, args ...any) error {
-	return &problem{codeRefused, fmt.Errorf(format, args...), next}
-}
-
-func unverified(next, format string, args ...any) error {
-	return &problem{codeUnverified, fmt.Errorf(format, args...), next}
 }
 
 func run(args []string, in io.Reader, out, errs io.Writer) int {
@@ -71,28 +50,11 @@ func (a *app) run(args []string) int {
 	if err == nil {
 		return codeDone
 	}
-	p := &problem{codeError, err, ""}
+	p := fail(codeError, err, "")
 	if !errors.As(err, &p) && (strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "required flag")) {
-		p.code = codeUsage
+		p.Code = codeUsage
 	}
-	if p.code == codeUsage && p.next == "" {
-		p.next = fmt.Sprintf("see `%s --help`", c.CommandPath())
-	}
-	fmt.Fprintf(a.err, "ostraka-breakglass: %s\n", oneLine(err.Error()))
-	if p.next != "" {
-		fmt.Fprintf(a.err, "  next: %s\n", oneLine(p.next))
-	}
-	return p.code
-}
-
-// oneLine keeps words of files and of what they hold from looking like lines of the program's own.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
+	return p.Tell(a.err, nil, c)
 }
 
 func (a *app) root() *cobra.Command {
@@ -102,8 +64,8 @@ func (a *app) root() *cobra.Command {
 			"Work on a machine without a network that is wiped afterwards. docs/breakglass.md goes through it, and through what comes after.",
 		SilenceErrors: true, SilenceUsage: true, CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true}, Version: node.Version(),
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	root.AddCommand(a.prepareCommand(), a.openCommand(), a.checkCommand(), a.signCommand())
+	cli.Strict(root)
 	return root
 }
 
@@ -116,15 +78,6 @@ Do it only when no node can sign, reshare (ostraka vault reshare) or rescue (ost
 func (a *app) loud(vault string) {
 	frame := strings.Repeat("!", 78)
 	fmt.Fprintf(a.err, "%s\n%s\nVAULT: %s\n%s\n\n", frame, warning, oneLine(vault), frame)
-}
-
-func exactly(names ...string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) != len(names) {
-			return usage("%d arguments were given; this takes %d: %s", len(args), len(names), strings.Join(names, " "))
-		}
-		return nil
-	}
 }
 
 // readCharter reads the folder that `ostraka charter show --write` writes, or that the circle signed.
@@ -164,7 +117,7 @@ func readBounded(path string, most int64) ([]byte, error) {
 // create writes a new file of mode 0600 and never over another.
 func create(path string, b []byte) error {
 	if err := client.CreatePrivate(path, b); errors.Is(err, fs.ErrExist) {
-		return &problem{codeError, fmt.Errorf("%s is there already: it is not written over", path), "name another file"}
+		return fail(codeError, fmt.Errorf("%s is there already: it is not written over", path), "name another file")
 	} else if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -175,7 +128,7 @@ func create(path string, b []byte) error {
 func absent(paths ...string) error {
 	for _, path := range paths {
 		if err := client.Absent(path); errors.Is(err, fs.ErrExist) {
-			return &problem{codeError, fmt.Errorf("%s is there already: it is not written over", path), "name another file"}
+			return fail(codeError, fmt.Errorf("%s is there already: it is not written over", path), "name another file")
 		} else if err != nil {
 			return err
 		}

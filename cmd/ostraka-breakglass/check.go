@@ -123,7 +123,7 @@ func (a *app) readKeys(file string, identities []string) ([]byte, error) {
 	}
 	r, err := age.Decrypt(bytes.NewReader(raw), ids...)
 	if err != nil {
-		return nil, &problem{codeError, fmt.Errorf("open %s: %w", file, err), "check the private key"}
+		return nil, fail(codeError, fmt.Errorf("open %s: %w", file, err), "check the private key")
 	}
 	plain := make([]byte, breakglass.MaxKeyFile+1) // never grown: a copy that is left behind would not be wiped
 	n, err := io.ReadFull(r, plain)

@@ -220,7 +220,7 @@ func (g *given) assemble(k *breakglass.Key) (*breakglass.Root, error) {
 	root, err := a.Rebuild()
 	var few *breakglass.TooFewError
 	if errors.As(err, &few) {
-		return nil, &problem{codeNotReady, fmt.Errorf("vault %s, suite %s: %w", g.vault, suite, err), "nothing was rebuilt or written; find more pieces of this epoch"}
+		return nil, fail(codeNotReady, fmt.Errorf("vault %s, suite %s: %w", g.vault, suite, err), "nothing was rebuilt or written; find more pieces of this epoch")
 	}
 	return root, err
 }

@@ -124,7 +124,7 @@ func (a *app) guardianKey(path string, ids []age.Identity, passFiles *[]string) 
 	}
 	r, err := age.Decrypt(lettered(sealed), ids...)
 	if err != nil {
-		return k, &problem{codeError, fmt.Errorf("open %s: %w", path, err), "check the passphrase or private key; a second copy of the file opens with the same"}
+		return k, fail(codeError, fmt.Errorf("open %s: %w", path, err), "check the passphrase or private key; a second copy of the file opens with the same")
 	}
 	plain, err := io.ReadAll(io.LimitReader(r, int64(guardian.KeyText)+1))
 	defer secret.Wipe(plain)
@@ -145,7 +145,7 @@ func passphrase(of, file string) (secret.Bytes, error) {
 		if info, err := os.Stat(file); err != nil {
 			return secret.Bytes{}, err
 		} else if info.Mode().Perm()&0o077 != 0 {
-			return secret.Bytes{}, &problem{codeError, fmt.Errorf("passphrase file %s is open to other users", file), "run `chmod 600 " + file + "`"}
+			return secret.Bytes{}, fail(codeError, fmt.Errorf("passphrase file %s is open to other users", file), "run `chmod 600 "+file+"`")
 		}
 		raw, err = readBounded(file, maxPassphrase)
 	} else {

@@ -2,34 +2,32 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc/status"
 
+	"github.com/ostraka/ostraka/cmd/cli"
 	"github.com/ostraka/ostraka/node/store/etcd"
 )
 
-// Exit codes, those of ostraka.
 const (
-	codeDone     = 0
-	codeError    = 1
-	codeUsage    = 2
-	codeRefused  = 3
-	codeNotReady = 5
+	codeDone     = cli.Done
+	codeError    = cli.Failed
+	codeUsage    = cli.Misused
+	codeNotReady = cli.IsNotReady
 )
+
+var usage, refused, fail, exactly = cli.Usage, cli.Refused, cli.Fail, cli.Exactly
 
 // app is one run of the program.
 type app struct {
@@ -39,24 +37,6 @@ type app struct {
 	err     io.Writer
 
 	cluster etcd.Options // of the commands that talk to members
-}
-
-// A problem is an error with its exit code and what to do next.
-type problem struct {
-	code int
-	err  error
-	next string
-}
-
-func (p *problem) Error() string { return p.err.Error() }
-func (p *problem) Unwrap() error { return p.err }
-
-func usage(format string, args ...any) error {
-	return &problem{code: codeUsage, err: fmt.Errorf(format, args...)}
-}
-
-func refused(next, format string, args ...any) error {
-	return &problem{codeRefused, fmt.Errorf(format, args...), next}
 }
 
 func run(args []string, out, errs io.Writer) int {
@@ -71,29 +51,13 @@ func run(args []string, out, errs io.Writer) int {
 	if err == nil {
 		return codeDone
 	}
-	p := &problem{codeError, err, ""}
+	p := fail(codeError, err, "")
 	errors.As(err, &p)
-	if p.code == codeUsage && p.next == "" {
-		p.next = fmt.Sprintf("see `%s --help`", c.CommandPath())
-	}
-	fmt.Fprintln(errs, "ostraka-store: "+oneLine(p.err.Error()))
-	if p.next != "" {
-		fmt.Fprintln(errs, "  next: "+oneLine(p.next))
-	}
+	var document io.Writer
 	if a.json || slices.Contains(args, "--json") {
-		_ = writeJSON(out, map[string]any{"error": map[string]any{"code": p.code, "message": p.err.Error(), "next": p.next}})
+		document = out
 	}
-	return p.code
-}
-
-// oneLine keeps what members say from looking like lines of this program's own.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
+	return p.Tell(errs, document, c)
 }
 
 func (a *app) root() *cobra.Command {
@@ -106,60 +70,18 @@ func (a *app) root() *cobra.Command {
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON document on stdout, and nothing else there")
 	root.PersistentFlags().DurationVar(&a.timeout, "timeout", 10*time.Second, "give up waiting for members after so long")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	root.AddCommand(a.certsCommand(), a.runCommand(), a.statusCommand(), a.memberCommand(), a.snapshotCommand(), a.defragCommand())
-	for _, c := range root.Commands() {
-		strict(c)
-	}
+	cli.Strict(root)
 	return root
-}
-
-// strict makes a wrong number of arguments, and an unknown or missing command of a group, a mistake of usage.
-func strict(c *cobra.Command) {
-	var names []string
-	for _, sub := range c.Commands() {
-		strict(sub)
-		names = append(names, sub.Name())
-	}
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			err := check(c, args)
-			if p := (*problem)(nil); err != nil && !errors.As(err, &p) {
-				err = usage("%w", err)
-			}
-			return err
-		}
-	}
-	if c.RunE == nil {
-		c.Args = cobra.ArbitraryArgs
-		c.RunE = func(c *cobra.Command, _ []string) error {
-			return usage("`%s` needs a command: %s", c.CommandPath(), strings.Join(names, ", "))
-		}
-	}
-}
-
-func exactly(names ...string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) != len(names) {
-			return usage("%d arguments were given; this takes %d: %s", len(args), len(names), strings.Join(names, " "))
-		}
-		return nil
-	}
 }
 
 // show prints the document, or what it says in words.
 func (a *app) show(document any, words func(io.Writer)) error {
 	if a.json {
-		return writeJSON(a.out, document)
+		return cli.WriteDocument(a.out, document)
 	}
-	words(a.out)
+	words(cli.Writer{Writer: a.out})
 	return nil
-}
-
-func writeJSON(w io.Writer, document any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(document)
 }
 
 // clusterFlags are those of the commands that talk to running members.
@@ -207,7 +129,7 @@ func (a *app) dial(endpoints ...string) (*clientv3.Client, error) {
 // notReached is what a member's silence, or its refusal, means.
 func notReached(what string, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &problem{codeNotReady, fmt.Errorf("%s: no member answered in time", what), "look at `ostraka-store status`: more than half of the members must run and reach each other"}
+		return fail(codeNotReady, fmt.Errorf("%s: no member answered in time", what), "look at `ostraka-store status`: more than half of the members must run and reach each other")
 	}
 	return fmt.Errorf("%s: %s", what, status.Convert(err).Message())
 }

@@ -179,7 +179,7 @@ func readAuthority(raw []byte, keyFile string) (*x509.Certificate, *ecdsa.Privat
 	}
 	secret, err := os.ReadFile(keyFile)
 	if err != nil {
-		return nil, nil, &problem{codeError, fmt.Errorf("the folder has an authority, and its key cannot be read: %w", err), "bring ca.key back from where it is kept, for as long as this takes"}
+		return nil, nil, fail(codeError, fmt.Errorf("the folder has an authority, and its key cannot be read: %w", err), "bring ca.key back from where it is kept, for as long as this takes")
 	}
 	if block, _ = pem.Decode(secret); block == nil {
 		return nil, nil, fmt.Errorf("%s holds no key in PEM", keyFile)

@@ -262,7 +262,7 @@ func (a *app) serve(ctx context.Context, conf *embed.Config) error {
 	e, err := embed.StartEtcd(conf)
 	if err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
-			return &problem{codeError, err, "stop what uses the port: perhaps this member runs already"}
+			return fail(codeError, err, "stop what uses the port: perhaps this member runs already")
 		}
 		return fmt.Errorf("start member %q: %w", conf.Name, err)
 	}

@@ -20,6 +20,7 @@ import (
 	"go.etcd.io/etcd/etcdutl/v3/snapshot"
 	"go.uber.org/zap"
 
+	"github.com/ostraka/ostraka/cmd/cli"
 	"github.com/ostraka/ostraka/node/store/etcd"
 )
 
@@ -54,7 +55,7 @@ func (a *app) statusCommand() *cobra.Command {
 			}
 			cluster, err := etcd.Connect(ctx, a.cluster)
 			if err != nil {
-				return &problem{codeNotReady, err, "start more members: more than half must run and reach each other"}
+				return fail(codeNotReady, err, "start more members: more than half must run and reach each other")
 			}
 			defer cluster.Close()
 			all, err := cluster.Members(ctx)
@@ -87,8 +88,8 @@ func (a *app) showStatus(all []etcd.Member) error {
 			if m.Leader {
 				role = "leader"
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%d MiB\t%d MiB\t%d MiB\t%d\t%s\n", oneLine(m.Name), m.Endpoint, role, m.InUse>>20, m.Size>>20, m.Quota>>20, m.Lag,
-				oneLine(strings.Join(append(m.Alarms, m.Problem), " ")))
+			fmt.Fprintf(t, "%s\t%s\t%s\t%d MiB\t%d MiB\t%d MiB\t%d\t%s\n", cli.OneLine(m.Name), m.Endpoint, role, m.InUse>>20, m.Size>>20, m.Quota>>20, m.Lag,
+				cli.OneLine(strings.Join(append(m.Alarms, m.Problem), " ")))
 		}
 		_ = t.Flush()
 	})
@@ -133,7 +134,7 @@ func (d listDocument) print(w io.Writer) {
 		if name == "" {
 			name = "(not started)"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", oneLine(name), m.ID, oneLine(strings.Join(m.Peers, " ")), oneLine(strings.Join(m.Clients, " ")))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", cli.OneLine(name), m.ID, cli.OneLine(strings.Join(m.Peers, " ")), cli.OneLine(strings.Join(m.Clients, " ")))
 	}
 	_ = t.Flush()
 }
@@ -176,7 +177,7 @@ func (a *app) memberAddCommand() *cobra.Command {
 				}
 				slices.Sort(all)
 				return a.show(d, func(w io.Writer) {
-					fmt.Fprintf(w, "Added. Start it now: ostraka-store run --join --name %s --cluster %s …\n", args[0], oneLine(strings.Join(all, ",")))
+					fmt.Fprintf(w, "Added. Start it now: ostraka-store run --join --name %s --cluster %s …\n", args[0], cli.OneLine(strings.Join(all, ",")))
 				})
 			})
 		},

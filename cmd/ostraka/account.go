@@ -156,7 +156,7 @@ func (a *app) inAccount(ctx context.Context, args []string, do func(context.Cont
 		}
 		x, err := client.FindAccount(all, args[1])
 		if err != nil {
-			return &problem{codeError, err, fmt.Sprintf("`ostraka account list %s` shows the accounts; `ostraka account create --vault %s %s` makes this one", v.Name, v.Name, args[1])}
+			return fail(codeError, err, fmt.Sprintf("`ostraka account list %s` shows the accounts; `ostraka account create --vault %s %s` makes this one", v.Name, v.Name, args[1]))
 		}
 		return do(ctx, c, v, x)
 	})

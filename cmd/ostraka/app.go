@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/cmd/cli"
 )
 
 // app is one run of the program: its global flags and its three streams.
@@ -59,29 +58,20 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	}
 	// A mistake that ends the reading of flags may stand before --json.
 	a.json = a.json || !a.parsed && slices.Contains(args, "--json")
-	return a.fail(cmd, err)
+	return a.fails(cmd, err)
 }
 
-// fail tells what happened and what to do next.
-func (a *app) fail(cmd *cobra.Command, err error) int {
+// fails tells what happened and what to do next.
+func (a *app) fails(cmd *cobra.Command, err error) int {
 	p := explain(err)
-	if p.code == codeUsage && p.next == "" {
-		p.next = fmt.Sprintf("see `%s --help`", cmd.CommandPath())
+	if p.Code == codeRefused && p.Next == "" && strings.HasPrefix(cmd.CommandPath(), "ostraka tx ") {
+		p.Next = "`ostraka tx explain ID` shows each node's rule and reason"
 	}
-	if p.code == codeRefused && p.next == "" && strings.HasPrefix(cmd.CommandPath(), "ostraka tx ") {
-		p.next = "`ostraka tx explain ID` shows each node's rule and reason"
-	}
-	fmt.Fprintln(a.err, line("ostraka: %s", p.err))
-	if p.next != "" {
-		fmt.Fprintln(a.err, line("  next: %s", p.next))
-	}
+	var document io.Writer
 	if a.json && !a.printed {
-		a.printed = true
-		writeDocument(a.out, struct {
-			Error errorDocument `json:"error"`
-		}{errorDocument{p.code, p.err.Error(), p.next}})
+		a.printed, document = true, a.out
 	}
-	return p.code
+	return p.Tell(a.err, document, cmd)
 }
 
 func (a *app) root() *cobra.Command {
@@ -101,59 +91,11 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.noBrowser, "no-browser", false, "when a passkey is asked for, print the page's address and open no browser")
 	f.DurationVar(&a.timeout, "timeout", 0, "give up waiting after so long (default: what suits the command)")
 	f.StringVar(&a.dir, "dir", defaultDir(), "data folder of the operator's own node")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	root.AddCommand(a.nodeCommand(), a.providerCommand(), a.contextCommand(), a.operatorCommand(), a.vaultCommand(), a.accountCommand(),
 		a.addressCommand(), a.txCommand(), a.sessionCommand(), a.doctorCommand(), a.demoCommand(), a.rehearseCommand(), a.benchCommand(), a.versionCommand(),
 		a.charterCommand(), a.payeeCommand(), a.personCommand(), a.controlCommand(), a.policyCommand(), a.reportCommand(), a.notifyCommand(), a.logCommand(), a.verifyCommand(), a.watchCommand(), a.discloseCommand(), a.guardianCommand(), a.backupCommand(), a.sosCommand())
-	for _, c := range root.Commands() {
-		strict(c)
-	}
-	root.SetHelpCommand(helpCommand(root))
+	cli.Strict(root)
 	return root
-}
-
-// strict makes a group with an unknown or missing command a mistake of usage.
-func strict(c *cobra.Command) {
-	for _, sub := range c.Commands() {
-		strict(sub)
-	}
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			err := check(c, args)
-			if err != nil && explain(err).code != codeUsage { // one of cobra's own
-				return usage("%w", err)
-			}
-			return err
-		}
-	}
-	if c.HasSubCommands() && c.RunE == nil {
-		c.Args = cobra.ArbitraryArgs
-		c.RunE = func(c *cobra.Command, args []string) error {
-			var names []string
-			for _, sub := range c.Commands() {
-				names = append(names, sub.Name())
-			}
-			if len(args) == 0 {
-				return usage("`%s` needs a command: %s", c.CommandPath(), strings.Join(names, ", "))
-			}
-			return usage("`%s` has no command %q; it has: %s", c.CommandPath(), args[0], strings.Join(names, ", "))
-		}
-	}
-}
-
-// helpCommand is help, which takes no command that is not there.
-func helpCommand(root *cobra.Command) *cobra.Command {
-	return &cobra.Command{
-		Use: "help [COMMAND]", Short: "Show how a command is used", Args: cobra.ArbitraryArgs,
-		RunE: func(_ *cobra.Command, args []string) error {
-			c, rest, err := root.Find(args)
-			if err != nil || c == nil || len(rest) > 0 {
-				return &problem{codeUsage, fmt.Errorf("no command %q", strings.Join(args, " ")), "see `ostraka --help`"}
-			}
-			c.InitDefaultHelpFlag()
-			return c.Help()
-		},
-	}
 }
 
 func defaultDir() string {
@@ -164,16 +106,6 @@ func defaultDir() string {
 	return filepath.Join(home, ".ostraka")
 }
 
-// exactly wants so many arguments, by name.
-func exactly(names ...string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) != len(names) {
-			return usage("%d arguments were given; this takes %d: %s", len(args), len(names), strings.Join(names, " "))
-		}
-		return nil
-	}
-}
-
 // intentID wants one argument: an intent's id, or its first digits.
 func intentID(c *cobra.Command, args []string) error {
 	if err := exactly("ID")(c, args); err != nil {
@@ -182,42 +114,14 @@ func intentID(c *cobra.Command, args []string) error {
 	return client.CheckIntentID(args[0])
 }
 
-func none(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usage("unexpected argument %q", args[0])
-	}
-	return nil
-}
-
 // show prints the result: as the one JSON document, or as text.
 func (a *app) show(doc any, text func(w io.Writer)) error {
 	if !a.json {
-		text(plainWriter{a.out})
+		text(cli.Writer{Writer: a.out})
 		return nil
 	}
 	a.printed = true
 	return writeDocument(a.out, doc)
-}
-
-// writeLine writes one document of a stream.
-func writeLine(w io.Writer, doc any) error {
-	return writeJSON(w, "", doc)
-}
-
-func writeDocument(w io.Writer, doc any) error {
-	return writeJSON(w, "  ", doc)
-}
-
-func writeJSON(w io.Writer, indent string, doc any) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", indent)
-	if err := e.Encode(doc); err != nil {
-		return err
-	}
-	_, err := w.Write(plainJSON(b.Bytes()))
-	return err
 }
 
 // say tells people something beside the result.
@@ -271,7 +175,7 @@ func (a *app) chosen() (path string, c client.Context, err error) {
 		if len(all.All) > 0 {
 			next = "`ostraka context list` shows your contexts, `ostraka context use CONTEXT` uses one"
 		}
-		err = &problem{codeError, err, next}
+		err = fail(codeError, err, next)
 	}
 	return path, c, err
 }
@@ -313,7 +217,7 @@ func (a *app) signer(ctx context.Context) (*client.Signer, error) {
 		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &problem{codeError, err, "give a key file that exists: --key FILE or $OSTRAKA_KEY"}
+		return nil, fail(codeError, err, "give a key file that exists: --key FILE or $OSTRAKA_KEY")
 	}
 	return s, err
 }

@@ -157,11 +157,11 @@ func TestExitCodes(t *testing.T) {
 		{fmt.Errorf("unlock: %w", passphrase.ErrPassphrase), codeError},
 	} {
 		p := explain(c.err)
-		if p.code != c.want {
-			t.Errorf("%v: code %d, want %d", c.err, p.code, c.want)
+		if p.Code != c.want {
+			t.Errorf("%v: code %d, want %d", c.err, p.Code, c.want)
 		}
-		if strings.Contains(p.err.Error(), "failed_precondition") {
-			t.Errorf("the transport's word is shown: %v", p.err)
+		if strings.Contains(p.Err.Error(), "failed_precondition") {
+			t.Errorf("the transport's word is shown: %v", p.Err)
 		}
 	}
 }
@@ -203,7 +203,10 @@ func TestJSON(t *testing.T) {
 		if c.code == codeDone {
 			continue
 		}
-		var e errorDocument
+		var e struct {
+			Code    int
+			Message string
+		}
 		if err := json.Unmarshal(doc["error"], &e); err != nil || e.Code != c.code || e.Message == "" || !strings.Contains(errs, e.Message) {
 			t.Errorf("%s: error %+v, stderr %q", c.args, e, errs)
 		}
@@ -266,8 +269,8 @@ func TestTypedEnds(t *testing.T) {
 	never := make(chan struct{})
 	defer close(never)
 	_, err := a.typed(func() ([]byte, error) { <-never; return nil, nil })
-	if p := explain(err); p.code != codeError || p.err.Error() != "interrupted" {
-		t.Errorf("%v, code %d", err, p.code)
+	if p := explain(err); p.Code != codeError || p.Err.Error() != "interrupted" {
+		t.Errorf("%v, code %d", err, p.Code)
 	}
 	line, err := (&app{}).typed(func() ([]byte, error) { return []byte("yes\n"), nil })
 	if err != nil || string(line) != "yes\n" {
@@ -279,16 +282,16 @@ func TestTypedEnds(t *testing.T) {
 func TestSubmitted(t *testing.T) {
 	on, off := context.WithCancel(context.Background())
 	down := &client.NodesError{What: "propose", Need: 1}
-	if p := explain(submitted(on, statement.ID{}, false, down)); p.code != codeNotReady || !strings.Contains(p.next, "before you propose it again") {
+	if p := explain(submitted(on, statement.ID{}, false, down)); p.Code != codeNotReady || !strings.Contains(p.Next, "before you propose it again") {
 		t.Errorf("nodes away: %+v", p)
 	}
 	other := notReady("wait", "x")
-	if p := explain(submitted(on, statement.ID{}, true, other)); p.next != "wait" {
+	if p := explain(submitted(on, statement.ID{}, true, other)); p.Next != "wait" {
 		t.Errorf("explained before: %+v", p)
 	}
 	off()
 	for taken, want := range map[bool]string{true: "do not propose it again", false: "before you propose it again"} {
-		if p := explain(submitted(on, statement.ID{}, taken, context.Canceled)); p.code != codeError || p.err.Error() != "interrupted" || !strings.Contains(p.next, want) {
+		if p := explain(submitted(on, statement.ID{}, taken, context.Canceled)); p.Code != codeError || p.Err.Error() != "interrupted" || !strings.Contains(p.Next, want) {
 			t.Errorf("interrupted, taken %v: %+v", taken, p)
 		}
 	}
@@ -330,11 +333,11 @@ func TestNext(t *testing.T) {
 	if code, out, errs := try("context", "remove", "default", "--force", "--yes", "--json"); code != codeDone || !strings.Contains(errs, id) || !strings.Contains(out, `"contexts": []`) {
 		t.Errorf("code %d, %s, %s", code, out, errs)
 	}
-	if p := explain(fmt.Errorf("node acme: %w", client.ErrNoRoster)); p.code != codeNotReady || !strings.Contains(p.next, "operator accept") || strings.Contains(p.err.Error(), "reached") {
+	if p := explain(fmt.Errorf("node acme: %w", client.ErrNoRoster)); p.Code != codeNotReady || !strings.Contains(p.Next, "operator accept") || strings.Contains(p.Err.Error(), "reached") {
 		t.Errorf("no charter: %+v", p)
 	}
-	if p := explain(connect.NewError(connect.CodeFailedPrecondition, errors.New("x"))); p.next != "" {
-		t.Errorf("refused outside of tx: next %q", p.next)
+	if p := explain(connect.NewError(connect.CodeFailedPrecondition, errors.New("x"))); p.Next != "" {
+		t.Errorf("refused outside of tx: next %q", p.Next)
 	}
 }
 
@@ -349,8 +352,8 @@ func TestFees(t *testing.T) {
 		{proposal{feeCap: "x"}, "--fee-cap"},
 		{proposal{nonce: "-1"}, "--nonce"},
 	} {
-		if p := explain(c.p.numbers(&client.Transfer{})); p.code != codeUsage || !strings.Contains(p.err.Error(), c.want) {
-			t.Errorf("%+v: %v, code %d; want %q", c.p, p.err, p.code, c.want)
+		if p := explain(c.p.numbers(&client.Transfer{})); p.Code != codeUsage || !strings.Contains(p.Err.Error(), c.want) {
+			t.Errorf("%+v: %v, code %d; want %q", c.p, p.Err, p.Code, c.want)
 		}
 	}
 	if err := (proposal{feeCap: "2", tipCap: "2"}).numbers(&client.Transfer{}); err != nil {

@@ -227,7 +227,7 @@ func (a *app) handInDrills(ctx context.Context, all []statement.Statement, spoil
 	}
 	taken, failed, err := c.SendDrills(ctx, all)
 	if err != nil {
-		return &problem{explain(err).code, err, "the proof was made, and no node took it: `ostraka backup drill` again makes a new one"}
+		return fail(explain(err).Code, err, "the proof was made, and no node took it: `ostraka backup drill` again makes a new one")
 	}
 	d.Taken, d.Failed = list(taken), failuresOf(failed)
 	a.down(failed)

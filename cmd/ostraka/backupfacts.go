@@ -88,7 +88,7 @@ func (a *app) backupFacts(ctx context.Context, vault, out string) error {
 		d.Keys = append(d.Keys, factsKeyShown{k.Record.Suite, fmt.Sprintf("%x", k.Record.KeyID), k.Record.Epoch, fmt.Sprintf("%x", eh[:]), k.Plan != nil})
 	}
 	if len(f.Keys) == 0 {
-		return &problem{codeError, fmt.Errorf("no node of the context shows a key of vault %s", vault), "`ostraka vault list` shows the vaults"}
+		return fail(codeError, fmt.Errorf("no node of the context shows a key of vault %s", vault), "`ostraka vault list` shows the vaults")
 	}
 	slices.SortFunc(f.Keys, func(p, q backup.KeyFacts) int { return bytes.Compare(p.KeyID[:], q.KeyID[:]) })
 	raw := f.Encode()

@@ -181,7 +181,7 @@ func seekable(ctx context.Context, path string) (*os.File, error) {
 func (a *app) notOlder(ctx context.Context, path string, signed []byte, h backup.Header) error {
 	all, err := a.epochsInForce(ctx)
 	if err != nil {
-		return &problem{explain(err).code, fmt.Errorf("ask which epoch is in force: %w", err), "name the nodes with --context; or, where none is left, give --offline"}
+		return fail(explain(err).Code, fmt.Errorf("ask which epoch is in force: %w", err), "name the nodes with --context; or, where none is left, give --offline")
 	}
 	d := backupOf(path, signed, h)
 	for i, s := range all.states(h) {

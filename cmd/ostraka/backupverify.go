@@ -230,7 +230,7 @@ func (x epochs) holder(h backup.Header) error {
 func (a *app) verifySets(ctx context.Context, doc *verifiedDocument) (x epochs, err error) {
 	_, c, err := a.chosen()
 	if err != nil {
-		return x, &problem{explain(err).code, err, "name the nodes with --context, or ask none with --offline"}
+		return x, fail(explain(err).Code, err, "name the nodes with --context, or ask none with --offline")
 	}
 	circle := client.Dial(c, nil, client.Cache{})
 	defer circle.Close()

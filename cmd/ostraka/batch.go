@@ -151,7 +151,7 @@ func (a *app) proposeBatch(ctx context.Context, p proposal) error {
 	}
 	lines, err := readBatch(file)
 	if err != nil {
-		return &problem{codeError, fmt.Errorf("%s: %w", p.batch, err), "mend the file: nothing was proposed"}
+		return fail(codeError, fmt.Errorf("%s: %w", p.batch, err), "mend the file: nothing was proposed")
 	}
 	ctx, cancel := a.within(ctx, proposeTimeout)
 	defer cancel()
@@ -270,7 +270,7 @@ func (p proposal) batchAmounts(ctx context.Context, c *client.Circle, t client.T
 		out = append(out, n)
 	}
 	if len(wrong) > 0 {
-		return nil, nil, &problem{codeError, fmt.Errorf("%s: %w", p.batch, errors.Join(wrong...)), "mend the file: nothing was proposed"}
+		return nil, nil, fail(codeError, fmt.Errorf("%s: %w", p.batch, errors.Join(wrong...)), "mend the file: nothing was proposed")
 	}
 	return out, decimals, nil
 }

@@ -60,7 +60,7 @@ func readCharter(folder string) (charter.Document, error) {
 	}
 	d, err := charter.ReadDocument(file, rules)
 	if err != nil {
-		return d, &problem{codeError, fmt.Errorf("%s: %w", filepath.Join(folder, charterFile), err), "mend what it names, then try again; docs/charter.md says what each field means"}
+		return d, fail(codeError, fmt.Errorf("%s: %w", filepath.Join(folder, charterFile), err), "mend what it names, then try again; docs/charter.md says what each field means")
 	}
 	return d, nil
 }
@@ -70,17 +70,17 @@ func readFiles(folder string) (file, rules []byte, err error) {
 	path := filepath.Join(folder, charterFile)
 	file, err = readBounded(path, charter.MaxDocument)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, &problem{codeError, err, fmt.Sprintf("name the folder that holds one; `ostraka charter init %s` writes one with comments, `ostraka charter show --write %s` the one in force", folder, folder)}
+		return nil, nil, fail(codeError, err, fmt.Sprintf("name the folder that holds one; `ostraka charter init %s` writes one with comments, `ostraka charter show --write %s` the one in force", folder, folder))
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	if open := unfilled(file); len(open) > 0 {
-		return nil, nil, &problem{codeError, fmt.Errorf("%s is not filled in yet: %d lines say %q: %s", path, len(open), fillIn, strings.Join(open, ", ")), "write there what is true of your circle, then try again"}
+		return nil, nil, fail(codeError, fmt.Errorf("%s is not filled in yet: %d lines say %q: %s", path, len(open), fillIn, strings.Join(open, ", ")), "write there what is true of your circle, then try again")
 	}
 	rules, err = readBounded(filepath.Join(folder, policyFile), charter.MaxDocument)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, &problem{codeError, err, fmt.Sprintf("the rules stand in %s beside %s; `ostraka charter init` in an empty folder writes both", policyFile, charterFile)}
+		return nil, nil, fail(codeError, err, fmt.Sprintf("the rules stand in %s beside %s; `ostraka charter init` in an empty folder writes both", policyFile, charterFile))
 	}
 	return file, rules, err
 }
@@ -89,7 +89,7 @@ func readFiles(folder string) (file, rules []byte, err error) {
 func readPolicy(folder string, d charter.Document) (*policy.Policy, error) {
 	p, err := policy.Of(d)
 	if err != nil {
-		return nil, &problem{codeError, fmt.Errorf("charter in %s: %w", folder, err), "mend what it names, in " + policyFile + " or " + charterFile + "; spec/policy.md lists what a rule may ask about, `ostraka policy schema` the names of this charter"}
+		return nil, fail(codeError, fmt.Errorf("charter in %s: %w", folder, err), "mend what it names, in "+policyFile+" or "+charterFile+"; spec/policy.md lists what a rule may ask about, `ostraka policy schema` the names of this charter")
 	}
 	return p, nil
 }
@@ -101,7 +101,7 @@ func reviewIn(folder string, d charter.Document) (review.Report, error) {
 		err = cmp.Or(err, anew.CheckDemand(x))
 	}
 	if err != nil {
-		err = &problem{codeError, fmt.Errorf("charter in %s: %w", folder, err), "mend what it names in " + charterFile + ", then lint again"}
+		err = fail(codeError, fmt.Errorf("charter in %s: %w", folder, err), "mend what it names in "+charterFile+", then lint again")
 	}
 	return r, err
 }
@@ -194,7 +194,7 @@ func (a *app) charterInitCommand() *cobra.Command {
 func writeNew(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if errors.Is(err, fs.ErrExist) {
-		return &problem{codeError, fmt.Errorf("%s is there already: it is not written over", path), "name another folder, or move the file away"}
+		return fail(codeError, fmt.Errorf("%s is there already: it is not written over", path), "name another folder, or move the file away")
 	}
 	if err != nil {
 		return err

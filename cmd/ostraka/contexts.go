@@ -103,9 +103,9 @@ func (a *app) contextAddCommand() *cobra.Command {
 				all, err := all.Add(name, client.Node{Name: args[0], Address: args[1], Identity: identity}, replace)
 				switch {
 				case errors.Is(err, client.ErrListed):
-					return all, &problem{codeError, err, "compare the node's address and identity with its operator by telephone; --replace takes the new ones"}
+					return all, fail(codeError, err, "compare the node's address and identity with its operator by telephone; --replace takes the new ones")
 				case errors.Is(err, client.ErrTwice):
-					return all, &problem{codeError, err, "`ostraka context list` shows it: every node stands there once, and two nodes share no address"}
+					return all, fail(codeError, err, "`ostraka context list` shows it: every node stands there once, and two nodes share no address")
 				}
 				return all, err
 			})
@@ -122,7 +122,7 @@ func (a *app) contextUseCommand() *cobra.Command {
 			return a.edit(func(all client.Contexts) (client.Contexts, error) {
 				all, err := all.Use(args[0])
 				if err != nil {
-					return all, &problem{codeError, err, "`ostraka context list` shows the contexts"}
+					return all, fail(codeError, err, "`ostraka context list` shows the contexts")
 				}
 				return all, nil
 			})
@@ -176,11 +176,11 @@ func removed(all client.Contexts, context, node string, force bool) (out client.
 	}
 	switch {
 	case errors.Is(err, client.ErrInUse):
-		err = &problem{codeRefused, err, "`ostraka context use CONTEXT` uses another one first; --force removes it all the same"}
+		err = fail(codeRefused, err, "`ostraka context use CONTEXT` uses another one first; --force removes it all the same")
 	case errors.Is(err, client.ErrLastNode):
-		err = &problem{codeRefused, err, "add its other nodes first, or remove the context: leave --node out"}
+		err = fail(codeRefused, err, "add its other nodes first, or remove the context: leave --node out")
 	case errors.Is(err, client.ErrNoContext), errors.Is(err, client.ErrNoNode):
-		err = &problem{codeError, err, "`ostraka context list` shows the contexts and their nodes"}
+		err = fail(codeError, err, "`ostraka context list` shows the contexts and their nodes")
 	}
 	return out, err
 }

@@ -245,7 +245,7 @@ func (s *story) place(ctx context.Context, keep, ethRPC string) (local.Config, f
 		return cfg, nothing, err
 	}
 	if left, err := os.ReadDir(cfg.Dir); err == nil && len(left) > 0 {
-		return cfg, nothing, &problem{codeError, fmt.Errorf("%s is not empty", cfg.Dir), "name a new folder"}
+		return cfg, nothing, fail(codeError, fmt.Errorf("%s is not empty", cfg.Dir), "name a new folder")
 	}
 	if cfg.Binary, err = copyProgram(cfg.Binary, filepath.Join(cfg.Dir, "bin", "ostraka")); err != nil {
 		return cfg, nothing, fmt.Errorf("copy this program: %w", err)

@@ -161,7 +161,7 @@ func (d *disclosing) prepare() error {
 
 // unwritable says that the fault is the folder's.
 func unwritable(err error) error {
-	return &problem{codeError, err, "name a folder that you may write: -o FOLDER"}
+	return fail(codeError, err, "name a folder that you may write: -o FOLDER")
 }
 
 // publish copies the logs until none is behind what another saw of it, and writes the folder.
@@ -264,7 +264,7 @@ func (d *disclosing) once(ctx context.Context, a *app, until time.Time, again bo
 		for _, where := range at {
 			why = append(why, errors.New(f.missing[where]))
 		}
-		return f, &problem{codeError, unreadable(at, why), "check that the nodes run: `ostraka node status` at each"}
+		return f, fail(codeError, unreadable(at, why), "check that the nodes run: `ostraka node status` at each")
 	}
 	f.report, err = d.verify(ctx, a, f.logs)
 	return f, err

@@ -34,7 +34,7 @@ func (a *app) writeInForce(r client.Rules, folder string, force bool) error {
 		err = fmt.Errorf("they would differ in %s", strings.Join(charter.Differences(x.Document, again), ", "))
 	}
 	if err != nil {
-		return &problem{codeError, fmt.Errorf("write %s as files: %w", x.Title(), err), "nothing was written; `ostraka charter show` shows the charter: write the files from it by hand, and report this"}
+		return fail(codeError, fmt.Errorf("write %s as files: %w", x.Title(), err), "nothing was written; `ostraka charter show` shows the charter: write the files from it by hand, and report this")
 	}
 	doc := struct {
 		ID      string   `json:"id"`
@@ -43,7 +43,7 @@ func (a *app) writeInForce(r client.Rules, folder string, force bool) error {
 	}{x.ID.String(), x.Version, []string{filepath.Join(folder, charterFile), filepath.Join(folder, policyFile)}}
 	for _, path := range doc.Files {
 		if _, err := os.Lstat(path); err == nil && !force {
-			return &problem{codeError, fmt.Errorf("%s is there already: it is not written over", path), "name another folder, or add --force"}
+			return fail(codeError, fmt.Errorf("%s is there already: it is not written over", path), "name another folder, or add --force")
 		}
 	}
 	if err := os.MkdirAll(folder, 0o777); err != nil {
@@ -150,13 +150,13 @@ func (a *app) editCharter(folder, kind, verb, name string, change func(file, rul
 	}
 	broken, err := review.Worse(e.Was, e.Is)
 	if err != nil {
-		return &problem{codeError, fmt.Errorf("%s would not do as a charter any more: %w", path, err), "nothing was changed; " + nextOf(verb)}
+		return fail(codeError, fmt.Errorf("%s would not do as a charter any more: %w", path, err), "nothing was changed; "+nextOf(verb))
 	}
 	if len(broken) > 0 {
 		return refused("nothing was changed; change what each of them names in "+charterFile+" too, by hand", "%s would break a control rule: %s", path, strings.Join(broken, "; "))
 	}
 	if now, err := readBounded(path, charter.MaxDocument); err != nil || !bytes.Equal(now, file) {
-		return &problem{codeError, errors.Join(fmt.Errorf("%s changed meanwhile", path), err), "nothing was changed here; close the editor that has it open, and try again"}
+		return fail(codeError, errors.Join(fmt.Errorf("%s changed meanwhile", path), err), "nothing was changed here; close the editor that has it open, and try again")
 	}
 	if err := replaceFile(path, string(e.File)); err != nil {
 		return err
@@ -184,7 +184,7 @@ func editError(err error, folder, kind, name string) error {
 	case errors.Is(err, charter.ErrLayout):
 		next = "nothing was changed; edit the file by hand: docs/charter.md says what each field means"
 	}
-	return &problem{codeError, fmt.Errorf("%s: %w", filepath.Join(folder, charterFile), err), next}
+	return fail(codeError, fmt.Errorf("%s: %w", filepath.Join(folder, charterFile), err), next)
 }
 
 // showEdit says what an edit changes against the file before, and what people do next.

@@ -159,7 +159,7 @@ func TestEditMeanwhile(t *testing.T) {
 		}
 		return charter.AddPayee(file, rules, charter.Payee{Name: "rent", Chain: "eip155:1", Address: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"})
 	})
-	if err == nil || explain(err).code != codeError || !strings.Contains(err.Error(), "changed meanwhile") {
+	if err == nil || explain(err).Code != codeError || !strings.Contains(err.Error(), "changed meanwhile") {
 		t.Errorf("%v", err)
 	}
 	unchanged(t, "saved meanwhile", folder, saved)
@@ -284,7 +284,7 @@ func TestWriteInForce(t *testing.T) {
 	code, text, errs := try("charter", "diff", folder, to)
 	want(t, "what was written", code, codeDone, text+errs, "nothing differs")
 	err := a.writeInForce(r, to, false)
-	if p := explain(err); err == nil || p.code != codeError || !strings.Contains(err.Error(), "is there already") || !strings.Contains(p.next, "--force") {
+	if p := explain(err); err == nil || p.Code != codeError || !strings.Contains(err.Error(), "is there already") || !strings.Contains(p.Next, "--force") {
 		t.Errorf("written over: %v", err)
 	}
 	// One of the two is enough to refuse, and then neither is written.
@@ -300,7 +300,7 @@ func TestWriteInForce(t *testing.T) {
 	if err := a.writeInForce(r, to, true); err != nil {
 		t.Error(err)
 	}
-	if err := a.writeInForce(client.Rules{}, filepath.Join(folder, "none"), false); explain(err).code != codeNotReady {
+	if err := a.writeInForce(client.Rules{}, filepath.Join(folder, "none"), false); explain(err).Code != codeNotReady {
 		t.Errorf("no charter is in force: %v", err)
 	}
 }

@@ -140,7 +140,7 @@ func (a *app) misfiled(flag, path string, got, want fileKind) error {
 	if got.goes != "" {
 		next += "; of the one given: " + got.goes
 	}
-	return &problem{codeUsage, fmt.Errorf("%s is %s, and `%s` wants %s", path, got.is, strings.TrimSpace(a.ran+" "+flag), want.is), next}
+	return fail(codeUsage, fmt.Errorf("%s is %s, and `%s` wants %s", path, got.is, strings.TrimSpace(a.ran+" "+flag), want.is), next)
 }
 
 // damagedFile says of a file of the right kind that it does not hold.

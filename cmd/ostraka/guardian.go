@@ -119,7 +119,7 @@ func absent(path string) error {
 	case errors.Is(err, fs.ErrExist):
 		return overwritten(path)
 	case errors.Is(err, fs.ErrNotExist):
-		return &problem{codeError, fmt.Errorf("there is no folder %s for the key's file", filepath.Dir(path)), "make the folder first, or check the file's name; is the stick plugged in?"}
+		return fail(codeError, fmt.Errorf("there is no folder %s for the key's file", filepath.Dir(path)), "make the folder first, or check the file's name; is the stick plugged in?")
 	case err != nil:
 		return fmt.Errorf("look whether %s is there already: %w", path, err)
 	}
@@ -127,7 +127,7 @@ func absent(path string) error {
 }
 
 func overwritten(path string) error {
-	return &problem{codeError, fmt.Errorf("%s is there already: it is not written over, for it may be a key", path), "name another file"}
+	return fail(codeError, fmt.Errorf("%s is there already: it is not written over, for it may be a key", path), "name another file")
 }
 
 // guardianLock is what a key is encrypted to, and what opens it again, where this program has that.

@@ -144,7 +144,7 @@ func (a *app) openGuardianFile(path string, sealed []byte, identity, passFile st
 	k, err := openGuardian(sealed, ids...)
 	var none *age.NoIdentityMatchError
 	if errors.As(err, &none) {
-		return k, &problem{codeError, fmt.Errorf("open %s: wrong passphrase or private key", path), "check it and try again; a second copy of the file opens with the same"}
+		return k, fail(codeError, fmt.Errorf("open %s: wrong passphrase or private key", path), "check it and try again; a second copy of the file opens with the same")
 	}
 	if err != nil {
 		return k, unverified("take your second copy of the file", "open %s: %w", path, err)

@@ -410,7 +410,7 @@ func (a *app) findEntry(ctx context.Context, own ostrakav1connect.OperatorClient
 	q := query{id: which}
 	if n, ok := entryNumber(which); ok {
 		if n >= size {
-			return e, &problem{codeError, fmt.Errorf("the log has %d entries, numbered from 0", size), "`ostraka log list` shows the latest"}
+			return e, fail(codeError, fmt.Errorf("the log has %d entries, numbered from 0", size), "`ostraka log list` shows the latest")
 		}
 		q = query{first: n, end: n + 1}
 	}
@@ -425,14 +425,14 @@ func (a *app) findEntry(ctx context.Context, own ostrakav1connect.OperatorClient
 		return e, err
 	}
 	if len(all) == 0 {
-		return e, &problem{codeError, fmt.Errorf("no entry's id begins with %s", which), "`ostraka log list` shows numbers and ids"}
+		return e, fail(codeError, fmt.Errorf("no entry's id begins with %s", which), "`ostraka log list` shows numbers and ids")
 	}
 	if len(all) > 1 {
 		var numbers []string
 		for _, x := range all {
 			numbers = append(numbers, fmt.Sprintf("%d (%s)", x.index, x.Kind))
 		}
-		return e, &problem{codeError, fmt.Errorf("several entries have that id: %s", strings.Join(numbers, ", ")), "name one by its number"}
+		return e, fail(codeError, fmt.Errorf("several entries have that id: %s", strings.Join(numbers, ", ")), "name one by its number")
 	}
 	return all[0], nil
 }

@@ -292,7 +292,7 @@ func TestReadEntryRefuses(t *testing.T) {
 		"another body": {Leaf: f.Leaf.Encode(), Body: other.Body.Encode()}, "no leaf": {Body: f.Body.Encode()}, "half a body": {Leaf: f.Leaf.Encode(), Body: f.Body.Encode()[:3]},
 	} {
 		var p *problem
-		if _, err := readEntry(m); !errors.As(err, &p) || p.code != codeUnverified {
+		if _, err := readEntry(m); !errors.As(err, &p) || p.Code != codeUnverified {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -65,7 +65,7 @@ func notExported(err error) error {
 	var broken *tlog.TileError
 	switch {
 	case errors.As(err, &other):
-		return &problem{codeError, err, "export into another folder"}
+		return fail(codeError, err, "export into another folder")
 	case errors.As(err, &old):
 		return unverified("stop the node and find out why: it may run on an older copy of its store; keep the folder", "%w", err)
 	case errors.As(err, &broken):

@@ -43,7 +43,7 @@ func (a *app) logFsckCommand() *cobra.Command {
 			defer cancel()
 			d, err := a.fsckRunning(ctx)
 			var p *problem
-			if errors.As(err, &p) && p.code == codeNotReady && node.Stopped(a.dir) {
+			if errors.As(err, &p) && p.Code == codeNotReady && node.Stopped(a.dir) {
 				d, err = a.fsckStopped(ctx)
 			}
 			if err != nil {

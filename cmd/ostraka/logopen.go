@@ -140,7 +140,7 @@ func (a *app) logOpen(ctx context.Context, f openFlags, to []age.Recipient) erro
 			return nil
 		}
 		if size += 256 + e.Body.Size(); size > tlog.MaxOpened || len(o.Leaves) == tlog.MaxOpenedLeaves {
-			return &problem{codeError, fmt.Errorf("more than %d MB of bodies, or %d entries", tlog.MaxOpened>>20, tlog.MaxOpenedLeaves), "open less at once: --vault, --from and --until"}
+			return fail(codeError, fmt.Errorf("more than %d MB of bodies, or %d entries", tlog.MaxOpened>>20, tlog.MaxOpenedLeaves), "open less at once: --vault, --from and --until")
 		}
 		o.Leaves = append(o.Leaves, tlog.OpenedLeaf{Index: int64(e.index), Filed: e.Filed})
 		return nil
@@ -149,7 +149,7 @@ func (a *app) logOpen(ctx context.Context, f openFlags, to []age.Recipient) erro
 		return err
 	}
 	if len(o.Leaves) == 0 {
-		return &problem{codeError, errors.New("no entry with a body is asked for"), "`ostraka log list` shows what there is"}
+		return fail(codeError, errors.New("no entry with a body is asked for"), "`ostraka log list` shows what there is")
 	}
 	plain, err := o.Encode()
 	if err != nil {
@@ -286,7 +286,7 @@ func unseal(sealed []byte, ids []age.Identity) (o tlog.Opened, raw []byte, err e
 	r, err := age.Decrypt(bytes.NewReader(sealed), ids...)
 	var none *age.NoIdentityMatchError
 	if errors.As(err, &none) {
-		return o, nil, &problem{codeError, errors.New("the file is not for this key"), "name the private key of the public one that the operator was given"}
+		return o, nil, fail(codeError, errors.New("the file is not for this key"), "name the private key of the public one that the operator was given")
 	}
 	if err == nil {
 		raw, err = io.ReadAll(io.LimitReader(r, tlog.MaxOpened+1))
@@ -303,7 +303,7 @@ func unseal(sealed []byte, ids []age.Identity) (o tlog.Opened, raw []byte, err e
 // writeOpened fills a folder that has none of another log's files.
 func writeOpened(dir string, o tlog.Opened, raw []byte) error {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return &problem{codeError, fmt.Errorf("%s is not empty", dir), "name a folder that is empty, or not there yet"}
+		return fail(codeError, fmt.Errorf("%s is not empty", dir), "name a folder that is empty, or not there yet")
 	}
 	files, err := o.Bundles()
 	if err != nil {

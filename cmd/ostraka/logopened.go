@@ -19,7 +19,7 @@ import (
 func readOpened(dir string) (size uint64, all []logEntry, n names32, err error) {
 	raw, err := readBounded(filepath.Join(dir, tlog.PathOpened), tlog.MaxOpened)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil, n, &problem{codeError, fmt.Errorf("%s holds nothing that an operator opened", dir), "name the folder that `ostraka log read FILE FOLDER` wrote"}
+		return 0, nil, n, fail(codeError, fmt.Errorf("%s holds nothing that an operator opened", dir), "name the folder that `ostraka log read FILE FOLDER` wrote")
 	}
 	if err != nil {
 		return 0, nil, n, err
@@ -108,5 +108,5 @@ func openedEntry(dir, which string) (e logEntry, n names32, err error) {
 			return e, n, nil
 		}
 	}
-	return e, n, &problem{codeError, fmt.Errorf("no entry %s was opened", which), "`ostraka log list --folder " + dir + "` shows those that were"}
+	return e, n, fail(codeError, fmt.Errorf("no entry %s was opened", which), "`ostraka log list --folder "+dir+"` shows those that were")
 }

@@ -69,7 +69,7 @@ func (n names32) find(name string) ([]byte, error) {
 			return id[:], nil
 		}
 	}
-	return nil, &problem{codeError, fmt.Errorf("vault %q is not known to this node", name), "`ostraka vault list --local` shows the node's vaults; an id of 64 hex digits serves too"}
+	return nil, fail(codeError, fmt.Errorf("vault %q is not known to this node", name), "`ostraka vault list --local` shows the node's vaults; an id of 64 hex digits serves too")
 }
 
 // owners adds who has which key, as roster and charter say. Where there is neither yet, nobody is known.
@@ -294,7 +294,7 @@ func (a *app) logShowCommand() *cobra.Command {
 			}
 			if raw {
 				if len(e.Content) == 0 {
-					return &problem{codeError, errors.New("entry " + fmt.Sprint(e.index) + " has no body"), "`ostraka log show` without --raw shows the entry"}
+					return fail(codeError, errors.New("entry "+fmt.Sprint(e.index)+" has no body"), "`ostraka log show` without --raw shows the entry")
 				}
 				_, err := a.out.Write(e.Content)
 				return err

@@ -70,7 +70,7 @@ func (a *app) migrateStore(c *cobra.Command, to string, e node.EtcdSettings) err
 	}
 	n, err := node.MigrateStore(c.Context(), a.dir, next, a.migrating)
 	if errors.Is(err, store.ErrLocked) {
-		return &problem{codeError, err, "stop the node and all its replicas first: `ostraka node stop --dir " + a.dir + "`"}
+		return fail(codeError, err, "stop the node and all its replicas first: `ostraka node stop --dir "+a.dir+"`")
 	}
 	if err != nil {
 		return fmt.Errorf("move the store: %w", err)

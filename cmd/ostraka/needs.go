@@ -12,6 +12,7 @@ import (
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/cmd/cli"
 	"github.com/ostraka/ostraka/custody/backup/drill"
 	"github.com/ostraka/ostraka/custody/charter"
 )
@@ -130,7 +131,7 @@ func printLacks(w io.Writer, needs []client.Need) {
 	if len(needs) == 0 {
 		return
 	}
-	w = plainWriter{w}
+	w = cli.Writer{Writer: w}
 	fmt.Fprintf(w, "\nNot ready for the loss of machines or operators:\n")
 	for _, n := range needs {
 		fmt.Fprintf(w, "  LACKS: %s\n         next: %s\n", n.What, n.Do)

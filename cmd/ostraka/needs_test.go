@@ -75,7 +75,7 @@ func TestKeyIsNamed(t *testing.T) {
 	if d.print(&out); !strings.Contains(out.String(), "  key         4f0551c16e53 (") {
 		t.Errorf("it is shown as\n%s", out.String())
 	}
-	if p := explain(heldRefresh("treasury", "an emergency holds it")); p.code != codeNotReady || !strings.Contains(p.err.Error(), "makes no new shares now") || !strings.Contains(p.next, "sos status") {
+	if p := explain(heldRefresh("treasury", "an emergency holds it")); p.Code != codeNotReady || !strings.Contains(p.Err.Error(), "makes no new shares now") || !strings.Contains(p.Next, "sos status") {
 		t.Errorf("%+v", p)
 	}
 }

@@ -74,7 +74,7 @@ func (a *app) nodeInitCommand() *cobra.Command {
 				return err
 			}
 			if _, err := os.Stat(a.settings()); err == nil {
-				return &problem{codeError, fmt.Errorf("%s holds a node already", a.dir), "run it with `ostraka node run --dir " + a.dir + "`, or name another folder with --dir"}
+				return fail(codeError, fmt.Errorf("%s holds a node already", a.dir), "run it with `ostraka node run --dir "+a.dir+"`, or name another folder with --dir")
 			}
 			slot, err := slotOf(seal.MainSlot, with)
 			if err != nil {
@@ -158,7 +158,7 @@ func completeSettings(s *node.Settings, officers, rpcs []string) error {
 		s.Officers = append(s.Officers, key.String())
 	}
 	if dialable(*s) != nil {
-		return &problem{codeUsage, dialable(*s), "give --advertise HOST:PORT, which other nodes can dial"}
+		return fail(codeUsage, dialable(*s), "give --advertise HOST:PORT, which other nodes can dial")
 	}
 	if s.Metrics != "" {
 		host, _, err := net.SplitHostPort(s.Metrics)
@@ -230,7 +230,7 @@ func (a *app) nodeRunCommand() *cobra.Command {
 				return usage("--presign: %q is not hot, all or off", presigns)
 			}
 			if err := dialable(s); err != nil {
-				return &problem{codeUsage, err, "give --advertise HOST:PORT to `ostraka node init`, or set \"advertise\" in " + a.settings()}
+				return fail(codeUsage, err, "give --advertise HOST:PORT to `ostraka node init`, or set \"advertise\" in "+a.settings())
 			}
 			ctx, quit := context.WithCancel(c.Context())
 			defer quit()
@@ -247,13 +247,13 @@ func (a *app) nodeRunCommand() *cobra.Command {
 			ring := a.ring(given, false)
 			err = node.Run(ctx, a.dir, ring, log, node.Ready(ready), node.WithPresign(presigns), node.WithLocked(whole), node.WithServe(api.Serve(quit, log)), node.WithServeStandby(api.ServeStandby(log)))
 			if errors.Is(err, syscall.EADDRINUSE) {
-				return &problem{codeError, err, "stop what uses the port, or choose another one in " + a.settings()}
+				return fail(codeError, err, "stop what uses the port, or choose another one in "+a.settings())
 			}
 			if errors.Is(err, store.ErrCorrupt) || errors.As(err, new(*journal.DamageError)) {
-				return &problem{codeError, err, "keep the folder as it is; put an intact copy of " + filepath.Join(a.dir, "store") + " back (docs/operator.md: what follows from an older one), or have the other operators replace this one; `ostraka log fsck --dir " + a.dir + "` looks at all of the log"}
+				return fail(codeError, err, "keep the folder as it is; put an intact copy of "+filepath.Join(a.dir, "store")+" back (docs/operator.md: what follows from an older one), or have the other operators replace this one; `ostraka log fsck --dir "+a.dir+"` looks at all of the log")
 			}
 			if errors.Is(err, store.ErrLocked) {
-				return &problem{codeError, err, "this node runs already: `ostraka node status --dir " + a.dir + "` shows it, `ostraka node stop --dir " + a.dir + "` stops it"}
+				return fail(codeError, err, "this node runs already: `ostraka node status --dir "+a.dir+"` shows it, `ostraka node stop --dir "+a.dir+"` stops it")
 			}
 			return err
 		},

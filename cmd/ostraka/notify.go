@@ -120,7 +120,7 @@ func (a *app) addReceiver(r courier.Receiver) error {
 	}
 	all, err = courier.Add(all, r)
 	if errors.Is(err, courier.ErrListed) {
-		return &problem{codeError, err, fmt.Sprintf("`ostraka notify remove %s%s` takes it out first; its secret is made anew", r.Name, a.ofWatch())}
+		return fail(codeError, err, fmt.Sprintf("`ostraka notify remove %s%s` takes it out first; its secret is made anew", r.Name, a.ofWatch()))
 	}
 	if err != nil {
 		return err
@@ -238,7 +238,7 @@ func (a *app) notifyRemoveCommand() *cobra.Command {
 }
 
 func (a *app) unlisted(err error) error {
-	return &problem{codeError, err, "`ostraka notify list" + a.ofWatch() + "` shows those that are"}
+	return fail(codeError, err, "`ostraka notify list"+a.ofWatch()+"` shows those that are")
 }
 
 func (a *app) notifyTestCommand() *cobra.Command {
@@ -266,7 +266,7 @@ func (a *app) notifyTestCommand() *cobra.Command {
 			n := notify.Notice{ID: notify.ID(name, r.Name, "test "+now.Format(time.RFC3339Nano)), Type: notify.Test, Body: body}
 			answer, err := courier.Send(ctx, r, n)
 			if err != nil && answer.Status == 0 {
-				return &problem{codeNotReady, fmt.Errorf("send to %s: %w", r.URL, err), "check that the receiver runs, and its URL: `ostraka notify remove` and `add` set another"}
+				return fail(codeNotReady, fmt.Errorf("send to %s: %w", r.URL, err), "check that the receiver runs, and its URL: `ostraka notify remove` and `add` set another")
 			}
 			doc := struct {
 				Name   string `json:"name"`
@@ -282,7 +282,7 @@ func (a *app) notifyTestCommand() *cobra.Command {
 				}
 			})
 			if err != nil {
-				return &problem{codeError, fmt.Errorf("receiver %s did not take the notice: %w", r.Name, err), "see its answer: it may want another URL, or hold another secret"}
+				return fail(codeError, fmt.Errorf("receiver %s did not take the notice: %w", r.Name, err), "see its answer: it may want another URL, or hold another secret")
 			}
 			return shown
 		},

@@ -189,7 +189,7 @@ func (a *app) trust(roster string) (t client.Trust, err error) {
 	}
 	x, err := all.Get(a.context)
 	if err != nil {
-		return t, &problem{codeError, err, next}
+		return t, fail(codeError, err, next)
 	}
 	for _, n := range x.Nodes {
 		t.Identities = append(t.Identities, n.Identity)

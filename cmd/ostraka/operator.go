@@ -56,7 +56,7 @@ func (a *app) joinCommand() *cobra.Command {
 		Use: "join LINE", Short: "Take an invitation", Args: exactly("LINE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if _, err := circle.ParseInvitation(args[0]); err != nil {
-				return &problem{codeUsage, err, "give the whole line that `ostraka operator invite` printed, in quotes"}
+				return fail(codeUsage, err, "give the whole line that `ostraka operator invite` printed, in quotes")
 			}
 			ctx, cancel := a.within(c.Context(), 30*time.Second)
 			defer cancel()

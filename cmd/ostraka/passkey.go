@@ -39,9 +39,9 @@ func (a *app) page(origin string) (*console.Page, error) {
 	s, err := console.Open(origin)
 	switch {
 	case errors.Is(err, console.ErrOrigin):
-		return nil, &problem{codeError, err, "make a passkey of this machine's own pages with `ostraka person passkey NAME`, and let the charter list it"}
+		return nil, fail(codeError, err, "make a passkey of this machine's own pages with `ostraka person passkey NAME`, and let the charter list it")
 	case errors.Is(err, console.ErrTaken):
-		return nil, &problem{codeError, err, "end that program, or another run of this one, and try again; a passkey's port stands in its line"}
+		return nil, fail(codeError, err, "end that program, or another run of this one, and try again; a passkey's port stands in its line")
 	case err != nil:
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (a *app) passkeySigner(k signet.Key) *client.Signer {
 		}
 		armored, err := s.Sign(ctx, k, verb, message, shown)
 		if err != nil && ctx.Err() == nil {
-			err = &problem{codeUnverified, err, "nothing was submitted; see that the browser shows the page whose address this program prints, and run the command again"}
+			err = fail(codeUnverified, err, "nothing was submitted; see that the browser shows the page whose address this program prints, and run the command again")
 		}
 		return armored, err
 	})
@@ -209,7 +209,7 @@ func (a *app) makePasskey(ctx context.Context, name, origin string) error {
 		return &client.UnsignedError{Who: "the page", Err: ctx.Err()}
 	}
 	if err != nil {
-		return &problem{codeUnverified, err, "run the command again, with an authenticator that asks for a PIN, a finger or a face"}
+		return fail(codeUnverified, err, "run the command again, with an authenticator that asks for a PIN, a finger or a face")
 	}
 	return a.show(passkeyDocument{name, k.String(), k.Fingerprint(), origin}, func(w io.Writer) {
 		fmt.Fprintf(w, "%s %s\n", k, name)

@@ -44,7 +44,7 @@ func TestPasskeyOf(t *testing.T) {
 		one.Vault.Approvers = []charter.Person{{Name: "carol", Keys: x.keys}}
 		got, err := passkeyOf(one, own)
 		var p *problem
-		if x.code == codeDone && (err != nil || !got.Equal(here)) || x.code != codeDone && (!errors.As(err, &p) || p.code != x.code) {
+		if x.code == codeDone && (err != nil || !got.Equal(here)) || x.code != codeDone && (!errors.As(err, &p) || p.Code != x.code) {
 			t.Errorf("%s: %s, %v", x.name, got, err)
 		}
 	}
@@ -62,7 +62,7 @@ func TestKeyFilesOfOtherKinds(t *testing.T) {
 		return a.signer(t.Context())
 	}
 	var p *problem
-	if _, err := signer(signettest.NewWallet("carol").Line()); err == nil || !strings.Contains(explain(err).next, "--wallet-signature") {
+	if _, err := signer(signettest.NewWallet("carol").Line()); err == nil || !strings.Contains(explain(err).Next, "--wallet-signature") {
 		t.Errorf("a wallet: %v", err)
 	}
 	away := signettest.NewPasskey(statement.Passkey256, "away")
@@ -75,7 +75,7 @@ func TestKeyFilesOfOtherKinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Sign(t.Context(), signet.Makes(statement.Hello), text.Bytes()); !errors.As(err, &p) || !strings.Contains(p.next, "ostraka person passkey") {
+	if _, err := s.Sign(t.Context(), signet.Makes(statement.Hello), text.Bytes()); !errors.As(err, &p) || !strings.Contains(p.Next, "ostraka person passkey") {
 		t.Errorf("an operator's site: %v", err)
 	}
 }

@@ -167,7 +167,7 @@ func publicKey(n int, given string) (signet.Key, error) {
 	const ask = "nothing was changed; give the public key: of SSH the file that ends in .pub, of a passkey the line that `ostraka person passkey` printed, of a wallet \"eip712 0x…\""
 	which := fmt.Sprintf("--public-key, number %d", n)
 	wrong := func(format string, args ...any) (signet.Key, error) {
-		return signet.Key{}, &problem{codeUsage, fmt.Errorf("%s: "+format, append([]any{which}, args...)...), ask}
+		return signet.Key{}, fail(codeUsage, fmt.Errorf("%s: "+format, append([]any{which}, args...)...), ask)
 	}
 	if private(given) {
 		return wrong("it is a private key, which nobody but its owner may hold: who can read this machine's history has seen it")

@@ -73,7 +73,7 @@ func TestNothingHostileIsPrinted(t *testing.T) {
 	seen(t, "log check", took())
 	a.say("note: %s %v %d", hostile, fmt.Errorf("%w: %s", errors.New(hostile), hostile), 1)
 	seen(t, "say", took())
-	a.fail(a.root(), &problem{codeError, errors.Join(errors.New(hostile), fmt.Errorf("second")), hostile})
+	a.fails(a.root(), fail(codeError, errors.Join(errors.New(hostile), fmt.Errorf("second")), hostile))
 	if text := took(); strings.Count(text, "\n") != 2 {
 		t.Errorf("an error has %d lines: %q", strings.Count(text, "\n"), text)
 	} else {

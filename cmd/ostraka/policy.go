@@ -59,7 +59,7 @@ func (a *app) policyTestCommand() *cobra.Command {
 			}
 			docs, failed, err := runCases(p, d, cases)
 			if err != nil {
-				return &problem{codeError, fmt.Errorf("%s: %w", file, err), "mend the cases; names are those of the charter, and docs/policy.md lists the operations"}
+				return fail(codeError, fmt.Errorf("%s: %w", file, err), "mend the cases; names are those of the charter, and docs/policy.md lists the operations")
 			}
 			doc := struct {
 				Cases  []caseDocument `json:"cases"`
@@ -85,7 +85,7 @@ func readCases(file string) ([]policy.Case, error) {
 		}
 		err = fmt.Errorf("%s: %w", file, err)
 	}
-	return nil, &problem{codeError, err, "`ostraka policy test --help` and docs/policy.md show a file of cases to start from"}
+	return nil, fail(codeError, err, "`ostraka policy test --help` and docs/policy.md show a file of cases to start from")
 }
 
 // runCases asks the rules about every case. The error names all cases that cannot be asked about.

@@ -11,51 +11,29 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/cmd/cli"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/node/seal"
 )
 
-// Exit codes.
+// Words of the room cmd/cli that stand all over this one.
 const (
-	codeDone       = 0
-	codeError      = 1
-	codeUsage      = 2
-	codeRefused    = 3 // by policy, rules or the state of an intent
-	codeUnverified = 4 // what was shown does not hold
-	codeNotReady   = 5 // too few nodes, or they wait for something
+	codeDone       = cli.Done
+	codeError      = cli.Failed
+	codeUsage      = cli.Misused
+	codeRefused    = cli.WasRefused
+	codeUnverified = cli.DoesNotHold
+	codeNotReady   = cli.IsNotReady
 )
 
-// A problem is an error with its exit code and what to do next.
-type problem struct {
-	code int
-	err  error
-	next string
-}
+type problem = cli.Problem
 
-func (p *problem) Error() string { return p.err.Error() }
-func (p *problem) Unwrap() error { return p.err }
+var (
+	fail, usage, refused, notReady, unverified = cli.Fail, cli.Usage, cli.Refused, cli.NotReady, cli.Unverified
 
-type errorDocument struct {
-	Code    int    `json:"code"`
-	Message string `json:"message"`
-	Next    string `json:"next,omitempty"`
-}
-
-func usage(format string, args ...any) error {
-	return &problem{code: codeUsage, err: fmt.Errorf(format, args...)}
-}
-
-func refused(next, format string, args ...any) error {
-	return &problem{codeRefused, fmt.Errorf(format, args...), next}
-}
-
-func notReady(next, format string, args ...any) error {
-	return &problem{codeNotReady, fmt.Errorf(format, args...), next}
-}
-
-func unverified(next, format string, args ...any) error {
-	return &problem{codeUnverified, fmt.Errorf(format, args...), next}
-}
+	exactly, none, writeLine, writeDocument = cli.Exactly, cli.None, cli.WriteLine, cli.WriteDocument
+	line, oneLine, plainText, sentence      = cli.Line, cli.OneLine, cli.PlainText, cli.Sentence
+)
 
 var classCodes = map[client.Class]int{
 	client.Failed: codeError, client.Refused: codeRefused, client.Unverified: codeUnverified, client.NotReady: codeNotReady,
@@ -66,15 +44,15 @@ func explain(err error) *problem {
 	var p *problem
 	// Of several slots, one whose secret was given and is wrong says more than one whose secret was not given.
 	if none := new(seal.NoSlotError); errors.As(err, &none) && sealNext(err) != "" {
-		return &problem{codeError, plain(err), sealNext(err)}
+		return fail(codeError, plain(err), sealNext(err))
 	}
 	if errors.As(err, &p) {
-		return &problem{p.code, plain(err), p.next}
+		return fail(p.Code, plain(err), p.Next)
 	}
 	if strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "required flag") {
-		return &problem{codeUsage, err, ""}
+		return fail(codeUsage, err, "")
 	}
-	out := &problem{classCodes[client.Classify(err)], plain(err), ""}
+	out := fail(classCodes[client.Classify(err)], plain(err), "")
 	var identity *client.IdentityError
 	var difference *client.Difference
 	var nodes *client.NodesError
@@ -85,47 +63,47 @@ func explain(err error) *problem {
 	var outside *client.OutsideError
 	switch {
 	case errors.As(err, &unsigned):
-		out.next = "run the command again, and touch or confirm the key when it asks"
-		out.err = unsigned
+		out.Next = "run the command again, and touch or confirm the key when it asks"
+		out.Err = unsigned
 		if errors.Is(unsigned, context.Canceled) {
-			out.code, out.err = codeError, fmt.Errorf("interrupted: %w", unsigned)
+			out.Code, out.Err = codeError, fmt.Errorf("interrupted: %w", unsigned)
 		}
 	case errors.Is(err, context.Canceled):
-		out.code, out.err, out.next = codeError, errors.New("interrupted"), "run the command again: nothing that was submitted is lost"
+		out.Code, out.Err, out.Next = codeError, errors.New("interrupted"), "run the command again: nothing that was submitted is lost"
 	case sealNext(err) != "":
-		out.next = sealNext(err)
+		out.Next = sealNext(err)
 	case errors.As(err, &identity):
-		out.next = "ask the operator by telephone which identity its node has; sign nothing until it is clear"
+		out.Next = "ask the operator by telephone which identity its node has; sign nothing until it is clear"
 	case errors.As(err, &difference):
-		out.next = "sign nothing; tell the operators named here and compare the copies with them"
+		out.Next = "sign nothing; tell the operators named here and compare the copies with them"
 	case errors.As(err, &closed):
-		out.next = fmt.Sprintf("`ostraka tx explain %.8s` shows each node's rule and reason; what is right can be proposed anew", closed.Case.ID().String())
+		out.Next = fmt.Sprintf("`ostraka tx explain %.8s` shows each node's rule and reason; what is right can be proposed anew", closed.Case.ID().String())
 	case errors.As(err, &rules):
-		out.next = "`ostraka vault show NAME` shows what the vault allows, and whom"
+		out.Next = "`ostraka vault show NAME` shows what the vault allows, and whom"
 	case errors.Is(err, client.ErrMalformed):
-		out.code = codeUsage
+		out.Code = codeUsage
 	case errors.Is(err, client.ErrNoRoster):
-		out.next = "an officer of every operator runs `ostraka operator accept`; `ostraka node status` shows the circle once all have"
+		out.Next = "an officer of every operator runs `ostraka operator accept`; `ostraka node status` shows the circle once all have"
 	case errors.As(err, &early):
-		out.next = "`ostraka vault show NAME` shows what the vault waits for"
+		out.Next = "`ostraka vault show NAME` shows what the vault waits for"
 	case errors.Is(err, client.ErrNoKey):
-		out.next = "give --key FILE, or add the key to the ssh-agent with `ssh-add`"
+		out.Next = "give --key FILE, or add the key to the ssh-agent with `ssh-add`"
 	case errors.As(err, &outside):
-		out.next = "read with an SSH key that the circle lists, and hand the wallet's answer in: `ostraka tx approve --typed-data FILE`, then `--wallet-signature HEX`"
+		out.Next = "read with an SSH key that the circle lists, and hand the wallet's answer in: `ostraka tx approve --typed-data FILE`, then `--wallet-signature HEX`"
 	case errors.Is(err, client.ErrUnknown):
-		out.next = "check the name, and with `ostraka context list` that you talk to the right circle"
+		out.Next = "check the name, and with `ostraka context list` that you talk to the right circle"
 	case errors.Is(err, intent.ErrExpired):
-		out.next = "propose the transaction anew"
-	case errors.As(err, &nodes) && out.code == codeNotReady && len(nodes.Failures) > 0:
-		out.next = fmt.Sprintf("bring back %s, or check the addresses with `ostraka context list`, and try again", strings.Join(slices.Sorted(slices.Values(nodes.Nodes())), ", "))
+		out.Next = "propose the transaction anew"
+	case errors.As(err, &nodes) && out.Code == codeNotReady && len(nodes.Failures) > 0:
+		out.Next = fmt.Sprintf("bring back %s, or check the addresses with `ostraka context list`, and try again", strings.Join(slices.Sorted(slices.Values(nodes.Nodes())), ", "))
 	case stranger(err):
-		out.next = "use the key that the circle lists for you: --key FILE"
-	case out.code == codeError && errors.Is(err, fs.ErrNotExist):
-		out.next = "check the file's name, and the folder that you are in"
-	case out.code == codeUnverified:
-		out.next = "sign nothing; tell the operator of the node named here"
-	case out.code == codeNotReady:
-		out.next = "try again in a while; `ostraka doctor` shows what an operator's node waits for"
+		out.Next = "use the key that the circle lists for you: --key FILE"
+	case out.Code == codeError && errors.Is(err, fs.ErrNotExist):
+		out.Next = "check the file's name, and the folder that you are in"
+	case out.Code == codeUnverified:
+		out.Next = "sign nothing; tell the operator of the node named here"
+	case out.Code == codeNotReady:
+		out.Next = "try again in a while; `ostraka doctor` shows what an operator's node waits for"
 	}
 	return out
 }

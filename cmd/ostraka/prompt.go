@@ -85,7 +85,7 @@ func (a *app) typedSecret(name, what string, twice bool) (secret.Bytes, error) {
 		if errors.Is(err, context.Canceled) {
 			return err
 		}
-		return &problem{codeUsage, fmt.Errorf("read the %s: %w", plainName(name), err), nextPassFile}
+		return fail(codeUsage, fmt.Errorf("read the %s: %w", plainName(name), err), nextPassFile)
 	}
 	first, err := a.askSecret(name + " of " + what + ": ")
 	if err != nil {
@@ -139,10 +139,10 @@ func wholeFile(path, what, flag string, most int64) (secret.Bytes, error) {
 		if orVariable(flag) != "" {
 			next += "; without either it is asked for"
 		}
-		return secret.Bytes{}, &problem{codeError, fmt.Errorf("read the %s: %w", what, err), next}
+		return secret.Bytes{}, fail(codeError, fmt.Errorf("read the %s: %w", what, err), next)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return secret.Bytes{}, &problem{codeError, fmt.Errorf("%s file %s is open to other users", what, path), "run `chmod 600 " + path + "`"}
+		return secret.Bytes{}, fail(codeError, fmt.Errorf("%s file %s is open to other users", what, path), "run `chmod 600 "+path+"`")
 	}
 	if info.Size() > most {
 		return secret.Bytes{}, fmt.Errorf("%s file %s has %d bytes, at most %d are allowed", what, path, info.Size(), most)
@@ -189,7 +189,7 @@ func (a *app) confirmBy(yes bool, question, said, word string) error {
 		return err
 	}
 	if string(bytes.TrimSpace(line)) != word {
-		return &problem{codeError, errors.New("not confirmed: nothing was done"), ""}
+		return fail(codeError, errors.New("not confirmed: nothing was done"), "")
 	}
 	return nil
 }

@@ -177,7 +177,7 @@ func submitted(ctx context.Context, id statement.ID, taken bool, err error) erro
 	case err == nil:
 		return nil
 	case errors.Is(ctx.Err(), context.Canceled):
-		return &problem{codeError, errors.New("interrupted"), next}
+		return fail(codeError, errors.New("interrupted"), next)
 	case client.Classify(err) == client.NotReady && !errors.As(err, &explained):
 		return notReady(next, "%w", err)
 	}
@@ -370,11 +370,11 @@ func followed(id statement.ID, c *client.Case, err error) error {
 	case err != nil:
 		return err
 	case c.State() == "failed":
-		return &problem{codeError, fmt.Errorf("transaction %s failed: the chain undid it and kept the fee", c.Signed.Hash), "look the transaction up on the chain"}
+		return fail(codeError, fmt.Errorf("transaction %s failed: the chain undid it and kept the fee", c.Signed.Hash), "look the transaction up on the chain")
 	case c.State() == "replaced":
-		return &problem{codeError,
+		return fail(codeError,
 			fmt.Errorf("transaction %s was replaced: the account has used its nonce %d for another transaction, so that this one is never carried out", c.Signed.Hash, c.Tx.Facts().Nonce),
-			fmt.Sprintf("`ostraka tx list` shows what else was signed; propose it anew if it is still wanted; `ostraka tx show %.8s` shows this one", id.String())}
+			fmt.Sprintf("`ostraka tx list` shows what else was signed; propose it anew if it is still wanted; `ostraka tx show %.8s` shows this one", id.String()))
 	}
 	return nil
 }

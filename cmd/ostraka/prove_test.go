@@ -56,7 +56,7 @@ func TestSenderOf(t *testing.T) {
 		{charter.SuiteECDSA, "eip155:1", "ops/main/4294967296", "no address's index"},
 	} {
 		_, err := senderOf(context.Background(), &client.Circle{}, vaultOfTwo(), c.suite, c.chain, c.account)
-		if p := explain(err); err == nil || p.code != codeUsage || !strings.Contains(err.Error(), c.want) {
+		if p := explain(err); err == nil || p.Code != codeUsage || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}

@@ -400,7 +400,7 @@ func (a *app) providerRunCommand() *cobra.Command {
 				}{filepath.Join(a.dir, provider.SocketName)}, func(io.Writer) {})
 			})
 			if errors.Is(err, provider.ErrRuns) {
-				return &problem{codeError, err, "`ostraka provider status --dir " + a.dir + "` shows it"}
+				return fail(codeError, err, "`ostraka provider status --dir "+a.dir+"` shows it")
 			}
 			return err
 		},

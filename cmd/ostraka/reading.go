@@ -107,9 +107,9 @@ func unreadable(places []string, why []error) error {
 // afterSilence says what to do when nothing could be read.
 func afterSilence(err error) error {
 	if published.Late(err) || errors.Is(err, context.DeadlineExceeded) {
-		return &problem{codeError, err, "give it more time with --timeout and --max-time, or check with a browser whether the addresses answer"}
+		return fail(codeError, err, "give it more time with --timeout and --max-time, or check with a browser whether the addresses answer")
 	}
-	return &problem{codeError, err, peopleNext}
+	return fail(codeError, err, peopleNext)
 }
 
 // counted is a number with its noun; plural is the noun alone.
@@ -129,13 +129,13 @@ func newOrOwn(dir, what string, may func(name string) bool, marks ...string) err
 	case errors.Is(err, os.ErrNotExist):
 		return nil
 	case err != nil:
-		return &problem{codeError, err, "name a folder that you may write"}
+		return fail(codeError, err, "name a folder that you may write")
 	case !info.IsDir():
 		return usage("%s is a file: name a folder", dir)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return &problem{codeError, err, "name a folder that you may write"}
+		return fail(codeError, err, "name a folder that you may write")
 	}
 	for _, mark := range marks {
 		if _, err := os.Stat(filepath.Join(dir, mark)); err == nil {
@@ -143,7 +143,7 @@ func newOrOwn(dir, what string, may func(name string) bool, marks ...string) err
 		}
 	}
 	if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return !may(e.Name()) }) {
-		return &problem{codeError, fmt.Errorf("%s is not empty and holds no %s", dir, what), "name a new folder"}
+		return fail(codeError, fmt.Errorf("%s is not empty and holds no %s", dir, what), "name a new folder")
 	}
 	return nil
 }

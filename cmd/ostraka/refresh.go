@@ -134,9 +134,9 @@ func pickVault(all []*v1.Vault, name string) (*v1.Vault, error) {
 	case len(keyed) == 1:
 		return keyed[0], nil
 	case len(named) > 1:
-		return nil, &problem{codeError, fmt.Errorf("%d vaults are called %q at this node: %s", len(named), name, strings.Join(ids, ", ")), "ask the other operators which one is meant, and give the first 8 digits of its id"}
+		return nil, fail(codeError, fmt.Errorf("%d vaults are called %q at this node: %s", len(named), name, strings.Join(ids, ", ")), "ask the other operators which one is meant, and give the first 8 digits of its id")
 	}
-	return nil, &problem{codeError, fmt.Errorf("vault %q is not known to this node; it knows: %s", name, strings.Join(names, ", ")), "`ostraka vault list --local` shows the node's vaults"}
+	return nil, fail(codeError, fmt.Errorf("vault %q is not known to this node; it knows: %s", name, strings.Join(names, ", ")), "`ostraka vault list --local` shows the node's vaults")
 }
 
 // awaitEpochs follows new shares until a later epoch of every suite is in force here.

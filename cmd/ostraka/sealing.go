@@ -140,8 +140,8 @@ func (a *app) asked(n keys.Need, file, flag string, made bool) (secret.Bytes, er
 	}
 	b, err := a.typedSecret(what, of, made)
 	var p *problem
-	if errors.As(err, &p) && p.next == nextPassFile {
-		return b, &problem{p.code, fmt.Errorf("%w: %w", seal.ErrNoSecret, p.err), "give " + flag + " FILE" + orVariable(flag)}
+	if errors.As(err, &p) && p.Next == nextPassFile {
+		return b, fail(p.Code, fmt.Errorf("%w: %w", seal.ErrNoSecret, p.Err), "give "+flag+" FILE"+orVariable(flag))
 	}
 	return b, err
 }
@@ -159,7 +159,7 @@ func orVariable(flag string) string {
 // secretOfFile is a secret that nobody types.
 func secretOfFile(n keys.Need, file, flag, variable string) (secret.Bytes, error) {
 	if file == "" {
-		return secret.Bytes{}, &problem{codeUsage, fmt.Errorf("%w: no %s", seal.ErrNoSecret, n.Secret), "give " + flag + " FILE, or set $" + variable}
+		return secret.Bytes{}, fail(codeUsage, fmt.Errorf("%w: no %s", seal.ErrNoSecret, n.Secret), "give "+flag+" FILE, or set $"+variable)
 	}
 	return wholeFile(file, string(n.Secret), flag, age.MaxIdentity)
 }

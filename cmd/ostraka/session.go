@@ -116,7 +116,7 @@ func (a *app) sessionExplainCommand() *cobra.Command {
 			}
 		}
 		if len(fit) == 0 {
-			return &problem{codeError, fmt.Errorf("session %q: %w", args[0], client.ErrUnknown), "`ostraka session list` shows the sessions; nodes forget old ones"}
+			return fail(codeError, fmt.Errorf("session %q: %w", args[0], client.ErrUnknown), "`ostraka session list` shows the sessions; nodes forget old ones")
 		}
 		doc := struct {
 			Views []sessionDocument `json:"views"`

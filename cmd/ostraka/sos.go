@@ -153,9 +153,9 @@ func unplanned(err error, vault string, vaults []client.Vault) error {
 		names = append(names, v.Name)
 	}
 	if len(names) > 0 {
-		return &problem{codeError, fmt.Errorf("no vault is called %.64q; there are: %s", vault, strings.Join(names, ", ")), "`ostraka vault list` shows your vaults, `ostraka sos status` those with an SOS plan"}
+		return fail(codeError, fmt.Errorf("no vault is called %.64q; there are: %s", vault, strings.Join(names, ", ")), "`ostraka vault list` shows your vaults, `ostraka sos status` those with an SOS plan")
 	}
-	return &problem{codeError, err, "check the name with `ostraka sos status`, which shows every vault that has a plan: the charter of any other names no `rescue`"}
+	return fail(codeError, err, "check the name with `ostraka sos status`, which shows every vault that has a plan: the charter of any other names no `rescue`")
 }
 
 // hand shows a statement, asks, signs it, and hands it to every node.

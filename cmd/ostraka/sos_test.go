@@ -18,7 +18,7 @@ import (
 
 // An id of which the node has no request was not answered: that is no success.
 func TestUnheard(t *testing.T) {
-	if err := unheard([]string{"12345678"}, nil); err == nil || explain(err).code != codeError || !strings.Contains(err.Error(), "12345678") || explain(err).next == "" {
+	if err := unheard([]string{"12345678"}, nil); err == nil || explain(err).Code != codeError || !strings.Contains(err.Error(), "12345678") || explain(err).Next == "" {
 		t.Errorf("an unknown id: %v", err)
 	}
 	if err := unheard([]string{"12345678"}, []aliveRequest{{Request: "1234567890"}}); err != nil {
@@ -38,7 +38,7 @@ func TestNothingListed(t *testing.T) {
 		err  error
 		want string
 	}{{none, "names no protective call"}, {other, "it names: halt"}, {place, "it lists none; a place"}} {
-		if p := explain(c.err); p.code != codeRefused || !strings.Contains(p.Error(), c.want) || p.next == "" {
+		if p := explain(c.err); p.Code != codeRefused || !strings.Contains(p.Error(), c.want) || p.Next == "" {
 			t.Errorf("%q: %+v", c.want, p)
 		}
 	}
@@ -60,7 +60,7 @@ func TestUnplanned(t *testing.T) {
 		{"treasury", nil, codeError, `vault "treasury" with an SOS plan: no node that answered knows it; there are: cellar`},
 	} {
 		p := explain(unplanned(err, c.name, c.vaults))
-		if p.code != c.code || p.Error() != c.want || p.next == "" {
+		if p.Code != c.code || p.Error() != c.want || p.Next == "" {
 			t.Errorf("%s of %d vaults: %+v", c.name, len(c.vaults), p)
 		}
 	}
@@ -170,11 +170,11 @@ func TestRefusedBeforeItIsSigned(t *testing.T) {
 	r := client.Rescue{Name: "treasury", Triggers: []string{"legal", "silence"}, Guardians: []string{"g1", "g2"}, Operators: []string{"acme"}, Seats: []client.Seat{{Name: "g1", Party: [16]byte{1}}, {Name: "g2", Party: [16]byte{2}}}}
 	p := pen{role: act.Guardian, as: "g1", party: [16]byte{2}}
 	for want, err := range map[string]error{"give --contact": p.reached("silence", nil), "it has: legal, silence": served(r, "compromise")} {
-		if e := explain(err); err == nil || e.code != codeUsage || !strings.Contains(e.Error(), want) {
+		if e := explain(err); err == nil || e.Code != codeUsage || !strings.Contains(e.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
-	if err := p.known(r); err == nil || explain(err).code != codeRefused || !strings.Contains(err.Error(), "the key file is g2's") {
+	if err := p.known(r); err == nil || explain(err).Code != codeRefused || !strings.Contains(err.Error(), "the key file is g2's") {
 		t.Errorf("another guardian's name: %v", err)
 	}
 	p.as = "g2"
@@ -193,7 +193,7 @@ func TestStatusInAnEmergency(t *testing.T) {
 	}
 	q := client.RescueRequest{Request: act.Request{Subjects: []string{"cora"}}}
 	r := client.Rescue{Name: "treasury", Views: []client.RescueView{view("acme"), view("bolt")}}
-	if err := sosAlarm([]client.Rescue{r}, nil, time.Now()); err == nil || explain(err).code != codeNotReady || !strings.Contains(err.Error(), "NOT READY at acme") {
+	if err := sosAlarm([]client.Rescue{r}, nil, time.Now()); err == nil || explain(err).Code != codeNotReady || !strings.Contains(err.Error(), "NOT READY at acme") {
 		t.Errorf("without an emergency: %v", err)
 	}
 	for state, code := range map[string]int{"armed": codeNotReady, "contest": codeDone, "active": codeNotReady} {
@@ -205,7 +205,7 @@ func TestStatusInAnEmergency(t *testing.T) {
 			t.Errorf("%s: %s", state, out)
 		}
 		err := sosAlarm([]client.Rescue{r}, nil, time.Now())
-		if got := err == nil; got != (code == codeDone) || err != nil && (explain(err).code != code || !strings.Contains(err.Error(), "waits for people")) {
+		if got := err == nil; got != (code == codeDone) || err != nil && (explain(err).Code != code || !strings.Contains(err.Error(), "waits for people")) {
 			t.Errorf("%s: %v", state, err)
 		}
 	}
@@ -228,7 +228,7 @@ func TestLateAndEarly(t *testing.T) {
 	}
 	r := client.Rescue{Name: "treasury", Requests: []client.RescueRequest{q}}
 	err := unlocked(r, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
-	if p := explain(err); p.code != codeNotReady || !strings.Contains(p.Error(), "at about 2026-03-01T12:01:30Z (in 1m30s)") {
+	if p := explain(err); p.Code != codeNotReady || !strings.Contains(p.Error(), "at about 2026-03-01T12:01:30Z (in 1m30s)") {
 		t.Errorf("a closing in ACTIVE: %v", err)
 	}
 }
@@ -236,7 +236,7 @@ func TestLateAndEarly(t *testing.T) {
 // What a node cannot name a committee for yet is not ready, with what to do; it is not refused.
 func TestUnactivated(t *testing.T) {
 	for text, next := range map[string]string{rescue.ErrAllFresh.Error(): "ostraka sos sweep", "key 12: " + rescue.ErrCarried.Error() + ": x": "--instead", "no SOS request of the vault is ACTIVE on this node": "it is activated when its delay is over", "bolt has not announced its key": "run it again"} {
-		if p := explain(unactivated(connect.NewError(connect.CodeFailedPrecondition, errors.New(text)))); p.code != codeNotReady || !strings.Contains(p.next, next) {
+		if p := explain(unactivated(connect.NewError(connect.CodeFailedPrecondition, errors.New(text)))); p.Code != codeNotReady || !strings.Contains(p.Next, next) {
 			t.Errorf("%s: %+v", text, p)
 		}
 	}

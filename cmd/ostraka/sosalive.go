@@ -123,7 +123,7 @@ func unheard(args []string, found []aliveRequest) error {
 	if len(args) == 0 || len(found) > 0 {
 		return nil
 	}
-	return &problem{codeError, fmt.Errorf("your node has no request %.80q that calls this operator lost", args[0]), "`ostraka sos alive` shows all that it has, `ostraka sos status` what the other nodes have; one that your node does not have yet you answer with --request FILE --out FILE"}
+	return fail(codeError, fmt.Errorf("your node has no request %.80q that calls this operator lost", args[0]), "`ostraka sos alive` shows all that it has, `ostraka sos status` what the other nodes have; one that your node does not have yet you answer with --request FILE --out FILE")
 }
 
 func (d aliveDocument) print(w io.Writer) {

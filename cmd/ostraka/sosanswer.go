@@ -12,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/client/appeal"
 	"github.com/ostraka/ostraka/client/carry"
+	"github.com/ostraka/ostraka/cmd/cli"
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/sos/plan"
@@ -82,7 +83,7 @@ func (a *app) sosAnswer(p *pen, o answering) error {
 	// Before anything else: from its first sight on the delay runs, whoever asks.
 	seen, err := diary.FirstSeen(x.Request.ID, now)
 	if err != nil {
-		return &problem{codeError, err, "the folder of the key file must be writable: copy the file to a stick that is"}
+		return fail(codeError, err, "the folder of the key file must be writable: copy the file to a stick that is")
 	}
 	printAsked(a.err, x, seen, now)
 	if err := early(x, seen, now); err != nil {
@@ -134,7 +135,7 @@ func replaceable(path string, key []byte) error {
 		return err
 	}
 	if !carry.IsContribution(raw) || isGuardianFile(raw) || string(raw) == string(key) {
-		return &problem{codeError, fmt.Errorf("%s is there, and no contribution: it is not written over", path), "name another file"}
+		return fail(codeError, fmt.Errorf("%s is there, and no contribution: it is not written over", path), "name another file")
 	}
 	return nil
 }
@@ -273,7 +274,7 @@ func (a *app) agree(p *pen, o answering, x appeal.Asked, g plan.Guardian) error 
 }
 
 func printAsked(w io.Writer, x appeal.Asked, seen, now time.Time) {
-	w = plainWriter{w}
+	w = cli.Writer{Writer: w}
 	q, p := x.Request, x.Plan
 	fmt.Fprintf(w, "%s: you are asked to help bring back vault %s.\n", map[bool]string{true: "DRILL", false: "REAL"}[q.Drill], p.Name)
 	fmt.Fprintf(w, "  circle     %s\n  charter    %s (version %d)\n  request    %s, by %s %s, %s\n", x.Charter().Circle, q.Charter, x.Charter().Version, q.ID, q.Role, q.By, statement.FormatTime(q.Created))

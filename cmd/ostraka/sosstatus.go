@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/cmd/cli"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -131,7 +132,7 @@ func sosPick(all []client.Rescue, args []string) ([]client.Rescue, error) {
 	}
 	r, q, err := client.FindRequest(all, args[0])
 	if err != nil {
-		return nil, &problem{codeError, err, "`ostraka sos status` shows all of them"}
+		return nil, fail(codeError, err, "`ostraka sos status` shows all of them")
 	}
 	r.Requests = []client.RescueRequest{q}
 	return []client.Rescue{r}, nil
@@ -303,7 +304,7 @@ func about(text string, names []string) bool {
 
 // printNeeds shows what a node says is missing, and what to do about it.
 func printNeeds(w io.Writer, v client.RescueView, lost []string) {
-	w = plainWriter{w}
+	w = cli.Writer{Writer: w}
 	said, left := map[string]bool{}, 0
 	for _, n := range v.Needs {
 		said[n.What] = true
@@ -339,7 +340,7 @@ func muted(q client.RescueRequest) (lines []string) {
 
 // printRequest shows a request, node by node.
 func printRequest(w io.Writer, r client.Rescue, q client.RescueRequest) {
-	w = plainWriter{w}
+	w = cli.Writer{Writer: w}
 	fmt.Fprintf(w, "request %s of vault %s: %s of %s, by %s %s\n", q.ID.Short(), r.Name, q.Trigger, strings.Join(q.Subjects, ", "), q.Role, q.By)
 	fmt.Fprintf(w, "  reason: %q\n", q.Reason)
 	for _, v := range q.Views {

@@ -15,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/client/onchain"
+	"github.com/ostraka/ostraka/cmd/cli"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -131,7 +132,7 @@ func (a *app) sosSweep(c context.Context, s *sweep, vault string) error {
 		if s.dry || len(doc.Lines) == 0 {
 			return a.show(doc, doc.print)
 		}
-		doc.print(plainWriter{a.err})
+		doc.print(cli.Writer{Writer: a.err})
 		if err := a.confirm(s.yes, fmt.Sprintf("Sign and propose %d transfers, one after the other?", len(doc.Lines))); err != nil {
 			return err
 		}

@@ -446,7 +446,7 @@ func (a *app) verifyCommand() *cobra.Command {
 				return afterSilence(err)
 			}
 			if errors.Is(err, context.DeadlineExceeded) {
-				return &problem{codeUnverified, errors.New("the time ran out before all that was fetched was verified"), "give it more with --timeout"}
+				return fail(codeUnverified, errors.New("the time ran out before all that was fetched was verified"), "give it more with --timeout")
 			}
 			if err != nil {
 				return err

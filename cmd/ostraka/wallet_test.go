@@ -46,7 +46,7 @@ func TestFromWallet(t *testing.T) {
 		t.Helper()
 		_, _, err := fromWallet(one, verb, answer)
 		var p *problem
-		if !errors.As(err, &p) || p.code != code || !strings.Contains(err.Error(), want) {
+		if !errors.As(err, &p) || p.Code != code || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want code %d and %q", name, err, code, want)
 		}
 	}
@@ -105,7 +105,7 @@ func TestWalletAnswersWithoutANetwork(t *testing.T) {
 		t.Errorf("the answer's signature: %v", err)
 	}
 	var p *problem
-	if err := a.answer(t.Context(), one, signet.Reject, "the.case", answer, voting{typed: typed, wallet: given.wallet}); !errors.As(err, &p) || p.code != codeUsage {
+	if err := a.answer(t.Context(), one, signet.Reject, "the.case", answer, voting{typed: typed, wallet: given.wallet}); !errors.As(err, &p) || p.Code != codeUsage {
 		t.Errorf("both at once: %v", err)
 	}
 	code, said, more := try("tx", "import", typed, "--typed-data", "x")

@@ -118,7 +118,7 @@ func (a *app) watchForgets(x *watcher) error {
 	for _, origin := range x.forget {
 		rest, entries, was := m.Forget(origin)
 		if !was {
-			return &problem{codeError, fmt.Errorf("no log %.120q is remembered in %s", origin, x.state), "name one of: " + strings.Join(names(m.Checkpoints), ", ")}
+			return fail(codeError, fmt.Errorf("no log %.120q is remembered in %s", origin, x.state), "name one of: "+strings.Join(names(m.Checkpoints), ", "))
 		}
 		m, all = rest, append(all, forgotten{origin, entries})
 	}
@@ -150,7 +150,7 @@ func (x *watcher) gone(r *verify.Report, seen map[string][]byte, whole bool) {
 		}
 	}
 	if all != "" && whole {
-		x.failed = &problem{codeUnverified, x.failed, explain(x.failed).next + "; " + fmt.Sprintf(restored, command+all)}
+		x.failed = fail(codeUnverified, x.failed, explain(x.failed).Next+"; "+fmt.Sprintf(restored, command+all))
 	}
 }
 
@@ -164,7 +164,7 @@ func (a *app) watches(ctx context.Context, x *watcher) error {
 	n.Look = func(ctx context.Context) (notify.Shown, error) { return x.look(ctx, a) }
 	if x.once {
 		told, err := a.notifyOnce(ctx, n)
-		if x.failed != nil && (err == nil || explain(err).code == codeNotReady) {
+		if x.failed != nil && (err == nil || explain(err).Code == codeNotReady) {
 			return x.failed
 		}
 		if err == nil && x.seen != nil && !a.json && told == 0 {
@@ -207,7 +207,7 @@ func (x *watcher) look(ctx context.Context, a *app) (notify.Shown, error) {
 		return out, nil
 	case errors.Is(err, context.DeadlineExceeded): // people are told: somebody may want it so
 		const late = "the time ran out before all that was fetched was verified"
-		x.failed = &problem{codeUnverified, errors.New(late), "give it more with --timeout"}
+		x.failed = fail(codeUnverified, errors.New(late), "give it more with --timeout")
 		out.Verified = unfinished("a look comes to its end", late)
 		return out, nil
 	case err != nil:

@@ -97,6 +97,7 @@ var may = map[string][]string{
 	"client/paper":      {"custody/backup/…"},                                                                        // pages with secrets: pure, so that it keeps no file
 
 	"console": outside("api/…", "client/…", "console/…"),
+	"cmd/cli": {}, // what programs have in common for who types their commands
 	"cmd":     outside("api/…", "client/…", "console/…", "cmd/…", "sim/…", "internal/…"),
 	"sim":     outside("sim/…"),
 	"test":    outside("api/…", "client/…", "cmd/…", "sim/…", "test/…", "internal/…"), // of the whole

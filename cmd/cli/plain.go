@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -13,8 +13,8 @@ import (
 // What comes from elsewhere, be it a log, a bundle, a node or an error that holds their words, writes no lines of this program's, moves no cursor and turns
 // no text round: every way to a terminal goes through here.
 
-// oneLine keeps a text from looking like lines of the program's own: whatever cannot be seen, line ends included, becomes a space.
-func oneLine(s string) string {
+// OneLine keeps a text from looking like lines of the program's own: whatever cannot be seen, line ends included, becomes a space.
+func OneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '
@@ -23,8 +23,8 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// plainText takes out whatever cannot be seen but line ends and tabs.
-func plainText(s string) string {
+// PlainText takes out whatever cannot be seen but line ends and tabs.
+func PlainText(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
 			return -1
@@ -33,35 +33,35 @@ func plainText(s string) string {
 	}, s)
 }
 
-// sentence is an error in one line; several that were joined stand one after another.
-func sentence(err error) string { return oneLine(strings.ReplaceAll(err.Error(), "\n", "; ")) }
+// Sentence is an error in one line; several that were joined stand one after another.
+func Sentence(err error) string { return OneLine(strings.ReplaceAll(err.Error(), "\n", "; ")) }
 
-// line formats as fmt does, each text and error in one line. The format's own line ends stay.
-func line(format string, args ...any) string {
+// Line formats as fmt does, each text and error in one line. The format's own line ends stay.
+func Line(format string, args ...any) string {
 	clean := make([]any, len(args))
 	for i, a := range args {
 		switch x := a.(type) {
 		case string:
-			a = oneLine(x)
+			a = OneLine(x)
 		case error:
-			a = sentence(x)
+			a = Sentence(x)
 		default:
 			if v := reflect.ValueOf(a); v.Kind() == reflect.String {
 				if _, says := a.(fmt.Stringer); !says {
-					a = oneLine(v.String())
+					a = OneLine(v.String())
 				}
 			}
 		}
 		clean[i] = a
 	}
-	return plainText(fmt.Sprintf(format, clean...))
+	return PlainText(fmt.Sprintf(format, clean...))
 }
 
-// A plainWriter lets plain text through.
-type plainWriter struct{ io.Writer }
+// A Writer lets plain text through.
+type Writer struct{ io.Writer }
 
-func (w plainWriter) Write(b []byte) (int, error) {
-	if _, err := io.WriteString(w.Writer, plainText(string(b))); err != nil {
+func (w Writer) Write(b []byte) (int, error) {
+	if _, err := io.WriteString(w.Writer, PlainText(string(b))); err != nil {
 		return 0, err
 	}
 	return len(b), nil
