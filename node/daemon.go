@@ -345,10 +345,23 @@ func (d *Daemon) run(ctx context.Context, at *ports, o options) error {
 	if d.Tenure != nil {
 		d.endTenure()
 	}
-	<-linkDone
-	wg.Wait()
+	ended := make(chan struct{})
+	go func() {
+		<-linkDone
+		wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(endsIn):
+		d.log.Error("the node's work does not come to its end: the process stops", "after", endsIn)
+		os.Exit(1) // a replica that only seems to stand by would be counted on
+	}
 	return errors.Join(err, apiErr)
 }
+
+// endsIn is how long a node's own goroutines may take to end once they are told to.
+const endsIn = 15 * time.Second
 
 func (d *Daemon) labour(ctx context.Context, jobs <-chan func()) {
 	for {

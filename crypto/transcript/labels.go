@@ -124,6 +124,7 @@ const (
 	StatementHash
 
 	StoreFrame
+	StoreLane
 	SealRow
 	SealWrap
 	SealKeyFile
@@ -278,6 +279,7 @@ var labels = [...]string{
 	StatementHash:     "ostraka/1/node/statement",
 
 	StoreFrame:     "ostraka/1/store/frame",
+	StoreLane:      "ostraka/1/store/lane",
 	SealRow:        "ostraka/1/seal/row",
 	SealWrap:       "ostraka/1/seal/wrapped-data-key",
 	SealKeyFile:    "ostraka/1/seal/key-file",

@@ -31,10 +31,7 @@ const (
 // sessions that this node should open now.
 func (d *Desk) Tick(ctx context.Context, now time.Time) (open []*mpc.Setup) {
 	for _, f := range d.moving() {
-		f.mu.Lock()
-		s, err := d.move(ctx, now, f)
-		d.settle(f)
-		f.mu.Unlock()
+		s, err := d.moveOn(ctx, now, f)
 		if err != nil {
 			d.cfg.Log.Error("intent does not move on", "intent", f.stmt.ID().Short(), "error", err)
 		}
@@ -43,6 +40,15 @@ func (d *Desk) Tick(ctx context.Context, now time.Time) (open []*mpc.Setup) {
 		}
 	}
 	return open
+}
+
+// moveOn moves one. Whoever loses the store on the way does not come back, and leaves the lock open.
+func (d *Desk) moveOn(ctx context.Context, now time.Time, f *file) (*mpc.Setup, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s, err := d.move(ctx, now, f)
+	d.settle(f)
+	return s, err
 }
 
 func (d *Desk) move(ctx context.Context, now time.Time, f *file) (*mpc.Setup, error) {

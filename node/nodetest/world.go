@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/big"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -391,6 +392,9 @@ func (w *World) Act(h *Host, do func()) (lived bool) {
 		switch r := recover().(type) {
 		case nil:
 		case crash:
+			if held := heldLocks(r.h.Node); len(held) > 0 {
+				w.T.Errorf("%s lost its store in the middle of a step, and %s", r.h.Name, strings.Join(held, ", "))
+			}
 			w.Crash(r.h)
 		default:
 			panic(r)

@@ -3,13 +3,14 @@ package etcd
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
+	"crypto/rand"
 	"errors"
 	"fmt"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/node/store"
 )
 
@@ -21,11 +22,23 @@ type lane struct {
 	pending  []byte
 }
 
-func (s *Store) nextID() []byte {
-	s.ids.Lock()
-	defer s.ids.Unlock()
-	s.ids.next++
-	return binary.BigEndian.AppendUint64(s.ids.tenure[:8:8], s.ids.next)
+// id makes a batch's: nobody foresees it, and another batch has another, also where a copy of this machine, with the same memory and
+// perhaps the same random numbers, writes in the same lane under the same token. Whoever finds its id in the lane has written this batch.
+func (l *lane) id(b store.Batch) []byte {
+	var fresh [16]byte
+	_, _ = rand.Read(fresh[:]) // it cannot fail
+	h := transcript.New(transcript.StoreLane).Bytes(fresh[:]).Bytes(l.key).Uint(uint64(l.revision)).Uint(uint64(len(b.If))).Uint(uint64(len(b.Put)))
+	for _, c := range b.If {
+		h.Bytes([]byte(c.Key)).Uint(c.Revision)
+	}
+	for _, e := range b.Put {
+		h.Bytes([]byte(e.Key)).Bytes(e.Value)
+	}
+	for _, k := range b.Delete {
+		h.Bytes([]byte(k))
+	}
+	sum := h.Sum256()
+	return sum[:16]
 }
 
 // Commit implements store.Store. ErrUnknown comes only when ctx ends, or the tenure, while an answer is owed.
@@ -56,7 +69,7 @@ func (s *Store) Commit(ctx context.Context, b store.Batch) (uint64, error) {
 			return 0, notWritten(err)
 		}
 	}
-	l.pending = s.nextID()
+	l.pending = l.id(b)
 	return s.write(ctx, l, b)
 }
 
@@ -224,7 +237,7 @@ func (s *Store) intruder(l *lane) error {
 // of it that is still on its way can hold. It returns the batch's revision, 0 if it was not written and never will be. Its error is an
 // *unknownError while that is not known.
 func (s *Store) settle(ctx context.Context, l *lane) (uint64, error) {
-	mark := s.nextID()
+	mark := l.id(store.Batch{})
 	request := s.conditions(store.Batch{})
 	request.Compare = append(request.Compare, modified(l.key, l.revision))
 	request.Success = []*pb.RequestOp{putOp(l.key, mark, 0)}

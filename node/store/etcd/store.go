@@ -21,12 +21,7 @@ type Store struct {
 	ctx   context.Context // ends, with the cause, when the tenure is lost
 	cut   context.CancelCauseFunc
 	lanes chan *lane
-	ids   struct {
-		sync.Mutex
-		tenure [8]byte
-		next   uint64
-	}
-	room room
+	room  room
 
 	mu     sync.Mutex
 	closed bool
@@ -42,10 +37,6 @@ var (
 func (c *Cluster) openStore(ctx context.Context, t *Tenure) (*Store, error) {
 	s := &Store{view: view{c}, t: t, lanes: make(chan *lane, lanes)}
 	s.ctx, s.cut = context.WithCancelCause(context.Background())
-	var err error
-	if s.ids.tenure, err = draw(); err != nil {
-		return nil, err
-	}
 	// Nobody writes in lanes but the owner, and batches of the owner before fail since the row is ours: what is read here stays.
 	prefix := c.key(tagLane)
 	r, err := c.query(ctx, &pb.RangeRequest{Key: prefix, RangeEnd: keyAfter(prefix), KeysOnly: true})

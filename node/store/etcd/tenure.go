@@ -2,7 +2,6 @@ package etcd
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -250,12 +249,4 @@ func (t *Tenure) Resign(ctx context.Context) error {
 		return fmt.Errorf("resign: the lease runs out by itself in %v: %w", t.ttl, err)
 	}
 	return nil
-}
-
-// draw makes what tells one tenure's batches from another's, even in a cluster that was set back to an older copy.
-func draw() (id [8]byte, err error) {
-	if _, err := rand.Read(id[:]); err != nil {
-		return id, fmt.Errorf("draw a tenure's id: %w", err)
-	}
-	return id, nil
 }
