@@ -68,6 +68,7 @@ type node struct {
 	crashAt  int
 	verdicts int
 	failures int
+	lose     func(store.Batch) bool // batches whose outcome nobody learns, and which are not written
 }
 
 type live struct {
@@ -166,6 +167,9 @@ type watched struct {
 
 func (w *watched) Commit(ctx context.Context, b store.Batch) (uint64, error) {
 	w.n.point("")
+	if w.n.lose != nil && w.n.lose(b) {
+		return 0, store.ErrUnknown
+	}
 	rev, err := w.Store.Commit(ctx, b)
 	var kinds []string
 	for _, p := range b.Put {

@@ -91,6 +91,7 @@ type Host struct {
 	orphans   orphans
 
 	pairs pairs
+	uses  uses
 
 	unattributed journal.Sweep
 }
@@ -103,6 +104,16 @@ func NewHost(ctx context.Context, cfg Config) (*Host, error) {
 	}
 	if err := h.pairs.load(ctx, cfg.Journal.Store()); err != nil {
 		return nil, err
+	}
+	lost, err := h.uses.load(ctx, cfg.Journal.Store())
+	if err != nil {
+		return nil, err
+	}
+	h.pairs.set(lost)
+	for t, x := range h.uses.of {
+		if x.lost >= tellLost {
+			cfg.Log.Warn("lives of this node ended while it signed with a peer: from the limit on the pair counts as burned; `ostraka vault refresh` makes new ones", "peer", t.Peer, "lives", x.lost, "limit", maxLost)
+		}
 	}
 	return h, nil
 }
@@ -192,7 +203,8 @@ func (h *Host) decide(ctx context.Context, now time.Time, s *mpc.Setup, hash [32
 		return nil, nil, err
 	}
 	failpoint.Hit("session-before-join")
-	if err := h.markSeen(ctx, s, hash, task.Admit); err != nil {
+	used, err := h.markSeen(ctx, s, hash, task)
+	if err != nil {
 		return nil, nil, h.abandon(ctx, now, task, err)
 	}
 	failpoint.Hit("session-after-join")
@@ -200,13 +212,17 @@ func (h *Host) decide(ctx context.Context, now time.Time, s *mpc.Setup, hash [32
 		task.Admitted()
 	}
 	if err := h.halted(); err != nil {
+		used(now)
 		return nil, nil, h.abandon(ctx, now, task, err)
 	}
 	joining, join, err := mpc.NewJoin(s, h.cfg.Self, task.Standing, h.cfg.Rand, h.cfg.Sign)
 	if err != nil {
+		used(now)
 		return nil, nil, h.abandon(ctx, now, task, err)
 	}
-	return newRun(h, s, hash, task, joining, now), join, nil
+	r := newRun(h, s, hash, task, joining, now)
+	r.used = used
+	return r, join, nil
 }
 
 // abandon tells an admitted task that nothing came of it.
@@ -350,6 +366,9 @@ func (h *Host) Tick(ctx context.Context, now time.Time) {
 			r.mu.Unlock()
 		}
 	}
+	if err := h.rest(ctx, now, false); err != nil {
+		h.cfg.Log.Warn("pairs stay marked as in use", "error", err)
+	}
 }
 
 // Busy reports whether a session whose setup satisfies f is open.
@@ -430,6 +449,9 @@ func (h *Host) Close(ctx context.Context, now time.Time) {
 	h.mu.Unlock()
 	for _, r := range open {
 		r.stop(ctx, now, &engine.Fault{Check: "node is stopping", Class: engine.Transient})
+	}
+	if err := h.rest(ctx, now, true); err != nil {
+		h.cfg.Log.Warn("pairs stay marked as in use", "error", err)
 	}
 }
 

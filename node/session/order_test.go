@@ -23,10 +23,10 @@ func TestEffectsInOrder(t *testing.T) {
 	c.pump(nil)
 	c.results(hash)
 	common := []string{"send join", "send round 1", "commit toy", "send round 2", "commit signed"}
-	if got, want := c.nodes[1].events, append([]string{"commit allow seen"}, common...); !slices.Equal(got, want) {
+	if got, want := c.nodes[1].events, append([]string{"commit allow seen pair-use"}, common...); !slices.Equal(got, want) {
 		t.Errorf("member: %q, want %q", got, want)
 	}
-	if got, want := c.nodes[0].events, append([]string{"commit allow seen", "send setup"}, common...); !slices.Equal(got, want) {
+	if got, want := c.nodes[0].events, append([]string{"commit allow seen pair-use", "send setup"}, common...); !slices.Equal(got, want) {
 		t.Errorf("opener: %q, want %q", got, want)
 	}
 }
@@ -40,7 +40,7 @@ func TestBurnComesFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.pump(nil)
-	want := []string{"commit allow seen", "send setup", "send join", "send round 1", "commit burn burns", "commit fault"}
+	want := []string{"commit allow seen pair-use", "send setup", "send join", "send round 1", "commit burn burns", "commit fault"}
 	if got := c.nodes[0].events; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -205,11 +205,11 @@ var errSeen = errors.New("this setup was answered before: it is a replay, or thi
 
 // markSeen makes the admission durable together with the mark that this setup was seen: a
 // replayed Setup is refused until it has run out (TOB-SILA-9).
-func (h *Host) markSeen(ctx context.Context, s *mpc.Setup, hash [32]byte, e journal.Entry) error {
-	key := store.SeenKey(uint64(s.NotAfter.Unix()), hash[:])
+func (h *Host) markSeen(ctx context.Context, s *mpc.Setup, hash [32]byte, t *Task) (used func(time.Time), err error) {
+	e, key := t.Admit, store.SeenKey(uint64(s.NotAfter.Unix()), hash[:])
 	e.If = append(slices.Clone(e.If), store.Absent(key))
 	e.Put = append(slices.Clone(e.Put), store.Entry{Key: key, Value: []byte(s.Protocol)})
-	return h.cfg.Journal.Write(ctx, e)
+	return h.using(ctx, h.pairsOf(s, t), e)
 }
 
 // seenLonger is how long marks are kept after their setups ran out: clocks may be set back.

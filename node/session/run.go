@@ -37,6 +37,7 @@ type run struct {
 	machine  Machine
 	private  map[place][]byte        // what came for us alone, in clear: wiped with the session
 	proved   map[engine.PartyID]bool // whose equivocation is kept
+	used     func(time.Time)         // its pairs, no more
 	sentLast bool
 	ended    bool
 }
@@ -44,12 +45,7 @@ type run struct {
 func newRun(h *Host, s *mpc.Setup, hash [32]byte, t *Task, joining *mpc.Joining, now time.Time) *run {
 	r := &run{
 		host: h, setup: s, hash: hash, task: t, joining: joining, started: now, deadline: now.Add(t.Timeout),
-		proved: map[engine.PartyID]bool{}, private: map[place][]byte{},
-	}
-	for _, p := range s.Parties {
-		if p.ID != h.cfg.Self && t.Pairs != [32]byte{} {
-			r.pairs = append(r.pairs, engine.Token{Key: t.Pairs, Peer: p.ID})
-		}
+		proved: map[engine.PartyID]bool{}, private: map[place][]byte{}, pairs: h.pairsOf(s, t),
 	}
 	return r
 }
@@ -503,6 +499,7 @@ func (r *run) end(ctx context.Context, now time.Time, err error) {
 	}
 	clear(r.private)
 	r.host.forget(r, s)
+	r.used(now)
 	level := r.host.cfg.Log.Info
 	if err != nil {
 		level = r.host.cfg.Log.Warn
