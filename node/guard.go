@@ -42,8 +42,27 @@ func (n *Node) openFence(ctx context.Context, now time.Time) (*fence.Fence, erro
 }
 
 // fit says whether a session can be held with a peer: it is there, and nothing speaks against it.
-func (n *Node) fit(id engine.PartyID) bool {
-	return n.reachable(id) && n.wary(id) == nil && !n.resting(id) && n.unvetted(id) == nil
+func (n *Node) fit(id engine.PartyID) bool { return n.there(id) && n.unvetted(id) == nil }
+
+// there is fit in an emergency: then nobody is left out for what it does not show of its machine (spec/charter 10.5).
+func (n *Node) there(id engine.PartyID) bool {
+	return n.reachable(id) && n.wary(id) == nil && !n.resting(id)
+}
+
+// carries is the activation that a session carries out, if it does: it makes the shares, tests them, or signs with those that it made. A guarded reshare's is what its Setup says: the keeper
+// refuses any but the one that is to be carried out here.
+func (n *Node) carries(s *mpc.Setup) (activation [32]byte) {
+	switch s.Protocol {
+	case protocol.ProtocolRescue:
+		activation, _ = ceremony.Activation(s) // what cannot be read is refused there
+	case protocol.ProtocolTest:
+		activation = n.Keeper.Rescues(s.KeyID, s.Epoch)
+	case protocol.ProtocolSign:
+		if eh, made, _, _, ok := n.Keeper.InForce(s.KeyID); ok && eh == s.Epoch {
+			activation = made
+		}
+	}
+	return activation
 }
 
 // wary says why no session is held with a peer. The link refuses the second of two live processes, so the fence may never hear of it.
@@ -159,7 +178,7 @@ func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	}
 	t, err := n.hand(ctx, now, s)
 	if err == nil {
-		met(now, t, m)
+		n.met(now, s, t, m)
 		n.signing.spend(s)
 	}
 	return t, err

@@ -198,7 +198,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	n.Desk = decide.New(decide.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
 		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, First: n.Keeper.First, Ended: n.Keeper.Ended, Named: n.Keeper.Named, Keys: n.Keeper.Keys,
-		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, Unvetted: n.Unvetted, Demands: func() bool { return n.Vet != nil && n.Vet.Demands() }, Explain: n.Explain, Check: cfg.Check, CheckReplacing: cfg.CheckReplacing, CheckBlock: cfg.CheckBlock,
+		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, There: n.there, Unvetted: n.Unvetted, Demands: func() bool { return n.Vet != nil && n.Vet.Demands() }, Explain: n.Explain, Check: cfg.Check, CheckReplacing: cfg.CheckReplacing, CheckBlock: cfg.CheckBlock,
 		Roster:     func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
 		Charter:    func() (charter.Charter, bool) { return n.Charters.Document() },
 		Policy:     n.policy,
@@ -234,7 +234,7 @@ func (n *Node) newKeeper() *ceremony.Keeper {
 	cfg := n.cfg
 	return ceremony.New(ceremony.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Sealer: cfg.Sealer,
-		Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Reachable: n.fit,
+		Rand: cfg.Rand, Log: cfg.Log, Post: n.post, Reachable: n.fit, There: n.there,
 		Fit: func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error {
 			return n.Sessions.Fit(ctx, now, s, pairs)
 		},

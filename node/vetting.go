@@ -89,7 +89,7 @@ func (n *Node) meets(now time.Time, s *mpc.Setup) (*vetted.Meeting, error) {
 			others = append(others, p.ID)
 		}
 	}
-	m, err := n.Vet.Meet(now, s.Hash(), others)
+	m, err := n.Vet.Meet(now, s.Hash(), n.carries(s), others)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", session.ErrNotYet, err)
 	}
@@ -97,9 +97,12 @@ func (n *Node) meets(now time.Time, s *mpc.Setup) (*vetted.Meeting, error) {
 }
 
 // met adds to a session's admission on what it rests.
-func met(now time.Time, t *session.Task, m *vetted.Meeting) {
+func (n *Node) met(now time.Time, s *mpc.Setup, t *session.Task, m *vetted.Meeting) {
 	if m == nil {
 		return
+	}
+	if m.Emergency != [32]byte{} {
+		n.cfg.Log.Error("an emergency is carried out with a node that has not shown what it runs on", "session", fmt.Sprintf("%x", m.Session[:6]), "activation", fmt.Sprintf("%x", m.Emergency[:6]), "why", n.Unvetted(s.Parties))
 	}
 	var vault [32]byte
 	if i := slices.IndexFunc(t.Admit.Leaves, func(f tlog.Filed) bool { return f.Kind == tlog.KindSession }); i >= 0 {

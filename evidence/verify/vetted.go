@@ -162,7 +162,12 @@ func (v *verifier) checkMet(w *vetting, i int, l tlog.Leaf) {
 		}
 	}
 	for _, with := range meeting.With {
-		if why := unshown(w, rules, with, at); why != "" {
+		why := unshown(w, rules, with, at)
+		if why != "" && meeting.Emergency != [32]byte{} && with.Record == [32]byte{} {
+			v.report.attend(fmt.Sprintf("leaf %d of the log of %s: a session of %s carried out an emergency with %s, which had not shown what it runs on, though the charter demands it; by %s", i, w.h.operator, statement.FormatTime(at), with.Operator, v.activation(meeting.Emergency)))
+			continue
+		}
+		if why != "" {
 			v.report.fail(subject, meetsWhoShowed, fmt.Sprintf("leaf %d: a session of %s with %s: %s", i, statement.FormatTime(at), with.Operator, why))
 		}
 	}
@@ -171,6 +176,16 @@ func (v *verifier) checkMet(w *vetting, i int, l tlog.Leaf) {
 		return
 	}
 	v.doubtMet(w, i, l, now.Charter, meeting, at)
+}
+
+// activation names the activation of an emergency, which lets off who has nothing to show (spec/charter 10.5), and says if no log shows it.
+func (v *verifier) activation(id [32]byte) string {
+	if d := v.docs[id]; d != nil {
+		if _, err := statement.ParseKind(d.content, statement.SOSActivation); err == nil {
+			return "activation " + statement.ID(id).Short()
+		}
+	}
+	return "activation " + statement.ID(id).Short() + ", WHICH NO LOG SHOWS HERE: ask that operator for it"
 }
 
 // unshown says why a session should not have been held with somebody; empty if it rests on a record as it should, under one of these charters.

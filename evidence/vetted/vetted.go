@@ -178,19 +178,21 @@ func (r Record) Meets(x charter.Demand, now time.Time) error {
 // A Meeting says, of one session that a node joined, on which records it rests. It stands in the node's log beside the session's leaf
 // whenever the charter demands something of anybody in it.
 type Meeting struct {
-	Session [32]byte // hash of the setup
-	With    []With   // the other parties, ascending by operator
+	Session   [32]byte // hash of the setup
+	With      []With   // the other parties, ascending by operator
+	Emergency [32]byte // the activation for whose sake somebody is let off who has nothing to show; zero: nobody is
 }
 
 // With is one other party of a session.
 type With struct {
 	Operator string
-	Record   [32]byte // SHA-256 of the record, the id of its leaf; zero: the charter demands nothing of it
+	Record   [32]byte // SHA-256 of the record, the id of its leaf; zero: the charter demands nothing of it, or an emergency lets it off
 }
 
 const (
 	fieldSession transcript.Tag = iota + 1
 	fieldWith
+	fieldEmergency
 
 	fieldParty  transcript.Tag = 1
 	fieldRecord transcript.Tag = 2
@@ -199,9 +201,13 @@ const (
 // Encode is the canonical form.
 func (m Meeting) Encode() []byte {
 	var e transcript.Encoder
-	return e.Bytes(fieldSession, m.Session[:]).List(fieldWith, len(m.With), func(i int, e *transcript.Encoder) {
+	e.Bytes(fieldSession, m.Session[:]).List(fieldWith, len(m.With), func(i int, e *transcript.Encoder) {
 		e.String(fieldParty, m.With[i].Operator).Bytes(fieldRecord, m.With[i].Record[:])
-	}).Sum()
+	})
+	if m.Emergency != [32]byte{} {
+		e.Bytes(fieldEmergency, m.Emergency[:])
+	}
+	return e.Sum()
 }
 
 // DecodeMeeting reads the canonical form.
@@ -219,6 +225,12 @@ func DecodeMeeting(b []byte) (Meeting, error) {
 		}
 		m.With = append(m.With, w)
 	})
+	if d.More() {
+		copy(m.Emergency[:], d.Fixed(fieldEmergency, 32))
+		if m.Emergency == [32]byte{} && d.Err() == nil {
+			d.Fail(fieldEmergency, errors.New("is no activation"))
+		}
+	}
 	if err := d.Done(); err != nil {
 		return Meeting{}, fmt.Errorf("decode on what a session rests: %w", err)
 	}

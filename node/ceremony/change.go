@@ -157,7 +157,7 @@ func (k *Keeper) refresh(ctx context.Context, now time.Time, w *root) (*mpc.Setu
 		return nil, nil
 	}
 	attempt := w.nextAttempt(now)
-	if attempt > latestAttempt(now) || !k.mayOpen(now, w, cur.Parties()) {
+	if attempt > latestAttempt(now) || !k.mayOpen(now, w, k.cfg.Reachable, cur.Parties()) {
 		return nil, nil
 	}
 	s := w.setup(now, protocol.ProtocolRefresh, w.keyID, cur.Hash(), cur.Threshold, cur.Parties())

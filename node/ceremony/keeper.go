@@ -72,6 +72,8 @@ type Config struct {
 	Post func(ctx context.Context, now time.Time, e journal.Entry, n outbox.Note) error
 	// Reachable says whether a peer's link stands.
 	Reachable func(engine.PartyID) bool
+	// There says so in an emergency, where nobody is left out for what its machine does not show.
+	There func(engine.PartyID) bool
 	// Fit refuses a setup with a burned pair, a quarantined party or a failing key.
 	Fit func(ctx context.Context, now time.Time, s *mpc.Setup, pairs [32]byte) error
 	// Burns is how often the pair with a peer was burned over all epochs of a key, and when last; Burned is with whom the
@@ -284,7 +286,7 @@ func (k *Keeper) unheard(w *root) (names []string) {
 	for _, a := range w.attempts {
 		for _, p := range a.book.Pending() {
 			for _, m := range p.Record.Members {
-				if p.Unheard && m.ID != k.cfg.Self && !k.cfg.Reachable(m.ID) && !slices.Contains(names, w.names[m.ID]) {
+				if p.Unheard && m.ID != k.cfg.Self && !k.reach(p.Record)(m.ID) && !slices.Contains(names, w.names[m.ID]) {
 					names = append(names, w.names[m.ID])
 				}
 			}

@@ -82,7 +82,7 @@ func (k *Keeper) rescue(ctx context.Context, now time.Time, w *root, x Emergency
 	members := x.Activation.Parties()
 	attempt := w.nextAttempt(now)
 	n := int(attempt % uint64(len(contributors)))
-	if now.Before(w.next) || attempt > latestAttempt(now) || !k.there(members) || !k.mayOpen(now, w, slices.Concat(contributors[n:], contributors[:n])) {
+	if now.Before(w.next) || attempt > latestAttempt(now) || !k.there(members, k.cfg.There) || !k.mayOpen(now, w, k.cfg.There, slices.Concat(contributors[n:], contributors[:n])) {
 		return nil, nil
 	}
 	q := &protocol.Quorum{

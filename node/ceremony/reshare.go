@@ -283,8 +283,16 @@ func (w *root) newMembers(p charter.Plan) (parties []mpc.Party, err error) {
 	return parties, nil
 }
 
-func (k *Keeper) there(parties []mpc.Party) bool {
-	return !slices.ContainsFunc(parties, func(p mpc.Party) bool { return p.ID != k.cfg.Self && !k.cfg.Reachable(p.ID) })
+// reach says who is there for sessions that make or test a record: where an emergency made it, also who has not shown what it runs on.
+func (k *Keeper) reach(r *epoch.Record) func(engine.PartyID) bool {
+	if r.Rescued() {
+		return k.cfg.There
+	}
+	return k.cfg.Reachable
+}
+
+func (k *Keeper) there(parties []mpc.Party, is func(engine.PartyID) bool) bool {
+	return !slices.ContainsFunc(parties, func(p mpc.Party) bool { return p.ID != k.cfg.Self && !is(p.ID) })
 }
 
 // stuck says whether a pending record has been the highest for long.
@@ -380,7 +388,7 @@ func (k *Keeper) dealers(ctx context.Context, now time.Time, w *root, p charter.
 	for _, m := range r.Members {
 		name := w.names[m.ID]
 		bare := m.ID == k.cfg.Self && w.bare
-		if bare || !slices.Contains(p.Signed, name) || !k.there([]mpc.Party{m.Party}) || slices.Contains(bad, m.ID) {
+		if bare || !slices.Contains(p.Signed, name) || !k.there([]mpc.Party{m.Party}, k.cfg.Reachable) || slices.Contains(bad, m.ID) {
 			missing = append(missing, name)
 			continue
 		}
@@ -447,7 +455,7 @@ func (k *Keeper) reshare(ctx context.Context, now time.Time, w *root) (s *mpc.Se
 	if err == nil {
 		members, err = r.Seats(members, w.book.Mark())
 	}
-	if err != nil || !k.there(members) {
+	if err != nil || !k.there(members, k.cfg.Reachable) {
 		if err != nil {
 			w.lastErr = err
 		}
@@ -456,7 +464,7 @@ func (k *Keeper) reshare(ctx context.Context, now time.Time, w *root) (s *mpc.Se
 	// Another one begins each attempt: one whose choice of dealers the others decline must not keep them from theirs.
 	turn := int(attempt % uint64(len(dealers)))
 	order := slices.Concat(dealers[turn:], dealers[:turn])
-	if now.Before(w.next) || attempt > latestAttempt(now) || !k.mayOpen(now, w, order) {
+	if now.Before(w.next) || attempt > latestAttempt(now) || !k.mayOpen(now, w, k.cfg.Reachable, order) {
 		return nil, true, nil
 	}
 	c := &protocol.Change{Attempt: attempt, Dealers: ids(dealers), Members: ids(members), Guards: protocol.GuardedBy(w.guards(p.Threshold), members, p.Threshold)}

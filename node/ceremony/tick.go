@@ -45,7 +45,7 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 		return k.beginNext(ctx, now, w)
 	}
 	_, member := p.Record.Member(k.cfg.Self)
-	if w.published() && w.stuck(now, p) && (!member || !p.Promised() && !k.there(p.Record.Parties())) {
+	if w.published() && w.stuck(now, p) && (!member || !p.Promised() && !k.there(p.Record.Parties(), k.reach(p.Record))) {
 		// A member that was in the way for so long may be gone: another attempt, perhaps with another committee.
 		if s, err := k.beginNext(ctx, now, w); s != nil || err != nil {
 			return s, err
@@ -64,7 +64,7 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 		return nil, k.drop(ctx, now, w, w.attempt, eh)
 	case p.Cert == nil:
 		return nil, nil
-	case !p.Tested && k.mayOpen(now, w, p.Record.Parties()):
+	case !p.Tested && k.mayOpen(now, w, k.reach(p.Record), p.Record.Parties()):
 		return w.setup(now, protocol.ProtocolTest, w.keyID, eh, p.Record.Threshold, p.Record.Parties()), nil
 	case !p.Tested && now.Sub(w.since) > finalPatience:
 		// Everybody is there, and the test does not come about: somebody refuses it.
@@ -85,7 +85,7 @@ func (k *Keeper) move(ctx context.Context, now time.Time, w *root, busy func([32
 func (k *Keeper) hear(w *root) {
 	for _, a := range w.attempts {
 		for _, p := range a.book.Pending() {
-			p.Unheard = p.Unheard && !k.there(p.Record.Parties())
+			p.Unheard = p.Unheard && !k.there(p.Record.Parties(), k.reach(p.Record))
 		}
 	}
 }
@@ -130,7 +130,7 @@ func (k *Keeper) anew(now time.Time, w *root) *mpc.Setup {
 		w.lastErr = fmt.Errorf("vault %s: %d attempts at its key wait for the last word of %s; the next is made %s after the last: bring their nodes back, or make the vault anew without them",
 			w.title(), held, missing, w.patience())
 	}
-	if w.givenUp || w.number >= maxAttempts || !k.mayOpen(now, w, w.genesis) {
+	if w.givenUp || w.number >= maxAttempts || !k.mayOpen(now, w, k.cfg.Reachable, w.genesis) {
 		return nil
 	}
 	s := w.setup(now, protocol.ProtocolKeygen, epoch.KeyID(w.ID, w.suite, w.number+1), epoch.Hash{}, w.Threshold, w.genesis)
@@ -140,7 +140,7 @@ func (k *Keeper) anew(now time.Time, w *root) *mpc.Setup {
 
 // mayOpen says whether it is our turn: all parties are there, the lowest index opens at
 // once, each next one 5 s later.
-func (k *Keeper) mayOpen(now time.Time, w *root, parties []mpc.Party) bool {
+func (k *Keeper) mayOpen(now time.Time, w *root, there func(engine.PartyID) bool, parties []mpc.Party) bool {
 	rank := 0
 	if !slices.ContainsFunc(parties, func(p mpc.Party) bool { return p.ID == k.cfg.Self }) {
 		return false
@@ -149,7 +149,7 @@ func (k *Keeper) mayOpen(now time.Time, w *root, parties []mpc.Party) bool {
 		switch {
 		case p.ID == k.cfg.Self:
 			rank = i
-		case !k.cfg.Reachable(p.ID):
+		case !there(p.ID):
 			w.since = now
 			return false
 		}

@@ -96,6 +96,8 @@ type Config struct {
 	// Unfit lists the parties with whom a key cannot be used.
 	Unfit     func(ctx context.Context, key, pairs [32]byte) (map[engine.PartyID]bool, error)
 	Reachable func(engine.PartyID) bool
+	// There says so of a key whose shares an emergency made: nobody is left out for what its machine does not show.
+	There func(engine.PartyID) bool
 	// Check compares a decoded transaction with the chain as this node's own endpoint sees
 	// it. checked is false when no endpoint is configured for the chain. Mismatches are
 	// returned as why; err is trouble with the endpoint.

@@ -181,6 +181,13 @@ func (d *Desk) signers(ctx context.Context, now time.Time, v ceremony.View, f *f
 	return d.cfg.Choose(ctx, now, v.Current.Record.KeyID, good, t)
 }
 
+func (d *Desk) reachable(v ceremony.View, id engine.PartyID) bool {
+	if v.Current.Record.Rescued() {
+		return d.cfg.There(id)
+	}
+	return d.cfg.Reachable(id)
+}
+
 // willing lists who could sign, and those of them whom we have no reason to leave out.
 func (d *Desk) willing(ctx context.Context, now time.Time, v ceremony.View, f *file) (all, good []mpc.Party, err error) {
 	unfit, err := d.cfg.Unfit(ctx, v.Current.Record.KeyID, protocol.PairKey(v.Current.Record))
@@ -188,7 +195,7 @@ func (d *Desk) willing(ctx context.Context, now time.Time, v ceremony.View, f *f
 		return nil, nil, err
 	}
 	for _, p := range v.Parties {
-		there := p.ID == d.cfg.Self && v.Bare == "" || p.ID != d.cfg.Self && d.cfg.Reachable(p.ID)
+		there := p.ID == d.cfg.Self && v.Bare == "" || p.ID != d.cfg.Self && d.reachable(v, p.ID)
 		if !there || unfit[p.ID] || f.life.Verdict(v.Names[p.ID]) != intent.Allow {
 			continue
 		}

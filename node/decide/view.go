@@ -124,7 +124,7 @@ func (d *Desk) awaited(f *file) (names []string) {
 		return nil
 	}
 	for _, p := range v.Parties {
-		down := p.ID != d.cfg.Self && !d.cfg.Reachable(p.ID)
+		down := p.ID != d.cfg.Self && !d.reachable(v, p.ID)
 		if down || unfit[p.ID] || f.life.State() == intent.Allowed && f.life.Verdict(v.Names[p.ID]) != intent.Allow {
 			names = append(names, v.Names[p.ID])
 		}

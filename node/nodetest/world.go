@@ -393,7 +393,7 @@ func (w *World) Act(h *Host, do func()) (lived bool) {
 		case nil:
 		case crash:
 			if held := heldLocks(r.h.Node); len(held) > 0 {
-				w.T.Errorf("%s lost its store in the middle of a step, and %s", r.h.Name, strings.Join(held, ", "))
+				w.T.Errorf("%s lost its store in the middle of a step, and %s", r.h.Own.Name, strings.Join(held, ", "))
 			}
 			w.Crash(r.h)
 		default:

@@ -273,8 +273,8 @@ func (v *Vet) Welcome(id engine.PartyID) error {
 }
 
 // Meet is on which records a session with these parties rests. It refuses one with a party that the charter demands evidence of and that has shown
-// none that counts; nil, where it demands nothing of any of them.
-func (v *Vet) Meet(now time.Time, session [32]byte, with []engine.PartyID) (*vetted.Meeting, error) {
+// none that counts, unless an emergency's activation is carried out with it; nil, where it demands nothing of any of them.
+func (v *Vet) Meet(now time.Time, session, emergency [32]byte, with []engine.PartyID) (*vetted.Meeting, error) {
 	v.Refresh()
 	v.tick(now)
 	m, any := &vetted.Meeting{Session: session}, false
@@ -294,8 +294,11 @@ func (v *Vet) Meet(now time.Time, session [32]byte, with []engine.PartyID) (*vet
 				err = v.unvetted(id, o.Name, p, err)
 			}
 			v.mu.Unlock()
-			if err != nil {
+			if err != nil && emergency == [32]byte{} {
 				return nil, err
+			}
+			if err != nil {
+				w.Record, m.Emergency = [32]byte{}, emergency
 			}
 		}
 		m.With = append(m.With, w)

@@ -297,7 +297,7 @@ func TestHostileNodes(t *testing.T) {
 					t.Errorf("its log holds it good: %+v", r)
 				}
 			}
-			if m, err := acme.Meet(x.now, [32]byte{5}, []engine.PartyID{bolt.id}); m != nil || err == nil {
+			if m, err := acme.Meet(x.now, [32]byte{5}, [32]byte{}, []engine.PartyID{bolt.id}); m != nil || err == nil {
 				t.Errorf("a session rests on %+v, %v", m, err)
 			}
 			if acme.Fit(x.all[2].id) != nil {
@@ -329,7 +329,7 @@ func TestWhatCounts(t *testing.T) {
 			t.Errorf("frame %d counts a second time", f.kind)
 		}
 	}
-	if m, err := acme.Meet(x.now, [32]byte{5}, []engine.PartyID{bolt.id, x.all[2].id}); err != nil || len(m.With) != 2 || m.With[0].Record == [32]byte{} || m.With[1].Record != [32]byte{} {
+	if m, err := acme.Meet(x.now, [32]byte{5}, [32]byte{}, []engine.PartyID{bolt.id, x.all[2].id}); err != nil || len(m.With) != 2 || m.With[0].Record == [32]byte{} || m.With[1].Record != [32]byte{} {
 		t.Errorf("a session rests on %+v, %v", m, err)
 	}
 	acme.start()
@@ -350,7 +350,7 @@ func TestWhatCounts(t *testing.T) {
 	} {
 		c.do()
 		x.run(0)
-		_, err := acme.Meet(x.now, [32]byte{6}, []engine.PartyID{bolt.id})
+		_, err := acme.Meet(x.now, [32]byte{6}, [32]byte{}, []engine.PartyID{bolt.id})
 		if (err == nil) != (c.want == nil) || c.want != nil && !strings.Contains(err.Error(), c.want.Error()) {
 			t.Errorf("%s: %v, want %v", c.what, err, c.want)
 		}
