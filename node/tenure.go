@@ -69,6 +69,24 @@ func (t *Tenure) over(err error) bool {
 	}
 }
 
+// Sure waits until nobody else can own this node at this moment, and returns nil: then what was read here before is what the node knows. Its error
+// says that the tenure is over, or that ctx is. A node of one process is always sure.
+func (t *Tenure) Sure(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
+	for time.Until(t.hold.Until()) <= 0 {
+		select {
+		case <-t.hold.Lost():
+			return errOver
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", errOver, ctx.Err())
+		case <-time.After(drainStep):
+		}
+	}
+	return nil
+}
+
 // holdTenure silences the link while this replica cannot tell whether it still owns the node, and ends the work when it does not.
 func (d *Daemon) holdTenure(ctx context.Context) {
 	t := time.NewTicker(checkTenure)

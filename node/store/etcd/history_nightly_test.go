@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ostraka/ostraka/internal/history"
 	"github.com/ostraka/ostraka/node/store/etcd/etcdtest"
 )
 
@@ -34,7 +33,7 @@ func TestLinearizableForLong(t *testing.T) {
 	}
 	reigns.Wait()
 	c.judge(t)
-	if c.count[history.Done].Load() < 1000 || c.count[history.Refused].Load() < 20 || c.count[history.Unknown].Load() < 20 || len(c.tenures) < 20 {
+	if !c.happened(1000, 50, 20, 20) {
 		t.Error("too little happened")
 	}
 }
