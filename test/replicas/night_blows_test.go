@@ -31,7 +31,7 @@ const (
 
 // planned is what befalls every house, in an order and at moments of its own.
 var planned = map[blow]int{
-	ownerKilled: 3, standbyKilled: 1, bothKilled: 1, ownerSlept: 2, memberKilled: 2, leaderKilled: 2, memberSlept: 1, membersSlept: 1, ownerWithLeader: 2,
+	ownerKilled: 5, standbyKilled: 2, bothKilled: 2, ownerSlept: 4, memberKilled: 3, leaderKilled: 4, memberSlept: 2, membersSlept: 2, ownerWithLeader: 4,
 }
 
 // ends are those that end an owner's tenure, each.
@@ -44,12 +44,14 @@ func (h *house) suffer(ctx context.Context, t *testing.T, rnd *rand.Rand) {
 		list = append(list, slices.Repeat([]blow{b}, planned[b])...)
 	}
 	rnd.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	began := time.Now()
 	for _, b := range list {
 		pause(rnd, 500, 3000)
 		if err := h.strike(ctx, t, b, rnd); err != nil {
 			t.Fatalf("%s: %v", b, err)
 		}
 		h.blows[b]++
+		t.Logf("%s after %v", b, time.Since(began).Round(time.Millisecond))
 	}
 	if _, _, err := owner(ctx, h.all); err != nil {
 		t.Fatal(err)
