@@ -38,7 +38,7 @@ var planned = map[blow]int{
 var ends = []blow{ownerKilled, bothKilled, ownerSlept, ownerWithLeader}
 
 // suffer is a house's night.
-func (h *house) suffer(ctx context.Context, t *testing.T, rnd *rand.Rand) {
+func (h *house) suffer(ctx context.Context, t *testing.T, rnd *rand.Rand) error {
 	var list []blow
 	for _, b := range slices.Sorted(maps.Keys(planned)) {
 		list = append(list, slices.Repeat([]blow{b}, planned[b])...)
@@ -48,14 +48,13 @@ func (h *house) suffer(ctx context.Context, t *testing.T, rnd *rand.Rand) {
 	for _, b := range list {
 		pause(rnd, 500, 3000)
 		if err := h.strike(ctx, t, b, rnd); err != nil {
-			t.Fatalf("%s: %v", b, err)
+			return fmt.Errorf("%s: %w", b, err)
 		}
 		h.blows[b]++
-		t.Logf("%s after %v", b, time.Since(began).Round(time.Millisecond))
+		t.Logf("%s: %s after %v", h.o.Name, b, time.Since(began).Round(time.Millisecond))
 	}
-	if _, _, err := owner(ctx, h.all); err != nil {
-		t.Fatal(err)
-	}
+	_, _, err := owner(ctx, h.all)
+	return err
 }
 
 func pause(rnd *rand.Rand, least, most int) {
