@@ -36,7 +36,7 @@ func (n *night) settle(ctx context.Context, t *testing.T) {
 				return &finalError{err}
 			}
 			for i, it := range now {
-				if it == nil || string(it.Raw) != a.raw {
+				if it == nil || string(it.Raw) != a.raw || it.Alarm != "" {
 					return fmt.Errorf("%s shows %v", n.houses[i].o.Name, it)
 				}
 			}
