@@ -75,7 +75,7 @@ func (t *Tenure) Sure(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
-	for time.Until(t.hold.Until()) <= 0 {
+	for t.doubtful() {
 		select {
 		case <-t.hold.Lost():
 			return errOver
@@ -86,6 +86,9 @@ func (t *Tenure) Sure(ctx context.Context) error {
 	}
 	return nil
 }
+
+// doubtful says that another replica may own this node.
+func (t *Tenure) doubtful() bool { return t != nil && time.Until(t.hold.Until()) <= 0 }
 
 // holdTenure silences the link while this replica cannot tell whether it still owns the node, and ends the work when it does not.
 func (d *Daemon) holdTenure(ctx context.Context) {
@@ -102,7 +105,7 @@ func (d *Daemon) holdTenure(ctx context.Context) {
 		case <-t.C:
 		}
 		switch {
-		case time.Until(d.Tenure.hold.Until()) <= 0:
+		case d.Tenure.doubtful():
 			d.Link.Pause()
 		case !d.Tenure.gone():
 			d.Link.Resume()
