@@ -3,21 +3,21 @@
 package replicas
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/big"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
 	"github.com/ostraka/ostraka/internal/history"
+	"github.com/ostraka/ostraka/node/store"
 )
 
 // A chronicle is everything that was ever written into a house's cluster, in order: etcd tells every revision of every key.
@@ -95,38 +95,29 @@ func (c *chronicle) whole(ctx context.Context) ([]*clientv3.Event, error) {
 // once are the kinds of rows that are written once and never again: a token that is spent, an answer that was given, a leaf of the log.
 var once = []string{"presig-burn/", "seen/", "decision/", "raw/", "log/"}
 
-// judge reads what was written as a history: of the owner's row, of every write under a token, of every one-time row. spent counts tokens by kind.
-func (c *chronicle) judge(events []*clientv3.Event, h *history.History, fenced *history.History) (tenures int, spent map[string]int, err error) {
+// judge reads what was written as a history of one-time rows, and wants every record to be written while somebody owns the store, and one life of the
+// node in each tenure, with a higher counter than all before. spent counts one-time rows by kind.
+func (c *chronicle) judge(events []*clientv3.Event, h *history.History) (tenures int, spent map[string]int, err error) {
 	spent = map[string]int{}
-	house, prefix := c.h.o.Name, "ostraka/"+c.h.o.Name+"/"
-	reign := reign{tokens: map[string]uint64{}}
+	prefix := "ostraka/" + c.h.o.Name + "/"
+	var reign reign
 	for len(events) > 0 {
 		revision := events[0].Kv.ModRevision
 		var batch []*clientv3.Event
 		for len(events) > 0 && events[0].Kv.ModRevision == revision {
 			batch, events = append(batch, events[0]), events[1:]
 		}
-		began, token, wrote, wrong := reign.follow(batch, prefix)
-		if wrong != nil {
-			err = errors.Join(err, fmt.Errorf("%s: revision %d: %w", house, revision, wrong))
-		}
-		if began {
-			tenures++
-		}
-		if began || wrote {
-			fenced.Add(0, 2*revision, 2*revision+1, history.Reign{Store: house, Token: token, Write: wrote}, nil)
-		}
+		wrong := reign.follow(batch, prefix)
 		for _, e := range batch {
-			key, is := strings.CutPrefix(string(e.Kv.Key), prefix+"r/")
-			if !is {
-				continue
+			if key, is := strings.CutPrefix(string(e.Kv.Key), prefix+"r/"); is {
+				wrong = errors.Join(wrong, c.token(e, key, revision, h, spent))
 			}
-			if wrong := c.token(e, key, revision, h, spent); wrong != nil {
-				err = errors.Join(err, fmt.Errorf("%s: revision %d: %s: %w", house, revision, key, wrong))
-			}
+		}
+		if wrong != nil {
+			err = errors.Join(err, fmt.Errorf("%s: revision %d: %w", c.h.o.Name, revision, wrong))
 		}
 	}
-	return tenures, spent, err
+	return reign.tenures, spent, err
 }
 
 // token adds a write of a one-time row to the history: it holds only if nothing was there.
@@ -136,7 +127,7 @@ func (c *chronicle) token(e *clientv3.Event, key string, revision int64, h *hist
 			continue
 		}
 		b := history.Batch{Group: c.h.o.Name + " " + key, If: []history.Slot{{N: 0}}, Put: []history.Slot{{N: 0, Value: hex.EncodeToString(e.Kv.Value)}}}
-		if e.Type == mvccpb.Event_EventType(clientv3.EventTypeDelete) {
+		if e.Type == clientv3.EventTypeDelete {
 			return errors.New("it was deleted")
 		}
 		h.Add(c.h.n, 2*revision, 2*revision+1, b, history.Done)
@@ -145,44 +136,57 @@ func (c *chronicle) token(e *clientv3.Event, key string, revision int64, h *hist
 	return nil
 }
 
-// A reign follows who owns a store. The id that a batch leaves in its lane begins with eight bytes that its tenure drew.
+// A reign follows who owns a store.
 type reign struct {
-	token  uint64            // of the owner's row as it is
-	tokens map[string]uint64 // by those eight bytes
-	drew   string            // those of the tenure that is
+	owned   bool
+	tenures int
+	lived   bool   // the tenure that is has begun its life
+	counter uint64 // of the last life
 }
 
-// follow takes what one revision wrote, and says whether a tenure began by it, or a batch was written and under which token.
-func (r *reign) follow(batch []*clientv3.Event, prefix string) (began bool, token uint64, wrote bool, err error) {
-	records, lane := 0, []byte(nil)
+// follow takes what one revision wrote.
+func (r *reign) follow(batch []*clientv3.Event, prefix string) error {
+	records, lanes := 0, 0
 	for _, e := range batch {
 		key, _ := strings.CutPrefix(string(e.Kv.Key), prefix)
 		switch {
-		case key == "owner" && e.IsCreate():
-			r.token, r.drew = uint64(e.Kv.ModRevision), ""
-			return true, r.token, false, nil
+		case key == "owner" && e.Type == clientv3.EventTypeDelete:
+			r.owned = false
+		case key == "owner":
+			if r.owned {
+				return errors.New("an owner followed one that was there")
+			}
+			r.owned, r.lived, r.tenures = true, false, r.tenures+1
 		case strings.HasPrefix(key, "lane/"):
-			lane = e.Kv.Value
+			lanes++
 		case strings.HasPrefix(key, "r/"):
 			records++
 		}
-	}
-	if lane == nil {
-		if records > 0 {
-			err = fmt.Errorf("%d records were written by no batch", records)
+		if key == "r/instance" {
+			if err := r.lives(e); err != nil {
+				return err
+			}
 		}
-		return false, 0, false, err
 	}
-	if len(lane) != 16 {
-		return false, 0, false, fmt.Errorf("its lane holds %x", lane)
+	switch {
+	case records > 0 && lanes != 1:
+		return fmt.Errorf("%d records were written by a batch of %d lanes", records, lanes)
+	case lanes > 0 && !r.owned:
+		return errors.New("a batch was written while nobody owned the store")
 	}
-	drew := string(bytes.Clone(lane[:8]))
-	token, known := r.tokens[drew]
-	if !known {
-		if r.drew != "" {
-			return false, 0, false, errors.New("two processes wrote in one tenure")
-		}
-		r.drew, r.tokens[drew], token = drew, r.token, r.token
+	return nil
+}
+
+// lives takes a life of the node: counter 8, confirmed 8, instance 16 (spec/store 2).
+func (r *reign) lives(e *clientv3.Event) error {
+	value, _, err := store.Unframe("instance", e.Kv.Value)
+	if err != nil || len(value) != 32 {
+		return fmt.Errorf("the node's life has %d bytes: %w", len(value), err)
 	}
-	return false, token, true, nil
+	counter := new(big.Int).SetBytes(value[:8]).Uint64()
+	if r.lived || counter <= r.counter {
+		return fmt.Errorf("life %d began after life %d, in one tenure: %v", counter, r.counter, r.lived)
+	}
+	r.lived, r.counter = true, counter
+	return nil
 }

@@ -50,7 +50,7 @@ func (n *night) settle(ctx context.Context, t *testing.T) {
 
 // reckon reads what the houses wrote, their processes gone, and asks whether one order explains all that anybody was told.
 func (n *night) reckon(ctx context.Context, t *testing.T) {
-	once, fenced, presignatures := history.New(), history.New(), 0
+	once, presignatures := history.New(), 0
 	for _, h := range n.houses {
 		if err := n.shelf(ctx, h); err != nil {
 			t.Errorf("the store of %s: %v", h.o.Name, err)
@@ -59,7 +59,7 @@ func (n *night) reckon(ctx context.Context, t *testing.T) {
 		if err != nil {
 			t.Fatalf("the cluster of %s: %v", h.o.Name, err)
 		}
-		tenures, spent, err := h.chronicle.judge(events, once, fenced)
+		tenures, spent, err := h.chronicle.judge(events, once)
 		if err != nil {
 			t.Error(err)
 		}
@@ -76,8 +76,8 @@ func (n *night) reckon(ctx context.Context, t *testing.T) {
 	if presignatures == 0 {
 		t.Error("no presignature was used")
 	}
-	t.Logf("%d answers to people, %d writes under a token, %d one-time rows, %d nonces", n.told.Len(), fenced.Len(), once.Len(), len(n.nonces))
-	for _, err := range []error{n.told.Check(history.Life()), fenced.Check(history.Fencing()), once.Check(history.Store())} {
+	t.Logf("%d answers to people, %d one-time rows, %d nonces", n.told.Len(), once.Len(), len(n.nonces))
+	for _, err := range []error{n.told.Check(history.Life()), once.Check(history.Store())} {
 		if err != nil {
 			t.Error(err)
 		}
