@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -66,6 +67,15 @@ func (c *chronicle) read(ctx context.Context) {
 		cancel()
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// has says whether a row of a kind was written so far.
+func (c *chronicle) has(kind string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.events, func(e *clientv3.Event) bool {
+		return strings.HasPrefix(string(e.Kv.Key), "ostraka/"+c.h.o.Name+"/"+kind)
+	})
 }
 
 // whole waits until the last revision that the cluster has was read.
