@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -71,6 +72,35 @@ func (o *operator) HandOver(ctx context.Context, _ *connect.Request[pb.HandOverR
 		return nil, connect.NewError(connect.CodeFailedPrecondition, err)
 	}
 	return connect.NewResponse(&pb.HandOverResponse{}), nil
+}
+
+// A tenured is sure while no other replica can own its node (node.Tenure).
+type tenured interface {
+	Sure(ctx context.Context) error
+}
+
+// ownedWithin is how long an answer waits for the owner to be sure: an election of the store's leader takes one to two seconds.
+const ownedWithin = 5 * time.Second
+
+// owning lets an answer leave only once it is sure that this replica owned the node when it was made (spec/replicas 3.5): one that was suspended, or cut
+// off from its store, would tell people of a past in which what they were told since is unknown. What is asked about the replicas themselves every one answers,
+// and a hand-over ends what it is asked of.
+func owning(t tenured) connect.HandlerOption {
+	free := []string{ostrakav1connect.OperatorReplicasProcedure, ostrakav1connect.OperatorStopProcedure, ostrakav1connect.OperatorHandOverProcedure}
+	return connect.WithInterceptors(connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
+		return func(ctx context.Context, q connect.AnyRequest) (connect.AnyResponse, error) {
+			res, err := next(ctx, q)
+			if slices.Contains(free, q.Spec().Procedure) {
+				return res, err
+			}
+			within, cancel := context.WithTimeout(ctx, ownedWithin)
+			defer cancel()
+			if unsure := t.Sure(within); unsure != nil {
+				return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf("%w: ask again in a few seconds: what was asked for may have been done", unsure))
+			}
+			return res, err
+		}
+	}))
 }
 
 // replicasWithin bounds asking a store of which members may be gone.

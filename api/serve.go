@@ -57,7 +57,7 @@ func Serve(quit context.CancelFunc, log *slog.Logger) node.Serve {
 // outer is all that is served over the network.
 func outer(p *people) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(ostrakav1connect.NewPeopleHandler(p, connect.WithReadMaxBytes(maxRequest)))
+	mux.Handle(ostrakav1connect.NewPeopleHandler(p, connect.WithReadMaxBytes(maxRequest), owning(p.d.Tenure)))
 	for path, h := range forAll(p) {
 		mux.Handle(path, h)
 	}
@@ -75,7 +75,7 @@ func forAll(p *people) map[string]http.Handler {
 // inner is all that is served at the operator's socket.
 func inner(o *operator) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(ostrakav1connect.NewOperatorHandler(o, connect.WithReadMaxBytes(maxRequest)))
+	mux.Handle(ostrakav1connect.NewOperatorHandler(o, connect.WithReadMaxBytes(maxRequest), owning(o.d.Tenure)))
 	return mux
 }
 

@@ -189,7 +189,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, st store.Store, at *port
 		return err
 	}
 	d.Link, err = link.New(link.Config{
-		Key: u.identity, Listener: at.link, Log: d.log,
+		Key: u.identity, Listener: at.link, Log: d.log, Silent: d.Tenure.doubtful,
 		Receive: func(from ed25519.PublicKey, frame []byte) { d.receive(ctx, from, frame) },
 		Knock: func(ctx context.Context, _ string, from ed25519.PublicKey, body []byte) ([]byte, error) {
 			return d.Circle.Admit(ctx, time.Now(), from, body)

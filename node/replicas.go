@@ -131,6 +131,9 @@ func replicate(ctx context.Context, dir string, u *unlocked, log *slog.Logger, o
 	return err
 }
 
+// resignWithin bounds giving the node up: by about then the lease has run out by itself.
+const resignWithin = 3 * time.Second
+
 // tenure waits for the node, and works until the tenure is over. Nil: stand by again.
 func (r *Replica) tenure(ctx context.Context, dir string, u *unlocked, d *doors, log *slog.Logger, o options) error {
 	stop := func(context.Context) error { return nil }
@@ -154,7 +157,9 @@ func (r *Replica) tenure(ctx context.Context, dir string, u *unlocked, d *doors,
 	log.Info("this replica owns the node", "replica", r.Info.Name, "token", hold.Token())
 	t := newTenure(r, hold)
 	err = work(ctx, dir, u, hold.Store(), d.inside(), t, log, o)
-	if resigned := hold.Resign(last); err == nil && ctx.Err() != nil {
+	leave, left := context.WithTimeout(context.WithoutCancel(ctx), resignWithin)
+	defer left()
+	if resigned := hold.Resign(leave); err == nil && ctx.Err() != nil {
 		return errors.Join(resigned, hold.Store().Close())
 	}
 	if !errors.Is(err, errHanded) && !errors.Is(err, errOver) && !t.over(err) {

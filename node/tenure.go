@@ -69,6 +69,27 @@ func (t *Tenure) over(err error) bool {
 	}
 }
 
+// Sure waits until nobody else can own this node at this moment, and returns nil: then what was read here before is what the node knows. Its error
+// says that the tenure is over, or that ctx is. A node of one process is always sure.
+func (t *Tenure) Sure(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
+	for t.doubtful() {
+		select {
+		case <-t.hold.Lost():
+			return errOver
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", errOver, ctx.Err())
+		case <-time.After(drainStep):
+		}
+	}
+	return nil
+}
+
+// doubtful says that another replica may own this node.
+func (t *Tenure) doubtful() bool { return t != nil && time.Until(t.hold.Until()) <= 0 }
+
 // holdTenure silences the link while this replica cannot tell whether it still owns the node, and ends the work when it does not.
 func (d *Daemon) holdTenure(ctx context.Context) {
 	t := time.NewTicker(checkTenure)
@@ -84,7 +105,7 @@ func (d *Daemon) holdTenure(ctx context.Context) {
 		case <-t.C:
 		}
 		switch {
-		case time.Until(d.Tenure.hold.Until()) <= 0:
+		case d.Tenure.doubtful():
 			d.Link.Pause()
 		case !d.Tenure.gone():
 			d.Link.Resume()

@@ -127,7 +127,7 @@ func outside(more ...string) []string {
 }
 
 // forTests are rooms that only tests import.
-var forTests = []string{"mpc/malice", "mpc/engine/enginetest", "custody/signet/signettest", "node/store/storetest", "node/store/etcd/etcdtest", "node/seal/pkcs11/pkcs11test", "node/seal/transit/transittest", "node/nodetest", "client/appealtest", "internal/arch"}
+var forTests = []string{"mpc/malice", "mpc/engine/enginetest", "custody/signet/signettest", "node/store/storetest", "node/store/etcd/etcdtest", "node/seal/pkcs11/pkcs11test", "node/seal/transit/transittest", "node/nodetest", "client/appealtest", "internal/arch", "internal/history"}
 
 // rule finds the entry of a room: its own, or that of the nearest folder above it.
 func rule(room string) (string, bool) {

@@ -50,6 +50,10 @@ type Config struct {
 	// nothing else. The answer and the error's text go to the caller. Nil: knocks are refused.
 	Knock func(ctx context.Context, remote string, from ed25519.PublicKey, body []byte) ([]byte, error)
 
+	// Silent says that nothing may leave at this moment, as while the link is paused; nil: never. It is asked before each message: a process that
+	// was suspended knows nothing of it, and a single answer of its own beside another replica's would make peers think that the node runs twice.
+	Silent func() bool
+
 	MaxQueue int              // unacknowledged bytes held per peer; 0: 64 MiB
 	Log      *slog.Logger     // nil: nothing is logged
 	Now      func() time.Time // the clock shown to peers and in Status; nil: time.Now

@@ -30,9 +30,9 @@ func (l *Link) Resume() {
 	}
 }
 
-// pausing is errPaused while the link is paused.
+// pausing is errPaused while the link is paused, or must be silent.
 func (l *Link) pausing() error {
-	if l.paused.Load() != nil {
+	if l.paused.Load() != nil || l.cfg.Silent != nil && l.cfg.Silent() {
 		return errPaused
 	}
 	return nil

@@ -1,6 +1,10 @@
 package link
 
-import "testing"
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+)
 
 // A paused link carries nothing either way, whoever dials; what waited arrives afterwards, once and in order.
 func TestPause(t *testing.T) {
@@ -30,5 +34,29 @@ func TestPause(t *testing.T) {
 		if s.Twin != "" || s.Faults != 0 {
 			t.Errorf("after a pause: %+v", s)
 		}
+	}
+}
+
+// A process that must be silent answers no probe, though its stream stands still: whoever took over stands instead of it, and nobody takes the two for
+// twins. It learns of its state no other way: nothing paused it.
+func TestSilence(t *testing.T) {
+	var silent atomic.Bool
+	suspended := func(c *Config, _ *timing, _ *uint16) { c.Silent = silent.Load }
+	a, old := start(t, "a"), start(t, "b", suspended)
+	a.SetPeers([]Peer{guest("b")})
+	old.SetPeers([]Peer{a.peer()})
+	connected(t, a, old)
+	silent.Store(true)
+	old.send(t, "a", "of before")
+	next := start(t, "b")
+	next.SetPeers([]Peer{a.peer()})
+	next.send(t, "a", "of the next")
+	wantFrames(t, a, "b", []string{"of the next"})
+	time.Sleep(300 * time.Millisecond) // the old one dials again and again
+	if s := a.about("b"); s.Twin != "" || s.Faults != 0 || !s.Connected {
+		t.Errorf("after a replica took over: %+v", s)
+	}
+	if got := a.from("b"); len(got) != 1 {
+		t.Errorf("%q arrived", got)
 	}
 }

@@ -15,7 +15,7 @@ func TestPinnedAgain(t *testing.T) {
 	b.send(t, "a", "back")
 	wantFrames(t, b, "a", []string{"one", "two"})
 	wantFrames(t, a, "b", []string{"back"})
-	eventually(t, "a heard that b has them", func() bool { return a.about("b").QueuedFrames == 0 })
+	eventually(t, "both heard that the other has them", func() bool { return a.about("b").QueuedFrames+b.about("a").QueuedFrames == 0 })
 
 	a.SetPeers(nil)
 	eventually(t, "b notices", func() bool { return !b.about("a").Connected })

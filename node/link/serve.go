@@ -100,7 +100,7 @@ func (p *pair) greetSecond(wire messages, in *inbound) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := put(wire, p.greet(h.attempt).encode()); err != nil {
+	if err := p.put(wire, p.greet(h.attempt).encode()); err != nil {
 		return nil, err
 	}
 	// Only a live process can be ready: a hello may have lain in a buffer while its sender died.
@@ -112,7 +112,7 @@ func (p *pair) greetSecond(wire messages, in *inbound) (*stream, error) {
 	if err := p.adopt(s); err != nil {
 		return nil, err
 	}
-	if err := put(wire, message{kind: kindReady}.append(nil)); err != nil {
+	if err := p.put(wire, message{kind: kindReady}.append(nil)); err != nil {
 		s.end(err)
 		return nil, err
 	}

@@ -325,6 +325,9 @@ func (s *stream) write() error {
 		}
 		m, wait := s.pick()
 		if m.kind != 0 {
+			if err := s.pair.link.pausing(); err != nil {
+				return err
+			}
 			s.buffer = m.append(s.buffer[:0])
 			if err := s.wire.Send(&wrapperspb.BytesValue{Value: s.buffer}); err != nil {
 				if errors.Is(err, io.EOF) {
@@ -455,7 +458,7 @@ func (p *pair) dialFailed(err error) {
 func (p *pair) greetFirst(wire messages, raw net.Conn, attempt uint64) (*stream, error) {
 	timer := time.AfterFunc(p.link.wait.hello+p.link.wait.probe, func() { raw.Close() })
 	defer timer.Stop()
-	if err := put(wire, p.greet(attempt).encode()); err != nil {
+	if err := p.put(wire, p.greet(attempt).encode()); err != nil {
 		return nil, err
 	}
 	b, err := receive(wire)
@@ -469,7 +472,7 @@ func (p *pair) greetFirst(wire messages, raw net.Conn, attempt uint64) (*stream,
 	if h.attempt != attempt {
 		return nil, faultf("hello: answers dial %d, this is %d", h.attempt, attempt)
 	}
-	if err := put(wire, message{kind: kindReady}.append(nil)); err != nil {
+	if err := p.put(wire, message{kind: kindReady}.append(nil)); err != nil {
 		return nil, err
 	}
 	if err := receiveReady(wire); err != nil {
@@ -491,6 +494,14 @@ func receiveReady(wire messages) error {
 		return faultf("hello: no ready after it")
 	}
 	return nil
+}
+
+// put sends one message of a greeting, unless this node must be silent.
+func (p *pair) put(wire messages, b []byte) error {
+	if err := p.link.pausing(); err != nil {
+		return err
+	}
+	return put(wire, b)
 }
 
 // put sends one message. Connect reports a stream that the peer has ended as io.EOF; the next receive says why.

@@ -3,6 +3,7 @@ package replicas
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	"connectrpc.com/connect"
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/client"
 )
 
 // handOvers are an odd number: another replica owns the node in the end.
@@ -40,6 +42,9 @@ func handOver(ctx context.Context, t *testing.T, p *people, all []*replica, own 
 		command(t, &doc, "node", "hand-over", "--json", "--dir", own.dir)
 		if doc.Owner == doc.Self || doc.Owner == "" {
 			t.Errorf("after a hand-over %q owns the node; %q answers", doc.Owner, doc.Self)
+		}
+		if x, err := own.show(ctx); err != nil || len(x.Tenures) == 0 || x.Tenures[0].Before != "resigned" {
+			t.Errorf("after a hand-over the last tenure is not said to have been given up: %v, %v", x.GetTenures(), err)
 		}
 		own = all[slices.IndexFunc(all, func(r *replica) bool { return r != own })]
 	}
@@ -72,6 +77,11 @@ func slept(ctx context.Context, t *testing.T, p *people, all []*replica, sleeper
 	}
 	sleeper.signal(t, syscall.SIGCONT)
 	err = poll(ctx, "the sleeper stands by", func() error {
+		// it does not know what was asked for in its sleep, and must not say so, not for a moment
+		res, err := client.Operator(sleeper.dir).Intent(ctx, connect.NewRequest(&v1.IntentRequest{Id: p.last[:]}))
+		if err == nil || connect.CodeOf(err) == connect.CodeNotFound {
+			return &finalError{fmt.Errorf("it answers as if it owned the node: %v, %w", res, err)}
+		}
 		x, err := sleeper.show(ctx)
 		if err == nil && x.Owner == x.Self {
 			err = errors.New("it is the owner")

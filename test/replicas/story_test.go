@@ -36,6 +36,7 @@ type people struct {
 	sender  string // its address
 
 	nonce  uint64
+	last   statement.ID      // of the intent that was asked for last
 	signed [][]byte          // transactions
 	seen   map[string]string // by R of a signature: which transaction has it
 }
@@ -99,6 +100,7 @@ func (p *people) sign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.last = stmt.ID()
 	err = poll(ctx, "alice proposes", func() error {
 		taken, err := p.alice.SubmitStatement(ctx, stmt)
 		if err == nil {
