@@ -19,6 +19,10 @@ import (
 var binary, storeBinary string
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(insideVariable); dir != "" { // whoever began this test has built them
+		binary, storeBinary = filepath.Join(dir, "ostraka"), filepath.Join(dir, "ostraka-store")
+		os.Exit(m.Run())
+	}
 	dir, err := os.MkdirTemp("", "r")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -87,16 +87,7 @@ func (p *people) giveAddress(ctx context.Context) error {
 
 // sign proposes a transfer, approves it, and waits until the two operators of one process hold its signature, which is compared with all before.
 func (p *people) sign(ctx context.Context) error {
-	to, err := evm.ParseAddress(payee)
-	if err != nil {
-		return err
-	}
-	gas, nonce := uint64(21000), p.nonce
-	p.nonce++
-	stmt, err := p.alice.Prepare(ctx, client.Transfer{
-		Sender: client.Sender{Vault: p.vault, Root: p.root, Account: p.account, Chain: chain}, To: to, Amount: big.NewInt(1), Nonce: &nonce, Gas: &gas,
-		FeeCap: big.NewInt(30e9), TipCap: big.NewInt(1e9),
-	})
+	stmt, err := p.prepare(ctx)
 	if err != nil {
 		return err
 	}
@@ -117,6 +108,20 @@ func (p *people) sign(ctx context.Context) error {
 		return err
 	}
 	return p.await(ctx, stmt.ID())
+}
+
+// prepare makes the statement of a transfer with the next nonce. No node is asked.
+func (p *people) prepare(ctx context.Context) (stmt statement.Statement, err error) {
+	to, err := evm.ParseAddress(payee)
+	if err != nil {
+		return stmt, err
+	}
+	gas, nonce := uint64(21000), p.nonce
+	p.nonce++
+	return p.alice.Prepare(ctx, client.Transfer{
+		Sender: client.Sender{Vault: p.vault, Root: p.root, Account: p.account, Chain: chain}, To: to, Amount: big.NewInt(1), Nonce: &nonce, Gas: &gas,
+		FeeCap: big.NewInt(30e9), TipCap: big.NewInt(1e9),
+	})
 }
 
 func (p *people) approve(ctx context.Context, person string, stmt statement.Statement) error {
