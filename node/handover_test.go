@@ -49,6 +49,7 @@ func TestHandOverIsNotHeldUp(t *testing.T) {
 		if !given && time.Since(began) < restWait {
 			t.Error("an answer to an earlier wish counts")
 		}
+		s.Forge(b, a, []byte{framePresent}) // its own rest is over: that is not ours
 		given = idle()
 		return given
 	})
