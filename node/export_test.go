@@ -20,6 +20,11 @@ func (n *Node) MayStart(ctx context.Context, now time.Time, s *mpc.Setup) error 
 // Frozen says by whom a vault is frozen.
 func (n *Node) Frozen(vault statement.ID, now time.Time) string { return n.frozen(vault, now) }
 
+// Drain is a hand-over up to the moment at which the node is given up.
+func (n *Node) Drain(ctx context.Context, wait, total time.Duration, retire func(idle func() bool) bool) error {
+	return n.drain(ctx, wait, total, retire)
+}
+
 // Metrics is what the daemon serves on loopback.
 func (d *Daemon) Metrics() http.Handler { return d.metrics() }
 

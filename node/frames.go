@@ -48,7 +48,7 @@ const (
 	frameAll       = 29 // the question again: that was all
 	frameVet       = 30 // and the four after it: what a node runs on (node/vet)
 	frameVetLast   = frameVet + byte(vet.FrameStanding)
-	frameRest      = 40 // empty: begin nothing with me until my next process says that it is there
+	frameRest      = 40 // empty: begin nothing with me until I, or my next process, say that I am there
 	frameRests     = 41 // empty: I begin nothing with you
 	framePresent   = 42 // empty: I am there
 )

@@ -169,7 +169,7 @@ func (n *Node) ConfirmRestore(ctx context.Context, now time.Time) (counter uint6
 
 // admit hands a Setup to the room that knows its protocol.
 func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session.Task, error) {
-	if err := cmp.Or(n.mayMeet(s), n.mayStart(ctx, now, s), n.withinLimits(now, s)); err != nil {
+	if err := cmp.Or(n.handing(), n.mayMeet(s), n.mayStart(ctx, now, s), n.withinLimits(now, s)); err != nil {
 		return nil, err
 	}
 	m, err := n.meets(now, s)

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/mpc/engine"
+	"github.com/ostraka/ostraka/node/session"
 )
 
-// Before a replica hands its node over it asks its peers for a rest: they begin nothing with it until the next owner says that all are there (spec/replicas
-// 4). It is no more than what a peer could have by its silence.
+// Before a replica hands its node over it asks its peers for a rest: they begin nothing with it until the next owner, or this one after all, says that it
+// is there (spec/replicas 4). It is no more than what a peer could have by its silence.
 
 // restFor is when a rest ends, whatever became of the peer.
 const restFor = 30 * time.Second
@@ -26,6 +27,24 @@ type rests struct {
 	given map[engine.PartyID]bool
 	told  map[engine.PartyID]bool // Tick's own, as is
 	since time.Time               // when this process ticked first
+	out   bool                    // a hand-over refuses set-ups
+}
+
+// refuseSetups has set-ups refused from now on, or no more.
+func (n *Node) refuseSetups(yes bool) {
+	n.rests.mu.Lock()
+	defer n.rests.mu.Unlock()
+	n.rests.out = yes
+}
+
+// handing says that this node takes no part in anything new, since another of its replicas soon will. Nobody is thought the worse of for it.
+func (n *Node) handing() error {
+	n.rests.mu.Lock()
+	defer n.rests.mu.Unlock()
+	if n.rests.out {
+		return fmt.Errorf("%w: this node is being handed over to another of its replicas", session.ErrNotYet)
+	}
+	return nil
 }
 
 // takeRest takes a peer's wish, and answers it. The answer comes behind every setup that was sent to it before.
@@ -115,6 +134,13 @@ func (n *Node) askRest() (asked []engine.PartyID) {
 		}
 	}
 	return asked
+}
+
+// endRest tells those that were asked that the rest is over: this process stays.
+func (n *Node) endRest(asked []engine.PartyID) {
+	for _, p := range asked {
+		n.send(p, []byte{framePresent})
+	}
 }
 
 // allRest says whether all of them gave it.

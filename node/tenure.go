@@ -42,7 +42,7 @@ func (d *Daemon) endTenure() {
 
 const (
 	checkTenure = 50 * time.Millisecond // how often a tenure is looked at; Until leaves more than that
-	drainFor    = 20 * time.Second      // a hand-over waits so long for sessions to end
+	drainFor    = 25 * time.Second      // a hand-over takes no longer, whoever keeps a session open: one that signs lives 20 s
 	restWait    = 2 * time.Second       // and so long for peers to say that they begin nothing more
 	drainStep   = 5 * time.Millisecond
 )
@@ -122,7 +122,8 @@ func (d *Daemon) end(err error) {
 }
 
 // HandOver ends this replica's tenure for another one that stands by: it begins nothing more, waits until no session runs, falls silent, and gives
-// the node up. What peers sent meanwhile they send to the next owner again, since nobody acknowledged it: no session fails for it.
+// the node up. What peers sent meanwhile they send to the next owner again, since nobody acknowledged it: no session fails for it. One peer, or
+// several, can make it last drainFor, and no longer: what runs by then ends as it does when a process stops.
 func (d *Daemon) HandOver(ctx context.Context) error {
 	t := d.Tenure
 	if t == nil {
@@ -134,16 +135,9 @@ func (d *Daemon) HandOver(ctx context.Context) error {
 	if !t.leaving.CompareAndSwap(false, true) {
 		return fmt.Errorf("hand over: %w: it is under way already", ErrBusy)
 	}
-	ctx, cancel := context.WithTimeout(ctx, drainFor)
-	defer cancel()
-	d.beginNothing(ctx)
-	for !t.retire(func() bool { return !d.Sessions.Busy(func(*mpc.Setup) bool { return true }) }) {
-		select {
-		case <-ctx.Done():
-			t.leaving.Store(false)
-			return fmt.Errorf("hand over: %w: sessions ran for %v: `ostraka session list` shows them; try again when they are over", ErrBusy, drainFor)
-		case <-time.After(drainStep):
-		}
+	if err := d.drain(ctx, restWait, drainFor, t.retire); err != nil {
+		t.leaving.Store(false)
+		return fmt.Errorf("hand over: %w", err)
 	}
 	d.Link.Pause()
 	d.log.Info("this replica hands the node over")
@@ -151,15 +145,36 @@ func (d *Daemon) HandOver(ctx context.Context) error {
 	return nil
 }
 
-// beginNothing asks the peers to begin nothing with this node, and waits for their answers, but not long: who gives none costs a session at most.
-func (d *Daemon) beginNothing(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, restWait)
-	defer cancel()
-	for asked := d.askRest(); !d.allRest(asked); {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(drainStep):
+// drain asks the peers to begin nothing with this node, and waits for their answers, but not long: then set-ups are refused, so that who gave none
+// holds nothing up. It calls retire until that says that the node is given up: at a moment without a session, or when total is over. Its error is that
+// ctx ended before: then all is as it was, and the peers hear it.
+func (n *Node) drain(ctx context.Context, wait, total time.Duration, retire func(idle func() bool) bool) error {
+	began := time.Now()
+	asked := n.askRest()
+	for time.Since(began) < wait && ctx.Err() == nil && !n.allRest(asked) {
+		time.Sleep(drainStep)
+	}
+	n.refuseSetups(true)
+	for ctx.Err() == nil {
+		late := time.Since(began) >= total
+		if late {
+			n.tellEnded(total)
+		}
+		if retire(func() bool { return late || !n.Sessions.Busy(func(*mpc.Setup) bool { return true }) }) {
+			return nil
+		}
+		time.Sleep(drainStep)
+	}
+	n.refuseSetups(false)
+	n.endRest(asked)
+	return fmt.Errorf("%w: whoever asked for it did not wait for the sessions that run: %w", ErrBusy, context.Cause(ctx))
+}
+
+// tellEnded logs which sessions a hand-over ends.
+func (n *Node) tellEnded(after time.Duration) {
+	for _, s := range n.Sessions.Sessions() {
+		if s.Ended.IsZero() {
+			n.cfg.Log.Warn("a hand-over ends a session", "after", after, "protocol", s.Protocol, "title", s.Title, "opener", n.Name(s.Opener), "waits_for", s.Waiting)
 		}
 	}
 }

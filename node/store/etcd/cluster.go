@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -39,6 +38,7 @@ func Connect(ctx context.Context, o Options) (_ *Cluster, err error) {
 		return nil, err
 	}
 	c := &Cluster{o: o, prefix: "ostraka/" + o.Name + "/"}
+	c.links.log = o.Log
 	defer func() {
 		if err != nil {
 			c.Close()
@@ -81,7 +81,7 @@ func keyAfter(prefix []byte) []byte { return []byte(clientv3.GetPrefixRangeEnd(s
 
 // query reads a range of keys; etcd's reads are linearizable unless they ask not to be.
 func (c *Cluster) query(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
-	return anyone(ctx, &c.links, func(ctx context.Context, k *link) (*pb.RangeResponse, error) { return k.kv.Range(ctx, r) })
+	return anyone(ctx, &c.links, func(ctx context.Context, k *link) (*pb.RangeResponse, error) { return k.read(ctx, r) })
 }
 
 // one reads one key; nil if there is none. The revision is the cluster's.
@@ -96,6 +96,24 @@ func (c *Cluster) one(ctx context.Context, key []byte) (*mvccpb.KeyValue, int64,
 	return r.Kvs[0], r.Header.Revision, nil
 }
 
+// row reads and decodes a row that is not a record; nil if there is none. Who answers with one that cannot be read is passed over.
+func row[T formed](ctx context.Context, c *Cluster, tag string) (into *T, kv *mvccpb.KeyValue, revision int64, err error) {
+	q := &pb.RangeRequest{Key: c.key(tag)}
+	r, err := anyone(ctx, &c.links, func(ctx context.Context, k *link) (*pb.RangeResponse, error) {
+		into = nil
+		r, err := k.read(ctx, q)
+		if err != nil || len(r.Kvs) == 0 {
+			return r, err
+		}
+		into, err = decode[T](tag, r.Kvs[0].Value)
+		return r, err
+	})
+	if err != nil || into == nil {
+		return nil, nil, r.GetHeader().GetRevision(), err
+	}
+	return into, r.Kvs[0], r.Header.Revision, nil
+}
+
 // Owner is the replica that owns the store, and its fencing token; false if nobody does.
 func (c *Cluster) Owner(ctx context.Context) (Info, uint64, bool, error) {
 	i, token, ok, _, err := c.owner(ctx)
@@ -103,14 +121,14 @@ func (c *Cluster) Owner(ctx context.Context) (Info, uint64, bool, error) {
 }
 
 func (c *Cluster) owner(ctx context.Context) (i Info, token uint64, ok bool, revision int64, err error) {
-	kv, revision, err := c.one(ctx, c.key(rowOwner))
+	who, kv, revision, err := row[Info](ctx, c, rowOwner)
 	if err != nil {
 		return i, 0, false, 0, fmt.Errorf("read who owns the store: %w", err)
 	}
 	if kv == nil {
 		return i, 0, false, revision, nil
 	}
-	return i, uint64(kv.CreateRevision), true, revision, decode(rowOwner, kv.Value, &i)
+	return *who, uint64(kv.CreateRevision), true, revision, nil
 }
 
 // An Ownership is who owns the store, as Watch tells.
@@ -151,14 +169,11 @@ func (c *Cluster) await(ctx context.Context, revision int64) {
 	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), time.Second)
 	defer cancel()
 	k, _ := c.links.now()
-	for r := range k.client.Watch(ctx, string(c.key(rowOwner)), clientv3.WithRev(revision+1)) {
-		if len(r.Events) > 0 || r.Err() != nil {
-			break
-		}
+	wait := 10 * time.Millisecond
+	if k.changed(ctx, c.key(rowOwner), revision) != nil {
+		wait *= 10
 	}
-	if ctx.Err() == nil {
-		c.pause(ctx, 10*time.Millisecond)
-	}
+	c.pause(ctx, wait)
 }
 
 func (c *Cluster) pause(ctx context.Context, d time.Duration) {
@@ -176,12 +191,12 @@ func (c *Cluster) Tenures(ctx context.Context) ([]Change, error) {
 	return list, err
 }
 
-func (c *Cluster) tenures(ctx context.Context) (list []Change, revision int64, err error) {
-	kv, _, err := c.one(ctx, c.key(rowTenures))
+func (c *Cluster) tenures(ctx context.Context) ([]Change, int64, error) {
+	list, kv, _, err := row[changes](ctx, c, rowTenures)
 	if err != nil || kv == nil {
 		return nil, 0, err
 	}
-	return list, kv.ModRevision, decode(rowTenures, kv.Value, &list)
+	return *list, kv.ModRevision, nil
 }
 
 // presence is how many TTLs a replica's row outlives it.
@@ -193,7 +208,7 @@ var ErrSameName = errors.New("another replica of this node has the same name: gi
 // Announce keeps this replica's row, until ctx ends; then the row goes. The owner and those who wait do it alike. Its error is ctx's, or
 // ErrSameName.
 func (c *Cluster) Announce(ctx context.Context, me Info) error {
-	if err := me.check(); err != nil {
+	if err := me.form(); err != nil {
 		return err
 	}
 	p := &announcer{c: c, me: me, key: c.key(tagReplica, me.Name)}
@@ -212,18 +227,18 @@ func (c *Cluster) Announce(ctx context.Context, me Info) error {
 }
 
 type announcer struct {
-	c     *Cluster
-	me    Info
-	key   []byte
-	lease int64
-	row   int64 // revision of the row as we last wrote it
+	c              *Cluster
+	me             Info
+	key            []byte
+	lease, granted int64 // its id, and seconds
+	row            int64 // revision of the row as we last wrote it
 }
 
 // tell renews the row. Only the first time it may replace another's, which a process before this one may have left.
 func (p *announcer) tell(ctx context.Context) error {
 	c := p.c
 	if p.lease != 0 {
-		if ttl, err := c.renew(ctx, p.lease); err == nil && ttl <= 0 {
+		if ttl, err := c.renew(ctx, p.lease, p.granted); err == nil && ttl <= 0 {
 			p.lease, p.row = 0, 0
 		}
 	}
@@ -232,7 +247,7 @@ func (p *announcer) tell(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p.lease = g.ID
+		p.lease, p.granted = g.ID, g.TTL
 	}
 	there, revision, err := c.one(ctx, p.key)
 	if err != nil {
@@ -248,7 +263,7 @@ func (p *announcer) tell(ctx context.Context) error {
 		return err
 	}
 	r, err := anyone(ctx, &c.links, func(ctx context.Context, k *link) (*pb.PutResponse, error) {
-		return k.kv.Put(ctx, &pb.PutRequest{Key: p.key, Value: value, Lease: p.lease})
+		return k.put(ctx, &pb.PutRequest{Key: p.key, Value: value, Lease: p.lease})
 	})
 	if err == nil {
 		p.row = r.Header.Revision
@@ -267,17 +282,25 @@ func (p *announcer) leave() {
 // Replicas are those that are there, in the order of their names.
 func (c *Cluster) Replicas(ctx context.Context) (list []Replica, err error) {
 	prefix := c.key(tagReplica)
-	r, err := c.query(ctx, &pb.RangeRequest{Key: prefix, RangeEnd: keyAfter(prefix), Limit: 100})
+	q := &pb.RangeRequest{Key: prefix, RangeEnd: keyAfter(prefix), Limit: maxMembers}
+	_, err = anyone(ctx, &c.links, func(ctx context.Context, k *link) (*pb.RangeResponse, error) {
+		list = nil
+		r, err := k.read(ctx, q)
+		for _, kv := range r.GetKvs() {
+			one, err := decode[Replica](tagReplica, kv.Value)
+			if err != nil {
+				return nil, err
+			}
+			if string(kv.Key) != string(prefix)+one.Name {
+				return nil, wrong("row %.200q is of a replica %q", kv.Key, one.Name)
+			}
+			one.Behind = max(0, r.Header.Revision-one.Seen)
+			list = append(list, *one)
+		}
+		return r, err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read which replicas there are: %w", err)
-	}
-	for _, kv := range r.Kvs {
-		var one Replica
-		if err := decode(tagReplica, kv.Value, &one); err != nil {
-			return nil, err
-		}
-		one.Behind = max(0, r.Header.Revision-one.Seen)
-		list = append(list, one)
 	}
 	return list, nil
 }
@@ -286,36 +309,19 @@ func (c *Cluster) Replicas(ctx context.Context) (list []Replica, err error) {
 
 func (c *Cluster) grant(ctx context.Context, ttl time.Duration) (*pb.LeaseGrantResponse, error) {
 	seconds := int64((ttl + time.Second - 1) / time.Second)
-	r, err := anyone(ctx, &c.links, func(ctx context.Context, k *link) (*pb.LeaseGrantResponse, error) {
-		return k.lease.LeaseGrant(ctx, &pb.LeaseGrantRequest{TTL: seconds})
-	})
+	r, err := anyone(ctx, &c.links, func(ctx context.Context, k *link) (*pb.LeaseGrantResponse, error) { return k.grant(ctx, seconds) })
 	switch {
 	case isNoSpace(err):
 		return nil, fmt.Errorf("%w: the cluster has reached its quota and takes not even a lease: run `ostraka-store defrag`, or give the members a higher quota: %w", store.ErrFull, err)
 	case err != nil:
 		return nil, fmt.Errorf("ask for a lease: %w", err)
-	case r.ID == 0 || r.TTL <= 0:
-		return nil, fmt.Errorf("ask for a lease: the cluster granted lease %x for %d seconds (%s)", r.ID, r.TTL, r.Error)
 	}
 	return r, nil
 }
 
 // renew asks once, whoever answers; it returns the seconds granted, 0 if the lease is gone.
-func (c *Cluster) renew(ctx context.Context, lease int64) (ttl int64, err error) {
-	return once(ctx, &c.links, max(firstTry, c.o.TTL/4), func(ctx context.Context, k *link) (int64, error) {
-		s, err := k.lease.LeaseKeepAlive(ctx)
-		if err != nil {
-			return 0, err
-		}
-		if err := s.Send(&pb.LeaseKeepAliveRequest{ID: lease}); err != nil && !errors.Is(err, io.EOF) { // then Recv says why
-			return 0, err
-		}
-		r, err := s.Recv()
-		if err != nil {
-			return 0, err
-		}
-		return r.TTL, s.CloseSend()
-	})
+func (c *Cluster) renew(ctx context.Context, lease, granted int64) (ttl int64, err error) {
+	return once(ctx, &c.links, max(firstTry, c.o.TTL/4), func(ctx context.Context, k *link) (int64, error) { return k.renew(ctx, lease, granted) })
 }
 
 // revoke ends a lease; what is not revoked runs out.

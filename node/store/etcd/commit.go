@@ -93,8 +93,8 @@ func (e *unknownError) Unwrap() []error { return []error{store.ErrUnknown, e.cau
 func (s *Store) write(ctx context.Context, l *lane, b store.Batch) (uint64, error) {
 	request := s.transaction(l, b)
 	doubt := false // an earlier try may have been written, or may yet be
-	for n := 0; ; n++ {
-		r, err := s.try(ctx, request, n)
+	for n, bad := 0, 0; ; n++ {
+		r, err := s.try(ctx, request, n, &bad)
 		switch {
 		case err == nil && r.Succeeded:
 			return l.moved(r.Header.Revision), nil
@@ -104,6 +104,8 @@ func (s *Store) write(ctx context.Context, l *lane, b store.Batch) (uint64, erro
 			return s.noSpace(ctx, l, err, doubt)
 		case isFinal(err):
 			return 0, s.refuse(l, err, doubt)
+		case bad >= len(s.c.links.all):
+			return 0, &unknownError{err}
 		}
 		doubt = true
 		if ended := rest(ctx, &s.c.links, n); ended != nil {
@@ -126,8 +128,13 @@ func (s *Store) refuse(l *lane, err error, doubt bool) error {
 	return err
 }
 
-func (s *Store) try(ctx context.Context, request *pb.TxnRequest, n int) (*pb.TxnResponse, error) {
-	return once(ctx, &s.c.links, tryFor(n), func(ctx context.Context, k *link) (*pb.TxnResponse, error) { return k.kv.Txn(ctx, request) })
+// try asks one member; bad counts wrong answers in a row: when each member gave one, no other try helps.
+func (s *Store) try(ctx context.Context, request *pb.TxnRequest, n int, bad *int) (*pb.TxnResponse, error) {
+	r, err := once(ctx, &s.c.links, tryFor(n), func(ctx context.Context, k *link) (*pb.TxnResponse, error) { return k.txn(ctx, request) })
+	if *bad++; !isWrong(err) {
+		*bad = 0
+	}
+	return r, err
 }
 
 // moved notes that the lane's batch was written.
@@ -242,15 +249,15 @@ func (s *Store) settle(ctx context.Context, l *lane) (uint64, error) {
 	request.Compare = append(request.Compare, modified(l.key, l.revision))
 	request.Success = []*pb.RequestOp{putOp(l.key, mark, 0)}
 	request.Failure = append(request.Failure, getOp(l.key, false))
-	for n := 0; ; n++ {
-		r, err := s.try(ctx, request, n)
+	for n, bad := 0, 0; ; n++ {
+		r, err := s.try(ctx, request, n, &bad)
 		switch {
 		case err == nil && r.Succeeded:
 			l.moved(r.Header.Revision)
 			return 0, nil
 		case err == nil:
 			return s.settled(l, r, mark)
-		case isFinal(err):
+		case isFinal(err), bad >= len(s.c.links.all):
 			return 0, &unknownError{err}
 		}
 		if ended := rest(ctx, &s.c.links, n); ended != nil {
@@ -296,7 +303,7 @@ func (s *Store) noSpace(ctx context.Context, l *lane, cause error, doubt bool) (
 // check judges a batch that writes nothing.
 func (s *Store) check(ctx context.Context, b store.Batch) (uint64, error) {
 	request := s.conditions(b)
-	r, err := anyone(ctx, &s.c.links, func(ctx context.Context, k *link) (*pb.TxnResponse, error) { return k.kv.Txn(ctx, request) })
+	r, err := anyone(ctx, &s.c.links, func(ctx context.Context, k *link) (*pb.TxnResponse, error) { return k.txn(ctx, request) })
 	if isCorrupt(err) {
 		return 0, s.c.differ(err)
 	}

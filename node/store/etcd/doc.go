@@ -10,6 +10,8 @@
 //     while the lane is as the last batch left it, and moves the lane on: so it can be written once at most, however often it arrives,
 //     and the lane tells afterwards whether it was.
 //   - A member that does not answer costs one short try. Each member has a connection of its own, and whoever fails is asked last.
+//   - What a member answers is held against what it was asked (answers.go): who is broken is passed over. A lie that is well formed is
+//     believed, as a disk is (spec/replicas.md 6).
 //   - Frames (spec/store.md 3): a damaged value shows when it is read.
 //   - Room is kept for deny, freeze and veto before etcd's quota ends all writing.
 //

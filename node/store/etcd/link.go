@@ -5,7 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"math"
+	"io"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,9 @@ type link struct {
 	lease    pb.LeaseClient
 	cluster  pb.ClusterClient
 	maint    pb.MaintenanceClient
+	watch    pb.WatchClient
+
+	told atomic.Int64 // when its last wrong answer was logged, Unix seconds
 }
 
 // dial makes a link; it connects when it is first used.
@@ -49,8 +53,8 @@ func dial(endpoint string, conf *tls.Config) (*link, error) {
 		// but the caller's deadline, and the other members, are ours to mind.
 		MaxUnaryRetries:   1,
 		DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
-		// A page of records may be larger than the 4 MiB that gRPC takes by default.
-		DialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)), grpc.WithConnectParams(grpc.ConnectParams{
+		// Who reads a page of records asks for as much as that may be.
+		DialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)), grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
 			MinConnectTimeout: 2 * time.Second,
 		})},
@@ -61,7 +65,7 @@ func dial(endpoint string, conf *tls.Config) (*link, error) {
 	conn := c.ActiveConnection()
 	return &link{
 		endpoint: endpoint, client: c, kv: pb.NewKVClient(conn), lease: pb.NewLeaseClient(conn),
-		cluster: pb.NewClusterClient(conn), maint: pb.NewMaintenanceClient(conn),
+		cluster: pb.NewClusterClient(conn), maint: pb.NewMaintenanceClient(conn), watch: pb.NewWatchClient(conn),
 	}, nil
 }
 
@@ -69,6 +73,7 @@ func dial(endpoint string, conf *tls.Config) (*link, error) {
 type links struct {
 	all  []*link
 	best atomic.Uint32
+	log  *slog.Logger
 }
 
 func (l *links) now() (*link, uint32) {
@@ -100,14 +105,28 @@ func once[R any](ctx context.Context, l *links, limit time.Duration, ask func(co
 	if err != nil {
 		err = &memberError{k.endpoint, err}
 	}
+	if isWrong(err) {
+		k.warn(l.log, err)
+	}
 	return r, err
 }
 
-// anyone asks one member after another until one answers. What is asked may be done twice.
+// warn logs a wrong answer, one in 10 s.
+func (k *link) warn(log *slog.Logger, err error) {
+	now, last := time.Now().Unix(), k.told.Load()
+	if (now-last >= 10 || now < last) && k.told.CompareAndSwap(last, now) {
+		log.Warn("a member of the store's cluster is broken, or lies", "error", err)
+	}
+}
+
+// anyone asks one member after another until one answers, or each gave a wrong answer. What is asked may be done twice.
 func anyone[R any](ctx context.Context, l *links, ask func(context.Context, *link) (R, error)) (R, error) {
-	for n := 0; ; n++ {
+	for n, bad := 0, 0; ; n++ {
 		r, err := once(ctx, l, tryFor(n/len(l.all)), ask)
-		if err == nil || isFinal(err) {
+		if bad++; !isWrong(err) {
+			bad = 0
+		}
+		if err == nil || isFinal(err) || bad >= len(l.all) {
 			return r, err
 		}
 		if ended := rest(ctx, l, n); ended != nil {
@@ -140,7 +159,7 @@ type memberError struct {
 func (e *memberError) Error() string { return fmt.Sprintf("member %s: %s", e.endpoint, e.text()) }
 
 func (e *memberError) text() string {
-	text := status.Convert(e.err).Message()
+	text := printable(status.Convert(e.err).Message())
 	switch {
 	case strings.Contains(text, "certificate signed by unknown authority"):
 		text += ": the settings' ca is not the one that signed the member's certificate"
@@ -164,6 +183,8 @@ func isFinal(err error) bool {
 	}
 	return false
 }
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) }
 
 func isNoSpace(err error) bool {
 	return codeOf(err) == codes.ResourceExhausted && strings.Contains(err.Error(), rpctypes.ErrorDesc(rpctypes.ErrGRPCNoSpace))

@@ -23,14 +23,17 @@ const (
 	Left    = "left"    // the node's records were copied out of it
 )
 
+func (m Mark) form() error {
+	if m.State != Filling && m.State != Left {
+		return fmt.Errorf("state %.20q", m.State)
+	}
+	return nil
+}
+
 // Marked reads the store's mark; nil: it has none.
 func (c *Cluster) Marked(ctx context.Context) (*Mark, error) {
-	kv, _, err := c.one(ctx, c.key(rowMark))
-	if err != nil || kv == nil {
-		return nil, err
-	}
-	var m Mark
-	return &m, decode(rowMark, kv.Value, &m)
+	m, _, _, err := row[Mark](ctx, c, rowMark)
+	return m, err
 }
 
 // Mark marks the store, or takes the mark away (nil), while this tenure lasts.
@@ -44,7 +47,7 @@ func (t *Tenure) Mark(ctx context.Context, m *Mark) error {
 		op = putOp(t.c.key(rowMark), raw, 0)
 	}
 	r, err := anyone(ctx, &t.c.links, func(ctx context.Context, k *link) (*pb.TxnResponse, error) {
-		return k.kv.Txn(ctx, &pb.TxnRequest{
+		return k.txn(ctx, &pb.TxnRequest{
 			Compare: []*pb.Compare{created(t.c.key(rowOwner), int64(t.token))},
 			Success: []*pb.RequestOp{op}, Failure: []*pb.RequestOp{getOp(t.c.key(rowOwner), true)},
 		})

@@ -30,9 +30,7 @@ type Member struct {
 
 // Members asks the cluster who belongs to it, and each of them how it is.
 func (c *Cluster) Members(ctx context.Context) ([]Member, error) {
-	list, err := anyone(ctx, &c.links, func(ctx context.Context, k *link) (*pb.MemberListResponse, error) {
-		return k.cluster.MemberList(ctx, &pb.MemberListRequest{})
-	})
+	list, err := anyone(ctx, &c.links, func(ctx context.Context, k *link) (*pb.MemberListResponse, error) { return k.members(ctx) })
 	if err != nil {
 		return nil, fmt.Errorf("ask who belongs to the cluster: %w", err)
 	}
@@ -58,7 +56,7 @@ func (c *Cluster) Members(ctx context.Context) ([]Member, error) {
 				one.Problem = "none of the settings' endpoints reaches it"
 			}
 		}
-		one.Name, one.Learner = m.Name, m.IsLearner
+		one.Name, one.Learner = printable(m.Name), m.IsLearner
 		all = append(all, one)
 	}
 	all = append(all, unknown...)
@@ -76,14 +74,14 @@ func (c *Cluster) each(ctx context.Context) []Member {
 	for _, k := range c.links.all {
 		go func() {
 			asked := time.Now()
-			st, err := k.maint.Status(ctx, &pb.StatusRequest{})
+			st, err := k.status(ctx)
 			m := Member{Endpoint: k.endpoint, Answer: time.Since(asked)}
 			if err != nil {
 				m.Problem = (&memberError{k.endpoint, err}).text()
 			} else {
-				m.ID, m.Version, m.Leader = st.Header.MemberId, st.Version, st.Leader == st.Header.MemberId
+				m.ID, m.Version, m.Leader = st.Header.MemberId, printable(st.Version), st.Leader == st.Header.MemberId
 				m.Size, m.InUse, m.Quota, m.Index = st.DbSize, st.DbSizeInUse, st.DbSizeQuota, st.RaftAppliedIndex
-				m.Problem = strings.Join(st.Errors, "; ")
+				m.Problem = printable(strings.Join(st.Errors, "; "))
 				if st.Leader == 0 && m.Problem == "" {
 					m.Problem = "it knows no leader"
 				}

@@ -51,7 +51,7 @@ func (r *room) look(ctx context.Context, c *Cluster) {
 	answers := make(chan *pb.StatusResponse, len(c.links.all))
 	for i, k := range c.links.all {
 		go func() {
-			st, err := k.maint.Status(ctx, &pb.StatusRequest{})
+			st, err := k.status(ctx)
 			if err != nil {
 				st = nil
 			} else if st.Leader == st.Header.MemberId {

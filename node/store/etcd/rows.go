@@ -3,7 +3,10 @@ package etcd
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Keys below ostraka/<name>/ (spec/store.md 7.2).
@@ -31,12 +34,33 @@ type Info struct {
 	Since   time.Time `json:"since"` // when its process began
 }
 
-func (i Info) check() error {
+// maxSaid bounds what a replica says of its addresses and its version, bytes.
+const maxSaid = 300
+
+func (i Info) form() error {
 	if !nameForm.MatchString(i.Name) {
-		return fmt.Errorf("replica's name %q: give 1 to 63 of a-z, 0-9, dot, dash and underscore, a letter or digit first", i.Name)
+		return fmt.Errorf("replica's name %.80q: give 1 to 63 of a-z, 0-9, dot, dash and underscore, a letter or digit first", i.Name)
+	}
+	for field, said := range map[string]string{"link": i.Link, "people": i.People, "version": i.Version} {
+		if len(said) > maxSaid || said != printable(said) {
+			return fmt.Errorf("replica %s: %s %.80q: give at most %d bytes that can be printed", i.Name, field, said, maxSaid)
+		}
 	}
 	return nil
 }
+
+// printable makes a member's words safe for a terminal.
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) {
+			return c
+		}
+		return '?'
+	}, s[:min(len(s), maxWords)])
+}
+
+// maxWords bounds what is shown of a member's words, bytes.
+const maxWords = 512
 
 // A Replica is what one of them last told.
 type Replica struct {
@@ -64,12 +88,44 @@ type Change struct {
 	Resigned bool `json:"resigned,omitempty"` // the one that followed here handed over in its turn
 }
 
-func decode(key string, raw []byte, into any) error {
-	if len(raw) > maxRow {
-		return fmt.Errorf("row %s of the cluster has %d bytes", key, len(raw))
+func (r Replica) form() error {
+	if r.Seen < 0 {
+		return fmt.Errorf("replica %s has seen revision %d", r.Name, r.Seen)
 	}
-	if err := json.Unmarshal(raw, into); err != nil {
-		return fmt.Errorf("row %s of the cluster: %w", key, err)
+	return r.Info.form()
+}
+
+type changes []Change
+
+var whyForm = regexp.MustCompile(`^[a-z]{1,20}$`) // a newer program may have other reasons
+
+func (l changes) form() error {
+	if len(l) > maxTenures {
+		return fmt.Errorf("%d changes of owner, at most %d are kept", len(l), maxTenures)
+	}
+	for _, c := range l {
+		if !nameForm.MatchString(c.To) || c.From != "" && !nameForm.MatchString(c.From) || !whyForm.MatchString(c.Why) {
+			return fmt.Errorf("a change of owner from %.80q to %.80q, for %.80q", c.From, c.To, c.Why)
+		}
 	}
 	return nil
+}
+
+// A formed value knows what it must look like.
+type formed interface{ form() error }
+
+// decode reads a row that is not a record. It says nothing that is believed of more than names and addresses; its size and form are held, since any
+// member can give it.
+func decode[T formed](key string, raw []byte) (*T, error) {
+	if len(raw) > maxRow {
+		return nil, wrong("row %s of the cluster has %d bytes", key, len(raw))
+	}
+	var into T
+	if err := json.Unmarshal(raw, &into); err != nil {
+		return nil, wrong("row %s of the cluster: %v", key, err)
+	}
+	if err := into.form(); err != nil {
+		return nil, wrong("row %s of the cluster: %v", key, err)
+	}
+	return &into, nil
 }

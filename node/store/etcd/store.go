@@ -39,7 +39,7 @@ func (c *Cluster) openStore(ctx context.Context, t *Tenure) (*Store, error) {
 	s.ctx, s.cut = context.WithCancelCause(context.Background())
 	// Nobody writes in lanes but the owner, and batches of the owner before fail since the row is ours: what is read here stays.
 	prefix := c.key(tagLane)
-	r, err := c.query(ctx, &pb.RangeRequest{Key: prefix, RangeEnd: keyAfter(prefix), KeysOnly: true})
+	r, err := c.query(ctx, &pb.RangeRequest{Key: prefix, RangeEnd: keyAfter(prefix), KeysOnly: true, Limit: 4 * lanes})
 	if err != nil {
 		return nil, fmt.Errorf("open the store: read its lanes: %w", err)
 	}

@@ -36,7 +36,7 @@ type Tenure struct {
 
 // Acquire waits until this replica owns the store.
 func (c *Cluster) Acquire(ctx context.Context, me Info) (*Tenure, error) {
-	if err := me.check(); err != nil {
+	if err := me.form(); err != nil {
 		return nil, err
 	}
 	for {
@@ -60,7 +60,7 @@ func (c *Cluster) Acquire(ctx context.Context, me Info) (*Tenure, error) {
 
 // AcquireNow is Acquire for those who do not wait: store.ErrLocked names the owner.
 func (c *Cluster) AcquireNow(ctx context.Context, me Info) (*Tenure, error) {
-	if err := me.check(); err != nil {
+	if err := me.form(); err != nil {
 		return nil, err
 	}
 	t, err := c.take(ctx, me)
@@ -119,21 +119,29 @@ func (c *Cluster) claim(ctx context.Context, me Info, lease int64) (*mvccpb.KeyV
 		}
 		owner := c.key(rowOwner)
 		r, err := anyone(ctx, &c.links, func(ctx context.Context, k *link) (*pb.TxnResponse, error) {
-			return k.kv.Txn(ctx, &pb.TxnRequest{
+			return k.txn(ctx, &pb.TxnRequest{
 				Compare: []*pb.Compare{created(owner, 0), modified(c.key(rowTenures), revision)},
 				Success: []*pb.RequestOp{putOp(owner, who, lease), putOp(c.key(rowTenures), told, 0), getOp(owner, false)},
-				Failure: []*pb.RequestOp{getOp(owner, false)},
+				Failure: []*pb.RequestOp{getOp(owner, false), getOp(c.key(rowTenures), true)},
 			})
 		})
 		if err != nil {
 			return nil, fmt.Errorf("take the store over: %w", err)
 		}
-		kv := got(r, len(r.Responses)-1)
+		at := 0
+		if r.Succeeded {
+			at = 2
+		}
+		kv := got(r, at)
 		if kv != nil && kv.Lease == lease {
 			return kv, nil
 		}
 		if kv != nil {
 			return nil, nil
+		}
+		c.pause(ctx, 10*time.Millisecond) // another replica came and went: tenures has changed
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("take the store over: %w", err)
 		}
 	}
 }
@@ -191,7 +199,7 @@ func (t *Tenure) keep(ctx context.Context) {
 	for ctx.Err() == nil {
 		heard := t.began.Add(time.Duration(t.heard.Load()))
 		sent := time.Now()
-		ttl, err := t.c.renew(ctx, t.lease)
+		ttl, err := t.c.renew(ctx, t.lease, int64(t.ttl/time.Second))
 		switch {
 		case err == nil && ttl > 0:
 			t.heard.Store(int64(sent.Sub(t.began)))
@@ -240,7 +248,7 @@ func (t *Tenure) Resign(ctx context.Context) error {
 	}
 	owner := t.c.key(rowOwner)
 	_, err = anyone(ctx, &t.c.links, func(ctx context.Context, k *link) (*pb.TxnResponse, error) {
-		return k.kv.Txn(ctx, &pb.TxnRequest{
+		return k.txn(ctx, &pb.TxnRequest{
 			Compare: []*pb.Compare{created(owner, int64(t.token)), modified(t.c.key(rowTenures), revision)},
 			Success: []*pb.RequestOp{putOp(t.c.key(rowTenures), told, 0), dropOp(owner)},
 		})

@@ -234,6 +234,9 @@ func (m *Member) Kill() {
 	}
 }
 
+// Peer is the URL at which other members reach it.
+func (m *Member) Peer() string { return m.peer }
+
 // Pause stops its process where it is: to all others it is cut off. Resume lets it go on.
 func (m *Member) Pause()  { m.signal(syscall.SIGSTOP) }
 func (m *Member) Resume() { m.signal(syscall.SIGCONT) }
