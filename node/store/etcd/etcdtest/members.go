@@ -215,6 +215,16 @@ func (m *Member) Start() error {
 	return m.cmd.Start()
 }
 
+// Said is what the member said, once its process has ended.
+func (m *Member) Said() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cmd != nil {
+		return ""
+	}
+	return m.log.String()
+}
+
 // Dir is its data folder.
 func (m *Member) Dir() string { return filepath.Join(m.m.dir, m.Name) }
 
