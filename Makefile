@@ -22,7 +22,7 @@ COMMIT  :=
 GOFILES = find . -name '*.go' -not -path './.cache/*' -not -path './bin/*'
 
 # program:Debian package
-TOOLS := ssh-keygen:openssh-client ssh-agent:openssh-client cc:build-essential softhsm2-util:softhsm2 swtpm:swtpm swtpm_setup:swtpm-tools ip:iproute2 nsenter:util-linux
+TOOLS := ssh-keygen:openssh-client ssh-agent:openssh-client cc:build-essential softhsm2-util:softhsm2 swtpm:swtpm swtpm_setup:swtpm-tools ip:iproute2 nsenter:util-linux gcore:gdb
 
 .PHONY: help build wasm release test nightly bench fuzz lint deps tools go cover clean
 

@@ -86,6 +86,9 @@ func SetLimits(dir string, l Limits) error {
 	if err = errors.Join(err, f.Sync(), f.Close(), sameOwner(f.Name(), info)); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
+	if err == nil {
+		err = syncFolder(dir)
+	}
 	if err != nil {
 		return fmt.Errorf("write settings: %w", err)
 	}

@@ -27,7 +27,7 @@ type Migration struct {
 
 // MigrateStore moves the store of a node that does not run: to nil into the data folder, else into the cluster that to names (spec/store.md
 // 8). It copies all records into a store that is empty, reads both through and compares them, and then writes the settings. The old store
-// stays, marked so that no node runs over it. It returns how many records there are.
+// stays, marked so that no node runs over it. It returns how many records there are. After a crash, the same call goes on from where it was.
 func MigrateStore(ctx context.Context, dir string, to *StoreSettings, progress func(Migration)) (int64, error) {
 	s, err := ReadSettings(dir)
 	if err != nil {
@@ -45,7 +45,7 @@ func MigrateStore(ctx context.Context, dir string, to *StoreSettings, progress f
 	case s.Store == nil && to == nil:
 		return 0, errors.New("the store is in the data folder already")
 	case s.Store != nil && to != nil:
-		return 0, errors.New("the store is in a cluster already: move it into the data folder first")
+		return finishMove(ctx, dir, s)
 	case to != nil:
 		return toCluster(ctx, dir, next, progress)
 	}
@@ -53,7 +53,7 @@ func MigrateStore(ctx context.Context, dir string, to *StoreSettings, progress f
 }
 
 // toCluster: the old store is this machine's alone, and its lock is held. The settings are what counts; who opens the cluster's store by them
-// sets the old one aside, if we did not come to it.
+// does what is left, if we did not come to it: takes the mark away, and sets the old store aside.
 func toCluster(ctx context.Context, dir string, next Settings, progress func(Migration)) (n int64, err error) {
 	from, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{ReadOnly: true})
 	if err != nil {
@@ -76,21 +76,67 @@ func toCluster(ctx context.Context, dir string, next Settings, progress func(Mig
 	if err := into.begin(ctx, mark); err != nil {
 		return 0, err
 	}
+	failpoint.Hit("migrate-begun")
 	if n, err = copyStore(ctx, from, into, progress); err != nil {
 		return n, err
 	}
-	if err := into.tenure.Mark(ctx, nil); err != nil {
+	failpoint.Hit("migrate-copied")
+	mark.State = etcd.Filled
+	if err := into.tenure.Mark(ctx, mark); err != nil {
 		return n, err
 	}
-	failpoint.Hit("migrate-copied")
+	failpoint.Hit("migrate-filled")
 	if err := replaceSettings(dir, next); err != nil {
 		return n, err
 	}
 	failpoint.Hit("migrate-settled")
+	if err := into.tenure.Mark(ctx, nil); err != nil {
+		return n, err
+	}
+	failpoint.Hit("migrate-unmarked")
 	if err := release(); err != nil { // the lock, which setAside takes
 		return n, err
 	}
 	return n, setAside(dir, next)
+}
+
+// filledFrom says whether the cluster's store is one that was filled from this folder, whose settings name it now.
+func filledFrom(dir string, m *etcd.Mark) bool {
+	return m != nil && m.State == etcd.Filled && m.Where == place(dir) && m.Of == identityOf(dir)
+}
+
+// finishMove does what an earlier run, which had written the settings, did not come to.
+func finishMove(ctx context.Context, dir string, s Settings) (n int64, err error) {
+	if _, err := os.Lstat(filepath.Join(dir, storeName)); errors.Is(err, fs.ErrNotExist) {
+		return 0, errors.New("the store is in a cluster already: move it into the data folder first")
+	}
+	o, err := acquireNow(ctx, dir, s)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, o.Close()) }()
+	if err := sole(ctx, dir, s, o.cluster, o.tenure); err != nil {
+		return 0, err
+	}
+	return n, each(ctx, o, func(store.Item) error { n++; return nil })
+}
+
+// trust takes the mark away from a cluster's store that was filled from this folder. The old store lies there still: is it not the same, a node ran
+// over it since, and the cluster's is an older copy.
+func trust(ctx context.Context, dir string, t *etcd.Tenure) (err error) {
+	old, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("the store in the cluster was filled from the one in %s, which does not open: %w", dir, err)
+	}
+	defer func() { err = errors.Join(err, old.Close()) }()
+	if err := compareStores(ctx, old, t.Store(), func(Migration) {}); err != nil {
+		return fmt.Errorf("the store in the cluster is an older copy of the one in %s: take \"store\" out of node.json, and run `ostraka node migrate-store --to etcd` again: %w", dir, err)
+	}
+	if err := t.Mark(ctx, nil); err != nil {
+		return err
+	}
+	failpoint.Hit("migrate-unmarked")
+	return nil
 }
 
 // toFolder: the old store is other replicas' too. It is marked before the settings are written: a replica that took over after a crash here
@@ -107,7 +153,7 @@ func toFolder(ctx context.Context, dir string, s, next Settings, progress func(M
 	case err != nil:
 		return 0, err
 	case m != nil && !ours:
-		return 0, unmarked(ctx, from.cluster)
+		return 0, unmarked(m)
 	case there == nil && ours: // an earlier run came as far as the settings
 		return settle(ctx, dir, from, next, progress)
 	case !errors.Is(there, fs.ErrNotExist):
@@ -132,7 +178,11 @@ func toFolder(ctx context.Context, dir string, s, next Settings, progress func(M
 		return n, err
 	}
 	failpoint.Hit("migrate-renamed")
-	return n, replaceSettings(dir, next)
+	if err := replaceSettings(dir, next); err != nil {
+		return n, err
+	}
+	failpoint.Hit("migrate-settled")
+	return n, nil
 }
 
 // settle holds the copy of an earlier run to the store that it was made of, and writes the settings.
@@ -181,7 +231,7 @@ func (o *opened) begin(ctx context.Context, mark *etcd.Mark) error {
 	if err != nil {
 		return err
 	}
-	again := was != nil && was.State == etcd.Filling && was.Of == mark.Of && was.Where == mark.Where
+	again := was != nil && was.State != etcd.Left && was.Of == mark.Of && was.Where == mark.Where
 	page, err := o.Range(ctx, "", "", 1)
 	if err != nil {
 		return err
@@ -221,6 +271,7 @@ func copyStore(ctx context.Context, from, into store.Store, progress func(Migrat
 		}
 		n += int64(len(b.Put))
 		b, size = store.Batch{}, 0
+		failpoint.Hit("migrate-batch")
 		progress(Migration{"copy", n})
 		return nil
 	}
@@ -321,6 +372,7 @@ func replaceSettings(dir string, s Settings) error {
 	if err := writeJSON(fresh, s); err != nil {
 		return err
 	}
+	failpoint.Hit("migrate-written")
 	if err := os.Rename(fresh, path); err != nil {
 		return fmt.Errorf("write settings: %w", err)
 	}

@@ -150,19 +150,20 @@ func (r *Replica) tenure(ctx context.Context, dir string, u *unlocked, d *doors,
 	log.Info("this replica stands by", "replica", r.Info.Name)
 	hold, err := own(ctx, dir, u.settings, r.cluster, r.Info)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	if stopped := stop(last); err != nil {
+	stopped := stop(last)
+	if cancel(); err != nil {
 		return errors.Join(err, stopped)
 	}
 	log.Info("this replica owns the node", "replica", r.Info.Name, "token", hold.Token())
 	t := newTenure(r, hold)
 	err = work(ctx, dir, u, hold.Store(), d.inside(), t, log, o)
+	over := errors.Is(err, errHanded) || errors.Is(err, errOver) || t.over(err) // what comes now ends the tenure too: that is no reason to go on
 	leave, left := context.WithTimeout(context.WithoutCancel(ctx), resignWithin)
 	defer left()
 	if resigned := hold.Resign(leave); err == nil && ctx.Err() != nil {
 		return errors.Join(resigned, hold.Store().Close())
 	}
-	if !errors.Is(err, errHanded) && !errors.Is(err, errOver) && !t.over(err) {
+	if !over {
 		return err
 	}
 	log.Info("this replica's tenure is over", "replica", r.Info.Name, "why", err)

@@ -127,10 +127,14 @@ func ReadSettings(dir string) (Settings, error) {
 	if err != nil {
 		return s, fmt.Errorf("read settings: %w", err)
 	}
+	path := filepath.Join(dir, settingsName)
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
-		return s, fmt.Errorf("read settings %s: %w", filepath.Join(dir, settingsName), err)
+		return s, fmt.Errorf("read settings %s: %w", path, err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) { // two files in one: which is meant?
+		return s, fmt.Errorf("read settings %s: something follows the settings: remove it, or put an intact copy back", path)
 	}
 	return s, s.check()
 }
@@ -143,19 +147,36 @@ type sealedIdentity struct {
 
 // ReadIdentity reads which identity a data folder's node has. It is the file's word: a node holds it to the sealed key when it starts.
 func ReadIdentity(dir string) (ed25519.PublicKey, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, identityName))
+	id, err := readIdentity(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read identity: %w", err)
+		return nil, err
 	}
-	var id sealedIdentity
-	if err := json.Unmarshal(raw, &id); err != nil {
-		return nil, fmt.Errorf("read identity: %w", err)
+	return hex.DecodeString(id.Public)
+}
+
+// ErrIdentity means that identity.json is not what was written.
+var ErrIdentity = errors.New("the identity file is damaged: put an intact copy back; without one, restore from an export: `ostraka backup restore`")
+
+// readIdentity reads the file that this program wrote, and nothing else: no person edits it.
+func readIdentity(dir string) (id sealedIdentity, err error) {
+	path := filepath.Join(dir, identityName)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return id, fmt.Errorf("read identity: %w", err)
 	}
-	key, err := hex.DecodeString(id.Public)
-	if err != nil || len(key) != ed25519.PublicKeySize {
-		return nil, fmt.Errorf("read identity: %s names no identity", filepath.Join(dir, identityName))
+	if err = json.Unmarshal(raw, &id); err == nil {
+		var written []byte
+		if written, err = json.MarshalIndent(id, "", "  "); err == nil && string(raw) != string(written)+"\n" {
+			err = errors.New("its bytes differ from those of its content")
+		}
 	}
-	return key, nil
+	if key, decodeErr := hex.DecodeString(id.Public); err == nil && (decodeErr != nil || len(key) != ed25519.PublicKeySize || fmt.Sprintf("%x", key) != id.Public) {
+		err = fmt.Errorf("public: %.70q is no identity", id.Public)
+	}
+	if err != nil {
+		return id, fmt.Errorf("%s: %w: %w", path, ErrIdentity, err)
+	}
+	return id, nil
 }
 
 func identityLabel() seal.Label { return seal.Label{Row: "identity"} }
@@ -166,10 +187,10 @@ func fileLabel() seal.Label { return seal.Label{Row: "node"} }
 // Init makes a data folder: settings, a data key wrapped for each slot by what open gives, a fresh identity
 // sealed under it, and an empty store. The folder must not hold a node.
 func Init(ctx context.Context, dir string, s Settings, open seal.Opener, rand io.Reader, slots ...seal.Slot) (ed25519.PublicKey, error) {
-	if _, err := os.Lstat(filepath.Join(dir, settingsName)); err == nil {
-		return nil, fmt.Errorf("%s holds a node already", dir)
-	}
 	if err := s.check(); err != nil {
+		return nil, err
+	}
+	if err := unbegun(dir); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -205,8 +226,28 @@ func Init(ctx context.Context, dir string, s Settings, open seal.Opener, rand io
 			return nil, err
 		}
 	}
-	// The settings come last: a folder without them is no node, and init may be run again.
-	return public, writeJSON(filepath.Join(dir, settingsName), s)
+	// The settings come last: a folder without them is no node.
+	settings := filepath.Join(dir, settingsName)
+	if err := writeJSON(settings, s); err != nil {
+		return nil, err
+	}
+	if err := syncFolder(dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("make the data folder: %w", err), os.Remove(settings))
+	}
+	return public, nil
+}
+
+// unbegun refuses a folder that holds a node, or what one that was begun has left: a key file is never replaced, since shares may be sealed under its key.
+func unbegun(dir string) error {
+	if _, err := os.Lstat(filepath.Join(dir, settingsName)); err == nil {
+		return fmt.Errorf("%s holds a node already", dir)
+	}
+	for _, name := range []string{keyFileName, identityName, storeName} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return fmt.Errorf("%s has %s and no %s: is it of a node, put its %s back; if an init ended here before it was done, remove the folder", dir, name, settingsName, settingsName)
+		}
+	}
+	return nil
 }
 
 func writeJSON(path string, v any) error {
@@ -225,8 +266,8 @@ func writeJSON(path string, v any) error {
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+	if err != nil { // what is left of it is not on the disk for sure
+		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(path)))
 	}
 	return nil
 }
@@ -249,23 +290,20 @@ func unlock(ctx context.Context, dir string, open seal.Opener, rand io.Reader) (
 	if u.box, u.slot, err = seal.OpenFile(ctx, filepath.Join(dir, keyFileName), fileLabel(), open, rand); err != nil {
 		return nil, fmt.Errorf("unlock %s: %w", dir, err)
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, identityName))
+	id, err := readIdentity(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read identity: %w", err)
+		return nil, err
 	}
-	var id sealedIdentity
-	if err := json.Unmarshal(raw, &id); err != nil {
-		return nil, fmt.Errorf("read identity: %w", err)
-	}
+	file := filepath.Join(dir, identityName)
 	seed, err := u.box.Open(identityLabel(), id.Sealed)
 	if err != nil || seed.Len() != ed25519.SeedSize {
-		return nil, fmt.Errorf("open identity: %w", cmp.Or(err, errors.New("it has the wrong length")))
+		return nil, fmt.Errorf("%s: %w: sealed: %w", file, ErrIdentity, cmp.Or(err, errors.New("it has the wrong length")))
 	}
 	u.identity = ed25519.NewKeyFromSeed(seed.Expose())
 	seed.Wipe()
 	public := u.identity.Public().(ed25519.PublicKey)
 	if fmt.Sprintf("%x", public) != id.Public {
-		return nil, errors.New("open identity: the sealed key is not the one that the file names")
+		return nil, fmt.Errorf("%s: %w: public: the sealed key is not the one that the file names", file, ErrIdentity)
 	}
 	if u.own, err = u.settings.own(public); err != nil {
 		return nil, err

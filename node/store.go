@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ostraka/ostraka/internal/failpoint"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
 	"github.com/ostraka/ostraka/node/store/etcd"
@@ -116,7 +117,16 @@ func own(ctx context.Context, dir string, s Settings, c *etcd.Cluster, me etcd.I
 
 // sole sees to it that the cluster's store is the only one of this node that can be opened.
 func sole(ctx context.Context, dir string, s Settings, c *etcd.Cluster, t *etcd.Tenure) error {
-	if err := unmarked(ctx, c); err != nil {
+	m, err := c.Marked(ctx)
+	switch {
+	case err != nil:
+		return err
+	case filledFrom(dir, m):
+		err = trust(ctx, dir, t)
+	default:
+		err = unmarked(m)
+	}
+	if err != nil {
 		return err
 	}
 	if _, err := os.Lstat(filepath.Join(dir, storeName)); errors.Is(err, fs.ErrNotExist) {
@@ -148,13 +158,12 @@ func (o *opened) Close() error {
 }
 
 // unmarked refuses a store that is being filled, or that the node has left.
-func unmarked(ctx context.Context, c *etcd.Cluster) error {
-	m, err := c.Marked(ctx)
+func unmarked(m *etcd.Mark) error {
 	switch {
-	case err != nil:
-		return err
 	case m == nil:
 		return nil
+	case m.State == etcd.Filled:
+		return fmt.Errorf("the store in the cluster was filled from %s on %s, and the move is not done: run `ostraka node migrate-store` again there", m.Where, m.At.Format(time.RFC3339))
 	case m.State == etcd.Filling:
 		return fmt.Errorf("the store in the cluster is not whole: `ostraka node migrate-store` was filling it from %s on %s: run that again there", m.Where, m.At.Format(time.RFC3339))
 	}
@@ -173,6 +182,7 @@ func setAside(dir string, s Settings) error {
 	if err := bolt.Leave(old, note); err != nil {
 		return err
 	}
+	failpoint.Hit("migrate-left")
 	for n := 0; ; n++ {
 		aside := filepath.Join(dir, fmt.Sprintf("%s.left-%s", storeName, time.Now().UTC().Format("20060102T150405")))
 		if n > 0 {
@@ -184,6 +194,7 @@ func setAside(dir string, s Settings) error {
 		if err := os.Rename(old, aside); err != nil {
 			return fmt.Errorf("set the old store aside: %w", err)
 		}
+		failpoint.Hit("migrate-aside")
 		return syncFolder(dir)
 	}
 }

@@ -28,6 +28,8 @@ const (
 	leastQuota      = 16
 	mostQuota       = 64 << 10
 	corruptionCheck = 6 * time.Hour
+	begunAfter      = 5 * time.Second  // what a log holds is known
+	toldAfter       = 15 * time.Second // that a member waits for others
 )
 
 // member is what `run` is told.
@@ -256,7 +258,9 @@ func (a *app) serve(ctx context.Context, conf *embed.Config) error {
 	if err := private(conf.Dir); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(conf.Dir, "member")); errors.Is(err, fs.ErrNotExist) {
+	_, err := os.Stat(filepath.Join(conf.Dir, "member"))
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if fresh {
 		fmt.Fprintf(a.err, "ostraka-store: the folder is new: member %q waits for more than half of --cluster\n", conf.Name)
 	}
 	e, err := embed.StartEtcd(conf)
@@ -266,13 +270,31 @@ func (a *app) serve(ctx context.Context, conf *embed.Config) error {
 		}
 		return fmt.Errorf("start member %q: %w", conf.Name, err)
 	}
-	defer e.Close() // hands the leadership over first
-	select {
-	case <-e.Server.ReadyNotify():
-	case err := <-e.Err():
-		return fmt.Errorf("member %q: %w", conf.Name, err)
-	case <-ctx.Done():
-		return nil
+	ready := false
+	defer func() {
+		if ready { // else etcd would wait until it is; what a member has promised is synced
+			e.Close() // hands the leadership over first
+		}
+	}()
+	// A log that ends before the entry which names the members makes a follower of nobody. What it had committed before is known at once.
+	begun, waits := time.NewTimer(begunAfter), time.NewTimer(toldAfter)
+	defer begun.Stop()
+	defer waits.Stop()
+	for !ready {
+		select {
+		case <-e.Server.ReadyNotify():
+			ready = true
+		case <-begun.C:
+			if !fresh && !strings.Contains(conf.InitialCluster, ",") && e.Server.CommittedIndex() == 0 {
+				return refused("remove the folder and start it again: no record was ever written to it", "member %q: its first start ended before it was done: its log in %s names no member, and it would wait for ever", conf.Name, conf.Dir)
+			}
+		case <-waits.C:
+			fmt.Fprintf(a.err, "ostraka-store: member %q waits: it needs more than half of --cluster to run, and to reach each other at their --listen-peer; one whose first start ended before it was done does not count\n", conf.Name)
+		case err := <-e.Err():
+			return fmt.Errorf("member %q: %w", conf.Name, err)
+		case <-ctx.Done():
+			return nil
+		}
 	}
 	d := runDocument{conf.Name, conf.AdvertiseClientUrls[0].String(), conf.AdvertisePeerUrls[0].String(), conf.Dir}
 	err = a.show(d, func(w io.Writer) {

@@ -200,6 +200,8 @@ func sealNext(err error) string {
 		return "have the vault's operators lower the key's min_decryption_version, start, and then `ostraka node rekey`"
 	case is(seal.ErrBusy):
 		return "wait until the other `ostraka node rekey` has ended"
+	case is(seal.ErrUnsettled):
+		return "look after the disk, and run it again"
 	case is(seal.ErrDamaged):
 		return "put an intact copy of key.json back; without one, restore from an export: `ostraka backup restore`"
 	}

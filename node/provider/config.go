@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"net"
@@ -212,6 +213,9 @@ func Read(dir string) (c Config, err error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(&c); err != nil {
 		return c, fmt.Errorf("read %s: %w", path, err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) { // two files in one: which is meant?
+		return c, fmt.Errorf("read %s: something follows the settings: remove it, or put an intact copy back", path)
 	}
 	if err := c.Check(); err != nil {
 		return c, fmt.Errorf("%s: %w", path, err)

@@ -161,9 +161,25 @@ func decodeFile(b []byte) (keyFile, error) {
 		return damaged(err)
 	}
 	if !bytes.Equal(canonical, b) {
-		return damaged(errors.New("bytes differ from those of its content: checksum, order or spelling is wrong"))
+		return damaged(difference(canonical, b))
 	}
 	return k, nil
+}
+
+// difference says where a file first differs from what its content would be written as.
+func difference(canonical, b []byte) error {
+	want, have := strings.Split(string(canonical), "\n"), strings.Split(string(b), "\n")
+	for i := range min(len(want), len(have)) {
+		field := strings.SplitN(want[i], `"`, 3)
+		switch {
+		case want[i] == have[i]:
+		case len(field) == 3 && field[1] == "checksum":
+			return errors.New("its checksum is not that of the rest: some field was changed")
+		default:
+			return fmt.Errorf("line %d is not as it was written", i+1)
+		}
+	}
+	return fmt.Errorf("it has %d lines, not %d", len(have), len(want))
 }
 
 func readV1(b []byte) (keyFile, error) {

@@ -29,6 +29,9 @@ var (
 	// ErrReadable means that other users may read or write a key file.
 	ErrReadable = errors.New("key file is open to other users")
 
+	// ErrUnsettled means that the new key file is in place, and the disk may bring the old one back after a power cut.
+	ErrUnsettled = errors.New("the new key file is in place, but its folder could not be synced, and after a power cut the old one may be back: keep the old secrets beside the new ones until a rekey has gone well")
+
 	// ErrBusy means that another process changes the key file.
 	ErrBusy = errors.New("the key file is being changed by another process")
 )
@@ -198,15 +201,15 @@ func replaceFile(ctx context.Context, path string, label Label, open Opener, dek
 	}
 	failpoint.Hit("seal/file/written")
 	if err := os.Rename(tmp, path); err != nil {
-		return err
+		return errors.Join(err, os.Remove(tmp))
 	}
 	failpoint.Hit("seal/file/renamed")
 	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
+	if err == nil {
+		err = errors.Join(dir.Sync(), dir.Close()) // no second try: the kernel may have dropped what it could not write
 	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnsettled, err)
 	}
 	failpoint.Hit("seal/file/done")
 	return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"sync"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -170,9 +171,21 @@ func Encrypt(rand io.Reader, key secret.Bytes, data, plain []byte) ([]byte, erro
 		var aead cipher.AEAD
 		if aead, err = chacha20poly1305.NewX(key.Expose()); err == nil {
 			out = aead.Seal(out, out[1:head], plain, data)
+			forget(aead)
 		}
 	})
 	return out, err
+}
+
+// forget overwrites the key that a cipher holds: on the heap it would lie where it was freed until these bytes are used again, and come into swap. The
+// library has no way to ask for it; a test holds its form.
+func forget(aead cipher.AEAD) bool {
+	v := reflect.ValueOf(aead)
+	if v.Kind() != reflect.Pointer || v.Elem().Type().Size() != chacha20poly1305.KeySize {
+		return false
+	}
+	secret.Wipe((*[chacha20poly1305.KeySize]byte)(v.UnsafePointer())[:])
+	return true
 }
 
 // Decrypt reverses Encrypt for plaintexts of at most max bytes; ErrSealed if it does
@@ -201,6 +214,7 @@ func decrypt(key secret.Bytes, data, sealed []byte, max int, room Memory) (out s
 		if _, openErr := aead.Open(out.Expose()[:0], sealed[1:head], sealed[head:], data); openErr != nil {
 			err = ErrSealed
 		}
+		forget(aead)
 	})
 	if err != nil {
 		out.Wipe()

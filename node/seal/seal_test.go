@@ -8,8 +8,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
+
+	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/crypto/transcript"
@@ -273,5 +276,21 @@ func TestKeep(t *testing.T) {
 	}
 	if _, err := b.Open(label, sealed); err == nil {
 		t.Error("a wiped box opens")
+	}
+}
+
+// The cipher's copy of the key is overwritten once it is used; a library of another form shows here.
+func TestCipherForgets(t *testing.T) {
+	key := bytes.Repeat([]byte{0xA5}, KeySize)
+	aead, err := chacha20poly1305.NewX(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := func() []byte { return (*[KeySize]byte)(reflect.ValueOf(aead).UnsafePointer())[:] }
+	if !bytes.Equal(held(), key) {
+		t.Fatal("the cipher does not hold its key where it is looked for")
+	}
+	if !forget(aead) || !bytes.Equal(held(), make([]byte, KeySize)) {
+		t.Errorf("it holds %x", held())
 	}
 }

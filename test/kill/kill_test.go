@@ -52,16 +52,38 @@ func parseBlow(s string) (b blow, err error) {
 	return b, err
 }
 
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if binary != "" {
+		os.RemoveAll(filepath.Dir(binary))
+	}
+	os.Exit(code)
+}
+
+// build builds the program, once.
+func build(t *testing.T) {
+	t.Helper()
+	if binary != "" {
+		return
+	}
+	dir, err := os.MkdirTemp("", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "ostraka")
+	if out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-tags", "failpoint", "-o", program, "github.com/ostraka/ostraka/cmd/ostraka").CombinedOutput(); err != nil {
+		t.Fatalf("build the program: %v\n%s", err, out)
+	}
+	binary = program
+}
+
 func TestKill(t *testing.T) {
 	dir, err := os.MkdirTemp("", "o")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	binary = filepath.Join(dir, "ostraka")
-	if out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-tags", "failpoint", "-o", binary, "github.com/ostraka/ostraka/cmd/ostraka").CombinedOutput(); err != nil {
-		t.Fatalf("build the program: %v\n%s", err, out)
-	}
+	build(t)
 	all := prepareAll(t, dir)
 	some := longFirst(choose(survey(t, all[0]), kills, *day))
 	t.Logf("day %d", *day)

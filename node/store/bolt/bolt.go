@@ -101,8 +101,11 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if s.lock, err = takeLock(dir); err != nil {
 		return nil, err
 	}
-	if note, err := os.ReadFile(filepath.Join(dir, leftFile)); err == nil {
+	switch note, err := os.ReadFile(filepath.Join(dir, leftFile)); {
+	case err == nil:
 		return nil, fmt.Errorf("open store %s: %w: %s", dir, ErrLeft, strings.TrimSpace(string(note)))
+	case !errors.Is(err, fs.ErrNotExist): // it is there, whatever it says
+		return nil, fmt.Errorf("open store %s: %w: %w", dir, ErrLeft, err)
 	}
 	path := filepath.Join(dir, dataFile)
 	if o.ReadOnly {

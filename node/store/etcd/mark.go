@@ -11,7 +11,7 @@ import (
 
 // A Mark says that no node may run over a store: it is being filled, or the node moved elsewhere. Two stores of one node in use are a clone.
 type Mark struct {
-	State string    `json:"state"` // Filling or Left
+	State string    `json:"state"` // Filling, Filled or Left
 	Of    string    `json:"of"`    // the node's identity, hex
 	Where string    `json:"where"` // the data folder that is concerned, and its machine
 	At    time.Time `json:"at"`
@@ -20,6 +20,7 @@ type Mark struct {
 // States of a Mark.
 const (
 	Filling = "filling" // records are copied into it
+	Filled  = "filled"  // they were, and were compared: the node's settings are to name it next
 	Left    = "left"    // the node's records were copied out of it
 )
 

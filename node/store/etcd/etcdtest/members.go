@@ -33,7 +33,8 @@ type Members struct {
 // A Member is one of them.
 type Member struct {
 	Name     string
-	Endpoint string // for replicas
+	Endpoint string                // for replicas
+	Launch   func(*exec.Cmd) error // starts its process, from the next start on; nil: as any
 	peer     string
 	host     string // under which others reach it through their hubs
 	hub      *hub   // nil: it reaches them straight
@@ -208,7 +209,40 @@ func (m *Member) Start() error {
 		m.cmd.Env = append(m.cmd.Environ(), "HTTPS_PROXY="+at, "https_proxy="+at, "NO_PROXY=", "no_proxy=")
 	}
 	m.cmd.SysProcAttr = dieWithTest()
+	if m.Launch != nil {
+		return m.Launch(m.cmd)
+	}
 	return m.cmd.Start()
+}
+
+// Said is what the member said, once its process has ended.
+func (m *Member) Said() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cmd != nil {
+		return ""
+	}
+	return m.log.String()
+}
+
+// Dir is its data folder.
+func (m *Member) Dir() string { return filepath.Join(m.m.dir, m.Name) }
+
+// Ends waits until its process ends by itself, and returns what it said and how it ended. Who does not in this time is killed.
+func (m *Member) Ends(within time.Duration) (said string, ended *os.ProcessState, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	cmd, late := m.cmd, false
+	timer := time.AfterFunc(within, func() {
+		late = true
+		_ = cmd.Process.Kill()
+	})
+	_ = cmd.Wait() // the state tells more
+	m.cmd = nil
+	if !timer.Stop() && late {
+		err = fmt.Errorf("member %s still ran after %v", m.Name, within)
+	}
+	return m.log.String(), cmd.ProcessState, err
 }
 
 // Await waits until it takes connections.
