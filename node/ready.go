@@ -12,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/custody/backup/drill"
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/sos/act"
+	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/mpc/epoch"
@@ -61,12 +62,12 @@ func (n *Node) Ready(ctx context.Context, now time.Time, vault statement.ID) (Re
 	if err != nil {
 		return Readiness{State: sos.NotReady}, err
 	}
-	missing := sos.Ready(p, n.shelf(vault), now)
+	missing := sos.Ready(p, n.shelf(vault, p), now)
 	return Readiness{d.StateOf(missing), missing}, nil
 }
 
 // shelf is what this node knows of a vault's backups.
-func (n *Node) shelf(vault statement.ID) sos.Shelf {
+func (n *Node) shelf(vault statement.ID, p plan.Plan) sos.Shelf {
 	s := sos.Shelf{Keys: n.sosKeys(vault), Bundles: map[string][]act.Key{}, Holders: map[[32]byte][]string{}}
 	var views []ceremony.View
 	for _, v := range n.Keeper.Vault(vault) {
@@ -96,7 +97,26 @@ func (n *Node) shelf(vault statement.ID) sos.Shelf {
 	}
 	all := n.Backups.Drills()
 	s.Drilled, s.Restored = drilled(all, views, drill.Guardian), drilled(all, views, drill.Operator)
+	s.Unshown = n.unshown(p)
 	return s
+}
+
+// unshown are a plan's operators and successors without evidence that counts here.
+func (n *Node) unshown(p plan.Plan) (names []string) {
+	if n.Vet == nil {
+		return nil
+	}
+	all := slices.Clone(p.Successors)
+	for _, o := range p.Operators {
+		all = append(all, o.Name)
+	}
+	slices.Sort(all)
+	for _, name := range slices.Compact(all) {
+		if id, ok := n.partyOf(name); ok && id != n.self && n.Vet.Fit(id) != nil {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // planned says whether an epoch was made under the plan in force.

@@ -19,6 +19,7 @@ type Shelf struct {
 	Masked    []act.Key             // for which this node holds its own mask
 	Drilled   map[string]time.Time  // by guardian: when they last proved that they can open theirs
 	Restored  map[string]time.Time  // by operator: when its bundle was last restored in a drill
+	Unshown   []string              // operators of the plan, and successors, whose nodes have not shown this one what the charter demands of their machines
 }
 
 // A Missing is something that SOS needs, and what to do about it.
@@ -65,6 +66,9 @@ func Ready(p plan.Plan, s Shelf, now time.Time) (missing []Missing) {
 	}
 	if late := overdue(p, s.Restored, names(p.Operators, func(o plan.Operator) string { return o.Name }), now); len(late) > 0 {
 		drill("no restore drill in date of operators "+strings.Join(late, ", "), "have each run \"ostraka backup drill EXPORT --identity FILE\"")
+	}
+	for _, name := range s.Unshown {
+		add(false, name+" has not shown what its node runs on, and the charter demands it: an emergency goes on with it all the same, and every log says so", "\"ostraka doctor\" there says what is missing")
 	}
 	if len(p.Destinations) == 0 {
 		add(false, "the plan names no rescue address: nothing could be swept, and in LOCK-UP the vault signs nothing", "amend the charter: register one")
