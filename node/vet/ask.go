@@ -56,6 +56,7 @@ func (v *Vet) Tick(now time.Time) error {
 		}
 		p.up = up
 		v.mu.Unlock()
+		v.hear(now, id, o.Name)
 		x, demanded := v.Demand(o.Name)
 		if !demanded || !up || !v.cfg.Speaks(id) {
 			continue
@@ -154,7 +155,7 @@ func (v *Vet) Take(ctx context.Context, now time.Time, from engine.PartyID, kind
 		if err != nil {
 			return err
 		}
-		v.takeStanding(from, o, s)
+		v.takeStanding(now, from, o, s)
 		return nil
 	case FrameEvidence:
 		a, err := decodeAnswer(body, vetted.MaxEvidence)

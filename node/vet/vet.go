@@ -33,6 +33,7 @@ const (
 	again      = 10 * time.Second // after a failure, doubled each time, up to
 	againMost  = 10 * time.Minute
 	answerGap  = 5 * time.Second // between two questions of one peer that are answered
+	hearGap    = 5 * time.Second // between two words of one peer on our own evidence that are told on
 	tellEvery  = time.Minute     // how often a peer is told again what is held of its evidence
 	makeWithin = 50 * time.Second
 
@@ -122,7 +123,9 @@ type peer struct {
 	said     bool // it told what it holds of our evidence, since its link came up
 	holds    bool // and it holds it good
 	saysWhy  string
-	told     standing // what it was told last
+	news     bool      // what it said last was not told on yet
+	heard    time.Time // when something was
+	told     standing  // what it was told last
 	toldAt   time.Time
 	up       bool
 	answered time.Time

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -65,6 +66,7 @@ type circle struct {
 	down   map[string]bool
 	old    map[string]bool // speaks an older wire version
 	log    bytes.Buffer
+	woken  int
 	pass   func(frame) []frame // what arrives in a frame's place; nil: itself
 }
 
@@ -141,6 +143,7 @@ func (n *node) start() {
 		Send: func(to engine.PartyID, kind vet.Frame, body []byte) {
 			n.queue = append(n.queue, frame{n, n.find(to), kind, bytes.Clone(body)})
 		},
+		Wake: func() { n.woken++ },
 	})
 	if err != nil {
 		n.Fatal(err)
@@ -405,6 +408,29 @@ func TestFloods(t *testing.T) {
 		if err := take(cora, bolt, kind, body); err == nil {
 			t.Errorf("frame %d of %d bytes is taken", kind, len(body))
 		}
+	}
+	// What a peer says of our evidence is told on at a pace, the last of it for certain.
+	x.run(time.Minute)
+	said := func(from, to *node, good uint64, why string) {
+		e = transcript.Encoder{}
+		if err := take(from, to, vet.FrameStanding, e.Uint(1, good).String(2, why).Sum()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	woken, written := x.woken, strings.Count(x.log.String(), "\n")
+	for i := range 1000 {
+		said(cora, bolt, uint64(i%2), strings.Repeat("no", (i+1)%2)+strings.Repeat(fmt.Sprint(i), (i+1)%2))
+		said(bolt, acme, 0, fmt.Sprint("no ", i)) // of whom nothing is demanded
+	}
+	said(cora, bolt, 0, "at last")
+	if err := bolt.Welcome(cora.id); err == nil || !strings.Contains(err.Error(), "at last") {
+		t.Errorf("what it said last is not what counts: %v", err)
+	}
+	if n := strings.Count(x.log.String(), "\n") - written; n > 1 || x.woken-woken > 1 {
+		t.Errorf("2001 frames on whether evidence is held good wrote %d lines and woke nodes %d times", n, x.woken-woken)
+	}
+	if x.run(5 * time.Second); strings.Count(x.log.String(), "at last") != 1 {
+		t.Error("what it said last was not written down")
 	}
 	// A peer that starts again and again fills nobody's log.
 	before := len(acme.leaves())
