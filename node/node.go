@@ -132,6 +132,7 @@ type Node struct {
 	rosters  atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
 	guarding guarding                      // what was verified for SOS
 	rests    rests                         // between a hand-over's begin and the peer's new life
+	drops    drops
 
 	mu     sync.Mutex                          // guards what follows
 	peers  map[engine.PartyID]charter.Operator // members
