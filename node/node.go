@@ -591,7 +591,7 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 	if err := n.Charters.Tick(ctx, now); err != nil {
 		n.cfg.Log.Error("the charter does not move on", "error", err)
 	}
-	if err := n.Vet.Tick(now); err != nil {
+	if err := n.Vet.Tick(ctx, now); err != nil {
 		n.cfg.Log.Error("nobody is asked what their nodes run on", "error", err)
 	}
 	if err := errors.Join(n.Pulse.Tick(ctx, now), n.tellKeys(ctx, now)); err != nil {

@@ -119,6 +119,8 @@ type peer struct {
 	failures int
 	why      string // what was wrong last; empty: nothing
 	spent    time.Time
+	refused  string         // for what its evidence was refused last; empty: it was not since
+	refusal  *journal.Entry // that is not durable yet
 
 	said     bool // it told what it holds of our evidence, since its link came up
 	holds    bool // and it holds it good

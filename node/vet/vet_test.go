@@ -27,6 +27,7 @@ import (
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/nodetest"
+	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/memory"
 	"github.com/ostraka/ostraka/node/vet"
 )
@@ -47,6 +48,7 @@ type node struct {
 	real    vet.Maker // in its place
 	given   []*x509.Certificate
 	journal *journal.Journal
+	disk    *memory.Disk
 }
 
 type frame struct {
@@ -81,7 +83,8 @@ func newCircle(t *testing.T) *circle {
 	}
 	c.demands("bolt", c.maker.Allows("bolt", fresh, c.all[1].tpm.Measurement()))
 	for _, n := range c.all {
-		st, err := memory.NewDisk().Open()
+		n.disk = memory.NewDisk()
+		st, err := n.disk.Open()
 		if err == nil {
 			n.journal, err = journal.Open(context.Background(), st)
 		}
@@ -155,7 +158,7 @@ func (c *circle) run(d time.Duration) (errs []error) {
 	c.Helper()
 	c.now = c.now.Add(d)
 	for _, n := range c.all {
-		if err := n.Tick(c.now); err != nil {
+		if err := n.Tick(context.Background(), c.now); err != nil {
 			c.Fatal(err)
 		}
 	}
@@ -374,6 +377,34 @@ func TestWhatCounts(t *testing.T) {
 	x.old["cora"] = true
 	if err := bolt.Welcome(x.all[2].id); err != nil {
 		t.Errorf("at a node of an older version: %v", err)
+	}
+}
+
+// A refusal that could not be made durable is, as soon as the store takes it, whether its peer says another word or not: what it showed before would count after a restart.
+func TestRefusalIsMadeDurable(t *testing.T) {
+	x := newCircle(t)
+	acme, bolt := x.all[0], x.all[1]
+	if errs := x.run(0); len(errs) > 0 || acme.Fit(bolt.id) != nil {
+		t.Fatalf("%v, %v", errs, acme.Fit(bolt.id))
+	}
+	acme.disk.SetFault(func(store.Batch) memory.Outcome { return memory.Full })
+	bolt.tpm = x.maker.TPM(t, "bolt", "another release")
+	bolt.start()
+	errs := x.run(fresh*2/3 + time.Second)
+	if err := errors.Join(errs...); err == nil || !strings.Contains(err.Error(), "keep that the evidence of bolt was refused") || len(acme.leaves()) != 1 {
+		t.Fatalf("%v, %d records", err, len(acme.leaves()))
+	}
+	x.down["bolt"] = true
+	acme.disk.SetFault(nil)
+	for range 3 {
+		x.run(time.Second)
+	}
+	if r := acme.leaves(); len(r) != 2 || !strings.Contains(r[1].Why, "none that the charter allows") {
+		t.Errorf("its log tells %+v", r)
+	}
+	acme.start()
+	if err := acme.Fit(bolt.id); err == nil {
+		t.Error("after a restart what was refused counts again")
 	}
 }
 
