@@ -662,7 +662,7 @@ func TestFramesDropped(t *testing.T) {
 		if len(s.Queue) > 0 && s.Queue[0].Frame[0] != nodetest.FrameVerdict {
 			t.Errorf("%s: the node answers", name)
 		}
-	}	// One peer fills nobody's disk with it, and hides nothing of what others send.
+	} // One peer fills nobody's disk with it, and hides nothing of what others send.
 	at := s.Log.Len()
 	for range 2000 {
 		h.Deliver(context.Background(), s.Now, peer, []byte{200, 1, 2})

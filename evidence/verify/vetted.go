@@ -337,6 +337,12 @@ func (v *verifier) sayMachine(operator string, m machine) {
 	if m.Kind == charter.KindTPM {
 		basis += "; that a TPM's keys lie in one TPM, each saw by a challenge of its own"
 	}
+	if m.again && (m.Kind == charter.KindSEVSNP || m.Kind == charter.KindTDX) {
+		basis += "; what its maker had withdrawn by then, as the evidence itself has it, perhaps from an older list"
+	}
+	if m.Notes != "" {
+		basis += "; whoever asked last notes: " + m.Notes
+	}
 	on := m.Device
 	if on == "" {
 		on = "hardware that does not say which it is"

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/evidence/attest"
+	"github.com/ostraka/ostraka/evidence/attest/hardware"
 	"github.com/ostraka/ostraka/evidence/attest/tpm"
 	"github.com/ostraka/ostraka/evidence/judge"
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -219,7 +220,7 @@ func (v *Vet) takeEvidence(ctx context.Context, now time.Time, from engine.Party
 	r, err := v.judge(a.body, s, x, now, nil)
 	var unknown *attest.UnknownError
 	if errors.As(err, &unknown) { // this node lacks what it takes to judge it: that says nothing against the peer
-		return v.lacking(now, from, o, "this node cannot judge what it shows: "+err.Error()+": its root is to stand in the charter, and the certificate in the evidence or in the settings here (attest, roots)")
+		return v.lacking(now, from, o, "this node cannot judge what it shows: "+err.Error()+": a root is to stand in the charter, and the certificate in the evidence or in the settings here (attest, roots); a list of this node's own that does not hold is to be fetched again (attest, lists)")
 	}
 	if err != nil {
 		return v.refuse(ctx, now, from, o, s, x, err)
@@ -235,7 +236,13 @@ func (v *Vet) takeEvidence(ctx context.Context, now time.Time, from engine.Party
 }
 
 func (v *Vet) judge(evidence []byte, s vetted.Subject, x charter.Demand, now time.Time, keys *enrolled) (vetted.Record, error) {
-	asked := judge.Asked{Subject: s, Demand: x, Now: now, Pinned: v.cfg.Pinned, Given: v.cfg.Given}
+	asked := judge.Asked{Subject: s, Demand: x, Now: now, Pinned: v.cfg.Pinned, Given: v.cfg.Given.Certificates}
+	if kind, _ := hardware.KindOf(evidence); kind == hardware.SNP || kind == hardware.TDX {
+		var err error
+		if asked.Held, err = v.cfg.Given.held(); err != nil {
+			return vetted.Record{}, err
+		}
+	}
 	if keys != nil {
 		asked.Activated = &tpm.Activated{EK: keys.ek, AK: keys.ak}
 	}

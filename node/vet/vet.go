@@ -15,6 +15,7 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/attest"
 	"github.com/ostraka/ostraka/evidence/attest/hardware"
 	"github.com/ostraka/ostraka/evidence/vetted"
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -50,6 +51,25 @@ type Maker interface {
 	Answer(ctx context.Context, challenge []byte) ([]byte, error)
 }
 
+// Means are what an operator gave its node to judge others' hardware by, besides what the program carries.
+type Means struct {
+	Certificates []*x509.Certificate // of makers: those count that the charter lists
+	// Held is what makers withdrew, and their word on platforms, as it lies there now: it is read for each judgement, since it is fetched again and again. nil: there is none.
+	Held func() (hardware.Collateral, error)
+}
+
+// held is what there is now.
+func (m Means) held() (hardware.Collateral, error) {
+	if m.Held == nil {
+		return hardware.Collateral{}, nil
+	}
+	c, err := m.Held()
+	if err != nil {
+		return c, &attest.UnknownError{Lacks: "this node's own lists of what makers withdrew: " + err.Error()}
+	}
+	return c, nil
+}
+
 // Config is what a Vet works with.
 type Config struct {
 	Operator string
@@ -72,8 +92,8 @@ type Config struct {
 	Send func(to engine.PartyID, kind Frame, body []byte)
 	Wake func() // may be nil
 
-	Pinned hardware.Roots      // that the program carries
-	Given  []*x509.Certificate // that the operator gave; the charter says which count
+	Pinned hardware.Roots // that the program carries
+	Given  Means          // that the operator gave
 
 	Maker Maker // nil: this node shows nothing
 	// Lacks says why there is no maker, or what is wrong with it.

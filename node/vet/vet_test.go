@@ -20,6 +20,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/attest/hardware"
 	"github.com/ostraka/ostraka/evidence/judge"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/vetted"
@@ -47,6 +48,7 @@ type node struct {
 	tpm     *nodetest.TPM
 	real    vet.Maker // in its place
 	given   []*x509.Certificate
+	held    func() (hardware.Collateral, error)
 	journal *journal.Journal
 	disk    *memory.Disk
 }
@@ -128,7 +130,7 @@ func (n *node) start() {
 	}
 	var err error
 	n.Vet, err = vet.Open(context.Background(), n.now, vet.Config{
-		Operator: n.name, Identity: n.key, Journal: n.journal, Rand: nodetest.NewEntropy(n.name), Log: slog.New(slog.NewTextHandler(&n.log, nil)), Maker: maker, Given: n.given,
+		Operator: n.name, Identity: n.key, Journal: n.journal, Rand: nodetest.NewEntropy(n.name), Log: slog.New(slog.NewTextHandler(&n.log, nil)), Maker: maker, Given: vet.Means{Certificates: n.given, Held: n.held},
 		Charter: func() (charter.Charter, bool) {
 			x := charter.Charter{ID: statement.ID{n.ids}}
 			for _, d := range n.demand {
