@@ -109,7 +109,7 @@ func TestAmendedWhileItAnswers(t *testing.T) {
 			return []frame{f}
 		}
 		x.run(0)
-		m, err := acme.Meet(x.now, [32]byte{5}, []engine.PartyID{bolt.id})
+		m, err := acme.Meet(x.now, [32]byte{5}, [32]byte{}, []engine.PartyID{bolt.id})
 		if name == "amended" && (err == nil || !strings.Contains(err.Error(), "the charter demands something else since")) || name == "dropped" && (err != nil || m != nil) {
 			t.Errorf("%s: a session rests on %+v, %v", name, m, err)
 		}
