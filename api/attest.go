@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/vetted"
 	"github.com/ostraka/ostraka/node/vet"
@@ -25,11 +26,12 @@ func (o *operator) checkAttest(now time.Time, add adder) {
 		if s.Refuses != "" {
 			add("attest at "+s.Operator, "fail", "its node holds no session with this one: "+s.Refuses, "do what it says: run what the charter lists, or have the charter list what runs here (`ostraka charter amend`)")
 		}
-		checkAttestOf(s, add)
+		checkAttestOf(s, o.d.Settings.Attest.Holds(), add)
 	}
 }
 
-func checkAttestOf(s vet.Status, add adder) {
+// holds: this node has lists of its own of what makers withdrew.
+func checkAttestOf(s vet.Status, holds bool, add adder) {
 	name := "attest " + s.Operator
 	switch {
 	case !s.Demanded:
@@ -37,8 +39,15 @@ func checkAttestOf(s vet.Status, add adder) {
 	case s.Err != nil:
 		add(name, "fail", vetted.ClassNone+": "+s.Err.Error(), "its operator runs `ostraka doctor` there; until it shows it, nothing is signed with it")
 	default:
-		add(name, "ok", fmt.Sprintf("%s: %s (%s) on %s, at %s, counts until %s", vetted.ClassHardware, s.Record.Name, s.Record.Kind, s.Record.Device,
-			statement.FormatTime(s.Record.At), statement.FormatTime(s.Until)), "")
+		status, fix, text := "ok", "", fmt.Sprintf("%s: %s (%s) on %s, at %s, counts until %s", vetted.ClassHardware, s.Record.Name, s.Record.Kind, s.Record.Device,
+			statement.FormatTime(s.Record.At), statement.FormatTime(s.Until))
+		if s.Record.Notes != "" {
+			text += "; " + s.Record.Notes
+		}
+		if k := s.Record.Kind; s.Record.Notes != "" && (k == charter.KindSEVSNP || k == charter.KindTDX) && !holds {
+			status, fix = "warn", "fetch what their maker has withdrawn into a folder of this node's own, and name it in node.json (attest, lists)"
+		}
+		add(name, status, text, fix)
 	}
 }
 

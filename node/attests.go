@@ -10,6 +10,7 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/evidence/attest"
+	"github.com/ostraka/ostraka/evidence/attest/hardware"
 	quote "github.com/ostraka/ostraka/node/quote/tpm"
 	"github.com/ostraka/ostraka/node/quote/tsm"
 	"github.com/ostraka/ostraka/node/tpm"
@@ -21,7 +22,11 @@ type AttestSettings struct {
 	Kind  string `json:"kind,omitempty"`  // of this machine: tpm2, sev-snp or tdx; empty: its TPM, where the settings name one
 	Carry string `json:"carry,omitempty"` // folder of what makers sign of it, which its evidence carries along
 	Roots string `json:"roots,omitempty"` // file of certificates of makers of others' hardware, PEM: those count that the charter lists
+	Lists string `json:"lists,omitempty"` // folder of what makers withdrew, and of their word on platforms, that this node holds itself
 }
+
+// Holds says whether this node has lists of its own of what makers withdrew.
+func (a *AttestSettings) Holds() bool { return a != nil && a.Lists != "" }
 
 // maxRootsFile bounds a file of certificates, in bytes.
 const maxRootsFile = 1 << 20
@@ -62,11 +67,19 @@ func (q quoter) Answer(ctx context.Context, challenge []byte) ([]byte, error) {
 }
 
 // attests is what a node with these settings shows, and judges others by.
-func (s Settings) attests(dir string, device *tpm.Device) (maker vet.Maker, roots []*x509.Certificate, err error) {
+func (s Settings) attests(dir string, device *tpm.Device) (maker vet.Maker, means vet.Means, err error) {
 	if maker, err = s.maker(dir, device); err == nil {
-		roots, err = s.Attest.roots(dir)
+		means.Certificates, err = s.Attest.roots(dir)
 	}
-	return maker, roots, err
+	if err != nil || !s.Attest.Holds() {
+		return maker, means, err
+	}
+	folder := within(dir, s.Attest.Lists)
+	means.Held = func() (hardware.Collateral, error) { return readLists(folder) }
+	if _, err := means.Held(); err != nil { // now its operator is there to hear of it
+		return nil, means, fmt.Errorf("settings: attest: lists: %w", err)
+	}
+	return maker, means, nil
 }
 
 // roots reads the certificates that the operator gave.

@@ -54,19 +54,19 @@ const (
 )
 
 // Deliver takes one frame of a peer's link, in the order in which the peer sent it. What
-// does not authenticate or make sense is dropped and logged; it never ends the link.
+// does not authenticate or make sense is dropped and logged, at a pace; it never ends the link.
 func (n *Node) Deliver(ctx context.Context, now time.Time, from ed25519.PublicKey, frame []byte) {
 	link := mpc.IDOf(from)
 	if _, ok := n.pinned(link); !ok || len(frame) == 0 {
-		n.cfg.Log.Warn("frame dropped", "from", link, "error", ErrStranger)
+		n.drop(now, engine.PartyID{}, "from", link, "error", ErrStranger)
 		return
 	}
 	if n.guest(link) && frame[0] != frameNote && frame[0] != frameVerdict {
-		n.cfg.Log.Warn("frame dropped", "from", n.Name(link), "type", frame[0], "error", ErrGuest)
+		n.drop(now, link, "from", n.Name(link), "type", frame[0], "error", ErrGuest)
 		return
 	}
 	if err := n.deliver(ctx, now, link, frame); err != nil {
-		n.cfg.Log.Warn("frame dropped", "from", n.Name(link), "type", frame[0], "error", err)
+		n.drop(now, link, "from", n.Name(link), "type", frame[0], "error", err)
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/ed25519"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -91,12 +90,12 @@ type Config struct {
 	Leaving   func() bool // this replica hands its node over: it opens nothing; may be nil
 	Wake      func()      // asks for a Tick soon: something may be ready to move; may be nil
 	Fatal     func(error) // ends the process: what must be durable could not be made so
-	// Maker makes evidence of this machine; nil: there is none, and Lacks says why. Beside runs what takes long; nil: at once. Roots are certificates of
-	// makers of hardware that the operator gave: the charter says which count.
+	// Maker makes evidence of this machine; nil: there is none, and Lacks says why. Beside runs what takes long; nil: at once. Roots are what the operator
+	// gave to judge others by.
 	Maker  vet.Maker
 	Lacks  string
 	Beside func(func(context.Context))
-	Roots  []*x509.Certificate
+	Roots  vet.Means
 	// Mono is a clock that nobody sets, since some moment of this process; nil: the machine's own.
 	Mono func() time.Duration
 }
@@ -132,6 +131,7 @@ type Node struct {
 	rosters  atomic.Pointer[charter.Chain] // all versions in force: asked under other rooms' locks
 	guarding guarding                      // what was verified for SOS
 	rests    rests                         // between a hand-over's begin and the peer's new life
+	drops    drops
 
 	mu     sync.Mutex                          // guards what follows
 	peers  map[engine.PartyID]charter.Operator // members
@@ -590,7 +590,7 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 	if err := n.Charters.Tick(ctx, now); err != nil {
 		n.cfg.Log.Error("the charter does not move on", "error", err)
 	}
-	if err := n.Vet.Tick(now); err != nil {
+	if err := n.Vet.Tick(ctx, now); err != nil {
 		n.cfg.Log.Error("nobody is asked what their nodes run on", "error", err)
 	}
 	if err := errors.Join(n.Pulse.Tick(ctx, now), n.tellKeys(ctx, now)); err != nil {

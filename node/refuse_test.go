@@ -626,13 +626,13 @@ func request(change func(*protocol.Request), x *mpc.Setup) []byte {
 // Frames of somebody who is not pinned, or in a version that we do not speak, go unanswered.
 func TestFramesDropped(t *testing.T) {
 	t.Parallel()
-	s := prepare(t, 2, 2)
+	s := prepare(t, 3, 2)
 	stranger := ed25519.NewKeyFromSeed(make([]byte, 32)).Public().(ed25519.PublicKey)
 	_, note := s.Proposal(s.Intent(s.vault, s.addr, 0))
 	s.Queue = nil
 	st := s.Propose(s.vault, s.addr, 1)
 	s.Deliver()
-	good, err := mpc.SealSetup(s.setup(st, order(s.World, s.vault)), mpc.NewSigner(order(s.World, s.vault)[0].Key))
+	good, err := mpc.SealSetup(s.setup(st, order(s.World, s.vault)[:2]), mpc.NewSigner(order(s.World, s.vault)[0].Key))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -662,6 +662,20 @@ func TestFramesDropped(t *testing.T) {
 		if len(s.Queue) > 0 && s.Queue[0].Frame[0] != nodetest.FrameVerdict {
 			t.Errorf("%s: the node answers", name)
 		}
+	} // One peer fills nobody's disk with it, and hides nothing of what others send.
+	at := s.Log.Len()
+	for range 2000 {
+		h.Deliver(context.Background(), s.Now, peer, []byte{200, 1, 2})
+		h.Deliver(context.Background(), s.Now, stranger, []byte{200, 1, 2})
+	}
+	h.Deliver(context.Background(), s.Now, order(s.World, s.vault)[2].Own.Identity, []byte{200, 1, 2})
+	if n := strings.Count(s.Log.String()[at:], "frame dropped"); n < 2 || n > 600 || !strings.Contains(s.Log.String()[at:], "from="+order(s.World, s.vault)[2].Own.Name) {
+		t.Errorf("4000 frames that make no sense wrote %d lines: %.300s", n, s.Log.String()[at:])
+	}
+	at = s.Log.Len()
+	h.Deliver(context.Background(), s.Now.Add(10*time.Second), peer, []byte{200, 1, 2})
+	if log := s.Log.String()[at:]; !strings.Contains(log, "more=17") && !strings.Contains(log, "more=18") {
+		t.Errorf("how many were left out is not said: %q", log)
 	}
 }
 

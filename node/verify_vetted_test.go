@@ -10,6 +10,7 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/evidence/attest/hardware"
+	"github.com/ostraka/ostraka/evidence/attest/tpm"
 	"github.com/ostraka/ostraka/evidence/judge"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/verify"
@@ -182,4 +183,43 @@ func TestVerifyHardware(t *testing.T) {
 			t.Errorf("%s: somebody is accused: %v", name, failures(r))
 		}
 	}
+	// A record whose evidence nobody but its writer could judge (its TPM's certificates left out) is that writer's word alone, whatever it names.
+	all := publish()
+	for i, l := range all[0].Leaves {
+		if r, err := vetted.Decode(l.Content); l.Kind == tlog.KindVetted && err == nil && r.Operator == "operator-1" {
+			edit(all[0], i, func(r *vetted.Record) {
+				e, err := tpm.Decode(r.Evidence)
+				if err != nil {
+					t.Fatal(err)
+				}
+				e.Chain = nil
+				r.Evidence, r.Device, r.At = e.Encode(), madeUp, r.At.Add(time.Minute)
+			})
+		}
+	}
+	if err := all[0].Sign(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := verify.Verify(sources(t, all), verify.Options{Now: w.Now, Vetted: again(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, c := range r.Claims {
+		_, what, ok := strings.Cut(c.Claim, "its node runs r1 (tpm2) on ")
+		if device, who, cut := strings.Cut(what, ", "); ok && cut && c.Subject == "operator operator-1" {
+			who, _, _ = strings.Cut(who, ", at ")
+			seen[fmt.Sprint(device == madeUp, " ", who, " ", strings.Contains(c.Basis, "judged none of it"))] = true
+		}
+	}
+	h := r.Operators[1].Hardware
+	if len(seen) != 2 || !seen["true "+vetted.ClassHardware+" by operator-0 true"] || !seen["false "+vetted.ClassRecorded+" by operator-2 false"] ||
+		h == nil || h.Device == madeUp || h.Class != vetted.ClassRecorded || !slices.Equal(h.By, []string{"operator-2"}) {
+		t.Errorf("a device that no judged evidence shows is claimed as %v, %+v", seen, h)
+	}
+	if text := strings.Join(r.Attention, "\n"); !strings.Contains(text, "not all logs that hold evidence of the node of operator-1 tell of one machine") || strings.Contains(text, "one piece of hardware") {
+		t.Errorf("attention: %s", text)
+	}
 }
+
+var madeUp = "tpm2:" + strings.Repeat("ba", 32)

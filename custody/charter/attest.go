@@ -64,6 +64,14 @@ func (x Demand) Of(kind string) (Hardware, bool) {
 	return x.Hardware[i], true
 }
 
+// Boots says whether a measurement covers how the machine was started: of a TPM, one of the PCRs 0 to 7, which its firmware and boot loader extend before
+// anything else runs. Whoever starts another system extends the rest as the one that is allowed would.
+func (m Measurement) Boots() bool {
+	rest, ok := strings.CutPrefix(m.Value, KindTPM+":")
+	first, _, _ := strings.Cut(rest, ",")
+	return !ok || len(first) == 1 && first < "8"
+}
+
 // Named is what people call a measurement; empty if it is none of those that are allowed.
 func (h Hardware) Named(value string) string {
 	i := slices.IndexFunc(h.Measurements, func(m Measurement) bool { return m.Value == value })
@@ -162,13 +170,18 @@ func checkMeasured(kind, text string) error {
 		return bad()
 	}
 	if parts = parts[1:]; kind == KindTPM && len(parts) > 0 {
-		last := -1
+		last, kept := -1, false
 		for _, pcr := range strings.Split(parts[0], ",") {
 			n, err := strconv.Atoi(pcr)
 			if err != nil || strconv.Itoa(n) != pcr || n <= last || n > 23 {
 				return bad()
 			}
 			last = n
+			kept = kept || n != 16 && n != 23
+		}
+		// Whatever runs on the machine sets these two back, and extends them to whatever it likes.
+		if !kept {
+			return fmt.Errorf("%.80q: PCRs 16 and 23 can be reset by any program of the machine, so that they show nothing: list others, such as 0,2,4,7", text)
 		}
 		parts = parts[1:]
 	}

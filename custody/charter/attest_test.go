@@ -97,6 +97,8 @@ func TestDemandsRefused(t *testing.T) {
 		"PCRs in disorder":          {"tpm2:0,4,7:", "tpm2:0,7,4:", "is none of tpm2"},
 		"a PCR that no TPM has":     {"tpm2:0,4,7:", "tpm2:0,4,24:", "is none of tpm2"},
 		"a PCR in two forms":        {"tpm2:0,4,7:", "tpm2:0,04,7:", "is none of tpm2"},
+		"PCRs that anybody resets":  {"tpm2:0,4,7:", "tpm2:16,23:", "can be reset by any program"},
+		"one that anybody resets":   {"tpm2:0,4,7:", "tpm2:23:", "can be reset by any program"},
 		"no PCR":                    {"tpm2:0,4,7:", "tpm2::", "is none of tpm2"},
 		"a short root":              {`"` + digits, `"` + digits[:62], "is not SHA-256 of a certificate"},
 		"a root in capitals":        {`"` + digits, `"` + strings.Repeat("0A", 32), "is not SHA-256 of a certificate"},

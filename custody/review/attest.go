@@ -25,6 +25,13 @@ func attestNotes(d charter.Document, v charter.Blueprint) (out []string) {
 			continue
 		}
 		bound = append(bound, name)
+		for _, h := range x.Hardware {
+			for _, m := range h.Measurements {
+				if !m.Boots() {
+					note("measurement %s of operator %s lists none of the PCRs 0 to 7: it does not show what was booted, and another system can make the rest look so", m.Name, name)
+				}
+			}
+		}
 		o, _ := d.Station(name)
 		for _, p := range o.Places {
 			if p.Level == charter.Replica && !made(x, p.Hardware) {

@@ -31,6 +31,16 @@ func TestNotesOnAttestation(t *testing.T) {
 			d.Operators[0].Places[0].Hardware = "Supermicro, Intel"
 			d.Demands = []charter.Demand{demand("acme", charter.KindSEVSNP)}
 		}, "attest: operator acme must show sev-snp, and its place main has hardware of Supermicro, Intel", ""},
+		"PCRs of no boot": {func(d *charter.Document) {
+			x := demand("acme", charter.KindTPM)
+			x.Hardware[0].Measurements[0].Value = "tpm2:11,16:" + strings.Repeat("01", 32)
+			d.Demands = []charter.Demand{x}
+		}, "attest: measurement r1 of operator acme lists none of the PCRs 0 to 7", ""},
+		"PCRs of a boot": {func(d *charter.Document) {
+			x := demand("acme", charter.KindTPM)
+			x.Hardware[0].Measurements[0].Value = "tpm2:7,11:" + strings.Repeat("01", 32)
+			d.Demands = []charter.Demand{x}
+		}, "", "PCRs 0 to 7"},
 		"the maker's machine": {func(d *charter.Document) {
 			d.Operators[0].Places[0].Hardware = "AMD EPYC"
 			d.Demands = []charter.Demand{demand("acme", charter.KindSEVSNP)}

@@ -30,6 +30,9 @@ type Asked struct {
 	Pinned hardware.Roots
 	Given  []*x509.Certificate
 
+	// Held is what the asker has besides of what makers withdrew, and of their word on platforms.
+	Held hardware.Collateral
+
 	// Activated are the keys that the asker's own challenge showed to lie in one TPM; nil: it made none, or is an outsider.
 	Activated *tpm.Activated
 }
@@ -46,7 +49,7 @@ func Evidence(evidence []byte, a Asked) (vetted.Record, error) {
 	if !ok {
 		return r, fmt.Errorf("kind: it is evidence of %s, and the charter takes %s of %s", kind, kinds(a.Demand), a.Demand.Operator)
 	}
-	want := hardware.Want{Binding: hardware.Binding(a.Identity, a.Challenge()), Now: a.Now, Roots: a.roots(kind, h, evidence), Activated: a.Activated}
+	want := hardware.Want{Binding: hardware.Binding(a.Identity, a.Challenge()), Now: a.Now, Roots: a.roots(kind, h, evidence), Activated: a.Activated, Collateral: a.Held}
 	if want.Floor, err = ParseFloor(h.Kind, h.Floor); err != nil {
 		return r, fmt.Errorf("the charter's floor: %w", err)
 	}
@@ -55,6 +58,9 @@ func Evidence(evidence []byte, a Asked) (vetted.Record, error) {
 		return r, err
 	}
 	r.Kind, r.Measurement, r.Device, r.Shown = string(kind), report.Measurement, report.Device, report.Shown
+	if report.Shown { // else the asker has more to ask
+		r.Notes = strings.Join(report.Notes, "; ")
+	}
 	if r.Name = h.Named(report.Measurement); r.Name == "" {
 		return r, fmt.Errorf("measurement: it runs %s, which is none that the charter allows of %s (%s)", report.Measurement, a.Demand.Operator, names(h))
 	}

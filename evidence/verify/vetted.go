@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -38,7 +39,6 @@ type vetting struct {
 // A found is what one log holds of an operator's hardware.
 type found struct {
 	vetted.Record
-	by    string
 	again bool // the reader judged its evidence anew
 }
 
@@ -106,7 +106,7 @@ func (v *verifier) takeVetted(w *vetting, i int, l tlog.Leaf, last map[string]ma
 		v.report.fail(subject, writesWhatItFound, fmt.Sprintf("leaf %d holds the evidence of %s good: %v", i, r.Operator, err))
 		return
 	}
-	f := found{Record: r, by: w.h.operator}
+	f := found{Record: r}
 	if v.Vetted != nil {
 		var lacks *attest.UnknownError
 		switch err := v.Vetted(r, x); {
@@ -254,39 +254,25 @@ func (v *verifier) sayVetted(last map[string]map[string]found) {
 			v.report.claim(Declared, subject, "evidence of what its node runs on: "+vetted.ClassNone, "the charter demands none of it: what runs there is its own word")
 			continue
 		}
-		good := map[string]found{}
-		var by []string
-		var newest found
-		for _, f := range last[o.Name] {
-			if f.Meets(x, v.Now) == nil && f.by != o.Name {
-				good[f.by] = f
-				by = append(by, f.by)
-				if newest.Evidence == nil || f.At.After(newest.At) {
-					newest = f
-				}
-			}
-		}
-		if len(by) == 0 {
+		all := v.machines(last[o.Name], x, o.Name)
+		if len(all) == 0 {
 			v.report.attend(fmt.Sprintf("the charter demands to see what the node of %s runs on, and no other operator's log holds evidence that counts now", o.Name))
 			continue
 		}
-		slices.Sort(by)
-		again := slices.ContainsFunc(by, func(name string) bool { return good[name].again })
-		class, basis := vetted.ClassHardware, "each of them asked with a nonce of its own and judged the answer, as its own log tells; the reader judged none of it"
-		if again {
-			class, basis = vetted.ClassRecorded, "the reader judged the evidence in those logs anew, as of when it was made; that its nonces were new is the word of who asked"
-		}
-		if newest.Kind == charter.KindTPM {
-			basis += "; that a TPM's keys lie in one TPM, each saw by a challenge of its own"
-		}
-		if newest.Device != "" && !slices.Contains(devices[newest.Device], o.Name) {
-			devices[newest.Device] = append(devices[newest.Device], o.Name)
-		}
-		v.report.claim(Attested, subject, fmt.Sprintf("its node runs %s (%s) on %s, %s by %s, at %s", newest.Name, newest.Kind, newest.Device, class, strings.Join(by, ", "), statement.FormatTime(newest.At)), basis)
-		for i := range v.report.Operators {
-			if v.report.Operators[i].Name == o.Name {
-				v.report.Operators[i].Hardware = &Hardware{class, newest.Kind, newest.Name, newest.Measurement, newest.Device, newest.At, by}
+		for _, m := range all {
+			v.sayMachine(o.Name, m)
+			// A device that stands in somebody's record alone convicts nobody of sharing it, where there is evidence that was judged.
+			if m.Device != "" && m.again == all[0].again && !slices.Contains(devices[m.Device], o.Name) {
+				devices[m.Device] = append(devices[m.Device], o.Name)
 			}
+		}
+		for i := range v.report.Operators {
+			if m := all[0]; v.report.Operators[i].Name == o.Name {
+				v.report.Operators[i].Hardware = &Hardware{m.class(), m.Kind, m.Name, m.Measurement, m.Device, m.At, m.by}
+			}
+		}
+		if slices.ContainsFunc(all, func(m machine) bool { return !m.same(all[0].Record) }) {
+			v.report.attend(fmt.Sprintf("not all logs that hold evidence of the node of %s tell of one machine: it was moved, and not all have looked since, or one of them is wrong", o.Name))
 		}
 	}
 	for device, names := range devices {
@@ -295,4 +281,71 @@ func (v *verifier) sayVetted(last map[string]map[string]found) {
 			v.report.attend(fmt.Sprintf("the nodes of %s show one piece of hardware (%s): who reaches it reaches all of them", strings.Join(names, " and "), device))
 		}
 	}
+}
+
+// A machine is what some logs hold of an operator's hardware, and those logs alone: what one says is said in no other's name.
+type machine struct {
+	vetted.Record          // the newest of them
+	by            []string // ascending
+	again         bool     // the reader judged the evidence of each of them anew
+}
+
+func (m machine) same(r vetted.Record) bool {
+	return m.Kind == r.Kind && m.Name == r.Name && m.Measurement == r.Measurement && m.Device == r.Device
+}
+
+func (m machine) class() string {
+	if m.again {
+		return vetted.ClassRecorded
+	}
+	return vetted.ClassHardware
+}
+
+// machines are those that the logs of others name now: what the reader judged apart from what it did not, or whoever leaves out of its own record what it
+// takes to judge it would speak in the name of evidence that was judged. What was judged comes first, and then what is newest.
+func (v *verifier) machines(held map[string]found, x charter.Demand, operator string) (all []machine) {
+	for _, by := range slices.Sorted(maps.Keys(held)) {
+		f := held[by]
+		if by == operator || f.Meets(x, v.Now) != nil {
+			continue
+		}
+		i := slices.IndexFunc(all, func(m machine) bool { return m.again == f.again && m.same(f.Record) })
+		if i < 0 {
+			all = append(all, machine{f.Record, []string{by}, f.again})
+			continue
+		}
+		all[i].by = append(all[i].by, by)
+		if f.At.After(all[i].At) {
+			all[i].Record = f.Record
+		}
+	}
+	slices.SortStableFunc(all, func(a, b machine) int {
+		if a.again != b.again {
+			return map[bool]int{true: -1, false: 1}[a.again]
+		}
+		return b.At.Compare(a.At)
+	})
+	return all
+}
+
+// sayMachine claims of an operator's hardware what these logs hold of it, and no more.
+func (v *verifier) sayMachine(operator string, m machine) {
+	basis := "each of them asked with a nonce of its own and judged the answer, as its own log tells; the reader judged none of it"
+	if m.again {
+		basis = "the reader judged the evidence in those logs anew, as of when it was made; that its nonces were new is the word of who asked"
+	}
+	if m.Kind == charter.KindTPM {
+		basis += "; that a TPM's keys lie in one TPM, each saw by a challenge of its own"
+	}
+	if m.again && (m.Kind == charter.KindSEVSNP || m.Kind == charter.KindTDX) {
+		basis += "; what its maker had withdrawn by then, as the evidence itself has it, perhaps from an older list"
+	}
+	if m.Notes != "" {
+		basis += "; whoever asked last notes: " + m.Notes
+	}
+	on := m.Device
+	if on == "" {
+		on = "hardware that does not say which it is"
+	}
+	v.report.claim(Attested, "operator "+operator, fmt.Sprintf("its node runs %s (%s) on %s, %s by %s, at %s", m.Name, m.Kind, on, m.class(), strings.Join(m.by, ", "), statement.FormatTime(m.At)), basis)
 }

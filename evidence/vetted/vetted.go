@@ -57,7 +57,8 @@ type Record struct {
 	Device      string // which piece of hardware; may be empty
 	Shown       bool   // the asker saw all that this kind can show: that a TPM's keys lie in one TPM, no outsider sees
 	Evidence    []byte
-	Why         string // why it was refused; then there is nothing from Kind to Evidence
+	Notes       string // what the asker did not look at, or took from the evidence itself; may be empty
+	Why         string // why it was refused; then there is nothing from Kind to Notes
 }
 
 const (
@@ -77,6 +78,7 @@ const (
 	fieldDevice
 	fieldShown
 	fieldEvidence
+	fieldNotes
 )
 
 // Encode is the canonical form.
@@ -92,7 +94,11 @@ func (r Record) Encode() []byte {
 	if r.Shown {
 		shown = 1
 	}
-	return e.Uint(fieldShown, shown).Bytes(fieldEvidence, r.Evidence).Sum()
+	e.Uint(fieldShown, shown).Bytes(fieldEvidence, r.Evidence)
+	if r.Notes != "" {
+		e.String(fieldNotes, r.Notes)
+	}
+	return e.Sum()
 }
 
 // Decode reads the canonical form and checks it; of the evidence, only its size.
@@ -112,6 +118,11 @@ func Decode(b []byte) (Record, error) {
 		r.Device = d.String(fieldDevice, maxDevice)
 		r.Shown = d.Uint(fieldShown, 1) == 1
 		r.Evidence = d.Bytes(fieldEvidence, MaxEvidence)
+		if d.More() {
+			if r.Notes = d.String(fieldNotes, MaxWhy); r.Notes == "" {
+				d.Fail(fieldNotes, errors.New("it is left out where it is empty"))
+			}
+		}
 	}
 	if err := d.Done(); err != nil {
 		return Record{}, fmt.Errorf("decode what was found of a node's hardware: %w", err)
@@ -134,8 +145,10 @@ func (r Record) check() error {
 	case r.Why == "" && len(r.Evidence) == 0:
 		return errors.New("what was found of a node's hardware: evidence: is missing")
 	}
-	if err := statement.CheckText(r.Why, MaxWhy); err != nil && r.Why != "" {
-		return fmt.Errorf("what was found of a node's hardware: why: %w", err)
+	for name, text := range map[string]string{"why": r.Why, "notes": r.Notes} {
+		if err := statement.CheckText(text, MaxWhy); err != nil && text != "" {
+			return fmt.Errorf("what was found of a node's hardware: %s: %w", name, err)
+		}
 	}
 	return nil
 }

@@ -47,12 +47,18 @@ func refusal() Record {
 	return r
 }
 
+func noted() Record {
+	r := record()
+	r.Notes = "nobody looked"
+	return r
+}
+
 func meeting() Meeting {
 	return Meeting{Session: [32]byte{7}, With: []With{{Operator: "acme", Record: [32]byte{8}}, {Operator: "bolt"}}}
 }
 
 func TestSnapshots(t *testing.T) {
-	for name, raw := range map[string][]byte{"record": record().Encode(), "refusal": refusal().Encode(), "meeting": meeting().Encode()} {
+	for name, raw := range map[string][]byte{"record": record().Encode(), "refusal": refusal().Encode(), "meeting": meeting().Encode(), "noted": noted().Encode()} {
 		file := filepath.Join("testdata", name+".hex")
 		text := hex.EncodeToString(raw) + "\n"
 		if *update {
@@ -65,9 +71,9 @@ func TestSnapshots(t *testing.T) {
 			t.Errorf("%s is %s, want %s (%v)", name, text, want, err)
 		}
 	}
-	for _, r := range []Record{record(), refusal()} {
+	for _, r := range []Record{record(), refusal(), noted()} {
 		got, err := Decode(r.Encode())
-		if err != nil || !bytes.Equal(got.Encode(), r.Encode()) || !got.At.Equal(r.At) || got.Why != r.Why {
+		if err != nil || !bytes.Equal(got.Encode(), r.Encode()) || !got.At.Equal(r.At) || got.Why != r.Why || got.Notes != r.Notes {
 			t.Errorf("read %+v, %v; want %+v", got, err, r)
 		}
 	}
@@ -89,6 +95,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"no evidence":                     {func(r *Record) { r.Evidence = nil }, "evidence: is missing"},
 		"huge evidence":                   {func(r *Record) { r.Evidence = make([]byte, MaxEvidence+1) }, "field 16"},
 		"a measurement beyond all bounds": {func(r *Record) { r.Measurement = strings.Repeat("a", 1025) }, "field 13"},
+		"notes of two lines":              {func(r *Record) { r.Notes = "a\nb" }, "notes: "},
+		"notes beyond all bounds":         {func(r *Record) { r.Notes = strings.Repeat("a", MaxWhy+1) }, "field 17"},
 		"a reason of two lines":           {func(r *Record) { *r = refusal(); r.Why = "a\nb" }, "why: "},
 	} {
 		r := record()
@@ -96,6 +104,10 @@ func TestDecodeRefuses(t *testing.T) {
 		if _, err := Decode(r.Encode()); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
+	}
+	// Notes that are empty are left out: else one record had two forms.
+	if _, err := Decode(append(record().Encode(), 0, 17, 0, 0, 0, 0)); err == nil || !strings.Contains(err.Error(), "field 17") {
+		t.Errorf("empty notes: %v", err)
 	}
 	if _, err := Decode(append(record().Encode(), 0)); err == nil {
 		t.Error("a byte too many is taken")

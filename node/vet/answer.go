@@ -135,21 +135,36 @@ func (v *Vet) reply(ctx context.Context, q question) {
 }
 
 // takeStanding takes what a peer holds of our evidence.
-func (v *Vet) takeStanding(from engine.PartyID, o charter.Operator, s standing) {
+func (v *Vet) takeStanding(now time.Time, from engine.PartyID, o charter.Operator, s standing) {
 	v.mu.Lock()
 	p := v.peer(from)
-	news := !p.said || p.holds != s.good || p.saysWhy != s.why
-	p.said, p.holds, p.saysWhy = true, s.good, short(s.why)
-	why := p.saysWhy
+	why := short(s.why)
+	p.news = p.news || !p.said || p.holds != s.good || p.saysWhy != why
+	p.said, p.holds, p.saysWhy = true, s.good, why
 	v.mu.Unlock()
-	switch {
-	case !news:
-	case s.good:
-		v.cfg.Log.Info("a peer holds this node's evidence good", "operator", o.Name)
-	default:
-		v.cfg.Log.Warn("a peer does not hold this node's evidence good: it holds no session with this node", "operator", o.Name, "error", why)
-	}
-	if news && v.cfg.Wake != nil {
+	if v.hear(now, from, o.Name) && v.cfg.Wake != nil {
 		v.cfg.Wake()
 	}
+}
+
+// hear tells this node's operator, and with true whoever waits to open sessions, what a peer said last that is new: once in hearGap, what came meanwhile with the next tick. A peer
+// that says something else with each frame would fill the log and keep this node awake. What it says where nothing is demanded of this node, nobody need know.
+func (v *Vet) hear(now time.Time, id engine.PartyID, operator string) bool {
+	_, demanded := v.Demand(v.cfg.Operator)
+	v.mu.Lock()
+	p := v.peer(id)
+	since := now.Sub(p.heard)
+	if !p.news || !demanded || !p.heard.IsZero() && since >= 0 && since < hearGap {
+		v.mu.Unlock()
+		return false
+	}
+	p.news, p.heard = false, now
+	good, why := p.holds, p.saysWhy
+	v.mu.Unlock()
+	if good {
+		v.cfg.Log.Info("a peer holds this node's evidence good", "operator", operator)
+	} else {
+		v.cfg.Log.Warn("a peer does not hold this node's evidence good: it holds no session with this node", "operator", operator, "error", why)
+	}
+	return true
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/evidence/attest"
+	"github.com/ostraka/ostraka/evidence/attest/hardware"
 	"github.com/ostraka/ostraka/evidence/attest/tpm"
 	"github.com/ostraka/ostraka/evidence/judge"
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -33,7 +34,7 @@ type proving struct {
 }
 
 // Tick asks whom it is time to ask, and tells peers what is held of their evidence.
-func (v *Vet) Tick(now time.Time) error {
+func (v *Vet) Tick(ctx context.Context, now time.Time) error {
 	v.Refresh()
 	v.tick(now)
 	v.mu.Lock()
@@ -56,6 +57,10 @@ func (v *Vet) Tick(now time.Time) error {
 		}
 		p.up = up
 		v.mu.Unlock()
+		v.hear(now, id, o.Name)
+		if err := v.write(ctx, id, o.Name); err != nil {
+			v.cfg.Log.Warn("it is tried again", "error", err)
+		}
 		x, demanded := v.Demand(o.Name)
 		if !demanded || !up || !v.cfg.Speaks(id) {
 			continue
@@ -78,7 +83,7 @@ func (v *Vet) due(now time.Time, id engine.PartyID, o charter.Operator, x charte
 	p := v.peer(id)
 	if p.life != life || p.demand != v.demands.Load().hash[o.Name] {
 		// Another process, or another demand: what failed before says nothing.
-		p.life, p.demand, p.next, p.failures, p.why, p.nonce, p.proving = life, v.demands.Load().hash[o.Name], now, 0, "", [32]byte{}, nil
+		p.life, p.demand, p.next, p.failures, p.why, p.refused, p.nonce, p.proving = life, v.demands.Load().hash[o.Name], now, 0, "", "", [32]byte{}, nil
 	}
 	r, err := v.counts(p, x, life, known, now)
 	waits := p.nonce != [32]byte{} && now.Sub(p.sent) < patience && !now.Before(p.sent)
@@ -154,7 +159,7 @@ func (v *Vet) Take(ctx context.Context, now time.Time, from engine.PartyID, kind
 		if err != nil {
 			return err
 		}
-		v.takeStanding(from, o, s)
+		v.takeStanding(now, from, o, s)
 		return nil
 	case FrameEvidence:
 		a, err := decodeAnswer(body, vetted.MaxEvidence)
@@ -215,7 +220,7 @@ func (v *Vet) takeEvidence(ctx context.Context, now time.Time, from engine.Party
 	r, err := v.judge(a.body, s, x, now, nil)
 	var unknown *attest.UnknownError
 	if errors.As(err, &unknown) { // this node lacks what it takes to judge it: that says nothing against the peer
-		return v.lacking(now, from, o, "this node cannot judge what it shows: "+err.Error()+": its root is to stand in the charter, and the certificate in the evidence or in the settings here (attest, roots)")
+		return v.lacking(now, from, o, "this node cannot judge what it shows: "+err.Error()+": a root is to stand in the charter, and the certificate in the evidence or in the settings here (attest, roots); a list of this node's own that does not hold is to be fetched again (attest, lists)")
 	}
 	if err != nil {
 		return v.refuse(ctx, now, from, o, s, x, err)
@@ -231,7 +236,13 @@ func (v *Vet) takeEvidence(ctx context.Context, now time.Time, from engine.Party
 }
 
 func (v *Vet) judge(evidence []byte, s vetted.Subject, x charter.Demand, now time.Time, keys *enrolled) (vetted.Record, error) {
-	asked := judge.Asked{Subject: s, Demand: x, Now: now, Pinned: v.cfg.Pinned, Given: v.cfg.Given}
+	asked := judge.Asked{Subject: s, Demand: x, Now: now, Pinned: v.cfg.Pinned, Given: v.cfg.Given.Certificates}
+	if kind, _ := hardware.KindOf(evidence); kind == hardware.SNP || kind == hardware.TDX {
+		var err error
+		if asked.Held, err = v.cfg.Given.held(); err != nil {
+			return vetted.Record{}, err
+		}
+	}
 	if keys != nil {
 		asked.Activated = &tpm.Activated{EK: keys.ek, AK: keys.ak}
 	}
@@ -347,6 +358,7 @@ func (v *Vet) keep(ctx context.Context, now time.Time, from engine.PartyID, o ch
 	v.mu.Lock()
 	first := p.last == nil || p.why != ""
 	p.last, p.id, p.keys, p.why, p.failures = &r, sha256.Sum256(value), all, "", 0
+	p.refused, p.refusal = "", nil // its row is another now
 	v.mu.Unlock()
 	if first {
 		v.cfg.Log.Info("a peer showed what it runs on", "operator", o.Name, "kind", r.Kind, "measurement", r.Name, "device", r.Device)
@@ -363,13 +375,13 @@ func (v *Vet) refuse(ctx context.Context, now time.Time, from engine.PartyID, o 
 	why := short(cause.Error())
 	v.mu.Lock()
 	p := v.peer(from)
-	told := p.why == why && p.last == nil
+	told := p.refused == why && p.last == nil
 	p.last, p.id = nil, [32]byte{}
 	v.fails(p, now, why)
 	v.mu.Unlock()
 	v.tell(now, from, x)
 	if told {
-		return nil
+		return v.write(ctx, from, o.Name)
 	}
 	v.cfg.Log.Error("a peer's evidence of what it runs on is refused: no session is held with it", "operator", o.Name, "error", why)
 	e := journal.Entry{Batch: store.Batch{Delete: []string{store.Key(kindVetted, store.ID(from[:]))}}}
@@ -377,9 +389,29 @@ func (v *Vet) refuse(ctx context.Context, now time.Time, from engine.PartyID, o 
 		r := vetted.Record{Subject: s, Operator: o.Name, At: now.UTC().Truncate(time.Second), Charter: v.demands.Load().charter, Demand: x.Hash(), Why: why}
 		e.Leaves = []tlog.Filed{tlog.Says(tlog.KindVetted, now, [32]byte{}, r.Encode())}
 	}
-	if err := v.cfg.Journal.Write(ctx, e); err != nil {
-		return fmt.Errorf("keep that the evidence of %s was refused: %w", o.Name, err)
+	v.mu.Lock()
+	p.refused, p.refusal = why, &e
+	v.mu.Unlock()
+	return v.write(ctx, from, o.Name)
+}
+
+// write makes a refusal durable. Until that succeeds each tick tries again, or the record before would count once more after a restart.
+func (v *Vet) write(ctx context.Context, from engine.PartyID, operator string) error {
+	v.mu.Lock()
+	p := v.peer(from)
+	e := p.refusal
+	v.mu.Unlock()
+	if e == nil {
+		return nil
 	}
+	if err := v.cfg.Journal.Write(ctx, *e); err != nil {
+		return fmt.Errorf("keep that the evidence of %s was refused: %w", operator, err)
+	}
+	v.mu.Lock()
+	if p.refusal == e {
+		p.refusal = nil
+	}
+	v.mu.Unlock()
 	return nil
 }
 

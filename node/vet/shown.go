@@ -106,7 +106,7 @@ func (v *Vet) look(ctx context.Context, now time.Time) {
 	s := &self{}
 	evidence, err := v.cfg.Maker.Evidence(ctx, judge.Binding(vetted.Subject{Identity: v.cfg.Identity}))
 	if err == nil {
-		s.found, err = judge.OwnEvidence(evidence, v.cfg.Identity, now, v.cfg.Pinned, v.cfg.Given)
+		s.found, err = judge.OwnEvidence(evidence, v.cfg.Identity, now, v.cfg.Pinned, v.cfg.Given.Certificates)
 	}
 	if s.err = err; err != nil {
 		v.cfg.Log.Warn("what this machine shows of itself cannot be judged here", "error", err)

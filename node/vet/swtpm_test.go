@@ -1,17 +1,20 @@
 package vet_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/evidence/attest"
 	"github.com/ostraka/ostraka/internal/components/swtpm"
 	quote "github.com/ostraka/ostraka/node/quote/tpm"
 	"github.com/ostraka/ostraka/node/tpm"
+	"github.com/ostraka/ostraka/node/vet"
 )
 
 // quoter is a TPM as a maker of evidence.
@@ -63,6 +66,32 @@ func TestARealTPM(t *testing.T) {
 	if r := acme.leaves(); len(r) == 0 || !r[len(r)-1].Shown || r[len(r)-1].Device != own.Device {
 		t.Errorf("its log tells %+v", r)
 	}
+	// Whoever it showed something may challenge it once, with whatever that is: it says why it does not open, and goes on.
+	for name, body := range hostileChallenges() {
+		x.now = x.now.Add(6 * time.Second)
+		nonce, heard := bytes.Repeat([]byte{0xcc}, 32), ""
+		x.pass = func(f frame) []frame {
+			if f.kind == vet.FrameEnrolled && f.from == bolt {
+				d := transcript.NewDecoder(f.body)
+				_, opened, why := d.Fixed(1, 32), d.Bytes(2, 64), d.String(3, 512)
+				if heard = why; len(opened) > 0 {
+					t.Errorf("%s: it opens %x", name, opened)
+				}
+			}
+			return nil
+		}
+		var e transcript.Encoder
+		if err := bolt.Take(context.Background(), x.now, x.all[2].id, vet.FrameAsk, nonce); err != nil {
+			t.Fatal(err)
+		}
+		if err := bolt.Take(context.Background(), x.now, x.all[2].id, vet.FrameEnrol, e.Bytes(1, nonce).Bytes(2, body).Sum()); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if x.run(0); heard == "" {
+			t.Errorf("%s: it does not say why it opens nothing", name)
+		}
+	}
+	x.pass = nil
 	s.Extend(t, 4, strings.Repeat("ab", 32))
 	x.run(fresh*2/3 + time.Second)
 	if err := acme.Fit(bolt.id); err == nil || !strings.Contains(err.Error(), "which is none that the charter allows") {

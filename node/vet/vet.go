@@ -15,6 +15,7 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/attest"
 	"github.com/ostraka/ostraka/evidence/attest/hardware"
 	"github.com/ostraka/ostraka/evidence/vetted"
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -33,6 +34,7 @@ const (
 	again      = 10 * time.Second // after a failure, doubled each time, up to
 	againMost  = 10 * time.Minute
 	answerGap  = 5 * time.Second // between two questions of one peer that are answered
+	hearGap    = 5 * time.Second // between two words of one peer on our own evidence that are told on
 	tellEvery  = time.Minute     // how often a peer is told again what is held of its evidence
 	makeWithin = 50 * time.Second
 
@@ -47,6 +49,25 @@ type Maker interface {
 	Evidence(ctx context.Context, binding [32]byte) ([]byte, error)
 	// Answer opens a challenge, which shows that the keys of the evidence lie in this TPM. Others than TPMs are never asked.
 	Answer(ctx context.Context, challenge []byte) ([]byte, error)
+}
+
+// Means are what an operator gave its node to judge others' hardware by, besides what the program carries.
+type Means struct {
+	Certificates []*x509.Certificate // of makers: those count that the charter lists
+	// Held is what makers withdrew, and their word on platforms, as it lies there now: it is read for each judgement, since it is fetched again and again. nil: there is none.
+	Held func() (hardware.Collateral, error)
+}
+
+// held is what there is now.
+func (m Means) held() (hardware.Collateral, error) {
+	if m.Held == nil {
+		return hardware.Collateral{}, nil
+	}
+	c, err := m.Held()
+	if err != nil {
+		return c, &attest.UnknownError{Lacks: "this node's own lists of what makers withdrew: " + err.Error()}
+	}
+	return c, nil
 }
 
 // Config is what a Vet works with.
@@ -71,8 +92,8 @@ type Config struct {
 	Send func(to engine.PartyID, kind Frame, body []byte)
 	Wake func() // may be nil
 
-	Pinned hardware.Roots      // that the program carries
-	Given  []*x509.Certificate // that the operator gave; the charter says which count
+	Pinned hardware.Roots // that the program carries
+	Given  Means          // that the operator gave
 
 	Maker Maker // nil: this node shows nothing
 	// Lacks says why there is no maker, or what is wrong with it.
@@ -118,11 +139,15 @@ type peer struct {
 	failures int
 	why      string // what was wrong last; empty: nothing
 	spent    time.Time
+	refused  string         // for what its evidence was refused last; empty: it was not since
+	refusal  *journal.Entry // that is not durable yet
 
 	said     bool // it told what it holds of our evidence, since its link came up
 	holds    bool // and it holds it good
 	saysWhy  string
-	told     standing // what it was told last
+	news     bool      // what it said last was not told on yet
+	heard    time.Time // when something was
+	told     standing  // what it was told last
 	toldAt   time.Time
 	up       bool
 	answered time.Time

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/attest/hardware"
 	"github.com/ostraka/ostraka/evidence/judge"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/evidence/vetted"
@@ -26,6 +28,7 @@ import (
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/nodetest"
+	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/memory"
 	"github.com/ostraka/ostraka/node/vet"
 )
@@ -45,7 +48,9 @@ type node struct {
 	tpm     *nodetest.TPM
 	real    vet.Maker // in its place
 	given   []*x509.Certificate
+	held    func() (hardware.Collateral, error)
 	journal *journal.Journal
+	disk    *memory.Disk
 }
 
 type frame struct {
@@ -65,6 +70,7 @@ type circle struct {
 	down   map[string]bool
 	old    map[string]bool // speaks an older wire version
 	log    bytes.Buffer
+	woken  int
 	pass   func(frame) []frame // what arrives in a frame's place; nil: itself
 }
 
@@ -79,7 +85,8 @@ func newCircle(t *testing.T) *circle {
 	}
 	c.demands("bolt", c.maker.Allows("bolt", fresh, c.all[1].tpm.Measurement()))
 	for _, n := range c.all {
-		st, err := memory.NewDisk().Open()
+		n.disk = memory.NewDisk()
+		st, err := n.disk.Open()
 		if err == nil {
 			n.journal, err = journal.Open(context.Background(), st)
 		}
@@ -123,7 +130,7 @@ func (n *node) start() {
 	}
 	var err error
 	n.Vet, err = vet.Open(context.Background(), n.now, vet.Config{
-		Operator: n.name, Identity: n.key, Journal: n.journal, Rand: nodetest.NewEntropy(n.name), Log: slog.New(slog.NewTextHandler(&n.log, nil)), Maker: maker, Given: n.given,
+		Operator: n.name, Identity: n.key, Journal: n.journal, Rand: nodetest.NewEntropy(n.name), Log: slog.New(slog.NewTextHandler(&n.log, nil)), Maker: maker, Given: vet.Means{Certificates: n.given, Held: n.held},
 		Charter: func() (charter.Charter, bool) {
 			x := charter.Charter{ID: statement.ID{n.ids}}
 			for _, d := range n.demand {
@@ -141,6 +148,7 @@ func (n *node) start() {
 		Send: func(to engine.PartyID, kind vet.Frame, body []byte) {
 			n.queue = append(n.queue, frame{n, n.find(to), kind, bytes.Clone(body)})
 		},
+		Wake: func() { n.woken++ },
 	})
 	if err != nil {
 		n.Fatal(err)
@@ -152,7 +160,7 @@ func (c *circle) run(d time.Duration) (errs []error) {
 	c.Helper()
 	c.now = c.now.Add(d)
 	for _, n := range c.all {
-		if err := n.Tick(c.now); err != nil {
+		if err := n.Tick(context.Background(), c.now); err != nil {
 			c.Fatal(err)
 		}
 	}
@@ -374,6 +382,34 @@ func TestWhatCounts(t *testing.T) {
 	}
 }
 
+// A refusal that could not be made durable is, as soon as the store takes it, whether its peer says another word or not: what it showed before would count after a restart.
+func TestRefusalIsMadeDurable(t *testing.T) {
+	x := newCircle(t)
+	acme, bolt := x.all[0], x.all[1]
+	if errs := x.run(0); len(errs) > 0 || acme.Fit(bolt.id) != nil {
+		t.Fatalf("%v, %v", errs, acme.Fit(bolt.id))
+	}
+	acme.disk.SetFault(func(store.Batch) memory.Outcome { return memory.Full })
+	bolt.tpm = x.maker.TPM(t, "bolt", "another release")
+	bolt.start()
+	errs := x.run(fresh*2/3 + time.Second)
+	if err := errors.Join(errs...); err == nil || !strings.Contains(err.Error(), "keep that the evidence of bolt was refused") || len(acme.leaves()) != 1 {
+		t.Fatalf("%v, %d records", err, len(acme.leaves()))
+	}
+	x.down["bolt"] = true
+	acme.disk.SetFault(nil)
+	for range 3 {
+		x.run(time.Second)
+	}
+	if r := acme.leaves(); len(r) != 2 || !strings.Contains(r[1].Why, "none that the charter allows") {
+		t.Errorf("its log tells %+v", r)
+	}
+	acme.start()
+	if err := acme.Fit(bolt.id); err == nil {
+		t.Error("after a restart what was refused counts again")
+	}
+}
+
 // Nobody makes a node work without end: questions, challenges and records are bounded.
 func TestFloods(t *testing.T) {
 	x := newCircle(t)
@@ -405,6 +441,29 @@ func TestFloods(t *testing.T) {
 		if err := take(cora, bolt, kind, body); err == nil {
 			t.Errorf("frame %d of %d bytes is taken", kind, len(body))
 		}
+	}
+	// What a peer says of our evidence is told on at a pace, the last of it for certain.
+	x.run(time.Minute)
+	said := func(from, to *node, good uint64, why string) {
+		e = transcript.Encoder{}
+		if err := take(from, to, vet.FrameStanding, e.Uint(1, good).String(2, why).Sum()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	woken, written := x.woken, strings.Count(x.log.String(), "\n")
+	for i := range 1000 {
+		said(cora, bolt, uint64(i%2), strings.Repeat("no", (i+1)%2)+strings.Repeat(fmt.Sprint(i), (i+1)%2))
+		said(bolt, acme, 0, fmt.Sprint("no ", i)) // of whom nothing is demanded
+	}
+	said(cora, bolt, 0, "at last")
+	if err := bolt.Welcome(cora.id); err == nil || !strings.Contains(err.Error(), "at last") {
+		t.Errorf("what it said last is not what counts: %v", err)
+	}
+	if n := strings.Count(x.log.String(), "\n") - written; n > 1 || x.woken-woken > 1 {
+		t.Errorf("2001 frames on whether evidence is held good wrote %d lines and woke nodes %d times", n, x.woken-woken)
+	}
+	if x.run(5 * time.Second); strings.Count(x.log.String(), "at last") != 1 {
+		t.Error("what it said last was not written down")
 	}
 	// A peer that starts again and again fills nobody's log.
 	before := len(acme.leaves())

@@ -67,10 +67,12 @@ type Want struct {
 	Floor      Floor
 }
 
-// Collateral is what the reader holds beside roots. It takes the place of what the evidence carries.
+// Collateral is what the reader holds beside roots: of it, what is of the line or the platform that evidence is of. It counts besides what the evidence carries, and can refuse more and never
+// less: whoever judges the evidence again without it finds nothing that this reader should have refused. What of it does not hold itself, such as a stale list, is the reader's
+// trouble: an attest.UnknownError.
 type Collateral struct {
-	SNP []byte          // AMD's list of withdrawn certificates, DER
-	TDX *tdx.Collateral // Intel's word on the platform
+	SNP [][]byte          // AMD's lists of withdrawn certificates, DER
+	TDX []*tdx.Collateral // Intel's words on platforms
 }
 
 // A Floor is what the reader asks for besides what is always refused.

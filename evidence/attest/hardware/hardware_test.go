@@ -144,7 +144,7 @@ func TestWants(t *testing.T) {
 	if _, err := Verify(snp, want); err == nil || !strings.Contains(err.Error(), "is below what is asked for") {
 		t.Error(err)
 	}
-	want.Floor, want.Collateral.SNP = Floor{}, []byte{1}
+	want.Floor, want.Collateral.SNP = Floor{}, [][]byte{{1}}
 	if _, err := Verify(snp, want); err == nil || !strings.Contains(err.Error(), "list of withdrawn certificates") {
 		t.Error(err)
 	}
@@ -153,18 +153,37 @@ func TestWants(t *testing.T) {
 	if _, err := Verify(guest, want); err == nil || !strings.Contains(err.Error(), "cannot be borne") {
 		t.Error(err)
 	}
-	want.Floor, want.Collateral.TDX = Floor{}, &tdx.Collateral{}
-	if _, err := Verify(guest, want); err == nil || !strings.Contains(err.Error(), "collateral signer's certificate: is missing") {
+	want.Floor, want.Collateral.TDX = Floor{}, []*tdx.Collateral{{}}
+	if _, err := Verify(guest, want); err == nil || !strings.Contains(err.Error(), "this reader's own collateral: collateral signer's certificate: is missing") {
 		t.Error(err)
+	}
+	carried, err := tdx.Decode(guest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Collateral.TDX = []*tdx.Collateral{&carried.Collateral}
+	if r, err := Verify(guest, want); err != nil || len(r.Notes) != 0 {
+		t.Errorf("the reader's own word judged, and the report says %q, %v", r.Notes, err)
+	}
+	// What the evidence carries must hold by the reader's clock, whatever the reader holds: who judges it again has that alone.
+	bare := *carried
+	bare.Collateral = tdx.Collateral{}
+	if _, err := Verify(bare.Encode(), want); err == nil || !strings.Contains(err.Error(), "collateral signer's certificate: is missing") || strings.Contains(err.Error(), "own") {
+		t.Error(err)
+	}
+	want.Now = time.Date(2026, 12, 20, 0, 0, 0, 0, time.UTC)
+	var unknown *attest.UnknownError
+	if _, err := Verify(guest, want); err == nil || !strings.Contains(err.Error(), "is stale since") || errors.As(err, &unknown) {
+		t.Errorf("stale collateral of who shows it: %v", err)
 	}
 	machine, want := evidence(t, TPM)
 	e, err := tpm.Decode(machine)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bare := *e
-	bare.Chain = nil
-	if _, err := Verify(bare.Encode(), want); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+	without := *e
+	without.Chain = nil
+	if _, err := Verify(without.Encode(), want); err == nil || !strings.Contains(err.Error(), "unknown authority") {
 		t.Errorf("a certificate whose issuer nobody has: %v", err)
 	}
 	given := want
@@ -177,11 +196,11 @@ func TestWants(t *testing.T) {
 	if given.Roots.TPM, given.Roots.Between, err = ReadAuthorities(file.Bytes()); err != nil || len(given.Roots.TPM) != 1 || len(given.Roots.Between) != 1 {
 		t.Fatalf("%+v, %v", given.Roots, err)
 	}
-	if _, err := Verify(bare.Encode(), given); err != nil {
+	if _, err := Verify(without.Encode(), given); err != nil {
 		t.Error(err)
 	}
 	given.Roots.TPM = pinned(t).SNP
-	if _, err := Verify(bare.Encode(), given); err == nil {
+	if _, err := Verify(without.Encode(), given); err == nil {
 		t.Error("what stands between is believed without a root")
 	}
 	activated := tpm.Activate(e)

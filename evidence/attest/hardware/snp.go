@@ -39,8 +39,11 @@ func reportSNP(g *sevsnp.Genuine) Report {
 	if g.ChipID == [64]byte{} {
 		r.Device = "" // the host masked it
 	}
-	if !g.Looked {
+	switch {
+	case !g.Looked:
 		r.Notes = append(r.Notes, "nobody looked whether AMD has withdrawn the certificates: no list of withdrawn ones was given")
+	case !g.Held:
+		r.Notes = append(r.Notes, "whether AMD has withdrawn the certificates says a list that came with the evidence, perhaps an older one: the reader held none")
 	}
 	return r
 }

@@ -89,6 +89,11 @@ func Withdrawn(field string, der []byte, issuer *x509.Certificate, now time.Time
 // Has says whether a certificate of that issuer was withdrawn.
 func (l *List) Has(c *x509.Certificate) bool { return l.numbers[c.SerialNumber.String()] }
 
+// Unjudged says that what the reader holds itself does not hold: that is its own trouble, and says nothing of the evidence.
+func Unjudged(whose string, err error) error {
+	return &attest.UnknownError{Lacks: whose + ": " + err.Error()}
+}
+
 // Dates checks that something signed holds from one time to another, which both must be given.
 func Dates(field string, from, until, now time.Time) error {
 	switch {

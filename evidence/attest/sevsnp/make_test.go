@@ -58,7 +58,8 @@ type maker struct {
 	curve     elliptic.Curve
 	extra     []pkix.Extension
 
-	root *x509.Certificate
+	root    *x509.Certificate
+	rootKey *ecdsa.PrivateKey
 }
 
 var (
@@ -164,7 +165,7 @@ func (m *maker) extensions() []pkix.Extension {
 // make signs all of it.
 func (m *maker) make() *Evidence {
 	rootKey, issuerKey, signerKey := m.key(elliptic.P384()), m.key(elliptic.P384()), m.key(m.curve)
-	m.root = m.certificate(1, m.names[0], true, nil, rootKey, nil, nil)
+	m.root, m.rootKey = m.certificate(1, m.names[0], true, nil, rootKey, nil, nil), rootKey
 	issuer := m.certificate(2, m.names[1], true, nil, issuerKey, m.root, rootKey)
 	signer := m.certificate(3, m.names[2], false, m.extensions(), signerKey, issuer, issuerKey)
 	e := &Evidence{Report: m.report, Signer: signer.Raw, Issuer: issuer.Raw}
@@ -174,14 +175,20 @@ func (m *maker) make() *Evidence {
 	putNumber(e.Report[atSignature:], r)
 	putNumber(e.Report[atSignature+sizeOfNumber:], s)
 	if !m.crl.IsZero() {
-		list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: m.crl, NextUpdate: m.crl.AddDate(0, 1, 0)}
-		for _, n := range m.withdrawn {
-			list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: big.NewInt(n), RevocationTime: m.crl})
-		}
-		e.Withdrawn, err = x509.CreateRevocationList(rand.Reader, list, m.root, rootKey)
-		m.check(err)
+		e.Withdrawn = m.list(m.crl, m.withdrawn...)
 	}
 	return e
+}
+
+// list is one of the root, once all is signed.
+func (m *maker) list(from time.Time, withdrawn ...int64) []byte {
+	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: from, NextUpdate: from.AddDate(0, 1, 0)}
+	for _, n := range withdrawn {
+		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: big.NewInt(n), RevocationTime: from})
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, list, m.root, m.rootKey)
+	m.check(err)
+	return der
 }
 
 func putNumber(to []byte, n *big.Int) {

@@ -200,19 +200,55 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// The reader's own list stands in for the one that the evidence carries.
-func TestListOfTheReader(t *testing.T) {
-	m := made(t)
-	m.crl, m.withdrawn = now.AddDate(0, 0, -1), []int64{2}
+// The reader's own lists count besides the one that the evidence carries: they refuse what an older or missing one lets pass, and let nothing pass that it refuses. One that does not hold
+// says nothing of the evidence.
+func TestListsOfTheReader(t *testing.T) {
+	m, other := made(t), made(t)
+	other.turin()
+	other.make()
 	e := m.make()
-	trust := m.trust()
-	trust.Withdrawn, e.Withdrawn = e.Withdrawn, nil
-	if _, err := e.Authenticate(trust); err == nil || !strings.Contains(err.Error(), "AMD has withdrawn it") {
-		t.Error(err)
-	}
-	trust.Withdrawn = nil
-	if g, err := e.Authenticate(trust); err != nil || g.Looked {
-		t.Errorf("%+v, %v", g, err)
+	yesterday, long := now.AddDate(0, 0, -1), now.AddDate(0, -2, 0)
+	clean, bad, stale := m.list(yesterday, 7), m.list(yesterday, 2), m.list(long)
+	forged := func() []byte {
+		liar := made(t)
+		liar.make()
+		return liar.list(yesterday)
+	}()
+	for name, c := range map[string]struct {
+		carried      []byte
+		own          [][]byte
+		looked, held bool
+		want         string
+		unknown      bool // it is the reader's trouble
+	}{
+		"no list":                         {},
+		"the evidence's alone":            {carried: clean, looked: true},
+		"the reader's alone":              {own: [][]byte{clean}, looked: true, held: true},
+		"both":                            {carried: clean, own: [][]byte{clean}, looked: true, held: true},
+		"another line's":                  {own: [][]byte{other.list(yesterday, 2)}},
+		"another line's among others":     {own: [][]byte{other.list(yesterday, 2), clean}, looked: true, held: true},
+		"it carries none":                 {own: [][]byte{bad}, want: "AMD has withdrawn it"},
+		"it carries an older one":         {carried: clean, own: [][]byte{bad}, want: "AMD has withdrawn it"},
+		"one of the reader's":             {carried: clean, own: [][]byte{clean, bad}, want: "AMD has withdrawn it"},
+		"the reader's is the older":       {carried: bad, own: [][]byte{clean}, want: "AMD has withdrawn it"},
+		"it carries a stale one":          {carried: stale, own: [][]byte{clean}, want: "list of withdrawn certificates: is stale since"},
+		"the reader's is stale":           {carried: clean, own: [][]byte{stale}, want: "this reader's own: list of withdrawn certificates: is stale since", unknown: true},
+		"the reader's is no list":         {own: [][]byte{{1}}, want: "this reader's own: list of withdrawn certificates: x509", unknown: true},
+		"the reader's is another's":       {own: [][]byte{forged}, want: "this reader's own: list of withdrawn certificates: \"CN=ARK-Genoa\" did not sign it", unknown: true},
+		"one of the reader's is stale":    {own: [][]byte{clean, stale}, want: "is stale since", unknown: true},
+		"another line's, which is stale":  {own: [][]byte{other.list(long)}},
+		"withdrawn is somebody else, too": {carried: clean, own: [][]byte{m.list(yesterday, 3)}, looked: true, held: true}, // the list is of issuers
+	} {
+		x, trust := *e, m.trust()
+		x.Withdrawn, trust.Withdrawn = c.carried, c.own
+		g, err := x.Authenticate(trust)
+		var unknown *attest.UnknownError
+		switch {
+		case c.want == "" && (err != nil || g.Looked != c.looked || g.Held != c.held):
+			t.Errorf("%s: %+v, %v", name, g, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || errors.As(err, &unknown) != c.unknown):
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

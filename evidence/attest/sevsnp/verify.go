@@ -19,7 +19,7 @@ import (
 // Trust is what a reader believes, and the time by which to judge.
 type Trust struct {
 	Roots     []*x509.Certificate // AMD's (ARK)
-	Withdrawn []byte              // the reader's own list, DER; empty: the one that the evidence carries, if any
+	Withdrawn [][]byte            // the reader's own lists, DER, of any lines: they count besides the one that the evidence carries, if any
 	Now       time.Time
 }
 
@@ -31,6 +31,7 @@ type Genuine struct {
 	Current, Reported, Committed, Launch TCB
 	Expires                              time.Time // of the certificates and the list
 	Looked                               bool      // a list of what AMD has withdrawn was looked into
+	Held                                 bool      // and it was the reader's own
 }
 
 // Names of a signer's extensions (57230, below 1.3.6.1.4.1.3704.1).
@@ -102,24 +103,42 @@ func line(signer, issuer, root *x509.Certificate, kind Signer) (string, error) {
 	return name, nil
 }
 
+// withdrawn looks into the list that the evidence carries, and into the reader's own. Who shows evidence chooses what it carries, nothing or an older list that still holds: only the
+// reader's own says what was withdrawn of late. One of those that does not hold is the reader's trouble, and says nothing of the evidence.
 func (g *Genuine) withdrawn(e *Evidence, t Trust, issuer, root *x509.Certificate) error {
-	list := t.Withdrawn
-	if len(list) == 0 {
-		list = e.Withdrawn
-	}
-	if len(list) == 0 {
+	look := func(field string, der []byte) error {
+		l, err := pki.Withdrawn(field, der, root, t.Now)
+		if err != nil {
+			return err
+		}
+		if l.Has(issuer) {
+			return errWithdrawn
+		}
+		g.Looked, g.Expires = true, pki.Sooner(g.Expires, l.Until)
 		return nil
 	}
-	l, err := pki.Withdrawn("list of withdrawn certificates", list, root, t.Now)
-	if err != nil {
-		return err
+	if len(e.Withdrawn) > 0 {
+		if err := look("list of withdrawn certificates", e.Withdrawn); err != nil {
+			return err
+		}
 	}
-	if l.Has(issuer) {
-		return errors.New("issuer's certificate: AMD has withdrawn it")
+	for _, der := range t.Withdrawn {
+		l, err := x509.ParseRevocationList(der)
+		if err == nil && !bytes.Equal(l.RawIssuer, root.RawSubject) {
+			continue // of another line
+		}
+		switch err := look("list of withdrawn certificates", der); {
+		case errors.Is(err, errWithdrawn):
+			return err
+		case err != nil:
+			return pki.Unjudged("this reader's own", err)
+		}
+		g.Held = true
 	}
-	g.Looked, g.Expires = true, pki.Sooner(g.Expires, l.Until)
 	return nil
 }
+
+var errWithdrawn = errors.New("issuer's certificate: AMD has withdrawn it")
 
 func signed(raw []byte, r *Report, signer *x509.Certificate) error {
 	key, ok := signer.PublicKey.(*ecdsa.PublicKey)

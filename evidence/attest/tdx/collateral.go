@@ -118,19 +118,64 @@ type Evaluation struct {
 // Evaluate judges a genuine quote by Intel's word on its platform, which must hold at that time and be of this platform. Stale collateral is
 // refused: what was found since is not in it.
 func (g *Genuine) Evaluate(c *Collateral, t Trust) (*Evaluation, error) {
-	signer, err := g.lists(c, t)
+	w, err := g.open(c, t)
 	if err != nil {
 		return nil, err
 	}
-	var info tcbInfo
-	if err := c.TCBInfo.read("TCB info", signer, &info, &info.head, "TDX", 3, t.Now); err != nil {
+	return g.by(w)
+}
+
+// Held judges by those of the reader's own collections that are of this platform; nil, where none is. Who shows evidence chooses which of Intel's words it carries, perhaps an older one that
+// still holds. One of the reader's that does not hold itself is the reader's trouble, and says nothing of the evidence: an attest.UnknownError.
+func (g *Genuine) Held(own []*Collateral, t Trust) (all []*Evaluation, err error) {
+	for _, c := range own {
+		var info tcbInfo
+		if err := json.Unmarshal(c.TCBInfo.Body, &info); err == nil && !g.of(&info) {
+			continue
+		}
+		w, err := g.open(c, t)
+		if err != nil {
+			return nil, pki.Unjudged("this reader's own collateral", err)
+		}
+		e, err := g.by(w)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// words are what collateral says, authentic and in force.
+type words struct {
+	signer       *x509.Certificate
+	above, below *pki.List
+	info         tcbInfo
+	who          identity
+}
+
+func (g *Genuine) open(c *Collateral, t Trust) (*words, error) {
+	w, err := g.lists(c, t)
+	if err != nil {
 		return nil, err
 	}
-	var who identity
-	if err := c.Identity.read("identity of the quoting enclave", signer, &who, &who.head, "TD_QE", 2, t.Now); err != nil {
+	if err := c.TCBInfo.read("TCB info", w.signer, &w.info, &w.info.head, "TDX", 3, t.Now); err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(info.Family, g.Platform.Family[:]) || !bytes.Equal(info.PCE, g.Platform.PCE[:]) {
+	return w, c.Identity.read("identity of the quoting enclave", w.signer, &w.who, &w.who.head, "TD_QE", 2, t.Now)
+}
+
+func (g *Genuine) of(info *tcbInfo) bool {
+	return bytes.Equal(info.Family, g.Platform.Family[:]) && bytes.Equal(info.PCE, g.Platform.PCE[:])
+}
+
+// by judges by words that hold.
+func (g *Genuine) by(w *words) (*Evaluation, error) {
+	if err := g.withdrawn(w); err != nil {
+		return nil, err
+	}
+	info, who := &w.info, &w.who
+	if !g.of(info) {
 		return nil, fmt.Errorf("TCB info: it is of platforms %x (PCE %x), the certificate of %x (PCE %x)", []byte(info.Family), []byte(info.PCE), g.Platform.Family, g.Platform.PCE)
 	}
 	e := &Evaluation{Number: min(info.Evaluation, who.Evaluation), Expires: g.Expires}
@@ -138,9 +183,9 @@ func (g *Genuine) Evaluate(c *Collateral, t Trust) (*Evaluation, error) {
 		e.Expires = pki.Sooner(e.Expires, until)
 	}
 	for _, judge := range []func() (*Verdict, error){
-		func() (*Verdict, error) { return g.platform(&info) },
-		func() (*Verdict, error) { return g.module(&info) },
-		func() (*Verdict, error) { return g.enclave(&who) },
+		func() (*Verdict, error) { return g.platform(info) },
+		func() (*Verdict, error) { return g.module(info) },
+		func() (*Verdict, error) { return g.enclave(who) },
 	} {
 		v, err := judge()
 		if err != nil {
@@ -153,8 +198,8 @@ func (g *Genuine) Evaluate(c *Collateral, t Trust) (*Evaluation, error) {
 	return e, nil
 }
 
-// lists checks that nothing in the way was withdrawn, and returns who signed Intel's words.
-func (g *Genuine) lists(c *Collateral, t Trust) (*x509.Certificate, error) {
+// lists reads who signed Intel's words, and what was withdrawn.
+func (g *Genuine) lists(c *Collateral, t Trust) (*words, error) {
 	signer, err := pki.Certificate("collateral signer's certificate", c.Signer)
 	if err != nil {
 		return nil, err
@@ -178,18 +223,23 @@ func (g *Genuine) lists(c *Collateral, t Trust) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
+	return &words{signer: signer, above: above, below: below}, nil
+}
+
+// withdrawn checks that nothing in the way was.
+func (g *Genuine) withdrawn(w *words) error {
 	switch {
-	case above.Has(signer):
-		return nil, errors.New("collateral signer's certificate: Intel has withdrawn it")
-	case above.Has(issuer):
-		return nil, errors.New("quote: certificates: Intel has withdrawn the issuer's")
-	case below.Has(g.path[0]):
-		return nil, errors.New("platform's certificate: Intel has withdrawn it")
+	case w.above.Has(w.signer):
+		return errors.New("collateral signer's certificate: Intel has withdrawn it")
+	case w.above.Has(g.path[1]):
+		return errors.New("quote: certificates: Intel has withdrawn the issuer's")
+	case w.below.Has(g.path[0]):
+		return errors.New("platform's certificate: Intel has withdrawn it")
 	}
-	for _, until := range []time.Time{signer.NotAfter, above.Until, below.Until} {
+	for _, until := range []time.Time{w.signer.NotAfter, w.above.Until, w.below.Until} {
 		g.Expires = pki.Sooner(g.Expires, until)
 	}
-	return signer, nil
+	return nil
 }
 
 // read checks one of Intel's words: signature before content, then what it is and when it holds.

@@ -59,7 +59,8 @@ type maker struct {
 	offCurve bool            // the attestation key is no point
 	change   func(*Evidence) // what is done to the evidence once all is signed
 
-	root, issuer, pck, signer *x509.Certificate
+	root, issuer, pck, signer     *x509.Certificate
+	rootKey, issuerKey, signerKey *ecdsa.PrivateKey
 }
 
 type pair struct {
@@ -226,6 +227,7 @@ func toPEM(all ...*x509.Certificate) (b []byte) {
 // make signs all of it.
 func (m *maker) make() *Evidence {
 	rootKey, issuerKey, pckKey, signerKey, attestKey := m.key(), m.key(), m.key(), m.key(), m.key()
+	m.rootKey, m.issuerKey, m.signerKey = rootKey, issuerKey, signerKey
 	m.root = m.certificate(1, m.names[0], true, rootKey, nil, nil)
 	m.issuer = m.certificate(2, m.names[1], true, issuerKey, m.root, rootKey)
 	m.pck = m.certificate(3, m.names[2], false, pckKey, m.issuer, issuerKey, m.extension())
@@ -243,14 +245,19 @@ func (m *maker) make() *Evidence {
 	signed := slices.Concat(m.header, m.kind, m.body)
 	outer := slices.Concat(m.sign(attestKey, signed), public, le16(dataEnclave), le32(len(inner)), inner)
 	e := &Evidence{Quote: slices.Concat(signed, le32(len(outer)), outer)}
-	e.Collateral = Collateral{
-		TCBInfo: m.word(m.info, signerKey), Identity: m.word(m.identity, signerKey), Signer: m.signer.Raw,
-		RootList: m.list(m.root, rootKey, m.badRoot), PCKList: m.list(m.issuer, issuerKey, m.badPCK),
-	}
+	e.Collateral = m.collateral()
 	if m.change != nil {
 		m.change(e)
 	}
 	return e
+}
+
+// collateral is what these authorities say now.
+func (m *maker) collateral() Collateral {
+	return Collateral{
+		TCBInfo: m.word(m.info, m.signerKey), Identity: m.word(m.identity, m.signerKey), Signer: m.signer.Raw,
+		RootList: m.list(m.root, m.rootKey, m.badRoot), PCKList: m.list(m.issuer, m.issuerKey, m.badPCK),
+	}
 }
 
 func (m *maker) trust() Trust { return Trust{Roots: []*x509.Certificate{m.root}, Now: now} }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -291,6 +292,66 @@ func TestCollateralBelowAnotherRoot(t *testing.T) {
 	}
 	if _, err := g.Evaluate(&foreign.Collateral, trust); err == nil || !strings.Contains(err.Error(), "it is below another root than the platform's") {
 		t.Error(err)
+	}
+}
+
+// The reader's own collateral judges besides what the evidence carries: that is chosen by who shows it, perhaps an older word that still holds.
+func TestCollateralOfTheReader(t *testing.T) {
+	m := made(t)
+	e := m.make()
+	held := func(change func()) *Collateral {
+		info, from, pck := m.info, m.from, m.badPCK
+		defer func() { m.info, m.from, m.badPCK = info, from, pck }()
+		m.info = maps.Clone(m.info)
+		change()
+		c := m.collateral()
+		return &c
+	}
+	same := held(func() {})
+	revoked := held(func() { m.badPCK = []int64{3} })
+	worse := held(func() {
+		level := maps.Clone(m.info["tcbLevels"].([]object)[0])
+		level["tcbStatus"] = "OutOfDate"
+		m.info["tcbLevels"] = []object{level}
+	})
+	foreign := held(func() { m.info["fmspc"] = "60806f000000"; m.badPCK = []int64{3} })
+	stale := held(func() { m.info["nextUpdate"] = "2026-11-27T00:00:00Z" })
+	staleList := held(func() { m.from = now.AddDate(0, -2, 0) })
+	liar := made(t)
+	forged := liar.make().Collateral
+	for name, c := range map[string]struct {
+		own     []*Collateral
+		n       int    // that judged
+		want    string // of the collateral
+		judge   string // of the quote
+		unknown bool   // it is the reader's trouble
+	}{
+		"none":                             {},
+		"the same":                         {own: []*Collateral{same}, n: 1},
+		"of another platform":              {own: []*Collateral{foreign}},
+		"of another platform among others": {own: []*Collateral{foreign, same}, n: 1},
+		"it was withdrawn since":           {own: []*Collateral{revoked}, want: "platform's certificate: Intel has withdrawn it"},
+		"in one of two":                    {own: []*Collateral{same, revoked}, want: "platform's certificate: Intel has withdrawn it"},
+		"out of date since":                {own: []*Collateral{worse}, n: 1, judge: "Intel says of the platform: OutOfDate"},
+		"the reader's is stale":            {own: []*Collateral{stale}, want: "this reader's own collateral: TCB info: is stale since", unknown: true},
+		"its lists are":                    {own: []*Collateral{staleList}, want: "this reader's own collateral: list of what the root has withdrawn: is stale since", unknown: true},
+		"it is another's":                  {own: []*Collateral{&forged}, want: "this reader's own collateral: collateral signer's certificate: x509", unknown: true},
+		"it is nothing":                    {own: []*Collateral{{}}, want: "this reader's own collateral: collateral signer's certificate: is missing", unknown: true},
+	} {
+		g, err := e.Authenticate(m.trust())
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := g.Held(c.own, m.trust())
+		var unknown *attest.UnknownError
+		if c.want == "" && (err != nil || len(all) != c.n) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || errors.As(err, &unknown) != c.unknown) {
+			t.Errorf("%s: %d, %v", name, len(all), err)
+		}
+		for _, one := range all {
+			if err := g.Judge(one, binding, nil); (c.judge == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.judge) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
 	}
 }
 

@@ -56,6 +56,12 @@ func fake(how string) {
 		_ = send(os.Stdout, b)
 	case "silent":
 		time.Sleep(time.Hour)
+	case "opens": // and gives the answer of opening to whatever else it is asked
+		for {
+			if b, err := receive(os.Stdin); err != nil || send(os.Stdout, Answer{Text: "model of tests"}.encode()) != nil || len(b) == 0 {
+				return
+			}
+		}
 	default:
 		_ = Serve(os.Stdin, os.Stdout, &model{how: how})
 	}
@@ -117,6 +123,18 @@ func (m *model) Unwrap(data, body []byte) ([]byte, error) {
 	out, err := m.aead.Open(nil, body[:IVSize], body[IVSize:], data)
 	if err != nil {
 		return nil, &Error{NotOpens, ""}
+	}
+	switch m.how {
+	case "unwraps-nothing":
+		return nil, nil
+	case "unwraps-31":
+		return out[:31], nil
+	case "unwraps-33":
+		return append(out, 0), nil
+	case "unwraps-another":
+		return bytes.Repeat([]byte{7}, 32), nil
+	case "dies":
+		os.Exit(0)
 	}
 	return out, nil
 }
@@ -251,6 +269,63 @@ func TestHelpers(t *testing.T) {
 	}
 	if _, err := Open(ctx, "/nowhere/ostraka-hsm", c, pin, false); err == nil || !strings.Contains(err.Error(), "is not there: build it") {
 		t.Errorf("no helper: %v", err)
+	}
+}
+
+// A helper that gives another data key, or none of its length, opens no folder and makes none, alone or beside another provider; nor does one that answers something else, or dies after it has logged in.
+func TestHelperGivesAnotherKey(t *testing.T) {
+	c := Config{Module: "/lib.so", Token: "op1", Key: "ostraka"}
+	opener := func(how string) seal.Opener {
+		return func(_ context.Context, _ string, p seal.Provider) (seal.KEK, error) {
+			how := how
+			if p.Kind == "honest" {
+				how = "good"
+			}
+			k, err := Open(ctx, fakeHelper(t, how), c, pin, false)
+			if err != nil {
+				return nil, err
+			}
+			t.Cleanup(func() { k.Close() })
+			return k, nil
+		}
+	}
+	for what, slot := range map[string]seal.Slot{
+		"alone":   {Name: "a", Providers: []seal.Provider{{Kind: "pkcs11"}}},
+		"of both": {Name: "a", Providers: []seal.Provider{{Kind: "pkcs11"}, {Kind: "honest"}}},
+	} {
+		path := filepath.Join(t.TempDir(), "key.json")
+		box, err := seal.CreateFile(ctx, path, label, opener("good"), rand.Reader, slot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed, err := box.Seal(label, []byte("a share"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for how, want := range map[string]string{
+			"good": "", "unwraps-nothing": "0 bytes, not 32", "unwraps-31": "31 bytes, not 32", "unwraps-33": "33 bytes, not 32", "unwraps-another": "", "opens": "0 bytes, not 32", "dies": "ended before it answered",
+		} {
+			got, _, err := seal.OpenFile(ctx, path, label, opener(how), rand.Reader)
+			another := how == "unwraps-another"
+			switch {
+			case another && !errors.Is(err, seal.ErrDamaged), !another && (want == "") != (err == nil), err != nil && !strings.Contains(err.Error(), want) && !(what == "of both" && strings.Contains(err.Error(), "piece of the data key has another length")):
+				t.Errorf("%s, %s: %v, want %q", what, how, err, want)
+			case err == nil:
+				if b, err := got.Open(label, sealed); err != nil || string(b.Expose()) != "a share" {
+					t.Errorf("%s, %s: %v", what, how, err)
+				}
+			}
+			if how == "good" {
+				continue
+			}
+			made := filepath.Join(t.TempDir(), "key.json")
+			if _, err := seal.CreateFile(ctx, made, label, opener(how), rand.Reader, slot); err == nil {
+				t.Errorf("%s, %s: a folder is made whose key does not come back", what, how)
+			}
+			if _, err := os.Lstat(made); err == nil {
+				t.Errorf("%s, %s: its key file is left", what, how)
+			}
+		}
 	}
 }
 

@@ -40,6 +40,11 @@ const (
 	maxToken      = 8 << 10
 	maxCA         = 1 << 20
 	version       = 1
+
+	verbEncrypt = "encrypt"
+	verbDecrypt = "decrypt"
+
+	unquoted = "; what it says is not shown, for the data key was in the request: its audit log has it"
 )
 
 // What a server says, told apart.
@@ -172,7 +177,7 @@ func (k *KEK) Wrap(ctx context.Context, dek secret.Bytes, label seal.Label) ([]b
 	}
 	plain := encodePlain(dek, h)
 	defer plain.Wipe()
-	text, err := k.ask(ctx, "encrypt", "ciphertext", map[string]string{
+	text, err := k.ask(ctx, verbEncrypt, "ciphertext", map[string]string{
 		"plaintext": base64.StdEncoding.EncodeToString(plain.Expose()), "associated_data": base64.StdEncoding.EncodeToString(data),
 	})
 	if err != nil {
@@ -192,7 +197,7 @@ func (k *KEK) Unwrap(ctx context.Context, wrapped []byte, label seal.Label) (sec
 	if err != nil {
 		return secret.Bytes{}, fmt.Errorf("decode wrapped data key: %w", err)
 	}
-	plain, err := k.ask(ctx, "decrypt", "plaintext", map[string]string{"ciphertext": text, "associated_data": base64.StdEncoding.EncodeToString(data)})
+	plain, err := k.ask(ctx, verbDecrypt, "plaintext", map[string]string{"ciphertext": text, "associated_data": base64.StdEncoding.EncodeToString(data)})
 	if err != nil {
 		return secret.Bytes{}, err
 	}
@@ -243,7 +248,7 @@ func (k *KEK) ask(ctx context.Context, verb, field string, body map[string]strin
 		return secret.Bytes{}, k.unreachable(ctx, err)
 	}
 	if res.StatusCode != http.StatusOK {
-		return secret.Bytes{}, fmt.Errorf("%s of %s: %w", verb, k.c.URL, classify(res.StatusCode, raw, token))
+		return secret.Bytes{}, fmt.Errorf("%s of %s: %w", verb, k.c.URL, classify(verb, res.StatusCode, raw, token))
 	}
 	text, err := parse(raw, field)
 	if err != nil {
@@ -263,9 +268,14 @@ func (k *KEK) unreachable(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrUnreachable, k.c.URL, err)
 }
 
-// classify reads an answer that is no success. What the server says of it is quoted, without the token.
-func classify(status int, raw []byte, token secret.Bytes) error {
+// classify reads an answer that is no success. What the server says of a decryption is quoted, without the token. Of an encryption nothing is: the data key was in the request, and a
+// server, or a proxy before it, that quotes what it was sent would put it into this node's log, whole or in part, in whatever form.
+func classify(verb string, status int, raw []byte, token secret.Bytes) error {
 	words := said(raw, token)
+	quoted := words
+	if verb == verbEncrypt {
+		quoted = unquoted
+	}
 	in := func(parts ...string) bool {
 		for _, p := range parts {
 			if strings.Contains(strings.ToLower(words), p) {
@@ -287,11 +297,11 @@ func classify(status int, raw []byte, token secret.Bytes) error {
 	case status == http.StatusBadRequest && in("disallowed by policy", "version is too old", "invalid key version"):
 		kind = ErrVersion
 	case status == http.StatusBadRequest && in("associated_data", "associated data"):
-		return fmt.Errorf("the key takes no associated data: make one of type aes256-gcm96%s", words)
+		return fmt.Errorf("the key takes no associated data: make one of type aes256-gcm96%s", quoted)
 	case status != http.StatusBadRequest:
-		return fmt.Errorf("the vault answers with status %d%s", status, words)
+		return fmt.Errorf("the vault answers with status %d%s", status, quoted)
 	}
-	return fmt.Errorf("%w (status %d%s)", kind, status, words)
+	return fmt.Errorf("%w (status %d%s)", kind, status, quoted)
 }
 
 // said is what a server's error says, for people, and nothing that a terminal would obey.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/seal/transit/transittest"
 )
@@ -193,10 +194,14 @@ func TestStrangeServers(t *testing.T) {
 	t.Setenv("HTTP_PROXY", other.URL)
 	t.Setenv("HTTPS_PROXY", other.URL)
 	t.Setenv("VAULT_ADDR", other.URL)
+	wrapped, err := encode("vault:v1:AAAAAAAAAAAAAAAAAAAAAAAA")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		status int
 		body   string
-		want   string
+		want   string // of a wrap; with a slash, behind it of an unwrap
 	}{
 		"redirect":          {307, other.URL, "redirect"},
 		"empty":             {200, "", "no JSON"},
@@ -207,9 +212,9 @@ func TestStrangeServers(t *testing.T) {
 		"two lines":         {200, `{"data":{"ciphertext":"vault:v1:AAAAAAAAAAAAAAAAAAAAAAAA\nx"}}`, "form vault:vN"},
 		"long":              {200, `{"data":{"ciphertext":"` + strings.Repeat("A", maxCiphertext+1) + `"}}`, "no ciphertext"},
 		"endless":           {200, strings.Repeat("A", maxAnswer+1), "more than"},
-		"overloaded":        {503, `{"errors":["too many requests"]}`, "status 503: too many"},
+		"overloaded":        {503, `{"errors":["too many requests"]}`, "status 503; what it says is not shown/status 503: too many"},
 		"gateway":           {502, "<html>", "status 502"},
-		"escapes and token": {400, `{"errors":["\u001b[2J your token ` + token + ` is bad"]}`, "[2J your token [secret] is bad"},
+		"escapes and token": {400, `{"errors":["\u001b[2J your token ` + token + ` is bad"]}`, "(status 400; what it says is not shown/[2J your token [secret] is bad"},
 	} {
 		h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if c.status == http.StatusTemporaryRedirect {
@@ -218,11 +223,18 @@ func TestStrangeServers(t *testing.T) {
 			w.WriteHeader(c.status)
 			fmt.Fprint(w, c.body)
 		}))
-		_, err := kek(t, Config{URL: h.URL, Mount: "transit", Key: "ostraka"}, token).Wrap(ctx, dek, label)
-		h.Close()
-		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), token) || strings.Contains(err.Error(), "\x1b") {
-			t.Errorf("%s: %v, want %q", name, err, c.want)
+		k := kek(t, Config{URL: h.URL, Mount: "transit", Key: "ostraka"}, token)
+		_, err := k.Wrap(ctx, dek, label)
+		want, opened, both := strings.Cut(c.want, "/")
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), token) || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%s: %v, want %q", name, err, want)
 		}
+		if both {
+			if _, err := k.Unwrap(ctx, wrapped, label); err == nil || !strings.Contains(err.Error(), opened) || strings.Contains(err.Error(), token) || strings.Contains(err.Error(), "\x1b") {
+				t.Errorf("%s, to open: %v, want %q", name, err, opened)
+			}
+		}
+		h.Close()
 	}
 	if elsewhere > 0 {
 		t.Errorf("%d requests went elsewhere", elsewhere)
@@ -236,6 +248,113 @@ func TestStrangeServers(t *testing.T) {
 	defer cancel()
 	if _, err := kek(t, Config{URL: "http://" + silent.Addr().String(), Mount: "transit", Key: "ostraka"}, token).Wrap(soon, dek, label); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a server that does not answer: %v", err)
+	}
+}
+
+// A server that quotes what it was sent, whole, in part or in another form, gets nothing of the data key into an error.
+func TestDataKeyIsNotQuoted(t *testing.T) {
+	for _, status := range []int{400, 403, 404, 500, 503} {
+		for _, quote := range []string{"%s", "bad field plaintext: %s", "associated_data after %s", "disallowed by policy: %s", "encryption key not found: %s", "sealed: %s", "%.40s", "%x", "%q"} {
+			var plain string
+			h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				var in map[string]string
+				_ = json.NewDecoder(r.Body).Decode(&in)
+				plain = in["plaintext"]
+				b, _ := json.Marshal(map[string][]string{"errors": {fmt.Sprintf(quote, plain)}})
+				w.WriteHeader(status)
+				_, _ = w.Write(b)
+			}))
+			_, err := kek(t, Config{URL: h.URL, Mount: "transit", Key: "ostraka"}, token).Wrap(ctx, dek, label)
+			h.Close()
+			if err == nil || len(plain) < 100 || !strings.Contains(err.Error(), "is not shown") {
+				t.Errorf("%d %s: %v", status, quote, err)
+				continue
+			}
+			said := err.Error()[strings.Index(err.Error(), h.URL)+len(h.URL):]
+			for _, form := range []string{plain, fmt.Sprintf("%x", plain)} {
+				for i := 0; i+12 <= len(form); i += 4 {
+					if strings.Contains(said, form[i:i+12]) {
+						t.Fatalf("%d %s: the data key stands in the error: %v", status, quote, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+// What a server decrypts is a data key of this form and length, or nothing: through the whole answer, as its decoder is fuzzed.
+func TestOddPlaintexts(t *testing.T) {
+	data, h, err := bind(label)
+	if err != nil || len(data) == 0 {
+		t.Fatal(err)
+	}
+	good := encodePlain(dek, h).Expose()
+	form := func(version uint64, label, key []byte) []byte {
+		var e transcript.Encoder
+		return e.Uint(tagPlainVersion, version).Bytes(tagPlainLabel, label).Bytes(tagPlainKey, key).Sum()
+	}
+	wrapped, err := encode("vault:v1:AAAAAAAAAAAAAAAAAAAAAAAA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := dek.Expose()
+	for name, c := range map[string]struct {
+		plain []byte // nil: text as it is
+		text  string
+		want  string
+	}{
+		"good":                {plain: good},
+		"another version":     {form(2, h[:], key), "", "no data key of this form"},
+		"version 0":           {form(0, h[:], key), "", "no data key of this form"},
+		"31 bytes":            {form(1, h[:], key[:31]), "", "no data key of this form"},
+		"33 bytes":            {form(1, h[:], append(bytes.Clone(key), 0)), "", "no data key of this form"},
+		"no key":              {form(1, h[:], nil), "", "no data key of this form"},
+		"a shorter label":     {form(1, h[:31], key), "", "no data key of this form"},
+		"the key alone":       {key, "", "no data key of this form"},
+		"a byte less":         {good[:len(good)-1], "", "no data key of this form"},
+		"a byte more":         {append(bytes.Clone(good), 0), "", "no data key of this form"},
+		"another label":       {form(1, make([]byte, 32), key), "", "under another label"},
+		"no base64":           {nil, "not base64!", "no base64"},
+		"base64 of no length": {nil, "A", "no base64"},
+		"loose base64":        {nil, base64.StdEncoding.EncodeToString(good) + "\n", ""}, // a line's end says nothing
+		"nothing":             {nil, "", "no plaintext"},
+		"too long":            {nil, strings.Repeat("A", maxCiphertext+4), "no plaintext"},
+	} {
+		text := c.text
+		if c.plain != nil {
+			text = base64.StdEncoding.EncodeToString(c.plain)
+		}
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_ = json.NewEncoder(w).Encode(map[string]any{"data": map[string]string{"plaintext": text}})
+		}))
+		got, err := kek(t, Config{URL: s.URL, Mount: "transit", Key: "ostraka"}, token).Unwrap(ctx, wrapped, label)
+		s.Close()
+		if c.want == "" && (err != nil || !got.Equal(dek)) || c.want != "" && (err == nil || got.Len() != 0 || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %d bytes, %v, want %q", name, got.Len(), err, c.want)
+		}
+	}
+}
+
+// A server that sends its answer a byte at a time holds nobody longer than a request may take.
+func TestSlowAnswer(t *testing.T) {
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			if _, err := fmt.Fprint(w, " "); err != nil {
+				return
+			}
+			w.(http.Flusher).Flush()
+			time.Sleep(5 * time.Millisecond)
+		}
+	}))
+	defer h.Close()
+	k := kek(t, Config{URL: h.URL, Mount: "transit", Key: "ostraka"}, token)
+	if k.http.Timeout != Timeout {
+		t.Errorf("a request may take %s", k.http.Timeout)
+	}
+	k.http.Timeout = 100 * time.Millisecond
+	began := time.Now()
+	if _, err := k.Wrap(ctx, dek, label); !errors.Is(err, ErrUnreachable) || time.Since(began) > 10*time.Second {
+		t.Errorf("after %s: %v", time.Since(began), err)
 	}
 }
 
@@ -335,13 +454,15 @@ func FuzzAnswer(f *testing.F) {
 		if err == nil && (text.Len() == 0 || text.Len() > maxCiphertext) {
 			t.Errorf("%d bytes", text.Len())
 		}
-		err = classify(status, in, secret.Copy([]byte(token)))
-		if err == nil || len(err.Error()) > 600 || strings.Contains(err.Error(), token) {
-			t.Errorf("%v", err)
-		}
-		for _, r := range err.Error() {
-			if r < ' ' || r == 0x7f {
-				t.Errorf("a control character in %q", err)
+		for _, verb := range []string{verbEncrypt, verbDecrypt} {
+			err = classify(verb, status, in, secret.Copy([]byte(token)))
+			if err == nil || len(err.Error()) > 600 || strings.Contains(err.Error(), token) {
+				t.Errorf("%v", err)
+			}
+			for _, r := range err.Error() {
+				if r < ' ' || r == 0x7f {
+					t.Errorf("a control character in %q", err)
+				}
 			}
 		}
 	})
