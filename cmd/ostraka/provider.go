@@ -6,12 +6,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -39,12 +38,16 @@ func (a *app) providerCommand() *cobra.Command {
 	return c
 }
 
-// handed takes the node's secrets from the supervisor that started it, whose end is the node's.
-func (a *app) handed(fd int, given *secrets, quit func()) (err error) {
-	if fd != 0 {
-		given.handed, err = provider.Handed(os.NewFile(uintptr(fd), "supervisor"), quit)
+// handed takes the node's secrets and ports from the supervisor that started it, whose end is the node's. Nil: there is none.
+func (a *app) handed(fd int, given *secrets, quit func()) (at *node.Listeners, err error) {
+	if fd == 0 {
+		return nil, nil
 	}
-	return err
+	if at, err = provider.Ports(fd); err != nil {
+		return nil, err
+	}
+	given.handed, err = provider.Handed(os.NewFile(uintptr(fd), "supervisor"), quit)
+	return at, err
 }
 
 // handedAs are the names of key providers' needs in provider.json.
@@ -156,6 +159,7 @@ func (a *app) providerAdd(ctx context.Context, x *adding) error {
 		}
 	}
 	x.settings.Advertise = cmp.Or(x.settings.Advertise, p.Link[0])
+	x.settings.Link, x.settings.People = "127.0.0.1:0", "127.0.0.1:0" // its supervisor opens its ports
 	if err := completeSettings(&x.settings, x.officers, x.rpcs); err != nil {
 		return err
 	}
@@ -202,9 +206,6 @@ func (a *app) makeCustomer(ctx context.Context, c *provider.Config, x *adding) (
 	if _, err := c.Customer(x.customer.Name); err == nil {
 		return nil, fmt.Errorf("customer %s is known here already", x.customer.Name)
 	}
-	if err := loopbackPorts(a.dir, *c, &x.settings); err != nil {
-		return nil, err
-	}
 	slot, err := slotOf(seal.MainSlot, x.with)
 	if err != nil {
 		return nil, err
@@ -221,41 +222,9 @@ func (a *app) makeCustomer(ctx context.Context, c *provider.Config, x *adding) (
 	if err != nil {
 		return nil, err
 	}
+	x.customer.Identity = hex.EncodeToString(identity)
 	c.Customers = append(c.Customers, x.customer)
 	return identity, own(dir, x.customer.User)
-}
-
-// Ports behind the doors lie below those that systems give to connections on their own.
-const firstPort, lastPort = 20_000, 31_999
-
-// loopbackPorts gives a node three ports behind the doors, that no other customer has.
-func loopbackPorts(dir string, c provider.Config, s *node.Settings) error {
-	taken := map[string]bool{c.Metrics: true}
-	for _, x := range c.Customers {
-		o, err := node.ReadSettings(provider.Folder(dir, x.Name))
-		if err != nil {
-			return fmt.Errorf("which ports customer %s has: %w", x.Name, err)
-		}
-		taken[o.Link], taken[o.People], taken[o.Metrics] = true, true, true
-	}
-	want := []*string{&s.Link, &s.People, &s.Metrics}
-	// Each folder begins elsewhere: several supervisors may share a machine.
-	h := fnv.New32a()
-	io.WriteString(h, dir) //nolint:errcheck // a hash takes everything
-	for i := uint32(0); i <= lastPort-firstPort && len(want) > 0; i++ {
-		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+(h.Sum32()+i)%(lastPort-firstPort+1))
-		if taken[addr] {
-			continue
-		}
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			*want[0], want = addr, want[1:]
-		}
-	}
-	if len(want) > 0 {
-		return errors.New("no ports are free on 127.0.0.1")
-	}
-	return nil
 }
 
 // own gives a folder to a user.

@@ -64,17 +64,16 @@ type child struct {
 
 	link, people *roomed
 
-	mu       sync.Mutex
-	c        Customer
-	state    State
-	why      string
-	since    time.Time
-	pid      int
-	started  int // in this life of the supervisor
-	bounds   string
-	settings node.Settings
-	stop     func() // asks the process that runs to end
-	kept     bool   // keep runs
+	mu      sync.Mutex
+	c       Customer
+	state   State
+	why     string
+	since   time.Time
+	pid     int
+	started int // in this life of the supervisor
+	bounds  string
+	stop    func() // asks the process that runs to end
+	kept    bool   // keep runs
 }
 
 func (c *child) set(state State, format string, args ...any) {
@@ -179,10 +178,6 @@ var (
 // run starts the process once and stays with it until it ends. Nil: it ended well, and nobody here asked it to.
 func (c *child) run(ctx context.Context) error {
 	x, dir := c.customer(), Folder(c.s.dir, c.name)
-	settings, err := node.ReadSettings(dir)
-	if err != nil {
-		return err
-	}
 	if conn, err := net.Dial("unix", filepath.Join(dir, node.SocketName)); err == nil {
 		conn.Close()
 		return errElsewhere // of a supervisor that was killed: it ends by itself, and never are there two
@@ -192,11 +187,17 @@ func (c *child) run(ctx context.Context) error {
 		return nil
 	}
 	defer leave()
-	cmd, handed, err := c.command(x)
+	at, err := openPorts(c.s.dir, c.name)
+	if err != nil {
+		return err
+	}
+	defer at.close() // after ended: until then nobody else can have them
+	cmd, handed, err := c.command(x, at)
 	if err != nil {
 		return err
 	}
 	defer handed.Close()
+	defer closeAll(cmd.ExtraFiles) // the child's ends, if it does not start
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -208,7 +209,7 @@ func (c *child) run(ctx context.Context) error {
 	if err := c.start(cmd, x); err != nil {
 		return fmt.Errorf("start it: %w", err)
 	}
-	cmd.ExtraFiles[0].Close() // the child's end
+	closeAll(cmd.ExtraFiles)
 	var readers sync.WaitGroup
 	readers.Go(func() { c.log.copy(c.name, lines) })
 	ready := make(chan struct{})
@@ -222,8 +223,8 @@ func (c *child) run(ctx context.Context) error {
 	})
 	inner, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	c.began(cmd.Process.Pid, settings, func() { end(errAgain) })
-	go c.watch(inner, end, ready, settings.Metrics)
+	c.began(cmd.Process.Pid, at, func() { end(errAgain) })
+	go c.watch(inner, end, ready)
 	stopped := make(chan struct{})
 	go c.ender(inner, cmd.Process, handed, stopped)
 	if err := c.hand(x, handed); err != nil {
@@ -251,30 +252,41 @@ func exit(err error) error {
 	return fmt.Errorf("exit code %d", e.ExitCode())
 }
 
-func (c *child) began(pid int, s node.Settings, stop func()) {
+func (c *child) began(pid int, at *ports, stop func()) {
 	c.log.begin()
 	c.set(Starting, "process %d", pid)
+	for way, l := range map[*roomed]*net.TCPListener{c.link: at.link, c.people: at.people} {
+		addr := l.Addr().String()
+		way.addr.Store(&addr)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pid, c.settings, c.stop = pid, s, stop
+	c.pid, c.stop = pid, stop
 	c.started++
 }
 
 func (c *child) ended() {
+	c.link.addr.Store(nil)
+	c.people.addr.Store(nil)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pid, c.stop = 0, nil
 }
 
 // command is the node's, with nothing secret in its arguments or environment: handed is the end of a pipe by which it gets that, and as long as that is open
-// it goes on.
-func (c *child) command(x Customer) (cmd *exec.Cmd, handed *os.File, err error) {
-	theirs, ours, err := os.Pipe()
+// it goes on. Its ports follow that.
+func (c *child) command(x Customer, at *ports) (cmd *exec.Cmd, handed *os.File, err error) {
+	files, err := at.files()
 	if err != nil {
 		return nil, nil, err
 	}
+	theirs, ours, err := os.Pipe()
+	if err != nil {
+		closeAll(files)
+		return nil, nil, err
+	}
 	cmd = exec.Command(c.s.cfg.Binary, "node", "run", "--json", "--dir", Folder(c.s.dir, c.name), "--supervised-fd", "3")
-	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.ExtraFiles = append([]*os.File{theirs}, files...)
 	cmd.Env = slices.DeleteFunc(slices.Clone(c.s.cfg.Env), func(v string) bool {
 		return strings.HasPrefix(v, "OSTRAKA_") || strings.HasPrefix(v, "GOMEMLIMIT=") || strings.HasPrefix(v, "GOMAXPROCS=")
 	})
@@ -401,7 +413,7 @@ func (c *child) ender(ctx context.Context, p *os.Process, handed *os.File, stopp
 }
 
 // watch says when the process is ready, and ends one that is stuck.
-func (c *child) watch(ctx context.Context, end func(error), ready <-chan struct{}, metrics string) {
+func (c *child) watch(ctx context.Context, end func(error), ready <-chan struct{}) {
 	select {
 	case <-ctx.Done():
 		return
@@ -414,13 +426,13 @@ func (c *child) watch(ctx context.Context, end func(error), ready <-chan struct{
 	t := time.NewTicker(c.s.wait.ask)
 	defer t.Stop()
 	heard := time.Now()
-	for metrics != "" {
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
-		if _, err := get(ctx, metrics, "/healthz"); err == nil {
+		if _, err := c.get(ctx, "/healthz"); err == nil {
 			heard = time.Now()
 		} else if quiet := time.Since(heard); quiet > c.s.wait.silence && ctx.Err() == nil {
 			end(fmt.Errorf("it did not answer for %s (%w) and was ended", quiet.Round(time.Second), err))

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,19 +31,17 @@ type Status struct {
 
 // A Standing is what a supervisor knows of one customer.
 type Standing struct {
-	Name     string         `json:"name"`
-	State    State          `json:"state"`
-	Why      string         `json:"why,omitempty"`
-	Since    time.Time      `json:"since"`
-	PID      int            `json:"pid,omitempty"`
-	Started  int            `json:"started"` // times, since the supervisor began
-	Bounds   string         `json:"bounds,omitempty"`
-	Operator string         `json:"operator,omitempty"`
-	Link     door.RoomStats `json:"link"`
-	People   door.RoomStats `json:"people"`
-	Log      string         `json:"log"`
-	LogLeft  uint64         `json:"log_lines_left_out,omitempty"`
-	Metrics  string         `json:"metrics,omitempty"`
+	Name    string         `json:"name"`
+	State   State          `json:"state"`
+	Why     string         `json:"why,omitempty"`
+	Since   time.Time      `json:"since"`
+	PID     int            `json:"pid,omitempty"`
+	Started int            `json:"started"` // times, since the supervisor began
+	Bounds  string         `json:"bounds,omitempty"`
+	Link    door.RoomStats `json:"link"`
+	People  door.RoomStats `json:"people"`
+	Log     string         `json:"log"`
+	LogLeft uint64         `json:"log_lines_left_out,omitempty"`
 }
 
 // Status shows everything.
@@ -61,8 +60,8 @@ func (c *child) standing() Standing {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return Standing{
-		Name: c.name, State: c.state, Why: c.why, Since: c.since, PID: c.pid, Started: c.started, Bounds: c.bounds, Operator: c.settings.Operator,
-		Link: c.link.room.Stats(), People: c.people.room.Stats(), Log: c.log.path, LogLeft: left, Metrics: c.settings.Metrics,
+		Name: c.name, State: c.state, Why: c.why, Since: c.since, PID: c.pid, Started: c.started, Bounds: c.bounds,
+		Link: c.link.room.Stats(), People: c.people.room.Stats(), Log: c.log.path, LogLeft: left,
 	}
 }
 
@@ -141,7 +140,7 @@ func (s *Supervisor) metrics() http.Handler {
 				http.NotFound(w, r)
 				return
 			}
-			body, err := get(r.Context(), c.standing().Metrics, path)
+			body, err := c.get(r.Context(), path)
 			if err != nil {
 				http.Error(w, err.Error(), http.StatusBadGateway)
 				return
@@ -179,55 +178,46 @@ func (s Status) prometheus() []byte {
 
 const maxAnswer = 16 << 20
 
-// get asks a node on this machine.
-func get(ctx context.Context, addr, path string) ([]byte, error) {
-	if addr == "" {
-		return nil, errors.New("this node has no metrics address: set \"metrics\" in its node.json")
-	}
+// get asks a customer's node. Its answer is a stranger's word: it is bounded, and leads nowhere else.
+func (c *child) get(ctx context.Context, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
+	return call(ctx, filepath.Join(c.s.dir, sockets, c.name+".sock"), http.MethodGet, path)
+}
+
+// call asks who listens at a socket.
+func call(ctx context.Context, socket, method, path string) ([]byte, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
+	c := &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: dial},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://provider"+path, nil)
 	if err != nil {
 		return nil, err
 	}
-	res, err := local.Do(req)
+	res, err := c.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s%s answers %s", addr, path, res.Status)
+		err = fmt.Errorf("%s", cmp.Or(strings.TrimSpace(string(body[:min(len(body), 1<<10)])), res.Status))
 	}
 	return body, err
 }
 
-var local = &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
-
-// ErrNotRunning says that no supervisor works in a folder.
-var ErrNotRunning = errors.New("no supervisor runs there")
+// ErrNotRunning says that nobody answers at a socket: no supervisor works in a folder, or a customer's process not.
+var ErrNotRunning = errors.New("nobody runs there")
 
 // Ask calls the supervisor of a folder: GET status, POST reload, POST restart?customer=NAME.
 func Ask(ctx context.Context, dir, method, what string, into any) error {
-	path := filepath.Join(dir, SocketName)
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", path)
-	}}}
-	req, err := http.NewRequestWithContext(ctx, method, "http://provider/"+what, nil)
+	raw, err := call(ctx, filepath.Join(dir, SocketName), method, "/"+what)
 	if err != nil {
 		return err
-	}
-	res, err := c.Do(req)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotRunning, err)
-	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
-		return err
-	}
-	if res.StatusCode != http.StatusOK {
-		return errors.New(strings.TrimSpace(string(raw)))
 	}
 	return json.Unmarshal(raw, into)
 }

@@ -1,0 +1,227 @@
+package provider
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/node/door"
+)
+
+// standIn names what a customer's process does in these tests, where this program stands in for the node's.
+const standIn = "PROVIDER_TEST_STANDS_IN"
+
+func TestMain(m *testing.M) {
+	if does := os.Getenv(standIn); does != "" {
+		stands(does)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// stands is a customer's process. It says at link which customer's it is; its health leads elsewhere, to where it says.
+func stands(does string) {
+	at, err := Ports(3)
+	if err != nil {
+		panic(err)
+	}
+	ended := make(chan struct{})
+	if _, err := Handed(os.NewFile(3, "supervisor"), func() { close(ended) }); err != nil {
+		panic(err)
+	}
+	go http.Serve(at.Metrics, http.RedirectHandler(does, http.StatusFound)) //nolint:errcheck
+	go func() {
+		for {
+			c, err := at.Link.Accept()
+			if err != nil {
+				panic(err)
+			}
+			fmt.Fprintln(c, os.Args[5])
+			c.Close()
+		}
+	}()
+	fmt.Println("{}")
+	<-ended
+}
+
+// hosts is a supervisor of customers with these names, none of which is begun.
+func hosts(t *testing.T, does string, names ...string) *Supervisor {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "o") // sockets have short names
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	c := Config{Link: []string{"127.0.0.1:0"}, People: []string{"127.0.0.1:0"}}
+	for _, n := range names {
+		c.Customers = append(c.Customers, Customer{Name: n, Identity: identity(n), Hosts: []string{n + ".example"}})
+	}
+	if err := Init(dir, c); err != nil {
+		t.Fatal(err)
+	}
+	wait := usualTiming()
+	wait.first, wait.drain = 10*time.Millisecond, 200*time.Millisecond
+	s := &Supervisor{
+		cfg: Options{
+			Binary: os.Args[0], Env: append(os.Environ(), standIn+"="+does), Log: slog.New(slog.DiscardHandler),
+			Secret: func(string, string) (secret.Bytes, error) { return secret.New(nil), nil },
+		},
+		dir: dir, wait: wait, slots: newSlots(4, time.Minute), link: door.New(door.Config{}), people: door.New(door.Config{}), ctx: t.Context(), children: map[string]*child{}, routes: map[string]*roomed{},
+	}
+	t.Cleanup(s.tasks.Wait)
+	if err := s.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *Supervisor) child(name string) *child {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.children[name]
+}
+
+// is waits for a customer's state.
+func (s *Supervisor) is(t *testing.T, name string, want State) Standing {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if x := s.child(name).standing(); x.State == want {
+			return x
+		} else if time.Now().After(end) {
+			t.Fatalf("%s is %s (%s), not %s", name, x.State, x.Why, want)
+		}
+	}
+}
+
+// TestPorts: the supervisor opens the ports of each process, so that no other customer can have them; its health and numbers are answered on a socket that nobody else reaches, and its answers
+// lead the supervisor nowhere.
+func TestPorts(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	elsewhere, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer elsewhere.Close()
+	go http.Serve(elsewhere, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} })) //nolint:errcheck
+	s := hosts(t, "http://"+elsewhere.Addr().String(), "acme", "bolt")
+	seen := map[string]bool{}
+	for _, name := range []string{"acme", "bolt"} {
+		first := s.is(t, name, Running)
+		way, err := s.route(door.People)(door.Call{Name: name + ".example"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		link := *s.child(name).link.addr.Load()
+		for _, addr := range []string{link, way.Addr} {
+			if seen[addr] {
+				t.Errorf("%s is at %s, which another has", name, addr)
+			}
+			seen[addr] = true
+			for _, at := range []string{addr, strings.Replace(addr, "127.0.0.1", "0.0.0.0", 1)} {
+				if l, err := net.Listen("tcp", at); err == nil {
+					l.Close()
+					t.Errorf("somebody else takes %s", at)
+				}
+			}
+		}
+		if got := hears(t, link); got != Folder(s.dir, name)+"\n" {
+			t.Errorf("at %s's port answers %q", name, got)
+		}
+		if _, err := s.child(name).get(t.Context(), "/healthz"); err == nil || !strings.Contains(err.Error(), "Found") {
+			t.Errorf("an answer that leads elsewhere: %v", err)
+		}
+		if err := s.Restart(name); err != nil {
+			t.Fatal(err)
+		}
+		again := first
+		for again.Started == first.Started {
+			time.Sleep(5 * time.Millisecond)
+			again = s.is(t, name, Running)
+		}
+		if got := hears(t, *s.child(name).link.addr.Load()); again.PID == first.PID || got != Folder(s.dir, name)+"\n" {
+			t.Errorf("started anew: %+v, %q", again, got)
+		}
+	}
+	select {
+	case <-asked:
+		t.Error("the supervisor follows where a customer's process leads it")
+	default:
+	}
+	if info, err := os.Stat(filepath.Join(s.dir, sockets)); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("others reach the customers' sockets: %v, %v", info.Mode(), err)
+	}
+	s.child("acme").ended()
+	if _, err := s.route(door.People)(door.Call{Name: "acme.example"}); !errors.Is(err, door.ErrAway) {
+		t.Errorf("a customer that does not run: %v", err)
+	}
+}
+
+func hears(t *testing.T, addr string) string {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	line, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	return line
+}
+
+// TestForeignFolder: whatever a customer's process makes of its own folder, the supervisor reads none of it: it neither waits there, nor leads to one customer who asks for another.
+func TestForeignFolder(t *testing.T) {
+	s := hosts(t, "/", "acme", "evil")
+	evil := Folder(s.dir, "evil")
+	if err := os.MkdirAll(evil, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"node.json", "identity.json", "key.json"} {
+		if err := syscall.Mkfifo(filepath.Join(evil, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.is(t, "evil", Running)
+	done := make(chan error, 1)
+	go func() { done <- errors.Join(s.Reload(), s.Restart("evil")) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the supervisor waits in a customer's folder")
+	}
+	if err := os.Remove(filepath.Join(evil, "identity.json")); err != nil {
+		t.Fatal(err)
+	}
+	claims := fmt.Sprintf(`{"public":%q,"sealed":""}`, identity("acme"))
+	if err := os.WriteFile(filepath.Join(evil, "identity.json"), []byte(claims), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	s.is(t, "acme", Running)
+	acme := Customer{Identity: identity("acme")}
+	key, err := acme.key()
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := s.route(door.Link)(door.Call{Name: door.Name(key, door.Link)})
+	if err != nil || to.Addr != *s.child("acme").link.addr.Load() {
+		t.Errorf("who wants acme is led to %s, %v", to.Addr, err)
+	}
+}
