@@ -43,6 +43,7 @@ const (
 	lived        = time.Minute // a process that ran so long was a good one
 	tries        = 4           // ends without one, and it stays down
 	drain        = 30 * time.Second
+	lastWords    = time.Second     // for what it wrote when it ended; what it started may hold its output open for ever
 	startTimeout = 5 * time.Minute // a log of years is read through in it
 	silence      = 3 * time.Minute // without an answer: it is stuck
 	askEvery     = 10 * time.Second
@@ -198,14 +199,10 @@ func (c *child) run(ctx context.Context) error {
 	}
 	defer handed.Close()
 	defer closeAll(cmd.ExtraFiles) // the child's ends, if it does not start
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	lines, err := cmd.StderrPipe()
-	if err != nil {
-		return err
-	}
+	out, told := io.Pipe()
+	lines, logged := io.Pipe()
+	cmd.Stdout, cmd.Stderr = told, logged
+	cmd.WaitDelay = lastWords
 	if err := c.start(cmd, x); err != nil {
 		return fmt.Errorf("start it: %w", err)
 	}
@@ -214,8 +211,8 @@ func (c *child) run(ctx context.Context) error {
 	readers.Go(func() { c.log.copy(c.name, lines) })
 	ready := make(chan struct{})
 	readers.Go(func() {
-		b := bufio.NewReader(out)
-		if line, err := b.ReadString('\n'); err == nil && strings.Contains(line, "{") {
+		b := bufio.NewReaderSize(out, maxLine) // a line without end is not kept
+		if line, err := b.ReadSlice('\n'); err == nil && bytes.ContainsRune(line, '{') {
 			leave()
 			close(ready)
 		}
@@ -230,10 +227,12 @@ func (c *child) run(ctx context.Context) error {
 	if err := c.hand(x, handed); err != nil {
 		end(err)
 	}
-	readers.Wait()
 	err = cmd.Wait()
 	close(stopped)
 	c.ended()
+	told.Close()
+	logged.Close()
+	readers.Wait()
 	if cause := context.Cause(inner); cause != nil && ctx.Err() == nil {
 		return cause
 	}
@@ -242,6 +241,9 @@ func (c *child) run(ctx context.Context) error {
 
 // exit puts how a process ended into words.
 func exit(err error) error {
+	if errors.Is(err, exec.ErrWaitDelay) {
+		return nil
+	}
 	var e *exec.ExitError
 	if !errors.As(err, &e) {
 		return err

@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,6 +34,22 @@ func TestMain(m *testing.M) {
 
 // stands is a customer's process. It says at link which customer's it is; its health leads elsewhere, to where it says.
 func stands(does string) {
+	switch does {
+	case "endless": // no word, and no end of it
+		raw := make([]byte, 1<<20)
+		for range 100 {
+			os.Stdout.Write(raw) //nolint:errcheck // the supervisor is gone
+		}
+		return
+	case "leaves another": // which holds its output open, in a group of its own
+		cmd := exec.Command("sleep", "30")
+		cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = os.Stdout, os.Stderr, &syscall.SysProcAttr{Setsid: true}
+		if err := cmd.Start(); err != nil {
+			panic(err)
+		}
+		fmt.Fprintln(os.Stderr, cmd.Process.Pid)
+		return
+	}
 	at, err := Ports(3)
 	if err != nil {
 		panic(err)
@@ -224,4 +242,32 @@ func TestForeignFolder(t *testing.T) {
 	if err != nil || to.Addr != *s.child("acme").link.addr.Load() {
 		t.Errorf("who wants acme is led to %s, %v", to.Addr, err)
 	}
+}
+
+// TestEndlessLine: what a customer's process says without an end is not kept.
+func TestEndlessLine(t *testing.T) {
+	s := hosts(t, "endless", "acme")
+	s.is(t, "acme", Stopped)
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	if most := uint64(64 << 20); m.HeapSys > most { // of a hundred MiB that it said
+		t.Errorf("the supervisor has taken %d MiB", m.HeapSys>>20)
+	}
+}
+
+// TestLeftBehind: a process that ended has ended, whoever it left behind with its output open.
+func TestLeftBehind(t *testing.T) {
+	s := hosts(t, "leaves another", "acme")
+	began := time.Now()
+	s.is(t, "acme", Stopped)
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("its end is seen after %s", took)
+	}
+	pid := 0
+	if last := s.child("acme").log.tail(); len(last) == 0 {
+		t.Error("its last words are lost")
+	} else if _, err := fmt.Sscanf(last[0], "customer=acme %d", &pid); err != nil {
+		t.Error(err)
+	}
+	syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it may have ended
 }
