@@ -289,7 +289,16 @@ func (x *rented) secrets(ill provider.Standing) {
 
 func (x *rented) ask(path string) (code int, body string) {
 	x.t.Helper()
-	res, err := http.Get("http://" + x.metrics + path)
+	token, err := os.ReadFile(filepath.Join(x.dir, provider.TokenName))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(x.t.Context(), http.MethodGet, "http://"+x.metrics+path, nil)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		x.t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,12 +86,17 @@ func (s *Supervisor) control(metrics string) (stop func(), err error) {
 	servers := []*http.Server{s.server(own)}
 	go servers[0].Serve(ln) //nolint:errcheck // ends when the server is closed
 	if metrics != "" {
+		token, err := metricsToken(s.dir)
+		if err != nil {
+			ln.Close()
+			return nil, err
+		}
 		l, err := net.Listen("tcp", metrics)
 		if err != nil {
 			ln.Close()
 			return nil, fmt.Errorf("listen for metrics at %s: %w", metrics, err)
 		}
-		servers = append(servers, s.server(s.metrics()))
+		servers = append(servers, s.server(s.metrics(token)))
 		go servers[1].Serve(l) //nolint:errcheck // likewise
 	}
 	return func() {
@@ -111,15 +118,51 @@ func answer(w http.ResponseWriter, v any, err error) {
 	json.NewEncoder(w).Encode(v) //nolint:errcheck // the caller is gone
 }
 
-// metrics shows the supervisor's own at /metrics, and each customer's own at /metrics/NAME and /healthz/NAME. /healthz is 200 while all who should run do.
-func (s *Supervisor) metrics() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+// TokenName is the file with what /metrics is shown for.
+const TokenName = "metrics.token"
+
+// metricsToken reads it, or makes it.
+func metricsToken(dir string) (string, error) {
+	path := filepath.Join(dir, TokenName)
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		raw = []byte(rand.Text() + rand.Text())
+		err = os.WriteFile(path, append(raw, '\n'), 0o600)
+	}
+	token := strings.TrimSpace(string(raw))
+	if err == nil && len(token) < 32 {
+		err = fmt.Errorf("%s holds %d letters, at least 32 are needed: delete it, and a new one is drawn", path, len(token))
+	}
+	if err != nil {
+		return "", fmt.Errorf("what /metrics is shown for: %w", err)
+	}
+	return token, nil
+}
+
+// metrics shows the supervisor's own at /metrics, and each customer's own at /metrics/NAME and /healthz/NAME. /healthz is 200 while all who should run do. Every local user can ask, a customer's
+// process too: all but whether everything runs is shown to who knows the token alone.
+func (s *Supervisor) metrics(token string) http.Handler {
+	open, mux := http.NewServeMux(), http.NewServeMux()
+	knows := func(r *http.Request) bool {
+		return subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+token)) == 1
+	}
+	open.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if !knows(r) {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, "the header \"Authorization: Bearer …\" with what is in the provider's "+TokenName+" is missing", http.StatusUnauthorized)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+	open.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		var ill []string
 		for _, c := range s.Status().Customers {
 			if c.State != Running && c.State != Retired && c.State != Stopped {
 				ill = append(ill, c.Name)
 			}
+		}
+		if len(ill) > 0 && !knows(r) {
+			ill = []string{"not all who should run do"}
 		}
 		if len(ill) > 0 {
 			http.Error(w, strings.Join(ill, " "), http.StatusServiceUnavailable)
@@ -149,7 +192,7 @@ func (s *Supervisor) metrics() http.Handler {
 			w.Write(body) //nolint:errcheck // likewise
 		})
 	}
-	return mux
+	return open
 }
 
 // prometheus writes the supervisor's metrics. Names of customers are of letters and digits.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -270,4 +271,57 @@ func TestLeftBehind(t *testing.T) {
 		t.Error(err)
 	}
 	syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it may have ended
+}
+
+// TestMetricsToken: a customer's process, which reaches the provider's port as every local user does, learns there whether everything runs, and nothing of anybody.
+func TestMetricsToken(t *testing.T) {
+	s := hosts(t, "endless", "acme")
+	s.is(t, "acme", Stopped)
+	s.child("acme").set(Down, "a test")
+	token, err := metricsToken(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := metricsToken(s.dir); err != nil || again != token {
+		t.Errorf("the token is another after a start: %v", err)
+	}
+	if info, err := os.Stat(filepath.Join(s.dir, TokenName)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the token's file: %v, %v", info.Mode(), err)
+	}
+	h := s.metrics(token)
+	for _, c := range []struct {
+		path, with string
+		code       int
+		says       string
+	}{
+		{"/healthz", "", 503, "not all who should run do"},
+		{"/healthz", "Bearer " + token, 503, "acme"},
+		{"/healthz/acme", "", 401, TokenName},
+		{"/metrics", "", 401, TokenName},
+		{"/metrics", "Bearer ", 401, TokenName},
+		{"/metrics", "Bearer " + token[1:], 401, TokenName},
+		{"/metrics", "Bearer " + token, 200, `customer_up{customer="acme"} 0`},
+		{"/metrics/acme", "Bearer x", 401, TokenName},
+		{"/metrics/acme", "Bearer " + token, 502, ErrNotRunning.Error()},
+		{"/metrics/bolt", "", 401, TokenName},
+		{"/metrics/bolt", "Bearer " + token, 404, ""},
+	} {
+		r := httptest.NewRequest(http.MethodGet, c.path, nil)
+		if c.with != "" {
+			r.Header.Set("Authorization", c.with)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != c.code || !strings.Contains(w.Body.String(), c.says) || c.with == "" && strings.Contains(w.Body.String(), "acme") {
+			t.Errorf("%s with %q: %d %s", c.path, c.with, w.Code, w.Body)
+		}
+	}
+	for _, raw := range []string{"", "short\n"} {
+		if err := os.WriteFile(filepath.Join(s.dir, TokenName), []byte(raw), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := metricsToken(s.dir); err == nil || !strings.Contains(err.Error(), "at least 32") {
+			t.Errorf("a token %q: %v", raw, err)
+		}
+	}
 }
