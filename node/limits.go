@@ -1,14 +1,15 @@
 package node
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
@@ -63,7 +64,17 @@ func SetLimits(dir string, l Limits) error {
 	if err := l.Check(); err != nil {
 		return err
 	}
-	s, err := ReadSettings(dir)
+	root, err := os.OpenRoot(dir) // no link out of the folder is followed: whoever changes this may be root, and the folder somebody else's
+	if err != nil {
+		return fmt.Errorf("change settings: %w", err)
+	}
+	defer root.Close()
+	old, err := root.OpenFile(settingsName, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("change settings: %w", err)
+	}
+	defer old.Close()
+	s, err := settingsOf(old)
 	if err != nil {
 		return err
 	}
@@ -72,19 +83,15 @@ func SetLimits(dir string, l Limits) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, settingsName)
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, settingsName+".*") // 0600
+	draft := settingsName + "." + rand.Text()
+	f, err := root.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("write settings: %w", err)
 	}
-	defer os.Remove(f.Name())
+	defer root.Remove(draft) //nolint:errcheck // it has its name by then
 	_, err = f.Write(append(raw, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close(), sameOwner(f.Name(), info)); err == nil {
-		err = os.Rename(f.Name(), path)
+	if err = errors.Join(err, f.Sync(), sameOwner(f, old), f.Close()); err == nil {
+		err = root.Rename(draft, settingsName)
 	}
 	if err != nil {
 		return fmt.Errorf("write settings: %w", err)

@@ -227,17 +227,20 @@ func (a *app) makeCustomer(ctx context.Context, c *provider.Config, x *adding) (
 	return identity, own(dir, x.customer.User)
 }
 
-// own gives a folder to a user.
+// own gives a folder to a user, itself last: until then a process of that user, which may run for another customer, can put nothing in it that leads elsewhere.
 func own(dir string, u *provider.User) error {
 	if u == nil {
 		return nil
 	}
-	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(path, int(u.UID), int(u.GID))
+	var paths []string
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		paths = append(paths, path)
+		return err
 	})
+	for _, path := range slices.Backward(paths) {
+		err = cmp.Or(err, os.Lchown(path, int(u.UID), int(u.GID)))
+	}
+	return err
 }
 
 // provider reads provider.json of --dir.
