@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -49,6 +50,9 @@ func stands(does string) {
 			panic(err)
 		}
 		fmt.Fprintln(os.Stderr, cmd.Process.Pid)
+		return
+	case "pries":
+		pries(os.Args[5])
 		return
 	}
 	at, err := Ports(3)
@@ -323,5 +327,112 @@ func TestMetricsToken(t *testing.T) {
 		if _, err := metricsToken(s.dir); err == nil || !strings.Contains(err.Error(), "at least 32") {
 			t.Errorf("a token %q: %v", raw, err)
 		}
+	}
+}
+
+// pries is a customer's process that tries all doors of its provider's folder, and says which open.
+func pries(own string) {
+	dir := filepath.Dir(filepath.Dir(own))
+	groups, err := os.Getgroups()
+	fmt.Fprintln(os.Stderr, "as", os.Getuid(), os.Getgid(), groups, err)
+	for _, path := range []string{own, filepath.Join(own, "node.json")} {
+		if _, err := os.Stat(path); err != nil {
+			fmt.Fprintln(os.Stderr, "its own", path, err)
+		}
+	}
+	acme := Folder(dir, "acme")
+	for _, path := range []string{
+		filepath.Join(own, "node.json"), dir, filepath.Dir(acme), acme, filepath.Join(acme, "node.json"), filepath.Join(dir, ConfigName), filepath.Join(dir, TokenName),
+		filepath.Join(dir, sockets), filepath.Join(dir, logs), LogFile(dir, "acme"), LogFile(dir, "evil"), filepath.Join(dir, "acme.passphrase"),
+	} {
+		if f, err := os.Open(path); err == nil {
+			f.Close()
+			fmt.Fprintln(os.Stderr, "opened", path)
+		}
+		if err := os.Rename(path, path+".x"); err == nil {
+			fmt.Fprintln(os.Stderr, "moved", path)
+			os.Rename(path+".x", path) //nolint:errcheck // the test looks at what it said
+		}
+	}
+	for _, path := range []string{filepath.Join(dir, SocketName), filepath.Join(dir, sockets, "acme.sock"), filepath.Join(acme, "operator.sock")} {
+		if c, err := net.Dial("unix", path); err == nil {
+			c.Close()
+			fmt.Fprintln(os.Stderr, "called", path)
+		}
+	}
+	if err := syscall.Kill(os.Getppid(), 0); err == nil {
+		fmt.Fprintln(os.Stderr, "may end its supervisor")
+	}
+}
+
+// TestUser: a customer with a user of its own runs as that user alone, and reads, moves and calls nothing but what is its own. Without the right to run others' processes none is started.
+func TestUser(t *testing.T) {
+	s := hosts(t, "pries")
+	const nobody = 65534
+	acme, evil := Folder(s.dir, "acme"), Folder(s.dir, "evil")
+	bin := filepath.Join(s.dir, "node")
+	program, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := syscall.Umask(0o022)
+	defer syscall.Umask(closed)
+	stop, err := s.control("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if _, err := metricsToken(s.dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{
+		os.Chmod(s.dir, 0o711), os.WriteFile(bin, program, 0o755), os.Mkdir(acme, 0o700), os.Mkdir(evil, 0o700),
+		os.WriteFile(filepath.Join(acme, "node.json"), []byte("{}"), 0o600), os.WriteFile(filepath.Join(evil, "node.json"), []byte("{}"), 0o600),
+		os.WriteFile(filepath.Join(s.dir, "acme.passphrase"), []byte("words"), 0o600), os.WriteFile(LogFile(s.dir, "acme"), []byte("words"), 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	theirs, err := net.Listen("unix", filepath.Join(acme, "operator.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	at, err := openPorts(s.dir, "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer at.close()
+	root := os.Geteuid() == 0
+	if root {
+		for _, path := range []string{filepath.Join(evil, "node.json"), evil} {
+			if err := os.Chown(path, nobody, nobody); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s.cfg.Binary = bin
+	err = Edit(s.dir, func(c *Config) error {
+		c.Customers = []Customer{{Name: "evil", Identity: identity("evil"), User: &User{nobody, nobody}}}
+		return s.apply(*c)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !root {
+		if x := s.is(t, "evil", Down); !strings.Contains(x.Why, "operation not permitted") {
+			t.Errorf("without the right: %s", x.Why)
+		}
+		return
+	}
+	s.is(t, "evil", Stopped)
+	var said []string
+	for _, line := range s.child("evil").log.tail() {
+		said = append(said, strings.TrimPrefix(line, "customer=evil "))
+	}
+	own := filepath.Join(evil, "node.json")
+	if want := []string{"as 65534 65534 [] <nil>", "opened " + own, "moved " + own}; !slices.Equal(said, want) {
+		t.Errorf("it said %q, want %q", said, want)
 	}
 }
