@@ -442,27 +442,46 @@ func (a *app) providerRestartCommand() *cobra.Command {
 }
 
 func (a *app) providerLimitsCommand() *cobra.Command {
-	var l provider.Limits
-	var n node.Limits
 	c := &cobra.Command{
 		Use: "limits NAME", Short: "Show a customer's limits, or change those that are given", Args: cobra.ExactArgs(1),
 		Example: "  ostraka provider limits globex --cpus 1.5 --memory 1073741824 --store-bytes 8589934592 --signatures-per-minute 120",
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.providerLimits(c.Context(), args[0], c.Flags(), l, n)
-		},
+		RunE:    func(c *cobra.Command, args []string) error { return a.providerLimits(c.Context(), args[0], c.Flags()) },
 	}
-	f := c.Flags()
-	f.Float64Var(&l.CPUs, "cpus", 0, "processors; 0: no limit (it starts this node anew)")
-	f.IntVar(&l.Nice, "nice", 0, "0 to 19: it waits for others' nodes (it starts this node anew)")
-	f.Int64Var(&l.Memory, "memory", 0, "bytes; 0: no limit (it starts this node anew)")
-	f.Uint64Var(&l.OpenFiles, "open-files", 0, "files and connections; 0: no limit (it starts this node anew)")
-	f.Int64Var(&l.LogBytes, "log-bytes", 0, "of its log files together; 0: 64 MiB")
-	f.IntVar(&l.Connections, "connections", 0, "at once at each door; 0: 256")
-	f.IntVar(&n.Vaults, "vaults", 0, "that the node makes or holds shares of; 0: no limit (it starts this node anew)")
-	f.IntVar(&n.SignaturesPerMinute, "signatures-per-minute", 0, "0: no limit (it starts this node anew)")
-	f.IntVar(&n.Sessions, "sessions", 0, "protocol sessions at once; 0: no limit (it starts this node anew)")
-	f.Int64Var(&n.StoreBytes, "store-bytes", 0, "of its store; 0: no limit but the disk (it starts this node anew)")
+	c.Flags().AddFlagSet(processLimits(&provider.Limits{}))
+	c.Flags().AddFlagSet(nodeLimits(&node.Limits{}))
 	return c
+}
+
+// processLimits are flags that change what the supervisor holds a process to.
+func processLimits(l *provider.Limits) *pflag.FlagSet {
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.Float64Var(&l.CPUs, "cpus", l.CPUs, "processors; 0: no limit (it starts this node anew)")
+	f.IntVar(&l.Nice, "nice", l.Nice, "0 to 19: it waits for others' nodes (it starts this node anew)")
+	f.Int64Var(&l.Memory, "memory", l.Memory, "bytes; 0: no limit (it starts this node anew)")
+	f.Uint64Var(&l.OpenFiles, "open-files", l.OpenFiles, "files and connections; 0: no limit (it starts this node anew)")
+	f.Int64Var(&l.LogBytes, "log-bytes", l.LogBytes, "of its log files together; 0: 64 MiB")
+	f.IntVar(&l.Connections, "connections", l.Connections, "at once at each door; 0: 256")
+	return f
+}
+
+// nodeLimits are flags that change what a node holds itself to.
+func nodeLimits(l *node.Limits) *pflag.FlagSet {
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.IntVar(&l.Vaults, "vaults", l.Vaults, "that the node makes or holds shares of; 0: no limit (it starts this node anew)")
+	f.IntVar(&l.SignaturesPerMinute, "signatures-per-minute", l.SignaturesPerMinute, "0: no limit (it starts this node anew)")
+	f.IntVar(&l.Sessions, "sessions", l.Sessions, "protocol sessions at once; 0: no limit (it starts this node anew)")
+	f.Int64Var(&l.StoreBytes, "store-bytes", l.StoreBytes, "of its store; 0: no limit but the disk (it starts this node anew)")
+	return f
+}
+
+// flagsGiven sets flags as others were given, and says whether any was.
+func flagsGiven(to, from *pflag.FlagSet) (some bool, err error) {
+	from.Visit(func(g *pflag.Flag) {
+		if to.Lookup(g.Name) != nil {
+			some, err = true, errors.Join(err, to.Set(g.Name, g.Value.String()))
+		}
+	})
+	return some, err
 }
 
 type limitsDocument struct {
@@ -471,7 +490,7 @@ type limitsDocument struct {
 	Node     node.Limits     `json:"node"`
 }
 
-func (a *app) providerLimits(ctx context.Context, name string, f *pflag.FlagSet, l provider.Limits, n node.Limits) error {
+func (a *app) providerLimits(ctx context.Context, name string, f *pflag.FlagSet) error {
 	p, err := a.provider()
 	if err != nil {
 		return err
@@ -485,12 +504,15 @@ func (a *app) providerLimits(ctx context.Context, name string, f *pflag.FlagSet,
 	if err != nil {
 		return err
 	}
-	doc, ours, theirs := limitsDocument{name, x.Limits, s.Limits}, false, false
-	f.Visit(func(g *pflag.Flag) {
-		ours = ours || slices.Contains([]string{"cpus", "nice", "memory", "open-files", "log-bytes", "connections"}, g.Name)
-		theirs = theirs || slices.Contains([]string{"vaults", "signatures-per-minute", "sessions", "store-bytes"}, g.Name)
-		changeLimit(&doc, g.Name, l, n)
-	})
+	doc := limitsDocument{name, x.Limits, s.Limits}
+	ours, err := flagsGiven(processLimits(&doc.Process), f)
+	if err != nil {
+		return err
+	}
+	theirs, err := flagsGiven(nodeLimits(&doc.Node), f)
+	if err != nil {
+		return err
+	}
 	if err := cmp.Or(doc.Process.Check(), doc.Node.Check()); err != nil {
 		return usage("%w", err)
 	}
@@ -524,29 +546,4 @@ func (a *app) providerLimits(ctx context.Context, name string, f *pflag.FlagSet,
 			fmt.Fprintln(w, said)
 		}
 	})
-}
-
-func changeLimit(doc *limitsDocument, flag string, l provider.Limits, n node.Limits) {
-	switch flag {
-	case "cpus":
-		doc.Process.CPUs = l.CPUs
-	case "nice":
-		doc.Process.Nice = l.Nice
-	case "memory":
-		doc.Process.Memory = l.Memory
-	case "open-files":
-		doc.Process.OpenFiles = l.OpenFiles
-	case "log-bytes":
-		doc.Process.LogBytes = l.LogBytes
-	case "connections":
-		doc.Process.Connections = l.Connections
-	case "vaults":
-		doc.Node.Vaults = n.Vaults
-	case "signatures-per-minute":
-		doc.Node.SignaturesPerMinute = n.SignaturesPerMinute
-	case "sessions":
-		doc.Node.Sessions = n.Sessions
-	case "store-bytes":
-		doc.Node.StoreBytes = n.StoreBytes
-	}
 }
