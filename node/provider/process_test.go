@@ -51,6 +51,11 @@ func stands(does string) {
 		}
 		fmt.Fprintln(os.Stderr, cmd.Process.Pid)
 		return
+	case "ends":
+		if strings.HasSuffix(os.Args[5], "ill") {
+			fmt.Fprintln(os.Stderr, "ostraka: its store is damaged")
+			os.Exit(3)
+		}
 	case "pries":
 		pries(os.Args[5])
 		return
@@ -434,5 +439,42 @@ func TestUser(t *testing.T) {
 	own := filepath.Join(evil, "node.json")
 	if want := []string{"as 65534 65534 [] <nil>", "opened " + own, "moved " + own}; !slices.Equal(said, want) {
 		t.Errorf("it said %q, want %q", said, want)
+	}
+}
+
+// TestDown: a process that ends at once, again and again, stays down and says why, until somebody restarts it; no other is touched. None is started while another process works in its folder.
+func TestDown(t *testing.T) {
+	s := hosts(t, "ends", "acme", "ill")
+	acme := s.is(t, "acme", Running)
+	for range 2 {
+		x := s.is(t, "ill", Down)
+		if x.Started%tries != 0 || !strings.Contains(x.Why, `the last time: exit code 3: "ostraka: its store is damaged"`) || !strings.Contains(x.Why, "provider restart ill") {
+			t.Errorf("started %d times: %s", x.Started, x.Why)
+		}
+		s.child("ill").set(Stopped, "a test")
+		if err := s.Restart("ill"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.is(t, "ill", Down)
+	if now := s.is(t, "acme", Running); now.PID != acme.PID || now.Started != 1 {
+		t.Errorf("another's process: %+v, was %+v", now, acme)
+	}
+	if err := os.MkdirAll(Folder(s.dir, "acme"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	works, err := net.Listen("unix", filepath.Join(Folder(s.dir, "acme"), "operator.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Restart("acme"); err != nil {
+		t.Fatal(err)
+	}
+	if x := s.is(t, "acme", Waiting); !strings.Contains(x.Why, "another process works in its folder") || x.PID != 0 {
+		t.Errorf("a folder in which another works: %+v", x)
+	}
+	works.Close()
+	if x := s.is(t, "acme", Running); x.Started != 2 {
+		t.Errorf("it is started: %+v", x)
 	}
 }
