@@ -82,6 +82,7 @@ type options struct {
 	ready   func(Addresses)
 	serve   Serve
 	standby ServeStandby
+	given   *Listeners
 	presign string
 	locked  bool
 }
@@ -126,6 +127,7 @@ func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...O
 	if o.presign != "" {
 		u.settings.Presign = o.presign
 	}
+	o.given.said(&u.settings)
 	if u.settings.Store != nil {
 		return replicate(ctx, dir, u, log, o)
 	}
@@ -138,7 +140,7 @@ func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...O
 			log.Error("store not closed cleanly", "error", err)
 		}
 	}()
-	at, err := openPorts(u.settings, dir)
+	at, err := openPorts(u.settings, dir, o.given)
 	if err != nil {
 		return err
 	}

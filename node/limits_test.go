@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -92,5 +93,39 @@ func TestSetLimits(t *testing.T) {
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
 		t.Errorf("%v, %v", files, err)
+	}
+}
+
+// TestSettingsOfOthers: a folder may be somebody else's than who reads and changes its settings. Neither is kept waiting, fed without end, or led out of the folder.
+func TestSettingsOfOthers(t *testing.T) {
+	outside, dir := t.TempDir(), t.TempDir()
+	path, theirs := filepath.Join(dir, "node.json"), filepath.Join(outside, "node.json")
+	text := `{"operator":"acme","entity":"Acme Ltd","link":"127.0.0.1:1","people":"127.0.0.1:2","officers":["` + nodetest.NewPerson(t, "officer").Key.String() + `"]}`
+	if err := os.WriteFile(theirs, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for what, put := range map[string]func() error{
+		"a FIFO":          func() error { return syscall.Mkfifo(path, 0o600) },
+		"a folder":        func() error { return os.Mkdir(path, 0o700) },
+		"a device":        func() error { return os.Symlink("/dev/zero", path) },
+		"too much":        func() error { return os.WriteFile(path, []byte(strings.Repeat(" ", 1<<20)+text), 0o600) },
+		"another's":       func() error { return os.Symlink(theirs, path) },
+		"another's, near": func() error { return os.Symlink("../"+filepath.Base(outside)+"/node.json", path) },
+	} {
+		if err := put(); err != nil {
+			t.Fatal(err)
+		}
+		if err := node.SetLimits(dir, node.Limits{Vaults: 1}); err == nil {
+			t.Errorf("%s: limits are set in it", what)
+		}
+		if _, err := node.ReadSettings(dir); (err == nil) != strings.HasPrefix(what, "another's") { // whose folder it is may have it elsewhere
+			t.Errorf("%s: read: %v", what, err)
+		}
+		if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+			t.Errorf("%s: %v, %v", what, files, err)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

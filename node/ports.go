@@ -16,30 +16,53 @@ type ports struct {
 	metrics              net.Listener // nil: off
 }
 
-// openPorts takes them all, or none.
-func openPorts(s Settings, dir string) (_ *ports, err error) {
+// Listeners are ports that somebody else opened for a node: a provider's supervisor (spec/provider 4). They count in place of those in the settings.
+type Listeners struct{ Link, People, Metrics net.Listener }
+
+// WithListeners gives the node its ports. It closes them.
+func WithListeners(l *Listeners) Option { return func(o *options) { o.given = l } }
+
+// said makes the settings say where a node listens that was given its ports.
+func (l *Listeners) said(s *Settings) {
+	if l != nil {
+		s.Link, s.People, s.Metrics = l.Link.Addr().String(), l.People.Addr().String(), l.Metrics.Addr().String()
+	}
+}
+
+// openPorts takes them all, or none. Of those that were given the operator's socket alone is left to open.
+func openPorts(s Settings, dir string, given *Listeners) (_ *ports, err error) {
 	at := &ports{}
 	defer func() {
 		if err != nil {
 			at.close()
 		}
 	}()
-	if at.link, err = link.Listen(s.Link); err != nil {
+	if given != nil {
+		at.link, at.people, at.metrics = given.Link, given.People, given.Metrics
+	} else if err = at.listen(s); err != nil {
 		return nil, err
-	}
-	if at.people, err = net.Listen("tcp", s.People); err != nil {
-		return nil, fmt.Errorf("listen for people at %s: %w: choose another port in %s, or stop what uses it", s.People, err, settingsName)
 	}
 	if at.socket, err = listenSocket(filepath.Join(dir, SocketName)); err != nil {
 		return nil, err
 	}
-	if s.Metrics == "" {
-		return at, nil
-	}
-	if at.metrics, err = net.Listen("tcp", s.Metrics); err != nil {
-		return nil, fmt.Errorf("listen for metrics at %s: %w", s.Metrics, err)
-	}
 	return at, nil
+}
+
+// listen opens the ports that the settings name.
+func (p *ports) listen(s Settings) (err error) {
+	if p.link, err = link.Listen(s.Link); err != nil {
+		return err
+	}
+	if p.people, err = net.Listen("tcp", s.People); err != nil {
+		return fmt.Errorf("listen for people at %s: %w: choose another port in %s, or stop what uses it", s.People, err, settingsName)
+	}
+	if s.Metrics == "" {
+		return nil
+	}
+	if p.metrics, err = net.Listen("tcp", s.Metrics); err != nil {
+		return fmt.Errorf("listen for metrics at %s: %w", s.Metrics, err)
+	}
+	return nil
 }
 
 func (p *ports) close() {

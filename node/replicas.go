@@ -98,7 +98,7 @@ func replicate(ctx context.Context, dir string, u *unlocked, log *slog.Logger, o
 		return err
 	}
 	defer cluster.Close()
-	at, err := openPorts(settings, dir)
+	at, err := openPorts(settings, dir, o.given)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/ed25519"
@@ -14,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/custody/charter"
@@ -117,24 +117,38 @@ func (s Settings) check() error {
 	return err
 }
 
+// maxSettings bounds node.json, in bytes.
+const maxSettings = 1 << 20
+
 // ReadSettings reads node.json of a data folder, strictly.
 func ReadSettings(dir string) (Settings, error) {
-	var s Settings
-	raw, err := os.ReadFile(filepath.Join(dir, settingsName))
+	f, err := os.OpenFile(filepath.Join(dir, settingsName), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return s, fmt.Errorf("%s holds no node: run `ostraka node init --dir %s` first", dir, dir)
+		return Settings{}, fmt.Errorf("%s holds no node: run `ostraka node init --dir %s` first", dir, dir)
 	}
+	if err != nil {
+		return Settings{}, fmt.Errorf("read settings: %w", err)
+	}
+	defer f.Close()
+	return settingsOf(f)
+}
+
+// settingsOf reads an open node.json. Who reads it may be root, and its writer a process that somebody broke into: it must be a file, with an end.
+func settingsOf(f *os.File) (s Settings, err error) {
+	info, err := f.Stat()
 	if err != nil {
 		return s, fmt.Errorf("read settings: %w", err)
 	}
-	path := filepath.Join(dir, settingsName)
-	d := json.NewDecoder(bytes.NewReader(raw))
+	if !info.Mode().IsRegular() || info.Size() > maxSettings {
+		return s, fmt.Errorf("read settings %s: it is no file of at most %d bytes", f.Name(), maxSettings)
+	}
+	d := json.NewDecoder(io.LimitReader(f, maxSettings))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
-		return s, fmt.Errorf("read settings %s: %w", path, err)
+		return s, fmt.Errorf("read settings %s: %w", f.Name(), err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) { // two files in one: which is meant?
-		return s, fmt.Errorf("read settings %s: something follows the settings: remove it, or put an intact copy back", path)
+		return s, fmt.Errorf("read settings %s: something follows the settings: remove it, or put an intact copy back", f.Name())
 	}
 	return s, s.check()
 }

@@ -235,7 +235,8 @@ func (a *app) nodeRunCommand() *cobra.Command {
 			ctx, quit := context.WithCancel(c.Context())
 			defer quit()
 			var once sync.Once // a replica is ready each time it stands by or owns the node
-			if err := a.handed(supervised, &given, quit); err != nil {
+			at, err := a.handed(supervised, &given, quit)
+			if err != nil {
 				return err
 			}
 			ready := func(at node.Addresses) {
@@ -245,7 +246,7 @@ func (a *app) nodeRunCommand() *cobra.Command {
 				})
 			}
 			ring := a.ring(given, false)
-			err = node.Run(ctx, a.dir, ring, log, node.Ready(ready), node.WithPresign(presigns), node.WithLocked(whole), node.WithServe(api.Serve(quit, log)), node.WithServeStandby(api.ServeStandby(log)))
+			err = node.Run(ctx, a.dir, ring, log, node.Ready(ready), node.WithPresign(presigns), node.WithLocked(whole), node.WithListeners(at), node.WithServe(api.Serve(quit, log)), node.WithServeStandby(api.ServeStandby(log)))
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return fail(codeError, err, "stop what uses the port, or choose another one in "+a.settings())
 			}

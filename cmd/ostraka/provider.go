@@ -6,12 +6,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -39,12 +38,16 @@ func (a *app) providerCommand() *cobra.Command {
 	return c
 }
 
-// handed takes the node's secrets from the supervisor that started it, whose end is the node's.
-func (a *app) handed(fd int, given *secrets, quit func()) (err error) {
-	if fd != 0 {
-		given.handed, err = provider.Handed(os.NewFile(uintptr(fd), "supervisor"), quit)
+// handed takes the node's secrets and ports from the supervisor that started it, whose end is the node's. Nil: there is none.
+func (a *app) handed(fd int, given *secrets, quit func()) (at *node.Listeners, err error) {
+	if fd == 0 {
+		return nil, nil
 	}
-	return err
+	if at, err = provider.Ports(fd); err != nil {
+		return nil, err
+	}
+	given.handed, err = provider.Handed(os.NewFile(uintptr(fd), "supervisor"), quit)
+	return at, err
 }
 
 // handedAs are the names of key providers' needs in provider.json.
@@ -156,6 +159,7 @@ func (a *app) providerAdd(ctx context.Context, x *adding) error {
 		}
 	}
 	x.settings.Advertise = cmp.Or(x.settings.Advertise, p.Link[0])
+	x.settings.Link, x.settings.People = "127.0.0.1:0", "127.0.0.1:0" // its supervisor opens its ports
 	if err := completeSettings(&x.settings, x.officers, x.rpcs); err != nil {
 		return err
 	}
@@ -202,9 +206,6 @@ func (a *app) makeCustomer(ctx context.Context, c *provider.Config, x *adding) (
 	if _, err := c.Customer(x.customer.Name); err == nil {
 		return nil, fmt.Errorf("customer %s is known here already", x.customer.Name)
 	}
-	if err := loopbackPorts(a.dir, *c, &x.settings); err != nil {
-		return nil, err
-	}
 	slot, err := slotOf(seal.MainSlot, x.with)
 	if err != nil {
 		return nil, err
@@ -221,54 +222,25 @@ func (a *app) makeCustomer(ctx context.Context, c *provider.Config, x *adding) (
 	if err != nil {
 		return nil, err
 	}
+	x.customer.Identity = hex.EncodeToString(identity)
 	c.Customers = append(c.Customers, x.customer)
 	return identity, own(dir, x.customer.User)
 }
 
-// Ports behind the doors lie below those that systems give to connections on their own.
-const firstPort, lastPort = 20_000, 31_999
-
-// loopbackPorts gives a node three ports behind the doors, that no other customer has.
-func loopbackPorts(dir string, c provider.Config, s *node.Settings) error {
-	taken := map[string]bool{c.Metrics: true}
-	for _, x := range c.Customers {
-		o, err := node.ReadSettings(provider.Folder(dir, x.Name))
-		if err != nil {
-			return fmt.Errorf("which ports customer %s has: %w", x.Name, err)
-		}
-		taken[o.Link], taken[o.People], taken[o.Metrics] = true, true, true
-	}
-	want := []*string{&s.Link, &s.People, &s.Metrics}
-	// Each folder begins elsewhere: several supervisors may share a machine.
-	h := fnv.New32a()
-	io.WriteString(h, dir) //nolint:errcheck // a hash takes everything
-	for i := uint32(0); i <= lastPort-firstPort && len(want) > 0; i++ {
-		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+(h.Sum32()+i)%(lastPort-firstPort+1))
-		if taken[addr] {
-			continue
-		}
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			*want[0], want = addr, want[1:]
-		}
-	}
-	if len(want) > 0 {
-		return errors.New("no ports are free on 127.0.0.1")
-	}
-	return nil
-}
-
-// own gives a folder to a user.
+// own gives a folder to a user, itself last: until then a process of that user, which may run for another customer, can put nothing in it that leads elsewhere.
 func own(dir string, u *provider.User) error {
 	if u == nil {
 		return nil
 	}
-	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(path, int(u.UID), int(u.GID))
+	var paths []string
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		paths = append(paths, path)
+		return err
 	})
+	for _, path := range slices.Backward(paths) {
+		err = cmp.Or(err, os.Lchown(path, int(u.UID), int(u.GID)))
+	}
+	return err
 }
 
 // provider reads provider.json of --dir.
@@ -470,27 +442,46 @@ func (a *app) providerRestartCommand() *cobra.Command {
 }
 
 func (a *app) providerLimitsCommand() *cobra.Command {
-	var l provider.Limits
-	var n node.Limits
 	c := &cobra.Command{
 		Use: "limits NAME", Short: "Show a customer's limits, or change those that are given", Args: cobra.ExactArgs(1),
 		Example: "  ostraka provider limits globex --cpus 1.5 --memory 1073741824 --store-bytes 8589934592 --signatures-per-minute 120",
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.providerLimits(c.Context(), args[0], c.Flags(), l, n)
-		},
+		RunE:    func(c *cobra.Command, args []string) error { return a.providerLimits(c.Context(), args[0], c.Flags()) },
 	}
-	f := c.Flags()
-	f.Float64Var(&l.CPUs, "cpus", 0, "processors; 0: no limit (it starts this node anew)")
-	f.IntVar(&l.Nice, "nice", 0, "0 to 19: it waits for others' nodes (it starts this node anew)")
-	f.Int64Var(&l.Memory, "memory", 0, "bytes; 0: no limit (it starts this node anew)")
-	f.Uint64Var(&l.OpenFiles, "open-files", 0, "files and connections; 0: no limit (it starts this node anew)")
-	f.Int64Var(&l.LogBytes, "log-bytes", 0, "of its log files together; 0: 64 MiB")
-	f.IntVar(&l.Connections, "connections", 0, "at once at each door; 0: 256")
-	f.IntVar(&n.Vaults, "vaults", 0, "that the node makes or holds shares of; 0: no limit (it starts this node anew)")
-	f.IntVar(&n.SignaturesPerMinute, "signatures-per-minute", 0, "0: no limit (it starts this node anew)")
-	f.IntVar(&n.Sessions, "sessions", 0, "protocol sessions at once; 0: no limit (it starts this node anew)")
-	f.Int64Var(&n.StoreBytes, "store-bytes", 0, "of its store; 0: no limit but the disk (it starts this node anew)")
+	c.Flags().AddFlagSet(processLimits(&provider.Limits{}))
+	c.Flags().AddFlagSet(nodeLimits(&node.Limits{}))
 	return c
+}
+
+// processLimits are flags that change what the supervisor holds a process to.
+func processLimits(l *provider.Limits) *pflag.FlagSet {
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.Float64Var(&l.CPUs, "cpus", l.CPUs, "processors; 0: no limit (it starts this node anew)")
+	f.IntVar(&l.Nice, "nice", l.Nice, "0 to 19: it waits for others' nodes (it starts this node anew)")
+	f.Int64Var(&l.Memory, "memory", l.Memory, "bytes; 0: no limit (it starts this node anew)")
+	f.Uint64Var(&l.OpenFiles, "open-files", l.OpenFiles, "files and connections; 0: no limit (it starts this node anew)")
+	f.Int64Var(&l.LogBytes, "log-bytes", l.LogBytes, "of its log files together; 0: 64 MiB")
+	f.IntVar(&l.Connections, "connections", l.Connections, "at once at each door; 0: 256")
+	return f
+}
+
+// nodeLimits are flags that change what a node holds itself to.
+func nodeLimits(l *node.Limits) *pflag.FlagSet {
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.IntVar(&l.Vaults, "vaults", l.Vaults, "that the node makes or holds shares of; 0: no limit (it starts this node anew)")
+	f.IntVar(&l.SignaturesPerMinute, "signatures-per-minute", l.SignaturesPerMinute, "0: no limit (it starts this node anew)")
+	f.IntVar(&l.Sessions, "sessions", l.Sessions, "protocol sessions at once; 0: no limit (it starts this node anew)")
+	f.Int64Var(&l.StoreBytes, "store-bytes", l.StoreBytes, "of its store; 0: no limit but the disk (it starts this node anew)")
+	return f
+}
+
+// flagsGiven sets flags as others were given, and says whether any was.
+func flagsGiven(to, from *pflag.FlagSet) (some bool, err error) {
+	from.Visit(func(g *pflag.Flag) {
+		if to.Lookup(g.Name) != nil {
+			some, err = true, errors.Join(err, to.Set(g.Name, g.Value.String()))
+		}
+	})
+	return some, err
 }
 
 type limitsDocument struct {
@@ -499,7 +490,7 @@ type limitsDocument struct {
 	Node     node.Limits     `json:"node"`
 }
 
-func (a *app) providerLimits(ctx context.Context, name string, f *pflag.FlagSet, l provider.Limits, n node.Limits) error {
+func (a *app) providerLimits(ctx context.Context, name string, f *pflag.FlagSet) error {
 	p, err := a.provider()
 	if err != nil {
 		return err
@@ -513,12 +504,15 @@ func (a *app) providerLimits(ctx context.Context, name string, f *pflag.FlagSet,
 	if err != nil {
 		return err
 	}
-	doc, ours, theirs := limitsDocument{name, x.Limits, s.Limits}, false, false
-	f.Visit(func(g *pflag.Flag) {
-		ours = ours || slices.Contains([]string{"cpus", "nice", "memory", "open-files", "log-bytes", "connections"}, g.Name)
-		theirs = theirs || slices.Contains([]string{"vaults", "signatures-per-minute", "sessions", "store-bytes"}, g.Name)
-		changeLimit(&doc, g.Name, l, n)
-	})
+	doc := limitsDocument{name, x.Limits, s.Limits}
+	ours, err := flagsGiven(processLimits(&doc.Process), f)
+	if err != nil {
+		return err
+	}
+	theirs, err := flagsGiven(nodeLimits(&doc.Node), f)
+	if err != nil {
+		return err
+	}
 	if err := cmp.Or(doc.Process.Check(), doc.Node.Check()); err != nil {
 		return usage("%w", err)
 	}
@@ -552,29 +546,4 @@ func (a *app) providerLimits(ctx context.Context, name string, f *pflag.FlagSet,
 			fmt.Fprintln(w, said)
 		}
 	})
-}
-
-func changeLimit(doc *limitsDocument, flag string, l provider.Limits, n node.Limits) {
-	switch flag {
-	case "cpus":
-		doc.Process.CPUs = l.CPUs
-	case "nice":
-		doc.Process.Nice = l.Nice
-	case "memory":
-		doc.Process.Memory = l.Memory
-	case "open-files":
-		doc.Process.OpenFiles = l.OpenFiles
-	case "log-bytes":
-		doc.Process.LogBytes = l.LogBytes
-	case "connections":
-		doc.Process.Connections = l.Connections
-	case "vaults":
-		doc.Node.Vaults = n.Vaults
-	case "signatures-per-minute":
-		doc.Node.SignaturesPerMinute = n.SignaturesPerMinute
-	case "sessions":
-		doc.Node.Sessions = n.Sessions
-	case "store-bytes":
-		doc.Node.StoreBytes = n.StoreBytes
-	}
 }

@@ -34,8 +34,11 @@ type Target struct {
 	Room *Room  // whose places it takes; nil: none are counted
 }
 
-// ErrUnknown is a Route's answer to a name that nobody here has.
-var ErrUnknown = errors.New("nobody behind this door has that name")
+// A Route's answers to a name that nobody here has, and to that of somebody who is not there now.
+var (
+	ErrUnknown = errors.New("nobody behind this door has that name")
+	ErrAway    = errors.New("whoever has that name does not run")
+)
 
 // Config says how a door works. Route alone is needed.
 type Config struct {
@@ -155,6 +158,11 @@ func (d *Door) pass(ctx context.Context, conn net.Conn) {
 		}
 	}
 	to, err := d.cfg.Route(call)
+	if errors.Is(err, ErrAway) {
+		d.failed.Add(1)
+		d.warn("nobody answers behind the door", "name", call.Name, "error", err)
+		return
+	}
 	if err != nil {
 		d.unknown.Add(1)
 		d.warn("connection refused", "remote", conn.RemoteAddr(), "name", call.Name, "error", err)

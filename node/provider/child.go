@@ -43,6 +43,7 @@ const (
 	lived        = time.Minute // a process that ran so long was a good one
 	tries        = 4           // ends without one, and it stays down
 	drain        = 30 * time.Second
+	lastWords    = time.Second     // for what it wrote when it ended; what it started may hold its output open for ever
 	startTimeout = 5 * time.Minute // a log of years is read through in it
 	silence      = 3 * time.Minute // without an answer: it is stuck
 	askEvery     = 10 * time.Second
@@ -64,17 +65,16 @@ type child struct {
 
 	link, people *roomed
 
-	mu       sync.Mutex
-	c        Customer
-	state    State
-	why      string
-	since    time.Time
-	pid      int
-	started  int // in this life of the supervisor
-	bounds   string
-	settings node.Settings
-	stop     func() // asks the process that runs to end
-	kept     bool   // keep runs
+	mu      sync.Mutex
+	c       Customer
+	state   State
+	why     string
+	since   time.Time
+	pid     int
+	started int // in this life of the supervisor
+	bounds  string
+	stop    func() // asks the process that runs to end
+	kept    bool   // keep runs
 }
 
 func (c *child) set(state State, format string, args ...any) {
@@ -179,10 +179,6 @@ var (
 // run starts the process once and stays with it until it ends. Nil: it ended well, and nobody here asked it to.
 func (c *child) run(ctx context.Context) error {
 	x, dir := c.customer(), Folder(c.s.dir, c.name)
-	settings, err := node.ReadSettings(dir)
-	if err != nil {
-		return err
-	}
 	if conn, err := net.Dial("unix", filepath.Join(dir, node.SocketName)); err == nil {
 		conn.Close()
 		return errElsewhere // of a supervisor that was killed: it ends by itself, and never are there two
@@ -192,29 +188,31 @@ func (c *child) run(ctx context.Context) error {
 		return nil
 	}
 	defer leave()
-	cmd, handed, err := c.command(x)
+	at, err := openPorts(c.s.dir, c.name)
+	if err != nil {
+		return err
+	}
+	defer at.close() // after ended: until then nobody else can have them
+	cmd, handed, err := c.command(x, at)
 	if err != nil {
 		return err
 	}
 	defer handed.Close()
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	lines, err := cmd.StderrPipe()
-	if err != nil {
-		return err
-	}
+	defer closeAll(cmd.ExtraFiles) // the child's ends, if it does not start
+	out, told := io.Pipe()
+	lines, logged := io.Pipe()
+	cmd.Stdout, cmd.Stderr = told, logged
+	cmd.WaitDelay = lastWords
 	if err := c.start(cmd, x); err != nil {
 		return fmt.Errorf("start it: %w", err)
 	}
-	cmd.ExtraFiles[0].Close() // the child's end
+	closeAll(cmd.ExtraFiles)
 	var readers sync.WaitGroup
 	readers.Go(func() { c.log.copy(c.name, lines) })
 	ready := make(chan struct{})
 	readers.Go(func() {
-		b := bufio.NewReader(out)
-		if line, err := b.ReadString('\n'); err == nil && strings.Contains(line, "{") {
+		b := bufio.NewReaderSize(out, maxLine) // a line without end is not kept
+		if line, err := b.ReadSlice('\n'); err == nil && bytes.ContainsRune(line, '{') {
 			leave()
 			close(ready)
 		}
@@ -222,17 +220,19 @@ func (c *child) run(ctx context.Context) error {
 	})
 	inner, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	c.began(cmd.Process.Pid, settings, func() { end(errAgain) })
-	go c.watch(inner, end, ready, settings.Metrics)
+	c.began(cmd.Process.Pid, at, func() { end(errAgain) })
+	go c.watch(inner, end, ready)
 	stopped := make(chan struct{})
 	go c.ender(inner, cmd.Process, handed, stopped)
 	if err := c.hand(x, handed); err != nil {
 		end(err)
 	}
-	readers.Wait()
 	err = cmd.Wait()
 	close(stopped)
 	c.ended()
+	told.Close()
+	logged.Close()
+	readers.Wait()
 	if cause := context.Cause(inner); cause != nil && ctx.Err() == nil {
 		return cause
 	}
@@ -241,6 +241,9 @@ func (c *child) run(ctx context.Context) error {
 
 // exit puts how a process ended into words.
 func exit(err error) error {
+	if errors.Is(err, exec.ErrWaitDelay) {
+		return nil
+	}
 	var e *exec.ExitError
 	if !errors.As(err, &e) {
 		return err
@@ -251,30 +254,41 @@ func exit(err error) error {
 	return fmt.Errorf("exit code %d", e.ExitCode())
 }
 
-func (c *child) began(pid int, s node.Settings, stop func()) {
+func (c *child) began(pid int, at *ports, stop func()) {
 	c.log.begin()
 	c.set(Starting, "process %d", pid)
+	for way, l := range map[*roomed]*net.TCPListener{c.link: at.link, c.people: at.people} {
+		addr := l.Addr().String()
+		way.addr.Store(&addr)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pid, c.settings, c.stop = pid, s, stop
+	c.pid, c.stop = pid, stop
 	c.started++
 }
 
 func (c *child) ended() {
+	c.link.addr.Store(nil)
+	c.people.addr.Store(nil)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pid, c.stop = 0, nil
 }
 
 // command is the node's, with nothing secret in its arguments or environment: handed is the end of a pipe by which it gets that, and as long as that is open
-// it goes on.
-func (c *child) command(x Customer) (cmd *exec.Cmd, handed *os.File, err error) {
-	theirs, ours, err := os.Pipe()
+// it goes on. Its ports follow that.
+func (c *child) command(x Customer, at *ports) (cmd *exec.Cmd, handed *os.File, err error) {
+	files, err := at.files()
 	if err != nil {
 		return nil, nil, err
 	}
+	theirs, ours, err := os.Pipe()
+	if err != nil {
+		closeAll(files)
+		return nil, nil, err
+	}
 	cmd = exec.Command(c.s.cfg.Binary, "node", "run", "--json", "--dir", Folder(c.s.dir, c.name), "--supervised-fd", "3")
-	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.ExtraFiles = append([]*os.File{theirs}, files...)
 	cmd.Env = slices.DeleteFunc(slices.Clone(c.s.cfg.Env), func(v string) bool {
 		return strings.HasPrefix(v, "OSTRAKA_") || strings.HasPrefix(v, "GOMEMLIMIT=") || strings.HasPrefix(v, "GOMAXPROCS=")
 	})
@@ -401,7 +415,7 @@ func (c *child) ender(ctx context.Context, p *os.Process, handed *os.File, stopp
 }
 
 // watch says when the process is ready, and ends one that is stuck.
-func (c *child) watch(ctx context.Context, end func(error), ready <-chan struct{}, metrics string) {
+func (c *child) watch(ctx context.Context, end func(error), ready <-chan struct{}) {
 	select {
 	case <-ctx.Done():
 		return
@@ -414,13 +428,13 @@ func (c *child) watch(ctx context.Context, end func(error), ready <-chan struct{
 	t := time.NewTicker(c.s.wait.ask)
 	defer t.Stop()
 	heard := time.Now()
-	for metrics != "" {
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
-		if _, err := get(ctx, metrics, "/healthz"); err == nil {
+		if _, err := c.get(ctx, "/healthz"); err == nil {
 			heard = time.Now()
 		} else if quiet := time.Since(heard); quiet > c.s.wait.silence && ctx.Err() == nil {
 			end(fmt.Errorf("it did not answer for %s (%w) and was ended", quiet.Round(time.Second), err))

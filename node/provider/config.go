@@ -7,6 +7,8 @@ package provider
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +22,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/ostraka/ostraka/node/door"
 )
 
 // Files of a provider's folder.
@@ -43,12 +47,13 @@ type Config struct {
 
 // A Customer is one node.
 type Customer struct {
-	Name    string   `json:"name"`
-	Secrets Secrets  `json:"secrets"`           // files; read at each start, and handed over by a pipe
-	Hosts   []string `json:"hosts,omitempty"`   // names by which browsers ask for its people's interface
-	User    *User    `json:"user,omitempty"`    // who its process runs as; nil: as the supervisor
-	Retired bool     `json:"retired,omitempty"` // it does not run; its folder stays
-	Limits  Limits   `json:"limits"`
+	Name     string   `json:"name"`
+	Identity string   `json:"identity"`          // of its node, public, hex: as `provider add` made it, whatever stands in its folder since
+	Secrets  Secrets  `json:"secrets"`           // files; read at each start, and handed over by a pipe
+	Hosts    []string `json:"hosts,omitempty"`   // names by which browsers ask for its people's interface
+	User     *User    `json:"user,omitempty"`    // who its process runs as; nil: as the supervisor
+	Retired  bool     `json:"retired,omitempty"` // it does not run; its folder stays
+	Limits   Limits   `json:"limits"`
 }
 
 // Secrets are files with what a node's key providers ask for at a start (spec/sealing), by absolute path; empty: there is none.
@@ -151,21 +156,32 @@ func (c Config) Check() error {
 	if len(c.Customers) > maxCustomer {
 		return fmt.Errorf("customers: %d are listed, at most %d are allowed", len(c.Customers), maxCustomer)
 	}
-	hosts := map[string]string{}
+	taken := map[string]string{}
 	for i, x := range c.Customers {
 		if i > 0 && c.Customers[i-1].Name >= x.Name {
 			return fmt.Errorf("customers: %s does not stand in its place: they ascend, and each is listed once", x.Name)
 		}
-		if err := x.check(hosts); err != nil {
+		if err := x.check(taken); err != nil {
 			return fmt.Errorf("customer %s: %w", x.Name, err)
 		}
 	}
 	return nil
 }
 
-func (x Customer) check(hosts map[string]string) error {
+// check notes what no other customer may have.
+func (x Customer) check(taken map[string]string) error {
 	if !validName.MatchString(x.Name) {
 		return errors.New("name: want 1 to 32 of a-z, 0-9, - and _, the first a letter or digit")
+	}
+	key, err := x.key()
+	if err != nil {
+		return err
+	}
+	for _, which := range []string{door.Link, door.People} { // whose connections the others' would be
+		if other := taken[door.Name(key, which)]; other != "" {
+			return fmt.Errorf("identity: it is %s's: each customer's node has its own", other)
+		}
+		taken[door.Name(key, which)] = x.Name
 	}
 	for name, file := range x.Secrets.Files() {
 		if !filepath.IsAbs(file) {
@@ -176,12 +192,21 @@ func (x Customer) check(hosts map[string]string) error {
 		if !validHost.MatchString(h) {
 			return fmt.Errorf("hosts: %q is no host name in lower case", h)
 		}
-		if other := hosts[h]; other != "" {
+		if other := taken[h]; other != "" {
 			return fmt.Errorf("hosts: %s is %s's", h, other)
 		}
-		hosts[h] = x.Name
+		taken[h] = x.Name
 	}
 	return x.Limits.Check()
+}
+
+// key is its node's identity.
+func (x Customer) key() (ed25519.PublicKey, error) {
+	key, err := hex.DecodeString(x.Identity)
+	if err != nil || len(key) != ed25519.PublicKeySize || x.Identity != strings.ToLower(x.Identity) {
+		return nil, fmt.Errorf("identity: %q is none: want 64 of 0-9 and a-f, the \"public\" of the identity.json that `ostraka provider add` made", x.Identity)
+	}
+	return key, nil
 }
 
 // Customer finds one by name.

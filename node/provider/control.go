@@ -2,7 +2,10 @@ package provider
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,19 +33,17 @@ type Status struct {
 
 // A Standing is what a supervisor knows of one customer.
 type Standing struct {
-	Name     string         `json:"name"`
-	State    State          `json:"state"`
-	Why      string         `json:"why,omitempty"`
-	Since    time.Time      `json:"since"`
-	PID      int            `json:"pid,omitempty"`
-	Started  int            `json:"started"` // times, since the supervisor began
-	Bounds   string         `json:"bounds,omitempty"`
-	Operator string         `json:"operator,omitempty"`
-	Link     door.RoomStats `json:"link"`
-	People   door.RoomStats `json:"people"`
-	Log      string         `json:"log"`
-	LogLeft  uint64         `json:"log_lines_left_out,omitempty"`
-	Metrics  string         `json:"metrics,omitempty"`
+	Name    string         `json:"name"`
+	State   State          `json:"state"`
+	Why     string         `json:"why,omitempty"`
+	Since   time.Time      `json:"since"`
+	PID     int            `json:"pid,omitempty"`
+	Started int            `json:"started"` // times, since the supervisor began
+	Bounds  string         `json:"bounds,omitempty"`
+	Link    door.RoomStats `json:"link"`
+	People  door.RoomStats `json:"people"`
+	Log     string         `json:"log"`
+	LogLeft uint64         `json:"log_lines_left_out,omitempty"`
 }
 
 // Status shows everything.
@@ -61,8 +62,8 @@ func (c *child) standing() Standing {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return Standing{
-		Name: c.name, State: c.state, Why: c.why, Since: c.since, PID: c.pid, Started: c.started, Bounds: c.bounds, Operator: c.settings.Operator,
-		Link: c.link.room.Stats(), People: c.people.room.Stats(), Log: c.log.path, LogLeft: left, Metrics: c.settings.Metrics,
+		Name: c.name, State: c.state, Why: c.why, Since: c.since, PID: c.pid, Started: c.started, Bounds: c.bounds,
+		Link: c.link.room.Stats(), People: c.people.room.Stats(), Log: c.log.path, LogLeft: left,
 	}
 }
 
@@ -85,12 +86,17 @@ func (s *Supervisor) control(metrics string) (stop func(), err error) {
 	servers := []*http.Server{s.server(own)}
 	go servers[0].Serve(ln) //nolint:errcheck // ends when the server is closed
 	if metrics != "" {
+		token, err := metricsToken(s.dir)
+		if err != nil {
+			ln.Close()
+			return nil, err
+		}
 		l, err := net.Listen("tcp", metrics)
 		if err != nil {
 			ln.Close()
 			return nil, fmt.Errorf("listen for metrics at %s: %w", metrics, err)
 		}
-		servers = append(servers, s.server(s.metrics()))
+		servers = append(servers, s.server(s.metrics(token)))
 		go servers[1].Serve(l) //nolint:errcheck // likewise
 	}
 	return func() {
@@ -112,15 +118,51 @@ func answer(w http.ResponseWriter, v any, err error) {
 	json.NewEncoder(w).Encode(v) //nolint:errcheck // the caller is gone
 }
 
-// metrics shows the supervisor's own at /metrics, and each customer's own at /metrics/NAME and /healthz/NAME. /healthz is 200 while all who should run do.
-func (s *Supervisor) metrics() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+// TokenName is the file with what /metrics is shown for.
+const TokenName = "metrics.token"
+
+// metricsToken reads it, or makes it.
+func metricsToken(dir string) (string, error) {
+	path := filepath.Join(dir, TokenName)
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		raw = []byte(rand.Text() + rand.Text())
+		err = os.WriteFile(path, append(raw, '\n'), 0o600)
+	}
+	token := strings.TrimSpace(string(raw))
+	if err == nil && len(token) < 32 {
+		err = fmt.Errorf("%s holds %d letters, at least 32 are needed: delete it, and a new one is drawn", path, len(token))
+	}
+	if err != nil {
+		return "", fmt.Errorf("what /metrics is shown for: %w", err)
+	}
+	return token, nil
+}
+
+// metrics shows the supervisor's own at /metrics, and each customer's own at /metrics/NAME and /healthz/NAME. /healthz is 200 while all who should run do. Every local user can ask, a customer's
+// process too: all but whether everything runs is shown to who knows the token alone.
+func (s *Supervisor) metrics(token string) http.Handler {
+	open, mux := http.NewServeMux(), http.NewServeMux()
+	knows := func(r *http.Request) bool {
+		return subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+token)) == 1
+	}
+	open.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if !knows(r) {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, "the header \"Authorization: Bearer …\" with what is in the provider's "+TokenName+" is missing", http.StatusUnauthorized)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+	open.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		var ill []string
 		for _, c := range s.Status().Customers {
 			if c.State != Running && c.State != Retired && c.State != Stopped {
 				ill = append(ill, c.Name)
 			}
+		}
+		if len(ill) > 0 && !knows(r) {
+			ill = []string{"not all who should run do"}
 		}
 		if len(ill) > 0 {
 			http.Error(w, strings.Join(ill, " "), http.StatusServiceUnavailable)
@@ -141,7 +183,7 @@ func (s *Supervisor) metrics() http.Handler {
 				http.NotFound(w, r)
 				return
 			}
-			body, err := get(r.Context(), c.standing().Metrics, path)
+			body, err := c.get(r.Context(), path)
 			if err != nil {
 				http.Error(w, err.Error(), http.StatusBadGateway)
 				return
@@ -150,7 +192,7 @@ func (s *Supervisor) metrics() http.Handler {
 			w.Write(body) //nolint:errcheck // likewise
 		})
 	}
-	return mux
+	return open
 }
 
 // prometheus writes the supervisor's metrics. Names of customers are of letters and digits.
@@ -179,55 +221,46 @@ func (s Status) prometheus() []byte {
 
 const maxAnswer = 16 << 20
 
-// get asks a node on this machine.
-func get(ctx context.Context, addr, path string) ([]byte, error) {
-	if addr == "" {
-		return nil, errors.New("this node has no metrics address: set \"metrics\" in its node.json")
-	}
+// get asks a customer's node. Its answer is a stranger's word: it is bounded, and leads nowhere else.
+func (c *child) get(ctx context.Context, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
+	return call(ctx, filepath.Join(c.s.dir, sockets, c.name+".sock"), http.MethodGet, path)
+}
+
+// call asks who listens at a socket.
+func call(ctx context.Context, socket, method, path string) ([]byte, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
+	c := &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: dial},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://provider"+path, nil)
 	if err != nil {
 		return nil, err
 	}
-	res, err := local.Do(req)
+	res, err := c.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s%s answers %s", addr, path, res.Status)
+		err = fmt.Errorf("%s", cmp.Or(strings.TrimSpace(string(body[:min(len(body), 1<<10)])), res.Status))
 	}
 	return body, err
 }
 
-var local = &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
-
-// ErrNotRunning says that no supervisor works in a folder.
-var ErrNotRunning = errors.New("no supervisor runs there")
+// ErrNotRunning says that nobody answers at a socket: no supervisor works in a folder, or a customer's process not.
+var ErrNotRunning = errors.New("nobody runs there")
 
 // Ask calls the supervisor of a folder: GET status, POST reload, POST restart?customer=NAME.
 func Ask(ctx context.Context, dir, method, what string, into any) error {
-	path := filepath.Join(dir, SocketName)
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", path)
-	}}}
-	req, err := http.NewRequestWithContext(ctx, method, "http://provider/"+what, nil)
+	raw, err := call(ctx, filepath.Join(dir, SocketName), method, "/"+what)
 	if err != nil {
 		return err
-	}
-	res, err := c.Do(req)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotRunning, err)
-	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
-		return err
-	}
-	if res.StatusCode != http.StatusOK {
-		return errors.New(strings.TrimSpace(string(raw)))
 	}
 	return json.Unmarshal(raw, into)
 }

@@ -2,6 +2,8 @@ package provider
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -17,10 +19,16 @@ func sample() Config {
 	return Config{
 		Link: []string{"0.0.0.0:7700"}, People: []string{"0.0.0.0:7701"}, Metrics: "127.0.0.1:7702",
 		Customers: []Customer{
-			{Name: "acme", Secrets: Secrets{Passphrase: "/etc/acme", PIN: "/etc/pin"}, Hosts: []string{"acme.example"}, Limits: Limits{CPUs: 1.5, Nice: 5, Memory: 1 << 30, OpenFiles: 1024, LogBytes: 1 << 20, Connections: 99}},
-			{Name: "bolt", Secrets: Secrets{Token: "/etc/bolt"}, User: &User{2001, 2002}, Retired: true},
+			{Name: "acme", Identity: identity("acme"), Secrets: Secrets{Passphrase: "/etc/acme", PIN: "/etc/pin"}, Hosts: []string{"acme.example"}, Limits: Limits{CPUs: 1.5, Nice: 5, Memory: 1 << 30, OpenFiles: 1024, LogBytes: 1 << 20, Connections: 99}},
+			{Name: "bolt", Identity: identity("bolt"), Secrets: Secrets{Token: "/etc/bolt"}, User: &User{2001, 2002}, Retired: true},
 		},
 	}
+}
+
+// identity is one for each name.
+func identity(name string) string {
+	h := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(h[:])
 }
 
 // TestConfig: each field of provider.json that cannot be is named, and what is written is read again.
@@ -37,12 +45,16 @@ func TestConfig(t *testing.T) {
 		"customer acme: secrets: pin: \"x\" is not an":   func(c *Config) { c.Customers[0].Secrets.PIN = "x" },
 		"hosts: \"A.example\" is no":                     func(c *Config) { c.Customers[0].Hosts[0] = "A.example" },
 		"customer bolt: hosts: acme.example is acme's":   func(c *Config) { c.Customers[1].Hosts = []string{"acme.example"} },
-		"cpus: -1":        func(c *Config) { c.Customers[0].Limits.CPUs = -1 },
-		"nice: -5":        func(c *Config) { c.Customers[0].Limits.Nice = -5 },
-		"memory: 1 bytes": func(c *Config) { c.Customers[0].Limits.Memory = 1 },
-		"open_files: 3":   func(c *Config) { c.Customers[0].Limits.OpenFiles = 3 },
-		"log_bytes: 9":    func(c *Config) { c.Customers[0].Limits.LogBytes = 9 },
-		"connections: -1": func(c *Config) { c.Customers[0].Limits.Connections = -1 },
+		"customer acme: identity: \"\" is none":          func(c *Config) { c.Customers[0].Identity = "" },
+		"customer acme: identity: \"A":                   func(c *Config) { c.Customers[0].Identity = strings.Repeat("A", 64) },
+		"customer acme: identity: \"00\" is none":        func(c *Config) { c.Customers[0].Identity = "00" },
+		"customer bolt: identity: it is acme's":          func(c *Config) { c.Customers[1].Identity = c.Customers[0].Identity },
+		"cpus: -1":                                       func(c *Config) { c.Customers[0].Limits.CPUs = -1 },
+		"nice: -5":                                       func(c *Config) { c.Customers[0].Limits.Nice = -5 },
+		"memory: 1 bytes":                                func(c *Config) { c.Customers[0].Limits.Memory = 1 },
+		"open_files: 3":                                  func(c *Config) { c.Customers[0].Limits.OpenFiles = 3 },
+		"log_bytes: 9":                                   func(c *Config) { c.Customers[0].Limits.LogBytes = 9 },
+		"connections: -1":                                func(c *Config) { c.Customers[0].Limits.Connections = -1 },
 	} {
 		c := sample()
 		spoil(&c)
@@ -78,7 +90,7 @@ func TestEdit(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			err := Edit(dir, func(c *Config) error {
-				c.Customers = append(c.Customers, Customer{Name: fmt.Sprint("c", i)})
+				c.Customers = append(c.Customers, Customer{Name: fmt.Sprint("c", i), Identity: identity(fmt.Sprint("c", i))})
 				return nil
 			})
 			if err != nil {

@@ -11,10 +11,10 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ostraka/ostraka/crypto/secret"
-	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/door"
 )
 
@@ -49,9 +49,9 @@ type Supervisor struct {
 	routes   map[string]*roomed // by what stands before the first point of a server name, and the door; and by host name
 }
 
-// roomed is a way to one of a customer's two addresses.
+// roomed is a way to one of the two ports of a customer's process.
 type roomed struct {
-	addr string
+	addr atomic.Pointer[string] // nil: no process runs
 	room *door.Room
 }
 
@@ -231,26 +231,17 @@ func (s *Supervisor) Restart(name string) error {
 	return nil
 }
 
-// routing finds each customer's door names and addresses. One whose folder cannot be read has none, and the others have theirs.
+// routing finds each customer's door names, by provider.json alone: what stands in a customer's folder is its process's to write, and could keep the supervisor, or claim another's name.
 func (s *Supervisor) routing(c Config) {
 	clear(s.routes)
 	for _, x := range c.Customers {
 		ch := s.children[x.Name]
-		if x.Retired {
+		key, err := x.key()
+		if x.Retired || err != nil { // Check refuses such
 			continue
 		}
-		dir := Folder(s.dir, x.Name)
-		settings, err := node.ReadSettings(dir)
-		if err == nil {
-			ch.link.addr, ch.people.addr = settings.Link, settings.People
-		}
-		identity, ierr := node.ReadIdentity(dir)
-		if err := errors.Join(err, ierr); err != nil {
-			s.cfg.Log.Error("a customer has no way through the doors", "customer", x.Name, "error", err)
-			continue
-		}
-		s.routes[door.Name(identity, door.Link)] = ch.link
-		s.routes[door.Name(identity, door.People)] = ch.people
+		s.routes[door.Name(key, door.Link)] = ch.link
+		s.routes[door.Name(key, door.People)] = ch.people
 		for _, h := range x.Hosts {
 			s.routes[h] = ch.people
 		}
@@ -269,7 +260,11 @@ func (s *Supervisor) route(which string) func(door.Call) (door.Target, error) {
 		if !ok {
 			return door.Target{}, door.ErrUnknown
 		}
-		return door.Target{Addr: to.addr, Room: to.room}, nil
+		addr := to.addr.Load()
+		if addr == nil {
+			return door.Target{}, door.ErrAway
+		}
+		return door.Target{Addr: *addr, Room: to.room}, nil
 	}
 }
 
