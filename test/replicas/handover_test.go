@@ -47,6 +47,7 @@ func handOver(ctx context.Context, t *testing.T, p *people, all []*replica, own 
 			t.Errorf("after a hand-over the last tenure is not said to have been given up: %v, %v", x.GetTenures(), err)
 		}
 		own = all[slices.IndexFunc(all, func(r *replica) bool { return r != own })]
+		cameByResignation(ctx, t, own)
 	}
 	time.Sleep(500 * time.Millisecond)
 	close(stop)
@@ -61,6 +62,18 @@ func handOver(ctx context.Context, t *testing.T, p *people, all []*replica, own 
 				t.Errorf("%s: a session failed: %s: %s", o.Name, s.Title, s.Error)
 			}
 		}
+	}
+}
+
+// cameByResignation wants that the owner was given the node: else it waited for the lease of the one before to run out, however long that is.
+func cameByResignation(ctx context.Context, t *testing.T, own *replica) {
+	t.Helper()
+	x, err := own.show(ctx)
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case len(x.Tenures) == 0 || x.Tenures[0].Before != "resigned":
+		t.Errorf("the last changes of owner: %v; want one that resigned", x.Tenures[:min(2, len(x.Tenures))])
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -109,9 +110,16 @@ func TestReplicas(t *testing.T) {
 	}
 	sign("after the hand-over")
 
-	next.kill()
-	sign("after the owner was killed")
+	next.end(syscall.SIGTERM)
+	heir, _, err := owner(ctx, all)
+	if err != nil || heir == next {
+		t.Fatalf("%s was stopped, and %v owns the node: %v", next.name, heir, err)
+	}
+	cameByResignation(ctx, t, heir)
 	next.start(t)
+	heir.kill()
+	sign("after the owner was killed")
+	heir.start(t)
 	m.all[0].kill()
 	sign("with two members of three")
 	m.all[0].start(t)
