@@ -19,6 +19,19 @@ import (
 // newStoreName is a store that is being filled. It is in nobody's settings: what is left of one is made anew.
 const newStoreName = storeName + ".filling"
 
+// ErrOthersStore says that the cluster has a store of this name already.
+var ErrOthersStore = errors.New("the cluster has a store of this name, which is another node's")
+
+// StoreName is what a node's store is called in a cluster, unless its operator says otherwise. Several nodes of one operator's name meet in a
+// provider's cluster, so the beginning of the identity is in it.
+func StoreName(dir string, s Settings) (string, error) {
+	id, err := ReadIdentity(dir)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%.40s-%x", s.Operator, id[:4]), nil
+}
+
 // A Migration is how far it has come. Stages are "copy" and "compare".
 type Migration struct {
 	Stage   string
@@ -68,6 +81,9 @@ func toCluster(ctx context.Context, dir string, next Settings, progress func(Mig
 	}
 	defer func() { err = errors.Join(err, release()) }()
 	into, err := acquireNow(ctx, dir, next)
+	if errors.Is(err, store.ErrLocked) { // this node's store is here: whoever runs over one there is another
+		return 0, fmt.Errorf("%w: %w", ErrOthersStore, err)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -237,7 +253,7 @@ func (o *opened) begin(ctx context.Context, mark *etcd.Mark) error {
 		return err
 	}
 	if !again && (was != nil || len(page) > 0) {
-		return errors.New("the store in the cluster is not empty: choose another name for the node's store")
+		return fmt.Errorf("%w and is not empty, or was this node's before: give another --name", ErrOthersStore)
 	}
 	if err := o.tenure.Mark(ctx, mark); err != nil {
 		return err

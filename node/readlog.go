@@ -11,6 +11,7 @@ import (
 	"github.com/ostraka/ostraka/evidence/tlog"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/pulse"
+	"github.com/ostraka/ostraka/node/store/bolt"
 	"github.com/ostraka/ostraka/node/witness"
 )
 
@@ -25,6 +26,9 @@ func Stopped(dir string) bool {
 	}
 	return err != nil
 }
+
+// Ended says whether no process uses the folder any more: a node that stops closes its socket first, and its store last.
+func Ended(dir string) bool { return Stopped(dir) && !bolt.InUse(filepath.Join(dir, storeName)) }
 
 // A LogReport is what ReadLog found.
 type LogReport struct {

@@ -67,10 +67,10 @@ func (s Settings) checkStore() error {
 		return fmt.Errorf("settings: %w", err)
 	}
 	me := s.me()
-	for name, addr := range map[string]string{"link": me.Link, "people": me.People} {
-		host, _, err := net.SplitHostPort(addr)
+	for _, at := range []struct{ name, addr string }{{"link", me.Link}, {"people", me.People}} {
+		host, _, err := net.SplitHostPort(at.addr)
 		if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
-			return fmt.Errorf("settings: store: %s: %q leads no other replica here: give host:port", name, addr)
+			return fmt.Errorf("settings: store: %s: %q leads no other replica here: give the host:port at which others reach it, --reach-%[1]s (in node.json: store, etcd, %[1]s)", at.name, at.addr)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,14 +28,17 @@ func (a *app) migrateStoreCommand() *cobra.Command {
 			"node.json. The old store stays, marked so that no node runs over it: two stores of one node in use would be a clone. Stop the node\n" +
 			"first, all its replicas included. If it is interrupted, run it again.",
 		Example: "  ostraka node migrate-store --to etcd --endpoints https://store-a.example:2379,https://store-b.example:2379,https://store-c.example:2379 \\\n" +
+			"    --replica acme-1 --reach-link acme-1.example:7700 --reach-people acme-1.example:7701 \\\n" +
 			"    --ca certs/ca.crt --cert certs/replica-acme-1.crt --key certs/replica-acme-1.key\n  ostraka node migrate-store --to bolt",
 		RunE: func(c *cobra.Command, _ []string) error { return a.migrateStore(c, to, e) },
 	}
 	f := c.Flags()
 	f.StringVar(&to, "to", "", "etcd, or bolt for the data folder (required)")
 	f.StringSliceVar(&e.Endpoints, "endpoints", nil, "URLs at which the members of the cluster answer (with --to etcd)")
-	f.StringVar(&e.Name, "name", "", "the node's store in the cluster (default: the operator's name)")
+	f.StringVar(&e.Name, "name", "", "the node's store in the cluster (default: the operator's name and the beginning of the node's identity)")
 	f.StringVar(&e.Replica, "replica", "", "this replica's name (default: the machine's)")
+	f.StringVar(&e.Link, "reach-link", "", "host:port at which the other replicas reach its link (default: where it listens)")
+	f.StringVar(&e.People, "reach-people", "", "host:port at which the other replicas reach its people's interface (default: where it listens)")
 	f.StringVar(&e.CA, "ca", "", "certificate of the members' authority, in PEM")
 	f.StringVar(&e.Cert, "cert", "", "this replica's certificate")
 	f.StringVar(&e.Key, "key", "", "its private key")
@@ -55,7 +59,9 @@ func (a *app) migrateStore(c *cobra.Command, to string, e node.EtcdSettings) err
 			return usage("give --endpoints: the URLs of the cluster's members")
 		}
 		if e.Name == "" {
-			e.Name = s.Operator
+			if e.Name, err = node.StoreName(a.dir, s); err != nil {
+				return err
+			}
 		}
 		for _, file := range []*string{&e.CA, &e.Cert, &e.Key} { // people name files from where they are, settings from the data folder
 			if *file != "" {
@@ -69,8 +75,14 @@ func (a *app) migrateStore(c *cobra.Command, to string, e node.EtcdSettings) err
 		return usage("--to: %q is not etcd or bolt", to)
 	}
 	n, err := node.MigrateStore(c.Context(), a.dir, next, a.migrating)
+	if errors.Is(err, node.ErrOthersStore) {
+		return fail(codeError, err, "give --name: this node's store needs a name of its own in the cluster. If that replica is this node's own, stop it first")
+	}
 	if errors.Is(err, store.ErrLocked) {
 		return fail(codeError, err, "stop the node and all its replicas first: `ostraka node stop --dir "+a.dir+"`")
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fail(codeNotReady, fmt.Errorf("move the store: %w", err), "check --endpoints and the certificates, and that more than half of the members run: `ostraka-store status`")
 	}
 	if err != nil {
 		return fmt.Errorf("move the store: %w", err)

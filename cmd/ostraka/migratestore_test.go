@@ -46,6 +46,7 @@ func TestMigrateStoreRefuses(t *testing.T) {
 		{[]string{"--to", "etcd", "--endpoints", "https://store.example:2379"}, codeError, "want a file"},
 		{[]string{"--to", "etcd", "--endpoints", "http://store.example:2379"}, codeError, "plain http"},
 		{[]string{"--to", "etcd", "--endpoints", "http://127.0.0.1:1", "--ttl", "soon"}, codeError, "ttl"},
+		{[]string{"--to", "etcd", "--endpoints", "http://127.0.0.1:1", "--reach-link", "0.0.0.0:7700"}, codeError, `link: "0.0.0.0:7700" leads no other replica here: give the host:port at which others reach it, --reach-link`},
 		{[]string{"--to", "bolt"}, codeError, "in the data folder already"},
 	} {
 		code, _, errs := try(append([]string{"node", "migrate-store", "--dir", dir}, c.args...)...)

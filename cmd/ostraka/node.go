@@ -306,18 +306,33 @@ func (a *app) socketError(err error, none string) error {
 
 func (a *app) nodeStopCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "stop", Short: "Stop the running node gracefully", Args: none,
+		Use: "stop", Short: "Stop the running node gracefully, and wait until it has ended", Args: none,
 		RunE: func(c *cobra.Command, _ []string) error {
-			ctx, cancel := a.within(c.Context(), 30*time.Second)
+			ctx, cancel := a.within(c.Context(), time.Minute)
 			defer cancel()
 			if _, err := client.Operator(a.dir).Stop(ctx, connect.NewRequest(&v1.StopRequest{})); err != nil {
 				return a.operatorError(err)
 			}
+			if err := a.untilEnded(ctx); err != nil {
+				return err
+			}
 			return a.show(struct {
 				Stopped bool `json:"stopped"`
-			}{true}, func(w io.Writer) { fmt.Fprintln(w, "The node stops.") })
+			}{true}, func(w io.Writer) { fmt.Fprintln(w, "The node has stopped.") })
 		},
 	}
+}
+
+// untilEnded waits until the folder can be used by another program.
+func (a *app) untilEnded(ctx context.Context) error {
+	for !node.Ended(a.dir) {
+		select {
+		case <-ctx.Done():
+			return notReady("wait, and look at the node's own log; `--timeout` waits longer", "the node was told to stop, and has not ended yet")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 type statusDocument struct {

@@ -218,6 +218,16 @@ func takeLock(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// InUse says whether a process has the store in dir open.
+func InUse(dir string) bool {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK) // a lock that was taken here ends with the file
+}
+
 func writeFull(f *os.File, b []byte) error {
 	_, err := f.WriteAt(b, 0)
 	return err
