@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/node/replica"
 	"github.com/ostraka/ostraka/node/store/etcd"
 )
@@ -103,13 +106,13 @@ func replicate(ctx context.Context, dir string, u *unlocked, log *slog.Logger, o
 		return err
 	}
 	defer at.close()
-	r := &Replica{Quit: quit, cluster: cluster, Info: settings.me()}
+	r := &Replica{Quit: quit, cluster: cluster, Info: signPlace(u.identity, settings.me())}
 	d := newDoors(at, log)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer d.close()
 	defer quit()
-	wg.Go(func() { d.follow(cluster.Watch(ctx), r.Info.Name) })
+	wg.Go(func() { d.follow(cluster.Watch(ctx), r.Info.Name, u.own.Identity) })
 	failed := make(chan error, 1)
 	wg.Go(func() {
 		if err := cluster.Announce(ctx, r.Info); err != nil && ctx.Err() == nil {
@@ -190,12 +193,13 @@ func (r *Replica) yield(ctx context.Context) {
 // doors are a replica's ports, open as long as its process lives.
 type doors struct {
 	at                            *ports
+	log                           *slog.Logger
 	link, people, socket, metrics *replica.Door // metrics: nil if off
 	tasks                         sync.WaitGroup
 }
 
 func newDoors(at *ports, log *slog.Logger) *doors {
-	d := &doors{at: at, link: replica.NewDoor(at.link, log), people: replica.NewDoor(at.people, log), socket: replica.NewDoor(at.socket, log)}
+	d := &doors{at: at, log: log, link: replica.NewDoor(at.link, log), people: replica.NewDoor(at.people, log), socket: replica.NewDoor(at.socket, log)}
 	if at.metrics != nil {
 		d.metrics = replica.NewDoor(at.metrics, log)
 	}
@@ -222,9 +226,30 @@ func (d *doors) inside() *ports {
 	return p
 }
 
-// follow passes connections on to whoever owns the node. The operator's socket is passed to nobody: what it takes is this machine's alone.
-func (d *doors) follow(owners <-chan etcd.Ownership, self string) {
+// placeText is what the node's identity signs of where a replica is reached (spec/replicas 5.1).
+func placeText(i etcd.Info) []byte {
+	return transcript.New(transcript.ReplicaPlace).Bytes([]byte(i.Name)).Bytes([]byte(i.Link)).Bytes([]byte(i.People)).Tree()
+}
+
+// signPlace has the node's identity sign where this replica is reached.
+func signPlace(identity ed25519.PrivateKey, i etcd.Info) etcd.Info {
+	i.Proof = fmt.Sprintf("%x", ed25519.Sign(identity, placeText(i)))
+	return i
+}
+
+func placed(identity ed25519.PublicKey, i etcd.Info) bool {
+	proof, err := hex.DecodeString(i.Proof)
+	return err == nil && ed25519.Verify(identity, placeText(i), proof)
+}
+
+// follow passes connections on to whoever owns the node. The operator's socket is passed to nobody: what it takes is this machine's alone. Who writes
+// to the store, without the node's identity, could else reach whatever this machine reaches.
+func (d *doors) follow(owners <-chan etcd.Ownership, self string, identity ed25519.PublicKey) {
 	for o := range owners {
+		if o.Token != 0 && o.Name != self && !placed(identity, o.Info) {
+			d.log.Error("the store names an owner at addresses that this node's identity did not sign: nothing is passed on; who writes to the cluster?", "replica", o.Name, "link", o.Link, "people", o.People)
+			o.Token = 0
+		}
 		if o.Token == 0 || o.Name == self {
 			o.Info = etcd.Info{}
 		}

@@ -121,6 +121,7 @@ const (
 	EngineSeed
 	LinkFrame
 	DoorName
+	ReplicaPlace
 	StatementHash
 
 	StoreFrame
@@ -276,6 +277,7 @@ var labels = [...]string{
 	EngineSeed:        "ostraka/1/node/engine-seed",
 	LinkFrame:         "ostraka/1/node/link-frame",
 	DoorName:          "ostraka/1/node/door-name",
+	ReplicaPlace:      "ostraka/1/node/replica-place",
 	StatementHash:     "ostraka/1/node/statement",
 
 	StoreFrame:     "ostraka/1/store/frame",

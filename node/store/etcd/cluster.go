@@ -202,24 +202,28 @@ func (c *Cluster) tenures(ctx context.Context) ([]Change, int64, error) {
 // presence is how many TTLs a replica's row outlives it.
 const presence = 5
 
+// telling is how often a replica tells of itself.
+func (c *Cluster) telling() time.Duration { return c.o.TTL * presence / 3 }
+
 // ErrSameName says that another replica of this node goes by the same name.
 var ErrSameName = errors.New("another replica of this node has the same name: give each its own")
 
 // Announce keeps this replica's row, until ctx ends; then the row goes. The owner and those who wait do it alike. Its error is ctx's, or
-// ErrSameName.
+// ErrSameName at the beginning: later whoever writes to the cluster could end a replica by it.
 func (c *Cluster) Announce(ctx context.Context, me Info) error {
 	if err := me.form(); err != nil {
 		return err
 	}
 	p := &announcer{c: c, me: me, key: c.key(tagReplica, me.Name)}
 	defer p.leave()
+	if err := p.alone(ctx); err != nil {
+		return err
+	}
 	for {
-		if err := p.tell(ctx); errors.Is(err, ErrSameName) {
-			return err
-		} else if err != nil && ctx.Err() == nil {
+		if err := p.tell(ctx); err != nil && ctx.Err() == nil {
 			c.o.Log.Warn("the cluster does not take this replica's presence", "error", err)
 		}
-		c.pause(ctx, c.o.TTL*presence/3)
+		c.pause(ctx, c.telling())
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -234,7 +238,26 @@ type announcer struct {
 	row            int64 // revision of the row as we last wrote it
 }
 
-// tell renews the row. Only the first time it may replace another's, which a process before this one may have left.
+// alone waits, where the row is there already, until it is seen to be what a process before this one left: nobody renews it. One that is
+// renewed is that of another process, such as one over a copy of the folder.
+func (p *announcer) alone(ctx context.Context) error {
+	var first int64
+	for began := time.Now(); ctx.Err() == nil && time.Since(began) < 2*p.c.telling(); p.c.pause(ctx, p.c.telling()/4) {
+		there, _, err := p.c.one(ctx, p.key)
+		switch {
+		case err != nil: // the cluster may answer later
+		case there == nil:
+			return nil
+		case first == 0:
+			first = there.ModRevision
+		case first != there.ModRevision:
+			return ErrSameName
+		}
+	}
+	return ctx.Err()
+}
+
+// tell renews the row.
 func (p *announcer) tell(ctx context.Context) error {
 	c := p.c
 	if p.lease != 0 {
@@ -255,7 +278,7 @@ func (p *announcer) tell(ctx context.Context) error {
 	}
 	if p.row != 0 && (there == nil || there.ModRevision != p.row) {
 		if there != nil && there.Lease != p.lease {
-			return ErrSameName
+			c.o.Log.Error("somebody else writes this replica's row: another process has its name, or whoever has a certificate of the cluster", "replica", p.me.Name)
 		}
 	}
 	value, err := json.Marshal(Replica{Info: p.me, Seen: revision, SeenAt: time.Now().UTC()})

@@ -25,13 +25,14 @@ const (
 	maxRow     = 64 << 10
 )
 
-// Info is what a replica says of itself. None of it is secret, and nothing is decided by it.
+// Info is what a replica says of itself. None of it is secret, and nothing is decided by it but where connections are passed on, by Proof alone.
 type Info struct {
 	Name    string    `json:"name"`             // of the replica
 	Link    string    `json:"link,omitempty"`   // host:port at which it answers other nodes while it is the owner
 	People  string    `json:"people,omitempty"` // host:port at which it answers people while it is the owner
 	Version string    `json:"version,omitempty"`
-	Since   time.Time `json:"since"` // when its process began
+	Since   time.Time `json:"since"`           // when its process began
+	Proof   string    `json:"proof,omitempty"` // the node's signature of name and addresses (spec/replicas 5.1), in hex
 }
 
 // maxSaid bounds what a replica says of its addresses and its version, bytes.

@@ -100,8 +100,19 @@ func TestReplicas(t *testing.T) {
 	case <-time.After(15 * time.Second):
 		t.Error("two replicas of one name are not refused")
 	}
+	// Whoever writes to the cluster ends no replica by it, and is no longer believed than until it tells of itself.
+	if _, err := raw(t).Put(ctx, "ostraka/"+a.name+"/replica/one", `{"name":"one","link":"evil:1"}`); err != nil {
+		t.Fatal(err)
+	}
+	for began := time.Now(); replicas(t, a.c)[0].Link != "a:1"; time.Sleep(20 * time.Millisecond) {
+		if time.Since(began) > 10*time.Second {
+			t.Fatalf("the replica's row is %+v", replicas(t, a.c)[0])
+		}
+	}
 	gone()
-	<-told
+	if err := <-told; !errors.Is(err, context.Canceled) {
+		t.Errorf("a replica whose row was written over: %v", err)
+	}
 	if left := replicas(t, a.c); len(left) != 0 {
 		t.Errorf("a replica that left is still there: %+v", left)
 	}
