@@ -135,8 +135,25 @@ func (a *app) nodeRekey(ctx context.Context, x rekeying) error {
 	return a.show(d, func(w io.Writer) {
 		fmt.Fprintf(w, "Opened by slot %s. %s opens by any one of these now:\n\n", opened, a.dir)
 		d.print(w)
+		if classical(c) {
+			fmt.Fprintln(w, "\nNote: a recipient of the new slot is not post-quantum: who copies key.json today may open it one day. `age-keygen -pq` makes one that is.")
+		}
 		fmt.Fprintf(w, "\nThe node may run on: it reads this at its next start.\nNext: destroy old copies of %s, in backups too: they still open as they did%s.\n", "key.json", oldSecrets(x, c))
 	})
+}
+
+// classical says whether a quantum computer could open what is put: by a recipient of age's first form, or an SSH key.
+func classical(c seal.Change) bool {
+	for _, s := range c.Put {
+		for _, p := range s.Providers {
+			for _, r := range strings.Split(p.Params["recipients"], ",") {
+				if p.Kind == keys.Age && (strings.HasPrefix(r, "ssh-") || strings.HasPrefix(r, "age1") && len(r) == 62) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // oldSecrets says what does not end with a rekey.
@@ -155,7 +172,7 @@ func (a *app) ringOfNew(x rekeying) *keys.Ring {
 			*to = from
 		}
 	}
-	n.hsm, n.pass, n.fresh = x.given.hsm, x.new.pass, true
+	n.hsm, n.pass, n.fresh, n.prefix = x.given.hsm, x.new.pass, true, "new-"
 	r := a.ring(n, true)
 	r.Make = x.makes
 	return r

@@ -37,6 +37,7 @@ type secrets struct {
 	tpmPin                                   string                  // a file
 	hsm                                      string                  // the program ostraka-hsm
 	by                                       string                  // the one slot that is tried
+	prefix                                   string                  // of their flags: "new-" of what a rekey puts
 	fresh                                    bool                    // the passphrase takes another one's place: no variable names it
 	handed                                   map[string]secret.Bytes // what a supervisor gave, in place of files; nil: none does
 }
@@ -99,15 +100,15 @@ func (a *app) ring(s secrets, made bool, cost ...passphrase.Option) *keys.Ring {
 			}
 			return a.asked(n, fileOf(s.pass, passphraseVariable), "--passphrase-file", made)
 		case keys.IdentityWords:
-			return a.asked(n, s.identityPass, "--age-passphrase-file", false)
+			return a.asked(n, s.identityPass, "--"+s.prefix+"age-passphrase-file", false)
 		case keys.PIN:
-			return a.asked(n, fileOf(s.pin, pinVariable), "--pin-file", false)
+			return a.asked(n, fileOf(s.pin, pinVariable), "--"+s.prefix+"pin-file", false)
 		case keys.TPMPin:
-			return a.asked(n, s.tpmPin, "--tpm-pin-file", false)
+			return a.asked(n, s.tpmPin, "--"+s.prefix+"tpm-pin-file", false)
 		case keys.Identity:
-			return secretOfFile(n, fileOf(s.identity, identityVariable), "--age-identity", identityVariable)
+			return secretOfFile(n, fileOf(s.identity, identityVariable), "--"+s.prefix+"age-identity", identityVariable)
 		case keys.Token:
-			b, err := secretOfFile(n, fileOf(s.token, tokenVariable), "--token-file", tokenVariable)
+			b, err := secretOfFile(n, fileOf(s.token, tokenVariable), "--"+s.prefix+"token-file", tokenVariable)
 			return trimmedLine(b), err
 		}
 		return secret.Bytes{}, fmt.Errorf("%w: this command asks for no %s", seal.ErrNoSecret, n.Secret)
@@ -150,7 +151,7 @@ func orVariable(flag string) string {
 	switch flag {
 	case "--passphrase-file":
 		return ", or set $" + passphraseVariable
-	case "--pin-file":
+	case "--pin-file", "--new-pin-file":
 		return ", or set $" + pinVariable
 	}
 	return ""
@@ -179,19 +180,25 @@ func sealNext(err error) string {
 	case is(passphrase.ErrPassphrase):
 		return "check the passphrase file, or type it again: nothing was changed"
 	case is(age.ErrIdentity):
-		return "give the private key of one of the recipients that `ostraka node slots` shows: --age-identity FILE"
+		return "give the private key of one of the recipients that `ostraka node slots` shows: --age-identity FILE; of a new slot, of one in its file of recipients: --new-age-identity FILE"
 	case is(age.ErrPassphrase):
 		return "type the passphrase of the age identity file again, or check --age-passphrase-file"
 	case is(token(pkcs11.WrongPIN)):
-		return "look at how many tries the token has left, with its maker's tool; then check --pin-file"
+		return "look at how many tries the token has left, with its maker's tool; then check --pin-file (of a new slot: --new-pin-file)"
 	case is(token(pkcs11.NoToken), token(pkcs11.Removed)):
 		return "put the token in, and start again"
 	case is(token(pkcs11.NoKey)):
 		return "check the key's label; a new key is made with --make-key, and opens nothing that an older one wrapped"
 	case is(sealtpm.ErrPIN), errors.As(err, new(*tpm.LockedError)):
 		return "check --tpm-pin-file before the next try; another slot of the key file opens the node meanwhile (--by SLOT)"
+	case is(tpm.ErrMissing, tpm.ErrPermission, tpm.ErrHierarchy, tpm.ErrBank), errors.As(err, new(*tpm.Error)):
+		return "put the TPM in order as it says, or open by another slot of the key file: --by SLOT (`ostraka node slots` lists them)"
+	case is(sealtpm.ErrNeedsPIN):
+		return "give --tpm-pin-file FILE"
+	case errors.As(err, new(*sealtpm.ChangedError)):
+		return "if you updated what changed: open by another slot (--by SLOT), then `ostraka node rekey --seal tpm`; if you did not, find out who did, and type no passphrase here"
 	case is(transit.ErrLocked):
-		return "have the vault unsealed, and start again"
+		return "have the transit server unsealed, and start again"
 	case is(transit.ErrDenied):
 		return "put a token that may encrypt and decrypt with this key into the file of --token-file"
 	case is(transit.ErrUnreachable):

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/ostraka/ostraka/crypto/secret"
@@ -267,6 +268,7 @@ func unwrapFile(ctx context.Context, path string, label Label, open Opener, rand
 		return dek, "", k, err
 	}
 	var said []error
+	passed := ErrPassed
 	for i, s := range k.slots {
 		dek, err := k.unwrap(ctx, i, label, open, rand)
 		if err == nil {
@@ -276,7 +278,9 @@ func unwrapFile(ctx context.Context, path string, label Label, open Opener, rand
 			}
 			return dek, s.Name, k, nil
 		}
-		if !errors.Is(err, ErrPassed) {
+		if errors.Is(err, ErrPassed) {
+			passed = err
+		} else {
 			said = append(said, fmt.Errorf("slot %s (%s): %w", s.Name, s.Kinds(), err))
 		}
 		if ctx.Err() != nil {
@@ -285,11 +289,20 @@ func unwrapFile(ctx context.Context, path string, label Label, open Opener, rand
 	}
 	switch len(said) {
 	case 0:
-		return dek, "", k, fmt.Errorf("it has no such slot: %w", ErrPassed)
+		return dek, "", k, fmt.Errorf("it has no such slot, it has %s: %w", k.names(), passed)
 	case 1:
 		return dek, "", k, said[0]
 	}
 	return dek, "", k, &NoSlotError{said}
+}
+
+// names are those of the slots.
+func (k keyFile) names() string {
+	names := make([]string, len(k.slots))
+	for i, s := range k.slots {
+		names[i] = s.Name
+	}
+	return strings.Join(names, ", ")
 }
 
 // A NoSlotError says why no slot opened.

@@ -47,7 +47,7 @@ type Opener func(ctx context.Context, slot string, p Provider) (KEK, error)
 var ErrNoSecret = errors.New("its secret was not given")
 
 // ErrPassed means that a slot is not to be tried: nothing is said of it.
-var ErrPassed = errors.New("this slot is not to be tried")
+var ErrPassed = errors.New("no slot is to be tried")
 
 var named = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
@@ -162,8 +162,11 @@ func (s Slot) kek(ctx context.Context, open Opener, rand io.Reader) (KEK, error)
 	keks := make([]KEK, len(s.Providers))
 	for i, p := range s.Providers {
 		k, err := open(ctx, s.Name, p)
+		if err != nil && len(s.Providers) > 1 { // else whoever asked names it
+			err = fmt.Errorf("%s: %w", p.Kind, err)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p.Kind, err)
+			return nil, err
 		}
 		keks[i] = k
 	}

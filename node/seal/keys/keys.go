@@ -68,7 +68,7 @@ type Ring struct {
 // Open is the ring's seal.Opener.
 func (r *Ring) Open(ctx context.Context, slot string, p seal.Provider) (seal.KEK, error) {
 	if r.Only != "" && slot != r.Only {
-		return nil, seal.ErrPassed
+		return nil, fmt.Errorf("%w but slot %s", seal.ErrPassed, r.Only)
 	}
 	if err := Check(p); err != nil {
 		return nil, err

@@ -50,7 +50,7 @@ const (
 // What a server says, told apart.
 var (
 	ErrUnreachable = errors.New("the vault cannot be reached")
-	ErrLocked      = errors.New("the vault is sealed: its own operators must unseal it first")
+	ErrLocked      = errors.New("the transit server is sealed: its own operators must unseal it first")
 	ErrDenied      = errors.New("the vault denies it: the token is wrong or has run out, or its policy does not allow it")
 	ErrNoKey       = errors.New("the vault has no such key, or no transit engine at this mount")
 	ErrVersion     = errors.New("the vault does not decrypt with this version of its key any more")
