@@ -35,6 +35,7 @@ func strict(c *cobra.Command) {
 	}
 	if c.HasSubCommands() && c.RunE == nil {
 		c.Args = cobra.ArbitraryArgs
+		c.FParseErrWhitelist.UnknownFlags = true // the command that is missing has them: say that
 		c.RunE = func(c *cobra.Command, args []string) error {
 			var names []string
 			for _, sub := range c.Commands() {

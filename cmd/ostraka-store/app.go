@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -27,7 +28,15 @@ const (
 	codeNotReady = cli.IsNotReady
 )
 
-var usage, refused, fail, exactly = cli.Usage, cli.Refused, cli.Fail, cli.Exactly
+var usage, refused, notReady, fail, exactly = cli.Usage, cli.Refused, cli.NotReady, cli.Fail, cli.Exactly
+
+// Variables that say where the members are, for who types more than one command.
+const (
+	endpointsVariable = "OSTRAKA_STORE_ENDPOINTS"
+	caVariable        = "OSTRAKA_STORE_CA"
+	certVariable      = "OSTRAKA_STORE_CERT"
+	keyVariable       = "OSTRAKA_STORE_KEY" // names a file, as the others do
+)
 
 // app is one run of the program.
 type app struct {
@@ -87,10 +96,14 @@ func (a *app) show(document any, words func(io.Writer)) error {
 // clusterFlags are those of the commands that talk to running members.
 func (a *app) clusterFlags(c *cobra.Command) *cobra.Command {
 	f := c.Flags()
-	f.StringSliceVar(&a.cluster.Endpoints, "endpoints", nil, "URLs at which the members answer, as https://a.example:2379,https://b.example:2379 (required)")
-	f.StringVar(&a.cluster.CA, "ca", "", "certificate of the authority, in PEM (required with https)")
-	f.StringVar(&a.cluster.Cert, "cert", "", "own certificate, of a replica or a member (required with https)")
-	f.StringVar(&a.cluster.Key, "key", "", "its private key (required with https)")
+	var endpoints []string
+	if set := os.Getenv(endpointsVariable); set != "" {
+		endpoints = strings.Split(set, ",")
+	}
+	f.StringSliceVar(&a.cluster.Endpoints, "endpoints", endpoints, "URLs at which the members answer, as https://a.example:2379,https://b.example:2379 (required; default: $"+endpointsVariable+")")
+	f.StringVar(&a.cluster.CA, "ca", os.Getenv(caVariable), "certificate of the authority, in PEM (required with https; default: $"+caVariable+")")
+	f.StringVar(&a.cluster.Cert, "cert", os.Getenv(certVariable), "own certificate, of a replica or a member (required with https; default: $"+certVariable+")")
+	f.StringVar(&a.cluster.Key, "key", os.Getenv(keyVariable), "its private key (required with https; default: $"+keyVariable+")")
 	return c
 }
 

@@ -43,25 +43,36 @@ type certsDocument struct {
 
 func (a *app) certsCommand() *cobra.Command {
 	var dir string
-	var members, replicas []string
+	var members, replicas, revoke []string
 	c := &cobra.Command{
 		Use: "certs", Short: "Make the certificates of members and replicas", Args: exactly(),
 		Long: "Makes an authority of its own (ca.crt, ca.key) unless the folder holds one, and with it a certificate and a key for each member and replica\n" +
 			"named. Run it again with other names when one is added; what is there is not touched. Keep ca.key off the machines that run: whoever has\n" +
-			"it can make a replica's certificate, and with that read and write the store.",
-		Example: "  ostraka-store certs --dir certs --members a=store-a.example,b=store-b.example,c=store-c.example --replicas acme-1,acme-2",
-		RunE:    func(*cobra.Command, []string) error { return a.certs(dir, members, replicas) },
+			"it can make a replica's certificate, and with that read and write the store.\n\n" +
+			"--revoke takes certificates back: it adds them to revoked.crl, which every member is given (`run --revoked`).",
+		Example: "  ostraka-store certs --dir certs --members a=store-a.example,b=store-b.example,c=store-c.example --replicas acme-1,acme-2\n" +
+			"  ostraka-store certs --dir certs --revoke replica-acme-2",
+		RunE: func(*cobra.Command, []string) error {
+			if len(revoke) > 0 {
+				if len(members)+len(replicas) > 0 {
+					return usage("give --revoke alone")
+				}
+				return a.revoke(dir, revoke)
+			}
+			return a.certs(dir, members, replicas)
+		},
 	}
 	f := c.Flags()
 	f.StringVar(&dir, "dir", "certs", "folder for the files")
 	f.StringSliceVar(&members, "members", nil, "members as name=host, where host is a name or an address at which the others and the replicas reach it; name=host+host for several")
 	f.StringSliceVar(&replicas, "replicas", nil, "names of replicas")
+	f.StringSliceVar(&revoke, "revoke", nil, "certificates to take back, by their files' names: replica-acme-2")
 	return c
 }
 
 func (a *app) certs(dir string, members, replicas []string) error {
 	if len(members)+len(replicas) == 0 {
-		return usage("give --members, --replicas or both")
+		return usage("give --members, --replicas or both, or --revoke")
 	}
 	now := time.Now()
 	leaves, err := leavesOf(members, replicas)
@@ -151,7 +162,7 @@ func authority(dir string, now time.Time) (*x509.Certificate, *ecdsa.PrivateKey,
 	}
 	t := &x509.Certificate{
 		Subject:  pkix.Name{CommonName: "ostraka-store authority"},
-		KeyUsage: x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(caLife),
 	}
 	if t.SerialNumber, err = serial(); err != nil {

@@ -38,6 +38,7 @@ type member struct {
 	client, peer, advertise    string
 	health                     string
 	ca, cert, key, peerName    string
+	revoked                    string // file
 	heartbeat, election, since time.Duration
 	quota                      int64
 	level                      string
@@ -57,7 +58,8 @@ func (a *app) runCommand() *cobra.Command {
 		Long: "The first start of a cluster wants all its members: each is given the same --cluster. A member that comes later is first added with\n" +
 			"`ostraka-store member add`, then started with --join. Every write is on the disks of more than half of the members before it counts.",
 		Example: "  ostraka-store run --dir /var/lib/ostraka-store --name a --cluster a=https://store-a.example:2380,b=https://store-b.example:2380,c=https://store-c.example:2380 \\\n" +
-			"    --listen-client https://store-a.example:2379 --listen-peer https://store-a.example:2380 --ca ca.crt --cert member-a.crt --key member-a.key",
+			"    --listen-peer https://0.0.0.0:2380 --listen-client https://0.0.0.0:2379 --advertise-client https://store-a.example:2379 \\\n" +
+			"    --ca ca.crt --cert member-a.crt --key member-a.key",
 		RunE: func(c *cobra.Command, _ []string) error {
 			conf, err := m.config()
 			if err != nil {
@@ -69,15 +71,16 @@ func (a *app) runCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&m.dir, "dir", "", "folder for the member's data (required)")
 	f.StringVar(&m.name, "name", "", "the member's name in --cluster (required)")
-	f.StringVar(&m.cluster, "cluster", "", "all members, as name=https://host:port of their --listen-peer, with commas between them (required)")
+	f.StringVar(&m.cluster, "cluster", "", "all members, as name=https://host:port at which the others reach them, with commas between them (required)")
 	f.BoolFunc("join", "the member was added to a cluster that runs", func(string) error { m.join = "existing"; return nil })
-	f.StringVar(&m.client, "listen-client", "", "URL to listen on for replicas (required)")
-	f.StringVar(&m.advertise, "advertise-client", "", "URL at which replicas reach it (default: that of --listen-client)")
-	f.StringVar(&m.peer, "listen-peer", "", "URL to listen on for other members (required)")
+	f.StringVar(&m.client, "listen-client", "", "URL to listen on for replicas, with an IP address: https://0.0.0.0:2379 (required)")
+	f.StringVar(&m.advertise, "advertise-client", "", "URL at which replicas reach it, as https://store-a.example:2379 (default: that of --listen-client)")
+	f.StringVar(&m.peer, "listen-peer", "", "URL to listen on for other members, with an IP address: https://0.0.0.0:2380 (required)")
 	f.StringVar(&m.health, "health", "http://127.0.0.1:0", "loopback URL of /health and /metrics; port 0: one that the system picks, for nobody")
 	f.StringVar(&m.ca, "ca", "", "certificate of the authority, in PEM (required with https)")
 	f.StringVar(&m.cert, "cert", "", "the member's certificate (required with https)")
 	f.StringVar(&m.key, "key", "", "its private key, mode 0600 (required with https)")
+	f.StringVar(&m.revoked, "revoked", "", "list of certificates that were taken back (`ostraka-store certs --revoke` makes it); read anew for each connection")
 	f.StringVar(&m.peerName, "peer-cn", memberName, "common name that other members' certificates must have")
 	f.DurationVar(&m.heartbeat, "heartbeat", 100*time.Millisecond, "how often the leader is heard of: about the longest round trip between members")
 	f.DurationVar(&m.election, "election", time.Second, "after how long without it a new one is chosen: ten heartbeats or more")
@@ -99,7 +102,7 @@ func (m member) config() (*embed.Config, error) {
 		c.ClusterState = embed.ClusterStateFlagExisting
 	}
 	var err error
-	if c.ListenClientUrls, err = m.listen("listen-client", m.client); err != nil {
+	if c.ListenClientUrls, err = m.bind("listen-client", m.client, "--advertise-client"); err != nil {
 		return nil, err
 	}
 	// With a port of its own for HTTP, etcd serves replicas through gRPC's own transport, not through net/http's: a third faster here.
@@ -111,11 +114,14 @@ func (m member) config() (*embed.Config, error) {
 		return nil, usage("--health: %q is not http on this machine's loopback", m.health)
 	}
 	c.ListenClientHttpUrls = []url.URL{health}
-	if c.ListenPeerUrls, err = m.listen("listen-peer", m.peer); err != nil {
+	if c.ListenPeerUrls, err = m.bind("listen-peer", m.peer, "--cluster"); err != nil {
 		return nil, err
 	}
 	if c.AdvertiseClientUrls, err = m.listen("advertise-client", m.advertised()); err != nil {
 		return nil, err
+	}
+	if ip := net.ParseIP(c.AdvertiseClientUrls[0].Hostname()); ip != nil && ip.IsUnspecified() {
+		return nil, usage("give --advertise-client: nobody reaches the member at %s", m.advertised())
 	}
 	own, err := m.own()
 	if err != nil {
@@ -125,7 +131,7 @@ func (m member) config() (*embed.Config, error) {
 		return nil, err
 	}
 	if m.ca != "" {
-		c.ClientTLSInfo = transport.TLSInfo{CertFile: m.cert, KeyFile: m.key, TrustedCAFile: m.ca, ClientCertAuth: true}
+		c.ClientTLSInfo = transport.TLSInfo{CertFile: m.cert, KeyFile: m.key, TrustedCAFile: m.ca, ClientCertAuth: true, CRLFile: m.revoked}
 		c.PeerTLSInfo = c.ClientTLSInfo
 		c.PeerTLSInfo.AllowedCNs = []string{m.peerName}
 		c.PeerTLSInfo.SkipClientSANVerify = true // who has the authority's certificate with that name is a member, from whatever address it dials
@@ -143,7 +149,11 @@ func (m member) config() (*embed.Config, error) {
 		}
 	}
 	c.EnableGRPCGateway = false
-	c.LogLevel, c.LogFormat, c.LogOutputs = m.level, "console", []string{"stderr"}
+	lg, err := logger(os.Stderr, m.level)
+	if err != nil {
+		return nil, usage("--log-level: %w", err)
+	}
+	c.LogLevel, c.ZapLoggerBuilder = m.level, embed.NewZapLoggerBuilder(lg)
 	if err := c.Validate(); err != nil {
 		return nil, usage("%w", err)
 	}
@@ -193,6 +203,9 @@ func (m member) files() error {
 		return usage("give all of --ca, --cert and --key, or none of them")
 	}
 	if given == 0 {
+		if m.revoked != "" {
+			return usage("--revoked wants --ca, --cert and --key")
+		}
 		return nil
 	}
 	for _, flag := range slices.Sorted(maps.Keys(named)) {
@@ -202,6 +215,15 @@ func (m member) files() error {
 	}
 	if err := private(m.key); err != nil {
 		return fmt.Errorf("--key: %w", err)
+	}
+	if m.revoked != "" {
+		ca, err := readCertificate(m.ca)
+		if err == nil {
+			_, err = readRevoked(m.revoked, ca)
+		}
+		if err != nil {
+			return usage("--revoked: %w", err)
+		}
 	}
 	return nil
 }
@@ -221,6 +243,15 @@ func (m member) listen(flag, text string) ([]url.URL, error) {
 		return nil, usage("--%s: certificates are given, and %q is plain http", flag, text)
 	}
 	return []url.URL{u}, nil
+}
+
+// bind is listen for a port of this machine's. It has many names, and listens at addresses.
+func (m member) bind(flag, text, named string) ([]url.URL, error) {
+	urls, err := m.listen(flag, text)
+	if err == nil && net.ParseIP(urls[0].Hostname()) == nil && urls[0].Hostname() != "localhost" {
+		return nil, usage("--%s: %q: give an address to listen on, such as %s://0.0.0.0:%s; the name stands in %s", flag, text, urls[0].Scheme, urls[0].Port(), named)
+	}
+	return urls, err
 }
 
 func loopback(u url.URL) bool {

@@ -144,6 +144,12 @@ func TestRunRefuses(t *testing.T) {
 		"plain http to other machines":      func(m *member) { m.client = "http://10.0.0.1:2379" },
 		"certificates are given":            func(m *member) { m.client = "http://127.0.0.1:2379" },
 		"https wants --ca":                  func(m *member) { m.ca, m.cert, m.key = "", "", "" },
+		"the name stands in --advertise":    func(m *member) { m.client = "https://store-a.example:2379" },
+		"the name stands in --cluster":      func(m *member) { m.peer = "https://store-a.example:2380" },
+		"give --advertise-client":           func(m *member) { m.client = "https://0.0.0.0:2379" },
+		"--revoked: open":                   func(m *member) { m.revoked = "none" },
+		"no list of this authority's":       func(m *member) { m.revoked = good.ca },
+		"--revoked wants --ca":              func(m *member) { m.revoked, m.ca, m.cert, m.key = good.ca, "", "", "" },
 		`--listen-peer: "127.0.0.1:2380"`:   func(m *member) { m.peer = "127.0.0.1:2380" },
 		"is not http on this machine's":     func(m *member) { m.health = "http://10.0.0.1:1" },
 		`--advertise-client: "x" is not ht`: func(m *member) { m.advertise = "x" },
@@ -171,6 +177,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"snapshot", "restore", "f", "--name", "a", "--cluster", "a=http://127.0.0.1:1"}, codeUsage, "give --dir"},
 		{[]string{"member", "add", "A", "http://127.0.0.1:1", "--endpoints", "http://127.0.0.1:1"}, codeUsage, "NAME"},
 		{[]string{"run"}, codeUsage, "give --"},
+		{[]string{"snapshot", "--endpoints", "http://127.0.0.1:1"}, codeUsage, "needs a command: restore, save"},
+		{[]string{"snapshot", "restore", "store_test.go", "--dir", filepath.Join(t.TempDir(), "new"), "--name", "a", "--cluster", "a=http://127.0.0.1:1"}, codeError, "no whole copy that `ostraka-store snapshot save` wrote: it does not end in its hash"},
 	} {
 		code, out, errs := try(append(c.args, "--json")...)
 		if code != c.code || !strings.Contains(errs, c.says) || !strings.Contains(out, `"error"`) {

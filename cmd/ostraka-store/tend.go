@@ -32,10 +32,10 @@ type memberDocument struct {
 	Version  string   `json:"version,omitempty"`
 	Leader   bool     `json:"leader"`
 	Size     int64    `json:"size"`
-	InUse    int64    `json:"in_use"`
+	InUse    int64    `json:"used"`
 	Quota    int64    `json:"quota"`
 	Index    uint64   `json:"index"`
-	Lag      uint64   `json:"lag"`
+	Lag      uint64   `json:"behind"`
 	Alarms   []string `json:"alarms"`
 }
 
@@ -69,8 +69,11 @@ func (a *app) statusCommand() *cobra.Command {
 
 func (a *app) showStatus(all []etcd.Member) error {
 	var d statusDocument
-	well, alarms := 0, 0
+	well, members, alarms := 0, 0, 0
 	for _, m := range all {
+		if m.ID != 0 { // else an endpoint at which nobody answers: the cluster's members are elsewhere
+			members++
+		}
 		if m.Problem == "" {
 			well++
 		}
@@ -79,14 +82,17 @@ func (a *app) showStatus(all []etcd.Member) error {
 			fmt.Sprintf("%x", m.ID), m.Name, m.Endpoint, m.Problem, m.Version, m.Leader, m.Size, m.InUse, m.Quota, m.Index, m.Lag, append([]string{}, m.Alarms...),
 		})
 	}
-	d.Quorum = 2*well > len(all)
+	d.Quorum = 2*well > members
 	err := a.show(d, func(w io.Writer) {
 		t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-		fmt.Fprintln(t, "member\tendpoint\trole\tin use\tfile\tquota\tlag\tproblem")
+		fmt.Fprintln(t, "member\tendpoint\trole\tin use\tfile\tquota\tbehind\tproblem")
 		for _, m := range d.Members {
 			role := "follower"
-			if m.Leader {
+			switch {
+			case m.Leader:
 				role = "leader"
+			case m.Problem != "":
+				role = "-"
 			}
 			fmt.Fprintf(t, "%s\t%s\t%s\t%d MiB\t%d MiB\t%d MiB\t%d\t%s\n", cli.OneLine(m.Name), m.Endpoint, role, m.InUse>>20, m.Size>>20, m.Quota>>20, m.Lag,
 				cli.OneLine(strings.Join(append(m.Alarms, m.Problem), " ")))
@@ -95,6 +101,12 @@ func (a *app) showStatus(all []etcd.Member) error {
 	})
 	if err == nil && alarms > 0 {
 		return refused("nospace: `ostraka-store defrag`; corrupt: replace that member (docs/operator.md)", "the cluster has %d alarms", alarms)
+	}
+	switch {
+	case err == nil && well < members:
+		return notReady("start it, or replace it: `ostraka-store member --help`; name its endpoint, if --endpoints has it not", "%d of %d members are not well", members-well, members)
+	case err == nil && well < len(all):
+		return notReady("leave the endpoint out, if its member is there no more", "nobody answers at %d of --endpoints; all %d members are well", len(all)-well, members)
 	}
 	return err
 }
@@ -387,8 +399,11 @@ func (a *app) snapshotRestoreCommand() *cobra.Command {
 				SnapshotPath: args[0], Name: m.name, OutputDataDir: m.dir, PeerURLs: []string{own.String()}, InitialCluster: m.cluster,
 				InitialClusterToken: "ostraka-store", RevisionBump: 1_000_000_000, MarkCompacted: true,
 			})
+			if err != nil && strings.Contains(err.Error(), "skip-hash-check") { // etcd's own words name a flag of its program
+				err = errors.New("it does not end in its hash")
+			}
 			if err != nil {
-				return fmt.Errorf("restore %s: %w", args[0], err)
+				return fail(codeError, fmt.Errorf("restore %s: it is no whole copy that `ostraka-store snapshot save` wrote: %w", args[0], err), "take another copy, and compare its hash with that of the file when it was written")
 			}
 			if err := os.Chmod(m.dir, 0o700); err != nil {
 				return err
