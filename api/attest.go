@@ -14,9 +14,14 @@ import (
 // hold it.
 func (o *operator) checkAttest(now time.Time, add adder) {
 	if own, err := o.d.Vet.Self(); err == nil {
-		add("hardware", "ok", fmt.Sprintf("this machine shows %s on %s: what a charter lists of it", own.Measurement, own.Device), "")
-	} else if o.d.Settings.Attest != nil && o.d.Settings.Attest.Kind != "" {
-		add("hardware", "warn", "what this machine shows cannot be judged here: "+err.Error(), "name the roots of its maker in node.json (attest, roots)")
+		root := ""
+		if own.Root != "" {
+			root = ", root " + own.Root
+		}
+		add("hardware", "ok", fmt.Sprintf("this machine shows %s on %s%s: what a charter lists of it", own.Measurement, own.Device, root), "")
+	} else if s := o.d.Settings; s.TPM != nil || s.Attest != nil && s.Attest.Kind != "" {
+		add("hardware", "warn", "what this machine shows cannot be judged here: "+err.Error(),
+			"put its maker's root and the CA between into a file (PEM), and name that in node.json (attest, roots); the line then says what a charter lists")
 	}
 	for _, s := range o.d.Vet.Shown(now) {
 		if s.Own {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"connectrpc.com/connect"
@@ -99,14 +100,16 @@ func (d replicasDocument) write(w io.Writer) {
 		fmt.Fprintln(w, "This node is one process with a store of its own.")
 		return
 	}
-	fmt.Fprintf(w, "%-10s %-16s %-8s %s\n", "", "REPLICA", "BEHIND", "SINCE, LAST HEARD OF, ADDRESSES")
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "\tREPLICA\tBEHIND\tSINCE\tLAST HEARD OF\tLINK\tPEOPLE")
 	for _, r := range d.Replicas {
-		role := "stands by"
+		role, behind := "stands by", fmt.Sprint(r.Behind)
 		if r.Owner {
-			role = "owner"
+			role, behind = "owner", "-"
 		}
-		fmt.Fprintf(w, "%-10s %-16s %-8d since %s, heard of at %s, link %s, people %s\n", role, r.Name, r.Behind, r.Since, r.Told, r.Link, r.People)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", role, oneLine(r.Name), behind, oneLine(r.Since), oneLine(r.Told), oneLine(r.Link), oneLine(r.People))
 	}
+	_ = t.Flush()
 	fmt.Fprintf(w, "\n%-10s %-16s %-8s %s\n", "", "MEMBER", "BEHIND", "SIZE, QUOTA, ADDRESS")
 	for _, m := range d.Members {
 		role := ""
@@ -121,8 +124,8 @@ func (d replicasDocument) write(w io.Writer) {
 		}
 	}
 	if len(d.Tenures) > 0 {
-		t := d.Tenures[0]
-		fmt.Fprintf(w, "\nThe last change of owner: %s at %s (%s).\n", t.Replica, t.Began, cameAbout(t.Before))
+		last := d.Tenures[0]
+		fmt.Fprintf(w, "\nThe last change of owner: %s at %s (%s).\n", last.Replica, last.Began, cameAbout(last.Before))
 	}
 }
 
@@ -130,7 +133,7 @@ func (d replicasDocument) write(w io.Writer) {
 func cameAbout(why string) string {
 	switch why {
 	case "resigned":
-		return "the one before it handed over"
+		return "the one before it gave the node up"
 	case "expired":
 		return "the one before it was heard of no more"
 	}
@@ -146,6 +149,9 @@ func (a *app) nodeHandOverCommand() *cobra.Command {
 			ctx, cancel := a.within(c.Context(), time.Minute)
 			defer cancel()
 			if _, err := client.Operator(a.dir).HandOver(ctx, connect.NewRequest(&v1.HandOverRequest{})); err != nil {
+				if strings.Contains(err.Error(), node.ErrAlone.Error()) {
+					return fail(codeNotReady, err, "start another replica: `ostraka node run` in its folder, which `ostraka node add-replica` makes; `ostraka node replicas` shows who is there")
+				}
 				return a.operatorError(err)
 			}
 			doc, err := a.nextOwner(ctx)
@@ -177,10 +183,11 @@ func (a *app) nodeAddReplicaCommand() *cobra.Command {
 	var n node.NewReplica
 	c := &cobra.Command{
 		Use: "add-replica FOLDER", Short: "Make the data folder of another replica of this node", Args: cobra.ExactArgs(1),
-		Example: "  ostraka node add-replica /mnt/stick/b --name b --link 0.0.0.0:7700 --people 0.0.0.0:7701 --reach-link b.acme.example:7700 --reach-people b.acme.example:7701",
+		Example: "  ostraka node add-replica /mnt/stick/b --name b --link 0.0.0.0:7700 --people 0.0.0.0:7701 --reach-link b.acme.example:7700 --reach-people b.acme.example:7701 \\\n" +
+			"    --store-cert certs/replica-b.crt --store-key certs/replica-b.key",
 		Long: "Makes the data folder of another replica of this node, to be carried to another machine and run there with `ostraka node run`. It opens with the same\n" +
 			"passphrase (or other key providers) as this one; what is bound to this machine, such as a TPM, does not open there.\n" +
-			"`ostraka node rekey` gives it providers of its own. Nothing secret lies open in it.",
+			"`ostraka node rekey` gives it providers of its own. Nothing of the node lies open in it; the key of --store-cert, which is copied into it, does.",
 		RunE: func(c *cobra.Command, args []string) error {
 			if n.Name == "" {
 				return usage("give --name: the new replica's own name, such as the machine's")
@@ -206,8 +213,8 @@ func (a *app) nodeAddReplicaCommand() *cobra.Command {
 	f.StringVar(&n.Metrics, "metrics", "", "loopback host:port of /healthz and /metrics (default: off)")
 	f.StringVar(&n.ReachLink, "reach-link", "", "host:port at which the other replicas reach its link (default: that of --link)")
 	f.StringVar(&n.ReachPeople, "reach-people", "", "host:port at which the other replicas reach its people's interface (default: that of --people)")
-	f.StringVar(&n.Cert, "store-cert", "", "the certificate that it shows the store's members (default: this replica's)")
-	f.StringVar(&n.Key, "store-key", "", "the key of that certificate")
+	f.StringVar(&n.Cert, "store-cert", "", "its own certificate, which it shows the store's members; copied into the folder")
+	f.StringVar(&n.Key, "store-key", "", "the key of that certificate; copied into the folder")
 	return c
 }
 
@@ -241,13 +248,20 @@ func checkReplicas(d replicasDocument) (out []checkDocument) {
 }
 
 func checkMembers(all []storeMemberDocument) (out []checkDocument) {
-	well := 0
+	well, members := 0, 0
 	for _, m := range all {
 		name := cmp.Or(m.Name, m.Endpoint)
 		wrong := strings.Join(append(m.Alarms, m.Error), "; ")
+		// Of an endpoint that does not answer the cluster knows nothing, unless one of its members is reached there.
+		if m.Name == "" && m.Endpoint != "" && m.Error != "" {
+			out = append(out, checkDocument{"store endpoint", "warn", fmt.Sprintf("no member answers at %s: %s", m.Endpoint, m.Error),
+				"if a member was replaced, put the new one's address into node.json (store, etcd, endpoints) of every replica, and restart them one after another"})
+			continue
+		}
+		members++
 		switch {
 		case strings.Trim(wrong, "; ") != "":
-			out = append(out, checkDocument{"store member", "warn", fmt.Sprintf("%s: %s", name, strings.Trim(wrong, "; ")), "bring it back, or replace it: `ostraka-store member --help`"})
+			out = append(out, checkDocument{"store member", "warn", fmt.Sprintf("%s: %s", name, strings.Trim(wrong, "; ")), "bring it back, or replace it: `ostraka-store member --help`; if it has another address now, put that into node.json (store, etcd, endpoints) of every replica"})
 		case m.Quota > 0 && m.Used > m.Quota/10*8:
 			well++
 			out = append(out, checkDocument{"store member", "warn", fmt.Sprintf("%s: %d of %d MiB are in use", name, m.Used>>20, m.Quota>>20), "give the members a higher quota before it is full: then nothing but refusals, freezes and vetoes is written"})
@@ -256,8 +270,8 @@ func checkMembers(all []storeMemberDocument) (out []checkDocument) {
 			out = append(out, checkDocument{"store member", "ok", fmt.Sprintf("%s: %d entries behind", name, m.Behind), ""})
 		}
 	}
-	if len(all) > 0 && well <= len(all)/2 {
-		out = append(out, checkDocument{"store", "fail", fmt.Sprintf("%d of %d members are well: no majority, so nothing can be written", well, len(all)), "bring members back until more than half are there"})
+	if members > 0 && well <= members/2 {
+		out = append(out, checkDocument{"store", "fail", fmt.Sprintf("%d of %d members are well: no majority, so nothing can be written", well, members), "bring members back until more than half are there"})
 	}
 	return out
 }

@@ -47,6 +47,9 @@ func printReport(w io.Writer, r *verify.Report) {
 	}
 	printClaims(&b, r.Claims[failed:])
 	printLogs(&b, r)
+	if len(r.Operators) > 0 && !slices.ContainsFunc(r.Operators, func(o verify.Operator) bool { return o.Hardware != nil }) {
+		b.WriteString("\nWhat nodes run on\n  none: no evidence of hardware counts now; unless the charter demands it (attest), what runs there is each operator's own word\n")
+	}
 	printVaults(&b, r)
 	printAddresses(&b, r)
 	printEmergencies(&b, r)

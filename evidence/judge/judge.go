@@ -3,6 +3,7 @@
 package judge
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
@@ -174,7 +175,25 @@ func CheckDemand(x charter.Demand) error {
 }
 
 // Own is what a node's own machine shows.
-type Own struct{ Kind, Measurement, Device, Text string }
+type Own struct {
+	Kind, Measurement, Device, Text string
+	Root                            string // SHA-256 of the maker's certificate, where a charter has to list it
+}
+
+// rootOf is the hash of the root by which a TPM's evidence holds; of other kinds this program has the roots.
+func rootOf(kind hardware.Kind, evidence []byte, want hardware.Want) string {
+	if kind != charter.KindTPM {
+		return ""
+	}
+	for _, c := range want.Roots.TPM {
+		alone := want
+		alone.Roots.TPM = []*x509.Certificate{c}
+		if _, err := hardware.Verify(evidence, alone); err == nil && bytes.Equal(c.RawIssuer, c.RawSubject) {
+			return fmt.Sprintf("%x", sha256.Sum256(c.Raw))
+		}
+	}
+	return ""
+}
 
 // OwnEvidence reads a node's own evidence, made for nobody: what a charter would list of it. The roots that it carries itself are believed here: who
 // reads is who made it.
@@ -193,5 +212,5 @@ func OwnEvidence(evidence []byte, identity ed25519.PublicKey, now time.Time, pin
 	if err != nil {
 		return Own{}, err
 	}
-	return Own{string(kind), r.Measurement, r.Device, r.String()}, nil
+	return Own{string(kind), r.Measurement, r.Device, r.String(), rootOf(kind, evidence, want)}, nil
 }

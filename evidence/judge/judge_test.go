@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -151,6 +152,9 @@ func TestOwn(t *testing.T) {
 	own, err := judge.OwnEvidence(evidence, key("bolt"), noon, hardware.Roots{}, nil)
 	if err != nil || own.Kind != "tpm2" || own.Measurement != x.Measurement() || hardware.CheckMeasurement(own.Measurement) != nil {
 		t.Errorf("%+v, %v", own, err)
+	}
+	if want := fmt.Sprintf("%x", maker.Fingerprint()); own.Root != want {
+		t.Errorf("its root is %q, a charter lists %s", own.Root, want)
 	}
 	if _, err := judge.OwnEvidence([]byte("junk"), key("bolt"), noon, hardware.Roots{}, nil); err == nil {
 		t.Error("junk is shown")
