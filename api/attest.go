@@ -6,23 +6,17 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/evidence/judge"
 	"github.com/ostraka/ostraka/evidence/vetted"
+	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/vet"
 )
 
 // checkAttest looks at what nodes show of the machines that they run on, where the charter demands it: others' as this node found it, and its own as others
 // hold it.
 func (o *operator) checkAttest(now time.Time, add adder) {
-	if own, err := o.d.Vet.Self(); err == nil {
-		root := ""
-		if own.Root != "" {
-			root = ", root " + own.Root
-		}
-		add("hardware", "ok", fmt.Sprintf("this machine shows %s on %s%s: what a charter lists of it", own.Measurement, own.Device, root), "")
-	} else if s := o.d.Settings; s.TPM != nil || s.Attest != nil && s.Attest.Kind != "" {
-		add("hardware", "warn", "what this machine shows cannot be judged here: "+err.Error(),
-			"put its maker's root and the CA between into a file (PEM), and name that in node.json (attest, roots); the line then says what a charter lists")
-	}
+	own, err := o.d.Vet.Self()
+	checkHardware(own, err, o.d.Settings, add)
 	for _, s := range o.d.Vet.Shown(now) {
 		if s.Own {
 			o.checkOwnAttest(s, add)
@@ -32,6 +26,19 @@ func (o *operator) checkAttest(now time.Time, add adder) {
 			add("attest at "+s.Operator, "fail", "its node holds no session with this one: "+s.Refuses, "do what it says: run what the charter lists, or have the charter list what runs here (`ostraka charter amend`)")
 		}
 		checkAttestOf(s, o.d.Settings.Attest.Holds(), add)
+	}
+}
+
+// checkHardware says what a charter would list of this machine, if the settings name something that could show it.
+func checkHardware(own judge.Own, err error, s node.Settings, add adder) {
+	switch {
+	case err == nil && own.Root != "":
+		add("hardware", "ok", fmt.Sprintf("this machine shows %s on %s, root %s: what a charter lists of it", own.Measurement, own.Device, own.Root), "")
+	case err == nil:
+		add("hardware", "ok", fmt.Sprintf("this machine shows %s on %s: what a charter lists of it", own.Measurement, own.Device), "")
+	case s.TPM != nil || s.Attest != nil && s.Attest.Kind != "":
+		add("hardware", "warn", "what this machine shows cannot be judged here: "+err.Error(),
+			"put its maker's root and the CA between into a file (PEM), and name that in node.json (attest, roots); the line then says what a charter lists")
 	}
 }
 

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// Files that may read the environment: where people say which key, passphrase file, contexts and bucket are theirs, and tools of tests; a supervisor hands
+// Files that may read the environment: where people say which key, passphrase file, contexts, members and bucket are theirs, and tools of tests; a supervisor hands
 // on what is there but what stands for secrets and limits. What a node does
 // stands in its settings, its charter and its log.
 var mayReadEnvironment = []string{
-	"client/contexts.go", "client/keys.go", "client/offsite/bucket.go", "cmd/ostraka/app.go", "cmd/ostraka/prompt.go", "cmd/ostraka/provider.go", "cmd/ostraka/rehearse/command.go",
+	"client/contexts.go", "client/keys.go", "client/offsite/bucket.go", "cmd/ostraka-store/app.go", "cmd/ostraka/app.go", "cmd/ostraka/prompt.go", "cmd/ostraka/provider.go", "cmd/ostraka/rehearse/command.go",
 	"internal/components/fetch/main.go", "internal/failpoint/on.go", "internal/release/recipe.go", "internal/testrun/main.go", "internal/wasmbuild/wasmbuild.go",
 	"node/store/storetest/crash.go",
 }

@@ -117,6 +117,9 @@ func TestReplicas(t *testing.T) {
 	}
 	cameByResignation(ctx, t, heir)
 	next.start(t)
+	if err := poll(ctx, "a replica stands by", func() error { _, err := next.show(ctx); return err }); err != nil {
+		t.Fatal(err)
+	}
 	heir.kill()
 	sign("after the owner was killed")
 	heir.start(t)
