@@ -122,6 +122,34 @@ func openStore(ctx context.Context, dir string, s Settings, log *slog.Logger) (s
 	return &opened{Store: t.Store(), tenure: t, cluster: c}, nil
 }
 
+// metAnother: another node's replica owns a store of the name. It is not this node's own, which nobody need stop.
+func (m *moving) metAnother() {
+	m.t.Helper()
+	s, err := ReadSettings(m.dir)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if name, err := StoreName(m.dir, s); err != nil || name != "acme-"+identityOf(m.dir)[:8] {
+		m.t.Errorf("its store would be called %q: %v", name, err)
+	}
+	s.Store = m.to("taken")
+	c, err := openShared(context.Background(), m.dir, s, nil)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer c.Close()
+	other, err := c.AcquireNow(context.Background(), s.me())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if err := m.move(m.to("taken")); !errors.Is(err, ErrOthersStore) {
+		m.t.Errorf("into another node's store: %v", err)
+	}
+	if err := other.Resign(context.Background()); err != nil {
+		m.t.Error(err)
+	}
+}
+
 func (m *moving) move(to *StoreSettings) error {
 	n, err := MigrateStore(context.Background(), m.dir, to, func(Migration) {})
 	if err == nil && n != int64(len(m.records)) {
@@ -173,6 +201,7 @@ func TestMigrateStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSaid(t, m.move(nil), "in the data folder already")
+	m.metAnother()
 	m.byHand()
 	m.interruptedToCluster()
 	wantSaid(t, m.move(m.to("other")), "in a cluster already")
