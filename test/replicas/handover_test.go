@@ -47,7 +47,6 @@ func handOver(ctx context.Context, t *testing.T, p *people, all []*replica, own 
 			t.Errorf("after a hand-over the last tenure is not said to have been given up: %v, %v", x.GetTenures(), err)
 		}
 		own = all[slices.IndexFunc(all, func(r *replica) bool { return r != own })]
-		cameByResignation(ctx, t, own)
 	}
 	time.Sleep(500 * time.Millisecond)
 	close(stop)
