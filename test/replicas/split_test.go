@@ -54,7 +54,7 @@ func partAll(t *testing.T, all []split) {
 	ctx, cancel := context.WithTimeout(context.Background(), splitsWithin)
 	defer cancel()
 	began := time.Now()
-	w := build(ctx, t)
+	w := founded(ctx, t)
 	t.Logf("the town stood after %v", time.Since(began).Round(time.Second))
 	for _, s := range all {
 		if !t.Run(s.String(), func(t *testing.T) { w.part(ctx, t, s) }) {

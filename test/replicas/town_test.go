@@ -45,8 +45,8 @@ func (w *town) place(name string) *place {
 	return w.places[slices.IndexFunc(w.places, func(p *place) bool { return p.name == name })]
 }
 
-// build founds the circle, and moves acme into its cluster.
-func build(ctx context.Context, t *testing.T) *town {
+// founded founds the circle, and moves acme into its cluster.
+func founded(ctx context.Context, t *testing.T) *town {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "o")
 	if err != nil {
