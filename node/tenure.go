@@ -44,6 +44,7 @@ const (
 	checkTenure = 50 * time.Millisecond // how often a tenure is looked at; Until leaves more than that
 	drainFor    = 25 * time.Second      // a hand-over takes no longer, whoever keeps a session open: one that signs lives 20 s
 	restWait    = 2 * time.Second       // and so long for peers to say that they begin nothing more
+	arriveWait  = time.Second           // and so long for what was sent to be acknowledged
 	drainStep   = 5 * time.Millisecond
 )
 
@@ -135,7 +136,17 @@ func (d *Daemon) HandOver(ctx context.Context) error {
 	if !t.leaving.CompareAndSwap(false, true) {
 		return fmt.Errorf("hand over: %w: it is under way already", ErrBusy)
 	}
-	if err := d.drain(ctx, restWait, drainFor, t.retire); err != nil {
+	var idleSince time.Time
+	retire := func(idle func() bool) bool {
+		return t.retire(func() bool {
+			if !idle() {
+				idleSince = time.Time{}
+				return false
+			}
+			return arrived(d.Link.Settled(), &idleSince, time.Now())
+		})
+	}
+	if err := d.drain(ctx, restWait, drainFor, retire); err != nil {
 		t.leaving.Store(false)
 		return fmt.Errorf("hand over: %w", err)
 	}
@@ -185,6 +196,15 @@ func (t *Tenure) retire(idle func() bool) bool {
 	defer t.mu.Unlock()
 	t.retired = t.retired || idle()
 	return t.retired
+}
+
+// arrived says whether what this replica sent has reached who is there: the last message of a session that has ended here may be on its way, and the next owner does not
+// have it. A peer that acknowledges nothing is waited for a moment only, from when no session ran here.
+func arrived(settled bool, idleSince *time.Time, now time.Time) bool {
+	if idleSince.IsZero() {
+		*idleSince = now
+	}
+	return settled || now.Sub(*idleSince) >= arriveWait
 }
 
 // gone says whether the node was given up.

@@ -204,6 +204,11 @@ func (l *Link) Run(ctx context.Context) error {
 	return nil
 }
 
+// Settled says that no connected peer owes us an acknowledgement, or we one to it.
+func (l *Link) Settled() bool {
+	return !slices.ContainsFunc(l.allPairs(), func(p *pair) bool { return !p.drained() })
+}
+
 // drain waits until every connected peer has acknowledged its frames and got our acknowledgements.
 func (l *Link) drain() {
 	deadline := time.Now().Add(l.wait.drain)
