@@ -122,7 +122,7 @@ func (h *hidden) furnish() {
 	}
 	t.Cleanup(h.members.Stop)
 	o := h.members.Options("acme", "r1")
-	h.command("node", "migrate-store", "--dir", h.acme.Dir, "--to", "etcd", "--endpoints", strings.Join(o.Endpoints, ","), "--replica", "one", "--ca", o.CA, "--cert", o.Cert, "--key", o.Key)
+	h.command("node", "migrate-store", "--dir", h.acme.Dir, "--to", "etcd", "--endpoints", strings.Join(o.Endpoints, ","), "--replica", "one", "--name", "acme", "--ca", o.CA, "--cert", o.Cert, "--key", o.Key)
 
 	server, token, pass := transittest.Start(t, false), "hvs."+rand.Text(), []byte(rand.Text())
 	server.Key("ostraka", "aes256-gcm96")
@@ -358,7 +358,7 @@ func (h *hidden) searchedMemory() {
 		m.Kill()
 		said := m.Said()
 		h.clean("log of member "+m.Name, []byte(said))
-		if !strings.Contains(said, "debug") {
+		if !strings.Contains(said, "DEBUG") {
 			t.Errorf("member %s says %d bytes, and nothing of the kind debug", m.Name, len(said))
 		}
 	}

@@ -165,7 +165,7 @@ func Leave(dir, note string) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer freeLock(lock) //nolint:errcheck // nothing was written through it
 	f, err := os.OpenFile(filepath.Join(dir, leftFile), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("mark store %s: %w", dir, err)
@@ -466,10 +466,13 @@ func (s *Store) release() error {
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
 	}
-	for _, f := range []*os.File{s.disk.reserve, s.file, s.lock} {
+	for _, f := range []*os.File{s.disk.reserve, s.file} {
 		if f != nil {
 			errs = append(errs, f.Close())
 		}
+	}
+	if s.lock != nil {
+		errs = append(errs, freeLock(s.lock))
 	}
 	return errors.Join(errs...)
 }

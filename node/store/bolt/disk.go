@@ -192,7 +192,7 @@ func syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// takeLock holds dir for this process until the file is closed.
+// takeLock holds dir for this process until freeLock.
 func takeLock(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -218,14 +218,20 @@ func takeLock(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// freeLock lets go of it at once: a program that is being started just now has a copy of the open file, until it runs.
+func freeLock(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
+}
+
 // InUse says whether a process has the store in dir open.
 func InUse(dir string) bool {
 	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR, 0)
 	if err != nil {
 		return false
 	}
-	defer f.Close()
-	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK) // a lock that was taken here ends with the file
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	_ = freeLock(f)
+	return errors.Is(err, syscall.EWOULDBLOCK)
 }
 
 func writeFull(f *os.File, b []byte) error {

@@ -25,7 +25,7 @@ const (
 )
 
 func (m Mark) form() error {
-	if m.State != Filling && m.State != Left {
+	if m.State != Filling && m.State != Filled && m.State != Left {
 		return fmt.Errorf("state %.20q", m.State)
 	}
 	return nil
