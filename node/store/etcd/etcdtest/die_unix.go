@@ -2,6 +2,11 @@
 
 package etcdtest
 
-import "syscall"
+import (
+	"os/exec"
+	"syscall"
+)
 
 func dieWithTest() *syscall.SysProcAttr { return nil }
+
+func start(cmd *exec.Cmd) error { return cmd.Start() }

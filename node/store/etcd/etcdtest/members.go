@@ -212,7 +212,7 @@ func (m *Member) Start() error {
 	if m.Launch != nil {
 		return m.Launch(m.cmd)
 	}
-	return m.cmd.Start()
+	return start(m.cmd)
 }
 
 // Said is what the member said, once its process has ended.
