@@ -95,7 +95,7 @@ func test(ctx context.Context, t *tally, fuzztime string) error {
 
 // long are the packages that take minutes. They are begun first, since whichever is begun last is waited for alone: stories over real nodes, which wait
 // for one another, beside tests that compute. A name that is missing here costs time, and nothing else.
-var long = []string{"cmd/ostraka/rehearse", "test", "node", "test/kill", "test/replicas", "custody/sos", "cmd/ostraka", "mpc/ceremony", "console/disclosure", "sim"}
+var long = []string{"cmd/ostraka/rehearse", "test", "node", "test/kill", "test/replicas", "custody/sos", "cmd/ostraka", "mpc/ceremony", "node/store/etcd", "console/disclosure", "sim"}
 
 // longFirst is all packages, in the order in which to begin them.
 func longFirst(ctx context.Context) ([]string, error) {
