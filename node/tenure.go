@@ -43,8 +43,8 @@ func (d *Daemon) endTenure() {
 const (
 	checkTenure = 50 * time.Millisecond // how often a tenure is looked at; Until leaves more than that
 	drainFor    = 25 * time.Second      // a hand-over takes no longer, whoever keeps a session open: one that signs lives 20 s
-	restWait    = 2 * time.Second       // and so long for peers to say that they begin nothing more
-	arriveWait  = time.Second           // and so long for what was sent to be acknowledged
+	restWait    = 5 * time.Second       // and so long for peers to say that they begin nothing more
+	arriveWait  = 3 * time.Second       // and so long for what was sent to be acknowledged
 	drainStep   = 5 * time.Millisecond
 )
 
