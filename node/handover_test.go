@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/session"
+	"github.com/ostraka/ostraka/node/store"
 )
 
 const (
@@ -149,5 +151,46 @@ func TestRestsWithoutEnd(t *testing.T) {
 		if said := s.Log.String()[before:]; len(s.Queue) != 0 || !strings.Contains(said, node.ErrGuest.Error()) {
 			t.Errorf("frame %d of a guest is answered by %v; the log says %s", f, s.Queue, said)
 		}
+	}
+}
+
+// A wish for a rest that comes while a session is being opened is answered behind its set-up: in front of it, the set-up would reach the next owner, in a life too late.
+func TestRestIsAnsweredBehindSetups(t *testing.T) {
+	t.Parallel()
+	s := met(t, 2, 2)
+	a, b := s.Hosts[0], s.Hosts[1]
+	first := s.Propose(s.vault, s.addr, 0)
+	s.Forge(b, a, []byte{frameRest}) // a begins nothing with b, so that what is begun is b's
+	var sent []byte                  // by b to a
+	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if p.From == b && (p.Frame[0] == byte(mpc.SetupFrame) || p.Frame[0] == frameRests) {
+			sent = append(sent, p.Frame[0])
+		}
+		return []nodetest.Parcel{p}
+	}
+	answered := make(chan struct{})
+	asked := false
+	s.Fate = func(h *nodetest.Host, _ int, batch store.Batch) nodetest.Fate {
+		admits := slices.ContainsFunc(batch.Put, func(e store.Entry) bool { return strings.HasPrefix(e.Key, "seen/") })
+		if h == b && admits && !asked {
+			asked = true
+			now := s.Clock(b)
+			go func() {
+				b.Deliver(context.Background(), now, a.Own.Identity, []byte{frameRest})
+				close(answered)
+			}()
+			select {
+			case <-answered:
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+		return nodetest.Live
+	}
+	s.Approve(first)
+	s.Run("a session was opened", func() bool { return asked })
+	<-answered
+	s.Run("the wish is answered", func() bool { return slices.Contains(sent, frameRests) })
+	if sent[0] != byte(mpc.SetupFrame) {
+		t.Errorf("b sent frames %v: an answer before the set-up that was on its way", sent)
 	}
 }

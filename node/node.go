@@ -579,7 +579,7 @@ func (n *Node) Tick(ctx context.Context, now time.Time) {
 		n.cfg.Log.Error("lives not told", "error", err)
 	}
 	n.tellPresent(now)
-	if n.Halted() != nil || n.Fence.Settled(now) != nil || n.cfg.Leaving != nil && n.cfg.Leaving() {
+	if n.Halted() != nil || n.Fence.Settled(now) != nil || n.leaving() {
 		return // it neither rules nor opens anything, nor signs a log that may lack what the last one had
 	}
 	if n.Fence.Sure(now) == nil {
@@ -634,9 +634,11 @@ func (n *Node) open(ctx context.Context, now time.Time, setups []*mpc.Setup) {
 		if n.mayStart(ctx, now, s) != nil {
 			continue // it is tried again when SOS is over
 		}
-		if err := n.Sessions.Open(ctx, now, s); err != nil && !errors.Is(err, ErrLimit) {
-			n.cfg.Log.Warn("session not opened", "protocol", s.Protocol, "error", err)
-		}
+		n.mayOpen(s.Parties, func() {
+			if err := n.Sessions.Open(ctx, now, s); err != nil && !errors.Is(err, ErrLimit) {
+				n.cfg.Log.Warn("session not opened", "protocol", s.Protocol, "error", err)
+			}
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/mpc/engine"
+	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/session"
 )
 
@@ -22,6 +23,10 @@ const presentFor = 3 * time.Second
 
 // rests are who asked for a rest, who gave us one, and whom we told that it is over.
 type rests struct {
+	// opening is held for reading from when it is looked at who rests until the set-up is on its way: else it could follow the answer to a wish that
+	// came in between.
+	opening sync.RWMutex
+
 	mu    sync.Mutex
 	until map[engine.PartyID]time.Time
 	given map[engine.PartyID]bool
@@ -52,6 +57,8 @@ func (n *Node) takeRest(now time.Time, link engine.PartyID, body []byte) error {
 	if len(body) != 0 {
 		return fmt.Errorf("decode a wish for a rest: %d bytes", len(body))
 	}
+	n.rests.opening.Lock()
+	defer n.rests.opening.Unlock()
 	n.rests.mu.Lock()
 	if n.rests.until == nil {
 		n.rests.until = map[engine.PartyID]time.Time{}
@@ -92,6 +99,19 @@ func (n *Node) endRests(now time.Time) {
 	})
 }
 
+// mayOpen calls open, unless one of the parties asked for a rest, or this node hands itself over.
+func (n *Node) mayOpen(parties []mpc.Party, open func()) {
+	n.rests.opening.RLock()
+	defer n.rests.opening.RUnlock()
+	if n.leaving() || slices.ContainsFunc(parties, func(p mpc.Party) bool { return n.resting(p.ID) }) {
+		return
+	}
+	open()
+}
+
+// leaving says that this replica was asked to hand the node over.
+func (n *Node) leaving() bool { return n.cfg.Leaving != nil && n.cfg.Leaving() }
+
 // takePresent ends a peer's rest.
 func (n *Node) takePresent(link engine.PartyID, body []byte) error {
 	if len(body) != 0 {
@@ -122,8 +142,10 @@ func (n *Node) tellPresent(now time.Time) {
 	}
 }
 
-// askRest asks all peers that are there for a rest.
+// askRest asks all peers that are there for a rest. What this node itself was about to open is open by then.
 func (n *Node) askRest() (asked []engine.PartyID) {
+	n.rests.opening.Lock()
+	n.rests.opening.Unlock() //nolint:staticcheck // waits for who holds it
 	n.rests.mu.Lock()
 	n.rests.given = map[engine.PartyID]bool{}
 	n.rests.mu.Unlock()

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/etcd"
 )
@@ -171,7 +170,7 @@ func (n *Node) drain(ctx context.Context, wait, total time.Duration, retire func
 		if late {
 			n.tellEnded(total)
 		}
-		if retire(func() bool { return late || !n.Sessions.Busy(func(*mpc.Setup) bool { return true }) }) {
+		if retire(func() bool { return late || n.Sessions.Idle() }) {
 			return nil
 		}
 		time.Sleep(drainStep)

@@ -378,6 +378,13 @@ func (h *Host) Busy(f func(*mpc.Setup) bool) bool {
 	return slices.ContainsFunc(h.all(), func(r *run) bool { return f(r.setup) })
 }
 
+// Idle reports that no session is open, and none is being admitted.
+func (h *Host) Idle() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.open) == 0 && len(h.admitting) == 0
+}
+
 // all lists the open sessions in an order that does not depend on the map's.
 func (h *Host) all() []*run {
 	return slices.SortedFunc(maps.Values(h.open), func(a, b *run) int { return slices.Compare(a.hash[:], b.hash[:]) })

@@ -78,7 +78,7 @@ func (p *program) kill() { p.end(syscall.SIGKILL) }
 
 func (p *program) tail() string {
 	raw, _ := os.ReadFile(p.log)
-	return string(raw[max(0, len(raw)-1500):])
+	return string(raw[max(0, len(raw)-6000):])
 }
 
 // members are a cluster of three on this machine.

@@ -67,7 +67,11 @@ func handOver(ctx context.Context, t *testing.T, p *people, all []*replica, own 
 // cameByResignation wants that the owner was given the node: else it waited for the lease of the one before to run out, however long that is.
 func cameByResignation(ctx context.Context, t *testing.T, own *replica) {
 	t.Helper()
-	x, err := own.show(ctx)
+	var x *v1.ReplicasResponse
+	err := poll(ctx, "the owner answers", func() (err error) { // its socket begins anew when it takes over
+		x, err = own.show(ctx)
+		return err
+	})
 	switch {
 	case err != nil:
 		t.Fatal(err)
