@@ -91,8 +91,15 @@ func (r *Replica) standsBy(ctx context.Context, now time.Time) error {
 	return fmt.Errorf("%w: start one with `ostraka node run` in its folder (`ostraka node add-replica` makes one)", ErrAlone)
 }
 
+// errSupervised refuses what a supervisor started: the ports of a customer would pass connections on to another machine, and who has the certificate of a cluster
+// writes every store in it.
+var errSupervised = errors.New("this node's store is in a cluster, and a provider's supervisor started it: run it with `ostraka node run` on a machine of its operator's own, and take it out with `ostraka provider remove`")
+
 // replicate stands by until this replica owns the node, works until it does not, and stands by again, until ctx ends.
 func replicate(ctx context.Context, dir string, u *unlocked, log *slog.Logger, o options) error {
+	if o.given != nil {
+		return errSupervised
+	}
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	settings := u.settings
@@ -101,7 +108,7 @@ func replicate(ctx context.Context, dir string, u *unlocked, log *slog.Logger, o
 		return err
 	}
 	defer cluster.Close()
-	at, err := openPorts(settings, dir, o.given)
+	at, err := openPorts(settings, dir, nil)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"bufio"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -150,5 +151,14 @@ func TestAddReplica(t *testing.T) {
 		if got, err := os.ReadFile(filepath.Join(to, name)); err != nil || string(got) != want {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
+	}
+}
+
+// A node whose store is shared is refused under a supervisor, before it reaches for the cluster.
+func TestReplicaUnderASupervisor(t *testing.T) {
+	u := &unlocked{settings: Settings{Store: &StoreSettings{Etcd: &EtcdSettings{Endpoints: []string{"http://127.0.0.1:1"}, Name: "acme"}}}}
+	err := replicate(t.Context(), t.TempDir(), u, slog.New(slog.DiscardHandler), options{given: &Listeners{}})
+	if !errors.Is(err, errSupervised) {
+		t.Errorf("a replica under a supervisor: %v", err)
 	}
 }
