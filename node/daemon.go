@@ -131,7 +131,9 @@ func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...O
 	if u.settings.Store != nil {
 		return replicate(ctx, dir, u, log, o)
 	}
-	st, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{Quota: u.settings.Limits.StoreBytes})
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	st, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{Quota: u.settings.Limits.StoreBytes, Broken: func(err error) { stop(&brokenError{err}) }})
 	if err != nil {
 		return err
 	}
@@ -145,7 +147,20 @@ func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...O
 		return err
 	}
 	defer at.close()
-	return work(ctx, dir, u, st, at, nil, log, o)
+	err = work(ctx, dir, u, st, at, nil, log, o)
+	if broken := (*brokenError)(nil); errors.As(context.Cause(ctx), &broken) {
+		return errors.Join(broken, err)
+	}
+	return err
+}
+
+// A brokenError says that the disk below a running node's store failed.
+type brokenError struct{ cause error }
+
+func (e *brokenError) Unwrap() error { return e.cause }
+
+func (e *brokenError) Error() string {
+	return fmt.Sprintf("%v: the node stops, since nobody knows what of that is on the disk; what was acknowledged is. Look at the disk (the kernel's log says more), then start the node again: it looks at every record", e.cause)
 }
 
 // work runs the node over an open store, on these ports, until ctx ends or the tenure does.

@@ -47,6 +47,8 @@ type Options struct {
 	Reserve  int64 // bytes kept for batches with Reserve; 0: DefaultReserve
 	Quota    int64 // bytes that records may take, free pages not counted; batches with Reserve may pass it; 0: no bound but the disk
 	ReadOnly bool  // open what is there, and change nothing but the lock's file
+
+	Broken func(error) // told once, in a goroutine of its own, that a write or sync failed: the store refuses everything from then on; nil: nobody is
 }
 
 // A Store is an open folder.
@@ -57,6 +59,7 @@ type Store struct {
 	lock  *os.File
 	disk  disk
 	quota int64 // of Options
+	told  func(error)
 
 	state atomic.Pointer[state] // as last committed
 
@@ -92,7 +95,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if err := refuseNetwork(dir); err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, quota: o.Quota, queue: make(chan *pending, queueLen), done: make(chan struct{})}
+	s := &Store{dir: dir, quota: o.Quota, told: o.Broken, queue: make(chan *pending, queueLen), done: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			s.release()

@@ -333,7 +333,9 @@ func (s *Store) unchanged() bool {
 // transaction had begun to write: then nobody knows what is on the disk.
 func (s *Store) fail(group []*pending, cause error, written bool) []result {
 	err := fmt.Errorf("%w after a fatal error in %s: %w", store.ErrClosed, s.dir, cause)
-	s.failed.CompareAndSwap(nil, &err)
+	if s.failed.CompareAndSwap(nil, &err) && s.told != nil {
+		go s.told(err)
+	}
 	if written {
 		return same(group, fmt.Errorf("%w: %w", store.ErrUnknown, err))
 	}
