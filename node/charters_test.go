@@ -381,7 +381,7 @@ func TestRivalCharters(t *testing.T) {
 	t.Parallel()
 	base := chartered(t, 3)
 	came := 0
-	for seed := range 20 {
+	for seed := range rivalries {
 		w := base.Clone(t, fmt.Sprint(seed))
 		dice := rand.New(rand.NewPCG(uint64(seed), 7))
 		docs := []charter.Document{changed(w, stricter), changed(w, func(d *charter.Document) { d.Vaults[0].Expiry = 20 * time.Minute }), changed(w, looser)}
@@ -414,8 +414,8 @@ func TestRivalCharters(t *testing.T) {
 			t.Fatalf("seed %d: %s", seed, w.Tail())
 		}
 	}
-	if came < 8 {
-		t.Errorf("a second version came into force in %d of 20 circles: the test tries too little", came)
+	if came < cameAtLeast {
+		t.Errorf("a second version came into force in %d of %d circles: the test tries too little", came, rivalries)
 	}
 }
 
