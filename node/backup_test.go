@@ -78,10 +78,14 @@ func cutOf(t *testing.T, s setting, h *nodetest.Host) ([]byte, age.Identity) {
 		}
 	}
 	_, r, _ := h.Circle.Roster()
+	secrets, err := backup.Secrets(h.Key, h.Box.DataKey(), []byte(`{"operator":"x"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
 	var cipher bytes.Buffer
 	signed, err := backup.Cut{
 		Identity: h.Key, Operator: h.Own.Name, Roster: r, Place: "away", Sealer: h.Box, Roots: h.Keeper.Roots(),
-		Secrets:    backup.Secrets(h.Key, h.Box.DataKey(), []byte(`{"operator":"x"}`)),
+		Secrets:    secrets,
 		Recipients: []age.Recipient{id.Recipient()}, Begin: func(int) error { return nil },
 	}.Write(context.Background(), s.Now, from, &cipher)
 	if err != nil {

@@ -120,6 +120,7 @@ func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...O
 	}
 	defer func() {
 		u.box.Wipe() // into its memory, so that comes first
+		u.identity.Wipe()
 		if err := u.memory.Close(); err != nil {
 			log.Error("memory of secrets not given back", "error", err)
 		}

@@ -62,7 +62,10 @@ func (n *Node) Export(ctx context.Context, now time.Time, s Settings, place stri
 	if err != nil {
 		return nil, fmt.Errorf("cut an export: %w", err)
 	}
-	secrets := backup.Secrets(n.cfg.Identity, box.DataKey(), settings)
+	secrets, err := backup.Secrets(n.cfg.Identity, box.DataKey(), settings)
+	if err != nil {
+		return nil, err
+	}
 	defer secrets.Wipe()
 	return backup.Cut{
 		Identity: n.cfg.Identity, Operator: n.cfg.Own.Name, Roster: r, Place: place, Sealer: n.cfg.Sealer, Secrets: secrets, Roots: n.Keeper.Roots(),

@@ -49,7 +49,7 @@ func (t *TPM) counter(d *tpm.Device, identity ed25519.PublicKey) fence.Counter {
 // roomForSecrets is how much memory is locked for the data key and for rows while they are open: those of some dozens of sessions at once.
 const roomForSecrets = 1 << 20
 
-// keepKey moves the data key into memory that is locked, and has rows opened there; where that cannot be, it is said once here, and in doctor.
+// keepKey moves the data key and the identity into memory that is locked, and has rows opened there; where that cannot be, it is said once here, and in doctor.
 func (u *unlocked) keepKey(log *slog.Logger, whole bool) (*memory.Arena, error) {
 	room, err := memory.New(roomForSecrets)
 	if err != nil {
@@ -57,6 +57,7 @@ func (u *unlocked) keepKey(log *slog.Logger, whole bool) (*memory.Arena, error) 
 		return nil, err
 	}
 	u.box.Keep(room.Hold)
+	u.identity.Keep(room.Hold)
 	state, what, next := MemoryState(room.Report(), whole)
 	if state == "ok" {
 		log.Info("memory of secrets", "is", what, "erases", memory.Erases)

@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ import (
 // Config is what a Node works with.
 type Config struct {
 	Own      charter.Operator
-	Identity ed25519.PrivateKey
+	Identity crypto.Signer
 	Store    store.Store
 	Sealer   seal.Sealer
 	Rand     io.Reader // safe for concurrent use

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/eddsa"
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/node/replica"
 	"github.com/ostraka/ostraka/node/store/etcd"
@@ -113,7 +115,11 @@ func replicate(ctx context.Context, dir string, u *unlocked, log *slog.Logger, o
 		return err
 	}
 	defer at.close()
-	r := &Replica{Quit: quit, cluster: cluster, Info: signPlace(u.identity, settings.me())}
+	me, err := signPlace(u.identity, settings.me())
+	if err != nil {
+		return err
+	}
+	r := &Replica{Quit: quit, cluster: cluster, Info: me}
 	d := newDoors(at, log)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -239,9 +245,10 @@ func placeText(i etcd.Info) []byte {
 }
 
 // signPlace has the node's identity sign where this replica is reached.
-func signPlace(identity ed25519.PrivateKey, i etcd.Info) etcd.Info {
-	i.Proof = fmt.Sprintf("%x", ed25519.Sign(identity, placeText(i)))
-	return i
+func signPlace(identity crypto.Signer, i etcd.Info) (etcd.Info, error) {
+	sig, err := eddsa.SignBy(identity, placeText(i))
+	i.Proof = fmt.Sprintf("%x", sig)
+	return i, err
 }
 
 func placed(identity ed25519.PublicKey, i etcd.Info) bool {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"crypto"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -63,14 +64,21 @@ func TestDoorsPassToSignedPlacesAlone(t *testing.T) {
 		return line == "inside\n"
 	}
 	to := target.Addr().String()
-	b := signPlace(own, etcd.Info{Name: "b", Link: to, People: to})
+	place := func(key crypto.Signer, i etcd.Info) etcd.Info {
+		i, err := signPlace(key, i)
+		if err != nil {
+			t.Error(err)
+		}
+		return i
+	}
+	b := place(own, etcd.Info{Name: "b", Link: to, People: to})
 	if !passes(b) {
 		t.Fatal("a connection is not passed on to the owner")
 	}
 	for what, i := range map[string]etcd.Info{
 		"nobody signed it":         {Name: "b", Link: to, People: to},
-		"another key signed it":    signPlace(other, etcd.Info{Name: "b", Link: to, People: to}),
-		"it is of another address": {Name: "b", Link: to, People: to, Proof: signPlace(own, etcd.Info{Name: "b", Link: "10.0.0.1:22", People: to}).Proof},
+		"another key signed it":    place(other, etcd.Info{Name: "b", Link: to, People: to}),
+		"it is of another address": {Name: "b", Link: to, People: to, Proof: place(own, etcd.Info{Name: "b", Link: "10.0.0.1:22", People: to}).Proof},
 		"it is of another replica": {Name: "c", Link: to, People: to, Proof: b.Proof},
 	} {
 		if passes(i) {

@@ -290,7 +290,7 @@ func writeJSON(path string, v any) error {
 type unlocked struct {
 	settings Settings
 	own      charter.Operator
-	identity ed25519.PrivateKey
+	identity *memory.Signer
 	box      *seal.Box
 	slot     string        // of the key file, which opened it
 	memory   *memory.Arena // where the data key and opened rows lie, once it is made
@@ -313,8 +313,11 @@ func unlock(ctx context.Context, dir string, open seal.Opener, rand io.Reader) (
 	if err != nil || seed.Len() != ed25519.SeedSize {
 		return nil, fmt.Errorf("%s: %w: sealed: %w", file, ErrIdentity, cmp.Or(err, errors.New("it has the wrong length")))
 	}
-	u.identity = ed25519.NewKeyFromSeed(seed.Expose())
+	u.identity, err = memory.NewSigner(seed.Expose(), memory.Heap)
 	seed.Wipe()
+	if err != nil {
+		return nil, err
+	}
 	public := u.identity.Public().(ed25519.PublicKey)
 	if fmt.Sprintf("%x", public) != id.Public {
 		return nil, fmt.Errorf("%s: %w: public: the sealed key is not the one that the file names", file, ErrIdentity)

@@ -2,6 +2,7 @@ package disclose_test
 
 import (
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -343,7 +344,7 @@ func TestNothingFillsTheFolder(t *testing.T) {
 	p := w.PublishAll()[0]
 	log := files(t, p)
 	pins := disclose.Pins{p.Name: w.Hosts[0].Own.Identity}
-	signer, err := tlog.NewLogSigner(p.Origin, func() ed25519.PrivateKey { k, _ := tlog.Derive(w.Hosts[0].Key, 0); return k }())
+	signer, err := tlog.NewLogSigner(p.Origin, func() crypto.Signer { k, _ := tlog.Derive(w.Hosts[0].Key, 0); return k }())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,10 +115,12 @@ func (f *fire) export(i int, h *nodetest.Host, id *age.HybridIdentity) {
 		f.ok(err)
 	}
 	_, r, _ := h.Circle.Roster()
+	secrets, err := backup.Secrets(h.Key, h.Box.DataKey(), []byte(`{"operator":"x"}`))
+	f.ok(err)
 	var cipher bytes.Buffer
 	signed, err := backup.Cut{
 		Identity: h.Key, Operator: h.Own.Name, Roster: r, Place: "away", Sealer: h.Box, Roots: h.Keeper.Roots(),
-		Secrets:    backup.Secrets(h.Key, h.Box.DataKey(), []byte(`{"operator":"x"}`)),
+		Secrets:    secrets,
 		Recipients: []age.Recipient{id.Recipient()}, Begin: func(int) error { return nil },
 	}.Write(context.Background(), f.w.Now, from, &cipher)
 	f.ok(err)

@@ -86,7 +86,8 @@ func slotOf(name string, given []string) (seal.Slot, error) {
 // ring opens key providers with these secrets; made says that they are new, so that what is typed is asked for twice.
 func (a *app) ring(s secrets, made bool, cost ...passphrase.Option) *keys.Ring {
 	r := &keys.Ring{Rand: rand.Reader, Cost: cost, UI: a.pluginUI(), HSM: s.hsm, Only: s.by}
-	if self, err := os.Executable(); r.HSM == "" && err == nil {
+	self, err := os.Executable()
+	if r.Self = self; r.HSM == "" && err == nil {
 		r.HSM = pkcs11.Beside(self)
 	}
 	r.Ask = func(_ context.Context, n keys.Need) (secret.Bytes, error) {

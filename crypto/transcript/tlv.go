@@ -29,6 +29,9 @@ type Encoder struct {
 
 const frameSize = 2 + 4 // tag, length
 
+// NewSecretEncoder is one for secrets, each added by Bytes: what is left behind as the encoding grows is overwritten. Who asks for Sum overwrites that.
+func NewSecretEncoder() *Encoder { return &Encoder{secret: true} }
+
 // grow makes room for n bytes, and leaves nothing of what is secret where it lay before.
 func (e *Encoder) grow(n int) {
 	if !e.secret || cap(e.buf)-len(e.buf) >= n {

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/eddsa"
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/group/edwards25519"
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
@@ -229,7 +231,7 @@ func (h Header) tree(body []byte) []byte {
 }
 
 // Sign gives the signed header's bytes.
-func (h Header) Sign(identity ed25519.PrivateKey) ([]byte, error) {
+func (h Header) Sign(identity crypto.Signer) ([]byte, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
@@ -237,7 +239,11 @@ func (h Header) Sign(identity ed25519.PrivateKey) ([]byte, error) {
 		return nil, errors.New("backup header: identity: it is not that of the key that signs")
 	}
 	body := h.Encode()
-	return wrap(body, ed25519.Sign(identity, h.tree(body))), nil
+	sig, err := eddsa.SignBy(identity, h.tree(body))
+	if err != nil {
+		return nil, fmt.Errorf("backup header: %w", err)
+	}
+	return wrap(body, sig), nil
 }
 
 func wrap(body, sig []byte) []byte {

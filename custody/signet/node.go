@@ -1,10 +1,12 @@
 package signet
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
 
+	"github.com/ostraka/ostraka/crypto/eddsa"
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -49,15 +51,12 @@ func nodeTree(s statement.Statement) ([]byte, error) {
 
 // SignNode signs a decision, hello, key, heartbeat, log or backup statement, a charter that the node enacts, or a step, no-veto, seat,
 // activation or release of SOS, with its identity key: 64 bytes of Ed25519.
-func SignNode(identity ed25519.PrivateKey, s statement.Statement) ([]byte, error) {
-	if len(identity) != ed25519.PrivateKeySize {
-		return nil, fmt.Errorf("identity key has %d bytes, not %d", len(identity), ed25519.PrivateKeySize)
-	}
+func SignNode(identity crypto.Signer, s statement.Statement) ([]byte, error) {
 	tree, err := nodeTree(s)
 	if err != nil {
 		return nil, err
 	}
-	return ed25519.Sign(identity, tree), nil
+	return eddsa.SignBy(identity, tree)
 }
 
 // VerifyNode checks what SignNode made against the identity key of the roster.

@@ -40,10 +40,10 @@ func (k *es256) verify(signed, sig []byte) bool {
 	return ecdsa.Verify((*ecdsa.PublicKey)(k), sum[:], r, s)
 }
 
-// eddsa is Ed25519 as Go verifies it: s below the group's order, R compared as bytes. The key's own form was checked when it was read.
-type eddsa ed25519.PublicKey
+// okp is Ed25519 as Go verifies it: s below the group's order, R compared as bytes. The key's own form was checked when it was read.
+type okp ed25519.PublicKey
 
-func (k eddsa) verify(signed, sig []byte) bool {
+func (k okp) verify(signed, sig []byte) bool {
 	return ed25519.Verify(ed25519.PublicKey(k), signed, sig)
 }
 
@@ -93,7 +93,7 @@ func oneText(e *base64.Encoding, text string) ([]byte, bool) {
 // readPoint reads a public key: P-256 compressed (SEC 1 2.3.3), 33 bytes; Ed25519, 32 bytes. Each has one form.
 func readPoint(kind string, b []byte) (verifier, error) {
 	if kind == statement.Passkey25519 {
-		return eddsa(b), CheckIdentity(b)
+		return okp(b), CheckIdentity(b)
 	}
 	x, y := elliptic.UnmarshalCompressed(elliptic.P256(), b)
 	if x == nil {

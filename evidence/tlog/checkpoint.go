@@ -2,6 +2,7 @@ package tlog
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -62,11 +63,11 @@ func (v LogVerifier) Verify(text, signature []byte) bool {
 // A LogSigner signs checkpoints of one log.
 type LogSigner struct {
 	verifier LogVerifier
-	sign     func([]byte) []byte
+	sign     func([]byte) ([]byte, error)
 }
 
 // NewLogSigner takes a log's key. It holds the key, and neither copies nor wipes it.
-func NewLogSigner(origin string, key ed25519.PrivateKey) (LogSigner, error) {
+func NewLogSigner(origin string, key crypto.Signer) (LogSigner, error) {
 	public, sign, err := newSigner(key)
 	if err != nil {
 		return LogSigner{}, fmt.Errorf("log %s: %w", origin, err)
@@ -183,7 +184,11 @@ func (c Checkpoint) Sign(s LogSigner) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(body, []byte("\n"), s.verifier.line(s.sign(body))), nil
+	signature, err := s.sign(body)
+	if err != nil {
+		return nil, fmt.Errorf("sign checkpoint of log %q: %w", c.Origin, err)
+	}
+	return slices.Concat(body, []byte("\n"), s.verifier.line(signature)), nil
 }
 
 // body is what is signed. What ParseCheckpoint would not read as this checkpoint is not.

@@ -197,7 +197,8 @@ func TestWrongSignaturesAreNamed(t *testing.T) {
 func lateLine(w Cosigner, signed []byte) []byte {
 	n, _ := splitNote(signed)
 	const at = maxTime + 1
-	return w.witness.line(append(binary.BigEndian.AppendUint64(nil, at), w.sign(cosignedMessage(n.body, at))...))
+	sig, _ := w.sign(cosignedMessage(n.body, at))
+	return w.witness.line(append(binary.BigEndian.AppendUint64(nil, at), sig...))
 }
 
 // S + ℓ in place of S: a second signature of one text, which lax verifiers take.

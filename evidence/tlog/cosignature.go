@@ -1,6 +1,7 @@
 package tlog
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"encoding/binary"
 	"fmt"
@@ -53,11 +54,11 @@ func cosignedMessage(body []byte, at uint64) []byte {
 // A Cosigner signs as a witness.
 type Cosigner struct {
 	witness Witness
-	sign    func([]byte) []byte
+	sign    func([]byte) ([]byte, error)
 }
 
 // NewCosigner takes a witness's key. It holds the key, and neither copies nor wipes it.
-func NewCosigner(name string, key ed25519.PrivateKey) (Cosigner, error) {
+func NewCosigner(name string, key crypto.Signer) (Cosigner, error) {
 	public, sign, err := newSigner(key)
 	if err != nil {
 		return Cosigner{}, fmt.Errorf("witness %s: %w", name, err)
@@ -83,7 +84,10 @@ func (c Cosigner) Cosign(cp Checkpoint, at time.Time) ([]byte, error) {
 		return nil, err
 	}
 	seconds := uint64(at.Unix())
-	signature := c.sign(cosignedMessage(body, seconds))
+	signature, err := c.sign(cosignedMessage(body, seconds))
+	if err != nil {
+		return nil, fmt.Errorf("cosign checkpoint of log %q: %w", cp.Origin, err)
+	}
 	return c.witness.line(append(binary.BigEndian.AppendUint64(nil, seconds), signature...)), nil
 }
 

@@ -1,11 +1,13 @@
 package tlog
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/eddsa"
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/signet"
@@ -27,9 +29,10 @@ type Keys struct {
 }
 
 // KeysFor are the keys of an operator's log, with proofs that whoever names them has them.
-func KeysFor(operator string, identity ed25519.PrivateKey, generation uint64, created time.Time) Keys {
+func KeysFor(operator string, identity crypto.Signer, generation uint64, created time.Time) Keys {
 	public := identity.Public().(ed25519.PublicKey)
 	log, witness := Derive(identity, generation)
+	defer Forget(log, witness)
 	k := Keys{
 		Operator: operator, Identity: public, Origin: Origin(public, generation), Log: log.Public().(ed25519.PublicKey),
 		Name: WitnessName(public, generation), Witness: witness.Public().(ed25519.PublicKey), Created: created.UTC().Truncate(time.Second),
@@ -37,9 +40,10 @@ func KeysFor(operator string, identity ed25519.PrivateKey, generation uint64, cr
 	return k.Prove(log, witness)
 }
 
-// Prove adds the signatures of the log's two keys over all that the statement says.
-func (k Keys) Prove(log, witness ed25519.PrivateKey) Keys {
-	k.LogProof, k.WitnessProof = ed25519.Sign(log, k.possession(transcript.LogPossession)), ed25519.Sign(witness, k.possession(transcript.WitnessPossession))
+// Prove adds the signatures of the log's two keys over all that the statement says. A key that does not sign proves nothing, and there is no statement then.
+func (k Keys) Prove(log, witness crypto.Signer) Keys {
+	k.LogProof, _ = eddsa.SignBy(log, k.possession(transcript.LogPossession))
+	k.WitnessProof, _ = eddsa.SignBy(witness, k.possession(transcript.WitnessPossession))
 	return k
 }
 
@@ -78,16 +82,35 @@ func WitnessName(identity ed25519.PublicKey, generation uint64) string {
 }
 
 // Derive gives the two private keys of a node's log, which follow from its identity's: whoever has the one has all three, but no signature
-// of one key can serve for another. Cosignatures do not say the witness's name, so each generation has keys of its own.
-func Derive(identity ed25519.PrivateKey, generation uint64) (log, witness ed25519.PrivateKey) {
-	seed := identity.Seed()
-	defer secret.Wipe(seed)
-	of := func(label transcript.Label) ed25519.PrivateKey {
-		s := transcript.New(label).Bytes(seed).Uint(generation).Sum256()
-		defer secret.Wipe(s[:])
-		return ed25519.NewKeyFromSeed(s[:])
+// of one key can serve for another. Cosignatures do not say the witness's name, so each generation has keys of its own. They lie where the identity's does.
+func Derive(identity crypto.Signer, generation uint64) (log, witness crypto.Signer) {
+	of := func(label transcript.Label) crypto.Signer {
+		from := func(seed []byte) [32]byte { return transcript.NewSecret(label).Bytes(seed).Uint(generation).Sum256() }
+		switch k := identity.(type) {
+		case ed25519.PrivateKey:
+			s := from(k[:ed25519.SeedSize])
+			defer secret.Wipe(s[:])
+			return ed25519.NewKeyFromSeed(s[:])
+		case interface {
+			Derive(func(seed []byte) [32]byte) crypto.Signer
+		}:
+			return k.Derive(from)
+		}
+		panic(fmt.Sprintf("tlog: keys cannot be derived of an identity that is %T", identity))
 	}
 	return of(transcript.LogKey), of(transcript.WitnessKey)
+}
+
+// Forget overwrites derived keys.
+func Forget(keys ...crypto.Signer) {
+	for _, key := range keys {
+		switch k := key.(type) {
+		case ed25519.PrivateKey:
+			secret.Wipe(k)
+		case interface{ Wipe() }:
+			k.Wipe()
+		}
+	}
 }
 
 // Statement writes the keys and checks them.

@@ -2,6 +2,7 @@ package tlog
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ostraka/ostraka/crypto/eddsa"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -138,15 +140,16 @@ func parseKey(vkey string, kind byte) (noteKey, error) {
 }
 
 // newSigner checks a private key and gives what signs with it, which does not print it.
-func newSigner(key ed25519.PrivateKey) (ed25519.PublicKey, func([]byte) []byte, error) {
-	if len(key) != ed25519.PrivateKeySize {
-		return nil, nil, fmt.Errorf("Ed25519 private key has %d bytes, not %d", len(key), ed25519.PrivateKeySize)
+func newSigner(key crypto.Signer) (ed25519.PublicKey, func([]byte) ([]byte, error), error) {
+	public, err := eddsa.PublicOf(key)
+	if err != nil {
+		return nil, nil, err
 	}
 	// Two signatures of one message under two public halves show the private key.
-	if !ed25519.NewKeyFromSeed(key.Seed()).Equal(key) {
+	if k, ok := key.(ed25519.PrivateKey); ok && !ed25519.NewKeyFromSeed(k.Seed()).Equal(k) {
 		return nil, nil, errors.New("Ed25519 private key holds another public key than its own")
 	}
-	return ed25519.PublicKey(key[32:]), func(message []byte) []byte { return ed25519.Sign(key, message) }, nil
+	return public, func(message []byte) ([]byte, error) { return eddsa.SignBy(key, message) }, nil
 }
 
 // A signedNote is text and signature lines, none of them verified.

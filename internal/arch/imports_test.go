@@ -19,6 +19,7 @@ var may = map[string][]string{
 	"crypto/group/edwards25519":          {"crypto/secret", "crypto/group"},
 	"crypto/group/ristretto255":          {"crypto/secret", "crypto/group"},
 	"crypto/group/secp256k1/independent": {}, // another's code, to check ours with
+	"crypto/eddsa":                       {"crypto/secret", "crypto/group", "crypto/group/edwards25519"},
 	"crypto/transcript":                  {"crypto/secret", "crypto/group"},
 	"crypto/share":                       below("crypto/transcript"),
 	"crypto/ot":                          below("crypto/share"),

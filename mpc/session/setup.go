@@ -2,12 +2,14 @@ package session
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/ostraka/ostraka/crypto/eddsa"
 	"github.com/ostraka/ostraka/crypto/share"
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -31,9 +33,15 @@ const (
 // nothing but trees under labels of crypto/transcript, and TLS handshakes.
 type Signer func(h *transcript.Hash) []byte
 
-// NewSigner signs with a key held in memory.
-func NewSigner(key ed25519.PrivateKey) Signer {
-	return func(h *transcript.Hash) []byte { return ed25519.Sign(key, h.Tree()) }
+// NewSigner signs with an Ed25519 key, wherever it is held. A key that is wiped, as when a process ends, gives no signature: what bears none is nobody's word.
+func NewSigner(key crypto.Signer) Signer {
+	return func(h *transcript.Hash) []byte {
+		sig, err := eddsa.SignBy(key, h.Tree())
+		if err != nil {
+			return nil
+		}
+		return sig
+	}
 }
 
 // Verify checks an identity key's signature over a hash tree.

@@ -3,6 +3,7 @@ package backup
 import (
 	"cmp"
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"fmt"
 	"io"
@@ -43,7 +44,7 @@ const (
 // Config is what a Book works with.
 type Config struct {
 	Operator string
-	Identity ed25519.PrivateKey
+	Identity crypto.Signer
 	Journal  *journal.Journal
 	Rand     io.Reader
 	Log      *slog.Logger

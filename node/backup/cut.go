@@ -3,6 +3,7 @@ package backup
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
@@ -37,7 +38,7 @@ const (
 
 // A Cut is an export that is to be made.
 type Cut struct {
-	Identity   ed25519.PrivateKey
+	Identity   crypto.Signer
 	Operator   string
 	Roster     charter.Roster
 	Place      string
@@ -252,6 +253,16 @@ func openKey(rec *epoch.Record, identity ed25519.PublicKey, sealer seal.Sealer, 
 }
 
 // Secrets are what an export carries beside the rows. The caller wipes them.
-func Secrets(identity ed25519.PrivateKey, data secret.Bytes, settings []byte) backup.Secrets {
-	return backup.Secrets{Seed: secret.New(identity.Seed()), DataKey: data, Settings: settings}
+func Secrets(identity crypto.Signer, data secret.Bytes, settings []byte) (backup.Secrets, error) {
+	s := backup.Secrets{DataKey: data, Settings: settings}
+	switch k := identity.(type) {
+	case ed25519.PrivateKey:
+		s.Seed = secret.New(k.Seed())
+	case interface{ Seed() secret.Bytes }:
+		s.Seed = k.Seed()
+	default:
+		s.Wipe()
+		return s, fmt.Errorf("cut an export: the identity is %T, whose seed does not leave it", identity)
+	}
+	return s, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/engine"
 	"github.com/ostraka/ostraka/mpc/epoch"
 	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/memory"
 )
 
 // Shares names the shares that this node holds of keys in force, by key, without proofs.
@@ -69,6 +70,8 @@ func (k *Keeper) ProveShares(ctx context.Context, h pulse.Heartbeat, shares []pu
 
 // proveShare proves one, and the mask beside it. What is shared with single peers is not read for it.
 func (k *Keeper) proveShare(ctx context.Context, h pulse.Heartbeat, r *epoch.Record) (pulse.Heartbeat, error) {
+	memory.Sweep()
+	defer memory.Sweep()
 	own, err := k.loadShare(ctx, r)
 	if err != nil {
 		return h, fmt.Errorf("heartbeat: %w", err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -63,7 +64,7 @@ const (
 type Config struct {
 	Self     engine.PartyID
 	Operator string
-	Identity ed25519.PrivateKey
+	Identity crypto.Signer
 	Journal  *journal.Journal
 	Sealer   seal.Sealer
 	Rand     io.Reader

@@ -22,6 +22,7 @@ import (
 	"github.com/ostraka/ostraka/mpc/epoch"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
+	"github.com/ostraka/ostraka/node/memory"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store"
 )
@@ -96,11 +97,15 @@ func (k *Keeper) keep(key [32]byte, rows []engine.Record) (epoch.Hash, journal.E
 
 // loadKeys opens what keep sealed and checks it against the record.
 func (k *Keeper) loadKeys(ctx context.Context, r *epoch.Record) (*protocol.Keys, error) {
+	memory.Sweep()
+	defer memory.Sweep()
 	return protocol.Load(r, k.cfg.Self, k.secrets(ctx, r))
 }
 
 // loadShare opens our share alone.
 func (k *Keeper) loadShare(ctx context.Context, r *epoch.Record) (group.Scalar, error) {
+	memory.Sweep()
+	defer memory.Sweep()
 	return protocol.LoadShare(r, k.cfg.Self, k.secrets(ctx, r))
 }
 

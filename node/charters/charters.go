@@ -2,7 +2,7 @@ package charters
 
 import (
 	"context"
-	"crypto/ed25519"
+	"crypto"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -60,7 +60,7 @@ const (
 // Config is what Charters work with.
 type Config struct {
 	Operator string
-	Identity ed25519.PrivateKey
+	Identity crypto.Signer
 	Journal  *journal.Journal
 	Rand     io.Reader
 	Log      *slog.Logger

@@ -3,7 +3,7 @@ package decide
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
+	"crypto"
 	"errors"
 	"fmt"
 	"io"
@@ -74,7 +74,7 @@ func intentOf(n outbox.Note) (id statement.ID, ok bool) {
 type Config struct {
 	Self     engine.PartyID
 	Operator string
-	Identity ed25519.PrivateKey
+	Identity crypto.Signer
 	Journal  *journal.Journal
 	Rand     io.Reader
 	Log      *slog.Logger

@@ -3,6 +3,7 @@ package fence
 import (
 	"cmp"
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
@@ -38,7 +39,7 @@ const (
 // Config is what a Fence works with. None of its functions may call the Fence's methods that
 // change it.
 type Config struct {
-	Identity ed25519.PrivateKey
+	Identity crypto.Signer
 	Journal  *journal.Journal
 	Rand     io.Reader
 	Log      *slog.Logger

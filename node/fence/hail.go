@@ -114,7 +114,9 @@ func (f *Fence) hail(ctx context.Context, to engine.PartyID, answers [nonceSize]
 	}
 	l := f.own
 	l.Log = head
-	l.sign(f.cfg.Identity)
+	if err := l.sign(f.cfg.Identity); err != nil {
+		return err
+	}
 	h := hail{life: l.Encode(), answers: answers}
 	f.mu.Lock()
 	p := f.peer(to)

@@ -2,11 +2,13 @@ package fence
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
 	"fmt"
 
+	"github.com/ostraka/ostraka/crypto/eddsa"
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/evidence/tlog"
 )
@@ -38,8 +40,10 @@ func (l *Life) tree(identity ed25519.PublicKey) []byte {
 	return transcript.New(transcript.NodeLife).Bytes(identity).Bytes(l.body()).Tree()
 }
 
-func (l *Life) sign(key ed25519.PrivateKey) {
-	copy(l.Signature[:], ed25519.Sign(key, l.tree(key.Public().(ed25519.PublicKey))))
+func (l *Life) sign(key crypto.Signer) error {
+	sig, err := eddsa.SignBy(key, l.tree(key.Public().(ed25519.PublicKey)))
+	copy(l.Signature[:], sig)
+	return err
 }
 
 // Encode is the canonical form.

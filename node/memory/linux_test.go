@@ -4,6 +4,7 @@ package memory
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -122,6 +123,51 @@ func TestProcess(t *testing.T) {
 func TestGuards(t *testing.T) {
 	if out, err := child(t, "overrun"); err == nil || !strings.Contains(out, "SIGSEGV") && !strings.Contains(out, "fault address") {
 		t.Errorf("%q, %v", out, err)
+	}
+}
+
+// swept computes with a secret on the stack, and says where it lay.
+//
+//go:noinline
+func swept(at *uintptr) {
+	var b [256]byte
+	for i := range b {
+		b[i] = 0xA7
+	}
+	*at = uintptr(unsafe.Pointer(&b[0]))
+	runtime.KeepAlive(&b)
+}
+
+// What lay on the stack is overwritten, by Do and by Sweep; a control without either shows that it would lie there.
+func TestSweep(t *testing.T) {
+	mem, err := os.Open("/proc/self/mem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mem.Close()
+	var at [3]uintptr
+	var left [3][256]byte
+	read := func(i int) {
+		if _, err := mem.ReadAt(left[i][:], int64(at[i])); err != nil {
+			t.Error(err)
+		}
+	}
+	run := func(i int, f func()) {
+		done := make(chan bool)
+		go func() { // with a stack of its own, which is small at first
+			f()
+			read(i)
+			close(done)
+		}()
+		<-done
+	}
+	run(0, func() { Sweep(); swept(&at[0]) })
+	run(1, func() { Do(func() { swept(&at[1]) }) })
+	run(2, func() { Sweep(); swept(&at[2]); Sweep() })
+	for i, want := range []bool{true, false, false} {
+		if got := bytes.Contains(left[i][:], bytes.Repeat([]byte{0xA7}, 16)); got != want {
+			t.Errorf("run %d: the secret lies there: %t, want %t", i, got, want)
+		}
 	}
 }
 

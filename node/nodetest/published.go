@@ -2,7 +2,7 @@ package nodetest
 
 import (
 	"context"
-	"crypto/ed25519"
+	"crypto"
 	"fmt"
 	"maps"
 
@@ -20,7 +20,7 @@ type Published struct {
 	Seen   [][]byte
 	Origin string
 	Guards map[string][]byte // second sharings, by path
-	key    ed25519.PrivateKey
+	key    crypto.Signer
 }
 
 // Publish reads a host's log up to its newest checkpoint.

@@ -6,6 +6,7 @@ package pulse
 
 import (
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"fmt"
 	"io"
@@ -59,7 +60,7 @@ const (
 // Config is what a Pulse works with.
 type Config struct {
 	Operator string
-	Identity ed25519.PrivateKey
+	Identity crypto.Signer
 	Version  string   // of the program
 	Binary   [32]byte // SHA-256 of its file
 	Journal  *journal.Journal

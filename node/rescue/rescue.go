@@ -4,7 +4,7 @@ package rescue
 
 import (
 	"context"
-	"crypto/ed25519"
+	"crypto"
 	"errors"
 	"fmt"
 	"io"
@@ -57,7 +57,7 @@ const saveEvery = 10 * time.Minute
 // Config is what a Desk works with.
 type Config struct {
 	Operator string
-	Identity ed25519.PrivateKey
+	Identity crypto.Signer
 	Journal  *journal.Journal
 	Rand     io.Reader
 	Log      *slog.Logger

@@ -8,6 +8,7 @@ package witness
 
 import (
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
@@ -49,7 +50,7 @@ const (
 
 // Config is what a Witness works with.
 type Config struct {
-	Identity ed25519.PrivateKey
+	Identity crypto.Signer
 	Journal  *journal.Journal
 	Log      *slog.Logger
 	// Keys are those of all logs of the circle that are known, our own too.
@@ -75,6 +76,7 @@ type Outside struct {
 type Witness struct {
 	cfg      Config
 	identity ed25519.PublicKey
+	keys     []crypto.Signer // of the log and the witness, derived of the identity
 
 	mu         sync.Mutex
 	generation uint64
@@ -122,7 +124,9 @@ func Open(ctx context.Context, cfg Config) (*Witness, error) {
 
 // become takes the keys of a generation. Nothing that is known of our log before holds for this one.
 func (w *Witness) become(generation uint64) (err error) {
+	tlog.Forget(w.keys...)
 	log, witness := tlog.Derive(w.cfg.Identity, generation)
+	w.keys = []crypto.Signer{log, witness}
 	if w.signer, err = tlog.NewLogSigner(tlog.Origin(w.identity, generation), log); err != nil {
 		return err
 	}

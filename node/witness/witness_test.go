@@ -3,6 +3,7 @@ package witness_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"log/slog"
 	"testing"
@@ -20,7 +21,7 @@ func keyOf(seed byte) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, 32))
 }
 
-func public(k ed25519.PrivateKey) ed25519.PublicKey { return k.Public().(ed25519.PublicKey) }
+func public(k crypto.Signer) ed25519.PublicKey { return k.Public().(ed25519.PublicKey) }
 
 // keysOf are those of a node's log.
 func keysOf(identity ed25519.PrivateKey) tlog.Keys {
@@ -91,7 +92,7 @@ func (b *bench) wait(d time.Duration) {
 }
 
 // cosign is what a witness answers to the last request that it was sent.
-func (b *bench) cosign(name string, key ed25519.PrivateKey, asked string) []byte {
+func (b *bench) cosign(name string, key crypto.Signer, asked string) []byte {
 	b.t.Helper()
 	requests := b.asked[asked]
 	if len(requests) == 0 {

@@ -45,8 +45,17 @@ func (g *group) squeeze(bytes string) error {
 	return err
 }
 
-// swapFile has the machine swap into a file of its own, until the test ends, and returns it; an error says what the machine refused.
+// swapFile has the machine swap into a file of its own, until the test ends, and returns it; an error says what the machine refused. One test at a time
+// does so: the machine fills the file of the highest priority first, whosever memory it is.
 func swapFile(t *testing.T, dir string) (string, error) {
+	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "ostraka-test-swap.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", err
+	}
+	t.Cleanup(func() { lock.Close() })
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return "", err
+	}
 	file := filepath.Join(dir, "swap")
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err == nil {
@@ -70,7 +79,7 @@ func swapFile(t *testing.T, dir string) (string, error) {
 	if _, err := do("mkswap", device); err != nil {
 		return "", err
 	}
-	if _, err := do("swapon", device); err != nil {
+	if _, err := do("swapon", "--priority", "32000", device); err != nil {
 		return "", err
 	}
 	t.Cleanup(func() {

@@ -57,6 +57,7 @@ type Ring struct {
 	Cost []passphrase.Option // of what is wrapped anew
 	UI   *plugin.ClientUI    // how age's plugins ask and tell
 	HSM  string              // path of the program ostraka-hsm
+	Self string              // path of the program that asks a transit server apart (transit.Argument): this one. Empty: the process of the ring asks itself
 	Make bool                // a token's key is made where there is none
 	Only string              // the one slot that is tried; empty: all
 
@@ -86,7 +87,7 @@ func (r *Ring) Open(ctx context.Context, slot string, p seal.Provider) (seal.KEK
 	case Age:
 		return r.age(p, ask)
 	case Transit:
-		return transit.New(transitOf(p), func(context.Context) (secret.Bytes, error) { return ask(Token) })
+		return transit.New(transitOf(p), func(context.Context) (secret.Bytes, error) { return ask(Token) }, r.Self)
 	case PKCS11:
 		return r.pkcs11(ctx, p, ask)
 	case TPM:

@@ -117,17 +117,29 @@ func (c Config) Check() error {
 type KEK struct {
 	c     Config
 	token func(context.Context) (secret.Bytes, error)
-	http  *http.Client
+	put   asker
 }
 
 var _ seal.KEK = (*KEK)(nil)
 
-// New reads the certificates that the configuration names. token is asked before each request, so that one that another program
-// renews is read anew; the KEK wipes what it gives.
-func New(c Config, token func(context.Context) (secret.Bytes, error)) (*KEK, error) {
+// New checks the configuration, and the certificates that it names. token is asked before each request, so that one that another program
+// renews is read anew; the KEK wipes what it gives. Each request is made by a process of its own, of this program started with Argument;
+// where it is empty, by this process, whose memory then keeps copies of the token and of the data key.
+func New(c Config, token func(context.Context) (secret.Bytes, error), program string) (*KEK, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
+	if _, err := client(c); err != nil {
+		return nil, err
+	}
+	k := &KEK{c, token, direct}
+	if program != "" {
+		k.put = apart(program)
+	}
+	return k, nil
+}
+
+func client(c Config) (*http.Client, error) {
 	t := &http.Transport{
 		Proxy:               nil, // no environment variable sends the token elsewhere
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
@@ -141,9 +153,9 @@ func New(c Config, token func(context.Context) (secret.Bytes, error)) (*KEK, err
 		}
 		t.TLSClientConfig.RootCAs = pool
 	}
-	return &KEK{c, token, &http.Client{Transport: t, Timeout: Timeout, CheckRedirect: func(*http.Request, []*http.Request) error {
+	return &http.Client{Transport: t, Timeout: Timeout, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // the token would go where the answer says
-	}}}, nil
+	}}, nil
 }
 
 func certificates(path string) (*x509.CertPool, error) {
@@ -177,9 +189,7 @@ func (k *KEK) Wrap(ctx context.Context, dek secret.Bytes, label seal.Label) ([]b
 	}
 	plain := encodePlain(dek, h)
 	defer plain.Wipe()
-	text, err := k.ask(ctx, verbEncrypt, "ciphertext", map[string]string{
-		"plaintext": base64.StdEncoding.EncodeToString(plain.Expose()), "associated_data": base64.StdEncoding.EncodeToString(data),
-	})
+	text, err := k.ask(ctx, question{verb: verbEncrypt, plain: plain, data: data})
 	if err != nil {
 		return nil, err
 	}
@@ -197,32 +207,16 @@ func (k *KEK) Unwrap(ctx context.Context, wrapped []byte, label seal.Label) (sec
 	if err != nil {
 		return secret.Bytes{}, fmt.Errorf("decode wrapped data key: %w", err)
 	}
-	plain, err := k.ask(ctx, verbDecrypt, "plaintext", map[string]string{"ciphertext": text, "associated_data": base64.StdEncoding.EncodeToString(data)})
+	plain, err := k.ask(ctx, question{verb: verbDecrypt, text: text, data: data})
 	if err != nil {
 		return secret.Bytes{}, err
 	}
 	defer plain.Wipe()
-	raw := make([]byte, base64.StdEncoding.DecodedLen(plain.Len()))
-	defer secret.Wipe(raw)
-	n, err := base64.StdEncoding.Strict().Decode(raw, plain.Expose())
-	if err != nil {
-		return secret.Bytes{}, errors.New("the vault's plaintext is no base64")
-	}
-	return decodePlain(raw[:n], h)
+	return decodePlain(plain.Expose(), h)
 }
 
-// ask sends one request and gives one text field of the answer.
-func (k *KEK) ask(ctx context.Context, verb, field string, body map[string]string) (secret.Bytes, error) {
-	b, err := json.Marshal(body)
-	if err != nil {
-		return secret.Bytes{}, err
-	}
-	defer secret.Wipe(b)
-	at := k.c.URL + "/v1/" + k.c.Mount + "/" + verb + "/" + k.c.Key
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader(b))
-	if err != nil {
-		return secret.Bytes{}, err
-	}
+// ask puts a question with the token as it is now.
+func (k *KEK) ask(ctx context.Context, q question) (secret.Bytes, error) {
 	token, err := k.token(ctx)
 	if err != nil {
 		return secret.Bytes{}, err
@@ -231,33 +225,80 @@ func (k *KEK) ask(ctx context.Context, verb, field string, body map[string]strin
 	if n := token.Len(); n == 0 || n > maxToken || bytes.ContainsFunc(token.Expose(), func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return secret.Bytes{}, errors.New("the vault's token is not one line of printable characters")
 	}
+	return k.put(ctx, k.c, token, q)
+}
+
+// direct sends one request, and gives the ciphertext or the plaintext of the answer.
+func direct(ctx context.Context, c Config, token secret.Bytes, q question) (secret.Bytes, error) {
+	field, body := "ciphertext", map[string]string{"associated_data": base64.StdEncoding.EncodeToString(q.data)}
+	switch q.verb {
+	case verbEncrypt:
+		body["plaintext"] = base64.StdEncoding.EncodeToString(q.plain.Expose())
+	case verbDecrypt:
+		field, body["ciphertext"] = "plaintext", q.text
+	default:
+		return secret.Bytes{}, fmt.Errorf("a vault is not asked to %.20q", q.verb)
+	}
+	text, err := post(ctx, c, token, q.verb, field, body)
+	if err != nil || q.verb == verbEncrypt {
+		return text, err
+	}
+	defer text.Wipe()
+	raw := make([]byte, base64.StdEncoding.DecodedLen(text.Len()))
+	n, err := base64.StdEncoding.Strict().Decode(raw, text.Expose())
+	if err != nil {
+		secret.Wipe(raw)
+		return secret.Bytes{}, errors.New("the vault's plaintext is no base64")
+	}
+	return secret.New(raw[:n]), nil
+}
+
+// post gives one text field of the answer.
+func post(ctx context.Context, c Config, token secret.Bytes, verb, field string, body map[string]string) (secret.Bytes, error) {
+	if err := c.Check(); err != nil { // it may be of another process
+		return secret.Bytes{}, err
+	}
+	h, err := client(c)
+	if err != nil {
+		return secret.Bytes{}, err
+	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		return secret.Bytes{}, err
+	}
+	defer secret.Wipe(b)
+	at := c.URL + "/v1/" + c.Mount + "/" + verb + "/" + c.Key
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader(b))
+	if err != nil {
+		return secret.Bytes{}, err
+	}
 	req.Header.Set("X-Vault-Token", string(token.Expose()))
 	req.Header.Set("X-Vault-Request", "true") // a server behind a careless proxy answers nobody without it
 	req.Header.Set("Content-Type", "application/json")
-	if k.c.Namespace != "" {
-		req.Header.Set("X-Vault-Namespace", k.c.Namespace)
+	if c.Namespace != "" {
+		req.Header.Set("X-Vault-Namespace", c.Namespace)
 	}
-	res, err := k.http.Do(req)
+	res, err := h.Do(req)
 	if err != nil {
-		return secret.Bytes{}, k.unreachable(ctx, err)
+		return secret.Bytes{}, unreachable(ctx, c, err)
 	}
 	defer res.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	defer secret.Wipe(raw)
 	if err != nil {
-		return secret.Bytes{}, k.unreachable(ctx, err)
+		return secret.Bytes{}, unreachable(ctx, c, err)
 	}
 	if res.StatusCode != http.StatusOK {
-		return secret.Bytes{}, fmt.Errorf("%s of %s: %w", verb, k.c.URL, classify(verb, res.StatusCode, raw, token))
+		return secret.Bytes{}, fmt.Errorf("%s of %s: %w", verb, c.URL, classify(verb, res.StatusCode, raw, token))
 	}
 	text, err := parse(raw, field)
 	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("%s of %s: %w", verb, k.c.URL, err)
+		return secret.Bytes{}, fmt.Errorf("%s of %s: %w", verb, c.URL, err)
 	}
 	return text, nil
 }
 
-func (k *KEK) unreachable(ctx context.Context, err error) error {
+func unreachable(ctx context.Context, c Config, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -265,7 +306,7 @@ func (k *KEK) unreachable(ctx context.Context, err error) error {
 	if errors.As(err, &u) {
 		err = u.Err // which names no address twice
 	}
-	return fmt.Errorf("%w: %s: %w", ErrUnreachable, k.c.URL, err)
+	return fmt.Errorf("%w: %s: %w", ErrUnreachable, c.URL, err)
 }
 
 // classify reads an answer that is no success. What the server says of a decryption is quoted, without the token. Of an encryption nothing is: the data key was in the request, and a
@@ -354,7 +395,7 @@ func bind(label seal.Label) (data []byte, h [32]byte, err error) {
 }
 
 func encodePlain(dek secret.Bytes, h [32]byte) secret.Bytes {
-	var e transcript.Encoder
+	e := transcript.NewSecretEncoder()
 	return secret.New(e.Uint(tagPlainVersion, version).Bytes(tagPlainLabel, h[:]).Bytes(tagPlainKey, dek.Expose()).Sum())
 }
 
