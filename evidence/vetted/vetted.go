@@ -171,10 +171,11 @@ var (
 	ErrLink    = errors.New("its evidence was for a connection that is over")
 )
 
-// Classes of what is known of a node's hardware, in words: who saw it.
+// Classes of what is known of a node's hardware, in words: who judged it.
 const (
 	ClassHardware = "verified on hardware"            // this node asked, with a nonce of its own, and judged the answer
 	ClassRecorded = "verified with recorded evidence" // the reader judged what a log or bundle holds, as of then
+	ClassTold     = "as its peer tells, not judged"   // the reader could not judge it, for want of a root, or judges none
 	ClassNone     = "none"
 )
 
