@@ -16,7 +16,7 @@ import (
 )
 
 // A node that was away may hear of a signature before it hears who allowed it: peers send it all that it lacks, in no order. So it waits for that before it
-// says that something is wrong (spec/node 5.6), and if it is not told, it does say so.
+// says that something is wrong (spec/statements 6.2), and if it is not told, it does say so.
 
 // allowsWithin is how long it waits, with a peer there that could tell.
 const allowsWithin = 10 * time.Minute
