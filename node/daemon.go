@@ -230,7 +230,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, st store.Store, at *port
 				d.log.Warn("frame not sent", "to", link.Fingerprint(to), "error", err)
 			}
 		},
-		Reachable: d.reachableKey, Wire: d.Link.Version, Twin: d.twinKey, SetPeers: d.pin, Counter: u.settings.TPM.counter(d.TPM, u.own.Identity), SharedStore: d.Tenure != nil, Presignatures: mode, Limits: u.settings.Limits,
+		Reachable: d.reachableKey, Wire: d.Link.Version, Connection: d.Link.Connection, Twin: d.twinKey, SetPeers: d.pin, Counter: u.settings.TPM.counter(d.TPM, u.own.Identity), SharedStore: d.Tenure != nil, Presignatures: mode, Limits: u.settings.Limits,
 		Version: version, Binary: program, Logs: logs,
 		Witnesses: askOutside(ctx, witnesses, d.log, func(name string, status int, body []byte) error {
 			return d.Witness.AnswerOutside(ctx, name, status, body)

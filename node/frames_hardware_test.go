@@ -29,7 +29,7 @@ func TestHostileFramesOfHardware(t *testing.T) {
 		return e.Sum()
 	}
 	good := map[byte][]byte{
-		30: nonce,
+		30: append(bytes.Clone(nonce), nonce...),
 		31: tlv(func(e *transcript.Encoder) { e.Bytes(1, nonce).Bytes(2, []byte("evidence")).String(3, "") }),
 		32: tlv(func(e *transcript.Encoder) { e.Bytes(1, nonce).Bytes(2, []byte("challenge")) }),
 		33: tlv(func(e *transcript.Encoder) { e.Bytes(1, nonce).Bytes(2, make([]byte, 32)).String(3, "") }),
@@ -59,7 +59,7 @@ func TestHostileFramesOfHardware(t *testing.T) {
 	}
 	// And the first question of a member is answered, that it has nothing to show.
 	w.Queue = nil
-	a.Deliver(context.Background(), w.Now.Add(time.Minute), b.Own.Identity, append([]byte{30}, nonce...))
+	a.Deliver(context.Background(), w.Now.Add(time.Minute), b.Own.Identity, append([]byte{30}, good[30]...))
 	if len(w.Queue) != 1 || w.Queue[0].Frame[0] != 31 || !bytes.Contains(w.Queue[0].Frame, []byte("its settings name no hardware")) {
 		t.Errorf("it answers %d frames", len(w.Queue))
 	}

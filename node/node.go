@@ -63,13 +63,14 @@ type Config struct {
 	Rand     io.Reader // safe for concurrent use
 	Log      *slog.Logger
 
-	Send      func(to ed25519.PublicKey, frame []byte) // queues; must not block
-	Reachable func(ed25519.PublicKey) bool             // the link to this peer stands
-	Wire      func(ed25519.PublicKey) uint16           // in which version, 0: it does not; nil: in ours wherever it stands
-	Twin      func(ed25519.PublicKey) bool             // two live processes use this identity; may be nil
-	SetPeers  func([]charter.Operator)                 // whom to pin
-	Knock     func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error)
-	Check     func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	Send       func(to ed25519.PublicKey, frame []byte) // queues; must not block
+	Reachable  func(ed25519.PublicKey) bool             // the link to this peer stands
+	Wire       func(ed25519.PublicKey) uint16           // in which version, 0: it does not; nil: in ours wherever it stands
+	Connection func(ed25519.PublicKey) [32]byte         // names the connection below it (spec/link 1.6), zeros: there is none; nil: none has a name, and no evidence of hardware counts
+	Twin       func(ed25519.PublicKey) bool             // two live processes use this identity; may be nil
+	SetPeers   func([]charter.Operator)                 // whom to pin
+	Knock      func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error)
+	Check      func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 	// CheckReplacing is as Check, of a transaction that takes the nonce of another which waits on the chain.
 	CheckReplacing func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 	// CheckBlock is as Check, of the block that a proof speaks of.

@@ -47,9 +47,12 @@ func (r *Replica) Show(ctx context.Context) (x Replicas, err error) {
 	if err != nil {
 		return x, err
 	}
-	x = Replicas{Owner: owner.Name, Token: token}
+	x = Replicas{Token: token}
 	if x.Replicas, err = r.cluster.Replicas(ctx); err != nil {
 		return x, err
+	}
+	if !r.before(owner, x.Replicas) {
+		x.Owner = owner.Name
 	}
 	if x.Members, err = r.cluster.Members(ctx); err != nil {
 		return x, err
@@ -59,6 +62,12 @@ func (r *Replica) Show(ctx context.Context) (x Replicas, err error) {
 	}
 	slices.Reverse(x.Tenures)
 	return x, nil
+}
+
+// before says that the process which owns the node is gone, as far as is known: one of its name began after it, and stands by until its lease is over. Nobody works meanwhile.
+func (r *Replica) before(owner etcd.Info, all []etcd.Replica) bool {
+	return owner.Name == r.Info.Name && !owner.Since.Equal(r.Info.Since) ||
+		slices.ContainsFunc(all, func(o etcd.Replica) bool { return o.Name == owner.Name && owner.Since.Before(o.Since) })
 }
 
 // ErrAlone says that nobody stands by.
@@ -72,6 +81,8 @@ func (r *Replica) StandsBy(ctx context.Context) error {
 		return fmt.Errorf("this replica (%s) stands by, and the store that the replicas share does not say who owns the node: %w", r.Info.Name, err)
 	case !ok:
 		return fmt.Errorf("this replica (%s) stands by, and no replica owns the node at this moment: try again in a few seconds", r.Info.Name)
+	case r.before(owner, nil):
+		return fmt.Errorf("this replica (%s) was started anew and stands by until the lease of the process before it is over: try again in a few seconds", r.Info.Name)
 	}
 	return fmt.Errorf("this replica (%s) stands by: run this on the machine of replica %s, which owns the node, or have it hand over there first (`ostraka node hand-over`)", r.Info.Name, owner.Name)
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"context"
 	"crypto"
 	"crypto/ed25519"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/node/store/etcd"
+	"github.com/ostraka/ostraka/node/store/etcd/etcdtest"
 )
 
 // A replica that stands by passes connections on to addresses that the node's identity signed, and to no others that somebody wrote into the store.
@@ -169,4 +171,56 @@ func TestReplicaUnderASupervisor(t *testing.T) {
 	if !errors.Is(err, errSupervised) {
 		t.Errorf("a replica under a supervisor: %v", err)
 	}
+}
+
+// Within the lease of an owner that was killed, its next process stands by: nobody owns the node, whoever is asked, and the new process does not send its operator to itself.
+func TestAnOwnerStartedAnewStandsBy(t *testing.T) {
+	members, err := etcdtest.Start(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(members.Stop)
+	ctx := t.Context()
+	cluster, err := etcd.Connect(ctx, members.Options("anew", "r1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	began := time.Now().UTC()
+	before, anew, other := etcd.Info{Name: "a", Since: began}, etcd.Info{Name: "a", Since: began.Add(time.Second)}, etcd.Info{Name: "b", Since: began}
+	hold, err := cluster.AcquireNow(ctx, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = hold.Resign(context.Background()) })
+	owner := func(i etcd.Info) string {
+		x, err := (&Replica{Info: i, cluster: cluster}).Show(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x.Owner
+	}
+	if a, b := owner(before), owner(other); a != "a" || b != "a" {
+		t.Errorf("the owner is %q to itself, %q to another", a, b)
+	}
+	if a := owner(anew); a != "" {
+		t.Errorf("to the process that follows, the owner is %q", a)
+	}
+	if err := (&Replica{Info: anew, cluster: cluster}).StandsBy(ctx); err == nil || !strings.Contains(err.Error(), "until the lease of the process before it is over") {
+		t.Errorf("its operator is told %v", err)
+	}
+	// Others see it once it tells of itself.
+	there, leave := context.WithCancel(ctx)
+	told := make(chan error, 1)
+	go func() { told <- cluster.Announce(there, anew) }()
+	for all := []etcd.Replica(nil); len(all) == 0; {
+		if all, err = cluster.Replicas(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b := owner(other); b != "" {
+		t.Errorf("to another replica, the owner is %q", b)
+	}
+	leave()
+	<-told
 }

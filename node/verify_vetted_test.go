@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/evidence/attest"
 	"github.com/ostraka/ostraka/evidence/attest/hardware"
 	"github.com/ostraka/ostraka/evidence/attest/tpm"
 	"github.com/ostraka/ostraka/evidence/judge"
@@ -46,7 +47,12 @@ func TestVerifyHardware(t *testing.T) {
 		}
 		return all
 	}
-	for class, o := range map[string]verify.Options{vetted.ClassHardware: {Now: w.Now}, vetted.ClassRecorded: {Now: w.Now, Vetted: again(t)}} {
+	lacking := func(vetted.Record, charter.Demand) error { return &attest.UnknownError{Lacks: "a root"} }
+	for name, o := range map[string]verify.Options{"a browser": {Now: w.Now}, "a command": {Now: w.Now, Vetted: again(t)}, "a command without the maker's root": {Now: w.Now, Vetted: lacking}} {
+		class, claimed := vetted.ClassTold, verify.Declared
+		if name == "a command" {
+			class, claimed = vetted.ClassRecorded, verify.Attested
+		}
 		r, err := verify.Verify(sources(t, publish()), o)
 		if err != nil || r.Failed {
 			t.Fatalf("an honest circle: %v\n%s", err, strings.Join(failures(r), "\n"))
@@ -57,7 +63,7 @@ func TestVerifyHardware(t *testing.T) {
 			}
 		}
 		if !slices.ContainsFunc(r.Claims, func(c verify.Claim) bool {
-			return c.Class == verify.Attested && strings.Contains(c.Claim, class+" by operator-1, operator-2")
+			return c.Class == claimed && strings.Contains(c.Claim, class+" by operator-1, operator-2")
 		}) {
 			t.Errorf("no claim says %s: %v", class, r.Claims)
 		}
@@ -98,6 +104,25 @@ func TestVerifyHardware(t *testing.T) {
 			}
 		}
 	}
+	// twice tells the last record again, changed.
+	twice := func(p *nodetest.Published, change func(*vetted.Record)) {
+		l := p.Leaves[last(p, tlog.KindVetted)]
+		r, err := vetted.Decode(l.Content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&r)
+		p.Leaves = append(p.Leaves, tlog.Says(tlog.KindVetted, l.Time, [32]byte{}, r.Encode()))
+	}
+	// What a node that was put back tells once more is the same, and no lie.
+	all := publish()
+	twice(all[0], func(*vetted.Record) {})
+	if err := all[0].Sign(); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := verify.Verify(sources(t, all), verify.Options{Now: w.Now, Vetted: again(t)}); err != nil || slices.ContainsFunc(failures(r), func(f string) bool { return strings.Contains(f, "nonce") }) {
+		t.Errorf("the same told once more: %v, %v", err, failures(r))
+	}
 	for name, c := range map[string]struct {
 		lie       func(p *nodetest.Published)
 		want      string
@@ -134,6 +159,12 @@ func TestVerifyHardware(t *testing.T) {
 		}, want: "good, and it is not: "},
 		"evidence for another nonce": {lie: func(p *nodetest.Published) {
 			edit(p, last(p, tlog.KindVetted), func(r *vetted.Record) { r.Nonce[0] ^= 1 })
+		}, want: "qualifying data"},
+		"one answer as of another time": {lie: func(p *nodetest.Published) { twice(p, func(r *vetted.Record) { r.At = r.At.Add(time.Minute) }) }, want: "by the nonce of leaf"},
+		"one answer of another process": {lie: func(p *nodetest.Published) { twice(p, func(r *vetted.Record) { r.Life.Counter++ }) }, want: "by the nonce of leaf"},
+		"a refusal of what was good":    {lie: func(p *nodetest.Published) { twice(p, func(r *vetted.Record) { r.Why = "no" }) }, want: "by the nonce of leaf"},
+		"for another connection": {lie: func(p *nodetest.Published) {
+			edit(p, last(p, tlog.KindVetted), func(r *vetted.Record) { r.Connection[0] ^= 1 })
 		}, want: "qualifying data"},
 		"junk": {lie: func(p *nodetest.Published) {
 			i := last(p, tlog.KindVetted)
@@ -184,7 +215,7 @@ func TestVerifyHardware(t *testing.T) {
 		}
 	}
 	// A record whose evidence nobody but its writer could judge (its TPM's certificates left out) is that writer's word alone, whatever it names.
-	all := publish()
+	all = publish()
 	for i, l := range all[0].Leaves {
 		if r, err := vetted.Decode(l.Content); l.Kind == tlog.KindVetted && err == nil && r.Operator == "operator-1" {
 			edit(all[0], i, func(r *vetted.Record) {
@@ -213,7 +244,7 @@ func TestVerifyHardware(t *testing.T) {
 		}
 	}
 	h := r.Operators[1].Hardware
-	if len(seen) != 2 || !seen["true "+vetted.ClassHardware+" by operator-0 true"] || !seen["false "+vetted.ClassRecorded+" by operator-2 false"] ||
+	if len(seen) != 2 || !seen["true "+vetted.ClassTold+" by operator-0 true"] || !seen["false "+vetted.ClassRecorded+" by operator-2 false"] ||
 		h == nil || h.Device == madeUp || h.Class != vetted.ClassRecorded || !slices.Equal(h.By, []string{"operator-2"}) {
 		t.Errorf("a device that no judged evidence shows is claimed as %v, %+v", seen, h)
 	}

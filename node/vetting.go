@@ -40,6 +40,12 @@ func (n *Node) openVet(ctx context.Context, now time.Time) (*vet.Vet, error) {
 			l.Counter, l.Instance = n.Fence.Own()
 			return l
 		},
+		Connection: func(id engine.PartyID) (name [32]byte) {
+			if o, ok := n.pinned(id); ok && n.cfg.Connection != nil {
+				name = n.cfg.Connection(o.Identity)
+			}
+			return name
+		},
 		Linked: n.reachable, Speaks: func(id engine.PartyID) bool { return n.wireNow(id) >= WireLogs },
 		Send: func(to engine.PartyID, kind vet.Frame, body []byte) {
 			n.send(to, append([]byte{frameVet + byte(kind)}, body...))

@@ -151,6 +151,20 @@ func TestNodesShowWhatTheyRunOn(t *testing.T) {
 		s.tpms[2].Opened != 2 {
 		t.Errorf("a new process showed %d, and opened %d challenges", s.tpms[2].Made-made, s.tpms[2].Opened)
 	}
+	// Over new connections all show it again, once each.
+	made = s.tpms[2].Made
+	for _, h := range s.Hosts {
+		h.Links++
+	}
+	s.comes("over new connections", s.wants(2))
+	if s.tpms[2].Made != made+2 {
+		t.Errorf("over two new connections it showed %d times", s.tpms[2].Made-made)
+	}
+	for _, r := range s.records(s.Hosts[0], "operator-2") {
+		if r.Connection == [32]byte{} {
+			t.Errorf("a record names no connection: %+v", r)
+		}
+	}
 	// Two thirds of its time, and a node is asked again before what it showed is too old.
 	s.Now = s.Now.Add(fresh*2/3 + time.Second)
 	s.Run("all are asked again", func() bool {
@@ -158,7 +172,7 @@ func TestNodesShowWhatTheyRunOn(t *testing.T) {
 			return len(s.records(h, s.Hosts[(slices.Index(s.Hosts, h)+1)%3].Own.Name)) >= 2
 		})
 	})
-	s.comes("with evidence made again", s.wants(2))
+	s.comes("with evidence made again", s.wants(3))
 }
 
 // Who runs what the charter does not allow signs with nobody, and is told so; once it is allowed, all goes on.

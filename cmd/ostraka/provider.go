@@ -444,7 +444,7 @@ func (a *app) providerRestartCommand() *cobra.Command {
 func (a *app) providerLimitsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "limits NAME", Short: "Show a customer's limits, or change those that are given", Args: cobra.ExactArgs(1),
-		Example: "  ostraka provider limits globex --cpus 1.5 --memory 1073741824 --store-bytes 8589934592 --signatures-per-minute 120",
+		Example: "  ostraka provider limits globex --cpus 1.5 --memory 1GiB --store-bytes 8GiB --signatures-per-minute 120",
 		RunE:    func(c *cobra.Command, args []string) error { return a.providerLimits(c.Context(), args[0], c.Flags()) },
 	}
 	c.Flags().AddFlagSet(processLimits(&provider.Limits{}))
@@ -457,9 +457,9 @@ func processLimits(l *provider.Limits) *pflag.FlagSet {
 	f := pflag.NewFlagSet("", pflag.ContinueOnError)
 	f.Float64Var(&l.CPUs, "cpus", l.CPUs, "processors; 0: no limit (it starts this node anew)")
 	f.IntVar(&l.Nice, "nice", l.Nice, "0 to 19: it waits for others' nodes (it starts this node anew)")
-	f.Int64Var(&l.Memory, "memory", l.Memory, "bytes; 0: no limit (it starts this node anew)")
+	bytesVar(f, &l.Memory, "memory", sized+"; 0: no limit (it starts this node anew)")
 	f.Uint64Var(&l.OpenFiles, "open-files", l.OpenFiles, "files and connections; 0: no limit (it starts this node anew)")
-	f.Int64Var(&l.LogBytes, "log-bytes", l.LogBytes, "of its log files together; 0: 64 MiB")
+	bytesVar(f, &l.LogBytes, "log-bytes", "of its log files together, likewise; 0: 64 MiB")
 	f.IntVar(&l.Connections, "connections", l.Connections, "at once at each door; 0: 256")
 	return f
 }
@@ -470,7 +470,7 @@ func nodeLimits(l *node.Limits) *pflag.FlagSet {
 	f.IntVar(&l.Vaults, "vaults", l.Vaults, "that the node makes or holds shares of; 0: no limit (it starts this node anew)")
 	f.IntVar(&l.SignaturesPerMinute, "signatures-per-minute", l.SignaturesPerMinute, "0: no limit (it starts this node anew)")
 	f.IntVar(&l.Sessions, "sessions", l.Sessions, "protocol sessions at once; 0: no limit (it starts this node anew)")
-	f.Int64Var(&l.StoreBytes, "store-bytes", l.StoreBytes, "of its store; 0: no limit but the disk (it starts this node anew)")
+	bytesVar(f, &l.StoreBytes, "store-bytes", "of its store, likewise; 0: no limit but the disk (it starts this node anew)")
 	return f
 }
 

@@ -145,6 +145,11 @@ func (l Life) Undecided() []string {
 	return out
 }
 
+// Unallowed says that fewer operators are known to have allowed what is signed than it takes, and nothing else is wrong with it: who was away may hear of them yet.
+func (l Life) Unallowed() bool {
+	return l.hash != "" && l.overrode != Denied && l.Allowing() < l.vault.Threshold
+}
+
 // Alarm says in words why the known signature should not exist, "" if all is well. A
 // decision that arrives late may end it.
 func (l Life) Alarm() string {

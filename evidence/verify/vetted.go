@@ -32,6 +32,7 @@ type vetting struct {
 	h        *history
 	charters []ruling                   // in force here, the newest last
 	records  map[[32]byte]vetted.Record // so far, by id
+	asked    map[[32]byte]int           // so far, by nonce: the leaf of its record
 	met      map[[32]byte]int           // by session: the leaf that says on what it rests
 	lost     bool                       // something came into force here that no log shows: from then on nobody can tell what was demanded
 }
@@ -48,7 +49,7 @@ func (v *verifier) checkVetted() {
 	}
 	last := map[string]map[string]found{} // by operator, and by whose log
 	for _, h := range v.logs {
-		w := &vetting{h: h, records: map[[32]byte]vetted.Record{}, met: map[[32]byte]int{}}
+		w := &vetting{h: h, records: map[[32]byte]vetted.Record{}, asked: map[[32]byte]int{}, met: map[[32]byte]int{}}
 		for i, l := range h.leaves {
 			if l.Kind == tlog.KindMet {
 				w.met[l.About] = i
@@ -98,6 +99,14 @@ func (v *verifier) takeVetted(w *vetting, i int, l tlog.Leaf, last map[string]ma
 	case !r.Asker.Equal(w.h.keys.Identity) || !is || !demanded || r.Demand != x.Hash() || !v.identityOf(c, r):
 		v.report.fail(subject, writesWhatItFound, fmt.Sprintf("leaf %d tells of %s what its charter did not ask, or of another node", i, r.Operator))
 		return
+	}
+	// A node that was put back may tell the same once more; of one question it can have found nothing else.
+	if first, again := w.asked[r.Nonce]; again && w.h.leaves[first].ID != l.ID {
+		v.report.fail(subject, writesWhatItFound, fmt.Sprintf("leaf %d tells of %s by the nonce of leaf %d: an answer is to one question, of one time and one process", i, r.Operator, first))
+		return
+	}
+	w.asked[r.Nonce] = i
+	switch {
 	case r.Why != "":
 		w.records[l.ID] = r
 		return
@@ -298,7 +307,7 @@ func (m machine) class() string {
 	if m.again {
 		return vetted.ClassRecorded
 	}
-	return vetted.ClassHardware
+	return vetted.ClassTold
 }
 
 // machines are those that the logs of others name now: what the reader judged apart from what it did not, or whoever leaves out of its own record what it
@@ -330,9 +339,9 @@ func (v *verifier) machines(held map[string]found, x charter.Demand, operator st
 
 // sayMachine claims of an operator's hardware what these logs hold of it, and no more.
 func (v *verifier) sayMachine(operator string, m machine) {
-	basis := "each of them asked with a nonce of its own and judged the answer, as its own log tells; the reader judged none of it"
+	class, basis := Declared, "each of them says that it asked with a nonce of its own and judged the answer, as its own log tells; the reader judged none of it"
 	if m.again {
-		basis = "the reader judged the evidence in those logs anew, as of when it was made; that its nonces were new is the word of who asked"
+		class, basis = Attested, "the reader judged the evidence in those logs anew, as of when it was made; that its nonces were new is the word of who asked"
 	}
 	if m.Kind == charter.KindTPM {
 		basis += "; that a TPM's keys lie in one TPM, each saw by a challenge of its own"
@@ -347,5 +356,5 @@ func (v *verifier) sayMachine(operator string, m machine) {
 	if on == "" {
 		on = "hardware that does not say which it is"
 	}
-	v.report.claim(Attested, "operator "+operator, fmt.Sprintf("its node runs %s (%s) on %s, %s by %s, at %s", m.Name, m.Kind, on, m.class(), strings.Join(m.by, ", "), statement.FormatTime(m.At)), basis)
+	v.report.claim(class, "operator "+operator, fmt.Sprintf("its node runs %s (%s) on %s, %s by %s, at %s", m.Name, m.Kind, on, m.class(), strings.Join(m.by, ", "), statement.FormatTime(m.At)), basis)
 }

@@ -30,18 +30,21 @@ type Life struct {
 	Instance [16]byte
 }
 
-// A Subject is whom evidence must be bound to: who shows it, in which of its lives, to whom, and for which question.
+// A Subject is whom evidence must be bound to: who shows it, in which of its lives, to whom, over which connection, and for which question.
 type Subject struct {
 	Identity ed25519.PublicKey // of the node that shows it
 	Life     Life
 	Asker    ed25519.PublicKey // identity of who asked
 	Nonce    [32]byte          // the asker's, for this once
+
+	// Connection names the one between both over which it was asked and shown (spec/link 1.6): a name that its two ends alone can know.
+	Connection [32]byte
 }
 
 // Challenge is the nonce that hardware is asked to sign. With the asker in it nobody hands on another's question; with the life, what a process showed
-// before it was started anew is worth nothing.
+// before it was started anew is worth nothing; with the connection, it is worth nothing to who has the node's key elsewhere.
 func (s Subject) Challenge() [32]byte {
-	return transcript.New(transcript.AttestChallenge).Bytes(s.Asker).Bytes(s.Nonce[:]).Uint(s.Life.Counter).Bytes(s.Life.Instance[:]).Sum256()
+	return transcript.New(transcript.AttestChallenge).Bytes(s.Asker).Bytes(s.Nonce[:]).Uint(s.Life.Counter).Bytes(s.Life.Instance[:]).Bytes(s.Connection[:]).Sum256()
 }
 
 // A Record is what an asker found. Its bytes stand in its log.
@@ -68,6 +71,7 @@ const (
 	fieldInstance
 	fieldAsker
 	fieldNonce
+	fieldConnection
 	fieldAt
 	fieldCharter
 	fieldDemand
@@ -85,7 +89,8 @@ const (
 func (r Record) Encode() []byte {
 	var e transcript.Encoder
 	e.String(fieldOperator, r.Operator).Bytes(fieldIdentity, r.Identity).Uint(fieldCounter, r.Life.Counter).Bytes(fieldInstance, r.Life.Instance[:])
-	e.Bytes(fieldAsker, r.Asker).Bytes(fieldNonce, r.Nonce[:]).Uint(fieldAt, uint64(r.At.Unix())).Bytes(fieldCharter, r.Charter[:]).Bytes(fieldDemand, r.Demand[:])
+	e.Bytes(fieldAsker, r.Asker).Bytes(fieldNonce, r.Nonce[:]).Bytes(fieldConnection, r.Connection[:])
+	e.Uint(fieldAt, uint64(r.At.Unix())).Bytes(fieldCharter, r.Charter[:]).Bytes(fieldDemand, r.Demand[:])
 	if e.String(fieldWhy, r.Why); r.Why != "" {
 		return e.Sum()
 	}
@@ -110,6 +115,7 @@ func Decode(b []byte) (Record, error) {
 	copy(r.Life.Instance[:], d.Fixed(fieldInstance, 16))
 	r.Asker = d.Fixed(fieldAsker, ed25519.PublicKeySize)
 	copy(r.Nonce[:], d.Fixed(fieldNonce, 32))
+	copy(r.Connection[:], d.Fixed(fieldConnection, 32))
 	r.At = time.Unix(int64(d.Uint(fieldAt, 1<<40)), 0).UTC()
 	copy(r.Charter[:], d.Fixed(fieldCharter, 32))
 	copy(r.Demand[:], d.Fixed(fieldDemand, 32))
@@ -142,6 +148,8 @@ func (r Record) check() error {
 	switch {
 	case r.Life.Counter == 0:
 		return errors.New("what was found of a node's hardware: counter: no process is the 0th")
+	case r.Connection == [32]byte{}:
+		return errors.New("what was found of a node's hardware: connection: is missing")
 	case r.Why == "" && len(r.Evidence) == 0:
 		return errors.New("what was found of a node's hardware: evidence: is missing")
 	}
@@ -160,12 +168,14 @@ var (
 	ErrAhead   = errors.New("its evidence is of a time to come: a clock was set back")
 	ErrDemand  = errors.New("the charter demands something else since")
 	ErrLife    = errors.New("its node was started anew since")
+	ErrLink    = errors.New("its evidence was for a connection that is over")
 )
 
-// Classes of what is known of a node's hardware, in words: who saw it.
+// Classes of what is known of a node's hardware, in words: who judged it.
 const (
 	ClassHardware = "verified on hardware"            // this node asked, with a nonce of its own, and judged the answer
 	ClassRecorded = "verified with recorded evidence" // the reader judged what a log or bundle holds, as of then
+	ClassTold     = "as its peer tells, not judged"   // the reader could not judge it, for want of a root, or judges none
 	ClassNone     = "none"
 )
 

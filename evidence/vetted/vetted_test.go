@@ -34,7 +34,7 @@ func key(name string) ed25519.PublicKey {
 func record() Record {
 	x := demand()
 	return Record{
-		Subject:  Subject{Identity: key("acme"), Life: Life{Counter: 3, Instance: [16]byte{1}}, Asker: key("bolt"), Nonce: [32]byte{2}},
+		Subject:  Subject{Identity: key("acme"), Life: Life{Counter: 3, Instance: [16]byte{1}}, Asker: key("bolt"), Nonce: [32]byte{2}, Connection: [32]byte{9}},
 		Operator: "acme", At: noon, Charter: statement.ID{3}, Demand: x.Hash(), Kind: charter.KindTPM, Name: "r1", Measurement: x.Hardware[0].Measurements[0].Value,
 		Device: "tpm2:aa", Shown: true, Evidence: []byte{4, 5, 6},
 	}
@@ -90,13 +90,14 @@ func TestDecodeRefuses(t *testing.T) {
 		"an operator that is no label":    {func(r *Record) { r.Operator = "Acme" }, "operator: "},
 		"a name that is no label":         {func(r *Record) { r.Name = "" }, "name: "},
 		"the 0th process":                 {func(r *Record) { r.Life.Counter = 0 }, "counter"},
+		"no connection":                   {func(r *Record) { r.Connection = [32]byte{} }, "connection: is missing"},
 		"a counter beyond all":            {func(r *Record) { r.Life.Counter = 1 << 50 }, "field 3"},
 		"a short identity":                {func(r *Record) { r.Identity = r.Identity[:31] }, "field 2"},
 		"no evidence":                     {func(r *Record) { r.Evidence = nil }, "evidence: is missing"},
-		"huge evidence":                   {func(r *Record) { r.Evidence = make([]byte, MaxEvidence+1) }, "field 16"},
-		"a measurement beyond all bounds": {func(r *Record) { r.Measurement = strings.Repeat("a", 1025) }, "field 13"},
+		"huge evidence":                   {func(r *Record) { r.Evidence = make([]byte, MaxEvidence+1) }, "field 17"},
+		"a measurement beyond all bounds": {func(r *Record) { r.Measurement = strings.Repeat("a", 1025) }, "field 14"},
 		"notes of two lines":              {func(r *Record) { r.Notes = "a\nb" }, "notes: "},
-		"notes beyond all bounds":         {func(r *Record) { r.Notes = strings.Repeat("a", MaxWhy+1) }, "field 17"},
+		"notes beyond all bounds":         {func(r *Record) { r.Notes = strings.Repeat("a", MaxWhy+1) }, "field 18"},
 		"a reason of two lines":           {func(r *Record) { *r = refusal(); r.Why = "a\nb" }, "why: "},
 	} {
 		r := record()
@@ -106,7 +107,7 @@ func TestDecodeRefuses(t *testing.T) {
 		}
 	}
 	// Notes that are empty are left out: else one record had two forms.
-	if _, err := Decode(append(record().Encode(), 0, 17, 0, 0, 0, 0)); err == nil || !strings.Contains(err.Error(), "field 17") {
+	if _, err := Decode(append(record().Encode(), 0, 18, 0, 0, 0, 0)); err == nil || !strings.Contains(err.Error(), "field 18") {
 		t.Errorf("empty notes: %v", err)
 	}
 	if _, err := Decode(append(record().Encode(), 0)); err == nil {
@@ -155,7 +156,7 @@ func TestChallenge(t *testing.T) {
 	seen := map[[32]byte]string{base.Challenge(): "itself"}
 	for name, change := range map[string]func(*Subject){
 		"asker": func(s *Subject) { s.Asker = key("cora") }, "nonce": func(s *Subject) { s.Nonce[31] = 1 },
-		"counter": func(s *Subject) { s.Life.Counter++ }, "instance": func(s *Subject) { s.Life.Instance[15] = 1 },
+		"counter": func(s *Subject) { s.Life.Counter++ }, "instance": func(s *Subject) { s.Life.Instance[15] = 1 }, "connection": func(s *Subject) { s.Connection[31] = 1 },
 	} {
 		s := base
 		change(&s)

@@ -24,6 +24,8 @@ const (
 	kindDecision = "decision" // decision/<id>/<operator>: node signature ‖ statement
 	kindContrary = "contrary" // contrary/<id>/<operator>: the second decision of an operator that said the contrary, likewise
 	kindRaw      = "raw"      // raw/<id>: the signed transaction, or a proof's signature
+
+	kindUnallowed = "unallowed" // unallowed/<id>, empty: it is signed, and this node waits for the ALLOWs that it takes
 )
 
 func intentKey(id statement.ID) string   { return store.Key(kindIntent, store.ID(id[:])) }
@@ -64,6 +66,9 @@ func encodeVote(verb signet.Verb, armored []byte) []byte { return encodeTwo([]by
 // resumes, and whether our last message left is not known, so it is taken to have left.
 func (d *Desk) Load(ctx context.Context, now time.Time) error {
 	if err := d.loadShunned(ctx, now); err != nil {
+		return err
+	}
+	if err := d.loadUnallowed(ctx, now); err != nil {
 		return err
 	}
 	st := d.cfg.Journal.Store()

@@ -30,6 +30,7 @@ const (
 // Tick expires intents, decides where an endpoint was in the way, and returns the signing
 // sessions that this node should open now.
 func (d *Desk) Tick(ctx context.Context, now time.Time) (open []*mpc.Setup) {
+	d.raise(ctx, now)
 	for _, f := range d.moving() {
 		s, err := d.moveOn(ctx, now, f)
 		if err != nil {

@@ -264,8 +264,12 @@ func (d *Desk) enter(now time.Time, f *file, write writer, rs ...ruling) (err er
 		e.Reserve = e.Reserve || r.decision.Verdict == intent.Deny
 		d.compare(now, f, next, r, &e)
 	}
+	clear := d.clears(f, next, &e)
 	if err := write(e); err != nil {
 		return err
+	}
+	if clear {
+		d.doubted(f.stmt.ID(), time.Time{})
 	}
 	if f.life.State() != intent.Allowed && next.State() == intent.Allowed {
 		f.allowedAt = now
@@ -437,12 +441,19 @@ func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
 	made.ID = name
 	e := f.moved(next, made)
 	e.Put = append(e.Put, store.Entry{Key: rawKey(f.stmt.ID()), Value: raw})
-	if next.Alarm() != "" {
+	early := next.Unallowed()
+	switch {
+	case early:
+		d.doubts(f, &e)
+	case next.Alarm() != "":
 		d.cfg.Log.Error("signature of a closed intent", "what", next.Alarm())
 		e.Leaves = append(e.Leaves, f.says(tlog.KindAlarm, now, []byte(next.Alarm())))
 	}
 	if err := write(e); err != nil {
 		return err
+	}
+	if early {
+		d.doubted(f.stmt.ID(), now)
 	}
 	d.went(f, next)
 	if d.cfg.Signed != nil {

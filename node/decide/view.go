@@ -75,7 +75,7 @@ func (d *Desk) show(f *file) View {
 	v := View{
 		Statement: f.stmt, Intent: l.Intent(), Proposal: f.proposal, State: l.State(), Changed: l.Changed(),
 		Undecided: l.Undecided(), Missing: joined(d.tally(f).Missing(), f.lacks), Waits: f.waits, LastErr: f.lastErr,
-		Raw: f.raw, Hash: l.Hash(), Reverted: l.Reverted(), Possibly: l.PossiblySigned(), Alarm: l.Alarm(),
+		Raw: f.raw, Hash: l.Hash(), Reverted: l.Reverted(), Possibly: l.PossiblySigned(), Alarm: d.alarm(f),
 	}
 	v.Height, _ = l.Block()
 	for _, b := range f.votes {

@@ -32,6 +32,8 @@ type inbound struct {
 	closed sync.Once
 	used   atomic.Bool // a stream was asked for: one connection carries one
 
+	name [32]byte // of the connection; written once, before sort
+
 	// Written once, by sort under door.mu, before the HTTP/2 server sees the connection.
 	id     identity
 	pinned bool // id was pinned when the handshake ended; only then may a stream begin
@@ -178,6 +180,9 @@ func (d *door) handshake(in *inbound) {
 	var id identity
 	if err == nil {
 		id, err = identityOf(conn.ConnectionState())
+	}
+	if err == nil {
+		in.name, err = connectionOf(conn.ConnectionState())
 	}
 	if err == nil && id == d.link.self {
 		d.link.stats.ownIdentity.Add(1)

@@ -109,6 +109,7 @@ func (p *pair) greetSecond(wire messages, in *inbound) (*stream, error) {
 	}
 	timer.Stop()
 	s := newStream(p, wire, in, false, h)
+	s.name = in.name
 	if err := p.adopt(s); err != nil {
 		return nil, err
 	}

@@ -44,6 +44,20 @@ func (l *Link) Version(key ed25519.PublicKey) uint16 {
 	return p.status().Version
 }
 
+// Connection names the connection to a peer that stands now, and no other one (spec/link 1.6); zeros: none stands. Both ends have the same name for it.
+func (l *Link) Connection(key ed25519.PublicKey) (name [32]byte) {
+	p := l.pairOf(key)
+	if p == nil {
+		return name
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.standing != nil {
+		name = p.standing.name
+	}
+	return name
+}
+
 // Counters only grow while the peer stays pinned.
 type Counters struct {
 	FramesSent, FramesResent, FramesReceived, FramesRepeated uint64 // repeated: dropped as duplicates

@@ -40,6 +40,7 @@ type stream struct {
 	pair    *pair
 	wire    messages
 	conn    io.Closer // the connection below, which carries nothing else
+	name    [32]byte  // of that connection
 	dialled bool      // by this node
 	hello   hello     // the peer's
 
@@ -427,6 +428,11 @@ func (p *pair) dialOnce(addr string) (good bool) {
 	}
 	raw := conn.NetConn()
 	defer raw.Close()
+	name, err := connectionOf(conn.ConnectionState())
+	if err != nil {
+		p.dialFailed(fmt.Errorf("%s: %w", addr, err))
+		return false
+	}
 	stop := context.AfterFunc(p.ctx, func() { raw.Close() })
 	defer stop()
 	ctx, cancel := context.WithCancel(p.ctx)
@@ -436,7 +442,7 @@ func (p *pair) dialOnce(addr string) (good bool) {
 	client := connect.NewClient[wrapperspb.BytesValue, wrapperspb.BytesValue](
 		&http.Client{Transport: transport}, "https://"+serverName+streamPath, clientOptions()...)
 	wire := client.CallBidiStream(ctx)
-	s, err := p.greetFirst(wire, raw, attempt)
+	s, err := p.greetFirst(wire, raw, name, attempt)
 	if err != nil {
 		p.dialFailed(fmt.Errorf("%s: %w", addr, err))
 		return false
@@ -455,7 +461,7 @@ func (p *pair) dialFailed(err error) {
 }
 
 // greetFirst is the dialler's half of spec/link 3.1: hello, the peer's hello, ready, the peer's ready, adopt.
-func (p *pair) greetFirst(wire messages, raw net.Conn, attempt uint64) (*stream, error) {
+func (p *pair) greetFirst(wire messages, raw net.Conn, name [32]byte, attempt uint64) (*stream, error) {
 	timer := time.AfterFunc(p.link.wait.hello+p.link.wait.probe, func() { raw.Close() })
 	defer timer.Stop()
 	if err := p.put(wire, p.greet(attempt).encode()); err != nil {
@@ -479,6 +485,7 @@ func (p *pair) greetFirst(wire messages, raw net.Conn, attempt uint64) (*stream,
 		return nil, err
 	}
 	s := newStream(p, wire, raw, true, h)
+	s.name = name
 	if err := p.adopt(s); err != nil {
 		return nil, err
 	}

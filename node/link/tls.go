@@ -104,6 +104,18 @@ func identityOf(cs tls.ConnectionState) (identity, error) {
 	return identity(key), nil
 }
 
+// exporter is the label of what names a connection (spec/link 1.6).
+const exporter = "EXPERIMENTAL ostraka/1/link/connection"
+
+// connectionOf names a connection as nobody but its two ends can: whoever stands between two others has one name with each of them.
+func connectionOf(cs tls.ConnectionState) (name [32]byte, err error) {
+	b, err := cs.ExportKeyingMaterial(exporter, nil, len(name))
+	if err != nil {
+		return name, fmt.Errorf("name the connection: %w", err)
+	}
+	return [32]byte(b), nil
+}
+
 // dial connects to addr and proves both identities. The caller closes the connection.
 func dial(ctx context.Context, cert tls.Certificate, addr string, want ed25519.PublicKey, wait timing) (*tls.Conn, error) {
 	dialer := net.Dialer{Timeout: wait.dial}

@@ -44,6 +44,7 @@ type Host struct {
 	Rand    *Entropy
 	Up      bool
 	Life    int           // counts starts
+	Links   int           // raise it, and all its connections were broken and made anew
 	Commits int           // batches that were given to its store, in all lives
 	Skew    time.Duration // its clock minus the world's
 	Mode    presign.Mode  // for which vaults it holds presignatures, from its next start on
@@ -201,6 +202,17 @@ func (w *World) wire(h *Host, key ed25519.PublicKey) uint16 {
 	return v
 }
 
+// connection names the connection between a host and an identity, alike at both ends; zeros: there is none.
+func (w *World) connection(h *Host, key ed25519.PublicKey) (name [32]byte) {
+	o := w.route(h, key)
+	if o == nil || !o.Up || !h.Up {
+		return name
+	}
+	ends := []string{fmt.Sprintf("%p %d %d", h, h.Life, h.Links), fmt.Sprintf("%p %d %d", o, o.Life, o.Links)}
+	slices.Sort(ends)
+	return sha256.Sum256([]byte(strings.Join(ends, " ")))
+}
+
 // Restore sets a host's disk back to what Rows once gave, and starts its node on it.
 func (w *World) Restore(h *Host, rows []store.Item) {
 	w.T.Helper()
@@ -247,9 +259,10 @@ func (w *World) Start(h *Host) {
 					w.post(Parcel{h, o, frame, life})
 				}
 			},
-			Reachable: func(k ed25519.PublicKey) bool { o := w.route(h, k); return o != nil && o.Up },
-			Wire:      func(k ed25519.PublicKey) uint16 { return w.wire(h, k) },
-			SetPeers:  func([]charter.Operator) {},
+			Reachable:  func(k ed25519.PublicKey) bool { o := w.route(h, k); return o != nil && o.Up },
+			Wire:       func(k ed25519.PublicKey) uint16 { return w.wire(h, k) },
+			Connection: func(k ed25519.PublicKey) [32]byte { return w.connection(h, k) },
+			SetPeers:   func([]charter.Operator) {},
 			Knock: func(ctx context.Context, _ string, key ed25519.PublicKey, body []byte) ([]byte, error) {
 				return w.knock(ctx, h, key, body)
 			},

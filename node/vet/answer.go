@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/evidence/attest/tpm"
 	"github.com/ostraka/ostraka/evidence/judge"
 	"github.com/ostraka/ostraka/evidence/vetted"
 	"github.com/ostraka/ostraka/mpc/engine"
@@ -16,8 +17,8 @@ import (
 
 // question is one of a peer's that waits for its turn: evidence is made one at a time, and what was made for one question answers no other.
 type question struct {
-	from      engine.PartyID
-	nonce     [32]byte
+	from engine.PartyID
+	ask
 	challenge []byte    // to a TPM; nil: it asks for evidence
 	look      time.Time // our own: what does this machine show? As of when
 }
@@ -25,23 +26,31 @@ type question struct {
 // shown is what a peer was shown last: a challenge is answered for that alone, once.
 type shown struct{ nonce [32]byte }
 
-// takeAsk takes a peer's question.
-func (v *Vet) takeAsk(now time.Time, from engine.PartyID, o charter.Operator, nonce [32]byte) error {
+// takeAsk takes a peer's question. Of those that come too fast the last is answered, when it is time.
+func (v *Vet) takeAsk(now time.Time, from engine.PartyID, q ask) {
+	v.mu.Lock()
+	v.peer(from).waits = &q
+	v.mu.Unlock()
+	v.answerNext(now, from)
+}
+
+// answerNext answers the question of a peer that waits, if it is time.
+func (v *Vet) answerNext(now time.Time, from engine.PartyID) {
 	v.mu.Lock()
 	p := v.peer(from)
-	if since := now.Sub(p.answered); !p.answered.IsZero() && since >= 0 && since < answerGap {
+	if p.waits == nil || !allow(&p.answered, now, answerGap, askBurst*answerGap) {
 		v.mu.Unlock()
-		return fmt.Errorf("%s asks for evidence too often: one question in %s is answered", o.Name, answerGap)
+		return
 	}
-	p.answered, p.shown = now, nil
+	q := *p.waits
+	p.waits, p.shown = nil, nil
 	v.mu.Unlock()
 	if v.cfg.Maker == nil {
-		a := answer{nonce: nonce, why: cmp.Or(v.cfg.Lacks, "its settings name no hardware (attest)")}
+		a := answer{nonce: q.nonce, why: cmp.Or(v.cfg.Lacks, "its settings name no hardware (attest)")}
 		v.cfg.Send(from, FrameEvidence, a.encode())
-		return nil
+		return
 	}
-	v.enqueue(question{from: from, nonce: nonce})
-	return nil
+	v.enqueue(question{from: from, ask: q})
 }
 
 // takeEnrol takes a challenge to our TPM: about what that peer was shown last, once. Else anybody in the circle could have it open things all day.
@@ -56,7 +65,7 @@ func (v *Vet) takeEnrol(from engine.PartyID, c challenge) error {
 	if !asked || v.cfg.Maker == nil {
 		return errors.New("a challenge to our TPM is about nothing that was shown")
 	}
-	v.enqueue(question{from: from, nonce: c.nonce, challenge: c.body})
+	v.enqueue(question{from: from, ask: ask{nonce: c.nonce}, challenge: c.body})
 	return nil
 }
 
@@ -103,44 +112,71 @@ func (v *Vet) reply(ctx context.Context, q question) {
 		v.look(ctx, q.look)
 		return
 	}
+	if _, ok := v.cfg.Peer(q.from); !ok {
+		return // who asked is no member any more
+	}
 	kind, a := FrameEvidence, answer{nonce: q.nonce}
 	var err error
 	if q.challenge != nil {
 		kind = FrameEnrolled
-		a.body, err = v.cfg.Maker.Answer(ctx, q.challenge)
+		a.body, err = v.opened(ctx, q)
 	} else {
-		asker, ok := v.cfg.Peer(q.from)
-		if !ok {
-			return
-		}
-		a.body, err = v.cfg.Maker.Evidence(ctx, judge.Binding(vetted.Subject{Identity: v.cfg.Identity, Life: v.cfg.Own(), Asker: asker.Identity, Nonce: q.nonce}))
-	}
-	if err == nil && len(a.body) > vetted.MaxEvidence {
-		err = fmt.Errorf("the evidence has %d bytes, at most %d are allowed", len(a.body), vetted.MaxEvidence)
-	}
-	if err == nil && len(a.body) == 0 {
-		err = errors.New("the hardware gave nothing")
+		a.body, err = v.evidence(ctx, q)
 	}
 	if err != nil {
 		a.body, a.why = nil, err.Error()
-		v.cfg.Log.Error("this node cannot show what it runs on", "error", err)
+	}
+	v.cfg.Send(q.from, kind, a.encode())
+}
+
+// evidence makes what a peer asked for, for the connection over which it asked: if that is over, it asks anew.
+func (v *Vet) evidence(ctx context.Context, q question) ([]byte, error) {
+	asker, _ := v.cfg.Peer(q.from)
+	if conn := v.cfg.Connection(q.from); conn == [32]byte{} || conn != q.conn {
+		v.cfg.Log.Info("a peer's question about hardware came over another connection than stands now: it asks anew", "operator", asker.Name)
+		return nil, errors.New("the question is of another connection than the one that this node has with its asker: is somebody between them, with this node's key?")
+	}
+	s := vetted.Subject{Identity: v.cfg.Identity, Life: v.cfg.Own(), Asker: asker.Identity, Nonce: q.nonce, Connection: q.conn}
+	body, err := v.cfg.Maker.Evidence(ctx, judge.Binding(s))
+	switch {
+	case err == nil && len(body) > vetted.MaxEvidence:
+		err = fmt.Errorf("the evidence has %d bytes, at most %d are allowed", len(body), vetted.MaxEvidence)
+	case err == nil && len(body) == 0:
+		err = errors.New("the hardware gave nothing")
 	}
 	v.mu.Lock()
-	v.failed = a.why
-	if err == nil && kind == FrameEvidence {
-		v.peer(q.from).shown = &shown{q.nonce}
+	defer v.mu.Unlock()
+	if v.failed = ""; err != nil {
+		v.failed = err.Error()
+		v.cfg.Log.Error("this node cannot show what it runs on", "error", err)
+		return nil, err
 	}
-	v.mu.Unlock()
-	v.cfg.Send(q.from, kind, a.encode())
+	v.peer(q.from).shown = &shown{q.nonce}
+	return body, nil
+}
+
+// opened is what a peer's challenge hides. What the peer made of it is its own: a challenge that no TPM opens says nothing of this machine.
+func (v *Vet) opened(ctx context.Context, q question) ([]byte, error) {
+	body, err := v.cfg.Maker.Answer(ctx, q.challenge)
+	if err == nil && len(body) != tpm.SecretSize {
+		err = fmt.Errorf("the TPM opened %d bytes, not %d", len(body), tpm.SecretSize)
+	}
+	if err != nil {
+		o, _ := v.cfg.Peer(q.from)
+		v.cfg.Log.Warn("a peer's challenge is none that this machine's TPM opens: it is that peer's, unless others' fail too", "operator", o.Name, "error", err)
+		return nil, err
+	}
+	return body, nil
 }
 
 // takeStanding takes what a peer holds of our evidence.
 func (v *Vet) takeStanding(now time.Time, from engine.PartyID, o charter.Operator, s standing) {
+	conn := v.cfg.Connection(from)
 	v.mu.Lock()
 	p := v.peer(from)
 	why := short(s.why)
-	p.news = p.news || !p.said || p.holds != s.good || p.saysWhy != why
-	p.said, p.holds, p.saysWhy = true, s.good, why
+	p.news = p.news || p.said == [32]byte{} || p.holds != s.good || p.saysWhy != why
+	p.said, p.holds, p.saysWhy = conn, s.good, why
 	v.mu.Unlock()
 	if v.hear(now, from, o.Name) && v.cfg.Wake != nil {
 		v.cfg.Wake()

@@ -49,20 +49,13 @@ func (v *Vet) Tick(ctx context.Context, now time.Time) error {
 		if !ok {
 			continue
 		}
-		up := v.cfg.Linked(id)
-		v.mu.Lock()
-		p := v.peer(id)
-		if !up {
-			p.said, p.toldAt = false, time.Time{} // it says so again
-		}
-		p.up = up
-		v.mu.Unlock()
 		v.hear(now, id, o.Name)
+		v.answerNext(now, id)
 		if err := v.write(ctx, id, o.Name); err != nil {
 			v.cfg.Log.Warn("it is tried again", "error", err)
 		}
 		x, demanded := v.Demand(o.Name)
-		if !demanded || !up || !v.cfg.Speaks(id) {
+		if !demanded || !v.cfg.Linked(id) || !v.cfg.Speaks(id) {
 			continue
 		}
 		if err := v.due(now, id, o, x); err != nil {
@@ -75,17 +68,24 @@ func (v *Vet) Tick(ctx context.Context, now time.Time) error {
 
 // due asks a peer whose evidence is missing, or two thirds through its time.
 func (v *Vet) due(now time.Time, id engine.PartyID, o charter.Operator, x charter.Demand) error {
-	life, known := v.cfg.Life(id)
-	if !known {
+	at := v.at(id)
+	if !at.known || at.conn == [32]byte{} {
 		return nil
 	}
 	v.mu.Lock()
 	p := v.peer(id)
-	if p.life != life || p.demand != v.demands.Load().hash[o.Name] {
+	if p.life != at.life || p.demand != v.demands.Load().hash[o.Name] {
 		// Another process, or another demand: what failed before says nothing.
-		p.life, p.demand, p.next, p.failures, p.why, p.refused, p.nonce, p.proving = life, v.demands.Load().hash[o.Name], now, 0, "", "", [32]byte{}, nil
+		p.life, p.demand, p.next, p.failures, p.why, p.refused, p.nonce, p.proving = at.life, v.demands.Load().hash[o.Name], now, 0, "", "", [32]byte{}, nil
 	}
-	r, err := v.counts(p, x, life, known, now)
+	if p.conn != at.conn {
+		// Another connection: it is asked anew, at once unless the same process was refused.
+		p.conn, p.nonce, p.proving = at.conn, [32]byte{}, nil
+		if p.refused == "" {
+			p.next, p.failures, p.why = now, 0, ""
+		}
+	}
+	r, err := v.counts(p, x, at, now)
 	waits := p.nonce != [32]byte{} && now.Sub(p.sent) < patience && !now.Before(p.sent)
 	fresh := err == nil && now.Before(r.At.Add(x.Fresh*2/3))
 	if p.nonce != [32]byte{} && !waits {
@@ -102,9 +102,9 @@ func (v *Vet) due(now time.Time, id engine.PartyID, o charter.Operator, x charte
 		return fmt.Errorf("draw a question about hardware: read entropy: %w", err)
 	}
 	p.sent, p.proving = now, nil
-	nonce := p.nonce
+	q := ask{p.nonce, p.conn}
 	v.mu.Unlock()
-	v.cfg.Send(id, FrameAsk, nonce[:])
+	v.cfg.Send(id, FrameAsk, q.encode())
 	return nil
 }
 
@@ -117,20 +117,20 @@ func (v *Vet) fails(p *peer, now time.Time, why string) {
 
 // tell tells a peer what is held of its evidence, so that its operator knows and it opens no session in vain.
 func (v *Vet) tell(now time.Time, id engine.PartyID, x charter.Demand) {
-	life, known := v.cfg.Life(id)
+	at := v.at(id)
 	v.mu.Lock()
 	p := v.peer(id)
-	_, err := v.counts(p, x, life, known, now)
+	_, err := v.counts(p, x, at, now)
 	s := standing{good: err == nil}
 	if err != nil {
 		s.why = short(cmp.Or(p.why, err.Error()))
 	}
 	since := now.Sub(p.toldAt)
-	if s == p.told && !p.toldAt.IsZero() && since >= 0 && since < tellEvery {
+	if s == p.told && p.toldOn == at.conn && since >= 0 && since < tellEvery {
 		v.mu.Unlock()
 		return
 	}
-	p.told, p.toldAt = s, now
+	p.told, p.toldAt, p.toldOn = s, now, at.conn
 	v.mu.Unlock()
 	v.cfg.Send(id, FrameStanding, s.encode())
 }
@@ -144,10 +144,12 @@ func (v *Vet) Take(ctx context.Context, now time.Time, from engine.PartyID, kind
 	}
 	switch kind {
 	case FrameAsk:
-		if len(body) != 32 {
-			return fmt.Errorf("decode a question about hardware: %d bytes, not 32", len(body))
+		q, err := decodeAsk(body)
+		if err != nil {
+			return err
 		}
-		return v.takeAsk(now, from, o, [32]byte(body))
+		v.takeAsk(now, from, q)
+		return nil
 	case FrameEnrol:
 		c, err := decodeChallenge(body)
 		if err != nil {
@@ -180,7 +182,7 @@ func (v *Vet) Take(ctx context.Context, now time.Time, from engine.PartyID, kind
 // answered takes the question that an answer is to; each is answered once, or a peer could try again and again at our cost. subject is what the
 // evidence must be bound to.
 func (v *Vet) open(from engine.PartyID, nonce [32]byte, take func(p *peer) error) (s vetted.Subject, err error) {
-	life, known := v.cfg.Life(from)
+	at := v.at(from)
 	o, _ := v.cfg.Peer(from)
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -191,10 +193,13 @@ func (v *Vet) open(from engine.PartyID, nonce [32]byte, take func(p *peer) error
 	if err := take(p); err != nil {
 		return s, err
 	}
-	if !known || p.life != life {
+	switch {
+	case !at.known || p.life != at.life:
 		return s, fmt.Errorf("an answer of %s about its hardware is of a process before: it is asked anew", o.Name)
+	case at.conn == [32]byte{} || p.conn != at.conn:
+		return s, fmt.Errorf("an answer of %s about its hardware is to a question over a connection before: it is asked anew", o.Name)
 	}
-	return vetted.Subject{Identity: o.Identity, Life: life, Asker: v.cfg.Identity, Nonce: nonce}, nil
+	return vetted.Subject{Identity: o.Identity, Life: at.life, Asker: v.cfg.Identity, Nonce: nonce, Connection: at.conn}, nil
 }
 
 // takeEvidence judges what a peer shows.
@@ -334,10 +339,10 @@ func (v *Vet) lacking(now time.Time, from engine.PartyID, o charter.Operator, wh
 
 // keep makes durable what was found, with its leaf; then it counts.
 func (v *Vet) keep(ctx context.Context, now time.Time, from engine.PartyID, o charter.Operator, r vetted.Record, keys *enrolled) error {
-	if !v.spends(from, now) {
-		return v.lacking(now, from, o, "its evidence changes so often that it would fill this node's log")
-	}
 	value := r.Encode()
+	if !v.spends(from, now, len(value)) {
+		return v.lacking(now, from, o, "it shows evidence so often, as where it starts again and again or its connection breaks, that it would fill this node's log")
+	}
 	e := journal.Entry{
 		Batch:  store.Batch{Put: []store.Entry{{Key: store.Key(kindVetted, store.ID(from[:])), Value: value}}},
 		Leaves: []tlog.Filed{tlog.Says(tlog.KindVetted, now, [32]byte{}, value)},
@@ -385,9 +390,9 @@ func (v *Vet) refuse(ctx context.Context, now time.Time, from engine.PartyID, o 
 	}
 	v.cfg.Log.Error("a peer's evidence of what it runs on is refused: no session is held with it", "operator", o.Name, "error", why)
 	e := journal.Entry{Batch: store.Batch{Delete: []string{store.Key(kindVetted, store.ID(from[:]))}}}
-	if v.spends(from, now) {
-		r := vetted.Record{Subject: s, Operator: o.Name, At: now.UTC().Truncate(time.Second), Charter: v.demands.Load().charter, Demand: x.Hash(), Why: why}
-		e.Leaves = []tlog.Filed{tlog.Says(tlog.KindVetted, now, [32]byte{}, r.Encode())}
+	r := vetted.Record{Subject: s, Operator: o.Name, At: now.UTC().Truncate(time.Second), Charter: v.demands.Load().charter, Demand: x.Hash(), Why: why}
+	if value := r.Encode(); v.spends(from, now, len(value)) {
+		e.Leaves = []tlog.Filed{tlog.Says(tlog.KindVetted, now, [32]byte{}, value)}
 	}
 	v.mu.Lock()
 	p.refused, p.refusal = why, &e
@@ -415,18 +420,22 @@ func (v *Vet) write(ctx context.Context, from engine.PartyID, operator string) e
 	return nil
 }
 
-// spends says whether a peer may have one more record written here.
-func (v *Vet) spends(from engine.PartyID, now time.Time) bool {
+// spends says whether a peer may have one more record of so many bytes written here.
+func (v *Vet) spends(from engine.PartyID, now time.Time, size int) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	p := v.peer(from)
-	from0 := p.spent
-	if floor := now.Add(-burst * gap); from0.Before(floor) || from0.After(now.Add(gap)) {
-		from0 = floor // long ago, or a clock that was set back
+	return allow(&v.peer(from).spent, now, gap*time.Duration(max(size, least))/vetted.MaxEvidence, burst*gap)
+}
+
+// allow takes a cost, in time, off an allowance that fills as time goes by, up to a window; it says no where that does not suffice. spent is up to when all time is used.
+func allow(spent *time.Time, now time.Time, cost, window time.Duration) bool {
+	from := *spent
+	if floor := now.Add(-window); from.Before(floor) || from.After(now.Add(time.Minute)) {
+		from = floor // long ago, or a clock that was set back
 	}
-	if from0.Add(gap).After(now) {
+	if from.Add(cost).After(now) {
 		return false
 	}
-	p.spent = from0.Add(gap)
+	*spent = from.Add(cost)
 	return true
 }

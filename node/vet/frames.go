@@ -3,6 +3,7 @@ package vet
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/evidence/attest/tpm"
@@ -14,12 +15,27 @@ type Frame uint8
 
 // Frames (spec/node 2, 13).
 const (
-	FrameAsk      Frame = iota // nonce 32: show what you run on
+	FrameAsk      Frame = iota // show what you run on
 	FrameEvidence              // what was asked for, or why there is none
 	FrameEnrol                 // a challenge: show that these keys lie in one TPM
 	FrameEnrolled              // its answer
 	FrameStanding              // what the sender holds of the receiver's evidence
 )
+
+// ask is FrameAsk.
+type ask struct {
+	nonce [32]byte
+	conn  [32]byte // the connection over which it is asked, as the asker names it
+}
+
+func (q ask) encode() []byte { return slices.Concat(q.nonce[:], q.conn[:]) }
+
+func decodeAsk(b []byte) (ask, error) {
+	if len(b) != 64 {
+		return ask{}, fmt.Errorf("decode a question about hardware: %d bytes, not 64", len(b))
+	}
+	return ask{[32]byte(b), [32]byte(b[32:])}, nil
+}
 
 // answer is FrameEvidence and FrameEnrolled: what was asked for, or why there is none.
 type answer struct {

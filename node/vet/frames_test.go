@@ -13,6 +13,7 @@ func FuzzDecodeFrames(f *testing.F) {
 	f.Add(answer{nonce: [32]byte{1}, why: "none"}.encode())
 	f.Add(challenge{nonce: [32]byte{1}, body: []byte("challenge")}.encode())
 	f.Add(standing{good: true}.encode())
+	f.Add(ask{[32]byte{1}, [32]byte{2}}.encode())
 	f.Add(standing{why: "no"}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		same := func(what string, again []byte) {
@@ -31,6 +32,9 @@ func FuzzDecodeFrames(f *testing.F) {
 		}
 		if s, err := decodeStanding(b); err == nil && short(s.why) == s.why {
 			same("standing", s.encode())
+		}
+		if q, err := decodeAsk(b); err == nil {
+			same("question", q.encode())
 		}
 		p := &peer{}
 		if p.loadKeys(b) == nil {

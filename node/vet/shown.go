@@ -59,10 +59,10 @@ func (v *Vet) Shown(now time.Time) (out []Status) {
 
 // record is what counts of a peer, and until when.
 func (v *Vet) record(id engine.PartyID, x charter.Demand, now time.Time) (*vetted.Record, time.Time) {
-	life, known := v.cfg.Life(id)
+	at := v.at(id)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	r, err := v.counts(v.peer(id), x, life, known, now)
+	r, err := v.counts(v.peer(id), x, at, now)
 	if err != nil {
 		return nil, time.Time{}
 	}

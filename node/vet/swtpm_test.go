@@ -81,7 +81,7 @@ func TestARealTPM(t *testing.T) {
 			return nil
 		}
 		var e transcript.Encoder
-		if err := bolt.Take(context.Background(), x.now, x.all[2].id, vet.FrameAsk, nonce); err != nil {
+		if err := bolt.Take(context.Background(), x.now, x.all[2].id, vet.FrameAsk, x.question(x.all[2], bolt, 0xcc)); err != nil {
 			t.Fatal(err)
 		}
 		if err := bolt.Take(context.Background(), x.now, x.all[2].id, vet.FrameEnrol, e.Bytes(1, nonce).Bytes(2, body).Sum()); err != nil {

@@ -33,14 +33,17 @@ const (
 	patience   = time.Minute      // for an answer, which a slow TPM makes after others
 	again      = 10 * time.Second // after a failure, doubled each time, up to
 	againMost  = 10 * time.Minute
-	answerGap  = 5 * time.Second // between two questions of one peer that are answered
+	answerGap  = 5 * time.Second // between two questions of one peer that are answered, after
+	askBurst   = 4               // at once, as where its connection breaks again and again
 	hearGap    = 5 * time.Second // between two words of one peer on our own evidence that are told on
 	tellEvery  = time.Minute     // how often a peer is told again what is held of its evidence
 	makeWithin = 50 * time.Second
 
-	// What one peer may fill of this node's log with evidence: so much at once, as where it starts again and again, and then one record in gap.
+	// What one peer may fill of this node's log with evidence: so many of the largest records at once, as where it starts again and again, and then one in gap. A smaller one costs
+	// less, as few bytes as least at the least: a TPM's is shown anew every minute, if need be, over connections that break.
 	burst = 8
 	gap   = 10 * time.Minute
+	least = 4 << 10
 )
 
 // A Maker makes evidence of this machine.
@@ -86,6 +89,8 @@ type Config struct {
 	// Life is the newest process of a peer, Own that of this node.
 	Life func(engine.PartyID) (vetted.Life, bool)
 	Own  func() vetted.Life
+	// Connection names the connection to a peer that stands now; zeros: none does. Its other end names it alike, and nobody else can.
+	Connection func(engine.PartyID) [32]byte
 	// Linked says whether the link to a peer stands; Speaks, whether in a wire version that knows these frames.
 	Linked, Speaks func(engine.PartyID) bool
 	// Send hands a frame of a kind to a peer's link. It must not block.
@@ -132,6 +137,7 @@ type peer struct {
 
 	nonce    [32]byte // outstanding question; zero: none
 	life     vetted.Life
+	conn     [32]byte // over which it was asked
 	demand   [32]byte
 	sent     time.Time
 	proving  *proving // a TPM's keys are being shown to lie together
@@ -142,15 +148,16 @@ type peer struct {
 	refused  string         // for what its evidence was refused last; empty: it was not since
 	refusal  *journal.Entry // that is not durable yet
 
-	said     bool // it told what it holds of our evidence, since its link came up
-	holds    bool // and it holds it good
+	said     [32]byte // over which connection it told what it holds of our evidence
+	holds    bool     // and it holds it good
 	saysWhy  string
 	news     bool      // what it said last was not told on yet
 	heard    time.Time // when something was
 	told     standing  // what it was told last
 	toldAt   time.Time
-	up       bool
+	toldOn   [32]byte // over which connection
 	answered time.Time
+	waits    *ask   // its last question, until it is its time
 	shown    *shown // what we showed it last, which its challenge may be about
 }
 
@@ -237,25 +244,40 @@ func (v *Vet) Fit(id engine.PartyID) error {
 	if !ok {
 		return nil
 	}
-	life, known := v.cfg.Life(id)
+	at := v.at(id)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	_, err := v.counts(v.peer(id), x, life, known, v.clock())
+	_, err := v.counts(v.peer(id), x, at, v.clock())
 	if err == nil {
 		return nil
 	}
 	return v.unvetted(id, o.Name, v.peer(id), err)
 }
 
+// present is which process of a peer there is, and at the other end of which connection.
+type present struct {
+	life  vetted.Life
+	known bool // its life is
+	conn  [32]byte
+}
+
+func (v *Vet) at(id engine.PartyID) (at present) {
+	at.conn = v.cfg.Connection(id)
+	at.life, at.known = v.cfg.Life(id)
+	return at
+}
+
 // counts is the record of a peer that counts now.
-func (v *Vet) counts(p *peer, x charter.Demand, life vetted.Life, known bool, now time.Time) (*vetted.Record, error) {
+func (v *Vet) counts(p *peer, x charter.Demand, at present, now time.Time) (*vetted.Record, error) {
 	switch {
 	case p.last == nil && p.why != "":
 		return nil, errors.New(p.why)
 	case p.last == nil:
 		return nil, errNone
-	case !known || p.last.Life != life:
+	case !at.known || p.last.Life != at.life:
 		return nil, vetted.ErrLife
+	case at.conn == [32]byte{} || p.last.Connection != at.conn:
+		return nil, vetted.ErrLink
 	}
 	return p.last, p.last.Meets(x, now)
 }
@@ -286,10 +308,11 @@ func (v *Vet) Welcome(id engine.PartyID) error {
 	if _, demanded := v.Demand(v.cfg.Operator); !demanded || !v.cfg.Speaks(id) {
 		return nil // a node of an older wire version asks for nothing, and says nothing
 	}
+	conn := v.cfg.Connection(id)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch p := v.peer(id); {
-	case !p.said:
+	case conn == [32]byte{} || p.said != conn:
 		return errors.New("it has not said yet whether it holds this node's evidence good")
 	case !p.holds:
 		return fmt.Errorf("it does not hold this node's evidence good: %s", p.saysWhy)
@@ -310,10 +333,10 @@ func (v *Vet) Meet(now time.Time, session, emergency [32]byte, with []engine.Par
 		}
 		w := vetted.With{Operator: o.Name}
 		if x, demanded := v.Demand(o.Name); demanded {
-			life, known := v.cfg.Life(id)
+			at := v.at(id)
 			v.mu.Lock()
 			p := v.peer(id)
-			_, err := v.counts(p, x, life, known, now)
+			_, err := v.counts(p, x, at, now)
 			w.Record, any = p.id, true
 			if err != nil {
 				err = v.unvetted(id, o.Name, p, err)

@@ -68,6 +68,7 @@ type circle struct {
 	all    []*node
 	queue  []frame
 	down   map[string]bool
+	links  int             // raised, and all connections were broken and made anew
 	old    map[string]bool // speaks an older wire version
 	log    bytes.Buffer
 	woken  int
@@ -112,6 +113,17 @@ func (c *circle) find(id engine.PartyID) *node {
 	return nil
 }
 
+// conn names the connection between two; zeros: there is none.
+func (c *circle) conn(a, b *node) [32]byte {
+	if c.down[a.name] || c.down[b.name] {
+		return [32]byte{}
+	}
+	if a.name > b.name {
+		a, b = b, a
+	}
+	return sha256.Sum256([]byte(fmt.Sprint(a.name, b.name, c.links)))
+}
+
 // start opens the room, as after a restart of the same process's store.
 func (n *node) start() {
 	n.Helper()
@@ -144,7 +156,8 @@ func (n *node) start() {
 			return charter.Operator{Name: o.name, Identity: o.key}, true
 		},
 		Life: func(id engine.PartyID) (vetted.Life, bool) { return n.find(id).life, true }, Own: func() vetted.Life { return n.life },
-		Linked: func(id engine.PartyID) bool { return !n.down[n.find(id).name] }, Speaks: func(id engine.PartyID) bool { return !n.old[n.find(id).name] },
+		Connection: func(id engine.PartyID) [32]byte { return n.conn(n, n.find(id)) },
+		Linked:     func(id engine.PartyID) bool { return !n.down[n.find(id).name] }, Speaks: func(id engine.PartyID) bool { return !n.old[n.find(id).name] },
 		Send: func(to engine.PartyID, kind vet.Frame, body []byte) {
 			n.queue = append(n.queue, frame{n, n.find(to), kind, bytes.Clone(body)})
 		},
@@ -209,6 +222,12 @@ func read(t *testing.T, b []byte) (nonce, body []byte) {
 	return d.Fixed(1, 32), d.Bytes(2, 1<<20)
 }
 
+// question is a frame that asks over the connection that stands.
+func (c *circle) question(from, to *node, nonce byte) []byte {
+	conn := c.conn(from, to)
+	return append(bytes.Repeat([]byte{nonce}, 32), conn[:]...)
+}
+
 func (c *circle) evidence(n *node, s vetted.Subject) []byte {
 	c.Helper()
 	b, err := n.tpm.Evidence(context.Background(), judge.Binding(s))
@@ -228,33 +247,36 @@ func TestHostileNodes(t *testing.T) {
 	}{
 		"another's machine": {evidence: func(c *circle, nonce, _ []byte) []byte {
 			o := c.all[2]
-			return answer(nonce, c.evidence(o, vetted.Subject{Identity: o.key, Life: o.life, Asker: c.all[0].key, Nonce: [32]byte(nonce)}), "")
+			return answer(nonce, c.evidence(o, vetted.Subject{Identity: o.key, Life: o.life, Asker: c.all[0].key, Nonce: [32]byte(nonce), Connection: c.conn(c.all[0], c.all[1])}), "")
 		}, want: "qualifying data are not of this node and this nonce"},
 		"an old nonce": {evidence: func(c *circle, nonce, _ []byte) []byte {
-			return answer(nonce, c.evidence(c.all[1], vetted.Subject{Identity: c.all[1].key, Life: c.all[1].life, Asker: c.all[0].key, Nonce: [32]byte{1}}), "")
+			return answer(nonce, c.evidence(c.all[1], vetted.Subject{Identity: c.all[1].key, Life: c.all[1].life, Asker: c.all[0].key, Nonce: [32]byte{1}, Connection: c.conn(c.all[0], c.all[1])}), "")
 		}, want: "qualifying data"},
 		"another asker's": {evidence: func(c *circle, nonce, _ []byte) []byte {
-			return answer(nonce, c.evidence(c.all[1], vetted.Subject{Identity: c.all[1].key, Life: c.all[1].life, Asker: c.all[2].key, Nonce: [32]byte(nonce)}), "")
+			return answer(nonce, c.evidence(c.all[1], vetted.Subject{Identity: c.all[1].key, Life: c.all[1].life, Asker: c.all[2].key, Nonce: [32]byte(nonce), Connection: c.conn(c.all[0], c.all[1])}), "")
 		}, want: "qualifying data"},
 		"of a process before": {evidence: func(c *circle, nonce, _ []byte) []byte {
-			return answer(nonce, c.evidence(c.all[1], vetted.Subject{Identity: c.all[1].key, Life: vetted.Life{Counter: 1, Instance: [16]byte{99}}, Asker: c.all[0].key, Nonce: [32]byte(nonce)}), "")
+			return answer(nonce, c.evidence(c.all[1], vetted.Subject{Identity: c.all[1].key, Life: vetted.Life{Counter: 1, Instance: [16]byte{99}}, Asker: c.all[0].key, Nonce: [32]byte(nonce), Connection: c.conn(c.all[0], c.all[1])}), "")
 		}, want: "qualifying data"},
 		"of a clone": {evidence: func(c *circle, nonce, _ []byte) []byte { // its own process, its own TPM, our node's key
 			c.all[1].tpm = c.maker.TPM(c.T, "a clone's", "release 1")
-			return answer(nonce, c.evidence(c.all[1], vetted.Subject{Identity: c.all[1].key, Life: vetted.Life{Counter: 1, Instance: [16]byte{98}}, Asker: c.all[0].key, Nonce: [32]byte(nonce)}), "")
+			return answer(nonce, c.evidence(c.all[1], vetted.Subject{Identity: c.all[1].key, Life: vetted.Life{Counter: 1, Instance: [16]byte{98}}, Asker: c.all[0].key, Nonce: [32]byte(nonce), Connection: c.conn(c.all[0], c.all[1])}), "")
+		}, want: "qualifying data"},
+		"for another connection": {evidence: func(c *circle, nonce, _ []byte) []byte {
+			return answer(nonce, c.evidence(c.all[1], vetted.Subject{Identity: c.all[1].key, Life: c.all[1].life, Asker: c.all[0].key, Nonce: [32]byte(nonce), Connection: [32]byte{77}}), "")
 		}, want: "qualifying data"},
 		"another program": {evidence: func(c *circle, nonce, _ []byte) []byte {
 			c.all[1].tpm = c.maker.TPM(c.T, "bolt", "a thief's")
-			return answer(nonce, c.evidence(c.all[1], vetted.Subject{Identity: c.all[1].key, Life: c.all[1].life, Asker: c.all[0].key, Nonce: [32]byte(nonce)}), "")
+			return answer(nonce, c.evidence(c.all[1], vetted.Subject{Identity: c.all[1].key, Life: c.all[1].life, Asker: c.all[0].key, Nonce: [32]byte(nonce), Connection: c.conn(c.all[0], c.all[1])}), "")
 		}, want: "which is none that the charter allows"},
 		"a maker that nobody knows": {evidence: func(c *circle, nonce, _ []byte) []byte {
 			c.all[1].tpm = nodetest.NewMaker(c.T, "a garage", c.now).TPM(c.T, "bolt", "release 1")
-			return answer(nonce, c.evidence(c.all[1], vetted.Subject{Identity: c.all[1].key, Life: c.all[1].life, Asker: c.all[0].key, Nonce: [32]byte(nonce)}), "")
+			return answer(nonce, c.evidence(c.all[1], vetted.Subject{Identity: c.all[1].key, Life: c.all[1].life, Asker: c.all[0].key, Nonce: [32]byte(nonce), Connection: c.conn(c.all[0], c.all[1])}), "")
 		}, want: "certificate"},
 		"a genuine certificate, and keys without a TPM": {evidence: func(c *circle, nonce, _ []byte) []byte {
 			mine := c.maker.TPM(c.T, "a program's", "release 1")
 			c.all[1].tpm = c.all[1].tpm.WithKeys(mine)
-			return answer(nonce, c.evidence(c.all[1], vetted.Subject{Identity: c.all[1].key, Life: c.all[1].life, Asker: c.all[0].key, Nonce: [32]byte(nonce)}), "")
+			return answer(nonce, c.evidence(c.all[1], vetted.Subject{Identity: c.all[1].key, Life: c.all[1].life, Asker: c.all[0].key, Nonce: [32]byte(nonce), Connection: c.conn(c.all[0], c.all[1])}), "")
 		}, enrolled: func(c *circle, nonce, _ []byte) []byte { return answer(nonce, make([]byte, 32), "") }, want: "does not lie in the TPM"},
 		"junk":       {evidence: func(_ *circle, nonce, _ []byte) []byte { return answer(nonce, []byte("junk"), "") }, want: "evidence of hardware"},
 		"nothing":    {evidence: func(_ *circle, nonce, _ []byte) []byte { return answer(nonce, nil, "I will not") }, want: "its node shows nothing: I will not"},
@@ -344,7 +366,7 @@ func TestWhatCounts(t *testing.T) {
 	if err := acme.Fit(bolt.id); err != nil {
 		t.Errorf("after a restart: %v", err)
 	}
-	x.down["bolt"] = true
+	x.pass = func(f frame) []frame { return nil } // nothing arrives any more
 	for _, c := range []struct {
 		what string
 		do   func()
@@ -363,7 +385,8 @@ func TestWhatCounts(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.what, err, c.want)
 		}
 	}
-	x.down["bolt"] = false
+	x.pass = nil
+	x.links++
 	if x.run(time.Second); acme.Fit(bolt.id) != nil {
 		t.Errorf("asked again: %v", acme.Fit(bolt.id))
 	}
@@ -420,16 +443,37 @@ func TestFloods(t *testing.T) {
 		return to.Take(context.Background(), x.now, from.id, kind, body)
 	}
 	x.now = x.now.Add(time.Minute)
-	for i := range 100 {
-		_ = take(cora, bolt, vet.FrameAsk, bytes.Repeat([]byte{byte(i)}, 32))
+	ask := func(i int) {
+		if err := take(cora, bolt, vet.FrameAsk, x.question(cora, bolt, byte(i))); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if bolt.tpm.Made != made+1 {
+	for i := range 100 {
+		ask(i)
+	}
+	if bolt.tpm.Made != made+4 {
 		t.Errorf("100 questions at once made %d pieces of evidence", bolt.tpm.Made-made)
 	}
+	// The last of them is answered when it is time, and none between.
+	var answered []byte
+	x.pass = func(f frame) []frame {
+		if f.kind == vet.FrameEvidence && f.from == bolt {
+			nonce, _ := read(t, append(bytes.Clone(f.body), make([]byte, 64)...))
+			answered = append(answered, nonce[0])
+			return nil
+		}
+		return []frame{f}
+	}
+	for _, want := range [][]byte{{0, 1, 2, 3}, {0, 1, 2, 3, 99}, {0, 1, 2, 3, 99}} {
+		if x.run(4 * time.Second); !bytes.Equal(answered, want) {
+			t.Errorf("answered are %d, want %d", answered, want)
+		}
+	}
+	x.pass = nil
 	var e transcript.Encoder
 	for i := range 100 {
 		e = transcript.Encoder{}
-		err := take(cora, bolt, vet.FrameEnrol, e.Bytes(1, bytes.Repeat([]byte{0}, 32)).Bytes(2, []byte("junk")).Sum())
+		err := take(cora, bolt, vet.FrameEnrol, e.Bytes(1, bytes.Repeat([]byte{99}, 32)).Bytes(2, []byte("junk")).Sum())
 		if (err == nil) != (i == 0) {
 			t.Fatalf("challenge %d: %v", i, err)
 		}
@@ -437,7 +481,7 @@ func TestFloods(t *testing.T) {
 	if bolt.tpm.Opened != opened+1 {
 		t.Errorf("its TPM was bothered %d times", bolt.tpm.Opened-opened)
 	}
-	for kind, body := range map[vet.Frame][]byte{vet.FrameAsk: make([]byte, 31), vet.FrameEnrol: nil, vet.FrameStanding: {1}, vet.FrameEvidence: make([]byte, 9), vet.FrameEnrolled: nil, 77: nil} {
+	for kind, body := range map[vet.Frame][]byte{vet.FrameAsk: make([]byte, 63), vet.FrameEnrol: nil, vet.FrameStanding: {1}, vet.FrameEvidence: make([]byte, 9), vet.FrameEnrolled: nil, 77: nil} {
 		if err := take(cora, bolt, kind, body); err == nil {
 			t.Errorf("frame %d of %d bytes is taken", kind, len(body))
 		}
@@ -467,15 +511,21 @@ func TestFloods(t *testing.T) {
 	}
 	// A peer that starts again and again fills nobody's log.
 	before := len(acme.leaves())
-	for range 60 {
+	full := 0
+	for range 250 {
 		bolt.life.Counter++
 		x.run(11 * time.Second)
+		if err := acme.Fit(bolt.id); err != nil && strings.Contains(err.Error(), "fill this node's log") {
+			full++
+		}
 	}
-	if n := len(acme.leaves()) - before; n > 10 {
-		t.Errorf("60 starts in 11 minutes wrote %d records", n)
+	all := acme.leaves()[before:]
+	size := 0
+	for _, r := range all {
+		size += max(len(r.Encode()), 4<<10)
 	}
-	if err := acme.Fit(bolt.id); err == nil || !strings.Contains(err.Error(), "fill this node's log") {
-		t.Errorf("it counts as %v", err)
+	if size > (8+5)*vetted.MaxEvidence || len(all) < 128 || full == 0 || len(all)+full != 250 {
+		t.Errorf("250 starts in 46 minutes wrote %d records, %d bytes, and %d were too many", len(all), size, full)
 	}
 	for range 70 {
 		x.run(10 * time.Second)

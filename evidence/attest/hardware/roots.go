@@ -30,9 +30,9 @@ type Roots struct {
 }
 
 // Pinned are those that the program carries: AMD's, Intel's and AWS's. TPMs have many makers: theirs are given.
-func Pinned() (Roots, error) { return pinned() }
+func Pinned() (Roots, error) { return readPinned() }
 
-var pinned = sync.OnceValues(func() (r Roots, err error) {
+var readPinned = sync.OnceValues(func() (r Roots, err error) {
 	for _, x := range []struct {
 		file []byte
 		to   *[]*x509.Certificate
