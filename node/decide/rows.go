@@ -86,7 +86,7 @@ func (d *Desk) Load(ctx context.Context, now time.Time) error {
 }
 
 // loadOrSet reads one file, or sets it aside if it makes no sense: this node does nothing with that intent any more, and all others go
-// on. Who signed it, and with what nonce, the other nodes know.
+// on. Who signed it, and with what nonce, the other nodes know. A row that somebody else wrote ends the start: what an intent spends would be missing from limits.
 func (d *Desk) loadOrSet(ctx context.Context, now time.Time, name string, row []byte) error {
 	err := d.load(ctx, now, row)
 	var malformed *rowError
@@ -94,6 +94,9 @@ func (d *Desk) loadOrSet(ctx context.Context, now time.Time, name string, row []
 		return err
 	}
 	err = fmt.Errorf("read intent %s: %w", name, err)
+	if errors.Is(err, store.ErrForeign) {
+		return err
+	}
 	id, hexErr := hex.DecodeString(name)
 	if hexErr != nil || len(id) != len(statement.ID{}) {
 		return err
