@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/store"
@@ -209,4 +210,63 @@ func TestEveryKindOfRowIsRefused(t *testing.T) {
 	t.Logf("read later: %v", later)
 	s.Start(h)
 	s.Run("mended, it works", func() bool { return s.Greeted() })
+}
+
+// What an older release's store holds of an intent that may still move is verified against its signers when the node starts: somebody may have written there before
+// rows carried tags. The intent is set aside, with the row's name.
+func TestStartVerifiesWhatWasSigned(t *testing.T) {
+	t.Parallel()
+	base := prepare(t, 2, 2)
+	base.Downtime = -1
+	signed := base.Propose(base.vault, base.addr, 0)
+	base.Approve(signed)
+	base.Run("signed", func() bool { return base.Signed(signed) })
+	waits := base.Propose(base.vault, base.addr, 1)
+	base.Run("a vote is taken", func() bool { _, err := base.Submit(base.Vote(waits, nodetest.Approvers[0], signet.Approve)); return err == nil })
+	base.Deliver()
+	h := base.Hosts[1]
+	id, of := waits.ID(), signed.ID()
+	flip := func(prefix string, at int) func(setting, *nodetest.Host) {
+		return func(s setting, h *nodetest.Host) {
+			rows := s.Rows(h, prefix)
+			if len(rows) == 0 {
+				t.Fatalf("no row %s", prefix)
+			}
+			v := slices.Clone(rows[0].Value)
+			if at < 0 {
+				at += len(v)
+			}
+			v[at] ^= 1
+			s.rewrite(h, store.Entry{Key: rows[0].Key, Value: v})
+		}
+	}
+	for name, c := range map[string]struct {
+		row    string
+		change func(setting, *nodetest.Host)
+	}{
+		"the initiator's signature": {"proposal", flip(store.Key("proposal", store.ID(id[:])), -60)},
+		"a vote's":                  {"vote", flip(store.Prefix("vote", store.ID(id[:])), -60)},
+		"a decision's": {"decision", func(s setting, h *nodetest.Host) {
+			rows := s.Rows(h, store.Prefix("decision", store.ID(of[:])))
+			text := strings.ReplaceAll(string(rows[0].Value[64:]), fmt.Sprintf("%x", of[:]), fmt.Sprintf("%x", id[:]))
+			_, name, _ := strings.Cut(strings.TrimPrefix(rows[0].Key, "decision/"), "/")
+			s.rewrite(h, store.Entry{Key: store.Key("decision", store.ID(id[:]), store.Name(name)), Value: append(rows[0].Value[:64:64], text...)})
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := base.copy(t, name)
+			s.Downtime = -1
+			o := s.Hosts[slices.Index(base.Hosts, h)]
+			if _, err := o.Desk.Show(id); err != nil {
+				t.Fatalf("before: %v", err)
+			}
+			c.change(s, o)
+			if _, err := o.Desk.Show(id); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("row %q", c.row+"/")[:len(c.row)+6]) {
+				t.Errorf("shown: %v", err)
+			}
+			if _, err := o.Desk.Show(of); err != nil {
+				t.Errorf("the other intent: %v", err)
+			}
+		})
+	}
 }

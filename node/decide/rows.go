@@ -13,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/store"
 )
 
@@ -170,6 +171,9 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 		return err
 	}
 	if v, err := d.vaultOf(it); err == nil {
+		if err := d.signatures(f, v); err != nil {
+			return malformed(err)
+		}
 		d.decode(f, v)
 	}
 	t := d.tally(f)
@@ -179,6 +183,43 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		return d.fail(ctx, now, f, f.life.Session(), errRestarted, true, store.Batch{})
+	}
+	return nil
+}
+
+// signatures verifies what was signed of an intent that may still move: each row was verified before it was kept, so this is for what an older release's store held
+// before its rows carried tags. A vote's key is one that the life names, and counts only where the vault lists it.
+func (d *Desk) signatures(f *file, v ceremony.View) error {
+	if f.life.State() > intent.Signing {
+		return nil // nothing is signed by it any more
+	}
+	it := f.life.Intent()
+	then, ok := d.cfg.TermsThen(v.Vault, it.Charter, it.Created.Add(-intent.Skew))
+	if !ok {
+		return nil // nor by one whose charter is not here
+	}
+	if _, err := intent.VerifyProposal(f.stmt, f.proposal, d.officers(then, it.Initiator), it.Created); err != nil {
+		return fmt.Errorf("row %q: %w", proposalKey(f.stmt.ID()), err)
+	}
+	for i, b := range f.votes {
+		if _, err := signet.Verify(b.armored, b.vote.Verb, f.stmt.Bytes(), []signet.Key{b.vote.Key}); err != nil {
+			return fmt.Errorf("row %q: the vote of %s: %w", voteKey(f.stmt.ID(), i), b.vote.Person, err)
+		}
+	}
+	r, ok := d.cfg.Roster(v.Vault.Roster)
+	if !ok {
+		return nil
+	}
+	for kind, of := range map[string]map[string]ruling{kindDecision: f.decisions, kindContrary: f.others} {
+		for name, x := range of {
+			o, ok := r.Operator(name)
+			if !ok {
+				continue // counts for nothing
+			}
+			if err := signet.VerifyNode(o.Identity, x.stmt, x.sig); err != nil {
+				return fmt.Errorf("row %q: the decision of %s: %w", x.row(kind).Key, name, err)
+			}
+		}
 	}
 	return nil
 }
