@@ -222,7 +222,10 @@ func TestStartVerifiesWhatWasSigned(t *testing.T) {
 	base.Approve(signed)
 	base.Run("signed", func() bool { return base.Signed(signed) })
 	waits := base.Propose(base.vault, base.addr, 1)
-	base.Run("a vote is taken", func() bool { _, err := base.Submit(base.Vote(waits, nodetest.Approvers[0], signet.Approve)); return err == nil })
+	base.Run("a vote is taken", func() bool {
+		_, err := base.Submit(base.Vote(waits, nodetest.Approvers[0], signet.Approve))
+		return err == nil
+	})
 	base.Deliver()
 	h := base.Hosts[1]
 	id, of := waits.ID(), signed.ID()

@@ -36,7 +36,7 @@ func (u *unlocked) over(ctx context.Context, dir string, raw store.Store, log *s
 	u.tags.mu.Lock()
 	defer u.tags.mu.Unlock()
 	if !u.tags.on {
-		n, err := tagRows(ctx, raw, u.tags.mac)
+		n, err := tagRows(ctx, raw, u.tags.mac, log)
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +50,7 @@ func (u *unlocked) over(ctx context.Context, dir string, raw store.Store, log *s
 
 // tagRows puts tags on the rows of an older release's store, which are believed as they are. The log tells of it, in one batch with the last row: a store
 // whose log tells so, and which has a row without a tag, is refused, whatever the folder says. Interrupted, it goes on where it was.
-func tagRows(ctx context.Context, raw store.Store, mac tagged.MAC) (n int64, err error) {
+func tagRows(ctx context.Context, raw store.Store, mac tagged.MAC, log *slog.Logger) (n int64, err error) {
 	told, bare := false, ""
 	if _, _, err = tagged.Survey(ctx, raw, mac, func(it store.Item, has bool) error {
 		if has {
@@ -71,11 +71,11 @@ func tagRows(ctx context.Context, raw store.Store, mac tagged.MAC) (n int64, err
 	if n, err = tagged.Tag(ctx, raw, mac, lastTagged); err != nil || told {
 		return n, err
 	}
-	return n, tellTagged(ctx, raw, mac)
+	return n, tellTagged(ctx, raw, mac, log)
 }
 
 // tellTagged writes the leaf, and tags the last row with it. A store over which no node ever ran has neither.
-func tellTagged(ctx context.Context, raw store.Store, mac tagged.MAC) error {
+func tellTagged(ctx context.Context, raw store.Store, mac tagged.MAC, log *slog.Logger) error {
 	e, id := journal.Entry{}, [32]byte{}
 	switch it, err := raw.Get(ctx, lastTagged); {
 	case errors.Is(err, store.ErrNotFound):
@@ -93,7 +93,7 @@ func tellTagged(ctx context.Context, raw store.Store, mac tagged.MAC) error {
 		e.Batch = store.Batch{If: []store.Cond{store.Unchanged(it)}, Put: []store.Entry{{Key: it.Key, Value: it.Value}}}
 	}
 	st := tagged.New(raw, mac)
-	if _, err := journal.Convert(ctx, st); err != nil { // a leaf has one place, in the log's form of today
+	if err := convertLog(ctx, st, log); err != nil { // a leaf has one place, in the log's form of today
 		return err
 	}
 	j, err := journal.Open(ctx, st)
