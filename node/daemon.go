@@ -119,7 +119,8 @@ func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...O
 		return err
 	}
 	defer func() {
-		u.box.Wipe() // into its memory, so that comes first
+		u.tags.mac.Wipe() // into its memory, as the box and the identity, so they come first
+		u.box.Wipe()
 		u.identity.Wipe()
 		if err := u.memory.Close(); err != nil {
 			log.Error("memory of secrets not given back", "error", err)
@@ -168,6 +169,10 @@ func (e *brokenError) Error() string {
 func work(ctx context.Context, dir string, u *unlocked, st store.Store, at *ports, t *Tenure, log *slog.Logger, o options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	st, err := u.over(ctx, dir, st, log)
+	if err != nil {
+		return err
+	}
 	d := &Daemon{
 		Dir: dir, Memory: u.memory, Locked: o.locked, Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), Slot: u.slot, Tenure: t,
 		log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1),

@@ -2,9 +2,11 @@ package node
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
 
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/memory"
 	"github.com/ostraka/ostraka/node/tpm"
@@ -49,7 +51,7 @@ func (t *TPM) counter(d *tpm.Device, identity ed25519.PublicKey) fence.Counter {
 // roomForSecrets is how much memory is locked for the data key and for rows while they are open: those of some dozens of sessions at once.
 const roomForSecrets = 1 << 20
 
-// keepKey moves the data key and the identity into memory that is locked, and has rows opened there; where that cannot be, it is said once here, and in doctor.
+// keepKey moves the data key and the identity into memory that is locked, with the key of tags beside them, and has rows opened there; where that cannot be, it is said once here, and in doctor.
 func (u *unlocked) keepKey(log *slog.Logger, whole bool) (*memory.Arena, error) {
 	room, err := memory.New(roomForSecrets)
 	if err != nil {
@@ -58,6 +60,11 @@ func (u *unlocked) keepKey(log *slog.Logger, whole bool) (*memory.Arena, error) 
 	}
 	u.box.Keep(room.Hold)
 	u.identity.Keep(room.Hold)
+	if u.tags.mac, err = u.box.MAC(transcript.StoreTagKey); err != nil {
+		u.box.Wipe()
+		u.identity.Wipe()
+		return nil, errors.Join(err, room.Close())
+	}
 	state, what, next := MemoryState(room.Report(), whole)
 	if state == "ok" {
 		log.Info("memory of secrets", "is", what, "erases", memory.Erases)

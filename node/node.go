@@ -151,6 +151,15 @@ type newcomers struct {
 	operators []string
 }
 
+// convertLog brings a log that the first release kept into today's form.
+func convertLog(ctx context.Context, st store.Store, log *slog.Logger) error {
+	moved, err := journal.Convert(ctx, st)
+	if err == nil && moved > 0 {
+		log.Info("the log was kept as the first release kept it, and is in today's form now", "entries", moved)
+	}
+	return err
+}
+
 // readAtStart is how many entries of the log are read through before the node starts: what takes less than a second.
 const readAtStart = 16384
 
@@ -160,12 +169,9 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		cfg.Version = "devel"
 	}
 	n := &Node{cfg: cfg, self: mpc.IDOf(cfg.Own.Identity), wires: map[engine.PartyID]uint16{}, setsSent: map[setAsked]time.Time{}}
-	moved, err := journal.Convert(ctx, cfg.Store)
+	err := convertLog(ctx, cfg.Store, cfg.Log)
 	if err != nil {
 		return nil, err
-	}
-	if moved > 0 {
-		cfg.Log.Info("the log was kept as the first release kept it, and is in today's form now", "entries", moved)
 	}
 	if n.Journal, err = journal.Open(ctx, cfg.Store); err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ type LogReport struct {
 	Checkpoint tlog.Head // of the latest; of size 0: there is none
 }
 
-// ReadLog reads the whole log of a node that does not run, without a passphrase: leaves are not sealed. It changes nothing. Damage is a
+// ReadLog reads the whole log of a node that does not run, without a passphrase: leaves are not sealed. It changes nothing, and looks at no tag: the tree holds the leaves together. Damage is a
 // *journal.DamageError, or one of the store's.
 func ReadLog(ctx context.Context, dir string, progress func(read, size int64)) (r LogReport, err error) {
 	s, err := ReadSettings(dir)
@@ -48,7 +48,11 @@ func ReadLog(ctx context.Context, dir string, progress func(read, size int64)) (
 		return r, err
 	}
 	defer st.Close()
-	j, err := journal.Open(ctx, st)
+	rows, err := withoutTags(ctx, st)
+	if err != nil {
+		return r, err
+	}
+	j, err := journal.Open(ctx, rows)
 	if err != nil {
 		return r, err
 	}

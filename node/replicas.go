@@ -137,6 +137,7 @@ func replicate(ctx context.Context, dir string, u *unlocked, log *slog.Logger, o
 	defer d.close()
 	defer quit()
 	wg.Go(func() { d.follow(cluster.Watch(ctx), r.Info.Name, u.own.Identity) })
+	wg.Go(func() { u.learn(ctx, dir, cluster.View(), log) })
 	failed := make(chan error, 1)
 	wg.Go(func() {
 		if err := cluster.Announce(ctx, r.Info); err != nil && ctx.Err() == nil {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/internal/failpoint"
 	"github.com/ostraka/ostraka/node/backup"
@@ -20,6 +22,7 @@ import (
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
+	"github.com/ostraka/ostraka/node/store/tagged"
 )
 
 // Vacant says why a folder cannot become a node's: something is in it.
@@ -101,18 +104,26 @@ func furnish(ctx context.Context, now time.Time, dir string, s Settings, o *back
 		return err
 	}
 	defer box.Wipe()
-	sealed, err := box.Seal(identityLabel(), o.Secrets.Seed.Expose())
+	id, err := sealIdentity(box, ed25519.NewKeyFromSeed(o.Secrets.Seed.Expose()).Public(), o.Secrets.Seed.Expose())
 	if err != nil {
 		return err
 	}
-	if err := writeJSON(filepath.Join(dir, identityName), sealedIdentity{fmt.Sprintf("%x", o.Header.Identity), sealed}); err != nil {
+	if id.Public != fmt.Sprintf("%x", o.Header.Identity) {
+		return errors.New("the export's key is not of the identity that its header names")
+	}
+	if err := writeJSON(filepath.Join(dir, identityName), id); err != nil {
 		return err
 	}
+	mac, err := box.MAC(transcript.StoreTagKey)
+	if err != nil {
+		return err
+	}
+	defer mac.Wipe()
 	st, err := bolt.Open(filepath.Join(dir, storeName), bolt.Options{})
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(refill(ctx, now, st, o), st.Close()); err != nil {
+	if err := errors.Join(refill(ctx, now, tagged.New(st, mac), o), st.Close()); err != nil {
 		return err
 	}
 	return writeJSON(filepath.Join(dir, settingsName), s)
@@ -124,7 +135,7 @@ func refill(ctx context.Context, now time.Time, st store.Store, o *backup.Opened
 		var b store.Batch
 		size := 0
 		for len(rows) > 0 && len(b.Put) < store.MaxWrites {
-			n := len(rows[0].Key) + len(rows[0].Value)
+			n := len(rows[0].Key) + len(rows[0].Value) + tagged.Size
 			if size += n; size > store.MaxBytes && len(b.Put) > 0 {
 				break
 			}

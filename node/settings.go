@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
@@ -155,9 +156,13 @@ func settingsOf(f *os.File) (s Settings, err error) {
 
 // sealedIdentity is the file that holds the identity key.
 type sealedIdentity struct {
-	Public string `json:"public"` // Ed25519, hex
-	Sealed []byte `json:"sealed"` // the seed, under the data key
+	Public string `json:"public"`         // Ed25519, hex
+	Sealed []byte `json:"sealed"`         // the seed, under the data key
+	Rows   string `json:"rows,omitempty"` // rowsTagged: every row of the store carries a tag; else an older release made the folder, and its store may have none. It is in the seed's label
 }
+
+// rowsTagged says of a folder that its node reads no row without a tag (spec/store 9.3).
+const rowsTagged = "tagged"
 
 // ReadIdentity reads which identity a data folder's node has. It is the file's word: a node holds it to the sealed key when it starts.
 func ReadIdentity(dir string) (ed25519.PublicKey, error) {
@@ -187,13 +192,28 @@ func readIdentity(dir string) (id sealedIdentity, err error) {
 	if key, decodeErr := hex.DecodeString(id.Public); err == nil && (decodeErr != nil || len(key) != ed25519.PublicKeySize || fmt.Sprintf("%x", key) != id.Public) {
 		err = fmt.Errorf("public: %.70q is no identity", id.Public)
 	}
+	if err == nil && id.Rows != "" && id.Rows != rowsTagged {
+		err = fmt.Errorf("rows: %.70q is not %q", id.Rows, rowsTagged)
+	}
 	if err != nil {
 		return id, fmt.Errorf("%s: %w: %w", path, ErrIdentity, err)
 	}
 	return id, nil
 }
 
-func identityLabel() seal.Label { return seal.Label{Row: "identity"} }
+// identityLabel is that of the sealed seed: whoever says another thing of the store's rows than the file did has none that opens.
+func identityLabel(rows string) seal.Label {
+	if rows == rowsTagged {
+		return seal.Label{Row: "identity of tagged rows"}
+	}
+	return seal.Label{Row: "identity"}
+}
+
+// sealIdentity is the identity file of a node whose rows all carry tags.
+func sealIdentity(box *seal.Box, public crypto.PublicKey, seed []byte) (sealedIdentity, error) {
+	sealed, err := box.Seal(identityLabel(rowsTagged), seed)
+	return sealedIdentity{fmt.Sprintf("%x", public), sealed, rowsTagged}, err
+}
 
 // fileLabel is the label of the data key itself.
 func fileLabel() seal.Label { return seal.Label{Row: "node"} }
@@ -224,11 +244,11 @@ func Init(ctx context.Context, dir string, s Settings, open seal.Opener, rand io
 		return nil, err
 	}
 	defer box.Wipe()
-	sealed, err := box.Seal(identityLabel(), seed)
+	id, err := sealIdentity(box, public, seed)
 	if err != nil {
 		return nil, err
 	}
-	if err := writeJSON(filepath.Join(dir, identityName), sealedIdentity{fmt.Sprintf("%x", public), sealed}); err != nil {
+	if err := writeJSON(filepath.Join(dir, identityName), id); err != nil {
 		return nil, err
 	}
 	if s.Store == nil {
@@ -294,6 +314,7 @@ type unlocked struct {
 	box      *seal.Box
 	slot     string        // of the key file, which opened it
 	memory   *memory.Arena // where the data key and opened rows lie, once it is made
+	tags     tags
 }
 
 func unlock(ctx context.Context, dir string, open seal.Opener, rand io.Reader) (u *unlocked, err error) {
@@ -309,11 +330,12 @@ func unlock(ctx context.Context, dir string, open seal.Opener, rand io.Reader) (
 		return nil, err
 	}
 	file := filepath.Join(dir, identityName)
-	seed, err := u.box.Open(identityLabel(), id.Sealed)
+	seed, err := u.box.Open(identityLabel(id.Rows), id.Sealed)
 	if err != nil || seed.Len() != ed25519.SeedSize {
 		return nil, fmt.Errorf("%s: %w: sealed: %w", file, ErrIdentity, cmp.Or(err, errors.New("it has the wrong length")))
 	}
 	u.identity, err = memory.NewSigner(seed.Expose(), memory.Heap)
+	u.tags.on = id.Rows == rowsTagged
 	seed.Wipe()
 	if err != nil {
 		return nil, err

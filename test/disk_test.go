@@ -5,6 +5,7 @@ import (
 	"context"
 	endian "encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -304,7 +305,7 @@ func TestDamagedLog(t *testing.T) {
 	for name, c := range map[string]struct {
 		key    string
 		sealed bool
-		says   string
+		says   string // who reads the log without the node's keys, and sees no tag
 	}{
 		"a row, found by the store":  {store.Key("log", store.Number(3)), false, `record "log/0000000000000003" is damaged`},
 		"the head, by the store":     {"log-head", false, `record "log-head" is damaged`},
@@ -313,7 +314,11 @@ func TestDamagedLog(t *testing.T) {
 	} {
 		mend := x.flip(c.key, c.sealed)
 		x.must(4, c.says+`(.|\n)*next: stop the node and keep its folder`, "log", "fsck", "--dir", x.acme.Dir)
-		out := x.must(1, c.says, "node", "run", "--dir", x.acme.Dir, "--passphrase-file", x.acme.Passphrase)
+		says := fmt.Sprintf(`record %q is damaged`, c.key)
+		if c.sealed {
+			says += ": it was not written by this node"
+		}
+		out := x.must(1, says, "node", "run", "--dir", x.acme.Dir, "--passphrase-file", x.acme.Passphrase)
 		if !strings.Contains(out, "put an intact copy of") {
 			t.Errorf("%s: no way out is named: %s", name, out)
 		}

@@ -126,6 +126,8 @@ const (
 
 	StoreFrame
 	StoreLane
+	StoreTag
+	StoreTagKey
 	SealRow
 	SealWrap
 	SealKeyFile
@@ -282,6 +284,8 @@ var labels = [...]string{
 
 	StoreFrame:     "ostraka/1/store/frame",
 	StoreLane:      "ostraka/1/store/lane",
+	StoreTag:       "ostraka/1/store/tag",
+	StoreTagKey:    "ostraka/1/store/key-of-tags",
 	SealRow:        "ostraka/1/seal/row",
 	SealWrap:       "ostraka/1/seal/wrapped-data-key",
 	SealKeyFile:    "ostraka/1/seal/key-file",

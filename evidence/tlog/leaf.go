@@ -40,6 +40,7 @@ const (
 	KindContribution = "contribution" // what a guardian contributes in an emergency (spec/guard 7); id: SHA-256 of it. It is about the activation
 	KindAlarm        = "alarm"        // body: what is wrong, in words, or the evidence
 	KindLife         = "life"         // a process began its work on this store; id: the instance
+	KindTagged       = "tagged"       // from here on every row of this node's store carries its tag; id: SHA-256 of the row instance
 	KindFence        = "fence"        // this node was restored or cloned: it signs nothing; body: why
 	KindConfirmed    = "confirmed"    // its operator made sure that no other copy runs; id: the instance
 	KindVetted       = "vetted"       // what this node found of another's hardware; body: the record (evidence/vetted)

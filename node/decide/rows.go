@@ -13,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/store"
 )
 
@@ -91,7 +92,7 @@ func (d *Desk) Load(ctx context.Context, now time.Time) error {
 }
 
 // loadOrSet reads one file, or sets it aside if it makes no sense: this node does nothing with that intent any more, and all others go
-// on. Who signed it, and with what nonce, the other nodes know.
+// on. Who signed it, and with what nonce, the other nodes know. A row that somebody else wrote ends the start: what an intent spends would be missing from limits.
 func (d *Desk) loadOrSet(ctx context.Context, now time.Time, name string, row []byte) error {
 	err := d.load(ctx, now, row)
 	var malformed *rowError
@@ -99,6 +100,9 @@ func (d *Desk) loadOrSet(ctx context.Context, now time.Time, name string, row []
 		return err
 	}
 	err = fmt.Errorf("read intent %s: %w", name, err)
+	if errors.Is(err, store.ErrForeign) {
+		return err
+	}
 	id, hexErr := hex.DecodeString(name)
 	if hexErr != nil || len(id) != len(statement.ID{}) {
 		return err
@@ -172,6 +176,9 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 		return err
 	}
 	if v, err := d.vaultOf(it); err == nil {
+		if err := d.signatures(f, v); err != nil {
+			return malformed(err)
+		}
 		d.decode(f, v)
 	}
 	t := d.tally(f)
@@ -181,6 +188,43 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		return d.fail(ctx, now, f, f.life.Session(), errRestarted, true, store.Batch{})
+	}
+	return nil
+}
+
+// signatures verifies what was signed of an intent that may still move: each row was verified before it was kept, so this is for what an older release's store held
+// before its rows carried tags. A vote's key is one that the life names, and counts only where the vault lists it.
+func (d *Desk) signatures(f *file, v ceremony.View) error {
+	if f.life.State() > intent.Signing {
+		return nil // nothing is signed by it any more
+	}
+	it := f.life.Intent()
+	then, ok := d.cfg.TermsThen(v.Vault, it.Charter, it.Created.Add(-intent.Skew))
+	if !ok {
+		return nil // nor by one whose charter is not here
+	}
+	if _, err := intent.VerifyProposal(f.stmt, f.proposal, d.officers(then, it.Initiator), it.Created); err != nil {
+		return fmt.Errorf("row %q: %w", proposalKey(f.stmt.ID()), err)
+	}
+	for i, b := range f.votes {
+		if _, err := signet.Verify(b.armored, b.vote.Verb, f.stmt.Bytes(), []signet.Key{b.vote.Key}); err != nil {
+			return fmt.Errorf("row %q: the vote of %s: %w", voteKey(f.stmt.ID(), i), b.vote.Person, err)
+		}
+	}
+	r, ok := d.cfg.Roster(v.Vault.Roster)
+	if !ok {
+		return nil
+	}
+	for kind, of := range map[string]map[string]ruling{kindDecision: f.decisions, kindContrary: f.others} {
+		for name, x := range of {
+			o, ok := r.Operator(name)
+			if !ok {
+				continue // counts for nothing
+			}
+			if err := signet.VerifyNode(o.Identity, x.stmt, x.sig); err != nil {
+				return fmt.Errorf("row %q: the decision of %s: %w", x.row(kind).Key, name, err)
+			}
+		}
 	}
 	return nil
 }

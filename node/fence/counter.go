@@ -20,12 +20,22 @@ type Counter interface {
 	Raise(context.Context) (uint64, error) // what it stands at then
 }
 
-// kindCounter: tpm-counter/<machine>: what the TPM of that name stands at, or will once this process has raised it 8. 0: it is being made.
+// kindCounter: tpm-counter/<machine>: what the TPM of that name stands at, or will once this process has raised it 8 (0: it is being made) ‖ start counter of
+// the process that wrote it 8 ‖ size of the log then 8 ‖ its root 32.
 const kindCounter = "tpm-counter"
+
+const counterSize = 8 + 8 + 8 + 32
+
+// A moment is when a row of a counter was written: put into an older copy of the store, it is of a moment that this never had.
+type moment struct {
+	start uint64
+	log   tlog.Head
+}
 
 // counting is where this process stands with its counter. act guards it.
 type counting struct {
 	rows    map[[32]byte]uint64 // of all machines that this store ran on
+	wrote   map[[32]byte]moment // when, as read at the start; those of the release before do not say
 	machine [32]byte            // this one; zero: none is configured
 	value   uint64              // of the TPM, when last asked
 	at      time.Time           // when it was last raised, or that was tried
@@ -43,12 +53,19 @@ const (
 )
 
 func (f *Fence) loadCounters(ctx context.Context) error {
-	f.count.rows = map[[32]byte]uint64{}
+	f.count.rows, f.count.wrote = map[[32]byte]uint64{}, map[[32]byte]moment{}
 	return f.each(ctx, kindCounter, 32, func(id, value []byte) error {
-		if len(value) != 8 {
+		if len(value) != 8 && len(value) != counterSize {
 			return fmt.Errorf("has %d bytes", len(value))
 		}
 		f.count.rows[[32]byte(id)] = binary.BigEndian.Uint64(value)
+		if len(value) == counterSize {
+			size := binary.BigEndian.Uint64(value[16:])
+			if size > maxLog {
+				return fmt.Errorf("is of a log of %d leaves", size)
+			}
+			f.count.wrote[[32]byte(id)] = moment{binary.BigEndian.Uint64(value[8:]), tlog.Head{Size: int64(size), Root: tlog.Hash(value[24:])}}
+		}
 		return nil
 	})
 }
@@ -73,6 +90,11 @@ func (f *Fence) weigh(ctx context.Context) (why string, err error) {
 		return "the TPM of this machine is none that its store knows: the data folder was brought to another machine, or the TPM was replaced or cleared", nil
 	case !known && r.Made:
 		return "the TPM of this machine has counted starts of this node, and its store knows of none of them: it is from before that, or another copy ran here", nil
+	}
+	if why, err := f.fits(ctx, r.Machine); why != "" || err != nil {
+		return why, err
+	}
+	switch {
 	case !known, row == 0:
 		return "", nil // the first start with a TPM, or one that was cut off
 	case !r.Made:
@@ -85,6 +107,33 @@ func (f *Fence) weigh(ctx context.Context) (why string, err error) {
 	return "", nil
 }
 
+// fits holds a machine's row to the store that it lies in: it was written at a start that the store knows, over a log that the store's grew from. Else somebody
+// took it out of a later copy, so that an older one passes for that. One that says that the counter is being made, which whatever the TPM stands at agrees with,
+// is of the last start, unless several machines have the store.
+func (f *Fence) fits(ctx context.Context, machine [32]byte) (why string, err error) {
+	m, ok := f.count.wrote[machine]
+	if !ok {
+		return "", nil
+	}
+	last := f.own.Counter - 1 // as the store has it
+	if m.start > last || m.start < last && f.count.rows[machine] == 0 && !f.cfg.Shared {
+		return fmt.Sprintf("what this store has of its TPM's counter was written at start %d, and its last start is %d: that row was brought into another copy of the store", m.start, last), nil
+	}
+	head, err := f.cfg.Journal.Head(ctx)
+	if err != nil {
+		return "", err
+	}
+	if m.log.Size <= head.Size {
+		if head, err = f.cfg.Journal.HeadAt(ctx, m.log.Size); err != nil {
+			return "", fmt.Errorf("hold the log to what the TPM's counter was raised over: %w", err)
+		}
+	}
+	if head != m.log {
+		return fmt.Sprintf("what this store has of its TPM's counter was written over a log of %d entries, and this log did not grow from that one: that row was brought into another copy of the store", m.log.Size), nil
+	}
+	return "", nil
+}
+
 // next is the row that stands before the counter is raised.
 func (f *Fence) next() uint64 {
 	if f.count.value == 0 || f.count.rows[f.count.machine] == 0 {
@@ -93,8 +142,25 @@ func (f *Fence) next() uint64 {
 	return f.count.value + 1
 }
 
-func (f *Fence) counterRow(value uint64) store.Entry {
-	return store.Entry{Key: store.Key(kindCounter, store.ID(f.count.machine[:])), Value: binary.BigEndian.AppendUint64(nil, value)}
+// counterRow is a machine's row, of this moment.
+func (f *Fence) counterRow(ctx context.Context, machine [32]byte, value uint64) (store.Entry, error) {
+	head, err := f.cfg.Journal.Head(ctx)
+	if err != nil {
+		return store.Entry{}, err
+	}
+	row := binary.BigEndian.AppendUint64(make([]byte, 0, counterSize), value)
+	row = binary.BigEndian.AppendUint64(row, f.own.Counter)
+	row = binary.BigEndian.AppendUint64(row, uint64(head.Size))
+	return store.Entry{Key: store.Key(kindCounter, store.ID(machine[:])), Value: append(row, head.Root[:]...)}, nil
+}
+
+// keep makes this machine's row durable.
+func (f *Fence) keep(ctx context.Context, value uint64) error {
+	row, err := f.counterRow(ctx, f.count.machine, value)
+	if err != nil {
+		return err
+	}
+	return f.cfg.Journal.Write(ctx, journal.Entry{Batch: store.Batch{Put: []store.Entry{row}}})
 }
 
 // begun adds what the TPM says to the entry of a new life: the row to come, or that this node is fenced. raise says that the counter is to be
@@ -107,8 +173,9 @@ func (f *Fence) begun(ctx context.Context, now time.Time, e *journal.Entry) (rai
 	case why == "" && f.cfg.Counter == nil:
 		return false, nil
 	case why == "":
-		e.Put = append(e.Put, f.counterRow(f.next()))
-		return true, nil
+		row, err := f.counterRow(ctx, f.count.machine, f.next())
+		e.Put = append(e.Put, row)
+		return err == nil, err
 	}
 	x := &FencedError{Why: why, Since: now.UTC().Truncate(time.Second)}
 	f.fenced.Store(x)
@@ -132,7 +199,7 @@ func (f *Fence) raise(ctx context.Context, now time.Time, row uint64) error {
 		return fmt.Errorf("%w: it stands at %d, not %d", errAhead, v, row)
 	}
 	if row == 0 {
-		if err := f.cfg.Journal.Write(ctx, journal.Entry{Batch: store.Batch{Put: []store.Entry{f.counterRow(v)}}}); err != nil {
+		if err := f.keep(ctx, v); err != nil {
 			return fmt.Errorf("keep where the TPM's counter stands: %w", err)
 		}
 	}
@@ -194,7 +261,7 @@ func (f *Fence) countOn(ctx context.Context, now time.Time) error {
 	}
 	if f.count.value = r.Value; r.Value == row {
 		row++
-		if err := f.cfg.Journal.Write(ctx, journal.Entry{Batch: store.Batch{Put: []store.Entry{f.counterRow(row)}}}); err != nil {
+		if err := f.keep(ctx, row); err != nil {
 			return fmt.Errorf("keep where the TPM's counter will stand: %w", err)
 		}
 		f.count.rows[f.count.machine] = row
@@ -219,11 +286,18 @@ func (f *Fence) adopts(ctx context.Context, e *journal.Entry) error {
 	if r.Value > 0 {
 		f.count.rows[r.Machine] = r.Value + 1
 	}
-	e.Put = append(e.Put, f.counterRow(f.count.rows[r.Machine]))
-	for machine := range f.count.rows {
-		if f.cfg.Shared && machine != r.Machine { // one word answers for all replicas: each takes its TPM as it stands when it starts
-			e.Put = append(e.Put, store.Entry{Key: store.Key(kindCounter, store.ID(machine[:])), Value: make([]byte, 8)})
+	for machine, value := range f.count.rows {
+		if machine != r.Machine {
+			if !f.cfg.Shared {
+				continue
+			}
+			value = 0 // one word answers for all replicas: each takes its TPM as it stands when it starts
 		}
+		row, err := f.counterRow(ctx, machine, value)
+		if err != nil {
+			return err
+		}
+		e.Put = append(e.Put, row)
 	}
 	return nil
 }

@@ -5,9 +5,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -141,6 +143,33 @@ func (m *machine) setBack(rows []store.Item) {
 	}
 }
 
+// replaced puts those of other rows in their place whose kind is named.
+func replaced(rows, others []store.Item, kinds ...string) []store.Item {
+	rows = without(rows, kinds...)
+	for _, it := range others {
+		if slices.ContainsFunc(kinds, func(kind string) bool { return it.Key == kind || strings.HasPrefix(it.Key, store.Prefix(kind)) }) {
+			rows = append(rows, it)
+		}
+	}
+	return rows
+}
+
+// without leaves out the rows of these kinds.
+func without(rows []store.Item, kinds ...string) []store.Item {
+	return slices.DeleteFunc(slices.Clone(rows), func(it store.Item) bool {
+		return slices.ContainsFunc(kinds, func(kind string) bool { return it.Key == kind || strings.HasPrefix(it.Key, store.Prefix(kind)) })
+	})
+}
+
+func machineOf(t *testing.T, d *tpm.Device) [32]byte {
+	t.Helper()
+	r, err := tpm.NewCounter(d, testKey(1).Public().(ed25519.PublicKey)).Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Machine
+}
+
 // One emulator serves all nodes here: each has its own counter in it.
 func TestCounters(t *testing.T) {
 	e := swtpm.Start(t)
@@ -177,6 +206,61 @@ func TestCounters(t *testing.T) {
 			}
 			m.setBack(old)
 			m.fenced(m.counter(d), "the store was set back, or another copy was started")
+		}},
+		{"set back, with today's row of the counter", func(t *testing.T, m *machine, d, _ *tpm.Device) {
+			m.free(m.counter(d))
+			old := m.rows()
+			for range 3 {
+				m.free(m.counter(d))
+			}
+			m.setBack(replaced(old, m.rows(), kindCounter))
+			m.fenced(m.counter(d), "was written at start 4, and its last start is 1")
+		}},
+		{"set back, with today's rows of counter and life", func(t *testing.T, m *machine, d, _ *tpm.Device) {
+			m.free(m.counter(d))
+			old := m.rows()
+			m.free(m.counter(d))
+			m.free(m.counter(d))
+			m.setBack(replaced(old, m.rows(), kindCounter, kindInstance))
+			m.fenced(m.counter(d), "was written over a log of 2 entries, and this log did not grow from that one")
+		}},
+		{"set back, with today's rows, over another log", func(t *testing.T, m *machine, d, _ *tpm.Device) {
+			m.free(m.counter(d))
+			old := m.rows()
+			m.free(m.counter(d))
+			m.free(m.counter(d))
+			now := m.rows()
+			m.setBack(old)
+			for range 3 {
+				m.begin(m.counter(d)) // fenced, and its log grows
+			}
+			m.setBack(without(replaced(m.rows(), now, kindCounter, kindInstance), kindFenced))
+			m.fenced(m.counter(d), "did not grow from that one")
+		}},
+		{"a counter that is being made, again", func(t *testing.T, m *machine, d, _ *tpm.Device) {
+			f := m.begin(nil) // as a start that is cut off leaves it
+			f.count.machine = machineOf(t, d)
+			if err := f.keep(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+			made := m.rows()
+			m.free(m.counter(d))
+			m.free(m.counter(d))
+			old := m.rows()
+			m.free(m.counter(d))
+			m.setBack(replaced(old, made, kindCounter))
+			m.fenced(m.counter(d), "was written at start 1, and its last start is 3")
+		}},
+		{"a row of the release before", func(t *testing.T, m *machine, d, _ *tpm.Device) {
+			f := m.free(m.counter(d))
+			key := store.Key(kindCounter, store.ID(f.count.machine[:]))
+			if _, err := m.store.Commit(t.Context(), store.Batch{Put: []store.Entry{{Key: key, Value: binary.BigEndian.AppendUint64(nil, f.count.value)}}}); err != nil {
+				t.Fatal(err)
+			}
+			m.free(m.counter(d))
+			if it, err := m.store.Get(t.Context(), key); err != nil || len(it.Value) != counterSize {
+				t.Errorf("the row has %d bytes: %v", len(it.Value), err)
+			}
 		}},
 		{"set back to before the counter", func(_ *testing.T, m *machine, d, _ *tpm.Device) {
 			m.free(nil)
@@ -218,7 +302,10 @@ func TestCounters(t *testing.T) {
 		}},
 		{"TPM set back", func(t *testing.T, m *machine, d, _ *tpm.Device) {
 			f := m.free(m.counter(d))
-			row := f.counterRow(f.count.value + 5)
+			row, err := f.counterRow(t.Context(), f.count.machine, f.count.value+5)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if _, err := m.store.Commit(t.Context(), store.Batch{Put: []store.Entry{row}}); err != nil {
 				t.Fatal(err)
 			}

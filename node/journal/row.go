@@ -2,9 +2,12 @@ package journal
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	"github.com/ostraka/ostraka/node/store"
 )
 
 // A row is what the store holds of a leaf (spec/log 2).
@@ -65,4 +68,25 @@ func (r row) filed(n int64) (f tlog.Filed, err error) {
 		return f, fmt.Errorf("log leaf %d: its body is not what its id names", n)
 	}
 	return f, nil
+}
+
+// Tells says whether a row of the store is a leaf of this kind, wherever the store lies. A row that is no leaf is none.
+func Tells(it store.Item, kind string) (bool, error) {
+	number, ok := strings.CutPrefix(it.Key, store.Prefix(kindLeaf))
+	if !ok {
+		return false, nil
+	}
+	n, err := strconv.ParseUint(number, 16, 48)
+	if err != nil {
+		return false, fmt.Errorf("row %q: %w", it.Key, err)
+	}
+	r, err := decodeRow(int64(n), it.Value)
+	if err != nil {
+		return false, fmt.Errorf("row %q: %w", it.Key, err)
+	}
+	l, err := tlog.Decode(r.leaf)
+	if err != nil {
+		return false, fmt.Errorf("row %q: %w", it.Key, err)
+	}
+	return l.Kind == kind, nil
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
@@ -29,6 +30,7 @@ import (
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
 	"github.com/ostraka/ostraka/node/store/memory"
+	"github.com/ostraka/ostraka/node/store/tagged"
 	"github.com/ostraka/ostraka/node/vet"
 )
 
@@ -60,6 +62,7 @@ type Host struct {
 
 	Folder string       // where its store is from its next start on, in place of Disk: as a node's is
 	Reads  atomic.Int64 // rows and pages that were read of its store, in all lives
+	Tags   *seal.MAC    // of its rows, from its next start on (Tagged); nil: they have none
 
 	store disk
 	back  time.Time // when a crashed node starts again
@@ -241,6 +244,14 @@ func (w *World) Clock(h *Host) time.Time { return w.Now.Add(h.Skew) }
 // Start opens a host's disk and starts its node. A node that crashes while it starts stays down for a while.
 func (w *World) Start(h *Host) {
 	w.T.Helper()
+	if err := w.TryStart(h); err != nil {
+		w.T.Fatalf("start %s: %v", h.Own.Name, err)
+	}
+}
+
+// TryStart is Start of a node that may refuse to.
+func (w *World) TryStart(h *Host) error {
+	w.T.Helper()
 	st, err := h.open()
 	if err != nil {
 		w.T.Fatal(err)
@@ -296,10 +307,44 @@ func (w *World) Start(h *Host) {
 				panic(crash{h, life})
 			},
 		})
-		if err != nil {
-			w.T.Fatalf("start %s: %v", h.Own.Name, err)
+	})
+	if err != nil {
+		w.Crash(h)
+	}
+	return err
+}
+
+// Tagged has a host's rows carry its tags from now on (spec/store 9), and starts its node over them.
+func (w *World) Tagged(h *Host) {
+	w.T.Helper()
+	if h.Up {
+		w.Crash(h)
+	}
+	mac, err := h.Box.MAC(transcript.StoreTagKey)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	w.Below(h, func(st store.Store) {
+		if _, err := tagged.Tag(context.Background(), st, mac, ""); err != nil {
+			w.T.Fatal(err)
 		}
 	})
+	h.Tags = mac
+	w.Start(h)
+}
+
+// Below shows the disk of a host that is down as whoever has not its keys finds it.
+func (w *World) Below(h *Host, do func(store.Store)) {
+	w.T.Helper()
+	mac := h.Tags
+	defer func() { h.Tags = mac }()
+	h.Tags = nil
+	st, err := h.open()
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	defer st.Close()
+	do(st)
 }
 
 // Write takes log lines.
@@ -344,11 +389,16 @@ type disk interface {
 	store.Snapshotter
 }
 
-func (h *Host) open() (disk, error) {
+func (h *Host) open() (d disk, err error) {
 	if h.Folder != "" {
-		return bolt.Open(h.Folder, bolt.Options{Reserve: 1})
+		d, err = bolt.Open(h.Folder, bolt.Options{Reserve: 1})
+	} else {
+		d, err = h.Disk.Open()
 	}
-	return h.Disk.Open()
+	if err == nil && h.Tags != nil {
+		d = tagged.New(d, h.Tags)
+	}
+	return d, err
 }
 
 // guarded is a node's store: it counts what is read, and may end the node before or after a batch is durable.

@@ -15,6 +15,7 @@ var (
 	ErrClosed   = errors.New("store is closed")
 	ErrVersion  = errors.New("store has a format that this program does not know")
 	ErrLocked   = errors.New("store is in use by another process")
+	ErrForeign  = errors.New("it was not written by this node: somebody else writes to the store, or this is another node's; stop the node, keep the store as it is, close that way in, and put an intact copy back or restore from an export")
 	ErrFenced   = errors.New("another replica owns the store now: nothing was written") // and the store is closed for good
 )
 
@@ -26,7 +27,8 @@ func (e *ConflictError) Error() string        { return fmt.Sprintf("record %q ha
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
 // A CorruptError names the record whose stored bytes are not what was written. The
-// store neither repairs nor removes it. errors.Is(err, ErrCorrupt) holds.
+// store neither repairs nor removes it. errors.Is(err, ErrCorrupt) holds; ErrForeign
+// too, if it is what was written, and not by this node.
 type CorruptError struct {
 	Key string // of the record; of a file or page, if the damage lies outside records
 	Err error  // what was wrong

@@ -18,6 +18,7 @@ import (
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
+	"github.com/ostraka/ostraka/node/store/tagged"
 )
 
 // witnessed is what the nodes showed while the case ran: none may take it back.
@@ -170,7 +171,7 @@ func (s *story) reckon(ctx context.Context) error {
 	for _, o := range s.circle.Operators {
 		st, err := bolt.Open(filepath.Join(o.Dir, "store"), bolt.Options{})
 		if err == nil {
-			err = errors.Join(s.reckonOne(ctx, o.Name, st), st.Close())
+			err = errors.Join(s.reckonOne(ctx, o.Name, tagged.Unchecked(st)), st.Close())
 		}
 		if err != nil {
 			return fmt.Errorf("the store of %s: %w", o.Name, err)

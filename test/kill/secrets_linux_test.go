@@ -35,6 +35,7 @@ import (
 	"github.com/ostraka/ostraka/node/seal/transit/transittest"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/etcd/etcdtest"
+	"github.com/ostraka/ostraka/node/store/tagged"
 )
 
 // hidden is a node of a circle whose store lies in a cluster, all of whose secrets the test knows.
@@ -223,7 +224,7 @@ func (h *hidden) learn() {
 	h.t.Helper()
 	var id struct{ Sealed []byte }
 	h.ok(json.Unmarshal(h.read(filepath.Join(h.acme.Dir, "identity.json")), &id))
-	seed, err := h.box.Open(seal.Label{Row: "identity"}, id.Sealed)
+	seed, err := h.box.Open(seal.Label{Row: "identity of tagged rows"}, id.Sealed)
 	h.ok(err)
 	h.scan.Add("identity's seed", seed.Expose())
 	self, kinds := mpc.IDOf(h.acme.Identity), map[string]int{}
@@ -242,7 +243,7 @@ func (h *hidden) learn() {
 		var of, eh []byte
 		_, err = fmt.Sscanf(part[0]+" "+part[1], "%x %x", &of, &eh)
 		h.ok(err)
-		plain, err := h.box.Open(seal.Label{Key: of, Epoch: eh, Operator: self[:], Row: row}, value)
+		plain, err := h.box.Open(seal.Label{Key: of, Epoch: eh, Operator: self[:], Row: row}, value[:len(value)-tagged.Size])
 		h.ok(err)
 		kind, _, _ := strings.Cut(row, "/")
 		kinds[kind]++

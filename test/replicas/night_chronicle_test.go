@@ -19,6 +19,7 @@ import (
 
 	"github.com/ostraka/ostraka/internal/history"
 	"github.com/ostraka/ostraka/node/store"
+	"github.com/ostraka/ostraka/node/store/tagged"
 )
 
 // A chronicle is everything that was ever written into a house's cluster, in order: etcd tells every revision of every key.
@@ -187,10 +188,10 @@ func (r *reign) follow(batch []*clientv3.Event, prefix string) error {
 	return nil
 }
 
-// lives takes a life of the node: counter 8, confirmed 8, instance 16 (spec/store 2).
+// lives takes a life of the node: counter 8, confirmed 8, instance 16, and its tag (spec/store 2 and 9).
 func (r *reign) lives(e *clientv3.Event) error {
 	value, _, err := store.Unframe("instance", e.Kv.Value)
-	if err != nil || len(value) != 32 {
+	if err != nil || len(value) != 32+tagged.Size {
 		return fmt.Errorf("the node's life has %d bytes: %w", len(value), err)
 	}
 	counter := new(big.Int).SetBytes(value[:8]).Uint64()

@@ -17,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/etcd"
+	"github.com/ostraka/ostraka/node/store/tagged"
 )
 
 // settle waits until all three nodes show every signature that one of them ever showed; and no other one.
@@ -98,7 +99,7 @@ func (n *night) shelf(ctx context.Context, h *house) error {
 	if err != nil {
 		return err
 	}
-	j, err := journal.Open(ctx, hold.Store())
+	j, err := journal.Open(ctx, tagged.Unchecked(hold.Store()))
 	if err != nil {
 		return err
 	}
@@ -115,7 +116,7 @@ func (n *night) shelf(ctx context.Context, h *house) error {
 			err = errors.Join(err, fmt.Errorf("its log lacks the signature of intent %s", a.stmt.ID().Short()))
 		}
 	}
-	return errors.Join(err, n.recorded(ctx, h, hold.Store()), hold.Resign(ctx))
+	return errors.Join(err, n.recorded(ctx, h, tagged.Unchecked(hold.Store())), hold.Resign(ctx))
 }
 
 // leaves are the contents of the log's entries, each after its kind.

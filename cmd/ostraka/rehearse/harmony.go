@@ -17,6 +17,7 @@ import (
 
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
 	"github.com/ostraka/ostraka/crypto/secret"
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/mpc/ceremony"
 	mpc "github.com/ostraka/ostraka/mpc/session"
@@ -25,6 +26,7 @@ import (
 	"github.com/ostraka/ostraka/node/seal/passphrase"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
+	"github.com/ostraka/ostraka/node/store/tagged"
 )
 
 var harmony = Story{
@@ -187,9 +189,15 @@ func (t *tale) shareIn(ctx context.Context, o *local.Operator, dir string) ([]by
 		return nil, err
 	}
 	defer st.Close()
+	mac, err := box.MAC(transcript.StoreTagKey)
+	if err != nil {
+		return nil, err
+	}
+	defer mac.Wipe()
+	rows := tagged.New(st, mac)
 	self, eh := mpc.IDOf(o.Identity), root.Record.Hash()
 	loaded, err := ceremony.Load(root.Record, self, func(row string) (secret.Bytes, error) {
-		it, err := st.Get(ctx, store.Key("epoch", store.ID(root.Record.KeyID[:]), store.ID(eh[:]), store.Name(row)))
+		it, err := rows.Get(ctx, store.Key("epoch", store.ID(root.Record.KeyID[:]), store.ID(eh[:]), store.Name(row)))
 		if err != nil {
 			return secret.Bytes{}, err
 		}

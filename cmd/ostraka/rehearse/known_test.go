@@ -25,6 +25,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/pve"
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/crypto/share"
+	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/guardian"
 	"github.com/ostraka/ostraka/custody/sos/act"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -40,6 +41,7 @@ import (
 	"github.com/ostraka/ostraka/node/seal/keys"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
+	"github.com/ostraka/ostraka/node/store/tagged"
 )
 
 // A hoard is every secret of a circle and its guardians, each under its owner's name, as their owners can read them: operators with their passphrases,
@@ -86,7 +88,7 @@ func newHoard(ctx context.Context, t testing.TB, x *tale) *hoard {
 		h.add("data key", o.Name, box.DataKey().Expose())
 		var identity struct{ Sealed []byte }
 		h.ok(json.Unmarshal(h.must(os.ReadFile(filepath.Join(o.Dir, "identity.json"))), &identity))
-		seed, err := box.Open(seal.Label{Row: "identity"}, identity.Sealed)
+		seed, err := box.Open(seal.Label{Row: "identity of tagged rows"}, identity.Sealed)
 		h.ok(err)
 		h.add("identity", o.Name, seed.Expose())
 		h.add("officer's key", "the officer of "+o.Name, seedOf(h.must(os.ReadFile(o.Officer))))
@@ -189,7 +191,9 @@ func (h *hoard) opened(o *local.Operator) store.Store {
 	st, err := bolt.Open(dir, bolt.Options{})
 	h.ok(err)
 	h.t.Cleanup(func() { st.Close() })
-	return st
+	mac, err := h.boxes[o.Name].MAC(transcript.StoreTagKey)
+	h.ok(err)
+	return tagged.New(st, mac)
 }
 
 func (h *hoard) rows(ctx context.Context, st store.Store, prefix string) (all []store.Item) {

@@ -22,6 +22,9 @@ type Driver struct {
 	// written is true. It returns false if the driver cannot.
 	Unknown func(s store.Store, written bool) bool
 
+	// Extra is what the store adds to each value, in bytes: so much less is there room for.
+	Extra int
+
 	// Costly says that a batch takes milliseconds of several processes: races are then run with fewer workers and keys.
 	Costly bool
 
@@ -309,7 +312,7 @@ func bounds(t *testing.T, d Driver) {
 	for name, b := range map[string]store.Batch{
 		"too many writes":      puts(store.MaxWrites+1, 0),
 		"too many conditions":  {If: make([]store.Cond, store.MaxConds+1)},
-		"too many bytes":       puts(2, store.MaxBytes/2),
+		"too many bytes":       puts(2, store.MaxBytes/2-d.Extra-4), // keys have 5 bytes
 		"empty key":            put("", "x"),
 		"empty condition":      {If: []store.Cond{{}}},
 		"long key":             put(strings.Repeat("k", store.MaxKey+1), "x"),
@@ -339,10 +342,10 @@ func bounds(t *testing.T, d Driver) {
 		t.Errorf("range after a key outside the prefix: %v", err)
 	}
 
-	commit(t, s, puts(store.MaxWrites, (store.MaxBytes-store.MaxWrites*5)/store.MaxWrites))
+	commit(t, s, puts(store.MaxWrites, (store.MaxBytes-store.MaxWrites*(5+d.Extra))/store.MaxWrites))
 	long := strings.Repeat("k", store.MaxKey)
-	rev := commit(t, s, put(long, strings.Repeat("v", store.MaxBytes-store.MaxKey)))
-	want(t, s, long, strings.Repeat("v", store.MaxBytes-store.MaxKey), rev)
+	rev := commit(t, s, put(long, strings.Repeat("v", store.MaxBytes-store.MaxKey-d.Extra)))
+	want(t, s, long, strings.Repeat("v", store.MaxBytes-store.MaxKey-d.Extra), rev)
 	wantNone(t, s, long[1:])
 	any := "\x00\xff/\n"
 	want(t, s, any, "x", commit(t, s, put(any, "x")))
