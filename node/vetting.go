@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/ostraka/ostraka/custody/charter"
@@ -17,9 +18,12 @@ import (
 	"github.com/ostraka/ostraka/node/vet"
 )
 
+// pinnedRoots are read once in a process.
+var pinnedRoots = sync.OnceValues(hardware.Pinned)
+
 // openVet reads back what was found of the machines that others' nodes run on.
 func (n *Node) openVet(ctx context.Context, now time.Time) (*vet.Vet, error) {
-	pinned, err := hardware.Pinned()
+	pinned, err := pinnedRoots()
 	if err != nil {
 		return nil, fmt.Errorf("the roots of hardware that this program carries: %w", err)
 	}

@@ -4,8 +4,6 @@ import (
 	"crypto/x509"
 	_ "embed"
 	"errors"
-	"slices"
-	"sync"
 
 	"github.com/ostraka/ostraka/evidence/attest"
 )
@@ -30,20 +28,19 @@ type Roots struct {
 }
 
 // Pinned are those that the program carries: AMD's, Intel's and AWS's. TPMs have many makers: theirs are given.
-func Pinned() (Roots, error) { return readPinned() }
-
-var readPinned = sync.OnceValues(func() (r Roots, err error) {
+func Pinned() (Roots, error) {
+	var r Roots
 	for _, x := range []struct {
 		file []byte
 		to   *[]*x509.Certificate
 	}{{amdRoots, &r.SNP}, {intelRoots, &r.TDX}, {nitroRoots, &r.Nitro}} {
+		var err error
 		if *x.to, err = ReadRoots(x.file); err != nil {
 			return Roots{}, err
 		}
-		*x.to = slices.Clip(*x.to) // who adds to it has one of its own
 	}
 	return r, nil
-})
+}
 
 // ReadRoots reads a file of roots in PEM, with empty lines and comments after #, or one in DER. Each must have signed itself.
 func ReadRoots(file []byte) ([]*x509.Certificate, error) {
