@@ -73,10 +73,10 @@ var Geth = []Component{
 	{Name: "geth", Version: "1.17.8", Go: "github.com/ethereum/go-ethereum/cmd/geth"},
 }
 
-// Litewitness is a witness of logs (C2SP tlog-witness), Witnessctl what tells it which logs to cosign.
+// Litewitness is a witness of logs (C2SP tlog-witness), Witnesslogs what tells it which logs to cosign.
 var (
 	Litewitness = Component{Name: "litewitness", Version: "0.9.0", Go: "filippo.io/torchwood/cmd/litewitness", Module: "internal/components/litewitness/pinned"}
-	Witnessctl  = Component{Name: "witnessctl", Version: "0.9.0", Go: "filippo.io/torchwood/cmd/witnessctl", Module: "internal/components/litewitness/pinned"}
+	Witnesslogs = Component{Name: "witnesslogs", Version: "0.9.0", Go: "github.com/ostraka/ostraka/internal/components/litewitness/pinned/witnesslogs", Module: "internal/components/litewitness/pinned"}
 )
 
 // TransitEngine serves the transit engine of Vault 1.14.8, which is MPL-2.0, to nightly tests of that key provider.

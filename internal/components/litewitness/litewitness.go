@@ -42,7 +42,7 @@ func Start(t testing.TB, name string) *Witness {
 	path, err := components.Litewitness.Find()
 	must(t, err)
 	w := &Witness{log: &lines{}}
-	w.ctl, err = components.Witnessctl.Find()
+	w.ctl, err = components.Witnesslogs.Find()
 	must(t, err)
 	w.dir, err = os.MkdirTemp("", "lw") // a test's own folder has too long a name for a socket
 	must(t, err)
@@ -67,17 +67,15 @@ func (w *Witness) db() string { return filepath.Join(w.dir, "litewitness.db") }
 // AddLog has it cosign a log from now on.
 func (w *Witness) AddLog(t testing.TB, origin, vkey string) {
 	t.Helper()
-	for _, args := range [][]string{{"add-log", "-db", w.db(), "-origin", origin}, {"add-key", "-db", w.db(), "-origin", origin, "-key", vkey}} {
-		if out, err := exec.Command(w.ctl, args...).CombinedOutput(); err != nil {
-			t.Fatalf("witnessctl %s: %v: %s", args[0], err, out)
-		}
+	if out, err := exec.Command(w.ctl, "add", w.db(), origin, vkey).CombinedOutput(); err != nil {
+		t.Fatalf("witnesslogs add: %v: %s", err, out)
 	}
 }
 
-// Logs are the logs that it knows, one a line in JSON, as witnessctl lists them.
+// Logs are the logs that it knows, one a line in JSON.
 func (w *Witness) Logs(t testing.TB) string {
 	t.Helper()
-	out, err := exec.Command(w.ctl, "list-logs", "-db", w.db()).Output()
+	out, err := exec.Command(w.ctl, "list", w.db()).Output()
 	must(t, err)
 	return string(out)
 }
