@@ -85,6 +85,7 @@ type options struct {
 	given   *Listeners
 	presign string
 	locked  bool
+	tagRows bool
 }
 
 // Keys open the providers of a key file. They are closed once the data key is there: a running node holds no PIN, token or passphrase.
@@ -98,6 +99,10 @@ func Ready(f func(Addresses)) Option { return func(o *options) { o.ready = f } }
 
 // WithPresign says for which vaults presignatures are held, in place of the settings; empty: as they say.
 func WithPresign(mode string) Option { return func(o *options) { o.presign = mode } }
+
+// WithTagRows gives the operator's word, for this start alone, that rows of the store without this node's tag are to be believed and get one: a release of before ran
+// the node last.
+func WithTagRows(word bool) Option { return func(o *options) { o.tagRows = word } }
 
 // WithLocked says that the process has locked all its memory (memory.Process).
 func WithLocked(whole bool) Option { return func(o *options) { o.locked = whole } }
@@ -129,6 +134,7 @@ func Run(ctx context.Context, dir string, keys Keys, log *slog.Logger, opts ...O
 	if o.presign != "" {
 		u.settings.Presign = o.presign
 	}
+	u.tags.word = o.tagRows
 	o.given.said(&u.settings)
 	if u.settings.Store != nil {
 		return replicate(ctx, dir, u, log, o)

@@ -48,7 +48,7 @@ func ReadLog(ctx context.Context, dir string, progress func(read, size int64)) (
 		return r, err
 	}
 	defer st.Close()
-	rows, err := withoutTags(ctx, st)
+	rows, err := withoutTags(ctx, dir, st)
 	if err != nil {
 		return r, err
 	}

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	if dir == "" {
 		os.Exit(m.Run())
 	}
-	if err := runOnce(context.Background(), dir); err != nil {
+	if err := runOnce(context.Background(), dir, WithTagRows(true)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -47,7 +47,7 @@ func TestTagKilled(t *testing.T) {
 			if done := strings.HasPrefix(point, "tag-after-leaf") || strings.HasPrefix(point, "tag-written") || strings.HasPrefix(point, "tag-renamed") || strings.HasPrefix(point, "tag-marked"); done != (without == 0) || done != (told == 1) {
 				t.Errorf("%d rows without a tag, %d leaves tell of them", without, told)
 			}
-			f.ok(f.run())
+			f.ok(f.runAtWord())
 			f.whole("after " + point)
 		})
 	}

@@ -64,15 +64,15 @@ func (f *folder) ok(err error) {
 }
 
 // runOnce starts a node, and stops it once it works over its store.
-func runOnce(ctx context.Context, dir string) error {
+func runOnce(ctx context.Context, dir string, opts ...Option) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	works := false
-	err := Run(ctx, dir, cheapRing(), slog.New(slog.DiscardHandler), WithServe(func(*Daemon, net.Listener, net.Listener) (func(context.Context) error, error) {
+	err := Run(ctx, dir, cheapRing(), slog.New(slog.DiscardHandler), append(opts, WithServe(func(*Daemon, net.Listener, net.Listener) (func(context.Context) error, error) {
 		works = true
 		cancel()
 		return func(context.Context) error { return nil }, nil
-	}))
+	}))...)
 	if err == nil && !works {
 		err = errors.New("it ended before it worked")
 	}
@@ -80,6 +80,12 @@ func runOnce(ctx context.Context, dir string) error {
 }
 
 func (f *folder) run() error { f.t.Helper(); return runOnce(f.t.Context(), f.dir) }
+
+// runAtWord is run, with the operator's word that rows without tags are to be believed.
+func (f *folder) runAtWord() error {
+	f.t.Helper()
+	return runOnce(f.t.Context(), f.dir, WithTagRows(true))
+}
 
 // below shows the store as it lies in the folder.
 func (f *folder) below(do func(st store.Store)) {
@@ -184,7 +190,7 @@ func (f *folder) whole(what string) {
 
 func (f *folder) refuses(what, key string) {
 	f.t.Helper()
-	err := f.run()
+	err := f.runAtWord()
 	if !errors.Is(err, store.ErrForeign) || !strings.Contains(err.Error(), fmt.Sprintf("record %q is damaged", key)) {
 		f.t.Errorf("%s: the node runs: %v", what, err)
 	}
@@ -209,7 +215,14 @@ func TestOldStoreIsTaggedOnce(t *testing.T) {
 	f.ok(err)
 	before, err := ReadLog(t.Context(), f.dir, func(int64, int64) {})
 	f.ok(err)
-	f.ok(f.run())
+	var none *UntaggedError
+	if err := f.run(); !errors.As(err, &none) || none.Count < 300 {
+		t.Errorf("without the operator's word the node runs: %v", err)
+	}
+	if with, _, _ := f.counts(); with != 0 {
+		t.Errorf("without the operator's word %d rows were tagged", with)
+	}
+	f.ok(f.runAtWord())
 	f.whole("tagged")
 	after, err := ReadLog(t.Context(), f.dir, func(int64, int64) {})
 	if err != nil || after.Head.Size <= before.Head.Size {
@@ -314,5 +327,71 @@ func TestReplicaLearns(t *testing.T) {
 	f.ok(err)
 	if _, err := st.Get(t.Context(), "burn/y"); !errors.Is(err, store.ErrForeign) {
 		t.Errorf("a row without a tag: %v", err)
+	}
+}
+
+// setBack is a folder whose rows carry tags, and its identity file of before: whoever writes the folder may have kept that.
+func setBack(t *testing.T) (f *folder, old []byte) {
+	f = newFolder(t)
+	f.past()
+	old, err := os.ReadFile(filepath.Join(f.dir, identityName))
+	f.ok(err)
+	f.ok(f.runAtWord())
+	return f, old
+}
+
+func (f *folder) believes(what string) {
+	f.t.Helper()
+	f.below(func(st store.Store) {
+		if it, err := tagged.New(st, f.mac).Get(f.t.Context(), madeUp.Key); err == nil {
+			f.t.Errorf("%s: the node believes %q", what, it.Value)
+		}
+	})
+}
+
+var madeUp = store.Entry{Key: "raw/made-up", Value: []byte("by somebody without the data key")}
+
+// A node is no oracle for tags: started over a store of somebody else's, with the identity file of before, it tags nothing that could be carried into its own.
+func TestNodeTagsNothingUnasked(t *testing.T) {
+	f, old := setBack(t)
+	f.ok(os.Rename(filepath.Join(f.dir, storeName), filepath.Join(f.dir, "aside")))
+	f.write(madeUp, store.Entry{Key: "confirmed", Value: []byte("xyz")})
+	f.ok(os.WriteFile(filepath.Join(f.dir, identityName), old, 0o600))
+	var none *UntaggedError
+	if err := f.run(); !errors.As(err, &none) || none.Count != 2 {
+		t.Errorf("the node starts over a store of somebody else's: %v", err)
+	}
+	f.believes("a store of somebody else's")
+}
+
+// Even at the operator's word, which somebody may have tricked them into, no row is believed beside a log that tells of tags: not with the leaf taken out, and not with
+// the leaf in the first release's form.
+func TestWordIsNotEnough(t *testing.T) {
+	for _, way := range []string{"out", "old form"} {
+		t.Run(way, func(t *testing.T) {
+			f, old := setBack(t)
+			f.ok(f.run())
+			f.below(func(st store.Store) {
+				f.ok(each(t.Context(), st, func(it store.Item) error {
+					it.Value = it.Value[:len(it.Value)-tagged.Size]
+					tells, err := journal.Tells(it, tlog.KindTagged)
+					if err != nil || !tells {
+						return err
+					}
+					b := store.Batch{Delete: []string{it.Key}, Put: []store.Entry{madeUp}}
+					if way == "old form" {
+						leaf := tlog.Notes(tlog.KindTagged, time.Unix(0, 0).UTC(), [32]byte{}, [32]byte{})
+						b.Put = append(b.Put, store.Entry{Key: "log-leaf/" + strings.TrimPrefix(it.Key, "log/"), Value: leaf.Leaf.Encode()})
+					}
+					_, err = st.Commit(t.Context(), b)
+					return err
+				}))
+			})
+			f.ok(os.WriteFile(filepath.Join(f.dir, identityName), old, 0o600))
+			if err := f.runAtWord(); err == nil {
+				t.Error("the node starts")
+			}
+			f.believes(way)
+		})
 	}
 }

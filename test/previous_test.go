@@ -54,7 +54,9 @@ func TestPrevious(t *testing.T) {
 		w.local.Halt(w.operator(ts, args[0]))
 		c.Binaries = maps.Clone(c.Binaries)
 		delete(c.Binaries, args[0])
+		c.Through = map[string][]string{args[0]: {"sh", "-c", `exec "$0" "$@" --tag-rows`}}
 		w.restart(ts, neg, args)
+		c.Through = nil
 	}
 	vars := map[string]string{
 		client.FileVariable: c.ContextsFile(), "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "CHARTER": c.CharterFolder(), "PREVIOUS": previous,

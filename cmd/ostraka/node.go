@@ -208,6 +208,7 @@ func (a *app) nodeRunCommand() *cobra.Command {
 	var level, format, presigns string
 	var given secrets
 	var supervised int
+	var tagRows bool
 	c := &cobra.Command{
 		Use: "run", Short: "Run the node until it is stopped", Args: none,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -246,9 +247,12 @@ func (a *app) nodeRunCommand() *cobra.Command {
 				})
 			}
 			ring := a.ring(given, false)
-			err = node.Run(ctx, a.dir, ring, log, node.Ready(ready), node.WithPresign(presigns), node.WithLocked(whole), node.WithListeners(at), node.WithServe(api.Serve(quit, log)), node.WithServeStandby(api.ServeStandby(log)))
+			err = node.Run(ctx, a.dir, ring, log, node.Ready(ready), node.WithPresign(presigns), node.WithLocked(whole), node.WithTagRows(tagRows), node.WithListeners(at), node.WithServe(api.Serve(quit, log)), node.WithServeStandby(api.ServeStandby(log)))
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return fail(codeError, err, "stop what uses the port, or choose another one in "+a.settings())
+			}
+			if errors.As(err, new(*node.UntaggedError)) {
+				return fail(codeError, err, untaggedNext)
 			}
 			if errors.Is(err, store.ErrCorrupt) || errors.As(err, new(*journal.DamageError)) {
 				return fail(codeError, err, "keep the folder as it is; put an intact copy of "+filepath.Join(a.dir, "store")+" back (docs/operator.md: what follows from an older one), or have the other operators replace this one; `ostraka log fsck --dir "+a.dir+"` looks at all of the log")
@@ -265,10 +269,17 @@ func (a *app) nodeRunCommand() *cobra.Command {
 	f.IntVar(&supervised, "supervised-fd", 0, "the supervisor's pipe (ostraka provider run): it gives the secrets, and the node stops when it closes")
 	_ = f.MarkHidden("supervised-fd")
 	f.StringVar(&presigns, "presign", "", "hold presignatures, and sign in one round with them, for: hot (vaults of tier hot), all, or off (default: \"presign\" in node.json, else hot)")
+	f.BoolVar(&tagRows, "tag-rows", false, tagRowsHelp)
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&format, "log-format", "text", "text or json, to stderr")
 	return c
 }
+
+const (
+	tagRowsHelp = "once, when a release before this one ran the node last: believe the rows of its store as they are, and put the node's tag on them"
+	// Who can write folder and store brings the question about with older copies of both: the answer must not be given without thought.
+	untaggedNext = "did a release before this one run the node last? Then run it with --tag-rows, once: what lies in the store is believed as it is. Did this release run it before? Then somebody put older copies of identity.json and of the store there: give no --tag-rows; put today's copies back, or have the other operators replace this node (docs/operator.md, \"Upgrade\")"
+)
 
 // settings is the file with what the operator says of its node.
 func (a *app) settings() string { return filepath.Join(a.dir, "node.json") }

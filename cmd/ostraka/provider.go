@@ -346,6 +346,7 @@ func describe(l provider.Limits) string {
 
 func (a *app) providerRunCommand() *cobra.Command {
 	var level, format string
+	var tagRows bool
 	c := &cobra.Command{
 		Use: "run", Short: "Run all customers' nodes until it is stopped; SIGHUP reads provider.json anew", Args: none,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -363,8 +364,12 @@ func (a *app) providerRunCommand() *cobra.Command {
 			hangup := make(chan os.Signal, 1)
 			signal.Notify(hangup, syscall.SIGHUP)
 			defer signal.Stop(hangup)
+			var args []string
+			if tagRows {
+				args = append(args, "--tag-rows")
+			}
 			err = provider.Run(c.Context(), provider.Options{
-				Dir: a.dir, Binary: binary, Env: os.Environ(), Log: log,
+				Dir: a.dir, Binary: binary, Env: os.Environ(), Log: log, Args: args,
 				Secret: secretFileOf,
 			}, hangup, func() {
 				_ = a.show(struct {
@@ -378,6 +383,7 @@ func (a *app) providerRunCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
+	f.BoolVar(&tagRows, "tag-rows", false, tagRowsHelp)
 	f.StringVar(&level, "log-level", "info", "of the supervisor: debug, info, warn or error")
 	f.StringVar(&format, "log-format", "text", "text or json, to stderr")
 	return c

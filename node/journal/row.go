@@ -70,8 +70,15 @@ func (r row) filed(n int64) (f tlog.Filed, err error) {
 	return f, nil
 }
 
-// Tells says whether a row of the store is a leaf of this kind, wherever the store lies. A row that is no leaf is none.
+// Tells says whether a row of the store is a leaf of this kind, in today's form or the first release's, wherever the store lies. A row that is no leaf is none.
 func Tells(it store.Item, kind string) (bool, error) {
+	if strings.HasPrefix(it.Key, store.Prefix(kindOldLeaf)) {
+		l, err := tlog.Decode(it.Value)
+		if err != nil {
+			return false, fmt.Errorf("row %q: %w", it.Key, err)
+		}
+		return l.Kind == kind, nil
+	}
 	number, ok := strings.CutPrefix(it.Key, store.Prefix(kindLeaf))
 	if !ok {
 		return false, nil

@@ -287,7 +287,7 @@ func (c *child) command(x Customer, at *ports) (cmd *exec.Cmd, handed *os.File, 
 		closeAll(files)
 		return nil, nil, err
 	}
-	cmd = exec.Command(c.s.cfg.Binary, "node", "run", "--json", "--dir", Folder(c.s.dir, c.name), "--supervised-fd", "3")
+	cmd = exec.Command(c.s.cfg.Binary, append([]string{"node", "run", "--json", "--dir", Folder(c.s.dir, c.name), "--supervised-fd", "3"}, c.s.cfg.Args...)...)
 	cmd.ExtraFiles = append([]*os.File{theirs}, files...)
 	cmd.Env = slices.DeleteFunc(slices.Clone(c.s.cfg.Env), func(v string) bool {
 		return strings.HasPrefix(v, "OSTRAKA_") || strings.HasPrefix(v, "GOMEMLIMIT=") || strings.HasPrefix(v, "GOMAXPROCS=")

@@ -24,6 +24,7 @@ type Options struct {
 	Binary string   // of ostraka
 	Env    []string // of its processes, but for what stands for secrets or limits
 	Log    *slog.Logger
+	Args   []string // of each `ostraka node run`, besides
 	// Secret reads a file with one of a customer's secrets.
 	Secret func(name, file string) (secret.Bytes, error)
 }

@@ -81,8 +81,8 @@ func Tag(ctx context.Context, under store.Store, mac MAC, last string) (moved in
 	return moved, err
 }
 
-// pageOf is how many rows are read at a time.
-const pageOf = 256
+// pageOf is how many rows are read at a time: each may be large.
+const pageOf = 64
 
 func each(ctx context.Context, under store.Reader, do func([]store.Item) error) error {
 	for after := ""; ; {

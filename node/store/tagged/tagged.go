@@ -179,6 +179,45 @@ func (s *Store) Close() error { return s.under.Close() }
 // Holds says whether a row that was read from the store below carries this node's tag.
 func Holds(mac MAC, it store.Item) (bool, error) { return holds(mac, it) }
 
+// Mixed reads a store some of whose rows carry this node's tag and others none yet: those that carry it without it. It writes nothing.
+func Mixed(under store.Store, mac MAC) store.Store { return mixed{under, mac} }
+
+type mixed struct {
+	store.Store
+	mac MAC
+}
+
+func (m mixed) strip(it store.Item) (store.Item, error) {
+	has, err := holds(m.mac, it)
+	if has {
+		n := len(it.Value) - Size
+		it.Value = it.Value[:n:n]
+	}
+	return it, err
+}
+
+func (m mixed) Get(ctx context.Context, key string) (store.Item, error) {
+	it, err := m.Store.Get(ctx, key)
+	if err != nil {
+		return it, err
+	}
+	return m.strip(it)
+}
+
+func (m mixed) Range(ctx context.Context, prefix, after string, limit int) ([]store.Item, error) {
+	page, err := m.Store.Range(ctx, prefix, after, limit)
+	for i := range page {
+		if page[i], err = m.strip(page[i]); err != nil {
+			return nil, err
+		}
+	}
+	return page, err
+}
+
+func (mixed) Commit(context.Context, store.Batch) (uint64, error) { return 0, errMixed }
+
+var errMixed = errors.New("a store that is looked at for tags is only read")
+
 // Unchecked reads a store's rows without the key: tags are taken off, and nobody looks at them. It is for who wants to see rows that nothing is decided by,
 // and has no data key; it writes nothing.
 func Unchecked(under store.Store) store.Store { return unchecked{under} }
