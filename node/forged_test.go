@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/nodetest"
@@ -243,17 +244,70 @@ func TestStartVerifiesWhatWasSigned(t *testing.T) {
 			s.rewrite(h, store.Entry{Key: rows[0].Key, Value: v})
 		}
 	}
+	life := func(s setting, h *nodetest.Host) (intent.Life, string) {
+		rows := s.Rows(h, store.Key("intent", store.ID(id[:])))
+		l, err := intent.DecodeLife(rows[0].Value, waits, h.Keeper.Vault(s.vault)[0].Vault)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l, rows[0].Key
+	}
+	apply := func(l intent.Life, s setting, h *nodetest.Host, e intent.Event) intent.Life {
+		l, err := l.Apply(e, s.Clock(h))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	// allowed is a life that counts an ALLOW of each operator.
+	allowed := func(s setting, h *nodetest.Host) store.Entry {
+		l, key := life(s, h)
+		for _, x := range s.Hosts {
+			l = apply(l, s, h, intent.Decided{Operator: x.Own.Name, Verdict: intent.Allow})
+		}
+		return store.Entry{Key: key, Value: l.Bytes()}
+	}
+	// moved are the other intent's decisions in this one's place.
+	moved := func(s setting, h *nodetest.Host, change bool) (put []store.Entry) {
+		for _, r := range s.Rows(h, store.Prefix("decision", store.ID(of[:]))) {
+			if change {
+				r.Value = append(r.Value[:64:64], strings.ReplaceAll(string(r.Value[64:]), fmt.Sprintf("%x", of[:]), fmt.Sprintf("%x", id[:]))...)
+			}
+			put = append(put, store.Entry{Key: strings.Replace(r.Key, fmt.Sprintf("%x", of[:]), fmt.Sprintf("%x", id[:]), 1), Value: r.Value})
+		}
+		return put
+	}
 	for name, c := range map[string]struct {
-		row    string
-		change func(setting, *nodetest.Host)
+		row, says string
+		change    func(setting, *nodetest.Host)
 	}{
-		"the initiator's signature": {"proposal", flip(store.Key("proposal", store.ID(id[:])), -60)},
-		"a vote's":                  {"vote", flip(store.Prefix("vote", store.ID(id[:])), -60)},
-		"a decision's": {"decision", func(s setting, h *nodetest.Host) {
-			rows := s.Rows(h, store.Prefix("decision", store.ID(of[:])))
-			text := strings.ReplaceAll(string(rows[0].Value[64:]), fmt.Sprintf("%x", of[:]), fmt.Sprintf("%x", id[:]))
-			_, name, _ := strings.Cut(strings.TrimPrefix(rows[0].Key, "decision/"), "/")
-			s.rewrite(h, store.Entry{Key: store.Key("decision", store.ID(id[:]), store.Name(name)), Value: append(rows[0].Value[:64:64], text...)})
+		"the initiator's signature": {"proposal", "signature", flip(store.Key("proposal", store.ID(id[:])), -60)},
+		"a vote's":                  {"vote", "the vote of", flip(store.Prefix("vote", store.ID(id[:])), -60)},
+		"a vote's flags": {"vote", "counts as with", func(s setting, h *nodetest.Host) {
+			was, key := life(s, h)
+			l, err := intent.New(waits, h.Keeper.Vault(s.vault)[0].Vault, s.Clock(h))
+			if err != nil {
+				t.Fatal(err)
+			}
+			vote := was.Votes()[0]
+			vote.Flags.Verified = !vote.Flags.Verified
+			s.rewrite(h, store.Entry{Key: key, Value: apply(l, s, h, intent.Answer{Vote: vote}).Bytes()})
+		}},
+		"a decision's": {"decision", "the decision of", func(s setting, h *nodetest.Host) {
+			s.rewrite(h, append(moved(s, h, true), allowed(s, h))...)
+		}},
+		"ALLOWs that nobody said": {"decision", "it is missing", func(s setting, h *nodetest.Host) { s.rewrite(h, allowed(s, h)) }},
+		"ALLOWs of another intent": {"decision", "on intent " + of.Short(), func(s setting, h *nodetest.Host) {
+			s.rewrite(h, append(moved(s, h, false), allowed(s, h))...)
+		}},
+		"ALLOWs that do not count": {"decision", "counts otherwise", func(s setting, h *nodetest.Host) { s.rewrite(h, moved(s, h, true)...) }},
+		"who said both": {"contrary", "it is missing", func(s setting, h *nodetest.Host) {
+			l, key := life(s, h)
+			for _, v := range []intent.Verdict{intent.Allow, intent.Deny} {
+				l = apply(l, s, h, intent.Decided{Operator: h.Own.Name, Verdict: v})
+			}
+			own := slices.DeleteFunc(moved(s, h, true), func(e store.Entry) bool { return !strings.HasSuffix(e.Key, "/"+h.Own.Name) })
+			s.rewrite(h, append(own, store.Entry{Key: key, Value: l.Bytes()})...)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -264,7 +318,7 @@ func TestStartVerifiesWhatWasSigned(t *testing.T) {
 				t.Fatalf("before: %v", err)
 			}
 			c.change(s, o)
-			if _, err := o.Desk.Show(id); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("row %q", c.row+"/")[:len(c.row)+6]) {
+			if _, err := o.Desk.Show(id); !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), `record "`+c.row+"/") || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("shown: %v", err)
 			}
 			if _, err := o.Desk.Show(of); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -245,11 +246,17 @@ func TestScannerFindsWhatIsPlanted(t *testing.T) {
 	t.Parallel()
 	s := nodetest.NewScanner()
 	b := []byte("\x01\x99\x80 a share of 32 bytes, no more\xfe")
-	s.Add("share", b)
+	s.AddKey("share", b)
 	back := slices.Clone(b)
 	slices.Reverse(back)
+	pads := map[byte]string{}
+	for _, with := range []byte{0x36, 0x5c} {
+		pad := bytes.Repeat([]byte{with}, 64)
+		subtle.XORBytes(pad, pad, b)
+		pads[with] = string(pad)
+	}
 	for name, text := range map[string]string{
-		"raw": string(b), "reversed": string(back), "hex": hex.EncodeToString(b), "upper": strings.ToUpper(hex.EncodeToString(b)),
+		"inner block": pads[0x36], "outer block": pads[0x5c], "raw": string(b), "reversed": string(back), "hex": hex.EncodeToString(b), "upper": strings.ToUpper(hex.EncodeToString(b)),
 		"reversed hex": hex.EncodeToString(back), "base64": base64.StdEncoding.EncodeToString(b),
 		"base64 inside": base64.StdEncoding.EncodeToString(append([]byte("k"), b...)), "base64 further inside": base64.URLEncoding.EncodeToString(append([]byte("ke"), b...)),
 		"go": fmt.Sprintf("%v", b), "go syntax": fmt.Sprintf("%q", b), "number": fmt.Sprintf("%d", new(big.Int).SetBytes(b)),

@@ -117,6 +117,9 @@ func (l Life) Block() (height uint64, hash string) { return l.height, l.block }
 // Verdict is what an operator decided, Wait if nothing is known.
 func (l Life) Verdict(operator string) Verdict { return l.decisions[operator] }
 
+// Decided lists the operators whose decision is known, in ascending order.
+func (l Life) Decided() []string { return slices.Sorted(maps.Keys(l.decisions)) }
+
 // Both lists the operators that are known to have said ALLOW and DENY, in ascending order. The first word of each stands.
 func (l Life) Both() []string { return slices.Clone(l.both) }
 

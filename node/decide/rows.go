@@ -177,7 +177,7 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 	}
 	if v, err := d.vaultOf(it); err == nil {
 		if err := d.signatures(f, v); err != nil {
-			return malformed(err)
+			return err
 		}
 		d.decode(f, v)
 	}
@@ -192,11 +192,14 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 	return nil
 }
 
-// signatures verifies what was signed of an intent that may still move: each row was verified before it was kept, so this is for what an older release's store held
-// before its rows carried tags. A vote's key is one that the life names, and counts only where the vault lists it.
+// signatures verifies what was signed of an intent that may still move, and that its life counts that and nothing else: each row was verified before it was kept, so this is
+// for what an older release's store held before its rows carried tags. A vote's key is one that the life names, and counts only where the vault lists it.
 func (d *Desk) signatures(f *file, v ceremony.View) error {
 	if f.life.State() > intent.Signing {
 		return nil // nothing is signed by it any more
+	}
+	if err := f.counted(); err != nil {
+		return err
 	}
 	it := f.life.Intent()
 	then, ok := d.cfg.TermsThen(v.Vault, it.Charter, it.Created.Add(-intent.Skew))
@@ -204,11 +207,16 @@ func (d *Desk) signatures(f *file, v ceremony.View) error {
 		return nil // nor by one whose charter is not here
 	}
 	if _, err := intent.VerifyProposal(f.stmt, f.proposal, d.officers(then, it.Initiator), it.Created); err != nil {
-		return fmt.Errorf("row %q: %w", proposalKey(f.stmt.ID()), err)
+		return madeUp(proposalKey(f.stmt.ID()), err)
 	}
 	for i, b := range f.votes {
-		if _, err := signet.Verify(b.armored, b.vote.Verb, f.stmt.Bytes(), []signet.Key{b.vote.Key}); err != nil {
-			return fmt.Errorf("row %q: the vote of %s: %w", voteKey(f.stmt.ID(), i), b.vote.Person, err)
+		key := voteKey(f.stmt.ID(), i+1)
+		signer, err := signet.Verify(b.armored, b.vote.Verb, f.stmt.Bytes(), []signet.Key{b.vote.Key})
+		if err != nil {
+			return madeUp(key, fmt.Errorf("the vote of %s: %w", b.vote.Person, err))
+		}
+		if signer.Flags != b.vote.Flags {
+			return madeUp(key, fmt.Errorf("the vote of %s was signed with %+v, and counts as with %+v", b.vote.Person, signer.Flags, b.vote.Flags))
 		}
 	}
 	r, ok := d.cfg.Roster(v.Vault.Roster)
@@ -222,11 +230,39 @@ func (d *Desk) signatures(f *file, v ceremony.View) error {
 				continue // counts for nothing
 			}
 			if err := signet.VerifyNode(o.Identity, x.stmt, x.sig); err != nil {
-				return fmt.Errorf("row %q: the decision of %s: %w", x.row(kind).Key, name, err)
+				return madeUp(x.row(kind).Key, fmt.Errorf("the decision of %s: %w", name, err))
 			}
 		}
 	}
 	return nil
+}
+
+// counted says whether the life's decisions are those that are kept, each operator's first and what it said to the contrary: a batch writes both.
+func (f *file) counted() error {
+	first, both := f.life.Decided(), f.life.Both()
+	for kind, is := range map[string]struct {
+		counted []string
+		kept    map[string]ruling
+	}{kindDecision: {first, f.decisions}, kindContrary: {both, f.others}} {
+		for _, name := range is.counted {
+			if _, ok := is.kept[name]; !ok {
+				id := f.stmt.ID()
+				return madeUp(store.Key(kind, store.ID(id[:]), store.Name(name)), fmt.Errorf("it is missing, and the row %q counts it: %s", intentKey(id), f.life.Verdict(name)))
+			}
+		}
+		for name, x := range is.kept {
+			said := x.decision.Verdict
+			if !slices.Contains(is.counted, name) || (said == f.life.Verdict(name)) != (kind == kindDecision) {
+				return madeUp(x.row(kind).Key, fmt.Errorf("%s said %s, and the row %q counts otherwise", name, said, intentKey(f.stmt.ID())))
+			}
+		}
+	}
+	return nil
+}
+
+// madeUp names a row of an intent that no node wrote so.
+func madeUp(key string, err error) error {
+	return &store.CorruptError{Key: key, Err: fmt.Errorf("%w; no node of the circle writes it so: find out who wrote to the store before its rows carried tags, keep a copy of it, and propose the intent anew", err)}
 }
 
 var errRestarted = errors.New("the node was restarted while the session ran")
@@ -242,9 +278,12 @@ func (d *Desk) loadVotes(ctx context.Context, f *file) error {
 		return malformed(fmt.Errorf("%d votes are counted, %d are kept", len(votes), len(items)))
 	}
 	for i, it := range items {
-		_, armored, err := decodeTwo(it.Value)
+		verb, armored, err := decodeTwo(it.Value)
 		if err != nil {
 			return malformed(err)
+		}
+		if key := voteKey(id, i+1); it.Key != key || signet.Verb(verb) != votes[i].Verb {
+			return malformed(fmt.Errorf("vote %d lies in row %q and is to %s; row %q and %s are counted", i+1, it.Key, verb, key, votes[i].Verb))
 		}
 		f.votes = append(f.votes, ballot{votes[i], armored})
 	}
@@ -268,7 +307,11 @@ func (d *Desk) loadDecisions(ctx context.Context, kind string, id statement.ID, 
 		if err != nil {
 			return malformed(err)
 		}
-		into[dec.Operator] = ruling{dec, s, it.Value[:64]}
+		x := ruling{dec, s, it.Value[:64]}
+		if dec.Intent != id || x.row(kind).Key != it.Key {
+			return madeUp(it.Key, fmt.Errorf("it holds the decision of %s on intent %s", dec.Operator, dec.Intent.Short()))
+		}
+		into[dec.Operator] = x
 	}
 	return nil
 }

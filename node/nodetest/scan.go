@@ -50,13 +50,30 @@ func (s *Scanner) Add(name string, b []byte) {
 	slices.Reverse(back)
 	for order, x := range map[string][]byte{"": b, ", reversed": back} {
 		for form, text := range forms(x) {
-			if len(text) >= window {
-				at := [window]byte([]byte(text))
-				s.needles[at] = append(s.needles[at], needle{name + " as " + form + order, text[:min(len(text), enough)]})
-				s.begins[begin(at[:])] = true
-			}
+			s.seek(name+" as "+form+order, text)
 		}
 	}
+}
+
+// AddKey makes a key known, also as the blocks of an HMAC, or HKDF, under it.
+func (s *Scanner) AddKey(name string, b []byte) {
+	s.Add(name, b)
+	for block, with := range map[string]byte{"inner": 0x36, "outer": 0x5c} {
+		pad := slices.Clone(b)
+		for i := range pad {
+			pad[i] ^= with
+		}
+		s.seek(name+" as HMAC's "+block+" block", string(pad))
+	}
+}
+
+func (s *Scanner) seek(what, text string) {
+	if len(text) < window {
+		return
+	}
+	at := [window]byte([]byte(text))
+	s.needles[at] = append(s.needles[at], needle{what, text[:min(len(text), enough)]})
+	s.begins[begin(at[:])] = true
 }
 
 func forms(b []byte) map[string]string {

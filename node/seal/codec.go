@@ -2,7 +2,6 @@ package seal
 
 import (
 	"bytes"
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -64,14 +63,14 @@ func (k keyFile) items() [][]byte {
 // sum is the MAC of the slots under the data key. Who alters a slot's parameters in the file, without having the data key, would
 // else have a later rekey wrap a new data key for its own recipient.
 func (k keyFile) sum(dek secret.Bytes) ([]byte, error) {
-	key, err := hkdf.Expand(sha256.New, dek.Expose(), transcript.SealKeyFileMAC.String(), sha256.Size)
-	if err != nil {
+	var key [sha256.Size]byte
+	defer secret.Wipe(key[:])
+	if err := expand(key[:], dek, transcript.SealKeyFileMAC); err != nil {
 		return nil, err
 	}
-	defer secret.Wipe(key)
-	m := hmac.New(sha256.New, key)
-	m.Write(transcript.New(transcript.SealKeyFileMAC).Uint(fileVersion).List(k.items()...).Tree())
-	return m.Sum(nil), nil
+	sum := make([]byte, macSize)
+	keyed(sum, key[:], transcript.New(transcript.SealKeyFileMAC).Uint(fileVersion).List(k.items()...).Tree())
+	return sum, nil
 }
 
 // authentic says whether whoever wrote the slots had the data key. Version 1 has no parameters, and no MAC.

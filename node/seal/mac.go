@@ -1,7 +1,6 @@
 package seal
 
 import (
-	"crypto/hkdf"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -25,42 +24,53 @@ func (b *Box) MAC(label transcript.Label) (*MAC, error) {
 		room = func(n int) secret.Bytes { return secret.New(make([]byte, n)) }
 	}
 	key := room(sha256.Size)
-	var err error
-	memory.Do(func() {
-		var derived []byte
-		if derived, err = hkdf.Expand(sha256.New, b.dek.Expose(), label.String(), sha256.Size); err == nil {
-			copy(key.Expose(), derived)
-			secret.Wipe(derived)
-		}
-	})
-	if err != nil {
+	if err := expand(key.Expose(), b.dek, label); err != nil {
 		key.Wipe()
-		return nil, fmt.Errorf("derive a key: %w", err)
+		return nil, err
 	}
 	return &MAC{key: key}, nil
 }
 
-// Sum is the MAC of data; false once the key is wiped. The key's blocks are overwritten: the library's HMAC leaves them on the heap.
+// expand writes a key that follows from a data key: HKDF-Expand-SHA-256, of one block.
+func expand(into []byte, dek secret.Bytes, label transcript.Label) error {
+	if dek.Len() != KeySize {
+		return fmt.Errorf("derive a key: the data key has %d bytes, not %d", dek.Len(), KeySize)
+	}
+	keyed(into, dek.Expose(), []byte(label.String()), []byte{1})
+	return nil
+}
+
+// Sum is the MAC of data; false once the key is wiped.
 func (m *MAC) Sum(data []byte) (sum [sha256.Size]byte, ok bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.key.Len() != sha256.Size {
 		return sum, false
 	}
+	keyed(sum[:], m.key.Expose(), data)
+	return sum, true
+}
+
+// keyed writes HMAC-SHA-256 of the pieces, one behind the other, under a key of at most a block. The key's blocks, and the states that follow from them, are
+// overwritten: the library's HMAC, and so its HKDF, leave them on the heap.
+func keyed(into, key []byte, pieces ...[]byte) {
 	memory.Do(func() {
-		h, block := sha256.New(), make([]byte, sha256.BlockSize)
+		h, block, inner := sha256.New(), make([]byte, sha256.BlockSize), make([]byte, 0, sha256.Size)
 		defer secret.Wipe(block)
-		pad(block, m.key.Expose(), 0x36)
+		pad(block, key, 0x36)
 		h.Write(block)
-		h.Write(data)
-		inner := h.Sum(nil)
+		for _, p := range pieces {
+			h.Write(p)
+		}
+		inner = h.Sum(inner)
+		defer secret.Wipe(inner)
 		h.Reset()
-		pad(block, m.key.Expose(), 0x5c)
+		pad(block, key, 0x5c)
 		h.Write(block)
 		h.Write(inner)
-		h.Sum(sum[:0])
+		h.Sum(into[:0])
+		h.Reset()
 	})
-	return sum, true
 }
 
 func pad(block, key []byte, with byte) {

@@ -40,6 +40,16 @@ func TestMAC(t *testing.T) {
 			t.Fatalf("%d bytes: %x, %v", n, got, ok)
 		}
 	}
+	slots := keyFile{version: fileVersion}
+	key, err = hkdf.Expand(sha256.New, dek, transcript.SealKeyFileMAC.String(), 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := hmac.New(sha256.New, key)
+	want.Write(transcript.New(transcript.SealKeyFileMAC).Uint(fileVersion).List(slots.items()...).Tree())
+	if got, err := slots.sum(secret.Copy(dek)); err != nil || !hmac.Equal(got, want.Sum(nil)) {
+		t.Errorf("a key file's MAC: %x, %v", got, err)
+	}
 	other, err := box.MAC(transcript.SealKeyFileMAC)
 	if err != nil {
 		t.Fatal(err)

@@ -133,7 +133,7 @@ func (h *hidden) furnish() {
 		"--new-passphrase-file", fresh, "--passphrase-memory", "64", "--new-token-file", vault)
 	h.ok(os.WriteFile(h.acme.Passphrase, pass, 0o600))
 	for name, b := range map[string][]byte{"passphrase": pass, "the passphrase before": was, "vault token": []byte(token), "data key": box.DataKey().Expose(), "key of the passphrase": h.derived(pass)} {
-		h.scan.Add(name, b)
+		h.scan.AddKey(name, b)
 	}
 
 	settings := filepath.Join(h.acme.Dir, "node.json")
@@ -181,7 +181,7 @@ func (h *hidden) derived(pass []byte) []byte {
 	key := argon2.IDKey(pass, salt, uint32(time_), uint32(memory), uint8(threads), 32)
 	label, err := seal.Label{Row: "node"}.Data(transcript.SealWrap, pieces[0][:len(pieces[0])-len(sealed)-3])
 	if piece, openErr := seal.Decrypt(secret.Copy(key), label, sealed, 32); err == nil && openErr == nil {
-		h.scan.Add("the passphrase's piece of the data key", piece.Expose())
+		h.scan.AddKey("the passphrase's piece of the data key", piece.Expose())
 	}
 	return key
 }
@@ -226,7 +226,7 @@ func (h *hidden) learn() {
 	h.ok(json.Unmarshal(h.read(filepath.Join(h.acme.Dir, "identity.json")), &id))
 	seed, err := h.box.Open(seal.Label{Row: "identity of tagged rows"}, id.Sealed)
 	h.ok(err)
-	h.scan.Add("identity's seed", seed.Expose())
+	h.scan.AddKey("identity's seed", seed.Expose())
 	self, kinds := mpc.IDOf(h.acme.Identity), map[string]int{}
 	for _, it := range h.rows() {
 		key, ok := strings.CutPrefix(it.Key, "ostraka/acme/r/epoch/")
