@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/sha512"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 
@@ -14,49 +15,68 @@ import (
 	"github.com/ostraka/ostraka/crypto/secret"
 )
 
-// Size is the length of an expanded key: its scalar, clamped, then what nonces are drawn from.
-const Size = sha512.Size
+// Size is the length of an expanded key: its scalar, clamped, what nonces are drawn from, its public key, and a digest of the three.
+const Size = 4 * part
+
+const (
+	part = 32
+	body = 3 * part // what the digest is of
+)
 
 // Expand writes a seed's expanded key (RFC 8032 5.1.5), and gives its public key.
 func Expand(expanded *[Size]byte, seed []byte) ed25519.PublicKey {
 	if len(seed) != ed25519.SeedSize {
 		panic(fmt.Sprintf("eddsa: a seed has %d bytes, not %d", len(seed), ed25519.SeedSize))
 	}
-	sum(expanded, seed)
-	expanded[0] &= 248
-	expanded[31] = expanded[31]&127 | 64
+	var wide [sha512.Size]byte
+	defer secret.Wipe(wide[:])
+	sum(&wide, seed)
+	wide[0] &= 248
+	wide[31] = wide[31]&127 | 64
+	copy(expanded[:], wide[:])
 	s := scalar(expanded)
 	defer s.Wipe()
-	return edwards25519.Group{}.BaseMul(s).Bytes()
+	public := edwards25519.Group{}.BaseMul(s).Bytes()
+	copy(expanded[2*part:], public)
+	sum(&wide, expanded[:body])
+	copy(expanded[body:], wide[:part])
+	return public
 }
 
-// Sign signs a message with an expanded key (RFC 8032 5.1.6), in a time that depends on the message's length alone.
-func Sign(expanded *[Size]byte, public ed25519.PublicKey, message []byte) []byte {
-	g := edwards25519.Group{}
-	var wide [Size]byte
+// Sign signs a message with an expanded key (RFC 8032 5.1.6), in a time that depends on the message's length alone. It reads the key once, and says
+// false of one that is not whole, as where it is wiped meanwhile: a nonce drawn from zeros, or two public keys with one nonce, would give the key away.
+func Sign(expanded *[Size]byte, message []byte) (sig []byte, whole bool) {
+	key := *expanded
+	defer secret.Wipe(key[:])
+	var wide [sha512.Size]byte
 	defer secret.Wipe(wide[:])
-	s := scalar(expanded)
+	sum(&wide, key[:body])
+	if subtle.ConstantTimeCompare(wide[:part], key[body:]) != 1 {
+		return nil, false
+	}
+	g := edwards25519.Group{}
+	s := scalar(&key)
 	defer s.Wipe()
-	sum(&wide, expanded[32:], message)
+	sum(&wide, key[part:2*part], message)
 	r := g.ReduceScalar(wide[:])
 	defer r.Wipe()
 	nonce := g.BaseMul(r).Bytes()
-	sum(&wide, nonce, public, message)
+	sum(&wide, nonce, key[2*part:body], message)
 	product := g.ReduceScalar(wide[:]).Mul(s) // of what is public and the key
 	defer product.Wipe()
-	return append(nonce, product.Add(r).Bytes()...)
+	return append(nonce, product.Add(r).Bytes()...), true
 }
 
 // scalar is the key's scalar modulo the order of the group.
 func scalar(expanded *[Size]byte) group.Scalar {
-	var wide [Size]byte
+	var wide [sha512.Size]byte
 	defer secret.Wipe(wide[:])
-	copy(wide[:], expanded[:32])
+	copy(wide[:], expanded[:part])
 	return edwards25519.Group{}.ReduceScalar(wide[:])
 }
 
 // sum is SHA-512, whose state and buffer are overwritten.
-func sum(out *[Size]byte, parts ...[]byte) {
+func sum(out *[sha512.Size]byte, parts ...[]byte) {
 	h := sha512.New()
 	for _, p := range parts {
 		h.Write(p)

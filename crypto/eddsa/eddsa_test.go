@@ -41,7 +41,7 @@ func TestVectors(t *testing.T) {
 		if !bytes.Equal(public, b[1]) {
 			t.Errorf("public key %x, not %x", public, b[1])
 		}
-		if sig := Sign(&expanded, public, b[2]); !bytes.Equal(sig, b[3]) {
+		if sig, whole := Sign(&expanded, b[2]); !whole || !bytes.Equal(sig, b[3]) {
 			t.Errorf("signature %x, not %x", sig, b[3])
 		}
 	}
@@ -61,9 +61,29 @@ func TestAsGo(t *testing.T) {
 			t.Fatalf("seed %x: public key %x", seed, public)
 		}
 		was := expanded
-		if got, want := Sign(&expanded, public, message), ed25519.Sign(key, message); !bytes.Equal(got, want) || expanded != was {
+		got, whole := Sign(&expanded, message)
+		if want := ed25519.Sign(key, message); !whole || !bytes.Equal(got, want) || expanded != was {
 			t.Fatalf("seed %x, message of %d bytes: %x, not %x", seed, n, got, want)
 		}
+	}
+}
+
+// A key that is not whole signs nothing: neither one that is being wiped, in whatever order, nor one with another's public key.
+func TestTorn(t *testing.T) {
+	expanded, _ := seeded(make([]byte, ed25519.SeedSize))
+	other, _ := seeded(bytes.Repeat([]byte{1}, ed25519.SeedSize))
+	for from := 0; from < Size; from += 8 {
+		for to := from + 8; to <= Size; to += 8 {
+			torn := expanded
+			clear(torn[from:to])
+			if sig, whole := Sign(&torn, []byte("m")); whole || sig != nil {
+				t.Errorf("wiped from %d to %d it signs: %x", from, to, sig)
+			}
+		}
+	}
+	copy(expanded[64:96], other[64:96])
+	if sig, whole := Sign(&expanded, []byte("m")); whole || sig != nil {
+		t.Errorf("with another's public key it signs: %x", sig)
 	}
 }
 
@@ -92,6 +112,6 @@ func TestSignBy(t *testing.T) {
 func BenchmarkSign(b *testing.B) {
 	expanded, public := seeded(make([]byte, ed25519.SeedSize))
 	for b.Loop() {
-		Sign(&expanded, public, public)
+		Sign(&expanded, public)
 	}
 }

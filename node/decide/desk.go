@@ -171,7 +171,7 @@ type Desk struct {
 	moves uint64 // how often debit was asked
 	owed  []Owed // what peers are to be told of the past
 
-	unallowed map[statement.ID]time.Time // signed, and since when this node waits for the ALLOWs that it takes
+	unallowed map[statement.ID]wait // signed, and how long this node has waited for the ALLOWs that it takes
 
 	damaged map[statement.ID]error // intents that were set aside: their rows, or those of their vault's keys, cannot be read
 }
@@ -227,7 +227,7 @@ type ruling struct {
 func New(cfg Config) *Desk {
 	return &Desk{
 		cfg: cfg, files: map[statement.ID]*file{}, live: map[statement.ID]*file{}, poor: map[engine.PartyID]record{},
-		flows: map[statement.ID]outflows{}, books: map[statement.ID]*sync.Mutex{}, damaged: map[statement.ID]error{}, claims: map[statement.ID]claim{}, slots: map[slot]map[statement.ID]bool{}, open: map[initiator]int{}, unallowed: map[statement.ID]time.Time{},
+		flows: map[statement.ID]outflows{}, books: map[statement.ID]*sync.Mutex{}, damaged: map[statement.ID]error{}, claims: map[statement.ID]claim{}, slots: map[slot]map[statement.ID]bool{}, open: map[initiator]int{}, unallowed: map[statement.ID]wait{},
 	}
 }
 

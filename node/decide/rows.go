@@ -26,7 +26,7 @@ const (
 	kindContrary = "contrary" // contrary/<id>/<operator>: the second decision of an operator that said the contrary, likewise
 	kindRaw      = "raw"      // raw/<id>: the signed transaction, or a proof's signature
 
-	kindUnallowed = "unallowed" // unallowed/<id>, empty: it is signed, and this node waits for the ALLOWs that it takes
+	kindUnallowed = "unallowed" // unallowed/<id>: when its signature came here; this node waits for the ALLOWs that it takes
 )
 
 func intentKey(id statement.ID) string   { return store.Key(kindIntent, store.ID(id[:])) }

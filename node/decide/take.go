@@ -269,7 +269,7 @@ func (d *Desk) enter(now time.Time, f *file, write writer, rs ...ruling) (err er
 		return err
 	}
 	if clear {
-		d.doubted(f.stmt.ID(), time.Time{})
+		d.doubted(f.stmt.ID(), wait{})
 	}
 	if f.life.State() != intent.Allowed && next.State() == intent.Allowed {
 		f.allowedAt = now
@@ -444,7 +444,7 @@ func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
 	early := next.Unallowed()
 	switch {
 	case early:
-		d.doubts(f, &e)
+		d.doubts(f, now, &e)
 	case next.Alarm() != "":
 		d.cfg.Log.Error("signature of a closed intent", "what", next.Alarm())
 		e.Leaves = append(e.Leaves, f.says(tlog.KindAlarm, now, []byte(next.Alarm())))
@@ -453,7 +453,7 @@ func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
 		return err
 	}
 	if early {
-		d.doubted(f.stmt.ID(), now)
+		d.doubted(f.stmt.ID(), wait{first: now, last: now})
 	}
 	d.went(f, next)
 	if d.cfg.Signed != nil {

@@ -2,15 +2,18 @@ package decide
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
+	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/store"
 )
@@ -18,26 +21,62 @@ import (
 // A node that was away may hear of a signature before it hears who allowed it: peers send it all that it lacks, in no order. So it waits for that before it
 // says that something is wrong (spec/statements 6.2), and if it is not told, it does say so.
 
-// allowsWithin is how long it waits, with a peer there that could tell.
-const allowsWithin = 10 * time.Minute
+const (
+	allowsWithin = 10 * time.Minute // how long it waits, added up over the moments in which a peer was there that could tell
+	allowsAtMost = 24 * time.Hour   // after the signature came it waits no longer: who cuts its links, or its power, again and again puts no alarm off for ever
+	allowsStep   = 10 * time.Second // of a longer gap between two looks counts no more: this process stood still, and heard nobody
+)
+
+// A wait is for what allows a signature.
+type wait struct {
+	first time.Time     // when the signature came
+	last  time.Time     // when it was looked after last
+	heard time.Duration // for which somebody was there that could tell
+}
+
+// row is what is kept of it.
+func (w wait) row() []byte { return binary.BigEndian.AppendUint64(nil, uint64(w.first.Unix())) }
+
+// waitOf reads that back. A version before wrote no time: the wait begins now.
+func waitOf(row []byte, now time.Time) wait {
+	w := wait{first: now, last: now}
+	if len(row) == 8 {
+		w.first = time.Unix(int64(binary.BigEndian.Uint64(row)), 0)
+	}
+	return w
+}
+
+// after is the wait at a later look. Where the clock was set back it goes on from there.
+func (w wait) after(now time.Time, there bool) wait {
+	if there && now.After(w.last) {
+		w.heard += min(now.Sub(w.last), allowsStep)
+	}
+	if w.last = now; w.first.After(now) {
+		w.first = now
+	}
+	return w
+}
+
+// over says whether it is said now that something is wrong.
+func (w wait) over() bool { return w.heard >= allowsWithin || w.last.Sub(w.first) >= allowsAtMost }
 
 func unallowedKey(id statement.ID) string { return store.Key(kindUnallowed, store.ID(id[:])) }
 
 // doubts adds to a signature's batch that fewer ALLOWs are known than it takes, so that a restart forgets nothing.
-func (d *Desk) doubts(f *file, e *journal.Entry) {
-	e.Put = append(e.Put, store.Entry{Key: unallowedKey(f.stmt.ID())})
+func (d *Desk) doubts(f *file, now time.Time, e *journal.Entry) {
+	e.Put = append(e.Put, store.Entry{Key: unallowedKey(f.stmt.ID()), Value: wait{first: now}.row()})
 	d.cfg.Log.Info("a signature came before the decisions that allow it: this node waits for them", "intent", f.stmt.ID().Short(), "for", allowsWithin)
 }
 
-// doubted notes since when this node waits for what allows a signature; the zero time ends that.
-func (d *Desk) doubted(id statement.ID, since time.Time) {
+// doubted notes how long this node has waited for what allows a signature; the zero wait ends that.
+func (d *Desk) doubted(id statement.ID, w wait) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if since.IsZero() {
+	if w == (wait{}) {
 		delete(d.unallowed, id)
 		return
 	}
-	d.unallowed[id] = since
+	d.unallowed[id] = w
 }
 
 // doubting says whether it does.
@@ -65,7 +104,7 @@ func (d *Desk) clears(f *file, next intent.Life, e *journal.Entry) bool {
 	return true
 }
 
-// loadUnallowed begins to wait anew: what was missed while this process did not run comes now.
+// loadUnallowed waits on: what was missed while this process did not run comes now, so nothing was heard yet.
 func (d *Desk) loadUnallowed(ctx context.Context, now time.Time) error {
 	prefix := store.Prefix(kindUnallowed)
 	for after := ""; ; {
@@ -80,7 +119,7 @@ func (d *Desk) loadUnallowed(ctx context.Context, now time.Time) error {
 				d.cfg.Log.Error("a row of signatures that nobody is known to allow is passed over", "row", it.Key)
 				continue
 			}
-			d.doubted(statement.ID(raw), now)
+			d.doubted(statement.ID(raw), waitOf(it.Value, now))
 		}
 		if len(items) < store.MaxLimit {
 			return nil
@@ -93,35 +132,33 @@ func (d *Desk) raise(ctx context.Context, now time.Time) {
 	d.mu.Lock()
 	waits := maps.Clone(d.unallowed)
 	d.mu.Unlock()
-	for id, since := range waits {
-		if err := d.raiseOne(ctx, now, id, since); err != nil {
+	for id, w := range waits {
+		if err := d.raiseOne(ctx, now, id, w); err != nil {
 			d.cfg.Log.Error("an alarm is not written yet", "intent", id.Short(), "error", err)
 		}
 	}
 }
 
-// heardSince is since when one of the others is there that could tell: while all are away the wait begins anew, as it does where the clock was set back.
-func (d *Desk) heardSince(f *file, now, since time.Time) time.Time {
+// told says whether one of the others is there that could tell.
+func (d *Desk) told(f *file) bool {
 	v, err := d.vaultOf(f.life.Intent())
 	if err != nil {
-		return since
+		return true // who they are is not known: the alarm does not wait for that
 	}
-	for _, p := range v.Parties {
-		if p.ID != d.cfg.Self && d.cfg.There(p.ID) && !since.After(now) {
-			return since
-		}
-	}
-	d.doubted(f.stmt.ID(), now)
-	return now
+	return slices.ContainsFunc(v.Parties, func(p mpc.Party) bool { return p.ID != d.cfg.Self && d.cfg.There(p.ID) })
 }
 
-func (d *Desk) raiseOne(ctx context.Context, now time.Time, id statement.ID, since time.Time) error {
+func (d *Desk) raiseOne(ctx context.Context, now time.Time, id statement.ID, w wait) error {
 	f, err := d.take(id)
 	if err != nil {
 		return nil // it joins a session, or was set aside
 	}
 	defer f.mu.Unlock()
-	if now.Sub(d.heardSince(f, now, since)) < allowsWithin {
+	if !d.doubting(id) {
+		return nil // the last ALLOW came since
+	}
+	if w = w.after(now, d.told(f)); !w.over() {
+		d.doubted(id, w)
 		return nil
 	}
 	e := journal.Entry{Batch: store.Batch{Delete: []string{unallowedKey(f.stmt.ID())}}}
@@ -132,6 +169,6 @@ func (d *Desk) raiseOne(ctx context.Context, now time.Time, id statement.ID, sin
 	if err := d.cfg.Journal.Write(ctx, e); err != nil {
 		return err
 	}
-	d.doubted(id, time.Time{})
+	d.doubted(id, wait{})
 	return nil
 }

@@ -67,10 +67,15 @@ func (s *Signer) Sign(_ io.Reader, message []byte, opts crypto.SignerOpts) (sig 
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if !s.lives() {
+	whole := false
+	Do(func() {
+		if b := s.expanded.Expose(); len(b) == eddsa.Size {
+			sig, whole = eddsa.Sign((*[eddsa.Size]byte)(b), message)
+		}
+	})
+	if !whole {
 		return nil, ErrForgotten
 	}
-	Do(func() { sig = eddsa.Sign((*[eddsa.Size]byte)(s.expanded.Expose()), s.public, message) })
 	return sig, nil
 }
 

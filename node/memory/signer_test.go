@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ostraka/ostraka/crypto/eddsa"
 	"github.com/ostraka/ostraka/crypto/secret"
 )
 
@@ -32,10 +33,10 @@ func TestSigner(t *testing.T) {
 	s, key := signer(t, Heap)
 	seed, expanded := s.seed.Expose(), s.expanded.Expose()
 	s.Keep(a.Hold)
-	if !bytes.Equal(append(seed, expanded...), make([]byte, 96)) {
+	if !bytes.Equal(append(seed, expanded...), make([]byte, ed25519.SeedSize+eddsa.Size)) {
 		t.Error("the key that moved lies where it was")
 	}
-	if got := a.Report().Used; got != 128 {
+	if got := a.Report().Used; got != 192 {
 		t.Errorf("%d bytes of the arena are used", got)
 	}
 	same := func(what string, s crypto.Signer, key ed25519.PrivateKey) {
@@ -86,6 +87,15 @@ func forgotten(t *testing.T, all ...crypto.Signer) {
 		if sig, err := s.Sign(nil, []byte("message"), crypto.Hash(0)); !errors.Is(err, ErrForgotten) {
 			t.Errorf("wiped key %d signs: %x, %v", i, sig, err)
 		}
+	}
+}
+
+// An arena may be closed in the midst of a signature: what nonces are drawn from, or the public key, may be gone when the scalar is still there.
+func TestSignerBeingWiped(t *testing.T) {
+	for from := 32; from < eddsa.Size; from += 32 {
+		s, _ := signer(t, Heap)
+		clear(s.expanded.Expose()[from : from+32])
+		forgotten(t, s)
 	}
 }
 

@@ -79,7 +79,7 @@ func (v *Vet) due(now time.Time, id engine.PartyID, o charter.Operator, x charte
 		p.life, p.demand, p.next, p.failures, p.why, p.refused, p.nonce, p.proving = at.life, v.demands.Load().hash[o.Name], now, 0, "", "", [32]byte{}, nil
 	}
 	if p.conn != at.conn {
-		// Another connection: it is asked anew, at once unless the same process was refused.
+		// Another connection: it is asked anew, at once unless the same process was refused, or connections break so often that the allowance is used.
 		p.conn, p.nonce, p.proving = at.conn, [32]byte{}, nil
 		if p.refused == "" {
 			p.next, p.failures, p.why = now, 0, ""
@@ -92,7 +92,7 @@ func (v *Vet) due(now time.Time, id engine.PartyID, o charter.Operator, x charte
 		p.nonce, p.proving = [32]byte{}, nil
 		v.fails(p, now, "its node did not answer in time")
 	}
-	if fresh || waits || now.Before(p.next) && p.next.Sub(now) <= againMost {
+	if fresh || waits || now.Before(p.next) && p.next.Sub(now) <= againMost || !allow(&p.asked, now, answerGap, askBurst*answerGap) {
 		v.mu.Unlock()
 		return nil
 	}
@@ -325,12 +325,14 @@ func (v *Vet) takeEnrolled(ctx context.Context, now time.Time, from engine.Party
 	return v.keep(ctx, now, from, o, r, &was.keys)
 }
 
-// lacking notes that a peer showed nothing. What it showed before counts on, for as long as it does.
+// lacking notes that a peer showed nothing. What it showed before counts on, for as long as it does. The log tells it once in hearGap, and what it told last not again: a peer that
+// gives another reason each time would fill it.
 func (v *Vet) lacking(now time.Time, from engine.PartyID, o charter.Operator, why string) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	p := v.peer(from)
-	if p.why != short(why) {
+	if since := now.Sub(p.lackedAt); p.lacked != short(why) && (p.lackedAt.IsZero() || since < 0 || since >= hearGap) {
+		p.lacked, p.lackedAt = short(why), now
 		v.cfg.Log.Warn("a peer does not show what it runs on", "operator", o.Name, "error", why)
 	}
 	v.fails(p, now, why)
@@ -362,7 +364,7 @@ func (v *Vet) keep(ctx context.Context, now time.Time, from engine.PartyID, o ch
 	failpoint.Hit("vet-after-record")
 	v.mu.Lock()
 	first := p.last == nil || p.why != ""
-	p.last, p.id, p.keys, p.why, p.failures = &r, sha256.Sum256(value), all, "", 0
+	p.last, p.id, p.keys, p.why, p.failures, p.lacked = &r, sha256.Sum256(value), all, "", 0, ""
 	p.refused, p.refusal = "", nil // its row is another now
 	v.mu.Unlock()
 	if first {

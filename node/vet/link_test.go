@@ -1,8 +1,10 @@
 package vet_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -130,5 +132,38 @@ func TestAChallengeThatIsNone(t *testing.T) {
 	bolt.tpm.Broken = nil
 	if challenge(acme); own() == nil || !strings.Contains(own().Error(), "TPM_RC_FAILURE") {
 		t.Errorf("after a TPM failed: %v", own())
+	}
+}
+
+// Who breaks its connections all the time, and gives another reason each time why it shows nothing, or starts anew, is asked four times at once and then once in 5 s, and fills no
+// log. When it behaves again it is asked, and what it shows counts.
+func TestConnectionsBrokenOnPurpose(t *testing.T) {
+	for name, breaks := range map[string]func(x *circle){
+		"connections": func(x *circle) { x.links++ },
+		"processes":   func(x *circle) { x.all[1].life.Counter++ },
+	} {
+		x := newCircle(t)
+		acme, bolt := x.all[0], x.all[1]
+		asked, says := 0, "a word "
+		x.pass = func(f frame) []frame {
+			if f.from == acme && f.to == bolt && f.kind == vet.FrameAsk { // a hostile node answers by itself, without bolt's pace
+				asked++
+				return []frame{{bolt, acme, vet.FrameEvidence, answer(f.body[:32], nil, fmt.Sprint(says, asked))}}
+			}
+			return []frame{f}
+		}
+		from := x.log.Len()
+		for range 600 { // two minutes
+			breaks(x)
+			x.run(200 * time.Millisecond)
+		}
+		lines := bytes.Count(x.log.Bytes()[from:], []byte("a peer does not show what it runs on"))
+		if asked < 20 || asked > 4+120/5+1 || lines < 10 || lines > 120/5+1 {
+			t.Errorf("%s: in two minutes it was asked %d times, with %d lines of log", name, asked, lines)
+		}
+		x.pass = nil
+		if x.run(10 * time.Second); acme.Fit(bolt.id) != nil {
+			t.Errorf("%s: it counts for nothing any more: %v", name, acme.Fit(bolt.id))
+		}
 	}
 }

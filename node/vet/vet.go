@@ -33,9 +33,9 @@ const (
 	patience   = time.Minute      // for an answer, which a slow TPM makes after others
 	again      = 10 * time.Second // after a failure, doubled each time, up to
 	againMost  = 10 * time.Minute
-	answerGap  = 5 * time.Second // between two questions of one peer that are answered, after
+	answerGap  = 5 * time.Second // between two questions of one peer that are answered, and two that it is asked, after
 	askBurst   = 4               // at once, as where its connection breaks again and again
-	hearGap    = 5 * time.Second // between two words of one peer on our own evidence that are told on
+	hearGap    = 5 * time.Second // between two words of one peer on our own evidence, or on why it shows none, that are told on
 	tellEvery  = time.Minute     // how often a peer is told again what is held of its evidence
 	makeWithin = 50 * time.Second
 
@@ -145,6 +145,9 @@ type peer struct {
 	failures int
 	why      string // what was wrong last; empty: nothing
 	spent    time.Time
+	asked    time.Time // up to when the allowance of questions is used (allow)
+	lacked   string    // what the log told last of why it showed nothing
+	lackedAt time.Time
 	refused  string         // for what its evidence was refused last; empty: it was not since
 	refusal  *journal.Entry // that is not durable yet
 
