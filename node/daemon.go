@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/custody/charter"
+	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/link"
 	"github.com/ostraka/ostraka/node/memory"
@@ -308,10 +309,10 @@ func (d *Daemon) twinKey(key ed25519.PublicKey) bool {
 	return false
 }
 
-// receive takes a frame of a peer. Session frames go to the workers: those of one session
-// may overtake one another, which the host is made for.
+// receive takes a frame of a peer. Messages of sessions go to the workers: they may overtake one another, which the host is
+// made for. Setups and Joins stay with the link, which holds them to the connection over which they came.
 func (d *Daemon) receive(ctx context.Context, from ed25519.PublicKey, frame []byte) {
-	if !Session(frame) || frame[0] == 1 {
+	if !Session(frame) || frame[0] != byte(mpc.MessageFrame) {
 		d.Tenure.taking(func() { d.Deliver(ctx, time.Now(), from, frame) })
 		return
 	}

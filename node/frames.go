@@ -176,7 +176,7 @@ func Session(frame []byte) bool { return len(frame) > 0 && frame[0] < frameNote 
 
 // help sends the final certificate to a peer that lags behind.
 func (n *Node) help(peer engine.PartyID, joinFrame []byte) {
-	hash, err := mpc.JoinSetup(joinFrame)
+	hash, _, err := mpc.JoinSetup(joinFrame)
 	if err != nil {
 		return
 	}

@@ -178,6 +178,7 @@ func (n *Node) admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	}
 	t, err := n.hand(ctx, now, s)
 	if err == nil {
+		t.Emergency = n.carries(s) != [32]byte{}
 		n.met(now, s, t, m)
 		n.signing.spend(s)
 	}

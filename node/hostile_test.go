@@ -117,7 +117,7 @@ func stage(frame []byte, protocols map[[32]byte]string) (name string, at int) {
 			return s.Protocol, 0
 		}
 	case t == mpc.JoinFrame:
-		if hash, err := mpc.JoinSetup(frame); err == nil {
+		if hash, _, err := mpc.JoinSetup(frame); err == nil {
 			return protocols[hash], 1
 		}
 	default:

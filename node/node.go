@@ -192,6 +192,12 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	n.Sessions, err = session.NewHost(ctx, session.Config{
 		Self: n.self, Sign: mpc.NewSigner(cfg.Identity), Journal: n.Journal, Send: n.send, Rand: cfg.Rand,
 		Log: cfg.Log, Admit: n.admit, Halted: n.Halted, Fatal: cfg.Fatal,
+		Unfit: func(p engine.PartyID) error {
+			if n.Vet == nil {
+				return nil
+			}
+			return n.Vet.Fit(p)
+		},
 		Burned: func(t []engine.Token) { n.Presign.DropPairs(t) },
 	})
 	if err != nil {

@@ -66,7 +66,7 @@ func FuzzFramesOfStrangers(f *testing.F) {
 			t.Fatal("opened a message that nobody sent")
 		}
 		_, _ = TypeOf(in)
-		_, _ = JoinSetup(in)
+		_, _, _ = JoinSetup(in)
 		_, _ = OpenSetup(in)
 	})
 }

@@ -63,17 +63,17 @@ func DecodeJoin(b []byte) (*Join, error) {
 	return j, nil
 }
 
-// JoinSetup reads which Setup a join frame answers, without believing it: for dispatch.
-func JoinSetup(frame []byte) ([32]byte, error) {
+// JoinSetup reads which Setup a join frame answers, and for whom, without believing it: for dispatch.
+func JoinSetup(frame []byte) (setup [32]byte, from engine.PartyID, err error) {
 	body, _, err := unseal(frameJoin, frame)
 	if err != nil {
-		return [32]byte{}, err
+		return setup, from, err
 	}
 	j, err := DecodeJoin(body)
 	if err != nil {
-		return [32]byte{}, err
+		return setup, from, err
 	}
-	return j.Setup, nil
+	return j.Setup, j.From, nil
 }
 
 // JoinOf reads a join frame that this identity key signed: as evidence of what its holder

@@ -85,7 +85,7 @@ func TestJoinRefuses(t *testing.T) {
 	if err := g.Add(forge(t, good, 1, func(j *Join) { j.Nonce[0]++ })); !errors.Is(err, ErrDifferentJoin) {
 		t.Errorf("a second, different join: %v", err)
 	}
-	if h, err := JoinSetup(good); err != nil || h != s.Hash() {
+	if h, _, err := JoinSetup(good); err != nil || h != s.Hash() {
 		t.Errorf("join answers %x, %v", h, err)
 	}
 }

@@ -62,6 +62,7 @@ type pair struct {
 	now      heard
 	retired  []heard // oldest first
 	standing *stream
+	handing  *stream // whose frame Receive has
 	counters Counters
 	since    time.Time
 	heardAt  time.Time
@@ -132,7 +133,8 @@ func (p *pair) acknowledge(seq uint64) error {
 	return nil
 }
 
-// deliver hands one frame to Receive, unless this incarnation of the peer was heard that far already.
+// deliver hands one frame to Receive, unless this incarnation of the peer was heard that far already, or the stream stands no more: what its peer
+// has shown counts for that connection alone.
 func (p *pair) deliver(s *stream, seq uint64, body []byte) error {
 	p.delivery.Lock()
 	defer p.delivery.Unlock()
@@ -142,7 +144,7 @@ func (p *pair) deliver(s *stream, seq uint64, body []byte) error {
 	case p.cutErr != nil:
 		p.mu.Unlock()
 		return p.cutErr
-	case h == nil:
+	case h == nil || p.standing != s:
 		p.mu.Unlock()
 		return errReplaced
 	case seq <= h.last:
@@ -153,10 +155,12 @@ func (p *pair) deliver(s *stream, seq uint64, body []byte) error {
 		defer p.mu.Unlock()
 		return faultf("frame %d after frame %d", seq, h.last)
 	}
+	p.handing = s
 	p.mu.Unlock()
 	p.link.cfg.Receive(p.id[:], body)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.handing = nil
 	// The incarnation may have been retired meanwhile: find it again.
 	if h := p.find(s.hello.born); h != nil {
 		h.last = seq

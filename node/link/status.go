@@ -52,7 +52,7 @@ func (l *Link) Connection(key ed25519.PublicKey) (name [32]byte) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.standing != nil {
+	if p.standing != nil && (p.handing == nil || p.handing == p.standing) {
 		name = p.standing.name
 	}
 	return name

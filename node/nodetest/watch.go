@@ -154,7 +154,7 @@ func (x *Watch) durable(h *Host, key string) bool {
 
 func (x *Watch) join(p Parcel) {
 	x.Joins++
-	hash, err := mpc.JoinSetup(p.Frame)
+	hash, _, err := mpc.JoinSetup(p.Frame)
 	s := x.setups[hash]
 	if err != nil || s == nil {
 		x.wrong("%s sends a join of no setup", p.From.Own.Name)

@@ -56,6 +56,7 @@ type node struct {
 	admit  func(s *mpc.Setup) (*session.Task, error)
 	fit    bool  // Admit asks Fit, as the daemon does
 	halted error // why no session may be held
+	unfit  error // why a Join that comes now counts for nothing
 
 	mu       sync.Mutex
 	events   []string
@@ -126,6 +127,7 @@ func (n *node) startOver(s store.Store) {
 			return n.admit(s)
 		},
 		Halted: func() error { return n.halted },
+		Unfit:  func(engine.PartyID) error { return n.unfit },
 		Fatal:  func(err error) { n.fatal = err },
 	})
 	if err != nil {
@@ -209,7 +211,7 @@ func (n *node) inspect(frame []byte) string {
 	case mpc.SetupFrame:
 		return "setup"
 	case mpc.JoinFrame:
-		hash, err := mpc.JoinSetup(frame)
+		hash, _, err := mpc.JoinSetup(frame)
 		if err != nil {
 			return err.Error()
 		}

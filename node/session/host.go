@@ -36,6 +36,9 @@ type Task struct {
 	// uses none that exist yet.
 	Pairs [32]byte
 
+	// Emergency lets parties join whom Config.Unfit names.
+	Emergency bool
+
 	// Admit is written durably together with the mark that this setup was seen, before our
 	// Join leaves.
 	Admit journal.Entry
@@ -69,6 +72,9 @@ type Config struct {
 	// Halted says why no session may be held at all, whatever was admitted before. It must not
 	// block. May be nil.
 	Halted func() error
+	// Unfit says why a Join that comes from a peer now counts for nothing: over the connection that stands it has not shown
+	// what it must. It must not block. May be nil.
+	Unfit func(engine.PartyID) error
 	// Burned is told of pairs whose flags were set, before the flags are durable and before anything that follows from them
 	// leaves. It is called under the pairs' locks and must not call the Host. May be nil.
 	Burned func([]engine.Token)
@@ -234,7 +240,10 @@ func (h *Host) abandon(ctx context.Context, now time.Time, t *Task, cause error)
 	return cause
 }
 
-// Deliver takes a session frame that arrived over the link of a peer. What does not
+// errRelayed refuses what another than its author hands over. It says nothing of the author.
+var errRelayed = errors.New("session frames count over their author's own link alone, and this one is another's")
+
+// Deliver takes a session frame that arrived over the link of a peer, its author. What does not
 // authenticate is dropped. Errors are for the log; but an ErrRefused is for the opener, and
 // after a *mpc.StandingError its sender may need the final certificate. The frame must not be
 // changed afterwards.
@@ -245,7 +254,7 @@ func (h *Host) Deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 	}
 	switch t {
 	case mpc.SetupFrame:
-		return h.takeSetup(ctx, now, frame)
+		return h.takeSetup(ctx, now, link, frame)
 	case mpc.JoinFrame:
 		return h.takeJoin(ctx, now, link, frame)
 	default:
@@ -253,10 +262,13 @@ func (h *Host) Deliver(ctx context.Context, now time.Time, link engine.PartyID, 
 	}
 }
 
-func (h *Host) takeSetup(ctx context.Context, now time.Time, frame []byte) error {
+func (h *Host) takeSetup(ctx context.Context, now time.Time, link engine.PartyID, frame []byte) error {
 	s, err := mpc.OpenSetup(frame)
 	if err != nil {
 		return err
+	}
+	if s.Opener != link {
+		return errRelayed
 	}
 	r, join, err := h.admit(ctx, now, s)
 	if errors.Is(err, errKnown) {
@@ -287,20 +299,27 @@ func (h *Host) revive(ctx context.Context, now time.Time, r *run) {
 }
 
 func (h *Host) takeJoin(ctx context.Context, now time.Time, link engine.PartyID, frame []byte) error {
-	hash, err := mpc.JoinSetup(frame)
+	hash, from, err := mpc.JoinSetup(frame)
 	if err != nil {
 		return err
+	}
+	if from != link {
+		return errRelayed
+	}
+	came := orphan{of: hash, frame: frame, since: now}
+	if h.cfg.Unfit != nil {
+		came.unfit = h.cfg.Unfit(link)
 	}
 	h.mu.Lock()
 	r := h.open[hash]
 	if r == nil && !h.over.has(hash) {
-		h.orphans.keep(now, link, hash, frame)
+		h.orphans.keep(link, came)
 	}
 	h.mu.Unlock()
 	if r == nil {
 		return nil
 	}
-	return r.join(ctx, now, frame)
+	return r.join(ctx, now, came)
 }
 
 func (h *Host) takeMessage(ctx context.Context, now time.Time, link engine.PartyID, frame []byte) error {
@@ -308,10 +327,13 @@ func (h *Host) takeMessage(ctx context.Context, now time.Time, link engine.Party
 	if err != nil {
 		return err
 	}
+	if env.From != link {
+		return errRelayed
+	}
 	h.mu.Lock()
 	r := h.running[env.Session]
 	if r == nil && !h.over.has(env.Session) {
-		h.orphans.keep(now, link, env.Session, frame)
+		h.orphans.keep(link, orphan{of: env.Session, frame: frame, since: now})
 	}
 	h.mu.Unlock()
 	if r == nil {

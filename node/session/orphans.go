@@ -30,32 +30,33 @@ type orphan struct {
 	of    [32]byte
 	frame []byte
 	since time.Time
+	unfit error // of a Join: why it counted for nothing when it came
 }
 
 func newOrphans() orphans { return orphans{map[engine.PartyID]*orphanage{}} }
 
 // keep stores a frame; beyond the link's bound its oldest go.
-func (o *orphans) keep(now time.Time, link engine.PartyID, of [32]byte, frame []byte) {
+func (o *orphans) keep(link engine.PartyID, x orphan) {
 	l := o.links[link]
 	if l == nil {
 		l = &orphanage{}
 		o.links[link] = l
 	}
-	for len(l.frames) > 0 && (l.bytes+len(frame) > orphanBytes || len(l.frames) >= orphanCount) {
+	for len(l.frames) > 0 && (l.bytes+len(x.frame) > orphanBytes || len(l.frames) >= orphanCount) {
 		l.bytes -= len(l.frames[0].frame)
 		l.frames[0] = orphan{}
 		l.frames = l.frames[1:]
 	}
-	l.frames = append(l.frames, orphan{of, frame, now})
-	l.bytes += len(frame)
+	l.frames = append(l.frames, x)
+	l.bytes += len(x.frame)
 }
 
 // take removes and returns the frames of one session, in the order of links and arrival.
-func (o *orphans) take(of [32]byte) (frames [][]byte) {
+func (o *orphans) take(of [32]byte) (frames []orphan) {
 	for _, id := range sortedLinks(o.links) {
 		o.links[id].filter(func(x orphan) bool {
 			if x.of == of {
-				frames = append(frames, x.frame)
+				frames = append(frames, x)
 			}
 			return x.of != of
 		})

@@ -20,10 +20,10 @@ func TestOrphanBounds(t *testing.T) {
 		"small frames": {10, orphanCount}, "large frames": {1 << 20, orphanBytes >> 20},
 	} {
 		o := newOrphans()
-		o.keep(now, b, id(0), []byte("b"))
+		o.keep(b, orphan{of: id(0), frame: []byte("b"), since: now})
 		frame := make([]byte, c.size)
 		for i := range c.frames + 100 {
-			o.keep(now, a, id(i), frame)
+			o.keep(a, orphan{of: id(i), frame: frame, since: now})
 		}
 		if l := o.links[a]; len(l.frames) != c.frames || l.bytes != c.frames*c.size {
 			t.Errorf("%s: %d are kept, %d bytes", name, len(l.frames), l.bytes)
@@ -34,7 +34,7 @@ func TestOrphanBounds(t *testing.T) {
 		if got := o.take(id(c.frames + 99)); len(got) != 1 || o.links[a].bytes != (c.frames-1)*c.size {
 			t.Errorf("%s: the youngest was not kept", name)
 		}
-		if got := o.take(id(0)); len(got) != 1 || string(got[0]) != "b" {
+		if got := o.take(id(0)); len(got) != 1 || string(got[0].frame) != "b" {
 			t.Errorf("%s: one link pushed another's out", name)
 		}
 	}
@@ -43,13 +43,13 @@ func TestOrphanBounds(t *testing.T) {
 func TestOrphansInOrderAndExpired(t *testing.T) {
 	now, a, b := time.Unix(1000, 0), engine.PartyID{1}, engine.PartyID{2}
 	o := newOrphans()
-	o.keep(now, b, id(1), []byte("b1"))
-	o.keep(now, a, id(1), []byte("a1"))
-	o.keep(now, a, id(2), []byte("x"))
-	o.keep(now, a, id(1), []byte("a2"))
+	o.keep(b, orphan{of: id(1), frame: []byte("b1"), since: now})
+	o.keep(a, orphan{of: id(1), frame: []byte("a1"), since: now})
+	o.keep(a, orphan{of: id(2), frame: []byte("x"), since: now})
+	o.keep(a, orphan{of: id(1), frame: []byte("a2"), since: now})
 	var all string
 	for _, f := range o.take(id(1)) {
-		all += string(f) + " "
+		all += string(f.frame) + " "
 	}
 	if all != "a1 a2 b1 " {
 		t.Errorf("took %s", all)

@@ -102,14 +102,21 @@ func (r *run) statusLocked() Status {
 	return s
 }
 
-// join takes one Join; the last one starts the machine.
-func (r *run) join(ctx context.Context, now time.Time, frame []byte) error {
+// join takes one Join; the last one starts the machine. One that counted for nothing when it came does so for good, or a thief's would count once
+// the party itself is back.
+func (r *run) join(ctx context.Context, now time.Time, came orphan) error {
+	if came.unfit != nil && !r.task.Emergency {
+		return fmt.Errorf("join refused: %w", came.unfit)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended || r.machine != nil || r.overdue(ctx, now) {
 		return nil
 	}
-	if err := r.joining.Add(frame); err != nil {
+	if came.unfit != nil {
+		r.host.cfg.Log.Error("an emergency is carried out with a node that has not shown what it runs on", "setup", fmt.Sprintf("%x", r.hash[:6]), "why", came.unfit)
+	}
+	if err := r.joining.Add(came.frame); err != nil {
 		var behind *mpc.StandingError
 		if errors.As(err, &behind) {
 			r.end(ctx, now, fmt.Errorf("%w: one of us lags behind and is being sent the final certificate", err))
@@ -155,7 +162,7 @@ func (r *run) begin(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	for _, f := range early {
-		if err := r.step(ctx, now, f); err != nil {
+		if err := r.step(ctx, now, f.frame); err != nil {
 			r.host.cfg.Log.Warn("message dropped", "session", r.name(), "error", err)
 		}
 	}

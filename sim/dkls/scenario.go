@@ -198,7 +198,7 @@ func checkers(com *Committee) []sim.Checker {
 			if !ok || p.Frame[0] != byte(mpc.JoinFrame) {
 				return "", "", false
 			}
-			hash, err := mpc.JoinSetup(p.Frame)
+			hash, _, err := mpc.JoinSetup(p.Frame)
 			return string(hash[:]), string(p.Frame), err == nil
 		}},
 		&sim.Function{Title: "I3 one message for r", Of: func(e sim.Event) (string, string, bool) {
@@ -260,7 +260,7 @@ func needs(b begun, e sim.Event) []string {
 	}
 	switch mpc.FrameType(frame[0]) {
 	case mpc.JoinFrame:
-		if hash, err := mpc.JoinSetup(frame); err == nil {
+		if hash, _, err := mpc.JoinSetup(frame); err == nil {
 			return []string{AllowKey(hash)}
 		}
 	case mpc.MessageFrame:
