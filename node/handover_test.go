@@ -194,3 +194,31 @@ func TestRestIsAnsweredBehindSetups(t *testing.T) {
 		t.Errorf("b sent frames %v: an answer before the set-up that was on its way", sent)
 	}
 }
+
+// A process that hands itself over before it has said that it is there says so no more: that would end the rest which it asks for. When the hand-over fails it does.
+func TestNoPresenceWhileHandingOver(t *testing.T) {
+	t.Parallel()
+	s := met(t, 2, 2)
+	a, b := s.Hosts[0], s.Hosts[1]
+	s.Crash(a)
+	s.Start(a)
+	present := 0
+	s.Pass = func(p nodetest.Parcel) []nodetest.Parcel {
+		if p.From == a && p.To == b && p.Frame[0] == framePresent {
+			present++
+		}
+		return []nodetest.Parcel{p}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := a.Drain(ctx, restWait, time.Hour, func(func() bool) bool {
+		s.Try(10*time.Second, func() bool { return false })
+		if present > 0 {
+			t.Error("it says that it is there, and ends the rest that it asked for")
+		}
+		cancel()
+		return false
+	}); err == nil {
+		t.Error("a hand-over that was given up succeeds")
+	}
+	s.Run("it says that it is there", func() bool { return present > 0 })
+}

@@ -33,6 +33,7 @@ type rests struct {
 	told  map[engine.PartyID]bool // Tick's own, as is
 	since time.Time               // when this process ticked first
 	out   bool                    // a hand-over refuses set-ups
+	asks  bool                    // a hand-over is under way: guarded by opening
 }
 
 // refuseSetups has set-ups refused from now on, or no more.
@@ -103,7 +104,7 @@ func (n *Node) endRests(now time.Time) {
 func (n *Node) mayOpen(parties []mpc.Party, open func()) {
 	n.rests.opening.RLock()
 	defer n.rests.opening.RUnlock()
-	if n.leaving() || slices.ContainsFunc(parties, func(p mpc.Party) bool { return n.resting(p.ID) }) {
+	if n.rests.asks || n.leaving() || slices.ContainsFunc(parties, func(p mpc.Party) bool { return n.resting(p.ID) }) {
 		return
 	}
 	open()
@@ -124,9 +125,14 @@ func (n *Node) takePresent(link engine.PartyID, body []byte) error {
 }
 
 // tellPresent tells peers, once in a process's life, that a rest which the last one asked for is over: when all have greeted this one, since till then
-// it takes part in no session with them; who is away is not waited for long.
+// it takes part in no session with them; who is away is not waited for long. While it hands itself over it says so to nobody.
 func (n *Node) tellPresent(now time.Time) {
 	r := &n.rests
+	r.opening.RLock()
+	defer r.opening.RUnlock()
+	if r.asks || n.leaving() {
+		return // it would end the rest that is asked for
+	}
 	if r.told == nil {
 		r.told, r.since = map[engine.PartyID]bool{}, now
 	}
@@ -145,7 +151,8 @@ func (n *Node) tellPresent(now time.Time) {
 // askRest asks all peers that are there for a rest. What this node itself was about to open is open by then.
 func (n *Node) askRest() (asked []engine.PartyID) {
 	n.rests.opening.Lock()
-	n.rests.opening.Unlock() //nolint:staticcheck // waits for who holds it
+	n.rests.asks = true
+	n.rests.opening.Unlock()
 	n.rests.mu.Lock()
 	n.rests.given = map[engine.PartyID]bool{}
 	n.rests.mu.Unlock()
@@ -160,6 +167,9 @@ func (n *Node) askRest() (asked []engine.PartyID) {
 
 // endRest tells those that were asked that the rest is over: this process stays.
 func (n *Node) endRest(asked []engine.PartyID) {
+	n.rests.opening.Lock()
+	n.rests.asks = false
+	n.rests.opening.Unlock()
 	for _, p := range asked {
 		n.send(p, []byte{framePresent})
 	}
