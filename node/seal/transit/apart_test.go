@@ -111,3 +111,42 @@ func TestStrangeQuestions(t *testing.T) {
 		}
 	}
 }
+
+// A question that is taken is written as it came.
+func FuzzQuestion(f *testing.F) {
+	c := Config{URL: "https://vault:8200", Mount: "transit", Key: "ostraka", Namespace: "a", CA: "/ca.pem"}
+	f.Add(encodeQuestion(c, secret.Copy([]byte("token")), question{verb: verbEncrypt, plain: secret.Copy([]byte("plain")), data: []byte("data")}).Expose())
+	f.Add(encodeQuestion(c, secret.Copy([]byte("token")), question{verb: verbDecrypt, text: "vault:v1:abc"}).Expose())
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		c, token, q, err := decodeQuestion(in)
+		if err != nil {
+			return
+		}
+		if out := encodeQuestion(c, token, q); !bytes.Equal(out.Expose(), in) {
+			t.Errorf("%x is taken, and written as %x", in, out.Expose())
+		}
+	})
+}
+
+// An answer that is taken and is no error is written as it came; an error has a text.
+func FuzzAnswerApart(f *testing.F) {
+	f.Add(encodeAnswer(secret.Copy([]byte("body")), nil).Expose())
+	for _, kind := range kinds {
+		f.Add(encodeAnswer(secret.Bytes{}, kind).Expose())
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		body, err := decodeAnswer(in)
+		if err != nil {
+			if err.Error() == "" || body.Len() > 0 {
+				t.Errorf("an error without a text, or with %d bytes", body.Len())
+			}
+			return
+		}
+		if out := encodeAnswer(body, nil); !bytes.Equal(out.Expose(), in) {
+			if again, err := decodeAnswer(out.Expose()); err != nil || !again.Equal(body) {
+				t.Errorf("%x is taken, and written as %x", in, out.Expose())
+			}
+		}
+	})
+}
