@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ostraka/ostraka/node/memory"
 	"github.com/ostraka/ostraka/node/seal/pkcs11"
 )
 
@@ -18,8 +19,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "ostraka-hsm: `ostraka node run` starts this program where a node's key lies in a PKCS#11 token; it does nothing else")
 		os.Exit(2)
 	}
-	// A crash must leave no core: the PIN and the data key pass through here.
-	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+	if err := guard(); err != nil {
 		fmt.Fprintln(os.Stderr, "ostraka-hsm: forbid core dumps:", err)
 		os.Exit(1)
 	}
@@ -32,6 +32,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, "ostraka-hsm:", err)
 		os.Exit(1)
 	}
+}
+
+// guard has a crash leave no core, and nobody of the same user read or trace this process: the PIN and the data key pass through here.
+func guard() error {
+	_, _ = memory.Process() // as far as this system lets it: the node that starts it has told its operator
+	return syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
 }
 
 // apart moves the answers away from standard output, which becomes standard error: a library that prints would else speak to the node.
