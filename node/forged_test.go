@@ -301,6 +301,13 @@ func TestStartVerifiesWhatWasSigned(t *testing.T) {
 			s.rewrite(h, append(moved(s, h, false), allowed(s, h))...)
 		}},
 		"ALLOWs that do not count": {"decision", "counts otherwise", func(s setting, h *nodetest.Host) { s.rewrite(h, moved(s, h, true)...) }},
+		"a denial that counts as an ALLOW": {"decision", "said " + string(intent.Deny), func(s setting, h *nodetest.Host) {
+			put := moved(s, h, true)
+			for i := range put {
+				put[i].Value = append(put[i].Value[:64:64], strings.Replace(string(put[i].Value[64:]), string(intent.Allow), string(intent.Deny), 1)...)
+			}
+			s.rewrite(h, append(put, allowed(s, h))...)
+		}},
 		"who said both": {"contrary", "it is missing", func(s setting, h *nodetest.Host) {
 			l, key := life(s, h)
 			for _, v := range []intent.Verdict{intent.Allow, intent.Deny} {
