@@ -90,9 +90,10 @@ type Charters struct {
 	revoked  map[string]Signed // by key's line
 	freezes  map[statement.ID]charter.Accepted
 	unfreeze map[statement.ID]charter.Accepted
-	ended    map[statement.ID]bool // freezes that a complete unfreeze names
-	warned   map[statement.ID]bool // versions of which the log says why they are not enacted
-	live     map[statement.ID]live // versions as they count now; empty after every revocation
+	ended    map[statement.ID]bool   // freezes that a complete unfreeze names
+	warned   map[statement.ID]bool   // versions of which the log says why they are not enacted
+	live     map[statement.ID]live   // versions as they count now; empty after every revocation
+	weights  map[statement.ID]weight // of the versions that wait, against the one in force
 }
 
 // live is a version without what has expired or was revoked, until the next thing expires; zero: nothing does.
@@ -132,6 +133,7 @@ func Open(ctx context.Context, now time.Time, cfg Config) (*Charters, error) {
 	c := &Charters{
 		cfg: cfg, clock: now, known: map[statement.ID]*proposal{}, vetoes: map[statement.ID]map[string]Signed{}, revoked: map[string]Signed{},
 		freezes: map[statement.ID]charter.Accepted{}, unfreeze: map[statement.ID]charter.Accepted{}, ended: map[statement.ID]bool{}, warned: map[statement.ID]bool{}, live: map[statement.ID]live{},
+		weights: map[statement.ID]weight{},
 	}
 	if err := c.load(ctx); err != nil {
 		return nil, fmt.Errorf("read the charter: %w", err)

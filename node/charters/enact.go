@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -62,6 +63,27 @@ func (c *Charters) delay(x charter.Charter) (wait time.Duration, changes []chart
 	return charter.Wait(last.Document, changes), changes, nil
 }
 
+// A weight is what a version changes against the one in force, and how long it waits for that.
+type weight struct {
+	against statement.ID
+	wait    time.Duration
+	changes []charter.Change
+	err     error
+}
+
+// weigh is delay of a version that waits here: it is asked at each tick, and reading both policies costs milliseconds.
+func (c *Charters) weigh(p *proposal) (time.Duration, []charter.Change, error) {
+	last, _ := c.history.Newest()
+	w, ok := c.weights[p.id()]
+	if !ok || w.against != last.ID {
+		maps.DeleteFunc(c.weights, func(_ statement.ID, w weight) bool { return w.against != last.ID })
+		w = weight{against: last.ID}
+		w.wait, w.changes, w.err = c.delay(p.Charter)
+		c.weights[p.id()] = w
+	}
+	return w.wait, w.changes, w.err
+}
+
 // soon enacts what is due after something was taken. What was taken is durable: if our node cannot sign now, the next tick tries again.
 func (c *Charters) soon(ctx context.Context, now time.Time) {
 	if err := c.enact(ctx, now); err != nil {
@@ -109,7 +131,7 @@ func (c *Charters) mayEnact(now time.Time) (p *proposal, due bool, err error) {
 			c.unfit(o, fmt.Errorf("this node enacted %s, which comes before it: sign the same anew", last.Title()))
 			continue
 		}
-		wait, _, err := c.delay(o.Charter)
+		wait, _, err := c.weigh(o)
 		if err != nil {
 			return nil, false, err
 		}

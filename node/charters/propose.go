@@ -236,7 +236,7 @@ func (c *Charters) Pending() (out []Pending) {
 			continue
 		}
 		x := Pending{Charter: p.Charter, Accepted: p.by.Accepted, Missing: p.by.Missing(by), Since: p.since, Awaited: p.by.Awaited(r)}
-		wait, changes, err := c.delay(p.Charter)
+		wait, changes, err := c.weigh(p)
 		if x.Changes = changes; err == nil && !p.since.IsZero() {
 			x.Due = p.since.Add(wait)
 		}
@@ -375,7 +375,7 @@ func (c *Charters) Sweep(ctx context.Context, now time.Time) error {
 		for name := range c.vetoes[id] {
 			b.Delete = append(b.Delete, store.Key(kindVeto, store.ID(id[:]), store.Name(name)))
 		}
-		forget = append(forget, func() { delete(c.known, id); delete(c.vetoes, id) })
+		forget = append(forget, func() { delete(c.known, id); delete(c.vetoes, id); delete(c.weights, id) })
 		if len(b.Delete) > 64 {
 			break // the rest at the next call
 		}
