@@ -100,8 +100,8 @@ func FuzzWord(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(word{requestOf(s), s, "", []byte("armor")}.bytes())
-	f.Add(word{requestOf(s), s, "acme", nil}.bytes())
+	f.Add(newWord(s, "", []byte("armor")).bytes())
+	f.Add(newWord(s, "acme", nil).bytes())
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if w, err := decodeWord(raw); err == nil && !bytes.Equal(w.bytes(), raw) {
 			t.Errorf("%x is read, and written otherwise", raw)

@@ -31,6 +31,17 @@ type word struct {
 	said    statement.Statement
 	by      string // who signed; "" where the statement says so itself
 	sig     []byte
+	seat    *act.Seat // of a statement of one: read once, since its proof is verified each time
+}
+
+func newWord(said statement.Statement, by string, sig []byte) word {
+	w := word{request: requestOf(said), said: said, by: by, sig: sig}
+	if said.Kind() == statement.SOSSeat {
+		if v, err := act.SeatOf(said); err == nil {
+			w.seat = &v
+		}
+	}
+	return w
 }
 
 // words are what a vault's requests brought, by place.
@@ -79,7 +90,7 @@ func (d *Desk) keep(vault statement.ID, s statement.Statement, by string, sig []
 	if old, taken := d.words[vault][place]; taken && sticks(s.Kind()) && old.said.ID() != s.ID() {
 		return nil, fmt.Errorf("%s %s: %w", s.Kind(), s.ID().Short(), ErrTwoWords)
 	}
-	w := word{requestOf(s), s, by, bytes.Clone(sig)}
+	w := newWord(s, by, bytes.Clone(sig))
 	e.Put = append(e.Put, store.Entry{Key: saidKey(vault, place), Value: w.bytes()})
 	return func() {
 		if d.words[vault] == nil {
@@ -101,11 +112,11 @@ func decodeWord(raw []byte) (w word, err error) {
 	if n.Kind != NoteSaid || len(n.Fields) != 3 {
 		return w, errors.New("it is no statement with a signature")
 	}
-	if w.said, err = statement.Parse(n.Fields[0]); err != nil {
+	said, err := statement.Parse(n.Fields[0])
+	if err != nil {
 		return w, err
 	}
-	w.request, w.sig, w.by = requestOf(w.said), n.Fields[1], string(n.Fields[2])
-	return w, nil
+	return newWord(said, string(n.Fields[2]), n.Fields[1]), nil
 }
 
 // readWords reads back what was said.

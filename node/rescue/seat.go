@@ -30,11 +30,8 @@ func (d *Desk) keyLabel(k act.Key, row string) seal.Label {
 func (d *Desk) seatsOf(c sos.Case, k act.Key, attempt int) map[string]act.Seat {
 	seats := map[string]act.Seat{}
 	for _, w := range d.words[c.Plan().Vault] {
-		if w.request != c.ID() || w.said.Kind() != statement.SOSSeat {
-			continue
-		}
-		if v, err := act.SeatOf(w.said); err == nil && v.Key == k && v.Attempt == attempt {
-			seats[v.Operator] = v
+		if v := w.seat; v != nil && w.request == c.ID() && v.Key == k && v.Attempt == attempt {
+			seats[v.Operator] = *v
 		}
 	}
 	return seats
