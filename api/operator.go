@@ -12,8 +12,8 @@ import (
 	pb "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
+	built "github.com/ostraka/ostraka/internal/stamp"
 	"github.com/ostraka/ostraka/mpc/session"
-	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/charters"
 	"github.com/ostraka/ostraka/node/circle"
@@ -238,7 +238,7 @@ func (o *operator) Stop(context.Context, *connect.Request[pb.StopRequest]) (*con
 func (o *operator) Status(ctx context.Context, _ *connect.Request[pb.StatusRequest]) (*connect.Response[pb.StatusResponse], error) {
 	own := o.d.Operator()
 	out := &pb.StatusResponse{
-		Operator: own.Name, Identity: own.Identity, Version: node.Version(), Started: stamp(o.d.Started),
+		Operator: own.Name, Identity: own.Identity, Version: built.Version(), Started: stamp(o.d.Started),
 		Link: o.d.Link.Addr(), People: o.d.Settings.People, Invited: o.d.Circle.Draft(),
 	}
 	if a, r, ok := o.d.Circle.Roster(); ok {

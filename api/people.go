@@ -17,8 +17,8 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
+	built "github.com/ostraka/ostraka/internal/stamp"
 	"github.com/ostraka/ostraka/mpc/guard"
-	"github.com/ostraka/ostraka/node"
 	"github.com/ostraka/ostraka/node/backup"
 	"github.com/ostraka/ostraka/node/charters"
 	"github.com/ostraka/ostraka/node/decide"
@@ -39,7 +39,7 @@ func (p *people) Hello(_ context.Context, _ *connect.Request[pb.HelloRequest]) (
 	now := time.Now()
 	c := p.tokens.challenge(now)
 	out := &pb.HelloResponse{
-		Operator: p.d.Operator().Name, Identity: p.d.Operator().Identity, Challenge: c[:], Time: stamp(now), Version: node.Version(),
+		Operator: p.d.Operator().Name, Identity: p.d.Operator().Identity, Challenge: c[:], Time: stamp(now), Version: built.Version(),
 	}
 	if a, _, ok := p.d.Circle.Roster(); ok {
 		out.Roster = idBytes(a.Statement.ID())

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ostraka/ostraka/internal/stamp"
 	"github.com/ostraka/ostraka/node"
 )
 
@@ -48,7 +49,7 @@ func TestBinary(t *testing.T) {
 	cmd := exec.Command(path, "-test.run", "^TestBinary$", "-test.count", "1")
 	cmd.Env = append(os.Environ(), ask+"="+path)
 	out, err := cmd.CombinedOutput()
-	if want := fmt.Sprintf("%x %s\n", sha256.Sum256(program), node.Version()); err != nil || !strings.HasPrefix(string(out), want) {
+	if want := fmt.Sprintf("%x %s\n", sha256.Sum256(program), stamp.Version()); err != nil || !strings.HasPrefix(string(out), want) {
 		t.Errorf("the copy says %q, %v; it is %s", out, err, want)
 	}
 }

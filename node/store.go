@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/internal/failpoint"
+	"github.com/ostraka/ostraka/internal/stamp"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
 	"github.com/ostraka/ostraka/node/store/etcd"
@@ -78,7 +79,7 @@ func (s Settings) checkStore() error {
 
 // me is what this replica says of itself.
 func (s Settings) me() etcd.Info {
-	i := etcd.Info{Name: s.Store.Etcd.Replica, Link: cmp.Or(s.Store.Etcd.Link, s.Link), People: cmp.Or(s.Store.Etcd.People, s.People), Version: Version(), Since: time.Now().UTC()}
+	i := etcd.Info{Name: s.Store.Etcd.Replica, Link: cmp.Or(s.Store.Etcd.Link, s.Link), People: cmp.Or(s.Store.Etcd.People, s.People), Version: stamp.Version(), Since: time.Now().UTC()}
 	if i.Name == "" {
 		host, _ := os.Hostname()
 		i.Name = strings.Trim(strings.ToLower(strings.Map(func(r rune) rune {

@@ -15,7 +15,7 @@ import (
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/cli"
 	"github.com/ostraka/ostraka/custody/charter"
-	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/internal/stamp"
 )
 
 const (
@@ -62,7 +62,7 @@ func (a *app) root() *cobra.Command {
 		Use: "ostraka-breakglass", Short: "END CUSTODY: put a vault's whole keys together from backups, when the software itself is dead",
 		Long: warning + "\n\nThree steps: `prepare` writes the statement, two witnesses of two organisations sign it with their SSH keys, `open` takes signatures and pieces.\n" +
 			"Work on a machine without a network that is wiped afterwards. docs/breakglass.md goes through it, and through what comes after.",
-		SilenceErrors: true, SilenceUsage: true, CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true}, Version: node.Version(),
+		SilenceErrors: true, SilenceUsage: true, CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true}, Version: stamp.Line(),
 	}
 	root.AddCommand(a.prepareCommand(), a.openCommand(), a.checkCommand(), a.signCommand())
 	cli.Strict(root)

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/ostraka/ostraka/cmd/cli"
+	"github.com/ostraka/ostraka/internal/stamp"
 	"github.com/ostraka/ostraka/node/store/etcd"
 )
 
@@ -74,7 +75,7 @@ func (a *app) root() *cobra.Command {
 		Use: "ostraka-store", Short: "A member of the cluster that keeps a node's store",
 		Long: "Three or five members, each on a machine of its own, keep the store of an operator's node; its replicas then run on other machines, or on\n" +
 			"the same. One operator's members serve that operator alone. Start with `ostraka-store certs`, then `ostraka-store run` on each machine.",
-		SilenceErrors: true, SilenceUsage: true,
+		SilenceErrors: true, SilenceUsage: true, Version: stamp.Line(),
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON document on stdout, and nothing else there")

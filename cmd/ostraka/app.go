@@ -19,6 +19,7 @@ import (
 
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/cli"
+	"github.com/ostraka/ostraka/internal/stamp"
 )
 
 // app is one run of the program: its global flags and its three streams.
@@ -80,7 +81,7 @@ func (a *app) root() *cobra.Command {
 		Short: "Self-hosted custody in which no one can own the wallet",
 		Long: "Ostraka is self-hosted MPC custody: every operator runs a node and holds a share, none can sign alone,\n" +
 			"and people ask every node and compare the answers.\n\nStart with `ostraka demo`: three operators on this machine.",
-		SilenceErrors: true, SilenceUsage: true,
+		SilenceErrors: true, SilenceUsage: true, Version: stamp.Line(),
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		PersistentPreRun:  func(c *cobra.Command, _ []string) { a.parsed, a.ran = true, c.CommandPath() },
 	}

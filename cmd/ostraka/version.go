@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ostraka/ostraka/internal/stamp"
 	"github.com/ostraka/ostraka/node"
 )
 
@@ -22,7 +23,7 @@ func (a *app) versionCommand() *cobra.Command {
 				OS      string `json:"os"`
 				Arch    string `json:"arch"`
 				SHA256  string `json:"sha256"`
-			}{node.Version(), node.Commit(), runtime.Version(), runtime.GOOS, runtime.GOARCH, ""}
+			}{stamp.Version(), stamp.Commit(), runtime.Version(), runtime.GOOS, runtime.GOARCH, ""}
 			if a.json {
 				sum, _, err := node.Binary()
 				if err != nil {
@@ -31,11 +32,7 @@ func (a *app) versionCommand() *cobra.Command {
 				doc.SHA256 = hex.EncodeToString(sum[:])
 			}
 			return a.show(doc, func(w io.Writer) {
-				source := ""
-				if doc.Commit != "" {
-					source = ", commit " + doc.Commit
-				}
-				fmt.Fprintf(w, "ostraka %s (%s, %s/%s%s)\n", doc.Version, doc.Go, doc.OS, doc.Arch, source)
+				fmt.Fprintln(w, "ostraka", stamp.Line())
 			})
 		},
 	}

@@ -87,9 +87,9 @@ var may = map[string][]string{
 	"node/rpc":    {"crypto/…", "chain/…", "node/rpc/…", "internal/failpoint"},
 	"node/quote":  {"crypto/…", "evidence/attest/…", "node/quote/…", "node/tpm", "internal/failpoint"},
 
-	"node": {"crypto/…", "mpc/…", "custody/…", "evidence/…", "chain/…", "node/…", "internal/failpoint"},
+	"node": {"crypto/…", "mpc/…", "custody/…", "evidence/…", "chain/…", "node/…", "internal/failpoint", "internal/stamp"},
 
-	"api":    outside("api/…"),
+	"api":    outside("api/…", "internal/stamp"),
 	"client": outside("api/…", "client/…"),
 
 	"client/notify":     {"crypto/…"},                                                                                // what people are told: pure, so that it can be tried without nodes and clocks
@@ -105,6 +105,7 @@ var may = map[string][]string{
 
 	"internal/arch":       {},
 	"internal/failpoint":  {},
+	"internal/stamp":      {},
 	"internal/cputime":    {},
 	"internal/testrun":    {"internal/components/…"},
 	"internal/deps":       {},

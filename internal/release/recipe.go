@@ -22,7 +22,7 @@ const (
 
 	local = "local" // for tests: the toolchain that is installed
 
-	stamps = "github.com/ostraka/ostraka/node" // the package whose variables say what was built
+	stamps = "github.com/ostraka/ostraka/internal/stamp" // the package whose variables say what was built
 )
 
 // A platform is what a program runs on.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -22,7 +23,7 @@ func TestRecipe(t *testing.T) {
 	r := recipe{root: "/src", toolchain: toolchain, version: "v0.5.0", commit: someCommit}
 	want := []string{
 		"-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags",
-		"-s -w -buildid= -X github.com/ostraka/ostraka/node.release=v0.5.0 -X github.com/ostraka/ostraka/node.commit=" + someCommit, "-tags", "embed_wasm",
+		"-s -w -buildid= -X github.com/ostraka/ostraka/internal/stamp.release=v0.5.0 -X github.com/ostraka/ostraka/internal/stamp.commit=" + someCommit, "-tags", "embed_wasm",
 	}
 	if got := r.flags(); !slices.Equal(got, want) {
 		t.Errorf("flags are\n%q, want\n%q", got, want)
@@ -54,10 +55,10 @@ func TestRecipe(t *testing.T) {
 func tiny(t *testing.T, dir string) string {
 	t.Helper()
 	for name, content := range map[string]string{
-		"go.mod":           "module github.com/ostraka/ostraka\n\ngo 1.26.0\n",
-		"node/node.go":     "package node\n\nvar release, commit string\n\nfunc Version() string { return release + \" \" + commit }\n",
-		"cmd/tiny/main.go": "package main\n\nimport \"github.com/ostraka/ostraka/node\"\n\nfunc main() { println(node.Version()) }\n",
-		"cmd/room/room.go": "package room // no program\n",
+		"go.mod":                  "module github.com/ostraka/ostraka\n\ngo 1.26.0\n",
+		"internal/stamp/stamp.go": "package stamp\n\nvar release, commit string\n\nfunc Version() string { return release + \" \" + commit }\n",
+		"cmd/tiny/main.go":        "package main\n\nimport \"github.com/ostraka/ostraka/internal/stamp\"\n\nfunc main() { println(stamp.Version()) }\n",
+		"cmd/room/room.go":        "package room // no program\n",
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -220,7 +221,7 @@ func TestIdentify(t *testing.T) {
 	check("another commit", "", someCommit, "", "check that one out")
 	must("tag", "v0.5.0")
 	check("at a tag", "", "", "v0.5.0", "")
-	if err := os.WriteFile(filepath.Join(dir, "node", "more.go"), []byte("package node\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "internal", "stamp", "more.go"), []byte("package stamp\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	check("a file more", "", "", "v0.5.0-dirty", "")
@@ -229,7 +230,7 @@ func TestIdentify(t *testing.T) {
 	must("commit", "-q", "-m", "second")
 	head = must("rev-parse", "HEAD")
 	check("after a tag", "", "", "v0.5.0-1-g"+head[:12], "")
-	if _, _, err := identify(ctx, filepath.Join(dir, "node"), "", ""); err == nil || !strings.Contains(err.Error(), "no git clone") {
+	if _, _, err := identify(ctx, filepath.Join(dir, "internal", "stamp"), "", ""); err == nil || !strings.Contains(err.Error(), "no git clone") {
 		t.Errorf("a folder within a clone: %v", err)
 	}
 }
@@ -266,5 +267,31 @@ func TestInspect(t *testing.T) {
 	}
 	if _, err := j.inspect([]byte("no program"), platforms[0]); err == nil {
 		t.Error("what is no program was inspected")
+	}
+}
+
+// Every program of a release says what it is, as the linker wrote it: the linker leaves out what a program never reads.
+func TestEveryProgramSaysWhatItIs(t *testing.T) {
+	ctx := t.Context()
+	root, err := source(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs, err := recipe{root: root, toolchain: local}.commands(ctx)
+	if err != nil || len(programs) < 3 {
+		t.Fatalf("%v, %v", programs, err)
+	}
+	stamped := fmt.Sprintf("-X %s.release=v1.2.3 -X %s.commit=%s", stamps, stamps, someCommit)
+	dir := t.TempDir()
+	build := exec.CommandContext(ctx, "go", append([]string{"build", "-ldflags", stamped, "-o", dir + "/"}, programs...)...)
+	build.Dir = root
+	if _, err := output(build); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range programs {
+		said, err := exec.CommandContext(ctx, filepath.Join(dir, filepath.Base(p)), "--version").Output()
+		if err != nil || !strings.Contains(string(said), "v1.2.3 (") || !strings.Contains(string(said), someCommit) {
+			t.Errorf("%s says that it is %q, %v", p, said, err)
+		}
 	}
 }
